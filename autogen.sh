@@ -1,0 +1,3 @@
+#!/bin/sh
+# Makes ./configure from configure.ac. Needs autoconf, automake, libtool and pkg-config.
+cd "$(dirname "$0")" && mkdir -p build-aux m4 && exec autoreconf --force --install
