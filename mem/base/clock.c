@@ -1,0 +1,73 @@
+#include "mem/base/clock.h"
+
+static bool before(const struct event *a, const struct event *b)
+{
+	return a->when != b->when ? a->when < b->when : strcmp(a->name, b->name) < 0;
+}
+
+static void insert(struct clock *clock, struct event *event)
+{
+	struct event **at = &clock->first;
+
+	while (*at && before(*at, event))
+		at = &(*at)->next;
+	event->next = *at;
+	*at = event;
+}
+
+static void unlink_event(struct clock *clock, struct event *event)
+{
+	struct event **at = &clock->first;
+
+	while (*at != event)
+		at = &(*at)->next;
+	*at = event->next;
+}
+
+void clock_add(struct clock *clock, struct event *event, const char *name, void (*fire)(void *owner, u64 late), void *owner)
+{
+	*event = (struct event){ .name = name, .fire = fire, .owner = owner, .when = CLOCK_NEVER, .known = true };
+	insert(clock, event);
+}
+
+void clock_arm(struct clock *clock, struct event *event, u64 when)
+{
+	if (event->when == when)
+		return;
+	unlink_event(clock, event);
+	event->when = when;
+	insert(clock, event);
+	if (clock->moved)
+		*clock->moved = true;
+}
+
+u64 clock_next(const struct clock *clock)
+{
+	return clock->first ? clock->first->when : CLOCK_NEVER;
+}
+
+void clock_fire(struct clock *clock)
+{
+	while (clock_next(clock) <= clock->now && clock_next(clock) != CLOCK_NEVER) {
+		struct event *event = clock->first;
+		u64 late = clock->now - event->when;
+
+		clock_arm(clock, event, CLOCK_NEVER);
+		event->fire(event->owner, late);
+	}
+}
+
+void clock_sort(struct clock *clock)
+{
+	struct event *rest = clock->first;
+
+	clock->first = NULL;
+	while (rest) {
+		struct event *event = rest;
+
+		rest = rest->next;
+		insert(clock, event);
+	}
+	if (clock->moved)
+		*clock->moved = true;
+}

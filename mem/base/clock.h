@@ -1,0 +1,58 @@
+/* The machine's one clock: virtual time in nanoseconds, and the events that hang on it.
+ *
+ * Nobody asks the host what time it is. The processor moves `now` (a function of retired instructions, DESIGN law 2) before it calls
+ * a device, so a device reads clock->now at any time and gets the exact instant of the instruction that is touching it.
+ *
+ * Events live inside their owners. Equal deadlines fire in the order of their names, so that the order in which devices happened to
+ * be built or armed never shows. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include "mem/base/bits.h"
+
+#define CLOCK_NEVER (~(u64)0)
+
+struct event {
+	const char *name;                      /* unique in its machine; breaks ties; names the event in snapshots */
+	void (*fire)(void *owner, u64 late);   /* late: ns between the deadline and now (0 unless time jumped) */
+	void *owner;
+	u64 when;                              /* deadline, virtual ns; CLOCK_NEVER when not armed */
+	struct event *next;                    /* all events of the clock that are registered, by deadline then name */
+	bool known;                            /* registered with clock_add */
+};
+
+struct clock {
+	u64 now;              /* virtual ns since power-on */
+	struct event *first;  /* the earliest deadline first */
+	bool *moved;          /* set to true whenever the earliest deadline may have changed; may be NULL */
+};
+
+/* Make EVENT known to the clock, not armed. NAME and OWNER must outlive it. */
+void clock_add(struct clock *clock, struct event *event, const char *name, void (*fire)(void *owner, u64 late), void *owner);
+/* Arm (or move) EVENT to the absolute time WHEN; CLOCK_NEVER disarms it. A time in the past fires at the next chance. */
+void clock_arm(struct clock *clock, struct event *event, u64 when);
+/* The instant NS nanoseconds from now; CLOCK_NEVER when time ends before that (a loaded clock may stand anywhere). */
+static inline u64 clock_in(const struct clock *clock, u64 ns)
+{
+	return ns < CLOCK_NEVER - clock->now ? clock->now + ns : CLOCK_NEVER;
+}
+/* The earliest deadline, or CLOCK_NEVER. */
+u64 clock_next(const struct clock *clock);
+/* Fire everything due at clock->now, in order. An event may arm itself or others again. */
+void clock_fire(struct clock *clock);
+/* After a snapshot was loaded the `when` of events has changed: put the list in order again. */
+void clock_sort(struct clock *clock);
+
+/* A counter that runs at HZ: ticks in NS nanoseconds since its origin, and the first instant at which it shows TICKS. Exact for
+ * all u64 inputs whose result fits. */
+static inline u64 clock_ticks(u64 ns, u64 hz)
+{
+	return (u64)((unsigned __int128)ns * hz / 1000000000u);
+}
+
+static inline u64 clock_ns(u64 ticks, u64 hz)
+{
+	return (u64)(((unsigned __int128)ticks * 1000000000u + hz - 1) / hz);
+}
+
+#endif

@@ -1,0 +1,188 @@
+#include "mem/base/field.h"
+
+static size_t element_size(enum field_type type)
+{
+	switch (type) {
+	case FIELD_U8: return 1;
+	case FIELD_U16: return 2;
+	case FIELD_U32: return 4;
+	case FIELD_U64: return 8;
+	case FIELD_BOOL: return 1;
+	case FIELD_EVENT: return 8;
+	case FIELD_NONE: break;
+	}
+	return 0;
+}
+
+static u64 get_element(const struct part *part, const struct field *field, u32 i)
+{
+	const u8 *at = (const u8 *)part->state + field->offset;
+
+	switch (field->type) {
+	case FIELD_BOOL: return ((const bool *)at)[i];
+	case FIELD_EVENT: return ((const struct event *)at)[i].when;
+	default: return get_size(at + i * element_size(field->type), (unsigned)element_size(field->type));
+	}
+}
+
+static void set_element(const struct part *part, const struct field *field, u32 i, u64 value)
+{
+	u8 *at = (u8 *)part->state + field->offset;
+
+	switch (field->type) {
+	case FIELD_BOOL: ((bool *)at)[i] = value; break;
+	case FIELD_EVENT: ((struct event *)at)[i].when = value; break;
+	default: put_size(at + i * element_size(field->type), (unsigned)element_size(field->type), value); break;
+	}
+}
+
+/* The largest value that FIELD may hold. */
+static u64 limit(const struct field *field)
+{
+	if (field->type == FIELD_BOOL)
+		return 1;
+	return field->max ? field->max : ~(u64)0;
+}
+
+size_t part_size(const struct part *part)
+{
+	size_t size = 0;
+
+	for (const struct field *field = part->fields; field->name; field++)
+		size += field->count * element_size(field->type);
+	return size;
+}
+
+void part_save(const struct part *part, u8 *out)
+{
+	for (const struct field *field = part->fields; field->name; field++) {
+		size_t size = element_size(field->type);
+
+		for (u32 i = 0; i < field->count; i++, out += size)
+			put_size(out, (unsigned)size, get_element(part, field, i));
+	}
+}
+
+bool part_load(const struct part *part, const u8 *in, size_t len, const char **which)
+{
+	const u8 *at = in;
+
+	if (len != part_size(part)) {
+		if (which)
+			*which = part->name;
+		return false;
+	}
+	for (const struct field *field = part->fields; field->name; field++) {
+		size_t size = element_size(field->type);
+
+		for (u32 i = 0; i < field->count; i++, at += size) {
+			if (get_size(at, (unsigned)size) <= limit(field))
+				continue;
+			if (which)
+				*which = field->name;
+			return false;
+		}
+	}
+	for (const struct field *field = part->fields; field->name; field++) {
+		size_t size = element_size(field->type);
+
+		for (u32 i = 0; i < field->count; i++, in += size)
+			set_element(part, field, i, get_size(in, (unsigned)size));
+	}
+	if (part->loaded)
+		part->loaded(part->state);
+	return true;
+}
+
+u64 part_hash(const struct part *part, u64 h)
+{
+	h = hash64(h, part->name, strlen(part->name));
+	for (const struct field *field = part->fields; field->name; field++) {
+		/* Numbers lie in the struct just as they are saved. */
+		if (field->type != FIELD_BOOL && field->type != FIELD_EVENT) {
+			h = hash64(h, (const u8 *)part->state + field->offset, field->count * element_size(field->type));
+			continue;
+		}
+		for (u32 i = 0; i < field->count; i++) {
+			u64 value = get_element(part, field, i);
+
+			h = hash64(h, &value, sizeof value);
+		}
+	}
+	return h;
+}
+
+/* A Weyl sequence through a finaliser: every seed gives a full period. */
+static u64 random64(u64 *seed)
+{
+	u64 x = *seed += 0x9e3779b97f4a7c15;
+
+	x = (x ^ x >> 31) * 0xd6e8feb86659fd93;
+	x = (x ^ x >> 29) * 0xd6e8feb86659fd93;
+	return x ^ x >> 32;
+}
+
+void part_randomise(const struct part *part, u64 *seed)
+{
+	for (const struct field *field = part->fields; field->name; field++) {
+		for (u32 i = 0; i < field->count; i++) {
+			u64 value = random64(seed), top = limit(field);
+
+			if (field->type == FIELD_EVENT) /* never, soon, later, or anywhere */
+				value = value % 4 == 0 ? CLOCK_NEVER : value >> (value % 4 == 1 ? 44 : value % 4 == 2 ? 24 : 0);
+			else if (top != ~(u64)0)
+				value %= top + 1;
+			set_element(part, field, i, value);
+		}
+	}
+	if (part->loaded)
+		part->loaded(part->state);
+}
+
+#define K0 0x9fb21c651e98df25u
+#define K1 0xc2b2ae3d27d4eb4fu
+#define K2 0xa0761d6478bd642fu
+
+static u64 rotate(u64 x, unsigned n)
+{
+	return x << n | x >> (64 - n);
+}
+
+/* One step is a bijection of the lane for any word, and of the word for any lane: nothing is lost before the end. */
+static u64 step(u64 lane, u64 word)
+{
+	return rotate((lane ^ word) * K0, 27) + K1;
+}
+
+static u64 finish(u64 h)
+{
+	h = (h ^ h >> 32) * K0;
+	h = (h ^ h >> 29) * K2;
+	return h ^ h >> 32;
+}
+
+u64 hash64(u64 h, const void *data, size_t len)
+{
+	const u8 *p = data;
+	u64 tail = 0;
+
+	h = step(h, len);
+	if (len >= 64) { /* four chains that do not wait for each other */
+		u64 a = h, b = h ^ K0, c = h ^ K1, d = h ^ K2;
+
+		for (; len >= 32; p += 32, len -= 32) {
+			a = step(a, get64(p));
+			b = step(b, get64(p + 8));
+			c = step(c, get64(p + 16));
+			d = step(d, get64(p + 24));
+		}
+		h = step(step(step(finish(a), finish(b)), finish(c)), finish(d));
+	}
+	for (; len >= 8; p += 8, len -= 8)
+		h = step(h, get64(p));
+	if (len) {
+		memcpy(&tail, p, len);
+		h = step(h, tail);
+	}
+	return finish(h);
+}

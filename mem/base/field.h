@@ -1,0 +1,62 @@
+/* What a part of the machine remembers, as a list. Save, load, hash, comparison, printing and randomising are visitors over these
+ * lists, so a part writes down its state once and gets all of them.
+ *
+ *     static const struct field pit_fields[] = {
+ *             FIELD(struct pit, ch[0].reload, U16),
+ *             FIELDS(struct pit, latch, U8),            an array: its length is taken from the declaration
+ *             FIELD(struct pit, tick, EVENT),           an event: its deadline
+ *             FIELD_END
+ *     };
+ *
+ * Wiring (lines, callbacks, pointers) is not listed: it belongs to the machine that was built, not to its state. */
+#ifndef BASE_FIELD_H
+#define BASE_FIELD_H
+
+#include "mem/base/bits.h"
+#include "mem/base/clock.h"
+
+enum field_type { FIELD_NONE, FIELD_U8, FIELD_U16, FIELD_U32, FIELD_U64, FIELD_BOOL, FIELD_EVENT };
+
+struct field {
+	const char *name;
+	u32 offset;
+	u32 count; /* elements; 1 for a plain member */
+	u32 max;   /* largest value that a load accepts, 0 = any: for indexes, which a hostile snapshot must not push out of bounds */
+	enum field_type type;
+};
+
+#define FIELD(type, member, kind) { #member, offsetof(type, member), 1, 0, FIELD_##kind }
+#define FIELD_MAX(type, member, kind, max) { #member, offsetof(type, member), 1, max, FIELD_##kind }
+#define FIELDS(type, member, kind) \
+	{ #member, offsetof(type, member), sizeof(((type *)0)->member) / FIELD_SIZE_##kind, 0, FIELD_##kind }
+#define FIELD_END { NULL, 0, 0, 0, FIELD_NONE }
+#define FIELD_SIZE_U8 1
+#define FIELD_SIZE_U16 2
+#define FIELD_SIZE_U32 4
+#define FIELD_SIZE_U64 8
+#define FIELD_SIZE_BOOL sizeof(bool)
+
+/* One part: a name, the struct, its list. `loaded` (may be NULL) recomputes what is derived from the fields; it must not call
+ * into another part: after all parts are loaded, whoever is in charge drives the lines. */
+struct part {
+	const char *name;
+	void *state;
+	const struct field *fields;
+	void (*loaded)(void *state);
+};
+
+/* Bytes that part_save writes. */
+size_t part_size(const struct part *part);
+/* Write the fields in order, little-endian, packed. OUT has part_size bytes. */
+void part_save(const struct part *part, u8 *out);
+/* Read them back; false (state unchanged) if LEN is not part_size or a value is beyond its field's max, and *WHICH names the field. */
+bool part_load(const struct part *part, const u8 *in, size_t len, const char **which);
+/* Extend the 64-bit hash H over the part's name and fields. */
+u64 part_hash(const struct part *part, u64 h);
+/* For tests: every field gets pseudo-random contents from *SEED (indexes within max, bools 0 or 1). */
+void part_randomise(const struct part *part, u64 *seed);
+
+/* The hash that everything uses: 64 bits, the same on all hosts, not cryptographic. */
+u64 hash64(u64 h, const void *data, size_t len);
+
+#endif

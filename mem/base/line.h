@@ -1,0 +1,23 @@
+/* A wire: whoever drives it knows a level; what is at the other end is the wiring's business (lib/pc.c).
+ *
+ *     driver  --- struct line --->  set(owner, n, level)
+ *
+ * A line with no function is a wire that ends in the air. */
+#ifndef BASE_LINE_H
+#define BASE_LINE_H
+
+#include "mem/base/bits.h"
+
+struct line {
+	void (*set)(void *owner, int n, bool level);
+	void *owner;
+	int n; /* which input of the owner, e.g. the IR number of a PIC */
+};
+
+static inline void line_set(const struct line *line, bool level)
+{
+	if (line->set)
+		line->set(line->owner, line->n, level);
+}
+
+#endif

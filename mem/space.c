@@ -1,0 +1,345 @@
+#include <stdlib.h>
+#include "mem/space.h"
+
+/* A stretch of addresses with one answer: [first, last] inclusive, so that the top of a 64-bit space needs no special case. */
+struct stretch {
+	const struct range *range; /* NULL: nothing there */
+	u64 last;
+};
+
+void space_init(struct space *space)
+{
+	*space = (struct space){ .mask = ~(u64)0, .hit_first = 1 };
+}
+
+void space_free(struct space *space)
+{
+	free(space->ranges);
+	space_init(space);
+}
+
+static void map_changed(struct space *space)
+{
+	space->hit_first = 1;
+	space->hit_last = 0;
+	if (space->changed)
+		space->changed(space->owner);
+}
+
+static int unused_number(const struct space *space)
+{
+	for (int number = 0;; number++) {
+		unsigned i = 0;
+
+		while (i < space->count && space->ranges[i].number != number)
+			i++;
+		if (i == space->count)
+			return number;
+	}
+}
+
+static int add(struct space *space, struct range range)
+{
+	if (!range.size || range.base + range.size - 1 < range.base)
+		return -1;
+	if (space->count == space->room) {
+		unsigned room = space->room ? 2 * space->room : 32;
+		struct range *ranges = realloc(space->ranges, room * sizeof *ranges);
+
+		if (!ranges)
+			return -1;
+		space->ranges = ranges;
+		space->room = room;
+	}
+	range.number = unused_number(space);
+	space->ranges[space->count++] = range;
+	map_changed(space);
+	return range.number;
+}
+
+int space_add_ram(struct space *space, const char *name, u64 base, u64 size, struct ram *ram, u64 ram_offset, bool rom)
+{
+	if (ram_offset > ram->size || size > ram->size - ram_offset)
+		return -1;
+	return add(space, (struct range){ .base = base, .size = size, .kind = RANGE_RAM, .ram = ram, .ram_offset = ram_offset,
+		.rom = rom, .name = name });
+}
+
+int space_add_device(struct space *space, const char *name, u64 base, u64 size, const struct device_ops *ops, void *owner)
+{
+	return add(space, (struct range){ .base = base, .size = size, .kind = RANGE_DEVICE, .ops = ops, .owner = owner, .name = name });
+}
+
+void space_remove(struct space *space, int number)
+{
+	for (unsigned i = 0; i < space->count; i++) {
+		if (space->ranges[i].number != number)
+			continue;
+		memmove(&space->ranges[i], &space->ranges[i + 1], (space->count - i - 1) * sizeof *space->ranges);
+		space->count--;
+		map_changed(space);
+		return;
+	}
+}
+
+void space_set_mask(struct space *space, u64 mask)
+{
+	if (mask == space->mask)
+		return;
+	space->mask = mask;
+	map_changed(space);
+}
+
+static struct stretch find(const struct space *space, u64 addr)
+{
+	/* Beyond the lowest address line that is missing, addresses wrap: a stretch never goes over that edge. */
+	u64 missing = ~space->mask & (space->mask + 1);
+	u64 last = addr | (missing - 1);
+
+	for (unsigned i = space->count; i-- > 0;) {
+		const struct range *range = &space->ranges[i];
+
+		if (addr - range->base < range->size) {
+			u64 end = range->base + (range->size - 1);
+
+			return (struct stretch){ range, end < last ? end : last };
+		}
+		if (range->base > addr && range->base - 1 < last)
+			last = range->base - 1;
+	}
+	return (struct stretch){ NULL, last };
+}
+
+const struct range *space_find(const struct space *space, u64 addr, u64 *end)
+{
+	struct stretch stretch = find(space, addr);
+
+	if (end)
+		*end = stretch.last == ~(u64)0 ? stretch.last : stretch.last + 1;
+	return stretch.range;
+}
+
+/* The same with a memory of the last answer: consecutive accesses mostly go to one place. */
+static struct stretch find_again(struct space *space, u64 addr)
+{
+	struct stretch stretch;
+
+	if (addr >= space->hit_first && addr <= space->hit_last)
+		return (struct stretch){ space->hit == ~0u ? NULL : &space->ranges[space->hit], space->hit_last };
+	stretch = find(space, addr);
+	space->hit = stretch.range ? (unsigned)(stretch.range - space->ranges) : ~0u;
+	space->hit_first = addr;
+	space->hit_last = stretch.last;
+	return stretch;
+}
+
+/* The largest naturally aligned piece at OFFSET that LEN bytes and the device's width allow. */
+static unsigned piece(const struct device_ops *ops, u64 offset, unsigned len)
+{
+	unsigned size = ops->max ? ops->max : 4;
+
+	while (size > len || (offset & (size - 1)))
+		size >>= 1;
+	return size;
+}
+
+static u64 ones(unsigned size)
+{
+	return ~(u64)0 >> (64 - 8 * size);
+}
+
+/* LEN (1 to 8) bytes of a device, in pieces that it knows. The range may vanish during a call (a device may change the map), so
+ * it is taken by value. */
+static u64 device_read(struct range range, u64 offset, unsigned len)
+{
+	const struct device_ops *ops = range.ops;
+	u64 value = 0;
+	unsigned size;
+
+	for (unsigned done = 0; done < len; done += size) {
+		u64 at = offset + done, part;
+
+		size = piece(ops, at, len - done);
+		if (!ops->read) {
+			part = ones(size);
+		} else if (size >= ops->min) {
+			part = ops->read(range.owner, at, size) & ones(size);
+		} else {
+			u64 down = at & ~(u64)(ops->min - 1);
+
+			part = ops->read(range.owner, down, ops->min) >> (8 * (at - down)) & ones(size);
+		}
+		value |= part << (8 * done);
+	}
+	return value;
+}
+
+static void device_write(struct range range, u64 offset, unsigned len, u64 value)
+{
+	const struct device_ops *ops = range.ops;
+	unsigned size;
+
+	if (!ops->write)
+		return;
+	for (unsigned done = 0; done < len; done += size) {
+		u64 at = offset + done, part;
+
+		size = piece(ops, at, len - done);
+		part = value >> (8 * done) & ones(size);
+		if (size >= ops->min) {
+			ops->write(range.owner, at, size, part);
+		} else {
+			u64 down = at & ~(u64)(ops->min - 1);
+			unsigned shift = 8 * (unsigned)(at - down);
+			u64 whole = ops->read ? ops->read(range.owner, down, ops->min) : 0;
+
+			whole = (whole & ~(ones(size) << shift)) | part << shift;
+			ops->write(range.owner, down, ops->min, whole);
+		}
+	}
+}
+
+/* Write LEN bytes that lie in one range of RAM. HARD writes ROM too. */
+static void ram_write(const struct range *range, u64 addr, const u8 *in, u64 len, bool hard)
+{
+	struct ram *ram = range->ram;
+	u64 offset = range->ram_offset + (addr - range->base);
+
+	if (range->rom && !hard)
+		return;
+	while (len) {
+		u64 run = PAGE_SIZE - (offset & (PAGE_SIZE - 1));
+
+		if (run > len)
+			run = len;
+		if (hard || !(ram->pages[offset >> PAGE_SHIFT] & PAGE_ROM)) {
+			memcpy(ram->host + offset, in, run);
+			ram_touch(ram, offset, (unsigned)run, addr);
+		}
+		offset += run;
+		addr += run;
+		in += run;
+		len -= run;
+	}
+}
+
+static const u8 *ram_at(const struct range *range, u64 addr)
+{
+	return range->ram->host + range->ram_offset + (addr - range->base);
+}
+
+static u64 run_length(struct stretch stretch, u64 addr, u64 len)
+{
+	return stretch.last - addr < len - 1 ? stretch.last - addr + 1 : len;
+}
+
+u64 space_read(struct space *space, u64 addr, unsigned size)
+{
+	u64 value = 0;
+
+	for (unsigned done = 0, run; done < size; done += run) {
+		u64 at = (addr + done) & space->mask, part;
+		struct stretch stretch = find_again(space, at);
+		u8 bytes[8] = { 0 };
+
+		run = (unsigned)run_length(stretch, at, size - done);
+		if (!stretch.range) {
+			part = ones(run);
+		} else if (stretch.range->kind == RANGE_RAM) {
+			memcpy(bytes, ram_at(stretch.range, at), run);
+			part = get64(bytes);
+		} else {
+			part = device_read(*stretch.range, at - stretch.range->base, run);
+		}
+		value |= part << (8 * done);
+	}
+	return value;
+}
+
+void space_write(struct space *space, u64 addr, unsigned size, u64 value)
+{
+	for (unsigned done = 0, run; done < size; done += run) {
+		u64 at = (addr + done) & space->mask;
+		struct stretch stretch = find_again(space, at);
+		u8 bytes[8];
+
+		run = (unsigned)run_length(stretch, at, size - done);
+		put64(bytes, value >> (8 * done));
+		if (!stretch.range)
+			continue;
+		if (stretch.range->kind == RANGE_RAM)
+			ram_write(stretch.range, at, bytes, run, false);
+		else
+			device_write(*stretch.range, at - stretch.range->base, run, value >> (8 * done));
+	}
+}
+
+void space_read_block(struct space *space, u64 addr, void *out, u64 len)
+{
+	u8 *to = out;
+
+	for (u64 run; len; addr += run, to += run, len -= run) {
+		u64 at = addr & space->mask;
+		struct stretch stretch = find_again(space, at);
+
+		run = run_length(stretch, at, len);
+		if (!stretch.range) {
+			memset(to, 0xff, run);
+		} else if (stretch.range->kind == RANGE_RAM) {
+			memcpy(to, ram_at(stretch.range, at), run);
+		} else {
+			run = 1;
+			*to = (u8)device_read(*stretch.range, at - stretch.range->base, 1);
+		}
+	}
+}
+
+void space_write_block(struct space *space, u64 addr, const void *in, u64 len)
+{
+	const u8 *from = in;
+
+	for (u64 run; len; addr += run, from += run, len -= run) {
+		u64 at = addr & space->mask;
+		struct stretch stretch = find_again(space, at);
+
+		run = run_length(stretch, at, len);
+		if (!stretch.range)
+			continue;
+		if (stretch.range->kind == RANGE_RAM) {
+			ram_write(stretch.range, at, from, run, false);
+		} else {
+			run = 1;
+			device_write(*stretch.range, at - stretch.range->base, 1, *from);
+		}
+	}
+}
+
+void space_peek(struct space *space, u64 addr, void *out, u64 len)
+{
+	u8 *to = out;
+
+	for (u64 run; len; addr += run, to += run, len -= run) {
+		u64 at = addr & space->mask;
+		struct stretch stretch = find(space, at);
+
+		run = run_length(stretch, at, len);
+		if (stretch.range && stretch.range->kind == RANGE_RAM)
+			memcpy(to, ram_at(stretch.range, at), run);
+		else
+			memset(to, 0xff, run);
+	}
+}
+
+void space_poke(struct space *space, u64 addr, const void *in, u64 len)
+{
+	const u8 *from = in;
+
+	for (u64 run; len; addr += run, from += run, len -= run) {
+		u64 at = addr & space->mask;
+		struct stretch stretch = find(space, at);
+
+		run = run_length(stretch, at, len);
+		if (stretch.range && stretch.range->kind == RANGE_RAM)
+			ram_write(stretch.range, at, from, run, true);
+	}
+}

@@ -1,0 +1,103 @@
+/* An address space: ranges of RAM, ROM and devices. Physical memory is one instance, the 64 KiB of I/O ports another.
+ *
+ * A later range lies over an earlier one, as a card's decode lies over RAM; where nothing is, reads give all ones and writes vanish.
+ * A 4 GiB guest costs what it touches: RAM is reserved from the host and filled in by it page by page. */
+#ifndef MEM_SPACE_H
+#define MEM_SPACE_H
+
+#include "mem/base/bits.h"
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE 4096u
+#define PAGE_MASK (~(u64)(PAGE_SIZE - 1))
+
+/* Flags of a page of RAM. */
+enum {
+	PAGE_DIRTY = 1, /* written since the last ram_clean: a snapshot must copy it */
+	PAGE_CODE = 2,  /* decoded instructions come from it: a write must be told to ram->written */
+	PAGE_ROM = 4,   /* writes are dropped */
+	PAGE_WATCH = 8, /* somebody watches it: accesses take the slow path */
+};
+
+struct ram {
+	u8 *host;    /* contiguous */
+	u64 size;    /* bytes, multiple of PAGE_SIZE */
+	u8 *pages;   /* PAGE_* flags, one byte a page */
+	/* Called after bytes of a PAGE_CODE page changed; ADDR is physical in the space that the RAM was first put in. */
+	void (*written)(void *owner, u64 addr, unsigned len);
+	void *owner;
+};
+
+/* SIZE bytes of zeroed RAM, allocated as touched; NULL if the host refuses. ram_free takes NULL. */
+struct ram *ram_new(u64 size);
+void ram_free(struct ram *ram);
+
+/* A device's view: OFFSET from the start of its range, SIZE 1, 2, 4 or 8 bytes. It is asked only for sizes within [min, max] of its
+ * range: wider and unaligned accesses are cut into naturally aligned ones (by OFFSET), narrower ones are widened with a read. An access
+ * never runs over the range's end, if its size is a multiple of min. */
+struct device_ops {
+	u64 (*read)(void *owner, u64 offset, unsigned size);
+	void (*write)(void *owner, u64 offset, unsigned size, u64 value);
+	u8 min, max; /* 0 means 1 and 4 */
+};
+
+enum range_kind { RANGE_NONE, RANGE_RAM, RANGE_DEVICE };
+
+struct range {
+	u64 base, size;             /* bytes */
+	enum range_kind kind;
+	struct ram *ram;            /* RANGE_RAM: */
+	u64 ram_offset;             /*   byte of the RAM that base shows */
+	bool rom;                   /*   writes vanish */
+	const struct device_ops *ops; /* RANGE_DEVICE: */
+	void *owner;
+	const char *name;
+	int number;                 /* what space_add_* returned; ranges move in the table, numbers stay */
+};
+
+struct space {
+	struct range *ranges; /* later ones on top */
+	unsigned count, room;
+	u64 mask;             /* address bits that exist; A20 clears bit 20 here */
+	void (*changed)(void *owner); /* the map changed: cached translations are void */
+	void *owner;
+	/* The last answer, kept by space_read and friends: addresses [hit_first, hit_last] are ranges[hit] (~0: nothing is there). */
+	u64 hit_first, hit_last;
+	unsigned hit;
+};
+
+void space_init(struct space *space);
+void space_free(struct space *space);
+/* Put a range on top. Returns its number, for space_remove; -1 when the host has no memory, or the range is empty, wraps around or
+ * shows more RAM than there is. NAME must outlive it. */
+int space_add_ram(struct space *space, const char *name, u64 base, u64 size, struct ram *ram, u64 ram_offset, bool rom);
+int space_add_device(struct space *space, const char *name, u64 base, u64 size, const struct device_ops *ops, void *owner);
+void space_remove(struct space *space, int number);
+/* Change which address bits count (A20). */
+void space_set_mask(struct space *space, u64 mask);
+
+/* The range that answers at ADDR (already masked), or NULL. *END, if asked for, gets the first address at which the answer may change
+ * (all ones: never). */
+const struct range *space_find(const struct space *space, u64 addr, u64 *end);
+
+/* One access of SIZE 1, 2, 4 or 8 bytes, as a processor or a bus master makes it: devices are called, code pages are told. */
+u64 space_read(struct space *space, u64 addr, unsigned size);
+void space_write(struct space *space, u64 addr, unsigned size, u64 value);
+/* Blocks of bytes (DMA, loaders). Device ranges are accessed byte by byte. */
+void space_read_block(struct space *space, u64 addr, void *out, u64 len);
+void space_write_block(struct space *space, u64 addr, const void *in, u64 len);
+/* Look or poke without side effects (debuggers, loaders): devices read as ones and are not written; ROM is written. */
+void space_peek(struct space *space, u64 addr, void *out, u64 len);
+void space_poke(struct space *space, u64 addr, const void *in, u64 len);
+
+/* Tell that LEN bytes of RAM at its OFFSET are about to be / have been written through host pointers. */
+static inline void ram_touch(struct ram *ram, u64 offset, unsigned len, u64 addr)
+{
+	u8 *flags = &ram->pages[offset >> PAGE_SHIFT];
+
+	if (unlikely(*flags & PAGE_CODE) && ram->written)
+		ram->written(ram->owner, addr, len);
+	*flags |= PAGE_DIRTY;
+}
+
+#endif
