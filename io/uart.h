@@ -1,0 +1,26 @@
+/* The 16550A serial port (National PC16550D data sheet).
+ *
+ * A character takes the time that divisor and line control say, on virtual time, in both directions. Characters that come in from
+ * outside wait in a queue of 64 KiB, which is part of the state, and arrive one by one. */
+#ifndef IO_UART_H
+#define IO_UART_H
+
+#include "mem/base/clock.h"
+#include "mem/base/field.h"
+#include "mem/base/line.h"
+#include "mem/base/log.h"
+#include "mem/space.h"
+
+struct uart;
+
+/* NAME ("com1") names the part and must outlive it. Takes ports BASE to BASE+7. OUT (may be NULL) gets what the guest sends. NULL: no
+ * memory. */
+struct uart *uart_new(struct space *ports, struct clock *clock, const char *name, u16 base, struct line irq,
+		void (*out)(void *owner, const void *data, size_t len), void *owner, const struct log *log);
+void uart_free(struct uart *uart);
+/* Bytes from outside. False, and nothing is taken, if the queue has no room for all of them. */
+bool uart_input(struct uart *uart, const void *data, size_t len);
+void uart_refresh(struct uart *uart);
+struct part uart_part(struct uart *uart);
+
+#endif
