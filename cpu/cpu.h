@@ -1,0 +1,319 @@
+/* One processor: its whole state, and the functions by which the files of cpu/ call each other.
+ *
+ *   isa.c     insn.def compiled for a model          block.c   the decode cache
+ *   decode.c  bytes to operations                    run.c     the loop around it: events, interrupts, exits
+ *   page.c    page walks, the TLB                    memory.c  accesses that the TLB does not answer at once
+ *   seg.c far.c intr.c task.c                        protected mode
+ *   alu.c ... sse4.c                                 what instructions do: bodies (cpu/op.h says how they are written) */
+#ifndef CPU_CPU_H
+#define CPU_CPU_H
+
+#include "cpu/model.h"
+#include "mem/base/bits.h"
+#include "mem/base/clock.h"
+#include "mem/base/field.h"
+#include "mem/base/line.h"
+#include "mem/base/log.h"
+#include "mem/space.h"
+
+/* General registers by number; two more stand behind them, so that an effective address is always base + index * scale + disp. */
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15,
+       RIP,   /* while a block runs: where it starts; RIP of an operation is r[RIP] + op->ip. Exact outside of blocks. */
+       RZERO, /* always 0 */
+       REGISTERS };
+
+enum { ES, CS, SS, DS, FS, GS, FLAT /* base 0, no limit: what 64-bit mode uses */, LDTR, TR, SEGMENTS };
+
+/* EFLAGS bits (SDM vol. 1, 3.4.3) */
+enum {
+	FL_C = 1, FL_1 = 2, FL_P = 4, FL_A = 0x10, FL_Z = 0x40, FL_S = 0x80, FL_T = 0x100, FL_I = 0x200, FL_D = 0x400, FL_O = 0x800,
+	FL_IOPL = 0x3000, FL_NT = 0x4000, FL_RF = 0x10000, FL_VM = 0x20000, FL_AC = 0x40000, FL_VIF = 0x80000, FL_VIP = 0x100000,
+	FL_ID = 0x200000,
+	OSZAPC = FL_O | FL_S | FL_Z | FL_A | FL_P | FL_C,
+};
+
+enum { CR0_PE = 1, CR0_MP = 2, CR0_EM = 4, CR0_TS = 8, CR0_ET = 0x10, CR0_NE = 0x20, CR0_WP = 0x10000, CR0_AM = 0x40000,
+       CR0_NW = 0x20000000, CR0_CD = 0x40000000 };
+#define CR0_PG 0x80000000u
+enum { CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 0x10, CR4_PAE = 0x20, CR4_MCE = 0x40, CR4_PGE = 0x80,
+       CR4_PCE = 0x100, CR4_OSFXSR = 0x200, CR4_OSXMMEXCPT = 0x400, CR4_UMIP = 0x800, CR4_LA57 = 0x1000, CR4_VMXE = 0x2000,
+       CR4_FSGSBASE = 0x10000, CR4_PCIDE = 0x20000, CR4_OSXSAVE = 0x40000, CR4_SMEP = 0x100000, CR4_SMAP = 0x200000,
+       CR4_PKE = 0x400000 };
+enum { EFER_SCE = 1, EFER_LME = 0x100, EFER_LMA = 0x400, EFER_NXE = 0x800, EFER_FFXSR = 0x4000 };
+
+enum vector { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP, VEC_SS, VEC_GP, VEC_PF,
+              VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM };
+
+/* A segment register with its hidden part. attr is bits 8-23 of the descriptor's second word, as VMX shows access rights:
+ *    16      15 14 13 12 11..8  7  6-5  4  3..0
+ *    unusable G D/B L AVL  0    P  DPL  S  type */
+struct seg {
+	u64 base;
+	u32 limit;      /* bytes, granularity applied: the last valid offset (expand-down: the last invalid one) */
+	u32 attr;
+	u16 sel;
+	/* For the fast path: an access of SIZE at offset EA is allowed if EA + SIZE <= this. 0 sends every access to the slow path. */
+	u64 read_end, write_end;
+};
+enum { SEG_A = 1, SEG_W = 2, SEG_E = 4, SEG_CODE = 8, SEG_S = 0x10, SEG_DPL = 0x60, SEG_P = 0x80, SEG_AVL = 0x1000, SEG_L = 0x2000,
+       SEG_DB = 0x4000, SEG_G = 0x8000, SEG_UNUSABLE = 0x10000 };
+static inline unsigned seg_dpl(const struct seg *s) { return (s->attr >> 5) & 3; }
+
+union xmm { /* 128 bits; the wider registers are kept as lanes of this */
+	u8 b[16]; u16 w[8]; u32 d[4]; u64 q[2]; float f[4]; double g[2];
+};
+
+struct x87 {
+	struct { u64 frac; u16 exp; /* sign in bit 15 */ } st[8]; /* physical registers; MMX register n is st[n].frac */
+	u16 cw, sw;      /* sw without TOP, which is kept in top */
+	u8 top, valid;   /* valid: bit n set = physical register n is not empty */
+	u16 op, cs, ds;  /* last opcode (11 bits), selectors of the last instruction and operand */
+	u64 ip, dp;
+};
+
+/* The TLB. A tag is the linear page, or TLB_NONE where this kind of access must take the slow path: no permission, not yet dirty, decoded
+ * code, a device, a watchpoint. host = linear + addend. */
+#define TLB_BITS 11
+#define TLB_SIZE (1u << TLB_BITS)
+#define TLB_NONE ((u64)-1)
+struct tlb_entry { u64 read, write, fetch, addend; };
+
+/* Where indirect and far-away jumps find their blocks: linear address and mode -> first operation. */
+#define JUMP_BITS 12
+struct jump { u64 key; const struct op *op; };
+
+/* One view of memory. There is one for each set of rights, so that changing CPL does not flush anything. */
+enum { VIEW_SUPERVISOR, VIEW_USER, VIEW_SMAP_AC, VIEW_SLOW, VIEWS }; /* SMAP_AC: supervisor with EFLAGS.AC; SLOW: #AC is armed, always misses */
+struct view {
+	struct tlb_entry tlb[TLB_SIZE];
+	struct { u64 phys; bool global; } info[TLB_SIZE]; /* of the entry with the same index */
+	u16 used[TLB_SIZE];
+	unsigned nused;
+	struct jump jump[1u << JUMP_BITS];
+	bool jumps_used;
+};
+
+/* The execution mode: what decoding and fixed checks depend on. Blocks are keyed by it. */
+enum {
+	MODE_16 = 0, MODE_32 = 1, MODE_64 = 2, MODE_BITS = 3,
+	MODE_STACK32 = 1 << 2,  /* SS.B, or 64-bit mode */
+	MODE_PE = 1 << 3, MODE_V86 = 1 << 4, MODE_LONG = 1 << 5, /* EFER.LMA: 64-bit or compatibility */
+	MODE_CPL = 3 << 6,
+	MODE_TS = 1 << 8, MODE_EM = 1 << 9, MODE_MP = 1 << 10, MODE_OSFXSR = 1 << 11, MODE_OSXSAVE = 1 << 12,
+	MODE_AVX = 1 << 13,     /* XCR0 allows YMM */
+	MODE_LIMIT = 1 << 14,   /* CS has a limit that a jump in a page could break */
+	MODE_SINGLE = 1 << 15,  /* one instruction a block, nothing fused: for stops in the middle, TF, breakpoints */
+	MODE_UMIP = 1 << 16, MODE_XMM_EXC = 1 << 17,
+};
+
+/* Why the running block must be left after the instruction that set it. */
+enum { ATTN_NONE = 0, ATTN_CODE = 1, ATTN_MODE = 2, ATTN_LINE = 4 };
+
+enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP, EXIT_HALT, EXIT_STOP };
+
+struct fault { u8 vector; bool has_error, software; u32 error; };
+
+struct fault_note { u8 vector; bool has_error; u32 error; u16 cs; u64 rip, cr2; };
+
+enum { ACTIVITY_RUN, ACTIVITY_HALT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI, ACTIVITY_MWAIT };
+
+struct cpu {
+	u64 r[REGISTERS];          /* first: op->base etc. are byte offsets from here */
+
+	/* Arithmetic flags, lazily (SDM 3.4.3.1):
+	 *   res   the last result, sign-extended:     ZF = res == 0
+	 *   cv    carry out of every bit:             AF = bit 3, CF = bit 63, OF = bit 63 ^ bit 62 (narrow results are copied up there)
+	 *   fix   normally 0; else flips SF (bit 7) and PF (bit 2), for values of FLAGS that no result has
+	 *   SF = bit 63 of res ^ fix.7, PF = parity of the low byte of res ^ fix.2 */
+	u64 res, cv;
+	u8 fix;
+	u32 eflags;                /* everything but OSZAPC; bit 1 set */
+
+	s64 n;                     /* instructions left when a block was left; in a block it lives in a register */
+	u64 end;                   /* icount at which n reaches 0 */
+	struct view *view;         /* of the current rights */
+	u64 cs_base;               /* CS.base, 0 in 64-bit mode */
+	u64 linear_mask;           /* 32 bits, or all in 64-bit mode */
+	u64 mode_key;              /* mode << 48, to be XORed into jump keys */
+	u32 mode;
+	u32 attn;                  /* ATTN_* */
+	const struct op *op;       /* where the last block was left */
+	u32 exit;                  /* enum exit */
+	u64 val;                   /* what a slow load read */
+	u32 next_mode;
+
+	struct seg seg[SEGMENTS];
+	struct { u64 base; u16 limit; } gdtr, idtr;
+	u8 cpl;
+	u64 cr0, cr2, cr3, cr4, cr8, efer, xcr0;
+	u64 dr[8];
+	u64 pdpte[4];              /* PAE: loaded with CR3 (SDM vol. 3, 4.4.1) */
+
+	union xmm xmm[16], ymm_high[16];
+	u32 mxcsr;
+	struct x87 x87;
+
+	/* MSRs */
+	u64 star, lstar, cstar, sfmask, kernel_gs_base, sysenter_cs, sysenter_esp, sysenter_eip, pat, tsc_aux, apic_base, tsc_deadline,
+	    misc_enable, debugctl, mtrr_def, mtrr_fix[11], mtrr_var[16], spec_ctrl, xss, tsc_offset, mcg_status, feature_control;
+
+	/* Interruption */
+	struct fault fault;        /* set by whoever returns false */
+	u64 shadow_at;             /* icount at which interrupts are held off: after STI, MOV SS, POP SS */
+	bool shadow_ss;            /* that was MOV or POP SS: debug exceptions and NMI too */
+	bool intr;                 /* level of the INTR pin (from the 8259, or from the local APIC) */
+	bool nmi_pending, nmi_blocked, init_pending, sipi_pending;
+	u8 sipi_vector;
+	u8 activity;               /* ACTIVITY_* */
+	u64 db_pending;            /* DR6 bits of a trap that is due after this instruction */
+	u64 monitor_phys;
+	bool monitor_armed;
+	struct fault_note chain[3];/* towards a triple fault */
+	unsigned chain_len;
+
+	/* Time. now = idle_ns + icount * ns_q16 >> 16 */
+	u64 icount;                /* retired; exact outside of blocks and after cpu_sync */
+	u64 idle_ns, ns_q16;
+	u64 rand;                  /* RDRAND */
+
+	/* What the processor is wired to. */
+	const struct model *model;
+	const struct isa *isa;
+	struct space *mem, *io;
+	struct clock *clock;
+	bool clock_moved;
+	const struct log *log;
+	u8 (*acknowledge)(void *owner); /* INTA cycle of the 8259 */
+	void *acknowledge_owner;
+	struct apic *apic;         /* NULL: none */
+	struct line ferr;          /* FERR#, to IRQ 13 */
+	unsigned id;               /* APIC ID */
+	bool bare;                 /* an exception without an IDT is handed to the caller */
+	volatile bool stop;        /* leave soon, asked from outside */
+
+	struct blocks *blocks;
+	struct view views[VIEWS];
+};
+
+/* ---- run.c ---- */
+enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION };
+
+struct cpu_config {
+	const struct model *model;
+	struct space *mem, *io;
+	struct clock *clock;
+	const struct log *log;
+	u8 (*acknowledge)(void *owner);
+	void *acknowledge_owner;
+	unsigned id;
+	u64 ns_q16, seed;
+	bool bare, apic;
+};
+struct cpu *cpu_new(const struct cpu_config *config); /* NULL: host out of memory. In its power-on state. */
+void cpu_free(struct cpu *c);
+void cpu_reset(struct cpu *c, bool init);             /* RESET, or INIT (keeps what SDM vol. 3, table 10-1 says) */
+enum cpu_stop cpu_run(struct cpu *c, u64 icount_end); /* until icount reaches the end or something stops it */
+void cpu_sync(struct cpu *c); /* make icount and clock->now exact for the instruction c->op (NULL: between blocks, they are) */
+void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
+void cpu_nmi(void *cpu, int n, bool level);           /* edge */
+void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
+unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
+void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again */
+u64 cpu_now(const struct cpu *c);
+
+/* ---- flags.c ---- */
+u32 cpu_flags(const struct cpu *c);                   /* the whole EFLAGS */
+void cpu_set_arith(struct cpu *c, u32 flags);         /* OSZAPC from FLAGS */
+void cpu_set_flags(struct cpu *c, u32 flags, u32 mask); /* bits of MASK from FLAGS; takes care of IF, TF, AC, VM effects */
+
+/* ---- page.c ---- */
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_SYSTEM = 4 /* flag: implicit supervisor access */ };
+/* Linear to physical with all checks, setting A and D; false: #PF is in c->fault and cr2 is set. */
+bool page_walk(struct cpu *c, u64 linear, unsigned access, u64 *phys, u64 *page_size, bool *global, bool *writable_now);
+/* Like it, without any effect, as supervisor; for debuggers. */
+bool page_peek(const struct cpu *c, u64 linear, u64 *phys);
+/* Fill the TLB for LINEAR. False: fault. *host gets the byte's address if it is RAM that may be touched directly, else NULL and *phys is set. */
+bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys);
+void tlb_flush(struct cpu *c, bool globals);
+void tlb_flush_page(struct cpu *c, u64 linear);
+void tlb_protect(struct cpu *c, u64 phys);            /* a page got code or a watch: take write tags (and with WATCH read tags) away */
+bool page_load_pdptes(struct cpu *c, u64 cr3);        /* false: #GP(0) */
+
+/* ---- memory.c: linear accesses with the current rights. False: fault set, nothing written. SIZE 1, 2, 4, 8. May cross pages. ---- */
+bool mem_read(struct cpu *c, u64 linear, unsigned size, u64 *out);
+bool mem_write(struct cpu *c, u64 linear, unsigned size, u64 value);
+bool mem_read_block(struct cpu *c, u64 linear, void *out, unsigned len);  /* up to 4096 bytes; all pages are checked first */
+bool mem_write_block(struct cpu *c, u64 linear, const void *in, unsigned len);
+bool mem_check_write(struct cpu *c, u64 linear, unsigned len);            /* would a write fault? */
+/* The same with supervisor rights whatever the CPL: descriptor tables, TSS, stacks of inner rings. */
+bool sys_read(struct cpu *c, u64 linear, unsigned size, u64 *out);
+bool sys_write(struct cpu *c, u64 linear, unsigned size, u64 value);
+
+/* ---- faults. They return false, so that a body can say `return fault_gp(c, 0)`. ---- */
+bool fault(struct cpu *c, unsigned vector);
+bool fault_error(struct cpu *c, unsigned vector, u32 error);
+static inline bool fault_ud(struct cpu *c) { return fault(c, VEC_UD); }
+static inline bool fault_gp(struct cpu *c, u32 error) { return fault_error(c, VEC_GP, error); }
+
+/* ---- seg.c, far.c, intr.c, task.c ---- */
+bool seg_load(struct cpu *c, unsigned reg, u16 sel);  /* MOV/POP/LxS to ES SS DS FS GS, in every mode, with all checks */
+void seg_load_real(struct cpu *c, unsigned reg, u16 sel); /* base = sel << 4; limit and rights as real and V86 mode leave them */
+void seg_update(struct cpu *c, unsigned reg);         /* derive read_end, write_end (and what depends on CS, SS) */
+bool descriptor_read(struct cpu *c, u16 sel, u64 *lo, u64 *hi, unsigned vector); /* hi only for 16-byte ones; fault VECTOR(sel) beyond the limit */
+void descriptor_to_seg(struct seg *s, u16 sel, u64 descriptor);
+bool far_jump(struct cpu *c, u16 sel, u64 offset, unsigned osize);
+bool far_call(struct cpu *c, u16 sel, u64 offset, unsigned osize, u64 return_rip);
+bool far_return(struct cpu *c, unsigned osize, unsigned pop);
+bool interrupt_return(struct cpu *c, unsigned osize);
+enum interrupt_kind { INT_EXTERNAL, INT_EXCEPTION, INT_SOFTWARE /* INT n */, INT_SOFT_EXC /* INT3, INTO */, INT_ICEBP };
+/* Deliver through the IVT or IDT. Return address is r[RIP]. False: another fault happened on the way (c->fault). */
+bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error);
+/* Deliver c->fault: contributory rules, double fault; false on a triple fault. */
+bool deliver_fault(struct cpu *c);
+enum task_switch { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
+bool task_switch(struct cpu *c, u16 sel, u64 descriptor, enum task_switch how, u64 next_rip, bool has_error, u32 error);
+bool io_allowed(struct cpu *c, u16 port, unsigned size); /* IOPL and the TSS bitmap; false: #GP(0) set */
+
+/* ---- sys.c, msr.c, cpuid.c, debug.c, apic.c ---- */
+bool write_cr0(struct cpu *c, u64 v);
+bool write_cr3(struct cpu *c, u64 v);
+bool write_cr4(struct cpu *c, u64 v);
+bool write_cr8(struct cpu *c, u64 v);
+bool write_dr(struct cpu *c, unsigned n, u64 v);
+bool write_efer(struct cpu *c, u64 v);
+bool read_msr(struct cpu *c, u32 index, u64 *v);
+bool write_msr(struct cpu *c, u32 index, u64 v);
+void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4]); /* eax ebx ecx edx */
+u64 read_tsc(const struct cpu *c);                    /* needs a synced clock */
+void update_mode(struct cpu *c);                      /* CR0, CR4, EFER, CS, SS, EFLAGS.VM or CPL changed: mode, view, masks; sets ATTN_MODE if it changed */
+void update_view(struct cpu *c);                      /* CPL, AC, SMAP, AM: which view */
+void debug_code_check(struct cpu *c);
+
+struct apic *apic_new(struct cpu *c, struct clock *clock, struct space *mem);
+void apic_free(struct apic *a);
+void apic_reset(struct apic *a);
+struct part apic_part(struct apic *a);
+void apic_refresh(struct apic *a);
+/* A message from an IOAPIC or MSI: address FEExxxxxh and data as on the bus (SDM vol. 3, 11.11). A target for ioapic's msi. */
+void apic_message(void *apic, u64 address, u32 data);
+void apic_lint(void *apic, int n, bool level);        /* line target: LINT0 (n = 0, from the 8259), LINT1 (n = 1, NMI) */
+void apic_set_eoi(struct apic *a, void (*eoi)(void *owner, u8 vector), void *owner); /* told of every EOI of a level interrupt */
+bool apic_pending(const struct apic *a);              /* wants INTR */
+int apic_acknowledge(struct apic *a);                 /* the vector that is taken into service; -1: ask the 8259 (ExtINT) */
+bool apic_read_msr(struct apic *a, u32 index, u64 *v);/* x2APIC 800h-8FFh; false: no such register in this mode */
+bool apic_write_msr(struct apic *a, u32 index, u64 v);
+bool apic_set_base(struct apic *a, u64 v);            /* IA32_APIC_BASE; false: #GP */
+void apic_write_deadline(struct apic *a, u64 tsc);    /* IA32_TSC_DEADLINE */
+u64 apic_read_deadline(const struct apic *a);
+u8 apic_get_tpr(const struct apic *a);                /* CR8 */
+void apic_set_tpr(struct apic *a, u8 tpr);
+
+static inline bool in_64(const struct cpu *c) { return (c->mode & MODE_BITS) == MODE_64; }
+static inline bool in_protected(const struct cpu *c) { return (c->mode & (MODE_PE | MODE_V86)) == MODE_PE; }
+static inline bool in_v86(const struct cpu *c) { return c->mode & MODE_V86; }
+static inline bool in_long(const struct cpu *c) { return c->mode & MODE_LONG; }
+static inline unsigned iopl(const struct cpu *c) { return (c->eflags >> 12) & 3; }
+
+static inline bool canonical(u64 linear) { return (u64)((s64)(linear << 16) >> 16) == linear; }
+
+#endif

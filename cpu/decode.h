@@ -1,0 +1,40 @@
+/* One instruction, decoded: what gen functions see. */
+#ifndef CPU_DECODE_H
+#define CPU_DECODE_H
+
+#include "cpu/isa.h"
+
+struct dec {
+	const struct isa_row *row;
+	u32 mode;          /* MODE_* that it is decoded for */
+	u8 bits;           /* 16, 32, 64 */
+	u8 osize, asize;   /* bytes: 2, 4, 8 */
+	u8 len;
+	u8 map, opcode, modrm, rex /* 0 if none */, pp;
+	u8 rep;            /* 0, 0xF2, 0xF3: the last of them */
+	bool lock, opsize_prefix, addrsize_prefix, mem, has_modrm, vex;
+	u8 vvvv, vex_l;
+	u8 seg;            /* ES..GS that a memory operand uses, overrides applied; FLAT where 64-bit mode ignores it */
+	bool simple_ea;    /* 64-bit address size, segment FLAT: base + index * scale + disp is the linear address */
+	bool no_index;     /* and there is no index */
+	s64 imm;
+	/* Linear address's page offset etc. is the block builder's business. */
+};
+
+/* Operand size in bytes of operand N ('v' etc. resolved). */
+unsigned dec_size(const struct dec *d, unsigned n);
+static inline unsigned dec_kind(const struct dec *d, unsigned n) { return n < d->row->operands ? d->row->operand[n].kind : OPK_NONE; }
+static inline bool dec_is_mem(const struct dec *d, unsigned n)
+{
+	unsigned k = dec_kind(d, n);
+
+	return d->mem && (k == OPK_E || k == OPK_M || k == OPK_W || k == OPK_Q);
+}
+
+enum decode_result { DECODE_OK, DECODE_MORE /* bytes ran out */, DECODE_UD, DECODE_LONG /* over 15 bytes: #GP */ };
+
+/* Decode up to LEN bytes at CODE for MODE. O is filled with operands; o->run is set by the row's gen. A row whose fixed checks fail in MODE gets a
+ * handler that raises the fault. */
+enum decode_result decode(const struct isa *isa, const struct model *model, u32 mode, const u8 *code, unsigned len, struct dec *d, struct op *o);
+
+#endif

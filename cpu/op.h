@@ -1,0 +1,225 @@
+/* Operations: what a block is made of, and how the meaning of an instruction is written.
+ *
+ * A body is an ordinary function that does the instruction and returns false when it raised a fault (then nothing may have changed):
+ *
+ *     BODY(bswap)                                       GEN_BODY(bswap) makes the handler, and the gen function for the table's row
+ *     {
+ *             ...
+ *             return true;
+ *     }
+ *     GEN_BODY(bswap)
+ *
+ * That is enough for everything that is not hot. What is hot is written as an inline function with constant arguments for size and
+ * form (alu.c is the example), expanded once for each.
+ *
+ * A handler ends in the tail call of the next one, or, in builds whose compiler does not promise tail calls, returns it to a loop.
+ * Never take the address of a local variable in a handler: it would stop the tail call. Bodies may. */
+#ifndef CPU_OP_H
+#define CPU_OP_H
+
+#include "cpu/cpu.h"
+#include "cpu/decode.h"
+
+#ifndef VCPU_TAIL
+#if defined __OPTIMIZE__ && !defined __SANITIZE_ADDRESS__ && (defined __x86_64__ || defined __aarch64__)
+#define VCPU_TAIL 1
+#else
+#define VCPU_TAIL 0
+#endif
+#endif
+
+#if VCPU_TAIL && defined __clang__ && __clang_major__ >= 19 && defined __x86_64__
+#define HANDLER_CC __attribute__((preserve_none))
+#else
+#define HANDLER_CC
+#endif
+
+#if VCPU_TAIL
+typedef HANDLER_CC void handler(struct cpu *c, const struct op *o, s64 n);
+#define HANDLER_TYPE HANDLER_CC void
+#define RUN(next_op) do { const struct op *next_ = (next_op); next_->run(c, next_, n); return; } while (0)
+#define TAIL(fn) do { (fn)(c, o, n); return; } while (0)
+#define LEAVE(why) do { c->n = n; c->op = o; c->exit = (why); return; } while (0)
+#else
+typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n);
+#define HANDLER_TYPE const struct op *
+#define RUN(next_op) do { c->n = n; return (next_op); } while (0)
+#define TAIL(fn) return (fn)(c, o, n)
+#define LEAVE(why) do { c->n = n; c->op = o; c->exit = (why); return NULL; } while (0)
+#endif
+#define HANDLER(name) HANDLER_TYPE name(struct cpu *c, const struct op *o, s64 n)
+
+/* 32 bytes:
+ *    0 run | 8 dst src base index | 12 scale seg third len | 16 left osize ip | 20 disp | 24 imm or target */
+struct op {
+	handler *run;
+	u8 dst, src;      /* general registers: byte offset into cpu (8 * n, + 1 for AH..BH); others: the register's number */
+	u8 base, index;   /* effective address: byte offsets into cpu (RZERO where there is none) */
+	u8 scale;         /* bits 0-1: shift of the index; bit 7: memory operand must be 16-byte aligned */
+	u8 seg;           /* bits 0-2: ES..GS or FLAT; bit 3: has a memory operand; bits 4-5: 0, 2 = REPNE (F2), 3 = REP (F3); bits 6-7: address size 0 = 16, 1 = 32, 2 = 64 */
+	u8 third;         /* VEX.vvvv */
+	u8 len;           /* bytes of the instruction */
+	u8 left;          /* instructions from this one to the end of the block; in the first operation: the block's length */
+	u8 osize;         /* operand size in bytes */
+	u16 ip;           /* offset of the instruction from the block's start */
+	s32 disp;         /* of the effective address; of direct jumps: from the block's start to the target */
+	union { s64 imm; const struct op *target; };
+};
+_Static_assert(sizeof(struct op) == 32, "two to a cache line");
+
+enum { OP_MEM = 8 };
+
+static inline bool op_is_mem(const struct op *o) { return o->seg & OP_MEM; }
+static inline unsigned op_seg(const struct op *o) { return o->seg & 7; }
+static inline unsigned op_rep(const struct op *o) { return o->seg >> 4 & 3; }
+static inline unsigned op_asize(const struct op *o) { return 2u << (o->seg >> 6); }
+static inline u64 op_amask(const struct op *o) { return o->seg & 0x80 ? ~(u64)0 : o->seg & 0x40 ? 0xffffffff : 0xffff; }
+
+#define REG8(off) (*(u8 *)((char *)c + (off)))
+#define REG16(off) (*(u16 *)((char *)c + (off)))
+#define REG32(off) (*(u32 *)((char *)c + (off)))
+#define REG64(off) (*(u64 *)((char *)c + (off)))
+
+/* A general register as an operand of SIZE bytes: 32-bit writes clear the upper half (SDM vol. 1, 3.4.1.1). */
+ALWAYS_INLINE u64 reg_get(const struct cpu *c, unsigned off, unsigned size)
+{
+	return size == 1 ? REG8(off) : size == 2 ? REG16(off) : size == 4 ? REG32(off) : REG64(off);
+}
+
+ALWAYS_INLINE void reg_set(struct cpu *c, unsigned off, unsigned size, u64 v)
+{
+	if (size == 1)
+		REG8(off) = (u8)v;
+	else if (size == 2)
+		REG16(off) = (u16)v;
+	else
+		REG64(off) = size == 4 ? (u32)v : v;
+}
+
+/* RIP of the instruction after O, truncated to what the mode has. */
+static inline u64 next_rip(const struct cpu *c, const struct op *o)
+{
+	u64 rip = c->r[RIP] + o->ip + o->len;
+
+	return in_64(c) ? rip : (c->mode & MODE_BITS) == MODE_32 ? (u32)rip : (u16)rip;
+}
+
+/* ---- bodies ---- */
+
+/* Offset of O's memory operand within its segment. */
+static inline u64 op_offset(const struct cpu *c, const struct op *o)
+{
+	return (REG64(o->base) + (REG64(o->index) << (o->scale & 3)) + (s64)o->disp) & op_amask(o);
+}
+/* Linear address of an access of SIZE bytes at OFFSET in segment SEG (ES..GS, FLAT): segment and canonical checks, #GP(0) or #SS(0). (memory.c) */
+bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear);
+/* The operand of O, with alignment checks. (memory.c) */
+bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64 *linear);
+bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out);   /* memory operand, 1 2 4 8 bytes, zero-extended */
+bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v);
+bool op_load_block(struct cpu *c, const struct op *o, void *out, unsigned len); /* 10, 16, 32, 512... bytes; honours .align */
+bool op_store_block(struct cpu *c, const struct op *o, const void *in, unsigned len);
+/* r/m operand of SIZE bytes, whichever it is. The register is o->src when RM_IS_SRC, else o->dst. */
+static inline bool rm_load(struct cpu *c, const struct op *o, unsigned off, unsigned size, u64 *out)
+{
+	if (op_is_mem(o))
+		return op_load(c, o, size, out);
+	*out = reg_get(c, off, size);
+	return true;
+}
+static inline bool rm_store(struct cpu *c, const struct op *o, unsigned off, unsigned size, u64 v)
+{
+	if (op_is_mem(o))
+		return op_store(c, o, size, v);
+	reg_set(c, off, size, v);
+	return true;
+}
+/* Stack, with SS and its size; SIZE 2, 4, 8. push_check-ed: the register changes only on success. (memory.c) */
+bool stack_push(struct cpu *c, unsigned size, u64 v);
+bool stack_pop(struct cpu *c, unsigned size, u64 *v);
+static inline u64 stack_mask(const struct cpu *c) { return in_64(c) ? ~(u64)0 : c->mode & MODE_STACK32 ? 0xffffffff : 0xffff; }
+
+typedef bool body_fn(struct cpu *c, const struct op *o);
+#define BODY(name) static __attribute__((noinline)) bool do_##name(struct cpu *c, const struct op *o)
+#define GEN(name) void gen_##name(const struct dec *d, struct op *o)
+
+/* Handler H_NAME for do_NAME: an ordinary instruction. */
+#define BODY_HANDLER(name) \
+	static HANDLER(h_##name) \
+	{ \
+		c->n = n; \
+		c->op = o; \
+		if (unlikely(!do_##name(c, o))) \
+			LEAVE(EXIT_FAULT); \
+		if (unlikely(c->attn)) \
+			LEAVE(EXIT_ATTN); \
+		RUN(o + 1); \
+	}
+/* The same for one that sets r[RIP] itself (far transfers) or must be followed by a new look-up (mode changes: use with a body that
+ * sets c->r[RIP] = next_rip(c, o)). Its row has .ends. On a fault r[RIP] must be as it was. */
+#define JUMP_HANDLER(name) \
+	static HANDLER(h_##name) \
+	{ \
+		c->n = n; \
+		c->op = o; \
+		if (unlikely(!do_##name(c, o))) \
+			LEAVE(EXIT_FAULT); \
+		LEAVE(EXIT_LOOKUP); \
+	}
+#define GEN_BODY(name) BODY_HANDLER(name) GEN(name) { (void)d; o->run = h_##name; }
+#define GEN_JUMP(name) JUMP_HANDLER(name) GEN(name) { (void)d; o->run = h_##name; }
+/* One body for several mnemonics. */
+#define GEN_ALIAS(name, other) GEN(name) { (void)d; o->run = h_##other; }
+
+/* Inside a body: make icount and the clock exact (before reading time, or calling a device). */
+void cpu_sync(struct cpu *c);
+/* Inside a body: leave the block after this instruction. */
+static inline void attend(struct cpu *c, u32 what) { c->attn |= what; }
+
+/* ---- the fast path to memory ---- */
+
+/* Host address of SIZE bytes at LINEAR, or NULL where the slow path must go. One compare answers permission, mapping, page crossing,
+ * dirty, code, devices and watches: an entry can hold only its own page, so a crossing access, whose last byte is on the next, misses. */
+ALWAYS_INLINE u8 *fast_host(const struct cpu *c, u64 linear, unsigned size, bool write)
+{
+	const struct tlb_entry *e = &c->view->tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
+
+	if (unlikely(((linear + size - 1) & PAGE_MASK) != (write ? e->write : e->read)))
+		return NULL;
+	return (u8 *)(uintptr_t)(linear + e->addend);
+}
+
+/* How an operation's memory operand is addressed. */
+enum kind { KIND_REG, KIND_BASE /* base + disp, linear */, KIND_INDEX /* with index */, KIND_SEG /* segment, limit, masks */ };
+
+ALWAYS_INLINE u8 *fast_op(const struct cpu *c, const struct op *o, enum kind kind, unsigned size, bool write)
+{
+	u64 linear = REG64(o->base) + (s64)o->disp;
+
+	if (kind != KIND_BASE)
+		linear += REG64(o->index) << (o->scale & 3);
+	if (kind == KIND_SEG) {
+		const struct seg *s = &c->seg[op_seg(o)];
+
+		linear &= op_amask(o);
+		if (unlikely(linear + size > (write ? s->write_end : s->read_end)))
+			return NULL;
+		linear = (linear + s->base) & c->linear_mask;
+	}
+	return fast_host(c, linear, size, write);
+}
+
+static inline enum kind dec_kind_of_memory(const struct dec *d)
+{
+	return !d->mem ? KIND_REG : !d->simple_ea ? KIND_SEG : d->no_index ? KIND_BASE : KIND_INDEX;
+}
+
+/* ---- flags (the layout is in cpu.h) ---- */
+ALWAYS_INLINE bool flag_c(const struct cpu *c) { return c->cv >> 63; }
+ALWAYS_INLINE bool flag_z(const struct cpu *c) { return c->res == 0; }
+ALWAYS_INLINE bool flag_s(const struct cpu *c) { return (c->res >> 63) ^ (c->fix >> 7); }
+ALWAYS_INLINE bool flag_o(const struct cpu *c) { return (c->cv ^ c->cv << 1) >> 63; }
+ALWAYS_INLINE bool flag_a(const struct cpu *c) { return c->cv >> 3 & 1; }
+ALWAYS_INLINE bool flag_p(const struct cpu *c) { return !(__builtin_parity(c->res & 0xff) ^ (c->fix >> 2 & 1)); }
+
+#endif

@@ -1,0 +1,194 @@
+/* libvcpu: an x86 PC as a library.
+ *
+ *     struct vcpu_config config = { .memory = 256 << 20, .kernel = "bzImage", .append = "console=ttyS0" };
+ *     char *error = NULL;
+ *     vcpu *v = vcpu_new(&config, &error);
+ *     struct vcpu_stop stop;
+ *
+ *     do
+ *             stop = vcpu_run(v, 1000000);
+ *     while (stop.reason == VCPU_STOP_LIMIT);
+ *     vcpu_free(v);
+ *
+ * A machine is a pure function of its configuration and of the inputs given to it with vcpu_input(), each of which is stamped with the
+ * instruction count. The library reads no host clock, environment or randomness, prints nothing, never exits or aborts, starts no
+ * thread and keeps no global: any number of machines can live in a process. One machine must be used by one thread at a time.
+ *
+ * Strings returned through a `char **error` are malloc'd and belong to the caller; ERROR may be NULL. */
+#ifndef VCPU_H
+#define VCPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined __GNUC__
+#define VCPU_API __attribute__((visibility("default")))
+#else
+#define VCPU_API
+#endif
+
+typedef struct vcpu vcpu;
+
+/* Where output comes from and where input goes. */
+enum vcpu_channel {
+	VCPU_COM1,      /* the 16550A at 3F8h: bytes */
+	VCPU_DEBUGCON,  /* port E9h: bytes, output only */
+	VCPU_KEYBOARD,  /* scan codes, set 1, as the i8042 delivers them: input only */
+	VCPU_POWER,     /* input only, no bytes: the power button */
+	VCPU_LOG,       /* output only: one line of text, what the guest did that deserves a word */
+};
+
+/* Everything is optional: zero means what is said in brackets. Pointers need to live only until vcpu_new returns, except the
+ * callback's. */
+struct vcpu_config {
+	uint64_t memory;         /* bytes of RAM, a multiple of 1 MiB, 1 MiB to 1 TiB [128 MiB] */
+	const char *cpu;         /* "MODEL[,+feature|,-feature]...": see vcpu_models [max] */
+	bool bare;               /* no PC: no RAM, no devices; map memory with vcpu_map [a PC] */
+
+	/* What to boot, by file name or by contents (DATA wins). A kernel may be a Linux bzImage, a multiboot 1 image, an ELF with a
+	 * PVH note, or a flat image (loaded at 7C00h and entered in real mode, as a boot sector). [none: the CPU starts at its reset vector] */
+	const char *kernel;
+	const void *kernel_data;
+	size_t kernel_size;
+	const char *initrd;      /* or multiboot modules, separated by commas: "file args,file args" */
+	const void *initrd_data;
+	size_t initrd_size;
+	const char *append;      /* command line */
+
+	uint64_t ns_per_instruction_q16; /* virtual ns an instruction takes, 16.16 fixed point [65536: 1 ns] */
+	uint64_t seed;           /* deterministic jitter of timer deadlines, and RDRAND [0: no jitter] */
+	uint64_t rtc;            /* seconds since 1970 at power-on, UTC [2000-01-01 00:00:00] */
+
+	/* Output: LEN bytes from CHANNEL. It must not call vcpu_run or vcpu_free. [thrown away] */
+	void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len);
+	void *user;
+};
+
+/* Make a machine. NULL on failure, with one line in *ERROR that says what was wrong and where. */
+VCPU_API vcpu *vcpu_new(const struct vcpu_config *config, char **error);
+VCPU_API void vcpu_free(vcpu *v); /* NULL is fine */
+
+enum vcpu_stop_reason {
+	VCPU_STOP_LIMIT,        /* as many instructions as asked for have retired */
+	VCPU_STOP_REQUEST,      /* vcpu_stop was called */
+	VCPU_STOP_POWEROFF,     /* the guest switched itself off (ACPI S5) */
+	VCPU_STOP_DEBUG_EXIT,   /* the guest wrote to the debug-exit port (F4h); code is the value */
+	VCPU_STOP_TRIPLE_FAULT, /* vcpu_fault_chain tells how */
+	VCPU_STOP_HALT,         /* halted, and nothing can ever wake it */
+	VCPU_STOP_IDLE,         /* bare CPU only: HLT */
+	VCPU_STOP_EXCEPTION,    /* bare CPU only: a fault that the guest has no IDT for; code is the vector */
+	VCPU_STOP_HOST,         /* the host failed (out of memory): vcpu_error tells */
+};
+
+struct vcpu_stop {
+	enum vcpu_stop_reason reason;
+	uint32_t code;
+};
+
+/* The reason in a word ("limit", "poweroff", "debug-exit", "triple-fault", ...): for people and for JSON. */
+VCPU_API const char *vcpu_stop_name(enum vcpu_stop_reason reason);
+
+/* Retire at most INSTRUCTIONS instructions (across HLT, whose idle time costs none). The same machine stops in the same state no
+ * matter how a run is cut into calls. */
+VCPU_API struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions);
+/* Make the current or next vcpu_run return soon, at an instruction boundary. The one call that is safe from a signal handler or
+ * another thread. It does not change what the guest sees. */
+VCPU_API void vcpu_stop(vcpu *v);
+
+/* Give input to the machine, now. Bytes that a device has no room for wait in its queue. Returns 0, or -1 for a channel that takes
+ * none. This is the one way in: record it, with vcpu_instructions, and the run can be repeated. */
+VCPU_API int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, size_t len);
+
+VCPU_API uint64_t vcpu_instructions(const vcpu *v); /* retired since power-on */
+VCPU_API uint64_t vcpu_virtual_ns(const vcpu *v);   /* virtual time since power-on */
+VCPU_API uint64_t vcpu_resident(const vcpu *v);     /* bytes of guest RAM that the host has given */
+VCPU_API const char *vcpu_error(const vcpu *v);     /* last error text of a call that failed, or "" */
+
+/* One exception on the way to a triple fault. */
+struct vcpu_fault {
+	uint8_t vector;
+	bool has_error;
+	uint32_t error;
+	uint16_t cs;
+	uint64_t rip;
+	uint64_t cr2; /* meaningful for vector 14 */
+	char text[160]; /* what it means, in a sentence */
+};
+/* The faults that led to VCPU_STOP_TRIPLE_FAULT, first one first: at most MAX of them go to OUT, the number there are is returned. */
+VCPU_API unsigned vcpu_fault_chain(const vcpu *v, struct vcpu_fault *out, unsigned max);
+
+/* Registers, by number for speed or by name ("rax", "eip", "cs", "cr3", "xmm0", "st0", "efer", ...). */
+enum vcpu_register {
+	VCPU_RAX, VCPU_RCX, VCPU_RDX, VCPU_RBX, VCPU_RSP, VCPU_RBP, VCPU_RSI, VCPU_RDI,
+	VCPU_R8, VCPU_R9, VCPU_R10, VCPU_R11, VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15,
+	VCPU_RIP, VCPU_RFLAGS,
+	VCPU_ES, VCPU_CS, VCPU_SS, VCPU_DS, VCPU_FS, VCPU_GS, VCPU_LDTR, VCPU_TR, /* selectors; see vcpu_segment_set */
+	VCPU_CR0, VCPU_CR2, VCPU_CR3, VCPU_CR4, VCPU_CR8, VCPU_EFER,
+	VCPU_DR0, VCPU_DR1, VCPU_DR2, VCPU_DR3, VCPU_DR6, VCPU_DR7,
+	VCPU_FS_BASE, VCPU_GS_BASE, VCPU_MXCSR, VCPU_FCW, VCPU_FSW,
+	VCPU_REGISTERS
+};
+VCPU_API int vcpu_register_by_name(const char *name); /* -1: no such register */
+VCPU_API const char *vcpu_register_name(int reg);     /* NULL: no such number */
+VCPU_API uint64_t vcpu_get(const vcpu *v, int reg);
+/* Returns 0, or -1 if the register does not exist or cannot hold VALUE. Writing a selector in real or virtual-8086 mode sets base and
+ * limit as the processor would; in protected mode it loads the descriptor. */
+VCPU_API int vcpu_set(vcpu *v, int reg, uint64_t value);
+VCPU_API int vcpu_get_vector(const vcpu *v, unsigned n, void *xmm16);      /* XMM n, 16 bytes */
+VCPU_API int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16);
+VCPU_API int vcpu_get_st(const vcpu *v, unsigned n, void *st10);           /* ST(n), 10 bytes */
+VCPU_API int vcpu_set_st(vcpu *v, unsigned n, const void *st10);
+
+/* The processor's mode, for bare use: sets CS, SS, DS, ES flat and CR0, CR4, EFER to match. Paging stays off below 64 bits; for 64 bits
+ * an identity map is assumed that needs no page tables in guest memory. */
+VCPU_API int vcpu_set_mode(vcpu *v, unsigned bits); /* 16, 32 or 64; -1 otherwise or if the model lacks it */
+
+/* Memory. Physical addresses; _linear ones go through the current page tables. Both work without side effects: devices are not
+ * touched. Return the number of bytes done before the first address that has no RAM or no translation. */
+VCPU_API size_t vcpu_read_physical(const vcpu *v, uint64_t address, void *out, size_t len);
+VCPU_API size_t vcpu_write_physical(vcpu *v, uint64_t address, const void *in, size_t len);
+VCPU_API size_t vcpu_read_linear(const vcpu *v, uint64_t address, void *out, size_t len);
+VCPU_API size_t vcpu_write_linear(vcpu *v, uint64_t address, const void *in, size_t len);
+/* Bare use: LEN bytes (multiple of 4096) of zeroed memory at ADDRESS. 0, or -1 with vcpu_error. */
+VCPU_API int vcpu_map(vcpu *v, uint64_t address, uint64_t len);
+/* A device of the caller's own. Offsets are from BASE; SIZE is 1, 2, 4 or 8. 0, or -1 with vcpu_error. */
+struct vcpu_device {
+	uint64_t (*read)(void *user, uint64_t offset, unsigned size);
+	void (*write)(void *user, uint64_t offset, unsigned size, uint64_t value);
+	void *user;
+};
+VCPU_API int vcpu_map_device(vcpu *v, const char *name, uint64_t base, uint64_t size, const struct vcpu_device *device);
+VCPU_API int vcpu_map_ports(vcpu *v, const char *name, uint16_t base, unsigned count, const struct vcpu_device *device);
+
+/* The whole state. The hash covers everything that a guest can ever observe, and the instruction count. */
+VCPU_API uint64_t vcpu_state_hash(const vcpu *v);
+/* Save to a malloc'd buffer (the caller frees). Load into a machine made with the same configuration: false, with one line in *ERROR and
+ * the machine unchanged, if the data is damaged, of another version, or of another configuration. */
+VCPU_API bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error);
+VCPU_API bool vcpu_load(vcpu *v, const void *data, size_t len, char **error);
+/* The state's parts, each with its hash: to find where two states differ. Calls EACH for every part. */
+VCPU_API void vcpu_state_parts(const vcpu *v, void (*each)(void *user, const char *part, uint64_t hash), void *user);
+
+/* Models and the table. */
+VCPU_API const char *vcpu_version(void);
+VCPU_API const char *const *vcpu_models(void); /* names, NULL at the end */
+/* The instruction table, row by row; false when ROW is past the end. Strings are static. */
+struct vcpu_insn {
+	const char *mnemonic, *encoding, *operands, *since, *check, *modes;
+	const char *flags_written, *flags_read, *flags_undefined;
+	const char *reads, *writes; /* system resources */
+	const char *popek;          /* "innocuous", "privileged", "control", "behaviour" */
+	const char *vmexit;
+	bool lock, rep;
+};
+VCPU_API bool vcpu_isa_row(unsigned row, struct vcpu_insn *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
