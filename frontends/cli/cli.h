@@ -1,0 +1,59 @@
+/* The vcpu program: what its files share. It sees the library only through <vcpu.h>. */
+#ifndef CLI_H
+#define CLI_H
+
+#include <vcpu.h>
+
+/* Exit statuses. Odd ones are the guest's own, (value << 1) | 1 through the debug-exit port, so ours are all even. */
+enum status {
+	STATUS_OK = 0,            /* the guest switched itself off; or there was nothing to run, and all went well */
+	STATUS_USAGE = 2,         /* bad usage, or input that cannot be read or made sense of */
+	STATUS_TRIPLE_FAULT = 4,
+	STATUS_LIMIT = 6,         /* --limit instructions have retired */
+	STATUS_HOST = 8,          /* the host failed: out of memory, output that cannot be written */
+	STATUS_QUIT = 10,         /* Ctrl-A X */
+	STATUS_HALT = 12,         /* the guest halted, and nothing can wake it */
+};
+
+struct run_options {
+	struct vcpu_config config; /* without output and user: run_machine has its own */
+	const char *serial;        /* "stdio", "null" or "file:PATH" */
+	const char *debugcon;
+	uint64_t limit;            /* instructions; 0: none */
+	bool stats;
+	bool verbose;              /* VCPU_LOG lines to stderr */
+};
+
+/* options.c: fill *O from the command line of a command that runs a machine. True: go on. False: stop with *STATUS; what there is to say
+ * has been said. DEMO: no options that choose what to boot. */
+bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int *status);
+/* Bytes from "256M"; false if it is no number, has another suffix than K, M, G, T, or does not fit 64 bits. */
+bool options_size(const char *text, uint64_t *size);
+
+/* run.c: build the machine, run it to its end, say how it ended. Returns the exit status. */
+int run_machine(const struct run_options *o);
+
+/* The commands: each returns an exit status; argv[0] is the command's name. */
+int command_run(int argc, char **argv);
+int command_demo(int argc, char **argv);
+int command_isa(int argc, char **argv);
+
+/* One line on stderr: "vcpu: ...". Restores the terminal first. */
+__attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
+
+/* terminal.c: standard input and the signals. If stdin is a terminal it becomes raw, and is given back in every way that the program
+ * can end, fatal signals included.
+ *
+ * MACHINE is stopped by the first SIGINT, SIGTERM, SIGHUP or SIGQUIT; terminal_signal then says which. */
+void terminal_open(vcpu *machine, bool want_input);
+void terminal_close(void);
+bool terminal_interactive(void); /* input comes from a terminal, which is raw */
+bool terminal_eof(void);         /* no more input will come */
+int terminal_signal(void);       /* the signal that asks us to end, or 0 */
+
+enum terminal_event { TERMINAL_NOTHING, TERMINAL_BYTES, TERMINAL_QUIT };
+/* Wait up to NS nanoseconds (-1: for ever) for input, and put what the guest is to get, at most SIZE bytes, into BUFFER, *LEN bytes.
+ * Ctrl-A sequences of a terminal are dealt with here; from anything else all bytes are the guest's. */
+enum terminal_event terminal_read(int64_t ns, void *buffer, size_t size, size_t *len);
+
+#endif

@@ -1,0 +1,103 @@
+/* vcpu isa: the instruction table, for people or as JSON. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const char *or_dash(const char *s)
+{
+	return s && *s ? s : "-";
+}
+
+static void string(const char *key, const char *s, bool *first)
+{
+	printf("%s\"%s\": \"", *first ? "" : ", ", key);
+	for (s = s ? s : ""; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			putchar('\\');
+		putchar(*s);
+	}
+	putchar('"');
+	*first = false;
+}
+
+static void print_json(void)
+{
+	struct vcpu_insn i;
+
+	puts("[");
+	for (unsigned row = 0; vcpu_isa_row(row, &i); row++) {
+		bool first = true;
+
+		fputs(row ? ",\n{" : "{", stdout);
+		string("mnemonic", i.mnemonic, &first);
+		string("encoding", i.encoding, &first);
+		string("operands", i.operands, &first);
+		string("since", i.since, &first);
+		string("check", i.check, &first);
+		string("modes", i.modes, &first);
+		string("flags_written", i.flags_written, &first);
+		string("flags_read", i.flags_read, &first);
+		string("flags_undefined", i.flags_undefined, &first);
+		string("reads", i.reads, &first);
+		string("writes", i.writes, &first);
+		string("popek", i.popek, &first);
+		string("vmexit", i.vmexit, &first);
+		printf(", \"lock\": %s, \"rep\": %s}", i.lock ? "true" : "false", i.rep ? "true" : "false");
+	}
+	puts("\n]");
+}
+
+static void print_text(void)
+{
+	struct vcpu_insn i;
+
+	printf("%-14s %-26s %-14s %-10s %-10s %-10s %-10s %-10s %-10s %-12s %s\n", "mnemonic", "encoding", "operands", "since", "check",
+	       "modes", "written", "read", "undefined", "popek", "");
+	for (unsigned row = 0; vcpu_isa_row(row, &i); row++)
+		printf("%-14s %-26s %-14s %-10s %-10s %-10s %-10s %-10s %-10s %-12s%s%s\n", i.mnemonic, i.encoding,
+		       or_dash(i.operands), or_dash(i.since), or_dash(i.check), or_dash(i.modes), or_dash(i.flags_written),
+		       or_dash(i.flags_read), or_dash(i.flags_undefined), or_dash(i.popek), i.lock ? " lock" : "", i.rep ? " rep" : "");
+}
+
+int command_isa(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	char name[] = "vcpu";
+	bool json = false;
+	int c;
+
+	argv[0] = name;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			puts("Usage: vcpu isa [--json]\nPrint the instruction table, one row an instruction form.\n\n"
+			     "      --json   as JSON: an array of objects, with every column\n"
+			     "      --help   this text");
+			return STATUS_OK;
+		default:
+			return STATUS_USAGE;
+		}
+	}
+	if (optind < argc) {
+		complain("isa: what is '%s'? (vcpu isa --help tells more)", argv[optind]);
+		return STATUS_USAGE;
+	}
+	if (json)
+		print_json();
+	else
+		print_text();
+	if (fflush(stdout)) {
+		complain("cannot write standard output");
+		return STATUS_HOST;
+	}
+	return STATUS_OK;
+}

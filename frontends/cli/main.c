@@ -1,0 +1,58 @@
+/* vcpu: the commands. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *text;
+} commands[] = {
+	{ "run", command_run, "boot a kernel or an image" },
+	{ "demo", command_demo, "boot a small guest that is built into this program" },
+	{ "isa", command_isa, "print the instruction table" },
+};
+
+static void help(FILE *f)
+{
+	fprintf(f, "Usage: vcpu COMMAND [OPTION]...\nAn x86 PC, interpreted: exact and deterministic.\n\nCommands:\n");
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].text);
+	fprintf(f, "\n  --help      this text; vcpu COMMAND --help tells more\n  --version   the version\n");
+}
+
+void complain(const char *format, ...)
+{
+	va_list ap;
+
+	terminal_close();
+	fflush(stdout);
+	fputs("vcpu: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		complain("a command is needed: run, demo or isa (vcpu --help tells more)");
+		return STATUS_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		help(stdout);
+		return STATUS_OK;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		printf("vcpu (libvcpu) %s\n", vcpu_version());
+		return STATUS_OK;
+	}
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	complain("there is no command '%s': run, demo or isa (vcpu --help tells more)", argv[1]);
+	return STATUS_USAGE;
+}

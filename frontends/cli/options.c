@@ -1,0 +1,214 @@
+/* The options of the commands that run a machine. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_MEMORY, O_CPU, O_SERIAL, O_DEBUGCON, O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_HELP,
+       O_VERSION };
+
+static const struct option run_options[] = {
+	{ "kernel", required_argument, NULL, O_KERNEL },
+	{ "initrd", required_argument, NULL, O_INITRD },
+	{ "append", required_argument, NULL, O_APPEND },
+	{ "memory", required_argument, NULL, O_MEMORY },
+	{ "cpu", required_argument, NULL, O_CPU },
+	{ "serial", required_argument, NULL, O_SERIAL },
+	{ "debugcon", required_argument, NULL, O_DEBUGCON },
+	{ "limit", required_argument, NULL, O_LIMIT },
+	{ "stats", no_argument, NULL, O_STATS },
+	{ "seed", required_argument, NULL, O_SEED },
+	{ "rtc", required_argument, NULL, O_RTC },
+	{ "verbose", no_argument, NULL, O_VERBOSE },
+	{ "help", no_argument, NULL, O_HELP },
+	{ "version", no_argument, NULL, O_VERSION },
+	{ 0 },
+};
+
+static const char help_boot[] =
+	"      --kernel=FILE     a Linux bzImage, a multiboot image, an ELF with a PVH note, or a\n"
+	"                        flat image, told apart by what is in it\n"
+	"      --initrd=FILE     initial RAM disk; multiboot modules as \"FILE ARGS,FILE ARGS\"\n"
+	"      --append=TEXT     the kernel's command line\n";
+static const char help_rest[] =
+	"      --memory=SIZE     RAM, with a suffix K, M, G or T [128M]\n"
+	"      --cpu=MODEL       MODEL[,+FEATURE|,-FEATURE]... [max]; \"help\" lists the models\n"
+	"      --serial=WHERE    COM1: stdio, null or file:PATH [stdio]\n"
+	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
+	"      --limit=N         stop when N instructions have retired\n"
+	"      --stats           one JSON object as the last line on stderr\n"
+	"      --seed=N          deterministic jitter of timers; every N is a schedule of its own [0: none]\n"
+	"      --rtc=SECONDS     the clock at power-on, since 1970, or \"now\" [2000-01-01 00:00:00]\n"
+	"      --verbose         what the guest did that deserves a word, on stderr\n"
+	"      --help            this text\n"
+	"      --version         the version\n"
+	"\n"
+	"With --serial=stdio on a terminal, Ctrl-A X quits and Ctrl-A H tells more.\n"
+	"\n"
+	"Exit status: 0 the guest switched itself off; odd: its own, (value << 1) | 1 through the\n"
+	"debug-exit port F4h; 2 bad usage or input; 4 triple fault; 6 --limit reached; 8 the host\n"
+	"failed; 10 Ctrl-A X; 12 halted for ever.\n";
+
+bool options_size(const char *text, uint64_t *size)
+{
+	static const char suffixes[] = "KMGT";
+	unsigned long long n;
+	unsigned shift = 0;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno)
+		return false;
+	if (*end) {
+		const char *s = strchr(suffixes, *end);
+
+		if (!s || end[1])
+			return false;
+		shift = 10 * (unsigned)(s - suffixes + 1);
+	}
+	if (n > UINT64_MAX >> shift)
+		return false;
+	*size = (uint64_t)n << shift;
+	return true;
+}
+
+static bool number(const char *option, const char *text, uint64_t *n)
+{
+	char *end;
+
+	errno = 0;
+	*n = strtoull(text, &end, 0);
+	if (*text >= '0' && *text <= '9' && !*end && !errno)
+		return true;
+	complain("--%s %s: that is not a number", option, text);
+	return false;
+}
+
+/* The library gives out RAM only as it is touched, but more than the host has is a slip of the pen. */
+static bool memory(const char *text, uint64_t *size)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+	if (!options_size(text, size)) {
+		complain("--memory %s: that is not a size, like 256M or 4G", text);
+		return false;
+	}
+	if (!*size) {
+		complain("--memory %s: a machine needs some memory", text);
+		return false;
+	}
+	if (pages > 0 && page > 0 && *size / (uint64_t)page >= (uint64_t)pages) {
+		complain("--memory %s: this host has only %llu MiB", text,
+			 (unsigned long long)((uint64_t)pages * (uint64_t)page >> 20));
+		return false;
+	}
+	return true;
+}
+
+static bool place(const char *option, const char *text)
+{
+	if (!strcmp(text, "stdio") || !strcmp(text, "null") || (!strncmp(text, "file:", 5) && text[5]))
+		return true;
+	complain("--%s %s: that is neither stdio, null nor file:PATH", option, text);
+	return false;
+}
+
+bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int *status)
+{
+	char name[] = "vcpu"; /* what getopt's own messages begin with */
+	const char *command = argv[0];
+	int c;
+
+	argv[0] = name;
+	*o = (struct run_options){ .serial = "stdio", .debugcon = "null" };
+	*status = STATUS_USAGE;
+	while ((c = getopt_long(argc, argv, "", run_options, NULL)) != -1) {
+		switch (c) {
+		case O_KERNEL:
+		case O_INITRD:
+		case O_APPEND:
+			if (demo) {
+				complain("demo brings its own guest: --kernel, --initrd and --append are for vcpu run");
+				return false;
+			}
+			*(c == O_KERNEL ? &o->config.kernel : c == O_INITRD ? &o->config.initrd : &o->config.append) = optarg;
+			break;
+		case O_MEMORY:
+			if (!memory(optarg, &o->config.memory))
+				return false;
+			break;
+		case O_CPU:
+			if (!strcmp(optarg, "help")) {
+				for (const char *const *m = vcpu_models(); *m; m++)
+					puts(*m);
+				*status = STATUS_OK;
+				return false;
+			}
+			o->config.cpu = optarg;
+			break;
+		case O_SERIAL:
+			if (!place("serial", o->serial = optarg))
+				return false;
+			break;
+		case O_DEBUGCON:
+			if (!place("debugcon", o->debugcon = optarg))
+				return false;
+			break;
+		case O_LIMIT:
+			if (!number("limit", optarg, &o->limit))
+				return false;
+			if (!o->limit) {
+				complain("--limit 0: at least one instruction");
+				return false;
+			}
+			break;
+		case O_STATS:
+			o->stats = true;
+			break;
+		case O_SEED:
+			if (!number("seed", optarg, &o->config.seed))
+				return false;
+			break;
+		case O_RTC:
+			if (!strcmp(optarg, "now"))
+				o->config.rtc = (uint64_t)time(NULL);
+			else if (!number("rtc", optarg, &o->config.rtc))
+				return false;
+			break;
+		case O_VERBOSE:
+			o->verbose = true;
+			break;
+		case O_HELP:
+			printf("Usage: vcpu %s [OPTION]...\n%s\n", command,
+			       demo ? "Boot the guest that is built into this program.\n" : "Boot a kernel or an image.\n");
+			if (!demo)
+				fputs(help_boot, stdout);
+			fputs(help_rest, stdout);
+			*status = STATUS_OK;
+			return false;
+		case O_VERSION:
+			printf("vcpu (libvcpu) %s\n", vcpu_version());
+			*status = STATUS_OK;
+			return false;
+		default:
+			return false;
+		}
+	}
+	if (optind < argc) {
+		complain("%s: what is '%s'? (vcpu %s --help tells more)", command, argv[optind], command);
+		return false;
+	}
+	if (!demo && !o->config.kernel) {
+		complain("run: --kernel is needed (vcpu demo needs no file)");
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,288 @@
+/* Run a machine to its end: its output, its input, its pace on a terminal, and how it ended. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* Where a channel's bytes go. Channels on stdio share one, so that their bytes stay in order. */
+struct sink {
+	const char *name; /* for messages */
+	int fd;           /* -1: nowhere */
+	int error;        /* errno of a write that failed */
+	size_t len;
+	char buffer[8192];
+};
+
+struct session {
+	vcpu *machine;
+	struct sink standard, serial_file, debugcon_file;
+	struct sink *serial, *debugcon; /* NULL: thrown away */
+	bool verbose;
+};
+
+static void flush(struct sink *s)
+{
+	size_t done = 0;
+
+	while (done < s->len && !s->error) {
+		ssize_t n = write(s->fd, s->buffer + done, s->len - done);
+
+		if (n >= 0)
+			done += (size_t)n;
+		else if (errno != EINTR && errno != EAGAIN)
+			s->error = errno;
+	}
+	s->len = 0;
+}
+
+static void put(struct sink *s, const char *data, size_t len)
+{
+	while (len) {
+		size_t n = sizeof s->buffer - s->len;
+
+		if (n > len)
+			n = len;
+		memcpy(s->buffer + s->len, data, n);
+		s->len += n;
+		if (s->len == sizeof s->buffer || memchr(data, '\n', n))
+			flush(s);
+		data += n;
+		len -= n;
+	}
+}
+
+static void output(void *user, enum vcpu_channel channel, const void *data, size_t len)
+{
+	struct session *s = user;
+
+	if (channel == VCPU_COM1 && s->serial)
+		put(s->serial, data, len);
+	else if (channel == VCPU_DEBUGCON && s->debugcon)
+		put(s->debugcon, data, len);
+	else if (channel == VCPU_LOG && s->verbose)
+		fprintf(stderr, "vcpu: guest: %.*s\n", (int)len, (const char *)data);
+	if ((s->serial && s->serial->error) || (s->debugcon && s->debugcon->error))
+		vcpu_stop(s->machine);
+}
+
+/* The sink for WHERE, or NULL for null. False, having complained, if its file cannot be made. */
+static bool open_sink(struct session *s, const char *option, const char *where, struct sink *file, struct sink **sink)
+{
+	*sink = NULL;
+	if (!strcmp(where, "stdio")) {
+		s->standard.name = "standard output";
+		s->standard.fd = STDOUT_FILENO;
+		*sink = &s->standard;
+	} else if (!strncmp(where, "file:", 5)) {
+		file->name = where + 5;
+		file->fd = open(where + 5, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		if (file->fd < 0) {
+			complain("--%s: cannot write %s: %s", option, where + 5, strerror(errno));
+			return false;
+		}
+		*sink = file;
+	}
+	return true;
+}
+
+static uint64_t host_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* The vectors' names: SDM volume 3, table 6-1. */
+static const char *vector_name(unsigned vector)
+{
+	static const char *const names[] = {
+		"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "#9", "#TS", "#NP", "#SS", "#GP", "#PF", "#15",
+		"#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
+	};
+
+	return vector < sizeof names / sizeof *names ? names[vector] : "INT";
+}
+
+static void print_fault_chain(const vcpu *machine)
+{
+	struct vcpu_fault faults[16];
+	unsigned n = vcpu_fault_chain(machine, faults, 16);
+
+	complain("triple fault%s", n ? "; what led there, first one first:" : "");
+	for (unsigned i = 0; i < n && i < 16; i++) {
+		const struct vcpu_fault *f = &faults[i];
+
+		fprintf(stderr, "  %s (vector %u)", vector_name(f->vector), f->vector);
+		if (f->has_error)
+			fprintf(stderr, " error code %04" PRIx32, f->error);
+		fprintf(stderr, " at %04x:%016" PRIx64, f->cs, f->rip);
+		if (f->vector == 14)
+			fprintf(stderr, " CR2 %016" PRIx64, f->cr2);
+		fprintf(stderr, ": %s\n", f->text);
+	}
+}
+
+/* How the next slice is cut, and how long to sleep before it. A machine on a terminal is a companion: when it idles, its virtual time
+ * must not rush ahead of the host's, and this process must not keep a processor busy. Neither changes what the guest computes:
+ * only when it hears of a key. */
+enum { SLICE_BUSY = 4000000, SLICE_IDLE = 20000 };
+
+struct pace {
+	uint64_t host, virtual, instructions;
+	uint64_t slice;
+};
+
+static int64_t pace_next(struct pace *p, const vcpu *machine)
+{
+	uint64_t host = host_ns(), virtual = vcpu_virtual_ns(machine), instructions = vcpu_instructions(machine);
+	uint64_t passed = virtual - p->virtual, worked = instructions - p->instructions, took = host - p->host;
+	bool idle = passed > 4 * worked + 1000000;
+
+	p->virtual = virtual;
+	p->instructions = instructions;
+	p->slice = idle ? SLICE_IDLE : SLICE_BUSY;
+	return idle && passed > took ? (int64_t)(passed - took) : 0;
+}
+
+/* Run until something ends the run. *QUIT: that was Ctrl-A X. */
+static struct vcpu_stop loop(struct session *s, uint64_t limit, bool *quit)
+{
+	vcpu *machine = s->machine;
+	struct pace pace = { .host = host_ns(), .slice = terminal_interactive() ? SLICE_IDLE : SLICE_BUSY };
+	struct vcpu_stop stop;
+	char keys[256];
+	size_t len;
+
+	*quit = false;
+	for (;;) {
+		uint64_t left = limit ? limit - vcpu_instructions(machine) : UINT64_MAX;
+		int64_t wait = 0;
+
+		stop = vcpu_run(machine, left < pace.slice ? left : pace.slice);
+		if (s->serial)
+			flush(s->serial);
+		if (s->debugcon)
+			flush(s->debugcon);
+		if (terminal_signal() || (s->serial && s->serial->error) || (s->debugcon && s->debugcon->error))
+			return stop;
+		if (stop.reason == VCPU_STOP_LIMIT && limit && vcpu_instructions(machine) >= limit)
+			return stop;
+		if (stop.reason == VCPU_STOP_HALT && !terminal_eof() && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
+			wait = -1; /* a byte from us can still be an interrupt */
+		else if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_REQUEST)
+			return stop;
+		else if (terminal_interactive())
+			wait = pace_next(&pace, machine);
+
+		switch (terminal_read(wait, keys, sizeof keys, &len)) {
+		case TERMINAL_BYTES:
+			vcpu_input(machine, VCPU_COM1, keys, len);
+			break;
+		case TERMINAL_QUIT:
+			*quit = true;
+			return stop;
+		case TERMINAL_NOTHING:
+			break;
+		}
+		pace.host = host_ns();
+	}
+}
+
+static int status_of(const struct session *s, struct vcpu_stop stop, bool quit)
+{
+	const struct sink *bad = s->serial && s->serial->error ? s->serial : s->debugcon && s->debugcon->error ? s->debugcon : NULL;
+
+	if (bad) {
+		complain("cannot write %s: %s", bad->name, strerror(bad->error));
+		return STATUS_HOST;
+	}
+	if (quit)
+		return STATUS_QUIT;
+	switch (stop.reason) {
+	case VCPU_STOP_POWEROFF:
+		return STATUS_OK;
+	case VCPU_STOP_DEBUG_EXIT:
+		return (int)((stop.code << 1 | 1) & 0xFF);
+	case VCPU_STOP_TRIPLE_FAULT:
+		print_fault_chain(s->machine);
+		return STATUS_TRIPLE_FAULT;
+	case VCPU_STOP_LIMIT:
+		return STATUS_LIMIT;
+	case VCPU_STOP_HALT:
+	case VCPU_STOP_IDLE:
+		complain("the guest halted, and nothing can wake it");
+		return STATUS_HALT;
+	default:
+		complain("%s: %s", vcpu_stop_name(stop.reason), vcpu_error(s->machine));
+		return STATUS_HOST;
+	}
+}
+
+static void print_stats(const vcpu *machine, double seconds, const char *stop)
+{
+	uint64_t instructions = vcpu_instructions(machine);
+
+	fprintf(stderr, "{\"instructions\": %" PRIu64 ", \"seconds\": %.6f, \"mips\": %.1f, \"virtual_ns\": %" PRIu64
+		", \"state_hash\": \"%016" PRIx64 "\", \"stop\": \"%s\"}\n", instructions, seconds,
+		seconds > 0 ? (double)instructions / seconds / 1e6 : 0, vcpu_virtual_ns(machine), vcpu_state_hash(machine), stop);
+}
+
+int run_machine(const struct run_options *o)
+{
+	static struct session session; /* large, and there is one */
+	struct session *s = &session;
+	struct vcpu_config config = o->config;
+	struct vcpu_stop stop;
+	char *error = NULL;
+	uint64_t start;
+	bool quit;
+	int status, sent;
+
+	s->verbose = o->verbose;
+	if (!open_sink(s, "serial", o->serial, &s->serial_file, &s->serial)
+	    || !open_sink(s, "debugcon", o->debugcon, &s->debugcon_file, &s->debugcon))
+		return STATUS_USAGE;
+	config.output = output;
+	config.user = s;
+	s->machine = vcpu_new(&config, &error);
+	if (!s->machine) {
+		complain("%s", error ? error : "out of memory");
+		status = error ? STATUS_USAGE : STATUS_HOST;
+		free(error);
+		return status;
+	}
+
+	terminal_open(s->machine, !strcmp(o->serial, "stdio"));
+	start = host_ns();
+	stop = loop(s, o->limit, &quit);
+	start = host_ns() - start;
+	sent = terminal_signal();
+	terminal_close();
+	status = sent ? 0 : status_of(s, stop, quit);
+	if (o->stats)
+		print_stats(s->machine, (double)start / 1e9, sent ? "signal" : quit ? "quit" : vcpu_stop_name(stop.reason));
+	vcpu_free(s->machine);
+	if (sent) { /* end as whoever sent it expects */
+		signal(sent, SIG_DFL);
+		raise(sent);
+	}
+	return status;
+}
+
+int command_run(int argc, char **argv)
+{
+	struct run_options o;
+	int status;
+
+	if (!options_parse(&o, argc, argv, false, &status))
+		return status;
+	return run_machine(&o);
+}
