@@ -26,7 +26,9 @@
 	X(FSRM, "fsrm", 7, 0, 3, 4) X(XSAVEOPT, "xsaveopt", 0xd, 1, 0, 0) X(XSAVEC, "xsavec", 0xd, 1, 0, 1) \
 	X(LAHF64, "lahf64", 0x80000001, 0, 2, 0) X(ABM, "lzcnt", 0x80000001, 0, 2, 5) X(PREFETCHW, "prefetchw", 0x80000001, 0, 2, 8) \
 	X(SYSCALL, "syscall", 0x80000001, 0, 3, 11) X(NX, "nx", 0x80000001, 0, 3, 20) X(PDPE1GB, "pdpe1gb", 0x80000001, 0, 3, 26) \
-	X(RDTSCP, "rdtscp", 0x80000001, 0, 3, 27)
+	X(RDTSCP, "rdtscp", 0x80000001, 0, 3, 27) X(INVTSC, "invtsc", 0x80000007, 0, 3, 8) X(ARAT, "arat", 6, 0, 0, 2) \
+	X(SPEC_CTRL, "spec-ctrl", 7, 0, 3, 26) X(STIBP, "stibp", 7, 0, 3, 27) X(ARCH_CAPS, "arch-capabilities", 7, 0, 3, 29) \
+	X(SSBD, "ssbd", 7, 0, 3, 31)
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,

@@ -1,0 +1,175 @@
+/* CPUID (SDM vol. 2, CPUID): everything follows from the model and from the few control bits that show through. */
+#include "cpu/cpu.h"
+#include "cpu/op.h"
+
+static const struct { u32 leaf, sub; u8 reg, bit; } feature_bits[F_COUNT] = {
+#define X(id, text, leaf, sub, reg, bit) [F_##id] = { leaf, sub, reg, bit },
+	FEATURES(X)
+#undef X
+};
+
+enum { EAX, EBX, ECX, EDX }; /* as .reg in model.h's list: 0 eax, 1 ebx, 2 ecx, 3 edx */
+
+static void features(const struct model *m, u32 leaf, u32 sub, u32 out[4])
+{
+	for (unsigned f = 0; f < F_COUNT; f++)
+		if (feature_bits[f].leaf == leaf && feature_bits[f].sub == sub && has(m, f))
+			out[feature_bits[f].reg] |= 1u << feature_bits[f].bit;
+}
+
+/* Leaf 4: deterministic cache parameters.
+ *   EAX 4-0 type (1 data, 2 code, 3 unified) | 7-5 level | 8 self-initialising | 25-14 threads sharing - 1 | 31-26 cores - 1
+ *   EBX 11-0 line - 1 | 21-12 partitions - 1 | 31-22 ways - 1      ECX sets - 1 */
+static void cache(u32 sub, u32 out[4])
+{
+	static const struct { u8 type, level, ways; u16 sets; } caches[] = {
+		{ 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 16, 1024 }, { 3, 3, 16, 8192 },
+	};
+
+	if (sub >= ARRAY_LEN(caches))
+		return;
+	out[EAX] = caches[sub].type | caches[sub].level << 5 | 1 << 8;
+	out[EBX] = 63 | (u32)(caches[sub].ways - 1) << 22;
+	out[ECX] = caches[sub].sets - 1u;
+}
+
+/* Leaf 0Dh: where XSAVE puts things. x87 and SSE live in the 512 + 64 bytes at the front; AVX has 256 bytes at 576. */
+static void xsave_area(const struct cpu *c, u32 sub, u32 out[4])
+{
+	const struct model *m = c->model;
+	u32 all = has(m, F_AVX) ? 7 : 3;
+
+	if (!has(m, F_XSAVE))
+		return;
+	if (sub == 0) {
+		out[EAX] = all;
+		out[EBX] = c->xcr0 & 4 ? 832 : 576;
+		out[ECX] = all & 4 ? 832 : 576;
+	} else if (sub == 1) {
+		features(m, 0xd, 1, out);
+		if (has(m, F_XSAVEC))
+			out[EBX] = c->xcr0 & 4 ? 832 : 576;
+	} else if (sub == 2 && all & 4) {
+		out[EAX] = 256;
+		out[EBX] = 576;
+	}
+}
+
+void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
+{
+	const struct model *m = c->model;
+	u32 max = m->max_leaf;
+
+	out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0;
+	if (c->misc_enable & 1u << 22 && max > 3) /* limit CPUID maxval */
+		max = 3;
+	/* Beyond the end, an Intel processor shows its highest basic leaf. */
+	if (leaf >= 0x80000000 ? leaf > m->max_ext_leaf && (leaf != 0x80000000 || !m->max_ext_leaf) : leaf > max)
+		leaf = max;
+	switch (leaf) {
+	case 0:
+		out[EAX] = max;
+		memcpy(&out[EBX], m->vendor, 4);
+		memcpy(&out[EDX], m->vendor + 4, 4);
+		memcpy(&out[ECX], m->vendor + 8, 4);
+		break;
+	case 1:
+		out[EAX] = m->signature;
+		/* brand 0 | CLFLUSH line in 8 bytes << 8 | logical processors << 16 | APIC ID << 24 */
+		out[EBX] = (has(m, F_CLFSH) ? 8 << 8 : 0) | (has(m, F_APIC) ? 1 << 16 | c->id << 24 : 0);
+		features(m, 1, 0, out);
+		if (has(m, F_XSAVE) && c->cr4 & CR4_OSXSAVE)
+			out[ECX] |= 1 << 27;
+		if (!c->apic || !(c->apic_base & 1 << 11)) {
+			out[EDX] &= ~(1u << 9);
+			if (!c->apic)
+				out[ECX] &= ~(1u << 21 | 1u << 24);
+		}
+		break;
+	case 2:
+		out[EAX] = has(m, F_X64) ? 0x00feff01 : 0x03020101; /* FFh: see leaf 4; else TLBs of the P6 */
+		out[EDX] = has(m, F_X64) ? 0 : 0x0c040843;
+		if (has(m, F_X64))
+			out[EBX] = 0xf0; /* 64-byte prefetching */
+		break;
+	case 4:
+		cache(sub, out);
+		break;
+	case 5:
+		if (has(m, F_MONITOR)) {
+			out[EAX] = out[EBX] = 64;
+			out[ECX] = 3;
+		}
+		break;
+	case 6:
+		features(m, 6, 0, out);
+		break;
+	case 7:
+		if (sub == 0) {
+			features(m, 7, 0, out);
+			if (has(m, F_PKU) && c->cr4 & CR4_PKE)
+				out[ECX] |= 1 << 4;
+		}
+		break;
+	case 0xb:
+		/* Topology: one thread a core, one core: ECX 7-0 echoes the sub-leaf, 15-8 the level's type. */
+		out[ECX] = sub & 0xff;
+		out[EDX] = c->id;
+		if (sub < 2) {
+			out[EBX] = 1;
+			out[ECX] |= (sub + 1) << 8;
+		}
+		break;
+	case 0xd:
+		xsave_area(c, sub, out);
+		break;
+	case 0x15:
+		/* TSC = crystal * EBX / EAX: 25 MHz (which also drives the local APIC's timer) * 40 = 1 GHz */
+		out[EAX] = 1;
+		out[EBX] = 40;
+		out[ECX] = 25000000;
+		break;
+	case 0x16:
+		out[EAX] = out[EBX] = 1000; /* base and maximum, MHz */
+		out[ECX] = 100;             /* bus */
+		break;
+	case 0x80000000:
+		out[EAX] = m->max_ext_leaf;
+		break;
+	case 0x80000001:
+		features(m, leaf, 0, out);
+		if (!in_64(c))
+			out[EDX] &= ~(1u << 11); /* SYSCALL shows in 64-bit mode only */
+		break;
+	case 0x80000002: case 0x80000003: case 0x80000004: {
+		char brand[48] = { 0 };
+
+		memcpy(brand, m->brand, strlen(m->brand));
+		memcpy(out, brand + (leaf - 0x80000002) * 16, 16);
+		break;
+	}
+	case 0x80000006:
+		out[ECX] = 64 | 8 << 12 | 1024 << 16; /* line | 16 ways | KiB of L2 */
+		break;
+	case 0x80000007:
+		features(m, leaf, 0, out);
+		break;
+	case 0x80000008:
+		out[EAX] = m->physical_bits | m->linear_bits << 8;
+		break;
+	}
+}
+
+BODY(cpuid)
+{
+	u32 out[4];
+
+	cpuid(c, (u32)c->r[RAX], (u32)c->r[RCX], out);
+	c->r[RAX] = out[EAX];
+	c->r[RBX] = out[EBX];
+	c->r[RCX] = out[ECX];
+	c->r[RDX] = out[EDX];
+	(void)o;
+	return true;
+}
+GEN_BODY(cpuid)
