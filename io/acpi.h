@@ -33,9 +33,9 @@ void acpi_power_button(struct acpi *acpi);
 void acpi_refresh(struct acpi *acpi);
 struct part acpi_part(struct acpi *acpi);
 
-/* Write the tables into MEMORY at [BASE, BASE + SIZE), the RSDP first; BASE must be a multiple of 16 within E0000h-FFFFFh for a guest that
- * scans for it. CPUS processors with local APIC IDs 0 to CPUS-1, I/O APIC at FEC00000h with ID CPUS. Returns the bytes used, 0 if SIZE is
- * too small. */
+/* Write the tables into MEMORY (ROM as well) at [BASE, BASE + SIZE), the RSDP first. BASE is a multiple of 64 below 4 GiB, and within
+ * E0000h-FFFFFh for a guest that scans for it. CPUS processors with local APIC IDs 0 to CPUS-1, I/O APIC at FEC00000h with ID CPUS. Returns
+ * the bytes used; 0 if SIZE is too small (4 KiB is enough for 255 processors), BASE is wrong, or there are more than 255 processors. */
 u64 acpi_tables_build(struct space *memory, u64 base, u64 size, unsigned cpus);
 
 #endif
