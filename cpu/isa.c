@@ -4,7 +4,8 @@
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
 
-/* A word that rows use beside the enums of cpu.h and isa.h: every flag that POPF or IRET may change. */
+/* Words that rows use beside the enums of cpu.h and isa.h. ALLF is every flag that POPF or IRET may change. */
+enum { OSZAP = OSZAPC & ~FL_C, OSAP = OSZAP & ~FL_Z };
 enum { ALLF = OSZAPC | FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_VM | FL_AC | FL_VIF | FL_VIP | FL_ID };
 
 #define INSN(mnemonic, ...) gen_fn gen_##mnemonic;
@@ -187,8 +188,8 @@ static bool compile_encoding(struct isa_row *row, const char *s)
 /* Registers that stand for themselves: size as an operand's size; 's' is a segment register. */
 static const struct { char name[5]; u8 size, reg; } fixed[] = {
 	{ "AL", 'b', RAX }, { "CL", 'b', RCX }, { "AX", 'w', RAX }, { "DX", 'w', RDX }, { "eAX", 'z', RAX }, { "rAX", 'v', RAX },
-	{ "EAX", 'd', RAX }, { "ECX", 'd', RCX }, { "EDX", 'd', RDX }, { "1", 0, 1 }, { "ES", 's', ES }, { "CS", 's', CS }, { "SS", 's', SS },
-	{ "DS", 's', DS }, { "FS", 's', FS }, { "GS", 's', GS }, { "ST0", 't', 0 }, { "XMM0", 'o', 0 },
+	{ "EAX", 'd', RAX }, { "ECX", 'd', RCX }, { "EDX", 'd', RDX }, { "1", 0, 1 }, { "ES", 's', ES }, { "CS", 's', CS },
+	{ "SS", 's', SS }, { "DS", 's', DS }, { "FS", 's', FS }, { "GS", 's', GS }, { "ST0", 't', 0 }, { "XMM0", 'o', 0 },
 };
 
 static u8 kind_of(char letter)

@@ -1,0 +1,81 @@
+/* Decimal adjustments: DAA DAS AAA AAS AAM AAD (SDM vol. 2 of each). Flags that the manual leaves undefined come from AL, as on Intel's
+ * processors. */
+#include "cpu/alu.h"
+
+/* SF ZF PF from V, AF and CF as given, OF 0. */
+static void set_decimal(struct cpu *c, u8 v, bool af, bool cf)
+{
+	c->res = extend(v, 1);
+	c->cv = (cf ? (u64)3 << 62 : 0) | (u64)af << 3;
+	c->fix = 0;
+}
+
+static bool packed(struct cpu *c, bool subtract)
+{
+	u8 al = REG8(8 * RAX), adjust = 0;
+	bool af = (al & 15) > 9 || flag_a(c), cf = al > 0x99 || flag_c(c);
+
+	if (af)
+		adjust = 6;
+	if (cf)
+		adjust += 0x60;
+	/* DAS borrows, too, when the low digit's 6 goes below 0. DAA's carry out of the low digit's 6 means AL was above 99h. */
+	if (subtract && af && al < 6)
+		cf = true;
+	al = subtract ? al - adjust : al + adjust;
+	REG8(8 * RAX) = al;
+	set_decimal(c, al, af, cf);
+	return true;
+}
+
+static bool unpacked(struct cpu *c, bool subtract)
+{
+	u8 al = REG8(8 * RAX);
+	bool adjust = (al & 15) > 9 || flag_a(c);
+
+	if (adjust) {
+		if (!has(c->model, F_I286)) { /* 8086, 186: AL and AH apart; later ones let AL's carry into AH */
+			al = subtract ? al - 6 : al + 6;
+			REG8(8 * RAX) = al;
+			REG8(8 * RAX + 1) += subtract ? 0xff : 1;
+		} else {
+			REG16(8 * RAX) += subtract ? (u16)-0x106 : 0x106;
+		}
+	}
+	REG8(8 * RAX) &= 15;
+	set_decimal(c, REG8(8 * RAX), adjust, adjust);
+	return true;
+}
+
+BODY(daa) { (void)o; return packed(c, false); }
+BODY(das) { (void)o; return packed(c, true); }
+BODY(aaa) { (void)o; return unpacked(c, false); }
+BODY(aas) { (void)o; return unpacked(c, true); }
+
+BODY(aam)
+{
+	u8 al = REG8(8 * RAX), base = (u8)o->imm;
+
+	if (!base)
+		return fault(c, VEC_DE);
+	REG8(8 * RAX + 1) = al / base;
+	REG8(8 * RAX) = al % base;
+	set_decimal(c, al % base, false, false);
+	return true;
+}
+
+BODY(aad)
+{
+	u8 al = (u8)(REG8(8 * RAX) + REG8(8 * RAX + 1) * (u8)o->imm);
+
+	REG16(8 * RAX) = al;
+	set_decimal(c, al, false, false);
+	return true;
+}
+
+GEN_BODY(daa)
+GEN_BODY(das)
+GEN_BODY(aaa)
+GEN_BODY(aas)
+GEN_BODY(aam)
+GEN_BODY(aad)

@@ -1,0 +1,248 @@
+/* Shifts and rotates: SHL SHR SAR ROL ROR RCL RCR, SHLD SHRD, and the flagless ones of BMI2. Shifts of registers by a constant, and by CL
+ * at 32 and 64 bits, are hot: one handler for each, expanded from the one meaning written here. */
+#include "cpu/alu.h"
+
+enum shift { ROL, ROR, RCL, RCR, SHL, SHR, SAR };
+
+ALWAYS_INLINE u64 bit(u64 v, unsigned n) { return v >> n & 1; }
+
+/* CF, and CF ^ OF, where cpu.h keeps them. */
+ALWAYS_INLINE u64 carry_bits(u64 cf, u64 cf_xor_of) { return cf << 63 | cf_xor_of << 62; }
+
+/* A by COUNT, which is masked and not 0. SDM vol. 2, SAL/SAR/SHL/SHR and RCL/RCR/ROL/ROR. OF is defined for a count of 1 only; for the
+ * others it is what the same circuit gives: left: CF ^ sign; right: the two highest bits differ. */
+ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, unsigned size, bool flags)
+{
+	const unsigned width = 8 * size, top = width - 1;
+	unsigned k;
+	u64 r, cf;
+
+	switch (what) {
+	case SHL:
+		k = count < 63 ? count : 63; /* an 8086 counts to 255 */
+		r = trim(a << k, size);
+		cf = size == 8 ? bit(a, 64 - k) : bit(a << k, width);
+		break;
+	case SHR:
+		k = count < 63 ? count : 63;
+		r = a >> k;
+		cf = bit(a, k - 1);
+		break;
+	case SAR:
+		k = count < 63 ? count : 63;
+		r = trim((u64)((s64)extend(a, size) >> k), size);
+		cf = bit((u64)((s64)extend(a, size) >> (k - 1)), 0);
+		break;
+	case ROL:
+		k = count & top;
+		r = trim(a << k | a >> ((width - k) & top), size);
+		cf = bit(r, 0);
+		break;
+	case ROR:
+		k = count & top;
+		r = trim(a >> k | a << ((width - k) & top), size);
+		cf = bit(r, top);
+		break;
+	case RCL: /* CF is bit WIDTH of what turns */
+		k = size < 4 ? count % (width + 1) : count;
+		if (!k)
+			return a;
+		r = trim(a << k | (u64)flag_c(c) << (k - 1) | (k > 1 ? a >> (width + 1 - k) : 0), size);
+		cf = bit(a, width - k);
+		break;
+	default: /* RCR */
+		k = size < 4 ? count % (width + 1) : count;
+		if (!k)
+			return a;
+		r = trim((k == 64 ? 0 : a >> k) | (u64)flag_c(c) << (width - k) | (k > 1 ? a << (width + 1 - k) : 0), size);
+		cf = bit(a, k - 1);
+		break;
+	}
+	if (!flags)
+		return r;
+	if (what == SHL || what == SHR || what == SAR) {
+		c->res = extend(r, size);
+		c->fix = 0;
+		c->cv = 0;
+	} else {
+		c->cv &= 8; /* rotates leave SF ZF AF PF */
+	}
+	if (what == SHL || what == ROL || what == RCL)
+		c->cv |= carry_bits(cf, bit(r, top));
+	else
+		c->cv |= carry_bits(cf, cf ^ bit(r, top) ^ bit(r, top - 1));
+	return r;
+}
+
+ALWAYS_INLINE HANDLER_TYPE shift_const(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size, bool flags)
+{
+	reg_set(c, o->dst, size, shift(c, what, reg_get(c, o->dst, size), (unsigned)o->imm, size, flags));
+	RUN(o + 1);
+}
+
+ALWAYS_INLINE HANDLER_TYPE shift_cl(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size, bool flags)
+{
+	u64 a = reg_get(c, o->dst, size);
+	unsigned count = REG8(8 * RCX) & (8 * size - 1);
+
+	if (count)
+		a = shift(c, what, a, count, size, flags);
+	reg_set(c, o->dst, size, a); /* a 32-bit shift by 0 clears the upper half, too */
+	RUN(o + 1);
+}
+
+/* Every other form. The count is the register o->src (CL, or RZERO) plus the immediate. */
+ALWAYS_INLINE bool shift_any(struct cpu *c, const struct op *o, enum shift what, unsigned size)
+{
+	unsigned count = REG8(o->src) + (u8)o->imm;
+	u64 a;
+
+	count &= size == 8 ? 63 : has(c->model, F_I186) ? 31 : 255;
+	if (op_is_mem(o)) {
+		if (!op_load_rmw(c, o, size, &a))
+			return false;
+	} else {
+		a = reg_get(c, o->dst, size);
+	}
+	if (count)
+		a = shift(c, what, a, count, size, true);
+	return rm_store(c, o, o->dst, size, a);
+}
+
+struct shift_forms { handler *any_b, *any_v, *constant[4], *constant_n[4], *cl[4], *cl_n[4]; };
+
+/* What the forms have in common: put the count where the handlers look for it. True if it is a constant of a register form, not 0. */
+static bool shift_count(const struct dec *d, struct op *o, unsigned size)
+{
+	if (dec_kind(d, 1) == OPK_FIXED && d->row->operand[1].size == 'b') {
+		o->src = 8 * RCX;
+		o->imm = 0;
+		return false;
+	}
+	o->src = 8 * RZERO;
+	o->imm = dec_kind(d, 1) == OPK_FIXED ? 1 : o->imm & (size == 8 ? 63 : 31);
+	return !d->mem && o->imm;
+}
+
+static void choose(const struct dec *d, struct op *o, const struct shift_forms *f)
+{
+	unsigned size = dec_size(d, 0), i = size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3;
+	bool constant = shift_count(d, o, size);
+
+	o->run = size == 1 ? f->any_b : f->any_v;
+	if (constant && f->constant[i])
+		o->run = d->dead_flags ? f->constant_n[i] : f->constant[i];
+	else if (!d->mem && o->src == 8 * RCX && f->cl[i])
+		o->run = d->dead_flags ? f->cl_n[i] : f->cl[i];
+}
+
+#define SHIFT_ANY(name, NAME) \
+	BODY(name##_b) { return shift_any(c, o, NAME, 1); } \
+	BODY(name##_v) { return o->osize == 2 ? shift_any(c, o, NAME, 2) : o->osize == 4 ? shift_any(c, o, NAME, 4) : shift_any(c, o, NAME, 8); } \
+	BODY_HANDLER(name##_b) \
+	BODY_HANDLER(name##_v)
+#define SHIFT_CONST(name, NAME, size) \
+	static HANDLER(name##_c##size) { return shift_const(c, o, n, NAME, size, true); } \
+	static HANDLER(name##_c##size##_n) { return shift_const(c, o, n, NAME, size, false); }
+#define SHIFT_CL(name, NAME, size) \
+	static HANDLER(name##_cl##size) { return shift_cl(c, o, n, NAME, size, true); } \
+	static HANDLER(name##_cl##size##_n) { return shift_cl(c, o, n, NAME, size, false); }
+#define SHIFT(name, NAME) \
+	SHIFT_ANY(name, NAME) \
+	SHIFT_CONST(name, NAME, 1) SHIFT_CONST(name, NAME, 2) SHIFT_CONST(name, NAME, 4) SHIFT_CONST(name, NAME, 8) \
+	SHIFT_CL(name, NAME, 4) SHIFT_CL(name, NAME, 8) \
+	GEN(name) \
+	{ \
+		static const struct shift_forms forms = { \
+			h_##name##_b, h_##name##_v, { name##_c1, name##_c2, name##_c4, name##_c8 }, \
+			{ name##_c1_n, name##_c2_n, name##_c4_n, name##_c8_n }, \
+			{ NULL, NULL, name##_cl4, name##_cl8 }, { NULL, NULL, name##_cl4_n, name##_cl8_n }, \
+		}; \
+		choose(d, o, &forms); \
+	}
+#define ROTATE_CARRY(name, NAME) \
+	SHIFT_ANY(name, NAME) \
+	GEN(name) \
+	{ \
+		static const struct shift_forms forms = { .any_b = h_##name##_b, .any_v = h_##name##_v }; \
+		choose(d, o, &forms); \
+	}
+
+SHIFT(shl, SHL)
+SHIFT(shr, SHR)
+SHIFT(sar, SAR)
+SHIFT(rol, ROL)
+SHIFT(ror, ROR)
+ROTATE_CARRY(rcl, RCL)
+ROTATE_CARRY(rcr, RCR)
+
+/* SHLD, SHRD. A 16-bit one by more than 16 is undefined; P6 and later go on as if the first operand came again:
+ *   SHLD  a:b:a << count, the highest third       SHRD  a:b:a >> count, the lowest third
+ * The count is the register o->third (CL, or RZERO) plus the immediate. */
+static bool shift_double(struct cpu *c, const struct op *o, bool left)
+{
+	const unsigned size = o->osize, width = 8 * size, top = width - 1;
+	unsigned count = (REG8(o->third) + (u8)o->imm) & (size == 8 ? 63 : 31);
+	u64 a, b = reg_get(c, o->src, size), r, cf;
+
+	if (op_is_mem(o)) {
+		if (!op_load_rmw(c, o, size, &a))
+			return false;
+	} else {
+		a = reg_get(c, o->dst, size);
+	}
+	if (!count)
+		return rm_store(c, o, o->dst, size, a);
+	if (size == 2) {
+		u64 triple = a << 32 | b << 16 | a;
+
+		r = trim(left ? triple << count >> 32 : triple >> count, 2);
+		cf = left ? bit(triple, 48 - count) : bit(triple, count - 1);
+	} else {
+		r = trim(left ? a << count | b >> (width - count) : a >> count | b << (width - count), size);
+		cf = left ? bit(a, width - count) : bit(a, count - 1);
+	}
+	c->res = extend(r, size);
+	c->fix = 0;
+	c->cv = carry_bits(cf, left ? bit(r, top) : cf ^ bit(r, top) ^ bit(r, top - 1));
+	return rm_store(c, o, o->dst, size, r);
+}
+
+static void double_count(const struct dec *d, struct op *o)
+{
+	bool cl = dec_kind(d, 2) == OPK_FIXED;
+
+	o->third = 8 * (cl ? RCX : RZERO);
+	if (cl)
+		o->imm = 0;
+}
+
+BODY(shld) { return shift_double(c, o, true); }
+BODY(shrd) { return shift_double(c, o, false); }
+BODY_HANDLER(shld)
+BODY_HANDLER(shrd)
+GEN(shld) { double_count(d, o); o->run = h_shld; }
+GEN(shrd) { double_count(d, o); o->run = h_shrd; }
+
+/* BMI2: no flags, any register as the count. */
+ALWAYS_INLINE bool shift_plain(struct cpu *c, const struct op *o, enum shift what)
+{
+	unsigned size = o->osize, count = (unsigned)(what == ROR ? (u64)o->imm : reg_get(c, o->third, size)) & (8 * size - 1);
+	u64 a;
+
+	if (!rm_load(c, o, o->src, size, &a))
+		return false;
+	if (count)
+		a = size == 8 ? shift(c, what, a, count, 8, false) : shift(c, what, a, count, 4, false);
+	reg_set(c, o->dst, size, a);
+	return true;
+}
+
+BODY(rorx) { return shift_plain(c, o, ROR); }
+BODY(sarx) { return shift_plain(c, o, SAR); }
+BODY(shlx) { return shift_plain(c, o, SHL); }
+BODY(shrx) { return shift_plain(c, o, SHR); }
+GEN_BODY(rorx)
+GEN_BODY(sarx)
+GEN_BODY(shlx)
+GEN_BODY(shrx)
