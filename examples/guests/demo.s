@@ -7,7 +7,7 @@
 #   - off through ACPI: RSDP -> RSDT -> FADT -> PM1a control, with the sleep type from the DSDT's _S5_ package
 #
 # Any multiboot loader boots it: `qemu-system-x86_64 -kernel demo_guest.elf -serial stdio -display none`.
-# Build: as --64 demo.s; ld -m elf_x86_64 -N -Ttext-segment 0x100000 -e start; objcopy -O elf32-i386.
+# Build: as --64 demo.s; ld -m elf_x86_64 -z noseparate-code -Ttext-segment=0x100000 -e start; objcopy -O elf32-i386.
 
 	.intel_syntax noprefix
 	.set COM1, 0x3F8
@@ -411,3 +411,5 @@ brand:	.skip 64
 	.balign 16
 	.skip 16384
 stack_top:
+
+	.section .note.GNU-stack, "", @progbits
