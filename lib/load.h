@@ -1,0 +1,72 @@
+/* Boot images: reading them, telling them apart, and putting them into the memory of a PC as their boot protocol says. */
+#ifndef LIB_LOAD_H
+#define LIB_LOAD_H
+
+#include "lib/vcpu.h"
+#include "mem/base/bits.h"
+
+/* A file's contents. */
+struct blob {
+	u8 *data;    /* malloc'd; NULL when there is none */
+	size_t size;
+	char *name;  /* for messages, malloc'd */
+	char *text;  /* a module's command line, malloc'd, or NULL */
+};
+
+enum image_kind { IMAGE_NONE, IMAGE_LINUX, IMAGE_MULTIBOOT, IMAGE_PVH, IMAGE_FLAT };
+
+/* What a machine boots: kept as long as it lives, so that it can boot again. */
+struct boot {
+	enum image_kind kind;
+	struct blob kernel;
+	struct blob *modules;
+	unsigned nmodules;
+	char *append; /* never NULL once read */
+	u64 hash;     /* of all of it */
+};
+
+#define BOOT_MODULES_MAX 256
+
+/* Read what CONFIG names. No file may be larger than LIMIT bytes. False: *ERROR says which file and what is wrong; BOOT is empty. */
+bool boot_read(struct boot *boot, const struct vcpu_config *config, u64 limit, char **error);
+void boot_free(struct boot *boot);
+/* Put it into memory and set up the processor. False: *ERROR says what is wrong; memory may have been written. */
+bool boot_load(struct vcpu *v, char **error);
+
+/* ---- what the loaders share (load.c) ---- */
+
+/* Is [BASE, BASE + LEN) RAM below 4 GiB that a loader may fill? */
+bool load_room(const struct vcpu *v, u64 base, u64 len);
+void load_bytes(struct vcpu *v, u64 base, const void *data, u64 len);
+/* Zero a stretch; pages that nobody has written are left alone. */
+void load_zero(struct vcpu *v, u64 base, u64 len);
+/* Write the descriptors null, null, flat code (10h), flat data (18h) at BASE and point GDTR there. */
+void load_gdt(struct vcpu *v, u64 base, bool wide);
+
+/* Where the modules went, and where there is room for what the kernel is told about the machine. */
+struct placement {
+	u64 module[BOOT_MODULES_MAX];
+	u64 info; /* next free address; multiple of 8 */
+};
+/* Load the modules behind a kernel that fills [LOW, HIGH), and find room for all texts and tables (EXTRA bytes beside the texts). */
+bool load_modules(struct vcpu *v, u64 low, u64 high, u64 extra, struct placement *p, char **error);
+/* Write LEN bytes to p->info and go on behind them. Returns where they are. */
+u64 load_put(struct vcpu *v, struct placement *p, const void *data, u64 len);
+
+/* ---- the kinds ---- */
+
+bool linux_is(const struct blob *b);
+bool linux_load(struct vcpu *v, char **error);
+
+/* Offset of the multiboot header; -1: there is none. */
+long multiboot_find(const struct blob *b);
+bool multiboot_load(struct vcpu *v, char **error);
+
+bool elf_is(const struct blob *b);
+/* False: *ERROR says why this is no ELF for us. *PVH: it has the note, *ENTRY is what it says. */
+bool elf_check(const struct blob *b, bool *pvh, u64 *entry, char **error);
+/* Load all segments at their physical addresses. *ENTRY is the physical entry point, [*LOW, *HIGH) spans what was filled. */
+bool elf_load(struct vcpu *v, const struct blob *b, u64 *entry, u64 *low, u64 *high, char **error);
+bool pvh_load(struct vcpu *v, char **error);
+
+#endif

@@ -1,0 +1,363 @@
+/* The life of a machine: from its configuration to its stops. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "lib/machine.h"
+
+void error_write(char **error, const char *format, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (!error)
+		return;
+	va_start(ap, format);
+	vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	*error = strdup(text);
+}
+
+int machine_error(struct vcpu *v, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(v->error, sizeof v->error, format, ap);
+	va_end(ap);
+	return -1;
+}
+
+static void log_to_output(void *owner, const char *text)
+{
+	struct vcpu *v = owner;
+
+	v->output(v->user, VCPU_LOG, text, strlen(text));
+}
+
+/* ---- building ---- */
+
+static bool configure_memory(struct vcpu *v, u64 asked, char **error)
+{
+	u64 room = (u64)1 << v->model.physical_bits, top;
+
+	v->memory = asked ? asked : MEMORY_DEFAULT < room ? MEMORY_DEFAULT : room;
+	if (v->memory & (MiB - 1))
+		return error_set(error, "memory of %llu bytes is not a multiple of 1 MiB", (unsigned long long)v->memory);
+	if (v->memory > MEMORY_MAX)
+		return error_set(error, "memory of %llu MiB is more than a machine can have (%llu MiB)",
+			(unsigned long long)(v->memory / MiB), (unsigned long long)(MEMORY_MAX / MiB));
+	top = v->memory <= RAM_LOW_MAX ? v->memory : 4 * GiB + (v->memory - RAM_LOW_MAX);
+	if (top > room)
+		return error_set(error, "memory of %llu MiB is more than the %u address lines of a %s reach",
+			(unsigned long long)(v->memory / MiB), v->model.physical_bits, v->model.name);
+	return true;
+}
+
+static bool configure(struct vcpu *v, const struct vcpu_config *config, char **error)
+{
+	if (!model_parse(&v->model, config->cpu, error))
+		return false;
+	v->bare = config->bare;
+	v->seed = config->seed;
+	v->rtc = config->rtc ? config->rtc : 946684800; /* 2000-01-01 00:00:00 */
+	v->ns_q16 = config->ns_per_instruction_q16 ? config->ns_per_instruction_q16 : 65536;
+	v->output = config->output;
+	v->user = config->user;
+	if (v->ns_q16 > (u64)1000000000 << 16)
+		return error_set(error, "%llu ns for an instruction is more than a second", (unsigned long long)(v->ns_q16 >> 16));
+	if (v->rtc >= 253402300800) /* 10000-01-01: the century register has two digits */
+		return error_set(error, "the clock cannot start at %llu s: that is beyond the year 9999", (unsigned long long)v->rtc);
+	if (!v->bare)
+		return configure_memory(v, config->memory, error);
+	if (config->kernel || config->kernel_data || config->initrd || config->initrd_data)
+		return error_set(error, "a bare processor boots no image: map memory and write the code there");
+	if (config->memory)
+		return error_set(error, "a bare processor has no memory of its own: map what it needs");
+	return true;
+}
+
+bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram)
+{
+	struct ram_block *blocks = realloc(v->blocks, (v->nblocks + 1) * sizeof *blocks);
+
+	if (!blocks) {
+		ram_free(ram);
+		return false;
+	}
+	v->blocks = blocks;
+	v->blocks[v->nblocks++] = (struct ram_block){ base, ram };
+	ram->written = cpu_code_written;
+	ram->owner = v->cpu;
+	return true;
+}
+
+/* Ranges or A20 changed: what the processor remembers about addresses is void. Decoded code is, too; but while the processor runs, it stands
+ * in it, and then only a device can have done this: A20 moves pages, which the translations know, and never puts one thing over another. */
+static void map_changed(void *owner)
+{
+	struct vcpu *v = owner;
+
+	tlb_flush(v->cpu, true);
+	if (!v->running)
+		blocks_flush(v->cpu);
+}
+
+static bool build(struct vcpu *v, char **error)
+{
+	struct cpu_config config = {
+		.model = &v->model,
+		.mem = &v->mem,
+		.io = &v->io,
+		.clock = &v->clock,
+		.log = &v->log,
+		.ns_q16 = v->ns_q16,
+		.seed = v->seed,
+		.bare = v->bare,
+		.apic = !v->bare && has(&v->model, F_APIC),
+	};
+	struct ram *ram;
+
+	if (v->output)
+		v->log = (struct log){ log_to_output, v };
+	space_init(&v->mem);
+	space_init(&v->io);
+	space_set_mask(&v->mem, ((u64)1 << v->model.physical_bits) - 1);
+	space_set_mask(&v->io, 0xffff);
+	v->cpu = cpu_new(&config);
+	if (!v->cpu)
+		return error_set(error, "the host has no memory for a processor");
+	v->mem.changed = map_changed;
+	v->mem.owner = v;
+	if (v->bare)
+		return mode_add_identity(v) || error_set(error, "the host has no memory for page tables");
+	ram = ram_new(v->memory);
+	if (!ram)
+		return error_set(error, "the host has no %llu MiB of memory to give", (unsigned long long)(v->memory / MiB));
+	if (!machine_add_block(v, 0, ram) || !pc_new(v))
+		return error_set(error, "the host has no memory for the devices");
+	return true;
+}
+
+vcpu *vcpu_new(const struct vcpu_config *config, char **error)
+{
+	static const struct vcpu_config defaults;
+	struct vcpu *v = calloc(1, sizeof *v);
+
+	if (error)
+		*error = NULL;
+	if (!v) {
+		error_write(error, "the host has no memory for a machine");
+		return NULL;
+	}
+	if (!config)
+		config = &defaults;
+	if (!configure(v, config, error) || (!v->bare && !boot_read(&v->boot, config, v->memory, error)) ||
+			!build(v, error) || !machine_reset(v, error)) {
+		vcpu_free(v);
+		return NULL;
+	}
+	return v;
+}
+
+void vcpu_free(vcpu *v)
+{
+	if (!v)
+		return;
+	v->mem.changed = NULL;
+	pc_free(v->pc);
+	if (v->cpu)
+		cpu_free(v->cpu);
+	access_free_devices(v);
+	for (unsigned i = 0; i < v->nblocks; i++)
+		ram_free(v->blocks[i].ram);
+	free(v->blocks);
+	ram_free(v->identity);
+	space_free(&v->mem);
+	space_free(&v->io);
+	boot_free(&v->boot);
+	free(v);
+}
+
+bool machine_reset(struct vcpu *v, char **error)
+{
+	v->reset_wanted = false;
+	if (v->pc)
+		pc_reset(v);
+	cpu_reset(v->cpu, false);
+	return v->boot.kind == IMAGE_NONE || boot_load(v, error);
+}
+
+/* ---- state ---- */
+
+static const struct field machine_fields[] = {
+	FIELD(struct vcpu, clock.now, U64),
+	FIELD(struct vcpu, off, BOOL),
+	FIELD_END
+};
+
+unsigned machine_parts(struct vcpu *v, struct part out[PARTS_MAX])
+{
+	unsigned n = 0;
+
+	out[n++] = (struct part){ "machine", v, machine_fields, NULL };
+	n += cpu_parts(v->cpu, out + n, PARTS_MAX - n);
+	if (v->pc)
+		n += pc_parts(v->pc, out + n, PARTS_MAX - n);
+	return n;
+}
+
+void machine_loaded(struct vcpu *v)
+{
+	clock_sort(&v->clock);
+	if (v->pc)
+		pc_loaded(v->pc);
+	if (v->identity && v->cpu->cr3 == v->identity_base)
+		mode_fill_identity(v);
+	cpu_loaded(v->cpu);
+}
+
+/* ---- running ---- */
+
+void machine_attention(struct vcpu *v)
+{
+	v->cpu->stop = true;
+	cpu_attention(v->cpu);
+}
+
+static struct vcpu_stop stopped(enum vcpu_stop_reason reason, u32 code)
+{
+	return (struct vcpu_stop){ reason, code };
+}
+
+/* Not a reason to stop: run_once wants to be called again. */
+#define GO_ON (VCPU_STOP_HOST + 1)
+/* vcpu_stop is seen when the processor comes back: after so many instructions at most. A few milliseconds. */
+#define SLICE 4000000u
+
+static struct vcpu_stop run_once(struct vcpu *v, u64 end)
+{
+	enum cpu_stop why;
+	char *error = NULL;
+
+	if (v->off)
+		return stopped(VCPU_STOP_POWEROFF, 0);
+	v->cpu->stop = false;
+	if (v->asked) { /* looked at after `stop` was taken back: a vcpu_stop between the two is not lost */
+		v->asked = false;
+		return stopped(VCPU_STOP_REQUEST, 0);
+	}
+	why = cpu_run(v->cpu, end - v->cpu->icount > SLICE ? v->cpu->icount + SLICE : end);
+
+	/* What a device asked for in the last instruction comes before everything else, so that it makes no difference whether a run
+	 * happened to end there. */
+	if (v->off)
+		return stopped(VCPU_STOP_POWEROFF, 0);
+	if (v->reset_wanted) {
+		if (!machine_reset(v, &error)) {
+			machine_error(v, "reset: %s", error ? error : "no memory");
+			free(error);
+			return stopped(VCPU_STOP_HOST, 0);
+		}
+		return stopped(GO_ON, 0);
+	}
+	if (v->exit_wanted) {
+		v->exit_wanted = false;
+		return stopped(VCPU_STOP_DEBUG_EXIT, v->exit_code);
+	}
+	switch (why) {
+	case CPU_LIMIT: return stopped(v->cpu->icount < end ? GO_ON : VCPU_STOP_LIMIT, 0);
+	case CPU_REQUEST: return stopped(GO_ON, 0); /* run_once looks at `asked` first */
+	case CPU_TRIPLE_FAULT: return stopped(VCPU_STOP_TRIPLE_FAULT, 0);
+	case CPU_DEAD_HALT: return stopped(VCPU_STOP_HALT, 0);
+	case CPU_IDLE: return stopped(VCPU_STOP_IDLE, 0);
+	case CPU_EXCEPTION: return stopped(VCPU_STOP_EXCEPTION, v->cpu->fault.vector);
+	}
+	machine_error(v, "the processor stopped for no known reason");
+	return stopped(VCPU_STOP_HOST, 0);
+}
+
+struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions)
+{
+	u64 now = v->cpu->icount;
+	u64 end = instructions < ~now ? now + instructions : ~(u64)0;
+	struct vcpu_stop stop;
+
+	if (v->running) {
+		machine_error(v, "vcpu_run was called from a callback of the same machine");
+		return stopped(VCPU_STOP_HOST, 0);
+	}
+	v->running = true;
+	do
+		stop = run_once(v, end);
+	while (stop.reason == GO_ON);
+	v->running = false;
+	return stop;
+}
+
+void vcpu_stop(vcpu *v)
+{
+	v->asked = true;
+	v->cpu->stop = true;
+}
+
+const char *vcpu_stop_name(enum vcpu_stop_reason reason)
+{
+	static const char *const names[] = {
+		[VCPU_STOP_LIMIT] = "limit",
+		[VCPU_STOP_REQUEST] = "request",
+		[VCPU_STOP_POWEROFF] = "poweroff",
+		[VCPU_STOP_DEBUG_EXIT] = "debug-exit",
+		[VCPU_STOP_TRIPLE_FAULT] = "triple-fault",
+		[VCPU_STOP_HALT] = "halt",
+		[VCPU_STOP_IDLE] = "idle",
+		[VCPU_STOP_EXCEPTION] = "exception",
+		[VCPU_STOP_HOST] = "host",
+	};
+
+	return (unsigned)reason < ARRAY_LEN(names) ? names[reason] : "unknown";
+}
+
+/* ---- small questions ---- */
+
+int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
+{
+	if (!v->pc)
+		return machine_error(v, "a bare processor has no input");
+	return pc_input(v, channel, data, len);
+}
+
+uint64_t vcpu_instructions(const vcpu *v) { return v->cpu->icount; }
+uint64_t vcpu_virtual_ns(const vcpu *v) { return cpu_now(v->cpu); }
+const char *vcpu_error(const vcpu *v) { return v->error; }
+
+uint64_t vcpu_resident(const vcpu *v)
+{
+	u64 pages = 0;
+
+	for (unsigned i = 0; i < v->nblocks; i++) {
+		const struct ram *ram = v->blocks[i].ram;
+
+		for (u64 page = 0; page < ram->size >> PAGE_SHIFT; page++)
+			pages += ram->pages[page] & PAGE_DIRTY;
+	}
+	return pages * PAGE_SIZE;
+}
+
+unsigned vcpu_fault_chain(const vcpu *v, struct vcpu_fault *out, unsigned max)
+{
+	for (unsigned i = 0; i < v->cpu->chain_len && i < max; i++) {
+		const struct fault_note *note = &v->cpu->chain[i];
+
+		out[i] = (struct vcpu_fault){ .vector = note->vector, .has_error = note->has_error, .error = note->error,
+			.cs = note->cs, .rip = note->rip, .cr2 = note->cr2 };
+		fault_text(note, out[i].text, sizeof out[i].text);
+	}
+	return v->cpu->chain_len;
+}
+
+const char *const *vcpu_models(void) { return model_names; }
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "0.1.0"
+#endif
+const char *vcpu_version(void) { return PACKAGE_VERSION; }

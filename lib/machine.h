@@ -1,0 +1,123 @@
+/* What a struct vcpu is inside, for the files of lib/.
+ *
+ *   machine.c   life and run of a machine       load*.c     what is in memory when it starts
+ *   pc.c        the wiring of the PC            mode.c      the processor's state when it starts
+ *   access.c    memory from outside             snapshot.c  the whole state: save, load, hash
+ *   register.c  registers from outside          fault.c     exceptions in words */
+#ifndef LIB_MACHINE_H
+#define LIB_MACHINE_H
+
+#include "cpu/cpu.h"
+#include "lib/load.h"
+#include "lib/vcpu.h"
+#include "mem/base/clock.h"
+#include "mem/base/field.h"
+#include "mem/base/log.h"
+#include "mem/space.h"
+
+#define MEMORY_DEFAULT (128 * MiB)
+#define MEMORY_MAX ((u64)1 << 40)
+#define RAM_LOW_MAX 0xc0000000u /* RAM beyond 3 GiB goes above 4 GiB */
+#define PARTS_MAX 48
+
+struct pc;
+struct user_device; /* access.c */
+
+/* RAM that is in the map. A PC has one of them; a bare machine one for each vcpu_map. */
+struct ram_block {
+	u64 base;        /* where a bare machine shows it; 0 for the PC's, which is shown in several places */
+	struct ram *ram;
+};
+
+struct vcpu {
+	/* The configuration: never changes. */
+	struct model model;
+	u64 memory;      /* bytes of RAM of a PC */
+	u64 ns_q16, seed, rtc;
+	bool bare;
+	void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len);
+	void *user;
+	struct boot boot;
+
+	/* The parts. */
+	struct cpu *cpu;
+	struct clock clock;
+	struct space mem, io;
+	struct log log;
+	struct ram_block *blocks;
+	unsigned nblocks;
+	struct ram *identity;       /* bare, 64-bit: page tables that the guest does not see (mode.c); NULL: none */
+	u64 identity_base;
+	struct pc *pc;              /* NULL: bare */
+	struct user_device *devices;
+
+	/* What the guest asked for, for vcpu_run to act on. */
+	bool off;                   /* state: the guest switched itself off */
+	bool reset_wanted, exit_wanted;
+	u32 exit_code;
+
+	volatile bool asked;        /* vcpu_stop was called */
+	bool running;
+	char error[256];
+};
+
+/* An error text for the caller, malloc'd, into *ERROR (which may be NULL). error_set is false. */
+__attribute__((format(printf, 2, 3)))
+void error_write(char **error, const char *format, ...);
+#define error_set(...) (error_write(__VA_ARGS__), false)
+/* The same into the machine, for vcpu_error. Returns -1. */
+__attribute__((format(printf, 2, 3)))
+int machine_error(struct vcpu *v, const char *format, ...);
+
+/* Leave cpu_run at the end of the instruction that is touching a device. */
+void machine_attention(struct vcpu *v);
+/* Every part with state, in a fixed order: at most PARTS_MAX. Returns how many. */
+unsigned machine_parts(struct vcpu *v, struct part out[PARTS_MAX]);
+/* After the parts were loaded: derive everything else again. */
+void machine_loaded(struct vcpu *v);
+/* Power-on or reset: the devices and the processor as new, the boot image loaded and about to be entered. */
+bool machine_reset(struct vcpu *v, char **error);
+/* Put RAM into the table of blocks; the machine owns it from then on, also on failure. */
+bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram);
+
+/* ---- pc.c ---- */
+
+struct memory_region { u64 base, size; bool usable; };
+#define MEMORY_REGIONS 8
+
+/* Build all devices around V's processor and spaces. False: no memory. */
+bool pc_new(struct vcpu *v);
+void pc_free(struct pc *pc);
+/* The devices as at power-on, at the present time; the firmware's tables written again. */
+void pc_reset(struct vcpu *v);
+unsigned pc_parts(struct pc *pc, struct part out[], unsigned max);
+void pc_loaded(struct pc *pc);
+int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len);
+/* What is where, for the guest: the regions in order of address. Returns how many. */
+unsigned pc_memory_map(const struct vcpu *v, struct memory_region out[MEMORY_REGIONS]);
+/* Bytes of RAM below 4 GiB. */
+u64 pc_low_ram(const struct vcpu *v);
+/* Physical address of the ACPI RSDP. */
+u64 pc_rsdp(const struct vcpu *v);
+
+/* ---- mode.c ---- */
+
+enum cpu_setup {
+	SETUP_REAL,       /* CS = DS = ES = SS = 0 */
+	SETUP_PROTECTED,  /* flat 32-bit segments, no paging */
+	SETUP_LONG,       /* 64-bit code with the page tables at CR3 */
+};
+/* The processor as a boot loader leaves it: interrupts off, flat segments with selectors CODE and DATA (SETUP_REAL: ignored), GDTR empty. */
+void mode_setup(struct vcpu *v, enum cpu_setup how, u16 code, u16 data, u64 cr3);
+/* Write the hidden identity page tables of a bare machine, if it has them. */
+void mode_fill_identity(struct vcpu *v);
+/* Make room for them. False: no memory. */
+bool mode_add_identity(struct vcpu *v);
+
+/* ---- access.c ---- */
+void access_free_devices(struct vcpu *v);
+
+/* ---- fault.c ---- */
+void fault_text(const struct fault_note *note, char *text, size_t size);
+
+#endif
