@@ -137,7 +137,8 @@ BODY(mulx)
 	reg_set(c, o->dst, size, (u64)(product >> (8 * size)));
 	return true;
 }
-GEN_BODY(mulx)
+BODY_HANDLER(mulx)
+GEN(mulx) { o->osize = (u8)dec_size(d, 0); o->run = h_mulx; }
 
 /* ---- division. A quotient that does not fit is #DE, like a divisor of 0: both are seen before the host divides. The flags, which the manual
  * leaves undefined, stay. ---- */

@@ -242,7 +242,8 @@ BODY(rorx) { return shift_plain(c, o, ROR); }
 BODY(sarx) { return shift_plain(c, o, SAR); }
 BODY(shlx) { return shift_plain(c, o, SHL); }
 BODY(shrx) { return shift_plain(c, o, SHR); }
-GEN_BODY(rorx)
-GEN_BODY(sarx)
-GEN_BODY(shlx)
-GEN_BODY(shrx)
+#define GEN_PLAIN(name) BODY_HANDLER(name) GEN(name) { o->osize = (u8)dec_size(d, 0); o->run = h_##name; }
+GEN_PLAIN(rorx)
+GEN_PLAIN(sarx)
+GEN_PLAIN(shlx)
+GEN_PLAIN(shrx)

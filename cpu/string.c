@@ -1,0 +1,332 @@
+/* String instructions. Repeated ones work on whole runs of host memory where nobody can tell, and otherwise element by element.
+ *
+ * A repetition does at most CHUNK elements at a time and then, unless it is finished, stops at itself, so that interrupts get in: each such
+ * part retires as one instruction. How long a part is depends on nothing but what the guest sees; how it is done depends on the host. */
+#include "cpu/alu.h"
+#include "cpu/jump.h"
+
+enum string { MOVS, STOS, LODS, CMPS, SCAS, INS, OUTS };
+enum { CHUNK = 4096 };
+
+static inline bool uses_si(enum string what) { return what == MOVS || what == LODS || what == CMPS || what == OUTS; }
+static inline bool uses_di(enum string what) { return what != LODS && what != OUTS; }
+static inline bool compares(enum string what) { return what == CMPS || what == SCAS; }
+
+/* Low part of a register as wide as addresses are; a 32-bit one clears the upper half when it is written. */
+static u64 address_reg(const struct cpu *c, const struct op *o, unsigned reg)
+{
+	return c->r[reg] & op_amask(o);
+}
+
+static void set_address_reg(struct cpu *c, const struct op *o, unsigned reg, u64 v)
+{
+	reg_set(c, 8 * reg, op_asize(o), v);
+}
+
+/* ---- one element ---- */
+
+static bool string_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear)
+{
+	if (!seg_linear(c, seg, offset, size, write, linear))
+		return false;
+	if (unlikely(c->cpl == 3 && c->cr0 & CR0_AM && c->eflags & FL_AC) && *linear & (size - 1))
+		return fault_error(c, VEC_AC, 0);
+	return true;
+}
+
+static bool string_read(struct cpu *c, unsigned seg, u64 offset, unsigned size, u64 *v)
+{
+	u64 linear;
+
+	return string_linear(c, seg, offset, size, false, &linear) && mem_read(c, linear, size, v);
+}
+
+static bool string_write(struct cpu *c, u64 offset, unsigned size, u64 v)
+{
+	u64 linear;
+
+	return string_linear(c, ES, offset, size, true, &linear) && mem_write(c, linear, size, v);
+}
+
+/* The memory is known to be there before the port is read: a port may forget what it gave. */
+static bool port_in(struct cpu *c, u64 di, unsigned size)
+{
+	u16 port = (u16)c->r[RDX];
+	u64 linear;
+
+	if (!io_allowed(c, port, size) || !string_linear(c, ES, di, size, true, &linear) || !mem_check_write(c, linear, size))
+		return false;
+	cpu_sync(c);
+	if (!mem_write(c, linear, size, space_read(c->io, port, size)))
+		return false;
+	if (c->clock_moved)
+		attend(c, ATTN_LINE);
+	return true;
+}
+
+static bool port_out(struct cpu *c, const struct op *o, u64 si, unsigned size)
+{
+	u16 port = (u16)c->r[RDX];
+	u64 v;
+
+	if (!io_allowed(c, port, size) || !string_read(c, op_seg(o), si, size, &v))
+		return false;
+	cpu_sync(c);
+	space_write(c->io, port, size, v);
+	if (c->clock_moved)
+		attend(c, ATTN_LINE);
+	return true;
+}
+
+/* What CMPS and SCAS compared last: A - B makes the flags. */
+struct pair { u64 a, b; };
+
+static bool element(struct cpu *c, const struct op *o, enum string what, u64 si, u64 di, struct pair *p)
+{
+	const unsigned size = o->osize;
+	u64 v;
+
+	switch (what) {
+	case MOVS:
+		return string_read(c, op_seg(o), si, size, &v) && string_write(c, di, size, v);
+	case STOS:
+		return string_write(c, di, size, reg_get(c, 8 * RAX, size));
+	case LODS:
+		if (!string_read(c, op_seg(o), si, size, &v))
+			return false;
+		reg_set(c, 8 * RAX, size, v);
+		return true;
+	case CMPS:
+		return string_read(c, op_seg(o), si, size, &p->a) && string_read(c, ES, di, size, &p->b);
+	case SCAS:
+		p->a = reg_get(c, 8 * RAX, size);
+		return string_read(c, ES, di, size, &p->b);
+	case INS:
+		return port_in(c, di, size);
+	default:
+		return port_out(c, o, si, size);
+	}
+}
+
+static void compare_flags(struct cpu *c, const struct pair *p, unsigned size)
+{
+	u64 r = trim(p->a - p->b, size);
+
+	set_flags(c, r, carries_sub(p->a, p->b, r), size);
+}
+
+static u64 step_of(const struct cpu *c, const struct op *o)
+{
+	return c->eflags & FL_D ? (u64)0 - o->osize : o->osize;
+}
+
+static void advance(struct cpu *c, const struct op *o, enum string what, u64 by)
+{
+	if (uses_si(what))
+		set_address_reg(c, o, RSI, c->r[RSI] + by);
+	if (uses_di(what))
+		set_address_reg(c, o, RDI, c->r[RDI] + by);
+}
+
+ALWAYS_INLINE bool once(struct cpu *c, const struct op *o, enum string what)
+{
+	struct pair p = { 0, 0 };
+
+	if (!element(c, o, what, address_reg(c, o, RSI), address_reg(c, o, RDI), &p))
+		return false;
+	if (compares(what))
+		compare_flags(c, &p, o->osize);
+	advance(c, o, what, step_of(c, o));
+	return true;
+}
+
+/* ---- runs ---- */
+
+/* How many elements from OFFSET on (downwards with DOWN) are within the segment, do not wrap, and have host memory that may be touched
+ * directly, up to K; *host is the first one's. */
+static u64 run(const struct cpu *c, const struct op *o, unsigned seg, u64 offset, bool write, bool down, u64 k, u8 **host)
+{
+	const struct seg *s = &c->seg[seg];
+	const unsigned size = o->osize;
+	u64 end = in_64(c) ? ~(u64)0 : write ? s->write_end : s->read_end, base = in_64(c) && seg != FS && seg != GS ? 0 : s->base;
+	u64 linear = (base + offset) & c->linear_mask, in_page = linear & (PAGE_SIZE - 1), last, n;
+
+	if (offset + size > end || offset + size < offset || in_page + size > PAGE_SIZE)
+		return 0;
+	*host = fast_host(c, linear, size, write);
+	if (!*host)
+		return 0;
+	last = (end - 1 < op_amask(o) ? end - 1 : op_amask(o)) - offset; /* distance to the last byte */
+	if (down)
+		n = (in_page < offset ? in_page : offset) / size + 1;
+	else
+		n = (PAGE_SIZE - 1 - in_page < last ? PAGE_SIZE - in_page : last + 1) / size;
+	return n < k ? n : k;
+}
+
+/* As if element by element: a destination a little ahead of its source repeats what it has copied. */
+static void copy_run(u8 *to, const u8 *from, unsigned size, u64 n, bool down)
+{
+	u64 len = n * size;
+
+	if (down) {
+		u8 *low_to = to + size - len;
+		const u8 *low_from = from + size - len;
+
+		if ((uintptr_t)low_from - (uintptr_t)low_to - 1 < len - 1) {
+			for (; n; n--, to -= size, from -= size)
+				put_size(to, size, get_size(from, size));
+			return;
+		}
+		memmove(low_to, low_from, len);
+		return;
+	}
+	if ((uintptr_t)to - (uintptr_t)from - 1 < len - 1) {
+		for (; n; n--, to += size, from += size)
+			put_size(to, size, get_size(from, size));
+		return;
+	}
+	memmove(to, from, len);
+}
+
+static void fill_run(u8 *to, u64 v, unsigned size, u64 n, bool down)
+{
+	if (down)
+		to -= (n - 1) * size;
+	if (size == 1 || v == 0) {
+		memset(to, (u8)v, n * size);
+		return;
+	}
+	for (; n; n--, to += size)
+		put_size(to, size, v);
+}
+
+/* Compare until the condition to go on fails. A fixed value has step 0. Returns the number of elements compared. */
+ALWAYS_INLINE u64 compare_run_of(const u8 *a, s64 a_step, const u8 *b, s64 b_step, u64 n, unsigned size, bool while_equal, struct pair *p)
+{
+	for (u64 i = 0; i < n; i++, a += a_step, b += b_step) {
+		p->a = get_size(a, size);
+		p->b = get_size(b, size);
+		if ((p->a == p->b) != while_equal)
+			return i + 1;
+	}
+	return n;
+}
+
+static u64 compare_run(const u8 *a, s64 a_step, const u8 *b, s64 b_step, u64 n, unsigned size, bool while_equal, struct pair *p)
+{
+	switch (size) {
+	case 1: return compare_run_of(a, a_step, b, b_step, n, 1, while_equal, p);
+	case 2: return compare_run_of(a, a_step, b, b_step, n, 2, while_equal, p);
+	case 4: return compare_run_of(a, a_step, b, b_step, n, 4, while_equal, p);
+	default: return compare_run_of(a, a_step, b, b_step, n, 8, while_equal, p);
+	}
+}
+
+/* Do up to K elements on host memory; how many were done, 0 if it cannot be had. */
+ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, u64 k, bool while_equal, struct pair *p)
+{
+	const unsigned size = o->osize;
+	bool down = c->eflags & FL_D;
+	s64 step = (s64)step_of(c, o);
+	u8 *from = NULL, *to = NULL;
+	u64 v = reg_get(c, 8 * RAX, size);
+
+	if (what == INS || what == OUTS)
+		return 0;
+	if (uses_si(what))
+		k = run(c, o, op_seg(o), address_reg(c, o, RSI), false, down, k, &from);
+	if (k && uses_di(what))
+		k = run(c, o, ES, address_reg(c, o, RDI), !compares(what), down, k, &to);
+	if (!k)
+		return 0;
+	switch (what) {
+	case MOVS:
+		copy_run(to, from, size, k, down);
+		return k;
+	case STOS:
+		fill_run(to, v, size, k, down);
+		return k;
+	case LODS:
+		reg_set(c, 8 * RAX, size, get_size(from + (s64)(k - 1) * step, size));
+		return k;
+	case CMPS:
+		return compare_run(from, step, to, step, k, size, while_equal, p);
+	default: /* SCAS */
+		return compare_run((u8 *)&v, 0, to, step, k, size, while_equal, p);
+	}
+}
+
+/* RIP of O itself. */
+static u64 this_rip(const struct cpu *c, const struct op *o)
+{
+	u64 rip = c->r[RIP] + o->ip;
+
+	return in_64(c) ? rip : (c->mode & MODE_BITS) == MODE_32 ? (u32)rip : (u16)rip;
+}
+
+/* Ends: count 0, the condition of CMPS and SCAS, a fault (what is done is done, and RIP stays), a data breakpoint, the chunk. With TF every
+ * element is a step of its own. Flags change only when a part is complete (SDM vol. 2, REP: a fault restores them). */
+ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
+{
+	const bool while_equal = op_rep(o) == 3;
+	u64 count = address_reg(c, o, RCX), budget = c->eflags & FL_T ? 1 : CHUNK;
+	struct pair p = { 0, 0 };
+	bool compared = false, over = !count;
+
+	while (!over && budget) {
+		u64 n = do_run(c, o, what, count < budget ? count : budget, while_equal, &p);
+
+		if (!n) {
+			if (!element(c, o, what, address_reg(c, o, RSI), address_reg(c, o, RDI), &p))
+				return false;
+			n = 1;
+		}
+		advance(c, o, what, n * step_of(c, o));
+		set_address_reg(c, o, RCX, count -= n);
+		budget -= n;
+		compared = true;
+		over = !count || (compares(what) && (p.a == p.b) != while_equal);
+		if (c->db_pending)
+			break;
+	}
+	if (compares(what) && compared)
+		compare_flags(c, &p, o->osize);
+	c->r[RIP] = over ? next_rip(c, o) : this_rip(c, o);
+	return true;
+}
+
+/* ---- the instructions ---- */
+
+/* The element's size is that of the operand in memory; the segment is not that of a ModRM operand. */
+static void prepare(const struct dec *d, struct op *o)
+{
+	unsigned memory = dec_kind(d, 0) == OPK_X || dec_kind(d, 0) == OPK_Y ? 0 : 1;
+
+	o->osize = (u8)dec_size(d, memory);
+	o->seg = (u8)((o->seg & ~7) | d->seg);
+}
+
+#define STRING(name, NAME) \
+	BODY(name) { return once(c, o, NAME); } \
+	BODY_HANDLER(name) \
+	GEN(name) { prepare(d, o); o->run = h_##name; } \
+	BODY(name##_rep) { return repeat(c, o, NAME); } \
+	static HANDLER(h_##name##_rep) \
+	{ \
+		c->n = n; \
+		c->op = o; \
+		if (unlikely(!do_##name##_rep(c, o))) \
+			LEAVE(EXIT_FAULT); \
+		if (unlikely(c->attn)) \
+			LEAVE(EXIT_LOOKUP); \
+		LOOK_UP(EXIT_LOOKUP); \
+	} \
+	GEN(name##_rep) { prepare(d, o); o->run = h_##name##_rep; }
+STRING(movs, MOVS)
+STRING(stos, STOS)
+STRING(lods, LODS)
+STRING(cmps, CMPS)
+STRING(scas, SCAS)
+STRING(ins, INS)
+STRING(outs, OUTS)
