@@ -109,7 +109,7 @@ enum {
 /* Why the running block must be left after the instruction that set it. */
 enum { ATTN_NONE = 0, ATTN_CODE = 1, ATTN_MODE = 2, ATTN_LINE = 4 };
 
-enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP, EXIT_HALT, EXIT_STOP };
+enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP, EXIT_LINK /* at r[RIP], and c->op is the direct jump that led there */ };
 
 struct fault { u8 vector; bool has_error, software; u32 error; };
 
@@ -140,7 +140,6 @@ struct cpu {
 	const struct op *op;       /* where the last block was left */
 	u32 exit;                  /* enum exit */
 	u64 val;                   /* what a slow load read */
-	u32 next_mode;
 
 	struct seg seg[SEGMENTS];
 	struct { u64 base; u16 limit; } gdtr, idtr;
@@ -149,8 +148,10 @@ struct cpu {
 	u64 dr[8];
 	u64 pdpte[4];              /* PAE: loaded with CR3 (SDM vol. 3, 4.4.1) */
 
-	union xmm xmm[16], ymm_high[16];
-	u32 mxcsr;
+	_Alignas(16) union xmm xmm[16], ymm_high[16];
+	u32 mxcsr;                 /* lacks the newest flags while mxcsr_live: see sse.h, sse_park */
+	u32 host_mxcsr;            /* the host's own, while mxcsr_live */
+	bool mxcsr_live;           /* the host's MXCSR is the guest's */
 	struct x87 x87;
 
 	/* MSRs */
@@ -166,6 +167,8 @@ struct cpu {
 	u8 sipi_vector;
 	u8 activity;               /* ACTIVITY_* */
 	u64 db_pending;            /* DR6 bits of a trap that is due after this instruction */
+	bool step;                 /* TF was set when the instruction began; delivering an interruption clears it */
+	bool db_fault;             /* debug_code_check found a breakpoint: fault holds #DB */
 	u64 monitor_phys;
 	bool monitor_armed;
 	struct fault_note chain[3];/* towards a triple fault */
@@ -221,6 +224,26 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snap
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again */
 u64 cpu_now(const struct cpu *c);
 
+/* ---- block.c ---- */
+bool blocks_new(struct cpu *c);
+void blocks_free(struct cpu *c);
+bool blocks_kept(const struct cpu *c);                /* may the block that block_find gave last be remembered? (not if fetched from a device) */
+u64 blocks_generation(const struct cpu *c);           /* changes when everything was forgotten */
+void blocks_flush(struct cpu *c);                     /* forget all decoded code */
+/* First operation of the block at c->r[RIP]; NULL: the fetch faulted (c->fault). */
+const struct op *block_find(struct cpu *c);
+void cpu_code_written(void *cpu, u64 phys, unsigned len); /* target for ram->written */
+
+/* ---- sse_fp.c ---- */
+void sse_unload(struct cpu *c);
+/* Make c->mxcsr exact and give the host its own MXCSR back: before anybody looks, and before foreign code runs (devices, callbacks, the
+ * end of cpu_run). Cheap when there is nothing to do. */
+static inline void sse_park(struct cpu *c)
+{
+	if (c->mxcsr_live)
+		sse_unload(c);
+}
+
 /* ---- flags.c ---- */
 u32 cpu_flags(const struct cpu *c);                   /* the whole EFLAGS */
 void cpu_set_arith(struct cpu *c, u32 flags);         /* OSZAPC from FLAGS */
@@ -236,6 +259,8 @@ bool page_peek(const struct cpu *c, u64 linear, u64 *phys);
 bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys);
 void tlb_flush(struct cpu *c, bool globals);
 void tlb_flush_page(struct cpu *c, u64 linear);
+void tlb_init(struct cpu *c);
+void jumps_flush(struct cpu *c);                      /* forget where jumps led; the translations stay */
 void tlb_protect(struct cpu *c, u64 phys);            /* a page got code or a watch: take write tags (and with WATCH read tags) away */
 bool page_load_pdptes(struct cpu *c, u64 cr3);        /* false: #GP(0) */
 

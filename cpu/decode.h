@@ -6,6 +6,7 @@
 
 struct dec {
 	const struct isa_row *row;
+	const struct model *model;
 	u32 mode;          /* MODE_* that it is decoded for */
 	u8 bits;           /* 16, 32, 64 */
 	u8 osize, asize;   /* bytes: 2, 4, 8 */
@@ -18,7 +19,7 @@ struct dec {
 	bool simple_ea;    /* 64-bit address size, segment FLAT: base + index * scale + disp is the linear address */
 	bool no_index;     /* and there is no index */
 	s64 imm;
-	/* Linear address's page offset etc. is the block builder's business. */
+	bool dead_flags;   /* nobody can see the flags that it writes: a handler that does not compute them may be chosen */
 };
 
 /* Operand size in bytes of operand N ('v' etc. resolved). */
@@ -36,5 +37,10 @@ enum decode_result { DECODE_OK, DECODE_MORE /* bytes ran out */, DECODE_UD, DECO
 /* Decode up to LEN bytes at CODE for MODE. O is filled with operands; o->run is set by the row's gen. A row whose fixed checks fail in MODE gets a
  * handler that raises the fault. */
 enum decode_result decode(const struct isa *isa, const struct model *model, u32 mode, const u8 *code, unsigned len, struct dec *d, struct op *o);
+
+/* Make O raise VECTOR (#UD, #NM or #GP(0)) in place of an instruction. */
+void decode_fault(struct op *o, unsigned vector);
+
+gen_fn gen_jmp, gen_call; /* unconditional: a block ends after them */
 
 #endif

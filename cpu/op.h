@@ -96,13 +96,13 @@ ALWAYS_INLINE void reg_set(struct cpu *c, unsigned off, unsigned size, u64 v)
 		REG64(off) = size == 4 ? (u32)v : v;
 }
 
-/* RIP of the instruction after O, truncated to what the mode has. */
-static inline u64 next_rip(const struct cpu *c, const struct op *o)
+/* RIP of O, and of the instruction after it, truncated to what the mode has. */
+static inline u64 trim_rip(const struct cpu *c, u64 rip)
 {
-	u64 rip = c->r[RIP] + o->ip + o->len;
-
 	return in_64(c) ? rip : (c->mode & MODE_BITS) == MODE_32 ? (u32)rip : (u16)rip;
 }
+static inline u64 op_rip(const struct cpu *c, const struct op *o) { return trim_rip(c, c->r[RIP] + o->ip); }
+static inline u64 next_rip(const struct cpu *c, const struct op *o) { return trim_rip(c, c->r[RIP] + o->ip + o->len); }
 
 /* ---- bodies ---- */
 
@@ -117,6 +117,7 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64 *linear);
 bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out);   /* memory operand, 1 2 4 8 bytes, zero-extended */
 bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v);
+bool op_load_rmw(struct cpu *c, const struct op *o, unsigned size, u64 *out); /* a load that a store to the same place will follow: faults as a write */
 bool op_load_block(struct cpu *c, const struct op *o, void *out, unsigned len); /* 10, 16, 32, 512... bytes; honours .align */
 bool op_store_block(struct cpu *c, const struct op *o, const void *in, unsigned len);
 /* r/m operand of SIZE bytes, whichever it is. The register is o->src when RM_IS_SRC, else o->dst. */
@@ -140,8 +141,8 @@ bool stack_pop(struct cpu *c, unsigned size, u64 *v);
 static inline u64 stack_mask(const struct cpu *c) { return in_64(c) ? ~(u64)0 : c->mode & MODE_STACK32 ? 0xffffffff : 0xffff; }
 
 typedef bool body_fn(struct cpu *c, const struct op *o);
-#define BODY(name) static __attribute__((noinline)) bool do_##name(struct cpu *c, const struct op *o)
-#define GEN(name) void gen_##name(const struct dec *d, struct op *o)
+#define BODY(name) static __attribute__((noinline)) bool do_##name(struct cpu *c, const struct op *o __attribute__((unused)))
+#define GEN(name) void gen_##name(const struct dec *d __attribute__((unused)), struct op *o)
 
 /* Handler H_NAME for do_NAME: an ordinary instruction. */
 #define BODY_HANDLER(name) \

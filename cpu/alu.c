@@ -1,0 +1,135 @@
+/* The eight two-operand arithmetic and logic instructions, TEST, and INC DEC NEG NOT. Hot: every size and form has its own handler,
+ * expanded from the one meaning of each instruction that is written here; and, for results whose flags nobody can see, a form without. */
+#include "cpu/alu.h"
+
+/* register, register or immediate */
+ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, bool imm, bool flags)
+{
+	u64 a = reg_get(c, o->dst, size);
+	u64 b = imm ? trim((u64)o->imm, size) : reg_get(c, o->src, size);
+	u64 r = alu(c, what, a, b, size, flags);
+
+	if (writes(what))
+		reg_set(c, o->dst, size, r);
+	RUN(o + 1);
+}
+
+/* register, memory */
+ALWAYS_INLINE HANDLER_TYPE alu_load(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, enum kind kind, handler *slow)
+{
+	u64 a, r;
+
+	LOAD_OPERAND(size, kind, slow);
+	a = reg_get(c, o->dst, size);
+	r = alu(c, what, a, loaded, size, true);
+	if (writes(what))
+		reg_set(c, o->dst, size, r);
+	FINISH(slow);
+}
+
+/* memory, register or immediate; only looks at memory for CMP and TEST */
+ALWAYS_INLINE HANDLER_TYPE alu_look(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, enum kind kind, bool imm, handler *slow)
+{
+	LOAD_OPERAND(size, kind, slow);
+	alu(c, what, loaded, imm ? trim((u64)o->imm, size) : reg_get(c, o->src, size), size, true);
+	FINISH(slow);
+}
+
+ALWAYS_INLINE HANDLER_TYPE alu_modify(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, enum kind kind, bool imm, handler *slow)
+{
+	if (slow) {
+		u8 *p = fast_op(c, o, kind, size, true);
+
+		if (unlikely(!p))
+			TAIL(slow);
+		put_size(p, size, alu(c, what, get_size(p, size), imm ? trim((u64)o->imm, size) : reg_get(c, o->src, size), size, true));
+		RUN(o + 1);
+	}
+	c->n = n;
+	c->op = o;
+	if (!op_load_rmw(c, o, size, &c->val))
+		LEAVE(EXIT_FAULT);
+	/* The flags are not to change if the store faults, and after op_load_rmw it cannot. */
+	op_store(c, o, size, alu(c, what, c->val, imm ? trim((u64)o->imm, size) : reg_get(c, o->src, size), size, true));
+	FINISH(slow);
+}
+
+/* One handler for each (instruction, size); `_n` has no flags. Forms: rr ri, rm (load), mr mi (modify or look); m: MEMORY2 makes _lin, _seg and their slow twin. */
+#define ALU_SIZE(name, NAME, size) \
+	static HANDLER(name##_rr##size) { return alu_reg(c, o, n, NAME, size, false, true); } \
+	static HANDLER(name##_ri##size) { return alu_reg(c, o, n, NAME, size, true, true); } \
+	static HANDLER(name##_rr##size##_n) { return alu_reg(c, o, n, NAME, size, false, false); } \
+	static HANDLER(name##_ri##size##_n) { return alu_reg(c, o, n, NAME, size, true, false); } \
+	MEMORY2(name##_rm##size, alu_load(c, o, n, NAME, size, MEMORY_ARGS)) \
+	MEMORY2(name##_mr##size, alu_memory(c, o, n, NAME, size, MEMORY_ARGS_REG)) \
+	MEMORY2(name##_mi##size, alu_memory(c, o, n, NAME, size, MEMORY_ARGS_IMM))
+
+ALWAYS_INLINE HANDLER_TYPE alu_memory(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, enum kind kind, bool imm, handler *slow)
+{
+	if (writes(what))
+		return alu_modify(c, o, n, what, size, kind, imm, slow);
+	return alu_look(c, o, n, what, size, kind, imm, slow);
+}
+
+struct alu_forms {
+	handler *rr, *ri, *rr_n, *ri_n, *rm[2], *mr[2], *mi[2]; /* [0]: linear, [1]: segmented */
+};
+
+#define ALU_FORMS(name, size) \
+	{ name##_rr##size, name##_ri##size, name##_rr##size##_n, name##_ri##size##_n, { name##_rm##size##_lin, name##_rm##size##_seg }, \
+	  { name##_mr##size##_lin, name##_mr##size##_seg }, { name##_mi##size##_lin, name##_mi##size##_seg } }
+
+static void choose(const struct dec *d, struct op *o, const struct alu_forms *f)
+{
+	bool imm = dec_kind(d, 1) == OPK_I || dec_kind(d, 1) == OPK_SI, seg = d->mem && !d->simple_ea;
+
+	if (!d->mem)
+		o->run = imm ? (d->dead_flags ? f->ri_n : f->ri) : (d->dead_flags ? f->rr_n : f->rr);
+	else if (dec_is_mem(d, 0))
+		o->run = imm ? f->mi[seg] : f->mr[seg];
+	else
+		o->run = f->rm[seg];
+}
+
+static unsigned log2_size(unsigned size) { return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3; }
+
+#define ALU(name, NAME) \
+	ALU_SIZE(name, NAME, 1) ALU_SIZE(name, NAME, 2) ALU_SIZE(name, NAME, 4) ALU_SIZE(name, NAME, 8) \
+	GEN(name) \
+	{ \
+		static const struct alu_forms forms[4] = { ALU_FORMS(name, 1), ALU_FORMS(name, 2), ALU_FORMS(name, 4), ALU_FORMS(name, 8) }; \
+		choose(d, o, &forms[log2_size(dec_size(d, 0))]); \
+	}
+
+ALU(add, ADD)
+ALU(or, OR)
+ALU(adc, ADC)
+ALU(sbb, SBB)
+ALU(and, AND)
+ALU(sub, SUB)
+ALU(xor, XOR)
+ALU(cmp, CMP)
+ALU(test, TEST)
+
+/* One operand: the same forms without a second one. */
+struct unary_forms { handler *r, *r_n, *m[2]; };
+
+#define UNARY_SIZE(name, NAME, size) \
+	static HANDLER(name##_r##size) { return alu_reg(c, o, n, NAME, size, true, true); } \
+	static HANDLER(name##_r##size##_n) { return alu_reg(c, o, n, NAME, size, true, false); } \
+	MEMORY2(name##_m##size, alu_modify(c, o, n, NAME, size, MEMORY_ARGS_IMM))
+#define UNARY_FORMS(name, size) \
+	{ name##_r##size, name##_r##size##_n, { name##_m##size##_lin, name##_m##size##_seg } }
+#define UNARY(name, NAME) \
+	UNARY_SIZE(name, NAME, 1) UNARY_SIZE(name, NAME, 2) UNARY_SIZE(name, NAME, 4) UNARY_SIZE(name, NAME, 8) \
+	GEN(name) \
+	{ \
+		static const struct unary_forms forms[4] = { UNARY_FORMS(name, 1), UNARY_FORMS(name, 2), UNARY_FORMS(name, 4), UNARY_FORMS(name, 8) }; \
+		const struct unary_forms *f = &forms[log2_size(dec_size(d, 0))]; \
+		o->run = d->mem ? f->m[!d->simple_ea] : d->dead_flags ? f->r_n : f->r; \
+	}
+
+UNARY(inc, INC)
+UNARY(dec, DEC)
+UNARY(neg, NEG)
+UNARY(not, NOT)

@@ -1,0 +1,135 @@
+/* What hot handlers share: flags from results, and the two ways to memory. */
+#ifndef CPU_ALU_H
+#define CPU_ALU_H
+
+#include "cpu/op.h"
+
+ALWAYS_INLINE u64 trim(u64 v, unsigned size) { return size == 1 ? (u8)v : size == 2 ? (u16)v : size == 4 ? (u32)v : v; }
+ALWAYS_INLINE u64 extend(u64 v, unsigned size) { return size == 1 ? (u64)(s8)v : size == 2 ? (u64)(s16)v : size == 4 ? (u64)(s32)v : v; }
+
+/* Carry (borrow) out of every bit of r = a + b (+ 1), r = a - b (- 1). */
+ALWAYS_INLINE u64 carries_add(u64 a, u64 b, u64 r) { return (a & b) | ((a | b) & ~r); }
+ALWAYS_INLINE u64 carries_sub(u64 a, u64 b, u64 r) { return (~a & b) | (~(a ^ b) & r); }
+
+/* OSZAPC from a result and its carries: cpu.h tells how they are kept. */
+ALWAYS_INLINE void set_flags(struct cpu *c, u64 r, u64 carries, unsigned size)
+{
+	c->res = extend(r, size);
+	c->cv = size == 8 ? carries : carries << (64 - 8 * size) | (carries & 8);
+	c->fix = 0;
+}
+
+enum alu { ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, INC, DEC, NEG, NOT };
+
+/* SDM vol. 2 of each. A and B are zero-extended; so is what is returned. */
+ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size, bool flags)
+{
+	u64 r;
+
+	switch (what) {
+	case ADD:
+	case ADC:
+		r = trim(a + b + (what == ADC && flag_c(c)), size);
+		if (flags)
+			set_flags(c, r, carries_add(a, b, r), size);
+		return r;
+	case SUB:
+	case SBB:
+	case CMP:
+		r = trim(a - b - (what == SBB && flag_c(c)), size);
+		if (flags)
+			set_flags(c, r, carries_sub(a, b, r), size);
+		return r;
+	case AND:
+	case TEST:
+		r = a & b;
+		break;
+	case OR:
+		r = a | b;
+		break;
+	case XOR:
+		r = a ^ b;
+		break;
+	case INC:
+	case DEC: /* CF stays: put it back where it was */
+		r = trim(what == INC ? a + 1 : a - 1, size);
+		if (flags) {
+			bool cf = flag_c(c);
+			u64 carries = what == INC ? carries_add(a, 1, r) : carries_sub(a, 1, r);
+
+			set_flags(c, r, carries, size);
+			/* OF = CF ^ bit 62: keep OF, change CF, so flip both when CF changes */
+			if (flag_c(c) != cf)
+				c->cv ^= (u64)3 << 62;
+		}
+		return r;
+	case NEG:
+		r = trim(0 - a, size);
+		if (flags)
+			set_flags(c, r, carries_sub(0, a, r), size);
+		return r;
+	default: /* NOT */
+		return trim(~a, size);
+	}
+	if (flags)
+		set_flags(c, r, 0, size);
+	return r;
+}
+
+/* A memory handler is expanded three times: _lin (the address is linear as it is), _seg (segment, limit, address size), and _slow, which
+ * both go to when the TLB does not answer, and which does the whole instruction through memory.c. EXPR uses MEMORY_ARGS: (kind, slow). */
+#define MEMORY2(name, expr) \
+	static COLD HANDLER(name##_slow) { const enum kind kind_ = KIND_SEG; handler *const slow_ = NULL; return expr; } \
+	static HANDLER(name##_lin) { const enum kind kind_ = KIND_INDEX; handler *const slow_ = name##_slow; return expr; } \
+	static HANDLER(name##_seg) { const enum kind kind_ = KIND_SEG; handler *const slow_ = name##_slow; return expr; }
+/* The same with one more, _base, for operands without an index. */
+#define MEMORY3(name, expr) \
+	MEMORY2(name, expr) \
+	static HANDLER(name##_base) { const enum kind kind_ = KIND_BASE; handler *const slow_ = name##_slow; return expr; }
+#define MEMORY_ARGS kind_, slow_
+#define MEMORY_ARGS_REG kind_, false, slow_
+#define MEMORY_ARGS_IMM kind_, true, slow_
+
+/* In an inline handler with constant `slow`: declare `loaded`, the memory operand. */
+#define LOAD_OPERAND(size, kind, slow) \
+	u64 loaded; \
+	if (slow) { \
+		const u8 *p_ = fast_op(c, o, kind, size, false); \
+		if (unlikely(!p_)) \
+			TAIL(slow); \
+		loaded = get_size(p_, size); \
+	} else { \
+		c->n = n; \
+		c->op = o; \
+		if (!op_load(c, o, size, &c->val)) \
+			LEAVE(EXIT_FAULT); \
+		loaded = c->val; \
+	}
+/* And store SIZE bytes of VALUE to it, before anything else changes. */
+#define STORE_OPERAND(size, kind, slow, value) \
+	do { \
+		if (slow) { \
+			u8 *p_ = fast_op(c, o, kind, size, true); \
+			if (unlikely(!p_)) \
+				TAIL(slow); \
+			put_size(p_, size, value); \
+		} else { \
+			c->n = n; \
+			c->op = o; \
+			if (!op_store(c, o, size, value)) \
+				LEAVE(EXIT_FAULT); \
+		} \
+	} while (0)
+/* The end: the slow form may have met something that wants attention. */
+#define FINISH(slow) \
+	do { \
+		if (!(slow) && unlikely(c->attn)) \
+			LEAVE(EXIT_ATTN); \
+		RUN(o + 1); \
+	} while (0)
+
+static inline bool writes(enum alu what) { return what != CMP && what != TEST; }
+
+gen_fn gen_add, gen_or, gen_and, gen_sub, gen_cmp, gen_test, gen_inc, gen_dec;
+
+#endif

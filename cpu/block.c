@@ -1,0 +1,503 @@
+/* The decode cache. A block is a run of operations decoded from one physical page for one mode; it may be left in its middle (a conditional
+ * jump that is taken) but is entered only at its start. Blocks know nothing of linear addresses: r[RIP] says where the block runs this time.
+ *
+ *     ops:  [guard] insn  insn  jcc  insn ... [end]        end: goes on in the next block; absent after an unconditional transfer
+ *     an instruction that crosses into the next page has a block of its own, with a first operation that checks where that page is
+ *
+ * Nothing is freed singly. A block whose bytes change gets a first operation that sends everybody to look again; when the arena is full,
+ * everything is forgotten at once. */
+#include <stdlib.h>
+#include "cpu/flow.h"
+#include "cpu/jump.h"
+
+enum { MAX_INSNS = 48, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = 16 };
+
+struct block {
+	u64 phys, phys2;             /* first byte; page of the part beyond the page end, 0: none */
+	u32 mode;
+	u16 bytes;
+	struct block *hash_next, *page_next[2];
+	struct op *ops;
+};
+
+struct code_page {
+	u64 page;                    /* physical */
+	u64 chunks;                  /* bit n: bytes 64n.. have been decoded */
+	struct block *blocks;
+	struct code_page *next;
+};
+
+struct blocks {
+	struct op *arena;
+	size_t used;
+	struct block *pool;
+	size_t pool_used;
+	struct block *hash[1 << HASH_BITS];
+	struct code_page *pages[1 << PAGE_BITS];
+	u64 generation;              /* counts flushes */
+	bool kept;                   /* the block that was found last may be found again by others: it is in the cache */
+};
+
+/* A block has at least two operations. */
+enum { POOL_BLOCKS = ARENA_OPS / 4 };
+
+bool blocks_new(struct cpu *c)
+{
+	struct blocks *b = calloc(1, sizeof *b);
+
+	if (!b)
+		return false;
+	b->arena = aligned_alloc(64, ARENA_OPS * sizeof *b->arena);
+	b->pool = malloc(POOL_BLOCKS * sizeof *b->pool);
+	c->blocks = b;
+	return b->arena && b->pool;
+}
+
+static struct code_page **page_slot(struct blocks *b, u64 page)
+{
+	struct code_page **at = &b->pages[(page >> PAGE_SHIFT ^ page >> (PAGE_SHIFT + PAGE_BITS)) & ((1 << PAGE_BITS) - 1)];
+
+	while (*at && (*at)->page != page)
+		at = &(*at)->next;
+	return at;
+}
+
+/* The flag byte of the RAM page at physical PAGE, or NULL. */
+static u8 *page_flags(struct cpu *c, u64 page)
+{
+	u64 end;
+	const struct range *r = space_find(c->mem, page, &end);
+
+	return r && r->kind == RANGE_RAM ? &r->ram->pages[(r->ram_offset + (page - r->base)) >> PAGE_SHIFT] : NULL;
+}
+
+static void page_forget(struct cpu *c, u64 page)
+{
+	u8 *flags = page_flags(c, page);
+
+	if (flags)
+		*flags &= (u8)~PAGE_CODE;
+}
+
+void blocks_flush(struct cpu *c)
+{
+	struct blocks *b = c->blocks;
+
+	for (unsigned i = 0; i < ARRAY_LEN(b->pages); i++)
+		while (b->pages[i]) {
+			struct code_page *p = b->pages[i];
+
+			b->pages[i] = p->next;
+			page_forget(c, p->page);
+			free(p);
+		}
+	memset(b->hash, 0, sizeof b->hash);
+	b->used = b->pool_used = 0;
+	b->generation++;
+	jumps_flush(c);
+}
+
+void blocks_free(struct cpu *c)
+{
+	struct blocks *b = c->blocks;
+
+	if (!b)
+		return;
+	for (unsigned i = 0; i < ARRAY_LEN(b->pages); i++)
+		while (b->pages[i]) {
+			struct code_page *p = b->pages[i];
+
+			b->pages[i] = p->next;
+			free(p);
+		}
+	free(b->arena);
+	free(b->pool);
+	free(b);
+}
+
+u64 blocks_generation(const struct cpu *c) { return c->blocks->generation; }
+bool blocks_kept(const struct cpu *c) { return c->blocks->kept; }
+
+static struct block **hash_slot(struct blocks *b, u64 phys, u32 mode)
+{
+	u64 h = (phys ^ (u64)mode << 32) * 0x9e3779b97f4a7c15;
+
+	return &b->hash[h >> (64 - HASH_BITS)];
+}
+
+/* ---- operations that are not instructions ---- */
+
+/* The block is no longer what memory holds. Once it is known what came in its place, target says so: links to it keep working. */
+static HANDLER(stale)
+{
+	n += o->left;
+	if (likely(o->target))
+		ENTER(o->target);
+	LEAVE(EXIT_LINK);
+}
+
+/* imm: physical page that the second part of the instruction was read from. */
+static HANDLER(check_crossing)
+{
+	u64 page = ((c->r[RIP] + c->cs_base + CROSSING_BYTES) & c->linear_mask) & PAGE_MASK;
+	unsigned slot = page >> PAGE_SHIFT & (TLB_SIZE - 1);
+
+	if (unlikely(c->view->tlb[slot].fetch != page || c->view->info[slot].phys != (u64)o->imm)) {
+		n += o->left;
+		LEAVE(EXIT_LOOKUP);
+	}
+	RUN(o + 1);
+}
+
+/* Checks before an instruction that the mode does not settle. imm: its CHK_ bits. */
+static inline bool x87_pending(const struct cpu *c) { return c->x87.sw & 0x80; }
+
+static HANDLER(guard)
+{
+	if ((o->imm & CHK_FSGSBASE) && !(c->cr4 & CR4_FSGSBASE)) {
+		fault_ud(c);
+		LEAVE(EXIT_FAULT);
+	}
+	if ((o->imm & (CHK_MF | CHK_MMX)) && x87_pending(c)) {
+		if (c->cr0 & CR0_NE) {
+			fault(c, VEC_MF);
+			LEAVE(EXIT_FAULT);
+		}
+		line_set(&c->ferr, true); /* SDM vol. 1, 8.7.2: the PC's way, IRQ 13 */
+	}
+	RUN(o + 1);
+}
+
+/* ---- building ---- */
+
+static bool conditional(const struct dec *d)
+{
+	return d->row && dec_kind(d, 0) == OPK_J && d->row->insn->gen != gen_jmp && d->row->insn->gen != gen_call;
+}
+
+static bool direct(const struct dec *d) { return d->row && dec_kind(d, 0) == OPK_J; }
+
+/* A shift by a count of zero leaves the flags alone, so a shift by CL cannot be said to overwrite them. */
+static bool surely_writes(const struct dec *d)
+{
+	const struct isa_row *r = d->row;
+
+	for (unsigned i = 1; i < r->operands; i++) {
+		if (r->operand[i].kind == OPK_FIXED && r->operand[i].reg == RCX && r->operand[i].size == 'b')
+			return false;
+		if (r->operand[i].kind == OPK_I && r->operand[i].size == 'b' && (d->imm & 31) == 0 && r->operand[0].size != 'b')
+			return false;
+	}
+	return true;
+}
+
+/* Backwards over the block: which flags can anybody still see? What may fault or leave sees all of them. */
+static void drop_dead_flags(struct dec *d, struct op *o, unsigned count)
+{
+	u32 live = OSZAPC;
+
+	for (unsigned i = count; i-- > 0;) {
+		const struct insn *insn = d[i].row ? d[i].row->insn : NULL;
+
+		if (!insn || !insn->pure || d[i].mem || insn->ends) {
+			live = OSZAPC;
+			continue;
+		}
+		if ((insn->flags & OSZAPC) && !(insn->flags & live)) {
+			d[i].dead_flags = true;
+			insn->gen(&d[i], &o[i]);
+		}
+		if (surely_writes(&d[i]))
+			live &= ~insn->flags;
+		live |= insn->uses & OSZAPC;
+	}
+}
+
+static void fuse_pairs(const struct dec *d, struct op *o, unsigned count)
+{
+	for (unsigned i = 0; i + 1 < count; i++)
+		if (d[i].row && conditional(&d[i + 1]))
+			fuse(&d[i], &o[i], &d[i + 1]);
+}
+
+struct source {
+	const u8 *bytes;
+	unsigned room;               /* bytes that may be decoded */
+	unsigned offset;             /* of the first in its page */
+	unsigned max;                /* instructions */
+	bool limited;                /* room ends at CS's limit, not at the page's end */
+};
+
+/* Decode into D, O. Returns how many operations; *bytes gets the length. 0: the first instruction needs more bytes than there are. */
+static unsigned build(struct cpu *c, const struct source *s, struct dec *d, struct op *o, unsigned *bytes)
+{
+	unsigned ip = 0, count = 0, insns = 0, left = 0;
+	bool open = true;
+
+	while (insns < s->max && open) {
+		enum decode_result r = decode(c->isa, c->model, c->mode, s->bytes + ip, s->room - ip, &d[count], &o[count]);
+		u32 checks;
+
+		if (r == DECODE_MORE && (insns || !s->limited)) {
+			if (!insns)
+				return 0;
+			break;
+		}
+		if (r == DECODE_MORE || r == DECODE_LONG) { /* beyond the limit, or longer than 15 bytes: #GP(0) */
+			decode_fault(&o[count], VEC_GP);
+			d[count].row = NULL;
+		}
+		checks = d[count].row ? d[count].row->insn->check & (CHK_FSGSBASE | CHK_MF | CHK_MMX) : 0;
+		if (checks) {
+			d[count + 1] = d[count];
+			o[count + 1] = o[count];
+			d[count].row = NULL;
+			o[count] = (struct op){ .run = guard, .imm = checks, .ip = (u16)ip, .len = o[count + 1].len };
+			count++;
+		}
+		o[count].ip = (u16)ip;
+		ip += o[count].len;
+		if (op_is_mem(&o[count]) && o[count].base == 8 * RIP)
+			o[count].disp += (s32)ip;
+		if (direct(&d[count])) {
+			s64 target = (s64)ip + o[count].imm;
+
+			o[count].disp = (s32)target;
+			o[count].target = NULL;
+			o[count].third = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && target + s->offset >= 0 && target + s->offset < PAGE_SIZE;
+		}
+		open = d[count].row && (conditional(&d[count]) || !d[count].row->insn->ends);
+		insns++;
+		count++;
+		if (ip >= s->room)
+			break;
+	}
+	if (!(c->mode & MODE_SINGLE)) {
+		drop_dead_flags(d, o, count);
+		fuse_pairs(d, o, count);
+	}
+	if (open) {
+		flow_end(&o[count], c->mode, ip);
+		o[count].third = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && ip + s->offset < PAGE_SIZE;
+		d[count++].row = NULL;
+	}
+	for (unsigned i = count; i-- > 0;) {
+		bool counts = o[i].run != guard && !(i == count - 1 && open);
+
+		left += counts;
+		o[i].left = (u8)left;
+	}
+	*bytes = ip;
+	return count;
+}
+
+static bool note_page(struct cpu *c, struct block *block, int which, u64 page, unsigned from, unsigned len)
+{
+	struct blocks *b = c->blocks;
+	struct code_page **at = page_slot(b, page), *p = *at;
+
+	if (!p) {
+		u8 *flags = page_flags(c, page);
+
+		p = calloc(1, sizeof *p);
+		if (!p)
+			return false;
+		p->page = page;
+		*at = p;
+		if (flags)
+			*flags |= PAGE_CODE;
+		tlb_protect(c, page);
+	}
+	block->page_next[which] = p->blocks;
+	p->blocks = block;
+	for (unsigned chunk = from / 64; chunk <= (from + len - 1) / 64; chunk++)
+		p->chunks |= (u64)1 << chunk;
+	return true;
+}
+
+/* Translate for a fetch: *host NULL if there is no RAM. */
+static bool fetch_page(struct cpu *c, u64 linear, u8 **host, u64 *phys)
+{
+	unsigned slot = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
+	const struct tlb_entry *e = &c->view->tlb[slot];
+
+	if (e->fetch == (linear & PAGE_MASK)) {
+		*host = (u8 *)(uintptr_t)(linear + e->addend);
+		*phys = c->view->info[slot].phys | (linear & (PAGE_SIZE - 1));
+		return true;
+	}
+	return tlb_fill(c, linear, ACCESS_FETCH, host, phys);
+}
+
+static void read_bytes(struct cpu *c, const u8 *host, u64 phys, u8 *out, unsigned len)
+{
+	if (host)
+		memcpy(out, host, len);
+	else
+		for (unsigned i = 0; i < len; i++)
+			out[i] = (u8)space_read(c->mem, phys + i, 1);
+}
+
+static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u8 *host)
+{
+	struct blocks *b = c->blocks;
+	struct dec d[MAX_OPS];
+	unsigned offset = linear & (PAGE_SIZE - 1), room = PAGE_SIZE - offset, count, bytes, crossing = 0;
+	struct source s = { host, room, offset, c->mode & MODE_SINGLE ? 1 : MAX_INSNS, false };
+	u8 copy[CROSSING_BYTES], *host2 = NULL;
+	u64 phys2 = 0, to_limit = (u64)c->seg[CS].limit - c->r[RIP] + 1;
+	struct block *block;
+	struct op *o;
+
+	if (b->used + MAX_OPS + 1 > ARENA_OPS || b->pool_used == POOL_BLOCKS)
+		blocks_flush(c);
+	o = b->arena + b->used;
+	if (!in_64(c) && to_limit < s.room) {
+		s.room = (unsigned)to_limit;
+		s.limited = true;
+	}
+	if (!host) { /* a device: one instruction, byte by byte, never kept */
+		if (s.room > sizeof copy)
+			s.room = sizeof copy;
+		read_bytes(c, NULL, phys, copy, s.room);
+		s.bytes = copy;
+	}
+	count = build(c, &s, d, o, &bytes);
+	if (!count) { /* the first instruction goes on in the next page */
+		unsigned first = room < 15 ? room : 15;
+
+		if (!fetch_page(c, (linear + first) & c->linear_mask, &host2, &phys2))
+			return NULL;
+		memset(copy, 0, sizeof copy);
+		read_bytes(c, host, phys, copy, first);
+		read_bytes(c, host2, phys2, copy + first, 15 - first);
+		crossing = 1;
+		s = (struct source){ copy, 15, offset, 1, false };
+		if (!in_64(c) && to_limit < 15) {
+			s.room = (unsigned)to_limit;
+			s.limited = true;
+		}
+		o[0] = (struct op){ .run = check_crossing, .imm = (s64)(phys2 & PAGE_MASK) };
+		count = build(c, &s, d, o + 1, &bytes);
+		o[0].left = o[1].left;
+		if (!count)
+			return NULL; /* cannot be: 15 bytes always suffice */
+	}
+	b->kept = host && (!crossing || host2);
+	if (!b->kept) {
+		b->used += count + crossing;
+		return o + (crossing && !host2);
+	}
+	b->used += (count + crossing + 1) & ~(size_t)1;
+	block = &b->pool[b->pool_used++];
+	*block = (struct block){ .phys = phys, .mode = c->mode, .bytes = (u16)bytes, .ops = o, .phys2 = crossing ? phys2 & PAGE_MASK : 0 };
+	if (!note_page(c, block, 0, phys & PAGE_MASK, offset, bytes < room ? bytes : room) ||
+	    (crossing && bytes > room && !note_page(c, block, 1, phys2 & PAGE_MASK, 0, bytes - room)))
+		return o;
+	block->hash_next = *hash_slot(b, phys, c->mode);
+	*hash_slot(b, phys, c->mode) = block;
+	return o;
+}
+
+static void block_remove(struct cpu *c, struct block *block)
+{
+	struct block **at = hash_slot(c->blocks, block->phys, block->mode);
+
+	while (*at && *at != block)
+		at = &(*at)->hash_next;
+	if (*at)
+		*at = block->hash_next;
+	block->ops[0].run = stale;
+	block->ops[0].target = NULL;
+}
+
+const struct op *block_find(struct cpu *c)
+{
+	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, phys2;
+	struct block *block;
+	u8 *host, *host2;
+
+	if (in_64(c) ? !canonical(rip) : rip > c->seg[CS].limit) {
+		fault_gp(c, 0);
+		return NULL;
+	}
+	if (!fetch_page(c, linear, &host, &phys))
+		return NULL;
+	if (!host)
+		return block_build(c, linear, phys, NULL);
+	for (block = *hash_slot(c->blocks, phys, c->mode); block; block = block->hash_next)
+		if (block->phys == phys && block->mode == c->mode)
+			break;
+	if (!block)
+		return block_build(c, linear, phys, host);
+	c->blocks->kept = true;
+	if (block->phys2) {
+		if (!fetch_page(c, ((linear | (PAGE_SIZE - 1)) + 1) & c->linear_mask, &host2, &phys2))
+			return NULL;
+		if ((phys2 & PAGE_MASK) != block->phys2 || !host2) {
+			block_remove(c, block);
+			return block_build(c, linear, phys, host);
+		}
+	}
+	return block->ops;
+}
+
+/* ---- invalidation ---- */
+
+static bool overlaps(const struct block *block, u64 page, unsigned from, unsigned len)
+{
+	unsigned start, end;
+
+	if ((block->phys & PAGE_MASK) == page) {
+		start = block->phys & (PAGE_SIZE - 1);
+		end = start + block->bytes;
+	} else { /* its second part */
+		start = 0;
+		end = (block->phys & (PAGE_SIZE - 1)) + block->bytes - PAGE_SIZE;
+	}
+	return from < end && from + len > start;
+}
+
+static void page_written(struct cpu *c, u64 page, unsigned from, unsigned len)
+{
+	struct code_page **at = page_slot(c->blocks, page), *p = *at;
+	struct block **link;
+	u64 touched = 0;
+
+	if (!p)
+		return;
+	for (unsigned chunk = from / 64; chunk <= (from + len - 1) / 64; chunk++)
+		touched |= (u64)1 << chunk;
+	if (!(touched & p->chunks))
+		return;
+	for (link = &p->blocks; *link;) {
+		struct block *block = *link;
+		int which = (block->phys & PAGE_MASK) == page ? 0 : 1;
+
+		if (overlaps(block, page, from, len)) {
+			*link = block->page_next[which];
+			block_remove(c, block);
+			c->attn |= ATTN_CODE;
+		} else {
+			link = &block->page_next[which];
+		}
+	}
+	if (!p->blocks) {
+		*at = p->next;
+		free(p);
+		page_forget(c, page);
+	}
+}
+
+void cpu_code_written(void *cpu, u64 phys, unsigned len)
+{
+	struct cpu *c = cpu;
+
+	while (len) {
+		unsigned from = phys & (PAGE_SIZE - 1), part = len < PAGE_SIZE - from ? len : PAGE_SIZE - from;
+
+		page_written(c, phys & PAGE_MASK, from, part);
+		phys += part;
+		len -= part;
+	}
+}

@@ -1,0 +1,437 @@
+/* From bytes to an operation.
+ *
+ *     prefixes  [REX | VEX]  opcode map, opcode  ModRM  SIB  displacement  immediate
+ *
+ * The table says which row the bytes are and what its operands are; this file only knows how instructions are laid out (SDM vol. 2, chapter 2). */
+#include "cpu/op.h"
+
+struct reader {
+	const u8 *at, *end;
+	bool short_of; /* asked for more than there was */
+};
+
+static u64 take(struct reader *r, unsigned size)
+{
+	u64 v;
+
+	if ((size_t)(r->end - r->at) < size) {
+		r->short_of = true;
+		r->at = r->end;
+		return 0;
+	}
+	v = get_size(r->at, size);
+	r->at += size;
+	return v;
+}
+
+static s64 take_signed(struct reader *r, unsigned size)
+{
+	u64 v = take(r, size);
+
+	return size == 1 ? (s8)v : size == 2 ? (s16)v : size == 4 ? (s32)v : (s64)v;
+}
+
+static unsigned size_of(const struct dec *d, u8 code)
+{
+	switch (code) {
+	case 'b': return 1;
+	case 'w': return 2;
+	case 'd': return 4;
+	case 'q': return 8;
+	case 'z': return d->osize == 2 ? 2 : 4;
+	case 'y': return d->osize == 8 ? 8 : 4;
+	case 'x':
+	case 'o': return 16;
+	case 't': return 10;
+	default: return d->osize;
+	}
+}
+
+unsigned dec_size(const struct dec *d, unsigned n)
+{
+	return n < d->row->operands ? size_of(d, d->row->operand[n].size) : d->osize;
+}
+
+/* Byte offset of general register N into struct cpu. Without REX, byte registers 4-7 are AH CH DH BH. */
+static u8 general(const struct dec *d, unsigned n, unsigned size)
+{
+	if (size == 1 && !d->rex && !d->vex && n >= 4)
+		return (u8)(8 * (n - 4) + 1);
+	return (u8)(8 * n);
+}
+
+/* ---- prefixes ---- */
+
+enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8, REX = 0x40 };
+
+static bool take_prefixes(struct reader *r, struct dec *d, const struct model *model)
+{
+	for (; r->at < r->end; r->at++) {
+		u8 b = *r->at;
+
+		switch (b) {
+		case 0x26: case 0x2e: case 0x36: case 0x3e:
+			d->rex = 0;
+			if (d->bits != 64)
+				d->seg = b >> 3 & 3;
+			continue;
+		case 0x64: case 0x65:
+			if (!has(model, F_I386))
+				return true;
+			d->rex = 0;
+			d->seg = b == 0x64 ? FS : GS;
+			continue;
+		case 0x66:
+			if (!has(model, F_I386))
+				return true;
+			d->rex = 0;
+			d->opsize_prefix = true;
+			continue;
+		case 0x67:
+			if (!has(model, F_I386))
+				return true;
+			d->rex = 0;
+			d->addrsize_prefix = true;
+			continue;
+		case 0xf0:
+			d->rex = 0;
+			d->lock = true;
+			continue;
+		case 0xf2: case 0xf3:
+			d->rex = 0;
+			d->rep = b;
+			continue;
+		default:
+			if (d->bits == 64 && (b & 0xf0) == REX) {
+				d->rex = b;
+				continue;
+			}
+			return true;
+		}
+	}
+	return false;
+}
+
+/* VEX, after C4 or C5 was seen:  C5: [R vvvv L pp]   C4: [R X B mmmmm] [W vvvv L pp], R X B vvvv inverted. */
+static bool take_vex(struct reader *r, struct dec *d, bool three)
+{
+	u8 b = (u8)take(r, 1), map = 1;
+
+	if (d->rex || d->lock || d->opsize_prefix || d->rep)
+		return false;
+	d->vex = true;
+	d->rex = b & 0x80 ? 0 : REX_R;
+	if (three) {
+		d->rex |= (b & 0x40 ? 0 : REX_X) | (b & 0x20 ? 0 : REX_B);
+		map = b & 0x1f;
+		b = (u8)take(r, 1);
+		d->rex |= b & 0x80 ? REX_W : 0;
+	}
+	if (d->bits != 64)
+		d->rex &= REX_W;
+	d->vvvv = ~(b >> 3) & 15;
+	d->vex_l = b >> 2 & 1;
+	d->pp = (u8[]){ 0, 1, 2, 3 }[b & 3];
+	d->map = map;
+	return map >= 1 && map <= 3;
+}
+
+static bool take_opcode(struct reader *r, struct dec *d, const struct model *model)
+{
+	u8 b = (u8)take(r, 1);
+
+	if ((b == 0xc4 || b == 0xc5) && has(model, F_AVX) && (d->bits == 64 || (r->at < r->end && *r->at >= 0xc0 && (d->mode & (MODE_PE | MODE_V86)) == MODE_PE))) {
+		if (!take_vex(r, d, b == 0xc4))
+			return false;
+		d->opcode = (u8)take(r, 1);
+		return true;
+	}
+	if (b == 0x0f && has(model, F_I286)) {
+		b = (u8)take(r, 1);
+		d->map = 1;
+		if ((b == 0x38 || b == 0x3a) && has(model, F_SSSE3)) {
+			d->map = b == 0x38 ? 2 : 3;
+			b = (u8)take(r, 1);
+		}
+	}
+	d->opcode = b;
+	return true;
+}
+
+/* ---- the memory operand ---- */
+
+static void ea16(struct reader *r, struct dec *d, struct op *o)
+{
+	static const u8 base[8] = { RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX }, index[8] = { RSI, RDI, RSI, RDI, RZERO, RZERO, RZERO, RZERO };
+	unsigned mod = d->modrm >> 6, rm = d->modrm & 7;
+
+	o->base = (u8)(8 * base[rm]);
+	o->index = (u8)(8 * index[rm]);
+	if (mod == 0 && rm == 6) {
+		o->base = 8 * RZERO;
+		o->disp = (s16)take_signed(r, 2);
+	} else if (mod) {
+		o->disp = (s32)take_signed(r, mod);
+	}
+	if (o->base == 8 * RBP && d->seg == FLAT)
+		d->seg = SS;
+}
+
+static void ea32(struct reader *r, struct dec *d, struct op *o)
+{
+	unsigned mod = d->modrm >> 6, rm = d->modrm & 7, base = rm | (d->rex & REX_B) << 3;
+
+	o->index = 8 * RZERO;
+	if (rm == 4) {
+		u8 sib = (u8)take(r, 1);
+		unsigned index = (sib >> 3 & 7) | (d->rex & REX_X) << 2;
+
+		o->scale = sib >> 6;
+		base = (sib & 7) | (d->rex & REX_B) << 3;
+		if (index != RSP)
+			o->index = (u8)(8 * index);
+		else
+			o->scale = 0;
+	}
+	if (mod == 0 && (base & 7) == RBP) {
+		bool rip_relative = d->bits == 64 && rm == 5;
+
+		base = rip_relative ? RIP : RZERO; /* o->disp becomes relative to the block in decode() */
+		o->disp = (s32)take_signed(r, 4);
+	} else if (mod) {
+		o->disp = (s32)take_signed(r, mod == 1 ? 1 : 4);
+	}
+	o->base = (u8)(8 * base);
+	if ((base == RSP || base == RBP) && d->seg == FLAT)
+		d->seg = SS;
+}
+
+static void take_ea(struct reader *r, struct dec *d, struct op *o)
+{
+	if (d->asize == 2)
+		ea16(r, d, o);
+	else
+		ea32(r, d, o);
+}
+
+/* ---- operands ---- */
+
+static void set_register(struct op *o, unsigned position, unsigned reg)
+{
+	if (position == 0)
+		o->dst = (u8)reg;
+	else
+		o->src = (u8)reg;
+}
+
+static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned n, bool *had_imm)
+{
+	const struct operand *p = &d->row->operand[n];
+	unsigned size = size_of(d, p->size), reg = (d->modrm >> 3 & 7) | (d->rex & REX_R) << 1, rm = (d->modrm & 7) | (d->rex & REX_B) << 3;
+	s64 imm;
+
+	switch (p->kind) {
+	case OPK_E:
+	case OPK_R:
+		if (!d->mem)
+			set_register(o, n, general(d, rm, size));
+		break;
+	case OPK_G: set_register(o, n, general(d, reg, size)); break;
+	case OPK_Z: set_register(o, n, general(d, (d->opcode & 7) | (d->rex & REX_B) << 3, size)); break;
+	case OPK_S: set_register(o, n, reg & 7); break;
+	case OPK_C: set_register(o, n, reg | (d->lock ? 8 : 0)); break;
+	case OPK_D:
+	case OPK_V: set_register(o, n, reg); break;
+	case OPK_P: set_register(o, n, reg & 7); break;
+	case OPK_W:
+	case OPK_U:
+		if (!d->mem)
+			set_register(o, n, rm);
+		break;
+	case OPK_Q:
+	case OPK_N:
+		if (!d->mem)
+			set_register(o, n, rm & 7);
+		break;
+	case OPK_ST: set_register(o, n, rm & 7); break;
+	case OPK_H: o->third = d->vvvv; break;
+	case OPK_B: o->third = (u8)(8 * d->vvvv); break;
+	case OPK_FIXED: set_register(o, n, p->size && strchr("bwdzv", p->size) ? 8 * p->reg : p->reg); break;
+	case OPK_L: o->imm = (s64)(take(r, 1) >> 4); break;
+	case OPK_I:
+		imm = take_signed(r, size);
+		o->imm = *had_imm ? (o->imm & 0xffff) | (imm & 0xff) << 16 : imm;
+		*had_imm = true;
+		break;
+	case OPK_SI:
+		o->imm = take_signed(r, 1);
+		break;
+	case OPK_J:
+		o->imm = take_signed(r, size);
+		break;
+	case OPK_O:
+		o->imm = (s64)take(r, d->asize);
+		break;
+	case OPK_A:
+		imm = (s64)take(r, d->osize == 2 ? 2 : 4);
+		o->imm = imm | (s64)(take(r, 2) << 32);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- checks that depend on nothing but the mode, in the order in which the processor makes them ---- */
+
+enum { RAISE_NONE = 0, RAISE_UD = VEC_UD, RAISE_NM = VEC_NM, RAISE_GP = VEC_GP };
+
+static unsigned fixed_checks(u32 check, u32 mode)
+{
+	bool protected = (mode & (MODE_PE | MODE_V86)) == MODE_PE, cpl = mode & MODE_CPL;
+
+	if ((check & CHK_PROT) && !protected)
+		return RAISE_UD;
+	if ((check & CHK_AVX) && (!protected || !(mode & MODE_OSXSAVE) || !(mode & MODE_AVX)))
+		return RAISE_UD;
+	if ((check & CHK_XSAVE) && !(mode & MODE_OSXSAVE))
+		return RAISE_UD;
+	if ((check & CHK_SSE) && ((mode & MODE_EM) || !(mode & MODE_OSFXSR)))
+		return RAISE_UD;
+	if ((check & CHK_MMX) && (mode & MODE_EM))
+		return RAISE_UD;
+	if ((check & CHK_FPU) && (mode & (MODE_EM | MODE_TS)))
+		return RAISE_NM;
+	if ((check & CHK_WAIT) && (mode & MODE_MP) && (mode & MODE_TS))
+		return RAISE_NM;
+	if ((check & (CHK_MMX | CHK_SSE | CHK_AVX | CHK_XSAVE)) && (mode & MODE_TS))
+		return RAISE_NM;
+	if ((check & CHK_CPL0) && cpl)
+		return RAISE_GP;
+	if ((check & CHK_UMIP) && cpl && (mode & MODE_UMIP))
+		return RAISE_GP;
+	return RAISE_NONE;
+}
+
+BODY(raise_ud) { return fault_ud(c); }
+BODY_HANDLER(raise_ud)
+BODY(raise_nm) { return fault(c, VEC_NM); }
+BODY_HANDLER(raise_nm)
+BODY(raise_gp) { return fault_gp(c, 0); }
+BODY_HANDLER(raise_gp)
+
+void decode_fault(struct op *o, unsigned vector)
+{
+	o->run = vector == RAISE_UD ? h_raise_ud : vector == RAISE_NM ? h_raise_nm : h_raise_gp;
+}
+
+/* ---- the whole ---- */
+
+static u64 key_of(const struct dec *d)
+{
+	return d->modrm | (d->mem ? KEY_MEM : 0) | (u64)d->pp << 9 | (d->rex & REX_W ? KEY_W : 0) | (d->vex_l ? KEY_L : 0) |
+	       (d->bits == 64 ? KEY_64 : 0) | (d->vex ? KEY_VEX : 0) | (d->opsize_prefix != (d->bits == 16) ? KEY_O16 : 0);
+}
+
+static const struct isa_row *match(const struct isa_row *row, u64 key)
+{
+	while (row && (key & row->mask) != row->match)
+		row = row->next;
+	return row;
+}
+
+static u8 operand_size(const struct dec *d)
+{
+	const struct insn *insn = d->row->insn;
+
+	if (d->bits == 64) {
+		if (insn->f64)
+			return 8;
+		if (d->rex & REX_W)
+			return 8;
+		return d->opsize_prefix ? 2 : insn->d64 ? 8 : 4;
+	}
+	return (d->bits == 16) != d->opsize_prefix ? 2 : 4;
+}
+
+enum decode_result decode(const struct isa *isa, const struct model *model, u32 mode, const u8 *code, unsigned len, struct dec *d, struct op *o)
+{
+	struct reader r = { code, code + (len < 15 ? len : 15), false };
+	const struct isa_row *rows;
+	unsigned vector;
+	bool had_imm = false, lockable;
+
+	*d = (struct dec){ .model = model, .mode = mode, .bits = (mode & MODE_BITS) == MODE_64 ? 64 : (mode & MODE_BITS) == MODE_32 ? 32 : 16, .seg = FLAT };
+	*o = (struct op){ .base = 8 * RZERO, .index = 8 * RZERO };
+	if (!take_prefixes(&r, d, model) || !take_opcode(&r, d, model)) {
+		if (r.at < r.end)
+			goto undefined;
+		goto short_of;
+	}
+	if (!d->vex)
+		d->pp = d->rep == 0xf3 ? 2 : d->rep == 0xf2 ? 3 : d->opsize_prefix ? 1 : 0;
+	rows = d->vex ? isa->vex_index[d->map][d->opcode] : isa->index[d->map][d->opcode];
+	if (r.short_of)
+		goto short_of;
+	if (!rows)
+		goto undefined;
+	d->has_modrm = rows->modrm;
+	if (d->has_modrm) {
+		d->modrm = (u8)take(&r, 1);
+		d->mem = d->modrm < 0xc0;
+	}
+	if (r.short_of)
+		goto short_of;
+	d->row = match(rows, key_of(d));
+	if (!d->row)
+		goto undefined;
+	/* MOV to and from CR, DR: ModRM.mod is ignored, rm is always a register (SDM vol. 2, MOV). */
+	for (unsigned i = 0; i < d->row->operands; i++)
+		if (d->row->operand[i].kind == OPK_R && (dec_kind(d, 0) == OPK_C || dec_kind(d, 1) == OPK_C || dec_kind(d, 0) == OPK_D || dec_kind(d, 1) == OPK_D))
+			d->mem = false;
+	d->osize = operand_size(d);
+	d->asize = d->bits == 64 ? (d->addrsize_prefix ? 4 : 8) : (d->bits == 16) != d->addrsize_prefix ? 2 : 4;
+	if (d->mem)
+		take_ea(&r, d, o);
+	for (unsigned i = 0; i < d->row->operands; i++)
+		take_operand(&r, d, o, i, &had_imm);
+	if (r.short_of)
+		goto short_of;
+	d->len = (u8)(r.at - code);
+	d->imm = o->imm;
+	o->len = d->len;
+	o->osize = d->osize;
+	d->no_index = o->index == 8 * RZERO;
+	if (d->bits == 64) {
+		bool override = d->seg == FS || d->seg == GS;
+
+		d->simple_ea = d->asize == 8 && !override;
+		if (!override)
+			d->seg = d->asize == 8 ? (d->seg == SS ? SS : DS) : FLAT;
+	} else if (d->seg == FLAT) {
+		d->seg = DS;
+	}
+	if (d->mem)
+		o->seg = d->seg | OP_MEM;
+	o->seg |= (d->rep == 0xf3 ? 3 : d->rep == 0xf2 ? 2 : 0) << 4 | (d->asize >> 2) << 6;
+	if (d->row->insn->align && d->mem)
+		o->scale |= 0x80;
+
+	lockable = d->row->insn->lock && dec_is_mem(d, 0);
+	if (d->lock && !lockable && dec_kind(d, 0) != OPK_C && dec_kind(d, 1) != OPK_C)
+		goto undefined;
+	vector = fixed_checks(d->row->insn->check, mode);
+	if (vector)
+		decode_fault(o, vector);
+	else
+		d->row->insn->gen(d, o);
+	return DECODE_OK;
+
+undefined:
+	d->len = (u8)(r.at - code);
+	o->len = d->len;
+	d->row = NULL;
+	decode_fault(o, VEC_UD);
+	return DECODE_UD;
+short_of:
+	return len >= 15 ? DECODE_LONG : DECODE_MORE;
+}

@@ -1,0 +1,13 @@
+/* What the block builder needs from control flow. */
+#ifndef CPU_FLOW_H
+#define CPU_FLOW_H
+
+#include "cpu/op.h"
+
+/* Make O the operation that ends a block IP bytes after its start and goes on there. */
+void flow_end(struct op *o, u32 mode, unsigned ip);
+/* If instruction A (operation O) and the conditional jump J after it can be done in one step, make O do both. Both operations stay in the
+ * block, O's handler reads the second. */
+bool fuse(const struct dec *a, struct op *o, const struct dec *j);
+
+#endif

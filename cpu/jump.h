@@ -1,0 +1,71 @@
+/* How control leaves a block: to a block that is linked, to one that the jump cache knows, or to the run loop, which finds or builds it. */
+#ifndef CPU_JUMP_H
+#define CPU_JUMP_H
+
+#include "cpu/op.h"
+
+static inline u64 jump_key(const struct cpu *c, u64 rip) { return (rip + c->cs_base) ^ c->mode_key; }
+
+static inline struct jump *jump_slot(struct cpu *c, u64 key)
+{
+	return &c->view->jump[(key ^ key >> 12) & ((1u << JUMP_BITS) - 1)];
+}
+
+/* Go on at block T, whose start r[RIP] already holds. All instructions so far are counted. */
+#define ENTER(t) \
+	do { \
+		const struct op *t_ = (t); \
+		n -= t_->left; \
+		if (unlikely(n < 0)) { \
+			n += t_->left; \
+			LEAVE(EXIT_BUDGET); \
+		} \
+		RUN(t_); \
+	} while (0)
+
+/* Go on at r[RIP], wherever that is. */
+#define LOOK_UP(why) \
+	do { \
+		u64 key_ = jump_key(c, c->r[RIP]); \
+		const struct jump *j_ = jump_slot(c, key_); \
+		if (likely(j_->key == key_)) \
+			ENTER(j_->op); \
+		LEAVE(why); \
+	} while (0)
+
+/* A direct jump whose op->target is not (yet) linked. third: the target is in this page, so that it can be. */
+static COLD HANDLER(jump_unlinked)
+{
+	if (o->third)
+		LEAVE(EXIT_LINK);
+	LOOK_UP(EXIT_LOOKUP);
+}
+
+/* Take the direct jump O. In legacy modes EIP is cut to the operand size, and a target beyond CS's limit faults on the jump itself. */
+ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n, bool in64)
+{
+	u64 rip = c->r[RIP] + (s64)o->disp;
+
+	if (!in64) {
+		rip &= o->osize == 2 ? 0xffff : 0xffffffff;
+		if (unlikely(rip > c->seg[CS].limit)) {
+			fault_gp(c, 0);
+			LEAVE(EXIT_FAULT);
+		}
+	}
+	c->r[RIP] = rip;
+	n += o->left - 1;
+	if (likely(o->target))
+		ENTER(o->target);
+	TAIL(jump_unlinked);
+}
+
+/* May control go to RIP? Else #GP(0), which is the transfer's own (SDM vol. 2, JMP, CALL, RET). */
+static inline bool near_target(struct cpu *c, u64 rip)
+{
+	if (in_64(c) ? !canonical(rip) : rip > c->seg[CS].limit)
+		return fault_gp(c, 0);
+	return true;
+}
+
+#endif

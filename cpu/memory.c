@@ -1,0 +1,292 @@
+/* Accesses that the fast path of op.h does not answer: the checks in their order, pages one by one, devices. */
+#include "cpu/op.h"
+
+bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write);
+
+static u64 wrap(const struct cpu *c, u64 linear) { return linear & c->linear_mask; }
+
+static bool watching(const struct cpu *c) { return c->dr[7] & 0xff && c->dr[7] & 0x33330000; }
+
+static void watch(struct cpu *c, u64 linear, unsigned len, bool write)
+{
+	if (unlikely(watching(c)) && debug_watched(c, linear, len, write))
+		c->attn |= ATTN_LINE;
+}
+
+/* One access within one page. HOST is where its bytes are, or NULL for a device at PHYS. */
+static bool page_access(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys)
+{
+	const struct tlb_entry *e = &c->view->tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
+
+	if (!(access & ACCESS_SYSTEM) && (linear & PAGE_MASK) == ((access & 3) == ACCESS_WRITE ? e->write : e->read)) {
+		*host = (u8 *)(uintptr_t)(linear + e->addend);
+		return true;
+	}
+	return tlb_fill(c, linear, access, host, phys);
+}
+
+static unsigned in_page(u64 linear, unsigned len)
+{
+	unsigned room = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
+
+	return len < room ? len : room;
+}
+
+/* A span of up to two pages, translated before anything is done. */
+struct span { u8 *host[2]; u64 phys[2]; unsigned len[2]; };
+
+static bool span_open(struct cpu *c, struct span *s, u64 linear, unsigned len, unsigned access)
+{
+	s->len[0] = in_page(linear, len);
+	s->len[1] = len - s->len[0];
+	if (!page_access(c, linear, access, &s->host[0], &s->phys[0]))
+		return false;
+	return !s->len[1] || page_access(c, wrap(c, linear + s->len[0]), access, &s->host[1], &s->phys[1]);
+}
+
+static void device_read(struct cpu *c, u64 phys, u8 *out, unsigned len)
+{
+	cpu_sync(c);
+	if (len == 1 || len == 2 || len == 4 || len == 8)
+		put_size(out, len, space_read(c->mem, phys, len));
+	else
+		space_read_block(c->mem, phys, out, len);
+}
+
+static void device_write(struct cpu *c, u64 phys, const u8 *in, unsigned len)
+{
+	cpu_sync(c);
+	if (len == 1 || len == 2 || len == 4 || len == 8)
+		space_write(c->mem, phys, len, get_size(in, len));
+	else
+		space_write_block(c->mem, phys, in, len);
+	if (c->clock_moved)
+		c->attn |= ATTN_LINE;
+}
+
+static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)
+{
+	struct span s;
+	u8 *to = out;
+
+	if (!span_open(c, &s, linear, len, access))
+		return false;
+	for (int i = 0; i < 2 && s.len[i]; to += s.len[i], i++) {
+		if (s.host[i])
+			memcpy(to, s.host[i], s.len[i]);
+		else
+			device_read(c, s.phys[i], to, s.len[i]);
+	}
+	watch(c, linear, len, false);
+	return true;
+}
+
+static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access)
+{
+	struct span s;
+	const u8 *from = in;
+
+	if (!span_open(c, &s, linear, len, access))
+		return false;
+	for (int i = 0; i < 2 && s.len[i]; from += s.len[i], i++) {
+		if (s.host[i])
+			memcpy(s.host[i], from, s.len[i]);
+		else
+			device_write(c, s.phys[i], from, s.len[i]);
+	}
+	watch(c, linear, len, true);
+	return true;
+}
+
+bool mem_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
+{
+	u64 v = 0;
+
+	if (!read_with(c, linear, &v, size, ACCESS_READ))
+		return false;
+	*out = v;
+	return true;
+}
+
+bool mem_write(struct cpu *c, u64 linear, unsigned size, u64 value)
+{
+	return write_with(c, linear, &value, size, ACCESS_WRITE);
+}
+
+bool mem_read_block(struct cpu *c, u64 linear, void *out, unsigned len)
+{
+	return read_with(c, linear, out, len, ACCESS_READ);
+}
+
+bool mem_write_block(struct cpu *c, u64 linear, const void *in, unsigned len)
+{
+	return write_with(c, linear, in, len, ACCESS_WRITE);
+}
+
+bool mem_check_write(struct cpu *c, u64 linear, unsigned len)
+{
+	struct span s;
+
+	return span_open(c, &s, linear, len, ACCESS_WRITE);
+}
+
+bool sys_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
+{
+	u64 v = 0;
+
+	if (!read_with(c, wrap(c, linear), &v, size, ACCESS_READ | ACCESS_SYSTEM))
+		return false;
+	*out = v;
+	return true;
+}
+
+bool sys_write(struct cpu *c, u64 linear, unsigned size, u64 value)
+{
+	return write_with(c, wrap(c, linear), &value, size, ACCESS_WRITE | ACCESS_SYSTEM);
+}
+
+/* ---- segments and operands ---- */
+
+/* SDM vol. 3, 5.3 to 5.5. In 64-bit mode: canonical addresses only (vol. 1, 3.3.7.1). */
+bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear)
+{
+	const struct seg *s = &c->seg[seg];
+	unsigned vector = seg == SS ? VEC_SS : VEC_GP;
+	u64 last = offset + size - 1;
+
+	if (in_64(c)) {
+		u64 base = seg == FS || seg == GS ? s->base : 0;
+
+		*linear = base + offset;
+		if (!canonical(*linear) || !canonical(*linear + size - 1))
+			return fault_error(c, vector, 0);
+		return true;
+	}
+	*linear = (s->base + offset) & 0xffffffff;
+	if (offset + size <= (write ? s->write_end : s->read_end))
+		return true;
+	if (seg == FLAT)
+		return true;
+	if (in_protected(c)) {
+		if (s->attr & SEG_UNUSABLE || !(s->attr & SEG_P))
+			return fault_error(c, vector, 0);
+		if (write ? (s->attr & SEG_CODE) || !(s->attr & SEG_W) : (s->attr & SEG_CODE) && !(s->attr & SEG_W))
+			return fault_error(c, vector, 0);
+	}
+	if ((s->attr & (SEG_CODE | SEG_E)) == SEG_E) {
+		u32 top = s->attr & SEG_DB ? 0xffffffff : 0xffff;
+
+		if (offset <= s->limit || last > top)
+			return fault_error(c, vector, 0);
+	} else if (last > s->limit) {
+		return fault_error(c, vector, 0);
+	}
+	return true;
+}
+
+static bool alignment_armed(const struct cpu *c)
+{
+	return c->cpl == 3 && (c->cr0 & CR0_AM) && (c->eflags & FL_AC);
+}
+
+bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64 *linear)
+{
+	u64 offset = op_offset(c, o);
+
+	if (!seg_linear(c, op_seg(o), offset, size, write, linear))
+		return false;
+	if (unlikely(o->scale & 0x80) && (*linear & (size < 16 ? size - 1 : 15)))
+		return fault_gp(c, 0);
+	if (unlikely(alignment_armed(c)) && size <= 8 && (*linear & (size - 1)))
+		return fault_error(c, VEC_AC, 0);
+	return true;
+}
+
+bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
+{
+	u64 linear;
+
+	return op_linear(c, o, size, false, &linear) && mem_read(c, linear, size, out);
+}
+
+bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v)
+{
+	u64 linear;
+
+	return op_linear(c, o, size, true, &linear) && mem_write(c, linear, size, v);
+}
+
+bool op_load_rmw(struct cpu *c, const struct op *o, unsigned size, u64 *out)
+{
+	u64 linear;
+
+	return op_linear(c, o, size, true, &linear) && mem_check_write(c, linear, size) && mem_read(c, linear, size, out);
+}
+
+bool op_load_block(struct cpu *c, const struct op *o, void *out, unsigned len)
+{
+	u64 linear;
+
+	return op_linear(c, o, len, false, &linear) && mem_read_block(c, linear, out, len);
+}
+
+bool op_store_block(struct cpu *c, const struct op *o, const void *in, unsigned len)
+{
+	u64 linear;
+
+	return op_linear(c, o, len, true, &linear) && mem_write_block(c, linear, in, len);
+}
+
+/* ---- the stack ---- */
+
+static void set_rsp(struct cpu *c, u64 rsp)
+{
+	u64 mask = stack_mask(c);
+
+	if (mask == 0xffff)
+		c->r[RSP] = (c->r[RSP] & ~mask) | (rsp & mask);
+	else
+		c->r[RSP] = rsp & mask;
+}
+
+bool stack_push(struct cpu *c, unsigned size, u64 v)
+{
+	u64 rsp = (c->r[RSP] - size) & stack_mask(c), linear;
+
+	if (!seg_linear(c, SS, rsp, size, true, &linear))
+		return false;
+	if (unlikely(alignment_armed(c)) && (linear & (size - 1)))
+		return fault_error(c, VEC_AC, 0);
+	if (!mem_write(c, linear, size, v))
+		return false;
+	set_rsp(c, rsp);
+	return true;
+}
+
+bool stack_pop(struct cpu *c, unsigned size, u64 *v)
+{
+	u64 rsp = c->r[RSP] & stack_mask(c), linear;
+
+	if (!seg_linear(c, SS, rsp, size, false, &linear))
+		return false;
+	if (unlikely(alignment_armed(c)) && (linear & (size - 1)))
+		return fault_error(c, VEC_AC, 0);
+	if (!mem_read(c, linear, size, v))
+		return false;
+	set_rsp(c, rsp + size);
+	return true;
+}
+
+/* ---- faults ---- */
+
+bool fault(struct cpu *c, unsigned vector)
+{
+	c->fault = (struct fault){ .vector = (u8)vector };
+	return false;
+}
+
+bool fault_error(struct cpu *c, unsigned vector, u32 error)
+{
+	c->fault = (struct fault){ .vector = (u8)vector, .has_error = true, .error = error };
+	return false;
+}

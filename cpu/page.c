@@ -1,0 +1,377 @@
+/* Linear to physical: page walks (SDM vol. 3, chapter 4) and the TLB that remembers them. */
+#include "cpu/op.h"
+
+enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
+#define PTE_NX ((u64)1 << 63)
+
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 0x10 };
+
+/* What a walk found. */
+struct walk {
+	u64 phys, size;     /* of LINEAR itself; of the page */
+	u64 rights;         /* AND of W and U over the levels; NX as the OR of NX */
+	u64 leaf_addr, leaf;
+	unsigned leaf_size; /* bytes of the entry: 4 or 8 */
+	bool global;
+	u64 path[5];        /* entries above the leaf that were used, for their A bits */
+	unsigned levels;
+};
+
+static u64 entry_read(const struct cpu *c, u64 addr, unsigned size)
+{
+	u64 e = 0;
+
+	if (size == 4)
+		space_peek(c->mem, addr, &e, 4);
+	else
+		space_peek(c->mem, addr, &e, 8);
+	return e;
+}
+
+/* Bits of a physical address that the model lacks; entries that set them are reserved (SDM vol. 3, 4.4.2, 4.5). */
+static u64 beyond_physical(const struct cpu *c)
+{
+	return ((u64)1 << 52) - ((u64)1 << c->model->physical_bits);
+}
+
+/* Two-level paging with 4-byte entries (4.3). 1: found, 0: not present, -1: reserved bit. */
+static int walk_32(const struct cpu *c, u64 linear, struct walk *w)
+{
+	u64 addr = (c->cr3 & 0xfffff000) | bits(linear, 31, 22) << 2;
+	u64 e = entry_read(c, addr, 4);
+
+	w->leaf_size = 4;
+	w->levels = 0;
+	if (!(e & PTE_P))
+		return 0;
+	if ((e & PTE_PS) && (c->cr4 & CR4_PSE)) {
+		if (e & (1 << 21))
+			return -1;
+		w->rights = e & (PTE_W | PTE_U);
+		w->phys = (e & 0xffc00000) | bits(e, 20, 13) << 32 | (linear & 0x3fffff);
+		w->size = 4 * MiB;
+		w->leaf_addr = addr;
+		w->leaf = e;
+		w->global = e & PTE_G;
+		return 1;
+	}
+	w->path[w->levels++] = addr;
+	w->rights = e & (PTE_W | PTE_U);
+	addr = (e & 0xfffff000) | bits(linear, 21, 12) << 2;
+	e = entry_read(c, addr, 4);
+	if (!(e & PTE_P))
+		return 0;
+	w->rights &= e;
+	w->phys = (e & 0xfffff000) | (linear & 0xfff);
+	w->size = PAGE_SIZE;
+	w->leaf_addr = addr;
+	w->leaf = e;
+	w->global = e & PTE_G;
+	return 1;
+}
+
+/* Paging with 8-byte entries: PAE (4.4), 4-level (4.5). */
+static int walk_64(const struct cpu *c, u64 linear, struct walk *w)
+{
+	u64 reserved = beyond_physical(c) | (c->efer & EFER_NXE ? 0 : PTE_NX);
+	u64 table, nx = 0;
+	int level;
+
+	w->leaf_size = 8;
+	w->levels = 0;
+	w->rights = PTE_W | PTE_U;
+	if (c->efer & EFER_LMA) {
+		table = c->cr3 & 0xffffffffff000 & ~beyond_physical(c);
+		level = 3;
+	} else {
+		u64 pdpte = c->pdpte[bits(linear, 31, 30)];
+
+		if (!(pdpte & PTE_P))
+			return 0;
+		table = pdpte & 0xffffffffff000;
+		level = 1;
+		reserved |= (u64)0x7ff << 52; /* bits 62-52 are reserved in PAE paging */
+	}
+	for (;; level--) {
+		unsigned shift = 12 + 9 * level;
+		u64 addr = table | bits(linear, shift + 8, shift) << 3;
+		u64 e = entry_read(c, addr, 8);
+
+		if (!(e & PTE_P))
+			return 0;
+		if (e & reserved)
+			return -1;
+		nx |= e & PTE_NX;
+		w->rights &= e | PTE_NX;
+		if (level == 0 || (e & PTE_PS)) {
+			u64 size = (u64)1 << shift;
+
+			if (level == 3 || (level == 2 && !has(c->model, F_PDPE1GB)))
+				return -1;
+			if (level && (e & (size - 1) & ~(u64)0x1fff)) /* bit 12 is PAT in a large page */
+				return -1;
+			w->phys = (e & 0xffffffffff000 & ~(size - 1)) | (linear & (size - 1));
+			w->size = size;
+			w->leaf_addr = addr;
+			w->leaf = e;
+			w->global = e & PTE_G;
+			w->rights |= nx;
+			return 1;
+		}
+		w->path[w->levels++] = addr;
+		table = e & 0xffffffffff000;
+	}
+}
+
+static bool page_fault(struct cpu *c, u64 linear, u32 error)
+{
+	c->cr2 = linear;
+	return fault_error(c, VEC_PF, error);
+}
+
+static void set_bits(struct cpu *c, u64 addr, unsigned size, u64 set)
+{
+	u64 e = entry_read(c, addr, size);
+
+	if ((e & set) != set)
+		space_write(c->mem, addr, size, e | set);
+}
+
+static bool paging(const struct cpu *c) { return c->cr0 & CR0_PG; }
+
+static int walk(const struct cpu *c, u64 linear, struct walk *w)
+{
+	return c->cr4 & CR4_PAE ? walk_64(c, linear, w) : walk_32(c, linear, w);
+}
+
+/* Rights (SDM vol. 3, 4.6.1), then A and D. */
+bool page_walk(struct cpu *c, u64 linear, unsigned access, u64 *phys, u64 *page_size, bool *global, bool *writable_now)
+{
+	bool user = c->cpl == 3 && !(access & ACCESS_SYSTEM);
+	bool write = (access & 3) == ACCESS_WRITE, fetch = (access & 3) == ACCESS_FETCH;
+	bool nx_on = (c->efer & EFER_NXE) && (c->cr4 & CR4_PAE);
+	u32 error = (write ? PF_W : 0) | (user ? PF_U : 0) | (fetch && (nx_on || (c->cr4 & CR4_SMEP)) ? PF_I : 0);
+	struct walk w = { .global = false };
+	bool ok, user_page;
+	int found;
+
+	if (!paging(c)) {
+		*phys = linear;
+		*page_size = PAGE_SIZE;
+		*global = false;
+		*writable_now = true;
+		return true;
+	}
+	found = walk(c, linear, &w);
+	if (found <= 0)
+		return page_fault(c, linear, error | (found ? PF_P | PF_RSVD : 0));
+	user_page = w.rights & PTE_U;
+	if (user) {
+		ok = user_page && (!write || (w.rights & PTE_W));
+	} else {
+		ok = !write || (w.rights & PTE_W) || !(c->cr0 & CR0_WP);
+		if (user_page && fetch && (c->cr4 & CR4_SMEP))
+			ok = false;
+		if (user_page && !fetch && (c->cr4 & CR4_SMAP) && ((access & ACCESS_SYSTEM && c->cpl == 3) || !(c->eflags & FL_AC)))
+			ok = false;
+	}
+	if (fetch && nx_on && (w.rights & PTE_NX))
+		ok = false;
+	if (!ok)
+		return page_fault(c, linear, error | PF_P);
+	for (unsigned i = 0; i < w.levels; i++)
+		set_bits(c, w.path[i], w.leaf_size, PTE_A);
+	if ((w.leaf & PTE_A) == 0 || (write && !(w.leaf & PTE_D)))
+		set_bits(c, w.leaf_addr, w.leaf_size, PTE_A | (write ? PTE_D : 0));
+	*phys = w.phys;
+	*page_size = w.size;
+	*global = w.global && (c->cr4 & CR4_PGE);
+	*writable_now = (write || (w.leaf & PTE_D)) && ((w.rights & PTE_W) || (!user && !(c->cr0 & CR0_WP)));
+	return true;
+}
+
+bool page_peek(const struct cpu *c, u64 linear, u64 *phys)
+{
+	struct walk w;
+
+	if (!paging(c)) {
+		*phys = linear;
+		return true;
+	}
+	if (walk(c, linear, &w) <= 0)
+		return false;
+	*phys = w.phys;
+	return true;
+}
+
+bool page_load_pdptes(struct cpu *c, u64 cr3)
+{
+	u64 e[4], reserved = beyond_physical(c) | 0xfff0000000000000 | 0x1e6;
+
+	for (int i = 0; i < 4; i++) {
+		e[i] = entry_read(c, (cr3 & 0xffffffe0) + 8 * i, 8);
+		if ((e[i] & PTE_P) && (e[i] & reserved))
+			return fault_gp(c, 0);
+	}
+	memcpy(c->pdpte, e, sizeof e);
+	return true;
+}
+
+/* ---- the TLB ---- */
+
+static void entry_clear(struct tlb_entry *e)
+{
+	e->read = e->write = e->fetch = TLB_NONE;
+}
+
+static void jumps_clear(struct view *v)
+{
+	if (!v->jumps_used)
+		return;
+	for (unsigned i = 0; i < ARRAY_LEN(v->jump); i++)
+		v->jump[i].key = 1; /* no key is odd-and-tiny: see jump_key in run.c */
+	v->jumps_used = false;
+}
+
+void jumps_flush(struct cpu *c)
+{
+	for (int i = 0; i < VIEWS; i++)
+		jumps_clear(&c->views[i]);
+}
+
+void tlb_flush(struct cpu *c, bool globals)
+{
+	for (int i = 0; i < VIEWS; i++) {
+		struct view *v = &c->views[i];
+		unsigned kept = 0;
+
+		for (unsigned k = 0; k < v->nused; k++) {
+			unsigned n = v->used[k];
+
+			if (!globals && v->info[n].global)
+				v->used[kept++] = (u16)n;
+			else
+				entry_clear(&v->tlb[n]);
+		}
+		v->nused = kept;
+		jumps_clear(v);
+	}
+}
+
+/* The empty TLB of a new processor. */
+void tlb_init(struct cpu *c)
+{
+	for (int i = 0; i < VIEWS; i++) {
+		struct view *v = &c->views[i];
+
+		for (unsigned n = 0; n < TLB_SIZE; n++)
+			entry_clear(&v->tlb[n]);
+		v->nused = 0;
+		v->jumps_used = true;
+		jumps_clear(v);
+	}
+}
+
+static bool entry_empty(const struct tlb_entry *e)
+{
+	return e->read == TLB_NONE && e->write == TLB_NONE && e->fetch == TLB_NONE;
+}
+
+void tlb_flush_page(struct cpu *c, u64 linear)
+{
+	/* An entry covers 4 KiB of what may be a larger page that INVLPG must drop as a whole; entries do not know, so all go. */
+	struct walk w;
+	bool large = paging(c) && (walk(c, linear, &w) <= 0 || w.size != PAGE_SIZE);
+
+	if (large) {
+		tlb_flush(c, true);
+		return;
+	}
+	for (int i = 0; i < VIEWS; i++) {
+		struct view *v = &c->views[i];
+
+		entry_clear(&v->tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)]); /* stays in `used`: harmless, it is filled again as an old one */
+		jumps_clear(v);
+	}
+}
+
+void tlb_protect(struct cpu *c, u64 phys)
+{
+	phys &= PAGE_MASK;
+	for (int i = 0; i < VIEWS; i++) {
+		struct view *v = &c->views[i];
+
+		for (unsigned k = 0; k < v->nused; k++)
+			if (v->info[v->used[k]].phys == phys)
+				v->tlb[v->used[k]].write = TLB_NONE;
+	}
+}
+
+/* Is a data breakpoint (DR7) set in this page? Then every access must be looked at. */
+static bool page_watched(const struct cpu *c, u64 linear)
+{
+	for (int i = 0; i < 4; i++)
+		if ((c->dr[7] >> (2 * i) & 3) && (c->dr[7] >> (16 + 4 * i) & 3) && !((c->dr[i] ^ linear) & PAGE_MASK))
+			return true;
+	return false;
+}
+
+bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_out)
+{
+	/* An implicit supervisor access at CPL 3 must not fill the user's view. */
+	struct view *v = access & ACCESS_SYSTEM && c->cpl == 3 ? &c->views[VIEW_SUPERVISOR] : c->view;
+	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
+	struct tlb_entry *e = &v->tlb[n];
+	u64 phys, page_size, page = linear & PAGE_MASK, end, offset;
+	bool global, writable;
+	const struct range *range;
+	u8 *flags;
+
+	if (!page_walk(c, linear, access, &phys, &page_size, &global, &writable))
+		return false;
+	phys &= c->mem->mask;
+	*phys_out = phys;
+	*host = NULL;
+	range = space_find(c->mem, phys & PAGE_MASK, &end);
+	if (!range || range->kind != RANGE_RAM || end - (phys & PAGE_MASK) < PAGE_SIZE)
+		return true;
+	offset = range->ram_offset + ((phys & PAGE_MASK) - range->base);
+	flags = &range->ram->pages[offset >> PAGE_SHIFT];
+	if ((access & 3) == ACCESS_WRITE) {
+		if (range->rom)
+			return true;
+		*flags |= PAGE_DIRTY;
+	}
+	if ((access & 3) == ACCESS_WRITE && (*flags & PAGE_CODE))
+		return true; /* memory.c writes through the space, which tells the decode cache */
+	*host = range->ram->host + offset + (linear & (PAGE_SIZE - 1));
+	if ((access & 3) != ACCESS_FETCH && (v == &c->views[VIEW_SLOW] || (*flags & PAGE_WATCH) || page_watched(c, linear)))
+		return true;
+	if (access & ACCESS_SYSTEM && c->cpl == 3)
+		return true;
+	/* A view's entry describes one page: keep what other kinds of access had found out about it. */
+	if ((e->read & PAGE_MASK) != page && (e->write & PAGE_MASK) != page && (e->fetch & PAGE_MASK) != page) {
+		if (entry_empty(e)) {
+			unsigned k;
+
+			for (k = 0; k < v->nused && v->used[k] != n; k++)
+				;
+			if (k == v->nused)
+				v->used[v->nused++] = (u16)n;
+		}
+		entry_clear(e);
+	}
+	v->info[n].phys = phys & PAGE_MASK;
+	v->info[n].global = global;
+	e->addend = (u64)(uintptr_t)(range->ram->host + offset) - page;
+	if ((access & 3) == ACCESS_FETCH) {
+		e->fetch = page;
+	} else {
+		e->read = page;
+		if (writable && !range->rom && !(*flags & PAGE_CODE)) {
+			*flags |= PAGE_DIRTY;
+			e->write = page;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,413 @@
+/* The loop around the blocks: events, interrupts, exact stops. Everything that is not inside a block happens here, at an instruction boundary
+ * whose number is the same however the run is cut (DESIGN law 2). */
+#include <stdlib.h>
+#include "cpu/flow.h"
+#include "cpu/jump.h"
+
+/* ---- time ---- */
+
+u64 cpu_now(const struct cpu *c)
+{
+	return c->idle_ns + (u64)((unsigned __int128)c->icount * c->ns_q16 >> 16);
+}
+
+void cpu_sync(struct cpu *c)
+{
+	if (c->op)
+		c->icount = c->end - (u64)(c->n + c->op->left);
+	c->clock->now = cpu_now(c);
+}
+
+/* The first instruction count at which the clock shows WHEN. */
+static u64 icount_at(const struct cpu *c, u64 when)
+{
+	unsigned __int128 t;
+
+	if (when <= c->idle_ns)
+		return 0;
+	t = ((unsigned __int128)(when - c->idle_ns) << 16) + c->ns_q16 - 1;
+	t /= c->ns_q16;
+	return t > CLOCK_NEVER ? CLOCK_NEVER : (u64)t;
+}
+
+/* ---- lines ---- */
+
+void cpu_attention(struct cpu *c) { c->attn |= ATTN_LINE; }
+
+void cpu_intr(void *cpu, int n, bool level)
+{
+	struct cpu *c = cpu;
+
+	(void)n;
+	c->intr = level;
+	c->attn |= ATTN_LINE;
+}
+
+void cpu_nmi(void *cpu, int n, bool level)
+{
+	struct cpu *c = cpu;
+
+	(void)n;
+	if (level) {
+		c->nmi_pending = true;
+		c->attn |= ATTN_LINE;
+	}
+}
+
+static bool intr_pending(const struct cpu *c)
+{
+	return c->apic ? apic_pending(c->apic) : c->intr;
+}
+
+static unsigned acknowledge(struct cpu *c)
+{
+	int vector = c->apic ? apic_acknowledge(c->apic) : -1;
+
+	if (vector < 0)
+		vector = c->acknowledge ? c->acknowledge(c->acknowledge_owner) : 0xff;
+	return (unsigned)vector;
+}
+
+/* ---- execution ---- */
+
+#if VCPU_TAIL
+static void enter(struct cpu *c, const struct op *o, s64 n) { o->run(c, o, n); }
+#else
+static void enter(struct cpu *c, const struct op *o, s64 n)
+{
+	c->n = n;
+	while (o)
+		o = o->run(c, o, c->n);
+}
+#endif
+
+enum outcome { RAN, FAULTED };
+
+static void set_single(struct cpu *c, bool on)
+{
+	u32 mode = on ? c->mode | MODE_SINGLE : c->mode & ~(u32)MODE_SINGLE;
+
+	u32 attn = c->attn;
+
+	if (mode != c->mode) {
+		c->mode = mode;
+		update_mode(c);
+		c->attn = attn; /* nothing that the guest did */
+	}
+}
+
+/* Run at most N instructions, leaving early for whatever wants attention. icount and r[RIP] are exact afterwards. */
+static enum outcome run_blocks(struct cpu *c, s64 n)
+{
+	enum outcome outcome = RAN;
+
+	c->end = c->icount + (u64)n;
+	for (;;) {
+		const struct op *from = c->exit == EXIT_LINK ? c->op : NULL, *o;
+		u64 generation = blocks_generation(c), key;
+		struct jump *j;
+
+		c->op = NULL;
+		c->n = n;
+		c->exit = EXIT_LOOKUP;
+		c->icount = c->end - (u64)n;
+		o = block_find(c);
+		if (!o) {
+			outcome = FAULTED;
+			break;
+		}
+		if (from && blocks_kept(c) && blocks_generation(c) == generation)
+			((struct op *)from)->target = o;
+		if (blocks_kept(c) && !(c->mode & MODE_LIMIT)) {
+			key = jump_key(c, c->r[RIP]);
+			j = jump_slot(c, key);
+			*j = (struct jump){ key, o };
+			c->view->jumps_used = true;
+		}
+		if (o->left > n) { /* would run past the end: one by one */
+			set_single(c, true);
+			continue;
+		}
+		enter(c, o, n - o->left);
+		n = c->n;
+		o = c->op;
+		if (c->exit == EXIT_FAULT) {
+			n += o->left;
+			c->r[RIP] = op_rip(c, o);
+			outcome = FAULTED;
+			break;
+		}
+		if (c->exit == EXIT_ATTN) {
+			n += o->left - 1;
+			c->r[RIP] = next_rip(c, o);
+			break;
+		}
+		if (n == 0 || c->attn || (c->eflags & (FL_T | FL_RF)))
+			break;
+		if (c->exit == EXIT_BUDGET)
+			set_single(c, true);
+	}
+	c->op = NULL;
+	c->icount = c->end - (u64)n;
+	c->n = 0;
+	c->end = c->icount;
+	c->exit = EXIT_LOOKUP;
+	set_single(c, false);
+	return outcome;
+}
+
+/* ---- the boundary ---- */
+
+enum { DR6_BS = 1 << 14 };
+
+/* Traps that the last instruction left behind, then interrupts, in the order of SDM vol. 3, table 6-2. True: one was delivered, or failed to be
+ * (*ok false: triple fault). */
+static bool interruption(struct cpu *c, bool *ok)
+{
+	bool shadow = c->icount == c->shadow_at && c->shadow_at;
+
+	*ok = true;
+	if (c->db_pending && !(shadow && c->shadow_ss)) {
+		c->dr[6] = (c->dr[6] & ~(u64)0xf) | c->db_pending;
+		c->db_pending = 0;
+		c->activity = ACTIVITY_RUN;
+		if (!interrupt(c, VEC_DB, INT_EXCEPTION, false, 0))
+			*ok = deliver_fault(c);
+		return true;
+	}
+	if (c->nmi_pending && !c->nmi_blocked && !(shadow && c->shadow_ss)) {
+		c->nmi_pending = false;
+		c->nmi_blocked = true;
+		c->activity = ACTIVITY_RUN;
+		if (!interrupt(c, VEC_NMI, INT_EXTERNAL, false, 0))
+			*ok = deliver_fault(c);
+		return true;
+	}
+	if ((c->eflags & FL_I) && !shadow && intr_pending(c)) {
+		c->activity = ACTIVITY_RUN;
+		if (!interrupt(c, acknowledge(c), INT_EXTERNAL, false, 0))
+			*ok = deliver_fault(c);
+		return true;
+	}
+	return false;
+}
+
+static bool handle_init(struct cpu *c)
+{
+	if (c->init_pending) {
+		c->init_pending = false;
+		cpu_reset(c, true);
+		return true;
+	}
+	if (c->activity == ACTIVITY_WAIT_SIPI && c->sipi_pending) {
+		c->sipi_pending = false;
+		c->activity = ACTIVITY_RUN;
+		seg_load_real(c, CS, (u16)(c->sipi_vector << 8));
+		c->r[RIP] = 0;
+		update_mode(c);
+		return true;
+	}
+	return false;
+}
+
+static bool code_breakpoints(const struct cpu *c)
+{
+	for (int i = 0; i < 4; i++)
+		if ((c->dr[7] >> (2 * i) & 3) && !(c->dr[7] >> (16 + 4 * i) & 3))
+			return true;
+	return false;
+}
+
+/* Idle until the next event. False: nothing will ever happen. */
+static bool idle(struct cpu *c)
+{
+	u64 next = clock_next(c->clock);
+
+	if (next == CLOCK_NEVER)
+		return false;
+	if (next > c->clock->now) {
+		c->idle_ns += next - c->clock->now;
+		c->clock->now = next;
+	}
+	return true;
+}
+
+enum cpu_stop cpu_run(struct cpu *c, u64 icount_end)
+{
+	for (;;) {
+		u64 until;
+		bool ok, stepping, trap, resume;
+		s64 n;
+
+		c->attn = 0;
+		c->clock->now = cpu_now(c);
+		if (c->stop) {
+			c->stop = false;
+			return CPU_REQUEST;
+		}
+		if (c->activity == ACTIVITY_SHUTDOWN)
+			return CPU_TRIPLE_FAULT;
+		if (c->icount >= icount_end)
+			return CPU_LIMIT;
+		if (clock_next(c->clock) <= c->clock->now) {
+			clock_fire(c->clock);
+			continue; /* the owner may have been told to stop */
+		}
+		if (handle_init(c))
+			continue;
+		if (interruption(c, &ok)) {
+			if (!ok)
+				c->activity = ACTIVITY_SHUTDOWN;
+			continue;
+		}
+		if (c->activity != ACTIVITY_RUN) {
+			if (c->bare)
+				return CPU_IDLE;
+			if (!idle(c))
+				return CPU_DEAD_HALT;
+			continue;
+		}
+		if (unlikely(code_breakpoints(c))) {
+			debug_code_check(c);
+			if (c->fault.vector == VEC_DB && c->db_fault) {
+				c->db_fault = false;
+				if (!deliver_fault(c))
+					c->activity = ACTIVITY_SHUTDOWN;
+				continue;
+			}
+		}
+		until = icount_at(c, clock_next(c->clock));
+		if (until > icount_end)
+			until = icount_end;
+		n = until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
+		c->clock_moved = false;
+		trap = c->eflags & FL_T;
+		resume = c->eflags & FL_RF;
+		/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow holds off. */
+		stepping = trap || resume || code_breakpoints(c) || (c->icount == c->shadow_at && c->shadow_at);
+		if (stepping) {
+			n = 1;
+			set_single(c, true);
+		}
+		c->step = trap;
+		if (run_blocks(c, n) == FAULTED) {
+			c->clock->now = cpu_now(c);
+			if (c->bare && !c->idtr.limit)
+				return CPU_EXCEPTION;
+			c->db_pending = 0;
+			if (!deliver_fault(c))
+				c->activity = ACTIVITY_SHUTDOWN;
+			continue;
+		}
+		if (stepping) {
+			if (resume)
+				c->eflags &= ~(u32)FL_RF;
+			if (c->step)
+				c->db_pending |= DR6_BS;
+		}
+	}
+}
+
+/* ---- life ---- */
+
+/* SDM vol. 3, table 9-1. */
+void cpu_reset(struct cpu *c, bool init)
+{
+	u64 cr0 = c->cr0;
+
+	memset(c->r, 0, sizeof c->r);
+	c->r[RDX] = c->model->signature;
+	c->r[RIP] = has(c->model, F_I286) ? 0xfff0 : 0;
+	c->eflags = FL_1;
+	cpu_set_arith(c, 0);
+	c->cr0 = has(c->model, F_I486) ? CR0_CD | CR0_NW | CR0_ET : has(c->model, F_I386) ? CR0_ET : 0;
+	if (init)
+		c->cr0 = (cr0 & (CR0_CD | CR0_NW)) | CR0_ET;
+	c->cr2 = c->cr3 = c->cr4 = c->cr8 = c->efer = 0;
+	c->cpl = 0;
+	memset(c->dr, 0, sizeof c->dr);
+	c->dr[6] = 0xffff0ff0;
+	c->dr[7] = 0x400;
+	for (unsigned i = ES; i <= GS; i++)
+		c->seg[i] = (struct seg){ .limit = 0xffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A };
+	c->seg[CS].attr = SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A;
+	c->seg[CS].sel = has(c->model, F_I286) ? 0xf000 : 0xffff;
+	c->seg[CS].base = !has(c->model, F_I286) ? 0xffff0 : has(c->model, F_I386) ? 0xffff0000 : 0xff0000;
+	c->seg[FLAT] = (struct seg){ .limit = 0xffffffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A, .read_end = ~(u64)0, .write_end = ~(u64)0 };
+	c->seg[LDTR] = (struct seg){ .limit = 0xffff, .attr = SEG_P | 2 };
+	c->seg[TR] = (struct seg){ .limit = 0xffff, .attr = SEG_P | 3 };
+	c->gdtr.base = c->idtr.base = 0;
+	c->gdtr.limit = c->idtr.limit = 0xffff;
+	if (c->bare)
+		c->idtr.limit = 0;
+	c->shadow_at = 0;
+	c->nmi_pending = c->nmi_blocked = c->init_pending = c->sipi_pending = false;
+	c->db_pending = 0;
+	c->chain_len = 0;
+	c->activity = init && c->id ? ACTIVITY_WAIT_SIPI : ACTIVITY_RUN;
+	c->star = c->lstar = c->cstar = c->sfmask = c->kernel_gs_base = 0;
+	c->sysenter_cs = c->sysenter_esp = c->sysenter_eip = 0;
+	if (!init) {
+		memset(c->xmm, 0, sizeof c->xmm);
+		memset(c->ymm_high, 0, sizeof c->ymm_high);
+		memset(&c->x87, 0, sizeof c->x87);
+		c->x87.cw = 0x40;
+		c->x87.valid = 0xff;
+		c->mxcsr = 0x1f80;
+		c->xcr0 = 1;
+		c->pat = 0x0007040600070406;
+		c->tsc_aux = c->tsc_offset = c->xss = 0;
+		c->misc_enable = 1;
+		c->debugctl = c->mtrr_def = c->spec_ctrl = c->mcg_status = c->feature_control = 0;
+		memset(c->mtrr_fix, 0, sizeof c->mtrr_fix);
+		memset(c->mtrr_var, 0, sizeof c->mtrr_var);
+		if (c->apic)
+			apic_reset(c->apic);
+	}
+	tlb_flush(c, true);
+	for (unsigned i = ES; i <= GS; i++)
+		seg_update(c, i);
+	update_mode(c);
+}
+
+struct cpu *cpu_new(const struct cpu_config *config)
+{
+	struct cpu *c = aligned_alloc(64, (sizeof *c + 63) & ~(size_t)63);
+	const struct insn *which;
+
+	if (!c)
+		return NULL;
+	memset(c, 0, sizeof *c);
+	c->model = config->model;
+	c->mem = config->mem;
+	c->io = config->io;
+	c->clock = config->clock;
+	c->log = config->log;
+	c->acknowledge = config->acknowledge;
+	c->acknowledge_owner = config->acknowledge_owner;
+	c->id = config->id;
+	c->ns_q16 = config->ns_q16 ? config->ns_q16 : 65536;
+	c->bare = config->bare;
+	c->rand = config->seed;
+	c->isa = isa_new(c->model, &which);
+	tlb_init(c);
+	c->view = &c->views[VIEW_SUPERVISOR];
+	c->linear_mask = 0xffffffff;
+	if (!c->isa || !blocks_new(c) || (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
+		cpu_free(c);
+		return NULL;
+	}
+	cpu_reset(c, false);
+	return c;
+}
+
+void cpu_free(struct cpu *c)
+{
+	if (!c)
+		return;
+	if (c->apic)
+		apic_free(c->apic);
+	blocks_free(c);
+	isa_free((struct isa *)c->isa);
+	free(c);
+}
