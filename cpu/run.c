@@ -16,6 +16,7 @@ void cpu_sync(struct cpu *c)
 	if (c->op)
 		c->icount = c->end - (u64)(c->n + c->op->left);
 	c->clock->now = cpu_now(c);
+	sse_park(c);
 }
 
 /* The first instruction count at which the clock shows WHEN. */
@@ -147,6 +148,7 @@ static enum outcome run_blocks(struct cpu *c, s64 n)
 		if (c->exit == EXIT_BUDGET)
 			set_single(c, true);
 	}
+	sse_park(c);
 	c->op = NULL;
 	c->icount = c->end - (u64)n;
 	c->n = 0;

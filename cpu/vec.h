@@ -1,0 +1,53 @@
+/* 128-bit vector values: what SSE and AVX lanes hold. An operation is a function from vectors to a vector, without any knowledge of
+ * registers, memory or encodings, so that SSE forms (sse*.c) and VEX forms are expanded from the same one.
+ *
+ *   vec.h          the types                  vec_int.h      integer arithmetic (SSE2, SSSE3, SSE4)
+ *   vec_shuffle.h  moving lanes about         vec_fp.h       floating point */
+#ifndef CPU_VEC_H
+#define CPU_VEC_H
+
+#include "cpu/cpu.h"
+
+typedef u64 vec __attribute__((vector_size(16)));
+typedef u64 vec_any __attribute__((vector_size(16), aligned(1), may_alias)); /* one in memory, anywhere */
+typedef u8 vu8 __attribute__((vector_size(16)));
+typedef s8 vs8 __attribute__((vector_size(16)));
+typedef u16 vu16 __attribute__((vector_size(16)));
+typedef s16 vs16 __attribute__((vector_size(16)));
+typedef u32 vu32 __attribute__((vector_size(16)));
+typedef s32 vs32 __attribute__((vector_size(16)));
+typedef s64 vs64 __attribute__((vector_size(16)));
+
+typedef vec vec_fn(vec a, vec b);          /* a: the destination's old value; b: the source */
+typedef vec vec_imm_fn(vec a, vec b, u8 imm);
+
+ALWAYS_INLINE vec vec_load(const void *p) { return *(const vec_any *)p; }
+ALWAYS_INLINE void vec_store(void *p, vec v) { *(vec_any *)p = v; }
+
+/* As lanes, and back. */
+ALWAYS_INLINE union xmm vec_lanes(vec v)
+{
+	union xmm x;
+
+	memcpy(&x, &v, sizeof x);
+	return x;
+}
+
+ALWAYS_INLINE vec vec_of(union xmm x)
+{
+	vec v;
+
+	memcpy(&v, &x, sizeof v);
+	return v;
+}
+
+ALWAYS_INLINE u32 vec_low32(vec v) { return (u32)v[0]; }
+ALWAYS_INLINE u64 vec_low64(vec v) { return v[0]; }
+/* A with its low 32 or 64 bits from B: what scalar instructions leave. */
+ALWAYS_INLINE vec vec_merge32(vec a, vec b) { return (vec)__builtin_shufflevector((vu32)a, (vu32)b, 4, 1, 2, 3); }
+ALWAYS_INLINE vec vec_merge64(vec a, vec b) { return (vec)__builtin_shufflevector(a, b, 2, 1); }
+
+/* Where MASK's bits are set A, else B. */
+ALWAYS_INLINE vec vec_select(vec mask, vec a, vec b) { return (a & mask) | (b & ~mask); }
+
+#endif

@@ -1,0 +1,181 @@
+/* Floating point on vectors (SDM vol. 1, chapter 11; vol. 1, 4.8 and appendix E).
+ *
+ * IEEE 754 leaves one thing open that programs can see: which NaN survives when both operands are. SSE says: A, the first operand, made
+ * quiet; else B. MIN and MAX return B. A compiler may exchange the operands of + and *, so on x86 hosts the instruction itself is
+ * written. Rounding, DAZ, FTZ and the flags are the host's MXCSR, which sse.h makes the guest's. */
+#ifndef CPU_VEC_FP_H
+#define CPU_VEC_FP_H
+
+#include "cpu/vec.h"
+
+#if defined __x86_64__ || defined __SSE2__
+
+#define VEC_FP(name) \
+	ALWAYS_INLINE vec vec_##name(vec a, vec b) \
+	{ \
+		__asm__ volatile(#name " %1, %0" : "+x"(a) : "x"(b)); \
+		return a; \
+	}
+
+VEC_FP(addps) VEC_FP(addpd) VEC_FP(addss) VEC_FP(addsd)
+VEC_FP(subps) VEC_FP(subpd) VEC_FP(subss) VEC_FP(subsd)
+VEC_FP(mulps) VEC_FP(mulpd) VEC_FP(mulss) VEC_FP(mulsd)
+VEC_FP(divps) VEC_FP(divpd) VEC_FP(divss) VEC_FP(divsd)
+VEC_FP(minps) VEC_FP(minpd) VEC_FP(minss) VEC_FP(minsd)
+VEC_FP(maxps) VEC_FP(maxpd) VEC_FP(maxss) VEC_FP(maxsd)
+/* These have one operand; the scalar ones keep A's other lanes. */
+VEC_FP(sqrtps) VEC_FP(sqrtpd) VEC_FP(sqrtss) VEC_FP(sqrtsd)
+VEC_FP(cvtps2pd) VEC_FP(cvtpd2ps) VEC_FP(cvtss2sd) VEC_FP(cvtsd2ss)
+VEC_FP(cvtdq2ps) VEC_FP(cvtps2dq) VEC_FP(cvttps2dq) VEC_FP(cvtdq2pd) VEC_FP(cvtpd2dq) VEC_FP(cvttpd2dq)
+#undef VEC_FP
+
+/* Comparison by predicate 0-7: EQ LT LE UNORD NEQ NLT NLE ORD (SDM vol. 2, CMPPD, table 3-1). */
+#define VEC_CMP(name) \
+	ALWAYS_INLINE vec vec_##name(vec a, vec b, u8 predicate) \
+	{ \
+		switch (predicate & 7) { \
+		case 0: __asm__ volatile(#name " $0, %1, %0" : "+x"(a) : "x"(b)); break; \
+		case 1: __asm__ volatile(#name " $1, %1, %0" : "+x"(a) : "x"(b)); break; \
+		case 2: __asm__ volatile(#name " $2, %1, %0" : "+x"(a) : "x"(b)); break; \
+		case 3: __asm__ volatile(#name " $3, %1, %0" : "+x"(a) : "x"(b)); break; \
+		case 4: __asm__ volatile(#name " $4, %1, %0" : "+x"(a) : "x"(b)); break; \
+		case 5: __asm__ volatile(#name " $5, %1, %0" : "+x"(a) : "x"(b)); break; \
+		case 6: __asm__ volatile(#name " $6, %1, %0" : "+x"(a) : "x"(b)); break; \
+		case 7: __asm__ volatile(#name " $7, %1, %0" : "+x"(a) : "x"(b)); break; \
+		} \
+		return a; \
+	}
+VEC_CMP(cmpps) VEC_CMP(cmppd) VEC_CMP(cmpss) VEC_CMP(cmpsd)
+#undef VEC_CMP
+
+/* Scalar comparison into ZF (bit 6), PF (bit 2), CF (bit 0). */
+#define VEC_COMPARE(name) \
+	ALWAYS_INLINE void vec_##name(vec a, vec b, bool *zf, bool *pf, bool *cf) \
+	{ \
+		__asm__ volatile(#name " %4, %3" : "=@ccz"(*zf), "=@ccp"(*pf), "=@ccc"(*cf) : "x"(a), "x"(b)); \
+	}
+VEC_COMPARE(ucomiss) VEC_COMPARE(ucomisd) VEC_COMPARE(comiss) VEC_COMPARE(comisd)
+#undef VEC_COMPARE
+
+/* Numbers to integers; out of range gives the integer indefinite, 8000..h. */
+#define VEC_TO_INT(name, insn, type) \
+	ALWAYS_INLINE type vec_##name(vec b) \
+	{ \
+		type r; \
+		__asm__ volatile(insn " %1, %0" : "=r"(r) : "x"(b)); \
+		return r; \
+	}
+VEC_TO_INT(cvtss2si32, "cvtss2si", u32) VEC_TO_INT(cvttss2si32, "cvttss2si", u32)
+VEC_TO_INT(cvtsd2si32, "cvtsd2si", u32) VEC_TO_INT(cvttsd2si32, "cvttsd2si", u32)
+VEC_TO_INT(cvtss2si64, "cvtss2si", u64) VEC_TO_INT(cvttss2si64, "cvttss2si", u64)
+VEC_TO_INT(cvtsd2si64, "cvtsd2si", u64) VEC_TO_INT(cvttsd2si64, "cvttsd2si", u64)
+#undef VEC_TO_INT
+
+/* Integers to numbers, into the low lane of A. */
+#define VEC_FROM_INT(name, insn, type) \
+	ALWAYS_INLINE vec vec_##name(vec a, type v) \
+	{ \
+		__asm__ volatile(insn " %1, %0" : "+x"(a) : "r"(v)); \
+		return a; \
+	}
+VEC_FROM_INT(cvtsi2ss32, "cvtsi2ssl", u32) VEC_FROM_INT(cvtsi2sd32, "cvtsi2sdl", u32)
+VEC_FROM_INT(cvtsi2ss64, "cvtsi2ssq", u64) VEC_FROM_INT(cvtsi2sd64, "cvtsi2sdq", u64)
+#undef VEC_FROM_INT
+
+static inline void host_set_mxcsr(u32 v) { __asm__ volatile("ldmxcsr %0" : : "m"(v)); }
+static inline u32 host_mxcsr(void) { u32 v; __asm__ volatile("stmxcsr %0" : "=m"(v)); return v; }
+
+#else
+#error "a host with SSE2 is needed"
+#endif
+
+/* ---- made of others ---- */
+
+ALWAYS_INLINE vec vec_addsubps(vec a, vec b)
+{
+	/* A - B and A + -B differ in which NaN results; so both are computed, each with 0 where the other's lane is. */
+	const vec odd = { 0xffffffff00000000, 0xffffffff00000000 };
+
+	return vec_select(odd, vec_addps(a & odd, b & odd), vec_subps(a & ~odd, b & ~odd));
+}
+
+ALWAYS_INLINE vec vec_addsubpd(vec a, vec b) { return (vec){ vec_subsd(a, b)[0], vec_addsd((vec){ a[1], 0 }, (vec){ b[1], 0 })[0] }; }
+
+#define EVEN32(a, b) ((vec)__builtin_shufflevector((vu32)(a), (vu32)(b), 0, 2, 4, 6))
+#define ODD32(a, b) ((vec)__builtin_shufflevector((vu32)(a), (vu32)(b), 1, 3, 5, 7))
+ALWAYS_INLINE vec vec_haddps(vec a, vec b) { return vec_addps(EVEN32(a, b), ODD32(a, b)); }
+ALWAYS_INLINE vec vec_hsubps(vec a, vec b) { return vec_subps(EVEN32(a, b), ODD32(a, b)); }
+ALWAYS_INLINE vec vec_haddpd(vec a, vec b) { return vec_addpd((vec){ a[0], b[0] }, (vec){ a[1], b[1] }); }
+ALWAYS_INLINE vec vec_hsubpd(vec a, vec b) { return vec_subpd((vec){ a[0], b[0] }, (vec){ a[1], b[1] }); }
+#undef EVEN32
+#undef ODD32
+
+/* ---- approximations ----
+ *
+ * Ours, the same on every host: no flags, no rounding modes, denormals are zeros. Architecturally |relative error| <= 1.5 * 2^-12.
+ *
+ * RCP: the fraction is cut to its 11 high bits; in the middle of that interval stands 1 + (k + 1/2) / 2048 = N / 4096, N = 4097 + 2k.
+ * An operand is at most 2^-12 of it away, so 2^36 / N, a 24-bit fraction of the reciprocal, is at most 2^-12 (1 + 2^-11) off. */
+static inline u32 approximate_rcp(u32 x)
+{
+	u32 sign = x & 0x80000000, exp = x >> 23 & 0xff, frac = x & 0x7fffff;
+	u32 q;
+
+	if (exp == 0xff)
+		return frac ? x | 0x400000 : sign;
+	if (exp == 0)
+		return sign | 0x7f800000;
+	if (exp >= 253) /* 2^126 and up: the reciprocal would be denormal */
+		return sign;
+	q = (u32)(((u64)1 << 36) / (4097 + 2 * (frac >> 12)));
+	return sign | (253 - exp) << 23 | (q & 0x7fffff);
+}
+
+/* RSQRT: the same cut, N / 4096 now in [1, 4) with the exponent's odd bit: 2^24 / sqrt(N / 4096) = sqrt(2^60 / N), off by half of the
+ * operand's 2^-12. */
+static inline u32 approximate_rsqrt(u32 x)
+{
+	u32 sign = x & 0x80000000, exp = x >> 23 & 0xff, frac = x & 0x7fffff;
+	u64 square, root = 0;
+	bool odd = !(exp & 1); /* the bias is odd */
+
+	if (exp == 0xff && frac)
+		return x | 0x400000;
+	if (exp == 0)
+		return sign | 0x7f800000;
+	if (sign)
+		return 0xffc00000; /* the default NaN */
+	if (exp == 0xff)
+		return 0;
+	square = ((u64)1 << 60) / ((u64)(4097 + 2 * (frac >> 12)) << odd);
+	for (u64 bit = (u64)1 << 24; bit; bit >>= 1)
+		if ((root | bit) * (root | bit) <= square)
+			root |= bit;
+	return (126 + 127 - (exp - 127 - odd + 254) / 2) << 23 | (u32)(root & 0x7fffff);
+}
+
+/* The lanes of B approximated; the scalar ones keep A's other lanes. */
+static inline vec vec_rcpss(vec a, vec b) { return vec_merge32(a, (vec){ approximate_rcp((u32)b[0]), 0 }); }
+static inline vec vec_rsqrtss(vec a, vec b) { return vec_merge32(a, (vec){ approximate_rsqrt((u32)b[0]), 0 }); }
+
+static inline vec vec_rcpps(vec a, vec b)
+{
+	union xmm y = vec_lanes(b);
+
+	(void)a;
+	for (int i = 0; i < 4; i++)
+		y.d[i] = approximate_rcp(y.d[i]);
+	return vec_of(y);
+}
+
+static inline vec vec_rsqrtps(vec a, vec b)
+{
+	union xmm y = vec_lanes(b);
+
+	(void)a;
+	for (int i = 0; i < 4; i++)
+		y.d[i] = approximate_rsqrt(y.d[i]);
+	return vec_of(y);
+}
+
+#endif
