@@ -1,0 +1,72 @@
+/* What seg.c, far.c, intr.c, task.c, sys.c and msr.c share beyond cpu.h. */
+#ifndef CPU_SYSTEM_H
+#define CPU_SYSTEM_H
+
+#include "cpu/op.h"
+
+/* A segment or system descriptor (SDM vol. 3, 3.4.5), as a 64-bit number:
+ *    63-56 base 31-24 | 55 G | 54 D/B | 53 L | 52 AVL | 51-48 limit 19-16 | 47 P | 46-45 DPL | 44 S | 43-40 type
+ *    39-16 base 23-0 | 15-0 limit 15-0
+ * A gate:  63-48 offset 31-16 | 47 P | 46-45 DPL | 44 0 | 43-40 type | 36-32 parameters (or 34-32 IST) | 31-16 selector | 15-0 offset 15-0 */
+enum {
+	SYS_TSS16 = 1, SYS_LDT = 2, SYS_TSS16_BUSY = 3, SYS_CALL16 = 4, SYS_TASK_GATE = 5, SYS_INT16 = 6, SYS_TRAP16 = 7, SYS_TSS = 9,
+	SYS_TSS_BUSY = 11, SYS_CALL = 12, SYS_INT = 14, SYS_TRAP = 15, SYS_BUSY = 2,
+};
+static inline unsigned desc_type(u64 d) { return d >> 40 & 15; }
+static inline unsigned desc_dpl(u64 d) { return d >> 45 & 3; }
+static inline bool desc_s(u64 d) { return d >> 44 & 1; }
+static inline bool desc_present(u64 d) { return d >> 47 & 1; }
+static inline bool desc_code(u64 d) { return desc_s(d) && desc_type(d) & SEG_CODE; }
+static inline bool desc_data(u64 d) { return desc_s(d) && !(desc_type(d) & SEG_CODE); }
+static inline bool desc_writable(u64 d) { return desc_data(d) && desc_type(d) & SEG_W; }
+static inline bool desc_conforming(u64 d) { return desc_code(d) && desc_type(d) & SEG_E; }
+static inline u16 gate_sel(u64 d) { return (u16)(d >> 16); }
+static inline u32 gate_offset(u64 d) { return (u32)(d & 0xffff) | (u32)(d >> 32 & 0xffff0000); }
+static inline bool null_sel(u16 sel) { return !(sel & 0xfffc); }
+
+/* Linear address of the LEN-byte descriptor that SEL names; false: SEL is beyond its table, or there is no LDT. No fault is set. */
+bool descriptor_address(const struct cpu *c, u16 sel, unsigned len, u64 *linear);
+/* Set the accessed bit (S = 1) of the descriptor of SEL if it is clear, in memory and in *DESCRIPTOR. */
+bool descriptor_accessed(struct cpu *c, u16 sel, u64 *descriptor);
+/* CS := code segment at CPL, after all checks. SS := stack segment. */
+void cs_set(struct cpu *c, u16 sel, u64 descriptor, unsigned cpl);
+void ss_set(struct cpu *c, u16 sel, u64 descriptor);
+/* After CPL became lower in privilege: data segments that the new CPL may not have become null (SDM vol. 2, RET and IRET). */
+void segs_revalidate(struct cpu *c);
+void seg_null(struct cpu *c, unsigned reg, u16 sel);
+/* A memory operand m16:SIZE. */
+bool far_pointer(struct cpu *c, const struct op *o, unsigned size, u64 *offset, u16 *sel);
+/* The stack of ring CPL from the TSS: #TS(TR) beyond its limit (SDM vol. 3, 6.8.5). SEL is not read in IA-32e mode. */
+bool tss_stack(struct cpu *c, unsigned cpl, u64 *rsp, u16 *sel);
+/* Entry IST (1-7) of a 64-bit TSS. */
+bool tss_ist(struct cpu *c, unsigned ist, u64 *rsp);
+/* Checks of a stack segment that comes with a new CPL: faults are VECTOR(sel), but a missing segment is #SS(sel). */
+bool stack_check(struct cpu *c, u16 sel, unsigned cpl, unsigned vector, u64 *descriptor);
+/* Instruction pointers: within CS's limit, or canonical in 64-bit code; else #GP(0). */
+bool code_limit(struct cpu *c, u64 descriptor, u64 rip);
+u32 desc_limit(u64 d);
+u64 mode_key(u32 mode);
+
+/* A stack that is being built, before SS:RSP become it. */
+struct stack { u64 base, rsp, mask; struct seg seg; bool flat; };
+void stack_from_desc(const struct cpu *c, struct stack *s, u16 sel, u64 descriptor, u64 rsp, bool flat);
+void stack_current(const struct cpu *c, struct stack *s);
+bool stack_put(struct cpu *c, struct stack *s, unsigned size, u64 v, u16 error); /* push with system rights; #SS(error) */
+bool stack_get(struct cpu *c, struct stack *s, unsigned size, u64 *v);           /* pop with the current rights; #SS(0) */
+
+static inline void rsp_set(struct cpu *c, u64 rsp)
+{
+	u64 mask = stack_mask(c);
+
+	c->r[RSP] = mask == 0xffff ? (c->r[RSP] & ~mask) | (rsp & mask) : rsp & mask;
+}
+
+/* Interrupts (and, after a stack switch, debug traps) are held off until the next instruction is over. */
+static inline void shadow(struct cpu *c, bool ss)
+{
+	cpu_sync(c);
+	c->shadow_at = c->icount + 1;
+	c->shadow_ss = ss;
+}
+
+#endif
