@@ -143,15 +143,13 @@ void part_randomise(const struct part *part, u64 *seed)
 #define K1 0xc2b2ae3d27d4eb4fu
 #define K2 0xa0761d6478bd642fu
 
-static u64 rotate(u64 x, unsigned n)
-{
-	return x << n | x >> (64 - n);
-}
-
-/* One step is a bijection of the lane for any word, and of the word for any lane: nothing is lost before the end. */
+/* The high half of a product is where every bit of the word has gone; a shift or rotation instead leaves patterns of two or three bits in
+ * neighbouring words that cancel out. */
 static u64 step(u64 lane, u64 word)
 {
-	return rotate((lane ^ word) * K0, 27) + K1;
+	unsigned __int128 product = (unsigned __int128)(lane ^ word) * K0;
+
+	return ((u64)product ^ (u64)(product >> 64)) + K1;
 }
 
 static u64 finish(u64 h)

@@ -1,0 +1,161 @@
+/* What every test of a device needs: a machine of one device, wires that remember, time that passes, and the round trip of its state. */
+#ifndef TEST_DEVICE_H
+#define TEST_DEVICE_H
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "mem/base/clock.h"
+#include "mem/base/field.h"
+#include "mem/base/line.h"
+#include "mem/space.h"
+
+static struct space bus;
+static struct clock test_clock;
+
+/* Wire N: its level, and how often it rose. */
+struct wire {
+	bool level;
+	unsigned rises;
+	u64 rose_at; /* virtual ns of the last rise */
+};
+static struct wire wires[40];
+
+static inline void wire_set(void *owner, int n, bool level)
+{
+	struct wire *wire = &wires[n];
+
+	(void)owner;
+	if (level && !wire->level) {
+		wire->rises++;
+		wire->rose_at = test_clock.now;
+	}
+	wire->level = level;
+}
+
+static inline struct line wire(int n)
+{
+	return (struct line){ wire_set, NULL, n };
+}
+
+static inline void fresh(void)
+{
+	space_free(&bus);
+	space_init(&bus);
+	test_clock = (struct clock){ 0 };
+	memset(wires, 0, sizeof wires);
+}
+
+static inline u8 in8(u64 addr) { return (u8)space_read(&bus, addr, 1); }
+static inline u16 in16(u64 addr) { return (u16)space_read(&bus, addr, 2); }
+static inline u32 in32(u64 addr) { return (u32)space_read(&bus, addr, 4); }
+static inline void out8(u64 addr, u8 value) { space_write(&bus, addr, 1, value); }
+static inline void out16(u64 addr, u16 value) { space_write(&bus, addr, 2, value); }
+static inline void out32(u64 addr, u32 value) { space_write(&bus, addr, 4, value); }
+
+/* Let time pass, stopping at every event as a processor does. */
+static inline void pass_until(u64 then)
+{
+	while (clock_next(&test_clock) <= then && clock_next(&test_clock) != CLOCK_NEVER) {
+		if (clock_next(&test_clock) > test_clock.now)
+			test_clock.now = clock_next(&test_clock);
+		clock_fire(&test_clock);
+	}
+	test_clock.now = then;
+}
+
+static inline void pass(u64 ns)
+{
+	pass_until(test_clock.now + ns);
+}
+
+static inline u64 test_random(u64 *seed)
+{
+	*seed = *seed * 6364136223846793005u + 1442695040888963407u;
+	return *seed >> 17 ^ *seed << 20;
+}
+
+/* The state of a device as the test sees it. Every round: random state, saved, loaded into a second one made alike, same hash and same
+ * bytes; then the device lives on with random accesses to [base, base + size) and time jumps: it must survive what no guest can reach.
+ * MAKE builds one on the (fresh) bus and clock, PART and REFRESH are the device's own. */
+static inline void round_trips(void *(*make)(void), void (*destroy)(void *), struct part (*part_of)(void *), void (*refresh)(void *),
+		const u64 (*ranges)[2], unsigned count, unsigned widest)
+{
+	u64 seed = 12345;
+
+	for (unsigned round = 0; round < 300; round++) {
+		void *a, *b;
+		struct part part;
+		u64 hash, before;
+		size_t size;
+		u8 *saved, *again;
+
+		fresh();
+		a = make();
+		part = part_of(a);
+		before = part_hash(&part, 0);
+		part_randomise(&part, &seed);
+		size = part_size(&part);
+		saved = malloc(size);
+		again = malloc(size);
+		hash = part_hash(&part, 0);
+		ck_assert_uint_ne(hash, before);
+		part_save(&part, saved);
+		destroy(a);
+
+		fresh();
+		b = make();
+		part = part_of(b);
+		ck_assert(!part_load(&part, saved, size - 1, NULL));
+		ck_assert_uint_eq(part_hash(&part, 0), before);
+		test_clock.now = test_random(&seed) >> (test_random(&seed) % 64);
+		ck_assert(part_load(&part, saved, size, NULL));
+		clock_sort(&test_clock);
+		refresh(b);
+		ck_assert_uint_eq(part_hash(&part, 0), hash);
+		part_save(&part, again);
+		ck_assert_mem_eq(saved, again, size);
+
+		for (unsigned i = 0; i < 300; i++) {
+			const u64 *range = ranges[test_random(&seed) % count];
+			u64 addr = range[0] + test_random(&seed) % range[1];
+			unsigned width = 1u << test_random(&seed) % widest;
+
+			switch (test_random(&seed) % 4) {
+			case 0:
+				space_read(&bus, addr, width);
+				break;
+			case 1:
+			case 2:
+				space_write(&bus, addr, width, test_random(&seed));
+				break;
+			default:
+				if (test_random(&seed) % 2 && clock_next(&test_clock) != CLOCK_NEVER &&
+				    clock_next(&test_clock) > test_clock.now)
+					test_clock.now = clock_next(&test_clock);
+				else
+					test_clock.now = clock_in(&test_clock, test_random(&seed) >> (20 + test_random(&seed) % 44));
+				clock_fire(&test_clock);
+				ck_assert(clock_next(&test_clock) > test_clock.now || test_clock.now == CLOCK_NEVER);
+				break;
+			}
+		}
+		destroy(b);
+		free(saved);
+		free(again);
+	}
+	fresh();
+}
+
+static inline int run_suite(Suite *suite)
+{
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
+
+#endif

@@ -1,0 +1,202 @@
+/* State as lists: the visitors agree with each other, and a load believes nothing. */
+#include "device.h"
+
+struct toy {
+	u8 a;
+	u16 b[3];
+	u32 c;
+	u64 d;
+	bool e[2];
+	u8 index;
+	struct event tick;
+	int wiring;
+};
+
+static const struct field toy_fields[] = {
+	FIELD(struct toy, a, U8),
+	FIELDS(struct toy, b, U16),
+	FIELD(struct toy, c, U32),
+	FIELD(struct toy, d, U64),
+	FIELDS(struct toy, e, BOOL),
+	FIELD_MAX(struct toy, index, U8, 6),
+	FIELD(struct toy, tick, EVENT),
+	FIELD_END
+};
+
+static unsigned loads;
+
+static void loaded(void *state)
+{
+	(void)state;
+	loads++;
+}
+
+static struct part toy_part(struct toy *toy)
+{
+	return (struct part){ "toy", toy, toy_fields, loaded };
+}
+
+static struct toy sample(void)
+{
+	return (struct toy){ .a = 1, .b = { 0x0302, 0x0504, 0x0706 }, .c = 0x0b0a0908, .d = 0x131211100f0e0d0c, .e = { true, false },
+		.index = 5, .tick.when = 0x1f1e1d1c1b1a1918, .wiring = 7 };
+}
+
+START_TEST(layout)
+{
+	/* little-endian, packed, in order */
+	static const u8 want[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 1, 0, 5,
+		0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f };
+	struct toy toy = sample(), other = { .wiring = 9 };
+	struct part part = toy_part(&toy), copy = toy_part(&other);
+	u8 out[sizeof want];
+
+	ck_assert_uint_eq(part_size(&part), sizeof want);
+	part_save(&part, out);
+	ck_assert_mem_eq(out, want, sizeof want);
+	loads = 0;
+	ck_assert(part_load(&copy, out, sizeof out, NULL));
+	ck_assert_uint_eq(loads, 1);
+	ck_assert_uint_eq(other.b[2], 0x0706);
+	ck_assert_uint_eq(other.tick.when, 0x1f1e1d1c1b1a1918);
+	ck_assert_int_eq(other.wiring, 9);
+	ck_assert_uint_eq(part_hash(&part, 1), part_hash(&copy, 1));
+}
+END_TEST
+
+START_TEST(refusals)
+{
+	struct toy toy = sample(), before;
+	struct part part = toy_part(&toy);
+	u8 image[30];
+	const char *which = NULL;
+
+	part_save(&part, image);
+	before = toy;
+	ck_assert(!part_load(&part, image, sizeof image - 1, &which));
+	ck_assert(!part_load(&part, image, sizeof image + 1, &which));
+	image[0] = 99; /* must not be taken either */
+	image[20] = 2; /* e[1]: no bool */
+	ck_assert(!part_load(&part, image, sizeof image, &which));
+	ck_assert_str_eq(which, "e");
+	image[20] = 0;
+	image[21] = 7; /* beyond max */
+	ck_assert(!part_load(&part, image, sizeof image, &which));
+	ck_assert_str_eq(which, "index");
+	ck_assert_mem_eq(&before, &toy, sizeof toy);
+	image[21] = 6;
+	ck_assert(part_load(&part, image, sizeof image, &which));
+	ck_assert_uint_eq(toy.a, 99);
+}
+END_TEST
+
+START_TEST(every_bit_is_hashed)
+{
+	struct toy toy = sample();
+	struct part part = toy_part(&toy), renamed = part;
+	u64 hash = part_hash(&part, 0);
+	u8 image[30];
+
+	part_save(&part, image);
+	for (unsigned bit = 0; bit < 8 * sizeof image; bit++) {
+		image[bit / 8] ^= 1 << bit % 8;
+		if (part_load(&part, image, sizeof image, NULL))
+			ck_assert_uint_ne(part_hash(&part, 0), hash);
+		image[bit / 8] ^= 1 << bit % 8;
+	}
+	ck_assert(part_load(&part, image, sizeof image, NULL));
+	ck_assert_uint_eq(part_hash(&part, 0), hash);
+	ck_assert_uint_ne(part_hash(&part, 1), hash);
+	renamed.name = "boy";
+	ck_assert_uint_ne(part_hash(&renamed, 0), hash);
+}
+END_TEST
+
+START_TEST(random_is_legal)
+{
+	struct toy toy = { 0 }, other = { 0 };
+	struct part part = toy_part(&toy), copy = toy_part(&other);
+	u64 seed = 1, same = 1;
+	u8 image[30];
+	unsigned seen = 0;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		part_randomise(&part, &seed);
+		part_randomise(&copy, &same);
+		part_save(&part, image);
+		ck_assert_uint_eq(part_hash(&part, 0), part_hash(&copy, 0));
+		ck_assert(part_load(&copy, image, sizeof image, NULL));
+		seen |= 1u << toy.index;
+	}
+	ck_assert_uint_eq(seen, 0x7f);
+}
+END_TEST
+
+static int compare(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* One bit in a page of zeroes, and every length of zeroes: no two may collide. */
+START_TEST(hash_tells_apart)
+{
+	static u8 page[4096];
+	static u64 hashes[8 * 4096 + 4097];
+	unsigned n = 0;
+
+	for (unsigned bit = 0; bit < 8 * sizeof page; bit++) {
+		page[bit / 8] ^= 1 << bit % 8;
+		hashes[n++] = hash64(0, page, sizeof page);
+		page[bit / 8] ^= 1 << bit % 8;
+	}
+	for (unsigned len = 0; len <= sizeof page; len++)
+		hashes[n++] = hash64(0, page, len);
+	qsort(hashes, n, sizeof *hashes, compare);
+	for (unsigned i = 1; i < n; i++)
+		ck_assert_uint_ne(hashes[i - 1], hashes[i]);
+}
+END_TEST
+
+/* Flipping an input bit flips each output bit about half of the time. */
+START_TEST(hash_avalanche)
+{
+	for (unsigned len = 8; len <= 136; len += 32) {
+		u8 data[136] = { 0 };
+		unsigned flips[64] = { 0 }, trials = 0;
+
+		for (unsigned round = 0; round < 64; round++) {
+			data[round % len] += 77;
+			for (unsigned bit = 0; bit < 8 * len; bit++, trials++) {
+				u64 a = hash64(round, data, len), b;
+
+				data[bit / 8] ^= 1 << bit % 8;
+				b = hash64(round, data, len);
+				data[bit / 8] ^= 1 << bit % 8;
+				for (unsigned i = 0; i < 64; i++)
+					flips[i] += (a ^ b) >> i & 1;
+			}
+		}
+		for (unsigned i = 0; i < 64; i++) {
+			ck_assert_uint_gt(flips[i], trials * 45 / 100);
+			ck_assert_uint_lt(flips[i], trials * 55 / 100);
+		}
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("field");
+	TCase *all = tcase_create("field");
+
+	tcase_add_test(all, layout);
+	tcase_add_test(all, refusals);
+	tcase_add_test(all, every_bit_is_hashed);
+	tcase_add_test(all, random_is_legal);
+	tcase_add_test(all, hash_tells_apart);
+	tcase_add_test(all, hash_avalanche);
+	suite_add_tcase(suite, all);
+	return run_suite(suite);
+}
