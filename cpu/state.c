@@ -1,0 +1,58 @@
+/* What of a processor a snapshot holds, and what is derived again from it. */
+#include "cpu/op.h"
+
+#define CPU(member, kind) FIELD(struct cpu, member, kind)
+#define CPUS(member, kind) FIELDS(struct cpu, member, kind)
+#define SEGMENT(n) CPU(seg[n].base, U64), CPU(seg[n].limit, U32), CPU(seg[n].attr, U32), CPU(seg[n].sel, U16)
+#define X87(n) CPU(x87.st[n].frac, U64), CPU(x87.st[n].exp, U16)
+
+static const struct field cpu_fields[] = {
+	FIELDS(struct cpu, r, U64), CPU(res, U64), CPU(cv, U64), CPU(fix, U8), CPU(eflags, U32),
+	SEGMENT(ES), SEGMENT(CS), SEGMENT(SS), SEGMENT(DS), SEGMENT(FS), SEGMENT(GS), SEGMENT(LDTR), SEGMENT(TR),
+	CPU(gdtr.base, U64), CPU(gdtr.limit, U16), CPU(idtr.base, U64), CPU(idtr.limit, U16), FIELD_MAX(struct cpu, cpl, U8, 3),
+	CPU(cr0, U64), CPU(cr2, U64), CPU(cr3, U64), CPU(cr4, U64), CPU(cr8, U64), CPU(efer, U64), CPU(xcr0, U64),
+	CPUS(dr, U64), CPUS(pdpte, U64), CPUS(xmm, U64), CPUS(ymm_high, U64), CPU(mxcsr, U32),
+	X87(0), X87(1), X87(2), X87(3), X87(4), X87(5), X87(6), X87(7),
+	CPU(x87.cw, U16), CPU(x87.sw, U16), FIELD_MAX(struct cpu, x87.top, U8, 7), CPU(x87.valid, U8),
+	CPU(x87.op, U16), CPU(x87.cs, U16), CPU(x87.ds, U16), CPU(x87.ip, U64), CPU(x87.dp, U64),
+	CPU(star, U64), CPU(lstar, U64), CPU(cstar, U64), CPU(sfmask, U64), CPU(kernel_gs_base, U64), CPU(sysenter_cs, U64),
+	CPU(sysenter_esp, U64), CPU(sysenter_eip, U64), CPU(pat, U64), CPU(tsc_aux, U64), CPU(apic_base, U64), CPU(tsc_deadline, U64),
+	CPU(misc_enable, U64), CPU(debugctl, U64), CPU(mtrr_def, U64), CPUS(mtrr_fix, U64), CPUS(mtrr_var, U64), CPU(spec_ctrl, U64),
+	CPU(xss, U64), CPU(tsc_offset, U64), CPU(mcg_status, U64), CPU(feature_control, U64),
+	CPU(shadow_at, U64), CPU(shadow_ss, BOOL), CPU(intr, BOOL), CPU(nmi_pending, BOOL), CPU(nmi_blocked, BOOL),
+	CPU(init_pending, BOOL), CPU(sipi_pending, BOOL), CPU(sipi_vector, U8), FIELD_MAX(struct cpu, activity, U8, ACTIVITY_MWAIT),
+	CPU(db_pending, U64), CPU(monitor_phys, U64), CPU(monitor_armed, BOOL), CPU(icount, U64), CPU(idle_ns, U64), CPU(rand, U64),
+	FIELD_END
+};
+
+void cpu_loaded(struct cpu *c)
+{
+	c->r[RZERO] = 0;
+	c->mxcsr &= 0xffff;
+	c->eflags = (c->eflags & ~(u32)OSZAPC) | FL_1;
+	c->op = NULL;
+	c->n = 0;
+	c->end = c->icount;
+	c->attn = 0;
+	blocks_flush(c);
+	tlb_flush(c, true);
+	update_mode(c);
+	for (unsigned i = ES; i <= GS; i++)
+		seg_update(c, i);
+	c->clock->now = cpu_now(c);
+}
+
+static void loaded(void *cpu) { cpu_loaded(cpu); }
+
+unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
+{
+	unsigned count = 0;
+
+	/* The lazy form of the flags has many spellings; a snapshot must not see which one the last instructions left. */
+	cpu_set_arith(c, cpu_flags(c));
+	if (count < max)
+		out[count++] = (struct part){ "cpu0", c, cpu_fields, loaded };
+	if (c->apic && count < max)
+		out[count++] = apic_part(c->apic);
+	return count;
+}
