@@ -134,11 +134,10 @@ ALWAYS_INLINE bool compare(struct cpu *c, struct fp *f, struct real b, bool empt
 		fp_underflow(f);
 	else
 		cc = real_compare(f, st_get(c, 0), b, quiet);
-	if (fp_settle(c, f)) {
-		x87_set_cc(c, cc);
+	x87_set_cc(c, cc); /* also when it is an unmasked exception */
+	if (fp_settle(c, f))
 		while (pops--)
 			st_pop(c);
-	}
 	return true;
 }
 
@@ -199,11 +198,9 @@ ALWAYS_INLINE bool compare_flags(struct cpu *c, const struct op *o, bool quiet, 
 		fp_underflow(&f);
 	else
 		cc = real_compare(&f, st_get(c, 0), st_get(c, i), quiet);
-	if (fp_settle(c, &f)) {
-		cpu_set_arith(c, (cc & X87_C3 ? FL_Z : 0) | (cc & X87_C2 ? FL_P : 0) | (cc & X87_C0 ? FL_C : 0));
-		if (pop)
-			st_pop(c);
-	}
+	cpu_set_arith(c, (cc & X87_C3 ? FL_Z : 0) | (cc & X87_C2 ? FL_P : 0) | (cc & X87_C0 ? FL_C : 0));
+	if (fp_settle_keeping_c1(c, &f) && pop)
+		st_pop(c);
 	return true;
 }
 
@@ -265,7 +262,13 @@ BODY(fld_mem)
 	if (!x87_wait(c) || !load_operand(c, o, &f, &v))
 		return false;
 	x87_note(c, o);
-	fp_push(c, &f, real_loaded(&f, v));
+	v = real_loaded(&f, v);
+	if (likely(f.raised != X87_DE || !x87_empty(c, 7))) {
+		fp_push(c, &f, v);
+	} else { /* the one denormal exception that comes after the result */
+		fp_settle(c, &f);
+		st_push(c, v);
+	}
 	return true;
 }
 
@@ -289,7 +292,14 @@ BODY(fld_reg)
 	if (!x87_wait(c))
 		return false;
 	x87_note(c, o);
-	fp_push(c, &f, x87_empty(c, i) ? fp_underflow(&f) : st_get(c, i));
+	if (unlikely(x87_empty(c, i))) { /* goes before a stack overflow */
+		struct real v = fp_underflow(&f);
+
+		if (fp_settle(c, &f))
+			st_push(c, v);
+	} else {
+		fp_push(c, &f, st_get(c, i));
+	}
 	return true;
 }
 
@@ -439,6 +449,20 @@ ALWAYS_INLINE bool store_reg(struct cpu *c, const struct op *o, bool pop)
 BODY(fst_reg) { return store_reg(c, o, false); }
 BODY(fstp_reg) { return store_reg(c, o, true); }
 
+/* D9 D8+i: an empty ST0 is no stack fault, just not stored. */
+BODY(fstpnce)
+{
+	if (!x87_wait(c))
+		return false;
+	x87_note(c, o);
+	c->x87.sw &= ~X87_C1;
+	if (!x87_empty(c, 0))
+		st_set(c, x87_i(o), st_get(c, 0));
+	st_pop(c);
+	return true;
+}
+X87_BODY(fstpnce)
+
 BODY_HANDLER(fst_m32)
 BODY_HANDLER(fst_m64)
 BODY_HANDLER(fstp_m32)
@@ -500,7 +524,7 @@ BODY(fcmov)
 	} else {
 		v = st_get(c, i);
 	}
-	if (fp_settle(c, &f) && holds)
+	if (fp_settle_keeping_c1(c, &f) && holds)
 		st_set(c, 0, v);
 	return true;
 }
@@ -519,6 +543,7 @@ BODY(ffree)
 	if (!x87_wait(c))
 		return false;
 	x87_note(c, o);
+	c->x87.sw &= ~X87_C1;
 	c->x87.valid &= (u8)~(1u << x87_phys(c, x87_i(o)));
 	return true;
 }
@@ -529,8 +554,9 @@ BODY(ffreep)
 	if (!x87_wait(c))
 		return false;
 	x87_note(c, o);
+	c->x87.sw &= ~X87_C1;
 	c->x87.valid &= (u8)~(1u << x87_phys(c, x87_i(o)));
-	c->x87.top = (c->x87.top + 1) & 7;
+	st_pop(c);
 	return true;
 }
 X87_BODY(ffreep)

@@ -79,8 +79,10 @@ struct real real_round(struct fp *f, bool sign, s32 exp, u64 hi, u64 lo, unsigne
 		if (!fp_raise(f, X87_OE))
 			return overflow(f, sign, prec);
 		exp -= EXP_WRAP;
-		if (exp >= EXP_MAX)
+		if (exp >= EXP_MAX) { /* FSCALE alone comes so far */
+			f->raised |= X87_PE | X87_C1;
 			return REAL_INF(sign);
+		}
 	}
 	return (struct real){ hi, (u16)(exp | (sign ? EXP_SIGN : 0)) };
 }

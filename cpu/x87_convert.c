@@ -114,7 +114,7 @@ static inline bool narrow(struct fp *f, struct real a, unsigned prec, s32 exp_ma
 	if (up)
 		f->raised |= X87_C1;
 	/* A carry out of the fraction belongs into the exponent. */
-	*out = ((u64)exp << (prec - 1)) + (hi >> drop) + up;
+	*out = exp < exp_max ? ((u64)exp << (prec - 1)) + (hi >> drop) + up : inf;
 	if (unlikely(*out >= (u64)exp_max << (prec - 1))) {
 		f->raised &= ~(X87_PE | X87_C1);
 		if (fp_raise(f, X87_OE))

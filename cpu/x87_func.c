@@ -187,7 +187,7 @@ ALWAYS_INLINE bool remainder_of(struct cpu *c, const struct op *o, bool nearest)
 {
 	struct fp f = fp_begin(c);
 	struct real r;
-	u16 cc = 0;
+	u16 cc = 0, keep = X87_C0 | X87_C3;
 
 	if (!x87_wait(c))
 		return false;
@@ -196,10 +196,12 @@ ALWAYS_INLINE bool remainder_of(struct cpu *c, const struct op *o, bool nearest)
 		r = fp_underflow(&f);
 	else
 		r = real_rem(&f, st_get(c, 0), st_get(c, 1), nearest, &cc);
-	if (fp_settle(c, &f)) {
-		c->x87.sw = (u16)((c->x87.sw & ~X87_CC) | cc);
+	if (!(f.raised & X87_IE) && !real_is_nan(r))
+		keep = 0;
+	f.raised |= cc & X87_C1;
+	x87_set_cc(c, (c->x87.sw & keep) | (cc & ~X87_C1));
+	if (fp_settle(c, &f))
 		st_set(c, 0, r);
-	}
 	return true;
 }
 

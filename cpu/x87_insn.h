@@ -71,6 +71,14 @@ static inline bool fp_settle(struct cpu *c, const struct fp *f)
 	return !fp_dropped(f);
 }
 
+/* The same for those that set EFLAGS or move by them: they leave C1 as it was, but for a stack fault. */
+static inline bool fp_settle_keeping_c1(struct cpu *c, struct fp *f)
+{
+	if (!(f->raised & X87_SF))
+		f->raised |= c->x87.sw & X87_C1;
+	return fp_settle(c, f);
+}
+
 /* Stack faults. An empty register that is needed is an invalid operand; C1 is 0. */
 static inline struct real fp_underflow(struct fp *f)
 {

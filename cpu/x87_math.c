@@ -42,7 +42,10 @@ const u128 x87_inverse_factorial[29] = {
 
 static struct real settle(struct fp *f, struct wide a, bool exact)
 {
-	return real_round(f, a.neg, a.exp + EXP_BIAS, (u64)(a.frac >> 64), (u64)a.frac | !exact, 64);
+	struct real r = real_round(f, a.neg, a.exp + EXP_BIAS, (u64)(a.frac >> 64), (u64)a.frac | !exact, 64);
+
+	f->raised |= real_exp(r) ? X87_PE : X87_PE | X87_UE; /* the chip never looks whether a result is exact */
+	return r;
 }
 
 /* ---- 2^x - 1 ---- */
@@ -59,8 +62,8 @@ struct real real_f2xm1(struct fp *f, struct real x)
 		return real_sign(x) ? REAL_ONE(true) : x;
 	if (fp_denormal(f, x, x) || real_is_zero(x))
 		return x;
-	if (real_exp(x) >= EXP_BIAS) /* 1, -1, and beyond what the instruction is defined for */
-		return x.exp == (EXP_BIAS | EXP_SIGN) && x.frac == J_BIT ? (struct real){ J_BIT, (EXP_BIAS - 1) | EXP_SIGN } : x;
+	if (real_exp(x) >= EXP_BIAS) /* 1, -1, and beyond what the instruction is defined for: X itself, inexact */
+		return f->raised |= X87_PE, x.exp == (EXP_BIAS | EXP_SIGN) && x.frac == J_BIT ? (struct real){ J_BIT, (EXP_BIAS - 1) | EXP_SIGN } : x;
 	/* e^t - 1 = t (1 + t/2! + t^2/3! + ...) with t = x ln 2 */
 	t = wide_mul(wide_real(x), LN2);
 	u = wide_to_q(t);
@@ -163,10 +166,8 @@ struct real real_yl2xp1(struct fp *f, struct real x, struct real y)
 
 	if (real_nan2(f, x, y, &r))
 		return r;
-	if (real_sign(x) && real_exp(x) >= EXP_BIAS && !(real_exp(x) == EXP_BIAS && x.frac == J_BIT))
-		return fp_invalid(f);
 	if (real_is_inf(x)) {
-		if (real_is_zero(y))
+		if (real_is_zero(y) || real_sign(x))
 			return fp_invalid(f);
 		if (fp_denormal(f, y, y))
 			return x;
@@ -183,17 +184,10 @@ struct real real_yl2xp1(struct fp *f, struct real x, struct real y)
 		return x;
 	if (real_is_zero(x) || real_is_zero(y))
 		return REAL_ZERO(real_sign(x) ^ real_sign(y));
+	if (real_sign(x) && real_exp(x) >= EXP_BIAS) /* -1 and below: not defined, the chip gives X back */
+		return f->raised |= X87_PE, x;
 	w = wide_real(x);
-	if (real_exp(x) < EXP_BIAS - 2) {
-		l = log2_ratio(wide_div(w, wide_add(w, two)));
-	} else {
-		w = wide_add(w, one);
-		if (!w.frac) {
-			fp_raise(f, X87_ZE);
-			return REAL_INF(!real_sign(y));
-		}
-		l = wide_log2(w, &exact);
-	}
+	l = real_exp(x) < EXP_BIAS - 2 ? log2_ratio(wide_div(w, wide_add(w, two))) : wide_log2(wide_add(w, one), &exact);
 	return settle(f, wide_mul(l, wide_real(y)), exact);
 }
 
