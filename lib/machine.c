@@ -213,6 +213,8 @@ void machine_loaded(struct vcpu *v)
 		pc_loaded(v->pc);
 	if (v->identity && v->cpu->cr3 == v->identity_base)
 		mode_fill_identity(v);
+	blocks_flush(v->cpu);
+	tlb_flush(v->cpu, true);
 	cpu_loaded(v->cpu);
 }
 

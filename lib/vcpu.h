@@ -100,8 +100,9 @@ VCPU_API struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions);
  * another thread. It does not change what the guest sees. */
 VCPU_API void vcpu_stop(vcpu *v);
 
-/* Give input to the machine, now. Bytes that a device has no room for wait in its queue. Returns 0, or -1 for a channel that takes
- * none. This is the one way in: record it, with vcpu_instructions, and the run can be repeated. */
+/* Give input to the machine, now. Bytes that a device cannot take at once wait in its queue. This is the one way in: record it, with
+ * vcpu_instructions, and the run can be repeated. Returns 0, or -1 with vcpu_error, and nothing was taken: the channel takes no input, or
+ * the queue (64 KiB for COM1) has no room for all of it. */
 VCPU_API int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, size_t len);
 
 VCPU_API uint64_t vcpu_instructions(const vcpu *v); /* retired since power-on */
@@ -122,12 +123,13 @@ struct vcpu_fault {
 /* The faults that led to VCPU_STOP_TRIPLE_FAULT, first one first: at most MAX of them go to OUT, the number there are is returned. */
 VCPU_API unsigned vcpu_fault_chain(const vcpu *v, struct vcpu_fault *out, unsigned max);
 
-/* Registers, by number for speed or by name ("rax", "eip", "cs", "cr3", "xmm0", "st0", "efer", ...). */
+/* Registers, by number for speed or by name ("rax", "eip", "cs", "cr3", "xmm0", "st0", "efer", ...). Parts of registers ("eax", "ah", "eflags")
+ * and vectors have names and numbers too, beyond VCPU_REGISTERS: of "xmm0" and "st0", vcpu_get and vcpu_set see the low 64 bits. */
 enum vcpu_register {
 	VCPU_RAX, VCPU_RCX, VCPU_RDX, VCPU_RBX, VCPU_RSP, VCPU_RBP, VCPU_RSI, VCPU_RDI,
 	VCPU_R8, VCPU_R9, VCPU_R10, VCPU_R11, VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15,
 	VCPU_RIP, VCPU_RFLAGS,
-	VCPU_ES, VCPU_CS, VCPU_SS, VCPU_DS, VCPU_FS, VCPU_GS, VCPU_LDTR, VCPU_TR, /* selectors; see vcpu_segment_set */
+	VCPU_ES, VCPU_CS, VCPU_SS, VCPU_DS, VCPU_FS, VCPU_GS, VCPU_LDTR, VCPU_TR, /* selectors */
 	VCPU_CR0, VCPU_CR2, VCPU_CR3, VCPU_CR4, VCPU_CR8, VCPU_EFER,
 	VCPU_DR0, VCPU_DR1, VCPU_DR2, VCPU_DR3, VCPU_DR6, VCPU_DR7,
 	VCPU_FS_BASE, VCPU_GS_BASE, VCPU_MXCSR, VCPU_FCW, VCPU_FSW,
@@ -177,13 +179,14 @@ VCPU_API void vcpu_state_parts(const vcpu *v, void (*each)(void *user, const cha
 /* Models and the table. */
 VCPU_API const char *vcpu_version(void);
 VCPU_API const char *const *vcpu_models(void); /* names, NULL at the end */
-/* The instruction table, row by row; false when ROW is past the end. Strings are static. */
+/* The instruction table, row by row; false when ROW is past the end. A column that is empty for the row is "". */
 struct vcpu_insn {
-	const char *mnemonic, *encoding, *operands, *since, *check, *modes;
-	const char *flags_written, *flags_read, *flags_undefined;
-	const char *reads, *writes; /* system resources */
+	const char *mnemonic, *encoding, *operands, *since, *modes;
 	const char *popek;          /* "innocuous", "privileged", "control", "behaviour" */
 	const char *vmexit;
+	char check[96];             /* "CPL0 UMIP" */
+	char flags_written[48], flags_read[48], flags_undefined[48]; /* "OSZAPC" as letters, the others as words: "OC D", "I IOPL" */
+	char reads[96], writes[96]; /* system resources: "CR0 IF" */
 	bool lock, rep;
 };
 VCPU_API bool vcpu_isa_row(unsigned row, struct vcpu_insn *out);

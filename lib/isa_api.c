@@ -1,0 +1,82 @@
+/* The instruction table in words. */
+#include <stdio.h>
+#include "cpu/cpu.h"
+#include "cpu/isa.h"
+#include "lib/vcpu.h"
+
+struct word { u32 bit; const char *text; };
+
+static const struct word checks[] = {
+	{ CHK_PROT, "PROT" }, { CHK_NO64, "NO64" }, { CHK_UMIP, "UMIP" }, { CHK_CPL0, "CPL0" }, { CHK_FPU, "FPU" }, { CHK_WAIT, "WAIT" },
+	{ CHK_MMX, "MMX" }, { CHK_SSE, "SSE" }, { CHK_AVX, "AVX" }, { CHK_XSAVE, "XSAVE" }, { CHK_FSGSBASE, "FSGSBASE" }, { CHK_IOPL, "IOPL" },
+	{ CHK_V86IOPL, "V86IOPL" }, { CHK_IO, "IO" }, { CHK_TSD, "TSD" }, { CHK_PCE, "PCE" }, { CHK_MF, "MF" },
+};
+
+static const struct word resources[] = {
+	{ SR_CR0, "CR0" }, { SR_CR2, "CR2" }, { SR_CR3, "CR3" }, { SR_CR4, "CR4" }, { SR_CR8, "CR8" }, { SR_DR, "DR" }, { SR_GDTR, "GDTR" },
+	{ SR_IDTR, "IDTR" }, { SR_LDTR, "LDTR" }, { SR_TR, "TR" }, { SR_MSR, "MSR" }, { SR_IF, "IF" }, { SR_IOPL, "IOPL" }, { SR_CPL, "CPL" },
+	{ SR_SEG, "SEG" }, { SR_IO, "IO" }, { SR_TSC, "TSC" }, { SR_XCR0, "XCR0" }, { SR_TLB, "TLB" }, { SR_CACHE, "CACHE" },
+	{ SR_ACTIVITY, "ACTIVITY" }, { SR_DESC, "DESC" }, { SR_FSGSBASE, "FSGSBASE" }, { SR_TASK, "TASK" }, { SR_RAND, "RAND" },
+	{ SR_CPUID, "CPUID" },
+};
+
+static const struct word letters[] = { { FL_O, "O" }, { FL_S, "S" }, { FL_Z, "Z" }, { FL_A, "A" }, { FL_P, "P" }, { FL_C, "C" } };
+
+static const struct word flag_words[] = {
+	{ FL_D, "D" }, { FL_I, "I" }, { FL_T, "T" }, { FL_IOPL, "IOPL" }, { FL_NT, "NT" }, { FL_RF, "RF" }, { FL_VM, "VM" }, { FL_AC, "AC" },
+	{ FL_VIF, "VIF" }, { FL_VIP, "VIP" }, { FL_ID, "ID" },
+};
+
+/* Append the words whose bits are in SET, with GAP between them, to what OUT (of ROOM bytes) holds. */
+static void spell(char *out, size_t room, u32 set, const struct word *words, size_t n, const char *gap)
+{
+	size_t len = strlen(out);
+
+	for (size_t i = 0; i < n; i++) {
+		if (!(set & words[i].bit))
+			continue;
+		len += (size_t)snprintf(out + len, room - len, "%s%s", len ? gap : "", words[i].text);
+		if (len >= room)
+			return;
+	}
+}
+
+#define SPELL(out, set, words, gap) spell(out, sizeof (out), set, words, ARRAY_LEN(words), gap)
+
+bool vcpu_isa_row(unsigned row, struct vcpu_insn *out)
+{
+	static const char *const features[F_COUNT] = {
+#define X(id, name, leaf, sub, reg, bit) [F_##id] = name,
+		FEATURES(X)
+#undef X
+	};
+	static const char *const classes[] = {
+		[INNOCUOUS] = "innocuous", [PRIVILEGED] = "privileged", [CONTROL] = "control", [BEHAVIOUR] = "behaviour",
+	};
+	const struct insn *insn;
+
+	if (row >= insn_count)
+		return false;
+	insn = &insn_table[row];
+	*out = (struct vcpu_insn){
+		.mnemonic = insn->mnemonic,
+		.encoding = insn->encoding,
+		.operands = insn->operands,
+		.since = insn->since < F_COUNT ? features[insn->since] : "",
+		.modes = insn->modes == NO64 ? "no64" : insn->modes == ONLY64 ? "only64" : "",
+		.popek = insn->pg < ARRAY_LEN(classes) ? classes[insn->pg] : "",
+		.vmexit = insn->vmexit ? insn->vmexit : "",
+		.lock = insn->lock,
+		.rep = insn->rep,
+	};
+	SPELL(out->check, insn->check, checks, " ");
+	SPELL(out->flags_written, insn->flags, letters, "");
+	SPELL(out->flags_written, insn->flags, flag_words, " ");
+	SPELL(out->flags_read, insn->uses, letters, "");
+	SPELL(out->flags_read, insn->uses, flag_words, " ");
+	SPELL(out->flags_undefined, insn->undef, letters, "");
+	SPELL(out->flags_undefined, insn->undef, flag_words, " ");
+	SPELL(out->reads, insn->reads, resources, " ");
+	SPELL(out->writes, insn->writes, resources, " ");
+	return true;
+}

@@ -1,0 +1,305 @@
+/* Registers from outside, by number and by name. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "cpu/system.h"
+#include "lib/machine.h"
+
+/* Numbers beyond enum vcpu_register:
+ *   0x100 + n .. 0x400 + n   parts of general registers, RIP and RFLAGS: bits 31-0, 15-0, 7-0, 15-8
+ *   0x1000 + n               XMMn, bits 63-0      0x1100 + n   ST(n), the significand */
+enum { PART = 0x100, PART_32 = 1, PART_16, PART_LOW, PART_HIGH, XMM = 0x1000, ST = 0x1100 };
+
+static const struct { const char *name; u16 number; } names[] = {
+	{ "rax", VCPU_RAX }, { "rcx", VCPU_RCX }, { "rdx", VCPU_RDX }, { "rbx", VCPU_RBX },
+	{ "rsp", VCPU_RSP }, { "rbp", VCPU_RBP }, { "rsi", VCPU_RSI }, { "rdi", VCPU_RDI },
+	{ "r8", VCPU_R8 }, { "r9", VCPU_R9 }, { "r10", VCPU_R10 }, { "r11", VCPU_R11 },
+	{ "r12", VCPU_R12 }, { "r13", VCPU_R13 }, { "r14", VCPU_R14 }, { "r15", VCPU_R15 },
+	{ "rip", VCPU_RIP }, { "rflags", VCPU_RFLAGS },
+	{ "es", VCPU_ES }, { "cs", VCPU_CS }, { "ss", VCPU_SS }, { "ds", VCPU_DS }, { "fs", VCPU_FS }, { "gs", VCPU_GS },
+	{ "ldtr", VCPU_LDTR }, { "tr", VCPU_TR },
+	{ "cr0", VCPU_CR0 }, { "cr2", VCPU_CR2 }, { "cr3", VCPU_CR3 }, { "cr4", VCPU_CR4 }, { "cr8", VCPU_CR8 }, { "efer", VCPU_EFER },
+	{ "dr0", VCPU_DR0 }, { "dr1", VCPU_DR1 }, { "dr2", VCPU_DR2 }, { "dr3", VCPU_DR3 }, { "dr6", VCPU_DR6 }, { "dr7", VCPU_DR7 },
+	{ "fs_base", VCPU_FS_BASE }, { "gs_base", VCPU_GS_BASE }, { "mxcsr", VCPU_MXCSR }, { "fcw", VCPU_FCW }, { "fsw", VCPU_FSW },
+
+#define PARTS(reg, e, x, l) { e, VCPU_##reg + PART * PART_32 }, { x, VCPU_##reg + PART * PART_16 }, { l, VCPU_##reg + PART * PART_LOW }
+	PARTS(RAX, "eax", "ax", "al"), PARTS(RCX, "ecx", "cx", "cl"), PARTS(RDX, "edx", "dx", "dl"), PARTS(RBX, "ebx", "bx", "bl"),
+	PARTS(RSP, "esp", "sp", "spl"), PARTS(RBP, "ebp", "bp", "bpl"), PARTS(RSI, "esi", "si", "sil"), PARTS(RDI, "edi", "di", "dil"),
+	PARTS(R8, "r8d", "r8w", "r8b"), PARTS(R9, "r9d", "r9w", "r9b"), PARTS(R10, "r10d", "r10w", "r10b"), PARTS(R11, "r11d", "r11w", "r11b"),
+	PARTS(R12, "r12d", "r12w", "r12b"), PARTS(R13, "r13d", "r13w", "r13b"), PARTS(R14, "r14d", "r14w", "r14b"),
+	PARTS(R15, "r15d", "r15w", "r15b"),
+#undef PARTS
+	{ "ah", VCPU_RAX + PART * PART_HIGH }, { "ch", VCPU_RCX + PART * PART_HIGH }, { "dh", VCPU_RDX + PART * PART_HIGH },
+	{ "bh", VCPU_RBX + PART * PART_HIGH },
+	{ "eip", VCPU_RIP + PART * PART_32 }, { "ip", VCPU_RIP + PART * PART_16 },
+	{ "eflags", VCPU_RFLAGS + PART * PART_32 }, { "flags", VCPU_RFLAGS + PART * PART_16 },
+
+#define EIGHT(prefix, base, first) \
+	{ prefix "0", base + first }, { prefix "1", base + first + 1 }, { prefix "2", base + first + 2 }, { prefix "3", base + first + 3 }, \
+	{ prefix "4", base + first + 4 }, { prefix "5", base + first + 5 }, { prefix "6", base + first + 6 }, { prefix "7", base + first + 7 }
+	EIGHT("xmm", XMM, 0), EIGHT("st", ST, 0),
+#undef EIGHT
+	{ "xmm8", XMM + 8 }, { "xmm9", XMM + 9 }, { "xmm10", XMM + 10 }, { "xmm11", XMM + 11 }, { "xmm12", XMM + 12 }, { "xmm13", XMM + 13 },
+	{ "xmm14", XMM + 14 }, { "xmm15", XMM + 15 },
+};
+
+int vcpu_register_by_name(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+		if (name && !strcmp(names[i].name, name))
+			return names[i].number;
+	return -1;
+}
+
+const char *vcpu_register_name(int reg)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i].number == reg)
+			return names[i].name;
+	return NULL;
+}
+
+/* ---- reading ---- */
+
+static const u8 segment_of[] = { ES, CS, SS, DS, FS, GS, LDTR, TR };
+static const u8 debug_of[] = { 0, 1, 2, 3, 6, 7 };
+
+static u64 get_whole(const struct cpu *c, int reg)
+{
+	if (reg >= VCPU_RAX && reg <= VCPU_R15)
+		return c->r[reg - VCPU_RAX];
+	if (reg >= VCPU_ES && reg <= VCPU_TR)
+		return c->seg[segment_of[reg - VCPU_ES]].sel;
+	if (reg >= VCPU_DR0 && reg <= VCPU_DR7)
+		return c->dr[debug_of[reg - VCPU_DR0]];
+	switch (reg) {
+	case VCPU_RIP: return c->r[RIP];
+	case VCPU_RFLAGS: return cpu_flags(c);
+	case VCPU_CR0: return c->cr0;
+	case VCPU_CR2: return c->cr2;
+	case VCPU_CR3: return c->cr3;
+	case VCPU_CR4: return c->cr4;
+	case VCPU_CR8: return c->apic ? apic_get_tpr(c->apic) >> 4 : c->cr8;
+	case VCPU_EFER: return c->efer;
+	case VCPU_FS_BASE: return c->seg[FS].base;
+	case VCPU_GS_BASE: return c->seg[GS].base;
+	case VCPU_MXCSR: return c->mxcsr;
+	case VCPU_FCW: return c->x87.cw;
+	case VCPU_FSW: return (c->x87.sw & ~0x3800u) | (u64)(c->x87.top & 7) << 11;
+	}
+	return 0;
+}
+
+uint64_t vcpu_get(const vcpu *v, int reg)
+{
+	const struct cpu *c = v->cpu;
+	u64 whole;
+
+	if (reg >= XMM && reg < XMM + 16)
+		return c->xmm[reg - XMM].q[0];
+	if (reg >= ST && reg < ST + 8)
+		return c->x87.st[(c->x87.top + (reg - ST)) & 7].frac;
+	if (!vcpu_register_name(reg))
+		return 0;
+	whole = get_whole(c, reg % PART);
+	switch (reg / PART) {
+	case PART_32: return (u32)whole;
+	case PART_16: return (u16)whole;
+	case PART_LOW: return (u8)whole;
+	case PART_HIGH: return whole >> 8 & 0xff;
+	}
+	return whole;
+}
+
+/* ---- writing ---- */
+
+static bool set_system_segment(struct cpu *c, unsigned reg, u16 sel)
+{
+	u64 lo, hi = 0;
+	unsigned type;
+
+	if (null_sel(sel)) {
+		c->seg[reg].sel = sel;
+		c->seg[reg].attr |= SEG_UNUSABLE;
+		return true;
+	}
+	if (sel & 4 || !in_protected(c) || !descriptor_read(c, sel, &lo, in_long(c) ? &hi : NULL, VEC_GP))
+		return false;
+	type = desc_type(lo);
+	if (desc_s(lo) || !desc_present(lo))
+		return false;
+	if (reg == LDTR ? type != SYS_LDT : (type & ~(unsigned)SYS_BUSY) != SYS_TSS && (type & ~(unsigned)SYS_BUSY) != SYS_TSS16)
+		return false;
+	descriptor_to_seg(&c->seg[reg], sel, lo);
+	c->seg[reg].base |= hi << 32;
+	if (reg == TR)
+		c->seg[reg].attr |= SYS_BUSY;
+	return true;
+}
+
+static bool set_code_segment(struct cpu *c, u16 sel)
+{
+	u64 d;
+
+	if (!in_protected(c)) {
+		seg_load_real(c, CS, sel);
+		update_mode(c);
+		return true;
+	}
+	if (null_sel(sel) || !descriptor_read(c, sel, &d, NULL, VEC_GP) || !desc_code(d) || !desc_present(d))
+		return false;
+	cs_set(c, sel, d, sel & 3);
+	return true;
+}
+
+static bool set_segment(struct cpu *c, unsigned reg, u64 value)
+{
+	if (value > 0xffff)
+		return false;
+	if (reg == CS)
+		return set_code_segment(c, (u16)value);
+	if (reg == LDTR || reg == TR)
+		return set_system_segment(c, reg, (u16)value);
+	return seg_load(c, reg, (u16)value);
+}
+
+static bool set_flags(struct cpu *c, u64 value)
+{
+	const u32 all = OSZAPC | FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_VM | FL_AC | FL_VIF | FL_VIP | FL_ID;
+
+	if (value & ~(u64)(all | FL_1) || ((value & FL_VM) && in_64(c)))
+		return false;
+	cpu_set_flags(c, (u32)value, all);
+	return true;
+}
+
+static bool set_base(struct cpu *c, unsigned reg, u64 value)
+{
+	if (has(c->model, F_X64) ? !canonical(value) : value >> 32 != 0)
+		return false;
+	c->seg[reg].base = value;
+	seg_update(c, reg);
+	return true;
+}
+
+static bool set_whole(struct cpu *c, int reg, u64 value)
+{
+	if (reg >= VCPU_RAX && reg <= VCPU_R15) {
+		c->r[reg - VCPU_RAX] = value;
+		return true;
+	}
+	if (reg >= VCPU_ES && reg <= VCPU_TR)
+		return set_segment(c, segment_of[reg - VCPU_ES], value);
+	if (reg >= VCPU_DR0 && reg <= VCPU_DR7)
+		return write_dr(c, debug_of[reg - VCPU_DR0], value);
+	switch (reg) {
+	case VCPU_RIP:
+		if (in_64(c) ? !canonical(value) : value >> 32 != 0)
+			return false;
+		c->r[RIP] = value;
+		return true;
+	case VCPU_RFLAGS: return set_flags(c, value);
+	case VCPU_CR0: return write_cr0(c, value);
+	case VCPU_CR2: c->cr2 = value; return true;
+	case VCPU_CR3: return write_cr3(c, value);
+	case VCPU_CR4: return write_cr4(c, value);
+	case VCPU_CR8: return value < 16 && write_cr8(c, value);
+	case VCPU_EFER: return write_efer(c, value);
+	case VCPU_FS_BASE: return set_base(c, FS, value);
+	case VCPU_GS_BASE: return set_base(c, GS, value);
+	case VCPU_MXCSR:
+		if (value > 0xffff)
+			return false;
+		c->mxcsr = (u32)value;
+		return true;
+	case VCPU_FCW:
+		if (value > 0xffff)
+			return false;
+		c->x87.cw = (u16)value;
+		return true;
+	case VCPU_FSW:
+		if (value > 0xffff)
+			return false;
+		c->x87.sw = (u16)(value & ~0x3800u);
+		c->x87.top = value >> 11 & 7;
+		return true;
+	}
+	return false;
+}
+
+int vcpu_set(vcpu *v, int reg, uint64_t value)
+{
+	struct cpu *c = v->cpu;
+	struct fault fault = c->fault; /* a check that fails leaves its fault there, which is nobody's */
+	u64 cr2 = c->cr2, whole;
+	bool ok;
+
+	if (reg >= XMM && reg < XMM + 16) {
+		c->xmm[reg - XMM].q[0] = value;
+		return 0;
+	}
+	if (reg >= ST && reg < ST + 8) {
+		c->x87.st[(c->x87.top + (reg - ST)) & 7].frac = value;
+		return 0;
+	}
+	if (!vcpu_register_name(reg))
+		return machine_error(v, "there is no register %d", reg);
+	whole = get_whole(c, reg % PART);
+	switch (reg / PART) {
+	case 0: whole = value; break;
+	case PART_32: whole = (u32)value; break;
+	case PART_16: whole = (whole & ~(u64)0xffff) | (value & 0xffff); break;
+	case PART_LOW: whole = (whole & ~(u64)0xff) | (value & 0xff); break;
+	case PART_HIGH: whole = (whole & ~(u64)0xff00) | (value & 0xff) << 8; break;
+	}
+	if ((reg / PART == PART_32 && value >> 32) || (reg / PART == PART_16 && value >> 16) || (reg / PART >= PART_LOW && value >> 8))
+		return machine_error(v, "%s cannot hold %llx", vcpu_register_name(reg), (unsigned long long)value);
+	ok = set_whole(c, reg % PART, whole);
+	c->fault = fault;
+	if (!ok) {
+		c->cr2 = cr2;
+		return machine_error(v, "%s cannot hold %llx", vcpu_register_name(reg), (unsigned long long)value);
+	}
+	return 0;
+}
+
+int vcpu_get_vector(const vcpu *v, unsigned n, void *xmm16)
+{
+	if (n >= ARRAY_LEN(v->cpu->xmm))
+		return -1;
+	memcpy(xmm16, &v->cpu->xmm[n], 16);
+	return 0;
+}
+
+int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16)
+{
+	if (n >= ARRAY_LEN(v->cpu->xmm))
+		return machine_error(v, "there is no XMM%u", n);
+	memcpy(&v->cpu->xmm[n], xmm16, 16);
+	return 0;
+}
+
+/* ST(n) as in memory: significand 0-7, sign and exponent 8-9. */
+int vcpu_get_st(const vcpu *v, unsigned n, void *st10)
+{
+	const struct x87 *x = &v->cpu->x87;
+	unsigned reg = (x->top + n) & 7;
+
+	if (n > 7)
+		return -1;
+	put64(st10, x->st[reg].frac);
+	put16((u8 *)st10 + 8, x->st[reg].exp);
+	return 0;
+}
+
+int vcpu_set_st(vcpu *v, unsigned n, const void *st10)
+{
+	struct x87 *x = &v->cpu->x87;
+	unsigned reg = (x->top + n) & 7;
+
+	if (n > 7)
+		return machine_error(v, "there is no ST(%u)", n);
+	x->st[reg].frac = get64(st10);
+	x->st[reg].exp = get16((const u8 *)st10 + 8);
+	x->valid |= (u8)(1u << reg);
+	return 0;
+}

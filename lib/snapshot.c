@@ -1,0 +1,485 @@
+/* The whole state: saved, loaded, hashed.
+ *
+ * A saved state:
+ *   0 "vcpusnap"   8 version   12 zero   16 bytes of what follows   24 a zlib stream of
+ *     configuration  CONFIG_WORDS numbers: what a machine must have been made with to take this state
+ *     parts          count, then for each: length of name, name, length, bytes as part_save writes them
+ *     memory         for each block of RAM: runs of pages that are not zero, { first page, pages, bytes }, until a run of 0 pages
+ * All numbers are 64 bits, little-endian, but the version and the zero, which have 32. */
+#include <stdlib.h>
+#include <zlib.h>
+#include "lib/machine.h"
+
+#define MAGIC "vcpusnap"
+#define VERSION 1u
+#define HEAD 24u
+#define NAME_MAX_LEN 64u
+
+static bool page_is_zero(const u8 *page)
+{
+	return !get64(page) && !memcmp(page, page + 8, PAGE_SIZE - 8);
+}
+
+/* A page that may hold something else than zeroes. */
+static bool page_is_kept(const struct ram *ram, u64 page)
+{
+	return (ram->pages[page] & PAGE_DIRTY) && !page_is_zero(ram->host + page * PAGE_SIZE);
+}
+
+static u64 page_count(const struct ram *ram)
+{
+	return ram->size >> PAGE_SHIFT;
+}
+
+/* ---- configuration ---- */
+
+static const char *const config_names[] = {
+	"size of memory", "speed", "seed", "start of the clock", "kind (PC or bare processor)", "processor", "processor", "processor",
+	"boot image", "map of memory",
+};
+enum { CONFIG_WORDS = ARRAY_LEN(config_names) };
+
+static void config_words(const struct vcpu *v, u64 out[CONFIG_WORDS])
+{
+	u64 map = 0;
+
+	for (unsigned i = 0; i < v->nblocks; i++) {
+		map = hash64(map, &v->blocks[i].base, sizeof v->blocks[i].base);
+		map = hash64(map, &v->blocks[i].ram->size, sizeof v->blocks[i].ram->size);
+	}
+	memcpy(out, (u64[CONFIG_WORDS]){ v->memory, v->ns_q16, v->seed, v->rtc, v->bare, v->model.features[0], v->model.features[1],
+		v->model.signature | (u64)v->model.physical_bits << 32, v->boot.hash, map }, CONFIG_WORDS * sizeof *out);
+}
+
+/* ---- hash ---- */
+
+static u64 ram_hash(const struct vcpu *v)
+{
+	u64 h = 0;
+
+	for (unsigned i = 0; i < v->nblocks; i++) {
+		const struct ram *ram = v->blocks[i].ram;
+
+		for (u64 page = 0; page < page_count(ram); page++) {
+			u64 entry[3] = { i, page };
+
+			if (!page_is_kept(ram, page))
+				continue;
+			entry[2] = hash64(0, ram->host + page * PAGE_SIZE, PAGE_SIZE);
+			h = hash64(h, entry, sizeof entry);
+		}
+	}
+	return h;
+}
+
+void vcpu_state_parts(const vcpu *v, void (*each)(void *user, const char *part, uint64_t hash), void *user)
+{
+	struct part parts[PARTS_MAX];
+	unsigned n = machine_parts((struct vcpu *)v, parts); /* only looked at */
+
+	for (unsigned i = 0; i < n; i++)
+		each(user, parts[i].name, part_hash(&parts[i], 0));
+	each(user, "memory", ram_hash(v));
+}
+
+static void add_hash(void *user, const char *part, uint64_t hash)
+{
+	u64 *h = user;
+
+	(void)part; /* a part's hash covers its name */
+	*h = hash64(*h, &hash, sizeof hash);
+}
+
+uint64_t vcpu_state_hash(const vcpu *v)
+{
+	u64 h = 0;
+
+	vcpu_state_parts(v, add_hash, &h);
+	return h;
+}
+
+/* ---- save ---- */
+
+struct writer {
+	z_stream z;
+	u8 *out;
+	size_t room;
+	bool failed;
+};
+
+static void drain(struct writer *w, int flush)
+{
+	int result;
+
+	do {
+		if (!w->z.avail_out) {
+			size_t used = w->room, room = 2 * w->room, more;
+			u8 *out = realloc(w->out, room);
+
+			if (!out) {
+				w->failed = true;
+				return;
+			}
+			more = room - used;
+			w->out = out;
+			w->room = room;
+			w->z.next_out = out + used;
+			w->z.avail_out = more < 1 << 30 ? (uInt)more : 1 << 30;
+			w->room = used + w->z.avail_out;
+		}
+		result = deflate(&w->z, flush);
+	} while (w->z.avail_in || (flush == Z_FINISH && result != Z_STREAM_END));
+}
+
+static void put(struct writer *w, const void *data, size_t len)
+{
+	const u8 *from = data;
+
+	while (len && !w->failed) {
+		size_t now = len < 1 << 20 ? len : 1 << 20;
+
+		w->z.next_in = (Bytef *)from;
+		w->z.avail_in = (uInt)now;
+		drain(w, Z_NO_FLUSH);
+		from += now;
+		len -= now;
+	}
+}
+
+static void put_number(struct writer *w, u64 n)
+{
+	u8 bytes[8];
+
+	put64(bytes, n);
+	put(w, bytes, sizeof bytes);
+}
+
+static void save_parts(struct writer *w, struct vcpu *v)
+{
+	struct part parts[PARTS_MAX];
+	unsigned n = machine_parts(v, parts);
+
+	put_number(w, n);
+	for (unsigned i = 0; i < n && !w->failed; i++) {
+		size_t size = part_size(&parts[i]), name = strlen(parts[i].name);
+		u8 *bytes = malloc(size ? size : 1);
+
+		if (!bytes) {
+			w->failed = true;
+			return;
+		}
+		part_save(&parts[i], bytes);
+		put_number(w, name);
+		put(w, parts[i].name, name);
+		put_number(w, size);
+		put(w, bytes, size);
+		free(bytes);
+	}
+}
+
+static void save_ram(struct writer *w, const struct ram *ram)
+{
+	u64 pages = page_count(ram), first = 0, end;
+
+	for (; first < pages && !w->failed; first = end) {
+		for (end = first; end < pages && page_is_kept(ram, end); end++)
+			;
+		if (end == first) {
+			end++;
+			continue;
+		}
+		put_number(w, first);
+		put_number(w, end - first);
+		put(w, ram->host + first * PAGE_SIZE, (end - first) * PAGE_SIZE);
+	}
+	put_number(w, pages);
+	put_number(w, 0);
+}
+
+bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
+{
+	struct writer w = { .room = 1 << 16 };
+	u64 config[CONFIG_WORDS];
+
+	if (error)
+		*error = NULL;
+	w.out = malloc(w.room);
+	if (!w.out || deflateInit(&w.z, Z_BEST_SPEED) != Z_OK) {
+		free(w.out);
+		return error_set(error, "the host has no memory to save the state");
+	}
+	memcpy(w.out, MAGIC, 8);
+	put32(w.out + 8, VERSION);
+	put32(w.out + 12, 0);
+	w.z.next_out = w.out + HEAD;
+	w.z.avail_out = (uInt)(w.room - HEAD);
+	config_words(v, config);
+	for (unsigned i = 0; i < CONFIG_WORDS; i++)
+		put_number(&w, config[i]);
+	save_parts(&w, (struct vcpu *)v);
+	for (unsigned i = 0; i < v->nblocks; i++)
+		save_ram(&w, v->blocks[i].ram);
+	w.z.avail_in = 0;
+	if (!w.failed)
+		drain(&w, Z_FINISH);
+	*len = w.room - w.z.avail_out;
+	put64(w.out + 16, *len - HEAD);
+	deflateEnd(&w.z);
+	if (w.failed) {
+		free(w.out);
+		return error_set(error, "the host has no memory to save the state");
+	}
+	*data = w.out;
+	return true;
+}
+
+/* ---- load ---- */
+
+struct reader {
+	z_stream z;
+	const u8 *in;
+	size_t len, taken; /* of the zlib stream */
+	bool ended;
+	const char *wrong; /* first thing that was; NULL */
+};
+
+static bool damaged(struct reader *r, const char *what)
+{
+	if (!r->wrong)
+		r->wrong = what;
+	return false;
+}
+
+/* Start from the beginning. The stream is read twice: once to look, once to take. */
+static void rewind_to_start(struct reader *r)
+{
+	inflateReset(&r->z);
+	r->taken = 0;
+	r->z.avail_in = 0;
+	r->ended = false;
+}
+
+static bool get(struct reader *r, void *out, size_t len)
+{
+	u8 *to = out;
+
+	while (len) {
+		size_t now = len < 1 << 20 ? len : 1 << 20;
+		int result;
+
+		if (r->wrong)
+			return false;
+		if (r->ended)
+			return damaged(r, "it ends too early");
+		if (!r->z.avail_in) {
+			size_t left = r->len - r->taken;
+
+			r->z.next_in = (Bytef *)(r->in + r->taken);
+			r->z.avail_in = left < 1 << 30 ? (uInt)left : 1 << 30;
+			r->taken += r->z.avail_in;
+		}
+		r->z.next_out = to;
+		r->z.avail_out = (uInt)now;
+		result = inflate(&r->z, Z_NO_FLUSH);
+		if (result == Z_STREAM_END)
+			r->ended = true;
+		else if (result == Z_MEM_ERROR)
+			return damaged(r, "the host has no memory to read it");
+		else if (result != Z_OK)
+			return damaged(r, result == Z_BUF_ERROR ? "it is cut off" : "its compressed data is damaged");
+		now -= r->z.avail_out;
+		to += now;
+		len -= now;
+	}
+	return true;
+}
+
+static u64 get_number(struct reader *r)
+{
+	u8 bytes[8] = { 0 };
+
+	return get(r, bytes, sizeof bytes) ? get64(bytes) : 0;
+}
+
+static bool check_end(struct reader *r)
+{
+	u8 byte;
+
+	if (!r->ended) { /* inflate tells the end, and checks the checksum, only when it is asked for more */
+		int result;
+
+		if (!r->z.avail_in) {
+			r->z.next_in = (Bytef *)(r->in + r->taken);
+			r->z.avail_in = (uInt)(r->len - r->taken < 1 << 30 ? r->len - r->taken : 1 << 30);
+			r->taken += r->z.avail_in;
+		}
+		r->z.next_out = &byte;
+		r->z.avail_out = 1;
+		result = inflate(&r->z, Z_NO_FLUSH);
+		if (result != Z_STREAM_END || !r->z.avail_out)
+			return damaged(r, result == Z_OK ? "there is more than there should be" : "its compressed data is damaged");
+	}
+	if (r->z.avail_in || r->taken != r->len)
+		return damaged(r, "there is something behind its end");
+	return true;
+}
+
+/* The parts' bytes, one behind the other, to OUT (NULL: only look at them). */
+static bool get_parts(struct reader *r, const struct part *parts, unsigned n, u8 *out)
+{
+	if (get_number(r) != n)
+		return damaged(r, "it has other parts than this machine");
+	for (unsigned i = 0; i < n; i++) {
+		size_t size = part_size(&parts[i]);
+		u64 name = get_number(r);
+		char text[NAME_MAX_LEN];
+
+		if (name != strlen(parts[i].name) || name > sizeof text || !get(r, text, name) || memcmp(text, parts[i].name, name))
+			return damaged(r, "it has other parts than this machine");
+		if (get_number(r) != size)
+			return damaged(r, "a part has another size than in this machine");
+		if (!get(r, out, size))
+			return false;
+		out += size;
+	}
+	return true;
+}
+
+static void zero_pages(struct ram *ram, u64 from, u64 to)
+{
+	for (u64 page = from; page < to; page++)
+		if (ram->pages[page] & PAGE_DIRTY)
+			memset(ram->host + page * PAGE_SIZE, 0, PAGE_SIZE);
+}
+
+/* The pages of one block of RAM; TAKE: into it. */
+static bool get_ram(struct reader *r, struct ram *ram, bool take)
+{
+	u64 pages = page_count(ram), at = 0, first, n;
+	u8 buffer[PAGE_SIZE];
+
+	for (;;) {
+		first = get_number(r);
+		n = get_number(r);
+		if (r->wrong || first < at || first > pages || n > pages - first || (!n && first != pages))
+			return damaged(r, "it has pages that this machine does not have");
+		if (take)
+			zero_pages(ram, at, first);
+		for (at = first; at < first + n; at++) {
+			u8 *to = take ? ram->host + at * PAGE_SIZE : buffer;
+
+			if (take)
+				ram->pages[at] |= PAGE_DIRTY;
+			if (!get(r, to, PAGE_SIZE))
+				return false;
+		}
+		if (!n)
+			return true;
+	}
+}
+
+static bool check_config(struct reader *r, const struct vcpu *v)
+{
+	u64 config[CONFIG_WORDS];
+
+	config_words(v, config);
+	for (unsigned i = 0; i < CONFIG_WORDS; i++)
+		if (get_number(r) != config[i])
+			return damaged(r, config_names[i]);
+	return true;
+}
+
+/* Look at everything; the parts' bytes go to BYTES. */
+static bool check_all(struct reader *r, struct vcpu *v, const struct part *parts, unsigned n, u8 *bytes, char **error)
+{
+	if (!check_config(r, v)) {
+		bool config = false;
+
+		for (unsigned i = 0; i < CONFIG_WORDS; i++)
+			config |= r->wrong == config_names[i];
+		if (config)
+			return error_set(error, "saved state: it is of a machine with another %s", r->wrong);
+		return error_set(error, "saved state: %s", r->wrong);
+	}
+	if (!get_parts(r, parts, n, bytes))
+		return error_set(error, "saved state: %s", r->wrong);
+	for (unsigned i = 0; i < v->nblocks; i++)
+		if (!get_ram(r, v->blocks[i].ram, false))
+			return error_set(error, "saved state: %s", r->wrong);
+	return check_end(r) || error_set(error, "saved state: %s", r->wrong);
+}
+
+/* Set all parts from BYTES; if one does not take them, set all back to OLD. */
+static bool take_parts(const struct part *parts, unsigned n, const u8 *bytes, const u8 *old, char **error)
+{
+	const char *which = "";
+
+	for (unsigned i = 0; i < n; i++) {
+		size_t size = part_size(&parts[i]);
+
+		if (!part_load(&parts[i], bytes, size, &which)) {
+			error_write(error, "saved state: the field %s of %s has an impossible value", which, parts[i].name);
+			for (unsigned k = 0; k < i; old += part_size(&parts[k++]))
+				part_load(&parts[k], old, part_size(&parts[k]), NULL);
+			return false;
+		}
+		bytes += size;
+	}
+	return true;
+}
+
+static bool load(struct vcpu *v, struct reader *r, u8 *bytes, u8 *old, const struct part *parts, unsigned n, char **error)
+{
+	u8 *at = old;
+
+	if (!check_all(r, v, parts, n, bytes, error))
+		return false;
+	for (unsigned i = 0; i < n; at += part_size(&parts[i++]))
+		part_save(&parts[i], at);
+	if (!take_parts(parts, n, bytes, old, error)) {
+		clock_sort(&v->clock);
+		return false;
+	}
+	/* From here on nothing can fail: it is the same stream. */
+	rewind_to_start(r);
+	check_config(r, v);
+	get_parts(r, parts, n, bytes);
+	for (unsigned i = 0; i < v->nblocks; i++)
+		get_ram(r, v->blocks[i].ram, true);
+	machine_loaded(v);
+	return true;
+}
+
+bool vcpu_load(vcpu *v, const void *data, size_t len, char **error)
+{
+	const u8 *head = data;
+	struct reader r = { .in = head + HEAD, .len = len - HEAD };
+	struct part parts[PARTS_MAX];
+	unsigned n = machine_parts(v, parts);
+	size_t size = 0;
+	u8 *bytes;
+	bool ok;
+
+	if (error)
+		*error = NULL;
+	if (v->running)
+		return error_set(error, "saved state: the machine is running");
+	if (len < HEAD || memcmp(head, MAGIC, 8))
+		return error_set(error, "saved state: %zu bytes that do not begin as one", len);
+	if (get32(head + 8) != VERSION || get32(head + 12))
+		return error_set(error, "saved state: version %u, but only %u can be loaded", get32(head + 8), VERSION);
+	if (get64(head + 16) != len - HEAD)
+		return error_set(error, "saved state: cut off: it says that it has %llu bytes, but there are %zu",
+			(unsigned long long)get64(head + 16), len - HEAD);
+	for (unsigned i = 0; i < n; i++)
+		size += part_size(&parts[i]);
+	bytes = malloc(2 * size + 1);
+	if (!bytes || inflateInit(&r.z) != Z_OK) {
+		free(bytes);
+		return error_set(error, "the host has no memory to load the state");
+	}
+	ok = load(v, &r, bytes, bytes + size, parts, n, error);
+	inflateEnd(&r.z);
+	free(bytes);
+	return ok;
+}
