@@ -47,12 +47,18 @@ bool code_limit(struct cpu *c, u64 descriptor, u64 rip);
 u32 desc_limit(u64 d);
 u64 mode_key(u32 mode);
 
-/* A stack that is being built, before SS:RSP become it. */
-struct stack { u64 base, rsp, mask; struct seg seg; bool flat; };
-void stack_from_desc(const struct cpu *c, struct stack *s, u16 sel, u64 descriptor, u64 rsp, bool flat);
+/* A stack that is being written or read before SS:RSP become it, so that a fault in the middle changes nothing. */
+struct stack {
+	struct seg seg;
+	u64 rsp, mask; /* of the stack pointer */
+	bool flat;     /* 64-bit: no base, no limit, canonical addresses only */
+	bool inner;    /* of a ring that we are about to enter: supervisor rights */
+	u16 error;     /* of the #SS that its limit gives */
+};
 void stack_current(const struct cpu *c, struct stack *s);
-bool stack_put(struct cpu *c, struct stack *s, unsigned size, u64 v, u16 error); /* push with system rights; #SS(error) */
-bool stack_get(struct cpu *c, struct stack *s, unsigned size, u64 *v);           /* pop with the current rights; #SS(0) */
+void stack_inner(const struct cpu *c, struct stack *s, u16 sel, u64 descriptor, u64 rsp, bool flat);
+bool stack_put(struct cpu *c, struct stack *s, unsigned size, u64 v);
+bool stack_get(struct cpu *c, struct stack *s, unsigned size, u64 *v);
 
 static inline void rsp_set(struct cpu *c, u64 rsp)
 {

@@ -1,0 +1,347 @@
+/* Far jumps, calls and returns, in every mode (SDM vol. 2, JMP, CALL, RET; vol. 3, 5.8). */
+#include "cpu/system.h"
+
+static bool protected_mode(const struct cpu *c) { return c->cr0 & CR0_PE && !(c->eflags & FL_VM); }
+
+/* ---- checks that jumps and calls share ---- */
+
+/* A code segment that is entered directly, without a change of ring. */
+static bool direct_check(struct cpu *c, u16 sel, u64 d)
+{
+	if (in_long(c) && (d >> 53 & 3) == 3)
+		return fault_gp(c, sel & 0xfffc);
+	if (desc_conforming(d) ? desc_dpl(d) > c->cpl : (sel & 3u) > c->cpl || desc_dpl(d) != c->cpl)
+		return fault_gp(c, sel & 0xfffc);
+	return desc_present(d) || fault_error(c, VEC_NP, sel & 0xfffc);
+}
+
+/* A gate or a TSS: may we use it, and is it there? */
+static bool system_check(struct cpu *c, u16 sel, u64 d)
+{
+	if (desc_dpl(d) < c->cpl || desc_dpl(d) < (sel & 3u))
+		return fault_gp(c, sel & 0xfffc);
+	return desc_present(d) || fault_error(c, VEC_NP, sel & 0xfffc);
+}
+
+/* To another task, through its TSS or a task gate. */
+static bool to_task(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_rip)
+{
+	if (!system_check(c, sel, d))
+		return false;
+	if (desc_type(d) == SYS_TASK_GATE) {
+		sel = gate_sel(d);
+		if (sel & 4)
+			return fault_gp(c, sel & 0xfffc);
+		if (!descriptor_read(c, sel, &d, NULL, VEC_GP))
+			return false;
+		if (desc_s(d) || (desc_type(d) != SYS_TSS && desc_type(d) != SYS_TSS16))
+			return fault_gp(c, sel & 0xfffc);
+		if (!desc_present(d))
+			return fault_error(c, VEC_NP, sel & 0xfffc);
+	}
+	return task_switch(c, sel, d, how, next_rip, false, 0);
+}
+
+/* A call gate's target. HIGH: the upper half of a 64-bit gate. */
+struct target { u16 sel; u64 d, offset; unsigned size; bool inner; };
+
+static bool gate_target(struct cpu *c, u64 gate, u64 high, bool call, struct target *t)
+{
+	bool conforming;
+
+	t->sel = gate_sel(gate);
+	t->offset = gate_offset(gate) | (in_long(c) ? high << 32 : 0);
+	t->size = in_long(c) ? 8 : desc_type(gate) & 8 ? 4 : 2;
+	if (t->size == 2)
+		t->offset &= 0xffff;
+	if (null_sel(t->sel))
+		return fault_gp(c, 0);
+	if (!descriptor_read(c, t->sel, &t->d, NULL, VEC_GP))
+		return false;
+	conforming = desc_conforming(t->d);
+	if (!desc_code(t->d) || desc_dpl(t->d) > c->cpl || (!call && !conforming && desc_dpl(t->d) != c->cpl))
+		return fault_gp(c, t->sel & 0xfffc);
+	if (in_long(c) && (t->d >> 53 & 3) != 1)
+		return fault_gp(c, t->sel & 0xfffc);
+	if (!desc_present(t->d))
+		return fault_error(c, VEC_NP, t->sel & 0xfffc);
+	t->inner = call && !conforming && desc_dpl(t->d) < c->cpl;
+	return true;
+}
+
+/* The system descriptor D of SEL: is it something to jump to? In IA-32e mode only 64-bit call gates are. */
+static bool system_kind(struct cpu *c, u16 sel, u64 d, u64 *high)
+{
+	unsigned types = 1 << SYS_CALL;
+	u64 both;
+
+	*high = 0;
+	if (!in_long(c))
+		types |= 1 << SYS_CALL16 | 1 << SYS_TASK_GATE | 1 << SYS_TSS | 1 << SYS_TSS16;
+	if (!(types >> desc_type(d) & 1))
+		return fault_gp(c, sel & 0xfffc);
+	if (!in_long(c))
+		return true;
+	if (!descriptor_read(c, sel, &both, high, VEC_GP))
+		return false;
+	return !(*high >> 40 & 31) || fault_gp(c, sel & 0xfffc);
+}
+
+static bool is_call_gate(u64 d) { return desc_type(d) == SYS_CALL || desc_type(d) == SYS_CALL16; }
+
+/* ---- JMP ---- */
+
+static bool jump_real(struct cpu *c, u16 sel, u64 offset)
+{
+	if (offset > (in_v86(c) ? 0xffff : c->seg[CS].limit))
+		return fault_gp(c, 0);
+	seg_load_real(c, CS, sel);
+	c->r[RIP] = offset;
+	return true;
+}
+
+static u64 next_address(const struct cpu *c) { return c->op ? next_rip(c, c->op) : c->r[RIP]; }
+
+bool far_jump(struct cpu *c, u16 sel, u64 offset, unsigned osize)
+{
+	struct target t;
+	u64 d, high;
+
+	if (osize == 2)
+		offset &= 0xffff;
+	if (!protected_mode(c))
+		return jump_real(c, sel, offset);
+	if (null_sel(sel))
+		return fault_gp(c, 0);
+	if (!descriptor_read(c, sel, &d, NULL, VEC_GP))
+		return false;
+	if (desc_s(d)) {
+		if (!desc_code(d))
+			return fault_gp(c, sel & 0xfffc);
+		if (!direct_check(c, sel, d) || !code_limit(c, d, offset) || !descriptor_accessed(c, sel, &d))
+			return false;
+		cs_set(c, sel, d, c->cpl);
+		c->r[RIP] = offset;
+		return true;
+	}
+	if (!system_kind(c, sel, d, &high))
+		return false;
+	if (!is_call_gate(d))
+		return to_task(c, sel, d, TASK_JMP, next_address(c));
+	if (!system_check(c, sel, d) || !gate_target(c, d, high, false, &t) || !code_limit(c, t.d, t.offset) ||
+	    !descriptor_accessed(c, t.sel, &t.d))
+		return false;
+	cs_set(c, t.sel, t.d, c->cpl);
+	c->r[RIP] = t.offset;
+	return true;
+}
+
+/* ---- CALL ---- */
+
+static bool call_real(struct cpu *c, u16 sel, u64 offset, unsigned osize, u64 return_rip)
+{
+	struct stack s;
+
+	stack_current(c, &s);
+	if (!stack_put(c, &s, osize, c->seg[CS].sel) || !stack_put(c, &s, osize, return_rip) || !jump_real(c, sel, offset))
+		return false;
+	c->r[RSP] = s.rsp;
+	return true;
+}
+
+/* Through a call gate to an inner ring: its stack comes from the TSS, with SS:RSP and the parameters of the caller on it. */
+static bool call_inner(struct cpu *c, u64 gate, struct target *t, u64 return_rip)
+{
+	unsigned cpl = desc_dpl(t->d), params = in_long(c) ? 0 : gate >> 32 & 31;
+	struct stack s, from;
+	u64 rsp, ss_d = 0, v[32];
+	u16 ss = 0;
+
+	if (!tss_stack(c, cpl, &rsp, &ss))
+		return false;
+	if (in_long(c)) {
+		ss = (u16)cpl;
+		if (!canonical(rsp))
+			return fault_error(c, VEC_SS, 0);
+		stack_inner(c, &s, 0, 0, rsp, true);
+	} else {
+		if (!stack_check(c, ss, cpl, VEC_TS, &ss_d))
+			return false;
+		stack_inner(c, &s, ss, ss_d, rsp, false);
+	}
+	if (!code_limit(c, t->d, t->offset))
+		return false;
+	stack_current(c, &from);
+	for (unsigned i = 0; i < params; i++)
+		if (!stack_get(c, &from, t->size, &v[i]))
+			return false;
+	if (!stack_put(c, &s, t->size, c->seg[SS].sel) || !stack_put(c, &s, t->size, c->r[RSP]))
+		return false;
+	for (unsigned i = params; i-- > 0;)
+		if (!stack_put(c, &s, t->size, v[i]))
+			return false;
+	if (!stack_put(c, &s, t->size, c->seg[CS].sel) || !stack_put(c, &s, t->size, return_rip))
+		return false;
+	if (!descriptor_accessed(c, t->sel, &t->d) || (!in_long(c) && !descriptor_accessed(c, ss, &ss_d)))
+		return false;
+	cs_set(c, t->sel, t->d, cpl);
+	ss_set(c, ss, ss_d);
+	rsp_set(c, s.rsp);
+	c->r[RIP] = t->offset;
+	return true;
+}
+
+/* Without a change of ring. */
+static bool call_same(struct cpu *c, u16 sel, u64 d, u64 offset, unsigned size, u64 return_rip)
+{
+	struct stack s;
+
+	stack_current(c, &s);
+	if (in_long(c) && d >> 53 & 1 && !in_64(c)) { /* from compatibility mode to 64-bit code: its stack has no segment */
+		s.flat = true;
+		s.mask = ~(u64)0;
+	}
+	if (!stack_put(c, &s, size, c->seg[CS].sel) || !stack_put(c, &s, size, return_rip) || !code_limit(c, d, offset) ||
+	    !descriptor_accessed(c, sel, &d))
+		return false;
+	cs_set(c, sel, d, c->cpl);
+	c->r[RSP] = s.rsp;
+	c->r[RIP] = offset;
+	return true;
+}
+
+bool far_call(struct cpu *c, u16 sel, u64 offset, unsigned osize, u64 return_rip)
+{
+	struct target t;
+	u64 d, high;
+
+	if (osize == 2)
+		offset &= 0xffff;
+	if (!protected_mode(c))
+		return call_real(c, sel, offset, osize, return_rip);
+	if (null_sel(sel))
+		return fault_gp(c, 0);
+	if (!descriptor_read(c, sel, &d, NULL, VEC_GP))
+		return false;
+	if (desc_s(d)) {
+		if (!desc_code(d))
+			return fault_gp(c, sel & 0xfffc);
+		return direct_check(c, sel, d) && call_same(c, sel, d, offset, osize, return_rip);
+	}
+	if (!system_kind(c, sel, d, &high))
+		return false;
+	if (!is_call_gate(d))
+		return to_task(c, sel, d, TASK_CALL, return_rip);
+	if (!system_check(c, sel, d) || !gate_target(c, d, high, true, &t))
+		return false;
+	return t.inner ? call_inner(c, d, &t, return_rip) : call_same(c, t.sel, t.d, t.offset, t.size, return_rip);
+}
+
+/* ---- RET ---- */
+
+static bool return_real(struct cpu *c, unsigned osize, unsigned pop)
+{
+	struct stack s;
+	u64 rip, sel;
+
+	stack_current(c, &s);
+	if (!stack_get(c, &s, osize, &rip) || !stack_get(c, &s, osize, &sel) || !jump_real(c, (u16)sel, rip))
+		return false;
+	c->r[RSP] = s.rsp;
+	rsp_set(c, s.rsp + pop);
+	return true;
+}
+
+bool return_code_check(struct cpu *c, u16 sel, u64 *d)
+{
+	unsigned rpl = sel & 3;
+
+	if (null_sel(sel))
+		return fault_gp(c, 0);
+	if (!descriptor_read(c, sel, d, NULL, VEC_GP))
+		return false;
+	if (!desc_code(*d) || rpl < c->cpl || (desc_conforming(*d) ? desc_dpl(*d) > rpl : desc_dpl(*d) != rpl))
+		return fault_gp(c, sel & 0xfffc);
+	if (in_long(c) && (*d >> 53 & 3) == 3)
+		return fault_gp(c, sel & 0xfffc);
+	return desc_present(*d) || fault_error(c, VEC_NP, sel & 0xfffc);
+}
+
+bool return_stack_check(struct cpu *c, u16 sel, u16 cs, u64 cs_d, u64 *d)
+{
+	unsigned rpl = cs & 3;
+
+	*d = 0;
+	/* 64-bit code of rings 0 to 2 may have a null stack segment. */
+	if (null_sel(sel) && in_long(c) && cs_d >> 53 & 1 && rpl < 3)
+		return (sel & 3u) == rpl || fault_gp(c, sel & 0xfffc);
+	return stack_check(c, sel, rpl, VEC_GP, d) && descriptor_accessed(c, sel, d);
+}
+
+bool far_return(struct cpu *c, unsigned osize, unsigned pop)
+{
+	struct stack s;
+	u64 rip, cs, d, rsp, ss, ss_d;
+
+	if (!protected_mode(c))
+		return return_real(c, osize, pop);
+	stack_current(c, &s);
+	if (!stack_get(c, &s, osize, &rip) || !stack_get(c, &s, osize, &cs) || !return_code_check(c, (u16)cs, &d))
+		return false;
+	if ((cs & 3) == c->cpl) {
+		if (!code_limit(c, d, rip) || !descriptor_accessed(c, (u16)cs, &d))
+			return false;
+		c->r[RSP] = s.rsp;
+		rsp_set(c, s.rsp + pop);
+		cs_set(c, (u16)cs, d, c->cpl);
+		c->r[RIP] = rip;
+		return true;
+	}
+	s.rsp += pop;
+	if (!stack_get(c, &s, osize, &rsp) || !stack_get(c, &s, osize, &ss) || !return_stack_check(c, (u16)ss, (u16)cs, d, &ss_d) ||
+	    !code_limit(c, d, rip) || !descriptor_accessed(c, (u16)cs, &d))
+		return false;
+	cs_set(c, (u16)cs, d, cs & 3);
+	ss_set(c, (u16)ss, ss_d);
+	rsp_set(c, rsp + pop);
+	c->r[RIP] = rip;
+	segs_revalidate(c);
+	return true;
+}
+
+/* ---- instructions ---- */
+
+ALWAYS_INLINE void direct_target(const struct op *o, u16 *sel, u64 *offset)
+{
+	*offset = (u32)o->imm;
+	*sel = (u16)(o->imm >> 32);
+}
+
+BODY(jmp_far)
+{
+	u64 offset;
+	u16 sel;
+
+	if (!op_is_mem(o))
+		direct_target(o, &sel, &offset);
+	else if (!far_pointer(c, o, o->osize, &offset, &sel))
+		return false;
+	return far_jump(c, sel, offset, o->osize);
+}
+GEN_JUMP(jmp_far)
+
+BODY(call_far)
+{
+	u64 offset;
+	u16 sel;
+
+	if (!op_is_mem(o))
+		direct_target(o, &sel, &offset);
+	else if (!far_pointer(c, o, o->osize, &offset, &sel))
+		return false;
+	return far_call(c, sel, offset, o->osize, next_rip(c, o));
+}
+GEN_JUMP(call_far)
+
+BODY(ret_far) { return far_return(c, o->osize, o->imm & 0xffff); }
+GEN_JUMP(ret_far)

@@ -1,0 +1,121 @@
+/* What all changes of ring have in common: stacks out of the TSS, checks of stack and code segments, stacks in the making. */
+#include "cpu/system.h"
+
+/* ---- stacks in the making ---- */
+
+void stack_current(const struct cpu *c, struct stack *s)
+{
+	*s = (struct stack){ .seg = c->seg[SS], .rsp = c->r[RSP], .mask = stack_mask(c), .flat = in_64(c) };
+}
+
+void stack_inner(const struct cpu *c, struct stack *s, u16 sel, u64 d, u64 rsp, bool flat)
+{
+	(void)c;
+	*s = (struct stack){ .rsp = rsp, .flat = flat, .inner = true, .error = flat ? 0 : sel & 0xfffc };
+	if (!flat)
+		descriptor_to_seg(&s->seg, sel, d);
+	s->mask = flat ? ~(u64)0 : s->seg.attr & SEG_DB ? 0xffffffff : 0xffff;
+}
+
+static bool stack_linear(struct cpu *c, const struct stack *s, u64 offset, unsigned size, u64 *linear)
+{
+	u64 last = offset + size - 1;
+	bool ok;
+
+	if (s->flat) {
+		*linear = offset;
+		ok = canonical(offset) && canonical(last);
+	} else {
+		u32 top = s->seg.attr & SEG_DB ? 0xffffffff : 0xffff;
+
+		*linear = (s->seg.base + offset) & 0xffffffff;
+		if ((s->seg.attr & (SEG_CODE | SEG_E)) == SEG_E)
+			ok = offset > s->seg.limit && last <= top;
+		else
+			ok = last <= s->seg.limit;
+		ok = ok && !(s->seg.attr & SEG_UNUSABLE);
+	}
+	return ok || fault_error(c, VEC_SS, s->error);
+}
+
+static void stack_move(struct stack *s, u64 rsp) { s->rsp = s->mask == 0xffff ? (s->rsp & ~s->mask) | (rsp & s->mask) : rsp & s->mask; }
+
+bool stack_put(struct cpu *c, struct stack *s, unsigned size, u64 v)
+{
+	u64 rsp = (s->rsp - size) & s->mask, linear;
+
+	if (!stack_linear(c, s, rsp, size, &linear))
+		return false;
+	if (s->inner ? !sys_write(c, linear, size, v) : !mem_write(c, linear, size, v))
+		return false;
+	stack_move(s, rsp);
+	return true;
+}
+
+bool stack_get(struct cpu *c, struct stack *s, unsigned size, u64 *v)
+{
+	u64 linear;
+
+	if (!stack_linear(c, s, s->rsp & s->mask, size, &linear) || !mem_read(c, linear, size, v))
+		return false;
+	stack_move(s, s->rsp + size);
+	return true;
+}
+
+/* ---- the TSS ---- */
+
+/* SDM vol. 3, figures 7-2, 7-10 and 7-11: ring n's stack is at
+ *    4 + 8n: ESP (4), SS (2)     32-bit
+ *    2 + 4n: SP (2), SS (2)      16-bit
+ *    4 + 8n: RSP (8)             64-bit */
+bool tss_stack(struct cpu *c, unsigned cpl, u64 *rsp, u16 *sel)
+{
+	const struct seg *tr = &c->seg[TR];
+	bool tss16 = !(tr->attr & 8);
+	unsigned at = tss16 ? 2 + 4 * cpl : 4 + 8 * cpl, len = in_long(c) ? 8 : tss16 ? 4 : 6, size = in_long(c) ? 8 : tss16 ? 2 : 4;
+	u64 v;
+
+	if (at + len - 1 > tr->limit || tr->attr & SEG_UNUSABLE)
+		return fault_error(c, VEC_TS, tr->sel & 0xfffc);
+	if (!sys_read(c, tr->base + at, size, rsp))
+		return false;
+	if (in_long(c))
+		return true;
+	if (!sys_read(c, tr->base + at + size, 2, &v))
+		return false;
+	*sel = (u16)v;
+	return true;
+}
+
+/* IST1 to IST7 are at 36 to 84. */
+bool tss_ist(struct cpu *c, unsigned ist, u64 *rsp)
+{
+	const struct seg *tr = &c->seg[TR];
+	unsigned at = 28 + 8 * ist;
+
+	if (at + 7 > tr->limit || tr->attr & SEG_UNUSABLE)
+		return fault_error(c, VEC_TS, tr->sel & 0xfffc);
+	return sys_read(c, tr->base + at, 8, rsp);
+}
+
+/* ---- checks ---- */
+
+bool stack_check(struct cpu *c, u16 sel, unsigned cpl, unsigned vector, u64 *d)
+{
+	if (null_sel(sel))
+		return fault_error(c, vector, 0);
+	if (!descriptor_read(c, sel, d, NULL, vector))
+		return false;
+	if ((sel & 3u) != cpl || !desc_writable(*d) || desc_dpl(*d) != cpl)
+		return fault_error(c, vector, sel & 0xfffc);
+	if (!desc_present(*d))
+		return fault_error(c, VEC_SS, sel & 0xfffc);
+	return true;
+}
+
+bool code_limit(struct cpu *c, u64 d, u64 rip)
+{
+	bool l = in_long(c) && d >> 53 & 1;
+
+	return (l ? canonical(rip) : rip <= desc_limit(d)) || fault_gp(c, 0);
+}

@@ -1,0 +1,224 @@
+/* Hardware task switches (SDM vol. 3, chapter 7).
+ *
+ *        32-bit TSS                          16-bit TSS
+ *    0   back link                           0   back link
+ *    4   ESP0 SS0 ESP1 SS1 ESP2 SS2          2   SP0 SS0 SP1 SS1 SP2 SS2
+ *   28   CR3
+ *   32   EIP EFLAGS                          14  IP FLAGS
+ *   40   EAX ECX EDX EBX ESP EBP ESI EDI     18  AX CX DX BX SP BP SI DI
+ *   72   ES CS SS DS FS GS (4 bytes each)    34  ES CS SS DS
+ *   96   LDT                                 42  LDT
+ *  100   T in bit 0; 102 I/O map */
+#include "cpu/system.h"
+
+struct image { u64 cr3, rip, flags, r[8], sel[6], ldt; bool trap; };
+
+struct layout { u8 size, cr3, rip, regs, segs, nsegs, ldt; u8 min_limit; };
+static const struct layout tss32 = { 4, 28, 32, 40, 72, 6, 96, 103 }, tss16 = { 2, 0, 14, 18, 34, 4, 42, 43 };
+
+static const struct layout *layout(unsigned type) { return type & 8 ? &tss32 : &tss16; }
+
+static bool image_read(struct cpu *c, u64 base, const struct layout *l, struct image *im)
+{
+	bool ok = true;
+	u64 v;
+
+	memset(im, 0, sizeof *im);
+	if (l->cr3)
+		ok = sys_read(c, base + l->cr3, 4, &im->cr3) && sys_read(c, base + 100, 1, &v) && (im->trap = v & 1, true);
+	ok = ok && sys_read(c, base + l->rip, l->size, &im->rip) && sys_read(c, base + l->rip + l->size, l->size, &im->flags);
+	for (unsigned i = 0; ok && i < 8; i++)
+		ok = sys_read(c, base + l->regs + i * l->size, l->size, &im->r[i]);
+	for (unsigned i = 0; ok && i < l->nsegs; i++)
+		ok = sys_read(c, base + l->segs + i * l->size, 2, &im->sel[i]);
+	return ok && sys_read(c, base + l->ldt, 2, &im->ldt);
+}
+
+/* The outgoing task's registers. The first write proves that the rest of its page can be written. */
+static bool image_write(struct cpu *c, u64 base, const struct layout *l, u64 rip, u32 flags)
+{
+	bool ok = sys_write(c, base + l->rip, l->size, rip) && sys_write(c, base + l->rip + l->size, l->size, flags);
+
+	for (unsigned i = 0; ok && i < 8; i++)
+		ok = sys_write(c, base + l->regs + i * l->size, l->size, c->r[i]);
+	for (unsigned i = 0; ok && i < l->nsegs; i++)
+		ok = sys_write(c, base + l->segs + i * l->size, 2, c->seg[i].sel);
+	return ok;
+}
+
+static bool set_busy(struct cpu *c, u16 sel, bool busy)
+{
+	u64 linear, type;
+
+	if (!descriptor_address(c, sel, 8, &linear) || !sys_read(c, linear + 5, 1, &type))
+		return false;
+	return sys_write(c, linear + 5, 1, busy ? type | SYS_BUSY : type & ~(u64)SYS_BUSY);
+}
+
+/* ---- in the new task: faults are its own, with #TS for what its TSS says ---- */
+
+static bool load_ldt(struct cpu *c, u16 sel)
+{
+	u64 d;
+
+	c->seg[LDTR] = (struct seg){ .attr = SEG_UNUSABLE, .sel = sel };
+	if (null_sel(sel))
+		return true;
+	if (sel & 4)
+		return fault_error(c, VEC_TS, sel & 0xfffc);
+	if (!descriptor_read(c, sel, &d, NULL, VEC_TS))
+		return false;
+	if (desc_s(d) || desc_type(d) != SYS_LDT || !desc_present(d))
+		return fault_error(c, VEC_TS, sel & 0xfffc);
+	descriptor_to_seg(&c->seg[LDTR], sel, d);
+	return true;
+}
+
+static bool load_cs(struct cpu *c, u16 sel)
+{
+	unsigned rpl = sel & 3;
+	u64 d;
+
+	if (null_sel(sel))
+		return fault_error(c, VEC_TS, 0);
+	if (!descriptor_read(c, sel, &d, NULL, VEC_TS))
+		return false;
+	if (!desc_code(d) || (desc_conforming(d) ? desc_dpl(d) > rpl : desc_dpl(d) != rpl))
+		return fault_error(c, VEC_TS, sel & 0xfffc);
+	if (!desc_present(d))
+		return fault_error(c, VEC_NP, sel & 0xfffc);
+	if (!descriptor_accessed(c, sel, &d))
+		return false;
+	cs_set(c, sel, d, rpl);
+	return true;
+}
+
+static bool load_ss(struct cpu *c, u16 sel)
+{
+	u64 d;
+
+	if (!stack_check(c, sel, c->cpl, VEC_TS, &d) || !descriptor_accessed(c, sel, &d))
+		return false;
+	ss_set(c, sel, d);
+	return true;
+}
+
+static bool load_data(struct cpu *c, unsigned reg, u16 sel)
+{
+	if (seg_load(c, reg, sel))
+		return true;
+	if (c->fault.vector == VEC_GP) /* what would be #GP(sel) in a MOV is #TS(sel) here */
+		c->fault.vector = VEC_TS;
+	return false;
+}
+
+static bool load_segments(struct cpu *c, const struct image *im)
+{
+	static const u8 data[] = { DS, ES, FS, GS };
+
+	if (!load_ldt(c, (u16)im->ldt))
+		return false;
+	if (c->eflags & FL_VM) {
+		c->cpl = 3;
+		for (unsigned reg = ES; reg <= GS; reg++)
+			seg_load_real(c, reg, (u16)im->sel[reg]);
+		return true;
+	}
+	if (!load_cs(c, (u16)im->sel[CS]) || !load_ss(c, (u16)im->sel[SS]))
+		return false;
+	for (unsigned i = 0; i < ARRAY_LEN(data); i++)
+		if (!load_data(c, data[i], (u16)im->sel[data[i]]))
+			return false;
+	return c->r[RIP] <= c->seg[CS].limit || fault_gp(c, 0);
+}
+
+/* Everything that cannot fail; the hidden parts of the segments follow. */
+static void enter(struct cpu *c, const struct image *im, const struct layout *l, bool link)
+{
+	u32 flags = (u32)im->flags;
+
+	for (unsigned i = 0; i < 8; i++)
+		c->r[i] = l->size == 4 ? im->r[i] : im->r[i] | 0xffff0000; /* upper halves are undefined; silicon leaves ones */
+	c->r[RIP] = im->rip;
+	if (l->size == 2)
+		flags &= 0xffff;
+	cpu_set_arith(c, flags);
+	c->eflags = (flags & ~(u32)OSZAPC & 0x3f7fd7) | FL_1 | (link ? FL_NT : 0);
+	for (unsigned reg = ES; reg <= GS; reg++) {
+		c->seg[reg].sel = (u16)im->sel[reg];
+		c->seg[reg].attr |= SEG_UNUSABLE;
+		c->seg[reg].read_end = c->seg[reg].write_end = 0;
+	}
+	c->cpl = flags & FL_VM ? 3 : im->sel[CS] & 3;
+	c->dr[7] &= ~(u64)0x55; /* L0 to L3 */
+	c->cr0 |= CR0_TS;
+	update_mode(c);
+}
+
+/* A fault of the new task, before its first instruction. The switch has happened: it is delivered there. */
+static void fault_inside(struct cpu *c)
+{
+	if (!deliver_fault(c))
+		c->activity = ACTIVITY_SHUTDOWN;
+	attend(c, ATTN_LINE);
+}
+
+static bool push_error(struct cpu *c, const struct layout *l, u32 error)
+{
+	struct stack s;
+
+	stack_current(c, &s);
+	if (!stack_put(c, &s, l->size, error))
+		return false;
+	c->r[RSP] = s.rsp;
+	return true;
+}
+
+bool task_switch(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_rip, bool has_error, u32 error)
+{
+	const struct layout *old = layout(c->seg[TR].attr & 15), *new = layout(desc_type(d));
+	u16 old_sel = c->seg[TR].sel;
+	u32 flags = cpu_flags(c);
+	struct image im;
+	struct seg tr;
+
+	descriptor_to_seg(&tr, sel, d);
+	if (tr.limit < new->min_limit)
+		return fault_error(c, VEC_TS, sel & 0xfffc);
+	if (!image_read(c, tr.base, new, &im))
+		return false;
+	if (how == TASK_IRET)
+		flags &= ~(u32)FL_NT;
+	if (!image_write(c, c->seg[TR].base, old, next_rip, flags))
+		return false;
+	if ((how == TASK_JMP || how == TASK_IRET) && !set_busy(c, old_sel, false))
+		return false;
+	if ((how == TASK_CALL || how == TASK_INT) && !sys_write(c, tr.base, 2, old_sel))
+		return false;
+	if (how != TASK_IRET && !set_busy(c, sel, true))
+		return false;
+	tr.attr |= SYS_BUSY;
+	c->seg[TR] = tr;
+	if (new->cr3 && c->cr0 & CR0_PG && im.cr3 != c->cr3) {
+		c->cr3 = im.cr3;
+		tlb_flush(c, false);
+		if (c->cr4 & CR4_PAE && !page_load_pdptes(c, c->cr3)) {
+			c->fault.vector = VEC_TS;
+			c->fault.error = sel & 0xfffc;
+			fault_inside(c);
+			return true;
+		}
+	}
+	enter(c, &im, new, how == TASK_CALL || how == TASK_INT);
+	if (!load_segments(c, &im) || (has_error && !push_error(c, new, error))) {
+		fault_inside(c);
+		return true;
+	}
+	if (im.trap) {
+		c->db_pending |= 1 << 15; /* BT */
+		attend(c, ATTN_LINE);
+	}
+	if (c->eflags & (FL_I | FL_T | FL_RF))
+		attend(c, ATTN_LINE);
+	return true;
+}
