@@ -39,7 +39,8 @@ static COLD struct real round_tiny(struct fp *f, bool sign, s32 exp, u64 hi, u64
 	if (tiny && fp_raise(f, X87_UE)) {
 		if (exp + EXP_WRAP > 0)
 			return real_round(f, sign, exp + EXP_WRAP, hi, lo, prec);
-		exp = -200;
+		f->raised |= X87_PE; /* FSCALE alone comes so far */
+		return REAL_ZERO(sign);
 	}
 	f->raised &= ~X87_UE;
 	x = shift_jam((u128)hi << 64 | lo, exp < -200 ? 200 : (unsigned)(1 - exp));
@@ -355,10 +356,8 @@ struct real real_rem(struct fp *f, struct real a, struct real b, bool nearest, u
 			return a;
 		if (real_is_zero(a))
 			return a;
-		if (real_is_inf(b)) {
-			fa = real_normal(a, &ea);
-			return real_round(f, sign, ea, fa, 0, 64);
-		}
+		if (real_is_inf(b))
+			return real_same(a);
 	}
 	fa = real_normal(a, &ea);
 	fb = real_normal(b, &eb);

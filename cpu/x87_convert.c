@@ -252,6 +252,8 @@ struct real real_scale(struct fp *f, struct real a, struct real b)
 		return a;
 	if (real_is_inf(a) || real_is_zero(a))
 		return a;
+	if (real_is_zero(b))
+		return real_same(a);
 	n = real_exp(b) >= EXP_BIAS + 17 ? 0x20000 : (s32)to_magnitude(b, 3, &rem, &up);
 	fa = real_normal(a, &ea);
 	return real_round(f, real_sign(a), ea + (real_sign(b) ? -n : n), fa, 0, 64);

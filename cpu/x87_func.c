@@ -196,7 +196,7 @@ ALWAYS_INLINE bool remainder_of(struct cpu *c, const struct op *o, bool nearest)
 		r = fp_underflow(&f);
 	else
 		r = real_rem(&f, st_get(c, 0), st_get(c, 1), nearest, &cc);
-	if (!(f.raised & X87_IE) && !real_is_nan(r))
+	if (!(f.raised & X87_IE) && !real_is_nan(r) && !fp_dropped(&f)) /* else no quotient */
 		keep = 0;
 	f.raised |= cc & X87_C1;
 	x87_set_cc(c, (c->x87.sw & keep) | (cc & ~X87_C1));

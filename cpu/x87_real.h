@@ -41,6 +41,14 @@ static inline bool real_is_unsupported(struct real a) { return real_exp(a) && !(
 /* Anything but an ordinary number? */
 static inline bool real_is_special(struct real a) { return (u16)(real_exp(a) - 1) >= EXP_MAX - 1 || !(a.frac >> 63); }
 
+/* The same number, a pseudo-denormal with the exponent that it is worth. */
+static inline struct real real_same(struct real a)
+{
+	if (!real_exp(a))
+		a.exp |= (u16)(a.frac >> 63);
+	return a;
+}
+
 /* Raise E; true: it is unmasked. (For IE, DE and ZE the result is then dropped.) */
 static inline bool fp_raise(struct fp *f, u16 e)
 {
