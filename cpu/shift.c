@@ -212,6 +212,7 @@ static void double_count(const struct dec *d, struct op *o)
 {
 	bool cl = dec_kind(d, 2) == OPK_FIXED;
 
+	o->src = (u8)(8 * ((d->modrm >> 3 & 7) | (d->rex & 4) << 1)); /* CL may have taken its place */
 	o->third = 8 * (cl ? RCX : RZERO);
 	if (cl)
 		o->imm = 0;

@@ -1,0 +1,565 @@
+/* The laws of the instruction table (DESIGN 4): every encoding parses, no two rows overlap unless one says that it wins, every key has at most
+ * one row; and for every row, in every mode, with every ModRM byte and prefix, Zydis agrees on length, name and operands. */
+#include <check.h>
+#include <stdlib.h>
+#ifdef HAVE_ZYDIS
+#include <Zydis/Zydis.h>
+#endif
+
+#include "cpu/op.h"
+
+static struct model everything; /* every row is enabled */
+static struct isa *isa;
+
+static void setup(void)
+{
+	const struct insn *which;
+
+	memset(everything.features, 0xff, sizeof everything.features);
+	isa = isa_new(&everything, &which);
+	if (!isa && which)
+		ck_abort_msg("does not parse: %s \"%s\" \"%s\"", which->mnemonic, which->encoding, which->operands);
+	ck_assert_ptr_nonnull(isa);
+}
+
+static void teardown(void)
+{
+	isa_free(isa);
+}
+
+START_TEST(rows_parse)
+{
+	ck_assert_uint_eq(isa->count, insn_count);
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+
+		ck_assert_msg(!(row->match & ~row->mask), "%s %s", row->insn->mnemonic, row->insn->encoding);
+		ck_assert_msg(!(row->mask & KEY_MODRM) || row->modrm, "%s %s", row->insn->mnemonic, row->insn->encoding);
+	}
+}
+END_TEST
+
+/* What an encoding word means, by the table in isa.h and the comment in insn.def. */
+START_TEST(encodings)
+{
+	unsigned seen = 0;
+
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+		const char *e = row->insn->encoding;
+
+		if (!strcmp(e, "00 /r")) {
+			ck_assert(row->map == 0 && row->opcode == 0 && row->opcode_mask == 0xff && row->modrm && row->mask == KEY_VEX);
+			ck_assert(row->operands == 2 && row->operand[0].kind == OPK_E && row->operand[1].kind == OPK_G);
+			seen |= 1;
+		} else if (!strcmp(e, "0F C8+r")) {
+			ck_assert(row->map == 1 && row->opcode == 0xc8 && row->opcode_mask == 0xf8 && !row->modrm);
+			seen |= 2;
+		} else if (!strcmp(e, "REX.W1 0F C7 /1 mem")) {
+			ck_assert(row->mask == (0x38 | KEY_MEM | KEY_W | KEY_VEX) && row->match == (0x08 | KEY_MEM | KEY_W));
+			seen |= 4;
+		} else if (!strcmp(e, "VEX.LZ.F2.0F3A F0 /r")) {
+			ck_assert(row->map == 3 && row->vex && row->opcode == 0xf0);
+			ck_assert(row->mask == (KEY_PP | KEY_L | KEY_VEX) && row->match == (3 << 9 | KEY_VEX));
+			seen |= 8;
+		} else if (!strcmp(e, "D9 F2")) { /* F2 after an opcode is a ModRM byte */
+			ck_assert(row->map == 0 && row->opcode == 0xd9 && (row->mask & 0x1ff) == 0x1ff && (row->match & 0x1ff) == 0xf2);
+			seen |= 16;
+		}
+	}
+	ck_assert_uint_eq(seen, 31);
+}
+END_TEST
+
+START_TEST(no_overlap)
+{
+	unsigned bad = 0;
+
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct insn *a = isa->rows[i].insn;
+		bool wins = false;
+
+		for (unsigned k = i + 1; k < isa->count; k++) {
+			const struct insn *b = isa->rows[k].insn;
+
+			if (!isa_overlap(&isa->rows[i], &isa->rows[k]))
+				continue;
+			wins = true;
+			if (!a->over) {
+				printf("overlap: %s \"%s\" and %s \"%s\"\n", a->mnemonic, a->encoding, b->mnemonic, b->encoding);
+				bad++;
+			}
+		}
+		if (a->over && !wins) {
+			printf("wins over nothing: %s \"%s\"\n", a->mnemonic, a->encoding);
+			bad++;
+		}
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* The same from the other side: of the rows that a key has in its list, all but the last say .over. All of a list agree on ModRM. */
+START_TEST(one_row_per_key)
+{
+	for (unsigned slot = 0; slot < 2 * 4 * 256; slot++) {
+		struct isa_row *list = (slot & 1 ? isa->vex_index : isa->index)[slot >> 1 & 3][slot >> 3];
+
+		for (struct isa_row *row = list; row; row = row->next) {
+			ck_assert_msg(row->modrm == list->modrm, "%s: ModRM or not?", row->insn->encoding);
+			ck_assert(row->opcode == slot >> 3);
+		}
+		for (u64 key = 0; list && key < KEY_O16 << 1; key++) {
+			const struct isa_row *found = NULL;
+
+			if (!(key & KEY_VEX) != !(slot & 1) || !(key & KEY_MEM) != ((key & 0xc0) == 0xc0) || (!list->modrm && key & 0xff))
+				continue;
+			for (struct isa_row *row = list; row; row = row->next) {
+				if ((key & row->mask) != row->match)
+					continue;
+				ck_assert_msg(!found || found->insn->over, "key %llx has \"%s\" and \"%s\"", (unsigned long long)key,
+					      found ? found->insn->encoding : "", row->insn->encoding);
+				found = row;
+			}
+		}
+	}
+}
+END_TEST
+
+/* A row of a feature that the model lacks cannot be found. */
+START_TEST(models)
+{
+	struct model model = { .features = { 1 << F_I8086 } };
+	const struct insn *which;
+	struct isa *old = isa_new(&model, &which);
+
+	ck_assert_ptr_nonnull(old);
+	ck_assert_ptr_nonnull(old->index[0][0x00]);
+	ck_assert_ptr_null(old->index[0][0x60]);
+	ck_assert_ptr_null(old->index[1][0xa2]);
+	for (unsigned i = 0; i < old->count; i++)
+		ck_assert(old->rows[i].enabled == (old->rows[i].insn->since == F_I8086));
+	isa_free(old);
+}
+END_TEST
+
+/* Columns that contradict each other. */
+START_TEST(columns)
+{
+	for (unsigned i = 0; i < insn_count; i++) {
+		const struct insn *r = &insn_table[i];
+		const char *name = r->encoding;
+
+		ck_assert_msg(!(r->undef & ~r->flags), "%s %s: undefined, but not written", r->mnemonic, name);
+		ck_assert_msg(!(r->pure && r->ends), "%s %s", r->mnemonic, name);
+		ck_assert_msg(!(r->d64 && r->f64), "%s %s", r->mnemonic, name);
+		ck_assert_msg(!r->lock || strchr("EM", r->operands[0]), "%s %s: LOCK without a memory destination", r->mnemonic, name);
+		ck_assert_msg(!(r->check & CHK_CPL0) || r->pg == PRIVILEGED, "%s %s", r->mnemonic, name);
+	}
+}
+END_TEST
+
+#ifdef HAVE_ZYDIS
+
+static struct insn *plain_rows; /* the table with gen functions that change nothing, so that operands can be seen as decoded */
+
+static void keep(const struct dec *d, struct op *o)
+{
+	(void)d;
+	(void)o;
+}
+
+static void make_plain(void)
+{
+	plain_rows = calloc(insn_count, sizeof *plain_rows);
+	memcpy(plain_rows, insn_table, insn_count * sizeof *plain_rows);
+	for (unsigned i = 0; i < insn_count; i++)
+		plain_rows[i].gen = keep;
+	for (unsigned slot = 0; slot < 2 * 4 * 256; slot++)
+		for (struct isa_row *row = (slot & 1 ? isa->vex_index : isa->index)[slot >> 1 & 3][slot >> 3]; row; row = row->next)
+			row->insn = &plain_rows[row->insn - insn_table];
+}
+
+/* ---- names ---- */
+
+/* Names that Zydis spells otherwise; where it has several, it distinguishes by size what we do not. */
+static const struct { const char *ours, *theirs; } names[] = {
+	{ "cbw", "cbw cwde cdqe" }, { "cwd", "cwd cdq cqo" }, { "jcxz", "jcxz jecxz jrcxz" },
+	{ "movs", "movsb movsw movsd movsq" }, { "cmps", "cmpsb cmpsw cmpsd cmpsq" }, { "stos", "stosb stosw stosd stosq" },
+	{ "lods", "lodsb lodsw lodsd lodsq" }, { "scas", "scasb scasw scasd scasq" }, { "ins", "insb insw insd" },
+	{ "outs", "outsb outsw outsd" }, { "pusha", "pusha pushad" }, { "popa", "popa popad" }, { "pushf", "pushf pushfd pushfq" },
+	{ "popf", "popf popfd popfq" }, { "iret", "iret iretd iretq" }, { "je", "jz" }, { "jne", "jnz" }, { "jae", "jnb" }, { "ja", "jnbe" },
+	{ "jge", "jnl" }, { "jg", "jnle" }, { "sete", "setz" }, { "setne", "setnz" }, { "setae", "setnb" }, { "seta", "setnbe" },
+	{ "setge", "setnl" }, { "setg", "setnle" }, { "cmove", "cmovz" }, { "cmovne", "cmovnz" }, { "cmovae", "cmovnb" },
+	{ "cmova", "cmovnbe" }, { "cmovge", "cmovnl" }, { "cmovg", "cmovnle" }, { "nop", "nop prefetch prefetchw prefetchwt1 xchg" },
+	{ "fneni", "feni8087_nop" }, { "fndisi", "fdisi8087_nop" }, { "fnsetpm", "fsetpm287_nop" }, { "fxsave", "fxsave64" },
+	{ "fxrstor", "fxrstor64" }, { "xsave", "xsave64" }, { "xrstor", "xrstor64" }, { "xsaveopt", "xsaveopt64" }, { "xsavec", "xsavec64" },
+};
+
+static bool same_name(const char *ours, const char *theirs)
+{
+	size_t len = strlen(theirs);
+
+	if (!strcmp(ours, theirs))
+		return true;
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+		const char *at = names[i].theirs;
+
+		if (strcmp(names[i].ours, ours))
+			continue;
+		while ((at = strstr(at, theirs))) {
+			if ((at == names[i].theirs || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
+				return true;
+			at += len;
+		}
+	}
+	return false;
+}
+
+/* ---- operands ---- */
+
+static int general(unsigned offset, unsigned size)
+{
+	unsigned n = offset / 8;
+
+	switch (size) {
+	case 1:
+		return offset & 1 ? ZYDIS_REGISTER_AH + (int)n : n < 4 ? ZYDIS_REGISTER_AL + (int)n : n < 8 ? ZYDIS_REGISTER_SPL + (int)n - 4 :
+		       ZYDIS_REGISTER_R8B + (int)n - 8;
+	case 2: return ZYDIS_REGISTER_AX + (int)n;
+	case 4: return ZYDIS_REGISTER_EAX + (int)n;
+	default: return ZYDIS_REGISTER_RAX + (int)n;
+	}
+}
+
+static int address_register(unsigned offset, unsigned asize)
+{
+	return offset == 8 * RZERO ? ZYDIS_REGISTER_NONE : general(offset, asize);
+}
+
+static bool any_width(const struct dec *d);
+
+/* Operand N, a register with number or offset REG. */
+static bool same_register(const struct dec *d, unsigned n, unsigned reg, const ZydisDecodedOperand *z)
+{
+	unsigned kind = dec_kind(d, n);
+	const struct operand *p = &d->row->operand[n];
+	int want;
+
+	if (z->type != ZYDIS_OPERAND_TYPE_REGISTER)
+		return false;
+	switch (kind) {
+	case OPK_E: case OPK_R: case OPK_G: case OPK_Z: case OPK_B:
+		want = general(reg, dec_size(d, n));
+		break;
+	case OPK_S: want = ZYDIS_REGISTER_ES + (int)reg; break;
+	case OPK_C: want = ZYDIS_REGISTER_CR0 + (int)reg; break;
+	case OPK_D: want = ZYDIS_REGISTER_DR0 + (int)reg; break;
+	case OPK_P: case OPK_Q: case OPK_N: want = ZYDIS_REGISTER_MM0 + (int)reg; break;
+	case OPK_ST: want = ZYDIS_REGISTER_ST0 + (int)reg; break;
+	case OPK_FIXED:
+		if (p->size == 's')
+			want = ZYDIS_REGISTER_ES + p->reg;
+		else if (p->size == 't')
+			want = ZYDIS_REGISTER_ST0;
+		else if (p->size == 'o')
+			want = ZYDIS_REGISTER_XMM0;
+		else
+			want = general(8u * p->reg, dec_size(d, n));
+		break;
+	default: /* vectors */
+		return z->reg.value == ZYDIS_REGISTER_XMM0 + (int)reg || (d->vex && z->reg.value == ZYDIS_REGISTER_YMM0 + (int)reg);
+	}
+	if (any_width(d) && z->reg.value >= ZYDIS_REGISTER_AL && z->reg.value <= ZYDIS_REGISTER_R15)
+		return ZydisRegisterGetId(z->reg.value) == (ZyanI8)(reg / 8);
+	return (int)z->reg.value == want;
+}
+
+/* Zydis counts a whole cache line for CLFLUSH, and 32 bits for MOVSXD r16, r/m16 (SDM vol. 2, MOVSXD: 16). */
+static bool any_size(const struct dec *d)
+{
+	return !strncmp(d->row->insn->mnemonic, "cl", 2) || !strcmp(d->row->insn->mnemonic, "movsxd");
+}
+
+static bool same_memory(const struct dec *d, const struct op *o, unsigned n, const ZydisDecodedOperand *z)
+{
+	u8 size = d->row->operand[n].size;
+
+	if (z->type != ZYDIS_OPERAND_TYPE_MEMORY)
+		return false;
+	if (size && !strchr("psx", size) && !any_size(d) && z->size != 8 * dec_size(d, n))
+		return false;
+	if (o->base == 8 * RIP)
+		return z->mem.base == ZYDIS_REGISTER_RIP || z->mem.base == ZYDIS_REGISTER_EIP;
+	if ((int)z->mem.base != address_register(o->base, d->asize) || (int)z->mem.index != address_register(o->index, d->asize))
+		return false;
+	if (o->index != 8 * RZERO && z->mem.scale != 1u << (o->scale & 3))
+		return false;
+	return (z->mem.disp.has_displacement ? z->mem.disp.value : 0) == o->disp;
+}
+
+static bool same_immediate(const struct dec *d, unsigned n, s64 imm, const ZydisDecodedOperand *z)
+{
+	unsigned size = dec_size(d, n) < d->osize ? d->osize : dec_size(d, n);
+
+	if (z->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+		return false;
+	if (dec_kind(d, n) == OPK_J)
+		return z->imm.value.s == imm;
+	if (z->size / 8u < size)
+		size = z->size / 8u;
+	return !((z->imm.value.u ^ (u64)imm) << (64 - 8 * size));
+}
+
+static bool same_operand(const struct dec *d, const struct op *o, unsigned n, const ZydisDecodedOperand *z)
+{
+	unsigned reg = n == 0 ? o->dst : o->src;
+
+	switch (dec_kind(d, n)) {
+	case OPK_I: case OPK_SI: case OPK_J:
+		if (n > 0 && dec_kind(d, n - 1) == OPK_I) /* the second of two */
+			return same_immediate(d, n, o->imm >> 16, z);
+		return same_immediate(d, n, o->imm, z);
+	case OPK_O:
+		return z->type == ZYDIS_OPERAND_TYPE_MEMORY && !(((u64)z->mem.disp.value ^ (u64)o->imm) << (64 - 8 * d->asize));
+	case OPK_A:
+		return z->type == ZYDIS_OPERAND_TYPE_POINTER && z->ptr.segment == (u16)(o->imm >> 32) && z->ptr.offset == (u32)o->imm;
+	case OPK_X: case OPK_Y:
+		return z->type == ZYDIS_OPERAND_TYPE_MEMORY && z->size == 8 * dec_size(d, n);
+	case OPK_L:
+		return true;
+	case OPK_FIXED:
+		if (d->row->operand[n].size == 0)
+			return z->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && z->imm.value.u == 1;
+		return same_register(d, n, 0, z);
+	case OPK_H: case OPK_B:
+		return same_register(d, n, o->third, z);
+	default:
+		if (n == 1 && dec_kind(d, 2) == OPK_FIXED) /* CL, where the decoder has put it over the register of ModRM.reg */
+			reg = 8 * ((d->modrm >> 3 & 7) | (d->rex & 4) << 1);
+		return dec_is_mem(d, n) ? same_memory(d, o, n, z) : same_register(d, n, reg, z);
+	}
+}
+
+static bool is_hint(const struct dec *d) { return !strcmp(d->row->insn->mnemonic, "nop"); }
+
+/* Register operands that the manual and Zydis write in another width than the table: the number counts. LAR and LSL look at 16 bits of the
+ * source, MOV to and from CR and DR and the others take what the mode has. */
+static bool any_width(const struct dec *d)
+{
+	static const char *const names_of[] = { "lar", "lsl", "rdpid", "invpcid", "movmskps", "movmskpd" };
+
+	for (unsigned i = 0; i < 2; i++)
+		if (dec_kind(d, i) == OPK_C || dec_kind(d, i) == OPK_D)
+			return true;
+	for (unsigned i = 0; i < ARRAY_LEN(names_of); i++)
+		if (!strcmp(d->row->insn->mnemonic, names_of[i]))
+			return true;
+	return false;
+}
+
+static bool is_string(const struct dec *d)
+{
+	unsigned a = dec_kind(d, 0), b = dec_kind(d, 1);
+
+	return a == OPK_X || a == OPK_Y || b == OPK_X || b == OPK_Y;
+}
+
+/* Registers that do not exist: here the table says yes, and the body #UD. */
+static bool body_says(const struct dec *d)
+{
+	unsigned reg = d->modrm >> 3 & 7;
+
+	for (unsigned i = 0; i < 2; i++)
+		if (dec_kind(d, i) == OPK_C || dec_kind(d, i) == OPK_D)
+			return true;
+	return dec_kind(d, 1) == OPK_S && reg > 5;
+}
+
+/* ---- one encoding ---- */
+
+static unsigned compared, differ;
+static u8 *reported; /* by row */
+
+static void report(const char *what, const struct insn *insn, unsigned bits, const u8 *code, const ZydisDecodedInstruction *z)
+{
+	unsigned n = insn ? (unsigned)(insn - plain_rows) : 0;
+
+	differ++;
+	if (insn && reported[n])
+		return;
+	reported[n] = insn != NULL;
+	printf("%s: %s \"%s\" \"%s\", %u bits:", what, insn ? insn->mnemonic : "-", insn ? insn->encoding : "", insn ? insn->operands : "", bits);
+	for (unsigned i = 0; i < 12; i++)
+		printf(" %02x", code[i]);
+	printf("  Zydis: %s, %u bytes, %u operands\n", z ? ZydisMnemonicGetString(z->mnemonic) : "invalid", z ? z->length : 0,
+	       z ? z->operand_count_visible : 0);
+}
+
+static void compare(const ZydisDecoder *decoder, const struct insn *made_for, unsigned bits, const u8 *code)
+{
+	u32 mode = bits == 64 ? MODE_64 | MODE_LONG | MODE_PE : (bits == 32 ? MODE_32 : MODE_16) | MODE_PE;
+	enum decode_result result;
+	ZydisDecodedInstruction z;
+	ZydisDecodedOperand zop[ZYDIS_MAX_OPERAND_COUNT];
+	struct dec d;
+	struct op o;
+	bool theirs;
+
+	result = decode(isa, &everything, mode | MODE_OSFXSR | MODE_OSXSAVE | MODE_AVX, code, 15, &d, &o);
+	theirs = ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder, code, 15, &z, zop));
+	compared++;
+	if (result != DECODE_OK) {
+		if (theirs)
+			report("we have nothing", made_for, bits, code, &z);
+		return;
+	}
+	if (!theirs) {
+		if (body_says(&d))
+			return;
+		report("Zydis has nothing", d.row->insn, bits, code, NULL);
+		return;
+	}
+	if (d.len != z.length)
+		report("length", d.row->insn, bits, code, &z);
+	else if (!same_name(d.row->insn->mnemonic, ZydisMnemonicGetString(z.mnemonic)))
+		report("name", d.row->insn, bits, code, &z);
+	else if (!strcmp(d.row->insn->mnemonic, "fucomp") || is_hint(&d) || (is_string(&d) && !z.operand_count_visible)) /* Zydis shows none, or one more */
+		return;
+	else if (d.row->operands != z.operand_count_visible && d.row->operands)
+		report("number of operands", d.row->insn, bits, code, &z);
+	else
+		for (unsigned n = 0; n < d.row->operands && n < z.operand_count_visible; n++)
+			if (!same_operand(&d, &o, n, &zop[n])) {
+				report(n == 0 ? "operand 1" : n == 1 ? "operand 2" : "operand 3 or 4", d.row->insn, bits, code, &z);
+				break;
+			}
+}
+
+/* ---- all encodings of a row ---- */
+
+static unsigned put_row(u8 *at, const struct isa_row *row, unsigned opcode, u8 modrm, u8 rex, unsigned pp, bool l)
+{
+	static const u8 prefix[4] = { 0, 0x66, 0xf3, 0xf2 };
+	u8 *p = at;
+
+	if (row->vex) {
+		*p++ = 0xc4;
+		*p++ = (u8)((rex & 4 ? 0 : 0x80) | (rex & 2 ? 0 : 0x40) | (rex & 1 ? 0 : 0x20) | row->map);
+		*p++ = (u8)((rex & 8 ? 0x80 : 0) | ((row->insn->operands[0] == 'B' || strstr(row->insn->operands, ",B") || strchr(row->insn->operands, 'H')) ?
+			    5 << 3 : 0x78) | l << 2 | pp);
+	} else {
+		if (pp)
+			*p++ = prefix[pp];
+		if (rex)
+			*p++ = rex;
+		if (row->map)
+			*p++ = 0x0f;
+		if (row->map >= 2)
+			*p++ = row->map == 2 ? 0x38 : 0x3a;
+	}
+	*p++ = (u8)opcode;
+	if (row->modrm)
+		*p++ = modrm;
+	return (unsigned)(p - at);
+}
+
+static void all_encodings(const ZydisDecoder *decoder, const struct isa_row *row, unsigned bits)
+{
+	static const u8 rexes[] = { 0, 0x48, 0x40, 0x44, 0x42, 0x41, 0x4f };
+	static const u8 tail[] = { 0x71, 0x83, 0x25, 0x42, 0x91, 0x64, 0x37, 0x58, 0x66, 0x13, 0x05, 0x22, 0x78, 0x12, 0x34 };
+
+	for (unsigned variant = 0; variant < 4 * 4 * ARRAY_LEN(rexes) * 2; variant++) {
+		unsigned pp = variant & 3, extra = variant >> 2 & 3;
+		u8 rex = rexes[(variant >> 4) % ARRAY_LEN(rexes)];
+		bool l = (variant >> 4) / ARRAY_LEN(rexes);
+
+		if ((l && !row->vex) || (rex & ~8 & 15 && bits != 64) || (rex && bits != 64 && !row->vex))
+			continue;
+		if ((row->mask & KEY_PP) != 0 && (row->match & KEY_PP) >> 9 != pp)
+			continue;
+		if ((row->mask & KEY_W && (bool)(row->match & KEY_W) != (bool)(rex & 8)) || (row->mask & KEY_L && (bool)(row->match & KEY_L) != l))
+			continue;
+		for (unsigned modrm = 0; modrm < (row->modrm ? 256u : 1u); modrm++) {
+			u64 key = modrm | (modrm < 0xc0 ? KEY_MEM : 0);
+			u8 code[32];
+			unsigned n = 0;
+
+			if (row->modrm && (key & row->mask & 0x1ff) != (row->match & 0x1ff))
+				continue;
+			/* 66h is a prefix beside F2 and F3, too; the VEX forms bear none. */
+			if (extra & 1 && row->vex)
+				continue;
+			if (extra & 1 && !row->vex && pp >= 2)
+				code[n++] = 0x66;
+			if (extra & 2)
+				code[n++] = 0x67;
+			for (unsigned r = 0; r < (row->opcode_mask == 0xff ? 1u : 8u); r++) {
+				unsigned m = n + put_row(code + n, row, row->opcode + r, (u8)modrm, rex, pp, l);
+
+				memcpy(code + m, tail + (modrm & 3), 11);
+				compare(decoder, row->insn, bits, code);
+			}
+		}
+	}
+}
+
+START_TEST(zydis_agrees)
+{
+	static const struct { unsigned bits; ZydisMachineMode mode; ZydisStackWidth stack; } modes[] = {
+		{ 16, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16 },
+		{ 32, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32 },
+		{ 64, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64 },
+	};
+	ZydisDecoder decoder;
+
+	make_plain();
+	reported = calloc(insn_count, 1);
+	ck_assert(ZYAN_SUCCESS(ZydisDecoderInit(&decoder, modes[_i].mode, modes[_i].stack)));
+	ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+	ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+	ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
+	compared = differ = 0;
+	for (unsigned i = 0; i < isa->count; i++) {
+		struct isa_row row = isa->rows[i];
+
+		row.insn = row.insn >= plain_rows && row.insn < plain_rows + insn_count ? row.insn : &plain_rows[i];
+		if (row.insn->modes == (modes[_i].bits == 64 ? NO64 : ONLY64))
+			continue;
+		all_encodings(&decoder, &row, modes[_i].bits);
+	}
+	printf("%u bits: %u encodings compared with Zydis, %u differ\n", modes[_i].bits, compared, differ);
+	ck_assert_uint_gt(compared, 50000);
+	ck_assert_uint_eq(differ, 0);
+	free(plain_rows);
+	free(reported);
+}
+END_TEST
+
+#endif
+
+int main(void)
+{
+	Suite *suite = suite_create("isa");
+	TCase *table = tcase_create("table");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* Check's children end with _exit */
+	suite_add_tcase(suite, table);
+	tcase_add_checked_fixture(table, setup, teardown);
+	tcase_set_timeout(table, 60);
+	tcase_add_test(table, rows_parse);
+	tcase_add_test(table, encodings);
+	tcase_add_test(table, no_overlap);
+	tcase_add_test(table, one_row_per_key);
+	tcase_add_test(table, models);
+	tcase_add_test(table, columns);
+#ifdef HAVE_ZYDIS
+	tcase_add_loop_test(table, zydis_agrees, 0, 3);
+#endif
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
