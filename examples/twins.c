@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <vcpu.h>
 
-static const unsigned char sector[] = {
+static const unsigned char sector[512] = {
 	0xB9, 10, 0, /*    mov cx, 10 */
 	0xB0, '0',   /*    mov al, '0' */
 	0xE6, 0xE9,  /* 1: out 0xE9, al     the debug console */
 	0xFE, 0xC0,  /*    inc al */
 	0xE2, 0xFA,  /*    loop 1b */
 	0xE6, 0xF4,  /*    out 0xF4, al     the debug exit */
-	0xF4,        /*    hlt */
+	[510] = 0x55, [511] = 0xAA,
 };
 
 static void output(void *user, enum vcpu_channel channel, const void *data, size_t len)
