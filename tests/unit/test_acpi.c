@@ -1,0 +1,364 @@
+/* ACPI fixed hardware and tables, read as an operating system reads them; the debug ports, which are as small. */
+#include "io/acpi.h"
+#include "io/debugport.h"
+#include "device.h"
+
+enum { SCI, POWEROFF, RESET };
+#define STATUS 0x600
+#define ENABLE 0x602
+#define CONTROL 0x604
+#define TIMER 0x608
+
+static struct acpi *acpi;
+
+static void *make(void)
+{
+	return acpi_new(&bus, &test_clock, wire(SCI), wire(POWEROFF), wire(RESET), NULL);
+}
+
+static void setup(void)
+{
+	fresh();
+	acpi = make();
+}
+
+static void teardown(void)
+{
+	acpi_free(acpi);
+}
+
+START_TEST(timer)
+{
+	ck_assert_uint_eq(in32(TIMER), 0);
+	pass(1000000000);
+	ck_assert_uint_eq(in32(TIMER), 3579545);
+	pass((u64)86400 * 1000000000);
+	ck_assert_uint_eq(in32(TIMER), (u32)((u64)86401 * 3579545));
+	out32(TIMER, 0); /* read-only */
+	ck_assert_uint_eq(in32(TIMER), (u32)((u64)86401 * 3579545));
+}
+END_TEST
+
+START_TEST(timer_carry)
+{
+	u64 half = clock_ns((u64)1 << 31, ACPI_PM_HZ);
+
+	pass_until(half - 1);
+	ck_assert_uint_eq(in16(STATUS), 0);
+	pass(1);
+	ck_assert_uint_eq(in16(STATUS), 1);
+	out16(STATUS, 1);
+	ck_assert_uint_eq(in16(STATUS), 0);
+	out16(CONTROL, 1);
+	out16(ENABLE, 1);
+	ck_assert(!wires[SCI].level);
+	pass_until(clock_ns((u64)1 << 32, ACPI_PM_HZ) - 1);
+	ck_assert(!wires[SCI].level);
+	pass(1);
+	ck_assert(wires[SCI].level);
+	out16(STATUS, 1);
+	ck_assert(!wires[SCI].level);
+}
+END_TEST
+
+START_TEST(power_button)
+{
+	acpi_power_button(acpi);
+	ck_assert_uint_eq(in16(STATUS), 0x100);
+	ck_assert(!wires[SCI].level);
+	out16(ENABLE, 0x100);
+	ck_assert(!wires[SCI].level); /* not in ACPI mode yet */
+	out8(ACPI_SMI_PORT, ACPI_ON);
+	ck_assert_uint_eq(in16(CONTROL) & 1, 1);
+	ck_assert(wires[SCI].level);
+	out16(STATUS, 0xfeff);
+	ck_assert(wires[SCI].level);
+	out16(STATUS, 0x100);
+	ck_assert(!wires[SCI].level);
+	out8(ACPI_SMI_PORT, ACPI_OFF);
+	ck_assert_uint_eq(in16(CONTROL) & 1, 0);
+}
+END_TEST
+
+START_TEST(widths)
+{
+	out32(STATUS, 0x01010000); /* status and enable in one */
+	ck_assert_uint_eq(in32(STATUS), 0x01010000 & 0x07210000);
+	out8(ENABLE + 1, 0x05);
+	ck_assert_uint_eq(in16(ENABLE), 0x0501);
+	pass(1000000);
+	ck_assert_uint_eq(in8(TIMER), in32(TIMER) & 0xff);
+	ck_assert_uint_eq(in8(TIMER + 1), in32(TIMER) >> 8 & 0xff);
+}
+END_TEST
+
+START_TEST(soft_off)
+{
+	out16(CONTROL, 1 | ACPI_S5_TYPE << 10);
+	ck_assert(!wires[POWEROFF].level);
+	out16(CONTROL, 1 | 3 << 10 | 1 << 13); /* not a state that there is */
+	ck_assert(!wires[POWEROFF].level);
+	ck_assert_uint_eq(in16(STATUS), 0x8000);
+	out16(CONTROL, 1 | ACPI_S5_TYPE << 10 | 1 << 13);
+	ck_assert(wires[POWEROFF].level);
+	ck_assert_uint_eq(in16(CONTROL) & 1 << 13, 0); /* write-only */
+}
+END_TEST
+
+START_TEST(reset_register)
+{
+	out32(0xcf8, 0x80000600); /* PCI's address: its second byte must not reset */
+	ck_assert_uint_eq(in32(0xcf8), 0xffffffff);
+	ck_assert_uint_eq(wires[RESET].rises, 0);
+	out8(0xcf9, 0x02);
+	ck_assert_uint_eq(wires[RESET].rises, 0);
+	out8(0xcf9, ACPI_RESET_VALUE);
+	ck_assert_uint_eq(wires[RESET].rises, 1);
+	out8(0xcf9, ACPI_RESET_VALUE);
+	ck_assert_uint_eq(wires[RESET].rises, 1);
+}
+END_TEST
+
+static u8 memory[64 * KiB];
+#define BASE 0xf0000u
+
+static u64 build(unsigned cpus, u64 size)
+{
+	static struct ram *ram;
+	u64 used;
+
+	ram_free(ram);
+	ram = ram_new(1 * MiB);
+	space_add_ram(&bus, "rom", 0, 1 * MiB, ram, 0, true);
+	used = acpi_tables_build(&bus, BASE, size, cpus);
+	space_peek(&bus, BASE, memory, sizeof memory);
+	return used;
+}
+
+static u8 sum(const u8 *p, u64 len)
+{
+	u8 s = 0;
+
+	while (len--)
+		s += *p++;
+	return s;
+}
+
+/* The table at a guest address: inside of what was built, and with a sum of zero. */
+static const u8 *table(u64 address, u64 used, const char *signature)
+{
+	const u8 *t;
+
+	ck_assert_uint_ge(address, BASE);
+	ck_assert_uint_lt(address - BASE, used - 8);
+	t = memory + (address - BASE);
+	ck_assert_mem_eq(t, signature, 4);
+	ck_assert_uint_le(address - BASE + get32(t + 4), used);
+	if (memcmp(signature, "FACS", 4))
+		ck_assert_uint_eq(sum(t, get32(t + 4)), 0);
+	return t;
+}
+
+START_TEST(roots)
+{
+	u64 used = build(1, 0x10000);
+	const u8 *rsdt, *xsdt;
+
+	ck_assert_mem_eq(memory, "RSD PTR ", 8);
+	ck_assert_uint_eq(sum(memory, 20), 0);
+	ck_assert_uint_eq(sum(memory, 36), 0);
+	ck_assert_uint_eq(memory[15], 2);
+	rsdt = table(get32(memory + 16), used, "RSDT");
+	xsdt = table(get64(memory + 24), used, "XSDT");
+	ck_assert_uint_eq(get32(rsdt + 4), 36 + 3 * 4);
+	ck_assert_uint_eq(get32(xsdt + 4), 36 + 3 * 8);
+	for (unsigned i = 0; i < 3; i++) {
+		static const char *const order[] = { "FACP", "APIC", "HPET" };
+
+		ck_assert_uint_eq(get32(rsdt + 36 + 4 * i), get64(xsdt + 36 + 8 * i));
+		table(get64(xsdt + 36 + 8 * i), used, order[i]);
+	}
+}
+END_TEST
+
+static const u8 *nth(unsigned i, u64 used, const char *signature)
+{
+	return table(get64(table(get64(memory + 24), used, "XSDT") + 36 + 8 * i), used, signature);
+}
+
+START_TEST(fadt)
+{
+	u64 used = build(1, 0x10000);
+	const u8 *t = nth(0, used, "FACP");
+
+	ck_assert_uint_eq(get32(t + 4), 244);
+	ck_assert_uint_eq(get32(t + 36), get64(t + 132));
+	ck_assert_uint_eq(get32(t + 40), get64(t + 140));
+	ck_assert_uint_eq(get32(t + 36) % 64, 0);
+	table(get32(t + 36), used, "FACS");
+	ck_assert_uint_eq(get16(t + 46), 9);
+	ck_assert_uint_eq(get32(t + 56), STATUS);
+	ck_assert_uint_eq(get32(t + 64), CONTROL);
+	ck_assert_uint_eq(get32(t + 76), TIMER);
+	ck_assert_uint_eq(get64(t + 120), 0xcf9);
+	ck_assert_uint_eq(t[128], 6);
+	ck_assert_uint_eq(get32(t + 112) & 1 << 10, 1 << 10);
+	ck_assert_uint_eq(get32(t + 112) & 1 << 20, 0); /* not hardware-reduced */
+}
+END_TEST
+
+START_TEST(madt)
+{
+	u64 used = build(4, 0x10000);
+	const u8 *t = nth(1, used, "APIC"), *end = t + get32(t + 4);
+	unsigned cpus = 0, ioapics = 0, overrides = 0;
+
+	ck_assert_uint_eq(get32(t + 36), 0xfee00000);
+	for (const u8 *p = t + 44; p < end; p += p[1]) {
+		ck_assert_uint_ge(p[1], 6);
+		if (p[0] == 0) {
+			ck_assert_uint_eq(p[3], cpus++);
+			ck_assert_uint_eq(get32(p + 4), 1);
+		} else if (p[0] == 1) {
+			ioapics++;
+			ck_assert_uint_eq(get32(p + 4), 0xfec00000);
+			ck_assert_uint_eq(get32(p + 8), 0);
+		} else if (p[0] == 2) {
+			overrides++;
+			ck_assert_uint_eq(get32(p + 4), p[3] ? 9 : 2);
+			ck_assert_uint_eq(get16(p + 8), p[3] ? 0x0d : 0);
+		}
+	}
+	ck_assert_uint_eq(cpus, 4);
+	ck_assert_uint_eq(ioapics, 1);
+	ck_assert_uint_eq(overrides, 2);
+}
+END_TEST
+
+/* A package length (ACPI 20.2.4) at *P; moves past it. */
+static unsigned package(const u8 **p)
+{
+	unsigned more = **p >> 6, length = more ? **p & 15 : **p & 63;
+
+	(*p)++;
+	for (unsigned i = 0; i < more; i++)
+		length |= (unsigned)*(*p)++ << (4 + 8 * i);
+	return length;
+}
+
+START_TEST(dsdt_nests)
+{
+	u64 used = build(1, 0x10000);
+	const u8 *t = table(get32(nth(0, used, "FACP") + 40), used, "DSDT"), *end = t + get32(t + 4), *p = t + 36, *q;
+	unsigned devices = 0;
+
+	ck_assert_mem_eq(p, "\x08\\_S5_\x12", 7);
+	q = p += 7;
+	ck_assert_uint_eq(package(&q), 8);
+	p += 8;
+	ck_assert_uint_eq(*p++, 0x10);
+	q = p;
+	ck_assert_ptr_eq(p + package(&q), end);
+	ck_assert_mem_eq(q, "\\_SB_", 5);
+	for (p = q + 5; p < end; devices++) {
+		const u8 *last;
+
+		ck_assert_mem_eq(p, "\x5b\x82", 2);
+		q = p + 2;
+		last = p + 2 + package(&q);
+		ck_assert_mem_eq(q + 4, "\x08_HID\x0c\x41\xd0", 8);
+		while (memcmp(q, "_CRS\x11", 5))
+			q++;
+		p = q += 5;
+		ck_assert_ptr_eq(p + package(&q), last);
+		ck_assert_ptr_eq(q + 2 + q[1], last);
+		ck_assert_mem_eq(last - 2, "\x79\0", 2);
+		p = last;
+	}
+	ck_assert_ptr_eq(p, end);
+	ck_assert_uint_eq(devices, 5);
+}
+END_TEST
+
+START_TEST(sizes)
+{
+	u64 used = build(1, 0x10000);
+
+	ck_assert_uint_eq(build(1, used), used);
+	ck_assert_uint_eq(build(1, used - 1), 0);
+	ck_assert_uint_eq(build(1, 0), 0);
+	ck_assert_uint_gt(build(255, 4096), 0);
+	ck_assert_uint_eq(build(256, 0x10000), 0);
+}
+END_TEST
+
+static char debug[16];
+static u32 code;
+
+static void debug_out(void *owner, const void *data, size_t len)
+{
+	(void)owner;
+	strncat(debug, data, len);
+}
+
+static void debug_exit(void *owner, u32 value)
+{
+	(void)owner;
+	code = value;
+}
+
+START_TEST(debug_ports)
+{
+	struct debugport *port = debugport_new(&bus, debug_out, debug_exit, NULL, NULL);
+
+	ck_assert_uint_eq(in8(0xe9), 0xe9);
+	out8(0xe9, 'h');
+	out8(0xe9, 'i');
+	ck_assert_str_eq(debug, "hi");
+	ck_assert_uint_eq(in8(0xf4), 0xff);
+	out8(0xf4, 0x31);
+	ck_assert_uint_eq(code, 0x31);
+	out16(0xf4, 0x1234);
+	ck_assert_uint_eq(code, 0x1234);
+	out32(0xf4, 0x12345678);
+	ck_assert_uint_eq(code, 0x12345678);
+	debugport_free(port);
+}
+END_TEST
+
+static struct part part_of(void *p) { return acpi_part(p); }
+static void refresh(void *p) { acpi_refresh(p); }
+static void destroy(void *p) { acpi_free(p); }
+
+START_TEST(state)
+{
+	static const u64 ranges[][2] = { { 0x600, 12 }, { 0xb2, 2 }, { 0xcf8, 4 } };
+
+	round_trips(make, destroy, part_of, refresh, ranges, ARRAY_LEN(ranges), 3);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("acpi");
+	TCase *all = tcase_create("acpi"), *bare = tcase_create("state");
+
+	tcase_add_checked_fixture(all, setup, teardown);
+	tcase_add_test(all, timer);
+	tcase_add_test(all, timer_carry);
+	tcase_add_test(all, power_button);
+	tcase_add_test(all, widths);
+	tcase_add_test(all, soft_off);
+	tcase_add_test(all, reset_register);
+	suite_add_tcase(suite, all);
+	tcase_add_checked_fixture(bare, fresh, NULL);
+	tcase_add_test(bare, roots);
+	tcase_add_test(bare, fadt);
+	tcase_add_test(bare, madt);
+	tcase_add_test(bare, dsdt_nests);
+	tcase_add_test(bare, sizes);
+	tcase_add_test(bare, debug_ports);
+	tcase_add_test(bare, state);
+	suite_add_tcase(suite, bare);
+	return run_suite(suite);
+}
