@@ -143,6 +143,7 @@ static enum outcome run_blocks(struct cpu *c, s64 n)
 			c->r[RIP] = next_rip(c, o);
 			break;
 		}
+		c->attn &= ~(u32)ATTN_MODE; /* a new look-up is all that asks for */
 		if (n == 0 || c->attn || (c->eflags & (FL_T | FL_RF)))
 			break;
 		if (c->exit == EXIT_BUDGET)
