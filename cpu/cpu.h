@@ -168,6 +168,7 @@ struct cpu {
 	u8 activity;               /* ACTIVITY_* */
 	u64 db_pending;            /* DR6 bits of a trap that is due after this instruction */
 	bool step;                 /* TF was set when the instruction began; delivering an interruption clears it */
+	u8 task_depth;             /* task switches that are being made because of faults in task switches */
 	bool db_fault;             /* debug_code_check found a breakpoint: fault holds #DB */
 	u64 monitor_phys;
 	bool monitor_armed;

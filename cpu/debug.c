@@ -42,13 +42,21 @@ static u64 matches(const struct cpu *c, u64 at, unsigned len, unsigned kinds)
 	return armed ? hit : 0;
 }
 
-/* Instruction breakpoints: a fault, before the instruction at r[RIP], unless RF is set or a stack switch is being completed.
- * The bits go to db_pending; the run loop raises #DB at once. */
+/* Instruction breakpoints: a fault, before the instruction at r[RIP], unless RF is set or a stack switch is being completed. */
 void debug_code_check(struct cpu *c)
 {
-	if (!(c->dr[7] & 0xff) || c->eflags & FL_RF)
+	bool shadow = c->shadow_ss && c->shadow_at && c->icount == c->shadow_at;
+	u64 hit;
+
+	c->db_fault = false;
+	if (!(c->dr[7] & 0xff) || c->eflags & FL_RF || shadow)
 		return;
-	c->db_pending |= matches(c, (c->cs_base + c->r[RIP]) & c->linear_mask, 1, 1 << RW_CODE);
+	hit = matches(c, (c->cs_base + c->r[RIP]) & c->linear_mask, 1, 1 << RW_CODE);
+	if (!hit)
+		return;
+	c->dr[6] = (c->dr[6] & ~(u64)15) | hit;
+	c->db_fault = true;
+	fault(c, VEC_DB);
 }
 
 /* Data breakpoints: a trap, after the instruction that made this access. */

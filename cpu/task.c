@@ -155,11 +155,18 @@ static void enter(struct cpu *c, const struct image *im, const struct layout *l,
 	update_mode(c);
 }
 
-/* A fault of the new task, before its first instruction. The switch has happened: it is delivered there. */
+/* A fault of the new task, before its first instruction. The switch has happened: it is delivered there. If its handlers are tasks too, they
+ * may fault in the same way; tables that lie over each other could make that endless. */
 static void fault_inside(struct cpu *c)
 {
+	if (c->task_depth == 8) {
+		c->activity = ACTIVITY_SHUTDOWN;
+		return;
+	}
+	c->task_depth++;
 	if (!deliver_fault(c))
 		c->activity = ACTIVITY_SHUTDOWN;
+	c->task_depth--;
 	attend(c, ATTN_LINE);
 }
 
