@@ -17,28 +17,46 @@
 #include "cpu/vec.h"
 
 enum { MXCSR_IE = 1, MXCSR_DE = 2, MXCSR_ZE = 4, MXCSR_OE = 8, MXCSR_UE = 0x10, MXCSR_PE = 0x20, MXCSR_FLAGS = 0x3f, MXCSR_DAZ = 0x40,
-       MXCSR_IM = 0x80, MXCSR_UM = 0x800, MXCSR_PM = 0x1000, MXCSR_MASKS = 0x1f80, MXCSR_RC = 0x6000, MXCSR_FTZ = 0x8000,
+       MXCSR_IM = 0x80, MXCSR_OM = 0x400, MXCSR_UM = 0x800, MXCSR_PM = 0x1000, MXCSR_MASKS = 0x1f80, MXCSR_RC = 0x6000, MXCSR_FTZ = 0x8000,
        MXCSR_MASK = 0xffff /* bits that exist */, MXCSR_RESET = 0x1f80 };
 
-/* What a result may be too small for: the lanes that are looked at when underflow is not masked. */
-enum tiny { TINY_NONE, TINY_SS, TINY_PS, TINY_SD, TINY_PD };
-
-void sse_begin_slow(struct cpu *c);
-bool sse_end_slow(struct cpu *c, vec result, enum tiny tiny);
+/* Which operation, on which lanes: what must be known to say precisely what an unmasked overflow or underflow leaves in MXCSR. */
+enum post { POST_NONE /* results never overflow or underflow */, POST_ADD, POST_MUL /* and division */, POST_NARROW /* 64 to 32 bits */, POST_CLASS = 3,
+            POST_WIDE = 4, POST_PACKED = 8,
+            ADD_SS = POST_ADD, ADD_SD = ADD_SS | POST_WIDE, ADD_PS = ADD_SS | POST_PACKED, ADD_PD = ADD_SD | POST_PACKED,
+            MUL_SS = POST_MUL, MUL_SD = MUL_SS | POST_WIDE, MUL_PS = MUL_SS | POST_PACKED, MUL_PD = MUL_SD | POST_PACKED,
+            NARROW_SD = POST_NARROW | POST_WIDE, NARROW_PD = NARROW_SD | POST_PACKED };
 
 /* For what is computed without the host's floating point: as if an operation had found FLAGS. False: an unmasked one is among them. */
 bool sse_raise(struct cpu *c, u32 flags);
 
-/* Around floating-point operations in a body. sse_end: false if an unmasked exception is raised: then nothing must be stored. */
+/* Around floating-point operations in a body. sse_end: false if an unmasked exception is raised: then nothing must be stored. R = FN(A, B)
+ * is what was computed (FN NULL for POST_NONE). */
+void sse_begin_slow(struct cpu *c);
+bool sse_end_slow(struct cpu *c, vec_fn *fn, vec a, vec b, enum post post);
+
 static inline void sse_begin(struct cpu *c)
 {
 	if (unlikely(!c->mxcsr_live))
 		sse_begin_slow(c);
 }
 
-static inline bool sse_end(struct cpu *c, vec result, enum tiny tiny)
+ALWAYS_INLINE bool sse_end(struct cpu *c, vec_fn *fn, vec a, vec b, enum post post)
 {
-	return likely(c->mxcsr_live) || sse_end_slow(c, result, tiny);
+	return likely(c->mxcsr_live) || sse_end_slow(c, post ? fn : NULL, a, b, post);
+}
+
+ALWAYS_INLINE bool sse_end_plain(struct cpu *c)
+{
+	return likely(c->mxcsr_live) || sse_end_slow(c, NULL, (vec){ 0, 0 }, (vec){ 0, 0 }, POST_NONE);
+}
+
+/* *R = FN(A, B) with exceptions. */
+ALWAYS_INLINE bool sse_apply(struct cpu *c, vec_fn *fn, vec a, vec b, enum post post, vec *r)
+{
+	sse_begin(c);
+	*r = fn(a, b);
+	return sse_end(c, fn, a, b, post);
 }
 
 ALWAYS_INLINE vec xmm_get(const struct cpu *c, unsigned n) { return vec_load(&c->xmm[n]); }
@@ -83,21 +101,17 @@ ALWAYS_INLINE bool vec_imm_body(struct cpu *c, const struct op *o, vec_imm_fn *f
 	return true;
 }
 
-ALWAYS_INLINE bool fp_body(struct cpu *c, const struct op *o, vec_fn *fn, unsigned size, enum tiny tiny)
+ALWAYS_INLINE bool fp_body(struct cpu *c, const struct op *o, vec_fn *fn, unsigned size, enum post post)
 {
 	vec b, r;
 
-	if (!vec_source(c, o, size, &b))
-		return false;
-	sse_begin(c);
-	r = fn(xmm_get(c, o->dst), b);
-	if (!sse_end(c, r, tiny))
+	if (!vec_source(c, o, size, &b) || !sse_apply(c, fn, xmm_get(c, o->dst), b, post, &r))
 		return false;
 	xmm_set(c, o->dst, r);
 	return true;
 }
 
-ALWAYS_INLINE bool fp_imm_body(struct cpu *c, const struct op *o, vec_imm_fn *fn, unsigned size, enum tiny tiny)
+ALWAYS_INLINE bool fp_imm_body(struct cpu *c, const struct op *o, vec_imm_fn *fn, unsigned size)
 {
 	vec b, r;
 
@@ -105,7 +119,7 @@ ALWAYS_INLINE bool fp_imm_body(struct cpu *c, const struct op *o, vec_imm_fn *fn
 		return false;
 	sse_begin(c);
 	r = fn(xmm_get(c, o->dst), b, (u8)o->imm);
-	if (!sse_end(c, r, tiny))
+	if (!sse_end_plain(c))
 		return false;
 	xmm_set(c, o->dst, r);
 	return true;
@@ -191,8 +205,8 @@ ALWAYS_INLINE HANDLER_TYPE fp_fast(struct cpu *c, const struct op *o, s64 n, enu
 	GEN_KINDS(name)
 
 /* The same with MXCSR. */
-#define FP_OP(name, fn, size, tiny) \
-	BODY(name) { return fp_body(c, o, fn, size, tiny); } \
+#define FP_OP(name, fn, size, post) \
+	BODY(name) { return fp_body(c, o, fn, size, post); } \
 	BODY_HANDLER(name) \
 	static HANDLER(h_##name##_reg) { return fp_fast(c, o, n, KIND_REG, fn, size, h_##name); } \
 	static HANDLER(h_##name##_base) { return fp_fast(c, o, n, KIND_BASE, fn, size, h_##name); } \
@@ -206,12 +220,6 @@ ALWAYS_INLINE HANDLER_TYPE fp_fast(struct cpu *c, const struct op *o, s64 n, enu
 	GEN_BODY(name)
 #define VEC_SLOW_IMM_OP(name, fn, size) \
 	BODY(name) { return vec_imm_body(c, o, fn, size); } \
-	GEN_BODY(name)
-#define FP_SLOW_OP(name, fn, size, tiny) \
-	BODY(name) { return fp_body(c, o, fn, size, tiny); } \
-	GEN_BODY(name)
-#define FP_SLOW_IMM_OP(name, fn, size, tiny) \
-	BODY(name) { return fp_imm_body(c, o, fn, size, tiny); } \
 	GEN_BODY(name)
 
 #endif

@@ -84,26 +84,17 @@ BODY(ptest)
 }
 GEN_BODY(ptest)
 
-/* ---- dot products: IMM bits 7-4 which lanes are multiplied, bits 3-0 which receive the sum ---- */
+/* ---- dot products: IMM bits 7-4 which lanes are multiplied, bits 3-0 which receive the sum ----
+ *
+ * Every lane makes its own sum, and where there are several NaNs its own survives; silicon adds neighbours with the other one first. */
 
 BODY(dpps)
 {
 	u8 imm = (u8)o->imm;
 	vec b, a = xmm_get(c, o->dst), take = spread_mask32(imm >> 4), r;
 
-	if (!vec_source(c, o, 16, &b))
-		return false;
-	sse_begin(c);
-	r = vec_mulps(a & take, b & take);
-	if (!sse_end(c, r, TINY_PS))
-		return false;
-	sse_begin(c);
-	r = vec_haddps(r, r);
-	if (!sse_end(c, r, TINY_PS))
-		return false;
-	sse_begin(c);
-	r = vec_haddps(r, r);
-	if (!sse_end(c, r, TINY_PS))
+	if (!vec_source(c, o, 16, &b) || !sse_apply(c, vec_mulps, a & take, b & take, MUL_PS, &r) ||
+	    !sse_apply(c, vec_addps, vec_pshufd(r, r, 0xb1), r, ADD_PS, &r) || !sse_apply(c, vec_addps, r, vec_pshufd(r, r, 0x4e), ADD_PS, &r))
 		return false;
 	xmm_set(c, o->dst, r & spread_mask32(imm & 15));
 	return true;
@@ -115,15 +106,8 @@ BODY(dppd)
 	u8 imm = (u8)o->imm;
 	vec b, a = xmm_get(c, o->dst), take = spread_mask64(imm >> 4 & 3), r;
 
-	if (!vec_source(c, o, 16, &b))
-		return false;
-	sse_begin(c);
-	r = vec_mulpd(a & take, b & take);
-	if (!sse_end(c, r, TINY_PD))
-		return false;
-	sse_begin(c);
-	r = vec_haddpd(r, r);
-	if (!sse_end(c, r, TINY_PD))
+	if (!vec_source(c, o, 16, &b) || !sse_apply(c, vec_mulpd, a & take, b & take, MUL_PD, &r) ||
+	    !sse_apply(c, vec_addpd, r, (vec){ r[1], r[0] }, ADD_PD, &r))
 		return false;
 	xmm_set(c, o->dst, r & spread_mask64(imm & 3));
 	return true;

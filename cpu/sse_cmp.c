@@ -14,7 +14,7 @@ ALWAYS_INLINE HANDLER_TYPE cmp_fast(struct cpu *c, const struct op *o, s64 n, en
 }
 
 #define FP_CMP(name, fn, size) \
-	BODY(name) { return fp_imm_body(c, o, fn, size, TINY_NONE); } \
+	BODY(name) { return fp_imm_body(c, o, fn, size); } \
 	BODY_HANDLER(name) \
 	static HANDLER(h_##name##_reg) { return cmp_fast(c, o, n, KIND_REG, fn, size, h_##name); } \
 	static HANDLER(h_##name##_base) { return cmp_fast(c, o, n, KIND_BASE, fn, size, h_##name); } \
@@ -47,7 +47,7 @@ ALWAYS_INLINE bool compare_body(struct cpu *c, const struct op *o, compare_fn *f
 		return false;
 	sse_begin(c);
 	fn(xmm_get(c, o->dst), b, &zf, &pf, &cf);
-	if (!sse_end(c, b, TINY_NONE))
+	if (!sse_end_plain(c))
 		return false;
 	set_compared(c, zf, pf, cf);
 	return true;

@@ -2,15 +2,15 @@
 #include "cpu/sse.h"
 #include "cpu/vec_fp.h"
 
-FP_OP(cvtss2sd, vec_cvtss2sd, 4, TINY_NONE)
-FP_OP(cvtsd2ss, vec_cvtsd2ss, 8, TINY_SS)
-FP_OP(cvtps2pd, vec_cvtps2pd, 8, TINY_NONE)
-FP_OP(cvtpd2ps, vec_cvtpd2ps, 16, TINY_PS)
-FP_OP(cvtdq2ps, vec_cvtdq2ps, 16, TINY_NONE)
-FP_OP(cvtps2dq, vec_cvtps2dq, 16, TINY_NONE)
-FP_OP(cvttps2dq, vec_cvttps2dq, 16, TINY_NONE)
-FP_OP(cvtpd2dq, vec_cvtpd2dq, 16, TINY_NONE)
-FP_OP(cvttpd2dq, vec_cvttpd2dq, 16, TINY_NONE)
+FP_OP(cvtss2sd, vec_cvtss2sd, 4, POST_NONE)
+FP_OP(cvtsd2ss, vec_cvtsd2ss, 8, NARROW_SD)
+FP_OP(cvtps2pd, vec_cvtps2pd, 8, POST_NONE)
+FP_OP(cvtpd2ps, vec_cvtpd2ps, 16, NARROW_PD)
+FP_OP(cvtdq2ps, vec_cvtdq2ps, 16, POST_NONE)
+FP_OP(cvtps2dq, vec_cvtps2dq, 16, POST_NONE)
+FP_OP(cvttps2dq, vec_cvttps2dq, 16, POST_NONE)
+FP_OP(cvtpd2dq, vec_cvtpd2dq, 16, POST_NONE)
+FP_OP(cvttpd2dq, vec_cvttpd2dq, 16, POST_NONE)
 VEC_OP(cvtdq2pd, vec_cvtdq2pd, 8) /* always exact */
 
 /* ---- CVTSI2SS, CVTSI2SD: from a general register or memory ---- */
@@ -30,7 +30,7 @@ ALWAYS_INLINE bool from_int_body(struct cpu *c, const struct op *o, from_int_fn 
 		return false;
 	sse_begin(c);
 	r = fn(xmm_get(c, o->dst), v);
-	if (!sse_end(c, r, TINY_NONE))
+	if (!sse_end_plain(c))
 		return false;
 	xmm_set(c, o->dst, r);
 	return true;
@@ -85,7 +85,7 @@ ALWAYS_INLINE bool to_int_body(struct cpu *c, const struct op *o, to_int_fn *fn,
 		return false;
 	sse_begin(c);
 	r = fn(b);
-	if (!sse_end(c, b, TINY_NONE))
+	if (!sse_end_plain(c))
 		return false;
 	REG64(o->dst) = r;
 	return true;

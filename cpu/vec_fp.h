@@ -89,26 +89,11 @@ static inline u32 host_mxcsr(void) { u32 v; __asm__ volatile("stmxcsr %0" : "=m"
 #error "a host with SSE2 is needed"
 #endif
 
-/* ---- made of others ---- */
-
-ALWAYS_INLINE vec vec_addsubps(vec a, vec b)
-{
-	/* A - B and A + -B differ in which NaN results; so both are computed, each with 0 where the other's lane is. */
-	const vec odd = { 0xffffffff00000000, 0xffffffff00000000 };
-
-	return vec_select(odd, vec_addps(a & odd, b & odd), vec_subps(a & ~odd, b & ~odd));
-}
-
-ALWAYS_INLINE vec vec_addsubpd(vec a, vec b) { return (vec){ vec_subsd(a, b)[0], vec_addsd((vec){ a[1], 0 }, (vec){ b[1], 0 })[0] }; }
-
-#define EVEN32(a, b) ((vec)__builtin_shufflevector((vu32)(a), (vu32)(b), 0, 2, 4, 6))
-#define ODD32(a, b) ((vec)__builtin_shufflevector((vu32)(a), (vu32)(b), 1, 3, 5, 7))
-ALWAYS_INLINE vec vec_haddps(vec a, vec b) { return vec_addps(EVEN32(a, b), ODD32(a, b)); }
-ALWAYS_INLINE vec vec_hsubps(vec a, vec b) { return vec_subps(EVEN32(a, b), ODD32(a, b)); }
-ALWAYS_INLINE vec vec_haddpd(vec a, vec b) { return vec_addpd((vec){ a[0], b[0] }, (vec){ a[1], b[1] }); }
-ALWAYS_INLINE vec vec_hsubpd(vec a, vec b) { return vec_subpd((vec){ a[0], b[0] }, (vec){ a[1], b[1] }); }
-#undef EVEN32
-#undef ODD32
+/* Neighbours apart: what horizontal operations work on. */
+ALWAYS_INLINE vec vec_even32(vec a, vec b) { return (vec)__builtin_shufflevector((vu32)a, (vu32)b, 0, 2, 4, 6); }
+ALWAYS_INLINE vec vec_odd32(vec a, vec b) { return (vec)__builtin_shufflevector((vu32)a, (vu32)b, 1, 3, 5, 7); }
+ALWAYS_INLINE vec vec_even64(vec a, vec b) { return (vec){ a[0], b[0] }; }
+ALWAYS_INLINE vec vec_odd64(vec a, vec b) { return (vec){ a[1], b[1] }; }
 
 /* ---- approximations ----
  *
