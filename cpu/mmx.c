@@ -334,47 +334,46 @@ GEN_BODY(movdq2q)
 
 static struct fp sse_fp(const struct cpu *c) { return (struct fp){ .cw = (u16)(X87_EXCEPTIONS | 0x300 | (c->mxcsr & MXCSR_RC) >> 3) }; }
 
+/* From memory these are SSE instructions that have nothing to do with MMX. */
+static inline bool integers(struct cpu *c, const struct op *o, u64 *out)
+{
+	if (op_is_mem(o))
+		return op_load(c, o, 8, out);
+	*out = mmx_get(c, o->src);
+	return x87_wait(c);
+}
+
 BODY(cvtpi2ps)
 {
 	struct fp f = sse_fp(c);
 	u32 r[2];
-	vec b;
+	u64 v;
 
-	if (!source(c, o, 8, &b))
+	if (!integers(c, o, &v))
 		return false;
 	for (unsigned i = 0; i < 2; i++)
-		real_to_float(&f, real_from_int((s32)(b[0] >> 32 * i)), &r[i]);
+		real_to_float(&f, real_from_int((s32)(v >> 32 * i)), &r[i]);
 	if (!sse_raise(c, f.raised & X87_PE))
 		return false;
-	mmx_enter(c);
+	if (!op_is_mem(o))
+		mmx_enter(c);
 	xmm_set(c, o->dst, (vec){ (u64)r[1] << 32 | r[0], xmm_get(c, o->dst)[1] });
 	return true;
 }
 GEN_BODY(cvtpi2ps)
 
-/* Exact; from memory it is an SSE2 instruction that has nothing to do with MMX. */
 BODY(cvtpi2pd)
 {
 	struct fp f = sse_fp(c);
-	u64 v;
-	vec r;
+	u64 v, r[2];
 
-	if (op_is_mem(o)) {
-		if (!op_load(c, o, 8, &v))
-			return false;
-	} else {
-		if (!x87_wait(c))
-			return false;
-		v = mmx_get(c, o->src);
+	if (!integers(c, o, &v))
+		return false;
+	for (unsigned i = 0; i < 2; i++)
+		real_to_double(&f, real_from_int((s32)(v >> 32 * i)), &r[i]);
+	if (!op_is_mem(o))
 		mmx_enter(c);
-	}
-	for (unsigned i = 0; i < 2; i++) {
-		u64 lane;
-
-		real_to_double(&f, real_from_int((s32)(v >> 32 * i)), &lane);
-		r[i] = lane;
-	}
-	xmm_set(c, o->dst, r);
+	xmm_set(c, o->dst, (vec){ r[0], r[1] });
 	return true;
 }
 GEN_BODY(cvtpi2pd)

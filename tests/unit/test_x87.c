@@ -1,0 +1,638 @@
+/* x87 instructions against the silicon of the host: the same bytes run here and in the guest, from the same random state, and status word,
+ * tags, registers, memory and EFLAGS must come out the same, bit by bit; transcendental functions within one unit in the last place.
+ * Without an x86-64 host that part is left out, and what the manual says remains: formats, faults, well-known values. */
+#define _GNU_SOURCE
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "cpu/flow.h"
+#include "cpu/op.h"
+#include "cpu/x87.h"
+#include "mem/space.h"
+
+/* ---- the guest: a bare processor, flat 32-bit protected mode ---- */
+
+enum { CODE = 0x1000, DATA = 0x8000, RAM_SIZE = 0x10000 };
+#define J_ONE ((u64)1 << 63)
+
+static struct model model;
+static struct space mem, io;
+static struct clock now;
+static struct ram *ram;
+static struct cpu *c;
+static int ferr;
+
+static void set_ferr(void *owner, int n, bool level)
+{
+	(void)owner;
+	(void)n;
+	ferr = level;
+}
+
+static void make_guest(void)
+{
+	char *error = NULL;
+
+	ck_assert(model_parse(&model, "max", &error));
+	space_init(&mem);
+	space_init(&io);
+	ram = ram_new(RAM_SIZE);
+	ck_assert_ptr_nonnull(ram);
+	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, RAM_SIZE, ram, 0, false), 0);
+	c = cpu_new(&(struct cpu_config){ .model = &model, .mem = &mem, .io = &io, .clock = &now, .bare = true });
+	ck_assert_ptr_nonnull(c);
+	ram->written = cpu_code_written;
+	ram->owner = c;
+	c->ferr = (struct line){ set_ferr, NULL, 0 };
+	ferr = 0;
+	c->cr0 = CR0_PE | CR0_NE | CR0_MP;
+	for (unsigned i = ES; i <= GS; i++) {
+		c->seg[i] = (struct seg){ .limit = 0xffffffff, .attr = SEG_A | SEG_W | SEG_S | SEG_P | SEG_G | SEG_DB | (i == CS ? SEG_CODE : 0) };
+		seg_update(c, i);
+	}
+	c->idtr.limit = 0;
+	update_mode(c);
+	c->attn = 0;
+	x87_init(c);
+}
+
+static void real_mode(void)
+{
+	c->cr0 &= ~(u64)CR0_PE;
+	for (unsigned i = ES; i <= GS; i++)
+		seg_load_real(c, i, 0);
+	c->seg[CS].attr &= ~SEG_DB; /* what a far jump on the way would have loaded */
+	seg_update(c, CS);
+	update_mode(c);
+	c->attn = 0;
+}
+
+static void free_guest(void)
+{
+	cpu_free(c);
+	ram_free(ram);
+	space_free(&mem);
+	space_free(&io);
+}
+
+/* Run the instruction at ADDR; the vector of its exception, or -1. */
+static int step_at(u32 addr)
+{
+	enum cpu_stop stop;
+
+	c->r[RIP] = addr;
+	c->r[RDX] = DATA;
+	stop = cpu_run(c, c->icount + 1);
+	if (stop == CPU_EXCEPTION)
+		return c->fault.vector;
+	ck_assert_int_eq(stop, CPU_LIMIT);
+	return -1;
+}
+
+/* Put code somewhere new and run its one instruction. */
+static int step(const char *code, unsigned len)
+{
+	static u32 at = CODE;
+
+	at = at >= DATA - 32 ? CODE : at + 16;
+	space_write_block(&mem, at, code, len);
+	return step_at(at);
+}
+#define STEP(code) step(code, sizeof(code) - 1)
+
+static void push(u16 exp, u64 frac)
+{
+	u8 v[10];
+
+	put64(v, frac);
+	put16(v + 8, exp);
+	space_write_block(&mem, DATA, v, 10);
+	ck_assert_int_eq(STEP("\xdb\x2a"), -1); /* fld tbyte [edx] */
+}
+
+static void expect(unsigned i, u16 exp, u64 frac)
+{
+	u8 v[10];
+
+	x87_get_reg(c, i, v);
+	ck_assert_uint_eq(get16(v + 8), exp);
+	ck_assert_uint_eq(get64(v), frac);
+}
+
+/* ---- what the manual says ---- */
+
+START_TEST(constants)
+{
+	static const struct { u8 modrm; u16 exp; u64 nearest, down, up; } table[] = {
+		{ 0xe8, 0x3fff, 0x8000000000000000, 0x8000000000000000, 0x8000000000000000 },
+		{ 0xe9, 0x4000, 0xd49a784bcd1b8afe, 0xd49a784bcd1b8afe, 0xd49a784bcd1b8aff },
+		{ 0xea, 0x3fff, 0xb8aa3b295c17f0bc, 0xb8aa3b295c17f0bb, 0xb8aa3b295c17f0bc },
+		{ 0xeb, 0x4000, 0xc90fdaa22168c235, 0xc90fdaa22168c234, 0xc90fdaa22168c235 },
+		{ 0xec, 0x3ffd, 0x9a209a84fbcff799, 0x9a209a84fbcff798, 0x9a209a84fbcff799 },
+		{ 0xed, 0x3ffe, 0xb17217f7d1cf79ac, 0xb17217f7d1cf79ab, 0xb17217f7d1cf79ac },
+		{ 0xee, 0, 0, 0, 0 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(table); i++)
+		for (unsigned rc = 0; rc < 4; rc++) {
+			char code[2] = { (char)0xd9, (char)table[i].modrm };
+
+			x87_init(c);
+			x87_set_control(c, (u16)(0x37f | rc << 10));
+			ck_assert_int_eq(step(code, 2), -1);
+			expect(0, table[i].exp, rc == 0 ? table[i].nearest : rc == 2 ? table[i].up : table[i].down);
+		}
+}
+END_TEST
+
+/* The chip's pi has 66 bits (SDM vol. 1, 8.3.8): sin of the 64-bit pi is what it is too much, 2^-64. */
+START_TEST(pi_has_66_bits)
+{
+	ck_assert_int_eq(STEP("\xd9\xeb"), -1); /* fldpi */
+	ck_assert_int_eq(STEP("\xd9\xfe"), -1); /* fsin */
+	expect(0, 0xbfbf, 0x8000000000000000);
+	push(0x403e, 0x8000000000000000); /* 2^63 is out of range */
+	ck_assert_int_eq(STEP("\xd9\xfe"), -1);
+	ck_assert_uint_eq(x87_status(c) & X87_C2, X87_C2);
+	expect(0, 0x403e, 0x8000000000000000);
+}
+END_TEST
+
+/* An unmasked exception is reported by the next waiting instruction, and not by the others (SDM vol. 1, 8.7). */
+START_TEST(unmasked)
+{
+	x87_set_control(c, 0x37b); /* zero divide */
+	push(0x3fff, J_ONE);
+	push(0, 0);
+	ck_assert_int_eq(STEP("\xde\xf9"), -1); /* fdivp */
+	ck_assert_uint_eq(x87_status(c) & (X87_ES | X87_B | X87_ZE), X87_ES | X87_B | X87_ZE);
+	expect(0, 0, 0);
+	ck_assert_int_eq(STEP("\xdf\xe0"), -1); /* fnstsw ax */
+	ck_assert_uint_eq((u16)c->r[RAX], x87_status(c));
+	ck_assert_int_eq(STEP("\x9b"), VEC_MF);
+	ck_assert_int_eq(STEP("\xd9\xe8"), VEC_MF);
+	ck_assert_int_eq(STEP("\x0f\xfc\xc1"), VEC_MF); /* paddb mm0, mm1 */
+	ck_assert_int_eq(STEP("\xdb\xe2"), -1); /* fnclex */
+	ck_assert_int_eq(STEP("\x9b"), -1);
+	ck_assert_int_eq(ferr, 0);
+}
+END_TEST
+
+/* The same with CR0.NE = 0: the line tells, instructions do not. */
+START_TEST(ferr_line)
+{
+	c->cr0 &= ~(u64)CR0_NE;
+	x87_set_control(c, 0x37e); /* invalid operation */
+	ck_assert_int_eq(STEP("\xd9\xfa"), -1); /* fsqrt of an empty register */
+	ck_assert_int_eq(ferr, 1);
+	ck_assert_int_eq(STEP("\x9b"), -1);
+	ck_assert_int_eq(STEP("\xdb\xe2"), -1); /* fnclex */
+	ck_assert_int_eq(ferr, 0);
+}
+END_TEST
+
+START_TEST(device_not_available)
+{
+	c->cr0 |= CR0_TS;
+	update_mode(c);
+	ck_assert_int_eq(STEP("\xd9\xe8"), VEC_NM);
+	ck_assert_int_eq(STEP("\xdb\xe3"), VEC_NM); /* fninit */
+	ck_assert_int_eq(STEP("\x9b"), VEC_NM);     /* for MP is set */
+	ck_assert_int_eq(STEP("\x0f\x77"), VEC_NM); /* emms */
+	c->cr0 &= ~(u64)CR0_MP;
+	update_mode(c);
+	ck_assert_int_eq(STEP("\x9b"), -1);
+	c->cr0 ^= CR0_TS | CR0_EM;
+	update_mode(c);
+	ck_assert_int_eq(STEP("\xd9\xe8"), VEC_NM);
+	ck_assert_int_eq(STEP("\x0f\x77"), VEC_UD);
+}
+END_TEST
+
+/* Environment: figures 8-9 to 8-12 of SDM vol. 1. */
+static void remember_something(void)
+{
+	x87_init(c);
+	c->x87.top = 7;
+	c->x87.valid = 0x80;
+	c->x87.cs = 0x1234;
+	c->x87.ds = 0x4321;
+	c->x87.ip = 0x89ab;
+	c->x87.dp = 0x7654;
+	c->x87.op = 0x5aa;
+}
+
+static void expect_memory(const char *bytes, unsigned len)
+{
+	u8 got[108];
+
+	space_read_block(&mem, DATA, got, len);
+	ck_assert_mem_eq(got, bytes, len);
+}
+#define EXPECT_MEMORY(bytes) expect_memory(bytes, sizeof(bytes) - 1)
+
+START_TEST(environment_protected)
+{
+	remember_something();
+	ck_assert_int_eq(STEP("\xd9\x32"), -1);
+	EXPECT_MEMORY("\x7f\x03\xff\xff\x00\x38\xff\xff\xff\x7f\xff\xff\xab\x89\x00\x00\x34\x12\xaa\x05\x54\x76\x00\x00\x21\x43\xff\xff");
+	remember_something();
+	ck_assert_int_eq(STEP("\x66\xd9\x32"), -1);
+	EXPECT_MEMORY("\x7f\x03\x00\x38\xff\x7f\xab\x89\x34\x12\x54\x76\x21\x43");
+	x87_init(c);
+	ck_assert_int_eq(STEP("\x66\xd9\x22"), -1); /* fldenv */
+	ck_assert_uint_eq(c->x87.valid, 0x80);
+	ck_assert_uint_eq(c->x87.top, 7);
+	ck_assert_uint_eq(c->x87.cs, 0x1234);
+	ck_assert_uint_eq(c->x87.dp, 0x7654);
+}
+END_TEST
+
+START_TEST(environment_real)
+{
+	real_mode();
+	remember_something();
+	/* linear: 12340 + 89ab = 1aceb, 43210 + 7654 = 4a864 */
+	ck_assert_int_eq(STEP("\x67\xd9\x32"), -1);
+	EXPECT_MEMORY("\x7f\x03\x00\x38\xff\x7f\xeb\xac\xaa\x15\x64\xa8\x00\x40");
+	remember_something();
+	ck_assert_int_eq(STEP("\x66\x67\xd9\x32"), -1);
+	EXPECT_MEMORY("\x7f\x03\xff\xff\x00\x38\xff\xff\xff\x7f\xff\xff\xeb\xac\xff\xff\xaa\x15\x00\x00\x64\xa8\xff\xff\x00\x40\x00\x00");
+	x87_init(c);
+	ck_assert_int_eq(STEP("\x66\x67\xd9\x22"), -1);
+	ck_assert_uint_eq(c->x87.ip, 0x1aceb);
+	ck_assert_uint_eq(c->x87.dp, 0x4a864);
+	ck_assert_uint_eq(c->x87.op, 0x5aa);
+}
+END_TEST
+
+/* FNSTENV masks everything; FNSAVE initialises; FRSTOR brings it back, and with it what is pending. */
+START_TEST(save_restore)
+{
+	x87_set_control(c, 0x340);
+	push(0x4000, 0xc90fdaa22168c235);
+	ck_assert_int_eq(STEP("\xd9\xee"), -1);
+	ck_assert_int_eq(STEP("\xde\xf9"), -1); /* pi / 0 */
+	ck_assert_int_eq(STEP("\xdd\x32"), -1); /* fnsave [edx] */
+	ck_assert_uint_eq(c->x87.cw, 0x37f);
+	ck_assert_uint_eq(x87_status(c), 0);
+	ck_assert_uint_eq(c->x87.valid, 0);
+	ck_assert_int_eq(STEP("\xdd\x22"), -1); /* frstor [edx] */
+	ck_assert_uint_eq(c->x87.cw, 0x340);
+	expect(0, 0, 0);
+	expect(1, 0x4000, 0xc90fdaa22168c235);
+	ck_assert_int_eq(STEP("\x9b"), VEC_MF);
+	ck_assert_int_eq(STEP("\xd9\x32"), -1); /* fnstenv [edx] */
+	ck_assert_uint_eq(c->x87.cw, 0x37f);
+	ck_assert_int_eq(STEP("\x9b"), -1);
+	ck_assert_uint_eq(x87_status(c) & X87_ZE, X87_ZE);
+}
+END_TEST
+
+START_TEST(pointers)
+{
+	space_write(&mem, DATA, 4, 0x3f800000);
+	c->seg[CS].sel = 0x1b;
+	c->seg[DS].sel = 0x23;
+	space_write_block(&mem, CODE, "\xd8\x02\xd9\xd0", 4);
+	ck_assert_int_eq(step_at(CODE), -1); /* fadd dword [edx] */
+	ck_assert_uint_eq(c->x87.ip, CODE);
+	ck_assert_uint_eq(c->x87.cs, 0x1b);
+	ck_assert_uint_eq(c->x87.dp, DATA);
+	ck_assert_uint_eq(c->x87.ds, 0x23);
+	ck_assert_uint_eq(c->x87.op, 0x002);
+	ck_assert_int_eq(STEP("\xdf\xe0"), -1); /* fnstsw ax: no */
+	ck_assert_uint_eq(c->x87.ip, CODE);
+	ck_assert_int_eq(step_at(CODE + 2), -1); /* fnop */
+	ck_assert_uint_eq(c->x87.ip, CODE + 2);
+	ck_assert_uint_eq(c->x87.op, 0x1d0);
+	ck_assert_uint_eq(c->x87.dp, DATA);
+}
+END_TEST
+
+/* A store that faults has done nothing. */
+START_TEST(store_fault)
+{
+	push(0x3fff, J_ONE | 1);
+	c->seg[DS].limit = DATA + 7;
+	c->seg[DS].attr &= ~SEG_G;
+	seg_update(c, DS);
+	ck_assert_int_eq(STEP("\xdb\x3a"), VEC_GP); /* fstp tbyte [edx] */
+	expect(0, 0x3fff, J_ONE | 1);
+	ck_assert_int_eq(STEP("\xdd\x1a"), -1); /* fstp qword [edx] */
+	ck_assert_uint_eq(x87_status(c) & X87_PE, X87_PE);
+}
+END_TEST
+
+/* ---- the silicon ---- */
+
+#ifdef __x86_64__
+
+struct image { u32 cw, sw, tw, fip, fcs, fdp, fds; u8 st[8][10]; } __attribute__((packed));
+typedef void native_fn(const struct image *in, struct image *out, void *operand, u64 *flags);
+
+static u64 seed = 88172645463325252u;
+
+static u64 rnd(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed * 0x2545f4914f6cdd1du;
+}
+
+static u64 pick_fraction(void)
+{
+	static const u64 table[] = {
+		0x8000000000000000, 0x8000000000000001, 0xffffffffffffffff, 0xfffffffffffffffe, 0xc000000000000000, 0xc000000000000001,
+		0xc90fdaa22168c235, 0x8000000000000400, 0x8000000000000800, 0x8000008000000000, 0xffffff0000000000, 0xffffff8000000000,
+		0xfffffffffffff800, 0xfffffffffffffc00, 0xa000000000000000, 0x8000010000000000,
+	};
+
+	return table[rnd() % ARRAY_LEN(table)];
+}
+
+/* Numbers of every class, and near to where something happens. */
+static void pick_real(u8 *p)
+{
+	u64 frac = rnd() | J_ONE;
+	u16 exp = (u16)(16383 + (int)(rnd() % 300) - 150);
+
+	switch (rnd() % 16) {
+	case 0: frac = exp = 0; break;
+	case 1: frac = J_ONE, exp = 0x7fff; break;
+	case 2: exp = 0x7fff; break;
+	case 3: frac = rnd() >> (1 + rnd() % 63), exp = 0; break;
+	case 4: exp = 0; break;
+	case 5: frac = rnd() >> (1 + rnd() % 63), exp = (u16)rnd(); break;
+	case 6: frac = pick_fraction(), exp = (u16)(16383 + (int)(rnd() % 5) - 2); break;
+	case 7: frac = pick_fraction(), exp = (u16)rnd(); break;
+	case 8: frac = pick_fraction(); /* fall through */
+	case 9: exp = (u16)(rnd() & 1 ? 1 + rnd() % 70 : 0x7ffe - (rnd() % 70)); break;
+	case 10: frac = J_ONE | (rnd() & rnd() & rnd()), exp = (u16)(16383 + (int)(rnd() % 140) - 70); break;
+	case 11: {
+		s64 v = (s64)rnd() >> rnd() % 64;
+		u64 m = v < 0 ? -(u64)v : (u64)v | !v;
+		int n = __builtin_clzll(m);
+
+		frac = m << n;
+		exp = (u16)(16383 + 63 - n);
+		break;
+	}
+	case 12: exp = (u16)(16383 + (int)(rnd() % 70) - 3); break;
+	}
+	put64(p, frac);
+	put16(p + 8, (u16)((exp & 0x7fff) | (rnd() & 0x8000)));
+}
+
+static void pick_memory(u8 *m)
+{
+	put64(m, rnd());
+	put16(m + 8, (u16)rnd());
+	switch (rnd() % 8) {
+	case 0: pick_real(m); break;
+	case 1: put32(m, (u32)rnd() & (rnd() % 4 ? ~0u : 0x807fffff) ); break;
+	case 2: put32(m, (u32)rnd() | 0x7f800000); break;
+	case 3: put64(m, rnd() & (rnd() & 1 ? 0x800fffffffffffff : ~(u64)0)); break;
+	case 4: put64(m, rnd() | 0x7ff0000000000000); break;
+	case 5: put64(m, (u64)((s64)rnd() >> rnd() % 64)); break;
+	case 6:
+		for (int i = 0; i < 10; i++)
+			m[i] = (u8)(rnd() % 10 << 4 | rnd() % 10);
+		break;
+	case 7: {
+		float f = (float)((int)(rnd() % 2001) - 1000) / (float)(1 << rnd() % 8);
+		double d = f;
+
+		if (rnd() & 1)
+			memcpy(m, &f, 4);
+		else
+			memcpy(m, &d, 8);
+		break;
+	}
+	}
+}
+
+static bool transcendental(u8 op, u8 modrm)
+{
+	return op == 0xd9 && modrm >= 0xf0 && (modrm <= 0xf3 || modrm == 0xf9 || modrm == 0xfb || modrm >= 0xfe);
+}
+
+static struct image pick_state(u8 op, u8 modrm, bool unmasked)
+{
+	struct image in;
+	unsigned top = rnd() & 7;
+
+	memset(&in, 0, sizeof in);
+	in.cw = (u32)(0x7f | (rnd() & 0xf00));
+	if (unmasked)
+		in.cw &= ~(u32)(rnd() & 0x3f);
+	in.sw = (u32)(top << 11 | (rnd() & 0x4700) | (rnd() % 4 ? 0 : rnd() & 0x3f & in.cw));
+	for (unsigned n = 0; n < 8; n++)
+		if (rnd() % 8 == 0 || (n == ((top + 7) & 7) && rnd() % 3))
+			in.tw |= 3u << 2 * n;
+	for (unsigned i = 0; i < 8; i++)
+		pick_real(in.st[i]);
+	if (transcendental(op, modrm) && rnd() & 1) { /* where they are interesting */
+		put64(in.st[0], rnd() | J_ONE);
+		put16(in.st[0] + 8, (u16)((modrm == 0xf0 || modrm == 0xf9 ? 16382 - rnd() % 70 : 16367 + rnd() % 20) | (rnd() & 0x8000)));
+		if (modrm == 0xf1)
+			in.st[0][9] &= 0x7f;
+	}
+	if (rnd() % 8 == 0)
+		memcpy(in.st[0], in.st[1], 10);
+	if (rnd() % 8 == 0)
+		put16(in.st[1] + 8, (u16)(get16(in.st[0] + 8) + rnd() % 3 - 1));
+	if (rnd() % 16 == 0)
+		in.st[0][9] ^= 0x80;
+	return in;
+}
+
+static u8 *native_code;
+
+static native_fn *make_native(const u8 *code, unsigned len)
+{
+	static const u8 before[] = { 0xff, 0x31, 0x9d, 0xdd, 0x27 };             /* push [rcx]; popf; frstor [rdi] */
+	static const u8 after[] = { 0xdd, 0x36, 0x9c, 0x8f, 0x01, 0xdb, 0xe3, 0xc3 }; /* fnsave [rsi]; pushf; pop [rcx]; fninit; ret */
+
+	memcpy(native_code, before, sizeof before);
+	memcpy(native_code + sizeof before, code, len);
+	memcpy(native_code + sizeof before + len, after, sizeof after);
+	return (native_fn *)(uintptr_t)native_code;
+}
+
+static void guest_load(const struct image *in)
+{
+	c->x87.cw = (u16)in->cw;
+	c->x87.valid = 0;
+	for (unsigned n = 0; n < 8; n++)
+		c->x87.valid |= (u8)((in->tw >> 2 * n & 3) != 3) << n;
+	x87_set_status(c, (u16)in->sw);
+	for (unsigned i = 0; i < 8; i++)
+		x87_set_reg(c, i, in->st[i]);
+}
+
+static u8 valid_of(u32 tw)
+{
+	u8 valid = 0;
+
+	for (unsigned n = 0; n < 8; n++)
+		valid |= (u8)((tw >> 2 * n & 3) != 3) << n;
+	return valid;
+}
+
+/* Are two registers the same, or, if that will do, neighbours? */
+static bool close_enough(const u8 *a, const u8 *b, bool neighbours)
+{
+	unsigned __int128 x, y;
+
+	if (!memcmp(a, b, 10))
+		return true;
+	if (!neighbours || ((a[9] ^ b[9]) & 0x80))
+		return false;
+	x = (unsigned __int128)(get16(a + 8) & 0x7fff) << 63 | (get64(a) & ~J_ONE);
+	y = (unsigned __int128)(get16(b + 8) & 0x7fff) << 63 | (get64(b) & ~J_ONE);
+	return x - y + 1 <= 2;
+}
+
+static void print_image(const char *who, const struct image *im)
+{
+	printf("  %s cw %04x sw %04x valid %02x", who, im->cw & 0xffff, im->sw & 0xffff, valid_of(im->tw));
+	for (unsigned i = 0; i < 8; i++)
+		printf(" %04x:%016llx", get16(im->st[i] + 8), (unsigned long long)get64(im->st[i]));
+	printf("\n");
+}
+
+static unsigned compare_one(u8 op, u8 modrm, native_fn *native, u32 at, bool unmasked)
+{
+	bool trans = transcendental(op, modrm), bad;
+	struct image in = pick_state(op, modrm, unmasked), want, got;
+	u8 before[16] = { 0 }, native_mem[16], guest_mem[16];
+	u64 flags = 0x202 | (rnd() & OSZAPC), native_flags = flags;
+	u32 differ;
+	int vector;
+
+	pick_memory(before);
+	memcpy(native_mem, before, 16);
+	space_write_block(&mem, DATA, before, 16);
+	native(&in, &want, native_mem, &native_flags);
+
+	guest_load(&in);
+	cpu_set_arith(c, (u32)flags);
+	vector = step_at(at);
+	space_read_block(&mem, DATA, guest_mem, 16);
+	got = (struct image){ .cw = c->x87.cw, .sw = x87_status(c) };
+	for (unsigned i = 0; i < 8; i++)
+		x87_get_reg(c, i, got.st[i]);
+
+	differ = (want.sw ^ got.sw) & 0xffff;
+	if (trans)
+		differ &= ~(u32)X87_C1; /* which way it was rounded */
+	bad = vector != -1 || differ || valid_of(want.tw) != c->x87.valid || (want.cw & 0xffff) != got.cw || memcmp(native_mem, guest_mem, 16) ||
+	      ((native_flags ^ cpu_flags(c)) & OSZAPC);
+	for (unsigned i = 0; i < 8; i++)
+		bad |= !close_enough(want.st[i], got.st[i], trans);
+	if (bad) {
+		printf("%02x %02x: vector %d, flags %llx: %llx %x\n", op, modrm, vector, (unsigned long long)flags, (unsigned long long)native_flags,
+		       cpu_flags(c));
+		print_image("before", &in);
+		print_image("native", &want);
+		for (unsigned n = 0; n < 8; n++)
+			got.tw |= c->x87.valid >> n & 1 ? 0 : 3u << 2 * n;
+		print_image("guest ", &got);
+		for (unsigned i = 0; i < 10; i++)
+			printf("%s %02x %02x %02x", i ? "," : " ", before[i], native_mem[i], guest_mem[i]);
+		printf("\n");
+	}
+	return bad;
+}
+
+static bool is_x87(u8 op, u8 modrm)
+{
+	const struct isa_row *r;
+
+	if (modrm < 0xc0 && (modrm & 0xc7) != 2) /* [edx] */
+		return false;
+	/* control word, environment and state have tests of their own */
+	if ((op == 0xd9 && modrm < 0xc0 && modrm >> 3 >= 4 && modrm >> 3 <= 6) || (op == 0xdd && modrm < 0xc0 && (modrm >> 3 == 4 || modrm >> 3 == 6)))
+		return false;
+	for (r = c->isa->index[0][op]; r; r = r->next) {
+		u64 key = modrm | (modrm < 0xc0 ? KEY_MEM : 0);
+
+		if ((key & r->mask) == r->match)
+			return true;
+	}
+	return false;
+}
+
+static void compare_all(bool unmasked, unsigned times)
+{
+	unsigned bad = 0, forms = 0;
+
+	native_code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(native_code, MAP_FAILED);
+	for (unsigned op = 0xd8; op <= 0xdf; op++)
+		for (unsigned modrm = 0; modrm < 256; modrm++) {
+			u8 code[2] = { (u8)op, (u8)modrm };
+			u32 at = CODE + 4 * forms;
+			native_fn *native;
+
+			if (!is_x87(code[0], code[1]))
+				continue;
+			forms++;
+			space_write_block(&mem, at, code, 2);
+			native = make_native(code, 2);
+			for (unsigned n = 0; n < times && bad < 10; n++)
+				bad += compare_one(code[0], code[1], native, at, unmasked);
+		}
+	munmap(native_code, 4096);
+	ck_assert_uint_gt(forms, 400);
+	ck_assert_uint_eq(bad, 0);
+}
+
+START_TEST(silicon_masked) { compare_all(false, 600); }
+END_TEST
+START_TEST(silicon_unmasked) { compare_all(true, 600); }
+END_TEST
+
+#endif
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("x87");
+	TCase *t = tcase_create("manual");
+
+	tcase_add_checked_fixture(t, make_guest, free_guest);
+	tcase_add_test(t, constants);
+	tcase_add_test(t, pi_has_66_bits);
+	tcase_add_test(t, unmasked);
+	tcase_add_test(t, ferr_line);
+	tcase_add_test(t, device_not_available);
+	tcase_add_test(t, environment_protected);
+	tcase_add_test(t, environment_real);
+	tcase_add_test(t, save_restore);
+	tcase_add_test(t, pointers);
+	tcase_add_test(t, store_fault);
+	suite_add_tcase(s, t);
+#ifdef __x86_64__
+	t = tcase_create("silicon");
+	tcase_add_checked_fixture(t, make_guest, free_guest);
+	tcase_set_timeout(t, 300);
+	tcase_add_test(t, silicon_masked);
+	tcase_add_test(t, silicon_unmasked);
+	suite_add_tcase(s, t);
+#endif
+	return s;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
