@@ -520,7 +520,7 @@ BODY(arpl)
 	u64 dst, src = reg_get(c, o->src, 2);
 	bool raise;
 
-	if (op_is_mem(o) ? !op_load_rmw(c, o, 2, &dst) : !rm_load(c, o, o->dst, 2, &dst))
+	if (!rm_load(c, o, o->dst, 2, &dst)) /* an operand that stays as it is need not be writable */
 		return false;
 	raise = (dst & 3) < (src & 3);
 	if (raise && !rm_store(c, o, o->dst, 2, (dst & ~(u64)3) | (src & 3)))
