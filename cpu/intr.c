@@ -228,6 +228,13 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 	}
 	if (nmi)
 		c->nmi_blocked = true;
+	/* A single step that was due is not any more, also one that MOV SS held back; data breakpoints stay pending (SDM vol. 3, 6.8.3). */
+	c->step = false;
+	c->db_pending &= ~((u64)1 << 14);
+	if (kind == INT_ICEBP) { /* one #DB for all reasons */
+		c->dr[6] |= c->db_pending;
+		c->db_pending = 0;
+	}
 	if (vector == VEC_DB && (kind == INT_EXCEPTION || kind == INT_ICEBP)) {
 		c->dr[7] &= ~((u64)1 << 13); /* GD */
 		c->debugctl &= ~(u64)3;      /* LBR, BTF */

@@ -279,8 +279,13 @@ void segs_revalidate(struct cpu *c)
 
 		if (s->attr & SEG_UNUSABLE)
 			continue;
-		if (seg_dpl(s) < c->cpl && (s->attr & (SEG_CODE | SEG_E)) != (SEG_CODE | SEG_E))
+		if (seg_dpl(s) < c->cpl && (s->attr & (SEG_CODE | SEG_E)) != (SEG_CODE | SEG_E)) {
+			u64 base = s->base;
+
+			/* Silicon leaves the base, which 64-bit mode still uses for FS and GS. */
 			seg_null(c, regs[i], 0);
+			c->seg[regs[i]].base = base;
+		}
 	}
 }
 
