@@ -33,11 +33,14 @@ ALWAYS_INLINE vec mm_pshufb(vec a, vec b) { return vec_pshufb(both(a, a), b); }
 ALWAYS_INLINE bool source(struct cpu *c, const struct op *o, unsigned size, vec *out)
 {
 	u64 v;
+	const u8 *p;
 
 	if (!x87_wait(c))
 		return false;
 	if (!op_is_mem(o))
 		v = mmx_get(c, o->src);
+	else if (likely(p = fast_op(c, o, KIND_SEG, size, false)))
+		v = get_size(p, size);
 	else if (!op_load(c, o, size, &v))
 		return false;
 	*out = (vec){ v, 0 };
@@ -241,7 +244,13 @@ GEN_BODY(movq_mm)
 
 BODY(movq_store)
 {
-	if (!x87_wait(c) || !op_store(c, o, 8, mmx_get(c, o->src)))
+	u8 *p;
+
+	if (!x87_wait(c))
+		return false;
+	if (likely(p = fast_op(c, o, KIND_SEG, 8, true)))
+		put64(p, mmx_get(c, o->src));
+	else if (!op_store(c, o, 8, mmx_get(c, o->src)))
 		return false;
 	mmx_enter(c);
 	return true;

@@ -24,18 +24,30 @@ enum { ESC_FLOAT = 0, ESC_INT32 = 2, ESC_DOUBLE = 4, ESC_INT16 = 6 }; /* D8, DA,
 
 static inline bool load_operand(struct cpu *c, const struct op *o, struct fp *f, struct real *out)
 {
-	unsigned esc = o->imm >> 8 & 6;
 	u64 v;
 
-	if (!op_load(c, o, esc == ESC_DOUBLE ? 8 : esc == ESC_INT16 ? 2 : 4, &v))
-		return false;
-	switch (esc) {
-	case ESC_FLOAT: *out = real_from_float(f, (u32)v); break;
-	case ESC_DOUBLE: *out = real_from_double(f, v); break;
-	case ESC_INT32: *out = real_from_int((s32)v); break;
-	default: *out = real_from_int((s16)v); break;
+	switch (o->imm >> 8 & 6) {
+	case ESC_FLOAT:
+		if (!fp_load(c, o, 4, &v))
+			return false;
+		*out = real_from_float(f, (u32)v);
+		return true;
+	case ESC_DOUBLE:
+		if (!fp_load(c, o, 8, &v))
+			return false;
+		*out = real_from_double(f, v);
+		return true;
+	case ESC_INT32:
+		if (!fp_load(c, o, 4, &v))
+			return false;
+		*out = real_from_int((s32)v);
+		return true;
+	default:
+		if (!fp_load(c, o, 2, &v))
+			return false;
+		*out = real_from_int((s16)v);
+		return true;
 	}
-	return true;
 }
 
 /* ---- arithmetic ---- */
@@ -275,12 +287,12 @@ BODY(fld_mem)
 BODY(fld_m80)
 {
 	struct fp f = fp_begin(c);
-	u8 v[10];
+	struct real v;
 
-	if (!x87_wait(c) || !op_load_block(c, o, v, 10))
+	if (!x87_wait(c) || !fp_load_real(c, o, &v))
 		return false;
 	x87_note(c, o);
-	fp_push(c, &f, (struct real){ get64(v), get16(v + 8) });
+	fp_push(c, &f, v);
 	return true;
 }
 
@@ -313,7 +325,7 @@ BODY(fild64)
 	struct fp f = fp_begin(c);
 	u64 v;
 
-	if (!x87_wait(c) || !op_load(c, o, 8, &v))
+	if (!x87_wait(c) || !fp_load(c, o, 8, &v))
 		return false;
 	x87_note(c, o);
 	fp_push(c, &f, real_from_int((s64)v));
@@ -398,14 +410,10 @@ ALWAYS_INLINE bool store(struct cpu *c, const struct op *o, enum store kind, uns
 		case STORE_INT: ok = real_to_int(&f, a, bytes, false, &v); break;
 		case STORE_CHOP: ok = real_to_int(&f, a, bytes, true, &v); break;
 		case STORE_BCD: ok = real_to_bcd(&f, a, block); break;
-		case STORE_REAL:
-			put64(block, a.frac);
-			put16(block + 8, a.exp);
-			ok = true;
-			break;
+		case STORE_REAL: ok = true; break;
 		}
 	}
-	if (ok && !(bytes == 10 ? op_store_block(c, o, block, 10) : op_store(c, o, bytes, v)))
+	if (ok && !(kind == STORE_REAL ? fp_store_real(c, o, a) : kind == STORE_BCD ? op_store_block(c, o, block, 10) : fp_store(c, o, bytes, v)))
 		return false;
 	x87_note(c, o);
 	fp_settle(c, &f);

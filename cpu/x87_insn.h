@@ -105,6 +105,54 @@ static inline void fp_push(struct cpu *c, struct fp *f, struct real v)
 
 static inline void x87_set_cc(struct cpu *c, u16 cc) { c->x87.sw = (u16)((c->x87.sw & ~(X87_C0 | X87_C2 | X87_C3)) | cc); }
 
+/* Memory operands, by the fast path where that answers. */
+ALWAYS_INLINE bool fp_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
+{
+	const u8 *p = fast_op(c, o, KIND_SEG, size, false);
+
+	if (unlikely(!p))
+		return op_load(c, o, size, out);
+	*out = get_size(p, size);
+	return true;
+}
+
+ALWAYS_INLINE bool fp_store(struct cpu *c, const struct op *o, unsigned size, u64 v)
+{
+	u8 *p = fast_op(c, o, KIND_SEG, size, true);
+
+	if (unlikely(!p))
+		return op_store(c, o, size, v);
+	put_size(p, size, v);
+	return true;
+}
+
+/* A real of 10 bytes. */
+ALWAYS_INLINE bool fp_load_real(struct cpu *c, const struct op *o, struct real *out)
+{
+	const u8 *p = fast_op(c, o, KIND_SEG, 10, false);
+	u8 copy[10];
+
+	if (unlikely(!p)) {
+		if (!op_load_block(c, o, copy, 10))
+			return false;
+		p = copy;
+	}
+	*out = (struct real){ get64(p), get16(p + 8) };
+	return true;
+}
+
+ALWAYS_INLINE bool fp_store_real(struct cpu *c, const struct op *o, struct real v)
+{
+	u8 *p = fast_op(c, o, KIND_SEG, 10, true), copy[10];
+	bool slow = unlikely(!p);
+
+	if (slow)
+		p = copy;
+	put64(p, v.frac);
+	put16(p + 8, v.exp);
+	return !slow || op_store_block(c, o, copy, 10);
+}
+
 #define X87_GEN(name) GEN(name) { x87_gen(d, o, h_##name); }
 #define X87_BODY(name) BODY_HANDLER(name) X87_GEN(name)
 
