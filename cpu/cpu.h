@@ -216,7 +216,8 @@ struct cpu_config {
 struct cpu *cpu_new(const struct cpu_config *config); /* NULL: host out of memory. In its power-on state. */
 void cpu_free(struct cpu *c);
 void cpu_reset(struct cpu *c, bool init);             /* RESET, or INIT (keeps what SDM vol. 3, table 10-1 says) */
-enum cpu_stop cpu_run(struct cpu *c, u64 icount_end); /* until icount reaches the end or something stops it */
+/* Run until icount reaches ICOUNT_END or something stops it; CPU_IDLE: halted, and the clock has come to IDLE_END (virtual ns). */
+enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end);
 void cpu_sync(struct cpu *c); /* make icount and clock->now exact for the instruction c->op (NULL: between blocks, they are) */
 void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */

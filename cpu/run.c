@@ -221,21 +221,21 @@ static bool code_breakpoints(const struct cpu *c)
 	return false;
 }
 
-/* Idle until the next event. False: nothing will ever happen. */
-static bool idle(struct cpu *c)
+/* Halted: let time pass until the next event, but not beyond END. */
+static enum { SLEPT, SLEPT_ENOUGH, SLEEPS_FOREVER } idle(struct cpu *c, u64 end)
 {
-	u64 next = clock_next(c->clock);
+	u64 next = clock_next(c->clock), until = next < end ? next : end;
 
 	if (next == CLOCK_NEVER)
-		return false;
-	if (next > c->clock->now) {
-		c->idle_ns += next - c->clock->now;
-		c->clock->now = next;
+		return SLEEPS_FOREVER;
+	if (until > c->clock->now) {
+		c->idle_ns += until - c->clock->now;
+		c->clock->now = until;
 	}
-	return true;
+	return next <= until ? SLEPT : SLEPT_ENOUGH;
 }
 
-enum cpu_stop cpu_run(struct cpu *c, u64 icount_end)
+enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 {
 	for (;;) {
 		u64 until;
@@ -266,9 +266,11 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end)
 		if (c->activity != ACTIVITY_RUN) {
 			if (c->bare)
 				return CPU_IDLE;
-			if (!idle(c))
-				return CPU_DEAD_HALT;
-			continue;
+			switch (idle(c, idle_end)) {
+			case SLEPT: continue;
+			case SLEPT_ENOUGH: return CPU_IDLE;
+			case SLEEPS_FOREVER: return CPU_DEAD_HALT;
+			}
 		}
 		if (unlikely(code_breakpoints(c))) {
 			debug_code_check(c);

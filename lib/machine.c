@@ -236,7 +236,7 @@ static struct vcpu_stop stopped(enum vcpu_stop_reason reason, u32 code)
 /* vcpu_stop is seen when the processor comes back: after so many instructions at most. A few milliseconds. */
 #define SLICE 4000000u
 
-static struct vcpu_stop run_once(struct vcpu *v, u64 end)
+static struct vcpu_stop run_once(struct vcpu *v, u64 end, u64 idle_end)
 {
 	enum cpu_stop why;
 	char *error = NULL;
@@ -248,7 +248,7 @@ static struct vcpu_stop run_once(struct vcpu *v, u64 end)
 		v->asked = false;
 		return stopped(VCPU_STOP_REQUEST, 0);
 	}
-	why = cpu_run(v->cpu, end - v->cpu->icount > SLICE ? v->cpu->icount + SLICE : end);
+	why = cpu_run(v->cpu, end - v->cpu->icount > SLICE ? v->cpu->icount + SLICE : end, idle_end);
 
 	/* What a device asked for in the last instruction comes before everything else, so that it makes no difference whether a run
 	 * happened to end there. */
@@ -282,15 +282,17 @@ struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions)
 {
 	u64 now = v->cpu->icount;
 	u64 end = instructions < ~now ? now + instructions : ~(u64)0;
+	u64 idle = (u64)((unsigned __int128)instructions * v->cpu->ns_q16 >> 16), idle_end = cpu_now(v->cpu);
 	struct vcpu_stop stop;
 
+	idle_end = idle < ~idle_end ? idle_end + idle : ~(u64)0;
 	if (v->running) {
 		machine_error(v, "vcpu_run was called from a callback of the same machine");
 		return stopped(VCPU_STOP_HOST, 0);
 	}
 	v->running = true;
 	do
-		stop = run_once(v, end);
+		stop = run_once(v, end, idle_end);
 	while (stop.reason == GO_ON);
 	v->running = false;
 	return stop;
@@ -347,6 +349,8 @@ uint64_t vcpu_resident(const vcpu *v)
 
 unsigned vcpu_fault_chain(const vcpu *v, struct vcpu_fault *out, unsigned max)
 {
+	if (v->cpu->activity != ACTIVITY_SHUTDOWN)
+		return 0;
 	for (unsigned i = 0; i < v->cpu->chain_len && i < max; i++) {
 		const struct fault_note *note = &v->cpu->chain[i];
 

@@ -80,7 +80,7 @@ enum vcpu_stop_reason {
 	VCPU_STOP_DEBUG_EXIT,   /* the guest wrote to the debug-exit port (F4h); code is the value */
 	VCPU_STOP_TRIPLE_FAULT, /* vcpu_fault_chain tells how */
 	VCPU_STOP_HALT,         /* halted, and nothing can ever wake it */
-	VCPU_STOP_IDLE,         /* bare CPU only: HLT */
+	VCPU_STOP_IDLE,         /* halted, and has slept in this call for as long as the instructions asked for would take; on a bare CPU: HLT */
 	VCPU_STOP_EXCEPTION,    /* bare CPU only: a fault that the guest has no IDT for; code is the vector */
 	VCPU_STOP_HOST,         /* the host failed (out of memory): vcpu_error tells */
 };
@@ -93,8 +93,9 @@ struct vcpu_stop {
 /* The reason in a word ("limit", "poweroff", "debug-exit", "triple-fault", ...): for people and for JSON. */
 VCPU_API const char *vcpu_stop_name(enum vcpu_stop_reason reason);
 
-/* Retire at most INSTRUCTIONS instructions (across HLT, whose idle time costs none). The same machine stops in the same state no
- * matter how a run is cut into calls. */
+/* Retire at most INSTRUCTIONS instructions. Time that the guest sleeps away in HLT passes at once and retires none; so that the caller
+ * hears from an idle guest too, VCPU_STOP_IDLE comes after as much virtual time: call again. The same machine comes to the same state at the
+ * same instruction no matter how a run is cut into calls. */
 VCPU_API struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions);
 /* Make the current or next vcpu_run return soon, at an instruction boundary. The one call that is safe from a signal handler or
  * another thread. It does not change what the guest sees. */

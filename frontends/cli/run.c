@@ -177,7 +177,7 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool *quit)
 			return stop;
 		if (stop.reason == VCPU_STOP_HALT && !terminal_eof() && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
 			wait = -1; /* a byte from us can still be an interrupt */
-		else if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_REQUEST)
+		else if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_IDLE && stop.reason != VCPU_STOP_REQUEST)
 			return stop;
 		else if (terminal_interactive())
 			wait = pace_next(&pace, machine);
