@@ -130,33 +130,33 @@ static void print_fault_chain(const vcpu *machine)
 	}
 }
 
-/* How the next slice is cut, and how long to sleep before it. A machine on a terminal is a companion: when it idles, its virtual time
- * must not rush ahead of the host's, and this process must not keep a processor busy. Neither changes what the guest computes:
- * only when it hears of a key. */
-enum { SLICE_BUSY = 4000000, SLICE_IDLE = 20000 };
+/* Instructions between two looks at the terminal. */
+enum { SLICE = 4000000 };
 
+/* A machine on a terminal is a companion: when it idles, its virtual time must not rush ahead of the host's, and this process must not
+ * keep a processor busy. That does not change what the guest computes, only when it hears of a key. */
 struct pace {
-	uint64_t host, virtual, instructions;
-	uint64_t slice;
+	uint64_t host, virtual, instructions; /* when the last slice began */
 };
 
+/* How long to sleep after a slice, ns: what the guest slept in it, less what the host was slower than the guest's own time. */
 static int64_t pace_next(struct pace *p, const vcpu *machine)
 {
 	uint64_t host = host_ns(), virtual = vcpu_virtual_ns(machine), instructions = vcpu_instructions(machine);
 	uint64_t passed = virtual - p->virtual, worked = instructions - p->instructions, took = host - p->host;
-	bool idle = passed > 4 * worked + 1000000;
 
 	p->virtual = virtual;
 	p->instructions = instructions;
-	p->slice = idle ? SLICE_IDLE : SLICE_BUSY;
-	return idle && passed > took ? (int64_t)(passed - took) : 0;
+	if (passed <= worked || passed <= took)
+		return 0;
+	return (int64_t)(passed - (worked > took ? worked : took));
 }
 
 /* Run until something ends the run. *QUIT: that was Ctrl-A X. */
 static struct vcpu_stop loop(struct session *s, uint64_t limit, bool *quit)
 {
 	vcpu *machine = s->machine;
-	struct pace pace = { .host = host_ns(), .slice = terminal_interactive() ? SLICE_IDLE : SLICE_BUSY };
+	struct pace pace = { .host = host_ns() };
 	struct vcpu_stop stop;
 	char keys[256];
 	size_t len;
@@ -166,7 +166,7 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool *quit)
 		uint64_t left = limit ? limit - vcpu_instructions(machine) : UINT64_MAX;
 		int64_t wait = 0;
 
-		stop = vcpu_run(machine, left < pace.slice ? left : pace.slice);
+		stop = vcpu_run(machine, left < SLICE ? left : SLICE);
 		if (s->serial)
 			flush(s->serial);
 		if (s->debugcon)
