@@ -29,18 +29,18 @@ FP_CMP(cmpsd_x, vec_cmpsd, 8)
 
 /* COMISx differs from UCOMISx in that a quiet NaN, too, is an invalid operand. ZF, PF, CF: unordered 111, > 000, < 001, = 100; OF, SF,
  * AF = 0. In the lazy form (cpu.h): the result is 0 or 1, whose parities are even and odd; fix.2 turns PF where ZF stands alone. */
-typedef void compare_fn(vec a, vec b, bool *zf, bool *pf, bool *cf);
+typedef void compare_fn(vec a, vec b, u8 *zf, u8 *pf, u8 *cf);
 
-ALWAYS_INLINE void set_compared(struct cpu *c, bool zf, bool pf, bool cf)
+ALWAYS_INLINE void set_compared(struct cpu *c, u8 zf, u8 pf, u8 cf)
 {
-	c->res = !zf;
-	c->fix = (u8)((zf & !pf) << 2);
-	c->cv = (u64)(cf ? 3 : 0) << 62;
+	c->res = zf ^ 1;
+	c->fix = (u8)((zf & ~pf) << 2);
+	c->cv = (0 - (u64)cf) << 62;
 }
 
 ALWAYS_INLINE bool compare_body(struct cpu *c, const struct op *o, compare_fn *fn, unsigned size)
 {
-	bool zf, pf, cf;
+	u8 zf, pf, cf;
 	vec b;
 
 	if (!vec_source(c, o, size, &b))
@@ -55,7 +55,7 @@ ALWAYS_INLINE bool compare_body(struct cpu *c, const struct op *o, compare_fn *f
 
 ALWAYS_INLINE void compare(struct cpu *c, vec a, vec b, compare_fn *fn)
 {
-	bool zf, pf, cf;
+	u8 zf, pf, cf;
 
 	fn(a, b, &zf, &pf, &cf);
 	set_compared(c, zf, pf, cf);

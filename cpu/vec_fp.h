@@ -48,11 +48,11 @@ VEC_FP(cvtdq2ps) VEC_FP(cvtps2dq) VEC_FP(cvttps2dq) VEC_FP(cvtdq2pd) VEC_FP(cvtp
 VEC_CMP(cmpps) VEC_CMP(cmppd) VEC_CMP(cmpss) VEC_CMP(cmpsd)
 #undef VEC_CMP
 
-/* Scalar comparison into ZF (bit 6), PF (bit 2), CF (bit 0). */
+/* Scalar comparison into flags. (SETcc is written out: clang 19 uses flag outputs after it has overwritten the flags.) */
 #define VEC_COMPARE(name) \
-	ALWAYS_INLINE void vec_##name(vec a, vec b, bool *zf, bool *pf, bool *cf) \
+	ALWAYS_INLINE void vec_##name(vec a, vec b, u8 *zf, u8 *pf, u8 *cf) \
 	{ \
-		__asm__ volatile(#name " %4, %3" : "=@ccz"(*zf), "=@ccp"(*pf), "=@ccc"(*cf) : "x"(a), "x"(b)); \
+		__asm__ volatile(#name " %4, %3\n\tsete %0\n\tsetp %1\n\tsetc %2" : "=q"(*zf), "=q"(*pf), "=q"(*cf) : "x"(a), "x"(b) : "cc"); \
 	}
 VEC_COMPARE(ucomiss) VEC_COMPARE(ucomisd) VEC_COMPARE(comiss) VEC_COMPARE(comisd)
 #undef VEC_COMPARE

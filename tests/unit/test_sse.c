@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "cpu/op.h"
+#include "cpu/sse.h"
 #include "mem/space.h"
 
 /* ---- the guest: a bare processor in 64-bit mode, everything mapped where it is ---- */
@@ -91,6 +91,8 @@ static void guest_step(const u8 *code, unsigned len, struct state *s)
 	c->mxcsr = s->mxcsr;
 	space_write_block(&mem, DATA, s->data, sizeof s->data);
 	c->activity = ACTIVITY_RUN;
+	if (c->icount & 1)
+		sse_begin(c); /* the state in which all but the first floating-point instruction run */
 	stop = cpu_run(c, c->icount + 1);
 	s->exception = stop == CPU_EXCEPTION ? c->fault.vector : -1;
 	if (stop == CPU_EXCEPTION)
