@@ -359,7 +359,7 @@ static void run_vector(const char *file, const struct test *v, unsigned *bad)
 		undefined = d.row->insn->undef;
 	load(v);
 	current++;
-	ok = cpu_run(c, c->icount + 100) == CPU_DEAD_HALT ? same(v, undefined, 0, true) : wrong("no HLT");
+	ok = cpu_run(c, c->icount + 100, CLOCK_NEVER) == CPU_DEAD_HALT ? same(v, undefined, 0, true) : wrong("no HLT");
 	for (unsigned i = 0; !ok && !known && c->activity == ACTIVITY_HALT && d.row && i < ARRAY_LEN(differences); i++) {
 		const struct difference *difference = &differences[i];
 
