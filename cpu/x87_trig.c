@@ -74,6 +74,19 @@ static bool easy(struct fp *f, struct real x, struct real *done)
 	return fp_denormal(f, x, x) || real_is_zero(x);
 }
 
+/* Below 2^-68 the chip takes sine and tangent for the number itself, and the cosine for 1, whichever way it rounds. */
+static struct real itself(struct fp *f, struct real x)
+{
+	s32 exp;
+	u64 frac = real_normal(x, &exp);
+	struct real r = real_round(f, real_sign(x), exp, frac, 0, 64);
+
+	f->raised |= real_exp(r) ? X87_PE : X87_PE | X87_UE;
+	return r;
+}
+
+static bool tiny(struct real x) { return real_exp(x) < EXP_BIAS - 68; }
+
 bool real_sincos(struct fp *f, struct real x, struct real *s, struct real *c)
 {
 	struct real r;
@@ -89,11 +102,12 @@ bool real_sincos(struct fp *f, struct real x, struct real *s, struct real *c)
 	}
 	if (real_exp(x) >= EXP_BIAS + 63)
 		return false;
+	f->raised |= X87_PE;
 	w = reduce(x, &quadrant);
 	if (s)
-		*s = wide_round(f, sine(w, quadrant, real_sign(x), false));
+		*s = tiny(x) ? itself(f, x) : wide_round(f, sine(w, quadrant, real_sign(x), false));
 	if (c)
-		*c = wide_round(f, sine(w, quadrant, real_sign(x), true));
+		*c = tiny(x) ? REAL_ONE(false) : wide_round(f, sine(w, quadrant, real_sign(x), true));
 	return true;
 }
 
@@ -106,6 +120,10 @@ bool real_tan(struct fp *f, struct real x, struct real *tangent)
 		return true;
 	if (real_exp(x) >= EXP_BIAS + 63)
 		return false;
+	if (tiny(x)) {
+		*tangent = itself(f, x);
+		return true;
+	}
 	w = reduce(x, &quadrant);
 	*tangent = wide_round(f, wide_div(sine(w, quadrant, real_sign(x), false), sine(w, quadrant, real_sign(x), true)));
 	return true;

@@ -66,7 +66,7 @@ static int step_at(u32 addr)
 
 	c->r[RIP] = addr;
 	c->r[RDX] = c->r[RDI] = DATA;
-	stop = cpu_run(c, c->icount + 1);
+	stop = cpu_run(c, c->icount + 1, CLOCK_NEVER);
 	if (stop == CPU_EXCEPTION)
 		return c->fault.vector;
 	ck_assert_int_eq(stop, CPU_LIMIT);

@@ -83,7 +83,7 @@ static int step_at(u32 addr)
 
 	c->r[RIP] = addr;
 	c->r[RDX] = DATA;
-	stop = cpu_run(c, c->icount + 1);
+	stop = cpu_run(c, c->icount + 1, CLOCK_NEVER);
 	if (stop == CPU_EXCEPTION)
 		return c->fault.vector;
 	ck_assert_int_eq(stop, CPU_LIMIT);
@@ -356,6 +356,7 @@ static u64 pick_fraction(void)
 /* Numbers of every class, and near to where something happens. */
 static void pick_real(u8 *p)
 {
+	static const s16 limits[] = { 15, 31, 63, -126, -149, 127, -1022, -1074, 1023 }; /* of integers, floats, doubles */
 	u64 frac = rnd() | J_ONE;
 	u16 exp = (u16)(16383 + (int)(rnd() % 300) - 150);
 
@@ -381,6 +382,7 @@ static void pick_real(u8 *p)
 		break;
 	}
 	case 12: exp = (u16)(16383 + (int)(rnd() % 70) - 3); break;
+	case 13: frac = pick_fraction(), exp = (u16)(16383 + limits[rnd() % ARRAY_LEN(limits)] + (int)(rnd() % 3) - 1); break;
 	}
 	put64(p, frac);
 	put16(p + 8, (u16)((exp & 0x7fff) | (rnd() & 0x8000)));
@@ -446,6 +448,12 @@ static struct image pick_state(u8 op, u8 modrm, bool unmasked)
 		put16(in.st[1] + 8, (u16)(get16(in.st[0] + 8) + rnd() % 3 - 1));
 	if (rnd() % 16 == 0)
 		in.st[0][9] ^= 0x80;
+	if (rnd() % 16 == 0) { /* products and quotients about the smallest normal number */
+		put64(in.st[0], pick_fraction());
+		put16(in.st[0] + 8, (u16)(1 + rnd() % 3));
+		put64(in.st[1], J_ONE);
+		put16(in.st[1] + 8, (u16)(16381 + rnd() % 5));
+	}
 	return in;
 }
 
