@@ -106,8 +106,10 @@ bool real_sincos(struct fp *f, struct real x, struct real *s, struct real *c)
 	w = reduce(x, &quadrant);
 	if (s)
 		*s = tiny(x) ? itself(f, x) : wide_round(f, sine(w, quadrant, real_sign(x), false));
-	if (c)
+	if (c) {
+		f->raised &= ~X87_C1; /* of two results C1 is the cosine's */
 		*c = tiny(x) ? REAL_ONE(false) : wide_round(f, sine(w, quadrant, real_sign(x), true));
+	}
 	return true;
 }
 
