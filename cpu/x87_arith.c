@@ -284,27 +284,28 @@ struct real real_div(struct fp *f, struct real a, struct real b)
 
 /* ---- square root ---- */
 
-/* floor(sqrt(M)) for M with one of its two top bits set: so the root has bit 63. */
+/* floor(sqrt(M)), M >= 2^62. */
+static u64 root32(u64 m)
+{
+	/* A line along the curve, good for 5 bits; each step of Newton's doubles them, and never ends below the root. */
+	u64 r = 0x5aa00000 + ((m >> 32) * 0xaaaaaaab >> 32);
+
+	for (int i = 0; i < 3; i++)
+		r = (r + m / r) >> 1;
+	if (r > 0xffffffff)
+		r = 0xffffffff;
+	while (r * r > m)
+		r--;
+	return r;
+}
+
+/* floor(sqrt(M)), M >= 2^126. */
 static u64 root(u128 m)
 {
-	/* 32 bits of it by digits, then one step of Newton's for the rest; its error, upwards, is below 2. */
-	u64 hi = (u64)(m >> 64), r = 0, rest = 0;
-	u128 q;
+	u64 hi = (u64)(m >> 64), r = root32(hi);
+	/* One step more: sqrt(m) = r << 32 + (m - (r << 32)^2) / (2 * r << 32), less what is below 2 */
+	u128 q = ((u128)r << 32) + (((u128)(hi - r * r) << 64 | (u64)m) >> 33) / r;
 
-	for (int i = 0; i < 32; i++) {
-		u64 trial = r << 2 | 1;
-
-		rest = rest << 2 | hi >> 62;
-		hi <<= 2;
-		r <<= 1;
-		if (rest >= trial) {
-			rest -= trial;
-			r |= 1;
-		}
-	}
-	/* m = (r^2 + rest) << 64 + low; sqrt(m) = r << 32 + (m - (r << 32)^2) / (2 * r << 32), less a little */
-	q = (((u128)rest << 64 | (u64)m) >> 33) / r;
-	q += (u128)r << 32;
 	r = q >> 64 ? ~(u64)0 : (u64)q;
 	while ((u128)r * r > m)
 		r--;
