@@ -105,8 +105,10 @@ void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 		features(m, 6, 0, out);
 		break;
 	case 7:
+		if (sub <= 2)
+			features(m, 7, sub, out);
 		if (sub == 0) {
-			features(m, 7, 0, out);
+			out[EAX] = has(m, F_BHI_CTRL) || has(m, F_MCDT_NO) ? 2 : 0; /* highest sub-leaf */
 			if (has(m, F_PKU) && c->cr4 & CR4_PKE)
 				out[ECX] |= 1 << 4;
 		}

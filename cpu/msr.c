@@ -115,7 +115,7 @@ static const struct {
 	P(MSR_GS_BASE, X64, true, seg[GS].base, ~(u64)0),
 	P(MSR_KERNEL_GS_BASE, X64, true, kernel_gs_base, ~(u64)0),
 	P(MSR_TSC_AUX, RDTSCP, false, tsc_aux, 0xffffffff),
-	P(MSR_SPEC_CTRL, SPEC_CTRL, false, spec_ctrl, 7),
+	P(MSR_SPEC_CTRL, SPEC_CTRL, false, spec_ctrl, 0x407), /* IBRS, STIBP, SSBD, BHI_DIS_S */
 	P(MSR_MCG_STATUS, MCA, false, mcg_status, 7),
 	P(MSR_DEBUGCTL, P6, false, debugctl, 0x43), /* LBR (which records nothing), BTF, TR */
 #undef P
