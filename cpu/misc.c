@@ -17,12 +17,8 @@ ALWAYS_INLINE bool compare_exchange(struct cpu *c, const struct op *o, unsigned 
 	set_flags(c, r, carries_sub(a, old, r), size);
 	if (!r)
 		return rm_store(c, o, o->dst, size, reg_get(c, o->src, size));
-	if (op_is_mem(o)) {
-		if (!op_store(c, o, size, old))
-			return false;
-	} else if (size == 4) {
-		reg_set(c, o->dst, 4, old); /* clears the upper half */
-	}
+	if (op_is_mem(o) && !op_store(c, o, size, old)) /* a register keeps even its upper half */
+		return false;
 	reg_set(c, 8 * RAX, size, old);
 	return true;
 }
