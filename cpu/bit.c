@@ -1,12 +1,12 @@
 /* Bit tests and scans, BMI1, BMI2 and ADX. */
 #include "cpu/alu.h"
 
-/* ZF and SF from R, CF as given, OF 0, AF 0; PF, where the manual leaves it undefined, from R. */
+/* ZF and SF from R, CF as given, OF 0; AF and PF, which the manual leaves undefined, 0 as Intel's processors have them. */
 static void set_scan(struct cpu *c, u64 r, bool cf, unsigned size)
 {
 	c->res = extend(r, size);
 	c->cv = cf ? (u64)3 << 62 : 0;
-	c->fix = 0;
+	c->fix = __builtin_parity(r & 0xff) ? 0 : FL_P;
 }
 
 /* ---- BT BTS BTR BTC. Only CF changes: the manual leaves OF SF AF PF undefined, and Intel's processors leave them alone. ---- */
@@ -71,17 +71,21 @@ BIT_TEST(btc, BTC)
 
 /* ---- scans and counts ---- */
 
-/* A source of 0 leaves the destination as it was (the manual: undefined; every processor does so), even its upper half. */
+/* A source of 0 leaves the destination as it was (the manual: undefined; every processor does so), even its upper half. ZF tells of the
+ * source; of the others, which the manual leaves undefined, PF tells of the bit's number, and the rest is 0. */
 ALWAYS_INLINE bool scan(struct cpu *c, const struct op *o, bool reverse)
 {
 	const unsigned size = o->osize;
 	u64 v;
+	unsigned n = 0;
 
 	if (!rm_load(c, o, o->src, size, &v))
 		return false;
-	if (v)
-		reg_set(c, o->dst, size, (u64)(reverse ? 63 - __builtin_clzll(v) : __builtin_ctzll(v)));
-	set_scan(c, v, false, size);
+	if (v) {
+		n = (unsigned)(reverse ? 63 - __builtin_clzll(v) : __builtin_ctzll(v));
+		reg_set(c, o->dst, size, n);
+	}
+	cpu_set_arith(c, (v ? 0 : FL_Z) | (__builtin_parity(n) ? 0 : FL_P));
 	return true;
 }
 
@@ -150,6 +154,7 @@ BODY(bextr)
 		v &= ((u64)1 << len) - 1;
 	reg_set(c, o->dst, o->osize, v);
 	set_scan(c, v, false, o->osize);
+	c->fix ^= c->res >> 63 ? FL_S : 0; /* SF is undefined: 0 */
 	return true;
 }
 

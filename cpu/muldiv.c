@@ -1,11 +1,11 @@
 /* MUL IMUL DIV IDIV, and MULX. */
 #include "cpu/alu.h"
 
-/* CF = OF = whether the product needs its upper half. The manual leaves SF ZF AF PF undefined; they tell of the lower half here, as on
- * Intel's processors since the P6 (but ZF there is 0). */
+/* CF = OF = whether the product needs its upper half. The manual leaves SF ZF AF PF undefined: on Intel's processors SF and PF tell of the
+ * lower half, ZF and AF are 0. (300h is not 0, positive, and its low byte has the parity of 0.) */
 ALWAYS_INLINE void product_flags(struct cpu *c, u64 low, bool wide, unsigned size)
 {
-	c->res = extend(low, size);
+	c->res = low ? extend(low, size) : 0x300;
 	c->cv = (u64)wide << 63;
 	c->fix = 0;
 }
