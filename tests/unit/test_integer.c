@@ -1,4 +1,4 @@
-/* Shifts, multiplication, division, bit instructions and compare-and-exchange against the processor that the tests run on: the same bytes,
+/* Shifts, multiplication, division, bit instructions, compare-and-exchange and strings against the processor that the tests run on: the same bytes,
  * registers, flags and memory, in 64-bit mode. Flags that the table calls undefined are not compared. */
 #include <check.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #ifdef __x86_64__
 
-enum { CODE = 0x10000, DATA = 0x20000, BUFFER = 64 };
+enum { CODE = 0x10000, DATA = 0x20000, BUFFER = 64, AREA = 256 };
 /* What goes in and comes out. rsi points into the buffer, wherever that is. */
 struct state { u64 rax, rcx, rdx, rbx, rdi, r8, flags, rsi; u8 buffer[BUFFER]; };
 
@@ -24,7 +24,7 @@ __asm__(".text\n"
 	"call *%r12\n"
 	"pushfq\n popq 48(%r13)\n"
 	"mov %rax, 0(%r13)\n mov %rcx, 8(%r13)\n mov %rdx, 16(%r13)\n mov %rbx, 24(%r13)\n"
-	"mov %rdi, 32(%r13)\n mov %r8, 40(%r13)\n"
+	"mov %rdi, 32(%r13)\n mov %r8, 40(%r13)\n mov %rsi, 56(%r13)\n cld\n"
 	"pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n");
 
 static struct model model;
@@ -337,6 +337,116 @@ START_TEST(extensions)
 }
 END_TEST
 
+/* ---- strings: both pointers into one area, so that they overlap in every way ---- */
+
+static void try_string(u8 rep, unsigned size, u8 opcode)
+{
+	unsigned n = 0;
+	static u8 area[AREA];
+	u8 code[4];
+
+	if (size == 2)
+		code[n++] = 0x66;
+	if (rep)
+		code[n++] = rep;
+	if (size == 8)
+		code[n++] = 0x48;
+	code[n++] = opcode | (size > 1);
+	memcpy(native_code, code, n);
+	native_code[n] = 0xc3;
+	memcpy(ram->host + CODE, code, n);
+	ram->host[CODE + n] = 0xf4;
+	ram_touch(ram, CODE, n + 1, CODE);
+	for (unsigned i = 0; i < 400; i++) {
+		u8 before[AREA];
+		struct state s;
+		unsigned si = 96 + random64() % 64, di = 96 + random64() % 64;
+
+		fill(&s);
+		s.rcx = random64() % 8;
+		s.flags |= random64() & FL_D;
+		s.rax = i & 1 ? 0 : s.rax;
+		for (unsigned k = 0; k < AREA; k++)
+			before[k] = i & 2 ? (u8)s.rax : (u8)(random64() & 1);
+		memcpy(area, before, AREA);
+		memcpy(ram->host + DATA, before, AREA);
+		c->r[RAX] = s.rax, c->r[RCX] = s.rcx, c->r[RSI] = DATA + si, c->r[RDI] = DATA + di;
+		cpu_set_arith(c, (u32)s.flags);
+		c->eflags = FL_1 | (s.flags & FL_D);
+		c->r[RIP] = CODE;
+		c->activity = ACTIVITY_RUN;
+		ck_assert_int_eq(cpu_run(c, c->icount + 4, CLOCK_NEVER), CPU_IDLE);
+		s.rsi = (u64)(uintptr_t)(area + si);
+		s.rdi = (u64)(uintptr_t)(area + di);
+		native_run(&s, native_code);
+		ck_assert_msg(!memcmp(area, ram->host + DATA, AREA), "%02x %02x size %u: memory", rep, opcode, size);
+		ck_assert_msg(c->r[RCX] == s.rcx && c->r[RAX] == s.rax && c->r[RSI] - DATA == s.rsi - (uintptr_t)area &&
+			      c->r[RDI] - DATA == s.rdi - (uintptr_t)area && !((cpu_flags(c) ^ s.flags) & OSZAPC),
+			      "%02x %02x size %u: rcx %llx rsi %llx rdi %llx flags %x", rep, opcode, size, (long long)c->r[RCX],
+			      (long long)c->r[RSI] - DATA, (long long)c->r[RDI] - DATA, cpu_flags(c));
+	}
+}
+
+START_TEST(strings)
+{
+	static const u8 reps[] = { 0, 0xf3, 0xf2 }, opcodes[] = { 0xa4, 0xa6, 0xaa, 0xac, 0xae };
+
+	for (unsigned r = 0; r < 3; r++)
+		for (unsigned o = 0; o < ARRAY_LEN(opcodes); o++)
+			for (unsigned size = 1; size <= 8; size *= 2)
+				try_string(reps[r], size, opcodes[o]);
+}
+END_TEST
+
+/* A long one comes in parts, each an instruction, the same parts whether the TLB knew the pages or not, and the first byte goes everywhere. */
+START_TEST(long_strings)
+{
+	static const u8 code[] = { 0xf3, 0xa4, 0xf4 }; /* rep movsb; hlt */
+	u64 parts[2];
+
+	memcpy(ram->host + CODE, code, sizeof code);
+	for (unsigned i = 0; i < 2; i++) {
+		memset(ram->host + DATA, 0, 20000);
+		ram->host[DATA + 5] = 0x5a;
+		c->r[RSI] = DATA + 5, c->r[RDI] = DATA + 6, c->r[RCX] = 10000;
+		c->eflags = FL_1;
+		c->r[RIP] = CODE;
+		c->activity = ACTIVITY_RUN;
+		parts[i] = c->icount;
+		ck_assert_int_eq(cpu_run(c, c->icount + 100, CLOCK_NEVER), CPU_IDLE);
+		parts[i] = c->icount - parts[i];
+		ck_assert_uint_eq(c->r[RCX], 0);
+		ck_assert_uint_eq(c->r[RDI], DATA + 10006);
+		for (unsigned k = 0; k < 20000; k++)
+			ck_assert_uint_eq(ram->host[DATA + k], k >= 5 && k < 10006 ? 0x5a : 0);
+	}
+	ck_assert_uint_eq(parts[0], 4); /* 4096, 4096, 1808, and HLT */
+	ck_assert_uint_eq(parts[1], parts[0]);
+}
+END_TEST
+
+/* A fault in the middle: what is done is done, and RIP is the instruction's. */
+START_TEST(string_fault)
+{
+	static const u8 code[] = { 0xf3, 0xab, 0xf4 }; /* rep stosd; hlt */
+
+	memcpy(ram->host + CODE, code, sizeof code);
+	c->r[RAX] = 0x12345678;
+	c->r[RDI] = 2 * MiB - 10;
+	c->r[RCX] = 100;
+	c->eflags = FL_1;
+	c->r[RIP] = CODE;
+	ck_assert_int_eq(cpu_run(c, c->icount + 100, CLOCK_NEVER), CPU_EXCEPTION);
+	ck_assert_uint_eq(c->fault.vector, VEC_PF);
+	ck_assert_uint_eq(c->cr2, 2 * MiB);
+	ck_assert_uint_eq(c->r[RCX], 98);
+	ck_assert_uint_eq(c->r[RDI], 2 * MiB - 2);
+	ck_assert_uint_eq(c->r[RIP], CODE);
+	ck_assert_uint_eq(get32(ram->host + 2 * MiB - 6), 0x12345678);
+	ck_assert_uint_eq(get16(ram->host + 2 * MiB - 2), 0);
+}
+END_TEST
+
 #endif
 
 int main(void)
@@ -355,6 +465,9 @@ int main(void)
 	tcase_add_test(host, bit_tests);
 	tcase_add_test(host, exchanges);
 	tcase_add_test(host, extensions);
+	tcase_add_test(host, strings);
+	tcase_add_test(host, long_strings);
+	tcase_add_test(host, string_fault);
 #endif
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
