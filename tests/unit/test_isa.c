@@ -268,7 +268,7 @@ static bool same_register(const struct dec *d, unsigned n, unsigned reg, const Z
 			want = general(8u * p->reg, dec_size(d, n));
 		break;
 	default: /* vectors */
-		return z->reg.value == ZYDIS_REGISTER_XMM0 + (int)reg || (d->vex && z->reg.value == ZYDIS_REGISTER_YMM0 + (int)reg);
+		return (int)z->reg.value == ZYDIS_REGISTER_XMM0 + (int)reg || (d->vex && (int)z->reg.value == ZYDIS_REGISTER_YMM0 + (int)reg);
 	}
 	if (any_width(d) && z->reg.value >= ZYDIS_REGISTER_AL && z->reg.value <= ZYDIS_REGISTER_R15)
 		return ZydisRegisterGetId(z->reg.value) == (ZyanI8)(reg / 8);
