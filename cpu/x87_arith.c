@@ -57,12 +57,20 @@ static COLD struct real round_tiny(struct fp *f, bool sign, s32 exp, u64 hi, u64
 	return (struct real){ hi, (u16)((sign ? EXP_SIGN : 0) | (hi >> 63)) };
 }
 
-struct real real_round(struct fp *f, bool sign, s32 exp, u64 hi, u64 lo, unsigned prec)
+ALWAYS_INLINE struct real round_inline(struct fp *f, bool sign, s32 exp, u64 hi, u64 lo, unsigned prec)
 {
 	u64 rem, ulp = (u64)1 << (64 - prec);
 
 	if (unlikely(exp <= 0))
 		return round_tiny(f, sign, exp, hi, lo, prec);
+	if (likely(!(f->cw & 0xc00) && prec == 64 && exp < EXP_MAX - 1)) { /* as most programs have it: to nearest, all bits */
+		unsigned up = (unsigned)(lo >> 63) & ((lo << 1 != 0) | (unsigned)(hi & 1));
+
+		f->raised |= (u16)((lo ? X87_PE : 0) | up * X87_C1);
+		hi += up;
+		exp += !hi;
+		return (struct real){ hi | (u64)!hi << 63, (u16)(exp | sign << 15) };
+	}
 	rem = remainder_of(hi, lo, prec);
 	if (rem) {
 		f->raised |= X87_PE;
@@ -86,6 +94,11 @@ struct real real_round(struct fp *f, bool sign, s32 exp, u64 hi, u64 lo, unsigne
 		}
 	}
 	return (struct real){ hi, (u16)(exp | (sign ? EXP_SIGN : 0)) };
+}
+
+struct real real_round(struct fp *f, bool sign, s32 exp, u64 hi, u64 lo, unsigned prec)
+{
+	return round_inline(f, sign, exp, hi, lo, prec);
 }
 
 /* Of two NaNs the larger significand wins; a quiet one before a signalling one; positive before negative (SDM vol. 1, table 4-7). */
@@ -148,7 +161,7 @@ static struct real add_magnitudes(struct fp *f, bool sign, bool differ, s32 ea, 
 		return REAL_ZERO(fp_rc(f) == 1);
 	n = clz128(a);
 	a <<= n;
-	return real_round(f, sign, ea + 1 - (s32)n, (u64)(a >> 64), (u64)a, fp_precision(f));
+	return round_inline(f, sign, ea + 1 - (s32)n, (u64)(a >> 64), (u64)a, fp_precision(f));
 }
 
 static COLD struct real add_special(struct fp *f, struct real a, struct real b, bool sub)
@@ -206,7 +219,7 @@ static inline struct real mul_normal(struct fp *f, bool sign, s32 ea, u64 fa, s3
 		p <<= 1;
 		exp--;
 	}
-	return real_round(f, sign, exp, (u64)(p >> 64), (u64)p, fp_precision(f));
+	return round_inline(f, sign, exp, (u64)(p >> 64), (u64)p, fp_precision(f));
 }
 
 static COLD struct real mul_special(struct fp *f, struct real a, struct real b)
@@ -246,7 +259,7 @@ static inline struct real div_normal(struct fp *f, bool sign, s32 ea, u64 fa, s3
 
 	if (rem)
 		lo = rem > fb - rem ? J_BIT | 1 : rem == fb - rem ? J_BIT : 1;
-	return real_round(f, sign, ea - eb + EXP_BIAS - less, q, lo, fp_precision(f));
+	return round_inline(f, sign, ea - eb + EXP_BIAS - less, q, lo, fp_precision(f));
 }
 
 static COLD struct real div_special(struct fp *f, struct real a, struct real b)
