@@ -1,4 +1,5 @@
 /* Standard input, raw if it is a terminal, and the signals. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

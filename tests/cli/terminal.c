@@ -1,5 +1,6 @@
 /* The terminal: raw while the machine runs, its own again in every way that the program can end. `vcpu run' gets a pseudo-terminal, and the
  * guest is examples/guests/echo.s. Called by tests/summary in the build folder; ends with "N passed, N failed". */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
