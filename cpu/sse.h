@@ -14,7 +14,7 @@
 #define CPU_SSE_H
 
 #include "cpu/op.h"
-#include "cpu/vec.h"
+#include "cpu/vec_fp.h"
 
 enum { MXCSR_IE = 1, MXCSR_DE = 2, MXCSR_ZE = 4, MXCSR_OE = 8, MXCSR_UE = 0x10, MXCSR_PE = 0x20, MXCSR_FLAGS = 0x3f, MXCSR_DAZ = 0x40,
        MXCSR_IM = 0x80, MXCSR_OM = 0x400, MXCSR_UM = 0x800, MXCSR_PM = 0x1000, MXCSR_MASKS = 0x1f80, MXCSR_RC = 0x6000, MXCSR_FTZ = 0x8000,
@@ -33,7 +33,7 @@ bool sse_raise(struct cpu *c, u32 flags);
 /* Around floating-point operations in a body. sse_end: false if an unmasked exception is raised: then nothing must be stored. R = FN(A, B)
  * is what was computed (FN NULL for POST_NONE). */
 void sse_begin_slow(struct cpu *c);
-bool sse_end_slow(struct cpu *c, vec_fn *fn, vec a, vec b, enum post post);
+bool sse_end_slow(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post);
 
 static inline void sse_begin(struct cpu *c)
 {
@@ -41,7 +41,7 @@ static inline void sse_begin(struct cpu *c)
 		sse_begin_slow(c);
 }
 
-ALWAYS_INLINE bool sse_end(struct cpu *c, vec_fn *fn, vec a, vec b, enum post post)
+ALWAYS_INLINE bool sse_end(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post)
 {
 	return likely(c->mxcsr_live) || sse_end_slow(c, post ? fn : NULL, a, b, post);
 }
@@ -52,10 +52,10 @@ ALWAYS_INLINE bool sse_end_plain(struct cpu *c)
 }
 
 /* *R = FN(A, B) with exceptions. */
-ALWAYS_INLINE bool sse_apply(struct cpu *c, vec_fn *fn, vec a, vec b, enum post post, vec *r)
+ALWAYS_INLINE bool sse_apply(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post, vec *r)
 {
 	sse_begin(c);
-	*r = fn(a, b);
+	*r = fn(c, a, b);
 	return sse_end(c, fn, a, b, post);
 }
 
@@ -101,7 +101,7 @@ ALWAYS_INLINE bool vec_imm_body(struct cpu *c, const struct op *o, vec_imm_fn *f
 	return true;
 }
 
-ALWAYS_INLINE bool fp_body(struct cpu *c, const struct op *o, vec_fn *fn, unsigned size, enum post post)
+ALWAYS_INLINE bool fp_body(struct cpu *c, const struct op *o, fp_fn *fn, unsigned size, enum post post)
 {
 	vec b, r;
 
@@ -111,14 +111,14 @@ ALWAYS_INLINE bool fp_body(struct cpu *c, const struct op *o, vec_fn *fn, unsign
 	return true;
 }
 
-ALWAYS_INLINE bool fp_imm_body(struct cpu *c, const struct op *o, vec_imm_fn *fn, unsigned size)
+ALWAYS_INLINE bool fp_imm_body(struct cpu *c, const struct op *o, fp_imm_fn *fn, unsigned size)
 {
 	vec b, r;
 
 	if (!vec_source(c, o, size, &b))
 		return false;
 	sse_begin(c);
-	r = fn(xmm_get(c, o->dst), b, (u8)o->imm);
+	r = fn(c, xmm_get(c, o->dst), b, (u8)o->imm);
 	if (!sse_end_plain(c))
 		return false;
 	xmm_set(c, o->dst, r);
@@ -165,13 +165,13 @@ ALWAYS_INLINE HANDLER_TYPE vec_imm_fast(struct cpu *c, const struct op *o, s64 n
 	RUN(o + 1);
 }
 
-ALWAYS_INLINE HANDLER_TYPE fp_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, vec_fn *fn, unsigned size, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE fp_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, fp_fn *fn, unsigned size, handler *slow)
 {
 	const u8 *p = vec_fast_source(c, o, kind, size);
 
 	if (unlikely(!p) || unlikely(!c->mxcsr_live))
 		TAIL(slow);
-	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), vec_load_size(p, kind, size)));
+	xmm_set(c, o->dst, fn(c, xmm_get(c, o->dst), vec_load_size(p, kind, size)));
 	RUN(o + 1);
 }
 

@@ -1,6 +1,5 @@
 /* SSE4.1 and SSE4.2, but for the string comparisons (sse4_string.c) and single lanes (sse_shuffle.c). */
 #include "cpu/sse.h"
-#include "cpu/vec_fp.h"
 #include "cpu/vec_shuffle.h"
 
 VEC_SLOW_OP(pmuldq, vec_pmuldq, 16)

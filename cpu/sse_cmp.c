@@ -1,15 +1,14 @@
 /* Comparisons: CMPxx into masks, COMISx and UCOMISx into EFLAGS. */
 #include "cpu/sse.h"
-#include "cpu/vec_fp.h"
 
 /* CMPxx xmm, xmm/m, predicate. */
-ALWAYS_INLINE HANDLER_TYPE cmp_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, vec_imm_fn *fn, unsigned size, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE cmp_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, fp_imm_fn *fn, unsigned size, handler *slow)
 {
 	const u8 *p = vec_fast_source(c, o, kind, size);
 
 	if (unlikely(!p) || unlikely(!c->mxcsr_live))
 		TAIL(slow);
-	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), vec_load_size(p, kind, size), (u8)o->imm));
+	xmm_set(c, o->dst, fn(c, xmm_get(c, o->dst), vec_load_size(p, kind, size), (u8)o->imm));
 	RUN(o + 1);
 }
 
@@ -29,7 +28,7 @@ FP_CMP(cmpsd_x, vec_cmpsd, 8)
 
 /* COMISx differs from UCOMISx in that a quiet NaN, too, is an invalid operand. ZF, PF, CF: unordered 111, > 000, < 001, = 100; OF, SF,
  * AF = 0. In the lazy form (cpu.h): the result is 0 or 1, whose parities are even and odd; fix.2 turns PF where ZF stands alone. */
-typedef void compare_fn(vec a, vec b, u8 *zf, u8 *pf, u8 *cf);
+typedef void compare_fn(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf);
 
 ALWAYS_INLINE void set_compared(struct cpu *c, u8 zf, u8 pf, u8 cf)
 {
@@ -46,7 +45,7 @@ ALWAYS_INLINE bool compare_body(struct cpu *c, const struct op *o, compare_fn *f
 	if (!vec_source(c, o, size, &b))
 		return false;
 	sse_begin(c);
-	fn(xmm_get(c, o->dst), b, &zf, &pf, &cf);
+	fn(c, xmm_get(c, o->dst), b, &zf, &pf, &cf);
 	if (!sse_end_plain(c))
 		return false;
 	set_compared(c, zf, pf, cf);
@@ -57,7 +56,7 @@ ALWAYS_INLINE void compare(struct cpu *c, vec a, vec b, compare_fn *fn)
 {
 	u8 zf, pf, cf;
 
-	fn(a, b, &zf, &pf, &cf);
+	fn(c, a, b, &zf, &pf, &cf);
 	set_compared(c, zf, pf, cf);
 }
 

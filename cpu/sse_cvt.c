@@ -1,6 +1,5 @@
 /* Conversions between numbers of two precisions and integers. (Those from and to MMX registers are in mmx.c.) */
 #include "cpu/sse.h"
-#include "cpu/vec_fp.h"
 
 FP_OP(cvtss2sd, vec_cvtss2sd, 4, POST_NONE)
 FP_OP(cvtsd2ss, vec_cvtsd2ss, 8, NARROW_SD)
@@ -15,11 +14,11 @@ VEC_OP(cvtdq2pd, vec_cvtdq2pd, 8) /* always exact */
 
 /* ---- CVTSI2SS, CVTSI2SD: from a general register or memory ---- */
 
-typedef vec from_int_fn(vec a, u64 v);
-ALWAYS_INLINE vec from32_ss(vec a, u64 v) { return vec_cvtsi2ss32(a, (u32)v); }
-ALWAYS_INLINE vec from64_ss(vec a, u64 v) { return vec_cvtsi2ss64(a, v); }
-ALWAYS_INLINE vec from32_sd(vec a, u64 v) { return vec_cvtsi2sd32(a, (u32)v); }
-ALWAYS_INLINE vec from64_sd(vec a, u64 v) { return vec_cvtsi2sd64(a, v); }
+typedef vec from_int_fn(struct cpu *c, vec a, u64 v);
+ALWAYS_INLINE vec from32_ss(struct cpu *c, vec a, u64 v) { return vec_cvtsi2ss32(c, a, (u32)v); }
+ALWAYS_INLINE vec from64_ss(struct cpu *c, vec a, u64 v) { return vec_cvtsi2ss64(c, a, v); }
+ALWAYS_INLINE vec from32_sd(struct cpu *c, vec a, u64 v) { return vec_cvtsi2sd32(c, a, (u32)v); }
+ALWAYS_INLINE vec from64_sd(struct cpu *c, vec a, u64 v) { return vec_cvtsi2sd64(c, a, v); }
 
 ALWAYS_INLINE bool from_int_body(struct cpu *c, const struct op *o, from_int_fn *fn, unsigned size)
 {
@@ -29,7 +28,7 @@ ALWAYS_INLINE bool from_int_body(struct cpu *c, const struct op *o, from_int_fn 
 	if (!rm_load(c, o, o->src, size, &v))
 		return false;
 	sse_begin(c);
-	r = fn(xmm_get(c, o->dst), v);
+	r = fn(c, xmm_get(c, o->dst), v);
 	if (!sse_end_plain(c))
 		return false;
 	xmm_set(c, o->dst, r);
@@ -40,7 +39,7 @@ ALWAYS_INLINE HANDLER_TYPE from_int_reg(struct cpu *c, const struct op *o, s64 n
 {
 	if (unlikely(!c->mxcsr_live))
 		TAIL(slow);
-	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), reg_get(c, o->src, size)));
+	xmm_set(c, o->dst, fn(c, xmm_get(c, o->dst), reg_get(c, o->src, size)));
 	RUN(o + 1);
 }
 
@@ -70,11 +69,11 @@ GEN(cvtsi2sd)
 
 /* ---- CVTxS2SI, CVTTxS2SI: to a general register; a 32-bit result clears the upper half ---- */
 
-typedef u64 to_int_fn(vec b);
-ALWAYS_INLINE u64 ss_to32(vec b) { return vec_cvtss2si32(b); }
-ALWAYS_INLINE u64 sst_to32(vec b) { return vec_cvttss2si32(b); }
-ALWAYS_INLINE u64 sd_to32(vec b) { return vec_cvtsd2si32(b); }
-ALWAYS_INLINE u64 sdt_to32(vec b) { return vec_cvttsd2si32(b); }
+typedef u64 to_int_fn(struct cpu *c, vec b);
+ALWAYS_INLINE u64 ss_to32(struct cpu *c, vec b) { return vec_cvtss2si32(c, b); }
+ALWAYS_INLINE u64 sst_to32(struct cpu *c, vec b) { return vec_cvttss2si32(c, b); }
+ALWAYS_INLINE u64 sd_to32(struct cpu *c, vec b) { return vec_cvtsd2si32(c, b); }
+ALWAYS_INLINE u64 sdt_to32(struct cpu *c, vec b) { return vec_cvttsd2si32(c, b); }
 
 ALWAYS_INLINE bool to_int_body(struct cpu *c, const struct op *o, to_int_fn *fn, unsigned size)
 {
@@ -84,7 +83,7 @@ ALWAYS_INLINE bool to_int_body(struct cpu *c, const struct op *o, to_int_fn *fn,
 	if (!vec_source(c, o, size, &b))
 		return false;
 	sse_begin(c);
-	r = fn(b);
+	r = fn(c, b);
 	if (!sse_end_plain(c))
 		return false;
 	REG64(o->dst) = r;
@@ -97,7 +96,7 @@ ALWAYS_INLINE HANDLER_TYPE to_int_fast(struct cpu *c, const struct op *o, s64 n,
 
 	if (unlikely(!p) || unlikely(!c->mxcsr_live))
 		TAIL(slow);
-	REG64(o->dst) = fn(vec_load_size(p, kind, size));
+	REG64(o->dst) = fn(c, vec_load_size(p, kind, size));
 	RUN(o + 1);
 }
 

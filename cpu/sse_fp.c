@@ -1,13 +1,12 @@
 /* SSE arithmetic, and MXCSR: when the host's is the guest's, and what exceptions do (SDM vol. 1, 11.5). */
 #include "cpu/sse.h"
-#include "cpu/vec_fp.h"
 
 /* ---- MXCSR ---- */
 
 void sse_unload(struct cpu *c)
 {
-	c->mxcsr = host_mxcsr();
-	host_set_mxcsr(c->host_mxcsr);
+	c->mxcsr = host_mxcsr(c);
+	host_set_mxcsr(c, c->host_mxcsr);
 	c->mxcsr_live = false;
 }
 
@@ -19,9 +18,9 @@ static u32 control_for(const struct cpu *c)
 
 COLD void sse_begin_slow(struct cpu *c)
 {
-	c->host_mxcsr = host_mxcsr();
+	c->host_mxcsr = host_mxcsr(c);
 	c->mxcsr_live = (c->mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
-	host_set_mxcsr(c->mxcsr_live ? c->mxcsr : control_for(c));
+	host_set_mxcsr(c, c->mxcsr_live ? c->mxcsr : control_for(c));
 }
 
 /* Exceptions come in two rounds (11.5.3): what operands cause (IE, DE, ZE), in all lanes, and only if none of those is unmasked, what
@@ -72,7 +71,7 @@ static vec all_lanes(u64 v, bool is_wide)
 	return is_wide ? (vec){ v, v } : (vec){ (u32)v | v << 32, (u32)v | v << 32 };
 }
 
-static bool inexact_unbounded(vec_fn *fn, u64 x, u64 y, enum post post, u32 control)
+static bool inexact_unbounded(struct cpu *c, fp_fn *fn, u64 x, u64 y, enum post post, u32 control)
 {
 	struct format f = post & POST_WIDE ? wide : single;
 
@@ -81,13 +80,13 @@ static bool inexact_unbounded(vec_fn *fn, u64 x, u64 y, enum post post, u32 cont
 	case POST_MUL: x = fraction_of(x, f), y = fraction_of(y, f); break;
 	default: return fraction_of(y, wide) & (((u64)1 << (wide.frac_bits - single.frac_bits)) - 1);
 	}
-	host_set_mxcsr(control);
-	fn(all_lanes(x, post & POST_WIDE), all_lanes(y, post & POST_WIDE));
-	return host_mxcsr() & MXCSR_PE;
+	host_set_mxcsr(c, control);
+	fn(c, all_lanes(x, post & POST_WIDE), all_lanes(y, post & POST_WIDE));
+	return host_mxcsr(c) & MXCSR_PE;
 }
 
 /* The flags that FN(A, B) raises with the guest's masks. CONTROL: the host's MXCSR for it, without flags. */
-static u32 precise_flags(const struct cpu *c, vec_fn *fn, vec a, vec b, enum post post, u32 control)
+static u32 precise_flags(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post, u32 control)
 {
 	union xmm av = vec_lanes(a), bv = vec_lanes(b);
 	bool is_wide = post & POST_WIDE;
@@ -100,26 +99,26 @@ static u32 precise_flags(const struct cpu *c, vec_fn *fn, vec a, vec b, enum pos
 		u32 flags;
 		bool trapped;
 
-		host_set_mxcsr(control);
-		r = fn(all_lanes(x, is_wide), all_lanes(y, is_wide))[0];
-		flags = host_mxcsr() & MXCSR_FLAGS;
+		host_set_mxcsr(c, control);
+		r = fn(c, all_lanes(x, is_wide), all_lanes(y, is_wide))[0];
+		flags = host_mxcsr(c) & MXCSR_FLAGS;
 		trapped = flags & MXCSR_OE && !(c->mxcsr & MXCSR_OM);
 		if (!(c->mxcsr & MXCSR_UM) && (is_tiny(r, f) || flags & MXCSR_UE)) {
 			flags |= MXCSR_UE;
 			trapped = true;
 		}
-		if (trapped && flags & MXCSR_PE && !inexact_unbounded(fn, x, y, post, control))
+		if (trapped && flags & MXCSR_PE && !inexact_unbounded(c, fn, x, y, post, control))
 			flags &= ~(u32)MXCSR_PE;
 		all |= flags;
 	}
 	return all;
 }
 
-COLD bool sse_end_slow(struct cpu *c, vec_fn *fn, vec a, vec b, enum post post)
+COLD bool sse_end_slow(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post)
 {
-	u32 flags = fn ? precise_flags(c, fn, a, b, post, control_for(c)) : host_mxcsr() & MXCSR_FLAGS;
+	u32 flags = fn ? precise_flags(c, fn, a, b, post, control_for(c)) : host_mxcsr(c) & MXCSR_FLAGS;
 
-	host_set_mxcsr(c->host_mxcsr);
+	host_set_mxcsr(c, c->host_mxcsr);
 	return raise(c, flags);
 }
 
@@ -129,7 +128,7 @@ bool sse_raise(struct cpu *c, u32 flags)
 		return true;
 	if (!c->mxcsr_live)
 		return raise(c, flags);
-	host_set_mxcsr(host_mxcsr() | flags);
+	host_set_mxcsr(c, host_mxcsr(c) | flags);
 	return true;
 }
 
@@ -171,7 +170,7 @@ VEC_SLOW_OP(rsqrtss, vec_rsqrtss, 4)
 
 /* ---- SSE3: sums of neighbours, and alternating sums ---- */
 
-ALWAYS_INLINE bool horizontal_body(struct cpu *c, const struct op *o, vec_fn *fn, enum post post)
+ALWAYS_INLINE bool horizontal_body(struct cpu *c, const struct op *o, fp_fn *fn, enum post post)
 {
 	vec a = xmm_get(c, o->dst), b, r;
 
@@ -195,7 +194,7 @@ GEN_BODY(hsubpd)
 
 /* A - B in even lanes, A + B in odd ones. Subtraction is not addition of -B: another NaN may result. So both are computed, each with
  * zeros where the other's lanes are; what they raise counts together. */
-ALWAYS_INLINE bool addsub_body(struct cpu *c, const struct op *o, vec_fn *sub, vec_fn *add, vec odd, enum post post)
+ALWAYS_INLINE bool addsub_body(struct cpu *c, const struct op *o, fp_fn *sub, fp_fn *add, vec odd, enum post post)
 {
 	vec a = xmm_get(c, o->dst), b, even_result, odd_result;
 	u32 flags;
@@ -203,12 +202,12 @@ ALWAYS_INLINE bool addsub_body(struct cpu *c, const struct op *o, vec_fn *sub, v
 	if (!vec_source(c, o, 16, &b))
 		return false;
 	sse_begin(c);
-	even_result = sub(a & ~odd, b & ~odd);
-	odd_result = add(a & odd, b & odd);
+	even_result = sub(c, a & ~odd, b & ~odd);
+	odd_result = add(c, a & odd, b & odd);
 	if (unlikely(!c->mxcsr_live)) {
 		flags = precise_flags(c, sub, a & ~odd, b & ~odd, post, control_for(c)) |
 			precise_flags(c, add, a & odd, b & odd, post, control_for(c));
-		host_set_mxcsr(c->host_mxcsr);
+		host_set_mxcsr(c, c->host_mxcsr);
 		if (!raise(c, flags))
 			return false;
 	}

@@ -2,17 +2,19 @@
  *
  * IEEE 754 leaves one thing open that programs can see: which NaN survives when both operands are. SSE says: A, the first operand, made
  * quiet; else B. MIN and MAX return B. A compiler may exchange the operands of + and *, so on x86 hosts the instruction itself is
- * written. Rounding, DAZ, FTZ and the flags are the host's MXCSR, which sse.h makes the guest's. */
+ * written. Rounding, DAZ, FTZ and the flags are the host's MXCSR, which sse.h makes the guest's. Other hosts (and builds with VCPU_SOFT_FP)
+ * compute with integers, and c->soft_mxcsr stands for the host's. */
 #ifndef CPU_VEC_FP_H
 #define CPU_VEC_FP_H
 
 #include "cpu/vec.h"
 
-#if defined __x86_64__ || defined __SSE2__
+#if defined __x86_64__ && !defined VCPU_SOFT_FP
 
 #define VEC_FP(name) \
-	ALWAYS_INLINE vec vec_##name(vec a, vec b) \
+	ALWAYS_INLINE vec vec_##name(struct cpu *c, vec a, vec b) \
 	{ \
+		(void)c; \
 		__asm__ volatile(#name " %1, %0" : "+x"(a) : "x"(b)); \
 		return a; \
 	}
@@ -26,13 +28,14 @@ VEC_FP(maxps) VEC_FP(maxpd) VEC_FP(maxss) VEC_FP(maxsd)
 /* These have one operand; the scalar ones keep A's other lanes. */
 VEC_FP(sqrtps) VEC_FP(sqrtpd) VEC_FP(sqrtss) VEC_FP(sqrtsd)
 VEC_FP(cvtps2pd) VEC_FP(cvtpd2ps) VEC_FP(cvtss2sd) VEC_FP(cvtsd2ss)
-VEC_FP(cvtdq2ps) VEC_FP(cvtps2dq) VEC_FP(cvttps2dq) VEC_FP(cvtdq2pd) VEC_FP(cvtpd2dq) VEC_FP(cvttpd2dq)
+VEC_FP(cvtdq2ps) VEC_FP(cvtps2dq) VEC_FP(cvttps2dq) VEC_FP(cvtpd2dq) VEC_FP(cvttpd2dq)
 #undef VEC_FP
 
 /* Comparison by predicate 0-7: EQ LT LE UNORD NEQ NLT NLE ORD (SDM vol. 2, CMPPD, table 3-1). */
 #define VEC_CMP(name) \
-	ALWAYS_INLINE vec vec_##name(vec a, vec b, u8 predicate) \
+	ALWAYS_INLINE vec vec_##name(struct cpu *c, vec a, vec b, u8 predicate) \
 	{ \
+		(void)c; \
 		switch (predicate & 7) { \
 		case 0: __asm__ volatile(#name " $0, %1, %0" : "+x"(a) : "x"(b)); break; \
 		case 1: __asm__ volatile(#name " $1, %1, %0" : "+x"(a) : "x"(b)); break; \
@@ -50,8 +53,9 @@ VEC_CMP(cmpps) VEC_CMP(cmppd) VEC_CMP(cmpss) VEC_CMP(cmpsd)
 
 /* Scalar comparison into flags. (SETcc is written out: clang 19 uses flag outputs after it has overwritten the flags.) */
 #define VEC_COMPARE(name) \
-	ALWAYS_INLINE void vec_##name(vec a, vec b, u8 *zf, u8 *pf, u8 *cf) \
+	ALWAYS_INLINE void vec_##name(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf) \
 	{ \
+		(void)c; \
 		__asm__ volatile(#name " %4, %3\n\tsete %0\n\tsetp %1\n\tsetc %2" : "=q"(*zf), "=q"(*pf), "=q"(*cf) : "x"(a), "x"(b) : "cc"); \
 	}
 VEC_COMPARE(ucomiss) VEC_COMPARE(ucomisd) VEC_COMPARE(comiss) VEC_COMPARE(comisd)
@@ -59,8 +63,9 @@ VEC_COMPARE(ucomiss) VEC_COMPARE(ucomisd) VEC_COMPARE(comiss) VEC_COMPARE(comisd
 
 /* Numbers to integers; out of range gives the integer indefinite, 8000..h. */
 #define VEC_TO_INT(name, insn, type) \
-	ALWAYS_INLINE type vec_##name(vec b) \
+	ALWAYS_INLINE type vec_##name(struct cpu *c, vec b) \
 	{ \
+		(void)c; \
 		type r; \
 		__asm__ volatile(insn " %1, %0" : "=r"(r) : "x"(b)); \
 		return r; \
@@ -73,8 +78,9 @@ VEC_TO_INT(cvtsd2si64, "cvtsd2si", u64) VEC_TO_INT(cvttsd2si64, "cvttsd2si", u64
 
 /* Integers to numbers, into the low lane of A. */
 #define VEC_FROM_INT(name, insn, type) \
-	ALWAYS_INLINE vec vec_##name(vec a, type v) \
+	ALWAYS_INLINE vec vec_##name(struct cpu *c, vec a, type v) \
 	{ \
+		(void)c; \
 		__asm__ volatile(insn " %1, %0" : "+x"(a) : "r"(v)); \
 		return a; \
 	}
@@ -82,12 +88,41 @@ VEC_FROM_INT(cvtsi2ss32, "cvtsi2ssl", u32) VEC_FROM_INT(cvtsi2sd32, "cvtsi2sdl",
 VEC_FROM_INT(cvtsi2ss64, "cvtsi2ssq", u64) VEC_FROM_INT(cvtsi2sd64, "cvtsi2sdq", u64)
 #undef VEC_FROM_INT
 
-static inline void host_set_mxcsr(u32 v) { __asm__ volatile("ldmxcsr %0" : : "m"(v)); }
-static inline u32 host_mxcsr(void) { u32 v; __asm__ volatile("stmxcsr %0" : "=m"(v)); return v; }
+static inline void host_set_mxcsr(struct cpu *c, u32 v) { (void)c; __asm__ volatile("ldmxcsr %0" : : "m"(v)); }
+static inline u32 host_mxcsr(const struct cpu *c) { u32 v; (void)c; __asm__ volatile("stmxcsr %0" : "=m"(v)); return v; }
 
-#else
-#error "a host with SSE2 is needed"
+#else /* vec_soft.c */
+
+typedef vec fp_soft_fn(struct cpu *c, vec a, vec b);
+typedef vec fp_soft_cmp_fn(struct cpu *c, vec a, vec b, u8 predicate);
+typedef void fp_soft_compare_fn(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf);
+fp_soft_fn vec_addps, vec_addpd, vec_addss, vec_addsd, vec_subps, vec_subpd, vec_subss, vec_subsd, vec_mulps, vec_mulpd, vec_mulss, vec_mulsd,
+	vec_divps, vec_divpd, vec_divss, vec_divsd, vec_minps, vec_minpd, vec_minss, vec_minsd, vec_maxps, vec_maxpd, vec_maxss, vec_maxsd,
+	vec_sqrtps, vec_sqrtpd, vec_sqrtss, vec_sqrtsd, vec_cvtps2pd, vec_cvtpd2ps, vec_cvtss2sd, vec_cvtsd2ss, vec_cvtdq2ps, vec_cvtps2dq,
+	vec_cvttps2dq, vec_cvtpd2dq, vec_cvttpd2dq;
+fp_soft_cmp_fn vec_cmpps, vec_cmppd, vec_cmpss, vec_cmpsd;
+fp_soft_compare_fn vec_ucomiss, vec_ucomisd, vec_comiss, vec_comisd;
+u32 vec_cvtss2si32(struct cpu *c, vec b), vec_cvttss2si32(struct cpu *c, vec b), vec_cvtsd2si32(struct cpu *c, vec b), vec_cvttsd2si32(struct cpu *c, vec b);
+u64 vec_cvtss2si64(struct cpu *c, vec b), vec_cvttss2si64(struct cpu *c, vec b), vec_cvtsd2si64(struct cpu *c, vec b), vec_cvttsd2si64(struct cpu *c, vec b);
+vec vec_cvtsi2ss32(struct cpu *c, vec a, u32 v), vec_cvtsi2sd32(struct cpu *c, vec a, u32 v);
+vec vec_cvtsi2ss64(struct cpu *c, vec a, u64 v), vec_cvtsi2sd64(struct cpu *c, vec a, u64 v);
+
+static inline void host_set_mxcsr(struct cpu *c, u32 v) { c->soft_mxcsr = v; }
+static inline u32 host_mxcsr(const struct cpu *c) { return c->soft_mxcsr; }
+
 #endif
+
+typedef vec fp_fn(struct cpu *c, vec a, vec b);
+typedef vec fp_imm_fn(struct cpu *c, vec a, vec b, u8 imm);
+
+/* Integers in the low half of B to doubles: always exact. */
+static inline vec vec_cvtdq2pd(vec a, vec b)
+{
+	union xmm y = vec_lanes(b);
+
+	(void)a;
+	return vec_of((union xmm){ .g = { (s32)y.d[0], (s32)y.d[1] } });
+}
 
 /* Neighbours apart: what horizontal operations work on. */
 ALWAYS_INLINE vec vec_even32(vec a, vec b) { return (vec)__builtin_shufflevector((vu32)a, (vu32)b, 0, 2, 4, 6); }

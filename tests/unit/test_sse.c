@@ -93,7 +93,7 @@ static void guest_step(const u8 *code, unsigned len, struct state *s)
 	c->activity = ACTIVITY_RUN;
 	if (c->icount & 1)
 		sse_begin(c); /* the state in which all but the first floating-point instruction run */
-	stop = cpu_run(c, c->icount + 1);
+	stop = cpu_run(c, c->icount + 1, ~(u64)0);
 	s->exception = stop == CPU_EXCEPTION ? c->fault.vector : -1;
 	if (stop == CPU_EXCEPTION)
 		ck_assert_uint_eq(c->r[RIP], CODE);
@@ -475,7 +475,7 @@ static void compare_images(const u8 *code, unsigned len, const u8 *image, bool e
 	memcpy(c->r, guest.r, sizeof guest.r);
 	c->r[RIP] = CODE;
 	c->mxcsr = 0x1f80;
-	guest.exception = cpu_run(c, c->icount + 2) == CPU_EXCEPTION ? c->fault.vector : -1;
+	guest.exception = cpu_run(c, c->icount + 2, ~(u64)0) == CPU_EXCEPTION ? c->fault.vector : -1;
 	space_read_block(&mem, IMAGES + IMAGE, saved[1], IMAGE);
 	ck_assert_int_eq(guest.exception, host.exception);
 	if (extended) { /* silicon may call a component used that is not; and the other way round never */
