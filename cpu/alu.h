@@ -7,16 +7,33 @@
 ALWAYS_INLINE u64 trim(u64 v, unsigned size) { return size == 1 ? (u8)v : size == 2 ? (u16)v : size == 4 ? (u32)v : v; }
 ALWAYS_INLINE u64 extend(u64 v, unsigned size) { return size == 1 ? (u64)(s8)v : size == 2 ? (u64)(s16)v : size == 4 ? (u64)(s32)v : v; }
 
-/* Carry (borrow) out of every bit of r = a + b (+ 1), r = a - b (- 1). */
-ALWAYS_INLINE u64 carries_add(u64 a, u64 b, u64 r) { return (a & b) | ((a | b) & ~r); }
-ALWAYS_INLINE u64 carries_sub(u64 a, u64 b, u64 r) { return (~a & b) | (~(a ^ b) & r); }
+/* OSZAPC after WIDE = a + b (+ 1) or a - b (- 1), not yet cut to SIZE. x has the carry (borrow) into every bit: AF is the one into bit 4,
+ * and of narrow operands CF the one into the bit above the top. How they are kept: cpu.h. */
+ALWAYS_INLINE void set_flags_sum(struct cpu *c, u64 a, u64 b, u64 wide, unsigned size, bool subtract)
+{
+	u64 x = a ^ b ^ wide;
 
-/* OSZAPC from a result and its carries: cpu.h tells how they are kept. */
-ALWAYS_INLINE void set_flags(struct cpu *c, u64 r, u64 carries, unsigned size)
+	c->res = extend(wide, size);
+	c->fix = x & FL_A;
+	if (size < 8)
+		c->cv = x << (63 - 8 * size);
+	else
+		c->cv = subtract ? (~a & b) | (~(a ^ b) & wide) : (a & b) | ((a | b) & ~wide);
+}
+
+/* After a logical operation: CF OF AF are 0. */
+ALWAYS_INLINE void set_flags_logic(struct cpu *c, u64 r, unsigned size)
 {
 	c->res = extend(r, size);
-	c->cv = size == 8 ? carries : carries << (64 - 8 * size) | (carries & 8);
+	c->cv = 0;
 	c->fix = 0;
+}
+
+/* CF alone: OF is CF ^ bit 62, so both bits move together. */
+ALWAYS_INLINE void set_carry(struct cpu *c, bool value)
+{
+	if (flag_c(c) != value)
+		c->cv ^= (u64)3 << 62;
 }
 
 enum alu { ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, INC, DEC, NEG, NOT };
@@ -24,22 +41,22 @@ enum alu { ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, INC, DEC, NEG, NOT };
 /* SDM vol. 2 of each. A and B are zero-extended; so is what is returned. */
 ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size, bool flags)
 {
-	u64 r;
+	u64 r, one = 1;
 
 	switch (what) {
 	case ADD:
 	case ADC:
-		r = trim(a + b + (what == ADC && flag_c(c)), size);
+		r = a + b + (what == ADC && flag_c(c));
 		if (flags)
-			set_flags(c, r, carries_add(a, b, r), size);
-		return r;
+			set_flags_sum(c, a, b, r, size, false);
+		return trim(r, size);
 	case SUB:
 	case SBB:
 	case CMP:
-		r = trim(a - b - (what == SBB && flag_c(c)), size);
+		r = a - b - (what == SBB && flag_c(c));
 		if (flags)
-			set_flags(c, r, carries_sub(a, b, r), size);
-		return r;
+			set_flags_sum(c, a, b, r, size, true);
+		return trim(r, size);
 	case AND:
 	case TEST:
 		r = a & b;
@@ -51,28 +68,25 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 		r = a ^ b;
 		break;
 	case INC:
-	case DEC: /* CF stays: put it back where it was */
-		r = trim(what == INC ? a + 1 : a - 1, size);
+	case DEC: /* CF stays */
+		r = what == INC ? a + one : a - one;
 		if (flags) {
 			bool cf = flag_c(c);
-			u64 carries = what == INC ? carries_add(a, 1, r) : carries_sub(a, 1, r);
 
-			set_flags(c, r, carries, size);
-			/* OF = CF ^ bit 62: keep OF, change CF, so flip both when CF changes */
-			if (flag_c(c) != cf)
-				c->cv ^= (u64)3 << 62;
+			set_flags_sum(c, a, one, r, size, what == DEC);
+			set_carry(c, cf);
 		}
-		return r;
+		return trim(r, size);
 	case NEG:
-		r = trim(0 - a, size);
+		r = 0 - a;
 		if (flags)
-			set_flags(c, r, carries_sub(0, a, r), size);
-		return r;
+			set_flags_sum(c, 0, a, r, size, true);
+		return trim(r, size);
 	default: /* NOT */
 		return trim(~a, size);
 	}
 	if (flags)
-		set_flags(c, r, 0, size);
+		set_flags_logic(c, r, size);
 	return r;
 }
 

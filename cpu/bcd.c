@@ -6,8 +6,8 @@
 static void set_decimal(struct cpu *c, u8 v, bool af, bool cf)
 {
 	c->res = extend(v, 1);
-	c->cv = (cf ? (u64)3 << 62 : 0) | (u64)af << 3;
-	c->fix = 0;
+	c->cv = cf ? (u64)3 << 62 : 0;
+	c->fix = af ? FL_A : 0;
 }
 
 static bool packed(struct cpu *c, bool subtract)

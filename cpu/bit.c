@@ -13,12 +13,6 @@ static void set_scan(struct cpu *c, u64 r, bool cf, unsigned size)
 
 enum test { BT, BTS, BTR, BTC };
 
-static void set_carry(struct cpu *c, bool cf)
-{
-	if (flag_c(c) != cf)
-		c->cv ^= (u64)3 << 62; /* OF is CF ^ bit 62, and stays */
-}
-
 ALWAYS_INLINE u64 change(enum test what, u64 v, unsigned n)
 {
 	u64 mask = (u64)1 << n;

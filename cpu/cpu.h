@@ -121,10 +121,10 @@ struct cpu {
 	u64 r[REGISTERS];          /* first: op->base etc. are byte offsets from here */
 
 	/* Arithmetic flags, lazily (SDM 3.4.3.1):
-	 *   res   the last result, sign-extended:     ZF = res == 0
-	 *   cv    carry out of every bit:             AF = bit 3, CF = bit 63, OF = bit 63 ^ bit 62 (narrow results are copied up there)
-	 *   fix   normally 0; else flips SF (bit 7) and PF (bit 2), for values of FLAGS that no result has
-	 *   SF = bit 63 of res ^ fix.7, PF = parity of the low byte of res ^ fix.2 */
+	 *   res   the last result, sign-extended: ZF = res == 0
+ *   cv    carries at the top of it:        CF = bit 63, OF = bit 63 ^ bit 62; the other bits mean nothing
+ *   fix   AF in bit 4; bits 7 and 2 are normally 0, and else flip SF and PF, for values of FLAGS that no result has
+ *   SF = bit 63 of res ^ fix.7, PF = even parity of the low byte of res, ^ fix.2 */
 	u64 res, cv;
 	u8 fix;
 	u32 eflags;                /* everything but OSZAPC; bit 1 set */
@@ -151,6 +151,7 @@ struct cpu {
 	_Alignas(16) union xmm xmm[16], ymm_high[16];
 	u32 mxcsr;                 /* lacks the newest flags while mxcsr_live: see sse.h, sse_park */
 	u32 host_mxcsr;            /* the host's own, while mxcsr_live */
+	u32 soft_mxcsr;            /* on hosts that have none: what stands for it (vec_soft.c) */
 	bool mxcsr_live;           /* the host's MXCSR is the guest's */
 	struct x87 x87;
 

@@ -13,8 +13,8 @@ void cpu_set_arith(struct cpu *c, u32 flags)
 
 	/* A result that is zero or not, positive, of even parity; fix says where SF and PF differ from that. */
 	c->res = flags & FL_Z ? 0 : 3;
-	c->fix = (sf ? 0x80 : 0) | (pf ? 0 : 4);
-	c->cv = (u64)cf << 63 | (u64)(cf ^ of) << 62 | (flags & FL_A ? 8 : 0);
+	c->fix = (sf ? 0x80 : 0) | (pf ? 0 : 4) | (flags & FL_A);
+	c->cv = (u64)cf << 63 | (u64)(cf ^ of) << 62;
 }
 
 void cpu_set_flags(struct cpu *c, u32 flags, u32 mask)

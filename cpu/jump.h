@@ -57,6 +57,13 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 	n += o->left - 1;
 	if (likely(o->target))
 		ENTER(o->target);
+	if (in64 && likely(!o->third)) { /* in another page: inline, for kernels are full of these */
+		u64 key = rip ^ c->mode_key;
+		const struct jump *j = jump_slot(c, key);
+
+		if (likely(j->key == key))
+			ENTER(j->op);
+	}
 	TAIL(jump_unlinked);
 }
 

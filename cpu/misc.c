@@ -14,7 +14,7 @@ ALWAYS_INLINE bool compare_exchange(struct cpu *c, const struct op *o, unsigned 
 		old = reg_get(c, o->dst, size);
 	}
 	r = trim(a - old, size);
-	set_flags(c, r, carries_sub(a, old, r), size);
+	set_flags_sum(c, a, old, a - old, size, true);
 	if (!r)
 		return rm_store(c, o, o->dst, size, reg_get(c, o->src, size));
 	if (op_is_mem(o) && !op_store(c, o, size, old)) /* a register keeps even its upper half */
@@ -35,7 +35,7 @@ ALWAYS_INLINE bool exchange_add(struct cpu *c, const struct op *o, unsigned size
 		old = reg_get(c, o->dst, size);
 	}
 	r = trim(old + b, size);
-	set_flags(c, r, carries_add(old, b, r), size);
+	set_flags_sum(c, old, b, old + b, size, false);
 	reg_set(c, o->src, size, old);
 	return rm_store(c, o, o->dst, size, r); /* last, so that XADD of a register with itself leaves the sum */
 }

@@ -270,12 +270,6 @@ GEN(cwd) { o->run = d->osize == 2 ? cwd : d->osize == 4 ? cdq : cqo; }
 
 /* ---- flags by themselves ---- */
 
-/* CF to VALUE, the others as they are: OF is CF ^ bit 62, so both bits move together. */
-static void set_carry(struct cpu *c, bool value)
-{
-	if (flag_c(c) != value)
-		c->cv ^= (u64)3 << 62;
-}
 static HANDLER(h_clc) { set_carry(c, false); RUN(o + 1); }
 static HANDLER(h_stc) { set_carry(c, true); RUN(o + 1); }
 static HANDLER(h_cmc) { set_carry(c, !flag_c(c)); RUN(o + 1); }

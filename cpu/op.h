@@ -220,7 +220,7 @@ ALWAYS_INLINE bool flag_c(const struct cpu *c) { return c->cv >> 63; }
 ALWAYS_INLINE bool flag_z(const struct cpu *c) { return c->res == 0; }
 ALWAYS_INLINE bool flag_s(const struct cpu *c) { return (c->res >> 63) ^ (c->fix >> 7); }
 ALWAYS_INLINE bool flag_o(const struct cpu *c) { return (c->cv ^ c->cv << 1) >> 63; }
-ALWAYS_INLINE bool flag_a(const struct cpu *c) { return c->cv >> 3 & 1; }
+ALWAYS_INLINE bool flag_a(const struct cpu *c) { return c->fix >> 4 & 1; }
 ALWAYS_INLINE bool flag_p(const struct cpu *c) { return !(__builtin_parity(c->res & 0xff) ^ (c->fix >> 2 & 1)); }
 
 #endif

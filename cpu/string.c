@@ -110,9 +110,7 @@ static bool element(struct cpu *c, const struct op *o, enum string what, u64 si,
 
 static void compare_flags(struct cpu *c, const struct pair *p, unsigned size)
 {
-	u64 r = trim(p->a - p->b, size);
-
-	set_flags(c, r, carries_sub(p->a, p->b, r), size);
+	set_flags_sum(c, p->a, p->b, p->a - p->b, size, true);
 }
 
 static u64 step_of(const struct cpu *c, const struct op *o)
