@@ -585,15 +585,20 @@ bool apic_set_base(struct apic *a, u64 v)
 	return true;
 }
 
+/* A PC comes out of RESET with its 8259s in charge (MP specification 1.4, 3.6.2): on the boot processor that is the virtual wire. Firmware
+ * would set it up; the machine may have none, and one that has sets up the same. */
 void apic_reset(struct apic *a)
 {
-	a->cpu->apic_base = 0xfee00000 | BASE_ENABLE | (a->cpu->id ? 0 : BASE_BSP);
+	bool boot = a->cpu->id == 0;
+
+	a->cpu->apic_base = 0xfee00000 | BASE_ENABLE | (boot ? BASE_BSP : 0);
 	a->id = a->cpu->id;
 	clear(a);
 	place(a);
+	if (boot)
+		apic_virtual_wire(a);
 }
 
-/* MP specification 1.4, 3.6.2.2: how firmware leaves the boot processor. */
 void apic_virtual_wire(struct apic *a)
 {
 	a->svr |= SVR_ENABLE;
@@ -626,6 +631,8 @@ void apic_refresh(struct apic *a)
 	cpu_attention(a->cpu);
 }
 
+static void loaded(void *apic) { apic_refresh(apic); }
+
 struct part apic_part(struct apic *a)
 {
 	static const struct field fields[] = {
@@ -636,5 +643,5 @@ struct part apic_part(struct apic *a)
 		FIELD(struct apic, extint, BOOL), FIELD(struct apic, timer, EVENT), FIELD_END
 	};
 
-	return (struct part){ "apic0", a, fields, NULL };
+	return (struct part){ "apic0", a, fields, loaded };
 }

@@ -38,7 +38,7 @@ struct apic {
 void apic_set_bus(struct apic *a, apic_send_fn *fn, void *owner);
 /* A message on the bus, from another APIC or an IOAPIC: taken if it is addressed to us. */
 void apic_bus(struct apic *a, u32 dest, bool logical, unsigned mode, unsigned vector, bool level);
-/* Leave the APIC as firmware does: enabled, 8259 on LINT0 (ExtINT), NMI on LINT1. For machines that start without firmware. */
+/* The APIC as firmware leaves it on the boot processor (MP specification 1.4, 3.6.2.2): enabled, the 8259 on LINT0 (ExtINT), NMI on LINT1. */
 void apic_virtual_wire(struct apic *a);
 
 #endif
