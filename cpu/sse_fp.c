@@ -19,6 +19,7 @@ static u32 control_for(const struct cpu *c)
 COLD void sse_begin_slow(struct cpu *c)
 {
 	c->host_mxcsr = host_mxcsr(c);
+	c->mxcsr &= MXCSR_MASK; /* a loaded state may have anything, and the host would fault */
 	c->mxcsr_live = (c->mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
 	host_set_mxcsr(c, c->mxcsr_live ? c->mxcsr : control_for(c));
 }
