@@ -177,20 +177,6 @@ static bool conditional(const struct dec *d)
 
 static bool direct(const struct dec *d) { return d->row && dec_kind(d, 0) == OPK_J; }
 
-/* A shift by a count of zero leaves the flags alone, so a shift by CL cannot be said to overwrite them. */
-static bool surely_writes(const struct dec *d)
-{
-	const struct isa_row *r = d->row;
-
-	for (unsigned i = 1; i < r->operands; i++) {
-		if (r->operand[i].kind == OPK_FIXED && r->operand[i].reg == RCX && r->operand[i].size == 'b')
-			return false;
-		if (r->operand[i].kind == OPK_I && r->operand[i].size == 'b' && (d->imm & 31) == 0 && r->operand[0].size != 'b')
-			return false;
-	}
-	return true;
-}
-
 /* Backwards over the block: which flags can anybody still see? What may fault or leave sees all of them. */
 static void drop_dead_flags(struct dec *d, struct op *o, unsigned count)
 {
@@ -207,9 +193,7 @@ static void drop_dead_flags(struct dec *d, struct op *o, unsigned count)
 			d[i].dead_flags = true;
 			insn->gen(&d[i], &o[i]);
 		}
-		if (surely_writes(&d[i]))
-			live &= ~insn->flags;
-		live |= insn->uses & OSZAPC;
+		live = (live & ~insn->flags) | (insn->uses & OSZAPC);
 	}
 }
 
@@ -245,6 +229,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		}
 		if (r == DECODE_MORE || r == DECODE_LONG) { /* beyond the limit, or longer than 15 bytes: #GP(0) */
 			decode_fault(&o[count], VEC_GP);
+			o[count].len = (u8)(s->room - ip < 15 ? s->room - ip : 15); /* what the verdict was made from, so that a write there voids it */
 			d[count].row = NULL;
 		}
 		checks = d[count].row ? d[count].row->insn->check & (CHK_FSGSBASE | CHK_MF | CHK_MMX) : 0;

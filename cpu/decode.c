@@ -129,7 +129,7 @@ static bool take_vex(struct reader *r, struct dec *d, bool three)
 	}
 	if (d->bits != 64)
 		d->rex &= REX_W;
-	d->vvvv = ~(b >> 3) & 15;
+	d->vvvv = ~(b >> 3) & (d->bits == 64 ? 15 : 7);
 	d->vex_l = b >> 2 & 1;
 	d->pp = (u8[]){ 0, 1, 2, 3 }[b & 3];
 	d->map = map;
@@ -140,7 +140,7 @@ static bool take_opcode(struct reader *r, struct dec *d, const struct model *mod
 {
 	u8 b = (u8)take(r, 1);
 
-	if ((b == 0xc4 || b == 0xc5) && has(model, F_AVX) && (d->bits == 64 || (r->at < r->end && *r->at >= 0xc0 && (d->mode & (MODE_PE | MODE_V86)) == MODE_PE))) {
+	if ((b == 0xc4 || b == 0xc5) && (has(model, F_AVX) || has(model, F_BMI1) || has(model, F_BMI2)) && (d->bits == 64 || (r->at < r->end && *r->at >= 0xc0 && (d->mode & (MODE_PE | MODE_V86)) == MODE_PE))) {
 		if (!take_vex(r, d, b == 0xc4))
 			return false;
 		d->opcode = (u8)take(r, 1);
@@ -355,7 +355,8 @@ static u8 operand_size(const struct dec *d)
 
 enum decode_result decode(const struct isa *isa, const struct model *model, u32 mode, const u8 *code, unsigned len, struct dec *d, struct op *o)
 {
-	struct reader r = { code, code + (len < 15 ? len : 15), false };
+	const unsigned limit = has(model, F_I386) || !has(model, F_I286) ? 15 : 10; /* a 286 takes 10 bytes */
+	struct reader r = { code, code + (len < limit ? len : limit), false };
 	const struct isa_row *rows;
 	unsigned vector;
 	bool had_imm = false, lockable;
@@ -417,7 +418,7 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u32 
 		o->scale |= 0x80;
 
 	lockable = d->row->insn->lock && dec_is_mem(d, 0);
-	if (d->lock && !lockable && dec_kind(d, 0) != OPK_C && dec_kind(d, 1) != OPK_C)
+	if (d->lock && !lockable && has(model, F_I386) && dec_kind(d, 0) != OPK_C && dec_kind(d, 1) != OPK_C)
 		goto undefined;
 	vector = fixed_checks(d->row->insn->check, mode);
 	if (vector)
@@ -433,5 +434,5 @@ undefined:
 	decode_fault(o, VEC_UD);
 	return DECODE_UD;
 short_of:
-	return len >= 15 ? DECODE_LONG : DECODE_MORE;
+	return len >= limit ? DECODE_LONG : DECODE_MORE;
 }

@@ -151,7 +151,8 @@ bool sys_write(struct cpu *c, u64 linear, unsigned size, u64 value)
 bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear)
 {
 	const struct seg *s = &c->seg[seg];
-	unsigned vector = seg == SS ? VEC_SS : VEC_GP;
+	/* A 286 in real mode knows no stack fault: 13 for all segments. */
+	unsigned vector = seg == SS && (has(c->model, F_I386) || in_protected(c)) ? VEC_SS : VEC_GP;
 	u64 last = offset + size - 1;
 
 	if (in_64(c)) {

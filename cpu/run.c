@@ -302,6 +302,11 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			c->db_pending = 0;
 			if (!deliver_fault(c))
 				c->activity = ACTIVITY_SHUTDOWN;
+			/* A fault takes the time of an instruction, though it retires none: a handler that does nothing but fault again must not
+			 * keep the caller for ever. */
+			c->idle_ns += c->ns_q16 >> 16 ? c->ns_q16 >> 16 : 1;
+			if (cpu_now(c) >= idle_end)
+				return CPU_IDLE;
 			continue;
 		}
 		if (stepping) {

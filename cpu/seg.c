@@ -310,7 +310,7 @@ BODY_HANDLER(mov_from_seg)
 GEN(mov_from_seg)
 {
 	o->src = (u8)reg_field(d);
-	o->run = o->src <= GS ? h_mov_from_seg : h_ud;
+	o->run = o->src <= (has(d->model, F_I386) ? GS : DS) ? h_mov_from_seg : h_ud;
 }
 
 BODY(mov_to_seg)
