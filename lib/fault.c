@@ -39,6 +39,7 @@ void fault_text(const struct fault_note *note, char *text, size_t size)
 	/* Error code of the others (6.13):   15..3 index   2 LDT (else GDT)   1 IDT   0 external event */
 	static const char *const tables[] = { "GDT", "IDT", "LDT", "IDT" };
 	u32 e = note->error;
+	const char *when = note->has_error && e & 1 ? ", on the way to the handler of another" : "";
 
 	if (note->vector == VEC_PF) {
 		page_fault_text(note, text, size);
@@ -48,10 +49,10 @@ void fault_text(const struct fault_note *note, char *text, size_t size)
 		snprintf(text, size, "exception or interrupt %u", note->vector);
 		return;
 	}
-	if (!note->has_error || note->vector == VEC_DF || note->vector == VEC_AC || !(e & 0xffff)) {
-		snprintf(text, size, "%s: %s", exceptions[note->vector].name, exceptions[note->vector].meaning);
+	if (!note->has_error || note->vector == VEC_DF || note->vector == VEC_AC || !(e & 0xfffa)) {
+		snprintf(text, size, "%s: %s%s", exceptions[note->vector].name, exceptions[note->vector].meaning, when);
 		return;
 	}
-	snprintf(text, size, "%s: %s: %s entry %u (selector %04xh)%s", exceptions[note->vector].name, exceptions[note->vector].meaning,
-		tables[e >> 1 & 3], e >> 3 & 0x1fff, e & 0xfff8, e & 1 ? ", while an external event was delivered" : "");
+	snprintf(text, size, "%s: %s: %s entry %u%s", exceptions[note->vector].name, exceptions[note->vector].meaning, tables[e >> 1 & 3],
+		e >> 3 & 0x1fff, when);
 }

@@ -1,7 +1,7 @@
 /* The whole state: saved, loaded, hashed.
  *
  * A saved state:
- *   0 "vcpusnap"   8 version   12 zero   16 bytes of what follows   24 a zlib stream of
+ *   0 "vcpusnap"   8 version   12 zero   16 bytes of the stream   24 hash64 of the stream   32 a zlib stream of
  *     configuration  CONFIG_WORDS numbers: what a machine must have been made with to take this state
  *     parts          count, then for each: length of name, name, length, bytes as part_save writes them
  *     memory         for each block of RAM: runs of pages that are not zero, { first page, pages, bytes }, until a run of 0 pages
@@ -12,7 +12,7 @@
 
 #define MAGIC "vcpusnap"
 #define VERSION 1u
-#define HEAD 24u
+#define HEAD 32u
 #define NAME_MAX_LEN 64u
 
 static bool page_is_zero(const u8 *page)
@@ -224,6 +224,7 @@ bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
 		drain(&w, Z_FINISH);
 	*len = w.room - w.z.avail_out;
 	put64(w.out + 16, *len - HEAD);
+	put64(w.out + 24, hash64(0, w.out + HEAD, *len - HEAD));
 	deflateEnd(&w.z);
 	if (w.failed) {
 		free(w.out);
@@ -471,6 +472,8 @@ bool vcpu_load(vcpu *v, const void *data, size_t len, char **error)
 	if (get64(head + 16) != len - HEAD)
 		return error_set(error, "saved state: cut off: it says that it has %llu bytes, but there are %zu",
 			(unsigned long long)get64(head + 16), len - HEAD);
+	if (get64(head + 24) != hash64(0, head + HEAD, len - HEAD))
+		return error_set(error, "saved state: damaged: its checksum is wrong");
 	for (unsigned i = 0; i < n; i++)
 		size += part_size(&parts[i]);
 	bytes = malloc(2 * size + 1);
