@@ -7,10 +7,11 @@
  * Nothing is freed singly. A block whose bytes change gets a first operation that sends everybody to look again; when the arena is full,
  * everything is forgotten at once. */
 #include <stdlib.h>
+#include "cpu/alu.h"
 #include "cpu/flow.h"
 #include "cpu/jump.h"
 
-enum { MAX_INSNS = 48, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = 16 };
+enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = 16 };
 
 struct block {
 	u64 phys, phys2;             /* first byte; page of the part beyond the page end, 0: none */
@@ -185,7 +186,7 @@ static void drop_dead_flags(struct dec *d, struct op *o, unsigned count)
 	for (unsigned i = count; i-- > 0;) {
 		const struct insn *insn = d[i].row ? d[i].row->insn : NULL;
 
-		if (!insn || !insn->pure || d[i].mem || insn->ends) {
+		if (!insn || !insn->pure || d[i].mem || d[i].raises || insn->ends) {
 			live = OSZAPC;
 			continue;
 		}
@@ -195,6 +196,44 @@ static void drop_dead_flags(struct dec *d, struct op *o, unsigned count)
 		}
 		live = (live & ~insn->flags) | (insn->uses & OSZAPC);
 	}
+}
+
+/* MOV r, s and then an instruction that overwrites r from r: one operation, whose first source is s. Neither can fault or stop, so nobody
+ * can look between them. */
+static bool plain_move(const struct dec *d)
+{
+	return d->row && d->row->insn->gen == gen_mov && !d->mem && dec_size(d, 0) >= 4 && dec_kind(d, 1) != OPK_I && dec_kind(d, 1) != OPK_SI;
+}
+
+static bool takes_first_source(const struct dec *d, const struct op *o)
+{
+	static gen_fn *const list[] = { gen_add, gen_or, gen_adc, gen_sbb, gen_and, gen_sub, gen_xor, gen_inc, gen_dec, gen_neg, gen_not };
+	static gen_fn *const shifts[] = { gen_shl, gen_shr, gen_sar, gen_rol, gen_ror };
+
+	if (!d->row || d->mem || d->lock || !d->row->insn->pure)
+		return false;
+	for (unsigned i = 0; i < ARRAY_LEN(list); i++)
+		if (d->row->insn->gen == list[i])
+			return true;
+	for (unsigned i = 0; i < ARRAY_LEN(shifts); i++)
+		if (d->row->insn->gen == shifts[i])
+			return dec_kind(d, 1) == OPK_I && o->imm && o->src == 8 * RZERO; /* shift_const's form */
+	return d->row->insn->gen == gen_imul && d->row->operands == 2;
+}
+
+static bool merge(const struct dec *move, const struct op *mo, const struct dec *d, struct op *o)
+{
+	unsigned size;
+
+	if (!plain_move(move) || !takes_first_source(d, o))
+		return false;
+	size = dec_size(d, 0);
+	if (size < 4 || size > dec_size(move, 0) || o->dst != mo->dst)
+		return false;
+	if (dec_kind(d, 1) != OPK_NONE && dec_kind(d, 1) != OPK_I && dec_kind(d, 1) != OPK_SI && o->src == mo->dst)
+		o->src = mo->src;
+	o->base = mo->src;
+	return true;
 }
 
 static void fuse_pairs(const struct dec *d, struct op *o, unsigned count)
@@ -216,6 +255,7 @@ struct source {
 static unsigned build(struct cpu *c, const struct source *s, struct dec *d, struct op *o, unsigned *bytes)
 {
 	unsigned ip = 0, count = 0, insns = 0, left = 0;
+	u8 counts[MAX_OPS];          /* instructions that an operation does */
 	bool open = true;
 
 	while (insns < s->max && open) {
@@ -238,7 +278,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			o[count + 1] = o[count];
 			d[count].row = NULL;
 			o[count] = (struct op){ .run = guard, .imm = checks, .ip = (u16)ip, .len = o[count + 1].len };
-			count++;
+			counts[count++] = 0;
 		}
 		o[count].ip = (u16)ip;
 		ip += o[count].len;
@@ -253,6 +293,13 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		}
 		open = d[count].row && (conditional(&d[count]) || !d[count].row->insn->ends);
 		insns++;
+		counts[count] = 1;
+		if (count && s->max > 1 && merge(&d[count - 1], &o[count - 1], &d[count], &o[count])) {
+			count--;
+			d[count] = d[count + 1];
+			o[count] = o[count + 1];
+			counts[count]++;
+		}
 		count++;
 		if (ip >= s->room)
 			break;
@@ -264,12 +311,11 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 	if (open) {
 		flow_end(&o[count], c->mode, ip);
 		o[count].third = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && ip + s->offset < PAGE_SIZE;
-		d[count++].row = NULL;
+		d[count].row = NULL;
+		counts[count++] = 0;
 	}
 	for (unsigned i = count; i-- > 0;) {
-		bool counts = o[i].run != guard && !(i == count - 1 && open);
-
-		left += counts;
+		left += counts[i];
 		o[i].left = (u8)left;
 	}
 	*bytes = ip;

@@ -413,6 +413,8 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u32 
 	}
 	if (d->mem)
 		o->seg = d->seg | OP_MEM;
+	else
+		o->base = o->dst; /* the first source of a register form: see merge() in block.c */
 	o->seg |= (d->rep == 0xf3 ? 3 : d->rep == 0xf2 ? 2 : 0) << 4 | (d->asize >> 2) << 6;
 	if (d->row->insn->align && d->mem)
 		o->scale |= 0x80;
@@ -421,6 +423,7 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u32 
 	if (d->lock && !lockable && has(model, F_I386) && dec_kind(d, 0) != OPK_C && dec_kind(d, 1) != OPK_C)
 		goto undefined;
 	vector = fixed_checks(d->row->insn->check, mode);
+	d->raises = vector != 0;
 	if (vector)
 		decode_fault(o, vector);
 	else

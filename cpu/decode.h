@@ -19,6 +19,7 @@ struct dec {
 	bool simple_ea;    /* 64-bit address size, segment FLAT: base + index * scale + disp is the linear address */
 	bool no_index;     /* and there is no index */
 	s64 imm;
+	bool raises;       /* a fixed check fails: the operation raises its fault, whatever the row says */
 	bool dead_flags;   /* nobody can see the flags that it writes: a handler that does not compute them may be chosen */
 };
 

@@ -567,6 +567,28 @@ START_TEST(unavailable)
 }
 END_TEST
 
+/* Flags that nobody reads need not be computed; but an instruction that is not available is somebody. */
+START_TEST(unavailable_in_a_block)
+{
+	static const u8 code[] = { 0x01, 0xc0, /* add eax, eax */ 0x66, 0x0f, 0xef, 0xca, /* pxor xmm1, xmm2 */ 0x29, 0xc9, /* sub ecx, ecx */
+	                           0xeb, 0xfe };
+
+	space_write_block(&mem, CODE, code, sizeof code);
+	memset(c->r, 0, sizeof c->r);
+	c->r[RIP] = CODE;
+	c->r[RAX] = 0xffffffff;
+	cpu_set_arith(c, 0);
+	c->cr0 |= CR0_TS;
+	update_mode(c);
+	ck_assert_int_eq(cpu_run(c, c->icount + 100, ~(u64)0), CPU_EXCEPTION);
+	ck_assert_int_eq(c->fault.vector, VEC_NM);
+	ck_assert_uint_eq(c->r[RIP], CODE + 2);
+	ck_assert_uint_eq(cpu_flags(c) & OSZAPC, FL_C | FL_S | FL_A);
+	c->cr0 &= ~(u64)CR0_TS;
+	update_mode(c);
+}
+END_TEST
+
 static double relative(double got, double want)
 {
 	return fabs(got / want - 1);
@@ -634,6 +656,7 @@ int main(void)
 	tcase_add_test(t, xsave);
 #endif
 	tcase_add_test(t, unavailable);
+	tcase_add_test(t, unavailable_in_a_block);
 	tcase_add_test(t, approximations);
 	tcase_add_test(t, approximations_special);
 	suite_add_tcase(suite, t);
