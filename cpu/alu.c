@@ -5,7 +5,7 @@
 /* register, register or immediate */
 ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, bool imm, bool flags)
 {
-	u64 a = reg_get(c, o->dst, size);
+	u64 a = reg_get(c, o->base, size);
 	u64 b = imm ? trim((u64)o->imm, size) : reg_get(c, o->src, size);
 	u64 r = alu(c, what, a, b, size, flags);
 

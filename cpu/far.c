@@ -328,7 +328,7 @@ BODY(jmp_far)
 		return false;
 	return far_jump(c, sel, offset, o->osize);
 }
-GEN_JUMP(jmp_far)
+GEN_LOOK(jmp_far)
 
 BODY(call_far)
 {
@@ -341,7 +341,7 @@ BODY(call_far)
 		return false;
 	return far_call(c, sel, offset, o->osize, next_rip(c, o));
 }
-GEN_JUMP(call_far)
+GEN_LOOK(call_far)
 
 BODY(ret_far) { return far_return(c, o->osize, o->imm & 0xffff); }
-GEN_JUMP(ret_far)
+GEN_LOOK(ret_far)

@@ -74,7 +74,7 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 	u64 a, b, r;
 
 	if (form == RR || form == RI) {
-		a = reg_get(c, o->dst, size);
+		a = reg_get(c, o->base, size);
 		b = form == RI ? trim((u64)o->imm, size) : reg_get(c, o->src, size);
 	} else {
 		const u8 *p = fast_op(c, o, KIND_INDEX, size, false);

@@ -324,7 +324,7 @@ BODY(into)
 	c->r[RIP] = next_rip(c, o);
 	return true;
 }
-GEN_JUMP(int)
-GEN_JUMP(int3)
-GEN_JUMP(int1)
-GEN_JUMP(into)
+GEN_LOOK(int)
+GEN_LOOK(int3)
+GEN_LOOK(int1)
+GEN_LOOK(into)

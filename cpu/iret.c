@@ -28,9 +28,13 @@ static u32 flags_mask(const struct cpu *c, unsigned size)
 
 static void set_flags(struct cpu *c, u32 flags, u32 mask)
 {
+	u32 attn = c->attn & ATTN_LINE;
+
 	cpu_set_flags(c, flags, mask);
 	if (c->eflags & FL_RF)
 		attend(c, ATTN_LINE);
+	else if (!attn && !(c->eflags & FL_T) && !interrupt_waits(c))
+		c->attn &= ~(u32)ATTN_LINE; /* IF was set, but nothing waits for it */
 }
 
 /* IP, CS and FLAGS of real and virtual-8086 mode. */
@@ -178,4 +182,4 @@ bool interrupt_return(struct cpu *c, unsigned size)
 }
 
 BODY(iret) { return interrupt_return(c, o->osize); }
-GEN_JUMP(iret)
+GEN_LOOK(iret)

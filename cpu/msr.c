@@ -309,7 +309,7 @@ BODY(wrmsr)
 	c->r[RIP] = rip;
 	return true;
 }
-GEN_JUMP(wrmsr)
+GEN_LOOK(wrmsr)
 
 static bool tsc_denied(const struct cpu *c) { return c->cpl && c->cr4 & CR4_TSD; }
 

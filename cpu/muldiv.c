@@ -88,7 +88,7 @@ ALWAYS_INLINE void multiply_to(struct cpu *c, const struct op *o, u64 a, u64 b, 
 
 ALWAYS_INLINE HANDLER_TYPE imul_any_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, bool imm)
 {
-	multiply_to(c, o, reg_get(c, o->src, size), imm ? (u64)o->imm : reg_get(c, o->dst, size), size);
+	multiply_to(c, o, reg_get(c, o->src, size), imm ? (u64)o->imm : reg_get(c, o->base, size), size);
 	RUN(o + 1);
 }
 

@@ -54,7 +54,7 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n);
 struct op {
 	handler *run;
 	u8 dst, src;      /* general registers: byte offset into cpu (8 * n, + 1 for AH..BH); others: the register's number */
-	u8 base, index;   /* effective address: byte offsets into cpu (RZERO where there is none) */
+	u8 base, index;   /* effective address: byte offsets into cpu (RZERO where there is none); register forms: base = dst, the first source */
 	u8 scale;         /* bits 0-1: shift of the index; bit 7: memory operand must be 16-byte aligned */
 	u8 seg;           /* bits 0-2: ES..GS or FLAT; bit 3: has a memory operand; bits 4-5: 0, 2 = REPNE (F2), 3 = REP (F3); bits 6-7: address size 0 = 16, 1 = 32, 2 = 64 */
 	u8 third;         /* VEX.vvvv */
@@ -185,9 +185,13 @@ ALWAYS_INLINE u8 *fast_host(const struct cpu *c, u64 linear, unsigned size, bool
 {
 	const struct tlb_entry *e = &c->view->tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
+	u8 *host = (u8 *)(uintptr_t)(linear + e->addend);
+
 	if (unlikely(((linear + size - 1) & PAGE_MASK) != (write ? e->write : e->read)))
 		return NULL;
-	return (u8 *)(uintptr_t)(linear + e->addend);
+	if (!host)
+		__builtin_unreachable(); /* lets the caller's test for NULL vanish */
+	return host;
 }
 
 /* How an operation's memory operand is addressed. */

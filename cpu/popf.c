@@ -103,7 +103,8 @@ BODY(sti)
 		if (!(c->eflags & FL_I)) {
 			c->eflags |= FL_I;
 			shadow(c, false);
-			attend(c, ATTN_LINE);
+			if (interrupt_waits(c))
+				attend(c, ATTN_LINE);
 		}
 		return true;
 	case IF_VIRTUAL:

@@ -331,7 +331,7 @@ BODY(mov_to_ss)
 	c->r[RIP] = rip;
 	return true;
 }
-JUMP_HANDLER(mov_to_ss)
+LOOK_HANDLER(mov_to_ss)
 
 GEN(mov_to_seg)
 {
@@ -387,7 +387,7 @@ BODY(pop_ss)
 	c->r[RIP] = rip;
 	return true;
 }
-JUMP_HANDLER(pop_ss)
+LOOK_HANDLER(pop_ss)
 
 GEN(pop_seg)
 {
@@ -435,7 +435,7 @@ GEN_BODY(les)
 GEN_BODY(lds)
 GEN_BODY(lfs)
 GEN_BODY(lgs)
-GEN_JUMP(lss)
+GEN_LOOK(lss)
 
 /* ---- LAR, LSL, VERR, VERW, ARPL ---- */
 

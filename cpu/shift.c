@@ -76,7 +76,7 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 
 ALWAYS_INLINE HANDLER_TYPE shift_const(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size, bool flags)
 {
-	reg_set(c, o->dst, size, shift(c, what, reg_get(c, o->dst, size), (unsigned)o->imm, size, flags));
+	reg_set(c, o->dst, size, shift(c, what, reg_get(c, o->base, size), (unsigned)o->imm, size, flags));
 	RUN(o + 1);
 }
 

@@ -161,7 +161,7 @@ BODY(mov_to_cr)
 		c->r[RIP] = rip;
 	return ok;
 }
-JUMP_HANDLER(mov_to_cr)
+LOOK_HANDLER(mov_to_cr)
 
 GEN(mov_to_cr)
 {
@@ -176,7 +176,7 @@ BODY(clts)
 	update_mode(c);
 	return true;
 }
-GEN_JUMP(clts)
+GEN_LOOK(clts)
 
 BODY(smsw)
 {
@@ -340,7 +340,7 @@ BODY(invlpg)
 	c->r[RIP] = next_rip(c, o);
 	return true;
 }
-GEN_JUMP(invlpg)
+GEN_LOOK(invlpg)
 
 /* Descriptor: PCID in bits 0-11, the rest of the first quadword reserved; linear address in the second. */
 BODY(invpcid)

@@ -33,7 +33,7 @@ static void set_all_flags(struct cpu *c, u32 flags)
 
 	cpu_set_arith(c, flags);
 	c->eflags = (flags & ~(u32)OSZAPC) | FL_1;
-	if (c->eflags & ((~old & FL_I) | FL_T))
+	if (c->eflags & FL_T || (c->eflags & ~old & FL_I && interrupt_waits(c)))
 		attend(c, ATTN_LINE);
 }
 
@@ -53,7 +53,7 @@ BODY(syscall)
 	update_mode(c);
 	return true;
 }
-GEN_JUMP(syscall)
+GEN_LOOK(syscall)
 
 BODY(sysret)
 {
@@ -72,7 +72,7 @@ BODY(sysret)
 	update_mode(c);
 	return true;
 }
-GEN_JUMP(sysret)
+GEN_LOOK(sysret)
 
 BODY(sysenter)
 {
@@ -91,7 +91,7 @@ BODY(sysenter)
 	update_mode(c);
 	return true;
 }
-GEN_JUMP(sysenter)
+GEN_LOOK(sysenter)
 
 BODY(sysexit)
 {
@@ -110,7 +110,7 @@ BODY(sysexit)
 	update_mode(c);
 	return true;
 }
-GEN_JUMP(sysexit)
+GEN_LOOK(sysexit)
 
 BODY(swapgs)
 {

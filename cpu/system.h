@@ -2,7 +2,7 @@
 #ifndef CPU_SYSTEM_H
 #define CPU_SYSTEM_H
 
-#include "cpu/op.h"
+#include "cpu/jump.h"
 
 /* A segment or system descriptor (SDM vol. 3, 3.4.5), as a 64-bit number:
  *    63-56 base 31-24 | 55 G | 54 D/B | 53 L | 52 AVL | 51-48 limit 19-16 | 47 P | 46-45 DPL | 44 S | 43-40 type
@@ -70,9 +70,31 @@ static inline void rsp_set(struct cpu *c, u64 rsp)
 /* Interrupts (and, after a stack switch, debug traps) are held off until the next instruction is over. */
 static inline void shadow(struct cpu *c, bool ss)
 {
-	cpu_sync(c);
-	c->shadow_at = c->icount + 1;
+	u64 now = c->op ? c->end - (u64)(c->n + c->op->left) : c->icount;
+
+	c->shadow_at = now + 1;
 	c->shadow_ss = ss;
 }
+
+/* Is there an interrupt that IF alone keeps out? What arrives later calls for attention by itself. */
+static inline bool interrupt_waits(const struct cpu *c)
+{
+	return c->nmi_pending || (c->apic ? apic_pending(c->apic) : c->intr);
+}
+
+/* Like JUMP_HANDLER, for what is often executed: goes on at once where the jump cache knows the way, in the new mode and with the new rights. */
+#define LOOK_HANDLER(name) \
+	static HANDLER(h_##name) \
+	{ \
+		c->n = n; \
+		c->op = o; \
+		if (unlikely(!do_##name(c, o))) \
+			LEAVE(EXIT_FAULT); \
+		c->attn &= ~(u32)ATTN_MODE; \
+		if (unlikely(c->attn || c->eflags & (FL_T | FL_RF))) \
+			LEAVE(EXIT_LOOKUP); \
+		LOOK_UP(EXIT_LOOKUP); \
+	}
+#define GEN_LOOK(name) LOOK_HANDLER(name) GEN(name) { (void)d; o->run = h_##name; }
 
 #endif
