@@ -10,6 +10,7 @@ static bool through_ivt(struct cpu *c, u64 table, unsigned vector, u32 image, u3
 	u64 entry;
 
 	stack_current(c, &s);
+	s.vector = VEC_SS;
 	if (!sys_read(c, table + 4 * vector, 4, &entry))
 		return false;
 	if (!stack_put(c, &s, 2, image & 0xffff) || !stack_put(c, &s, 2, c->seg[CS].sel) || !stack_put(c, &s, 2, c->r[RIP] & 0xffff))

@@ -5,13 +5,15 @@
 
 void stack_current(const struct cpu *c, struct stack *s)
 {
-	*s = (struct stack){ .seg = c->seg[SS], .rsp = c->r[RSP], .mask = stack_mask(c), .flat = in_64(c) };
+	*s = (struct stack){ .seg = c->seg[SS], .rsp = c->r[RSP], .mask = stack_mask(c), .flat = in_64(c), .vector = VEC_SS };
+	if (!has(c->model, F_I386) && !in_protected(c))
+		s->vector = VEC_GP;
 }
 
 void stack_inner(const struct cpu *c, struct stack *s, u16 sel, u64 d, u64 rsp, bool flat)
 {
 	(void)c;
-	*s = (struct stack){ .rsp = rsp, .flat = flat, .inner = true, .error = flat ? 0 : sel & 0xfffc };
+	*s = (struct stack){ .rsp = rsp, .flat = flat, .inner = true, .vector = VEC_SS, .error = flat ? 0 : sel & 0xfffc };
 	if (!flat)
 		descriptor_to_seg(&s->seg, sel, d);
 	s->mask = flat ? ~(u64)0 : s->seg.attr & SEG_DB ? 0xffffffff : 0xffff;
@@ -35,7 +37,7 @@ static bool stack_linear(struct cpu *c, const struct stack *s, u64 offset, unsig
 			ok = last <= s->seg.limit;
 		ok = ok && !(s->seg.attr & SEG_UNUSABLE);
 	}
-	return ok || fault_error(c, VEC_SS, s->error);
+	return ok || fault_error(c, s->vector, s->error);
 }
 
 static void stack_move(struct stack *s, u64 rsp) { s->rsp = s->mask == 0xffff ? (s->rsp & ~s->mask) | (rsp & s->mask) : rsp & s->mask; }

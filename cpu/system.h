@@ -53,7 +53,8 @@ struct stack {
 	u64 rsp, mask; /* of the stack pointer */
 	bool flat;     /* 64-bit: no base, no limit, canonical addresses only */
 	bool inner;    /* of a ring that we are about to enter: supervisor rights */
-	u16 error;     /* of the #SS that its limit gives */
+	u8 vector;     /* of the fault that its limit gives: #SS, but a 286 in real mode has #GP for all but interrupts */
+	u16 error;
 };
 void stack_current(const struct cpu *c, struct stack *s);
 void stack_inner(const struct cpu *c, struct stack *s, u16 sel, u64 descriptor, u64 rsp, bool flat);
