@@ -293,7 +293,7 @@ static unsigned fixed_checks(u32 check, u32 mode)
 		return RAISE_UD;
 	if ((check & CHK_AVX) && (!protected || !(mode & MODE_OSXSAVE) || !(mode & MODE_AVX)))
 		return RAISE_UD;
-	if ((check & CHK_XSAVE) && !(mode & MODE_OSXSAVE))
+	if ((check & (CHK_XSAVE | CHK_OSXSAVE)) && !(mode & MODE_OSXSAVE))
 		return RAISE_UD;
 	if ((check & CHK_SSE) && ((mode & MODE_EM) || !(mode & MODE_OSFXSR)))
 		return RAISE_UD;

@@ -27,6 +27,11 @@ enum {
 	CHK_TSD = 0x4000,  /* obeyed by the body: CR4.TSD */
 	CHK_PCE = 0x8000,  /* obeyed by the body: CR4.PCE */
 	CHK_MF = 0x10000,  /* #MF first if an x87 exception is pending (waiting x87 instructions) */
+	CHK_RING0 = 0x20000, /* obeyed by the body: #UD at CPL > 0 */
+	CHK_SMM = 0x40000, /* obeyed by the body: #UD outside of system management mode */
+	CHK_SCE = 0x80000, /* obeyed by the body: #UD without EFER.SCE */
+	CHK_SEP = 0x100000, /* obeyed by the body: #GP(0) if IA32_SYSENTER_CS is null */
+	CHK_OSXSAVE = 0x200000, /* #UD without CR4.OSXSAVE */
 };
 
 enum { MODES_ALL = 0, NO64 = 1, ONLY64 = 2 };
@@ -38,7 +43,8 @@ enum {
 	SR_CR0 = 1, SR_CR2 = 2, SR_CR3 = 4, SR_CR4 = 8, SR_CR8 = 0x10, SR_DR = 0x20, SR_GDTR = 0x40, SR_IDTR = 0x80, SR_LDTR = 0x100,
 	SR_TR = 0x200, SR_MSR = 0x400, SR_IF = 0x800, SR_IOPL = 0x1000, SR_CPL = 0x2000, SR_SEG = 0x4000, SR_IO = 0x8000, SR_TSC = 0x10000,
 	SR_XCR0 = 0x20000, SR_TLB = 0x40000, SR_CACHE = 0x80000, SR_ACTIVITY = 0x100000, SR_DESC = 0x200000, SR_FSGSBASE = 0x400000,
-	SR_TASK = 0x800000, SR_RAND = 0x1000000, SR_CPUID = 0x2000000,
+	SR_TASK = 0x800000, SR_RAND = 0x1000000, SR_CPUID = 0x2000000, SR_AC = 0x4000000 /* EFLAGS.AC: SMAP looks at it */,
+	SR_APIC = 0x8000000, /* IA32_APIC_BASE. SR_XCR0 is CR4.OSXSAVE, too. */
 };
 
 /* What a handler is chosen by: the body's gen function sets op->run from what was decoded. */

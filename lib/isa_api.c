@@ -10,6 +10,7 @@ static const struct word checks[] = {
 	{ CHK_PROT, "PROT" }, { CHK_NO64, "NO64" }, { CHK_UMIP, "UMIP" }, { CHK_CPL0, "CPL0" }, { CHK_FPU, "FPU" }, { CHK_WAIT, "WAIT" },
 	{ CHK_MMX, "MMX" }, { CHK_SSE, "SSE" }, { CHK_AVX, "AVX" }, { CHK_XSAVE, "XSAVE" }, { CHK_FSGSBASE, "FSGSBASE" }, { CHK_IOPL, "IOPL" },
 	{ CHK_V86IOPL, "V86IOPL" }, { CHK_IO, "IO" }, { CHK_TSD, "TSD" }, { CHK_PCE, "PCE" }, { CHK_MF, "MF" },
+	{ CHK_RING0, "RING0" }, { CHK_SMM, "SMM" }, { CHK_SCE, "SCE" }, { CHK_SEP, "SEP" }, { CHK_OSXSAVE, "OSXSAVE" },
 };
 
 static const struct word resources[] = {
@@ -17,7 +18,7 @@ static const struct word resources[] = {
 	{ SR_IDTR, "IDTR" }, { SR_LDTR, "LDTR" }, { SR_TR, "TR" }, { SR_MSR, "MSR" }, { SR_IF, "IF" }, { SR_IOPL, "IOPL" }, { SR_CPL, "CPL" },
 	{ SR_SEG, "SEG" }, { SR_IO, "IO" }, { SR_TSC, "TSC" }, { SR_XCR0, "XCR0" }, { SR_TLB, "TLB" }, { SR_CACHE, "CACHE" },
 	{ SR_ACTIVITY, "ACTIVITY" }, { SR_DESC, "DESC" }, { SR_FSGSBASE, "FSGSBASE" }, { SR_TASK, "TASK" }, { SR_RAND, "RAND" },
-	{ SR_CPUID, "CPUID" },
+	{ SR_CPUID, "CPUID" }, { SR_AC, "AC" }, { SR_APIC, "APIC" },
 };
 
 static const struct word letters[] = { { FL_O, "O" }, { FL_S, "S" }, { FL_Z, "Z" }, { FL_A, "A" }, { FL_P, "P" }, { FL_C, "C" } };
