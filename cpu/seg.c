@@ -90,7 +90,8 @@ void seg_update(struct cpu *c, unsigned reg)
 		update_mode(c);
 }
 
-/* Modes as 16 bits. What is possible of bits 0-7 is 44 combinations, which take 6 bits; the other ten bits are free. */
+/* Modes as 16 bits, never 0 (an empty entry of the jump cache has a key that no canonical address then has). What is possible of bits 0-7 is
+ * 44 combinations, which take 6 bits; the other ten bits are free. */
 static unsigned compressed(u32 mode)
 {
 	unsigned size = (mode & MODE_BITS) | ((mode & MODE_STACK32) >> 1 & 2), cpl = (mode & MODE_CPL) >> 6, kind;
@@ -103,7 +104,7 @@ static unsigned compressed(u32 mode)
 		kind = 20 + (size << 2 | cpl);
 	else
 		kind = 36 + (mode & MODE_V86 ? 4 : 0) + size;
-	return kind << 10 | (mode >> 8 & 0x3ff);
+	return (kind + 1) << 10 | (mode >> 8 & 0x3ff);
 }
 
 /* Bits 47-63 of a canonical address are equal, so 16 bits of mode XORed into 47-62 can be told from the address: no two pairs of
@@ -142,6 +143,7 @@ void update_mode(struct cpu *c)
 	u32 old = c->mode, mode = current_mode(c);
 
 	c->mode = mode;
+	c->mode_key = mode_key(mode); /* always: whoever toggles MODE_SINGLE has done so in c->mode before */
 	if ((mode & MODE_BITS) == MODE_64) {
 		c->cs_base = 0;
 		c->linear_mask = ~(u64)0;
@@ -152,7 +154,6 @@ void update_mode(struct cpu *c)
 	if (mode != old) {
 		u32 changed = mode ^ old;
 
-		c->mode_key = mode_key(mode);
 		c->attn |= ATTN_MODE;
 		if (changed & (MODE_PE | MODE_V86) || ((mode & MODE_BITS) == MODE_64) != ((old & MODE_BITS) == MODE_64))
 			for (unsigned reg = ES; reg <= GS; reg++)
