@@ -142,7 +142,7 @@ GEN(movsxd)
 
 ALWAYS_INLINE HANDLER_TYPE lea_with(struct cpu *c, const struct op *o, s64 n, unsigned size, bool mask)
 {
-	u64 v = REG64(o->base) + (REG64(o->index) << (o->scale & 3)) + (s64)o->disp;
+	u64 v = REG64(o->base) + (REG64(o->index) << (o->scale & 63)) + (s64)o->disp;
 
 	reg_set(c, o->dst, size, mask ? v & op_amask(o) : v);
 	RUN(o + 1);

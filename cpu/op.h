@@ -109,7 +109,7 @@ static inline u64 next_rip(const struct cpu *c, const struct op *o) { return tri
 /* Offset of O's memory operand within its segment. */
 static inline u64 op_offset(const struct cpu *c, const struct op *o)
 {
-	return (REG64(o->base) + (REG64(o->index) << (o->scale & 3)) + (s64)o->disp) & op_amask(o);
+	return (REG64(o->base) + (REG64(o->index) << (o->scale & 63)) + (s64)o->disp) & op_amask(o);
 }
 /* Linear address of an access of SIZE bytes at OFFSET in segment SEG (ES..GS, FLAT): segment and canonical checks, #GP(0) or #SS(0). (memory.c) */
 bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear);
@@ -202,7 +202,7 @@ ALWAYS_INLINE u8 *fast_op(const struct cpu *c, const struct op *o, enum kind kin
 	u64 linear = REG64(o->base) + (s64)o->disp;
 
 	if (kind != KIND_BASE)
-		linear += REG64(o->index) << (o->scale & 3);
+		linear += REG64(o->index) << (o->scale & 63);
 	if (kind == KIND_SEG) {
 		const struct seg *s = &c->seg[op_seg(o)];
 
