@@ -2,16 +2,17 @@
  * expanded from the one meaning of each instruction that is written here; and, for results whose flags nobody can see, a form without. */
 #include "cpu/alu.h"
 
-/* register, register or immediate */
-ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, bool imm, bool flags)
+/* register, register or immediate; the first source may come from the operation before */
+ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, bool imm, bool flags, bool taking, u64 last)
 {
-	u64 a = reg_get(c, o->base, size);
+	u64 a = taking ? trim(last, size) : reg_get(c, o->base, size);
 	u64 b = imm ? trim((u64)o->imm, size) : reg_get(c, o->src, size);
 	u64 r = alu(c, what, a, b, size, flags);
 
-	if (writes(what))
-		reg_set(c, o->dst, size, r);
-	RUN(o + 1);
+	if (!writes(what))
+		RUN(o + 1);
+	reg_set(c, o->dst, size, r);
+	RUN_LAST(o + 1, r);
 }
 
 /* register, memory */
@@ -22,9 +23,10 @@ ALWAYS_INLINE HANDLER_TYPE alu_load(struct cpu *c, const struct op *o, s64 n, en
 	LOAD_OPERAND(size, kind, slow);
 	a = reg_get(c, o->dst, size);
 	r = alu(c, what, a, loaded, size, true);
-	if (writes(what))
-		reg_set(c, o->dst, size, r);
-	FINISH(slow);
+	if (!writes(what))
+		FINISH(slow);
+	reg_set(c, o->dst, size, r);
+	FINISH_LAST(slow, r);
 }
 
 /* memory, register or immediate; only looks at memory for CMP and TEST */
@@ -56,10 +58,14 @@ ALWAYS_INLINE HANDLER_TYPE alu_modify(struct cpu *c, const struct op *o, s64 n, 
 
 /* One handler for each (instruction, size); `_n` has no flags. Forms: rr ri, rm (load), mr mi (modify or look); m: MEMORY2 makes _lin, _seg and their slow twin. */
 #define ALU_SIZE(name, NAME, size) \
-	static HANDLER(name##_rr##size) { return alu_reg(c, o, n, NAME, size, false, true); } \
-	static HANDLER(name##_ri##size) { return alu_reg(c, o, n, NAME, size, true, true); } \
-	static HANDLER(name##_rr##size##_n) { return alu_reg(c, o, n, NAME, size, false, false); } \
-	static HANDLER(name##_ri##size##_n) { return alu_reg(c, o, n, NAME, size, true, false); } \
+	static HANDLER(name##_rr##size) { return alu_reg(c, o, n, NAME, size, false, true, false, last); } \
+	static HANDLER(name##_rr##size##_taking) { return alu_reg(c, o, n, NAME, size, false, true, true, last); } \
+	static HANDLER(name##_ri##size) { return alu_reg(c, o, n, NAME, size, true, true, false, last); } \
+	static HANDLER(name##_ri##size##_taking) { return alu_reg(c, o, n, NAME, size, true, true, true, last); } \
+	static HANDLER(name##_rr##size##_n) { return alu_reg(c, o, n, NAME, size, false, false, false, last); } \
+	static HANDLER(name##_rr##size##_n_taking) { return alu_reg(c, o, n, NAME, size, false, false, true, last); } \
+	static HANDLER(name##_ri##size##_n) { return alu_reg(c, o, n, NAME, size, true, false, false, last); } \
+	static HANDLER(name##_ri##size##_n_taking) { return alu_reg(c, o, n, NAME, size, true, false, true, last); } \
 	MEMORY2(name##_rm##size, alu_load(c, o, n, NAME, size, MEMORY_ARGS)) \
 	MEMORY2(name##_mr##size, alu_memory(c, o, n, NAME, size, MEMORY_ARGS_REG)) \
 	MEMORY2(name##_mi##size, alu_memory(c, o, n, NAME, size, MEMORY_ARGS_IMM))
@@ -71,6 +77,8 @@ ALWAYS_INLINE HANDLER_TYPE alu_memory(struct cpu *c, const struct op *o, s64 n, 
 	return alu_look(c, o, n, what, size, kind, imm, slow);
 }
 
+static bool is_immediate(const struct dec *d) { return dec_kind(d, 1) == OPK_I || dec_kind(d, 1) == OPK_SI; }
+
 struct alu_forms {
 	handler *rr, *ri, *rr_n, *ri_n, *rm[2], *mr[2], *mi[2]; /* [0]: linear, [1]: segmented */
 };
@@ -81,8 +89,12 @@ struct alu_forms {
 
 static void choose(const struct dec *d, struct op *o, const struct alu_forms *f)
 {
-	bool imm = dec_kind(d, 1) == OPK_I || dec_kind(d, 1) == OPK_SI, seg = d->mem && !d->simple_ea;
+	bool imm = is_immediate(d), seg = d->mem && !d->simple_ea;
 
+	if (!d->mem && d->row->insn->gen == gen_test && o->dst == o->src && !imm) { /* with itself: one source is enough */
+		o->imm = -1;
+		imm = true;
+	}
 	if (!d->mem)
 		o->run = imm ? (d->dead_flags ? f->ri_n : f->ri) : (d->dead_flags ? f->rr_n : f->rr);
 	else if (dec_is_mem(d, 0))
@@ -115,8 +127,10 @@ ALU(test, TEST)
 struct unary_forms { handler *r, *r_n, *m[2]; };
 
 #define UNARY_SIZE(name, NAME, size) \
-	static HANDLER(name##_r##size) { return alu_reg(c, o, n, NAME, size, true, true); } \
-	static HANDLER(name##_r##size##_n) { return alu_reg(c, o, n, NAME, size, true, false); } \
+	static HANDLER(name##_r##size) { return alu_reg(c, o, n, NAME, size, true, true, false, last); } \
+	static HANDLER(name##_r##size##_n) { return alu_reg(c, o, n, NAME, size, true, false, false, last); } \
+	static HANDLER(name##_r##size##_taking) { return alu_reg(c, o, n, NAME, size, true, true, true, last); } \
+	static HANDLER(name##_r##size##_n_taking) { return alu_reg(c, o, n, NAME, size, true, false, true, last); } \
 	MEMORY2(name##_m##size, alu_modify(c, o, n, NAME, size, MEMORY_ARGS_IMM))
 #define UNARY_FORMS(name, size) \
 	{ name##_r##size, name##_r##size##_n, { name##_m##size##_lin, name##_m##size##_seg } }
@@ -133,3 +147,28 @@ UNARY(inc, INC)
 UNARY(dec, DEC)
 UNARY(neg, NEG)
 UNARY(not, NOT)
+
+/* ---- what passes a value on to the next operation, or takes one ---- */
+
+#define FORWARD(name, how) { name, name##_taking, how }, { name##_taking, NULL, (how) & GIVES }
+#define FORWARD_SIZE(name, size, how, commutes) \
+	FORWARD(name##_rr##size, (how) | (commutes)), FORWARD(name##_ri##size, how), \
+	FORWARD(name##_rr##size##_n, (how) | (commutes)), FORWARD(name##_ri##size##_n, how)
+#define FORWARD_ALL(name, how, commutes) \
+	FORWARD_SIZE(name, 1, (how) & ~GIVES, commutes), FORWARD_SIZE(name, 2, (how) & ~GIVES, commutes), \
+	FORWARD_SIZE(name, 4, how, commutes), FORWARD_SIZE(name, 8, how, commutes)
+#define FORWARD_UNARY_SIZE(name, size, how) FORWARD(name##_r##size, how), FORWARD(name##_r##size##_n, how)
+#define FORWARD_UNARY(name) \
+	FORWARD_UNARY_SIZE(name, 1, TAKES_BASE), FORWARD_UNARY_SIZE(name, 2, TAKES_BASE), \
+	FORWARD_UNARY_SIZE(name, 4, GIVES | TAKES_BASE), FORWARD_UNARY_SIZE(name, 8, GIVES | TAKES_BASE)
+#define GIVING_LOAD(name) { name##_rm4_lin, NULL, GIVES }, { name##_rm8_lin, NULL, GIVES }
+
+const struct forwarding alu_forwarding[] = {
+	FORWARD_ALL(add, GIVES | TAKES_BASE, COMMUTES), FORWARD_ALL(or, GIVES | TAKES_BASE, COMMUTES),
+	FORWARD_ALL(adc, GIVES | TAKES_BASE, COMMUTES), FORWARD_ALL(sbb, GIVES | TAKES_BASE, 0),
+	FORWARD_ALL(and, GIVES | TAKES_BASE, COMMUTES), FORWARD_ALL(sub, GIVES | TAKES_BASE, 0),
+	FORWARD_ALL(xor, GIVES | TAKES_BASE, COMMUTES), FORWARD_ALL(cmp, TAKES_BASE, 0), FORWARD_ALL(test, TAKES_BASE, COMMUTES),
+	FORWARD_UNARY(inc), FORWARD_UNARY(dec), FORWARD_UNARY(neg), FORWARD_UNARY(not),
+	GIVING_LOAD(add), GIVING_LOAD(or), GIVING_LOAD(adc), GIVING_LOAD(sbb), GIVING_LOAD(and), GIVING_LOAD(sub), GIVING_LOAD(xor),
+};
+const unsigned alu_forwardings = ARRAY_LEN(alu_forwarding);

@@ -100,6 +100,10 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 #define MEMORY3(name, expr) \
 	MEMORY2(name, expr) \
 	static HANDLER(name##_base) { const enum kind kind_ = KIND_BASE; handler *const slow_ = name##_slow; return expr; }
+/* With one more, _taking, like _base, whose base is `last`. */
+#define MEMORY4(name, expr) \
+	MEMORY3(name, expr) \
+	static HANDLER(name##_taking) { const enum kind kind_ = KIND_LAST; handler *const slow_ = name##_slow; return expr; }
 #define MEMORY_ARGS kind_, slow_
 #define MEMORY_ARGS_REG kind_, false, slow_
 #define MEMORY_ARGS_IMM kind_, true, slow_
@@ -141,10 +145,16 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 			LEAVE(EXIT_ATTN); \
 		RUN(o + 1); \
 	} while (0)
+#define FINISH_LAST(slow, value) \
+	do { \
+		if (!(slow) && unlikely(c->attn)) \
+			LEAVE(EXIT_ATTN); \
+		RUN_LAST(o + 1, value); \
+	} while (0)
 
 static inline bool writes(enum alu what) { return what != CMP && what != TEST; }
 
 gen_fn gen_add, gen_or, gen_adc, gen_sbb, gen_and, gen_sub, gen_xor, gen_cmp, gen_test, gen_inc, gen_dec, gen_neg, gen_not;
-gen_fn gen_mov, gen_imul, gen_shl, gen_shr, gen_sar, gen_rol, gen_ror;
+gen_fn gen_mov, gen_imul_reg, gen_shl, gen_shr, gen_sar, gen_rol, gen_ror;
 
 #endif

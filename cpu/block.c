@@ -35,12 +35,15 @@ struct blocks {
 	size_t pool_used;
 	struct block *hash[1 << HASH_BITS];
 	struct code_page *pages[1 << PAGE_BITS];
+	struct forwarding forward[1 << 12]; /* by handler */
 	u64 generation;              /* counts flushes */
 	bool kept;                   /* the block that was found last may be found again by others: it is in the cache */
 };
 
 /* A block has at least two operations. */
 enum { POOL_BLOCKS = ARENA_OPS / 4 };
+
+static void forward_init(struct blocks *b);
 
 bool blocks_new(struct cpu *c)
 {
@@ -51,6 +54,7 @@ bool blocks_new(struct cpu *c)
 	b->arena = aligned_alloc(64, ARENA_OPS * sizeof *b->arena);
 	b->pool = malloc(POOL_BLOCKS * sizeof *b->pool);
 	c->blocks = b;
+	forward_init(b);
 	return b->arena && b->pool;
 }
 
@@ -218,7 +222,7 @@ static bool takes_first_source(const struct dec *d, const struct op *o)
 	for (unsigned i = 0; i < ARRAY_LEN(shifts); i++)
 		if (d->row->insn->gen == shifts[i])
 			return dec_kind(d, 1) == OPK_I && o->imm && o->src == 8 * RZERO; /* shift_const's form */
-	return d->row->insn->gen == gen_imul && d->row->operands == 2;
+	return d->row->insn->gen == gen_imul_reg && d->row->operands == 2;
 }
 
 static bool merge(const struct dec *move, const struct op *mo, const struct dec *d, struct op *o)
@@ -234,6 +238,52 @@ static bool merge(const struct dec *move, const struct op *mo, const struct dec 
 		o->src = mo->src;
 	o->base = mo->src;
 	return true;
+}
+
+/* ---- values that go from one operation to the next without a way through memory (op.h) ---- */
+
+enum { FORWARD_BITS = 12 };
+
+static struct forwarding *forward_slot(struct blocks *b, handler *plain)
+{
+	u64 h = (u64)(uintptr_t)plain * 0x9e3779b97f4a7c15 >> (64 - FORWARD_BITS);
+
+	while (b->forward[h].plain && b->forward[h].plain != plain)
+		h = (h + 1) & ((1 << FORWARD_BITS) - 1);
+	return &b->forward[h];
+}
+
+static void forward_learn(struct blocks *b, const struct forwarding *list, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		*forward_slot(b, list[i].plain) = list[i];
+}
+
+static void forward_init(struct blocks *b)
+{
+	forward_learn(b, alu_forwarding, alu_forwardings);
+	forward_learn(b, move_forwarding, move_forwardings);
+	forward_learn(b, shift_forwarding, shift_forwardings);
+	forward_learn(b, muldiv_forwarding, muldiv_forwardings);
+	forward_learn(b, fuse_forwarding, fuse_forwardings);
+}
+
+/* Backwards, so that the operation before is still the plain one. */
+static void forward_values(struct blocks *b, struct op *o, unsigned count)
+{
+	for (unsigned i = count; VCPU_TAIL && i-- > 1;) {
+		const struct forwarding *f = forward_slot(b, o[i].run);
+		u8 from = o[i - 1].dst;
+
+		if (!f->taking || !(forward_slot(b, o[i - 1].run)->how & GIVES))
+			continue;
+		if (f->how & COMMUTES && o[i].base != from && o[i].src == from) {
+			o[i].src = o[i].base;
+			o[i].base = from;
+		}
+		if (f->how & TAKES_BASE ? o[i].base == from : o[i].src == from)
+			o[i].run = f->taking;
+	}
 }
 
 static void fuse_pairs(const struct dec *d, struct op *o, unsigned count)
@@ -307,6 +357,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 	if (!(c->mode & MODE_SINGLE)) {
 		drop_dead_flags(d, o, count);
 		fuse_pairs(d, o, count);
+		forward_values(c->blocks, o, count);
 	}
 	if (open) {
 		flow_end(&o[count], c->mode, ip);

@@ -37,6 +37,7 @@ static bool usable(enum alu what, unsigned cc)
 }
 
 enum form { RR, RI, RM, MR, MI };
+enum { PLAIN, TAKING }; /* the first source is a register's, or the operation before has just written it */
 
 /* The first half alone, for a memory operand that the TLB does not answer for; the jump follows by itself. o->third says what to do, as
  * fuse() left it: size | form << 4 | TEST << 7. */
@@ -69,12 +70,12 @@ static COLD HANDLER(fused_slow)
 	RUN(o + 1);
 }
 
-ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size, enum form form, bool in64)
+ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size, enum form form, bool in64, bool taking, u64 last)
 {
 	u64 a, b, r;
 
 	if (form == RR || form == RI) {
-		a = reg_get(c, o->base, size);
+		a = taking ? trim(last, size) : reg_get(c, o->base, size);
 		b = form == RI ? trim((u64)o->imm, size) : reg_get(c, o->src, size);
 	} else {
 		const u8 *p = fast_op(c, o, KIND_INDEX, size, false);
@@ -98,25 +99,40 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 
 #define CCS(X, ...) X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(4, __VA_ARGS__) X(5, __VA_ARGS__) X(6, __VA_ARGS__) X(7, __VA_ARGS__) \
 	X(8, __VA_ARGS__) X(9, __VA_ARGS__) X(12, __VA_ARGS__) X(13, __VA_ARGS__) X(14, __VA_ARGS__) X(15, __VA_ARGS__)
-#define ONE(cc, what, size, form, in64) static HANDLER(what##_##form##size##_##cc##_##in64) { return fused(c, o, n, what, cc, size, form, in64); }
+#define ONE(cc, what, size, form, in64) static HANDLER(what##_##form##size##_##cc##_##in64) { return fused(c, o, n, what, cc, size, form, in64, PLAIN, last); }
+#define ONE_TAKING(cc, what, size, form) static HANDLER(what##_##form##size##_##cc##_taking) { return fused(c, o, n, what, cc, size, form, 1, TAKING, last); }
 #define NAME(cc, what, size, form, in64) [cc] = what##_##form##size##_##cc##_##in64,
 
 /* Every (instruction, size, form) that is fused, and in which modes. */
-#define REGISTER_FORMS(X, what, size) X(what, size, RR, 1) X(what, size, RI, 1) X(what, size, RR, 0) X(what, size, RI, 0)
-#define PAIRS(X) \
-	REGISTER_FORMS(X, CMP, 1) REGISTER_FORMS(X, CMP, 2) REGISTER_FORMS(X, CMP, 4) REGISTER_FORMS(X, CMP, 8) \
-	REGISTER_FORMS(X, TEST, 1) REGISTER_FORMS(X, TEST, 4) REGISTER_FORMS(X, TEST, 8) \
-	X(CMP, 1, RM, 1) X(CMP, 4, RM, 1) X(CMP, 8, RM, 1) X(CMP, 1, MR, 1) X(CMP, 4, MR, 1) X(CMP, 8, MR, 1) \
-	X(CMP, 1, MI, 1) X(CMP, 2, MI, 1) X(CMP, 4, MI, 1) X(CMP, 8, MI, 1) X(TEST, 1, MI, 1) X(TEST, 4, MI, 1) X(TEST, 8, MR, 1) \
-	X(SUB, 4, RI, 1) X(SUB, 8, RI, 1) X(SUB, 8, RR, 1) X(SUB, 4, RR, 1) X(ADD, 4, RI, 1) X(ADD, 8, RI, 1) X(ADD, 8, RR, 1) \
-	X(AND, 4, RI, 1) X(AND, 8, RR, 1) X(AND, 4, RR, 1) X(OR, 4, RR, 1) X(OR, 8, RR, 1) X(OR, 1, RR, 1) \
-	X(INC, 4, RR, 0) X(DEC, 4, RR, 0) X(DEC, 4, RR, 1) X(DEC, 8, RR, 1) X(INC, 4, RR, 1) X(INC, 8, RR, 1) X(DEC, 2, RR, 0)
+#define REGISTER_PAIRS(X, ...) \
+	X(CMP, 1, RR, __VA_ARGS__) X(CMP, 2, RR, __VA_ARGS__) X(CMP, 4, RR, __VA_ARGS__) X(CMP, 8, RR, __VA_ARGS__) \
+	X(CMP, 1, RI, __VA_ARGS__) X(CMP, 2, RI, __VA_ARGS__) X(CMP, 4, RI, __VA_ARGS__) X(CMP, 8, RI, __VA_ARGS__) \
+	X(TEST, 1, RI, __VA_ARGS__) X(TEST, 4, RI, __VA_ARGS__) X(TEST, 8, RI, __VA_ARGS__) X(TEST, 4, RR, __VA_ARGS__) X(TEST, 8, RR, __VA_ARGS__)
+#define RESULT_PAIRS(X, ...) \
+	X(SUB, 4, RI, __VA_ARGS__) X(SUB, 8, RI, __VA_ARGS__) X(SUB, 4, RR, __VA_ARGS__) X(SUB, 8, RR, __VA_ARGS__) \
+	X(ADD, 4, RI, __VA_ARGS__) X(ADD, 8, RI, __VA_ARGS__) X(ADD, 8, RR, __VA_ARGS__) X(AND, 4, RI, __VA_ARGS__) \
+	X(AND, 4, RR, __VA_ARGS__) X(AND, 8, RR, __VA_ARGS__) X(OR, 4, RR, __VA_ARGS__) X(OR, 8, RR, __VA_ARGS__) \
+	X(DEC, 4, RR, __VA_ARGS__) X(DEC, 8, RR, __VA_ARGS__) X(INC, 4, RR, __VA_ARGS__) X(INC, 8, RR, __VA_ARGS__)
+#define MEMORY_PAIRS(X, ...) \
+	X(CMP, 1, RM, __VA_ARGS__) X(CMP, 4, RM, __VA_ARGS__) X(CMP, 8, RM, __VA_ARGS__) X(CMP, 1, MR, __VA_ARGS__) \
+	X(CMP, 4, MR, __VA_ARGS__) X(CMP, 8, MR, __VA_ARGS__) X(CMP, 1, MI, __VA_ARGS__) X(CMP, 2, MI, __VA_ARGS__) \
+	X(CMP, 4, MI, __VA_ARGS__) X(CMP, 8, MI, __VA_ARGS__) X(TEST, 1, MI, __VA_ARGS__) X(TEST, 4, MI, __VA_ARGS__) X(TEST, 8, MR, __VA_ARGS__)
+#define LEGACY_PAIRS(X, ...) X(INC, 4, RR, __VA_ARGS__) X(DEC, 4, RR, __VA_ARGS__) X(DEC, 2, RR, __VA_ARGS__)
+#define PAIRS(X) REGISTER_PAIRS(X, 1) RESULT_PAIRS(X, 1) MEMORY_PAIRS(X, 1) REGISTER_PAIRS(X, 0) LEGACY_PAIRS(X, 0)
 
 #define DEFINE(what, size, form, in64) CCS(ONE, what, size, form, in64)
 PAIRS(DEFINE)
+#define DEFINE_TAKING(what, size, form, in64) CCS(ONE_TAKING, what, size, form)
+REGISTER_PAIRS(DEFINE_TAKING, 1)
+RESULT_PAIRS(DEFINE_TAKING, 1)
 
 #define ROW(what, size, form, in64) { what, size, form, in64, { CCS(NAME, what, size, form, in64) } },
 static const struct pair { u8 what, size, form, in64; handler *run[16]; } pairs[] = { PAIRS(ROW) };
+
+#define FORWARD(cc, what, size, form) { what##_##form##size##_##cc##_1, what##_##form##size##_##cc##_taking, TAKES_BASE },
+#define FORWARD_ROW(what, size, form, in64) CCS(FORWARD, what, size, form)
+const struct forwarding fuse_forwarding[] = { REGISTER_PAIRS(FORWARD_ROW, 1) RESULT_PAIRS(FORWARD_ROW, 1) };
+const unsigned fuse_forwardings = ARRAY_LEN(fuse_forwarding);
 
 static int which(const struct dec *a)
 {
@@ -137,6 +153,8 @@ bool fuse(const struct dec *a, struct op *o, const struct dec *j)
 	bool imm = kind == OPK_I || kind == OPK_SI;
 	enum form form = !a->mem ? (imm ? RI : RR) : !dec_is_mem(a, 0) ? RM : imm ? MI : MR;
 
+	if (what == TEST && form == RR && o->dst == o->src) /* alu.c has made it a TEST with -1 */
+		form = RI;
 	/* LOOP and JCXZ are direct jumps too, but no conditions: E0-E3. */
 	if (what < 0 || (j->map == 0 && j->opcode >= 0xe0) || !usable((enum alu)what, cc) || (a->mem && !a->simple_ea) || a->lock)
 		return false;

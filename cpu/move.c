@@ -5,18 +5,35 @@
 static unsigned log2_size(unsigned size) { return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3; }
 static unsigned memory_form(const struct dec *d) { return dec_kind_of_memory(d) - KIND_BASE; }
 
-ALWAYS_INLINE HANDLER_TYPE mov_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, bool imm)
+enum source { IMM, REG, LAST };
+
+ALWAYS_INLINE HANDLER_TYPE mov_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, enum source from, u64 last)
 {
-	reg_set(c, o->dst, size, imm ? (u64)o->imm : reg_get(c, o->src, size));
-	RUN(o + 1);
+	u64 v = trim(from == IMM ? (u64)o->imm : from == LAST ? last : reg_get(c, o->src, size), size);
+
+	reg_set(c, o->dst, size, v);
+	RUN_LAST(o + 1, v);
 }
 
 /* A load of FROM bytes into a register of TO, zero- or sign-extended. */
-ALWAYS_INLINE HANDLER_TYPE mov_load(struct cpu *c, const struct op *o, s64 n, unsigned from, unsigned to, bool sign, enum kind kind, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE mov_load(struct cpu *c, const struct op *o, s64 n, unsigned from, unsigned to, bool sign, enum kind kind, handler *slow, u64 last)
 {
-	LOAD_OPERAND(from, kind, slow);
-	reg_set(c, o->dst, to, sign ? trim(extend(loaded, from), to) : loaded);
-	FINISH(slow);
+	u64 v;
+
+	if (kind == KIND_LAST) {
+		const u8 *p = fast_host(c, last + (s64)o->disp, from, false);
+
+		if (unlikely(!p))
+			TAIL(slow);
+		v = get_size(p, from);
+	} else {
+		LOAD_OPERAND(from, kind, slow);
+		v = loaded;
+	}
+	if (sign)
+		v = trim(extend(v, from), to);
+	reg_set(c, o->dst, to, v);
+	FINISH_LAST(slow, v);
 }
 
 ALWAYS_INLINE HANDLER_TYPE mov_store(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind, bool imm, handler *slow)
@@ -26,9 +43,10 @@ ALWAYS_INLINE HANDLER_TYPE mov_store(struct cpu *c, const struct op *o, s64 n, u
 }
 
 #define MOV_SIZE(size) \
-	static HANDLER(mov_rr##size) { return mov_reg(c, o, n, size, false); } \
-	static HANDLER(mov_ri##size) { return mov_reg(c, o, n, size, true); } \
-	MEMORY3(mov_rm##size, mov_load(c, o, n, size, size, false, MEMORY_ARGS)) \
+	static HANDLER(mov_rr##size) { return mov_reg(c, o, n, size, REG, last); } \
+	static HANDLER(mov_rr##size##_taking) { return mov_reg(c, o, n, size, LAST, last); } \
+	static HANDLER(mov_ri##size) { return mov_reg(c, o, n, size, IMM, last); } \
+	MEMORY4(mov_rm##size, mov_load(c, o, n, size, size, false, MEMORY_ARGS, last)) \
 	MEMORY3(mov_mr##size, mov_store(c, o, n, size, MEMORY_ARGS_REG)) \
 	MEMORY3(mov_mi##size, mov_store(c, o, n, size, MEMORY_ARGS_IMM))
 MOV_SIZE(1)
@@ -82,17 +100,20 @@ GEN(mov_moffs)
 
 /* ---- MOVZX, MOVSX, MOVSXD ---- */
 
-ALWAYS_INLINE HANDLER_TYPE extend_reg(struct cpu *c, const struct op *o, s64 n, unsigned from, unsigned to, bool sign)
+ALWAYS_INLINE HANDLER_TYPE extend_reg(struct cpu *c, const struct op *o, s64 n, unsigned from, unsigned to, bool sign, enum source source, u64 last)
 {
-	u64 v = reg_get(c, o->src, from);
+	u64 v = source == LAST ? trim(last, from) : reg_get(c, o->src, from);
 
-	reg_set(c, o->dst, to, sign ? trim(extend(v, from), to) : v);
-	RUN(o + 1);
+	if (sign)
+		v = trim(extend(v, from), to);
+	reg_set(c, o->dst, to, v);
+	RUN_LAST(o + 1, v);
 }
 
 #define EXTEND(name, from, to, sign) \
-	static HANDLER(name##_r##from##to) { return extend_reg(c, o, n, from, to, sign); } \
-	MEMORY3(name##_m##from##to, mov_load(c, o, n, from, to, sign, MEMORY_ARGS))
+	static HANDLER(name##_r##from##to) { return extend_reg(c, o, n, from, to, sign, REG, last); } \
+	static HANDLER(name##_r##from##to##_taking) { return extend_reg(c, o, n, from, to, sign, LAST, last); } \
+	MEMORY4(name##_m##from##to, mov_load(c, o, n, from, to, sign, MEMORY_ARGS, last))
 #define EXTEND_TO(name, from, sign) EXTEND(name, from, 2, sign) EXTEND(name, from, 4, sign) EXTEND(name, from, 8, sign)
 EXTEND_TO(movzx, 1, false)
 EXTEND_TO(movzx, 2, false)
@@ -140,22 +161,29 @@ GEN(movsxd)
 
 /* ---- LEA ---- */
 
-ALWAYS_INLINE HANDLER_TYPE lea_with(struct cpu *c, const struct op *o, s64 n, unsigned size, bool mask)
+ALWAYS_INLINE HANDLER_TYPE lea_with(struct cpu *c, const struct op *o, s64 n, unsigned size, bool mask, u64 base)
 {
-	u64 v = REG64(o->base) + (REG64(o->index) << (o->scale & 63)) + (s64)o->disp;
+	u64 v = base + (REG64(o->index) << (o->scale & 63)) + (s64)o->disp;
 
-	reg_set(c, o->dst, size, mask ? v & op_amask(o) : v);
-	RUN(o + 1);
+	v = trim(mask ? v & op_amask(o) : v, size);
+	reg_set(c, o->dst, size, v);
+	RUN_LAST(o + 1, v);
 }
-static HANDLER(lea2) { return lea_with(c, o, n, 2, true); }
-static HANDLER(lea4) { return lea_with(c, o, n, 4, true); }
-static HANDLER(lea8) { return lea_with(c, o, n, 8, false); }
-static HANDLER(lea8_short) { return lea_with(c, o, n, 8, true); }
-static HANDLER(lea8_base)
+static HANDLER(lea2) { return lea_with(c, o, n, 2, true, REG64(o->base)); }
+static HANDLER(lea4) { return lea_with(c, o, n, 4, true, REG64(o->base)); }
+static HANDLER(lea8) { return lea_with(c, o, n, 8, false, REG64(o->base)); }
+static HANDLER(lea8_short) { return lea_with(c, o, n, 8, true, REG64(o->base)); }
+static HANDLER(lea4_taking) { return lea_with(c, o, n, 4, true, last); }
+static HANDLER(lea8_taking) { return lea_with(c, o, n, 8, false, last); }
+ALWAYS_INLINE HANDLER_TYPE lea_base(struct cpu *c, const struct op *o, s64 n, u64 base)
 {
-	REG64(o->dst) = REG64(o->base) + (s64)o->disp;
-	RUN(o + 1);
+	u64 v = base + (s64)o->disp;
+
+	REG64(o->dst) = v;
+	RUN_LAST(o + 1, v);
 }
+static HANDLER(lea8_base) { return lea_base(c, o, n, REG64(o->base)); }
+static HANDLER(lea8_base_taking) { return lea_base(c, o, n, last); }
 GEN(lea)
 {
 	o->run = d->osize == 2 ? lea2 : d->osize == 4 ? lea4 : d->asize != 8 ? lea8_short : d->no_index ? lea8_base : lea8;
@@ -331,3 +359,23 @@ BODY(xlat)
 }
 BODY_HANDLER(xlat)
 GEN(xlat) { o->run = h_xlat; o->seg |= (u8)d->seg; }
+
+/* ---- what passes a value on to the next operation, or takes one ---- */
+
+#define LOADS(name) \
+	{ name##_base, name##_taking, GIVES | TAKES_BASE }, { name##_lin, NULL, GIVES }, { name##_seg, NULL, GIVES }, { name##_taking, NULL, GIVES }
+#define TAKES(name, from) { name##_r##from##2, name##_r##from##2_taking, TAKES_SRC }, { name##_m##from##2_base, name##_m##from##2_taking, TAKES_BASE }
+#define EXTENDS(name, from, to) { name##_r##from##to, name##_r##from##to##_taking, GIVES | TAKES_SRC }, LOADS(name##_m##from##to)
+
+const struct forwarding move_forwarding[] = {
+	{ mov_rr4, mov_rr4_taking, GIVES | TAKES_SRC }, { mov_rr8, mov_rr8_taking, GIVES | TAKES_SRC },
+	{ mov_rr1, mov_rr1_taking, TAKES_SRC }, { mov_rr2, mov_rr2_taking, TAKES_SRC },
+	TAKES(movzx, 1), TAKES(movzx, 2), TAKES(movsx, 1), TAKES(movsx, 2),
+	{ mov_ri4, NULL, GIVES }, { mov_ri8, NULL, GIVES }, LOADS(mov_rm4), LOADS(mov_rm8),
+	{ mov_rm1_base, mov_rm1_taking, TAKES_BASE }, { mov_rm2_base, mov_rm2_taking, TAKES_BASE },
+	EXTENDS(movzx, 1, 4), EXTENDS(movzx, 1, 8), EXTENDS(movzx, 2, 4), EXTENDS(movzx, 2, 8),
+	EXTENDS(movsx, 1, 4), EXTENDS(movsx, 1, 8), EXTENDS(movsx, 2, 4), EXTENDS(movsx, 2, 8), EXTENDS(movsx, 4, 8),
+	{ lea4, lea4_taking, GIVES | TAKES_BASE }, { lea8, lea8_taking, GIVES | TAKES_BASE },
+	{ lea8_base, lea8_base_taking, GIVES | TAKES_BASE },
+};
+const unsigned move_forwardings = ARRAY_LEN(move_forwarding);

@@ -77,37 +77,48 @@ MULTIPLY(imul, true)
 
 /* ---- IMUL with two and three operands: register = r/m * (register or immediate) ---- */
 
-ALWAYS_INLINE void multiply_to(struct cpu *c, const struct op *o, u64 a, u64 b, unsigned size)
+ALWAYS_INLINE u64 multiply_to(struct cpu *c, const struct op *o, u64 a, u64 b, unsigned size, bool flags)
 {
 	__int128 product = (__int128)(s64)extend(a, size) * (s64)extend(b, size);
 	u64 low = trim((u64)product, size);
 
 	reg_set(c, o->dst, size, low);
-	product_flags(c, low, product != (s64)extend(low, size), size);
+	if (flags)
+		product_flags(c, low, product != (s64)extend(low, size), size);
+	return low;
 }
 
-ALWAYS_INLINE HANDLER_TYPE imul_any_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, bool imm)
+ALWAYS_INLINE HANDLER_TYPE imul_any_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, bool imm, bool flags, u64 first)
 {
-	multiply_to(c, o, reg_get(c, o->src, size), imm ? (u64)o->imm : reg_get(c, o->base, size), size);
-	RUN(o + 1);
+	u64 r = multiply_to(c, o, first, imm ? (u64)o->imm : reg_get(c, o->src, size), size, flags);
+
+	RUN_LAST(o + 1, r);
 }
 
 ALWAYS_INLINE HANDLER_TYPE imul_any_mem(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind, bool imm, handler *slow)
 {
+	u64 r;
+
 	LOAD_OPERAND(size, kind, slow);
-	multiply_to(c, o, loaded, imm ? (u64)o->imm : reg_get(c, o->dst, size), size);
-	FINISH(slow);
+	r = multiply_to(c, o, loaded, imm ? (u64)o->imm : reg_get(c, o->dst, size), size, true);
+	FINISH_LAST(slow, r);
 }
 
-struct imul_forms { handler *reg[2], *mem[2][2]; }; /* [0]: register, [1]: immediate */
+struct imul_forms { handler *reg[2], *reg_n[2], *mem[2][2]; }; /* [0]: register, [1]: immediate; _n: without flags */
 
 #define IMUL_SIZE(size) \
-	static HANDLER(imul_rr##size) { return imul_any_reg(c, o, n, size, false); } \
-	static HANDLER(imul_rri##size) { return imul_any_reg(c, o, n, size, true); } \
+	static HANDLER(imul_rr##size) { return imul_any_reg(c, o, n, size, false, true, reg_get(c, o->base, size)); } \
+	static HANDLER(imul_rri##size) { return imul_any_reg(c, o, n, size, true, true, reg_get(c, o->src, size)); } \
+	static HANDLER(imul_rr##size##_n) { return imul_any_reg(c, o, n, size, false, false, reg_get(c, o->base, size)); } \
+	static HANDLER(imul_rri##size##_n) { return imul_any_reg(c, o, n, size, true, false, reg_get(c, o->src, size)); } \
+	static HANDLER(imul_rr##size##_taking) { return imul_any_reg(c, o, n, size, false, true, last); } \
+	static HANDLER(imul_rr##size##_n_taking) { return imul_any_reg(c, o, n, size, false, false, last); } \
+	static HANDLER(imul_rri##size##_taking) { return imul_any_reg(c, o, n, size, true, true, last); } \
+	static HANDLER(imul_rri##size##_n_taking) { return imul_any_reg(c, o, n, size, true, false, last); } \
 	MEMORY2(imul_rm##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_REG)) \
 	MEMORY2(imul_rmi##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_IMM))
 #define IMUL_FORMS(size) \
-	{ { imul_rr##size, imul_rri##size }, \
+	{ { imul_rr##size, imul_rri##size }, { imul_rr##size##_n, imul_rri##size##_n }, \
 	  { { imul_rm##size##_lin, imul_rm##size##_seg }, { imul_rmi##size##_lin, imul_rmi##size##_seg } } }
 
 IMUL_SIZE(2)
@@ -120,8 +131,16 @@ GEN(imul_reg)
 	const struct imul_forms *f = &forms[log2_of(dec_size(d, 0))];
 	bool imm = dec_kind(d, 2) != OPK_NONE;
 
-	o->run = d->mem ? f->mem[imm][!d->simple_ea] : f->reg[imm];
+	o->run = d->mem ? f->mem[imm][!d->simple_ea] : d->dead_flags ? f->reg_n[imm] : f->reg[imm];
 }
+
+#define FORWARD(name, how) { name, name##_taking, how }, { name##_taking, NULL, (how) & GIVES }
+#define FORWARD_SIZE(size, gives) \
+	FORWARD(imul_rr##size, (gives) | TAKES_BASE | COMMUTES), FORWARD(imul_rr##size##_n, (gives) | TAKES_BASE | COMMUTES), \
+	FORWARD(imul_rri##size, (gives) | TAKES_SRC), FORWARD(imul_rri##size##_n, (gives) | TAKES_SRC), { imul_rm##size##_lin, NULL, gives }
+
+const struct forwarding muldiv_forwarding[] = { FORWARD_SIZE(2, 0), FORWARD_SIZE(4, GIVES), FORWARD_SIZE(8, GIVES) };
+const unsigned muldiv_forwardings = ARRAY_LEN(muldiv_forwarding);
 
 /* MULX: third:dst = lower, upper half of rDX * r/m; the upper half wins if they are the same register. No flags. */
 BODY(mulx)

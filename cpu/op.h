@@ -34,20 +34,31 @@
 #define HANDLER_CC
 #endif
 
+/* A handler's last argument is the value that the operation before it wrote to its destination register, where that operation says so
+ * (RUN_LAST): an operation whose source is that register has a second handler (block.c chooses it) which takes the value from there and need
+ * not wait for the store to come back from memory. Everybody else passes anything. The portable loop does without. */
 #if VCPU_TAIL
-typedef HANDLER_CC void handler(struct cpu *c, const struct op *o, s64 n);
+typedef HANDLER_CC void handler(struct cpu *c, const struct op *o, s64 n, u64 last);
 #define HANDLER_TYPE HANDLER_CC void
-#define RUN(next_op) do { const struct op *next_ = (next_op); next_->run(c, next_, n); return; } while (0)
-#define TAIL(fn) do { (fn)(c, o, n); return; } while (0)
+#define ANYTHING(v) u64 v; __asm__("" : "=r"(v));
+#define RUN_LAST(next_op, value) do { const struct op *next_ = (next_op); next_->run(c, next_, n, value); return; } while (0)
+#define RUN(next_op) do { ANYTHING(any_) RUN_LAST(next_op, any_); } while (0)
+#define TAIL(fn) do { ANYTHING(any_) (fn)(c, o, n, any_); return; } while (0)
 #define LEAVE(why) do { c->n = n; c->op = o; c->exit = (why); return; } while (0)
 #else
-typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n);
+typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 last);
 #define HANDLER_TYPE const struct op *
 #define RUN(next_op) do { c->n = n; return (next_op); } while (0)
-#define TAIL(fn) return (fn)(c, o, n)
+#define RUN_LAST(next_op, value) RUN(next_op)
+#define TAIL(fn) return (fn)(c, o, n, 0)
 #define LEAVE(why) do { c->n = n; c->op = o; c->exit = (why); return NULL; } while (0)
 #endif
-#define HANDLER(name) HANDLER_TYPE name(struct cpu *c, const struct op *o, s64 n)
+#define HANDLER(name) HANDLER_TYPE name(struct cpu *c, const struct op *o, s64 n, u64 last __attribute__((unused)))
+
+/* What block.c knows of handlers that pass a value on or can take one. */
+enum { GIVES = 1 /* passes on what it wrote to o->dst, at least 32 bits */, TAKES_BASE = 2 /* `taking` uses it for o->base */,
+       TAKES_SRC = 4 /* for o->src */, COMMUTES = 8 /* o->base and o->src may change places */ };
+struct forwarding { handler *plain, *taking; u8 how; };
 
 /* 32 bytes:
  *    0 run | 8 dst src base index | 12 scale seg third len | 16 left osize ip | 20 disp | 24 imm or target */
@@ -195,7 +206,7 @@ ALWAYS_INLINE u8 *fast_host(const struct cpu *c, u64 linear, unsigned size, bool
 }
 
 /* How an operation's memory operand is addressed. */
-enum kind { KIND_REG, KIND_BASE /* base + disp, linear */, KIND_INDEX /* with index */, KIND_SEG /* segment, limit, masks */ };
+enum kind { KIND_REG, KIND_BASE /* base + disp, linear */, KIND_INDEX /* with index */, KIND_SEG /* segment, limit, masks */, KIND_LAST /* as BASE, but the base is what the operation before has just written */ };
 
 ALWAYS_INLINE u8 *fast_op(const struct cpu *c, const struct op *o, enum kind kind, unsigned size, bool write)
 {
@@ -213,6 +224,10 @@ ALWAYS_INLINE u8 *fast_op(const struct cpu *c, const struct op *o, enum kind kin
 	}
 	return fast_host(c, linear, size, write);
 }
+
+/* The files that have such handlers list them. */
+extern const struct forwarding alu_forwarding[], move_forwarding[], shift_forwarding[], muldiv_forwarding[], fuse_forwarding[];
+extern const unsigned alu_forwardings, move_forwardings, shift_forwardings, muldiv_forwardings, fuse_forwardings;
 
 static inline enum kind dec_kind_of_memory(const struct dec *d)
 {

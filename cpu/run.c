@@ -72,13 +72,13 @@ static unsigned acknowledge(struct cpu *c)
 /* ---- execution ---- */
 
 #if VCPU_TAIL
-static void enter(struct cpu *c, const struct op *o, s64 n) { o->run(c, o, n); }
+static void enter(struct cpu *c, const struct op *o, s64 n) { o->run(c, o, n, 0); }
 #else
 static void enter(struct cpu *c, const struct op *o, s64 n)
 {
 	c->n = n;
 	while (o)
-		o = o->run(c, o, c->n);
+		o = o->run(c, o, c->n, 0);
 }
 #endif
 

@@ -74,10 +74,12 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 	return r;
 }
 
-ALWAYS_INLINE HANDLER_TYPE shift_const(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size, bool flags)
+ALWAYS_INLINE HANDLER_TYPE shift_const(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size, bool flags, u64 a)
 {
-	reg_set(c, o->dst, size, shift(c, what, reg_get(c, o->base, size), (unsigned)o->imm, size, flags));
-	RUN(o + 1);
+	u64 r = shift(c, what, trim(a, size), (unsigned)o->imm, size, flags);
+
+	reg_set(c, o->dst, size, r);
+	RUN_LAST(o + 1, r);
 }
 
 ALWAYS_INLINE HANDLER_TYPE shift_cl(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size, bool flags)
@@ -142,8 +144,10 @@ static void choose(const struct dec *d, struct op *o, const struct shift_forms *
 	BODY_HANDLER(name##_b) \
 	BODY_HANDLER(name##_v)
 #define SHIFT_CONST(name, NAME, size) \
-	static HANDLER(name##_c##size) { return shift_const(c, o, n, NAME, size, true); } \
-	static HANDLER(name##_c##size##_n) { return shift_const(c, o, n, NAME, size, false); }
+	static HANDLER(name##_c##size) { return shift_const(c, o, n, NAME, size, true, reg_get(c, o->base, size)); } \
+	static HANDLER(name##_c##size##_n) { return shift_const(c, o, n, NAME, size, false, reg_get(c, o->base, size)); } \
+	static HANDLER(name##_c##size##_taking) { return shift_const(c, o, n, NAME, size, true, last); } \
+	static HANDLER(name##_c##size##_n_taking) { return shift_const(c, o, n, NAME, size, false, last); }
 #define SHIFT_CL(name, NAME, size) \
 	static HANDLER(name##_cl##size) { return shift_cl(c, o, n, NAME, size, true); } \
 	static HANDLER(name##_cl##size##_n) { return shift_cl(c, o, n, NAME, size, false); }
@@ -248,3 +252,14 @@ GEN_PLAIN(rorx)
 GEN_PLAIN(sarx)
 GEN_PLAIN(shlx)
 GEN_PLAIN(shrx)
+
+/* ---- what passes a value on to the next operation, or takes one ---- */
+
+#define FORWARD(name, size, how) \
+	{ name##_c##size, name##_c##size##_taking, how }, { name##_c##size##_taking, NULL, (how) & GIVES }, \
+	{ name##_c##size##_n, name##_c##size##_n_taking, how }, { name##_c##size##_n_taking, NULL, (how) & GIVES }
+#define FORWARD_ALL(name) \
+	FORWARD(name, 1, TAKES_BASE), FORWARD(name, 2, TAKES_BASE), FORWARD(name, 4, GIVES | TAKES_BASE), FORWARD(name, 8, GIVES | TAKES_BASE)
+
+const struct forwarding shift_forwarding[] = { FORWARD_ALL(shl), FORWARD_ALL(shr), FORWARD_ALL(sar), FORWARD_ALL(rol), FORWARD_ALL(ror) };
+const unsigned shift_forwardings = ARRAY_LEN(shift_forwarding);
