@@ -123,6 +123,12 @@ static bool may_be(const struct isa_row *row, bool memory)
 	       (!memory || !(has_operand(row, OPK_C) || has_operand(row, OPK_D) || has_operand(row, OPK_R)));
 }
 
+/* Only in 64-bit mode: because it says so, or for REX.W. */
+static bool only_64(const struct isa_row *row)
+{
+	return row->insn->modes == ONLY64 || (!row->vex && row->mask & row->match & KEY_W);
+}
+
 /* ROW as bytes for a mode of BITS, at least 24 of them, with MEMORY or register operand; memory is DATA. LOCK: with F0. */
 static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory, bool lock)
 {
@@ -223,7 +229,7 @@ static void put_tables(void)
 	memcpy(wanted + LDT_AT + (S_DATA3 & ~7), wanted + GDT + S_DATA3, 8);
 	memcpy(wanted + GDT_COPY, wanted + GDT, S_END);
 	for (unsigned v = 0; v < 256; v++)
-		put64(wanted + IDT + 8 * v, gate(S_CODE0, TARGET, below(2) ? 0x8e : below(2) ? 0xee : 0xef));
+		put64(wanted + IDT + 8 * v, below(8) == 0 ? gate(S_TASK2, 0, 0xe5) : gate(S_CODE0, TARGET, below(2) ? 0x8e : below(2) ? 0xee : 0xef));
 	memcpy(wanted + IDT_COPY, wanted + IDT, 0x800);
 	put32(wanted + TSS_AT + 4, STACK0);
 	put16(wanted + TSS_AT + 8, S_DATA0);

@@ -1,0 +1,553 @@
+/* Law 7 of DESIGN: every column of the instruction table is obeyed. Each row is run many times, with random operands, in states that differ just in
+ * what a column speaks of. */
+#include "rows.h"
+
+static struct isa *isa;
+static unsigned bad;
+
+static void setup(void)
+{
+	const struct insn *which;
+
+	build();
+	isa = isa_new(&model, &which);
+	ck_assert_ptr_nonnull(isa);
+	bad = 0;
+}
+
+static void teardown(void)
+{
+	isa_free(isa);
+	tear_down();
+}
+
+static void complain(const struct isa_row *row, enum run_mode m, const char *what)
+{
+	static const char *const modes[] = { "real", "V86", "CPL 0", "CPL 3", "64-bit CPL 0", "64-bit CPL 3" };
+
+	printf("%s, %s: %s;", row_name(row), modes[m], what);
+	for (unsigned i = 0; i < 10; i++)
+		printf(" %02x", wanted[CODE + i]);
+	puts("");
+	bad++;
+}
+
+static const char *flag_words(u32 flags)
+{
+	static const struct { u32 bit; const char *name; } names[] = {
+		{ FL_C, " C" }, { FL_P, " P" }, { FL_A, " A" }, { FL_Z, " Z" }, { FL_S, " S" }, { FL_T, " T" }, { FL_I, " I" }, { FL_D, " D" }, { FL_O, " O" },
+		{ FL_IOPL, " IOPL" }, { FL_NT, " NT" }, { FL_RF, " RF" }, { FL_VM, " VM" }, { FL_AC, " AC" }, { FL_VIF, " VIF" }, { FL_VIP, " VIP" }, { FL_ID, " ID" },
+	};
+	static char text[128];
+
+	text[0] = 0;
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+		if (flags & names[i].bit)
+			strcat(text, names[i].name);
+	return text;
+}
+
+/* A mode in which ROW exists. */
+static enum run_mode mode_for(const struct isa_row *row)
+{
+	if (only_64(row) || (row->insn->modes != NO64 && below(2)))
+		return below(4) ? LONG0 : LONG3;
+	return below(4) ? PROT0 : PROT3;
+}
+
+/* New registers, memory and code for ROW in M. */
+static bool sample(const struct isa_row *row, enum run_mode m)
+{
+	bool memory = may_be(row, true) && (below(2) || !may_be(row, false));
+
+	sample_registers();
+	if (is_rep(row))
+		regs.r[RCX] = below(6);
+	sample_memory(bits_of(m));
+	encode(wanted + CODE, row, bits_of(m), memory, false);
+	return memory;
+}
+
+static bool wide(enum run_mode m) { return bits_of(m) == 64; }
+
+static void set_flags(u32 flags)
+{
+	cpu_set_arith(c, flags);
+	c->eflags = (c->eflags & (FL_VM | FL_IOPL)) | FL_1 | (flags & ~(u32)(OSZAPC | FL_VM | FL_IOPL));
+}
+
+/* ---- flags ---- */
+
+/* Flags that a program can have. TF would trap, RF goes away with the next instruction. */
+static const u32 some_flags = OSZAPC | FL_I | FL_D | FL_NT | FL_AC | FL_ID;
+
+static bool run_with(enum run_mode m, u32 flags, bool idt, u32 out, struct seen *s)
+{
+	bool faulted;
+
+	enter(m);
+	c->idtr.limit = idt ? 0x7ff : 0;
+	set_flags(flags);
+	faulted = run_one();
+	look(s, out);
+	return faulted;
+}
+
+/* .flags: no other bit of EFLAGS changes. .uses: no other bit makes a difference, to the flags that are written neither. */
+START_TEST(flags_and_uses)
+{
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+		u32 extra_out = 0, extra_in = 0;
+
+		for (unsigned k = 0; k < 200; k++) {
+			enum run_mode m = mode_for(row);
+			u32 flags = (u32)rnd() & some_flags, other = (u32)rnd() & some_flags & ~row->insn->uses, out = row->insn->flags;
+			bool idt = !wide(m) && below(2);
+			struct seen a, b;
+
+			sample(row, m);
+			if (!run_with(m, flags, idt, out, &a))
+				extra_out |= (cpu_flags(c) ^ flags) & ~out & ~(u32)(FL_1 | FL_RF);
+			run_with(m, flags ^ other, idt, out, &b);
+			if (!memcmp(&a, &b, sizeof a))
+				continue;
+			for (u32 one = 1; one <= FL_ID; one <<= 1) { /* which was it? */
+				if (!(other & one))
+					continue;
+				run_with(m, flags ^ one, idt, out, &b);
+				if (memcmp(&a, &b, sizeof a))
+					extra_in |= one;
+			}
+		}
+		if (extra_out) {
+			printf("%s: writes%s\n", row_name(row), flag_words(extra_out));
+			bad++;
+		}
+		if (extra_in) {
+			printf("%s: depends on some of%s\n", row_name(row), flag_words(extra_in));
+			bad++;
+		}
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* Every flag that .flags names changes for some operands, but those that are undefined. */
+START_TEST(flags_are_written)
+{
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+		u32 written = 0, want = row->insn->flags & ~row->insn->undef & some_flags;
+
+		for (unsigned k = 0; k < 2000 && want & ~written; k++) {
+			enum run_mode m = mode_for(row);
+			u32 flags = (u32)rnd() & some_flags;
+
+			sample(row, m);
+			enter(m);
+			c->idtr.limit = !wide(m) && below(2) ? 0x7ff : 0;
+			c->sfmask = rnd();
+			set_flags(flags);
+			if (!run_one())
+				written |= cpu_flags(c) ^ flags;
+		}
+		if (want & ~written) {
+			printf("%s: does not write%s\n", row_name(row), flag_words(want & ~written));
+			bad++;
+		}
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* ---- LOCK (SDM vol. 2, LOCK) ---- */
+
+/* With a memory destination, rows that say so take LOCK and do what they do without it; everything else is #UD. */
+START_TEST(lock)
+{
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+
+		/* LOCK MOV CR0 is MOV CR8 on some; Intel says #UD, and the decoder leaves it to the body. */
+		if (has_operand(row, OPK_C))
+			continue;
+		for (unsigned k = 0; k < 16; k++) {
+			enum run_mode m = mode_for(row);
+			bool memory = sample(row, m);
+			struct seen a, b;
+			u64 keep = seed;
+
+			encode(wanted + CODE, row, bits_of(m), memory, false);
+			enter(m);
+			run_one();
+			look(&a, OSZAPC | FL_D);
+			seed = keep;
+			encode(wanted + CODE, row, bits_of(m), memory, true);
+			enter(m);
+			run_one();
+			look(&b, OSZAPC | FL_D);
+			if (row->insn->lock && memory) {
+				if (!a.faulted)
+					b.r[RIP]--;
+				if (memcmp(&a, &b, sizeof a)) {
+					complain(row, m, "LOCK makes a difference");
+					break;
+				}
+			} else if (!b.faulted || b.vector != VEC_UD) {
+				complain(row, m, "takes LOCK");
+				break;
+			}
+		}
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* ---- modes and fixed checks ---- */
+
+/* Does the row that the bytes at CODE are, in M, say the same as ROW? Another row may have the bytes in another mode. */
+static const struct isa_row *decoded(enum run_mode m)
+{
+	struct dec d;
+	struct op o;
+
+	enter(m);
+	return decode(isa, &model, c->mode, wanted + CODE, 15, &d, &o) == DECODE_OK ? d.row : NULL;
+}
+
+static bool is_row(const struct isa_row *a, const struct isa_row *b) { return a && a->insn == b->insn; }
+
+/* .modes: not found in the other mode, where the bytes are #UD or another instruction. */
+START_TEST(modes)
+{
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+
+		if (!row->insn->modes)
+			continue;
+		for (unsigned k = 0; k < 8; k++) {
+			enum run_mode here = row->insn->modes == ONLY64 ? LONG0 : PROT0, there = row->insn->modes == ONLY64 ? PROT0 : LONG0;
+			const struct isa_row *other;
+
+			sample(row, here);
+			if (!is_row(decoded(here), row)) {
+				complain(row, here, "is not found");
+				break;
+			}
+			other = decoded(there);
+			if (is_row(other, row)) {
+				complain(row, there, "is found");
+				break;
+			}
+			if (!other && (!run_one() || c->fault.vector != VEC_UD)) {
+				complain(row, there, "is not #UD");
+				break;
+			}
+		}
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* What each word of .check means: a mode, what is set up in it, and the fault that the row then raises. */
+static const struct check {
+	u32 check;
+	enum run_mode mode;
+	u64 cr0, cr4_off;      /* bits that are set, that are cleared */
+	u64 cr4_on;
+	u8 vector;
+} checks[] = {
+	{ .check = CHK_CPL0, .mode = PROT3, .vector = VEC_GP },
+	{ .check = CHK_CPL0, .mode = LONG3, .vector = VEC_GP },
+	{ .check = CHK_PROT, .mode = REAL, .vector = VEC_UD },
+	{ .check = CHK_PROT, .mode = V86, .vector = VEC_UD },
+	{ .check = CHK_AVX, .mode = REAL, .vector = VEC_UD },
+	{ .check = CHK_AVX, .mode = V86, .vector = VEC_UD },
+	{ .check = CHK_UMIP, .mode = PROT3, .cr4_on = CR4_UMIP, .vector = VEC_GP },
+	{ .check = CHK_UMIP, .mode = LONG3, .cr4_on = CR4_UMIP, .vector = VEC_GP },
+	{ .check = CHK_FPU, .mode = PROT3, .cr0 = CR0_TS, .vector = VEC_NM },
+	{ .check = CHK_FPU, .mode = PROT0, .cr0 = CR0_EM, .vector = VEC_NM },
+	{ .check = CHK_WAIT, .mode = PROT0, .cr0 = CR0_TS | CR0_MP, .vector = VEC_NM },
+	{ .check = CHK_MMX, .mode = PROT0, .cr0 = CR0_EM, .vector = VEC_UD },
+	{ .check = CHK_MMX, .mode = PROT3, .cr0 = CR0_TS, .vector = VEC_NM },
+	{ .check = CHK_SSE, .mode = PROT0, .cr0 = CR0_EM, .vector = VEC_UD },
+	{ .check = CHK_SSE, .mode = PROT3, .cr4_off = CR4_OSFXSR, .vector = VEC_UD },
+	{ .check = CHK_SSE, .mode = LONG3, .cr0 = CR0_TS, .vector = VEC_NM },
+	{ .check = CHK_AVX, .mode = PROT0, .cr4_off = CR4_OSXSAVE, .vector = VEC_UD },
+	{ .check = CHK_AVX, .mode = LONG3, .cr0 = CR0_TS, .vector = VEC_NM },
+	{ .check = CHK_XSAVE, .mode = PROT3, .cr4_off = CR4_OSXSAVE, .vector = VEC_UD },
+	{ .check = CHK_XSAVE, .mode = PROT3, .cr0 = CR0_TS, .vector = VEC_NM },
+	{ .check = CHK_OSXSAVE, .mode = PROT3, .cr4_off = CR4_OSXSAVE, .vector = VEC_UD },
+	{ .check = CHK_FSGSBASE, .mode = LONG3, .cr4_off = CR4_FSGSBASE, .vector = VEC_UD },
+	{ .check = CHK_IOPL, .mode = PROT3, .vector = VEC_GP },
+	{ .check = CHK_IO, .mode = PROT3, .vector = VEC_GP },
+	{ .check = CHK_V86IOPL, .mode = V86, .vector = VEC_GP },
+	{ .check = CHK_TSD, .mode = PROT3, .cr4_on = CR4_TSD, .vector = VEC_GP },
+	{ .check = CHK_PCE, .mode = PROT3, .vector = VEC_GP },
+	{ .check = CHK_RING0, .mode = PROT3, .vector = VEC_UD },
+	{ .check = CHK_SMM, .mode = PROT0, .vector = VEC_UD },
+};
+
+static void arrange(const struct check *k)
+{
+	c->cr0 |= k->cr0;
+	c->cr4 = (c->cr4 & ~k->cr4_off) | k->cr4_on;
+}
+
+/* With the word: always that fault, whatever the operands. */
+START_TEST(checks_fault)
+{
+	const struct check *k = &checks[_i];
+	unsigned rows = 0;
+
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+
+		if (!(row->insn->check & k->check) || (wide(k->mode) ? row->insn->modes == NO64 : only_64(row)))
+			continue;
+		rows++;
+		for (unsigned n = 0; n < 24; n++) {
+			sample(row, k->mode);
+			if (is_rep(row))
+				regs.r[RCX] = 1;
+			enter(k->mode);
+			arrange(k);
+			if (!run_one() || c->fault.vector != k->vector || (k->vector == VEC_GP && c->fault.error)) {
+				printf("%u, vector %u: ", _i, c->fault.vector);
+				complain(row, k->mode, "no fault, or another one");
+				break;
+			}
+		}
+	}
+	printf("check %u: %u rows\n", _i, rows);
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* Without the word: turning the feature off makes no difference. */
+START_TEST(checks_are_complete)
+{
+	const struct check *k = &checks[_i];
+
+	if (!(k->cr0 | k->cr4_on | k->cr4_off))
+		return;
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+		u32 same = 0;
+
+		for (unsigned n = 0; n < ARRAY_LEN(checks); n++) /* other words with the same cause */
+			if ((checks[n].cr0 & k->cr0) | (checks[n].cr4_on & k->cr4_on) | (checks[n].cr4_off & k->cr4_off))
+				same |= checks[n].check;
+		if (row->insn->check & same || row->insn->reads & (SR_CR0 | SR_CR4 | SR_XCR0) ||
+		    (wide(k->mode) ? row->insn->modes == NO64 : only_64(row)))
+			continue;
+		for (unsigned n = 0; n < 16; n++) {
+			struct seen a, b;
+
+			sample(row, k->mode);
+			enter(k->mode);
+			run_one();
+			look(&a, OSZAPC | FL_D);
+			enter(k->mode);
+			arrange(k);
+			run_one();
+			look(&b, OSZAPC | FL_D);
+			if (memcmp(&a, &b, sizeof a)) {
+				printf("%u, vector %u: ", _i, b.vector);
+				complain(row, k->mode, "looks at a setting that its check does not name");
+				break;
+			}
+		}
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* What changes CPL from 0 to 3 alone raises no #GP(0) where .check names nothing: neither privileged, nor I/O, nor IOPL. */
+START_TEST(unprivileged)
+{
+	const u32 named = CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_IO | CHK_PCE | CHK_V86IOPL;
+
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+		enum run_mode outer = only_64(row) ? LONG3 : PROT3;
+
+		if (row->insn->check & named || row->insn->reads & (SR_CPL | SR_DESC))
+			continue;
+		for (unsigned n = 0; n < 24; n++) {
+			struct seen a, b;
+
+			sample(row, outer);
+			enter(outer - 1);
+			run_one();
+			look(&a, OSZAPC | FL_D);
+			enter(outer);
+			run_one();
+			look(&b, OSZAPC | FL_D);
+			if (memcmp(&a, &b, sizeof a)) {
+				complain(row, outer, "looks at CPL");
+				break;
+			}
+		}
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* ---- pure, ends, rep, align ---- */
+
+/* Without .ends: RIP goes on to the next instruction, or stays at a fault; and the mode that decoding depends on is as before. */
+START_TEST(ends)
+{
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+
+		if (row->insn->ends)
+			continue;
+		for (unsigned k = 0; k < 60; k++) {
+			enum run_mode m = mode_for(row);
+			struct dec d;
+			struct op o;
+			u32 mode;
+
+			sample(row, m);
+			enter(m);
+			settle();
+			mode = c->mode;
+			if (decode(isa, &model, mode, wanted + CODE, 15, &d, &o) != DECODE_OK || run_one())
+				continue;
+			if (c->r[RIP] != (u64)CODE + d.len || c->mode != mode) {
+				complain(row, m, "ends its block");
+				break;
+			}
+		}
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* .rep: with RCX = 0 nothing happens; else RCX counts down, and each of the rows has a form without REP beside it. */
+START_TEST(rep)
+{
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+		enum run_mode m = PROT0;
+		struct seen a, b;
+
+		if (!row->insn->rep)
+			continue;
+		sample(row, m);
+		regs.r[RCX] = 0;
+		enter(m);
+		look(&a, 0);
+		if (run_one())
+			complain(row, m, "faults with a count of 0");
+		look(&b, 0);
+		a.faulted = false;
+		b.r[RIP] = a.r[RIP];
+		if (memcmp(&a, &b, sizeof a))
+			complain(row, m, "does something with a count of 0");
+		regs.r[RCX] = 1;
+		enter(m);
+		if (run_one() || c->r[RCX] || c->r[RIP] != CODE + 2)
+			complain(row, m, "does not count");
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* .pure: with registers it neither faults nor leaves the block, in any mode where it is. */
+START_TEST(pure)
+{
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+
+		if (!row->insn->pure || (row->modrm && !may_be(row, false) && strcmp(row->insn->mnemonic, "lea")))
+			continue;
+		for (unsigned k = 0; k < 100; k++) {
+			enum run_mode m = mode_for(row);
+			bool memory = !may_be(row, false) && row->modrm;
+			u32 flags = (u32)rnd() & some_flags;
+
+			sample(row, m);
+			encode(wanted + CODE, row, bits_of(m), memory, false);
+			if (!is_row(decoded(m), row)) /* a prefix of ours made it another */
+				continue;
+			enter(m);
+			set_flags(flags);
+			if (run_one() || c->r[RIP] < CODE || c->r[RIP] > CODE + 15) {
+				complain(row, m, "is not pure");
+				break;
+			}
+		}
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* .align: #GP(0) at each address that is not a multiple, and only with it (SDM vol. 1, 10.4.1.1). EFLAGS.AC is off. */
+START_TEST(align)
+{
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+
+		if (!may_be(row, true) || row->insn->check & CHK_XSAVE) /* XSAVE wants 64, and says #GP itself */
+			continue;
+		for (unsigned k = 1; k < 16; k++) {
+			enum run_mode m = only_64(row) ? LONG3 : PROT3;
+			u8 *at = wanted + CODE;
+			struct seen a, b;
+
+			sample(row, m);
+			for (unsigned n = 0; n < 0x400; n++) /* what is there is the same at each address */
+				wanted[DATA + n] = 0;
+			encode(at, row, bits_of(m), true, false);
+			enter(m);
+			run_one();
+			look(&a, 0);
+			while (get32(at) != DATA)
+				at++;
+			put32(at, DATA + k);
+			enter(m);
+			run_one();
+			look(&b, 0);
+			if (a.faulted)
+				continue;
+			if (row->insn->align ? !b.faulted || b.vector != VEC_GP || b.error : b.faulted) {
+				complain(row, m, row->insn->align ? "is not aligned, and does not fault" : "faults, as if it had to be aligned");
+				break;
+			}
+		}
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("columns");
+	TCase *table = tcase_create("columns");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* Check's children end with _exit */
+	suite_add_tcase(suite, table);
+	tcase_add_checked_fixture(table, setup, teardown);
+	tcase_set_timeout(table, 120);
+	tcase_add_test(table, flags_and_uses);
+	tcase_add_test(table, flags_are_written);
+	tcase_add_test(table, lock);
+	tcase_add_test(table, modes);
+	tcase_add_loop_test(table, checks_fault, 0, ARRAY_LEN(checks));
+	tcase_add_loop_test(table, checks_are_complete, 0, ARRAY_LEN(checks));
+	tcase_add_test(table, unprivileged);
+	tcase_add_test(table, pure);
+	tcase_add_test(table, ends);
+	tcase_add_test(table, rep);
+	tcase_add_test(table, align);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
