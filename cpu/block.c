@@ -12,11 +12,12 @@
 #include "cpu/jump.h"
 
 enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = 16 };
+#define NO_PAGE (~(u64)0)
 
 struct block {
-	u64 phys, phys2;             /* first byte; page of the part beyond the page end, 0: none */
+	u64 phys, phys2;             /* first byte; page of the part beyond the page end, NO_PAGE: none */
 	u32 mode;
-	u16 bytes;
+	u16 bytes, room;             /* room: distance to CS's limit that made it end, 0: nothing of that kind did */
 	struct block *hash_next, *page_next[2];
 	struct op *ops;
 };
@@ -390,8 +391,10 @@ static bool note_page(struct cpu *c, struct block *block, int which, u64 page, u
 			*flags |= PAGE_CODE;
 		tlb_protect(c, page);
 	}
-	block->page_next[which] = p->blocks;
-	p->blocks = block;
+	if (p->blocks != block) { /* else both of its pages are this one */
+		block->page_next[which] = p->blocks;
+		p->blocks = block;
+	}
 	for (unsigned chunk = from / 64; chunk <= (from + len - 1) / 64; chunk++)
 		p->chunks |= (u64)1 << chunk;
 	return true;
@@ -472,10 +475,13 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	}
 	b->used += (count + crossing + 1) & ~(size_t)1;
 	block = &b->pool[b->pool_used++];
-	*block = (struct block){ .phys = phys, .mode = c->mode, .bytes = (u16)bytes, .ops = o, .phys2 = crossing ? phys2 & PAGE_MASK : 0 };
+	*block = (struct block){ .phys = phys, .mode = c->mode, .bytes = (u16)bytes, .ops = o,
+		.room = s.limited ? (u16)s.room : 0, .phys2 = crossing ? phys2 & PAGE_MASK : NO_PAGE };
 	if (!note_page(c, block, 0, phys & PAGE_MASK, offset, bytes < room ? bytes : room) ||
-	    (crossing && bytes > room && !note_page(c, block, 1, phys2 & PAGE_MASK, 0, bytes - room)))
+	    (crossing && bytes > room && !note_page(c, block, 1, phys2 & PAGE_MASK, 0, bytes - room))) {
+		b->kept = false; /* the host is out of memory: nobody would hear of writes */
 		return o;
+	}
 	block->hash_next = *hash_slot(b, phys, c->mode);
 	*hash_slot(b, phys, c->mode) = block;
 	return o;
@@ -513,7 +519,12 @@ const struct op *block_find(struct cpu *c)
 	if (!block)
 		return block_build(c, linear, phys, host);
 	c->blocks->kept = true;
-	if (block->phys2) {
+	/* It was made for another limit of CS? */
+	if (!in_64(c) && (block->room ? block->room != (u64)c->seg[CS].limit - rip + 1 : block->bytes > (u64)c->seg[CS].limit - rip + 1)) {
+		block_remove(c, block);
+		return block_build(c, linear, phys, host);
+	}
+	if (block->phys2 != NO_PAGE) {
 		if (!fetch_page(c, ((linear | (PAGE_SIZE - 1)) + 1) & c->linear_mask, &host2, &phys2))
 			return NULL;
 		if ((phys2 & PAGE_MASK) != block->phys2 || !host2) {
@@ -528,16 +539,11 @@ const struct op *block_find(struct cpu *c)
 
 static bool overlaps(const struct block *block, u64 page, unsigned from, unsigned len)
 {
-	unsigned start, end;
+	unsigned start = block->phys & (PAGE_SIZE - 1), end = start + block->bytes;
 
-	if ((block->phys & PAGE_MASK) == page) {
-		start = block->phys & (PAGE_SIZE - 1);
-		end = start + block->bytes;
-	} else { /* its second part */
-		start = 0;
-		end = (block->phys & (PAGE_SIZE - 1)) + block->bytes - PAGE_SIZE;
-	}
-	return from < end && from + len > start;
+	if ((block->phys & PAGE_MASK) == page && from < end && from + len > start)
+		return true;
+	return block->phys2 == page && end > PAGE_SIZE && from < end - PAGE_SIZE; /* its second part */
 }
 
 static void page_written(struct cpu *c, u64 page, unsigned from, unsigned len)

@@ -351,6 +351,7 @@ void cpu_reset(struct cpu *c, bool init)
 	if (c->bare)
 		c->idtr.limit = 0;
 	c->shadow_at = 0;
+	c->shadow_ss = c->monitor_armed = false;
 	c->nmi_pending = c->nmi_blocked = c->init_pending = c->sipi_pending = false;
 	c->db_pending = 0;
 	c->chain_len = 0;
