@@ -15,9 +15,32 @@ static struct clock clk;
 static struct model model;
 static struct cpu *c;
 
+/* The timer of some programs: INTR, and now and then NMI, after intervals that only the number of the interrupt decides. */
+static struct event timer;
+static unsigned fired;
+
+static void tick(void *owner, u64 late)
+{
+	(void)owner;
+	(void)late;
+	fired++;
+	if (fired % 5 == 0)
+		cpu_nmi(c, 0, true);
+	else
+		cpu_intr(c, 0, true);
+	clock_arm(&clk, &timer, clk.now + 1 + fired * 2654435761u % 61);
+}
+
+static u8 acknowledge(void *owner)
+{
+	(void)owner;
+	cpu_intr(c, 0, false);
+	return 0x20;
+}
+
 static void setup(void)
 {
-	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true };
+	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true, .acknowledge = acknowledge };
 
 	ck_assert(model_parse(&model, "max", NULL));
 	space_init(&mem);
@@ -28,6 +51,7 @@ static void setup(void)
 	c = cpu_new(&config);
 	ck_assert_ptr_nonnull(c);
 	clk.moved = &c->clock_moved;
+	clock_add(&clk, &timer, "timer", tick, NULL);
 	ram->written = cpu_code_written;
 	ram->owner = c;
 }
@@ -145,8 +169,8 @@ static void string_instruction(void)
 	p.start[p.count++] = p.len;
 	load_constant(RDI, chance(10) ? p.base + below(400) : DATA + below(200) + (chance(20) ? 0xf00 : 0));
 	p.start[p.count++] = p.len;
-	if (chance(60)) {
-		load_constant(RCX, p.traits & WITH_TRAPS ? 1 : chance(3) ? 4096 + below(3) : below(40));
+	if (!(p.traits & WITH_TRAPS) && chance(60)) {
+		load_constant(RCX, chance(3) ? 4096 + below(3) : below(40));
 		p.start[p.count++] = p.len;
 		emit(chance(50) ? 0xf3 : 0xf2);
 	}
@@ -418,7 +442,19 @@ static void start(void)
 		c->gdtr.base = GDT;
 		c->gdtr.limit = 0x17;
 	}
+	c->bare = !(p.traits & WITH_INTERRUPTS);
+	fired = 0;
+	clock_arm(&clk, &timer, p.traits & WITH_INTERRUPTS ? 7 : CLOCK_NEVER);
+	c->eflags |= p.traits & WITH_INTERRUPTS ? FL_I : 0;
 	cpu_loaded(c);
+}
+
+static void gate(unsigned vector)
+{
+	if (p.bits == 16)
+		put32(memory + IDT + 4 * vector, HANDLER);
+	else
+		put64(memory + IDT + vector * p.bits / 4, (u64)8 << 16 | (u64)0x8e << 40 | HANDLER);
 }
 
 /* Everything to 0, but for the tables, the program and random data. */
@@ -433,6 +469,16 @@ static void make_memory(void)
 	for (unsigned i = 0; i < 0x200; i += 8)
 		put64(memory + DATA - 0x80 + i, random64() & (chance(50) ? ~(u64)0 : 0xff));
 	memcpy(memory + p.base, p.bytes, p.len);
+	if (p.traits & WITH_TRAPS)
+		gate(VEC_DB);
+	if (p.traits & WITH_INTERRUPTS)
+		for (unsigned i = 0; i <= 0x20; i++)
+			gate(i);
+	memcpy(memory + HANDLER, p.traits & WITH_INTERRUPTS ? "\x50\x58\x48\xcf" /* PUSH, POP, IRETQ */ : "\x90\x90\x48\xcf", 4);
+	if (p.bits != 64)
+		memory[HANDLER + 2] = 0x90;
+	if (p.traits & WITH_TRAPS)
+		memcpy(memory + HANDLER, p.bits == 64 ? "\x48\xcf" : "\xcf", 2);
 	for (unsigned i = 0; i < 16; i++)
 		regs[i] = random64() >> below(64);
 	if (p.bits != 64)
@@ -538,18 +584,19 @@ static void explain(unsigned long number, unsigned slice)
 	}
 }
 
-static void cut(unsigned bits, unsigned programs)
+static void cut(unsigned bits, unsigned traits, unsigned programs)
 {
-	unsigned long instructions = 0;
+	unsigned long instructions = 0, interrupts = 0;
 
 	for (unsigned i = 0; i < programs; i++) {
 		static const unsigned slices[] = { 1u << 30, 3, 40 };
 
 		seed = ((u64)bits << 32 | i) * 0x9e3779b97f4a7c15 + 1;
-		make_program(bits, 0);
+		make_program(bits, traits);
 		make_memory();
 		make_measure(LENGTH);
 		instructions += measure.length;
+		interrupts += fired;
 		for (unsigned k = 0; k < ARRAY_LEN(slices); k++)
 			if (!agrees(LENGTH, slices[k])) {
 				explain(i, slices[k]);
@@ -558,15 +605,55 @@ static void cut(unsigned bits, unsigned programs)
 	}
 	ck_assert_uint_gt(instructions, programs * 50ul);
 	if (getenv("SHOW"))
-		fprintf(stderr, "%u bits: %lu instructions in %u programs\n", bits, instructions, programs);
+		fprintf(stderr, "%u bits: %lu instructions in %u programs, %lu interrupts\n", bits, instructions, programs, interrupts);
 }
 
-enum { PROGRAMS = 1500 };
+enum { PROGRAMS = 700 };
 static unsigned programs(void) { return getenv("PROGRAMS") ? (unsigned)atoi(getenv("PROGRAMS")) : PROGRAMS; }
 
-START_TEST(cut_16) { cut(16, programs()); } END_TEST
-START_TEST(cut_32) { cut(32, programs()); } END_TEST
-START_TEST(cut_64) { cut(64, programs()); } END_TEST
+START_TEST(cut_16) { cut(16, 0, programs()); } END_TEST
+START_TEST(cut_32) { cut(32, 0, programs()); } END_TEST
+START_TEST(cut_64) { cut(64, 0, programs()); } END_TEST
+START_TEST(interrupts_16) { cut(16, WITH_INTERRUPTS, programs()); } END_TEST
+START_TEST(interrupts_32) { cut(32, WITH_INTERRUPTS, programs()); } END_TEST
+START_TEST(interrupts_64) { cut(64, WITH_INTERRUPTS, programs()); } END_TEST
+
+/* With TF, and a handler of #DB that is one IRET: after 2 k instructions, K of the program. Registers and flags are as without. */
+static void traps(unsigned bits)
+{
+	static struct { u64 r[RIP + 1]; u32 flags; } steps[STEPS + 1];
+
+	for (unsigned i = 0; i < programs() / 4; i++) {
+		unsigned length = 0;
+
+		seed = ((u64)bits << 32 | i) * 0x9e3779b97f4a7c15 + 99;
+		make_program(bits, WITH_TRAPS);
+		make_memory();
+		for (start(); length < STEPS; length++) {
+			if (cpu_run(c, length + 1, CLOCK_NEVER) != CPU_LIMIT || c->r[RIP] < p.base || c->r[RIP] > p.base + p.len)
+				break;
+			memcpy(steps[length + 1].r, c->r, sizeof steps->r);
+			steps[length + 1].flags = cpu_flags(c);
+		}
+		start();
+		c->eflags |= FL_T;
+		for (unsigned k = 1; k <= length; k++) {
+			ck_assert_int_eq(cpu_run(c, 2 * k, CLOCK_NEVER), CPU_LIMIT);
+			disagreement = "a register";
+			if (memcmp(c->r, steps[k].r, sizeof steps->r) || (cpu_flags(c) & ~(u32)FL_T) != steps[k].flags) {
+				show("traps", i, k);
+				for (unsigned n = 0; n <= RIP; n++)
+					if (c->r[n] != steps[k].r[n])
+						fprintf(stderr, "r[%u]: %llx, by steps %llx\n", n, (unsigned long long)c->r[n], (unsigned long long)steps[k].r[n]);
+				ck_abort_msg("program %u of %u bits, instruction %u", i, bits, k);
+			}
+		}
+	}
+}
+
+START_TEST(traps_16) { traps(16); } END_TEST
+START_TEST(traps_32) { traps(32); } END_TEST
+START_TEST(traps_64) { traps(64); } END_TEST
 
 int main(void)
 {
@@ -580,6 +667,12 @@ int main(void)
 	tcase_add_test(t, cut_16);
 	tcase_add_test(t, cut_32);
 	tcase_add_test(t, cut_64);
+	tcase_add_test(t, interrupts_16);
+	tcase_add_test(t, interrupts_32);
+	tcase_add_test(t, interrupts_64);
+	tcase_add_test(t, traps_16);
+	tcase_add_test(t, traps_32);
+	tcase_add_test(t, traps_64);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
