@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
+#include "cpu/popek.h"
 #include "lib/vcpu.h"
 
 struct word { u32 bit; const char *text; };
@@ -80,4 +81,18 @@ bool vcpu_isa_row(unsigned row, struct vcpu_insn *out)
 	SPELL(out->reads, insn->reads, resources, " ");
 	SPELL(out->writes, insn->writes, resources, " ");
 	return true;
+}
+
+int vcpu_isa_theorem(const char *cpu, bool umip, unsigned *rows, unsigned max)
+{
+	const struct insn *found[256];
+	struct model model;
+	unsigned n;
+
+	if (!model_parse(&model, cpu, NULL))
+		return -1;
+	n = pg_theorem(&model, umip ? &pg_umip : &pg_ia32, found, ARRAY_LEN(found));
+	for (unsigned i = 0; i < n && i < max && i < ARRAY_LEN(found); i++)
+		rows[i] = (unsigned)(found[i] - insn_table);
+	return (int)n;
 }

@@ -61,14 +61,32 @@ static void print_text(void)
 		       or_dash(i.flags_read), or_dash(i.flags_undefined), or_dash(i.popek), i.lock ? " lock" : "", i.rep ? " rep" : "");
 }
 
+/* The rows because of which processor CPU cannot be virtualised as Popek and Goldberg meant it. */
+static bool print_theorem(const char *cpu)
+{
+	unsigned rows[256];
+	int n = vcpu_isa_theorem(cpu, false, rows, sizeof rows / sizeof *rows);
+	struct vcpu_insn i;
+
+	if (n < 0)
+		return false;
+	printf("%s: %d rows are sensitive and do not trap at CPL 3 (IOPL 0, CR4.TSD, no VME)%s\n", cpu, n, n ? ":" : ".");
+	for (int k = 0; k < n && k < (int)(sizeof rows / sizeof *rows); k++)
+		if (vcpu_isa_row(rows[k], &i))
+			printf("%-10s %-20s %-10s %s\n", i.mnemonic, i.encoding, or_dash(i.operands), i.popek);
+	return true;
+}
+
 int command_isa(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "theorem", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	char name[] = "vcpu";
+	const char *theorem = NULL;
 	bool json = false;
 	int c;
 
@@ -78,10 +96,15 @@ int command_isa(int argc, char **argv)
 		case 'j':
 			json = true;
 			break;
+		case 't':
+			theorem = optarg;
+			break;
 		case 'h':
-			puts("Usage: vcpu isa [--json]\nPrint the instruction table, one row an instruction form.\n\n"
-			     "      --json   as JSON: an array of objects, with every column\n"
-			     "      --help   this text");
+			puts("Usage: vcpu isa [--json | --theorem CPU]\nPrint the instruction table, one row an instruction form.\n\n"
+			     "      --json         as JSON: an array of objects, with every column\n"
+			     "      --theorem CPU  the rows because of which that processor cannot be virtualised\n"
+			     "                     without help from its hardware (Popek and Goldberg)\n"
+			     "      --help         this text");
 			return STATUS_OK;
 		default:
 			return STATUS_USAGE;
@@ -91,10 +114,16 @@ int command_isa(int argc, char **argv)
 		complain("isa: what is '%s'? (vcpu isa --help tells more)", argv[optind]);
 		return STATUS_USAGE;
 	}
-	if (json)
+	if (theorem) {
+		if (!print_theorem(theorem)) {
+			complain("isa: there is no processor '%s'", theorem);
+			return STATUS_USAGE;
+		}
+	} else if (json) {
 		print_json();
-	else
+	} else {
 		print_text();
+	}
 	if (fflush(stdout)) {
 		complain("cannot write standard output");
 		return STATUS_HOST;

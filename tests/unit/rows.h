@@ -268,7 +268,7 @@ static void put_data(void)
 	if (below(2)) { /* an image that FXRSTOR and XRSTOR take */
 		put32(d + 24, 0x1f80);
 		memset(d + 512, 0, 64);
-		d[512] = below(8);
+		d[512] = (u8)below(8);
 	}
 }
 
