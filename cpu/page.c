@@ -34,6 +34,14 @@ static u64 beyond_physical(const struct cpu *c)
 	return ((u64)1 << 52) - ((u64)1 << c->model->physical_bits);
 }
 
+/* Reserved bits of an entry that maps 4 MBytes: its bits 13 up are address bits 32 up to MAXPHYADDR or 40, with PSE-36 (table 4-4). */
+static u32 large_reserved(const struct cpu *c)
+{
+	unsigned width = !has(c->model, F_PSE36) ? 32 : c->model->physical_bits < 40 ? c->model->physical_bits : 40;
+
+	return 0x3fffff & ~((1u << (width - 19)) - 1);
+}
+
 /* Two-level paging with 4-byte entries (4.3). 1: found, 0: not present, -1: reserved bit. */
 static int walk_32(const struct cpu *c, u64 linear, struct walk *w)
 {
@@ -45,7 +53,7 @@ static int walk_32(const struct cpu *c, u64 linear, struct walk *w)
 	if (!(e & PTE_P))
 		return 0;
 	if ((e & PTE_PS) && (c->cr4 & CR4_PSE)) {
-		if (e & (1 << 21))
+		if (e & large_reserved(c))
 			return -1;
 		w->rights = e & (PTE_W | PTE_U);
 		w->phys = (e & 0xffc00000) | bits(e, 20, 13) << 32 | (linear & 0x3fffff);
@@ -172,7 +180,7 @@ bool page_walk(struct cpu *c, u64 linear, unsigned access, u64 *phys, u64 *page_
 		ok = !write || (w.rights & PTE_W) || !(c->cr0 & CR0_WP);
 		if (user_page && fetch && (c->cr4 & CR4_SMEP))
 			ok = false;
-		if (user_page && !fetch && (c->cr4 & CR4_SMAP) && ((access & ACCESS_SYSTEM && c->cpl == 3) || !(c->eflags & FL_AC)))
+		if (user_page && !fetch && (c->cr4 & CR4_SMAP) && (access & ACCESS_SYSTEM || !(c->eflags & FL_AC)))
 			ok = false;
 	}
 	if (fetch && nx_on && (w.rights & PTE_NX))
@@ -349,8 +357,8 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		return true;
 	if (access & ACCESS_SYSTEM && c->cpl == 3)
 		return true;
-	/* A view's entry describes one page: keep what other kinds of access had found out about it. */
-	if ((e->read & PAGE_MASK) != page && (e->write & PAGE_MASK) != page && (e->fetch & PAGE_MASK) != page) {
+	/* A view's entry describes one page: keep what other kinds of access had found out about it, unless it was somewhere else then. */
+	if ((e->read != page && e->write != page && e->fetch != page) || v->info[n].phys != (phys & PAGE_MASK)) {
 		if (entry_empty(e)) {
 			unsigned k;
 
