@@ -40,7 +40,7 @@ static unsigned size_of(const struct dec *d, u8 code)
 	case 'q': return 8;
 	case 'z': return d->osize == 2 ? 2 : 4;
 	case 'y': return d->osize == 8 ? 8 : 4;
-	case 'x':
+	case 'x': return d->vex_l ? 32 : 16;
 	case 'o': return 16;
 	case 't': return 10;
 	default: return d->osize;
@@ -186,6 +186,7 @@ static void ea32(struct reader *r, struct dec *d, struct op *o)
 		u8 sib = (u8)take(r, 1);
 		unsigned index = (sib >> 3 & 7) | (d->rex & REX_X) << 2;
 
+		d->sib = sib;
 		o->scale = sib >> 6;
 		base = (sib & 7) | (d->rex & REX_B) << 3;
 		if (index != RSP)
@@ -257,7 +258,7 @@ static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned
 	case OPK_H: o->third = d->vvvv; break;
 	case OPK_B: o->third = (u8)(8 * d->vvvv); break;
 	case OPK_FIXED: set_register(o, n, p->size && strchr("bwdzv", p->size) ? 8 * p->reg : p->reg); break;
-	case OPK_L: o->imm = (s64)(take(r, 1) >> 4); break;
+	case OPK_L: o->imm = (s64)(take(r, 1) >> 4 & (d->bits == 64 ? 15 : 7)); break;
 	case OPK_I:
 		imm = take_signed(r, size);
 		o->imm = *had_imm ? (o->imm & 0xffff) | (imm & 0xff) << 16 : imm;
@@ -324,6 +325,30 @@ void decode_fault(struct op *o, unsigned vector)
 	o->run = vector == RAISE_UD ? h_raise_ud : vector == RAISE_NM ? h_raise_nm : h_raise_gp;
 }
 
+/* ---- what VEX forbids ---- */
+
+/* vvvv that names no operand must be 1111b. */
+static bool vvvv_ok(const struct dec *d)
+{
+	for (unsigned i = 0; i < d->row->operands; i++)
+		if (d->row->operand[i].kind == OPK_H || d->row->operand[i].kind == OPK_B)
+			return true;
+	return !d->vvvv;
+}
+
+/* The index of a gather is a vector register, any of them; there must be a SIB byte, and destination, index and mask must be three. */
+static bool take_vector_index(struct dec *d, struct op *o)
+{
+	unsigned index = (d->sib >> 3 & 7) | (d->rex & REX_X) << 2;
+
+	if (d->asize == 2 || (d->modrm & 7) != 4 || index == o->dst || index == o->third || o->dst == o->third)
+		return false;
+	o->index = 8 * RZERO;
+	o->scale = 0;
+	o->imm = index | (d->sib >> 6) << 4;
+	return true;
+}
+
 /* ---- the whole ---- */
 
 static u64 key_of(const struct dec *d)
@@ -383,7 +408,7 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u32 
 	if (r.short_of)
 		goto short_of;
 	d->row = match(rows, key_of(d));
-	if (!d->row)
+	if (!d->row || (d->vex && !vvvv_ok(d)))
 		goto undefined;
 	/* MOV to and from CR, DR: ModRM.mod is ignored, rm is always a register (SDM vol. 2, MOV). */
 	for (unsigned i = 0; i < d->row->operands; i++)
@@ -397,6 +422,8 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u32 
 		take_operand(&r, d, o, i, &had_imm);
 	if (r.short_of)
 		goto short_of;
+	if (d->row->insn->vsib && !take_vector_index(d, o))
+		goto undefined;
 	d->len = (u8)(r.at - code);
 	d->imm = o->imm;
 	o->len = d->len;

@@ -15,6 +15,7 @@ struct dec {
 	u8 rep;            /* 0, 0xF2, 0xF3: the last of them */
 	bool lock, opsize_prefix, addrsize_prefix, mem, has_modrm, vex;
 	u8 vvvv, vex_l;
+	u8 sib;            /* if there is one */
 	u8 seg;            /* ES..GS that a memory operand uses, overrides applied; FLAT where 64-bit mode ignores it */
 	bool simple_ea;    /* 64-bit address size, segment FLAT: base + index * scale + disp is the linear address */
 	bool no_index;     /* and there is no index */

@@ -58,7 +58,8 @@ struct insn {
 	u32 flags, uses, undef;  /* EFLAGS written (incl. undefined), read, undefined after */
 	u32 check;
 	u8 modes;                /* NO64, ONLY64 */
-	u8 align;                /* memory operand must be so aligned (#GP): 16 */
+	u8 align;                /* memory operand must be so aligned (#GP): 16, 32 */
+	bool vsib;               /* the index is a vector register: o->imm = its number | scale << 4 */
 	bool lock;               /* LOCK is allowed with a memory destination */
 	bool rep;                /* REP, REPE, REPNE mean something */
 	bool over;               /* wins over a later row with the same key (NOP over XCHG) */

@@ -196,7 +196,7 @@ bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64
 
 	if (!seg_linear(c, op_seg(o), offset, size, write, linear))
 		return false;
-	if (unlikely(o->scale & 0x80) && (*linear & (size < 16 ? size - 1 : 15)))
+	if (unlikely(o->scale & 0x80) && (*linear & (size < 16 ? size - 1 : size == 32 ? 31 : 15)))
 		return fault_gp(c, 0);
 	if (unlikely(alignment_armed(c)) && size <= 8 && (*linear & (size - 1)))
 		return fault_error(c, VEC_AC, 0);
