@@ -1,7 +1,7 @@
 /* AES rounds (FIPS 197; SDM vol. 1, 12.13) and carry-less multiplication (12.13.3).
  *
  * The state is a register: byte n is row n % 4 of column n / 4. */
-#include "cpu/sse.h"
+#include "cpu/avx.h"
 
 /* FIPS 197, 5.1.1: the inverse in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1, and an affine transformation. */
 static const u8 sbox[256] = {
@@ -129,3 +129,13 @@ static vec vec_pclmulqdq(vec a, vec b, u8 imm)
 }
 
 VEC_SLOW_IMM_OP(pclmulqdq, vec_pclmulqdq, 16)
+
+/* ---- VEX forms ---- */
+
+AVX(vaesenc, avx_vec, vec_aesenc, 16)
+AVX(vaesenclast, avx_vec, vec_aesenclast, 16)
+AVX(vaesdec, avx_vec, vec_aesdec, 16)
+AVX(vaesdeclast, avx_vec, vec_aesdeclast, 16)
+AVX_128(vaesimc, avx_vec, vec_aesimc, 16)
+AVX_128(vaeskeygenassist, avx_imm, vec_aeskeygenassist, 0)
+AVX(vpclmulqdq, avx_imm, vec_pclmulqdq, 0)

@@ -22,7 +22,9 @@
 	X(FSGSBASE, "fsgsbase", 7, 0, 1, 0) X(BMI1, "bmi1", 7, 0, 1, 3) X(AVX2, "avx2", 7, 0, 1, 5) X(SMEP, "smep", 7, 0, 1, 7) \
 	X(BMI2, "bmi2", 7, 0, 1, 8) X(ERMS, "erms", 7, 0, 1, 9) X(INVPCID, "invpcid", 7, 0, 1, 10) X(RDSEED, "rdseed", 7, 0, 1, 18) \
 	X(ADX, "adx", 7, 0, 1, 19) X(SMAP, "smap", 7, 0, 1, 20) X(CLFLUSHOPT, "clflushopt", 7, 0, 1, 23) X(CLWB, "clwb", 7, 0, 1, 24) \
-	X(SHA, "sha", 7, 0, 1, 29) X(UMIP, "umip", 7, 0, 2, 2) X(PKU, "pku", 7, 0, 2, 3) X(RDPID, "rdpid", 7, 0, 2, 22) \
+	X(SHA, "sha", 7, 0, 1, 29) X(UMIP, "umip", 7, 0, 2, 2) X(PKU, "pku", 7, 0, 2, 3) X(GFNI, "gfni", 7, 0, 2, 8) \
+	X(VAES, "vaes", 7, 0, 2, 9) X(VPCLMUL, "vpclmulqdq", 7, 0, 2, 10) X(RDPID, "rdpid", 7, 0, 2, 22) \
+	X(MOVDIRI, "movdiri", 7, 0, 2, 27) X(MOVDIR64B, "movdir64b", 7, 0, 2, 28) X(SERIALIZE, "serialize", 7, 0, 3, 14) \
 	X(FSRM, "fsrm", 7, 0, 3, 4) X(XSAVEOPT, "xsaveopt", 0xd, 1, 0, 0) X(XSAVEC, "xsavec", 0xd, 1, 0, 1) \
 	X(LAHF64, "lahf64", 0x80000001, 0, 2, 0) X(ABM, "lzcnt", 0x80000001, 0, 2, 5) X(PREFETCHW, "prefetchw", 0x80000001, 0, 2, 8) \
 	X(SYSCALL, "syscall", 0x80000001, 0, 3, 11) X(NX, "nx", 0x80000001, 0, 3, 20) X(PDPE1GB, "pdpe1gb", 0x80000001, 0, 3, 26) \

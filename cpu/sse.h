@@ -34,6 +34,9 @@ bool sse_raise(struct cpu *c, u32 flags);
  * is what was computed (FN NULL for POST_NONE). */
 void sse_begin_slow(struct cpu *c);
 bool sse_end_slow(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post);
+/* An instruction of several operations: their flags are collected, and count together. */
+u32 sse_step_slow(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post);
+bool sse_done_slow(struct cpu *c, u32 flags);
 
 static inline void sse_begin(struct cpu *c)
 {
@@ -57,6 +60,30 @@ ALWAYS_INLINE bool sse_apply(struct cpu *c, fp_fn *fn, vec a, vec b, enum post p
 	sse_begin(c);
 	*r = fn(c, a, b);
 	return sse_end(c, fn, a, b, post);
+}
+
+/* One of several between sse_begin and sse_done. */
+ALWAYS_INLINE vec sse_step(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post, u32 *flags)
+{
+	vec r = fn(c, a, b);
+
+	if (unlikely(!c->mxcsr_live))
+		*flags |= sse_step_slow(c, post ? fn : NULL, a, b, post);
+	return r;
+}
+
+ALWAYS_INLINE bool sse_done(struct cpu *c, u32 flags) { return likely(c->mxcsr_live) || sse_done_slow(c, flags); }
+
+#define ODD_PS ((vec){ 0xffffffff00000000, 0xffffffff00000000 })
+#define ODD_PD ((vec){ 0, ~(u64)0 })
+
+/* A - B in even lanes, A + B in those of ODD. Subtraction is not addition of -B: another NaN may result. So both are computed, each with
+ * zeros where the other's lanes are. */
+ALWAYS_INLINE vec sse_addsub(struct cpu *c, fp_fn *sub, fp_fn *add, vec odd, vec a, vec b, enum post post, u32 *flags)
+{
+	vec even_result = sse_step(c, sub, a & ~odd, b & ~odd, post, flags);
+
+	return vec_select(odd, sse_step(c, add, a & odd, b & odd, post, flags), even_result);
 }
 
 ALWAYS_INLINE vec xmm_get(const struct cpu *c, unsigned n) { return vec_load(&c->xmm[n]); }

@@ -1,6 +1,6 @@
-/* SSE4.1 and SSE4.2, but for the string comparisons (sse4_string.c) and single lanes (sse_shuffle.c). */
-#include "cpu/sse.h"
-#include "cpu/vec_shuffle.h"
+/* SSE4.1 and SSE4.2, but for the string comparisons (sse4_string.c) and single lanes (sse_shuffle.c); the VEX forms of what is defined
+ * only here. */
+#include "cpu/avx.h"
 
 VEC_SLOW_OP(pmuldq, vec_pmuldq, 16)
 VEC_SLOW_OP(pmulld, vec_pmulld, 16)
@@ -69,49 +69,106 @@ BODY(insertps)
 }
 GEN_BODY(insertps)
 
-/* ZF: nothing in common; CF: nothing outside the destination. */
-BODY(ptest)
+/* ZF: nothing in common; CF: nothing outside the destination. Of VTESTPS and VTESTPD only the signs count. */
+ALWAYS_INLINE bool test_body(struct cpu *c, const struct op *o, u64 bits, bool wide)
 {
-	vec a = xmm_get(c, o->dst), b, both, outside;
+	vec a = xmm_get(c, o->dst), b[2], both, outside;
 
-	if (!vec_source(c, o, 16, &b))
+	if (!avx_source(c, o, wide ? 32 : 16, b))
 		return false;
-	both = a & b;
-	outside = ~a & b;
-	cpu_set_arith(c, (both[0] | both[1] ? 0 : FL_Z) | (outside[0] | outside[1] ? 0 : FL_C));
+	both = a & b[0];
+	outside = ~a & b[0];
+	if (wide) {
+		both |= high_get(c, o->dst) & b[1];
+		outside |= ~high_get(c, o->dst) & b[1];
+	}
+	cpu_set_arith(c, ((both[0] | both[1]) & bits ? 0 : FL_Z) | ((outside[0] | outside[1]) & bits ? 0 : FL_C));
 	return true;
 }
-GEN_BODY(ptest)
+
+AVX(vptest, test_body, ~(u64)0)
+AVX(vtestps, test_body, 0x8000000080000000)
+AVX(vtestpd, test_body, 0x8000000000000000)
+GEN(ptest) { gen_vptest(d, o); }
 
 /* ---- dot products: IMM bits 7-4 which lanes are multiplied, bits 3-0 which receive the sum ----
  *
  * Every lane makes its own sum, and where there are several NaNs its own survives; silicon adds neighbours with the other one first. */
 
+ALWAYS_INLINE bool dot_ps(struct cpu *c, vec a[2], vec b[2], u8 imm, bool wide)
+{
+	vec take = spread_mask32(imm >> 4), keep = spread_mask32(imm & 15), r[2], other[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		a[i] &= take, b[i] &= take;
+	if (!avx_apply(c, vec_mulps, a, b, MUL_PS, wide, r))
+		return false;
+	for (unsigned i = 0; i < 2; i++)
+		other[i] = vec_pshufd(r[i], r[i], 0xb1);
+	if (!avx_apply(c, vec_addps, other, r, ADD_PS, wide, r))
+		return false;
+	for (unsigned i = 0; i < 2; i++)
+		other[i] = vec_pshufd(r[i], r[i], 0x4e);
+	if (!avx_apply(c, vec_addps, r, other, ADD_PS, wide, r))
+		return false;
+	a[0] = r[0] & keep;
+	a[1] = r[1] & keep;
+	return true;
+}
+
+static bool dot_pd(struct cpu *c, vec *a, vec b, u8 imm)
+{
+	vec take = spread_mask64(imm >> 4 & 3), r;
+
+	if (!sse_apply(c, vec_mulpd, *a & take, b & take, MUL_PD, &r) || !sse_apply(c, vec_addpd, r, (vec){ r[1], r[0] }, ADD_PD, &r))
+		return false;
+	*a = r & spread_mask64(imm & 3);
+	return true;
+}
+
 BODY(dpps)
 {
-	u8 imm = (u8)o->imm;
-	vec b, a = xmm_get(c, o->dst), take = spread_mask32(imm >> 4), r;
+	vec a[2] = { xmm_get(c, o->dst), vec_zero }, b[2] = { vec_zero, vec_zero };
 
-	if (!vec_source(c, o, 16, &b) || !sse_apply(c, vec_mulps, a & take, b & take, MUL_PS, &r) ||
-	    !sse_apply(c, vec_addps, vec_pshufd(r, r, 0xb1), r, ADD_PS, &r) || !sse_apply(c, vec_addps, r, vec_pshufd(r, r, 0x4e), ADD_PS, &r))
+	if (!vec_source(c, o, 16, &b[0]) || !dot_ps(c, a, b, (u8)o->imm, false))
 		return false;
-	xmm_set(c, o->dst, r & spread_mask32(imm & 15));
+	xmm_set(c, o->dst, a[0]);
 	return true;
 }
 GEN_BODY(dpps)
 
 BODY(dppd)
 {
-	u8 imm = (u8)o->imm;
-	vec b, a = xmm_get(c, o->dst), take = spread_mask64(imm >> 4 & 3), r;
+	vec a = xmm_get(c, o->dst), b;
 
-	if (!vec_source(c, o, 16, &b) || !sse_apply(c, vec_mulpd, a & take, b & take, MUL_PD, &r) ||
-	    !sse_apply(c, vec_addpd, r, (vec){ r[1], r[0] }, ADD_PD, &r))
+	if (!vec_source(c, o, 16, &b) || !dot_pd(c, &a, b, (u8)o->imm))
 		return false;
-	xmm_set(c, o->dst, r & spread_mask64(imm & 3));
+	xmm_set(c, o->dst, a);
 	return true;
 }
 GEN_BODY(dppd)
+
+ALWAYS_INLINE bool vdpps_body(struct cpu *c, const struct op *o, unsigned size, bool wide)
+{
+	vec a[2] = { xmm_get(c, o->third), high_get(c, o->third) }, b[2];
+
+	if (!avx_source(c, o, wide ? 2 * size : size, b) || !dot_ps(c, a, b, (u8)o->imm, wide))
+		return false;
+	ymm_set(c, o->dst, a[0], wide ? a[1] : vec_zero);
+	return true;
+}
+AVX(vdpps, vdpps_body, 16)
+
+BODY(vdppd)
+{
+	vec a = xmm_get(c, o->third), b;
+
+	if (!vec_source(c, o, 16, &b) || !dot_pd(c, &a, b, (u8)o->imm))
+		return false;
+	ymm_set(c, o->dst, a, vec_zero);
+	return true;
+}
+GEN_BODY(vdppd)
 
 /* ---- ROUNDxx: IMM bit 3 no PE, bit 2 rounding as MXCSR says, else as bits 1-0: nearest even, down, up, to zero ---- */
 
@@ -160,18 +217,24 @@ static u64 round_lane(u64 x, bool wide, u32 mxcsr, u8 imm, u32 *flags)
 	return v | (x & sign);
 }
 
+/* LANES of B, rounded; the others of A. */
+ALWAYS_INLINE vec round_lanes(const struct cpu *c, vec a, vec b, u8 imm, bool wide, unsigned lanes, u32 *flags)
+{
+	unsigned size = wide ? 8 : 4;
+
+	for (unsigned i = 0; i < lanes; i++)
+		a = vec_insert(a, i, size, round_lane(vec_extract(b, i, size), wide, c->mxcsr, imm, flags));
+	return a;
+}
+
 ALWAYS_INLINE bool round_body(struct cpu *c, const struct op *o, bool wide, unsigned lanes)
 {
 	u32 flags = 0;
-	vec b, r = xmm_get(c, o->dst);
+	vec b, r;
 
 	if (!vec_source(c, o, lanes == 1 ? (wide ? 8 : 4) : 16, &b))
 		return false;
-	for (unsigned i = 0; i < lanes; i++) {
-		unsigned size = wide ? 8 : 4;
-
-		r = vec_insert(r, i, size, round_lane(vec_extract(b, i, size), wide, c->mxcsr, (u8)o->imm, &flags));
-	}
+	r = round_lanes(c, xmm_get(c, o->dst), b, (u8)o->imm, wide, lanes, &flags);
 	if (!sse_raise(c, flags))
 		return false;
 	xmm_set(c, o->dst, r);
@@ -186,6 +249,28 @@ BODY(roundss) { return round_body(c, o, false, 1); }
 GEN_BODY(roundss)
 BODY(roundsd) { return round_body(c, o, true, 1); }
 GEN_BODY(roundsd)
+
+/* VEX: DOUBLES, or singles. */
+ALWAYS_INLINE bool vround_body(struct cpu *c, const struct op *o, bool doubles, unsigned lanes, bool wide)
+{
+	u32 flags = 0;
+	vec b[2], low, high = vec_zero;
+
+	if (!avx_source(c, o, wide ? 32 : lanes == 1 ? (doubles ? 8 : 4) : 16, b))
+		return false;
+	low = round_lanes(c, xmm_get(c, o->third), b[0], (u8)o->imm, doubles, lanes, &flags);
+	if (wide)
+		high = round_lanes(c, vec_zero, b[1], (u8)o->imm, doubles, lanes, &flags);
+	if (!sse_raise(c, flags))
+		return false;
+	ymm_set(c, o->dst, low, high);
+	return true;
+}
+
+AVX(vroundps, vround_body, false, 4)
+AVX(vroundpd, vround_body, true, 2)
+AVX_128(vroundss, vround_body, false, 1)
+AVX_128(vroundsd, vround_body, true, 1)
 
 /* ---- CRC32: polynomial 11EDC6F41h, least significant bit first ---- */
 

@@ -7,7 +7,7 @@
  *               mask    3 negative in   2 equal each   2 signed bytes
  *               0 bits    the string    3 equal        3 signed words
  *               1 lanes                   ordered */
-#include "cpu/sse.h"
+#include "cpu/avx.h"
 
 struct strings {
 	s32 a[16], b[16];           /* elements: of the set, ranges or needle; of the string */
@@ -135,3 +135,25 @@ BODY(pcmpestrm) { return mask_body(c, o, true); }
 GEN_BODY(pcmpestrm)
 BODY(pcmpistrm) { return mask_body(c, o, false); }
 GEN_BODY(pcmpistrm)
+
+/* ---- VEX forms: the same, but a mask fills a whole register ---- */
+
+BODY(vpcmpestrm)
+{
+	if (!mask_body(c, o, true))
+		return false;
+	vec_store(&c->ymm_high[0], vec_zero);
+	return true;
+}
+GEN_BODY(vpcmpestrm)
+
+BODY(vpcmpistrm)
+{
+	if (!mask_body(c, o, false))
+		return false;
+	vec_store(&c->ymm_high[0], vec_zero);
+	return true;
+}
+GEN_BODY(vpcmpistrm)
+GEN_ALIAS(vpcmpestri, pcmpestri)
+GEN_ALIAS(vpcmpistri, pcmpistri)

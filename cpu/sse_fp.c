@@ -115,12 +115,20 @@ static u32 precise_flags(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post,
 	return all;
 }
 
-COLD bool sse_end_slow(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post)
+COLD u32 sse_step_slow(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post)
 {
-	u32 flags = fn ? precise_flags(c, fn, a, b, post, control_for(c)) : host_mxcsr(c) & MXCSR_FLAGS;
+	return fn ? precise_flags(c, fn, a, b, post, control_for(c)) : host_mxcsr(c) & MXCSR_FLAGS;
+}
 
+COLD bool sse_done_slow(struct cpu *c, u32 flags)
+{
 	host_set_mxcsr(c, c->host_mxcsr);
 	return raise(c, flags);
+}
+
+COLD bool sse_end_slow(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post)
+{
+	return sse_done_slow(c, sse_step_slow(c, fn, a, b, post));
 }
 
 bool sse_raise(struct cpu *c, u32 flags)
@@ -193,30 +201,22 @@ GEN_BODY(hsubps)
 BODY(hsubpd) { return horizontal_body(c, o, vec_subpd, ADD_PD); }
 GEN_BODY(hsubpd)
 
-/* A - B in even lanes, A + B in odd ones. Subtraction is not addition of -B: another NaN may result. So both are computed, each with
- * zeros where the other's lanes are; what they raise counts together. */
 ALWAYS_INLINE bool addsub_body(struct cpu *c, const struct op *o, fp_fn *sub, fp_fn *add, vec odd, enum post post)
 {
-	vec a = xmm_get(c, o->dst), b, even_result, odd_result;
-	u32 flags;
+	u32 flags = 0;
+	vec b, r;
 
 	if (!vec_source(c, o, 16, &b))
 		return false;
 	sse_begin(c);
-	even_result = sub(c, a & ~odd, b & ~odd);
-	odd_result = add(c, a & odd, b & odd);
-	if (unlikely(!c->mxcsr_live)) {
-		flags = precise_flags(c, sub, a & ~odd, b & ~odd, post, control_for(c)) |
-			precise_flags(c, add, a & odd, b & odd, post, control_for(c));
-		host_set_mxcsr(c, c->host_mxcsr);
-		if (!raise(c, flags))
-			return false;
-	}
-	xmm_set(c, o->dst, vec_select(odd, odd_result, even_result));
+	r = sse_addsub(c, sub, add, odd, xmm_get(c, o->dst), b, post, &flags);
+	if (!sse_done(c, flags))
+		return false;
+	xmm_set(c, o->dst, r);
 	return true;
 }
 
-BODY(addsubps) { return addsub_body(c, o, vec_subps, vec_addps, (vec){ 0xffffffff00000000, 0xffffffff00000000 }, ADD_PS); }
+BODY(addsubps) { return addsub_body(c, o, vec_subps, vec_addps, ODD_PS, ADD_PS); }
 GEN_BODY(addsubps)
-BODY(addsubpd) { return addsub_body(c, o, vec_subpd, vec_addpd, (vec){ 0, ~(u64)0 }, ADD_PD); }
+BODY(addsubpd) { return addsub_body(c, o, vec_subpd, vec_addpd, ODD_PD, ADD_PD); }
 GEN_BODY(addsubpd)

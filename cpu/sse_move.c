@@ -5,19 +5,13 @@
 
 /* ---- loads, and moves between registers ---- */
 
-ALWAYS_INLINE vec load_whole(vec a, vec b) { (void)a; return b; }
-ALWAYS_INLINE vec load_low64(vec a, vec b) { (void)a; return (vec){ b[0], 0 }; }
-ALWAYS_INLINE vec load_low32(vec a, vec b) { (void)a; return (vec){ (u32)b[0], 0 }; }
-ALWAYS_INLINE vec high_to_low(vec a, vec b) { return (vec){ b[1], a[1] }; }
-ALWAYS_INLINE vec low_to_high(vec a, vec b) { return (vec){ a[0], b[0] }; }
-
-VEC_OP(load16, load_whole, 16)
-VEC_OP(load8, load_low64, 8)
-VEC_OP(load4, load_low32, 4)
+VEC_OP(load16, vec_load_whole, 16)
+VEC_OP(load8, vec_load_low64, 8)
+VEC_OP(load4, vec_load_low32, 4)
 VEC_OP(merge4, vec_merge32, 4)
 VEC_OP(merge8, vec_merge64, 8)
-VEC_OP(merge_high, low_to_high, 8)
-VEC_OP(movhlps, high_to_low, 16)
+VEC_OP(merge_high, vec_low_to_high, 8)
+VEC_OP(movhlps, vec_high_to_low, 16)
 GEN(movlhps) { gen_merge_high(d, o); }
 
 /* ---- stores ---- */

@@ -9,6 +9,14 @@
 #define SHUFFLE32(a, b, ...) ((vec)__builtin_shufflevector((vu32)(a), (vu32)(b), __VA_ARGS__))
 #define SHUFFLE64(a, b, ...) ((vec)__builtin_shufflevector((vec)(a), (vec)(b), __VA_ARGS__))
 
+/* ---- what moves leave ---- */
+
+ALWAYS_INLINE vec vec_load_whole(vec a, vec b) { (void)a; return b; }
+ALWAYS_INLINE vec vec_load_low64(vec a, vec b) { (void)a; return (vec){ b[0], 0 }; }
+ALWAYS_INLINE vec vec_load_low32(vec a, vec b) { (void)a; return (vec){ (u32)b[0], 0 }; }
+ALWAYS_INLINE vec vec_high_to_low(vec a, vec b) { return (vec){ b[1], a[1] }; }
+ALWAYS_INLINE vec vec_low_to_high(vec a, vec b) { return (vec){ a[0], b[0] }; }
+
 /* ---- unpacks: one lane from A, one from B ---- */
 
 ALWAYS_INLINE vec vec_punpcklbw(vec a, vec b) { return SHUFFLE8(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }

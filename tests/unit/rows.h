@@ -145,6 +145,8 @@ static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory
 		modrm = (u8)((modrm & 0xc7) | below(6) << 3);
 	if (has_operand(row, OPK_C))
 		modrm = (u8)((modrm & 0xc7) | (u8[]){ 0, 2, 3, 4 }[below(4)] << 3);
+	if (row->insn->vsib) /* XMM4 is the index, of SIB 25h; destination and mask are others */
+		modrm = (u8)((modrm & 0xc7) | 1 << 3);
 	if (lock)
 		*p++ = 0xf0;
 	if (row->vex) {
@@ -152,7 +154,7 @@ static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory
 
 		*p++ = 0xc4;
 		*p++ = (u8)(0xe0 | row->map);
-		*p++ = (u8)(w << 7 | (has_operand(row, OPK_B) || has_operand(row, OPK_H) ? 8 + below(8) : 15) << 3 | l << 2 | pp);
+		*p++ = (u8)(w << 7 | (row->insn->vsib ? 13 : has_operand(row, OPK_B) || has_operand(row, OPK_H) ? 8 + below(8) : 15) << 3 | l << 2 | pp);
 	} else {
 		if (row->mask & KEY_O16 && !(row->match & KEY_O16) == (bits != 16) ? false : row->mask & KEY_O16)
 			*p++ = 0x66;

@@ -287,10 +287,16 @@ static bool same_memory(const struct dec *d, const struct op *o, unsigned n, con
 
 	if (z->type != ZYDIS_OPERAND_TYPE_MEMORY)
 		return false;
+	if (d->vex && size == 'x' && z->size != 8 * dec_size(d, n))
+		return false;
 	if (size && !strchr("psx", size) && !any_size(d) && z->size != 8 * dec_size(d, n))
 		return false;
 	if (o->base == 8 * RIP)
 		return z->mem.base == ZYDIS_REGISTER_RIP || z->mem.base == ZYDIS_REGISTER_EIP;
+	if (d->row->insn->vsib) /* a vector is the index, and its number and scale are in imm */
+		return (int)z->mem.base == address_register(o->base, d->asize) && z->mem.scale == 1u << (o->imm >> 4) &&
+		       ((int)z->mem.index == ZYDIS_REGISTER_XMM0 + (o->imm & 15) || (int)z->mem.index == ZYDIS_REGISTER_YMM0 + (o->imm & 15)) &&
+		       (z->mem.disp.has_displacement ? z->mem.disp.value : 0) == o->disp;
 	if ((int)z->mem.base != address_register(o->base, d->asize) || (int)z->mem.index != address_register(o->index, d->asize))
 		return false;
 	if (o->index != 8 * RZERO && z->mem.scale != 1u << (o->scale & 3))
@@ -347,7 +353,7 @@ static bool is_hint(const struct dec *d) { return !strcmp(d->row->insn->mnemonic
  * source, MOV to and from CR and DR and the others take what the mode has. */
 static bool any_width(const struct dec *d)
 {
-	static const char *const names_of[] = { "lar", "lsl", "rdpid", "invpcid", "movmskps", "movmskpd" };
+	static const char *const names_of[] = { "lar", "lsl", "rdpid", "invpcid", "movmskps", "movmskpd", "movdir64b" };
 
 	for (unsigned i = 0; i < 2; i++)
 		if (dec_kind(d, i) == OPK_C || dec_kind(d, i) == OPK_D)
