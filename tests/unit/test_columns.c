@@ -55,6 +55,8 @@ static enum run_mode mode_for(const struct isa_row *row)
 {
 	if (only_64(row) || (row->insn->modes != NO64 && below(2)))
 		return below(4) ? LONG0 : LONG3;
+	if (!row->vex && below(3) == 0)
+		return below(2) ? REAL : V86;
 	return below(4) ? PROT0 : PROT3;
 }
 
@@ -111,7 +113,7 @@ START_TEST(flags_and_uses)
 
 			sample(row, m);
 			if (!run_with(m, flags, idt, out, &a))
-				extra_out |= (cpu_flags(c) ^ flags) & ~out & ~(u32)(FL_1 | FL_RF);
+				extra_out |= (cpu_flags(c) ^ (flags | (m == V86 ? FL_VM : 0))) & ~out & ~(u32)(FL_1 | FL_RF);
 			run_with(m, flags ^ other, idt, out, &b);
 			if (!memcmp(&a, &b, sizeof a))
 				continue;
@@ -277,6 +279,9 @@ START_TEST(flags_as_zydis)
 			continue;
 		f = z.cpu_flags;
 		written = (f->modified | f->set_0 | f->set_1 | f->undefined) & of;
+		/* Vol. 2, PTEST and VTESTPS: OF, SF, AF and PF are cleared, with VEX, too. */
+		if (!strcmp(insn->mnemonic, "vptest") || !strcmp(insn->mnemonic, "vtestps") || !strcmp(insn->mnemonic, "vtestpd"))
+			written |= FL_O | FL_S | FL_A | FL_P;
 		/* Zydis does not think of task switches (vol. 2, CALL, JMP, INT n: flags affected). */
 		if ((insn->flags & of) != written && !(insn->writes & SR_TASK && insn->flags & FL_NT && insn->uses & FL_NT)) {
 			printf("%s: writes, we say%s,", row_name(row), flag_words(insn->flags & of));
