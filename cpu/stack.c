@@ -75,11 +75,22 @@ static HANDLER(pop_reg_64)
 }
 GEN(pop) { o->run = d->mem ? h_pop_mem : d->bits == 64 && d->osize == 8 ? pop_reg_64 : h_pop_reg; }
 
-/* All eight or none: probe first, where the stack would end. */
+/* Could SIZE bytes be pushed to RSP? Only the bits of RSP that the stack has count. */
+static bool stack_room(struct cpu *c, u64 rsp, unsigned size)
+{
+	u64 linear;
+
+	return seg_linear(c, SS, rsp & stack_mask(c), size, true, &linear) && mem_check_write(c, linear, size);
+}
+
+/* All eight or none. */
 BODY(pusha)
 {
 	u64 rsp = c->r[RSP];
 
+	for (unsigned i = 1; i <= 8; i++)
+		if (!stack_room(c, rsp - i * o->osize, o->osize))
+			return false;
 	for (unsigned i = 0; i < 8; i++)
 		if (!stack_push(c, o->osize, i == RSP ? rsp : c->r[i])) {
 			c->r[RSP] = rsp;
@@ -104,13 +115,32 @@ BODY(popa)
 }
 GEN_BODY(popa)
 
-/* SDM vol. 2, ENTER. imm: bytes of frame, nesting level at bits 16-23. */
+/* SDM vol. 2, ENTER. imm: bytes of frame, nesting level at bits 16-23. Everything that can fault is tried first: old frame pointers are read,
+ * the slots of the new ones can be written, and so can the new top, though nothing is written there ("#SS or #PF if a write using the final
+ * value..."). */
+static bool enter_checks(struct cpu *c, unsigned size, unsigned level, u64 frame_size)
+{
+	u64 rsp = c->r[RSP] - size, rbp = c->r[RBP], linear, v;
+
+	if (!stack_room(c, rsp, size))
+		return false;
+	for (unsigned i = 1; i < level; i++) {
+		rbp -= size;
+		rsp -= size;
+		if (!seg_linear(c, SS, rbp & stack_mask(c), size, false, &linear) || !mem_read(c, linear, size, &v) || !stack_room(c, rsp, size))
+			return false;
+	}
+	if (level && !stack_room(c, rsp -= size, size))
+		return false;
+	return stack_room(c, rsp - frame_size, size);
+}
+
 BODY(enter)
 {
 	unsigned size = o->osize, level = (o->imm >> 16) & 31;
 	u64 mask = stack_mask(c), rsp = c->r[RSP], rbp = c->r[RBP], frame, v, linear;
 
-	if (!stack_push(c, size, rbp))
+	if (!enter_checks(c, size, level, (u16)o->imm) || !stack_push(c, size, rbp))
 		return false;
 	frame = c->r[RSP];
 	for (unsigned i = 1; i < level; i++) {
@@ -121,9 +151,6 @@ BODY(enter)
 	if (level && !stack_push(c, size, frame))
 		goto back;
 	v = (c->r[RSP] - (u16)o->imm) & mask;
-	/* The new top must be writable, though nothing is written there (SDM: "#SS or #PF if a write using the final value..."). */
-	if (!seg_linear(c, SS, v, size, true, &linear) || !mem_check_write(c, linear, size))
-		goto back;
 	c->r[RSP] = mask == 0xffff ? (c->r[RSP] & ~mask) | v : v;
 	reg_set(c, 8 * RBP, size, frame);
 	return true;
