@@ -378,6 +378,8 @@ static void enter(enum run_mode m)
 	}
 	c->x87.top = 5;
 	memcpy(c->xmm, regs.xmm, sizeof c->xmm);
+	for (unsigned i = 0; i < 16; i++)
+		memcpy(&c->ymm_high[i], regs.xmm[15 - i], 16);
 	c->gdtr.base = GDT;
 	c->gdtr.limit = S_END - 1;
 	c->idtr.base = IDT;
@@ -435,7 +437,7 @@ struct seen {
 	u32 error;
 	u64 r[17];
 	u32 arith;
-	u8 data[0x400], stack[0x400], stack0[0x100], xmm[256];
+	u8 data[0x400], stack[0x400], stack0[0x100], xmm[256], ymm_high[256];
 	u8 st[8][10];
 	u16 cw, sw;
 	u8 top, valid;
@@ -458,6 +460,7 @@ static void look(struct seen *s, u32 flags)
 	memcpy(s->stack, ram->host + STACK - 0x200, sizeof s->stack);
 	memcpy(s->stack0, ram->host + STACK0 - sizeof s->stack0, sizeof s->stack0);
 	memcpy(s->xmm, c->xmm, sizeof s->xmm);
+	memcpy(s->ymm_high, c->ymm_high, sizeof s->ymm_high);
 	for (unsigned i = 0; i < 8; i++) {
 		put64(s->st[i], c->x87.st[i].frac);
 		put16(s->st[i] + 8, c->x87.st[i].exp);
