@@ -117,6 +117,21 @@ ALWAYS_INLINE HANDLER_TYPE avx_fast(struct cpu *c, const struct op *o, s64 n, en
 	RUN(o + 1);
 }
 
+/* Floating point, while the host's MXCSR is the guest's. */
+ALWAYS_INLINE HANDLER_TYPE avx_fp_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, fp_fn *fn, unsigned size, bool wide, handler *slow)
+{
+	const u8 *p = kind != KIND_REG && wide ? fast_op(c, o, kind, 32, false) : vec_fast_source(c, o, kind, size);
+	vec low, high = vec_zero;
+
+	if (unlikely(!p) || unlikely(!c->mxcsr_live))
+		TAIL(slow);
+	low = fn(c, xmm_get(c, o->third), vec_load_size(p, kind, size));
+	if (wide)
+		high = fn(c, high_get(c, o->third), kind == KIND_REG ? high_get(c, o->src) : vec_load(p + 16));
+	ymm_set(c, o->dst, low, high);
+	RUN(o + 1);
+}
+
 #define AVX_FAST(name, fn) \
 	BODY(name##_128) { return avx_vec(c, o, fn, 16, false); } \
 	BODY_HANDLER(name##_128) \

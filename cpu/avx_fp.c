@@ -1,8 +1,33 @@
 /* Floating-point arithmetic of AVX: what vec_fp.h defines. Scalar operations keep the first source's other elements. */
 #include "cpu/avx.h"
 
-#define PACKED(name, fn, post) AVX(name, avx_fp, fn, 16, post)
-#define SCALAR(name, fn, size, post) AVX_128(name, avx_fp, fn, size, post)
+#define PACKED(name, fn, post) \
+	BODY(name##_128) { return avx_fp(c, o, fn, 16, post, false); } \
+	BODY_HANDLER(name##_128) \
+	BODY(name##_256) { return avx_fp(c, o, fn, 16, post, true); } \
+	BODY_HANDLER(name##_256) \
+	static HANDLER(h_##name##_128_reg) { return avx_fp_fast(c, o, n, KIND_REG, fn, 16, false, h_##name##_128); } \
+	static HANDLER(h_##name##_128_index) { return avx_fp_fast(c, o, n, KIND_INDEX, fn, 16, false, h_##name##_128); } \
+	static HANDLER(h_##name##_256_reg) { return avx_fp_fast(c, o, n, KIND_REG, fn, 16, true, h_##name##_256); } \
+	static HANDLER(h_##name##_256_index) { return avx_fp_fast(c, o, n, KIND_INDEX, fn, 16, true, h_##name##_256); } \
+	GEN(name) \
+	{ \
+		static handler *const forms[2][4] = { \
+			{ h_##name##_128_reg, h_##name##_128_index, h_##name##_128_index, h_##name##_128 }, \
+			{ h_##name##_256_reg, h_##name##_256_index, h_##name##_256_index, h_##name##_256 }, /* in the order of enum kind */ \
+		}; \
+		o->run = forms[d->vex_l][dec_kind_of_memory(d)]; \
+	}
+#define SCALAR(name, fn, size, post) \
+	BODY(name) { return avx_fp(c, o, fn, size, post, false); } \
+	BODY_HANDLER(name) \
+	static HANDLER(h_##name##_reg) { return avx_fp_fast(c, o, n, KIND_REG, fn, size, false, h_##name); } \
+	static HANDLER(h_##name##_index) { return avx_fp_fast(c, o, n, KIND_INDEX, fn, size, false, h_##name); } \
+	GEN(name) \
+	{ \
+		static handler *const forms[4] = { h_##name##_reg, h_##name##_index, h_##name##_index, h_##name }; \
+		o->run = forms[dec_kind_of_memory(d)]; \
+	}
 
 PACKED(vaddps, vec_addps, ADD_PS)
 PACKED(vaddpd, vec_addpd, ADD_PD)

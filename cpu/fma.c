@@ -1,5 +1,5 @@
-/* FMA: a product and a sum with one rounding (SDM vol. 2, VFMADD132PD and following). It is computed with integers (vec_soft.h): not every
- * host has it, and the results must be everybody's.
+/* FMA: a product and a sum with one rounding (SDM vol. 2, VFMADD132PD and following). It is computed with integers (vec_soft.h), or, where
+ * all exceptions are masked, by the host, if that has the same instructions: there is only one result.
  *
  *   opcode bits 7-4: 9 132 first * third + second    bits 3-0: 6 the odd elements add, the even ones subtract   7 the other way round
  *                    A 213 second * first + third              8 9 x * y + z    A B x * y - z    C D -x * y + z    E F -x * y - z
@@ -72,6 +72,46 @@ static u64 fma_lane(struct cpu *c, u64 a, u64 b, u64 addend, bool turn_product, 
 	return sum_of(c, sign, exp, product, z.sign, z.exp, (u128)z.sig << 63, f);
 }
 
+/* ---- by the host ---- */
+
+enum { HOST_HAS_IT = 0x100 }; /* in o->imm, above the opcode */
+
+#if defined __x86_64__ && !defined VCPU_SOFT_FP
+
+static bool host_has_fma(void) { return __builtin_cpu_supports("fma"); }
+
+/* The first NaN of A, B and Z survives, as it does in all the orders. */
+#define NATIVE(name) \
+	static vec native_##name(vec a, vec b, vec z) \
+	{ \
+		__asm__ volatile("v" #name " %2, %1, %0" : "+x"(z) : "x"(a), "x"(b)); \
+		return z; \
+	}
+#define NATIVE_ALL(size) \
+	NATIVE(fmaddsub231p##size) NATIVE(fmsubadd231p##size) NATIVE(fmadd231p##size) NATIVE(fmadd231s##size) NATIVE(fmsub231p##size) \
+	NATIVE(fmsub231s##size) NATIVE(fnmadd231p##size) NATIVE(fnmadd231s##size) NATIVE(fnmsub231p##size) NATIVE(fnmsub231s##size) \
+	static vec (*const natives_##size[16])(vec a, vec b, vec z) = { \
+		[6] = native_fmaddsub231p##size, native_fmsubadd231p##size, native_fmadd231p##size, native_fmadd231s##size, \
+		native_fmsub231p##size, native_fmsub231s##size, native_fnmadd231p##size, native_fnmadd231s##size, native_fnmsub231p##size, \
+		native_fnmsub231s##size, \
+	};
+NATIVE_ALL(s)
+NATIVE_ALL(d)
+
+ALWAYS_INLINE vec native(u8 opcode, unsigned size, vec a, vec b, vec z)
+{
+	return (size == 4 ? natives_s : natives_d)[opcode & 15](a, b, z);
+}
+
+#else
+
+static bool host_has_fma(void) { return false; }
+ALWAYS_INLINE vec native(u8 opcode, unsigned size, vec a, vec b, vec z) { (void)opcode, (void)size, (void)a, (void)b; return z; }
+
+#endif
+
+/* ---- instructions ---- */
+
 /* o->imm: the opcode. */
 ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bool scalar, bool wide)
 {
@@ -85,6 +125,18 @@ ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bo
 
 	if (!avx_source(c, o, scalar ? size : wide ? 32 : 16, operand[2]))
 		return false;
+	if (o->imm & HOST_HAS_IT && (c->mxcsr & MXCSR_MASKS) == MXCSR_MASKS) {
+		vec low, high = vec_zero;
+
+		sse_begin(c);
+		low = native(opcode, size, operand[order[0]][0], operand[order[1]][0], operand[order[2]][0]);
+		if (scalar)
+			low = size == 4 ? vec_merge32(operand[0][0], low) : vec_merge64(operand[0][0], low);
+		if (wide)
+			high = native(opcode, size, operand[order[0]][1], operand[order[1]][1], operand[order[2]][1]);
+		ymm_set(c, o->dst, low, high);
+		return true;
+	}
 	c->soft_mxcsr = c->mxcsr & MXCSR_MASK & ~(u32)MXCSR_FLAGS;
 	for (unsigned i = 0; i < lanes; i++) {
 		unsigned half = i * size / 16, at = i & (16 / size - 1);
@@ -120,13 +172,13 @@ static void choose_packed(const struct dec *d, struct op *o)
 	static handler *const forms[2][2] = { { h_fma_ps_128, h_fma_ps_256 }, { h_fma_pd_128, h_fma_pd_256 } };
 
 	o->run = forms[d->rex >> 3 & 1][d->vex_l];
-	o->imm = d->opcode;
+	o->imm = d->opcode | (host_has_fma() ? HOST_HAS_IT : 0);
 }
 
 static void choose_scalar(const struct dec *d, struct op *o)
 {
 	o->run = d->rex >> 3 & 1 ? h_fma_sd : h_fma_ss;
-	o->imm = d->opcode;
+	o->imm = d->opcode | (host_has_fma() ? HOST_HAS_IT : 0);
 }
 
 #define PACKED(name) \
