@@ -1,6 +1,7 @@
 /* The eight two-operand arithmetic and logic instructions, TEST, and INC DEC NEG NOT. Hot: every size and form has its own handler,
  * expanded from the one meaning of each instruction that is written here; and, for results whose flags nobody can see, a form without. */
 #include "cpu/alu.h"
+#include "cpu/pair.h"
 
 /* register, register or immediate; the first source may come from the operation before */
 ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, bool imm, bool flags, bool taking, u64 last)
@@ -170,5 +171,7 @@ const struct forwarding alu_forwarding[] = {
 	FORWARD_ALL(xor, GIVES | TAKES_BASE, COMMUTES), FORWARD_ALL(cmp, TAKES_BASE, 0), FORWARD_ALL(test, TAKES_BASE, COMMUTES),
 	FORWARD_UNARY(inc), FORWARD_UNARY(dec), FORWARD_UNARY(neg), FORWARD_UNARY(not),
 	GIVING_LOAD(add), GIVING_LOAD(or), GIVING_LOAD(adc), GIVING_LOAD(sbb), GIVING_LOAD(and), GIVING_LOAD(sub), GIVING_LOAD(xor),
+	STEPS_OF(add_ri8_n, ADDI8), STEPS_HOW(add_rr8_n, ADD8, GIVES | TAKES_BASE | COMMUTES), STEPS_HOW(add_rr4_n, ADD4, GIVES | TAKES_BASE | COMMUTES),
+	STEPS_OF(sub_ri8_n, SUBI8), STEPS_HOW(xor_rr8_n, XOR8, GIVES | TAKES_BASE | COMMUTES), STEPS_OF(and_ri4_n, ANDI4),
 };
 const unsigned alu_forwardings = ARRAY_LEN(alu_forwarding);

@@ -10,6 +10,7 @@
 #include "cpu/alu.h"
 #include "cpu/flow.h"
 #include "cpu/jump.h"
+#include "cpu/pair.h"
 
 enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = 16 };
 #define NO_PAGE (~(u64)0)
@@ -183,6 +184,17 @@ static bool conditional(const struct dec *d)
 
 static bool direct(const struct dec *d) { return d->row && dec_kind(d, 0) == OPK_J; }
 
+/* A shift or rotate of a register by a constant that is not 0: shift_const's form (shift.c). */
+static bool constant_shift(const struct dec *d, const struct op *o)
+{
+	static gen_fn *const shifts[] = { gen_shl, gen_shr, gen_sar, gen_rol, gen_ror };
+
+	for (unsigned i = 0; i < ARRAY_LEN(shifts); i++)
+		if (d->row->insn->gen == shifts[i])
+			return !d->mem && o->src == 8 * RZERO && o->imm;
+	return false;
+}
+
 /* Backwards over the block: which flags can anybody still see? What may fault or leave sees all of them. */
 static void drop_dead_flags(struct dec *d, struct op *o, unsigned count)
 {
@@ -199,7 +211,10 @@ static void drop_dead_flags(struct dec *d, struct op *o, unsigned count)
 			d[i].dead_flags = true;
 			insn->gen(&d[i], &o[i]);
 		}
-		live = (live & ~insn->flags) | (insn->uses & OSZAPC);
+		live &= ~insn->flags;
+		/* What a shift lets through is for a count of 0 only. */
+		if (!constant_shift(&d[i], &o[i]))
+			live |= insn->uses & OSZAPC;
 	}
 }
 
@@ -213,17 +228,13 @@ static bool plain_move(const struct dec *d)
 static bool takes_first_source(const struct dec *d, const struct op *o)
 {
 	static gen_fn *const list[] = { gen_add, gen_or, gen_adc, gen_sbb, gen_and, gen_sub, gen_xor, gen_inc, gen_dec, gen_neg, gen_not };
-	static gen_fn *const shifts[] = { gen_shl, gen_shr, gen_sar, gen_rol, gen_ror };
 
-	if (!d->row || d->mem || d->lock || !d->row->insn->pure)
+	if (!d->row || d->mem || d->lock || d->raises || !d->row->insn->pure)
 		return false;
 	for (unsigned i = 0; i < ARRAY_LEN(list); i++)
 		if (d->row->insn->gen == list[i])
 			return true;
-	for (unsigned i = 0; i < ARRAY_LEN(shifts); i++)
-		if (d->row->insn->gen == shifts[i])
-			return dec_kind(d, 1) == OPK_I && o->imm && o->src == 8 * RZERO; /* shift_const's form */
-	return d->row->insn->gen == gen_imul_reg && d->row->operands == 2;
+	return constant_shift(d, o) || (d->row->insn->gen == gen_imul_reg && d->row->operands == 2);
 }
 
 static bool merge(const struct dec *move, const struct op *mo, const struct dec *d, struct op *o)
@@ -284,6 +295,17 @@ static void forward_values(struct blocks *b, struct op *o, unsigned count)
 		}
 		if (f->how & TAKES_BASE ? o[i].base == from : o[i].src == from)
 			o[i].run = f->taking;
+	}
+}
+
+/* Two by two where pair.c knows both. The second keeps its handler, for the case that the pair is left in its middle. */
+static void pair_up(struct blocks *b, struct op *o, unsigned count)
+{
+	for (unsigned i = 0; VCPU_TAIL && i + 1 < count; i++) {
+		const struct forwarding *first = forward_slot(b, o[i].run), *second = forward_slot(b, o[i + 1].run);
+
+		if (first->how >> 8 && second->how >> 8)
+			o[i++].run = pair(first->how >> 8, second->how >> 8);
 	}
 }
 
@@ -359,6 +381,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		drop_dead_flags(d, o, count);
 		fuse_pairs(d, o, count);
 		forward_values(c->blocks, o, count);
+		pair_up(c->blocks, o, count);
 	}
 	if (open) {
 		flow_end(&o[count], c->mode, ip);

@@ -1,6 +1,7 @@
 /* Moves: MOV, MOVZX, MOVSX, LEA, XCHG, CMOVcc, SETcc, and the conversions within rAX and rDX. */
 #include "cpu/alu.h"
 #include "cpu/condition.h"
+#include "cpu/pair.h"
 
 static unsigned log2_size(unsigned size) { return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3; }
 static unsigned memory_form(const struct dec *d) { return dec_kind_of_memory(d) - KIND_BASE; }
@@ -377,5 +378,11 @@ const struct forwarding move_forwarding[] = {
 	EXTENDS(movsx, 1, 4), EXTENDS(movsx, 1, 8), EXTENDS(movsx, 2, 4), EXTENDS(movsx, 2, 8), EXTENDS(movsx, 4, 8),
 	{ lea4, lea4_taking, GIVES | TAKES_BASE }, { lea8, lea8_taking, GIVES | TAKES_BASE },
 	{ lea8_base, lea8_base_taking, GIVES | TAKES_BASE },
+	STEPS_HOW(mov_rr4, MOV4, GIVES | TAKES_SRC), STEPS_HOW(mov_rr8, MOV8, GIVES | TAKES_SRC),
+	STEPS_OF(lea8, LEA8), STEPS_OF(lea8_base, LEAB8),
+	{ mov_rm4_base, mov_rm4_taking, GIVES | TAKES_BASE | STEP(LOAD4, 0) }, { mov_rm4_taking, NULL, GIVES | STEP(LOAD4, 1) },
+	{ mov_rm8_base, mov_rm8_taking, GIVES | TAKES_BASE | STEP(LOAD8, 0) }, { mov_rm8_taking, NULL, GIVES | STEP(LOAD8, 1) },
+	{ movzx_m14_base, movzx_m14_taking, GIVES | TAKES_BASE | STEP(LOADZ1, 0) }, { movzx_m14_taking, NULL, GIVES | STEP(LOADZ1, 1) },
+	{ movzx_m24_base, movzx_m24_taking, GIVES | TAKES_BASE | STEP(LOADZ2, 0) }, { movzx_m24_taking, NULL, GIVES | STEP(LOADZ2, 1) },
 };
 const unsigned move_forwardings = ARRAY_LEN(move_forwarding);

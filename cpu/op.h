@@ -58,7 +58,7 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 l
 /* What block.c knows of handlers that pass a value on or can take one. */
 enum { GIVES = 1 /* passes on what it wrote to o->dst, at least 32 bits */, TAKES_BASE = 2 /* `taking` uses it for o->base */,
        TAKES_SRC = 4 /* for o->src */, COMMUTES = 8 /* o->base and o->src may change places */ };
-struct forwarding { handler *plain, *taking; u8 how; };
+struct forwarding { handler *plain, *taking; u16 how; /* bits 8-15: pair.h's number of it, 0: none */ };
 
 /* 32 bytes:
  *    0 run | 8 dst src base index | 12 scale seg third len | 16 left osize ip | 20 disp | 24 imm or target */
