@@ -7,7 +7,8 @@
 #include "cpu/cpu.h"
 
 enum { RAM = 256 * 1024, TABLES = 0x1000, STACK = 0x7008, CODE = 0x8000, DATA = 0xb000, HANDLER = 0x6000, IDT = 0x5000, GDT = 0x4800,
-       LENGTH = 300 /* instructions that are run */, MAX_INSNS = 120, MAX_BYTES = 3000, STEPS = 64 };
+       LENGTH = 300 /* instructions that are run */, TIME = 100000 /* ns, for those that only fault */,
+       MAX_INSNS = 120, MAX_BYTES = 3000, STEPS = 64 };
 
 static struct space mem, io;
 static struct ram *ram;
@@ -521,7 +522,7 @@ static void make_measure(unsigned length)
 	measure.state[0] = state();
 	measure.stop = CPU_LIMIT;
 	for (measure.length = 0; measure.length < length; measure.length++) {
-		measure.stop = cpu_run(c, c->icount + 1, CLOCK_NEVER);
+		measure.stop = cpu_run(c, c->icount + 1, TIME);
 		measure.fault = c->fault;
 		if (measure.stop != CPU_LIMIT)
 			break;
@@ -541,7 +542,7 @@ static bool agrees(unsigned length, unsigned slice)
 	do {
 		u64 to = c->icount + 1 + below(slice);
 
-		stop = cpu_run(c, to < length ? to : length, CLOCK_NEVER);
+		stop = cpu_run(c, to < length ? to : length, TIME);
 		disagreement = stop == CPU_LIMIT || stop == measure.stop ? "state" : stop == CPU_EXCEPTION ? "exception" : "stop";
 		if (c->icount > measure.length || state() != (stop == CPU_LIMIT ? measure.state[c->icount] : measure.last))
 			return false;
