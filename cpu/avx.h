@@ -98,9 +98,9 @@ ALWAYS_INLINE bool avx_fp(struct cpu *c, const struct op *o, fp_fn *fn, unsigned
 
 /* ---- fast paths, for what memory and string functions are made of ---- */
 
-ALWAYS_INLINE HANDLER_TYPE avx_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, vec_fn *fn, bool wide, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE avx_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, vec_fn *fn, unsigned size, bool wide, handler *slow)
 {
-	const u8 *p = vec_fast_source(c, o, kind, 16);
+	const u8 *p = vec_fast_source(c, o, kind, size);
 	vec low, high = vec_zero;
 
 	if (kind != KIND_REG && wide) {
@@ -110,7 +110,7 @@ ALWAYS_INLINE HANDLER_TYPE avx_fast(struct cpu *c, const struct op *o, s64 n, en
 	}
 	if (unlikely(!p))
 		TAIL(slow);
-	low = fn(xmm_get(c, o->third), vec_load(p));
+	low = fn(xmm_get(c, o->third), vec_load_size(p, kind, size));
 	if (wide)
 		high = fn(high_get(c, o->third), kind == KIND_REG ? high_get(c, o->src) : vec_load(p + 16));
 	ymm_set(c, o->dst, low, high);
@@ -137,12 +137,12 @@ ALWAYS_INLINE HANDLER_TYPE avx_fp_fast(struct cpu *c, const struct op *o, s64 n,
 	BODY_HANDLER(name##_128) \
 	BODY(name##_256) { return avx_vec(c, o, fn, 16, true); } \
 	BODY_HANDLER(name##_256) \
-	static HANDLER(h_##name##_128_reg) { return avx_fast(c, o, n, KIND_REG, fn, false, h_##name##_128); } \
-	static HANDLER(h_##name##_128_index) { return avx_fast(c, o, n, KIND_INDEX, fn, false, h_##name##_128); } \
-	static HANDLER(h_##name##_128_seg) { return avx_fast(c, o, n, KIND_SEG, fn, false, h_##name##_128); } \
-	static HANDLER(h_##name##_256_reg) { return avx_fast(c, o, n, KIND_REG, fn, true, h_##name##_256); } \
-	static HANDLER(h_##name##_256_index) { return avx_fast(c, o, n, KIND_INDEX, fn, true, h_##name##_256); } \
-	static HANDLER(h_##name##_256_seg) { return avx_fast(c, o, n, KIND_SEG, fn, true, h_##name##_256); } \
+	static HANDLER(h_##name##_128_reg) { return avx_fast(c, o, n, KIND_REG, fn, 16, false, h_##name##_128); } \
+	static HANDLER(h_##name##_128_index) { return avx_fast(c, o, n, KIND_INDEX, fn, 16, false, h_##name##_128); } \
+	static HANDLER(h_##name##_128_seg) { return avx_fast(c, o, n, KIND_SEG, fn, 16, false, h_##name##_128); } \
+	static HANDLER(h_##name##_256_reg) { return avx_fast(c, o, n, KIND_REG, fn, 16, true, h_##name##_256); } \
+	static HANDLER(h_##name##_256_index) { return avx_fast(c, o, n, KIND_INDEX, fn, 16, true, h_##name##_256); } \
+	static HANDLER(h_##name##_256_seg) { return avx_fast(c, o, n, KIND_SEG, fn, 16, true, h_##name##_256); } \
 	GEN(name) \
 	{ \
 		static handler *const forms[2][4] = { \
@@ -150,6 +150,17 @@ ALWAYS_INLINE HANDLER_TYPE avx_fp_fast(struct cpu *c, const struct op *o, s64 n,
 			{ h_##name##_256_reg, h_##name##_256_index, h_##name##_256_index, h_##name##_256_seg }, /* in the order of enum kind */ \
 		}; \
 		o->run = forms[d->vex_l][dec_kind_of_memory(d)]; \
+	}
+#define AVX_128_FAST(name, fn, size) \
+	BODY(name) { return avx_vec(c, o, fn, size, false); } \
+	BODY_HANDLER(name) \
+	static HANDLER(h_##name##_reg) { return avx_fast(c, o, n, KIND_REG, fn, size, false, h_##name); } \
+	static HANDLER(h_##name##_index) { return avx_fast(c, o, n, KIND_INDEX, fn, size, false, h_##name); } \
+	static HANDLER(h_##name##_seg) { return avx_fast(c, o, n, KIND_SEG, fn, size, false, h_##name); } \
+	GEN(name) \
+	{ \
+		static handler *const forms[4] = { h_##name##_reg, h_##name##_index, h_##name##_index, h_##name##_seg }; \
+		o->run = forms[dec_kind_of_memory(d)]; \
 	}
 
 #endif

@@ -54,11 +54,11 @@ GEN(vmovntdqa) { gen_move(d, o); }
 
 /* ---- parts ---- */
 
-AVX_128(vload4, avx_vec, vec_load_low32, 4)
-AVX_128(vload8, avx_vec, vec_load_low64, 8)
-AVX_128(vmerge4, avx_vec, vec_merge32, 4)
-AVX_128(vmerge8, avx_vec, vec_merge64, 8)
-AVX_128(vmerge_high, avx_vec, vec_low_to_high, 8)
+AVX_128_FAST(vload4, vec_load_low32, 4)
+AVX_128_FAST(vload8, vec_load_low64, 8)
+AVX_128_FAST(vmerge4, vec_merge32, 4)
+AVX_128_FAST(vmerge8, vec_merge64, 8)
+AVX_128_FAST(vmerge_high, vec_low_to_high, 8)
 AVX_128(vmovhlps, avx_vec, vec_high_to_low, 16)
 GEN(vmovlhps) { gen_vmerge_high(d, o); }
 
