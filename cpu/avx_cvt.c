@@ -42,12 +42,6 @@ AVX(vcvttpd2dq, narrow, vec_cvttpd2dq, POST_NONE)
 
 /* ---- with general registers ---- */
 
-typedef vec from_int_fn(struct cpu *c, vec a, u64 v);
-ALWAYS_INLINE vec from32_ss(struct cpu *c, vec a, u64 v) { return vec_cvtsi2ss32(c, a, (u32)v); }
-ALWAYS_INLINE vec from64_ss(struct cpu *c, vec a, u64 v) { return vec_cvtsi2ss64(c, a, v); }
-ALWAYS_INLINE vec from32_sd(struct cpu *c, vec a, u64 v) { return vec_cvtsi2sd32(c, a, (u32)v); }
-ALWAYS_INLINE vec from64_sd(struct cpu *c, vec a, u64 v) { return vec_cvtsi2sd64(c, a, v); }
-
 ALWAYS_INLINE bool from_int(struct cpu *c, const struct op *o, from_int_fn *fn, unsigned size)
 {
 	u64 v;

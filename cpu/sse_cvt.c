@@ -14,12 +14,6 @@ VEC_OP(cvtdq2pd, vec_cvtdq2pd, 8) /* always exact */
 
 /* ---- CVTSI2SS, CVTSI2SD: from a general register or memory ---- */
 
-typedef vec from_int_fn(struct cpu *c, vec a, u64 v);
-ALWAYS_INLINE vec from32_ss(struct cpu *c, vec a, u64 v) { return vec_cvtsi2ss32(c, a, (u32)v); }
-ALWAYS_INLINE vec from64_ss(struct cpu *c, vec a, u64 v) { return vec_cvtsi2ss64(c, a, v); }
-ALWAYS_INLINE vec from32_sd(struct cpu *c, vec a, u64 v) { return vec_cvtsi2sd32(c, a, (u32)v); }
-ALWAYS_INLINE vec from64_sd(struct cpu *c, vec a, u64 v) { return vec_cvtsi2sd64(c, a, v); }
-
 ALWAYS_INLINE bool from_int_body(struct cpu *c, const struct op *o, from_int_fn *fn, unsigned size)
 {
 	u64 v;

@@ -115,6 +115,13 @@ static inline u32 host_mxcsr(const struct cpu *c) { return c->soft_mxcsr; }
 typedef vec fp_fn(struct cpu *c, vec a, vec b);
 typedef vec fp_imm_fn(struct cpu *c, vec a, vec b, u8 imm);
 
+/* Integers of 32 and 64 bits, of which the operand is the low half or all. */
+typedef vec from_int_fn(struct cpu *c, vec a, u64 v);
+ALWAYS_INLINE vec from32_ss(struct cpu *c, vec a, u64 v) { return vec_cvtsi2ss32(c, a, (u32)v); }
+ALWAYS_INLINE vec from64_ss(struct cpu *c, vec a, u64 v) { return vec_cvtsi2ss64(c, a, v); }
+ALWAYS_INLINE vec from32_sd(struct cpu *c, vec a, u64 v) { return vec_cvtsi2sd32(c, a, (u32)v); }
+ALWAYS_INLINE vec from64_sd(struct cpu *c, vec a, u64 v) { return vec_cvtsi2sd64(c, a, v); }
+
 /* Integers in the low half of B to doubles: always exact. */
 static inline vec vec_cvtdq2pd(vec a, vec b)
 {
