@@ -30,7 +30,7 @@ static HANDLER(end_64)
 {
 	c->r[RIP] += o->ip;
 	if (likely(o->target))
-		ENTER(o->target);
+		ENTER_LINKED(o);
 	TAIL(jump_unlinked);
 }
 static HANDLER(end_legacy)
@@ -39,7 +39,7 @@ static HANDLER(end_legacy)
 
 	c->r[RIP] = rip & (o->osize == 2 ? 0xffff : 0xffffffff);
 	if (likely(o->target))
-		ENTER(o->target);
+		ENTER_LINKED(o);
 	TAIL(jump_unlinked);
 }
 

@@ -23,6 +23,17 @@ static inline struct jump *jump_slot(struct cpu *c, u64 key)
 		RUN(t_); \
 	} while (0)
 
+/* The same through O's link. */
+#define ENTER_LINKED(o) \
+	do { \
+		n -= (o)->cost; \
+		if (unlikely(n < 0)) { \
+			n += (o)->target->left; \
+			LEAVE(EXIT_BUDGET); \
+		} \
+		RUN((o)->target); \
+	} while (0)
+
 /* Go on at r[RIP], wherever that is. */
 #define LOOK_UP(why) \
 	do { \
@@ -54,9 +65,9 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 		}
 	}
 	c->r[RIP] = rip;
-	n += o->left - 1;
 	if (likely(o->target))
-		ENTER(o->target);
+		ENTER_LINKED(o);
+	n += o->left - 1;
 	if (in64 && likely(!o->third)) { /* in another page: inline, for kernels are full of these */
 		u64 key = rip ^ c->mode_key;
 		const struct jump *j = jump_slot(c, key);

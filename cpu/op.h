@@ -64,8 +64,13 @@ struct forwarding { handler *plain, *taking; u16 how; /* bits 8-15: pair.h's num
  *    0 run | 8 dst src base index | 12 scale seg third len | 16 left osize ip | 20 disp | 24 imm or target */
 struct op {
 	handler *run;
+	union {
+	struct {
 	u8 dst, src;      /* general registers: byte offset into cpu (8 * n, + 1 for AH..BH); others: the register's number */
 	u8 base, index;   /* effective address: byte offsets into cpu (RZERO where there is none); register forms: base = dst, the first source */
+	};
+	s32 cost;         /* linked jumps and block ends: what entering target takes from n, less what leaving here gives back */
+	};
 	u8 scale;         /* bits 0-1: shift of the index; bit 7: memory operand must be aligned: 16 bytes, or 32 */
 	u8 seg;           /* bits 0-2: ES..GS or FLAT; bit 3: has a memory operand; bits 4-5: 0, 2 = REPNE (F2), 3 = REP (F3); bits 6-7: address size 0 = 16, 1 = 32, 2 = 64 */
 	u8 third;         /* VEX.vvvv */

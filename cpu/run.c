@@ -117,8 +117,12 @@ static enum outcome run_blocks(struct cpu *c, s64 n)
 			outcome = FAULTED;
 			break;
 		}
-		if (from && blocks_kept(c) && blocks_generation(c) == generation)
-			((struct op *)from)->target = o;
+		if (from && blocks_kept(c) && blocks_generation(c) == generation) {
+			struct op *jump = (struct op *)from;
+
+			jump->target = o;
+			jump->cost = o->left - (jump->left ? jump->left - 1 : 0);
+		}
 		if (blocks_kept(c) && !(c->mode & MODE_LIMIT)) {
 			key = jump_key(c, c->r[RIP]);
 			j = jump_slot(c, key);
