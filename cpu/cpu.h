@@ -107,7 +107,7 @@ enum {
 };
 
 /* Why the running block must be left after the instruction that set it. */
-enum { ATTN_NONE = 0, ATTN_CODE = 1, ATTN_MODE = 2, ATTN_LINE = 4 };
+enum { ATTN_NONE = 0, ATTN_CODE = 1, ATTN_MODE = 2, ATTN_LINE = 4, ATTN_CLOCK = CLOCK_MOVED };
 
 enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP, EXIT_LINK /* at r[RIP], and c->op is the direct jump that led there */ };
 
@@ -186,7 +186,6 @@ struct cpu {
 	const struct isa *isa;
 	struct space *mem, *io;
 	struct clock *clock;
-	bool clock_moved;
 	const struct log *log;
 	u8 (*acknowledge)(void *owner); /* INTA cycle of the 8259 */
 	void *acknowledge_owner;

@@ -32,8 +32,6 @@ ALWAYS_INLINE bool port_in(struct cpu *c, u16 port, unsigned size)
 	v = space_read(c->io, port, size);
 	reg_set(c, 8 * RAX, size, v);
 	debug_io(c, port, size);
-	if (c->clock_moved)
-		attend(c, ATTN_LINE);
 	return true;
 }
 
@@ -44,8 +42,6 @@ ALWAYS_INLINE bool port_out(struct cpu *c, u16 port, unsigned size)
 	cpu_sync(c);
 	space_write(c->io, port, size, reg_get(c, 8 * RAX, size));
 	debug_io(c, port, size);
-	if (c->clock_moved)
-		attend(c, ATTN_LINE);
 	return true;
 }
 

@@ -60,8 +60,6 @@ static void device_write(struct cpu *c, u64 phys, const u8 *in, unsigned len)
 		space_write(c->mem, phys, len, get_size(in, len));
 	else
 		space_write_block(c->mem, phys, in, len);
-	if (c->clock_moved)
-		c->attn |= ATTN_LINE;
 }
 
 static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)

@@ -289,7 +289,6 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		if (until > icount_end)
 			until = icount_end;
 		n = until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
-		c->clock_moved = false;
 		trap = c->eflags & FL_T;
 		resume = c->eflags & FL_RF;
 		/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow holds off. */
@@ -397,6 +396,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	c->mem = config->mem;
 	c->io = config->io;
 	c->clock = config->clock;
+	c->clock->attention = &c->attn;
 	c->log = config->log;
 	c->acknowledge = config->acknowledge;
 	c->acknowledge_owner = config->acknowledge_owner;

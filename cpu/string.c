@@ -59,8 +59,6 @@ static bool port_in(struct cpu *c, u64 di, unsigned size)
 	cpu_sync(c);
 	if (!mem_write(c, linear, size, space_read(c->io, port, size)))
 		return false;
-	if (c->clock_moved)
-		attend(c, ATTN_LINE);
 	return true;
 }
 
@@ -73,8 +71,6 @@ static bool port_out(struct cpu *c, const struct op *o, u64 si, unsigned size)
 		return false;
 	cpu_sync(c);
 	space_write(c->io, port, size, v);
-	if (c->clock_moved)
-		attend(c, ATTN_LINE);
 	return true;
 }
 

@@ -58,7 +58,7 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 	if (!model_parse(&v->model, config->cpu, error))
 		return false;
 	v->bare = config->bare;
-	v->seed = config->seed;
+	v->seed = v->clock.seed = config->seed;
 	v->rtc = config->rtc ? config->rtc : 946684800; /* 2000-01-01 00:00:00 */
 	v->ns_q16 = config->ns_per_instruction_q16 ? config->ns_per_instruction_q16 : 65536;
 	v->output = config->output;

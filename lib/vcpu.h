@@ -7,7 +7,7 @@
  *
  *     do
  *             stop = vcpu_run(v, 1000000);
- *     while (stop.reason == VCPU_STOP_LIMIT);
+ *     while (stop.reason == VCPU_STOP_LIMIT || stop.reason == VCPU_STOP_IDLE);
  *     vcpu_free(v);
  *
  * A machine is a pure function of its configuration and of the inputs given to it with vcpu_input(), each of which is stamped with the

@@ -1,4 +1,5 @@
 #include "mem/base/clock.h"
+#include "mem/base/field.h"
 
 static bool before(const struct event *a, const struct event *b)
 {
@@ -30,15 +31,24 @@ void clock_add(struct clock *clock, struct event *event, const char *name, void 
 	insert(clock, event);
 }
 
+/* How late the event comes: a function of the seed, its name and its time, so that there is no more to remember. */
+static u64 jitter(const struct clock *clock, const struct event *event, u64 when)
+{
+	if (!clock->seed || when >= CLOCK_NEVER - CLOCK_JITTER)
+		return 0;
+	return hash64(clock->seed ^ when, event->name, strlen(event->name)) % CLOCK_JITTER;
+}
+
 void clock_arm(struct clock *clock, struct event *event, u64 when)
 {
+	when += jitter(clock, event, when);
 	if (event->when == when)
 		return;
 	unlink_event(clock, event);
 	event->when = when;
 	insert(clock, event);
-	if (clock->moved)
-		*clock->moved = true;
+	if (clock->attention)
+		*clock->attention |= CLOCK_MOVED;
 }
 
 u64 clock_next(const struct clock *clock)
@@ -68,6 +78,6 @@ void clock_sort(struct clock *clock)
 		rest = rest->next;
 		insert(clock, event);
 	}
-	if (clock->moved)
-		*clock->moved = true;
+	if (clock->attention)
+		*clock->attention |= CLOCK_MOVED;
 }

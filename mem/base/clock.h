@@ -11,6 +11,8 @@
 #include "mem/base/bits.h"
 
 #define CLOCK_NEVER (~(u64)0)
+#define CLOCK_JITTER 2000
+#define CLOCK_MOVED 8u
 
 struct event {
 	const char *name;                      /* unique in its machine; breaks ties; names the event in snapshots */
@@ -24,7 +26,8 @@ struct event {
 struct clock {
 	u64 now;              /* virtual ns since power-on */
 	struct event *first;  /* the earliest deadline first */
-	bool *moved;          /* set to true whenever the earliest deadline may have changed; may be NULL */
+	u64 seed;             /* not 0: deadlines come up to CLOCK_JITTER ns late, each by its own amount, the same for the same seed */
+	u32 *attention;       /* gets CLOCK_MOVED whenever the earliest deadline may have changed: the processor's, who runs until then; may be NULL */
 };
 
 /* Make EVENT known to the clock, not armed. NAME and OWNER must outlive it. */

@@ -53,17 +53,38 @@ END_TEST
 
 START_TEST(moved_is_told)
 {
-	bool moved = false;
+	u32 moved = 0;
 
-	test_clock.moved = &moved;
+	test_clock.attention = &moved;
 	clock_arm(&test_clock, &events[0], 10);
-	ck_assert(moved);
-	moved = false;
+	ck_assert_uint_eq(moved, CLOCK_MOVED);
+	moved = 0;
 	clock_arm(&test_clock, &events[0], 10);
-	ck_assert(!moved);
+	ck_assert_uint_eq(moved, 0);
 	clock_arm(&test_clock, &events[0], CLOCK_NEVER);
-	ck_assert(moved);
+	ck_assert_uint_eq(moved, CLOCK_MOVED);
 	ck_assert_uint_eq(clock_next(&test_clock), CLOCK_NEVER);
+}
+END_TEST
+
+/* The same seed, the same delays; another, others; never early, never beyond the bound. */
+START_TEST(jitter_is_a_function_of_the_seed)
+{
+	u64 when[2][2];
+
+	for (int i = 0; i < 2; i++) {
+		test_clock.seed = 7 + (u64)i;
+		for (int k = 0; k < 2; k++) {
+			clock_arm(&test_clock, &events[0], CLOCK_NEVER);
+			clock_arm(&test_clock, &events[0], 5000);
+			when[i][k] = clock_next(&test_clock);
+			ck_assert_uint_ge(when[i][k], 5000);
+			ck_assert_uint_lt(when[i][k], 5000 + CLOCK_JITTER);
+		}
+		ck_assert_uint_eq(when[i][0], when[i][1]);
+	}
+	ck_assert_uint_ne(when[0][0], when[1][0]);
+	test_clock.seed = 0;
 }
 END_TEST
 
@@ -138,6 +159,7 @@ int main(void)
 	tcase_add_test(all, order);
 	tcase_add_test(all, ties_go_by_name);
 	tcase_add_test(all, moved_is_told);
+	tcase_add_test(all, jitter_is_a_function_of_the_seed);
 	tcase_add_test(all, arms_itself);
 	tcase_add_test(all, never_never_comes);
 	tcase_add_test(all, sorted_after_a_load);

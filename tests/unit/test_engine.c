@@ -51,7 +51,6 @@ static void setup(void)
 	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, RAM, ram, 0, false), 0);
 	c = cpu_new(&config);
 	ck_assert_ptr_nonnull(c);
-	clk.moved = &c->clock_moved;
 	clock_add(&clk, &timer, "timer", tick, NULL);
 	ram->written = cpu_code_written;
 	ram->owner = c;

@@ -55,7 +55,6 @@ static void build(const char *name)
 	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, MiB, ram, 0, false), 0);
 	c = cpu_new(&config);
 	ck_assert_ptr_nonnull(c);
-	clk.moved = &c->clock_moved;
 	ram->written = cpu_code_written;
 	ram->owner = c;
 }
