@@ -38,14 +38,30 @@
  * (RUN_LAST): an operation whose source is that register has a second handler (block.c chooses it) which takes the value from there and need
  * not wait for the store to come back from memory. Everybody else passes anything. The portable loop does without. */
 #if VCPU_TAIL
-typedef HANDLER_CC void handler(struct cpu *c, const struct op *o, s64 n, u64 last);
+/* For gcc on x86-64, two arguments in the middle carry nothing: they leave rdx and rcx, which it takes first for scratch and shifts, to the
+ * body, and keep n and last out of the way in r8 and r9. And the next operation's address takes the register of this one's. Together a
+ * sixth fewer instructions. */
+#if defined __x86_64__ && !defined __clang__
+#define SPARE_PARAMS u64 spare1_ __attribute__((unused)), u64 spare2_ __attribute__((unused)),
+#define SPARE_ARGS spare1_, spare2_,
+#define SPARE u64 spare1_, spare2_; __asm__("" : "=d"(spare1_), "=c"(spare2_));
+#define IN_PLACE(op) __asm__("" : "+r"(op));
+#else
+#define SPARE_PARAMS
+#define SPARE_ARGS
+#define SPARE
+#define IN_PLACE(op)
+#endif
+typedef HANDLER_CC void handler(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last);
 #define HANDLER_TYPE HANDLER_CC void
 #define ANYTHING(v) u64 v; __asm__("" : "=r"(v));
-#define RUN_LAST(next_op, value) do { const struct op *next_ = (next_op); next_->run(c, next_, n, value); return; } while (0)
+#define RUN_LAST(next_op, value) \
+	do { const struct op *next_ = (next_op); IN_PLACE(next_) SPARE next_->run(c, next_, SPARE_ARGS n, value); return; } while (0)
 #define RUN(next_op) do { ANYTHING(any_) RUN_LAST(next_op, any_); } while (0)
-#define TAIL(fn) do { ANYTHING(any_) (fn)(c, o, n, any_); return; } while (0)
+#define TAIL(fn) do { ANYTHING(any_) SPARE (fn)(c, o, SPARE_ARGS n, any_); return; } while (0)
 #define LEAVE(why) do { c->n = n; c->op = o; c->exit = (why); return; } while (0)
 #else
+#define SPARE_PARAMS
 typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 last);
 #define HANDLER_TYPE const struct op *
 #define RUN(next_op) do { c->n = n; return (next_op); } while (0)
@@ -53,7 +69,7 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 l
 #define TAIL(fn) return (fn)(c, o, n, 0)
 #define LEAVE(why) do { c->n = n; c->op = o; c->exit = (why); return NULL; } while (0)
 #endif
-#define HANDLER(name) HANDLER_TYPE name(struct cpu *c, const struct op *o, s64 n, u64 last __attribute__((unused)))
+#define HANDLER(name) HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
 
 /* What block.c knows of handlers that pass a value on or can take one. */
 enum { GIVES = 1 /* passes on what it wrote to o->dst, at least 32 bits */, TAKES_BASE = 2 /* `taking` uses it for o->base */,

@@ -72,7 +72,7 @@ static unsigned acknowledge(struct cpu *c)
 /* ---- execution ---- */
 
 #if VCPU_TAIL
-static void enter(struct cpu *c, const struct op *o, s64 n) { o->run(c, o, n, 0); }
+static void enter(struct cpu *c, const struct op *o, s64 n) { RUN(o); }
 #else
 static void enter(struct cpu *c, const struct op *o, s64 n)
 {
