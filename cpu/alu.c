@@ -104,8 +104,6 @@ static void choose(const struct dec *d, struct op *o, const struct alu_forms *f)
 		o->run = f->rm[seg];
 }
 
-static unsigned log2_size(unsigned size) { return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3; }
-
 #define ALU(name, NAME) \
 	ALU_SIZE(name, NAME, 1) ALU_SIZE(name, NAME, 2) ALU_SIZE(name, NAME, 4) ALU_SIZE(name, NAME, 8) \
 	GEN(name) \

@@ -3,7 +3,6 @@
 #include "cpu/condition.h"
 #include "cpu/pair.h"
 
-static unsigned log2_size(unsigned size) { return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3; }
 static unsigned memory_form(const struct dec *d) { return dec_kind_of_memory(d) - KIND_BASE; }
 
 enum source { IMM, REG, LAST };
@@ -233,7 +232,6 @@ GEN(xchg)
 	}
 }
 
-GEN(nop) { (void)d; o->run = h_nop; }
 GEN(pause) { (void)d; o->run = h_nop; }
 
 /* ---- on conditions ---- */

@@ -52,8 +52,6 @@ ALWAYS_INLINE HANDLER_TYPE multiply_mem(struct cpu *c, const struct op *o, s64 n
 	FINISH(slow);
 }
 
-static unsigned log2_of(unsigned size) { return (unsigned)__builtin_ctz(size); }
-
 struct multiply_forms { handler *reg, *mem[2]; };
 
 #define MULTIPLY_SIZE(name, size, is_signed) \
@@ -68,7 +66,7 @@ struct multiply_forms { handler *reg, *mem[2]; };
 		static const struct multiply_forms forms[4] = { \
 			MULTIPLY_FORMS(name, 1), MULTIPLY_FORMS(name, 2), MULTIPLY_FORMS(name, 4), MULTIPLY_FORMS(name, 8), \
 		}; \
-		const struct multiply_forms *f = &forms[log2_of(dec_size(d, 0))]; \
+		const struct multiply_forms *f = &forms[log2_size(dec_size(d, 0))]; \
 		o->run = d->mem ? f->mem[!d->simple_ea] : f->reg; \
 	}
 
@@ -128,7 +126,7 @@ IMUL_SIZE(8)
 GEN(imul_reg)
 {
 	static const struct imul_forms forms[4] = { { .reg = { NULL } }, IMUL_FORMS(2), IMUL_FORMS(4), IMUL_FORMS(8) };
-	const struct imul_forms *f = &forms[log2_of(dec_size(d, 0))];
+	const struct imul_forms *f = &forms[log2_size(dec_size(d, 0))];
 	bool imm = dec_kind(d, 2) != OPK_NONE;
 
 	o->run = d->mem ? f->mem[imm][!d->simple_ea] : d->dead_flags ? f->reg_n[imm] : f->reg[imm];
@@ -238,7 +236,7 @@ ALWAYS_INLINE bool divide(struct cpu *c, const struct op *o, unsigned size, bool
 	GEN(name) \
 	{ \
 		static handler *const forms[4] = { h_##name##1, h_##name##2, h_##name##4, h_##name##8 }; \
-		o->run = forms[log2_of(dec_size(d, 0))]; \
+		o->run = forms[log2_size(dec_size(d, 0))]; \
 	}
 
 DIVIDE(div, false)

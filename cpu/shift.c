@@ -57,7 +57,7 @@ static bool shift_count(const struct dec *d, struct op *o, unsigned size)
 
 static void choose(const struct dec *d, struct op *o, const struct shift_forms *f)
 {
-	unsigned size = dec_size(d, 0), i = size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3;
+	unsigned size = dec_size(d, 0), i = log2_size(size);
 	bool constant = shift_count(d, o, size);
 
 	o->run = size == 1 ? f->any_b : f->any_v;
