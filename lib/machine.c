@@ -315,6 +315,7 @@ const char *vcpu_stop_name(enum vcpu_stop_reason reason)
 		[VCPU_STOP_HALT] = "halt",
 		[VCPU_STOP_IDLE] = "idle",
 		[VCPU_STOP_EXCEPTION] = "exception",
+		[VCPU_STOP_DISK_FULL] = "disk-full",
 		[VCPU_STOP_HOST] = "host",
 	};
 

@@ -457,8 +457,7 @@ int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t
 	case VCPU_POWER:
 		acpi_power_button(pc->acpi);
 		return 0;
-	case VCPU_DEBUGCON:
-	case VCPU_LOG:
+	default:
 		break;
 	}
 	return machine_error(v, "channel %d takes no input", (int)channel);

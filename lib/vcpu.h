@@ -41,6 +41,32 @@ enum vcpu_channel {
 	VCPU_KEYBOARD,  /* scan codes, set 1, as the i8042 delivers them: input only */
 	VCPU_POWER,     /* input only, no bytes: the power button */
 	VCPU_LOG,       /* output only: one line of text, what the guest did that deserves a word */
+	VCPU_COM2,      /* 2F8h, 3E8h, 2E8h */
+	VCPU_COM3,
+	VCPU_COM4,
+	VCPU_LPT1,      /* the parallel port at 378h: bytes, output only */
+	VCPU_MOUSE,     /* input only: struct vcpu_mouse */
+	VCPU_CONSOLE,   /* the virtio console: bytes */
+	VCPU_NET,       /* the network adapter: one Ethernet frame without its checksum, 14 to 1514 bytes (64 KiB with offload) */
+	VCPU_SHARE,     /* the shared folder: one 9P2000.L message; requests go out, answers come in */
+	VCPU_SOUND,     /* output only, where the configuration asks for sound: 44100 Hz, 16-bit signed stereo samples */
+	VCPU_CHANNELS
+};
+
+/* What a mouse did: movements (right and up are positive), buttons that are down now (1 left, 2 right, 4 middle), clicks of the wheel (towards
+ * the user is positive). */
+struct vcpu_mouse { int16_t dx, dy, wheel; uint16_t buttons; };
+
+#define VCPU_DRIVES 16
+
+enum vcpu_bus { VCPU_BUS_IDE, VCPU_BUS_AHCI, VCPU_BUS_VIRTIO, VCPU_BUS_FLOPPY };
+
+/* A drive and its medium. IMAGE is "FILE[,readonly][,snapshot][,overlay=FILE][,offset=BYTES][,size=BYTES]" or "nbd:URI"; NULL: the drive is
+ * empty (CD-ROM and floppy). Drives take the places of their bus in the order given. */
+struct vcpu_drive {
+	const char *image;
+	enum vcpu_bus bus;
+	bool cdrom;              /* IDE and AHCI: an ATAPI CD-ROM drive */
 };
 
 /* Everything is optional: zero means what is said in brackets. Pointers need to live only until vcpu_new returns, except the
@@ -59,6 +85,22 @@ struct vcpu_config {
 	const void *initrd_data;
 	size_t initrd_size;
 	const char *append;      /* command line */
+
+	/* The rest of the PC. */
+	unsigned processors;     /* 1 to 64 [1] */
+	const char *bios;        /* firmware to start instead of a kernel: a file, at the top of memory ["bios-256k.bin" of Debian's package
+	                            seabios, if there are drives or a display and no kernel] */
+	const char *vars;        /* flash that the firmware may write, below it: a file, e.g. OVMF_VARS; ",snapshot" leaves it as it is [none] */
+	const char *display;     /* "vga" or "none" ["vga" with firmware, else "none"] */
+	const struct vcpu_drive *drives;
+	unsigned drives_count;   /* at most VCPU_DRIVES */
+	const char *boot;        /* order for the firmware: letters of a floppy, c disk, d CD-ROM, n network ["cda"] */
+	const char *nic;         /* "virtio", "e1000", "ne2000" or "none" ["none"] */
+	uint8_t mac[6];          /* of the network adapter [52:54:00:12:34:56] */
+	bool console;            /* a virtio console */
+	bool rng;                /* a virtio source of random numbers, from the seed */
+	const char *share;       /* a virtio 9P transport with this mount tag; VCPU_SHARE carries its messages [none] */
+	bool sound;              /* a Sound Blaster 16; VCPU_SOUND carries it and the PC speaker */
 
 	uint64_t ns_per_instruction_q16; /* virtual ns an instruction takes, 16.16 fixed point [65536: 1 ns] */
 	uint64_t seed;           /* deterministic jitter of timer deadlines, and RDRAND [0: no jitter] */
@@ -82,6 +124,7 @@ enum vcpu_stop_reason {
 	VCPU_STOP_HALT,         /* halted, and nothing can ever wake it */
 	VCPU_STOP_IDLE,         /* halted, and has slept in this call for as long as the instructions asked for would take; on a bare CPU: HLT */
 	VCPU_STOP_EXCEPTION,    /* bare CPU only: a fault that the guest has no IDT for; code is the vector */
+	VCPU_STOP_DISK_FULL,    /* the host has no room for what a drive must write (vcpu_error tells): make room and call again, nothing is lost */
 	VCPU_STOP_HOST,         /* the host failed (out of memory): vcpu_error tells */
 };
 

@@ -1,0 +1,50 @@
+/* What a drive has inside: SIZE bytes that can be read and written, from one of
+ *
+ *     FILE                    a raw image; writes go to it
+ *     FILE,snapshot           writes stay in memory and are forgotten at the end; they are state: saved, hashed, taken back by a load
+ *     FILE,overlay=COPY       writes go to COPY, our copy-on-write file (made if it is not there); FILE stays as it is
+ *     FILE,readonly
+ *     FILE,offset=N,size=N    a minidisk: this range of FILE and nothing else (combines with the others; K, M, G suffixes)
+ *     nbd:URI                 a network block device, e.g. nbd:unix:/tmp/socket or nbd:nbd://host/export
+ *
+ * Work is done when the call returns: how long it takes in virtual time is the controller's business. The same calls give the same
+ * answers, whatever the host does, as long as nobody else writes the image.
+ *
+ * No request can leave the disk: it is checked here, once, for every controller. */
+#ifndef IO_DISK_H
+#define IO_DISK_H
+
+#include "mem/base/bits.h"
+
+enum disk_result {
+	DISK_OK,
+	DISK_RANGE,     /* not within the disk; nothing was done */
+	DISK_READ_ONLY, /* nothing was done */
+	DISK_ERROR,     /* the host could not read or write; disk_error tells */
+	DISK_FULL,      /* the host has no room: nothing was done, and the same call may succeed later. The controller must not answer the guest
+	                   but call disk_wait and try again when the event it then arms comes */
+};
+
+struct disk;
+struct ram;
+
+/* SPEC as above. NULL, with a malloc'd line in *ERROR. The contents' length is rounded down to a multiple of 512 bytes; an empty disk is an error. */
+struct disk *disk_open(const char *spec, char **error);
+void disk_free(struct disk *disk); /* NULL is fine; flushes */
+u64 disk_size(const struct disk *disk);     /* bytes */
+bool disk_read_only(const struct disk *disk);
+enum disk_result disk_read(struct disk *disk, u64 offset, void *out, size_t len);
+enum disk_result disk_write(struct disk *disk, u64 offset, const void *in, size_t len);
+/* What was written before is on the host's disk when it returns. */
+enum disk_result disk_flush(struct disk *disk);
+/* LEN bytes that are not needed any more read as zeroes from now on. */
+enum disk_result disk_discard(struct disk *disk, u64 offset, u64 len);
+/* Text for the last result that was DISK_ERROR or DISK_FULL. */
+const char *disk_error(const struct disk *disk);
+/* The machine hears that a drive waits for the host: it stops at the next instruction with VCPU_STOP_DISK_FULL. */
+void disk_on_wait(struct disk *disk, void (*waiting)(void *owner, struct disk *disk), void *owner);
+void disk_wait(struct disk *disk);
+/* The memory that holds what was written to a `snapshot' disk, whose dirty pages are those written; NULL for others. Owned by the disk. */
+struct ram *disk_ram(struct disk *disk);
+
+#endif
