@@ -195,6 +195,7 @@ struct cpu {
 	bool bare;                 /* an exception without an IDT is handed to the caller */
 	volatile bool stop;        /* leave soon, asked from outside */
 
+	bool remapped;             /* decoded code may no longer be what memory shows */
 	struct blocks *blocks;
 	struct view views[VIEWS];
 };
@@ -232,6 +233,9 @@ void blocks_free(struct cpu *c);
 bool blocks_kept(const struct cpu *c);                /* may the block that block_find gave last be remembered? (not if fetched from a device) */
 u64 blocks_generation(const struct cpu *c);           /* changes when everything was forgotten */
 void blocks_flush(struct cpu *c);                     /* forget all decoded code */
+/* What is where in memory has changed (ranges, A20): translations go at once, decoded code at the next instruction boundary: the processor may
+ * stand in it. */
+void cpu_map_changed(struct cpu *c);
 /* First operation of the block at c->r[RIP]; NULL: the fetch faulted (c->fault). */
 const struct op *block_find(struct cpu *c);
 void cpu_code_written(void *cpu, u64 phys, unsigned len); /* target for ram->written */

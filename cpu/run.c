@@ -55,6 +55,13 @@ void cpu_nmi(void *cpu, int n, bool level)
 	}
 }
 
+void cpu_map_changed(struct cpu *c)
+{
+	tlb_flush(c, true);
+	c->remapped = true;
+	c->attn |= ATTN_LINE;
+}
+
 static bool intr_pending(const struct cpu *c)
 {
 	return c->apic ? apic_pending(c->apic) : c->intr;
@@ -248,6 +255,10 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 
 		c->attn = 0;
 		c->clock->now = cpu_now(c);
+		if (unlikely(c->remapped)) {
+			c->remapped = false;
+			blocks_flush(c);
+		}
 		if (c->stop) {
 			c->stop = false;
 			return CPU_REQUEST;

@@ -91,15 +91,9 @@ bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram)
 	return true;
 }
 
-/* Ranges or A20 changed: what the processor remembers about addresses is void. Decoded code is, too; but while the processor runs, it stands
- * in it, and then only a device can have done this: A20 moves pages, which the translations know, and never puts one thing over another. */
 static void map_changed(void *owner)
 {
-	struct vcpu *v = owner;
-
-	tlb_flush(v->cpu, true);
-	if (!v->running)
-		blocks_flush(v->cpu);
+	cpu_map_changed(((struct vcpu *)owner)->cpu);
 }
 
 static bool build(struct vcpu *v, char **error)

@@ -228,6 +228,40 @@ START_TEST(remapped)
 }
 END_TEST
 
+/* A device puts other memory over the page that the processor is in, and takes it away: what comes next is what is there then. */
+static struct ram *cover;
+static int covering = -1;
+static void cover_or_not(void *owner, u64 offset, unsigned size, u64 value)
+{
+	(void)owner, (void)offset, (void)size, (void)value;
+	if (covering >= 0) {
+		space_remove(&mem, covering);
+		covering = -1;
+	} else {
+		covering = space_add_ram(&mem, "cover", CODE, PAGE_SIZE, cover, 0, true);
+	}
+}
+static void changed(void *cpu) { cpu_map_changed(cpu); }
+
+START_TEST(covered)
+{
+	static const struct device_ops ops = { .write = cover_or_not, .max = 1 };
+
+	cover = ram_new(PAGE_SIZE);
+	mem.changed = changed;
+	mem.owner = c;
+	ck_assert_int_ge(space_add_device(&io, "switch", 0x10, 1, &ops, NULL), 0);
+	BYTES_AT(CODE, 0xe6, 0x10 /* out 10h, al */, 0xff, 0xc0 /* inc eax */, 0x90, 0xeb, 0xf9 /* jmp CODE */);
+	memcpy(cover->host, (const u8[]){ 0xe6, 0x10, 0xff, 0xc1 /* inc ecx */, 0x90, 0xeb, 0xf9 }, 7);
+	c->r[RAX] = c->r[RCX] = 0;
+	go(CODE, 4000);
+	ck_assert_uint_eq(c->r[RAX], 500);
+	ck_assert_uint_eq(c->r[RCX], 500);
+	mem.changed = NULL;
+	ram_free(cover);
+}
+END_TEST
+
 /* The second page of a crossing instruction is another one, is absent, is physical page 0, is the same page as the first. */
 START_TEST(second_page_moves)
 {
@@ -453,6 +487,7 @@ int main(void)
 	tcase_add_test(t, string_over_code);
 	tcase_add_test(t, aliases);
 	tcase_add_test(t, remapped);
+	tcase_add_test(t, covered);
 	tcase_add_test(t, second_page_moves);
 	tcase_add_test(t, not_present);
 	tcase_add_test(t, code_limit);
