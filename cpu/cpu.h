@@ -145,6 +145,7 @@ struct cpu {
 	struct { u64 base; u16 limit; } gdtr, idtr;
 	u8 cpl;
 	u64 cr0, cr2, cr3, cr4, cr8, efer, xcr0;
+	u32 pkru;                  /* bits 2n, 2n + 1: AD, WD of protection key n (SDM vol. 3, 4.6.2) */
 	u64 dr[8];
 	u64 pdpte[4];              /* PAE: loaded with CR3 (SDM vol. 3, 4.4.1) */
 
@@ -269,6 +270,7 @@ void tlb_init(struct cpu *c);
 void jumps_flush(struct cpu *c);                      /* forget where jumps led; the translations stay */
 void tlb_protect(struct cpu *c, u64 phys);            /* a page got code or a watch: take write tags (and with WATCH read tags) away */
 bool page_load_pdptes(struct cpu *c, u64 cr3);        /* false: #GP(0) */
+void write_pkru(struct cpu *c, u32 v);
 
 /* ---- memory.c: linear accesses with the current rights. False: fault set, nothing written. SIZE 1, 2, 4, 8. May cross pages. ---- */
 bool mem_read(struct cpu *c, u64 linear, unsigned size, u64 *out);

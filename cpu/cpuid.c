@@ -1,6 +1,7 @@
 /* CPUID (SDM vol. 2, CPUID): everything follows from the model and from the few control bits that show through. */
 #include "cpu/cpu.h"
 #include "cpu/op.h"
+#include "cpu/xsave.h"
 
 static const struct { u32 leaf, sub; u8 reg, bit; } feature_bits[F_COUNT] = {
 #define X(id, text, leaf, sub, reg, bit) [F_##id] = { leaf, sub, reg, bit },
@@ -33,25 +34,25 @@ static void cache(u32 sub, u32 out[4])
 	out[ECX] = caches[sub].sets - 1u;
 }
 
-/* Leaf 0Dh: where XSAVE puts things. x87 and SSE live in the 512 + 64 bytes at the front; AVX has 256 bytes at 576. */
+/* Leaf 0Dh: where XSAVE puts things. */
 static void xsave_area(const struct cpu *c, u32 sub, u32 out[4])
 {
 	const struct model *m = c->model;
-	u32 all = has(m, F_AVX) ? 7 : 3;
+	u64 all = xsave_states(m);
 
 	if (!has(m, F_XSAVE))
 		return;
 	if (sub == 0) {
-		out[EAX] = all;
-		out[EBX] = c->xcr0 & 4 ? 832 : 576;
-		out[ECX] = all & 4 ? 832 : 576;
+		out[EAX] = (u32)all;
+		out[EBX] = xsave_size(c->xcr0 & all, false);
+		out[ECX] = xsave_size(all, false);
 	} else if (sub == 1) {
 		features(m, 0xd, 1, out);
 		if (has(m, F_XSAVEC))
-			out[EBX] = c->xcr0 & 4 ? 832 : 576;
-	} else if (sub == 2 && all & 4) {
-		out[EAX] = 256;
-		out[EBX] = 576;
+			out[EBX] = xsave_size((c->xcr0 | c->xss) & all, true);
+	} else if (sub < 64 && all >> sub & 1) {
+		out[EAX] = xsave_component(sub)->size;
+		out[EBX] = xsave_component(sub)->at;
 	}
 }
 

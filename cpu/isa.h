@@ -32,6 +32,7 @@ enum {
 	CHK_SCE = 0x80000, /* obeyed by the body: #UD without EFER.SCE */
 	CHK_SEP = 0x100000, /* obeyed by the body: #GP(0) if IA32_SYSENTER_CS is null */
 	CHK_OSXSAVE = 0x200000, /* #UD without CR4.OSXSAVE */
+	CHK_PKE = 0x400000, /* obeyed by the body: #UD without CR4.PKE */
 };
 
 enum { MODES_ALL = 0, NO64 = 1, ONLY64 = 2 };

@@ -26,6 +26,7 @@
 	X(VAES, "vaes", 7, 0, 2, 9) X(VPCLMUL, "vpclmulqdq", 7, 0, 2, 10) X(RDPID, "rdpid", 7, 0, 2, 22) \
 	X(MOVDIRI, "movdiri", 7, 0, 2, 27) X(MOVDIR64B, "movdir64b", 7, 0, 2, 28) X(SERIALIZE, "serialize", 7, 0, 3, 14) \
 	X(FSRM, "fsrm", 7, 0, 3, 4) X(XSAVEOPT, "xsaveopt", 0xd, 1, 0, 0) X(XSAVEC, "xsavec", 0xd, 1, 0, 1) \
+	X(XGETBV1, "xgetbv1", 0xd, 1, 0, 2) X(XSAVES, "xsaves", 0xd, 1, 0, 3) \
 	X(LAHF64, "lahf64", 0x80000001, 0, 2, 0) X(ABM, "lzcnt", 0x80000001, 0, 2, 5) X(PREFETCHW, "prefetchw", 0x80000001, 0, 2, 8) \
 	X(SYSCALL, "syscall", 0x80000001, 0, 3, 11) X(NX, "nx", 0x80000001, 0, 3, 20) X(PDPE1GB, "pdpe1gb", 0x80000001, 0, 3, 26) \
 	X(RDTSCP, "rdtscp", 0x80000001, 0, 3, 27) X(INVTSC, "invtsc", 0x80000007, 0, 3, 8) X(ARAT, "arat", 6, 0, 0, 2) \

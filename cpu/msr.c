@@ -1,5 +1,6 @@
 /* Model-specific registers (SDM vol. 4, chapter 2), the time-stamp counter, XCR0. Registers that a model lacks give #GP(0), as they do in silicon. */
 #include "cpu/system.h"
+#include "cpu/xsave.h"
 
 enum {
 	MSR_P5_MC_ADDR = 0, MSR_P5_MC_TYPE = 1, MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_APIC_BASE = 0x1b, MSR_SPEC_CTRL = 0x48,
@@ -8,6 +9,7 @@ enum {
 	MSR_MCG_STATUS = 0x17a, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9, MSR_MTRR_PHYSBASE0 = 0x200, MSR_MTRR_PHYSMASK7 = 0x20f,
 	MSR_MTRR_FIX64K = 0x250, MSR_MTRR_FIX16K_0 = 0x258, MSR_MTRR_FIX16K_1 = 0x259, MSR_MTRR_FIX4K_0 = 0x268, MSR_MTRR_FIX4K_7 = 0x26f,
 	MSR_PAT = 0x277, MSR_MTRR_DEF_TYPE = 0x2ff, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_END = 0x8ff,
+	MSR_XSS = 0xda0,
 };
 #define MSR_EFER 0xc0000080u
 #define MSR_STAR 0xc0000081u
@@ -116,6 +118,7 @@ static const struct {
 	P(MSR_KERNEL_GS_BASE, X64, true, kernel_gs_base, ~(u64)0),
 	P(MSR_TSC_AUX, RDTSCP, false, tsc_aux, 0xffffffff),
 	P(MSR_SPEC_CTRL, SPEC_CTRL, false, spec_ctrl, 0x407), /* IBRS, STIBP, SSBD, BHI_DIS_S */
+	P(MSR_XSS, XSAVES, false, xss, 0), /* no component is for supervisors alone */
 	P(MSR_MCG_STATUS, MCA, false, mcg_status, 7),
 	P(MSR_DEBUGCTL, P6, false, debugctl, 0x43), /* LBR (which records nothing), BTF, TR */
 #undef P
@@ -362,25 +365,27 @@ GEN_BODY(rdpmc)
 BODY(xgetbv)
 {
 	u32 index = (u32)c->r[RCX];
+	u64 v;
 
 	(void)o;
 	if (!(c->mode & MODE_OSXSAVE))
 		return fault_ud(c);
-	if (index > 1 || (index == 1 && !has(c->model, F_XSAVEC)))
+	if (index > 1 || (index == 1 && !has(c->model, F_XGETBV1)))
 		return fault_gp(c, 0);
-	c->r[RAX] = (u32)c->xcr0; /* index 1: XCR0 AND what is in use; all may be */
-	c->r[RDX] = c->xcr0 >> 32;
+	v = index ? c->xcr0 & xsave_in_use(c) : c->xcr0;
+	c->r[RAX] = (u32)v;
+	c->r[RDX] = v >> 32;
 	return true;
 }
 GEN_BODY(xgetbv)
 
 BODY(xsetbv)
 {
-	u64 v = (u32)c->r[RAX] | c->r[RDX] << 32, all = has(c->model, F_AVX) ? 7 : 3;
+	u64 v = (u32)c->r[RAX] | c->r[RDX] << 32;
 
 	if (!(c->mode & MODE_OSXSAVE))
 		return fault_ud(c);
-	if (c->cpl || (u32)c->r[RCX] || v & ~all || !(v & 1) || (v & 6) == 4)
+	if (c->cpl || (u32)c->r[RCX] || v & ~xsave_states(c->model) || !(v & 1) || (v & 6) == 4)
 		return fault_gp(c, 0);
 	c->xcr0 = v;
 	c->r[RIP] = next_rip(c, o);
@@ -388,3 +393,30 @@ BODY(xsetbv)
 	return true;
 }
 GEN_JUMP(xsetbv)
+
+/* ---- protection keys ---- */
+
+BODY(rdpkru)
+{
+	(void)o;
+	if (!(c->cr4 & CR4_PKE))
+		return fault_ud(c);
+	if ((u32)c->r[RCX])
+		return fault_gp(c, 0);
+	c->r[RAX] = c->pkru;
+	c->r[RDX] = 0;
+	return true;
+}
+GEN_BODY(rdpkru)
+
+BODY(wrpkru)
+{
+	(void)o;
+	if (!(c->cr4 & CR4_PKE))
+		return fault_ud(c);
+	if ((u32)c->r[RCX] || (u32)c->r[RDX])
+		return fault_gp(c, 0);
+	write_pkru(c, (u32)c->r[RAX]);
+	return true;
+}
+GEN_BODY(wrpkru)

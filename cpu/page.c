@@ -4,7 +4,7 @@
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
 #define PTE_NX ((u64)1 << 63)
 
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 0x10 };
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 0x10, PF_PK = 0x20 };
 
 /* What a walk found. */
 struct walk {
@@ -152,6 +152,28 @@ static int walk(const struct cpu *c, u64 linear, struct walk *w)
 	return c->cr4 & CR4_PAE ? walk_64(c, linear, w) : walk_32(c, linear, w);
 }
 
+/* What the protection key of a user page forbids to data accesses (SDM vol. 3, 4.6.2): bits 62-59 of the leaf name it.
+ *    PKRU: bit 2n AD (no access) | bit 2n + 1 WD (no writes; supervisors obey that with CR0.WP) */
+enum { KEY_READ = 1, KEY_WRITE = 2 };
+static unsigned key_denies(const struct cpu *c, const struct walk *w, bool user)
+{
+	unsigned ad_wd;
+
+	if (!(c->cr4 & CR4_PKE) || !(c->efer & EFER_LMA) || !(w->rights & PTE_U))
+		return 0;
+	ad_wd = c->pkru >> 2 * bits(w->leaf, 62, 59) & 3;
+	return ad_wd & 1 ? KEY_READ | KEY_WRITE : ad_wd && (user || c->cr0 & CR0_WP) ? KEY_WRITE : 0;
+}
+
+void write_pkru(struct cpu *c, u32 v)
+{
+	if (v == c->pkru)
+		return;
+	c->pkru = v;
+	if (c->cr4 & CR4_PKE)
+		tlb_flush(c, true);
+}
+
 /* Rights (SDM vol. 3, 4.6.1), then A and D. */
 bool page_walk(struct cpu *c, u64 linear, unsigned access, u64 *phys, u64 *page_size, bool *global, bool *writable_now)
 {
@@ -161,6 +183,7 @@ bool page_walk(struct cpu *c, u64 linear, unsigned access, u64 *phys, u64 *page_
 	u32 error = (write ? PF_W : 0) | (user ? PF_U : 0) | (fetch && (nx_on || (c->cr4 & CR4_SMEP)) ? PF_I : 0);
 	struct walk w = { .global = false };
 	bool ok, user_page;
+	unsigned denied;
 	int found;
 
 	if (!paging(c)) {
@@ -185,6 +208,11 @@ bool page_walk(struct cpu *c, u64 linear, unsigned access, u64 *phys, u64 *page_
 	}
 	if (fetch && nx_on && (w.rights & PTE_NX))
 		ok = false;
+	denied = key_denies(c, &w, user);
+	if (!fetch && denied & (write ? KEY_WRITE : KEY_READ)) {
+		ok = false;
+		error |= PF_PK;
+	}
 	if (!ok)
 		return page_fault(c, linear, error | PF_P);
 	for (unsigned i = 0; i < w.levels; i++)
@@ -194,7 +222,7 @@ bool page_walk(struct cpu *c, u64 linear, unsigned access, u64 *phys, u64 *page_
 	*phys = w.phys;
 	*page_size = w.size;
 	*global = w.global && (c->cr4 & CR4_PGE);
-	*writable_now = (write || (w.leaf & PTE_D)) && ((w.rights & PTE_W) || (!user && !(c->cr0 & CR0_WP)));
+	*writable_now = (write || (w.leaf & PTE_D)) && ((w.rights & PTE_W) || (!user && !(c->cr0 & CR0_WP))) && !(denied & KEY_WRITE);
 	return true;
 }
 

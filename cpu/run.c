@@ -380,6 +380,7 @@ void cpu_reset(struct cpu *c, bool init)
 		c->x87.valid = 0xff;
 		c->mxcsr = 0x1f80;
 		c->xcr0 = 1;
+		c->pkru = 0;
 		c->pat = 0x0007040600070406;
 		c->tsc_aux = c->tsc_offset = c->xss = 0;
 		c->misc_enable = 1;

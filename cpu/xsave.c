@@ -5,12 +5,13 @@
  *     16  FDP (64 bits, or 32 and FDS) | MXCSR | MXCSR_MASK
  *     32  ST0..ST7, 16 bytes each, of which 10 are used
  *    160  XMM0..XMM15 (XMM7 outside of 64-bit mode)
- * then XSAVE's header: 512 XSTATE_BV, 520 XCOMP_BV, 528-575 zeros; then 576 the upper halves of YMM0..15. */
+ * then XSAVE's header: 512 XSTATE_BV, 520 XCOMP_BV, 528-575 zeros; then the other components, each at its own place, or, in the compacted
+ * format, one behind the other. Only the parts of what is asked for are touched. */
 #include "cpu/sse.h"
 #include "cpu/x87.h"
+#include "cpu/xsave.h"
 
-enum { STATE_X87 = 1, STATE_SSE = 2, STATE_AVX = 4, STATES = STATE_X87 | STATE_SSE | STATE_AVX };
-enum { AT_MXCSR = 24, AT_ST = 32, AT_XMM = 160, LEGACY = 512, HEADER = 64, AT_YMM = LEGACY + HEADER, AREA = AT_YMM + 256 };
+enum { AT_MXCSR = 24, AT_ST = 32, AT_XMM = 160, LEGACY = 512, AT_COMPACT = LEGACY + 8, HEADER_END = LEGACY + 64, AREA = 2696 };
 #define COMPACT ((u64)1 << 63)
 
 /* ---- MXCSR ---- */
@@ -121,11 +122,44 @@ BODY(fxrstor)
 }
 GEN_BODY(fxrstor)
 
-/* ---- XSAVE, XSAVEOPT, XSAVEC, XRSTOR ---- */
+/* ---- components ---- */
 
-static u64 requested(const struct cpu *c)
+/* PKRU is where processors with AVX-512 have it. */
+static const struct component components[] = { { 2, HEADER_END, 256 }, { 9, 2688, 8 } };
+
+const struct component *xsave_component(unsigned number)
 {
-	return c->xcr0 & (c->r[RDX] << 32 | (u32)c->r[RAX]) & STATES;
+	for (unsigned i = 0; i < ARRAY_LEN(components); i++)
+		if (components[i].number == number)
+			return &components[i];
+	return NULL;
+}
+
+u64 xsave_states(const struct model *m)
+{
+	return STATE_X87 | STATE_SSE | (has(m, F_AVX) ? STATE_AVX : 0) | (has(m, F_PKU) ? STATE_PKRU : 0);
+}
+
+/* Where component P is in an area of these COMPONENTS. */
+static unsigned place(const struct component *p, u64 all, bool compact)
+{
+	unsigned at = HEADER_END;
+
+	if (!compact)
+		return p->at;
+	for (const struct component *q = components; q != p; q++)
+		at += all >> q->number & 1 ? q->size : 0;
+	return at;
+}
+
+unsigned xsave_size(u64 all, bool compact)
+{
+	unsigned end = HEADER_END;
+
+	for (unsigned i = 0; i < ARRAY_LEN(components); i++)
+		if (all >> components[i].number & 1)
+			end = place(&components[i], all, compact) + components[i].size;
+	return end;
 }
 
 static bool all_zero(const void *p, size_t len)
@@ -150,106 +184,191 @@ static u64 in_use(const struct cpu *c)
 		used |= STATE_SSE;
 	if (!all_zero(c->ymm_high, 16 * xmm_count(c)))
 		used |= STATE_AVX;
+	if (c->pkru)
+		used |= STATE_PKRU;
 	return used;
 }
 
-/* The area's linear address; it must be aligned to 64 bytes. */
-static bool area(struct cpu *c, const struct op *o, unsigned len, bool write, u64 *linear)
+/* XGETBV, XSAVEC and XSAVES call SSE in use, too, if MXCSR is not as at reset. */
+u64 xsave_in_use(const struct cpu *c)
 {
-	if (!op_linear(c, o, len, write, linear))
-		return false;
-	return *linear & 63 ? fault_gp(c, 0) : true;
+	sse_park((struct cpu *)c);
+	return in_use(c) | (c->mxcsr != MXCSR_RESET ? STATE_SSE : 0);
 }
+
+/* Outside of 64-bit mode the registers that are not there stay as they are, in memory as well. */
+static unsigned component_len(const struct cpu *c, const struct component *p)
+{
+	return p->number == 2 ? 16 * xmm_count(c) : p->size;
+}
+
+static void component_save(const struct cpu *c, unsigned number, u8 *image)
+{
+	if (number == 2)
+		memcpy(image, c->ymm_high, 16 * xmm_count(c));
+	else
+		put64(image, c->pkru);
+}
+
+/* IMAGE NULL: as at reset. */
+static void component_load(struct cpu *c, unsigned number, const u8 *image)
+{
+	if (number == 9)
+		write_pkru(c, image ? get32(image) : 0);
+	else if (image)
+		memcpy(c->ymm_high, image, 16 * xmm_count(c));
+	else
+		memset(c->ymm_high, 0, 16 * xmm_count(c));
+}
+
+/* ---- the area in memory ---- */
+
+/* The parts of an area that are read or written, in the image and, from LINEAR, in memory. */
+struct area {
+	u8 image[AREA];
+	struct part_of { u16 from, len; u64 linear; } parts[5 + ARRAY_LEN(components)];
+	unsigned nparts;
+};
+
+/* The part comes in; with WRITE it is seen to it that it may be written. */
+static bool area_part(struct cpu *c, const struct op *o, struct area *a, unsigned from, unsigned len, bool write)
+{
+	u64 linear;
+
+	if (!seg_linear(c, op_seg(o), (op_offset(c, o) + from) & op_amask(o), len, write, &linear))
+		return false;
+	if ((linear - from) & 63)
+		return fault_gp(c, 0);
+	a->parts[a->nparts++] = (struct part_of){ (u16)from, (u16)len, linear };
+	return write ? mem_check_write(c, linear, len) : mem_read_block(c, linear, a->image + from, len);
+}
+
+static bool area_write(struct cpu *c, const struct area *a)
+{
+	for (unsigned i = 0; i < a->nparts; i++)
+		if (!mem_write_block(c, a->parts[i].linear, a->image + a->parts[i].from, a->parts[i].len))
+			return false;
+	return true;
+}
+
+/* The parts of these STATES, of an area whose layout has COMPONENTS. */
+static bool area_parts(struct cpu *c, const struct op *o, struct area *a, u64 states, bool mxcsr, u64 all, bool compact, bool write)
+{
+	if (states & STATE_X87 && (!area_part(c, o, a, 0, AT_MXCSR, write) || !area_part(c, o, a, AT_ST, AT_XMM - AT_ST, write)))
+		return false;
+	if (mxcsr && !area_part(c, o, a, AT_MXCSR, 8, write))
+		return false;
+	if (states & STATE_SSE && !area_part(c, o, a, AT_XMM, 16 * xmm_count(c), write))
+		return false;
+	for (unsigned i = 0; i < ARRAY_LEN(components); i++)
+		if (states >> components[i].number & 1 && !area_part(c, o, a, place(&components[i], all, compact), component_len(c, &components[i]), write))
+			return false;
+	return true;
+}
+
+/* ---- XSAVE, XSAVEOPT, XSAVEC, XSAVES ---- */
+
+#define EDX_EAX(c) ((c)->r[RDX] << 32 | (u32)(c)->r[RAX])
 
 /* XSAVEOPT leaves out components that are as at reset; XSAVEC besides says so in XCOMP_BV, and packs what follows the header. */
-ALWAYS_INLINE bool xsave_body(struct cpu *c, const struct op *o, bool optimised, bool compact)
+ALWAYS_INLINE bool xsave_body(struct cpu *c, const struct op *o, u64 rfbm, bool optimised, bool compact)
 {
-	u64 rfbm = requested(c), used, linear, write;
-	u8 image[AREA] = { 0 };
-	unsigned len = rfbm & STATE_AVX ? AREA : AT_YMM, n = 16 * xmm_count(c);
+	struct area a;
+	u64 used = compact ? xsave_in_use(c) : in_use(c), states;
+	bool mxcsr;
 
+	rfbm &= xsave_states(c->model);
+	states = optimised ? rfbm & used : rfbm;
+	mxcsr = compact ? states & STATE_SSE : rfbm & (STATE_SSE | STATE_AVX);
 	sse_park(c);
-	used = in_use(c);
-	if (compact && c->mxcsr != MXCSR_RESET)
-		used |= STATE_SSE;
-	if (!area(c, o, len, true, &linear) || !mem_check_write(c, linear, len) || !mem_read_block(c, linear, image, len))
+	a.nparts = 0;
+	if (!area_part(c, o, &a, LEGACY, compact ? 16 : 8, true) || !mem_read_block(c, a.parts[0].linear, a.image + LEGACY, 8) ||
+	    !area_parts(c, o, &a, states, mxcsr, rfbm, compact, true))
 		return false;
-	write = optimised ? rfbm & used : rfbm;
-	if (write & STATE_X87)
-		save_x87(c, image, o->osize == 8);
-	if (compact ? write & STATE_SSE : rfbm & (STATE_SSE | STATE_AVX))
-		save_mxcsr(c, image);
-	if (write & STATE_SSE)
-		memcpy(image + AT_XMM, c->xmm, n);
-	if (write & STATE_AVX)
-		memcpy(image + AT_YMM, c->ymm_high, n);
 	if (compact) {
-		put64(image + LEGACY, rfbm & used);
-		put64(image + LEGACY + 8, rfbm | COMPACT);
+		put64(a.image + LEGACY, rfbm & used);
+		put64(a.image + AT_COMPACT, rfbm | COMPACT);
 	} else {
-		put64(image + LEGACY, (get64(image + LEGACY) & ~rfbm) | (rfbm & used));
+		put64(a.image + LEGACY, (get64(a.image + LEGACY) & ~rfbm) | (rfbm & used));
 	}
-	return mem_write_block(c, linear, image, len);
+	if (states & STATE_X87)
+		save_x87(c, a.image, o->osize == 8);
+	if (mxcsr)
+		save_mxcsr(c, a.image);
+	if (states & STATE_SSE)
+		memcpy(a.image + AT_XMM, c->xmm, 16 * xmm_count(c));
+	for (unsigned i = 0; i < ARRAY_LEN(components); i++)
+		if (states >> components[i].number & 1)
+			component_save(c, components[i].number, a.image + place(&components[i], rfbm, compact));
+	return area_write(c, &a);
 }
 
-BODY(xsave) { return xsave_body(c, o, false, false); }
+BODY(xsave) { return xsave_body(c, o, c->xcr0 & EDX_EAX(c), false, false); }
 GEN_BODY(xsave)
-BODY(xsaveopt) { return xsave_body(c, o, true, false); }
+BODY(xsaveopt) { return xsave_body(c, o, c->xcr0 & EDX_EAX(c), true, false); }
 GEN_BODY(xsaveopt)
-BODY(xsavec) { return xsave_body(c, o, true, true); }
+BODY(xsavec) { return xsave_body(c, o, c->xcr0 & EDX_EAX(c), true, true); }
 GEN_BODY(xsavec)
+BODY(xsaves) { return xsave_body(c, o, (c->xcr0 | c->xss) & EDX_EAX(c), true, true); }
+GEN_BODY(xsaves)
 
-BODY(xrstor)
+/* ---- XRSTOR, XRSTORS ---- */
+
+/* What the header must not say (13.8.1, 13.8.2, 13.12): POSSIBLE is XCR0, for XRSTORS with IA32_XSS. */
+static bool header_valid(const struct cpu *c, const u8 *image, u64 possible)
 {
-	u64 rfbm = requested(c), linear, present, layout;
-	u8 image[AREA];
-	unsigned n = 16 * xmm_count(c), len = rfbm & STATE_AVX ? AREA : AT_YMM;
-	bool compact, load_mxcsr;
-	u32 mxcsr;
+	u64 present = get64(image + LEGACY), layout = get64(image + AT_COMPACT);
 
-	if (!area(c, o, AT_YMM, false, &linear) || !mem_read_block(c, linear, image, AT_YMM))
+	if (!(layout & COMPACT))
+		return !(present & ~possible) && !layout && !get64(image + LEGACY + 16);
+	return has(c->model, F_XSAVEC) && !(layout & ~COMPACT & ~possible) && !(present & ~layout) && all_zero(image + LEGACY + 16, 48);
+}
+
+ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, bool supervisor)
+{
+	struct area a;
+	u64 rfbm = possible & EDX_EAX(c) & xsave_states(c->model), states, layout;
+	bool compact, mxcsr;
+
+	a.nparts = 0;
+	if (!area_part(c, o, &a, LEGACY, HEADER_END - LEGACY, false))
 		return false;
-	present = get64(image + LEGACY);
-	layout = get64(image + LEGACY + 8);
+	layout = get64(a.image + AT_COMPACT);
 	compact = layout & COMPACT;
-	if (compact && !has(c->model, F_XSAVEC))
+	if (!header_valid(c, a.image, possible) || (supervisor && !compact))
 		return fault_gp(c, 0);
-	if (compact ? (layout & ~COMPACT & ~c->xcr0) || (present & ~layout) : (present & ~c->xcr0) || layout)
-		return fault_gp(c, 0);
-	if (!all_zero(image + LEGACY + 16, compact ? 48 : 8))
-		return fault_gp(c, 0);
-	if (compact && !(layout & STATE_AVX))
-		len = AT_YMM;
-	if (len > AT_YMM && (present & STATE_AVX) && !mem_read_block(c, linear + AT_YMM, image + AT_YMM, len - AT_YMM))
+	states = rfbm & get64(a.image + LEGACY);
+	/* Standard format: MXCSR comes with SSE or AVX, whatever XSTATE_BV says (13.8.1); compacted: with SSE, or its reset value. */
+	mxcsr = compact ? states & STATE_SSE : rfbm & (STATE_SSE | STATE_AVX);
+	if (!area_parts(c, o, &a, states, mxcsr, layout, compact, false))
 		return false;
-	/* Standard form: MXCSR comes with SSE or AVX, whatever XSTATE_BV says (13.8.1); compacted: with SSE, or its reset value. */
-	load_mxcsr = compact ? rfbm & present & STATE_SSE : rfbm & (STATE_SSE | STATE_AVX);
-	mxcsr = load_mxcsr ? get32(image + AT_MXCSR) : compact && rfbm & STATE_SSE ? MXCSR_RESET : c->mxcsr;
-	if (load_mxcsr && mxcsr & ~(u32)MXCSR_MASK)
+	if (mxcsr && get32(a.image + AT_MXCSR) & ~(u32)MXCSR_MASK)
 		return fault_gp(c, 0);
 	sse_park(c);
-	if (load_mxcsr || (compact && rfbm & STATE_SSE))
-		c->mxcsr = mxcsr;
-	if (rfbm & STATE_X87) {
-		if (present & STATE_X87) {
-			load_x87(c, image, o->osize == 8);
-		} else {
-			memset(c->x87.st, 0, sizeof c->x87.st);
-			x87_init(c);
-		}
+	if (mxcsr)
+		c->mxcsr = get32(a.image + AT_MXCSR);
+	else if (compact && rfbm & STATE_SSE)
+		c->mxcsr = MXCSR_RESET;
+	if (states & STATE_X87) {
+		load_x87(c, a.image, o->osize == 8);
+	} else if (rfbm & STATE_X87) {
+		memset(c->x87.st, 0, sizeof c->x87.st);
+		x87_init(c);
 	}
-	if (rfbm & STATE_SSE) {
-		if (present & STATE_SSE)
-			memcpy(c->xmm, image + AT_XMM, n);
-		else
-			memset(c->xmm, 0, n);
-	}
-	if (rfbm & STATE_AVX) {
-		if (present & STATE_AVX)
-			memcpy(c->ymm_high, image + AT_YMM, n);
-		else
-			memset(c->ymm_high, 0, n);
+	if (states & STATE_SSE)
+		memcpy(c->xmm, a.image + AT_XMM, 16 * xmm_count(c));
+	else if (rfbm & STATE_SSE)
+		memset(c->xmm, 0, 16 * xmm_count(c));
+	for (unsigned i = 0; i < ARRAY_LEN(components); i++) {
+		unsigned number = components[i].number;
+
+		if (rfbm >> number & 1)
+			component_load(c, number, states >> number & 1 ? a.image + place(&components[i], layout, compact) : NULL);
 	}
 	return true;
 }
+
+BODY(xrstor) { return xrstor_body(c, o, c->xcr0, false); }
 GEN_BODY(xrstor)
+BODY(xrstors) { return xrstor_body(c, o, c->xcr0 | c->xss, true); }
+GEN_BODY(xrstors)

@@ -270,6 +270,8 @@ static void put_data(void)
 		put32(d + 24, 0x1f80);
 		memset(d + 512, 0, 64);
 		d[512] = (u8)below(8);
+		if (below(2)) /* compacted */
+			put64(d + 520, (u64)1 << 63 | 7);
 	}
 }
 
@@ -366,7 +368,7 @@ static void enter(enum run_mode m)
 	c->fault.vector = 0xff;
 	c->fault.error = 0;
 	c->cr0 = CR0_ET | CR0_NE;
-	c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE;
+	c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_PKE;
 	c->xcr0 = 7;
 	c->misc_enable |= 1 << 18;
 	c->x87.cw = 0x37f;

@@ -229,7 +229,7 @@ START_TEST(as_in_the_manual)
 	/* SDM vol. 2, LOCK. */
 	static const char *const lockable = "add adc and btc btr bts cmpxchg cmpxchg8b cmpxchg16b dec inc neg not or sbb sub xor xadd xchg";
 	/* Vol. 3, 5.9, and those that came later; MOV of control and debug registers beside them. */
-	static const char *const privileged = "lgdt lldt ltr lidt lmsw clts invd wbinvd invlpg hlt rdmsr wrmsr swapgs sysexit sysret xsetbv invpcid";
+	static const char *const privileged = "lgdt lldt ltr lidt lmsw clts invd wbinvd invlpg hlt rdmsr wrmsr swapgs sysexit sysret xsetbv invpcid xsaves xrstors";
 	/* Vol. 2: "not recognized in real-address mode"; the last ones because of VEX. */
 	static const char *const protected = "arpl lar lsl lldt ltr sldt str verr verw";
 	/* Vol. 3, 2.5, CR4.UMIP. */
@@ -390,6 +390,7 @@ static const struct check {
 	{ .check = CHK_XSAVE, .mode = PROT3, .cr0 = CR0_TS, .vector = VEC_NM },
 	{ .check = CHK_OSXSAVE, .mode = PROT3, .cr4_off = CR4_OSXSAVE, .vector = VEC_UD },
 	{ .check = CHK_FSGSBASE, .mode = LONG3, .cr4_off = CR4_FSGSBASE, .vector = VEC_UD },
+	{ .check = CHK_PKE, .mode = PROT3, .cr4_off = CR4_PKE, .vector = VEC_UD },
 	{ .check = CHK_IOPL, .mode = PROT3, .vector = VEC_GP },
 	{ .check = CHK_IO, .mode = PROT3, .vector = VEC_GP },
 	{ .check = CHK_IOPL, .mode = V86, .vector = VEC_GP },

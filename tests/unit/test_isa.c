@@ -193,7 +193,8 @@ static const struct { const char *ours, *theirs; } names[] = {
 	{ "setge", "setnl" }, { "setg", "setnle" }, { "cmove", "cmovz" }, { "cmovne", "cmovnz" }, { "cmovae", "cmovnb" },
 	{ "cmova", "cmovnbe" }, { "cmovge", "cmovnl" }, { "cmovg", "cmovnle" }, { "nop", "nop prefetch prefetchw prefetchwt1 xchg" },
 	{ "fneni", "feni8087_nop" }, { "fndisi", "fdisi8087_nop" }, { "fnsetpm", "fsetpm287_nop" }, { "fxsave", "fxsave64" },
-	{ "fxrstor", "fxrstor64" }, { "xsave", "xsave64" }, { "xrstor", "xrstor64" }, { "xsaveopt", "xsaveopt64" }, { "xsavec", "xsavec64" },
+	{ "fxrstor", "fxrstor64" }, { "xsave", "xsave64" }, { "xrstor", "xrstor64" }, { "xsaveopt", "xsaveopt64" }, { "xsavec", "xsavec64" }, { "xsaves", "xsaves64" },
+	{ "xrstors", "xrstors64" },
 };
 
 static bool same_name(const char *ours, const char *theirs)

@@ -8,7 +8,7 @@ enum { RAM = 256 * 1024, TABLES = 0x10000, PAGE = 0x20000, OTHER = 0x21000 };
 #define LINEAR 0x00401000u /* second entry of the second-lowest tables in every mode */
 enum { P = 1, W = 2, U = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100 };
 #define XD ((u64)1 << 63)
-enum { EP = 1, EW = 2, EU = 4, ERSVD = 8, EI = 0x10 };
+enum { EP = 1, EW = 2, EU = 4, ERSVD = 8, EI = 0x10, EPK = 0x20 };
 
 static struct space mem, io;
 static struct ram *ram;
@@ -324,6 +324,98 @@ START_TEST(accessed_dirty)
 }
 END_TEST
 
+/* ---- protection keys (4.6.2, 4.7) ---- */
+
+#define KEY(n) ((u64)(n) << 59)
+
+/* The manual's conditions, for an access to a page that is there; the rights of 4.6.1 are all given. */
+static bool key_allows(unsigned access, bool user_page, bool implicit, unsigned key)
+{
+	bool ad = c->pkru >> 2 * key & 1, wd = c->pkru >> (2 * key + 1) & 1;
+
+	if (!(c->cr4 & CR4_PKE) || !(c->efer & EFER_LMA) || !user_page || access == ACCESS_FETCH)
+		return true;
+	if (ad)
+		return false;
+	return !(wd && access == ACCESS_WRITE && (c->cr0 & CR0_WP || (c->cpl == 3 && !implicit)));
+}
+
+START_TEST(protection_keys)
+{
+	static const unsigned kinds[] = { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_READ | ACCESS_SYSTEM, ACCESS_WRITE | ACCESS_SYSTEM };
+	u32 state = 1;
+
+	for (unsigned n = 0; n < 4000; n++) {
+		unsigned key = n & 15;
+		bool user_page = n & 16;
+
+		tables(FOUR_LEVEL, P | W | KEY(key) | (user_page ? U : 0), P | W | U | KEY(key ^ 5)); /* above the leaf the bits mean nothing */
+		c->cr0 |= n & 32 ? CR0_WP : 0;
+		c->cr4 |= n & 64 ? 0 : CR4_PKE;
+		update_mode(c);
+		for (unsigned k = 0; k < 12; k++) { /* each time on what the TLB kept of those before */
+			unsigned access = kinds[(state >> 8) % ARRAY_LEN(kinds)];
+			bool implicit = access & ACCESS_SYSTEM, ok;
+
+			state = state * 1664525 + 1013904223;
+			if (state >> 30 == 0)
+				write_pkru(c, state * 2654435761u);
+			c->cpl = user_page && state >> 20 & 1 ? 3 : 0;
+			update_mode(c);
+			ok = touch(access);
+			ck_assert_int_eq(ok, key_allows(access & 3, user_page, implicit, key));
+			if (ok)
+				continue;
+			ck_assert_uint_eq(c->fault.vector, VEC_PF);
+			ck_assert_uint_eq(c->fault.error, EP | EPK | ((access & 3) == ACCESS_WRITE ? EW : 0) | (c->cpl == 3 && !implicit ? EU : 0));
+		}
+	}
+	/* A page that may not be written anyhow: the key's bit is set as well. Not present, reserved: it is not. */
+	tables(FOUR_LEVEL, P | U | KEY(1), P | W | U);
+	c->cr4 |= CR4_PKE;
+	c->cr0 |= CR0_WP;
+	c->pkru = 0xc;
+	update_mode(c);
+	expect(ACCESS_WRITE, EP | EW | EPK);
+	entry_set(FOUR_LEVEL, 0, entry_get(FOUR_LEVEL, 0) & ~(u64)P);
+	expect(ACCESS_WRITE, EW);
+	entry_set(FOUR_LEVEL, 0, entry_get(FOUR_LEVEL, 0) | P | (u64)1 << 51);
+	expect(ACCESS_WRITE, EP | EW | ERSVD);
+	/* PAE paging has no keys: the bits are reserved. */
+	tables(PAE, P | W | U | KEY(1), P | W | U);
+	c->cr4 |= CR4_PKE;
+	expect(ACCESS_READ, EP | ERSVD);
+}
+END_TEST
+
+/* RDPKRU and WRPKRU (vol. 2): CR4.PKE, and zeros in ECX and EDX. */
+START_TEST(pkru)
+{
+	static const struct { u8 last; u32 ecx, edx; bool pke; int vector; } all[] = {
+		{ 0xee, 0, 7, true, -1 }, { 0xee, 1, 0, true, VEC_GP }, { 0xee, 0, 0, false, VEC_UD },
+		{ 0xef, 0, 0, true, -1 }, { 0xef, 1, 0, true, VEC_GP }, { 0xef, 0, 1, true, VEC_GP }, { 0xef, 0, 0, false, VEC_UD },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		for (unsigned mode = PAE; mode <= FOUR_LEVEL; mode++) {
+			tables((enum paging)mode, P | W | U, P | W | U);
+			space_write_block(&mem, PAGE, (const u8[]){ 0x0f, 0x01, all[i].last }, 3);
+			c->cr4 |= all[i].pke ? CR4_PKE : 0;
+			c->cpl = 3;
+			c->pkru = 0x1234;
+			c->r[RIP] = LINEAR;
+			c->r[RCX] = all[i].ecx;
+			c->r[RDX] = all[i].edx;
+			c->r[RAX] = 0x5678;
+			update_mode(c);
+			ck_assert_int_eq(cpu_run(c, c->icount + 1, ~(u64)0) == CPU_EXCEPTION ? c->fault.vector : -1, all[i].vector);
+			ck_assert_uint_eq(c->pkru, all[i].vector < 0 && all[i].last == 0xef ? 0x5678 : 0x1234);
+			ck_assert_uint_eq(c->r[RAX], all[i].vector < 0 && all[i].last == 0xee ? 0x1234 : 0x5678);
+			ck_assert_uint_eq(c->r[RDX], all[i].vector < 0 && all[i].last == 0xee ? 0 : all[i].edx);
+		}
+}
+END_TEST
+
 /* ---- what drops translations ---- */
 
 static u64 look(void)
@@ -431,6 +523,8 @@ int main(void)
 	tcase_add_test(t, four_megabytes);
 	tcase_add_test(t, pdptes);
 	tcase_add_test(t, accessed_dirty);
+	tcase_add_test(t, protection_keys);
+	tcase_add_test(t, pkru);
 	tcase_add_test(t, flushes);
 	tcase_add_test(t, stale_is_whole);
 	tcase_add_test(t, views);

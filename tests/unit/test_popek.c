@@ -96,7 +96,7 @@ START_TEST(later_processors)
 		"fxsave", "fxrstor",
 	};
 	static const char *const max_umip[] = {
-		"pushf", "popf", "lar", "lsl", "verr", "verw", "pop", "push", "call", "jmp", "int", "ret", "mov", "cpuid", "xgetbv", "xsave", "xrstor", "xsaveopt",
+		"pushf", "popf", "lar", "lsl", "verr", "verw", "pop", "push", "call", "jmp", "int", "ret", "mov", "cpuid", "xgetbv", "xsave", "xrstor", "xsaveopt", "xsavec",
 		"rdpid", "fxsave", "fxrstor",
 	};
 

@@ -1,0 +1,15 @@
+/* The components of the state that XSAVE manages (SDM vol. 1, 13.1 and 13.4). */
+#ifndef CPU_XSAVE_H
+#define CPU_XSAVE_H
+
+#include "cpu/cpu.h"
+
+enum { STATE_X87 = 1, STATE_SSE = 2, STATE_AVX = 4, STATE_PKRU = 0x200 };
+
+struct component { u8 number; u16 at /* in the standard format */, size; };
+const struct component *xsave_component(unsigned number); /* NULL: it is in the legacy region, or there is none */
+u64 xsave_states(const struct model *m);                  /* what XCR0 may enable */
+unsigned xsave_size(u64 components, bool compact);        /* of the whole area, bytes */
+u64 xsave_in_use(const struct cpu *c);                    /* XINUSE, as XGETBV shows it */
+
+#endif
