@@ -19,6 +19,13 @@ void cpu_sync(struct cpu *c)
 	sse_park(c);
 }
 
+/* The processor goes to another place without having retired an instruction: an interrupt, a fault. */
+static void step(struct cpu *c)
+{
+	c->clock->steps = clock_steps(c->clock, c->icount) + 1;
+	c->clock->steps_at = c->icount;
+}
+
 /* The first instruction count at which the clock shows WHEN. */
 static u64 icount_at(const struct cpu *c, u64 when)
 {
@@ -265,15 +272,18 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		}
 		if (c->activity == ACTIVITY_SHUTDOWN)
 			return CPU_TRIPLE_FAULT;
-		if (c->icount >= icount_end)
-			return CPU_LIMIT;
 		if (clock_next(c->clock) <= c->clock->now) {
 			clock_fire(c->clock);
 			continue; /* the owner may have been told to stop */
 		}
-		if (handle_init(c))
+		if (c->icount > icount_end || (c->icount == icount_end && clock_steps(c->clock, c->icount) >= c->clock->steps_end))
+			return CPU_LIMIT;
+		if (handle_init(c)) {
+			step(c);
 			continue;
+		}
 		if (interruption(c, &ok)) {
+			step(c);
 			if (!ok)
 				c->activity = ACTIVITY_SHUTDOWN;
 			continue;
@@ -291,14 +301,15 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			debug_code_check(c);
 			if (c->fault.vector == VEC_DB && c->db_fault) {
 				c->db_fault = false;
+				step(c);
 				if (!deliver_fault(c))
 					c->activity = ACTIVITY_SHUTDOWN;
 				continue;
 			}
 		}
 		until = icount_at(c, clock_next(c->clock));
-		if (until > icount_end)
-			until = icount_end;
+		if (until > icount_end) /* it may be reached, but not yet its last step */
+			until = icount_end > c->icount ? icount_end : c->icount + 1;
 		n = until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
 		trap = c->eflags & FL_T;
 		resume = c->eflags & FL_RF;
@@ -314,6 +325,7 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			if (c->bare && !c->idtr.limit)
 				return CPU_EXCEPTION;
 			c->db_pending = 0;
+			step(c);
 			if (!deliver_fault(c))
 				c->activity = ACTIVITY_SHUTDOWN;
 			/* A fault takes the time of an instruction, though it retires none: a handler that does nothing but fault again must not

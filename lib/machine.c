@@ -185,6 +185,8 @@ bool machine_reset(struct vcpu *v, char **error)
 
 static const struct field machine_fields[] = {
 	FIELD(struct vcpu, clock.now, U64),
+	FIELD(struct vcpu, clock.steps_at, U64),
+	FIELD(struct vcpu, clock.steps, U32),
 	FIELD(struct vcpu, off, BOOL),
 	FIELD_END
 };
@@ -227,22 +229,30 @@ static struct vcpu_stop stopped(enum vcpu_stop_reason reason, u32 code)
 
 /* Not a reason to stop: run_once wants to be called again. */
 #define GO_ON (VCPU_STOP_HOST + 1)
-/* vcpu_stop is seen when the processor comes back: after so many instructions at most. A few milliseconds. */
+/* vcpu_stop is seen when the processor comes back: after so many instructions, and ns asleep, at most. A few milliseconds. */
 #define SLICE 4000000u
 
-static struct vcpu_stop run_once(struct vcpu *v, u64 end, u64 idle_end)
+static u64 slice(u64 now, u64 end)
 {
+	return end > now && end - now > SLICE ? now + SLICE : end;
+}
+
+static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
+{
+	struct cpu *c = v->cpu;
 	enum cpu_stop why;
 	char *error = NULL;
+	u64 until = slice(c->icount, end.icount);
 
 	if (v->off)
 		return stopped(VCPU_STOP_POWEROFF, 0);
-	v->cpu->stop = false;
-	if (v->asked) { /* looked at after `stop` was taken back: a vcpu_stop between the two is not lost */
+	c->stop = false;
+	if (v->asked) {
 		v->asked = false;
 		return stopped(VCPU_STOP_REQUEST, 0);
 	}
-	why = cpu_run(v->cpu, end - v->cpu->icount > SLICE ? v->cpu->icount + SLICE : end, idle_end);
+	v->clock.steps_end = until == end.icount ? end.steps : 0;
+	why = cpu_run(c, until, slice(cpu_now(c), idle_end));
 
 	/* What a device asked for in the last instruction comes before everything else, so that it makes no difference whether a run
 	 * happened to end there. */
@@ -261,25 +271,26 @@ static struct vcpu_stop run_once(struct vcpu *v, u64 end, u64 idle_end)
 		return stopped(VCPU_STOP_DEBUG_EXIT, v->exit_code);
 	}
 	switch (why) {
-	case CPU_LIMIT: return stopped(v->cpu->icount < end ? GO_ON : VCPU_STOP_LIMIT, 0);
-	case CPU_REQUEST: return stopped(GO_ON, 0); /* run_once looks at `asked` first */
+	case CPU_LIMIT: return stopped(place_reached(machine_place(v), end) ? VCPU_STOP_LIMIT : GO_ON, 0);
+	case CPU_REQUEST: return stopped(GO_ON, 0);
 	case CPU_TRIPLE_FAULT: return stopped(VCPU_STOP_TRIPLE_FAULT, 0);
 	case CPU_DEAD_HALT: return stopped(VCPU_STOP_HALT, 0);
-	case CPU_IDLE: return stopped(VCPU_STOP_IDLE, 0);
-	case CPU_EXCEPTION: return stopped(VCPU_STOP_EXCEPTION, v->cpu->fault.vector);
+	case CPU_IDLE: return stopped(v->bare || cpu_now(c) >= idle_end ? VCPU_STOP_IDLE : GO_ON, 0);
+	case CPU_EXCEPTION: return stopped(VCPU_STOP_EXCEPTION, c->fault.vector);
 	}
 	machine_error(v, "the processor stopped for no known reason");
 	return stopped(VCPU_STOP_HOST, 0);
 }
 
-struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions)
+struct place machine_place(const struct vcpu *v)
 {
-	u64 now = v->cpu->icount;
-	u64 end = instructions < ~now ? now + instructions : ~(u64)0;
-	u64 idle = (u64)((unsigned __int128)instructions * v->cpu->ns_q16 >> 16), idle_end = cpu_now(v->cpu);
+	return (struct place){ v->cpu->icount, clock_steps(&v->clock, v->cpu->icount) };
+}
+
+struct vcpu_stop machine_run(struct vcpu *v, struct place end, u64 idle_end)
+{
 	struct vcpu_stop stop;
 
-	idle_end = idle < ~idle_end ? idle_end + idle : ~(u64)0;
 	if (v->running) {
 		machine_error(v, "vcpu_run was called from a callback of the same machine");
 		return stopped(VCPU_STOP_HOST, 0);
@@ -292,10 +303,18 @@ struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions)
 	return stop;
 }
 
+struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions)
+{
+	u64 now = v->cpu->icount, idle_end = cpu_now(v->cpu);
+	u64 idle = (u64)((unsigned __int128)instructions * v->cpu->ns_q16 >> 16);
+
+	return machine_run(v, (struct place){ instructions < ~now ? now + instructions : ~(u64)0, 0 },
+		idle < ~idle_end ? idle_end + idle : ~(u64)0);
+}
+
 void vcpu_stop(vcpu *v)
 {
 	v->asked = true;
-	v->cpu->stop = true;
 }
 
 const char *vcpu_stop_name(enum vcpu_stop_reason reason)

@@ -71,6 +71,16 @@ int machine_error(struct vcpu *v, const char *format, ...);
 
 /* Leave cpu_run at the end of the instruction that is touching a device. */
 void machine_attention(struct vcpu *v);
+/* A place in a run: before the instruction after ICOUNT, and after STEPS handlers were entered there (clock.h). Whoever stops at a place, at a
+ * virtual time, finds the same state, however the run was cut. */
+struct place { u64 icount; u32 steps; };
+static inline bool place_reached(struct place at, struct place end)
+{
+	return at.icount > end.icount || (at.icount == end.icount && at.steps >= end.steps);
+}
+struct place machine_place(const struct vcpu *v);
+/* vcpu_run up to END; asleep, up to the virtual time IDLE_END. */
+struct vcpu_stop machine_run(struct vcpu *v, struct place end, u64 idle_end);
 /* Every part with state, in a fixed order: at most PARTS_MAX. Returns how many. */
 unsigned machine_parts(struct vcpu *v, struct part out[PARTS_MAX]);
 /* After the parts were loaded: derive everything else again. */

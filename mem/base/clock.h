@@ -27,6 +27,10 @@ struct clock {
 	u64 now;              /* virtual ns since power-on */
 	struct event *first;  /* the earliest deadline first */
 	u64 seed;             /* not 0: deadlines come up to CLOCK_JITTER ns late, each by its own amount, the same for the same seed */
+	/* Places where the machine has been since instruction steps_at retired, without another one retiring: handlers of interrupts and of faults.
+	 * Together with the instruction count it names every place of a run. steps_end: which of them is the end of a run. */
+	u64 steps_at;
+	u32 steps, steps_end;
 	u32 *attention;       /* gets CLOCK_MOVED whenever the earliest deadline may have changed: the processor's, who runs until then; may be NULL */
 };
 
@@ -38,6 +42,11 @@ void clock_arm(struct clock *clock, struct event *event, u64 when);
 static inline u64 clock_in(const struct clock *clock, u64 ns)
 {
 	return ns < CLOCK_NEVER - clock->now ? clock->now + ns : CLOCK_NEVER;
+}
+/* Steps since instruction ICOUNT retired. */
+static inline u32 clock_steps(const struct clock *clock, u64 icount)
+{
+	return clock->steps_at == icount ? clock->steps : 0;
 }
 /* The earliest deadline, or CLOCK_NEVER. */
 u64 clock_next(const struct clock *clock);
