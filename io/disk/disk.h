@@ -44,7 +44,8 @@ const char *disk_error(const struct disk *disk);
 /* The machine hears that a drive waits for the host: it stops at the next instruction with VCPU_STOP_DISK_FULL. */
 void disk_on_wait(struct disk *disk, void (*waiting)(void *owner, struct disk *disk), void *owner);
 void disk_wait(struct disk *disk);
-/* The memory that holds what was written to a `snapshot' disk, whose dirty pages are those written; NULL for others. Owned by the disk. */
+/* The memory that is all the state of a `snapshot' disk: what was written to it, and behind that a map of where; NULL for others. Owned by the
+ * disk. */
 struct ram *disk_ram(struct disk *disk);
 
 #endif

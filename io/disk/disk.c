@@ -1,0 +1,236 @@
+#define _GNU_SOURCE /* strerror_r that returns the text */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "io/disk/store.h"
+
+struct disk {
+	struct store *store;
+	struct ram *ram;      /* of a snapshot; NULL */
+	bool read_only;
+	char error[DISK_ERROR_MAX];
+	void (*waiting)(void *owner, struct disk *disk);
+	void *owner;
+};
+
+enum disk_result store_failed(char *error, enum disk_result result, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(error, DISK_ERROR_MAX, format, ap);
+	va_end(ap);
+	return result;
+}
+
+enum disk_result store_errno(char *error, int number, const char *what, const char *name)
+{
+	char text[100];
+	bool full = number == ENOSPC || number == EDQUOT || number == EFBIG;
+
+	return store_failed(error, full ? DISK_FULL : DISK_ERROR, "%s: cannot %s: %s", name, what, strerror_r(number, text, sizeof text));
+}
+
+enum disk_result store_zero(struct store *store, u64 offset, u64 len)
+{
+	static const u8 zeroes[65536];
+	enum disk_result result = DISK_OK;
+
+	for (u64 run; len && result == DISK_OK; offset += run, len -= run) {
+		run = len < sizeof zeroes ? len : sizeof zeroes;
+		result = store->ops->write(store, offset, zeroes, run);
+	}
+	return result;
+}
+
+/* ---- FILE[,readonly][,snapshot][,overlay=FILE][,offset=BYTES][,size=BYTES] ---- */
+
+struct spec {
+	char *text;         /* cut into pieces */
+	const char *file, *overlay;
+	bool read_only, snapshot, has_size;
+	u64 offset, size;
+};
+
+static bool parse_bytes(const char *text, u64 *out)
+{
+	static const char suffixes[] = "KMGT";
+	const char *suffix;
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	if (errno || end == text || *text < '0' || *text > '9')
+		return false;
+	if (!*end)
+		return true;
+	suffix = strchr(suffixes, *end);
+	if (!suffix || end[1])
+		return false;
+	for (const char *s = suffixes; s <= suffix; s++) {
+		if (*out >> 54)
+			return false;
+		*out <<= 10;
+	}
+	return true;
+}
+
+static bool parse_option(struct spec *spec, char *option, char *error)
+{
+	char *value = strchr(option, '=');
+
+	if (value)
+		*value++ = 0;
+	if (!value && !strcmp(option, "readonly")) {
+		spec->read_only = true;
+	} else if (!value && !strcmp(option, "snapshot")) {
+		spec->snapshot = true;
+	} else if (value && !strcmp(option, "overlay") && *value) {
+		spec->overlay = value;
+	} else if (value && (!strcmp(option, "offset") || !strcmp(option, "size"))) {
+		if (!parse_bytes(value, *option == 'o' ? &spec->offset : &spec->size) || (*option == 's' && !spec->size)) {
+			store_failed(error, DISK_ERROR, "%s: %s=%s is not a number of bytes, like 512 or 10M", spec->file, option, value);
+			return false;
+		}
+		spec->has_size |= *option == 's';
+	} else {
+		store_failed(error, DISK_ERROR, "%s: '%s' is none of readonly, snapshot, overlay=FILE, offset=BYTES, size=BYTES",
+			spec->file, option);
+		return false;
+	}
+	return true;
+}
+
+static bool parse(struct spec *spec, char *error)
+{
+	char *next = spec->text;
+
+	spec->file = strsep(&next, ",");
+	if (!*spec->file) {
+		store_failed(error, DISK_ERROR, "a disk image needs a name");
+		return false;
+	}
+	while (next)
+		if (!parse_option(spec, strsep(&next, ","), error))
+			return false;
+	return true;
+}
+
+static bool set_window(struct store *store, const struct spec *spec, char *error)
+{
+	if (spec->offset % 512 || spec->size % 512) {
+		store_failed(error, DISK_ERROR, "%s: offset and size must be multiples of 512", spec->file);
+		return false;
+	}
+	if (spec->offset > store->size || (spec->has_size && spec->size > store->size - spec->offset)) {
+		store_failed(error, DISK_ERROR, "%s: offset and size reach beyond its end at %llu bytes", spec->file,
+			(unsigned long long)store->size);
+		return false;
+	}
+	store->start = spec->offset;
+	store->size = spec->has_size ? spec->size : (store->size - spec->offset) & ~(u64)511;
+	if (!store->size) {
+		store_failed(error, DISK_ERROR, "%s: there is not one sector of 512 bytes in it", spec->file);
+		return false;
+	}
+	return true;
+}
+
+static struct store *open_store(struct disk *disk, const struct spec *spec)
+{
+	bool writable = !spec->read_only && !spec->snapshot, base_writable = writable && !spec->overlay;
+	bool nbd = !strncmp(spec->file, "nbd:", 4);
+	struct store *store;
+
+	store = nbd ? nbd_open(spec->file + 4, base_writable, disk->error) : raw_open(spec->file, base_writable, false, disk->error);
+	if (!store)
+		return NULL;
+	if (!set_window(store, spec, disk->error) || (!nbd && !raw_lock(store, base_writable))) {
+		store->ops->free(store);
+		return NULL;
+	}
+	if (spec->overlay)
+		store = overlay_open(spec->overlay, store, writable, disk->error);
+	if (store && spec->snapshot)
+		store = snapshot_new(store, disk->error);
+	return store;
+}
+
+struct disk *disk_open(const char *text, char **error)
+{
+	struct disk *disk = calloc(1, sizeof *disk);
+	struct spec spec = { .text = strdup(text) };
+
+	if (disk && spec.text && parse(&spec, disk->error))
+		disk->store = open_store(disk, &spec);
+	if (!disk || !disk->store) {
+		if (error)
+			*error = strdup(disk && spec.text ? disk->error : "the host has no memory for a disk");
+		free(spec.text);
+		free(disk);
+		return NULL;
+	}
+	disk->read_only = spec.read_only;
+	if (spec.snapshot)
+		disk->ram = snapshot_ram(disk->store);
+	free(spec.text);
+	return disk;
+}
+
+void disk_free(struct disk *disk)
+{
+	if (!disk)
+		return;
+	disk_flush(disk);
+	disk->store->ops->free(disk->store);
+	free(disk);
+}
+
+/* ---- requests ---- */
+
+static bool outside(const struct disk *disk, u64 offset, u64 len)
+{
+	return offset > disk->store->size || len > disk->store->size - offset;
+}
+
+u64 disk_size(const struct disk *disk) { return disk->store->size; }
+bool disk_read_only(const struct disk *disk) { return disk->read_only; }
+const char *disk_error(const struct disk *disk) { return disk->error; }
+struct ram *disk_ram(struct disk *disk) { return disk->ram; }
+
+enum disk_result disk_read(struct disk *disk, u64 offset, void *out, size_t len)
+{
+	return outside(disk, offset, len) ? DISK_RANGE : disk->store->ops->read(disk->store, offset, out, len);
+}
+
+enum disk_result disk_write(struct disk *disk, u64 offset, const void *in, size_t len)
+{
+	if (outside(disk, offset, len))
+		return DISK_RANGE;
+	return disk->read_only ? DISK_READ_ONLY : disk->store->ops->write(disk->store, offset, in, len);
+}
+
+enum disk_result disk_flush(struct disk *disk)
+{
+	return disk->read_only ? DISK_OK : disk->store->ops->flush(disk->store);
+}
+
+enum disk_result disk_discard(struct disk *disk, u64 offset, u64 len)
+{
+	if (outside(disk, offset, len))
+		return DISK_RANGE;
+	return disk->read_only ? DISK_READ_ONLY : disk->store->ops->discard(disk->store, offset, len);
+}
+
+void disk_on_wait(struct disk *disk, void (*waiting)(void *owner, struct disk *disk), void *owner)
+{
+	disk->waiting = waiting;
+	disk->owner = owner;
+}
+
+void disk_wait(struct disk *disk)
+{
+	if (disk->waiting)
+		disk->waiting(disk->owner, disk);
+}

@@ -1,0 +1,159 @@
+/* Our copy-on-write file. It is sparse: every block has its place, and those that were never written take no room.
+ *
+ *      0  "vcpucow\n"     8 version (32 bits)    12 size of a block (32 bits)
+ *     16  size of the disk, bytes
+ *     24  the original's fingerprint
+ *     32  hash64 of the 32 bytes before
+ *   4096  the map: bit n % 8 of byte n / 8 says that block n is here and not in the original; rounded up to whole blocks
+ *      .  block 0, block 1, ...
+ *
+ * Numbers are 64 bits unless it is said, little-endian. A flush writes the blocks out first and then the bits that speak of them: whenever
+ * the host dies, a block that the map knows is one that was written, and what was flushed is there. */
+#include <stdlib.h>
+#include "io/disk/store.h"
+#include "mem/base/field.h"
+
+#define MAGIC "vcpucow\n"
+#define VERSION 1u
+#define MAP_START 4096u
+#define SAMPLES 256u
+
+struct overlay {
+	struct cow cow;
+	struct store *file; /* all of it; cow.top is a window of the same file */
+};
+
+/* Of the original: its size and the contents of SAMPLES blocks, the first and the last among them. It survives being copied. */
+static enum disk_result fingerprint(struct store *base, u64 *out)
+{
+	u64 blocks = (base->size + COW_BLOCK - 1) / COW_BLOCK, n = blocks < SAMPLES ? blocks : SAMPLES;
+	u8 buffer[COW_BLOCK];
+
+	*out = hash64(0, &base->size, sizeof base->size);
+	for (u64 i = 0; i < n; i++) {
+		u64 at = (n > 1 ? (u64)((unsigned __int128)i * (blocks - 1) / (n - 1)) : 0) * COW_BLOCK;
+		size_t len = base->size - at < COW_BLOCK ? base->size - at : COW_BLOCK;
+		enum disk_result result = base->ops->read(base, at, buffer, len);
+
+		if (result != DISK_OK)
+			return result;
+		*out = hash64(*out, buffer, len);
+	}
+	return DISK_OK;
+}
+
+static void make_head(u8 head[40], u64 size, u64 original)
+{
+	memcpy(head, MAGIC, 8);
+	put32(head + 8, VERSION);
+	put32(head + 12, COW_BLOCK);
+	put64(head + 16, size);
+	put64(head + 24, original);
+	put64(head + 32, hash64(0, head, 32));
+}
+
+static bool refuse(struct overlay *o, const char *name, const char *why)
+{
+	store_failed(o->cow.store.error, DISK_ERROR, "%s: %s", name, why);
+	return false;
+}
+
+static bool check_head(struct overlay *o, const char *name, u64 original)
+{
+	u8 head[40];
+
+	if (o->file->ops->read(o->file, 0, head, sizeof head) != DISK_OK)
+		return false;
+	if (memcmp(head, MAGIC, 8))
+		return refuse(o, name, "that is not an overlay, nor an empty file to make one of");
+	if (get32(head + 8) != VERSION)
+		return refuse(o, name, "an overlay of a version that is not known here");
+	if (get64(head + 32) != hash64(0, head, 32) || get32(head + 12) != COW_BLOCK)
+		return refuse(o, name, "an overlay whose header is damaged");
+	if (get64(head + 16) != o->cow.store.size)
+		return refuse(o, name, "an overlay of a disk of another size");
+	if (get64(head + 24) != original)
+		return refuse(o, name, "an overlay of another disk, or the original has changed since");
+	return true;
+}
+
+static enum disk_result overlay_flush(struct store *store)
+{
+	struct overlay *o = (struct overlay *)store;
+	struct ram *map = o->cow.map;
+	enum disk_result result = o->file->ops->flush(o->file);
+	bool any = false;
+
+	for (u64 page = 0; result == DISK_OK && page < map->size >> PAGE_SHIFT; page++) {
+		if (!(map->pages[page] & PAGE_DIRTY))
+			continue;
+		result = o->file->ops->write(o->file, MAP_START + page * PAGE_SIZE, map->host + page * PAGE_SIZE, PAGE_SIZE);
+		any = true;
+	}
+	if (!any || result != DISK_OK)
+		return result;
+	result = o->file->ops->flush(o->file);
+	if (result == DISK_OK)
+		memset(map->pages, 0, map->size >> PAGE_SHIFT);
+	return result;
+}
+
+static void overlay_free(struct store *store)
+{
+	struct overlay *o = (struct overlay *)store;
+
+	o->cow.base->ops->free(o->cow.base);
+	if (o->cow.top)
+		o->cow.top->ops->free(o->cow.top);
+	if (o->file)
+		o->file->ops->free(o->file);
+	ram_free(o->cow.map);
+	free(o);
+}
+
+static const struct store_ops overlay_ops = { cow_read, cow_write, overlay_flush, cow_discard, overlay_free };
+
+static bool set_up(struct overlay *o, const char *name, bool writable)
+{
+	u64 size = o->cow.store.size, map = cow_map_size(size), original;
+	char *error = o->cow.store.error;
+	u8 head[40];
+
+	o->file = raw_open(name, writable, writable, error);
+	if (!o->file || !raw_lock(o->file, writable) || fingerprint(o->cow.base, &original) != DISK_OK)
+		return false;
+	if (!o->file->size && writable) {
+		make_head(head, size, original);
+		if (o->file->ops->write(o->file, 0, head, sizeof head) != DISK_OK || o->file->ops->flush(o->file) != DISK_OK)
+			return false;
+	} else if (!check_head(o, name, original)) {
+		return false;
+	}
+	o->file->size = MAP_START + map + size;
+	o->cow.map = ram_new(map);
+	o->cow.top = raw_open(name, writable, false, error);
+	if (!o->cow.map)
+		return refuse(o, name, "the host has no memory for it");
+	if (!o->cow.top)
+		return false;
+	o->cow.top->start = MAP_START + map;
+	o->cow.top->size = size;
+	return o->file->ops->read(o->file, MAP_START, o->cow.map->host, map) == DISK_OK;
+}
+
+struct store *overlay_open(const char *name, struct store *base, bool writable, char *error)
+{
+	struct overlay *o = calloc(1, sizeof *o);
+
+	if (!o) {
+		store_failed(error, DISK_ERROR, "%s: the host has no memory for it", name);
+		base->ops->free(base);
+		return NULL;
+	}
+	o->cow = (struct cow){ .store = { &overlay_ops, 0, base->size, error }, .base = base };
+	if (!set_up(o, name, writable)) {
+		overlay_free(&o->cow.store);
+		return NULL;
+	}
+	return &o->cow.store;
+}

@@ -1,0 +1,128 @@
+/* Files and block devices of the host. */
+#define _GNU_SOURCE /* open file description locks, fallocate */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "io/disk/store.h"
+
+struct raw {
+	struct store store;
+	int fd;
+	char name[];
+};
+
+/* Beyond the file's end there are zeroes: an overlay's file grows as it is written. */
+static enum disk_result raw_read(struct store *store, u64 offset, void *out, size_t len)
+{
+	struct raw *raw = (struct raw *)store;
+	u8 *to = out;
+
+	while (len) {
+		ssize_t n = pread(raw->fd, to, len, (off_t)(store->start + offset));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return store_errno(store->error, errno, "read", raw->name);
+		if (!n) {
+			memset(to, 0, len);
+			return DISK_OK;
+		}
+		to += n;
+		offset += (u64)n;
+		len -= (size_t)n;
+	}
+	return DISK_OK;
+}
+
+static enum disk_result raw_write(struct store *store, u64 offset, const void *in, size_t len)
+{
+	struct raw *raw = (struct raw *)store;
+	const u8 *from = in;
+
+	while (len) {
+		ssize_t n = pwrite(raw->fd, from, len, (off_t)(store->start + offset));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return store_errno(store->error, errno, "write", raw->name);
+		from += n;
+		offset += (u64)n;
+		len -= (size_t)n;
+	}
+	return DISK_OK;
+}
+
+static enum disk_result raw_flush(struct store *store)
+{
+	struct raw *raw = (struct raw *)store;
+
+	return fdatasync(raw->fd) ? store_errno(store->error, errno, "write", raw->name) : DISK_OK;
+}
+
+static enum disk_result raw_discard(struct store *store, u64 offset, u64 len)
+{
+	struct raw *raw = (struct raw *)store;
+
+	if (!fallocate(raw->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(store->start + offset), (off_t)len))
+		return DISK_OK;
+	return store_zero(store, offset, len);
+}
+
+static void raw_free(struct store *store)
+{
+	close(((struct raw *)store)->fd);
+	free(store);
+}
+
+static const struct store_ops raw_ops = { raw_read, raw_write, raw_flush, raw_discard, raw_free };
+
+bool raw_lock(struct store *store, bool writable)
+{
+	struct raw *raw = (struct raw *)store;
+	struct flock lock = { .l_type = writable ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET,
+		.l_start = (off_t)store->start, .l_len = (off_t)store->size };
+
+	if (!fcntl(raw->fd, F_OFD_SETLK, &lock) || (errno != EAGAIN && errno != EACCES)) /* a file system without locks is no reason */
+		return true;
+	store_failed(store->error, DISK_ERROR, "%s: %s", raw->name,
+		writable ? "it is in use" : "somebody else writes to it");
+	return false;
+}
+
+struct store *raw_open(const char *name, bool writable, bool create, char *error)
+{
+	struct raw *raw = calloc(1, sizeof *raw + strlen(name) + 1);
+	struct stat st;
+	off_t end;
+
+	if (!raw) {
+		store_failed(error, DISK_ERROR, "%s: the host has no memory for it", name);
+		return NULL;
+	}
+	strcpy(raw->name, name);
+	raw->store.ops = &raw_ops;
+	raw->store.error = error;
+	raw->fd = open(name, (writable ? O_RDWR : O_RDONLY) | (create ? O_CREAT : 0) | O_CLOEXEC | O_NONBLOCK, 0666);
+	if (raw->fd < 0) {
+		store_errno(error, errno, writable ? "write" : "read", name);
+		free(raw);
+		return NULL;
+	}
+	if (fstat(raw->fd, &st) || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
+		store_failed(error, DISK_ERROR, "%s: that is neither a file nor a block device", name);
+		raw_free(&raw->store);
+		return NULL;
+	}
+	end = lseek(raw->fd, 0, SEEK_END);
+	if (end < 0) {
+		store_errno(error, errno, "read", name);
+		raw_free(&raw->store);
+		return NULL;
+	}
+	raw->store.size = (u64)end;
+	return &raw->store;
+}
