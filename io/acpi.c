@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include "io/acpi.h"
+#include "io/pci.h"
 
 enum {
 	PM1_STATUS = 0, PM1_ENABLE = 2, PM1_CONTROL = 4, PM_TIMER = 8, PM_SIZE = 12,
@@ -145,7 +146,7 @@ static u64 read_smi(void *owner, u64 offset, unsigned size)
 	return acpi->smi[offset];
 }
 
-/* CF8h-CFBh. A dword is PCI's configuration address, which nobody answers here; the byte at CF9h is the reset control:
+/* CF8h-CFBh, byte by byte: CF9h is the reset control:
  *
  *      3          2        1
  *      full       reset    hard       resets when bit 2 rises */
@@ -184,7 +185,7 @@ static void sane(void *state)
 	acpi->reset &= RESET_KEPT;
 }
 
-struct acpi *acpi_new(struct space *ports, struct clock *clock, struct line sci, struct line poweroff, struct line reset,
+struct acpi *acpi_new(struct space *ports, struct pci_bus *pci, struct clock *clock, struct line sci, struct line poweroff, struct line reset,
 		const struct log *log)
 {
 	struct acpi *acpi = calloc(1, sizeof *acpi);
@@ -197,11 +198,11 @@ struct acpi *acpi_new(struct space *ports, struct clock *clock, struct line sci,
 	acpi->wire.reset = reset;
 	acpi->wire.log = log;
 	if (space_add_device(ports, "acpi pm", ACPI_PM_BASE, PM_SIZE, &pm_ops, acpi) < 0 ||
-	    space_add_device(ports, "acpi smi", ACPI_SMI_PORT, 2, &smi_ops, acpi) < 0 ||
-	    space_add_device(ports, "reset control", ACPI_RESET_PORT - 1, 4, &cf8_ops, acpi) < 0) {
+	    space_add_device(ports, "acpi smi", ACPI_SMI_PORT, 2, &smi_ops, acpi) < 0) {
 		free(acpi);
 		return NULL;
 	}
+	pci_bytes(pci, &cf8_ops, acpi);
 	clock_add(clock, &acpi->carry, "acpi timer", carry, acpi);
 	return acpi;
 }

@@ -22,10 +22,11 @@
 #define ACPI_S5_TYPE 5u /* SLP_TYP that switches off: what \_S5 of the DSDT says */
 
 struct acpi;
+struct pci_bus;
 
 /* Takes the ports above. SCI is the level of the system control interrupt, active high; POWEROFF goes high when the guest enters S5; RESET
  * pulses. NULL: no memory. */
-struct acpi *acpi_new(struct space *ports, struct clock *clock, struct line sci, struct line poweroff, struct line reset,
+struct acpi *acpi_new(struct space *ports, struct pci_bus *pci, struct clock *clock, struct line sci, struct line poweroff, struct line reset,
 		const struct log *log);
 void acpi_free(struct acpi *acpi);
 /* Somebody pressed the power button. */

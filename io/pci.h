@@ -6,7 +6,7 @@
  *                                          `---> message (address, data) of MSI-X ---> APIC bus
  *
  * A function lives inside its device, which initialises it, describes its registers with the calls below, and then attaches it. The
- * device's part and the function's part (pci_part) are saved separately; a load calls pci_refresh, which places the ranges again.
+ * bus saves, loads and refreshes the functions that are attached to it: the device's own part is only what it remembers besides.
  *
  *     pci_init(&d->pci, "e1000 pci", 0x8086, 0x100e, 0x020000);
  *     pci_bar_memory(&d->pci, 0, 128 * KiB, &e1000_ops, d);
@@ -14,6 +14,8 @@
  *     pci_attach(bus, &d->pci, slot, 0);
  *     ...
  *     pci_irq(&d->pci, d->icr & d->ims);
+ *
+ * What the chipset decodes (RAM, ROM, its own ports) wins over what a base address register says.
  *
  * Not modelled: bridges behind this bus, parity, latency, target aborts; reads of nothing give all ones. */
 #ifndef IO_PCI_H
@@ -36,7 +38,7 @@ struct pci_bus;
 /* What one base address register decodes. */
 struct pci_bar {
 	u64 size;                     /* bytes, a power of two; 0: there is no such register */
-	bool io, wide;                /* ports; 64 bits, takes the next register too */
+	bool io;                      /* ports */
 	const struct device_ops *ops; /* a device's registers, or */
 	void *owner;
 	struct ram *ram;              /* memory */
@@ -55,6 +57,8 @@ struct pci_function {
 	u8 writable[256], clearable[256]; /* bits that a write changes; that a write of 1 clears */
 	struct pci_bar bars[PCI_BARS];
 	u8 msix_cap, msix_count;      /* offset of its capability (0: none); vectors */
+	unsigned capabilities_end;    /* where the next one goes; 0: there are none yet */
+	u8 initial[256];              /* config at attach */
 	unsigned slot, number;
 	struct pci_bus *bus;
 	/* After LEN bytes at OFFSET were written by the guest (may be NULL). */
@@ -69,8 +73,12 @@ struct pci_function {
 struct pci_bus *pci_new(struct space *ports, struct space *mem, struct line pirq, void (*message)(void *owner, u64 address, u32 data),
 		void *owner, const struct log *log);
 void pci_free(struct pci_bus *bus);
-void pci_bus_refresh(struct pci_bus *bus);
-struct part pci_bus_part(struct pci_bus *bus);
+/* After a load: place the ranges of all functions, drive PIRQA# to PIRQD#. */
+void pci_refresh(struct pci_bus *bus);
+/* The bus's part and those of all functions, at most MAX. Returns how many. */
+unsigned pci_parts(struct pci_bus *bus, struct part *out, unsigned max);
+/* Accesses to CF8h-CFBh that are no dwords, and so not the bus's, go to OPS (its offset 1 is the chipset's reset control, CF9h). */
+void pci_bytes(struct pci_bus *bus, const struct device_ops *ops, void *owner);
 
 /* Begin: all zero but vendor, device, class (base << 16 | sub << 8 | interface) and the writable bits that every function has. NAME, which names
  * the part, must outlive it. */
@@ -91,9 +99,6 @@ void pci_msix(struct pci_function *f, unsigned n, unsigned vectors);
 bool pci_attach(struct pci_bus *bus, struct pci_function *f, unsigned slot, unsigned number);
 /* Back to the values at attach, and undecoded. */
 void pci_reset(struct pci_function *f);
-/* After a load: place the ranges, drive the pin. */
-void pci_refresh(struct pci_function *f);
-struct part pci_part(struct pci_function *f);
 
 /* The level of the function's interrupt pin. */
 void pci_irq(struct pci_function *f, bool level);

@@ -417,6 +417,14 @@ void rtc_free(struct rtc *rtc)
 	free(rtc);
 }
 
+void rtc_reset(struct rtc *rtc)
+{
+	write_register(rtc, REG_B, rtc->cmos[REG_B] & (u8)~(B_PIE | B_AIE | B_UIE));
+	read_register(rtc, REG_C);
+	rtc->index = REG_D;
+	rtc->nmi_masked = false;
+}
+
 void rtc_refresh(struct rtc *rtc)
 {
 	line_set(&rtc->wire.nmi_mask, rtc->nmi_masked);

@@ -21,6 +21,8 @@ struct rtc *rtc_new(struct space *ports, struct clock *clock, struct line irq8, 
 		const struct log *log);
 void rtc_free(struct rtc *rtc);
 void rtc_refresh(struct rtc *rtc);
+/* RESET#: takes back the interrupts; the chip runs on its battery. */
+void rtc_reset(struct rtc *rtc);
 struct part rtc_part(struct rtc *rtc);
 
 #endif

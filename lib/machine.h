@@ -18,7 +18,7 @@
 #define MEMORY_DEFAULT (128 * MiB)
 #define MEMORY_MAX ((u64)1 << 40)
 #define RAM_LOW_MAX 0xc0000000u /* RAM beyond 3 GiB goes above 4 GiB */
-#define PARTS_MAX 48
+#define PARTS_MAX 768 /* 64 processors and a PC */
 
 struct pc;
 struct user_device; /* access.c */

@@ -82,6 +82,20 @@ void space_remove(struct space *space, int number)
 	}
 }
 
+void space_lower(struct space *space, int number)
+{
+	for (unsigned i = 0; i < space->count; i++) {
+		struct range range = space->ranges[i];
+
+		if (range.number != number)
+			continue;
+		memmove(&space->ranges[1], &space->ranges[0], i * sizeof *space->ranges);
+		space->ranges[0] = range;
+		map_changed(space);
+		return;
+	}
+}
+
 void space_set_mask(struct space *space, u64 mask)
 {
 	if (mask == space->mask)

@@ -73,6 +73,8 @@ void space_free(struct space *space);
 int space_add_ram(struct space *space, const char *name, u64 base, u64 size, struct ram *ram, u64 ram_offset, bool rom);
 int space_add_device(struct space *space, const char *name, u64 base, u64 size, const struct device_ops *ops, void *owner);
 void space_remove(struct space *space, int number);
+/* Put a range under all others: what was there before hides it. */
+void space_lower(struct space *space, int number);
 /* Change which address bits count (A20). */
 void space_set_mask(struct space *space, u64 mask);
 

@@ -1,0 +1,78 @@
+/* The inside of a PC, for its files:
+ *
+ *   pc.c         the schematic: which devices there are, and what is wired to what
+ *   pc_devices.c the list of devices: their state, reset, end
+ *   pc_irq.c     interrupt lines          pc_memory.c  the map of memory */
+#ifndef LIB_PC_H
+#define LIB_PC_H
+
+#include "lib/machine.h"
+
+#define DEVICES_MAX 64
+#define PC_PARTS_MAX (1 + 2 * DEVICES_MAX) /* the board, the devices, their PCI functions */
+
+/* What every device can do, whatever its type. */
+struct device_kind {
+	void (*free)(void *device);
+	void (*refresh)(void *device);      /* drive its lines; may be NULL */
+	struct part (*part)(void *device);  /* may be NULL: it has no state of its own */
+	void (*reset)(void *device);        /* RESET#; NULL: back to the state at power-on */
+};
+
+struct device {
+	const struct device_kind *kind;
+	void *device;
+};
+
+struct pc {
+	struct vcpu *v;
+	struct device devices[DEVICES_MAX]; /* in the order in which they were built */
+	unsigned ndevices;
+	struct pic *pic;
+	struct ioapic *ioapic; /* NULL: the processor has no local APIC to send messages to */
+	struct pci_bus *pci;
+	struct uart *com1;
+	struct i8042 *i8042;
+	struct acpi *acpi;
+	/* Levels on the wires of the board. */
+	u32 isa;               /* bit n: IRQ n, what the devices of the ISA bus drive */
+	u32 isa_pirq;          /* bit n: IRQ n, what the chipset drives because of a PIRQ that is routed there */
+	u32 hpet_pins;         /* bit n: what the HPET drives on I/O APIC pin n */
+	u32 pirq;              /* bit n: PIRQA# + n */
+	bool pit_out, rtc_out, hpet_irq0, hpet_irq8, legacy;
+	bool a20_keyboard, a20_fast;
+	u8 *fresh;             /* all devices at power-on, to reset them to */
+};
+
+/* ---- pc_devices.c ---- */
+
+/* Put DEVICE, just built, into the list, which owns it from then on. False: it is NULL. */
+bool pc_add(struct pc *pc, const struct device_kind *kind, void *device);
+
+/* Keep the state at power-on, for pc_reset. */
+bool pc_remember_fresh(struct pc *pc);
+
+/* The kind of a device whose functions are NAME_free, NAME_refresh and NAME_part. */
+#define DEVICE_KIND(name) \
+	static void name##_kind_free(void *device) { name##_free(device); } \
+	static void name##_kind_refresh(void *device) { name##_refresh(device); } \
+	static struct part name##_kind_part(void *device) { return name##_part(device); } \
+	static const struct device_kind name##_kind = { name##_kind_free, name##_kind_refresh, name##_kind_part, NULL };
+
+/* ---- pc_irq.c: the functions are for struct line; OWNER is the struct pc ---- */
+
+enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_COM1 = 4, IRQ_RTC = 8, IRQ_MOUSE = 12, IRQ_FPU = 13 };
+enum timer_wire { FROM_PIT, FROM_RTC, FROM_HPET0, FROM_HPET1, LEGACY };
+#define PIRQ_PIN 16 /* PIRQA# is I/O APIC pin 16 */
+
+void pc_isa_irq(void *owner, int n, bool level);    /* IRQ N, from a device of the ISA bus */
+void pc_pirq(void *owner, int n, bool level);       /* PIRQA# + N, from the PCI bus */
+void pc_hpet_pin(void *owner, int n, bool level);   /* I/O APIC pin N */
+void pc_timer_wire(void *owner, int n, bool level); /* N: enum timer_wire */
+
+/* ---- pc_memory.c ---- */
+
+bool pc_build_memory(struct vcpu *v);
+void pc_drive_a20(struct pc *pc);
+
+#endif
