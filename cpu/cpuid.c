@@ -21,17 +21,25 @@ static void features(const struct model *m, u32 leaf, u32 sub, u32 out[4])
 /* Leaf 4: deterministic cache parameters.
  *   EAX 4-0 type (1 data, 2 code, 3 unified) | 7-5 level | 8 self-initialising | 25-14 threads sharing - 1 | 31-26 cores - 1
  *   EBX 11-0 line - 1 | 21-12 partitions - 1 | 31-22 ways - 1      ECX sets - 1 */
-static void cache(u32 sub, u32 out[4])
+static void cache(const struct model *m, u32 sub, u32 out[4])
 {
-	static const struct { u8 type, level, ways; u16 sets; } caches[] = {
-		{ 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 16, 1024 }, { 3, 3, 16, 8192 },
-	};
+	const struct cache_level *l = &m->caches[sub];
 
-	if (sub >= ARRAY_LEN(caches))
+	if (sub >= ARRAY_LEN(m->caches) || !l->level)
 		return;
-	out[EAX] = caches[sub].type | caches[sub].level << 5 | 1 << 8;
-	out[EBX] = 63 | (u32)(caches[sub].ways - 1) << 22;
-	out[ECX] = caches[sub].sets - 1u;
+	out[EAX] = l->type | l->level << 5 | 1 << 8;
+	out[EBX] = 63 | (u32)(l->ways - 1) << 22;
+	out[ECX] = l->sets - 1u;
+}
+
+/* The second level, as leaf 80000006h has it: line | ways as a code << 12 | KiB << 16. */
+static u32 second_level(const struct model *m)
+{
+	const struct cache_level *l = m->caches;
+
+	while (l < m->caches + ARRAY_LEN(m->caches) - 1 && l->level != 2)
+		l++;
+	return l->level == 2 ? 64 | (l->ways == 8 ? 6 : 8) << 12 | (u32)l->ways * l->sets / 16 << 16 : 0;
 }
 
 /* Leaf 0Dh: where XSAVE puts things. */
@@ -81,6 +89,8 @@ void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 		features(m, 1, 0, out);
 		if (has(m, F_XSAVE) && c->cr4 & CR4_OSXSAVE)
 			out[ECX] |= 1 << 27;
+		if (!(c->misc_enable & MISC_MONITOR))
+			out[ECX] &= ~(1u << 3);
 		if (!c->apic || !(c->apic_base & 1 << 11)) {
 			out[EDX] &= ~(1u << 9);
 			if (!c->apic)
@@ -88,13 +98,10 @@ void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 		}
 		break;
 	case 2:
-		out[EAX] = has(m, F_X64) ? 0x00feff01 : 0x03020101; /* FFh: see leaf 4; else TLBs of the P6 */
-		out[EDX] = has(m, F_X64) ? 0 : 0x0c040843;
-		if (has(m, F_X64))
-			out[EBX] = 0xf0; /* 64-byte prefetching */
+		memcpy(out, m->leaf2, sizeof m->leaf2);
 		break;
 	case 4:
-		cache(sub, out);
+		cache(m, sub, out);
 		break;
 	case 5:
 		if (has(m, F_MONITOR)) {
@@ -152,7 +159,7 @@ void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 		break;
 	}
 	case 0x80000006:
-		out[ECX] = 64 | 8 << 12 | 1024 << 16; /* line | 16 ways | KiB of L2 */
+		out[ECX] = second_level(m);
 		break;
 	case 0x80000007:
 		features(m, leaf, 0, out);

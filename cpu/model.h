@@ -19,7 +19,7 @@
 	X(SSE4_2, "sse4.2", 1, 0, 2, 20) X(X2APIC, "x2apic", 1, 0, 2, 21) X(MOVBE, "movbe", 1, 0, 2, 22) X(POPCNT, "popcnt", 1, 0, 2, 23) \
 	X(TSC_DEADLINE, "tsc-deadline", 1, 0, 2, 24) X(AES, "aes", 1, 0, 2, 25) X(XSAVE, "xsave", 1, 0, 2, 26) X(AVX, "avx", 1, 0, 2, 28) \
 	X(F16C, "f16c", 1, 0, 2, 29) X(RDRAND, "rdrand", 1, 0, 2, 30) \
-	X(FSGSBASE, "fsgsbase", 7, 0, 1, 0) X(BMI1, "bmi1", 7, 0, 1, 3) X(AVX2, "avx2", 7, 0, 1, 5) X(SMEP, "smep", 7, 0, 1, 7) \
+	X(FSGSBASE, "fsgsbase", 7, 0, 1, 0) X(TSC_ADJUST, "tsc-adjust", 7, 0, 1, 1) X(NO_FCS, "no-fcs", 7, 0, 1, 13) X(BMI1, "bmi1", 7, 0, 1, 3) X(AVX2, "avx2", 7, 0, 1, 5) X(SMEP, "smep", 7, 0, 1, 7) \
 	X(BMI2, "bmi2", 7, 0, 1, 8) X(ERMS, "erms", 7, 0, 1, 9) X(INVPCID, "invpcid", 7, 0, 1, 10) X(RDSEED, "rdseed", 7, 0, 1, 18) \
 	X(ADX, "adx", 7, 0, 1, 19) X(SMAP, "smap", 7, 0, 1, 20) X(CLFLUSHOPT, "clflushopt", 7, 0, 1, 23) X(CLWB, "clwb", 7, 0, 1, 24) \
 	X(SHA, "sha", 7, 0, 1, 29) X(UMIP, "umip", 7, 0, 2, 2) X(PKU, "pku", 7, 0, 2, 3) X(GFNI, "gfni", 7, 0, 2, 8) \
@@ -40,6 +40,9 @@ enum feature {
 	F_COUNT
 };
 
+/* A cache as leaf 4 shows it: 1 data, 2 code, 3 both; 64 bytes a line. Level 0: there is none. */
+struct cache_level { u8 type, level, ways; u16 sets; };
+
 struct model {
 	char name[32];
 	u64 features[2];        /* bit F_x */
@@ -47,6 +50,8 @@ struct model {
 	u32 signature;          /* CPUID.1:EAX; also EDX at reset */
 	u32 max_leaf, max_ext_leaf;
 	u8 physical_bits, linear_bits;
+	struct cache_level caches[4];
+	u32 leaf2[4];           /* caches and TLBs again, as descriptors (SDM vol. 2, table 3-12) */
 };
 
 static inline bool has(const struct model *m, enum feature f) { return m->features[f >> 6] >> (f & 63) & 1; }

@@ -3,7 +3,7 @@
 #include "cpu/xsave.h"
 
 enum {
-	MSR_P5_MC_ADDR = 0, MSR_P5_MC_TYPE = 1, MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_APIC_BASE = 0x1b, MSR_SPEC_CTRL = 0x48,
+	MSR_P5_MC_ADDR = 0, MSR_P5_MC_TYPE = 1, MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_APIC_BASE = 0x1b, MSR_TSC_ADJUST = 0x3b, MSR_SPEC_CTRL = 0x48,
 	MSR_PRED_CMD = 0x49, MSR_BIOS_UPDT_TRIG = 0x79, MSR_BIOS_SIGN_ID = 0x8b, MSR_MTRRCAP = 0xfe, MSR_ARCH_CAPABILITIES = 0x10a,
 	MSR_FLUSH_CMD = 0x10b, MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176, MSR_MCG_CAP = 0x179,
 	MSR_MCG_STATUS = 0x17a, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9, MSR_MTRR_PHYSBASE0 = 0x200, MSR_MTRR_PHYSMASK7 = 0x20f,
@@ -27,6 +27,14 @@ enum {
 #define ARCH_CAPABILITIES (0x7bu | 1u << 8 | 7u << 13 | 1u << 17 | 1u << 20 | 1u << 24 | 3u << 26 | (u64)1 << 62)
 
 u64 read_tsc(const struct cpu *c) { return c->clock->now + c->tsc_offset; }
+
+/* Which is IA32_TSC_ADJUST, too: what a write to one of them adds, the other gets as well (SDM vol. 3, 17.17.3). */
+static void set_tsc_offset(struct cpu *c, u64 offset)
+{
+	c->tsc_offset = offset;
+	if (c->apic && has(c->model, F_TSC_DEADLINE))
+		apic_write_deadline(c->apic, apic_read_deadline(c->apic));
+}
 
 bool write_efer(struct cpu *c, u64 v)
 {
@@ -151,6 +159,11 @@ bool read_msr(struct cpu *c, u32 index, u64 *v)
 		cpu_sync(c);
 		*v = read_tsc(c);
 		return true;
+	case MSR_TSC_ADJUST:
+		*v = c->tsc_offset;
+		if (has(m, F_TSC_ADJUST))
+			return true;
+		break;
 	case MSR_EFER:
 		*v = c->efer;
 		if (has(m, F_X64))
@@ -239,9 +252,13 @@ bool write_msr(struct cpu *c, u32 index, u64 v)
 		break;
 	case MSR_TSC:
 		cpu_sync(c);
-		c->tsc_offset = v - c->clock->now;
-		if (c->apic && has(m, F_TSC_DEADLINE))
-			apic_write_deadline(c->apic, apic_read_deadline(c->apic));
+		set_tsc_offset(c, v - c->clock->now);
+		return true;
+	case MSR_TSC_ADJUST:
+		if (!has(m, F_TSC_ADJUST))
+			break;
+		cpu_sync(c);
+		set_tsc_offset(c, v);
 		return true;
 	case MSR_EFER:
 		if (has(m, F_X64))
@@ -261,7 +278,7 @@ bool write_msr(struct cpu *c, u32 index, u64 v)
 	case MSR_MISC_ENABLE:
 		if (!has(m, F_X64))
 			break;
-		c->misc_enable = v & ((u64)1 << 34 | 1 << 23 | 1 << 22 | 1 << 18 | 1 << 16 | 1 << 3);
+		c->misc_enable = v & ((u64)1 << 34 | 1 << 23 | 1 << 22 | MISC_MONITOR | 1 << 16 | 1 << 3);
 		return true;
 	case MSR_PAT:
 		if (!has(m, F_PAT) || !types_valid(v, true))

@@ -395,7 +395,7 @@ void cpu_reset(struct cpu *c, bool init)
 		c->pkru = 0;
 		c->pat = 0x0007040600070406;
 		c->tsc_aux = c->tsc_offset = c->xss = 0;
-		c->misc_enable = 1;
+		c->misc_enable = 1 | (has(c->model, F_MONITOR) ? MISC_MONITOR : 0);
 		c->debugctl = c->mtrr_def = c->spec_ctrl = c->mcg_status = c->feature_control = 0;
 		memset(c->mtrr_fix, 0, sizeof c->mtrr_fix);
 		memset(c->mtrr_var, 0, sizeof c->mtrr_var);

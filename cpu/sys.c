@@ -395,7 +395,7 @@ BODY(hlt)
 }
 GEN_JUMP(hlt)
 
-static bool monitor_off(const struct cpu *c) { return c->cpl || !(c->misc_enable & 1 << 18); }
+static bool monitor_off(const struct cpu *c) { return c->cpl || !(c->misc_enable & MISC_MONITOR); }
 
 BODY(monitor)
 {

@@ -24,6 +24,10 @@ void x87_update(struct cpu *c);
 static inline u8 x87_tags_abridged(const struct cpu *c) { return c->x87.valid; }
 static inline u16 x87_status(const struct cpu *c) { return (u16)(c->x87.sw | c->x87.top << 11); }
 
+/* FCS and FDS as they are saved: newer processors do without (CPUID.7:EBX[13]; SDM vol. 1, 8.1.8). */
+static inline u16 x87_fcs(const struct cpu *c) { return has(c->model, F_NO_FCS) ? 0 : c->x87.cs; }
+static inline u16 x87_fds(const struct cpu *c) { return has(c->model, F_NO_FCS) ? 0 : c->x87.ds; }
+
 static inline void x87_set_status(struct cpu *c, u16 sw)
 {
 	c->x87.top = sw >> 11 & 7;

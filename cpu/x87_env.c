@@ -128,9 +128,9 @@ static void environment_save(const struct cpu *c, const struct op *o, u8 *out)
 	w[2] = 0xffff0000 | tag_word(c);
 	if (in_protected(c)) {
 		w[3] = (u32)c->x87.ip;
-		w[4] = c->x87.cs | (u32)(c->x87.op & 0x7ff) << 16;
+		w[4] = x87_fcs(c) | (u32)(c->x87.op & 0x7ff) << 16;
 		w[5] = (u32)c->x87.dp;
-		w[6] = 0xffff0000 | c->x87.ds;
+		w[6] = 0xffff0000 | x87_fds(c);
 	} else {
 		u32 ip = (u32)c->x87.ip + ((u32)c->x87.cs << 4), dp = (u32)c->x87.dp + ((u32)c->x87.ds << 4);
 

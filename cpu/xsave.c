@@ -50,8 +50,8 @@ static void save_x87(const struct cpu *c, u8 *image, bool wide)
 	image[4] = x87_tags_abridged(c);
 	image[5] = 0;
 	put16(image + 6, x->op & 0x7ff);
-	put64(image + 8, wide ? x->ip : (u64)(u32)x->ip | (u64)x->cs << 32);
-	put64(image + 16, wide ? x->dp : (u64)(u32)x->dp | (u64)x->ds << 32);
+	put64(image + 8, wide ? x->ip : (u64)(u32)x->ip | (u64)x87_fcs(c) << 32);
+	put64(image + 16, wide ? x->dp : (u64)(u32)x->dp | (u64)x87_fds(c) << 32);
 	for (unsigned i = 0; i < 8; i++) {
 		memset(image + AT_ST + 16 * i, 0, 16);
 		x87_get_reg(c, i, image + AT_ST + 16 * i);
@@ -178,7 +178,7 @@ static u64 in_use(const struct cpu *c)
 	u64 used = 0;
 	const struct x87 *x = &c->x87;
 
-	if (x->cw != 0x37f || x87_status(c) || x->valid || x->op || x->ip || x->dp || x->cs || x->ds || !all_zero(x->st, sizeof x->st))
+	if (x->cw != 0x37f || x87_status(c) || x->valid || x->op || x->ip || x->dp || x87_fcs(c) || x87_fds(c) || !all_zero(x->st, sizeof x->st))
 		used |= STATE_X87;
 	if (!all_zero(c->xmm, 16 * xmm_count(c)))
 		used |= STATE_SSE;

@@ -34,7 +34,7 @@ static void make_guest(void)
 {
 	char *error = NULL;
 
-	ck_assert(model_parse(&model, "max", &error));
+	ck_assert(model_parse(&model, "max,-no-fcs", &error));
 	space_init(&mem);
 	space_init(&io);
 	ram = ram_new(RAM_SIZE);
