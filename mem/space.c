@@ -328,6 +328,37 @@ void space_write_block(struct space *space, u64 addr, const void *in, u64 len)
 	}
 }
 
+u8 *space_view(struct space *space, u64 addr, u64 *len, bool write)
+{
+	u64 at = addr & space->mask;
+	struct stretch stretch = find_again(space, at);
+	const struct ram *ram;
+	u64 offset, page;
+
+	if (!stretch.range || stretch.range->kind != RANGE_RAM || (write && stretch.range->rom))
+		return NULL;
+	ram = stretch.range->ram;
+	*len = run_length(stretch, at, *len);
+	offset = stretch.range->ram_offset + (at - stretch.range->base);
+	for (page = offset >> PAGE_SHIFT; write && page <= (offset + *len - 1) >> PAGE_SHIFT; page++)
+		if (ram->pages[page] & PAGE_ROM)
+			return NULL;
+	return ram->host + offset;
+}
+
+void space_written(struct space *space, u64 addr, u64 len)
+{
+	for (u64 run; len; addr += run, len -= run) {
+		u64 at = addr & space->mask;
+		struct stretch stretch = find_again(space, at);
+
+		run = PAGE_SIZE - (at & (PAGE_SIZE - 1));
+		run = run_length(stretch, at, run < len ? run : len);
+		if (stretch.range && stretch.range->kind == RANGE_RAM)
+			ram_touch(stretch.range->ram, stretch.range->ram_offset + (at - stretch.range->base), (unsigned)run, at);
+	}
+}
+
 void space_peek(struct space *space, u64 addr, void *out, u64 len)
 {
 	u8 *to = out;

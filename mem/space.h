@@ -88,6 +88,10 @@ void space_write(struct space *space, u64 addr, unsigned size, u64 value);
 /* Blocks of bytes (DMA, loaders). Device ranges are accessed byte by byte. */
 void space_read_block(struct space *space, u64 addr, void *out, u64 len);
 void space_write_block(struct space *space, u64 addr, const void *in, u64 len);
+/* The host's view of RAM at ADDR, for what goes straight between it and a file: *LEN (at least 1) is cut to the bytes that lie together. NULL:
+ * no RAM; WRITE: ROM is none. It is good until the map changes. After writing LEN bytes through it, tell space_written. */
+u8 *space_view(struct space *space, u64 addr, u64 *len, bool write);
+void space_written(struct space *space, u64 addr, u64 len);
 /* Look or poke without side effects (debuggers, loaders): devices read as ones and are not written; ROM is written. */
 void space_peek(struct space *space, u64 addr, void *out, u64 len);
 void space_poke(struct space *space, u64 addr, const void *in, u64 len);
