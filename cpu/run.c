@@ -255,6 +255,8 @@ static enum { SLEPT, SLEPT_ENOUGH, SLEEPS_FOREVER } idle(struct cpu *c, u64 end)
 
 enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 {
+	bool faulted = false;
+
 	for (;;) {
 		u64 until;
 		bool ok, stepping, trap, resume;
@@ -278,6 +280,9 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		}
 		if (c->icount > icount_end || (c->icount == icount_end && clock_steps(c->clock, c->icount) >= c->clock->steps_end))
 			return CPU_LIMIT;
+		if (faulted && c->clock->now >= idle_end)
+			return CPU_IDLE;
+		faulted = false;
 		if (handle_init(c)) {
 			step(c);
 			continue;
@@ -331,8 +336,7 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			/* A fault takes the time of an instruction, though it retires none: a handler that does nothing but fault again must not
 			 * keep the caller for ever. */
 			c->idle_ns += c->ns_q16 >> 16 ? c->ns_q16 >> 16 : 1;
-			if (cpu_now(c) >= idle_end)
-				return CPU_IDLE;
+			faulted = true;
 			continue;
 		}
 		if (stepping) {

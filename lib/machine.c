@@ -2,7 +2,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "lib/machine.h"
+#include "lib/config.h"
+#include "lib/replay.h"
 
 void error_write(char **error, const char *format, ...)
 {
@@ -57,6 +58,9 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 {
 	if (!model_parse(&v->model, config->cpu, error))
 		return false;
+	v->config = config_write(config);
+	if (!v->config)
+		return error_set(error, "the host has no memory for a configuration");
 	v->bare = config->bare;
 	v->seed = v->clock.seed = config->seed;
 	v->rtc = config->rtc ? config->rtc : 946684800; /* 2000-01-01 00:00:00 */
@@ -169,6 +173,8 @@ void vcpu_free(vcpu *v)
 	space_free(&v->mem);
 	space_free(&v->io);
 	boot_free(&v->boot);
+	recorder_free(v->recorder);
+	free(v->config);
 	free(v);
 }
 
@@ -307,9 +313,17 @@ struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions)
 {
 	u64 now = v->cpu->icount, idle_end = cpu_now(v->cpu);
 	u64 idle = (u64)((unsigned __int128)instructions * v->cpu->ns_q16 >> 16);
+	u64 end = instructions < ~now ? now + instructions : ~(u64)0, due;
+	struct vcpu_stop stop;
 
-	return machine_run(v, (struct place){ instructions < ~now ? now + instructions : ~(u64)0, 0 },
-		idle < ~idle_end ? idle_end + idle : ~(u64)0);
+	idle_end = idle < ~idle_end ? idle_end + idle : ~(u64)0;
+	while (v->recorder && (due = recorder_due(v->recorder)) < end) {
+		stop = machine_run(v, (struct place){ due, 0 }, idle_end);
+		if (stop.reason != VCPU_STOP_LIMIT)
+			return stop;
+		recorder_check(v->recorder, v);
+	}
+	return machine_run(v, (struct place){ end, 0 }, idle_end);
 }
 
 void vcpu_stop(vcpu *v)
@@ -341,7 +355,11 @@ int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
 {
 	if (!v->pc)
 		return machine_error(v, "a bare processor has no input");
-	return pc_input(v, channel, data, len);
+	if (pc_input(v, channel, data, len))
+		return -1;
+	if (v->recorder)
+		recorder_input(v->recorder, v, channel, data, len);
+	return 0;
 }
 
 uint64_t vcpu_instructions(const vcpu *v) { return v->cpu->icount; }

@@ -3,7 +3,8 @@
  *   machine.c   life and run of a machine       load*.c     what is in memory when it starts
  *   pc.c        the wiring of the PC            mode.c      the processor's state when it starts
  *   access.c    memory from outside             snapshot.c  the whole state: save, load, hash
- *   register.c  registers from outside          fault.c     exceptions in words */
+ *   register.c  registers from outside          fault.c     exceptions in words
+ *   config.c    a configuration as text         replay.c    runs on file */
 #ifndef LIB_MACHINE_H
 #define LIB_MACHINE_H
 
@@ -21,6 +22,7 @@
 #define PARTS_MAX 768 /* 64 processors and a PC */
 
 struct pc;
+struct recorder; /* replay.c */
 struct user_device; /* access.c */
 
 /* RAM that is in the map. A PC has one of them; a bare machine one for each vcpu_map. */
@@ -38,6 +40,7 @@ struct vcpu {
 	void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len);
 	void *user;
 	struct boot boot;
+	char *config;               /* as text (config.h) */
 
 	/* The parts. */
 	struct cpu *cpu;
@@ -56,6 +59,7 @@ struct vcpu {
 	bool reset_wanted, exit_wanted;
 	u32 exit_code;
 
+	struct recorder *recorder;  /* NULL: nobody records */
 	volatile bool asked;        /* vcpu_stop was called */
 	bool running;
 	char error[256];

@@ -3,6 +3,7 @@
 #define CLI_H
 
 #include <vcpu.h>
+#include <vcpu_replay.h>
 
 /* Exit statuses. Odd ones are the guest's own, (value << 1) | 1 through the debug-exit port, so ours are all even. */
 enum status {
@@ -13,6 +14,7 @@ enum status {
 	STATUS_HOST = 8,          /* the host failed: out of memory, output that cannot be written */
 	STATUS_QUIT = 10,         /* Ctrl-A X */
 	STATUS_HALT = 12,         /* the guest halted, and nothing can wake it */
+	STATUS_DIVERGED = 14,     /* a replay was not the run that was recorded */
 };
 
 struct run_options {
@@ -22,6 +24,10 @@ struct run_options {
 	uint64_t limit;            /* instructions; 0: none */
 	bool stats;
 	bool verbose;              /* VCPU_LOG lines to stderr */
+	const char *record;        /* file for a recording; NULL: none */
+	bool embed;
+	vcpu_replay *replay;       /* run this, not CONFIG; NULL: CONFIG */
+	bool live;                 /* after its end, go on with the terminal */
 };
 
 /* options.c: fill *O from the command line of a command that runs a machine. True: go on. False: stop with *STATUS; what there is to say
@@ -30,12 +36,17 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 /* Bytes from "256M"; false if it is no number, has another suffix than K, M, G, T, or does not fit 64 bits. */
 bool options_size(const char *text, uint64_t *size);
 
+/* A number given for --OPTION; a place for bytes, "stdio", "null" or "file:PATH". False, having complained, if TEXT is none. */
+bool options_number(const char *option, const char *text, uint64_t *n);
+bool options_place(const char *option, const char *text);
+
 /* run.c: build the machine, run it to its end, say how it ended. Returns the exit status. */
 int run_machine(const struct run_options *o);
 
 /* The commands: each returns an exit status; argv[0] is the command's name. */
 int command_run(int argc, char **argv);
 int command_demo(int argc, char **argv);
+int command_replay(int argc, char **argv);
 int command_isa(int argc, char **argv);
 
 /* One line on stderr: "vcpu: ...". Restores the terminal first. */

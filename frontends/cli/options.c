@@ -9,8 +9,8 @@
 
 #include "cli.h"
 
-enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_MEMORY, O_CPU, O_SERIAL, O_DEBUGCON, O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_HELP,
-       O_VERSION };
+enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_MEMORY, O_CPU, O_SERIAL, O_DEBUGCON, O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED,
+       O_HELP, O_VERSION };
 
 static const struct option run_options[] = {
 	{ "kernel", required_argument, NULL, O_KERNEL },
@@ -25,6 +25,8 @@ static const struct option run_options[] = {
 	{ "seed", required_argument, NULL, O_SEED },
 	{ "rtc", required_argument, NULL, O_RTC },
 	{ "verbose", no_argument, NULL, O_VERBOSE },
+	{ "record", required_argument, NULL, O_RECORD },
+	{ "embed", no_argument, NULL, O_EMBED },
 	{ "help", no_argument, NULL, O_HELP },
 	{ "version", no_argument, NULL, O_VERSION },
 	{ 0 },
@@ -44,6 +46,8 @@ static const char help_rest[] =
 	"      --stats           one JSON object as the last line on stderr\n"
 	"      --seed=N          deterministic jitter of timers; every N is a schedule of its own [0: none]\n"
 	"      --rtc=SECONDS     the clock at power-on, since 1970, or \"now\" [2000-01-01 00:00:00]\n"
+	"      --record=FILE     write what vcpu replay needs to repeat this run, to the bit\n"
+	"      --embed           the kernel and the initrd go into that file, too\n"
 	"      --verbose         what the guest did that deserves a word, on stderr\n"
 	"      --help            this text\n"
 	"      --version         the version\n"
@@ -80,7 +84,7 @@ bool options_size(const char *text, uint64_t *size)
 	return true;
 }
 
-static bool number(const char *option, const char *text, uint64_t *n)
+bool options_number(const char *option, const char *text, uint64_t *n)
 {
 	char *end;
 
@@ -113,7 +117,7 @@ static bool memory(const char *text, uint64_t *size)
 	return true;
 }
 
-static bool place(const char *option, const char *text)
+bool options_place(const char *option, const char *text)
 {
 	if (!strcmp(text, "stdio") || !strcmp(text, "null") || (!strncmp(text, "file:", 5) && text[5]))
 		return true;
@@ -155,15 +159,15 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			o->config.cpu = optarg;
 			break;
 		case O_SERIAL:
-			if (!place("serial", o->serial = optarg))
+			if (!options_place("serial", o->serial = optarg))
 				return false;
 			break;
 		case O_DEBUGCON:
-			if (!place("debugcon", o->debugcon = optarg))
+			if (!options_place("debugcon", o->debugcon = optarg))
 				return false;
 			break;
 		case O_LIMIT:
-			if (!number("limit", optarg, &o->limit))
+			if (!options_number("limit", optarg, &o->limit))
 				return false;
 			if (!o->limit) {
 				complain("--limit 0: at least one instruction");
@@ -174,14 +178,20 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			o->stats = true;
 			break;
 		case O_SEED:
-			if (!number("seed", optarg, &o->config.seed))
+			if (!options_number("seed", optarg, &o->config.seed))
 				return false;
 			break;
 		case O_RTC:
 			if (!strcmp(optarg, "now"))
 				o->config.rtc = (uint64_t)time(NULL);
-			else if (!number("rtc", optarg, &o->config.rtc))
+			else if (!options_number("rtc", optarg, &o->config.rtc))
 				return false;
+			break;
+		case O_RECORD:
+			o->record = optarg;
+			break;
+		case O_EMBED:
+			o->embed = true;
 			break;
 		case O_VERBOSE:
 			o->verbose = true;
@@ -204,6 +214,10 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 	}
 	if (optind < argc) {
 		complain("%s: what is '%s'? (vcpu %s --help tells more)", command, argv[optind], command);
+		return false;
+	}
+	if (o->embed && !o->record) {
+		complain("--embed: into what? --record FILE says it");
 		return false;
 	}
 	if (!demo && !o->config.kernel) {

@@ -24,6 +24,8 @@ struct session {
 	vcpu *machine;
 	struct sink standard, serial_file, debugcon_file;
 	struct sink *serial, *debugcon; /* NULL: thrown away */
+	vcpu_replay *replay;            /* NULL: none, or it is over and the run goes on live */
+	FILE *recording;
 	bool verbose;
 };
 
@@ -92,6 +94,41 @@ static bool open_sink(struct session *s, const char *option, const char *where, 
 	return true;
 }
 
+/* Each piece is given to the host at once: what was recorded when this process dies can be replayed. */
+static bool append(void *user, const void *data, size_t len)
+{
+	FILE *file = user;
+
+	return fwrite(data, 1, len, file) == len && !fflush(file);
+}
+
+static bool start_recording(struct session *s, const struct run_options *o)
+{
+	struct vcpu_recording recording = { .write = append, .embed = o->embed };
+
+	s->recording = recording.user = fopen(o->record, "wbe");
+	if (!s->recording) {
+		complain("--record: cannot write %s: %s", o->record, strerror(errno));
+		return false;
+	}
+	if (vcpu_record(s->machine, &recording)) {
+		complain("--record %s: %s", o->record, vcpu_error(s->machine));
+		return false;
+	}
+	return true;
+}
+
+/* A recording that could not be written is worth a word, but does not change how the run ended. */
+static void end_recording(struct session *s, const char *name)
+{
+	if (!s->recording)
+		return;
+	vcpu_record_end(s->machine);
+	if (ferror(s->recording) | fclose(s->recording))
+		complain("%s: not all of the recording could be written; what there is can be replayed", name);
+	s->recording = NULL;
+}
+
 static uint64_t host_ns(void)
 {
 	struct timespec t;
@@ -153,7 +190,7 @@ static int64_t pace_next(struct pace *p, const vcpu *machine)
 }
 
 /* Run until something ends the run. *QUIT: that was Ctrl-A X. */
-static struct vcpu_stop loop(struct session *s, uint64_t limit, bool *quit)
+static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool *quit)
 {
 	vcpu *machine = s->machine;
 	struct pace pace = { .host = host_ns() };
@@ -166,7 +203,8 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool *quit)
 		uint64_t left = limit ? limit - vcpu_instructions(machine) : UINT64_MAX;
 		int64_t wait = 0;
 
-		stop = vcpu_run(machine, left < SLICE ? left : SLICE);
+		left = left < SLICE ? left : SLICE;
+		stop = s->replay ? vcpu_replay_run(s->replay, machine, left) : vcpu_run(machine, left);
 		if (s->serial)
 			flush(s->serial);
 		if (s->debugcon)
@@ -175,6 +213,15 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool *quit)
 			return stop;
 		if (stop.reason == VCPU_STOP_LIMIT && limit && vcpu_instructions(machine) >= limit)
 			return stop;
+		if (s->replay) {
+			if ((stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_REQUEST) || (vcpu_replay_done(s->replay) && !live))
+				return stop;
+			if (vcpu_replay_done(s->replay)) {
+				s->replay = NULL;
+				terminal_open(machine, true);
+			}
+			continue;
+		}
 		if (stop.reason == VCPU_STOP_HALT && !terminal_eof() && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
 			wait = -1; /* a byte from us can still be an interrupt */
 		else if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_IDLE && stop.reason != VCPU_STOP_REQUEST)
@@ -206,6 +253,12 @@ static int status_of(const struct session *s, struct vcpu_stop stop, bool quit)
 	}
 	if (quit)
 		return STATUS_QUIT;
+	if (s->replay && vcpu_replay_divergence(s->replay)) {
+		complain("not the recorded run: %s", vcpu_replay_divergence(s->replay));
+		return STATUS_DIVERGED;
+	}
+	if (s->replay && vcpu_replay_done(s->replay) && stop.reason == VCPU_STOP_LIMIT)
+		return STATUS_OK;
 	switch (stop.reason) {
 	case VCPU_STOP_POWEROFF:
 		return STATUS_OK;
@@ -252,7 +305,8 @@ int run_machine(const struct run_options *o)
 		return STATUS_USAGE;
 	config.output = output;
 	config.user = s;
-	s->machine = vcpu_new(&config, &error);
+	s->replay = o->replay;
+	s->machine = o->replay ? vcpu_replay_machine(o->replay, output, s, &error) : vcpu_new(&config, &error);
 	if (!s->machine) {
 		complain("%s", error ? error : "out of memory");
 		status = error ? STATUS_USAGE : STATUS_HOST;
@@ -260,12 +314,17 @@ int run_machine(const struct run_options *o)
 		return status;
 	}
 
-	terminal_open(s->machine, !strcmp(o->serial, "stdio"));
+	if (o->record && !start_recording(s, o)) {
+		vcpu_free(s->machine);
+		return STATUS_USAGE;
+	}
+	terminal_open(s->machine, !strcmp(o->serial, "stdio") && !o->replay);
 	start = host_ns();
-	stop = loop(s, o->limit, &quit);
+	stop = loop(s, o->limit, o->live, &quit);
 	start = host_ns() - start;
 	sent = terminal_signal();
 	terminal_close();
+	end_recording(s, o->record);
 	status = sent ? 0 : status_of(s, stop, quit);
 	if (o->stats)
 		print_stats(s->machine, (double)start / 1e9, sent ? "signal" : quit ? "quit" : vcpu_stop_name(stop.reason));

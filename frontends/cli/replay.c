@@ -1,0 +1,142 @@
+/* vcpu replay: a run that was recorded, once more. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+enum { O_TO = 256, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON, O_STATS, O_VERBOSE, O_HELP };
+
+static const struct option replay_options[] = {
+	{ "to", required_argument, NULL, O_TO },
+	{ "verify", no_argument, NULL, O_VERIFY },
+	{ "live", no_argument, NULL, O_LIVE },
+	{ "serial", required_argument, NULL, O_SERIAL },
+	{ "debugcon", required_argument, NULL, O_DEBUGCON },
+	{ "stats", no_argument, NULL, O_STATS },
+	{ "verbose", no_argument, NULL, O_VERBOSE },
+	{ "help", no_argument, NULL, O_HELP },
+	{ 0 },
+};
+
+static const char help[] =
+	"Usage: vcpu replay [OPTION]... FILE\n"
+	"Repeat a run that vcpu run --record FILE has recorded.\n"
+	"\n"
+	"      --to=N            stop when N instructions have retired\n"
+	"      --verify          compare the state at every checkpoint; say where and in what it\n"
+	"                        differs first\n"
+	"      --live            when the recording ends, go on with the terminal\n"
+	"      --serial=WHERE    COM1: stdio, null or file:PATH [stdio]\n"
+	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
+	"      --stats           one JSON object as the last line on stderr\n"
+	"      --verbose         what the guest did that deserves a word, on stderr\n"
+	"      --help            this text\n"
+	"\n"
+	"Exit status: as the recorded run, 0 at the end of the recording, 14 if the run was not the\n"
+	"recorded one.\n";
+
+/* The whole file, or NULL, having complained. */
+static void *read_file(const char *name, size_t *len)
+{
+	FILE *file = fopen(name, "rbe");
+	unsigned char *data = NULL;
+	size_t room = 1 << 20, n;
+
+	*len = 0;
+	while (file && (data = realloc(data, room)) && (n = fread(data + *len, 1, room - *len, file)) > 0)
+		if ((*len += n) == room)
+			room *= 2;
+	if (!file || !data || ferror(file)) {
+		complain("replay: cannot read %s: %s", name, strerror(errno));
+		free(data);
+		data = NULL;
+	}
+	if (file)
+		fclose(file);
+	return data;
+}
+
+static bool parse(struct run_options *o, int argc, char **argv, bool *verify, int *status)
+{
+	char name[] = "vcpu";
+	int c;
+
+	argv[0] = name;
+	*status = STATUS_USAGE;
+	while ((c = getopt_long(argc, argv, "", replay_options, NULL)) != -1) {
+		switch (c) {
+		case O_TO:
+			if (!options_number("to", optarg, &o->limit))
+				return false;
+			break;
+		case O_VERIFY:
+			*verify = true;
+			break;
+		case O_LIVE:
+			o->live = true;
+			break;
+		case O_SERIAL:
+			if (!options_place("serial", o->serial = optarg))
+				return false;
+			break;
+		case O_DEBUGCON:
+			if (!options_place("debugcon", o->debugcon = optarg))
+				return false;
+			break;
+		case O_STATS:
+			o->stats = true;
+			break;
+		case O_VERBOSE:
+			o->verbose = true;
+			break;
+		case O_HELP:
+			fputs(help, stdout);
+			*status = STATUS_OK;
+			return false;
+		default:
+			return false;
+		}
+	}
+	if (optind + 1 != argc) {
+		complain("replay: one FILE is needed (vcpu replay --help tells more)");
+		return false;
+	}
+	return true;
+}
+
+int command_replay(int argc, char **argv)
+{
+	struct run_options o = { .serial = "stdio", .debugcon = "null" };
+	bool verify = false;
+	char *error = NULL;
+	size_t len;
+	void *data;
+	int status;
+
+	if (!parse(&o, argc, argv, &verify, &status))
+		return status;
+	data = read_file(argv[optind], &len);
+	if (!data)
+		return STATUS_USAGE;
+	o.replay = vcpu_replay_open(data, len, &error);
+	if (!o.replay) {
+		complain("%s: %s", argv[optind], error ? error : "out of memory");
+		free(error);
+		free(data);
+		return STATUS_USAGE;
+	}
+	vcpu_replay_verify(o.replay, verify);
+	status = run_machine(&o);
+	if (vcpu_replay_cut(o.replay))
+		complain("%s: %s: replayed up to instruction %" PRIu64, argv[optind], vcpu_replay_cut(o.replay),
+			 vcpu_replay_end(o.replay).instructions);
+	if (verify && status != STATUS_DIVERGED)
+		fprintf(stderr, "vcpu: %u checkpoints compared, all equal\n", vcpu_replay_checked(o.replay));
+	vcpu_replay_free(o.replay);
+	free(data);
+	return status;
+}

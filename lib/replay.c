@@ -1,0 +1,614 @@
+/* Runs on file.
+ *
+ * A recording is a header, "vcpurply", version (32 bits), zero (32 bits), and then chunks, each complete in itself:
+ *   0 kind   4 bytes that follow   8 bytes when unpacked (the same: not compressed, else zlib)   12 low half of hash64 over all that   16 bytes
+ *     CONFIG  the configuration as text (config.h), first
+ *     IMAGE   role ('k' kernel, 'i' initrd), contents
+ *     START   hash of what was booted (64 bits)
+ *     INPUT   place, channel (32 bits), bytes
+ *     CHECK   place, hash of the memory (64 bits), then all parts as snapshots have them, XORed with those of the checkpoint before
+ *     END     like CHECK: the run was ended by its owner
+ *   place: instructions (64 bits), virtual ns (64), steps (32)
+ * All numbers are little-endian. A file that ends within a chunk ends before it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <zlib.h>
+#include "lib/config.h"
+#include "lib/replay.h"
+
+#define MAGIC "vcpurply"
+#define VERSION 1u
+#define FILE_HEAD 16u
+#define CHUNK_HEAD 16u
+#define PLACE 20u
+#define CHUNK_MAX (1u << 30)
+#define PACK_FROM 128u /* bytes; fewer are not worth compressing */
+
+enum kind { CONFIG = 1, IMAGE, START, INPUT, CHECK, END };
+
+/* ---- places ---- */
+
+struct vcpu_place vcpu_where(const vcpu *v)
+{
+	struct place at = machine_place(v);
+
+	return (struct vcpu_place){ at.icount, at.steps, cpu_now(v->cpu) };
+}
+
+bool place_equal(const struct vcpu_place *a, const struct vcpu_place *b)
+{
+	return a->instructions == b->instructions && a->steps == b->steps && a->ns == b->ns;
+}
+
+bool place_before(const struct vcpu_place *a, const struct vcpu_place *b)
+{
+	if (a->instructions != b->instructions)
+		return a->instructions < b->instructions;
+	return a->steps != b->steps ? a->steps < b->steps : a->ns < b->ns;
+}
+
+static struct vcpu_stop lost(struct vcpu *v, const struct vcpu_place *where)
+{
+	struct vcpu_place at = vcpu_where(v);
+
+	machine_error(v, "the run is at instruction %llu+%u, %llu ns, but should have come by %llu+%u, %llu ns", (unsigned long long)at.instructions,
+		at.steps, (unsigned long long)at.ns, (unsigned long long)where->instructions, where->steps, (unsigned long long)where->ns);
+	return (struct vcpu_stop){ .reason = VCPU_STOP_HOST };
+}
+
+struct vcpu_stop machine_run_to(struct vcpu *v, const struct vcpu_place *where)
+{
+	struct place end = { where->instructions, where->steps };
+	struct vcpu_stop stop = { .reason = VCPU_STOP_LIMIT };
+	struct vcpu_place at;
+
+	if (!place_reached(machine_place(v), end)) {
+		stop = machine_run(v, end, ~(u64)0);
+		if (stop.reason != VCPU_STOP_LIMIT)
+			return stop.reason == VCPU_STOP_HALT ? lost(v, where) : stop;
+	}
+	at = vcpu_where(v);
+	if (at.ns < where->ns && at.instructions == where->instructions && at.steps == where->steps) { /* sleep until then */
+		end.steps++;
+		stop = machine_run(v, end, where->ns);
+		if (stop.reason != VCPU_STOP_IDLE && stop.reason != VCPU_STOP_HALT)
+			return stop.reason == VCPU_STOP_LIMIT ? lost(v, where) : stop;
+		at = vcpu_where(v);
+	}
+	if (!place_equal(&at, where))
+		return lost(v, where);
+	return (struct vcpu_stop){ .reason = VCPU_STOP_LIMIT };
+}
+
+/* ---- the state at a checkpoint ---- */
+
+struct state { u8 *bytes; size_t size; };
+
+static bool state_take(struct state *s, struct vcpu *v)
+{
+	struct part parts[PARTS_MAX];
+	unsigned n = machine_parts(v, parts);
+	u8 *at;
+
+	s->size = 0;
+	for (unsigned i = 0; i < n; i++)
+		s->size += part_size(&parts[i]);
+	at = s->bytes = malloc(s->size + 1);
+	for (unsigned i = 0; at && i < n; at += part_size(&parts[i++]))
+		part_save(&parts[i], at);
+	return s->bytes;
+}
+
+static void state_xor(struct state *s, const struct state *with)
+{
+	for (size_t i = 0; i < s->size && i < with->size; i++)
+		s->bytes[i] ^= with->bytes[i];
+}
+
+static void get_memory_hash(void *user, const char *part, uint64_t hash)
+{
+	if (!strcmp(part, "memory"))
+		*(u64 *)user = hash;
+}
+
+/* ---- recording ---- */
+
+struct recorder {
+	struct vcpu_recording to;
+	struct state last;      /* at the checkpoint before */
+	u64 due;
+	bool failed;
+};
+
+/* HEAD and DATA, one behind the other, as a chunk. */
+static void chunk(struct recorder *r, enum kind kind, const void *head, size_t nhead, const void *data, size_t ndata)
+{
+	size_t full = nhead + ndata, packed = compressBound(full), len = full;
+	u8 *bytes = malloc(CHUNK_HEAD + full + packed), *out = bytes + CHUNK_HEAD;
+	uLongf room = packed;
+
+	r->failed |= !bytes || full > CHUNK_MAX;
+	if (r->failed) {
+		free(bytes);
+		return;
+	}
+	if (nhead)
+		memcpy(out, head, nhead);
+	if (ndata)
+		memcpy(out + nhead, data, ndata);
+	if (full >= PACK_FROM && compress2(out + full, &room, out, full, 6) == Z_OK && room < full) {
+		memmove(out, out + full, room);
+		len = room;
+	}
+	put32(bytes, kind);
+	put32(bytes + 4, (u32)len);
+	put32(bytes + 8, (u32)full);
+	put32(bytes + 12, (u32)hash64(hash64(0, bytes, 12), out, len));
+	r->failed = !r->to.write(r->to.user, bytes, CHUNK_HEAD + len);
+	free(bytes);
+}
+
+static void put_place(u8 out[PLACE], const struct vcpu *v)
+{
+	struct vcpu_place at = vcpu_where(v);
+
+	put64(out, at.instructions);
+	put64(out + 8, at.ns);
+	put32(out + 16, at.steps);
+}
+
+/* A hash of memory takes as long as some instructions for each of its bytes. */
+static u64 next_checkpoint(const struct recorder *r, const struct vcpu *v)
+{
+	u64 cost = 8 * vcpu_resident(v);
+
+	return v->cpu->icount + (r->to.interval ? r->to.interval : cost > 100000000 ? cost : 100000000);
+}
+
+static void checkpoint(struct recorder *r, struct vcpu *v, enum kind kind)
+{
+	u8 head[PLACE + 8];
+	struct state state;
+	u64 memory = 0;
+
+	if (!state_take(&state, v)) {
+		r->failed = true;
+		return;
+	}
+	vcpu_state_parts(v, get_memory_hash, &memory);
+	put_place(head, v);
+	put64(head + PLACE, memory);
+	state_xor(&r->last, &state);
+	chunk(r, kind, head, sizeof head, r->last.bytes ? r->last.bytes : state.bytes, state.size);
+	free(r->last.bytes);
+	r->last = state;
+	r->due = next_checkpoint(r, v);
+}
+
+u64 recorder_due(const struct recorder *r) { return r->failed ? ~(u64)0 : r->due; }
+void recorder_check(struct recorder *r, struct vcpu *v) { checkpoint(r, v, CHECK); }
+
+void recorder_input(struct recorder *r, struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
+{
+	u8 head[PLACE + 4];
+
+	put_place(head, v);
+	put32(head + PLACE, (u32)channel);
+	chunk(r, INPUT, head, sizeof head, data, len);
+}
+
+void recorder_free(struct recorder *r)
+{
+	if (r)
+		free(r->last.bytes);
+	free(r);
+}
+
+static void embed(struct recorder *r, char role, const struct blob *b)
+{
+	if (b->data)
+		chunk(r, IMAGE, &role, 1, b->data, b->size);
+}
+
+int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
+{
+	struct recorder *r;
+	u8 head[FILE_HEAD] = MAGIC, hash[8];
+
+	if (v->recorder)
+		return machine_error(v, "the machine is being recorded already");
+	if (v->cpu->icount || cpu_now(v->cpu))
+		return machine_error(v, "the machine has run already: a recording begins at power-on");
+	if (recording->embed && v->boot.nmodules > 1)
+		return machine_error(v, "only one initrd or module can be put into a recording, not %u", v->boot.nmodules);
+	r = v->recorder = calloc(1, sizeof *r);
+	if (!r)
+		return machine_error(v, "the host has no memory for a recorder");
+	r->to = *recording;
+	put32(head + 8, VERSION);
+	r->failed = !r->to.write(r->to.user, head, sizeof head);
+	chunk(r, CONFIG, v->config, strlen(v->config), NULL, 0);
+	if (r->to.embed) {
+		embed(r, 'k', &v->boot.kernel);
+		if (v->boot.nmodules)
+			embed(r, 'i', &v->boot.modules[0]);
+	}
+	put64(hash, v->boot.hash);
+	chunk(r, START, hash, sizeof hash, NULL, 0);
+	r->due = next_checkpoint(r, v);
+	if (r->failed) {
+		recorder_free(r);
+		v->recorder = NULL;
+		return machine_error(v, "the recording cannot be written");
+	}
+	return 0;
+}
+
+void vcpu_record_end(vcpu *v)
+{
+	if (v->recorder)
+		checkpoint(v->recorder, v, END);
+	recorder_free(v->recorder);
+	v->recorder = NULL;
+}
+
+bool vcpu_recording_ok(const vcpu *v) { return v->recorder && !v->recorder->failed; }
+
+/* ---- reading ---- */
+
+struct item {
+	enum kind kind;
+	struct vcpu_place at;
+	const u8 *bytes;        /* of the chunk */
+	u32 len, full;
+};
+
+struct vcpu_replay {
+	struct config_text text;
+	struct vcpu_config config;
+	u8 *images[2];
+	u64 boot_hash;
+	bool started;
+	struct item *items;
+	size_t count, next;
+	char cut[160];          /* "": it is complete */
+	bool verify;
+	unsigned checked;
+	struct state last;      /* at the checkpoint before, as recorded */
+	struct vcpu_place good; /* where it was */
+	char divergence[400];
+};
+
+/* The chunk's bytes, malloc'd with a zero behind; NULL: they are damaged. */
+static u8 *unpack(const u8 *bytes, u32 len, u32 full)
+{
+	u8 *out = malloc((size_t)full + 1);
+	uLongf got = full;
+
+	if (!out)
+		return NULL;
+	if (len == full)
+		memcpy(out, bytes, len);
+	else if (uncompress(out, &got, bytes, len) != Z_OK || got != full) {
+		free(out);
+		return NULL;
+	}
+	out[full] = 0;
+	return out;
+}
+
+static bool take_config(vcpu_replay *r, const u8 *bytes, u32 full, char **error)
+{
+	if (r->text.text)
+		return error_set(error, "recording: it has two configurations");
+	if (!config_read(&r->text, (const char *)bytes, full, error))
+		return false;
+	r->config = r->text.config;
+	return true;
+}
+
+static bool take_image(vcpu_replay *r, u8 *bytes, u32 full)
+{
+	bool initrd = *bytes == 'i';
+
+	if (r->images[initrd] || !full)
+		return false;
+	r->images[initrd] = bytes;
+	if (initrd) {
+		r->config.initrd_data = bytes + 1;
+		r->config.initrd_size = full - 1;
+	} else {
+		r->config.kernel_data = bytes + 1;
+		r->config.kernel_size = full - 1;
+	}
+	return true;
+}
+
+/* What comes before the run. False with *ERROR: nothing can be made of it. */
+static bool take_front(vcpu_replay *r, enum kind kind, const u8 *bytes, u32 len, u32 full, char **error)
+{
+	u8 *out = unpack(bytes, len, full);
+	bool ok = false;
+
+	if (!out)
+		return error_set(error, "recording: its beginning is damaged");
+	if ((kind != CONFIG) != (r->text.text != NULL))
+		error_write(error, "recording: it does not begin with one configuration");
+	else if (kind == CONFIG)
+		ok = take_config(r, out, full, error);
+	else if (kind == IMAGE && (ok = take_image(r, out, full)))
+		return true;
+	else if (kind == START && full == 8) {
+		r->boot_hash = get64(out);
+		ok = r->started = true;
+	} else
+		error_write(error, "recording: its beginning is damaged");
+	free(out);
+	return ok;
+}
+
+static bool take_item(vcpu_replay *r, struct item *item)
+{
+	u8 *out = unpack(item->bytes, item->len, item->full);
+
+	if (!out)
+		return false;
+	if (item->full < PLACE + (item->kind == INPUT ? 4 : 8)) {
+		free(out);
+		return false;
+	}
+	item->at = (struct vcpu_place){ get64(out), get32(out + 16), get64(out + 8) };
+	free(out);
+	if (r->count && place_before(&item->at, &r->items[r->count - 1].at))
+		return false;
+	if (!(r->count & (r->count - 1))) {
+		struct item *items = realloc(r->items, (r->count ? 2 * r->count : 1) * sizeof *items);
+
+		if (!items)
+			return false;
+		r->items = items;
+	}
+	r->items[r->count++] = *item;
+	return true;
+}
+
+static bool look(vcpu_replay *r, const u8 *data, size_t len, char **error)
+{
+	size_t at = FILE_HEAD;
+
+	while (at < len) {
+		struct item item;
+		const u8 *head = data + at;
+
+		if (len - at < CHUNK_HEAD || get32(head + 4) > len - at - CHUNK_HEAD) {
+			snprintf(r->cut, sizeof r->cut, "it is cut off after %zu bytes", at);
+			break;
+		}
+		item = (struct item){ .kind = (enum kind)get32(head), .bytes = head + CHUNK_HEAD, .len = get32(head + 4), .full = get32(head + 8) };
+		/* zlib makes nothing smaller than a 1032nd. */
+		if (item.full > CHUNK_MAX || item.full / 1100 > item.len ||
+		    get32(head + 12) != (u32)hash64(hash64(0, head, 12), item.bytes, item.len)) {
+			snprintf(r->cut, sizeof r->cut, "it is damaged at byte %zu", at);
+			break;
+		}
+		if (!r->started) {
+			if (!take_front(r, item.kind, item.bytes, item.len, item.full, error))
+				return false;
+		} else if (item.kind < INPUT || item.kind > END || !take_item(r, &item)) {
+			snprintf(r->cut, sizeof r->cut, "what it has at byte %zu cannot be understood", at);
+			break;
+		}
+		at += CHUNK_HEAD + item.len;
+		if (item.kind == END)
+			break;
+	}
+	if (!r->started)
+		return error_set(error, "recording: %s, before the run begins", *r->cut ? r->cut : "it is cut off");
+	if (!*r->cut && (!r->count || r->items[r->count - 1].kind != END))
+		snprintf(r->cut, sizeof r->cut, "it has no end: whoever wrote it was interrupted");
+	if (!*r->cut && at < len)
+		snprintf(r->cut, sizeof r->cut, "there is something behind its end");
+	return true;
+}
+
+vcpu_replay *vcpu_replay_open(const void *data, size_t len, char **error)
+{
+	const u8 *head = data;
+	vcpu_replay *r;
+
+	if (error)
+		*error = NULL;
+	if (len < FILE_HEAD || memcmp(head, MAGIC, 8)) {
+		error_write(error, "recording: %zu bytes that do not begin as one", len);
+		return NULL;
+	}
+	if (get32(head + 8) != VERSION || get32(head + 12)) {
+		error_write(error, "recording: version %u, but only %u can be replayed", get32(head + 8), VERSION);
+		return NULL;
+	}
+	r = calloc(1, sizeof *r);
+	if (!r) {
+		error_write(error, "the host has no memory for a recording");
+		return NULL;
+	}
+	if (!look(r, head, len, error)) {
+		vcpu_replay_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void vcpu_replay_free(vcpu_replay *r)
+{
+	if (!r)
+		return;
+	config_free(&r->text);
+	free(r->images[0]);
+	free(r->images[1]);
+	free(r->items);
+	free(r->last.bytes);
+	free(r);
+}
+
+const char *vcpu_replay_cut(const vcpu_replay *r) { return *r->cut ? r->cut : NULL; }
+const struct vcpu_config *vcpu_replay_config(const vcpu_replay *r) { return &r->config; }
+void vcpu_replay_verify(vcpu_replay *r, bool on) { r->verify = on; }
+bool vcpu_replay_done(const vcpu_replay *r) { return r->next == r->count; }
+const char *vcpu_replay_divergence(const vcpu_replay *r) { return *r->divergence ? r->divergence : NULL; }
+unsigned vcpu_replay_checked(const vcpu_replay *r) { return r->checked; }
+
+struct vcpu_place vcpu_replay_end(const vcpu_replay *r)
+{
+	return r->count ? r->items[r->count - 1].at : (struct vcpu_place){ 0 };
+}
+
+vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len), void *user,
+		char **error)
+{
+	struct vcpu_config config = r->config;
+	vcpu *v;
+
+	config.output = output;
+	config.user = user;
+	v = vcpu_new(&config, error);
+	if (v && v->boot.hash != r->boot_hash) {
+		error_write(error, "recording: %s%s%s is not what was recorded", config.kernel ? config.kernel : "what is booted",
+			config.initrd ? " or " : "", config.initrd ? config.initrd : "");
+		vcpu_free(v);
+		return NULL;
+	}
+	return v;
+}
+
+/* ---- replaying ---- */
+
+static struct vcpu_stop diverged(vcpu_replay *r, struct vcpu *v, const char *what)
+{
+	if (!*r->divergence)
+		snprintf(r->divergence, sizeof r->divergence, "%s; the state was the same at instruction %llu", what,
+			(unsigned long long)r->good.instructions);
+	machine_error(v, "%s", r->divergence);
+	return (struct vcpu_stop){ .reason = VCPU_STOP_HOST };
+}
+
+/* Name the first field in which V is not as recorded. */
+static void name_difference(struct vcpu *v, const struct state *is, const struct state *was, char *text, size_t size)
+{
+	struct part parts[PARTS_MAX];
+	unsigned n = machine_parts(v, parts);
+	size_t at = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		for (const struct field *f = parts[i].fields; f->name; f++) {
+			struct field one[2] = { *f, FIELD_END };
+			size_t step;
+
+			one->count = 1;
+			step = part_size(&(struct part){ "", NULL, one, NULL });
+			for (u32 k = 0; k < f->count; k++, at += step) {
+				char index[16] = "";
+
+				if (at + step <= was->size && !memcmp(is->bytes + at, was->bytes + at, step))
+					continue;
+				if (f->count > 1)
+					snprintf(index, sizeof index, "[%u]", k);
+				snprintf(text, size, "part %s, field %s%s, is %llx and was %llx", parts[i].name, f->name, index,
+					(unsigned long long)get_size(is->bytes + at, (unsigned)step),
+					at + step <= was->size ? (unsigned long long)get_size(was->bytes + at, (unsigned)step) : 0ull);
+				return;
+			}
+		}
+	snprintf(text, size, "the parts have another size");
+}
+
+/* At a checkpoint. The recorded state is unpacked also when nobody wants to compare it: the next one builds on it. */
+static bool check(vcpu_replay *r, struct vcpu *v, const struct item *item)
+{
+	struct state was, is = { 0 };
+	u64 memory = 0;
+	char what[240] = "", text[320];
+	u8 *out;
+
+	if (!r->verify)
+		return true;
+	out = unpack(item->bytes, item->len, item->full);
+	if (!out || !state_take(&is, v)) {
+		free(out);
+		diverged(r, v, "the host has no memory to compare states");
+		return false;
+	}
+	was = (struct state){ malloc(item->full), item->full - PLACE - 8 };
+	if (was.bytes)
+		memcpy(was.bytes, out + PLACE + 8, was.size);
+	state_xor(&was, &r->last);
+	vcpu_state_parts(v, get_memory_hash, &memory);
+	if (!was.bytes || is.size != was.size || memcmp(is.bytes, was.bytes, is.size))
+		name_difference(v, &is, &was, what, sizeof what);
+	else if (memory != get64(out + PLACE))
+		snprintf(what, sizeof what, "memory has other contents");
+	free(is.bytes);
+	free(out);
+	free(r->last.bytes);
+	r->last = was;
+	if (*what) {
+		snprintf(text, sizeof text, "at instruction %llu, %s", (unsigned long long)item->at.instructions, what);
+		diverged(r, v, text);
+		return false;
+	}
+	r->checked++;
+	r->good = item->at;
+	return true;
+}
+
+static bool give(vcpu_replay *r, struct vcpu *v, const struct item *item)
+{
+	u8 *out = unpack(item->bytes, item->len, item->full);
+	char text[300];
+	bool ok;
+
+	if (!out) {
+		diverged(r, v, "the host has no memory for an input");
+		return false;
+	}
+	ok = !vcpu_input(v, (enum vcpu_channel)get32(out + PLACE), out + PLACE + 4, item->full - PLACE - 4);
+	free(out);
+	if (!ok) {
+		snprintf(text, sizeof text, "at instruction %llu, an input was not taken: %s", (unsigned long long)item->at.instructions, vcpu_error(v));
+		diverged(r, v, text);
+	}
+	return ok;
+}
+
+struct vcpu_stop vcpu_replay_run(vcpu_replay *r, vcpu *v, uint64_t instructions)
+{
+	u64 now = v->cpu->icount, end = instructions < ~now ? now + instructions : ~(u64)0;
+	struct vcpu_stop stop = { .reason = VCPU_STOP_HOST };
+
+	if (*r->divergence)
+		return stop;
+	if (vcpu_replay_done(r))
+		return vcpu_run(v, instructions);
+	while (!vcpu_replay_done(r)) {
+		const struct item *item = &r->items[r->next];
+		struct vcpu_place at;
+
+		if (item->at.instructions > end) {
+			struct place p = { end, 0 };
+
+			stop = machine_run(v, p, ~(u64)0);
+			return stop.reason == VCPU_STOP_HALT ? diverged(r, v, "the machine sleeps for ever, before the recording does") : stop;
+		}
+		stop = machine_run_to(v, &item->at);
+		at = vcpu_where(v);
+		if (stop.reason == VCPU_STOP_HOST)
+			return diverged(r, v, vcpu_error(v));
+		if (stop.reason != VCPU_STOP_LIMIT && !place_equal(&at, &item->at))
+			return stop;
+		r->next++;
+		if (item->kind == INPUT ? !give(r, v, item) : !check(r, v, item))
+			return (struct vcpu_stop){ .reason = VCPU_STOP_HOST };
+		if (stop.reason != VCPU_STOP_LIMIT)
+			return stop;
+	}
+	return stop;
+}

@@ -1,0 +1,21 @@
+/* Inputs and where they came: what recordings and debuggers share. */
+#ifndef LIB_REPLAY_H
+#define LIB_REPLAY_H
+
+#include "lib/machine.h"
+#include "lib/vcpu_replay.h"
+
+/* Run to WHERE exactly. VCPU_STOP_LIMIT: there; VCPU_STOP_HOST with vcpu_error: the machine did not come by there; else it stopped for this
+ * reason on the way (call again). */
+struct vcpu_stop machine_run_to(struct vcpu *v, const struct vcpu_place *where);
+bool place_equal(const struct vcpu_place *a, const struct vcpu_place *b);
+/* In the order of time: is A before B? */
+bool place_before(const struct vcpu_place *a, const struct vcpu_place *b);
+
+/* ---- the recorder: NULL when there is none ---- */
+void recorder_input(struct recorder *r, struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len);
+u64 recorder_due(const struct recorder *r); /* instruction count of the next checkpoint */
+void recorder_check(struct recorder *r, struct vcpu *v);
+void recorder_free(struct recorder *r);
+
+#endif

@@ -1,0 +1,74 @@
+/* Runs on file: recorded once, repeated exactly, on any host, by any build.
+ *
+ * A recording holds the configuration, every input with the place where it came, and the state's hash at checkpoints. It is written piece by
+ * piece, so that what there is of it when a process dies can be replayed up to there.
+ *
+ *     struct vcpu_recording r = { .write = append_to_file, .user = file };
+ *     vcpu *v = vcpu_new(&config, &error);
+ *     vcpu_record(v, &r);
+ *     ... vcpu_run, vcpu_input ...
+ *     vcpu_record_end(v);
+ *
+ *     vcpu_replay *r = vcpu_replay_open(data, len, &error);
+ *     vcpu *v = vcpu_replay_machine(r, output, user, &error);
+ *     while (!vcpu_replay_done(r) && vcpu_replay_run(r, v, 1000000).reason == VCPU_STOP_LIMIT)
+ *             ; */
+#ifndef VCPU_REPLAY_H
+#define VCPU_REPLAY_H
+
+#include <vcpu.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where a machine stands in its run: INSTRUCTIONS have retired, and since then STEPS handlers were entered (interrupts and faults retire
+ * nothing). Two runs of the same recording are in the same state at the same place and virtual time. */
+struct vcpu_place {
+	uint64_t instructions;
+	uint32_t steps;
+	uint64_t ns;     /* virtual time */
+};
+VCPU_API struct vcpu_place vcpu_where(const vcpu *v);
+
+struct vcpu_recording {
+	/* Append LEN bytes. False: there is no room; nothing more is recorded, the run goes on, and vcpu_recording_ok says false. */
+	bool (*write)(void *user, const void *data, size_t len);
+	void *user;
+	bool embed;          /* put the kernel and the initrd into the recording [only their hash] */
+	uint64_t interval;   /* instructions between checkpoints [chosen so that they cost little] */
+};
+
+/* Record V, which must not have run yet, from now on. 0, or -1 with vcpu_error. */
+VCPU_API int vcpu_record(vcpu *v, const struct vcpu_recording *recording);
+/* Write a last checkpoint and stop recording; vcpu_free does not do it. */
+VCPU_API void vcpu_record_end(vcpu *v);
+VCPU_API bool vcpu_recording_ok(const vcpu *v); /* being recorded, and all has been written */
+
+typedef struct vcpu_replay vcpu_replay;
+
+/* Look at a recording; DATA must live as long as the replay. What is damaged or cut off ends it early, if its beginning is there. NULL with one
+ * line in *ERROR: it is not a recording, or of another version. */
+VCPU_API vcpu_replay *vcpu_replay_open(const void *data, size_t len, char **error);
+VCPU_API void vcpu_replay_free(vcpu_replay *r);
+/* NULL: it ends as it should; else why it ends early, in a line. */
+VCPU_API const char *vcpu_replay_cut(const vcpu_replay *r);
+VCPU_API struct vcpu_place vcpu_replay_end(const vcpu_replay *r); /* the last place that it knows */
+/* What the machine was made of. Strings live as long as R. */
+VCPU_API const struct vcpu_config *vcpu_replay_config(const vcpu_replay *r);
+/* Make that machine. NULL with *ERROR: also when kernel or initrd are not what was recorded. */
+VCPU_API vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len),
+				   void *user, char **error);
+/* Check the state at every checkpoint, too. */
+VCPU_API void vcpu_replay_verify(vcpu_replay *r, bool on);
+/* vcpu_run with the inputs of the recording. It stops at the recording's end, with VCPU_STOP_LIMIT, and beyond that it is vcpu_run. A run that is
+ * not the recorded one stops with VCPU_STOP_HOST, and vcpu_replay_divergence tells where it was first seen to differ, and in what. */
+VCPU_API struct vcpu_stop vcpu_replay_run(vcpu_replay *r, vcpu *v, uint64_t instructions);
+VCPU_API bool vcpu_replay_done(const vcpu_replay *r); /* at its end */
+VCPU_API const char *vcpu_replay_divergence(const vcpu_replay *r); /* or NULL */
+VCPU_API unsigned vcpu_replay_checked(const vcpu_replay *r);       /* checkpoints that were compared, and equal */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
