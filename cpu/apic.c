@@ -14,6 +14,7 @@ enum { SVR_ENABLE = 1 << 8 };
 
 static bool on(const struct apic *a) { return a->cpu->apic_base & BASE_ENABLE; }
 static bool x2(const struct apic *a) { return (a->cpu->apic_base & (BASE_ENABLE | BASE_X2)) == (BASE_ENABLE | BASE_X2); }
+static bool in_memory(const struct apic *a) { return on(a) && !x2(a); }
 static bool software_on(const struct apic *a) { return on(a) && a->svr & SVR_ENABLE; }
 
 /* ---- the 256-bit registers ---- */
@@ -71,9 +72,12 @@ static void deliver(struct apic *a, unsigned mode, unsigned vector, bool level)
 		break;
 	case INIT:
 		c->init_pending = true;
+		c->sipi_pending = false;
 		cpu_attention(c);
 		break;
-	case SIPI:
+	case SIPI: /* only a processor that waits for it takes notice, and of the first only */
+		if (c->sipi_pending || (c->activity != ACTIVITY_WAIT_SIPI && !c->init_pending))
+			break;
 		c->sipi_pending = true;
 		c->sipi_vector = (u8)vector;
 		cpu_attention(c);
@@ -101,12 +105,12 @@ static void error(struct apic *a, u32 bits)
 		local(a, a->lvt[LVT_ERROR] & ~(u32)LVT_MODE);
 }
 
+#define EVERYBODY 0xffffffffu
+
 /* Does a message to DEST reach us? SDM vol. 3, 11.6.2. */
 static bool addressed(const struct apic *a, u32 dest, bool logical)
 {
-	u32 all = x2(a) ? 0xffffffff : 0xff;
-
-	if (dest == all)
+	if (dest == EVERYBODY || (dest == 0xff && !x2(a)))
 		return true;
 	if (!logical)
 		return dest == a->id;
@@ -120,16 +124,31 @@ static bool addressed(const struct apic *a, u32 dest, bool logical)
 	return dest >> 4 == a->ldr >> 28 && dest & (a->ldr >> 24 & 15); /* cluster */
 }
 
-void apic_bus(struct apic *a, u32 dest, bool logical, unsigned mode, unsigned vector, bool level)
+/* A message on the bus. Lowest priority (11.6.2.4): for that one of those addressed whose processor does the least important thing. */
+static void bus(const struct cpus *all, const struct apic *but, u32 dest, bool logical, unsigned mode, unsigned vector, bool level)
 {
-	if (on(a) && addressed(a, dest, logical))
-		deliver(a, mode, vector, level);
+	struct apic *lowest = NULL;
+
+	for (unsigned i = 0; i < all->count; i++) {
+		struct apic *a = all->cpu[i]->apic;
+
+		if (a == but || !on(a) || !addressed(a, dest, logical))
+			continue;
+		if (mode != LOWEST)
+			deliver(a, mode, vector, level);
+		else if (software_on(a) && (!lowest || ppr(a) < ppr(lowest)))
+			lowest = a;
+	}
+	if (lowest)
+		deliver(lowest, FIXED, vector, level);
 }
 
 /* Address: 19-12 destination | 3 redirection hint | 2 logical. Data: 7-0 vector | 10-8 mode | 14 assert | 15 level. */
 void apic_message(void *apic, u64 address, u32 data)
 {
-	apic_bus(apic, address >> 12 & 0xff, address >> 2 & 1, data >> 8 & 7, data & 0xff, data >> 15 & 1);
+	u32 dest = address >> 12 & 0xff;
+
+	bus(((struct apic *)apic)->cpu->all, NULL, dest == 0xff ? EVERYBODY : dest, address >> 2 & 1, data >> 8 & 7, data & 0xff, data >> 15 & 1);
 }
 
 /* ---- what the processor asks ---- */
@@ -323,12 +342,12 @@ static void write_divide(struct apic *a, u32 v)
 /* ---- sending ---- */
 
 /* 7-0 vector | 10-8 mode | 11 logical | 14 assert | 15 level | 19-18 shorthand */
+enum { SELF = 1, ALL, ALL_BUT_SELF };
 static void send(struct apic *a)
 {
 	u32 low = (u32)a->icr;
 	unsigned mode = low >> 8 & 7, vector = low & 0xff, shorthand = low >> 18 & 3;
 	u32 dest = x2(a) ? (u32)(a->icr >> 32) : (u32)(a->icr >> 56);
-	bool logical = low >> 11 & 1, self = shorthand == 1 || shorthand == 2 || (!shorthand && addressed(a, dest, logical));
 
 	if (mode == EXTINT || mode == 3)
 		return;
@@ -338,16 +357,10 @@ static void send(struct apic *a)
 		error(a, ESR_SEND_VECTOR);
 		return;
 	}
-	if (self)
+	if (shorthand == SELF)
 		deliver(a, mode, vector, false);
-	if (a->send && shorthand != 1)
-		a->send(a->send_owner, a->id, shorthand ? (x2(a) ? 0xffffffff : 0xff) : dest, logical && !shorthand, mode, vector);
-}
-
-void apic_set_bus(struct apic *a, apic_send_fn *fn, void *owner)
-{
-	a->send = fn;
-	a->send_owner = owner;
+	else
+		bus(a->cpu->all, shorthand == ALL_BUT_SELF ? a : NULL, shorthand ? EVERYBODY : dest, low >> 11 & 1 && !shorthand, mode, vector, false);
 }
 
 /* ---- registers, by their offset in the page ---- */
@@ -458,12 +471,22 @@ static bool write_register(struct apic *a, unsigned reg, u32 v)
 	}
 }
 
+/* Each processor sees its own APIC; where it has none, nothing. */
+static struct apic *own_page(const struct apic *any)
+{
+	struct apic *a = cpus_running(any->cpu->all)->apic;
+
+	return in_memory(a) && (a->cpu->apic_base & PAGE_MASK) == any->placed ? a : NULL;
+}
+
 static u64 page_read(void *apic, u64 offset, unsigned size)
 {
-	struct apic *a = apic;
+	struct apic *a = own_page(apic);
 	u32 v = 0;
 
 	(void)size;
+	if (!a)
+		return ~(u64)0;
 	if (!(offset & 15) && !read_register(a, (unsigned)offset & 0xff0, &v))
 		error(a, ESR_REGISTER);
 	return v;
@@ -471,10 +494,10 @@ static u64 page_read(void *apic, u64 offset, unsigned size)
 
 static void page_write(void *apic, u64 offset, unsigned size, u64 v)
 {
-	struct apic *a = apic;
+	struct apic *a = own_page(apic);
 
 	(void)size;
-	if (!(offset & 15) && !write_register(a, (unsigned)offset & 0xff0, (u32)v))
+	if (a && !(offset & 15) && !write_register(a, (unsigned)offset & 0xff0, (u32)v))
 		error(a, ESR_REGISTER);
 }
 
@@ -527,11 +550,9 @@ bool apic_write_msr(struct apic *a, u32 index, u64 v)
 
 /* ---- where it is, and life ---- */
 
-/* The page is in memory while the APIC is on and not an x2APIC. */
-static void place(struct apic *a)
+static void place_one(struct apic *a, bool wanted)
 {
 	u64 base = a->cpu->apic_base & PAGE_MASK;
-	bool wanted = on(a) && !x2(a);
 
 	if (a->range >= 0 && (!wanted || base != a->placed)) {
 		space_remove(a->mem, a->range);
@@ -540,6 +561,22 @@ static void place(struct apic *a)
 	if (wanted && a->range < 0) {
 		a->range = space_add_device(a->mem, "local apic", base, PAGE_SIZE, &page_ops, a);
 		a->placed = base;
+	}
+}
+
+/* The pages of all APICs are usually at one place: one range for all of them, which the first has. */
+static void place(struct apic *changed)
+{
+	const struct cpus *all = changed->cpu->all;
+
+	for (unsigned i = 0; i < all->count; i++) {
+		struct apic *a = all->cpu[i]->apic;
+		bool first = true;
+
+		for (unsigned k = 0; a && k < i && first; k++)
+			first = !in_memory(all->cpu[k]->apic) || (all->cpu[k]->apic_base ^ a->cpu->apic_base) & PAGE_MASK;
+		if (a)
+			place_one(a, in_memory(a) && first);
 	}
 }
 
@@ -587,13 +624,15 @@ bool apic_set_base(struct apic *a, u64 v)
 
 /* A PC comes out of RESET with its 8259s in charge (MP specification 1.4, 3.6.2): on the boot processor that is the virtual wire. Firmware
  * would set it up; the machine may have none, and one that has sets up the same. */
-void apic_reset(struct apic *a)
+void apic_reset(struct apic *a, bool init)
 {
 	bool boot = a->cpu->id == 0;
 
+	clear(a);
+	if (init)
+		return;
 	a->cpu->apic_base = 0xfee00000 | BASE_ENABLE | (boot ? BASE_BSP : 0);
 	a->id = a->cpu->id;
-	clear(a);
 	place(a);
 	if (boot)
 		apic_virtual_wire(a);
@@ -617,7 +656,7 @@ struct apic *apic_new(struct cpu *c, struct clock *clock, struct space *mem)
 	a->clock = clock;
 	a->mem = mem;
 	a->range = -1;
-	clock_add(clock, &a->timer, "apic timer", timer_fire, a);
+	clock_add(clock, &a->timer, c->timer_name, timer_fire, a);
 	clock_arm(clock, &a->timer, CLOCK_NEVER);
 	return a;
 }
@@ -643,5 +682,5 @@ struct part apic_part(struct apic *a)
 		FIELD(struct apic, extint, BOOL), FIELD(struct apic, timer, EVENT), FIELD_END
 	};
 
-	return (struct part){ "apic0", a, fields, loaded };
+	return (struct part){ a->cpu->apic_name, a, fields, loaded };
 }

@@ -1,13 +1,10 @@
-/* The local APIC's state, and its way to the other processors. What the rest of cpu/ calls is in cpu.h. */
+/* The local APIC's state. What the rest of cpu/ calls is in cpu.h. */
 #ifndef CPU_APIC_H
 #define CPU_APIC_H
 
 #include "cpu/cpu.h"
 
 enum { LVT_TIMER_ENTRY, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_ENTRIES };
-
-/* A message for others than the sender: DEST all ones is everybody. */
-typedef void apic_send_fn(void *owner, u32 from, u32 dest, bool logical, unsigned mode, unsigned vector);
 
 struct apic {
 	/* What the chip remembers */
@@ -30,14 +27,8 @@ struct apic {
 	u64 placed;
 	void (*eoi)(void *owner, u8 vector);
 	void *eoi_owner;
-	apic_send_fn *send;
-	void *send_owner;
 };
 
-/* Where messages of this APIC to others go; NULL: there are no others. */
-void apic_set_bus(struct apic *a, apic_send_fn *fn, void *owner);
-/* A message on the bus, from another APIC or an IOAPIC: taken if it is addressed to us. */
-void apic_bus(struct apic *a, u32 dest, bool logical, unsigned mode, unsigned vector, bool level);
 /* The APIC as firmware leaves it on the boot processor (MP specification 1.4, 3.6.2.2): enabled, the 8259 on LINT0 (ExtINT), NMI on LINT1. */
 void apic_virtual_wire(struct apic *a);
 

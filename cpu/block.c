@@ -47,15 +47,15 @@ enum { POOL_BLOCKS = ARENA_OPS / 4 };
 
 static void forward_init(struct blocks *b);
 
-bool blocks_new(struct cpu *c)
+bool blocks_new(struct cpu *c, const struct cpu *with)
 {
-	struct blocks *b = calloc(1, sizeof *b);
+	struct blocks *b = with ? with->blocks : calloc(1, sizeof *b);
 
-	if (!b)
-		return false;
+	c->blocks = b;
+	if (with || !b)
+		return b;
 	b->arena = aligned_alloc(64, ARENA_OPS * sizeof *b->arena);
 	b->pool = malloc(POOL_BLOCKS * sizeof *b->pool);
-	c->blocks = b;
 	forward_init(b);
 	return b->arena && b->pool;
 }
@@ -101,7 +101,8 @@ void blocks_flush(struct cpu *c)
 	memset(b->hash, 0, sizeof b->hash);
 	b->used = b->pool_used = 0;
 	b->generation++;
-	jumps_flush(c);
+	for (unsigned i = 0; i < c->all->count; i++)
+		jumps_flush(c->all->cpu[i]);
 }
 
 void blocks_free(struct cpu *c)
@@ -412,7 +413,8 @@ static bool note_page(struct cpu *c, struct block *block, int which, u64 page, u
 		*at = p;
 		if (flags)
 			*flags |= PAGE_CODE;
-		tlb_protect(c, page);
+		for (unsigned i = 0; i < c->all->count; i++)
+			tlb_protect(c->all->cpu[i], page);
 	}
 	if (p->blocks != block) { /* else both of its pages are this one */
 		block->page_next[which] = p->blocks;
@@ -588,7 +590,7 @@ static void page_written(struct cpu *c, u64 page, unsigned from, unsigned len)
 		if (overlaps(block, page, from, len)) {
 			*link = block->page_next[which];
 			block_remove(c, block);
-			c->attn |= ATTN_CODE;
+			cpus_running(c->all)->attn |= ATTN_CODE;
 		} else {
 			link = &block->page_next[which];
 		}

@@ -118,6 +118,16 @@ struct fault_note { u8 vector; bool has_error; u32 error; u16 cs; u64 rip, cr2; 
 
 enum { ACTIVITY_RUN, ACTIVITY_HALT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI, ACTIVITY_MWAIT };
 
+/* The processors of a machine. They run in turns (smp.c) and share the decode cache, and time: one count of instructions, whoever retires them. */
+#define CPUS_MAX 64
+struct cpus {
+	unsigned count;
+	u32 turn;                  /* the number of the one that runs */
+	bool remapped;             /* decoded code may no longer be what memory shows */
+	u64 seed;
+	struct cpu *cpu[CPUS_MAX];
+};
+
 struct cpu {
 	u64 r[REGISTERS];          /* first: op->base etc. are byte offsets from here */
 
@@ -179,8 +189,9 @@ struct cpu {
 	unsigned chain_len;
 
 	/* Time. now = idle_ns + icount * ns_q16 >> 16 */
-	u64 icount;                /* retired; exact outside of blocks and after cpu_sync */
+	u64 icount;                /* retired, by all processors; exact outside of blocks and after cpu_sync. It stands while others run. */
 	u64 idle_ns, ns_q16;
+	u64 turn_end;              /* icount at which the next processor gets its turn; TURN_NEVER: there is no other */
 	u64 rand;                  /* RDRAND */
 
 	/* What the processor is wired to. */
@@ -192,18 +203,19 @@ struct cpu {
 	u8 (*acknowledge)(void *owner); /* INTA cycle of the 8259 */
 	void *acknowledge_owner;
 	struct apic *apic;         /* NULL: none */
+	struct cpus *all;
+	char name[8], apic_name[8], timer_name[16]; /* of its parts and its event */
 	struct line ferr;          /* FERR#, to IRQ 13 */
-	unsigned id;               /* APIC ID */
+	unsigned id;               /* which processor of the machine; also its APIC ID at reset. 0 boots. */
 	bool bare;                 /* an exception without an IDT is handed to the caller */
 	volatile bool stop;        /* leave soon, asked from outside */
 
-	bool remapped;             /* decoded code may no longer be what memory shows */
-	struct blocks *blocks;
+	struct blocks *blocks;     /* of all */
 	struct view views[VIEWS];
 };
 
 /* ---- run.c ---- */
-enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION };
+enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION, CPU_TURN /* another processor's turn */ };
 
 struct cpu_config {
 	const struct model *model;
@@ -212,14 +224,15 @@ struct cpu_config {
 	const struct log *log;
 	u8 (*acknowledge)(void *owner);
 	void *acknowledge_owner;
-	unsigned id;
+	struct cpu *with;          /* another processor of the same machine; NULL: this is the first. The others are freed before it. */
 	u64 ns_q16, seed;
 	bool bare, apic;
 };
 struct cpu *cpu_new(const struct cpu_config *config); /* NULL: host out of memory. In its power-on state. */
 void cpu_free(struct cpu *c);
 void cpu_reset(struct cpu *c, bool init);             /* RESET, or INIT (keeps what SDM vol. 3, table 10-1 says) */
-/* Run until icount reaches ICOUNT_END or something stops it; CPU_IDLE: halted, and the clock has come to IDLE_END (virtual ns). */
+/* Run until icount reaches ICOUNT_END or something stops it; CPU_IDLE: halted, and the clock has come to IDLE_END (virtual ns). One processor,
+ * of a machine that has others until its turn is over or it sleeps. */
 enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end);
 void cpu_sync(struct cpu *c); /* make icount and clock->now exact for the instruction c->op (NULL: between blocks, they are) */
 void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
@@ -228,15 +241,30 @@ void cpu_attention(struct cpu *c);                    /* something happened: loo
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again */
 u64 cpu_now(const struct cpu *c);
+bool cpu_wakes(const struct cpu *c);                  /* has it something to do? */
+/* Asleep: let time pass until the next event, but not beyond END. */
+enum sleep { SLEPT, SLEPT_ENOUGH, SLEEPS_FOREVER } cpu_sleep(struct cpu *c, u64 end);
+
+/* ---- smp.c ---- */
+#define TURN_NEVER (~(u64)0)
+/* cpu_run for all processors of a machine, in turns. */
+enum cpu_stop cpus_run(struct cpus *all, u64 icount_end, u64 idle_end);
+static inline struct cpu *cpus_running(const struct cpus *all) { return all->cpu[all->turn]; }
+void cpus_start(struct cpus *all);                    /* the first has its turn */
+void cpus_reset(struct cpus *all);                    /* RESET */
+unsigned cpus_parts(struct cpus *all, struct part out[], unsigned max);
+void cpus_loaded(struct cpus *all);
+/* In an instruction of C: it waits for others; when it is over, the turn is, too. */
+void cpu_yield(struct cpu *c);
 
 /* ---- block.c ---- */
-bool blocks_new(struct cpu *c);
+bool blocks_new(struct cpu *c, const struct cpu *with); /* WITH: share that one's, unless NULL */
 void blocks_free(struct cpu *c);
 bool blocks_kept(const struct cpu *c);                /* may the block that block_find gave last be remembered? (not if fetched from a device) */
 u64 blocks_generation(const struct cpu *c);           /* changes when everything was forgotten */
 void blocks_flush(struct cpu *c);                     /* forget all decoded code */
 /* What is where in memory has changed (ranges, A20): translations go at once, decoded code at the next instruction boundary: the processor may
- * stand in it. */
+ * stand in it. Of all processors of the machine. */
 void cpu_map_changed(struct cpu *c);
 /* First operation of the block at c->r[RIP]; NULL: the fetch faulted (c->fault). */
 const struct op *block_find(struct cpu *c);
@@ -325,10 +353,11 @@ void debug_code_check(struct cpu *c);
 
 struct apic *apic_new(struct cpu *c, struct clock *clock, struct space *mem);
 void apic_free(struct apic *a);
-void apic_reset(struct apic *a);
+void apic_reset(struct apic *a, bool init);           /* RESET, or INIT (SDM vol. 3, 11.4.7.3: the ID and the place in memory stay) */
 struct part apic_part(struct apic *a);
 void apic_refresh(struct apic *a);
-/* A message from an IOAPIC or MSI: address FEExxxxxh and data as on the bus (SDM vol. 3, 11.11). A target for ioapic's msi. */
+/* A message from an IOAPIC or MSI: address FEExxxxxh and data as on the bus (SDM vol. 3, 11.11). A target for ioapic's msi. All APICs hear it,
+ * whichever is given. */
 void apic_message(void *apic, u64 address, u32 data);
 void apic_lint(void *apic, int n, bool level);        /* line target: LINT0 (n = 0, from the 8259), LINT1 (n = 1, NMI) */
 void apic_set_eoi(struct apic *a, void (*eoi)(void *owner, u8 vector), void *owner); /* told of every EOI of a level interrupt */

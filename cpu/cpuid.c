@@ -18,16 +18,21 @@ static void features(const struct model *m, u32 leaf, u32 sub, u32 out[4])
 			out[feature_bits[f].reg] |= 1u << feature_bits[f].bit;
 }
 
+/* Several processors are the cores of one package, if CPUID has a way to say so; else they are packages. APIC IDs that it takes: */
+static u32 ids(const struct cpu *c) { return c->model->max_leaf < 4 || c->all->count == 1 ? 1 : 2u << (31 - __builtin_clz(c->all->count - 1)); }
+
 /* Leaf 4: deterministic cache parameters.
  *   EAX 4-0 type (1 data, 2 code, 3 unified) | 7-5 level | 8 self-initialising | 25-14 threads sharing - 1 | 31-26 cores - 1
  *   EBX 11-0 line - 1 | 21-12 partitions - 1 | 31-22 ways - 1      ECX sets - 1 */
-static void cache(const struct model *m, u32 sub, u32 out[4])
+static void cache(const struct cpu *c, u32 sub, u32 out[4])
 {
-	const struct cache_level *l = &m->caches[sub];
+	const struct cache_level *l = &c->model->caches[sub];
 
-	if (sub >= ARRAY_LEN(m->caches) || !l->level)
+	if (sub >= ARRAY_LEN(c->model->caches) || !l->level)
 		return;
-	out[EAX] = l->type | l->level << 5 | 1 << 8;
+	out[EAX] = l->type | l->level << 5 | 1 << 8 | (ids(c) - 1) << 26;
+	if (l->level == 3) /* which all share */
+		out[EAX] |= (ids(c) - 1) << 14;
 	out[EBX] = 63 | (u32)(l->ways - 1) << 22;
 	out[ECX] = l->sets - 1u;
 }
@@ -85,8 +90,10 @@ void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 	case 1:
 		out[EAX] = m->signature;
 		/* brand 0 | CLFLUSH line in 8 bytes << 8 | logical processors << 16 | APIC ID << 24 */
-		out[EBX] = (has(m, F_CLFSH) ? 8 << 8 : 0) | (has(m, F_APIC) ? 1 << 16 | c->id << 24 : 0);
+		out[EBX] = (has(m, F_CLFSH) ? 8 << 8 : 0) | (has(m, F_APIC) ? ids(c) << 16 | c->id << 24 : 0);
 		features(m, 1, 0, out);
+		if (ids(c) > 1)
+			out[EDX] |= 1 << 28; /* HTT: the number in EBX is valid */
 		if (has(m, F_XSAVE) && c->cr4 & CR4_OSXSAVE)
 			out[ECX] |= 1 << 27;
 		if (!(c->misc_enable & MISC_MONITOR))
@@ -101,7 +108,7 @@ void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 		memcpy(out, m->leaf2, sizeof m->leaf2);
 		break;
 	case 4:
-		cache(m, sub, out);
+		cache(c, sub, out);
 		break;
 	case 5:
 		if (has(m, F_MONITOR)) {
@@ -122,11 +129,12 @@ void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 		}
 		break;
 	case 0xb:
-		/* Topology: one thread a core, one core: ECX 7-0 echoes the sub-leaf, 15-8 the level's type. */
+		/* Topology: one thread a core. EAX 4-0: bits of the ID below the next level; ECX 7-0 echoes the sub-leaf, 15-8 the level's type. */
 		out[ECX] = sub & 0xff;
 		out[EDX] = c->id;
 		if (sub < 2) {
-			out[EBX] = 1;
+			out[EAX] = sub ? (u32)__builtin_ctz(ids(c)) : 0;
+			out[EBX] = sub ? c->all->count : 1;
 			out[ECX] |= (sub + 1) << 8;
 		}
 		break;

@@ -232,7 +232,20 @@ GEN(xchg)
 	}
 }
 
-GEN(pause) { (void)d; o->run = h_nop; }
+/* Spinning on what another processor has to change: let it. */
+BODY(yield)
+{
+	cpu_yield(c);
+	return true;
+}
+BODY_HANDLER(yield)
+static HANDLER(h_pause)
+{
+	if (c->turn_end != TURN_NEVER)
+		TAIL(h_yield);
+	RUN(o + 1);
+}
+GEN(pause) { (void)d; o->run = h_pause; }
 
 /* ---- on conditions ---- */
 

@@ -1,5 +1,6 @@
 /* The loop around the blocks: events, interrupts, exact stops. Everything that is not inside a block happens here, at an instruction boundary
  * whose number is the same however the run is cut (DESIGN law 2). */
+#include <stdio.h>
 #include <stdlib.h>
 #include "cpu/flow.h"
 #include "cpu/jump.h"
@@ -60,13 +61,6 @@ void cpu_nmi(void *cpu, int n, bool level)
 		c->nmi_pending = true;
 		c->attn |= ATTN_LINE;
 	}
-}
-
-void cpu_map_changed(struct cpu *c)
-{
-	tlb_flush(c, true);
-	c->remapped = true;
-	c->attn |= ATTN_LINE;
 }
 
 static bool intr_pending(const struct cpu *c)
@@ -181,43 +175,64 @@ static enum outcome run_blocks(struct cpu *c, s64 n)
 
 enum { DR6_BS = 1 << 14 };
 
-/* Traps that the last instruction left behind, then interrupts, in the order of SDM vol. 3, table 6-2. True: one was delivered, or failed to be
- * (*ok false: triple fault). */
-static bool interruption(struct cpu *c, bool *ok)
+/* What comes before the next instruction, in the order of SDM vol. 3, table 6-2. */
+enum due { DUE_NOTHING, DUE_TRAP, DUE_NMI, DUE_INTR };
+static enum due due(const struct cpu *c)
 {
 	bool shadow = c->icount == c->shadow_at && c->shadow_at;
 
+	if (c->db_pending && !(shadow && c->shadow_ss))
+		return DUE_TRAP;
+	if (c->nmi_pending && !c->nmi_blocked && !(shadow && c->shadow_ss))
+		return DUE_NMI;
+	if ((c->eflags & FL_I) && !shadow && intr_pending(c))
+		return DUE_INTR;
+	return DUE_NOTHING;
+}
+
+/* Traps that the last instruction left behind, then interrupts. True: one was delivered, or failed to be (*ok false: triple fault). */
+static bool interruption(struct cpu *c, bool *ok)
+{
+	enum due what = due(c);
+
 	*ok = true;
-	if (c->db_pending && !(shadow && c->shadow_ss)) {
+	if (what == DUE_NOTHING)
+		return false;
+	c->activity = ACTIVITY_RUN;
+	if (what == DUE_TRAP) {
 		c->dr[6] = (c->dr[6] & ~(u64)0xf) | c->db_pending;
 		c->db_pending = 0;
-		c->activity = ACTIVITY_RUN;
-		if (!interrupt(c, VEC_DB, INT_EXCEPTION, false, 0))
-			*ok = deliver_fault(c);
-		return true;
-	}
-	if (c->nmi_pending && !c->nmi_blocked && !(shadow && c->shadow_ss)) {
+		if (interrupt(c, VEC_DB, INT_EXCEPTION, false, 0))
+			return true;
+	} else if (what == DUE_NMI) {
 		c->nmi_pending = false;
 		c->nmi_blocked = true;
-		c->activity = ACTIVITY_RUN;
-		if (!interrupt(c, VEC_NMI, INT_EXTERNAL, false, 0))
-			*ok = deliver_fault(c);
+		if (interrupt(c, VEC_NMI, INT_EXTERNAL, false, 0))
+			return true;
+	} else if (interrupt(c, acknowledge(c), INT_EXTERNAL, false, 0)) {
 		return true;
 	}
-	if ((c->eflags & FL_I) && !shadow && intr_pending(c)) {
-		c->activity = ACTIVITY_RUN;
-		if (!interrupt(c, acknowledge(c), INT_EXTERNAL, false, 0))
-			*ok = deliver_fault(c);
+	*ok = deliver_fault(c);
+	return true;
+}
+
+bool cpu_wakes(const struct cpu *c)
+{
+	if (c->activity == ACTIVITY_RUN || c->activity == ACTIVITY_SHUTDOWN || c->init_pending)
 		return true;
-	}
-	return false;
+	if (c->activity == ACTIVITY_WAIT_SIPI)
+		return c->sipi_pending;
+	return due(c);
 }
 
 static bool handle_init(struct cpu *c)
 {
 	if (c->init_pending) {
+		bool sipi = c->sipi_pending; /* it came after the INIT */
+
 		c->init_pending = false;
 		cpu_reset(c, true);
+		c->sipi_pending = sipi;
 		return true;
 	}
 	if (c->activity == ACTIVITY_WAIT_SIPI && c->sipi_pending) {
@@ -239,8 +254,7 @@ static bool code_breakpoints(const struct cpu *c)
 	return false;
 }
 
-/* Halted: let time pass until the next event, but not beyond END. */
-static enum { SLEPT, SLEPT_ENOUGH, SLEEPS_FOREVER } idle(struct cpu *c, u64 end)
+enum sleep cpu_sleep(struct cpu *c, u64 end)
 {
 	u64 next = clock_next(c->clock), until = next < end ? next : end;
 
@@ -264,8 +278,8 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 
 		c->attn = 0;
 		c->clock->now = cpu_now(c);
-		if (unlikely(c->remapped)) {
-			c->remapped = false;
+		if (unlikely(c->all->remapped)) {
+			c->all->remapped = false;
 			blocks_flush(c);
 		}
 		if (c->stop) {
@@ -283,11 +297,13 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		if (faulted && c->clock->now >= idle_end)
 			return CPU_IDLE;
 		faulted = false;
+		if (c->icount >= c->turn_end)
+			return CPU_TURN;
 		if (handle_init(c)) {
 			step(c);
 			continue;
 		}
-		if (interruption(c, &ok)) {
+		if (c->activity != ACTIVITY_WAIT_SIPI && interruption(c, &ok)) {
 			step(c);
 			if (!ok)
 				c->activity = ACTIVITY_SHUTDOWN;
@@ -296,7 +312,9 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		if (c->activity != ACTIVITY_RUN) {
 			if (c->bare)
 				return CPU_IDLE;
-			switch (idle(c, idle_end)) {
+			if (c->turn_end != TURN_NEVER)
+				return CPU_TURN;
+			switch (cpu_sleep(c, idle_end)) {
 			case SLEPT: continue;
 			case SLEPT_ENOUGH: return CPU_IDLE;
 			case SLEEPS_FOREVER: return CPU_DEAD_HALT;
@@ -315,6 +333,8 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		until = icount_at(c, clock_next(c->clock));
 		if (until > icount_end) /* it may be reached, but not yet its last step */
 			until = icount_end > c->icount ? icount_end : c->icount + 1;
+		if (until > c->turn_end)
+			until = c->turn_end;
 		n = until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
 		trap = c->eflags & FL_T;
 		resume = c->eflags & FL_RF;
@@ -336,6 +356,8 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			/* A fault takes the time of an instruction, though it retires none: a handler that does nothing but fault again must not
 			 * keep the caller for ever. */
 			c->idle_ns += c->ns_q16 >> 16 ? c->ns_q16 >> 16 : 1;
+			if (c->turn_end != TURN_NEVER) /* nor the other processors */
+				c->turn_end--;
 			faulted = true;
 			continue;
 		}
@@ -385,7 +407,7 @@ void cpu_reset(struct cpu *c, bool init)
 	c->nmi_pending = c->nmi_blocked = c->init_pending = c->sipi_pending = false;
 	c->db_pending = 0;
 	c->chain_len = 0;
-	c->activity = init && c->id ? ACTIVITY_WAIT_SIPI : ACTIVITY_RUN;
+	c->activity = c->id ? ACTIVITY_WAIT_SIPI : ACTIVITY_RUN;
 	c->star = c->lstar = c->cstar = c->sfmask = c->kernel_gs_base = 0;
 	c->sysenter_cs = c->sysenter_esp = c->sysenter_eip = 0;
 	if (!init) {
@@ -403,9 +425,9 @@ void cpu_reset(struct cpu *c, bool init)
 		c->debugctl = c->mtrr_def = c->spec_ctrl = c->mcg_status = c->feature_control = 0;
 		memset(c->mtrr_fix, 0, sizeof c->mtrr_fix);
 		memset(c->mtrr_var, 0, sizeof c->mtrr_var);
-		if (c->apic)
-			apic_reset(c->apic);
 	}
+	if (c->apic)
+		apic_reset(c->apic, init);
 	tlb_flush(c, true);
 	for (unsigned i = ES; i <= GS; i++)
 		seg_update(c, i);
@@ -420,27 +442,37 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	if (!c)
 		return NULL;
 	memset(c, 0, sizeof *c);
+	c->all = config->with ? config->with->all : calloc(1, sizeof *c->all);
+	if (!c->all) {
+		free(c);
+		return NULL;
+	}
+	c->id = c->all->count;
+	c->all->cpu[c->all->count++] = c;
+	c->all->seed = config->seed;
 	c->model = config->model;
 	c->mem = config->mem;
 	c->io = config->io;
 	c->clock = config->clock;
-	c->clock->attention = &c->attn;
 	c->log = config->log;
 	c->acknowledge = config->acknowledge;
 	c->acknowledge_owner = config->acknowledge_owner;
-	c->id = config->id;
 	c->ns_q16 = config->ns_q16 ? config->ns_q16 : 65536;
 	c->bare = config->bare;
-	c->rand = config->seed;
-	c->isa = isa_new(c->model, &which);
+	c->rand = config->seed + c->id * 0xd1342543de82ef95; /* of each its own */
+	snprintf(c->name, sizeof c->name, "cpu%u", c->id);
+	snprintf(c->apic_name, sizeof c->apic_name, "apic%u", c->id);
+	snprintf(c->timer_name, sizeof c->timer_name, c->id ? "apic timer %u" : "apic timer", c->id);
+	c->isa = config->with ? config->with->isa : isa_new(c->model, &which);
 	tlb_init(c);
 	c->view = &c->views[VIEW_SUPERVISOR];
 	c->linear_mask = 0xffffffff;
-	if (!c->isa || !blocks_new(c) || (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
+	if (!c->isa || !blocks_new(c, config->with) || (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
 		cpu_free(c);
 		return NULL;
 	}
 	cpu_reset(c, false);
+	cpus_start(c->all);
 	return c;
 }
 
@@ -450,7 +482,11 @@ void cpu_free(struct cpu *c)
 		return;
 	if (c->apic)
 		apic_free(c->apic);
-	blocks_free(c);
-	isa_free((struct isa *)c->isa);
+	c->all->count--;
+	if (!c->all->count) {
+		blocks_free(c);
+		isa_free((struct isa *)c->isa);
+		free(c->all);
+	}
 	free(c);
 }

@@ -21,7 +21,7 @@ static const struct field cpu_fields[] = {
 	CPU(xss, U64), CPU(tsc_offset, U64), CPU(mcg_status, U64), CPU(feature_control, U64),
 	CPU(shadow_at, U64), CPU(shadow_ss, BOOL), CPU(intr, BOOL), CPU(nmi_pending, BOOL), CPU(nmi_blocked, BOOL),
 	CPU(init_pending, BOOL), CPU(sipi_pending, BOOL), CPU(sipi_vector, U8), FIELD_MAX(struct cpu, activity, U8, ACTIVITY_MWAIT),
-	CPU(db_pending, U64), CPU(monitor_phys, U64), CPU(monitor_armed, BOOL), CPU(icount, U64), CPU(idle_ns, U64), CPU(rand, U64),
+	CPU(db_pending, U64), CPU(monitor_phys, U64), CPU(monitor_armed, BOOL), CPU(icount, U64), CPU(idle_ns, U64), CPU(turn_end, U64), CPU(rand, U64),
 	FIELD_END
 };
 
@@ -51,7 +51,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 	/* The lazy form of the flags has many spellings; a snapshot must not see which one the last instructions left. */
 	cpu_set_arith(c, cpu_flags(c));
 	if (count < max)
-		out[count++] = (struct part){ "cpu0", c, cpu_fields, loaded };
+		out[count++] = (struct part){ c->name, c, cpu_fields, loaded };
 	if (c->apic && count < max)
 		out[count++] = apic_part(c->apic);
 	return count;

@@ -2,6 +2,7 @@
 #include "io/acpi.h"
 #include "io/hpet.h"
 #include "io/ioapic.h"
+#include "io/mptable.h"
 
 /* The tables of ACPI 2.0 (chapter 5 of the specification), one after the other:
  *
@@ -217,7 +218,7 @@ static u8 *build_madt(struct build *b, unsigned cpus)
 	}
 	p[0] = 1; /* I/O APIC: its interrupts are 0 to 23 */
 	p[1] = 12;
-	p[2] = (u8)cpus;
+	p[2] = mptable_ioapic_id(cpus);
 	put32(p + 4, IOAPIC_BASE);
 	p += 12;
 	p[0] = 2; /* override: ISA IRQ 0 is pin 2 */

@@ -61,7 +61,7 @@ static size_t linear(const vcpu *v, vcpu *writable, u64 address, void *out, cons
 
 		if (run > len - done)
 			run = len - done;
-		if (!page_peek(v->cpu, at, &phys))
+		if (!page_peek(machine_selected(v), at, &phys))
 			break;
 		phys &= v->mem.mask;
 		if (writable)

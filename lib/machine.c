@@ -71,6 +71,13 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 		return error_set(error, "%llu ns for an instruction is more than a second", (unsigned long long)(v->ns_q16 >> 16));
 	if (v->rtc >= 253402300800) /* 10000-01-01: the century register has two digits */
 		return error_set(error, "the clock cannot start at %llu s: that is beyond the year 9999", (unsigned long long)v->rtc);
+	v->processors = config->processors ? config->processors : 1;
+	if (v->processors > CPUS_MAX)
+		return error_set(error, "%u processors are more than a machine can have (%u)", v->processors, CPUS_MAX);
+	if (v->processors > 1 && !has(&v->model, F_APIC))
+		return error_set(error, "%u processors need local APICs, which a %s has not", v->processors, v->model.name);
+	if (v->processors > 1 && v->bare)
+		return error_set(error, "a bare machine has one processor, not %u", v->processors);
 	if (!v->bare)
 		return configure_memory(v, config->memory, error);
 	if (config->kernel || config->kernel_data || config->initrd || config->initrd_data)
@@ -121,7 +128,10 @@ static bool build(struct vcpu *v, char **error)
 	space_init(&v->io);
 	space_set_mask(&v->mem, ((u64)1 << v->model.physical_bits) - 1);
 	space_set_mask(&v->io, 0xffff);
-	v->cpu = cpu_new(&config);
+	v->cpu = config.with = cpu_new(&config);
+	for (unsigned i = 1; v->cpu && i < v->processors; i++)
+		if (!cpu_new(&config))
+			return error_set(error, "the host has no memory for %u processors", v->processors);
 	if (!v->cpu)
 		return error_set(error, "the host has no memory for a processor");
 	v->mem.changed = map_changed;
@@ -163,8 +173,8 @@ void vcpu_free(vcpu *v)
 		return;
 	v->mem.changed = NULL;
 	pc_free(v->pc);
-	if (v->cpu)
-		cpu_free(v->cpu);
+	for (unsigned n = v->cpu ? v->cpu->all->count : 0; n-- > 0;)
+		cpu_free(v->cpu->all->cpu[n]);
 	access_free_devices(v);
 	for (unsigned i = 0; i < v->nblocks; i++)
 		ram_free(v->blocks[i].ram);
@@ -183,7 +193,7 @@ bool machine_reset(struct vcpu *v, char **error)
 	v->reset_wanted = false;
 	if (v->pc)
 		pc_reset(v);
-	cpu_reset(v->cpu, false);
+	cpus_reset(v->cpu->all);
 	return v->boot.kind == IMAGE_NONE || boot_load(v, error);
 }
 
@@ -202,7 +212,7 @@ unsigned machine_parts(struct vcpu *v, struct part out[PARTS_MAX])
 	unsigned n = 0;
 
 	out[n++] = (struct part){ "machine", v, machine_fields, NULL };
-	n += cpu_parts(v->cpu, out + n, PARTS_MAX - n);
+	n += cpus_parts(v->cpu->all, out + n, PARTS_MAX - n);
 	if (v->pc)
 		n += pc_parts(v->pc, out + n, PARTS_MAX - n);
 	return n;
@@ -215,17 +225,15 @@ void machine_loaded(struct vcpu *v)
 		pc_loaded(v->pc);
 	if (v->identity && v->cpu->cr3 == v->identity_base)
 		mode_fill_identity(v);
-	blocks_flush(v->cpu);
-	tlb_flush(v->cpu, true);
-	cpu_loaded(v->cpu);
+	cpus_loaded(v->cpu->all);
 }
 
 /* ---- running ---- */
 
 void machine_attention(struct vcpu *v)
 {
-	v->cpu->stop = true;
-	cpu_attention(v->cpu);
+	machine_running(v)->stop = true;
+	cpu_attention(machine_running(v));
 }
 
 static struct vcpu_stop stopped(enum vcpu_stop_reason reason, u32 code)
@@ -258,7 +266,7 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 		return stopped(VCPU_STOP_REQUEST, 0);
 	}
 	v->clock.steps_end = until == end.icount ? end.steps : 0;
-	why = cpu_run(c, until, slice(cpu_now(c), idle_end));
+	why = cpus_run(c->all, until, slice(cpu_now(c), idle_end));
 
 	/* What a device asked for in the last instruction comes before everything else, so that it makes no difference whether a run
 	 * happened to end there. */
@@ -278,8 +286,8 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 	}
 	switch (why) {
 	case CPU_LIMIT: return stopped(place_reached(machine_place(v), end) ? VCPU_STOP_LIMIT : GO_ON, 0);
-	case CPU_REQUEST: return stopped(GO_ON, 0);
-	case CPU_TRIPLE_FAULT: return stopped(VCPU_STOP_TRIPLE_FAULT, 0);
+	case CPU_REQUEST: case CPU_TURN: return stopped(GO_ON, 0);
+	case CPU_TRIPLE_FAULT: return stopped(VCPU_STOP_TRIPLE_FAULT, machine_running(v)->id);
 	case CPU_DEAD_HALT: return stopped(VCPU_STOP_HALT, 0);
 	case CPU_IDLE: return stopped(v->bare || cpu_now(c) >= idle_end ? VCPU_STOP_IDLE : GO_ON, 0);
 	case CPU_EXCEPTION: return stopped(VCPU_STOP_EXCEPTION, c->fault.vector);
@@ -290,7 +298,9 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 
 struct place machine_place(const struct vcpu *v)
 {
-	return (struct place){ v->cpu->icount, clock_steps(&v->clock, v->cpu->icount) };
+	u64 icount = machine_running(v)->icount;
+
+	return (struct place){ icount, clock_steps(&v->clock, icount) };
 }
 
 struct vcpu_stop machine_run(struct vcpu *v, struct place end, u64 idle_end)
@@ -362,8 +372,8 @@ int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
 	return 0;
 }
 
-uint64_t vcpu_instructions(const vcpu *v) { return v->cpu->icount; }
-uint64_t vcpu_virtual_ns(const vcpu *v) { return cpu_now(v->cpu); }
+uint64_t vcpu_instructions(const vcpu *v) { return machine_running(v)->icount; }
+uint64_t vcpu_virtual_ns(const vcpu *v) { return cpu_now(machine_running(v)); }
 const char *vcpu_error(const vcpu *v) { return v->error; }
 
 uint64_t vcpu_resident(const vcpu *v)
@@ -381,16 +391,29 @@ uint64_t vcpu_resident(const vcpu *v)
 
 unsigned vcpu_fault_chain(const vcpu *v, struct vcpu_fault *out, unsigned max)
 {
-	if (v->cpu->activity != ACTIVITY_SHUTDOWN)
+	const struct cpu *c = machine_running(v);
+
+	if (c->activity != ACTIVITY_SHUTDOWN)
 		return 0;
-	for (unsigned i = 0; i < v->cpu->chain_len && i < max; i++) {
-		const struct fault_note *note = &v->cpu->chain[i];
+	for (unsigned i = 0; i < c->chain_len && i < max; i++) {
+		const struct fault_note *note = &c->chain[i];
 
 		out[i] = (struct vcpu_fault){ .vector = note->vector, .has_error = note->has_error, .error = note->error,
 			.cs = note->cs, .rip = note->rip, .cr2 = note->cr2 };
 		fault_text(note, out[i].text, sizeof out[i].text);
 	}
-	return v->cpu->chain_len;
+	return c->chain_len;
+}
+
+unsigned vcpu_processors(const vcpu *v) { return v->cpu->all->count; }
+unsigned vcpu_running(const vcpu *v) { return v->cpu->all->turn; }
+
+int vcpu_select(vcpu *v, unsigned n)
+{
+	if (n >= v->cpu->all->count)
+		return machine_error(v, "there is no processor %u: they are numbered from 0 to %u", n, v->cpu->all->count - 1);
+	v->selected = n;
+	return 0;
 }
 
 const char *const *vcpu_models(void) { return model_names; }

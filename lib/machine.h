@@ -36,6 +36,7 @@ struct vcpu {
 	struct model model;
 	u64 memory;      /* bytes of RAM of a PC */
 	u64 ns_q16, seed, rtc;
+	unsigned processors;
 	bool bare;
 	void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len);
 	void *user;
@@ -43,7 +44,8 @@ struct vcpu {
 	char *config;               /* as text (config.h) */
 
 	/* The parts. */
-	struct cpu *cpu;
+	struct cpu *cpu;            /* the one that boots; cpu->all are all of them */
+	unsigned selected;          /* whose registers vcpu_get and vcpu_set see */
 	struct clock clock;
 	struct space mem, io;
 	struct log log;
@@ -73,6 +75,8 @@ void error_write(char **error, const char *format, ...);
 __attribute__((format(printf, 2, 3)))
 int machine_error(struct vcpu *v, const char *format, ...);
 
+static inline struct cpu *machine_running(const struct vcpu *v) { return cpus_running(v->cpu->all); }
+static inline struct cpu *machine_selected(const struct vcpu *v) { return v->cpu->all->cpu[v->selected]; }
 /* Leave cpu_run at the end of the instruction that is touching a device. */
 void machine_attention(struct vcpu *v);
 /* A place in a run: before the instruction after ICOUNT, and after STEPS handlers were entered there (clock.h). Whoever stops at a place, at a

@@ -19,6 +19,7 @@
 #include "io/hpet.h"
 #include "io/i8042.h"
 #include "io/ioapic.h"
+#include "io/mptable.h"
 #include "io/pci.h"
 #include "io/pic.h"
 #include "io/pit.h"
@@ -151,9 +152,10 @@ static bool build_interrupts(struct pc *pc)
 	cpu->acknowledge_owner = pc;
 	cpu->ferr = isa(pc, IRQ_FPU);
 	if (apic) {
-		if (!pc_add(pc, &ioapic_kind, pc->ioapic = ioapic_new(&v->mem, 1, apic_message, apic, log)))
+		if (!pc_add(pc, &ioapic_kind, pc->ioapic = ioapic_new(&v->mem, mptable_ioapic_id(v->processors), apic_message, apic, log)))
 			return false;
-		apic_set_eoi(apic, end_of_interrupt, pc->ioapic);
+		for (unsigned i = 0; i < cpu->all->count; i++)
+			apic_set_eoi(cpu->all->cpu[i]->apic, end_of_interrupt, pc->ioapic);
 	}
 	return pc_add(pc, &pci_kind, pc->pci = pci_new(&v->io, &v->mem, pirq, apic ? apic_message : NULL, apic, log)) &&
 		space_add_device(&v->io, "coprocessor busy", 0xf0, 1, &fpu_busy_ops, pc) >= 0;

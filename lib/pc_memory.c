@@ -1,5 +1,6 @@
 /* What is where in the PC's physical memory, and the little ROM of a PC that loads kernels directly. */
 #include "io/acpi.h"
+#include "io/mptable.h"
 #include "lib/pc.h"
 
 #define LOW_END 0xa0000u      /* of conventional memory */
@@ -8,6 +9,7 @@
 #define ROM_END 0x100000u
 #define TABLES 0xe0000u       /* ACPI's, up to TABLES_END */
 #define TABLES_END 0xff000u
+#define MP_TABLE 0xf0000u
 #define IRET_STUB 0xfff53u    /* where the first PC's firmware has an IRET, too */
 #define RESET_STUB 0xffff0u
 
@@ -43,10 +45,15 @@ static bool fill_rom(struct vcpu *v)
 {
 	static const u8 iret = 0xcf;
 	static const u8 halt[] = { 0xfa, 0xf4, 0xeb, 0xfc }; /* cli; hlt; jmp to the cli: no boot image, no firmware, nothing to do */
+	u32 id[4]; /* eax ebx ecx edx */
 
 	space_poke(&v->mem, IRET_STUB, &iret, sizeof iret);
 	space_poke(&v->mem, RESET_STUB, halt, sizeof halt);
-	return !v->pc->ioapic || acpi_tables_build(&v->mem, TABLES, TABLES_END - TABLES, 1);
+	if (!v->pc->ioapic)
+		return true;
+	cpuid(v->cpu, 1, 0, id);
+	return acpi_tables_build(&v->mem, TABLES, MP_TABLE - TABLES, v->processors) &&
+		mptable_build(&v->mem, MP_TABLE, TABLES_END - MP_TABLE, v->processors, id[0], id[3]);
 }
 
 bool pc_build_memory(struct vcpu *v)

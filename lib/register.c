@@ -91,7 +91,7 @@ static u64 get_whole(const struct cpu *c, int reg)
 
 uint64_t vcpu_get(const vcpu *v, int reg)
 {
-	const struct cpu *c = v->cpu;
+	const struct cpu *c = machine_selected(v);
 	u64 whole;
 
 	if (reg >= XMM && reg < XMM + 16)
@@ -228,7 +228,7 @@ static bool set_whole(struct cpu *c, int reg, u64 value)
 
 int vcpu_set(vcpu *v, int reg, uint64_t value)
 {
-	struct cpu *c = v->cpu;
+	struct cpu *c = machine_selected(v);
 	struct fault fault = c->fault; /* a check that fails leaves its fault there, which is nobody's */
 	u64 cr2 = c->cr2, whole;
 	bool ok;
@@ -264,24 +264,24 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 
 int vcpu_get_vector(const vcpu *v, unsigned n, void *xmm16)
 {
-	if (n >= ARRAY_LEN(v->cpu->xmm))
+	if (n >= ARRAY_LEN(machine_selected(v)->xmm))
 		return -1;
-	memcpy(xmm16, &v->cpu->xmm[n], 16);
+	memcpy(xmm16, &machine_selected(v)->xmm[n], 16);
 	return 0;
 }
 
 int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16)
 {
-	if (n >= ARRAY_LEN(v->cpu->xmm))
+	if (n >= ARRAY_LEN(machine_selected(v)->xmm))
 		return machine_error(v, "there is no XMM%u", n);
-	memcpy(&v->cpu->xmm[n], xmm16, 16);
+	memcpy(&machine_selected(v)->xmm[n], xmm16, 16);
 	return 0;
 }
 
 /* ST(n) as in memory: significand 0-7, sign and exponent 8-9. */
 int vcpu_get_st(const vcpu *v, unsigned n, void *st10)
 {
-	const struct x87 *x = &v->cpu->x87;
+	const struct x87 *x = &machine_selected(v)->x87;
 	unsigned reg = (x->top + n) & 7;
 
 	if (n > 7)
@@ -293,7 +293,7 @@ int vcpu_get_st(const vcpu *v, unsigned n, void *st10)
 
 int vcpu_set_st(vcpu *v, unsigned n, const void *st10)
 {
-	struct x87 *x = &v->cpu->x87;
+	struct x87 *x = &machine_selected(v)->x87;
 	unsigned reg = (x->top + n) & 7;
 
 	if (n > 7)

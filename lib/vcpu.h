@@ -120,7 +120,7 @@ enum vcpu_stop_reason {
 	VCPU_STOP_REQUEST,      /* vcpu_stop was called */
 	VCPU_STOP_POWEROFF,     /* the guest switched itself off (ACPI S5) */
 	VCPU_STOP_DEBUG_EXIT,   /* the guest wrote to the debug-exit port (F4h); code is the value */
-	VCPU_STOP_TRIPLE_FAULT, /* vcpu_fault_chain tells how */
+	VCPU_STOP_TRIPLE_FAULT, /* vcpu_fault_chain tells how; code is the processor's number */
 	VCPU_STOP_HALT,         /* halted, and nothing can ever wake it */
 	VCPU_STOP_IDLE,         /* halted, and has slept in this call for as long as the instructions asked for would take; on a bare CPU: HLT */
 	VCPU_STOP_EXCEPTION,    /* bare CPU only: a fault that the guest has no IDT for; code is the vector */
@@ -189,6 +189,13 @@ VCPU_API int vcpu_get_vector(const vcpu *v, unsigned n, void *xmm16);      /* XM
 VCPU_API int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16);
 VCPU_API int vcpu_get_st(const vcpu *v, unsigned n, void *st10);           /* ST(n), 10 bytes */
 VCPU_API int vcpu_set_st(vcpu *v, unsigned n, const void *st10);
+
+/* Several processors: registers and linear addresses are those of the processor that was selected last [0]. vcpu_select returns 0, or -1 with
+ * vcpu_error if there is no processor N. Selecting changes nothing for the guest. */
+VCPU_API unsigned vcpu_processors(const vcpu *v);
+VCPU_API int vcpu_select(vcpu *v, unsigned n);
+/* The number of the processor whose turn it is: the one that ran last. */
+VCPU_API unsigned vcpu_running(const vcpu *v);
 
 /* The processor's mode, for bare use: sets CS, SS, DS, ES flat and CR0, CR4, EFER to match. Paging stays off below 64 bits; for 64 bits
  * an identity map is assumed that needs no page tables in guest memory. */

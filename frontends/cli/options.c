@@ -9,8 +9,8 @@
 
 #include "cli.h"
 
-enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_MEMORY, O_CPU, O_SERIAL, O_DEBUGCON, O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED,
-       O_HELP, O_VERSION };
+enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD,
+       O_EMBED, O_HELP, O_VERSION };
 
 static const struct option run_options[] = {
 	{ "kernel", required_argument, NULL, O_KERNEL },
@@ -18,6 +18,7 @@ static const struct option run_options[] = {
 	{ "append", required_argument, NULL, O_APPEND },
 	{ "memory", required_argument, NULL, O_MEMORY },
 	{ "cpu", required_argument, NULL, O_CPU },
+	{ "smp", required_argument, NULL, O_SMP },
 	{ "serial", required_argument, NULL, O_SERIAL },
 	{ "debugcon", required_argument, NULL, O_DEBUGCON },
 	{ "limit", required_argument, NULL, O_LIMIT },
@@ -40,6 +41,7 @@ static const char help_boot[] =
 static const char help_rest[] =
 	"      --memory=SIZE     RAM, with a suffix K, M, G or T [128M]\n"
 	"      --cpu=MODEL       MODEL[,+FEATURE|,-FEATURE]... [max]; \"help\" lists the models\n"
+	"      --smp=N           N processors, which run in turns: at most 64 [1]\n"
 	"      --serial=WHERE    COM1: stdio, null or file:PATH [stdio]\n"
 	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
 	"      --limit=N         stop when N instructions have retired\n"
@@ -129,6 +131,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 {
 	char name[] = "vcpu"; /* what getopt's own messages begin with */
 	const char *command = argv[0];
+	uint64_t n;
 	int c;
 
 	argv[0] = name;
@@ -157,6 +160,15 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 				return false;
 			}
 			o->config.cpu = optarg;
+			break;
+		case O_SMP:
+			if (!options_number("smp", optarg, &n))
+				return false;
+			if (!n || n > 64) {
+				complain("--smp %s: a machine has 1 to 64 processors", optarg);
+				return false;
+			}
+			o->config.processors = (unsigned)n;
 			break;
 		case O_SERIAL:
 			if (!options_place("serial", o->serial = optarg))

@@ -15,16 +15,22 @@ static struct model model;
 static struct cpu *c;
 static u8 last_eoi;
 
+/* C is processor ID. */
 static void build(unsigned id)
 {
-	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .apic = true, .id = id };
+	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .apic = true };
 
 	ck_assert(model_parse(&model, "max", NULL));
 	space_init(&mem);
 	space_init(&io);
 	clk = (struct clock){ 0 };
-	c = cpu_new(&config);
-	ck_assert_ptr_nonnull(c);
+	for (unsigned i = 0; i <= id; i++) {
+		c = cpu_new(&config);
+		ck_assert_ptr_nonnull(c);
+		if (!i)
+			config.with = c;
+	}
+	c->all->turn = id;
 	last_eoi = 0;
 }
 
@@ -32,7 +38,10 @@ static void setup(void) { build(0); }
 
 static void teardown(void)
 {
-	cpu_free(c);
+	struct cpus *all = c->all;
+
+	for (unsigned n = all->count; n-- > 0;)
+		cpu_free(all->cpu[n]);
 	space_free(&mem);
 	space_free(&io);
 }

@@ -1,0 +1,135 @@
+/* Several processors: one at a time, in turns of exact numbers of instructions, so that each memory operation of one is a whole to the others and
+ * a run is the same every time.
+ *
+ *     cpu0 |=====turn=====|                  |==...       a turn ends: by its length; when the processor sleeps; at PAUSE, which is
+ *     cpu1                |==hlt|            |            how a processor says that it waits for another
+ *     cpu2                      |====turn====|
+ *
+ * They have one count of instructions and one time, which pass for all while any of them runs. When all sleep, time goes on to the next event. */
+#include "cpu/op.h"
+
+enum { TURN = 20000 }; /* instructions */
+
+/* With a seed, turns have other lengths: from half of that to one and a half. */
+static u64 turn_length(const struct cpus *all, u64 now)
+{
+	return all->seed ? TURN / 2 + hash64(all->seed ^ now, &all->turn, sizeof all->turn) % TURN : TURN;
+}
+
+/* C has slept or waited while FROM ran: it is as late for it, too. */
+static void pass_time(struct cpu *c, const struct cpu *from)
+{
+	if (c == from)
+		return;
+	if (c->icount == c->shadow_at && c->shadow_at) /* interrupts are held off for its own next instruction */
+		c->shadow_at = from->icount;
+	c->icount = c->end = from->icount;
+	c->idle_ns = from->idle_ns;
+}
+
+/* So that everybody's time is exact where somebody may look. */
+static void pass_time_to_all(struct cpus *all)
+{
+	for (unsigned i = 0; i < all->count; i++)
+		pass_time(all->cpu[i], cpus_running(all));
+}
+
+static void give_turn(struct cpus *all, unsigned n)
+{
+	struct cpu *c = all->cpu[n];
+
+	pass_time(c, cpus_running(all));
+	all->turn = n;
+	c->turn_end = all->count > 1 ? c->icount + turn_length(all, c->icount) : TURN_NEVER;
+	c->clock->attention = &c->attn;
+}
+
+/* The next one that has something to do; if nobody has, sleep. */
+static enum cpu_stop next_turn(struct cpus *all, u64 idle_end)
+{
+	for (unsigned i = 1; i <= all->count; i++) {
+		unsigned n = (all->turn + i) % all->count;
+
+		if (cpu_wakes(all->cpu[n])) {
+			give_turn(all, n);
+			return CPU_TURN;
+		}
+	}
+	switch (cpu_sleep(cpus_running(all), idle_end)) {
+	case SLEPT: return CPU_TURN;
+	case SLEPT_ENOUGH: return CPU_IDLE;
+	default: return CPU_DEAD_HALT;
+	}
+}
+
+enum cpu_stop cpus_run(struct cpus *all, u64 icount_end, u64 idle_end)
+{
+	enum cpu_stop why;
+
+	do {
+		why = cpu_run(cpus_running(all), icount_end, idle_end);
+		if (why == CPU_TURN)
+			why = next_turn(all, idle_end);
+	} while (why == CPU_TURN);
+	pass_time_to_all(all);
+	return why;
+}
+
+void cpu_yield(struct cpu *c)
+{
+	c->turn_end = c->end - (u64)(c->n + c->op->left) + 1;
+	attend(c, ATTN_LINE);
+}
+
+void cpu_map_changed(struct cpu *c)
+{
+	struct cpus *all = c->all;
+
+	for (unsigned i = 0; i < all->count; i++)
+		tlb_flush(all->cpu[i], true);
+	all->remapped = true;
+	cpu_attention(cpus_running(all));
+}
+
+/* ---- life ---- */
+
+void cpus_start(struct cpus *all)
+{
+	pass_time_to_all(all);
+	give_turn(all, 0);
+}
+
+void cpus_reset(struct cpus *all)
+{
+	for (unsigned i = 0; i < all->count; i++)
+		cpu_reset(all->cpu[i], false);
+	cpus_start(all);
+}
+
+unsigned cpus_parts(struct cpus *all, struct part out[], unsigned max)
+{
+	static const struct field fields[] = { FIELD_MAX(struct cpus, turn, U32, CPUS_MAX - 1), FIELD_END };
+	unsigned n = 0;
+
+	if (all->count > 1 && max)
+		out[n++] = (struct part){ "turn", all, fields, NULL };
+	for (unsigned i = 0; i < all->count; i++)
+		n += cpu_parts(all->cpu[i], out + n, max - n);
+	return n;
+}
+
+void cpus_loaded(struct cpus *all)
+{
+	struct cpu *c;
+
+	if (all->turn >= all->count)
+		all->turn = 0;
+	for (unsigned i = 0; i < all->count; i++)
+		cpu_loaded(all->cpu[i]);
+	pass_time_to_all(all);
+	c = cpus_running(all);
+	if ((c->turn_end == TURN_NEVER) != (all->count == 1))
+		c->turn_end = all->count == 1 ? TURN_NEVER : c->icount;
+	c->clock->attention = &c->attn;
+	c->clock->now = cpu_now(c);
+}
