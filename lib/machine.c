@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "io/disk/disk.h"
 #include "lib/config.h"
 #include "lib/replay.h"
 
@@ -160,7 +161,7 @@ vcpu *vcpu_new(const struct vcpu_config *config, char **error)
 	if (!config)
 		config = &defaults;
 	if (!configure(v, config, error) || (!v->bare && !boot_read(&v->boot, config, v->memory, error)) ||
-			!build(v, error) || !machine_reset(v, error)) {
+			!drives_open(v, config, error) || !build(v, error) || !machine_reset(v, error)) {
 		vcpu_free(v);
 		return NULL;
 	}
@@ -173,6 +174,7 @@ void vcpu_free(vcpu *v)
 		return;
 	v->mem.changed = NULL;
 	pc_free(v->pc);
+	drives_close(v);
 	for (unsigned n = v->cpu ? v->cpu->all->count : 0; n-- > 0;)
 		cpu_free(v->cpu->all->cpu[n]);
 	access_free_devices(v);
@@ -283,6 +285,11 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 	if (v->exit_wanted) {
 		v->exit_wanted = false;
 		return stopped(VCPU_STOP_DEBUG_EXIT, v->exit_code);
+	}
+	if (v->full) {
+		machine_error(v, "%s", disk_error(v->full));
+		v->full = NULL;
+		return stopped(VCPU_STOP_DISK_FULL, 0);
 	}
 	switch (why) {
 	case CPU_LIMIT: return stopped(place_reached(machine_place(v), end) ? VCPU_STOP_LIMIT : GO_ON, 0);

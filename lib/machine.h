@@ -4,7 +4,8 @@
  *   pc.c        the wiring of the PC            mode.c      the processor's state when it starts
  *   access.c    memory from outside             snapshot.c  the whole state: save, load, hash
  *   register.c  registers from outside          fault.c     exceptions in words
- *   config.c    a configuration as text         replay.c    runs on file */
+ *   config.c    a configuration as text         replay.c    runs on file
+ *   drives.c    the images in the drives */
 #ifndef LIB_MACHINE_H
 #define LIB_MACHINE_H
 
@@ -31,6 +32,13 @@ struct ram_block {
 	struct ram *ram;
 };
 
+/* A drive and what is in it. */
+struct drive {
+	struct disk *disk; /* NULL: empty */
+	enum vcpu_bus bus;
+	bool cdrom;
+};
+
 struct vcpu {
 	/* The configuration: never changes. */
 	struct model model;
@@ -55,11 +63,14 @@ struct vcpu {
 	u64 identity_base;
 	struct pc *pc;              /* NULL: bare */
 	struct user_device *devices;
+	struct drive drives[VCPU_DRIVES];
+	unsigned ndrives;
 
 	/* What the guest asked for, for vcpu_run to act on. */
 	bool off;                   /* state: the guest switched itself off */
 	bool reset_wanted, exit_wanted;
 	u32 exit_code;
+	struct disk *full;          /* the host has no room for what this one must write */
 
 	struct recorder *recorder;  /* NULL: nobody records */
 	volatile bool asked;        /* vcpu_stop was called */
@@ -117,6 +128,12 @@ unsigned pc_memory_map(const struct vcpu *v, struct memory_region out[MEMORY_REG
 u64 pc_low_ram(const struct vcpu *v);
 /* Physical address of the ACPI RSDP. */
 u64 pc_rsdp(const struct vcpu *v);
+
+/* ---- drives.c ---- */
+
+/* Open the images of CONFIG's drives. */
+bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error);
+void drives_close(struct vcpu *v);
 
 /* ---- mode.c ---- */
 

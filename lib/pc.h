@@ -2,7 +2,8 @@
  *
  *   pc.c         the schematic: which devices there are, and what is wired to what
  *   pc_devices.c the list of devices: their state, reset, end
- *   pc_irq.c     interrupt lines          pc_memory.c  the map of memory */
+ *   pc_irq.c     interrupt lines          pc_memory.c  the map of memory
+ *   pc_virtio.c  virtio devices */
 #ifndef LIB_PC_H
 #define LIB_PC_H
 
@@ -69,6 +70,10 @@ void pc_isa_irq(void *owner, int n, bool level);    /* IRQ N, from a device of t
 void pc_pirq(void *owner, int n, bool level);       /* PIRQA# + N, from the PCI bus */
 void pc_hpet_pin(void *owner, int n, bool level);   /* I/O APIC pin N */
 void pc_timer_wire(void *owner, int n, bool level); /* N: enum timer_wire */
+
+/* ---- pc_virtio.c ---- */
+
+bool pc_build_virtio(struct pc *pc);
 
 /* ---- pc_memory.c ---- */
 

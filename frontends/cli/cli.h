@@ -19,6 +19,7 @@ enum status {
 
 struct run_options {
 	struct vcpu_config config; /* without output and user: run_machine has its own */
+	struct vcpu_drive drives[VCPU_DRIVES];
 	const char *serial;        /* "stdio", "null" or "file:PATH" */
 	const char *debugcon;
 	uint64_t limit;            /* instructions; 0: none */

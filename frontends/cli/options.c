@@ -10,12 +10,13 @@
 #include "cli.h"
 
 enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD,
-       O_EMBED, O_HELP, O_VERSION };
+       O_EMBED, O_DISK, O_HELP, O_VERSION };
 
 static const struct option run_options[] = {
 	{ "kernel", required_argument, NULL, O_KERNEL },
 	{ "initrd", required_argument, NULL, O_INITRD },
 	{ "append", required_argument, NULL, O_APPEND },
+	{ "disk", required_argument, NULL, O_DISK },
 	{ "memory", required_argument, NULL, O_MEMORY },
 	{ "cpu", required_argument, NULL, O_CPU },
 	{ "smp", required_argument, NULL, O_SMP },
@@ -39,6 +40,9 @@ static const char help_boot[] =
 	"      --initrd=FILE     initial RAM disk; multiboot modules as \"FILE ARGS,FILE ARGS\"\n"
 	"      --append=TEXT     the kernel's command line\n";
 static const char help_rest[] =
+	"      --disk=BUS:IMAGE  a hard disk; BUS is virtio; IMAGE is\n"
+	"                        FILE[,readonly][,snapshot][,overlay=FILE][,offset=BYTES][,size=BYTES]\n"
+	"                        or nbd:URI\n"
 	"      --memory=SIZE     RAM, with a suffix K, M, G or T [128M]\n"
 	"      --cpu=MODEL       MODEL[,+FEATURE|,-FEATURE]... [max]; \"help\" lists the models\n"
 	"      --smp=N           N processors, which run in turns: at most 64 [1]\n"
@@ -127,6 +131,26 @@ bool options_place(const char *option, const char *text)
 	return false;
 }
 
+static bool disk(struct run_options *o, const char *text)
+{
+	static const struct { const char *prefix; enum vcpu_bus bus; } buses[] = { { "virtio:", VCPU_BUS_VIRTIO } };
+
+	if (o->config.drives_count == VCPU_DRIVES) {
+		complain("--disk %s: that is more than %d drives", text, VCPU_DRIVES);
+		return false;
+	}
+	for (size_t i = 0; i < sizeof buses / sizeof *buses; i++) {
+		size_t len = strlen(buses[i].prefix);
+
+		if (strncmp(text, buses[i].prefix, len))
+			continue;
+		o->drives[o->config.drives_count++] = (struct vcpu_drive){ .image = text + len, .bus = buses[i].bus };
+		return true;
+	}
+	complain("--disk %s: it begins with no bus: virtio:", text);
+	return false;
+}
+
 bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int *status)
 {
 	char name[] = "vcpu"; /* what getopt's own messages begin with */
@@ -136,6 +160,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 
 	argv[0] = name;
 	*o = (struct run_options){ .serial = "stdio", .debugcon = "null" };
+	o->config.drives = o->drives;
 	*status = STATUS_USAGE;
 	while ((c = getopt_long(argc, argv, "", run_options, NULL)) != -1) {
 		switch (c) {
@@ -147,6 +172,10 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 				return false;
 			}
 			*(c == O_KERNEL ? &o->config.kernel : c == O_INITRD ? &o->config.initrd : &o->config.append) = optarg;
+			break;
+		case O_DISK:
+			if (!disk(o, optarg))
+				return false;
 			break;
 		case O_MEMORY:
 			if (!memory(optarg, &o->config.memory))
