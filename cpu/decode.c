@@ -152,6 +152,8 @@ static bool take_opcode(struct reader *r, struct dec *d, const struct model *mod
 		if ((b == 0x38 || b == 0x3a) && has(model, F_SSSE3)) {
 			d->map = b == 0x38 ? 2 : 3;
 			b = (u8)take(r, 1);
+		} else if (b == 0x0f && has(model, F_3DNOW)) {
+			d->map = MAP_3DNOW; /* the opcode comes later */
 		}
 	}
 	d->opcode = b;
@@ -213,6 +215,16 @@ static void take_ea(struct reader *r, struct dec *d, struct op *o)
 		ea16(r, d, o);
 	else
 		ea32(r, d, o);
+}
+
+/* 0F 0F, then ModRM with what belongs to it, then the opcode. */
+static void take_3dnow(struct reader *r, struct dec *d, struct op *o)
+{
+	d->modrm = (u8)take(r, 1);
+	d->mem = d->modrm < 0xc0;
+	if (d->mem)
+		take_ea(r, d, o);
+	d->opcode = (u8)take(r, 1);
 }
 
 /* ---- operands ---- */
@@ -395,13 +407,16 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u32 
 	}
 	if (!d->vex)
 		d->pp = d->rep == 0xf3 ? 2 : d->rep == 0xf2 ? 3 : d->opsize_prefix ? 1 : 0;
+	d->asize = d->bits == 64 ? (d->addrsize_prefix ? 4 : 8) : (d->bits == 16) != d->addrsize_prefix ? 2 : 4;
+	if (d->map == MAP_3DNOW)
+		take_3dnow(&r, d, o);
 	rows = d->vex ? isa->vex_index[d->map][d->opcode] : isa->index[d->map][d->opcode];
 	if (r.short_of)
 		goto short_of;
 	if (!rows)
 		goto undefined;
 	d->has_modrm = rows->modrm;
-	if (d->has_modrm) {
+	if (d->has_modrm && d->map != MAP_3DNOW) {
 		d->modrm = (u8)take(&r, 1);
 		d->mem = d->modrm < 0xc0;
 	}
@@ -415,8 +430,7 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u32 
 		if (d->row->operand[i].kind == OPK_R && (dec_kind(d, 0) == OPK_C || dec_kind(d, 1) == OPK_C || dec_kind(d, 0) == OPK_D || dec_kind(d, 1) == OPK_D))
 			d->mem = false;
 	d->osize = operand_size(d);
-	d->asize = d->bits == 64 ? (d->addrsize_prefix ? 4 : 8) : (d->bits == 16) != d->addrsize_prefix ? 2 : 4;
-	if (d->mem)
+	if (d->mem && d->map != MAP_3DNOW)
 		take_ea(&r, d, o);
 	for (unsigned i = 0; i < d->row->operands; i++)
 		take_operand(&r, d, o, i, &had_imm);

@@ -125,6 +125,11 @@ static bool compile_byte(struct isa_row *row, const char *s, size_t len, enum pl
 			*place = AT_OPCODE;
 			return true;
 		}
+		if (!row->vex && !plus && row->map == 1 && byte == 0x0f) {
+			row->map = MAP_3DNOW;
+			*place = AT_OPCODE;
+			return true;
+		}
 		row->opcode = (u8)byte;
 		row->opcode_mask = plus ? 0xf8 : 0xff;
 		*place = plus ? AT_END : AT_MODRM;
@@ -161,9 +166,10 @@ static bool compile_encoding(struct isa_row *row, const char *s)
 		else if (place == AT_PREFIX && len > 3 && !memcmp(s, "VEX.", 4)) {
 			if (!compile_vex(row, s, len))
 				return false;
-		} else if (place >= AT_MODRM && is(s, len, "/r")) {
+		} else if (place >= (row->map == MAP_3DNOW ? AT_OPCODE : AT_MODRM) && is(s, len, "/r")) {
 			row->modrm = true;
-			place = AT_END;
+			if (row->map != MAP_3DNOW)
+				place = AT_END;
 		} else if (place >= AT_MODRM && len == 2 && s[0] == '/' && s[1] >= '0' && s[1] <= '7') {
 			row->modrm = true;
 			want(row, 0x38, (u64)(s[1] - '0') << 3);

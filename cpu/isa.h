@@ -85,7 +85,7 @@ struct operand { u8 kind, size /* 'b' 'w' 'd' 'q' 'v' 'z' 'y' 'p' 's' 'x' ('o' =
 struct isa_row { /* compiled */
 	const struct insn *insn;
 	u64 mask, match;         /* over the decode key */
-	u8 map;                  /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A */
+	u8 map;                  /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A, 4: 0F0F, whose opcode stands behind the operand */
 	u8 opcode, opcode_mask;
 	bool vex, modrm, enabled;
 	u8 operands;
@@ -97,11 +97,13 @@ struct isa_row { /* compiled */
  *    modrm 0-7 | mem 8 (mod != 3) | pp 9-10 (0, 1 = 66, 2 = F3, 3 = F2) | W 11 | L 12 | 64-bit mode 13 | vex 14 | operand size is 16: 15 */
 enum { KEY_MODRM = 0xff, KEY_MEM = 1 << 8, KEY_PP = 3 << 9, KEY_W = 1 << 11, KEY_L = 1 << 12, KEY_64 = 1 << 13, KEY_VEX = 1 << 14, KEY_O16 = 1 << 15 };
 
+enum { MAP_3DNOW = 4, MAPS };
+
 struct isa {
 	struct isa_row *rows;
 	unsigned count;
-	struct isa_row *index[4][256]; /* [map][opcode]: enabled rows, in table order */
-	struct isa_row *vex_index[4][256];
+	struct isa_row *index[MAPS][256]; /* [map][opcode]: enabled rows, in table order */
+	struct isa_row *vex_index[MAPS][256];
 };
 
 extern const struct insn insn_table[];

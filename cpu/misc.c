@@ -122,6 +122,7 @@ GEN(prefetchnta) { (void)d; o->run = hint; }
 GEN(prefetcht0) { (void)d; o->run = hint; }
 GEN(prefetcht1) { (void)d; o->run = hint; }
 GEN(prefetcht2) { (void)d; o->run = hint; }
+GEN(prefetch) { (void)d; o->run = hint; }
 GEN(prefetchw) { (void)d; o->run = hint; }
 
 /* 90h is NOP, even where XCHG EAX, EAX would clear the upper half; with REX.B it is XCHG R8, rAX. */

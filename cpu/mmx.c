@@ -2,7 +2,7 @@
  *
  * Operations are those of vec_int.h and vec_shuffle.h, on the low half of their vectors. Every instruction first waits for a pending
  * x87 exception, and leaves TOP 0 and all registers valid. */
-#include "cpu/sse.h"
+#include "cpu/mmx.h"
 #include "cpu/vec_int.h"
 #include "cpu/vec_shuffle.h"
 #include "cpu/x87_real.h"
@@ -28,40 +28,6 @@ ALWAYS_INLINE vec mm_phsubsw(vec a, vec b) { return vec_phsubsw(both(a, b), (vec
 ALWAYS_INLINE vec mm_pshufb(vec a, vec b) { return vec_pshufb(both(a, a), b); }
 
 /* ---- bodies ---- */
-
-/* The source: register, or SIZE bytes of memory. */
-ALWAYS_INLINE bool source(struct cpu *c, const struct op *o, unsigned size, vec *out)
-{
-	u64 v;
-	const u8 *p;
-
-	if (!x87_wait(c))
-		return false;
-	if (!op_is_mem(o))
-		v = mmx_get(c, o->src);
-	else if (likely(p = fast_op(c, o, KIND_SEG, size, false)))
-		v = get_size(p, size);
-	else if (!op_load(c, o, size, &v))
-		return false;
-	*out = (vec){ v, 0 };
-	return true;
-}
-
-static inline void result(struct cpu *c, const struct op *o, u64 v)
-{
-	mmx_enter(c);
-	mmx_set(c, o->dst, v);
-}
-
-ALWAYS_INLINE bool mmx_body(struct cpu *c, const struct op *o, vec_fn *fn, unsigned size)
-{
-	vec b;
-
-	if (!source(c, o, size, &b))
-		return false;
-	result(c, o, fn((vec){ mmx_get(c, o->dst), 0 }, b)[0]);
-	return true;
-}
 
 /* NAME_mm: mm = FN(mm, mm or SIZE bytes of memory). */
 #define MMX_OP(name, fn, size) \
@@ -147,7 +113,7 @@ ALWAYS_INLINE bool shift_imm(struct cpu *c, const struct op *o, vec_fn *fn)
 {
 	if (!x87_wait(c))
 		return false;
-	result(c, o, fn((vec){ mmx_get(c, o->dst), 0 }, (vec){ (u8)o->imm, 0 })[0]);
+	mmx_result(c, o, fn((vec){ mmx_get(c, o->dst), 0 }, (vec){ (u8)o->imm, 0 })[0]);
 	return true;
 }
 
@@ -169,11 +135,11 @@ BODY(pshufw_mm)
 	vec b;
 	u64 r = 0;
 
-	if (!source(c, o, 8, &b))
+	if (!mmx_source(c, o, 8, &b))
 		return false;
 	for (unsigned i = 0; i < 4; i++)
 		r |= (b[0] >> 16 * (o->imm >> 2 * i & 3) & 0xffff) << 16 * i;
-	result(c, o, r);
+	mmx_result(c, o, r);
 	return true;
 }
 GEN_BODY(pshufw_mm)
@@ -183,9 +149,9 @@ BODY(palignr_mm)
 	unsigned n = (u8)o->imm;
 	vec b;
 
-	if (!source(c, o, 8, &b))
+	if (!mmx_source(c, o, 8, &b))
 		return false;
-	result(c, o, n > 15 ? 0 : (u64)(((u128)mmx_get(c, o->dst) << 64 | b[0]) >> 8 * n));
+	mmx_result(c, o, n > 15 ? 0 : (u64)(((u128)mmx_get(c, o->dst) << 64 | b[0]) >> 8 * n));
 	return true;
 }
 GEN_BODY(palignr_mm)
@@ -202,6 +168,7 @@ BODY(emms)
 	return true;
 }
 GEN_BODY(emms)
+GEN_ALIAS(femms, emms)
 
 /* From and to general registers and memory, of 4 or 8 bytes. */
 ALWAYS_INLINE bool move_in(struct cpu *c, const struct op *o, unsigned size)
@@ -210,7 +177,7 @@ ALWAYS_INLINE bool move_in(struct cpu *c, const struct op *o, unsigned size)
 
 	if (!x87_wait(c) || !rm_load(c, o, o->src, size, &v))
 		return false;
-	result(c, o, v);
+	mmx_result(c, o, v);
 	return true;
 }
 
@@ -235,9 +202,9 @@ BODY(movq_mm)
 {
 	vec b;
 
-	if (!source(c, o, 8, &b))
+	if (!mmx_source(c, o, 8, &b))
 		return false;
-	result(c, o, b[0]);
+	mmx_result(c, o, b[0]);
 	return true;
 }
 GEN_BODY(movq_mm)
@@ -290,7 +257,7 @@ BODY(pinsrw_mm)
 
 	if (!x87_wait(c) || !rm_load(c, o, o->src, 2, &v))
 		return false;
-	result(c, o, (mmx_get(c, o->dst) & ~((u64)0xffff << at)) | v << at);
+	mmx_result(c, o, (mmx_get(c, o->dst) & ~((u64)0xffff << at)) | v << at);
 	return true;
 }
 GEN_BODY(pinsrw_mm)
@@ -334,7 +301,7 @@ BODY(movdq2q)
 {
 	if (!x87_wait(c))
 		return false;
-	result(c, o, c->xmm[o->src].q[0]);
+	mmx_result(c, o, c->xmm[o->src].q[0]);
 	return true;
 }
 GEN_BODY(movdq2q)
@@ -403,7 +370,7 @@ ALWAYS_INLINE bool to_integers(struct cpu *c, const struct op *o, u64 lo, u64 hi
 	}
 	if (!sse_raise(c, f.raised & (X87_IE | X87_PE)))
 		return false;
-	result(c, o, r[1] << 32 | (u32)r[0]);
+	mmx_result(c, o, r[1] << 32 | (u32)r[0]);
 	return true;
 }
 

@@ -28,6 +28,7 @@
 	X(FSRM, "fsrm", 7, 0, 3, 4) X(XSAVEOPT, "xsaveopt", 0xd, 1, 0, 0) X(XSAVEC, "xsavec", 0xd, 1, 0, 1) \
 	X(XGETBV1, "xgetbv1", 0xd, 1, 0, 2) X(XSAVES, "xsaves", 0xd, 1, 0, 3) \
 	X(LAHF64, "lahf64", 0x80000001, 0, 2, 0) X(ABM, "lzcnt", 0x80000001, 0, 2, 5) X(PREFETCHW, "prefetchw", 0x80000001, 0, 2, 8) \
+	X(SSE4A, "sse4a", 0x80000001, 0, 2, 6) X(3DNOWEXT, "3dnowext", 0x80000001, 0, 3, 30) X(3DNOW, "3dnow", 0x80000001, 0, 3, 31) \
 	X(SYSCALL, "syscall", 0x80000001, 0, 3, 11) X(NX, "nx", 0x80000001, 0, 3, 20) X(PDPE1GB, "pdpe1gb", 0x80000001, 0, 3, 26) \
 	X(RDTSCP, "rdtscp", 0x80000001, 0, 3, 27) X(INVTSC, "invtsc", 0x80000007, 0, 3, 8) X(ARAT, "arat", 6, 0, 0, 2) \
 	X(SPEC_CTRL, "spec-ctrl", 7, 0, 3, 26) X(STIBP, "stibp", 7, 0, 3, 27) X(ARCH_CAPS, "arch-capabilities", 7, 0, 3, 29) \

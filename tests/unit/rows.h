@@ -164,9 +164,10 @@ static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory
 		if (row->map)
 			*p++ = 0x0f;
 		if (row->map >= 2)
-			*p++ = row->map == 2 ? 0x38 : 0x3a;
+			*p++ = row->map == 2 ? 0x38 : row->map == 3 ? 0x3a : 0x0f;
 	}
-	*p++ = (u8)(row->opcode | (row->opcode_mask == 0xf8 ? below(8) : 0));
+	if (row->map != MAP_3DNOW)
+		*p++ = (u8)(row->opcode | (row->opcode_mask == 0xf8 ? below(8) : 0));
 	if (row->modrm)
 		*p++ = modrm;
 	if (memory && bits == 16) {
@@ -177,6 +178,8 @@ static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory
 		put32(p, DATA);
 		p += 4;
 	}
+	if (row->map == MAP_3DNOW)
+		*p++ = row->opcode;
 	memset(p, 0xf4, 14);
 	if (has_operand(row, OPK_A)) {
 		unsigned n = bits == 16 ? 2 : 4;

@@ -102,12 +102,12 @@ END_TEST
 /* The same from the other side: of the rows that a key has in its list, all but the last say .over. All of a list agree on ModRM. */
 START_TEST(one_row_per_key)
 {
-	for (unsigned slot = 0; slot < 2 * 4 * 256; slot++) {
-		struct isa_row *list = (slot & 1 ? isa->vex_index : isa->index)[slot >> 1 & 3][slot >> 3];
+	for (unsigned slot = 0; slot < 2 * MAPS * 256; slot++) {
+		struct isa_row *list = (slot & 1 ? isa->vex_index : isa->index)[slot / 512][slot >> 1 & 255];
 
 		for (struct isa_row *row = list; row; row = row->next) {
 			ck_assert_msg(row->modrm == list->modrm, "%s: ModRM or not?", row->insn->encoding);
-			ck_assert(row->opcode == slot >> 3);
+			ck_assert(row->opcode == (slot >> 1 & 255));
 		}
 		for (u64 key = 0; list && key < KEY_O16 << 1; key++) {
 			const struct isa_row *found = NULL;
@@ -175,8 +175,8 @@ static void make_plain(void)
 	memcpy(plain_rows, insn_table, insn_count * sizeof *plain_rows);
 	for (unsigned i = 0; i < insn_count; i++)
 		plain_rows[i].gen = keep;
-	for (unsigned slot = 0; slot < 2 * 4 * 256; slot++)
-		for (struct isa_row *row = (slot & 1 ? isa->vex_index : isa->index)[slot >> 1 & 3][slot >> 3]; row; row = row->next)
+	for (unsigned slot = 0; slot < 2 * MAPS * 256; slot++)
+		for (struct isa_row *row = (slot & 1 ? isa->vex_index : isa->index)[slot / 512][slot >> 1 & 255]; row; row = row->next)
 			row->insn = &plain_rows[row->insn - insn_table];
 }
 
@@ -194,7 +194,7 @@ static const struct { const char *ours, *theirs; } names[] = {
 	{ "cmova", "cmovnbe" }, { "cmovge", "cmovnl" }, { "cmovg", "cmovnle" }, { "nop", "nop prefetch prefetchw prefetchwt1 xchg" },
 	{ "fneni", "feni8087_nop" }, { "fndisi", "fdisi8087_nop" }, { "fnsetpm", "fsetpm287_nop" }, { "fxsave", "fxsave64" },
 	{ "fxrstor", "fxrstor64" }, { "xsave", "xsave64" }, { "xrstor", "xrstor64" }, { "xsaveopt", "xsaveopt64" }, { "xsavec", "xsavec64" }, { "xsaves", "xsaves64" },
-	{ "xrstors", "xrstors64" },
+	{ "xrstors", "xrstors64" }, { "pfrsqrt", "pfsqrt" }, { "pfrcpit1", "pfcpit1" },
 };
 
 static bool same_name(const char *ours, const char *theirs)
@@ -463,12 +463,22 @@ static unsigned put_row(u8 *at, const struct isa_row *row, unsigned opcode, u8 m
 		if (row->map)
 			*p++ = 0x0f;
 		if (row->map >= 2)
-			*p++ = row->map == 2 ? 0x38 : 0x3a;
+			*p++ = row->map == 2 ? 0x38 : row->map == 3 ? 0x3a : 0x0f;
 	}
-	*p++ = (u8)opcode;
+	if (row->map != MAP_3DNOW)
+		*p++ = (u8)opcode;
 	if (row->modrm)
 		*p++ = modrm;
 	return (unsigned)(p - at);
+}
+
+/* Bytes of SIB and displacement behind MODRM. */
+static unsigned operand_len(u8 modrm, u8 sib, unsigned asize)
+{
+	unsigned mod = modrm >> 6, rm = modrm & 7, has_sib = asize != 2 && mod != 3 && rm == 4;
+	bool alone = mod == 0 && (asize == 2 ? rm == 6 : rm == 5 || (has_sib && (sib & 7) == 5));
+
+	return has_sib + (mod == 1 ? 1 : mod == 2 || alone ? (asize == 2 ? 2 : 4) : 0);
 }
 
 static void all_encodings(const ZydisDecoder *decoder, const struct isa_row *row, unsigned bits)
@@ -505,6 +515,8 @@ static void all_encodings(const ZydisDecoder *decoder, const struct isa_row *row
 				unsigned m = n + put_row(code + n, row, row->opcode + r, (u8)modrm, rex, pp, l);
 
 				memcpy(code + m, tail + (modrm & 3), 11);
+				if (row->map == MAP_3DNOW)
+					code[m + operand_len((u8)modrm, code[m], bits == 64 ? 8 : (bits == 16) != !!(extra & 2) ? 2 : 4)] = row->opcode;
 				compare(decoder, row->insn, bits, code);
 			}
 		}
