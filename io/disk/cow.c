@@ -122,12 +122,13 @@ static enum disk_result memory_fill(struct store *store, u64 offset, const u8 *i
 
 	for (u64 run; len; offset += run, len -= run) {
 		run = PAGE_SIZE - offset % PAGE_SIZE < len ? PAGE_SIZE - offset % PAGE_SIZE : len;
-		ram_touch(ram, offset, (unsigned)run, 0);
-		if (in)
+		if (in) {
+			ram_touch(ram, offset, (unsigned)run, 0);
 			memcpy(ram->host + offset, in, run);
-		else
+			in += run;
+		} else if (ram->pages[offset >> PAGE_SHIFT] & PAGE_DIRTY) {
 			memset(ram->host + offset, 0, run);
-		in = in ? in + run : NULL;
+		}
 	}
 	return DISK_OK;
 }
