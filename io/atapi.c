@@ -372,7 +372,7 @@ enum disk_result atapi_in(struct ata_drive *drive, struct ata_command *cmd, u8 *
 	u8 sector[RAW];
 
 	if (!drive->disk)
-		return DISK_ERROR;
+		return DISK_RANGE;
 	if (cmd->sector != RAW)
 		return disk_read(drive->disk, at, out, len);
 	for (u32 run; len; at += run, out += run, len -= run) {
