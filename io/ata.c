@@ -606,10 +606,8 @@ struct ata_drive *ata_new(const char *name, struct disk *disk, bool cdrom, bool 
 	struct ata_drive *drive = calloc(1, sizeof *drive);
 	struct ata_command cmd = { 0 };
 
-	if (!drive) {
-		disk_free(disk);
+	if (!drive)
 		return NULL;
-	}
 	drive->name = name;
 	drive->disk = disk;
 	drive->cdrom = cdrom;
@@ -621,9 +619,6 @@ struct ata_drive *ata_new(const char *name, struct disk *disk, bool cdrom, bool 
 
 void ata_free(struct ata_drive *drive)
 {
-	if (!drive)
-		return;
-	disk_free(drive->disk);
 	free(drive);
 }
 

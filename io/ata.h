@@ -57,8 +57,8 @@ struct ata_command {
 
 struct ata_drive;
 
-/* NAME names the part, and must outlive it; the drive's serial number is made of it. DISK is the drive's from then on; NULL: a CD-ROM drive
- * without a disc. SATA: it has a queue, and an interface that knows no modes. NULL: no memory. */
+/* NAME names the part, and must outlive it; the drive's serial number is made of it. DISK stays the caller's; NULL: a CD-ROM drive without a
+ * disc. SATA: it has a queue, and an interface that knows no modes. NULL: no memory. */
 struct ata_drive *ata_new(const char *name, struct disk *disk, bool cdrom, bool sata, const struct log *log);
 void ata_free(struct ata_drive *drive); /* NULL is fine */
 struct part ata_part(struct ata_drive *drive);

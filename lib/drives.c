@@ -3,6 +3,10 @@
 #include "io/disk/disk.h"
 #include "lib/machine.h"
 
+/* Drives that a bus has places for. */
+static const unsigned places[] = { [VCPU_BUS_IDE] = 4, [VCPU_BUS_AHCI] = 6, [VCPU_BUS_VIRTIO] = VCPU_DRIVES, [VCPU_BUS_FLOPPY] = 2 };
+static const char *const buses[] = { [VCPU_BUS_IDE] = "IDE", [VCPU_BUS_AHCI] = "AHCI", [VCPU_BUS_VIRTIO] = "virtio", [VCPU_BUS_FLOPPY] = "floppy" };
+
 static void waiting(void *owner, struct disk *disk)
 {
 	struct vcpu *v = owner;
@@ -11,8 +15,27 @@ static void waiting(void *owner, struct disk *disk)
 	machine_attention(v);
 }
 
+/* What cannot be written is opened read-only without being asked. */
+static struct disk *open_image(const struct vcpu_drive *from, char **error)
+{
+	static const char suffix[] = ",readonly";
+	char *spec = malloc(strlen(from->image) + sizeof suffix);
+	struct disk *disk = NULL;
+
+	if (!spec)
+		return error_write(error, "%s: the host has no memory for a disk", from->image), NULL;
+	strcpy(spec, from->image);
+	if (from->cdrom)
+		strcat(spec, suffix);
+	disk = disk_open(spec, error);
+	free(spec);
+	return disk;
+}
+
 bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error)
 {
+	unsigned count[ARRAY_LEN(places)] = { 0 };
+
 	if (!config->drives_count)
 		return true;
 	if (v->bare)
@@ -23,10 +46,16 @@ bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error)
 		const struct vcpu_drive *from = &config->drives[i];
 		struct drive *drive = &v->drives[v->ndrives];
 
+		if ((unsigned)from->bus >= ARRAY_LEN(places))
+			return error_set(error, "drive %u: there is no bus %u", i, (unsigned)from->bus);
+		if (++count[from->bus] > places[from->bus])
+			return error_set(error, "drive %u: there is room for %u %s drives", i, places[from->bus], buses[from->bus]);
+		if (from->cdrom && from->bus != VCPU_BUS_IDE && from->bus != VCPU_BUS_AHCI)
+			return error_set(error, "drive %u: a CD-ROM drive is for IDE or AHCI, not %s", i, buses[from->bus]);
 		if (!from->image && (from->bus == VCPU_BUS_VIRTIO || (from->bus != VCPU_BUS_FLOPPY && !from->cdrom)))
 			return error_set(error, "drive %u: only a CD-ROM or floppy drive can be empty", i);
 		if (from->image) {
-			drive->disk = disk_open(from->image, error);
+			drive->disk = open_image(from, error);
 			if (!drive->disk)
 				return false;
 			disk_on_wait(drive->disk, waiting, v);
@@ -36,6 +65,32 @@ bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error)
 		v->ndrives++;
 	}
 	return true;
+}
+
+bool drives_add_blocks(struct vcpu *v)
+{
+	for (unsigned i = 0; i < v->ndrives; i++) {
+		struct ram *ram = v->drives[i].disk ? disk_ram(v->drives[i].disk) : NULL;
+
+		if (ram && !machine_add_block(v, 0, ram))
+			return false;
+		if (ram)
+			v->blocks[v->nblocks - 1].lent = true;
+	}
+	return true;
+}
+
+u64 drives_hash(const struct vcpu *v)
+{
+	u64 h = 0;
+
+	for (unsigned i = 0; i < v->ndrives; i++) {
+		const struct drive *drive = &v->drives[i];
+		u64 words[] = { drive->bus, drive->cdrom, drive->disk ? disk_size(drive->disk) : 0 };
+
+		h = hash64(h, words, sizeof words);
+	}
+	return h;
 }
 
 void drives_close(struct vcpu *v)

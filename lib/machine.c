@@ -97,7 +97,7 @@ bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram)
 		return false;
 	}
 	v->blocks = blocks;
-	v->blocks[v->nblocks++] = (struct ram_block){ base, ram };
+	v->blocks[v->nblocks++] = (struct ram_block){ .base = base, .ram = ram };
 	ram->written = cpu_code_written;
 	ram->owner = v->cpu;
 	return true;
@@ -142,7 +142,7 @@ static bool build(struct vcpu *v, char **error)
 	ram = ram_new(v->memory);
 	if (!ram)
 		return error_set(error, "the host has no %llu MiB of memory to give", (unsigned long long)(v->memory / MiB));
-	if (!machine_add_block(v, 0, ram) || !pc_new(v))
+	if (!machine_add_block(v, 0, ram) || !drives_add_blocks(v) || !pc_new(v))
 		return error_set(error, "the host has no memory for the devices");
 	return true;
 }
@@ -179,7 +179,9 @@ void vcpu_free(vcpu *v)
 		cpu_free(v->cpu->all->cpu[n]);
 	access_free_devices(v);
 	for (unsigned i = 0; i < v->nblocks; i++)
-		ram_free(v->blocks[i].ram);
+		if (!v->blocks[i].lent)
+			ram_free(v->blocks[i].ram);
+	drives_close(v);
 	free(v->blocks);
 	ram_free(v->identity);
 	space_free(&v->mem);

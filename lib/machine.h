@@ -30,6 +30,7 @@ struct user_device; /* access.c */
 struct ram_block {
 	u64 base;        /* where a bare machine shows it; 0 for the PC's, which is shown in several places */
 	struct ram *ram;
+	bool lent;       /* somebody else frees it: a disk, whose state it is */
 };
 
 /* A drive and what is in it. */
@@ -134,6 +135,10 @@ u64 pc_rsdp(const struct vcpu *v);
 /* Open the images of CONFIG's drives. */
 bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error);
 void drives_close(struct vcpu *v);
+/* The memory of `snapshot' disks becomes the machine's. False: no memory. */
+bool drives_add_blocks(struct vcpu *v);
+/* Of what a saved state must find again. */
+u64 drives_hash(const struct vcpu *v);
 
 /* ---- mode.c ---- */
 

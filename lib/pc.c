@@ -205,7 +205,7 @@ bool pc_new(struct vcpu *v)
 	if (!pc)
 		return false;
 	pc->v = v;
-	if (!build_interrupts(pc) || !build_timers(pc) || !build_isa(pc) || !build_pci(pc) || !pc_build_virtio(pc) ||
+	if (!build_interrupts(pc) || !build_timers(pc) || !build_isa(pc) || !build_pci(pc) || !pc_build_drives(pc) || !pc_build_virtio(pc) ||
 			!pc_build_memory(v))
 		return false;
 	pc_loaded(pc); /* drive every line once */

@@ -3,7 +3,8 @@
  *   pc.c         the schematic: which devices there are, and what is wired to what
  *   pc_devices.c the list of devices: their state, reset, end
  *   pc_irq.c     interrupt lines          pc_memory.c  the map of memory
- *   pc_virtio.c  virtio devices */
+ *   pc_virtio.c  virtio devices
+ *   pc_drives.c  the controllers of drives */
 #ifndef LIB_PC_H
 #define LIB_PC_H
 
@@ -62,7 +63,7 @@ bool pc_remember_fresh(struct pc *pc);
 
 /* ---- pc_irq.c: the functions are for struct line; OWNER is the struct pc ---- */
 
-enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_COM1 = 4, IRQ_RTC = 8, IRQ_MOUSE = 12, IRQ_FPU = 13 };
+enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_COM1 = 4, IRQ_RTC = 8, IRQ_MOUSE = 12, IRQ_FPU = 13, IRQ_IDE = 14 };
 enum timer_wire { FROM_PIT, FROM_RTC, FROM_HPET0, FROM_HPET1, LEGACY };
 #define PIRQ_PIN 16 /* PIRQA# is I/O APIC pin 16 */
 
@@ -74,6 +75,10 @@ void pc_timer_wire(void *owner, int n, bool level); /* N: enum timer_wire */
 /* ---- pc_virtio.c ---- */
 
 bool pc_build_virtio(struct pc *pc);
+
+/* ---- pc_drives.c ---- */
+
+bool pc_build_drives(struct pc *pc);
 
 /* ---- pc_memory.c ---- */
 

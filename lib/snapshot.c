@@ -35,7 +35,7 @@ static u64 page_count(const struct ram *ram)
 
 static const char *const config_names[] = {
 	"size of memory", "speed", "seed", "start of the clock", "kind (PC or bare processor)", "processor", "processor", "processor",
-	"boot image", "map of memory", "number of processors",
+	"boot image", "map of memory", "number of processors", "set of drives",
 };
 enum { CONFIG_WORDS = ARRAY_LEN(config_names) };
 
@@ -48,7 +48,7 @@ static void config_words(const struct vcpu *v, u64 out[CONFIG_WORDS])
 		map = hash64(map, &v->blocks[i].ram->size, sizeof v->blocks[i].ram->size);
 	}
 	memcpy(out, (u64[CONFIG_WORDS]){ v->memory, v->ns_q16, v->seed, v->rtc, v->bare, v->model.features[0], v->model.features[1],
-		v->model.signature | (u64)v->model.physical_bits << 32, v->boot.hash, map, v->processors }, CONFIG_WORDS * sizeof *out);
+		v->model.signature | (u64)v->model.physical_bits << 32, v->boot.hash, map, v->processors, drives_hash(v) }, CONFIG_WORDS * sizeof *out);
 }
 
 /* ---- hash ---- */

@@ -19,7 +19,7 @@ enum status {
 
 struct run_options {
 	struct vcpu_config config; /* without output and user: run_machine has its own */
-	struct vcpu_drive drives[VCPU_DRIVES];
+	struct vcpu_drive drives[VCPU_DRIVES]; /* config.drives */
 	const char *serial;        /* "stdio", "null" or "file:PATH" */
 	const char *debugcon;
 	uint64_t limit;            /* instructions; 0: none */

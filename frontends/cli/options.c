@@ -9,14 +9,17 @@
 
 #include "cli.h"
 
-enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD,
-       O_EMBED, O_DISK, O_HELP, O_VERSION };
+enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_LIMIT, O_STATS,
+       O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
 
 static const struct option run_options[] = {
 	{ "kernel", required_argument, NULL, O_KERNEL },
 	{ "initrd", required_argument, NULL, O_INITRD },
 	{ "append", required_argument, NULL, O_APPEND },
 	{ "disk", required_argument, NULL, O_DISK },
+	{ "cdrom", required_argument, NULL, O_CDROM },
+	{ "floppy", required_argument, NULL, O_FLOPPY },
+	{ "boot", required_argument, NULL, O_BOOT },
 	{ "memory", required_argument, NULL, O_MEMORY },
 	{ "cpu", required_argument, NULL, O_CPU },
 	{ "smp", required_argument, NULL, O_SMP },
@@ -38,11 +41,13 @@ static const char help_boot[] =
 	"      --kernel=FILE     a Linux bzImage, a multiboot image, an ELF with a PVH note, or a\n"
 	"                        flat image, told apart by what is in it\n"
 	"      --initrd=FILE     initial RAM disk; multiboot modules as \"FILE ARGS,FILE ARGS\"\n"
-	"      --append=TEXT     the kernel's command line\n";
+	"      --append=TEXT     the kernel's command line\n"
+	"      --disk=SPEC       a disk: [ide:|ahci:|virtio:]FILE[,OPTION]...; options are readonly,\n"
+	"                        snapshot, overlay=FILE, offset=BYTES, size=BYTES; FILE may be nbd:URI\n"
+	"      --cdrom=SPEC      a CD-ROM drive, [ide:|ahci:]FILE; \"\" is one without a disc\n"
+	"      --floppy=SPEC     a floppy drive, FILE[,OPTION]...; \"\" is one without a disk\n"
+	"      --boot=LETTERS    what firmware starts from: a floppy, c disk, d CD-ROM, n network [cda]\n";
 static const char help_rest[] =
-	"      --disk=BUS:IMAGE  a hard disk; BUS is virtio; IMAGE is\n"
-	"                        FILE[,readonly][,snapshot][,overlay=FILE][,offset=BYTES][,size=BYTES]\n"
-	"                        or nbd:URI\n"
 	"      --memory=SIZE     RAM, with a suffix K, M, G or T [128M]\n"
 	"      --cpu=MODEL       MODEL[,+FEATURE|,-FEATURE]... [max]; \"help\" lists the models\n"
 	"      --smp=N           N processors, which run in turns: at most 64 [1]\n"
@@ -131,24 +136,28 @@ bool options_place(const char *option, const char *text)
 	return false;
 }
 
-static bool disk(struct run_options *o, const char *text)
+/* [BUS:]IMAGE for --OPTION into the next drive of O. */
+static bool drive(struct run_options *o, const char *option, const char *image)
 {
-	static const struct { const char *prefix; enum vcpu_bus bus; } buses[] = { { "virtio:", VCPU_BUS_VIRTIO } };
+	static const char *const buses[] = { [VCPU_BUS_IDE] = "ide:", [VCPU_BUS_AHCI] = "ahci:", [VCPU_BUS_VIRTIO] = "virtio:" };
+	struct vcpu_drive *d = &o->drives[o->config.drives_count];
 
 	if (o->config.drives_count == VCPU_DRIVES) {
-		complain("--disk %s: that is more than %d drives", text, VCPU_DRIVES);
+		complain("--%s %s: there are %u drives already", option, image, VCPU_DRIVES);
 		return false;
 	}
-	for (size_t i = 0; i < sizeof buses / sizeof *buses; i++) {
-		size_t len = strlen(buses[i].prefix);
-
-		if (strncmp(text, buses[i].prefix, len))
+	*d = (struct vcpu_drive){ image, !strcmp(option, "floppy") ? VCPU_BUS_FLOPPY : VCPU_BUS_IDE, !strcmp(option, "cdrom") };
+	for (unsigned i = 0; d->bus != VCPU_BUS_FLOPPY && i < sizeof buses / sizeof *buses; i++) {
+		if (strncmp(image, buses[i], strlen(buses[i])))
 			continue;
-		o->drives[o->config.drives_count++] = (struct vcpu_drive){ .image = text + len, .bus = buses[i].bus };
-		return true;
+		d->bus = (enum vcpu_bus)i;
+		d->image += strlen(buses[i]);
+		break;
 	}
-	complain("--disk %s: it begins with no bus: virtio:", text);
-	return false;
+	if (!*d->image && strcmp(option, "disk"))
+		d->image = NULL;
+	o->config.drives_count++;
+	return true;
 }
 
 bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int *status)
@@ -174,8 +183,17 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			*(c == O_KERNEL ? &o->config.kernel : c == O_INITRD ? &o->config.initrd : &o->config.append) = optarg;
 			break;
 		case O_DISK:
-			if (!disk(o, optarg))
+		case O_CDROM:
+		case O_FLOPPY:
+			if (!drive(o, c == O_DISK ? "disk" : c == O_CDROM ? "cdrom" : "floppy", optarg))
 				return false;
+			break;
+		case O_BOOT:
+			if (!*optarg || strspn(optarg, "acdn") != strlen(optarg)) {
+				complain("--boot %s: letters of a (floppy), c (disk), d (CD-ROM), n (network)", optarg);
+				return false;
+			}
+			o->config.boot = optarg;
 			break;
 		case O_MEMORY:
 			if (!memory(optarg, &o->config.memory))
@@ -261,8 +279,9 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		complain("--embed: into what? --record FILE says it");
 		return false;
 	}
-	if (!demo && !o->config.kernel) {
-		complain("run: --kernel is needed (vcpu demo needs no file)");
+	o->config.drives = o->drives;
+	if (!demo && !o->config.kernel && !o->config.drives_count) {
+		complain("run: --kernel or something to start from, like --disk, is needed (vcpu demo needs no file)");
 		return false;
 	}
 	return true;

@@ -27,6 +27,7 @@ struct session {
 	vcpu_replay *replay;            /* NULL: none, or it is over and the run goes on live */
 	FILE *recording;
 	bool verbose;
+	bool full;                      /* the host had no room for a disk, and that was said */
 };
 
 static void flush(struct sink *s)
@@ -189,6 +190,15 @@ static int64_t pace_next(struct pace *p, const vcpu *machine)
 	return (int64_t)(passed - (worked > took ? worked : took));
 }
 
+/* The guest stands still until there is room. */
+static int64_t wait_for_room(struct session *s)
+{
+	if (!s->full)
+		complain("%s; waiting for room", vcpu_error(s->machine));
+	s->full = true;
+	return 1000000000;
+}
+
 /* Run until something ends the run. *QUIT: that was Ctrl-A X. */
 static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool *quit)
 {
@@ -224,6 +234,8 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool 
 		}
 		if (stop.reason == VCPU_STOP_HALT && !terminal_eof() && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
 			wait = -1; /* a byte from us can still be an interrupt */
+		else if (stop.reason == VCPU_STOP_DISK_FULL)
+			wait = wait_for_room(s);
 		else if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_IDLE && stop.reason != VCPU_STOP_REQUEST)
 			return stop;
 		else if (terminal_interactive())
@@ -318,6 +330,7 @@ int run_machine(const struct run_options *o)
 		vcpu_free(s->machine);
 		return STATUS_USAGE;
 	}
+	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is for write() to tell */
 	terminal_open(s->machine, !strcmp(o->serial, "stdio") && !o->replay);
 	start = host_ns();
 	stop = loop(s, o->limit, o->live, &quit);
