@@ -148,9 +148,9 @@ static HANDLER(stale)
 static HANDLER(check_crossing)
 {
 	u64 page = ((c->r[RIP] + c->cs_base + CROSSING_BYTES) & c->linear_mask) & PAGE_MASK;
-	unsigned slot = page >> PAGE_SHIFT & (TLB_SIZE - 1);
+	const struct tlb_code *t = &c->view->code[page >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
-	if (unlikely(c->view->tlb[slot].fetch != page || c->view->info[slot].phys != (u64)o->imm)) {
+	if (unlikely((t->known & PAGE_MASK) != page || t->known == TLB_NONE || t->phys != (u64)o->imm)) {
 		n += o->left;
 		LEAVE(EXIT_LOOKUP);
 	}
@@ -425,20 +425,6 @@ static bool note_page(struct cpu *c, struct block *block, int which, u64 page, u
 	return true;
 }
 
-/* Translate for a fetch: *host NULL if there is no RAM. */
-static bool fetch_page(struct cpu *c, u64 linear, u8 **host, u64 *phys)
-{
-	unsigned slot = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
-	const struct tlb_entry *e = &c->view->tlb[slot];
-
-	if (e->fetch == (linear & PAGE_MASK)) {
-		*host = (u8 *)(uintptr_t)(linear + e->addend);
-		*phys = c->view->info[slot].phys | (linear & (PAGE_SIZE - 1));
-		return true;
-	}
-	return tlb_fill(c, linear, ACCESS_FETCH, host, phys);
-}
-
 static void read_bytes(struct cpu *c, const u8 *host, u64 phys, u8 *out, unsigned len)
 {
 	if (host)
@@ -476,7 +462,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	if (!count) { /* the first instruction goes on in the next page */
 		unsigned first = room < 15 ? room : 15;
 
-		if (!fetch_page(c, (linear + first) & c->linear_mask, &host2, &phys2))
+		if (!tlb_fetch(c, (linear + first) & c->linear_mask, &host2, &phys2))
 			return NULL;
 		memset(copy, 0, sizeof copy);
 		read_bytes(c, host, phys, copy, first);
@@ -534,7 +520,7 @@ const struct op *block_find(struct cpu *c)
 		fault_gp(c, 0);
 		return NULL;
 	}
-	if (!fetch_page(c, linear, &host, &phys))
+	if (!tlb_fetch(c, linear, &host, &phys))
 		return NULL;
 	if (!host)
 		return block_build(c, linear, phys, NULL);
@@ -550,7 +536,7 @@ const struct op *block_find(struct cpu *c)
 		return block_build(c, linear, phys, host);
 	}
 	if (block->phys2 != NO_PAGE) {
-		if (!fetch_page(c, ((linear | (PAGE_SIZE - 1)) + 1) & c->linear_mask, &host2, &phys2))
+		if (!tlb_fetch(c, ((linear | (PAGE_SIZE - 1)) + 1) & c->linear_mask, &host2, &phys2))
 			return NULL;
 		if ((phys2 & PAGE_MASK) != block->phys2 || !host2) {
 			block_remove(c, block);

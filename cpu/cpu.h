@@ -72,12 +72,16 @@ struct x87 {
 	u64 ip, dp;
 };
 
-/* The TLB. A tag is the linear page, or TLB_NONE where this kind of access must take the slow path: no permission, not yet dirty, decoded
- * code, a device, a watchpoint. host = linear + addend. */
+/* The TLB has two layers. What the processor remembers, until the guest flushes it or another page takes its place, is in `known' and `phys': it
+ * is state, since memory may say something else by now. The tags are ours, and may vanish at any time: the linear page, or TLB_NONE where this
+ * kind of access must take the slow path: no permission, not yet dirty, decoded code, a device, a watchpoint. host = linear + addend. */
 #define TLB_BITS 11
 #define TLB_SIZE (1u << TLB_BITS)
 #define TLB_NONE ((u64)-1)
-struct tlb_entry { u64 read, write, fetch, addend; };
+enum { KNOWN_READ = 1, KNOWN_WRITE = 2, KNOWN_GLOBAL = 4 }; /* in the low bits of a known page */
+struct tlb_entry { u64 read, write, known, addend; };
+/* The same for fetches, of which there is one for a look-up of a block. The jump cache leads only to pages that are in here. */
+struct tlb_code { u64 known, phys; u8 *host; /* of the page; NULL: not looked up yet */ };
 
 /* Where indirect and far-away jumps find their blocks: linear address and mode -> first operation. */
 #define JUMP_BITS 12
@@ -87,8 +91,10 @@ struct jump { u64 key; const struct op *op; };
 enum { VIEW_SUPERVISOR, VIEW_USER, VIEW_SMAP_AC, VIEW_SLOW, VIEWS }; /* SMAP_AC: supervisor with EFLAGS.AC; SLOW: #AC is armed, always misses */
 struct view {
 	struct tlb_entry tlb[TLB_SIZE];
-	struct { u64 phys; bool global; } info[TLB_SIZE]; /* of the entry with the same index */
-	u16 used[TLB_SIZE];
+	u64 phys[TLB_SIZE];        /* of the entry with the same index */
+	struct tlb_code code[TLB_SIZE];
+	u16 used[TLB_SIZE];        /* indexes at which something may be known */
+	bool listed[TLB_SIZE];
 	unsigned nused;
 	struct jump jump[1u << JUMP_BITS];
 	bool jumps_used;
@@ -297,7 +303,15 @@ void tlb_flush(struct cpu *c, bool globals);
 void tlb_flush_page(struct cpu *c, u64 linear);
 void tlb_init(struct cpu *c);
 void jumps_flush(struct cpu *c);                      /* forget where jumps led; the translations stay */
-void tlb_protect(struct cpu *c, u64 phys);            /* a page got code or a watch: take write tags (and with WATCH read tags) away */
+void tlb_protect(struct cpu *c, u64 phys);            /* a page got code: take write tags away */
+void tlb_drop_writes(struct cpu *c);                  /* the next write to each page takes the slow path, which marks it dirty */
+void tlb_drop_tags(struct cpu *c);                    /* everything does: flags of pages have changed. What is known stays. */
+/* Fetch: like tlb_fill, through what is known. */
+bool tlb_fetch(struct cpu *c, u64 linear, u8 **host, u64 *phys);
+/* What is known, as numbers: at most TLB_WORDS; returns how many. And back. */
+#define TLB_WORDS (VIEWS * (1 + TLB_SIZE * 5))
+unsigned tlb_save(const struct cpu *c, u64 *out);
+void tlb_load(struct cpu *c, const u64 *in, unsigned count);
 bool page_load_pdptes(struct cpu *c, u64 cr3);        /* false: #GP(0) */
 void write_pkru(struct cpu *c, u32 v);
 

@@ -255,9 +255,28 @@ bool page_load_pdptes(struct cpu *c, u64 cr3)
 
 /* ---- the TLB ---- */
 
-static void entry_clear(struct tlb_entry *e)
+static void tags_clear(struct tlb_entry *e)
 {
-	e->read = e->write = e->fetch = TLB_NONE;
+	e->read = e->write = TLB_NONE;
+}
+
+static void slot_clear(struct view *v, unsigned n)
+{
+	tags_clear(&v->tlb[n]);
+	v->tlb[n].known = v->code[n].known = TLB_NONE;
+}
+
+static bool known(u64 entry, u64 page, u64 flags)
+{
+	return entry != TLB_NONE && (entry & (PAGE_MASK | flags)) == (page | flags);
+}
+
+static void slot_list(struct view *v, unsigned n)
+{
+	if (v->listed[n])
+		return;
+	v->listed[n] = true;
+	v->used[v->nused++] = (u16)n;
 }
 
 static void jumps_clear(struct view *v)
@@ -275,6 +294,13 @@ void jumps_flush(struct cpu *c)
 		jumps_clear(&c->views[i]);
 }
 
+static bool slot_is_global(const struct view *v, unsigned n)
+{
+	const u64 *data = &v->tlb[n].known, *code = &v->code[n].known;
+
+	return (*data == TLB_NONE || *data & KNOWN_GLOBAL) && (*code == TLB_NONE || *code & KNOWN_GLOBAL);
+}
+
 void tlb_flush(struct cpu *c, bool globals)
 {
 	for (int i = 0; i < VIEWS; i++) {
@@ -284,10 +310,12 @@ void tlb_flush(struct cpu *c, bool globals)
 		for (unsigned k = 0; k < v->nused; k++) {
 			unsigned n = v->used[k];
 
-			if (!globals && v->info[n].global)
+			if (!globals && slot_is_global(v, n)) {
 				v->used[kept++] = (u16)n;
-			else
-				entry_clear(&v->tlb[n]);
+				continue;
+			}
+			slot_clear(v, n);
+			v->listed[n] = false;
 		}
 		v->nused = kept;
 		jumps_clear(v);
@@ -301,16 +329,11 @@ void tlb_init(struct cpu *c)
 		struct view *v = &c->views[i];
 
 		for (unsigned n = 0; n < TLB_SIZE; n++)
-			entry_clear(&v->tlb[n]);
+			slot_clear(v, n);
 		v->nused = 0;
 		v->jumps_used = true;
 		jumps_clear(v);
 	}
-}
-
-static bool entry_empty(const struct tlb_entry *e)
-{
-	return e->read == TLB_NONE && e->write == TLB_NONE && e->fetch == TLB_NONE;
 }
 
 void tlb_flush_page(struct cpu *c, u64 linear)
@@ -326,7 +349,7 @@ void tlb_flush_page(struct cpu *c, u64 linear)
 	for (int i = 0; i < VIEWS; i++) {
 		struct view *v = &c->views[i];
 
-		entry_clear(&v->tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)]); /* stays in `used`: harmless, it is filled again as an old one */
+		slot_clear(v, linear >> PAGE_SHIFT & (TLB_SIZE - 1)); /* stays in `used`: harmless */
 		jumps_clear(v);
 	}
 }
@@ -338,8 +361,61 @@ void tlb_protect(struct cpu *c, u64 phys)
 		struct view *v = &c->views[i];
 
 		for (unsigned k = 0; k < v->nused; k++)
-			if (v->info[v->used[k]].phys == phys)
+			if (v->phys[v->used[k]] == phys)
 				v->tlb[v->used[k]].write = TLB_NONE;
+	}
+}
+
+void tlb_drop_writes(struct cpu *c)
+{
+	for (int i = 0; i < VIEWS; i++)
+		for (unsigned k = 0; k < c->views[i].nused; k++)
+			c->views[i].tlb[c->views[i].used[k]].write = TLB_NONE;
+}
+
+void tlb_drop_tags(struct cpu *c)
+{
+	for (int i = 0; i < VIEWS; i++)
+		for (unsigned k = 0; k < c->views[i].nused; k++)
+			tags_clear(&c->views[i].tlb[c->views[i].used[k]]);
+}
+
+/* For each view: how many entries, then index, data page, its physical page, code page, its physical page. */
+unsigned tlb_save(const struct cpu *c, u64 *out)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < VIEWS; i++) {
+		const struct view *v = &c->views[i];
+
+		out[n++] = v->nused;
+		for (unsigned k = 0; k < v->nused; k++) {
+			unsigned at = v->used[k];
+
+			memcpy(out + n, (u64[]){ at, v->tlb[at].known, v->phys[at], v->code[at].known, v->code[at].phys }, 5 * sizeof *out);
+			n += 5;
+		}
+	}
+	return n;
+}
+
+void tlb_load(struct cpu *c, const u64 *in, unsigned count)
+{
+	const u64 *end = in + count;
+
+	tlb_flush(c, true);
+	for (int i = 0; i < VIEWS && in < end; i++) {
+		struct view *v = &c->views[i];
+		u64 n = *in++;
+
+		for (; n && end - in >= 5; n--, in += 5) {
+			unsigned at = in[0] & (TLB_SIZE - 1);
+
+			slot_list(v, at);
+			v->tlb[at].known = in[1];
+			v->phys[at] = in[2];
+			v->code[at] = (struct tlb_code){ in[3], in[4], NULL };
+		}
 	}
 }
 
@@ -352,62 +428,108 @@ static bool page_watched(const struct cpu *c, u64 linear)
 	return false;
 }
 
-bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_out)
+/* The RAM page at physical address PHYS, which is masked; NULL: there is none. *FLAGS: its. */
+static u8 *ram_page(struct cpu *c, u64 phys, const struct range **range, u8 **flags)
 {
-	/* An implicit supervisor access at CPL 3 must not fill the user's view. */
-	struct view *v = access & ACCESS_SYSTEM && c->cpl == 3 ? &c->views[VIEW_SUPERVISOR] : c->view;
-	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
+	u64 end, offset;
+	const struct range *r = space_find(c->mem, phys & PAGE_MASK, &end);
+
+	if (!r || r->kind != RANGE_RAM || end - (phys & PAGE_MASK) < PAGE_SIZE)
+		return NULL;
+	offset = r->ram_offset + ((phys & PAGE_MASK) - r->base);
+	*range = r;
+	*flags = &r->ram->pages[offset >> PAGE_SHIFT];
+	return r->ram->host + offset;
+}
+
+/* An implicit supervisor access has other rights than the views of the user and of EFLAGS.AC. At CPL 3 it is rare enough to walk each time. */
+static bool remembers(const struct cpu *c, unsigned access)
+{
+	return access & ACCESS_SYSTEM ? c->view == &c->views[VIEW_SUPERVISOR] && c->cpl != 3 : c->view != &c->views[VIEW_SLOW];
+}
+
+static void remember_code(struct view *v, unsigned n, u64 page, u64 phys, bool global, u8 *host)
+{
+	if (v->code[n].known != TLB_NONE && !known(v->code[n].known, page, 0))
+		jumps_clear(v);
+	slot_list(v, n);
+	v->code[n] = (struct tlb_code){ page | (global ? KNOWN_GLOBAL : 0), phys, host };
+}
+
+static void remember_data(struct view *v, unsigned n, u64 page, u64 phys, u64 flags)
+{
 	struct tlb_entry *e = &v->tlb[n];
-	u64 phys, page_size, page = linear & PAGE_MASK, end, offset;
-	bool global, writable;
+
+	/* An entry describes one page: keep what other kinds of access had found out about it, unless it was somewhere else then. */
+	if (!known(e->known, page, 0) || v->phys[n] != phys) {
+		tags_clear(e);
+		slot_list(v, n);
+		e->known = page;
+		v->phys[n] = phys;
+	}
+	e->known = (e->known & ~(u64)KNOWN_GLOBAL) | flags;
+}
+
+bool tlb_fetch(struct cpu *c, u64 linear, u8 **host, u64 *phys)
+{
+	u64 page = linear & PAGE_MASK, offset = linear & (PAGE_SIZE - 1);
+	struct tlb_code *t = &c->view->code[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
 	const struct range *range;
 	u8 *flags;
 
-	if (!page_walk(c, linear, access, &phys, &page_size, &global, &writable))
-		return false;
-	phys &= c->mem->mask;
-	*phys_out = phys;
-	*host = NULL;
-	range = space_find(c->mem, phys & PAGE_MASK, &end);
-	if (!range || range->kind != RANGE_RAM || end - (phys & PAGE_MASK) < PAGE_SIZE)
-		return true;
-	offset = range->ram_offset + ((phys & PAGE_MASK) - range->base);
-	flags = &range->ram->pages[offset >> PAGE_SHIFT];
-	if ((access & 3) == ACCESS_WRITE) {
-		if (range->rom)
-			return true;
-		*flags |= PAGE_DIRTY;
-	}
-	if ((access & 3) == ACCESS_WRITE && (*flags & PAGE_CODE))
-		return true; /* memory.c writes through the space, which tells the decode cache */
-	*host = range->ram->host + offset + (linear & (PAGE_SIZE - 1));
-	if ((access & 3) != ACCESS_FETCH && (v == &c->views[VIEW_SLOW] || (*flags & PAGE_WATCH) || page_watched(c, linear)))
-		return true;
-	if (access & ACCESS_SYSTEM && c->cpl == 3)
-		return true;
-	/* A view's entry describes one page: keep what other kinds of access had found out about it, unless it was somewhere else then. */
-	if ((e->read != page && e->write != page && e->fetch != page) || v->info[n].phys != (phys & PAGE_MASK)) {
-		if (entry_empty(e)) {
-			unsigned k;
+	if (!known(t->known, page, 0))
+		return tlb_fill(c, linear, ACCESS_FETCH, host, phys);
+	if (!t->host)
+		t->host = ram_page(c, t->phys, &range, &flags);
+	*phys = t->phys | offset;
+	*host = t->host ? t->host + offset : NULL;
+	return true;
+}
 
-			for (k = 0; k < v->nused && v->used[k] != n; k++)
-				;
-			if (k == v->nused)
-				v->used[v->nused++] = (u16)n;
-		}
-		entry_clear(e);
-	}
-	v->info[n].phys = phys & PAGE_MASK;
-	v->info[n].global = global;
-	e->addend = (u64)(uintptr_t)(range->ram->host + offset) - page;
-	if ((access & 3) == ACCESS_FETCH) {
-		e->fetch = page;
+bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_out)
+{
+	struct view *v = c->view;
+	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1), kind = access & 3;
+	struct tlb_entry *e = &v->tlb[n];
+	u64 phys, page_size, page = linear & PAGE_MASK, offset = linear & (PAGE_SIZE - 1);
+	bool global, writable, keep = remembers(c, access);
+	const struct range *range;
+	u8 *flags, *at;
+
+	*host = NULL;
+	if (keep && kind != ACCESS_FETCH && known(e->known, page, kind == ACCESS_WRITE ? KNOWN_WRITE : KNOWN_READ)) {
+		*phys_out = v->phys[n] | offset;
+		at = ram_page(c, v->phys[n], &range, &flags);
+		if (!at)
+			return true;
 	} else {
-		e->read = page;
-		if (writable && !range->rom && !(*flags & PAGE_CODE)) {
-			*flags |= PAGE_DIRTY;
-			e->write = page;
-		}
+		if (!page_walk(c, linear, access, &phys, &page_size, &global, &writable))
+			return false;
+		*phys_out = phys & c->mem->mask;
+		at = ram_page(c, *phys_out, &range, &flags);
+		if (!at || (kind == ACCESS_WRITE && range->rom))
+			return true;
+		phys = *phys_out & PAGE_MASK;
+		if (keep && kind == ACCESS_FETCH)
+			remember_code(v, n, page, phys, global, at);
+		else if (keep)
+			remember_data(v, n, page, phys, KNOWN_READ | (writable && !range->rom ? KNOWN_WRITE : 0) | (global ? KNOWN_GLOBAL : 0));
 	}
+	if (kind == ACCESS_FETCH) {
+		*host = at + offset;
+		return true;
+	}
+	if (kind == ACCESS_WRITE) {
+		*flags |= PAGE_DIRTY;
+		if (*flags & PAGE_CODE)
+			return true; /* memory.c writes through the space, which tells the decode cache */
+	}
+	*host = at + offset;
+	if (!keep || *flags & PAGE_WATCH || page_watched(c, linear))
+		return true;
+	e->addend = (u64)(uintptr_t)at - page;
+	e->read = page;
+	if (e->known & KNOWN_WRITE && (*flags & (PAGE_CODE | PAGE_DIRTY)) == PAGE_DIRTY)
+		e->write = page;
 	return true;
 }
