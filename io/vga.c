@@ -236,8 +236,7 @@ struct vga *vga_new(struct space *ports, struct space *mem, struct clock *clock,
 	vga->wire.vram = vram;
 	vga->wire.log = log;
 	vga->window = -1;
-	vga->dac_mask = 0xff;
-	vbe_reset(vga);
+	vga_reset(vga);
 	pci_init(&vga->pci, "vga pci", 0x1234, 0x1111, 0x030000);
 	if (space_add_device(ports, "vga", 0x3b0, 0x30, &port_ops, vga) < 0 ||
 	    space_add_device(ports, "vga display interface", 0x1ce, 3, &vbe_port_ops, vga) < 0 ||
@@ -302,8 +301,9 @@ static const u8 text_attr[ATTR_REGISTERS] = {
 	0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x14, 0x07, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x0c, 0x00, 0x0f, 0x08, 0x00,
 };
 
-void vga_text_mode(struct vga *vga, const u8 *font)
+static void text_mode(struct vga *vga)
 {
+	const u8 *font = vga->wire.font;
 	u8 *vram = vga->wire.vram->host;
 
 	vga->misc = 0x67;
@@ -324,5 +324,21 @@ void vga_text_mode(struct vga *vga, const u8 *font)
 		vram[4 * (i / 16 * 32 + i % 16) + 2] = font[i];
 	for (u64 at = 0; at < 4 * 8192; at += PAGE_SIZE)
 		vga->wire.vram->pages[at >> PAGE_SHIFT] |= PAGE_DIRTY;
+}
+
+void vga_reset(struct vga *vga)
+{
+	memset(vga, 0, offsetof(struct vga, pci));
+	vga->dac_mask = 0xff;
+	vbe_reset(vga);
+	if (vga->wire.text)
+		text_mode(vga);
 	vga_place_window(vga);
+}
+
+void vga_start_in_text_mode(struct vga *vga, const u8 *font)
+{
+	vga->wire.text = true;
+	vga->wire.font = font;
+	vga_reset(vga);
 }

@@ -32,8 +32,11 @@ void vga_free(struct vga *vga);
 bool vga_attach(struct vga *vga, struct pci_bus *bus, unsigned slot, struct ram *rom);
 void vga_refresh(struct vga *vga);
 struct part vga_part(struct vga *vga);
-/* What the video BIOS does for a machine that starts without one: mode 3, 80 x 25 characters of FONT: 256 of 16 rows each, or NULL. */
-void vga_text_mode(struct vga *vga, const u8 *font);
+/* RESET#. The memory keeps what it has. */
+void vga_reset(struct vga *vga);
+/* What the video BIOS does, for a machine that starts without one: from now on a reset leaves mode 3, 80 x 25 characters of FONT (256 of 16 rows
+ * each, the caller's; NULL: the picture has no characters). */
+void vga_start_in_text_mode(struct vga *vga, const u8 *font);
 
 /* ---- vga_draw.c ---- */
 

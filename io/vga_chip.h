@@ -40,6 +40,8 @@ struct vga {
 		struct space *mem;
 		struct clock *clock;
 		struct ram *vram;
+		bool text;       /* a reset leaves mode 3, with this font */
+		const u8 *font;
 		const struct log *log;
 	} wire;
 };

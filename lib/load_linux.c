@@ -129,6 +129,20 @@ static void memory_map(struct vcpu *v, u8 *zero_page)
 	put32(zero_page + ZP_ALT_MEM_K, (u32)(above / KiB));
 }
 
+/* Where and how the kernel finds the display: in mode 3, as the video BIOS would leave it (boot protocol, "screen_info"). */
+static void screen_info(const struct vcpu *v, u8 *zero_page)
+{
+	enum { MODE = 0x06, COLUMNS = 0x07, LINES = 0x0e, IS_VGA = 0x0f, POINTS = 0x10 };
+
+	if (!v->display)
+		return;
+	zero_page[MODE] = 3;
+	zero_page[COLUMNS] = 80;
+	zero_page[LINES] = 25;
+	zero_page[IS_VGA] = 1;
+	zero_page[POINTS] = 16;
+}
+
 static bool fill_zero_page(struct vcpu *v, const struct linux_header *h, u8 *zero_page, char **error)
 {
 	const struct blob *b = &v->boot.kernel;
@@ -147,6 +161,7 @@ static bool fill_zero_page(struct vcpu *v, const struct linux_header *h, u8 *zer
 	put64(zero_page + HDR_SETUP_DATA, 0);
 	put64(zero_page + ZP_ACPI_RSDP, pc_rsdp(v));
 	memory_map(v, zero_page);
+	screen_info(v, zero_page);
 	return !v->boot.nmodules || place_initrd(v, h, zero_page, error);
 }
 

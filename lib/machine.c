@@ -79,6 +79,9 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 		return error_set(error, "%u processors need local APICs, which a %s has not", v->processors, v->model.name);
 	if (v->processors > 1 && v->bare)
 		return error_set(error, "a bare machine has one processor, not %u", v->processors);
+	if (config->display && strcmp(config->display, "vga") && strcmp(config->display, "none"))
+		return error_set(error, "there is no display '%s', only \"vga\" and \"none\"", config->display);
+	v->display = config->display && !strcmp(config->display, "vga");
 	if (!v->bare)
 		return configure_memory(v, config->memory, error);
 	if (config->kernel || config->kernel_data || config->initrd || config->initrd_data)

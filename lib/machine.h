@@ -5,7 +5,7 @@
  *   access.c    memory from outside             snapshot.c  the whole state: save, load, hash
  *   register.c  registers from outside          fault.c     exceptions in words
  *   config.c    a configuration as text         replay.c    runs on file
- *   drives.c    the images in the drives */
+ *   drives.c    the images in the drives            screen.c    the picture, keys for a text */
 #ifndef LIB_MACHINE_H
 #define LIB_MACHINE_H
 
@@ -47,6 +47,7 @@ struct vcpu {
 	u64 ns_q16, seed, rtc;
 	unsigned processors;
 	bool bare;
+	bool display;    /* a display adapter */
 	void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len);
 	void *user;
 	struct boot boot;

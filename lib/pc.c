@@ -2,7 +2,7 @@
  *
  *    physical memory                                       interrupts
  *      00000000  RAM                                         PIT OUT0 --+-(legacy)--> IRQ0 --+--> 8259 IR0     8259 INTR --> LINT0
- *      000A0000  nothing (no display adapter)                HPET 0  ---+                    +--> IOAPIC 2     IOAPIC ----> APIC bus
+ *      000A0000  VGA, or nothing (no display adapter)        HPET 0  ---+                    +--> IOAPIC 2     IOAPIC ----> APIC bus
  *      000C0000  ROM: ACPI tables, two tiny routines         RTC ------+-(legacy)--> IRQ8
  *      00100000  RAM, up to C0000000                         HPET 1 ---+
  *      FEC00000  I/O APIC                                    i8042 --> IRQ1, IRQ12     COM1 --> IRQ4
@@ -206,7 +206,7 @@ bool pc_new(struct vcpu *v)
 		return false;
 	pc->v = v;
 	if (!build_interrupts(pc) || !build_timers(pc) || !build_isa(pc) || !build_pci(pc) || !pc_build_drives(pc) || !pc_build_virtio(pc) ||
-			!pc_build_memory(v))
+			!pc_build_memory(v) || !pc_build_display(pc))
 		return false;
 	pc_loaded(pc); /* drive every line once */
 	return pc_remember_fresh(pc);

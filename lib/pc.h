@@ -4,7 +4,7 @@
  *   pc_devices.c the list of devices: their state, reset, end
  *   pc_irq.c     interrupt lines          pc_memory.c  the map of memory
  *   pc_virtio.c  virtio devices
- *   pc_drives.c  the controllers of drives */
+ *   pc_drives.c  the controllers of drives      pc_display.c the display adapter */
 #ifndef LIB_PC_H
 #define LIB_PC_H
 
@@ -36,6 +36,7 @@ struct pc {
 	struct uart *com1;
 	struct i8042 *i8042;
 	struct acpi *acpi;
+	struct vga *vga;       /* NULL: no display */
 	/* Levels on the wires of the board. */
 	u32 isa;               /* bit n: IRQ n, what the devices of the ISA bus drive */
 	u32 isa_pirq;          /* bit n: IRQ n, what the chipset drives because of a PIRQ that is routed there */
@@ -84,5 +85,10 @@ bool pc_build_drives(struct pc *pc);
 
 bool pc_build_memory(struct vcpu *v);
 void pc_drive_a20(struct pc *pc);
+
+/* ---- pc_display.c ---- */
+
+/* The display adapter, if the configuration has one. After pc_build_memory: it lies over the hole at A0000h. */
+bool pc_build_display(struct pc *pc);
 
 #endif

@@ -227,6 +227,22 @@ VCPU_API bool vcpu_load(vcpu *v, const void *data, size_t len, char **error);
 /* The state's parts, each with its hash: to find where two states differ. Calls EACH for every part. */
 VCPU_API void vcpu_state_parts(const vcpu *v, void (*each)(void *user, const char *part, uint64_t hash), void *user);
 
+/* The picture on the display: an observation that changes nothing. False: there is no display, or it shows nothing. PIXELS (NULL: only the
+ * sizes are wanted) gets width * height numbers 00RRGGBBh, row by row; nothing is written if COUNT is less. */
+struct vcpu_screen {
+	unsigned width, height;             /* dots, as a monitor shows them: 640 x 400 of a mode of 320 x 200 */
+	unsigned columns, rows;             /* of a text mode; else 0 */
+	bool cursor;                        /* a text mode's cursor is on and within the picture: where */
+	unsigned cursor_column, cursor_row;
+};
+VCPU_API bool vcpu_screen(const vcpu *v, struct vcpu_screen *screen, uint32_t *pixels, size_t count);
+/* The characters of a text mode: rows in UTF-8, without the blanks at their ends, each with a newline. Returns the length of all of it, without
+ * the 0 that is put behind what fits into SIZE bytes; 0 when there is no text mode. 16 KiB hold any usual screen. */
+VCPU_API size_t vcpu_screen_text(const vcpu *v, char *text, size_t size);
+/* Press and release the keys that make TEXT (ASCII, UTF-8 otherwise is left out) on a US keyboard, through vcpu_input. Returns how many bytes of
+ * TEXT have been typed: fewer than there are if the keyboard has no room for more now. */
+VCPU_API size_t vcpu_type_text(vcpu *v, const char *text);
+
 /* Models and the table. */
 VCPU_API const char *vcpu_version(void);
 VCPU_API const char *const *vcpu_models(void); /* names, NULL at the end */

@@ -22,6 +22,7 @@ struct run_options {
 	struct vcpu_drive drives[VCPU_DRIVES]; /* config.drives */
 	const char *serial;        /* "stdio", "null" or "file:PATH" */
 	const char *debugcon;
+	const char *screenshot;    /* a file for the picture at the end; NULL: none */
 	uint64_t limit;            /* instructions; 0: none */
 	bool stats;
 	bool verbose;              /* VCPU_LOG lines to stderr */
@@ -43,6 +44,9 @@ bool options_place(const char *option, const char *text);
 
 /* run.c: build the machine, run it to its end, say how it ended. Returns the exit status. */
 int run_machine(const struct run_options *o);
+
+/* png.c: the picture as it is now into a PNG file. False, having complained, if there is none or it cannot be written. */
+bool screenshot(const vcpu *machine, const char *path);
 
 /* The commands: each returns an exit status; argv[0] is the command's name. */
 int command_run(int argc, char **argv);

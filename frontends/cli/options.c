@@ -11,6 +11,7 @@
 
 enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_LIMIT, O_STATS,
        O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
+enum { O_DISPLAY = 400, O_SCREENSHOT };
 
 static const struct option run_options[] = {
 	{ "kernel", required_argument, NULL, O_KERNEL },
@@ -25,6 +26,8 @@ static const struct option run_options[] = {
 	{ "smp", required_argument, NULL, O_SMP },
 	{ "serial", required_argument, NULL, O_SERIAL },
 	{ "debugcon", required_argument, NULL, O_DEBUGCON },
+	{ "display", required_argument, NULL, O_DISPLAY },
+	{ "screenshot", required_argument, NULL, O_SCREENSHOT },
 	{ "limit", required_argument, NULL, O_LIMIT },
 	{ "stats", no_argument, NULL, O_STATS },
 	{ "seed", required_argument, NULL, O_SEED },
@@ -53,6 +56,8 @@ static const char help_rest[] =
 	"      --smp=N           N processors, which run in turns: at most 64 [1]\n"
 	"      --serial=WHERE    COM1: stdio, null or file:PATH [stdio]\n"
 	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
+	"      --display=KIND    vga: a display adapter; none [none]\n"
+	"      --screenshot=FILE the picture at the end, as PNG\n"
 	"      --limit=N         stop when N instructions have retired\n"
 	"      --stats           one JSON object as the last line on stderr\n"
 	"      --seed=N          deterministic jitter of timers; every N is a schedule of its own [0: none]\n"
@@ -224,6 +229,12 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		case O_DEBUGCON:
 			if (!options_place("debugcon", o->debugcon = optarg))
 				return false;
+			break;
+		case O_DISPLAY:
+			o->config.display = optarg;
+			break;
+		case O_SCREENSHOT:
+			o->screenshot = optarg;
 			break;
 		case O_LIMIT:
 			if (!options_number("limit", optarg, &o->limit))

@@ -339,6 +339,8 @@ int run_machine(const struct run_options *o)
 	terminal_close();
 	end_recording(s, o->record);
 	status = sent ? 0 : status_of(s, stop, quit);
+	if (o->screenshot && !screenshot(s->machine, o->screenshot) && !status)
+		status = STATUS_HOST;
 	if (o->stats)
 		print_stats(s->machine, (double)start / 1e9, sent ? "signal" : quit ? "quit" : vcpu_stop_name(stop.reason));
 	vcpu_free(s->machine);

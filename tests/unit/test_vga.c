@@ -365,7 +365,7 @@ START_TEST(picture_of_text)
 	font[0xc4 * 16 + 7] = 0xff; /* a line */
 	font['A' * 16 + 7] = 0xff;
 	font['A' * 16 + 3] = 0x80;
-	vga_text_mode(vga, font);
+	vga_start_in_text_mode(vga, font);
 	vga_picture(vga, &p);
 	ck_assert_uint_eq(p.width, 720);
 	ck_assert_uint_eq(p.height, 400);

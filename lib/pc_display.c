@@ -1,0 +1,64 @@
+/* The display adapter: its memory, its BIOS. */
+#include <stdio.h>
+#include "io/vga.h"
+#include "lib/pc.h"
+
+#define SLOT 2
+#define ROM_SIZE (64 * KiB)
+#define ROM_FILE "/usr/share/seabios/vgabios-stdvga.bin" /* Debian's package seabios */
+
+static void vga_kind_free(void *device) { vga_free(device); }
+static void vga_kind_refresh(void *device) { vga_refresh(device); }
+static struct part vga_kind_part(void *device) { return vga_part(device); }
+static void vga_kind_reset(void *device) { vga_reset(device); }
+static const struct device_kind vga_kind = { vga_kind_free, vga_kind_refresh, vga_kind_part, vga_kind_reset };
+
+/* The video BIOS. A machine can do without; *MEMORY: the host has none. */
+static struct ram *read_rom(struct vcpu *v, bool *memory)
+{
+	FILE *file = fopen(ROM_FILE, "rb");
+	struct ram *rom;
+	size_t size;
+
+	*memory = true;
+	if (!file)
+		return NULL;
+	rom = ram_new(ROM_SIZE);
+	size = rom ? fread(rom->host, 1, ROM_SIZE, file) : 0;
+	fclose(file);
+	*memory = rom && machine_add_block(v, 0, rom);
+	if (!*memory)
+		return NULL;
+	for (u64 at = 0; at < size; at += PAGE_SIZE)
+		rom->pages[at >> PAGE_SHIFT] |= PAGE_DIRTY;
+	return rom;
+}
+
+/* Its 8 x 16 font, which begins like that of every PC: nothing, a face. */
+static const u8 *find_font(const struct ram *rom)
+{
+	static const u8 first[31] = { [17] = 0, 0x7e, 0x81, 0xa5, 0x81, 0x81, 0xbd, 0x99, 0x81, 0x81, 0x7e };
+
+	for (u64 at = 0; rom && at + 256 * 16 <= rom->size; at++)
+		if (!memcmp(rom->host + at, first, sizeof first))
+			return rom->host + at;
+	return NULL;
+}
+
+bool pc_build_display(struct pc *pc)
+{
+	struct vcpu *v = pc->v;
+	struct ram *vram, *rom;
+	bool memory;
+
+	if (!v->display)
+		return true;
+	vram = ram_new(VGA_RAM);
+	if (!vram || !machine_add_block(v, 0, vram))
+		return false;
+	rom = read_rom(v, &memory);
+	if (!memory || !pc_add(pc, &vga_kind, pc->vga = vga_new(&v->io, &v->mem, &v->clock, vram, &v->log)))
+		return false;
+	vga_start_in_text_mode(pc->vga, find_font(rom));
+	return vga_attach(pc->vga, pc->pci, SLOT, rom);
+}
