@@ -184,7 +184,6 @@ void vcpu_free(vcpu *v)
 	for (unsigned i = 0; i < v->nblocks; i++)
 		if (!v->blocks[i].lent)
 			ram_free(v->blocks[i].ram);
-	drives_close(v);
 	free(v->blocks);
 	ram_free(v->identity);
 	space_free(&v->mem);
