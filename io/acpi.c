@@ -3,25 +3,31 @@
 #include "io/pci.h"
 
 enum {
-	PM1_STATUS = 0, PM1_ENABLE = 2, PM1_CONTROL = 4, PM_TIMER = 8, PM_SIZE = 12,
+	PM1_STATUS = 0, PM1_ENABLE = 2, PM1_CONTROL = 4, PM_TIMER = 8, GLOBAL_CONTROL = 0x28, DEVICE_CONTROL = 0x2c, PM_SIZE = 64,
 	STATUS_TIMER = 0x0001, STATUS_POWER_BUTTON = 0x0100, STATUS_RTC = 0x0400, STATUS_WAKE = 0x8000,
 	STATUS_ALL = 0x8731, /* what can be cleared: wake, RTC, sleep and power button, global, bus master, timer */
 	ENABLE_ALL = 0x0721,
 	CONTROL_SCI = 0x0001, CONTROL_KEPT = 0x1c03, CONTROL_SLP_TYP = 0x1c00, CONTROL_SLP_EN = 0x2000,
 	TIMER_TOP = 31, /* TMR_STS is set when this bit of the timer changes */
-	RESET_CPU = 0x04, RESET_KEPT = 0x0e,
+	SMI_ENABLE = 1, GLOBAL_KEPT = 0x0403ff07,
+	PMBASE = 0x40, DEVACTB = 0x58, APMC_ENABLE = 1 << 25, PMREGMISC = 0x80, PM_DECODED = 1, SMBBASE = 0x90, SMBHSTCFG = 0xd2,
+	SMB_STATUS = 0, SMB_CONTROL = 2, SMB_SIZE = 16, SMB_START = 0x40, SMB_DEVICE_ERROR = 0x04, SMB_CLEARABLE = 0x1e,
 };
 
 struct acpi {
 	u16 status, enable, control;
 	u64 checked;   /* virtual ns up to which the timer's status is up to date */
 	u8 smi[2];     /* ports B2h, B3h as written */
-	u8 reset;      /* CF9h */
+	u32 global, devices; /* GLBCTL, DEVCTL */
+	u8 smb[SMB_SIZE];
 	bool off;      /* S5 was entered */
 	struct event carry;
+	struct pci_function pci;
+	struct window { u16 at; int range; } pm, smbus; /* derived: where the registers are now, 0: nowhere */
 	struct {
+		struct space *ports;
 		struct clock *clock;
-		struct line sci, poweroff, reset;
+		struct line sci, smi, poweroff;
 		const struct log *log;
 	} wire;
 };
@@ -32,7 +38,9 @@ static const struct field acpi_fields[] = {
 	FIELD(struct acpi, control, U16),
 	FIELD(struct acpi, checked, U64),
 	FIELDS(struct acpi, smi, U8),
-	FIELD(struct acpi, reset, U8),
+	FIELD(struct acpi, global, U32),
+	FIELD(struct acpi, devices, U32),
+	FIELDS(struct acpi, smb, U8),
 	FIELD(struct acpi, off, BOOL),
 	FIELD(struct acpi, carry, EVENT),
 	FIELD_END
@@ -101,6 +109,8 @@ static u64 read_pm(void *owner, u64 offset, unsigned size)
 	put16(&image[PM1_ENABLE], acpi->enable);
 	put16(&image[PM1_CONTROL], acpi->control);
 	put32(&image[PM_TIMER], (u32)timer_at(acpi->wire.clock->now));
+	put32(&image[GLOBAL_CONTROL], acpi->global);
+	put32(&image[DEVICE_CONTROL], acpi->devices);
 	return get_size(&image[offset], size);
 }
 
@@ -113,7 +123,11 @@ static void write_pm(void *owner, u64 offset, unsigned size, u64 value)
 	catch_up(acpi);
 	put16(&image[PM1_ENABLE], acpi->enable);
 	put16(&image[PM1_CONTROL], acpi->control);
+	put32(&image[GLOBAL_CONTROL], acpi->global);
+	put32(&image[DEVICE_CONTROL], acpi->devices);
 	put_size(&image[offset], size, value);
+	acpi->global = get32(&image[GLOBAL_CONTROL]) & GLOBAL_KEPT;
+	acpi->devices = get32(&image[DEVICE_CONTROL]);
 	acpi->status &= ~get16(&image[PM1_STATUS]); /* write one to clear */
 	acpi->enable = get16(&image[PM1_ENABLE]) & ENABLE_ALL;
 	if (offset < PM_TIMER && offset + size > PM1_CONTROL)
@@ -121,7 +135,8 @@ static void write_pm(void *owner, u64 offset, unsigned size, u64 value)
 	update(acpi);
 }
 
-/* Firmware's SMI handler, as far as the FADT promises one. */
+/* APMC and APMS. Without firmware nobody would answer the commands that the FADT promises, so the chip does, before the processor may hear of
+ * it. */
 static void write_smi(void *owner, u64 offset, unsigned size, u64 value)
 {
 	struct acpi *acpi = owner;
@@ -136,6 +151,10 @@ static void write_smi(void *owner, u64 offset, unsigned size, u64 value)
 	else if (value == ACPI_OFF)
 		acpi->control &= ~CONTROL_SCI;
 	update(acpi);
+	if ((acpi->global & SMI_ENABLE) && (pci_config32(&acpi->pci, DEVACTB) & APMC_ENABLE)) {
+		line_set(&acpi->wire.smi, true);
+		line_set(&acpi->wire.smi, false);
+	}
 }
 
 static u64 read_smi(void *owner, u64 offset, unsigned size)
@@ -146,34 +165,58 @@ static u64 read_smi(void *owner, u64 offset, unsigned size)
 	return acpi->smi[offset];
 }
 
-/* CF8h-CFBh, byte by byte: CF9h is the reset control:
- *
- *      3          2        1
- *      full       reset    hard       resets when bit 2 rises */
-static u64 read_cf8(void *owner, u64 offset, unsigned size)
+/* The SMBus host controller: nobody is on the bus, so every command ends in a device error. */
+static u64 read_smbus(void *owner, u64 offset, unsigned size)
 {
-	struct acpi *acpi = owner;
+	const struct acpi *acpi = owner;
 
-	return size == 1 && offset == 1 ? acpi->reset : ~(u64)0;
+	(void)size;
+	return acpi->smb[offset];
 }
 
-static void write_cf8(void *owner, u64 offset, unsigned size, u64 value)
+static void write_smbus(void *owner, u64 offset, unsigned size, u64 value)
 {
 	struct acpi *acpi = owner;
-	bool reset = value & ~acpi->reset & RESET_CPU;
 
-	if (size != 1 || offset != 1)
+	(void)size;
+	if (offset == SMB_STATUS) {
+		acpi->smb[SMB_STATUS] &= (u8)~(value & SMB_CLEARABLE);
 		return;
-	acpi->reset = value & RESET_KEPT;
-	if (!reset)
-		return;
-	line_set(&acpi->wire.reset, true);
-	line_set(&acpi->wire.reset, false);
+	}
+	acpi->smb[offset] = (u8)value;
+	if (offset == SMB_CONTROL && (value & SMB_START)) {
+		acpi->smb[SMB_CONTROL] &= (u8)~SMB_START;
+		acpi->smb[SMB_STATUS] |= SMB_DEVICE_ERROR;
+	}
 }
 
 static const struct device_ops pm_ops = { read_pm, write_pm, 1, 4 };
 static const struct device_ops smi_ops = { read_smi, write_smi, 1, 1 };
-static const struct device_ops cf8_ops = { read_cf8, write_cf8, 1, 4 };
+static const struct device_ops smbus_ops = { read_smbus, write_smbus, 1, 1 };
+
+static void place(struct acpi *acpi, struct window *w, const char *name, u16 at, unsigned size, const struct device_ops *ops)
+{
+	if (at == w->at)
+		return;
+	if (w->range >= 0)
+		space_remove(acpi->wire.ports, w->range);
+	w->range = at ? space_add_device(acpi->wire.ports, name, at, size, ops, acpi) : -1;
+	w->at = at;
+}
+
+static void place_all(struct acpi *acpi)
+{
+	const u8 *config = acpi->pci.config;
+
+	place(acpi, &acpi->pm, "acpi pm", config[PMREGMISC] & PM_DECODED ? get16(&config[PMBASE]) & 0xffc0 : 0, PM_SIZE, &pm_ops);
+	place(acpi, &acpi->smbus, "smbus", config[SMBHSTCFG] & 1 ? get16(&config[SMBBASE]) & 0xfff0 : 0, SMB_SIZE, &smbus_ops);
+}
+
+static void written(void *owner, unsigned offset, unsigned len)
+{
+	(void)offset, (void)len;
+	place_all(owner);
+}
 
 static void sane(void *state)
 {
@@ -182,27 +225,56 @@ static void sane(void *state)
 	acpi->status &= STATUS_ALL;
 	acpi->enable &= ENABLE_ALL;
 	acpi->control &= CONTROL_KEPT;
-	acpi->reset &= RESET_KEPT;
+	acpi->global &= GLOBAL_KEPT;
 }
 
-struct acpi *acpi_new(struct space *ports, struct pci_bus *pci, struct clock *clock, struct line sci, struct line poweroff, struct line reset,
+static void describe(struct acpi *acpi)
+{
+	struct pci_function *f = &acpi->pci;
+
+	pci_init(f, "piix4 pm", 0x8086, 0x7113, 0x068000);
+	pci_subsystem(f, 0x1af4, 0x1100);
+	f->config[PCI_REVISION] = 3;
+	f->config[PCI_INT_LINE] = ACPI_SCI_IRQ;
+	pci_pin(f, 1);
+	put16(&f->config[PCI_STATUS], 0x0280);
+	put32(&f->config[PMBASE], ACPI_PM_BASE | 1);
+	pci_writable(f, PMBASE, 4, 0xffc0);
+	pci_writable(f, 0x44, 4, ~(u32)0); /* counters and resources of device monitors, which do nothing here */
+	for (unsigned offset = 0x48; offset < PMREGMISC; offset += 4)
+		pci_writable(f, offset, 4, ~(u32)0);
+	f->config[PMREGMISC] = PM_DECODED;
+	pci_writable(f, PMREGMISC, 1, PM_DECODED);
+	f->config[SMBBASE] = 1;
+	pci_writable(f, SMBBASE, 4, 0xfff0);
+	pci_writable(f, SMBHSTCFG, 1, 0x0f);
+	f->written = written;
+	f->owner = acpi;
+}
+
+struct acpi *acpi_new(struct space *ports, struct pci_bus *pci, struct clock *clock, struct line sci, struct line smi, struct line poweroff,
 		const struct log *log)
 {
 	struct acpi *acpi = calloc(1, sizeof *acpi);
 
 	if (!acpi)
 		return NULL;
+	acpi->wire.ports = ports;
 	acpi->wire.clock = clock;
 	acpi->wire.sci = sci;
+	acpi->wire.smi = smi;
 	acpi->wire.poweroff = poweroff;
-	acpi->wire.reset = reset;
 	acpi->wire.log = log;
-	if (space_add_device(ports, "acpi pm", ACPI_PM_BASE, PM_SIZE, &pm_ops, acpi) < 0 ||
-	    space_add_device(ports, "acpi smi", ACPI_SMI_PORT, 2, &smi_ops, acpi) < 0) {
+	acpi->pm.range = acpi->smbus.range = -1;
+	describe(acpi);
+	if (!smi.set) /* who sets SMM up before use takes it for done */
+		put32(&acpi->pci.config[DEVACTB], APMC_ENABLE);
+	place_all(acpi);
+	if (acpi->pm.range < 0 || space_add_device(ports, "acpi smi", ACPI_SMI_PORT, 2, &smi_ops, acpi) < 0) {
 		free(acpi);
 		return NULL;
 	}
-	pci_bytes(pci, &cf8_ops, acpi);
+	pci_attach(pci, &acpi->pci, 1, 3);
 	clock_add(clock, &acpi->carry, "acpi timer", carry, acpi);
 	return acpi;
 }
@@ -220,6 +292,7 @@ void acpi_power_button(struct acpi *acpi)
 
 void acpi_refresh(struct acpi *acpi)
 {
+	place_all(acpi);
 	drive(acpi);
 	line_set(&acpi->wire.poweroff, acpi->off);
 }

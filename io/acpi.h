@@ -1,7 +1,9 @@
-/* ACPI fixed hardware (ACPI specification 6.x, chapter 4) as the PIIX4 lays it out, and the reset register.
+/* Power management of the 82371AB (PIIX4), function 3 of slot 1 (Intel 82371AB data sheet): ACPI fixed hardware (ACPI specification 6.x, chapter
+ * 4), the SMI command port, an SMBus without devices. PMBASE moves the first; unlike the chip's it is decoded, at 600h, from power-on, so that
+ * there is one set of tables whether or not there is firmware.
  *
  *     600h PM1 status   602h PM1 enable   604h PM1 control   608h PM timer (3579545 Hz, 32 bits)
- *     B2h SMI command (F1h: ACPI on, F0h: off)   CF9h reset control */
+ *     628h global control: bit 0 SMI# enabled      B2h SMI command (F1h: ACPI on, F0h: off)   B3h SMI status */
 #ifndef IO_ACPI_H
 #define IO_ACPI_H
 
@@ -19,14 +21,14 @@
 #define ACPI_OFF 0xf0u
 #define ACPI_RESET_PORT 0xcf9u
 #define ACPI_RESET_VALUE 0x06u
-#define ACPI_S5_TYPE 5u /* SLP_TYP that switches off: what \_S5 of the DSDT says */
+#define ACPI_S5_TYPE 0u /* SLP_TYP that switches off: PIIX4 and \_S5 of the DSDT agree */
 
 struct acpi;
 struct pci_bus;
 
-/* Takes the ports above. SCI is the level of the system control interrupt, active high; POWEROFF goes high when the guest enters S5; RESET
- * pulses. NULL: no memory. */
-struct acpi *acpi_new(struct space *ports, struct pci_bus *pci, struct clock *clock, struct line sci, struct line poweroff, struct line reset,
+/* Takes the ports above. SCI is the level of the system control interrupt, active high; SMI pulses when a command is written and
+ * SMIs of commands are enabled (a line that ends in the air: there is no SMM); POWEROFF goes high when the guest enters S5. NULL: no memory. */
+struct acpi *acpi_new(struct space *ports, struct pci_bus *pci, struct clock *clock, struct line sci, struct line smi, struct line poweroff,
 		const struct log *log);
 void acpi_free(struct acpi *acpi);
 /* Somebody pressed the power button. */

@@ -1,5 +1,5 @@
-/* Two ports that no real PC has and every emulator does: E9h takes bytes for a console (reads give E9h, which is how a guest knows), F4h
- * ends the run with a value. */
+/* Ports that no real PC has and every emulator does: E9h takes bytes for a console (reads give E9h, which is how a guest knows), 402h the same
+ * from firmware, F4h ends the run with a value. */
 #ifndef IO_DEBUGPORT_H
 #define IO_DEBUGPORT_H
 
@@ -8,9 +8,10 @@
 
 struct debugport;
 
-/* OUT gets every byte written to E9h; EXIT gets every value (1, 2 or 4 bytes, zero-extended) written to F4h. Either may be NULL. The part
+/* OUT gets every byte written to E9h, FIRMWARE those to 402h; EXIT gets every value (1, 2 or 4 bytes, zero-extended) written to F4h. Each may be NULL. The part
  * has no state. NULL: no memory. */
 struct debugport *debugport_new(struct space *ports, void (*out)(void *owner, const void *data, size_t len),
+		void (*firmware)(void *owner, const void *data, size_t len),
 		void (*exit)(void *owner, u32 value), void *owner, const struct log *log);
 void debugport_free(struct debugport *debugport);
 

@@ -17,6 +17,7 @@ static void blob_free(struct blob *b)
 void boot_free(struct boot *boot)
 {
 	blob_free(&boot->kernel);
+	blob_free(&boot->bios);
 	for (unsigned i = 0; i < boot->nmodules; i++)
 		blob_free(&boot->modules[i]);
 	free(boot->modules);
@@ -62,7 +63,7 @@ static bool read_stream(struct blob *b, FILE *file, u64 limit, char **error)
 		got = fread(b->data + b->size, 1, room - b->size, file);
 		b->size += got;
 		if (b->size > limit)
-			return error_set(error, "%s: larger than the machine's memory (%llu MiB)", b->name, (unsigned long long)(limit / MiB));
+			return error_set(error, "%s: larger than the %llu MiB that there is room for", b->name, (unsigned long long)(limit / MiB));
 		if (!got)
 			return !ferror(file) || errno_text(error, b->name, errno);
 	}
@@ -78,7 +79,7 @@ static bool read_blob(struct blob *b, const char *name, const void *data, size_t
 		return no_memory(error, name);
 	if (data) {
 		if (size > limit)
-			return error_set(error, "%s: larger than the machine's memory (%llu MiB)", name, (unsigned long long)(limit / MiB));
+			return error_set(error, "%s: larger than the %llu MiB that there is room for", name, (unsigned long long)(limit / MiB));
 		b->data = malloc(size ? size : 1);
 		if (!b->data)
 			return no_memory(error, name);
@@ -198,11 +199,56 @@ static u64 boot_hash(const struct boot *boot)
 	u64 h = hash64(boot->kind, boot->append, strlen(boot->append));
 
 	h = hash64(h, boot->kernel.data, boot->kernel.size);
+	h = hash64(h, boot->bios.data, boot->bios.size);
 	for (unsigned i = 0; i < boot->nmodules; i++) {
 		h = hash64(h, boot->modules[i].text, strlen(boot->modules[i].text));
 		h = hash64(h, boot->modules[i].data, boot->modules[i].size);
 	}
 	return h;
+}
+
+/* ---- firmware ---- */
+
+#define FIRMWARE_MAX (16 * MiB) /* below 4 GiB; the APICs are not far below that */
+#define DEFAULT_BIOS "/usr/share/seabios/bios-256k.bin"
+
+/* Which Debian package a firmware file is in. */
+static const char *package_of(const char *name)
+{
+	static const struct { const char *start, *package; } known[] = {
+		{ "/usr/share/seabios/", " (Debian package seabios)" },
+		{ "/usr/share/OVMF/", " (Debian package ovmf)" },
+		{ "/usr/share/ovmf/", " (Debian package ovmf)" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(known); i++)
+		if (!strncmp(name, known[i].start, strlen(known[i].start)))
+			return known[i].package;
+	return "";
+}
+
+bool firmware_read(struct blob *b, const char *name, char **error)
+{
+	char *why = NULL;
+	bool ok = read_blob(b, name, NULL, 0, FIRMWARE_MAX, &why);
+
+	if (!ok && why)
+		error_write(error, "%s%s", why, package_of(name));
+	free(why);
+	if (ok && b->size % PAGE_SIZE)
+		return error_set(error, "%s: firmware of %zu bytes, which is not a multiple of 4096", name, b->size);
+	return ok;
+}
+
+static bool read_firmware(struct boot *boot, const struct vcpu_config *config, char **error)
+{
+	bool screen = config->display && strcmp(config->display, "none");
+
+	if (boot->kernel.data)
+		return !config->bios || error_set(error, "%s: a kernel (%s) is started without firmware", config->bios, boot->kernel.name);
+	if (!config->bios && !config->drives_count && !screen)
+		return true;
+	return firmware_read(&boot->bios, config->bios ? config->bios : DEFAULT_BIOS, error);
 }
 
 static bool read_all(struct boot *boot, const struct vcpu_config *config, u64 limit, char **error)
@@ -232,7 +278,7 @@ static bool read_all(struct boot *boot, const struct vcpu_config *config, u64 li
 bool boot_read(struct boot *boot, const struct vcpu_config *config, u64 limit, char **error)
 {
 	*boot = (struct boot){ 0 };
-	if (!read_all(boot, config, limit, error)) {
+	if (!read_all(boot, config, limit, error) || !read_firmware(boot, config, error)) {
 		boot_free(boot);
 		return false;
 	}

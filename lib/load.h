@@ -19,6 +19,7 @@ enum image_kind { IMAGE_NONE, IMAGE_LINUX, IMAGE_MULTIBOOT, IMAGE_PVH, IMAGE_FLA
 struct boot {
 	enum image_kind kind;
 	struct blob kernel;
+	struct blob bios;        /* firmware that is started instead; no data: we load the kernel ourselves */
 	struct blob *modules;
 	unsigned nmodules;
 	char *append; /* never NULL once read */
@@ -30,6 +31,8 @@ struct boot {
 /* Read what CONFIG names. No file may be larger than LIMIT bytes. False: *ERROR says which file and what is wrong; BOOT is empty. */
 bool boot_read(struct boot *boot, const struct vcpu_config *config, u64 limit, char **error);
 void boot_free(struct boot *boot);
+/* Read a firmware file. False: *ERROR says what is wrong, and which package it is in. */
+bool firmware_read(struct blob *b, const char *name, char **error);
 /* Put it into memory and set up the processor. False: *ERROR says what is wrong; memory may have been written. */
 bool boot_load(struct vcpu *v, char **error);
 

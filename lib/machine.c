@@ -84,7 +84,7 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 	v->display = config->display && !strcmp(config->display, "vga");
 	if (!v->bare)
 		return configure_memory(v, config->memory, error);
-	if (config->kernel || config->kernel_data || config->initrd || config->initrd_data)
+	if (config->kernel || config->kernel_data || config->initrd || config->initrd_data || config->bios)
 		return error_set(error, "a bare processor boots no image: map memory and write the code there");
 	if (config->memory)
 		return error_set(error, "a bare processor has no memory of its own: map what it needs");
@@ -111,7 +111,7 @@ static void map_changed(void *owner)
 	cpu_map_changed(((struct vcpu *)owner)->cpu);
 }
 
-static bool build(struct vcpu *v, char **error)
+static bool build(struct vcpu *v, const struct vcpu_config *settings, char **error)
 {
 	struct cpu_config config = {
 		.model = &v->model,
@@ -145,9 +145,9 @@ static bool build(struct vcpu *v, char **error)
 	ram = ram_new(v->memory);
 	if (!ram)
 		return error_set(error, "the host has no %llu MiB of memory to give", (unsigned long long)(v->memory / MiB));
-	if (!machine_add_block(v, 0, ram) || !drives_add_blocks(v) || !pc_new(v))
-		return error_set(error, "the host has no memory for the devices");
-	return true;
+	if (machine_add_block(v, 0, ram) && drives_add_blocks(v) && pc_new(v, settings, error))
+		return true;
+	return error && *error ? false : error_set(error, "the host has no memory for the devices");
 }
 
 vcpu *vcpu_new(const struct vcpu_config *config, char **error)
@@ -164,7 +164,7 @@ vcpu *vcpu_new(const struct vcpu_config *config, char **error)
 	if (!config)
 		config = &defaults;
 	if (!configure(v, config, error) || (!v->bare && !boot_read(&v->boot, config, v->memory, error)) ||
-			!drives_open(v, config, error) || !build(v, error) || !machine_reset(v, error)) {
+			!drives_open(v, config, error) || !build(v, config, error) || !machine_reset(v, error)) {
 		vcpu_free(v);
 		return NULL;
 	}
@@ -197,8 +197,8 @@ void vcpu_free(vcpu *v)
 bool machine_reset(struct vcpu *v, char **error)
 {
 	v->reset_wanted = false;
-	if (v->pc)
-		pc_reset(v);
+	if (v->pc && !pc_reset(v))
+		return error_set(error, "the host has no memory for the firmware's tables");
 	cpus_reset(v->cpu->all);
 	return v->boot.kind == IMAGE_NONE || boot_load(v, error);
 }

@@ -116,11 +116,11 @@ bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram);
 struct memory_region { u64 base, size; bool usable; };
 #define MEMORY_REGIONS 8
 
-/* Build all devices around V's processor and spaces. False: no memory. */
-bool pc_new(struct vcpu *v);
+/* Build all devices around V's processor and spaces. False: *ERROR says what CONFIG asks for that cannot be; if nothing, there is no memory. */
+bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error);
 void pc_free(struct pc *pc);
-/* The devices as at power-on, at the present time; the firmware's tables written again. */
-void pc_reset(struct vcpu *v);
+/* The devices as at power-on, at the present time; without firmware, as firmware leaves them, and its tables written again. False: no memory. */
+bool pc_reset(struct vcpu *v);
 unsigned pc_parts(struct pc *pc, struct part out[], unsigned max);
 void pc_loaded(struct pc *pc);
 int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len);

@@ -2,13 +2,14 @@
  *
  *    physical memory                                       interrupts
  *      00000000  RAM                                         PIT OUT0 --+-(legacy)--> IRQ0 --+--> 8259 IR0     8259 INTR --> LINT0
- *      000A0000  VGA, or nothing (no display adapter)        HPET 0  ---+                    +--> IOAPIC 2     IOAPIC ----> APIC bus
- *      000C0000  ROM: ACPI tables, two tiny routines         RTC ------+-(legacy)--> IRQ8
+ *      000A0000  VGA, nothing without display, or SMRAM      HPET 0  ---+                    +--> IOAPIC 2     IOAPIC ----> APIC bus
+ *      000C0000  ROM, or RAM in its place (host bridge)      RTC ------+-(legacy)--> IRQ8
  *      00100000  RAM, up to C0000000                         HPET 1 ---+
  *      FEC00000  I/O APIC                                    i8042 --> IRQ1, IRQ12     COM1 --> IRQ4
  *      FED00000  HPET                                        ACPI SCI --> IRQ9         FERR# --> IRQ13
  *      FEE00000  local APIC (in the processor)               PCI INTA#..D# --swizzle--> PIRQA#..D# --> IOAPIC 16..19
- *      FFFE0000  ROM again                                   PCI MSI-X --> APIC bus
+ *      FFFC0000  ROM: firmware (its last 128 KiB also        PIRQA#..D# --PIIX3--> an IRQ of its choice
+ *                at E0000)                                   PCI MSI-X --> APIC bus
  *      100000000 RAM beyond 3 GiB                            IRQ n --> 8259 IRn and IOAPIC n, but IRQ0 --> IOAPIC 2
  *
  *    PCI slots of bus 0
@@ -16,12 +17,15 @@
 #include <stdlib.h>
 #include "io/acpi.h"
 #include "io/debugport.h"
+#include "io/fwcfg.h"
 #include "io/hpet.h"
+#include "io/i440fx.h"
 #include "io/i8042.h"
 #include "io/ioapic.h"
 #include "io/mptable.h"
 #include "io/pci.h"
 #include "io/pic.h"
+#include "io/piix.h"
 #include "io/pit.h"
 #include "io/port92.h"
 #include "io/rtc.h"
@@ -83,6 +87,7 @@ static void output(struct pc *pc, enum vcpu_channel channel, const void *data, s
 
 static void com1_out(void *owner, const void *data, size_t len) { output(owner, VCPU_COM1, data, len); }
 static void debug_out(void *owner, const void *data, size_t len) { output(owner, VCPU_DEBUGCON, data, len); }
+static void firmware_out(void *owner, const void *data, size_t len) { output(owner, VCPU_FIRMWARE, data, len); }
 
 static void debug_exit(void *owner, u32 value)
 {
@@ -112,6 +117,8 @@ DEVICE_KIND(uart)
 DEVICE_KIND(i8042)
 DEVICE_KIND(port92)
 DEVICE_KIND(acpi)
+DEVICE_KIND(i440fx)
+DEVICE_KIND(piix)
 
 /* The bus has the parts of all functions; pc_parts asks for them. */
 static void pci_kind_free(void *device) { pci_free(device); }
@@ -123,6 +130,10 @@ static void rtc_kind_refresh(void *device) { rtc_refresh(device); }
 static struct part rtc_kind_part(void *device) { return rtc_part(device); }
 static void rtc_kind_reset(void *device) { rtc_reset(device); }
 static const struct device_kind rtc_kind = { rtc_kind_free, rtc_kind_refresh, rtc_kind_part, rtc_kind_reset };
+
+static void fwcfg_kind_free(void *device) { fwcfg_free(device); }
+static struct part fwcfg_kind_part(void *device) { return fwcfg_part(device); }
+static const struct device_kind fwcfg_kind = { fwcfg_kind_free, NULL, fwcfg_kind_part, NULL };
 
 static void debugport_kind_free(void *device) { debugport_free(device); }
 static const struct device_kind debugport_kind = { debugport_kind_free, NULL, NULL, NULL };
@@ -187,26 +198,43 @@ static bool build_isa(struct pc *pc)
 	return pc_add(pc, &i8042_kind, pc->i8042 = i8042_new(io, clock, isa(pc, IRQ_KEYBOARD), isa(pc, IRQ_MOUSE),
 				(struct line){ a20, pc, A20_KEYBOARD }, resets, log)) &&
 		pc_add(pc, &port92_kind, port92_new(io, (struct line){ a20, pc, A20_FAST }, resets, log)) &&
-		pc_add(pc, &debugport_kind, debugport_new(io, debug_out, debug_exit, pc, log));
+		pc_add(pc, &debugport_kind, debugport_new(io, debug_out, firmware_out, debug_exit, pc, log));
 }
 
 static bool build_pci(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
-	struct line resets = { reset, pc, 0 }, off = { poweroff, pc, 0 };
+	const struct log *log = &v->log;
+	struct line irq = { pc_routed_irq, pc, 0 }, resets = { reset, pc, 0 }, off = { poweroff, pc, 0 }, smi = { 0 };
 
-	return pc_add(pc, &acpi_kind, pc->acpi = acpi_new(&v->io, pc->pci, &v->clock, isa(pc, ACPI_SCI_IRQ), off, resets, &v->log));
+	return pc_add(pc, &i440fx_kind, pc->bridge = i440fx_new(pc->pci, &v->mem, v->blocks[0].ram, pc->rom, log)) &&
+		pc_add(pc, &piix_kind, pc->piix = piix_new(pc->pci, irq, resets, log)) &&
+		pc_add(pc, &acpi_kind, pc->acpi = acpi_new(&v->io, pc->pci, &v->clock, isa(pc, ACPI_SCI_IRQ), smi, off, log));
 }
 
-bool pc_new(struct vcpu *v)
+static bool build_firmware(struct pc *pc)
+{
+	struct vcpu *v = pc->v;
+	struct fwcfg *fw;
+
+	return !pc->rom || (pc_add(pc, &fwcfg_kind, fw = fwcfg_new(&v->io, &v->mem, &v->log)) && pc_describe(v, fw));
+}
+
+bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
 {
 	struct pc *pc = v->pc = calloc(1, sizeof *pc);
+	bool built;
 
 	if (!pc)
 		return false;
 	pc->v = v;
-	if (!build_interrupts(pc) || !build_timers(pc) || !build_isa(pc) || !build_pci(pc) || !pc_build_drives(pc) || !pc_build_virtio(pc) ||
-			!pc_build_memory(v) || !pc_build_display(pc))
+	pc->config = config;
+	pc->error = error;
+	built = pc_build_memory(v) && build_interrupts(pc) && build_pci(pc) && build_timers(pc) && build_isa(pc) && pc_build_drives(pc) &&
+		pc_build_virtio(pc) && pc_build_display(pc) && build_firmware(pc);
+	pc->config = NULL;
+	pc->error = NULL;
+	if (!built)
 		return false;
 	pc_loaded(pc); /* drive every line once */
 	return pc_remember_fresh(pc);

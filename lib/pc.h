@@ -4,7 +4,8 @@
  *   pc_devices.c the list of devices: their state, reset, end
  *   pc_irq.c     interrupt lines          pc_memory.c  the map of memory
  *   pc_virtio.c  virtio devices
- *   pc_drives.c  the controllers of drives      pc_display.c the display adapter */
+ *   pc_drives.c  the controllers of drives      pc_display.c the display adapter
+ *   pc_firmware.c what firmware does, where there is none; what it asks for, where there is */
 #ifndef LIB_PC_H
 #define LIB_PC_H
 
@@ -28,11 +29,16 @@ struct device {
 
 struct pc {
 	struct vcpu *v;
+	const struct vcpu_config *config;   /* while it is being built */
+	char **error;
 	struct device devices[DEVICES_MAX]; /* in the order in which they were built */
 	unsigned ndevices;
 	struct pic *pic;
 	struct ioapic *ioapic; /* NULL: the processor has no local APIC to send messages to */
 	struct pci_bus *pci;
+	struct i440fx *bridge;
+	struct piix *piix;
+	struct ram *rom;       /* of the firmware, or NULL */
 	struct uart *com1;
 	struct i8042 *i8042;
 	struct acpi *acpi;
@@ -70,6 +76,7 @@ enum timer_wire { FROM_PIT, FROM_RTC, FROM_HPET0, FROM_HPET1, LEGACY };
 
 void pc_isa_irq(void *owner, int n, bool level);    /* IRQ N, from a device of the ISA bus */
 void pc_pirq(void *owner, int n, bool level);       /* PIRQA# + N, from the PCI bus */
+void pc_routed_irq(void *owner, int n, bool level); /* IRQ N, from PIRQs that the chipset routes there */
 void pc_hpet_pin(void *owner, int n, bool level);   /* I/O APIC pin N */
 void pc_timer_wire(void *owner, int n, bool level); /* N: enum timer_wire */
 
@@ -83,6 +90,10 @@ bool pc_build_drives(struct pc *pc);
 
 /* ---- pc_memory.c ---- */
 
+#define ROM_BASE 0xc0000u
+#define ROM_END 0x100000u
+#define ROM_TABLES 0xe0000u /* without firmware: ACPI's */
+
 bool pc_build_memory(struct vcpu *v);
 void pc_drive_a20(struct pc *pc);
 
@@ -90,5 +101,15 @@ void pc_drive_a20(struct pc *pc);
 
 /* The display adapter, if the configuration has one. After pc_build_memory: it lies over the hole at A0000h. */
 bool pc_build_display(struct pc *pc);
+
+/* ---- pc_firmware.c ---- */
+
+struct fwcfg;
+/* Set the chipset and the cards up, and write the tables that a system looks for. False: no memory. */
+bool pc_set_up(struct vcpu *v);
+/* Where cards may have their memory: from here up to the APICs. */
+u32 pc_card_memory(const struct vcpu *v);
+/* Fill the device that firmware asks about its machine. */
+bool pc_describe(struct vcpu *v, struct fwcfg *fw);
 
 #endif

@@ -68,7 +68,7 @@ bool pc_remember_fresh(struct pc *pc)
 	return true;
 }
 
-void pc_reset(struct vcpu *v)
+bool pc_reset(struct vcpu *v)
 {
 	struct pc *pc = v->pc;
 	struct part parts[PC_PARTS_MAX];
@@ -82,6 +82,7 @@ void pc_reset(struct vcpu *v)
 		part_load(&parts[i], at, part_size(&parts[i]), NULL);
 	clock_sort(&v->clock);
 	pc_loaded(pc);
+	return v->boot.bios.data || pc_set_up(v);
 }
 
 /* From the outermost devices, which were built last, to the interrupt controllers. */

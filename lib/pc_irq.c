@@ -5,6 +5,7 @@
  *    PIRQA#..D# --------------> I/O APIC pins 16..19
  *    HPET --------------------> I/O APIC pins of its choice, or in place of the PIT and the RTC */
 #include "io/ioapic.h"
+#include "io/piix.h"
 #include "io/pic.h"
 #include "lib/pc.h"
 
@@ -45,6 +46,15 @@ void pc_pirq(void *owner, int n, bool level)
 
 	pc->pirq = (pc->pirq & ~(1u << n)) | (u32)level << n;
 	drive_pin(pc, PIRQ_PIN + n);
+	piix_pirq(pc->piix, n, level);
+}
+
+void pc_routed_irq(void *owner, int n, bool level)
+{
+	struct pc *pc = owner;
+
+	pc->isa_pirq = (pc->isa_pirq & ~(1u << n)) | (u32)level << n;
+	drive_irq(pc, n);
 }
 
 void pc_hpet_pin(void *owner, int n, bool level)

@@ -96,6 +96,13 @@ void space_lower(struct space *space, int number)
 	}
 }
 
+void space_write_through(struct space *space, int number)
+{
+	for (unsigned i = 0; i < space->count; i++)
+		if (space->ranges[i].number == number)
+			space->ranges[i].through = true;
+}
+
 void space_set_mask(struct space *space, u64 mask)
 {
 	if (mask == space->mask)
@@ -104,13 +111,14 @@ void space_set_mask(struct space *space, u64 mask)
 	map_changed(space);
 }
 
-static struct stretch find(const struct space *space, u64 addr)
+/* What the COUNT lowest ranges have at ADDR. */
+static struct stretch find_under(const struct space *space, u64 addr, unsigned count)
 {
 	/* Beyond the lowest address line that is missing, addresses wrap: a stretch never goes over that edge. */
 	u64 missing = ~space->mask & (space->mask + 1);
 	u64 last = addr | (missing - 1);
 
-	for (unsigned i = space->count; i-- > 0;) {
+	for (unsigned i = count; i-- > 0;) {
 		const struct range *range = &space->ranges[i];
 
 		if (addr - range->base < range->size) {
@@ -124,6 +132,11 @@ static struct stretch find(const struct space *space, u64 addr)
 	return (struct stretch){ NULL, last };
 }
 
+static struct stretch find(const struct space *space, u64 addr)
+{
+	return find_under(space, addr, space->count);
+}
+
 const struct range *space_find(const struct space *space, u64 addr, u64 *end)
 {
 	struct stretch stretch = find(space, addr);
@@ -133,7 +146,7 @@ const struct range *space_find(const struct space *space, u64 addr, u64 *end)
 	return stretch.range;
 }
 
-/* The same with a memory of the last answer: consecutive accesses mostly go to one place. */
+/* The same for accesses, with a memory of the last answer: consecutive ones mostly go to one place. */
 static struct stretch find_again(struct space *space, u64 addr)
 {
 	struct stretch stretch;
@@ -145,6 +158,19 @@ static struct stretch find_again(struct space *space, u64 addr)
 	space->hit_first = addr;
 	space->hit_last = stretch.last;
 	return stretch;
+}
+
+/* Where a write goes. */
+static struct stretch find_written(struct space *space, u64 addr)
+{
+	struct stretch stretch = find_again(space, addr), under;
+
+	if (!stretch.range || !stretch.range->through)
+		return stretch;
+	under = find_under(space, addr, (unsigned)(stretch.range - space->ranges));
+	if (under.last > stretch.last)
+		under.last = stretch.last;
+	return under;
 }
 
 /* The largest naturally aligned piece at OFFSET that LEN bytes and the device's width allow. */
@@ -274,7 +300,7 @@ void space_write(struct space *space, u64 addr, unsigned size, u64 value)
 {
 	for (unsigned done = 0, run; done < size; done += run) {
 		u64 at = (addr + done) & space->mask;
-		struct stretch stretch = find_again(space, at);
+		struct stretch stretch = find_written(space, at);
 		u8 bytes[8];
 
 		run = (unsigned)run_length(stretch, at, size - done);
@@ -314,7 +340,7 @@ void space_write_block(struct space *space, u64 addr, const void *in, u64 len)
 
 	for (u64 run; len; addr += run, from += run, len -= run) {
 		u64 at = addr & space->mask;
-		struct stretch stretch = find_again(space, at);
+		struct stretch stretch = find_written(space, at);
 
 		run = run_length(stretch, at, len);
 		if (!stretch.range)

@@ -48,7 +48,8 @@ struct range {
 	enum range_kind kind;
 	struct ram *ram;            /* RANGE_RAM: */
 	u64 ram_offset;             /*   byte of the RAM that base shows */
-	bool rom;                   /*   writes vanish */
+	bool rom;                   /*   writes vanish, or */
+	bool through;               /*   go to what lies under it (a rom only): shadow memory being filled, flash taking commands */
 	const struct device_ops *ops; /* RANGE_DEVICE: */
 	void *owner;
 	const char *name;
@@ -75,6 +76,8 @@ int space_add_device(struct space *space, const char *name, u64 base, u64 size, 
 void space_remove(struct space *space, int number);
 /* Put a range under all others: what was there before hides it. */
 void space_lower(struct space *space, int number);
+/* Let writes to a ROM go to what lies under it. */
+void space_write_through(struct space *space, int number);
 /* Change which address bits count (A20). */
 void space_set_mask(struct space *space, u64 mask);
 

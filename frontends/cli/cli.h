@@ -20,8 +20,7 @@ enum status {
 struct run_options {
 	struct vcpu_config config; /* without output and user: run_machine has its own */
 	struct vcpu_drive drives[VCPU_DRIVES]; /* config.drives */
-	const char *serial;        /* "stdio", "null" or "file:PATH" */
-	const char *debugcon;
+	const char *where[VCPU_CHANNELS]; /* the channel's bytes go to: "stdio", "null" or "file:PATH"; NULL: nowhere */
 	const char *screenshot;    /* a file for the picture at the end; NULL: none */
 	uint64_t limit;            /* instructions; 0: none */
 	bool stats;

@@ -9,8 +9,8 @@
 
 #include "cli.h"
 
-enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_LIMIT, O_STATS,
-       O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
+enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
+       O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
 enum { O_DISPLAY = 400, O_SCREENSHOT };
 
 static const struct option run_options[] = {
@@ -24,10 +24,12 @@ static const struct option run_options[] = {
 	{ "memory", required_argument, NULL, O_MEMORY },
 	{ "cpu", required_argument, NULL, O_CPU },
 	{ "smp", required_argument, NULL, O_SMP },
+	{ "bios", required_argument, NULL, O_BIOS },
 	{ "serial", required_argument, NULL, O_SERIAL },
 	{ "debugcon", required_argument, NULL, O_DEBUGCON },
 	{ "display", required_argument, NULL, O_DISPLAY },
 	{ "screenshot", required_argument, NULL, O_SCREENSHOT },
+	{ "firmware-log", required_argument, NULL, O_FIRMWARE_LOG },
 	{ "limit", required_argument, NULL, O_LIMIT },
 	{ "stats", no_argument, NULL, O_STATS },
 	{ "seed", required_argument, NULL, O_SEED },
@@ -45,6 +47,7 @@ static const char help_boot[] =
 	"                        flat image, told apart by what is in it\n"
 	"      --initrd=FILE     initial RAM disk; multiboot modules as \"FILE ARGS,FILE ARGS\"\n"
 	"      --append=TEXT     the kernel's command line\n"
+	"      --bios=FILE       firmware to start instead of a kernel\n"
 	"      --disk=SPEC       a disk: [ide:|ahci:|virtio:]FILE[,OPTION]...; options are readonly,\n"
 	"                        snapshot, overlay=FILE, offset=BYTES, size=BYTES; FILE may be nbd:URI\n"
 	"      --cdrom=SPEC      a CD-ROM drive, [ide:|ahci:]FILE; \"\" is one without a disc\n"
@@ -56,6 +59,7 @@ static const char help_rest[] =
 	"      --smp=N           N processors, which run in turns: at most 64 [1]\n"
 	"      --serial=WHERE    COM1: stdio, null or file:PATH [stdio]\n"
 	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
+	"      --firmware-log=WHERE  port 402h, what firmware says: the same [null]\n"
 	"      --display=KIND    vga: a display adapter; none [none]\n"
 	"      --screenshot=FILE the picture at the end, as PNG\n"
 	"      --limit=N         stop when N instructions have retired\n"
@@ -173,7 +177,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 	int c;
 
 	argv[0] = name;
-	*o = (struct run_options){ .serial = "stdio", .debugcon = "null" };
+	*o = (struct run_options){ .where[VCPU_COM1] = "stdio" };
 	o->config.drives = o->drives;
 	*status = STATUS_USAGE;
 	while ((c = getopt_long(argc, argv, "", run_options, NULL)) != -1) {
@@ -181,11 +185,12 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		case O_KERNEL:
 		case O_INITRD:
 		case O_APPEND:
+		case O_BIOS:
 			if (demo) {
-				complain("demo brings its own guest: --kernel, --initrd and --append are for vcpu run");
+				complain("demo brings its own guest: --kernel, --initrd, --append and --bios are for vcpu run");
 				return false;
 			}
-			*(c == O_KERNEL ? &o->config.kernel : c == O_INITRD ? &o->config.initrd : &o->config.append) = optarg;
+			*(c == O_KERNEL ? &o->config.kernel : c == O_INITRD ? &o->config.initrd : c == O_APPEND ? &o->config.append : &o->config.bios) = optarg;
 			break;
 		case O_DISK:
 		case O_CDROM:
@@ -223,11 +228,15 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			o->config.processors = (unsigned)n;
 			break;
 		case O_SERIAL:
-			if (!options_place("serial", o->serial = optarg))
+			if (!options_place("serial", o->where[VCPU_COM1] = optarg))
 				return false;
 			break;
 		case O_DEBUGCON:
-			if (!options_place("debugcon", o->debugcon = optarg))
+			if (!options_place("debugcon", o->where[VCPU_DEBUGCON] = optarg))
+				return false;
+			break;
+		case O_FIRMWARE_LOG:
+			if (!options_place("firmware-log", o->where[VCPU_FIRMWARE] = optarg))
 				return false;
 			break;
 		case O_DISPLAY:
@@ -291,7 +300,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		return false;
 	}
 	o->config.drives = o->drives;
-	if (!demo && !o->config.kernel && !o->config.drives_count) {
+	if (!demo && !o->config.kernel && !o->config.bios && !o->config.drives_count) {
 		complain("run: --kernel or something to start from, like --disk, is needed (vcpu demo needs no file)");
 		return false;
 	}

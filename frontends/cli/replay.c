@@ -80,11 +80,11 @@ static bool parse(struct run_options *o, int argc, char **argv, bool *verify, in
 			o->live = true;
 			break;
 		case O_SERIAL:
-			if (!options_place("serial", o->serial = optarg))
+			if (!options_place("serial", o->where[VCPU_COM1] = optarg))
 				return false;
 			break;
 		case O_DEBUGCON:
-			if (!options_place("debugcon", o->debugcon = optarg))
+			if (!options_place("debugcon", o->where[VCPU_DEBUGCON] = optarg))
 				return false;
 			break;
 		case O_STATS:
@@ -110,7 +110,7 @@ static bool parse(struct run_options *o, int argc, char **argv, bool *verify, in
 
 int command_replay(int argc, char **argv)
 {
-	struct run_options o = { .serial = "stdio", .debugcon = "null" };
+	struct run_options o = { .where[VCPU_COM1] = "stdio" };
 	bool verify = false;
 	char *error = NULL;
 	size_t len;

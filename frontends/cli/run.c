@@ -22,8 +22,9 @@ struct sink {
 
 struct session {
 	vcpu *machine;
-	struct sink standard, serial_file, debugcon_file;
-	struct sink *serial, *debugcon; /* NULL: thrown away */
+	struct sink standard, files[VCPU_CHANNELS];
+	struct sink *sinks[VCPU_CHANNELS]; /* NULL: thrown away */
+	const struct sink *bad;         /* one that could not be written */
 	vcpu_replay *replay;            /* NULL: none, or it is over and the run goes on live */
 	FILE *recording;
 	bool verbose;
@@ -65,34 +66,47 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 {
 	struct session *s = user;
 
-	if (channel == VCPU_COM1 && s->serial)
-		put(s->serial, data, len);
-	else if (channel == VCPU_DEBUGCON && s->debugcon)
-		put(s->debugcon, data, len);
-	else if (channel == VCPU_LOG && s->verbose)
+	if (channel == VCPU_LOG && s->verbose)
 		fprintf(stderr, "vcpu: guest: %.*s\n", (int)len, (const char *)data);
-	if ((s->serial && s->serial->error) || (s->debugcon && s->debugcon->error))
+	if (!s->sinks[channel])
+		return;
+	put(s->sinks[channel], data, len);
+	if (s->sinks[channel]->error) {
+		s->bad = s->sinks[channel];
 		vcpu_stop(s->machine);
+	}
 }
 
-/* The sink for WHERE, or NULL for null. False, having complained, if its file cannot be made. */
-static bool open_sink(struct session *s, const char *option, const char *where, struct sink *file, struct sink **sink)
+static void flush_all(struct session *s)
 {
-	*sink = NULL;
+	for (unsigned i = 0; i < VCPU_CHANNELS; i++) {
+		if (!s->sinks[i])
+			continue;
+		flush(s->sinks[i]);
+		if (s->sinks[i]->error)
+			s->bad = s->sinks[i];
+	}
+}
+
+/* Open the sink for a channel. False, having complained, if its file cannot be made. */
+static bool open_sink(struct session *s, enum vcpu_channel channel, const char *where)
+{
+	struct sink *file = &s->files[channel];
+
+	if (!where || !strcmp(where, "null"))
+		return true;
 	if (!strcmp(where, "stdio")) {
 		s->standard.name = "standard output";
 		s->standard.fd = STDOUT_FILENO;
-		*sink = &s->standard;
-	} else if (!strncmp(where, "file:", 5)) {
-		file->name = where + 5;
-		file->fd = open(where + 5, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-		if (file->fd < 0) {
-			complain("--%s: cannot write %s: %s", option, where + 5, strerror(errno));
-			return false;
-		}
-		*sink = file;
+		s->sinks[channel] = &s->standard;
+		return true;
 	}
-	return true;
+	file->name = where + strlen("file:");
+	file->fd = open(file->name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	s->sinks[channel] = file;
+	if (file->fd < 0)
+		complain("cannot write %s: %s", file->name, strerror(errno));
+	return file->fd >= 0;
 }
 
 /* Each piece is given to the host at once: what was recorded when this process dies can be replayed. */
@@ -215,11 +229,8 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool 
 
 		left = left < SLICE ? left : SLICE;
 		stop = s->replay ? vcpu_replay_run(s->replay, machine, left) : vcpu_run(machine, left);
-		if (s->serial)
-			flush(s->serial);
-		if (s->debugcon)
-			flush(s->debugcon);
-		if (terminal_signal() || (s->serial && s->serial->error) || (s->debugcon && s->debugcon->error))
+		flush_all(s);
+		if (terminal_signal() || s->bad)
 			return stop;
 		if (stop.reason == VCPU_STOP_LIMIT && limit && vcpu_instructions(machine) >= limit)
 			return stop;
@@ -257,10 +268,8 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool 
 
 static int status_of(const struct session *s, struct vcpu_stop stop, bool quit)
 {
-	const struct sink *bad = s->serial && s->serial->error ? s->serial : s->debugcon && s->debugcon->error ? s->debugcon : NULL;
-
-	if (bad) {
-		complain("cannot write %s: %s", bad->name, strerror(bad->error));
+	if (s->bad) {
+		complain("cannot write %s: %s", s->bad->name, strerror(s->bad->error));
 		return STATUS_HOST;
 	}
 	if (quit)
@@ -312,9 +321,9 @@ int run_machine(const struct run_options *o)
 	int status, sent;
 
 	s->verbose = o->verbose;
-	if (!open_sink(s, "serial", o->serial, &s->serial_file, &s->serial)
-	    || !open_sink(s, "debugcon", o->debugcon, &s->debugcon_file, &s->debugcon))
-		return STATUS_USAGE;
+	for (unsigned i = 0; i < VCPU_CHANNELS; i++)
+		if (!open_sink(s, i, o->where[i]))
+			return STATUS_USAGE;
 	config.output = output;
 	config.user = s;
 	s->replay = o->replay;
@@ -331,7 +340,7 @@ int run_machine(const struct run_options *o)
 		return STATUS_USAGE;
 	}
 	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is for write() to tell */
-	terminal_open(s->machine, !strcmp(o->serial, "stdio") && !o->replay);
+	terminal_open(s->machine, !strcmp(o->where[VCPU_COM1], "stdio") && !o->replay);
 	start = host_ns();
 	stop = loop(s, o->limit, o->live, &quit);
 	start = host_ns() - start;

@@ -313,7 +313,7 @@ static void debug_exit(void *owner, u32 value)
 
 START_TEST(debug_ports)
 {
-	struct debugport *port = debugport_new(&bus, debug_out, debug_exit, NULL, NULL);
+	struct debugport *port = debugport_new(&bus, debug_out, NULL, debug_exit, NULL, NULL);
 
 	ck_assert_uint_eq(in8(0xe9), 0xe9);
 	out8(0xe9, 'h');

@@ -1,0 +1,31 @@
+/* How firmware learns about its machine: a selector of items, some of them files (the fw_cfg device; Documentation/specs/fw_cfg of QEMU).
+ *
+ *     510h  selector, 16 bits      511h  the item, byte by byte      514h, 518h  address of a DMA request, high and low half, big-endian
+ *
+ *     DMA request, big-endian:   0  control: 1 error, 2 read, 4 skip, 8 select (bits 31-16), 10h write     4  length     8  address
+ *
+ * Items cannot be written. Not modelled: requests of more than 16 MiB (they end in an error). */
+#ifndef IO_FWCFG_H
+#define IO_FWCFG_H
+
+#include "mem/base/field.h"
+#include "mem/base/log.h"
+#include "mem/space.h"
+
+enum {
+	FWCFG_SIGNATURE = 0, FWCFG_ID = 1, FWCFG_RAM_SIZE = 3, FWCFG_NO_DISPLAY = 4, FWCFG_CPUS = 5, FWCFG_NUMA = 0x0d, FWCFG_BOOT_MENU = 0x0e,
+	FWCFG_MAX_CPUS = 0x0f, FWCFG_DIRECTORY = 0x19, FWCFG_FILES = 0x20, FWCFG_IRQ0_OVERRIDE = 0x8002,
+};
+
+struct fwcfg;
+
+/* NULL: no memory. */
+struct fwcfg *fwcfg_new(struct space *ports, struct space *mem, const struct log *log);
+void fwcfg_free(struct fwcfg *fw);
+struct part fwcfg_part(struct fwcfg *fw);
+/* Add an item, or a file with a NAME of at most 55 characters: LEN bytes are copied. False: no memory or no room. */
+bool fwcfg_add(struct fwcfg *fw, u16 key, const void *data, u32 len);
+bool fwcfg_add_number(struct fwcfg *fw, u16 key, u64 value, unsigned size);
+bool fwcfg_add_file(struct fwcfg *fw, const char *name, const void *data, u32 len);
+
+#endif

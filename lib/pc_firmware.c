@@ -1,0 +1,127 @@
+/* What firmware does, for a PC that loads a kernel without any; and what firmware asks for, for a PC that has it. */
+#include "io/acpi.h"
+#include "io/fwcfg.h"
+#include "io/mptable.h"
+#include "io/pci.h"
+#include "io/piix.h"
+#include "lib/pc.h"
+
+/* ---- without firmware ---- */
+
+#define MP_TABLE 0xf0000u
+#define TABLES_END 0xff000u
+#define IRET_STUB 0xfff53u    /* where the first PC's firmware has an IRET, too */
+#define RESET_STUB 0xffff0u
+#define CARD_PORTS 0xc000u    /* where the registers of cards go; their memory begins behind the RAM */
+
+static u32 config_read(struct vcpu *v, unsigned function, unsigned offset, unsigned size)
+{
+	space_write(&v->io, 0xcf8, 4, 0x80000000u | function << 8 | (offset & 0xfc));
+	return (u32)space_read(&v->io, 0xcfc + (offset & 3), size);
+}
+
+static void config_write(struct vcpu *v, unsigned function, unsigned offset, unsigned size, u32 value)
+{
+	space_write(&v->io, 0xcf8, 4, 0x80000000u | function << 8 | (offset & 0xfc));
+	space_write(&v->io, 0xcfc + (offset & 3), size, value);
+}
+
+/* The host bridge: RAM from C0000 to FFFFF, read-only. */
+static void lock_shadow(struct vcpu *v)
+{
+	config_write(v, 0, 0x58, 4, 0x11111000);
+	config_write(v, 0, 0x5c, 4, 0x11111111);
+}
+
+/* PIRQA# and C# are IRQ 10, B# and D# are 11, level-triggered. */
+static void route_interrupts(struct vcpu *v)
+{
+	config_write(v, PIIX_SLOT * 8, PIIX_PIRQRC, 4, 0x0b0a0b0a);
+	space_write(&v->io, 0x4d1, 1, 0x0c);
+}
+
+struct room { u32 ports, memory; };
+
+/* Give base address register N an address, naturally aligned. */
+static void assign(struct vcpu *v, unsigned function, unsigned n, struct room *room)
+{
+	unsigned offset = PCI_BAR0 + 4 * n;
+	u32 mask, *next;
+	bool io;
+
+	config_write(v, function, offset, 4, ~(u32)0);
+	mask = config_read(v, function, offset, 4);
+	if (!mask)
+		return;
+	io = mask & 1;
+	mask &= ~(io ? 3u : 15u);
+	next = io ? &room->ports : &room->memory;
+	*next = (*next + ~mask) & mask;
+	config_write(v, function, offset, 4, *next);
+	*next += ~mask + 1;
+}
+
+static void set_up_card(struct vcpu *v, unsigned function, struct room *room)
+{
+	u32 pin;
+
+	if (config_read(v, function, PCI_ID, 2) == 0xffff)
+		return;
+	for (unsigned n = 0; n < 6; n++)
+		assign(v, function, n, room);
+	pin = config_read(v, function, PCI_INT_PIN, 1);
+	if (pin && function / 8 != PIIX_SLOT)
+		config_write(v, function, PCI_INT_LINE, 1, (function / 8 + pin) % 2 ? 11 : 10);
+	config_write(v, function, PCI_COMMAND, 2, config_read(v, function, PCI_COMMAND, 2) | PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+}
+
+u32 pc_card_memory(const struct vcpu *v)
+{
+	return pc_low_ram(v) < 0x80000000u ? 0x80000000u : RAM_LOW_MAX;
+}
+
+bool pc_set_up(struct vcpu *v)
+{
+	static const u8 iret = 0xcf;
+	static const u8 halt[] = { 0xfa, 0xf4, 0xeb, 0xfc }; /* cli; hlt; jmp to the cli: no boot image, no firmware, nothing to do */
+	struct room room = { CARD_PORTS, pc_card_memory(v) };
+	u32 id[4]; /* eax ebx ecx edx */
+
+	lock_shadow(v);
+	route_interrupts(v);
+	for (unsigned function = 0; function < 32 * 8; function++)
+		set_up_card(v, function, &room);
+	space_poke(&v->mem, IRET_STUB, &iret, sizeof iret);
+	space_poke(&v->mem, RESET_STUB, halt, sizeof halt);
+	if (!v->pc->ioapic)
+		return true;
+	cpuid(v->cpu, 1, 0, id);
+	return acpi_tables_build(&v->mem, ROM_TABLES, MP_TABLE - ROM_TABLES, v->processors) &&
+		mptable_build(&v->mem, MP_TABLE, TABLES_END - MP_TABLE, v->processors, id[0], id[3]);
+}
+
+/* ---- with firmware ---- */
+
+/* etc/e820:  0 address   8 length   16 type (1: RAM) */
+static bool describe_memory(struct vcpu *v, struct fwcfg *fw)
+{
+	u64 low = pc_low_ram(v), above = v->memory - low;
+	u8 map[2 * 20] = { 0 };
+
+	put64(map + 8, low);
+	put32(map + 16, 1);
+	put64(map + 20, 4 * GiB);
+	put64(map + 28, above);
+	put32(map + 36, 1);
+	return fwcfg_add_number(fw, FWCFG_RAM_SIZE, low, 8) && fwcfg_add_file(fw, "etc/e820", map, above ? 40 : 20);
+}
+
+bool pc_describe(struct vcpu *v, struct fwcfg *fw)
+{
+	static const u8 for_ever[8] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+
+	return describe_memory(v, fw) && fwcfg_add_number(fw, FWCFG_CPUS, v->processors, 2) &&
+		fwcfg_add_number(fw, FWCFG_MAX_CPUS, v->processors, 2) &&
+		fwcfg_add_number(fw, FWCFG_NUMA, 0, 8) && fwcfg_add_number(fw, FWCFG_BOOT_MENU, 0, 2) &&
+		fwcfg_add_number(fw, FWCFG_IRQ0_OVERRIDE, 1, 4) && fwcfg_add_file(fw, "etc/boot-fail-wait", for_ever, sizeof for_ever);
+}
