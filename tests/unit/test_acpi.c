@@ -4,7 +4,7 @@
 #include "io/pci.h"
 #include "device.h"
 
-enum { SCI, POWEROFF, RESET };
+enum { SCI, POWEROFF, SMI };
 #define STATUS 0x600
 #define ENABLE 0x602
 #define CONTROL 0x604
@@ -17,7 +17,7 @@ static void *make(void)
 {
 	pci_free(pci);
 	pci = pci_new(&bus, &bus, (struct line){ 0 }, NULL, NULL, NULL);
-	return acpi_new(&bus, pci, &test_clock, wire(SCI), wire(POWEROFF), wire(RESET), NULL);
+	return acpi_new(&bus, pci, &test_clock, wire(SCI), wire(SMI), wire(POWEROFF), NULL);
 }
 
 static void setup(void)
@@ -109,17 +109,44 @@ START_TEST(soft_off)
 }
 END_TEST
 
-START_TEST(reset_register)
+static void configure(unsigned reg, u32 value)
 {
-	out32(0xcf8, 0x80000600); /* PCI's address: its second byte must not reset */
-	ck_assert_uint_eq(in32(0xcf8), 0x80000600);
-	ck_assert_uint_eq(wires[RESET].rises, 0);
-	out8(0xcf9, 0x02);
-	ck_assert_uint_eq(wires[RESET].rises, 0);
-	out8(0xcf9, ACPI_RESET_VALUE);
-	ck_assert_uint_eq(wires[RESET].rises, 1);
-	out8(0xcf9, ACPI_RESET_VALUE);
-	ck_assert_uint_eq(wires[RESET].rises, 1);
+	out32(0xcf8, 0x80000b00 | reg); /* slot 1, function 3 */
+	out32(0xcfc, value);
+}
+
+/* 82371AB data sheet 7.2 and 7.3: an SMI for a command needs APMC_EN and SMI_EN. */
+START_TEST(smi)
+{
+	out8(0xb2, 1);
+	ck_assert_uint_eq(wires[SMI].rises, 0);
+	configure(0x58, 1 << 25);
+	out8(0xb2, 1);
+	ck_assert_uint_eq(wires[SMI].rises, 0);
+	out32(0x628, 1);
+	out8(0xb3, 0x55);
+	ck_assert_uint_eq(wires[SMI].rises, 0);
+	out8(0xb2, 2);
+	ck_assert_uint_eq(wires[SMI].rises, 1);
+	ck_assert_uint_eq(in8(0xb2), 2);
+	ck_assert_uint_eq(in8(0xb3), 0x55);
+}
+END_TEST
+
+START_TEST(base)
+{
+	configure(0x40, 0xb000);
+	ck_assert_uint_eq(in16(CONTROL), 0xffff);
+	out16(0xb004, 1);
+	ck_assert_uint_eq(in16(0xb004), 1);
+	configure(0x80, 0);
+	ck_assert_uint_eq(in16(0xb004), 0xffff);
+	configure(0x90, 0x700); /* SMBus: nobody answers */
+	configure(0xd0, 1 << 16);
+	out8(0x702, 0x48);
+	ck_assert_uint_eq(in8(0x700), 0x04);
+	out8(0x700, 0xff);
+	ck_assert_uint_eq(in8(0x700), 0);
 }
 END_TEST
 
@@ -336,7 +363,7 @@ static void destroy(void *p) { acpi_free(p); }
 
 START_TEST(state)
 {
-	static const u64 ranges[][2] = { { 0x600, 12 }, { 0xb2, 2 }, { 0xcf8, 4 } };
+	static const u64 ranges[][2] = { { 0x600, 64 }, { 0xb2, 2 }, { 0xcf8, 8 } };
 
 	round_trips(make, destroy, part_of, refresh, ranges, ARRAY_LEN(ranges), 3);
 }
@@ -353,7 +380,8 @@ int main(void)
 	tcase_add_test(all, power_button);
 	tcase_add_test(all, widths);
 	tcase_add_test(all, soft_off);
-	tcase_add_test(all, reset_register);
+	tcase_add_test(all, smi);
+	tcase_add_test(all, base);
 	suite_add_tcase(suite, all);
 	tcase_add_checked_fixture(bare, fresh, NULL);
 	tcase_add_test(bare, roots);

@@ -219,8 +219,8 @@ END_TEST
 
 START_TEST(power_off)
 {
-	/* mov dx, 604h; mov ax, 3400h (SLP_TYP 5, SLP_EN); out dx, ax; jmp . */
-	vcpu *v = pc(NULL, CODE(0xba, 0x04, 0x06, 0xb8, 0x00, 0x34, 0xef, 0xeb, 0xfe), (struct vcpu_config){ 0 });
+	/* mov dx, 604h; mov ax, 2000h (SLP_TYP 0, SLP_EN); out dx, ax; jmp . */
+	vcpu *v = pc(NULL, CODE(0xba, 0x04, 0x06, 0xb8, 0x00, 0x20, 0xef, 0xeb, 0xfe), (struct vcpu_config){ 0 });
 
 	ck_assert_int_eq(vcpu_run(v, 3).reason, VCPU_STOP_POWEROFF); /* though the limit is reached, too */
 	ck_assert_uint_eq(vcpu_instructions(v), 3);
