@@ -79,15 +79,15 @@ static void poweroff(void *owner, int n, bool level)
 	machine_attention(pc->v);
 }
 
-static void output(struct pc *pc, enum vcpu_channel channel, const void *data, size_t len)
+void pc_output(struct pc *pc, enum vcpu_channel channel, const void *data, size_t len)
 {
 	if (pc->v->output)
 		pc->v->output(pc->v->user, channel, data, len);
 }
 
-static void com1_out(void *owner, const void *data, size_t len) { output(owner, VCPU_COM1, data, len); }
-static void debug_out(void *owner, const void *data, size_t len) { output(owner, VCPU_DEBUGCON, data, len); }
-static void firmware_out(void *owner, const void *data, size_t len) { output(owner, VCPU_FIRMWARE, data, len); }
+static void com1_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_COM1, data, len); }
+static void debug_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_DEBUGCON, data, len); }
+static void firmware_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_FIRMWARE, data, len); }
 
 static void debug_exit(void *owner, u32 value)
 {
@@ -231,7 +231,7 @@ bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
 	pc->config = config;
 	pc->error = error;
 	built = pc_build_memory(v) && build_interrupts(pc) && build_pci(pc) && build_timers(pc) && build_isa(pc) && pc_build_drives(pc) &&
-		pc_build_virtio(pc) && pc_build_display(pc) && build_firmware(pc);
+		pc_build_cards(pc) && pc_build_display(pc) && build_firmware(pc);
 	pc->config = NULL;
 	pc->error = NULL;
 	if (!built)
@@ -253,7 +253,6 @@ int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t
 		acpi_power_button(pc->acpi);
 		return 0;
 	default:
-		break;
+		return pc_cards_input(pc, channel, data, len);
 	}
-	return machine_error(v, "channel %d takes no input", (int)channel);
 }

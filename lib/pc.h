@@ -3,7 +3,7 @@
  *   pc.c         the schematic: which devices there are, and what is wired to what
  *   pc_devices.c the list of devices: their state, reset, end
  *   pc_irq.c     interrupt lines          pc_memory.c  the map of memory
- *   pc_virtio.c  virtio devices
+ *   pc_cards.c   network adapter, virtio devices
  *   pc_drives.c  the controllers of drives      pc_display.c the display adapter
  *   pc_firmware.c what firmware does, where there is none; what it asks for, where there is */
 #ifndef LIB_PC_H
@@ -43,6 +43,7 @@ struct pc {
 	struct i8042 *i8042;
 	struct acpi *acpi;
 	struct vga *vga;       /* NULL: no display */
+	struct virtio_net *virtio_net; /* NULL: there is none */
 	/* Levels on the wires of the board. */
 	u32 isa;               /* bit n: IRQ n, what the devices of the ISA bus drive */
 	u32 isa_pirq;          /* bit n: IRQ n, what the chipset drives because of a PIRQ that is routed there */
@@ -52,6 +53,10 @@ struct pc {
 	bool a20_keyboard, a20_fast;
 	u8 *fresh;             /* all devices at power-on, to reset them to */
 };
+
+/* ---- pc.c ---- */
+
+void pc_output(struct pc *pc, enum vcpu_channel channel, const void *data, size_t len);
 
 /* ---- pc_devices.c ---- */
 
@@ -80,9 +85,11 @@ void pc_routed_irq(void *owner, int n, bool level); /* IRQ N, from PIRQs that th
 void pc_hpet_pin(void *owner, int n, bool level);   /* I/O APIC pin N */
 void pc_timer_wire(void *owner, int n, bool level); /* N: enum timer_wire */
 
-/* ---- pc_virtio.c ---- */
+/* ---- pc_cards.c ---- */
 
-bool pc_build_virtio(struct pc *pc);
+bool pc_build_cards(struct pc *pc);
+/* Input for one of them. */
+int pc_cards_input(struct pc *pc, enum vcpu_channel channel, const void *data, size_t len);
 
 /* ---- pc_drives.c ---- */
 
