@@ -23,6 +23,7 @@ struct run_options {
 	const char *where[VCPU_CHANNELS]; /* the channel's bytes go to: "stdio", "null" or "file:PATH"; NULL: nowhere */
 	const char *screenshot;    /* a file for the picture at the end; NULL: none */
 	uint64_t limit;            /* instructions; 0: none */
+	const char *net, *pcap;    /* as in common/net.h; NULL: none */
 	bool stats;
 	bool verbose;              /* VCPU_LOG lines to stderr */
 	const char *record;        /* file for a recording; NULL: none */
@@ -65,6 +66,10 @@ void terminal_close(void);
 bool terminal_interactive(void); /* input comes from a terminal, which is raw */
 bool terminal_eof(void);         /* no more input will come */
 int terminal_signal(void);       /* the signal that asks us to end, or 0 */
+
+/* Wait up to NS nanoseconds (-1: for ever) for input, or one of the other files. */
+struct pollfd;
+void terminal_wait(int64_t ns, struct pollfd *others, unsigned count);
 
 enum terminal_event { TERMINAL_NOTHING, TERMINAL_BYTES, TERMINAL_QUIT };
 /* Wait up to NS nanoseconds (-1: for ever) for input, and put what the guest is to get, at most SIZE bytes, into BUFFER, *LEN bytes.

@@ -12,6 +12,7 @@
 enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
        O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
 enum { O_DISPLAY = 400, O_SCREENSHOT };
+enum { O_NIC = 500, O_MAC, O_NET, O_PCAP };
 
 static const struct option run_options[] = {
 	{ "kernel", required_argument, NULL, O_KERNEL },
@@ -21,6 +22,10 @@ static const struct option run_options[] = {
 	{ "cdrom", required_argument, NULL, O_CDROM },
 	{ "floppy", required_argument, NULL, O_FLOPPY },
 	{ "boot", required_argument, NULL, O_BOOT },
+	{ "nic", required_argument, NULL, O_NIC },
+	{ "mac", required_argument, NULL, O_MAC },
+	{ "net", required_argument, NULL, O_NET },
+	{ "pcap", required_argument, NULL, O_PCAP },
 	{ "memory", required_argument, NULL, O_MEMORY },
 	{ "cpu", required_argument, NULL, O_CPU },
 	{ "smp", required_argument, NULL, O_SMP },
@@ -57,6 +62,12 @@ static const char help_rest[] =
 	"      --memory=SIZE     RAM, with a suffix K, M, G or T [128M]\n"
 	"      --cpu=MODEL       MODEL[,+FEATURE|,-FEATURE]... [max]; \"help\" lists the models\n"
 	"      --smp=N           N processors, which run in turns: at most 64 [1]\n"
+	"      --nic=KIND        a network adapter: virtio, e1000, ne2000 or none [virtio with --net, else none]\n"
+	"      --mac=ADDRESS     its address [52:54:00:12:34:56]\n"
+	"      --net=NETWORK     what it is connected to: none, or user[,OPTION]..., a network of the guest's own with\n"
+	"                        DHCP, DNS and a gateway to the host's; options are restrict (nothing goes out) and\n"
+	"                        hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT [none]\n"
+	"      --pcap=FILE       write its frames to FILE, for tcpdump and Wireshark, at virtual times\n"
 	"      --serial=WHERE    COM1: stdio, null or file:PATH [stdio]\n"
 	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
 	"      --firmware-log=WHERE  port 402h, what firmware says: the same [null]\n"
@@ -169,6 +180,16 @@ static bool drive(struct run_options *o, const char *option, const char *image)
 	return true;
 }
 
+static bool mac(const char *text, uint8_t out[6])
+{
+	int end = 0;
+
+	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", out, out + 1, out + 2, out + 3, out + 4, out + 5, &end) == 6 && !text[end])
+		return true;
+	complain("--mac %s: that is not an address, like 52:54:00:12:34:56", text);
+	return false;
+}
+
 bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int *status)
 {
 	char name[] = "vcpu"; /* what getopt's own messages begin with */
@@ -204,6 +225,19 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 				return false;
 			}
 			o->config.boot = optarg;
+			break;
+		case O_NIC:
+			o->config.nic = optarg;
+			break;
+		case O_MAC:
+			if (!mac(optarg, o->config.mac))
+				return false;
+			break;
+		case O_NET:
+			o->net = optarg;
+			break;
+		case O_PCAP:
+			o->pcap = optarg;
 			break;
 		case O_MEMORY:
 			if (!memory(optarg, &o->config.memory))
@@ -300,6 +334,8 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		return false;
 	}
 	o->config.drives = o->drives;
+	if (o->net && !o->config.nic)
+		o->config.nic = "virtio";
 	if (!demo && !o->config.kernel && !o->config.bios && !o->config.drives_count) {
 		complain("run: --kernel or something to start from, like --disk, is needed (vcpu demo needs no file)");
 		return false;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "net.h"
 
 /* Where a channel's bytes go. Channels on stdio share one, so that their bytes stay in order. */
 struct sink {
@@ -27,6 +28,7 @@ struct session {
 	const struct sink *bad;         /* one that could not be written */
 	vcpu_replay *replay;            /* NULL: none, or it is over and the run goes on live */
 	FILE *recording;
+	struct net *net;                /* NULL: none */
 	bool verbose;
 	bool full;                      /* the host had no room for a disk, and that was said */
 };
@@ -66,6 +68,8 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 {
 	struct session *s = user;
 
+	if (channel == VCPU_NET && s->net)
+		net_output(s->net, data, len, vcpu_virtual_ns(s->machine));
 	if (channel == VCPU_LOG && s->verbose)
 		fprintf(stderr, "vcpu: guest: %.*s\n", (int)len, (const char *)data);
 	if (!s->sinks[channel])
@@ -182,8 +186,8 @@ static void print_fault_chain(const vcpu *machine)
 	}
 }
 
-/* Instructions between two looks at the terminal. */
-enum { SLICE = 4000000 };
+/* Instructions between two looks at the terminal; and at a network, where a look late is a packet late. */
+enum { SLICE = 4000000, NET_SLICE = 250000 };
 
 /* A machine on a terminal is a companion: when it idles, its virtual time must not rush ahead of the host's, and this process must not
  * keep a processor busy. That does not change what the guest computes, only when it hears of a key. */
@@ -213,12 +217,24 @@ static int64_t wait_for_room(struct session *s)
 	return 1000000000;
 }
 
+/* Wait up to NS nanoseconds for the network, or for a key, and give the machine what has come. */
+static void work_network(struct session *s, int64_t ns)
+{
+	struct pollfd fds[NET_FDS];
+	unsigned count = net_poll(s->net, fds, NET_FDS, &ns);
+
+	if (count || ns)
+		terminal_wait(ns, fds, count);
+	net_deliver(s->net, fds, count, s->machine);
+}
+
 /* Run until something ends the run. *QUIT: that was Ctrl-A X. */
 static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool *quit)
 {
 	vcpu *machine = s->machine;
 	struct pace pace = { .host = host_ns() };
 	struct vcpu_stop stop;
+	uint64_t slice = s->net ? NET_SLICE : SLICE;
 	char keys[256];
 	size_t len;
 
@@ -227,7 +243,7 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool 
 		uint64_t left = limit ? limit - vcpu_instructions(machine) : UINT64_MAX;
 		int64_t wait = 0;
 
-		left = left < SLICE ? left : SLICE;
+		left = left < slice ? left : slice;
 		stop = s->replay ? vcpu_replay_run(s->replay, machine, left) : vcpu_run(machine, left);
 		flush_all(s);
 		if (terminal_signal() || s->bad)
@@ -243,15 +259,19 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool 
 			}
 			continue;
 		}
-		if (stop.reason == VCPU_STOP_HALT && !terminal_eof() && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
-			wait = -1; /* a byte from us can still be an interrupt */
+		if (stop.reason == VCPU_STOP_HALT && (!terminal_eof() || (s->net && net_connected(s->net))) && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
+			wait = -1; /* what comes from us can still be an interrupt */
 		else if (stop.reason == VCPU_STOP_DISK_FULL)
 			wait = wait_for_room(s);
 		else if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_IDLE && stop.reason != VCPU_STOP_REQUEST)
 			return stop;
-		else if (terminal_interactive())
+		else if (terminal_interactive() || (s->net && net_connected(s->net)))
 			wait = pace_next(&pace, machine);
 
+		if (s->net) {
+			work_network(s, wait);
+			wait = 0;
+		}
 		switch (terminal_read(wait, keys, sizeof keys, &len)) {
 		case TERMINAL_BYTES:
 			vcpu_input(machine, VCPU_COM1, keys, len);
@@ -324,6 +344,14 @@ int run_machine(const struct run_options *o)
 	for (unsigned i = 0; i < VCPU_CHANNELS; i++)
 		if (!open_sink(s, i, o->where[i]))
 			return STATUS_USAGE;
+	if (!o->replay && (o->net || o->pcap)) {
+		s->net = net_open(o->net ? o->net : "none", o->pcap, &error);
+		if (!s->net) {
+			complain("--net: %s", error ? error : "out of memory");
+			free(error);
+			return STATUS_USAGE;
+		}
+	}
 	config.output = output;
 	config.user = s;
 	s->replay = o->replay;
@@ -352,6 +380,10 @@ int run_machine(const struct run_options *o)
 		status = STATUS_HOST;
 	if (o->stats)
 		print_stats(s->machine, (double)start / 1e9, sent ? "signal" : quit ? "quit" : vcpu_stop_name(stop.reason));
+	if (s->net && !net_close(s->net)) {
+		complain("cannot write %s: %s", o->pcap, strerror(errno));
+		status = STATUS_HOST;
+	}
 	vcpu_free(s->machine);
 	if (sent) { /* end as whoever sent it expects */
 		signal(sent, SIG_DFL);

@@ -12,6 +12,8 @@
 
 #include "cli.h"
 
+enum { WAIT_MAX = 1024 };
+
 static struct {
 	vcpu *machine;
 	struct termios before;
@@ -174,6 +176,22 @@ static size_t escapes(unsigned char *p, size_t len, bool *quit)
 		}
 	}
 	return out;
+}
+
+void terminal_wait(int64_t ns, struct pollfd *others, unsigned count)
+{
+	struct pollfd fds[WAIT_MAX];
+	struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+
+	if (terminal.asked)
+		ns = t.tv_sec = t.tv_nsec = 0;
+	if (count > WAIT_MAX - 1)
+		count = WAIT_MAX - 1;
+	memcpy(fds + 1, others, count * sizeof *fds);
+	fds[0] = (struct pollfd){ .fd = terminal.eof ? -1 : STDIN_FILENO, .events = POLLIN };
+	if (ppoll(fds, count + 1, ns < 0 ? NULL : &t, NULL) < 0)
+		count = 0;
+	memcpy(others, fds + 1, count * sizeof *fds);
 }
 
 enum terminal_event terminal_read(int64_t ns, void *buffer, size_t size, size_t *len)
