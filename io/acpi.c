@@ -10,7 +10,7 @@ enum {
 	CONTROL_SCI = 0x0001, CONTROL_KEPT = 0x1c03, CONTROL_SLP_TYP = 0x1c00, CONTROL_SLP_EN = 0x2000,
 	TIMER_TOP = 31, /* TMR_STS is set when this bit of the timer changes */
 	SMI_ENABLE = 1, GLOBAL_KEPT = 0x0403ff07,
-	PMBASE = 0x40, DEVACTB = 0x58, APMC_ENABLE = 1 << 25, PMREGMISC = 0x80, PM_DECODED = 1, SMBBASE = 0x90, SMBHSTCFG = 0xd2,
+	DEVACTB = 0x58, APMC_ENABLE = 1 << 25, PM_DECODED = 1, SMBBASE = 0x90, SMBHSTCFG = 0xd2,
 	SMB_STATUS = 0, SMB_CONTROL = 2, SMB_SIZE = 16, SMB_START = 0x40, SMB_DEVICE_ERROR = 0x04, SMB_CLEARABLE = 0x1e,
 };
 
@@ -28,6 +28,8 @@ struct acpi {
 		struct space *ports;
 		struct clock *clock;
 		struct line sci, smi, poweroff;
+		void (*moved)(void *owner);
+		void *owner;
 		const struct log *log;
 	} wire;
 };
@@ -207,8 +209,11 @@ static void place(struct acpi *acpi, struct window *w, const char *name, u16 at,
 static void place_all(struct acpi *acpi)
 {
 	const u8 *config = acpi->pci.config;
+	u16 before = acpi->pm.at;
 
-	place(acpi, &acpi->pm, "acpi pm", config[PMREGMISC] & PM_DECODED ? get16(&config[PMBASE]) & 0xffc0 : 0, PM_SIZE, &pm_ops);
+	place(acpi, &acpi->pm, "acpi pm", config[ACPI_PMREGMISC] & PM_DECODED ? get16(&config[ACPI_PMBASE]) & 0xffc0 : 0, PM_SIZE, &pm_ops);
+	if (acpi->pm.at != before && acpi->wire.moved)
+		acpi->wire.moved(acpi->wire.owner);
 	place(acpi, &acpi->smbus, "smbus", config[SMBHSTCFG] & 1 ? get16(&config[SMBBASE]) & 0xfff0 : 0, SMB_SIZE, &smbus_ops);
 }
 
@@ -238,13 +243,12 @@ static void describe(struct acpi *acpi)
 	f->config[PCI_INT_LINE] = ACPI_SCI_IRQ;
 	pci_pin(f, 1);
 	put16(&f->config[PCI_STATUS], 0x0280);
-	put32(&f->config[PMBASE], ACPI_PM_BASE | 1);
-	pci_writable(f, PMBASE, 4, 0xffc0);
+	f->config[ACPI_PMBASE] = 1;
+	pci_writable(f, ACPI_PMBASE, 4, 0xffc0);
 	pci_writable(f, 0x44, 4, ~(u32)0); /* counters and resources of device monitors, which do nothing here */
-	for (unsigned offset = 0x48; offset < PMREGMISC; offset += 4)
+	for (unsigned offset = 0x48; offset < ACPI_PMREGMISC; offset += 4)
 		pci_writable(f, offset, 4, ~(u32)0);
-	f->config[PMREGMISC] = PM_DECODED;
-	pci_writable(f, PMREGMISC, 1, PM_DECODED);
+	pci_writable(f, ACPI_PMREGMISC, 1, PM_DECODED);
 	f->config[SMBBASE] = 1;
 	pci_writable(f, SMBBASE, 4, 0xfff0);
 	pci_writable(f, SMBHSTCFG, 1, 0x0f);
@@ -269,12 +273,11 @@ struct acpi *acpi_new(struct space *ports, struct pci_bus *pci, struct clock *cl
 	describe(acpi);
 	if (!smi.set) /* who sets SMM up before use takes it for done */
 		put32(&acpi->pci.config[DEVACTB], APMC_ENABLE);
-	place_all(acpi);
-	if (acpi->pm.range < 0 || space_add_device(ports, "acpi smi", ACPI_SMI_PORT, 2, &smi_ops, acpi) < 0) {
+	if (space_add_device(ports, "acpi smi", ACPI_SMI_PORT, 2, &smi_ops, acpi) < 0) {
 		free(acpi);
 		return NULL;
 	}
-	pci_attach(pci, &acpi->pci, 1, 3);
+	pci_attach(pci, &acpi->pci, ACPI_SLOT, ACPI_FUNCTION);
 	clock_add(clock, &acpi->carry, "acpi timer", carry, acpi);
 	return acpi;
 }
@@ -282,6 +285,17 @@ struct acpi *acpi_new(struct space *ports, struct pci_bus *pci, struct clock *cl
 void acpi_free(struct acpi *acpi)
 {
 	free(acpi);
+}
+
+void acpi_on_move(struct acpi *acpi, void (*moved)(void *owner), void *owner)
+{
+	acpi->wire.moved = moved;
+	acpi->wire.owner = owner;
+}
+
+u16 acpi_base(const struct acpi *acpi)
+{
+	return acpi->pm.at;
 }
 
 void acpi_power_button(struct acpi *acpi)

@@ -191,6 +191,18 @@ bool fwcfg_add_file(struct fwcfg *fw, const char *name, const void *data, u32 le
 	return true;
 }
 
+void fwcfg_change_file(struct fwcfg *fw, const char *name, const void *data)
+{
+	const struct item *directory = find(fw, FWCFG_DIRECTORY);
+
+	for (u16 n = 0; n < fw->nfiles; n++) {
+		struct item *item = find(fw, FWCFG_FILES + n);
+
+		if (!strcmp((const char *)directory->data + 4 + n * ENTRY + 8, name))
+			memcpy(item->data, data, item->len);
+	}
+}
+
 struct fwcfg *fwcfg_new(struct space *ports, struct space *mem, const struct log *log)
 {
 	struct fwcfg *fw = calloc(1, sizeof *fw);

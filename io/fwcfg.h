@@ -26,6 +26,8 @@ struct part fwcfg_part(struct fwcfg *fw);
 /* Add an item, or a file with a NAME of at most 55 characters: LEN bytes are copied. False: no memory or no room. */
 bool fwcfg_add(struct fwcfg *fw, u16 key, const void *data, u32 len);
 bool fwcfg_add_number(struct fwcfg *fw, u16 key, u64 value, unsigned size);
+/* Other contents of the same length for the file NAME. */
+void fwcfg_change_file(struct fwcfg *fw, const char *name, const void *data);
 bool fwcfg_add_file(struct fwcfg *fw, const char *name, const void *data, u32 len);
 
 #endif

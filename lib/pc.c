@@ -215,9 +215,8 @@ static bool build_pci(struct pc *pc)
 static bool build_firmware(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
-	struct fwcfg *fw;
 
-	return !pc->rom || (pc_add(pc, &fwcfg_kind, fw = fwcfg_new(&v->io, &v->mem, &v->log)) && pc_describe(v, fw));
+	return !pc->rom || (pc_add(pc, &fwcfg_kind, pc->fwcfg = fwcfg_new(&v->io, &v->mem, &v->log)) && pc_describe(pc));
 }
 
 bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)

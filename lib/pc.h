@@ -39,6 +39,7 @@ struct pc {
 	struct i440fx *bridge;
 	struct piix *piix;
 	struct ram *rom;       /* of the firmware, or NULL */
+	struct fwcfg *fwcfg;   /* NULL: there is no firmware */
 	struct uart *com1;
 	struct i8042 *i8042;
 	struct acpi *acpi;
@@ -111,12 +112,11 @@ bool pc_build_display(struct pc *pc);
 
 /* ---- pc_firmware.c ---- */
 
-struct fwcfg;
 /* Set the chipset and the cards up, and write the tables that a system looks for. False: no memory. */
 bool pc_set_up(struct vcpu *v);
 /* Where cards may have their memory: from here up to the APICs. */
 u32 pc_card_memory(const struct vcpu *v);
 /* Fill the device that firmware asks about its machine. */
-bool pc_describe(struct vcpu *v, struct fwcfg *fw);
+bool pc_describe(struct pc *pc);
 
 #endif

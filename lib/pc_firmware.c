@@ -4,12 +4,13 @@
 #include "io/mptable.h"
 #include "io/pci.h"
 #include "io/piix.h"
+#include "io/smbios.h"
 #include "lib/pc.h"
 
 /* ---- without firmware ---- */
 
 #define MP_TABLE 0xf0000u
-#define TABLES_END 0xff000u
+#define SMBIOS 0xfe000u
 #define IRET_STUB 0xfff53u    /* where the first PC's firmware has an IRET, too */
 #define RESET_STUB 0xffff0u
 #define CARD_PORTS 0xc000u    /* where the registers of cards go; their memory begins behind the RAM */
@@ -80,6 +81,53 @@ u32 pc_card_memory(const struct vcpu *v)
 	return pc_low_ram(v) < 0x80000000u ? 0x80000000u : RAM_LOW_MAX;
 }
 
+static void set_up_power(struct vcpu *v)
+{
+	const unsigned function = ACPI_SLOT * 8 + ACPI_FUNCTION;
+
+	config_write(v, function, ACPI_PMBASE, 4, ACPI_PM_BASE);
+	config_write(v, function, ACPI_PMREGMISC, 1, 1);
+}
+
+/* ---- tables ---- */
+
+static struct acpi_system acpi_system_of(const struct vcpu *v)
+{
+	u16 base = acpi_base(v->pc->acpi);
+
+	return (struct acpi_system){ .cpus = v->processors, .pm_base = base ? base : ACPI_PM_BASE, .card_memory = pc_card_memory(v) };
+}
+
+static bool write_acpi(struct vcpu *v)
+{
+	struct acpi_system system = acpi_system_of(v);
+	struct acpi_tables *tables = acpi_tables_new(&system);
+	bool ok = tables && acpi_tables_place(tables, &v->mem, ROM_TABLES, MP_TABLE - ROM_TABLES);
+
+	acpi_tables_free(tables);
+	return ok;
+}
+
+static u32 build_smbios(struct vcpu *v, bool firmware, u32 address, u8 entry[SMBIOS_ENTRY], u8 out[SMBIOS_MAX])
+{
+	u32 id[4]; /* eax ebx ecx edx */
+	struct smbios_system system = { .cpus = v->processors, .ram = v->memory, .firmware = firmware };
+
+	cpuid(v->cpu, 1, 0, id);
+	system.signature = id[0];
+	system.features = id[3];
+	return smbios_build(&system, address, entry, out);
+}
+
+static void write_smbios(struct vcpu *v)
+{
+	u8 entry[SMBIOS_ENTRY], structures[SMBIOS_MAX];
+	u32 len = build_smbios(v, true, SMBIOS + 32, entry, structures);
+
+	space_poke(&v->mem, SMBIOS, entry, sizeof entry);
+	space_poke(&v->mem, SMBIOS + 32, structures, len);
+}
+
 bool pc_set_up(struct vcpu *v)
 {
 	static const u8 iret = 0xcf;
@@ -89,15 +137,16 @@ bool pc_set_up(struct vcpu *v)
 
 	lock_shadow(v);
 	route_interrupts(v);
+	set_up_power(v);
 	for (unsigned function = 0; function < 32 * 8; function++)
 		set_up_card(v, function, &room);
 	space_poke(&v->mem, IRET_STUB, &iret, sizeof iret);
 	space_poke(&v->mem, RESET_STUB, halt, sizeof halt);
 	if (!v->pc->ioapic)
 		return true;
+	write_smbios(v);
 	cpuid(v->cpu, 1, 0, id);
-	return acpi_tables_build(&v->mem, ROM_TABLES, MP_TABLE - ROM_TABLES, v->processors) &&
-		mptable_build(&v->mem, MP_TABLE, TABLES_END - MP_TABLE, v->processors, id[0], id[3]);
+	return write_acpi(v) && mptable_build(&v->mem, MP_TABLE, SMBIOS - MP_TABLE, v->processors, id[0], id[3]);
 }
 
 /* ---- with firmware ---- */
@@ -116,12 +165,56 @@ static bool describe_memory(struct vcpu *v, struct fwcfg *fw)
 	return fwcfg_add_number(fw, FWCFG_RAM_SIZE, low, 8) && fwcfg_add_file(fw, "etc/e820", map, above ? 40 : 20);
 }
 
-bool pc_describe(struct vcpu *v, struct fwcfg *fw)
+/* Firmware puts the power management registers where it likes, and only then asks for the tables. */
+static void power_moved(void *owner)
+{
+	struct pc *pc = owner;
+	struct acpi_system system = acpi_system_of(pc->v);
+	struct acpi_tables *tables = acpi_tables_new(&system);
+	u32 len;
+
+	if (tables)
+		fwcfg_change_file(pc->fwcfg, ACPI_TABLES_FILE, acpi_tables_bytes(tables, &len) + ACPI_RSDP_ROOM);
+	acpi_tables_free(tables);
+}
+
+static bool describe_acpi(struct pc *pc)
+{
+	struct fwcfg *fw = pc->fwcfg;
+	struct acpi_system system = acpi_system_of(pc->v);
+	struct acpi_tables *tables = acpi_tables_new(&system);
+	u8 script[ACPI_SCRIPT_MAX];
+	const u8 *bytes;
+	u32 len;
+	bool ok;
+
+	if (!tables)
+		return false;
+	bytes = acpi_tables_bytes(tables, &len);
+	ok = fwcfg_add_file(fw, ACPI_RSDP_FILE, bytes, ACPI_RSDP_SIZE) &&
+		fwcfg_add_file(fw, ACPI_TABLES_FILE, bytes + ACPI_RSDP_ROOM, len - ACPI_RSDP_ROOM) &&
+		fwcfg_add_file(fw, "etc/table-loader", script, acpi_tables_script(tables, script));
+	acpi_tables_free(tables);
+	acpi_on_move(pc->acpi, power_moved, pc);
+	return ok;
+}
+
+static bool describe_smbios(struct vcpu *v, struct fwcfg *fw)
+{
+	u8 entry[SMBIOS_ENTRY], structures[SMBIOS_MAX];
+	u32 len = build_smbios(v, false, 0, entry, structures);
+
+	return fwcfg_add_file(fw, "etc/smbios/smbios-anchor", entry, sizeof entry) && fwcfg_add_file(fw, "etc/smbios/smbios-tables", structures, len);
+}
+
+bool pc_describe(struct pc *pc)
 {
 	static const u8 for_ever[8] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	struct vcpu *v = pc->v;
+	struct fwcfg *fw = pc->fwcfg;
 
-	return describe_memory(v, fw) && fwcfg_add_number(fw, FWCFG_CPUS, v->processors, 2) &&
-		fwcfg_add_number(fw, FWCFG_MAX_CPUS, v->processors, 2) &&
+	return describe_memory(v, fw) && describe_smbios(v, fw) && (!pc->ioapic || describe_acpi(pc)) &&
+		fwcfg_add_number(fw, FWCFG_CPUS, v->processors, 2) && fwcfg_add_number(fw, FWCFG_MAX_CPUS, v->processors, 2) &&
 		fwcfg_add_number(fw, FWCFG_NUMA, 0, 8) && fwcfg_add_number(fw, FWCFG_BOOT_MENU, 0, 2) &&
 		fwcfg_add_number(fw, FWCFG_IRQ0_OVERRIDE, 1, 4) && fwcfg_add_file(fw, "etc/boot-fail-wait", for_ever, sizeof for_ever);
 }

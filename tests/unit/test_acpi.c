@@ -2,6 +2,7 @@
 #include "io/acpi.h"
 #include "io/debugport.h"
 #include "io/pci.h"
+#include "io/smbios.h"
 #include "device.h"
 
 enum { SCI, POWEROFF, SMI };
@@ -20,10 +21,18 @@ static void *make(void)
 	return acpi_new(&bus, pci, &test_clock, wire(SCI), wire(SMI), wire(POWEROFF), NULL);
 }
 
+static void configure(unsigned reg, u32 value)
+{
+	out32(0xcf8, 0x80000b00 | reg); /* slot 1, function 3 */
+	out32(0xcfc, value);
+}
+
 static void setup(void)
 {
 	fresh();
 	acpi = make();
+	configure(0x40, STATUS);
+	configure(0x80, 1);
 }
 
 static void teardown(void)
@@ -109,12 +118,6 @@ START_TEST(soft_off)
 }
 END_TEST
 
-static void configure(unsigned reg, u32 value)
-{
-	out32(0xcf8, 0x80000b00 | reg); /* slot 1, function 3 */
-	out32(0xcfc, value);
-}
-
 /* 82371AB data sheet 7.2 and 7.3: an SMI for a command needs APMC_EN and SMI_EN. */
 START_TEST(smi)
 {
@@ -156,12 +159,17 @@ static u8 memory[64 * KiB];
 static u64 build(unsigned cpus, u64 size)
 {
 	static struct ram *ram;
+	struct acpi_tables *tables = acpi_tables_new(&(struct acpi_system){ .cpus = cpus, .pm_base = STATUS, .card_memory = 0x80000000 });
 	u64 used;
+
+	if (!tables)
+		return 0;
 
 	ram_free(ram);
 	ram = ram_new(1 * MiB);
 	space_add_ram(&bus, "rom", 0, 1 * MiB, ram, 0, true);
-	used = acpi_tables_build(&bus, BASE, size, cpus);
+	used = acpi_tables_place(tables, &bus, BASE, size);
+	acpi_tables_free(tables);
 	space_peek(&bus, BASE, memory, sizeof memory);
 	return used;
 }
@@ -277,37 +285,115 @@ static unsigned package(const u8 **p)
 	return length;
 }
 
-START_TEST(dsdt_nests)
+/* Every package of AML that a known operator begins lies within the one around it; devices have the objects that a system needs of them. */
+START_TEST(dsdt)
 {
 	u64 used = build(1, 0x10000);
 	const u8 *t = table(get32(nth(0, used, "FACP") + 40), used, "DSDT"), *end = t + get32(t + 4), *p = t + 36, *q;
-	unsigned devices = 0;
+	unsigned devices = 0, routes = 0;
 
 	ck_assert_mem_eq(p, "\x08\\_S5_\x12", 7);
 	q = p += 7;
 	ck_assert_uint_eq(package(&q), 8);
-	p += 8;
-	ck_assert_uint_eq(*p++, 0x10);
-	q = p;
-	ck_assert_ptr_eq(p + package(&q), end);
-	ck_assert_mem_eq(q, "\\_SB_", 5);
-	for (p = q + 5; p < end; devices++) {
-		const u8 *last;
+	for (p += 8; p < end - 12; p++) {
+		if (!memcmp(p, "\x5b\x82", 2) && p[2] >> 6 == 2) {
+			const u8 *last;
 
-		ck_assert_mem_eq(p, "\x5b\x82", 2);
-		q = p + 2;
-		last = p + 2 + package(&q);
-		ck_assert_mem_eq(q + 4, "\x08_HID\x0c\x41\xd0", 8);
-		while (memcmp(q, "_CRS\x11", 5))
-			q++;
-		p = q += 5;
-		ck_assert_ptr_eq(p + package(&q), last);
-		ck_assert_ptr_eq(q + 2 + q[1], last);
-		ck_assert_mem_eq(last - 2, "\x79\0", 2);
-		p = last;
+			q = p + 2;
+			last = p + 2 + package(&q);
+			ck_assert(last <= end);
+			ck_assert(!memcmp(q + 4, "\x08_HID\x0c\x41\xd0", 8) || !memcmp(q + 4, "\x08_ADR", 5));
+			devices++;
+		} else if (*p == 0x12 && !memcmp(p + 4, "\x04\x0c", 2)) {
+			/* Slot and pin as the spec has them, the interrupt as the board does: INTA# of slot 1 is I/O APIC pin 16. */
+			u32 slot = get32(p + 6);
+			u8 pin = p[11];
+
+			ck_assert_uint_eq(slot & 0xffff, 0xffff);
+			ck_assert_uint_le(pin, 3);
+			if (!p[12])
+				ck_assert_uint_eq(p[14], 16 + ((slot >> 16) - 1 + pin) % 4);
+			else
+				ck_assert_uint_eq(p[12 + 9], 'A' + ((slot >> 16) - 1 + pin) % 4);
+			routes++;
+		}
 	}
-	ck_assert_ptr_eq(p, end);
-	ck_assert_uint_eq(devices, 5);
+	ck_assert_uint_eq(devices, 11); /* PCI0, ISA_, RTC, COM1, KBD, PS2M, four links, HPET */
+	ck_assert_uint_eq(routes, 2 * 31 * 4);
+}
+END_TEST
+
+static u32 address_of(const char *file) { return strcmp(file, ACPI_RSDP_FILE) ? 0x10000 : 0; }
+
+/* Follow the script as firmware does, with the files at these addresses: the result is the one that acpi_tables_place makes. */
+START_TEST(script)
+{
+	struct acpi_system system = { .cpus = 2, .pm_base = STATUS, .card_memory = 0x80000000 };
+	struct acpi_tables *tables = acpi_tables_new(&system);
+	static u8 commands[ACPI_SCRIPT_MAX], image[0x10000 + ACPI_TABLES_MAX], expected[ACPI_TABLES_MAX];
+	struct ram *ram = ram_new(1 * MiB);
+	unsigned allocated = 0;
+	const u8 *bytes, *end;
+	u32 len;
+
+	bytes = acpi_tables_bytes(tables, &len);
+	memcpy(image, bytes, ACPI_RSDP_SIZE);
+	memcpy(image + 0x10000, bytes + ACPI_RSDP_ROOM, len - ACPI_RSDP_ROOM);
+	end = commands + acpi_tables_script(tables, commands);
+	ck_assert(end <= commands + sizeof commands);
+	for (const u8 *c = commands; c < end; c += 128) {
+		u8 *file = image + address_of((const char *)c + 4), *p;
+
+		switch (get32(c)) {
+		case 1:
+			allocated++;
+			break;
+		case 2:
+			p = file + get32(c + 116);
+			put_size(p, c[120], get_size(p, c[120]) + address_of((const char *)c + 60));
+			break;
+		default:
+			ck_assert_uint_eq(get32(c), 3);
+			p = file + get32(c + 60);
+			*p = (u8)(*p - sum(file + get32(c + 64), get32(c + 68)));
+		}
+	}
+	ck_assert_uint_eq(allocated, 2);
+	space_add_ram(&bus, "ram", 0, 1 * MiB, ram, 0, false);
+	ck_assert_uint_eq(acpi_tables_place(tables, &bus, 0x10000 - ACPI_RSDP_ROOM, len), len);
+	space_peek(&bus, 0x10000 - ACPI_RSDP_ROOM, expected, len);
+	ck_assert_mem_eq(image, expected, ACPI_RSDP_SIZE);
+	ck_assert_mem_eq(image + 0x10000, expected + ACPI_RSDP_ROOM, len - ACPI_RSDP_ROOM);
+	acpi_tables_free(tables);
+	fresh();
+	ram_free(ram);
+}
+END_TEST
+
+/* System Management BIOS 2.8, table 1: two checksums; as many structures as it says, of which the last is 127. */
+START_TEST(smbios)
+{
+	struct smbios_system system = { .cpus = 64, .ram = 64 * GiB, .firmware = true };
+	u8 entry[SMBIOS_ENTRY], out[SMBIOS_MAX];
+	u32 len = smbios_build(&system, 0xf0000, entry, out), count = 0, largest = 0;
+	u8 last = 0;
+
+	ck_assert_uint_le(len, sizeof out);
+	ck_assert_uint_eq(sum(entry, SMBIOS_ENTRY), 0);
+	ck_assert_uint_eq(sum(entry + 16, 15), 0);
+	ck_assert_uint_eq(get16(entry + 22), len);
+	for (u32 at = 0, start; at < len; count++) {
+		start = at;
+		last = out[at];
+		for (at += out[at + 1]; out[at] || out[at + 1]; at++)
+			ck_assert_uint_lt(at, len);
+		at += 2;
+		if (at - start > largest)
+			largest = at - start;
+	}
+	ck_assert_uint_eq(last, 127);
+	ck_assert_uint_eq(count, get16(entry + 28));
+	ck_assert_uint_eq(largest, get16(entry + 8));
 }
 END_TEST
 
@@ -318,7 +404,7 @@ START_TEST(sizes)
 	ck_assert_uint_eq(build(1, used), used);
 	ck_assert_uint_eq(build(1, used - 1), 0);
 	ck_assert_uint_eq(build(1, 0), 0);
-	ck_assert_uint_gt(build(255, 4096), 0);
+	ck_assert_uint_gt(build(255, ACPI_TABLES_MAX), 0);
 	ck_assert_uint_eq(build(256, 0x10000), 0);
 }
 END_TEST
@@ -387,7 +473,9 @@ int main(void)
 	tcase_add_test(bare, roots);
 	tcase_add_test(bare, fadt);
 	tcase_add_test(bare, madt);
-	tcase_add_test(bare, dsdt_nests);
+	tcase_add_test(bare, dsdt);
+	tcase_add_test(bare, script);
+	tcase_add_test(bare, smbios);
 	tcase_add_test(bare, sizes);
 	tcase_add_test(bare, debug_ports);
 	tcase_add_test(bare, state);
