@@ -15,12 +15,14 @@ enum status {
 	STATUS_QUIT = 10,         /* Ctrl-A X */
 	STATUS_HALT = 12,         /* the guest halted, and nothing can wake it */
 	STATUS_DIVERGED = 14,     /* a replay was not the run that was recorded */
+	STATUS_UNMET = 16,        /* the run ended before an --expect was met */
 };
 
 struct run_options {
 	struct vcpu_config config; /* without output and user: run_machine has its own */
 	struct vcpu_drive drives[VCPU_DRIVES]; /* config.drives */
 	const char *where[VCPU_CHANNELS]; /* the channel's bytes go to: "stdio", "null" or "file:PATH"; NULL: nowhere */
+	bool text;                 /* --display text */
 	const char *screenshot;    /* a file for the picture at the end; NULL: none */
 	uint64_t limit;            /* instructions; 0: none */
 	const char *net, *pcap;    /* as in common/net.h; NULL: none */
@@ -47,6 +49,20 @@ int run_machine(const struct run_options *o);
 
 /* png.c: the picture as it is now into a PNG file. False, having complained, if there is none or it cannot be written. */
 bool screenshot(const vcpu *machine, const char *path);
+
+/* script.c: --type and --expect. Add a step; false, having complained: it is no regular expression, or there are too many. */
+bool script_add(bool expect, const char *text);
+/* COM1 said this. */
+void script_hear(const char *data, size_t len);
+/* After a slice of the run: what can be done of the next steps is done. True: the last step was an expectation and is met; the run ends. */
+bool script_step(vcpu *machine);
+bool script_waits(void);         /* there are steps left */
+const char *script_unmet(void);  /* the first expectation that is left, or NULL */
+
+/* textscreen.c: --display text. HOST_NS is the host's time: a terminal is not redrawn at every slice. */
+void textscreen_show(const vcpu *machine, uint64_t host_ns);
+void textscreen_keys(vcpu *machine, const char *text, size_t len);
+void textscreen_end(const vcpu *machine);
 
 /* The commands: each returns an exit status; argv[0] is the command's name. */
 int command_run(int argc, char **argv);

@@ -11,7 +11,7 @@
 
 enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
        O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
-enum { O_DISPLAY = 400, O_SCREENSHOT };
+enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT };
 enum { O_NIC = 500, O_MAC, O_NET, O_PCAP };
 
 static const struct option run_options[] = {
@@ -35,6 +35,8 @@ static const struct option run_options[] = {
 	{ "display", required_argument, NULL, O_DISPLAY },
 	{ "screenshot", required_argument, NULL, O_SCREENSHOT },
 	{ "firmware-log", required_argument, NULL, O_FIRMWARE_LOG },
+	{ "type", required_argument, NULL, O_TYPE },
+	{ "expect", required_argument, NULL, O_EXPECT },
 	{ "limit", required_argument, NULL, O_LIMIT },
 	{ "stats", no_argument, NULL, O_STATS },
 	{ "seed", required_argument, NULL, O_SEED },
@@ -71,8 +73,13 @@ static const char help_rest[] =
 	"      --serial=WHERE    COM1: stdio, null or file:PATH [stdio]\n"
 	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
 	"      --firmware-log=WHERE  port 402h, what firmware says: the same [null]\n"
-	"      --display=KIND    vga: a display adapter; none [none]\n"
+	"      --display=KIND    vga: a display adapter; text: the same, its text screen in this\n"
+	"                        terminal; none [vga with firmware, else none]\n"
 	"      --screenshot=FILE the picture at the end, as PNG\n"
+	"      --expect=REGEXP   wait until COM1 or the text screen has that (extended regular\n"
+	"                        expression); the run ends when the last one is met\n"
+	"      --type=TEXT       then type this (\\n, \\t, \\e, \\xHH) on the keyboard, without a display\n"
+	"                        into COM1; both as often as needed, in order\n"
 	"      --limit=N         stop when N instructions have retired\n"
 	"      --stats           one JSON object as the last line on stderr\n"
 	"      --seed=N          deterministic jitter of timers; every N is a schedule of its own [0: none]\n"
@@ -87,7 +94,7 @@ static const char help_rest[] =
 	"\n"
 	"Exit status: 0 the guest switched itself off; odd: its own, (value << 1) | 1 through the\n"
 	"debug-exit port F4h; 2 bad usage or input; 4 triple fault; 6 --limit reached; 8 the host\n"
-	"failed; 10 Ctrl-A X; 12 halted for ever.\n";
+	"failed; 10 Ctrl-A X; 12 halted for ever; 16 an --expect was not met.\n";
 
 bool options_size(const char *text, uint64_t *size)
 {
@@ -198,7 +205,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 	int c;
 
 	argv[0] = name;
-	*o = (struct run_options){ .where[VCPU_COM1] = "stdio" };
+	*o = (struct run_options){ 0 };
 	o->config.drives = o->drives;
 	*status = STATUS_USAGE;
 	while ((c = getopt_long(argc, argv, "", run_options, NULL)) != -1) {
@@ -274,7 +281,13 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 				return false;
 			break;
 		case O_DISPLAY:
-			o->config.display = optarg;
+			o->text = !strcmp(optarg, "text");
+			o->config.display = o->text ? "vga" : optarg;
+			break;
+		case O_TYPE:
+		case O_EXPECT:
+			if (!script_add(c == O_EXPECT, optarg))
+				return false;
 			break;
 		case O_SCREENSHOT:
 			o->screenshot = optarg;
@@ -329,6 +342,8 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		complain("%s: what is '%s'? (vcpu %s --help tells more)", command, argv[optind], command);
 		return false;
 	}
+	if (!o->where[VCPU_COM1])
+		o->where[VCPU_COM1] = o->text ? "null" : "stdio";
 	if (o->embed && !o->record) {
 		complain("--embed: into what? --record FILE says it");
 		return false;

@@ -30,6 +30,8 @@ struct session {
 	FILE *recording;
 	struct net *net;                /* NULL: none */
 	bool verbose;
+	bool quit;                      /* Ctrl-A X ended the run; */
+	bool met;                       /* or its last --expect */
 	bool full;                      /* the host had no room for a disk, and that was said */
 };
 
@@ -68,6 +70,8 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 {
 	struct session *s = user;
 
+	if (channel == VCPU_COM1)
+		script_hear(data, len);
 	if (channel == VCPU_NET && s->net)
 		net_output(s->net, data, len, vcpu_virtual_ns(s->machine));
 	if (channel == VCPU_LOG && s->verbose)
@@ -228,9 +232,10 @@ static void work_network(struct session *s, int64_t ns)
 	net_deliver(s->net, fds, count, s->machine);
 }
 
-/* Run until something ends the run. *QUIT: that was Ctrl-A X. */
-static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool *quit)
+/* Run until something ends the run. */
+static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 {
+	uint64_t limit = o->limit;
 	vcpu *machine = s->machine;
 	struct pace pace = { .host = host_ns() };
 	struct vcpu_stop stop;
@@ -238,7 +243,6 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool 
 	char keys[256];
 	size_t len;
 
-	*quit = false;
 	for (;;) {
 		uint64_t left = limit ? limit - vcpu_instructions(machine) : UINT64_MAX;
 		int64_t wait = 0;
@@ -251,7 +255,7 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool 
 		if (stop.reason == VCPU_STOP_LIMIT && limit && vcpu_instructions(machine) >= limit)
 			return stop;
 		if (s->replay) {
-			if ((stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_REQUEST) || (vcpu_replay_done(s->replay) && !live))
+			if ((stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_REQUEST) || (vcpu_replay_done(s->replay) && !o->live))
 				return stop;
 			if (vcpu_replay_done(s->replay)) {
 				s->replay = NULL;
@@ -259,7 +263,13 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool 
 			}
 			continue;
 		}
-		if (stop.reason == VCPU_STOP_HALT && (!terminal_eof() || (s->net && net_connected(s->net))) && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
+		if (o->text)
+			textscreen_show(machine, host_ns());
+		if ((s->met = script_step(machine)))
+			return stop;
+		if (stop.reason == VCPU_STOP_HALT && script_waits() && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
+			; /* a key of the script can be an interrupt */
+		else if (stop.reason == VCPU_STOP_HALT && (!terminal_eof() || (s->net && net_connected(s->net))) && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
 			wait = -1; /* what comes from us can still be an interrupt */
 		else if (stop.reason == VCPU_STOP_DISK_FULL)
 			wait = wait_for_room(s);
@@ -274,10 +284,13 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool 
 		}
 		switch (terminal_read(wait, keys, sizeof keys, &len)) {
 		case TERMINAL_BYTES:
-			vcpu_input(machine, VCPU_COM1, keys, len);
+			if (o->text)
+				textscreen_keys(machine, keys, len);
+			else
+				vcpu_input(machine, VCPU_COM1, keys, len);
 			break;
 		case TERMINAL_QUIT:
-			*quit = true;
+			s->quit = true;
 			return stop;
 		case TERMINAL_NOTHING:
 			break;
@@ -286,14 +299,20 @@ static struct vcpu_stop loop(struct session *s, uint64_t limit, bool live, bool 
 	}
 }
 
-static int status_of(const struct session *s, struct vcpu_stop stop, bool quit)
+static int status_of(const struct session *s, struct vcpu_stop stop)
 {
 	if (s->bad) {
 		complain("cannot write %s: %s", s->bad->name, strerror(s->bad->error));
 		return STATUS_HOST;
 	}
-	if (quit)
+	if (s->quit)
 		return STATUS_QUIT;
+	if (script_unmet()) {
+		complain("--expect '%s' was not met before the end (%s)", script_unmet(), vcpu_stop_name(stop.reason));
+		return STATUS_UNMET;
+	}
+	if (s->met)
+		return STATUS_OK;
 	if (s->replay && vcpu_replay_divergence(s->replay)) {
 		complain("not the recorded run: %s", vcpu_replay_divergence(s->replay));
 		return STATUS_DIVERGED;
@@ -337,7 +356,6 @@ int run_machine(const struct run_options *o)
 	struct vcpu_stop stop;
 	char *error = NULL;
 	uint64_t start;
-	bool quit;
 	int status, sent;
 
 	s->verbose = o->verbose;
@@ -368,18 +386,20 @@ int run_machine(const struct run_options *o)
 		return STATUS_USAGE;
 	}
 	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is for write() to tell */
-	terminal_open(s->machine, !strcmp(o->where[VCPU_COM1], "stdio") && !o->replay);
+	terminal_open(s->machine, (o->text || !strcmp(o->where[VCPU_COM1], "stdio")) && !o->replay);
 	start = host_ns();
-	stop = loop(s, o->limit, o->live, &quit);
+	stop = loop(s, o);
 	start = host_ns() - start;
 	sent = terminal_signal();
 	terminal_close();
+	if (o->text)
+		textscreen_end(s->machine);
 	end_recording(s, o->record);
-	status = sent ? 0 : status_of(s, stop, quit);
+	status = sent ? 0 : status_of(s, stop);
 	if (o->screenshot && !screenshot(s->machine, o->screenshot) && !status)
 		status = STATUS_HOST;
 	if (o->stats)
-		print_stats(s->machine, (double)start / 1e9, sent ? "signal" : quit ? "quit" : vcpu_stop_name(stop.reason));
+		print_stats(s->machine, (double)start / 1e9, sent ? "signal" : s->quit ? "quit" : s->met ? "expected" : vcpu_stop_name(stop.reason));
 	if (s->net && !net_close(s->net)) {
 		complain("cannot write %s: %s", o->pcap, strerror(errno));
 		status = STATUS_HOST;

@@ -1,0 +1,143 @@
+/* Unattended runs: --type and --expect, in the order in which they were given. What is typed goes to the keyboard of a machine with a display, else
+ * to COM1; what is expected is a POSIX extended regular expression in what COM1 has said since the last match, or on the text screen as it is. */
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+enum { STEPS_MAX = 256, HEARD_MAX = 32768, SCREEN_MAX = 65536 };
+
+static struct {
+	struct step { bool expect; char *text; regex_t pattern; } steps[STEPS_MAX];
+	unsigned count, at;
+	size_t typed;           /* bytes of the current step */
+	char heard[HEARD_MAX];  /* what COM1 said; the oldest goes first */
+	size_t len;
+} script;
+
+/* \n \t \e \\ \" and \xHH become what they mean, in place. */
+static void unescape(char *s)
+{
+	static const char names[] = "ntre\\\"", values[] = "\n\t\r\033\\\"";
+	char *out = s, *name;
+	unsigned hex;
+	int used;
+
+	for (; *s; s++) {
+		if (*s != '\\' || !s[1]) {
+			*out++ = *s;
+		} else if (s[1] == 'x' && sscanf(s + 2, "%2x%n", &hex, &used) == 1) {
+			*out++ = (char)hex;
+			s += 1 + used;
+		} else if ((name = strchr(names, s[1]))) {
+			*out++ = values[name - names];
+			s++;
+		} else {
+			*out++ = *s;
+		}
+	}
+	*out = 0;
+}
+
+bool script_add(bool expect, const char *text)
+{
+	struct step *step = &script.steps[script.count];
+	char why[128];
+	int error;
+
+	if (script.count == STEPS_MAX) {
+		complain("more than %d of --type and --expect", STEPS_MAX);
+		return false;
+	}
+	*step = (struct step){ expect, strdup(text), { 0 } };
+	if (!step->text)
+		return false;
+	if (!expect) {
+		unescape(step->text);
+	} else if ((error = regcomp(&step->pattern, text, REG_EXTENDED | REG_NEWLINE))) {
+		regerror(error, &step->pattern, why, sizeof why);
+		complain("--expect '%s': %s", text, why);
+		return false;
+	}
+	script.count++;
+	return true;
+}
+
+void script_hear(const char *data, size_t len)
+{
+	if (script.at == script.count)
+		return;
+	if (len > HEARD_MAX / 2) {
+		data += len - HEARD_MAX / 2;
+		len = HEARD_MAX / 2;
+	}
+	if (script.len + len >= HEARD_MAX) {
+		size_t drop = script.len + len - HEARD_MAX + HEARD_MAX / 4;
+
+		drop = drop < script.len ? drop : script.len;
+		script.len -= drop;
+		memmove(script.heard, script.heard + drop, script.len);
+	}
+	for (size_t i = 0; i < len; i++)
+		if (data[i] && data[i] != '\r')
+			script.heard[script.len++] = data[i];
+	script.heard[script.len] = 0;
+}
+
+static bool met(vcpu *machine, const struct step *step)
+{
+	static char screen[SCREEN_MAX];
+	regmatch_t match;
+
+	if (!regexec(&step->pattern, script.heard, 1, &match, 0)) {
+		script.len -= (size_t)match.rm_eo;
+		memmove(script.heard, script.heard + match.rm_eo, script.len + 1);
+		return true;
+	}
+	return vcpu_screen_text(machine, screen, sizeof screen) && !regexec(&step->pattern, screen, 0, NULL, 0);
+}
+
+/* One character each time: a slice of the run is the pace of the keys. */
+static bool typed(vcpu *machine, const struct step *step)
+{
+	char key[2] = { step->text[script.typed] };
+	struct vcpu_screen s;
+
+	if (!*key)
+		return true;
+	if (vcpu_screen(machine, &s, NULL, 0) ? vcpu_type_text(machine, key) == 1 : !vcpu_input(machine, VCPU_COM1, key, 1))
+		script.typed++;
+	return !step->text[script.typed];
+}
+
+bool script_step(vcpu *machine)
+{
+	while (script.at < script.count) {
+		const struct step *step = &script.steps[script.at];
+
+		if (!(step->expect ? met(machine, step) : typed(machine, step)))
+			return false;
+		script.at++;
+		script.typed = 0;
+		if (script.at == script.count && step->expect)
+			return true;
+		if (!step->expect)
+			return false;
+	}
+	return false;
+}
+
+bool script_waits(void)
+{
+	return script.at < script.count;
+}
+
+const char *script_unmet(void)
+{
+	for (unsigned i = script.at; i < script.count; i++)
+		if (script.steps[i].expect)
+			return script.steps[i].text;
+	return NULL;
+}
