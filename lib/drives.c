@@ -1,6 +1,6 @@
 /* The drives of a PC, and the images in them. */
 #include <stdlib.h>
-#include "io/disk/disk.h"
+#include "io/fdc.h"
 #include "lib/machine.h"
 
 /* Drives that a bus has places for. */
@@ -58,6 +58,10 @@ bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error)
 			drive->disk = open_image(from, error);
 			if (!drive->disk)
 				return false;
+			if (from->bus == VCPU_BUS_FLOPPY && disk_size(drive->disk) > FDC_IMAGE_MAX) {
+				disk_free(drive->disk);
+				return error_set(error, "%s: too large for a floppy disk", from->image);
+			}
 			disk_on_wait(drive->disk, waiting, v);
 		}
 		drive->bus = from->bus;

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include "io/acpi.h"
 #include "io/debugport.h"
+#include "io/dma.h"
 #include "io/fwcfg.h"
 #include "io/hpet.h"
 #include "io/i440fx.h"
@@ -116,6 +117,7 @@ DEVICE_KIND(pit)
 DEVICE_KIND(uart)
 DEVICE_KIND(i8042)
 DEVICE_KIND(port92)
+DEVICE_KIND(dma)
 DEVICE_KIND(acpi)
 DEVICE_KIND(i440fx)
 DEVICE_KIND(piix)
@@ -192,7 +194,7 @@ static bool build_isa(struct pc *pc)
 	const struct log *log = &v->log;
 	struct line resets = { reset, pc, 0 };
 
-	if (!pc_add(pc, &uart_kind, pc->com1 = uart_new(io, clock, "com1", 0x3f8, isa(pc, IRQ_COM1), com1_out, pc, log)))
+	if (!pc_add(pc, &dma_kind, pc->dma = dma_new(io, &v->mem)) || !pc_add(pc, &uart_kind, pc->com1 = uart_new(io, clock, "com1", 0x3f8, isa(pc, IRQ_COM1), com1_out, pc, log)))
 		return false;
 	uart_set_crystal(pc->com1, UART_CRYSTAL);
 	return pc_add(pc, &i8042_kind, pc->i8042 = i8042_new(io, clock, isa(pc, IRQ_KEYBOARD), isa(pc, IRQ_MOUSE),

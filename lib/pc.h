@@ -36,6 +36,7 @@ struct pc {
 	struct pic *pic;
 	struct ioapic *ioapic; /* NULL: the processor has no local APIC to send messages to */
 	struct pci_bus *pci;
+	struct dma *dma;
 	struct i440fx *bridge;
 	struct piix *piix;
 	struct ram *rom;       /* of the firmware, or NULL */
@@ -76,7 +77,7 @@ bool pc_remember_fresh(struct pc *pc);
 
 /* ---- pc_irq.c: the functions are for struct line; OWNER is the struct pc ---- */
 
-enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_COM1 = 4, IRQ_RTC = 8, IRQ_MOUSE = 12, IRQ_FPU = 13, IRQ_IDE = 14 };
+enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_COM1 = 4, IRQ_FLOPPY = 6, IRQ_RTC = 8, IRQ_MOUSE = 12, IRQ_FPU = 13, IRQ_IDE = 14 };
 enum timer_wire { FROM_PIT, FROM_RTC, FROM_HPET0, FROM_HPET1, LEGACY };
 #define PIRQ_PIN 16 /* PIRQA# is I/O APIC pin 16 */
 

@@ -1,7 +1,15 @@
 /* The controllers of a PC's drives.
  *
- *   IDE       PCI slot 1 function 1, IRQ 14 and 15 */
+ *   IDE       PCI slot 1 function 1, IRQ 14 and 15
+ *   floppy    IRQ 6, DMA channel 2
+ *
+ * What firmware must know of them is in CMOS:
+ *   10h  7..4 kind of floppy drive 0   3..0 of drive 1
+ *   14h  equipment: 7..6 floppy drives less 1   0 there are floppy drives
+ *   38h  7..4 the third to start from   0 floppy disks need no signature
+ *   3Dh  7..4 the second, 3..0 the first to start from: 1 floppy, 2 disk, 3 CD-ROM, 4 network */
 #include "io/ata.h"
+#include "io/fdc.h"
 #include "io/ide.h"
 #include "lib/pc.h"
 
@@ -40,7 +48,64 @@ static bool build_ide(struct pc *pc)
 	return !n || (n > 0 && pc_add(pc, &ide_kind, ide_new(&v->io, pc->pci, 1, 1, &v->clock, irq14, irq15, drives, true, &v->log)));
 }
 
+static u8 cmos_read(struct vcpu *v, u8 index)
+{
+	space_write(&v->io, 0x70, 1, index);
+	return (u8)space_read(&v->io, 0x71, 1);
+}
+
+static void cmos_write(struct vcpu *v, u8 index, u8 value)
+{
+	space_write(&v->io, 0x70, 1, index);
+	space_write(&v->io, 0x71, 1, value);
+}
+
+DEVICE_KIND(fdc)
+
+static bool build_floppy(struct pc *pc)
+{
+	struct vcpu *v = pc->v;
+	struct line irq6 = { pc_isa_irq, pc, IRQ_FLOPPY };
+	struct disk *disks[2] = { NULL };
+	bool present[2] = { false };
+	struct fdc *fdc;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < v->ndrives; i++) {
+		if (v->drives[i].bus != VCPU_BUS_FLOPPY)
+			continue;
+		present[n] = true;
+		disks[n++] = v->drives[i].disk;
+	}
+	if (!n)
+		return true;
+	fdc = fdc_new(&v->io, &v->clock, irq6, pc->dma, disks, present, &v->log);
+	if (!pc_add(pc, &fdc_kind, fdc))
+		return false;
+	cmos_write(v, 0x10, (u8)(fdc_type(fdc, 0) << 4 | fdc_type(fdc, 1)));
+	cmos_write(v, 0x14, (u8)((cmos_read(v, 0x14) & 0x3e) | (n - 1) << 6 | 1));
+	return true;
+}
+
+static void set_boot_order(struct pc *pc)
+{
+	static const char letters[] = "acdn";
+	const char *order = pc->config->boot ? pc->config->boot : "cda";
+	u16 nibbles = 0;
+
+	for (unsigned i = 0; i < 3 && order[i]; i++) {
+		const char *at = strchr(letters, order[i]);
+
+		if (at)
+			nibbles |= (u16)((at - letters + 1) << 4 * i);
+	}
+	cmos_write(pc->v, 0x38, (u8)(nibbles >> 8 << 4 | 1));
+	cmos_write(pc->v, 0x3d, (u8)nibbles);
+}
+
 bool pc_build_drives(struct pc *pc)
 {
-	return build_ide(pc);
+	if (pc->v->ndrives)
+		set_boot_order(pc);
+	return build_ide(pc) && build_floppy(pc);
 }
