@@ -231,7 +231,7 @@ bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
 	pc->v = v;
 	pc->config = config;
 	pc->error = error;
-	built = pc_build_memory(v) && build_interrupts(pc) && build_pci(pc) && build_timers(pc) && build_isa(pc) && pc_build_drives(pc) &&
+	built = pc_build_memory(v) && pc_build_flash(pc) && build_interrupts(pc) && build_pci(pc) && build_timers(pc) && build_isa(pc) && pc_build_drives(pc) &&
 		pc_build_cards(pc) && pc_build_display(pc) && build_firmware(pc);
 	pc->config = NULL;
 	pc->error = NULL;

@@ -5,6 +5,7 @@
  *   pc_irq.c     interrupt lines          pc_memory.c  the map of memory
  *   pc_cards.c   network adapter, virtio devices
  *   pc_drives.c  the controllers of drives      pc_display.c the display adapter
+ *   pc_flash.c   where firmware keeps its variables
  *   pc_firmware.c what firmware does, where there is none; what it asks for, where there is */
 #ifndef LIB_PC_H
 #define LIB_PC_H
@@ -41,6 +42,8 @@ struct pc {
 	struct piix *piix;
 	struct ram *rom;       /* of the firmware, or NULL */
 	struct fwcfg *fwcfg;   /* NULL: there is no firmware */
+	struct disk *vars;     /* its variables: the file, the chip's memory; NULL: it has none */
+	struct ram *vars_ram;
 	struct uart *com1;
 	struct i8042 *i8042;
 	struct acpi *acpi;
@@ -110,6 +113,10 @@ void pc_drive_a20(struct pc *pc);
 
 /* The display adapter, if the configuration has one. After pc_build_memory: it lies over the hole at A0000h. */
 bool pc_build_display(struct pc *pc);
+
+/* ---- pc_flash.c ---- */
+
+bool pc_build_flash(struct pc *pc);
 
 /* ---- pc_firmware.c ---- */
 

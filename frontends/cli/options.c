@@ -9,7 +9,7 @@
 
 #include "cli.h"
 
-enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
+enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_VARS, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
        O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
 enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT };
 enum { O_NIC = 500, O_MAC, O_NET, O_PCAP };
@@ -30,6 +30,7 @@ static const struct option run_options[] = {
 	{ "cpu", required_argument, NULL, O_CPU },
 	{ "smp", required_argument, NULL, O_SMP },
 	{ "bios", required_argument, NULL, O_BIOS },
+	{ "vars", required_argument, NULL, O_VARS },
 	{ "serial", required_argument, NULL, O_SERIAL },
 	{ "debugcon", required_argument, NULL, O_DEBUGCON },
 	{ "display", required_argument, NULL, O_DISPLAY },
@@ -55,6 +56,7 @@ static const char help_boot[] =
 	"      --initrd=FILE     initial RAM disk; multiboot modules as \"FILE ARGS,FILE ARGS\"\n"
 	"      --append=TEXT     the kernel's command line\n"
 	"      --bios=FILE       firmware to start instead of a kernel\n"
+	"      --vars=FILE       where it keeps its variables; \",snapshot\" leaves the file as it is\n"
 	"      --disk=SPEC       a disk: [ide:|ahci:|virtio:]FILE[,OPTION]...; options are readonly,\n"
 	"                        snapshot, overlay=FILE, offset=BYTES, size=BYTES; FILE may be nbd:URI\n"
 	"      --cdrom=SPEC      a CD-ROM drive, [ide:|ahci:]FILE; \"\" is one without a disc\n"
@@ -214,11 +216,13 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		case O_INITRD:
 		case O_APPEND:
 		case O_BIOS:
+		case O_VARS:
 			if (demo) {
-				complain("demo brings its own guest: --kernel, --initrd, --append and --bios are for vcpu run");
+				complain("demo brings its own guest: --kernel, --initrd, --append, --bios and --vars are for vcpu run");
 				return false;
 			}
-			*(c == O_KERNEL ? &o->config.kernel : c == O_INITRD ? &o->config.initrd : c == O_APPEND ? &o->config.append : &o->config.bios) = optarg;
+			*(c == O_KERNEL ? &o->config.kernel : c == O_INITRD ? &o->config.initrd : c == O_APPEND ? &o->config.append :
+			  c == O_BIOS ? &o->config.bios : &o->config.vars) = optarg;
 			break;
 		case O_DISK:
 		case O_CDROM:

@@ -1,0 +1,73 @@
+/* The flash chip that firmware keeps its variables in: below the firmware, with a file of the host behind it. */
+#include <stdlib.h>
+#include "io/disk/disk.h"
+#include "io/flash.h"
+#include "lib/pc.h"
+
+#define LIMIT (16 * MiB) /* of firmware and variables together: the APICs are not far below that */
+
+DEVICE_KIND(flash)
+
+static void vars_free(void *device) { disk_free(device); }
+static const struct device_kind vars_kind = { vars_free, NULL, NULL, NULL };
+
+/* The chip has taken the bytes, whatever becomes of the file. */
+static void write_back(void *owner, u64 offset, u64 len)
+{
+	struct pc *pc = owner;
+	const struct ram *ram = pc->vars_ram;
+	u64 from = offset & ~(u64)511, to = (offset + len + 511) & ~(u64)511;
+
+	if (disk_write(pc->vars, from, ram->host + from, to - from) != DISK_OK)
+		log_line(&pc->v->log, "flash: the file could not be written: %s", disk_error(pc->vars));
+}
+
+/* "FILE,snapshot": what is written stays in the chip, whose memory is saved like all other. */
+static struct disk *open_vars(const char *spec, bool *keep, char **error)
+{
+	static const char snapshot[] = ",snapshot";
+	size_t len = strlen(spec), tail = sizeof snapshot - 1;
+	char *file = malloc(len + sizeof ",readonly");
+	struct disk *disk;
+
+	if (!file)
+		return NULL;
+	strcpy(file, spec);
+	*keep = len <= tail || strcmp(spec + len - tail, snapshot);
+	if (!*keep)
+		strcpy(file + len - tail, ",readonly");
+	disk = disk_open(file, error);
+	free(file);
+	return disk;
+}
+
+bool pc_build_flash(struct pc *pc)
+{
+	struct vcpu *v = pc->v;
+	const char *spec = pc->config->vars;
+	struct ram *ram;
+	bool keep = false;
+	u64 size;
+
+	if (!spec)
+		return true;
+	if (!pc->rom)
+		return error_set(pc->error, "%s: variables are for firmware, and there is none", spec);
+	pc->vars = open_vars(spec, &keep, pc->error);
+	if (!pc_add(pc, &vars_kind, pc->vars))
+		return false;
+	size = disk_size(pc->vars);
+	if (size % FLASH_BLOCK || size + pc->rom->size > LIMIT)
+		return error_set(pc->error, "%s: variables of %llu bytes, which is %s", spec, (unsigned long long)size,
+			size % FLASH_BLOCK ? "not a multiple of 4096" : "too much");
+	if (keep && disk_read_only(pc->vars))
+		return error_set(pc->error, "%s: it cannot be written (\",snapshot\" leaves it as it is)", spec);
+	pc->vars_ram = ram = ram_new(size);
+	if (!ram || !machine_add_block(v, 4 * GiB - pc->rom->size - size, ram))
+		return false;
+	if (disk_read(pc->vars, 0, ram->host, size) != DISK_OK)
+		return error_set(pc->error, "%s: %s", spec, disk_error(pc->vars));
+	memset(ram->pages, PAGE_DIRTY, size >> PAGE_SHIFT);
+	v->boot.hash = hash64(v->boot.hash, ram->host, size);
+	return pc_add(pc, &flash_kind, flash_new(&v->mem, 4 * GiB - pc->rom->size - size, ram, keep ? write_back : NULL, pc, &v->log));
+}
