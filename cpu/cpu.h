@@ -78,7 +78,8 @@ struct x87 {
 #define TLB_BITS 11
 #define TLB_SIZE (1u << TLB_BITS)
 #define TLB_NONE ((u64)-1)
-enum { KNOWN_READ = 1, KNOWN_WRITE = 2, KNOWN_GLOBAL = 4 }; /* in the low bits of a known page */
+enum { KNOWN_READ = 1, KNOWN_WRITE = 2, KNOWN_GLOBAL = 4, KNOWN_SIZE = 3 << 3 /* of the page that it is a piece of: 4 KiB, 2 MiB, 4 MiB, 1 GiB */ };
+/* in the low bits of a known page */
 struct tlb_entry { u64 read, write, known, addend; };
 /* The same for fetches, of which there is one for a look-up of a block. The jump cache leads only to pages that are in here. */
 struct tlb_code { u64 known, phys; u8 *host; /* of the page; NULL: not looked up yet */ };
@@ -96,6 +97,7 @@ struct view {
 	u16 used[TLB_SIZE];        /* indexes at which something may be known */
 	bool listed[TLB_SIZE];
 	unsigned nused;
+	bool large;                /* there may be pieces of large pages */
 	struct jump jump[1u << JUMP_BITS];
 	bool jumps_used;
 };
@@ -245,7 +247,7 @@ void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
-void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again */
+void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 u64 cpu_now(const struct cpu *c);
 bool cpu_wakes(const struct cpu *c);                  /* has it something to do? */
 /* Asleep: let time pass until the next event, but not beyond END. */
@@ -312,6 +314,7 @@ bool tlb_fetch(struct cpu *c, u64 linear, u8 **host, u64 *phys);
 #define TLB_WORDS (VIEWS * (1 + TLB_SIZE * 5))
 unsigned tlb_save(const struct cpu *c, u64 *out);
 void tlb_load(struct cpu *c, const u64 *in, unsigned count);
+u64 tlb_hash(const struct cpu *c, u64 h);
 bool page_load_pdptes(struct cpu *c, u64 cr3);        /* false: #GP(0) */
 void write_pkru(struct cpu *c, u32 v);
 

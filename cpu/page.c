@@ -131,8 +131,12 @@ static int walk_64(const struct cpu *c, u64 linear, struct walk *w)
 	}
 }
 
+static void forget_page(struct cpu *c, u64 linear);
+
+/* It also makes the processor forget what it knew of that page (4.10.4.1). */
 static bool page_fault(struct cpu *c, u64 linear, u32 error)
 {
+	forget_page(c, linear);
 	c->cr2 = linear;
 	return fault_error(c, VEC_PF, error);
 }
@@ -318,6 +322,7 @@ void tlb_flush(struct cpu *c, bool globals)
 			v->listed[n] = false;
 		}
 		v->nused = kept;
+		v->large &= kept != 0;
 		jumps_clear(v);
 	}
 }
@@ -336,21 +341,42 @@ void tlb_init(struct cpu *c)
 	}
 }
 
-void tlb_flush_page(struct cpu *c, u64 linear)
+static void forget(struct view *v, unsigned n)
 {
-	/* An entry covers 4 KiB of what may be a larger page that INVLPG must drop as a whole; entries do not know, so all go. */
-	struct walk w;
-	bool large = paging(c) && (walk(c, linear, &w) <= 0 || w.size != PAGE_SIZE);
+	if (v->code[n].known != TLB_NONE)
+		jumps_clear(v);
+	slot_clear(v, n); /* stays in `used': harmless */
+}
 
-	if (large) {
-		tlb_flush(c, true);
-		return;
-	}
+static void forget_page(struct cpu *c, u64 linear)
+{
+	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
+
 	for (int i = 0; i < VIEWS; i++) {
 		struct view *v = &c->views[i];
 
-		slot_clear(v, linear >> PAGE_SHIFT & (TLB_SIZE - 1)); /* stays in `used`: harmless */
-		jumps_clear(v);
+		if (known(v->tlb[n].known, linear & PAGE_MASK, 0) || known(v->code[n].known, linear & PAGE_MASK, 0))
+			forget(v, n);
+	}
+}
+
+/* An entry covers 4 KiB of what may be a larger page: is LINEAR in that? */
+static bool is_piece_of(u64 entry, u64 linear)
+{
+	static const u8 shift[] = { 12, 21, 22, 30 };
+
+	return entry != TLB_NONE && (entry ^ linear) >> shift[(entry & KNOWN_SIZE) >> 3] == 0;
+}
+
+void tlb_flush_page(struct cpu *c, u64 linear)
+{
+	forget_page(c, linear);
+	for (int i = 0; i < VIEWS; i++) {
+		struct view *v = &c->views[i];
+
+		for (unsigned k = 0; k < v->nused && v->large; k++)
+			if (is_piece_of(v->tlb[v->used[k]].known, linear) || is_piece_of(v->code[v->used[k]].known, linear))
+				forget(v, v->used[k]);
 	}
 }
 
@@ -380,6 +406,14 @@ void tlb_drop_tags(struct cpu *c)
 			tags_clear(&c->views[i].tlb[c->views[i].used[k]]);
 }
 
+enum { SLOT_WORDS = 5 };
+static void slot_words(const struct view *v, unsigned n, u64 out[SLOT_WORDS])
+{
+	u64 data = v->tlb[n].known, code = v->code[n].known;
+
+	memcpy(out, (u64[]){ n, data, data == TLB_NONE ? 0 : v->phys[n], code, code == TLB_NONE ? 0 : v->code[n].phys }, SLOT_WORDS * sizeof *out);
+}
+
 /* For each view: how many entries, then index, data page, its physical page, code page, its physical page. */
 unsigned tlb_save(const struct cpu *c, u64 *out)
 {
@@ -389,12 +423,8 @@ unsigned tlb_save(const struct cpu *c, u64 *out)
 		const struct view *v = &c->views[i];
 
 		out[n++] = v->nused;
-		for (unsigned k = 0; k < v->nused; k++) {
-			unsigned at = v->used[k];
-
-			memcpy(out + n, (u64[]){ at, v->tlb[at].known, v->phys[at], v->code[at].known, v->code[at].phys }, 5 * sizeof *out);
-			n += 5;
-		}
+		for (unsigned k = 0; k < v->nused; k++, n += SLOT_WORDS)
+			slot_words(v, v->used[k], out + n);
 	}
 	return n;
 }
@@ -408,15 +438,32 @@ void tlb_load(struct cpu *c, const u64 *in, unsigned count)
 		struct view *v = &c->views[i];
 		u64 n = *in++;
 
-		for (; n && end - in >= 5; n--, in += 5) {
+		for (; n && end - in >= SLOT_WORDS; n--, in += SLOT_WORDS) {
 			unsigned at = in[0] & (TLB_SIZE - 1);
+			u64 mask = c->mem->mask & PAGE_MASK;
 
 			slot_list(v, at);
 			v->tlb[at].known = in[1];
-			v->phys[at] = in[2];
-			v->code[at] = (struct tlb_code){ in[3], in[4], NULL };
+			v->phys[at] = in[2] & mask;
+			v->large = true; /* there may be */
+			v->code[at] = (struct tlb_code){ in[3], in[4] & mask, NULL };
 		}
 	}
+}
+
+u64 tlb_hash(const struct cpu *c, u64 h)
+{
+	for (int i = 0; i < VIEWS; i++) {
+		const struct view *v = &c->views[i];
+
+		for (unsigned k = 0; k < v->nused; k++) {
+			u64 words[SLOT_WORDS];
+
+			slot_words(v, v->used[k], words);
+			h = hash64(h, words, sizeof words);
+		}
+	}
+	return h;
 }
 
 /* Is a data breakpoint (DR7) set in this page? Then every access must be looked at. */
@@ -448,12 +495,13 @@ static bool remembers(const struct cpu *c, unsigned access)
 	return access & ACCESS_SYSTEM ? c->view == &c->views[VIEW_SUPERVISOR] && c->cpl != 3 : c->view != &c->views[VIEW_SLOW];
 }
 
-static void remember_code(struct view *v, unsigned n, u64 page, u64 phys, bool global, u8 *host)
+static void remember_code(struct view *v, unsigned n, u64 page, u64 phys, u64 flags, u8 *host)
 {
 	if (v->code[n].known != TLB_NONE && !known(v->code[n].known, page, 0))
 		jumps_clear(v);
 	slot_list(v, n);
-	v->code[n] = (struct tlb_code){ page | (global ? KNOWN_GLOBAL : 0), phys, host };
+	v->large |= (flags & KNOWN_SIZE) != 0;
+	v->code[n] = (struct tlb_code){ page | flags, phys, host };
 }
 
 static void remember_data(struct view *v, unsigned n, u64 page, u64 phys, u64 flags)
@@ -467,7 +515,8 @@ static void remember_data(struct view *v, unsigned n, u64 page, u64 phys, u64 fl
 		e->known = page;
 		v->phys[n] = phys;
 	}
-	e->known = (e->known & ~(u64)KNOWN_GLOBAL) | flags;
+	e->known = (e->known & ~(u64)(KNOWN_GLOBAL | KNOWN_SIZE)) | flags;
+	v->large |= (flags & KNOWN_SIZE) != 0;
 }
 
 bool tlb_fetch(struct cpu *c, u64 linear, u8 **host, u64 *phys)
@@ -491,7 +540,7 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 	struct view *v = c->view;
 	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1), kind = access & 3;
 	struct tlb_entry *e = &v->tlb[n];
-	u64 phys, page_size, page = linear & PAGE_MASK, offset = linear & (PAGE_SIZE - 1);
+	u64 phys, page_size, page = linear & PAGE_MASK, offset = linear & (PAGE_SIZE - 1), flags_known;
 	bool global, writable, keep = remembers(c, access);
 	const struct range *range;
 	u8 *flags, *at;
@@ -510,10 +559,11 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		if (!at || (kind == ACCESS_WRITE && range->rom))
 			return true;
 		phys = *phys_out & PAGE_MASK;
+		flags_known = (global ? KNOWN_GLOBAL : 0) | (page_size == 2 * MiB ? 1 << 3 : page_size == 4 * MiB ? 2 << 3 : page_size == GiB ? 3 << 3 : 0);
 		if (keep && kind == ACCESS_FETCH)
-			remember_code(v, n, page, phys, global, at);
+			remember_code(v, n, page, phys, flags_known, at);
 		else if (keep)
-			remember_data(v, n, page, phys, KNOWN_READ | (writable && !range->rom ? KNOWN_WRITE : 0) | (global ? KNOWN_GLOBAL : 0));
+			remember_data(v, n, page, phys, flags_known | KNOWN_READ | (writable && !range->rom ? KNOWN_WRITE : 0));
 	}
 	if (kind == ACCESS_FETCH) {
 		*host = at + offset;

@@ -42,8 +42,6 @@ void cpu_loaded(struct cpu *c)
 	c->clock->now = cpu_now(c);
 }
 
-static void loaded(void *cpu) { cpu_loaded(cpu); }
-
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 {
 	unsigned count = 0;
@@ -51,7 +49,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 	/* The lazy form of the flags has many spellings; a snapshot must not see which one the last instructions left. */
 	cpu_set_arith(c, cpu_flags(c));
 	if (count < max)
-		out[count++] = (struct part){ c->name, c, cpu_fields, loaded };
+		out[count++] = (struct part){ c->name, c, cpu_fields, NULL };
 	if (c->apic && count < max)
 		out[count++] = apic_part(c->apic);
 	return count;

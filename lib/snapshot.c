@@ -5,6 +5,7 @@
  *     configuration  CONFIG_WORDS numbers: what a machine must have been made with to take this state
  *     parts          count, then for each: length of name, name, length, bytes as part_save writes them
  *     memory         for each block of RAM: runs of pages that are not zero, { first page, pages, bytes }, until a run of 0 pages
+ *     translations   for each processor: count, numbers as tlb_save gives them: what it remembers of page tables, which may since have changed
  * All numbers are 64 bits, little-endian, but the version and the zero, which have 32. */
 #include <stdlib.h>
 #include <zlib.h>
@@ -76,10 +77,14 @@ void vcpu_state_parts(const vcpu *v, void (*each)(void *user, const char *part, 
 {
 	struct part parts[PARTS_MAX];
 	unsigned n = machine_parts((struct vcpu *)v, parts); /* only looked at */
+	u64 translations = 0;
 
 	for (unsigned i = 0; i < n; i++)
 		each(user, parts[i].name, part_hash(&parts[i], 0));
 	each(user, "memory", ram_hash(v));
+	for (unsigned i = 0; i < v->processors; i++)
+		translations = tlb_hash(v->cpu->all->cpu[i], translations);
+	each(user, "translations", translations);
 }
 
 static void add_hash(void *user, const char *part, uint64_t hash)
@@ -196,6 +201,22 @@ static void save_ram(struct writer *w, const struct ram *ram)
 	put_number(w, 0);
 }
 
+static void save_translations(struct writer *w, const struct vcpu *v)
+{
+	u64 *words = malloc(TLB_WORDS * sizeof *words);
+
+	if (!words)
+		w->failed = true;
+	for (unsigned i = 0; i < v->processors && !w->failed; i++) {
+		unsigned count = tlb_save(v->cpu->all->cpu[i], words);
+
+		put_number(w, count);
+		for (unsigned k = 0; k < count; k++)
+			put_number(w, words[k]);
+	}
+	free(words);
+}
+
 bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
 {
 	struct writer w = { .room = 1 << 16 };
@@ -219,6 +240,7 @@ bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
 	save_parts(&w, (struct vcpu *)v);
 	for (unsigned i = 0; i < v->nblocks; i++)
 		save_ram(&w, v->blocks[i].ram);
+	save_translations(&w, v);
 	w.z.avail_in = 0;
 	if (!w.failed)
 		drain(&w, Z_FINISH);
@@ -379,6 +401,24 @@ static bool get_ram(struct reader *r, struct ram *ram, bool take)
 	}
 }
 
+/* The translations of all processors, through WORDS; TAKE: into them. */
+static bool get_translations(struct reader *r, struct vcpu *v, u64 *words, bool take)
+{
+	for (unsigned i = 0; i < v->processors; i++) {
+		u64 count = get_number(r);
+
+		if (count > TLB_WORDS)
+			return damaged(r, "it has more translations than a processor");
+		for (u64 k = 0; k < count; k++)
+			words[k] = get_number(r);
+		if (r->wrong)
+			return false;
+		if (take)
+			tlb_load(v->cpu->all->cpu[i], words, (unsigned)count);
+	}
+	return true;
+}
+
 static bool check_config(struct reader *r, const struct vcpu *v)
 {
 	u64 config[CONFIG_WORDS];
@@ -391,7 +431,7 @@ static bool check_config(struct reader *r, const struct vcpu *v)
 }
 
 /* Look at everything; the parts' bytes go to BYTES. */
-static bool check_all(struct reader *r, struct vcpu *v, const struct part *parts, unsigned n, u8 *bytes, char **error)
+static bool check_all(struct reader *r, struct vcpu *v, const struct part *parts, unsigned n, u8 *bytes, u64 *words, char **error)
 {
 	if (!check_config(r, v)) {
 		bool config = false;
@@ -407,7 +447,7 @@ static bool check_all(struct reader *r, struct vcpu *v, const struct part *parts
 	for (unsigned i = 0; i < v->nblocks; i++)
 		if (!get_ram(r, v->blocks[i].ram, false))
 			return error_set(error, "saved state: %s", r->wrong);
-	return check_end(r) || error_set(error, "saved state: %s", r->wrong);
+	return (get_translations(r, v, words, false) && check_end(r)) || error_set(error, "saved state: %s", r->wrong);
 }
 
 /* Set all parts from BYTES; if one does not take them, set all back to OLD. */
@@ -429,11 +469,11 @@ static bool take_parts(const struct part *parts, unsigned n, const u8 *bytes, co
 	return true;
 }
 
-static bool load(struct vcpu *v, struct reader *r, u8 *bytes, u8 *old, const struct part *parts, unsigned n, char **error)
+static bool load(struct vcpu *v, struct reader *r, u8 *bytes, u8 *old, u64 *words, const struct part *parts, unsigned n, char **error)
 {
 	u8 *at = old;
 
-	if (!check_all(r, v, parts, n, bytes, error))
+	if (!check_all(r, v, parts, n, bytes, words, error))
 		return false;
 	for (unsigned i = 0; i < n; at += part_size(&parts[i++]))
 		part_save(&parts[i], at);
@@ -448,6 +488,7 @@ static bool load(struct vcpu *v, struct reader *r, u8 *bytes, u8 *old, const str
 	for (unsigned i = 0; i < v->nblocks; i++)
 		get_ram(r, v->blocks[i].ram, true);
 	machine_loaded(v);
+	get_translations(r, v, words, true);
 	return true;
 }
 
@@ -459,6 +500,7 @@ bool vcpu_load(vcpu *v, const void *data, size_t len, char **error)
 	unsigned n = machine_parts(v, parts);
 	size_t size = 0;
 	u8 *bytes;
+	u64 *words;
 	bool ok;
 
 	if (error)
@@ -477,12 +519,15 @@ bool vcpu_load(vcpu *v, const void *data, size_t len, char **error)
 	for (unsigned i = 0; i < n; i++)
 		size += part_size(&parts[i]);
 	bytes = malloc(2 * size + 1);
-	if (!bytes || inflateInit(&r.z) != Z_OK) {
+	words = malloc(TLB_WORDS * sizeof *words);
+	if (!bytes || !words || inflateInit(&r.z) != Z_OK) {
 		free(bytes);
+		free(words);
 		return error_set(error, "the host has no memory to load the state");
 	}
-	ok = load(v, &r, bytes, bytes + size, parts, n, error);
+	ok = load(v, &r, bytes, bytes + size, words, parts, n, error);
 	inflateEnd(&r.z);
 	free(bytes);
+	free(words);
 	return ok;
 }

@@ -1,0 +1,257 @@
+/* What the TLB remembers is part of the state: programs that change page tables, with and without telling, and clear accessed and dirty bits, do the
+ * same and leave the same whether they run in one piece, in slices, step by step, or are saved and loaded on their way; and when a page fault and
+ * INVLPG make it forget (SDM vol. 3, 4.10.4.1). */
+#include <check.h>
+#include <stdlib.h>
+#include "cpu/cpu.h"
+
+enum { RAM = 1 << 20, TABLES = 0x1000, PT = 0x4000, PT_FAR = 0x5000, STACK = 0x7000, CODE = 0x8000, CODE_END = 0xe000, FRAMES = 0x80000, NFRAMES = 6,
+       WINDOW = 0x100000, FAR = TLB_SIZE * PAGE_SIZE /* the same slots of the TLB */, ENTRIES = 64 /* bytes between subroutines in a frame */ };
+
+static struct space mem, io;
+static struct ram *ram;
+static struct clock clk;
+static struct model model;
+static struct cpu *c;
+
+static u64 seed;
+static u32 below(u32 n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (u32)(seed >> 20) % n;
+}
+
+static void setup(void)
+{
+	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true };
+
+	ck_assert(model_parse(&model, "max", NULL));
+	space_init(&mem);
+	space_init(&io);
+	clk = (struct clock){ 0 };
+	ram = ram_new(RAM);
+	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, RAM, ram, 0, false), 0);
+	c = cpu_new(&config);
+	ck_assert_ptr_nonnull(c);
+	ram->written = cpu_code_written;
+	ram->owner = c;
+}
+
+static void teardown(void)
+{
+	cpu_free(c);
+	ram_free(ram);
+	space_free(&mem);
+	space_free(&io);
+}
+
+/* ---- programs ---- */
+
+static u64 window(unsigned i) { return WINDOW + i % NFRAMES * PAGE_SIZE + (i >= NFRAMES ? FAR : 0); }
+static u64 entry(unsigned i) { return (i < NFRAMES ? PT + (WINDOW >> PAGE_SHIFT) * 8 : PT_FAR + (WINDOW >> PAGE_SHIFT) * 8) + i % NFRAMES * 8; }
+
+static u8 *at;
+static void byte(u8 b) { *at++ = b; }
+static void number(u64 v) { put32(at, (u32)v), at += 4; }
+static void bytes(const char *text, unsigned n) { memcpy(at, text, n), at += n; }
+
+static u32 random_entry(void)
+{
+	static const u16 flags[] = { 3, 0x23, 0x63, 0x63, 0x163, 0x103, 1, 0x61 };
+
+	return (FRAMES + below(NFRAMES) * PAGE_SIZE) | flags[below(ARRAY_LEN(flags))];
+}
+
+static void emit(void)
+{
+	u64 page = window(below(2 * NFRAMES)), pte = entry(below(2 * NFRAMES)), call;
+
+	switch (below(16)) {
+	case 0: case 1: case 2: /* mov [page + x], eax; data, or the number in a subroutine */
+		bytes("\x89\x04\x25", 3), number(page + (below(3) ? 0x800 + below(0x7f8) : (1 + below(31)) * ENTRIES + 1));
+		break;
+	case 3: case 4: case 5: /* add eax, [page + x] */
+		bytes("\x03\x04\x25", 3), number(page + below(0xffd));
+		break;
+	case 6: case 7: /* mov qword [entry], imm32 */
+		bytes("\x48\xc7\x04\x25", 4), number(pte), number(random_entry());
+		break;
+	case 8: case 9: /* and byte [entry], ~(A | D) */
+		bytes("\x80\x24\x25", 3), number(pte), byte(0x9f);
+		break;
+	case 10: /* invlpg [page] */
+		bytes("\x0f\x01\x3c\x25", 4), number(page);
+		break;
+	case 11: /* mov cr3, rbx */
+		if (!below(3))
+			bytes("\x0f\x22\xdb", 3);
+		break;
+	case 12: /* mov edi, page + x; mov ecx, n; rep stosb */
+		byte(0xbf), number(page + 0x800 + below(0x700)), byte(0xb9), number(below(0xf0)), bytes("\xf3\xaa", 2);
+		break;
+	default: /* call page + subroutine; the last one goes on in the next page */
+		call = below(8) ? below(32) * ENTRIES : 0xffd;
+		byte(0xe8), number(page + call - (u64)(at + 4 - ram->host));
+	}
+}
+
+/* Frames of subroutines: add eax, imm32; ret. One crosses into whatever page is mapped behind, whose first bytes end it. */
+static void make(u64 number_of_program)
+{
+	seed = number_of_program * 0x9e3779b97f4a7c15 + 1;
+	memset(ram->host, 0, RAM);
+	put64(ram->host + TABLES, (TABLES + 0x1000) | 3);
+	put64(ram->host + TABLES + 0x1000, (TABLES + 0x2000) | 3);
+	put64(ram->host + TABLES + 0x2000, PT | 3);
+	put64(ram->host + TABLES + 0x2000 + (FAR >> 21) * 8, PT_FAR | 3);
+	for (u64 a = 0; a < RAM; a += PAGE_SIZE)
+		put64(ram->host + PT + (a >> PAGE_SHIFT) * 8, a | 3);
+	for (unsigned i = 0; i <= NFRAMES; i++) { /* one more behind, for what crosses */
+		put64(ram->host + PT + ((WINDOW >> PAGE_SHIFT) + i) * 8, (FRAMES + i % NFRAMES * PAGE_SIZE) | 3);
+		put64(ram->host + PT_FAR + ((WINDOW >> PAGE_SHIFT) + i) * 8, (FRAMES + i % NFRAMES * PAGE_SIZE) | 3);
+	}
+	for (unsigned i = 0; i < NFRAMES; i++) {
+		u8 *frame = ram->host + FRAMES + i * PAGE_SIZE;
+
+		for (unsigned k = 0; k < 32; k++) {
+			at = frame + k * ENTRIES;
+			byte(0x05), number(below(1 << 30)), byte(0xc3);
+		}
+		at = frame + 0xffd;
+		bytes("\x81\xc0\x11", 3);
+		at = frame;
+		bytes("\x05\x05\x05\x90\x90\xc3", 6); /* at once the end of an instruction, 81 C0 11 05 05 05, two NOPs, and RET */
+	}
+	at = ram->host + CODE;
+	while (at < ram->host + CODE_END - 64)
+		emit();
+	byte(0xf4);
+	for (unsigned i = ES; i <= GS; i++)
+		c->seg[i] = (struct seg){ .limit = 0xffffffff, .sel = 0x10, .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_DB | SEG_G };
+	c->seg[CS].attr = (c->seg[CS].attr & ~(u32)SEG_DB) | SEG_CODE | SEG_L;
+	memset(c->r, 0, sizeof c->r);
+	c->r[RIP] = CODE;
+	c->r[RSP] = STACK;
+	c->r[RBX] = c->cr3 = TABLES;
+	c->cr0 = CR0_PE | CR0_PG | CR0_ET;
+	c->cr4 = CR4_PAE | CR4_PGE;
+	c->efer = EFER_LME | EFER_LMA;
+	c->eflags = FL_1;
+	c->icount = c->idle_ns = 0;
+	c->activity = ACTIVITY_RUN;
+	cpu_set_arith(c, 0);
+	cpu_loaded(c);
+}
+
+static u64 state(void)
+{
+	struct part part;
+
+	cpu_parts(c, &part, 1);
+	return tlb_hash(c, hash64(part_hash(&part, 0), ram->host, RAM));
+}
+
+static void save_and_load(void)
+{
+	static u64 words[TLB_WORDS];
+	unsigned count = tlb_save(c, words);
+
+	cpu_loaded(c);
+	tlb_load(c, words, count);
+}
+
+enum how { UNCUT, STEPS, SLICES, LOADED, TAGS };
+
+static u64 run(u64 program, enum how how)
+{
+	make(program);
+	while (how != UNCUT && c->activity == ACTIVITY_RUN) {
+		if (how == LOADED)
+			save_and_load();
+		if (how == TAGS)
+			tlb_drop_tags(c);
+		if (cpu_run(c, c->icount + (how == STEPS ? 1 : how == SLICES ? 17 : 1 + below(40)), CLOCK_NEVER) == CPU_EXCEPTION)
+			break;
+	}
+	if (how == UNCUT)
+		cpu_run(c, 1000000, CLOCK_NEVER);
+	return state();
+}
+
+START_TEST(cut)
+{
+	for (u64 program = 0; program < 300; program++) {
+		u64 first = run(program, UNCUT), count = c->icount;
+
+		ck_assert_uint_gt(count, 100);
+		for (enum how how = STEPS; how <= TAGS; how++) {
+			u64 now = run(program, how);
+
+			ck_assert_msg(now == first, "program %llu, way %d: %llu instructions of %llu", (unsigned long long)program, how,
+				(unsigned long long)c->icount, (unsigned long long)count);
+		}
+	}
+}
+END_TEST
+
+/* ---- what makes it forget ---- */
+
+static bool reads(u64 linear, u64 *v) { return mem_read(c, linear, 4, v); }
+
+START_TEST(page_fault_forgets)
+{
+	u64 v;
+
+	make(0);
+	put32(ram->host + FRAMES, 1);
+	put32(ram->host + FRAMES + PAGE_SIZE, 2);
+	c->cr0 |= CR0_WP;
+	put64(ram->host + entry(0), FRAMES | 1);
+	ck_assert(reads(WINDOW, &v) && v == 1);
+	put64(ram->host + entry(0), (FRAMES + PAGE_SIZE) | 1);
+	ck_assert(reads(WINDOW, &v) && v == 1); /* nobody told it */
+	ck_assert(!mem_write(c, WINDOW, 4, 0)); /* #PF: read-only */
+	ck_assert(reads(WINDOW, &v) && v == 2);
+}
+END_TEST
+
+/* A large page, remembered in pieces, goes as a whole; others stay. */
+START_TEST(invlpg)
+{
+	u64 large = TABLES + 0x2000 + 8, v;
+
+	make(0);
+	put64(ram->host + large, 0 | 0x83); /* 2 MiB at 2 MiB: physical 0 */
+	put32(ram->host + FRAMES, 1);
+	ck_assert(reads(0x200000 + FRAMES, &v) && v == 1);
+	ck_assert(reads(WINDOW, &v) && v == 1);
+	put64(ram->host + large, 0);
+	put64(ram->host + entry(0), 0);
+	tlb_flush_page(c, 0x200000 + FRAMES + PAGE_SIZE);
+	ck_assert(!reads(0x200000 + FRAMES, &v));
+	ck_assert(reads(WINDOW, &v) && v == 1);
+	tlb_flush_page(c, WINDOW);
+	ck_assert(!reads(WINDOW, &v));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("tlb");
+	TCase *t = tcase_create("tlb");
+	SRunner *runner = srunner_create(s);
+	int failed;
+
+	tcase_set_timeout(t, 120);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, cut);
+	tcase_add_test(t, page_fault_forgets);
+	tcase_add_test(t, invlpg);
+	suite_add_tcase(s, t);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
