@@ -4,25 +4,8 @@
 
 #include "cpu/op.h"
 
-ALWAYS_INLINE u64 trim(u64 v, unsigned size) { return size == 1 ? (u8)v : size == 2 ? (u16)v : size == 4 ? (u32)v : v; }
-ALWAYS_INLINE u64 extend(u64 v, unsigned size) { return size == 1 ? (u64)(s8)v : size == 2 ? (u64)(s16)v : size == 4 ? (u64)(s32)v : v; }
-
 /* Tables of handlers by operand size: 1, 2, 4, 8 are 0 to 3. */
 static inline unsigned log2_size(unsigned size) { return (unsigned)__builtin_ctz(size); }
-
-/* OSZAPC after WIDE = a + b (+ 1) or a - b (- 1), not yet cut to SIZE. x has the carry (borrow) into every bit: AF is the one into bit 4,
- * and of narrow operands CF the one into the bit above the top. How they are kept: cpu.h. */
-ALWAYS_INLINE void set_flags_sum(struct cpu *c, u64 a, u64 b, u64 wide, unsigned size, bool subtract)
-{
-	u64 x = a ^ b ^ wide;
-
-	c->res = extend(wide, size);
-	c->fix = x & FL_A;
-	if (size < 8)
-		c->cv = x << (63 - 8 * size);
-	else
-		c->cv = subtract ? (~a & b) | (~(a ^ b) & wide) : (a & b) | ((a | b) & ~wide);
-}
 
 /* After a logical operation: CF OF AF are 0. */
 ALWAYS_INLINE void set_flags_logic(struct cpu *c, u64 r, unsigned size)

@@ -87,7 +87,12 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 	}
 	if (what == INC || what == DEC)
 		b = 1;
-	r = alu(c, what, a, b, size, true);
+	if (what == CMP || what == SUB) {
+		defer_flags_difference(c, a, b, size);
+		r = trim(a - b, size);
+	} else {
+		r = alu(c, what, a, b, size, true);
+	}
 	if (writes(what))
 		reg_set(c, o->dst, size, r);
 	if (holds(what, cc, a, b, r, size)) {

@@ -266,11 +266,52 @@ static inline enum kind dec_kind_of_memory(const struct dec *d)
 }
 
 /* ---- flags (the layout is in cpu.h) ---- */
-ALWAYS_INLINE bool flag_c(const struct cpu *c) { return c->cv >> 63; }
+
+ALWAYS_INLINE u64 trim(u64 v, unsigned size) { return size == 1 ? (u8)v : size == 2 ? (u16)v : size == 4 ? (u32)v : v; }
+ALWAYS_INLINE u64 extend(u64 v, unsigned size) { return size == 1 ? (u64)(s8)v : size == 2 ? (u64)(s16)v : size == 4 ? (u64)(s32)v : v; }
+
+/* OSZAPC after WIDE = a + b (+ 1) or a - b (- 1), not yet cut to SIZE. x has the carry (borrow) into every bit: AF is the one into bit 4,
+ * and of narrow operands CF the one into the bit above the top. */
+ALWAYS_INLINE void set_flags_sum(struct cpu *c, u64 a, u64 b, u64 wide, unsigned size, bool subtract)
+{
+	u64 x = a ^ b ^ wide;
+
+	c->res = extend(wide, size);
+	c->fix = x & FL_A;
+	if (size < 8)
+		c->cv = x << (63 - 8 * size);
+	else
+		c->cv = subtract ? (~a & b) | (~(a ^ b) & wide) : (a & b) | ((a | b) & ~wide);
+}
+
+/* The same for a - b, put off until somebody asks, which after a compare and jump hardly anybody does. A and B are zero-extended. */
+ALWAYS_INLINE void defer_flags_difference(struct cpu *c, u64 a, u64 b, unsigned size)
+{
+	c->res = a - b;
+	c->cv = a;
+	c->fix = (u8)(FIX_DEFERRED | (size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3) << FIX_SIZE);
+}
+
+ALWAYS_INLINE void settle_flags(const struct cpu *const_c)
+{
+	struct cpu *c = (struct cpu *)const_c;
+
+	if (unlikely(c->fix & FIX_DEFERRED)) {
+		unsigned up = 64 - (8u << (c->fix >> FIX_SIZE & 3)); /* to the top, where one formula serves all sizes */
+		u64 b = c->cv - c->res, x = c->cv ^ b ^ c->res, top_a = c->cv << up, top_b = b << up, top = c->res << up;
+
+		c->fix = x & FL_A;
+		c->cv = (~top_a & top_b) | (~(top_a ^ top_b) & top);
+		c->res = (u64)((s64)top >> up);
+	}
+}
+
+/* ZF and PF are in the difference itself. */
 ALWAYS_INLINE bool flag_z(const struct cpu *c) { return c->res == 0; }
-ALWAYS_INLINE bool flag_s(const struct cpu *c) { return (c->res >> 63) ^ (c->fix >> 7); }
-ALWAYS_INLINE bool flag_o(const struct cpu *c) { return (c->cv ^ c->cv << 1) >> 63; }
-ALWAYS_INLINE bool flag_a(const struct cpu *c) { return c->fix >> 4 & 1; }
 ALWAYS_INLINE bool flag_p(const struct cpu *c) { return !(__builtin_parity(c->res & 0xff) ^ (c->fix >> 2 & 1)); }
+ALWAYS_INLINE bool flag_c(const struct cpu *c) { settle_flags(c); return c->cv >> 63; }
+ALWAYS_INLINE bool flag_s(const struct cpu *c) { settle_flags(c); return (c->res >> 63) ^ (c->fix >> 7); }
+ALWAYS_INLINE bool flag_o(const struct cpu *c) { settle_flags(c); return (c->cv ^ c->cv << 1) >> 63; }
+ALWAYS_INLINE bool flag_a(const struct cpu *c) { settle_flags(c); return c->fix >> 4 & 1; }
 
 #endif

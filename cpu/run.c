@@ -162,6 +162,7 @@ static enum outcome run_blocks(struct cpu *c, s64 n)
 			set_single(c, true);
 	}
 	sse_park(c);
+	settle_flags(c);
 	c->op = NULL;
 	c->icount = c->end - (u64)n;
 	c->n = 0;

@@ -67,6 +67,7 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 		c->fix = 0;
 		c->cv = 0;
 	} else {
+		settle_flags(c);
 		c->cv = 0; /* rotates leave SF ZF AF PF */
 	}
 	if (what == SHL || what == ROL || what == RCL)
