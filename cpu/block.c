@@ -139,8 +139,12 @@ static struct block **hash_slot(struct blocks *b, u64 phys, u32 mode)
 static HANDLER(stale)
 {
 	n += o->left;
-	if (likely(o->target))
+	if (likely(o->target)) {
+		/* What came in its place may be stale in its turn; the next one need not go there. */
+		if (unlikely(o->target->run == stale && o->target->target))
+			((struct op *)o)->target = o->target->target;
 		ENTER(o->target);
+	}
 	LEAVE(EXIT_LINK);
 }
 

@@ -253,6 +253,7 @@ void cpu_attention(struct cpu *c);                    /* something happened: loo
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 u64 cpu_now(const struct cpu *c);
+void cpu_step(struct cpu *c);                         /* the run goes to another place with no instruction retired: a handler, another processor */
 bool cpu_wakes(const struct cpu *c);                  /* has it something to do? */
 /* Asleep: let time pass until the next event, but not beyond END. */
 enum sleep { SLEPT, SLEPT_ENOUGH, SLEEPS_FOREVER } cpu_sleep(struct cpu *c, u64 end);

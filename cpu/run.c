@@ -20,8 +20,7 @@ void cpu_sync(struct cpu *c)
 	sse_park(c);
 }
 
-/* The processor goes to another place without having retired an instruction: an interrupt, a fault. */
-static void step(struct cpu *c)
+void cpu_step(struct cpu *c)
 {
 	c->clock->steps = clock_steps(c->clock, c->icount) + 1;
 	c->clock->steps_at = c->icount;
@@ -301,11 +300,11 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		if (c->icount >= c->turn_end)
 			return CPU_TURN;
 		if (handle_init(c)) {
-			step(c);
+			cpu_step(c);
 			continue;
 		}
 		if (c->activity != ACTIVITY_WAIT_SIPI && interruption(c, &ok)) {
-			step(c);
+			cpu_step(c);
 			if (!ok)
 				c->activity = ACTIVITY_SHUTDOWN;
 			continue;
@@ -325,7 +324,7 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			debug_code_check(c);
 			if (c->fault.vector == VEC_DB && c->db_fault) {
 				c->db_fault = false;
-				step(c);
+				cpu_step(c);
 				if (!deliver_fault(c))
 					c->activity = ACTIVITY_SHUTDOWN;
 				continue;
@@ -351,7 +350,7 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			if (c->bare && !c->idtr.limit)
 				return CPU_EXCEPTION;
 			c->db_pending = 0;
-			step(c);
+			cpu_step(c);
 			if (!deliver_fault(c))
 				c->activity = ACTIVITY_SHUTDOWN;
 			/* A fault takes the time of an instruction, though it retires none: a handler that does nothing but fault again must not

@@ -40,6 +40,7 @@ static void give_turn(struct cpus *all, unsigned n)
 
 	pass_time(c, cpus_running(all));
 	all->turn = n;
+	cpu_step(c);
 	c->turn_end = all->count > 1 ? c->icount + turn_length(all, c->icount) : TURN_NEVER;
 	c->clock->attention = &c->attn;
 }

@@ -34,7 +34,6 @@ void cpu_loaded(struct cpu *c)
 	c->n = 0;
 	c->end = c->icount;
 	c->attn = 0;
-	blocks_flush(c);
 	tlb_flush(c, true);
 	update_mode(c);
 	for (unsigned i = ES; i <= GS; i++)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "io/disk/disk.h"
 #include "lib/config.h"
+#include "lib/past.h"
 #include "lib/replay.h"
 
 void error_write(char **error, const char *format, ...)
@@ -181,15 +182,18 @@ void vcpu_free(vcpu *v)
 	for (unsigned n = v->cpu ? v->cpu->all->count : 0; n-- > 0;)
 		cpu_free(v->cpu->all->cpu[n]);
 	access_free_devices(v);
-	for (unsigned i = 0; i < v->nblocks; i++)
+	for (unsigned i = 0; i < v->nblocks; i++) {
 		if (!v->blocks[i].lent)
 			ram_free(v->blocks[i].ram);
+		free(v->blocks[i].hashes);
+	}
 	free(v->blocks);
 	ram_free(v->identity);
 	space_free(&v->mem);
 	space_free(&v->io);
 	boot_free(&v->boot);
 	recorder_free(v->recorder);
+	past_free(v);
 	free(v->config);
 	free(v);
 }
@@ -222,6 +226,12 @@ unsigned machine_parts(struct vcpu *v, struct part out[PARTS_MAX])
 	if (v->pc)
 		n += pc_parts(v->pc, out + n, PARTS_MAX - n);
 	return n;
+}
+
+void machine_drop_writes(struct vcpu *v)
+{
+	for (unsigned i = 0; i < v->cpu->all->count; i++)
+		tlb_drop_writes(v->cpu->all->cpu[i]);
 }
 
 void machine_loaded(struct vcpu *v)
@@ -395,7 +405,7 @@ uint64_t vcpu_resident(const vcpu *v)
 		const struct ram *ram = v->blocks[i].ram;
 
 		for (u64 page = 0; page < ram->size >> PAGE_SHIFT; page++)
-			pages += ram->pages[page] & PAGE_DIRTY;
+			pages += ram->pages[page] & PAGE_KEPT;
 	}
 	return pages * PAGE_SIZE;
 }

@@ -5,6 +5,7 @@
  *   access.c    memory from outside             snapshot.c  the whole state: save, load, hash
  *   register.c  registers from outside          fault.c     exceptions in words
  *   config.c    a configuration as text         replay.c    runs on file
+ *   past.c      snapshots in memory
  *   drives.c    the images in the drives            screen.c    the picture, keys for a text */
 #ifndef LIB_MACHINE_H
 #define LIB_MACHINE_H
@@ -24,12 +25,14 @@
 
 struct pc;
 struct recorder; /* replay.c */
+struct map;      /* past.c */
 struct user_device; /* access.c */
 
 /* RAM that is in the map. A PC has one of them; a bare machine one for each vcpu_map. */
 struct ram_block {
 	u64 base;        /* where a bare machine shows it; 0 for the PC's, which is shown in several places */
 	struct ram *ram;
+	u64 *hashes;     /* of its pages, but those that are PAGE_UNHASHED; 0: it is zero. NULL: none yet */
 	bool lent;       /* somebody else frees it: a disk, whose state it is */
 };
 
@@ -74,6 +77,8 @@ struct vcpu {
 	u32 exit_code;
 	struct disk *full;          /* the host has no room for what this one must write */
 
+	struct map *past;           /* what memory was at the last snapshot (past.c); NULL: there was none */
+	u64 past_bytes;
 	struct recorder *recorder;  /* NULL: nobody records */
 	volatile bool asked;        /* vcpu_stop was called */
 	bool running;
@@ -102,6 +107,8 @@ static inline bool place_reached(struct place at, struct place end)
 struct place machine_place(const struct vcpu *v);
 /* vcpu_run up to END; asleep, up to the virtual time IDLE_END. */
 struct vcpu_stop machine_run(struct vcpu *v, struct place end, u64 idle_end);
+/* The next write to each page goes through its flags. */
+void machine_drop_writes(struct vcpu *v);
 /* Every part with state, in a fixed order: at most PARTS_MAX. Returns how many. */
 unsigned machine_parts(struct vcpu *v, struct part out[PARTS_MAX]);
 /* After the parts were loaded: derive everything else again. */

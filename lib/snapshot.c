@@ -24,7 +24,7 @@ static bool page_is_zero(const u8 *page)
 /* A page that may hold something else than zeroes. */
 static bool page_is_kept(const struct ram *ram, u64 page)
 {
-	return (ram->pages[page] & PAGE_DIRTY) && !page_is_zero(ram->host + page * PAGE_SIZE);
+	return (ram->pages[page] & PAGE_KEPT) && !page_is_zero(ram->host + page * PAGE_SIZE);
 }
 
 static u64 page_count(const struct ram *ram)
@@ -54,22 +54,41 @@ static void config_words(const struct vcpu *v, u64 out[CONFIG_WORDS])
 
 /* ---- hash ---- */
 
-static u64 ram_hash(const struct vcpu *v)
+/* The hash of one page; of a page that nobody has written since, as it was. */
+static u64 page_hash(struct ram_block *b, u64 page)
+{
+	u8 *flags = &b->ram->pages[page];
+	const u8 *host = b->ram->host + page * PAGE_SIZE;
+
+	if (!b->hashes)
+		return page_is_zero(host) ? 0 : hash64(0, host, PAGE_SIZE);
+	if (*flags & PAGE_UNHASHED) {
+		b->hashes[page] = page_is_zero(host) ? 0 : hash64(0, host, PAGE_SIZE);
+		*flags &= (u8)~PAGE_UNHASHED;
+	}
+	return b->hashes[page];
+}
+
+static u64 ram_hash(struct vcpu *v)
 {
 	u64 h = 0;
 
 	for (unsigned i = 0; i < v->nblocks; i++) {
-		const struct ram *ram = v->blocks[i].ram;
+		struct ram_block *b = &v->blocks[i];
 
-		for (u64 page = 0; page < page_count(ram); page++) {
+		if (!b->hashes)
+			b->hashes = calloc(page_count(b->ram), sizeof *b->hashes);
+		for (u64 page = 0; page < page_count(b->ram); page++) {
 			u64 entry[3] = { i, page };
 
-			if (!page_is_kept(ram, page))
+			if (!(b->ram->pages[page] & PAGE_KEPT))
 				continue;
-			entry[2] = hash64(0, ram->host + page * PAGE_SIZE, PAGE_SIZE);
-			h = hash64(h, entry, sizeof entry);
+			entry[2] = page_hash(b, page);
+			if (entry[2])
+				h = hash64(h, entry, sizeof entry);
 		}
 	}
+	machine_drop_writes(v); /* the next write to each page is to be seen */
 	return h;
 }
 
@@ -81,7 +100,7 @@ void vcpu_state_parts(const vcpu *v, void (*each)(void *user, const char *part, 
 
 	for (unsigned i = 0; i < n; i++)
 		each(user, parts[i].name, part_hash(&parts[i], 0));
-	each(user, "memory", ram_hash(v));
+	each(user, "memory", ram_hash((struct vcpu *)v)); /* what it remembers of its pages is not state */
 	for (unsigned i = 0; i < v->processors; i++)
 		translations = tlb_hash(v->cpu->all->cpu[i], translations);
 	each(user, "translations", translations);
@@ -371,8 +390,10 @@ static bool get_parts(struct reader *r, const struct part *parts, unsigned n, u8
 static void zero_pages(struct ram *ram, u64 from, u64 to)
 {
 	for (u64 page = from; page < to; page++)
-		if (ram->pages[page] & PAGE_DIRTY)
+		if (ram->pages[page] & PAGE_KEPT) {
 			memset(ram->host + page * PAGE_SIZE, 0, PAGE_SIZE);
+			ram->pages[page] |= PAGE_DIRTY;
+		}
 }
 
 /* The pages of one block of RAM; TAKE: into it. */
@@ -487,6 +508,7 @@ static bool load(struct vcpu *v, struct reader *r, u8 *bytes, u8 *old, u64 *word
 	get_parts(r, parts, n, bytes);
 	for (unsigned i = 0; i < v->nblocks; i++)
 		get_ram(r, v->blocks[i].ram, true);
+	blocks_flush(v->cpu);
 	machine_loaded(v);
 	get_translations(r, v, words, true);
 	return true;

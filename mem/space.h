@@ -13,10 +13,13 @@
 
 /* Flags of a page of RAM. */
 enum {
-	PAGE_DIRTY = 1, /* written since the last ram_clean: a snapshot must copy it */
+	PAGE_KEPT = 1,  /* has been written, ever */
 	PAGE_CODE = 2,  /* decoded instructions come from it: a write must be told to ram->written */
 	PAGE_ROM = 4,   /* writes are dropped */
 	PAGE_WATCH = 8, /* somebody watches it: accesses take the slow path */
+	PAGE_SINCE = 0x10,    /* written since the last snapshot in memory */
+	PAGE_UNHASHED = 0x20, /* written since the last hash */
+	PAGE_DIRTY = PAGE_KEPT | PAGE_SINCE | PAGE_UNHASHED, /* what a write sets */
 };
 
 struct ram {

@@ -27,7 +27,7 @@ struct clock {
 	u64 now;              /* virtual ns since power-on */
 	struct event *first;  /* the earliest deadline first */
 	u64 seed;             /* not 0: deadlines come up to CLOCK_JITTER ns late, each by its own amount, the same for the same seed */
-	/* Places where the machine has been since instruction steps_at retired, without another one retiring: handlers of interrupts and of faults.
+	/* Places where the machine has been since instruction steps_at retired, without another one retiring: handlers of interrupts and of faults, other processors.
 	 * Together with the instruction count it names every place of a run. steps_end: which of them is the end of a run. */
 	u64 steps_at;
 	u32 steps, steps_end;

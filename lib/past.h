@@ -1,0 +1,9 @@
+/* What a machine knows of its snapshots in memory. */
+#ifndef LIB_PAST_H
+#define LIB_PAST_H
+
+struct vcpu;
+
+void past_free(struct vcpu *v);
+
+#endif
