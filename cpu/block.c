@@ -78,10 +78,39 @@ static u8 *page_flags(struct cpu *c, u64 page)
 	return r && r->kind == RANGE_RAM ? &r->ram->pages[(r->ram_offset + (page - r->base)) >> PAGE_SHIFT] : NULL;
 }
 
+/* RAM may be seen at several places, as a ROM is below 1 MiB and below 4 GiB: the pages, one after the other, that show what PAGE does. *AT
+ * counts; it begins as 0. PAGE itself comes first. */
+static bool alias(struct cpu *c, u64 page, unsigned *at, u64 *out)
+{
+	const struct range *r = space_find(c->mem, page, NULL), *q;
+	u64 offset;
+
+	*out = page;
+	if (*at == 0) {
+		*at = 1;
+		return true;
+	}
+	if (!r || r->kind != RANGE_RAM)
+		return false;
+	offset = r->ram_offset + (page - r->base);
+	while (*at <= c->mem->count) {
+		q = &c->mem->ranges[(*at)++ - 1];
+		*out = q->base + (offset - q->ram_offset);
+		if (q->kind == RANGE_RAM && q->ram == r->ram && offset - q->ram_offset < q->size && *out != page && !(*out & ~PAGE_MASK))
+			return true;
+	}
+	return false;
+}
+
+/* No block is left in PAGE. */
 static void page_forget(struct cpu *c, u64 page)
 {
 	u8 *flags = page_flags(c, page);
+	u64 other;
 
+	for (unsigned at = 0; alias(c, page, &at, &other);)
+		if (*page_slot(c->blocks, other))
+			return;
 	if (flags)
 		*flags &= (u8)~PAGE_CODE;
 }
@@ -93,10 +122,11 @@ void blocks_flush(struct cpu *c)
 	for (unsigned i = 0; i < ARRAY_LEN(b->pages); i++)
 		while (b->pages[i]) {
 			struct code_page *p = b->pages[i];
+			u64 page = p->page;
 
 			b->pages[i] = p->next;
-			page_forget(c, p->page);
 			free(p);
+			page_forget(c, page);
 		}
 	memset(b->hash, 0, sizeof b->hash);
 	b->used = b->pool_used = 0;
@@ -406,6 +436,7 @@ static bool note_page(struct cpu *c, struct block *block, int which, u64 page, u
 {
 	struct blocks *b = c->blocks;
 	struct code_page **at = page_slot(b, page), *p = *at;
+	u64 other;
 
 	if (!p) {
 		u8 *flags = page_flags(c, page);
@@ -417,8 +448,9 @@ static bool note_page(struct cpu *c, struct block *block, int which, u64 page, u
 		*at = p;
 		if (flags)
 			*flags |= PAGE_CODE;
-		for (unsigned i = 0; i < c->all->count; i++)
-			tlb_protect(c->all->cpu[i], page);
+		for (unsigned n = 0; alias(c, page, &n, &other);)
+			for (unsigned i = 0; i < c->all->count; i++)
+				tlb_protect(c->all->cpu[i], other);
 	}
 	if (p->blocks != block) { /* else both of its pages are this one */
 		block->page_next[which] = p->blocks;
@@ -598,8 +630,10 @@ void cpu_code_written(void *cpu, u64 phys, unsigned len)
 
 	while (len) {
 		unsigned from = phys & (PAGE_SIZE - 1), part = len < PAGE_SIZE - from ? len : PAGE_SIZE - from;
+		u64 page;
 
-		page_written(c, phys & PAGE_MASK, from, part);
+		for (unsigned at = 0; alias(c, phys & PAGE_MASK, &at, &page);)
+			page_written(c, page, from, part);
 		phys += part;
 		len -= part;
 	}

@@ -186,6 +186,7 @@ struct cpu {
 	/* Interruption */
 	struct fault fault;        /* set by whoever returns false */
 	u64 shadow_at;             /* icount at which interrupts are held off: after STI, MOV SS, POP SS */
+	u64 rep_at;                /* icount at which r[RIP] is a repeated string instruction that has not finished */
 	bool shadow_ss;            /* that was MOV or POP SS: debug exceptions and NMI too */
 	bool intr;                 /* level of the INTR pin (from the 8259, or from the local APIC) */
 	bool nmi_pending, nmi_blocked, init_pending, sipi_pending;

@@ -318,7 +318,7 @@ static unsigned fixed_checks(u32 check, u32 mode)
 		return RAISE_NM;
 	if ((check & (CHK_MMX | CHK_SSE | CHK_AVX | CHK_XSAVE)) && (mode & MODE_TS))
 		return RAISE_NM;
-	if ((check & CHK_CPL0) && cpl)
+	if ((check & CHK_CPL0) && cpl && !(check & CHK_SCE)) /* SYSRET: #UD without EFER.SCE comes first; the body knows */
 		return RAISE_GP;
 	if ((check & CHK_UMIP) && cpl && (mode & MODE_UMIP))
 		return RAISE_GP;

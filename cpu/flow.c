@@ -75,21 +75,15 @@ ALWAYS_INLINE bool loop_taken(struct cpu *c, const struct op *o, unsigned which)
 ALWAYS_INLINE HANDLER_TYPE loop_any(struct cpu *c, const struct op *o, s64 n, unsigned which)
 {
 	bool in64 = in_64(c);
+	u64 rip = (c->r[RIP] + (s64)o->disp) & (in64 ? ~(u64)0 : ip_mask(o)), count = c->r[RCX];
 
-	if (!in64) {
-		u64 rip = (c->r[RIP] + (s64)o->disp) & ip_mask(o);
-		u64 count = reg_get(c, 8 * RCX, op_asize(o));
-
-		if (unlikely(rip > c->seg[CS].limit) && loop_taken(c, o, which)) {
-			reg_set(c, 8 * RCX, op_asize(o), count);
-			fault_gp(c, 0);
-			LEAVE(EXIT_FAULT);
-		}
-		if (unlikely(rip > c->seg[CS].limit))
-			RUN(o + 1);
-	}
 	if (!loop_taken(c, o, which))
 		RUN(o + 1);
+	if (unlikely(in64 ? !canonical(rip) : rip > c->seg[CS].limit)) {
+		c->r[RCX] = count;
+		fault_gp(c, 0);
+		LEAVE(EXIT_FAULT);
+	}
 	if (in64)
 		return jump_direct(c, o, n, true);
 	return jump_direct(c, o, n, false);
@@ -175,7 +169,7 @@ static HANDLER(jmp_reg_64)
 	u64 rip = REG64(o->dst), key = jump_key(c, rip);
 	const struct jump *j = jump_slot(c, key);
 
-	if (unlikely(j->key != key))
+	if (unlikely(!jump_is(j, key, rip)))
 		TAIL(h_jmp_indirect);
 	c->r[RIP] = rip;
 	ENTER(j->op);
@@ -186,7 +180,7 @@ static HANDLER(call_64)
 	u64 rsp = c->r[RSP] - 8;
 	u8 *p = fast_host(c, rsp, 8, true);
 
-	if (unlikely(!p))
+	if (unlikely(!p || !canonical(c->r[RIP] + (s64)o->disp)))
 		TAIL(h_call_direct);
 	put64(p, c->r[RIP] + o->ip + o->len);
 	c->r[RSP] = rsp;
@@ -199,7 +193,7 @@ static HANDLER(call_reg_64)
 	const struct jump *j = jump_slot(c, key);
 	u8 *p = fast_host(c, rsp, 8, true);
 
-	if (unlikely(!p || j->key != key))
+	if (unlikely(!p || !jump_is(j, key, rip)))
 		TAIL(h_call_indirect);
 	put64(p, c->r[RIP] + o->ip + o->len);
 	c->r[RSP] = rsp;
@@ -218,7 +212,7 @@ static HANDLER(ret_64)
 	rip = get64(p);
 	key = jump_key(c, rip);
 	j = jump_slot(c, key);
-	if (unlikely(j->key != key))
+	if (unlikely(!jump_is(j, key, rip)))
 		TAIL(h_ret);
 	c->r[RSP] = rsp + 8 + (u16)o->imm;
 	c->r[RIP] = rip;

@@ -66,13 +66,13 @@ static bool to_8086_handler(struct cpu *c, unsigned vector)
 /* ---- delivery through the IDT ---- */
 
 /* The EFLAGS that the handler finds on its stack. RF is set for faults, so that the instruction's own breakpoint does not fire again
- * when it is restarted (SDM vol. 3, 17.3.1.1). */
+ * when it is restarted, and so it is for what comes between two parts of a repeated string instruction (SDM vol. 3, 17.3.1.1). */
 static u32 pushed_flags(const struct cpu *c, unsigned vector, enum interrupt_kind kind)
 {
 	bool is_fault = kind == INT_EXCEPTION && vector != VEC_DB && vector != VEC_BP && vector != VEC_OF && vector != VEC_NMI &&
 			vector != VEC_DF && vector != VEC_MC;
 
-	return cpu_flags(c) | (is_fault ? FL_RF : 0);
+	return cpu_flags(c) | (is_fault || (!c->op && c->rep_at && c->icount == c->rep_at) ? FL_RF : 0);
 }
 
 static bool push_v86_segs(struct cpu *c, struct stack *s, unsigned size)
@@ -159,7 +159,7 @@ static bool through_gate(struct cpu *c, u64 gate, u64 gate_high, u32 flags, bool
 	return true;
 }
 
-static bool through_task_gate(struct cpu *c, u64 gate, bool has_error, u32 error)
+static bool through_task_gate(struct cpu *c, u64 gate, u32 flags, bool has_error, u32 error)
 {
 	u16 sel = gate_sel(gate);
 	u64 d;
@@ -172,13 +172,14 @@ static bool through_task_gate(struct cpu *c, u64 gate, bool has_error, u32 error
 		return fault_gp(c, sel & 0xfffc);
 	if (!desc_present(d))
 		return fault_error(c, VEC_NP, sel & 0xfffc);
+	c->eflags |= flags & FL_RF; /* for the image in the old TSS */
 	return task_switch(c, sel, d, TASK_INT, c->r[RIP], has_error, error);
 }
 
 static bool through_idt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error)
 {
 	unsigned size = in_long(c) ? 16 : 8, types = 1 << SYS_INT | 1 << SYS_TRAP;
-	u32 idt_error = vector * 8 + 2;
+	u32 idt_error = vector * 8 + 2, flags = pushed_flags(c, vector, kind);
 	u64 gate, high = 0, linear = c->idtr.base + vector * size;
 
 	if (!in_long(c))
@@ -194,8 +195,8 @@ static bool through_idt(struct cpu *c, unsigned vector, enum interrupt_kind kind
 	if (!desc_present(gate))
 		return fault_error(c, VEC_NP, idt_error);
 	if (desc_type(gate) == SYS_TASK_GATE)
-		return through_task_gate(c, gate, has_error, error);
-	return through_gate(c, gate, (u32)high, pushed_flags(c, vector, kind), has_error, error);
+		return through_task_gate(c, gate, flags, has_error, error);
+	return through_gate(c, gate, (u32)high, flags, has_error, error);
 }
 
 static bool deliver(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error)
@@ -231,6 +232,7 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 		c->nmi_blocked = true;
 	/* A single step that was due is not any more, also one that MOV SS held back; data breakpoints stay pending (SDM vol. 3, 6.8.3). */
 	c->step = false;
+	c->rep_at = 0;
 	c->db_pending &= ~((u64)1 << 14);
 	if (kind == INT_ICEBP) { /* one #DB for all reasons */
 		c->dr[6] |= c->db_pending;

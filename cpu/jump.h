@@ -6,6 +6,9 @@
 
 static inline u64 jump_key(const struct cpu *c, u64 rip) { return (rip + c->cs_base) ^ c->mode_key; }
 
+/* Is J what was looked for? Addresses that are not canonical have keys of other ones. */
+ALWAYS_INLINE bool jump_is(const struct jump *j, u64 key, u64 rip) { return j->key == key && canonical(rip); }
+
 static inline struct jump *jump_slot(struct cpu *c, u64 key)
 {
 	return &c->view->jump[(key ^ key >> 12) & ((1u << JUMP_BITS) - 1)];
@@ -39,7 +42,7 @@ static inline struct jump *jump_slot(struct cpu *c, u64 key)
 	do { \
 		u64 key_ = jump_key(c, c->r[RIP]); \
 		const struct jump *j_ = jump_slot(c, key_); \
-		if (likely(j_->key == key_)) \
+		if (likely(jump_is(j_, key_, c->r[RIP]))) \
 			ENTER(j_->op); \
 		LEAVE(why); \
 	} while (0)
@@ -64,17 +67,26 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 			LEAVE(EXIT_FAULT);
 		}
 	}
-	c->r[RIP] = rip;
-	if (likely(o->target))
+	if (likely(o->target)) {
+		c->r[RIP] = rip;
 		ENTER_LINKED(o);
-	n += o->left - 1;
+	}
 	if (in64 && likely(!o->third)) { /* in another page: inline, for kernels are full of these */
 		u64 key = rip ^ c->mode_key;
 		const struct jump *j = jump_slot(c, key);
 
-		if (likely(j->key == key))
+		if (unlikely(!canonical(rip))) {
+			fault_gp(c, 0);
+			LEAVE(EXIT_FAULT);
+		}
+		if (likely(j->key == key)) {
+			c->r[RIP] = rip;
+			n += o->left - 1;
 			ENTER(j->op);
+		}
 	}
+	c->r[RIP] = rip;
+	n += o->left - 1;
 	TAIL(jump_unlinked);
 }
 

@@ -402,7 +402,7 @@ void cpu_reset(struct cpu *c, bool init)
 	c->gdtr.limit = c->idtr.limit = 0xffff;
 	if (c->bare)
 		c->idtr.limit = 0;
-	c->shadow_at = 0;
+	c->shadow_at = c->rep_at = 0;
 	c->shadow_ss = c->monitor_armed = false;
 	c->nmi_pending = c->nmi_blocked = c->init_pending = c->sipi_pending = false;
 	c->db_pending = 0;

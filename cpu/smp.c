@@ -23,6 +23,8 @@ static void pass_time(struct cpu *c, const struct cpu *from)
 		return;
 	if (c->icount == c->shadow_at && c->shadow_at) /* interrupts are held off for its own next instruction */
 		c->shadow_at = from->icount;
+	if (c->icount == c->rep_at && c->rep_at)
+		c->rep_at = from->icount;
 	c->icount = c->end = from->icount;
 	c->idle_ns = from->idle_ns;
 }

@@ -3,7 +3,7 @@
  * A repetition does at most CHUNK elements at a time and then, unless it is finished, stops at itself, so that interrupts get in: each such
  * part retires as one instruction. How long a part is depends on nothing but what the guest sees; how it is done depends on the host. */
 #include "cpu/alu.h"
-#include "cpu/jump.h"
+#include "cpu/system.h"
 
 enum string { MOVS, STOS, LODS, CMPS, SCAS, INS, OUTS };
 enum { CHUNK = 4096 };
@@ -287,6 +287,8 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 	if (compares(what) && compared)
 		compare_flags(c, &p, o->osize);
 	c->r[RIP] = over ? next_rip(c, o) : this_rip(c, o);
+	if (!over)
+		c->rep_at = icount_after(c);
 	return true;
 }
 

@@ -62,6 +62,8 @@ BODY(sysret)
 
 	if (!(c->efer & EFER_SCE))
 		return fault_ud(c);
+	if (c->cpl)
+		return fault_gp(c, 0);
 	if (l && !canonical(c->r[RCX]))
 		return fault_gp(c, 0);
 	c->r[RIP] = l ? c->r[RCX] : (u32)c->r[RCX];

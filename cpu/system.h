@@ -68,12 +68,13 @@ static inline void rsp_set(struct cpu *c, u64 rsp)
 	c->r[RSP] = mask == 0xffff ? (c->r[RSP] & ~mask) | (rsp & mask) : rsp & mask;
 }
 
+/* icount when the instruction that runs now is over. */
+static inline u64 icount_after(const struct cpu *c) { return (c->op ? c->end - (u64)(c->n + c->op->left) : c->icount) + 1; }
+
 /* Interrupts (and, after a stack switch, debug traps) are held off until the next instruction is over. */
 static inline void shadow(struct cpu *c, bool ss)
 {
-	u64 now = c->op ? c->end - (u64)(c->n + c->op->left) : c->icount;
-
-	c->shadow_at = now + 1;
+	c->shadow_at = icount_after(c);
 	c->shadow_ss = ss;
 }
 

@@ -208,6 +208,48 @@ START_TEST(aliases)
 }
 END_TEST
 
+/* One page of RAM at two physical addresses, as a ROM has them, or as with A20 off: a store at either changes both, also when nothing is left of
+ * what was decoded at the other. */
+START_TEST(physical_aliases)
+{
+	if (_i)
+		space_set_mask(&mem, ~(u64)MiB);
+	else
+		ck_assert_int_ge(space_add_ram(&mem, "again", MiB, RAM, ram, 0, false), 0);
+	map(LINEAR, (MiB + OTHER) | 3);
+	for (unsigned n = 0; n < 4; n++) {
+		u8 minus = n & 1 ? 0xc0 : 0xc8;
+		u32 by = n & 1 ? OTHER + 1 : LINEAR + 1;
+
+		if (!n)
+			BYTES_AT(OTHER, 0xff, 0xc0, 0xeb, 0xfc); /* inc eax; jmp OTHER */
+		c->r[RAX] = 100;
+		go(OTHER, 4);
+		go(LINEAR, 4);
+		ck_assert_uint_eq(c->r[RAX], n & 1 ? 96 : 104);
+		space_write_block(&mem, CODE, (u8[]){ 0xc6, 0x03, minus }, 3); /* mov byte [rbx], ... */
+		c->r[RBX] = by;
+		go(CODE, 1);
+		c->r[RAX] = 100;
+		go(n & 2 ? OTHER : LINEAR, 4);
+		ck_assert_uint_eq(c->r[RAX], n & 1 ? 102 : 98);
+	}
+	/* Only the second one is decoded: writes at the first are seen all the same, by the processor and by others. */
+	blocks_flush(c);
+	BYTES_AT(CODE, 0xc6, 0x03, 0xc8);
+	BYTES_AT(OTHER, 0xff, 0xc0, 0xeb, 0xfc);
+	c->r[RBX] = OTHER + 1;
+	c->r[RAX] = 100;
+	go(LINEAR, 4);
+	go(CODE, 1);
+	go(LINEAR, 4);
+	ck_assert_uint_eq(c->r[RAX], 100);
+	space_write(&mem, OTHER + 1, 1, 0xc0);
+	go(LINEAR, 4);
+	ck_assert_uint_eq(c->r[RAX], 102);
+}
+END_TEST
+
 /* ---- pages that move ---- */
 
 START_TEST(remapped)
@@ -486,6 +528,7 @@ int main(void)
 	tcase_add_test(t, dma);
 	tcase_add_test(t, string_over_code);
 	tcase_add_test(t, aliases);
+	tcase_add_loop_test(t, physical_aliases, 0, 2);
 	tcase_add_test(t, remapped);
 	tcase_add_test(t, covered);
 	tcase_add_test(t, second_page_moves);

@@ -473,6 +473,30 @@ START_TEST(flushes)
 }
 END_TEST
 
+/* INVLPG drops what a large page gave, also after its entry has become a table, and all of it (4.10.4.1). */
+START_TEST(split_large_page)
+{
+	for (int m = TWO_LEVEL; m <= FOUR_LEVEL; m++)
+		for (unsigned level = 1; level <= (m == FOUR_LEVEL ? 2 : 1); level++) {
+			enum paging mode = (enum paging)m;
+			unsigned shift = mode == TWO_LEVEL ? 22 : level == 1 ? 21 : 30;
+			u64 v, small = ((u64)LINEAR >> shift << shift) + 0x8000, table;
+			u8 *host;
+
+			tables(mode, P | W, P | W);
+			table = entry_get(mode, level);
+			entry_set(mode, level, P | W | PS);
+			ck_assert(mem_read(c, small, 4, &v) && tlb_fill(c, small + PAGE_SIZE, ACCESS_FETCH, &host, &v));
+			entry_set(mode, level, table);
+			tlb_flush_page(c, (u64)1 << 33); /* another one: these may stay */
+			tlb_flush_page(c, LINEAR);
+			ck_assert(!mem_read(c, small, 4, &v));
+			ck_assert(!tlb_fetch(c, small + PAGE_SIZE, &host, &v));
+			ck_assert(mem_read(c, LINEAR, 4, &v));
+		}
+}
+END_TEST
+
 /* A stale translation may be used, but never half of it with half of the new one: what was writable stays the page that was writable. */
 START_TEST(stale_is_whole)
 {
@@ -526,6 +550,7 @@ int main(void)
 	tcase_add_test(t, protection_keys);
 	tcase_add_test(t, pkru);
 	tcase_add_test(t, flushes);
+	tcase_add_test(t, split_large_page);
 	tcase_add_test(t, stale_is_whole);
 	tcase_add_test(t, views);
 	suite_add_tcase(s, t);

@@ -148,6 +148,8 @@ static void v86_mode(unsigned level)
 	settle();
 }
 
+static void set_flags_zero(void) { cpu_set_arith(c, FL_Z); }
+
 static enum cpu_stop step(unsigned n) { return cpu_run(c, c->icount + n, CLOCK_NEVER); }
 static enum cpu_stop run(void) { return step(1000); }
 
@@ -847,6 +849,102 @@ START_TEST(single_step)
 }
 END_TEST
 
+/* SYSRET (vol. 2): #UD without EFER.SCE, whatever CPL; then #GP(0) above 0. */
+START_TEST(sysret_checks)
+{
+	static const struct { unsigned cpl; bool sce; int vector; } all[] = { { 0, false, VEC_UD }, { 3, false, VEC_UD }, { 3, true, VEC_GP } };
+
+	build("max");
+	long_mode(all[_i].cpl);
+	c->efer = (c->efer & ~(u64)EFER_SCE) | (all[_i].sce ? EFER_SCE : 0);
+	CODE_AT(CODE, 0x48, 0x0f, 0x07);
+	expect_fault((unsigned)all[_i].vector, 0);
+	tear_down();
+}
+END_TEST
+
+/* A near jump or call to an address that is not canonical is #GP(0) at the instruction, with nothing changed (vol. 2, JMP, CALL, LOOP, RET). The code
+ * is mapped at the very end of the lower half. */
+START_TEST(not_canonical)
+{
+	static const struct { u8 code[8]; } all[] = {
+		{ { 0xe9, 0, 1, 0, 0 } }, { { 0xe8, 0, 1, 0, 0 } }, { { 0x0f, 0x84, 0, 1, 0, 0 } }, { { 0xeb, 0x7f } }, { { 0xe2, 0x7f } }, { { 0xe3, 0x7f } },
+		{ { 0x39, 0xc0, 0x74, 0x7f } }, /* cmp eax, eax; jz: one operation */
+		{ { 0xff, 0xe3 } }, { { 0xff, 0xd3 } }, { { 0xc3 } },
+	};
+	const u64 top = (u64)1 << 47, at = top - 0x40;
+
+	build("max");
+	long_mode(0);
+	poke64(PML4 + 8 * 255, (PML4 + 0x2000) | 7);
+	poke64(PML4 + 0x2000 + 8 * 511, (PML4 + 0x3000) | 7);
+	poke64(PML4 + 0x3000 + 8 * 511, (PML4 + 0x4000) | 7);
+	poke64(PML4 + 0x4000 + 8 * 511, 0x60000 | 7);
+	poke(0x60fc0, all[_i].code, sizeof all[_i].code);
+	c->r[RBX] = top;
+	poke64(STACK0, top);
+	set_flags_zero();
+	for (unsigned n = 0; n < 3; n++) {
+		unsigned skip = all[_i].code[0] == 0x39 ? 2 : 0;
+
+		c->r[RIP] = at;
+		c->r[RCX] = all[_i].code[0] == 0xe3 ? 0 : 5;
+		c->r[RSP] = STACK0;
+		poke64(STACK0 - 8, 0x1234);
+		expect_fault(VEC_GP, 0);
+		ck_assert_uint_eq(c->r[RIP], at + skip);
+		ck_assert_uint_eq(c->r[RSP], STACK0);
+		ck_assert_uint_eq(c->r[RCX], all[_i].code[0] == 0xe3 ? 0 : 5);
+		ck_assert_uint_eq(peek(STACK0 - 8, 8), 0x1234);
+	}
+	/* Nor does it help that another mode has been where the jump cache would look: CR0.TS is one bit of the key, bit 47 of the address another. */
+	c->cr0 |= CR0_TS;
+	update_mode(c);
+	CODE_AT(CODE, 0xff, 0xe3); /* jmp rbx */
+	CODE_AT(0x70000, 0xf4);
+	c->r[RIP] = CODE;
+	c->r[RBX] = 0x70000;
+	expect_halt();
+	c->activity = ACTIVITY_RUN;
+	c->cr0 &= ~(u64)CR0_TS;
+	update_mode(c);
+	for (unsigned bit = 47; bit < 63; bit++) {
+		c->r[RIP] = CODE;
+		c->r[RBX] = 0x70000 | (u64)1 << bit;
+		expect_fault(VEC_GP, 0);
+		ck_assert_uint_eq(c->r[RIP], CODE);
+	}
+	tear_down();
+}
+END_TEST
+
+/* An interrupt between two parts of a repeated string instruction finds RF set in its image, so that the instruction's breakpoint does not fire
+ * again (vol. 3, 17.3.1.1); after the last part it is clear. */
+START_TEST(interrupted_repetition)
+{
+	build("max");
+	protected_mode(0);
+	c->idtr.limit = 0x7ff;
+	set_gate(VEC_NMI, gate(CODE0, HANDLER, 0x8e, 0));
+	CODE_AT(HANDLER, 0xf4);
+	CODE_AT(CODE, 0xf3, 0xaa, 0x90, 0x90); /* rep stosb; nop; nop */
+	c->r[RDI] = DATA;
+	c->r[RCX] = _i == 1 ? 16 : 0x9000;
+	step(1);
+	ck_assert_uint_eq(c->r[RIP], _i == 1 ? CODE + 2 : CODE);
+	if (_i == 2) { /* the end of it, and the instruction behind */
+		while (c->r[RIP] == CODE)
+			step(1);
+		step(1);
+	}
+	cpu_nmi(c, 0, true);
+	expect_halt();
+	ck_assert_uint_eq(peek(STACK0 - 12, 4), _i == 0 ? CODE : _i == 1 ? CODE + 2 : CODE + 3);
+	ck_assert_uint_eq(peek(STACK0 - 4, 4) & FL_RF, _i == 0 ? FL_RF : 0);
+	tear_down();
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("system");
@@ -880,6 +978,9 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, bad_msrs, 0, 8);
 	tcase_add_loop_test(t, breakpoints, 0, 2);
 	tcase_add_test(t, single_step);
+	tcase_add_loop_test(t, sysret_checks, 0, 3);
+	tcase_add_loop_test(t, not_canonical, 0, 10);
+	tcase_add_loop_test(t, interrupted_repetition, 0, 3);
 	suite_add_tcase(s, t);
 	return s;
 }
