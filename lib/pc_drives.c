@@ -1,6 +1,7 @@
 /* The controllers of a PC's drives.
  *
  *   IDE       PCI slot 1 function 1, IRQ 14 and 15
+ *   AHCI      from PCI slot 4 on
  *   floppy    IRQ 6, DMA channel 2
  *
  * What firmware must know of them is in CMOS:
@@ -8,11 +9,13 @@
  *   14h  equipment: 7..6 floppy drives less 1   0 there are floppy drives
  *   38h  7..4 the third to start from   0 floppy disks need no signature
  *   3Dh  7..4 the second, 3..0 the first to start from: 1 floppy, 2 disk, 3 CD-ROM, 4 network */
+#include "io/ahci.h"
 #include "io/ata.h"
 #include "io/fdc.h"
 #include "io/ide.h"
 #include "lib/pc.h"
 
+DEVICE_KIND(ahci)
 DEVICE_KIND(ide)
 
 static void ata_kind_free(void *device) { ata_free(device); }
@@ -46,6 +49,15 @@ static bool build_ide(struct pc *pc)
 	int n = build_ata(pc, VCPU_BUS_IDE, names, drives);
 
 	return !n || (n > 0 && pc_add(pc, &ide_kind, ide_new(&v->io, pc->pci, 1, 1, &v->clock, irq14, irq15, drives, true, &v->log)));
+}
+
+static bool build_ahci(struct pc *pc)
+{
+	static const char *const names[AHCI_PORTS] = { "sata0", "sata1", "sata2", "sata3", "sata4", "sata5" };
+	struct ata_drive *drives[AHCI_PORTS] = { NULL };
+	int n = build_ata(pc, VCPU_BUS_AHCI, names, drives);
+
+	return !n || (n > 0 && pc_add(pc, &ahci_kind, ahci_new(pc->pci, 4, &pc->v->clock, drives, &pc->v->log)));
 }
 
 static u8 cmos_read(struct vcpu *v, u8 index)
@@ -107,5 +119,5 @@ bool pc_build_drives(struct pc *pc)
 {
 	if (pc->v->ndrives)
 		set_boot_order(pc);
-	return build_ide(pc) && build_floppy(pc);
+	return build_ide(pc) && build_ahci(pc) && build_floppy(pc);
 }
