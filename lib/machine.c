@@ -82,7 +82,6 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 		return error_set(error, "a bare machine has one processor, not %u", v->processors);
 	if (config->display && strcmp(config->display, "vga") && strcmp(config->display, "none"))
 		return error_set(error, "there is no display '%s', only \"vga\" and \"none\"", config->display);
-	v->display = config->display && !strcmp(config->display, "vga");
 	if (!v->bare)
 		return configure_memory(v, config->memory, error);
 	if (config->kernel || config->kernel_data || config->initrd || config->initrd_data || config->bios)
@@ -127,6 +126,7 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 	};
 	struct ram *ram;
 
+	v->display = settings->display ? !strcmp(settings->display, "vga") : v->boot.bios.data != NULL;
 	if (v->output)
 		v->log = (struct log){ log_to_output, v };
 	space_init(&v->mem);

@@ -50,7 +50,7 @@ struct vcpu {
 	u64 ns_q16, seed, rtc;
 	unsigned processors;
 	bool bare;
-	bool display;    /* a display adapter */
+	bool display;    /* a display adapter: if the configuration says so, or it is silent and there is firmware */
 	void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len);
 	void *user;
 	struct boot boot;

@@ -59,6 +59,7 @@ bool pc_build_display(struct pc *pc)
 	rom = read_rom(v, &memory);
 	if (!memory || !pc_add(pc, &vga_kind, pc->vga = vga_new(&v->io, &v->mem, &v->clock, vram, &v->log)))
 		return false;
-	vga_start_in_text_mode(pc->vga, find_font(rom));
+	if (!v->boot.bios.data)
+		vga_start_in_text_mode(pc->vga, find_font(rom));
 	return vga_attach(pc->vga, pc->pci, SLOT, rom);
 }
