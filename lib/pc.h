@@ -48,7 +48,9 @@ struct pc {
 	struct i8042 *i8042;
 	struct acpi *acpi;
 	struct vga *vga;       /* NULL: no display */
-	struct virtio_net *virtio_net; /* NULL: there is none */
+	struct virtio_net *virtio_net; /* NULL: there is none, as the others here */
+	struct e1000 *e1000;
+	struct ne2000 *ne2000;
 	/* Levels on the wires of the board. */
 	u32 isa;               /* bit n: IRQ n, what the devices of the ISA bus drive */
 	u32 isa_pirq;          /* bit n: IRQ n, what the chipset drives because of a PIRQ that is routed there */
