@@ -25,7 +25,7 @@ struct block {
 
 struct code_page {
 	u64 page;                    /* physical */
-	u64 chunks;                  /* bit n: bytes 64n.. have been decoded */
+	u64 decoded[PAGE_SIZE / 64]; /* bit n: a block has byte n, or one that is gone had it */
 	struct block *blocks;
 	struct code_page *next;
 };
@@ -456,8 +456,8 @@ static bool note_page(struct cpu *c, struct block *block, int which, u64 page, u
 		block->page_next[which] = p->blocks;
 		p->blocks = block;
 	}
-	for (unsigned chunk = from / 64; chunk <= (from + len - 1) / 64; chunk++)
-		p->chunks |= (u64)1 << chunk;
+	for (unsigned i = from; i < from + len; i++)
+		p->decoded[i / 64] |= (u64)1 << i % 64;
 	return true;
 }
 
@@ -597,13 +597,15 @@ static void page_written(struct cpu *c, u64 page, unsigned from, unsigned len)
 {
 	struct code_page **at = page_slot(c->blocks, page), *p = *at;
 	struct block **link;
-	u64 touched = 0;
+	bool touched = false;
 
 	if (!p)
 		return;
-	for (unsigned chunk = from / 64; chunk <= (from + len - 1) / 64; chunk++)
-		touched |= (u64)1 << chunk;
-	if (!(touched & p->chunks))
+	for (unsigned i = from; i < from + len; i++) {
+		touched |= p->decoded[i / 64] >> i % 64 & 1;
+		p->decoded[i / 64] &= ~((u64)1 << i % 64); /* no block will have it */
+	}
+	if (!touched)
 		return;
 	for (link = &p->blocks; *link;) {
 		struct block *block = *link;

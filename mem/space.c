@@ -7,6 +7,14 @@ struct stretch {
 	u64 last;
 };
 
+/* Up to LAST, addresses belong to ranges[range]. */
+struct piece {
+	u64 last;
+	unsigned range;
+};
+
+#define NOTHING (~0u)
+
 void space_init(struct space *space)
 {
 	*space = (struct space){ .mask = ~(u64)0, .hit_first = 1 };
@@ -15,6 +23,7 @@ void space_init(struct space *space)
 void space_free(struct space *space)
 {
 	free(space->ranges);
+	free(space->pieces);
 	space_init(space);
 }
 
@@ -22,6 +31,7 @@ static void map_changed(struct space *space)
 {
 	space->hit_first = 1;
 	space->hit_last = 0;
+	space->npieces = 0;
 	if (space->changed)
 		space->changed(space->owner);
 }
@@ -45,10 +55,14 @@ static int add(struct space *space, struct range range)
 	if (space->count == space->room) {
 		unsigned room = space->room ? 2 * space->room : 32;
 		struct range *ranges = realloc(space->ranges, room * sizeof *ranges);
+		struct piece *pieces = realloc(space->pieces, (2 * room + 1) * sizeof *pieces); /* every range begins and ends one at most */
 
-		if (!ranges)
+		if (ranges)
+			space->ranges = ranges;
+		if (pieces)
+			space->pieces = pieces;
+		if (!ranges || !pieces)
 			return -1;
-		space->ranges = ranges;
 		space->room = room;
 	}
 	range.number = unused_number(space);
@@ -114,9 +128,7 @@ void space_set_mask(struct space *space, u64 mask)
 /* What the COUNT lowest ranges have at ADDR. */
 static struct stretch find_under(const struct space *space, u64 addr, unsigned count)
 {
-	/* Beyond the lowest address line that is missing, addresses wrap: a stretch never goes over that edge. */
-	u64 missing = ~space->mask & (space->mask + 1);
-	u64 last = addr | (missing - 1);
+	u64 last = ~(u64)0;
 
 	for (unsigned i = count; i-- > 0;) {
 		const struct range *range = &space->ranges[i];
@@ -132,9 +144,40 @@ static struct stretch find_under(const struct space *space, u64 addr, unsigned c
 	return (struct stretch){ NULL, last };
 }
 
+static void make_pieces(struct space *space)
+{
+	u64 addr = 0;
+
+	do {
+		struct stretch stretch = find_under(space, addr, space->count);
+
+		space->pieces[space->npieces++] = (struct piece){ stretch.last, stretch.range ? (unsigned)(stretch.range - space->ranges) : NOTHING };
+		addr = stretch.last + 1;
+	} while (addr);
+}
+
 static struct stretch find(const struct space *space, u64 addr)
 {
-	return find_under(space, addr, space->count);
+	/* Beyond the lowest address line that is missing, addresses wrap: a stretch never goes over that edge. */
+	u64 missing = ~space->mask & (space->mask + 1), edge = addr | (missing - 1);
+	unsigned low = 0, high;
+	const struct piece *piece;
+
+	if (!space->count)
+		return (struct stretch){ NULL, edge };
+	if (!space->npieces)
+		make_pieces((struct space *)space); /* it remembers, but does not change */
+	high = space->npieces - 1;
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+
+		if (space->pieces[middle].last < addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	piece = &space->pieces[low];
+	return (struct stretch){ piece->range == NOTHING ? NULL : &space->ranges[piece->range], piece->last < edge ? piece->last : edge };
 }
 
 const struct range *space_find(const struct space *space, u64 addr, u64 *end)
@@ -152,9 +195,9 @@ static struct stretch find_again(struct space *space, u64 addr)
 	struct stretch stretch;
 
 	if (addr >= space->hit_first && addr <= space->hit_last)
-		return (struct stretch){ space->hit == ~0u ? NULL : &space->ranges[space->hit], space->hit_last };
+		return (struct stretch){ space->hit == NOTHING ? NULL : &space->ranges[space->hit], space->hit_last };
 	stretch = find(space, addr);
-	space->hit = stretch.range ? (unsigned)(stretch.range - space->ranges) : ~0u;
+	space->hit = stretch.range ? (unsigned)(stretch.range - space->ranges) : NOTHING;
 	space->hit_first = addr;
 	space->hit_last = stretch.last;
 	return stretch;

@@ -59,9 +59,13 @@ struct range {
 	int number;                 /* what space_add_* returned; ranges move in the table, numbers stay */
 };
 
+struct piece;
+
 struct space {
 	struct range *ranges; /* later ones on top */
 	unsigned count, room;
+	struct piece *pieces; /* the map seen from above, piece by piece in order of address; made at the first look after a change */
+	unsigned npieces;     /* 0: not made */
 	u64 mask;             /* address bits that exist; A20 clears bit 20 here */
 	void (*changed)(void *owner); /* the map changed: cached translations are void */
 	void *owner;
