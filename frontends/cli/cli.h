@@ -16,6 +16,7 @@ enum status {
 	STATUS_HALT = 12,         /* the guest halted, and nothing can wake it */
 	STATUS_DIVERGED = 14,     /* a replay was not the run that was recorded */
 	STATUS_UNMET = 16,        /* the run ended before an --expect was met */
+	STATUS_FOUND = 18,        /* explore found a run that fails */
 };
 
 struct run_options {
@@ -68,6 +69,7 @@ void textscreen_end(const vcpu *machine);
 int command_run(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_replay(int argc, char **argv);
+int command_explore(int argc, char **argv);
 int command_isa(int argc, char **argv);
 
 /* One line on stderr: "vcpu: ...". Restores the terminal first. */

@@ -13,6 +13,7 @@ static const struct command {
 	{ "run", command_run, "boot a kernel or an image" },
 	{ "demo", command_demo, "boot a small guest that is built into this program" },
 	{ "replay", command_replay, "repeat a run that was recorded" },
+	{ "explore", command_explore, "run a guest under many schedules until it fails" },
 	{ "isa", command_isa, "print the instruction table" },
 };
 
@@ -40,7 +41,7 @@ void complain(const char *format, ...)
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		complain("a command is needed: run, demo, replay or isa (vcpu --help tells more)");
+		complain("a command is needed: run, demo, replay, explore or isa (vcpu --help tells more)");
 		return STATUS_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
@@ -54,6 +55,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
-	complain("there is no command '%s': run, demo, replay or isa (vcpu --help tells more)", argv[1]);
+	complain("there is no command '%s': run, demo, replay, explore or isa (vcpu --help tells more)", argv[1]);
 	return STATUS_USAGE;
 }

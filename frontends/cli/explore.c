@@ -1,0 +1,248 @@
+/* vcpu explore: one guest under many schedules, until one of them makes it fail; that run is recorded. */
+#include <errno.h>
+#include <inttypes.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const char help[] =
+	"Usage: vcpu explore --seeds=A..B --fail=REGEXP [OPTION]...\n"
+	"Run a guest once for each --seed, until a run fails; record that one.\n"
+	"\n"
+	"      --seeds=A..B      the seeds: schedules of timers and processors\n"
+	"      --fail=REGEXP     a run has failed when a line that it writes to COM1 or to port E9h\n"
+	"                        matches this extended regular expression, or the last one, which\n"
+	"                        says how it ended: \"stop poweroff\", \"stop debug-exit 3\",\n"
+	"                        \"stop limit\" (--limit), \"stop triple-fault\", \"stop halt\"\n"
+	"      --record=FILE     where the failed run goes [explore-SEED.vrr]\n"
+	"\n"
+	"The other options are those of vcpu run. The guest has no input.\n"
+	"\n"
+	"Exit status: 0 no run failed; 18 one did, and FILE repeats it; 2 bad usage or input.\n";
+
+enum { SLICE = 4000000, LINE = 4096 };
+
+struct exploration {
+	regex_t fail;
+	uint64_t first, last;
+	const char *record;
+};
+
+/* A run, as far as it is of interest: its lines. */
+struct lines {
+	const regex_t *fail;
+	vcpu *machine;
+	size_t len[VCPU_CHANNELS];
+	char text[VCPU_CHANNELS][LINE]; /* the line that a channel is in */
+	char found[LINE];               /* the one that matched */
+	bool failed;
+};
+
+static void end_line(struct lines *l, char *text, size_t len)
+{
+	text[len] = 0;
+	if (l->failed || regexec(l->fail, text, 0, NULL, 0))
+		return;
+	l->failed = true;
+	strcpy(l->found, text);
+	if (l->machine)
+		vcpu_stop(l->machine);
+}
+
+static void output(void *user, enum vcpu_channel channel, const void *data, size_t len)
+{
+	struct lines *l = user;
+	char *text = l->text[channel];
+
+	if (channel != VCPU_COM1 && channel != VCPU_DEBUGCON)
+		return;
+	for (const char *c = data; len--; c++) {
+		if (*c == '\n' || l->len[channel] == LINE - 1) {
+			end_line(l, text, l->len[channel]);
+			l->len[channel] = 0;
+		}
+		if (*c != '\n' && *c != '\r')
+			text[l->len[channel]++] = *c;
+	}
+}
+
+static bool append(void *user, const void *data, size_t len)
+{
+	return fwrite(data, 1, len, user) == len;
+}
+
+/* Run CONFIG to its end, into *L, and, if there is one, into RECORDING. False, having complained. */
+static bool run(const struct vcpu_config *config, uint64_t limit, struct lines *l, FILE *recording, bool embed)
+{
+	struct vcpu_recording r = { .write = append, .user = recording, .embed = embed };
+	struct vcpu_config with = *config;
+	struct vcpu_stop stop;
+	char *error = NULL, end[64];
+	bool ok = true;
+
+	with.output = output;
+	with.user = l;
+	l->machine = vcpu_new(&with, &error);
+	if (!l->machine) {
+		complain("%s", error ? error : "out of memory");
+		free(error);
+		return false;
+	}
+	if (recording && vcpu_record(l->machine, &r)) {
+		complain("explore: %s", vcpu_error(l->machine));
+		vcpu_free(l->machine);
+		return false;
+	}
+	do
+		stop = vcpu_run(l->machine, limit && limit - vcpu_instructions(l->machine) < SLICE ? limit - vcpu_instructions(l->machine) : SLICE);
+	while (!l->failed && (!limit || vcpu_instructions(l->machine) < limit) &&
+	       (stop.reason == VCPU_STOP_LIMIT || stop.reason == VCPU_STOP_IDLE));
+	if (stop.reason == VCPU_STOP_DEBUG_EXIT)
+		snprintf(end, sizeof end, "stop %s %" PRIu32, vcpu_stop_name(stop.reason), stop.code);
+	else
+		snprintf(end, sizeof end, "stop %s", vcpu_stop_name(stop.reason));
+	if (stop.reason == VCPU_STOP_HOST || stop.reason == VCPU_STOP_DISK_FULL) {
+		complain("%s: %s", vcpu_stop_name(stop.reason), vcpu_error(l->machine));
+		ok = false;
+	}
+	for (unsigned i = 0; i < VCPU_CHANNELS; i++)
+		end_line(l, l->text[i], l->len[i]);
+	end_line(l, end, strlen(end));
+	if (recording)
+		vcpu_record_end(l->machine);
+	vcpu_free(l->machine);
+	return ok;
+}
+
+/* Run the seed that failed once more, for the file. */
+static bool keep(const struct exploration *e, const struct run_options *o, struct lines *l, char *name, size_t size)
+{
+	FILE *file;
+	bool ok;
+
+	if (e->record)
+		snprintf(name, size, "%s", e->record);
+	else
+		snprintf(name, size, "explore-%" PRIu64 ".vrr", o->config.seed);
+	file = fopen(name, "wbe");
+	if (!file) {
+		complain("explore: cannot write %s: %s", name, strerror(errno));
+		return false;
+	}
+	ok = run(&o->config, o->limit, l, file, o->embed);
+	if (ferror(file) | fclose(file)) {
+		complain("explore: cannot write %s: %s", name, strerror(errno));
+		ok = false;
+	}
+	return ok;
+}
+
+static int explore(const struct exploration *e, struct run_options *o)
+{
+	static struct lines l; /* large */
+
+	for (uint64_t seed = e->first;; seed++) {
+		char name[4096];
+
+		o->config.seed = seed;
+		memset(&l, 0, sizeof l);
+		l.fail = &e->fail;
+		if (!run(&o->config, o->limit, &l, NULL, false))
+			return STATUS_USAGE;
+		if (l.failed) {
+			memset(&l, 0, sizeof l);
+			l.fail = &e->fail;
+			if (!keep(e, o, &l, name, sizeof name))
+				return STATUS_HOST;
+			printf("seed %" PRIu64 " fails: %s\nvcpu replay %s repeats it\n", seed, l.found, name);
+			return STATUS_FOUND;
+		}
+		if (seed == e->last)
+			break;
+	}
+	printf("seeds %" PRIu64 " to %" PRIu64 ": none fails\n", e->first, e->last);
+	return STATUS_OK;
+}
+
+static bool seeds(const char *text, struct exploration *e)
+{
+	int end = 0;
+
+	if (*text >= '0' && *text <= '9' && sscanf(text, "%" SCNu64 "..%" SCNu64 "%n", &e->first, &e->last, &end) == 2 && end && !text[end] &&
+	    e->first <= e->last)
+		return true;
+	complain("--seeds %s: that is no range, like 1..500", text);
+	return false;
+}
+
+static bool pattern(const char *text, struct exploration *e)
+{
+	char why[256];
+	int error = regcomp(&e->fail, text, REG_EXTENDED | REG_NOSUB);
+
+	if (!error)
+		return true;
+	regerror(error, &e->fail, why, sizeof why);
+	complain("--fail '%s': %s", text, why);
+	return false;
+}
+
+/* If ARGV[*I] is --NAME: its value, and *I moves to the last word of it. */
+static const char *value_of(const char *name, int argc, char **argv, int *i)
+{
+	size_t len = strlen(name);
+
+	if (strncmp(argv[*i], "--", 2) || strncmp(argv[*i] + 2, name, len))
+		return NULL;
+	if (argv[*i][2 + len] == '=')
+		return argv[*i] + 3 + len;
+	return !argv[*i][2 + len] && *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+int command_explore(int argc, char **argv)
+{
+	struct exploration e = { 0 };
+	struct run_options o;
+	bool have_seeds = false, have_fail = false;
+	int status, n = 0;
+
+	/* Our own options are taken out; what is left is vcpu run's. */
+	for (int i = 0; i < argc; i++) {
+		const char *value;
+
+		if ((value = value_of("seeds", argc, argv, &i))) {
+			if (!seeds(value, &e))
+				return STATUS_USAGE;
+			have_seeds = true;
+		} else if ((value = value_of("fail", argc, argv, &i))) {
+			if (have_fail)
+				regfree(&e.fail);
+			if (!pattern(value, &e))
+				return STATUS_USAGE;
+			have_fail = true;
+		} else if (!strcmp(argv[i], "--help")) {
+			fputs(help, stdout);
+			return STATUS_OK;
+		} else {
+			argv[n++] = argv[i];
+		}
+	}
+	argv[n] = NULL;
+	if (!options_parse(&o, n, argv, false, &status))
+		return status;
+	if (!have_seeds || !have_fail) {
+		complain("explore: --seeds A..B and --fail REGEXP are needed (vcpu explore --help tells more)");
+		return STATUS_USAGE;
+	}
+	if (script_waits() || o.net || o.text || o.config.seed) {
+		complain("explore: --type, --expect, --net, --display text and --seed are for vcpu run");
+		return STATUS_USAGE;
+	}
+	e.record = o.record;
+	status = explore(&e, &o);
+	regfree(&e.fail);
+	return status;
+}
