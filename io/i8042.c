@@ -24,6 +24,7 @@ struct i8042 {
 	bool release;     /* F0h was swallowed: the next code gets bit 7 */
 	bool a20;
 	struct event next;
+	struct event repeat; /* of a key that is held down */
 	struct {
 		struct clock *clock;
 		struct line irq1, irq12, a20, reset;
@@ -44,11 +45,17 @@ static const struct field i8042_fields[] = {
 	FIELD(struct i8042, keyboard.command, U8),
 	FIELD(struct i8042, keyboard.last, U8),
 	FIELD(struct i8042, keyboard.scanning, BOOL),
+	FIELD(struct i8042, keyboard.prefix, U8),
+	FIELD_MAX(struct i8042, keyboard.held, U8, 0x7f),
+	FIELD(struct i8042, keyboard.held_e0, BOOL),
+	FIELDS(struct i8042, keyboard.types, U8),
 	FIELDS(struct i8042, mouse.answers.bytes, U8),
 	FIELD_MAX(struct i8042, mouse.answers.head, U8, PS2_ANSWERS - 1),
 	FIELD_MAX(struct i8042, mouse.answers.count, U8, PS2_ANSWERS),
 	FIELDS(struct i8042, mouse.packet, U8),
-	FIELD_MAX(struct i8042, mouse.left, U8, 3),
+	FIELD_MAX(struct i8042, mouse.left, U8, 4),
+	FIELD_MAX(struct i8042, mouse.id, U8, 4),
+	FIELD_MAX(struct i8042, mouse.knock, U8, 3),
 	FIELD(struct i8042, mouse.command, U8),
 	FIELD_MAX(struct i8042, mouse.resolution, U8, 3),
 	FIELD(struct i8042, mouse.rate, U8),
@@ -57,10 +64,11 @@ static const struct field i8042_fields[] = {
 	FIELD(struct i8042, mouse.remote, BOOL),
 	FIELD(struct i8042, mouse.wrap, BOOL),
 	FIELD(struct i8042, mouse.reporting, BOOL),
-	FIELD_MAX(struct i8042, mouse.buttons, U8, 7),
+	FIELD_MAX(struct i8042, mouse.buttons, U8, 0x1f),
 	FIELD(struct i8042, mouse.moved, BOOL),
 	FIELD(struct i8042, mouse.dx, U16),
 	FIELD(struct i8042, mouse.dy, U16),
+	FIELD(struct i8042, mouse.dz, U16),
 	FIELD(struct i8042, mode, U8),
 	FIELDS(struct i8042, ram, U8),
 	FIELD(struct i8042, command, U8),
@@ -73,6 +81,7 @@ static const struct field i8042_fields[] = {
 	FIELD(struct i8042, release, BOOL),
 	FIELD(struct i8042, a20, BOOL),
 	FIELD(struct i8042, next, EVENT),
+	FIELD(struct i8042, repeat, EVENT),
 	FIELD_END
 };
 
@@ -156,6 +165,22 @@ static void next(void *owner, u64 late)
 	arm(k);
 }
 
+static void arm_repeat(struct i8042 *k, u64 ns)
+{
+	clock_arm(k->wire.clock, &k->repeat, ps2_keyboard_held(&k->keyboard) ? clock_in(k->wire.clock, ns) : CLOCK_NEVER);
+}
+
+static void repeat(void *owner, u64 late)
+{
+	struct i8042 *k = owner;
+
+	(void)late;
+	if (ps2_keyboard_held(&k->keyboard))
+		ps2_keyboard_repeat(&k->keyboard);
+	arm_repeat(k, ps2_keyboard_period(&k->keyboard));
+	arm(k);
+}
+
 /* The controller itself answers. */
 static void answer(struct i8042 *k, u8 byte)
 {
@@ -193,7 +218,9 @@ static void write_command(struct i8042 *k, u8 byte)
 	switch (byte) {
 	case 0x20: answer(k, k->mode); break;
 	case 0x60: case 0xd1: case 0xd2: case 0xd3: case 0xd4: k->command = byte; break;
-	case 0xa4: answer(k, 0xf1); break; /* no password */
+	case 0xa4: answer(k, 0xf1); break; /* no password, */
+	case 0xa5: k->command = byte; break; /* nor room for one: it is read up to its 0 */
+	case 0xa6: break;
 	case 0xa7: write_mode(k, k->mode | MODE_AUX_OFF); break;
 	case 0xa8: write_mode(k, k->mode & ~MODE_AUX_OFF); break;
 	case 0xa9: answer(k, 0x00); break;
@@ -204,7 +231,7 @@ static void write_command(struct i8042 *k, u8 byte)
 	case 0xab: answer(k, 0x00); break;
 	case 0xad: write_mode(k, k->mode | MODE_KBD_OFF); break;
 	case 0xae: write_mode(k, k->mode & ~MODE_KBD_OFF); break;
-	case 0xc0: answer(k, 0x80); break; /* input port: not locked */
+	case 0xc0: case 0xc1: case 0xc2: answer(k, 0x80); break; /* input port: not locked */
 	case 0xd0: answer(k, output_port(k)); break;
 	case 0xdd: set_a20(k, false); break;
 	case 0xdf: set_a20(k, true); break;
@@ -238,6 +265,7 @@ static void write_data(struct i8042 *k, u8 byte)
 		ps2_keyboard_command(&k->keyboard, byte);
 		break;
 	case 0x60: write_mode(k, byte); break;
+	case 0xa5: k->command = byte ? command : 0; break;
 	case 0xd1: write_output_port(k, byte); break;
 	case 0xd2: fill(k, byte, false); break;
 	case 0xd3: fill(k, byte, true); break;
@@ -310,6 +338,7 @@ struct i8042 *i8042_new(struct space *ports, struct clock *clock, struct line ir
 		return NULL;
 	}
 	clock_add(clock, &k->next, "i8042", next, k);
+	clock_add(clock, &k->repeat, "i8042 repeat", repeat, k);
 	return k;
 }
 
@@ -322,13 +351,15 @@ bool i8042_keyboard_input(struct i8042 *i8042, const void *scancodes, size_t len
 {
 	bool taken = ps2_keyboard_keys(&i8042->keyboard, scancodes, len);
 
+	if (taken)
+		arm_repeat(i8042, ps2_keyboard_delay(&i8042->keyboard));
 	arm(i8042);
 	return taken;
 }
 
-void i8042_mouse_input(struct i8042 *i8042, int dx, int dy, u8 buttons)
+void i8042_mouse_input(struct i8042 *i8042, int dx, int dy, int dz, u8 buttons)
 {
-	ps2_mouse_move(&i8042->mouse, dx, dy, buttons);
+	ps2_mouse_move(&i8042->mouse, dx, dy, dz, buttons);
 	arm(i8042);
 }
 

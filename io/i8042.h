@@ -20,8 +20,8 @@ struct i8042 *i8042_new(struct space *ports, struct clock *clock, struct line ir
 void i8042_free(struct i8042 *i8042);
 /* Keys, as scan-code set 1 bytes (what a guest sees that leaves translation on). False, and nothing is taken, if there is no room. */
 bool i8042_keyboard_input(struct i8042 *i8042, const void *scancodes, size_t len);
-/* The mouse moved (right and up positive) or its buttons changed (bit 0 left, 1 right, 2 middle). */
-void i8042_mouse_input(struct i8042 *i8042, int dx, int dy, u8 buttons);
+/* The mouse moved (right, up, and the wheel towards the user are positive) or its buttons changed (bit 0 left, 1 right, 2 middle, 3 and 4 beside). */
+void i8042_mouse_input(struct i8042 *i8042, int dx, int dy, int dz, u8 buttons);
 void i8042_refresh(struct i8042 *i8042);
 struct part i8042_part(struct i8042 *i8042);
 

@@ -241,6 +241,19 @@ bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
 	return pc_remember_fresh(pc);
 }
 
+static int mouse_input(struct vcpu *v, const void *data, size_t len)
+{
+	struct vcpu_mouse mouse;
+
+	if (len % sizeof mouse)
+		return machine_error(v, "%zu bytes are no whole number of struct vcpu_mouse", len);
+	for (size_t done = 0; done < len; done += sizeof mouse) {
+		memcpy(&mouse, (const char *)data + done, sizeof mouse);
+		i8042_mouse_input(v->pc->i8042, mouse.dx, mouse.dy, mouse.wheel, (u8)mouse.buttons);
+	}
+	return 0;
+}
+
 int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
 {
 	struct pc *pc = v->pc;
@@ -250,6 +263,8 @@ int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t
 		return uart_input(pc->com1, data, len) ? 0 : machine_error(v, "COM1 has no room for %zu bytes more", len);
 	case VCPU_KEYBOARD:
 		return i8042_keyboard_input(pc->i8042, data, len) ? 0 : machine_error(v, "the keyboard has no room for %zu bytes more", len);
+	case VCPU_MOUSE:
+		return mouse_input(v, data, len);
 	case VCPU_POWER:
 		acpi_power_button(pc->acpi);
 		return 0;

@@ -54,7 +54,7 @@ enum vcpu_channel {
 	VCPU_CHANNELS
 };
 
-/* What a mouse did: movements (right and up are positive), buttons that are down now (1 left, 2 right, 4 middle), clicks of the wheel (towards
+/* What a mouse did: movements (right and up are positive), buttons that are down now (1 left, 2 right, 4 middle, 8 and 16 beside), clicks of the wheel (towards
  * the user is positive). */
 struct vcpu_mouse { int16_t dx, dy, wheel; uint16_t buttons; };
 

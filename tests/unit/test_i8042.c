@@ -276,22 +276,122 @@ END_TEST
 START_TEST(mouse_moves)
 {
 	mode(0x02);
-	i8042_mouse_input(k, 5, 5, 0);
+	i8042_mouse_input(k, 5, 5, 0, 0);
 	EXPECT_MOUSE(""); /* not before it is told to report */
 	mouse(0xf4);
 	ck_assert_int_eq(get(), 0x1fa);
 	EXPECT_MOUSE("\x08\x05\x05");
-	i8042_mouse_input(k, 10, -3, 1);
+	i8042_mouse_input(k, 10, -3, 0, 1);
 	pass(1000000);
 	ck_assert(wires[IRQ12].level);
 	EXPECT_MOUSE("\x29\x0a\xfd");
-	i8042_mouse_input(k, 300, 0, 0); /* more than a packet can say */
+	i8042_mouse_input(k, 300, 0, 0, 0); /* more than a packet can say */
 	EXPECT_MOUSE("\x08\xff\x00\x08\x2d\x00");
 	mouse(0xf0); /* remote: only when asked */
-	i8042_mouse_input(k, -1, 0, 2);
+	i8042_mouse_input(k, -1, 0, 0, 2);
 	EXPECT_MOUSE("\xfa");
 	mouse(0xeb);
 	EXPECT_MOUSE("\xfa\x1a\xff\x00");
+}
+END_TEST
+
+/* Microsoft's knock: the rates 200, 100, 80, and the mouse's identity is 3; 200, 200, 80, and it is 4. */
+START_TEST(mouse_with_a_wheel)
+{
+	mode(0x02);
+	for (unsigned i = 0; i < 3; i++) {
+		mouse(0xf3);
+		mouse((u8[]){ 200, 100, 80 }[i]);
+		EXPECT_MOUSE("\xfa\xfa");
+	}
+	mouse(0xf2);
+	EXPECT_MOUSE("\xfa\x03");
+	mouse(0xf4);
+	ck_assert_int_eq(get(), 0x1fa);
+	i8042_mouse_input(k, 1, 2, -1, 0);
+	EXPECT_MOUSE("\x08\x01\x02\xff");
+	mouse(0xf5);
+	EXPECT_MOUSE("\xfa");
+	for (unsigned i = 0; i < 3; i++) {
+		mouse(0xf3);
+		mouse((u8[]){ 200, 200, 80 }[i]);
+		EXPECT_MOUSE("\xfa\xfa");
+	}
+	mouse(0xf2);
+	EXPECT_MOUSE("\xfa\x04");
+	mouse(0xf4);
+	ck_assert_int_eq(get(), 0x1fa);
+	i8042_mouse_input(k, 0, 0, 2, 0x11);
+	EXPECT_MOUSE("\x09\x00\x00\x22");
+	i8042_mouse_input(k, 0, 0, -1, 0x0a);
+	EXPECT_MOUSE("\x0a\x00\x00\x1f");
+	mouse(0xff);
+	EXPECT_MOUSE("\xfa\xaa\x00");
+	mouse(0xf2);
+	EXPECT_MOUSE("\xfa\x00");
+}
+END_TEST
+
+/* 2:1 scaling (reference, "Set Scaling 2:1"): 0 1 2 3 4 5 6 become 0 1 1 3 6 9 12. */
+START_TEST(mouse_scaling)
+{
+	mode(0x02);
+	mouse(0xe7);
+	mouse(0xf4);
+	EXPECT_MOUSE("\xfa\xfa");
+	i8042_mouse_input(k, 2, -4, 0, 0);
+	EXPECT_MOUSE("\x28\x01\xfa");
+	i8042_mouse_input(k, 6, 5, 0, 0);
+	EXPECT_MOUSE("\x08\x0c\x09");
+}
+END_TEST
+
+/* Set 3, from the reference's table; keys repeat and do not tell that they go up, but for those that shift. */
+START_TEST(keys_of_set_3)
+{
+	mode(0x01);
+	out8(0x60, 0xf0);
+	out8(0x60, 0x03);
+	EXPECT("\xfa\xfa");
+	i8042_keyboard_input(k, "\x1e\x9e\x2a\xaa\xe0\x48\xe0\xc8\x3b\xbb", 10); /* A, Shift, up arrow, F1 */
+	EXPECT("\x1c\x12\xf0\x12\x63\x07");
+	out8(0x60, 0xf8); /* all tell */
+	EXPECT("\xfa");
+	i8042_keyboard_input(k, "\x1e\x9e\xe1\x1d\x45\xe1\x9d\xc5", 8);
+	EXPECT("\x1c\xf0\x1c\x62\xf0\x62");
+	out8(0x60, 0xfd); /* A only goes down */
+	out8(0x60, 0x1c);
+	EXPECT("\xfa\xfa");
+	i8042_keyboard_input(k, "\x1e\x9e\x30\xb0", 4);
+	EXPECT("\x1c\x32\xf0\x32");
+}
+END_TEST
+
+/* F3h 00: after 250 ms, 30 times a second (reference, "Set Typematic Rate/Delay"). */
+START_TEST(typematic)
+{
+	unsigned seen = 0;
+
+	out8(0x60, 0xf3);
+	out8(0x60, 0x00);
+	EXPECT("\xfa\xfa");
+	i8042_keyboard_input(k, "\x1e", 1);
+	ck_assert_int_eq(get(), 0x1e);
+	pass(245000000);
+	ck_assert_int_eq(in8(0x64) & 1, 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		pass(1000000);
+		if (in8(0x64) & 1) {
+			ck_assert_int_eq(in8(0x60), 0x1e);
+			seen++;
+		}
+	}
+	ck_assert_uint_ge(seen, 29);
+	ck_assert_uint_le(seen, 31);
+	i8042_keyboard_input(k, "\x9e", 1);
+	ck_assert_int_eq(get(), 0x9e);
+	pass(1000000000);
+	ck_assert_int_eq(in8(0x64) & 1, 0);
 }
 END_TEST
 
@@ -368,6 +468,10 @@ int main(void)
 	tcase_add_test(all, key_queue_is_bounded);
 	tcase_add_test(all, mouse_commands);
 	tcase_add_test(all, mouse_moves);
+	tcase_add_test(all, mouse_with_a_wheel);
+	tcase_add_test(all, mouse_scaling);
+	tcase_add_test(all, keys_of_set_3);
+	tcase_add_test(all, typematic);
 	tcase_add_test(all, loop_commands);
 	tcase_add_test(all, fast_a20);
 	suite_add_tcase(suite, all);
