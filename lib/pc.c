@@ -254,6 +254,17 @@ static int mouse_input(struct vcpu *v, const void *data, size_t len)
 	return 0;
 }
 
+/* While the processor runs, it finishes its instruction first. */
+static int reset_button(struct vcpu *v)
+{
+	if (v->running) {
+		v->reset_wanted = true;
+		machine_attention(v);
+		return 0;
+	}
+	return machine_reset(v, NULL) ? 0 : machine_error(v, "the host has no memory for a reset");
+}
+
 int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
 {
 	struct pc *pc = v->pc;
@@ -268,6 +279,8 @@ int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t
 	case VCPU_POWER:
 		acpi_power_button(pc->acpi);
 		return 0;
+	case VCPU_RESET:
+		return reset_button(v);
 	default:
 		return pc_cards_input(pc, channel, data, len);
 	}

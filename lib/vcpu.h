@@ -51,6 +51,7 @@ enum vcpu_channel {
 	VCPU_SHARE,     /* the shared folder: one 9P2000.L message; requests go out, answers come in */
 	VCPU_SOUND,     /* output only, where the configuration asks for sound: 44100 Hz, 16-bit signed stereo samples */
 	VCPU_FIRMWARE,  /* port 402h: bytes, output only, what firmware says about its work */
+	VCPU_RESET,     /* input only, no bytes: the reset button */
 	VCPU_CHANNELS
 };
 

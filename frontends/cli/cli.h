@@ -19,11 +19,27 @@ enum status {
 	STATUS_FOUND = 18,        /* explore found a run that fails */
 };
 
+struct run_options;
+
+/* A window, for programs that have one. */
+struct face {
+	bool (*open)(vcpu *machine, const struct run_options *o);  /* false, having complained: there can be none */
+	/* After each slice: show, hear; the machine can do without being run for WAIT ns of the host's time (-1: until something comes in). False: the
+	 * person has had enough. */
+	bool (*step)(vcpu *machine, int64_t wait);
+	void (*sound)(const void *data, size_t len);
+	void (*close)(void);
+};
+
 struct run_options {
 	struct vcpu_config config; /* without output and user: run_machine has its own */
 	struct vcpu_drive drives[VCPU_DRIVES]; /* config.drives */
 	const char *where[VCPU_CHANNELS]; /* the channel's bytes go to: "stdio", "null" or "file:PATH"; NULL: nowhere */
 	bool text;                 /* --display text */
+	bool realtime;             /* virtual time does not run faster than the host's */
+	const struct face *face;   /* NULL: none */
+	bool full_screen;          /* for it */
+	unsigned scale;            /* 0: 1 */
 	const char *screenshot;    /* a file for the picture at the end; NULL: none */
 	uint64_t limit;            /* instructions; 0: none */
 	const char *net, *pcap;    /* as in common/net.h; NULL: none */

@@ -1,5 +1,4 @@
 /* vcpu: the commands. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,19 +22,6 @@ static void help(FILE *f)
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].text);
 	fprintf(f, "\n  --help      this text; vcpu COMMAND --help tells more\n  --version   the version\n");
-}
-
-void complain(const char *format, ...)
-{
-	va_list ap;
-
-	terminal_close();
-	fflush(stdout);
-	fputs("vcpu: ", stderr);
-	va_start(ap, format);
-	vfprintf(stderr, format, ap);
-	va_end(ap);
-	fputc('\n', stderr);
 }
 
 int main(int argc, char **argv)

@@ -11,7 +11,7 @@
 
 enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_VARS, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
        O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
-enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT };
+enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_REALTIME, O_FULLSCREEN, O_SCALE };
 enum { O_NIC = 500, O_MAC, O_NET, O_PCAP };
 
 static const struct option run_options[] = {
@@ -36,6 +36,9 @@ static const struct option run_options[] = {
 	{ "display", required_argument, NULL, O_DISPLAY },
 	{ "screenshot", required_argument, NULL, O_SCREENSHOT },
 	{ "firmware-log", required_argument, NULL, O_FIRMWARE_LOG },
+	{ "realtime", no_argument, NULL, O_REALTIME },
+	{ "fullscreen", no_argument, NULL, O_FULLSCREEN },
+	{ "scale", required_argument, NULL, O_SCALE },
 	{ "type", required_argument, NULL, O_TYPE },
 	{ "expect", required_argument, NULL, O_EXPECT },
 	{ "limit", required_argument, NULL, O_LIMIT },
@@ -78,6 +81,8 @@ static const char help_rest[] =
 	"      --display=KIND    vga: a display adapter; text: the same, its text screen in this\n"
 	"                        terminal; none [vga with firmware, else none]\n"
 	"      --screenshot=FILE the picture at the end, as PNG\n"
+	"      --realtime        virtual time does not run faster than the host's\n"
+	"      --fullscreen, --scale=N  vcpu-sdl: the whole screen; a window N times as large\n"
 	"      --expect=REGEXP   wait until COM1 or the text screen has that (extended regular\n"
 	"                        expression); the run ends when the last one is met\n"
 	"      --type=TEXT       then type this (\\n, \\t, \\e, \\xHH) on the keyboard, without a display\n"
@@ -203,6 +208,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 {
 	char name[] = "vcpu"; /* what getopt's own messages begin with */
 	const char *command = argv[0];
+	bool window = !strcmp(command, "vcpu-sdl");
 	uint64_t n;
 	int c;
 
@@ -288,6 +294,21 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			o->text = !strcmp(optarg, "text");
 			o->config.display = o->text ? "vga" : optarg;
 			break;
+		case O_REALTIME:
+			o->realtime = true;
+			break;
+		case O_FULLSCREEN:
+			o->full_screen = true;
+			break;
+		case O_SCALE:
+			if (!options_number("scale", optarg, &n))
+				return false;
+			if (!n || n > 16) {
+				complain("--scale %s: 1 to 16", optarg);
+				return false;
+			}
+			o->scale = (unsigned)n;
+			break;
 		case O_TYPE:
 		case O_EXPECT:
 			if (!script_add(c == O_EXPECT, optarg))
@@ -327,7 +348,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			o->verbose = true;
 			break;
 		case O_HELP:
-			printf("Usage: vcpu %s [OPTION]...\n%s\n", command,
+			printf("Usage: %s%s [OPTION]...\n%s\n", window ? "" : "vcpu ", command,
 			       demo ? "Boot the guest that is built into this program.\n" : "Boot a kernel or an image.\n");
 			if (!demo)
 				fputs(help_boot, stdout);
@@ -347,7 +368,11 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		return false;
 	}
 	if (!o->where[VCPU_COM1])
-		o->where[VCPU_COM1] = o->text ? "null" : "stdio";
+		o->where[VCPU_COM1] = o->text || window ? "null" : "stdio";
+	if ((o->full_screen || o->scale) && !window) {
+		complain("--fullscreen and --scale are for vcpu-sdl, which has a window");
+		return false;
+	}
 	if (o->embed && !o->record) {
 		complain("--embed: into what? --record FILE says it");
 		return false;

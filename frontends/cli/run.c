@@ -29,6 +29,7 @@ struct session {
 	vcpu_replay *replay;            /* NULL: none, or it is over and the run goes on live */
 	FILE *recording;
 	struct net *net;                /* NULL: none */
+	const struct face *face;        /* NULL: none */
 	bool verbose;
 	bool quit;                      /* Ctrl-A X ended the run; */
 	bool met;                       /* or its last --expect */
@@ -74,6 +75,8 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 		script_hear(data, len);
 	if (channel == VCPU_NET && s->net)
 		net_output(s->net, data, len, vcpu_virtual_ns(s->machine));
+	if (channel == VCPU_SOUND && s->face)
+		s->face->sound(data, len);
 	if (channel == VCPU_LOG && s->verbose)
 		fprintf(stderr, "vcpu: guest: %.*s\n", (int)len, (const char *)data);
 	if (!s->sinks[channel])
@@ -212,6 +215,18 @@ static int64_t pace_next(struct pace *p, const vcpu *machine)
 	return (int64_t)(passed - (worked > took ? worked : took));
 }
 
+/* --realtime: how far virtual time is ahead of the host's. Who has fallen behind by more than a second does not run after it. */
+static int64_t ahead(uint64_t base[2], const vcpu *machine)
+{
+	int64_t ns = (int64_t)(vcpu_virtual_ns(machine) - base[0]) - (int64_t)(host_ns() - base[1]);
+
+	if (ns < -1000000000) {
+		base[0] = vcpu_virtual_ns(machine);
+		base[1] = host_ns();
+	}
+	return ns > 0 ? ns : 0;
+}
+
 /* The guest stands still until there is room. */
 static int64_t wait_for_room(struct session *s)
 {
@@ -239,6 +254,7 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 	vcpu *machine = s->machine;
 	struct pace pace = { .host = host_ns() };
 	struct vcpu_stop stop;
+	uint64_t realtime[2] = { vcpu_virtual_ns(machine), host_ns() };
 	uint64_t slice = s->net ? NET_SLICE : SLICE;
 	char keys[256];
 	size_t len;
@@ -269,17 +285,24 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 			return stop;
 		if (stop.reason == VCPU_STOP_HALT && script_waits() && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
 			; /* a key of the script can be an interrupt */
-		else if (stop.reason == VCPU_STOP_HALT && (!terminal_eof() || (s->net && net_connected(s->net))) && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
+		else if (stop.reason == VCPU_STOP_HALT && (s->face || !terminal_eof() || (s->net && net_connected(s->net))) && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
 			wait = -1; /* what comes from us can still be an interrupt */
 		else if (stop.reason == VCPU_STOP_DISK_FULL)
 			wait = wait_for_room(s);
 		else if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_IDLE && stop.reason != VCPU_STOP_REQUEST)
 			return stop;
-		else if (terminal_interactive() || (s->net && net_connected(s->net)))
+		else if (o->realtime)
+			wait = ahead(realtime, machine);
+		else if (s->face || terminal_interactive() || (s->net && net_connected(s->net)))
 			wait = pace_next(&pace, machine);
 
 		if (s->net) {
 			work_network(s, wait);
+			wait = 0;
+		}
+		if (s->face) {
+			if ((s->quit = !s->face->step(machine, wait)))
+				return stop;
 			wait = 0;
 		}
 		switch (terminal_read(wait, keys, sizeof keys, &len)) {
@@ -386,6 +409,11 @@ int run_machine(const struct run_options *o)
 		return STATUS_USAGE;
 	}
 	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is for write() to tell */
+	if (o->face && !o->face->open(s->machine, o)) {
+		vcpu_free(s->machine);
+		return STATUS_HOST;
+	}
+	s->face = o->face;
 	terminal_open(s->machine, (o->text || !strcmp(o->where[VCPU_COM1], "stdio")) && !o->replay);
 	start = host_ns();
 	stop = loop(s, o);
@@ -404,6 +432,8 @@ int run_machine(const struct run_options *o)
 		complain("cannot write %s: %s", o->pcap, strerror(errno));
 		status = STATUS_HOST;
 	}
+	if (s->face)
+		s->face->close();
 	vcpu_free(s->machine);
 	if (sent) { /* end as whoever sent it expects */
 		signal(sent, SIG_DFL);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -117,6 +118,19 @@ void terminal_close(void)
 {
 	restore();
 	terminal.machine = NULL;
+}
+
+void complain(const char *format, ...)
+{
+	va_list ap;
+
+	terminal_close();
+	fflush(stdout);
+	fputs("vcpu: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
 }
 
 bool terminal_interactive(void)
