@@ -133,3 +133,8 @@ int vcpu_set_mode(vcpu *v, unsigned bits)
 	mode_setup(v, bits == 16 ? SETUP_REAL : bits == 32 ? SETUP_PROTECTED : SETUP_LONG, 0x10, 0x18, v->identity_base);
 	return 0;
 }
+
+unsigned vcpu_widest_mode(const vcpu *v)
+{
+	return has(&v->model, F_X64) ? 64 : has(&v->model, F_I386) ? 32 : 16;
+}

@@ -20,6 +20,10 @@ static const struct { const char *name; u16 number; } names[] = {
 	{ "cr0", VCPU_CR0 }, { "cr2", VCPU_CR2 }, { "cr3", VCPU_CR3 }, { "cr4", VCPU_CR4 }, { "cr8", VCPU_CR8 }, { "efer", VCPU_EFER },
 	{ "dr0", VCPU_DR0 }, { "dr1", VCPU_DR1 }, { "dr2", VCPU_DR2 }, { "dr3", VCPU_DR3 }, { "dr6", VCPU_DR6 }, { "dr7", VCPU_DR7 },
 	{ "fs_base", VCPU_FS_BASE }, { "gs_base", VCPU_GS_BASE }, { "mxcsr", VCPU_MXCSR }, { "fcw", VCPU_FCW }, { "fsw", VCPU_FSW },
+	{ "es_base", VCPU_ES_BASE }, { "cs_base", VCPU_CS_BASE }, { "ss_base", VCPU_SS_BASE }, { "ds_base", VCPU_DS_BASE },
+	{ "ldtr_base", VCPU_LDTR_BASE }, { "tr_base", VCPU_TR_BASE }, { "gdtr_base", VCPU_GDTR_BASE }, { "idtr_base", VCPU_IDTR_BASE },
+	{ "ldtr_limit", VCPU_LDTR_LIMIT }, { "tr_limit", VCPU_TR_LIMIT }, { "gdtr_limit", VCPU_GDTR_LIMIT }, { "idtr_limit", VCPU_IDTR_LIMIT },
+	{ "code_bits", VCPU_CODE_BITS }, { "cpl", VCPU_CPL },
 
 #define PARTS(reg, e, x, l) { e, VCPU_##reg + PART * PART_32 }, { x, VCPU_##reg + PART * PART_16 }, { l, VCPU_##reg + PART * PART_LOW }
 	PARTS(RAX, "eax", "ax", "al"), PARTS(RCX, "ecx", "cx", "cl"), PARTS(RDX, "edx", "dx", "dl"), PARTS(RBX, "ebx", "bx", "bl"),
@@ -85,6 +89,20 @@ static u64 get_whole(const struct cpu *c, int reg)
 	case VCPU_MXCSR: return c->mxcsr;
 	case VCPU_FCW: return c->x87.cw;
 	case VCPU_FSW: return (c->x87.sw & ~0x3800u) | (u64)(c->x87.top & 7) << 11;
+	case VCPU_ES_BASE: return c->seg[ES].base;
+	case VCPU_CS_BASE: return c->seg[CS].base;
+	case VCPU_SS_BASE: return c->seg[SS].base;
+	case VCPU_DS_BASE: return c->seg[DS].base;
+	case VCPU_LDTR_BASE: return c->seg[LDTR].base;
+	case VCPU_TR_BASE: return c->seg[TR].base;
+	case VCPU_GDTR_BASE: return c->gdtr.base;
+	case VCPU_IDTR_BASE: return c->idtr.base;
+	case VCPU_LDTR_LIMIT: return c->seg[LDTR].limit;
+	case VCPU_TR_LIMIT: return c->seg[TR].limit;
+	case VCPU_GDTR_LIMIT: return c->gdtr.limit;
+	case VCPU_IDTR_LIMIT: return c->idtr.limit;
+	case VCPU_CODE_BITS: return in_64(c) ? 64 : (c->mode & MODE_BITS) == MODE_32 ? 32 : 16;
+	case VCPU_CPL: return c->cpl;
 	}
 	return 0;
 }

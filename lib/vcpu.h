@@ -179,6 +179,11 @@ enum vcpu_register {
 	VCPU_CR0, VCPU_CR2, VCPU_CR3, VCPU_CR4, VCPU_CR8, VCPU_EFER,
 	VCPU_DR0, VCPU_DR1, VCPU_DR2, VCPU_DR3, VCPU_DR6, VCPU_DR7,
 	VCPU_FS_BASE, VCPU_GS_BASE, VCPU_MXCSR, VCPU_FCW, VCPU_FSW,
+	/* The hidden parts, which follow from the selectors and from LGDT and LIDT: to be read only. Limits are in bytes, the last one included. */
+	VCPU_ES_BASE, VCPU_CS_BASE, VCPU_SS_BASE, VCPU_DS_BASE, VCPU_LDTR_BASE, VCPU_TR_BASE, VCPU_GDTR_BASE, VCPU_IDTR_BASE,
+	VCPU_LDTR_LIMIT, VCPU_TR_LIMIT, VCPU_GDTR_LIMIT, VCPU_IDTR_LIMIT,
+	VCPU_CODE_BITS, /* 16, 32 or 64: what CS makes of the code */
+	VCPU_CPL,
 	VCPU_REGISTERS
 };
 VCPU_API int vcpu_register_by_name(const char *name); /* -1: no such register */
@@ -198,6 +203,8 @@ VCPU_API unsigned vcpu_processors(const vcpu *v);
 VCPU_API int vcpu_select(vcpu *v, unsigned n);
 /* The number of the processor whose turn it is: the one that ran last. */
 VCPU_API unsigned vcpu_running(const vcpu *v);
+
+VCPU_API unsigned vcpu_widest_mode(const vcpu *v); /* bits of the widest mode that its processor has: 16, 32 or 64 */
 
 /* The processor's mode, for bare use: sets CS, SS, DS, ES flat and CR0, CR4, EFER to match. Paging stays off below 64 bits; for 64 bits
  * an identity map is assumed that needs no page tables in guest memory. */

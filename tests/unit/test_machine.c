@@ -381,6 +381,10 @@ START_TEST(registers)
 	ck_assert_int_eq(vcpu_set(v, vcpu_register_by_name("ah"), 0x100), -1);
 	ck_assert_int_eq(vcpu_set(v, vcpu_register_by_name("eax"), 1), 0);
 	ck_assert_uint_eq(vcpu_get(v, VCPU_RAX), 1); /* SDM vol. 1, 3.4.1.1 */
+	ck_assert_uint_eq(vcpu_widest_mode(v), 64);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_CODE_BITS), 64);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_CPL), 0);
+	ck_assert_int_eq(vcpu_set(v, VCPU_CS_BASE, 0), -1);          /* follows from CS */
 	ck_assert_int_eq(vcpu_set(v, VCPU_RIP, 0x800000000000), -1); /* not canonical */
 	ck_assert_int_eq(vcpu_set(v, VCPU_CR0, 0x80000000), -1);     /* PG without PE */
 	ck_assert_int_eq(vcpu_set(v, VCPU_RFLAGS, 0x8d5), 0);
