@@ -23,6 +23,7 @@
 #include "io/i440fx.h"
 #include "io/i8042.h"
 #include "io/ioapic.h"
+#include "io/lpt.h"
 #include "io/mptable.h"
 #include "io/pci.h"
 #include "io/pic.h"
@@ -87,6 +88,10 @@ void pc_output(struct pc *pc, enum vcpu_channel channel, const void *data, size_
 }
 
 static void com1_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_COM1, data, len); }
+static void com2_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_COM2, data, len); }
+static void com3_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_COM3, data, len); }
+static void com4_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_COM4, data, len); }
+static void lpt1_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_LPT1, data, len); }
 static void debug_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_DEBUGCON, data, len); }
 static void firmware_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_FIRMWARE, data, len); }
 
@@ -115,6 +120,7 @@ DEVICE_KIND(ioapic)
 DEVICE_KIND(hpet)
 DEVICE_KIND(pit)
 DEVICE_KIND(uart)
+DEVICE_KIND(lpt)
 DEVICE_KIND(i8042)
 DEVICE_KIND(port92)
 DEVICE_KIND(dma)
@@ -186,6 +192,33 @@ static bool build_timers(struct pc *pc)
 		pc_add(pc, &rtc_kind, rtc_new(&v->io, &v->clock, timer(pc, FROM_RTC), no_nmi_source, v->rtc, v->memory, pc_low_ram(v), log));
 }
 
+/* COM1 and COM3 share an interrupt, COM2 and COM4 another one. */
+static void com_irq(void *owner, int n, bool level)
+{
+	struct pc *pc = owner;
+
+	pc->com_levels = (u8)((pc->com_levels & ~(1u << n)) | (unsigned)level << n);
+	pc_isa_irq(pc, n & 1 ? IRQ_COM2 : IRQ_COM1, pc->com_levels & (n & 1 ? 0x0a : 0x05));
+}
+
+static bool build_serial(struct pc *pc)
+{
+	static const struct { const char *name; u16 base; void (*out)(void *owner, const void *data, size_t len); } ports[] = {
+		{ "com1", 0x3f8, com1_out }, { "com2", 0x2f8, com2_out }, { "com3", 0x3e8, com3_out }, { "com4", 0x2e8, com4_out },
+	};
+	struct vcpu *v = pc->v;
+
+	for (unsigned i = 0; i < ARRAY_LEN(ports); i++) {
+		struct line irq = { com_irq, pc, (int)i };
+
+		pc->com[i] = uart_new(&v->io, &v->clock, ports[i].name, ports[i].base, irq, ports[i].out, pc, &v->log);
+		if (!pc_add(pc, &uart_kind, pc->com[i]))
+			return false;
+		uart_set_crystal(pc->com[i], UART_CRYSTAL);
+	}
+	return pc_add(pc, &lpt_kind, lpt_new(&v->io, &v->clock, 0x378, isa(pc, IRQ_LPT1), lpt1_out, pc));
+}
+
 static bool build_isa(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
@@ -194,9 +227,8 @@ static bool build_isa(struct pc *pc)
 	const struct log *log = &v->log;
 	struct line resets = { reset, pc, 0 };
 
-	if (!pc_add(pc, &dma_kind, pc->dma = dma_new(io, &v->mem)) || !pc_add(pc, &uart_kind, pc->com1 = uart_new(io, clock, "com1", 0x3f8, isa(pc, IRQ_COM1), com1_out, pc, log)))
+	if (!pc_add(pc, &dma_kind, pc->dma = dma_new(io, &v->mem)) || !build_serial(pc))
 		return false;
-	uart_set_crystal(pc->com1, UART_CRYSTAL);
 	return pc_add(pc, &i8042_kind, pc->i8042 = i8042_new(io, clock, isa(pc, IRQ_KEYBOARD), isa(pc, IRQ_MOUSE),
 				(struct line){ a20, pc, A20_KEYBOARD }, resets, log)) &&
 		pc_add(pc, &port92_kind, port92_new(io, (struct line){ a20, pc, A20_FAST }, resets, log)) &&
@@ -241,6 +273,11 @@ bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
 	return pc_remember_fresh(pc);
 }
 
+static int serial_input(struct vcpu *v, unsigned n, const void *data, size_t len)
+{
+	return uart_input(v->pc->com[n], data, len) ? 0 : machine_error(v, "COM%u has no room for %zu bytes more", n + 1, len);
+}
+
 static int mouse_input(struct vcpu *v, const void *data, size_t len)
 {
 	struct vcpu_mouse mouse;
@@ -271,7 +308,9 @@ int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t
 
 	switch (channel) {
 	case VCPU_COM1:
-		return uart_input(pc->com1, data, len) ? 0 : machine_error(v, "COM1 has no room for %zu bytes more", len);
+		return serial_input(v, 0, data, len);
+	case VCPU_COM2: case VCPU_COM3: case VCPU_COM4:
+		return serial_input(v, channel - VCPU_COM2 + 1, data, len);
 	case VCPU_KEYBOARD:
 		return i8042_keyboard_input(pc->i8042, data, len) ? 0 : machine_error(v, "the keyboard has no room for %zu bytes more", len);
 	case VCPU_MOUSE:

@@ -44,7 +44,7 @@ struct pc {
 	struct fwcfg *fwcfg;   /* NULL: there is no firmware */
 	struct disk *vars;     /* its variables: the file, the chip's memory; NULL: it has none */
 	struct ram *vars_ram;
-	struct uart *com1;
+	struct uart *com[4];
 	struct i8042 *i8042;
 	struct acpi *acpi;
 	struct vga *vga;       /* NULL: no display */
@@ -54,6 +54,7 @@ struct pc {
 	/* Levels on the wires of the board. */
 	u32 isa;               /* bit n: IRQ n, what the devices of the ISA bus drive */
 	u32 isa_pirq;          /* bit n: IRQ n, what the chipset drives because of a PIRQ that is routed there */
+	u8 com_levels;         /* bit n: COM n + 1 wants its interrupt */
 	u32 hpet_pins;         /* bit n: what the HPET drives on I/O APIC pin n */
 	u32 pirq;              /* bit n: PIRQA# + n */
 	bool pit_out, rtc_out, hpet_irq0, hpet_irq8, legacy;
@@ -82,7 +83,7 @@ bool pc_remember_fresh(struct pc *pc);
 
 /* ---- pc_irq.c: the functions are for struct line; OWNER is the struct pc ---- */
 
-enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_COM1 = 4, IRQ_FLOPPY = 6, IRQ_RTC = 8, IRQ_MOUSE = 12, IRQ_FPU = 13, IRQ_IDE = 14 };
+enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_COM2 = 3, IRQ_COM1 = 4, IRQ_LPT1 = 7, IRQ_FLOPPY = 6, IRQ_RTC = 8, IRQ_MOUSE = 12, IRQ_FPU = 13, IRQ_IDE = 14 };
 enum timer_wire { FROM_PIT, FROM_RTC, FROM_HPET0, FROM_HPET1, LEGACY };
 #define PIRQ_PIN 16 /* PIRQA# is I/O APIC pin 16 */
 

@@ -2,6 +2,8 @@
 #ifndef CLI_H
 #define CLI_H
 
+#include <poll.h>
+
 #include <vcpu.h>
 #include <vcpu_replay.h>
 
@@ -34,7 +36,7 @@ struct face {
 struct run_options {
 	struct vcpu_config config; /* without output and user: run_machine has its own */
 	struct vcpu_drive drives[VCPU_DRIVES]; /* config.drives */
-	const char *where[VCPU_CHANNELS]; /* the channel's bytes go to: "stdio", "null" or "file:PATH"; NULL: nowhere */
+	const char *where[VCPU_CHANNELS]; /* the channel's bytes go to: "stdio", "null", "file:PATH", COM1 to COM4 also "pty" or "unix:PATH"; NULL: nowhere */
 	bool text;                 /* --display text */
 	bool realtime;             /* virtual time does not run faster than the host's */
 	const struct face *face;   /* NULL: none */
@@ -66,6 +68,14 @@ int run_machine(const struct run_options *o);
 
 /* png.c: the picture as it is now into a PNG file. False, having complained, if there is none or it cannot be written. */
 bool screenshot(const vcpu *machine, const char *path);
+
+/* port.c: serial ports that others connect to; WHERE is "pty" or "unix:PATH". False, having complained. */
+#define PORTS 4
+bool port_open(enum vcpu_channel channel, const char *option, const char *where);
+void port_write(enum vcpu_channel channel, const char *data, size_t len);
+void port_work(vcpu *machine);                /* what has come goes to the machine */
+unsigned port_fds(struct pollfd fds[PORTS]);  /* what to wait for; returns how many: 0, there are no such ports */
+void port_close(void);
 
 /* script.c: --type and --expect. Add a step; false, having complained: it is no regular expression, or there are too many. */
 bool script_add(bool expect, const char *text);

@@ -11,7 +11,7 @@
 
 enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_VARS, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
        O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
-enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_REALTIME, O_FULLSCREEN, O_SCALE };
+enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_REALTIME, O_FULLSCREEN, O_SCALE, O_PARALLEL };
 enum { O_NIC = 500, O_MAC, O_NET, O_PCAP };
 
 static const struct option run_options[] = {
@@ -36,6 +36,7 @@ static const struct option run_options[] = {
 	{ "display", required_argument, NULL, O_DISPLAY },
 	{ "screenshot", required_argument, NULL, O_SCREENSHOT },
 	{ "firmware-log", required_argument, NULL, O_FIRMWARE_LOG },
+	{ "parallel", required_argument, NULL, O_PARALLEL },
 	{ "realtime", no_argument, NULL, O_REALTIME },
 	{ "fullscreen", no_argument, NULL, O_FULLSCREEN },
 	{ "scale", required_argument, NULL, O_SCALE },
@@ -75,7 +76,9 @@ static const char help_rest[] =
 	"                        DHCP, DNS and a gateway to the host's; options are restrict (nothing goes out) and\n"
 	"                        hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT [none]\n"
 	"      --pcap=FILE       write its frames to FILE, for tcpdump and Wireshark, at virtual times\n"
-	"      --serial=WHERE    COM1: stdio, null or file:PATH [stdio]\n"
+	"      --serial=WHERE    COM1: stdio, null, file:PATH, pty or unix:PATH (a socket) [stdio];\n"
+	"                        the second one is COM2, up to COM4\n"
+	"      --parallel=WHERE  the printer: stdio, null or file:PATH [null]\n"
 	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
 	"      --firmware-log=WHERE  port 402h, what firmware says: the same [null]\n"
 	"      --display=KIND    vga: a display adapter; text: the same, its text screen in this\n"
@@ -204,6 +207,26 @@ static bool mac(const char *text, uint8_t out[6])
 	return false;
 }
 
+/* The first --serial is COM1, the second one COM2, and so on. */
+static bool serial(struct run_options *o, const char *where)
+{
+	static const enum vcpu_channel channels[] = { VCPU_COM1, VCPU_COM2, VCPU_COM3, VCPU_COM4 };
+
+	for (unsigned i = 0; i < sizeof channels / sizeof *channels; i++) {
+		if (o->where[channels[i]])
+			continue;
+		o->where[channels[i]] = where;
+		if (!strcmp(where, "pty") || (!strncmp(where, "unix:", 5) && where[5]))
+			return true;
+		if (!strcmp(where, "stdio") || !strcmp(where, "null") || (!strncmp(where, "file:", 5) && where[5]))
+			return true;
+		complain("--serial %s: that is neither stdio, null, file:PATH, pty nor unix:PATH", where);
+		return false;
+	}
+	complain("--serial %s: there are four serial ports", where);
+	return false;
+}
+
 bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int *status)
 {
 	char name[] = "vcpu"; /* what getopt's own messages begin with */
@@ -279,7 +302,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			o->config.processors = (unsigned)n;
 			break;
 		case O_SERIAL:
-			if (!options_place("serial", o->where[VCPU_COM1] = optarg))
+			if (!serial(o, optarg))
 				return false;
 			break;
 		case O_DEBUGCON:
@@ -293,6 +316,10 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		case O_DISPLAY:
 			o->text = !strcmp(optarg, "text");
 			o->config.display = o->text ? "vga" : optarg;
+			break;
+		case O_PARALLEL:
+			if (!options_place("parallel", o->where[VCPU_LPT1] = optarg))
+				return false;
 			break;
 		case O_REALTIME:
 			o->realtime = true;

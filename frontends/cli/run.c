@@ -79,8 +79,10 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 		s->face->sound(data, len);
 	if (channel == VCPU_LOG && s->verbose)
 		fprintf(stderr, "vcpu: guest: %.*s\n", (int)len, (const char *)data);
-	if (!s->sinks[channel])
+	if (!s->sinks[channel]) {
+		port_write(channel, data, len);
 		return;
+	}
 	put(s->sinks[channel], data, len);
 	if (s->sinks[channel]->error) {
 		s->bad = s->sinks[channel];
@@ -112,6 +114,8 @@ static bool open_sink(struct session *s, enum vcpu_channel channel, const char *
 		s->sinks[channel] = &s->standard;
 		return true;
 	}
+	if (strncmp(where, "file:", strlen("file:")))
+		return port_open(channel, "serial", where);
 	file->name = where + strlen("file:");
 	file->fd = open(file->name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	s->sinks[channel] = file;
@@ -247,6 +251,16 @@ static void work_network(struct session *s, int64_t ns)
 	net_deliver(s->net, fds, count, s->machine);
 }
 
+/* The same for serial ports that somebody is connected to. */
+static void work_ports(struct session *s, int64_t ns)
+{
+	struct pollfd fds[PORTS];
+
+	if (ns)
+		terminal_wait(ns, fds, port_fds(fds));
+	port_work(s->machine);
+}
+
 /* Run until something ends the run. */
 static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 {
@@ -256,6 +270,8 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 	struct vcpu_stop stop;
 	uint64_t realtime[2] = { vcpu_virtual_ns(machine), host_ns() };
 	uint64_t slice = s->net ? NET_SLICE : SLICE;
+	struct pollfd fds[PORTS];
+	bool ports = port_fds(fds);
 	char keys[256];
 	size_t len;
 
@@ -285,7 +301,7 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 			return stop;
 		if (stop.reason == VCPU_STOP_HALT && script_waits() && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
 			; /* a key of the script can be an interrupt */
-		else if (stop.reason == VCPU_STOP_HALT && (s->face || !terminal_eof() || (s->net && net_connected(s->net))) && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
+		else if (stop.reason == VCPU_STOP_HALT && (s->face || ports || !terminal_eof() || (s->net && net_connected(s->net))) && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
 			wait = -1; /* what comes from us can still be an interrupt */
 		else if (stop.reason == VCPU_STOP_DISK_FULL)
 			wait = wait_for_room(s);
@@ -293,12 +309,16 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 			return stop;
 		else if (o->realtime)
 			wait = ahead(realtime, machine);
-		else if (s->face || terminal_interactive() || (s->net && net_connected(s->net)))
+		else if (s->face || ports || terminal_interactive() || (s->net && net_connected(s->net)))
 			wait = pace_next(&pace, machine);
 
 		if (s->net) {
 			work_network(s, wait);
 			wait = 0;
+		}
+		if (ports) {
+			work_ports(s, s->face ? 0 : wait);
+			wait = s->face ? wait : 0;
 		}
 		if (s->face) {
 			if ((s->quit = !s->face->step(machine, wait)))
@@ -434,6 +454,7 @@ int run_machine(const struct run_options *o)
 	}
 	if (s->face)
 		s->face->close();
+	port_close();
 	vcpu_free(s->machine);
 	if (sent) { /* end as whoever sent it expects */
 		signal(sent, SIG_DFL);

@@ -1,0 +1,125 @@
+/* Serial ports that others connect to: a pseudo-terminal, or a socket in the file system that takes one peer after the other. What nobody takes
+ * is lost, as on a wire. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static struct port {
+	enum vcpu_channel channel;
+	int listener;       /* a socket's; -1: none */
+	int fd;             /* -1: nobody is there */
+	const char *path;   /* of the socket, to take away */
+} ports[PORTS];
+static unsigned count;
+
+static bool open_pty(struct port *port, const char *option)
+{
+	struct termios t;
+	int slave;
+
+	port->fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (port->fd < 0 || grantpt(port->fd) || unlockpt(port->fd)) {
+		complain("--%s pty: %s", option, strerror(errno));
+		return false;
+	}
+	/* Our own hold of the other end: it stays raw, and reads do not fail when the peer goes. */
+	slave = open(ptsname(port->fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave >= 0 && !tcgetattr(slave, &t)) {
+		cfmakeraw(&t);
+		tcsetattr(slave, TCSANOW, &t);
+	}
+	fprintf(stderr, "vcpu: --%s is %s\n", option, ptsname(port->fd));
+	return true;
+}
+
+static bool open_socket(struct port *port, const char *option, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof address.sun_path) {
+		complain("--%s unix:%s: longer than the name of a socket can be (%zu)", option, path, sizeof address.sun_path - 1);
+		return false;
+	}
+	strcpy(address.sun_path, path);
+	port->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (port->listener < 0 || bind(port->listener, (struct sockaddr *)&address, sizeof address) || listen(port->listener, 1)) {
+		complain("--%s unix:%s: %s", option, path, strerror(errno));
+		return false;
+	}
+	port->path = path;
+	return true;
+}
+
+bool port_open(enum vcpu_channel channel, const char *option, const char *where)
+{
+	struct port *port = &ports[count++];
+
+	*port = (struct port){ channel, -1, -1, NULL };
+	return !strcmp(where, "pty") ? open_pty(port, option) : open_socket(port, option, where + strlen("unix:"));
+}
+
+static void hang_up(struct port *port)
+{
+	if (port->listener < 0)
+		return;
+	close(port->fd);
+	port->fd = -1;
+}
+
+void port_write(enum vcpu_channel channel, const char *data, size_t len)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct port *port = &ports[i];
+
+		for (ssize_t n; port->channel == channel && port->fd >= 0 && len; data += n, len -= (size_t)n) {
+			n = port->listener >= 0 ? send(port->fd, data, len, MSG_NOSIGNAL) : write(port->fd, data, len);
+			if (n < 0 && errno != EAGAIN && errno != EINTR)
+				hang_up(port);
+			if (n <= 0)
+				break;
+		}
+	}
+}
+
+void port_work(vcpu *machine)
+{
+	char data[1024];
+
+	for (unsigned i = 0; i < count; i++) {
+		struct port *port = &ports[i];
+		ssize_t n;
+
+		if (port->fd < 0 && port->listener >= 0)
+			port->fd = accept4(port->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (port->fd < 0)
+			continue;
+		n = read(port->fd, data, sizeof data);
+		if (n > 0)
+			vcpu_input(machine, port->channel, data, (size_t)n);
+		else if (!n || (errno != EAGAIN && errno != EINTR))
+			hang_up(port);
+	}
+}
+
+unsigned port_fds(struct pollfd fds[PORTS])
+{
+	for (unsigned i = 0; i < count; i++)
+		fds[i] = (struct pollfd){ .fd = ports[i].fd >= 0 ? ports[i].fd : ports[i].listener, .events = POLLIN };
+	return count;
+}
+
+void port_close(void)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (ports[i].path)
+			unlink(ports[i].path);
+}
