@@ -42,7 +42,7 @@ ALWAYS_INLINE bool test_bit(struct cpu *c, const struct op *o, enum test what, b
 		return what == BT || op_store(c, o, size, change(what, v, n));
 	}
 	number = (u64)((s64)extend(number, size) >> (size == 2 ? 4 : size == 4 ? 5 : 6)) * size;
-	if (!seg_linear(c, op_seg(o), (op_offset(c, o) + number) & op_amask(o), size, what != BT, &linear))
+	if (!data_linear(c, op_seg(o), (op_offset(c, o) + number) & op_amask(o), size, what != BT, &linear))
 		return false;
 	if (what != BT && !mem_check_write(c, linear, size))
 		return false;

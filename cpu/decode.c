@@ -201,6 +201,10 @@ static void ea32(struct reader *r, struct dec *d, struct op *o)
 
 		base = rip_relative ? RIP : RZERO; /* o->disp becomes relative to the block in decode() */
 		o->disp = (s32)take_signed(r, 4);
+		if (unlikely(rip_relative && o->disp > INT32_MAX - 2 * (int)PAGE_SIZE)) {
+			o->disp -= (s64)1 << 31;
+			o->index = 8 * R2GIB;
+		}
 	} else if (mod) {
 		o->disp = (s32)take_signed(r, mod == 1 ? 1 : 4);
 	}
@@ -252,7 +256,7 @@ static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned
 	case OPK_G: set_register(o, n, general(d, reg, size)); break;
 	case OPK_Z: set_register(o, n, general(d, (d->opcode & 7) | (d->rex & REX_B) << 3, size)); break;
 	case OPK_S: set_register(o, n, reg & 7); break;
-	case OPK_C: set_register(o, n, reg | (d->lock ? 8 : 0)); break;
+	case OPK_C:
 	case OPK_D:
 	case OPK_V: set_register(o, n, reg); break;
 	case OPK_P: set_register(o, n, reg & 7); break;
@@ -348,6 +352,23 @@ static bool vvvv_ok(const struct dec *d)
 	return !d->vvvv;
 }
 
+/* Control and debug registers that do not exist are #UD, before anything else is looked at (SDM vol. 2, MOV). DR4 and DR5 are a matter of
+ * CR4.DE. */
+static bool system_registers_ok(const struct dec *d)
+{
+	unsigned reg = (d->modrm >> 3 & 7) | (d->rex & REX_R) << 1;
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (dec_kind(d, i) == OPK_D && reg > 7)
+			return false;
+		if (dec_kind(d, i) == OPK_C && !(0x11d >> reg & 1))
+			return false;
+		if (dec_kind(d, i) == OPK_C && reg == 8 && d->bits != 64)
+			return false;
+	}
+	return true;
+}
+
 /* The index of a gather is a vector register, any of them; there must be a SIB byte, and destination, index and mask must be three. */
 static bool take_vector_index(struct dec *d, struct op *o)
 {
@@ -423,7 +444,7 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u32 
 	if (r.short_of)
 		goto short_of;
 	d->row = match(rows, key_of(d));
-	if (!d->row || (d->vex && !vvvv_ok(d)))
+	if (!d->row || (d->vex && !vvvv_ok(d)) || !system_registers_ok(d))
 		goto undefined;
 	/* MOV to and from CR, DR: ModRM.mod is ignored, rm is always a register (SDM vol. 2, MOV). */
 	for (unsigned i = 0; i < d->row->operands; i++)
@@ -461,7 +482,7 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u32 
 		o->scale |= 0x80;
 
 	lockable = d->row->insn->lock && dec_is_mem(d, 0);
-	if (d->lock && !lockable && has(model, F_I386) && dec_kind(d, 0) != OPK_C && dec_kind(d, 1) != OPK_C)
+	if (d->lock && !lockable && has(model, F_I386))
 		goto undefined;
 	vector = fixed_checks(d->row->insn->check, mode);
 	d->raises = vector != 0;

@@ -118,6 +118,7 @@ bool far_jump(struct cpu *c, u16 sel, u64 offset, unsigned osize)
 	if (desc_s(d)) {
 		if (!desc_code(d))
 			return fault_gp(c, sel & 0xfffc);
+		offset = code_offset(c, d, offset);
 		if (!direct_check(c, sel, d) || !code_limit(c, d, offset) || !descriptor_accessed(c, sel, &d))
 			return false;
 		cs_set(c, sel, d, c->cpl);
@@ -201,6 +202,7 @@ static bool call_same(struct cpu *c, u16 sel, u64 d, u64 offset, unsigned size, 
 		s.flat = true;
 		s.mask = ~(u64)0;
 	}
+	offset = code_offset(c, d, offset);
 	if (!stack_put(c, &s, size, c->seg[CS].sel) || !stack_put(c, &s, size, return_rip) || !code_limit(c, d, offset) ||
 	    !descriptor_accessed(c, sel, &d))
 		return false;
@@ -286,8 +288,9 @@ bool far_return(struct cpu *c, unsigned osize, unsigned pop)
 	if (!protected_mode(c))
 		return return_real(c, osize, pop);
 	stack_current(c, &s);
-	if (!stack_get(c, &s, osize, &rip) || !stack_get(c, &s, osize, &cs) || !return_code_check(c, (u16)cs, &d))
+	if (!stack_get(c, &s, osize, &rip) || !stack_get_selector(c, &s, osize, &cs) || !return_code_check(c, (u16)cs, &d))
 		return false;
+	rip = code_offset(c, d, rip);
 	if ((cs & 3) == c->cpl) {
 		if (!code_limit(c, d, rip) || !descriptor_accessed(c, (u16)cs, &d))
 			return false;
@@ -298,7 +301,7 @@ bool far_return(struct cpu *c, unsigned osize, unsigned pop)
 		return true;
 	}
 	s.rsp += pop;
-	if (!stack_get(c, &s, osize, &rsp) || !stack_get(c, &s, osize, &ss) || !return_stack_check(c, (u16)ss, (u16)cs, d, &ss_d) ||
+	if (!stack_get(c, &s, osize, &rsp) || !stack_get_selector(c, &s, osize, &ss) || !return_stack_check(c, (u16)ss, (u16)cs, d, &ss_d) ||
 	    !code_limit(c, d, rip) || !descriptor_accessed(c, (u16)cs, &d))
 		return false;
 	cs_set(c, (u16)cs, d, cs & 3);

@@ -41,7 +41,7 @@ static void set_flags(struct cpu *c, u32 flags, u32 mask)
 static bool pop_three(struct cpu *c, unsigned size, struct stack *s, u64 *rip, u64 *cs, u64 *flags)
 {
 	stack_current(c, s);
-	return stack_get(c, s, size, rip) && stack_get(c, s, size, cs) && stack_get(c, s, size, flags);
+	return stack_get(c, s, size, rip) && stack_get_selector(c, s, size, cs) && stack_get(c, s, size, flags);
 }
 
 static bool return_real(struct cpu *c, unsigned size)
@@ -146,10 +146,11 @@ static bool return_protected(struct cpu *c, unsigned size)
 	outer = (cs & 3) > c->cpl;
 	stack_too = outer || in_64(c);
 	if (stack_too) {
-		if (!stack_get(c, &s, size, &rsp) || !stack_get(c, &s, size, &ss) ||
+		if (!stack_get(c, &s, size, &rsp) || !stack_get_selector(c, &s, size, &ss) ||
 		    !return_stack_check(c, (u16)ss, (u16)cs, d, &ss_d))
 			return false;
 	}
+	rip = code_offset(c, d, rip);
 	if (!code_limit(c, d, rip) || !descriptor_accessed(c, (u16)cs, &d))
 		return false;
 	mask = flags_mask(c, size); /* by the CPL and IOPL that we come from */

@@ -4,6 +4,8 @@
 bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write);
 
 static u64 wrap(const struct cpu *c, u64 linear) { return linear & c->linear_mask; }
+/* Tables and inner stacks are 64-bit addresses in compatibility mode, too (SDM vol. 3, 3.5.2). */
+static u64 sys_wrap(const struct cpu *c, u64 linear) { return in_long(c) ? linear : wrap(c, linear); }
 
 static bool watching(const struct cpu *c) { return c->dr[7] & 0xff && c->dr[7] & 0x33330000; }
 
@@ -41,7 +43,8 @@ static bool span_open(struct cpu *c, struct span *s, u64 linear, unsigned len, u
 	s->len[1] = len - s->len[0];
 	if (!page_access(c, linear, access, &s->host[0], &s->phys[0]))
 		return false;
-	return !s->len[1] || page_access(c, wrap(c, linear + s->len[0]), access, &s->host[1], &s->phys[1]);
+	linear = access & ACCESS_SYSTEM ? sys_wrap(c, linear + s->len[0]) : wrap(c, linear + s->len[0]);
+	return !s->len[1] || page_access(c, linear, access, &s->host[1], &s->phys[1]);
 }
 
 static void device_read(struct cpu *c, u64 phys, u8 *out, unsigned len)
@@ -132,7 +135,7 @@ bool sys_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
 {
 	u64 v = 0;
 
-	if (!read_with(c, wrap(c, linear), &v, size, ACCESS_READ | ACCESS_SYSTEM))
+	if (!read_with(c, sys_wrap(c, linear), &v, size, ACCESS_READ | ACCESS_SYSTEM))
 		return false;
 	*out = v;
 	return true;
@@ -140,7 +143,7 @@ bool sys_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
 
 bool sys_write(struct cpu *c, u64 linear, unsigned size, u64 value)
 {
-	return write_with(c, wrap(c, linear), &value, size, ACCESS_WRITE | ACCESS_SYSTEM);
+	return write_with(c, sys_wrap(c, linear), &value, size, ACCESS_WRITE | ACCESS_SYSTEM);
 }
 
 /* ---- segments and operands ---- */
@@ -177,28 +180,51 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 
 		if (offset <= s->limit || last > top)
 			return fault_error(c, vector, 0);
-	} else if (last > s->limit) {
+	} else if (last > s->limit && s->limit != 0xffffffff) { /* beyond 4 GiB there is no limit, but a wrap-around (SDM vol. 3, 5.3) */
 		return fault_error(c, vector, 0);
 	}
 	return true;
 }
 
-static bool alignment_armed(const struct cpu *c)
+/* SDM vol. 3, table 6-7: what an access of SIZE bytes must be aligned to with EFLAGS.AC. SSE operands have rules of their own. */
+static unsigned natural_alignment(unsigned size)
 {
-	return c->cpl == 3 && (c->cr0 & CR0_AM) && (c->eflags & FL_AC);
+	switch (size) {
+	case 2: case 14: case 94: return 2;  /* FNSTENV, FNSAVE with 16 bits */
+	case 4: case 28: case 108: return 4; /* with 32 bits */
+	case 8: case 10: return 8;
+	default: return size > 108 ? 4 : 1;  /* FXSAVE, XSAVE */
+	}
+}
+
+bool check_alignment(struct cpu *c, u64 linear, unsigned size)
+{
+	if (likely(!(c->eflags & FL_AC)) || c->cpl != 3 || !(c->cr0 & CR0_AM) || !(linear & (natural_alignment(size) - 1)))
+		return true;
+	return fault_error(c, VEC_AC, 0);
+}
+
+bool data_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear)
+{
+	return seg_linear(c, seg, offset, size, write, linear) && check_alignment(c, *linear, size);
 }
 
 bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64 *linear)
 {
 	u64 offset = op_offset(c, o);
 
+	/* What must be aligned is #GP before a stack segment's #SS. */
+	if (size <= 32 && unlikely(o->scale & 0x80)) {
+		u64 base = in_64(c) && op_seg(o) != FS && op_seg(o) != GS ? 0 : c->seg[op_seg(o)].base;
+
+		if ((base + offset) & (size < 16 ? size - 1 : size == 32 ? 31 : 15))
+			return fault_gp(c, 0);
+	}
 	if (!seg_linear(c, op_seg(o), offset, size, write, linear))
 		return false;
-	if (unlikely(o->scale & 0x80) && (*linear & (size < 16 ? size - 1 : size == 32 ? 31 : 15)))
-		return fault_gp(c, 0);
-	if (unlikely(alignment_armed(c)) && size <= 8 && (*linear & (size - 1)))
-		return fault_error(c, VEC_AC, 0);
-	return true;
+	if (!check_alignment(c, *linear, size))
+		return false;
+	return size > 32 && o->scale & 0x80 && *linear & 15 ? fault_gp(c, 0) : true;
 }
 
 bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
@@ -252,11 +278,7 @@ bool stack_push(struct cpu *c, unsigned size, u64 v)
 {
 	u64 rsp = (c->r[RSP] - size) & stack_mask(c), linear;
 
-	if (!seg_linear(c, SS, rsp, size, true, &linear))
-		return false;
-	if (unlikely(alignment_armed(c)) && (linear & (size - 1)))
-		return fault_error(c, VEC_AC, 0);
-	if (!mem_write(c, linear, size, v))
+	if (!data_linear(c, SS, rsp, size, true, &linear) || !mem_write(c, linear, size, v))
 		return false;
 	set_rsp(c, rsp);
 	return true;
@@ -266,11 +288,7 @@ bool stack_pop(struct cpu *c, unsigned size, u64 *v)
 {
 	u64 rsp = c->r[RSP] & stack_mask(c), linear;
 
-	if (!seg_linear(c, SS, rsp, size, false, &linear))
-		return false;
-	if (unlikely(alignment_armed(c)) && (linear & (size - 1)))
-		return fault_error(c, VEC_AC, 0);
-	if (!mem_read(c, linear, size, v))
+	if (!data_linear(c, SS, rsp, size, false, &linear) || !mem_read(c, linear, size, v))
 		return false;
 	set_rsp(c, rsp + size);
 	return true;

@@ -79,7 +79,7 @@ BODY(mov_moffs)
 	u64 offset = (u64)o->imm & op_amask(o), linear, v;
 	bool store = o->src == 8 * RAX && o->third;
 
-	if (!seg_linear(c, op_seg(o), offset, o->osize, store, &linear))
+	if (!data_linear(c, op_seg(o), offset, o->osize, store, &linear))
 		return false;
 	if (store)
 		return mem_write(c, linear, o->osize, reg_get(c, 8 * RAX, o->osize));

@@ -155,6 +155,10 @@ static inline u64 op_offset(const struct cpu *c, const struct op *o)
 }
 /* Linear address of an access of SIZE bytes at OFFSET in segment SEG (ES..GS, FLAT): segment and canonical checks, #GP(0) or #SS(0). (memory.c) */
 bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear);
+/* #AC, where it is armed. (memory.c) */
+bool check_alignment(struct cpu *c, u64 linear, unsigned size);
+/* seg_linear and check_alignment. */
+bool data_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear);
 /* The operand of O, with alignment checks. (memory.c) */
 bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64 *linear);
 bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out);   /* memory operand, 1 2 4 8 bytes, zero-extended */

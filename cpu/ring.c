@@ -34,7 +34,7 @@ static bool stack_linear(struct cpu *c, const struct stack *s, u64 offset, unsig
 		if ((s->seg.attr & (SEG_CODE | SEG_E)) == SEG_E)
 			ok = offset > s->seg.limit && last <= top;
 		else
-			ok = last <= s->seg.limit;
+			ok = last <= s->seg.limit || s->seg.limit == 0xffffffff;
 		ok = ok && !(s->seg.attr & SEG_UNUSABLE);
 	}
 	return ok || fault_error(c, s->vector, s->error);
@@ -46,7 +46,7 @@ bool stack_put(struct cpu *c, struct stack *s, unsigned size, u64 v)
 {
 	u64 rsp = (s->rsp - size) & s->mask, linear;
 
-	if (!stack_linear(c, s, rsp, size, &linear))
+	if (!stack_linear(c, s, rsp, size, &linear) || (!s->inner && !check_alignment(c, linear, size)))
 		return false;
 	if (s->inner ? !sys_write(c, linear, size, v) : !mem_write(c, linear, size, v))
 		return false;
@@ -58,7 +58,17 @@ bool stack_get(struct cpu *c, struct stack *s, unsigned size, u64 *v)
 {
 	u64 linear;
 
-	if (!stack_linear(c, s, s->rsp & s->mask, size, &linear) || !mem_read(c, linear, size, v))
+	if (!stack_linear(c, s, s->rsp & s->mask, size, &linear) || !check_alignment(c, linear, size) || !mem_read(c, linear, size, v))
+		return false;
+	stack_move(s, s->rsp + size);
+	return true;
+}
+
+bool stack_get_selector(struct cpu *c, struct stack *s, unsigned size, u64 *sel)
+{
+	u64 linear;
+
+	if (!stack_linear(c, s, s->rsp & s->mask, 2, &linear) || !check_alignment(c, linear, size) || !mem_read(c, linear, 2, sel))
 		return false;
 	stack_move(s, s->rsp + size);
 	return true;

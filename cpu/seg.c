@@ -345,7 +345,7 @@ BODY(push_seg)
 {
 	u64 rsp = (c->r[RSP] - o->osize) & stack_mask(c), linear;
 
-	if (!seg_linear(c, SS, rsp, o->osize == 8 ? 8 : 2, true, &linear))
+	if (!data_linear(c, SS, rsp, o->osize == 8 ? 8 : 2, true, &linear))
 		return false;
 	if (!mem_write(c, linear, o->osize == 8 ? 8 : 2, c->seg[o->src].sel))
 		return false;
@@ -366,7 +366,7 @@ ALWAYS_INLINE bool pop_to(struct cpu *c, const struct op *o, unsigned reg)
 {
 	u64 rsp = c->r[RSP] & stack_mask(c), linear, sel, mask = stack_mask(c);
 
-	if (!seg_linear(c, SS, rsp, o->osize, false, &linear) || !mem_read(c, linear, o->osize, &sel))
+	if (!data_linear(c, SS, rsp, 2, false, &linear) || !mem_read(c, linear, 2, &sel)) /* of the rest nothing is read */
 		return false;
 	if (!seg_load(c, reg, (u16)sel))
 		return false;

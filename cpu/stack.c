@@ -80,7 +80,7 @@ static bool stack_room(struct cpu *c, u64 rsp, unsigned size)
 {
 	u64 linear;
 
-	return seg_linear(c, SS, rsp & stack_mask(c), size, true, &linear) && mem_check_write(c, linear, size);
+	return data_linear(c, SS, rsp & stack_mask(c), size, true, &linear) && mem_check_write(c, linear, size);
 }
 
 /* All eight or none. */
@@ -127,7 +127,7 @@ static bool enter_checks(struct cpu *c, unsigned size, unsigned level, u64 frame
 	for (unsigned i = 1; i < level; i++) {
 		rbp -= size;
 		rsp -= size;
-		if (!seg_linear(c, SS, rbp & stack_mask(c), size, false, &linear) || !mem_read(c, linear, size, &v) || !stack_room(c, rsp, size))
+		if (!data_linear(c, SS, rbp & stack_mask(c), size, false, &linear) || !mem_read(c, linear, size, &v) || !stack_room(c, rsp, size))
 			return false;
 	}
 	if (level && !stack_room(c, rsp -= size, size))
@@ -145,7 +145,7 @@ BODY(enter)
 	frame = c->r[RSP];
 	for (unsigned i = 1; i < level; i++) {
 		rbp -= size;
-		if (!seg_linear(c, SS, rbp & mask, size, false, &linear) || !mem_read(c, linear, size, &v) || !stack_push(c, size, v))
+		if (!data_linear(c, SS, rbp & mask, size, false, &linear) || !mem_read(c, linear, size, &v) || !stack_push(c, size, v))
 			goto back;
 	}
 	if (level && !stack_push(c, size, frame))

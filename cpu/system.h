@@ -44,6 +44,8 @@ bool tss_ist(struct cpu *c, unsigned ist, u64 *rsp);
 bool stack_check(struct cpu *c, u16 sel, unsigned cpl, unsigned vector, u64 *descriptor);
 /* Instruction pointers: within CS's limit, or canonical in 64-bit code; else #GP(0). */
 bool code_limit(struct cpu *c, u64 descriptor, u64 rip);
+/* What of a 64-bit offset counts in a code segment: compatibility mode has 32 bits (SDM vol. 3, 5.2.1). */
+static inline u64 code_offset(const struct cpu *c, u64 descriptor, u64 rip) { return in_long(c) && descriptor >> 53 & 1 ? rip : (u32)rip; }
 u32 desc_limit(u64 d);
 u64 mode_key(u32 mode);
 
@@ -60,6 +62,7 @@ void stack_current(const struct cpu *c, struct stack *s);
 void stack_inner(const struct cpu *c, struct stack *s, u16 sel, u64 descriptor, u64 rsp, bool flat);
 bool stack_put(struct cpu *c, struct stack *s, unsigned size, u64 v);
 bool stack_get(struct cpu *c, struct stack *s, unsigned size, u64 *v);
+bool stack_get_selector(struct cpu *c, struct stack *s, unsigned size, u64 *sel); /* of a slot of SIZE bytes the first two, which are all that is read */
 
 static inline void rsp_set(struct cpu *c, u64 rsp)
 {

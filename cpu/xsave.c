@@ -93,13 +93,17 @@ BODY(fxsave)
 	u8 image[LEGACY];
 	bool xmm = with_xmm(c);
 	unsigned len = xmm ? AT_XMM + 16 * xmm_count(c) : AT_XMM;
+	u64 linear;
 
+	/* All 512 bytes must be there, though what is reserved and software's own is not written. */
+	if (!op_linear(c, o, LEGACY, true, &linear) || !mem_check_write(c, linear, LEGACY))
+		return false;
 	sse_park(c);
 	save_x87(c, image, o->osize == 8);
 	save_mxcsr(c, image);
 	if (xmm)
 		memcpy(image + AT_XMM, c->xmm, 16 * xmm_count(c));
-	return op_store_block(c, o, image, len);
+	return mem_write_block(c, linear, image, len);
 }
 GEN_BODY(fxsave)
 
@@ -236,6 +240,8 @@ static bool area_part(struct cpu *c, const struct op *o, struct area *a, unsigne
 	u64 linear;
 
 	if (!seg_linear(c, op_seg(o), (op_offset(c, o) + from) & op_amask(o), len, write, &linear))
+		return false;
+	if (!check_alignment(c, linear - from, AREA))
 		return false;
 	if ((linear - from) & 63)
 		return fault_gp(c, 0);
