@@ -25,27 +25,18 @@ static void set_address_reg(struct cpu *c, const struct op *o, unsigned reg, u64
 
 /* ---- one element ---- */
 
-static bool string_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear)
-{
-	if (!seg_linear(c, seg, offset, size, write, linear))
-		return false;
-	if (unlikely(c->cpl == 3 && c->cr0 & CR0_AM && c->eflags & FL_AC) && *linear & (size - 1))
-		return fault_error(c, VEC_AC, 0);
-	return true;
-}
-
 static bool string_read(struct cpu *c, unsigned seg, u64 offset, unsigned size, u64 *v)
 {
 	u64 linear;
 
-	return string_linear(c, seg, offset, size, false, &linear) && mem_read(c, linear, size, v);
+	return data_linear(c, seg, offset, size, false, &linear) && mem_read(c, linear, size, v);
 }
 
 static bool string_write(struct cpu *c, u64 offset, unsigned size, u64 v)
 {
 	u64 linear;
 
-	return string_linear(c, ES, offset, size, true, &linear) && mem_write(c, linear, size, v);
+	return data_linear(c, ES, offset, size, true, &linear) && mem_write(c, linear, size, v);
 }
 
 /* The memory is known to be there before the port is read: a port may forget what it gave. */
@@ -54,7 +45,7 @@ static bool port_in(struct cpu *c, u64 di, unsigned size)
 	u16 port = (u16)c->r[RDX];
 	u64 linear;
 
-	if (!io_allowed(c, port, size) || !string_linear(c, ES, di, size, true, &linear) || !mem_check_write(c, linear, size))
+	if (!io_allowed(c, port, size) || !data_linear(c, ES, di, size, true, &linear) || !mem_check_write(c, linear, size))
 		return false;
 	cpu_sync(c);
 	if (!mem_write(c, linear, size, space_read(c->io, port, size)))
@@ -260,7 +251,7 @@ static u64 this_rip(const struct cpu *c, const struct op *o)
 }
 
 /* Ends: count 0, the condition of CMPS and SCAS, a fault (what is done is done, and RIP stays), a data breakpoint, the chunk. With TF every
- * element is a step of its own. Flags change only when a part is complete (SDM vol. 2, REP: a fault restores them). */
+ * element is a step of its own. Flags change only at the end (SDM vol. 2, REP: a fault restores them). */
 ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 {
 	const bool while_equal = op_rep(o) == 3;
@@ -268,6 +259,9 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 	struct pair p = { 0, 0 };
 	bool compared = false, over = !count;
 
+	if ((what == INS || what == OUTS) && !io_allowed(c, (u16)c->r[RDX], o->osize)) /* even if there is nothing to move */
+		return false;
+	set_address_reg(c, o, RCX, count); /* written in any case: with 32-bit addresses the upper half goes */
 	while (!over && budget) {
 		u64 n = do_run(c, o, what, count < budget ? count : budget, while_equal, &p);
 
@@ -284,7 +278,7 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 		if (c->db_pending)
 			break;
 	}
-	if (compares(what) && compared)
+	if (compares(what) && compared && (over || c->eflags & FL_T))
 		compare_flags(c, &p, o->osize);
 	c->r[RIP] = over ? next_rip(c, o) : this_rip(c, o);
 	if (!over)
