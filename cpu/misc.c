@@ -35,9 +35,13 @@ ALWAYS_INLINE bool exchange_add(struct cpu *c, const struct op *o, unsigned size
 		old = reg_get(c, o->dst, size);
 	}
 	r = trim(old + b, size);
+	if (op_is_mem(o) && !op_store(c, o, size, r)) /* first: the address may be made of the source register */
+		return false;
 	set_flags_sum(c, old, b, old + b, size, false);
 	reg_set(c, o->src, size, old);
-	return rm_store(c, o, o->dst, size, r); /* last, so that XADD of a register with itself leaves the sum */
+	if (!op_is_mem(o))
+		reg_set(c, o->dst, size, r); /* last, so that XADD of a register with itself leaves the sum */
+	return true;
 }
 
 #define BYTE_AND_WIDE(name, function) \
