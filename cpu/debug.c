@@ -117,8 +117,6 @@ static bool dr_number(struct cpu *c, unsigned *n)
 	return true;
 }
 
-BODY(ud) { (void)o; return fault_ud(c); }
-BODY_HANDLER(ud)
 
 BODY(mov_from_dr)
 {
@@ -134,7 +132,7 @@ BODY_HANDLER(mov_from_dr)
 GEN(mov_from_dr)
 {
 	o->src = d->modrm >> 3 & 7;
-	o->run = d->rex & 4 ? h_ud : h_mov_from_dr;
+	o->run = h_mov_from_dr;
 }
 
 BODY(mov_to_dr)
@@ -151,5 +149,5 @@ JUMP_HANDLER(mov_to_dr)
 GEN(mov_to_dr)
 {
 	o->dst = d->modrm >> 3 & 7;
-	o->run = d->rex & 4 ? h_ud : h_mov_to_dr;
+	o->run = h_mov_to_dr;
 }

@@ -128,8 +128,6 @@ BODY_HANDLER(ud)
 
 static unsigned cr_number(const struct dec *d) { return (d->modrm >> 3 & 7) | (d->rex & 4) << 1; }
 
-static bool cr_exists(unsigned n, u32 mode) { return n == 0 || n == 2 || n == 3 || n == 4 || (n == 8 && (mode & MODE_BITS) == MODE_64); }
-
 BODY(mov_from_cr)
 {
 	u64 v = o->src == 0 ? c->cr0 : o->src == 2 ? c->cr2 : o->src == 3 ? c->cr3 : o->src == 4 ? c->cr4 : read_cr8(c);
@@ -142,7 +140,7 @@ BODY_HANDLER(mov_from_cr)
 GEN(mov_from_cr)
 {
 	o->src = (u8)cr_number(d);
-	o->run = cr_exists(o->src, d->mode) ? h_mov_from_cr : h_ud;
+	o->run = h_mov_from_cr;
 }
 
 BODY(mov_to_cr)
@@ -166,7 +164,7 @@ LOOK_HANDLER(mov_to_cr)
 GEN(mov_to_cr)
 {
 	o->dst = (u8)cr_number(d);
-	o->run = cr_exists(o->dst, d->mode) ? h_mov_to_cr : h_ud;
+	o->run = h_mov_to_cr;
 }
 
 BODY(clts)
