@@ -39,15 +39,21 @@ static bool finish(struct cpu *c, u32 saved)
 	return sse_raise(c, flags);
 }
 
+/* Even eight bytes are a vector here: no alignment that EFLAGS.AC could ask for. */
+static bool vector_at(struct cpu *c, const struct op *o, unsigned size, bool write, u64 *linear)
+{
+	return seg_linear(c, op_seg(o), op_offset(c, o), size, write, linear);
+}
+
 ALWAYS_INLINE bool widen(struct cpu *c, const struct op *o, unsigned size, bool wide)
 {
 	u32 saved = c->soft_mxcsr;
-	union xmm b, r[2] = { 0 };
-	vec v;
-
-	if (!vec_source(c, o, wide ? 2 * size : size, &v))
+	union xmm b = { 0 }, r[2] = { 0 };
+	u64 linear;
+	if (!op_is_mem(o))
+		b = c->xmm[o->src];
+	else if (!vector_at(c, o, wide ? 2 * size : size, false, &linear) || !mem_read_block(c, linear, b.b, wide ? 2 * size : size))
 		return false;
-	b = vec_lanes(v);
 	c->soft_mxcsr = c->mxcsr & ~(u32)(MXCSR_FLAGS | MXCSR_DAZ);
 	for (unsigned i = 0; i < (wide ? 8 : 4); i++)
 		r[i >> 2].d[i & 3] = to_single(c, b.w[i]);
@@ -64,6 +70,7 @@ ALWAYS_INLINE bool narrow(struct cpu *c, const struct op *o, unsigned size, bool
 {
 	union xmm a[2] = { c->xmm[o->src], c->ymm_high[o->src] }, r = { 0 };
 	u32 saved = c->soft_mxcsr;
+	u64 linear;
 
 	c->soft_mxcsr = c->mxcsr & ~(u32)(MXCSR_FLAGS | MXCSR_FTZ);
 	if (!(o->imm & 4))
@@ -74,7 +81,7 @@ ALWAYS_INLINE bool narrow(struct cpu *c, const struct op *o, unsigned size, bool
 	if (!finish(c, saved))
 		return false;
 	if (op_is_mem(o))
-		return op_store_block(c, o, r.b, wide ? 2 * size : size);
+		return vector_at(c, o, wide ? 2 * size : size, true, &linear) && mem_write_block(c, linear, r.b, wide ? 2 * size : size);
 	ymm_set(c, o->dst, vec_of(r), vec_zero);
 	return true;
 }
