@@ -395,9 +395,14 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		if (direct(&d[count])) {
 			s64 target = (s64)ip + o[count].imm;
 
-			o[count].disp = (s32)target;
-			o[count].target = NULL;
-			o[count].third = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && target + s->offset >= 0 && target + s->offset < PAGE_SIZE;
+			if (unlikely(target > INT32_MAX && d[count].bits == 64)) {
+				flow_beyond(&d[count], &o[count]);
+				d[count].row = NULL; /* ends the block */
+			} else {
+				o[count].disp = (s32)target;
+				o[count].target = NULL;
+				o[count].third = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && target + s->offset >= 0 && target + s->offset < PAGE_SIZE;
+			}
 		}
 		open = d[count].row && (conditional(&d[count]) || !d[count].row->insn->ends);
 		insns++;

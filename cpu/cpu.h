@@ -20,6 +20,7 @@
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15,
        RIP,   /* while a block runs: where it starts; RIP of an operation is r[RIP] + op->ip. Exact outside of blocks. */
        RZERO, /* always 0 */
+       R2GIB, /* always 2^31: index of an address so far from RIP that its distance from the block does not fit in op->disp */
        REGISTERS };
 
 enum { ES, CS, SS, DS, FS, GS, FLAT /* base 0, no limit: what 64-bit mode uses */, LDTR, TR, SEGMENTS };

@@ -51,6 +51,29 @@ void flow_end(struct op *o, u32 mode, unsigned ip)
 	                  .osize = bits == MODE_64 ? 8 : bits == MODE_32 ? 4 : 2 };
 }
 
+/* A direct jump or call in 64-bit mode to more than 2 GiB beyond the block's start, which op->disp cannot say: imm is the displacement. src:
+ * condition, or one of these. */
+enum { FAR_JMP = 16, FAR_CALL };
+
+BODY(beyond)
+{
+	u64 next = next_rip(c, o), rip = next + (u64)o->imm;
+
+	if (o->src < FAR_JMP && !condition(c, o->src))
+		rip = next;
+	else if (o->src == FAR_CALL && (!near_target(c, rip) || !stack_push(c, 8, next)))
+		return false;
+	c->r[RIP] = rip;
+	return true;
+}
+JUMP_HANDLER(beyond)
+
+void flow_beyond(const struct dec *d, struct op *o)
+{
+	o->src = d->row->insn->gen == gen_jmp ? FAR_JMP : d->row->insn->gen == gen_call ? FAR_CALL : d->opcode & 15;
+	o->run = h_beyond;
+}
+
 /* LOOP, LOOPE, LOOPNE, JCXZ: the counter has the address size. */
 ALWAYS_INLINE bool count_down(struct cpu *c, const struct op *o)
 {

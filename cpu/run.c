@@ -378,6 +378,7 @@ void cpu_reset(struct cpu *c, bool init)
 	u64 cr0 = c->cr0;
 
 	memset(c->r, 0, sizeof c->r);
+	c->r[R2GIB] = (u64)1 << 31;
 	c->r[RDX] = c->model->signature;
 	c->r[RIP] = has(c->model, F_I286) ? 0xfff0 : 0;
 	c->eflags = FL_1;

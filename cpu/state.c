@@ -28,6 +28,7 @@ static const struct field cpu_fields[] = {
 void cpu_loaded(struct cpu *c)
 {
 	c->r[RZERO] = 0;
+	c->r[R2GIB] = (u64)1 << 31;
 	c->mxcsr &= 0xffff;
 	c->eflags = (c->eflags & ~(u32)OSZAPC) | FL_1;
 	c->op = NULL;
