@@ -229,16 +229,13 @@ GEN_ALIAS(movntq, movq_store)
 /* Bytes of the first operand go to [DS:rDI] where the second's have bit 7 set. None is written unless all can be. */
 BODY(maskmovq)
 {
-	u64 linear[8], mask = mmx_get(c, o->src), v = mmx_get(c, o->dst);
+	u64 linear, mask = mmx_get(c, o->src), v = mmx_get(c, o->dst);
 
-	if (!x87_wait(c))
+	/* All of the place must be writable, whichever bytes are chosen (SDM leaves it open; processors do so). */
+	if (!x87_wait(c) || !data_linear(c, op_seg(o), c->r[RDI] & op_amask(o), 8, true, &linear) || !mem_check_write(c, linear, 8))
 		return false;
 	for (unsigned i = 0; i < 8; i++)
-		if (mask >> (8 * i + 7) & 1)
-			if (!seg_linear(c, op_seg(o), (c->r[RDI] + i) & op_amask(o), 1, true, &linear[i]) || !mem_check_write(c, linear[i], 1))
-				return false;
-	for (unsigned i = 0; i < 8; i++)
-		if (mask >> (8 * i + 7) & 1 && !mem_write(c, linear[i], 1, (u8)(v >> 8 * i)))
+		if (mask >> (8 * i + 7) & 1 && !mem_write(c, linear + i, 1, (u8)(v >> 8 * i)))
 			return false;
 	mmx_enter(c);
 	return true;

@@ -190,17 +190,14 @@ GEN(movnti) { o->run = dec_size(d, 0) == 8 ? h_movnti64 : h_movnti32; }
 /* Bytes of the first operand go to [DS:rDI] where the second's have bit 7 set. None is written unless all can be. */
 BODY(maskmovdqu)
 {
-	u64 linear[16];
+	u64 linear;
 	u32 mask = vec_mask8(xmm_get(c, o->src));
 
+	/* All of the place must be writable, whichever bytes are chosen (SDM leaves it open; processors do so). */
+	if (!seg_linear(c, op_seg(o), c->r[RDI] & op_amask(o), 16, true, &linear) || !check_alignment(c, linear, 8) || !mem_check_write(c, linear, 16))
+		return false;
 	for (unsigned i = 0; i < 16; i++)
-		if (mask >> i & 1) {
-			if (!seg_linear(c, op_seg(o), (c->r[RDI] + i) & op_amask(o), 1, true, &linear[i]) ||
-			    !mem_check_write(c, linear[i], 1))
-				return false;
-		}
-	for (unsigned i = 0; i < 16; i++)
-		if (mask >> i & 1 && !mem_write(c, linear[i], 1, c->xmm[o->dst].b[i]))
+		if (mask >> i & 1 && !mem_write(c, linear + i, 1, c->xmm[o->dst].b[i]))
 			return false;
 	return true;
 }
