@@ -492,7 +492,9 @@ static u8 *ram_page(struct cpu *c, u64 phys, const struct range **range, u8 **fl
 /* An implicit supervisor access has other rights than the views of the user and of EFLAGS.AC. At CPL 3 it is rare enough to walk each time. */
 static bool remembers(const struct cpu *c, unsigned access)
 {
-	return access & ACCESS_SYSTEM ? c->view == &c->views[VIEW_SUPERVISOR] && c->cpl != 3 : c->view != &c->views[VIEW_SLOW];
+	if (access & ACCESS_SYSTEM)
+		return c->view == &c->views[VIEW_SUPERVISOR] && c->cpl != 3;
+	return (access & 3) == ACCESS_FETCH || c->view != &c->views[VIEW_SLOW]; /* fetches know no alignment; blocks over two pages need them */
 }
 
 static void remember_code(struct view *v, unsigned n, u64 page, u64 phys, u64 flags, u8 *host)
