@@ -1,0 +1,179 @@
+/* Do host and guest agree? And where need they not. */
+#include <math.h>
+#include <stdio.h>
+#include "tests/silicon/trial.h"
+
+static char text[256];
+
+static const char *differ(const char *what, u64 host, u64 here)
+{
+	snprintf(text, sizeof text, "%s: %llx here, %llx on the host", what, (unsigned long long)here, (unsigned long long)host);
+	return text;
+}
+
+/* Where the manual promises less than a comparison to the bit. */
+enum freedom { ROUGH, NEAR, FAULT_ADDRESS, FAULT_KIND, FAULT_REGISTERS, FAULT_STACK };
+static const struct { enum freedom what; const char *names, *why; } freedoms[] = {
+	{ ROUGH, " rcpps rcpss rsqrtps rsqrtss vrcpps vrcpss vrsqrtps vrsqrtss ", "SDM vol. 2, RCPPS, RSQRTPS: relative error up to 1.5 * 2^-12" },
+	{ NEAR, " f2xm1 fyl2x fyl2xp1 fptan fpatan fsin fcos fsincos ", "SDM vol. 1, 8.3.10: error up to one unit in the last place; C1 with it" },
+	{ FAULT_ADDRESS, " fxsave fxrstor xsave xrstor xsaveopt xsavec fldenv fnstenv frstor fnsave maskmovq maskmovdqu vmaskmovdqu vmaskmovps vmaskmovpd "
+	  "vpmaskmovd vpmaskmovq cmps ret iret ",
+	  "SDM vol. 3, 4.7: CR2 is one of the addresses, of several accesses in no particular order" },
+	{ FAULT_KIND, " ret iret cmps movs call bound fnstenv fnsave fldenv frstor "
+	  "fxsave fxrstor xsave xrstor xsaveopt xsavec vmaskmovps vmaskmovpd vpmaskmovd vpmaskmovq maskmovq maskmovdqu vmaskmovdqu ", "SDM vol. 3, 6.9: of the faults of one instruction's several accesses, which comes first differs" },
+	{ FAULT_REGISTERS, " popa ", "SDM vol. 2, POPA: those popped before the fault may have changed; ESP has not, and it can be restarted" },
+	{ FAULT_STACK, " enter call pusha ", "SDM vol. 3, 6.5: restartable; what it has already written below the stack pointer does no harm" },
+};
+
+static bool named(const struct trial *t, enum freedom what)
+{
+	char name[34];
+
+	snprintf(name, sizeof name, " %.31s ", t->count == 1 ? insn_table[t->row[0]].mnemonic : "");
+	for (unsigned i = 0; i < ARRAY_LEN(freedoms); i++)
+		if (freedoms[i].what == what && strstr(freedoms[i].names, name))
+			return true;
+	return false;
+}
+
+void compare_print_freedoms(void)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(freedoms); i++)
+		printf("|%s| %s |\n", freedoms[i].names, freedoms[i].why);
+}
+
+static bool is_fault(const struct state *s) { return (s->vector >= VEC_TS && s->vector <= VEC_PF) || s->vector == VEC_AC || s->vector == VEC_BR; }
+
+static bool stores_much(const struct insn *insn)
+{
+	return insn->operands[0] == 'M' && (!insn->operands[1] || strchr("tox", insn->operands[1]));
+}
+
+/* May memory at AT differ, after an exception? */
+bool compare_memory_free(const struct trial *t, const struct state *host, unsigned at)
+{
+	u64 rsp = t->in.r[RSP] + (t->in.seg[SS] == ldt(L_DATA16) ? 0 : t->bits == 64 ? -(u64)WINDOW : segment_base(t->in.seg[SS]) - (u64)WINDOW);
+
+	if (t->in.seg[SS] == ldt(L_DATA16))
+		rsp &= 0xffff;
+	/* Larger than a quadword: several accesses, of which some may be complete (SDM vol. 3, 9.1.1). */
+	if (is_fault(host) && (t->count != 1 || stores_much(&insn_table[t->row[0]])))
+		return true;
+	return host->vector != VEC_BP && named(t, FAULT_STACK) && ((rsp - 1 - at) & 0xffff) < 33 * 8;
+}
+
+/* Approximations are good to 1.5 * 2^-12 (SDM vol. 2, RCPPS, RSQRTPS); ours are within half of that, as the host's are. */
+static bool near(u32 a, u32 b)
+{
+	float x, y;
+
+	memcpy(&x, &a, 4);
+	memcpy(&y, &b, 4);
+	return isfinite(x) && isfinite(y) && fabsf(x - y) <= 3.0f / 4096 * fabsf(x);
+}
+
+static const char *vectors(const struct trial *t, const struct state *host, const struct state *here)
+{
+	static char name[16];
+
+	for (unsigned i = 0; i < 16; i++)
+		for (unsigned k = 0; k < 8; k++) {
+			u32 a = get32((k < 4 ? host->f.xmm[i] : host->f.ymm_high[i]) + 4 * (k & 3));
+			u32 b = get32((k < 4 ? here->f.xmm[i] : here->f.ymm_high[i]) + 4 * (k & 3));
+
+			if (a != b && !(named(t, ROUGH) && near(a, b))) {
+				snprintf(name, sizeof name, "%cmm%u[%u]", k < 4 ? 'x' : 'y', i, k);
+				return differ(name, a, b);
+			}
+		}
+	return NULL;
+}
+
+/* Transcendental functions are good to one unit in the last place (SDM vol. 1, 8.3.10). */
+static bool st_near(const u8 *a, const u8 *b)
+{
+	u64 x = get64(a), y = get64(b);
+	int e = get16(a + 8) - get16(b + 8);
+
+	if (e == 0)
+		return x - y + 2 <= 4;
+	return (e == 1 && x == (u64)1 << 63 && y >= ~(u64)1) || (e == -1 && y == (u64)1 << 63 && x >= ~(u64)1);
+}
+
+/* An MMX instruction whose memory operand faults has already made the x87 registers MMX registers, on the host: it will be run again. The
+ * manual (SDM vol. 1, 9.5.1) does not say. */
+static bool uses_mmx(const struct insn *insn)
+{
+	return insn->check & (CHK_MMX | CHK_SSE) && insn->check & CHK_MF;
+}
+
+static const char *x87(const struct trial *t, const struct state *host, const struct state *here)
+{
+	bool soft = named(t, NEAR), mmx = host->vector != VEC_BP && t->count == 1 && uses_mmx(&insn_table[t->row[0]]);
+	u16 sw = (soft ? 0xfdff : 0xffff) & (mmx ? 0xc7ff : 0xffff); /* without C1: rounded up or down; without TOP */
+	static char name[8];
+
+	if ((host->f.sw ^ here->f.sw) & sw)
+		return differ("FSW", host->f.sw, here->f.sw);
+	if (host->f.cw != here->f.cw)
+		return differ("FCW", host->f.cw, here->f.cw);
+	if (host->f.tags != here->f.tags && !mmx)
+		return differ("tags", host->f.tags, here->f.tags);
+	for (unsigned i = 0; i < 8; i++) { /* physical registers */
+		const u8 *a = host->f.st[(i - (host->f.sw >> 11)) & 7], *b = here->f.st[(i - (here->f.sw >> 11)) & 7];
+
+		if (memcmp(a, b, 10) && !(soft && st_near(a, b))) {
+			snprintf(name, sizeof name, "R%u", i);
+			return get64(a) == get64(b) ? differ(name, get16(a + 8), get16(b + 8)) : differ(name, get64(a), get64(b));
+		}
+	}
+	return NULL;
+}
+
+static const char *const reg_names[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
+static const char *const seg_names[] = { "es", "cs", "ss", "ds", "fs", "gs" };
+
+static bool same_gather(const struct trial *t) { return t->count == 1 && insn_table[t->row[0]].vsib; }
+
+/* RET far from a 16-bit stack into 64-bit code, where SS does not count: how many bits the immediate is added to is nowhere said, and not the
+ * same for all immediates. */
+static bool far_to_64(const struct trial *t, const struct state *host)
+{
+	return t->in.seg[CS] != USER_CS && host->seg[CS] == USER_CS && t->in.seg[SS] == ldt(L_DATA16);
+}
+
+const char *compare(const struct trial *t, const struct state *host, const struct state *here)
+{
+	u32 flags = OSZAPC | FL_T | FL_D | FL_NT | FL_AC | FL_ID;
+	const char *what;
+
+	if (host->vector != here->vector && host->rip == here->rip && is_fault(host) && is_fault(here) && named(t, FAULT_KIND))
+		return NULL;
+	if (host->vector != here->vector)
+		return differ("exception", (u64)(s64)host->vector, (u64)(s64)here->vector);
+	if (host->rip != here->rip)
+		return differ("rip", host->rip, here->rip);
+	if (host->vector == VEC_PF && host->cr2 != here->cr2 && !(named(t, FAULT_ADDRESS) || same_gather(t)))
+		return differ("cr2", host->cr2, here->cr2);
+	/* The kernel does not tell whether its own pages are there. */
+	if ((host->error ^ here->error) & ~(host->vector == VEC_PF && (host->cr2 >> 63 || named(t, FAULT_ADDRESS)) ? 1u : 0u))
+		return differ("error code", host->error, here->error);
+	for (unsigned i = 0; i < 16; i++)
+		if (host->r[i] != here->r[i] && !(i == RSP && far_to_64(t, host) && !((host->r[i] ^ here->r[i]) & 0xffff)) && !(is_fault(host) && i != RSP && named(t, FAULT_REGISTERS)))
+			return differ(reg_names[i], host->r[i], here->r[i]);
+	flags &= ~t->undefined;
+	if ((host->flags ^ here->flags) & flags)
+		return differ("flags", host->flags & flags, here->flags & flags);
+	/* IRET, with which the kernel comes back, forgets the RPL of null selectors. */
+	for (unsigned i = 0; i < 6; i++)
+		if (host->seg[i] != here->seg[i] && (host->seg[i] | here->seg[i]) > 3)
+			return differ(seg_names[i], host->seg[i], here->seg[i]);
+	if (host->fs_base != here->fs_base && t->bits == 64)
+		return differ("fs base", host->fs_base, here->fs_base);
+	if (host->gs_base != here->gs_base && t->bits == 64)
+		return differ("gs base", host->gs_base, here->gs_base);
+	if (host->f.mxcsr != here->f.mxcsr)
+		return differ("MXCSR", host->f.mxcsr, here->f.mxcsr);
+	what = vectors(t, host, here);
+	return what ? what : x87(t, host, here);
+}

@@ -1,0 +1,53 @@
+/* Code run by the host's own processor, with everything that a program sees given and read back: registers, flags, segments, x87, SSE and AVX
+ * state, and the exception that ended it.
+ *
+ * The kernel does the loading and the storing: a hand-made signal frame goes in through rt_sigreturn, and what comes out is the frame of the
+ * signal that the exception becomes. So 16- and 32-bit code, whose segments are in the LDT, is run by the same few lines. */
+#ifndef SILICON_HOST_H
+#define SILICON_HOST_H
+
+#include "mem/base/bits.h"
+
+/* The first 832 bytes of XSAVE's standard format: x87, SSE, header, AVX (SDM vol. 1, 13.4). */
+struct fpu_image {
+	u16 cw, sw;
+	u8 tags, zero;       /* tags: bit n set = physical register n is not empty */
+	u16 op;
+	u64 ip, dp;
+	u32 mxcsr, mxcsr_mask;
+	u8 st[8][16];        /* from the top of the stack */
+	u8 xmm[16][16];
+	u8 unused[96];
+	u64 present, compact, header[6];
+	u8 ymm_high[16][16];
+};
+_Static_assert(sizeof(struct fpu_image) == 832, "XSAVE's standard format");
+
+struct state {
+	u64 r[16], rip, flags; /* RAX RCX RDX RBX RSP RBP RSI RDI R8.. */
+	u16 seg[6];            /* ES CS SS DS FS GS */
+	u64 fs_base, gs_base;  /* 64-bit code only */
+	struct fpu_image f;
+	/* What ended it */
+	int vector;            /* exception, or HOST_TIMEOUT */
+	u32 error;
+	u64 cr2;
+};
+
+enum { HOST_TIMEOUT = -1, HOST_SYSCALL = -2 };
+
+/* What of the kernel is needed is not there: *WHY says what. */
+bool host_init(const char **why);
+/* Descriptor N of the LDT, as the processor has it. False: the kernel does not want it. */
+bool host_ldt(unsigned n, u64 descriptor);
+/* What a program can know of a descriptor in the kernel's GDT; 0: nothing. */
+u64 host_gdt(u16 selector);
+/* From now on system calls by code below 4 GiB end a run as HOST_SYSCALL. */
+bool host_no_system_calls(void);
+/* Run from *S until an exception: INT3 behind the code, or TF in S->flags for one instruction, is the ordinary one. HOST_TIMEOUT after 0.1 s. */
+void host_run(struct state *s);
+
+bool host_is_intel(void);
+u64 host_xcr0(void);
+
+#endif
