@@ -3,7 +3,8 @@
 #include "io/frames.h"
 #include "io/ne2000.h"
 
-#define WORK_NS 2000u
+#define BYTE_NS 800u    /* at 10 Mbit/s */
+#define AROUND 24u      /* bytes of time that a frame takes besides: preamble, CRC, gap */
 #define PAGE 256u
 
 enum { MEMORY = 0x4000, MEMORY_END = 0xc000, PROM_SIZE = 32 };
@@ -19,7 +20,7 @@ struct ne2000 {
 	u8 par[6], mar[8];
 	u8 memory[MEMORY_END - MEMORY];
 	struct frames frames;
-	struct event work;
+	struct event transmit, receive;          /* the end of a frame on the wire */
 	struct {
 		struct pci_function pci;
 		u8 prom[PROM_SIZE];
@@ -38,7 +39,7 @@ static const struct field ne2000_fields[] = {
 	FIELD(struct ne2000, tbcr, U16), FIELD(struct ne2000, rsar, U16), FIELD(struct ne2000, rbcr, U16),
 	FIELDS(struct ne2000, par, U8), FIELDS(struct ne2000, mar, U8), FIELDS(struct ne2000, memory, U8),
 	FRAMES_FIELDS(struct ne2000, frames),
-	FIELD(struct ne2000, work, EVENT),
+	FIELD(struct ne2000, transmit, EVENT), FIELD(struct ne2000, receive, EVENT),
 	FIELD_END
 };
 
@@ -47,10 +48,9 @@ static void update(struct ne2000 *ne)
 	pci_irq(&ne->wire.pci, ne->isr & ne->imr & 0x7f);
 }
 
-static void soon(struct ne2000 *ne)
+static u64 wire_time(size_t len)
 {
-	if (ne->work.when == CLOCK_NEVER)
-		clock_arm(ne->wire.clock, &ne->work, clock_in(ne->wire.clock, WORK_NS));
+	return (u64)((len < 60 ? 60 : len) + AROUND) * BYTE_NS;
 }
 
 /* ---- buffer memory ---- */
@@ -107,11 +107,13 @@ static void write_data(struct ne2000 *ne, unsigned size, u32 value)
 
 /* ---- frames ---- */
 
-static void transmit(struct ne2000 *ne)
+static void transmitted(void *owner, u64 late)
 {
+	struct ne2000 *ne = owner;
 	u8 *frame = ne->wire.frame;
 	unsigned len = ne->tbcr;
 
+	(void)late;
 	for (unsigned i = 0; i < len; i++)
 		frame[i] = get(ne, (u16)(ne->tpsr * PAGE + i));
 	if (ne->wire.out && len >= FRAME_MIN && len <= FRAME_WIRE + 4 && !(ne->tcr & TCR_LOOP))
@@ -119,6 +121,7 @@ static void transmit(struct ne2000 *ne)
 	ne->cr &= (u8)~CR_TXP;
 	ne->tsr = TSR_PTX;
 	ne->isr |= ISR_PTX;
+	update(ne);
 }
 
 /* The filter's bit is the highest six bits of the address's CRC, which zlib keeps the other way round. */
@@ -188,20 +191,25 @@ static bool deliver(struct ne2000 *ne, unsigned len)
 	return true;
 }
 
-static void work(void *owner, u64 late)
+/* The next frame is on the wire, unless there is none or nobody listens. One that found no room comes again when there may be some. */
+static void arm_receive(struct ne2000 *ne)
+{
+	size_t len = running(ne) ? frames_first(&ne->frames, NULL) : 0;
+
+	if (!len || ne->receive.when == CLOCK_NEVER)
+		clock_arm(ne->wire.clock, &ne->receive, len ? clock_in(ne->wire.clock, wire_time(len)) : CLOCK_NEVER);
+}
+
+static void received(void *owner, u64 late)
 {
 	struct ne2000 *ne = owner;
-	size_t len;
+	size_t len = running(ne) ? frames_first(&ne->frames, ne->wire.frame) : 0;
 
 	(void)late;
-	clock_arm(ne->wire.clock, &ne->work, CLOCK_NEVER);
-	if (ne->cr & CR_TXP)
-		transmit(ne);
-	while (running(ne) && (len = frames_first(&ne->frames, ne->wire.frame))) {
-		if (len <= FRAME_WIRE + 4 && wanted(ne, ne->wire.frame) && !deliver(ne, (unsigned)len))
-			break;
-		frames_drop(&ne->frames);
-	}
+	if (!len || (len <= FRAME_WIRE + 4 && wanted(ne, ne->wire.frame) && !deliver(ne, (unsigned)len)))
+		return;
+	frames_drop(&ne->frames);
+	arm_receive(ne);
 	update(ne);
 }
 
@@ -213,7 +221,7 @@ bool ne2000_input(struct ne2000 *ne, const void *frame, size_t len)
 		return true;
 	if (!frames_put(&ne->frames, frame, len))
 		return false;
-	soon(ne);
+	arm_receive(ne);
 	return true;
 }
 
@@ -265,8 +273,8 @@ static void write_command(struct ne2000 *ne, u8 value)
 		ne->rbcr = get16((u8[2]){ get(ne, ne->rsar + 2), get(ne, ne->rsar + 3) });
 		ne->cr = (u8)((ne->cr & ~CR_RD) | CR_READ);
 	}
-	if (value & CR_TXP)
-		soon(ne);
+	if ((value & CR_TXP) && ne->transmit.when == CLOCK_NEVER)
+		clock_arm(ne->wire.clock, &ne->transmit, clock_in(ne->wire.clock, wire_time(ne->tbcr)));
 }
 
 static void write_register(struct ne2000 *ne, unsigned n, u8 value)
@@ -281,7 +289,7 @@ static void write_register(struct ne2000 *ne, unsigned n, u8 value)
 		switch (n) {
 		case 0x1: ne->pstart = value; break;
 		case 0x2: ne->pstop = value; break;
-		case 0x3: ne->bnry = value; soon(ne); break;
+		case 0x3: ne->bnry = value; arm_receive(ne); break;
 		case 0x4: ne->tpsr = value; break;
 		case 0x5: ne->tbcr = (ne->tbcr & 0xff00) | value; break;
 		case 0x6: ne->tbcr = (u16)((ne->tbcr & 0xff) | value << 8); break;
@@ -306,7 +314,8 @@ static void reset(struct ne2000 *ne)
 	ne->imr = 0;
 	ne->tcr = ne->rcr = ne->dcr = 0;
 	frames_clear(&ne->frames);
-	clock_arm(ne->wire.clock, &ne->work, CLOCK_NEVER);
+	clock_arm(ne->wire.clock, &ne->transmit, CLOCK_NEVER);
+	clock_arm(ne->wire.clock, &ne->receive, CLOCK_NEVER);
 	update(ne);
 }
 
@@ -352,7 +361,8 @@ struct ne2000 *ne2000_new(struct clock *clock, const u8 mac[6], void (*out)(void
 	ne->wire.clock = clock;
 	ne->wire.out = out;
 	ne->wire.owner = owner;
-	clock_add(clock, &ne->work, "ne2000 work", work, ne);
+	clock_add(clock, &ne->transmit, "ne2000 transmit", transmitted, ne);
+	clock_add(clock, &ne->receive, "ne2000 receive", received, ne);
 	pci_init(&ne->wire.pci, "ne2000 pci", 0x10ec, 0x8029, 0x020000);
 	pci_subsystem(&ne->wire.pci, 0x10ec, 0x8029);
 	pci_pin(&ne->wire.pci, 1);

@@ -3,8 +3,8 @@
  *     0000h  address PROM: every byte twice, then 57h 57h            4000h..BFFFh  buffer memory
  *     ports  0..Fh registers in four pages   10h..17h data   18h..1Fh a read resets
  *
- * Not modelled: the speed of the wire (a frame takes WORK_NS), collisions, loopback but that nothing leaves, full duplex. A frame that finds the
- * ring full waits; nothing overflows. */
+ * A frame takes its time at 10 Mbit/s, each way. Not modelled: collisions, loopback but that nothing leaves. A frame that finds the ring full
+ * waits; nothing overflows. */
 #ifndef IO_NE2000_H
 #define IO_NE2000_H
 
