@@ -51,6 +51,8 @@ struct pc {
 	struct virtio_net *virtio_net; /* NULL: there is none, as the others here */
 	struct e1000 *e1000;
 	struct ne2000 *ne2000;
+	struct virtio_console *console;
+	struct virtio_9p *share;
 	/* Levels on the wires of the board. */
 	u32 isa;               /* bit n: IRQ n, what the devices of the ISA bus drive */
 	u32 isa_pirq;          /* bit n: IRQ n, what the chipset drives because of a PIRQ that is routed there */

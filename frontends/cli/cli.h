@@ -45,6 +45,7 @@ struct run_options {
 	const char *screenshot;    /* a file for the picture at the end; NULL: none */
 	uint64_t limit;            /* instructions; 0: none */
 	const char *net, *pcap;    /* as in common/net.h; NULL: none */
+	const char *share;         /* as in common/share.h; NULL: none */
 	bool stats;
 	bool verbose;              /* VCPU_LOG lines to stderr */
 	const char *record;        /* file for a recording; NULL: none */

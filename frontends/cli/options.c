@@ -12,7 +12,7 @@
 enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_VARS, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
        O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
 enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_REALTIME, O_FULLSCREEN, O_SCALE, O_PARALLEL };
-enum { O_NIC = 500, O_MAC, O_NET, O_PCAP };
+enum { O_NIC = 500, O_MAC, O_NET, O_PCAP, O_SHARE, O_CONSOLE, O_RNG };
 
 static const struct option run_options[] = {
 	{ "kernel", required_argument, NULL, O_KERNEL },
@@ -26,6 +26,9 @@ static const struct option run_options[] = {
 	{ "mac", required_argument, NULL, O_MAC },
 	{ "net", required_argument, NULL, O_NET },
 	{ "pcap", required_argument, NULL, O_PCAP },
+	{ "share", required_argument, NULL, O_SHARE },
+	{ "console", required_argument, NULL, O_CONSOLE },
+	{ "rng", no_argument, NULL, O_RNG },
 	{ "memory", required_argument, NULL, O_MEMORY },
 	{ "cpu", required_argument, NULL, O_CPU },
 	{ "smp", required_argument, NULL, O_SMP },
@@ -76,6 +79,9 @@ static const char help_rest[] =
 	"                        DHCP, DNS and a gateway to the host's; options are restrict (nothing goes out) and\n"
 	"                        hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT [none]\n"
 	"      --pcap=FILE       write its frames to FILE, for tcpdump and Wireshark, at virtual times\n"
+	"      --share=DIRECTORY DIRECTORY[,rw][,tag=NAME], for the guest to mount by virtio 9P [tag=share]\n"
+	"      --console=WHERE   a virtio console: stdio, null or file:PATH; with stdio, keys go there [no console]\n"
+	"      --rng             a virtio source of random numbers: from the seed, so the same in every run\n"
 	"      --serial=WHERE    COM1: stdio, null, file:PATH, pty or unix:PATH (a socket) [stdio];\n"
 	"                        the second one is COM2, up to COM4\n"
 	"      --parallel=WHERE  the printer: stdio, null or file:PATH [null]\n"
@@ -278,6 +284,17 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			break;
 		case O_PCAP:
 			o->pcap = optarg;
+			break;
+		case O_SHARE:
+			o->share = optarg;
+			break;
+		case O_CONSOLE:
+			if (!options_place("console", o->where[VCPU_CONSOLE] = optarg))
+				return false;
+			o->config.console = true;
+			break;
+		case O_RNG:
+			o->config.rng = true;
 			break;
 		case O_MEMORY:
 			if (!memory(optarg, &o->config.memory))

@@ -11,6 +11,7 @@
 
 #include "cli.h"
 #include "net.h"
+#include "share.h"
 
 /* Where a channel's bytes go. Channels on stdio share one, so that their bytes stay in order. */
 struct sink {
@@ -29,6 +30,7 @@ struct session {
 	vcpu_replay *replay;            /* NULL: none, or it is over and the run goes on live */
 	FILE *recording;
 	struct net *net;                /* NULL: none */
+	struct share *share;            /* NULL: none */
 	const struct face *face;        /* NULL: none */
 	bool verbose;
 	bool quit;                      /* Ctrl-A X ended the run; */
@@ -75,6 +77,8 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 		script_hear(data, len);
 	if (channel == VCPU_NET && s->net)
 		net_output(s->net, data, len, vcpu_virtual_ns(s->machine));
+	if (channel == VCPU_SHARE && s->share)
+		share_request(s->share, data, len);
 	if (channel == VCPU_SOUND && s->face)
 		s->face->sound(data, len);
 	if (channel == VCPU_LOG && s->verbose)
@@ -240,6 +244,11 @@ static int64_t wait_for_room(struct session *s)
 	return 1000000000;
 }
 
+static bool is_stdio(const struct run_options *o, enum vcpu_channel channel)
+{
+	return o->where[channel] && !strcmp(o->where[channel], "stdio");
+}
+
 /* Wait up to NS nanoseconds for the network, or for a key, and give the machine what has come. */
 static void work_network(struct session *s, int64_t ns)
 {
@@ -269,9 +278,10 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 	struct pace pace = { .host = host_ns() };
 	struct vcpu_stop stop;
 	uint64_t realtime[2] = { vcpu_virtual_ns(machine), host_ns() };
-	uint64_t slice = s->net ? NET_SLICE : SLICE;
+	uint64_t slice = s->net || s->share ? NET_SLICE : SLICE;
 	struct pollfd fds[PORTS];
 	bool ports = port_fds(fds);
+	enum vcpu_channel keyboard = is_stdio(o, VCPU_CONSOLE) ? VCPU_CONSOLE : VCPU_COM1;
 	char keys[256];
 	size_t len;
 
@@ -312,6 +322,8 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 		else if (s->face || ports || terminal_interactive() || (s->net && net_connected(s->net)))
 			wait = pace_next(&pace, machine);
 
+		if (s->share)
+			share_deliver(s->share, machine);
 		if (s->net) {
 			work_network(s, wait);
 			wait = 0;
@@ -330,7 +342,7 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 			if (o->text)
 				textscreen_keys(machine, keys, len);
 			else
-				vcpu_input(machine, VCPU_COM1, keys, len);
+				vcpu_input(machine, keyboard, keys, len);
 			break;
 		case TERMINAL_QUIT:
 			s->quit = true;
@@ -413,6 +425,15 @@ int run_machine(const struct run_options *o)
 			return STATUS_USAGE;
 		}
 	}
+	if (!o->replay && o->share) {
+		s->share = share_open(o->share, &error);
+		if (!s->share) {
+			complain("--share: %s", error ? error : "out of memory");
+			free(error);
+			return STATUS_USAGE;
+		}
+		config.share = share_tag(s->share);
+	}
 	config.output = output;
 	config.user = s;
 	s->replay = o->replay;
@@ -434,7 +455,7 @@ int run_machine(const struct run_options *o)
 		return STATUS_HOST;
 	}
 	s->face = o->face;
-	terminal_open(s->machine, (o->text || !strcmp(o->where[VCPU_COM1], "stdio")) && !o->replay);
+	terminal_open(s->machine, (o->text || is_stdio(o, VCPU_COM1) || is_stdio(o, VCPU_CONSOLE)) && !o->replay);
 	start = host_ns();
 	stop = loop(s, o);
 	start = host_ns() - start;
@@ -448,6 +469,7 @@ int run_machine(const struct run_options *o)
 		status = STATUS_HOST;
 	if (o->stats)
 		print_stats(s->machine, (double)start / 1e9, sent ? "signal" : s->quit ? "quit" : s->met ? "expected" : vcpu_stop_name(stop.reason));
+	share_close(s->share);
 	if (s->net && !net_close(s->net)) {
 		complain("cannot write %s: %s", o->pcap, strerror(errno));
 		status = STATUS_HOST;

@@ -1,0 +1,28 @@
+/* The shared folder at the other end of VCPU_SHARE: a 9P2000.L server (documented in the Linux kernel and in diod's protocol.md) for one directory.
+ *
+ *     guest --- VCPU_SHARE output ---> share_request ---> the host's files
+ *     guest <-- vcpu_input --------- share_deliver <---'
+ *
+ * Nobody gets out of the directory: names are single components, opened one by one below the descriptor of the one before and never through a
+ * symbolic link; ".." leads nowhere. Only regular files and directories are opened. Without "rw" nothing is written. The guest's user and group
+ * ids are not the host's: all is done as the user who runs the program. */
+#ifndef COMMON_SHARE_H
+#define COMMON_SHARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <vcpu.h>
+
+struct share;
+
+/* SPEC is "DIRECTORY[,rw][,tag=NAME]". NULL with a malloc'd line in *ERROR. */
+struct share *share_open(const char *spec, char **error);
+void share_close(struct share *share); /* NULL is fine */
+/* What the guest mounts: "share" if not said otherwise. For the configuration. */
+const char *share_tag(const struct share *share);
+/* A request from the guest. The answer waits for share_deliver. */
+void share_request(struct share *share, const void *request, size_t len);
+/* Between two calls of vcpu_run. */
+void share_deliver(struct share *share, vcpu *machine);
+
+#endif
