@@ -10,6 +10,7 @@
 #include "cpu/alu.h"
 #include "cpu/flow.h"
 #include "cpu/jump.h"
+#include "cpu/observe.h"
 #include "cpu/pair.h"
 
 enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = 16 };
@@ -191,6 +192,16 @@ static HANDLER(check_crossing)
 	RUN(o + 1);
 }
 
+/* Somebody may want to stop here. imm: physical address. */
+static HANDLER(observed_point)
+{
+	if (observe_point(c, (c->r[RIP] + c->cs_base) & c->linear_mask, (u64)o->imm, c->end - (u64)(n + o->left))) {
+		n += o->left;
+		LEAVE(EXIT_LOOKUP);
+	}
+	RUN(o + 1);
+}
+
 /* Checks before an instruction that the mode does not settle. imm: its CHK_ bits. */
 static inline bool x87_pending(const struct cpu *c) { return c->x87.sw & 0x80; }
 
@@ -357,6 +368,7 @@ struct source {
 	unsigned offset;             /* of the first in its page */
 	unsigned max;                /* instructions */
 	bool limited;                /* room ends at CS's limit, not at the page's end */
+	u64 phys;                    /* of the first byte */
 };
 
 /* Decode into D, O. Returns how many operations; *bytes gets the length. 0: the first instruction needs more bytes than there are. */
@@ -366,7 +378,12 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 	u8 counts[MAX_OPS];          /* instructions that an operation does */
 	bool open = true;
 
-	while (insns < s->max && open) {
+	if (unlikely(observed_offset(c->all->observer, s->offset))) {
+		d[count].row = NULL;
+		o[count] = (struct op){ .run = observed_point, .imm = (s64)s->phys };
+		counts[count++] = 0;
+	}
+	while (insns < s->max && open && !(insns && unlikely(observed_offset(c->all->observer, s->offset + ip)))) {
 		enum decode_result r = decode(c->isa, c->model, c->mode, s->bytes + ip, s->room - ip, &d[count], &o[count]);
 		u32 checks;
 
@@ -480,7 +497,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	struct blocks *b = c->blocks;
 	struct dec d[MAX_OPS];
 	unsigned offset = linear & (PAGE_SIZE - 1), room = PAGE_SIZE - offset, count, bytes, crossing = 0;
-	struct source s = { host, room, offset, c->mode & MODE_SINGLE ? 1 : MAX_INSNS, false };
+	struct source s = { host, room, offset, c->mode & MODE_SINGLE ? 1 : MAX_INSNS, false, phys };
 	u8 copy[CROSSING_BYTES], *host2 = NULL;
 	u64 phys2 = 0, to_limit = (u64)c->seg[CS].limit - c->r[RIP] + 1;
 	struct block *block;
@@ -509,7 +526,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		read_bytes(c, host, phys, copy, first);
 		read_bytes(c, host2, phys2, copy + first, 15 - first);
 		crossing = 1;
-		s = (struct source){ copy, 15, offset, 1, false };
+		s = (struct source){ copy, 15, offset, 1, false, phys };
 		if (!in_64(c) && to_limit < 15) {
 			s.room = (unsigned)to_limit;
 			s.limited = true;
@@ -563,6 +580,10 @@ const struct op *block_find(struct cpu *c)
 	}
 	if (!tlb_fetch(c, linear, &host, &phys))
 		return NULL;
+	if (unlikely(c->all->observer && c->all->observer->executed)) {
+		bloom_add(c->all->observer->executed, linear >> PAGE_SHIFT);
+		bloom_add(c->all->observer->executed, ~(phys >> PAGE_SHIFT));
+	}
 	if (!host)
 		return block_build(c, linear, phys, NULL);
 	for (block = *hash_slot(c->blocks, phys, c->mode); block; block = block->hash_next)

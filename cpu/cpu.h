@@ -134,6 +134,7 @@ struct cpus {
 	u32 turn;                  /* the number of the one that runs */
 	bool remapped;             /* decoded code may no longer be what memory shows */
 	u64 seed;
+	struct observer *observer; /* observe.h; NULL: nobody */
 	struct cpu *cpu[CPUS_MAX];
 };
 
@@ -229,7 +230,7 @@ struct cpu {
 };
 
 /* ---- run.c ---- */
-enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION, CPU_TURN /* another processor's turn */ };
+enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION, CPU_OBSERVED, CPU_TURN /* another processor's turn */ };
 
 struct cpu_config {
 	const struct model *model;

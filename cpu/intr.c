@@ -1,4 +1,5 @@
 /* Interrupts and exceptions: through the IVT or the IDT and on to the handler (SDM vol. 3, chapter 6; vol. 2, INT n). */
+#include "cpu/observe.h"
 #include "cpu/system.h"
 
 /* ---- delivery in real mode, and to 8086 handlers in virtual-8086 mode ---- */
@@ -220,6 +221,7 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 {
 	bool nmi = vector == VEC_NMI && kind == INT_EXTERNAL;
 
+	observe(c, kind == INT_EXTERNAL ? EVENT_INTERRUPT : EVENT_EXCEPTION, vector);
 	if (!deliver(c, vector, kind, has_error, error)) {
 		const struct fault *f = &c->fault;
 

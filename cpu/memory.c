@@ -1,4 +1,5 @@
 /* Accesses that the fast path of op.h does not answer: the checks in their order, pages one by one, devices. */
+#include "cpu/observe.h"
 #include "cpu/op.h"
 
 bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write);
@@ -22,6 +23,7 @@ static bool page_access(struct cpu *c, u64 linear, unsigned access, u8 **host, u
 
 	if (!(access & ACCESS_SYSTEM) && (linear & PAGE_MASK) == ((access & 3) == ACCESS_WRITE ? e->write : e->read)) {
 		*host = (u8 *)(uintptr_t)(linear + e->addend);
+		*phys = ~(u64)0; /* nobody watches it */
 		return true;
 	}
 	return tlb_fill(c, linear, access, host, phys);
@@ -56,13 +58,25 @@ static void device_read(struct cpu *c, u64 phys, u8 *out, unsigned len)
 		space_read_block(c->mem, phys, out, len);
 }
 
+static void observe_span(struct cpu *c, const struct span *s, u64 linear, bool write)
+{
+	for (int i = 0; i < 2 && s->len[i]; linear = wrap(c, linear + s->len[i]), i++)
+		observe_access(c, linear, s->phys[i], s->len[i], write);
+}
+
 static void device_write(struct cpu *c, u64 phys, const u8 *in, unsigned len)
 {
+	struct observer *w = c->all->observer;
+
 	cpu_sync(c);
+	if (unlikely(w != NULL))
+		w->by_cpu = true;
 	if (len == 1 || len == 2 || len == 4 || len == 8)
 		space_write(c->mem, phys, len, get_size(in, len));
 	else
 		space_write_block(c->mem, phys, in, len);
+	if (unlikely(w != NULL))
+		w->by_cpu = false;
 }
 
 static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)
@@ -79,6 +93,8 @@ static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsign
 			device_read(c, s.phys[i], to, s.len[i]);
 	}
 	watch(c, linear, len, false);
+	if (unlikely(c->all->observer != NULL))
+		observe_span(c, &s, linear, false);
 	return true;
 }
 
@@ -96,6 +112,8 @@ static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, 
 			device_write(c, s.phys[i], from, s.len[i]);
 	}
 	watch(c, linear, len, true);
+	if (unlikely(c->all->observer != NULL))
+		observe_span(c, &s, linear, true);
 	return true;
 }
 

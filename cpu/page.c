@@ -1,4 +1,5 @@
 /* Linear to physical: page walks (SDM vol. 3, chapter 4) and the TLB that remembers them. */
+#include "cpu/observe.h"
 #include "cpu/op.h"
 
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
@@ -469,6 +470,8 @@ u64 tlb_hash(const struct cpu *c, u64 h)
 /* Is a data breakpoint (DR7) set in this page? Then every access must be looked at. */
 static bool page_watched(const struct cpu *c, u64 linear)
 {
+	if (unlikely(c->all->observer && observes_page(c->all->observer, linear)))
+		return true;
 	for (int i = 0; i < 4; i++)
 		if ((c->dr[7] >> (2 * i) & 3) && (c->dr[7] >> (16 + 4 * i) & 3) && !((c->dr[i] ^ linear) & PAGE_MASK))
 			return true;

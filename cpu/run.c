@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "cpu/flow.h"
 #include "cpu/jump.h"
+#include "cpu/observe.h"
 
 /* ---- time ---- */
 
@@ -284,7 +285,7 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		}
 		if (c->stop) {
 			c->stop = false;
-			return CPU_REQUEST;
+			return c->all->observer && c->all->observer->hit ? CPU_OBSERVED : CPU_REQUEST;
 		}
 		if (c->activity == ACTIVITY_SHUTDOWN)
 			return CPU_TRIPLE_FAULT;
@@ -361,6 +362,8 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			faulted = true;
 			continue;
 		}
+		if (unlikely(c->all->observer && c->all->observer->hit == OBSERVED_POINT))
+			continue;
 		if (stepping) {
 			if (resume)
 				c->eflags &= ~(u32)FL_RF;

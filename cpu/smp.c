@@ -42,7 +42,6 @@ static void give_turn(struct cpus *all, unsigned n)
 
 	pass_time(c, cpus_running(all));
 	all->turn = n;
-	cpu_step(c);
 	c->turn_end = all->count > 1 ? c->icount + turn_length(all, c->icount) : TURN_NEVER;
 	c->clock->attention = &c->attn;
 }
@@ -55,6 +54,7 @@ static enum cpu_stop next_turn(struct cpus *all, u64 idle_end)
 
 		if (cpu_wakes(all->cpu[n])) {
 			give_turn(all, n);
+			cpu_step(all->cpu[n]);
 			return CPU_TURN;
 		}
 	}

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "io/disk/disk.h"
+#include "cpu/observe.h"
 #include "lib/config.h"
 #include "lib/past.h"
 #include "lib/replay.h"
@@ -102,6 +103,7 @@ bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram)
 	v->blocks = blocks;
 	v->blocks[v->nblocks++] = (struct ram_block){ .base = base, .ram = ram };
 	ram->written = cpu_code_written;
+	ram->watched = cpu_ram_watched;
 	ram->owner = v->cpu;
 	return true;
 }
@@ -308,6 +310,7 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 	switch (why) {
 	case CPU_LIMIT: return stopped(place_reached(machine_place(v), end) ? VCPU_STOP_LIMIT : GO_ON, 0);
 	case CPU_REQUEST: case CPU_TURN: return stopped(GO_ON, 0);
+	case CPU_OBSERVED: return stopped(STOP_OBSERVED, 0);
 	case CPU_TRIPLE_FAULT: return stopped(VCPU_STOP_TRIPLE_FAULT, machine_running(v)->id);
 	case CPU_DEAD_HALT: return stopped(VCPU_STOP_HALT, 0);
 	case CPU_IDLE: return stopped(v->bare || cpu_now(c) >= idle_end ? VCPU_STOP_IDLE : GO_ON, 0);
@@ -388,6 +391,8 @@ int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
 		return machine_error(v, "a bare processor has no input");
 	if (pc_input(v, channel, data, len))
 		return -1;
+	if (v->debug)
+		debug_input(v->debug, channel, data, len);
 	if (v->recorder)
 		recorder_input(v->recorder, v, channel, data, len);
 	return 0;

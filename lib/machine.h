@@ -26,6 +26,7 @@
 struct pc;
 struct recorder; /* replay.c */
 struct map;      /* past.c */
+struct vcpu_debug;
 struct user_device; /* access.c */
 
 /* RAM that is in the map. A PC has one of them; a bare machine one for each vcpu_map. */
@@ -79,6 +80,8 @@ struct vcpu {
 
 	struct map *past;           /* what memory was at the last snapshot (past.c); NULL: there was none */
 	u64 past_bytes;
+	struct bloom *past_written; /* gets the pages that are found written at a snapshot (debug.c); NULL: nobody asks */
+	struct vcpu_debug *debug;   /* NULL: nobody */
 	struct recorder *recorder;  /* NULL: nobody records */
 	volatile bool asked;        /* vcpu_stop was called */
 	bool running;
@@ -104,6 +107,9 @@ static inline bool place_reached(struct place at, struct place end)
 {
 	return at.icount > end.icount || (at.icount == end.icount && at.steps >= end.steps);
 }
+/* A stop that only debug.c sees: the observer has a hit. */
+#define STOP_OBSERVED ((enum vcpu_stop_reason)(VCPU_STOP_HOST + 2))
+void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *data, size_t len);
 struct place machine_place(const struct vcpu *v);
 /* vcpu_run up to END; asleep, up to the virtual time IDLE_END. */
 struct vcpu_stop machine_run(struct vcpu *v, struct place end, u64 idle_end);

@@ -6,6 +6,7 @@
  * The machine's own RAM is always some map, v->past, but for the pages that were written since (PAGE_SINCE). Taking a snapshot copies these into a
  * new map that shares all the rest; going back copies the pages in which the two maps differ, and these. */
 #include <stdlib.h>
+#include "cpu/observe.h"
 #include "lib/machine.h"
 #include "lib/past.h"
 #include "lib/vcpu_snapshot.h"
@@ -163,11 +164,14 @@ static bool settle(struct vcpu *v)
 		const struct ram *ram = v->blocks[i].ram;
 		u64 pages = m->block[i].pages;
 
-		for (u64 page = next_written(ram, 0, pages); page < pages; page = next_written(ram, page + 1, pages))
+		for (u64 page = next_written(ram, 0, pages); page < pages; page = next_written(ram, page + 1, pages)) {
+			if (v->past_written)
+				bloom_add(v->past_written, (u64)i << 52 | page);
 			if (!map_put(v, &m->block[i], page, ram->host + page * PAGE_SIZE)) {
 				map_drop(v, m);
 				return false;
 			}
+		}
 	}
 	for (unsigned i = 0; i < v->nblocks; i++) {
 		struct ram *ram = v->blocks[i].ram;

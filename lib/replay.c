@@ -579,6 +579,25 @@ static bool give(vcpu_replay *r, struct vcpu *v, const struct item *item)
 	return ok;
 }
 
+bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct vcpu_place at, enum vcpu_channel channel, const void *data,
+		size_t len), void *owner)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		const struct item *item = &r->items[i];
+		u8 *out;
+		bool ok;
+
+		if (item->kind != INPUT)
+			continue;
+		out = unpack(item->bytes, item->len, item->full);
+		ok = out && each(owner, item->at, (enum vcpu_channel)get32(out + PLACE), out + PLACE + 4, item->full - PLACE - 4);
+		free(out);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
 struct vcpu_stop vcpu_replay_run(vcpu_replay *r, vcpu *v, uint64_t instructions)
 {
 	u64 now = v->cpu->icount, end = instructions < ~now ? now + instructions : ~(u64)0;

@@ -12,6 +12,10 @@ bool place_equal(const struct vcpu_place *a, const struct vcpu_place *b);
 /* In the order of time: is A before B? */
 bool place_before(const struct vcpu_place *a, const struct vcpu_place *b);
 
+/* All inputs of a recording, in order, to EACH, until it says false. False: it did, or there is no memory. */
+bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct vcpu_place at, enum vcpu_channel channel, const void *data,
+	size_t len), void *owner);
+
 /* ---- the recorder: NULL when there is none ---- */
 void recorder_input(struct recorder *r, struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len);
 u64 recorder_due(const struct recorder *r); /* instruction count of the next checkpoint */

@@ -28,6 +28,7 @@ struct ram {
 	u8 *pages;   /* PAGE_* flags, one byte a page */
 	/* Called after bytes of a PAGE_CODE page changed; ADDR is physical in the space that the RAM was first put in. */
 	void (*written)(void *owner, u64 addr, unsigned len);
+	void (*watched)(void *owner, u64 addr, unsigned len); /* the same for PAGE_WATCH */
 	void *owner;
 };
 
@@ -113,6 +114,8 @@ static inline void ram_touch(struct ram *ram, u64 offset, unsigned len, u64 addr
 
 	if (unlikely(*flags & PAGE_CODE) && ram->written)
 		ram->written(ram->owner, addr, len);
+	if (unlikely(*flags & PAGE_WATCH) && ram->watched)
+		ram->watched(ram->owner, addr, len);
 	*flags |= PAGE_DIRTY;
 }
 

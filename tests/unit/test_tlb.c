@@ -142,6 +142,7 @@ static void make(u64 number_of_program)
 	c->icount = c->idle_ns = 0;
 	c->activity = ACTIVITY_RUN;
 	cpu_set_arith(c, 0);
+	blocks_flush(c);
 	cpu_loaded(c);
 }
 

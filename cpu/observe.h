@@ -1,0 +1,70 @@
+/* What somebody outside wants to hear of: places in the code, accesses to memory, events. The processor stops there at an instruction boundary; the
+ * guest sees none of it. c->all->observer is NULL when there is nobody, and that is all it costs. */
+#ifndef CPU_OBSERVE_H
+#define CPU_OBSERVE_H
+
+#include "cpu/cpu.h"
+
+struct watch { u64 first, last; bool physical, read, write; };
+
+enum observed { OBSERVED_POINT = 1, OBSERVED_READ, OBSERVED_WRITE, OBSERVED_EVENT };
+enum event_kind { EVENT_EXCEPTION = 1, EVENT_INTERRUPT = 2, EVENT_PORT = 4, EVENT_MSR = 8, EVENT_CR3 = 16, EVENT_MODE = 32 };
+
+#define BLOOM_BITS 15
+struct bloom { u64 bits[(1u << BLOOM_BITS) / 64]; };
+static inline void bloom_add(struct bloom *b, u64 page)
+{
+	u64 h = page * 0x9e3779b97f4a7c15 >> (64 - BLOOM_BITS);
+
+	b->bits[h / 64] |= (u64)1 << h % 64;
+}
+static inline bool bloom_has(const struct bloom *b, u64 page)
+{
+	u64 h = page * 0x9e3779b97f4a7c15 >> (64 - BLOOM_BITS);
+
+	return b->bits[h / 64] >> h % 64 & 1;
+}
+
+struct observer {
+	bool active;               /* stop; else only the pages are noted */
+	/* Code: the processor stops before the instruction at one of these addresses, unless it is at this place: where it stopped last. */
+	struct { u64 address; bool physical; } *points;
+	unsigned npoints;
+	u64 offsets[PAGE_SIZE / 64]; /* bit n: a point has page offset n */
+	u64 skip_icount;
+	u32 skip_steps;
+	bool skip;
+	/* Memory */
+	struct watch *watches;
+	unsigned nwatches;
+	bool by_cpu;               /* a processor writes through its space */
+	u32 events;                /* EVENT_*: wanted */
+	/* What happened first since `hit' was cleared. */
+	enum observed hit;
+	u64 hit_address, hit_icount, hit_rip, hit_value;
+	u32 hit_steps;
+	unsigned hit_len;
+	bool hit_physical, hit_dma;
+	enum event_kind hit_event;
+	struct bloom *executed;    /* gets the linear and physical pages that blocks are looked up in; NULL: nobody asks */
+};
+
+static inline bool observed_offset(const struct observer *w, unsigned offset)
+{
+	return w && offset < PAGE_SIZE && w->offsets[offset / 64] >> offset % 64 & 1;
+}
+/* Does a point stop the processor at LINEAR, PHYS, with ICOUNT retired? Then the hit is noted. */
+bool observe_point(struct cpu *c, u64 linear, u64 phys, u64 icount);
+bool observes_page(const struct observer *w, u64 linear);
+/* An access was made; PHYS all ones: not known. */
+void observe_access(struct cpu *c, u64 linear, u64 phys, unsigned len, bool write);
+void observe_event(struct cpu *c, enum event_kind kind, u64 value);
+static inline void observe(struct cpu *c, enum event_kind kind, u64 value)
+{
+	if (unlikely(c->all->observer != NULL))
+		observe_event(c, kind, value);
+}
+/* Target for ram->watched: a write that went through a space. */
+void cpu_ram_watched(void *cpu, u64 phys, unsigned len);
+
+#endif

@@ -1,0 +1,743 @@
+/* Debugging: stops, and travelling in time.
+ *
+ *     shots:   0-------1-------2-------3---4-5-*      a snapshot every so often, more of them close before the last place that was sought
+ *     inputs:      i       ii          i              given again when the run comes by
+ *
+ * What was executed and what was written between two shots is known by page, roughly (a Bloom filter): a search for the last stop skips what
+ * cannot have it. */
+#include <stdlib.h>
+#include "cpu/observe.h"
+#include "lib/machine.h"
+#include "lib/replay.h"
+#include "lib/vcpu_debug.h"
+#include "lib/vcpu_snapshot.h"
+
+struct shot {
+	struct vcpu_place at;
+	vcpu_snapshot *state;
+	size_t input;                       /* the next one */
+	struct bloom executed, written;     /* from here to the next shot, as far as the run has been there */
+};
+
+struct input {
+	struct vcpu_place at;
+	enum vcpu_channel channel;
+	u8 *data;
+	size_t len;
+};
+
+struct stop_point { int id; bool is_watch, physical; u64 address; struct watch watch; };
+
+struct vcpu_debug {
+	struct vcpu *v;
+	struct observer observer;
+	struct shot **shots;
+	size_t nshots;
+	struct input *inputs;
+	size_t ninputs, next;
+	bool feeding;                       /* vcpu_input is called by us */
+	struct vcpu_place end;              /* the run is known up to here */
+	struct stop_point *points;
+	size_t npoints;
+	int last_id;
+	u64 bytes_max, interval;
+	bool (*counts)(void *user, int id);
+	void *user;
+};
+
+/* ---- points ---- */
+
+static void watch_pages(struct vcpu_debug *d, const struct watch *w, bool on)
+{
+	for (unsigned i = 0; i < d->v->mem.count; i++) {
+		const struct range *r = &d->v->mem.ranges[i];
+
+		if (r->kind != RANGE_RAM || w->last < r->base || w->first > r->base + (r->size - 1))
+			continue;
+		for (u64 a = w->first < r->base ? r->base : w->first & PAGE_MASK; a <= w->last && a - r->base < r->size; a += PAGE_SIZE) {
+			u8 *flags = &r->ram->pages[(r->ram_offset + (a - r->base)) >> PAGE_SHIFT];
+
+			*flags = (u8)(on ? *flags | PAGE_WATCH : *flags & ~PAGE_WATCH);
+		}
+	}
+}
+
+/* Tell the processors what to look for. False: no memory. */
+static bool arm(struct vcpu_debug *d)
+{
+	struct observer *w = &d->observer;
+	const struct cpus *all = d->v->cpu->all;
+
+	for (unsigned i = 0; i < w->nwatches; i++)
+		if (w->watches[i].physical)
+			watch_pages(d, &w->watches[i], false);
+	w->points = realloc(w->points, (d->npoints + 1) * sizeof *w->points);
+	w->watches = realloc(w->watches, (d->npoints + 1) * sizeof *w->watches);
+	w->npoints = w->nwatches = 0;
+	memset(w->offsets, 0, sizeof w->offsets);
+	if (!w->points || !w->watches)
+		return false;
+	for (size_t i = 0; i < d->npoints; i++) {
+		const struct stop_point *p = &d->points[i];
+		unsigned offset = p->address & (PAGE_SIZE - 1);
+
+		if (p->is_watch) {
+			w->watches[w->nwatches++] = p->watch;
+			if (p->physical)
+				watch_pages(d, &p->watch, true);
+			continue;
+		}
+		w->points[w->npoints].address = p->address;
+		w->points[w->npoints++].physical = p->physical;
+		w->offsets[offset / 64] |= (u64)1 << offset % 64;
+	}
+	blocks_flush(d->v->cpu);
+	for (unsigned i = 0; i < all->count; i++)
+		tlb_drop_tags(all->cpu[i]);
+	return true;
+}
+
+static int add_point(struct vcpu_debug *d, struct stop_point p)
+{
+	struct stop_point *points = realloc(d->points, (d->npoints + 1) * sizeof *points);
+
+	if (!points)
+		return machine_error(d->v, "the host has no memory for a breakpoint");
+	d->points = points;
+	p.id = ++d->last_id;
+	points[d->npoints++] = p;
+	if (!arm(d))
+		return machine_error(d->v, "the host has no memory for a breakpoint");
+	return p.id;
+}
+
+int vcpu_debug_break(vcpu_debug *d, uint64_t address, bool physical)
+{
+	return add_point(d, (struct stop_point){ .address = address, .physical = physical });
+}
+
+int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physical, bool read, bool write)
+{
+	u64 last = address + (size - 1);
+
+	if (!size || last < address || size > MiB)
+		return machine_error(d->v, "a watchpoint covers 1 byte to 1 MiB");
+	return add_point(d, (struct stop_point){ .is_watch = true, .address = address, .physical = physical,
+		.watch = { address, last, physical, read, write } });
+}
+
+int vcpu_debug_delete(vcpu_debug *d, int id)
+{
+	for (size_t i = 0; i < d->npoints; i++) {
+		if (d->points[i].id != id)
+			continue;
+		if (d->points[i].is_watch && d->points[i].physical)
+			watch_pages(d, &d->points[i].watch, false);
+		memmove(&d->points[i], &d->points[i + 1], (--d->npoints - i) * sizeof *d->points);
+		arm(d);
+		return 0;
+	}
+	return machine_error(d->v, "there is no breakpoint %d", id);
+}
+
+void vcpu_debug_condition(vcpu_debug *d, bool (*counts)(void *user, int id), void *user)
+{
+	d->counts = counts;
+	d->user = user;
+}
+
+void vcpu_debug_events(vcpu_debug *d, unsigned events) { d->observer.events = events; }
+
+/* ---- shots ---- */
+
+static bool at_or_before(const struct vcpu_place *a, const struct vcpu_place *b) { return !place_before(b, a); }
+
+/* The last shot at or before PLACE: there always is one, the first. */
+static size_t shot_before(const struct vcpu_debug *d, const struct vcpu_place *place)
+{
+	size_t low = 0, high = d->nshots;
+
+	while (high - low > 1) {
+		size_t middle = (low + high) / 2;
+
+		if (at_or_before(&d->shots[middle]->at, place))
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void shot_free(struct vcpu_debug *d, size_t i)
+{
+	vcpu_snapshot_free(d->v, d->shots[i]->state);
+	free(d->shots[i]);
+	memmove(&d->shots[i], &d->shots[i + 1], (--d->nshots - i) * sizeof *d->shots);
+}
+
+static void bloom_or(struct bloom *to, const struct bloom *from)
+{
+	for (size_t i = 0; i < ARRAY_LEN(to->bits); i++)
+		to->bits[i] |= from->bits[i];
+}
+
+/* Too many: give up the one whose loss makes the way to it longest, least, measured by how far away it is. */
+static void thin(struct vcpu_debug *d, u64 now)
+{
+	while (d->nshots > 3 && vcpu_snapshot_memory(d->v) > d->bytes_max) {
+		size_t worst = 1;
+		double least = 1e300;
+
+		for (size_t i = 1; i + 1 < d->nshots; i++) {
+			u64 at = d->shots[i]->at.instructions, far = at < now ? now - at : at - now;
+			double loss = (double)(d->shots[i + 1]->at.instructions - d->shots[i - 1]->at.instructions) / (double)(far + d->interval);
+
+			if (loss < least && d->observer.executed != &d->shots[i]->executed) {
+				least = loss;
+				worst = i;
+			}
+		}
+		bloom_or(&d->shots[worst - 1]->executed, &d->shots[worst]->executed);
+		bloom_or(&d->shots[worst - 1]->written, &d->shots[worst]->written);
+		shot_free(d, worst);
+	}
+}
+
+/* What runs from here on is noted in the shot that we stand behind. */
+static void note_in(struct vcpu_debug *d, struct shot *s)
+{
+	const struct cpus *all = d->v->cpu->all;
+
+	d->observer.executed = &s->executed;
+	for (unsigned i = 0; i < all->count; i++)
+		jumps_flush(all->cpu[i]); /* so that every page is looked up again */
+}
+
+/* Take down what was written up to here. */
+static bool note_written(struct vcpu_debug *d)
+{
+	struct vcpu_place at = vcpu_where(d->v);
+	vcpu_snapshot *s;
+
+	d->v->past_written = &d->shots[shot_before(d, &at)]->written;
+	s = vcpu_snapshot_take(d->v);
+	d->v->past_written = NULL;
+	vcpu_snapshot_free(d->v, s);
+	return s;
+}
+
+/* A snapshot here, if there is none; there are none between handlers. False: no memory. */
+static bool shoot(struct vcpu_debug *d)
+{
+	struct vcpu_place at = vcpu_where(d->v);
+	struct shot *s, **shots;
+	size_t i = 0;
+
+	if (d->nshots) {
+		i = shot_before(d, &at);
+		if (place_equal(&d->shots[i]->at, &at)) {
+			note_in(d, d->shots[i]);
+			return true;
+		}
+		d->v->past_written = &d->shots[i]->written;
+	}
+	s = calloc(1, sizeof *s);
+	shots = realloc(d->shots, (d->nshots + 1) * sizeof *shots);
+	if (shots)
+		d->shots = shots;
+	if (!s || !shots || !(s->state = vcpu_snapshot_take(d->v))) {
+		d->v->past_written = NULL;
+		free(s);
+		return false;
+	}
+	d->v->past_written = NULL;
+	if (d->nshots && ++i < d->nshots) { /* in the midst of what is known: all of it may be on this side, too */
+		s->executed = d->shots[i - 1]->executed;
+		s->written = d->shots[i - 1]->written;
+	}
+	s->at = at;
+	s->input = d->next;
+	memmove(&d->shots[i + 1], &d->shots[i], (d->nshots++ - i) * sizeof *d->shots);
+	d->shots[i] = s;
+	note_in(d, s);
+	thin(d, at.instructions);
+	return true;
+}
+
+static bool restore(struct vcpu_debug *d, size_t i)
+{
+	struct shot *s = d->shots[i];
+
+	if (vcpu_snapshot_restore(d->v, s->state))
+		return false;
+	d->next = s->input;
+	note_in(d, s);
+	return true;
+}
+
+/* ---- running ---- */
+
+static struct vcpu_debug_stop stopped(const struct vcpu_debug *d, enum vcpu_debug_what what)
+{
+	return (struct vcpu_debug_stop){ .what = what, .machine = { .reason = VCPU_STOP_LIMIT }, .place = vcpu_where(d->v) };
+}
+
+static struct vcpu_debug_stop machine_stop(const struct vcpu_debug *d, struct vcpu_stop stop)
+{
+	struct vcpu_debug_stop s = stopped(d, stop.reason == VCPU_STOP_HOST ? VCPU_DEBUG_ERROR : VCPU_DEBUG_MACHINE);
+
+	s.machine = stop;
+	return s;
+}
+
+static int id_of_hit(const struct vcpu_debug *d)
+{
+	const struct observer *w = &d->observer;
+
+	for (size_t i = 0; i < d->npoints; i++) {
+		const struct stop_point *p = &d->points[i];
+
+		if (w->hit == OBSERVED_POINT ? !p->is_watch && p->address == w->hit_address && p->physical == w->hit_physical :
+		    p->is_watch && p->physical == w->hit_physical && w->hit_address <= p->watch.last &&
+		    w->hit_address + (w->hit_len - 1) >= p->watch.first)
+			return p->id;
+	}
+	return 0;
+}
+
+static struct vcpu_debug_stop hit_stop(struct vcpu_debug *d)
+{
+	const struct observer *w = &d->observer;
+	struct vcpu_debug_stop s = stopped(d, w->hit == OBSERVED_POINT ? VCPU_DEBUG_BREAK : w->hit == OBSERVED_EVENT ? VCPU_DEBUG_EVENT :
+		VCPU_DEBUG_WATCH);
+
+	s.id = id_of_hit(d);
+	s.address = w->hit_address;
+	s.size = w->hit_len;
+	s.rip = w->hit_rip;
+	s.physical = w->hit_physical;
+	s.write = w->hit == OBSERVED_WRITE;
+	s.device = w->hit_dma;
+	s.when = (struct vcpu_place){ w->hit_icount, w->hit_steps, 0 };
+	s.event = w->hit_event;
+	s.value = w->hit_value;
+	return s;
+}
+
+/* Does this hit count? */
+static bool wanted(struct vcpu_debug *d, const struct vcpu_debug_stop *s)
+{
+	return s->what == VCPU_DEBUG_EVENT || !s->id || !d->counts || d->counts(d->user, s->id);
+}
+
+static bool feed(struct vcpu_debug *d)
+{
+	const struct input *in = &d->inputs[d->next++];
+	bool ok;
+
+	d->feeding = true;
+	ok = !vcpu_input(d->v, in->channel, in->data, in->len);
+	d->feeding = false;
+	return ok;
+}
+
+static void skip_here(struct vcpu_debug *d)
+{
+	struct vcpu_place at = vcpu_where(d->v);
+
+	d->observer.skip = true;
+	d->observer.skip_icount = at.instructions;
+	d->observer.skip_steps = at.steps;
+}
+
+/* Where the next shot is, or is due. */
+static u64 next_shot(const struct vcpu_debug *d)
+{
+	struct vcpu_place at = vcpu_where(d->v);
+	size_t i = shot_before(d, &at);
+	u64 due = d->shots[i]->at.instructions + d->interval;
+
+	if (i + 1 < d->nshots && d->shots[i + 1]->at.instructions <= due + d->interval / 2)
+		return d->shots[i + 1]->at.instructions;
+	return due > at.instructions ? due : at.instructions + 1;
+}
+
+enum stops { PASS, STOP, STOP_HERE_TOO };
+/* Run to TO (ns: also exactly to it), or until IDLE_END asleep. */
+static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u64 idle_end, enum stops stops)
+{
+	struct observer *w = &d->observer;
+	struct vcpu_debug_stop s;
+
+	w->active = stops != PASS;
+	skip_here(d);
+	w->skip = stops != STOP_HERE_TOO;
+	for (;;) {
+		const struct input *in = d->next < d->ninputs ? &d->inputs[d->next] : NULL;
+		struct vcpu_place at = vcpu_where(d->v);
+		u64 shot = next_shot(d);
+		struct vcpu_stop stop;
+
+		if (in && place_equal(&in->at, &at)) {
+			if (!feed(d))
+				return stopped(d, VCPU_DEBUG_ERROR);
+			continue;
+		}
+		/* Known inputs wake whoever sleeps. */
+		if (in && in->at.instructions <= shot && !place_before(&to, &in->at) && (to.ns || in->at.instructions < to.instructions ||
+				(in->at.instructions == to.instructions && in->at.steps < to.steps))) {
+			stop = machine_run_to(d->v, &in->at);
+		} else if (shot < to.instructions) {
+			stop = machine_run(d->v, (struct place){ shot, 0 }, in ? ~(u64)0 : idle_end);
+			if (stop.reason == VCPU_STOP_LIMIT) {
+				if (!shoot(d))
+					return stopped(d, VCPU_DEBUG_ERROR);
+				continue;
+			}
+		} else {
+			if (to.ns)
+				stop = machine_run_to(d->v, &to);
+			else
+				stop = machine_run(d->v, (struct place){ to.instructions, to.steps }, in ? ~(u64)0 : idle_end);
+			if (stop.reason == VCPU_STOP_LIMIT) {
+				s = stopped(d, VCPU_DEBUG_THERE);
+				break;
+			}
+		}
+		if (stop.reason == STOP_OBSERVED) {
+			s = hit_stop(d);
+			w->hit = 0;
+			if (wanted(d, &s))
+				break;
+			skip_here(d);
+			continue;
+		}
+		if (stop.reason != VCPU_STOP_LIMIT) {
+			s = machine_stop(d, stop);
+			break;
+		}
+	}
+	w->active = false;
+	w->hit = 0;
+	if (place_before(&d->end, &s.place))
+		d->end = s.place;
+	return s;
+}
+
+struct vcpu_debug_stop vcpu_debug_run(vcpu_debug *d, uint64_t instructions)
+{
+	struct vcpu_place to = vcpu_where(d->v);
+	u64 ns = (u64)((unsigned __int128)instructions * d->v->ns_q16 >> 16), idle_end = ns < ~to.ns ? to.ns + ns : ~(u64)0;
+	struct vcpu_debug_stop s;
+	bool inside = place_before(&to, &d->end);
+
+	to = (struct vcpu_place){ instructions < ~to.instructions ? to.instructions + instructions : ~(u64)0, 0, 0 };
+	if (inside && !place_before(&to, &d->end)) { /* stop once where the known run ends */
+		s = run(d, d->end, ~(u64)0, STOP);
+		if (s.what == VCPU_DEBUG_THERE)
+			s.what = VCPU_DEBUG_END;
+		return s;
+	}
+	s = run(d, to, inside ? ~(u64)0 : idle_end, STOP);
+	if (s.what == VCPU_DEBUG_THERE)
+		s.what = VCPU_DEBUG_MACHINE;
+	return s;
+}
+
+struct vcpu_debug_stop vcpu_debug_step(vcpu_debug *d)
+{
+	struct vcpu_place to = vcpu_where(d->v);
+
+	/* The next place: either a handler is entered, or an instruction retires, whichever is first. */
+	to.steps++;
+	to.ns = 0;
+	return run(d, to, ~(u64)0, PASS);
+}
+
+/* ---- going back ---- */
+
+/* Extra shots close before a place that somebody seems to be interested in: steps back from it are short. */
+static const u64 near[] = { 4000000, 400000, 40000, 4000 };
+
+static struct vcpu_debug_stop seek(struct vcpu_debug *d, struct vcpu_place to)
+{
+	struct vcpu_place at = vcpu_where(d->v);
+	size_t i = shot_before(d, &to);
+
+	if (place_equal(&at, &to))
+		return stopped(d, VCPU_DEBUG_THERE);
+	if (place_before(&to, &at) || place_before(&at, &d->shots[i]->at) || (to.instructions == at.instructions && to.steps == at.steps && !to.ns))
+		if (!restore(d, i))
+			return stopped(d, VCPU_DEBUG_ERROR);
+	for (unsigned k = 0; k < ARRAY_LEN(near); k++) {
+		u64 from = vcpu_instructions(d->v);
+
+		if (to.instructions < near[k] || to.instructions - near[k] < from + near[k])
+			continue;
+		run(d, (struct vcpu_place){ to.instructions - near[k], 0, 0 }, ~(u64)0, PASS);
+		if (!shoot(d))
+			return stopped(d, VCPU_DEBUG_ERROR);
+	}
+	return run(d, to, ~(u64)0, PASS);
+}
+
+struct vcpu_debug_stop vcpu_debug_seek(vcpu_debug *d, struct vcpu_place place)
+{
+	struct vcpu_debug_stop s;
+
+	if (place_before(&place, &d->shots[0]->at)) {
+		struct vcpu_place first = d->shots[0]->at;
+
+		if (place.instructions != first.instructions || place.steps != first.steps) {
+			s = seek(d, first);
+			if (s.what == VCPU_DEBUG_THERE)
+				s.what = VCPU_DEBUG_START;
+			return s;
+		}
+		place = first;
+	}
+	if (place.instructions == d->end.instructions && place.steps == d->end.steps && !place.ns && !place_before(&place, &d->shots[0]->at))
+		return seek(d, d->end);
+	return seek(d, place);
+}
+
+/* The last place before PLACE. */
+static struct vcpu_debug_stop last_place(struct vcpu_debug *d, struct vcpu_place place)
+{
+	struct vcpu_place to = place;
+	struct vcpu_debug_stop s;
+
+	to.ns = 0;
+	if (to.steps) {
+		to.steps--;
+		return seek(d, to);
+	}
+	to.instructions--;
+	s = seek(d, to);
+	/* Handlers may have been entered there: go on to the last of them. */
+	while (s.what == VCPU_DEBUG_THERE) {
+		struct vcpu_debug_stop next;
+		struct vcpu_place before = vcpu_where(d->v);
+
+		next = vcpu_debug_step(d);
+		if (next.what != VCPU_DEBUG_THERE || next.place.instructions != to.instructions)
+			return seek(d, (struct vcpu_place){ before.instructions, before.steps, 0 });
+		s = next;
+	}
+	return s;
+}
+
+struct vcpu_debug_stop vcpu_debug_step_back(vcpu_debug *d)
+{
+	struct vcpu_place at = vcpu_where(d->v), first = d->shots[0]->at;
+
+	if (!place_before(&first, &at))
+		return stopped(d, VCPU_DEBUG_START);
+	if (at.instructions == first.instructions && at.steps == first.steps)
+		return seek(d, first);
+	return last_place(d, at);
+}
+
+/* Can any point have been hit after shot S, before the next one? */
+static bool may_have_hit(const struct vcpu_debug *d, const struct shot *s)
+{
+	const struct observer *w = &d->observer;
+
+	if (w->events)
+		return true;
+	for (unsigned i = 0; i < w->npoints; i++)
+		if (bloom_has(&s->executed, w->points[i].physical ? ~(w->points[i].address >> PAGE_SHIFT) : w->points[i].address >> PAGE_SHIFT))
+			return true;
+	for (unsigned i = 0; i < w->nwatches; i++) {
+		const struct watch *watch = &w->watches[i];
+
+		if (!watch->physical || watch->read)
+			return true;
+		for (unsigned b = 0; b < d->v->mem.count; b++) {
+			const struct range *r = &d->v->mem.ranges[b];
+
+			for (u64 a = watch->first & PAGE_MASK; r->kind == RANGE_RAM && a <= watch->last; a += PAGE_SIZE)
+				for (unsigned n = 0; n < d->v->nblocks; n++)
+					if (d->v->blocks[n].ram == r->ram && a - r->base < r->size &&
+					    bloom_has(&s->written, (u64)n << 52 | (r->ram_offset + (a - r->base)) >> PAGE_SHIFT))
+						return true;
+		}
+	}
+	return false;
+}
+
+struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
+{
+	struct vcpu_place at = vcpu_where(d->v);
+	struct vcpu_debug_stop found = { 0 }, s;
+	bool any = false;
+
+	if (!note_written(d))
+		return stopped(d, VCPU_DEBUG_ERROR);
+	for (size_t i = shot_before(d, &at) + 1; i-- > 0 && !any;) {
+		struct vcpu_place first = d->shots[i]->at, to = i + 1 < d->nshots && place_before(&d->shots[i + 1]->at, &at) ? d->shots[i + 1]->at : at;
+
+		if (!place_before(&first, &to) || !may_have_hit(d, d->shots[i]))
+			continue;
+		if (!restore(d, i))
+			return stopped(d, VCPU_DEBUG_ERROR);
+		for (enum stops stops = STOP_HERE_TOO;; stops = STOP) {
+			s = run(d, to, ~(u64)0, stops);
+			if ((s.what != VCPU_DEBUG_BREAK && s.what != VCPU_DEBUG_WATCH && s.what != VCPU_DEBUG_EVENT) || !place_before(&s.place, &at))
+				break;
+			found = s;
+			any = true;
+		}
+		if (s.what == VCPU_DEBUG_ERROR)
+			return s;
+	}
+	if (!any)
+		return vcpu_debug_seek(d, d->shots[0]->at).what == VCPU_DEBUG_ERROR ? stopped(d, VCPU_DEBUG_ERROR) : stopped(d, VCPU_DEBUG_START);
+	s = seek(d, (struct vcpu_place){ found.place.instructions, found.place.steps, 0 });
+	if (s.what == VCPU_DEBUG_ERROR)
+		return s;
+	found.place = s.place;
+	return found;
+}
+
+struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t address, uint64_t size)
+{
+	struct stop_point *points = d->points;
+	size_t npoints = d->npoints;
+	u32 events = d->observer.events;
+	bool (*counts)(void *user, int id) = d->counts;
+	struct vcpu_debug_stop s;
+	int id;
+
+	/* With all others out of the way. */
+	d->points = NULL;
+	d->npoints = 0;
+	d->observer.events = 0;
+	d->counts = NULL;
+	id = vcpu_debug_watch(d, address, size, true, false, true);
+	if (id < 0) {
+		s = stopped(d, VCPU_DEBUG_ERROR);
+	} else {
+		s = vcpu_debug_run_back(d);
+		if (s.what == VCPU_DEBUG_WATCH)
+			s.place = seek(d, s.when).place;
+		vcpu_debug_delete(d, id);
+	}
+	free(d->points);
+	d->points = points;
+	d->npoints = npoints;
+	d->observer.events = events;
+	d->counts = counts;
+	arm(d);
+	return s;
+}
+
+struct vcpu_place vcpu_debug_start(const vcpu_debug *d) { return d->shots[0]->at; }
+struct vcpu_place vcpu_debug_end(const vcpu_debug *d) { return d->end; }
+
+bool vcpu_debug_translate(const vcpu_debug *d, uint64_t linear, uint64_t *physical)
+{
+	return page_peek(machine_running(d->v), linear, physical);
+}
+
+/* ---- inputs ---- */
+
+static bool add_input(struct vcpu_debug *d, struct vcpu_place at, enum vcpu_channel channel, const void *data, size_t len)
+{
+	struct input *in;
+
+	if (!(d->ninputs & (d->ninputs - 1))) {
+		in = realloc(d->inputs, (d->ninputs ? 2 * d->ninputs : 1) * sizeof *in);
+		if (!in)
+			return false;
+		d->inputs = in;
+	}
+	in = &d->inputs[d->ninputs];
+	*in = (struct input){ at, channel, malloc(len + 1), len };
+	if (!in->data)
+		return false;
+	if (len)
+		memcpy(in->data, data, len);
+	d->ninputs++;
+	return true;
+}
+
+void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *data, size_t len)
+{
+	struct vcpu_place at = vcpu_where(d->v);
+
+	if (d->feeding)
+		return;
+	/* Another future begins. */
+	while (d->ninputs > d->next)
+		free(d->inputs[--d->ninputs].data);
+	while (d->nshots > 1 && place_before(&at, &d->shots[d->nshots - 1]->at))
+		shot_free(d, d->nshots - 1);
+	d->end = at;
+	if (add_input(d, at, channel, data, len))
+		d->next = d->ninputs;
+}
+
+/* For replay.c's recordings. */
+static bool add_recorded(void *debug, struct vcpu_place at, enum vcpu_channel channel, const void *data, size_t len)
+{
+	return add_input(debug, at, channel, data, len);
+}
+
+/* ---- life ---- */
+
+vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
+{
+	struct vcpu_debug *d = v->debug ? NULL : calloc(1, sizeof *d);
+
+	if (error)
+		*error = NULL;
+	if (!d) {
+		error_write(error, v->debug ? "the machine is being debugged already" : "the host has no memory for a debugger");
+		return NULL;
+	}
+	d->v = v;
+	d->bytes_max = 512 * MiB;
+	d->interval = 16000000;
+	d->end = vcpu_where(v);
+	v->debug = d;
+	v->cpu->all->observer = &d->observer;
+	if (!arm(d) || !shoot(d) || (r && !replay_inputs(r, add_recorded, d))) {
+		error_write(error, "the host has no memory for a debugger");
+		vcpu_debug_free(d);
+		return NULL;
+	}
+	if (r)
+		d->end = vcpu_replay_end(r);
+	return d;
+}
+
+void vcpu_debug_limits(vcpu_debug *d, uint64_t bytes, uint64_t interval)
+{
+	d->bytes_max = bytes;
+	d->interval = interval ? interval : 1;
+}
+
+void vcpu_debug_free(vcpu_debug *d)
+{
+	struct vcpu *v;
+
+	if (!d)
+		return;
+	v = d->v;
+	d->npoints = 0;
+	arm(d);
+	while (d->nshots)
+		shot_free(d, d->nshots - 1);
+	while (d->ninputs)
+		free(d->inputs[--d->ninputs].data);
+	free(d->shots);
+	free(d->inputs);
+	free(d->points);
+	free(d->observer.points);
+	free(d->observer.watches);
+	v->cpu->all->observer = NULL;
+	v->past_written = NULL;
+	v->debug = NULL;
+	free(d);
+}
