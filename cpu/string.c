@@ -261,7 +261,10 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 
 	if ((what == INS || what == OUTS) && !io_allowed(c, (u16)c->r[RDX], o->osize)) /* even if there is nothing to move */
 		return false;
-	set_address_reg(c, o, RCX, count); /* written in any case: with 32-bit addresses the upper half goes */
+	/* With 32-bit addresses upper halves go, whether or not anything is moved: RCX's always, RSI's and RDI's as Intel's processors have it. */
+	set_address_reg(c, o, RCX, count);
+	if (what == MOVS || what == STOS)
+		advance(c, o, what, 0);
 	while (!over && budget) {
 		u64 n = do_run(c, o, what, count < budget ? count : budget, while_equal, &p);
 

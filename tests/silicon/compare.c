@@ -29,10 +29,12 @@ static bool named(const struct trial *t, enum freedom what)
 {
 	char name[34];
 
-	snprintf(name, sizeof name, " %.31s ", t->count == 1 ? insn_table[t->row[0]].mnemonic : "");
-	for (unsigned i = 0; i < ARRAY_LEN(freedoms); i++)
-		if (freedoms[i].what == what && strstr(freedoms[i].names, name))
-			return true;
+	for (unsigned k = 0; k < t->count; k++) {
+		snprintf(name, sizeof name, " %.31s ", insn_table[t->row[k]].mnemonic);
+		for (unsigned i = 0; i < ARRAY_LEN(freedoms); i++)
+			if (freedoms[i].what == what && strstr(freedoms[i].names, name))
+				return true;
+	}
 	return false;
 }
 
@@ -107,9 +109,17 @@ static bool uses_mmx(const struct insn *insn)
 	return insn->check & (CHK_MMX | CHK_SSE) && insn->check & CHK_MF;
 }
 
+static bool any_mmx(const struct trial *t)
+{
+	for (unsigned i = 0; i < t->count; i++)
+		if (uses_mmx(&insn_table[t->row[i]]))
+			return true;
+	return false;
+}
+
 static const char *x87(const struct trial *t, const struct state *host, const struct state *here)
 {
-	bool soft = named(t, NEAR), mmx = host->vector != VEC_BP && t->count == 1 && uses_mmx(&insn_table[t->row[0]]);
+	bool soft = named(t, NEAR), mmx = host->vector != VEC_BP && any_mmx(t);
 	u16 sw = (soft ? 0xfdff : 0xffff) & (mmx ? 0xc7ff : 0xffff); /* without C1: rounded up or down; without TOP */
 	static char name[8];
 
@@ -133,13 +143,25 @@ static const char *x87(const struct trial *t, const struct state *host, const st
 static const char *const reg_names[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
 static const char *const seg_names[] = { "es", "cs", "ss", "ds", "fs", "gs" };
 
-static bool same_gather(const struct trial *t) { return t->count == 1 && insn_table[t->row[0]].vsib; }
+static bool same_gather(const struct trial *t)
+{
+	for (unsigned i = 0; i < t->count; i++)
+		if (insn_table[t->row[i]].vsib)
+			return true;
+	return false;
+}
 
 /* RET far from a 16-bit stack into 64-bit code, where SS does not count: how many bits the immediate is added to is nowhere said, and not the
  * same for all immediates. */
 static bool far_to_64(const struct trial *t, const struct state *host)
 {
 	return t->in.seg[CS] != USER_CS && host->seg[CS] == USER_CS && t->in.seg[SS] == ldt(L_DATA16);
+}
+
+/* Where it ends that goes through to its INT3. */
+static u64 last_rip(const struct trial *t)
+{
+	return (t->bits == 16 ? 0 : WINDOW) + t->poke[0].at + t->poke[0].len;
 }
 
 const char *compare(const struct trial *t, const struct state *host, const struct state *here)
@@ -161,7 +183,7 @@ const char *compare(const struct trial *t, const struct state *host, const struc
 	for (unsigned i = 0; i < 16; i++)
 		if (host->r[i] != here->r[i] && !(i == RSP && far_to_64(t, host) && !((host->r[i] ^ here->r[i]) & 0xffff)) && !(is_fault(host) && i != RSP && named(t, FAULT_REGISTERS)))
 			return differ(reg_names[i], host->r[i], here->r[i]);
-	flags &= ~t->undefined;
+	flags &= ~(host->vector == VEC_BP && host->rip == last_rip(t) ? t->undefined : t->ever);
 	if ((host->flags ^ here->flags) & flags)
 		return differ("flags", host->flags & flags, here->flags & flags);
 	/* IRET, with which the kernel comes back, forgets the RPL of null selectors. */

@@ -748,7 +748,7 @@ void make_single(struct trial *t, const struct isa_row *row, unsigned bits)
 	if (row->insn->d64 || row->insn->ends || is(row, " popa leave "))
 		pick_stack(t, flavour);
 	t->row[0] = (u16)(row->insn - insn_table);
-	t->undefined = row->insn->undef;
+	t->undefined = t->ever = row->insn->undef;
 	t->poke[0].at = (u16)at;
 	t->poke[0].len = (u16)(c.len > CODE_END - at ? CODE_END - at : c.len);
 	memcpy(t->poke[0].bytes, c.bytes, c.len);
@@ -759,7 +759,149 @@ void make_single(struct trial *t, const struct isa_row *row, unsigned bits)
 
 /* ---- sequences ---- */
 
+static bool is_jump(const struct isa_row *row) { return has_operand(row, OPK_J) && !is(row, " call jmp "); }
+
+static bool in_sequence(const struct isa_row *row)
+{
+	const char *why;
+
+	if (!row_usable(row, &why) || row->insn->pg == PRIVILEGED || flavour_of(row) == FPU_IMAGES || flavour_of(row) == SELECTORS)
+		return false;
+	if (row->insn->ends && !row->insn->rep && !is_jump(row))
+		return false;
+	return !is(row, " popf enter leave popa bound ud0 ud1 ud2 rcpps rcpss rsqrtps rsqrtss vrcpps vrcpss vrsqrtps vrsqrtss "
+			"f2xm1 fyl2x fyl2xp1 fptan fpatan fsin fcos fsincos int1 movdir64b fnsave fnstenv wrfsbase wrgsbase fninit ");
+}
+
+/* One that may be next: half of them are what compilers write most, where the engine is at its most clever. */
+static const struct isa_row *next_row(unsigned bits)
+{
+	unsigned want = below(8);
+
+	for (;;) {
+		const struct isa_row *row = &guest->isa->rows[below(insn_count)];
+
+		if (!in_sequence(row) || !row_in_mode(row, bits))
+			continue;
+		if (want == 0 && !is_jump(row))
+			continue;
+		if (want >= 1 && want < 5 && !(row->insn->pure && row->insn->since <= F_I486))
+			continue;
+		return row;
+	}
+}
+
+/* Does C write general register REG that others count on? */
+static unsigned written(const struct code *c)
+{
+	unsigned kind = dec_kind(&c->d, 0), regs = 1 << RAX | 1 << RCX | 1 << RDX;
+
+	if (kind == OPK_G || kind == OPK_Z || kind == OPK_R || (kind == OPK_E && !c->d.mem))
+		regs |= 1u << (c->o.dst / 8 & 15);
+	if (kind == OPK_B)
+		regs |= 1u << (c->o.third / 8 & 15);
+	if (is(row_of(c), " xchg xadd cmpxchg ") && dec_kind(&c->d, 1) != OPK_NONE)
+		regs |= 1u << (c->o.src / 8 & 15);
+	if (is(row_of(c), " mulx "))
+		regs |= 1u << (c->o.third / 8 & 15);
+	return regs;
+}
+
+static unsigned jump_size(const struct code *c)
+{
+	return c->d.row->operand[0].size == 'b' ? 1 : c->d.osize == 2 ? 2 : 4;
+}
+
 void make_sequence(struct trial *t, unsigned bits)
 {
-	make_single(t, &guest->isa->rows[0], bits);
+	unsigned n = 2 + below(11), at = CODE + 0x400 + below(0x400), len = 0, changed = 1 << RAX | 1 << RCX | 1 << RDX, aimed = 1 << RSP, tries = 0, floor = 0;
+	struct { unsigned at, size; } jumps[16], imms[16];
+	unsigned njumps = 0, nimms = 0, patch = one_in(4) && bits == 64 ? 1 + below(3) : 0, patch_at = 0;
+	struct poke *code = &t->poke[0];
+
+	t->bits = (u8)bits;
+	t->pokes = 1;
+	t->count = 0;
+	t->undefined = t->ever = 0;
+	t->through = true;
+	pick_state(t);
+	t->in.flags &= ~(u64)FL_AC;
+	pick_implicit(t, &guest->isa->rows[0]);
+	if (one_in(40))
+		at = 0x7000 - below(40);
+	t->in.rip = code_base(bits) + at;
+	while (t->count < n && len < 150 && tries++ < 60) {
+		struct code c;
+		unsigned dst;
+
+		if (patch && patch == t->count) { /* MOV byte [RIP + ...], imm8: into an instruction to come */
+			memcpy(code->bytes + len, "\xc6\x05\0\0\0\0", 6);
+			code->bytes[len + 6] = (u8)rnd();
+			patch_at = len;
+			t->start[t->count] = (u16)len;
+			guest_decode(bits, code->bytes + len, 15, &c.d, &c.o);
+			t->row[t->count++] = (u16)(c.d.row->insn - insn_table);
+			len += 7;
+			continue;
+		}
+		if (!encode(&c, next_row(bits), bits) || !in_sequence(row_of(&c)) || c.d.row->insn->uses & t->undefined)
+			continue;
+		dst = written(&c);
+		if (dst & aimed)
+			continue;
+		if (c.d.mem) {
+			unsigned base = c.o.base / 8, index = c.o.index / 8, regs = (base < 16 ? 1u << base : 0) | (index < 16 ? 1u << index : 0);
+
+			if (c.d.seg == FS || c.d.seg == GS || c.o.index == 8 * R2GIB || (regs & changed && !one_in(30)))
+				continue;
+			if (regs & aimed ? index < 16 : regs & changed)
+				continue;
+			if (!(regs & aimed)) {
+				unsigned target = place(16);
+
+				if (target >= CODE && target < CODE_END)
+					continue;
+				aim(t, &c, target, t->in.rip + len);
+				if (t->pokes < 3)
+					fill(t, add_poke(t, target > 8 ? target - 8 : 0, 96), NUMBERS);
+				aimed |= regs;
+				if (dst & aimed & ~changed)
+					dst &= ~aimed;
+			}
+		} else if (has_operand(c.d.row, OPK_O)) {
+			continue;
+		}
+		changed |= dst;
+		memcpy(code->bytes + len, c.bytes, c.len);
+		t->start[t->count] = (u16)len;
+		t->row[t->count++] = (u16)(c.d.row->insn - insn_table);
+		len += c.len;
+		t->undefined = (t->undefined & ~c.d.row->insn->flags) | c.d.row->insn->undef | floor;
+		t->ever |= t->undefined;
+		if (is_jump(row_of(&c))) {
+			jumps[njumps].at = len;
+			jumps[njumps++].size = jump_size(&c);
+			floor |= t->undefined;
+		} else if (c.d.row->operands && dec_kind(&c.d, c.d.row->operands - 1u) == OPK_I && t->count > patch) {
+			imms[nimms++].at = len - 1;
+		}
+	}
+	for (unsigned i = 0; i < njumps; i++) { /* forwards, to the beginning of another */
+		unsigned later = 0, to = len;
+
+		while (later < t->count && t->start[later] < jumps[i].at)
+			later++;
+		if (later < t->count)
+			to = t->start[later + below(t->count - later)];
+		put_size(code->bytes + jumps[i].at - jumps[i].size, jumps[i].size, to - jumps[i].at);
+	}
+	if (patch_at && nimms)
+		put32(code->bytes + patch_at + 2, imms[below(nimms)].at - (patch_at + 7));
+	else if (patch_at)
+		put32(code->bytes + patch_at + 2, (u32)-0x5000);
+	if (t->in.flags & FL_D && one_in(2))
+		t->in.flags &= ~(u64)FL_D;
+	code->at = (u16)at;
+	code->len = (u16)(len + 1);
+	code->bytes[len] = 0xcc;
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/silicon/trial.h"
@@ -282,6 +283,7 @@ static bool still(const struct trial *t)
 
 static void shrink(struct trial *t)
 {
+	TRY(t->undefined = t->ever);
 	for (unsigned i = t->count; i-- > 0 && t->count > 1;) { /* NOPs */
 		unsigned end = i + 1 < t->count ? t->start[i + 1] : t->poke[0].len;
 
@@ -497,6 +499,7 @@ int main(int argc, char **argv)
 		pid_t pid = fork();
 
 		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			make_window();
 			if (!host_init(&why)) {
 				printf("skipped: %s\n0 passed, 0 failed, 1 skipped\n", why);

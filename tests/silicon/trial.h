@@ -29,7 +29,7 @@ struct trial {
 	u8 count;                  /* instructions */
 	u16 start[16];             /* where they begin, from the first */
 	u16 row[16];               /* of the table */
-	u32 undefined;             /* flags that nobody promises */
+	u32 undefined, ever;       /* flags that nobody promises: at the end, and if it ends somewhere else */
 	struct state in;
 	struct poke poke[POKES + 1]; /* the first is the code */
 	unsigned pokes;
