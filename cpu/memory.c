@@ -198,7 +198,7 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 
 		if (offset <= s->limit || last > top)
 			return fault_error(c, vector, 0);
-	} else if (last > s->limit && s->limit != 0xffffffff) { /* beyond 4 GiB there is no limit, but a wrap-around (SDM vol. 3, 5.3) */
+	} else if (last > s->limit && (s->limit != 0xffffffff || s->base)) { /* a flat segment wraps: SDM vol. 3, 5.3 leaves it open */
 		return fault_error(c, vector, 0);
 	}
 	return true;

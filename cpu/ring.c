@@ -34,7 +34,7 @@ static bool stack_linear(struct cpu *c, const struct stack *s, u64 offset, unsig
 		if ((s->seg.attr & (SEG_CODE | SEG_E)) == SEG_E)
 			ok = offset > s->seg.limit && last <= top;
 		else
-			ok = last <= s->seg.limit || s->seg.limit == 0xffffffff;
+			ok = last <= s->seg.limit || (s->seg.limit == 0xffffffff && !s->seg.base);
 		ok = ok && !(s->seg.attr & SEG_UNUSABLE);
 	}
 	return ok || fault_error(c, s->vector, s->error);
