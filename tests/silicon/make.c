@@ -769,6 +769,8 @@ static bool in_sequence(const struct isa_row *row)
 		return false;
 	if (row->insn->ends && !row->insn->rep && !is_jump(row))
 		return false;
+	if (row->insn->rep && is(row, " movs stos ")) /* they would run over the code */
+		return false;
 	return !is(row, " popf enter leave popa bound ud0 ud1 ud2 rcpps rcpss rsqrtps rsqrtss vrcpps vrcpss vrsqrtps vrsqrtss "
 			"f2xm1 fyl2x fyl2xp1 fptan fpatan fsin fcos fsincos int1 movdir64b fnsave fnstenv wrfsbase wrgsbase fninit ");
 }
