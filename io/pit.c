@@ -459,6 +459,14 @@ static u64 read_61(void *owner, u64 offset, unsigned size)
 	return pit->port61 | (t / 18 & 1) << 4 | output(c, t) << 5;
 }
 
+bool pit_speaker_out(struct pit *pit)
+{
+	u64 t = tick(pit);
+
+	take_over(&pit->counter[2], t);
+	return (pit->port61 & 2) && output(&pit->counter[2], t);
+}
+
 static void write_61(void *owner, u64 offset, unsigned size, u64 byte)
 {
 	struct pit *pit = owner;

@@ -24,6 +24,8 @@ struct pit *pit_new(struct space *ports, struct clock *clock, struct line irq0, 
 void pit_free(struct pit *pit);
 /* The half period of a square wave that the speaker plays now, in virtual ns; 0: silent. */
 u64 pit_speaker(const struct pit *pit);
+/* The level at the speaker now: OUT2, if port 61h lets it through. */
+bool pit_speaker_out(struct pit *pit);
 void pit_refresh(struct pit *pit);
 struct part pit_part(struct pit *pit);
 

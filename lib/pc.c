@@ -31,6 +31,8 @@
 #include "io/pit.h"
 #include "io/port92.h"
 #include "io/rtc.h"
+#include "io/sb16.h"
+#include "io/sound.h"
 #include "io/uart.h"
 #include "lib/pc.h"
 
@@ -91,6 +93,7 @@ static void com1_out(void *owner, const void *data, size_t len) { pc_output(owne
 static void com2_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_COM2, data, len); }
 static void com3_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_COM3, data, len); }
 static void com4_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_COM4, data, len); }
+static void sound_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_SOUND, data, len); }
 static void lpt1_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_LPT1, data, len); }
 static void debug_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_DEBUGCON, data, len); }
 static void firmware_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_FIRMWARE, data, len); }
@@ -121,6 +124,8 @@ DEVICE_KIND(hpet)
 DEVICE_KIND(pit)
 DEVICE_KIND(uart)
 DEVICE_KIND(lpt)
+DEVICE_KIND(sb16)
+DEVICE_KIND(sound)
 DEVICE_KIND(i8042)
 DEVICE_KIND(port92)
 DEVICE_KIND(dma)
@@ -188,7 +193,7 @@ static bool build_timers(struct pc *pc)
 
 	return (!pc->ioapic || pc_add(pc, &hpet_kind, hpet_new(&v->mem, &v->clock, pins, timer(pc, FROM_HPET0), timer(pc, FROM_HPET1),
 				timer(pc, LEGACY), log))) &&
-		pc_add(pc, &pit_kind, pit_new(&v->io, &v->clock, timer(pc, FROM_PIT), log)) &&
+		pc_add(pc, &pit_kind, pc->pit = pit_new(&v->io, &v->clock, timer(pc, FROM_PIT), log)) &&
 		pc_add(pc, &rtc_kind, rtc_new(&v->io, &v->clock, timer(pc, FROM_RTC), no_nmi_source, v->rtc, v->memory, pc_low_ram(v), log));
 }
 
@@ -235,6 +240,17 @@ static bool build_isa(struct pc *pc)
 		pc_add(pc, &debugport_kind, debugport_new(io, debug_out, firmware_out, debug_exit, pc, log));
 }
 
+static bool build_sound(struct pc *pc)
+{
+	struct vcpu *v = pc->v;
+	struct sb16 *card;
+
+	if (!pc->config->sound)
+		return true;
+	card = sb16_new(&v->io, &v->clock, pc->dma, isa(pc, 0), &v->log); /* it says which one */
+	return pc_add(pc, &sb16_kind, card) && pc_add(pc, &sound_kind, sound_new(&v->clock, pc->pit, card, sound_out, pc));
+}
+
 static bool build_pci(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
@@ -263,7 +279,7 @@ bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
 	pc->v = v;
 	pc->config = config;
 	pc->error = error;
-	built = pc_build_memory(v) && pc_build_flash(pc) && build_interrupts(pc) && build_pci(pc) && build_timers(pc) && build_isa(pc) && pc_build_drives(pc) &&
+	built = pc_build_memory(v) && pc_build_flash(pc) && build_interrupts(pc) && build_pci(pc) && build_timers(pc) && build_isa(pc) && build_sound(pc) && pc_build_drives(pc) &&
 		pc_build_cards(pc) && pc_build_display(pc) && build_firmware(pc);
 	pc->config = NULL;
 	pc->error = NULL;

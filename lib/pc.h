@@ -47,6 +47,7 @@ struct pc {
 	struct uart *com[4];
 	struct i8042 *i8042;
 	struct acpi *acpi;
+	struct pit *pit;
 	struct vga *vga;       /* NULL: no display */
 	struct virtio_net *virtio_net; /* NULL: there is none, as the others here */
 	struct e1000 *e1000;

@@ -11,7 +11,7 @@
 
 enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_VARS, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
        O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
-enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_REALTIME, O_FULLSCREEN, O_SCALE, O_PARALLEL };
+enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_REALTIME, O_FULLSCREEN, O_SCALE, O_PARALLEL, O_SOUND };
 enum { O_NIC = 500, O_MAC, O_NET, O_PCAP, O_SHARE, O_CONSOLE, O_RNG };
 
 static const struct option run_options[] = {
@@ -39,6 +39,7 @@ static const struct option run_options[] = {
 	{ "display", required_argument, NULL, O_DISPLAY },
 	{ "screenshot", required_argument, NULL, O_SCREENSHOT },
 	{ "firmware-log", required_argument, NULL, O_FIRMWARE_LOG },
+	{ "sound", required_argument, NULL, O_SOUND },
 	{ "parallel", required_argument, NULL, O_PARALLEL },
 	{ "realtime", no_argument, NULL, O_REALTIME },
 	{ "fullscreen", no_argument, NULL, O_FULLSCREEN },
@@ -90,6 +91,8 @@ static const char help_rest[] =
 	"      --display=KIND    vga: a display adapter; text: the same, its text screen in this\n"
 	"                        terminal; none [vga with firmware, else none]\n"
 	"      --screenshot=FILE the picture at the end, as PNG\n"
+	"      --sound=WHERE     a sound card and the speaker; what they play goes to file:PATH (44100 Hz,\n"
+	"                        16-bit signed stereo), null, or \"window\" of vcpu-sdl [no sound]\n"
 	"      --realtime        virtual time does not run faster than the host's\n"
 	"      --fullscreen, --scale=N  vcpu-sdl: the whole screen; a window N times as large\n"
 	"      --expect=REGEXP   wait until COM1 or the text screen has that (extended regular\n"
@@ -333,6 +336,13 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		case O_DISPLAY:
 			o->text = !strcmp(optarg, "text");
 			o->config.display = o->text ? "vga" : optarg;
+			break;
+		case O_SOUND:
+			o->config.sound = true;
+			if (window && !strcmp(optarg, "window"))
+				break;
+			if (!options_place("sound", o->where[VCPU_SOUND] = optarg))
+				return false;
 			break;
 		case O_PARALLEL:
 			if (!options_place("parallel", o->where[VCPU_LPT1] = optarg))
