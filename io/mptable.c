@@ -6,7 +6,8 @@
 #define LAPIC_BASE 0xfee00000u
 enum { ENTRY_PROCESSOR, ENTRY_BUS, ENTRY_IOAPIC, ENTRY_INTERRUPT, ENTRY_LOCAL };
 enum { INT, NMI, SMI, EXTINT };
-enum { FLOATING = 16, HEADER = 44, PROCESSOR = 20, OTHER = 8, ISA_BUS = 0, EVERY_APIC = 0xff, ROOM = FLOATING + HEADER + 255 * PROCESSOR + 24 * OTHER };
+enum { FLOATING = 16, HEADER = 44, PROCESSOR = 20, OTHER = 8, PCI_BUS = 0, ISA_BUS = 1, EVERY_APIC = 0xff, PCI_SLOTS = 32,
+	ROOM = FLOATING + HEADER + 255 * PROCESSOR + (24 + 4 * PCI_SLOTS) * OTHER };
 
 static u8 checksum(const u8 *p, unsigned len)
 {
@@ -18,15 +19,23 @@ static u8 checksum(const u8 *p, unsigned len)
 }
 
 /* Table 4-9, 4-11: 0 type  1 kind  2 polarity and trigger (0: as the bus has it)  4 bus  5 its IRQ  6 APIC  7 its input */
-static u8 *interrupt(u8 *p, u8 type, u8 kind, u16 flags, u8 irq, u8 apic, u8 input)
+static u8 *interrupt(u8 *p, u8 type, u8 kind, u16 flags, u8 bus, u8 irq, u8 apic, u8 input)
 {
 	p[0] = type;
 	p[1] = kind;
 	put16(p + 2, flags);
-	p[4] = ISA_BUS;
+	p[4] = bus;
 	p[5] = irq;
 	p[6] = apic;
 	p[7] = input;
+	return p + OTHER;
+}
+
+static u8 *bus(u8 *p, u8 id, const char *type)
+{
+	p[0] = ENTRY_BUS;
+	p[1] = id;
+	memcpy(p + 2, type, 6);
 	return p + OTHER;
 }
 
@@ -34,7 +43,7 @@ static u8 *interrupt(u8 *p, u8 type, u8 kind, u16 flags, u8 irq, u8 apic, u8 inp
 static unsigned build_table(u8 *t, unsigned cpus, u32 signature, u32 features)
 {
 	u8 ioapic = mptable_ioapic_id(cpus), *p = t + HEADER;
-	unsigned count = cpus + 2, len;
+	unsigned count = cpus + 3, len;
 
 	for (unsigned i = 0; i < cpus; i++, p += PROCESSOR) { /* table 4-4 */
 		p[0] = ENTRY_PROCESSOR;
@@ -44,10 +53,8 @@ static unsigned build_table(u8 *t, unsigned cpus, u32 signature, u32 features)
 		put32(p + 4, signature);
 		put32(p + 8, features);
 	}
-	p[0] = ENTRY_BUS;
-	p[1] = ISA_BUS;
-	memcpy(p + 2, "ISA   ", 6);
-	p += OTHER;
+	p = bus(p, PCI_BUS, "PCI   ");
+	p = bus(p, ISA_BUS, "ISA   ");
 	p[0] = ENTRY_IOAPIC;
 	p[1] = ioapic;
 	p[2] = 0x20;
@@ -57,11 +64,14 @@ static unsigned build_table(u8 *t, unsigned cpus, u32 signature, u32 features)
 	for (u8 irq = 0; irq < 16; irq++) {
 		if (irq == 2)
 			continue; /* the cascade */
-		p = interrupt(p, ENTRY_INTERRUPT, INT, irq == ACPI_SCI_IRQ ? 0xd : 0, irq, ioapic, irq ? irq : 2);
+		p = interrupt(p, ENTRY_INTERRUPT, INT, irq == ACPI_SCI_IRQ ? 0xd : 0, ISA_BUS, irq, ioapic, irq ? irq : 2);
 		count++;
 	}
-	p = interrupt(p, ENTRY_LOCAL, EXTINT, 0, 0, 0, 0);
-	p = interrupt(p, ENTRY_LOCAL, NMI, 0, 0, EVERY_APIC, 1);
+	for (u8 slot = 1; slot < PCI_SLOTS; slot++)
+		for (u8 pin = 0; pin < 4; pin++, count++)
+			p = interrupt(p, ENTRY_INTERRUPT, INT, 0, PCI_BUS, (u8)(slot << 2 | pin), ioapic, 16 + ((slot - 1 + pin) & 3));
+	p = interrupt(p, ENTRY_LOCAL, EXTINT, 0, ISA_BUS, 0, 0, 0);
+	p = interrupt(p, ENTRY_LOCAL, NMI, 0, ISA_BUS, 0, EVERY_APIC, 1);
 	count += 2;
 	len = (unsigned)(p - t);
 	memcpy(t, "PCMP", 4);

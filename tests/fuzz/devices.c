@@ -237,7 +237,7 @@ static struct vcpu *machine(unsigned kind, const struct vcpu_drive *drives, cons
 
 int main(int argc, char **argv)
 {
-	u64 steps = argc > 1 ? strtoull(argv[1], NULL, 0) : 2000000;
+	u64 steps = argc > 1 ? strtoull(argv[1], NULL, 0) : 1000000;
 	struct rusage usage;
 	struct vcpu_drive drives[5];
 	const char *bios, *vars;
