@@ -48,6 +48,7 @@ struct run_options {
 	const char *share;         /* as in common/share.h; NULL: none */
 	bool stats;
 	bool verbose;              /* VCPU_LOG lines to stderr */
+	const char *gdb;           /* where to wait for gdb, as in common/gdb.h; NULL: nowhere */
 	const char *record;        /* file for a recording; NULL: none */
 	bool embed;
 	vcpu_replay *replay;       /* run this, not CONFIG; NULL: CONFIG */

@@ -13,6 +13,7 @@ enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_VARS, O_DISK, O_CDROM, O_FL
        O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
 enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_REALTIME, O_FULLSCREEN, O_SCALE, O_PARALLEL, O_SOUND };
 enum { O_NIC = 500, O_MAC, O_NET, O_PCAP, O_SHARE, O_CONSOLE, O_RNG };
+enum { O_GDB = 600 };
 
 static const struct option run_options[] = {
 	{ "kernel", required_argument, NULL, O_KERNEL },
@@ -51,6 +52,7 @@ static const struct option run_options[] = {
 	{ "seed", required_argument, NULL, O_SEED },
 	{ "rtc", required_argument, NULL, O_RTC },
 	{ "verbose", no_argument, NULL, O_VERBOSE },
+	{ "gdb", required_argument, NULL, O_GDB },
 	{ "record", required_argument, NULL, O_RECORD },
 	{ "embed", no_argument, NULL, O_EMBED },
 	{ "help", no_argument, NULL, O_HELP },
@@ -103,6 +105,8 @@ static const char help_rest[] =
 	"      --stats           one JSON object as the last line on stderr\n"
 	"      --seed=N          deterministic jitter of timers; every N is a schedule of its own [0: none]\n"
 	"      --rtc=SECONDS     the clock at power-on, since 1970, or \"now\" [2000-01-01 00:00:00]\n"
+	"      --gdb=WHERE       wait for gdb at [HOST]:PORT, unix:PATH or stdio; it can go back in time, and\n"
+	"                        its monitor command knows more (monitor help)\n"
 	"      --record=FILE     write what vcpu replay needs to repeat this run, to the bit\n"
 	"      --embed           the kernel and the initrd go into that file, too\n"
 	"      --verbose         what the guest did that deserves a word, on stderr\n"
@@ -392,6 +396,9 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			else if (!options_number("rtc", optarg, &o->config.rtc))
 				return false;
 			break;
+		case O_GDB:
+			o->gdb = optarg;
+			break;
 		case O_RECORD:
 			o->record = optarg;
 			break;
@@ -431,6 +438,12 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		complain("--embed: into what? --record FILE says it");
 		return false;
 	}
+	if (o->gdb && o->record) {
+		complain("--gdb goes back in time, and --record does not: one of them");
+		return false;
+	}
+	if (o->gdb && !strcmp(o->gdb, "stdio") && !strcmp(o->where[VCPU_COM1], "stdio"))
+		o->where[VCPU_COM1] = "null";
 	o->config.drives = o->drives;
 	if (o->net && !o->config.nic)
 		o->config.nic = "virtio";

@@ -8,10 +8,11 @@
 
 #include "cli.h"
 
-enum { O_TO = 256, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON, O_STATS, O_VERBOSE, O_HELP };
+enum { O_TO = 256, O_GDB, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON, O_STATS, O_VERBOSE, O_HELP };
 
 static const struct option replay_options[] = {
 	{ "to", required_argument, NULL, O_TO },
+	{ "gdb", required_argument, NULL, O_GDB },
 	{ "verify", no_argument, NULL, O_VERIFY },
 	{ "live", no_argument, NULL, O_LIVE },
 	{ "serial", required_argument, NULL, O_SERIAL },
@@ -29,6 +30,7 @@ static const char help[] =
 	"      --to=N            stop when N instructions have retired\n"
 	"      --verify          compare the state at every checkpoint; say where and in what it\n"
 	"                        differs first\n"
+	"      --gdb=WHERE       wait for gdb at [HOST]:PORT, unix:PATH or stdio\n"
 	"      --live            when the recording ends, go on with the terminal\n"
 	"      --serial=WHERE    COM1: stdio, null or file:PATH [stdio]\n"
 	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
@@ -72,6 +74,9 @@ static bool parse(struct run_options *o, int argc, char **argv, bool *verify, in
 		case O_TO:
 			if (!options_number("to", optarg, &o->limit))
 				return false;
+			break;
+		case O_GDB:
+			o->gdb = optarg;
 			break;
 		case O_VERIFY:
 			*verify = true;

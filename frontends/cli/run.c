@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "gdb.h"
 #include "net.h"
 #include "share.h"
 
@@ -30,6 +31,7 @@ struct session {
 	vcpu_replay *replay;            /* NULL: none, or it is over and the run goes on live */
 	FILE *recording;
 	struct net *net;                /* NULL: none */
+	struct gdb *gdb;                /* NULL: none, or it has gone */
 	struct share *share;            /* NULL: none */
 	const struct face *face;        /* NULL: none */
 	bool verbose;
@@ -270,13 +272,43 @@ static void work_ports(struct session *s, int64_t ns)
 	port_work(s->machine);
 }
 
+/* One slice of the run, however it is run. */
+static struct vcpu_stop run_slice(struct session *s, uint64_t instructions)
+{
+	return s->gdb ? gdb_run(s->gdb, instructions) : s->replay ? vcpu_replay_run(s->replay, s->machine, instructions)
+	     : vcpu_run(s->machine, instructions);
+}
+
+/* Let gdb have what it wants while the guest stands. False: the run ends. */
+static bool serve_gdb(struct session *s)
+{
+	while (s->gdb) {
+		switch (gdb_serve(s->gdb)) {
+		case GDB_RUN:
+			return true;
+		case GDB_GONE: /* a replay under a debugger has nobody else to give it its inputs */
+			s->quit = s->replay;
+			gdb_close(s->gdb);
+			s->gdb = NULL;
+			return !s->quit;
+		case GDB_KILL:
+			s->quit = true;
+			return false;
+		case GDB_SIGNAL:
+			if (terminal_signal())
+				return false;
+		}
+	}
+	return true;
+}
+
 /* Run until something ends the run. */
 static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 {
 	uint64_t limit = o->limit;
 	vcpu *machine = s->machine;
 	struct pace pace = { .host = host_ns() };
-	struct vcpu_stop stop;
+	struct vcpu_stop stop = { VCPU_STOP_REQUEST, 0 };
 	uint64_t realtime[2] = { vcpu_virtual_ns(machine), host_ns() };
 	uint64_t slice = s->net || s->share ? NET_SLICE : SLICE;
 	struct pollfd fds[PORTS];
@@ -286,16 +318,23 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 	size_t len;
 
 	for (;;) {
-		uint64_t left = limit ? limit - vcpu_instructions(machine) : UINT64_MAX;
+		uint64_t left;
 		int64_t wait = 0;
 
-		left = left < slice ? left : slice;
-		stop = s->replay ? vcpu_replay_run(s->replay, machine, left) : vcpu_run(machine, left);
+		if (!serve_gdb(s))
+			return stop;
+		left = limit ? limit - vcpu_instructions(machine) : UINT64_MAX;
+		stop = run_slice(s, left < slice ? left : slice);
 		flush_all(s);
 		if (terminal_signal() || s->bad)
 			return stop;
 		if (stop.reason == VCPU_STOP_LIMIT && limit && vcpu_instructions(machine) >= limit)
 			return stop;
+		if (s->gdb && s->replay) {
+			if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_IDLE && stop.reason != VCPU_STOP_REQUEST)
+				return stop;
+			continue;
+		}
 		if (s->replay) {
 			if ((stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_REQUEST) || (vcpu_replay_done(s->replay) && !o->live))
 				return stop;
@@ -449,6 +488,18 @@ int run_machine(const struct run_options *o)
 		vcpu_free(s->machine);
 		return STATUS_USAGE;
 	}
+	if (o->gdb) {
+		s->gdb = gdb_open(o->gdb, &error);
+		if (s->gdb && strcmp(o->gdb, "stdio"))
+			complain("waiting for gdb at %s", o->gdb);
+		if (!s->gdb || !gdb_attach(s->gdb, s->machine, o->replay, &error)) {
+			complain("--gdb %s", error ? error : "out of memory");
+			free(error);
+			gdb_close(s->gdb);
+			vcpu_free(s->machine);
+			return STATUS_USAGE;
+		}
+	}
 	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is for write() to tell */
 	if (o->face && !o->face->open(s->machine, o)) {
 		vcpu_free(s->machine);
@@ -465,6 +516,10 @@ int run_machine(const struct run_options *o)
 		textscreen_end(s->machine);
 	end_recording(s, o->record);
 	status = sent ? 0 : status_of(s, stop);
+	if (s->gdb) {
+		gdb_ended(s->gdb, status);
+		gdb_close(s->gdb);
+	}
 	if (o->screenshot && !screenshot(s->machine, o->screenshot) && !status)
 		status = STATUS_HOST;
 	if (o->stats)

@@ -1,0 +1,544 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "gdb.h"
+#include "gdb_registers.h"
+#include "gdb_wire.h"
+
+enum { POINTS = 1024 };
+
+/* What vCont or c, s, bc, bs asked for. */
+enum going { STANDING, CONTINUE, STEP, BACK, STEP_BACK };
+
+/* Zn packets that are set. */
+struct point {
+	int id;           /* the debugger's */
+	char kind;        /* '0' to '4' */
+	uint64_t address, size;
+};
+
+struct gdb {
+	struct gdb_wire wire;
+	bool wide;              /* x86-64, not i386 */
+	bool wide_known;
+	vcpu *machine;
+	vcpu_debug *debug;
+	bool killed;
+	enum going going;
+	unsigned thread;        /* the one that registers are asked of, from 0 */
+	struct point points[POINTS];
+	unsigned count;
+	char stopped[256];      /* the last stop reply */
+	char reply[2 * GDB_PACKET + 64];
+};
+
+static void put_text(struct gdb *g, const char *text) { gdb_wire_put(&g->wire, text, strlen(text)); }
+
+static uint64_t number(const char **text)
+{
+	char *end;
+	uint64_t n = strtoull(*text, &end, 16);
+
+	*text = end;
+	return n;
+}
+
+/* ---- memory ---- */
+
+/* Through the page tables; without paging, and where gdb asks for what is not mapped, there is nothing. */
+static void read_memory(struct gdb *g, const char *text)
+{
+	uint64_t address = number(&text), len = *text == ',' ? (text++, number(&text)) : 0;
+	static unsigned char bytes[GDB_PACKET / 2];
+	size_t n = vcpu_read_linear(g->machine, address, bytes, len < sizeof bytes ? (size_t)len : sizeof bytes);
+
+	if (!n && len) {
+		put_text(g, "E14");
+		return;
+	}
+	gdb_put_hex(g->reply, bytes, n);
+	put_text(g, g->reply);
+}
+
+static void write_memory(struct gdb *g, const char *text, const char *end, bool binary)
+{
+	uint64_t address = number(&text), len = *text == ',' ? (text++, number(&text)) : 0;
+	static unsigned char bytes[GDB_PACKET];
+	size_t n = 0;
+
+	if (*text++ == ':' && len <= sizeof bytes) {
+		if (binary)
+			memcpy(bytes, text, n = (size_t)(end - text) < len ? (size_t)(end - text) : (size_t)len);
+		else
+			n = gdb_get_hex(text, bytes, (size_t)len);
+	}
+	put_text(g, n == len && vcpu_write_linear(g->machine, address, bytes, n) == n ? "OK" : "E14");
+}
+
+/* ---- stops ---- */
+
+static void select_thread(struct gdb *g, unsigned n)
+{
+	if (n < vcpu_processors(g->machine) && !vcpu_select(g->machine, n))
+		g->thread = n;
+}
+
+/* Say why it stands: with the thread, and the instruction pointer, which gdb always wants next. */
+static void report(struct gdb *g, unsigned signal, const char *why)
+{
+	unsigned pc = g->wide ? 16 : 8;
+	char value[64];
+
+	gdb_reg_put(g->machine, gdb_reg(g->wide, pc), value);
+	snprintf(g->stopped, sizeof g->stopped, "T%02x%sthread:%x;%x:%s;", signal, why, g->thread + 1, pc, value);
+	if (g->going != STANDING)
+		put_text(g, g->stopped);
+	g->going = STANDING;
+}
+
+static void report_stop(struct gdb *g, const struct vcpu_debug_stop *s)
+{
+	const struct point *p = NULL;
+	char why[64] = "";
+
+	for (unsigned i = 0; i < g->count; i++)
+		if (g->points[i].id == s->id)
+			p = &g->points[i];
+	switch (s->what) {
+	case VCPU_DEBUG_BREAK:
+		if (p)
+			strcpy(why, p->kind == '0' ? "swbreak:;" : "hwbreak:;");
+		break;
+	case VCPU_DEBUG_WATCH:
+		if (p)
+			snprintf(why, sizeof why, "%s:%" PRIx64 ";", p->kind == '2' ? "watch" : p->kind == '3' ? "rwatch" : "awatch", s->address);
+		break;
+	case VCPU_DEBUG_START:
+		strcpy(why, "replaylog:begin;");
+		break;
+	case VCPU_DEBUG_END:
+		strcpy(why, "replaylog:end;");
+		break;
+	default:
+		break;
+	}
+	report(g, s->what == VCPU_DEBUG_ERROR ? 6 : 5, why);
+}
+
+struct vcpu_stop gdb_run(struct gdb *g, uint64_t instructions)
+{
+	struct vcpu_stop on = { VCPU_STOP_LIMIT, 0 };
+	struct vcpu_debug_stop s;
+
+	switch (g->going) {
+	case STEP: s = vcpu_debug_step(g->debug); break;
+	case STEP_BACK: s = vcpu_debug_step_back(g->debug); break;
+	case BACK: s = vcpu_debug_run_back(g->debug); break;
+	default: s = vcpu_debug_run(g->debug, instructions); break;
+	}
+	if (s.what == VCPU_DEBUG_MACHINE) {
+		switch (s.machine.reason) {
+		case VCPU_STOP_LIMIT:
+		case VCPU_STOP_IDLE:
+		case VCPU_STOP_REQUEST:
+			if (g->going == STEP || gdb_wire_interrupted(&g->wire))
+				report(g, g->going == STEP ? 5 : 2, "");
+			return s.machine;
+		case VCPU_STOP_TRIPLE_FAULT:
+			report(g, 11, "");
+			return on;
+		default:
+			return s.machine;
+		}
+	}
+	if (s.what == VCPU_DEBUG_END && g->going == CONTINUE)
+		return on; /* it only becomes longer */
+	report_stop(g, &s);
+	return on;
+}
+
+void gdb_ended(struct gdb *g, int status)
+{
+	char text[16];
+
+	if (g->wire.gone || g->going == STANDING)
+		return;
+	snprintf(text, sizeof text, "W%02x", status & 0xff);
+	put_text(g, text);
+}
+
+/* ---- break- and watchpoints ---- */
+
+/* Z0, Z1: break; Z2 write, Z3 read, Z4 either. gdb's `kind' of a breakpoint is a length that we need not know. */
+static bool point_add(struct gdb *g, char kind, uint64_t address, uint64_t size)
+{
+	int id;
+
+	if (g->count == POINTS)
+		return false;
+	id = kind <= '1' ? vcpu_debug_break(g->debug, address, false)
+			 : vcpu_debug_watch(g->debug, address, size, false, kind != '2', kind != '3');
+	if (id < 0)
+		return false;
+	g->points[g->count++] = (struct point){ id, kind, address, size };
+	return true;
+}
+
+static void point_remove(struct gdb *g, char kind, uint64_t address, uint64_t size)
+{
+	for (unsigned i = 0; i < g->count; i++) {
+		struct point *p = &g->points[i];
+
+		if (p->kind != kind || p->address != address || p->size != size)
+			continue;
+		vcpu_debug_delete(g->debug, p->id);
+		*p = g->points[--g->count];
+		return;
+	}
+}
+
+static void points(struct gdb *g, const char *text, bool add)
+{
+	char kind = *text++;
+	uint64_t address, size;
+
+	if (kind < '0' || kind > '4' || *text++ != ',') {
+		put_text(g, "");
+		return;
+	}
+	address = number(&text);
+	size = *text == ',' ? (text++, number(&text)) : 1;
+	if (!add)
+		point_remove(g, kind, address, size);
+	put_text(g, !add || point_add(g, kind, address, size) ? "OK" : "E22");
+}
+
+/* ---- monitor commands ---- */
+
+static const char monitor_help[] =
+	"when                 the place: instructions retired, steps since, virtual ns\n"
+	"goto N               go to the place where N instructions have retired, back or on\n"
+	"last-write ADDR [N]  go back to who wrote the N bytes [8] at linear address ADDR last\n"
+	"hash                 the state hash\n"
+	"physical ADDR        the physical address of a linear one\n";
+
+static void say(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void say(char *out, size_t size, const char *format, ...)
+{
+	size_t n = strlen(out);
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(out + n, size - n, format, ap);
+	va_end(ap);
+}
+
+static void monitor(struct gdb *g, const char *command, char *out, size_t size)
+{
+	unsigned long long address, n = 8;
+	struct vcpu_debug_stop s;
+	uint64_t physical;
+
+	if (!strcmp(command, "when")) {
+		struct vcpu_place p = vcpu_where(g->machine);
+
+		say(out, size, "%" PRIu64 " instructions, %" PRIu32 " steps, %" PRIu64 " ns\n", p.instructions, p.steps, p.ns);
+	} else if (sscanf(command, "goto %llu", &n) == 1) {
+		s = vcpu_debug_seek(g->debug, (struct vcpu_place){ .instructions = n });
+		report_stop(g, &s);
+		say(out, size, "%" PRIu64 " instructions; `flushregs' shows gdb where that is\n", s.place.instructions);
+	} else if (sscanf(command, "last-write %lli %lli", (long long *)&address, (long long *)&n) >= 1) {
+		if (!vcpu_debug_translate(g->debug, address, &physical)) {
+			say(out, size, "nothing is mapped at %llx\n", address);
+			return;
+		}
+		s = vcpu_debug_last_write(g->debug, physical, n);
+		report_stop(g, &s);
+		if (s.what == VCPU_DEBUG_WATCH)
+			say(out, size, "written by %s at %" PRIx64 ", instruction %" PRIu64 "; `flushregs' shows gdb where that is\n",
+			    s.device ? "a device" : "the instruction", s.rip, s.when.instructions);
+		else
+			say(out, size, "nobody has written it since the start\n");
+	} else if (!strcmp(command, "hash")) {
+		say(out, size, "%016" PRIx64 "\n", vcpu_state_hash(g->machine));
+	} else if (sscanf(command, "physical %lli", (long long *)&address) == 1) {
+		if (vcpu_debug_translate(g->debug, address, &physical))
+			say(out, size, "%" PRIx64 "\n", physical);
+		else
+			say(out, size, "nothing is mapped at %llx\n", address);
+	} else {
+		say(out, size, "%s", monitor_help);
+	}
+}
+
+/* ---- packets ---- */
+
+/* Is this query NAME, alone or with arguments? */
+static const char *query(const char *packet, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(packet, name, len) ? NULL : packet + len;
+}
+
+static void features_read(struct gdb *g, const char *range)
+{
+	static char xml[32768];
+	uint64_t offset = number(&range), len = *range == ',' ? (range++, number(&range)) : 0;
+	size_t all;
+
+	gdb_target_xml(g->wide, xml, sizeof xml);
+	all = strlen(xml);
+	if (offset > all)
+		offset = all;
+	if (len > GDB_PACKET)
+		len = GDB_PACKET;
+	if (len > all - offset)
+		len = all - offset;
+	g->reply[0] = offset + len < all ? 'm' : 'l';
+	memcpy(g->reply + 1, xml + offset, (size_t)len);
+	gdb_wire_put(&g->wire, g->reply, (size_t)len + 1);
+}
+
+static void queries(struct gdb *g, const char *p)
+{
+	const char *rest;
+
+	if (query(p, "qSupported")) {
+		snprintf(g->reply, sizeof g->reply, "PacketSize=%x;qXfer:features:read+;QStartNoAckMode+;vContSupported+;swbreak+;hwbreak+;"
+			 "ReverseStep+;ReverseContinue+", GDB_PACKET);
+		put_text(g, g->reply);
+	} else if (query(p, "QStartNoAckMode")) {
+		put_text(g, "OK");
+		g->wire.acks = false;
+	} else if ((rest = query(p, "qXfer:features:read:target.xml:"))) {
+		features_read(g, rest);
+	} else if (query(p, "qfThreadInfo")) {
+		char *out = g->reply;
+
+		for (unsigned i = 0; i < vcpu_processors(g->machine); i++)
+			out += sprintf(out, "%c%x", i ? ',' : 'm', i + 1);
+		put_text(g, g->reply);
+	} else if (query(p, "qsThreadInfo")) {
+		put_text(g, "l");
+	} else if ((rest = query(p, "qThreadExtraInfo,"))) {
+		char text[32];
+		unsigned n = (unsigned)number(&rest);
+
+		gdb_put_hex(g->reply, text, (size_t)snprintf(text, sizeof text, "processor %u", n - 1));
+		put_text(g, g->reply);
+	} else if (query(p, "qC")) {
+		snprintf(g->reply, sizeof g->reply, "QC%x", g->thread + 1);
+		put_text(g, g->reply);
+	} else if (query(p, "qAttached")) {
+		put_text(g, "1");
+	} else if ((rest = query(p, "qRcmd,"))) {
+		char command[256], out[4096] = "";
+		size_t n = gdb_get_hex(rest, command, sizeof command - 1);
+
+		command[n] = 0;
+		monitor(g, command, out, sizeof out);
+		gdb_put_hex(g->reply, out, strlen(out));
+		put_text(g, g->reply);
+	} else {
+		put_text(g, "");
+	}
+}
+
+static void threads(struct gdb *g, const char *p)
+{
+	if (*p == 'g' && p[1] != '-') { /* 0: any */
+		const char *rest = p + 1;
+		uint64_t n = number(&rest);
+
+		if (n)
+			select_thread(g, (unsigned)n - 1);
+	}
+	put_text(g, "OK");
+}
+
+static void registers(struct gdb *g, const char *p)
+{
+	const struct gdb_reg *r;
+	unsigned char bytes[16];
+	char *out = g->reply;
+	const char *rest = p + 1;
+
+	switch (*p) {
+	case 'g':
+		*out = 0;
+		for (unsigned i = 0; (r = gdb_reg(g->wide, i)); i++)
+			out = gdb_reg_put(g->machine, r, out);
+		put_text(g, g->reply);
+		break;
+	case 'G':
+		for (unsigned i = 0; (r = gdb_reg(g->wide, i)) && strlen(rest) >= 2 * r->bytes; i++, rest += 2 * r->bytes)
+			if (gdb_get_hex(rest, bytes, r->bytes) == r->bytes)
+				gdb_reg_write(g->machine, r, bytes);
+		put_text(g, "OK");
+		break;
+	default:
+		r = gdb_reg(g->wide, number(&rest));
+		if (!r) {
+			put_text(g, "E00");
+		} else if (*p == 'p') {
+			gdb_reg_put(g->machine, r, out);
+			put_text(g, g->reply);
+		} else {
+			put_text(g, *rest == '=' && gdb_get_hex(rest + 1, bytes, r->bytes) == r->bytes && gdb_reg_write(g->machine, r, bytes) ? "OK" : "E00");
+		}
+	}
+}
+
+/* vCont;ACTION[:THREAD]...: all processors go together, so the first action that is no plain `c' counts. */
+static enum going wish_of(const char *p)
+{
+	for (; *p; p++)
+		if (p[0] == ';' && (p[1] == 's' || p[1] == 'S'))
+			return STEP;
+	return CONTINUE;
+}
+
+static void packet(struct gdb *g, const char *p, size_t len)
+{
+	switch (*p) {
+	case '?':
+		put_text(g, g->stopped);
+		break;
+	case 'g':
+	case 'G':
+	case 'p':
+	case 'P':
+		registers(g, p);
+		break;
+	case 'm':
+		read_memory(g, p + 1);
+		break;
+	case 'M':
+	case 'X':
+		write_memory(g, p + 1, p + len, *p == 'X');
+		break;
+	case 'Z':
+	case 'z':
+		points(g, p + 1, *p == 'Z');
+		break;
+	case 'c':
+	case 's':
+		g->going = *p == 'c' ? CONTINUE : STEP;
+		break;
+	case 'b':
+		if (p[1] == 'c' || p[1] == 's')
+			g->going = p[1] == 'c' ? BACK : STEP_BACK;
+		else
+			put_text(g, "");
+		break;
+	case 'v':
+		if (!strcmp(p, "vCont?"))
+			put_text(g, "vCont;c;C;s;S");
+		else if (query(p, "vCont"))
+			g->going = wish_of(p + 5);
+		else if (query(p, "vKill"))
+			g->killed = true, put_text(g, "OK");
+		else
+			put_text(g, "");
+		break;
+	case 'H':
+		threads(g, p + 1);
+		break;
+	case 'T':
+		p++;
+		put_text(g, number(&p) - 1 < vcpu_processors(g->machine) ? "OK" : "E01");
+		break;
+	case 'q':
+	case 'Q':
+		queries(g, p);
+		break;
+	case 'D':
+		put_text(g, "OK");
+		gdb_wire_hang_up(&g->wire);
+		break;
+	case 'k':
+		g->killed = true;
+		break;
+	default: /* not known: an empty reply (appendix E.1) */
+		put_text(g, "");
+	}
+}
+
+/* ---- sessions ---- */
+
+struct gdb *gdb_open(const char *where, char **error)
+{
+	struct gdb *g = calloc(1, sizeof *g);
+	char place[256], *comma;
+	bool ok;
+
+	*error = NULL;
+	if (!g)
+		return NULL;
+	ok = (size_t)snprintf(place, sizeof place, "%s", where) < sizeof place;
+	comma = strstr(place, ",arch=");
+	if (comma) {
+		*comma = 0;
+		g->wide = !strcmp(comma + 6, "x86-64");
+		g->wide_known = true;
+		ok = ok && (g->wide || !strcmp(comma + 6, "i386"));
+	}
+	errno = EINVAL;
+	if (gdb_wire_open(&g->wire, place) && ok)
+		return g;
+	if (asprintf(error, errno == EINVAL ? "%s: that is neither [HOST]:PORT, unix:PATH nor stdio, perhaps with ,arch=i386 or ,arch=x86-64"
+		     : "%s: cannot listen there: %s", where, strerror(errno)) < 0)
+		*error = NULL;
+	gdb_close(g);
+	return NULL;
+}
+
+void gdb_close(struct gdb *g)
+{
+	if (!g)
+		return;
+	gdb_wire_close(&g->wire);
+	vcpu_debug_free(g->debug);
+	free(g);
+}
+
+bool gdb_attach(struct gdb *g, vcpu *machine, const vcpu_replay *replay, char **error)
+{
+	g->machine = machine;
+	if (!g->wide_known)
+		g->wide = vcpu_widest_mode(machine) == 64;
+	if (!gdb_wire_accept(&g->wire)) {
+		if (asprintf(error, "gdb: %s", strerror(errno)) < 0)
+			*error = NULL;
+		return false;
+	}
+	g->debug = vcpu_debug_new(machine, replay, error);
+	if (!g->debug)
+		return false;
+	report(g, 5, "");
+	return true;
+}
+
+enum gdb_wish gdb_serve(struct gdb *g)
+{
+	while (g->going == STANDING && !g->wire.gone && !g->killed) {
+		ptrdiff_t len = gdb_wire_get(&g->wire);
+
+		if (len < 0 && !g->wire.gone)
+			return GDB_SIGNAL;
+		if (len >= 0)
+			packet(g, g->wire.packet, (size_t)len);
+	}
+	if (g->killed)
+		return GDB_KILL;
+	if (!g->wire.gone)
+		return GDB_RUN;
+	while (g->count) /* nobody is there to hear of them */
+		vcpu_debug_delete(g->debug, g->points[--g->count].id);
+	return GDB_GONE;
+}

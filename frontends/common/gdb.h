@@ -1,0 +1,37 @@
+/* A stub for gdb (GDB manual, appendix E, "Remote Serial Protocol") over the debugger of the library: registers, memory, break- and watchpoints,
+ * steps and runs in both directions of time. Each processor is a thread.
+ *
+ *     gdb -ex 'target remote localhost:1234' vmlinux
+ *
+ * What gdb knows as rip is the linear address of the instruction, CS's base included: in real mode `x/i $pc' and `break *0x7c00' mean what they
+ * say. */
+#ifndef COMMON_GDB_H
+#define COMMON_GDB_H
+
+#include <vcpu_debug.h>
+
+struct gdb;
+
+/* WHERE: "[HOST]:PORT" (HOST: an IPv4 address or localhost; without one, only this host can connect), "unix:PATH" or "stdio"; then perhaps
+ * ",arch=i386" or ",arch=x86-64", what gdb is to be told that the processor is [what it is capable of]. Listens, and waits for nobody. NULL, with a
+ * malloc'd line in *ERROR. */
+struct gdb *gdb_open(const char *where, char **error);
+void gdb_close(struct gdb *g); /* NULL is fine */
+/* Debug MACHINE from where it stands, with the inputs of REPLAY, if it is one (else NULL). Waits for gdb to connect. False, with a malloc'd line in
+ * *ERROR. */
+bool gdb_attach(struct gdb *g, vcpu *machine, const vcpu_replay *replay, char **error);
+
+enum gdb_wish {
+	GDB_RUN,  /* the guest shall run: call gdb_run */
+	GDB_GONE, /* gdb has detached, or hung up: run without it; gdb_close may follow */
+	GDB_KILL, /* the run shall end */
+	GDB_SIGNAL, /* a signal has come: look whose it is, and call again */
+};
+/* Do what gdb asks for while the guest stands still. */
+enum gdb_wish gdb_serve(struct gdb *g);
+/* Run for at most INSTRUCTIONS, and tell gdb if that ended at something of interest. What vcpu_run would have returned. */
+struct vcpu_stop gdb_run(struct gdb *g, uint64_t instructions);
+/* The run has ended, with this exit status. */
+void gdb_ended(struct gdb *g, int status);
+
+#endif
