@@ -6,7 +6,7 @@
 #include "lib/vcpu.h"
 #include "mem/base/bits.h"
 
-static u32 pixels[720 * 400];
+static u32 pixels[800 * 600];
 
 static vcpu *machine(const void *kernel, size_t size)
 {
@@ -53,6 +53,63 @@ START_TEST(picture)
 	vcpu_screen(v, &s, pixels, sizeof pixels / sizeof *pixels);
 	for (unsigned i = 0; i < 7; i++)
 		ck_assert_uint_eq(pixels[640 * 399 + 2 * i] >> 18, "\x2a\x1e\x9e\xaa\x27\xa7\x01"[i] >> 2 & 63);
+	vcpu_free(v);
+}
+END_TEST
+
+/* With the video BIOS of SeaBIOS: a VESA mode in banks, and mode 12h, whose sixteen colours are those of the EGA. */
+START_TEST(bios_modes)
+{
+	static const u32 ega[16] = { 0x000000, 0x0000aa, 0x00aa00, 0x00aaaa, 0xaa0000, 0xaa00aa, 0xaa5500, 0xaaaaaa,
+		0x555555, 0x5555ff, 0x55ff55, 0x55ffff, 0xff5555, 0xff55ff, 0xffff55, 0xffffff };
+	struct vcpu_drive disk = { "modes_guest.bin,snapshot", VCPU_BUS_IDE, false };
+	struct vcpu_config config = { .memory = 16 << 20, .drives = &disk, .drives_count = 1 };
+	struct vcpu_screen s;
+	struct vcpu_stop stop;
+	vcpu *v, *twin;
+	void *state;
+	size_t len;
+	char *error = NULL;
+
+	v = vcpu_new(&config, &error);
+	if (!v) {
+		printf("skipped: %s\n", error);
+		free(error);
+		return;
+	}
+	vcpu_run(v, 60000000);
+	ck_assert(vcpu_screen(v, &s, pixels, sizeof pixels / sizeof *pixels));
+	ck_assert_uint_eq(s.width, 800);
+	ck_assert_uint_eq(s.height, 600);
+	for (unsigned at = 0; at < 800 * 600; at++) {
+		unsigned n = (at ^ at >> 8 ^ at >> 16) & 255, red = n / 4, green = 63 - n / 4;
+
+		ck_assert_uint_eq(pixels[at], (red << 2 | red >> 4) << 16 | (green << 2 | green >> 4) << 8);
+	}
+	/* A saved picture is the same picture, and goes on as one. */
+	ck_assert(vcpu_save(v, &state, &len, NULL));
+	twin = vcpu_new(&config, NULL);
+	ck_assert(vcpu_load(twin, state, len, &error));
+	ck_assert_uint_eq(vcpu_state_hash(twin), vcpu_state_hash(v));
+	free(state);
+	vcpu_type_text(v, "x");
+	vcpu_type_text(twin, "x");
+	vcpu_run(v, 60000000);
+	vcpu_run(twin, 60000000);
+	ck_assert_uint_eq(vcpu_state_hash(twin), vcpu_state_hash(v));
+	vcpu_free(twin);
+	ck_assert(vcpu_screen(v, &s, pixels, sizeof pixels / sizeof *pixels));
+	ck_assert_uint_eq(s.width, 640);
+	ck_assert_uint_eq(s.height, 480);
+	for (unsigned x = 0; x < 640; x++) {
+		ck_assert_uint_eq(pixels[640 * 100 + x], ega[x & 15]);
+		ck_assert_uint_eq(pixels[640 * 101 + x], 0);
+	}
+	vcpu_type_text(v, "x");
+	for (unsigned i = 0; i < 100; i++)
+		if ((stop = vcpu_run(v, 1000000)).reason == VCPU_STOP_DEBUG_EXIT)
+			break;
+	ck_assert_int_eq(stop.reason, VCPU_STOP_DEBUG_EXIT);
 	vcpu_free(v);
 }
 END_TEST
@@ -107,7 +164,9 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, picture);
+	tcase_add_test(t, bios_modes);
 	tcase_add_test(t, text);
 	tcase_add_test(t, none);
 	suite_add_tcase(suite, t);
