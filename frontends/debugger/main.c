@@ -1,0 +1,235 @@
+/* vcpu-dbg: a prompt before a machine. */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#if HAVE_READLINE
+#include <readline/history.h>
+#include <readline/readline.h>
+#endif
+
+#include "cli.h"
+#include "debugger.h"
+
+static struct session session;
+
+static const char usage[] =
+	"Usage: vcpu-dbg [OPTION]... RECORDING\n"
+	"       vcpu-dbg [OPTION]... RUN-OPTION...\n"
+	"Debug a machine, forwards and backwards: one that was recorded by vcpu run --record, or a\n"
+	"new one, made as vcpu run would make it (vcpu run --help tells the options).\n"
+	"\n"
+	"  -x FILE         do the commands in FILE first\n"
+	"  -e COMMAND      do this; several are done in order, and then there is no prompt\n"
+	"  -s FILE         symbols: ELF, System.map, kallsyms\n"
+	"      --help      this text; the command help tells the commands\n";
+
+void complain(const char *format, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fputs("vcpu-dbg: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+bool script_add(bool expect, const char *text)
+{
+	(void)expect, (void)text;
+	complain("--expect and --send: the commands break and type do that here");
+	return false;
+}
+
+static void output(void *user, enum vcpu_channel channel, const void *data, size_t len)
+{
+	(void)user;
+	if (channel == VCPU_COM1)
+		fwrite(data, 1, len, stdout);
+}
+
+static void interrupt(int n)
+{
+	(void)n;
+	session.interrupted = true;
+	if (session.machine)
+		vcpu_stop(session.machine);
+}
+
+static void *read_file(const char *name, size_t *len)
+{
+	FILE *file = fopen(name, "rbe");
+	char *data = NULL;
+	size_t room = 1 << 20, n;
+
+	*len = 0;
+	while (file && (data = realloc(data, room)) && (n = fread(data + *len, 1, room - *len, file)) > 0)
+		if ((*len += n) == room)
+			room *= 2;
+	if (!file || !data || ferror(file)) {
+		complain("cannot read %s: %s", name, strerror(errno));
+		free(data);
+		data = NULL;
+	}
+	if (file)
+		fclose(file);
+	return data;
+}
+
+#if HAVE_READLINE
+static char *complete(const char *text, int state)
+{
+	const char *name = command_name(text, (unsigned)state);
+
+	return name ? strdup(name) : NULL;
+}
+#endif
+
+/* A line, malloc'd; NULL: no more. */
+static char *get_line(void)
+{
+	char *line = NULL;
+	size_t room = 0;
+
+#if HAVE_READLINE
+	if (isatty(STDIN_FILENO)) {
+		line = readline("(vcpu) ");
+		if (line && *line)
+			add_history(line);
+		return line;
+	}
+#endif
+	if (isatty(STDIN_FILENO))
+		fputs("(vcpu) ", stdout), fflush(stdout);
+	if (getline(&line, &room, stdin) < 0) {
+		free(line);
+		return NULL;
+	}
+	line[strcspn(line, "\n")] = 0;
+	return line;
+}
+
+static bool prompt(void)
+{
+	static char last[1024];
+	bool ok = true;
+	char *line;
+
+#if HAVE_READLINE
+	rl_completion_entry_function = complete;
+#endif
+	while (!session.quit && (line = get_line())) {
+		if (*line)
+			snprintf(last, sizeof last, "%s", line);
+		ok = command(&session, *line || !isatty(STDIN_FILENO) ? line : last); /* Enter: the same again */
+		fflush(stdout);
+		free(line);
+	}
+	return ok;
+}
+
+static bool do_file(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t room = 0;
+	bool ok = file != NULL;
+
+	if (!file)
+		complain("-x: cannot read %s: %s", path, strerror(errno));
+	while (ok && !session.quit && getline(&line, &room, file) >= 0) {
+		line[strcspn(line, "\n")] = 0;
+		ok = command(&session, line);
+	}
+	free(line);
+	if (file)
+		fclose(file);
+	return ok;
+}
+
+/* Make the machine that the rest of the command line says. */
+static bool make(int argc, char **argv, vcpu_replay **replay, int *status)
+{
+	char *error = NULL;
+
+	*status = STATUS_USAGE;
+	if (argc == 2 && *argv[1] != '-') {
+		size_t len;
+		void *data = read_file(argv[1], &len); /* lives as long as the program */
+
+		if (!data)
+			return false;
+		*replay = vcpu_replay_open(data, len, &error);
+		if (*replay)
+			session.machine = vcpu_replay_machine(*replay, output, NULL, &error);
+	} else {
+		struct run_options o;
+
+		if (!options_parse(&o, argc, argv, false, status))
+			return false;
+		o.config.output = output;
+		session.machine = vcpu_new(&o.config, &error);
+	}
+	if (session.machine)
+		session.debug = vcpu_debug_new(session.machine, *replay, &error);
+	if (!session.debug)
+		complain("%s", error ? error : "out of memory");
+	free(error);
+	return session.debug;
+}
+
+int main(int argc, char **argv)
+{
+	struct { char what; const char *text; } todo[64];
+	unsigned ntodo = 0;
+	char **rest = calloc((size_t)argc + 1, sizeof *rest);
+	vcpu_replay *replay = NULL;
+	bool ask = true, ok = true;
+	int nrest = 0, status = STATUS_OK;
+	static char name[] = "run";
+
+	rest[nrest++] = name;
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			fputs(usage, stdout);
+			return STATUS_OK;
+		}
+		if (argv[i][0] == '-' && argv[i][1] && strchr("xes", argv[i][1]) && !argv[i][2]) {
+			if (i + 1 == argc || ntodo == 64) {
+				complain("%s: %s", argv[i], i + 1 == argc ? "something must follow" : "too many");
+				return STATUS_USAGE;
+			}
+			todo[ntodo].what = argv[i][1];
+			todo[ntodo++].text = argv[i + 1];
+			ask &= argv[i++][1] != 'e';
+			continue;
+		}
+		rest[nrest++] = argv[i];
+	}
+	if (nrest == 1) {
+		complain("what is to be debugged? A recording, or options of vcpu run (--help tells more)");
+		return STATUS_USAGE;
+	}
+	session.out = stdout;
+	if (!make(nrest, rest, &replay, &status))
+		return status;
+	signal(SIGINT, interrupt);
+	for (unsigned i = 0; i < ntodo && ok && !session.quit; i++)
+		ok = todo[i].what == 's' ? symbols_read(&session, todo[i].text) : todo[i].what == 'x' ? do_file(todo[i].text) :
+			command(&session, todo[i].text);
+	if (ask && ok)
+		ok = prompt();
+	fflush(stdout);
+	vcpu_debug_free(session.debug);
+	vcpu_free(session.machine);
+	vcpu_replay_free(replay);
+	for (size_t i = 0; i < session.nsymbols; i++)
+		free(session.symbols[i].name);
+	free(session.symbols);
+	free(rest);
+	return ok ? STATUS_OK : STATUS_USAGE;
+}

@@ -1,0 +1,128 @@
+/* Names for addresses. */
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "debugger.h"
+
+static bool add(struct session *s, uint64_t address, uint64_t size, const char *name, size_t len)
+{
+	struct symbol *more = s->symbols;
+
+	if (!(s->nsymbols & (s->nsymbols - 1)))
+		more = realloc(s->symbols, (s->nsymbols ? 2 * s->nsymbols : 1) * sizeof *more);
+	if (!more)
+		return false;
+	s->symbols = more;
+	more[s->nsymbols++] = (struct symbol){ address, size, strndup(name, len) };
+	return true;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct symbol *x = a, *y = b;
+
+	return x->address < y->address ? -1 : x->address > y->address;
+}
+
+static void read_lines(struct session *s, char *text)
+{
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		char *end;
+		uint64_t address = strtoull(line, &end, 16);
+
+		if (end == line || end[0] != ' ' || !end[1] || end[2] != ' ' || !address)
+			continue;
+		add(s, address, 0, end + 3, strcspn(end + 3, " \t\r"));
+	}
+}
+
+/* Is [AT, AT + LEN) in a file of SIZE bytes? */
+static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size && len <= size - at; }
+
+#define READ_ELF(bits) \
+	static bool read_elf##bits(struct session *s, const unsigned char *data, size_t size) \
+	{ \
+		Elf##bits##_Ehdr h; \
+		if (size < sizeof h) \
+			return false; \
+		memcpy(&h, data, sizeof h); \
+		for (unsigned i = 0; i < h.e_shnum; i++) { \
+			Elf##bits##_Shdr t, strings; \
+			if (!within(size, h.e_shoff + (uint64_t)i * sizeof t, sizeof t)) \
+				return false; \
+			memcpy(&t, data + h.e_shoff + i * sizeof t, sizeof t); \
+			if (t.sh_type != SHT_SYMTAB || !within(size, h.e_shoff + (uint64_t)t.sh_link * sizeof t, sizeof t)) \
+				continue; \
+			memcpy(&strings, data + h.e_shoff + t.sh_link * sizeof t, sizeof t); \
+			if (!within(size, t.sh_offset, t.sh_size) || !within(size, strings.sh_offset, strings.sh_size)) \
+				return false; \
+			for (uint64_t at = 0; at + sizeof(Elf##bits##_Sym) <= t.sh_size; at += sizeof(Elf##bits##_Sym)) { \
+				Elf##bits##_Sym y; \
+				const char *name; \
+				memcpy(&y, data + t.sh_offset + at, sizeof y); \
+				if (ELF##bits##_ST_TYPE(y.st_info) > STT_FUNC || !y.st_name || y.st_name >= strings.sh_size || !y.st_value) \
+					continue; \
+				name = (const char *)data + strings.sh_offset + y.st_name; \
+				add(s, y.st_value, y.st_size, name, strnlen(name, strings.sh_size - y.st_name)); \
+			} \
+		} \
+		return true; \
+	}
+READ_ELF(32)
+READ_ELF(64)
+
+bool symbols_read(struct session *s, const char *path)
+{
+	FILE *file = fopen(path, "rbe");
+	char *data = NULL;
+	size_t len = 0, room = 1 << 20, n, before = s->nsymbols;
+	bool ok = true;
+
+	while (file && (data = realloc(data, room + 1)) && (n = fread(data + len, 1, room - len, file)) > 0)
+		if ((len += n) == room)
+			room *= 2;
+	if (!file || !data || ferror(file)) {
+		fprintf(s->out, "cannot read %s: %s\n", path, strerror(errno));
+		ok = false;
+	} else {
+		data[len] = 0;
+		if (len > EI_CLASS && !memcmp(data, ELFMAG, SELFMAG))
+			ok = (data[EI_CLASS] == ELFCLASS64 ? read_elf64 : read_elf32)(s, (unsigned char *)data, len);
+		else
+			read_lines(s, data);
+		if (s->nsymbols)
+			qsort(s->symbols, s->nsymbols, sizeof *s->symbols, by_address);
+		fprintf(s->out, "%zu symbols from %s%s\n", s->nsymbols - before, path, ok ? "" : ", which is damaged");
+	}
+	if (file)
+		fclose(file);
+	free(data);
+	return ok;
+}
+
+const struct symbol *symbol_by_name(const struct session *s, const char *name)
+{
+	for (size_t i = 0; i < s->nsymbols; i++)
+		if (!strcmp(s->symbols[i].name, name))
+			return &s->symbols[i];
+	return NULL;
+}
+
+const struct symbol *symbol_at(const struct session *s, uint64_t address)
+{
+	size_t low = 0, high = s->nsymbols;
+
+	if (!high || address < s->symbols[0].address)
+		return NULL;
+	while (high - low > 1) {
+		size_t middle = (low + high) / 2;
+
+		if (s->symbols[middle].address <= address)
+			low = middle;
+		else
+			high = middle;
+	}
+	return address - s->symbols[low].address < 1 << 20 ? &s->symbols[low] : NULL;
+}
