@@ -119,13 +119,12 @@ static bool hot_key(vcpu *machine, SDL_Keycode key)
 
 static void key(vcpu *machine, const SDL_KeyboardEvent *event)
 {
-	const int ours = KMOD_CTRL | KMOD_ALT;
 	unsigned char codes[6];
 	unsigned n;
 
 	if (event->repeat) /* the machine's keyboard repeats by itself */
 		return;
-	if (event->type == SDL_KEYDOWN && (event->keysym.mod & KMOD_CTRL) && (event->keysym.mod & KMOD_ALT) && (event->keysym.mod & ours) &&
+	if (event->type == SDL_KEYDOWN && (event->keysym.mod & KMOD_CTRL) && (event->keysym.mod & KMOD_ALT) &&
 	    hot_key(machine, event->keysym.sym))
 		return;
 	n = key_codes(event->keysym.scancode, event->type == SDL_KEYDOWN, codes);

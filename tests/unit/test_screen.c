@@ -47,6 +47,12 @@ START_TEST(picture)
 			ck_assert_uint_eq(pixels[640 * y + x], (red << 2 | red >> 4) << 16 | (green << 2 | green >> 4) << 8);
 		}
 	ck_assert_uint_eq(vcpu_state_hash(v), before); /* looking changes nothing */
+	/* The reset button: it draws again. */
+	memset(pixels, 0, sizeof pixels);
+	ck_assert_int_eq(vcpu_input(v, VCPU_RESET, NULL, 0), 0);
+	ck_assert_int_eq(vcpu_run(v, 2000000).reason, VCPU_STOP_LIMIT);
+	ck_assert(vcpu_screen(v, &s, pixels, sizeof pixels / sizeof *pixels));
+	ck_assert_uint_eq(pixels[640 * 100 + 2 * 9], 0x38c700); /* 9 ^ 50 = 59: red 14, green 49 */
 	/* Scan codes of "A;" and Esc (set 1): Shift and A, both released, the semicolon. */
 	ck_assert_uint_eq(vcpu_type_text(v, "A;\033"), 3);
 	ck_assert_int_eq(vcpu_run(v, 20000000).reason, VCPU_STOP_DEBUG_EXIT);
