@@ -103,6 +103,50 @@ static bool alias(struct cpu *c, u64 page, unsigned *at, u64 *out)
 	return false;
 }
 
+/* MONITOR's lines, of 64 bytes (CPUID leaf 5). Their pages are marked like those of code, so that whoever writes there says so. */
+enum { MONITOR_LINE = 64 };
+
+static bool monitored(const struct cpu *c, u64 page)
+{
+	for (unsigned i = 0; i < c->all->count; i++)
+		if (c->all->cpu[i]->monitor_armed && (c->all->cpu[i]->monitor_phys & PAGE_MASK) == page)
+			return true;
+	return false;
+}
+
+static void page_mark(struct cpu *c, u64 page)
+{
+	u8 *flags = page_flags(c, page);
+	u64 other;
+
+	if (flags)
+		*flags |= PAGE_CODE;
+	for (unsigned at = 0; alias(c, page, &at, &other);)
+		for (unsigned i = 0; i < c->all->count; i++)
+			tlb_protect(c->all->cpu[i], other);
+}
+
+void monitor_watch(struct cpu *c)
+{
+	if (page_flags(c, c->monitor_phys & PAGE_MASK))
+		page_mark(c, c->monitor_phys & PAGE_MASK);
+	else
+		c->monitor_armed = false; /* a device (SDM vol. 2, MONITOR: write-back memory) */
+}
+
+static void monitor_written(struct cpu *c, u64 page, unsigned from, unsigned len)
+{
+	for (unsigned i = 0; i < c->all->count; i++) {
+		struct cpu *m = c->all->cpu[i];
+		u64 line = m->monitor_phys & ~(u64)(MONITOR_LINE - 1);
+
+		if (m->monitor_armed && page + from < line + MONITOR_LINE && line < page + from + len) {
+			m->monitor_armed = false;
+			cpu_attention(m);
+		}
+	}
+}
+
 /* No block is left in PAGE. */
 static void page_forget(struct cpu *c, u64 page)
 {
@@ -110,7 +154,7 @@ static void page_forget(struct cpu *c, u64 page)
 	u64 other;
 
 	for (unsigned at = 0; alias(c, page, &at, &other);)
-		if (*page_slot(c->blocks, other))
+		if (*page_slot(c->blocks, other) || monitored(c, other))
 			return;
 	if (flags)
 		*flags &= (u8)~PAGE_CODE;
@@ -441,7 +485,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		pair_up(c->blocks, o, count);
 	}
 	if (open) {
-		flow_end(&o[count], c->mode, ip);
+		flow_end(&o[count], c->mode, ip, !has(c->model, F_I286));
 		o[count].third = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && ip + s->offset < PAGE_SIZE;
 		d[count].row = NULL;
 		counts[count++] = 0;
@@ -458,21 +502,14 @@ static bool note_page(struct cpu *c, struct block *block, int which, u64 page, u
 {
 	struct blocks *b = c->blocks;
 	struct code_page **at = page_slot(b, page), *p = *at;
-	u64 other;
 
 	if (!p) {
-		u8 *flags = page_flags(c, page);
-
 		p = calloc(1, sizeof *p);
 		if (!p)
 			return false;
 		p->page = page;
 		*at = p;
-		if (flags)
-			*flags |= PAGE_CODE;
-		for (unsigned n = 0; alias(c, page, &n, &other);)
-			for (unsigned i = 0; i < c->all->count; i++)
-				tlb_protect(c->all->cpu[i], other);
+		page_mark(c, page);
 	}
 	if (p->blocks != block) { /* else both of its pages are this one */
 		block->page_next[which] = p->blocks;
@@ -510,7 +547,12 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		s.room = (unsigned)to_limit;
 		s.limited = true;
 	}
-	if (!host) { /* a device: one instruction, byte by byte, never kept */
+	if (!has(c->model, F_I286) && to_limit < CROSSING_BYTES) { /* round the end of the segment: an instruction of its own, never kept */
+		read_bytes(c, host, phys, copy, (unsigned)to_limit);
+		read_bytes(c, NULL, c->cs_base, copy + to_limit, CROSSING_BYTES - (unsigned)to_limit);
+		s = (struct source){ copy, CROSSING_BYTES, offset, 1, false };
+		host = NULL;
+	} else if (!host) { /* a device: one instruction, byte by byte, never kept */
 		if (s.room > sizeof copy)
 			s.room = sizeof copy;
 		read_bytes(c, NULL, phys, copy, s.room);
@@ -625,8 +667,11 @@ static void page_written(struct cpu *c, u64 page, unsigned from, unsigned len)
 	struct block **link;
 	bool touched = false;
 
-	if (!p)
+	monitor_written(c, page, from, len);
+	if (!p) {
+		page_forget(c, page);
 		return;
+	}
 	for (unsigned i = from; i < from + len; i++) {
 		touched |= p->decoded[i / 64] >> i % 64 & 1;
 		p->decoded[i / 64] &= ~((u64)1 << i % 64); /* no block will have it */

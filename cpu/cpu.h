@@ -183,7 +183,8 @@ struct cpu {
 
 	/* MSRs */
 	u64 star, lstar, cstar, sfmask, kernel_gs_base, sysenter_cs, sysenter_esp, sysenter_eip, pat, tsc_aux, apic_base, tsc_deadline,
-	    misc_enable, debugctl, mtrr_def, mtrr_fix[11], mtrr_var[16], spec_ctrl, xss, tsc_offset, mcg_status, feature_control;
+	    misc_enable, debugctl, mtrr_def, mtrr_fix[11], mtrr_var[16], spec_ctrl, xss, tsc_offset, mcg_status, feature_control, cst_config,
+	    power_ctl;
 
 	/* Interruption */
 	struct fault fault;        /* set by whoever returns false */
@@ -198,8 +199,9 @@ struct cpu {
 	bool step;                 /* TF was set when the instruction began; delivering an interruption clears it */
 	u8 task_depth;             /* task switches that are being made because of faults in task switches */
 	bool db_fault;             /* debug_code_check found a breakpoint: fault holds #DB */
-	u64 monitor_phys;
+	u64 monitor_phys;          /* MONITOR: a byte of the line; a store there disarms it (block.c) */
 	bool monitor_armed;
+	bool mwait_breaks;         /* asleep in MWAIT: interrupts wake it though IF is 0 */
 	struct fault_note chain[3];/* towards a triple fault */
 	unsigned chain_len;
 
@@ -279,6 +281,7 @@ void blocks_free(struct cpu *c);
 bool blocks_kept(const struct cpu *c);                /* may the block that block_find gave last be remembered? (not if fetched from a device) */
 u64 blocks_generation(const struct cpu *c);           /* changes when everything was forgotten */
 void blocks_flush(struct cpu *c);                     /* forget all decoded code */
+void monitor_watch(struct cpu *c);                    /* from now on, a store to the line at monitor_phys clears monitor_armed */
 /* What is where in memory has changed (ranges, A20): translations go at once, decoded code at the next instruction boundary: the processor may
  * stand in it. Of all processors of the machine. */
 void cpu_map_changed(struct cpu *c);

@@ -114,6 +114,7 @@ void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 		if (has(m, F_MONITOR)) {
 			out[EAX] = out[EBX] = 64;
 			out[ECX] = 3;
+			out[EDX] = 2 << 4; /* C1 has two sub-states */
 		}
 		break;
 	case 6:

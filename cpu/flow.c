@@ -35,20 +35,22 @@ static HANDLER(end_64)
 }
 static HANDLER(end_legacy)
 {
-	u64 rip = c->r[RIP] + o->ip;
+	u64 rip = (c->r[RIP] + o->ip) & (o->osize == 2 ? 0xffff : 0xffffffff);
 
-	c->r[RIP] = rip & (o->osize == 2 ? 0xffff : 0xffffffff);
+	c->r[RIP] = rip;
+	if (unlikely(near_top(c, rip)))
+		LEAVE(EXIT_LOOKUP);
 	if (likely(o->target))
 		ENTER_LINKED(o);
 	TAIL(jump_unlinked);
 }
 
-void flow_end(struct op *o, u32 mode, unsigned ip)
+void flow_end(struct op *o, u32 mode, unsigned ip, bool wraps)
 {
 	unsigned bits = mode & MODE_BITS;
 
 	*o = (struct op){ .run = bits == MODE_64 ? end_64 : end_legacy, .ip = (u16)ip, .disp = (s32)ip,
-	                  .osize = bits == MODE_64 ? 8 : bits == MODE_32 ? 4 : 2 };
+	                  .osize = bits == MODE_64 ? 8 : wraps ? 2 : 4 };
 }
 
 /* A direct jump or call in 64-bit mode to more than 2 GiB beyond the block's start, which op->disp cannot say: imm is the displacement. src:

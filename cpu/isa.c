@@ -185,6 +185,12 @@ static bool compile_encoding(struct isa_row *row, const char *s)
 		s += len;
 		s += strspn(s, " ");
 	}
+	if (place == AT_OPCODE && row->map == 1) { /* 0F was an opcode once */
+		row->map = 0;
+		row->opcode = 0x0f;
+		row->opcode_mask = 0xff;
+		place = AT_END;
+	}
 	want(row, KEY_VEX, row->vex ? KEY_VEX : 0);
 	return place >= AT_MODRM;
 }
@@ -265,7 +271,7 @@ static bool compile_operands(struct isa_row *row, const char *s)
 static bool compile(struct isa_row *row, const struct insn *insn, const struct model *model)
 {
 	*row = (struct isa_row){ .insn = insn };
-	row->enabled = has(model, insn->since);
+	row->enabled = insn_in(insn, model);
 	if (!compile_encoding(row, insn->encoding) || !compile_operands(row, insn->operands))
 		return false;
 	if (insn->modes)

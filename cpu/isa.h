@@ -58,6 +58,7 @@ struct insn {
 	gen_fn *gen;
 	u32 flags, uses, undef;  /* EFLAGS written (incl. undefined), read, undefined after */
 	u32 check;
+	u8 until;                /* enum feature: the generation that does not have it any more; 0: all later ones have it */
 	u8 modes;                /* NO64, ONLY64 */
 	u8 align;                /* memory operand must be so aligned (#GP): 16, 32 */
 	bool vsib;               /* the index is a vector register: o->imm = its number | scale << 4 */
@@ -72,6 +73,8 @@ struct insn {
 	u8 pg;                   /* enum pg_class */
 	const char *vmexit;
 };
+
+static inline bool insn_in(const struct insn *i, const struct model *m) { return has(m, i->since) && !(i->until && has(m, i->until)); }
 
 /* An operand, from its SDM letter: kind and size code. */
 enum operand_kind {

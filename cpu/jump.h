@@ -37,12 +37,19 @@ static inline struct jump *jump_slot(struct cpu *c, u64 key)
 		RUN((o)->target); \
 	} while (0)
 
+/* Near the end of 64 KiB, a block that is known from another CS may reach beyond the limit here. block_find looks at that, links do not. */
+enum { NEAR_TOP = 0x10000 - 96 * 15 };
+static inline bool near_top(const struct cpu *c, u64 rip)
+{
+	return rip >= NEAR_TOP && ((c->mode & MODE_BITS) == MODE_16 ? rip < 0x20000 : !in_64(c) && rip > c->seg[CS].limit);
+}
+
 /* Go on at r[RIP], wherever that is. */
 #define LOOK_UP(why) \
 	do { \
 		u64 key_ = jump_key(c, c->r[RIP]); \
 		const struct jump *j_ = jump_slot(c, key_); \
-		if (likely(jump_is(j_, key_, c->r[RIP]))) \
+		if (likely(jump_is(j_, key_, c->r[RIP]) && !near_top(c, c->r[RIP]))) \
 			ENTER(j_->op); \
 		LEAVE(why); \
 	} while (0)
@@ -65,6 +72,11 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 		if (unlikely(rip > c->seg[CS].limit)) {
 			fault_gp(c, 0);
 			LEAVE(EXIT_FAULT);
+		}
+		if (unlikely(near_top(c, rip))) {
+			c->r[RIP] = rip;
+			n += o->left - 1;
+			LEAVE(EXIT_LOOKUP);
 		}
 	}
 	if (likely(o->target)) {

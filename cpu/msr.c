@@ -4,7 +4,7 @@
 
 enum {
 	MSR_P5_MC_ADDR = 0, MSR_P5_MC_TYPE = 1, MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_APIC_BASE = 0x1b, MSR_TSC_ADJUST = 0x3b, MSR_SPEC_CTRL = 0x48,
-	MSR_PRED_CMD = 0x49, MSR_BIOS_UPDT_TRIG = 0x79, MSR_BIOS_SIGN_ID = 0x8b, MSR_MTRRCAP = 0xfe, MSR_ARCH_CAPABILITIES = 0x10a,
+	MSR_PRED_CMD = 0x49, MSR_BIOS_UPDT_TRIG = 0x79, MSR_BIOS_SIGN_ID = 0x8b, MSR_PKG_CST_CONFIG = 0xe2, MSR_MTRRCAP = 0xfe, MSR_POWER_CTL = 0x1fc, MSR_ARCH_CAPABILITIES = 0x10a,
 	MSR_FLUSH_CMD = 0x10b, MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176, MSR_MCG_CAP = 0x179,
 	MSR_MCG_STATUS = 0x17a, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9, MSR_MTRR_PHYSBASE0 = 0x200, MSR_MTRR_PHYSMASK7 = 0x20f,
 	MSR_MTRR_FIX64K = 0x250, MSR_MTRR_FIX16K_0 = 0x258, MSR_MTRR_FIX16K_1 = 0x259, MSR_MTRR_FIX4K_0 = 0x268, MSR_MTRR_FIX4K_7 = 0x26f,
@@ -127,6 +127,8 @@ static const struct {
 	P(MSR_TSC_AUX, RDTSCP, false, tsc_aux, 0xffffffff),
 	P(MSR_SPEC_CTRL, SPEC_CTRL, false, spec_ctrl, 0x407), /* IBRS, STIBP, SSBD, BHI_DIS_S */
 	P(MSR_XSS, XSAVES, false, xss, 0), /* no component is for supervisors alone */
+	P(MSR_PKG_CST_CONFIG, MONITOR, false, cst_config, 0xffffffff), /* how deep MWAIT may sleep: it makes no difference */
+	P(MSR_POWER_CTL, MONITOR, false, power_ctl, 0xffffffff),
 	P(MSR_MCG_STATUS, MCA, false, mcg_status, 7),
 	P(MSR_DEBUGCTL, P6, false, debugctl, 0x43), /* LBR (which records nothing), BTF, TR */
 #undef P

@@ -138,10 +138,11 @@ ALWAYS_INLINE void reg_set(struct cpu *c, unsigned off, unsigned size, u64 v)
 		REG64(off) = size == 4 ? (u32)v : v;
 }
 
-/* RIP of O, and of the instruction after it, truncated to what the mode has. */
+/* RIP of O, and of the instruction after it, truncated to what the processor has. After an instruction that ends at FFFFh an 8086 goes on at 0, a
+ * 286 meets the limit; with a larger limit 16-bit code of a 386 goes on at 10000h (386 manual, 14.7). */
 static inline u64 trim_rip(const struct cpu *c, u64 rip)
 {
-	return in_64(c) ? rip : (c->mode & MODE_BITS) == MODE_32 ? (u32)rip : (u16)rip;
+	return in_64(c) ? rip : has(c->model, F_I286) ? (u32)rip : (u16)rip;
 }
 static inline u64 op_rip(const struct cpu *c, const struct op *o) { return trim_rip(c, c->r[RIP] + o->ip); }
 static inline u64 next_rip(const struct cpu *c, const struct op *o) { return trim_rip(c, c->r[RIP] + o->ip + o->len); }

@@ -11,8 +11,12 @@ static const u32 controlled = SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_CR8 | SR_DR
 static const u32 observed = controlled | SR_SEG | SR_DESC;
 
 #define CLOSED (CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_IO | CHK_TSD | CHK_PCE | CHK_SMM | CHK_SCE | CHK_SEP)
-const struct pg_policy pg_ia32 = { "IOPL 0, TSD, no VME", CLOSED };
-const struct pg_policy pg_umip = { "IOPL 0, TSD, no VME, UMIP", CLOSED | CHK_UMIP };
+const struct pg_policy pg_ia32 = { "at CPL 3 with IOPL 0, CR4.TSD, no VME", CLOSED, 0, false };
+const struct pg_policy pg_umip = { "at CPL 3 with IOPL 0, CR4.TSD, no VME, CR4.UMIP", CLOSED | CHK_UMIP, 0, false };
+/* Task switches have a VM exit of their own, whichever instruction makes them. */
+const struct pg_policy pg_vtx = { "in VMX non-root operation", 0,
+	SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_GDTR | SR_IDTR | SR_LDTR | SR_TR | SR_MSR | SR_IF | SR_IOPL | SR_CPL | SR_SEG | SR_DESC | SR_AC | SR_XCR0 | SR_TASK,
+	true };
 
 /* Resources that MODEL has not got. The others are as old as the instructions that name them. */
 static u32 missing(const struct model *model)
@@ -30,11 +34,11 @@ static u32 missing(const struct model *model)
 
 enum pg_class pg_derive(const struct insn *row, const struct model *model, const struct pg_policy *policy)
 {
-	u32 writes = row->writes & controlled & ~missing(model), reads = row->reads & observed & ~missing(model);
+	u32 theirs = missing(model) | policy->own, writes = row->writes & controlled & ~theirs, reads = row->reads & observed & ~theirs;
 
 	if (!writes && !reads)
 		return INNOCUOUS;
-	if (row->check & policy->traps)
+	if (row->check & policy->traps || (policy->exits && row->vmexit))
 		return PRIVILEGED;
 	return writes ? CONTROL : BEHAVIOUR;
 }
@@ -46,7 +50,7 @@ unsigned pg_theorem(const struct model *model, const struct pg_policy *policy, c
 	for (unsigned i = 0; i < insn_count; i++) {
 		enum pg_class class = pg_derive(&insn_table[i], model, policy);
 
-		if (!has(model, insn_table[i].since) || class == INNOCUOUS || class == PRIVILEGED)
+		if (!insn_in(&insn_table[i], model) || class == INNOCUOUS || class == PRIVILEGED)
 			continue;
 		if (n < max)
 			out[n] = &insn_table[i];

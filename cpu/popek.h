@@ -16,9 +16,14 @@
 struct pg_policy {
 	const char *name;
 	u32 traps; /* CHK_* that make a row trap */
+	u32 own;   /* SR_* of which the guest has its own */
+	bool exits; /* rows with a VM exit trap */
 };
 extern const struct pg_policy pg_ia32; /* that; it is what the column .pg says */
 extern const struct pg_policy pg_umip; /* and CR4.UMIP = 1 */
+/* VT-x: the guest runs in VMX non-root operation at whatever CPL it likes. What the VMCS holds for it, or the monitor changes on the way in and out,
+ * is its own (SDM vol. 3, 24.4 and 26.3.2); the rest is behind instructions that exit, always or by the execution controls (25.1). */
+extern const struct pg_policy pg_vtx;
 
 /* The class of ROW for a processor with all that MODEL has; NULL: with all there is. */
 enum pg_class pg_derive(const struct insn *row, const struct model *model, const struct pg_policy *policy);

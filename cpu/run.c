@@ -199,6 +199,8 @@ static bool interruption(struct cpu *c, bool *ok)
 	*ok = true;
 	if (what == DUE_NOTHING)
 		return false;
+	if (c->activity == ACTIVITY_MWAIT)
+		c->monitor_armed = false;
 	c->activity = ACTIVITY_RUN;
 	if (what == DUE_TRAP) {
 		c->dr[6] = (c->dr[6] & ~(u64)0xf) | c->db_pending;
@@ -217,13 +219,19 @@ static bool interruption(struct cpu *c, bool *ok)
 	return true;
 }
 
+/* MWAIT is over without an interrupt that is taken. */
+static bool mwait_over(const struct cpu *c)
+{
+	return c->activity == ACTIVITY_MWAIT && (!c->monitor_armed || (c->mwait_breaks && intr_pending(c)));
+}
+
 bool cpu_wakes(const struct cpu *c)
 {
 	if (c->activity == ACTIVITY_RUN || c->activity == ACTIVITY_SHUTDOWN || c->init_pending)
 		return true;
 	if (c->activity == ACTIVITY_WAIT_SIPI)
 		return c->sipi_pending;
-	return due(c);
+	return due(c) || mwait_over(c);
 }
 
 static bool handle_init(struct cpu *c)
@@ -309,6 +317,10 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			if (!ok)
 				c->activity = ACTIVITY_SHUTDOWN;
 			continue;
+		}
+		if (mwait_over(c)) {
+			c->activity = ACTIVITY_RUN;
+			c->monitor_armed = false;
 		}
 		if (c->activity != ACTIVITY_RUN) {
 			if (c->bare)
@@ -426,7 +438,7 @@ void cpu_reset(struct cpu *c, bool init)
 		c->pat = 0x0007040600070406;
 		c->tsc_aux = c->tsc_offset = c->xss = 0;
 		c->misc_enable = 1 | (has(c->model, F_MONITOR) ? MISC_MONITOR : 0);
-		c->debugctl = c->mtrr_def = c->spec_ctrl = c->mcg_status = c->feature_control = 0;
+		c->debugctl = c->mtrr_def = c->spec_ctrl = c->mcg_status = c->feature_control = c->cst_config = c->power_ctl = 0;
 		memset(c->mtrr_fix, 0, sizeof c->mtrr_fix);
 		memset(c->mtrr_var, 0, sizeof c->mtrr_var);
 	}

@@ -334,6 +334,31 @@ BODY(mov_to_ss)
 }
 LOOK_HANDLER(mov_to_ss)
 
+/* The 8086 takes CS, too, and goes on there. */
+BODY(mov_to_cs)
+{
+	u64 sel, rip = next_rip(c, o);
+
+	if (!rm_load(c, o, o->src, 2, &sel))
+		return false;
+	seg_load_real(c, CS, (u16)sel);
+	c->r[RIP] = rip;
+	return true;
+}
+GEN_JUMP(mov_to_cs)
+
+BODY(pop_cs)
+{
+	u64 sel, rip = next_rip(c, o);
+
+	if (!stack_pop(c, 2, &sel))
+		return false;
+	seg_load_real(c, CS, (u16)sel);
+	c->r[RIP] = rip;
+	return true;
+}
+GEN_JUMP(pop_cs)
+
 GEN(mov_to_seg)
 {
 	o->dst = (u8)reg_field(d);

@@ -18,10 +18,10 @@ static const struct field cpu_fields[] = {
 	CPU(star, U64), CPU(lstar, U64), CPU(cstar, U64), CPU(sfmask, U64), CPU(kernel_gs_base, U64), CPU(sysenter_cs, U64),
 	CPU(sysenter_esp, U64), CPU(sysenter_eip, U64), CPU(pat, U64), CPU(tsc_aux, U64), CPU(apic_base, U64), CPU(tsc_deadline, U64),
 	CPU(misc_enable, U64), CPU(debugctl, U64), CPU(mtrr_def, U64), CPUS(mtrr_fix, U64), CPUS(mtrr_var, U64), CPU(spec_ctrl, U64),
-	CPU(xss, U64), CPU(tsc_offset, U64), CPU(mcg_status, U64), CPU(feature_control, U64),
+	CPU(xss, U64), CPU(tsc_offset, U64), CPU(mcg_status, U64), CPU(feature_control, U64), CPU(cst_config, U64), CPU(power_ctl, U64),
 	CPU(shadow_at, U64), CPU(rep_at, U64), CPU(shadow_ss, BOOL), CPU(intr, BOOL), CPU(nmi_pending, BOOL), CPU(nmi_blocked, BOOL),
 	CPU(init_pending, BOOL), CPU(sipi_pending, BOOL), CPU(sipi_vector, U8), FIELD_MAX(struct cpu, activity, U8, ACTIVITY_MWAIT),
-	CPU(db_pending, U64), CPU(monitor_phys, U64), CPU(monitor_armed, BOOL), CPU(icount, U64), CPU(idle_ns, U64), CPU(turn_end, U64), CPU(rand, U64),
+	CPU(db_pending, U64), CPU(monitor_phys, U64), CPU(monitor_armed, BOOL), CPU(mwait_breaks, BOOL), CPU(icount, U64), CPU(idle_ns, U64), CPU(turn_end, U64), CPU(rand, U64),
 	FIELD_END
 };
 
@@ -36,6 +36,8 @@ void cpu_loaded(struct cpu *c)
 	c->end = c->icount;
 	c->attn = 0;
 	tlb_flush(c, true);
+	if (c->monitor_armed)
+		monitor_watch(c);
 	update_mode(c);
 	for (unsigned i = ES; i <= GS; i++)
 		seg_update(c, i);

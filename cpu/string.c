@@ -242,14 +242,6 @@ ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, u6
 	}
 }
 
-/* RIP of O itself. */
-static u64 this_rip(const struct cpu *c, const struct op *o)
-{
-	u64 rip = c->r[RIP] + o->ip;
-
-	return in_64(c) ? rip : (c->mode & MODE_BITS) == MODE_32 ? (u32)rip : (u16)rip;
-}
-
 /* Ends: count 0, the condition of CMPS and SCAS, a fault (what is done is done, and RIP stays), a data breakpoint, the chunk. With TF every
  * element is a step of its own. Flags change only at the end (SDM vol. 2, REP: a fault restores them). */
 ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
@@ -283,7 +275,7 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 	}
 	if (compares(what) && compared && (over || c->eflags & FL_T))
 		compare_flags(c, &p, o->osize);
-	c->r[RIP] = over ? next_rip(c, o) : this_rip(c, o);
+	c->r[RIP] = over ? next_rip(c, o) : op_rip(c, o);
 	if (!over)
 		c->rep_at = icount_after(c);
 	return true;

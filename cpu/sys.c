@@ -406,18 +406,26 @@ BODY(monitor)
 	if (!seg_linear(c, op_seg(o), c->r[RAX] & mask, 1, false, &linear) || !mem_read(c, linear, 1, &byte))
 		return false;
 	c->monitor_armed = page_peek(c, linear, &c->monitor_phys);
+	if (c->monitor_armed) {
+		c->monitor_phys &= c->mem->mask;
+		monitor_watch(c);
+	}
 	return true;
 }
 GEN_BODY(monitor)
 
-/* MWAIT may wake for any reason (SDM vol. 3, 8.10.4), so it may as well not sleep. */
+/* Sleep until a store to the line, an interrupt that may be taken, or, with bit 0 of ECX, any (SDM vol. 2, MWAIT). Hints are just that. */
 BODY(mwait)
 {
 	if (monitor_off(c))
 		return fault_ud(c);
-	if (c->r[RCX] & ~(u64)1)
+	if (c->r[RCX] & ~(u64)1 & (in_64(c) ? ~(u64)0 : 0xffffffff))
 		return fault_gp(c, 0);
-	c->monitor_armed = false;
+	if (c->monitor_armed) {
+		c->activity = ACTIVITY_MWAIT;
+		c->mwait_breaks = c->r[RCX] & 1;
+		attend(c, ATTN_LINE);
+	}
 	c->r[RIP] = next_rip(c, o);
 	return true;
 }

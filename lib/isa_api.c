@@ -83,7 +83,7 @@ bool vcpu_isa_row(unsigned row, struct vcpu_insn *out)
 	return true;
 }
 
-int vcpu_isa_theorem(const char *cpu, bool umip, unsigned *rows, unsigned max)
+int vcpu_isa_theorem(const char *cpu, enum vcpu_monitor monitor, unsigned *rows, unsigned max)
 {
 	const struct insn *found[256];
 	struct model model;
@@ -91,7 +91,7 @@ int vcpu_isa_theorem(const char *cpu, bool umip, unsigned *rows, unsigned max)
 
 	if (!model_parse(&model, cpu, NULL))
 		return -1;
-	n = pg_theorem(&model, umip ? &pg_umip : &pg_ia32, found, ARRAY_LEN(found));
+	n = pg_theorem(&model, monitor == VCPU_MONITOR_VTX ? &pg_vtx : monitor == VCPU_MONITOR_UMIP ? &pg_umip : &pg_ia32, found, ARRAY_LEN(found));
 	for (unsigned i = 0; i < n && i < max && i < ARRAY_LEN(found); i++)
 		rows[i] = (unsigned)(found[i] - insn_table);
 	return (int)n;

@@ -266,10 +266,11 @@ struct vcpu_insn {
 	bool lock, rep;
 };
 VCPU_API bool vcpu_isa_row(unsigned row, struct vcpu_insn *out);
-/* Popek and Goldberg's theorem: rows that a monitor would miss which runs its guest directly at CPL 3 of processor CPU (as in the configuration),
- * because they touch system resources without a trap. UMIP: with CR4.UMIP set. Returns how many there are, and the first MAX in ROWS (NULL if
- * MAX is 0), in order; -1: there is no such processor. */
-VCPU_API int vcpu_isa_theorem(const char *cpu, bool umip, unsigned *rows, unsigned max);
+/* Popek and Goldberg's theorem: rows that a monitor would miss which runs its guest directly on processor CPU (as in the configuration), because
+ * they touch system resources without a trap. The guest is at CPL 3; there with CR4.UMIP set; or in VMX non-root operation. Returns how many
+ * there are, and the first MAX in ROWS (NULL if MAX is 0), in order; -1: there is no such processor. */
+enum vcpu_monitor { VCPU_MONITOR_CPL3, VCPU_MONITOR_UMIP, VCPU_MONITOR_VTX };
+VCPU_API int vcpu_isa_theorem(const char *cpu, enum vcpu_monitor monitor, unsigned *rows, unsigned max);
 
 #ifdef __cplusplus
 }

@@ -62,15 +62,29 @@ static void print_text(void)
 }
 
 /* The rows because of which processor CPU cannot be virtualised as Popek and Goldberg meant it. */
-static bool print_theorem(const char *cpu)
+static const struct { const char *name, *text; } monitors[] = {
+	[VCPU_MONITOR_CPL3] = { "cpl3", "at CPL 3 (IOPL 0, CR4.TSD, no VME)" },
+	[VCPU_MONITOR_UMIP] = { "umip", "at CPL 3 (IOPL 0, CR4.TSD, no VME, CR4.UMIP)" },
+	[VCPU_MONITOR_VTX] = { "vt-x", "in VMX non-root operation" },
+};
+
+static int find_monitor(const char *name)
+{
+	for (int i = 0; i < (int)(sizeof monitors / sizeof *monitors); i++)
+		if (!strcmp(monitors[i].name, name))
+			return i;
+	return -1;
+}
+
+static bool print_theorem(const char *cpu, enum vcpu_monitor monitor)
 {
 	unsigned rows[256];
-	int n = vcpu_isa_theorem(cpu, false, rows, sizeof rows / sizeof *rows);
+	int n = vcpu_isa_theorem(cpu, monitor, rows, sizeof rows / sizeof *rows);
 	struct vcpu_insn i;
 
 	if (n < 0)
 		return false;
-	printf("%s: %d rows are sensitive and do not trap at CPL 3 (IOPL 0, CR4.TSD, no VME)%s\n", cpu, n, n ? ":" : ".");
+	printf("%s: %d rows are sensitive and do not trap %s%s\n", cpu, n, monitors[monitor].text, n ? ":" : ".");
 	for (int k = 0; k < n && k < (int)(sizeof rows / sizeof *rows); k++)
 		if (vcpu_isa_row(rows[k], &i))
 			printf("%-10s %-20s %-10s %s\n", i.mnemonic, i.encoding, or_dash(i.operands), i.popek);
@@ -82,13 +96,14 @@ int command_isa(int argc, char **argv)
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "theorem", required_argument, NULL, 't' },
+		{ "monitor", required_argument, NULL, 'm' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	char name[] = "vcpu";
 	const char *theorem = NULL;
 	bool json = false;
-	int c;
+	int c, monitor = VCPU_MONITOR_CPL3;
 
 	argv[0] = name;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -99,11 +114,20 @@ int command_isa(int argc, char **argv)
 		case 't':
 			theorem = optarg;
 			break;
+		case 'm':
+			monitor = find_monitor(optarg);
+			if (monitor < 0) {
+				complain("isa: there is no monitor '%s': cpl3, umip, vt-x", optarg);
+				return STATUS_USAGE;
+			}
+			break;
 		case 'h':
-			puts("Usage: vcpu isa [--json | --theorem CPU]\nPrint the instruction table, one row an instruction form.\n\n"
+			puts("Usage: vcpu isa [--json | --theorem CPU [--monitor HOW]]\nPrint the instruction table, one row an instruction form.\n\n"
 			     "      --json         as JSON: an array of objects, with every column\n"
 			     "      --theorem CPU  the rows because of which that processor cannot be virtualised\n"
 			     "                     without help from its hardware (Popek and Goldberg)\n"
+			     "      --monitor HOW  its guest is at CPL 3, CR4 as it was: cpl3; with UMIP: umip;\n"
+			     "                     in VMX non-root operation: vt-x [cpl3]\n"
 			     "      --help         this text");
 			return STATUS_OK;
 		default:
@@ -115,7 +139,7 @@ int command_isa(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	if (theorem) {
-		if (!print_theorem(theorem)) {
+		if (!print_theorem(theorem, (enum vcpu_monitor)monitor)) {
 			complain("isa: there is no processor '%s'", theorem);
 			return STATUS_USAGE;
 		}

@@ -9,9 +9,10 @@ static struct clock clk;
 static struct model model;
 static struct cpu *c;
 
+static bool with_apic = true;
 static void build(const char *name)
 {
-	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true, .apic = true };
+	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true, .apic = with_apic };
 
 	ck_assert(model_parse(&model, name, NULL));
 	space_init(&mem);
@@ -119,6 +120,42 @@ START_TEST(generations)
 }
 END_TEST
 
+/* In every mode that they are in: CLFLUSHOPT, CLFLUSH, RDSEED, RDPID, PREFETCHW (vol. 2 has no restriction for them). */
+START_TEST(everywhere)
+{
+	static const u8 all[][4] = { { 0x66, 0x0f, 0xae, 0x3f }, { 0x0f, 0xae, 0x3f, 0x90 }, { 0x0f, 0xc7, 0xf8, 0x90 }, { 0xf3, 0x0f, 0xc7, 0xf8 }, { 0x0f, 0x0d, 0x0f, 0x90 } };
+
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		for (unsigned mode = 0; mode < 6; mode++) { /* real, V86, protected at CPL 0 and 3, 64-bit at CPL 0 and 3 */
+			bool wide = mode >= 4;
+
+			build("max");
+			c->cr0 |= mode ? CR0_PE : 0;
+			c->cpl = mode == 1 || mode == 3 || mode == 5 ? 3 : 0;
+			c->eflags |= mode == 1 ? FL_VM : 0;
+			if (wide) {
+				c->cr3 = 0x8000;
+				put64(ram->host + 0x8000, 0x9007);
+				put64(ram->host + 0x9000, 0x87);
+				c->cr4 |= CR4_PAE;
+				c->efer = EFER_LME | EFER_LMA;
+				c->cr0 |= CR0_PG;
+			}
+			for (unsigned s = ES; s <= GS; s++)
+				c->seg[s] = (struct seg){ .limit = 0xffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A | (s == CS ? SEG_CODE | (wide ? SEG_L : 0) : 0) };
+			for (unsigned s = ES; s <= GS; s++)
+				seg_update(c, s);
+			update_mode(c);
+			tlb_flush(c, true);
+			space_write_block(&mem, 0x100, all[i], 4);
+			c->r[RIP] = 0x100;
+			c->r[RBX] = c->r[RDI] = 0x2000;
+			ck_assert_msg(cpu_run(c, c->icount + 1, ~(u64)0) == CPU_LIMIT, "instruction %u, mode %u: fault %u", i, mode, c->fault.vector);
+			tear_down();
+		}
+}
+END_TEST
+
 /* An instruction is there from its generation on; before, it is #UD. */
 START_TEST(instructions)
 {
@@ -148,6 +185,151 @@ START_TEST(instructions)
 			ck_assert_uint_eq(c->fault.vector, VEC_UD);
 		tear_down();
 	}
+}
+END_TEST
+
+/* 16-bit code at the end of its segment (386 manual, 14.7, 13): an 8086 goes on at 0, also in the middle of an instruction; later ones meet the
+ * limit, in front of an instruction that crosses it and behind one that ends there. Three times, by links and by the jump cache. */
+START_TEST(end_of_segment)
+{
+	static const struct { const char *model; bool crosses, wraps; } all[] = {
+		{ "8086", false, true }, { "8086", true, true }, { "286", false, false }, { "286", true, false }, { "386", false, false }, { "max", true, false },
+	};
+	bool crosses = all[_i].crosses;
+
+	build(all[_i].model);
+	for (unsigned n = 0; n < 3; n++) {
+		seg_load_real(c, CS, 0); /* the whole RAM is the segment */
+		c->activity = ACTIVITY_RUN;
+		space_write_block(&mem, 0xfff0, (const u8[]){ 0x40, 0xeb, 0x00, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40 }, 16);
+		space_write_block(&mem, 0, (const u8[]){ 0x43, 0xf4, 0xf4 }, 3); /* inc bx; hlt */
+		if (crosses) {
+			space_write_block(&mem, 0xffff, (const u8[]){ 0xb9 }, 1); /* mov cx, F443h */
+			space_write_block(&mem, 2, (const u8[]){ 0x43, 0xf4 }, 2);
+		}
+		c->r[RIP] = 0xfff0;
+		c->r[RAX] = c->r[RBX] = c->r[RCX] = 0;
+		if (all[_i].wraps) {
+			ck_assert_int_eq(cpu_run(c, c->icount + 100, ~(u64)0), CPU_IDLE);
+			ck_assert_uint_eq(c->r[RIP], crosses ? 4 : 2);
+			ck_assert_uint_eq(c->r[RBX], 1);
+			ck_assert_uint_eq(c->r[RCX], crosses ? 0xf443 : 0);
+		} else {
+			ck_assert_int_eq(cpu_run(c, c->icount + 100, ~(u64)0), CPU_EXCEPTION);
+			ck_assert_uint_eq(c->fault.vector, VEC_GP);
+			ck_assert_uint_eq(c->r[RIP], crosses ? 0xffff : 0x10000);
+			ck_assert_uint_eq(c->r[RBX], 0);
+		}
+		ck_assert_uint_eq(c->r[RAX], crosses ? 13 : 14);
+	}
+	tear_down();
+}
+END_TEST
+
+/* The same bytes by another CS, whose limit is elsewhere: what is decoded and linked there does not take this one past its limit. */
+START_TEST(end_of_other_segment)
+{
+	build("386");
+	for (unsigned n = 0; n < 4; n++) {
+		bool low = n & 1; /* CS 0: the code is at its end; else at the start of CS 0FFDh */
+
+		memset(ram->host, 0x90, 0x100);
+		space_write_block(&mem, 0xffd0, (const u8[]){ 0x40, 0xeb, 0x00, 0x40, 0xeb, 0x00 }, 6);
+		for (unsigned at = 0xffd6; at < 0xfffe; at++)
+			ram->host[at] = 0x40;
+		space_write_block(&mem, 0xfffe, (const u8[]){ 0x40, low ? 0x40 : 0xf4 }, 2);
+		seg_load_real(c, CS, low ? 0 : 0xffd);
+		c->activity = ACTIVITY_RUN;
+		c->r[RIP] = low ? 0xffd0 : 0;
+		c->r[RAX] = 0;
+		ck_assert_int_eq(cpu_run(c, c->icount + 100, ~(u64)0), low ? CPU_EXCEPTION : CPU_IDLE);
+		ck_assert_uint_eq(c->r[RIP], low ? 0x10000 : 0x30);
+		ck_assert_uint_eq(c->r[RAX], low ? 44 : 43);
+	}
+	tear_down();
+}
+END_TEST
+
+/* MOV CS and POP CS were instructions once. */
+START_TEST(mov_cs)
+{
+	static const char *const models[] = { "8086", "186", "286", "max" };
+
+	for (unsigned n = 0; n < 2 * ARRAY_LEN(models); n++) {
+		build(models[n / 2]);
+		if (has(&model, F_SSSE3) && n & 1) { /* 0F begins others now */
+			tear_down();
+			continue;
+		}
+		seg_load_real(c, CS, 0);
+		seg_load_real(c, SS, 0);
+		space_write_block(&mem, 0x200, n & 1 ? (const u8[]){ 0x0f, 0xff } : (const u8[]){ 0x8e, 0xc8 }, 2); /* pop cs; mov cs, ax */
+		memset(ram->host + 0x1200, 0xf4, 16);
+		ram->host[0x1201] = 0x43; /* inc bx */
+		ram->host[0x1202] = n & 1 ? 0xf4 : 0x43;
+		c->r[RIP] = 0x200;
+		c->r[RAX] = 0x100;
+		c->r[RBX] = 0;
+		c->r[RSP] = 0x400;
+		put16(ram->host + 0x400, 0x100);
+		if (n < 2) {
+			ck_assert_int_eq(cpu_run(c, c->icount + 10, ~(u64)0), CPU_IDLE);
+			ck_assert_uint_eq(c->seg[CS].sel, 0x100);
+			ck_assert_uint_eq(c->r[RBX], 1);
+			ck_assert_uint_eq(c->r[RSP], n & 1 ? 0x402 : 0x400);
+		} else {
+			ck_assert_int_eq(cpu_run(c, c->icount + 10, ~(u64)0), CPU_EXCEPTION);
+			ck_assert_uint_eq(c->fault.vector, VEC_UD);
+		}
+		tear_down();
+	}
+}
+END_TEST
+
+/* MONITOR and MWAIT (vol. 2): it sleeps until somebody writes to the line; or an interrupt comes that may be taken, or any with ECX = 1. */
+START_TEST(mwait)
+{
+	with_apic = false;
+	build("max");
+	seg_load_real(c, CS, 0);
+	seg_load_real(c, DS, 0);
+	for (unsigned n = 0; n < 6; n++) {
+		c->r[RIP] = 0x200;
+		c->r[RAX] = 0x1010;
+		c->r[RBX] = c->r[RDX] = c->r[RCX] = 0;
+		memset(ram->host + 0x200, 0x90, 32);
+		space_write_block(&mem, 0x200, (const u8[]){ 0x0f, 0x01, 0xc8, 0x89, 0xe9, 0x0f, 0x01, 0xc9, 0x43, 0xf4 }, 10); /* monitor; mov cx, bp; mwait; inc bx; hlt */
+		c->r[RBP] = n == 4;
+		c->activity = ACTIVITY_RUN;
+		ck_assert_int_eq(cpu_run(c, c->icount + 2, ~(u64)0), CPU_LIMIT);
+		if (n == 0) /* a store before MWAIT: it does not sleep */
+			space_write(&mem, 0x103f, 1, 0);
+		if (n == 1) /* one of its own */
+			ck_assert(mem_write(c, 0x1000, 8, 0));
+		cpu_run(c, c->icount + 100, ~(u64)0);
+		if (n >= 2) {
+			ck_assert_uint_eq(c->activity, ACTIVITY_MWAIT);
+			space_write(&mem, 0x1040, 4, 0); /* the next line, and the one before */
+			space_write(&mem, 0xffc, 4, 0);
+			if (n == 2)
+				space_write_block(&mem, 0xff0, (u8[32]){ 0 }, 32);
+			else if (n == 5)
+				cpu_nmi(c, 0, true);
+			else
+				c->intr = true; /* with IF = 0 */
+			cpu_run(c, c->icount + 100, ~(u64)0);
+			if (n == 3) {
+				ck_assert_uint_eq(c->activity, ACTIVITY_MWAIT);
+				space_write(&mem, 0x1000, 1, 0);
+				cpu_run(c, c->icount + 100, ~(u64)0);
+			}
+			c->intr = false;
+		}
+		ck_assert_uint_eq(c->activity, n == 5 ? c->activity : ACTIVITY_HALT);
+		ck_assert_uint_eq(c->r[RBX], n != 5);
+		ck_assert(!c->monitor_armed);
+	}
+	tear_down();
 }
 END_TEST
 
@@ -209,6 +391,11 @@ int main(void)
 	tcase_add_loop_test(t, as_silicon, 0, ARRAY_LEN(silicon));
 	tcase_add_test(t, generations);
 	tcase_add_loop_test(t, instructions, 0, 10);
+	tcase_add_test(t, everywhere);
+	tcase_add_loop_test(t, end_of_segment, 0, 6);
+	tcase_add_test(t, end_of_other_segment);
+	tcase_add_test(t, mov_cs);
+	tcase_add_test(t, mwait);
 	tcase_add_test(t, tsc_adjust);
 	tcase_add_test(t, no_fcs);
 	suite_add_tcase(s, t);

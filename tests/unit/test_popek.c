@@ -105,6 +105,14 @@ START_TEST(later_processors)
 }
 END_TEST
 
+/* With VT-x the answer is yes: nothing is left, on any processor. */
+START_TEST(vtx)
+{
+	for (unsigned i = 0; model_names[i]; i++)
+		expect_witnesses(model_names[i], &pg_vtx, NULL, 0);
+}
+END_TEST
+
 /* ---- observed ---- */
 
 /* Ways in which two machines can differ that a program should not see. */
@@ -321,6 +329,8 @@ START_TEST(observed_is_declared)
 	build();
 	isa = isa_new(&model, &which);
 	ck_assert_ptr_nonnull(isa);
+	while (!isa->rows[isa->count - 1].enabled)
+		isa->count--;
 	for (unsigned i = 0; i < isa->count; i++) {
 		const struct isa_row *row = &isa->rows[i];
 		const struct insn *insn = row->insn;
@@ -372,6 +382,7 @@ int main(void)
 	tcase_add_test(table, robin_and_irvine);
 	tcase_add_test(table, only_those_forms);
 	tcase_add_test(table, later_processors);
+	tcase_add_test(table, vtx);
 	tcase_add_test(table, observed_is_declared);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
