@@ -129,7 +129,7 @@ static bool take_vex(struct reader *r, struct dec *d, bool three)
 	}
 	if (d->bits != 64)
 		d->rex &= REX_W;
-	d->vvvv = ~(b >> 3) & (d->bits == 64 ? 15 : 7);
+	d->vvvv = ~(b >> 3) & 15; /* outside of 64-bit mode bit 3 says nothing, but where all four must be 1 (SDM vol. 2, 2.3.5.6) */
 	d->vex_l = b >> 2 & 1;
 	d->pp = (u8[]){ 0, 1, 2, 3 }[b & 3];
 	d->map = map;
@@ -271,8 +271,8 @@ static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned
 			set_register(o, n, rm & 7);
 		break;
 	case OPK_ST: set_register(o, n, rm & 7); break;
-	case OPK_H: o->third = d->vvvv; break;
-	case OPK_B: o->third = (u8)(8 * d->vvvv); break;
+	case OPK_H: o->third = d->vvvv & (d->bits == 64 ? 15 : 7); break;
+	case OPK_B: o->third = (u8)(8 * (d->vvvv & (d->bits == 64 ? 15 : 7))); break;
 	case OPK_FIXED: set_register(o, n, p->size && strchr("bwdzv", p->size) ? 8 * p->reg : p->reg); break;
 	case OPK_L: o->imm = (s64)(take(r, 1) >> 4 & (d->bits == 64 ? 15 : 7)); break;
 	case OPK_I:
