@@ -17,9 +17,9 @@ static const struct { enum freedom what; const char *names, *why; } freedoms[] =
 	{ ROUGH, " rcpps rcpss rsqrtps rsqrtss vrcpps vrcpss vrsqrtps vrsqrtss ", "SDM vol. 2, RCPPS, RSQRTPS: relative error up to 1.5 * 2^-12" },
 	{ NEAR, " f2xm1 fyl2x fyl2xp1 fptan fpatan fsin fcos fsincos ", "SDM vol. 1, 8.3.10: error up to one unit in the last place; C1 with it" },
 	{ FAULT_ADDRESS, " fxsave fxrstor xsave xrstor xsaveopt xsavec fldenv fnstenv frstor fnsave maskmovq maskmovdqu vmaskmovdqu vmaskmovps vmaskmovpd "
-	  "vpmaskmovd vpmaskmovq cmps ret iret ",
+	  "vpmaskmovd vpmaskmovq cmps ret iret call ",
 	  "SDM vol. 3, 4.7: CR2 is one of the addresses, of several accesses in no particular order" },
-	{ FAULT_KIND, " ret iret cmps movs call bound fnstenv fnsave fldenv frstor "
+	{ FAULT_KIND, " ret iret cmps movs call bound fstp fbstp fld fbld fnstenv fnsave fldenv frstor "
 	  "fxsave fxrstor xsave xrstor xsaveopt xsavec vmaskmovps vmaskmovpd vpmaskmovd vpmaskmovq maskmovq maskmovdqu vmaskmovdqu ", "SDM vol. 3, 6.9: of the faults of one instruction's several accesses, which comes first differs" },
 	{ FAULT_REGISTERS, " popa ", "SDM vol. 2, POPA: those popped before the fault may have changed; ESP has not, and it can be restarted" },
 	{ FAULT_STACK, " enter call pusha ", "SDM vol. 3, 6.5: restartable; what it has already written below the stack pointer does no harm" },

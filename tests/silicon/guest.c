@@ -237,7 +237,7 @@ static void store(struct state *s)
 static void software_interrupt(struct state *s)
 {
 	u8 code[16];
-	u64 linear = s->rip + (s->seg[CS] == ldt(L_CODE16) ? WINDOW : 0);
+	u64 linear = s->rip + (s->seg[CS] == USER_CS ? 0 : segment_base(s->seg[CS]));
 	struct dec d;
 	struct op o;
 

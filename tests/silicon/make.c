@@ -722,6 +722,8 @@ void make_single(struct trial *t, const struct isa_row *row, unsigned bits)
 		unsigned size = dec_size(&c.d, c.d.mem && dec_is_mem(&c.d, 0) ? 0 : 1);
 
 		target = place(size ? size : 8);
+		if (target + 64 > at && target < at + 64)
+			target = DATA; /* not the code itself */
 		if (flavour == FPU_IMAGES)
 			target = one_in(8) && !is(row, " xsaveopt xsavec ") ? place(64) : DATA + 64 * below(40); /* how much of it they touch is their own affair */
 		if (c.d.mem) {
