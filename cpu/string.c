@@ -208,6 +208,15 @@ static u64 compare_run(const u8 *a, s64 a_step, const u8 *b, s64 b_step, u64 n, 
 	}
 }
 
+/* INS from a device that gives many elements at once, where the port is allowed without a look at the TSS. */
+static u64 port_run(struct cpu *c, const struct op *o, u8 *to, u64 k)
+{
+	if ((c->cr0 & CR0_PE) && ((c->eflags & FL_VM) || c->cpl > iopl(c)))
+		return 0;
+	cpu_sync(c);
+	return space_read_string(c->io, (u16)c->r[RDX], o->osize, to, k);
+}
+
 /* Do up to K elements on host memory; how many were done, 0 if it cannot be had. */
 ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, u64 k, bool while_equal, struct pair *p)
 {
@@ -217,7 +226,7 @@ ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, u6
 	u8 *from = NULL, *to = NULL;
 	u64 v = reg_get(c, 8 * RAX, size);
 
-	if (what == INS || what == OUTS)
+	if (what == OUTS || (what == INS && down))
 		return 0;
 	if (uses_si(what))
 		k = run(c, o, op_seg(o), address_reg(c, o, RSI), false, down, k, &from);
@@ -226,6 +235,8 @@ ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, u6
 	if (!k)
 		return 0;
 	switch (what) {
+	case INS:
+		return port_run(c, o, to, k);
 	case MOVS:
 		copy_run(to, from, size, k, down);
 		return k;

@@ -249,6 +249,13 @@ static void moved(struct channel *ch)
 	}
 }
 
+static bool decodes(const struct channel *ch)
+{
+	const struct pci_function *f = &ch->ide->pci;
+
+	return (f->config[PCI_COMMAND] & PCI_COMMAND_IO) && (get16(&f->config[IDETIM + 2 * ch->number]) & DECODE);
+}
+
 static u64 data_read(struct channel *ch, unsigned size)
 {
 	u8 bytes[4] = { 0 };
@@ -260,6 +267,24 @@ static u64 data_read(struct channel *ch, unsigned size)
 	if (ch->at >= ch->len)
 		moved(ch);
 	return get32(bytes);
+}
+
+/* What data_read gives, up to the end of the block. */
+static u64 data_read_string(void *owner, u64 offset, unsigned size, void *out, u64 n)
+{
+	struct channel *ch = owner;
+	u64 left;
+
+	if (offset != DATA || ch->phase != READING || !decodes(ch) || ch->at >= ch->len)
+		return 0;
+	left = (ch->len - ch->at) / size;
+	if (n > left)
+		n = left;
+	memcpy(out, ch->buffer + ch->at, n * size);
+	ch->at += (u32)(n * size);
+	if (ch->at >= ch->len)
+		moved(ch);
+	return n;
 }
 
 static void data_write(struct channel *ch, unsigned size, u64 value)
@@ -416,13 +441,6 @@ static u8 read_register(struct channel *ch, unsigned offset)
 	}
 }
 
-static bool decodes(const struct channel *ch)
-{
-	const struct pci_function *f = &ch->ide->pci;
-
-	return (f->config[PCI_COMMAND] & PCI_COMMAND_IO) && (get16(&f->config[IDETIM + 2 * ch->number]) & DECODE);
-}
-
 static u64 ports_read(void *owner, u64 offset, unsigned size)
 {
 	struct channel *ch = owner;
@@ -525,6 +543,7 @@ static bool add_channel(struct ide *ide, unsigned n, struct space *ports, struct
 	static const char *const names[] = { "ide primary", "ide secondary" };
 	struct channel *ch = &ide->channel[n];
 	u64 base = n ? 0x170 : 0x1f0;
+	int range;
 
 	ch->ide = ide;
 	ch->number = n;
@@ -533,7 +552,9 @@ static bool add_channel(struct ide *ide, unsigned n, struct space *ports, struct
 	ch->drive[1] = drives[1];
 	clock_add(ide->clock, &ch->event, names[n], fire, ch);
 	reset_drives(ch);
-	return space_add_device(ports, names[n], base, 8, &ports_ops, ch) >= 0 &&
+	range = space_add_device(ports, names[n], base, 8, &ports_ops, ch);
+	space_set_string(ports, range, data_read_string);
+	return range >= 0 &&
 		space_add_device(ports, names[n], base + 0x206, 1, &control_ops, ch) >= 0;
 }
 

@@ -84,6 +84,13 @@ int space_add_device(struct space *space, const char *name, u64 base, u64 size, 
 	return add(space, (struct range){ .base = base, .size = size, .kind = RANGE_DEVICE, .ops = ops, .owner = owner, .name = name });
 }
 
+void space_set_string(struct space *space, int number, read_string *string)
+{
+	for (unsigned i = 0; i < space->count; i++)
+		if (space->ranges[i].number == number)
+			space->ranges[i].string = string;
+}
+
 void space_remove(struct space *space, int number)
 {
 	for (unsigned i = 0; i < space->count; i++) {
@@ -355,6 +362,19 @@ void space_write(struct space *space, u64 addr, unsigned size, u64 value)
 		else
 			device_write(*stretch.range, at - stretch.range->base, run, value >> (8 * done));
 	}
+}
+
+u64 space_read_string(struct space *space, u64 addr, unsigned size, void *out, u64 n)
+{
+	struct stretch stretch = find_again(space, addr & space->mask);
+	const struct range *range = stretch.range;
+	u64 offset;
+
+	if (!range || range->kind != RANGE_DEVICE || !range->string || run_length(stretch, addr, size) < size)
+		return 0;
+	offset = addr - range->base;
+	return piece(range->ops, offset, size) == size && size >= range->ops->min ?
+		range->string(range->owner, offset, size, out, n) : 0;
 }
 
 void space_read_block(struct space *space, u64 addr, void *out, u64 len)

@@ -45,6 +45,9 @@ struct device_ops {
 	u8 min, max; /* 0 means 1 and 4 */
 };
 
+/* What N reads of SIZE bytes at OFFSET, one after the other, would give, into OUT; how many of them were made, 0: use read. */
+typedef u64 read_string(void *owner, u64 offset, unsigned size, void *out, u64 n);
+
 enum range_kind { RANGE_NONE, RANGE_RAM, RANGE_DEVICE };
 
 struct range {
@@ -56,6 +59,7 @@ struct range {
 	bool through;               /*   go to what lies under it (a rom only): shadow memory being filled, flash taking commands */
 	const struct device_ops *ops; /* RANGE_DEVICE: */
 	void *owner;
+	read_string *string;        /*   may be NULL */
 	const char *name;
 	int number;                 /* what space_add_* returned; ranges move in the table, numbers stay */
 };
@@ -81,6 +85,8 @@ void space_free(struct space *space);
  * shows more RAM than there is. NAME must outlive it. */
 int space_add_ram(struct space *space, const char *name, u64 base, u64 size, struct ram *ram, u64 ram_offset, bool rom);
 int space_add_device(struct space *space, const char *name, u64 base, u64 size, const struct device_ops *ops, void *owner);
+/* The device at range NUMBER can give many elements at once. */
+void space_set_string(struct space *space, int number, read_string *string);
 void space_remove(struct space *space, int number);
 /* Put a range under all others: what was there before hides it. */
 void space_lower(struct space *space, int number);
@@ -96,6 +102,8 @@ const struct range *space_find(const struct space *space, u64 addr, u64 *end);
 /* One access of SIZE 1, 2, 4 or 8 bytes, as a processor or a bus master makes it: devices are called, code pages are told. */
 u64 space_read(struct space *space, u64 addr, unsigned size);
 void space_write(struct space *space, u64 addr, unsigned size, u64 value);
+/* N reads of SIZE bytes at one address into OUT, for a device that can give many at once; how many were made, 0: it cannot. */
+u64 space_read_string(struct space *space, u64 addr, unsigned size, void *out, u64 n);
 /* Blocks of bytes (DMA, loaders). Device ranges are accessed byte by byte. */
 void space_read_block(struct space *space, u64 addr, void *out, u64 len);
 void space_write_block(struct space *space, u64 addr, const void *in, u64 len);

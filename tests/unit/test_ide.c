@@ -304,6 +304,33 @@ START_TEST(pio)
 }
 END_TEST
 
+/* A block by strings of reads is the same block, and it ends where it ends. */
+START_TEST(strings)
+{
+	u8 got[4 * 512];
+	u64 n, at = 0;
+
+	command(0x20, 0xe0, 9, 4, 0);
+	while (at < sizeof got) {
+		wait_ready();
+		in8(0x1f7);
+		ck_assert_uint_eq(space_read_string(&bus, 0x1f7, 1, got, 1), 0);
+		ck_assert_uint_eq(space_read_string(&bus, 0x1f0, 8, got, 1), 0);
+		n = space_read_string(&bus, 0x1f0, 2, got + at, 100);
+		ck_assert_uint_eq(n, 100);
+		at += 200;
+		put32(got + at, in32(0x1f0));
+		at += 4;
+		n = space_read_string(&bus, 0x1f0, 4, got + at, 1000);
+		ck_assert_uint_eq(n, 77);
+		at += 4 * n;
+		ck_assert_uint_eq(space_read_string(&bus, 0x1f0, 2, got, 100), 0);
+	}
+	ck_assert_mem_eq(got, model + 9 * 512, sizeof got);
+	ck_assert_uint_eq(in8(0x3f6), 0x50);
+}
+END_TEST
+
 /* Cylinder 3, head 5, sector 7 of 16 heads, 63 sectors; then of 4 heads, 10 sectors. */
 START_TEST(cylinders)
 {
@@ -789,6 +816,7 @@ int main(void)
 	tcase_add_test(tc, identify);
 	tcase_add_test(tc, reset);
 	tcase_add_test(tc, pio);
+	tcase_add_test(tc, strings);
 	tcase_add_test(tc, cylinders);
 	tcase_add_test(tc, bus_master);
 	tcase_add_test(tc, short_table);
