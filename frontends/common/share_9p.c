@@ -127,7 +127,7 @@ static struct fid *get_fid(struct share *s)
 /* NUMBER for PATH, which is closed if there is none left. Returns 0 or an errno. */
 static int add(struct share *s, uint32_t number, int path)
 {
-	for (unsigned i = 0; i < FIDS && !find(s, number); i++) {
+	for (unsigned i = find(s, number) ? FIDS : 0; i < FIDS; i++) {
 		if (s->fids[i].used)
 			continue;
 		s->fids[i] = (struct fid){ .used = true, .number = number, .path = path, .fd = -1 };
@@ -339,8 +339,8 @@ static int getattr(struct share *s)
 	put(s, (uint64_t)st.st_size, 8);
 	put(s, (uint64_t)st.st_blksize, 8);
 	put(s, (uint64_t)st.st_blocks, 8);
-	for (unsigned i = 0; i < 3; i++) {
-		const struct timespec *t = i == 0 ? &st.st_atim : i == 1 ? &st.st_mtim : &st.st_ctim;
+	for (unsigned i = 0; i < 3; i++) { /* access: as the last change, for a look must not change what the next one sees */
+		const struct timespec *t = i < 2 ? &st.st_mtim : &st.st_ctim;
 
 		put(s, (uint64_t)t->tv_sec, 8);
 		put(s, (uint64_t)t->tv_nsec, 8);
