@@ -154,7 +154,8 @@ static void wait_for(struct fdc *fdc, u64 ns)
 
 static void answer(struct fdc *fdc, const u8 *bytes, unsigned len)
 {
-	memcpy(fdc->result, bytes, len);
+	if (len)
+		memcpy(fdc->result, bytes, len);
 	fdc->result_len = (u8)len;
 	fdc->result_at = 0;
 	fdc->phase = len ? RESULT : IDLE;
