@@ -550,7 +550,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	if (!has(c->model, F_I286) && to_limit < CROSSING_BYTES) { /* round the end of the segment: an instruction of its own, never kept */
 		read_bytes(c, host, phys, copy, (unsigned)to_limit);
 		read_bytes(c, NULL, c->cs_base, copy + to_limit, CROSSING_BYTES - (unsigned)to_limit);
-		s = (struct source){ copy, CROSSING_BYTES, offset, 1, false };
+		s = (struct source){ copy, CROSSING_BYTES, offset, 1, false, phys };
 		host = NULL;
 	} else if (!host) { /* a device: one instruction, byte by byte, never kept */
 		if (s.room > sizeof copy)
