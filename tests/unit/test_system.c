@@ -945,6 +945,99 @@ START_TEST(interrupted_repetition)
 }
 END_TEST
 
+/* VERR, VERW, LAR and LSL (vol. 2) over all types of code and data, DPL, CPL and RPL. */
+START_TEST(verify)
+{
+	unsigned cpl = _i & 16 ? 3 : 0, type = _i & 15;
+
+	build("max");
+	protected_mode(cpl);
+	CODE_AT(CODE, 0x0f, 0x00, 0xe0, 0x0f, 0x94, 0xc3, 0x0f, 0x00, 0xe8, 0x0f, 0x94, 0xc7, /* verr ax; setz bl; verw ax; setz bh */
+		0x0f, 0x02, 0xc8, 0x0f, 0x94, 0xc2, 0x0f, 0x03, 0xe8, 0x0f, 0x94, 0xc6, 0x0f, 0x0b); /* lar ecx, eax; setz dl; lsl ebp, eax; setz dh; ud2 */
+	for (unsigned n = 0; n < 16; n++) {
+		unsigned dpl = n & 3, rpl = n >> 2;
+		bool code = type & 8, conforming = code && type & 4, reachable = conforming || (dpl >= cpl && dpl >= rpl);
+
+		set_descriptor(SLOT, descriptor(0, 0x12, 0x90 | dpl << 5 | type, 8));
+		c->r[RIP] = CODE;
+		c->r[RAX] = SLOT | rpl;
+		c->r[RBX] = c->r[RCX] = c->r[RDX] = c->r[RBP] = 0;
+		expect_fault(VEC_UD, 0);
+		ck_assert_uint_eq(c->r[RBX] & 0xff, reachable && (!code || type & 2));
+		ck_assert_uint_eq(c->r[RBX] >> 8 & 0xff, reachable && !code && type & 2);
+		ck_assert_uint_eq(c->r[RDX], reachable ? 0x101 : 0);
+		ck_assert_uint_eq(c->r[RCX], reachable ? 0x800000u | 0x9000 | dpl << 13 | type << 8 : 0);
+		ck_assert_uint_eq(c->r[RBP], reachable ? 0x12fff : 0);
+	}
+	tear_down();
+}
+END_TEST
+
+/* ARPL (vol. 2): the RPL of the first is raised to that of the second, and ZF says whether it was. */
+START_TEST(arpl)
+{
+	build("max");
+	protected_mode(3);
+	CODE_AT(CODE, 0x63, 0xc8, 0x0f, 0x94, 0xc2, 0x0f, 0x0b); /* arpl ax, cx; setz dl; ud2 */
+	for (unsigned n = 0; n < 16; n++) {
+		unsigned to = n & 3, from = n >> 2;
+
+		c->r[RIP] = CODE;
+		c->r[RAX] = 0x12345670 | to;
+		c->r[RCX] = from;
+		c->r[RDX] = 0;
+		expect_fault(VEC_UD, 0);
+		ck_assert_uint_eq(c->r[RAX], 0x12345670 | (to < from ? from : to));
+		ck_assert_uint_eq(c->r[RDX], to < from);
+	}
+	tear_down();
+}
+END_TEST
+
+/* A task with the T bit (vol. 3, 7.2.1): #DB with DR6.BT before its first instruction. */
+START_TEST(task_trap)
+{
+	build("max");
+	protected_mode(0);
+	second_task();
+	poke16(TSS2_AT + 100, 1);
+	c->idtr.limit = 0x7ff;
+	set_gate(VEC_DB, gate(CODE0, 0xa000, 0x8e, 0));
+	CODE_AT(CODE, 0xea, 0, 0, 0, 0, SLOT, 0);
+	CODE_AT(HANDLER, 0x0f, 0x0b);
+	CODE_AT(0xa000, 0xf4);
+	expect_halt();
+	ck_assert_uint_eq(c->r[RIP], 0xa001);
+	ck_assert_uint_eq(c->dr[6] >> 15 & 1, 1);
+	ck_assert_uint_eq(peek(c->r[RSP], 4), HANDLER);
+	tear_down();
+}
+END_TEST
+
+/* CALL and JMP to a task (vol. 3, 7.3): busy, not present, too short, beyond its privilege; nothing of it has happened. */
+START_TEST(bad_tasks)
+{
+	static const struct { u8 access; u16 limit, sel; u8 vector; u16 error; } all[] = {
+		{ 0x8b, 0x67, SLOT, VEC_GP, SLOT }, { 0x09, 0x67, SLOT, VEC_NP, SLOT }, { 0x89, 0x66, SLOT, VEC_TS, SLOT }, { 0x89, 0x67, SLOT | 3, VEC_GP, SLOT },
+		{ 0x89, 0x67, SLOT | 4, VEC_GP, SLOT | 4 },
+	};
+
+	for (unsigned call = 0; call < 2; call++) {
+		build("max");
+		protected_mode(0);
+		second_task();
+		set_descriptor(SLOT, descriptor(TSS2_AT, all[_i].limit, all[_i].access, 0));
+		CODE_AT(CODE, call ? 0x9a : 0xea, 0, 0, 0, 0, (u8)all[_i].sel, 0);
+		expect_fault(all[_i].vector, all[_i].error);
+		ck_assert_uint_eq(c->r[RIP], CODE);
+		ck_assert_uint_eq(c->seg[TR].sel, TASK);
+		ck_assert_uint_eq(peek(GDT + SLOT + 5, 1), all[_i].access);
+		ck_assert_uint_eq(peek(GDT + TASK + 5, 1), 0x8b);
+		tear_down();
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("system");
@@ -978,6 +1071,10 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, bad_msrs, 0, 8);
 	tcase_add_loop_test(t, breakpoints, 0, 2);
 	tcase_add_test(t, single_step);
+	tcase_add_loop_test(t, verify, 0, 32);
+	tcase_add_test(t, arpl);
+	tcase_add_test(t, task_trap);
+	tcase_add_loop_test(t, bad_tasks, 0, 5);
 	tcase_add_loop_test(t, sysret_checks, 0, 3);
 	tcase_add_loop_test(t, not_canonical, 0, 10);
 	tcase_add_loop_test(t, interrupted_repetition, 0, 3);
