@@ -47,8 +47,10 @@ enum vcpu_channel {
 	VCPU_LPT1,      /* the parallel port at 378h: bytes, output only */
 	VCPU_MOUSE,     /* input only: struct vcpu_mouse */
 	VCPU_CONSOLE,   /* the virtio console: bytes */
-	VCPU_NET,       /* the network adapter: one Ethernet frame without its checksum, 14 to 1514 bytes (64 KiB with offload) */
-	VCPU_SHARE,     /* the shared folder: one 9P2000.L message; requests go out, answers come in */
+	VCPU_NET,       /* the network adapter: one Ethernet frame without its checksum, 14 to 1514 bytes; virtio: up to 65549, an IP packet that
+	                   is larger than a wire takes but right in itself, its checksums too: who puts it on a wire cuts it. In, the same: a frame
+	                   beyond 1514 bytes is for a guest that has asked for segmentation offload, else dropped */
+	VCPU_SHARE,     /* the shared folder: one 9P2000.L message; requests (to 1 MiB) go out, answers come in */
 	VCPU_SOUND,     /* output only, where the configuration asks for sound: 44100 Hz, 16-bit signed stereo samples */
 	VCPU_FIRMWARE,  /* port 402h: bytes, output only, what firmware says about its work */
 	VCPU_RESET,     /* input only, no bytes: the reset button */

@@ -459,7 +459,7 @@ int run_machine(const struct run_options *o)
 	if (!o->replay && (o->net || o->pcap)) {
 		s->net = net_open(o->net ? o->net : "none", o->pcap, &error);
 		if (!s->net) {
-			complain("--net: %s", error ? error : "out of memory");
+			complain("network: %s", error ? error : "out of memory");
 			free(error);
 			return STATUS_USAGE;
 		}
