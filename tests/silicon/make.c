@@ -443,6 +443,7 @@ static void fill(struct trial *t, struct poke *p, enum flavour flavour)
 		put64(p->bytes + 512, rnd() & 7);
 		if (one_in(16))
 			p->bytes[512 + below(32)] ^= (u8)(1 << below(8));
+		put32(p->bytes + 512, get32(p->bytes + 512) & ~0x602e0u); /* components that the host may have: AVX-512, PKRU, AMX */
 		if (one_in(4))
 			memset(p->bytes + 416, 0, 96);
 		return;

@@ -1,10 +1,10 @@
 /* libvcpu against the host's own processor: random trials (make.c) run by both (host.c, guest.c), which must agree (compare.c) about every
  * register, flag, byte of memory and exception.
  *
- *     native [--seed S] [--count N] [--first I] [--rows REGEXP] [--bits 16|32|64] [--sequences PERCENT] [--show]
+ *     native [--seed S] [--count N] [--first I] [--rows REGEXP] [--bits 16|32|64] [--sequences PERCENT] [--show] [--table]
  *     native --case 'WORDS'       one trial, as a failure prints it
  *
- * --count 0 goes on until SIGINT. Trial I of seed S is always the same one. What libvcpu does where the manual leaves it open is what Intel's
+ * --table ends with a table of what was compared. --count 0 goes on until SIGINT. Trial I of seed S is always the same one. What libvcpu does where the manual leaves it open is what Intel's
  * processors do (Sapphire Rapids): on others nothing is run, unless asked for by an option. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -53,7 +53,7 @@ static void make_window(void)
 		int rights = page == 6 || page == 7 ? PROT_READ | PROT_WRITE | PROT_EXEC : PROT_READ | (page_writable(page) ? PROT_WRITE : 0);
 		void *at = (void *)(uintptr_t)(WINDOW + page * PAGE_SIZE);
 
-		if (page_mapped(page) && mmap(at, PAGE_SIZE, rights, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, page * PAGE_SIZE) != at)
+		if (page_mapped(page) && mmap(at, PAGE_SIZE, rights, MAP_SHARED | MAP_POPULATE | MAP_FIXED_NOREPLACE, fd, page * PAGE_SIZE) != at)
 			abort();
 	}
 	close(fd);
@@ -321,7 +321,7 @@ static void shrink(struct trial *t)
 
 static u64 seed = 1, count = 300000, first;
 static unsigned only_bits, sequences = 25;
-static bool show;
+static bool show, table;
 static const struct isa_row *pool[3][MAX_ROWS]; /* for 16, 32, 64 bits */
 static unsigned pool_size[3];
 
@@ -397,7 +397,7 @@ static void child(void)
 		}
 	}
 	fflush(stdout);
-	_exit(0);
+	exit(0);
 }
 
 /* ---- rows ---- */
@@ -429,6 +429,62 @@ static void make_pools(const char *rows)
 		fprintf(stderr, "native: no row matches\n");
 		exit(2);
 	}
+}
+
+/* ---- what was compared, by extension, as Markdown ---- */
+
+static const char *feature_name(unsigned f)
+{
+	static const char *const names[F_COUNT] = {
+#define X(id, text, leaf, sub, reg, bit) [F_##id] = text,
+		FEATURES(X)
+#undef X
+	};
+
+	return names[f];
+}
+
+static void print_table(void)
+{
+	printf("| extension | rows | run | instructions | retired | faulted | mismatches | not run |\n|---|---|---|---|---|---|---|---|\n");
+	for (unsigned f = 0; f < F_COUNT; f++) {
+		u64 cases = 0, retired = 0, faulted = 0, failed = 0;
+		unsigned rows = 0, ran = 0;
+		const char *reasons[8], *why;
+		unsigned nreasons = 0;
+
+		for (unsigned i = 0; i < insn_count; i++) {
+			bool known = false;
+
+			if (insn_table[i].since != f)
+				continue;
+			rows++;
+			cases += progress->row[i].cases;
+			retired += progress->row[i].retired;
+			faulted += progress->row[i].faulted;
+			failed += progress->row[i].failed;
+			if (progress->row[i].cases) {
+				ran++;
+				continue;
+			}
+			why = "no trial fell on it";
+			row_usable(&guest->isa->rows[i], &why);
+			for (unsigned k = 0; k < nreasons; k++)
+				known |= reasons[k] == why;
+			if (!known && nreasons < ARRAY_LEN(reasons))
+				reasons[nreasons++] = why;
+		}
+		if (!rows)
+			continue;
+		printf("| %s | %u | %u | %llu | %llu | %llu | %llu | ", feature_name(f), rows, ran, (unsigned long long)cases, (unsigned long long)retired,
+		       (unsigned long long)faulted, (unsigned long long)failed);
+		for (unsigned k = 0; k < nreasons; k++)
+			printf("%s%s", k ? "; " : "", reasons[k]);
+		printf(" |\n");
+	}
+	printf("\nWhere the manual promises less than a comparison to the bit:\n\n| instructions | what |\n|---|---|\n");
+	compare_print_freedoms();
+	printf("\n");
 }
 
 static u64 number(int argc, char **argv, int *i)
@@ -466,6 +522,8 @@ int main(int argc, char **argv)
 			only_bits = (unsigned)number(argc, argv, &i);
 		else if (!strcmp(argv[i], "--sequences"))
 			sequences = (unsigned)number(argc, argv, &i);
+		else if (!strcmp(argv[i], "--table"))
+			table = true;
 		else if (!strcmp(argv[i], "--show"))
 			show = true;
 		else if (!strcmp(argv[i], "--rows") && i + 1 < argc)
@@ -531,6 +589,8 @@ int main(int argc, char **argv)
 		if (progress->reported++ >= REPORTS)
 			break;
 	}
+	if (table)
+		print_table();
 	guest_free();
 	printf("%llu passed, %llu failed", (unsigned long long)progress->passed, (unsigned long long)progress->failed);
 	if (progress->skipped)
