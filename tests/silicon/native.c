@@ -5,7 +5,7 @@
  *     native --case 'WORDS'       one trial, as a failure prints it
  *
  * --table ends with a table of what was compared. --count 0 goes on until SIGINT. Trial I of seed S is always the same one. What libvcpu does where the manual leaves it open is what Intel's
- * processors do (Sapphire Rapids): on others nothing is run, unless asked for by an option. */
+ * processors do (family 6, model 207): on others nothing is run, unless asked for by an option. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <regex.h>
