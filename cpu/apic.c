@@ -67,6 +67,11 @@ static void deliver(struct apic *a, unsigned mode, unsigned vector, bool level)
 		if (software_on(a))
 			accept(a, vector, level);
 		break;
+	case SMI:
+		if (has(c->model, F_PENTIUM))
+			c->smi_pending = true;
+		cpu_attention(c);
+		break;
 	case NMI:
 		cpu_nmi(c, 0, true);
 		break;

@@ -194,6 +194,8 @@ struct cpu {
 	bool intr;                 /* level of the INTR pin (from the 8259, or from the local APIC) */
 	bool nmi_pending, nmi_blocked, init_pending, sipi_pending;
 	u8 sipi_vector;
+	bool smm, smi_pending, smm_nmi_blocked; /* nmi_blocked when the SMI came */
+	u32 smbase;
 	u8 activity;               /* ACTIVITY_* */
 	u64 db_pending;            /* DR6 bits of a trap that is due after this instruction */
 	bool step;                 /* TF was set when the instruction began; delivering an interruption clears it */
@@ -223,6 +225,7 @@ struct cpu {
 	struct cpus *all;
 	char name[8], apic_name[8], timer_name[16]; /* of its parts and its event */
 	struct line ferr;          /* FERR#, to IRQ 13 */
+	struct line smiact;        /* SMIACT#, of the first processor: the one that runs is in system management mode */
 	unsigned id;               /* which processor of the machine; also its APIC ID at reset. 0 boots. */
 	bool bare;                 /* an exception without an IDT is handed to the caller */
 	volatile bool stop;        /* leave soon, asked from outside */
@@ -363,6 +366,11 @@ bool deliver_fault(struct cpu *c);
 enum task_switch { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
 bool task_switch(struct cpu *c, u16 sel, u64 descriptor, enum task_switch how, u64 next_rip, bool has_error, u32 error);
 bool io_allowed(struct cpu *c, u16 port, unsigned size); /* IOPL and the TSS bitmap; false: #GP(0) set */
+
+/* ---- smm.c ---- */
+void cpu_smi(void *cpu, int n, bool level);           /* line target: SMI#, an edge; goes to the processor that runs, which has caused it */
+void smm_enter(struct cpu *c);
+void smm_show(const struct cpus *all);                /* drive SMIACT# */
 
 /* ---- sys.c, msr.c, cpuid.c, debug.c, apic.c ---- */
 bool write_cr0(struct cpu *c, u64 v);

@@ -36,13 +36,16 @@ static void set_tsc_offset(struct cpu *c, u64 offset)
 		apic_write_deadline(c->apic, apic_read_deadline(c->apic));
 }
 
+u64 efer_bits(const struct model *m)
+{
+	return (has(m, F_SYSCALL) ? EFER_SCE : 0) | (has(m, F_X64) ? EFER_LME | EFER_LMA : 0) | (has(m, F_NX) ? EFER_NXE : 0);
+}
+
 bool write_efer(struct cpu *c, u64 v)
 {
-	const struct model *m = c->model;
-	u64 all = (has(m, F_SYSCALL) ? EFER_SCE : 0) | (has(m, F_X64) ? EFER_LME | EFER_LMA : 0) | (has(m, F_NX) ? EFER_NXE : 0);
 	u64 changed;
 
-	if (v & ~all)
+	if (v & ~efer_bits(c->model))
 		return fault_gp(c, 0);
 	v = (v & ~(u64)EFER_LMA) | (c->efer & EFER_LMA);
 	changed = v ^ c->efer;

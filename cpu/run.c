@@ -177,13 +177,15 @@ static enum outcome run_blocks(struct cpu *c, s64 n)
 enum { DR6_BS = 1 << 14 };
 
 /* What comes before the next instruction, in the order of SDM vol. 3, table 6-2. */
-enum due { DUE_NOTHING, DUE_TRAP, DUE_NMI, DUE_INTR };
+enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR };
 static enum due due(const struct cpu *c)
 {
 	bool shadow = c->icount == c->shadow_at && c->shadow_at;
 
 	if (c->db_pending && !(shadow && c->shadow_ss))
 		return DUE_TRAP;
+	if (c->smi_pending && !c->smm && !shadow)
+		return DUE_SMI;
 	if (c->nmi_pending && !c->nmi_blocked && !(shadow && c->shadow_ss))
 		return DUE_NMI;
 	if ((c->eflags & FL_I) && !shadow && intr_pending(c))
@@ -199,6 +201,10 @@ static bool interruption(struct cpu *c, bool *ok)
 	*ok = true;
 	if (what == DUE_NOTHING)
 		return false;
+	if (what == DUE_SMI) {
+		smm_enter(c);
+		return true;
+	}
 	if (c->activity == ACTIVITY_MWAIT)
 		c->monitor_armed = false;
 	c->activity = ACTIVITY_RUN;
@@ -227,7 +233,7 @@ static bool mwait_over(const struct cpu *c)
 
 bool cpu_wakes(const struct cpu *c)
 {
-	if (c->activity == ACTIVITY_RUN || c->activity == ACTIVITY_SHUTDOWN || c->init_pending)
+	if (c->activity == ACTIVITY_RUN || c->activity == ACTIVITY_SHUTDOWN || (c->init_pending && !c->smm))
 		return true;
 	if (c->activity == ACTIVITY_WAIT_SIPI)
 		return c->sipi_pending;
@@ -236,7 +242,7 @@ bool cpu_wakes(const struct cpu *c)
 
 static bool handle_init(struct cpu *c)
 {
-	if (c->init_pending) {
+	if (c->init_pending && !c->smm) {
 		bool sipi = c->sipi_pending; /* it came after the INIT */
 
 		c->init_pending = false;
@@ -427,6 +433,8 @@ void cpu_reset(struct cpu *c, bool init)
 	c->star = c->lstar = c->cstar = c->sfmask = c->kernel_gs_base = 0;
 	c->sysenter_cs = c->sysenter_esp = c->sysenter_eip = 0;
 	if (!init) {
+		c->smm = c->smi_pending = c->smm_nmi_blocked = false;
+		c->smbase = 0x30000;
 		memset(c->xmm, 0, sizeof c->xmm);
 		memset(c->ymm_high, 0, sizeof c->ymm_high);
 		memset(&c->x87, 0, sizeof c->x87);

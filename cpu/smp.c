@@ -39,9 +39,12 @@ static void pass_time_to_all(struct cpus *all)
 static void give_turn(struct cpus *all, unsigned n)
 {
 	struct cpu *c = all->cpu[n];
+	bool smm = cpus_running(all)->smm;
 
 	pass_time(c, cpus_running(all));
 	all->turn = n;
+	if (c->smm != smm)
+		smm_show(all);
 	c->turn_end = all->count > 1 ? c->icount + turn_length(all, c->icount) : TURN_NEVER;
 	c->clock->attention = &c->attn;
 }
@@ -107,6 +110,7 @@ void cpus_reset(struct cpus *all)
 	for (unsigned i = 0; i < all->count; i++)
 		cpu_reset(all->cpu[i], false);
 	cpus_start(all);
+	smm_show(all);
 }
 
 unsigned cpus_parts(struct cpus *all, struct part out[], unsigned max)
@@ -135,4 +139,5 @@ void cpus_loaded(struct cpus *all)
 		c->turn_end = all->count == 1 ? TURN_NEVER : c->icount;
 	c->clock->attention = &c->attn;
 	c->clock->now = cpu_now(c);
+	smm_show(all);
 }

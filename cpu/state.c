@@ -20,8 +20,10 @@ static const struct field cpu_fields[] = {
 	CPU(misc_enable, U64), CPU(debugctl, U64), CPU(mtrr_def, U64), CPUS(mtrr_fix, U64), CPUS(mtrr_var, U64), CPU(spec_ctrl, U64),
 	CPU(xss, U64), CPU(tsc_offset, U64), CPU(mcg_status, U64), CPU(feature_control, U64), CPU(cst_config, U64), CPU(power_ctl, U64),
 	CPU(shadow_at, U64), CPU(rep_at, U64), CPU(shadow_ss, BOOL), CPU(intr, BOOL), CPU(nmi_pending, BOOL), CPU(nmi_blocked, BOOL),
-	CPU(init_pending, BOOL), CPU(sipi_pending, BOOL), CPU(sipi_vector, U8), FIELD_MAX(struct cpu, activity, U8, ACTIVITY_MWAIT),
-	CPU(db_pending, U64), CPU(monitor_phys, U64), CPU(monitor_armed, BOOL), CPU(mwait_breaks, BOOL), CPU(icount, U64), CPU(idle_ns, U64), CPU(turn_end, U64), CPU(rand, U64),
+	CPU(init_pending, BOOL), CPU(sipi_pending, BOOL), CPU(sipi_vector, U8), CPU(smm, BOOL), CPU(smi_pending, BOOL),
+	CPU(smm_nmi_blocked, BOOL), CPU(smbase, U32), FIELD_MAX(struct cpu, activity, U8, ACTIVITY_MWAIT),
+	CPU(db_pending, U64), CPU(monitor_phys, U64), CPU(monitor_armed, BOOL), CPU(mwait_breaks, BOOL), CPU(icount, U64), CPU(idle_ns, U64),
+	CPU(turn_end, U64), CPU(rand, U64),
 	FIELD_END
 };
 
@@ -31,6 +33,9 @@ void cpu_loaded(struct cpu *c)
 	c->r[R2GIB] = (u64)1 << 31;
 	c->mxcsr &= 0xffff;
 	c->eflags = (c->eflags & ~(u32)OSZAPC) | FL_1;
+	/* A time that no run comes to, and that would soon wrap around. */
+	if (c->idle_ns >> 62 || (unsigned __int128)c->icount * c->ns_q16 >> 78)
+		c->idle_ns = c->icount = 0;
 	c->op = NULL;
 	c->n = 0;
 	c->end = c->icount;

@@ -3,7 +3,7 @@
 
 /* ---- control registers ---- */
 
-static u64 cr0_bits(const struct cpu *c)
+u64 cr0_bits(const struct cpu *c)
 {
 	u64 all = CR0_PE | CR0_MP | CR0_EM | CR0_TS;
 
@@ -72,7 +72,7 @@ bool write_cr3(struct cpu *c, u64 v)
 	return true;
 }
 
-static u64 cr4_bits(const struct model *m)
+u64 cr4_bits(const struct model *m)
 {
 	static const struct { u32 bits; u8 feature; } all[] = {
 		{ CR4_VME | CR4_PVI, F_VME }, { CR4_TSD, F_TSC }, { CR4_DE, F_DE }, { CR4_PSE, F_PSE }, { CR4_PAE, F_PAE }, { CR4_MCE, F_MCE },
@@ -434,7 +434,6 @@ GEN_JUMP(mwait)
 GEN_ALIAS(ud0, ud)
 GEN_ALIAS(ud1, ud)
 GEN_ALIAS(ud2, ud)
-GEN_ALIAS(rsm, ud) /* outside of system management mode */
 
 /* Random numbers that are the same in each run: a counter through a mixer (splitmix64). */
 BODY(rdrand)

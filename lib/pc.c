@@ -255,10 +255,13 @@ static bool build_pci(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
 	const struct log *log = &v->log;
-	struct line irq = { pc_routed_irq, pc, 0 }, resets = { reset, pc, 0 }, off = { poweroff, pc, 0 }, smi = { 0 };
+	struct line irq = { pc_routed_irq, pc, 0 }, resets = { reset, pc, 0 }, off = { poweroff, pc, 0 };
+	struct line smi = { cpu_smi, v->cpu, 0 };
 
-	return pc_add(pc, &i440fx_kind, pc->bridge = i440fx_new(pc->pci, &v->mem, v->blocks[0].ram, pc->rom, log)) &&
-		pc_add(pc, &piix_kind, pc->piix = piix_new(pc->pci, irq, resets, log)) &&
+	if (!pc_add(pc, &i440fx_kind, pc->bridge = i440fx_new(pc->pci, &v->mem, v->blocks[0].ram, pc->rom, log)))
+		return false;
+	v->cpu->smiact = (struct line){ i440fx_smiact, pc->bridge, 0 };
+	return pc_add(pc, &piix_kind, pc->piix = piix_new(pc->pci, irq, resets, log)) &&
 		pc_add(pc, &acpi_kind, pc->acpi = acpi_new(&v->io, pc->pci, &v->clock, isa(pc, ACPI_SCI_IRQ), smi, off, log));
 }
 

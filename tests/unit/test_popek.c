@@ -294,7 +294,7 @@ static void observe(const struct isa_row *row, struct observation *seen, unsigne
 
 /* Rows that never run here, and so cannot be seen to be what they are. */
 static const struct { const char *mnemonic, *why; } unseen[] = {
-	{ "rsm", "there is no system management mode: always #UD" },
+	{ "rsm", "outside of system management mode: always #UD" },
 	{ "rdpmc", "there are no counters: always #GP" },
 };
 

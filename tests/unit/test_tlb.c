@@ -141,6 +141,7 @@ static void make(u64 number_of_program)
 	c->eflags = FL_1;
 	c->icount = c->idle_ns = 0;
 	c->activity = ACTIVITY_RUN;
+	c->rep_at = c->shadow_at = 0;
 	cpu_set_arith(c, 0);
 	blocks_flush(c);
 	cpu_loaded(c);
@@ -159,6 +160,8 @@ static void save_and_load(void)
 	static u64 words[TLB_WORDS];
 	unsigned count = tlb_save(c, words);
 
+	if (below(2))
+		blocks_flush(c);
 	cpu_loaded(c);
 	tlb_load(c, words, count);
 }
