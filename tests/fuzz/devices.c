@@ -49,17 +49,78 @@ static void touch(struct space *space, u64 address, unsigned widest)
 		space_read(space, address, size);
 }
 
-/* A register of any device, most often near the beginning of its range. */
+/* A register of any device, most often near the beginning of its range, or where AHCI has its ports and the 82540EM its rings. */
 static void access_range(struct space *space, unsigned widest)
 {
 	const struct range *range = &space->ranges[below(space->count)];
-	u64 room = range->size;
+	static const u64 starts[] = { 0, 0, 0x100, 0x400, 0x2800, 0x3800 };
+	u64 room = range->size, start = 0;
 
 	if (range->kind != RANGE_DEVICE)
 		return;
-	if (below(4) && room > 256)
+	if (below(4) && room > 256) {
+		start = starts[below(ARRAY_LEN(starts))];
+		start = start < room ? start : 0;
 		room = 256;
-	touch(space, range->base + below(room), widest);
+	}
+	touch(space, range->base + start + (below(room) & ~(below(2) ? (u64)3 : 0)), widest);
+}
+
+/* A command for an ATAPI drive, whose packet is not all nonsense. */
+static void packet(struct vcpu *v)
+{
+	static const u8 commands[] = { 0x00, 0x03, 0x12, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x42, 0x43, 0x44, 0x46, 0x4a, 0x51, 0x5a, 0xa8, 0xad, 0xbb, 0xbd, 0xbe };
+	u8 bytes[12] = { commands[below(ARRAY_LEN(commands))] };
+
+	for (unsigned i = 1; i < sizeof bytes; i++)
+		bytes[i] = below(2) ? 0 : (u8)value();
+	space_write(&v->io, 0x1f6, 1, 0xb0);
+	space_write(&v->io, 0x1f1, 1, below(2));
+	space_write(&v->io, 0x1f5, 1, below(256));
+	space_write(&v->io, 0x1f7, 1, 0xa0);
+	for (unsigned i = 0; i < sizeof bytes; i += 2)
+		space_write(&v->io, 0x1f0, 2, get16(bytes + i));
+	for (unsigned i = (unsigned)below(2048); i-- > 0;)
+		space_read(&v->io, 0x1f0, 2);
+}
+
+/* A ring of virtio's descriptors: 0 address  8 length  12 flags  14 next; queues are where the old interface puts them. */
+static void ring(struct vcpu *v)
+{
+	u64 page = below(64) + 16, base = 0xc000 + (below(64) << 6);
+	u8 descriptor[16];
+
+	for (unsigned i = 0; i < 64; i++) {
+		put64(descriptor, below(16) ? below(MEMORY) : value());
+		put32(descriptor + 8, below(16) ? (u32)below(2000) : (u32)value());
+		put16(descriptor + 12, below(8) ? (u16)below(4) : (u16)value());
+		put16(descriptor + 14, below(8) ? (u16)below(64) : (u16)value());
+		space_write_block(&v->mem, (page << PAGE_SHIFT) + 16 * i, descriptor, sizeof descriptor);
+	}
+	space_write(&v->io, base + 18, 1, 7);
+	space_write(&v->io, base + 14, 2, below(4));
+	space_write(&v->io, base + 8, 4, page);
+	space_write(&v->io, base + 16, 2, below(4));
+}
+
+/* The 82540EM with rings in RAM, which is full of what else is there. */
+static void rings(struct vcpu *v)
+{
+	static const u16 lengths[] = { 0x2808, 0x3808 }, bases[] = { 0x2800, 0x3800 }, tails[] = { 0x2818, 0x3818 };
+	u64 base = 0;
+
+	for (unsigned i = 0; i < v->mem.count; i++)
+		if (!strcmp(v->mem.ranges[i].name, "e1000 pci") && v->mem.ranges[i].size > 0x10000)
+			base = v->mem.ranges[i].base;
+	if (!base)
+		return;
+	space_write(&v->mem, base + 0x100, 4, 0x8002 | value());
+	space_write(&v->mem, base + 0x400, 4, 2 | value());
+	for (unsigned i = 0; i < 2; i++) {
+		space_write(&v->mem, base + bases[i], 4, below(MEMORY) & ~(u64)15);
+		space_write(&v->mem, base + lengths[i], 4, 128 * below(32));
+		space_write(&v->mem, base + tails[i], 4, below(256));
+	}
 }
 
 static void configure(struct vcpu *v)
@@ -168,6 +229,9 @@ static void run(struct vcpu *v, u64 steps)
 		case 4: case 5: case 6: fill_memory(v); break;
 		case 7: case 8: case 9: case 10: case 11: pass(v); break;
 		case 12: input(v); break;
+		case 15: packet(v); break;
+		case 16: case 17: ring(v); break;
+		case 18: rings(v); break;
 		case 13:
 			if (!below(200))
 				save_and_load(v);
