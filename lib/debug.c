@@ -635,6 +635,18 @@ struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t address, ui
 struct vcpu_place vcpu_debug_start(const vcpu_debug *d) { return d->shots[0]->at; }
 struct vcpu_place vcpu_debug_end(const vcpu_debug *d) { return d->end; }
 
+void vcpu_debug_fields(const vcpu_debug *d, void (*each)(void *user, const char *part, const char *field, unsigned index, uint64_t value),
+		void *user)
+{
+	struct part parts[PARTS_MAX];
+	unsigned n = machine_parts(d->v, parts);
+
+	for (unsigned i = 0; i < n; i++)
+		for (const struct field *f = parts[i].fields; f->name; f++)
+			for (u32 k = 0; k < f->count; k++)
+				each(user, parts[i].name, f->name, k, part_get(&parts[i], f, k));
+}
+
 bool vcpu_debug_translate(const vcpu_debug *d, uint64_t linear, uint64_t *physical)
 {
 	return page_peek(machine_running(d->v), linear, physical);

@@ -74,6 +74,9 @@ VCPU_API struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d);
 VCPU_API struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t address, uint64_t size);
 VCPU_API struct vcpu_place vcpu_debug_start(const vcpu_debug *d);
 VCPU_API struct vcpu_place vcpu_debug_end(const vcpu_debug *d);  /* the last place that is known */
+/* What every part of the machine remembers, field by field; elements of an array one by one. */
+VCPU_API void vcpu_debug_fields(const vcpu_debug *d, void (*each)(void *user, const char *part, const char *field, unsigned index, uint64_t value),
+				void *user);
 /* Linear to physical as the running processor would; false: nothing is mapped there. */
 VCPU_API bool vcpu_debug_translate(const vcpu_debug *d, uint64_t linear, uint64_t *physical);
 

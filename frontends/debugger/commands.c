@@ -419,20 +419,36 @@ static void print_part(void *user, const char *part, uint64_t hash)
 	fprintf(s->out, "%-16s %016" PRIx64 "\n", part, hash);
 }
 
+struct wanted { struct session *s; const char *part; bool any; };
+
+static void print_field(void *user, const char *part, const char *field, unsigned index, uint64_t value)
+{
+	struct wanted *w = user;
+
+	if (strcmp(part, w->part))
+		return;
+	w->any = true;
+	if (value || !index)
+		fprintf(w->s->out, index ? "%s[%u] = %" PRIx64 "\n" : "%s%.0u = %" PRIx64 "\n", field, index, value);
+}
+
 static bool do_info(struct session *s, const char *args)
 {
-	if (!strncmp(args, "reg", 3) || !*args) {
+	struct wanted wanted = { s, args, false };
+
+	if (!strncmp("registers", args, strlen(args))) {
 		for (int i = 0; i < VCPU_REGISTERS; i++)
 			fprintf(s->out, "%-8s %016" PRIx64 "%s", vcpu_register_name(i), vcpu_get(s->machine, i), i % 3 == 2 ? "\n" : "  ");
 		fputc('\n', s->out);
-	} else if (!strncmp(args, "b", 1)) {
+	} else if (!strncmp("breakpoints", args, strlen(args))) {
 		for (unsigned i = 0; i < s->npoints; i++)
 			fprintf(s->out, "%3d %s %s%016" PRIx64 "\n", s->points[i].id, s->points[i].watch ? "watch" : "break",
 				s->points[i].physical ? "physical " : "", s->points[i].address);
 	} else if (!strcmp(args, "state")) {
 		vcpu_state_parts(s->machine, print_part, s);
 	} else {
-		return complaint(s, "info registers, breakpoints or state", NULL);
+		vcpu_debug_fields(s->debug, print_field, &wanted);
+		return wanted.any || complaint(s, "info registers, breakpoints, state, or a part that info state lists", NULL);
 	}
 	return true;
 }
@@ -513,6 +529,7 @@ static bool do_type(struct session *s, const char *args)
 
 	for (; *args && n < sizeof text; args++)
 		text[n++] = *args == '\\' && args[1] == 'n' ? (args++, '\r') : *args;
+	s->shown = vcpu_instructions(s->machine);
 	return !vcpu_input(s->machine, VCPU_COM1, text, n) || complaint(s, error_of(s), NULL);
 }
 
@@ -548,7 +565,7 @@ static const struct row {
 	{ "last-write", "lw", do_last_write, "ADDRESS [SIZE]", "back to who wrote this last" },
 	{ "x", NULL, do_x, "/NFU ADDRESS", "memory: F is x d c s i, U is b h w g" },
 	{ "xp", NULL, do_xp, "/NFU ADDRESS", "physical memory" },
-	{ "info", "i", do_info, "registers|breakpoints|state", "" },
+	{ "info", "i", do_info, "registers|breakpoints|state|PART", "PART: pic, pit ..." },
 	{ "disassemble", "dis", do_disassemble, "[ADDRESS [N]]", "instructions" },
 	{ "backtrace", "bt", do_backtrace, "", "who called, by frame pointers" },
 	{ "page", NULL, do_page, "ADDRESS", "the page walk of an address, entry by entry" },

@@ -15,6 +15,7 @@ struct session {
 	size_t nsymbols;
 	struct { int id; uint64_t address; bool physical, watch, temporary; } points[64];
 	unsigned npoints;
+	uint64_t shown;              /* the guest's output is on the screen up to this instruction */
 	bool quit;
 	volatile bool interrupted;   /* Ctrl-C */
 };

@@ -14,7 +14,7 @@ static size_t element_size(enum field_type type)
 	return 0;
 }
 
-static u64 get_element(const struct part *part, const struct field *field, u32 i)
+u64 part_get(const struct part *part, const struct field *field, u32 i)
 {
 	const u8 *at = (const u8 *)part->state + field->offset;
 
@@ -59,7 +59,7 @@ void part_save(const struct part *part, u8 *out)
 		size_t size = element_size(field->type);
 
 		for (u32 i = 0; i < field->count; i++, out += size)
-			put_size(out, (unsigned)size, get_element(part, field, i));
+			put_size(out, (unsigned)size, part_get(part, field, i));
 	}
 }
 
@@ -104,7 +104,7 @@ u64 part_hash(const struct part *part, u64 h)
 			continue;
 		}
 		for (u32 i = 0; i < field->count; i++) {
-			u64 value = get_element(part, field, i);
+			u64 value = part_get(part, field, i);
 
 			h = hash64(h, &value, sizeof value);
 		}

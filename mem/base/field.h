@@ -51,6 +51,8 @@ size_t part_size(const struct part *part);
 void part_save(const struct part *part, u8 *out);
 /* Read them back; false (state unchanged) if LEN is not part_size or a value is beyond its field's max, and *WHICH names the field. */
 bool part_load(const struct part *part, const u8 *in, size_t len, const char **which);
+/* Element I of FIELD as a number. */
+u64 part_get(const struct part *part, const struct field *field, u32 i);
 /* Extend the 64-bit hash H over the part's name and fields. */
 u64 part_hash(const struct part *part, u64 h);
 /* For tests: every field gets pseudo-random contents from *SEED (indexes within max, bools 0 or 1). */
