@@ -446,6 +446,7 @@ static void start(void)
 	fired = 0;
 	clock_arm(&clk, &timer, p.traits & WITH_INTERRUPTS ? 7 : CLOCK_NEVER);
 	c->eflags |= p.traits & WITH_INTERRUPTS ? FL_I : 0;
+	blocks_flush(c); /* memory was written behind its back */
 	cpu_loaded(c);
 }
 

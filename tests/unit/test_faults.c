@@ -145,6 +145,7 @@ static void start(const struct instruction *insn, int offset)
 		put64(&c->xmm[i], 0x4000000000000000 + i);
 		put64((u8 *)&c->xmm[i] + 8, 0x8080808080808080);
 	}
+	blocks_flush(c); /* memory was written behind its back */
 	cpu_loaded(c);
 }
 
@@ -248,6 +249,7 @@ static int vector_at(const struct instruction *insn, u32 offset, u32 limit, u32 
 			c->seg[i].base = 0x10000;
 		}
 	c->r[RBX] = c->r[RSP] = c->r[RBP] = offset;
+	blocks_flush(c); /* memory was written behind its back */
 	cpu_loaded(c);
 	was = state();
 	if (cpu_run(c, 1, CLOCK_NEVER) == CPU_LIMIT)
@@ -304,6 +306,7 @@ static void real_mode(const u8 *code, unsigned len)
 		c->seg[i] = (struct seg){ .limit = 0xffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A | (i == CS ? SEG_CODE : 0), .sel = i == CS ? 0 : 0x1000,
 			.base = i == CS ? 0 : 0x10000 };
 	memcpy(ram->host + CODE, code, len);
+	blocks_flush(c); /* memory was written behind its back */
 	cpu_loaded(c);
 }
 #define REAL(...) real_mode((const u8[]){ __VA_ARGS__ }, sizeof((const u8[]){ __VA_ARGS__ }))
