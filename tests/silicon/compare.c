@@ -180,8 +180,9 @@ const char *compare(const struct trial *t, const struct state *host, const struc
 	/* The kernel does not tell whether its own pages are there. */
 	if ((host->error ^ here->error) & ~(host->vector == VEC_PF && (host->cr2 >= 0x7ffffffff000 || named(t, FAULT_ADDRESS)) ? 1u : 0u))
 		return differ("error code", host->error, here->error);
+	/* Upper halves are undefined once 64-bit mode is left (SDM vol. 1, 3.4.1.1). */
 	for (unsigned i = 0; i < 16; i++)
-		if (host->r[i] != here->r[i] && !(i == RSP && far_to_64(t, host) && !((host->r[i] ^ here->r[i]) & 0xffff)) && !(is_fault(host) && i != RSP && named(t, FAULT_REGISTERS)))
+		if ((host->r[i] ^ here->r[i]) & (host->seg[CS] == USER_CS ? ~(u64)0 : 0xffffffff) && !(i == RSP && far_to_64(t, host) && !((host->r[i] ^ here->r[i]) & 0xffff)) && !(is_fault(host) && i != RSP && named(t, FAULT_REGISTERS)))
 			return differ(reg_names[i], host->r[i], here->r[i]);
 	flags &= ~(host->vector == VEC_BP && host->rip == last_rip(t) ? t->undefined : t->ever);
 	if ((host->flags ^ here->flags) & flags)
