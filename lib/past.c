@@ -4,7 +4,10 @@
  *           block 1 -> ...
  *
  * The machine's own RAM is always some map, v->past, but for the pages that were written since (PAGE_SINCE). Taking a snapshot copies these into a
- * new map that shares all the rest; going back copies the pages in which the two maps differ, and these. */
+ * new map that shares all the rest; going back copies the pages in which the two maps differ, and these.
+ *
+ * Block 0 is the rest of the state, since most of that stays as it is, too: the parts as part_save writes them, and from the next page on, for
+ * each processor as many pages as it may ever need, how many words its TLB has, and these. RAM follows. */
 #include <stdlib.h>
 #include "cpu/observe.h"
 #include "lib/machine.h"
@@ -20,10 +23,6 @@ struct map { u32 refs; unsigned count; struct map_block block[]; };
 
 struct vcpu_snapshot {
 	struct map *map;
-	u8 *parts;
-	size_t size;
-	u64 *tlb;      /* of each processor: how many words, words */
-	size_t tlb_words;
 	unsigned selected;
 };
 
@@ -60,18 +59,31 @@ static void map_drop(struct vcpu *v, struct map *m)
 	free(m);
 }
 
-/* One that shares all leaves of FROM (NULL: empty). */
-static struct map *map_copy(struct vcpu *v, const struct map *from)
+enum { TLB_PAGES = ((1 + TLB_WORDS) * sizeof(u64) + PAGE_SIZE - 1) / PAGE_SIZE };
+
+static u64 pages_of(size_t bytes) { return (bytes + PAGE_SIZE - 1) / PAGE_SIZE; }
+
+static size_t parts_size(const struct part *parts, unsigned n)
 {
-	struct map *m = calloc(1, sizeof *m + v->nblocks * sizeof *m->block);
+	size_t size = 0;
+
+	while (n)
+		size += part_size(&parts[--n]);
+	return size;
+}
+
+/* One that shares all leaves of FROM (NULL: empty), with STATE pages of state. */
+static struct map *map_copy(struct vcpu *v, const struct map *from, u64 state)
+{
+	struct map *m = calloc(1, sizeof *m + (v->nblocks + 1) * sizeof *m->block);
 
 	if (!m)
 		return NULL;
 	m->refs = 1;
-	for (; m->count < v->nblocks; m->count++) {
+	for (; m->count <= v->nblocks; m->count++) {
 		struct map_block *b = &m->block[m->count];
 
-		b->pages = v->blocks[m->count].ram->size >> PAGE_SHIFT;
+		b->pages = m->count ? v->blocks[m->count - 1].ram->size >> PAGE_SHIFT : state;
 		b->leaves = (b->pages + LEAF_PAGES - 1) / LEAF_PAGES;
 		b->leaf = calloc(b->leaves, sizeof *b->leaf);
 		v->past_bytes += b->leaves * sizeof *b->leaf;
@@ -80,7 +92,7 @@ static struct map *map_copy(struct vcpu *v, const struct map *from)
 			map_drop(v, m);
 			return NULL;
 		}
-		for (u64 k = 0; from && k < b->leaves; k++)
+		for (u64 k = 0; from && m->count < from->count && k < b->leaves; k++)
 			if ((b->leaf[k] = from->block[m->count].leaf[k]))
 				b->leaf[k]->refs++;
 	}
@@ -153,36 +165,118 @@ static u64 next_written(const struct ram *ram, u64 page, u64 end)
 	return end;
 }
 
-/* The machine's RAM as a map: v->past afterwards is that, and nothing has been written since. */
-static bool settle(struct vcpu *v)
+/* What was written since, into M. */
+static bool put_memory(struct vcpu *v, struct map *m)
 {
-	struct map *m = map_copy(v, v->past);
-
-	if (!m)
-		return false;
 	for (unsigned i = 0; i < v->nblocks; i++) {
 		const struct ram *ram = v->blocks[i].ram;
-		u64 pages = m->block[i].pages;
+		struct map_block *b = &m->block[1 + i];
 
-		for (u64 page = next_written(ram, 0, pages); page < pages; page = next_written(ram, page + 1, pages)) {
+		for (u64 page = next_written(ram, 0, b->pages); page < b->pages; page = next_written(ram, page + 1, b->pages)) {
 			if (v->past_written)
 				bloom_add(v->past_written, (u64)i << 52 | page);
-			if (!map_put(v, &m->block[i], page, ram->host + page * PAGE_SIZE)) {
-				map_drop(v, m);
+			if (!map_put(v, b, page, ram->host + page * PAGE_SIZE))
 				return false;
-			}
 		}
 	}
+	return true;
+}
+
+/* Nothing has been written since. */
+static void clear_written(struct vcpu *v)
+{
 	for (unsigned i = 0; i < v->nblocks; i++) {
 		struct ram *ram = v->blocks[i].ram;
-		u64 pages = m->block[i].pages;
+		u64 pages = ram->size >> PAGE_SHIFT;
 
 		for (u64 page = next_written(ram, 0, pages); page < pages; page = next_written(ram, page + 1, pages))
 			ram->pages[page] &= (u8)~PAGE_SINCE;
 	}
 	machine_drop_writes(v);
+}
+
+/* ---- the rest of the state ---- */
+
+/* Whole pages of BYTES. */
+static bool put_bytes(struct vcpu *v, struct map_block *b, u64 page, const u8 *bytes, u64 pages)
+{
+	for (u64 i = 0; i < pages; i++)
+		if (!map_put(v, b, page + i, bytes + i * PAGE_SIZE))
+			return false;
+	return true;
+}
+
+static void get_bytes(const struct map_block *b, u64 page, u8 *bytes, u64 pages)
+{
+	for (u64 i = 0; i < pages; i++)
+		memcpy(bytes + i * PAGE_SIZE, page_at(b, page + i)->bytes, PAGE_SIZE);
+}
+
+static bool put_parts(struct vcpu *v, struct map_block *b, const struct part *parts, unsigned n, u64 pages)
+{
+	u8 *bytes = calloc(pages, PAGE_SIZE), *at = bytes;
+	bool ok;
+
+	for (unsigned i = 0; bytes && i < n; at += part_size(&parts[i++]))
+		part_save(&parts[i], at);
+	ok = bytes && put_bytes(v, b, 0, bytes, pages);
+	free(bytes);
+	return ok;
+}
+
+static bool put_tlbs(struct vcpu *v, struct map_block *b, u64 page)
+{
+	const struct cpus *all = v->cpu->all;
+	u64 *words = calloc(TLB_PAGES, PAGE_SIZE);
+	bool ok = words;
+
+	for (unsigned i = 0; ok && i < all->count; i++, page += TLB_PAGES) {
+		words[0] = tlb_save(all->cpu[i], words + 1);
+		ok = put_bytes(v, b, page, (u8 *)words, pages_of((1 + words[0]) * sizeof *words));
+	}
+	free(words);
+	return ok;
+}
+
+/* The machine as it is: v->past afterwards. */
+static bool settle(struct vcpu *v)
+{
+	struct part parts[PARTS_MAX];
+	unsigned n = machine_parts(v, parts);
+	u64 pages = pages_of(parts_size(parts, n));
+	struct map *m = map_copy(v, v->past, pages + v->cpu->all->count * TLB_PAGES);
+
+	if (!m || !put_memory(v, m) || !put_parts(v, m->block, parts, n, pages) || !put_tlbs(v, m->block, pages)) {
+		map_drop(v, m);
+		return false;
+	}
+	clear_written(v);
 	map_drop(v, v->past);
 	v->past = m;
+	return true;
+}
+
+static bool put_back_state(struct vcpu *v, const struct map_block *b)
+{
+	struct part parts[PARTS_MAX];
+	unsigned n = machine_parts(v, parts);
+	u64 page = pages_of(parts_size(parts, n)), room = page > TLB_PAGES ? page : TLB_PAGES;
+	u8 *bytes = malloc(room * PAGE_SIZE), *at = bytes;
+	const struct cpus *all = v->cpu->all;
+
+	if (!bytes)
+		return false;
+	get_bytes(b, 0, bytes, page);
+	for (unsigned i = 0; i < n; at += part_size(&parts[i++]))
+		part_load(&parts[i], at, part_size(&parts[i]), NULL);
+	machine_loaded(v);
+	for (unsigned i = 0; i < all->count; i++, page += TLB_PAGES) {
+		u64 words = get64(page_at(b, page)->bytes);
+
+		get_bytes(b, page, bytes, pages_of((1 + words) * sizeof words));
+		tlb_load(all->cpu[i], (u64 *)bytes + 1, (unsigned)words);
+	}
+	free(bytes);
 	return true;
 }
 
@@ -217,7 +311,7 @@ static void put_back_memory(struct vcpu *v, struct map *to)
 {
 	for (unsigned i = 0; i < v->nblocks; i++) {
 		struct ram *ram = v->blocks[i].ram;
-		const struct map_block *is = &v->past->block[i], *b = &to->block[i];
+		const struct map_block *is = &v->past->block[1 + i], *b = &to->block[1 + i];
 
 		for (u64 page = next_written(ram, 0, b->pages); page < b->pages; page = next_written(ram, page + 1, b->pages))
 			put_back(v, ram, page, page_at(b, page));
@@ -235,63 +329,14 @@ static void put_back_memory(struct vcpu *v, struct map *to)
 	v->past = to;
 }
 
-/* ---- the rest of the state ---- */
-
-static bool take_parts(struct vcpu *v, struct vcpu_snapshot *s)
-{
-	struct part parts[PARTS_MAX];
-	unsigned n = machine_parts(v, parts);
-	u8 *at;
-
-	for (unsigned i = 0; i < n; i++)
-		s->size += part_size(&parts[i]);
-	at = s->parts = malloc(s->size + 1);
-	for (unsigned i = 0; at && i < n; at += part_size(&parts[i++]))
-		part_save(&parts[i], at);
-	v->past_bytes += s->size;
-	return s->parts;
-}
-
-static bool take_tlb(struct vcpu *v, struct vcpu_snapshot *s)
-{
-	const struct cpus *all = v->cpu->all;
-	u64 *words = malloc(TLB_WORDS * sizeof *words);
-
-	for (unsigned i = 0; words && i < all->count; i++) {
-		unsigned n = tlb_save(all->cpu[i], words);
-		u64 *more = realloc(s->tlb, (s->tlb_words + 1 + n) * sizeof *more);
-
-		if (!more)
-			break;
-		s->tlb = more;
-		s->tlb[s->tlb_words++] = n;
-		memcpy(s->tlb + s->tlb_words, words, n * sizeof *words);
-		s->tlb_words += n;
-		v->past_bytes += (n + 1) * sizeof *words;
-		if (i + 1 == all->count) {
-			free(words);
-			return true;
-		}
-	}
-	free(words);
-	return false;
-}
-
-static void put_back_tlb(struct vcpu *v, const struct vcpu_snapshot *s)
-{
-	const struct cpus *all = v->cpu->all;
-	const u64 *at = s->tlb;
-
-	for (unsigned i = 0; i < all->count; at += 1 + *at, i++)
-		tlb_load(all->cpu[i], at + 1, (unsigned)*at);
-}
+/* ---- snapshots ---- */
 
 vcpu_snapshot *vcpu_snapshot_take(vcpu *v)
 {
 	struct vcpu_snapshot *s = calloc(1, sizeof *s);
 
-	if (!s || !take_parts(v, s) || !take_tlb(v, s) || !settle(v)) {
-		vcpu_snapshot_free(v, s);
+	if (!s || !settle(v)) {
+		free(s);
 		machine_error(v, "the host has no memory for a snapshot");
 		return NULL;
 	}
@@ -303,19 +348,13 @@ vcpu_snapshot *vcpu_snapshot_take(vcpu *v)
 
 int vcpu_snapshot_restore(vcpu *v, const vcpu_snapshot *s)
 {
-	struct part parts[PARTS_MAX];
-	unsigned n = machine_parts(v, parts);
-	const u8 *at = s->parts;
-
 	if (v->running)
 		return machine_error(v, "a snapshot cannot come back while the machine runs");
-	if (s->map->count != v->nblocks)
+	if (s->map->count != v->nblocks + 1)
 		return machine_error(v, "the snapshot is of a machine with other memory");
 	put_back_memory(v, s->map);
-	for (unsigned i = 0; i < n; at += part_size(&parts[i++]))
-		part_load(&parts[i], at, part_size(&parts[i]), NULL);
-	machine_loaded(v);
-	put_back_tlb(v, s);
+	if (!put_back_state(v, s->map->block))
+		return machine_error(v, "the host has no memory to go back to a snapshot");
 	v->selected = s->selected;
 	return 0;
 }
@@ -324,10 +363,7 @@ void vcpu_snapshot_free(vcpu *v, vcpu_snapshot *s)
 {
 	if (!s)
 		return;
-	v->past_bytes -= (s->parts ? s->size : 0) + s->tlb_words * sizeof *s->tlb;
 	map_drop(v, s->map);
-	free(s->parts);
-	free(s->tlb);
 	free(s);
 }
 
