@@ -122,13 +122,14 @@ static enum disk_result memory_fill(struct store *store, u64 offset, const u8 *i
 
 	for (u64 run; len; offset += run, len -= run) {
 		run = PAGE_SIZE - offset % PAGE_SIZE < len ? PAGE_SIZE - offset % PAGE_SIZE : len;
-		if (in) {
-			ram_touch(ram, offset, (unsigned)run, 0);
+		if (!in && !(ram->pages[offset >> PAGE_SHIFT] & PAGE_DIRTY))
+			continue;
+		ram_touch(ram, offset, (unsigned)run, 0);
+		if (in)
 			memcpy(ram->host + offset, in, run);
-			in += run;
-		} else if (ram->pages[offset >> PAGE_SHIFT] & PAGE_DIRTY) {
+		else
 			memset(ram->host + offset, 0, run);
-		}
+		in += in ? run : 0;
 	}
 	return DISK_OK;
 }
