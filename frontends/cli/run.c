@@ -210,19 +210,23 @@ enum { SLICE = 4000000, NET_SLICE = 250000 };
  * keep a processor busy. That does not change what the guest computes, only when it hears of a key. */
 struct pace {
 	uint64_t host, virtual, instructions; /* when the last slice began */
+	int64_t owed;                         /* ns that were not worth sleeping for yet */
 };
 
-/* How long to sleep after a slice, ns: what the guest slept in it, less what the host was slower than the guest's own time. */
+enum { NAP = 1000000 }; /* ns: below that, going to sleep and waking up is what takes the time */
+
+/* How long to sleep after a slice, ns: what the guest slept, less what the host was slower than the guest's own time. A guest that sleeps for a few
+ * microseconds between much work, as it waits for a disk, is not held up. */
 static int64_t pace_next(struct pace *p, const vcpu *machine)
 {
 	uint64_t host = host_ns(), virtual = vcpu_virtual_ns(machine), instructions = vcpu_instructions(machine);
 	uint64_t passed = virtual - p->virtual, worked = instructions - p->instructions, took = host - p->host;
+	int64_t owed = p->owed + (int64_t)(passed - (worked > took ? worked : took));
 
 	p->virtual = virtual;
 	p->instructions = instructions;
-	if (passed <= worked || passed <= took)
-		return 0;
-	return (int64_t)(passed - (worked > took ? worked : took));
+	p->owed = owed < 0 || owed >= NAP ? 0 : owed;
+	return owed >= NAP ? owed : 0;
 }
 
 /* --realtime: how far virtual time is ahead of the host's. Who has fallen behind by more than a second does not run after it. */
