@@ -200,7 +200,7 @@ u64 xsave_in_use(const struct cpu *c)
 	return in_use(c) | (c->mxcsr != MXCSR_RESET ? STATE_SSE : 0);
 }
 
-/* Outside of 64-bit mode the registers that are not there stay as they are, in memory as well. */
+/* What is read or written: outside of 64-bit mode the registers that are not there stay as they are, in memory as well. */
 static unsigned component_len(const struct cpu *c, const struct component *p)
 {
 	return p->number == 2 ? 16 * xmm_count(c) : p->size;
@@ -227,25 +227,32 @@ static void component_load(struct cpu *c, unsigned number, const u8 *image)
 
 /* ---- the area in memory ---- */
 
-/* The parts of an area that are read or written, in the image and, from LINEAR, in memory. */
+/* The parts of an area that will be written, in the image and, from LINEAR, in memory. */
 struct area {
 	u8 image[AREA];
 	struct part_of { u16 from, len; u64 linear; } parts[5 + ARRAY_LEN(components)];
 	unsigned nparts;
 };
 
-/* The part comes in; with WRITE it is seen to it that it may be written. */
-static bool area_part(struct cpu *c, const struct op *o, struct area *a, unsigned from, unsigned len, bool write)
+/* Legacy region and header must be in the segment, and aligned, whatever of them is touched. */
+static bool area_begins(struct cpu *c, const struct op *o, bool write)
+{
+	u64 linear;
+
+	if (!op_linear(c, o, HEADER_END, write, &linear))
+		return false;
+	return linear & 63 ? fault_gp(c, 0) : true;
+}
+
+/* LEN bytes come in; with WRITE it is seen to it that they may be written, and the first WRITTEN of them are a part that will be. */
+static bool area_part(struct cpu *c, const struct op *o, struct area *a, unsigned from, unsigned len, unsigned written, bool write)
 {
 	u64 linear;
 
 	if (!seg_linear(c, op_seg(o), (op_offset(c, o) + from) & op_amask(o), len, write, &linear))
 		return false;
-	if (!check_alignment(c, linear - from, AREA))
-		return false;
-	if ((linear - from) & 63)
-		return fault_gp(c, 0);
-	a->parts[a->nparts++] = (struct part_of){ (u16)from, (u16)len, linear };
+	if (written)
+		a->parts[a->nparts++] = (struct part_of){ (u16)from, (u16)written, linear };
 	return write ? mem_check_write(c, linear, len) : mem_read_block(c, linear, a->image + from, len);
 }
 
@@ -257,18 +264,25 @@ static bool area_write(struct cpu *c, const struct area *a)
 	return true;
 }
 
-/* The parts of these STATES, of an area whose layout has COMPONENTS. */
-static bool area_parts(struct cpu *c, const struct op *o, struct area *a, u64 states, bool mxcsr, u64 all, bool compact, bool write)
+/* Of an area whose layout has the components ALL: those ASKED for must be there whole, also where nothing of them is read or written (13.13 lets
+ * the processor touch them, and Intel's do); WRITTEN are those that will be. */
+static bool area_parts(struct cpu *c, const struct op *o, struct area *a, u64 asked, u64 written, bool mxcsr, u64 all, bool compact, bool write)
 {
-	if (states & STATE_X87 && (!area_part(c, o, a, 0, AT_MXCSR, write) || !area_part(c, o, a, AT_ST, AT_XMM - AT_ST, write)))
+	unsigned x87 = written & STATE_X87 ? AT_XMM - AT_ST : 0, xmm = 16 * xmm_count(c);
+
+	if (asked & STATE_X87 && (!area_part(c, o, a, 0, AT_MXCSR, x87 ? AT_MXCSR : 0, write) || !area_part(c, o, a, AT_ST, AT_XMM - AT_ST, x87, write)))
 		return false;
-	if (mxcsr && !area_part(c, o, a, AT_MXCSR, 8, write))
+	if ((mxcsr || asked & STATE_SSE) && !area_part(c, o, a, AT_MXCSR, 8, mxcsr ? 8 : 0, write))
 		return false;
-	if (states & STATE_SSE && !area_part(c, o, a, AT_XMM, 16 * xmm_count(c), write))
+	if (asked & STATE_SSE && !area_part(c, o, a, AT_XMM, xmm, written & STATE_SSE ? xmm : 0, write))
 		return false;
-	for (unsigned i = 0; i < ARRAY_LEN(components); i++)
-		if (states >> components[i].number & 1 && !area_part(c, o, a, place(&components[i], all, compact), component_len(c, &components[i]), write))
+	for (unsigned i = 0; i < ARRAY_LEN(components); i++) {
+		const struct component *p = &components[i];
+		unsigned len = written >> p->number & 1 ? component_len(c, p) : 0;
+
+		if (asked >> p->number & 1 && !area_part(c, o, a, place(p, all, compact), p->size, len, write))
 			return false;
+	}
 	return true;
 }
 
@@ -281,6 +295,7 @@ ALWAYS_INLINE bool xsave_body(struct cpu *c, const struct op *o, u64 rfbm, bool 
 {
 	struct area a;
 	u64 used = compact ? xsave_in_use(c) : in_use(c), states;
+	unsigned header = compact ? 16 : 8;
 	bool mxcsr;
 
 	rfbm &= xsave_states(c->model);
@@ -288,8 +303,8 @@ ALWAYS_INLINE bool xsave_body(struct cpu *c, const struct op *o, u64 rfbm, bool 
 	mxcsr = compact ? states & STATE_SSE : rfbm & (STATE_SSE | STATE_AVX);
 	sse_park(c);
 	a.nparts = 0;
-	if (!area_part(c, o, &a, LEGACY, compact ? 16 : 8, true) || !mem_read_block(c, a.parts[0].linear, a.image + LEGACY, 8) ||
-	    !area_parts(c, o, &a, states, mxcsr, rfbm, compact, true))
+	if (!area_begins(c, o, true) || !area_part(c, o, &a, LEGACY, header, header, true) ||
+	    !mem_read_block(c, a.parts[0].linear, a.image + LEGACY, 8) || !area_parts(c, o, &a, rfbm, states, mxcsr, rfbm, compact, true))
 		return false;
 	if (compact) {
 		put64(a.image + LEGACY, rfbm & used);
@@ -337,7 +352,7 @@ ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, 
 	bool compact, mxcsr;
 
 	a.nparts = 0;
-	if (!area_part(c, o, &a, LEGACY, HEADER_END - LEGACY, false))
+	if (!area_begins(c, o, false) || !area_part(c, o, &a, LEGACY, HEADER_END - LEGACY, 0, false))
 		return false;
 	layout = get64(a.image + AT_COMPACT);
 	compact = layout & COMPACT;
@@ -346,7 +361,7 @@ ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, 
 	states = rfbm & get64(a.image + LEGACY);
 	/* Standard format: MXCSR comes with SSE or AVX, whatever XSTATE_BV says (13.8.1); compacted: with SSE, or its reset value. */
 	mxcsr = compact ? states & STATE_SSE : rfbm & (STATE_SSE | STATE_AVX);
-	if (!area_parts(c, o, &a, states, mxcsr, layout, compact, false))
+	if (!area_parts(c, o, &a, compact ? rfbm & layout : rfbm, 0, mxcsr, layout, compact, false))
 		return false;
 	if (mxcsr && get32(a.image + AT_MXCSR) & ~(u32)MXCSR_MASK)
 		return fault_gp(c, 0);

@@ -303,6 +303,45 @@ START_TEST(all_or_nothing)
 		ck_assert(untouched(0, 2 * PAGE_SIZE));
 		ck_assert_int_eq(run(all[i], OUT + at, 3), -1); /* which is not touched without it */
 	}
+	/* As at reset they are neither read nor written; but 13.13 lets the processor touch what is asked for, and the host's does. */
+	put64(ram->host + 0x7000 + 8 * (OUT / PAGE_SIZE + 1), 0);
+	memset(c->ymm_high, 0, sizeof c->ymm_high);
+	tlb_flush(c, true);
+	for (unsigned i = 0; i < 4; i++) {
+		const u8 *const all[] = { xsaveopt, xsavec, xrstor, xrstors };
+		u64 layout = i == 3 ? COMPACT | 7 : 0;
+
+		memset(out(PAGE_SIZE - 832), 0, 832);
+		put64(out(PAGE_SIZE - 768 + LAYOUT), layout);
+		ck_assert_int_eq(run(all[i], OUT + PAGE_SIZE - 768, 7), VEC_PF);
+		ck_assert_uint_eq(c->cr2, OUT + PAGE_SIZE);
+		ck_assert_int_eq(run(all[i], OUT + PAGE_SIZE - 768, 3), -1);
+		put64(out(PAGE_SIZE - 832 + LAYOUT), layout);
+		ck_assert_int_eq(run(all[i], OUT + PAGE_SIZE - 832, 7), -1);
+	}
+}
+END_TEST
+
+/* Legacy region and header must be inside the segment, if nothing of them is touched as well. */
+START_TEST(inside_the_segment)
+{
+	static const u8 *const all[] = { xsave + 1, xsaveopt + 1, xsavec + 1, xrstor + 1 };
+
+	c->seg[CS].attr = (c->seg[CS].attr & ~(u32)SEG_L) | SEG_DB;
+	c->seg[DS].limit = IMAGE + 575;
+	seg_update(c, CS);
+	seg_update(c, DS);
+	memset(image(0), 0, SIZE);
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
+		u8 code[4] = { 0x90 };
+
+		memcpy(code + 1, all[i], 3);
+		ck_assert_int_eq(run(code, IMAGE + 64, 0), -1); /* NOP */
+		ck_assert_int_eq(cpu_run(c, c->icount + 1, ~(u64)0), CPU_EXCEPTION);
+		ck_assert_uint_eq(c->fault.vector, VEC_GP);
+		ck_assert_int_eq(run(code, IMAGE, 0), -1);
+		ck_assert_int_eq(cpu_run(c, c->icount + 1, ~(u64)0), CPU_LIMIT);
+	}
 }
 END_TEST
 
@@ -491,6 +530,7 @@ int main(void)
 	tcase_add_test(t, refused);
 	tcase_add_test(t, checks);
 	tcase_add_test(t, all_or_nothing);
+	tcase_add_test(t, inside_the_segment);
 	tcase_add_test(t, registers);
 	tcase_add_test(t, leaf);
 #ifdef __x86_64__
