@@ -108,7 +108,8 @@ static enum outcome run(const struct trial *t, struct state *host)
 	*host = t->in;
 	put_pokes(t);
 	host_run(host);
-	guest_run(t, &here);
+	if (host->vector >= 0)
+		guest_run(t, &here);
 	where = settle_window(t, host);
 	if (host->vector < 0)
 		return SKIP;
