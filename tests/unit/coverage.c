@@ -50,6 +50,7 @@ static enum cpu_stop run_noted(struct cpu *c, u64 icount_end, u64 idle_end)
 {
 	u64 before = c->icount;
 	int row = row_here(c);
+	u8 vector = c->fault.vector;
 	enum cpu_stop stop;
 
 	c->fault.vector = NO_VECTOR;
@@ -58,6 +59,8 @@ static enum cpu_stop run_noted(struct cpu *c, u64 icount_end, u64 idle_end)
 		rows[row].faulted++;
 	else if (row >= 0 && row < MAX_ROWS && c->icount != before)
 		rows[row].retired++;
+	if (c->fault.vector == NO_VECTOR)
+		c->fault.vector = vector;
 	return stop;
 }
 
