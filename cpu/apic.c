@@ -565,6 +565,7 @@ static void place_one(struct apic *a, bool wanted)
 	}
 	if (wanted && a->range < 0) {
 		a->range = space_add_device(a->mem, "local apic", base, PAGE_SIZE, &page_ops, a);
+		space_rank(a->mem, a->range, 3); /* a processor finds it before it looks elsewhere */
 		a->placed = base;
 	}
 }

@@ -196,13 +196,14 @@ static const struct device_ops pm_ops = { read_pm, write_pm, 1, 4 };
 static const struct device_ops smi_ops = { read_smi, write_smi, 1, 1 };
 static const struct device_ops smbus_ops = { read_smbus, write_smbus, 1, 1 };
 
-static void place(struct acpi *acpi, struct window *w, const char *name, u16 at, unsigned size, const struct device_ops *ops)
+static void place(struct acpi *acpi, struct window *w, int rank, const char *name, u16 at, unsigned size, const struct device_ops *ops)
 {
 	if (at == w->at)
 		return;
 	if (w->range >= 0)
 		space_remove(acpi->wire.ports, w->range);
 	w->range = at ? space_add_device(acpi->wire.ports, name, at, size, ops, acpi) : -1;
+	space_rank(acpi->wire.ports, w->range, rank);
 	w->at = at;
 }
 
@@ -211,10 +212,10 @@ static void place_all(struct acpi *acpi)
 	const u8 *config = acpi->pci.config;
 	u16 before = acpi->pm.at;
 
-	place(acpi, &acpi->pm, "acpi pm", config[ACPI_PMREGMISC] & PM_DECODED ? get16(&config[ACPI_PMBASE]) & 0xffc0 : 0, PM_SIZE, &pm_ops);
+	place(acpi, &acpi->pm, 2, "acpi pm", config[ACPI_PMREGMISC] & PM_DECODED ? get16(&config[ACPI_PMBASE]) & 0xffc0 : 0, PM_SIZE, &pm_ops);
 	if (acpi->pm.at != before && acpi->wire.moved)
 		acpi->wire.moved(acpi->wire.owner);
-	place(acpi, &acpi->smbus, "smbus", config[SMBHSTCFG] & 1 ? get16(&config[SMBBASE]) & 0xfff0 : 0, SMB_SIZE, &smbus_ops);
+	place(acpi, &acpi->smbus, 1, "smbus", config[SMBHSTCFG] & 1 ? get16(&config[SMBBASE]) & 0xfff0 : 0, SMB_SIZE, &smbus_ops);
 }
 
 static void written(void *owner, unsigned offset, unsigned len)

@@ -44,6 +44,7 @@ static void show(struct flash *f)
 		return;
 	}
 	f->array = space_add_ram(f->wire.mem, "flash", f->wire.base, f->wire.ram->size, f->wire.ram, 0, true);
+	space_rank(f->wire.mem, f->array, 1);
 	space_write_through(f->wire.mem, f->array);
 }
 

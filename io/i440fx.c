@@ -74,6 +74,7 @@ static void place_segment(struct i440fx *b, unsigned n)
 		s->range = space_add_ram(b->wire.mem, "shadow", base, size, b->wire.ram, base, true);
 	else if (!(s->attributes & PAM_READ))
 		s->range = add_rom(b, base, size);
+	space_rank(b->wire.mem, s->range, 1);
 	if (s->attributes == PAM_WRITE)
 		space_write_through(b->wire.mem, s->range);
 }
@@ -90,6 +91,7 @@ static void place_smram(struct i440fx *b)
 	if (b->smram >= 0)
 		space_remove(b->wire.mem, b->smram);
 	b->smram = seen ? space_add_ram(b->wire.mem, "smram", SMRAM_BASE, SMRAM_SIZE, b->wire.ram, SMRAM_BASE, false) : -1;
+	space_rank(b->wire.mem, b->smram, 2); /* over the display's */
 }
 
 void i440fx_smiact(void *owner, int n, bool level)

@@ -209,7 +209,8 @@ static void place(struct pci_function *f, unsigned n)
 		bar->range = space_add_ram(space, f->name, at, bar->size, bar->ram, 0, n == PCI_BAR_ROM);
 	else
 		bar->range = space_add_device(space, f->name, at, bar->size, bar->ops, bar->owner);
-	space_lower(space, bar->range);
+	/* Under all that was there before; of two that are laid over each other, the lower slot's is seen. */
+	space_rank(space, bar->range, -1 - (int)((f->slot * 8 + f->number) * PCI_BARS + n));
 }
 
 static void place_all(struct pci_function *f)

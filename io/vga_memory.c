@@ -168,5 +168,6 @@ void vga_place_window(struct vga *vga)
 	if (vga->window >= 0)
 		space_remove(vga->wire.mem, vga->window);
 	vga->window = wanted ? space_add_ram(vga->wire.mem, "vga window", WINDOW, 0x10000, vga->wire.vram, offset, false) : -1;
+	space_rank(vga->wire.mem, vga->window, 1);
 	vga->window_offset = offset;
 }

@@ -48,6 +48,17 @@ static int unused_number(const struct space *space)
 	}
 }
 
+/* Into the table, over what has its rank or a lower one. There is room. */
+static void insert(struct space *space, struct range range)
+{
+	unsigned at = space->count++;
+
+	for (; at > 0 && space->ranges[at - 1].rank > range.rank; at--)
+		space->ranges[at] = space->ranges[at - 1];
+	space->ranges[at] = range;
+	map_changed(space);
+}
+
 static int add(struct space *space, struct range range)
 {
 	if (!range.size || range.base + range.size - 1 < range.base)
@@ -66,8 +77,7 @@ static int add(struct space *space, struct range range)
 		space->room = room;
 	}
 	range.number = unused_number(space);
-	space->ranges[space->count++] = range;
-	map_changed(space);
+	insert(space, range);
 	return range.number;
 }
 
@@ -103,16 +113,16 @@ void space_remove(struct space *space, int number)
 	}
 }
 
-void space_lower(struct space *space, int number)
+void space_rank(struct space *space, int number, int rank)
 {
 	for (unsigned i = 0; i < space->count; i++) {
 		struct range range = space->ranges[i];
 
 		if (range.number != number)
 			continue;
-		memmove(&space->ranges[1], &space->ranges[0], i * sizeof *space->ranges);
-		space->ranges[0] = range;
-		map_changed(space);
+		space_remove(space, number);
+		range.rank = rank;
+		insert(space, range);
 		return;
 	}
 }

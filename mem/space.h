@@ -1,6 +1,7 @@
 /* An address space: ranges of RAM, ROM and devices. Physical memory is one instance, the 64 KiB of I/O ports another.
  *
- * A later range lies over an earlier one, as a card's decode lies over RAM; where nothing is, reads give all ones and writes vanish.
+ * A later range lies over an earlier one, as a card's decode lies over RAM, if their ranks do not say otherwise; where nothing is, reads give all
+ * ones and writes vanish.
  * A 4 GiB guest costs what it touches: RAM is reserved from the host and filled in by it page by page. */
 #ifndef MEM_SPACE_H
 #define MEM_SPACE_H
@@ -61,6 +62,7 @@ struct range {
 	void *owner;
 	read_string *string;        /*   may be NULL */
 	const char *name;
+	int rank;                   /* the table is in this order */
 	int number;                 /* what space_add_* returned; ranges move in the table, numbers stay */
 };
 
@@ -88,8 +90,9 @@ int space_add_device(struct space *space, const char *name, u64 base, u64 size, 
 /* The device at range NUMBER can give many elements at once. */
 void space_set_string(struct space *space, int number, read_string *string);
 void space_remove(struct space *space, int number);
-/* Put a range under all others: what was there before hides it. */
-void space_lower(struct space *space, int number);
+/* Put a range over all those of the same or a lower rank [0], under those of a higher one. What moves about and may meet another one needs a rank
+ * of its own: which of them is seen must not depend on what came first, which a saved state does not know. */
+void space_rank(struct space *space, int number, int rank);
 /* Let writes to a ROM go to what lies under it. */
 void space_write_through(struct space *space, int number);
 /* Change which address bits count (A20). */

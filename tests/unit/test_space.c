@@ -83,6 +83,26 @@ START_TEST(later_lies_over_earlier)
 }
 END_TEST
 
+/* Ranks decide, and only among equals who came last. */
+START_TEST(ranks)
+{
+	static const struct device_ops none = { .max = 1 };
+	const int ranks[] = { 0, -3, 2, -2, 0, 1 }; /* from the bottom: 1, 3, 0, 4, 5, 2 */
+	static const u64 order[] = { 2, 5, 4, 0, 3, 1 };
+	int number[ARRAY_LEN(ranks)];
+
+	for (unsigned i = 0; i < ARRAY_LEN(ranks); i++) {
+		number[i] = space_add_device(&bus, "", 0, 0x100 + i, &none, NULL);
+		space_rank(&bus, number[i], ranks[i]);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(ranks); i++) {
+		ck_assert_uint_eq(space_find(&bus, 0, NULL)->size, 0x100 + order[i]);
+		space_remove(&bus, number[order[i]]);
+	}
+	ck_assert_ptr_null(space_find(&bus, 0, NULL));
+}
+END_TEST
+
 START_TEST(bad_ranges)
 {
 	struct ram *ram = ram_new(1 * MiB);
@@ -299,6 +319,7 @@ int main(void)
 	tcase_add_test(all, nothing_there);
 	tcase_add_test(all, ram_is_lazy_and_zero);
 	tcase_add_test(all, later_lies_over_earlier);
+	tcase_add_test(all, ranks);
 	tcase_add_test(all, bad_ranges);
 	tcase_add_test(all, access_over_an_edge);
 	tcase_add_test(all, wide_is_cut);
