@@ -243,11 +243,12 @@ static bool build_isa(struct pc *pc)
 static bool build_sound(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
+	struct line irq = { pc_sound_irq, pc, 0 }; /* it says which one */
 	struct sb16 *card;
 
 	if (!pc->config->sound)
 		return true;
-	card = sb16_new(&v->io, &v->clock, pc->dma, isa(pc, 0), &v->log); /* it says which one */
+	card = sb16_new(&v->io, &v->clock, pc->dma, irq, &v->log);
 	return pc_add(pc, &sb16_kind, card) && pc_add(pc, &sound_kind, sound_new(&v->clock, pc->pit, card, sound_out, pc));
 }
 

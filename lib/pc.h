@@ -56,6 +56,7 @@ struct pc {
 	struct virtio_9p *share;
 	/* Levels on the wires of the board. */
 	u32 isa;               /* bit n: IRQ n, what the devices of the ISA bus drive */
+	u32 isa_sound;         /* bit n: IRQ n, from the sound card, whose interrupt can be one that others have, too */
 	u32 isa_pirq;          /* bit n: IRQ n, what the chipset drives because of a PIRQ that is routed there */
 	u8 com_levels;         /* bit n: COM n + 1 wants its interrupt */
 	u32 hpet_pins;         /* bit n: what the HPET drives on I/O APIC pin n */
@@ -91,6 +92,7 @@ enum timer_wire { FROM_PIT, FROM_RTC, FROM_HPET0, FROM_HPET1, LEGACY };
 #define PIRQ_PIN 16 /* PIRQA# is I/O APIC pin 16 */
 
 void pc_isa_irq(void *owner, int n, bool level);    /* IRQ N, from a device of the ISA bus */
+void pc_sound_irq(void *owner, int n, bool level);  /* IRQ N, from the sound card */
 void pc_pirq(void *owner, int n, bool level);       /* PIRQA# + N, from the PCI bus */
 void pc_routed_irq(void *owner, int n, bool level); /* IRQ N, from PIRQs that the chipset routes there */
 void pc_hpet_pin(void *owner, int n, bool level);   /* I/O APIC pin N */

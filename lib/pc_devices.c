@@ -5,6 +5,7 @@
 
 static const struct field board_fields[] = {
 	FIELD(struct pc, isa, U32),
+	FIELD(struct pc, isa_sound, U32),
 	FIELD(struct pc, isa_pirq, U32),
 	FIELD(struct pc, com_levels, U8),
 	FIELD(struct pc, hpet_pins, U32),

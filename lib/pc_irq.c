@@ -11,7 +11,7 @@
 
 static bool irq_level(const struct pc *pc, int irq)
 {
-	return (pc->isa | pc->isa_pirq) >> irq & 1;
+	return (pc->isa | pc->isa_sound | pc->isa_pirq) >> irq & 1;
 }
 
 static void drive_pin(struct pc *pc, int pin)
@@ -37,6 +37,14 @@ void pc_isa_irq(void *owner, int n, bool level)
 	struct pc *pc = owner;
 
 	pc->isa = (pc->isa & ~(1u << n)) | (u32)level << n;
+	drive_irq(pc, n);
+}
+
+void pc_sound_irq(void *owner, int n, bool level)
+{
+	struct pc *pc = owner;
+
+	pc->isa_sound = (pc->isa_sound & ~(1u << n)) | (u32)level << n;
 	drive_irq(pc, n);
 }
 
