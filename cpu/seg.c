@@ -276,11 +276,11 @@ void segs_revalidate(struct cpu *c)
 	static const u8 regs[] = { ES, DS, FS, GS };
 
 	for (unsigned i = 0; i < ARRAY_LEN(regs); i++) {
-		const struct seg *s = &c->seg[regs[i]];
+		struct seg *s = &c->seg[regs[i]];
 
 		if (s->attr & SEG_UNUSABLE)
-			continue;
-		if (seg_dpl(s) < c->cpl && (s->attr & (SEG_CODE | SEG_E)) != (SEG_CODE | SEG_E)) {
+			s->sel = 0; /* it may have been 1 to 3 */
+		else if (seg_dpl(s) < c->cpl && (s->attr & (SEG_CODE | SEG_E)) != (SEG_CODE | SEG_E)) {
 			u64 base = s->base;
 
 			/* Silicon leaves the base, which 64-bit mode still uses for FS and GS. */
