@@ -199,7 +199,6 @@ struct cpu {
 	u8 activity;               /* ACTIVITY_* */
 	u64 db_pending;            /* DR6 bits of a trap that is due after this instruction */
 	bool step;                 /* TF was set when the instruction began; delivering an interruption clears it */
-	u8 task_depth;             /* task switches that are being made because of faults in task switches */
 	bool db_fault;             /* debug_code_check found a breakpoint: fault holds #DB */
 	u64 monitor_phys;          /* MONITOR: a byte of the line; a store there disarms it (block.c) */
 	bool monitor_armed;
@@ -358,12 +357,12 @@ bool far_jump(struct cpu *c, u16 sel, u64 offset, unsigned osize);
 bool far_call(struct cpu *c, u16 sel, u64 offset, unsigned osize, u64 return_rip);
 bool far_return(struct cpu *c, unsigned osize, unsigned pop);
 bool interrupt_return(struct cpu *c, unsigned osize);
-enum interrupt_kind { INT_EXTERNAL, INT_EXCEPTION, INT_SOFTWARE /* INT n */, INT_SOFT_EXC /* INT3, INTO */, INT_ICEBP };
+enum interrupt_kind { INT_EXTERNAL, INT_EXCEPTION, INT_TRAP /* #DB after an instruction */, INT_SOFTWARE /* INT n */, INT_SOFT_EXC /* INT3, INTO */, INT_ICEBP };
 /* Deliver through the IVT or IDT. Return address is r[RIP]. False: another fault happened on the way (c->fault). */
 bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error);
 /* Deliver c->fault: contributory rules, double fault; false on a triple fault. */
 bool deliver_fault(struct cpu *c);
-enum task_switch { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
+enum task_switch { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT /* INT n */, TASK_EVENT /* other interruptions: false for faults of the new task, too */ };
 bool task_switch(struct cpu *c, u16 sel, u64 descriptor, enum task_switch how, u64 next_rip, bool has_error, u32 error);
 bool io_allowed(struct cpu *c, u16 port, unsigned size); /* IOPL and the TSS bitmap; false: #GP(0) set */
 

@@ -26,6 +26,8 @@ static bool system_check(struct cpu *c, u16 sel, u64 d)
 /* To another task, through its TSS or a task gate. */
 static bool to_task(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_rip)
 {
+	if (desc_type(d) != SYS_TASK_GATE && sel & 4) /* a TSS in the LDT (vol. 3, 7.2.2) */
+		return fault_gp(c, sel & 0xfffc);
 	if (!system_check(c, sel, d))
 		return false;
 	if (desc_type(d) == SYS_TASK_GATE) {
@@ -91,10 +93,12 @@ static bool is_call_gate(u64 d) { return desc_type(d) == SYS_CALL || desc_type(d
 
 /* ---- JMP ---- */
 
+static bool real_limit(struct cpu *c, u64 offset) { return offset <= (in_v86(c) ? 0xffff : c->seg[CS].limit) || fault_gp(c, 0); }
+
 static bool jump_real(struct cpu *c, u16 sel, u64 offset)
 {
-	if (offset > (in_v86(c) ? 0xffff : c->seg[CS].limit))
-		return fault_gp(c, 0);
+	if (!real_limit(c, offset))
+		return false;
 	seg_load_real(c, CS, sel);
 	c->r[RIP] = offset;
 	return true;
@@ -144,7 +148,8 @@ static bool call_real(struct cpu *c, u16 sel, u64 offset, unsigned osize, u64 re
 	struct stack s;
 
 	stack_current(c, &s);
-	if (!stack_put(c, &s, osize, c->seg[CS].sel) || !stack_put(c, &s, osize, return_rip) || !jump_real(c, sel, offset))
+	if (!stack_room(c, &s, osize, 2) || !real_limit(c, offset) || !stack_writable(c, &s, osize, 2) || !stack_put(c, &s, osize, c->seg[CS].sel) ||
+	    !stack_put(c, &s, osize, return_rip) || !jump_real(c, sel, offset))
 		return false;
 	c->r[RSP] = s.rsp;
 	return true;
@@ -170,20 +175,21 @@ static bool call_inner(struct cpu *c, u64 gate, struct target *t, u64 return_rip
 			return false;
 		stack_inner(c, &s, ss, ss_d, rsp, false);
 	}
-	if (!code_limit(c, t->d, t->offset))
+	if (!stack_room(c, &s, t->size, 4 + params) || !code_limit(c, t->d, t->offset))
 		return false;
 	stack_current(c, &from);
 	for (unsigned i = 0; i < params; i++)
 		if (!stack_get(c, &from, t->size, &v[i]))
 			return false;
+	if (!stack_writable(c, &s, t->size, 4 + params) || !descriptor_accessed(c, t->sel, &t->d) ||
+	    (!in_long(c) && !descriptor_accessed(c, ss, &ss_d)))
+		return false;
 	if (!stack_put(c, &s, t->size, c->seg[SS].sel) || !stack_put(c, &s, t->size, c->r[RSP]))
 		return false;
 	for (unsigned i = params; i-- > 0;)
 		if (!stack_put(c, &s, t->size, v[i]))
 			return false;
 	if (!stack_put(c, &s, t->size, c->seg[CS].sel) || !stack_put(c, &s, t->size, return_rip))
-		return false;
-	if (!descriptor_accessed(c, t->sel, &t->d) || (!in_long(c) && !descriptor_accessed(c, ss, &ss_d)))
 		return false;
 	cs_set(c, t->sel, t->d, cpl);
 	ss_set(c, ss, ss_d);
@@ -203,8 +209,8 @@ static bool call_same(struct cpu *c, u16 sel, u64 d, u64 offset, unsigned size, 
 		s.mask = ~(u64)0;
 	}
 	offset = code_offset(c, d, offset);
-	if (!stack_put(c, &s, size, c->seg[CS].sel) || !stack_put(c, &s, size, return_rip) || !code_limit(c, d, offset) ||
-	    !descriptor_accessed(c, sel, &d))
+	if (!stack_room(c, &s, size, 2) || !code_limit(c, d, offset) || !stack_writable(c, &s, size, 2) || !descriptor_accessed(c, sel, &d) ||
+	    !stack_put(c, &s, size, c->seg[CS].sel) || !stack_put(c, &s, size, return_rip))
 		return false;
 	cs_set(c, sel, d, c->cpl);
 	c->r[RSP] = s.rsp;

@@ -14,10 +14,13 @@ static bool through_ivt(struct cpu *c, u64 table, unsigned vector, u32 image, u3
 	s.vector = VEC_SS;
 	if (!sys_read(c, table + 4 * vector, 4, &entry))
 		return false;
-	if (!stack_put(c, &s, 2, image & 0xffff) || !stack_put(c, &s, 2, c->seg[CS].sel) || !stack_put(c, &s, 2, c->r[RIP] & 0xffff))
+	if (!stack_room(c, &s, 2, 3))
 		return false;
 	if ((entry & 0xffff) > c->seg[CS].limit)
 		return fault_gp(c, 0);
+	if (!stack_writable(c, &s, 2, 3) || !stack_put(c, &s, 2, image & 0xffff) || !stack_put(c, &s, 2, c->seg[CS].sel) ||
+	    !stack_put(c, &s, 2, c->r[RIP] & 0xffff))
+		return false;
 	c->r[RSP] = s.rsp;
 	c->eflags &= ~clear;
 	c->r[RIP] = entry & 0xffff;
@@ -67,10 +70,10 @@ static bool to_8086_handler(struct cpu *c, unsigned vector)
 /* ---- delivery through the IDT ---- */
 
 /* The EFLAGS that the handler finds on its stack. RF is set for faults, so that the instruction's own breakpoint does not fire again
- * when it is restarted, and so it is for what comes between two parts of a repeated string instruction (SDM vol. 3, 17.3.1.1). */
+ * when it is restarted, but not for that breakpoint itself; and so it is for what comes between two parts of a repeated string instruction (SDM vol. 3, 17.3.1.1). */
 static u32 pushed_flags(const struct cpu *c, unsigned vector, enum interrupt_kind kind)
 {
-	bool is_fault = kind == INT_EXCEPTION && vector != VEC_DB && vector != VEC_BP && vector != VEC_OF && vector != VEC_NMI &&
+	bool is_fault = kind == INT_EXCEPTION && !(vector == VEC_DB && c->db_fault) && vector != VEC_BP && vector != VEC_OF && vector != VEC_NMI &&
 			vector != VEC_DF && vector != VEC_MC;
 
 	return cpu_flags(c) | (is_fault || (!c->op && c->rep_at && c->icount == c->rep_at) ? FL_RF : 0);
@@ -112,7 +115,7 @@ static bool handler_stack(struct cpu *c, struct stack *s, bool inner, unsigned c
 static bool through_gate(struct cpu *c, u64 gate, u64 gate_high, u32 flags, bool has_error, u32 error)
 {
 	u16 sel = gate_sel(gate), ss = 0;
-	unsigned type = desc_type(gate), size = in_long(c) ? 8 : type & 8 ? 4 : 2, cpl = c->cpl;
+	unsigned type = desc_type(gate), size = in_long(c) ? 8 : type & 8 ? 4 : 2, cpl = c->cpl, words;
 	u64 offset = gate_offset(gate) | (in_long(c) ? gate_high << 32 : 0), d, ss_d = 0;
 	bool v86 = in_v86(c), inner;
 	struct stack s;
@@ -132,7 +135,9 @@ static bool through_gate(struct cpu *c, u64 gate, u64 gate_high, u32 flags, bool
 		return fault_gp(c, sel & 0xfffc);
 	if (inner)
 		cpl = desc_dpl(d);
-	if (!handler_stack(c, &s, inner, cpl, in_long(c) ? gate >> 32 & 7 : 0, &ss, &ss_d) || !code_limit(c, d, offset))
+	words = (v86 ? 4 : 0) + (inner || in_long(c) ? 2 : 0) + 3 + has_error;
+	if (!handler_stack(c, &s, inner, cpl, in_long(c) ? gate >> 32 & 7 : 0, &ss, &ss_d) || !stack_room(c, &s, size, words) || !code_limit(c, d, offset) ||
+	    !stack_writable(c, &s, size, words) || !descriptor_accessed(c, sel, &d))
 		return false;
 	if (v86 && !push_v86_segs(c, &s, size))
 		return false;
@@ -141,8 +146,6 @@ static bool through_gate(struct cpu *c, u64 gate, u64 gate_high, u32 flags, bool
 	if (!stack_put(c, &s, size, flags) || !stack_put(c, &s, size, c->seg[CS].sel) || !stack_put(c, &s, size, c->r[RIP]))
 		return false;
 	if (has_error && !stack_put(c, &s, size, error))
-		return false;
-	if (!descriptor_accessed(c, sel, &d))
 		return false;
 	/* Nothing can fault any more. */
 	c->eflags &= ~(u32)(FL_T | FL_NT | FL_RF | FL_VM | (type & 1 ? 0 : FL_I));
@@ -160,7 +163,7 @@ static bool through_gate(struct cpu *c, u64 gate, u64 gate_high, u32 flags, bool
 	return true;
 }
 
-static bool through_task_gate(struct cpu *c, u64 gate, u32 flags, bool has_error, u32 error)
+static bool through_task_gate(struct cpu *c, u64 gate, u32 flags, enum task_switch how, bool has_error, u32 error)
 {
 	u16 sel = gate_sel(gate);
 	u64 d;
@@ -174,13 +177,14 @@ static bool through_task_gate(struct cpu *c, u64 gate, u32 flags, bool has_error
 	if (!desc_present(d))
 		return fault_error(c, VEC_NP, sel & 0xfffc);
 	c->eflags |= flags & FL_RF; /* for the image in the old TSS */
-	return task_switch(c, sel, d, TASK_INT, c->r[RIP], has_error, error);
+	return task_switch(c, sel, d, how, c->r[RIP], has_error, error);
 }
 
 static bool through_idt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error)
 {
 	unsigned size = in_long(c) ? 16 : 8, types = 1 << SYS_INT | 1 << SYS_TRAP;
 	u32 idt_error = vector * 8 + 2, flags = pushed_flags(c, vector, kind);
+	bool software = kind == INT_SOFTWARE || kind == INT_SOFT_EXC;
 	u64 gate, high = 0, linear = c->idtr.base + vector * size;
 
 	if (!in_long(c))
@@ -191,12 +195,12 @@ static bool through_idt(struct cpu *c, unsigned vector, enum interrupt_kind kind
 		return false;
 	if (desc_s(gate) || !(types >> desc_type(gate) & 1))
 		return fault_gp(c, idt_error);
-	if ((kind == INT_SOFTWARE || kind == INT_SOFT_EXC) && desc_dpl(gate) < c->cpl)
+	if (software && desc_dpl(gate) < c->cpl)
 		return fault_gp(c, idt_error);
 	if (!desc_present(gate))
 		return fault_error(c, VEC_NP, idt_error);
 	if (desc_type(gate) == SYS_TASK_GATE)
-		return through_task_gate(c, gate, flags, has_error, error);
+		return through_task_gate(c, gate, flags, software || kind == INT_ICEBP ? TASK_INT : TASK_EVENT, has_error, error);
 	return through_gate(c, gate, (u32)high, flags, has_error, error);
 }
 
@@ -240,7 +244,7 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 		c->dr[6] |= c->db_pending;
 		c->db_pending = 0;
 	}
-	if (vector == VEC_DB && (kind == INT_EXCEPTION || kind == INT_ICEBP)) {
+	if (vector == VEC_DB && (kind == INT_EXCEPTION || kind == INT_TRAP || kind == INT_ICEBP)) {
 		c->dr[7] &= ~((u64)1 << 13); /* GD */
 		c->debugctl &= ~(u64)3;      /* LBR, BTF */
 	}

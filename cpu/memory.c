@@ -1,6 +1,6 @@
 /* Accesses that the fast path of op.h does not answer: the checks in their order, pages one by one, devices. */
 #include "cpu/observe.h"
-#include "cpu/op.h"
+#include "cpu/system.h"
 
 bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write);
 
@@ -162,6 +162,13 @@ bool sys_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
 bool sys_write(struct cpu *c, u64 linear, unsigned size, u64 value)
 {
 	return write_with(c, sys_wrap(c, linear), &value, size, ACCESS_WRITE | ACCESS_SYSTEM);
+}
+
+bool sys_check_write(struct cpu *c, u64 linear, unsigned len)
+{
+	struct span s;
+
+	return span_open(c, &s, sys_wrap(c, linear), len, ACCESS_WRITE | ACCESS_SYSTEM);
 }
 
 /* ---- segments and operands ---- */

@@ -42,6 +42,38 @@ static bool stack_linear(struct cpu *c, const struct stack *s, u64 offset, unsig
 
 static void stack_move(struct stack *s, u64 rsp) { s->rsp = s->mask == 0xffff ? (s->rsp & ~s->mask) | (rsp & s->mask) : rsp & s->mask; }
 
+/* Words lie next to each other, unless the stack pointer wraps: then all are looked at. */
+bool stack_room(struct cpu *c, const struct stack *s, unsigned size, unsigned count)
+{
+	u64 rsp = s->rsp & s->mask, linear;
+
+	if (s->flat || rsp >= size * count)
+		return stack_linear(c, s, (rsp - size * count) & s->mask, size * count, &linear);
+	for (; count; count--) {
+		rsp = (rsp - size) & s->mask;
+		if (!stack_linear(c, s, rsp, size, &linear))
+			return false;
+	}
+	return true;
+}
+
+bool stack_writable(struct cpu *c, const struct stack *s, unsigned size, unsigned count)
+{
+	u64 rsp = s->rsp, page = 1, linear;
+
+	for (; count; count--) {
+		rsp = (rsp - size) & s->mask;
+		if (!stack_linear(c, s, rsp, size, &linear) || (!s->inner && !check_alignment(c, linear, size)))
+			return false;
+		if ((linear & PAGE_MASK) == page) /* whose end was written to */
+			continue;
+		if (s->inner ? !sys_check_write(c, linear, size) : !mem_check_write(c, linear, size))
+			return false;
+		page = linear & PAGE_MASK;
+	}
+	return true;
+}
+
 bool stack_put(struct cpu *c, struct stack *s, unsigned size, u64 v)
 {
 	u64 rsp = (s->rsp - size) & s->mask, linear;

@@ -211,7 +211,7 @@ static bool interruption(struct cpu *c, bool *ok)
 	if (what == DUE_TRAP) {
 		c->dr[6] = (c->dr[6] & ~(u64)0xf) | c->db_pending;
 		c->db_pending = 0;
-		if (interrupt(c, VEC_DB, INT_EXCEPTION, false, 0))
+		if (interrupt(c, VEC_DB, INT_TRAP, false, 0))
 			return true;
 	} else if (what == DUE_NMI) {
 		c->nmi_pending = false;
@@ -342,10 +342,10 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		if (unlikely(code_breakpoints(c))) {
 			debug_code_check(c);
 			if (c->fault.vector == VEC_DB && c->db_fault) {
-				c->db_fault = false;
 				cpu_step(c);
 				if (!deliver_fault(c))
 					c->activity = ACTIVITY_SHUTDOWN;
+				c->db_fault = false;
 				continue;
 			}
 		}

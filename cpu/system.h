@@ -64,9 +64,14 @@ struct stack {
 };
 void stack_current(const struct cpu *c, struct stack *s);
 void stack_inner(const struct cpu *c, struct stack *s, u16 sel, u64 descriptor, u64 rsp, bool flat);
+/* Room for COUNT words: within the limit; on pages that can be written. What both allow, stack_put can do. */
+bool stack_room(struct cpu *c, const struct stack *s, unsigned size, unsigned count);
+bool stack_writable(struct cpu *c, const struct stack *s, unsigned size, unsigned count);
 bool stack_put(struct cpu *c, struct stack *s, unsigned size, u64 v);
 bool stack_get(struct cpu *c, struct stack *s, unsigned size, u64 *v);
 bool stack_get_selector(struct cpu *c, struct stack *s, unsigned size, u64 *sel); /* of a slot of SIZE bytes the first two, which are all that is read */
+
+bool sys_check_write(struct cpu *c, u64 linear, unsigned len); /* mem_check_write, with supervisor rights (memory.c) */
 
 static inline void rsp_set(struct cpu *c, u64 rsp)
 {

@@ -57,6 +57,17 @@ static bool set_busy(struct cpu *c, u16 sel, bool busy)
 
 /* ---- in the new task: faults are its own, with #TS for what its TSS says ---- */
 
+static bool load_cr3(struct cpu *c, u64 cr3)
+{
+	if (!(c->cr0 & CR0_PG) || cr3 == c->cr3)
+		return true;
+	c->cr3 = cr3;
+	tlb_flush(c, false);
+	if (c->cr4 & CR4_PAE && !page_load_pdptes(c, cr3))
+		return fault_error(c, VEC_TS, c->seg[TR].sel & 0xfffc);
+	return true;
+}
+
 static bool load_ldt(struct cpu *c, u16 sel)
 {
 	u64 d;
@@ -150,23 +161,16 @@ static void enter(struct cpu *c, const struct image *im, const struct layout *l,
 		c->seg[reg].read_end = c->seg[reg].write_end = 0;
 	}
 	c->cpl = flags & FL_VM ? 3 : im->sel[CS] & 3;
-	c->dr[7] &= ~(u64)0x55; /* L0 to L3 */
+	c->dr[7] &= ~(u64)0x155; /* L0 to L3, LE */
 	c->cr0 |= CR0_TS;
 	update_mode(c);
 }
 
-/* A fault of the new task, before its first instruction. The switch has happened: it is delivered there. If its handlers are tasks too, they
- * may fault in the same way; tables that lie over each other could make that endless. */
+/* A fault of the new task, before its first instruction. The switch has happened: it is delivered there. */
 static void fault_inside(struct cpu *c)
 {
-	if (c->task_depth == 8) {
-		c->activity = ACTIVITY_SHUTDOWN;
-		return;
-	}
-	c->task_depth++;
 	if (!deliver_fault(c))
 		c->activity = ACTIVITY_SHUTDOWN;
-	c->task_depth--;
 	attend(c, ATTN_LINE);
 }
 
@@ -200,24 +204,16 @@ bool task_switch(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_r
 		return false;
 	if ((how == TASK_JMP || how == TASK_IRET) && !set_busy(c, old_sel, false))
 		return false;
-	if ((how == TASK_CALL || how == TASK_INT) && !sys_write(c, tr.base, 2, old_sel))
+	if ((how == TASK_CALL || how >= TASK_INT) && !sys_write(c, tr.base, 2, old_sel))
 		return false;
 	if (how != TASK_IRET && !set_busy(c, sel, true))
 		return false;
 	tr.attr |= SYS_BUSY;
 	c->seg[TR] = tr;
-	if (new->cr3 && c->cr0 & CR0_PG && im.cr3 != c->cr3) {
-		c->cr3 = im.cr3;
-		tlb_flush(c, false);
-		if (c->cr4 & CR4_PAE && !page_load_pdptes(c, c->cr3)) {
-			c->fault.vector = VEC_TS;
-			c->fault.error = sel & 0xfffc;
-			fault_inside(c);
-			return true;
-		}
-	}
-	enter(c, &im, new, how == TASK_CALL || how == TASK_INT);
-	if (!load_segments(c, &im) || (has_error && !push_error(c, new, error))) {
+	enter(c, &im, new, how == TASK_CALL || how >= TASK_INT);
+	if ((new->cr3 && !load_cr3(c, im.cr3)) || !load_segments(c, &im) || (has_error && !push_error(c, new, error))) {
+		if (how == TASK_EVENT) /* on the way to a handler: with EXT, and it can make a double fault */
+			return false;
 		fault_inside(c);
 		return true;
 	}
