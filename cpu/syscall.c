@@ -26,13 +26,17 @@ static void flat_ss(struct cpu *c, u16 sel, unsigned dpl, bool l)
 	s->read_end = s->write_end = l ? ~(u64)0 : (u64)1 << 32;
 }
 
-/* EFLAGS as a whole; the caller derives mode and view afterwards. */
+/* EFLAGS as a whole; the caller derives mode and view afterwards. It is the new TF that decides whether a trap follows at once: a masked one is
+ * not seen by the kernel, and one that SYSRET restores traps before the program's first instruction, unlike after IRET. */
 static void set_all_flags(struct cpu *c, u32 flags)
 {
 	u32 old = c->eflags;
 
 	cpu_set_arith(c, flags);
 	c->eflags = (flags & ~(u32)OSZAPC) | FL_1;
+	c->step = false;
+	if (flags & FL_T)
+		c->db_pending |= 1 << 14; /* BS */
 	if (c->eflags & FL_T || (c->eflags & ~old & FL_I && interrupt_waits(c)))
 		attend(c, ATTN_LINE);
 }
