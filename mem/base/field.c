@@ -14,6 +14,14 @@ static size_t element_size(enum field_type type)
 	return 0;
 }
 
+/* Numbers lie in the struct just as they are saved. */
+static bool is_number(const struct field *field)
+{
+	return field->type != FIELD_BOOL && field->type != FIELD_EVENT;
+}
+
+static size_t field_size(const struct field *field) { return field->count * element_size(field->type); }
+
 u64 part_get(const struct part *part, const struct field *field, u32 i)
 {
 	const u8 *at = (const u8 *)part->state + field->offset;
@@ -49,7 +57,7 @@ size_t part_size(const struct part *part)
 	size_t size = 0;
 
 	for (const struct field *field = part->fields; field->name; field++)
-		size += field->count * element_size(field->type);
+		size += field_size(field);
 	return size;
 }
 
@@ -58,6 +66,11 @@ void part_save(const struct part *part, u8 *out)
 	for (const struct field *field = part->fields; field->name; field++) {
 		size_t size = element_size(field->type);
 
+		if (is_number(field)) {
+			memcpy(out, (const u8 *)part->state + field->offset, field_size(field));
+			out += field_size(field);
+			continue;
+		}
 		for (u32 i = 0; i < field->count; i++, out += size)
 			put_size(out, (unsigned)size, part_get(part, field, i));
 	}
@@ -75,6 +88,10 @@ bool part_load(const struct part *part, const u8 *in, size_t len, const char **w
 	for (const struct field *field = part->fields; field->name; field++) {
 		size_t size = element_size(field->type);
 
+		if (limit(field) == ~(u64)0) {
+			at += field_size(field);
+			continue;
+		}
 		for (u32 i = 0; i < field->count; i++, at += size) {
 			if (get_size(at, (unsigned)size) <= limit(field))
 				continue;
@@ -86,6 +103,11 @@ bool part_load(const struct part *part, const u8 *in, size_t len, const char **w
 	for (const struct field *field = part->fields; field->name; field++) {
 		size_t size = element_size(field->type);
 
+		if (is_number(field)) {
+			memcpy((u8 *)part->state + field->offset, in, field_size(field));
+			in += field_size(field);
+			continue;
+		}
 		for (u32 i = 0; i < field->count; i++, in += size)
 			set_element(part, field, i, get_size(in, (unsigned)size));
 	}
@@ -98,9 +120,8 @@ u64 part_hash(const struct part *part, u64 h)
 {
 	h = hash64(h, part->name, strlen(part->name));
 	for (const struct field *field = part->fields; field->name; field++) {
-		/* Numbers lie in the struct just as they are saved. */
-		if (field->type != FIELD_BOOL && field->type != FIELD_EVENT) {
-			h = hash64(h, (const u8 *)part->state + field->offset, field->count * element_size(field->type));
+		if (is_number(field)) {
+			h = hash64(h, (const u8 *)part->state + field->offset, field_size(field));
 			continue;
 		}
 		for (u32 i = 0; i < field->count; i++) {
