@@ -225,7 +225,7 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 {
 	bool nmi = vector == VEC_NMI && kind == INT_EXTERNAL;
 
-	observe(c, kind == INT_EXTERNAL ? EVENT_INTERRUPT : EVENT_EXCEPTION, vector);
+	observe(c, kind == INT_EXTERNAL ? EVENT_INTERRUPT : EVENT_EXCEPTION, vector, has_error ? error : 0, 0, true);
 	if (!deliver(c, vector, kind, has_error, error)) {
 		const struct fault *f = &c->fault;
 

@@ -1,4 +1,5 @@
 /* Ports: IN, OUT, and who may use them (SDM vol. 1, chapter 19). */
+#include "cpu/observe.h"
 #include "cpu/system.h"
 
 void debug_io(struct cpu *c, u16 port, unsigned size);
@@ -32,6 +33,7 @@ ALWAYS_INLINE bool port_in(struct cpu *c, u16 port, unsigned size)
 	v = space_read(c->io, port, size);
 	reg_set(c, 8 * RAX, size, v);
 	debug_io(c, port, size);
+	observe(c, EVENT_PORT, port, v, size, false);
 	return true;
 }
 
@@ -42,6 +44,7 @@ ALWAYS_INLINE bool port_out(struct cpu *c, u16 port, unsigned size)
 	cpu_sync(c);
 	space_write(c->io, port, size, reg_get(c, 8 * RAX, size));
 	debug_io(c, port, size);
+	observe(c, EVENT_PORT, port, reg_get(c, 8 * RAX, size), size, true);
 	return true;
 }
 

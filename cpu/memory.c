@@ -58,10 +58,13 @@ static void device_read(struct cpu *c, u64 phys, u8 *out, unsigned len)
 		space_read_block(c->mem, phys, out, len);
 }
 
-static void observe_span(struct cpu *c, const struct span *s, u64 linear, bool write)
+static void observe_span(struct cpu *c, const struct span *s, u64 linear, const u8 *bytes, bool write)
 {
-	for (int i = 0; i < 2 && s->len[i]; linear = wrap(c, linear + s->len[i]), i++)
-		observe_access(c, linear, s->phys[i], s->len[i], write);
+	for (int i = 0; i < 2 && s->len[i]; linear = wrap(c, linear + s->len[i]), bytes += s->len[i], i++) {
+		if (!s->host[i])
+			observe(c, EVENT_MMIO, s->phys[i], get_size(bytes, s->len[i] < 8 ? s->len[i] : 8), s->len[i], write);
+		observe_access(c, linear, s->phys[i], bytes, s->len[i], write);
+	}
 }
 
 static void device_write(struct cpu *c, u64 phys, const u8 *in, unsigned len)
@@ -94,7 +97,7 @@ static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsign
 	}
 	watch(c, linear, len, false);
 	if (unlikely(c->all->observer != NULL))
-		observe_span(c, &s, linear, false);
+		observe_span(c, &s, linear, out, false);
 	return true;
 }
 
@@ -113,7 +116,7 @@ static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, 
 	}
 	watch(c, linear, len, true);
 	if (unlikely(c->all->observer != NULL))
-		observe_span(c, &s, linear, true);
+		observe_span(c, &s, linear, in, true);
 	return true;
 }
 

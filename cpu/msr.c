@@ -1,4 +1,5 @@
 /* Model-specific registers (SDM vol. 4, chapter 2), the time-stamp counter, XCR0. Registers that a model lacks give #GP(0), as they do in silicon. */
+#include "cpu/observe.h"
 #include "cpu/system.h"
 #include "cpu/xsave.h"
 
@@ -321,6 +322,7 @@ BODY(rdmsr)
 		return false;
 	c->r[RAX] = (u32)v;
 	c->r[RDX] = v >> 32;
+	observe(c, EVENT_MSR, (u32)c->r[RCX], v, 8, false);
 	return true;
 }
 GEN_BODY(rdmsr)
@@ -331,6 +333,7 @@ BODY(wrmsr)
 
 	if (!write_msr(c, (u32)c->r[RCX], (u32)c->r[RAX] | c->r[RDX] << 32))
 		return false;
+	observe(c, EVENT_MSR, (u32)c->r[RCX], (u32)c->r[RAX] | c->r[RDX] << 32, 8, true);
 	c->r[RIP] = rip;
 	return true;
 }

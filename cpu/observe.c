@@ -1,12 +1,13 @@
 #include "cpu/observe.h"
 #include "cpu/op.h"
 
-static u64 icount_now(const struct cpu *c)
+u64 observe_place(const struct cpu *c, u64 *rip)
 {
+	*rip = c->op ? op_rip(c, c->op) : c->r[RIP];
 	return c->op ? c->end - (u64)(c->n + c->op->left) : c->icount;
 }
 
-static bool note(struct cpu *c, enum observed what, u64 address, unsigned len, u64 icount)
+static bool note_at(struct cpu *c, enum observed what, u64 address, unsigned len, u64 icount, u64 rip)
 {
 	struct observer *w = c->all->observer;
 
@@ -17,11 +18,18 @@ static bool note(struct cpu *c, enum observed what, u64 address, unsigned len, u
 	w->hit_len = len;
 	w->hit_icount = icount;
 	w->hit_steps = clock_steps(c->clock, icount);
-	w->hit_rip = c->op ? op_rip(c, c->op) : c->r[RIP];
+	w->hit_rip = rip;
 	w->hit_physical = w->hit_dma = false;
 	c->stop = true;
 	attend(c, ATTN_LINE);
 	return true;
+}
+
+static bool note(struct cpu *c, enum observed what, u64 address, unsigned len)
+{
+	u64 rip, icount = observe_place(c, &rip);
+
+	return note_at(c, what, address, len, icount, rip);
 }
 
 bool observe_point(struct cpu *c, u64 linear, u64 phys, u64 icount)
@@ -32,7 +40,7 @@ bool observe_point(struct cpu *c, u64 linear, u64 phys, u64 icount)
 		return false;
 	for (unsigned i = 0; i < w->npoints; i++)
 		if (w->points[i].address == (w->points[i].physical ? phys : linear)) {
-			note(c, OBSERVED_POINT, w->points[i].address, 1, icount);
+			note_at(c, OBSERVED_POINT, w->points[i].address, 1, icount, c->r[RIP]);
 			w->hit_physical = w->points[i].physical;
 			return w->hit == OBSERVED_POINT;
 		}
@@ -41,35 +49,57 @@ bool observe_point(struct cpu *c, u64 linear, u64 phys, u64 icount)
 
 bool observes_page(const struct observer *w, u64 linear)
 {
+	if (w->trace & EVENT_MEMORY)
+		return true;
 	for (unsigned i = 0; i < w->nwatches; i++)
 		if (!w->watches[i].physical && (linear | (PAGE_SIZE - 1)) >= w->watches[i].first && (linear & PAGE_MASK) <= w->watches[i].last)
 			return true;
 	return false;
 }
 
-void observe_access(struct cpu *c, u64 linear, u64 phys, unsigned len, bool write)
+void observe_access(struct cpu *c, u64 linear, u64 phys, const void *bytes, unsigned len, bool write)
 {
 	struct observer *w = c->all->observer;
 
+	if (w->active && w->trace & EVENT_MEMORY && bytes)
+		w->saw(w->owner, c, &(struct seen){ EVENT_MEMORY, linear, get_size(bytes, len < 8 ? len : 8), len, write, NULL });
 	for (unsigned i = 0; i < w->nwatches; i++) {
 		const struct watch *watch = &w->watches[i];
 		u64 first = watch->physical ? phys : linear;
 
 		if (!(write ? watch->write : watch->read) || first > watch->last || first + (len - 1) < watch->first)
 			continue;
-		if (note(c, write ? OBSERVED_WRITE : OBSERVED_READ, first, len, icount_now(c)))
+		if (note(c, write ? OBSERVED_WRITE : OBSERVED_READ, first, len))
 			w->hit_physical = watch->physical;
 	}
 }
 
-void observe_event(struct cpu *c, enum event_kind kind, u64 value)
+static bool passes(const struct filter *f, const struct seen *seen)
+{
+	return f->kinds & seen->kind && (seen->write ? f->write : f->read) && seen->address <= f->last &&
+		seen->address + (seen->size ? seen->size - 1 : 0) >= f->first &&
+		(!f->name || !seen->name || !strncmp(f->name, seen->name, strlen(f->name)));
+}
+
+void observe_event(struct cpu *c, const struct seen *seen)
 {
 	struct observer *w = c->all->observer;
 
-	if (!(w->events & kind) || !note(c, OBSERVED_EVENT, 0, 0, icount_now(c)))
+	if (!w->active)
 		return;
-	w->hit_event = kind;
-	w->hit_value = value;
+	if (w->trace & seen->kind)
+		w->saw(w->owner, c, seen);
+	for (unsigned i = 0; i < w->nfilters; i++)
+		if (passes(&w->filters[i], seen) && note(c, OBSERVED_EVENT, seen->address, seen->size)) {
+			w->hit_event = *seen;
+			w->hit_filter = i;
+		}
+}
+
+void observe_clock(struct cpu *c)
+{
+	for (const struct event *e = c->clock->first; e && e->when <= c->clock->now; e = e->next)
+		observe_event(c, &(struct seen){ .kind = EVENT_CLOCK, .value = e->when, .write = true, .name = e->name });
 }
 
 void cpu_ram_watched(void *cpu, u64 phys, unsigned len)
@@ -79,6 +109,6 @@ void cpu_ram_watched(void *cpu, u64 phys, unsigned len)
 
 	if (!w || w->by_cpu)
 		return;
-	observe_access(cpus_running(all), ~(u64)0, phys, len, true);
+	observe_access(cpus_running(all), ~(u64)0, phys, NULL, len, true);
 	w->hit_dma |= w->hit == OBSERVED_WRITE && w->hit_address == phys;
 }

@@ -8,7 +8,20 @@
 struct watch { u64 first, last; bool physical, read, write; };
 
 enum observed { OBSERVED_POINT = 1, OBSERVED_READ, OBSERVED_WRITE, OBSERVED_EVENT };
-enum event_kind { EVENT_EXCEPTION = 1, EVENT_INTERRUPT = 2, EVENT_PORT = 4, EVENT_MSR = 8, EVENT_CR3 = 16, EVENT_MODE = 32 };
+/* Events that are no code and no plain memory. As in lib/vcpu_debug.h, which says what each one's address and value are. */
+enum event_kind {
+	EVENT_EXCEPTION = 1, EVENT_INTERRUPT = 2, EVENT_PORT = 4, EVENT_MMIO = 8, EVENT_MSR = 0x10, EVENT_CR3 = 0x20, EVENT_MODE = 0x40,
+	EVENT_CLOCK = 0x80, EVENT_OUTPUT = 0x100, EVENT_MEMORY = 0x200 /* for `saw' only */
+};
+struct seen {
+	enum event_kind kind;
+	u64 address, value;
+	unsigned size;
+	bool write;
+	const char *name;          /* EVENT_CLOCK: whose event */
+};
+/* Stop at events of KINDS whose address is in [first, last]; EVENT_CLOCK: whose name begins with NAME. */
+struct filter { u32 kinds; u64 first, last; bool read, write; const char *name; };
 
 #define BLOOM_BITS 15
 struct bloom { u64 bits[(1u << BLOOM_BITS) / 64]; };
@@ -38,14 +51,22 @@ struct observer {
 	struct watch *watches;
 	unsigned nwatches;
 	bool by_cpu;               /* a processor writes through its space */
-	u32 events;                /* EVENT_*: wanted */
+	/* Events */
+	struct filter *filters;
+	unsigned nfilters;
+	u32 kinds;                 /* EVENT_* of all filters and of `trace': nobody asks for others */
+	u32 trace;                 /* EVENT_*: those that go to `saw' */
+	void (*saw)(void *owner, struct cpu *c, const struct seen *seen);
+	void (*built)(void *owner, u64 linear, unsigned bytes); /* code is about to run for the first time since blocks_flush; NULL: nobody asks */
+	void *owner;
 	/* What happened first since `hit' was cleared. */
 	enum observed hit;
-	u64 hit_address, hit_icount, hit_rip, hit_value;
+	u64 hit_address, hit_icount, hit_rip;
 	u32 hit_steps;
 	unsigned hit_len;
 	bool hit_physical, hit_dma;
-	enum event_kind hit_event;
+	struct seen hit_event;
+	unsigned hit_filter;
 	struct bloom *executed;    /* gets the linear and physical pages that blocks are looked up in; NULL: nobody asks */
 };
 
@@ -56,13 +77,20 @@ static inline bool observed_offset(const struct observer *w, unsigned offset)
 /* Does a point stop the processor at LINEAR, PHYS, with ICOUNT retired? Then the hit is noted. */
 bool observe_point(struct cpu *c, u64 linear, u64 phys, u64 icount);
 bool observes_page(const struct observer *w, u64 linear);
-/* An access was made; PHYS all ones: not known. */
-void observe_access(struct cpu *c, u64 linear, u64 phys, unsigned len, bool write);
-void observe_event(struct cpu *c, enum event_kind kind, u64 value);
-static inline void observe(struct cpu *c, enum event_kind kind, u64 value)
+/* Where C stands: instructions retired before the one that it is in, and that one's RIP. */
+u64 observe_place(const struct cpu *c, u64 *rip);
+/* An access was made to memory; PHYS all ones: not known. BYTES: what was read or written. */
+void observe_access(struct cpu *c, u64 linear, u64 phys, const void *bytes, unsigned len, bool write);
+void observe_event(struct cpu *c, const struct seen *seen);
+void observe_clock(struct cpu *c); /* the clock is about to fire what is due */
+static inline bool observes(const struct cpu *c, enum event_kind kind)
 {
-	if (unlikely(c->all->observer != NULL))
-		observe_event(c, kind, value);
+	return unlikely(c->all->observer != NULL) && c->all->observer->kinds & kind;
+}
+static inline void observe(struct cpu *c, enum event_kind kind, u64 address, u64 value, unsigned size, bool write)
+{
+	if (observes(c, kind))
+		observe_event(c, &(struct seen){ kind, address, value, size, write, NULL });
 }
 /* Target for ram->watched: a write that went through a space. */
 void cpu_ram_watched(void *cpu, u64 phys, unsigned len);

@@ -304,6 +304,8 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		if (c->activity == ACTIVITY_SHUTDOWN)
 			return CPU_TRIPLE_FAULT;
 		if (clock_next(c->clock) <= c->clock->now) {
+			if (observes(c, EVENT_CLOCK))
+				observe_clock(c);
 			clock_fire(c->clock);
 			continue; /* the owner may have been told to stop */
 		}

@@ -1,4 +1,5 @@
 /* Segment registers: descriptors, loads with their checks, and what follows from them for the fast path (SDM vol. 3, chapters 3 and 5). */
+#include "cpu/observe.h"
 #include "cpu/system.h"
 
 /* ---- descriptors ---- */
@@ -155,6 +156,9 @@ void update_mode(struct cpu *c)
 		u32 changed = mode ^ old;
 
 		c->attn |= ATTN_MODE;
+		if (changed & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG))
+			observe(c, EVENT_MODE, mode & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG), old & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG),
+				0, true);
 		if (changed & (MODE_PE | MODE_V86) || ((mode & MODE_BITS) == MODE_64) != ((old & MODE_BITS) == MODE_64))
 			for (unsigned reg = ES; reg <= GS; reg++)
 				set_ends(c, &c->seg[reg]);

@@ -3,6 +3,7 @@
  * A repetition does at most CHUNK elements at a time and then, unless it is finished, stops at itself, so that interrupts get in: each such
  * part retires as one instruction. How long a part is depends on nothing but what the guest sees; how it is done depends on the host. */
 #include "cpu/alu.h"
+#include "cpu/observe.h"
 #include "cpu/system.h"
 
 enum string { MOVS, STOS, LODS, CMPS, SCAS, INS, OUTS };
@@ -43,13 +44,15 @@ static bool string_write(struct cpu *c, u64 offset, unsigned size, u64 v)
 static bool port_in(struct cpu *c, u64 di, unsigned size)
 {
 	u16 port = (u16)c->r[RDX];
-	u64 linear;
+	u64 linear, v;
 
 	if (!io_allowed(c, port, size) || !data_linear(c, ES, di, size, true, &linear) || !mem_check_write(c, linear, size))
 		return false;
 	cpu_sync(c);
-	if (!mem_write(c, linear, size, space_read(c->io, port, size)))
+	v = space_read(c->io, port, size);
+	if (!mem_write(c, linear, size, v))
 		return false;
+	observe(c, EVENT_PORT, port, v, size, false);
 	return true;
 }
 
@@ -62,6 +65,7 @@ static bool port_out(struct cpu *c, const struct op *o, u64 si, unsigned size)
 		return false;
 	cpu_sync(c);
 	space_write(c->io, port, size, v);
+	observe(c, EVENT_PORT, port, v, size, true);
 	return true;
 }
 
@@ -211,7 +215,7 @@ static u64 compare_run(const u8 *a, s64 a_step, const u8 *b, s64 b_step, u64 n, 
 /* INS from a device that gives many elements at once, where the port is allowed without a look at the TSS. */
 static u64 port_run(struct cpu *c, const struct op *o, u8 *to, u64 k)
 {
-	if ((c->cr0 & CR0_PE) && ((c->eflags & FL_VM) || c->cpl > iopl(c)))
+	if (((c->cr0 & CR0_PE) && ((c->eflags & FL_VM) || c->cpl > iopl(c))) || observes(c, EVENT_PORT))
 		return 0;
 	cpu_sync(c);
 	return space_read_string(c->io, (u16)c->r[RDX], o->osize, to, k);

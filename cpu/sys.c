@@ -1,4 +1,5 @@
 /* Control registers, descriptor table registers, the TLB and cache instructions (SDM vol. 3, chapter 2; vol. 2, each instruction). */
+#include "cpu/observe.h"
 #include "cpu/system.h"
 
 /* ---- control registers ---- */
@@ -67,6 +68,7 @@ bool write_cr3(struct cpu *c, u64 v)
 	} else if (c->cr4 & CR4_PAE && c->cr0 & CR0_PG && !page_load_pdptes(c, v)) {
 		return false;
 	}
+	observe(c, EVENT_CR3, v, c->cr3, 0, true);
 	c->cr3 = v;
 	tlb_flush(c, false);
 	return true;

@@ -9,6 +9,7 @@
  *   72   ES CS SS DS FS GS (4 bytes each)    34  ES CS SS DS
  *   96   LDT                                 42  LDT
  *  100   T in bit 0; 102 I/O map */
+#include "cpu/observe.h"
 #include "cpu/system.h"
 
 struct image { u64 cr3, rip, flags, r[8], sel[6], ldt; bool trap; };
@@ -61,6 +62,7 @@ static bool load_cr3(struct cpu *c, u64 cr3)
 {
 	if (!(c->cr0 & CR0_PG) || cr3 == c->cr3)
 		return true;
+	observe(c, EVENT_CR3, cr3, c->cr3, 0, true);
 	c->cr3 = cr3;
 	tlb_flush(c, false);
 	if (c->cr4 & CR4_PAE && !page_load_pdptes(c, cr3))

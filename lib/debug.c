@@ -6,147 +6,8 @@
  * What was executed and what was written between two shots is known by page, roughly (a Bloom filter): a search for the last stop skips what
  * cannot have it. */
 #include <stdlib.h>
-#include "cpu/observe.h"
-#include "lib/machine.h"
+#include "lib/debug.h"
 #include "lib/replay.h"
-#include "lib/vcpu_debug.h"
-#include "lib/vcpu_snapshot.h"
-
-struct shot {
-	struct vcpu_place at;
-	vcpu_snapshot *state;
-	size_t input;                       /* the next one */
-	struct bloom executed, written;     /* from here to the next shot, as far as the run has been there */
-};
-
-struct input {
-	struct vcpu_place at;
-	enum vcpu_channel channel;
-	u8 *data;
-	size_t len;
-};
-
-struct stop_point { int id; bool is_watch, physical; u64 address; struct watch watch; };
-
-struct vcpu_debug {
-	struct vcpu *v;
-	struct observer observer;
-	struct shot **shots;
-	size_t nshots;
-	struct input *inputs;
-	size_t ninputs, next;
-	bool feeding;                       /* vcpu_input is called by us */
-	struct vcpu_place end;              /* the run is known up to here */
-	struct stop_point *points;
-	size_t npoints;
-	int last_id;
-	u64 bytes_max, interval;
-	bool (*counts)(void *user, int id);
-	void *user;
-};
-
-/* ---- points ---- */
-
-static void watch_pages(struct vcpu_debug *d, const struct watch *w, bool on)
-{
-	for (unsigned i = 0; i < d->v->mem.count; i++) {
-		const struct range *r = &d->v->mem.ranges[i];
-
-		if (r->kind != RANGE_RAM || w->last < r->base || w->first > r->base + (r->size - 1))
-			continue;
-		for (u64 a = w->first < r->base ? r->base : w->first & PAGE_MASK; a <= w->last && a - r->base < r->size; a += PAGE_SIZE) {
-			u8 *flags = &r->ram->pages[(r->ram_offset + (a - r->base)) >> PAGE_SHIFT];
-
-			*flags = (u8)(on ? *flags | PAGE_WATCH : *flags & ~PAGE_WATCH);
-		}
-	}
-}
-
-/* Tell the processors what to look for. False: no memory. */
-static bool arm(struct vcpu_debug *d)
-{
-	struct observer *w = &d->observer;
-	const struct cpus *all = d->v->cpu->all;
-
-	for (unsigned i = 0; i < w->nwatches; i++)
-		if (w->watches[i].physical)
-			watch_pages(d, &w->watches[i], false);
-	w->points = realloc(w->points, (d->npoints + 1) * sizeof *w->points);
-	w->watches = realloc(w->watches, (d->npoints + 1) * sizeof *w->watches);
-	w->npoints = w->nwatches = 0;
-	memset(w->offsets, 0, sizeof w->offsets);
-	if (!w->points || !w->watches)
-		return false;
-	for (size_t i = 0; i < d->npoints; i++) {
-		const struct stop_point *p = &d->points[i];
-		unsigned offset = p->address & (PAGE_SIZE - 1);
-
-		if (p->is_watch) {
-			w->watches[w->nwatches++] = p->watch;
-			if (p->physical)
-				watch_pages(d, &p->watch, true);
-			continue;
-		}
-		w->points[w->npoints].address = p->address;
-		w->points[w->npoints++].physical = p->physical;
-		w->offsets[offset / 64] |= (u64)1 << offset % 64;
-	}
-	blocks_flush(d->v->cpu);
-	for (unsigned i = 0; i < all->count; i++)
-		tlb_drop_tags(all->cpu[i]);
-	return true;
-}
-
-static int add_point(struct vcpu_debug *d, struct stop_point p)
-{
-	struct stop_point *points = realloc(d->points, (d->npoints + 1) * sizeof *points);
-
-	if (!points)
-		return machine_error(d->v, "the host has no memory for a breakpoint");
-	d->points = points;
-	p.id = ++d->last_id;
-	points[d->npoints++] = p;
-	if (!arm(d))
-		return machine_error(d->v, "the host has no memory for a breakpoint");
-	return p.id;
-}
-
-int vcpu_debug_break(vcpu_debug *d, uint64_t address, bool physical)
-{
-	return add_point(d, (struct stop_point){ .address = address, .physical = physical });
-}
-
-int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physical, bool read, bool write)
-{
-	u64 last = address + (size - 1);
-
-	if (!size || last < address || size > MiB)
-		return machine_error(d->v, "a watchpoint covers 1 byte to 1 MiB");
-	return add_point(d, (struct stop_point){ .is_watch = true, .address = address, .physical = physical,
-		.watch = { address, last, physical, read, write } });
-}
-
-int vcpu_debug_delete(vcpu_debug *d, int id)
-{
-	for (size_t i = 0; i < d->npoints; i++) {
-		if (d->points[i].id != id)
-			continue;
-		if (d->points[i].is_watch && d->points[i].physical)
-			watch_pages(d, &d->points[i].watch, false);
-		memmove(&d->points[i], &d->points[i + 1], (--d->npoints - i) * sizeof *d->points);
-		arm(d);
-		return 0;
-	}
-	return machine_error(d->v, "there is no breakpoint %d", id);
-}
-
-void vcpu_debug_condition(vcpu_debug *d, bool (*counts)(void *user, int id), void *user)
-{
-	d->counts = counts;
-	d->user = user;
-}
-
-void vcpu_debug_events(vcpu_debug *d, unsigned events) { d->observer.events = events; }
 
 /* ---- shots ---- */
 
@@ -271,6 +132,7 @@ static bool restore(struct vcpu_debug *d, size_t i)
 	if (vcpu_snapshot_restore(d->v, s->state))
 		return false;
 	d->next = s->input;
+	debug_unsay(d, s->at.instructions);
 	note_in(d, s);
 	return true;
 }
@@ -290,44 +152,30 @@ static struct vcpu_debug_stop machine_stop(const struct vcpu_debug *d, struct vc
 	return s;
 }
 
-static int id_of_hit(const struct vcpu_debug *d)
-{
-	const struct observer *w = &d->observer;
-
-	for (size_t i = 0; i < d->npoints; i++) {
-		const struct stop_point *p = &d->points[i];
-
-		if (w->hit == OBSERVED_POINT ? !p->is_watch && p->address == w->hit_address && p->physical == w->hit_physical :
-		    p->is_watch && p->physical == w->hit_physical && w->hit_address <= p->watch.last &&
-		    w->hit_address + (w->hit_len - 1) >= p->watch.first)
-			return p->id;
-	}
-	return 0;
-}
-
 static struct vcpu_debug_stop hit_stop(struct vcpu_debug *d)
 {
 	const struct observer *w = &d->observer;
 	struct vcpu_debug_stop s = stopped(d, w->hit == OBSERVED_POINT ? VCPU_DEBUG_BREAK : w->hit == OBSERVED_EVENT ? VCPU_DEBUG_EVENT :
 		VCPU_DEBUG_WATCH);
 
-	s.id = id_of_hit(d);
+	s.id = debug_hit_id(d);
 	s.address = w->hit_address;
 	s.size = w->hit_len;
 	s.rip = w->hit_rip;
 	s.physical = w->hit_physical;
-	s.write = w->hit == OBSERVED_WRITE;
+	s.write = w->hit == OBSERVED_WRITE || (w->hit == OBSERVED_EVENT && w->hit_event.write);
 	s.device = w->hit_dma;
 	s.when = (struct vcpu_place){ w->hit_icount, w->hit_steps, 0 };
-	s.event = w->hit_event;
-	s.value = w->hit_value;
+	s.event = w->hit_event.kind;
+	s.value = w->hit_event.value;
+	s.name = w->hit_event.name;
 	return s;
 }
 
 /* Does this hit count? */
 static bool wanted(struct vcpu_debug *d, const struct vcpu_debug_stop *s)
 {
-	return s->what == VCPU_DEBUG_EVENT || !s->id || !d->counts || d->counts(d->user, s->id);
+	return !s->id || !d->counts || d->counts(d->user, s);
 }
 
 static bool feed(struct vcpu_debug *d)
@@ -543,7 +391,7 @@ static bool may_have_hit(const struct vcpu_debug *d, const struct shot *s)
 {
 	const struct observer *w = &d->observer;
 
-	if (w->events)
+	if (w->nfilters)
 		return true;
 	for (unsigned i = 0; i < w->npoints; i++)
 		if (bloom_has(&s->executed, w->points[i].physical ? ~(w->points[i].address >> PAGE_SHIFT) : w->points[i].address >> PAGE_SHIFT))
@@ -604,15 +452,13 @@ struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t address, ui
 {
 	struct stop_point *points = d->points;
 	size_t npoints = d->npoints;
-	u32 events = d->observer.events;
-	bool (*counts)(void *user, int id) = d->counts;
+	bool (*counts)(void *user, const struct vcpu_debug_stop *stop) = d->counts;
 	struct vcpu_debug_stop s;
 	int id;
 
 	/* With all others out of the way. */
 	d->points = NULL;
 	d->npoints = 0;
-	d->observer.events = 0;
 	d->counts = NULL;
 	id = vcpu_debug_watch(d, address, size, true, false, true);
 	if (id < 0) {
@@ -626,9 +472,8 @@ struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t address, ui
 	free(d->points);
 	d->points = points;
 	d->npoints = npoints;
-	d->observer.events = events;
 	d->counts = counts;
-	arm(d);
+	debug_arm(d);
 	return s;
 }
 
@@ -714,7 +559,9 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 	d->end = vcpu_where(v);
 	v->debug = d;
 	v->cpu->all->observer = &d->observer;
-	if (!arm(d) || !shoot(d) || (r && !replay_inputs(r, add_recorded, d))) {
+	d->observer.owner = d;
+	debug_listen(d);
+	if (!debug_arm(d) || !shoot(d) || (r && !replay_inputs(r, add_recorded, d))) {
 		error_write(error, "the host has no memory for a debugger");
 		vcpu_debug_free(d);
 		return NULL;
@@ -737,8 +584,9 @@ void vcpu_debug_free(vcpu_debug *d)
 	if (!d)
 		return;
 	v = d->v;
-	d->npoints = 0;
-	arm(d);
+	while (d->npoints)
+		vcpu_debug_delete(d, d->points[0].id);
+	debug_listen_no_more(d);
 	while (d->nshots)
 		shot_free(d, d->nshots - 1);
 	while (d->ninputs)
@@ -748,6 +596,7 @@ void vcpu_debug_free(vcpu_debug *d)
 	free(d->points);
 	free(d->observer.points);
 	free(d->observer.watches);
+	free(d->observer.filters);
 	v->cpu->all->observer = NULL;
 	v->past_written = NULL;
 	v->debug = NULL;

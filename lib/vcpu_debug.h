@@ -30,7 +30,7 @@ enum vcpu_debug_what {
 	VCPU_DEBUG_MACHINE, /* vcpu_run would have stopped: `machine' says why */
 	VCPU_DEBUG_BREAK,   /* before the instruction at a breakpoint */
 	VCPU_DEBUG_WATCH,   /* after an access to a watched place */
-	VCPU_DEBUG_EVENT,   /* an event of vcpu_debug_events */
+	VCPU_DEBUG_EVENT,   /* at an event of vcpu_debug_catch */
 	VCPU_DEBUG_THERE,   /* at the place that was asked for */
 	VCPU_DEBUG_START,   /* no further back: the debugger knows nothing before this */
 	VCPU_DEBUG_END,     /* the known run ends here; going on makes it longer */
@@ -40,26 +40,57 @@ enum vcpu_debug_what {
 struct vcpu_debug_stop {
 	enum vcpu_debug_what what;
 	struct vcpu_stop machine;
-	int id;                    /* of the breakpoint or watchpoint */
+	int id;                    /* of the breakpoint, watchpoint or catch */
 	struct vcpu_place place;   /* where it stands now */
-	/* An access: */
+	/* An access, or an event: */
 	uint64_t address, rip;     /* its address, linear or physical as watched; the instruction that made it */
 	unsigned size;
 	bool physical, write, device; /* device: not by a processor */
 	struct vcpu_place when;    /* the place of the instruction that made it */
 	/* An event: */
-	unsigned event;
+	unsigned event;            /* VCPU_EVENT_* */
 	uint64_t value;
+	const char *name;
 };
+
+/* What can happen, and what `address' and `value' then are. It is seen once it is done, and an instruction that has done it is finished first; but an
+ * exception or interrupt is seen before its handler is entered, and the stop is at the handler. */
+enum {
+	VCPU_EVENT_EXCEPTION = 1,  /* the vector; its error code. INT n is one. */
+	VCPU_EVENT_INTERRUPT = 2,  /* the vector */
+	VCPU_EVENT_PORT = 4,       /* the first port; what went through */
+	VCPU_EVENT_MMIO = 8,       /* a device in memory: the physical address; what was read or written (of what is longer, the first 8 bytes) */
+	VCPU_EVENT_MSR = 0x10,     /* its number; what was read or written */
+	VCPU_EVENT_CR3 = 0x20,     /* the new one; the old one. An address space begins. */
+	VCPU_EVENT_MODE = 0x40,    /* VCPU_MODE_* of the new mode; of the old one */
+	VCPU_EVENT_CLOCK = 0x80,   /* a device's event on the clock, by `name': 0; its time in virtual ns */
+	VCPU_EVENT_OUTPUT = 0x100, /* the channel (enum vcpu_channel; bytes: COM1 to COM4, DEBUGCON, CONSOLE, FIRMWARE, LPT1) has now said `name'; 0 */
+	VCPU_EVENT_MEMORY = 0x200, /* for vcpu_debug_trace only: the linear address; what was read or written */
+};
+enum { VCPU_MODE_16 = 0, VCPU_MODE_32 = 1, VCPU_MODE_64 = 2, VCPU_MODE_PROTECTED = 8, VCPU_MODE_V86 = 0x10, VCPU_MODE_LONG = 0x20 };
 
 /* Stop before the instruction at ADDRESS; on accesses to SIZE bytes from it. An id, or -1 with vcpu_error. */
 VCPU_API int vcpu_debug_break(vcpu_debug *d, uint64_t address, bool physical);
 VCPU_API int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physical, bool read, bool write);
 VCPU_API int vcpu_debug_delete(vcpu_debug *d, int id); /* 0, or -1: there is none */
+/* Stop at events. NAME: of EVENT_CLOCK, how its name begins (NULL: any); of EVENT_OUTPUT, the text. Those that know no reads are writes. */
+struct vcpu_debug_catch { unsigned kinds; uint64_t first, last; bool read, write; const char *name; };
+VCPU_API int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what);
 /* Ask at each hit whether it counts. It may look at the machine, and must not change it. */
-VCPU_API void vcpu_debug_condition(vcpu_debug *d, bool (*counts)(void *user, int id), void *user);
-enum { VCPU_EVENT_EXCEPTION = 1, VCPU_EVENT_INTERRUPT = 2 }; /* about to be delivered; value: its vector */
-VCPU_API void vcpu_debug_events(vcpu_debug *d, unsigned events);
+VCPU_API void vcpu_debug_condition(vcpu_debug *d, bool (*counts)(void *user, const struct vcpu_debug_stop *stop), void *user);
+
+/* Tell EACH of everything of KINDS (VCPU_EVENT_*) that happens while the machine runs on in vcpu_debug_run, and stop at none of it. Registers, as
+ * of vcpu_get, are not exact then. KINDS 0: no more. */
+struct vcpu_debug_event {
+	unsigned kind, size, processor;
+	uint64_t instructions, rip, address, value;
+	bool write;
+	const char *name;
+};
+VCPU_API void vcpu_debug_trace(vcpu_debug *d, unsigned kinds, void (*each)(void *user, const struct vcpu_debug_event *event), void *user);
+/* Tell BUILT of all code that runs from now on, whichever way it is come to: SIZE bytes at linear ADDRESS, a straight piece whose beginning is executed for the first
+ * time. NULL: no more. */
+VCPU_API void vcpu_debug_coverage(vcpu_debug *d, void (*built)(void *user, uint64_t address, unsigned size), void *user);
 
 /* Run for at most so many instructions, or, asleep, so much time: VCPU_DEBUG_MACHINE with VCPU_STOP_LIMIT or VCPU_STOP_IDLE. */
 VCPU_API struct vcpu_debug_stop vcpu_debug_run(vcpu_debug *d, uint64_t instructions);

@@ -240,11 +240,115 @@ START_TEST(exceptions)
 {
 	struct vcpu_debug_stop s;
 
-	vcpu_debug_events(d, VCPU_EVENT_INTERRUPT);
+	vcpu_debug_catch(d, &(struct vcpu_debug_catch){ VCPU_EVENT_INTERRUPT, 0, 255, false, true, NULL });
 	s = vcpu_debug_run(d, UINT64_MAX);
 	check_what(s, VCPU_DEBUG_EVENT);
-	ck_assert_uint_eq(s.value, 8);
+	ck_assert_uint_eq(s.address, 8);
 	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), TICK);
+}
+END_TEST
+
+static int catch(unsigned kinds, u64 first, u64 last, bool read, bool write, const char *name)
+{
+	int id = vcpu_debug_catch(d, &(struct vcpu_debug_catch){ kinds, first, last, read, write, name });
+
+	ck_assert_int_gt(id, 0);
+	return id;
+}
+
+/* Ports: the second write to 43h and 40h in the sector's text, and the only reads are of the serial port. The same, backwards. */
+START_TEST(ports)
+{
+	static const struct { u64 port, value, next; bool write; } seen[] = {
+		{ 0x43, 0x34, 0x7c2e, true }, { 0x40, 0xa9, 0x7c32, true }, { 0x40, 0x04, 0x7c36, true }, { 0x3fd, 0x60, 0x7c52, false },
+	};
+	struct vcpu_debug_stop s;
+
+	catch(VCPU_EVENT_PORT, 0x40, 0x43, true, true, NULL);
+	catch(VCPU_EVENT_PORT, 0x3f8, 0x3ff, true, false, NULL);
+	for (unsigned i = 0; i < ARRAY_LEN(seen); i++) {
+		s = vcpu_debug_run(d, UINT64_MAX);
+		check_what(s, VCPU_DEBUG_EVENT);
+		ck_assert_uint_eq(s.event, VCPU_EVENT_PORT);
+		ck_assert_uint_eq(s.address, seen[i].port);
+		ck_assert_uint_eq(s.value, seen[i].value);
+		ck_assert_int_eq(s.write, seen[i].write);
+		ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), seen[i].next);
+		ck_assert_int_eq(s.id, i < 3 ? 1 : 2);
+	}
+	for (unsigned i = ARRAY_LEN(seen) - 1; i-- > 0;) {
+		s = vcpu_debug_run_back(d);
+		check_what(s, VCPU_DEBUG_EVENT);
+		ck_assert_uint_eq(s.value, seen[i].value);
+		ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), seen[i].next);
+	}
+	check_what(vcpu_debug_run_back(d), VCPU_DEBUG_START);
+}
+END_TEST
+
+/* The guest sends back what it is sent: a text is found, though snapshots come between its bytes, and found again from the other side. */
+START_TEST(texts)
+{
+	struct vcpu_debug_stop s;
+	struct vcpu_place place;
+
+	vcpu_debug_limits(d, 64 * MiB, 300);
+	catch(VCPU_EVENT_OUTPUT, VCPU_COM1, VCPU_COM1, false, true, "lo, w");
+	catch(VCPU_EVENT_CLOCK, 0, 0, false, true, "no such thing");
+	vcpu_debug_run(d, 10000);
+	ck_assert_int_eq(vcpu_input(v, VCPU_COM1, "hello, world", 12), 0);
+	s = vcpu_debug_run(d, 10000000);
+	check_what(s, VCPU_DEBUG_EVENT);
+	ck_assert_int_eq(s.event, VCPU_EVENT_OUTPUT);
+	ck_assert_str_eq(s.name, "lo, w");
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RAX) & 0xff, 'w');
+	place = s.place;
+	check_what(vcpu_debug_run(d, 1000000), VCPU_DEBUG_MACHINE);
+	s = vcpu_debug_run_back(d);
+	check_what(s, VCPU_DEBUG_EVENT);
+	ck_assert_uint_eq(s.place.instructions, place.instructions);
+	check_what(vcpu_debug_run_back(d), VCPU_DEBUG_START);
+}
+END_TEST
+
+struct counted { unsigned by_kind[32]; u64 last; };
+static void count_event(void *user, const struct vcpu_debug_event *e)
+{
+	struct counted *n = user;
+
+	ck_assert_uint_ge(e->instructions, n->last);
+	n->last = e->instructions;
+	n->by_kind[__builtin_ctz(e->kind)]++;
+}
+static void count_bytes(void *user, uint64_t address, unsigned size)
+{
+	memset((u8 *)user + (address & 0xffff), 1, size);
+}
+
+/* A trace sees everything, stops at nothing, and leaves none. */
+START_TEST(traces)
+{
+	static u8 covered[65536 + 16];
+	struct counted n = { 0 };
+	vcpu *other = machine();
+
+	vcpu_debug_trace(d, VCPU_EVENT_PORT | VCPU_EVENT_MEMORY | VCPU_EVENT_INTERRUPT | VCPU_EVENT_CLOCK, count_event, &n);
+	vcpu_debug_coverage(d, count_bytes, covered);
+	while (vcpu_instructions(v) < 20000)
+		check_what(vcpu_debug_run(d, 20000 - vcpu_instructions(v)), VCPU_DEBUG_MACHINE);
+	while (vcpu_instructions(other) < 20000)
+		vcpu_run(other, 20000 - vcpu_instructions(other));
+	ck_assert_uint_eq(vcpu_state_hash(v), vcpu_state_hash(other));
+	ck_assert_uint_ge(n.by_kind[__builtin_ctz(VCPU_EVENT_INTERRUPT)], 3);
+	ck_assert_uint_ge(n.by_kind[__builtin_ctz(VCPU_EVENT_CLOCK)], n.by_kind[__builtin_ctz(VCPU_EVENT_INTERRUPT)]);
+	/* The loop has 12 instructions, or 13 with its HLT: two stores and an addition to memory, one IN. Six more accesses an interrupt takes, and two its
+	 * handler's push and pop, two its INC, three its IRET. */
+	ck_assert_uint_gt(n.by_kind[__builtin_ctz(VCPU_EVENT_MEMORY)], 20000 / 13 * 4);
+	ck_assert_uint_gt(n.by_kind[__builtin_ctz(VCPU_EVENT_PORT)], 20000 / 13);
+	ck_assert_uint_eq(covered[LOOP], 1);
+	ck_assert_uint_eq(covered[TICK], 1);
+	ck_assert_uint_eq(covered[BYTE_CAME], 0); /* nobody has sent one */
+	vcpu_free(other);
 }
 END_TEST
 
@@ -263,6 +367,9 @@ int main(void)
 	tcase_add_test(tc, branch);
 	tcase_add_test(tc, no_trace);
 	tcase_add_test(tc, exceptions);
+	tcase_add_test(tc, ports);
+	tcase_add_test(tc, texts);
+	tcase_add_test(tc, traces);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

@@ -1,0 +1,75 @@
+/* Inside of a debugger, for debug.c and debug_stops.c. */
+#ifndef LIB_DEBUG_H
+#define LIB_DEBUG_H
+
+#include "cpu/observe.h"
+#include "lib/machine.h"
+#include "lib/vcpu_debug.h"
+#include "lib/vcpu_snapshot.h"
+
+struct shot {
+	struct vcpu_place at;
+	vcpu_snapshot *state;
+	size_t input;                       /* the next one */
+	struct bloom executed, written;     /* from here to the next shot, as far as the run has been there */
+};
+
+struct input {
+	struct vcpu_place at;
+	enum vcpu_channel channel;
+	u8 *data;
+	size_t len;
+};
+
+enum point_kind { POINT_BREAK, POINT_WATCH, POINT_CATCH };
+struct stop_point {
+	int id;
+	enum point_kind kind;
+	bool physical;
+	u64 address;
+	struct watch watch;
+	struct filter filter;
+	char *name;                         /* of the filter's: a clock event's name, or a text */
+};
+
+/* What the guest has said, byte by byte, so that a text is found that a snapshot has cut in two. */
+struct said { u64 icount; u8 channel, byte; };
+
+struct vcpu_debug {
+	struct vcpu *v;
+	struct observer observer;
+	struct shot **shots;
+	size_t nshots;
+	struct input *inputs;
+	size_t ninputs, next;
+	bool feeding;                       /* vcpu_input is called by us */
+	struct vcpu_place end;              /* the run is known up to here */
+	struct stop_point *points;
+	size_t npoints;
+	int last_id;
+	u64 bytes_max, interval;
+	bool (*counts)(void *user, const struct vcpu_debug_stop *stop);
+	void *user;
+	struct said *said;
+	size_t nsaid;
+	void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len); /* the machine's own */
+	void *output_user;
+	void (*each)(void *user, const struct vcpu_debug_event *event); /* vcpu_debug_trace's */
+	void *each_user;
+	void (*built)(void *user, u64 address, unsigned size);          /* vcpu_debug_coverage's */
+	void *built_user;
+};
+
+/* ---- debug_stops.c ---- */
+
+/* Tell the processors what to look for. False: no memory. */
+bool debug_arm(struct vcpu_debug *d);
+/* The point that the observer's hit is one of; 0: none. */
+int debug_hit_id(const struct vcpu_debug *d);
+/* Listen to what the guest says, from now on, and no more. */
+void debug_listen(struct vcpu_debug *d);
+void debug_listen_no_more(struct vcpu_debug *d);
+/* The run is back where ICOUNT instructions have retired. */
+void debug_unsay(struct vcpu_debug *d, u64 icount);
+
+#endif

@@ -1,0 +1,256 @@
+/* What a debugger stops at, and what it listens to. */
+#include <stdlib.h>
+#include "lib/debug.h"
+
+/* ---- points ---- */
+
+static void watch_pages(struct vcpu_debug *d, const struct watch *w, bool on)
+{
+	for (unsigned i = 0; i < d->v->mem.count; i++) {
+		const struct range *r = &d->v->mem.ranges[i];
+
+		if (r->kind != RANGE_RAM || w->last < r->base || w->first > r->base + (r->size - 1))
+			continue;
+		for (u64 a = w->first < r->base ? r->base : w->first & PAGE_MASK; a <= w->last && a - r->base < r->size; a += PAGE_SIZE) {
+			u8 *flags = &r->ram->pages[(r->ram_offset + (a - r->base)) >> PAGE_SHIFT];
+
+			*flags = (u8)(on ? *flags | PAGE_WATCH : *flags & ~PAGE_WATCH);
+		}
+	}
+}
+
+bool debug_arm(struct vcpu_debug *d)
+{
+	struct observer *w = &d->observer;
+	const struct cpus *all = d->v->cpu->all;
+
+	for (unsigned i = 0; i < w->nwatches; i++)
+		if (w->watches[i].physical)
+			watch_pages(d, &w->watches[i], false);
+	w->points = realloc(w->points, (d->npoints + 1) * sizeof *w->points);
+	w->watches = realloc(w->watches, (d->npoints + 1) * sizeof *w->watches);
+	w->filters = realloc(w->filters, (d->npoints + 1) * sizeof *w->filters);
+	w->npoints = w->nwatches = w->nfilters = 0;
+	w->kinds = w->trace;
+	memset(w->offsets, 0, sizeof w->offsets);
+	if (!w->points || !w->watches || !w->filters)
+		return false;
+	for (size_t i = 0; i < d->npoints; i++) {
+		const struct stop_point *p = &d->points[i];
+		unsigned offset = p->address & (PAGE_SIZE - 1);
+
+		if (p->kind == POINT_CATCH) {
+			w->filters[w->nfilters++] = p->filter;
+			w->kinds |= p->filter.kinds;
+			continue;
+		}
+		if (p->kind == POINT_WATCH) {
+			w->watches[w->nwatches++] = p->watch;
+			if (p->physical)
+				watch_pages(d, &p->watch, true);
+			continue;
+		}
+		w->points[w->npoints].address = p->address;
+		w->points[w->npoints++].physical = p->physical;
+		w->offsets[offset / 64] |= (u64)1 << offset % 64;
+	}
+	blocks_flush(d->v->cpu);
+	for (unsigned i = 0; i < all->count; i++)
+		tlb_drop_tags(all->cpu[i]);
+	return true;
+}
+
+static int add_point(struct vcpu_debug *d, struct stop_point p)
+{
+	struct stop_point *points = realloc(d->points, (d->npoints + 1) * sizeof *points);
+
+	if (points) {
+		d->points = points;
+		p.id = ++d->last_id;
+		points[d->npoints++] = p;
+	}
+	if (!points || !debug_arm(d))
+		return machine_error(d->v, "the host has no memory for a breakpoint");
+	return p.id;
+}
+
+int vcpu_debug_break(vcpu_debug *d, uint64_t address, bool physical)
+{
+	return add_point(d, (struct stop_point){ .address = address, .physical = physical });
+}
+
+int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physical, bool read, bool write)
+{
+	u64 last = address + (size - 1);
+
+	if (!size || last < address || size > MiB)
+		return machine_error(d->v, "a watchpoint covers 1 byte to 1 MiB");
+	return add_point(d, (struct stop_point){ .kind = POINT_WATCH, .address = address, .physical = physical,
+		.watch = { address, last, physical, read, write } });
+}
+
+int vcpu_debug_delete(vcpu_debug *d, int id)
+{
+	for (size_t i = 0; i < d->npoints; i++) {
+		if (d->points[i].id != id)
+			continue;
+		if (d->points[i].kind == POINT_WATCH && d->points[i].physical)
+			watch_pages(d, &d->points[i].watch, false);
+		free(d->points[i].name);
+		memmove(&d->points[i], &d->points[i + 1], (--d->npoints - i) * sizeof *d->points);
+		debug_arm(d);
+		return 0;
+	}
+	return machine_error(d->v, "there is no breakpoint %d", id);
+}
+
+int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what)
+{
+	char *name = what->name ? strdup(what->name) : NULL;
+
+	if (what->kinds & EVENT_OUTPUT && (!name || !*name))
+		return machine_error(d->v, "a text to wait for is wanted");
+	if (what->name && !name)
+		return machine_error(d->v, "the host has no memory for a breakpoint");
+	return add_point(d, (struct stop_point){ .kind = POINT_CATCH, .name = name,
+		.filter = { what->kinds, what->first, what->last, what->read, what->write, name } });
+}
+
+int debug_hit_id(const struct vcpu_debug *d)
+{
+	const struct observer *w = &d->observer;
+	unsigned filter = 0;
+
+	for (size_t i = 0; i < d->npoints; i++) {
+		const struct stop_point *p = &d->points[i];
+
+		if (p->kind == POINT_CATCH) {
+			if (w->hit == OBSERVED_EVENT && filter++ == w->hit_filter)
+				return p->id;
+		} else if (w->hit == OBSERVED_POINT) {
+			if (p->kind == POINT_BREAK && p->address == w->hit_address && p->physical == w->hit_physical)
+				return p->id;
+		} else if (p->kind == POINT_WATCH && p->physical == w->hit_physical && w->hit_address <= p->watch.last &&
+			   w->hit_address + (w->hit_len - 1) >= p->watch.first && (w->hit == OBSERVED_WRITE ? p->watch.write : p->watch.read)) {
+			return p->id;
+		}
+	}
+	return 0;
+}
+
+void vcpu_debug_condition(vcpu_debug *d, bool (*counts)(void *user, const struct vcpu_debug_stop *stop), void *user)
+{
+	d->counts = counts;
+	d->user = user;
+}
+
+/* ---- tracing ---- */
+
+static void saw(void *debug, struct cpu *c, const struct seen *seen)
+{
+	struct vcpu_debug *d = debug;
+	struct vcpu_debug_event e = { .kind = seen->kind, .size = seen->size, .processor = c->id, .address = seen->address, .value = seen->value,
+		.write = seen->write, .name = seen->name, .instructions = observe_place(c, &e.rip) };
+
+	d->each(d->each_user, &e);
+}
+
+void vcpu_debug_trace(vcpu_debug *d, unsigned kinds, void (*each)(void *user, const struct vcpu_debug_event *event), void *user)
+{
+	d->each = each;
+	d->each_user = user;
+	d->observer.saw = saw;
+	d->observer.trace = kinds;
+	debug_arm(d);
+}
+
+static void built(void *debug, u64 linear, unsigned bytes)
+{
+	struct vcpu_debug *d = debug;
+
+	d->built(d->built_user, linear, bytes);
+}
+
+void vcpu_debug_coverage(vcpu_debug *d, void (*each)(void *user, uint64_t address, unsigned size), void *user)
+{
+	d->built = each;
+	d->built_user = user;
+	d->observer.built = each ? built : NULL;
+	debug_arm(d); /* forgets all decoded code */
+}
+
+/* ---- what the guest says ---- */
+
+enum { SAID_MAX = 1 << 20 };
+
+/* Is TEXT the last that was said on CHANNEL? */
+static bool just_said(const struct vcpu_debug *d, unsigned channel, const char *text)
+{
+	size_t n = strlen(text);
+
+	for (size_t i = d->nsaid; n && i-- > 0;) {
+		if (d->said[i].channel != channel)
+			continue;
+		if (d->said[i].byte != (u8)text[--n])
+			return false;
+	}
+	return !n;
+}
+
+static void say(struct vcpu_debug *d, unsigned channel, u8 byte)
+{
+	struct cpu *c = machine_running(d->v);
+	u64 rip;
+
+	if (d->nsaid == SAID_MAX)
+		memmove(d->said, d->said + SAID_MAX / 2, (d->nsaid = SAID_MAX / 2) * sizeof *d->said);
+	if (!(d->nsaid & (d->nsaid - 1)) || d->nsaid == SAID_MAX / 2) {
+		struct said *more = realloc(d->said, (d->nsaid ? 2 * d->nsaid : 1) * sizeof *more);
+
+		if (!more)
+			return;
+		d->said = more;
+	}
+	d->said[d->nsaid++] = (struct said){ observe_place(c, &rip), (u8)channel, byte };
+	if (observes(c, EVENT_OUTPUT))
+		for (size_t i = 0; i < d->npoints; i++) {
+			const struct filter *f = &d->points[i].filter;
+
+			if (d->points[i].kind == POINT_CATCH && f->kinds & EVENT_OUTPUT && channel >= f->first && channel <= f->last &&
+			    just_said(d, channel, f->name))
+				observe_event(c, &(struct seen){ .kind = EVENT_OUTPUT, .address = channel, .write = true, .name = f->name });
+		}
+}
+
+static void listen_to(void *debug, enum vcpu_channel channel, const void *data, size_t len)
+{
+	static const u32 bytes = 1u << VCPU_COM1 | 1u << VCPU_COM2 | 1u << VCPU_COM3 | 1u << VCPU_COM4 | 1u << VCPU_DEBUGCON | 1u << VCPU_CONSOLE |
+		1u << VCPU_FIRMWARE | 1u << VCPU_LPT1;
+	struct vcpu_debug *d = debug;
+
+	for (size_t i = 0; i < len && bytes >> channel & 1; i++)
+		say(d, channel, ((const u8 *)data)[i]);
+	if (d->output)
+		d->output(d->output_user, channel, data, len);
+}
+
+void debug_listen(struct vcpu_debug *d)
+{
+	d->output = d->v->output;
+	d->output_user = d->v->user;
+	d->v->output = listen_to;
+	d->v->user = d;
+}
+
+void debug_listen_no_more(struct vcpu_debug *d)
+{
+	d->v->output = d->output;
+	d->v->user = d->output_user;
+	free(d->said);
+}
+
+void debug_unsay(struct vcpu_debug *d, u64 icount)
+{
+	while (d->nsaid && d->said[d->nsaid - 1].icount >= icount)
+		d->nsaid--;
+}
