@@ -420,7 +420,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 {
 	unsigned ip = 0, count = 0, insns = 0, left = 0;
 	u8 counts[MAX_OPS];          /* instructions that an operation does */
-	bool open = true, covered = c->all->observer && c->all->observer->built; /* then what follows a branch is a piece of its own */
+	bool open = true, covered = c->all->observer && c->all->observer->built, branch; /* covered: what follows a branch is a block of its own */
 
 	if (unlikely(observed_offset(c->all->observer, s->offset))) {
 		d[count].row = NULL;
@@ -465,7 +465,8 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 				o[count].third = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && target + s->offset >= 0 && target + s->offset < PAGE_SIZE;
 			}
 		}
-		open = d[count].row && ((conditional(&d[count]) && likely(!covered)) || !d[count].row->insn->ends);
+		open = d[count].row && (conditional(&d[count]) || !d[count].row->insn->ends);
+		branch = d[count].row && conditional(&d[count]);
 		insns++;
 		counts[count] = 1;
 		if (count && s->max > 1 && merge(&d[count - 1], &o[count - 1], &d[count], &o[count])) {
@@ -475,7 +476,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			counts[count]++;
 		}
 		count++;
-		if (ip >= s->room)
+		if (ip >= s->room || (branch && unlikely(covered)))
 			break;
 	}
 	if (!(c->mode & MODE_SINGLE)) {
