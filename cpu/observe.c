@@ -61,7 +61,7 @@ void observe_access(struct cpu *c, u64 linear, u64 phys, const void *bytes, unsi
 {
 	struct observer *w = c->all->observer;
 
-	if (w->active && w->trace & EVENT_MEMORY && bytes)
+	if (w->tracing && w->trace & EVENT_MEMORY && bytes)
 		w->saw(w->owner, c, &(struct seen){ EVENT_MEMORY, linear, get_size(bytes, len < 8 ? len : 8), len, write, NULL });
 	for (unsigned i = 0; i < w->nwatches; i++) {
 		const struct watch *watch = &w->watches[i];
@@ -85,9 +85,7 @@ void observe_event(struct cpu *c, const struct seen *seen)
 {
 	struct observer *w = c->all->observer;
 
-	if (!w->active)
-		return;
-	if (w->trace & seen->kind)
+	if (w->tracing && w->trace & seen->kind)
 		w->saw(w->owner, c, seen);
 	for (unsigned i = 0; i < w->nfilters; i++)
 		if (passes(&w->filters[i], seen) && note(c, OBSERVED_EVENT, seen->address, seen->size)) {

@@ -40,6 +40,7 @@ static inline bool bloom_has(const struct bloom *b, u64 page)
 
 struct observer {
 	bool active;               /* stop; else only the pages are noted */
+	bool tracing;              /* tell `saw' */
 	/* Code: the processor stops before the instruction at one of these addresses, unless it is at this place: where it stopped last. */
 	struct { u64 address; bool physical; } *points;
 	unsigned npoints;

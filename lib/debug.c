@@ -210,14 +210,15 @@ static u64 next_shot(const struct vcpu_debug *d)
 	return due > at.instructions ? due : at.instructions + 1;
 }
 
-enum stops { PASS, STOP, STOP_HERE_TOO };
+enum stops { PASS, PASS_TRACED, STOP, STOP_UNTRACED, STOP_HERE_TOO };
 /* Run to TO (ns: also exactly to it), or until IDLE_END asleep. */
 static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u64 idle_end, enum stops stops)
 {
 	struct observer *w = &d->observer;
 	struct vcpu_debug_stop s;
 
-	w->active = stops != PASS;
+	w->active = stops > PASS_TRACED;
+	w->tracing = stops == PASS_TRACED || stops == STOP;
 	skip_here(d);
 	w->skip = stops != STOP_HERE_TOO;
 	for (;;) {
@@ -265,7 +266,7 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 			break;
 		}
 	}
-	w->active = false;
+	w->active = w->tracing = false;
 	w->hit = 0;
 	if (place_before(&d->end, &s.place))
 		d->end = s.place;
@@ -299,7 +300,7 @@ struct vcpu_debug_stop vcpu_debug_step(vcpu_debug *d)
 	/* The next place: either a handler is entered, or an instruction retires, whichever is first. */
 	to.steps++;
 	to.ns = 0;
-	return run(d, to, ~(u64)0, PASS);
+	return run(d, to, ~(u64)0, PASS_TRACED);
 }
 
 /* ---- going back ---- */
@@ -429,7 +430,7 @@ struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 			continue;
 		if (!restore(d, i))
 			return stopped(d, VCPU_DEBUG_ERROR);
-		for (enum stops stops = STOP_HERE_TOO;; stops = STOP) {
+		for (enum stops stops = STOP_HERE_TOO;; stops = STOP_UNTRACED) {
 			s = run(d, to, ~(u64)0, stops);
 			if ((s.what != VCPU_DEBUG_BREAK && s.what != VCPU_DEBUG_WATCH && s.what != VCPU_DEBUG_EVENT) || !place_before(&s.place, &at))
 				break;

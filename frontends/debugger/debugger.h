@@ -1,11 +1,35 @@
-/* vcpu-dbg: what its files share. It sees the library only through <vcpu*.h>. */
+/* vcpu-dbg: what its files share. It sees the library only through <vcpu*.h>.
+ *
+ *   commands.c  the table, help          symbols.c   names of addresses      trace.c    trace, coverage, profile
+ *   run.c       time, both ways          kallsyms.c  Linux's own, in memory  tables.c   descriptor tables, maps, pending
+ *   stops.c     break, watch, catch      dwarf.c     lines, types, frames    explain.c  page walks, instructions
+ *   look.c      x, print, list ...       unwind.c    who called              fault.c    faults in words
+ *   expr.c      expressions              value.c     types and values        json.c     for machines */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
 
 #include <stdio.h>
 #include <vcpu_debug.h>
 
-struct symbol { uint64_t address, size; char *name; };
+struct symbol { uint64_t address, size; char *name; bool code; };
+
+/* A break-, watchpoint or catch. */
+struct stop {
+	int id;
+	enum { STOP_BREAK, STOP_WATCH, STOP_CATCH } kind;
+	uint64_t address;            /* of code; else 0 */
+	bool temporary, hidden;      /* hidden: for a command's own use */
+	uint64_t above;              /* hidden: counts only where the stack pointer is above this */
+	char *what;                  /* for people */
+	char *condition;             /* NULL: none */
+	char **commands;             /* NULL at the end; NULL: none */
+	unsigned long hits, ignore;
+};
+
+struct bookmark { char *name; struct vcpu_place place; };
+struct types;
+struct dwarf;
+struct trace;
 
 struct session {
 	vcpu *machine;
@@ -13,29 +37,168 @@ struct session {
 	FILE *out;                   /* where commands print */
 	struct symbol *symbols;      /* by address */
 	size_t nsymbols;
-	struct { int id; uint64_t address; bool physical, watch, temporary; } points[64];
-	unsigned npoints;
+	struct stop *stops;
+	unsigned nstops;
+	struct bookmark *bookmarks;
+	unsigned nbookmarks;
+	struct vcpu_place *trail;    /* where it stood before commands that moved it: undo */
+	unsigned ntrail;
+	struct vcpu_debug_stop last; /* the last stop: $address, $value ... are of it */
+	bool stopped;                /* the last command has moved: for JSON */
+	int only;                    /* no other stop counts; 0: all do */
+	bool backwards;              /* hits are not counted */
+	unsigned frame;              /* selected */
+	uint64_t scope;              /* an expression is only being tried, as if the machine stood at this address; 0: it is not */
+	struct types *types;
+	struct dwarf *dwarf;         /* NULL: none */
+	struct trace *trace;
 	uint64_t shown;              /* the guest's output is on the screen up to this instruction */
+	char *collecting;            /* lines of `commands' are being read for this stop; NULL: none */
 	bool quit;
 	volatile bool interrupted;   /* Ctrl-C */
 };
 
-/* commands.c: do one line. False: it was no good (what there is to say has been said on OUT). */
-bool command(struct session *s, const char *line);
-/* Names of commands that begin with TEXT, the I-th; NULL: no more. */
-const char *command_name(const char *text, unsigned i);
-/* Run on (or BACK) until something stops it. */
-struct vcpu_debug_stop run_on(struct session *s, bool back);
-void print_stop(struct session *s, const struct vcpu_debug_stop *stop);
+/* ---- commands.c ---- */
 
-/* symbols.c: an ELF file, or lines "ADDRESS TYPE NAME" as System.map and /proc/kallsyms have. False, having said why on OUT. */
-bool symbols_read(struct session *s, const char *path);
+/* Do one line. False: it was no good (what there is to say has been said on OUT). */
+bool command(struct session *s, const char *line);
+/* Names of commands and symbols that begin with TEXT, the I-th; NULL: no more. FIRST: it is the line's first word. */
+const char *completion(struct session *s, const char *text, unsigned i, bool first);
+void session_end(struct session *s); /* free what S has but the machine */
+/* False, having said so. */
+bool complaint(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static inline const char *error_of(struct session *s) { return vcpu_error(s->machine); }
+/* A number at the beginning of TEXT. */
+uint64_t number(const char *text, uint64_t otherwise);
+typedef bool command_fn(struct session *s, const char *args);
+
+/* ---- run.c ---- */
+
+void print_stop(struct session *s, const struct vcpu_debug_stop *stop);
+/* Print it and do what is to be done there. */
+bool report(struct session *s, struct vcpu_debug_stop stop);
+uint64_t linear_rip(struct session *s);
+command_fn do_continue, do_reverse, do_stepi, do_stepi_back, do_step, do_step_back, do_next, do_next_back, do_nexti, do_nexti_back, do_finish,
+	   do_finish_back, do_until, do_goto, do_run, do_when, do_bookmark, do_undo;
+
+/* ---- stops.c ---- */
+
+struct stop *stop_by_id(struct session *s, int id);
+/* A breakpoint for a command's own use. -1, having complained. */
+int hidden_break(struct session *s, uint64_t address, uint64_t above);
+void stop_delete(struct session *s, int id);
+/* Asked by the library at each hit. */
+bool stop_counts(void *session, const struct vcpu_debug_stop *stop);
+command_fn do_break, do_tbreak, do_pbreak, do_watch, do_rwatch, do_awatch, do_pwatch, do_delete, do_catch, do_condition, do_ignore, do_commands, do_last_write;
+void print_stops(struct session *s);
+
+/* ---- symbols.c ---- */
+
+/* An ELF file, or lines "ADDRESS TYPE NAME" as System.map and /proc/kallsyms have, shifted by OFFSET (automatic: NULL). False, having said why. */
+bool symbols_read(struct session *s, const char *path, const uint64_t *offset);
+/* SIZE 0: not known. False: no memory. */
+bool symbol_add(struct session *s, uint64_t address, uint64_t size, bool code, const char *name, size_t len);
+void symbols_sort(struct session *s);
 const struct symbol *symbol_by_name(const struct session *s, const char *name);
 /* The one at or before ADDRESS; NULL: none that is near. */
 const struct symbol *symbol_at(const struct session *s, uint64_t address);
+/* "NAME+N" or "" */
+const char *symbol_text(const struct session *s, uint64_t address, char *text, size_t size);
+command_fn do_symbols;
 
-/* explain.c */
+/* ---- kallsyms.c: the table that a Linux kernel has of itself, in the guest's memory ---- */
+bool kallsyms_read(struct session *s);
+/* An address in the kernel that the processor knows: where system calls or page faults enter. 0: none. *NAME, if not NULL, gets that symbol's name. */
+uint64_t kernel_entry(struct session *s, const char *const **names);
+/* The value of FIELD of the running processor. */
+uint64_t processor_field(struct session *s, const char *field);
+bool field_value(struct session *s, const char *part, const char *field, unsigned index, uint64_t *value);
+
+/* ---- value.c, expr.c ---- */
+
+enum type_kind { TYPE_VOID, TYPE_INT, TYPE_BOOL, TYPE_CHAR, TYPE_FLOAT, TYPE_ENUM, TYPE_POINTER, TYPE_ARRAY, TYPE_STRUCT, TYPE_FUNCTION };
+struct type;
+struct member { const char *name; const struct type *type; uint64_t offset; unsigned bit, bits; /* bits 0: no bit field */ };
+struct type {
+	enum type_kind kind;
+	const char *name;            /* NULL: it has none */
+	uint64_t size;
+	bool is_signed, is_union;
+	const struct type *to;       /* of a pointer, array, function */
+	uint64_t count;              /* of an array */
+	struct member *members;      /* of a structure; an enumeration's values, with the value in `offset' */
+	unsigned nmembers;
+	bool (*complete)(struct session *s, struct type *t); /* fills in members when they are asked for; NULL: done */
+	uint64_t where;              /* for it */
+	struct type *next;
+};
+struct value {
+	const struct type *type;
+	bool in_memory;              /* at `address'; else `bits' is all of it */
+	uint64_t address, bits;
+	unsigned bit, nbits;
+};
+
+struct type *type_new(struct session *s, enum type_kind kind, const char *name, uint64_t size);
+const struct type *type_pointer(struct session *s, const struct type *to);
+const struct type *type_basic(struct session *s, const char *name); /* "unsigned long", "u8" ...; NULL: no such type */
+const char *type_text(const struct type *t, char *text, size_t size);
+void types_free(struct session *s);
+/* What an integer, pointer ... of V is. False, having complained: it is none, or cannot be read. */
+bool value_number(struct session *s, const struct value *v, uint64_t *number);
+void value_print(struct session *s, const struct value *v, char format);
+/* All of *TEXT up to its end or, if that is given, to a character of STOP outside of parentheses; *TEXT moves behind it. */
+bool evaluate(struct session *s, const char **text, struct value *v);
+/* The same as a number: what an address is wanted for. */
+bool address(struct session *s, const char **text, uint64_t *value);
+
+/* ---- dwarf.c ---- */
+
+struct line { const char *file, *name /* without its directory */, *directory /* where it was compiled; may be NULL */; int line; };
+bool dwarf_open(struct session *s, const char *path, uint64_t offset);
+void dwarf_close(struct session *s);
+bool dwarf_line(struct session *s, uint64_t address, struct line *line);
+/* "FILE:LINE": where its code begins. */
+bool dwarf_line_address(struct session *s, const char *file, int line, uint64_t *address);
+/* The end of the function's prologue, by its lines; ADDRESS itself, if it is not known. */
+uint64_t dwarf_behind_prologue(struct session *s, uint64_t address);
+struct frame { uint64_t pc, sp, bp, cfa /* above the return address; 0: not known */; uint64_t regs[17]; /* DWARF's numbers */ const char *how; bool called; /* pc is where a call returns to */ };
+bool dwarf_variable(struct session *s, const char *name, const struct frame *f, struct value *v);
+void dwarf_locals(struct session *s, const struct frame *f, void (*each)(struct session *s, const char *name, const struct value *v));
+const struct type *dwarf_type(struct session *s, const char *name); /* "struct x", a typedef; NULL */
+/* The frame above F; false: the tables do not know. */
+bool dwarf_unwind(struct session *s, struct frame *f);
+
+/* ---- unwind.c ---- */
+
+struct frame frame_here(struct session *s);
+/* F's caller: by DWARF, by Linux's ORC tables, by frame pointers. False: there is none. */
+bool frame_up(struct session *s, struct frame *f);
+struct frame frame_selected(struct session *s);
+command_fn do_backtrace, do_frame;
+
+/* ---- look.c ---- */
+command_fn do_x, do_xp, do_print, do_info, do_hash, do_disassemble, do_list, do_type, do_ptype, do_processor;
+
+/* ---- tables.c ---- */
+command_fn info_gdt, info_ldt, info_idt, info_tss, info_maps, info_pending;
+
+/* ---- trace.c ---- */
+command_fn do_trace, do_coverage, do_profile;
+void trace_end(struct session *s);
+
+/* ---- explain.c, fault.c ---- */
+command_fn do_page, do_explain;
 void explain_page(struct session *s, uint64_t linear);
+/* One instruction, as text; how long it is, 0: nothing is mapped there. */
+unsigned instruction_text(struct session *s, uint64_t address, char *text, size_t size);
 void disassemble(struct session *s, uint64_t address, unsigned count);
+/* The walk to LINEAR, entry by entry; how many there are, at most 5. */
+struct walk_entry { const char *name; unsigned index, level; uint64_t at, value; bool leaf, missing; };
+unsigned walk_to(struct session *s, uint64_t linear, struct walk_entry out[5]);
+
+/* ---- json.c ---- */
+/* A command and what it said, as a line of JSON on OUT. */
+void json_command(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *guest);
 
 #endif

@@ -1,5 +1,6 @@
 /* The processor's view in words: where a linear address leads and why, and instructions. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #if HAVE_ZYDIS
 #include <Zydis/Zydis.h>
@@ -9,91 +10,137 @@
 
 enum { CR4_PSE = 0x10, CR4_PAE = 0x20, CR4_LA57 = 0x1000, EFER_LMA = 0x400 };
 
-static void entry_bits(struct session *s, uint64_t e, bool leaf, bool wide)
+/* ---- paging ---- */
+
+unsigned walk_to(struct session *s, uint64_t linear, struct walk_entry out[5])
 {
-	fprintf(s->out, "%s, %s, %s%s%s%s%s\n", e & 1 ? "present" : "NOT PRESENT", e & 2 ? "writable" : "read-only", e & 4 ? "user" : "supervisor",
-		e & 0x20 ? ", accessed" : "", leaf && e & 0x40 ? ", dirty" : "", leaf && e & 0x100 ? ", global" : "", wide && e >> 63 ? ", no execution" : "");
+	static const char *const names[] = { "PTE", "PDE", "PDPTE", "PML4E", "PML5E" };
+	vcpu *v = s->machine;
+	uint64_t cr4 = vcpu_get(v, VCPU_CR4), table = vcpu_get(v, VCPU_CR3);
+	bool wide = cr4 & CR4_PAE, lma = vcpu_get(v, VCPU_EFER) & EFER_LMA;
+	unsigned bits = wide ? 9 : 10, size = wide ? 8 : 4, n = 0;
+	int level = lma ? cr4 & CR4_LA57 ? 4 : 3 : wide ? 2 : 1;
+
+	if (!(vcpu_get(v, VCPU_CR0) >> 31))
+		return 0;
+	table &= wide ? lma ? 0xffffffffff000 : 0xffffffe0 : 0xfffff000;
+	for (; level >= 0; level--) {
+		struct walk_entry *e = &out[n++];
+		unsigned index = (unsigned)(linear >> (12 + bits * (unsigned)level)) & ((1u << bits) - 1);
+
+		if (wide && !lma && level == 2)
+			index &= 3;
+		*e = (struct walk_entry){ names[level], index, (unsigned)level, table + (uint64_t)index * size, 0, false, false };
+		e->missing = vcpu_read_physical(v, e->at, &e->value, size) != size;
+		e->leaf = level == 0 || (e->value & 0x80 && level < 3 && (wide || cr4 & CR4_PSE) && !(wide && !lma && level == 2));
+		if (e->missing || !(e->value & 1) || e->leaf)
+			break;
+		table = e->value & (wide ? 0xffffffffff000 : 0xfffff000);
+	}
+	return n;
+}
+
+static void entry_bits(struct session *s, const struct walk_entry *e, bool wide)
+{
+	uint64_t v = e->value;
+
+	fprintf(s->out, "%s, %s, %s%s%s%s%s\n", v & 1 ? "present" : "NOT PRESENT", v & 2 ? "writable" : "read-only", v & 4 ? "user" : "supervisor",
+		v & 0x20 ? ", accessed" : "", e->leaf && v & 0x40 ? ", dirty" : "", e->leaf && v & 0x100 ? ", global" : "",
+		wide && v >> 63 ? ", no execution" : "");
 }
 
 void explain_page(struct session *s, uint64_t linear)
 {
-	static const char *const names[] = { "PTE", "PDE", "PDPTE", "PML4E", "PML5E" };
-	vcpu *v = s->machine;
-	uint64_t cr0 = vcpu_get(v, VCPU_CR0), cr4 = vcpu_get(v, VCPU_CR4), table = vcpu_get(v, VCPU_CR3);
-	bool wide = cr4 & CR4_PAE, lma = vcpu_get(v, VCPU_EFER) & EFER_LMA;
-	unsigned bits = wide ? 9 : 10, size = wide ? 8 : 4;
-	int level = lma ? cr4 & CR4_LA57 ? 4 : 3 : wide ? 2 : 1;
+	bool wide = vcpu_get(s->machine, VCPU_CR4) & CR4_PAE;
+	struct walk_entry walk[5], *e = NULL;
+	unsigned n = walk_to(s, linear, walk);
 
-	if (!(cr0 >> 31)) {
+	if (!n)
 		fprintf(s->out, "paging is off: physical %" PRIx64 "\n", linear);
-		return;
+	for (unsigned i = 0; i < n; i++) {
+		e = &walk[i];
+		if (e->missing) {
+			fprintf(s->out, "  %-5s %03x at %09" PRIx64 ": there is no memory\n", e->name, e->index, e->at);
+			return;
+		}
+		fprintf(s->out, "  %-5s %03x at %09" PRIx64 " = %016" PRIx64 "  ", e->name, e->index, e->at, e->value);
+		entry_bits(s, e, wide);
 	}
-	table &= wide ? lma ? 0xffffffffff000 : 0xffffffe0 : 0xfffff000;
-	for (; level >= 0; level--) {
-		unsigned shift = 12 + bits * (unsigned)level, index = (unsigned)(linear >> shift) & ((1u << bits) - 1);
-		uint64_t at, e = 0;
-		bool leaf;
+	if (e && !(e->value & 1)) {
+		fprintf(s->out, "not mapped: an access is #PF (SDM vol. 3, 4.7)\n");
+	} else if (e) {
+		uint64_t mask = ((uint64_t)1 << (12 + (wide ? 9 : 10) * e->level)) - 1;
 
-		if (wide && !lma && level == 2)
-			index &= 3;
-		at = table + (uint64_t)index * size;
-		if (vcpu_read_physical(v, at, &e, size) != size) {
-			fprintf(s->out, "  %-5s %03x at %09" PRIx64 ": there is no memory\n", names[level], index, at);
-			return;
-		}
-		leaf = level == 0 || (e & 0x80 && level < 3 && (wide || cr4 & CR4_PSE) && !(wide && !lma && level == 2));
-		fprintf(s->out, "  %-5s %03x at %09" PRIx64 " = %016" PRIx64 "  ", names[level], index, at, e);
-		entry_bits(s, e, leaf, wide);
-		if (!(e & 1)) {
-			fprintf(s->out, "not mapped: an access is #PF (SDM vol. 3, 4.7)\n");
-			return;
-		}
-		if (leaf) {
-			uint64_t mask = ((uint64_t)1 << shift) - 1;
-
-			fprintf(s->out, "physical %" PRIx64 ", in a page of %" PRIu64 " KiB\n", (e & 0xffffffffff000 & ~mask) | (linear & mask), (mask + 1) >> 10);
-			return;
-		}
-		table = e & (wide ? 0xffffffffff000 : 0xfffff000);
+		fprintf(s->out, "physical %" PRIx64 ", in a page of %" PRIu64 " KiB\n", (e->value & 0xffffffffff000 & ~mask) | (linear & mask), (mask + 1) >> 10);
 	}
+}
+
+bool do_page(struct session *s, const char *args)
+{
+	uint64_t at;
+
+	if (!address(s, &args, &at))
+		return false;
+	explain_page(s, at);
+	return true;
+}
+
+/* ---- instructions ---- */
+
+unsigned instruction_text(struct session *s, uint64_t address, char *text, size_t size)
+{
+	unsigned char code[15] = { 0 };
+	size_t len = vcpu_read_linear(s->machine, address, code, sizeof code);
+
+	if (!len)
+		return 0;
+#if HAVE_ZYDIS
+	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS);
+	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+	ZydisDecodedInstruction in;
+	ZydisFormatter formatter;
+	ZydisDecoder decoder;
+
+	ZydisDecoderInit(&decoder, bits == 64 ? ZYDIS_MACHINE_MODE_LONG_64 : bits == 32 ? ZYDIS_MACHINE_MODE_LEGACY_32 :
+		vcpu_get(s->machine, VCPU_CR0) & 1 ? ZYDIS_MACHINE_MODE_LEGACY_16 : ZYDIS_MACHINE_MODE_REAL_16,
+		bits == 64 ? ZYDIS_STACK_WIDTH_64 : bits == 32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
+	ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
+	if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) {
+		ZydisFormatterFormatInstruction(&formatter, &in, operands, in.operand_count_visible, text, size, address, NULL);
+		for (unsigned i = 0; i < in.operand_count_visible; i++) {
+			char name[128];
+			uint64_t to;
+
+			if ((operands[i].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && operands[i].imm.is_relative) ||
+			    (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[i].mem.base == ZYDIS_REGISTER_RIP))
+				if (ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&in, &operands[i], address, &to)))
+					snprintf(text + strlen(text), size - strlen(text), "%s", symbol_text(s, to, name, sizeof name));
+		}
+		return in.length;
+	}
+#endif
+	snprintf(text, size, "db %02x", code[0]);
+	return 1;
 }
 
 void disassemble(struct session *s, uint64_t address, unsigned count)
 {
-	uint64_t rip = vcpu_get(s->machine, VCPU_RIP);
+	uint64_t rip = linear_rip(s);
+	struct line line, before = { NULL, "", NULL, 0 };
 
-	for (unsigned i = 0; i < count; i++) {
-		const struct symbol *y = symbol_at(s, address);
-		unsigned char code[15] = { 0 };
-		size_t len = vcpu_read_linear(s->machine, address, code, sizeof code), used = 1;
-		char text[160] = "";
+	for (unsigned i = 0; i < count && !s->interrupted; i++) {
+		char text[256], name[128];
+		unsigned len = instruction_text(s, address, text, sizeof text);
 
 		if (!len) {
 			fprintf(s->out, "%" PRIx64 ": not mapped\n", address);
 			return;
 		}
-#if HAVE_ZYDIS
-		/* Good enough for code of the present mode; compatibility mode shows as 64 bits. */
-		bool wide = vcpu_get(s->machine, VCPU_EFER) & EFER_LMA, protected = vcpu_get(s->machine, VCPU_CR0) & 1;
-		ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-		ZydisDecodedInstruction in;
-		ZydisFormatter formatter;
-		ZydisDecoder decoder;
-
-		ZydisDecoderInit(&decoder, wide ? ZYDIS_MACHINE_MODE_LONG_64 : protected ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_REAL_16,
-			wide ? ZYDIS_STACK_WIDTH_64 : protected ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
-		ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
-		if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) {
-			ZydisFormatterFormatInstruction(&formatter, &in, operands, in.operand_count_visible, text, sizeof text, address, NULL);
-			used = in.length;
+		if (count > 1 && dwarf_line(s, address, &line) && (line.line != before.line || strcmp(line.name, before.name))) {
+			fprintf(s->out, "%s:%d\n", line.name, line.line);
+			before = line;
 		}
-#endif
-		fprintf(s->out, "%s %016" PRIx64 " ", address == rip ? "=>" : "  ", address);
-		if (y)
-			fprintf(s->out, "<%s+%" PRIu64 "> ", y->name, address - y->address);
-		if (!*text)
-			snprintf(text, sizeof text, "db %02x", code[0]);
-		fprintf(s->out, "%s\n", text);
-		address += used;
+		fprintf(s->out, "%s %016" PRIx64 "%s %s\n", address == rip ? "=>" : "  ", address, symbol_text(s, address, name, sizeof name), text);
+		address += len;
 	}
 }

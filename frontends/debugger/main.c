@@ -14,6 +14,10 @@
 #include "debugger.h"
 
 static struct session session;
+static bool json;
+static FILE *said;               /* json: what the guest says while a command is done; NULL: to the screen */
+static char *said_text;
+static size_t said_len;
 
 static const char usage[] =
 	"Usage: vcpu-dbg [OPTION]... RECORDING\n"
@@ -22,8 +26,9 @@ static const char usage[] =
 	"new one, made as vcpu run would make it (vcpu run --help tells the options).\n"
 	"\n"
 	"  -x FILE         do the commands in FILE first\n"
-	"  -e COMMAND      do this; several are done in order, and then there is no prompt\n"
+	"  -e COMMAND      do this (or -ex); several are done in order, and then there is no prompt\n"
 	"  -s FILE         symbols: ELF, System.map, kallsyms\n"
+	"      --json      for programs: a line of JSON for each command\n"
 	"      --help      this text; the command help tells the commands\n";
 
 void complain(const char *format, ...)
@@ -53,7 +58,7 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 	if (channel != VCPU_COM1 || now < session.shown) /* seen before */
 		return;
 	session.shown = now;
-	fwrite(data, 1, len, stdout);
+	fwrite(data, 1, len, said ? said : stdout);
 }
 
 static void interrupt(int n)
@@ -84,10 +89,33 @@ static void *read_file(const char *name, size_t *len)
 	return data;
 }
 
+static bool do_line(const char *line)
+{
+	char *text = NULL;
+	size_t len = 0;
+	bool ok;
+
+	if (!json)
+		return command(&session, line);
+	session.out = open_memstream(&text, &len);
+	said = open_memstream(&said_text, &said_len);
+	session.stopped = false;
+	ok = command(&session, line);
+	fclose(session.out);
+	fclose(said);
+	session.out = stdout;
+	said = NULL;
+	json_command(&session, stdout, line, ok, text, said_text);
+	free(text);
+	free(said_text);
+	return ok;
+}
+
 #if HAVE_READLINE
 static char *complete(const char *text, int state)
 {
-	const char *name = command_name(text, (unsigned)state);
+	const char *name = completion(&session, text, (unsigned)state, rl_line_buffer[strspn(rl_line_buffer, " ")] == 0 ||
+		!strchr(rl_line_buffer + strspn(rl_line_buffer, " "), ' '));
 
 	return name ? strdup(name) : NULL;
 }
@@ -101,7 +129,7 @@ static char *get_line(void)
 
 #if HAVE_READLINE
 	if (isatty(STDIN_FILENO)) {
-		line = readline("(vcpu) ");
+		line = readline(session.collecting ? "> " : "(vcpu) ");
 		if (line && *line)
 			add_history(line);
 		return line;
@@ -129,7 +157,7 @@ static bool prompt(void)
 	while (!session.quit && (line = get_line())) {
 		if (*line)
 			snprintf(last, sizeof last, "%s", line);
-		ok = command(&session, *line || !isatty(STDIN_FILENO) ? line : last); /* Enter: the same again */
+		ok = do_line(*line || !isatty(STDIN_FILENO) ? line : last); /* Enter: the same again */
 		fflush(stdout);
 		free(line);
 	}
@@ -147,7 +175,7 @@ static bool do_file(const char *path)
 		complain("-x: cannot read %s: %s", path, strerror(errno));
 	while (ok && !session.quit && getline(&line, &room, file) >= 0) {
 		line[strcspn(line, "\n")] = 0;
-		ok = command(&session, line);
+		ok = do_line(line);
 	}
 	free(line);
 	if (file)
@@ -202,7 +230,11 @@ int main(int argc, char **argv)
 			fputs(usage, stdout);
 			return STATUS_OK;
 		}
-		if (argv[i][0] == '-' && argv[i][1] && strchr("xes", argv[i][1]) && !argv[i][2]) {
+		if (!strcmp(argv[i], "--json")) {
+			json = true;
+			continue;
+		}
+		if (argv[i][0] == '-' && argv[i][1] && strchr("xes", argv[i][1]) && (!argv[i][2] || !strcmp(argv[i], "-ex"))) {
 			if (i + 1 == argc || ntodo == 64) {
 				complain("%s: %s", argv[i], i + 1 == argc ? "something must follow" : "too many");
 				return STATUS_USAGE;
@@ -223,17 +255,15 @@ int main(int argc, char **argv)
 		return status;
 	signal(SIGINT, interrupt);
 	for (unsigned i = 0; i < ntodo && ok && !session.quit; i++)
-		ok = todo[i].what == 's' ? symbols_read(&session, todo[i].text) : todo[i].what == 'x' ? do_file(todo[i].text) :
-			command(&session, todo[i].text);
+		ok = todo[i].what == 's' ? symbols_read(&session, todo[i].text, NULL) : todo[i].what == 'x' ? do_file(todo[i].text) :
+			do_line(todo[i].text);
 	if (ask && ok)
 		ok = prompt();
 	fflush(stdout);
+	session_end(&session);
 	vcpu_debug_free(session.debug);
 	vcpu_free(session.machine);
 	vcpu_replay_free(replay);
-	for (size_t i = 0; i < session.nsymbols; i++)
-		free(session.symbols[i].name);
-	free(session.symbols);
 	free(rest);
 	return ok ? STATUS_OK : STATUS_USAGE;
 }

@@ -1,12 +1,13 @@
 /* Names for addresses. */
 #include <elf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "debugger.h"
 
-static bool add(struct session *s, uint64_t address, uint64_t size, const char *name, size_t len)
+bool symbol_add(struct session *s, uint64_t address, uint64_t size, bool code, const char *name, size_t len)
 {
 	struct symbol *more = s->symbols;
 
@@ -15,18 +16,25 @@ static bool add(struct session *s, uint64_t address, uint64_t size, const char *
 	if (!more)
 		return false;
 	s->symbols = more;
-	more[s->nsymbols++] = (struct symbol){ address, size, strndup(name, len) };
-	return true;
+	more[s->nsymbols] = (struct symbol){ address, size, strndup(name, len), code };
+	return more[s->nsymbols++].name;
 }
 
+/* Of those at one address, functions last: symbol_at finds them. */
 static int by_address(const void *a, const void *b)
 {
 	const struct symbol *x = a, *y = b;
 
-	return x->address < y->address ? -1 : x->address > y->address;
+	return x->address != y->address ? (x->address > y->address) - (x->address < y->address) : x->code - y->code;
 }
 
-static void read_lines(struct session *s, char *text)
+void symbols_sort(struct session *s)
+{
+	if (s->nsymbols)
+		qsort(s->symbols, s->nsymbols, sizeof *s->symbols, by_address);
+}
+
+static bool read_lines(struct session *s, char *text)
 {
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		char *end;
@@ -34,8 +42,9 @@ static void read_lines(struct session *s, char *text)
 
 		if (end == line || end[0] != ' ' || !end[1] || end[2] != ' ' || !address)
 			continue;
-		add(s, address, 0, end + 3, strcspn(end + 3, " \t\r"));
+		symbol_add(s, address, 0, strchr("tTwW", end[1]), end + 3, strcspn(end + 3, " \t\r"));
 	}
+	return true;
 }
 
 /* Is [AT, AT + LEN) in a file of SIZE bytes? */
@@ -62,10 +71,10 @@ static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size &
 				Elf##bits##_Sym y; \
 				const char *name; \
 				memcpy(&y, data + t.sh_offset + at, sizeof y); \
-				if (ELF##bits##_ST_TYPE(y.st_info) > STT_FUNC || !y.st_name || y.st_name >= strings.sh_size || !y.st_value) \
+				if (ELF##bits##_ST_TYPE(y.st_info) > STT_FUNC || !y.st_name || y.st_name >= strings.sh_size || !y.st_value || y.st_shndx == SHN_ABS) \
 					continue; \
 				name = (const char *)data + strings.sh_offset + y.st_name; \
-				add(s, y.st_value, y.st_size, name, strnlen(name, strings.sh_size - y.st_name)); \
+				symbol_add(s, y.st_value, y.st_size, ELF##bits##_ST_TYPE(y.st_info) == STT_FUNC, name, strnlen(name, strings.sh_size - y.st_name)); \
 			} \
 		} \
 		return true; \
@@ -73,33 +82,67 @@ static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size &
 READ_ELF(32)
 READ_ELF(64)
 
-bool symbols_read(struct session *s, const char *path)
+/* Where the kernel really is, less where the symbols from BEFORE on say it is: Linux moves itself by multiples of 2 MiB, or by 16 MiB with 32 bits. */
+static uint64_t moved_by(struct session *s, size_t before)
+{
+	const char *const *names;
+	uint64_t entry = kernel_entry(s, &names);
+
+	for (; entry && *names; names++)
+		for (size_t i = before; i < s->nsymbols; i++)
+			if (!strcmp(s->symbols[i].name, *names) && !((entry - s->symbols[i].address) & 0x1fffff))
+				return entry - s->symbols[i].address;
+	return 0;
+}
+
+bool symbols_read(struct session *s, const char *path, const uint64_t *offset)
 {
 	FILE *file = fopen(path, "rbe");
 	char *data = NULL;
 	size_t len = 0, room = 1 << 20, n, before = s->nsymbols;
-	bool ok = true;
+	bool ok = true, elf = false;
+	uint64_t by = 0;
 
 	while (file && (data = realloc(data, room + 1)) && (n = fread(data + len, 1, room - len, file)) > 0)
 		if ((len += n) == room)
 			room *= 2;
 	if (!file || !data || ferror(file)) {
-		fprintf(s->out, "cannot read %s: %s\n", path, strerror(errno));
-		ok = false;
+		ok = complaint(s, "cannot read %s: %s", path, strerror(errno));
 	} else {
 		data[len] = 0;
-		if (len > EI_CLASS && !memcmp(data, ELFMAG, SELFMAG))
-			ok = (data[EI_CLASS] == ELFCLASS64 ? read_elf64 : read_elf32)(s, (unsigned char *)data, len);
-		else
-			read_lines(s, data);
-		if (s->nsymbols)
-			qsort(s->symbols, s->nsymbols, sizeof *s->symbols, by_address);
-		fprintf(s->out, "%zu symbols from %s%s\n", s->nsymbols - before, path, ok ? "" : ", which is damaged");
+		elf = len > EI_CLASS && !memcmp(data, ELFMAG, SELFMAG);
+		ok = !elf ? read_lines(s, data) : (data[EI_CLASS] == ELFCLASS64 ? read_elf64 : read_elf32)(s, (unsigned char *)data, len);
+		by = offset ? *offset : moved_by(s, before);
+		for (size_t i = before; by && i < s->nsymbols; i++)
+			s->symbols[i].address += by;
+		fprintf(s->out, "%zu symbols from %s%s", s->nsymbols - before, path, ok ? "" : ", which is damaged");
+		if (by)
+			fprintf(s->out, ", moved by %" PRIx64 "%s", by, offset ? "" : ", as the guest's kernel has moved itself");
+		fputc('\n', s->out);
+		symbols_sort(s);
 	}
 	if (file)
 		fclose(file);
 	free(data);
+	if (ok && elf)
+		dwarf_open(s, path, by);
 	return ok;
+}
+
+bool do_symbols(struct session *s, const char *args)
+{
+	char path[512];
+	uint64_t offset;
+	size_t n = strcspn(args, " ");
+	const char *rest = args + n;
+
+	if (!*args || n >= sizeof path)
+		return complaint(s, "symbols: from which file?");
+	if (!strcmp(args, "kallsyms"))
+		return kallsyms_read(s);
+	memcpy(path, args, n);
+	path[n] = 0;
+	return *rest ? address(s, &rest, &offset) && symbols_read(s, path, &offset) : symbols_read(s, path, NULL);
 }
 
 const struct symbol *symbol_by_name(const struct session *s, const char *name)
@@ -125,4 +168,16 @@ const struct symbol *symbol_at(const struct session *s, uint64_t address)
 			high = middle;
 	}
 	return address - s->symbols[low].address < 1 << 20 ? &s->symbols[low] : NULL;
+}
+
+const char *symbol_text(const struct session *s, uint64_t address, char *text, size_t size)
+{
+	const struct symbol *y = symbol_at(s, address);
+
+	*text = 0;
+	if (y && address != y->address)
+		snprintf(text, size, " <%s+%" PRIu64 ">", y->name, address - y->address);
+	else if (y)
+		snprintf(text, size, " <%s>", y->name);
+	return text;
 }

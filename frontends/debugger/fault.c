@@ -1,0 +1,311 @@
+/* Exceptions in words: what the processor found that it did not like, and where the SDM says so. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#if HAVE_ZYDIS
+#include <Zydis/Zydis.h>
+#endif
+
+#include "debugger.h"
+
+static const struct { const char *name, *text, *section; } vectors[32] = {
+	[0] = { "#DE", "a division by zero, or a quotient that its register cannot hold", "6.15, Interrupt 0" },
+	[1] = { "#DB", "a debug exception", "6.15, Interrupt 1; 17.2" },
+	[2] = { "NMI", "a non-maskable interrupt", "6.15, Interrupt 2" },
+	[3] = { "#BP", "INT3, a breakpoint of the guest's own", "6.15, Interrupt 3" },
+	[4] = { "#OF", "INTO with OF set", "6.15, Interrupt 4" },
+	[5] = { "#BR", "BOUND: the index is out of its bounds", "6.15, Interrupt 5" },
+	[6] = { "#UD", "an undefined instruction, or one that is not allowed here", "6.15, Interrupt 6" },
+	[7] = { "#NM", "the floating-point unit is not available", "6.15, Interrupt 7; 2.5" },
+	[8] = { "#DF", "a fault while another was being delivered", "6.15, Interrupt 8; table 6-5" },
+	[10] = { "#TS", "a task state segment that is not valid", "6.15, Interrupt 10" },
+	[11] = { "#NP", "a segment or gate that is not present", "6.15, Interrupt 11" },
+	[12] = { "#SS", "a stack fault", "6.15, Interrupt 12" },
+	[13] = { "#GP", "a general protection fault", "6.15, Interrupt 13" },
+	[14] = { "#PF", "a page fault", "6.15, Interrupt 14; 4.7" },
+	[16] = { "#MF", "an x87 exception that is not masked", "6.15, Interrupt 16; vol. 1, 8.7" },
+	[17] = { "#AC", "an unaligned access with CR0.AM and EFLAGS.AC", "6.15, Interrupt 17" },
+	[18] = { "#MC", "a machine check", "6.15, Interrupt 18" },
+	[19] = { "#XM", "a SIMD exception that is not masked", "6.15, Interrupt 19; vol. 1, 11.5" },
+	[21] = { "#CP", "control protection", "6.15, Interrupt 21" },
+};
+
+/* ---- page faults ---- */
+
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16, PF_PK = 32 };
+
+static void why_paged(struct session *s, uint32_t error, uint64_t cr2)
+{
+	struct walk_entry walk[5], *e;
+	unsigned n = walk_to(s, cr2, walk);
+	uint64_t cr0 = vcpu_get(s->machine, VCPU_CR0), cr4 = vcpu_get(s->machine, VCPU_CR4);
+	bool said = false;
+
+	fprintf(s->out, "%s of linear address %" PRIx64 " by %s\n", error & PF_I ? "instruction fetch" : error & PF_W ? "write" : "read", cr2,
+		error & PF_U ? "user code (CPL 3)" : "the supervisor");
+	explain_page(s, cr2);
+	if (!n)
+		return;
+	e = &walk[n - 1];
+	if (!(error & PF_P)) {
+		fprintf(s->out, "because the %s at physical %" PRIx64 " has bit 0 (P) clear\n", e->name, e->at);
+		return;
+	}
+	if (error & PF_RSVD)
+		fprintf(s->out, "because an entry has a bit set that is reserved (4.7, RSVD)\n");
+	if (error & PF_PK)
+		fprintf(s->out, "because PKRU forbids it for protection key %u (4.6.2)\n", (unsigned)(e->value >> 59 & 15));
+	for (unsigned i = 0; i < n; i++) {
+		e = &walk[i];
+		if (error & PF_U && !(e->value & 4))
+			fprintf(s->out, "because the %s has bit 2 (U/S) clear: it is the supervisor's\n", e->name), said = true;
+		if (error & PF_W && !(e->value & 2) && (error & PF_U || cr0 & 0x10000))
+			fprintf(s->out, "because the %s has bit 1 (R/W) clear%s\n", e->name, error & PF_U ? "" : ", and CR0.WP is set"), said = true;
+		if (error & PF_I && e->value >> 63)
+			fprintf(s->out, "because the %s has bit 63 (XD) set\n", e->name), said = true;
+	}
+	if (!said && !(error & (PF_U | PF_RSVD | PF_PK)) && e->value & 4) {
+		if (error & PF_I && cr4 & 0x100000)
+			fprintf(s->out, "because it is a user page, and CR4.SMEP forbids the supervisor to execute it (4.6)\n");
+		else if (cr4 & 0x200000)
+			fprintf(s->out, "because it is a user page, and CR4.SMAP forbids the supervisor to touch it with EFLAGS.AC clear (4.6)\n");
+	} else if (!said && !(error & (PF_RSVD | PF_PK))) {
+		fprintf(s->out, "the tables allow it now: they were changed since, or the TLB had an older entry (4.10.4)\n");
+	}
+}
+
+/* ---- selectors ---- */
+
+static void why_selector(struct session *s, uint32_t error)
+{
+	static const char *const system[16] = { "reserved", "an available 16-bit TSS", "an LDT", "a busy 16-bit TSS", "a 16-bit call gate", "a task gate",
+		"a 16-bit interrupt gate", "a 16-bit trap gate", "reserved", "an available TSS", "reserved", "a busy TSS", "a call gate", "reserved",
+		"an interrupt gate", "a trap gate" };
+	bool wide = vcpu_get(s->machine, VCPU_EFER) & 0x400, idt = error & 2, ldt = !idt && error & 4;
+	unsigned index = error >> 3 & 0x1fff, size = idt ? wide ? 16 : 8 : 8;
+	uint64_t base = vcpu_get(s->machine, idt ? VCPU_IDTR_BASE : ldt ? VCPU_LDTR_BASE : VCPU_GDTR_BASE),
+		limit = vcpu_get(s->machine, idt ? VCPU_IDTR_LIMIT : ldt ? VCPU_LDTR_LIMIT : VCPU_GDTR_LIMIT), d = 0;
+	const char *table = idt ? "IDT" : ldt ? "LDT" : "GDT";
+	unsigned type, dpl, cpl = (unsigned)vcpu_get(s->machine, VCPU_CPL);
+
+	fprintf(s->out, "error code %04x: %s %s %x of the %s%s (6.13)\n", error, idt ? "gate" : "selector", idt ? "number" : "index", index, table,
+		error & 1 ? ", while something from outside was delivered (EXT)" : "");
+	if ((uint64_t)index * size + size - 1 > limit) {
+		fprintf(s->out, "because the %s ends at %" PRIx64 " (limit), and the descriptor is at %x\n", table, limit, index * size);
+		return;
+	}
+	if (vcpu_read_linear(s->machine, base + (uint64_t)index * size, &d, 8) != 8) {
+		fprintf(s->out, "the %s at %" PRIx64 " is not mapped there\n", table, base);
+		return;
+	}
+	type = d >> 40 & 15;
+	dpl = d >> 45 & 3;
+	fprintf(s->out, "the descriptor is %016" PRIx64 ": %s, DPL %u, %s\n", d, !(d >> 44 & 1) ? system[type] : type & 8 ? type & 4 ? "conforming code" : "code" :
+		type & 2 ? "writable data" : "read-only data", dpl, d >> 47 & 1 ? "present" : "NOT PRESENT");
+	if (!(d >> 47 & 1))
+		fprintf(s->out, "because it has bit 47 (P) clear\n");
+	else if (idt && (d >> 44 & 1 || type < 5 || (type > 7 && type < 14)))
+		fprintf(s->out, "because that is no gate\n");
+	else if (idt && dpl < cpl)
+		fprintf(s->out, "because a gate of DPL %u may not be called by INT at CPL %u (6.12.1.2)\n", dpl, cpl);
+	else if (!idt && dpl < cpl && d >> 44 & 1)
+		fprintf(s->out, "because a segment of DPL %u may not be loaded at CPL %u (5.5 to 5.8)\n", dpl, cpl);
+}
+
+/* ---- operands ---- */
+
+#if HAVE_ZYDIS
+static const ZydisMnemonic cpl0[] = {
+	ZYDIS_MNEMONIC_HLT, ZYDIS_MNEMONIC_LGDT, ZYDIS_MNEMONIC_LIDT, ZYDIS_MNEMONIC_LLDT, ZYDIS_MNEMONIC_LTR, ZYDIS_MNEMONIC_LMSW, ZYDIS_MNEMONIC_CLTS,
+	ZYDIS_MNEMONIC_INVD, ZYDIS_MNEMONIC_WBINVD, ZYDIS_MNEMONIC_INVLPG, ZYDIS_MNEMONIC_RDMSR, ZYDIS_MNEMONIC_WRMSR, ZYDIS_MNEMONIC_SYSRET,
+	ZYDIS_MNEMONIC_SYSEXIT, ZYDIS_MNEMONIC_SWAPGS, ZYDIS_MNEMONIC_INVPCID, ZYDIS_MNEMONIC_XSETBV,
+};
+static const ZydisMnemonic by_iopl[] = { ZYDIS_MNEMONIC_CLI, ZYDIS_MNEMONIC_STI, ZYDIS_MNEMONIC_IN, ZYDIS_MNEMONIC_OUT, ZYDIS_MNEMONIC_INSB,
+	ZYDIS_MNEMONIC_INSW, ZYDIS_MNEMONIC_INSD, ZYDIS_MNEMONIC_OUTSB, ZYDIS_MNEMONIC_OUTSW, ZYDIS_MNEMONIC_OUTSD };
+
+static bool is_one_of(ZydisMnemonic m, const ZydisMnemonic *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i] == m)
+			return true;
+	return false;
+}
+
+static uint64_t register_value(struct session *s, ZydisRegister r)
+{
+	int n = r == ZYDIS_REGISTER_NONE ? -1 : vcpu_register_by_name(ZydisRegisterGetString(r));
+
+	return n < 0 ? 0 : vcpu_get(s->machine, n);
+}
+
+static void why_memory(struct session *s, const ZydisDecodedInstruction *in, const ZydisDecodedOperand *o, uint64_t rip, bool stack)
+{
+	const char *seg = ZydisRegisterGetString(o->mem.segment);
+	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), at, limit;
+	char field[32];
+	uint64_t attr;
+
+	at = register_value(s, o->mem.index) * o->mem.scale + (uint64_t)o->mem.disp.value;
+	at += o->mem.base == ZYDIS_REGISTER_RIP ? rip + in->length : register_value(s, o->mem.base);
+	if (in->address_width < 64)
+		at &= ((uint64_t)1 << in->address_width) - 1;
+	if (bits == 64) {
+		if (o->mem.segment == ZYDIS_REGISTER_FS || o->mem.segment == ZYDIS_REGISTER_GS)
+			at += vcpu_get(s->machine, o->mem.segment == ZYDIS_REGISTER_FS ? VCPU_FS_BASE : VCPU_GS_BASE);
+		if (((at >> 47) + 1) & 0x1fffe)
+			fprintf(s->out, "because its operand's address %" PRIx64 " is not canonical (vol. 1, 3.3.7.1)\n", at);
+		else if (o->size >= 128 && at & (o->size / 8 - 1))
+			fprintf(s->out, "its operand of %u bytes is at %" PRIx64 ", which is not aligned: #GP, if this instruction wants that (vol. 1, 4.1.1)\n", o->size / 8, at);
+		return;
+	}
+	snprintf(field, sizeof field, "seg[%c%c].limit", seg[0] & ~32, seg[1] & ~32);
+	limit = processor_field(s, field);
+	snprintf(field, sizeof field, "seg[%c%c].attr", seg[0] & ~32, seg[1] & ~32);
+	attr = processor_field(s, field);
+	if (!(register_value(s, o->mem.segment) & ~(uint64_t)3) && vcpu_get(s->machine, VCPU_CR0) & 1)
+		fprintf(s->out, "because %s holds the null selector (5.4.1)\n", seg);
+	else if (at + o->size / 8 - 1 > limit && !(attr & 4))
+		fprintf(s->out, "because %s:%" PRIx64 " is beyond the segment's limit %" PRIx64 " (5.3)\n", seg, at, limit);
+	else if (!stack && o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
+		fprintf(s->out, "it writes to %s:%" PRIx64 "; the segment's attributes are %" PRIx64 " (3.4.5.1)\n", seg, at, attr);
+}
+
+static void why_instruction(struct session *s, uint64_t rip, unsigned vector)
+{
+	unsigned char code[15] = { 0 };
+	size_t len = vcpu_read_linear(s->machine, rip, code, sizeof code);
+	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), cpl = vcpu_get(s->machine, VCPU_CPL), iopl = vcpu_get(s->machine, VCPU_RFLAGS) >> 12 & 3,
+		cr0 = vcpu_get(s->machine, VCPU_CR0), cr4 = vcpu_get(s->machine, VCPU_CR4);
+	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+	ZydisDecodedInstruction in;
+	ZydisDecoder decoder;
+
+	ZydisDecoderInit(&decoder, bits == 64 ? ZYDIS_MACHINE_MODE_LONG_64 : bits == 32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16,
+		bits == 64 ? ZYDIS_STACK_WIDTH_64 : bits == 32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
+	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) {
+		if (vector == 6)
+			fprintf(s->out, "the bytes %02x %02x %02x ... are no instruction\n", code[0], code[1], code[2]);
+		return;
+	}
+	if (vector == 6) {
+		if (in.mnemonic == ZYDIS_MNEMONIC_UD2 || in.mnemonic == ZYDIS_MNEMONIC_UD1 || in.mnemonic == ZYDIS_MNEMONIC_UD0)
+			fprintf(s->out, "because that is what this instruction is for (Linux: BUG() or WARN())\n");
+		else if (in.meta.isa_ext >= ZYDIS_ISA_EXT_SSE && strstr(ZydisISAExtGetString(in.meta.isa_ext), "SSE") && (cr0 & 4 || !(cr4 & 0x200)))
+			fprintf(s->out, "because %s (vol. 3, 13.1)\n", cr0 & 4 ? "CR0.EM is set" : "CR4.OSFXSR is clear: no one has enabled SSE");
+		else if (strstr(ZydisISAExtGetString(in.meta.isa_ext), "AVX") && !(cr4 & 0x40000))
+			fprintf(s->out, "because CR4.OSXSAVE is clear: no one has enabled AVX (vol. 3, 13.1)\n");
+		else
+			fprintf(s->out, "%s of %s: this processor lacks it, or it is not allowed in this mode or with this prefix\n",
+				ZydisMnemonicGetString(in.mnemonic), ZydisISAExtGetString(in.meta.isa_ext));
+		return;
+	}
+	if (vector == 13 && cpl && (is_one_of(in.mnemonic, cpl0, sizeof cpl0 / sizeof *cpl0) || (in.mnemonic == ZYDIS_MNEMONIC_MOV &&
+			in.opcode_map == ZYDIS_OPCODE_MAP_0F && in.opcode >= 0x20 && in.opcode <= 0x23))) {
+		fprintf(s->out, "because it is a privileged instruction, and CPL is %u (5.9)\n", (unsigned)cpl);
+		return;
+	}
+	if (vector == 13 && cpl > iopl && is_one_of(in.mnemonic, by_iopl, sizeof by_iopl / sizeof *by_iopl)) {
+		fprintf(s->out, "because CPL %u is above IOPL %u%s\n", (unsigned)cpl, (unsigned)iopl, in.mnemonic == ZYDIS_MNEMONIC_CLI || in.mnemonic == ZYDIS_MNEMONIC_STI ? "" :
+			", and the TSS's I/O map does not allow the port (vol. 1, 19.5)");
+		return;
+	}
+	if (vector == 13 && (in.mnemonic == ZYDIS_MNEMONIC_RDMSR || in.mnemonic == ZYDIS_MNEMONIC_WRMSR)) {
+		fprintf(s->out, "because there is no MSR %x here, or it takes no such value\n", (unsigned)vcpu_get(s->machine, VCPU_RCX));
+		return;
+	}
+	for (unsigned i = 0; i < in.operand_count; i++)
+		if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[i].mem.type == ZYDIS_MEMOP_TYPE_MEM)
+			why_memory(s, &in, &operands[i], vcpu_get(s->machine, VCPU_RIP), vector == 12);
+}
+#else
+static void why_instruction(struct session *s, uint64_t rip, unsigned vector) { (void)s, (void)rip, (void)vector; }
+#endif
+
+/* ---- all of them ---- */
+
+static void why_debug(struct session *s, uint64_t dr6)
+{
+	for (unsigned i = 0; i < 4; i++)
+		if (dr6 >> i & 1)
+			fprintf(s->out, "breakpoint %u of the guest's own, at %" PRIx64 " (DR6.B%u)\n", i, vcpu_get(s->machine, (int)(VCPU_DR0 + i)), i);
+	if (dr6 & 0x4000)
+		fprintf(s->out, "a single step: TF was set (DR6.BS)\n");
+	if (dr6 & 0x2000)
+		fprintf(s->out, "an access to a debug register with DR7.GD set (DR6.BD)\n");
+}
+
+/* The machine stands before the instruction that has raised it. */
+static void explain_fault(struct session *s, unsigned vector, uint32_t error, uint64_t cr2, uint64_t dr6)
+{
+	uint64_t cr0 = vcpu_get(s->machine, VCPU_CR0);
+
+	switch (vector) {
+	case 1: why_debug(s, dr6); break;
+	case 6: why_instruction(s, linear_rip(s), vector); break;
+	case 7: fprintf(s->out, "because CR0.%s is set\n", cr0 & 4 ? "EM" : "TS"); break;
+	case 14: why_paged(s, error, cr2); break;
+	case 10:
+	case 11:
+	case 12:
+	case 13:
+		if (error & 0xfffe)
+			why_selector(s, error);
+		else
+			why_instruction(s, linear_rip(s), vector);
+		break;
+	case 16: fprintf(s->out, "status word %04x, control word %04x\n", (unsigned)vcpu_get(s->machine, VCPU_FSW), (unsigned)vcpu_get(s->machine, VCPU_FCW)); break;
+	case 19: fprintf(s->out, "MXCSR %04x\n", (unsigned)vcpu_get(s->machine, VCPU_MXCSR)); break;
+	}
+}
+
+static bool explain_last(struct session *s)
+{
+	struct vcpu_place here = vcpu_where(s->machine);
+	struct vcpu_debug_stop stop = s->last;
+	bool at_it = stop.what == VCPU_DEBUG_EVENT && stop.event == VCPU_EVENT_EXCEPTION && stop.place.instructions == here.instructions && stop.place.steps == here.steps;
+	uint64_t cr2, dr6;
+
+	if (!at_it) {
+		s->only = vcpu_debug_catch(s->debug, &(struct vcpu_debug_catch){ VCPU_EVENT_EXCEPTION, 0, 31, false, true, NULL });
+		vcpu_debug_condition(s->debug, stop_counts, s);
+		stop = vcpu_debug_run_back(s->debug);
+		vcpu_debug_delete(s->debug, s->only);
+		s->only = 0;
+		if (stop.what != VCPU_DEBUG_EVENT) {
+			vcpu_debug_seek(s->debug, here);
+			return complaint(s, "there has been no exception, as far back as is known");
+		}
+	}
+	vcpu_select(s->machine, vcpu_running(s->machine));
+	cr2 = vcpu_get(s->machine, VCPU_CR2);
+	dr6 = vcpu_get(s->machine, VCPU_DR6);
+	vcpu_debug_seek(s->debug, stop.when);
+	vcpu_select(s->machine, vcpu_running(s->machine));
+	fprintf(s->out, "vector %" PRIu64 ", %s: %s (SDM vol. 3, %s)\ninstruction %" PRIu64 ":\n", stop.address,
+		stop.address < 32 && vectors[stop.address].name ? vectors[stop.address].name : "INT", stop.address < 32 && vectors[stop.address].text ?
+		vectors[stop.address].text : "a software interrupt", stop.address < 32 && vectors[stop.address].section ? vectors[stop.address].section : "6.4.4",
+		stop.when.instructions);
+	disassemble(s, linear_rip(s), 1);
+	explain_fault(s, (unsigned)stop.address, (uint32_t)stop.value, cr2, dr6);
+	vcpu_debug_seek(s->debug, here);
+	vcpu_select(s->machine, vcpu_running(s->machine));
+	return true;
+}
+
+bool do_explain(struct session *s, const char *args)
+{
+	struct vcpu_fault faults[8];
+	unsigned n = s->last.what == VCPU_DEBUG_MACHINE && s->last.machine.reason == VCPU_STOP_TRIPLE_FAULT ? vcpu_fault_chain(s->machine, faults, 8) : 0;
+	char text[160];
+
+	(void)args;
+	if (!n)
+		return explain_last(s);
+	fprintf(s->out, "a triple fault: nobody took the last of these, and the processor has shut down (SDM vol. 3, 6.15, Interrupt 8)\n");
+	for (unsigned i = 0; i < n && i < 8; i++) {
+		fprintf(s->out, "vector %u at %04x:%" PRIx64 "%s: %s\n", faults[i].vector, faults[i].cs, faults[i].rip, symbol_text(s, faults[i].rip, text, sizeof text),
+			faults[i].text);
+		explain_fault(s, faults[i].vector, faults[i].has_error ? faults[i].error : 0, faults[i].cr2, 0);
+	}
+	return true;
+}

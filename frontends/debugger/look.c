@@ -1,0 +1,401 @@
+/* Looking: memory, expressions, source, what the parts of the machine remember. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "debugger.h"
+
+/* ---- memory ---- */
+
+static void print_memory(struct session *s, uint64_t at, uint64_t count, char format, unsigned size, bool physical)
+{
+	char text[128];
+
+	for (uint64_t i = 0; i < count && !s->interrupted; i++, at += size) {
+		uint64_t value = 0;
+		size_t n = physical ? vcpu_read_physical(s->machine, at, &value, size) : vcpu_read_linear(s->machine, at, &value, size);
+
+		if (format == 'a' || i % (format == 'c' ? 8 : 32 / (size < 4 ? 4 : size)) == 0)
+			fprintf(s->out, "%s%016" PRIx64 "%s:", i ? "\n" : "", at, physical ? "" : symbol_text(s, at, text, sizeof text));
+		if (n != size) {
+			fprintf(s->out, " not mapped");
+			break;
+		}
+		if (format == 'x') {
+			fprintf(s->out, " %0*" PRIx64, (int)(2 * size), value);
+		} else if (format == 'c') {
+			fprintf(s->out, " %c", isprint((int)(value & 0xff)) ? (int)(value & 0xff) : '.');
+		} else if (format == 'd') {
+			fprintf(s->out, " %" PRId64, (int64_t)(value << (64 - 8 * size)) >> (64 - 8 * size));
+		} else if (format == 'a') {
+			fprintf(s->out, " %016" PRIx64 "%s", value, symbol_text(s, value, text, sizeof text));
+		} else {
+			fprintf(s->out, format == 'o' ? " %" PRIo64 : " %" PRIu64, value);
+		}
+	}
+	fputc('\n', s->out);
+}
+
+/* COUNT of them, one behind the other. */
+static void print_strings(struct session *s, uint64_t at, uint64_t count, bool physical)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		unsigned char c = 0;
+
+		fprintf(s->out, "%016" PRIx64 ": ", at);
+		for (unsigned n = 0; n < 4096; n++, at++) {
+			if ((physical ? vcpu_read_physical(s->machine, at, &c, 1) : vcpu_read_linear(s->machine, at, &c, 1)) != 1 || !c)
+				break;
+			fputc(isprint(c) || c == '\t' ? c : '.', s->out);
+		}
+		at++;
+		fputc('\n', s->out);
+	}
+}
+
+/* x/NFU ADDRESS, as in gdb; xp for physical addresses. ARGS begins behind the x. */
+static bool examine(struct session *s, const char *args, bool physical)
+{
+	uint64_t at, count = 1;
+	unsigned size = 8;
+	char format = 'x', *end;
+
+	if (*args == '/') {
+		args++;
+		if (isdigit((unsigned char)*args)) {
+			count = strtoull(args, &end, 10);
+			args = end;
+		}
+		for (; isalpha((unsigned char)*args); args++) {
+			if (strchr("bhwg", *args))
+				size = *args == 'b' ? 1 : *args == 'h' ? 2 : *args == 'w' ? 4 : 8;
+			else if (strchr("xducosia", *args))
+				format = *args;
+			else
+				return complaint(s, "x/NFU: F is x d u o c s i a, U is b h w g");
+		}
+	}
+	if (!address(s, &args, &at))
+		return false;
+	s->interrupted = false;
+	if (format == 'i')
+		disassemble(s, at, (unsigned)count);
+	else if (format == 's')
+		print_strings(s, at, count, physical);
+	else
+		print_memory(s, at, count, format, format == 'c' ? 1 : format == 'a' ? 8 : size, physical);
+	return true;
+}
+
+bool do_x(struct session *s, const char *args) { return examine(s, args, false); }
+bool do_xp(struct session *s, const char *args) { return examine(s, args, true); }
+
+/* ---- expressions ---- */
+
+bool do_print(struct session *s, const char *args)
+{
+	char format = 0;
+	struct value v;
+
+	if (*args == '/') {
+		format = args[1];
+		if (!format || !strchr("xduotcsa", format) || (args[2] && args[2] != ' '))
+			return complaint(s, "print/F: F is x d u o t c s a");
+		args += 2;
+	}
+	if (!evaluate(s, &args, &v))
+		return false;
+	if (*args)
+		return complaint(s, "what is this behind the expression? %s", args);
+	value_print(s, &v, format);
+	return true;
+}
+
+bool do_ptype(struct session *s, const char *args)
+{
+	char text[256];
+	const struct type *named = dwarf_type(s, args), *t;
+	struct type *whole;
+	struct value v;
+
+	if (named)
+		t = named;
+	else if (!evaluate(s, &args, &v))
+		return false;
+	else
+		t = v.type;
+	whole = (struct type *)t;
+	fprintf(s->out, "%s", type_text(t, text, sizeof text));
+	if (t->kind == TYPE_STRUCT && (!whole->complete || whole->complete(s, whole))) {
+		fprintf(s->out, " { /* %" PRIu64 " bytes */\n", t->size);
+		for (unsigned i = 0; i < t->nmembers; i++) {
+			const struct member *m = &t->members[i];
+
+			fprintf(s->out, "    /* %4" PRIu64 " */ %s%s%s", m->offset, type_text(m->type, text, sizeof text), m->name ? " " : "", m->name ? m->name : "");
+			if (m->bits)
+				fprintf(s->out, " : %u", m->bits);
+			fprintf(s->out, ";\n");
+		}
+		fputc('}', s->out);
+	}
+	fputc('\n', s->out);
+	return true;
+}
+
+/* ---- source and instructions ---- */
+
+static FILE *open_source(const struct line *line)
+{
+	FILE *file = fopen(line->file, "re");
+	char path[1024];
+
+	if (!file && line->directory && (size_t)snprintf(path, sizeof path, "%s/%s", line->directory, line->file) < sizeof path)
+		file = fopen(path, "re");
+	return file ? file : fopen(line->name, "re");
+}
+
+bool do_list(struct session *s, const char *args)
+{
+	uint64_t at = frame_selected(s).pc;
+	const char *colon = strchr(args, ':');
+	struct line line;
+	char *text = NULL, file[256];
+	size_t room = 0;
+	FILE *source;
+	int first;
+
+	if (colon && isdigit((unsigned char)colon[1]) && snprintf(file, sizeof file, "%.*s", (int)(colon - args), args) > 0) {
+		if (!dwarf_line_address(s, file, atoi(colon + 1), &at))
+			return complaint(s, "there is no code for that line: %s", args);
+	} else if (*args && !address(s, &args, &at)) {
+		return false;
+	}
+	if (!dwarf_line(s, at, &line))
+		return complaint(s, "no line of source is known for %" PRIx64, at);
+	source = open_source(&line);
+	if (!source)
+		return complaint(s, "%s:%d: the file cannot be read", line.file, line.line);
+	first = line.line > 5 ? line.line - 5 : 1;
+	for (int n = 1; n < first + 10 && getline(&text, &room, source) >= 0; n++)
+		if (n >= first)
+			fprintf(s->out, "%s%5d  %s", n == line.line ? "=>" : "  ", n, text);
+	free(text);
+	fclose(source);
+	return true;
+}
+
+bool do_disassemble(struct session *s, const char *args)
+{
+	uint64_t at = linear_rip(s), count = 10;
+	const struct symbol *y, *next, *last = s->symbols + s->nsymbols;
+	bool named = *args, counted;
+	char text[160];
+
+	if (named && !address(s, &args, &at))
+		return false;
+	counted = *args;
+	if (counted && !address(s, &args, &count))
+		return false;
+	y = symbol_at(s, at);
+	if (named && !counted && y && y->code && y->address == at) { /* a whole function */
+		uint64_t end, here = at;
+
+		for (next = y + 1; next < last && (next->address == at || !next->code); next++)
+			;
+		end = y->size ? at + y->size : next < last ? next->address : at + 64;
+		for (count = 0; here < end && count < 4096; count++) {
+			unsigned len = instruction_text(s, here, text, sizeof text);
+
+			here += len ? len : 1;
+		}
+	}
+	disassemble(s, at, (unsigned)count);
+	return true;
+}
+
+/* ---- info ---- */
+
+static void print_part(void *user, const char *part, uint64_t hash)
+{
+	struct session *s = user;
+
+	fprintf(s->out, "%-16s %016" PRIx64 "\n", part, hash);
+}
+
+struct wanted { struct session *s; const char *part; bool any; };
+
+static void print_field(void *user, const char *part, const char *field, unsigned index, uint64_t value)
+{
+	struct wanted *w = user;
+
+	if (strcmp(part, w->part))
+		return;
+	w->any = true;
+	if (value || !index)
+		fprintf(w->s->out, index ? "%s[%u] = %" PRIx64 "\n" : "%s%.0u = %" PRIx64 "\n", field, index, value);
+}
+
+static const struct { unsigned bit; const char *name; } flags[] = {
+	{ 0, "CF" }, { 2, "PF" }, { 4, "AF" }, { 6, "ZF" }, { 7, "SF" }, { 8, "TF" }, { 9, "IF" }, { 10, "DF" }, { 11, "OF" }, { 14, "NT" }, { 16, "RF" },
+	{ 17, "VM" }, { 18, "AC" }, { 21, "ID" },
+};
+
+static bool info_registers(struct session *s, const char *args)
+{
+	uint64_t rflags = vcpu_get(s->machine, VCPU_RFLAGS);
+
+	(void)args;
+	for (int i = 0; i < VCPU_REGISTERS; i++)
+		fprintf(s->out, "%-8s %016" PRIx64 "%s", vcpu_register_name(i), vcpu_get(s->machine, i), i % 3 == 2 ? "\n" : "  ");
+	fprintf(s->out, "%sflags   ", VCPU_REGISTERS % 3 ? "\n" : "");
+	for (unsigned i = 0; i < sizeof flags / sizeof *flags; i++)
+		if (rflags >> flags[i].bit & 1)
+			fprintf(s->out, " %s", flags[i].name);
+	fprintf(s->out, " IOPL=%u\n", (unsigned)(rflags >> 12 & 3));
+	return true;
+}
+
+static bool info_vectors(struct session *s, const char *args)
+{
+	uint64_t half[2];
+
+	(void)args;
+	for (unsigned i = 0; i < 16 && !vcpu_get_vector(s->machine, i, half); i++)
+		fprintf(s->out, "xmm%-2u %016" PRIx64 "%016" PRIx64 "\n", i, half[1], half[0]);
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned char st[10];
+
+		if (vcpu_get_st(s->machine, i, st))
+			break;
+		fprintf(s->out, "st%u   ", i);
+		for (unsigned k = 10; k-- > 0;)
+			fprintf(s->out, "%02x", st[k]);
+		fputc('\n', s->out);
+	}
+	return true;
+}
+
+static bool info_breakpoints(struct session *s, const char *args) { (void)args; print_stops(s); return true; }
+static bool info_state(struct session *s, const char *args) { (void)args; vcpu_state_parts(s->machine, print_part, s); return true; }
+
+static void print_local(struct session *s, const char *name, const struct value *v)
+{
+	fprintf(s->out, "%s = ", name);
+	if (v)
+		value_print(s, v, 0);
+	else
+		fprintf(s->out, "<optimised away>\n");
+}
+
+static bool info_locals(struct session *s, const char *args)
+{
+	struct frame f = frame_selected(s);
+
+	(void)args;
+	dwarf_locals(s, &f, print_local);
+	return true;
+}
+
+static bool info_line(struct session *s, const char *args)
+{
+	uint64_t at = linear_rip(s);
+	struct line line;
+
+	if (*args && !address(s, &args, &at))
+		return false;
+	if (!dwarf_line(s, at, &line))
+		return complaint(s, "no line of source is known for %" PRIx64, at);
+	fprintf(s->out, "%s:%d\n", line.file, line.line);
+	return true;
+}
+
+static bool info_symbol(struct session *s, const char *args)
+{
+	char text[160];
+	uint64_t at;
+
+	if (!address(s, &args, &at))
+		return false;
+	symbol_text(s, at, text, sizeof text);
+	fprintf(s->out, "%016" PRIx64 "%s\n", at, *text ? text : " has no name");
+	return true;
+}
+
+static bool info_processors(struct session *s, const char *args)
+{
+	unsigned selected = s->machine ? vcpu_running(s->machine) : 0;
+	char text[160];
+
+	(void)args;
+	for (unsigned i = 0; i < vcpu_processors(s->machine); i++) {
+		vcpu_select(s->machine, i);
+		fprintf(s->out, "%c %u  %016" PRIx64 "%s\n", i == selected ? '*' : ' ', i, linear_rip(s), symbol_text(s, linear_rip(s), text, sizeof text));
+	}
+	vcpu_select(s->machine, selected);
+	return true;
+}
+
+static const struct { const char *name; command_fn *run; const char *text; } infos[] = {
+	{ "registers", info_registers, "general, segment, control ... of the processor" },
+	{ "vectors", info_vectors, "XMM0 to 15, ST0 to 7" },
+	{ "breakpoints", info_breakpoints, "and watchpoints, catches" },
+	{ "locals", info_locals, "variables and arguments of this frame" },
+	{ "line", info_line, "[ADDRESS]: its line of source" },
+	{ "symbol", info_symbol, "ADDRESS: its name" },
+	{ "processors", info_processors, "where each one is" },
+	{ "gdt", info_gdt, "the global descriptor table" },
+	{ "ldt", info_ldt, "the local one" },
+	{ "idt", info_idt, "[VECTOR]: interrupt descriptors" },
+	{ "tss", info_tss, "the task state segment" },
+	{ "maps", info_maps, "[FROM [TO]]: what is mapped where, with its rights" },
+	{ "pending", info_pending, "interrupts on their way, and what holds them up" },
+	{ "state", info_state, "the parts of the machine, each with its hash" },
+};
+enum { INFOS = sizeof infos / sizeof *infos };
+
+bool do_info(struct session *s, const char *args)
+{
+	struct wanted wanted = { s, args, false };
+	size_t n = strcspn(args, " ");
+	const char *rest = args + n + strspn(args + n, " ");
+
+	for (unsigned i = 0; !*args && i < INFOS; i++)
+		fprintf(s->out, "info %-12s %s\n", infos[i].name, infos[i].text);
+	if (!*args) {
+		fprintf(s->out, "info PART         what it remembers, field by field; info state lists them: pic, pit ...\n");
+		return true;
+	}
+	for (unsigned i = 0; i < INFOS; i++)
+		if (!strncmp(infos[i].name, args, n) && (n > 3 || infos[i].name[n] == 0 || i < 3))
+			return infos[i].run(s, rest);
+	vcpu_debug_fields(s->debug, print_field, &wanted);
+	return wanted.any || complaint(s, "there is nothing called %s: info tells what there is", args);
+}
+
+bool do_processor(struct session *s, const char *args)
+{
+	if (*args && vcpu_select(s->machine, (unsigned)number(args, 0)))
+		return complaint(s, "%s", error_of(s));
+	disassemble(s, linear_rip(s), 1);
+	return true;
+}
+
+bool do_hash(struct session *s, const char *args)
+{
+	(void)args;
+	fprintf(s->out, "%016" PRIx64 "\n", vcpu_state_hash(s->machine));
+	return true;
+}
+
+/* Text for COM1; \n is the key Enter. */
+bool do_type(struct session *s, const char *args)
+{
+	char text[1024];
+	size_t n = 0;
+
+	for (; *args && n < sizeof text; args++)
+		text[n++] = *args == '\\' && args[1] == 'n' ? (args++, '\r') : *args;
+	s->shown = vcpu_instructions(s->machine);
+	return !vcpu_input(s->machine, VCPU_COM1, text, n) || complaint(s, "%s", error_of(s));
+}

@@ -1,0 +1,483 @@
+/* Going through time. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "debugger.h"
+
+/* In real mode, where code is at 16 * CS. */
+uint64_t linear_rip(struct session *s)
+{
+	uint64_t rip = vcpu_get(s->machine, VCPU_RIP);
+
+	return vcpu_get(s->machine, VCPU_CODE_BITS) == 64 ? rip : (uint32_t)(rip + vcpu_get(s->machine, VCPU_CS_BASE));
+}
+
+/* ---- what it says ---- */
+
+static void print_where(struct session *s)
+{
+	struct vcpu_place at = vcpu_where(s->machine);
+	struct line line;
+
+	fprintf(s->out, "instruction %" PRIu64, at.instructions);
+	if (at.steps)
+		fprintf(s->out, "+%" PRIu32, at.steps);
+	fprintf(s->out, ", %" PRIu64 " ns", at.ns);
+	if (vcpu_processors(s->machine) > 1)
+		fprintf(s->out, ", processor %u", vcpu_running(s->machine));
+	if (dwarf_line(s, linear_rip(s), &line))
+		fprintf(s->out, ", %s:%d", line.name, line.line);
+	fputc('\n', s->out);
+	disassemble(s, linear_rip(s), 1);
+}
+
+static const char *mode_text(uint64_t mode)
+{
+	if (!(mode & VCPU_MODE_PROTECTED))
+		return "real mode";
+	if (mode & VCPU_MODE_V86)
+		return "virtual-8086 mode";
+	if ((mode & 3) == VCPU_MODE_64)
+		return "64-bit mode";
+	if (mode & VCPU_MODE_LONG)
+		return (mode & 3) == VCPU_MODE_32 ? "compatibility mode (32 bits)" : "compatibility mode (16 bits)";
+	return (mode & 3) == VCPU_MODE_32 ? "protected mode, 32 bits" : "protected mode, 16 bits";
+}
+
+static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
+{
+	FILE *out = s->out;
+
+	switch (stop->event) {
+	case VCPU_EVENT_EXCEPTION:
+	case VCPU_EVENT_INTERRUPT:
+		fprintf(out, "%s %" PRIu64, stop->event == VCPU_EVENT_EXCEPTION ? "exception" : "interrupt", stop->address);
+		if (stop->event == VCPU_EVENT_EXCEPTION && stop->value)
+			fprintf(out, ", error code %" PRIx64, stop->value);
+		break;
+	case VCPU_EVENT_PORT:
+	case VCPU_EVENT_MMIO:
+		fprintf(out, "%s %s %" PRIx64 ", %u byte%s: %" PRIx64, stop->write ? "write to" : "read of", stop->event == VCPU_EVENT_PORT ? "port" : "a device at physical",
+			stop->address, stop->size, stop->size == 1 ? "" : "s", stop->value);
+		break;
+	case VCPU_EVENT_MSR:
+		fprintf(out, "%s MSR %" PRIx64 ": %" PRIx64, stop->write ? "write to" : "read of", stop->address, stop->value);
+		break;
+	case VCPU_EVENT_CR3:
+		fprintf(out, "CR3 %" PRIx64 ", was %" PRIx64, stop->address, stop->value);
+		break;
+	case VCPU_EVENT_MODE:
+		fprintf(out, "%s, was %s", mode_text(stop->address), mode_text(stop->value));
+		break;
+	case VCPU_EVENT_CLOCK:
+		fprintf(out, "event of the device: %s", stop->name);
+		break;
+	case VCPU_EVENT_OUTPUT:
+		fprintf(out, "the guest has said: %s", stop->name);
+		break;
+	}
+	if (stop->rip && stop->event != VCPU_EVENT_CLOCK)
+		fprintf(out, ", at %" PRIx64, stop->rip);
+	fputc('\n', out);
+}
+
+void print_stop(struct session *s, const struct vcpu_debug_stop *stop)
+{
+	char text[128];
+
+	switch (stop->what) {
+	case VCPU_DEBUG_MACHINE:
+		if (stop->machine.reason != VCPU_STOP_LIMIT && stop->machine.reason != VCPU_STOP_IDLE && stop->machine.reason != VCPU_STOP_REQUEST)
+			fprintf(s->out, "the machine stopped: %s\n", vcpu_stop_name(stop->machine.reason));
+		break;
+	case VCPU_DEBUG_BREAK:
+		if (!stop_by_id(s, stop->id) || !stop_by_id(s, stop->id)->hidden)
+			fprintf(s->out, "breakpoint %d\n", stop->id);
+		break;
+	case VCPU_DEBUG_WATCH:
+		fprintf(s->out, "%s%s of %u bytes at %s%" PRIx64, stop->device ? "a device's " : "", stop->write ? "write" : "read", stop->size,
+			stop->physical ? "physical " : "", stop->address);
+		if (!stop->device)
+			fprintf(s->out, " by the instruction at %" PRIx64 "%s (%" PRIu64 ")", stop->rip, symbol_text(s, stop->rip, text, sizeof text),
+				stop->when.instructions);
+		fputc('\n', s->out);
+		break;
+	case VCPU_DEBUG_EVENT:
+		fprintf(s->out, "catch %d: ", stop->id);
+		print_event(s, stop);
+		break;
+	case VCPU_DEBUG_START:
+		fprintf(s->out, "the start: nothing is known before\n");
+		break;
+	case VCPU_DEBUG_END:
+		fprintf(s->out, "the end of the known run: going on makes it longer\n");
+		break;
+	case VCPU_DEBUG_ERROR:
+		fprintf(s->out, "%s\n", error_of(s));
+		break;
+	case VCPU_DEBUG_THERE:
+		break;
+	}
+	print_where(s);
+}
+
+bool report(struct session *s, struct vcpu_debug_stop stop)
+{
+	struct stop *p = stop_by_id(s, stop.id);
+	bool ok = stop.what != VCPU_DEBUG_ERROR;
+
+	s->last = stop;
+	s->stopped = true;
+	s->frame = 0;
+	vcpu_select(s->machine, vcpu_running(s->machine));
+	print_stop(s, &stop);
+	if (p && !p->hidden && p->commands) {
+		unsigned n = 0;
+		char **lines;
+
+		while (p->commands[n])
+			n++;
+		lines = calloc(n + 1, sizeof *lines); /* they may delete the stop */
+		for (unsigned i = 0; i < n; i++)
+			lines[i] = strdup(p->commands[i]);
+		for (unsigned i = 0; i < n; i++) {
+			ok = ok && command(s, lines[i]);
+			free(lines[i]);
+		}
+		free(lines);
+	}
+	if (stop.id && stop_by_id(s, stop.id) && stop_by_id(s, stop.id)->temporary)
+		stop_delete(s, stop.id);
+	return ok;
+}
+
+/* ---- going ---- */
+
+/* So that undo comes back here. */
+static void leave_trail(struct session *s)
+{
+	struct vcpu_place *more = realloc(s->trail, (s->ntrail + 1) * sizeof *more);
+
+	if (!more)
+		return;
+	s->trail = more;
+	s->trail[s->ntrail++] = vcpu_where(s->machine);
+}
+
+static bool went_on(struct vcpu_debug_stop stop)
+{
+	return stop.what == VCPU_DEBUG_MACHINE && (stop.machine.reason == VCPU_STOP_LIMIT || stop.machine.reason == VCPU_STOP_IDLE);
+}
+
+static struct vcpu_debug_stop run_on(struct session *s, bool back)
+{
+	struct vcpu_debug_stop stop;
+
+	s->interrupted = false;
+	s->backwards = back;
+	if (back) {
+		stop = vcpu_debug_run_back(s->debug);
+	} else do {
+		stop = vcpu_debug_run(s->debug, 50000000);
+		fflush(stdout);
+	} while (!s->interrupted && went_on(stop));
+	s->backwards = false;
+	return stop;
+}
+
+bool do_continue(struct session *s, const char *args) { (void)args; leave_trail(s); return report(s, run_on(s, false)); }
+bool do_reverse(struct session *s, const char *args) { (void)args; leave_trail(s); return report(s, run_on(s, true)); }
+
+/* Run to ADDRESS with the stack above ABOVE. */
+static struct vcpu_debug_stop run_to(struct session *s, uint64_t address, uint64_t above, bool back)
+{
+	int id = hidden_break(s, address, above);
+	struct vcpu_debug_stop stop = { .what = VCPU_DEBUG_ERROR };
+
+	if (id < 0)
+		return stop;
+	stop = run_on(s, back);
+	if (stop.what == VCPU_DEBUG_BREAK && stop.id == id) {
+		stop.what = VCPU_DEBUG_THERE;
+		stop.id = 0;
+	}
+	stop_delete(s, id);
+	return stop;
+}
+
+/* ---- steps ---- */
+
+static struct vcpu_debug_stop one(struct session *s, bool back)
+{
+	return back ? vcpu_debug_step_back(s->debug) : vcpu_debug_step(s->debug);
+}
+
+static unsigned code_at(struct session *s, uint64_t address, unsigned char code[2])
+{
+	return (unsigned)vcpu_read_linear(s->machine, address, code, 2);
+}
+
+static bool is_return(struct session *s)
+{
+	unsigned char code[2] = { 0 };
+
+	code_at(s, linear_rip(s), code);
+	if ((code[0] & 0xf0) == 0x40 && vcpu_get(s->machine, VCPU_CODE_BITS) == 64)
+		code[0] = code[1]; /* REX: of IRETQ */
+	return code[0] == 0xc3 || code[0] == 0xc2 || code[0] == 0xcb || code[0] == 0xca || code[0] == 0xcf || (code[0] == 0xf3 && code[1] == 0xc3);
+}
+
+/* An instruction, and what it calls. Forwards: by a breakpoint behind it. Backwards: who wrote the return address that a RET has just taken? */
+static struct vcpu_debug_stop one_over(struct session *s, bool back)
+{
+	uint64_t rip = linear_rip(s), sp = vcpu_get(s->machine, VCPU_RSP), physical;
+	struct vcpu_debug_stop stop;
+	char text[128];
+
+	if (!back) {
+		unsigned len = instruction_text(s, rip, text, sizeof text);
+
+		if (len && (!strncmp(text, "call", 4) || !strncmp(text, "int ", 4)))
+			return run_to(s, rip + len, sp - 1, false);
+		return vcpu_debug_step(s->debug);
+	}
+	stop = vcpu_debug_step_back(s->debug);
+	if (stop.what != VCPU_DEBUG_THERE || !is_return(s))
+		return stop;
+	if (!vcpu_debug_translate(s->debug, vcpu_get(s->machine, VCPU_RSP), &physical))
+		return stop;
+	stop = vcpu_debug_last_write(s->debug, physical, vcpu_get(s->machine, VCPU_CODE_BITS) / 8);
+	if (stop.what == VCPU_DEBUG_WATCH)
+		stop.what = VCPU_DEBUG_THERE;
+	return stop;
+}
+
+static struct vcpu_debug_stop any_one(struct session *s, bool over, bool back)
+{
+	struct vcpu_debug_stop stop = over ? one_over(s, back) : one(s, back);
+
+	/* Asleep: on to what wakes it. */
+	while (!back && stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE && !s->interrupted)
+		stop = vcpu_debug_step(s->debug);
+	return stop;
+}
+
+static bool steps(struct session *s, const char *args, bool over, bool back)
+{
+	struct vcpu_debug_stop stop = { 0 };
+	uint64_t n = number(args, 1);
+
+	leave_trail(s);
+	s->interrupted = false;
+	while (n-- && !s->interrupted)
+		if ((stop = any_one(s, over, back)).what != VCPU_DEBUG_THERE)
+			break;
+	return report(s, stop);
+}
+
+bool do_stepi(struct session *s, const char *args) { return steps(s, args, false, false); }
+bool do_stepi_back(struct session *s, const char *args) { return steps(s, args, false, true); }
+bool do_nexti(struct session *s, const char *args) { return steps(s, args, true, false); }
+bool do_nexti_back(struct session *s, const char *args) { return steps(s, args, true, true); }
+
+static bool same_line(const struct line *a, const struct line *b) { return a->line == b->line && !strcmp(a->file, b->file); }
+
+/* A line: until another begins. Code without lines is passed through, with the functions that it belongs to. Backwards, to the beginning of a line. */
+static bool line_steps(struct session *s, const char *args, bool over, bool back)
+{
+	struct vcpu_debug_stop stop = { .what = VCPU_DEBUG_THERE, .place = vcpu_where(s->machine) };
+	struct line from, now;
+
+	if (!dwarf_line(s, linear_rip(s), &from))
+		return steps(s, args, over, back);
+	leave_trail(s);
+	s->interrupted = false;
+	for (uint64_t n = number(args, 1); n-- && stop.what == VCPU_DEBUG_THERE && !s->interrupted;) {
+		unsigned long limit = 1000000;
+		bool moved = false;
+
+		dwarf_line(s, linear_rip(s), &from);
+		while (limit-- && !s->interrupted) {
+			stop = any_one(s, over, back);
+			if (stop.what != VCPU_DEBUG_THERE)
+				break;
+			if (!dwarf_line(s, linear_rip(s), &now)) { /* a function that no line is known of: out of it */
+				struct frame f = frame_here(s);
+
+				if (!back && frame_up(s, &f) && dwarf_line(s, f.pc, &now)) {
+					stop = run_to(s, f.pc, f.sp - 1, false);
+					if (stop.what != VCPU_DEBUG_THERE)
+						break;
+				}
+				continue;
+			}
+			if (!moved && same_line(&from, &now))
+				continue;
+			if (!back)
+				break;
+			/* In the midst of the line before: on to its beginning. */
+			if (!moved)
+				from = now;
+			moved = true;
+			if (!same_line(&from, &now)) {
+				stop = one(s, false);
+				break;
+			}
+		}
+	}
+	return report(s, stop);
+}
+
+bool do_step(struct session *s, const char *args) { return line_steps(s, args, false, false); }
+bool do_step_back(struct session *s, const char *args) { return line_steps(s, args, false, true); }
+bool do_next(struct session *s, const char *args) { return line_steps(s, args, true, false); }
+bool do_next_back(struct session *s, const char *args) { return line_steps(s, args, true, true); }
+
+bool do_until(struct session *s, const char *args)
+{
+	uint64_t at;
+
+	if (!address(s, &args, &at))
+		return false;
+	leave_trail(s);
+	return report(s, run_to(s, at, 0, false));
+}
+
+bool do_finish(struct session *s, const char *args)
+{
+	struct frame f = frame_selected(s);
+
+	(void)args;
+	if (!frame_up(s, &f))
+		return complaint(s, "it is not known who called");
+	leave_trail(s);
+	return report(s, run_to(s, f.pc, f.sp - 1, false));
+}
+
+/* The return address was written by the call. */
+bool do_finish_back(struct session *s, const char *args)
+{
+	unsigned bytes = (unsigned)vcpu_get(s->machine, VCPU_CODE_BITS) / 8;
+	struct frame f = frame_selected(s);
+	struct vcpu_debug_stop stop;
+	uint64_t physical;
+
+	(void)args;
+	if (!frame_up(s, &f) || !vcpu_debug_translate(s->debug, f.sp - bytes, &physical))
+		return complaint(s, "it is not known who called");
+	leave_trail(s);
+	stop = vcpu_debug_last_write(s->debug, physical, bytes);
+	if (stop.what == VCPU_DEBUG_WATCH)
+		stop.what = VCPU_DEBUG_THERE;
+	return report(s, stop);
+}
+
+/* ---- places ---- */
+
+/* The place where virtual time is NS, or the end of what is known: instructions between two known times are as good as time, but for sleep. */
+static struct vcpu_debug_stop seek_time(struct session *s, uint64_t ns)
+{
+	struct vcpu_place low = vcpu_debug_start(s->debug), high = vcpu_debug_end(s->debug);
+	struct vcpu_debug_stop stop = vcpu_debug_seek(s->debug, low);
+
+	while (stop.what != VCPU_DEBUG_ERROR && high.instructions - low.instructions > 1 && !s->interrupted) {
+		uint64_t middle = low.instructions + (high.instructions - low.instructions) / 2;
+
+		stop = vcpu_debug_seek(s->debug, (struct vcpu_place){ .instructions = middle });
+		if (stop.place.ns <= ns)
+			low = stop.place;
+		else
+			high = stop.place;
+	}
+	return high.ns <= ns ? vcpu_debug_seek(s->debug, high) : vcpu_debug_seek(s->debug, low);
+}
+
+bool do_goto(struct session *s, const char *args)
+{
+	static const struct { const char *name; double ns; } units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
+	struct vcpu_place to = { 0 };
+	char *end;
+
+	s->interrupted = false;
+	to.instructions = strtoull(args, &end, 0);
+	if (end == args) {
+		const struct bookmark *mark = NULL;
+
+		for (unsigned i = 0; i < s->nbookmarks; i++)
+			if (!strcmp(s->bookmarks[i].name, args))
+				mark = &s->bookmarks[i];
+		if (strcmp(args, "start") && strcmp(args, "end") && !mark)
+			return complaint(s, "goto: to which instruction? A number, N+STEPS, a time (15 ms), start, end or a bookmark");
+		to = mark ? mark->place : *args == 's' ? vcpu_debug_start(s->debug) : vcpu_debug_end(s->debug);
+	} else if (*end == '+') {
+		to.steps = (uint32_t)strtoul(end + 1, NULL, 0);
+	} else if (*end) {
+		double time = strtod(args, &end);
+
+		while (*end == ' ')
+			end++;
+		for (unsigned i = 0; i < sizeof units / sizeof *units; i++)
+			if (!strcmp(end, units[i].name)) {
+				leave_trail(s);
+				return report(s, seek_time(s, (uint64_t)(time * units[i].ns)));
+			}
+		return complaint(s, "goto: what is %s?", end);
+	}
+	leave_trail(s);
+	return report(s, vcpu_debug_seek(s->debug, to));
+}
+
+bool do_run(struct session *s, const char *args)
+{
+	uint64_t end = vcpu_instructions(s->machine) + number(args, 1000000);
+	struct vcpu_debug_stop stop;
+
+	leave_trail(s);
+	s->interrupted = false;
+	do
+		stop = vcpu_debug_run(s->debug, end - vcpu_instructions(s->machine));
+	while (stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE && vcpu_instructions(s->machine) < end && !s->interrupted);
+	return report(s, stop);
+}
+
+bool do_when(struct session *s, const char *args)
+{
+	struct vcpu_place first = vcpu_debug_start(s->debug), last = vcpu_debug_end(s->debug);
+
+	(void)args;
+	print_where(s);
+	fprintf(s->out, "known from %" PRIu64 " to %" PRIu64 "\n", first.instructions, last.instructions);
+	return true;
+}
+
+bool do_bookmark(struct session *s, const char *args)
+{
+	struct bookmark *more;
+
+	if (!*args) {
+		for (unsigned i = 0; i < s->nbookmarks; i++)
+			fprintf(s->out, "%-20s instruction %" PRIu64 "+%" PRIu32 "\n", s->bookmarks[i].name, s->bookmarks[i].place.instructions,
+				s->bookmarks[i].place.steps);
+		return true;
+	}
+	for (unsigned i = 0; i < s->nbookmarks; i++)
+		if (!strcmp(s->bookmarks[i].name, args)) {
+			s->bookmarks[i].place = vcpu_where(s->machine);
+			return true;
+		}
+	more = realloc(s->bookmarks, (s->nbookmarks + 1) * sizeof *more);
+	if (!more)
+		return complaint(s, "out of memory");
+	s->bookmarks = more;
+	more[s->nbookmarks++] = (struct bookmark){ strdup(args), vcpu_where(s->machine) };
+	return true;
+}
+
+bool do_undo(struct session *s, const char *args)
+{
+	(void)args;
+	if (!s->ntrail)
+		return complaint(s, "there is nothing to undo");
+	return report(s, vcpu_debug_seek(s->debug, s->trail[--s->ntrail]));
+}
