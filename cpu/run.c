@@ -368,9 +368,9 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		c->step = trap;
 		if (run_blocks(c, n) == FAULTED) {
 			c->clock->now = cpu_now(c);
+			c->db_pending = 0;
 			if (c->bare && !c->idtr.limit)
 				return CPU_EXCEPTION;
-			c->db_pending = 0;
 			cpu_step(c);
 			if (!deliver_fault(c))
 				c->activity = ACTIVITY_SHUTDOWN;
