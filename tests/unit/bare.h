@@ -28,7 +28,7 @@ static void bare_make(u64 ram_size)
 	ram->owner = c;
 }
 
-static void bare_new(const char *name, u64 ram_size)
+static inline void bare_new(const char *name, u64 ram_size)
 {
 	ck_assert(model_parse(&model, name, NULL));
 	bare_make(ram_size);
@@ -52,7 +52,7 @@ static inline u64 bare_state(void)
 }
 
 /* The end of every main(). */
-static int bare_run(Suite *s)
+static inline int bare_run(Suite *s)
 {
 	SRunner *runner = srunner_create(s);
 	int failed;

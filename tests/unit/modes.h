@@ -209,7 +209,7 @@ static inline void set_inner_stack(const struct stack_row *r, unsigned words, un
 /* ---- one instruction ---- */
 
 static char what[160]; /* the case, for messages */
-static void name_case(const char *format, ...)
+static inline void name_case(const char *format, ...)
 {
 	va_list args;
 

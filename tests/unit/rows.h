@@ -3,9 +3,8 @@
 #ifndef TESTS_ROWS_H
 #define TESTS_ROWS_H
 
-#include <check.h>
-#include <stdlib.h>
 #include "cpu/op.h"
+#include "tests/unit/bare.h"
 
 enum { GDT = 0x1000, GDT_COPY = 0x1400, LDT_AT = 0x1800, IDT = 0x2000, IDT_COPY = 0x2800, TSS_AT = 0x3000, TSS2_AT = 0x3400, DATA = 0x5000, CODE = 0x8000,
        TARGET = 0x9000, STACK = 0xa800, STACK0 = 0xb800, PML4 = 0xc000, RAM_SIZE = 0x10000 };
@@ -13,11 +12,6 @@ enum { GDT = 0x1000, GDT_COPY = 0x1400, LDT_AT = 0x1800, IDT = 0x2000, IDT_COPY 
 enum { S_CODE0 = 0x08, S_DATA0 = 0x10, S_CODE3 = 0x18, S_DATA3 = 0x20, S_TASK = 0x28 /* 16 bytes */, S_SLOT = 0x38, S_TASK2 = 0x40, S_GATE = 0x48, S_CODE64 = 0x50,
        S_CODE64_3 = 0x58, S_CONFORMING = 0x60, S_LDT = 0x68, S_LDT_HIGH = 0x70, S_CODE3B = 0x78, S_DATA3B = 0x80, S_DATA0B = 0x88, S_CODE0B = 0x90, S_END = 0x98 };
 
-static struct space mem, io;
-static struct ram *ram;
-static struct clock clk;
-static struct model model;
-static struct cpu *c;
 static u8 head[offsetof(struct cpu, blocks)]; /* the processor after RESET: everything before its caches */
 static u8 wanted[RAM_SIZE];                   /* what sample() wants in memory */
 
@@ -45,28 +39,10 @@ static u64 gate(u16 sel, u32 offset, unsigned access)
 
 static void build(void)
 {
-	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true };
-
 	ck_assert(model_parse(&model, "max", NULL));
 	memset(model.features, 0xff, sizeof model.features);
-	space_init(&mem);
-	space_init(&io);
-	clk = (struct clock){ 0 };
-	ram = ram_new(RAM_SIZE);
-	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, RAM_SIZE, ram, 0, false), 0);
-	c = cpu_new(&config);
-	ck_assert_ptr_nonnull(c);
-	ram->written = cpu_code_written;
-	ram->owner = c;
+	bare_make(RAM_SIZE);
 	memcpy(head, c, sizeof head);
-}
-
-static void tear_down(void)
-{
-	cpu_free(c);
-	ram_free(ram);
-	space_free(&mem);
-	space_free(&io);
 }
 
 /* Registers as after RESET, memory as wanted. */

@@ -23,7 +23,7 @@ static void setup(void)
 static void teardown(void)
 {
 	isa_free(isa);
-	tear_down();
+	bare_free();
 }
 
 static void complain(const struct isa_row *row, enum run_mode m, const char *what)

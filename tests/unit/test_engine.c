@@ -1,20 +1,13 @@
 /* DESIGN laws 2 and 3 for the engine: however a run is cut, the same state at the same instruction. Random programs run one instruction at a
  * time (nothing fused, merged or dropped: that is the measure), in one piece, in random slices, and with single steps trapped; faults end them
  * like everything else. A clock event raises INTR in the middle of others. */
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include "cpu/cpu.h"
+#include "tests/unit/bare.h"
 
 enum { RAM = 256 * 1024, TABLES = 0x1000, STACK = 0x7008, CODE = 0x8000, DATA = 0xb000, HANDLER = 0x6000, IDT = 0x5000, GDT = 0x4800,
        LENGTH = 300 /* instructions that are run */, TIME = 100000 /* ns, for those that only fault */,
        MAX_INSNS = 120, MAX_BYTES = 3000, STEPS = 64 };
 
-static struct space mem, io;
-static struct ram *ram;
-static struct clock clk;
-static struct model model;
-static struct cpu *c;
 
 /* The timer of some programs: INTR, and now and then NMI, after intervals that only the number of the interrupt decides. */
 static struct event timer;
@@ -41,27 +34,9 @@ static u8 acknowledge(void *owner)
 
 static void setup(void)
 {
-	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true, .acknowledge = acknowledge };
-
-	ck_assert(model_parse(&model, "max", NULL));
-	space_init(&mem);
-	space_init(&io);
-	clk = (struct clock){ 0 };
-	ram = ram_new(RAM);
-	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, RAM, ram, 0, false), 0);
-	c = cpu_new(&config);
-	ck_assert_ptr_nonnull(c);
+	bare_new("max", RAM);
+	c->acknowledge = acknowledge;
 	clock_add(&clk, &timer, "timer", tick, NULL);
-	ram->written = cpu_code_written;
-	ram->owner = c;
-}
-
-static void teardown(void)
-{
-	cpu_free(c);
-	ram_free(ram);
-	space_free(&mem);
-	space_free(&io);
 }
 
 static u64 seed;
@@ -660,10 +635,8 @@ int main(void)
 {
 	Suite *s = suite_create("engine");
 	TCase *t = tcase_create("cut");
-	SRunner *r;
-	int failed;
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, setup, bare_free);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, cut_16);
 	tcase_add_test(t, cut_32);
@@ -675,9 +648,5 @@ int main(void)
 	tcase_add_test(t, traps_32);
 	tcase_add_test(t, traps_64);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return bare_run(s);
 }

@@ -1,43 +1,14 @@
 /* DESIGN law 3: an instruction retires or faults, with nothing in between. Each instruction here is run with every page that it touches missing
  * or read-only in turn, its operands and its stack at and over the ends of pages: after #PF all registers and all memory are as before, CR2
  * and the error code say what happened, and once the page is there the instruction does what it would have done at once (SDM vol. 3, 4.7,
- * 6.5). Then limits of segments and 64-KByte wrap-arounds (vol. 3, 5.3). */
-#include <check.h>
-#include <stdlib.h>
-#include "cpu/cpu.h"
+ * 6.5). Then what wraps at 64 KBytes (vol. 3, 5.3). */
+#include "tests/unit/bare.h"
 
 enum { RAM = 256 * 1024, TABLES = 0x1000, PT = 0x4000, GDT = 0x5000, CODE = 0x8000, STACK = 0x11000, DATA = 0x21000, SOURCE = 0x25000, TARGET = 0x29000 };
 
-static struct space mem, io;
-static struct ram *ram;
-static struct clock clk;
-static struct model model;
-static struct cpu *c;
 static u8 before[RAM], after[RAM];
 
-static void setup(void)
-{
-	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true };
-
-	ck_assert(model_parse(&model, "max", NULL));
-	space_init(&mem);
-	space_init(&io);
-	clk = (struct clock){ 0 };
-	ram = ram_new(RAM);
-	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, RAM, ram, 0, false), 0);
-	c = cpu_new(&config);
-	ck_assert_ptr_nonnull(c);
-	ram->written = cpu_code_written;
-	ram->owner = c;
-}
-
-static void teardown(void)
-{
-	cpu_free(c);
-	ram_free(ram);
-	space_free(&mem);
-	space_free(&io);
-}
+static void setup(void) { bare_new("max", RAM); }
 
 /* What is special about an instruction: FRAME: the stack holds what IRET and far RET take; MODIFIES: a read of its operand faults as a write. */
 enum { IN_32 = 1, IN_64 = 2, BOTH = 3, FRAME = 4, MODIFIES = 8, ALIGNED = 16 };
@@ -149,14 +120,6 @@ static void start(const struct instruction *insn, int offset)
 	cpu_loaded(c);
 }
 
-static u64 state(void)
-{
-	struct part part;
-
-	cpu_parts(c, &part, 1);
-	return part_hash(&part, 0);
-}
-
 /* A and D bits do not count. */
 static bool memory_is(const u8 *image)
 {
@@ -172,17 +135,17 @@ static void try(const struct instruction *insn, int offset, u64 page, bool read_
 	u32 error;
 
 	start(insn, offset);
-	state_before = state();
+	state_before = bare_state();
 	memcpy(before, ram->host, RAM);
 	ck_assert_msg(cpu_run(c, 1, CLOCK_NEVER) == CPU_LIMIT, "%s: fault %u(%x)", insn->name, c->fault.vector, c->fault.error);
-	state_after = state();
+	state_after = bare_state();
 	memcpy(after, ram->host, RAM);
 
 	start(insn, offset);
 	entry(page, read_only ? 0x61 : 0x62);
 	stop = cpu_run(c, 1, CLOCK_NEVER);
 	if (stop == CPU_LIMIT) {
-		ck_assert_msg(state() == state_after && memory_is(after), "%s at %d", insn->name, offset);
+		ck_assert_msg(bare_state() == state_after && memory_is(after), "%s at %d", insn->name, offset);
 		return;
 	}
 	fault_count++;
@@ -199,11 +162,11 @@ static void try(const struct instruction *insn, int offset, u64 page, bool read_
 	if (page == (DATA & PAGE_MASK) && !(insn->traits & ALIGNED))
 		ck_assert_uint_eq(c->cr2, c->r[RBX] > DATA ? c->r[RBX] : DATA); /* the first byte that is in it */
 	c->cr2 = 0;
-	ck_assert_msg(state() == state_before, "%s at %d changed registers, page %llx", insn->name, offset, (unsigned long long)page);
+	ck_assert_msg(bare_state() == state_before, "%s at %d changed registers, page %llx", insn->name, offset, (unsigned long long)page);
 	ck_assert_msg(memory_is(before), "%s at %d changed memory, page %llx", insn->name, offset, (unsigned long long)page);
 	entry(page, 0x63);
 	ck_assert_int_eq(cpu_run(c, 1, CLOCK_NEVER), CPU_LIMIT);
-	ck_assert_msg(state() == state_after && memory_is(after), "%s at %d does something else when restarted", insn->name, offset);
+	ck_assert_msg(bare_state() == state_after && memory_is(after), "%s at %d does something else when restarted", insn->name, offset);
 }
 
 static void page_faults(unsigned mode)
@@ -228,70 +191,6 @@ static void page_faults(unsigned mode)
 
 START_TEST(page_faults_32) { page_faults(IN_32); } END_TEST
 START_TEST(page_faults_64) { page_faults(IN_64); } END_TEST
-
-/* ---- limits ---- */
-
-static const struct instruction load4 = { "mov eax, [ebx]", 2, { 0x8b, 0x03 }, IN_32 }, store4 = { "mov [ebx], eax", 2, { 0x89, 0x03 }, IN_32 },
-	push4 = { "push eax", 1, { 0x50 }, IN_32 }, stack_load = { "mov eax, [ebp]", 3, { 0x8b, 0x45, 0 }, IN_32 };
-
-/* Does INSN fault at OFFSET of a segment with LIMIT and ATTR? -1: no; else the vector; the error code is 0. */
-static int vector_at(const struct instruction *insn, u32 offset, u32 limit, u32 attr)
-{
-	u64 was;
-
-	in64 = false;
-	start(insn, 0);
-	c->cr0 &= ~(u64)CR0_PG;
-	for (unsigned i = ES; i <= GS; i++)
-		if (i != CS) {
-			c->seg[i].limit = limit;
-			c->seg[i].attr = SEG_P | SEG_S | SEG_A | attr;
-			c->seg[i].base = 0x10000;
-		}
-	c->r[RBX] = c->r[RSP] = c->r[RBP] = offset;
-	blocks_flush(c); /* memory was written behind its back */
-	cpu_loaded(c);
-	was = state();
-	if (cpu_run(c, 1, CLOCK_NEVER) == CPU_LIMIT)
-		return -1;
-	ck_assert_uint_eq(c->fault.error, 0);
-	ck_assert(state() == was);
-	return c->fault.vector;
-}
-
-START_TEST(limits)
-{
-	for (u32 limit = 0x10; limit < 0x2000; limit += 0x7f3)
-		for (u32 at = limit - 8; at < limit + 4; at++) {
-			ck_assert_int_eq(vector_at(&load4, at, limit, SEG_W | SEG_DB), at + 3 <= limit ? -1 : VEC_GP);
-			ck_assert_int_eq(vector_at(&store4, at, limit, SEG_W | SEG_DB), at + 3 <= limit ? -1 : VEC_GP);
-			ck_assert_int_eq(vector_at(&stack_load, at, limit, SEG_W | SEG_DB), at + 3 <= limit ? -1 : VEC_SS);
-			ck_assert_int_eq(vector_at(&push4, at + 4, limit, SEG_W | SEG_DB), at + 3 <= limit ? -1 : VEC_SS);
-		}
-	ck_assert_int_eq(vector_at(&store4, 0, 0xfff, SEG_DB), VEC_GP);             /* read-only */
-	ck_assert_int_eq(vector_at(&load4, 0, 0xfff, SEG_DB), -1);
-	ck_assert_int_eq(vector_at(&load4, 0, 0xfff, SEG_DB | SEG_CODE), VEC_GP);   /* execute-only */
-	ck_assert_int_eq(vector_at(&load4, 0, 0xfff, SEG_DB | SEG_CODE | SEG_W), -1);
-	ck_assert_int_eq(vector_at(&store4, 0, 0xfff, SEG_DB | SEG_CODE | SEG_W), VEC_GP);
-	ck_assert_int_eq(vector_at(&load4, 0xfffffffe, 0xffffffff, SEG_W | SEG_DB | SEG_G), VEC_GP); /* wraps, and is no flat segment */
-}
-END_TEST
-
-/* From limit + 1 up to FFFFh, or FFFFFFFFh with B. */
-START_TEST(expand_down)
-{
-	for (u32 at = 0xff0; at < 0x1010; at++) {
-		ck_assert_int_eq(vector_at(&load4, at, 0xfff, SEG_E | SEG_W | SEG_DB), at > 0xfff ? -1 : VEC_GP);
-		ck_assert_int_eq(vector_at(&store4, at, 0xfff, SEG_E | SEG_W), at > 0xfff ? -1 : VEC_GP);
-		ck_assert_int_eq(vector_at(&push4, at + 4, 0xfff, SEG_E | SEG_W | SEG_DB), at > 0xfff ? -1 : VEC_SS);
-	}
-	for (u32 at = 0xfff8; at < 0x10004; at++) {
-		ck_assert_int_eq(vector_at(&load4, at, 0xfff, SEG_E | SEG_W), at + 3 <= 0xffff ? -1 : VEC_GP);
-		ck_assert_int_eq(vector_at(&load4, at, 0xfff, SEG_E | SEG_W | SEG_DB), -1);
-	}
-	ck_assert_int_eq(vector_at(&load4, 0xfffffffd, 0xfff, SEG_E | SEG_W | SEG_DB), VEC_GP);
-}
-END_TEST
 
 /* ---- 16 bits ---- */
 
@@ -361,20 +260,12 @@ int main(void)
 {
 	Suite *s = suite_create("faults");
 	TCase *t = tcase_create("faults");
-	SRunner *r;
-	int failed;
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, setup, bare_free);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, page_faults_32);
 	tcase_add_test(t, page_faults_64);
-	tcase_add_test(t, limits);
-	tcase_add_test(t, expand_down);
 	tcase_add_test(t, wraps_16);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return bare_run(s);
 }

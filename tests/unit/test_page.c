@@ -1,8 +1,6 @@
 /* Paging against SDM vol. 3, chapter 4: who may do what (4.6), error codes (4.7), accessed and dirty (4.8), sizes and reserved bits of each
  * kind of entry (4.3 to 4.5), what drops cached translations (4.10). */
-#include <check.h>
-#include <stdlib.h>
-#include "cpu/cpu.h"
+#include "tests/unit/bare.h"
 
 enum { RAM = 256 * 1024, TABLES = 0x10000, PAGE = 0x20000, OTHER = 0x21000 };
 #define LINEAR 0x00401000u /* second entry of the second-lowest tables in every mode */
@@ -10,35 +8,8 @@ enum { P = 1, W = 2, U = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100 };
 #define XD ((u64)1 << 63)
 enum { EP = 1, EW = 2, EU = 4, ERSVD = 8, EI = 0x10, EPK = 0x20 };
 
-static struct space mem, io;
-static struct ram *ram;
-static struct clock clk;
-static struct model model;
-static struct cpu *c;
 
-static void build(const char *name)
-{
-	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true };
-
-	ck_assert(model_parse(&model, name, NULL));
-	space_init(&mem);
-	space_init(&io);
-	clk = (struct clock){ 0 };
-	ram = ram_new(RAM);
-	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, RAM, ram, 0, false), 0);
-	c = cpu_new(&config);
-	ck_assert_ptr_nonnull(c);
-	ram->written = cpu_code_written;
-	ram->owner = c;
-}
-static void setup(void) { build("max"); }
-static void teardown(void)
-{
-	cpu_free(c);
-	ram_free(ram);
-	space_free(&mem);
-	space_free(&io);
-}
+static void setup(void) { bare_new("max", RAM); }
 
 /* ---- tables ---- */
 
@@ -258,8 +229,8 @@ START_TEST(four_megabytes)
 	static const struct { const char *model; unsigned address_bits; } models[] = { { "max", 40 }, { "p6", 36 }, { "pentium", 32 } };
 
 	for (unsigned i = 0; i < ARRAY_LEN(models); i++) {
-		teardown();
-		build(models[i].model);
+		bare_free();
+		bare_new(models[i].model, RAM);
 		ck_assert(large(TWO_LEVEL, 1, 0x40c00000 | PS | P, 0x40c01000));
 		ck_assert(large(TWO_LEVEL, 1, 0x40c00000 | 1 << 12 | PS | P, 0x40c01000)); /* PAT */
 		for (unsigned bit = 13; bit < 22; bit++)
@@ -533,10 +504,8 @@ int main(void)
 {
 	Suite *s = suite_create("page");
 	TCase *t = tcase_create("page");
-	SRunner *r;
-	int failed;
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, setup, bare_free);
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, rights_two_level);
 	tcase_add_test(t, rights_pae);
@@ -554,9 +523,5 @@ int main(void)
 	tcase_add_test(t, stale_is_whole);
 	tcase_add_test(t, views);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return bare_run(s);
 }

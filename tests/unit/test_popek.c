@@ -364,7 +364,7 @@ START_TEST(observed_is_declared)
 	printf("%u rows observed\n", runs);
 	ck_assert_uint_eq(bad, 0);
 	isa_free(isa);
-	tear_down();
+	bare_free();
 }
 END_TEST
 

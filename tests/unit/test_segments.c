@@ -387,6 +387,28 @@ static void bytes(enum mode m)
 START_TEST(bytes_protected) { bytes(P32); } END_TEST
 START_TEST(bytes_compatibility) { bytes(C32); } END_TEST
 
+/* PUSH and POP at the edges of a stack: a word above the limit, a word that wraps. An access over 4 GBytes is beyond the limit, except in a flat segment,
+ * where the manual leaves it open (5.3) and silicon wraps. */
+START_TEST(edges)
+{
+	static const struct { u8 code[2]; u32 base, limit; u8 type; u32 esp; int vector; } rows[] = {
+		{ { 0x50 }, 0, 0xfff, 3, 0x1000, RETIRED }, { { 0x50 }, 0, 0xfff, 3, 0x1001, VEC_SS }, { { 0x50 }, 0, 0xfff, 3, 2, VEC_SS }, { { 0x50 }, 0, 0xfff, 7, 0x1004, RETIRED },
+		{ { 0x50 }, 0, 0xfff, 7, 0x1003, VEC_SS }, { { 0x58 }, 0, 0xfff, 3, 0xffc, RETIRED }, { { 0x58 }, 0, 0xfff, 3, 0xffd, VEC_SS }, { { 0x58 }, 0, 0xfff, 7, 0xfff, VEC_SS },
+		{ { 0x58 }, 0x10, 0xffffffff, 3, 0xfffffffe, VEC_SS }, { { 0x58 }, 0, 0xfff, 7, 0xfffffffe, VEC_SS }, { { 0x58 }, 0, 0xffffffff, 3, 0xfffffffe, RETIRED },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		name_case("row %u", i);
+		enter(P32, 0);
+		c->seg[SS] = (struct seg){ .base = rows[i].base, .limit = rows[i].limit, .sel = DATA32(0), .attr = SEG_P | SEG_S | SEG_A | SEG_DB | rows[i].type };
+		poke(CODE, rows[i].code, 2);
+		c->r[RSP] = rows[i].esp;
+		settle();
+		expect(rows[i].vector, 0);
+	}
+}
+END_TEST
+
 /* 16-bit addresses: the sum wraps at 64 KBytes, the access does not; of an expand-down segment without B nothing above FFFFh is inside. */
 START_TEST(addresses_16)
 {
@@ -498,6 +520,7 @@ int main(void)
 	tcase_add_test(t, lldt_and_ltr_selectors);
 	tcase_add_test(t, bytes_protected);
 	tcase_add_test(t, bytes_compatibility);
+	tcase_add_test(t, edges);
 	tcase_add_test(t, addresses_16);
 	tcase_add_test(t, addresses_64);
 	tcase_add_test(t, fetches);

@@ -1,18 +1,11 @@
 /* What the TLB remembers is part of the state: programs that change page tables, with and without telling, and clear accessed and dirty bits, do the
  * same and leave the same whether they run in one piece, in slices, step by step, or are saved and loaded on their way; and when a page fault and
  * INVLPG make it forget (SDM vol. 3, 4.10.4.1). */
-#include <check.h>
-#include <stdlib.h>
-#include "cpu/cpu.h"
+#include "tests/unit/bare.h"
 
 enum { RAM = 1 << 20, TABLES = 0x1000, PT = 0x4000, PT_FAR = 0x5000, STACK = 0x7000, CODE = 0x8000, CODE_END = 0xe000, FRAMES = 0x80000, NFRAMES = 6,
        WINDOW = 0x100000, FAR = TLB_SIZE * PAGE_SIZE /* the same slots of the TLB */, ENTRIES = 64 /* bytes between subroutines in a frame */ };
 
-static struct space mem, io;
-static struct ram *ram;
-static struct clock clk;
-static struct model model;
-static struct cpu *c;
 
 static u64 seed;
 static u32 below(u32 n)
@@ -23,29 +16,7 @@ static u32 below(u32 n)
 	return (u32)(seed >> 20) % n;
 }
 
-static void setup(void)
-{
-	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true };
-
-	ck_assert(model_parse(&model, "max", NULL));
-	space_init(&mem);
-	space_init(&io);
-	clk = (struct clock){ 0 };
-	ram = ram_new(RAM);
-	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, RAM, ram, 0, false), 0);
-	c = cpu_new(&config);
-	ck_assert_ptr_nonnull(c);
-	ram->written = cpu_code_written;
-	ram->owner = c;
-}
-
-static void teardown(void)
-{
-	cpu_free(c);
-	ram_free(ram);
-	space_free(&mem);
-	space_free(&io);
-}
+static void setup(void) { bare_new("max", RAM); }
 
 /* ---- programs ---- */
 
@@ -149,10 +120,7 @@ static void make(u64 number_of_program)
 
 static u64 state(void)
 {
-	struct part part;
-
-	cpu_parts(c, &part, 1);
-	return tlb_hash(c, hash64(part_hash(&part, 0), ram->host, RAM));
+	return tlb_hash(c, hash64(bare_state(), ram->host, RAM));
 }
 
 static void save_and_load(void)
@@ -245,17 +213,12 @@ int main(void)
 {
 	Suite *s = suite_create("tlb");
 	TCase *t = tcase_create("tlb");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 120);
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, setup, bare_free);
 	tcase_add_test(t, cut);
 	tcase_add_test(t, page_fault_forgets);
 	tcase_add_test(t, invlpg);
 	suite_add_tcase(s, t);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return bare_run(s);
 }
