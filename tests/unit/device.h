@@ -46,12 +46,83 @@ static inline void fresh(void)
 	memset(wires, 0, sizeof wires);
 }
 
-static inline u8 in8(u64 addr) { return (u8)space_read(&bus, addr, 1); }
-static inline u16 in16(u64 addr) { return (u16)space_read(&bus, addr, 2); }
-static inline u32 in32(u64 addr) { return (u32)space_read(&bus, addr, 4); }
-static inline void out8(u64 addr, u8 value) { space_write(&bus, addr, 1, value); }
-static inline void out16(u64 addr, u16 value) { space_write(&bus, addr, 2, value); }
-static inline void out32(u64 addr, u32 value) { space_write(&bus, addr, 4, value); }
+/* A test may run cut everywhere: after each access and each event the devices are saved, freed, made anew and loaded, and go on as if nothing had
+ * happened, with their wires as they were. What does the four steps is the test's own; RAM stays. */
+enum { CUT_PARTS = 16 };
+struct cut {
+	void (*end)(void);                        /* free the devices */
+	void (*begin)(void);                      /* make them, on the fresh bus */
+	unsigned (*parts)(struct part *out);      /* at most CUT_PARTS */
+	void (*refresh)(void);
+	unsigned every;                           /* so many accesses, where the state is large [each] */
+};
+static struct cut cut; /* end NULL: the test is not cut */
+static unsigned cuts; /* places where one could be */
+
+static inline void cut_here(void)
+{
+	const struct cut c = cut;
+	struct part parts[CUT_PARTS];
+	struct wire kept[ARRAY_LEN(wires)];
+	u8 *saved[CUT_PARTS];
+	u64 mask = bus.mask;
+	unsigned n;
+
+	if (!c.end || (c.every && ++cuts % c.every))
+		return;
+	cut.end = NULL;
+	n = c.parts(parts);
+	for (unsigned i = 0; i < n; i++)
+		part_save(&parts[i], saved[i] = malloc(part_size(&parts[i]) + 1));
+	memcpy(kept, wires, sizeof wires);
+	c.end();
+	space_free(&bus);
+	space_init(&bus);
+	space_set_mask(&bus, mask);
+	test_clock.first = NULL;
+	c.begin();
+	memcpy(wires, kept, sizeof wires);
+	ck_assert_uint_eq(c.parts(parts), n);
+	for (unsigned i = 0; i < n; i++) {
+		ck_assert(part_load(&parts[i], saved[i], part_size(&parts[i]), NULL));
+		free(saved[i]);
+	}
+	clock_sort(&test_clock);
+	c.refresh();
+	for (unsigned i = 0; i < ARRAY_LEN(wires); i++)
+		ck_assert_msg(wires[i].level == kept[i].level && wires[i].rises == kept[i].rises, "wire %u moves in a cut", i);
+	cut = c;
+}
+
+/* From now on, with all lines driven. */
+static inline void start_cutting(struct cut c)
+{
+	c.refresh();
+	for (unsigned i = 0; i < ARRAY_LEN(wires); i++)
+		wires[i].rises = 0;
+	cut = c;
+}
+
+static inline u64 bus_read(u64 addr, unsigned size)
+{
+	u64 value = space_read(&bus, addr, size);
+
+	cut_here();
+	return value;
+}
+
+static inline void bus_write(u64 addr, unsigned size, u64 value)
+{
+	space_write(&bus, addr, size, value);
+	cut_here();
+}
+
+static inline u8 in8(u64 addr) { return (u8)bus_read(addr, 1); }
+static inline u16 in16(u64 addr) { return (u16)bus_read(addr, 2); }
+static inline u32 in32(u64 addr) { return (u32)bus_read(addr, 4); }
+static inline void out8(u64 addr, u8 value) { bus_write(addr, 1, value); }
+static inline void out16(u64 addr, u16 value) { bus_write(addr, 2, value); }
+static inline void out32(u64 addr, u32 value) { bus_write(addr, 4, value); }
 
 /* Let time pass, stopping at every event as a processor does. */
 static inline void pass_until(u64 then)
@@ -60,8 +131,10 @@ static inline void pass_until(u64 then)
 		if (clock_next(&test_clock) > test_clock.now)
 			test_clock.now = clock_next(&test_clock);
 		clock_fire(&test_clock);
+		cut_here();
 	}
 	test_clock.now = then;
+	cut_here();
 }
 
 static inline void pass(u64 ns)
@@ -73,6 +146,17 @@ static inline u64 test_random(u64 *seed)
 {
 	*seed = *seed * 6364136223846793005u + 1442695040888963407u;
 	return *seed >> 17 ^ *seed << 20;
+}
+
+/* The tests of a suite once more, cut everywhere as C says: ADD puts them into the case. */
+static inline void cut_everywhere(Suite *suite, void (*setup)(void), void (*teardown)(void), void (*add)(TCase *tc))
+{
+	TCase *tc = tcase_create("cut everywhere");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 120);
+	add(tc);
+	suite_add_tcase(suite, tc);
 }
 
 /* The state of a device as the test sees it. Every round: random state, saved, loaded into a second one made alike, same hash and same

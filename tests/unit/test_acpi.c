@@ -455,19 +455,44 @@ START_TEST(state)
 }
 END_TEST
 
+static void begin(void) { acpi = make(); }
+
+static unsigned parts(struct part *out)
+{
+	out[0] = acpi_part(acpi);
+	return 1 + pci_parts(pci, out + 1, CUT_PARTS - 1);
+}
+
+static void refresh_all(void)
+{
+	pci_refresh(pci);
+	acpi_refresh(acpi);
+}
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ teardown, begin, parts, refresh_all });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, timer);
+	tcase_add_test(tc, timer_carry);
+	tcase_add_test(tc, power_button);
+	tcase_add_test(tc, widths);
+	tcase_add_test(tc, soft_off);
+	tcase_add_test(tc, smi);
+	tcase_add_test(tc, base);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("acpi");
 	TCase *all = tcase_create("acpi"), *bare = tcase_create("state");
 
 	tcase_add_checked_fixture(all, setup, teardown);
-	tcase_add_test(all, timer);
-	tcase_add_test(all, timer_carry);
-	tcase_add_test(all, power_button);
-	tcase_add_test(all, widths);
-	tcase_add_test(all, soft_off);
-	tcase_add_test(all, smi);
-	tcase_add_test(all, base);
+	add_tests(all);
 	suite_add_tcase(suite, all);
 	tcase_add_checked_fixture(bare, fresh, NULL);
 	tcase_add_test(bare, roots);
@@ -480,5 +505,6 @@ int main(void)
 	tcase_add_test(bare, debug_ports);
 	tcase_add_test(bare, state);
 	suite_add_tcase(suite, bare);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

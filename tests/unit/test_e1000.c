@@ -331,13 +331,30 @@ START_TEST(random_states)
 }
 END_TEST
 
-int main(void)
+static void begin(void)
 {
-	Suite *suite = suite_create("e1000");
-	TCase *tc = tcase_create("e1000");
+	virtio_bus();
+	e = e1000_new(&test_clock, mac, on_out, NULL, NULL);
+	pci_attach(pci_bus, e1000_pci(e), SLOT, 0);
+}
 
-	tcase_set_timeout(tc, 120);
-	tcase_add_checked_fixture(tc, setup, teardown);
+static void end(void)
+{
+	pci_free(pci_bus);
+	pci_bus = NULL;
+	e1000_free(e);
+}
+
+static unsigned parts(struct part *out) { return virtio_parts(out, e1000_part(e)); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ end, begin, parts, virtio_refresh, .every = 13 });
+}
+
+static void add_tests(TCase *tc)
+{
 	tcase_add_test(tc, identity);
 	tcase_add_test(tc, eeprom);
 	tcase_add_test(tc, phy);
@@ -346,7 +363,18 @@ int main(void)
 	tcase_add_test(tc, receives);
 	tcase_add_test(tc, moderation);
 	tcase_add_test(tc, resets);
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("e1000");
+	TCase *tc = tcase_create("e1000");
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	add_tests(tc);
 	tcase_add_test(tc, random_states);
 	suite_add_tcase(suite, tc);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

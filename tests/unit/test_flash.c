@@ -122,19 +122,35 @@ START_TEST(state)
 }
 END_TEST
 
+static void begin(void) { flash = flash_new(&bus, BASE, ram, changed, NULL, NULL); }
+static unsigned parts(struct part *out) { return out[0] = flash_part(flash), 1; }
+static void refresh_all(void) { flash_refresh(flash); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ teardown, begin, parts, refresh_all });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, program);
+	tcase_add_test(tc, erase);
+	tcase_add_test(tc, identity);
+	tcase_add_test(tc, detection);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("flash");
 	TCase *chip = tcase_create("chip"), *bare = tcase_create("state");
 
 	tcase_add_checked_fixture(chip, setup, teardown);
-	tcase_add_test(chip, program);
-	tcase_add_test(chip, erase);
-	tcase_add_test(chip, identity);
-	tcase_add_test(chip, detection);
+	add_tests(chip);
 	suite_add_tcase(suite, chip);
 	tcase_add_checked_fixture(bare, fresh, NULL);
 	tcase_add_test(bare, state);
 	suite_add_tcase(suite, bare);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

@@ -26,8 +26,8 @@ static void teardown(void)
 	hpet_free(hpet);
 }
 
-static u64 get(u64 addr) { return space_read(&bus, addr, 8); }
-static void put(u64 addr, u64 value) { space_write(&bus, addr, 8, value); }
+static u64 get(u64 addr) { return bus_read(addr, 8); }
+static void put(u64 addr, u64 value) { bus_write(addr, 8, value); }
 
 START_TEST(capabilities)
 {
@@ -228,25 +228,41 @@ START_TEST(state)
 }
 END_TEST
 
+static void begin(void) { hpet = make(); }
+static unsigned parts(struct part *out) { return out[0] = hpet_part(hpet), 1; }
+static void refresh_all(void) { hpet_refresh(hpet); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ teardown, begin, parts, refresh_all });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, capabilities);
+	tcase_add_test(tc, counter);
+	tcase_add_test(tc, one_shot);
+	tcase_add_test(tc, one_shot_32_bits_wraps);
+	tcase_add_test(tc, disabled_timer_is_silent);
+	tcase_add_test(tc, level);
+	tcase_add_test(tc, periodic);
+	tcase_add_test(tc, periodic_32_bits);
+	tcase_add_test(tc, late_periods_are_skipped);
+	tcase_add_test(tc, legacy_replacement);
+	tcase_add_test(tc, exact_now);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("hpet");
 	TCase *all = tcase_create("hpet"), *bare = tcase_create("state");
 
 	tcase_add_checked_fixture(all, setup, teardown);
-	tcase_add_test(all, capabilities);
-	tcase_add_test(all, counter);
-	tcase_add_test(all, one_shot);
-	tcase_add_test(all, one_shot_32_bits_wraps);
-	tcase_add_test(all, disabled_timer_is_silent);
-	tcase_add_test(all, level);
-	tcase_add_test(all, periodic);
-	tcase_add_test(all, periodic_32_bits);
-	tcase_add_test(all, late_periods_are_skipped);
-	tcase_add_test(all, legacy_replacement);
-	tcase_add_test(all, exact_now);
+	add_tests(all);
 	suite_add_tcase(suite, all);
 	tcase_add_test(bare, state);
 	suite_add_tcase(suite, bare);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

@@ -449,34 +449,50 @@ START_TEST(state92)
 }
 END_TEST
 
+static void begin(void) { k = make(); }
+static unsigned parts(struct part *out) { return out[0] = i8042_part(k), 1; }
+static void refresh_all(void) { i8042_refresh(k); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ teardown, begin, parts, refresh_all });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, controller);
+	tcase_add_test(tc, a20_gate);
+	tcase_add_test(tc, reset_pulse);
+	tcase_add_test(tc, keys_translated);
+	tcase_add_test(tc, every_key_survives_translation);
+	tcase_add_test(tc, keys_raw);
+	tcase_add_test(tc, irq1);
+	tcase_add_test(tc, keyboard_off_holds);
+	tcase_add_test(tc, keyboard_commands);
+	tcase_add_test(tc, answers_overtake_keys);
+	tcase_add_test(tc, key_queue_is_bounded);
+	tcase_add_test(tc, mouse_commands);
+	tcase_add_test(tc, mouse_moves);
+	tcase_add_test(tc, mouse_with_a_wheel);
+	tcase_add_test(tc, mouse_scaling);
+	tcase_add_test(tc, keys_of_set_3);
+	tcase_add_test(tc, typematic);
+	tcase_add_test(tc, loop_commands);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("i8042");
 	TCase *all = tcase_create("i8042"), *bare = tcase_create("state");
 
 	tcase_add_checked_fixture(all, setup, teardown);
-	tcase_add_test(all, controller);
-	tcase_add_test(all, a20_gate);
-	tcase_add_test(all, reset_pulse);
-	tcase_add_test(all, keys_translated);
-	tcase_add_test(all, every_key_survives_translation);
-	tcase_add_test(all, keys_raw);
-	tcase_add_test(all, irq1);
-	tcase_add_test(all, keyboard_off_holds);
-	tcase_add_test(all, keyboard_commands);
-	tcase_add_test(all, answers_overtake_keys);
-	tcase_add_test(all, key_queue_is_bounded);
-	tcase_add_test(all, mouse_commands);
-	tcase_add_test(all, mouse_moves);
-	tcase_add_test(all, mouse_with_a_wheel);
-	tcase_add_test(all, mouse_scaling);
-	tcase_add_test(all, keys_of_set_3);
-	tcase_add_test(all, typematic);
-	tcase_add_test(all, loop_commands);
+	add_tests(all);
 	tcase_add_test(all, fast_a20);
 	suite_add_tcase(suite, all);
 	tcase_add_test(bare, state);
 	tcase_add_test(bare, state92);
 	suite_add_tcase(suite, bare);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

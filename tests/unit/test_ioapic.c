@@ -186,23 +186,39 @@ START_TEST(state)
 }
 END_TEST
 
+static void begin(void) { ioapic = make(); }
+static unsigned parts(struct part *out) { return out[0] = ioapic_part(ioapic), 1; }
+static void refresh_all(void) { ioapic_refresh(ioapic); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ teardown, begin, parts, refresh_all });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, registers);
+	tcase_add_test(tc, edge);
+	tcase_add_test(tc, masked_edge_is_lost);
+	tcase_add_test(tc, level);
+	tcase_add_test(tc, masked_level_waits);
+	tcase_add_test(tc, eoi_register);
+	tcase_add_test(tc, edge_and_back);
+	tcase_add_test(tc, messages_say_it_all);
+	tcase_add_test(tc, wild_pins);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("ioapic");
 	TCase *all = tcase_create("ioapic"), *bare = tcase_create("state");
 
 	tcase_add_checked_fixture(all, setup, teardown);
-	tcase_add_test(all, registers);
-	tcase_add_test(all, edge);
-	tcase_add_test(all, masked_edge_is_lost);
-	tcase_add_test(all, level);
-	tcase_add_test(all, masked_level_waits);
-	tcase_add_test(all, eoi_register);
-	tcase_add_test(all, edge_and_back);
-	tcase_add_test(all, messages_say_it_all);
-	tcase_add_test(all, wild_pins);
+	add_tests(all);
 	suite_add_tcase(suite, all);
 	tcase_add_test(bare, state);
 	suite_add_tcase(suite, bare);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

@@ -17,13 +17,19 @@ static struct part part_of(void *p) { return lpt_part(p); }
 static void refresh(void *p) { lpt_refresh(p); }
 static void destroy(void *p) { lpt_free(p); }
 
-START_TEST(printing)
-{
-	struct lpt *lpt;
+static struct lpt *lpt;
 
+static void setup(void)
+{
 	fresh();
 	count = 0;
 	lpt = make();
+}
+
+static void teardown(void) { lpt_free(lpt); }
+
+START_TEST(printing)
+{
 	out8(0x378, 0xaa); /* how a BIOS finds it */
 	ck_assert_uint_eq(in8(0x378), 0xaa);
 	ck_assert_uint_eq(in8(0x379) & 0xf8, 0xd8); /* not busy, not acknowledging, paper, selected, no error */
@@ -48,7 +54,6 @@ START_TEST(printing)
 	out8(0x37a, 0x2c); /* inputs */
 	ck_assert_uint_eq(in8(0x378), 0xff);
 	ck_assert_uint_eq(in8(0x37a), 0xec);
-	lpt_free(lpt);
 }
 END_TEST
 
@@ -60,13 +65,31 @@ START_TEST(state)
 }
 END_TEST
 
+static void begin(void) { lpt = make(); }
+static unsigned parts(struct part *out) { return out[0] = lpt_part(lpt), 1; }
+static void refresh_all(void) { lpt_refresh(lpt); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ teardown, begin, parts, refresh_all });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, printing);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("lpt");
-	TCase *t = tcase_create("lpt");
+	TCase *t = tcase_create("lpt"), *bare = tcase_create("state");
 
-	tcase_add_test(t, printing);
-	tcase_add_test(t, state);
+	tcase_add_checked_fixture(t, setup, teardown);
+	add_tests(t);
 	suite_add_tcase(suite, t);
+	tcase_add_test(bare, state);
+	suite_add_tcase(suite, bare);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

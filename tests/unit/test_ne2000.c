@@ -18,8 +18,19 @@ static void on_out(void *owner, const void *frame, size_t len)
 	outs++;
 }
 
-static u8 rd(unsigned reg) { return (u8)space_read(&ports, IO + reg, 1); }
-static void wr(unsigned reg, u8 value) { space_write(&ports, IO + reg, 1, value); }
+static u8 rd(unsigned reg)
+{
+	u8 value = (u8)space_read(&ports, IO + reg, 1);
+
+	cut_here();
+	return value;
+}
+
+static void wr(unsigned reg, u8 value)
+{
+	space_write(&ports, IO + reg, 1, value);
+	cut_here();
+}
 
 static void remote(unsigned command, unsigned address, unsigned count)
 {
@@ -225,6 +236,36 @@ START_TEST(random_states)
 }
 END_TEST
 
+static void begin(void)
+{
+	virtio_bus();
+	ne = ne2000_new(&test_clock, mac, on_out, NULL);
+	pci_attach(pci_bus, ne2000_pci(ne), SLOT, 0);
+}
+
+static void end(void)
+{
+	pci_free(pci_bus);
+	pci_bus = NULL;
+	ne2000_free(ne);
+}
+
+static unsigned parts(struct part *out) { return virtio_parts(out, ne2000_part(ne)); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ end, begin, parts, virtio_refresh });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, identity);
+	tcase_add_test(tc, transmits);
+	tcase_add_test(tc, receives);
+	tcase_add_test(tc, ring);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("ne2000");
@@ -232,11 +273,9 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, identity);
-	tcase_add_test(tc, transmits);
-	tcase_add_test(tc, receives);
-	tcase_add_test(tc, ring);
+	add_tests(tc);
 	tcase_add_test(tc, random_states);
 	suite_add_tcase(suite, tc);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

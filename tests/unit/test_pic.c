@@ -360,36 +360,52 @@ START_TEST(state)
 }
 END_TEST
 
+static void begin(void) { pic = make(); }
+static unsigned parts(struct part *out) { return out[0] = pic_part(pic), 1; }
+static void refresh_all(void) { pic_refresh(pic); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ teardown, begin, parts, refresh_all });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, quiet_before_init);
+	tcase_add_test(tc, init_state);
+	tcase_add_test(tc, no_interrupt_during_init);
+	tcase_add_test(tc, fixed_priority);
+	tcase_add_test(tc, masks);
+	tcase_add_test(tc, edge_counts_once);
+	tcase_add_test(tc, edge_withdrawn_is_spurious);
+	tcase_add_test(tc, level_repeats);
+	tcase_add_test(tc, cascade);
+	tcase_add_test(tc, slave_priority_over_master_3);
+	tcase_add_test(tc, spurious_slave);
+	tcase_add_test(tc, special_fully_nested);
+	tcase_add_test(tc, not_nested_without_sfnm);
+	tcase_add_test(tc, specific_eoi);
+	tcase_add_test(tc, rotation);
+	tcase_add_test(tc, set_priority);
+	tcase_add_test(tc, automatic_eoi);
+	tcase_add_test(tc, special_mask);
+	tcase_add_test(tc, polling);
+	tcase_add_test(tc, read_select_is_kept);
+	tcase_add_test(tc, single_mode);
+	tcase_add_test(tc, wild_inputs);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("pic");
 	TCase *all = tcase_create("pic"), *bare = tcase_create("state");
 
 	tcase_add_checked_fixture(all, setup, teardown);
-	tcase_add_test(all, quiet_before_init);
-	tcase_add_test(all, init_state);
-	tcase_add_test(all, no_interrupt_during_init);
-	tcase_add_test(all, fixed_priority);
-	tcase_add_test(all, masks);
-	tcase_add_test(all, edge_counts_once);
-	tcase_add_test(all, edge_withdrawn_is_spurious);
-	tcase_add_test(all, level_repeats);
-	tcase_add_test(all, cascade);
-	tcase_add_test(all, slave_priority_over_master_3);
-	tcase_add_test(all, spurious_slave);
-	tcase_add_test(all, special_fully_nested);
-	tcase_add_test(all, not_nested_without_sfnm);
-	tcase_add_test(all, specific_eoi);
-	tcase_add_test(all, rotation);
-	tcase_add_test(all, set_priority);
-	tcase_add_test(all, automatic_eoi);
-	tcase_add_test(all, special_mask);
-	tcase_add_test(all, polling);
-	tcase_add_test(all, read_select_is_kept);
-	tcase_add_test(all, single_mode);
-	tcase_add_test(all, wild_inputs);
+	add_tests(all);
 	suite_add_tcase(suite, all);
 	tcase_add_test(bare, state);
 	suite_add_tcase(suite, bare);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

@@ -458,40 +458,56 @@ START_TEST(goes_on)
 }
 END_TEST
 
+static void begin(void) { pit = make(); }
+static unsigned parts(struct part *out) { return out[0] = pit_part(pit), 1; }
+static void refresh_all(void) { pit_refresh(pit); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ teardown, begin, parts, refresh_all });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, mode0);
+	tcase_add_test(tc, mode0_rewritten);
+	tcase_add_test(tc, mode0_gate);
+	tcase_add_test(tc, mode1);
+	tcase_add_test(tc, mode1_new_count);
+	tcase_add_test(tc, mode2);
+	tcase_add_test(tc, mode2_gate_and_new_count);
+	tcase_add_test(tc, mode3_even);
+	tcase_add_test(tc, mode3_odd);
+	tcase_add_test(tc, mode3_new_count);
+	tcase_add_test(tc, mode4);
+	tcase_add_test(tc, mode5);
+	tcase_add_test(tc, counts_down);
+	tcase_add_test(tc, zero_is_largest);
+	tcase_add_test(tc, bcd);
+	tcase_add_test(tc, latching);
+	tcase_add_test(tc, single_byte_access);
+	tcase_add_test(tc, read_back);
+	tcase_add_test(tc, irq0_has_no_drift);
+	tcase_add_test(tc, irq0_square_wave);
+	tcase_add_test(tc, irq0_one_shot);
+	tcase_add_test(tc, late_events);
+	tcase_add_test(tc, port61);
+	tcase_add_test(tc, speaker);
+	tcase_add_test(tc, calibration);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("pit");
 	TCase *all = tcase_create("pit"), *bare = tcase_create("state");
 
 	tcase_add_checked_fixture(all, setup, teardown);
-	tcase_add_test(all, mode0);
-	tcase_add_test(all, mode0_rewritten);
-	tcase_add_test(all, mode0_gate);
-	tcase_add_test(all, mode1);
-	tcase_add_test(all, mode1_new_count);
-	tcase_add_test(all, mode2);
-	tcase_add_test(all, mode2_gate_and_new_count);
-	tcase_add_test(all, mode3_even);
-	tcase_add_test(all, mode3_odd);
-	tcase_add_test(all, mode3_new_count);
-	tcase_add_test(all, mode4);
-	tcase_add_test(all, mode5);
-	tcase_add_test(all, counts_down);
-	tcase_add_test(all, zero_is_largest);
-	tcase_add_test(all, bcd);
-	tcase_add_test(all, latching);
-	tcase_add_test(all, single_byte_access);
-	tcase_add_test(all, read_back);
-	tcase_add_test(all, irq0_has_no_drift);
-	tcase_add_test(all, irq0_square_wave);
-	tcase_add_test(all, irq0_one_shot);
-	tcase_add_test(all, late_events);
-	tcase_add_test(all, port61);
-	tcase_add_test(all, speaker);
-	tcase_add_test(all, calibration);
+	add_tests(all);
 	tcase_add_test(all, goes_on);
 	suite_add_tcase(suite, all);
 	tcase_add_test(bare, state);
 	suite_add_tcase(suite, bare);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

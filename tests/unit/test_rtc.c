@@ -325,27 +325,43 @@ START_TEST(state)
 }
 END_TEST
 
+static void begin(void) { rtc = make(); }
+static unsigned parts(struct part *out) { return out[0] = rtc_part(rtc), 1; }
+static void refresh_all(void) { rtc_refresh(rtc); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ teardown, begin, parts, refresh_all });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, time_passes);
+	tcase_add_test(tc, binary_and_12_hours);
+	tcase_add_test(tc, update_in_progress);
+	tcase_add_test(tc, set_stops_updates);
+	tcase_add_test(tc, divider_reset);
+	tcase_add_test(tc, update_interrupt);
+	tcase_add_test(tc, periodic_rates);
+	tcase_add_test(tc, alarm_at_a_time);
+	tcase_add_test(tc, alarm_dont_care);
+	tcase_add_test(tc, flags_without_interrupts);
+	tcase_add_test(tc, cmos);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("rtc");
 	TCase *all = tcase_create("rtc"), *bare = tcase_create("state");
 
 	tcase_add_checked_fixture(all, setup, teardown);
-	tcase_add_test(all, time_passes);
+	add_tests(all);
 	tcase_add_test(all, calendar);
-	tcase_add_test(all, binary_and_12_hours);
-	tcase_add_test(all, update_in_progress);
-	tcase_add_test(all, set_stops_updates);
-	tcase_add_test(all, divider_reset);
-	tcase_add_test(all, update_interrupt);
-	tcase_add_test(all, periodic_rates);
-	tcase_add_test(all, alarm_at_a_time);
-	tcase_add_test(all, alarm_dont_care);
-	tcase_add_test(all, flags_without_interrupts);
-	tcase_add_test(all, cmos);
 	tcase_add_test(all, small_memory);
 	suite_add_tcase(suite, all);
 	tcase_add_test(bare, state);
 	suite_add_tcase(suite, bare);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

@@ -20,26 +20,36 @@ static void hear(void *owner, const void *data, size_t len)
 }
 
 /* n is the IRQ; device.h's wires do. */
-static void setup(void)
+static void begin(void)
 {
-	fresh();
 	space_free(&memory);
 	space_init(&memory);
-	ram = ram_new(1 << 20);
 	space_add_ram(&memory, "ram", 0, 1 << 20, ram, 0, false);
 	dma = dma_new(&bus, &memory);
 	card = sb16_new(&bus, &test_clock, dma, wire(0), NULL);
 	pit = pit_new(&bus, &test_clock, wire(0), NULL);
 	sound = sound_new(&test_clock, pit, card, hear, NULL);
-	count = 0;
 }
 
-static void teardown(void)
+static void end(void)
 {
 	sound_free(sound);
 	sb16_free(card);
 	pit_free(pit);
 	dma_free(dma);
+}
+
+static void setup(void)
+{
+	fresh();
+	ram = ram_new(1 << 20);
+	begin();
+	count = 0;
+}
+
+static void teardown(void)
+{
+	end();
 	ram_free(ram);
 }
 
@@ -218,18 +228,47 @@ START_TEST(state)
 }
 END_TEST
 
+static unsigned parts(struct part *out)
+{
+	out[0] = dma_part(dma);
+	out[1] = sb16_part(card);
+	out[2] = pit_part(pit);
+	out[3] = sound_part(sound);
+	return 4;
+}
+
+static void refresh_all(void)
+{
+	sound_refresh(sound);
+	pit_refresh(pit);
+	sb16_refresh(card);
+	dma_refresh(dma);
+}
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ end, begin, parts, refresh_all });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, found);
+	tcase_add_test(tc, eight_bits);
+	tcase_add_test(tc, sixteen_bits);
+	tcase_add_test(tc, speaker);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("sb16");
 	TCase *t = tcase_create("sb16"), *bare = tcase_create("state");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_add_test(t, found);
-	tcase_add_test(t, eight_bits);
-	tcase_add_test(t, sixteen_bits);
-	tcase_add_test(t, speaker);
+	add_tests(t);
 	suite_add_tcase(suite, t);
 	tcase_add_test(bare, state);
 	suite_add_tcase(suite, bare);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

@@ -338,32 +338,48 @@ START_TEST(state)
 }
 END_TEST
 
+static void begin(void) { uart = make(); }
+static unsigned parts(struct part *out) { return out[0] = uart_part(uart), 1; }
+static void refresh_all(void) { uart_refresh(uart); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ teardown, begin, parts, refresh_all });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, registers);
+	tcase_add_test(tc, is_a_16550a);
+	tcase_add_test(tc, sends);
+	tcase_add_test(tc, transmitter_status);
+	tcase_add_test(tc, character_time);
+	tcase_add_test(tc, thre_interrupt);
+	tcase_add_test(tc, fifo_sends_16);
+	tcase_add_test(tc, out2_gates_the_interrupt);
+	tcase_add_test(tc, receives_at_the_line_s_pace);
+	tcase_add_test(tc, fifo_trigger_levels);
+	tcase_add_test(tc, character_timeout);
+	tcase_add_test(tc, fifo_reset);
+	tcase_add_test(tc, loopback);
+	tcase_add_test(tc, overrun);
+	tcase_add_test(tc, modem_status);
+	tcase_add_test(tc, queue_is_bounded);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("uart");
 	TCase *all = tcase_create("uart"), *bare = tcase_create("state");
 
 	tcase_add_checked_fixture(all, setup, teardown);
+	add_tests(all);
 	tcase_add_test(all, reset_state);
-	tcase_add_test(all, registers);
-	tcase_add_test(all, is_a_16550a);
-	tcase_add_test(all, sends);
-	tcase_add_test(all, transmitter_status);
-	tcase_add_test(all, character_time);
-	tcase_add_test(all, thre_interrupt);
-	tcase_add_test(all, fifo_sends_16);
-	tcase_add_test(all, out2_gates_the_interrupt);
-	tcase_add_test(all, receives_at_the_line_s_pace);
-	tcase_add_test(all, fifo_trigger_levels);
-	tcase_add_test(all, character_timeout);
-	tcase_add_test(all, fifo_reset);
-	tcase_add_test(all, loopback);
-	tcase_add_test(all, overrun);
-	tcase_add_test(all, modem_status);
-	tcase_add_test(all, queue_is_bounded);
 	tcase_add_test(all, other_crystal);
 	suite_add_tcase(suite, all);
 	tcase_add_test(bare, state);
 	suite_add_tcase(suite, bare);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

@@ -28,8 +28,21 @@ static void teardown(void)
 	ram_free(vram);
 }
 
-static u8 peek(u32 addr) { return (u8)space_read(&memory, addr, 1); }
-static void poke(u32 addr, u8 value) { space_write(&memory, addr, 1, value); }
+
+static u8 peek(u32 addr)
+{
+	u8 value = (u8)space_read(&memory, addr, 1);
+
+	cut_here();
+	return value;
+}
+
+static void poke(u32 addr, u8 value)
+{
+	space_write(&memory, addr, 1, value);
+	cut_here();
+}
+
 static void seq(u8 index, u8 value) { out16(0x3c4, (u16)(value << 8 | index)); }
 static void gfx(u8 index, u8 value) { out16(0x3ce, (u16)(value << 8 | index)); }
 static void crtc(u8 index, u8 value) { out16(0x3d4, (u16)(value << 8 | index)); }
@@ -510,26 +523,49 @@ START_TEST(any_registers)
 }
 END_TEST
 
+static void end(void)
+{
+	vga_free(vga);
+	space_free(&memory);
+	space_init(&memory);
+}
+
+static void begin(void) { vga = make(); }
+static unsigned parts(struct part *out) { return out[0] = vga_part(vga), 1; }
+static void refresh_all(void) { vga_refresh(vga); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ end, begin, parts, refresh_all });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, registers_keep_their_bits);
+	tcase_add_test(tc, dac_steps_by_itself);
+	tcase_add_test(tc, write_modes);
+	tcase_add_test(tc, read_modes);
+	tcase_add_test(tc, where_the_memory_is);
+	tcase_add_test(tc, chain_4);
+	tcase_add_test(tc, picture_of_planes);
+	tcase_add_test(tc, picture_of_bytes);
+	tcase_add_test(tc, picture_of_cga);
+	tcase_add_test(tc, picture_of_text);
+	tcase_add_test(tc, retrace);
+	tcase_add_test(tc, display_interface);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("vga");
 	TCase *t = tcase_create("vga");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_add_test(t, registers_keep_their_bits);
-	tcase_add_test(t, dac_steps_by_itself);
-	tcase_add_test(t, write_modes);
-	tcase_add_test(t, read_modes);
-	tcase_add_test(t, where_the_memory_is);
-	tcase_add_test(t, chain_4);
-	tcase_add_test(t, picture_of_planes);
-	tcase_add_test(t, picture_of_bytes);
-	tcase_add_test(t, picture_of_cga);
-	tcase_add_test(t, picture_of_text);
-	tcase_add_test(t, retrace);
-	tcase_add_test(t, display_interface);
+	add_tests(t);
 	tcase_add_test(t, state);
 	tcase_add_test(t, any_registers);
 	suite_add_tcase(suite, t);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

@@ -278,20 +278,48 @@ START_TEST(saved_in_the_middle)
 }
 END_TEST
 
+static void begin(void)
+{
+	virtio_bus();
+	blk = virtio_blk_new(&test_clock, 0, disk, NULL);
+	pci_attach(pci_bus, virtio_blk_pci(blk), SLOT, 0);
+}
+
+static void end(void)
+{
+	pci_free(pci_bus);
+	pci_bus = NULL;
+	virtio_blk_free(blk);
+}
+
+static unsigned parts(struct part *out) { return virtio_parts(out, virtio_blk_part(blk)); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ end, begin, parts, virtio_refresh });
+}
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, configuration);
+	tcase_add_test(tc, reads_and_writes);
+	tcase_add_test(tc, erases);
+	tcase_add_test(tc, refuses);
+	tcase_add_test(tc, batch);
+	tcase_add_test(tc, disk_full);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("virtio_blk");
 	TCase *tc = tcase_create("virtio_blk");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, configuration);
-	tcase_add_test(tc, reads_and_writes);
-	tcase_add_test(tc, erases);
-	tcase_add_test(tc, refuses);
+	add_tests(tc);
 	tcase_add_test(tc, read_only);
-	tcase_add_test(tc, batch);
-	tcase_add_test(tc, disk_full);
 	tcase_add_test(tc, saved_in_the_middle);
 	suite_add_tcase(suite, tc);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

@@ -339,13 +339,30 @@ START_TEST(random_states)
 }
 END_TEST
 
-int main(void)
+static void begin(void)
 {
-	Suite *suite = suite_create("virtio_net");
-	TCase *tc = tcase_create("virtio_net");
+	virtio_bus();
+	net = virtio_net_new(&test_clock, mac, on_out, NULL, NULL);
+	pci_attach(pci_bus, virtio_net_pci(net), SLOT, 0);
+}
 
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, sums);
+static void end(void)
+{
+	pci_free(pci_bus);
+	pci_bus = NULL;
+	virtio_net_free(net);
+}
+
+static unsigned parts(struct part *out) { return virtio_parts(out, virtio_net_part(net)); }
+
+static void set_up_to_cut(void)
+{
+	setup();
+	start_cutting((struct cut){ end, begin, parts, virtio_refresh, .every = 3 });
+}
+
+static void add_tests(TCase *tc)
+{
 	tcase_add_test(tc, configuration);
 	tcase_add_test(tc, sends);
 	tcase_add_test(tc, sends_64k);
@@ -353,7 +370,18 @@ int main(void)
 	tcase_add_test(tc, merges_buffers);
 	tcase_add_test(tc, control);
 	tcase_add_test(tc, queue);
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("virtio_net");
+	TCase *tc = tcase_create("virtio_net");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	add_tests(tc);
+	tcase_add_test(tc, sums);
 	tcase_add_test(tc, random_states);
 	suite_add_tcase(suite, tc);
+	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
 	return run_suite(suite);
 }

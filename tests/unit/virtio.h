@@ -24,17 +24,23 @@ static inline void on_message(void *owner, u64 address, u32 data)
 	messages.data = data;
 }
 
+/* The bus, and RAM as it is. */
+static inline void virtio_bus(void)
+{
+	space_free(&ports);
+	space_init(&ports);
+	space_add_ram(&bus, "ram", 0, RAM_SIZE, test_ram, 0, false);
+	pci_free(pci_bus);
+	pci_bus = pci_new(&ports, &bus, wire(0), on_message, NULL, NULL);
+}
+
 /* Bus and RAM; the device is attached after this. */
 static inline void virtio_fresh(void)
 {
 	fresh();
-	space_free(&ports);
-	space_init(&ports);
 	ram_free(test_ram);
 	test_ram = ram_new(RAM_SIZE);
-	space_add_ram(&bus, "ram", 0, RAM_SIZE, test_ram, 0, false);
-	pci_free(pci_bus);
-	pci_bus = pci_new(&ports, &bus, wire(0), on_message, NULL, NULL);
+	virtio_bus();
 	memset(&messages, 0, sizeof messages);
 	memset(queue_next, 0, sizeof queue_next);
 	memset(queue_seen, 0, sizeof queue_seen);
@@ -53,6 +59,15 @@ static inline void config_set(unsigned slot, unsigned offset, unsigned size, u32
 }
 
 enum { SLOT = 3 };
+
+/* For tests that are cut (device.h). */
+static inline unsigned virtio_parts(struct part *out, struct part device)
+{
+	out[0] = device;
+	return 1 + pci_parts(pci_bus, out + 1, CUT_PARTS - 1);
+}
+
+static inline void virtio_refresh(void) { pci_refresh(pci_bus); }
 
 static inline void place_bars(void)
 {
