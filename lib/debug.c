@@ -270,6 +270,8 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 	w->hit = 0;
 	if (place_before(&d->end, &s.place))
 		d->end = s.place;
+	if (place_before(&d->heard, &s.place))
+		d->heard = s.place;
 	return s;
 }
 
@@ -531,7 +533,7 @@ void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *da
 		free(d->inputs[--d->ninputs].data);
 	while (d->nshots > 1 && place_before(&at, &d->shots[d->nshots - 1]->at))
 		shot_free(d, d->nshots - 1);
-	d->end = at;
+	d->end = d->heard = at;
 	if (add_input(d, at, channel, data, len))
 		d->next = d->ninputs;
 }
@@ -557,7 +559,7 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 	d->v = v;
 	d->bytes_max = 512 * MiB;
 	d->interval = 16000000;
-	d->end = vcpu_where(v);
+	d->end = d->heard = vcpu_where(v);
 	v->debug = d;
 	v->cpu->all->observer = &d->observer;
 	d->observer.owner = d;

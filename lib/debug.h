@@ -44,6 +44,7 @@ struct vcpu_debug {
 	size_t ninputs, next;
 	bool feeding;                       /* vcpu_input is called by us */
 	struct vcpu_place end;              /* the run is known up to here */
+	struct vcpu_place heard;            /* what the guest said has been told up to here */
 	struct stop_point *points;
 	size_t npoints;
 	int last_id;

@@ -227,10 +227,11 @@ static void listen_to(void *debug, enum vcpu_channel channel, const void *data, 
 	static const u32 bytes = 1u << VCPU_COM1 | 1u << VCPU_COM2 | 1u << VCPU_COM3 | 1u << VCPU_COM4 | 1u << VCPU_DEBUGCON | 1u << VCPU_CONSOLE |
 		1u << VCPU_FIRMWARE | 1u << VCPU_LPT1;
 	struct vcpu_debug *d = debug;
+	u64 rip;
 
 	for (size_t i = 0; i < len && bytes >> channel & 1; i++)
 		say(d, channel, ((const u8 *)data)[i]);
-	if (d->output)
+	if (d->output && observe_place(machine_running(d->v), &rip) >= d->heard.instructions)
 		d->output(d->output_user, channel, data, len);
 }
 

@@ -1,13 +1,13 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "gdb.h"
 #include "gdb_registers.h"
 #include "gdb_wire.h"
+#include "monitor.h"
 
 enum { POINTS = 1024 };
 
@@ -27,6 +27,7 @@ struct gdb {
 	bool wide_known;
 	vcpu *machine;
 	vcpu_debug *debug;
+	struct session *monitor; /* vcpu-dbg's commands; NULL: not asked for yet */
 	bool killed;
 	enum going going;
 	unsigned thread;        /* the one that registers are asked of, from 0 */
@@ -219,60 +220,46 @@ static void points(struct gdb *g, const char *text, bool add)
 
 /* ---- monitor commands ---- */
 
-static const char monitor_help[] =
-	"when                 the place: instructions retired, steps since, virtual ns\n"
-	"goto N               go to the place where N instructions have retired, back or on\n"
-	"last-write ADDR [N]  go back to who wrote the N bytes [8] at linear address ADDR last\n"
-	"hash                 the state hash\n"
-	"physical ADDR        the physical address of a linear one\n";
-
-static void say(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static void say(char *out, size_t size, const char *format, ...)
+/* While a command runs the machine: gdb gives up on who says nothing for a while, so say nothing in so many words. */
+static bool stop_wanted(void *gdb)
 {
-	size_t n = strlen(out);
-	va_list ap;
+	struct gdb *g = gdb;
 
-	va_start(ap, format);
-	vsnprintf(out + n, size - n, format, ap);
-	va_end(ap);
+	put_text(g, "O");
+	return gdb_wire_interrupted(&g->wire);
 }
 
-static void monitor(struct gdb *g, const char *command, char *out, size_t size)
+/* Any command of vcpu-dbg. gdb's console takes replies of any length in pieces, `O' packets, before the last. */
+static void monitor(struct gdb *g, const char *line)
 {
-	unsigned long long address, n = 8;
-	struct vcpu_debug_stop s;
-	uint64_t physical;
+	const struct vcpu_debug_stop *moved = NULL;
+	char *text;
+	size_t len, n;
 
-	if (!strcmp(command, "when")) {
-		struct vcpu_place p = vcpu_where(g->machine);
-
-		say(out, size, "%" PRIu64 " instructions, %" PRIu32 " steps, %" PRIu64 " ns\n", p.instructions, p.steps, p.ns);
-	} else if (sscanf(command, "goto %llu", &n) == 1) {
-		s = vcpu_debug_seek(g->debug, (struct vcpu_place){ .instructions = n });
-		report_stop(g, &s);
-		say(out, size, "%" PRIu64 " instructions; `flushregs' shows gdb where that is\n", s.place.instructions);
-	} else if (sscanf(command, "last-write %lli %lli", (long long *)&address, (long long *)&n) >= 1) {
-		if (!vcpu_debug_translate(g->debug, address, &physical)) {
-			say(out, size, "nothing is mapped at %llx\n", address);
-			return;
-		}
-		s = vcpu_debug_last_write(g->debug, physical, n);
-		report_stop(g, &s);
-		if (s.what == VCPU_DEBUG_WATCH)
-			say(out, size, "written by %s at %" PRIx64 ", instruction %" PRIu64 "; `flushregs' shows gdb where that is\n",
-			    s.device ? "a device" : "the instruction", s.rip, s.when.instructions);
-		else
-			say(out, size, "nobody has written it since the start\n");
-	} else if (!strcmp(command, "hash")) {
-		say(out, size, "%016" PRIx64 "\n", vcpu_state_hash(g->machine));
-	} else if (sscanf(command, "physical %lli", (long long *)&address) == 1) {
-		if (vcpu_debug_translate(g->debug, address, &physical))
-			say(out, size, "%" PRIx64 "\n", physical);
-		else
-			say(out, size, "nothing is mapped at %llx\n", address);
-	} else {
-		say(out, size, "%s", monitor_help);
+	if (!g->monitor)
+		g->monitor = monitor_new(g->machine, g->debug, stop_wanted, g);
+	text = g->monitor ? monitor_command(g->monitor, line, &moved) : NULL;
+	if (!text) {
+		put_text(g, "E0c");
+		return;
 	}
+	len = strlen(text);
+	for (size_t at = 0; at < len; at += n) {
+		n = len - at < GDB_PACKET / 2 - 8 ? len - at : GDB_PACKET / 2 - 8;
+		g->reply[0] = 'O';
+		gdb_put_hex(g->reply + 1, text + at, n);
+		put_text(g, g->reply);
+	}
+	free(text);
+	if (moved) {
+		static const char hint[] = "gdb does not know of it: flushregs (maintenance flush register-cache) shows it the place\n";
+
+		report_stop(g, moved);
+		g->reply[0] = 'O';
+		gdb_put_hex(g->reply + 1, hint, sizeof hint - 1);
+		put_text(g, g->reply);
+	}
+	put_text(g, "OK");
 }
 
 /* ---- packets ---- */
@@ -337,13 +324,11 @@ static void queries(struct gdb *g, const char *p)
 	} else if (query(p, "qAttached")) {
 		put_text(g, "1");
 	} else if ((rest = query(p, "qRcmd,"))) {
-		char command[256], out[4096] = "";
-		size_t n = gdb_get_hex(rest, command, sizeof command - 1);
+		char line[1024];
+		size_t n = gdb_get_hex(rest, line, sizeof line - 1);
 
-		command[n] = 0;
-		monitor(g, command, out, sizeof out);
-		gdb_put_hex(g->reply, out, strlen(out));
-		put_text(g, g->reply);
+		line[n] = 0;
+		monitor(g, line);
 	} else {
 		put_text(g, "");
 	}
@@ -503,6 +488,7 @@ void gdb_close(struct gdb *g)
 	if (!g)
 		return;
 	gdb_wire_close(&g->wire);
+	monitor_free(g->monitor);
 	vcpu_debug_free(g->debug);
 	free(g);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "debugger.h"
+#include "monitor.h"
 
 bool complaint(struct session *s, const char *format, ...)
 {
@@ -227,4 +228,43 @@ void session_end(struct session *s)
 	free(s->bookmarks);
 	free(s->trail);
 	free(s->collecting);
+}
+
+/* ---- for others ---- */
+
+struct session *monitor_new(vcpu *machine, vcpu_debug *debug, bool (*stop_wanted)(void *user), void *user)
+{
+	struct session *s = calloc(1, sizeof *s);
+
+	if (s) {
+		s->machine = machine;
+		s->debug = debug;
+		s->stop_wanted = stop_wanted;
+		s->user = user;
+	}
+	return s;
+}
+
+void monitor_free(struct session *s)
+{
+	if (s)
+		session_end(s);
+	free(s);
+}
+
+char *monitor_command(struct session *s, const char *line, const struct vcpu_debug_stop **moved)
+{
+	char *text = NULL;
+	size_t len = 0;
+
+	s->out = open_memstream(&text, &len);
+	*moved = NULL;
+	if (!s->out)
+		return NULL;
+	s->stopped = false;
+	command(s, line);
+	fclose(s->out);
+	if (s->stopped)
+		*moved = &s->last;
+	return text;
 }

@@ -52,10 +52,11 @@ struct session {
 	struct types *types;
 	struct dwarf *dwarf;         /* NULL: none */
 	struct trace *trace;
-	uint64_t shown;              /* the guest's output is on the screen up to this instruction */
 	char *collecting;            /* lines of `commands' are being read for this stop; NULL: none */
 	bool quit;
 	volatile bool interrupted;   /* Ctrl-C */
+	bool (*stop_wanted)(void *user); /* asked every now and then while the machine runs; NULL: nobody is to be asked */
+	void *user;
 };
 
 /* ---- commands.c ---- */

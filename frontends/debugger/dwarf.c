@@ -279,9 +279,17 @@ static const struct type *array_of(struct session *s, Dwarf_Die *dimension, cons
 
 static struct type *base_type(struct session *s, Dwarf_Die *die)
 {
+	static const char *const names[][2] = {
+		{ "short int", "short" }, { "short unsigned int", "unsigned short" }, { "long int", "long" }, { "long unsigned int", "unsigned long" },
+		{ "long long int", "long long" }, { "long long unsigned int", "unsigned long long" },
+	};
 	uint64_t encoding = number_of(die, DW_AT_encoding, DW_ATE_unsigned), size = number_of(die, DW_AT_byte_size, 0);
 	struct type *t = type_new(s, TYPE_INT, dwarf_diename(die), size);
 
+	/* As people write them. */
+	for (unsigned i = 0; t->name && i < sizeof names / sizeof *names; i++)
+		if (!strcmp(names[i][0], t->name))
+			t->name = names[i][1];
 	switch (encoding) {
 	case DW_ATE_boolean: t->kind = TYPE_BOOL; break;
 	case DW_ATE_float: t->kind = size == 4 || size == 8 ? TYPE_FLOAT : TYPE_VOID; break;

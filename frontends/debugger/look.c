@@ -396,6 +396,5 @@ bool do_type(struct session *s, const char *args)
 
 	for (; *args && n < sizeof text; args++)
 		text[n++] = *args == '\\' && args[1] == 'n' ? (args++, '\r') : *args;
-	s->shown = vcpu_instructions(s->machine);
 	return !vcpu_input(s->machine, VCPU_COM1, text, n) || complaint(s, "%s", error_of(s));
 }

@@ -181,7 +181,7 @@ static struct vcpu_debug_stop run_on(struct session *s, bool back)
 	} else do {
 		stop = vcpu_debug_run(s->debug, 50000000);
 		fflush(stdout);
-	} while (!s->interrupted && went_on(stop));
+	} while (!s->interrupted && went_on(stop) && !(s->stop_wanted && s->stop_wanted(s->user)));
 	s->backwards = false;
 	return stop;
 }

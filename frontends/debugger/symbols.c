@@ -167,6 +167,8 @@ const struct symbol *symbol_at(const struct session *s, uint64_t address)
 		else
 			high = middle;
 	}
+	if (s->symbols[low].size && address - s->symbols[low].address >= s->symbols[low].size)
+		return NULL;
 	return address - s->symbols[low].address < 1 << 20 ? &s->symbols[low] : NULL;
 }
 

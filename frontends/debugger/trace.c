@@ -163,8 +163,8 @@ static int by_address(const void *a, const void *b)
 	return (x->address > y->address) - (x->address < y->address);
 }
 
-/* Sorted, and those that touch made one. */
-static void merge(struct trace *t)
+/* Sorted, and those of one function that touch made one. */
+static void merge(struct session *s, struct trace *t)
 {
 	size_t n = 0;
 
@@ -174,7 +174,7 @@ static void merge(struct trace *t)
 		struct piece *last = n ? &t->pieces[n - 1] : NULL, p = t->pieces[i];
 		const uint64_t end = last ? last->address + last->size : 0;
 
-		if (last && p.address <= end) {
+		if (last && (p.address < end || (p.address == end && symbol_at(s, p.address) == symbol_at(s, last->address)))) {
 			if (p.address + p.size > end)
 				last->size = (unsigned)(p.address + p.size - last->address);
 		} else {
@@ -230,7 +230,7 @@ bool do_coverage(struct session *s, const char *args)
 	}
 	if (strncmp(args, "save ", 5))
 		return complaint(s, "coverage on, off, or save FILE (FILE.info: for lcov)");
-	merge(t);
+	merge(s, t);
 	file = create(s, args + 5);
 	if (!file)
 		return false;
@@ -273,7 +273,7 @@ static char *stack_text(struct session *s)
 		sp = f.sp;
 		if (!frame_up(s, &f))
 			break;
-		names[n++] = symbol_at(s, f.pc);
+		names[n++] = symbol_at(s, f.pc - f.called);
 	}
 	out = open_memstream(&text, &len);
 	if (vcpu_get(s->machine, VCPU_CPL) == 3)

@@ -192,10 +192,12 @@ struct frame frame_selected(struct session *s)
 
 static void print_frame(struct session *s, unsigned n, const struct frame *f)
 {
+	const struct symbol *y = symbol_at(s, f->pc - f->called); /* a call can be the last of its function */
 	struct line line;
-	char text[160];
 
-	fprintf(s->out, "#%-2u %016" PRIx64 "%s", n, f->pc, symbol_text(s, f->pc, text, sizeof text));
+	fprintf(s->out, "#%-2u %016" PRIx64, n, f->pc);
+	if (y)
+		fprintf(s->out, f->pc == y->address ? " <%s>" : " <%s+%" PRIu64 ">", y->name, f->pc - y->address);
 	if (dwarf_line(s, f->pc - f->called, &line))
 		fprintf(s->out, " %s:%d", line.name, line.line);
 	if (f->how && !f->called)
