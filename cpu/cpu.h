@@ -82,7 +82,8 @@ struct x87 {
 enum { KNOWN_READ = 1, KNOWN_WRITE = 2, KNOWN_GLOBAL = 4, KNOWN_SIZE = 3 << 3 /* of the page that it is a piece of: 4 KiB, 2 MiB, 4 MiB, 1 GiB */ };
 /* in the low bits of a known page */
 struct tlb_entry { u64 read, write, known, addend; };
-/* The same for fetches, of which there is one for a look-up of a block. The jump cache leads only to pages that are in here. */
+/* The same for fetches, of which there is one for a look-up of a block. The jump cache leads only to pages that are in here. What may be fetched
+ * depends on CPL alone, so that there are two views of code (code_view). */
 struct tlb_code { u64 known, phys; u8 *host; /* of the page; NULL: not looked up yet */ };
 
 /* Where indirect and far-away jumps find their blocks: linear address and mode -> first operation. */
@@ -321,6 +322,8 @@ void jumps_flush(struct cpu *c);                      /* forget where jumps led;
 void tlb_protect(struct cpu *c, u64 phys);            /* a page got code: take write tags away */
 void tlb_drop_writes(struct cpu *c);                  /* the next write to each page takes the slow path, which marks it dirty */
 void tlb_drop_tags(struct cpu *c);                    /* everything does: flags of pages have changed. What is known stays. */
+/* The view whose `code' has what was fetched with the current rights. */
+static inline struct view *code_view(struct cpu *c) { return &c->views[c->cpl == 3 ? VIEW_USER : VIEW_SUPERVISOR]; }
 /* Fetch: like tlb_fill, through what is known. */
 bool tlb_fetch(struct cpu *c, u64 linear, u8 **host, u64 *phys);
 /* What is known, as numbers: at most TLB_WORDS; returns how many. And back. */

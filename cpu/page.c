@@ -299,6 +299,15 @@ void jumps_flush(struct cpu *c)
 		jumps_clear(&c->views[i]);
 }
 
+/* Code of view V is known no more. Views with EFLAGS.AC jump to what the ones without know. */
+static void code_lost(struct cpu *c, const struct view *v)
+{
+	bool user = v == &c->views[VIEW_USER];
+
+	jumps_clear(&c->views[user ? VIEW_USER : VIEW_SUPERVISOR]);
+	jumps_clear(&c->views[user ? VIEW_SLOW : VIEW_SMAP_AC]);
+}
+
 static bool slot_is_global(const struct view *v, unsigned n)
 {
 	const u64 *data = &v->tlb[n].known, *code = &v->code[n].known;
@@ -342,10 +351,10 @@ void tlb_init(struct cpu *c)
 	}
 }
 
-static void forget(struct view *v, unsigned n)
+static void forget(struct cpu *c, struct view *v, unsigned n)
 {
 	if (v->code[n].known != TLB_NONE)
-		jumps_clear(v);
+		code_lost(c, v);
 	slot_clear(v, n); /* stays in `used': harmless */
 }
 
@@ -357,7 +366,7 @@ static void forget_page(struct cpu *c, u64 linear)
 		struct view *v = &c->views[i];
 
 		if (known(v->tlb[n].known, linear & PAGE_MASK, 0) || known(v->code[n].known, linear & PAGE_MASK, 0))
-			forget(v, n);
+			forget(c, v, n);
 	}
 }
 
@@ -377,7 +386,7 @@ void tlb_flush_page(struct cpu *c, u64 linear)
 
 		for (unsigned k = 0; k < v->nused && v->large; k++)
 			if (is_piece_of(v->tlb[v->used[k]].known, linear) || is_piece_of(v->code[v->used[k]].known, linear))
-				forget(v, v->used[k]);
+				forget(c, v, v->used[k]);
 	}
 }
 
@@ -500,10 +509,12 @@ static bool remembers(const struct cpu *c, unsigned access)
 	return (access & 3) == ACCESS_FETCH || c->view != &c->views[VIEW_SLOW]; /* fetches know no alignment; blocks over two pages need them */
 }
 
-static void remember_code(struct view *v, unsigned n, u64 page, u64 phys, u64 flags, u8 *host)
+static void remember_code(struct cpu *c, unsigned n, u64 page, u64 phys, u64 flags, u8 *host)
 {
+	struct view *v = code_view(c);
+
 	if (v->code[n].known != TLB_NONE && !known(v->code[n].known, page, 0))
-		jumps_clear(v);
+		code_lost(c, v);
 	slot_list(v, n);
 	v->large |= (flags & KNOWN_SIZE) != 0;
 	v->code[n] = (struct tlb_code){ page | flags, phys, host };
@@ -527,7 +538,7 @@ static void remember_data(struct view *v, unsigned n, u64 page, u64 phys, u64 fl
 bool tlb_fetch(struct cpu *c, u64 linear, u8 **host, u64 *phys)
 {
 	u64 page = linear & PAGE_MASK, offset = linear & (PAGE_SIZE - 1);
-	struct tlb_code *t = &c->view->code[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
+	struct tlb_code *t = &code_view(c)->code[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
 	const struct range *range;
 	u8 *flags;
 
@@ -566,7 +577,7 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		phys = *phys_out & PAGE_MASK;
 		flags_known = (global ? KNOWN_GLOBAL : 0) | (page_size == 2 * MiB ? 1 << 3 : page_size == 4 * MiB ? 2 << 3 : page_size == GiB ? 3 << 3 : 0);
 		if (keep && kind == ACCESS_FETCH)
-			remember_code(v, n, page, phys, flags_known, at);
+			remember_code(c, n, page, phys, flags_known, at);
 		else if (keep)
 			remember_data(v, n, page, phys, flags_known | KNOWN_READ | (writable && !range->rom ? KNOWN_WRITE : 0));
 	}

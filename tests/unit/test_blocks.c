@@ -422,6 +422,29 @@ START_TEST(exact)
 }
 END_TEST
 
+/* What the TLB knows does not tell where a run was cut: between STAC and CLAC neither. */
+START_TEST(cut_under_ac)
+{
+	u64 known[2];
+
+	for (int cut = 0; cut < 2; cut++) {
+		BYTES_AT(CODE, 0x0f, 0x01, 0xcb, 0x90, 0x90, 0x0f, 0x01, 0xca, 0xff, 0xc1, 0xeb, 0xf4); /* stac; nop; nop; clac; inc ecx; jmp CODE */
+		c->cr4 |= CR4_SMAP;
+		cpu_loaded(c);
+		tlb_flush(c, true);
+		c->r[RIP] = CODE;
+		c->r[RCX] = 0;
+		for (int i = 0; cut && i < 60; i++)
+			run_to(c->icount + 1);
+		if (!cut)
+			run_to(c->icount + 60);
+		ck_assert_uint_eq(c->r[RCX], 10);
+		known[cut] = tlb_hash(c, 0);
+	}
+	ck_assert_uint_eq(known[0], known[1]);
+}
+END_TEST
+
 /* STI: the next instruction is executed first; STI CLI opens nothing; IF that was set already shades nothing (SDM vol. 2, STI). */
 START_TEST(sti_shadow)
 {
@@ -535,6 +558,7 @@ int main(void)
 	tcase_add_test(t, not_present);
 	tcase_add_test(t, code_limit);
 	tcase_add_test(t, exact);
+	tcase_add_test(t, cut_under_ac);
 	tcase_add_test(t, sti_shadow);
 	tcase_add_test(t, mov_ss_shadow);
 	tcase_add_test(t, hlt);
