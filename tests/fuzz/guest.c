@@ -17,7 +17,8 @@
 #define ROM_SIZE (2u << 20)
 #define LIFE 1500000u    /* instructions of a guest at most, until the reset button */
 #define STEP_MAX 20000u      /* of a step at most */
-#define TWIN_EVERY 24u   /* steps, on average */
+#define TWIN_EVERY 24u   /* steps, on average; in long runs ten times fewer */
+#define LONG 100000000u  /* instructions */
 #define KINDS 6u
 #define RSS_MAX (1024l << 10) /* KiB, for the whole process: two machines of 16 MiB, and what a sanitizer adds */
 #define ROUND_PORT 0xfee0
@@ -32,6 +33,7 @@ struct machine {
 
 static uint64_t seed, done;
 static unsigned kind, lives, twins, failed;
+static bool long_run;
 static uint64_t stops[VCPU_STOP_HOST + 1], rounds;
 static char directory[] = "/tmp/vcpu-fuzz-XXXXXX";
 
@@ -189,13 +191,13 @@ static bool live(struct machine *a, struct machine *b, uint64_t instructions)
 		uint64_t from = vcpu_instructions(a->v);
 
 		alarm(60);
-		if (below(TWIN_EVERY)) {
+		if (below(long_run ? 10 * TWIN_EVERY : TWIN_EVERY)) {
 			make_step(&step);
 			stop = take_step(a, &step);
 			done += vcpu_instructions(a->v) - from;
 		} else
 			stop = twin(a, b);
-		if (!below(4))
+		if (!below(long_run ? 64 : 4))
 			vcpu_state_parts(a->v, see, NULL);
 		stops[stop.reason]++;
 		idle = stop.reason == VCPU_STOP_IDLE ? idle + 1 : 0;
@@ -309,6 +311,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	make_files(rom);
+	long_run = instructions >= LONG;
 	for (; kind < KINDS && !failed; kind++) {
 		seed = (argc > 2 ? strtoull(argv[2], NULL, 0) : 1) * KINDS + kind;
 		run(instructions / KINDS);
