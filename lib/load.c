@@ -320,12 +320,12 @@ void load_zero(struct vcpu *v, u64 base, u64 len)
 }
 
 /* Descriptor: base 31-24 | G D L AVL limit 19-16 | P DPL S type | base 23-0 | limit 15-0 */
-void load_gdt(struct vcpu *v, u64 base, bool wide)
+void load_gdt(struct vcpu *v, u64 base, u16 code, bool wide)
 {
 	u8 gdt[32] = { 0 };
 
-	put64(gdt + 0x10, wide ? 0x00af9b000000ffff : 0x00cf9b000000ffff);
-	put64(gdt + 0x18, 0x00cf93000000ffff);
+	put64(gdt + code, wide ? 0x00af9b000000ffff : 0x00cf9b000000ffff);
+	put64(gdt + code + 8, 0x00cf93000000ffff);
 	load_bytes(v, base, gdt, sizeof gdt);
 	v->cpu->gdtr.base = base;
 	v->cpu->gdtr.limit = sizeof gdt - 1;

@@ -43,8 +43,8 @@ bool load_room(const struct vcpu *v, u64 base, u64 len);
 void load_bytes(struct vcpu *v, u64 base, const void *data, u64 len);
 /* Zero a stretch; pages that nobody has written are left alone. */
 void load_zero(struct vcpu *v, u64 base, u64 len);
-/* Write the descriptors null, null, flat code (10h), flat data (18h) at BASE and point GDTR there. */
-void load_gdt(struct vcpu *v, u64 base, bool wide);
+/* Write four descriptors at BASE, of which selector CODE (8 or 10h) is flat code and the one behind it flat data, and point GDTR there. */
+void load_gdt(struct vcpu *v, u64 base, u16 code, bool wide);
 
 /* Where the modules went, and where there is room for what the kernel is told about the machine. */
 struct placement {

@@ -224,6 +224,6 @@ bool pvh_load(struct vcpu *v, char **error)
 	mode_setup(v, SETUP_PROTECTED, 0x10, 0x18, 0);
 	v->cpu->r[RBX] = load_put(v, &p, start, sizeof start);
 	v->cpu->r[RIP] = entry;
-	load_gdt(v, p.info, false);
+	load_gdt(v, p.info, 0x10, false);
 	return true;
 }

@@ -202,7 +202,7 @@ bool linux_load(struct vcpu *v, char **error)
 	if (h.entry64)
 		build_page_tables(v);
 	mode_setup(v, h.entry64 ? SETUP_LONG : SETUP_PROTECTED, 0x10, 0x18, PAGE_TABLES);
-	load_gdt(v, GDT, h.entry64);
+	load_gdt(v, GDT, 0x10, h.entry64);
 	c->r[RSI] = BOOT_PARAMS;
 	c->r[RIP] = h.entry64 ? h.kernel + 0x200 : h.kernel;
 	c->r[RSP] = BOOT_PARAMS;

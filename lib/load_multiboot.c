@@ -137,10 +137,11 @@ bool multiboot_load(struct vcpu *v, char **error)
 		return error_set(error, "%s: the entry point %llxh is not in what was loaded", b->name, (unsigned long long)entry);
 	if (!load_modules(v, low, high, extra, &p, error))
 		return false;
-	mode_setup(v, SETUP_PROTECTED, 0x10, 0x18, 0);
+	/* "The exact value is undefined" (3.2), but some systems, like xv6, put a GDT of their own in place and never load CS: it must be their 8. */
+	mode_setup(v, SETUP_PROTECTED, 8, 0x10, 0);
 	put_info(v, &p);
 	v->cpu->r[RAX] = LOADED_MAGIC;
 	v->cpu->r[RIP] = entry;
-	load_gdt(v, p.info, false);
+	load_gdt(v, p.info, 8, false);
 	return true;
 }

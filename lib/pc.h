@@ -113,6 +113,7 @@ bool pc_build_drives(struct pc *pc);
 #define ROM_BASE 0xc0000u
 #define ROM_END 0x100000u
 #define ROM_TABLES 0xe0000u /* without firmware: ACPI's */
+#define EBDA 0x9fc00u       /* the last KiB of conventional memory is firmware's own */
 
 bool pc_build_memory(struct vcpu *v);
 void pc_drive_a20(struct pc *pc);

@@ -128,6 +128,20 @@ static void write_smbios(struct vcpu *v)
 	space_poke(&v->mem, SMBIOS + 32, structures, len);
 }
 
+/* The BIOS data area, as far as systems look into it that never call a BIOS (Ralf Brown's MEMORY.LST):
+ *   400 ports of COM1 to COM4   408 of LPT1   40E the extended area's segment   413 KiB below that   449 video mode   44A columns   463 CRTC's port
+ * and of the extended area its size in KiB. xv6 finds the MP table by it. */
+static void write_bios_data(struct vcpu *v)
+{
+	static const struct { u32 at; u16 value; } words[] = {
+		{ 0x400, 0x3f8 }, { 0x402, 0x2f8 }, { 0x404, 0x3e8 }, { 0x406, 0x2e8 }, { 0x408, 0x378 }, { 0x40e, EBDA >> 4 }, { 0x413, EBDA / 1024 },
+		{ 0x449, 3 | 80 << 8 }, { 0x463, 0x3d4 }, { EBDA, 1 },
+	};
+
+	for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+		space_write(&v->mem, words[i].at, 2, words[i].value);
+}
+
 bool pc_set_up(struct vcpu *v)
 {
 	static const u8 iret = 0xcf;
@@ -142,6 +156,7 @@ bool pc_set_up(struct vcpu *v)
 		set_up_card(v, function, &room);
 	space_poke(&v->mem, IRET_STUB, &iret, sizeof iret);
 	space_poke(&v->mem, RESET_STUB, halt, sizeof halt);
+	write_bios_data(v);
 	if (!v->pc->ioapic)
 		return true;
 	write_smbios(v);

@@ -3,7 +3,6 @@
 
 #define ROM_TOP 0x20000u      /* of the ROM below 1 MiB, so much is at the top of memory, too */
 #define LOW_END 0xa0000u      /* of conventional memory */
-#define EBDA 0x9fc00u         /* firmware keeps the last KiB of it for itself */
 
 static const struct device_ops nothing_ops = { .max = 8 };
 

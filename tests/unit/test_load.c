@@ -249,6 +249,14 @@ static void check_multiboot(const vcpu *v)
 	ck_assert_uint_eq(vcpu_get(v, VCPU_CR0) & 0x80000001, 1);
 	ck_assert_uint_eq(vcpu_get(v, VCPU_RFLAGS) & 0x20200, 0);
 	ck_assert_uint_eq(v->cpu->seg[CS].limit, 0xffffffff);
+	/* As QEMU's loader has them: xv6 returns from its first interrupts to such a CS. */
+	ck_assert_uint_eq(vcpu_get(v, VCPU_CS), 8);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_DS), 0x10);
+	ck_assert_uint_eq(peek(v, vcpu_get(v, VCPU_GDTR_BASE) + 8, 8), 0x00cf9b000000ffff);
+	/* What a BIOS leaves in its data area; the memory that it tells is the multiboot information's mem_lower. */
+	ck_assert_uint_eq(peek(v, 0x413, 2), 639);
+	ck_assert_uint_eq(peek(v, peek(v, 0x40e, 2) << 4, 1), 1);
+	ck_assert_uint_eq(peek(v, 0x400, 2), 0x3f8);
 	ck_assert_uint_eq(peek(v, info, 4) & 0x24d, 0x24d);
 	ck_assert_uint_eq(peek(v, info + 4, 4), 639);
 	ck_assert_uint_eq(peek(v, info + 8, 4), MEMORY / 1024 - 1024);
