@@ -109,10 +109,10 @@ struct format { u8 tracks, heads, sectors, rates; enum fdc_type type; };
 
 static const struct format formats[] = {
 	{ 40, 1, 8, 6, FDC_360K }, { 40, 1, 9, 6, FDC_360K }, { 40, 2, 8, 6, FDC_360K }, { 40, 2, 9, 6, FDC_360K },
-	{ 80, 2, 9, 4, FDC_720K }, { 80, 2, 15, 1, FDC_1200K }, { 80, 2, 21, 1, FDC_1440K }, { 82, 2, 21, 1, FDC_1440K },
+	{ 80, 2, 8, 4, FDC_720K }, { 80, 2, 9, 4, FDC_720K }, { 80, 2, 15, 1, FDC_1200K }, { 80, 2, 21, 1, FDC_1440K }, { 82, 2, 21, 1, FDC_1440K },
 	{ 80, 2, 18, 1, FDC_1440K }, { 80, 2, 36, 8, FDC_2880K },
 };
-#define FORMAT_1440K (&formats[8])
+#define FORMAT_1440K (&formats[9])
 
 static u64 capacity(const struct format *f)
 {
@@ -124,7 +124,7 @@ static const struct format *format_of(const struct disk *disk)
 	for (unsigned i = 0; disk && i < ARRAY_LEN(formats); i++)
 		if (capacity(&formats[i]) == disk_size(disk))
 			return &formats[i];
-	return !disk || disk_size(disk) < capacity(FORMAT_1440K) ? FORMAT_1440K : &formats[9];
+	return !disk || disk_size(disk) < capacity(FORMAT_1440K) ? FORMAT_1440K : &formats[10];
 }
 
 enum fdc_type fdc_type(const struct fdc *fdc, unsigned drive)

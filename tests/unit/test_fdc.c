@@ -349,7 +349,7 @@ END_TEST
 START_TEST(kinds)
 {
 	static const struct { u32 size; enum fdc_type type; } kinds[] = {
-		{ 163840, FDC_360K }, { 184320, FDC_360K }, { 327680, FDC_360K }, { 368640, FDC_360K }, { 737280, FDC_720K },
+		{ 163840, FDC_360K }, { 184320, FDC_360K }, { 327680, FDC_360K }, { 368640, FDC_360K }, { 655360, FDC_720K }, { 737280, FDC_720K },
 		{ 1228800, FDC_1200K }, { 1474560, FDC_1440K }, { 2949120, FDC_2880K }, { 512, FDC_1440K }, { 1296384, FDC_1440K },
 	};
 
