@@ -96,7 +96,7 @@ static bool return_to_v86(struct cpu *c, struct stack *s, u64 rip, u64 cs, u32 f
 	if (rip > 0xffff)
 		return fault_gp(c, 0);
 	cpu_set_arith(c, flags);
-	c->eflags = (flags & (FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_VM | FL_AC | FL_VIF | FL_VIP | FL_ID)) | FL_1;
+	c->eflags = (flags & flags_of_model(c) & ~(u32)OSZAPC) | FL_1;
 	c->cpl = 3;
 	seg_load_real(c, CS, (u16)cs);
 	for (unsigned i = 0; i < ARRAY_LEN(order); i++)

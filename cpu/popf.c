@@ -2,8 +2,7 @@
  * (SDM vol. 3, 20.2.7, 20.3 and 20.4). */
 #include "cpu/system.h"
 
-/* Flags that this model has at all. */
-static u32 flags_of_model(const struct cpu *c)
+u32 flags_of_model(const struct cpu *c)
 {
 	u32 all = OSZAPC | FL_T | FL_I | FL_D;
 
@@ -13,6 +12,8 @@ static u32 flags_of_model(const struct cpu *c)
 		all |= FL_RF | FL_VM;
 	if (has(c->model, F_I486))
 		all |= FL_AC | FL_ID;
+	if (has(c->model, F_VME))
+		all |= FL_VIF | FL_VIP;
 	return all;
 }
 
@@ -45,7 +46,7 @@ static bool popf_vme(struct cpu *c, u32 flags)
 
 BODY(popf)
 {
-	u32 mask = flags_of_model(c) & ~(u32)FL_VM;
+	u32 mask = flags_of_model(c) & ~(u32)(FL_VM | FL_VIF | FL_VIP);
 	u64 v, rsp = c->r[RSP];
 	bool vme = false;
 

@@ -186,7 +186,7 @@ static enum due due(const struct cpu *c)
 		return DUE_TRAP;
 	if (c->smi_pending && !c->smm && !shadow)
 		return DUE_SMI;
-	if (c->nmi_pending && !c->nmi_blocked && !(shadow && c->shadow_ss))
+	if (c->nmi_pending && !c->nmi_blocked && !shadow) /* STI holds it off, too, as Intel's processors do (vol. 2, STI: "may be") */
 		return DUE_NMI;
 	if ((c->eflags & FL_I) && !shadow && intr_pending(c))
 		return DUE_INTR;

@@ -27,7 +27,11 @@ bool descriptor_read(struct cpu *c, u16 sel, u64 *lo, u64 *hi, unsigned vector)
 
 	if (!descriptor_address(c, sel, hi ? 16 : 8, &linear))
 		return fault_error(c, vector, sel & 0xfffc);
-	return sys_read(c, linear, 8, lo) && (!hi || sys_read(c, linear + 8, 8, hi));
+	if (!sys_read(c, linear, 8, lo) || (hi && !sys_read(c, linear + 8, 8, hi)))
+		return false;
+	if (!has(c->model, F_I386))
+		*lo &= 0xffffffffffff; /* a 286 has 24 bits of base, 16 of limit, and looks at no more */
+	return true;
 }
 
 bool descriptor_accessed(struct cpu *c, u16 sel, u64 *descriptor)

@@ -142,7 +142,7 @@ BODY_HANDLER(mov_from_cr)
 GEN(mov_from_cr)
 {
 	o->src = (u8)cr_number(d);
-	o->run = h_mov_from_cr;
+	o->run = o->src == 4 && !has(d->model, F_I486) ? h_ud : h_mov_from_cr; /* a 386 has no CR4 */
 }
 
 BODY(mov_to_cr)
@@ -166,7 +166,7 @@ LOOK_HANDLER(mov_to_cr)
 GEN(mov_to_cr)
 {
 	o->dst = (u8)cr_number(d);
-	o->run = h_mov_to_cr;
+	o->run = o->dst == 4 && !has(d->model, F_I486) ? h_ud : h_mov_to_cr;
 }
 
 BODY(clts)

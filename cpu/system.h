@@ -47,6 +47,7 @@ bool code_limit(struct cpu *c, u64 descriptor, u64 rip);
 /* What of a 64-bit offset counts in a code segment: compatibility mode has 32 bits (SDM vol. 3, 5.2.1). */
 static inline u64 code_offset(const struct cpu *c, u64 descriptor, u64 rip) { return in_long(c) && descriptor >> 53 & 1 ? rip : (u32)rip; }
 u32 desc_limit(u64 d);
+u32 flags_of_model(const struct cpu *c);              /* bits of EFLAGS that there are, in the present mode */
 u64 mode_key(u32 mode);
 /* Bits of control registers that the model has. */
 u64 cr0_bits(const struct cpu *c);

@@ -35,7 +35,6 @@ static bool image_read(struct cpu *c, u64 base, const struct layout *l, struct i
 	return ok && sys_read(c, base + l->ldt, 2, &im->ldt);
 }
 
-/* The outgoing task's registers. The first write proves that the rest of its page can be written. */
 static bool image_write(struct cpu *c, u64 base, const struct layout *l, u64 rip, u32 flags)
 {
 	bool ok = sys_write(c, base + l->rip, l->size, rip) && sys_write(c, base + l->rip + l->size, l->size, flags);
@@ -47,13 +46,31 @@ static bool image_write(struct cpu *c, u64 base, const struct layout *l, u64 rip
 	return ok;
 }
 
+/* What table 7-2 says of the busy bits and of the back link. */
+static bool frees_old(enum task_switch how) { return how == TASK_JMP || how == TASK_IRET; }
+static bool nests(enum task_switch how) { return how == TASK_CALL || how >= TASK_INT; }
+
+static bool can_write_type(struct cpu *c, u16 sel)
+{
+	u64 linear;
+
+	return !descriptor_address(c, sel, 8, &linear) || sys_check_write(c, linear + 5, 1);
+}
+
+/* Everything that is written while the old task is the current one: page faults must come before the first of it (7.3). */
+static bool writable(struct cpu *c, const struct layout *l, u16 sel, u64 base, enum task_switch how)
+{
+	return sys_check_write(c, c->seg[TR].base + l->rip, l->segs + l->nsegs * l->size - l->rip) && (!nests(how) || sys_check_write(c, base, 2)) &&
+	       (!frees_old(how) || can_write_type(c, c->seg[TR].sel)) && (how == TASK_IRET || can_write_type(c, sel));
+}
+
 static bool set_busy(struct cpu *c, u16 sel, bool busy)
 {
 	u64 linear, type;
 
-	if (!descriptor_address(c, sel, 8, &linear) || !sys_read(c, linear + 5, 1, &type))
-		return false;
-	return sys_write(c, linear + 5, 1, busy ? type | SYS_BUSY : type & ~(u64)SYS_BUSY);
+	if (!descriptor_address(c, sel, 8, &linear)) /* the table became shorter after LTR */
+		return true;
+	return sys_read(c, linear + 5, 1, &type) && sys_write(c, linear + 5, 1, busy ? type | SYS_BUSY : type & ~(u64)SYS_BUSY);
 }
 
 /* ---- in the new task: faults are its own, with #TS for what its TSS says ---- */
@@ -156,7 +173,7 @@ static void enter(struct cpu *c, const struct image *im, const struct layout *l,
 	if (l->size == 2)
 		flags &= 0xffff;
 	cpu_set_arith(c, flags);
-	c->eflags = (flags & ~(u32)OSZAPC & 0x3f7fd7) | FL_1 | (link ? FL_NT : 0);
+	c->eflags = (flags & flags_of_model(c) & ~(u32)OSZAPC) | FL_1 | (link ? FL_NT : 0);
 	for (unsigned reg = ES; reg <= GS; reg++) {
 		c->seg[reg].sel = (u16)im->sel[reg];
 		c->seg[reg].attr |= SEG_UNUSABLE;
@@ -198,21 +215,21 @@ bool task_switch(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_r
 	descriptor_to_seg(&tr, sel, d);
 	if (tr.limit < new->min_limit)
 		return fault_error(c, VEC_TS, sel & 0xfffc);
-	if (!image_read(c, tr.base, new, &im))
+	if (!image_read(c, tr.base, new, &im) || !writable(c, old, sel, tr.base, how))
 		return false;
 	if (how == TASK_IRET)
 		flags &= ~(u32)FL_NT;
 	if (!image_write(c, c->seg[TR].base, old, next_rip, flags))
 		return false;
-	if ((how == TASK_JMP || how == TASK_IRET) && !set_busy(c, old_sel, false))
+	if (frees_old(how) && !set_busy(c, old_sel, false))
 		return false;
-	if ((how == TASK_CALL || how >= TASK_INT) && !sys_write(c, tr.base, 2, old_sel))
+	if (nests(how) && !sys_write(c, tr.base, 2, old_sel))
 		return false;
 	if (how != TASK_IRET && !set_busy(c, sel, true))
 		return false;
 	tr.attr |= SYS_BUSY;
 	c->seg[TR] = tr;
-	enter(c, &im, new, how == TASK_CALL || how >= TASK_INT);
+	enter(c, &im, new, nests(how));
 	if ((new->cr3 && !load_cr3(c, im.cr3)) || !load_segments(c, &im) || (has_error && !push_error(c, new, error))) {
 		if (how == TASK_EVENT) /* on the way to a handler: with EXT, and it can make a double fault */
 			return false;

@@ -267,6 +267,39 @@ START_TEST(others)
 }
 END_TEST
 
+/* The first CR4 was a 486's. */
+START_TEST(cr4_of_models)
+{
+	static const struct { const char *model; int vector; } rows[] = { { "386", VEC_UD }, { "486", RETIRED } };
+
+	for (unsigned i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+		name_case("%s", rows[i / 2].model);
+		bare_free();
+		bare_new(rows[i / 2].model, RAM_SIZE);
+		enter(P32, 0);
+		c->cr4 = 0;
+		POKE(CODE, 0x0f, i & 1 ? 0x22 : 0x20, 0xe0);
+		expect(rows[i / 2].vector, 0);
+	}
+}
+END_TEST
+
+/* A 286 looks at the first six bytes of a descriptor. */
+START_TEST(descriptors_286)
+{
+	bare_free();
+	bare_new("286", RAM_SIZE);
+	name_case("286");
+	enter(P16, 0);
+	set_descriptor(SLOT, descriptor(0xff123456, 0xffff, 0x93, 0xf));
+	POKE(CODE, 0x8e, 0xc0);
+	c->r[RAX] = SLOT;
+	expect(RETIRED, 0);
+	EQ(c->seg[ES].base, 0x123456);
+	EQ(c->seg[ES].limit, 0xffff);
+}
+END_TEST
+
 /* PAE paging reads four entries with CR3, and when CR0 or CR4 turn it on or change what counts (vol. 3, 4.4.1): P with a reserved bit is #GP(0). */
 START_TEST(pdptes)
 {
@@ -739,6 +772,8 @@ int main(void)
 	tcase_add_test(t, machine_status_word);
 	tcase_add_test(t, cr4);
 	tcase_add_test(t, others);
+	tcase_add_test(t, cr4_of_models);
+	tcase_add_test(t, descriptors_286);
 	tcase_add_test(t, pdptes);
 	tcase_add_test(t, efer);
 	tcase_add_test(t, xcr0);

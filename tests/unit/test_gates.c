@@ -327,6 +327,21 @@ START_TEST(gate_stack)
 }
 END_TEST
 
+/* The caller's parameters must be on its stack: #SS(0) of that. */
+START_TEST(gate_parameters)
+{
+	for (unsigned room = 0; room <= 4; room++) {
+		name_case("%u of 3 parameters", room);
+		enter(P32, 3);
+		set_descriptor(SLOT, gate(CODE32(0), HANDLER, 0xec, 3));
+		transfer(CALL, P32, SLOT | 3, 0);
+		c->seg[SS].limit = STACK + 4 * room - 1;
+		settle();
+		expect(room < 3 ? VEC_SS : RETIRED, 0);
+	}
+}
+END_TEST
+
 /* A 16-bit TSS has its stacks at 2 + 4n. */
 START_TEST(gate_stack_16)
 {
@@ -569,6 +584,7 @@ int main(void)
 	tcase_add_test(t, gates_others);
 	tcase_add_test(t, gate_selectors);
 	tcase_add_test(t, gate_stack);
+	tcase_add_test(t, gate_parameters);
 	tcase_add_test(t, gate_stack_16);
 	tcase_add_test(t, gate_stack_64);
 	tcase_add_test(t, returns_protected);

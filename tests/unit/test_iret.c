@@ -236,6 +236,22 @@ START_TEST(to_v86)
 }
 END_TEST
 
+/* To a stack of 16 bits: SP alone is loaded, and the upper half of ESP stays what the handler's was. */
+START_TEST(small_stacks)
+{
+	for (enum mode m = P16; m < MODE_COUNT; m++) {
+		name_case("%s", mode_names[m]);
+		enter(m, 0);
+		iret(m, 4, &(struct frame){ HANDLER, code_of(m, 3), FL_1, 0x12345678, DATA16(3) });
+		if (is_16(m)) /* whose stack pointer has 16 bits here */
+			c->r[RSP] |= 0x55550000;
+		settle();
+		expect(RETIRED, 0);
+		EQ(c->r[RSP], m == LONG ? 0x12345678 : is_16(m) ? 0x55555678 : 0x5678);
+	}
+}
+END_TEST
+
 /* Data segments that the outer ring may not have, and null selectors with an RPL, become null. */
 START_TEST(data_segments)
 {
@@ -303,6 +319,7 @@ int main(void)
 	tcase_add_test(t, rows_64);
 	tcase_add_test(t, flags);
 	tcase_add_test(t, to_v86);
+	tcase_add_test(t, small_stacks);
 	tcase_add_test(t, data_segments);
 	tcase_add_test(t, real_mode);
 	suite_add_tcase(s, t);

@@ -448,6 +448,53 @@ START_TEST(directories)
 }
 END_TEST
 
+/* A page that cannot be written: #PF in the old task, which has changed nothing (7.3: all that takes part is in memory before anything is saved). */
+START_TEST(pages)
+{
+	static const struct { const char *name; u64 page; } rows[] = { { "the old TSS, the new one", TSS_AT }, { "the descriptors", GDT } };
+
+	for (enum way way = JMP; way < WAYS; way++)
+		for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+			name_case("%s: %s", way_names[way], rows[i].name);
+			if (way == INT_GATE)
+				continue;
+			prepare(way, 0, 32);
+			poke32(PML4, (PML4 + 0x1000) | 0x67); /* 4-KByte pages, CR3 of both */
+			for (unsigned page = 0; page < RAM_SIZE >> PAGE_SHIFT; page++)
+				poke32(PML4 + 0x1000 + 4 * page, page << PAGE_SHIFT | (page << PAGE_SHIFT == rows[i].page ? 0x65 : 0x67));
+			poke32(TSS2_AT + 28, PML4);
+			c->cr3 = PML4;
+			c->cr0 |= CR0_PG | CR0_WP;
+			settle();
+			expect(VEC_PF, 3);
+			poke32(PML4 + 0x1000 + 4 * (rows[i].page >> PAGE_SHIFT), rows[i].page | 0x67);
+			settle();
+			expect(RETIRED, 0);
+			EQ(c->seg[TR].sel, SLOT);
+		}
+}
+END_TEST
+
+/* EFLAGS of a TSS: the bits that the processor has. */
+START_TEST(flags_of_models)
+{
+	static const struct { const char *model; u32 flags; } rows[] = {
+		{ "386", FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF }, { "486", FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_AC | FL_ID | FL_VIF | FL_VIP },
+		{ "max", FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_AC | FL_ID | FL_VIF | FL_VIP },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		name_case("%s", rows[i].model);
+		bare_free();
+		bare_new(rows[i].model, RAM_SIZE);
+		prepare(JMP, 0, 32);
+		poke32(TSS2_AT + 36, ~(u32)FL_VM);
+		ck_assert_int_eq(cpu_run(c, c->icount + 1, CLOCK_NEVER), CPU_LIMIT);
+		EQ(cpu_flags(c), rows[i].flags | OSZAPC | FL_1);
+	}
+}
+END_TEST
+
 /* In virtual-8086 mode a far pointer is no selector; in IA-32e mode neither TSSs nor task gates are anything to jump to (test_gates). */
 int main(void)
 {
@@ -469,6 +516,8 @@ int main(void)
 	tcase_add_test(t, trap_bit);
 	tcase_add_test(t, v86_task);
 	tcase_add_test(t, directories);
+	tcase_add_test(t, pages);
+	tcase_add_test(t, flags_of_models);
 	suite_add_tcase(s, t);
 	return bare_run(s);
 }
