@@ -42,6 +42,7 @@ struct drive {
 	struct disk *disk; /* NULL: empty */
 	enum vcpu_bus bus;
 	bool cdrom;
+	char path[40];     /* what firmware calls it, below its PCI bus */
 };
 
 struct vcpu {

@@ -107,6 +107,8 @@ int pc_cards_input(struct pc *pc, enum vcpu_channel channel, const void *data, s
 /* ---- pc_drives.c ---- */
 
 bool pc_build_drives(struct pc *pc);
+/* Tell firmware which drives to start from, one by one: fw_cfg's file "bootorder". False: no memory. */
+bool pc_describe_drives(struct pc *pc);
 
 /* ---- pc_memory.c ---- */
 

@@ -70,6 +70,7 @@ static bool build_drives(struct pc *pc)
 		blk = virtio_blk_new(&v->clock, number++, v->drives[i].disk, &v->log);
 		if (!pc_add(pc, &virtio_blk_kind, blk) || !attach(pc, 4, virtio_blk_pci(blk)))
 			return false;
+		snprintf(v->drives[i].path, sizeof v->drives[i].path, "scsi@%x/disk@0,0", virtio_blk_pci(blk)->slot);
 	}
 	return true;
 }

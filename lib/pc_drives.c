@@ -12,6 +12,7 @@
 #include "io/ahci.h"
 #include "io/ata.h"
 #include "io/fdc.h"
+#include "io/fwcfg.h"
 #include "io/ide.h"
 #include "lib/pc.h"
 
@@ -22,17 +23,18 @@ static void ata_kind_free(void *device) { ata_free(device); }
 static struct part ata_kind_part(void *device) { return ata_part(device); }
 static const struct device_kind ata_kind = { ata_kind_free, NULL, ata_kind_part, NULL };
 
-/* The drives of BUS in their places. Returns how many; -1: no memory. */
-static int build_ata(struct pc *pc, enum vcpu_bus bus, const char *const names[], struct ata_drive *out[])
+/* The drives of BUS in their places, of which each UNITS share a cable. Returns how many; -1: no memory. */
+static int build_ata(struct pc *pc, enum vcpu_bus bus, const char *controller, int units, const char *const names[], struct ata_drive *out[])
 {
 	struct vcpu *v = pc->v;
 	int n = 0;
 
 	for (unsigned i = 0; i < v->ndrives; i++) {
-		const struct drive *drive = &v->drives[i];
+		struct drive *drive = &v->drives[i];
 
 		if (drive->bus != bus)
 			continue;
+		snprintf(drive->path, sizeof drive->path, "%s/drive@%x/disk@%x", controller, (unsigned)(n / units), (unsigned)(n % units));
 		out[n] = ata_new(names[n], drive->disk, drive->cdrom, bus == VCPU_BUS_AHCI, &v->log);
 		if (!pc_add(pc, &ata_kind, out[n++]))
 			return -1;
@@ -46,7 +48,7 @@ static bool build_ide(struct pc *pc)
 	struct vcpu *v = pc->v;
 	struct line irq14 = { pc_isa_irq, pc, IRQ_IDE }, irq15 = { pc_isa_irq, pc, IRQ_IDE + 1 };
 	struct ata_drive *drives[4] = { NULL };
-	int n = build_ata(pc, VCPU_BUS_IDE, names, drives);
+	int n = build_ata(pc, VCPU_BUS_IDE, "ide@1,1", 2, names, drives);
 
 	return !n || (n > 0 && pc_add(pc, &ide_kind, ide_new(&v->io, pc->pci, 1, 1, &v->clock, irq14, irq15, drives, true, &v->log)));
 }
@@ -55,7 +57,7 @@ static bool build_ahci(struct pc *pc)
 {
 	static const char *const names[AHCI_PORTS] = { "sata0", "sata1", "sata2", "sata3", "sata4", "sata5" };
 	struct ata_drive *drives[AHCI_PORTS] = { NULL };
-	int n = build_ata(pc, VCPU_BUS_AHCI, names, drives);
+	int n = build_ata(pc, VCPU_BUS_AHCI, "pci8086,2922@4", 1, names, drives);
 
 	return !n || (n > 0 && pc_add(pc, &ahci_kind, ahci_new(pc->pci, 4, &pc->v->clock, drives, &pc->v->log)));
 }
@@ -86,6 +88,7 @@ static bool build_floppy(struct pc *pc)
 	for (unsigned i = 0; i < v->ndrives; i++) {
 		if (v->drives[i].bus != VCPU_BUS_FLOPPY)
 			continue;
+		snprintf(v->drives[i].path, sizeof v->drives[i].path, "isa@1/fdc@03f0/floppy@%u", n);
 		present[n] = true;
 		disks[n++] = v->drives[i].disk;
 	}
@@ -99,10 +102,15 @@ static bool build_floppy(struct pc *pc)
 	return true;
 }
 
+static const char *boot_order(const struct pc *pc)
+{
+	return pc->config->boot ? pc->config->boot : "cda";
+}
+
 static void set_boot_order(struct pc *pc)
 {
 	static const char letters[] = "acdn";
-	const char *order = pc->config->boot ? pc->config->boot : "cda";
+	const char *order = boot_order(pc);
 	u16 nibbles = 0;
 
 	for (unsigned i = 0; i < 3 && order[i]; i++) {
@@ -113,6 +121,23 @@ static void set_boot_order(struct pc *pc)
 	}
 	cmos_write(pc->v, 0x38, (u8)(nibbles >> 8 << 4 | 1));
 	cmos_write(pc->v, 0x3d, (u8)nibbles);
+}
+
+/* CMOS knows kinds of drives only; and of a kind, firmware has an order of its own. Here they come as they were given. */
+bool pc_describe_drives(struct pc *pc)
+{
+	char text[VCPU_DRIVES * (sizeof pc->v->drives->path + 16)];
+	size_t len = 0;
+
+	for (const char *letter = boot_order(pc); *letter; letter++) {
+		for (unsigned i = 0; i < pc->v->ndrives; i++) {
+			const struct drive *drive = &pc->v->drives[i];
+
+			if (*letter == (drive->cdrom ? 'd' : drive->bus == VCPU_BUS_FLOPPY ? 'a' : 'c') && len < sizeof text)
+				len += (size_t)snprintf(text + len, sizeof text - len, "/pci@i0cf8/%s\n", drive->path);
+		}
+	}
+	return !len || len >= sizeof text || fwcfg_add_file(pc->fwcfg, "bootorder", text, (u32)len + 1);
 }
 
 bool pc_build_drives(struct pc *pc)

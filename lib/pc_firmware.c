@@ -228,7 +228,7 @@ bool pc_describe(struct pc *pc)
 	struct vcpu *v = pc->v;
 	struct fwcfg *fw = pc->fwcfg;
 
-	return describe_memory(v, fw) && describe_smbios(v, fw) && (!pc->ioapic || describe_acpi(pc)) &&
+	return describe_memory(v, fw) && describe_smbios(v, fw) && pc_describe_drives(pc) && (!pc->ioapic || describe_acpi(pc)) &&
 		fwcfg_add_number(fw, FWCFG_CPUS, v->processors, 2) && fwcfg_add_number(fw, FWCFG_MAX_CPUS, v->processors, 2) &&
 		fwcfg_add_number(fw, FWCFG_NUMA, 0, 8) && fwcfg_add_number(fw, FWCFG_BOOT_MENU, 0, 2) &&
 		fwcfg_add_number(fw, FWCFG_IRQ0_OVERRIDE, 1, 4) && fwcfg_add_file(fw, "etc/boot-fail-wait", for_ever, sizeof for_ever);
