@@ -90,6 +90,9 @@ void observe_event(struct cpu *c, const struct seen *seen)
 	for (unsigned i = 0; i < w->nfilters; i++)
 		if (passes(&w->filters[i], seen) && note(c, OBSERVED_EVENT, seen->address, seen->size)) {
 			w->hit_event = *seen;
+			/* On the way to a handler the step to it has been counted, but it was raised before. */
+			if (seen->kind & (EVENT_EXCEPTION | EVENT_INTERRUPT) && !c->op && w->hit_steps)
+				w->hit_steps--;
 			w->hit_filter = i;
 		}
 }
