@@ -58,10 +58,19 @@ static void device_read(struct cpu *c, u64 phys, u8 *out, unsigned len)
 		space_read_block(c->mem, phys, out, len);
 }
 
+/* Or RAM that wants to hear of writes. */
+static bool is_device(struct cpu *c, u64 phys)
+{
+	u64 end;
+	const struct range *r = space_find(c->mem, phys & c->mem->mask, &end);
+
+	return r && r->kind == RANGE_DEVICE;
+}
+
 static void observe_span(struct cpu *c, const struct span *s, u64 linear, const u8 *bytes, bool write)
 {
 	for (int i = 0; i < 2 && s->len[i]; linear = wrap(c, linear + s->len[i]), bytes += s->len[i], i++) {
-		if (!s->host[i])
+		if (!s->host[i] && observes(c, EVENT_MMIO) && is_device(c, s->phys[i]))
 			observe(c, EVENT_MMIO, s->phys[i], get_size(bytes, s->len[i] < 8 ? s->len[i] : 8), s->len[i], write);
 		observe_access(c, linear, s->phys[i], bytes, s->len[i], write);
 	}

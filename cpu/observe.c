@@ -76,8 +76,9 @@ void observe_access(struct cpu *c, u64 linear, u64 phys, const void *bytes, unsi
 
 static bool passes(const struct filter *f, const struct seen *seen)
 {
-	return f->kinds & seen->kind && (seen->write ? f->write : f->read) && seen->address <= f->last &&
-		seen->address + (seen->size ? seen->size - 1 : 0) >= f->first &&
+	u64 last = seen->address + (seen->kind & (EVENT_PORT | EVENT_MMIO) && seen->size ? seen->size - 1 : 0);
+
+	return f->kinds & seen->kind && (seen->write ? f->write : f->read) && seen->address <= f->last && last >= f->first &&
 		(!f->name || !seen->name || !strncmp(f->name, seen->name, strlen(f->name)));
 }
 

@@ -227,15 +227,19 @@ static void print_vectors(struct session *s, const char *part, const char *field
 			return;
 		for (unsigned b = 0; b < 32; b++)
 			if (word >> b & 1)
-				fprintf(s->out, "vector %02x %s\n", 32 * i + b, what);
+				fprintf(s->out, "vector 0x%02x %s\n", 32 * i + b, what);
 	}
 }
 
 bool info_pending(struct session *s, const char *args)
 {
+	static const char *const pic[2][5] = {
+		{ "chip[MASTER].latch", "chip[MASTER].lines", "chip[MASTER].elcr", "chip[MASTER].imr", "chip[MASTER].isr" },
+		{ "chip[SLAVE].latch", "chip[SLAVE].lines", "chip[SLAVE].elcr", "chip[SLAVE].imr", "chip[SLAVE].isr" },
+	};
 	unsigned cpu = vcpu_running(s->machine);
 	char part[16], apic[16];
-	uint64_t irr, imr, isr, value;
+	uint64_t irr, lines, elcr, imr, isr, value;
 	bool any_if = vcpu_get(s->machine, VCPU_RFLAGS) >> 9 & 1;
 
 	(void)args;
@@ -249,10 +253,12 @@ bool info_pending(struct session *s, const char *args)
 	print_vectors(s, apic, "irr", "is pending in the local APIC");
 	print_vectors(s, apic, "isr", "is in service");
 	for (unsigned i = 0; i < 2; i++) {
-		if (!field_value(s, "pic", i ? "chip[1].irr" : "chip[0].irr", 0, &irr))
+		const char *const *f = pic[i];
+
+		if (!field_value(s, "pic", f[0], 0, &irr) || !field_value(s, "pic", f[1], 0, &lines) || !field_value(s, "pic", f[2], 0, &elcr) ||
+		    !field_value(s, "pic", f[3], 0, &imr) || !field_value(s, "pic", f[4], 0, &isr))
 			break;
-		field_value(s, "pic", i ? "chip[1].imr" : "chip[0].imr", 0, &imr);
-		field_value(s, "pic", i ? "chip[1].isr" : "chip[0].isr", 0, &isr);
+		irr |= lines & elcr;
 		for (unsigned b = 0; b < 8; b++)
 			if ((irr | isr) >> b & 1)
 				fprintf(s->out, "IRQ %u%s%s%s\n", 8 * i + b, irr >> b & 1 ? " is requested at the 8259" : "", irr & imr & 1u << b ? ", which masks it" : "",
