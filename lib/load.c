@@ -244,8 +244,10 @@ static bool read_firmware(struct boot *boot, const struct vcpu_config *config, c
 {
 	bool screen = config->display && strcmp(config->display, "none");
 
-	if (boot->kernel.data)
-		return !config->bios || error_set(error, "%s: a kernel (%s) is started without firmware", config->bios, boot->kernel.name);
+	if (boot->kernel.data && !config->bios)
+		return true;
+	if (boot->kernel.data && boot->kind != IMAGE_LINUX)
+		return error_set(error, "%s: firmware starts Linux kernels only; %s is none", config->bios, boot->kernel.name);
 	if (!config->bios && !config->drives_count && !screen)
 		return true;
 	return firmware_read(&boot->bios, config->bios ? config->bios : DEFAULT_BIOS, error);

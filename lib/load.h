@@ -19,7 +19,7 @@ enum image_kind { IMAGE_NONE, IMAGE_LINUX, IMAGE_MULTIBOOT, IMAGE_PVH, IMAGE_FLA
 struct boot {
 	enum image_kind kind;
 	struct blob kernel;
-	struct blob bios;        /* firmware that is started instead; no data: we load the kernel ourselves */
+	struct blob bios;        /* firmware that is started first; no data: we load the kernel ourselves */
 	struct blob *modules;
 	unsigned nmodules;
 	char *append; /* never NULL once read */

@@ -206,7 +206,7 @@ bool machine_reset(struct vcpu *v, char **error)
 	if (v->pc && !pc_reset(v))
 		return error_set(error, "the host has no memory for the firmware's tables");
 	cpus_reset(v->cpu->all);
-	return v->boot.kind == IMAGE_NONE || boot_load(v, error);
+	return v->boot.bios.data || v->boot.kind == IMAGE_NONE || boot_load(v, error);
 }
 
 /* ---- state ---- */

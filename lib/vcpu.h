@@ -92,8 +92,8 @@ struct vcpu_config {
 
 	/* The rest of the PC. */
 	unsigned processors;     /* 1 to 64 [1] */
-	const char *bios;        /* firmware to start instead of a kernel: a file, at the top of memory ["bios-256k.bin" of Debian's package
-	                            seabios, if there are drives or a display and no kernel] */
+	const char *bios;        /* firmware to start: a file, at the top of memory ["bios-256k.bin" of Debian's package seabios, if there are drives
+	                            or a display and no kernel]. It is told of the kernel, a Linux one: OVMF takes it */
 	const char *vars;        /* flash that the firmware may write, below it: a file, e.g. OVMF_VARS; ",snapshot" leaves it as it is [none] */
 	const char *display;     /* "vga" or "none" ["vga" with firmware, else "none"] */
 	const struct vcpu_drive *drives;

@@ -65,7 +65,7 @@ static const char help_boot[] =
 	"                        flat image, told apart by what is in it\n"
 	"      --initrd=FILE     initial RAM disk; multiboot modules as \"FILE ARGS,FILE ARGS\"\n"
 	"      --append=TEXT     the kernel's command line\n"
-	"      --bios=FILE       firmware to start instead of a kernel\n"
+	"      --bios=FILE       firmware to start first; of --kernel, OVMF takes a Linux one\n"
 	"      --vars=FILE       where it keeps its variables; \",snapshot\" leaves the file as it is\n"
 	"      --disk=SPEC       a disk: [ide:|ahci:|virtio:]FILE[,OPTION]...; options are readonly,\n"
 	"                        snapshot, overlay=FILE, offset=BYTES, size=BYTES; FILE may be nbd:URI\n"
