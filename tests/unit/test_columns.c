@@ -668,6 +668,55 @@ START_TEST(align)
 }
 END_TEST
 
+/* Whatever jumps to a target beyond CS's limit is #GP(0) and has done nothing (SDM vol. 2, Jcc, LOOP, JMP, CALL), and only if it does jump. */
+START_TEST(branches_are_limited)
+{
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+		bool always = !strcmp(row->insn->mnemonic, "jmp") || !strcmp(row->insn->mnemonic, "call");
+		unsigned jumped = 0, stayed = 0;
+
+		for (unsigned k = 0; has_operand(row, OPK_J) && !only_64(row) && k < 200; k++) {
+			struct dec d;
+			struct op o;
+
+			sample(row, PROT3);
+			regs.r[RCX] = below(3);
+			enter(PROT3);
+			ck_assert_int_eq(decode(isa, &model, c->mode, wanted + CODE, 15, &d, &o), DECODE_OK);
+			c->seg[CS].limit = CODE + d.len - 1;
+			c->seg[CS].attr &= ~(u32)SEG_G;
+			if (!run_one())
+				stayed += c->r[RIP] == (u64)CODE + d.len && c->r[RCX] == (u32)(regs.r[RCX] - !strncmp(row->insn->mnemonic, "loop", 4));
+			else
+				jumped += c->fault.vector == VEC_GP && !c->fault.error && c->r[RIP] == CODE && c->r[RCX] == regs.r[RCX] && c->r[RSP] == STACK;
+		}
+		if (has_operand(row, OPK_J) && !only_64(row) && (!jumped || !stayed != always || jumped + stayed != 200))
+			complain(row, PROT3, "jumps beyond the limit, or stays wrongly");
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* Whatever pushes beyond SS's limit is #SS(0). */
+START_TEST(pushes_are_limited)
+{
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+
+		if (strncmp(row->insn->mnemonic, "push", 4) || only_64(row))
+			continue;
+		sample(row, PROT0);
+		enter(PROT0);
+		c->seg[SS].limit = STACK - 0x400;
+		c->seg[SS].attr &= ~(u32)SEG_G;
+		if (!run_one() || c->fault.vector != VEC_SS || c->fault.error || c->r[RSP] != STACK)
+			complain(row, PROT0, "pushes beyond the limit");
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("columns");
@@ -695,6 +744,8 @@ int main(void)
 	tcase_add_test(table, ends);
 	tcase_add_test(table, rep);
 	tcase_add_test(table, align);
+	tcase_add_test(table, branches_are_limited);
+	tcase_add_test(table, pushes_are_limited);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
