@@ -234,20 +234,23 @@ static void store(struct state *s)
 	}
 }
 
-/* INT3, INTO and INT1 that find no IDT are #GP with the entry's number; the host's kernel has the entry, and says so in its signal. */
-static void software_interrupt(struct state *s)
+/* INT3, INTO and INT1 that find no IDT are #GP with the entry's number; the host's kernel has the entry, and says so in its signal. #GP for UMIP it
+ * does not show at all. */
+static void kernel_does_otherwise(struct state *s)
 {
 	u8 code[16];
 	u64 linear = s->rip + (s->seg[CS] == USER_CS ? 0 : segment_base(s->seg[CS]));
 	struct dec d;
 	struct op o;
 
-	if (s->vector != VEC_GP || !(s->error & 2) || linear < WINDOW + CODE || linear >= WINDOW + CODE_END)
+	if (s->vector != VEC_GP || linear < WINDOW + CODE || linear >= WINDOW + CODE_END)
 		return;
 	memcpy(code, guest_window() + (linear - WINDOW), sizeof code); /* nothing is behind, but bytes are */
 	if (guest_decode(s->seg[CS] == USER_CS ? 64 : s->seg[CS] == ldt(L_CODE16) ? 16 : 32, code, sizeof code, &d, &o) != DECODE_OK)
 		return;
-	if (d.map == 0 && (d.opcode == 0xcc || d.opcode == 0xce || d.opcode == 0xf1 || (d.opcode == 0xcd && (d.imm == 3 || d.imm == 4)))) {
+	if (!s->error && d.row->insn->check & CHK_UMIP)
+		s->vector = HOST_EMULATES;
+	else if (s->error & 2 && d.map == 0 && (d.opcode == 0xcc || d.opcode == 0xce || d.opcode == 0xf1 || (d.opcode == 0xcd && (d.imm == 3 || d.imm == 4)))) {
 		s->vector = (int)(s->error >> 3);
 		s->error = 0;
 		s->rip += d.len;
@@ -270,7 +273,7 @@ void guest_run(const struct trial *t, struct state *out)
 		out->vector = guest->fault.vector;
 		out->error = guest->fault.has_error ? guest->fault.error : 0;
 		out->cr2 = guest->cr2;
-		software_interrupt(out);
+		kernel_does_otherwise(out);
 	} else if (stop == CPU_LIMIT && !t->through) { /* the INT3 that the host has gone on to */
 		out->vector = VEC_BP;
 		out->rip++;

@@ -34,7 +34,7 @@ struct state {
 	u64 cr2;
 };
 
-enum { HOST_TIMEOUT = -1, HOST_SYSCALL = -2 };
+enum { HOST_TIMEOUT = -1, HOST_SYSCALL = -2, HOST_EMULATES = -3 };
 
 /* What of the kernel is needed is not there: *WHY says what. */
 bool host_init(const char **why);
