@@ -726,7 +726,7 @@ void make_single(struct trial *t, const struct isa_row *row, unsigned bits)
 		if (target + 64 > at && target < at + 64)
 			target = DATA; /* not the code itself */
 		if (flavour == FPU_IMAGES)
-			target = one_in(8) && !is(row, " xsaveopt xsavec ") ? place(64) : DATA + 64 * below(40); /* how much of it they touch is their own affair */
+			target = one_in(8) ? place(64) : DATA + 64 * below(40);
 		if (c.d.mem) {
 			bool bits_too = is(row, " bt bts btr btc ") && row->operand[1].kind == OPK_G;
 

@@ -2,6 +2,7 @@
  * register, flag, byte of memory and exception.
  *
  *     native [--seed S] [--count N] [--first I] [--rows REGEXP] [--bits 16|32|64] [--sequences PERCENT] [--show] [--table]
+ *     native --encodings          what is #UD, and what is too long, among all encodings
  *     native --case 'WORDS'       one trial, as a failure prints it
  *
  * --table ends with a table of what was compared. --count 0 goes on until SIGINT. Trial I of seed S is always the same one. What libvcpu does where the manual leaves it open is what Intel's
@@ -113,8 +114,8 @@ static enum outcome run(const struct trial *t, struct state *host)
 	where = settle_window(t, host);
 	if (host->vector < 0 || here.vector == HOST_EMULATES)
 		return SKIP;
-	difference = compare(t, host, &here);
-	if (!difference && where >= 0) {
+	difference = t->definedness ? compare_definedness(t, host, &here) : compare(t, host, &here);
+	if (!difference && where >= 0 && !t->definedness) {
 		snprintf(text, sizeof text, "memory at %x", WINDOW + (unsigned)where);
 		difference = text;
 	}
@@ -320,7 +321,7 @@ static void shrink(struct trial *t)
 
 /* ---- many ---- */
 
-static u64 seed = 1, count = 300000, first;
+static u64 seed = 1, count = 300000, first, encodings /* that come after those */, stride = 1;
 static unsigned only_bits, sequences = 25;
 static bool show, table;
 static const struct isa_row *pool[3][MAX_ROWS]; /* for 16, 32, 64 bits */
@@ -331,6 +332,11 @@ static void make(struct trial *t, u64 number)
 	static const u8 bits[3] = { 16, 32, 64 };
 	unsigned mode;
 
+	t->definedness = false;
+	if (number >= first + count && encodings) {
+		make_encoding(t, (number - first - count) * stride);
+		return;
+	}
 	make_seed(seed * 0x100000001b3 + number);
 	mode = (unsigned)(rnd() >> 40) % 10;
 	mode = mode < 2 ? 0 : mode < 4 ? 1 : 2;
@@ -353,11 +359,12 @@ static void report(struct trial *t, u64 number)
 	for (unsigned i = 0; i < t->count; i++)
 		progress->row[t->row[i]].failed++;
 	/* Of each row the first few, and not more than a screen or two. */
-	if (progress->reported >= REPORTS || progress->row[t->row[0]].failed > 1)
+	if (progress->reported >= REPORTS || (!t->definedness && progress->row[t->row[0]].failed > 1))
 		return;
 	progress->reported++;
 	snprintf(first_words, sizeof first_words, "%s", difference);
-	shrink(t);
+	if (!t->definedness)
+		shrink(t);
 	printf("FAILED %llu: %s \"%s\" \"%s\"%s: %s\n    ", (unsigned long long)number, insn->mnemonic, insn->encoding, insn->operands,
 	       t->count > 1 ? ", ..." : "", first_words);
 	print_trial(t);
@@ -365,7 +372,7 @@ static void report(struct trial *t, u64 number)
 
 static void child(void)
 {
-	u64 end = count ? first + count : ~(u64)0;
+	u64 end = count || encodings ? first + count + encodings : ~(u64)0;
 
 	for (; progress->next < end && !interrupted; progress->next++) {
 		struct trial *t = &progress->trial;
@@ -389,7 +396,7 @@ static void child(void)
 			progress->passed++;
 			break;
 		}
-		for (unsigned i = 0; i < t->count; i++) {
+		for (unsigned i = 0; i < t->count && !t->definedness; i++) {
 			progress->row[t->row[i]].cases++;
 			if (t->count == 1 && host.vector == VEC_BP)
 				progress->row[t->row[i]].retired++;
@@ -523,6 +530,8 @@ int main(int argc, char **argv)
 			only_bits = (unsigned)number(argc, argv, &i);
 		else if (!strcmp(argv[i], "--sequences"))
 			sequences = (unsigned)number(argc, argv, &i);
+		else if (!strcmp(argv[i], "--encodings"))
+			count = 0, encodings = encodings_count();
 		else if (!strcmp(argv[i], "--table"))
 			table = true;
 		else if (!strcmp(argv[i], "--show"))
@@ -550,6 +559,10 @@ int main(int argc, char **argv)
 	if (argc == 1 && !host_is_intel()) {
 		printf("skipped: the processor is not Intel's\n0 passed, 0 failed, 1 skipped\n");
 		return 0;
+	}
+	if (argc == 1) { /* a sample */
+		stride = 11;
+		encodings = encodings_count() / stride;
 	}
 	guest_new();
 	make_pools(rows);
@@ -593,9 +606,8 @@ int main(int argc, char **argv)
 	if (table)
 		print_table();
 	guest_free();
-	printf("%llu passed, %llu failed", (unsigned long long)progress->passed, (unsigned long long)progress->failed);
 	if (progress->skipped)
-		printf(", %llu skipped", (unsigned long long)progress->skipped);
-	printf("\n");
+		printf("%llu more did not end, or in the host's kernel: they say nothing\n", (unsigned long long)progress->skipped);
+	printf("%llu passed, %llu failed\n", (unsigned long long)progress->passed, (unsigned long long)progress->failed);
 	return progress->failed != 0;
 }

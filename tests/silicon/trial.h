@@ -26,6 +26,8 @@ enum { POKES = 4 };
 struct trial {
 	u8 bits;                   /* 16, 32, 64 */
 	bool through;              /* libvcpu runs on to INT3, in blocks; else one instruction */
+	bool definedness;          /* all that counts is whether it is an instruction... */
+	bool beyond;               /* ...unless it may be one of those that libvcpu has not */
 	u8 count;                  /* instructions */
 	u16 start[16];             /* where they begin, from the first */
 	u16 row[16];               /* of the table */
@@ -60,9 +62,16 @@ void make_single(struct trial *t, const struct isa_row *row, unsigned bits);
 void make_sequence(struct trial *t, unsigned bits);
 u64 rnd(void);
 
+/* ---- encodings.c: all encodings, one after the other ---- */
+u64 encodings_count(void);
+/* T->count is 0 where number N is none, or what another number makes, too. */
+void make_encoding(struct trial *t, u64 n);
+
 /* ---- compare.c ---- */
 /* What differs between the host's and the guest's end, or NULL. */
 const char *compare(const struct trial *t, const struct state *host, const struct state *guest);
+/* The same when only #UD counts, and what is too long. */
+const char *compare_definedness(const struct trial *t, const struct state *host, const struct state *guest);
 /* May the byte of memory at AT differ? */
 bool compare_memory_free(const struct trial *t, const struct state *host, unsigned at);
 void compare_print_freedoms(void);
