@@ -159,6 +159,118 @@ START_TEST(columns)
 }
 END_TEST
 
+/* ---- what is no instruction ---- */
+
+static struct isa *isa_of(struct model *model, const char *name)
+{
+	const struct insn *which;
+
+	ck_assert(model_parse(model, name, NULL));
+	return isa_new(model, &which);
+}
+
+static enum decode_result result(const struct isa *i, const struct model *model, unsigned bits, const u8 *code, unsigned len)
+{
+	u32 mode = MODE_PE | MODE_OSFXSR | MODE_OSXSAVE | MODE_AVX | (bits == 64 ? MODE_LONG | MODE_64 : MODE_32);
+	struct dec d;
+	struct op o;
+
+	return decode(i, model, mode, code, len, &d, &o);
+}
+
+/* The cells that are empty in the opcode maps of SDM vol. 2, appendix A, with and without prefixes; the processor gives the same answers to
+ * tests/silicon/native --encodings. */
+START_TEST(undefined)
+{
+	enum { ANY = -1, REG = -2, MEM = -3 }; /* ModRM: every byte, with a register, with memory; else reg / 8, of both kinds, or a byte from C0 on */
+	static const struct { u8 bits, map, opcode; s16 modrm[9]; } empty[] = {
+		{ 64, 0, 0x06, { ANY } }, { 64, 0, 0x07, { ANY } }, { 64, 0, 0x0e, { ANY } }, { 64, 0, 0x16, { ANY } }, { 64, 0, 0x17, { ANY } },
+		{ 64, 0, 0x1e, { ANY } }, { 64, 0, 0x1f, { ANY } }, { 64, 0, 0x27, { ANY } }, { 64, 0, 0x2f, { ANY } }, { 64, 0, 0x37, { ANY } },
+		{ 64, 0, 0x3f, { ANY } }, { 64, 0, 0x60, { ANY } }, { 64, 0, 0x61, { ANY } }, { 64, 0, 0x82, { ANY } }, { 64, 0, 0x9a, { ANY } },
+		{ 64, 0, 0xce, { ANY } }, { 64, 0, 0xd4, { ANY } }, { 64, 0, 0xd5, { ANY } }, { 64, 0, 0xd6, { ANY } }, { 64, 0, 0xea, { ANY } },
+		{ 0, 0, 0x8d, { REG } }, { 0, 0, 0x8f, { 1, 2, 3, 4, 5, 6, 7 } }, { 0, 0, 0x8e, { 1, 6, 7 } }, { 32, 0, 0x62, { REG } },
+		{ 0, 0, 0xc6, { 1, 2, 3, 4, 5, 6, 0xf9, 0xff } }, { 0, 0, 0xc7, { 1, 2, 3, 4, 5, 6, 0xf9, 0xff } },
+		{ 0, 0, 0xfe, { 2, 3, 4, 5, 6, 7 } }, { 0, 0, 0xff, { 7, 0xd8, 0xdf, 0xe8, 0xef } },
+		{ 0, 0, 0xd9, { 0xd1, 0xd7, 0xe2, 0xe3, 0xe6, 0xe7, 0xef } }, { 0, 0, 0xda, { 0xe0, 0xe8, 0xea, 0xf0, 0xff } },
+		{ 0, 0, 0xdb, { 0xe5, 0xe7, 0xf8, 0xff } }, { 0, 0, 0xdd, { 0xf0, 0xf8, 0xff } }, { 0, 0, 0xde, { 0xd8, 0xda, 0xdf } },
+		{ 0, 0, 0xdf, { 0xe1, 0xe7, 0xf8, 0xff } },
+		{ 0, 1, 0x00, { 6, 7 } }, { 0, 1, 0x01, { 0xc0, 0xc7, 0xfe } }, { 0, 1, 0x04, { ANY } }, { 0, 1, 0x0a, { ANY } }, { 0, 1, 0x0c, { ANY } },
+		{ 0, 1, 0x13, { REG } }, { 0, 1, 0x17, { REG } }, { 0, 1, 0x24, { ANY } }, { 0, 1, 0x25, { ANY } }, { 0, 1, 0x26, { ANY } }, { 0, 1, 0x27, { ANY } },
+		{ 0, 1, 0x2b, { REG } }, { 0, 1, 0x36, { ANY } }, { 0, 1, 0x37, { ANY } }, { 0, 1, 0x39, { ANY } }, { 0, 1, 0x3b, { ANY } }, { 0, 1, 0x3f, { ANY } },
+		{ 0, 1, 0x50, { MEM } }, { 0, 1, 0x71, { MEM } }, { 0, 1, 0x71, { 0, 1, 3, 5, 7 } }, { 0, 1, 0x72, { 0, 1, 3, 5, 7 } }, { 0, 1, 0x73, { 0, 1, 4, 5 } },
+		{ 0, 1, 0x7a, { ANY } }, { 0, 1, 0x7b, { ANY } }, { 0, 1, 0xa6, { ANY } }, { 0, 1, 0xa7, { ANY } }, { 0, 1, 0xb2, { REG } }, { 0, 1, 0xb4, { REG } },
+		{ 0, 1, 0xb5, { REG } }, { 0, 1, 0xba, { 0, 1, 2, 3 } }, { 0, 1, 0xc3, { REG } }, { 0, 1, 0xc7, { 0, 2 } }, { 0, 1, 0xd7, { MEM } },
+		{ 0, 1, 0xe7, { REG } }, { 0, 1, 0xf7, { MEM } },
+		{ 0, 2, 0x0c, { ANY } }, { 0, 2, 0x11, { ANY } }, { 0, 2, 0x1f, { ANY } }, { 0, 2, 0x2a, { REG } }, { 0, 2, 0x42, { ANY } }, { 0, 2, 0xf7, { ANY } },
+		{ 0, 3, 0x00, { ANY } }, { 0, 3, 0x18, { ANY } }, { 0, 3, 0x4a, { ANY } }, { 0, 3, 0xf0, { ANY } },
+	};
+	static const u8 prefixes[] = { 0, 0x66, 0xf3, 0xf2, 0x2e, 0xf0 };
+	struct model max;
+	struct isa *now = isa_of(&max, "max");
+	unsigned bad = 0;
+
+	for (unsigned n = 0; n < ARRAY_LEN(empty) * 2 * ARRAY_LEN(prefixes) * 256; n++) {
+		unsigned modrm = n & 255, prefix = n / 256 % ARRAY_LEN(prefixes), bits = n / 256 / ARRAY_LEN(prefixes) & 1 ? 32 : 64;
+		unsigned i = n / 256 / ARRAY_LEN(prefixes) / 2;
+		u8 code[32] = { 0 }, *p = code;
+		bool is_empty = false;
+
+		for (unsigned k = 0; k < ARRAY_LEN(empty[i].modrm); k++) {
+			int m = empty[i].modrm[k];
+
+			is_empty |= m == ANY || (m == REG && modrm >= 0xc0) || (m == MEM && modrm < 0xc0) || (m >= 0xc0 && m == (int)modrm);
+			/* reg / 8: behind the first, 0 is just the end of the list */
+			is_empty |= m >= 0 && m < 8 && (m || !k) && (modrm >> 3 & 7) == (unsigned)m;
+		}
+		if (!is_empty || (empty[i].bits && empty[i].bits != bits))
+			continue;
+		if (prefix)
+			*p++ = prefixes[prefix];
+		if (empty[i].map)
+			*p++ = 0x0f;
+		if (empty[i].map > 1)
+			*p++ = empty[i].map == 2 ? 0x38 : 0x3a;
+		*p++ = empty[i].opcode;
+		*p++ = (u8)modrm;
+		if (result(now, &max, bits, code, sizeof code) == DECODE_UD)
+			continue;
+		bad++;
+		printf("%u bits: prefix %02x, map %u, %02x %02x\n", bits, prefixes[prefix], empty[i].map, empty[i].opcode, modrm);
+	}
+	ck_assert_uint_eq(bad, 0);
+	isa_free(now);
+}
+END_TEST
+
+/* SDM vol. 2, 2.3.11: 15 bytes are the most, whatever they are; more is #GP(0), which is what the engine makes of DECODE_LONG. */
+START_TEST(fifteen_bytes)
+{
+	static const struct { u8 len, bytes[10]; } all[] = {
+		{ 1, { 0x90 } }, { 2, { 0x01, 0x03 } }, { 7, { 0x81, 0x80, 1, 2, 3, 4 } }, { 5, { 0xb8 } }, { 4, { 0x0f, 0xa4, 0xd6, 3 } },
+		{ 5, { 0x66, 0x0f, 0x38, 0x00, 0xc1 } }, { 4, { 0xc5, 0xf8, 0x58, 0xca } }, { 10, { 0xc4, 0xe3, 0x79, 0x0f, 0x80 } },
+	};
+	static const u8 prefixes[] = { 0x2e, 0x36, 0x64, 0x67 };
+	struct model max;
+	struct isa *now = isa_of(&max, "max");
+
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		for (unsigned bits = 32; bits <= 64; bits += 32)
+			for (unsigned k = 0; k < ARRAY_LEN(prefixes); k++)
+				for (unsigned n = 0; n <= 20; n++) {
+					u8 code[40] = { 0 };
+					unsigned len = n + all[i].len + (all[i].len == 7 ? 3 : 0); /* 81 80: disp32, imm32 */
+
+					if (prefixes[k] == 0x67 && bits == 32 && all[i].len > 5) /* another ModRM */
+						continue;
+					memset(code, prefixes[k], n);
+					memcpy(code + n, all[i].bytes, all[i].len);
+					ck_assert_msg(result(now, &max, bits, code, sizeof code) == (len > 15 ? DECODE_LONG : DECODE_OK), "case %u, %u bits, %u of %02x: %u bytes",
+						      i, bits, n, prefixes[k], len);
+				}
+	isa_free(now);
+}
+END_TEST
+
 #ifdef HAVE_ZYDIS
 
 /* ---- one encoding ---- */
@@ -324,6 +436,8 @@ int main(void)
 	tcase_add_test(table, one_row_per_key);
 	tcase_add_test(table, models);
 	tcase_add_test(table, columns);
+	tcase_add_test(table, undefined);
+	tcase_add_test(table, fifteen_bytes);
 #ifdef HAVE_ZYDIS
 	tcase_add_loop_test(table, zydis_agrees, 0, 3);
 #endif
