@@ -115,8 +115,11 @@ static void try_all(enum paging mode, u64 rights)
 	}
 }
 
-static void rights_in(enum paging mode)
+/* LEVEL: of the entry that maps the page; above 0 it is a large one, and nothing below it counts. */
+static void rights_in(enum paging mode, unsigned level)
 {
+	bool upper_counts = level + 1 < levels(mode);
+
 	for (unsigned leaf = 0; leaf < 8; leaf++)
 		for (unsigned upper = 0; upper < 8; upper++)
 			for (unsigned control = 0; control < 16; control++) {
@@ -125,16 +128,18 @@ static void rights_in(enum paging mode)
 				if ((l | u) & XD && (mode == TWO_LEVEL || !(control & 8)))
 					continue;
 				tables(mode, P | l, P | u);
+				if (level)
+					entry_set(mode, level, PS | P | l);
 				c->cr0 |= control & 1 ? CR0_WP : 0;
 				c->cr4 |= (control & 2 ? CR4_SMEP : 0) | (control & 4 ? CR4_SMAP : 0);
 				c->efer |= control & 8 ? EFER_NXE : 0;
 				update_mode(c);
-				try_all(mode, (l & u & (W | U)) | ((l | u) & XD));
+				try_all(mode, upper_counts ? (l & u & (W | U)) | ((l | u) & XD) : l);
 			}
 }
-START_TEST(rights_two_level) { rights_in(TWO_LEVEL); } END_TEST
-START_TEST(rights_pae) { rights_in(PAE); } END_TEST
-START_TEST(rights_four_level) { rights_in(FOUR_LEVEL); } END_TEST
+START_TEST(rights_two_level) { rights_in(TWO_LEVEL, (unsigned)_i); } END_TEST
+START_TEST(rights_pae) { rights_in(PAE, (unsigned)_i); } END_TEST
+START_TEST(rights_four_level) { rights_in(FOUR_LEVEL, (unsigned)_i); } END_TEST
 
 /* ---- not present, reserved ---- */
 
@@ -284,12 +289,16 @@ START_TEST(accessed_dirty)
 		c->cr0 |= CR0_WP;
 		expect(ACCESS_WRITE, EP | EW);
 		ck_assert_uint_eq(entry_get(mode, 0) & D, 0);
-		/* Large pages: D is in the entry that maps them. */
-		if (mode != TWO_LEVEL) {
+		/* Large pages: D is in the entry that maps them, and A in those above. */
+		for (unsigned level = 1; level < (mode == FOUR_LEVEL ? 3 : 2); level++) {
 			tables(mode, 0, P | W | U);
-			entry_set(mode, 1, 0 | PS | P | W);
-			ck_assert(mem_write(c, LINEAR + 0xff000, 1, 0));
-			ck_assert_uint_eq(entry_get(mode, 1) & (A | D), A | D);
+			entry_set(mode, level, PS | P | W);
+			ck_assert(mem_read(c, LINEAR + 0xff000, 1, &(u64){ 0 }));
+			ck_assert_uint_eq(entry_get(mode, level) & (A | D), A);
+			ck_assert(mem_write(c, LINEAR + 0xfe000, 1, 0));
+			ck_assert_uint_eq(entry_get(mode, level) & (A | D), A | D);
+			for (unsigned above = level + 1; above < levels(mode); above++)
+				ck_assert_uint_eq(entry_get(mode, above) & (A | D), A);
 		}
 	}
 }
@@ -507,9 +516,9 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, bare_free);
 	tcase_set_timeout(t, 30);
-	tcase_add_test(t, rights_two_level);
-	tcase_add_test(t, rights_pae);
-	tcase_add_test(t, rights_four_level);
+	tcase_add_loop_test(t, rights_two_level, 0, 2);
+	tcase_add_loop_test(t, rights_pae, 0, 2);
+	tcase_add_loop_test(t, rights_four_level, 0, 3);
 	tcase_add_test(t, not_present);
 	tcase_add_test(t, reserved);
 	tcase_add_test(t, large_pages);
