@@ -82,6 +82,22 @@ void debug_io(struct cpu *c, u16 port, unsigned size)
 	}
 }
 
+/* Where the instruction at r[RIP] ends. With DEBUGCTL.BTF a single step traps only where the next one is not there (SDM vol. 3, 17.4.3). A jump to the next
+ * instruction is not told from none. */
+u64 debug_next(const struct cpu *c)
+{
+	u64 linear = (c->cs_base + c->r[RIP]) & c->linear_mask, phys;
+	u8 code[15] = { 0 }; /* what cannot be read is not needed, or will fault */
+	struct dec d = { 0 };
+	struct op o;
+
+	for (unsigned i = 0; i < sizeof code; i++)
+		if (page_peek(c, (linear + i) & c->linear_mask, &phys))
+			space_peek(c->mem, phys & c->mem->mask, &code[i], 1);
+	decode(c->isa, c->model, c->mode & ~(u32)MODE_SINGLE, code, sizeof code, &d, &o);
+	return trim_rip(c, c->r[RIP] + d.len);
+}
+
 bool write_dr(struct cpu *c, unsigned n, u64 v)
 {
 	if (n >= 6 && v >> 32)

@@ -134,7 +134,7 @@ static const struct {
 	P(MSR_PKG_CST_CONFIG, MONITOR, false, cst_config, 0xffffffff), /* how deep MWAIT may sleep: it makes no difference */
 	P(MSR_POWER_CTL, MONITOR, false, power_ctl, 0xffffffff),
 	P(MSR_MCG_STATUS, MCA, false, mcg_status, 7),
-	P(MSR_DEBUGCTL, P6, false, debugctl, 0x43), /* LBR (which records nothing), BTF, TR */
+	P(MSR_DEBUGCTL, P6, false, debugctl, 0x43), /* LBR, TR (which record nothing), BTF */
 #undef P
 };
 

@@ -174,7 +174,9 @@ static enum outcome run_blocks(struct cpu *c, s64 n)
 
 /* ---- the boundary ---- */
 
-enum { DR6_BS = 1 << 14 };
+u64 debug_next(const struct cpu *c);
+
+enum { DR6_BS = 1 << 14, DEBUGCTL_BTF = 2 };
 
 /* What comes before the next instruction, in the order of SDM vol. 3, table 6-2. */
 enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR };
@@ -287,8 +289,8 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 	bool faulted = false;
 
 	for (;;) {
-		u64 until;
-		bool ok, stepping, trap, resume;
+		u64 until, next;
+		bool ok, stepping, trap, resume, branches_only;
 		s64 n;
 
 		c->attn = 0;
@@ -358,6 +360,8 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			until = c->turn_end;
 		n = until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
 		trap = c->eflags & FL_T;
+		branches_only = trap && c->debugctl & DEBUGCTL_BTF;
+		next = branches_only ? debug_next(c) : 0;
 		resume = c->eflags & FL_RF;
 		/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow holds off. */
 		stepping = trap || resume || code_breakpoints(c) || (c->icount == c->shadow_at && c->shadow_at);
@@ -387,7 +391,7 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		if (stepping) {
 			if (resume)
 				c->eflags &= ~(u32)FL_RF;
-			if (c->step)
+			if (c->step && !(branches_only && (c->r[RIP] == next || (c->rep_at && c->rep_at == c->icount))))
 				c->db_pending |= DR6_BS;
 		}
 	}

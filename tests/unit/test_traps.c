@@ -400,6 +400,34 @@ START_TEST(system_calls)
 }
 END_TEST
 
+/* DEBUGCTL.BTF (17.4.3): single steps trap behind branches that are taken only; the trap clears it. */
+START_TEST(branch_steps)
+{
+	static const struct { const char *name; u8 code[12]; unsigned at; } rows[] = {
+		{ "jmp", { 0x90, 0x90, 0xeb, 2, 0, 0, 0x90 }, 6 }, { "jcc", { 0x75, 8, 0x74, 2, 0, 0, 0x90 }, 6 }, { "call", { 0x90, 0xe8, 2, 0, 0, 0, 0, 0, 0x90 }, 8 },
+		{ "ret", { 0x50, 0xc3 }, 0x40 }, { "loop", { 0x90, 0xe2, 4, 0, 0, 0, 0, 0x90 }, 7 }, { "rep stosb, jmp", { 0xf3, 0xaa, 0xeb, 3, 0, 0, 0, 0x90 }, 7 },
+		{ "jmp eax", { 0x90, 0x90, 0xff, 0xe0 }, 0x40 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		name_case("%s", rows[i].name);
+		enter(P32, 0);
+		poke(CODE, rows[i].code, sizeof rows[i].code);
+		POKE(CODE + 0x40, 0x90);
+		c->debugctl = 2;
+		c->r[RCX] = 4;
+		c->r[RDI] = DATA;
+		c->r[RAX] = CODE + 0x40;
+		cpu_set_arith(c, FL_Z);
+		c->eflags |= FL_T;
+		settle();
+		with_idt();
+		trap(BS, CODE + rows[i].at);
+		EQ(c->debugctl, 0);
+	}
+}
+END_TEST
+
 /* I/O breakpoints (17.2.4): with CR4.DE, a trap behind the instruction. */
 START_TEST(ports)
 {
@@ -446,6 +474,7 @@ int main(void)
 	tcase_add_test(t, held_back);
 	tcase_add_test(t, faults_win);
 	tcase_add_test(t, system_calls);
+	tcase_add_test(t, branch_steps);
 	tcase_add_test(t, ports);
 	suite_add_tcase(s, t);
 	return bare_run(s);
