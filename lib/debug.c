@@ -495,6 +495,12 @@ void vcpu_debug_fields(const vcpu_debug *d, void (*each)(void *user, const char 
 				each(user, parts[i].name, f->name, k, part_get(&parts[i], f, k));
 }
 
+void vcpu_debug_clock(const vcpu_debug *d, void (*each)(void *user, const char *name, uint64_t when), void *user)
+{
+	for (const struct event *e = d->v->clock.first; e; e = e->next)
+		each(user, e->name, e->when);
+}
+
 bool vcpu_debug_translate(const vcpu_debug *d, uint64_t linear, uint64_t *physical)
 {
 	return page_peek(machine_running(d->v), linear, physical);

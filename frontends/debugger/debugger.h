@@ -4,6 +4,7 @@
  *   run.c       time, both ways          kallsyms.c  Linux's own, in memory  tables.c   descriptor tables, maps, pending
  *   stops.c     break, watch, catch      dwarf.c     lines, types, frames    explain.c  page walks, instructions
  *   look.c      x, print, list ...       unwind.c    who called              fault.c    faults in words
+ *                                                                            devices.c  devices in words
  *   expr.c      expressions              value.c     types and values        json.c     for machines */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
@@ -183,6 +184,10 @@ command_fn do_x, do_xp, do_print, do_info, do_hash, do_disassemble, do_list, do_
 
 /* ---- tables.c ---- */
 command_fn info_gdt, info_ldt, info_idt, info_tss, info_maps, info_pending;
+
+/* ---- devices.c ---- */
+bool device_words(struct session *s, const char *part); /* false: there are none for it */
+command_fn info_clock;
 
 /* ---- trace.c ---- */
 command_fn do_trace, do_coverage, do_profile;

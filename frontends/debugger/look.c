@@ -349,6 +349,7 @@ static const struct { const char *name; command_fn *run; const char *text; } inf
 	{ "idt", info_idt, "[VECTOR]: interrupt descriptors" },
 	{ "tss", info_tss, "the task state segment" },
 	{ "maps", info_maps, "[FROM [TO]]: what is mapped where, with its rights" },
+	{ "clock", info_clock, "events of devices that are on their way" },
 	{ "pending", info_pending, "interrupts on their way, and what holds them up" },
 	{ "state", info_state, "the parts of the machine, each with its hash" },
 };
@@ -369,6 +370,7 @@ bool do_info(struct session *s, const char *args)
 	for (unsigned i = 0; i < INFOS; i++)
 		if (!strncmp(infos[i].name, args, n) && (n > 3 || infos[i].name[n] == 0 || i < 3))
 			return infos[i].run(s, rest);
+	device_words(s, args);
 	vcpu_debug_fields(s->debug, print_field, &wanted);
 	return wanted.any || complaint(s, "there is nothing called %s: info tells what there is", args);
 }

@@ -187,8 +187,9 @@ static bool make(int argc, char **argv, vcpu_replay **replay, int *status)
 	*status = STATUS_USAGE;
 	if (argc == 2 && *argv[1] != '-') {
 		size_t len;
-		void *data = read_file(argv[1], &len); /* lives as long as the program */
+		static void *data; /* lives as long as the program */
 
+		data = read_file(argv[1], &len);
 		if (!data)
 			return false;
 		*replay = vcpu_replay_open(data, len, &error);
@@ -214,12 +215,13 @@ int main(int argc, char **argv)
 {
 	struct { char what; const char *text; } todo[64];
 	unsigned ntodo = 0;
-	char **rest = calloc((size_t)argc + 1, sizeof *rest);
+	static char **rest;
 	vcpu_replay *replay = NULL;
 	bool ask = true, ok = true;
 	int nrest = 0, status = STATUS_OK;
 	static char name[] = "run";
 
+	rest = calloc((size_t)argc + 1, sizeof *rest);
 	rest[nrest++] = name;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {

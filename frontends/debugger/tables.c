@@ -158,8 +158,8 @@ static void print_map(struct session *s, const struct map *m)
 			m->rights & NX ? '-' : 'x', m->rights & U ? "user" : "supervisor");
 }
 
-/* Tables are shared and can be made to loop: the walk goes by level, and no more than so many lines are printed. */
-static void walk(struct session *s, uint64_t table, int level, unsigned bits, uint64_t linear, unsigned rights, uint64_t from, uint64_t to, struct map *m, unsigned *lines)
+/* Tables can be shared, and lead to themselves, 512 times at each of five levels: after LEFT of them it is enough. */
+static void walk(struct session *s, uint64_t table, int level, unsigned bits, uint64_t linear, unsigned rights, uint64_t from, uint64_t to, struct map *m, unsigned *left)
 {
 	unsigned size = bits == 9 ? 8 : 4, shift = 12 + bits * (unsigned)level, count = 1u << bits;
 	bool lma = long_mode(s);
@@ -167,9 +167,10 @@ static void walk(struct session *s, uint64_t table, int level, unsigned bits, ui
 
 	if (bits == 9 && level == 2 && !lma)
 		count = 4;
-	if (vcpu_read_physical(s->machine, table, page, count * size) != count * size)
+	if (!*left || vcpu_read_physical(s->machine, table, page, count * size) != count * size)
 		return;
-	for (unsigned i = 0; i < count && *lines; i++) {
+	--*left;
+	for (unsigned i = 0; i < count; i++) {
 		uint64_t e = 0, at = linear + ((uint64_t)i << shift), end = at + ((uint64_t)1 << shift);
 		unsigned here = rights;
 
@@ -183,12 +184,11 @@ static void walk(struct session *s, uint64_t table, int level, unsigned bits, ui
 			here |= size == 8 && e >> 63 ? NX : 0;
 		}
 		if (level && !(e & 0x80 && level < 3)) {
-			walk(s, e & (size == 8 ? 0xffffffffff000 : 0xfffff000), level - 1, bits, at, here, from, to, m, lines);
+			walk(s, e & (size == 8 ? 0xffffffffff000 : 0xfffff000), level - 1, bits, at, here, from, to, m, left);
 			continue;
 		}
 		if (m->to != at || m->rights != here) {
 			print_map(s, m);
-			*lines -= m->to != m->from;
 			*m = (struct map){ at, at, here };
 		}
 		m->to = end;
@@ -200,7 +200,7 @@ bool info_maps(struct session *s, const char *args)
 	uint64_t from = 0, to = UINT64_MAX, cr3 = vcpu_get(s->machine, VCPU_CR3), cr4 = vcpu_get(s->machine, VCPU_CR4);
 	bool pae = cr4 & 0x20, lma = long_mode(s);
 	struct map m = { 0 };
-	unsigned lines = 10000;
+	unsigned left = 100000;
 
 	if (*args && !address(s, &args, &from))
 		return false;
@@ -211,8 +211,10 @@ bool info_maps(struct session *s, const char *args)
 		return true;
 	}
 	s->interrupted = false;
-	walk(s, cr3 & (pae ? lma ? 0xffffffffff000 : 0xffffffe0 : 0xfffff000), lma ? cr4 & 0x1000 ? 4 : 3 : pae ? 2 : 1, pae ? 9 : 10, 0, W | U, from, to, &m, &lines);
+	walk(s, cr3 & (pae ? lma ? 0xffffffffff000 : 0xffffffe0 : 0xfffff000), lma ? cr4 & 0x1000 ? 4 : 3 : pae ? 2 : 1, pae ? 9 : 10, 0, W | U, from, to, &m, &left);
 	print_map(s, &m);
+	if (!left)
+		fprintf(s->out, "... and so on: info maps FROM TO shows a part\n");
 	return true;
 }
 
