@@ -97,6 +97,28 @@ u64 drives_hash(const struct vcpu *v)
 	return h;
 }
 
+unsigned drives_parts(struct vcpu *v, struct part *out)
+{
+	static const char *const names[VCPU_DRIVES] = { "disk0", "disk1", "disk2", "disk3", "disk4", "disk5", "disk6", "disk7",
+		"disk8", "disk9", "disk10", "disk11", "disk12", "disk13", "disk14", "disk15" };
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < v->ndrives; i++)
+		if (v->drives[i].disk)
+			out[n++] = disk_part(v->drives[i].disk, names[i]);
+	return n;
+}
+
+bool drives_contents(struct vcpu *v, u64 out[VCPU_DRIVES])
+{
+	for (unsigned i = 0; i < v->ndrives; i++) {
+		out[i] = 0;
+		if (v->drives[i].disk && disk_contents(v->drives[i].disk, &out[i]) != DISK_OK)
+			return machine_error(v, "%s", disk_error(v->drives[i].disk)), false;
+	}
+	return true;
+}
+
 void drives_close(struct vcpu *v)
 {
 	for (unsigned i = 0; i < v->ndrives; i++)

@@ -227,7 +227,7 @@ unsigned machine_parts(struct vcpu *v, struct part out[PARTS_MAX])
 	n += cpus_parts(v->cpu->all, out + n, PARTS_MAX - n);
 	if (v->pc)
 		n += pc_parts(v->pc, out + n, PARTS_MAX - n);
-	return n;
+	return n + drives_parts(v, out + n);
 }
 
 void machine_drop_writes(struct vcpu *v)

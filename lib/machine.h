@@ -154,6 +154,9 @@ void drives_close(struct vcpu *v);
 bool drives_add_blocks(struct vcpu *v);
 /* Of what a saved state must find again. */
 u64 drives_hash(const struct vcpu *v);
+unsigned drives_parts(struct vcpu *v, struct part *out);
+/* What is in them now: hashes as disk_contents makes them, 0 for an empty drive. False with the machine's error text. */
+bool drives_contents(struct vcpu *v, u64 out[VCPU_DRIVES]);
 
 /* ---- mode.c ---- */
 

@@ -4,7 +4,7 @@
  *   0 kind   4 bytes that follow   8 bytes when unpacked (the same: not compressed, else zlib)   12 low half of hash64 over all that   16 bytes
  *     CONFIG  the configuration as text (config.h), first
  *     IMAGE   role ('k' kernel, 'i' initrd), contents
- *     START   hash of what was booted (64 bits)
+ *     START   hash of what was booted (64 bits), and for each drive of its contents (64 bits; 0: empty, or too far away to look)
  *     INPUT   place, channel (32 bits), bytes
  *     CHECK   place, hash of the memory (64 bits), then all parts as snapshots have them, XORed with those of the checkpoint before
  *     END     like CHECK: the run was ended by its owner
@@ -17,11 +17,12 @@
 #include "lib/replay.h"
 
 #define MAGIC "vcpurply"
-#define VERSION 1u
+#define VERSION 2u
 #define FILE_HEAD 16u
 #define CHUNK_HEAD 16u
 #define PLACE 20u
 #define CHUNK_MAX (1u << 30)
+#define START_MAX (8 * (1 + VCPU_DRIVES))
 #define PACK_FROM 128u /* bytes; fewer are not worth compressing */
 
 enum kind { CONFIG = 1, IMAGE, START, INPUT, CHECK, END };
@@ -213,7 +214,8 @@ static void embed(struct recorder *r, char role, const struct blob *b)
 int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 {
 	struct recorder *r;
-	u8 head[FILE_HEAD] = MAGIC, hash[8];
+	u8 head[FILE_HEAD] = MAGIC, start[START_MAX];
+	u64 contents[VCPU_DRIVES];
 
 	if (v->recorder)
 		return machine_error(v, "the machine is being recorded already");
@@ -221,6 +223,8 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 		return machine_error(v, "the machine has run already: a recording begins at power-on");
 	if (recording->embed && v->boot.nmodules > 1)
 		return machine_error(v, "only one initrd or module can be put into a recording, not %u", v->boot.nmodules);
+	if (!drives_contents(v, contents))
+		return -1;
 	r = v->recorder = calloc(1, sizeof *r);
 	if (!r)
 		return machine_error(v, "the host has no memory for a recorder");
@@ -233,8 +237,10 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 		if (v->boot.nmodules)
 			embed(r, 'i', &v->boot.modules[0]);
 	}
-	put64(hash, v->boot.hash);
-	chunk(r, START, hash, sizeof hash, NULL, 0);
+	put64(start, v->boot.hash);
+	for (unsigned i = 0; i < v->ndrives; i++)
+		put64(start + 8 + 8 * i, contents[i]);
+	chunk(r, START, start, 8 + 8 * v->ndrives, NULL, 0);
 	r->due = next_checkpoint(r, v);
 	if (r->failed) {
 		recorder_free(r);
@@ -267,7 +273,7 @@ struct vcpu_replay {
 	struct config_text text;
 	struct vcpu_config config;
 	u8 *images[2];
-	u64 boot_hash;
+	u64 boot_hash, contents[VCPU_DRIVES];
 	bool started;
 	struct item *items;
 	size_t count, next;
@@ -338,8 +344,10 @@ static bool take_front(vcpu_replay *r, enum kind kind, const u8 *bytes, u32 len,
 		ok = take_config(r, out, full, error);
 	else if (kind == IMAGE && (ok = take_image(r, out, full)))
 		return true;
-	else if (kind == START && full == 8) {
+	else if (kind == START && full == 8 + 8 * r->config.drives_count) {
 		r->boot_hash = get64(out);
+		for (unsigned i = 0; i < r->config.drives_count; i++)
+			r->contents[i] = get64(out + 8 + 8 * i);
 		ok = r->started = true;
 	} else
 		error_write(error, "recording: its beginning is damaged");
@@ -462,15 +470,51 @@ struct vcpu_place vcpu_replay_end(const vcpu_replay *r)
 	return r->count ? r->items[r->count - 1].at : (struct vcpu_place){ 0 };
 }
 
+/* An overlay that was empty has been filled since: what it lies over is what was recorded. False: there is none in IMAGE. */
+static bool without_overlay(char *image)
+{
+	char *option = strstr(image, ",overlay="), *next = option ? strchr(option + 1, ',') : NULL;
+
+	if (option)
+		memmove(option, next ? next : "", strlen(next ? next : "") + 1);
+	return option;
+}
+
+/* Has every drive what it had? If leaving an overlay out may help, that is done in the configuration, and *AGAIN is set. */
+static bool same_contents(vcpu_replay *r, struct vcpu *v, bool *again, char **error)
+{
+	u64 contents[VCPU_DRIVES];
+
+	*again = false;
+	if (!drives_contents(v, contents))
+		return error_set(error, "%s", v->error);
+	for (unsigned i = 0; i < v->ndrives; i++) {
+		if (contents[i] == r->contents[i])
+			continue;
+		*again |= without_overlay((char *)r->config.drives[i].image);
+		if (!*again)
+			return error_set(error, "recording: %s is not what it was when the recording began", r->config.drives[i].image);
+	}
+	return !*again;
+}
+
 vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len), void *user,
 		char **error)
 {
 	struct vcpu_config config = r->config;
-	vcpu *v;
+	bool again = true;
+	vcpu *v = NULL;
 
 	config.output = output;
 	config.user = user;
-	v = vcpu_new(&config, error);
+	while (again) {
+		v = vcpu_new(&config, error);
+		again = false;
+		if (v && v->boot.hash == r->boot_hash && !same_contents(r, v, &again, error)) {
+			vcpu_free(v);
+			v = NULL;
+		}
+	}
 	if (v && v->boot.hash != r->boot_hash) {
 		error_write(error, "recording: %s%s%s is not what was recorded", config.kernel ? config.kernel : "what is booted",
 			config.initrd ? " or " : "", config.initrd ? config.initrd : "");

@@ -69,17 +69,21 @@ static u64 page_hash(struct ram_block *b, u64 page)
 	return b->hashes[page];
 }
 
+/* Not of disks, which may as well lie in a file: they have a part that tells what was written. */
 static u64 ram_hash(struct vcpu *v)
 {
-	u64 h = 0;
+	u64 h = 0, number = 0;
 
 	for (unsigned i = 0; i < v->nblocks; i++) {
 		struct ram_block *b = &v->blocks[i];
 
+		if (b->lent)
+			continue;
+		number++;
 		if (!b->hashes)
 			b->hashes = calloc(page_count(b->ram), sizeof *b->hashes);
 		for (u64 page = 0; page < page_count(b->ram); page++) {
-			u64 entry[3] = { i, page };
+			u64 entry[3] = { number, page };
 
 			if (!(b->ram->pages[page] & PAGE_KEPT))
 				continue;

@@ -56,7 +56,8 @@ VCPU_API const char *vcpu_replay_cut(const vcpu_replay *r);
 VCPU_API struct vcpu_place vcpu_replay_end(const vcpu_replay *r); /* the last place that it knows */
 /* What the machine was made of. Strings live as long as R. */
 VCPU_API const struct vcpu_config *vcpu_replay_config(const vcpu_replay *r);
-/* Make that machine. NULL with *ERROR: also when kernel or initrd are not what was recorded. */
+/* Make that machine; its disks are snapshots. NULL with *ERROR: also when the kernel, the initrd or what is on a disk is not what was recorded (of
+ * network block devices only the size is compared). An overlay that was new is left out. */
 VCPU_API vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len),
 				   void *user, char **error);
 /* Check the state at every checkpoint, too. */

@@ -102,6 +102,17 @@ enum disk_result cow_discard(struct store *store, u64 offset, u64 len)
 	return result == DISK_OK ? written(cow, cow->top->ops->discard(cow->top, offset, len), offset, len) : result;
 }
 
+u64 cow_data(struct store *store, u64 offset)
+{
+	struct cow *cow = (struct cow *)store;
+	u64 next = store_data(cow->base, offset);
+
+	for (u64 block = offset / COW_BLOCK; offset < next && offset < store->size; offset = ++block * COW_BLOCK)
+		if (is_top(cow, block))
+			return offset;
+	return next;
+}
+
 /* ---- memory ---- */
 
 struct memory {
@@ -150,7 +161,7 @@ static void memory_free(struct store *store)
 	free(store);
 }
 
-static const struct store_ops memory_ops = { memory_read, memory_write, NULL, memory_discard, memory_free };
+static const struct store_ops memory_ops = { memory_read, memory_write, NULL, memory_discard, memory_free, NULL };
 
 /* ---- snapshot: a cow over memory, whose map follows the data in the same RAM, so that RAM is all its state ---- */
 
@@ -170,7 +181,7 @@ static void snapshot_free(struct store *store)
 	free(cow);
 }
 
-static const struct store_ops snapshot_ops = { cow_read, cow_write, snapshot_flush, cow_discard, snapshot_free };
+static const struct store_ops snapshot_ops = { cow_read, cow_write, snapshot_flush, cow_discard, snapshot_free, cow_data };
 
 struct store *snapshot_new(struct store *base, char *error)
 {

@@ -8,7 +8,8 @@
 struct disk {
 	struct store *store;
 	struct ram *ram;      /* of a snapshot; NULL */
-	bool read_only;
+	bool read_only, remote;
+	u64 written;          /* hash of all writes */
 	char error[DISK_ERROR_MAX];
 	void (*waiting)(void *owner, struct disk *disk);
 	void *owner;
@@ -140,7 +141,7 @@ static bool set_window(struct store *store, const struct spec *spec, char *error
 static struct store *open_store(struct disk *disk, const struct spec *spec)
 {
 	bool writable = !spec->read_only && !spec->snapshot, base_writable = writable && !spec->overlay;
-	bool nbd = !strncmp(spec->file, "nbd:", 4);
+	bool nbd = disk->remote = !strncmp(spec->file, "nbd:", 4);
 	struct store *store;
 
 	store = nbd ? nbd_open(spec->file + 4, base_writable, disk->error) : raw_open(spec->file, base_writable, false, disk->error);
@@ -206,9 +207,12 @@ enum disk_result disk_read(struct disk *disk, u64 offset, void *out, size_t len)
 
 enum disk_result disk_write(struct disk *disk, u64 offset, const void *in, size_t len)
 {
-	if (outside(disk, offset, len))
-		return DISK_RANGE;
-	return disk->read_only ? DISK_READ_ONLY : disk->store->ops->write(disk->store, offset, in, len);
+	enum disk_result result = outside(disk, offset, len) ? DISK_RANGE : disk->read_only ? DISK_READ_ONLY :
+		disk->store->ops->write(disk->store, offset, in, len);
+
+	if (result == DISK_OK)
+		disk->written = hash64(hash64(disk->written, &offset, sizeof offset), in, len);
+	return result;
 }
 
 enum disk_result disk_flush(struct disk *disk)
@@ -218,9 +222,46 @@ enum disk_result disk_flush(struct disk *disk)
 
 enum disk_result disk_discard(struct disk *disk, u64 offset, u64 len)
 {
-	if (outside(disk, offset, len))
-		return DISK_RANGE;
-	return disk->read_only ? DISK_READ_ONLY : disk->store->ops->discard(disk->store, offset, len);
+	enum disk_result result = outside(disk, offset, len) ? DISK_RANGE : disk->read_only ? DISK_READ_ONLY :
+		disk->store->ops->discard(disk->store, offset, len);
+
+	if (result == DISK_OK)
+		disk->written = hash64(disk->written, (u64[]){ offset, len }, 2 * sizeof(u64));
+	return result;
+}
+
+u64 store_data(struct store *store, u64 offset)
+{
+	return store->ops->data ? store->ops->data(store, offset) : offset;
+}
+
+enum disk_result disk_contents(struct disk *disk, u64 *hash)
+{
+	enum { RUN = 1 << 20 };
+	u64 size = disk->remote ? 0 : disk_size(disk), h = size ? hash64(0, &size, sizeof size) : 0;
+	u8 *bytes = malloc(RUN);
+	enum disk_result result = bytes ? DISK_OK : store_failed(disk->error, DISK_ERROR, "the host has no memory to read a disk");
+
+	/* Holes and zeroes are the same. */
+	for (u64 at = 0, next; result == DISK_OK && at < size && (next = store_data(disk->store, at)) < size; at += RUN) {
+		u64 len;
+
+		at = next & ~(u64)(RUN - 1);
+		len = size - at < RUN ? size - at : RUN;
+		result = disk_read(disk, at, bytes, len);
+		if (result == DISK_OK && (*bytes || memcmp(bytes, bytes + 1, len - 1)))
+			h = hash64(hash64(h, &at, sizeof at), bytes, len);
+	}
+	free(bytes);
+	*hash = h;
+	return result;
+}
+
+static const struct field disk_fields[] = { FIELD(struct disk, written, U64), FIELD_END };
+
+struct part disk_part(struct disk *disk, const char *name)
+{
+	return (struct part){ name, disk, disk_fields, NULL };
 }
 
 void disk_on_wait(struct disk *disk, void (*waiting)(void *owner, struct disk *disk), void *owner)

@@ -14,7 +14,7 @@
 #ifndef IO_DISK_H
 #define IO_DISK_H
 
-#include "mem/base/bits.h"
+#include "mem/base/field.h"
 
 enum disk_result {
 	DISK_OK,
@@ -44,7 +44,11 @@ const char *disk_error(const struct disk *disk);
 /* The machine hears that a drive waits for the host: it stops at the next instruction with VCPU_STOP_DISK_FULL. */
 void disk_on_wait(struct disk *disk, void (*waiting)(void *owner, struct disk *disk), void *owner);
 void disk_wait(struct disk *disk);
-/* The memory that is all the state of a `snapshot' disk: what was written to it, and behind that a map of where; NULL for others. Owned by the
+/* A hash of all contents as they are now; 0 for a network block device, which would have to be fetched. */
+enum disk_result disk_contents(struct disk *disk, u64 *hash);
+/* What is state in every disk: a hash of all that was written since it was opened, wherever the bytes are kept. NAME must live as long. */
+struct part disk_part(struct disk *disk, const char *name);
+/* The memory that is all the other state of a `snapshot' disk: what was written to it, and behind that a map of where; NULL for others. Owned by the
  * disk. */
 struct ram *disk_ram(struct disk *disk);
 

@@ -64,7 +64,7 @@ static void nbd_store_free(struct store *store)
 	free(nbd);
 }
 
-static const struct store_ops nbd_ops = { nbd_store_read, nbd_store_write, nbd_store_flush, store_zero, nbd_store_free };
+static const struct store_ops nbd_ops = { nbd_store_read, nbd_store_write, nbd_store_flush, store_zero, nbd_store_free, NULL };
 
 struct store *nbd_open(const char *uri, bool writable, char *error)
 {

@@ -111,7 +111,7 @@ static void overlay_free(struct store *store)
 	free(o);
 }
 
-static const struct store_ops overlay_ops = { cow_read, cow_write, overlay_flush, cow_discard, overlay_free };
+static const struct store_ops overlay_ops = { cow_read, cow_write, overlay_flush, cow_discard, overlay_free, cow_data };
 
 static bool set_up(struct overlay *o, const char *name, bool writable)
 {

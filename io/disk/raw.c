@@ -78,7 +78,14 @@ static void raw_free(struct store *store)
 	free(store);
 }
 
-static const struct store_ops raw_ops = { raw_read, raw_write, raw_flush, raw_discard, raw_free };
+static u64 raw_data(struct store *store, u64 offset)
+{
+	off_t at = lseek(((struct raw *)store)->fd, (off_t)(store->start + offset), SEEK_DATA);
+
+	return at >= 0 ? (u64)at - store->start : errno == ENXIO ? store->size : offset;
+}
+
+static const struct store_ops raw_ops = { raw_read, raw_write, raw_flush, raw_discard, raw_free, raw_data };
 
 bool raw_lock(struct store *store, bool writable)
 {

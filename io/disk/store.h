@@ -25,6 +25,8 @@ struct store_ops {
 	enum disk_result (*flush)(struct store *store);
 	enum disk_result (*discard)(struct store *store, u64 offset, u64 len);
 	void (*free)(struct store *store);
+	/* The first byte from OFFSET on that may be anything but zero; the end or beyond if there is none. NULL: any may be. */
+	u64 (*data)(struct store *store, u64 offset);
 };
 
 /* Sets the text and returns RESULT. */
@@ -34,6 +36,8 @@ enum disk_result store_failed(char *error, enum disk_result result, const char *
 enum disk_result store_errno(char *error, int number, const char *what, const char *name);
 /* Write LEN zeroes, for those that cannot do better. */
 enum disk_result store_zero(struct store *store, u64 offset, u64 len);
+
+u64 store_data(struct store *store, u64 offset);
 
 /* NULL with a text in ERROR, which must outlive the store. */
 struct store *raw_open(const char *name, bool writable, bool create, char *error);
@@ -62,5 +66,6 @@ u64 cow_map_size(u64 size);
 enum disk_result cow_read(struct store *store, u64 offset, void *out, size_t len);
 enum disk_result cow_write(struct store *store, u64 offset, const void *in, size_t len);
 enum disk_result cow_discard(struct store *store, u64 offset, u64 len);
+u64 cow_data(struct store *store, u64 offset);
 
 #endif
