@@ -119,13 +119,25 @@ static const struct row *find(const char *name, size_t n, bool *several)
 
 static void print_row(struct session *s, const struct row *r)
 {
+	enum { LEFT = 30, RIGHT = 80 - LEFT - 4 };
+	const char *text = r->text;
 	char usage[96];
 
 	snprintf(usage, sizeof usage, "%s%s%s %s", r->name, r->alias ? ", " : "", r->alias ? r->alias : "", r->args);
-	if (strlen(usage) > 35)
-		fprintf(s->out, "  %s\n  %-35s %s\n", usage, "", r->text);
-	else
-		fprintf(s->out, "  %-35s %s\n", usage, r->text);
+	if (strlen(usage) > LEFT) {
+		fprintf(s->out, "  %s\n", usage);
+		*usage = 0;
+	}
+	do { /* lines that fit into 80 columns */
+		size_t n = strlen(text);
+
+		for (; n > RIGHT; n--)
+			while (n && text[n - 1] != ' ')
+				n--;
+		fprintf(s->out, "  %-*s %.*s\n", LEFT, usage, (int)n, text);
+		text += n + strspn(text + n, " ");
+		*usage = 0;
+	} while (*text);
 }
 
 static bool do_help(struct session *s, const char *args)
@@ -143,21 +155,24 @@ static bool do_help(struct session *s, const char *args)
 	}
 	if (!one)
 		fprintf(s->out, "\nWhat begins like one command only is that command. ADDRESS, SIZE and EXPR are\n"
-			"expressions: 0x1f, $rax, jiffies, *(int *)($rsp + 8), task->comm[0]; $address, $value,\n"
-			"$size and $write are those of the last stop.\n");
+			"expressions: 0x1f, $rax, jiffies, *(int *)($rsp + 8), task->comm[0]; $address,\n"
+			"$value, $size and $write are those of the last stop.\n");
 	return true;
 }
 
 const char *completion(struct session *s, const char *text, unsigned i, bool first)
 {
 	size_t n = strlen(text);
+	static char name[64];
 
 	for (unsigned k = 0; first && k < ROWS; k++)
 		if (rows[k].name && !strncmp(rows[k].name, text, n) && !i--)
 			return rows[k].name;
 	for (int k = 0; !first && *text == '$' && vcpu_register_name(k); k++)
-		if (!strncmp(vcpu_register_name(k), text + 1, n - 1) && !i--)
-			return vcpu_register_name(k);
+		if (!strncmp(vcpu_register_name(k), text + 1, n - 1) && !i--) {
+			snprintf(name, sizeof name, "$%s", vcpu_register_name(k));
+			return name;
+		}
 	for (size_t k = 0; !first && n && *text != '$' && k < s->nsymbols; k++)
 		if (!strncmp(s->symbols[k].name, text, n) && !i--)
 			return s->symbols[k].name;

@@ -149,6 +149,7 @@ static bool prompt(void)
 
 #if HAVE_READLINE
 	rl_completion_entry_function = complete;
+	rl_basic_word_break_characters = " \t\n()[]{}*&+-/<>=|!~,:"; /* not $, which registers begin with */
 #endif
 	while (!session.quit && (line = get_line())) {
 		if (*line)
