@@ -495,6 +495,26 @@ void vcpu_debug_fields(const vcpu_debug *d, void (*each)(void *user, const char 
 				each(user, parts[i].name, f->name, k, part_get(&parts[i], f, k));
 }
 
+void vcpu_debug_tlb(const vcpu_debug *d, void (*each)(void *user, const struct vcpu_debug_translation *t), void *user)
+{
+	static const u64 sizes[] = { 4 * KiB, 2 * MiB, 4 * MiB, GiB };
+	const struct cpu *c = machine_selected(d->v);
+
+	for (unsigned i = 0; i < VIEWS; i++)
+		for (unsigned k = 0; k < c->views[i].nused; k++) {
+			const struct view *view = &c->views[i];
+			unsigned n = view->used[k];
+			u64 data = view->tlb[n].known, code = view->code[n].known;
+
+			if (data != TLB_NONE)
+				each(user, &(struct vcpu_debug_translation){ data & PAGE_MASK, view->phys[n], sizes[(data & KNOWN_SIZE) >> 3], i == VIEW_USER || i == VIEW_SLOW,
+					data & KNOWN_READ, data & KNOWN_WRITE, false, data & KNOWN_GLOBAL });
+			if (code != TLB_NONE)
+				each(user, &(struct vcpu_debug_translation){ code & PAGE_MASK, view->code[n].phys, sizes[(code & KNOWN_SIZE) >> 3], i == VIEW_USER || i == VIEW_SLOW,
+					false, false, true, code & KNOWN_GLOBAL });
+		}
+}
+
 void vcpu_debug_clock(const vcpu_debug *d, void (*each)(void *user, const char *name, uint64_t when), void *user)
 {
 	for (const struct event *e = d->v->clock.first; e; e = e->next)

@@ -109,6 +109,9 @@ VCPU_API struct vcpu_place vcpu_debug_end(const vcpu_debug *d);  /* the last pla
 /* What every part of the machine remembers, field by field; elements of an array one by one. */
 VCPU_API void vcpu_debug_fields(const vcpu_debug *d, void (*each)(void *user, const char *part, const char *field, unsigned index, uint64_t value),
 				void *user);
+/* What the TLB of the selected processor holds; SIZE is that of the page, LINEAR and PHYSICAL are of the 4 KiB of it that are in use. */
+struct vcpu_debug_translation { uint64_t linear, physical, size; bool user, read, write, execute, global; };
+VCPU_API void vcpu_debug_tlb(const vcpu_debug *d, void (*each)(void *user, const struct vcpu_debug_translation *t), void *user);
 /* The events of devices, in the order in which they come; WHEN in virtual ns, all ones: not armed. */
 VCPU_API void vcpu_debug_clock(const vcpu_debug *d, void (*each)(void *user, const char *name, uint64_t when), void *user);
 /* Linear to physical as the running processor would; false: nothing is mapped there. */

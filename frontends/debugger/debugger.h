@@ -183,7 +183,7 @@ command_fn do_backtrace, do_frame;
 command_fn do_x, do_xp, do_print, do_info, do_hash, do_disassemble, do_list, do_type, do_ptype, do_processor;
 
 /* ---- tables.c ---- */
-command_fn info_gdt, info_ldt, info_idt, info_tss, info_maps, info_pending;
+command_fn info_gdt, info_ldt, info_idt, info_tss, info_maps, info_tlb, info_pending;
 
 /* ---- devices.c ---- */
 bool device_words(struct session *s, const char *part); /* false: there are none for it */

@@ -349,6 +349,7 @@ static const struct { const char *name; command_fn *run; const char *text; } inf
 	{ "idt", info_idt, "[VECTOR]: interrupt descriptors" },
 	{ "tss", info_tss, "the task state segment" },
 	{ "maps", info_maps, "[FROM [TO]]: what is mapped where, with its rights" },
+	{ "tlb", info_tlb, "[FROM [TO]]: translations in use, and whether the tables have others now" },
 	{ "clock", info_clock, "events of devices that are on their way" },
 	{ "pending", info_pending, "interrupts on their way, and what holds them up" },
 	{ "state", info_state, "the parts of the machine, each with its hash" },

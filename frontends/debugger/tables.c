@@ -218,6 +218,54 @@ bool info_maps(struct session *s, const char *args)
 	return true;
 }
 
+/* ---- the TLB ---- */
+
+struct span { struct session *s; uint64_t from, to; unsigned count, stale; };
+
+static void print_translation(void *user, const struct vcpu_debug_translation *t)
+{
+	struct span *span = user;
+	struct session *s = span->s;
+	struct walk_entry walk[5], *e;
+	unsigned n;
+	uint64_t size, physical;
+
+	if (t->linear < span->from || t->linear > span->to)
+		return;
+	span->count++;
+	fprintf(s->out, "%016" PRIx64 " %09" PRIx64 " %c%c%c %s%s", t->linear, t->physical, t->read ? 'r' : '-', t->write ? 'w' : '-', t->execute ? 'x' : '-',
+		t->user ? "user" : "supervisor", t->global ? ", global" : "");
+	if (t->size > 4096)
+		fprintf(s->out, ", of a page of %" PRIu64 "M", t->size >> 20);
+	n = walk_to(s, t->linear, walk);
+	e = n ? &walk[n - 1] : NULL;
+	if (e && !(e->value & 1)) {
+		fprintf(s->out, ", STALE: it is not mapped any more");
+		span->stale++;
+	} else if (e && !e->missing) {
+		size = (uint64_t)1 << (12 + (vcpu_get(s->machine, VCPU_CR4) & 0x20 ? 9 : 10) * e->level);
+		physical = (e->value & 0xffffffffff000 & ~(size - 1)) | (t->linear & (size - 1));
+		if (physical != t->physical) {
+			fprintf(s->out, ", STALE: the tables lead to %" PRIx64, physical);
+			span->stale++;
+		}
+	}
+	fputc('\n', s->out);
+}
+
+bool info_tlb(struct session *s, const char *args)
+{
+	struct span span = { s, 0, UINT64_MAX, 0, 0 };
+
+	if (*args && !address(s, &args, &span.from))
+		return false;
+	if (*args && !address(s, &args, &span.to))
+		return false;
+	vcpu_debug_tlb(s->debug, print_translation, &span);
+	fprintf(s->out, "%u translations%s\n", span.count, span.stale ? "; stale ones are right until INVLPG or a write to CR3 (SDM vol. 3, 4.10)" : "");
+	return true;
+}
+
 /* ---- interrupts ---- */
 
 static void print_vectors(struct session *s, const char *part, const char *field, const char *what)
