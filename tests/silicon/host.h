@@ -34,6 +34,9 @@ struct state {
 	u64 cr2;
 };
 
+/* What Linux gives to programs. */
+enum { USER_CS = 0x33, USER_CS32 = 0x23, USER_DS = 0x2b };
+
 enum { HOST_TIMEOUT = -1, HOST_SYSCALL = -2, HOST_EMULATES = -3 };
 
 /* What of the kernel is needed is not there: *WHY says what. */

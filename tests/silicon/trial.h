@@ -18,7 +18,6 @@ enum { WINDOW = 0x20000000, WINDOW_SIZE = 0x10000, DATA = 0x1000, READ_ONLY = 0x
 /* The LDT. Selectors are those of user programs. */
 enum { L_CODE32, L_CODE16, L_DATA32, L_DATA16, L_SMALL, L_DOWN, L_READ, L_ABSENT, L_EXEC, L_ODD, L_DOWN16, L_COUNT };
 static inline u16 ldt(unsigned n) { return (u16)(n << 3 | 7); }
-enum { USER_CS = 0x33, USER_CS32 = 0x23, USER_DS = 0x2b }; /* what Linux gives */
 
 struct poke { u16 at, len; u8 bytes[832]; };
 enum { POKES = 4 };
