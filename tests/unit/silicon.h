@@ -14,7 +14,7 @@
 
 /* ---- the guest: 64-bit mode, 2 MiB mapped where they are ---- */
 
-enum { CODE = 0x1000, PML4 = 0x10000, RAM_SIZE = 0x200000, DATA_SIZE = 128, DATA = RAM_SIZE - DATA_SIZE };
+enum { CODE = 0x1000, PML4 = 0x10000, RAM_SIZE = 0x200000, DATA_SIZE = 256, DATA = RAM_SIZE - DATA_SIZE };
 
 static void make_guest(void)
 {
@@ -45,6 +45,7 @@ struct vec_state {
 	union ymm ymm[16];
 	u32 mxcsr;
 	u8 data[DATA_SIZE];
+	bool d;        /* FL_D */
 	int exception; /* vector, or -1 */
 };
 
@@ -60,6 +61,7 @@ static void guest_step(const u8 *code, unsigned len, struct vec_state *s)
 	memcpy(c->r, s->r, sizeof s->r);
 	c->r[RIP] = CODE;
 	cpu_set_arith(c, (u32)s->flags);
+	c->eflags = FL_1 | (s->d ? FL_D : 0);
 	for (unsigned i = 0; i < 16; i++) {
 		memcpy(&c->xmm[i], s->ymm[i].b, 16);
 		memcpy(&c->ymm_high[i], s->ymm[i].b + 16, 16);
@@ -110,7 +112,7 @@ static void host_step(const u8 *code, unsigned len, struct vec_state *s)
 		memset(&h, 0, sizeof h);
 		memcpy(h.r, s->r, sizeof h.r);
 		h.rip = (uintptr_t)page;
-		h.flags = (s->flags & OSZAPC) | FL_1 | FL_I;
+		h.flags = (s->flags & OSZAPC) | FL_1 | FL_I | (s->d ? FL_D : 0);
 		h.seg[CS] = USER_CS;
 		h.seg[SS] = USER_DS;
 		h.f.cw = 0x37f;
@@ -133,7 +135,7 @@ static void host_step(const u8 *code, unsigned len, struct vec_state *s)
 	memcpy(s->data, data, sizeof s->data);
 }
 
-static bool host_has(enum feature f)
+static inline bool host_has(enum feature f)
 {
 	static const struct { u32 leaf, sub; u8 reg, bit; } bits[F_COUNT] = {
 #define X(id, text, leaf, sub, reg, bit) [F_##id] = { leaf, sub, reg, bit },
@@ -208,7 +210,7 @@ static void fill16(void *p)
 	}
 }
 
-static void random_state(struct vec_state *s, bool fp)
+static inline void random_state(struct vec_state *s, bool fp)
 {
 	memset(s, 0, sizeof *s);
 	for (unsigned i = 0; i < 16; i++) {

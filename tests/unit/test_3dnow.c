@@ -1,35 +1,16 @@
 /* 3DNow! against the tables of AMD's manual (21928) and, where those say "normal", against the host's doubles; SSE4a against the manual (26568) and,
  * where the host has it, against the host. */
-#include <check.h>
 #include <math.h>
-#include <stdlib.h>
-#include "cpu/cpu.h"
+#include "tests/unit/bare.h"
 #ifdef __x86_64__
 #include <cpuid.h>
 #endif
 
 enum { CODE = 0x1000, DATA = 0x8000 };
 
-static struct space mem, io;
-static struct ram *ram;
-static struct clock clk;
-static struct model model;
-static struct cpu *c;
-
 static void build(const char *name)
 {
-	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true };
-
-	ck_assert(model_parse(&model, name, NULL));
-	space_init(&mem);
-	space_init(&io);
-	clk = (struct clock){ 0 };
-	ram = ram_new(64 * 1024);
-	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, 64 * 1024, ram, 0, false), 0);
-	c = cpu_new(&config);
-	ck_assert_ptr_nonnull(c);
-	ram->written = cpu_code_written;
-	ram->owner = c;
+	bare_new(name, 64 * 1024);
 	c->cr0 |= CR0_PE | CR0_NE;
 	c->cr4 = CR4_OSFXSR;
 	for (unsigned i = ES; i <= GS; i++)
@@ -39,13 +20,6 @@ static void build(const char *name)
 	update_mode(c);
 }
 static void setup(void) { build("max,+3dnow,+3dnowext,+sse4a"); }
-static void teardown(void)
-{
-	cpu_free(c);
-	ram_free(ram);
-	space_free(&mem);
-	space_free(&io);
-}
 
 static int run(const void *code, unsigned len)
 {
@@ -309,7 +283,7 @@ START_TEST(undefined)
 	static const char *const models[] = { "max,+3dnow,+3dnowext", "max,+3dnow", "max", "core2" };
 
 	for (unsigned m = 0; m < ARRAY_LEN(models); m++) {
-		teardown();
+		bare_free();
 		build(models[m]);
 		for (unsigned i = 0; i < 256; i++) {
 			bool there = (m < 2 && memchr(plain, (int)i, sizeof plain)) || (m < 1 && memchr(extended, (int)i, sizeof extended));
@@ -320,7 +294,7 @@ START_TEST(undefined)
 		ck_assert_uint_eq(c->x87.valid, m < 2 ? 0 : c->x87.valid);
 		ck_assert_int_eq(run((const u8[]){ 0xf0, 0x0f, 0x0f, 0xca, PFADD }, 5), VEC_UD); /* LOCK */
 	}
-	teardown();
+	bare_free();
 	setup();
 	c->cr0 |= CR0_TS;
 	update_mode(c);
@@ -404,7 +378,7 @@ START_TEST(fields)
 	ck_assert_int_eq(run((const u8[]){ 0xf2, 0x0f, 0x2b, 0xcb }, 4), VEC_UD); /* there are no register forms */
 	ck_assert_int_eq(run((const u8[]){ 0x66, 0x0f, 0x78, 0xc9, 0, 0 }, 6), VEC_UD);
 	ck_assert_int_eq(run((const u8[]){ 0x66, 0x0f, 0x78, 0x03, 0, 0 }, 6), VEC_UD);
-	teardown();
+	bare_free();
 	build("max");
 	ck_assert_int_eq(run((const u8[]){ 0x66, 0x0f, 0x79, 0xca }, 4), VEC_UD);
 	ck_assert_int_eq(run((const u8[]){ 0xf2, 0x0f, 0x2b, 0x0b }, 4), VEC_UD);
@@ -444,10 +418,8 @@ int main(void)
 {
 	Suite *s = suite_create("3dnow");
 	TCase *t = tcase_create("3dnow");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, setup, bare_free);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, sums);
 	tcase_add_test(t, products);
@@ -463,8 +435,5 @@ int main(void)
 	tcase_add_test(t, fields_as_the_host);
 #endif
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return bare_run(s);
 }

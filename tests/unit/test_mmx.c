@@ -1,39 +1,20 @@
 /* MMX against the silicon of the host: every row of the table with an MMX operand is encoded, with a register and with memory, and the same
  * bytes run here and in the guest from the same random state. Without an x86-64 host, what the manual says about the x87 state remains. */
 #define _GNU_SOURCE
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include "cpu/flow.h"
 #include "cpu/op.h"
 #include "cpu/x87.h"
-#include "mem/space.h"
+#include "tests/unit/bare.h"
 
 /* ---- the guest: a bare processor in 64-bit mode, everything mapped where it is ---- */
 
 enum { CODE = 0x1000, DATA = 0x8000, PML4 = 0x10000, RAM_SIZE = 0x200000 };
 
-static struct model model;
-static struct space mem, io;
-static struct clock now;
-static struct ram *ram;
-static struct cpu *c;
-
 static void make_guest(void)
 {
-	char *error = NULL;
-
-	ck_assert(model_parse(&model, "max", &error));
-	space_init(&mem);
-	space_init(&io);
-	ram = ram_new(RAM_SIZE);
-	ck_assert_ptr_nonnull(ram);
-	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, RAM_SIZE, ram, 0, false), 0);
-	c = cpu_new(&(struct cpu_config){ .model = &model, .mem = &mem, .io = &io, .clock = &now, .bare = true });
-	ck_assert_ptr_nonnull(c);
-	ram->written = cpu_code_written;
-	ram->owner = c;
+	bare_new("max", RAM_SIZE);
 	space_write(&mem, PML4, 8, (PML4 + 0x1000) | 0x63);
 	space_write(&mem, PML4 + 0x1000, 8, (PML4 + 0x2000) | 0x63);
 	space_write(&mem, PML4 + 0x2000, 8, 0xe3); /* 2 MiB */
@@ -49,14 +30,6 @@ static void make_guest(void)
 	update_mode(c);
 	c->attn = 0;
 	x87_init(c);
-}
-
-static void free_guest(void)
-{
-	cpu_free(c);
-	ram_free(ram);
-	space_free(&mem);
-	space_free(&io);
 }
 
 /* Run the instruction at ADDR; the vector of its exception, or -1. */
@@ -354,14 +327,14 @@ static Suite *suite(void)
 	Suite *s = suite_create("mmx");
 	TCase *t = tcase_create("manual");
 
-	tcase_add_checked_fixture(t, make_guest, free_guest);
+	tcase_add_checked_fixture(t, make_guest, bare_free);
 	tcase_add_test(t, x87_state);
 	tcase_add_test(t, fault_first);
 	tcase_add_test(t, unmasked);
 	suite_add_tcase(s, t);
 #ifdef __x86_64__
 	t = tcase_create("silicon");
-	tcase_add_checked_fixture(t, make_guest, free_guest);
+	tcase_add_checked_fixture(t, make_guest, bare_free);
 	tcase_set_timeout(t, 300);
 	tcase_add_test(t, silicon);
 	suite_add_tcase(s, t);
@@ -371,11 +344,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return bare_run(suite());
 }

@@ -2,25 +2,18 @@
  * tags, registers, memory and EFLAGS must come out the same, bit by bit; transcendental functions within one unit in the last place.
  * Without an x86-64 host that part is left out, and what the manual says remains: formats, faults, well-known values. */
 #define _GNU_SOURCE
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include "cpu/flow.h"
 #include "cpu/op.h"
 #include "cpu/x87.h"
-#include "mem/space.h"
+#include "tests/unit/bare.h"
 
 /* ---- the guest: a bare processor, flat 32-bit protected mode ---- */
 
 enum { CODE = 0x1000, DATA = 0x8000, RAM_SIZE = 0x10000 };
 #define J_ONE ((u64)1 << 63)
 
-static struct model model;
-static struct space mem, io;
-static struct clock now;
-static struct ram *ram;
-static struct cpu *c;
 static int ferr;
 
 static void set_ferr(void *owner, int n, bool level)
@@ -32,18 +25,7 @@ static void set_ferr(void *owner, int n, bool level)
 
 static void make_guest(void)
 {
-	char *error = NULL;
-
-	ck_assert(model_parse(&model, "max,-no-fcs", &error));
-	space_init(&mem);
-	space_init(&io);
-	ram = ram_new(RAM_SIZE);
-	ck_assert_ptr_nonnull(ram);
-	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, RAM_SIZE, ram, 0, false), 0);
-	c = cpu_new(&(struct cpu_config){ .model = &model, .mem = &mem, .io = &io, .clock = &now, .bare = true });
-	ck_assert_ptr_nonnull(c);
-	ram->written = cpu_code_written;
-	ram->owner = c;
+	bare_new("max,-no-fcs", RAM_SIZE);
 	c->ferr = (struct line){ set_ferr, NULL, 0 };
 	ferr = 0;
 	c->cr0 = CR0_PE | CR0_NE | CR0_MP;
@@ -66,14 +48,6 @@ static void real_mode(void)
 	seg_update(c, CS);
 	update_mode(c);
 	c->attn = 0;
-}
-
-static void free_guest(void)
-{
-	cpu_free(c);
-	ram_free(ram);
-	space_free(&mem);
-	space_free(&io);
 }
 
 /* Run the instruction at ADDR; the vector of its exception, or -1. */
@@ -611,7 +585,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("x87");
 	TCase *t = tcase_create("manual");
 
-	tcase_add_checked_fixture(t, make_guest, free_guest);
+	tcase_add_checked_fixture(t, make_guest, bare_free);
 	tcase_add_test(t, constants);
 	tcase_add_test(t, pi_has_66_bits);
 	tcase_add_test(t, unmasked);
@@ -625,7 +599,7 @@ static Suite *suite(void)
 	suite_add_tcase(s, t);
 #ifdef __x86_64__
 	t = tcase_create("silicon");
-	tcase_add_checked_fixture(t, make_guest, free_guest);
+	tcase_add_checked_fixture(t, make_guest, bare_free);
 	tcase_set_timeout(t, 300);
 	tcase_add_test(t, silicon_masked);
 	tcase_add_test(t, silicon_unmasked);
@@ -636,11 +610,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return bare_run(suite());
 }

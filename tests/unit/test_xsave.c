@@ -1,35 +1,16 @@
 /* XSAVE and its relatives (SDM vol. 1, chapter 13): layout, what is left out, every #GP, and the host's own XSAVE, XSAVEOPT, XSAVEC and XRSTOR. */
-#include <check.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdlib.h>
-#include "cpu/cpu.h"
+#include "tests/unit/bare.h"
 
 enum { RAM_SIZE = 0x20000, CODE = 0x1000, PML4 = 0x4000, TABLES = 0x5000, IMAGE = 0x8000, OUT = 0xa000, SIZE = 2696 };
 enum { HEADER = 512, LAYOUT = 520, MXCSR = 24, XMM = 160, AREA_YMM = 576, PKRU = 2688 };
 #define COMPACT ((u64)1 << 63)
 
-static struct space mem, io;
-static struct ram *ram;
-static struct clock clk;
-static struct model model;
-static struct cpu *c;
-
 /* 64-bit mode, flat, with everything that XCR0 has. */
 static void build(const char *name)
 {
-	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true };
-
-	ck_assert(model_parse(&model, name, NULL));
-	space_init(&mem);
-	space_init(&io);
-	clk = (struct clock){ 0 };
-	ram = ram_new(RAM_SIZE);
-	ck_assert_int_ge(space_add_ram(&mem, "ram", 0, RAM_SIZE, ram, 0, false), 0);
-	c = cpu_new(&config);
-	ck_assert_ptr_nonnull(c);
-	ram->written = cpu_code_written;
-	ram->owner = c;
+	bare_new(name, RAM_SIZE);
 	put64(ram->host + PML4, TABLES | 7);
 	put64(ram->host + TABLES, 0x87);
 	c->cr3 = PML4;
@@ -47,13 +28,6 @@ static void build(const char *name)
 	tlb_flush(c, true);
 }
 static void setup(void) { build("max"); }
-static void teardown(void)
-{
-	cpu_free(c);
-	ram_free(ram);
-	space_free(&mem);
-	space_free(&io);
-}
 
 /* [RDI], with REX.W */
 static const u8 xsave[] = { 0x48, 0x0f, 0xae, 0x27 }, xsaveopt[] = { 0x48, 0x0f, 0xae, 0x37 }, xsavec[] = { 0x48, 0x0f, 0xc7, 0x27 },
@@ -459,7 +433,7 @@ START_TEST(as_the_host)
 	if (!host_has())
 		return;
 	sigaction(SIGSEGV, &action, NULL);
-	teardown();
+	bare_free();
 	build("max,-pku");
 	c->xcr0 = 7;
 	for (unsigned n = 0; n < 6000; n++) {
@@ -516,10 +490,8 @@ int main(void)
 {
 	Suite *s = suite_create("xsave");
 	TCase *t = tcase_create("xsave");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, setup, bare_free);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, standard);
 	tcase_add_test(t, compacted);
@@ -537,8 +509,5 @@ int main(void)
 	tcase_add_test(t, as_the_host);
 #endif
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return bare_run(s);
 }
