@@ -317,7 +317,8 @@ static struct vcpu_debug_stop seek(struct vcpu_debug *d, struct vcpu_place to)
 
 	if (place_equal(&at, &to))
 		return stopped(d, VCPU_DEBUG_THERE);
-	if (place_before(&to, &at) || place_before(&at, &d->shots[i]->at) || (to.instructions == at.instructions && to.steps == at.steps && !to.ns))
+	if (place_before(&to, &at) || place_before(&at, &d->shots[i]->at) || (to.instructions == at.instructions && to.steps == at.steps &&
+		!to.ns))
 		if (!restore(d, i))
 			return stopped(d, VCPU_DEBUG_ERROR);
 	for (unsigned k = 0; k < ARRAY_LEN(near); k++) {
@@ -507,10 +508,12 @@ void vcpu_debug_tlb(const vcpu_debug *d, void (*each)(void *user, const struct v
 			u64 data = view->tlb[n].known, code = view->code[n].known;
 
 			if (data != TLB_NONE)
-				each(user, &(struct vcpu_debug_translation){ data & PAGE_MASK, view->phys[n], sizes[(data & KNOWN_SIZE) >> 3], i == VIEW_USER || i == VIEW_SLOW,
+				each(user, &(struct vcpu_debug_translation){ data & PAGE_MASK, view->phys[n], sizes[(data & KNOWN_SIZE) >> 3], i == VIEW_USER ||
+					i == VIEW_SLOW,
 					data & KNOWN_READ, data & KNOWN_WRITE, false, data & KNOWN_GLOBAL });
 			if (code != TLB_NONE)
-				each(user, &(struct vcpu_debug_translation){ code & PAGE_MASK, view->code[n].phys, sizes[(code & KNOWN_SIZE) >> 3], i == VIEW_USER || i == VIEW_SLOW,
+				each(user, &(struct vcpu_debug_translation){ code & PAGE_MASK, view->code[n].phys, sizes[(code & KNOWN_SIZE) >> 3], i == VIEW_USER ||
+					i == VIEW_SLOW,
 					false, false, true, code & KNOWN_GLOBAL });
 		}
 }

@@ -4,7 +4,7 @@
  *   run.c       time, both ways          kallsyms.c  Linux's own, in memory  tables.c   descriptor tables, maps, pending
  *   stops.c     break, watch, catch      dwarf.c     lines, types, frames    explain.c  page walks, instructions
  *   look.c      x, print, list ...       unwind.c    who called              fault.c    faults in words
- *                                                                            devices.c  devices in words
+ *   main.c      options, prompt          variable.c  frames, variables       devices.c  devices in words
  *   expr.c      expressions              value.c     types and values        json.c     for machines */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
@@ -80,7 +80,8 @@ void print_stop(struct session *s, const struct vcpu_debug_stop *stop);
 /* Print it and do what is to be done there. */
 bool report(struct session *s, struct vcpu_debug_stop stop);
 uint64_t linear_rip(struct session *s);
-command_fn do_continue, do_reverse, do_stepi, do_stepi_back, do_step, do_step_back, do_next, do_next_back, do_nexti, do_nexti_back, do_finish,
+command_fn do_continue, do_reverse, do_stepi, do_stepi_back, do_step, do_step_back, do_next, do_next_back, do_nexti, do_nexti_back,
+	do_finish,
 	   do_finish_back, do_until, do_goto, do_run, do_when, do_bookmark, do_undo;
 
 /* ---- stops.c ---- */
@@ -91,7 +92,8 @@ int hidden_break(struct session *s, uint64_t address, uint64_t above);
 void stop_delete(struct session *s, int id);
 /* Asked by the library at each hit. */
 bool stop_counts(void *session, const struct vcpu_debug_stop *stop);
-command_fn do_break, do_tbreak, do_pbreak, do_watch, do_rwatch, do_awatch, do_pwatch, do_delete, do_catch, do_condition, do_ignore, do_commands, do_last_write;
+command_fn do_break, do_tbreak, do_pbreak, do_watch, do_rwatch, do_awatch, do_pwatch, do_delete, do_catch, do_condition, do_ignore,
+	do_commands, do_last_write;
 void print_stops(struct session *s);
 
 /* ---- symbols.c ---- */
@@ -164,10 +166,19 @@ bool dwarf_line(struct session *s, uint64_t address, struct line *line);
 bool dwarf_line_address(struct session *s, const char *file, int line, uint64_t *address);
 /* The end of the function's prologue, by its lines; ADDRESS itself, if it is not known. */
 uint64_t dwarf_behind_prologue(struct session *s, uint64_t address);
-struct frame { uint64_t pc, sp, bp, cfa /* above the return address; 0: not known */; uint64_t regs[17]; /* DWARF's numbers */ const char *how; bool called; /* pc is where a call returns to */ };
+const struct type *dwarf_type(struct session *s, const char *name); /* "struct x", a typedef; NULL */
+
+/* ---- variable.c ---- */
+
+struct frame {
+	uint64_t pc, sp, bp;
+	uint64_t cfa;                /* above the return address; 0: not known */
+	uint64_t regs[17];           /* by DWARF's numbers */
+	const char *how;             /* who knew it; NULL: it is the innermost */
+	bool called;                 /* pc is where a call returns to */
+};
 bool dwarf_variable(struct session *s, const char *name, const struct frame *f, struct value *v);
 void dwarf_locals(struct session *s, const struct frame *f, void (*each)(struct session *s, const char *name, const struct value *v));
-const struct type *dwarf_type(struct session *s, const char *name); /* "struct x", a typedef; NULL */
 /* The frame above F; false: the tables do not know. */
 bool dwarf_unwind(struct session *s, struct frame *f);
 

@@ -71,7 +71,8 @@ void explain_page(struct session *s, uint64_t linear)
 	} else if (e) {
 		uint64_t mask = ((uint64_t)1 << (12 + (wide ? 9 : 10) * e->level)) - 1;
 
-		fprintf(s->out, "physical %" PRIx64 ", in a page of %" PRIu64 " KiB\n", (e->value & 0xffffffffff000 & ~mask) | (linear & mask), (mask + 1) >> 10);
+		fprintf(s->out, "physical %" PRIx64 ", in a page of %" PRIu64 " KiB\n", (e->value & 0xffffffffff000 & ~mask) | (linear & mask),
+			(mask + 1) >> 10);
 	}
 }
 

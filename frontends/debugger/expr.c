@@ -99,8 +99,10 @@ static const struct type *type_name(struct parser *p)
 			break;
 	}
 	if (any)
-		t = type_basic(p->s, is_char ? is_unsigned ? "unsigned char" : is_signed ? "signed char" : "char" : is_short ? is_unsigned ? "unsigned short" : "short" :
-			longs > 1 ? is_unsigned ? "unsigned long long" : "long long" : longs ? is_unsigned ? "unsigned long" : "long" : is_unsigned ? "unsigned int" : "int");
+		t = type_basic(p->s, is_char ? is_unsigned ? "unsigned char" : is_signed ? "signed char" : "char" : is_short ? is_unsigned ?
+			"unsigned short" : "short" :
+			longs > 1 ? is_unsigned ? "unsigned long long" : "long long" : longs ? is_unsigned ? "unsigned long" : "long" : is_unsigned ?
+				"unsigned int" : "int");
 	if (!t) {
 		p->at = start;
 		return NULL;
@@ -180,7 +182,8 @@ static bool identifier(struct parser *p, const char *name, struct value *v)
 		return true;
 	}
 	set_number(p, v, strtoull(name, &end, 16), false);
-	return (*name && !*end) || complaint(p->s, "there is no such symbol: %s%s", name, p->s->nsymbols ? "" : " (the command symbols reads a file of them)");
+	return (*name && !*end) || complaint(p->s, "there is no such symbol: %s%s", name, p->s->nsymbols ? "" :
+		" (the command symbols reads a file of them)");
 }
 
 static bool character(struct parser *p, struct value *v)
@@ -487,7 +490,8 @@ static bool apply(struct parser *p, const char *operator, struct value *a, struc
 	} else if (pointer && (*operator == '+' || *operator == '-')) {
 		*a = (struct value){ .type = type_pointer(p->s, pointer->to), .bits = n };
 	} else {
-		bool truth = strchr("=!", *operator) || (operator[1] && *operator != '<' && *operator != '>') || (strchr("<>", *operator) && operator[1] != *operator);
+		bool truth = strchr("=!", *operator) || (operator[1] && *operator != '<' && *operator != '>') || (strchr("<>", *operator) &&
+			operator[1] != *operator);
 
 		set_number(p, a, n, truth || is_signed);
 	}

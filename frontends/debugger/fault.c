@@ -78,7 +78,8 @@ static void why_paged(struct session *s, uint32_t error, uint64_t cr2)
 
 static void why_selector(struct session *s, uint32_t error)
 {
-	static const char *const system[16] = { "reserved", "an available 16-bit TSS", "an LDT", "a busy 16-bit TSS", "a 16-bit call gate", "a task gate",
+	static const char *const system[16] = { "reserved", "an available 16-bit TSS", "an LDT", "a busy 16-bit TSS", "a 16-bit call gate",
+		"a task gate",
 		"a 16-bit interrupt gate", "a 16-bit trap gate", "reserved", "an available TSS", "reserved", "a busy TSS", "a call gate", "reserved",
 		"an interrupt gate", "a trap gate" };
 	bool wide = vcpu_get(s->machine, VCPU_EFER) & 0x400, idt = error & 2, ldt = !idt && error & 4;
@@ -100,7 +101,8 @@ static void why_selector(struct session *s, uint32_t error)
 	}
 	type = d >> 40 & 15;
 	dpl = d >> 45 & 3;
-	fprintf(s->out, "the descriptor is %016" PRIx64 ": %s, DPL %u, %s\n", d, !(d >> 44 & 1) ? system[type] : type & 8 ? type & 4 ? "conforming code" : "code" :
+	fprintf(s->out, "the descriptor is %016" PRIx64 ": %s, DPL %u, %s\n", d, !(d >> 44 & 1) ? system[type] : type & 8 ? type & 4 ?
+		"conforming code" : "code" :
 		type & 2 ? "writable data" : "read-only data", dpl, d >> 47 & 1 ? "present" : "NOT PRESENT");
 	if (!(d >> 47 & 1))
 		fprintf(s->out, "because it has bit 47 (P) clear\n");
@@ -116,7 +118,8 @@ static void why_selector(struct session *s, uint32_t error)
 
 #if HAVE_ZYDIS
 static const ZydisMnemonic cpl0[] = {
-	ZYDIS_MNEMONIC_HLT, ZYDIS_MNEMONIC_LGDT, ZYDIS_MNEMONIC_LIDT, ZYDIS_MNEMONIC_LLDT, ZYDIS_MNEMONIC_LTR, ZYDIS_MNEMONIC_LMSW, ZYDIS_MNEMONIC_CLTS,
+	ZYDIS_MNEMONIC_HLT, ZYDIS_MNEMONIC_LGDT, ZYDIS_MNEMONIC_LIDT, ZYDIS_MNEMONIC_LLDT, ZYDIS_MNEMONIC_LTR, ZYDIS_MNEMONIC_LMSW,
+		ZYDIS_MNEMONIC_CLTS,
 	ZYDIS_MNEMONIC_INVD, ZYDIS_MNEMONIC_WBINVD, ZYDIS_MNEMONIC_INVLPG, ZYDIS_MNEMONIC_RDMSR, ZYDIS_MNEMONIC_WRMSR, ZYDIS_MNEMONIC_SYSRET,
 	ZYDIS_MNEMONIC_SYSEXIT, ZYDIS_MNEMONIC_SWAPGS, ZYDIS_MNEMONIC_INVPCID, ZYDIS_MNEMONIC_XSETBV,
 };
@@ -174,13 +177,15 @@ static void why_instruction(struct session *s, uint64_t rip, unsigned vector)
 {
 	unsigned char code[15] = { 0 };
 	size_t len = vcpu_read_linear(s->machine, rip, code, sizeof code);
-	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), cpl = vcpu_get(s->machine, VCPU_CPL), iopl = vcpu_get(s->machine, VCPU_RFLAGS) >> 12 & 3,
+	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), cpl = vcpu_get(s->machine, VCPU_CPL), iopl = vcpu_get(s->machine,
+		VCPU_RFLAGS) >> 12 & 3,
 		cr0 = vcpu_get(s->machine, VCPU_CR0), cr4 = vcpu_get(s->machine, VCPU_CR4);
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction in;
 	ZydisDecoder decoder;
 
-	ZydisDecoderInit(&decoder, bits == 64 ? ZYDIS_MACHINE_MODE_LONG_64 : bits == 32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16,
+	ZydisDecoderInit(&decoder, bits == 64 ? ZYDIS_MACHINE_MODE_LONG_64 : bits == 32 ? ZYDIS_MACHINE_MODE_LEGACY_32 :
+		ZYDIS_MACHINE_MODE_LEGACY_16,
 		bits == 64 ? ZYDIS_STACK_WIDTH_64 : bits == 32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) {
 		if (vector == 6)
@@ -205,7 +210,8 @@ static void why_instruction(struct session *s, uint64_t rip, unsigned vector)
 		return;
 	}
 	if (vector == 13 && cpl > iopl && is_one_of(in.mnemonic, by_iopl, sizeof by_iopl / sizeof *by_iopl)) {
-		fprintf(s->out, "because CPL %u is above IOPL %u%s\n", (unsigned)cpl, (unsigned)iopl, in.mnemonic == ZYDIS_MNEMONIC_CLI || in.mnemonic == ZYDIS_MNEMONIC_STI ? "" :
+		fprintf(s->out, "because CPL %u is above IOPL %u%s\n", (unsigned)cpl, (unsigned)iopl, in.mnemonic == ZYDIS_MNEMONIC_CLI ||
+			in.mnemonic == ZYDIS_MNEMONIC_STI ? "" :
 			", and the TSS's I/O map does not allow the port (vol. 1, 19.5)");
 		return;
 	}
@@ -253,7 +259,8 @@ static void explain_fault(struct session *s, unsigned vector, uint32_t error, ui
 		else
 			why_instruction(s, linear_rip(s), vector);
 		break;
-	case 16: fprintf(s->out, "status word %04x, control word %04x\n", (unsigned)vcpu_get(s->machine, VCPU_FSW), (unsigned)vcpu_get(s->machine, VCPU_FCW)); break;
+	case 16: fprintf(s->out, "status word %04x, control word %04x\n", (unsigned)vcpu_get(s->machine, VCPU_FSW),
+		(unsigned)vcpu_get(s->machine, VCPU_FCW)); break;
 	case 19: fprintf(s->out, "MXCSR %04x\n", (unsigned)vcpu_get(s->machine, VCPU_MXCSR)); break;
 	}
 }
@@ -262,7 +269,8 @@ static bool explain_last(struct session *s)
 {
 	struct vcpu_place here = vcpu_where(s->machine);
 	struct vcpu_debug_stop stop = s->last;
-	bool at_it = stop.what == VCPU_DEBUG_EVENT && stop.event == VCPU_EVENT_EXCEPTION && stop.place.instructions == here.instructions && stop.place.steps == here.steps;
+	bool at_it = stop.what == VCPU_DEBUG_EVENT && stop.event == VCPU_EVENT_EXCEPTION && stop.place.instructions == here.instructions &&
+		stop.place.steps == here.steps;
 	uint64_t cr2, dr6;
 
 	if (!at_it) {
@@ -283,7 +291,8 @@ static bool explain_last(struct session *s)
 	vcpu_select(s->machine, vcpu_running(s->machine));
 	fprintf(s->out, "vector %" PRIu64 ", %s: %s (SDM vol. 3, %s)\ninstruction %" PRIu64 ":\n", stop.address,
 		stop.address < 32 && vectors[stop.address].name ? vectors[stop.address].name : "INT", stop.address < 32 && vectors[stop.address].text ?
-		vectors[stop.address].text : "a software interrupt", stop.address < 32 && vectors[stop.address].section ? vectors[stop.address].section : "6.4.4",
+		vectors[stop.address].text : "a software interrupt", stop.address < 32 && vectors[stop.address].section ?
+			vectors[stop.address].section : "6.4.4",
 		stop.when.instructions);
 	disassemble(s, linear_rip(s), 1);
 	explain_fault(s, (unsigned)stop.address, (uint32_t)stop.value, cr2, dr6);
@@ -295,7 +304,8 @@ static bool explain_last(struct session *s)
 bool do_explain(struct session *s, const char *args)
 {
 	struct vcpu_fault faults[8];
-	unsigned n = s->last.what == VCPU_DEBUG_MACHINE && s->last.machine.reason == VCPU_STOP_TRIPLE_FAULT ? vcpu_fault_chain(s->machine, faults, 8) : 0;
+	unsigned n = s->last.what == VCPU_DEBUG_MACHINE && s->last.machine.reason == VCPU_STOP_TRIPLE_FAULT ? vcpu_fault_chain(s->machine,
+		faults, 8) : 0;
 	char text[160];
 
 	(void)args;
@@ -303,7 +313,8 @@ bool do_explain(struct session *s, const char *args)
 		return explain_last(s);
 	fprintf(s->out, "a triple fault: nobody took the last of these, and the processor has shut down (SDM vol. 3, 6.15, Interrupt 8)\n");
 	for (unsigned i = 0; i < n && i < 8; i++) {
-		fprintf(s->out, "vector %u at %04x:%" PRIx64 "%s: %s\n", faults[i].vector, faults[i].cs, faults[i].rip, symbol_text(s, faults[i].rip, text, sizeof text),
+		fprintf(s->out, "vector %u at %04x:%" PRIx64 "%s: %s\n", faults[i].vector, faults[i].cs, faults[i].rip, symbol_text(s, faults[i].rip,
+			text, sizeof text),
 			faults[i].text);
 		explain_fault(s, faults[i].vector, faults[i].has_error ? faults[i].error : 0, faults[i].cr2, 0);
 	}

@@ -1,7 +1,8 @@
 /* For machines: a line of JSON for each command.
  *
  *     {"command": "continue", "ok": true, "output": "...", "guest": "what it has said meanwhile",
- *      "stop": {"what": "breakpoint", "id": 1, ...}, "place": {"instructions": N, "steps": N, "ns": N}, "pc": "0x...", "symbol": "...", "file": ..., "line": N}
+ *      "stop": {"what": "breakpoint", "id": 1, ...}, "place": {"instructions": N, "steps": N, "ns": N}, "pc": "0x...", "symbol": "...",
+ *      "file": "...", "line": N}
  *
  * Numbers that can be larger than 2^53 are strings. "stop" is there if the command has moved. */
 #include <inttypes.h>
@@ -39,7 +40,8 @@ static void put_stop(struct session *s, FILE *out)
 	if (stop->id)
 		fprintf(out, ", \"id\": %d", stop->id);
 	if (stop->what == VCPU_DEBUG_WATCH || stop->what == VCPU_DEBUG_EVENT)
-		fprintf(out, ", \"address\": \"0x%" PRIx64 "\", \"size\": %u, \"write\": %s, \"by\": \"0x%" PRIx64 "\", \"when\": %" PRIu64, stop->address, stop->size,
+		fprintf(out, ", \"address\": \"0x%" PRIx64 "\", \"size\": %u, \"write\": %s, \"by\": \"0x%" PRIx64 "\", \"when\": %" PRIu64,
+			stop->address, stop->size,
 			stop->write ? "true" : "false", stop->rip, stop->when.instructions);
 	if (stop->what == VCPU_DEBUG_WATCH)
 		fprintf(out, ", \"physical\": %s, \"device\": %s", stop->physical ? "true" : "false", stop->device ? "true" : "false");

@@ -1,7 +1,7 @@
 /* Linux's table of its own symbols, found in the guest's memory: right whatever the kernel is, and wherever it has moved itself.
  *
- *   kallsyms_offsets        s32 each: below 0, the address is relative_base - 1 - offset; else it is the address (a per-CPU variable)  [to 6.3: here,
- *   kallsyms_relative_base  an address                                                                                                 since 6.4 behind]
+ *   kallsyms_offsets        s32 each: below 0, the address is relative_base - 1 - offset; else it is the address (a per-CPU variable)
+ *   kallsyms_relative_base  an address [these two to 6.3 here, since 6.4 at the end]
  *   kallsyms_num_syms       u32
  *   kallsyms_names          for each symbol, sorted by address: length, then so many tokens; the first character is the type, as in nm.
  *                           A length with bit 7 set goes on in a second byte (since 6.1).
@@ -55,7 +55,8 @@ uint64_t processor_field(struct session *s, const char *field)
 
 uint64_t kernel_entry(struct session *s, const char *const **names)
 {
-	static const char *const calls[] = { "entry_SYSCALL_64", "system_call", NULL }, *const faults[] = { "asm_exc_page_fault", "page_fault", NULL };
+	static const char *const calls[] = { "entry_SYSCALL_64", "system_call", NULL }, *const faults[] = { "asm_exc_page_fault", "page_fault",
+		NULL };
 	bool wide = vcpu_get(s->machine, VCPU_EFER) & 0x400;
 	unsigned size = wide ? 16 : 8;
 	uint64_t lstar = wide ? processor_field(s, "lstar") : 0, gate[2] = { 0 };
@@ -64,7 +65,8 @@ uint64_t kernel_entry(struct session *s, const char *const **names)
 		*names = lstar ? calls : faults;
 	if (lstar)
 		return lstar;
-	if (!(vcpu_get(s->machine, VCPU_CR0) >> 31) || vcpu_read_linear(s->machine, vcpu_get(s->machine, VCPU_IDTR_BASE) + 14 * size, gate, size) != size)
+	if (!(vcpu_get(s->machine, VCPU_CR0) >> 31) || vcpu_read_linear(s->machine, vcpu_get(s->machine, VCPU_IDTR_BASE) + 14 * size, gate,
+		size) != size)
 		return 0;
 	return (gate[0] & 0xffff) | (gate[0] >> 32 & 0xffff0000) | gate[1] << 32;
 }
@@ -186,7 +188,8 @@ static bool find_names(struct tables *t, unsigned pointer)
 {
 	for (size_t at = 0; at + 2 * pointer < t->size; at += pointer) {
 		t->count = u32(t, at);
-		if (t->count >= COUNT_MIN && t->count <= COUNT_MAX && (pointer == 4 || !u32(t, at + 4)) && names_fit(t, at + pointer, t->count, pointer)) {
+		if (t->count >= COUNT_MIN && t->count <= COUNT_MAX && (pointer == 4 || !u32(t, at + 4)) && names_fit(t, at + pointer, t->count,
+			pointer)) {
 			t->names = at + pointer;
 			return true;
 		}
@@ -201,7 +204,8 @@ static uint64_t read_pointer(const struct tables *t, size_t at, unsigned pointer
 
 static bool find_offsets(struct tables *t, unsigned pointer, uint64_t base)
 {
-	size_t bytes = (4 * (size_t)t->count + pointer - 1) & ~(size_t)(pointer - 1), behind = (t->index + 512 + pointer - 1) & ~(size_t)(pointer - 1);
+	size_t bytes = (4 * (size_t)t->count + pointer - 1) & ~(size_t)(pointer - 1),
+		behind = (t->index + 512 + pointer - 1) & ~(size_t)(pointer - 1);
 
 	t->offsets = t->names - 2 * pointer - bytes;
 	t->relative = read_pointer(t, t->names - 2 * pointer, pointer);
@@ -252,7 +256,8 @@ bool kallsyms_read(struct session *s)
 	t.image = image;
 	ok = find_tokens(&t) && find_names(&t, pointer) && find_offsets(&t, pointer, base);
 	if (!ok)
-		complaint(s, "there is no table of symbols in the %zu MiB from %" PRIx64 " (a Linux kernel has one with CONFIG_KALLSYMS)", t.size >> 20, base);
+		complaint(s, "there is no table of symbols in the %zu MiB from %" PRIx64 " (a Linux kernel has one with CONFIG_KALLSYMS)",
+			t.size >> 20, base);
 	else if (add_all(s, &t, base))
 		fprintf(s->out, "%zu symbols from the guest's kernel at %" PRIx64 "\n", s->nsymbols - before, base);
 	symbols_sort(s);

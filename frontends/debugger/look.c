@@ -132,7 +132,8 @@ bool do_ptype(struct session *s, const char *args)
 		for (unsigned i = 0; i < t->nmembers; i++) {
 			const struct member *m = &t->members[i];
 
-			fprintf(s->out, "    /* %4" PRIu64 " */ %s%s%s", m->offset, type_text(m->type, text, sizeof text), m->name ? " " : "", m->name ? m->name : "");
+			fprintf(s->out, "    /* %4" PRIu64 " */ %s%s%s", m->offset, type_text(m->type, text, sizeof text), m->name ? " " : "", m->name ?
+				m->name : "");
 			if (m->bits)
 				fprintf(s->out, " : %u", m->bits);
 			fprintf(s->out, ";\n");
@@ -237,7 +238,8 @@ static void print_field(void *user, const char *part, const char *field, unsigne
 }
 
 static const struct { unsigned bit; const char *name; } flags[] = {
-	{ 0, "CF" }, { 2, "PF" }, { 4, "AF" }, { 6, "ZF" }, { 7, "SF" }, { 8, "TF" }, { 9, "IF" }, { 10, "DF" }, { 11, "OF" }, { 14, "NT" }, { 16, "RF" },
+	{ 0, "CF" }, { 2, "PF" }, { 4, "AF" }, { 6, "ZF" }, { 7, "SF" }, { 8, "TF" }, { 9, "IF" }, { 10, "DF" }, { 11, "OF" }, { 14, "NT" },
+		{ 16, "RF" },
 	{ 17, "VM" }, { 18, "AC" }, { 21, "ID" },
 };
 
@@ -330,7 +332,8 @@ static bool info_processors(struct session *s, const char *args)
 	(void)args;
 	for (unsigned i = 0; i < vcpu_processors(s->machine); i++) {
 		vcpu_select(s->machine, i);
-		fprintf(s->out, "%c %u  %016" PRIx64 "%s\n", i == selected ? '*' : ' ', i, linear_rip(s), symbol_text(s, linear_rip(s), text, sizeof text));
+		fprintf(s->out, "%c %u  %016" PRIx64 "%s\n", i == selected ? '*' : ' ', i, linear_rip(s), symbol_text(s, linear_rip(s), text,
+			sizeof text));
 	}
 	vcpu_select(s->machine, selected);
 	return true;

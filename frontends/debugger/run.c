@@ -58,7 +58,8 @@ static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 		break;
 	case VCPU_EVENT_PORT:
 	case VCPU_EVENT_MMIO:
-		fprintf(out, "%s %s %" PRIx64 ", %u byte%s: %" PRIx64, stop->write ? "write to" : "read of", stop->event == VCPU_EVENT_PORT ? "port" : "a device at physical",
+		fprintf(out, "%s %s %" PRIx64 ", %u byte%s: %" PRIx64, stop->write ? "write to" : "read of", stop->event == VCPU_EVENT_PORT ? "port" :
+			"a device at physical",
 			stop->address, stop->size, stop->size == 1 ? "" : "s", stop->value);
 		break;
 	case VCPU_EVENT_MSR:

@@ -156,7 +156,8 @@ static bool add_break(struct session *s, const char *args, bool physical, bool t
 	snprintf(text, sizeof text, "at %s%" PRIx64 "%s", physical ? "physical " : "", at, physical ? "" : symbol_text(s, at, name, sizeof name));
 	if (!physical && dwarf_line(s, at, &line))
 		snprintf(text + strlen(text), sizeof text - strlen(text), " %s:%d", line.name, line.line);
-	p = add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, physical), .kind = STOP_BREAK, .address = at, .temporary = temporary, .what = strdup(text),
+	p = add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, physical), .kind = STOP_BREAK, .address = at, .temporary = temporary,
+		.what = strdup(text),
 		.condition = condition });
 	announce(s, p);
 	return p;
@@ -365,7 +366,8 @@ void print_stops(struct session *s)
 
 		if (p->hidden)
 			continue;
-		fprintf(s->out, "%3d %-5s %s%s", p->id, p->kind == STOP_BREAK ? "break" : p->kind == STOP_WATCH ? "watch" : "catch", p->what, p->temporary ? ", once" : "");
+		fprintf(s->out, "%3d %-5s %s%s", p->id, p->kind == STOP_BREAK ? "break" : p->kind == STOP_WATCH ? "watch" : "catch", p->what,
+			p->temporary ? ", once" : "");
 		if (p->condition)
 			fprintf(s->out, " if %s", p->condition);
 		if (p->hits)

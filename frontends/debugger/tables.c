@@ -12,7 +12,8 @@ static bool long_mode(struct session *s) { return vcpu_get(s->machine, VCPU_EFER
 
 static void print_segment(struct session *s, unsigned selector, uint64_t d, uint64_t high)
 {
-	static const char *const system[16] = { "reserved", "16-bit TSS", "LDT", "16-bit TSS, busy", "16-bit call gate", "task gate", "16-bit interrupt gate",
+	static const char *const system[16] = { "reserved", "16-bit TSS", "LDT", "16-bit TSS, busy", "16-bit call gate", "task gate",
+		"16-bit interrupt gate",
 		"16-bit trap gate", "reserved", "TSS", "reserved", "TSS, busy", "call gate", "reserved", "interrupt gate", "trap gate" };
 	uint64_t base = (d >> 16 & 0xffffff) | (d >> 32 & 0xff000000), limit = (d & 0xffff) | (d >> 32 & 0xf0000);
 	unsigned type = d >> 40 & 15, dpl = d >> 45 & 3;
@@ -28,10 +29,12 @@ static void print_segment(struct session *s, unsigned selector, uint64_t d, uint
 	} else if (!(d >> 44 & 1)) {
 		fprintf(s->out, "%s, base %0*" PRIx64 ", limit %" PRIx64, system[type], wide ? 16 : 8, base | (wide ? high << 32 : 0), limit);
 	} else if (type & 8) {
-		fprintf(s->out, "%s-bit %scode%s, base %08" PRIx64 ", limit %" PRIx64, d >> 53 & 1 ? "64" : d >> 54 & 1 ? "32" : "16", type & 4 ? "conforming " : "",
+		fprintf(s->out, "%s-bit %scode%s, base %08" PRIx64 ", limit %" PRIx64, d >> 53 & 1 ? "64" : d >> 54 & 1 ? "32" : "16", type & 4 ?
+			"conforming " : "",
 			type & 2 ? "" : " that cannot be read", base, limit);
 	} else {
-		fprintf(s->out, "%s%s data, base %08" PRIx64 ", limit %" PRIx64, type & 2 ? "writable" : "read-only", type & 4 ? ", expand-down" : "", base, limit);
+		fprintf(s->out, "%s%s data, base %08" PRIx64 ", limit %" PRIx64, type & 2 ? "writable" : "read-only", type & 4 ? ", expand-down" : "",
+			base, limit);
 	}
 	fprintf(s->out, ", DPL %u%s%s\n", dpl, d >> 47 & 1 ? "" : ", NOT PRESENT", d >> 44 & 1 && type & 1 ? ", accessed" : "");
 }
@@ -71,15 +74,18 @@ bool info_ldt(struct session *s, const char *args)
 		fprintf(s->out, "there is no LDT: LDTR holds the null selector\n");
 		return true;
 	}
-	fprintf(s->out, "LDT %04x at %" PRIx64 ", limit %" PRIx64 "\n", (unsigned)vcpu_get(s->machine, VCPU_LDTR), vcpu_get(s->machine, VCPU_LDTR_BASE),
+	fprintf(s->out, "LDT %04x at %" PRIx64 ", limit %" PRIx64 "\n", (unsigned)vcpu_get(s->machine, VCPU_LDTR), vcpu_get(s->machine,
+		VCPU_LDTR_BASE),
 		vcpu_get(s->machine, VCPU_LDTR_LIMIT));
 	return print_table(s, vcpu_get(s->machine, VCPU_LDTR_BASE), vcpu_get(s->machine, VCPU_LDTR_LIMIT), 4);
 }
 
 bool info_idt(struct session *s, const char *args)
 {
-	static const char *const types[16] = { [5] = "task gate", [6] = "16-bit interrupt", [7] = "16-bit trap", [14] = "interrupt", [15] = "trap" };
-	uint64_t base = vcpu_get(s->machine, VCPU_IDTR_BASE), limit = vcpu_get(s->machine, VCPU_IDTR_LIMIT), first = number(args, 0), last = *args ? first : 255;
+	static const char *const types[16] = { [5] = "task gate", [6] = "16-bit interrupt", [7] = "16-bit trap", [14] = "interrupt",
+		[15] = "trap" };
+	uint64_t base = vcpu_get(s->machine, VCPU_IDTR_BASE), limit = vcpu_get(s->machine, VCPU_IDTR_LIMIT), first = number(args, 0),
+		last = *args ? first : 255;
 	bool protected = vcpu_get(s->machine, VCPU_CR0) & 1, wide = long_mode(s);
 	unsigned size = !protected ? 4 : wide ? 16 : 8;
 	char text[160];
@@ -99,7 +105,8 @@ bool info_idt(struct session *s, const char *args)
 		to = (d[0] & 0xffff) | (d[0] >> 32 & 0xffff0000) | (wide ? d[1] << 32 : 0);
 		if (!d[0])
 			continue;
-		fprintf(s->out, "%02x  %-9s %04x:%0*" PRIx64 "%s, DPL %u", (unsigned)n, type < 16 && types[type] ? types[type] : "no gate", (unsigned)(d[0] >> 16 & 0xffff),
+		fprintf(s->out, "%02x  %-9s %04x:%0*" PRIx64 "%s, DPL %u", (unsigned)n, type < 16 && types[type] ? types[type] : "no gate",
+			(unsigned)(d[0] >> 16 & 0xffff),
 			wide ? 16 : 8, to, symbol_text(s, to, text, sizeof text), (unsigned)(d[0] >> 45 & 3));
 		if (wide && d[0] >> 32 & 7)
 			fprintf(s->out, ", IST %u", (unsigned)(d[0] >> 32 & 7));
@@ -154,12 +161,14 @@ enum { W = 1, U = 2, NX = 4, LARGE = 8 };
 static void print_map(struct session *s, const struct map *m)
 {
 	if (m->to != m->from)
-		fprintf(s->out, "%016" PRIx64 "-%016" PRIx64 " %10" PRIu64 "K %c%c%c %s\n", m->from, m->to, (m->to - m->from) >> 10, 'r', m->rights & W ? 'w' : '-',
+		fprintf(s->out, "%016" PRIx64 "-%016" PRIx64 " %10" PRIu64 "K %c%c%c %s\n", m->from, m->to, (m->to - m->from) >> 10, 'r',
+			m->rights & W ? 'w' : '-',
 			m->rights & NX ? '-' : 'x', m->rights & U ? "user" : "supervisor");
 }
 
 /* Tables can be shared, and lead to themselves, 512 times at each of five levels: after LEFT of them it is enough. */
-static void walk(struct session *s, uint64_t table, int level, unsigned bits, uint64_t linear, unsigned rights, uint64_t from, uint64_t to, struct map *m, unsigned *left)
+static void walk(struct session *s, uint64_t table, int level, unsigned bits, uint64_t linear, unsigned rights, uint64_t from,
+	uint64_t to, struct map *m, unsigned *left)
 {
 	unsigned size = bits == 9 ? 8 : 4, shift = 12 + bits * (unsigned)level, count = 1u << bits;
 	bool lma = long_mode(s);
@@ -211,7 +220,8 @@ bool info_maps(struct session *s, const char *args)
 		return true;
 	}
 	s->interrupted = false;
-	walk(s, cr3 & (pae ? lma ? 0xffffffffff000 : 0xffffffe0 : 0xfffff000), lma ? cr4 & 0x1000 ? 4 : 3 : pae ? 2 : 1, pae ? 9 : 10, 0, W | U, from, to, &m, &left);
+	walk(s, cr3 & (pae ? lma ? 0xffffffffff000 : 0xffffffe0 : 0xfffff000), lma ? cr4 & 0x1000 ? 4 : 3 : pae ? 2 : 1, pae ? 9 : 10, 0,
+		W | U, from, to, &m, &left);
 	print_map(s, &m);
 	if (!left)
 		fprintf(s->out, "... and so on: info maps FROM TO shows a part\n");
@@ -233,7 +243,8 @@ static void print_translation(void *user, const struct vcpu_debug_translation *t
 	if (t->linear < span->from || t->linear > span->to)
 		return;
 	span->count++;
-	fprintf(s->out, "%016" PRIx64 " %09" PRIx64 " %c%c%c %s%s", t->linear, t->physical, t->read ? 'r' : '-', t->write ? 'w' : '-', t->execute ? 'x' : '-',
+	fprintf(s->out, "%016" PRIx64 " %09" PRIx64 " %c%c%c %s%s", t->linear, t->physical, t->read ? 'r' : '-', t->write ? 'w' : '-',
+		t->execute ? 'x' : '-',
 		t->user ? "user" : "supervisor", t->global ? ", global" : "");
 	if (t->size > 4096)
 		fprintf(s->out, ", of a page of %" PRIu64 "M", t->size >> 20);
@@ -262,7 +273,8 @@ bool info_tlb(struct session *s, const char *args)
 	if (*args && !address(s, &args, &span.to))
 		return false;
 	vcpu_debug_tlb(s->debug, print_translation, &span);
-	fprintf(s->out, "%u translations%s\n", span.count, span.stale ? "; stale ones are right until INVLPG or a write to CR3 (SDM vol. 3, 4.10)" : "");
+	fprintf(s->out, "%u translations%s\n", span.count, span.stale ?
+		"; stale ones are right until INVLPG or a write to CR3 (SDM vol. 3, 4.10)" : "");
 	return true;
 }
 
@@ -299,7 +311,8 @@ bool info_pending(struct session *s, const char *args)
 	if (field_value(s, part, "intr", 0, &value) && value)
 		fprintf(s->out, "the INTR pin is high\n");
 	if (field_value(s, part, "nmi_pending", 0, &value) && value)
-		fprintf(s->out, "an NMI is pending%s\n", field_value(s, part, "nmi_blocked", 0, &value) && value ? ", held up by one that has not returned" : "");
+		fprintf(s->out, "an NMI is pending%s\n", field_value(s, part, "nmi_blocked", 0, &value) && value ?
+			", held up by one that has not returned" : "");
 	print_vectors(s, apic, "irr", "is pending in the local APIC");
 	print_vectors(s, apic, "isr", "is in service");
 	for (unsigned i = 0; i < 2; i++) {
@@ -311,7 +324,8 @@ bool info_pending(struct session *s, const char *args)
 		irr |= lines & elcr;
 		for (unsigned b = 0; b < 8; b++)
 			if ((irr | isr) >> b & 1)
-				fprintf(s->out, "IRQ %u%s%s%s\n", 8 * i + b, irr >> b & 1 ? " is requested at the 8259" : "", irr & imr & 1u << b ? ", which masks it" : "",
+				fprintf(s->out, "IRQ %u%s%s%s\n", 8 * i + b, irr >> b & 1 ? " is requested at the 8259" : "", irr & imr & 1u << b ?
+					", which masks it" : "",
 					isr >> b & 1 ? ", and in service" : "");
 	}
 	return true;

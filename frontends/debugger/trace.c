@@ -95,7 +95,8 @@ static struct vcpu_debug_stop trace_instructions(struct session *s, struct traci
 bool do_trace(struct session *s, const char *args)
 {
 	static const struct { const char *name; unsigned kinds; } what[] = {
-		{ "instructions", 0 }, { "memory", VCPU_EVENT_MEMORY }, { "ports", VCPU_EVENT_PORT }, { "mmio", VCPU_EVENT_MMIO }, { "msr", VCPU_EVENT_MSR },
+		{ "instructions", 0 }, { "memory", VCPU_EVENT_MEMORY }, { "ports", VCPU_EVENT_PORT }, { "mmio", VCPU_EVENT_MMIO }, { "msr",
+			VCPU_EVENT_MSR },
 		{ "interrupts", VCPU_EVENT_INTERRUPT }, { "exceptions", VCPU_EVENT_EXCEPTION }, { "cr3", VCPU_EVENT_CR3 }, { "mode", VCPU_EVENT_MODE },
 		{ "devices", VCPU_EVENT_CLOCK },
 	};
@@ -132,7 +133,8 @@ bool do_trace(struct session *s, const char *args)
 			stop = trace_instructions(s, &t, end);
 		else do
 			stop = vcpu_debug_run(s->debug, end - vcpu_instructions(s->machine));
-		while (stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE && vcpu_instructions(s->machine) < end && !s->interrupted);
+		while (stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE && vcpu_instructions(s->machine) < end &&
+			!s->interrupted);
 		vcpu_debug_trace(s->debug, 0, NULL, NULL);
 		ok = close_it(s, t.file, path) && report(s, stop);
 	}
@@ -289,7 +291,8 @@ static int by_stack(const void *a, const void *b) { return strcmp(((const struct
 bool do_profile(struct session *s, const char *args)
 {
 	char *path = word(&args), *rest;
-	uint64_t n = strtoull(args, &rest, 0), every = number(rest + strspn(rest, " "), 100000), end = vcpu_instructions(s->machine) + n, total = 0;
+	uint64_t n = strtoull(args, &rest, 0), every = number(rest + strspn(rest, " "), 100000), end = vcpu_instructions(s->machine) + n,
+		total = 0;
 	struct vcpu_debug_stop stop = { 0 };
 	struct sample *samples = NULL, *more;
 	size_t count = 0;

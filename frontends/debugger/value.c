@@ -69,7 +69,8 @@ const struct type *type_basic(struct session *s, const char *name)
 		{ "unsigned long long", TYPE_INT, 8, false }, { "long int", TYPE_INT, -1, true }, { "long unsigned int", TYPE_INT, -1, false },
 		{ "u8", TYPE_INT, 1, false }, { "u16", TYPE_INT, 2, false }, { "u32", TYPE_INT, 4, false }, { "u64", TYPE_INT, 8, false },
 		{ "s8", TYPE_INT, 1, true }, { "s16", TYPE_INT, 2, true }, { "s32", TYPE_INT, 4, true }, { "s64", TYPE_INT, 8, true },
-		{ "uint8_t", TYPE_INT, 1, false }, { "uint16_t", TYPE_INT, 2, false }, { "uint32_t", TYPE_INT, 4, false }, { "uint64_t", TYPE_INT, 8, false },
+		{ "uint8_t", TYPE_INT, 1, false }, { "uint16_t", TYPE_INT, 2, false }, { "uint32_t", TYPE_INT, 4, false }, { "uint64_t", TYPE_INT, 8,
+			false },
 		{ "int8_t", TYPE_INT, 1, true }, { "int16_t", TYPE_INT, 2, true }, { "int32_t", TYPE_INT, 4, true }, { "int64_t", TYPE_INT, 8, true },
 		{ "size_t", TYPE_INT, -1, false }, { "bool", TYPE_BOOL, 1, false }, { "_Bool", TYPE_BOOL, 1, false },
 		{ "float", TYPE_FLOAT, 4, true }, { "double", TYPE_FLOAT, 8, true },
@@ -109,7 +110,8 @@ const char *type_text(const struct type *t, char *text, size_t size)
 	} else if (element->kind == TYPE_FUNCTION)
 		snprintf(text, size, "%s ()", element->to ? type_text(element->to, inner, sizeof inner) : "void");
 	else
-		snprintf(text, size, "%s%s%s", element->kind == TYPE_STRUCT ? element->is_union ? "union " : "struct " : element->kind == TYPE_ENUM ? "enum " : "",
+		snprintf(text, size, "%s%s%s", element->kind == TYPE_STRUCT ? element->is_union ? "union " : "struct " : element->kind == TYPE_ENUM ?
+			"enum " : "",
 			 element->name ? element->name : "{...}", tail);
 	return text;
 }

@@ -1,0 +1,30 @@
+/* What dwarf.c and variable.c share. */
+#ifndef DEBUGINFO_H
+#define DEBUGINFO_H
+
+#if HAVE_LIBDW
+#include <dwarf.h>
+#include <elfutils/libdwfl.h>
+
+#include "debugger.h"
+
+struct name { const char *name; Dwarf_Die die; Dwarf_Addr bias; /* what is added to addresses in its file */ };
+struct dwarf {
+	Dwfl *dwfl;
+	struct name *names;          /* what is at the top of compilation units, by name */
+	size_t count, room;
+	struct { Dwarf_Die die; struct type *type; } *types;
+	size_t ntypes;
+};
+
+/* The first of those that are called NAME; others follow. NULL: there is none. */
+struct name *dwarf_names(struct dwarf *d, const char *name);
+static inline bool dwarf_named(const struct dwarf *d, const struct name *n, const char *name)
+{
+	return n && n < d->names + d->count && !strcmp(n->name, name);
+}
+/* What DIE's DW_AT_type is; NULL: it has none. */
+const struct type *dwarf_target(struct session *s, Dwarf_Die *die);
+
+#endif
+#endif
