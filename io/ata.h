@@ -63,6 +63,9 @@ struct ata_drive *ata_new(const char *name, struct disk *disk, bool cdrom, bool 
 void ata_free(struct ata_drive *drive); /* NULL is fine */
 struct part ata_part(struct ata_drive *drive);
 bool ata_is_cdrom(const struct ata_drive *drive);
+/* A CD-ROM drive has another disc in it, or none (NULL); for ata_insert as if a person had changed it. False: the host has locked the tray. */
+void ata_hold(struct ata_drive *drive, struct disk *disk);
+bool ata_insert(struct ata_drive *drive, struct disk *disk);
 /* As after power-on, or a reset through the interface; CMD gets the signature. */
 void ata_reset(struct ata_drive *drive, struct ata_command *cmd);
 void ata_signature(const struct ata_drive *drive, struct ata_command *cmd);

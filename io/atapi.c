@@ -407,6 +407,20 @@ static void start_stop(struct ata_drive *drive, struct ata_command *cmd, const u
 	drive->open = open;
 }
 
+void ata_hold(struct ata_drive *drive, struct disk *disk) { drive->disk = disk; }
+
+bool ata_insert(struct ata_drive *drive, struct disk *disk)
+{
+	if (drive->locked)
+		return false;
+	drive->disk = disk;
+	drive->open = false;
+	drive->event = disk ? 2 : 3;
+	drive->attention = disk ? MEDIUM_CHANGED : 0;
+	drive->attention_q = 0;
+	return true;
+}
+
 /* ---- packets ---- */
 
 static bool needs_medium(u8 opcode)

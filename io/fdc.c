@@ -132,6 +132,18 @@ enum fdc_type fdc_type(const struct fdc *fdc, unsigned drive)
 	return fdc->drive[drive].present ? fdc->drive[drive].format->type : FDC_NONE;
 }
 
+void fdc_hold(struct fdc *fdc, unsigned drive, struct disk *disk)
+{
+	fdc->drive[drive].disk = disk;
+	fdc->drive[drive].format = format_of(disk);
+}
+
+void fdc_insert(struct fdc *fdc, unsigned drive, struct disk *disk)
+{
+	fdc_hold(fdc, drive, disk);
+	fdc->drive[drive].changed = true;
+}
+
 /* ---- lines ---- */
 
 static void drive_line(struct fdc *fdc)

@@ -18,7 +18,7 @@ static const struct key {
 	KEY(rtc, NUMBER),
 #undef KEY
 };
-static const char *const bus_names[] = { "ide", "ahci", "virtio", "floppy" };
+static const char *const bus_names[] = { "ide", "ahci", "virtio", "floppy", "shelf" };
 
 /* ---- writing ---- */
 

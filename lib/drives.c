@@ -4,8 +4,8 @@
 #include "lib/machine.h"
 
 /* Drives that a bus has places for. */
-static const unsigned places[] = { [VCPU_BUS_IDE] = 4, [VCPU_BUS_AHCI] = 6, [VCPU_BUS_VIRTIO] = VCPU_DRIVES, [VCPU_BUS_FLOPPY] = 2 };
-static const char *const buses[] = { [VCPU_BUS_IDE] = "IDE", [VCPU_BUS_AHCI] = "AHCI", [VCPU_BUS_VIRTIO] = "virtio", [VCPU_BUS_FLOPPY] = "floppy" };
+static const unsigned places[] = { [VCPU_BUS_IDE] = 4, [VCPU_BUS_AHCI] = 6, [VCPU_BUS_VIRTIO] = VCPU_DRIVES, [VCPU_BUS_FLOPPY] = 2, [VCPU_BUS_SHELF] = VCPU_DRIVES };
+static const char *const buses[] = { [VCPU_BUS_IDE] = "IDE", [VCPU_BUS_AHCI] = "AHCI", [VCPU_BUS_VIRTIO] = "virtio", [VCPU_BUS_FLOPPY] = "floppy", [VCPU_BUS_SHELF] = "shelf" };
 
 static void waiting(void *owner, struct disk *disk)
 {
@@ -16,7 +16,7 @@ static void waiting(void *owner, struct disk *disk)
 }
 
 /* What cannot be written is opened read-only without being asked. */
-static struct disk *open_image(const struct vcpu_drive *from, char **error)
+static struct disk *open_image(const struct vcpu_drive *from, bool cdrom, char **error)
 {
 	static const char suffix[] = ",readonly";
 	char *spec = malloc(strlen(from->image) + sizeof suffix);
@@ -25,7 +25,7 @@ static struct disk *open_image(const struct vcpu_drive *from, char **error)
 	if (!spec)
 		return error_write(error, "%s: the host has no memory for a disk", from->image), NULL;
 	strcpy(spec, from->image);
-	if (from->cdrom)
+	if (cdrom)
 		strcat(spec, suffix);
 	disk = disk_open(spec, error);
 	free(spec);
@@ -35,6 +35,7 @@ static struct disk *open_image(const struct vcpu_drive *from, char **error)
 bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error)
 {
 	unsigned count[ARRAY_LEN(places)] = { 0 };
+	const struct vcpu_drive *owner = NULL; /* whose shelf it is */
 
 	if (!config->drives_count)
 		return true;
@@ -52,13 +53,17 @@ bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error)
 			return error_set(error, "drive %u: there is room for %u %s drives", i, places[from->bus], buses[from->bus]);
 		if (from->cdrom && from->bus != VCPU_BUS_IDE && from->bus != VCPU_BUS_AHCI)
 			return error_set(error, "drive %u: a CD-ROM drive is for IDE or AHCI, not %s", i, buses[from->bus]);
-		if (!from->image && (from->bus == VCPU_BUS_VIRTIO || (from->bus != VCPU_BUS_FLOPPY && !from->cdrom)))
+		if (from->bus != VCPU_BUS_SHELF)
+			owner = from->cdrom || from->bus == VCPU_BUS_FLOPPY ? from : NULL;
+		if (!owner && from->bus == VCPU_BUS_SHELF)
+			return error_set(error, "drive %u: a medium must follow the floppy or CD-ROM drive that it is for", i);
+		if (!from->image && (from->bus == VCPU_BUS_SHELF || from->bus == VCPU_BUS_VIRTIO || (from->bus != VCPU_BUS_FLOPPY && !from->cdrom)))
 			return error_set(error, "drive %u: only a CD-ROM or floppy drive can be empty", i);
 		if (from->image) {
-			drive->disk = open_image(from, error);
+			drive->disk = open_image(from, owner && owner->cdrom, error);
 			if (!drive->disk)
 				return false;
-			if (from->bus == VCPU_BUS_FLOPPY && disk_size(drive->disk) > FDC_IMAGE_MAX) {
+			if (owner && !owner->cdrom && disk_size(drive->disk) > FDC_IMAGE_MAX) {
 				disk_free(drive->disk);
 				return error_set(error, "%s: too large for a floppy disk", from->image);
 			}

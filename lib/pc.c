@@ -283,7 +283,7 @@ bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
 	pc->v = v;
 	pc->config = config;
 	pc->error = error;
-	built = pc_build_memory(v) && pc_build_flash(pc) && build_interrupts(pc) && build_pci(pc) && build_timers(pc) && build_isa(pc) && build_sound(pc) && pc_build_drives(pc) &&
+	built = pc_build_memory(v) && pc_build_flash(pc) && build_interrupts(pc) && build_pci(pc) && build_timers(pc) && build_isa(pc) && build_sound(pc) && pc_build_drives(pc) && pc_build_media(pc) &&
 		pc_build_cards(pc) && pc_build_display(pc) && build_firmware(pc);
 	pc->config = NULL;
 	pc->error = NULL;
@@ -340,6 +340,8 @@ int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t
 		return 0;
 	case VCPU_RESET:
 		return reset_button(v);
+	case VCPU_MEDIUM:
+		return pc_media_input(pc, data, len);
 	default:
 		return pc_cards_input(pc, channel, data, len);
 	}

@@ -4,6 +4,7 @@
  *   pc_devices.c the list of devices: their state, reset, end
  *   pc_irq.c     interrupt lines          pc_memory.c  the map of memory
  *   pc_cards.c   network adapter, virtio devices
+ *   pc_media.c   what is in those that can be changed
  *   pc_drives.c  the controllers of drives      pc_display.c the display adapter
  *   pc_flash.c   where firmware keeps its variables
  *   pc_firmware.c what firmware does, where there is none; what it asks for, where there is */
@@ -54,6 +55,12 @@ struct pc {
 	struct ne2000 *ne2000;
 	struct virtio_console *console;
 	struct virtio_9p *share;
+	struct {
+		u8 in[VCPU_DRIVES];               /* the number of the medium in each drive */
+		struct ata_drive *ata[VCPU_DRIVES]; /* of a CD-ROM drive; of floppy drives, the controller and the place there */
+		struct fdc *fdc;
+		u8 place[VCPU_DRIVES];
+	} media;
 	/* Levels on the wires of the board. */
 	u32 isa;               /* bit n: IRQ n, what the devices of the ISA bus drive */
 	u32 isa_sound;         /* bit n: IRQ n, from the sound card, whose interrupt can be one that others have, too */
@@ -109,6 +116,12 @@ int pc_cards_input(struct pc *pc, enum vcpu_channel channel, const void *data, s
 bool pc_build_drives(struct pc *pc);
 /* Tell firmware which drives to start from, one by one: fw_cfg's file "bootorder". False: no memory. */
 bool pc_describe_drives(struct pc *pc);
+
+/* ---- pc_media.c ---- */
+
+/* After pc_build_drives. False: no memory. */
+bool pc_build_media(struct pc *pc);
+int pc_media_input(struct pc *pc, const void *data, size_t len);
 
 /* ---- pc_memory.c ---- */
 

@@ -35,7 +35,7 @@ static int build_ata(struct pc *pc, enum vcpu_bus bus, const char *controller, i
 		if (drive->bus != bus)
 			continue;
 		snprintf(drive->path, sizeof drive->path, "%s/drive@%x/disk@%x", controller, (unsigned)(n / units), (unsigned)(n % units));
-		out[n] = ata_new(names[n], drive->disk, drive->cdrom, bus == VCPU_BUS_AHCI, &v->log);
+		out[n] = pc->media.ata[i] = ata_new(names[n], drive->disk, drive->cdrom, bus == VCPU_BUS_AHCI, &v->log);
 		if (!pc_add(pc, &ata_kind, out[n++]))
 			return -1;
 	}
@@ -89,12 +89,13 @@ static bool build_floppy(struct pc *pc)
 		if (v->drives[i].bus != VCPU_BUS_FLOPPY)
 			continue;
 		snprintf(v->drives[i].path, sizeof v->drives[i].path, "isa@1/fdc@03f0/floppy@%u", n);
+		pc->media.place[i] = (u8)n;
 		present[n] = true;
 		disks[n++] = v->drives[i].disk;
 	}
 	if (!n)
 		return true;
-	fdc = fdc_new(&v->io, &v->clock, irq6, pc->dma, disks, present, &v->log);
+	fdc = pc->media.fdc = fdc_new(&v->io, &v->clock, irq6, pc->dma, disks, present, &v->log);
 	if (!pc_add(pc, &fdc_kind, fdc))
 		return false;
 	cmos_write(v, 0x10, (u8)(fdc_type(fdc, 0) << 4 | fdc_type(fdc, 1)));
@@ -133,6 +134,8 @@ bool pc_describe_drives(struct pc *pc)
 		for (unsigned i = 0; i < pc->v->ndrives; i++) {
 			const struct drive *drive = &pc->v->drives[i];
 
+			if (drive->bus == VCPU_BUS_SHELF)
+				continue;
 			if (*letter == (drive->cdrom ? 'd' : drive->bus == VCPU_BUS_FLOPPY ? 'a' : 'c') && len < sizeof text)
 				len += (size_t)snprintf(text + len, sizeof text - len, "/pci@i0cf8/%s\n", drive->path);
 		}

@@ -54,6 +54,7 @@ enum vcpu_channel {
 	VCPU_SOUND,     /* output only, where the configuration asks for sound: 44100 Hz, 16-bit signed stereo samples */
 	VCPU_FIRMWARE,  /* port 402h: bytes, output only, what firmware says about its work */
 	VCPU_RESET,     /* input only, no bytes: the reset button */
+	VCPU_MEDIUM,    /* input only: a struct vcpu_medium */
 	VCPU_CHANNELS
 };
 
@@ -61,9 +62,14 @@ enum vcpu_channel {
  * the user is positive). */
 struct vcpu_mouse { int16_t dx, dy, wheel; uint16_t buttons; };
 
+/* Another medium for drives[drive] of the configuration, a floppy or CD-ROM drive: 1 is the first image that it has, its own or one of those on the
+ * shelf that follow it, and so on; 0: it is empty. A CD-ROM drive that the guest has locked takes none. */
+struct vcpu_medium { uint8_t drive, medium; };
+
 #define VCPU_DRIVES 16
 
-enum vcpu_bus { VCPU_BUS_IDE, VCPU_BUS_AHCI, VCPU_BUS_VIRTIO, VCPU_BUS_FLOPPY };
+/* VCPU_BUS_SHELF: no drive, but an image for the floppy or CD-ROM drive before it in the list; there may be several. */
+enum vcpu_bus { VCPU_BUS_IDE, VCPU_BUS_AHCI, VCPU_BUS_VIRTIO, VCPU_BUS_FLOPPY, VCPU_BUS_SHELF };
 
 /* A drive and its medium. IMAGE is "FILE[,readonly][,snapshot][,overlay=FILE][,offset=BYTES][,size=BYTES]" or "nbd:URI"; NULL: the drive is
  * empty (CD-ROM and floppy). Drives take the places of their bus in the order given. */
@@ -253,6 +259,9 @@ VCPU_API size_t vcpu_screen_text(const vcpu *v, char *text, size_t size);
 /* Press and release the keys that make TEXT (ASCII, UTF-8 otherwise is left out) on a US keyboard, through vcpu_input. Returns how many bytes of
  * TEXT have been typed: fewer than there are if the keyboard has no room for more now. */
 VCPU_API size_t vcpu_type_text(vcpu *v, const char *text);
+/* Put the next medium into the first drive that has several, through vcpu_input; behind the last one the drive is empty, then comes the first. Returns
+ * its number as in struct vcpu_medium, or -1 with vcpu_error. */
+VCPU_API int vcpu_next_medium(vcpu *v);
 
 /* Models and the table. */
 VCPU_API const char *vcpu_version(void);

@@ -79,7 +79,7 @@ void port_work(vcpu *machine);                /* what has come goes to the machi
 unsigned port_fds(struct pollfd fds[PORTS]);  /* what to wait for; returns how many: 0, there are no such ports */
 void port_close(void);
 
-/* script.c: --type and --expect. Add a step; false, having complained: it is no regular expression, or there are too many. */
+/* script.c: --type and --expect. Add a step (TEXT is NULL: --next-medium); false, having complained: it is no regular expression, or there are too many. */
 bool script_add(bool expect, const char *text);
 /* COM1 said this. */
 void script_hear(const char *data, size_t len);

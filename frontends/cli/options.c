@@ -9,9 +9,9 @@
 
 #include "cli.h"
 
-enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_VARS, O_DISK, O_CDROM, O_FLOPPY, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
+enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_VARS, O_DISK, O_CDROM, O_FLOPPY, O_MEDIUM, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
        O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
-enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_REALTIME, O_FULLSCREEN, O_SCALE, O_PARALLEL, O_SOUND };
+enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_NEXT_MEDIUM, O_REALTIME, O_FULLSCREEN, O_SCALE, O_PARALLEL, O_SOUND };
 enum { O_NIC = 500, O_MAC, O_NET, O_PCAP, O_SHARE, O_CONSOLE, O_RNG };
 enum { O_GDB = 600 };
 
@@ -22,6 +22,7 @@ static const struct option run_options[] = {
 	{ "disk", required_argument, NULL, O_DISK },
 	{ "cdrom", required_argument, NULL, O_CDROM },
 	{ "floppy", required_argument, NULL, O_FLOPPY },
+	{ "medium", required_argument, NULL, O_MEDIUM },
 	{ "boot", required_argument, NULL, O_BOOT },
 	{ "nic", required_argument, NULL, O_NIC },
 	{ "mac", required_argument, NULL, O_MAC },
@@ -47,6 +48,7 @@ static const struct option run_options[] = {
 	{ "scale", required_argument, NULL, O_SCALE },
 	{ "type", required_argument, NULL, O_TYPE },
 	{ "expect", required_argument, NULL, O_EXPECT },
+	{ "next-medium", no_argument, NULL, O_NEXT_MEDIUM },
 	{ "limit", required_argument, NULL, O_LIMIT },
 	{ "stats", no_argument, NULL, O_STATS },
 	{ "seed", required_argument, NULL, O_SEED },
@@ -71,6 +73,7 @@ static const char help_boot[] =
 	"                        snapshot, overlay=FILE, offset=BYTES, size=BYTES; FILE may be nbd:URI\n"
 	"      --cdrom=SPEC      a CD-ROM drive, [ide:|ahci:]FILE; \"\" is one without a disc\n"
 	"      --floppy=SPEC     a floppy drive, FILE[,OPTION]...; \"\" is one without a disk\n"
+	"      --medium=SPEC     one more disk or disc for the drive before it; Ctrl-A N puts in the next\n"
 	"      --boot=LETTERS    what firmware starts from: a floppy, c disk, d CD-ROM, n network [cda]\n";
 static const char help_rest[] =
 	"      --memory=SIZE     RAM, with a suffix K, M, G or T [128M]\n"
@@ -101,6 +104,7 @@ static const char help_rest[] =
 	"                        expression); the run ends when the last one is met\n"
 	"      --type=TEXT       then type this (\\n, \\t, \\e, \\xHH) on the keyboard, without a display\n"
 	"                        into COM1; both as often as needed, in order\n"
+	"      --next-medium     in order with them: the next --medium into its drive\n"
 	"      --limit=N         stop when N instructions have retired\n"
 	"      --stats           one JSON object as the last line on stderr\n"
 	"      --seed=N          deterministic jitter of timers; every N is a schedule of its own [0: none]\n"
@@ -196,15 +200,16 @@ static bool drive(struct run_options *o, const char *option, const char *image)
 		complain("--%s %s: there are %u drives already", option, image, VCPU_DRIVES);
 		return false;
 	}
-	*d = (struct vcpu_drive){ image, !strcmp(option, "floppy") ? VCPU_BUS_FLOPPY : VCPU_BUS_IDE, !strcmp(option, "cdrom") };
-	for (unsigned i = 0; d->bus != VCPU_BUS_FLOPPY && i < sizeof buses / sizeof *buses; i++) {
+	*d = (struct vcpu_drive){ image, !strcmp(option, "floppy") ? VCPU_BUS_FLOPPY : !strcmp(option, "medium") ? VCPU_BUS_SHELF : VCPU_BUS_IDE,
+		!strcmp(option, "cdrom") };
+	for (unsigned i = 0; d->bus == VCPU_BUS_IDE && i < sizeof buses / sizeof *buses; i++) {
 		if (strncmp(image, buses[i], strlen(buses[i])))
 			continue;
 		d->bus = (enum vcpu_bus)i;
 		d->image += strlen(buses[i]);
 		break;
 	}
-	if (!*d->image && strcmp(option, "disk"))
+	if (!*d->image && (d->bus == VCPU_BUS_FLOPPY || d->cdrom))
 		d->image = NULL;
 	o->config.drives_count++;
 	return true;
@@ -269,7 +274,8 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		case O_DISK:
 		case O_CDROM:
 		case O_FLOPPY:
-			if (!drive(o, c == O_DISK ? "disk" : c == O_CDROM ? "cdrom" : "floppy", optarg))
+		case O_MEDIUM:
+			if (!drive(o, c == O_DISK ? "disk" : c == O_CDROM ? "cdrom" : c == O_FLOPPY ? "floppy" : "medium", optarg))
 				return false;
 			break;
 		case O_BOOT:
@@ -369,7 +375,8 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			break;
 		case O_TYPE:
 		case O_EXPECT:
-			if (!script_add(c == O_EXPECT, optarg))
+		case O_NEXT_MEDIUM:
+			if (!script_add(c == O_EXPECT, c == O_NEXT_MEDIUM ? NULL : optarg))
 				return false;
 			break;
 		case O_SCREENSHOT:

@@ -10,7 +10,7 @@
 enum { STEPS_MAX = 256, HEARD_MAX = 32768, SCREEN_MAX = 65536 };
 
 static struct {
-	struct step { bool expect; char *text; regex_t pattern; } steps[STEPS_MAX];
+	struct step { bool expect; char *text; regex_t pattern; } steps[STEPS_MAX]; /* no text: the next medium */
 	unsigned count, at;
 	size_t typed;           /* bytes of the current step */
 	char heard[HEARD_MAX];  /* what COM1 said; the oldest goes first */
@@ -51,7 +51,11 @@ bool script_add(bool expect, const char *text)
 		complain("more than %d of --type and --expect", STEPS_MAX);
 		return false;
 	}
-	*step = (struct step){ expect, strdup(text), { 0 } };
+	*step = (struct step){ expect, text ? strdup(text) : NULL, { 0 } };
+	if (!text) {
+		script.count++;
+		return true;
+	}
 	if (!step->text)
 		return false;
 	if (!expect) {
@@ -102,9 +106,11 @@ static bool met(vcpu *machine, const struct step *step)
 /* One character each time: a slice of the run is the pace of the keys. */
 static bool typed(vcpu *machine, const struct step *step)
 {
-	char key[2] = { step->text[script.typed] };
+	char key[2] = { step->text ? step->text[script.typed] : 0 };
 	struct vcpu_screen s;
 
+	if (!step->text && vcpu_next_medium(machine) < 0)
+		complain("--next-medium: %s", vcpu_error(machine));
 	if (!*key)
 		return true;
 	if (vcpu_screen(machine, &s, NULL, 0) ? vcpu_type_text(machine, key) == 1 : !vcpu_input(machine, VCPU_COM1, key, 1))

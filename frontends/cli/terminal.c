@@ -152,6 +152,7 @@ static void help(void)
 {
 	static const char text[] =
 		"\r\nCtrl-A X       quit: the machine is gone, as if the plug were pulled\r\n"
+		"Ctrl-A N       the next --medium into its drive; after the last one the drive is empty\r\n"
 		"Ctrl-A H       this text\r\n"
 		"Ctrl-A Ctrl-A  a Ctrl-A for the guest\r\n";
 
@@ -182,6 +183,10 @@ static size_t escapes(unsigned char *p, size_t len, bool *quit)
 		case 'X':
 			*quit = true;
 			return out;
+		case 'n':
+		case 'N':
+			vcpu_next_medium(terminal.machine);
+			break;
 		case 'h':
 		case 'H':
 		case '?':

@@ -89,6 +89,7 @@ static const struct row {
 	{ "profile", NULL, do_profile, "FILE N [EVERY]", "run N instructions; the stacks of every EVERY-th [100000], for flame graphs" },
 	{ NULL, "Besides", NULL, NULL, NULL },
 	{ "type", NULL, do_type, "TEXT", "for the guest's COM1; \\n is Enter" },
+	{ "medium", NULL, do_medium, "", "the next --medium into its drive; after the last one it is empty" },
 	{ "help", "h", do_help, "[COMMAND]", "this" },
 	{ "quit", "q", do_quit, "", "" },
 };

@@ -191,7 +191,7 @@ struct frame frame_selected(struct session *s);
 command_fn do_backtrace, do_frame;
 
 /* ---- look.c ---- */
-command_fn do_x, do_xp, do_print, do_info, do_hash, do_disassemble, do_list, do_type, do_ptype, do_processor;
+command_fn do_x, do_xp, do_print, do_info, do_hash, do_disassemble, do_list, do_type, do_medium, do_ptype, do_processor;
 
 /* ---- tables.c ---- */
 command_fn info_gdt, info_ldt, info_idt, info_tss, info_maps, info_tlb, info_pending;

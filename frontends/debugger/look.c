@@ -395,6 +395,12 @@ bool do_hash(struct session *s, const char *args)
 }
 
 /* Text for COM1; \n is the key Enter. */
+bool do_medium(struct session *s, const char *args)
+{
+	(void)args;
+	return vcpu_next_medium(s->machine) >= 0 || complaint(s, "%s", error_of(s));
+}
+
 bool do_type(struct session *s, const char *args)
 {
 	char text[1024];

@@ -112,6 +112,7 @@ static bool hot_key(vcpu *machine, SDL_Keycode key)
 		screenshot(machine, name);
 		return true;
 	case SDLK_r: vcpu_input(machine, VCPU_RESET, NULL, 0); return true;
+	case SDLK_n: vcpu_next_medium(machine); return true;
 	case SDLK_q: window.quit = true; return true;
 	default: return false;
 	}
