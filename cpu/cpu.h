@@ -120,6 +120,8 @@ enum {
 /* Why the running block must be left after the instruction that set it. */
 enum { ATTN_NONE = 0, ATTN_CODE = 1, ATTN_MODE = 2, ATTN_LINE = 4, ATTN_CLOCK = CLOCK_MOVED };
 
+enum { STEP_TF = 1, STEP_RF = 2 };
+
 enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP, EXIT_LINK /* at r[RIP], and c->op is the direct jump that led there */ };
 
 struct fault { u8 vector; bool has_error, software; u32 error; };
@@ -199,7 +201,7 @@ struct cpu {
 	u32 smbase;
 	u8 activity;               /* ACTIVITY_* */
 	u64 db_pending;            /* DR6 bits of a trap that is due after this instruction */
-	bool step;                 /* TF was set when the instruction began; delivering an interruption clears it */
+	u8 step;                   /* STEP_*: TF, RF were set when the instruction began; who loads them otherwise, or delivers an interruption, clears it */
 	bool db_fault;             /* debug_code_check found a breakpoint: fault holds #DB */
 	u64 monitor_phys;          /* MONITOR: a byte of the line; a store there disarms it (block.c) */
 	bool monitor_armed;

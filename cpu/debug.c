@@ -42,14 +42,15 @@ static u64 matches(const struct cpu *c, u64 at, unsigned len, unsigned kinds)
 	return armed ? hit : 0;
 }
 
-/* Instruction breakpoints: a fault, before the instruction at r[RIP], unless RF is set or a stack switch is being completed. */
+/* Instruction breakpoints: a fault, before the instruction at r[RIP], unless RF is set, a stack switch is being completed, or the instruction is a
+ * repeated one that has begun. */
 void debug_code_check(struct cpu *c)
 {
-	bool shadow = c->shadow_ss && c->shadow_at && c->icount == c->shadow_at;
+	bool shadow = c->shadow_ss && c->shadow_at && c->icount == c->shadow_at, begun = c->rep_at && c->icount == c->rep_at;
 	u64 hit;
 
 	c->db_fault = false;
-	if (!(c->dr[7] & 0xff) || c->eflags & FL_RF || shadow)
+	if (!(c->dr[7] & 0xff) || c->eflags & FL_RF || shadow || begun)
 		return;
 	hit = matches(c, (c->cs_base + c->r[RIP]) & c->linear_mask, 1, 1 << RW_CODE);
 	if (!hit)

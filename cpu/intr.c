@@ -237,7 +237,7 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 	if (nmi)
 		c->nmi_blocked = true;
 	/* A single step that was due is not any more, also one that MOV SS held back; data breakpoints stay pending (SDM vol. 3, 6.8.3). */
-	c->step = false;
+	c->step = 0;
 	c->rep_at = 0;
 	c->db_pending &= ~((u64)1 << 14);
 	if (kind == INT_ICEBP) { /* one #DB for all reasons */

@@ -31,6 +31,8 @@ static void set_flags(struct cpu *c, u32 flags, u32 mask)
 	u32 attn = c->attn & ATTN_LINE;
 
 	cpu_set_flags(c, flags, mask);
+	if (mask & FL_RF)
+		c->step &= (u8)~STEP_RF;
 	if (c->eflags & FL_RF)
 		attend(c, ATTN_LINE);
 	else if (!attn && !(c->eflags & FL_T) && !interrupt_waits(c))
@@ -97,6 +99,7 @@ static bool return_to_v86(struct cpu *c, struct stack *s, u64 rip, u64 cs, u32 f
 		return fault_gp(c, 0);
 	cpu_set_arith(c, flags);
 	c->eflags = (flags & flags_of_model(c) & ~(u32)OSZAPC) | FL_1;
+	c->step &= (u8)~STEP_RF;
 	c->cpl = 3;
 	seg_load_real(c, CS, (u16)cs);
 	for (unsigned i = 0; i < ARRAY_LEN(order); i++)

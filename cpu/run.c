@@ -369,7 +369,7 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			n = 1;
 			set_single(c, true);
 		}
-		c->step = trap;
+		c->step = (trap ? STEP_TF : 0) | (resume ? STEP_RF : 0);
 		if (run_blocks(c, n) == FAULTED) {
 			c->clock->now = cpu_now(c);
 			c->db_pending = 0;
@@ -389,9 +389,9 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		if (unlikely(c->all->observer && c->all->observer->hit == OBSERVED_POINT))
 			continue;
 		if (stepping) {
-			if (resume)
+			if (c->step & STEP_RF)
 				c->eflags &= ~(u32)FL_RF;
-			if (c->step && !(branches_only && (c->r[RIP] == next || (c->rep_at && c->rep_at == c->icount))))
+			if (c->step & STEP_TF && !(branches_only && (c->r[RIP] == next || (c->rep_at && c->rep_at == c->icount))))
 				c->db_pending |= DR6_BS;
 		}
 	}

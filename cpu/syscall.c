@@ -34,7 +34,7 @@ static void set_all_flags(struct cpu *c, u32 flags)
 
 	cpu_set_arith(c, flags);
 	c->eflags = (flags & ~(u32)OSZAPC) | FL_1;
-	c->step = false;
+	c->step = 0;
 	if (flags & FL_T)
 		c->db_pending |= 1 << 14; /* BS */
 	if (c->eflags & FL_T || (c->eflags & ~old & FL_I && interrupt_waits(c)))

@@ -179,6 +179,7 @@ static void enter(struct cpu *c, const struct image *im, const struct layout *l,
 		c->seg[reg].attr |= SEG_UNUSABLE;
 		c->seg[reg].read_end = c->seg[reg].write_end = 0;
 	}
+	c->step &= (u8)~STEP_RF;
 	c->cpl = flags & FL_VM ? 3 : im->sel[CS] & 3;
 	c->dr[7] &= ~(u64)0x155; /* L0 to L3, LE */
 	c->cr0 |= CR0_TS;

@@ -127,6 +127,37 @@ START_TEST(code_breakpoints)
 }
 END_TEST
 
+/* RF (17.3.1.1): cleared by every instruction that is over but IRET and task switches, which may load it anew; a repeated one is over after its last
+ * repetition. */
+START_TEST(resume_flag)
+{
+	static const struct { const char *name; u8 code[8]; unsigned watched, next; bool iret; u32 image; } rows[] = {
+		{ "nop", { 0x90, 0x90 }, 0, 1, false, 0 }, { "rep stosb", { 0xf3, 0xaa, 0x90 }, 0, 2, false, 0 }, { "iret with RF", { 0xcf, 0x90, 0x90, 0x90 }, 2, 3, true, FL_RF },
+		{ "iret without", { 0xcf, 0x90, 0x90, 0x90 }, 3, 2, true, 0 }, { "popf of RF", { 0x9d, 0x90 }, 0, 1, false, FL_RF },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		name_case("%s", rows[i].name);
+		enter(P32, 0);
+		poke(CODE, rows[i].code, 8);
+		c->r[RCX] = 0x9000; /* too many for one part */
+		c->seg[ES].base = GiB; /* nothing is there */
+		poke32(STACK, rows[i].iret ? CODE + 2 : FL_1 | rows[i].image);
+		poke32(STACK + 4, CODE32(0));
+		poke32(STACK + 8, FL_1 | rows[i].image);
+		c->dr[0] = CODE + rows[i].watched;
+		c->dr[1] = CODE + rows[i].next;
+		c->dr[7] |= 2 | 8;
+		c->eflags |= FL_RF;
+		settle();
+		with_idt();
+		trap(B1, CODE + rows[i].next);
+		if (rows[i].code[0] == 0xf3)
+			EQ(c->r[RCX], 0);
+	}
+}
+END_TEST
+
 /* What comes first at the next instruction: a trap of the one before, an interrupt, its breakpoint, faults of its fetch and of itself. */
 START_TEST(code_priority)
 {
@@ -467,6 +498,7 @@ int main(void)
 	tcase_add_test(t, access_rights);
 	tcase_add_test(t, register_bits);
 	tcase_add_test(t, code_breakpoints);
+	tcase_add_test(t, resume_flag);
 	tcase_add_test(t, code_priority);
 	tcase_add_test(t, data_breakpoints);
 	tcase_add_test(t, sequences_of_one);
