@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include "cpu/sse.h"
+#include "cpu/x87.h"
 #include "tests/silicon/host.h"
 #include "tests/unit/bare.h"
 
@@ -44,6 +45,8 @@ struct vec_state {
 	u64 r[16], flags;
 	union ymm ymm[16];
 	u32 mxcsr;
+	u16 cw, sw;
+	u8 tags, st[8][10]; /* tags: bit n set = physical register n is not empty; st: from the top of the stack */
 	u8 data[DATA_SIZE];
 	bool d;        /* FL_D */
 	int exception; /* vector, or -1 */
@@ -67,6 +70,11 @@ static void guest_step(const u8 *code, unsigned len, struct vec_state *s)
 		memcpy(&c->ymm_high[i], s->ymm[i].b + 16, 16);
 	}
 	c->mxcsr = s->mxcsr;
+	c->x87.cw = s->cw;
+	c->x87.valid = s->tags;
+	x87_set_status(c, s->sw);
+	for (unsigned i = 0; i < 8; i++)
+		x87_set_reg(c, i, s->st[i]);
 	space_write_block(&mem, DATA, s->data, sizeof s->data);
 	c->activity = ACTIVITY_RUN;
 	if (c->icount & 1)
@@ -82,6 +90,11 @@ static void guest_step(const u8 *code, unsigned len, struct vec_state *s)
 		memcpy(s->ymm[i].b + 16, &c->ymm_high[i], 16);
 	}
 	s->mxcsr = c->mxcsr;
+	s->cw = c->x87.cw;
+	s->sw = x87_status(c);
+	s->tags = c->x87.valid;
+	for (unsigned i = 0; i < 8; i++)
+		x87_get_reg(c, i, s->st[i]);
 	space_read_block(&mem, DATA, s->data, sizeof s->data);
 }
 
@@ -101,9 +114,11 @@ static void make_host(void)
 	ck_assert_int_eq(mprotect(page + 2 * PAGE_SIZE, PAGE_SIZE, PROT_NONE), 0);
 }
 
+static u64 host_data(void) { return (uintptr_t)page + 2 * PAGE_SIZE - DATA_SIZE; }
+
 static void host_step(const u8 *code, unsigned len, struct vec_state *s)
 {
-	u8 *data = page + 2 * PAGE_SIZE - DATA_SIZE;
+	u8 *data = (u8 *)(uintptr_t)host_data();
 	struct state h;
 
 	memcpy(page, code, len);
@@ -115,7 +130,11 @@ static void host_step(const u8 *code, unsigned len, struct vec_state *s)
 		h.flags = (s->flags & OSZAPC) | FL_1 | FL_I | (s->d ? FL_D : 0);
 		h.seg[CS] = USER_CS;
 		h.seg[SS] = USER_DS;
-		h.f.cw = 0x37f;
+		h.f.cw = s->cw;
+		h.f.sw = s->sw;
+		h.f.tags = s->tags;
+		for (unsigned i = 0; i < 8; i++)
+			memcpy(h.f.st[i], s->st[i], 10);
 		h.f.mxcsr = s->mxcsr;
 		for (unsigned i = 0; i < 16; i++) {
 			memcpy(h.f.xmm[i], s->ymm[i].b, 16);
@@ -128,6 +147,11 @@ static void host_step(const u8 *code, unsigned len, struct vec_state *s)
 	memcpy(s->r, h.r, sizeof h.r);
 	s->flags = h.flags & OSZAPC;
 	s->mxcsr = h.f.mxcsr;
+	s->cw = h.f.cw;
+	s->sw = h.f.sw;
+	s->tags = h.f.tags;
+	for (unsigned i = 0; i < 8; i++)
+		memcpy(s->st[i], h.f.st[i], 10);
 	for (unsigned i = 0; i < 16; i++) {
 		memcpy(s->ymm[i].b, h.f.xmm[i], 16);
 		memcpy(s->ymm[i].b + 16, h.f.ymm_high[i], 16);
@@ -229,6 +253,7 @@ static inline void random_state(struct vec_state *s, bool fp)
 		s->r[i] = rnd() % 4 ? rnd() : rnd() % 40 - 20;
 	s->flags = 2 | (rnd() & OSZAPC);
 	s->mxcsr = 0x1f80;
+	s->cw = 0x37f;
 	if (fp) {
 		s->mxcsr |= rnd() & 0xe07f & (rnd() % 2 ? ~(u64)0 : 0xe040);
 		if (rnd() % 4 == 0)
@@ -245,6 +270,7 @@ static void show(const char *who, const struct vec_state *s, char *out, size_t r
 	int n = snprintf(out, room, "%s: exception %d mxcsr %04x flags %03lx rcx %016lx rdx %016lx", who, s->exception, s->mxcsr, (unsigned long)s->flags,
 			 (unsigned long)s->r[RCX], (unsigned long)s->r[RDX]);
 
+	n += snprintf(out + n, room - (size_t)n, " cw %04x sw %04x tags %02x", s->cw, s->sw, s->tags);
 	for (unsigned i = 0; i < 5; i++)
 		n += snprintf(out + n, room - (size_t)n, "\n  ymm%u %016lx%016lx%016lx%016lx", i, (unsigned long)s->ymm[i].q[3], (unsigned long)s->ymm[i].q[2],
 			      (unsigned long)s->ymm[i].q[1], (unsigned long)s->ymm[i].q[0]);

@@ -168,7 +168,7 @@ static void compare_once(const struct isa_row *r, enum form form, bool unmasked)
 	if (row->vsib)
 		small_indices(&before.ymm[code.index], strstr(row->mnemonic, "gatherq"));
 	host = guest = before;
-	set_address(&host, row, form, which, (u64)(uintptr_t)page + 2 * PAGE_SIZE - DATA_SIZE);
+	set_address(&host, row, form, which, host_data());
 	set_address(&guest, row, form, which, DATA);
 	host_step(code.bytes, code.len, &host);
 	guest_step(code.bytes, code.len, &guest);

@@ -29,11 +29,10 @@ static void fill(struct vec_state *s)
 		s->r[used[i]] = value();
 	s->flags = (rnd() & OSZAPC) | FL_1 | FL_I;
 	s->mxcsr = MXCSR_RESET;
+	s->cw = 0x37f;
 	for (unsigned i = 0; i < DATA_SIZE; i += 8)
 		put64(s->data + i, value());
 }
-
-static u64 host_data(void) { return (uintptr_t)page + 2 * PAGE_SIZE - DATA_SIZE; }
 
 /* ---- one instruction, many times ---- */
 

@@ -133,7 +133,7 @@ static void compare_once(const struct insn *row, enum form form, bool unmasked)
 	if (!strcmp(row->mnemonic, "ldmxcsr"))
 		put32(before.data + 16, get32(before.data + 16) & 0x1ffff); /* sometimes a bit that does not exist */
 	host = guest = before;
-	set_address(&host, row, form, which, (u64)(uintptr_t)page + 2 * PAGE_SIZE - DATA_SIZE);
+	set_address(&host, row, form, which, host_data());
 	set_address(&guest, row, form, which, DATA);
 	host_step(code.bytes, code.len, &host);
 	guest_step(code.bytes, code.len, &guest);
