@@ -12,7 +12,7 @@
 #include "cpu/system.h"
 #include "tests/unit/bare.h"
 
-enum { IVT = 0, GDT = 0x1000, LDT_AT = 0x1400, IDT = 0x2000 /* up to 2500h */, TSS_AT = 0x3000, TSS2_AT = 0x3200, TSS3_AT = 0x3400, TSS16_AT = 0x3600, DATA = 0x5000,
+enum { IVT = 0, GDT = 0x1000, LDT_AT = 0x1400, IDT = 0x2000 /* up to 2500h */, TSS_AT = 0x3000, TSS2_AT = 0x3200, TSS3_AT = 0x3400, DATA = 0x5000,
        CODE = 0x8000, HANDLER = 0x9000, STACK = 0xa800, STACK0 = 0xb000 /* and of ring n, 400h n above */, PML4 = 0xd000, RAM_SIZE = 0x10000 };
 
 /* Selectors: of ring N, with that RPL. */

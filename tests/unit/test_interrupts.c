@@ -136,9 +136,10 @@ END_TEST
 
 START_TEST(code_selectors)
 {
-	static const struct { u16 sel; u32 offset, high; unsigned vector; u16 error; } rows[] = {
-		{ 0, HANDLER, 0, VEC_GP, 0 }, { 3, HANDLER, 0, VEC_GP, 0 }, { BEYOND, HANDLER, 0, VEC_GP, BEYOND }, { LDT_END | 4, HANDLER, 0, VEC_GP, LDT_END | 4 },
-		{ SLOT, 0x10000, 0, VEC_GP, 0 }, { CODE64(0), HANDLER, 0x8000, VEC_GP, 0 },
+	enum { LEGACY = 1, IA32E = 2, BOTH = 3 };
+	static const struct { u16 sel; u32 offset, high; unsigned in, vector; u16 error; } rows[] = {
+		{ 0, HANDLER, 0, BOTH, VEC_GP, 0 }, { 3, HANDLER, 0, BOTH, VEC_GP, 0 }, { BEYOND, HANDLER, 0, BOTH, VEC_GP, BEYOND },
+		{ LDT_END | 4, HANDLER, 0, BOTH, VEC_GP, LDT_END | 4 }, { SLOT, 0x10000, 0, LEGACY, VEC_GP, 0 }, { CODE64(0), HANDLER, 0x8000, IA32E, VEC_GP, 0 },
 	};
 
 	for (enum mode m = P16; m < MODE_COUNT; m++)
@@ -147,7 +148,7 @@ START_TEST(code_selectors)
 				enum way way = (enum way)(w / 2);
 				unsigned v = way_vectors[way];
 
-				if (rows[i].sel >= SLOT && rows[i].sel < BEYOND ? is_long(m) : rows[i].high && !is_long(m))
+				if (!(rows[i].in & (is_long(m) ? IA32E : LEGACY)))
 					continue;
 				name_case("%s: %s to %x:%x", mode_names[m], way_names[way], rows[i].sel, rows[i].offset);
 				enter(m, w & 1 ? 3 : 0);
@@ -156,8 +157,6 @@ START_TEST(code_selectors)
 				if (is_long(m))
 					poke64(IDT + 16 * v + 8, rows[i].high);
 				go(way);
-				if (way == EXTERNAL && is_long(m))
-					c->eflags |= FL_I;
 				on_the_way(way, rows[i].vector, rows[i].error);
 			}
 }

@@ -1,5 +1,5 @@
 /* Task switches (SDM vol. 3, chapter 7; vol. 2, JMP, CALL, IRET, INT n): who may switch to what, what is saved and loaded, and whose fault it is when the
- * new task's segments are bad. */
+ * new task's segments are bad. In IA-32e mode neither TSSs nor task gates are anything to jump to: test_gates. */
 #include "tests/unit/modes.h"
 
 /* The ways to another task. */
@@ -7,7 +7,7 @@ enum way { JMP, CALL, JMP_GATE, CALL_GATE, INT_GATE, IRET, WAYS };
 static const char *const way_names[] = { "JMP", "CALL", "JMP through a gate", "CALL through a gate", "INT through a gate", "IRET" };
 static bool nests(enum way w) { return w == CALL || w == CALL_GATE || w == INT_GATE; }
 
-enum { NEW_ESP = 0x6800, NEW_EIP = 0x6000, LAST_TSS = TSS3_AT };
+enum { NEW_ESP = 0x6800, NEW_EIP = 0x6000 };
 
 /* A TSS at AT of 32 or 16 bits: registers that can be told from each other, flat segments of ring 0. */
 static void make_task(u64 at, unsigned bits, u32 eip, u32 esp)
@@ -495,7 +495,6 @@ START_TEST(flags_of_models)
 }
 END_TEST
 
-/* In virtual-8086 mode a far pointer is no selector; in IA-32e mode neither TSSs nor task gates are anything to jump to (test_gates). */
 int main(void)
 {
 	Suite *s = suite_create("task");
