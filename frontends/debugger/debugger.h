@@ -146,6 +146,7 @@ struct value {
 struct type *type_new(struct session *s, enum type_kind kind, const char *name, uint64_t size);
 const struct type *type_pointer(struct session *s, const struct type *to);
 const struct type *type_basic(struct session *s, const char *name); /* "unsigned long", "u8" ...; NULL: no such type */
+const struct type *type_named(struct session *s, const char *name); /* all of NAME is a type's; NULL: it is none */
 const char *type_text(const struct type *t, char *text, size_t size);
 void types_free(struct session *s);
 /* What an integer, pointer ... of V is. False, having complained: it is none, or cannot be read. */

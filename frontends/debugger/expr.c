@@ -527,6 +527,15 @@ bool evaluate(struct session *s, const char **text, struct value *v)
 	return true;
 }
 
+const struct type *type_named(struct session *s, const char *name)
+{
+	struct parser p = { .s = s, .at = name };
+	const struct type *t = type_name(&p);
+
+	skip(&p);
+	return *p.at ? NULL : t;
+}
+
 bool address(struct session *s, const char **text, uint64_t *value)
 {
 	struct value v;

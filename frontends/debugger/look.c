@@ -115,7 +115,7 @@ bool do_print(struct session *s, const char *args)
 bool do_ptype(struct session *s, const char *args)
 {
 	char text[256];
-	const struct type *named = dwarf_type(s, args), *t;
+	const struct type *named = type_named(s, args), *t;
 	struct type *whole;
 	struct value v;
 

@@ -15,6 +15,7 @@
 
 static struct session session;
 static bool json;
+static void *recording;
 static FILE *said;               /* json: what the guest says while a command is done; NULL: to the screen */
 static char *said_text;
 static size_t said_len;
@@ -188,12 +189,11 @@ static bool make(int argc, char **argv, vcpu_replay **replay, int *status)
 	*status = STATUS_USAGE;
 	if (argc == 2 && *argv[1] != '-') {
 		size_t len;
-		static void *data; /* lives as long as the program */
 
-		data = read_file(argv[1], &len);
-		if (!data)
+		recording = read_file(argv[1], &len);
+		if (!recording)
 			return false;
-		*replay = vcpu_replay_open(data, len, &error);
+		*replay = vcpu_replay_open(recording, len, &error);
 		if (*replay)
 			session.machine = vcpu_replay_machine(*replay, output, NULL, &error);
 	} else {
@@ -264,5 +264,6 @@ int main(int argc, char **argv)
 	vcpu_free(session.machine);
 	vcpu_replay_free(replay);
 	free(rest);
+	free(recording);
 	return ok ? STATUS_OK : STATUS_USAGE;
 }
