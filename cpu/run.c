@@ -436,9 +436,9 @@ void cpu_reset(struct cpu *c, bool init)
 	c->db_pending = 0;
 	c->chain_len = 0;
 	c->activity = c->id ? ACTIVITY_WAIT_SIPI : ACTIVITY_RUN;
-	c->star = c->lstar = c->cstar = c->sfmask = c->kernel_gs_base = 0;
-	c->sysenter_cs = c->sysenter_esp = c->sysenter_eip = 0;
-	if (!init) {
+	if (!init) { /* INIT leaves MSRs, x87 and caches as they are */
+		c->star = c->lstar = c->cstar = c->sfmask = c->kernel_gs_base = 0;
+		c->sysenter_cs = c->sysenter_esp = c->sysenter_eip = 0;
 		c->smm = c->smi_pending = c->smm_nmi_blocked = false;
 		c->smbase = 0x30000;
 		memset(c->xmm, 0, sizeof c->xmm);

@@ -418,6 +418,40 @@ START_TEST(msrs)
 }
 END_TEST
 
+/* INIT (vol. 3, 10.1 and table 10-1): MSRs, x87 and SSE registers stay; EFER and the bases of FS and GS do not, which belong to what is set anew. */
+START_TEST(init)
+{
+	static const struct { u32 index; u64 v, after; } rows[] = {
+		{ 0x174, 0x10, 0x10 }, { 0x175, 0x1234, 0x1234 }, { 0x176, 0x5678, 0x5678 }, { 0x277, 0x0606060606060606, 0x0606060606060606 }, { 0x2ff, 0xc06, 0xc06 },
+		{ 0xc0000081, 0x1234567890, 0x1234567890 }, { 0xc0000082, 0x1234, 0x1234 }, { 0xc0000083, 0x1234, 0x1234 }, { 0xc0000084, 0x200, 0x200 },
+		{ 0xc0000102, 0x1234, 0x1234 }, { 0xc0000103, 7, 7 }, { 0xc0000080, EFER_SCE, 0 }, { 0xc0000100, 0x1234, 0 }, { 0xc0000101, 0x1234, 0 },
+	};
+
+	for (unsigned hard = 0; hard < 2; hard++) {
+		enter(REAL, 0);
+		for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+			ck_assert(write_msr(c, rows[i].index, rows[i].v));
+		c->x87.cw = 0x27f;
+		c->mxcsr = 0x1fbf;
+		c->xcr0 = 7;
+		cpu_reset(c, !hard);
+		for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+			u64 v;
+
+			name_case("MSR %x after %s", rows[i].index, hard ? "RESET" : "INIT");
+			ck_assert(read_msr(c, rows[i].index, &v));
+			EQ(v, !hard ? rows[i].after : rows[i].index == 0x277 ? 0x0007040600070406 : 0);
+		}
+		EQ(c->x87.cw, hard ? 0x40 : 0x27f);
+		EQ(c->mxcsr, hard ? 0x1f80 : 0x1fbf);
+		EQ(c->xcr0, hard ? 1 : 7);
+		EQ(c->r[RIP], 0xfff0);
+		EQ(c->seg[CS].base, 0xffff0000);
+		EQ(c->cr4, 0);
+	}
+}
+END_TEST
+
 /* ---- descriptor table registers ---- */
 
 /* LGDT and LIDT: 24 bits of base with operands of 16 bits, 32, or 64 in 64-bit mode, where the prefix means nothing. */
@@ -778,6 +812,7 @@ int main(void)
 	tcase_add_test(t, efer);
 	tcase_add_test(t, xcr0);
 	tcase_add_test(t, msrs);
+	tcase_add_test(t, init);
 	tcase_add_test(t, load_tables);
 	tcase_add_test(t, store_tables);
 	tcase_add_test(t, sysenter);
