@@ -3,15 +3,17 @@
  *
  *     devices [STEPS [SEED]]
  *
- * It drives the address spaces as a processor would; run it in a build with --enable-sanitizers. A step that takes a minute is a hang. */
+ * It drives the address spaces as a processor would; run it in a build with --enable-sanitizers. A step that takes a processor a minute is a hang. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include "lib/machine.h"
 
 #define MEMORY (8 * MiB)
 
+static const struct itimerval minute = { .it_value.tv_sec = 60 };
 static u64 seed, step;
 static char directory[] = "/tmp/vcpu-fuzz-XXXXXX";
 
@@ -223,7 +225,7 @@ static void save_and_load(struct vcpu *v)
 static void run(struct vcpu *v, u64 steps)
 {
 	for (u64 end = step + steps; step < end; step++) {
-		alarm(60);
+		setitimer(ITIMER_PROF, &minute, NULL);
 		switch (below(64)) {
 		case 0: case 1: case 2: case 3: configure(v); break;
 		case 4: case 5: case 6: fill_memory(v); break;

@@ -3,11 +3,12 @@
  *
  *     files [CASES [SEED [KIND]]]
  *
- * Everything follows from SEED: what fails, fails again. Run it in a build with --enable-sanitizers. A case that takes a minute is a hang. */
+ * Everything follows from SEED: what fails, fails again. Run it in a build with --enable-sanitizers. A case that takes a processor a minute is a hang. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <zlib.h>
 #include "io/disk/disk.h"
@@ -16,6 +17,7 @@
 
 #define LARGEST (1u << 20) /* bytes of a case */
 
+static const struct itimerval minute = { .it_value.tv_sec = 60 }, never;
 static u64 seed, number, taken, refused;
 static const char *kind;
 static char directory[] = "/tmp/vcpu-fuzz-XXXXXX";
@@ -598,11 +600,11 @@ int main(int argc, char **argv)
 		taken = refused = 0;
 		kinds[i].begin();
 		for (number = 0; number < n; number++) {
-			alarm(60);
+			setitimer(ITIMER_PROF, &minute, NULL);
 			kinds[i].each();
 		}
 		kinds[i].end();
-		alarm(0);
+		setitimer(ITIMER_PROF, &never, NULL);
 		printf("%s: %llu cases, %llu taken, %llu refused\n", kind, (unsigned long long)n, (unsigned long long)taken, (unsigned long long)refused);
 		done++;
 	}

@@ -3,7 +3,7 @@
  *
  *     gdb [SESSIONS [SEED]]
  *
- * Everything follows from SEED: what fails, fails again. Run it in a build with --enable-sanitizers. A session that takes a minute is a hang. */
+ * Everything follows from SEED: what fails, fails again. Run it in a build with --enable-sanitizers. A session that takes a processor a minute is a hang. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include "frontends/common/gdb.h"
 
 enum { ROOM = 1 << 17 };
 
+static const struct itimerval minute = { .it_value.tv_sec = 60 };
 static uint64_t seed;
 static unsigned long long packets;
 static char session[ROOM];
@@ -149,7 +151,7 @@ int main(int argc, char **argv)
 		char *error = NULL;
 		struct gdb *g;
 
-		alarm(60);
+		setitimer(ITIMER_PROF, &minute, NULL);
 		if (i % 50 == 0) {
 			vcpu_free(machine);
 			machine = new_machine();

@@ -5,11 +5,12 @@
  *     guest [INSTRUCTIONS [SEED]]
  *
  * A guest that resets itself or shuts down is started again. Everything follows from SEED: what fails, fails again. Run it in a build with
- * --enable-sanitizers. A step that takes a minute is a hang. */
+ * --enable-sanitizers. A step that takes a processor a minute is a hang. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include "lib/machine.h"
 
@@ -31,6 +32,7 @@ struct machine {
 	uint64_t output;  /* a hash of it */
 };
 
+static const struct itimerval minute = { .it_value.tv_sec = 60 };
 static uint64_t seed, done;
 static unsigned kind, lives, twins, failed;
 static bool long_run;
@@ -190,7 +192,7 @@ static bool live(struct machine *a, struct machine *b, uint64_t instructions)
 		struct vcpu_stop stop;
 		uint64_t from = vcpu_instructions(a->v);
 
-		alarm(60);
+		setitimer(ITIMER_PROF, &minute, NULL);
 		if (below(long_run ? 10 * TWIN_EVERY : TWIN_EVERY)) {
 			make_step(&step);
 			stop = take_step(a, &step);

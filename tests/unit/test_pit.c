@@ -465,7 +465,7 @@ static void refresh_all(void) { pit_refresh(pit); }
 static void set_up_to_cut(void)
 {
 	setup();
-	start_cutting((struct cut){ teardown, begin, parts, refresh_all });
+	start_cutting((struct cut){ teardown, begin, parts, refresh_all, .every = 7 });
 }
 
 static void add_tests(TCase *tc)
