@@ -18,7 +18,7 @@
 
 #include "debugger.h"
 
-enum { KERNEL_MAX = 128 << 20, BLOCK = 4096, COUNT_MIN = 500, COUNT_MAX = 1 << 21 };
+enum { KERNEL_MAX = 128 << 20, BLOCK = 4096, COUNT_MIN = 500, COUNT_MAX = 1 << 21, LOOKED_AT_MAX = 1 << 28 };
 
 /* ---- where the kernel is ---- */
 
@@ -101,6 +101,7 @@ struct tables {
 	size_t size, names, tokens, index, offsets;
 	uint64_t relative;
 	unsigned count;
+	uint64_t looked_at;          /* names: memory can be made so that there is no end of them */
 };
 
 static uint32_t u32(const struct tables *t, size_t at)
@@ -157,7 +158,7 @@ static unsigned name_length(const struct tables *t, size_t at, size_t *tokens)
 }
 
 /* Are there COUNT names at AT, and then markers that fit them? */
-static bool names_fit(const struct tables *t, size_t names, unsigned count, unsigned pointer)
+static bool names_fit(struct tables *t, size_t names, unsigned count, unsigned pointer)
 {
 	uint32_t *marks = malloc((count / 256 + 1) * sizeof *marks);
 	size_t at = names;
@@ -174,6 +175,7 @@ static bool names_fit(const struct tables *t, size_t names, unsigned count, unsi
 		if (at - from > 600 || at >= t->size)
 			break;
 	}
+	t->looked_at += i;
 	at = (at + pointer - 1) & ~(size_t)(pointer - 1);
 	if (marks && i == count)
 		for (i = 0; i <= (count - 1) / 256 && u32(t, at + 4 * i) == marks[i]; i++)
@@ -186,7 +188,7 @@ static bool names_fit(const struct tables *t, size_t names, unsigned count, unsi
 
 static bool find_names(struct tables *t, unsigned pointer)
 {
-	for (size_t at = 0; at + 2 * pointer < t->size; at += pointer) {
+	for (size_t at = 0; at + 2 * pointer < t->size && t->looked_at < LOOKED_AT_MAX; at += pointer) {
 		t->count = u32(t, at);
 		if (t->count >= COUNT_MIN && t->count <= COUNT_MAX && (pointer == 4 || !u32(t, at + 4)) && names_fit(t, at + pointer, t->count,
 			pointer)) {
