@@ -581,7 +581,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	u64 cases = argc > 1 ? strtoull(argv[1], NULL, 0) : 4000;
+	u64 cases = argc > 1 ? strtoull(argv[1], NULL, 0) : 3000;
 	static const char *const files[] = { "bios", "disk", "floppy", "base", "overlay" };
 	struct rusage usage;
 	unsigned done = 0;

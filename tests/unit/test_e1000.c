@@ -350,7 +350,7 @@ static unsigned parts(struct part *out) { return virtio_parts(out, e1000_part(e)
 static void set_up_to_cut(void)
 {
 	setup();
-	start_cutting((struct cut){ end, begin, parts, virtio_refresh, .every = 13 });
+	start_cutting((struct cut){ end, begin, parts, virtio_refresh, .every = 29 });
 }
 
 static void add_tests(TCase *tc)

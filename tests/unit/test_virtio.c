@@ -417,6 +417,7 @@ START_TEST(random_states)
 {
 	u64 seed = 7;
 
+	teardown();
 	for (unsigned round = 0; round < 300; round++) {
 		struct part part, parts[8];
 		u8 *saved, *again;
