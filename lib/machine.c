@@ -283,6 +283,8 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 		v->asked = false;
 		return stopped(VCPU_STOP_REQUEST, 0);
 	}
+	if (c->all->observer && c->all->observer->hit) /* in a reset, or in what asked for it */
+		return stopped(STOP_OBSERVED, 0);
 	v->clock.steps_end = until == end.icount ? end.steps : 0;
 	why = cpus_run(c->all, until, slice(cpu_now(c), idle_end));
 

@@ -498,8 +498,7 @@ static bool apply(struct parser *p, const char *operator, struct value *a, struc
 	return true;
 }
 
-/* Operators of LEVEL and those that bind closer. A blank before one that could begin an operand, and none behind it, separates two expressions:
- * `x &a -b' is one, as ever; `watch a 8' has two because no operator is there. */
+/* Operators of LEVEL and those that bind closer. Where no operator follows, the expression ends: `watch a 8' has two. */
 static bool binary(struct parser *p, int level, struct value *v)
 {
 	int i;

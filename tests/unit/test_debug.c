@@ -311,6 +311,30 @@ START_TEST(texts)
 }
 END_TEST
 
+/* A guest that resets itself: the stop at what asks for it is not lost in the reset, nor are those after it. */
+START_TEST(resets)
+{
+	static const u8 code[512] = { 0xb0, 0xfe, 0xe6, 0x64, 0xf4, [510] = 0x55, 0xaa }; /* al = feh; [64h] = al; hlt */
+	struct vcpu_config config = { .memory = 4 * MiB, .kernel_data = code, .kernel_size = sizeof code };
+	vcpu *m = vcpu_new(&config, NULL);
+	vcpu_debug *with = vcpu_debug_new(m, NULL, NULL);
+
+	vcpu_debug_catch(with, &(struct vcpu_debug_catch){ VCPU_EVENT_PORT, 0x64, 0x64, true, true, NULL });
+	for (int i = 1; i <= 3; i++) {
+		struct vcpu_debug_stop s = vcpu_debug_run(with, 1000);
+
+		check_what(s, VCPU_DEBUG_EVENT);
+		ck_assert_uint_eq(s.value, 0xfe);
+		ck_assert_uint_eq(s.place.instructions, 2 * i);
+		ck_assert_uint_eq(vcpu_get(m, VCPU_RIP), 0x7c00);
+	}
+	check_what(vcpu_debug_run_back(with), VCPU_DEBUG_EVENT);
+	ck_assert_uint_eq(vcpu_instructions(m), 4);
+	vcpu_debug_free(with);
+	vcpu_free(m);
+}
+END_TEST
+
 struct counted { unsigned by_kind[32]; u64 last; };
 static void count_event(void *user, const struct vcpu_debug_event *e)
 {
@@ -369,6 +393,7 @@ int main(void)
 	tcase_add_test(tc, exceptions);
 	tcase_add_test(tc, ports);
 	tcase_add_test(tc, texts);
+	tcase_add_test(tc, resets);
 	tcase_add_test(tc, traces);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
