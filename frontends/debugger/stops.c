@@ -240,16 +240,17 @@ static const struct event {
 	{ "cr3", VCPU_EVENT_CR3, UINT64_MAX, "[VALUE[-VALUE]]", "another address space" },
 	{ "mode", VCPU_EVENT_MODE, UINT64_MAX, "", "real, protected, 64-bit ... mode" },
 	{ "device", VCPU_EVENT_CLOCK, 0, "[NAME]", "an event of its own: names are in info clock" },
-	{ "text", VCPU_EVENT_OUTPUT, 0, "TEXT", "the guest has said it on COM1 to COM4, port E9h or the console" },
+	{ "text", VCPU_EVENT_OUTPUT, 0, "TEXT or \"TEXT\"", "the guest has said it on COM1 to COM4, port E9h or the console" },
 };
 enum { EVENTS = sizeof events / sizeof *events };
 
 bool do_catch(struct session *s, const char *args)
 {
 	struct vcpu_debug_catch what = { .read = true, .write = true };
-	char *copy = strdup(args), *condition = cut_condition(copy), text[160], *word, *rest;
+	char *copy = strdup(args), *quote = strrchr(copy, '"'), *condition = cut_condition(quote ? quote : copy), text[160], *word, *rest;
 	const struct event *e = NULL;
 	const char *at;
+	size_t len = strlen(copy); /* without the condition */
 	struct stop *p;
 	bool ok = true;
 
@@ -266,7 +267,13 @@ bool do_catch(struct session *s, const char *args)
 		what.kinds = e->kind;
 		what.last = e->most ? e->most : VCPU_CHANNELS;
 		if (!e->most) {
-			what.name = rest && *rest ? rest : NULL;
+			size_t n = rest ? strlen(rest) : 0;
+
+			if (n > 2 && *rest == '"' && rest[n - 1] == '"') { /* with blanks at its ends, or an " if " in it */
+				rest[n - 1] = 0;
+				rest++;
+			}
+			what.name = n ? rest : NULL;
 		} else {
 			for (at = rest; ok && at && *at;) {
 				if ((*at == 'r' || *at == 'w') && (!at[1] || at[1] == ' ')) {
@@ -289,7 +296,7 @@ bool do_catch(struct session *s, const char *args)
 		free(condition);
 		return ok;
 	}
-	snprintf(text, sizeof text, "%.*s", (int)(condition ? strlen(copy) : sizeof text - 1), args);
+	snprintf(text, sizeof text, "%.*s", (int)len, args);
 	p = add(s, (struct stop){ .id = vcpu_debug_catch(s->debug, &what), .kind = STOP_CATCH, .what = strdup(text), .condition = condition });
 	free(copy);
 	announce(s, p);
