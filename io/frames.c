@@ -28,20 +28,28 @@ bool frames_put(struct frames *f, const void *frame, size_t len)
 	return true;
 }
 
-size_t frames_first(struct frames *f, void *out)
+size_t frames_next(struct frames *f, u32 *at, void *out, size_t room)
 {
 	u32 len;
 
-	if (!f->used)
+	if (*at >= f->used)
 		return 0;
-	copy_out(f, f->head, &len, sizeof len);
-	if (f->used < sizeof len || !len || len > FRAME_MAX || len > f->used - sizeof len) { /* only a state that nobody saved */
+	copy_out(f, (f->head + *at) % FRAMES_ROOM, &len, sizeof len);
+	if (f->used - *at < sizeof len || !len || len > FRAME_MAX || len > f->used - *at - sizeof len) { /* only a state that nobody saved */
 		frames_clear(f);
 		return 0;
 	}
-	if (out)
-		copy_out(f, (f->head + sizeof len) % FRAMES_ROOM, out, len);
+	if (len <= room)
+		copy_out(f, (f->head + *at + sizeof len) % FRAMES_ROOM, out, len);
+	*at += (u32)sizeof len + len;
 	return len;
+}
+
+size_t frames_first(struct frames *f, void *out)
+{
+	u32 at = 0;
+
+	return frames_next(f, &at, out, out ? FRAME_MAX : 0);
 }
 
 void frames_drop(struct frames *f)

@@ -23,6 +23,8 @@ struct frames {
 bool frames_put(struct frames *f, const void *frame, size_t len);
 /* The first frame's length, 0 if there is none; and its bytes, FRAME_MAX at most, to OUT (NULL: only the length). */
 size_t frames_first(struct frames *f, void *out);
+/* The length of the frame *AT bytes behind the first, which moves on by it, 0 if there is none; its bytes to OUT if they are at most ROOM. */
+size_t frames_next(struct frames *f, u32 *at, void *out, size_t room);
 void frames_drop(struct frames *f); /* the first one */
 void frames_clear(struct frames *f);
 

@@ -13,6 +13,7 @@ enum { C_MAC = 0, C_STATUS = 6, C_SIZE = 8, STATUS_LINK_UP = 1 };
 /* Header before every frame (5.1.6): 0 flags  1 gso_type  2 hdr_len  4 gso_size  6 csum_start  8 csum_offset  10 num_buffers */
 enum { HEADER = 12, HEADER_OLD = 10 /* without num_buffers */ };
 enum { H_FLAGS = 0, H_GSO = 1, H_HDR_LEN = 2, H_GSO_SIZE = 4, H_CSUM_START = 6, H_CSUM_OFFSET = 8, H_BUFFERS = 10 };
+enum { ACK = 0x10, PSH = 8 }; /* flags of TCP */
 enum { FLAG_NEEDS_CSUM = 1, FLAG_DATA_VALID = 2, GSO_TCPV4 = 1, GSO_TCPV6 = 4 };
 
 enum { CTRL_RX = 0, CTRL_RX_PROMISC = 0, CTRL_RX_ALLMULTI = 1, CTRL_MAC = 1, CTRL_MAC_TABLE = 0, CTRL_MAC_ADDR = 1 };
@@ -159,22 +160,84 @@ static bool deliver(struct virtio_net *net, u8 *data, size_t len)
 	return true;
 }
 
+/* TCP over IPv4 with data, in order, nothing unusual about it. Offsets: 14 IP (16 length, 18 number, 24 checksum, 26 addresses), 34 TCP: ports,
+ * 38 sequence, 42 acknowledgement, 46 offset, 47 flags, 48 window, 50 checksum. */
+static bool plain_segment(const u8 *frame, size_t len, struct inet *i)
+{
+	return inet_parse(frame, len, i) && !i->v6 && i->protocol == INET_TCP && i->ip == 14 && i->l4 == 34 && i->payload < i->end &&
+		(frame[47] & ~PSH) == ACK && inet_ip_valid(frame, i) && inet_l4_valid(frame, i);
+}
+
+/* Segments that follow each other in a connection go to a driver that takes large ones as one: FRAME, the first, of *LEN bytes, grows by them.
+ * Returns how many there are in it; *MSS: the data that each but the last has. */
+static unsigned gather(struct virtio_net *net, u8 *frame, size_t *len, u16 *mss)
+{
+	struct inet i, n;
+	unsigned count = 1;
+	u8 next[FRAME_WIRE];
+	size_t end, more;
+	u32 at = 0;
+
+	if (!virtio_has(&net->v, F_GUEST_CSUM) || !virtio_has(&net->v, F_GUEST_TSO4) || *len > FRAME_WIRE || !plain_segment(frame, *len, &i))
+		return 1;
+	end = i.end;
+	*mss = (u16)(i.end - i.payload);
+	frames_next(&net->frames, &at, NULL, 0);
+	while (!(frame[47] & PSH) && (more = frames_next(&net->frames, &at, next, sizeof next)) && more <= sizeof next) {
+		size_t data;
+
+		if (!plain_segment(next, more, &n) || n.payload != i.payload || memcmp(next, frame, 16) || memcmp(next + 20, frame + 20, 4) ||
+				memcmp(next + 26, frame + 26, 12) || get32be(next + 38) != get32be(frame + 38) + (u32)(end - i.payload) ||
+				memcmp(next + 42, frame + 42, 5) || memcmp(next + 48, frame + 48, 2) || memcmp(next + 52, frame + 52, i.payload - 52))
+			break;
+		data = n.end - n.payload;
+		if (data > *mss || end + data > FRAME_MAX)
+			break;
+		memcpy(frame + end, next + n.payload, data);
+		end += data;
+		frame[47] |= next[47];
+		count++;
+		if (data < *mss)
+			break;
+	}
+	if (count == 1)
+		return 1;
+	*len = end;
+	put16be(frame + 16, (u16)(end - 14));
+	put16be(frame + 24, 0);
+	put16be(frame + 24, (u16)~inet_sum(frame + 14, 20, 0));
+	i.end = (unsigned)end;
+	put16be(frame + 50, 0);
+	put16be(frame + 50, (u16)~inet_sum(frame + 34, end - 34, inet_pseudo(frame, &i)));
+	return count;
+}
+
 static u64 receive(struct virtio_net *net)
 {
 	struct virtio *v = &net->v;
 	unsigned header = header_len(net);
 	u64 bytes = 0;
+	bool together = true;
 	size_t len;
 
 	while (bytes < BATCH && (len = frames_first(&net->frames, net->frame + HEADER))) {
 		u8 *frame = net->frame + HEADER, h[HEADER], *data = frame - header;
+		u16 mss = 0;
+		unsigned count = together ? gather(net, frame, &len, &mss) : 1;
 
 		if (describe(net, h, frame, len) && wanted(net, frame)) {
+			if (h[H_GSO] && count > 1)
+				put16(h + H_GSO_SIZE, mss);
 			memcpy(data, h, header);
-			if (!deliver(net, data, header + len))
-				break;
+			if (!deliver(net, data, header + len)) {
+				if (count == 1)
+					break;
+				together = false; /* there are buffers for the first one, perhaps */
+				continue;
+			}
 		}
-		frames_drop(&net->frames);
+		while (count--)
+			frames_drop(&net->frames);
 		bytes += 256 + len;
 	}
 	virtio_interrupt(v, RX);

@@ -239,6 +239,89 @@ START_TEST(merges_buffers)
 }
 END_TEST
 
+/* Segments in order become one that the guest could have been sent as such (5.1.6.4.1: gso_type, gso_size); others stay alone. */
+START_TEST(gathers)
+{
+	static u8 frame[FRAME_MAX], got[FRAME_MAX];
+	static const struct { u32 sequence; unsigned payload; u8 flags; unsigned becomes; } segments[] = {
+		{ 0xfffffc00, 1400, 0x10, 0 }, { 0xfffffc00 + 1400u, 1400, 0x10, 0 }, { 0xfffffc00 + 2800u, 300, 0x18, 3100 }, /* wraps; PSH ends it */
+		{ 0xfffffc00 + 3100u, 1400, 0x10, 1400 }, { 7, 1400, 0x10, 1400 },  /* not what follows */
+		{ 1407, 100, 0x11, 100 },                                           /* FIN */
+	};
+	u8 header[12];
+	u32 head, len;
+	unsigned buffer = 0;
+	struct inet i;
+
+	driver_start(F_GUEST_CSUM | F_GUEST_TSO4 | F_MRG, 2, SIZE);
+	for (unsigned k = 0; k < ARRAY_LEN(segments); k++) {
+		size_t n = tcp_frame(frame, segments[k].payload);
+
+		put32be(frame + 38, segments[k].sequence);
+		frame[47] = segments[k].flags;
+		put16be(frame + 50, 0);
+		ck_assert(inet_parse(frame, n, &i));
+		put16be(frame + 50, (u16)~inet_sum(frame + 34, n - 34, inet_pseudo(frame, &i)));
+		ck_assert(virtio_net_input(net, frame, n));
+	}
+	give_buffers(10, 2048);
+	pass(VIRTIO_WORK_NS);
+	for (unsigned k = 0; k < ARRAY_LEN(segments); k++) {
+		u32 all = segments[k].becomes + 54 + 12, sum = 0;
+
+		if (!segments[k].becomes)
+			continue;
+		for (; sum < all; sum += len) {
+			ck_assert(used(RX, SIZE, &head, &len));
+			space_read_block(&bus, RXBUF + 2048 * buffer++, got + sum, len);
+		}
+		ck_assert_uint_eq(sum, all);
+		memcpy(header, got, 12);
+		ck_assert_uint_eq(header[1], segments[k].becomes > 1460);
+		ck_assert_uint_eq(get16(header + 4), segments[k].becomes > 1460 ? 1400 : 0);
+		ck_assert(inet_parse(got + 12, sum - 12, &i));
+		ck_assert(inet_ip_valid(got + 12, &i));
+		ck_assert_uint_eq(i.end - i.payload, segments[k].becomes);
+		ck_assert_uint_eq(got[12 + 47], segments[k].flags);
+		if (header[1]) { /* NEEDS_CSUM: the field has the pseudo header's sum; the data is the segments' */
+			ck_assert_uint_eq(get16be(got + 12 + 50), inet_pseudo(got + 12, &i));
+			for (unsigned b = 0; b < segments[k].becomes; b++)
+				ck_assert_uint_eq(got[12 + 54 + b], (u8)(b % 1400 * 3));
+		} else {
+			ck_assert(inet_l4_valid(got + 12, &i));
+		}
+	}
+	ck_assert(!used(RX, SIZE, &head, &len));
+}
+END_TEST
+
+/* A few small buffers are enough for one at a time. */
+START_TEST(gathers_no_more_than_fits)
+{
+	u8 frame[2000];
+	u32 head, len;
+
+	driver_start(F_GUEST_CSUM | F_GUEST_TSO4 | F_MRG, 2, SIZE);
+	for (unsigned k = 0; k < 3; k++) {
+		size_t n = tcp_frame(frame, 1400);
+		struct inet i;
+
+		put32be(frame + 38, 1400 * k);
+		put16be(frame + 50, 0);
+		ck_assert(inet_parse(frame, n, &i));
+		put16be(frame + 50, (u16)~inet_sum(frame + 34, n - 34, inet_pseudo(frame, &i)));
+		ck_assert(virtio_net_input(net, frame, n));
+	}
+	give_buffers(2, 2048);
+	pass(VIRTIO_WORK_NS);
+	for (unsigned k = 0; k < 2; k++) {
+		ck_assert(used(RX, SIZE, &head, &len));
+		ck_assert_uint_eq(len, 1400 + 54 + 12);
+	}
+	ck_assert(!used(RX, SIZE, &head, &len));
+}
+END_TEST
+
 START_TEST(control)
 {
 	static const u8 promiscuous[3] = { 0, 0, 1 }, address[8] = { 1, 1, 2, 3, 4, 5, 6, 7 }, unknown[3] = { 9, 9, 9 };
@@ -368,6 +451,8 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, sends_64k);
 	tcase_add_test(tc, receives);
 	tcase_add_test(tc, merges_buffers);
+	tcase_add_test(tc, gathers);
+	tcase_add_test(tc, gathers_no_more_than_fits);
 	tcase_add_test(tc, control);
 	tcase_add_test(tc, queue);
 }
