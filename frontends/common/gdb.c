@@ -28,7 +28,7 @@ struct gdb {
 	vcpu *machine;
 	vcpu_debug *debug;
 	struct session *monitor; /* vcpu-dbg's commands; NULL: not asked for yet */
-	bool killed;
+	bool killed, detached;
 	enum going going;
 	unsigned thread;        /* the one that registers are asked of, from 0 */
 	struct point points[POINTS];
@@ -444,6 +444,7 @@ static void packet(struct gdb *g, const char *p, size_t len)
 		break;
 	case 'D':
 		put_text(g, "OK");
+		g->detached = true;
 		gdb_wire_hang_up(&g->wire);
 		break;
 	case 'k':
@@ -524,6 +525,8 @@ enum gdb_wish gdb_serve(struct gdb *g)
 		return GDB_KILL;
 	if (!g->wire.gone)
 		return GDB_RUN;
+	if (g->wire.listener < 0 && !g->detached) /* a gdb that died on our stdio: nobody else could stop this run */
+		return GDB_KILL;
 	while (g->count) /* nobody is there to hear of them */
 		vcpu_debug_delete(g->debug, g->points[--g->count].id);
 	return GDB_GONE;

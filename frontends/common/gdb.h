@@ -23,7 +23,7 @@ bool gdb_attach(struct gdb *g, vcpu *machine, const vcpu_replay *replay, char **
 
 enum gdb_wish {
 	GDB_RUN,  /* the guest shall run: call gdb_run */
-	GDB_GONE, /* gdb has detached, or hung up: run without it; gdb_close may follow */
+	GDB_GONE, /* gdb has detached, or hung up a socket: run without it; gdb_close may follow */
 	GDB_KILL, /* the run shall end */
 	GDB_SIGNAL, /* a signal has come: look whose it is, and call again */
 };
