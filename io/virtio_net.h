@@ -3,7 +3,8 @@
  *
  * What leaves is always a whole frame with right checksums. With segmentation offload it may be an IP packet of up to 64 KiB in one frame, a TCP
  * segment as the guest made it: right, but larger than a wire takes; who puts it on one cuts it. The same may come in, and the guest gets it
- * as a packet to be cut into wire-sized segments, if it has said that it takes such; otherwise it is dropped.
+ * as a packet to be cut into wire-sized segments, if it has said that it takes such; otherwise it is dropped. Such a guest also gets TCP segments
+ * over IPv4 that have come one after the other, in order, as one.
  *
  * Not modelled: several pairs of queues, RSS, notification coalescing, VLAN filters. */
 #ifndef IO_VIRTIO_NET_H
