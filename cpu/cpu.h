@@ -390,6 +390,8 @@ u64 read_tsc(const struct cpu *c);                    /* needs a synced clock */
 void update_mode(struct cpu *c);                      /* CR0, CR4, EFER, CS, SS, EFLAGS.VM or CPL changed: mode, view, masks; sets ATTN_MODE if it changed */
 void update_view(struct cpu *c);                      /* CPL, AC, SMAP, AM: which view */
 void debug_code_check(struct cpu *c);
+bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write); /* data breakpoints that cover any of it are pending then */
+u64 debug_next(const struct cpu *c);                  /* RIP of the instruction behind the one at RIP */
 
 struct apic *apic_new(struct cpu *c, struct clock *clock, struct space *mem);
 void apic_free(struct apic *a);

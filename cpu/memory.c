@@ -2,8 +2,6 @@
 #include "cpu/observe.h"
 #include "cpu/system.h"
 
-bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write);
-
 static u64 wrap(const struct cpu *c, u64 linear) { return linear & c->linear_mask; }
 /* Tables and inner stacks are 64-bit addresses in compatibility mode, too (SDM vol. 3, 3.5.2). */
 static u64 sys_wrap(const struct cpu *c, u64 linear) { return in_long(c) ? linear : wrap(c, linear); }

@@ -174,8 +174,6 @@ static enum outcome run_blocks(struct cpu *c, s64 n)
 
 /* ---- the boundary ---- */
 
-u64 debug_next(const struct cpu *c);
-
 enum { DR6_BS = 1 << 14, DEBUGCTL_BTF = 2 };
 
 /* What comes before the next instruction, in the order of SDM vol. 3, table 6-2. */
