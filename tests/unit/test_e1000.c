@@ -290,6 +290,37 @@ START_TEST(moderation)
 }
 END_TEST
 
+/* 3.4.3.1: TIDV = 100 * 1.024 us after the last frame that asks for a delay, but at most TADV = 150 * 1.024 us after the first. */
+START_TEST(delayed_transmit)
+{
+	start_tx();
+	wr(0x3820, 100);
+	wr(0x382c, 150);
+	wr(0xd0, 1);
+	for (unsigned i = 0; i < 3; i++)
+		tx_desc(i, DATA, 60 | 0x8b000000, 0); /* EOP, IFCS, RS, IDE */
+	wr(0x3818, 1);
+	pass(WORK);
+	ck_assert_uint_eq(outs, 1);
+	for (unsigned i = 0; i < 30; i++) /* places to be cut at */
+		ck_assert_uint_eq(rd(0x3810), 1);
+	pass(100 * 1024 - 1);
+	ck_assert(!wires[2].level);
+	pass(1);
+	ck_assert(wires[2].level);
+	ck_assert_uint_eq(rd(0xc0) & 1, 1);
+
+	wr(0x3818, 2);
+	pass(80 * 1024);
+	wr(0x3818, 3);
+	pass(70 * 1024 + WORK - 1);
+	ck_assert_uint_eq(outs, 3);
+	ck_assert(!wires[2].level);
+	pass(1);
+	ck_assert(wires[2].level);
+}
+END_TEST
+
 START_TEST(resets)
 {
 	start_rx(8);
@@ -362,6 +393,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, segments_tcp);
 	tcase_add_test(tc, receives);
 	tcase_add_test(tc, moderation);
+	tcase_add_test(tc, delayed_transmit);
 	tcase_add_test(tc, resets);
 }
 
