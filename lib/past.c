@@ -256,30 +256,6 @@ static bool settle(struct vcpu *v)
 	return true;
 }
 
-static bool put_back_state(struct vcpu *v, const struct map_block *b)
-{
-	struct part parts[PARTS_MAX];
-	unsigned n = machine_parts(v, parts);
-	u64 page = pages_of(parts_size(parts, n)), room = page > TLB_PAGES ? page : TLB_PAGES;
-	u8 *bytes = malloc(room * PAGE_SIZE), *at = bytes;
-	const struct cpus *all = v->cpu->all;
-
-	if (!bytes)
-		return false;
-	get_bytes(b, 0, bytes, page);
-	for (unsigned i = 0; i < n; at += part_size(&parts[i++]))
-		part_load(&parts[i], at, part_size(&parts[i]), NULL);
-	machine_loaded(v);
-	for (unsigned i = 0; i < all->count; i++, page += TLB_PAGES) {
-		u64 words = get64(page_at(b, page)->bytes);
-
-		get_bytes(b, page, bytes, pages_of((1 + words) * sizeof words));
-		tlb_load(all->cpu[i], (u64 *)bytes + 1, (unsigned)words);
-	}
-	free(bytes);
-	return true;
-}
-
 /* ---- going back ---- */
 
 /* Blocks were decoded from this page, under whatever physical addresses it has. */
@@ -329,6 +305,33 @@ static void put_back_memory(struct vcpu *v, struct map *to)
 	v->past = to;
 }
 
+/* All of it, or, without memory, nothing. */
+static bool go_back(struct vcpu *v, struct map *to)
+{
+	const struct map_block *b = to->block;
+	struct part parts[PARTS_MAX];
+	unsigned n = machine_parts(v, parts);
+	u64 page = pages_of(parts_size(parts, n)), room = page > TLB_PAGES ? page : TLB_PAGES;
+	u8 *bytes = malloc(room * PAGE_SIZE), *at = bytes;
+	const struct cpus *all = v->cpu->all;
+
+	if (!bytes)
+		return false;
+	put_back_memory(v, to);
+	get_bytes(b, 0, bytes, page);
+	for (unsigned i = 0; i < n; at += part_size(&parts[i++]))
+		part_load(&parts[i], at, part_size(&parts[i]), NULL);
+	machine_loaded(v);
+	for (unsigned i = 0; i < all->count; i++, page += TLB_PAGES) {
+		u64 words = get64(page_at(b, page)->bytes);
+
+		get_bytes(b, page, bytes, pages_of((1 + words) * sizeof words));
+		tlb_load(all->cpu[i], (u64 *)bytes + 1, (unsigned)words);
+	}
+	free(bytes);
+	return true;
+}
+
 /* ---- snapshots ---- */
 
 vcpu_snapshot *vcpu_snapshot_take(vcpu *v)
@@ -352,8 +355,7 @@ int vcpu_snapshot_restore(vcpu *v, const vcpu_snapshot *s)
 		return machine_error(v, "a snapshot cannot come back while the machine runs");
 	if (s->map->count != v->nblocks + 1)
 		return machine_error(v, "the snapshot is of a machine with other memory");
-	put_back_memory(v, s->map);
-	if (!put_back_state(v, s->map->block))
+	if (!go_back(v, s->map))
 		return machine_error(v, "the host has no memory to go back to a snapshot");
 	v->selected = s->selected;
 	return 0;

@@ -69,9 +69,10 @@ START_TEST(back_and_forth)
 		}
 		ck_assert_uint_eq(vcpu_state_hash(v), hash[at + n]);
 		if (dice(&seed, 8) == 0) { /* a snapshot less; what it shared with others stays */
+			vcpu_snapshot_free(v, vcpu_snapshot_take(v)); /* the machine stands on pages of its own */
 			memory = vcpu_snapshot_memory(v);
 			vcpu_snapshot_free(v, s[at]);
-			ck_assert_uint_le(vcpu_snapshot_memory(v), memory);
+			ck_assert_uint_lt(vcpu_snapshot_memory(v), memory);
 			s[at] = NULL;
 		} else if (dice(&seed, 8) == 0) { /* the same again, taken now */
 			if (s[at + n])
