@@ -142,7 +142,7 @@ BODY(enter)
 
 	if (!enter_checks(c, size, level, (u16)o->imm) || !stack_push(c, size, rbp))
 		return false;
-	frame = rsp - size; /* not c->r[RSP]: a 16-bit stack pointer that wraps borrows from the upper half here */
+	frame = c->r[RSP];
 	for (unsigned i = 1; i < level; i++) {
 		rbp -= size;
 		if (!data_linear(c, SS, rbp & mask, size, false, &linear) || !mem_read(c, linear, size, &v) || !stack_push(c, size, v))
