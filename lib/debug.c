@@ -390,6 +390,22 @@ struct vcpu_debug_stop vcpu_debug_step_back(vcpu_debug *d)
 	return last_place(d, at);
 }
 
+/* Can the part of WATCH that is in R have been written after shot S? */
+static bool may_have_written(const struct vcpu_debug *d, const struct shot *s, const struct watch *watch, const struct range *r)
+{
+	u64 first = watch->first < r->base ? 0 : watch->first - r->base, last = watch->last - r->base;
+
+	if (r->kind != RANGE_RAM || !r->size || watch->last < r->base || first >= r->size)
+		return false;
+	if (last >= r->size)
+		last = r->size - 1;
+	for (unsigned n = 0; n < d->v->nblocks; n++)
+		for (u64 page = (r->ram_offset + first) >> PAGE_SHIFT; d->v->blocks[n].ram == r->ram && page <= (r->ram_offset + last) >> PAGE_SHIFT; page++)
+			if (bloom_has(&s->written, (u64)n << 52 | page))
+				return true;
+	return false;
+}
+
 /* Can any point have been hit after shot S, before the next one? */
 static bool may_have_hit(const struct vcpu_debug *d, const struct shot *s)
 {
@@ -405,15 +421,9 @@ static bool may_have_hit(const struct vcpu_debug *d, const struct shot *s)
 
 		if (!watch->physical || watch->read)
 			return true;
-		for (unsigned b = 0; b < d->v->mem.count; b++) {
-			const struct range *r = &d->v->mem.ranges[b];
-
-			for (u64 a = watch->first & PAGE_MASK; r->kind == RANGE_RAM && a <= watch->last; a += PAGE_SIZE)
-				for (unsigned n = 0; n < d->v->nblocks; n++)
-					if (d->v->blocks[n].ram == r->ram && a - r->base < r->size &&
-					    bloom_has(&s->written, (u64)n << 52 | (r->ram_offset + (a - r->base)) >> PAGE_SHIFT))
-						return true;
-		}
+		for (unsigned b = 0; b < d->v->mem.count; b++)
+			if (may_have_written(d, s, watch, &d->v->mem.ranges[b]))
+				return true;
 	}
 	return false;
 }
