@@ -18,7 +18,7 @@
 
 #include "debugger.h"
 
-enum { KERNEL_MAX = 128 << 20, BLOCK = 4096, COUNT_MIN = 500, COUNT_MAX = 1 << 21, LOOKED_AT_MAX = 1 << 28 };
+enum { KERNEL_MAX = 128 << 20, BLOCK = 4096, COUNT_MIN = 500, COUNT_MAX = 1 << 20, NAME_MAX_LINUX = 512, LOOKED_AT_MAX = 1 << 28 };
 
 /* ---- where the kernel is ---- */
 
@@ -108,20 +108,27 @@ static uint32_t u32(const struct tables *t, size_t at)
 {
 	uint32_t v = 0;
 
-	if (at + 4 <= t->size)
+	if (at < t->size && t->size - at >= sizeof v)
 		memcpy(&v, t->image + at, 4);
 	return v;
 }
 
 static unsigned u16(const struct tables *t, size_t at) { return u32(t, at) & 0xffff; }
 
-static bool find_tokens(struct tables *t)
+/* Behind the string at AT and its zero; the image's end, if that comes first. */
+static size_t behind_string(const struct tables *t, size_t at)
+{
+	at += at < t->size ? strnlen((const char *)t->image + at, t->size - at) + 1 : 0;
+	return at < t->size ? at : t->size;
+}
+
+static bool find_tokens(struct session *s, struct tables *t)
 {
 	static const char digits[] = "0\0001\0002\0003\0004\0005\0006\0007\0008\0009";
 	const unsigned char *from = t->image, *last = t->image + t->size, *p;
 
-	while ((p = memmem(from, (size_t)(last - from), digits, sizeof digits)) != NULL) {
-		size_t at = (size_t)(p - t->image), next, end;
+	while (!s->interrupted && (p = memmem(from, (size_t)(last - from), digits, sizeof digits)) != NULL) {
+		size_t at = (size_t)(p - t->image), end;
 		unsigned back = '0', n;
 
 		from = p + 1;
@@ -133,13 +140,12 @@ static bool find_tokens(struct tables *t)
 			back--;
 		}
 		t->tokens = at;
-		for (n = 0, next = at; n < 256 && next < t->size; n++)
-			next += strnlen((const char *)t->image + next, t->size - next) + 1;
-		end = next;
+		for (n = 0, end = at; n < 256; n++)
+			end = behind_string(t, end);
 		for (t->index = (end + 3) & ~(size_t)3; t->index < end + 12; t->index += 4) {
-			for (n = 0, next = 0; n < 256 && u16(t, t->index + 2 * n) == next; n++)
-				next += strnlen((const char *)t->image + t->tokens + next, t->size - t->tokens - next) + 1;
-			if (n == 256)
+			for (n = 0, at = t->tokens; n < 256 && u16(t, t->index + 2 * n) == at - t->tokens; n++)
+				at = behind_string(t, at);
+			if (n == 256 && at < t->size) /* so that all 256 end with a zero that is there */
 				return true;
 		}
 	}
@@ -162,7 +168,7 @@ static bool names_fit(struct tables *t, size_t names, unsigned count, unsigned p
 {
 	uint32_t *marks = malloc((count / 256 + 1) * sizeof *marks);
 	size_t at = names;
-	unsigned i;
+	unsigned i, tokens;
 
 	for (i = 0; marks && i < count; i++) {
 		size_t from = at;
@@ -171,7 +177,8 @@ static bool names_fit(struct tables *t, size_t names, unsigned count, unsigned p
 			marks[i / 256] = (uint32_t)(at - names);
 		if (at + 2 >= t->size || !t->image[at])
 			break;
-		at += name_length(t, at, &at);
+		tokens = name_length(t, at, &at);
+		at += tokens;
 		if (at - from > 600 || at >= t->size)
 			break;
 	}
@@ -186,9 +193,9 @@ static bool names_fit(struct tables *t, size_t names, unsigned count, unsigned p
 	return i > (count - 1) / 256;
 }
 
-static bool find_names(struct tables *t, unsigned pointer)
+static bool find_names(struct session *s, struct tables *t, unsigned pointer)
 {
-	for (size_t at = 0; at + 2 * pointer < t->size && t->looked_at < LOOKED_AT_MAX; at += pointer) {
+	for (size_t at = 0; at + 2 * pointer < t->size && t->looked_at < LOOKED_AT_MAX && !s->interrupted; at += pointer) {
 		t->count = u32(t, at);
 		if (t->count >= COUNT_MIN && t->count <= COUNT_MAX && (pointer == 4 || !u32(t, at + 4)) && names_fit(t, at + pointer, t->count,
 			pointer)) {
@@ -209,10 +216,12 @@ static bool find_offsets(struct tables *t, unsigned pointer, uint64_t base)
 	size_t bytes = (4 * (size_t)t->count + pointer - 1) & ~(size_t)(pointer - 1),
 		behind = (t->index + 512 + pointer - 1) & ~(size_t)(pointer - 1);
 
-	t->offsets = t->names - 2 * pointer - bytes;
-	t->relative = read_pointer(t, t->names - 2 * pointer, pointer);
-	if (t->names > bytes + 2 * pointer && t->relative - base < t->size)
-		return true;
+	if (t->names >= bytes + 2 * pointer) {
+		t->offsets = t->names - 2 * pointer - bytes;
+		t->relative = read_pointer(t, t->names - 2 * pointer, pointer);
+		if (t->relative - base < t->size)
+			return true;
+	}
 	t->offsets = behind;
 	t->relative = read_pointer(t, behind + bytes, pointer);
 	return t->relative - base < t->size;
@@ -225,7 +234,7 @@ static bool add_all(struct session *s, const struct tables *t, uint64_t base)
 	for (unsigned i = 0; i < t->count; i++) {
 		int32_t offset = (int32_t)u32(t, t->offsets + 4 * i);
 		uint64_t address = offset < 0 ? t->relative - 1 - (int64_t)offset : (uint64_t)offset;
-		char name[1024];
+		char name[NAME_MAX_LINUX];
 		size_t len = 0;
 
 		if (at + 2 >= t->size)
@@ -256,7 +265,8 @@ bool kallsyms_read(struct session *s)
 	if (!image)
 		return complaint(s, "no kernel is mapped here: stop where the guest's kernel runs, and after it has set up system calls or its IDT");
 	t.image = image;
-	ok = find_tokens(&t) && find_names(&t, pointer) && find_offsets(&t, pointer, base);
+	s->interrupted = false;
+	ok = find_tokens(s, &t) && find_names(s, &t, pointer) && find_offsets(&t, pointer, base);
 	if (!ok)
 		complaint(s, "there is no table of symbols in the %zu MiB from %" PRIx64 " (a Linux kernel has one with CONFIG_KALLSYMS)",
 			t.size >> 20, base);

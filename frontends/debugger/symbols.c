@@ -1,4 +1,5 @@
 /* Names for addresses. */
+#include <ctype.h>
 #include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +18,12 @@ bool symbol_add(struct session *s, uint64_t address, uint64_t size, bool code, c
 		return false;
 	s->symbols = more;
 	more[s->nsymbols] = (struct symbol){ address, size, strndup(name, len), code };
-	return more[s->nsymbols++].name;
+	if (!more[s->nsymbols].name)
+		return false;
+	for (char *c = more[s->nsymbols].name; *c; c++) /* a file or a guest shall not steer the terminal */
+		*c = iscntrl((unsigned char)*c) ? '?' : *c;
+	s->nsymbols++;
+	return true;
 }
 
 /* Of those at one address, functions last: symbol_at finds them. */
