@@ -198,6 +198,23 @@ static bool collect(struct session *s, const char *line)
 	return true;
 }
 
+/* Whatever command moves: undo comes back to where it found the machine. */
+static bool run_row(struct session *s, const struct row *row, const char *args)
+{
+	struct vcpu_place before = vcpu_where(s->machine), after, *more = realloc(s->trail, (s->ntrail + 1) * sizeof *more);
+	bool moves = more && row->run != do_undo, ok;
+	unsigned trail = s->ntrail;
+
+	s->trail = more ? more : s->trail;
+	if (moves)
+		more[s->ntrail++] = before;
+	ok = row->run(s, args);
+	after = vcpu_where(s->machine);
+	if (moves && s->ntrail == trail + 1 && after.instructions == before.instructions && after.steps == before.steps && after.ns == before.ns)
+		s->ntrail = trail;
+	return ok;
+}
+
 bool command(struct session *s, const char *line)
 {
 	const struct row *found;
@@ -223,7 +240,7 @@ bool command(struct session *s, const char *line)
 	args = strdup(line); /* a stop's commands may replace what it came from */
 	for (len = strlen(args); len && isspace((unsigned char)args[len - 1]);)
 		args[--len] = 0;
-	ok = found->run(s, args);
+	ok = run_row(s, found, args);
 	free(args);
 	return ok;
 }

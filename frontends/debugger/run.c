@@ -155,17 +155,6 @@ bool report(struct session *s, struct vcpu_debug_stop stop)
 
 /* ---- going ---- */
 
-/* So that undo comes back here. */
-static void leave_trail(struct session *s)
-{
-	struct vcpu_place *more = realloc(s->trail, (s->ntrail + 1) * sizeof *more);
-
-	if (!more)
-		return;
-	s->trail = more;
-	s->trail[s->ntrail++] = vcpu_where(s->machine);
-}
-
 static bool went_on(struct vcpu_debug_stop stop)
 {
 	return stop.what == VCPU_DEBUG_MACHINE && (stop.machine.reason == VCPU_STOP_LIMIT || stop.machine.reason == VCPU_STOP_IDLE);
@@ -187,8 +176,8 @@ static struct vcpu_debug_stop run_on(struct session *s, bool back)
 	return stop;
 }
 
-bool do_continue(struct session *s, const char *args) { (void)args; leave_trail(s); return report(s, run_on(s, false)); }
-bool do_reverse(struct session *s, const char *args) { (void)args; leave_trail(s); return report(s, run_on(s, true)); }
+bool do_continue(struct session *s, const char *args) { (void)args; return report(s, run_on(s, false)); }
+bool do_reverse(struct session *s, const char *args) { (void)args; return report(s, run_on(s, true)); }
 
 /* Run to ADDRESS with the stack above ABOVE. */
 static struct vcpu_debug_stop run_to(struct session *s, uint64_t address, uint64_t above, bool back)
@@ -269,7 +258,6 @@ static bool steps(struct session *s, const char *args, bool over, bool back)
 	struct vcpu_debug_stop stop = { 0 };
 	uint64_t n = number(args, 1);
 
-	leave_trail(s);
 	s->interrupted = false;
 	while (n-- && !s->interrupted)
 		if ((stop = any_one(s, over, back)).what != VCPU_DEBUG_THERE)
@@ -292,7 +280,6 @@ static bool line_steps(struct session *s, const char *args, bool over, bool back
 
 	if (!dwarf_line(s, linear_rip(s), &from))
 		return steps(s, args, over, back);
-	leave_trail(s);
 	s->interrupted = false;
 	for (uint64_t n = number(args, 1); n-- && stop.what == VCPU_DEBUG_THERE && !s->interrupted;) {
 		unsigned long limit = 1000000;
@@ -341,7 +328,6 @@ bool do_until(struct session *s, const char *args)
 
 	if (!address(s, &args, &at))
 		return false;
-	leave_trail(s);
 	return report(s, run_to(s, at, 0, false));
 }
 
@@ -352,7 +338,6 @@ bool do_finish(struct session *s, const char *args)
 	(void)args;
 	if (!frame_up(s, &f))
 		return complaint(s, "it is not known who called");
-	leave_trail(s);
 	return report(s, run_to(s, f.pc, f.sp - 1, false));
 }
 
@@ -367,7 +352,6 @@ bool do_finish_back(struct session *s, const char *args)
 	(void)args;
 	if (!frame_up(s, &f) || !vcpu_debug_translate(s->debug, f.sp - bytes, &physical))
 		return complaint(s, "it is not known who called");
-	leave_trail(s);
 	stop = vcpu_debug_last_write(s->debug, physical, bytes);
 	if (stop.what == VCPU_DEBUG_WATCH)
 		stop.what = VCPU_DEBUG_THERE;
@@ -419,13 +403,10 @@ bool do_goto(struct session *s, const char *args)
 		while (*end == ' ')
 			end++;
 		for (unsigned i = 0; i < sizeof units / sizeof *units; i++)
-			if (!strcmp(end, units[i].name)) {
-				leave_trail(s);
+			if (!strcmp(end, units[i].name))
 				return report(s, seek_time(s, (uint64_t)(time * units[i].ns)));
-			}
 		return complaint(s, "goto: what is %s?", end);
 	}
-	leave_trail(s);
 	return report(s, vcpu_debug_seek(s->debug, to));
 }
 
@@ -434,7 +415,6 @@ bool do_run(struct session *s, const char *args)
 	uint64_t end = vcpu_instructions(s->machine) + number(args, 1000000);
 	struct vcpu_debug_stop stop;
 
-	leave_trail(s);
 	s->interrupted = false;
 	do
 		stop = vcpu_debug_run(s->debug, end - vcpu_instructions(s->machine));

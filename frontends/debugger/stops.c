@@ -215,13 +215,17 @@ bool do_pwatch(struct session *s, const char *args) { return add_watch(s, args, 
 
 bool do_last_write(struct session *s, const char *args)
 {
+	struct vcpu_debug_stop stop;
 	uint64_t at, size, physical;
 
 	if (!watched(s, args, &at, &size))
 		return false;
 	if (!vcpu_debug_translate(s->debug, at, &physical))
 		return complaint(s, "that address is not mapped here");
-	return report(s, vcpu_debug_last_write(s->debug, physical, size));
+	stop = vcpu_debug_last_write(s->debug, physical, size);
+	if (stop.what == VCPU_DEBUG_START)
+		fprintf(s->out, "nobody has written there, as far back as is known\n");
+	return report(s, stop);
 }
 
 /* ---- events ---- */
