@@ -100,13 +100,14 @@ int command_replay(int argc, char **argv);
 int command_explore(int argc, char **argv);
 int command_isa(int argc, char **argv);
 
-/* One line on stderr: "vcpu: ...". Restores the terminal first. */
+/* One line on stderr: "vcpu: ...". */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
 
 /* terminal.c: standard input and the signals. If stdin is a terminal it becomes raw, and is given back in every way that the program
  * can end, fatal signals included.
  *
- * MACHINE is stopped by the first SIGINT, SIGTERM, SIGHUP or SIGQUIT; terminal_signal then says which. */
+ * SIGINT, SIGTERM, SIGHUP and SIGQUIT: common/ending.h. From terminal_open on they stop MACHINE, and terminal_signal says which came. */
+void terminal_signals(void);
 void terminal_open(vcpu *machine, bool want_input);
 void terminal_close(void);
 bool terminal_interactive(void); /* input comes from a terminal, which is raw */
@@ -116,6 +117,11 @@ int terminal_signal(void);       /* the signal that asks us to end, or 0 */
 /* Wait up to NS nanoseconds (-1: for ever) for input, or one of the other files. */
 struct pollfd;
 void terminal_wait(int64_t ns, struct pollfd *others, unsigned count);
+
+bool terminal_ending(void);      /* it does, or Ctrl-A X has been typed */
+/* Wait until FD takes output, and keep what is typed meanwhile for terminal_read. False: it does not, and the run is to end, or the
+ * wait is IN_VAIN from the start. */
+bool terminal_wait_writable(int fd, bool in_vain);
 
 enum terminal_event { TERMINAL_NOTHING, TERMINAL_BYTES, TERMINAL_QUIT };
 /* Wait up to NS nanoseconds (-1: for ever) for input, and put what the guest is to get, at most SIZE bytes, into BUFFER, *LEN bytes.

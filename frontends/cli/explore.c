@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "ending.h"
 
 static const char help[] =
 	"Usage: vcpu explore --seeds=A..B --fail=REGEXP [OPTION]...\n"
@@ -242,6 +243,7 @@ int command_explore(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	e.record = o.record;
+	ending_open(NULL, NULL);
 	status = explore(&e, &o);
 	regfree(&e.fail);
 	return status;

@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "helper.h"
 
 static struct port {
 	enum vcpu_channel channel;
 	int listener;       /* a socket's; -1: none */
 	int fd;             /* -1: nobody is there */
-	const char *path;   /* of the socket, to take away */
+	size_t len;
+	char waiting[4096]; /* a system call for every byte would be slow */
 } ports[PORTS];
 static unsigned count;
 
@@ -55,7 +57,7 @@ static bool open_socket(struct port *port, const char *option, const char *path)
 		complain("--%s unix:%s: %s", option, path, strerror(errno));
 		return false;
 	}
-	port->path = path;
+	helper_remove(path);
 	return true;
 }
 
@@ -63,7 +65,7 @@ bool port_open(enum vcpu_channel channel, const char *option, const char *where)
 {
 	struct port *port = &ports[count++];
 
-	*port = (struct port){ channel, -1, -1, NULL };
+	*port = (struct port){ .channel = channel, .listener = -1, .fd = -1 };
 	return !strcmp(where, "pty") ? open_pty(port, option) : open_socket(port, option, where + strlen("unix:"));
 }
 
@@ -75,17 +77,32 @@ static void hang_up(struct port *port)
 	port->fd = -1;
 }
 
+static void flush(struct port *port)
+{
+	ssize_t n = 0;
+
+	for (size_t done = 0; port->fd >= 0 && done < port->len; done += (size_t)n) {
+		n = port->listener >= 0 ? send(port->fd, port->waiting + done, port->len - done, MSG_NOSIGNAL)
+					: write(port->fd, port->waiting + done, port->len - done);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			hang_up(port);
+		if (n <= 0)
+			break;
+	}
+	port->len = 0;
+}
+
 void port_write(enum vcpu_channel channel, const char *data, size_t len)
 {
 	for (unsigned i = 0; i < count; i++) {
 		struct port *port = &ports[i];
 
-		for (ssize_t n; port->channel == channel && port->fd >= 0 && len; data += n, len -= (size_t)n) {
-			n = port->listener >= 0 ? send(port->fd, data, len, MSG_NOSIGNAL) : write(port->fd, data, len);
-			if (n < 0 && errno != EAGAIN && errno != EINTR)
-				hang_up(port);
-			if (n <= 0)
-				break;
+		for (size_t done = 0, n; port->channel == channel && port->fd >= 0 && done < len; done += n) {
+			n = sizeof port->waiting - port->len < len - done ? sizeof port->waiting - port->len : len - done;
+			memcpy(port->waiting + port->len, data + done, n);
+			port->len += n;
+			if (port->len == sizeof port->waiting)
+				flush(port);
 		}
 	}
 }
@@ -98,6 +115,7 @@ void port_work(vcpu *machine)
 		struct port *port = &ports[i];
 		ssize_t n;
 
+		flush(port);
 		if (port->fd < 0 && port->listener >= 0)
 			port->fd = accept4(port->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (port->fd < 0)
@@ -120,6 +138,5 @@ unsigned port_fds(struct pollfd fds[PORTS])
 void port_close(void)
 {
 	for (unsigned i = 0; i < count; i++)
-		if (ports[i].path)
-			unlink(ports[i].path);
+		flush(&ports[i]);
 }

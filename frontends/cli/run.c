@@ -2,15 +2,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "ending.h"
 #include "gdb.h"
+#include "helper.h"
 #include "net.h"
 #include "share.h"
 
@@ -19,6 +23,7 @@ struct sink {
 	const char *name; /* for messages */
 	int fd;           /* -1: nowhere */
 	int error;        /* errno of a write that failed */
+	bool stuck;       /* it took nothing when the run had to end */
 	size_t len;
 	char buffer[8192];
 };
@@ -40,18 +45,26 @@ struct session {
 	bool full;                      /* the host had no room for a disk, and that was said */
 };
 
+/* A reader that is slow makes the guest wait, but not whoever wants the run to end: for them, what does not go out is lost. */
 static void flush(struct sink *s)
 {
 	size_t done = 0;
 
-	while (done < s->len && !s->error) {
-		ssize_t n = write(s->fd, s->buffer + done, s->len - done);
+	while (done < s->len && !s->error && terminal_wait_writable(s->fd, s->stuck)) {
+		size_t len = s->len - done < PIPE_BUF ? s->len - done : PIPE_BUF; /* as much as a pipe takes at once */
+		ssize_t n = write(s->fd, s->buffer + done, len);
 
-		if (n >= 0)
+		if (n >= 0) {
 			done += (size_t)n;
-		else if (errno != EINTR && errno != EAGAIN)
+		} else if (errno == EAGAIN) { /* a terminal with room, but not for a newline */
+			nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+			if (terminal_ending())
+				break;
+		} else if (errno != EINTR) {
 			s->error = errno;
+		}
 	}
+	s->stuck |= done < s->len;
 	s->len = 0;
 }
 
@@ -90,10 +103,10 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 		return;
 	}
 	put(s->sinks[channel], data, len);
-	if (s->sinks[channel]->error) {
+	if (s->sinks[channel]->error)
 		s->bad = s->sinks[channel];
+	if (s->sinks[channel]->error || s->sinks[channel]->stuck)
 		vcpu_stop(s->machine);
-	}
 }
 
 static void flush_all(struct session *s)
@@ -107,6 +120,17 @@ static void flush_all(struct session *s)
 	}
 }
 
+/* Standard output, without blocking: the flag is of an opening of our own, other programs may have that file, too. */
+static int open_standard(void)
+{
+	struct stat st;
+	int fd = -1;
+
+	if (!fstat(STDOUT_FILENO, &st) && (S_ISFIFO(st.st_mode) || isatty(STDOUT_FILENO)))
+		fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? STDOUT_FILENO : fd;
+}
+
 /* Open the sink for a channel. False, having complained, if its file cannot be made. */
 static bool open_sink(struct session *s, enum vcpu_channel channel, const char *where)
 {
@@ -115,8 +139,9 @@ static bool open_sink(struct session *s, enum vcpu_channel channel, const char *
 	if (!where || !strcmp(where, "null"))
 		return true;
 	if (!strcmp(where, "stdio")) {
+		if (!s->standard.name)
+			s->standard.fd = open_standard();
 		s->standard.name = "standard output";
-		s->standard.fd = STDOUT_FILENO;
 		s->sinks[channel] = &s->standard;
 		return true;
 	}
@@ -136,6 +161,16 @@ static bool append(void *user, const void *data, size_t len)
 	FILE *file = user;
 
 	return fwrite(data, 1, len, file) == len && !fflush(file);
+}
+
+/* Of --gdb unix:PATH[,arch=...]. */
+static void remove_socket(const char *where)
+{
+	char *path = strndup(where, strcspn(where, ","));
+
+	if (path)
+		helper_remove(path);
+	free(path);
 }
 
 static bool start_recording(struct session *s, const struct run_options *o)
@@ -454,9 +489,11 @@ int run_machine(const struct run_options *o)
 	struct vcpu_stop stop;
 	char *error = NULL;
 	uint64_t start;
-	int status, sent;
+	int status;
+	bool sent;
 
 	s->verbose = o->verbose;
+	terminal_signals();
 	for (unsigned i = 0; i < VCPU_CHANNELS; i++)
 		if (!open_sink(s, i, o->where[i]))
 			return STATUS_USAGE;
@@ -494,6 +531,8 @@ int run_machine(const struct run_options *o)
 	}
 	if (o->gdb) {
 		s->gdb = gdb_open(o->gdb, &error);
+		if (s->gdb && !strncmp(o->gdb, "unix:", 5))
+			remove_socket(o->gdb + 5);
 		if (s->gdb && strcmp(o->gdb, "stdio"))
 			complain("waiting for gdb at %s", o->gdb);
 		if (!s->gdb || !gdb_attach(s->gdb, s->machine, o->replay, &error)) {
@@ -536,11 +575,9 @@ int run_machine(const struct run_options *o)
 	if (s->face)
 		s->face->close();
 	port_close();
+	helper_end();
 	vcpu_free(s->machine);
-	if (sent) { /* end as whoever sent it expects */
-		signal(sent, SIG_DFL);
-		raise(sent);
-	}
+	ending_die();
 	return status;
 }
 

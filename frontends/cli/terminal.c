@@ -12,28 +12,40 @@
 #include <stdlib.h>
 
 #include "cli.h"
+#include "ending.h"
 
-enum { WAIT_MAX = 1024 };
+enum { WAIT_MAX = 1024, AHEAD_MAX = 1024, CTRL_A = 1 };
 
 static struct {
 	vcpu *machine;
 	struct termios before;
 	volatile sig_atomic_t raw;    /* `before' is what to go back to */
-	volatile sig_atomic_t asked;  /* the signal that asks us to end */
 	bool interactive;
 	bool eof;
 	bool escape;                  /* Ctrl-A has been typed */
+	size_t ahead_len;
+	unsigned char ahead[AHEAD_MAX]; /* typed while the machine could not be given it */
 } terminal = { .eof = true };
 
-static const int polite[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 static const int deadly[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
 
-/* Safe in a signal handler: tcsetattr and sigaction are. */
+/* Safe in a signal handler. Nobody waits for output to drain, which may take for ever, or is stopped for being in the background. */
+static void set(const struct termios *t)
+{
+	sigset_t one, before;
+
+	sigemptyset(&one);
+	sigaddset(&one, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &one, &before);
+	tcsetattr(STDIN_FILENO, TCSANOW, t);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 static void restore(void)
 {
 	if (terminal.raw) {
 		terminal.raw = 0;
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal.before);
+		set(&terminal.before);
 	}
 }
 
@@ -48,7 +60,7 @@ static void make_raw(void)
 	t.c_cc[VMIN] = 1;
 	t.c_cc[VTIME] = 0;
 	terminal.raw = 1;
-	tcsetattr(STDIN_FILENO, TCSADRAIN, &t);
+	set(&t);
 }
 
 static void on_signal(int n, void (*handler)(int), int flags)
@@ -59,15 +71,8 @@ static void on_signal(int n, void (*handler)(int), int flags)
 	sigaction(n, &a, NULL);
 }
 
-static void handle_polite(int n)
+static void ask(void)
 {
-	if (terminal.asked) { /* asked twice: do not wait for the machine */
-		restore();
-		on_signal(n, SIG_DFL, 0);
-		raise(n);
-		return;
-	}
-	terminal.asked = n;
 	if (terminal.machine)
 		vcpu_stop(terminal.machine);
 }
@@ -97,12 +102,16 @@ static void handle_suspend(int n)
 	errno = e;
 }
 
+void terminal_signals(void)
+{
+	ending_open(ask, restore);
+}
+
 void terminal_open(vcpu *machine, bool want_input)
 {
 	terminal.machine = machine;
 	terminal.eof = !want_input;
-	for (size_t i = 0; i < sizeof polite / sizeof *polite; i++)
-		on_signal(polite[i], handle_polite, 0);
+	ending_patience(true);
 	on_signal(SIGPIPE, SIG_IGN, 0);
 	if (!want_input || !isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &terminal.before))
 		return;
@@ -124,7 +133,6 @@ void complain(const char *format, ...)
 {
 	va_list ap;
 
-	terminal_close();
 	fflush(stdout);
 	fputs("vcpu: ", stderr);
 	va_start(ap, format);
@@ -145,7 +153,7 @@ bool terminal_eof(void)
 
 int terminal_signal(void)
 {
-	return terminal.asked;
+	return ending_signal();
 }
 
 static void help(void)
@@ -163,7 +171,6 @@ static void help(void)
 /* Take the Ctrl-A sequences out of LEN bytes, in place. Returns the bytes left; *QUIT if Ctrl-A X was among them. */
 static size_t escapes(unsigned char *p, size_t len, bool *quit)
 {
-	enum { CTRL_A = 1 };
 	size_t out = 0;
 
 	for (size_t i = 0; i < len; i++) {
@@ -197,41 +204,92 @@ static size_t escapes(unsigned char *p, size_t len, bool *quit)
 	return out;
 }
 
+/* Is there a Ctrl-A X among LEN bytes? */
+static bool quits(const unsigned char *p, size_t len)
+{
+	bool escape = terminal.escape;
+
+	for (size_t i = 0; i < len; i++) {
+		if (escape && (p[i] == 'x' || p[i] == 'X'))
+			return true;
+		escape = !escape && p[i] == CTRL_A;
+	}
+	return false;
+}
+
+/* Wait for input, if it is WANTED, for a signal that asks for the end, and for the others. True: there is input, or its end. */
+static bool wait_for(int64_t ns, bool wanted, struct pollfd *others, unsigned count)
+{
+	struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+	struct pollfd fds[WAIT_MAX + 2];
+
+	if (ending_signal())
+		ns = t.tv_sec = t.tv_nsec = 0;
+	if (count > WAIT_MAX)
+		count = WAIT_MAX;
+	fds[0] = (struct pollfd){ .fd = wanted && !terminal.eof ? STDIN_FILENO : -1, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = ending_signal() ? -1 : ending_fd(), .events = POLLIN };
+	if (count)
+		memcpy(fds + 2, others, count * sizeof *fds);
+	if (ppoll(fds, count + 2, ns < 0 ? NULL : &t, NULL) < 0)
+		return false;
+	if (count)
+		memcpy(others, fds + 2, count * sizeof *fds);
+	return fds[0].revents;
+}
+
 void terminal_wait(int64_t ns, struct pollfd *others, unsigned count)
 {
-	struct pollfd fds[WAIT_MAX];
-	struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+	wait_for(terminal.ahead_len ? 0 : ns, true, others, count);
+}
 
-	if (terminal.asked)
-		ns = t.tv_sec = t.tv_nsec = 0;
-	if (count > WAIT_MAX - 1)
-		count = WAIT_MAX - 1;
-	memcpy(fds + 1, others, count * sizeof *fds);
-	fds[0] = (struct pollfd){ .fd = terminal.eof ? -1 : STDIN_FILENO, .events = POLLIN };
-	if (ppoll(fds, count + 1, ns < 0 ? NULL : &t, NULL) < 0)
-		count = 0;
-	memcpy(others, fds + 1, count * sizeof *fds);
+/* Up to SIZE bytes from standard input; 0: there are none, perhaps for ever. */
+static size_t hear(void *buffer, size_t size)
+{
+	ssize_t n = read(STDIN_FILENO, buffer, size);
+
+	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+		terminal.eof = true;
+	return n > 0 ? (size_t)n : 0;
+}
+
+bool terminal_ending(void)
+{
+	return ending_signal() || quits(terminal.ahead, terminal.ahead_len);
+}
+
+bool terminal_wait_writable(int fd, bool in_vain)
+{
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+		in_vain |= terminal_ending();
+		if (wait_for(in_vain ? 0 : -1, terminal.interactive && terminal.ahead_len < AHEAD_MAX, &p, 1))
+			terminal.ahead_len += hear(terminal.ahead + terminal.ahead_len, AHEAD_MAX - terminal.ahead_len);
+		if (p.revents)
+			return true;
+		if (in_vain)
+			return false;
+	}
 }
 
 enum terminal_event terminal_read(int64_t ns, void *buffer, size_t size, size_t *len)
 {
-	struct pollfd fd = { .fd = terminal.eof ? -1 : STDIN_FILENO, .events = POLLIN };
-	struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
 	bool quit = false;
-	ssize_t n;
 
 	*len = 0;
-	if (terminal.asked || (terminal.eof && ns == 0))
-		return TERMINAL_NOTHING;
-	if (ppoll(&fd, 1, ns < 0 ? NULL : &t, NULL) <= 0 || terminal.eof)
-		return TERMINAL_NOTHING;
-	n = read(STDIN_FILENO, buffer, size);
-	if (n <= 0) {
-		if (n == 0 || (errno != EINTR && errno != EAGAIN))
-			terminal.eof = true;
-		return TERMINAL_NOTHING;
+	if (terminal.ahead_len) {
+		*len = terminal.ahead_len < size ? terminal.ahead_len : size;
+		memcpy(buffer, terminal.ahead, *len);
+		terminal.ahead_len -= *len;
+		memmove(terminal.ahead, terminal.ahead + *len, terminal.ahead_len);
+	} else {
+		if (ending_signal() || (terminal.eof && ns == 0) || !wait_for(ns, true, NULL, 0))
+			return TERMINAL_NOTHING;
+		*len = hear(buffer, size);
 	}
-	*len = terminal.interactive ? escapes(buffer, (size_t)n, &quit) : (size_t)n;
+	if (terminal.interactive)
+		*len = escapes(buffer, *len, &quit);
 	if (quit)
 		return TERMINAL_QUIT;
 	return *len ? TERMINAL_BYTES : TERMINAL_NOTHING;

@@ -12,9 +12,11 @@
 
 #include "cli.h"
 #include "debugger.h"
+#include "ending.h"
 
 static struct session session;
 static bool json;
+static volatile sig_atomic_t busy; /* with a command */
 static void *recording;
 static FILE *said;               /* json: what the guest says while a command is done; NULL: to the screen */
 static char *said_text;
@@ -58,12 +60,19 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 		fwrite(data, 1, len, said ? said : stdout);
 }
 
-static void interrupt(int n)
+static void interrupt_command(void)
 {
-	(void)n;
 	session.interrupted = true;
 	if (session.machine)
 		vcpu_stop(session.machine);
+}
+
+/* Ctrl-C of whoever sits at the prompt; a second one, for a command that does not come back, ends the program. */
+static void interrupt(int n)
+{
+	if (busy && session.interrupted)
+		ending_ask(n);
+	interrupt_command();
 }
 
 static void *read_file(const char *name, size_t *len)
@@ -86,6 +95,24 @@ static void *read_file(const char *name, size_t *len)
 	return data;
 }
 
+static bool over(void)
+{
+	return session.quit || ending_signal();
+}
+
+static bool do_plain(const char *line)
+{
+	bool ok;
+
+	session.interrupted = false;
+	busy = true;
+	ending_patience(true);
+	ok = command(&session, line);
+	ending_patience(false);
+	busy = false;
+	return ok;
+}
+
 static bool do_line(const char *line)
 {
 	char *text = NULL;
@@ -93,11 +120,11 @@ static bool do_line(const char *line)
 	bool ok;
 
 	if (!json)
-		return command(&session, line);
+		return do_plain(line);
 	session.out = open_memstream(&text, &len);
 	said = open_memstream(&said_text, &said_len);
 	session.stopped = false;
-	ok = command(&session, line);
+	ok = do_plain(line);
 	fclose(session.out);
 	fclose(said);
 	session.out = stdout;
@@ -152,7 +179,7 @@ static bool prompt(void)
 	rl_completion_entry_function = complete;
 	rl_basic_word_break_characters = " \t\n()[]{}*&+-/<>=|!~,:"; /* not $, which registers begin with */
 #endif
-	while (!session.quit && (line = get_line())) {
+	while (!over() && (line = get_line())) {
 		if (*line)
 			snprintf(last, sizeof last, "%s", line);
 		ok = do_line(*line || !isatty(STDIN_FILENO) ? line : last); /* Enter: the same again */
@@ -171,7 +198,7 @@ static bool do_file(const char *path)
 
 	if (!file)
 		complain("-x: cannot read %s: %s", path, strerror(errno));
-	while (ok && !session.quit && getline(&line, &room, file) >= 0) {
+	while (ok && !over() && getline(&line, &room, file) >= 0) {
 		line[strcspn(line, "\n")] = 0;
 		ok = do_line(line);
 	}
@@ -250,13 +277,15 @@ int main(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	session.out = stdout;
+	ending_open(interrupt_command, NULL);
 	if (!make(nrest, rest, &replay, &status))
 		return status;
-	signal(SIGINT, interrupt);
-	for (unsigned i = 0; i < ntodo && ok && !session.quit; i++)
+	if (ask && isatty(STDIN_FILENO))
+		signal(SIGINT, interrupt);
+	for (unsigned i = 0; i < ntodo && ok && !over(); i++)
 		ok = todo[i].what == 's' ? symbols_read(&session, todo[i].text, NULL) : todo[i].what == 'x' ? do_file(todo[i].text) :
 			do_line(todo[i].text);
-	if (ask && ok)
+	if (ask && ok && !over())
 		ok = prompt();
 	fflush(stdout);
 	session_end(&session);
@@ -265,5 +294,6 @@ int main(int argc, char **argv)
 	vcpu_replay_free(replay);
 	free(rest);
 	free(recording);
+	ending_die();
 	return ok ? STATUS_OK : STATUS_USAGE;
 }

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define FILE_MAX (1u << 20) /* bytes: the disk of who writes more is full */
+
 static int passed, failed;
 
 static void check(bool ok, const char *what)
@@ -39,7 +41,7 @@ struct session {
 
 static const char *program;
 
-static bool begin(struct session *s)
+static bool begin_with(struct session *s, char *const arguments[])
 {
 	memset(s, 0, sizeof *s);
 	s->master = posix_openpt(O_RDWR | O_NOCTTY);
@@ -57,10 +59,18 @@ static bool begin(struct session *s)
 		dup2(s->slave, 2);
 		close(s->master);
 		close(s->slave);
-		execl(program, program, "run", "--kernel", "echo_guest.bin", "--memory", "1M", (char *)NULL);
+		setrlimit(RLIMIT_FSIZE, &(struct rlimit){ FILE_MAX, FILE_MAX });
+		execv(program, arguments);
 		_exit(127);
 	}
 	return s->pid > 0;
+}
+
+static bool begin(struct session *s)
+{
+	static char *const arguments[] = { "vcpu", "run", "--kernel", "echo_guest.bin", "--memory", "1M", NULL };
+
+	return begin_with(s, arguments);
 }
 
 /* Not everywhere: a chroot may have no /dev/pts. */
@@ -201,6 +211,78 @@ static void killed(int signal, const char *what)
 	finish(&s);
 }
 
+static bool boot_sector(const char *name, const unsigned char *code, size_t len)
+{
+	unsigned char sector[512] = { [510] = 0x55, [511] = 0xaa };
+	FILE *file = fopen(name, "wb");
+	bool ok = file;
+
+	memcpy(sector, code, len);
+	ok = ok && fwrite(sector, 1, sizeof sector, file) == sizeof sector;
+	return file && !fclose(file) && ok;
+}
+
+/* A guest that says more than anybody reads. It ends all the same. */
+static void unread(int signal, const char *what)
+{
+	static const unsigned char flood[] = { 0xba, 0xf8, 0x03, 0xb0, 'x', 0xee, 0xeb, 0xfd }; /* mov dx, 3f8h; mov al, 'x'; out dx, al; jmp back to it */
+	static char *const arguments[] = { "vcpu", "run", "--kernel", "terminal-flood.bin", "--memory", "1M", NULL };
+	struct session s;
+	int status = 0, waited;
+	double start;
+
+	check(boot_sector("terminal-flood.bin", flood, sizeof flood) && begin_with(&s, arguments), "a guest that floods");
+	usleep(500000);
+	start = now();
+	if (signal)
+		kill(s.pid, signal);
+	else
+		type(&s, "\x01x", 2);
+	while ((waited = waitpid(s.pid, &status, WNOHANG)) == 0 && now() < start + 5)
+		usleep(10000);
+	printf("%s: %.2f s\n", what, now() - start);
+	check(waited > 0 && now() < start + 2, what);
+	check(signal ? WIFSIGNALED(status) && WTERMSIG(status) == signal : WIFEXITED(status) && WEXITSTATUS(status) == 10, what);
+	check(restored(&s), what);
+	if (waited <= 0)
+		kill(s.pid, SIGKILL);
+	finish(&s);
+	unlink("terminal-flood.bin");
+}
+
+/* The host has no room for what the guest writes: the machine waits, and the terminal works. */
+static void full(void)
+{
+	/* Sector after sector of the first IDE disk, for ever: LBA in 1F3h to 1F5h, WRITE SECTORS (30h), DRQ, REP OUTSW, BSY. */
+	static const unsigned char fill[] = {
+		0x66, 0x31, 0xdb, 0x66, 0x43, 0xba, 0xf6, 0x01, 0xb0, 0xe0, 0xee, 0xba, 0xf2, 0x01, 0xb0, 0x01, 0xee, 0x42, 0x88, 0xd8, 0xee, 0x42, 0x88,
+		0xf8, 0xee, 0xba, 0xf7, 0x01, 0xb0, 0x30, 0xee, 0xec, 0xa8, 0x08, 0x74, 0xfb, 0xba, 0xf0, 0x01, 0xb9, 0x00, 0x01, 0xf3, 0x6f, 0xba, 0xf7,
+		0x01, 0xec, 0xa8, 0x80, 0x75, 0xfb, 0xeb, 0xcd,
+	};
+	static char *const arguments[] = { "vcpu", "run", "--kernel", "terminal-fill.bin", "--memory", "1M", "--disk", "terminal-disk.img", "--floppy", "",
+		"--medium", "echo_guest.bin", NULL };
+	FILE *file = fopen("terminal-disk.img", "wb");
+	struct session s;
+	struct termios t;
+	int status;
+
+	check(boot_sector("terminal-fill.bin", fill, sizeof fill) && file && !ftruncate(fileno(file), 8 * FILE_MAX), "a disk");
+	if (file)
+		fclose(file);
+	check(begin_with(&s, arguments) && await(&s, "waiting for room"), "the disk is full");
+	check(!tcgetattr(s.slave, &t) && !(t.c_lflag & (ICANON | ECHO | ISIG)), "the terminal is raw while the machine waits for room");
+	type(&s, "\x01n", 2);
+	type(&s, "\x01h", 2);
+	check(await(&s, "Ctrl-A X"), "Ctrl-A N and Ctrl-A H while the machine waits for room");
+	type(&s, "\x01x", 2);
+	status = end(&s);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 10, "Ctrl-A X while the machine waits for room: status 10");
+	check(restored(&s), "restored after a full disk");
+	finish(&s);
+	unlink("terminal-fill.bin");
+	unlink("terminal-disk.img");
+}
+
 /* Half a second asleep at the prompt costs next to no processor time. */
 static void idle(void)
 {
@@ -239,6 +321,10 @@ int main(void)
 	killed(SIGINT, "SIGINT");
 	killed(SIGHUP, "SIGHUP");
 	killed(SIGSEGV, "SIGSEGV");
+	unread(SIGTERM, "SIGTERM while nobody reads");
+	unread(SIGINT, "SIGINT while nobody reads");
+	unread(0, "Ctrl-A X while nobody reads");
+	full();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }
