@@ -523,11 +523,13 @@ static bool note_page(struct cpu *c, struct block *block, int which, u64 page, u
 
 static void read_bytes(struct cpu *c, const u8 *host, u64 phys, u8 *out, unsigned len)
 {
-	if (host)
+	if (host) {
 		memcpy(out, host, len);
-	else
-		for (unsigned i = 0; i < len; i++)
-			out[i] = (u8)space_read(c->mem, phys + i, 1);
+		return;
+	}
+	cpu_sync(c); /* a device may be there */
+	for (unsigned i = 0; i < len; i++)
+		out[i] = (u8)space_read(c->mem, phys + i, 1);
 }
 
 static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u8 *host)

@@ -166,6 +166,8 @@ struct cpu {
 	u32 mode;
 	u32 attn;                  /* ATTN_* */
 	const struct op *op;       /* where the last block was left */
+	u64 go_to;                 /* if `goes': a callback has set RIP, and this comes behind the instruction that called it */
+	bool goes;
 	u32 exit;                  /* enum exit */
 	u64 val;                   /* what a slow load read */
 
@@ -257,6 +259,10 @@ void cpu_reset(struct cpu *c, bool init);             /* RESET, or INIT (keeps w
  * of a machine that has others until its turn is over or it sleeps. */
 enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end);
 void cpu_sync(struct cpu *c); /* make icount and clock->now exact for the instruction c->op (NULL: between blocks, they are) */
+/* For who is called in the middle of an instruction: RIP of that instruction, or what cpu_go_to has put in its place; between instructions, r[RIP]. */
+u64 cpu_rip(const struct cpu *c);
+/* Go on at RIP behind the instruction that is under way, if it does not fault. False: none is. */
+bool cpu_go_to(struct cpu *c, u64 rip);
 void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */

@@ -221,14 +221,16 @@ bool read_msr(struct cpu *c, u32 index, u64 *v)
 				return true;
 		}
 	}
-	log_line(c->log, "cpu%u: RDMSR %x at %04x:%llx: no such register", c->id, index, c->seg[CS].sel, (unsigned long long)c->r[RIP]);
+	cpu_sync(c);
+	log_line(c->log, "cpu%u: RDMSR %x at %04x:%llx: no such register", c->id, index, c->seg[CS].sel, (unsigned long long)cpu_rip(c));
 	return fault_gp(c, 0);
 }
 
 static bool refuse(struct cpu *c, u32 index, u64 v)
 {
+	cpu_sync(c);
 	log_line(c->log, "cpu%u: WRMSR %x := %llx at %04x:%llx refused", c->id, index, (unsigned long long)v, c->seg[CS].sel,
-		 (unsigned long long)c->r[RIP]);
+		 (unsigned long long)cpu_rip(c));
 	return fault_gp(c, 0);
 }
 

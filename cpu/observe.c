@@ -57,12 +57,18 @@ bool observes_page(const struct observer *w, u64 linear)
 	return false;
 }
 
+static void tell(struct cpu *c, const struct seen *seen)
+{
+	cpu_sync(c);
+	c->all->observer->saw(c->all->observer->owner, c, seen);
+}
+
 void observe_access(struct cpu *c, u64 linear, u64 phys, const void *bytes, unsigned len, bool write)
 {
 	struct observer *w = c->all->observer;
 
 	if (w->tracing && w->trace & EVENT_MEMORY && bytes)
-		w->saw(w->owner, c, &(struct seen){ EVENT_MEMORY, linear, get_size(bytes, len < 8 ? len : 8), len, write, NULL });
+		tell(c, &(struct seen){ EVENT_MEMORY, linear, get_size(bytes, len < 8 ? len : 8), len, write, NULL });
 	for (unsigned i = 0; i < w->nwatches; i++) {
 		const struct watch *watch = &w->watches[i];
 		u64 first = watch->physical ? phys : linear;
@@ -87,7 +93,7 @@ void observe_event(struct cpu *c, const struct seen *seen)
 	struct observer *w = c->all->observer;
 
 	if (w->tracing && w->trace & seen->kind)
-		w->saw(w->owner, c, seen);
+		tell(c, seen);
 	for (unsigned i = 0; i < w->nfilters; i++)
 		if (passes(&w->filters[i], seen) && note(c, OBSERVED_EVENT, seen->address, seen->size)) {
 			w->hit_event = *seen;

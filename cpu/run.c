@@ -21,6 +21,21 @@ void cpu_sync(struct cpu *c)
 	sse_park(c);
 }
 
+u64 cpu_rip(const struct cpu *c)
+{
+	return c->goes ? c->go_to : c->op ? op_rip(c, c->op) : c->r[RIP];
+}
+
+bool cpu_go_to(struct cpu *c, u64 rip)
+{
+	if (!c->op)
+		return false;
+	c->go_to = rip;
+	c->goes = true;
+	attend(c, ATTN_LINE);
+	return true;
+}
+
 void cpu_step(struct cpu *c)
 {
 	c->clock->steps = clock_steps(c->clock, c->icount) + 1;
@@ -160,6 +175,13 @@ static enum outcome run_blocks(struct cpu *c, s64 n)
 			break;
 		if (c->exit == EXIT_BUDGET)
 			set_single(c, true);
+	}
+	if (unlikely(c->goes)) {
+		if (outcome == RAN) {
+			c->r[RIP] = c->go_to;
+			c->rep_at = 0;
+		}
+		c->goes = false;
 	}
 	sse_park(c);
 	settle_flags(c);

@@ -255,6 +255,7 @@ BODY(rsm)
 	(void)o;
 	if (!c->smm)
 		return fault_ud(c);
+	cpu_sync(c); /* a device may be there */
 	space_read_block(c->mem, (u64)c->smbase + SAVE + AREA, m.bytes, sizeof m.bytes);
 	if (wide(c))
 		load_64(c, &m, &k);

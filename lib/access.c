@@ -23,7 +23,7 @@ size_t vcpu_read_physical(const vcpu *v, uint64_t address, void *out, size_t len
 {
 	size_t done = 0;
 
-	while (done < len) {
+	while (v && out && done < len) {
 		u64 run = len - done, offset;
 		const struct ram *ram = ram_at(v, address + done, &offset, &run);
 
@@ -39,7 +39,7 @@ size_t vcpu_write_physical(vcpu *v, uint64_t address, const void *in, size_t len
 {
 	size_t done = 0;
 
-	while (done < len) {
+	while (v && in && done < len) {
 		u64 run = len - done, offset;
 
 		if (!ram_at(v, address + done, &offset, &run))
@@ -55,7 +55,7 @@ static size_t linear(const vcpu *v, vcpu *writable, u64 address, void *out, cons
 {
 	size_t done = 0;
 
-	while (done < len) {
+	while (v && (out || in) && done < len) {
 		u64 at = address + done, phys;
 		size_t run = PAGE_SIZE - (at & (PAGE_SIZE - 1)), now;
 
@@ -97,9 +97,11 @@ static bool overlaps(const struct space *space, u64 base, u64 size)
 
 int vcpu_map(vcpu *v, uint64_t address, uint64_t len)
 {
-	u64 room = (u64)1 << v->model.physical_bits;
+	u64 room = v ? (u64)1 << v->model.physical_bits : 0;
 	struct ram *ram;
 
+	if (!v)
+		return -1;
 	if (!v->bare)
 		return machine_error(v, "a PC has its memory already");
 	if (!len || (address | len) & (PAGE_SIZE - 1))
@@ -125,6 +127,7 @@ int vcpu_map(vcpu *v, uint64_t address, uint64_t len)
 /* A device of the embedding program. */
 struct user_device {
 	struct vcpu_device ops;
+	struct vcpu *v;
 	struct user_device *next;
 	char name[];
 };
@@ -132,16 +135,23 @@ struct user_device {
 static u64 user_read(void *owner, u64 offset, unsigned size)
 {
 	struct user_device *d = owner;
+	u64 value;
 
-	return d->ops.read ? d->ops.read(d->ops.user, offset, size) : ~(u64)0;
+	if (!d->ops.read)
+		return ~(u64)0;
+	value = d->ops.read(d->ops.user, offset, size);
+	machine_called(d->v);
+	return value;
 }
 
 static void user_write(void *owner, u64 offset, unsigned size, u64 value)
 {
 	struct user_device *d = owner;
 
-	if (d->ops.write)
-		d->ops.write(d->ops.user, offset, size, value);
+	if (!d->ops.write)
+		return;
+	d->ops.write(d->ops.user, offset, size, value);
+	machine_called(d->v);
 }
 
 static const struct device_ops memory_ops = { user_read, user_write, 1, 8 };
@@ -161,6 +171,7 @@ static int add_device(vcpu *v, struct space *space, const char *name, u64 base, 
 	if (!d)
 		return machine_error(v, "%s: the host has no memory", name);
 	d->ops = *device;
+	d->v = v;
 	strcpy(d->name, name);
 	if (space_add_device(space, d->name, base, size, ops, d) < 0) {
 		free(d);
@@ -173,12 +184,12 @@ static int add_device(vcpu *v, struct space *space, const char *name, u64 base, 
 
 int vcpu_map_device(vcpu *v, const char *name, uint64_t base, uint64_t size, const struct vcpu_device *device)
 {
-	return add_device(v, &v->mem, name, base, size, device, &memory_ops);
+	return v ? add_device(v, &v->mem, name, base, size, device, &memory_ops) : -1;
 }
 
 int vcpu_map_ports(vcpu *v, const char *name, uint16_t base, unsigned count, const struct vcpu_device *device)
 {
-	return add_device(v, &v->io, name, base, count, device, &port_ops);
+	return v ? add_device(v, &v->io, name, base, count, device, &port_ops) : -1;
 }
 
 void access_free_devices(struct vcpu *v)

@@ -141,7 +141,8 @@ static bool restore(struct vcpu_debug *d, size_t i)
 
 static struct vcpu_debug_stop stopped(const struct vcpu_debug *d, enum vcpu_debug_what what)
 {
-	return (struct vcpu_debug_stop){ .what = what, .machine = { .reason = VCPU_STOP_LIMIT }, .place = vcpu_where(d->v) };
+	return (struct vcpu_debug_stop){ .what = what, .machine = { .reason = VCPU_STOP_LIMIT },
+		.place = vcpu_where(d ? d->v : NULL) };
 }
 
 static struct vcpu_debug_stop machine_stop(const struct vcpu_debug *d, struct vcpu_stop stop)
@@ -175,7 +176,14 @@ static struct vcpu_debug_stop hit_stop(struct vcpu_debug *d)
 /* Does this hit count? */
 static bool wanted(struct vcpu_debug *d, const struct vcpu_debug_stop *s)
 {
-	return !s->id || !d->counts || d->counts(d->user, s);
+	bool counts;
+
+	if (!s->id || !d->counts)
+		return true;
+	d->v->busy++;
+	counts = d->counts(d->user, s);
+	d->v->busy--;
+	return counts;
 }
 
 static bool feed(struct vcpu_debug *d)
@@ -184,7 +192,7 @@ static bool feed(struct vcpu_debug *d)
 	bool ok;
 
 	d->feeding = true;
-	ok = !vcpu_input(d->v, in->channel, in->data, in->len);
+	ok = !machine_input(d->v, in->channel, in->data, in->len);
 	d->feeding = false;
 	return ok;
 }
@@ -277,11 +285,17 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 
 struct vcpu_debug_stop vcpu_debug_run(vcpu_debug *d, uint64_t instructions)
 {
-	struct vcpu_place to = vcpu_where(d->v);
-	u64 ns = (u64)((unsigned __int128)instructions * d->v->ns_q16 >> 16), idle_end = ns < ~to.ns ? to.ns + ns : ~(u64)0;
+	struct vcpu_place to;
+	u64 ns, idle_end;
 	struct vcpu_debug_stop s;
-	bool inside = place_before(&to, &d->end);
+	bool inside;
 
+	if (debug_refuses(d))
+		return stopped(d, VCPU_DEBUG_ERROR);
+	to = vcpu_where(d->v);
+	ns = (u64)((unsigned __int128)instructions * d->v->ns_q16 >> 16);
+	idle_end = ns < ~to.ns ? to.ns + ns : ~(u64)0;
+	inside = place_before(&to, &d->end);
 	to = (struct vcpu_place){ instructions < ~to.instructions ? to.instructions + instructions : ~(u64)0, 0, 0 };
 	if (inside && !place_before(&to, &d->end)) { /* stop once where the known run ends */
 		s = run(d, d->end, ~(u64)0, STOP);
@@ -297,8 +311,11 @@ struct vcpu_debug_stop vcpu_debug_run(vcpu_debug *d, uint64_t instructions)
 
 struct vcpu_debug_stop vcpu_debug_step(vcpu_debug *d)
 {
-	struct vcpu_place to = vcpu_where(d->v);
+	struct vcpu_place to;
 
+	if (debug_refuses(d))
+		return stopped(d, VCPU_DEBUG_ERROR);
+	to = vcpu_where(d->v);
 	/* The next place: either a handler is entered, or an instruction retires, whichever is first. */
 	to.steps++;
 	to.ns = 0;
@@ -337,6 +354,8 @@ struct vcpu_debug_stop vcpu_debug_seek(vcpu_debug *d, struct vcpu_place place)
 {
 	struct vcpu_debug_stop s;
 
+	if (debug_refuses(d))
+		return stopped(d, VCPU_DEBUG_ERROR);
 	if (place_before(&place, &d->shots[0]->at)) {
 		struct vcpu_place first = d->shots[0]->at;
 
@@ -381,8 +400,12 @@ static struct vcpu_debug_stop last_place(struct vcpu_debug *d, struct vcpu_place
 
 struct vcpu_debug_stop vcpu_debug_step_back(vcpu_debug *d)
 {
-	struct vcpu_place at = vcpu_where(d->v), first = d->shots[0]->at;
+	struct vcpu_place at, first;
 
+	if (debug_refuses(d))
+		return stopped(d, VCPU_DEBUG_ERROR);
+	at = vcpu_where(d->v);
+	first = d->shots[0]->at;
 	if (!place_before(&first, &at))
 		return stopped(d, VCPU_DEBUG_START);
 	if (at.instructions == first.instructions && at.steps == first.steps)
@@ -430,12 +453,13 @@ static bool may_have_hit(const struct vcpu_debug *d, const struct shot *s)
 
 struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 {
-	struct vcpu_place at = vcpu_where(d->v);
 	struct vcpu_debug_stop found = { 0 }, s;
+	struct vcpu_place at;
 	bool any = false;
 
-	if (!note_written(d))
+	if (debug_refuses(d) || !note_written(d))
 		return stopped(d, VCPU_DEBUG_ERROR);
+	at = vcpu_where(d->v);
 	for (size_t i = shot_before(d, &at) + 1; i-- > 0 && !any;) {
 		struct vcpu_place first = d->shots[i]->at, to = i + 1 < d->nshots && place_before(&d->shots[i + 1]->at, &at) ? d->shots[i + 1]->at : at;
 
@@ -464,12 +488,17 @@ struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 
 struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t address, uint64_t size)
 {
-	struct stop_point *points = d->points;
-	size_t npoints = d->npoints;
-	bool (*counts)(void *user, const struct vcpu_debug_stop *stop) = d->counts;
+	struct stop_point *points;
+	size_t npoints;
+	bool (*counts)(void *user, const struct vcpu_debug_stop *stop);
 	struct vcpu_debug_stop s;
 	int id;
 
+	if (debug_refuses(d))
+		return stopped(d, VCPU_DEBUG_ERROR);
+	points = d->points;
+	npoints = d->npoints;
+	counts = d->counts;
 	/* With all others out of the way. */
 	d->points = NULL;
 	d->npoints = 0;
@@ -491,26 +520,35 @@ struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t address, ui
 	return s;
 }
 
-struct vcpu_place vcpu_debug_start(const vcpu_debug *d) { return d->shots[0]->at; }
-struct vcpu_place vcpu_debug_end(const vcpu_debug *d) { return d->end; }
+struct vcpu_place vcpu_debug_start(const vcpu_debug *d) { return d ? d->shots[0]->at : (struct vcpu_place){ 0 }; }
+struct vcpu_place vcpu_debug_end(const vcpu_debug *d) { return d ? d->end : (struct vcpu_place){ 0 }; }
 
 void vcpu_debug_fields(const vcpu_debug *d, void (*each)(void *user, const char *part, const char *field, unsigned index, uint64_t value),
 		void *user)
 {
 	struct part parts[PARTS_MAX];
-	unsigned n = machine_parts(d->v, parts);
+	unsigned n;
 
+	if (!d || !each)
+		return;
+	n = machine_parts(d->v, parts);
+	d->v->busy++;
 	for (unsigned i = 0; i < n; i++)
 		for (const struct field *f = parts[i].fields; f->name; f++)
 			for (u32 k = 0; k < f->count; k++)
 				each(user, parts[i].name, f->name, k, part_get(&parts[i], f, k));
+	d->v->busy--;
 }
 
 void vcpu_debug_tlb(const vcpu_debug *d, void (*each)(void *user, const struct vcpu_debug_translation *t), void *user)
 {
 	static const u64 sizes[] = { 4 * KiB, 2 * MiB, 4 * MiB, GiB };
-	const struct cpu *c = machine_selected(d->v);
+	const struct cpu *c;
 
+	if (!d || !each)
+		return;
+	c = machine_selected(d->v);
+	d->v->busy++;
 	for (unsigned i = 0; i < VIEWS; i++)
 		for (unsigned k = 0; k < c->views[i].nused; k++) {
 			const struct view *view = &c->views[i];
@@ -526,17 +564,22 @@ void vcpu_debug_tlb(const vcpu_debug *d, void (*each)(void *user, const struct v
 					i == VIEW_SLOW,
 					false, false, true, code & KNOWN_GLOBAL });
 		}
+	d->v->busy--;
 }
 
 void vcpu_debug_clock(const vcpu_debug *d, void (*each)(void *user, const char *name, uint64_t when), void *user)
 {
+	if (!d || !each)
+		return;
+	d->v->busy++;
 	for (const struct event *e = d->v->clock.first; e; e = e->next)
 		each(user, e->name, e->when);
+	d->v->busy--;
 }
 
 bool vcpu_debug_translate(const vcpu_debug *d, uint64_t linear, uint64_t *physical)
 {
-	return page_peek(machine_running(d->v), linear, physical);
+	return d && physical && page_peek(machine_running(d->v), linear, physical);
 }
 
 /* ---- inputs ---- */
@@ -587,10 +630,15 @@ static bool add_recorded(void *debug, struct vcpu_place at, enum vcpu_channel ch
 
 vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 {
-	struct vcpu_debug *d = v->debug ? NULL : calloc(1, sizeof *d);
+	struct vcpu_debug *d;
 
 	if (error)
 		*error = NULL;
+	if (machine_refuses(v, "vcpu_debug_new")) {
+		error_write(error, "%s", vcpu_error(v));
+		return NULL;
+	}
+	d = v->debug ? NULL : calloc(1, sizeof *d);
 	if (!d) {
 		error_write(error, v->debug ? "the machine is being debugged already" : "the host has no memory for a debugger");
 		return NULL;
@@ -615,6 +663,8 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 
 void vcpu_debug_limits(vcpu_debug *d, uint64_t bytes, uint64_t interval)
 {
+	if (!d)
+		return;
 	d->bytes_max = bytes;
 	d->interval = interval ? interval : 1;
 }
@@ -623,7 +673,7 @@ void vcpu_debug_free(vcpu_debug *d)
 {
 	struct vcpu *v;
 
-	if (!d)
+	if (debug_refuses(d))
 		return;
 	v = d->v;
 	while (d->npoints)

@@ -76,6 +76,8 @@ static int add_point(struct vcpu_debug *d, struct stop_point p)
 
 int vcpu_debug_break(vcpu_debug *d, uint64_t address, bool physical)
 {
+	if (debug_refuses(d))
+		return -1;
 	return add_point(d, (struct stop_point){ .address = address, .physical = physical });
 }
 
@@ -83,6 +85,8 @@ int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physic
 {
 	u64 last = address + (size - 1);
 
+	if (debug_refuses(d))
+		return -1;
 	if (!size || last < address || size > MiB)
 		return machine_error(d->v, "a watchpoint covers 1 byte to 1 MiB");
 	return add_point(d, (struct stop_point){ .kind = POINT_WATCH, .address = address, .physical = physical,
@@ -91,6 +95,8 @@ int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physic
 
 int vcpu_debug_delete(vcpu_debug *d, int id)
 {
+	if (debug_refuses(d))
+		return -1;
 	for (size_t i = 0; i < d->npoints; i++) {
 		if (d->points[i].id != id)
 			continue;
@@ -106,8 +112,13 @@ int vcpu_debug_delete(vcpu_debug *d, int id)
 
 int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what)
 {
-	char *name = what->name ? strdup(what->name) : NULL;
+	char *name;
 
+	if (debug_refuses(d))
+		return -1;
+	if (!what)
+		return machine_error(d->v, "a catch without a word of what");
+	name = what->name ? strdup(what->name) : NULL;
 	if (what->kinds & EVENT_OUTPUT && (!name || !*name))
 		return machine_error(d->v, "a text to wait for is wanted");
 	if (what->name && !name)
@@ -140,6 +151,8 @@ int debug_hit_id(const struct vcpu_debug *d)
 
 void vcpu_debug_condition(vcpu_debug *d, bool (*counts)(void *user, const struct vcpu_debug_stop *stop), void *user)
 {
+	if (!d)
+		return;
 	d->counts = counts;
 	d->user = user;
 }
@@ -157,10 +170,12 @@ static void saw(void *debug, struct cpu *c, const struct seen *seen)
 
 void vcpu_debug_trace(vcpu_debug *d, unsigned kinds, void (*each)(void *user, const struct vcpu_debug_event *event), void *user)
 {
+	if (debug_refuses(d))
+		return;
 	d->each = each;
 	d->each_user = user;
 	d->observer.saw = saw;
-	d->observer.trace = kinds;
+	d->observer.trace = each ? kinds : 0;
 	debug_arm(d);
 }
 
@@ -173,6 +188,8 @@ static void built(void *debug, u64 linear, unsigned bytes)
 
 void vcpu_debug_coverage(vcpu_debug *d, void (*each)(void *user, uint64_t address, unsigned size), void *user)
 {
+	if (debug_refuses(d))
+		return;
 	d->built = each;
 	d->built_user = user;
 	d->observer.built = each ? built : NULL;

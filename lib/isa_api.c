@@ -57,7 +57,7 @@ bool vcpu_isa_row(unsigned row, struct vcpu_insn *out)
 	};
 	const struct insn *insn;
 
-	if (row >= insn_count)
+	if (row >= insn_count || !out)
 		return false;
 	insn = &insn_table[row];
 	*out = (struct vcpu_insn){
@@ -89,7 +89,7 @@ int vcpu_isa_theorem(const char *cpu, enum vcpu_monitor monitor, unsigned *rows,
 	struct model model;
 	unsigned n;
 
-	if (!model_parse(&model, cpu, NULL))
+	if ((unsigned)monitor > VCPU_MONITOR_VTX || (max && !rows) || !model_parse(&model, cpu, NULL))
 		return -1;
 	n = pg_theorem(&model, monitor == VCPU_MONITOR_VTX ? &pg_vtx : monitor == VCPU_MONITOR_UMIP ? &pg_umip : &pg_ia32, found, ARRAY_LEN(found));
 	for (unsigned i = 0; i < n && i < max && i < ARRAY_LEN(found); i++)

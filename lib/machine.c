@@ -36,6 +36,14 @@ static void log_to_output(void *owner, const char *text)
 	struct vcpu *v = owner;
 
 	v->output(v->user, VCPU_LOG, text, strlen(text));
+	machine_called(v);
+}
+
+bool machine_refuses(const struct vcpu *v, const char *what)
+{
+	if (v && v->busy)
+		machine_error((struct vcpu *)v, "%s was called from a callback of the same machine", what); /* a text is no state */
+	return !v || v->busy;
 }
 
 /* ---- building ---- */
@@ -59,6 +67,11 @@ static bool configure_memory(struct vcpu *v, u64 asked, char **error)
 
 static bool configure(struct vcpu *v, const struct vcpu_config *config, char **error)
 {
+	if (config->drives_count && !config->drives)
+		return error_set(error, "%u drives at NULL", config->drives_count);
+	if ((config->kernel_size && !config->kernel_data) || (config->initrd_size && !config->initrd_data))
+		return error_set(error, "%zu bytes of %s at NULL", config->kernel_data ? config->initrd_size : config->kernel_size,
+			config->kernel_data ? "an initrd" : "a kernel");
 	if (!model_parse(&v->model, config->cpu, error))
 		return false;
 	v->config = config_write(config);
@@ -176,8 +189,9 @@ vcpu *vcpu_new(const struct vcpu_config *config, char **error)
 
 void vcpu_free(vcpu *v)
 {
-	if (!v)
+	if (machine_refuses(v, "vcpu_free"))
 		return;
+	v->busy = 1; /* devices may have a last word */
 	v->mem.changed = NULL;
 	pc_free(v->pc);
 	drives_close(v);
@@ -333,19 +347,15 @@ struct vcpu_stop machine_run(struct vcpu *v, struct place end, u64 idle_end)
 {
 	struct vcpu_stop stop;
 
-	if (v->running) {
-		machine_error(v, "vcpu_run was called from a callback of the same machine");
-		return stopped(VCPU_STOP_HOST, 0);
-	}
-	v->running = true;
+	v->busy++;
 	do
 		stop = run_once(v, end, idle_end);
 	while (stop.reason == GO_ON);
-	v->running = false;
+	v->busy--;
 	return stop;
 }
 
-struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions)
+static struct vcpu_stop run(struct vcpu *v, u64 instructions)
 {
 	u64 now = v->cpu->icount, idle_end = cpu_now(v->cpu);
 	u64 idle = (u64)((unsigned __int128)instructions * v->cpu->ns_q16 >> 16);
@@ -362,9 +372,22 @@ struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions)
 	return machine_run(v, (struct place){ end, 0 }, idle_end);
 }
 
+struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions)
+{
+	struct vcpu_stop stop;
+
+	if (machine_refuses(v, "vcpu_run"))
+		return stopped(VCPU_STOP_HOST, 0);
+	v->busy++;
+	stop = run(v, instructions);
+	v->busy--;
+	return stop;
+}
+
 void vcpu_stop(vcpu *v)
 {
-	v->asked = true;
+	if (v)
+		v->asked = true;
 }
 
 const char *vcpu_stop_name(enum vcpu_stop_reason reason)
@@ -387,28 +410,41 @@ const char *vcpu_stop_name(enum vcpu_stop_reason reason)
 
 /* ---- small questions ---- */
 
-int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
+int machine_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
 {
+	int result;
+
 	if (!v->pc)
 		return machine_error(v, "a bare processor has no input");
-	if (pc_input(v, channel, data, len))
-		return -1;
-	if (v->debug)
+	v->busy++;
+	result = pc_input(v, channel, data, len);
+	if (!result && v->debug)
 		debug_input(v->debug, channel, data, len);
-	if (v->recorder)
+	if (!result && v->recorder)
 		recorder_input(v->recorder, v, channel, data, len);
-	return 0;
+	v->busy--;
+	return result;
 }
 
-uint64_t vcpu_instructions(const vcpu *v) { return machine_running(v)->icount; }
-uint64_t vcpu_virtual_ns(const vcpu *v) { return cpu_now(machine_running(v)); }
-const char *vcpu_error(const vcpu *v) { return v->error; }
+/* Not in a callback: in the middle of an instruction there is no place at which a recording could give it again. */
+int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
+{
+	if (machine_refuses(v, "vcpu_input"))
+		return -1;
+	if (len && !data)
+		return machine_error(v, "%zu bytes of input at NULL", len);
+	return machine_input(v, channel, data, len);
+}
+
+uint64_t vcpu_instructions(const vcpu *v) { return v ? machine_running(v)->icount : 0; }
+uint64_t vcpu_virtual_ns(const vcpu *v) { return v ? cpu_now(machine_running(v)) : 0; }
+const char *vcpu_error(const vcpu *v) { return v ? v->error : "there is no machine"; }
 
 uint64_t vcpu_resident(const vcpu *v)
 {
 	u64 pages = 0;
 
-	for (unsigned i = 0; i < v->nblocks; i++) {
+	for (unsigned i = 0; v && i < v->nblocks; i++) {
 		const struct ram *ram = v->blocks[i].ram;
 
 		for (u64 page = 0; page < ram->size >> PAGE_SHIFT; page++)
@@ -419,11 +455,11 @@ uint64_t vcpu_resident(const vcpu *v)
 
 unsigned vcpu_fault_chain(const vcpu *v, struct vcpu_fault *out, unsigned max)
 {
-	const struct cpu *c = machine_running(v);
+	const struct cpu *c = v ? machine_running(v) : NULL;
 
-	if (c->activity != ACTIVITY_SHUTDOWN)
+	if (!c || c->activity != ACTIVITY_SHUTDOWN)
 		return 0;
-	for (unsigned i = 0; i < c->chain_len && i < max; i++) {
+	for (unsigned i = 0; out && i < c->chain_len && i < max; i++) {
 		const struct fault_note *note = &c->chain[i];
 
 		out[i] = (struct vcpu_fault){ .vector = note->vector, .has_error = note->has_error, .error = note->error,
@@ -433,11 +469,13 @@ unsigned vcpu_fault_chain(const vcpu *v, struct vcpu_fault *out, unsigned max)
 	return c->chain_len;
 }
 
-unsigned vcpu_processors(const vcpu *v) { return v->cpu->all->count; }
-unsigned vcpu_running(const vcpu *v) { return v->cpu->all->turn; }
+unsigned vcpu_processors(const vcpu *v) { return v ? v->cpu->all->count : 0; }
+unsigned vcpu_running(const vcpu *v) { return v ? v->cpu->all->turn : 0; }
 
 int vcpu_select(vcpu *v, unsigned n)
 {
+	if (!v)
+		return -1;
 	if (n >= v->cpu->all->count)
 		return machine_error(v, "there is no processor %u: they are numbered from 0 to %u", n, v->cpu->all->count - 1);
 	v->selected = n;

@@ -85,7 +85,7 @@ struct vcpu {
 	struct vcpu_debug *debug;   /* NULL: nobody */
 	struct recorder *recorder;  /* NULL: nobody records */
 	volatile bool asked;        /* vcpu_stop was called */
-	bool running;
+	unsigned busy;              /* calls of this machine that are under way and may call back; in a callback it is not 0 */
 	char error[256];
 };
 
@@ -97,10 +97,18 @@ void error_write(char **error, const char *format, ...);
 __attribute__((format(printf, 2, 3)))
 int machine_error(struct vcpu *v, const char *format, ...);
 
+/* In a callback, or for NULL: refuse WHAT, with the reason for vcpu_error. */
+bool machine_refuses(const struct vcpu *v, const char *what);
 static inline struct cpu *machine_running(const struct vcpu *v) { return cpus_running(v->cpu->all); }
 static inline struct cpu *machine_selected(const struct vcpu *v) { return v->cpu->all->cpu[v->selected]; }
 /* Leave cpu_run at the end of the instruction that is touching a device. */
 void machine_attention(struct vcpu *v);
+/* A callback of the caller's has returned: if it has called vcpu_stop, the run ends behind this instruction. */
+static inline void machine_called(struct vcpu *v)
+{
+	if (unlikely(v->asked))
+		machine_attention(v);
+}
 /* A place in a run: before the instruction after ICOUNT, and after STEPS handlers were entered there (clock.h). Whoever stops at a place, at a
  * virtual time, finds the same state, however the run was cut. */
 struct place { u64 icount; u32 steps; };
@@ -116,6 +124,9 @@ struct place machine_place(const struct vcpu *v);
 struct vcpu_stop machine_run(struct vcpu *v, struct place end, u64 idle_end);
 /* The next write to each page goes through its flags. */
 void machine_drop_writes(struct vcpu *v);
+/* vcpu_input and vcpu_state_parts, from inside. */
+int machine_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len);
+void machine_state_parts(struct vcpu *v, void (*each)(void *user, const char *part, u64 hash), void *user);
 /* Every part with state, in a fixed order: at most PARTS_MAX. Returns how many. */
 unsigned machine_parts(struct vcpu *v, struct part out[PARTS_MAX]);
 /* After the parts were loaded: derive everything else again. */

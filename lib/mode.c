@@ -116,6 +116,8 @@ int vcpu_set_mode(vcpu *v, unsigned bits)
 {
 	u32 cr4 = 0;
 
+	if (machine_refuses(v, "vcpu_set_mode"))
+		return -1;
 	if (bits == 64 && !v->identity)
 		return machine_error(v, v->bare ? "a %s has no 64-bit mode" : "a PC's 64-bit mode needs its own page tables (%s)",
 			v->model.name);
@@ -136,5 +138,5 @@ int vcpu_set_mode(vcpu *v, unsigned bits)
 
 unsigned vcpu_widest_mode(const vcpu *v)
 {
-	return has(&v->model, F_X64) ? 64 : has(&v->model, F_I386) ? 32 : 16;
+	return !v ? 0 : has(&v->model, F_X64) ? 64 : has(&v->model, F_I386) ? 32 : 16;
 }

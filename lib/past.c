@@ -336,8 +336,11 @@ static bool go_back(struct vcpu *v, struct map *to)
 
 vcpu_snapshot *vcpu_snapshot_take(vcpu *v)
 {
-	struct vcpu_snapshot *s = calloc(1, sizeof *s);
+	struct vcpu_snapshot *s;
 
+	if (machine_refuses(v, "vcpu_snapshot_take"))
+		return NULL;
+	s = calloc(1, sizeof *s);
 	if (!s || !settle(v)) {
 		free(s);
 		machine_error(v, "the host has no memory for a snapshot");
@@ -351,8 +354,8 @@ vcpu_snapshot *vcpu_snapshot_take(vcpu *v)
 
 int vcpu_snapshot_restore(vcpu *v, const vcpu_snapshot *s)
 {
-	if (v->running)
-		return machine_error(v, "a snapshot cannot come back while the machine runs");
+	if (machine_refuses(v, "vcpu_snapshot_restore"))
+		return -1;
 	if (s->map->count != v->nblocks + 1)
 		return machine_error(v, "the snapshot is of a machine with other memory");
 	if (!go_back(v, s->map))
@@ -369,7 +372,7 @@ void vcpu_snapshot_free(vcpu *v, vcpu_snapshot *s)
 	free(s);
 }
 
-uint64_t vcpu_snapshot_memory(const vcpu *v) { return v->past_bytes; }
+uint64_t vcpu_snapshot_memory(const vcpu *v) { return v ? v->past_bytes : 0; }
 
 void past_free(struct vcpu *v)
 {

@@ -85,8 +85,10 @@ static void poweroff(void *owner, int n, bool level)
 
 void pc_output(struct pc *pc, enum vcpu_channel channel, const void *data, size_t len)
 {
-	if (pc->v->output)
-		pc->v->output(pc->v->user, channel, data, len);
+	if (!pc->v->output)
+		return;
+	pc->v->output(pc->v->user, channel, data, len);
+	machine_called(pc->v);
 }
 
 static void com1_out(void *owner, const void *data, size_t len) { pc_output(owner, VCPU_COM1, data, len); }
@@ -311,14 +313,8 @@ static int mouse_input(struct vcpu *v, const void *data, size_t len)
 	return 0;
 }
 
-/* While the processor runs, it finishes its instruction first. */
 static int reset_button(struct vcpu *v)
 {
-	if (v->running) {
-		v->reset_wanted = true;
-		machine_attention(v);
-		return 0;
-	}
 	return machine_reset(v, NULL) ? 0 : machine_error(v, "the host has no memory for a reset");
 }
 

@@ -76,7 +76,7 @@ static u64 get_whole(const struct cpu *c, int reg)
 	if (reg >= VCPU_DR0 && reg <= VCPU_DR7)
 		return c->dr[debug_of[reg - VCPU_DR0]];
 	switch (reg) {
-	case VCPU_RIP: return c->r[RIP];
+	case VCPU_RIP: return cpu_rip(c);
 	case VCPU_RFLAGS: return cpu_flags(c);
 	case VCPU_CR0: return c->cr0;
 	case VCPU_CR2: return c->cr2;
@@ -109,9 +109,11 @@ static u64 get_whole(const struct cpu *c, int reg)
 
 uint64_t vcpu_get(const vcpu *v, int reg)
 {
-	const struct cpu *c = machine_selected(v);
+	const struct cpu *c = v ? machine_selected(v) : NULL;
 	u64 whole;
 
+	if (!c)
+		return 0;
 	if (reg >= XMM && reg < XMM + 16)
 		return c->xmm[reg - XMM].q[0];
 	if (reg >= ST && reg < ST + 8)
@@ -213,7 +215,8 @@ static bool set_whole(struct cpu *c, int reg, u64 value)
 	case VCPU_RIP:
 		if (in_64(c) ? !canonical(value) : value >> 32 != 0)
 			return false;
-		c->r[RIP] = value;
+		if (!cpu_go_to(c, value))
+			c->r[RIP] = value;
 		return true;
 	case VCPU_RFLAGS: return set_flags(c, value);
 	case VCPU_CR0: return write_cr0(c, value);
@@ -244,13 +247,21 @@ static bool set_whole(struct cpu *c, int reg, u64 value)
 	return false;
 }
 
+/* Decoded code and the processor's next step do not depend on it. */
+static bool ordinary(int reg)
+{
+	return reg <= VCPU_R15 || reg == VCPU_CR2 || reg == VCPU_MXCSR || reg == VCPU_FCW || reg == VCPU_FSW;
+}
+
 int vcpu_set(vcpu *v, int reg, uint64_t value)
 {
-	struct cpu *c = machine_selected(v);
-	struct fault fault = c->fault; /* a check that fails leaves its fault there, which is nobody's */
-	u64 cr2 = c->cr2, whole;
+	struct cpu *c = v ? machine_selected(v) : NULL;
+	struct fault fault;
+	u64 cr2, whole;
 	bool ok;
 
+	if (!c)
+		return -1;
 	if (reg >= XMM && reg < XMM + 16) {
 		c->xmm[reg - XMM].q[0] = value;
 		return 0;
@@ -271,7 +282,16 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 	}
 	if ((reg / PART == PART_32 && value >> 32) || (reg / PART == PART_16 && value >> 16) || (reg / PART >= PART_LOW && value >> 8))
 		return machine_error(v, "%s cannot hold %llx", vcpu_register_name(reg), (unsigned long long)value);
+	if (v->busy && c == machine_running(v) && !ordinary(reg % PART)) {
+		if (!c->op)
+			return machine_error(v, "%s cannot be set in a callback that no instruction has caused", vcpu_register_name(reg));
+		cpu_attention(c);
+	}
+	fault = c->fault; /* a check that fails leaves its fault there, which is nobody's */
+	cr2 = c->cr2;
+	v->busy++; /* a descriptor table may be a device */
 	ok = set_whole(c, reg % PART, whole);
+	v->busy--;
 	c->fault = fault;
 	if (!ok) {
 		c->cr2 = cr2;
@@ -282,7 +302,7 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 
 int vcpu_get_vector(const vcpu *v, unsigned n, void *xmm16)
 {
-	if (n >= ARRAY_LEN(machine_selected(v)->xmm))
+	if (!v || !xmm16 || n >= ARRAY_LEN(machine_selected(v)->xmm))
 		return -1;
 	memcpy(xmm16, &machine_selected(v)->xmm[n], 16);
 	return 0;
@@ -290,8 +310,10 @@ int vcpu_get_vector(const vcpu *v, unsigned n, void *xmm16)
 
 int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16)
 {
-	if (n >= ARRAY_LEN(machine_selected(v)->xmm))
-		return machine_error(v, "there is no XMM%u", n);
+	if (!v)
+		return -1;
+	if (!xmm16 || n >= ARRAY_LEN(machine_selected(v)->xmm))
+		return machine_error(v, xmm16 ? "there is no XMM%u" : "XMM%u from NULL", n);
 	memcpy(&machine_selected(v)->xmm[n], xmm16, 16);
 	return 0;
 }
@@ -299,11 +321,12 @@ int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16)
 /* ST(n) as in memory: significand 0-7, sign and exponent 8-9. */
 int vcpu_get_st(const vcpu *v, unsigned n, void *st10)
 {
-	const struct x87 *x = &machine_selected(v)->x87;
-	unsigned reg = (x->top + n) & 7;
+	const struct x87 *x = v ? &machine_selected(v)->x87 : NULL;
+	unsigned reg;
 
-	if (n > 7)
+	if (!x || !st10 || n > 7)
 		return -1;
+	reg = (x->top + n) & 7;
 	put64(st10, x->st[reg].frac);
 	put16((u8 *)st10 + 8, x->st[reg].exp);
 	return 0;
@@ -311,11 +334,14 @@ int vcpu_get_st(const vcpu *v, unsigned n, void *st10)
 
 int vcpu_set_st(vcpu *v, unsigned n, const void *st10)
 {
-	struct x87 *x = &machine_selected(v)->x87;
-	unsigned reg = (x->top + n) & 7;
+	struct x87 *x = v ? &machine_selected(v)->x87 : NULL;
+	unsigned reg;
 
-	if (n > 7)
-		return machine_error(v, "there is no ST(%u)", n);
+	if (!x)
+		return -1;
+	if (!st10 || n > 7)
+		return machine_error(v, st10 ? "there is no ST(%u)" : "ST(%u) from NULL", n);
+	reg = (x->top + n) & 7;
 	x->st[reg].frac = get64(st10);
 	x->st[reg].exp = get16((const u8 *)st10 + 8);
 	x->valid |= (u8)(1u << reg);

@@ -31,8 +31,11 @@ enum kind { CONFIG = 1, IMAGE, START, INPUT, CHECK, END };
 
 struct vcpu_place vcpu_where(const vcpu *v)
 {
-	struct place at = machine_place(v);
+	struct place at;
 
+	if (!v)
+		return (struct vcpu_place){ 0 };
+	at = machine_place(v);
 	return (struct vcpu_place){ at.icount, at.steps, cpu_now(v->cpu) };
 }
 
@@ -176,7 +179,7 @@ static void checkpoint(struct recorder *r, struct vcpu *v, enum kind kind)
 		r->failed = true;
 		return;
 	}
-	vcpu_state_parts(v, get_memory_hash, &memory);
+	machine_state_parts(v, get_memory_hash, &memory);
 	put_place(head, v);
 	put64(head + PLACE, memory);
 	state_xor(&r->last, &state);
@@ -217,6 +220,10 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 	u8 head[FILE_HEAD] = MAGIC, start[START_MAX];
 	u64 contents[VCPU_DRIVES];
 
+	if (machine_refuses(v, "vcpu_record"))
+		return -1;
+	if (!recording || !recording->write)
+		return machine_error(v, "a recording needs a function that writes it");
 	if (v->recorder)
 		return machine_error(v, "the machine is being recorded already");
 	if (v->cpu->icount || cpu_now(v->cpu))
@@ -229,6 +236,7 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 	if (!r)
 		return machine_error(v, "the host has no memory for a recorder");
 	r->to = *recording;
+	v->busy++;
 	put32(head + 8, VERSION);
 	r->failed = !r->to.write(r->to.user, head, sizeof head);
 	chunk(r, CONFIG, v->config, strlen(v->config), NULL, 0);
@@ -241,6 +249,7 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 	for (unsigned i = 0; i < v->ndrives; i++)
 		put64(start + 8 + 8 * i, contents[i]);
 	chunk(r, START, start, 8 + 8 * v->ndrives, NULL, 0);
+	v->busy--;
 	r->due = next_checkpoint(r, v);
 	if (r->failed) {
 		recorder_free(r);
@@ -252,13 +261,17 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 
 void vcpu_record_end(vcpu *v)
 {
+	if (machine_refuses(v, "vcpu_record_end"))
+		return;
+	v->busy++;
 	if (v->recorder)
 		checkpoint(v->recorder, v, END);
+	v->busy--;
 	recorder_free(v->recorder);
 	v->recorder = NULL;
 }
 
-bool vcpu_recording_ok(const vcpu *v) { return v->recorder && !v->recorder->failed; }
+bool vcpu_recording_ok(const vcpu *v) { return v && v->recorder && !v->recorder->failed; }
 
 /* ---- reading ---- */
 
@@ -426,7 +439,7 @@ vcpu_replay *vcpu_replay_open(const void *data, size_t len, char **error)
 
 	if (error)
 		*error = NULL;
-	if (len < FILE_HEAD || memcmp(head, MAGIC, 8)) {
+	if (!head || len < FILE_HEAD || memcmp(head, MAGIC, 8)) {
 		error_write(error, "recording: %zu bytes that do not begin as one", len);
 		return NULL;
 	}
@@ -458,16 +471,21 @@ void vcpu_replay_free(vcpu_replay *r)
 	free(r);
 }
 
-const char *vcpu_replay_cut(const vcpu_replay *r) { return *r->cut ? r->cut : NULL; }
-const struct vcpu_config *vcpu_replay_config(const vcpu_replay *r) { return &r->config; }
-void vcpu_replay_verify(vcpu_replay *r, bool on) { r->verify = on; }
-bool vcpu_replay_done(const vcpu_replay *r) { return r->next == r->count; }
-const char *vcpu_replay_divergence(const vcpu_replay *r) { return *r->divergence ? r->divergence : NULL; }
-unsigned vcpu_replay_checked(const vcpu_replay *r) { return r->checked; }
+const char *vcpu_replay_cut(const vcpu_replay *r) { return r && *r->cut ? r->cut : NULL; }
+const struct vcpu_config *vcpu_replay_config(const vcpu_replay *r) { return r ? &r->config : NULL; }
+bool vcpu_replay_done(const vcpu_replay *r) { return !r || r->next == r->count; }
+const char *vcpu_replay_divergence(const vcpu_replay *r) { return r && *r->divergence ? r->divergence : NULL; }
+unsigned vcpu_replay_checked(const vcpu_replay *r) { return r ? r->checked : 0; }
+
+void vcpu_replay_verify(vcpu_replay *r, bool on)
+{
+	if (r)
+		r->verify = on;
+}
 
 struct vcpu_place vcpu_replay_end(const vcpu_replay *r)
 {
-	return r->count ? r->items[r->count - 1].at : (struct vcpu_place){ 0 };
+	return r && r->count ? r->items[r->count - 1].at : (struct vcpu_place){ 0 };
 }
 
 /* An overlay that was empty has been filled since: what it lies over is what was recorded. False: there is none in IMAGE. */
@@ -501,10 +519,15 @@ static bool same_contents(vcpu_replay *r, struct vcpu *v, bool *again, char **er
 vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len), void *user,
 		char **error)
 {
-	struct vcpu_config config = r->config;
+	struct vcpu_config config;
 	bool again = true;
 	vcpu *v = NULL;
 
+	if (!r) {
+		error_write(error, "there is no recording");
+		return NULL;
+	}
+	config = r->config;
 	config.output = output;
 	config.user = user;
 	while (again) {
@@ -585,7 +608,7 @@ static bool check(vcpu_replay *r, struct vcpu *v, const struct item *item)
 	if (was.bytes)
 		memcpy(was.bytes, out + PLACE + 8, was.size);
 	state_xor(&was, &r->last);
-	vcpu_state_parts(v, get_memory_hash, &memory);
+	machine_state_parts(v, get_memory_hash, &memory);
 	if (!was.bytes || is.size != was.size || memcmp(is.bytes, was.bytes, is.size))
 		name_difference(v, &is, &was, what, sizeof what);
 	else if (memory != get64(out + PLACE))
@@ -614,7 +637,7 @@ static bool give(vcpu_replay *r, struct vcpu *v, const struct item *item)
 		diverged(r, v, "the host has no memory for an input");
 		return false;
 	}
-	ok = !vcpu_input(v, (enum vcpu_channel)get32(out + PLACE), out + PLACE + 4, item->full - PLACE - 4);
+	ok = !machine_input(v, (enum vcpu_channel)get32(out + PLACE), out + PLACE + 4, item->full - PLACE - 4);
 	free(out);
 	if (!ok) {
 		snprintf(text, sizeof text, "at instruction %llu, an input was not taken: %s", (unsigned long long)item->at.instructions, vcpu_error(v));
@@ -644,10 +667,10 @@ bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct
 
 struct vcpu_stop vcpu_replay_run(vcpu_replay *r, vcpu *v, uint64_t instructions)
 {
-	u64 now = v->cpu->icount, end = instructions < ~now ? now + instructions : ~(u64)0;
+	u64 now = vcpu_instructions(v), end = instructions < ~now ? now + instructions : ~(u64)0;
 	struct vcpu_stop stop = { .reason = VCPU_STOP_HOST };
 
-	if (*r->divergence)
+	if (machine_refuses(v, "vcpu_replay_run") || !r || *r->divergence)
 		return stop;
 	if (vcpu_replay_done(r))
 		return vcpu_run(v, instructions);

@@ -6,7 +6,9 @@ bool vcpu_screen(const vcpu *v, struct vcpu_screen *screen, uint32_t *pixels, si
 {
 	struct vga_picture p = { 0 };
 
-	if (v->pc && v->pc->vga)
+	if (!screen)
+		return false;
+	if (v && v->pc && v->pc->vga)
 		vga_picture(v->pc->vga, &p);
 	*screen = (struct vcpu_screen){ .width = p.width, .height = p.height, .columns = p.columns, .rows = p.rows };
 	if (!p.width || !p.height)
@@ -68,6 +70,8 @@ size_t vcpu_screen_text(const vcpu *v, char *text, size_t size)
 	size_t len = 0, end = 0;
 	char bytes[3];
 
+	if (!text)
+		size = 0;
 	vcpu_screen(v, &s, NULL, 0);
 	for (unsigned row = 0; row < s.rows; row++) {
 		unsigned columns = s.columns;
@@ -124,7 +128,7 @@ size_t vcpu_type_text(vcpu *v, const char *text)
 {
 	size_t done = 0;
 
-	for (; text[done]; done++) {
+	for (; v && text && text[done]; done++) {
 		unsigned code = key((u8)text[done]), n = 0;
 		u8 held = code & SHIFT ? 0x2a : code & CONTROL ? 0x1d : 0, keys[4];
 

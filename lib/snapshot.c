@@ -96,18 +96,26 @@ static u64 ram_hash(struct vcpu *v)
 	return h;
 }
 
-void vcpu_state_parts(const vcpu *v, void (*each)(void *user, const char *part, uint64_t hash), void *user)
+void machine_state_parts(struct vcpu *v, void (*each)(void *user, const char *part, u64 hash), void *user)
 {
 	struct part parts[PARTS_MAX];
-	unsigned n = machine_parts((struct vcpu *)v, parts); /* only looked at */
+	unsigned n = machine_parts(v, parts);
 	u64 translations = 0;
 
+	v->busy++;
 	for (unsigned i = 0; i < n; i++)
 		each(user, parts[i].name, part_hash(&parts[i], 0));
-	each(user, "memory", ram_hash((struct vcpu *)v)); /* what it remembers of its pages is not state */
+	each(user, "memory", ram_hash(v)); /* what it remembers of its pages is not state */
 	for (unsigned i = 0; i < v->processors; i++)
 		translations = tlb_hash(v->cpu->all->cpu[i], translations);
 	each(user, "translations", translations);
+	v->busy--;
+}
+
+void vcpu_state_parts(const vcpu *v, void (*each)(void *user, const char *part, uint64_t hash), void *user)
+{
+	if (each && !machine_refuses(v, "vcpu_state_parts"))
+		machine_state_parts((struct vcpu *)v, each, user); /* only looked at */
 }
 
 static void add_hash(void *user, const char *part, uint64_t hash)
@@ -122,7 +130,8 @@ uint64_t vcpu_state_hash(const vcpu *v)
 {
 	u64 h = 0;
 
-	vcpu_state_parts(v, add_hash, &h);
+	if (!machine_refuses(v, "vcpu_state_hash"))
+		machine_state_parts((struct vcpu *)v, add_hash, &h);
 	return h;
 }
 
@@ -247,6 +256,12 @@ bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
 
 	if (error)
 		*error = NULL;
+	if (!data || !len)
+		return error_set(error, "a state needs a place to be saved to");
+	*data = NULL;
+	*len = 0;
+	if (machine_refuses(v, "vcpu_save"))
+		return error_set(error, "%s", vcpu_error(v));
 	w.out = malloc(w.room);
 	if (!w.out || deflateInit(&w.z, Z_BEST_SPEED) != Z_OK) {
 		free(w.out);
@@ -521,19 +536,19 @@ static bool load(struct vcpu *v, struct reader *r, u8 *bytes, u8 *old, u64 *word
 bool vcpu_load(vcpu *v, const void *data, size_t len, char **error)
 {
 	const u8 *head = data;
-	struct reader r = { .in = head + HEAD, .len = len - HEAD };
+	struct reader r = { 0 };
 	struct part parts[PARTS_MAX];
-	unsigned n = machine_parts(v, parts);
 	size_t size = 0;
+	unsigned n;
 	u8 *bytes;
 	u64 *words;
 	bool ok;
 
 	if (error)
 		*error = NULL;
-	if (v->running)
-		return error_set(error, "saved state: the machine is running");
-	if (len < HEAD || memcmp(head, MAGIC, 8))
+	if (machine_refuses(v, "vcpu_load"))
+		return error_set(error, "saved state: %s", vcpu_error(v));
+	if (!head || len < HEAD || memcmp(head, MAGIC, 8))
 		return error_set(error, "saved state: %zu bytes that do not begin as one", len);
 	if (get32(head + 8) != VERSION || get32(head + 12))
 		return error_set(error, "saved state: version %u, but only %u can be loaded", get32(head + 8), VERSION);
@@ -542,6 +557,9 @@ bool vcpu_load(vcpu *v, const void *data, size_t len, char **error)
 			(unsigned long long)get64(head + 16), len - HEAD);
 	if (get64(head + 24) != hash64(0, head + HEAD, len - HEAD))
 		return error_set(error, "saved state: damaged: its checksum is wrong");
+	r.in = head + HEAD;
+	r.len = len - HEAD;
+	n = machine_parts(v, parts);
 	for (unsigned i = 0; i < n; i++)
 		size += part_size(&parts[i]);
 	bytes = malloc(2 * size + 1);

@@ -14,7 +14,29 @@
  * instruction count. The library reads no host clock, environment or randomness, prints nothing, never exits or aborts, starts no
  * thread and keeps no global: any number of machines can live in a process. One machine must be used by one thread at a time.
  *
- * Strings returned through a `char **error` are malloc'd and belong to the caller; ERROR may be NULL. */
+ * Strings returned through a `char **error` are malloc'd and belong to the caller; ERROR may be NULL.
+ *
+ * NULL for a machine, a recording or a debugger is an error of every function that takes one: -1, false, NULL, VCPU_STOP_HOST or
+ * VCPU_DEBUG_ERROR; functions that return a number give 0, those that return nothing do nothing.
+ *
+ * Callbacks: functions of struct vcpu_device and vcpu_config.output, and those that vcpu_debug_trace, vcpu_debug_condition,
+ * vcpu_debug_coverage, vcpu_state_parts and vcpu_record are given. Most of them are called in the middle of an instruction. There
+ *   - VCPU_RIP is that instruction's address, vcpu_instructions what has retired before it, vcpu_virtual_ns the time at its beginning. The other
+ *     registers are as it has left them so far. Where a processor fetches code from the device, VCPU_RIP is the address of that code; where
+ *     it delivers an interruption onto a stack there, that of the instruction before which it comes;
+ *   - vcpu_stop ends the vcpu_run that it is called in, behind that instruction. A repeated string instruction counts as one for each
+ *     part of at most 4096 elements;
+ *   - vcpu_set works. With VCPU_RIP, the guest goes on there behind that instruction (if it faults after all, its handler is entered and the
+ *     new RIP is forgotten). What the instruction writes itself it writes after that. Outside of an instruction (code is being fetched, an
+ *     interruption delivered, a timer has fired), -1: only general registers, vectors, CR2, MXCSR, FCW and FSW can be set then;
+ *   - registers and memory can be read and written, vcpu_map, vcpu_map_device, vcpu_map_ports and vcpu_select work, and so does
+ *     everything that asks. What is changed in memory that holds code counts from the next instruction on;
+ *   - what needs the machine to stand between two instructions is refused with an error, and the machine goes on: vcpu_run, vcpu_input (and
+ *     vcpu_type_text, vcpu_next_medium), vcpu_save, vcpu_load, vcpu_state_hash (0), vcpu_state_parts (no part), vcpu_set_mode,
+ *     vcpu_snapshot_take, vcpu_snapshot_restore, vcpu_record, vcpu_record_end, vcpu_replay_run, and all of vcpu_debug_* that runs the
+ *     machine or changes what stops it. Call vcpu_stop, and do it when vcpu_run has returned;
+ *   - vcpu_free and vcpu_debug_free do nothing, but leave a text for vcpu_error.
+ * A machine may call into another one. */
 #ifndef VCPU_H
 #define VCPU_H
 
@@ -116,14 +138,15 @@ struct vcpu_config {
 	uint64_t seed;           /* deterministic jitter of timer deadlines, and RDRAND [0: no jitter] */
 	uint64_t rtc;            /* seconds since 1970 at power-on, UTC [2000-01-01 00:00:00] */
 
-	/* Output: LEN bytes from CHANNEL. It must not call vcpu_run or vcpu_free. [thrown away] */
+	/* Output: LEN bytes from CHANNEL; a callback, see above. [thrown away] */
 	void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len);
 	void *user;
 };
 
 /* Make a machine. NULL on failure, with one line in *ERROR that says what was wrong and where. */
 VCPU_API vcpu *vcpu_new(const struct vcpu_config *config, char **error);
-VCPU_API void vcpu_free(vcpu *v); /* NULL is fine */
+/* NULL is fine. In a callback of V it does nothing. */
+VCPU_API void vcpu_free(vcpu *v);
 
 enum vcpu_stop_reason {
 	VCPU_STOP_LIMIT,        /* as many instructions as asked for have retired */
@@ -150,13 +173,14 @@ VCPU_API const char *vcpu_stop_name(enum vcpu_stop_reason reason);
  * hears from an idle guest too, VCPU_STOP_IDLE comes after as much virtual time: call again. The same machine comes to the same state at the
  * same instruction no matter how a run is cut into calls. */
 VCPU_API struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions);
-/* Make the current or next vcpu_run return soon, at an instruction boundary. The one call that is safe from a signal handler or
- * another thread. It does not change what the guest sees. */
+/* Make the current or next vcpu_run return soon, at an instruction boundary; in a callback, behind the instruction that has caused it. The
+ * one call that is safe from a signal handler or another thread. It does not change what the guest sees. */
 VCPU_API void vcpu_stop(vcpu *v);
 
 /* Give input to the machine, now. Bytes that a device cannot take at once wait in its queue. This is the one way in: record it, with
  * vcpu_instructions, and the run can be repeated. Returns 0, or -1 with vcpu_error, and nothing was taken: the channel takes no input, or
- * the queue (64 KiB for COM1) has no room for all of it. */
+ * the queue (64 KiB for COM1) has no room for all of it, or it was called in a callback, where there is no place of the run at which
+ * it could be given again. */
 VCPU_API int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, size_t len);
 
 VCPU_API uint64_t vcpu_instructions(const vcpu *v); /* retired since power-on */
@@ -194,12 +218,13 @@ enum vcpu_register {
 	VCPU_CPL,
 	VCPU_REGISTERS
 };
-VCPU_API int vcpu_register_by_name(const char *name); /* -1: no such register */
+VCPU_API int vcpu_register_by_name(const char *name); /* -1: no such register, or NULL */
 VCPU_API const char *vcpu_register_name(int reg);     /* NULL: no such number */
-VCPU_API uint64_t vcpu_get(const vcpu *v, int reg);
-/* Returns 0, or -1 if the register does not exist or cannot hold VALUE. Writing a selector in real or virtual-8086 mode sets base and
+VCPU_API uint64_t vcpu_get(const vcpu *v, int reg);   /* 0: no such number */
+/* Returns 0, or -1 with vcpu_error: the register does not exist or cannot hold VALUE, or cannot be set in this callback. Writing a selector in real or virtual-8086 mode sets base and
  * limit as the processor would; in protected mode it loads the descriptor. */
 VCPU_API int vcpu_set(vcpu *v, int reg, uint64_t value);
+/* 0, or -1: there is no register N. */
 VCPU_API int vcpu_get_vector(const vcpu *v, unsigned n, void *xmm16);      /* XMM n, 16 bytes */
 VCPU_API int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16);
 VCPU_API int vcpu_get_st(const vcpu *v, unsigned n, void *st10);           /* ST(n), 10 bytes */

@@ -23,7 +23,7 @@ typedef struct vcpu_debug vcpu_debug;
  * stands: what came after that in the run before is forgotten. What the guest says is told to the machine's `output' once, however often the run is
  * gone through. R is not used after the call. */
 VCPU_API vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error);
-VCPU_API void vcpu_debug_free(vcpu_debug *d); /* before the machine; NULL is fine */
+VCPU_API void vcpu_debug_free(vcpu_debug *d); /* before the machine; NULL is fine; in a callback it does nothing */
 /* Bytes that its snapshots may take [512 MiB]; and instructions from one to the next [16,000,000]. */
 VCPU_API void vcpu_debug_limits(vcpu_debug *d, uint64_t bytes, uint64_t interval);
 
@@ -77,11 +77,11 @@ VCPU_API int vcpu_debug_delete(vcpu_debug *d, int id); /* 0, or -1: there is non
 /* Stop at events. NAME: of EVENT_CLOCK, how its name begins (NULL: any); of EVENT_OUTPUT, the text. Those that know no reads are writes. */
 struct vcpu_debug_catch { unsigned kinds; uint64_t first, last; bool read, write; const char *name; };
 VCPU_API int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what);
-/* Ask at each hit whether it counts. It may look at the machine, and must not change it. */
+/* Ask at each hit whether it counts; a callback, which may look at the machine and must not change it. */
 VCPU_API void vcpu_debug_condition(vcpu_debug *d, bool (*counts)(void *user, const struct vcpu_debug_stop *stop), void *user);
 
-/* Tell EACH of everything of KINDS (VCPU_EVENT_*) that happens while the machine runs on in vcpu_debug_run, and stop at none of it. Registers, as
- * of vcpu_get, are not exact then. KINDS 0: no more. */
+/* Tell EACH of everything of KINDS (VCPU_EVENT_*) that happens while the machine runs on in vcpu_debug_run, and stop at none of it. EACH is a
+ * callback (vcpu.h): VCPU_RIP and vcpu_instructions are the event's. KINDS 0, or NULL: no more. */
 struct vcpu_debug_event {
 	unsigned kind, size, processor;
 	uint64_t instructions, rip, address, value;

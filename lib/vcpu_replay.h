@@ -32,7 +32,7 @@ struct vcpu_place {
 VCPU_API struct vcpu_place vcpu_where(const vcpu *v);
 
 struct vcpu_recording {
-	/* Append LEN bytes. False: there is no room; nothing more is recorded, the run goes on, and vcpu_recording_ok says false. */
+	/* Append LEN bytes; a callback (vcpu.h). False: there is no room; nothing more is recorded, the run goes on, and vcpu_recording_ok says false. */
 	bool (*write)(void *user, const void *data, size_t len);
 	void *user;
 	bool embed;          /* put the kernel and the initrd into the recording [only their hash] */
@@ -50,7 +50,7 @@ typedef struct vcpu_replay vcpu_replay;
 /* Look at a recording; DATA must live as long as the replay. What is damaged or cut off ends it early, if its beginning is there. NULL with one
  * line in *ERROR: it is not a recording, or of another version. */
 VCPU_API vcpu_replay *vcpu_replay_open(const void *data, size_t len, char **error);
-VCPU_API void vcpu_replay_free(vcpu_replay *r);
+VCPU_API void vcpu_replay_free(vcpu_replay *r); /* NULL is fine; not in a callback of a machine that R runs */
 /* NULL: it ends as it should; else why it ends early, in a line. */
 VCPU_API const char *vcpu_replay_cut(const vcpu_replay *r);
 VCPU_API struct vcpu_place vcpu_replay_end(const vcpu_replay *r); /* the last place that it knows */
