@@ -428,8 +428,6 @@ static bool settle(struct ata_drive *drive, struct ata_command *cmd, enum disk_r
 		return false;
 	if (result == DISK_OK)
 		return true;
-	if (result == DISK_ERROR)
-		log_line(drive->log, "%s: %s", drive->name, disk_error(drive->disk));
 	if (drive->cdrom) {
 		atapi_failed(drive, cmd, 3, 0x11, 0); /* MEDIUM ERROR, unrecovered read error */
 		return true;

@@ -11,7 +11,7 @@
 enum { F_SEG_MAX = 1 << 2, F_RO = 1 << 5, F_BLK_SIZE = 1 << 6, F_FLUSH = 1 << 9, F_TOPOLOGY = 1 << 10, F_DISCARD = 1 << 13,
 	F_WRITE_ZEROES = 1 << 14 };
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
-enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2, S_WAIT = 3 /* ours: the host has no room, nothing is answered */ };
+enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2, S_WAIT = 3 /* ours: the host has no room yet, nothing is answered */ };
 enum { HEADER = 16, ID = 20, ERASE = 16 };
 
 /* Configuration (5.2.4). */
@@ -81,6 +81,12 @@ static u8 erase(struct virtio_blk *blk, struct virtio_cursor *at, u64 len, u32 a
 	return S_OK;
 }
 
+/* A driver that has not taken the feature cannot flush: what is answered must be kept (5.2.5.1). */
+static u8 kept(struct virtio_blk *blk, u8 status)
+{
+	return status != S_OK || virtio_has(&blk->v, F_FLUSH) ? status : status_of(disk_flush(blk->disk));
+}
+
 /* Do the request in the chain: a header, data, and in the last byte the status. *WRITTEN: bytes of data that the driver gets. */
 static u8 request(struct virtio_blk *blk, u64 *written)
 {
@@ -100,16 +106,16 @@ static u8 request(struct virtio_blk *blk, u64 *written)
 	case T_OUT:
 		if (data % SECTOR || data > REQUEST_MAX || sector > disk_size(blk->disk) / SECTOR)
 			return S_IOERR;
-		return transfer(blk, sector * SECTOR, &out, data, false);
+		return kept(blk, transfer(blk, sector * SECTOR, &out, data, false));
 	case T_FLUSH:
 		return status_of(disk_flush(blk->disk));
 	case T_GET_ID:
 		*written = room < ID ? room : ID;
 		return virtio_write(&blk->v, &in, blk->id, (size_t)*written) == *written ? S_OK : S_IOERR;
 	case T_DISCARD:
-		return erase(blk, &out, data, 0);
+		return kept(blk, erase(blk, &out, data, 0));
 	case T_WRITE_ZEROES:
-		return erase(blk, &out, data, 1);
+		return kept(blk, erase(blk, &out, data, 1));
 	default:
 		return S_UNSUPP;
 	}

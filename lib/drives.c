@@ -7,13 +7,84 @@
 static const unsigned places[] = { [VCPU_BUS_IDE] = 4, [VCPU_BUS_AHCI] = 6, [VCPU_BUS_VIRTIO] = VCPU_DRIVES, [VCPU_BUS_FLOPPY] = 2, [VCPU_BUS_SHELF] = VCPU_DRIVES };
 static const char *const buses[] = { [VCPU_BUS_IDE] = "IDE", [VCPU_BUS_AHCI] = "AHCI", [VCPU_BUS_VIRTIO] = "virtio", [VCPU_BUS_FLOPPY] = "floppy", [VCPU_BUS_SHELF] = "shelf" };
 
+/* ---- what disks tell of the host ---- */
+
+static struct drive *drive_of(struct vcpu *v, const struct disk *disk)
+{
+	unsigned i = 0;
+
+	while (v->drives[i].disk != disk)
+		i++;
+	return &v->drives[i];
+}
+
+static void stalled(void *owner, struct disk *disk)
+{
+	(void)disk;
+	machine_attention(owner);
+}
+
 static void waiting(void *owner, struct disk *disk)
 {
 	struct vcpu *v = owner;
 
-	v->full = disk;
+	drive_of(v, disk)->full = v->disk_news = true;
 	machine_attention(v);
 }
+
+static void lost(void *owner, struct disk *disk)
+{
+	struct vcpu *v = owner;
+
+	drive_of(v, disk)->lost = v->disk_news = true;
+	machine_attention(v);
+}
+
+static void say(void *owner, const char *text)
+{
+	struct vcpu *v = owner;
+
+	if (v->output)
+		v->output(v->user, VCPU_HOST_LOG, text, strlen(text));
+}
+
+static bool hurry(void *owner)
+{
+	return ((struct vcpu *)owner)->asked;
+}
+
+bool drives_news(struct vcpu *v, enum vcpu_stop_reason *reason)
+{
+	for (unsigned i = 0; i < v->ndrives; i++) {
+		struct drive *drive = &v->drives[i];
+		bool *news = drive->lost ? &drive->lost : &drive->full;
+
+		if (!*news)
+			continue;
+		*reason = drive->lost ? VCPU_STOP_DISK_ERROR : VCPU_STOP_DISK_FULL;
+		*news = false;
+		machine_error(v, "%s", disk_error(drive->disk));
+		return true;
+	}
+	v->disk_news = false;
+	return false;
+}
+
+int vcpu_flush(vcpu *v)
+{
+	int result = 0;
+
+	for (unsigned i = 0; i < v->ndrives; i++) {
+		struct drive *drive = &v->drives[i];
+
+		if (drive->disk && disk_flush(drive->disk) != DISK_OK && !result)
+			result = machine_error(v, "%s", disk_error(drive->disk));
+		drive->lost = false; /* the caller hears it now */
+	}
+	return result;
+}
+
+/* ---- */
 
 /* What cannot be written is opened read-only without being asked. */
 static struct disk *open_image(const struct vcpu_drive *from, bool cdrom, char **error)
@@ -36,6 +107,7 @@ bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error)
 {
 	unsigned count[ARRAY_LEN(places)] = { 0 };
 	const struct vcpu_drive *owner = NULL; /* whose shelf it is */
+	const struct disk_host host = { v, waiting, stalled, say, lost, hurry };
 
 	if (!config->drives_count)
 		return true;
@@ -67,7 +139,7 @@ bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error)
 				disk_free(drive->disk);
 				return error_set(error, "%s: too large for a floppy disk", from->image);
 			}
-			disk_on_wait(drive->disk, waiting, v);
+			disk_set_host(drive->disk, &host);
 		}
 		drive->bus = from->bus;
 		drive->cdrom = from->cdrom;
@@ -126,7 +198,12 @@ bool drives_contents(struct vcpu *v, u64 out[VCPU_DRIVES])
 
 void drives_close(struct vcpu *v)
 {
-	for (unsigned i = 0; i < v->ndrives; i++)
+	const struct disk_host deaf = { .owner = v, .hurry = hurry }; /* the machine is in pieces */
+
+	for (unsigned i = 0; i < v->ndrives; i++) {
+		if (v->drives[i].disk)
+			disk_set_host(v->drives[i].disk, &deaf);
 		disk_free(v->drives[i].disk);
+	}
 	v->ndrives = 0;
 }

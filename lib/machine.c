@@ -287,6 +287,7 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 {
 	struct cpu *c = v->cpu;
 	enum cpu_stop why;
+	enum vcpu_stop_reason news;
 	char *error = NULL;
 	u64 until = slice(c->icount, end.icount);
 
@@ -318,11 +319,8 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 		v->exit_wanted = false;
 		return stopped(VCPU_STOP_DEBUG_EXIT, v->exit_code);
 	}
-	if (v->full) {
-		machine_error(v, "%s", disk_error(v->full));
-		v->full = NULL;
-		return stopped(VCPU_STOP_DISK_FULL, 0);
-	}
+	if (v->disk_news)
+		return stopped(drives_news(v, &news) ? news : GO_ON, 0);
 	switch (why) {
 	case CPU_LIMIT: return stopped(place_reached(machine_place(v), end) ? VCPU_STOP_LIMIT : GO_ON, 0);
 	case CPU_REQUEST: case CPU_TURN: return stopped(GO_ON, 0);
@@ -402,6 +400,7 @@ const char *vcpu_stop_name(enum vcpu_stop_reason reason)
 		[VCPU_STOP_IDLE] = "idle",
 		[VCPU_STOP_EXCEPTION] = "exception",
 		[VCPU_STOP_DISK_FULL] = "disk-full",
+		[VCPU_STOP_DISK_ERROR] = "disk-error",
 		[VCPU_STOP_HOST] = "host",
 	};
 

@@ -43,6 +43,7 @@ struct drive {
 	enum vcpu_bus bus;
 	bool cdrom;
 	char path[40];     /* what firmware calls it, below its PCI bus */
+	bool full, lost;   /* what vcpu_run must stop for: the host has no room; a flush has failed */
 };
 
 struct vcpu {
@@ -77,7 +78,7 @@ struct vcpu {
 	bool off;                   /* state: the guest switched itself off */
 	bool reset_wanted, exit_wanted;
 	u32 exit_code;
-	struct disk *full;          /* the host has no room for what this one must write */
+	bool disk_news;             /* of one of the drives */
 
 	struct map *past;           /* what memory was at the last snapshot (past.c); NULL: there was none */
 	u64 past_bytes;
@@ -86,7 +87,7 @@ struct vcpu {
 	struct recorder *recorder;  /* NULL: nobody records */
 	volatile bool asked;        /* vcpu_stop was called */
 	unsigned busy;              /* calls of this machine that are under way and may call back; in a callback it is not 0 */
-	char error[256];
+	char error[512];
 };
 
 /* An error text for the caller, malloc'd, into *ERROR (which may be NULL). error_set is false. */
@@ -161,6 +162,8 @@ u64 pc_rsdp(const struct vcpu *v);
 /* Open the images of CONFIG's drives. */
 bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error);
 void drives_close(struct vcpu *v);
+/* Why vcpu_run must stop, with the machine's error text; once for each reason. False: there is nothing. */
+bool drives_news(struct vcpu *v, enum vcpu_stop_reason *reason);
 /* The memory of `snapshot' disks becomes the machine's. False: no memory. */
 bool drives_add_blocks(struct vcpu *v);
 /* Of what a saved state must find again. */

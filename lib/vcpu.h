@@ -77,6 +77,7 @@ enum vcpu_channel {
 	VCPU_FIRMWARE,  /* port 402h: bytes, output only, what firmware says about its work */
 	VCPU_RESET,     /* input only, no bytes: the reset button */
 	VCPU_MEDIUM,    /* input only: a struct vcpu_medium */
+	VCPU_HOST_LOG,  /* output only: one line of text for the user, what the host failed at: an image that cannot be read, a server that is gone */
 	VCPU_CHANNELS
 };
 
@@ -157,7 +158,11 @@ enum vcpu_stop_reason {
 	VCPU_STOP_HALT,         /* halted, and nothing can ever wake it */
 	VCPU_STOP_IDLE,         /* halted, and has slept in this call for as long as the instructions asked for would take; on a bare CPU: HLT */
 	VCPU_STOP_EXCEPTION,    /* bare CPU only: a fault that the guest has no IDT for; code is the vector */
-	VCPU_STOP_DISK_FULL,    /* the host has no room for what a drive must write (vcpu_error tells): make room and call again, nothing is lost */
+	VCPU_STOP_DISK_FULL,    /* the host has no room for what a drive must write (vcpu_error tells): make room and call again: the write, of which the
+	                           guest has heard nothing yet, is done again, and nothing is lost */
+	VCPU_STOP_DISK_ERROR,   /* a flush of a drive's image failed: what the guest wrote since the last one may be lost (vcpu_error tells: the image, the
+	                           operation, the host's reason). Call again, and the guest sees an error of its flush and goes on; every later flush of
+	                           that image fails too, until it is opened again, by a new machine. The stop comes once for each image */
 	VCPU_STOP_HOST,         /* the host failed (out of memory): vcpu_error tells */
 };
 
@@ -173,6 +178,9 @@ VCPU_API const char *vcpu_stop_name(enum vcpu_stop_reason reason);
  * hears from an idle guest too, VCPU_STOP_IDLE comes after as much virtual time: call again. The same machine comes to the same state at the
  * same instruction no matter how a run is cut into calls. */
 VCPU_API struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions);
+/* Have all that the guest wrote to its drives on the host's disks, as the end of a run should: vcpu_free does so too, but cannot tell. Returns 0, or
+ * -1 with vcpu_error: an image could not be flushed now, or a flush of it has failed before. */
+VCPU_API int vcpu_flush(vcpu *v);
 /* Make the current or next vcpu_run return soon, at an instruction boundary; in a callback, behind the instruction that has caused it. The
  * one call that is safe from a signal handler or another thread. It does not change what the guest sees. */
 VCPU_API void vcpu_stop(vcpu *v);

@@ -105,7 +105,7 @@ static bool run(const struct vcpu_config *config, uint64_t limit, struct lines *
 		snprintf(end, sizeof end, "stop %s %" PRIu32, vcpu_stop_name(stop.reason), stop.code);
 	else
 		snprintf(end, sizeof end, "stop %s", vcpu_stop_name(stop.reason));
-	if (stop.reason == VCPU_STOP_HOST || stop.reason == VCPU_STOP_DISK_FULL) {
+	if (stop.reason == VCPU_STOP_HOST || stop.reason == VCPU_STOP_DISK_FULL || stop.reason == VCPU_STOP_DISK_ERROR) {
 		complain("%s: %s", vcpu_stop_name(stop.reason), vcpu_error(l->machine));
 		ok = false;
 	}

@@ -43,6 +43,7 @@ struct session {
 	bool quit;                      /* Ctrl-A X ended the run; */
 	bool met;                       /* or its last --expect */
 	bool full;                      /* the host had no room for a disk, and that was said */
+	bool lost;                      /* a disk could not be flushed, and that was said */
 };
 
 /* A reader that is slow makes the guest wait, but not whoever wants the run to end: for them, what does not go out is lost. */
@@ -96,6 +97,8 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 		share_request(s->share, data, len);
 	if (channel == VCPU_SOUND && s->face)
 		s->face->sound(data, len);
+	if (channel == VCPU_HOST_LOG)
+		complain("%.*s", (int)len, (const char *)data);
 	if (channel == VCPU_LOG && s->verbose)
 		fprintf(stderr, "vcpu: guest: %.*s\n", (int)len, (const char *)data);
 	if (!s->sinks[channel]) {
@@ -393,6 +396,8 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 			wait = -1; /* what comes from us can still be an interrupt */
 		else if (stop.reason == VCPU_STOP_DISK_FULL)
 			wait = wait_for_room(s);
+		else if (stop.reason == VCPU_STOP_DISK_ERROR && (s->face || terminal_interactive()))
+			s->lost = true; /* the guest sees an error and may do what it can, or its user */
 		else if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_IDLE && stop.reason != VCPU_STOP_REQUEST)
 			return stop;
 		else if (o->realtime)
@@ -453,6 +458,8 @@ static int status_of(const struct session *s, struct vcpu_stop stop)
 	if (s->replay && vcpu_replay_done(s->replay) && stop.reason == VCPU_STOP_LIMIT)
 		return STATUS_OK;
 	switch (stop.reason) {
+	case VCPU_STOP_DISK_ERROR: /* which VCPU_HOST_LOG has told */
+		return STATUS_HOST;
 	case VCPU_STOP_POWEROFF:
 		return STATUS_OK;
 	case VCPU_STOP_DEBUG_EXIT:
@@ -565,6 +572,13 @@ int run_machine(const struct run_options *o)
 	}
 	if (o->screenshot && !screenshot(s->machine, o->screenshot) && !status)
 		status = STATUS_HOST;
+	if (sent)
+		vcpu_stop(s->machine); /* nobody wants to wait for a server now */
+	if (vcpu_flush(s->machine)) {
+		if (!s->lost && stop.reason != VCPU_STOP_DISK_ERROR)
+			complain("%s", vcpu_error(s->machine));
+		status = STATUS_HOST;
+	}
 	if (o->stats)
 		print_stats(s->machine, (double)start / 1e9, sent ? "signal" : s->quit ? "quit" : s->met ? "expected" : vcpu_stop_name(stop.reason));
 	share_close(s->share);

@@ -83,6 +83,11 @@ static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 	fputc('\n', out);
 }
 
+static bool host_failed(const struct vcpu_debug_stop *stop)
+{
+	return stop->machine.reason == VCPU_STOP_DISK_FULL || stop->machine.reason == VCPU_STOP_DISK_ERROR || stop->machine.reason == VCPU_STOP_HOST;
+}
+
 void print_stop(struct session *s, const struct vcpu_debug_stop *stop)
 {
 	char text[128];
@@ -90,7 +95,8 @@ void print_stop(struct session *s, const struct vcpu_debug_stop *stop)
 	switch (stop->what) {
 	case VCPU_DEBUG_MACHINE:
 		if (stop->machine.reason != VCPU_STOP_LIMIT && stop->machine.reason != VCPU_STOP_IDLE && stop->machine.reason != VCPU_STOP_REQUEST)
-			fprintf(s->out, "the machine stopped: %s\n", vcpu_stop_name(stop->machine.reason));
+			fprintf(s->out, "the machine stopped: %s%s%s\n", vcpu_stop_name(stop->machine.reason), host_failed(stop) ? ": " : "",
+				host_failed(stop) ? vcpu_error(s->machine) : "");
 		break;
 	case VCPU_DEBUG_BREAK:
 		if (!stop_by_id(s, stop->id) || !stop_by_id(s, stop->id)->hidden)

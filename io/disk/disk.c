@@ -11,9 +11,14 @@ struct disk {
 	bool read_only, remote;
 	u64 written;          /* hash of all writes */
 	char error[DISK_ERROR_MAX];
-	void (*waiting)(void *owner, struct disk *disk);
-	void *owner;
+	char said[DISK_ERROR_MAX];  /* the last line for the user */
+	char lost[DISK_ERROR_MAX];  /* of the flush that failed; "": none has */
+	bool stalled;         /* the last DISK_FULL is not the room's */
+	struct disk_host host;
 };
+
+/* Behind the text of a flush that failed. */
+#define LOST ": what was written since the last flush may be lost, and no flush succeeds until the image is opened again"
 
 enum disk_result store_failed(char *error, enum disk_result result, const char *format, ...)
 {
@@ -144,7 +149,7 @@ static struct store *open_store(struct disk *disk, const struct spec *spec)
 	bool nbd = disk->remote = !strncmp(spec->file, "nbd:", 4);
 	struct store *store;
 
-	store = nbd ? nbd_open(spec->file + 4, base_writable, disk->error) : raw_open(spec->file, base_writable, false, disk->error);
+	store = nbd ? nbd_open(spec->file + 4, base_writable, &disk->host, disk->error) : raw_open(spec->file, base_writable, false, disk->error);
 	if (!store)
 		return NULL;
 	if (!set_window(store, spec, disk->error) || (!nbd && !raw_lock(store, base_writable))) {
@@ -158,6 +163,26 @@ static struct store *open_store(struct disk *disk, const struct spec *spec)
 	return store;
 }
 
+/* DISK if there is a store in it; else it is freed, and *ERROR has the text. */
+static struct disk *opened(struct disk *disk, char **error)
+{
+	if (disk && disk->store)
+		return disk;
+	if (error)
+		*error = strdup(disk && *disk->error ? disk->error : "the host has no memory for a disk");
+	free(disk);
+	return NULL;
+}
+
+struct disk *disk_new(struct store *(*make)(void *arg, char *error), void *arg, char **error)
+{
+	struct disk *disk = calloc(1, sizeof *disk);
+
+	if (disk)
+		disk->store = make(arg, disk->error);
+	return opened(disk, error);
+}
+
 struct disk *disk_open(const char *text, char **error)
 {
 	struct disk *disk = calloc(1, sizeof *disk);
@@ -165,11 +190,9 @@ struct disk *disk_open(const char *text, char **error)
 
 	if (disk && spec.text && parse(&spec, disk->error))
 		disk->store = open_store(disk, &spec);
-	if (!disk || !disk->store) {
-		if (error)
-			*error = strdup(disk && spec.text ? disk->error : "the host has no memory for a disk");
+	disk = opened(disk, error);
+	if (!disk) {
 		free(spec.text);
-		free(disk);
 		return NULL;
 	}
 	disk->read_only = spec.read_only;
@@ -200,15 +223,28 @@ bool disk_read_only(const struct disk *disk) { return disk->read_only; }
 const char *disk_error(const struct disk *disk) { return disk->error; }
 struct ram *disk_ram(struct disk *disk) { return disk->ram; }
 
+/* The host's answer, on its way to the controller, whichever that is. */
+static enum disk_result answered(struct disk *disk, enum disk_result result)
+{
+	disk->stalled = result == DISK_STALLED;
+	if (result == DISK_STALLED)
+		return DISK_FULL;
+	if (result == DISK_ERROR && disk->host.say && strcmp(disk->said, disk->error)) {
+		memcpy(disk->said, disk->error, sizeof disk->said);
+		disk->host.say(disk->host.owner, disk->said);
+	}
+	return result;
+}
+
 enum disk_result disk_read(struct disk *disk, u64 offset, void *out, size_t len)
 {
-	return outside(disk, offset, len) ? DISK_RANGE : disk->store->ops->read(disk->store, offset, out, len);
+	return outside(disk, offset, len) ? DISK_RANGE : answered(disk, disk->store->ops->read(disk->store, offset, out, len));
 }
 
 enum disk_result disk_write(struct disk *disk, u64 offset, const void *in, size_t len)
 {
 	enum disk_result result = outside(disk, offset, len) ? DISK_RANGE : disk->read_only ? DISK_READ_ONLY :
-		disk->store->ops->write(disk->store, offset, in, len);
+		answered(disk, disk->store->ops->write(disk->store, offset, in, len));
 
 	if (result == DISK_OK)
 		disk->written = hash64(hash64(disk->written, &offset, sizeof offset), in, len);
@@ -217,13 +253,26 @@ enum disk_result disk_write(struct disk *disk, u64 offset, const void *in, size_
 
 enum disk_result disk_flush(struct disk *disk)
 {
-	return disk->read_only ? DISK_OK : disk->store->ops->flush(disk->store);
+	enum disk_result result = disk->read_only ? DISK_OK : *disk->lost ? DISK_ERROR : disk->store->ops->flush(disk->store);
+
+	if (result == DISK_ERROR && !*disk->lost) {
+		memcpy(disk->lost, disk->error, sizeof disk->lost);
+		strncat(disk->lost, LOST, sizeof disk->lost - strlen(disk->lost) - 1);
+		memcpy(disk->error, disk->lost, sizeof disk->error);
+		result = answered(disk, result);
+		if (disk->host.lost)
+			disk->host.lost(disk->host.owner, disk);
+		return result;
+	}
+	if (result == DISK_ERROR)
+		memcpy(disk->error, disk->lost, sizeof disk->error);
+	return answered(disk, result);
 }
 
 enum disk_result disk_discard(struct disk *disk, u64 offset, u64 len)
 {
 	enum disk_result result = outside(disk, offset, len) ? DISK_RANGE : disk->read_only ? DISK_READ_ONLY :
-		disk->store->ops->discard(disk->store, offset, len);
+		answered(disk, disk->store->ops->discard(disk->store, offset, len));
 
 	if (result == DISK_OK)
 		disk->written = hash64(disk->written, (u64[]){ offset, len }, 2 * sizeof(u64));
@@ -264,14 +313,15 @@ struct part disk_part(struct disk *disk, const char *name)
 	return (struct part){ name, disk, disk_fields, NULL };
 }
 
-void disk_on_wait(struct disk *disk, void (*waiting)(void *owner, struct disk *disk), void *owner)
+void disk_set_host(struct disk *disk, const struct disk_host *host)
 {
-	disk->waiting = waiting;
-	disk->owner = owner;
+	disk->host = *host;
 }
 
 void disk_wait(struct disk *disk)
 {
-	if (disk->waiting)
-		disk->waiting(disk->owner, disk);
+	void (*tell)(void *owner, struct disk *disk) = disk->stalled ? disk->host.stalled : disk->host.waiting;
+
+	if (tell)
+		tell(disk->host.owner, disk);
 }

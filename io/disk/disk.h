@@ -21,8 +21,9 @@ enum disk_result {
 	DISK_RANGE,     /* not within the disk; nothing was done */
 	DISK_READ_ONLY, /* nothing was done */
 	DISK_ERROR,     /* the host could not read or write; disk_error tells */
-	DISK_FULL,      /* the host has no room: nothing was done, and the same call may succeed later. The controller must not answer the guest
-	                   but call disk_wait and try again when the event it then arms comes */
+	DISK_FULL,      /* the host has no room, or the owner cannot wait for it: nothing was done, and the same call may succeed later. The
+	                   controller must not answer the guest but call disk_wait and try again when the event it then arms comes */
+	DISK_STALLED,   /* of stores only, for what is not the host's room; disk.c makes DISK_FULL of it */
 };
 
 struct disk;
@@ -35,14 +36,24 @@ u64 disk_size(const struct disk *disk);     /* bytes */
 bool disk_read_only(const struct disk *disk);
 enum disk_result disk_read(struct disk *disk, u64 offset, void *out, size_t len);
 enum disk_result disk_write(struct disk *disk, u64 offset, const void *in, size_t len);
-/* What was written before is on the host's disk when it returns. */
+/* What was written before is on the host's disk when it returns DISK_OK. A flush that failed with DISK_ERROR is the last word: the host's kernel may
+ * have dropped what it could not write, and a next fdatasync would succeed without it. So every later flush fails with the same text, until the
+ * disk is opened again. */
 enum disk_result disk_flush(struct disk *disk);
 /* LEN bytes that are not needed any more read as zeroes from now on. */
 enum disk_result disk_discard(struct disk *disk, u64 offset, u64 len);
 /* Text for the last result that was DISK_ERROR or DISK_FULL. */
 const char *disk_error(const struct disk *disk);
-/* The machine hears that a drive waits for the host: it stops at the next instruction with VCPU_STOP_DISK_FULL. */
-void disk_on_wait(struct disk *disk, void (*waiting)(void *owner, struct disk *disk), void *owner);
+/* What the owner of a disk hears of the host, and is asked. Each may be NULL. */
+struct disk_host {
+	void *owner;
+	void (*waiting)(void *owner, struct disk *disk);       /* disk_wait was called, for want of room: disk_error tells */
+	void (*stalled)(void *owner, struct disk *disk);       /* the same, but because of HURRY */
+	void (*say)(void *owner, const char *text);            /* a line for the user: the host failed; not twice the same */
+	void (*lost)(void *owner, struct disk *disk);          /* the first flush that failed: disk_error tells */
+	bool (*hurry)(void *owner);                            /* the owner wants to stop: do not wait long for the host */
+};
+void disk_set_host(struct disk *disk, const struct disk_host *host);
 void disk_wait(struct disk *disk);
 /* A hash of all contents as they are now; 0 for a network block device, which would have to be fetched. */
 enum disk_result disk_contents(struct disk *disk, u64 *hash);

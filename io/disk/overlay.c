@@ -20,8 +20,31 @@
 
 struct overlay {
 	struct cow cow;
-	struct store *file; /* all of it; cow.top is a window of the same file */
+	struct store *file;
+	struct store data;  /* cow.top: its blocks, a window of the file */
 };
+
+static struct store *file_of(struct store *data)
+{
+	return ((struct overlay *)((char *)data - offsetof(struct overlay, data)))->file;
+}
+
+static enum disk_result data_read(struct store *data, u64 offset, void *out, size_t len)
+{
+	return file_of(data)->ops->read(file_of(data), data->start + offset, out, len);
+}
+
+static enum disk_result data_write(struct store *data, u64 offset, const void *in, size_t len)
+{
+	return file_of(data)->ops->write(file_of(data), data->start + offset, in, len);
+}
+
+static enum disk_result data_discard(struct store *data, u64 offset, u64 len)
+{
+	return file_of(data)->ops->discard(file_of(data), data->start + offset, len);
+}
+
+static const struct store_ops data_ops = { data_read, data_write, NULL, data_discard, NULL, NULL };
 
 /* Of the original: its size and the contents of SAMPLES blocks, the first and the last among them. It survives being copied. */
 static enum disk_result fingerprint(struct store *base, u64 *out)
@@ -103,10 +126,7 @@ static void overlay_free(struct store *store)
 	struct overlay *o = (struct overlay *)store;
 
 	o->cow.base->ops->free(o->cow.base);
-	if (o->cow.top)
-		o->cow.top->ops->free(o->cow.top);
-	if (o->file)
-		o->file->ops->free(o->file);
+	o->file->ops->free(o->file);
 	ram_free(o->cow.map);
 	free(o);
 }
@@ -116,11 +136,9 @@ static const struct store_ops overlay_ops = { cow_read, cow_write, overlay_flush
 static bool set_up(struct overlay *o, const char *name, bool writable)
 {
 	u64 size = o->cow.store.size, map = cow_map_size(size), original;
-	char *error = o->cow.store.error;
 	u8 head[40];
 
-	o->file = raw_open(name, writable, writable, error);
-	if (!o->file || !raw_lock(o->file, writable) || fingerprint(o->cow.base, &original) != DISK_OK)
+	if (fingerprint(o->cow.base, &original) != DISK_OK)
 		return false;
 	if (!o->file->size && writable) {
 		make_head(head, size, original);
@@ -130,27 +148,38 @@ static bool set_up(struct overlay *o, const char *name, bool writable)
 		return false;
 	}
 	o->file->size = MAP_START + map + size;
+	o->data = (struct store){ &data_ops, MAP_START + map, size, o->cow.store.error };
+	o->cow.top = &o->data;
 	o->cow.map = ram_new(map);
-	o->cow.top = raw_open(name, writable, false, error);
 	if (!o->cow.map)
 		return refuse(o, name, "the host has no memory for it");
-	if (!o->cow.top)
-		return false;
-	o->cow.top->start = MAP_START + map;
-	o->cow.top->size = size;
 	return o->file->ops->read(o->file, MAP_START, o->cow.map->host, map) == DISK_OK;
 }
 
 struct store *overlay_open(const char *name, struct store *base, bool writable, char *error)
 {
+	struct store *file = raw_open(name, writable, writable, error);
+
+	if (file && raw_lock(file, writable))
+		return overlay_new(name, file, base, writable, error);
+	if (file)
+		file->ops->free(file);
+	base->ops->free(base);
+	return NULL;
+}
+
+struct store *overlay_new(const char *name, struct store *file, struct store *base, bool writable, char *error)
+{
 	struct overlay *o = calloc(1, sizeof *o);
 
 	if (!o) {
 		store_failed(error, DISK_ERROR, "%s: the host has no memory for it", name);
+		file->ops->free(file);
 		base->ops->free(base);
 		return NULL;
 	}
 	o->cow = (struct cow){ .store = { &overlay_ops, 0, base->size, error }, .base = base };
+	o->file = file;
 	if (!set_up(o, name, writable)) {
 		overlay_free(&o->cow.store);
 		return NULL;

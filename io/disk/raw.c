@@ -10,10 +10,25 @@
 struct raw {
 	struct store store;
 	int fd;
+	bool regular;   /* a file, not a block device */
+	u64 end;        /* bytes that it has, for all we know: others may cut a file off, but must not */
 	char name[];
 };
 
-/* Beyond the file's end there are zeroes: an overlay's file grows as it is written. */
+static enum disk_result too_short(const struct raw *raw)
+{
+	return store_failed(raw->store.error, DISK_ERROR, "%s: somebody has cut it off, it had %llu bytes", raw->name, (unsigned long long)raw->end);
+}
+
+/* A write behind the new end would turn what is gone into zeroes. */
+static bool was_cut_off(const struct raw *raw)
+{
+	struct stat st;
+
+	return raw->regular && !fstat(raw->fd, &st) && (u64)st.st_size < raw->end;
+}
+
+/* Beyond the end that a file ever had there are zeroes: an overlay's file grows as it is written. */
 static enum disk_result raw_read(struct store *store, u64 offset, void *out, size_t len)
 {
 	struct raw *raw = (struct raw *)store;
@@ -26,6 +41,8 @@ static enum disk_result raw_read(struct store *store, u64 offset, void *out, siz
 			continue;
 		if (n < 0)
 			return store_errno(store->error, errno, "read", raw->name);
+		if (!n && store->start + offset < raw->end)
+			return too_short(raw);
 		if (!n) {
 			memset(to, 0, len);
 			return DISK_OK;
@@ -42,6 +59,8 @@ static enum disk_result raw_write(struct store *store, u64 offset, const void *i
 	struct raw *raw = (struct raw *)store;
 	const u8 *from = in;
 
+	if (was_cut_off(raw))
+		return too_short(raw);
 	while (len) {
 		ssize_t n = pwrite(raw->fd, from, len, (off_t)(store->start + offset));
 
@@ -52,6 +71,8 @@ static enum disk_result raw_write(struct store *store, u64 offset, const void *i
 		from += n;
 		offset += (u64)n;
 		len -= (size_t)n;
+		if (store->start + offset > raw->end)
+			raw->end = store->start + offset;
 	}
 	return DISK_OK;
 }
@@ -59,8 +80,17 @@ static enum disk_result raw_write(struct store *store, u64 offset, const void *i
 static enum disk_result raw_flush(struct store *store)
 {
 	struct raw *raw = (struct raw *)store;
+	int result;
 
-	return fdatasync(raw->fd) ? store_errno(store->error, errno, "write", raw->name) : DISK_OK;
+	if (was_cut_off(raw))
+		return too_short(raw);
+	do
+		result = fdatasync(raw->fd);
+	while (result && errno == EINTR);
+	if (!result)
+		return DISK_OK;
+	store_errno(store->error, errno, "flush", raw->name);
+	return DISK_ERROR; /* never DISK_FULL: that would be tried again */
 }
 
 static enum disk_result raw_discard(struct store *store, u64 offset, u64 len)
@@ -130,6 +160,7 @@ struct store *raw_open(const char *name, bool writable, bool create, char *error
 		raw_free(&raw->store);
 		return NULL;
 	}
-	raw->store.size = (u64)end;
+	raw->regular = S_ISREG(st.st_mode);
+	raw->store.size = raw->end = (u64)end;
 	return &raw->store;
 }

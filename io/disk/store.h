@@ -4,14 +4,15 @@
  *     memory        a struct ram
  *     cow           a store and what was changed of it, block by block, in another
  *
- * Requests are within the store: disk.c has checked them. */
+ * Requests are within the store: disk.c has checked them. A flush may answer DISK_FULL only if the same flush can still keep its promise: all
+ * that was written is still in the store's hands. */
 #ifndef IO_DISK_STORE_H
 #define IO_DISK_STORE_H
 
 #include "io/disk/disk.h"
 #include "mem/space.h"
 
-#define DISK_ERROR_MAX 256
+#define DISK_ERROR_MAX 512
 
 struct store {
 	const struct store_ops *ops;
@@ -39,13 +40,18 @@ enum disk_result store_zero(struct store *store, u64 offset, u64 len);
 
 u64 store_data(struct store *store, u64 offset);
 
+/* A disk of one store, which MAKE opens. */
+struct disk *disk_new(struct store *(*make)(void *arg, char *error), void *arg, char **error);
+
 /* NULL with a text in ERROR, which must outlive the store. */
 struct store *raw_open(const char *name, bool writable, bool create, char *error);
-struct store *nbd_open(const char *uri, bool writable, char *error);
+/* HOST's hurry and say are used while it is open; it must outlive the store. */
+struct store *nbd_open(const char *uri, bool writable, const struct disk_host *host, char *error);
 /* Hold a lock on the window for as long as the file is open: others that want to write it, or that write it, are refused. */
 bool raw_lock(struct store *store, bool writable);
-/* Both take BASE over: it is freed with them, and by them when they fail. */
+/* These take BASE (and FILE) over: they are freed with them, and by them when they fail. */
 struct store *overlay_open(const char *name, struct store *base, bool writable, char *error);
+struct store *overlay_new(const char *name, struct store *file, struct store *base, bool writable, char *error);
 struct store *snapshot_new(struct store *base, char *error);
 struct ram *snapshot_ram(struct store *store);
 

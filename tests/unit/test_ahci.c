@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include "io/ahci.h"
 #include "tests/unit/device.h"
+#include "tests/unit/faulty.h"
 
 #define SECTORS 4000u
 #define MEMORY (4 * MiB)
@@ -215,6 +216,43 @@ START_TEST(queue)
 }
 END_TEST
 
+/* A flush that fails: FLUSH CACHE EXT, WRITE DMA FUA EXT and queued writes with FUA say so, now and later; a plain write does not. */
+START_TEST(flush_fails)
+{
+	destroy(ahci);
+	disk_free(disk);
+	fresh();
+	disk = faulty_disk(faulty_make, image);
+	make();
+	start(0);
+	prepare(0, 0xea, 0, 0, 0, 0, 512, false);
+	run(0, 0);
+	ck_assert_uint_eq(in32(port_at(0, 0x20)) & 0x81, 0);
+	faulty_next(FAULTY_FLUSH, DISK_ERROR);
+	for (unsigned i = 0; i < 6; i++) {
+		bool plain = i == 3;
+
+		start(0);
+		out32(port_at(0, 0x10), 0xffffffff);
+		if (i == 2 || plain)
+			prepare(0, plain ? 0x35 : 0x3d, 8, 4, 0, 2048, 2048, true);
+		else if (i == 4)
+			prepare(0, 0x61, 8, 0, 4, 2048, 2048, true);
+		else
+			prepare(0, 0xea, 0, 0, 0, 0, 512, false);
+		if (i == 4) {
+			ram->host[TABLES + 7] = 0xc0; /* FUA */
+			out32(port_at(0, 0x34), 1);
+		}
+		out32(port_at(0, 0x38), 1);
+		pass(10000000);
+		ck_assert_uint_eq(in32(port_at(0, 0x20)) & 0x81, plain ? 0 : 1);
+		ck_assert_uint_eq(in32(port_at(0, 0x10)) >> 30 & 1, !plain);
+	}
+	ck_assert_uint_eq(faulty_losses, 1);
+}
+END_TEST
+
 /* A failure stops the port, with the other commands waiting, until the host starts it again. */
 START_TEST(failure)
 {
@@ -311,6 +349,7 @@ int main(void)
 	tcase_add_test(tc, registers);
 	tcase_add_test(tc, commands);
 	tcase_add_test(tc, queue);
+	tcase_add_test(tc, flush_fails);
 	tcase_add_test(tc, failure);
 	tcase_add_test(tc, packets);
 	tcase_add_test(tc, moved_house);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "io/disk/disk.h"
 #include "tests/unit/device.h"
+#include "tests/unit/faulty.h"
 
 #define SIZE (1 * MiB + 1536) /* the last block of a layer is not a whole one */
 
@@ -351,6 +352,121 @@ START_TEST(full)
 }
 END_TEST
 
+/* A flush that failed is the last word, though the host's next fdatasync would succeed; reads and writes go on. */
+START_TEST(flush_fails)
+{
+	struct disk *disk = faulty_disk(faulty_make, image);
+	char text[512];
+
+	ck_assert_int_eq(disk_write(disk, 0, "kept", 4), DISK_OK);
+	ck_assert_int_eq(disk_flush(disk), DISK_OK);
+	ck_assert_int_eq(disk_write(disk, 4096, "lost", 4), DISK_OK);
+	faulty_next(FAULTY_FLUSH, DISK_ERROR);
+	ck_assert_int_eq(disk_flush(disk), DISK_ERROR);
+	strcpy(text, disk_error(disk));
+	ck_assert_msg(strstr(text, "faulty:") && strstr(text, "lost"), "%s", text);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_int_eq(disk_write(disk, 8192, "more", 4), DISK_OK);
+		ck_assert_int_eq(disk_flush(disk), DISK_ERROR);
+		ck_assert_str_eq(disk_error(disk), text);
+	}
+	ck_assert_uint_eq(faulty_says, 1);
+	ck_assert_uint_eq(faulty_losses, 1);
+	ck_assert_uint_eq(faulty[FAULTY_FLUSH].seen, 2);
+	ck_assert_int_eq(disk_read(disk, 4096, buffer, 4), DISK_OK);
+	ck_assert_mem_eq(buffer, "lost", 4);
+	disk_free(disk);
+	disk = open_ok("%s", image);
+	ck_assert_int_eq(disk_flush(disk), DISK_OK);
+	disk_free(disk);
+}
+END_TEST
+
+static struct store *faulty_overlay(void *file, char *error)
+{
+	return overlay_new(file, faulty_make(file, error), raw_open(image, false, false, error), true, error);
+}
+
+/* Whichever request for an overlay's file fails, in whichever way: if a flush said that it was done, then all is there when the overlay is opened again
+ * as it was; without room the same call is made again, and all is as if nothing had happened. */
+START_TEST(overlay_fails)
+{
+	for (unsigned kind = FAULTY_WRITE; kind <= FAULTY_FLUSH; kind++) {
+		for (unsigned full = 0; full <= (kind == FAULTY_WRITE); full++) {
+			unsigned failures = 0, n = 1;
+
+			for (bool failed = true; failed; n++) {
+				struct disk *disk;
+				enum disk_result result, flushed = DISK_OK;
+				unsigned waits = 0;
+
+				unlink(copy);
+				disk = faulty_disk(faulty_overlay, copy);
+				faulty[kind].fail_at = faulty[kind].seen + n;
+				faulty[kind].result = full ? DISK_FULL : DISK_ERROR;
+				for (u64 i = 0; i < SIZE; i++)
+					model[i] = pattern(i);
+				for (unsigned i = 0; i < 12; i++) {
+					u64 at = i * 70001, len = 3000 + i * 512;
+
+					while ((result = disk_write(disk, at, model + 512 + i, len)) == DISK_FULL)
+						waits++;
+					if (result == DISK_OK)
+						memmove(model + at, model + 512 + i, len);
+					if (i % 4 != 3)
+						continue;
+					while ((result = disk_flush(disk)) == DISK_FULL)
+						waits++;
+					ck_assert(flushed == DISK_OK || result == DISK_ERROR);
+					flushed = result;
+				}
+				failed = faulty[kind].seen >= faulty[kind].fail_at;
+				failures += failed;
+				ck_assert_uint_eq(waits, full && failed);
+				ck_assert(full || kind == FAULTY_WRITE || (flushed == DISK_ERROR) == failed);
+				if (flushed == DISK_OK && (full || !failed)) /* else a write has failed half-way, and the guest knows it */
+					same(disk);
+				disk_free(disk);
+				if (flushed != DISK_OK || (!full && failed))
+					continue;
+				disk = open_ok("%s,overlay=%s", image, copy);
+				same(disk);
+				disk_free(disk);
+			}
+			ck_assert_uint_ge(failures, kind == FAULTY_FLUSH ? 6 : 12);
+		}
+	}
+}
+END_TEST
+
+/* Somebody cuts the image off: what is gone is an error, never zeroes, and no flush is done any more. */
+START_TEST(cut_off)
+{
+	struct disk *disk = open_ok("%s", image);
+
+	ck_assert_int_eq(disk_write(disk, SIZE - 512, "x", 1), DISK_OK);
+	ck_assert_int_eq(truncate(image, 64 * KiB), 0);
+	ck_assert_int_eq(disk_read(disk, 0, buffer, 64 * KiB), DISK_OK);
+	ck_assert_int_eq(disk_read(disk, 60 * KiB, buffer, 8 * KiB), DISK_ERROR);
+	ck_assert_ptr_nonnull(strstr(disk_error(disk), "image: somebody has cut it off"));
+	ck_assert_int_eq(disk_write(disk, 512 * KiB, "x", 1), DISK_ERROR);
+	ck_assert_int_eq(disk_read(disk, 60 * KiB, buffer, 8 * KiB), DISK_ERROR);
+	ck_assert_int_eq(disk_flush(disk), DISK_ERROR);
+	ck_assert_int_eq(truncate(image, SIZE), 0);
+	ck_assert_int_eq(disk_flush(disk), DISK_ERROR);
+	disk_free(disk);
+
+	unlink(copy);
+	disk = open_ok("%s,overlay=%s", image, copy);
+	ck_assert_int_eq(disk_read(disk, SIZE - 512, buffer, 512), DISK_OK); /* nothing is in the overlay yet, and it is short */
+	ck_assert_int_eq(disk_write(disk, 512 * KiB, "x", 1), DISK_OK);
+	ck_assert_int_eq(truncate(copy, 64 * KiB), 0);
+	ck_assert_int_eq(disk_read(disk, 512 * KiB, buffer, 512), DISK_ERROR);
+	ck_assert_int_eq(disk_flush(disk), DISK_ERROR);
+	disk_free(disk);
+}
+END_TEST
+
 START_TEST(bad_specs)
 {
 	write_file(copy, "", 0);
@@ -479,6 +595,9 @@ int main(void)
 	tcase_add_test(tc, combined);
 	tcase_add_test(tc, killed);
 	tcase_add_test(tc, full);
+	tcase_add_test(tc, flush_fails);
+	tcase_add_test(tc, overlay_fails);
+	tcase_add_test(tc, cut_off);
 	tcase_add_test(tc, bad_specs);
 	tcase_add_test(tc, in_use);
 	tcase_add_test(tc, hostile_overlays);

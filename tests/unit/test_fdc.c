@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "io/fdc.h"
 #include "tests/unit/device.h"
+#include "tests/unit/faulty.h"
 
 #define HEADS 2
 #define SPT 18
@@ -226,6 +227,30 @@ START_TEST(reads)
 	ck_assert_uint_eq(results(), 7);
 	ck_assert_uint_eq(result[3], 3);
 	ck_assert_uint_eq(result[4], 1);
+}
+END_TEST
+
+/* The host cannot read or write: that command fails, the next one does not. */
+START_TEST(host_fails)
+{
+	destroy(fdc);
+	disk_free(disk);
+	fresh();
+	disk = faulty_disk(faulty_make, image);
+	make();
+	reset();
+	seek(3);
+	for (unsigned kind = FAULTY_READ; kind <= FAULTY_WRITE; kind++) {
+		for (unsigned i = 0; i < 2; i++) {
+			if (!i)
+				faulty_next(kind, DISK_ERROR);
+			set_dma(kind == FAULTY_READ ? 0x46 : 0x4a, 512);
+			COMMAND(kind == FAULTY_READ ? 0x46 : 0x45, 0, 3, 0, 5, 2, 18, 0x1b, 0xff);
+			ck_assert_uint_eq(results(), 7);
+			ck_assert_uint_eq(result[0] & 0xc0, i ? 0 : 0x40);
+		}
+	}
+	ck_assert_uint_eq(faulty_says, 2);
 }
 END_TEST
 
@@ -470,6 +495,7 @@ int main(void)
 	tcase_add_test(tc, registers);
 	tcase_add_test(tc, reads);
 	tcase_add_test(tc, writes);
+	tcase_add_test(tc, host_fails);
 	tcase_add_test(tc, errors);
 	tcase_add_test(tc, non_dma);
 	tcase_add_test(tc, kinds);

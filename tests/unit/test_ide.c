@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "io/ide.h"
 #include "tests/unit/device.h"
+#include "tests/unit/faulty.h"
 
 #define SECTORS 4000u
 #define MEMORY (1 * MiB)
@@ -82,7 +83,7 @@ static void open_disks(const char *options)
 	snprintf(spec, sizeof spec, "%s%s%s", image, options, strcmp(options, ",overlay=") ? "" : overlay);
 	disk = disk_open(spec, &error);
 	ck_assert_msg(disk != NULL, "%s", error);
-	disk_on_wait(disk, waiting, NULL);
+	disk_set_host(disk, &(struct disk_host){ .waiting = waiting });
 	snprintf(spec, sizeof spec, "%s,readonly", iso);
 	cd = disk_open(spec, NULL);
 	ck_assert_ptr_nonnull(cd);
@@ -583,6 +584,44 @@ static void packet_fails(const u8 *bytes, u8 key, u8 asc)
 	ck_assert_uint_eq(sense[12], asc);
 }
 
+/* A flush that fails is an error of FLUSH CACHE, and of every one after it; so are writes that must be kept (cache off, FUA). A failed read or write is
+ * an error of that command alone. */
+START_TEST(host_fails)
+{
+	u8 got[512];
+
+	destroy(ide);
+	disk_free(disk);
+	fresh();
+	disk = faulty_disk(faulty_make, image);
+	make();
+	faulty_next(FAULTY_READ, DISK_ERROR);
+	command(0x20, 0xe0, 100, 1, 0);
+	ck_assert_uint_eq(wait_ready() & (ATA_ERR | ATA_DRQ), ATA_ERR);
+	ck_assert_uint_eq(in8(base + 1), ATA_UNC);
+	pio_read(0x20, 100, 1, got, 1);
+	ck_assert_mem_eq(got, model + 100 * 512, 512);
+	faulty_next(FAULTY_WRITE, DISK_ERROR);
+	ck_assert_uint_eq(pio_write(0x30, 7, 1, model, 1) & ATA_ERR, ATA_ERR);
+	ck_assert_uint_eq(pio_write(0x30, 7, 1, model, 1) & ATA_ERR, 0);
+	command(0xe7, 0xe0, 0, 0, 0);
+	ck_assert_uint_eq(wait_ready(), ATA_DRDY | ATA_DSC);
+	ck_assert_uint_eq(pio_write(0x30, 7, 1, model, 1) & ATA_ERR, 0);
+	faulty_next(FAULTY_FLUSH, DISK_ERROR);
+	for (unsigned i = 0; i < 4; i++) {
+		command(i & 1 ? 0xea : 0xe7, 0xe0, 0, 0, 0);
+		ck_assert_uint_eq(wait_ready() & ATA_ERR, ATA_ERR);
+	}
+	ck_assert_uint_eq(faulty_losses, 1);
+	ck_assert_uint_eq(pio_write(0x30, 7, 1, model, 1) & ATA_ERR, 0); /* the write cache takes it */
+	command(0xef, 0xe0, 0, 0, 0x82);
+	wait_ready();
+	ck_assert_uint_eq(pio_write(0x30, 7, 1, model, 1) & ATA_ERR, ATA_ERR);
+	command(0xe0, 0xe0, 0, 0, 0); /* STANDBY IMMEDIATE empties the cache */
+	ck_assert_uint_eq(wait_ready() & ATA_ERR, ATA_ERR);
+}
+END_TEST
+
 START_TEST(packets)
 {
 	static u8 got[64 * 2352];
@@ -824,6 +863,7 @@ int main(void)
 	tcase_add_test(tc, small_commands);
 	tcase_add_test(tc, trim);
 	tcase_add_test(tc, full);
+	tcase_add_test(tc, host_fails);
 	tcase_add_test(tc, packets);
 	tcase_add_test(tc, packet_dma);
 	tcase_add_test(tc, tray);

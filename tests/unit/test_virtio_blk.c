@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "io/virtio_blk.h"
 #include "virtio.h"
+#include "faulty.h"
 
 enum { SIZE = 64, SECTORS = 8192, HEAD = BUFFERS, STATUS = BUFFERS + 0x100, DATA = BUFFERS + 0x1000 };
 enum { T_IN, T_OUT, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
@@ -54,7 +55,7 @@ static void setup_with(const char *options)
 	snprintf(spec, sizeof spec, "%s%s", path, options);
 	disk = disk_open(spec, NULL);
 	ck_assert_ptr_nonnull(disk);
-	disk_on_wait(disk, on_wait, NULL);
+	disk_set_host(disk, &(struct disk_host){ .waiting = on_wait });
 	waits = 0;
 	build();
 }
@@ -242,6 +243,31 @@ START_TEST(disk_full)
 }
 END_TEST
 
+/* Errors of the host are errors of the request; that of a flush is one of all later ones, and, for a driver that cannot flush, of writes. */
+START_TEST(host_fails)
+{
+	demolish();
+	disk_free(disk);
+	disk = faulty_disk(faulty_make, path);
+	build();
+	driver_start(1 << 9, 1, SIZE);
+	faulty_next(FAULTY_READ, DISK_ERROR);
+	ck_assert_uint_eq(request(T_IN, 0, 512, 1, true, NULL), 1);
+	ck_assert_uint_eq(request(T_IN, 0, 512, 1, true, NULL), 0);
+	faulty_next(FAULTY_WRITE, DISK_ERROR);
+	ck_assert_uint_eq(request(T_OUT, 0, 512, 1, false, NULL), 1);
+	ck_assert_uint_eq(request(T_OUT, 0, 512, 1, false, NULL), 0);
+	ck_assert_uint_eq(faulty[FAULTY_FLUSH].seen, 0);
+	faulty_next(FAULTY_FLUSH, DISK_ERROR);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(request(T_FLUSH, 0, 512, 1, false, NULL), 1);
+	ck_assert_uint_eq(faulty_losses, 1);
+	ck_assert_uint_eq(request(T_OUT, 0, 512, 1, false, NULL), 0);
+	driver_start(0, 1, SIZE);
+	ck_assert_uint_eq(request(T_OUT, 0, 512, 1, false, NULL), 1);
+}
+END_TEST
+
 START_TEST(saved_in_the_middle)
 {
 	struct part part = virtio_blk_part(blk), parts[8];
@@ -318,6 +344,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	add_tests(tc);
 	tcase_add_test(tc, read_only);
+	tcase_add_test(tc, host_fails);
 	tcase_add_test(tc, saved_in_the_middle);
 	suite_add_tcase(suite, tc);
 	cut_everywhere(suite, set_up_to_cut, teardown, add_tests);
