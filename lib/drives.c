@@ -1,7 +1,7 @@
 /* The drives of a PC, and the images in them. */
 #include <stdlib.h>
 #include "io/fdc.h"
-#include "lib/machine.h"
+#include "lib/pc.h"
 
 /* Drives that a bus has places for. */
 static const unsigned places[] = { [VCPU_BUS_IDE] = 4, [VCPU_BUS_AHCI] = 6, [VCPU_BUS_VIRTIO] = VCPU_DRIVES, [VCPU_BUS_FLOPPY] = 2, [VCPU_BUS_SHELF] = VCPU_DRIVES };
@@ -44,8 +44,10 @@ static void say(void *owner, const char *text)
 {
 	struct vcpu *v = owner;
 
-	if (v->output)
-		v->output(v->user, VCPU_HOST_LOG, text, strlen(text));
+	if (!v->output)
+		return;
+	v->output(v->user, VCPU_HOST_LOG, text, strlen(text));
+	machine_called(v);
 }
 
 static bool hurry(void *owner)
@@ -72,8 +74,12 @@ bool drives_news(struct vcpu *v, enum vcpu_stop_reason *reason)
 
 int vcpu_flush(vcpu *v)
 {
-	int result = 0;
+	int result;
 
+	if (machine_refuses(v, "vcpu_flush"))
+		return -1;
+	v->busy++;
+	result = v->pc ? pc_flash_flush(v->pc) : 0;
 	for (unsigned i = 0; i < v->ndrives; i++) {
 		struct drive *drive = &v->drives[i];
 
@@ -81,6 +87,7 @@ int vcpu_flush(vcpu *v)
 			result = machine_error(v, "%s", disk_error(drive->disk));
 		drive->lost = false; /* the caller hears it now */
 	}
+	v->busy--;
 	return result;
 }
 

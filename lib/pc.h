@@ -45,6 +45,7 @@ struct pc {
 	struct fwcfg *fwcfg;   /* NULL: there is no firmware */
 	struct disk *vars;     /* its variables: the file, the chip's memory; NULL: it has none */
 	struct ram *vars_ram;
+	bool vars_behind;      /* the file has not all that the chip has */
 	struct uart *com[4];
 	struct i8042 *i8042;
 	struct acpi *acpi;
@@ -141,6 +142,8 @@ bool pc_build_display(struct pc *pc);
 /* ---- pc_flash.c ---- */
 
 bool pc_build_flash(struct pc *pc);
+/* The chip's file is as the chip, and on the host's disk. 0, or -1 with the machine's error text. */
+int pc_flash_flush(struct pc *pc);
 
 /* ---- pc_firmware.c ---- */
 

@@ -11,15 +11,33 @@ DEVICE_KIND(flash)
 static void vars_free(void *device) { disk_free(device); }
 static const struct device_kind vars_kind = { vars_free, NULL, NULL, NULL };
 
-/* The chip has taken the bytes, whatever becomes of the file. */
+/* The chip has taken the bytes, whatever becomes of the file; pc_flash_flush tries once more. */
 static void write_back(void *owner, u64 offset, u64 len)
 {
 	struct pc *pc = owner;
 	const struct ram *ram = pc->vars_ram;
 	u64 from = offset & ~(u64)511, to = (offset + len + 511) & ~(u64)511;
 
-	if (disk_write(pc->vars, from, ram->host + from, to - from) != DISK_OK)
+	if (disk_write(pc->vars, from, ram->host + from, to - from) == DISK_OK)
+		return;
+	if (!pc->vars_behind)
 		log_line(&pc->v->log, "flash: the file could not be written: %s", disk_error(pc->vars));
+	pc->vars_behind = true;
+}
+
+int pc_flash_flush(struct pc *pc)
+{
+	const struct ram *ram = pc->vars_ram;
+	enum disk_result result = DISK_OK;
+
+	if (!pc->vars)
+		return 0;
+	if (pc->vars_behind)
+		result = disk_write(pc->vars, 0, ram->host, ram->size);
+	pc->vars_behind = result != DISK_OK;
+	if (result == DISK_OK)
+		result = disk_flush(pc->vars);
+	return result == DISK_OK ? 0 : machine_error(pc->v, "%s", disk_error(pc->vars));
 }
 
 /* "FILE,snapshot": what is written stays in the chip, whose memory is saved like all other. */

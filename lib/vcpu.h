@@ -32,7 +32,7 @@
  *   - registers and memory can be read and written, vcpu_map, vcpu_map_device, vcpu_map_ports and vcpu_select work, and so does
  *     everything that asks. What is changed in memory that holds code counts from the next instruction on;
  *   - what needs the machine to stand between two instructions is refused with an error, and the machine goes on: vcpu_run, vcpu_input (and
- *     vcpu_type_text, vcpu_next_medium), vcpu_save, vcpu_load, vcpu_state_hash (0), vcpu_state_parts (no part), vcpu_set_mode,
+ *     vcpu_type_text, vcpu_next_medium), vcpu_flush, vcpu_save, vcpu_load, vcpu_state_hash (0), vcpu_state_parts (no part), vcpu_set_mode,
  *     vcpu_snapshot_take, vcpu_snapshot_restore, vcpu_record, vcpu_record_end, vcpu_replay_run, and all of vcpu_debug_* that runs the
  *     machine or changes what stops it. Call vcpu_stop, and do it when vcpu_run has returned;
  *   - vcpu_free and vcpu_debug_free do nothing, but leave a text for vcpu_error.

@@ -58,6 +58,8 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 	(void)user;
 	if (channel == VCPU_COM1)
 		fwrite(data, 1, len, said ? said : stdout);
+	if (channel == VCPU_HOST_LOG)
+		complain("%.*s", (int)len, (const char *)data);
 }
 
 static void interrupt_command(void)
@@ -290,10 +292,15 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	session_end(&session);
 	vcpu_debug_free(session.debug);
+	status = ok ? STATUS_OK : STATUS_USAGE;
+	if (vcpu_flush(session.machine)) {
+		complain("%s", vcpu_error(session.machine));
+		status = STATUS_HOST;
+	}
 	vcpu_free(session.machine);
 	vcpu_replay_free(replay);
 	free(rest);
 	free(recording);
 	ending_die();
-	return ok ? STATUS_OK : STATUS_USAGE;
+	return status;
 }

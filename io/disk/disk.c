@@ -13,6 +13,7 @@ struct disk {
 	char error[DISK_ERROR_MAX];
 	char said[DISK_ERROR_MAX];  /* the last line for the user */
 	char lost[DISK_ERROR_MAX];  /* of the flush that failed; "": none has */
+	bool unflushed;       /* something was written since the last flush */
 	bool stalled;         /* the last DISK_FULL is not the room's */
 	struct disk_host host;
 };
@@ -241,11 +242,21 @@ enum disk_result disk_read(struct disk *disk, u64 offset, void *out, size_t len)
 	return outside(disk, offset, len) ? DISK_RANGE : answered(disk, disk->store->ops->read(disk->store, offset, out, len));
 }
 
+/* May it be written there? Then it is to be flushed, whatever comes of it. */
+static enum disk_result may_write(struct disk *disk, u64 offset, u64 len)
+{
+	enum disk_result result = outside(disk, offset, len) ? DISK_RANGE : disk->read_only ? DISK_READ_ONLY : DISK_OK;
+
+	disk->unflushed |= result == DISK_OK;
+	return result;
+}
+
 enum disk_result disk_write(struct disk *disk, u64 offset, const void *in, size_t len)
 {
-	enum disk_result result = outside(disk, offset, len) ? DISK_RANGE : disk->read_only ? DISK_READ_ONLY :
-		answered(disk, disk->store->ops->write(disk->store, offset, in, len));
+	enum disk_result result = may_write(disk, offset, len);
 
+	if (result == DISK_OK)
+		result = answered(disk, disk->store->ops->write(disk->store, offset, in, len));
 	if (result == DISK_OK)
 		disk->written = hash64(hash64(disk->written, &offset, sizeof offset), in, len);
 	return result;
@@ -253,7 +264,10 @@ enum disk_result disk_write(struct disk *disk, u64 offset, const void *in, size_
 
 enum disk_result disk_flush(struct disk *disk)
 {
-	enum disk_result result = disk->read_only ? DISK_OK : *disk->lost ? DISK_ERROR : disk->store->ops->flush(disk->store);
+	enum disk_result result = *disk->lost ? DISK_ERROR : disk->unflushed ? disk->store->ops->flush(disk->store) : DISK_OK;
+
+	if (result == DISK_OK)
+		disk->unflushed = false;
 
 	if (result == DISK_ERROR && !*disk->lost) {
 		memcpy(disk->lost, disk->error, sizeof disk->lost);
@@ -271,9 +285,10 @@ enum disk_result disk_flush(struct disk *disk)
 
 enum disk_result disk_discard(struct disk *disk, u64 offset, u64 len)
 {
-	enum disk_result result = outside(disk, offset, len) ? DISK_RANGE : disk->read_only ? DISK_READ_ONLY :
-		answered(disk, disk->store->ops->discard(disk->store, offset, len));
+	enum disk_result result = may_write(disk, offset, len);
 
+	if (result == DISK_OK)
+		result = answered(disk, disk->store->ops->discard(disk->store, offset, len));
 	if (result == DISK_OK)
 		disk->written = hash64(disk->written, (u64[]){ offset, len }, 2 * sizeof(u64));
 	return result;

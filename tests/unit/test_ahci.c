@@ -225,7 +225,7 @@ START_TEST(flush_fails)
 	disk = faulty_disk(faulty_make, image);
 	make();
 	start(0);
-	prepare(0, 0xea, 0, 0, 0, 0, 512, false);
+	prepare(0, 0x35, 8, 4, 0, 2048, 2048, true);
 	run(0, 0);
 	ck_assert_uint_eq(in32(port_at(0, 0x20)) & 0x81, 0);
 	faulty_next(FAULTY_FLUSH, DISK_ERROR);

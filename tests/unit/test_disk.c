@@ -537,6 +537,112 @@ START_TEST(hostile_overlays)
 }
 END_TEST
 
+/* nbdkit in a process of its own, with its disk in a file. False: there is none. */
+static pid_t server;
+static char socket_name[96];
+
+static bool serve(void)
+{
+	snprintf(socket_name, sizeof socket_name, "%s/socket", folder);
+	unlink(socket_name);
+	server = fork();
+	ck_assert_int_ge(server, 0);
+	if (!server) {
+		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO); /* it has things to say of its clients */
+		execlp("nbdkit", "nbdkit", "-f", "--exit-with-parent", "-U", socket_name, "file", image, NULL);
+		_exit(1);
+	}
+	for (unsigned i = 0; i < 100 && access(socket_name, F_OK) && !waitpid(server, NULL, WNOHANG); i++)
+		usleep(50000);
+	return !access(socket_name, F_OK);
+}
+
+static void end_server(void)
+{
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+}
+
+static unsigned said, stalls;
+static bool in_hurry;
+static void count_said(void *owner, const char *text) { (void)owner, (void)text, said++; }
+static void count_stall(void *owner, struct disk *disk) { (void)owner, (void)disk, stalls++; }
+static bool hurry(void *owner) { (void)owner; return in_hurry; }
+
+/* A server that comes and goes. What it had acknowledged and not flushed may be gone with it: the next flush is an error. */
+START_TEST(nbd_comes_and_goes)
+{
+	struct disk *disk;
+	char *error = NULL;
+	u64 at;
+
+	if (!serve()) {
+		printf("skipped: nbd_comes_and_goes: there is no nbdkit\n");
+		return;
+	}
+	snprintf((char *)buffer, 400, "nbd:unix:%s", socket_name);
+	disk = disk_open((char *)buffer, &error);
+	if (!disk) {
+		printf("skipped: nbd_comes_and_goes: %s\n", error);
+		free(error);
+		end_server();
+		return;
+	}
+	disk_set_host(disk, &(struct disk_host){ .say = count_said, .stalled = count_stall, .hurry = hurry });
+	same(disk);
+	ck_assert_int_eq(disk_write(disk, 100, "kept", 4), DISK_OK);
+	memcpy(model + 100, "kept", 4);
+	ck_assert_int_eq(disk_flush(disk), DISK_OK);
+
+	end_server();
+	ck_assert(serve());
+	same(disk);
+	ck_assert_uint_eq(said, 1);
+	ck_assert_int_eq(disk_flush(disk), DISK_OK);
+
+	/* It stands still, and the owner is in a hurry: the same call later has what comes meanwhile. */
+	for (unsigned i = 0; i < 2; i++) {
+		in_hurry = true;
+		kill(server, SIGSTOP);
+		ck_assert_int_eq(i ? disk_write(disk, 5000, "late", 4) : disk_read(disk, 0, buffer, SIZE), DISK_FULL);
+		disk_wait(disk);
+		ck_assert_uint_eq(stalls, i + 1);
+		kill(server, SIGCONT);
+		in_hurry = false;
+		if (i)
+			ck_assert_int_eq(disk_write(disk, 5000, "late", 4), DISK_OK);
+		else
+			same(disk);
+	}
+	memcpy(model + 5000, "late", 4);
+	same(disk);
+	ck_assert_int_eq(disk_flush(disk), DISK_OK);
+	/* One that was left behind, and then another. */
+	kill(server, SIGSTOP);
+	in_hurry = true;
+	ck_assert_int_eq(disk_write(disk, 6000, "behind", 6), DISK_FULL);
+	kill(server, SIGCONT);
+	in_hurry = false;
+	ck_assert_int_eq(disk_write(disk, 7000, "others", 6), DISK_OK);
+	memcpy(model + 6000, "behind", 6);
+	memcpy(model + 7000, "others", 6);
+	same(disk);
+
+	ck_assert_uint_eq(said, 1);
+	end_server();
+	at = said;
+	ck_assert_int_eq(disk_read(disk, 0, buffer, 512), DISK_ERROR); /* nobody is there */
+	ck_assert_uint_eq(said, at + 1);
+	ck_assert(serve());
+	same(disk);
+	ck_assert_int_eq(disk_flush(disk), DISK_ERROR);
+	ck_assert_int_eq(disk_flush(disk), DISK_ERROR);
+	disk_free(disk);
+	end_server();
+	unlink(socket_name);
+}
+END_TEST
+
 /* nbdkit's disk in memory; the same model. */
 START_TEST(nbd)
 {
@@ -602,6 +708,7 @@ int main(void)
 	tcase_add_test(tc, in_use);
 	tcase_add_test(tc, hostile_overlays);
 	tcase_add_test(tc, nbd);
+	tcase_add_test(tc, nbd_comes_and_goes);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
