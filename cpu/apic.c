@@ -613,11 +613,11 @@ bool apic_set_base(struct apic *a, u64 v)
 	u64 was = a->cpu->apic_base;
 
 	if (v & ~all || (v & (BASE_X2 | BASE_ENABLE)) == BASE_X2)
-		return fault_gp(a->cpu, 0);
+		return gp_because(a->cpu, 0, "IA32_APIC_BASE takes no such value (11.4.4)");
 	if (was & BASE_X2 && v & BASE_ENABLE && !(v & BASE_X2))
-		return fault_gp(a->cpu, 0);
+		return gp_because(a->cpu, 0, "the local APIC leaves x2APIC mode only by being disabled (11.12.5)");
 	if (!(was & BASE_ENABLE) && v & BASE_X2)
-		return fault_gp(a->cpu, 0);
+		return gp_because(a->cpu, 0, "the local APIC must be enabled before x2APIC mode is (11.12.5)");
 	a->cpu->apic_base = v;
 	if (was & BASE_ENABLE && !(v & BASE_ENABLE))
 		clear(a);

@@ -437,7 +437,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			break;
 		}
 		if (r == DECODE_MORE || r == DECODE_LONG) { /* beyond the limit, or longer than 15 bytes: #GP(0) */
-			decode_fault(&o[count], VEC_GP);
+			decode_fault(&o[count], r == DECODE_LONG ? RAISE_GP_LONG : RAISE_GP_LIMIT);
 			o[count].len = (u8)(s->room - ip < 15 ? s->room - ip : 15); /* what the verdict was made from, so that a write there voids it */
 			d[count].row = NULL;
 		}
@@ -622,7 +622,7 @@ const struct op *block_find(struct cpu *c)
 	u8 *host, *host2;
 
 	if (in_64(c) ? !canonical(rip) : rip > c->seg[CS].limit) {
-		fault_gp(c, 0);
+		fault_target(c);
 		return NULL;
 	}
 	if (!tlb_fetch(c, linear, &host, &phys))

@@ -124,9 +124,9 @@ enum { STEP_TF = 1, STEP_RF = 2 };
 
 enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP, EXIT_LINK /* at r[RIP], and c->op is the direct jump that led there */ };
 
-struct fault { u8 vector; bool has_error, software; u32 error; };
+struct fault { u8 vector; bool has_error; u32 error; const char *why; /* the check that failed, for people; NULL: the vector says it */ };
 
-struct fault_note { u8 vector; bool has_error; u32 error; u16 cs; u64 rip, cr2; };
+struct fault_note { u8 vector; bool has_error; u32 error; u16 cs; u64 rip, cr2; const char *why; };
 
 enum { ACTIVITY_RUN, ACTIVITY_HALT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI, ACTIVITY_MWAIT };
 
@@ -208,7 +208,7 @@ struct cpu {
 	u64 monitor_phys;          /* MONITOR: a byte of the line; a store there disarms it (block.c) */
 	bool monitor_armed;
 	bool mwait_breaks;         /* asleep in MWAIT: interrupts wake it though IF is 0 */
-	struct fault_note chain[3];/* towards a triple fault */
+	struct fault_note chain[8];/* towards a triple fault */
 	unsigned chain_len;
 
 	/* Time. now = idle_ns + icount * ns_q16 >> 16 */
@@ -355,6 +355,10 @@ bool sys_write(struct cpu *c, u64 linear, unsigned size, u64 value);
 /* ---- faults. They return false, so that a body can say `return fault_gp(c, 0)`. ---- */
 bool fault(struct cpu *c, unsigned vector);
 bool fault_error(struct cpu *c, unsigned vector, u32 error);
+/* With the check that failed, in words that follow a "because"; a string constant. Numbers in brackets are sections of the SDM's vol. 3. */
+bool fault_because(struct cpu *c, unsigned vector, u32 error, const char *why);
+bool fault_target(struct cpu *c); /* #GP(0): RIP would leave CS's limit, or the canonical addresses */
+static inline bool gp_because(struct cpu *c, u32 error, const char *why) { return fault_because(c, VEC_GP, error, why); }
 static inline bool fault_ud(struct cpu *c) { return fault(c, VEC_UD); }
 static inline bool fault_gp(struct cpu *c, u32 error) { return fault_error(c, VEC_GP, error); }
 

@@ -102,7 +102,7 @@ u64 debug_next(const struct cpu *c)
 bool write_dr(struct cpu *c, unsigned n, u64 v)
 {
 	if (n >= 6 && v >> 32)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "bits 63 to 32 of DR6 and DR7 must be 0 (17.2.6)");
 	switch (n) {
 	case 6:
 		c->dr[6] = (v & DR6_BITS) | DR6_ONES;

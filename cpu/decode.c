@@ -300,9 +300,7 @@ static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned
 
 /* ---- checks that depend on nothing but the mode, in the order in which the processor makes them ---- */
 
-enum { RAISE_NONE = 0, RAISE_UD = VEC_UD, RAISE_NM = VEC_NM, RAISE_GP = VEC_GP };
-
-static unsigned fixed_checks(u32 check, u32 mode)
+static enum raise fixed_checks(u32 check, u32 mode)
 {
 	bool protected = (mode & (MODE_PE | MODE_V86)) == MODE_PE, cpl = mode & MODE_CPL;
 
@@ -323,9 +321,9 @@ static unsigned fixed_checks(u32 check, u32 mode)
 	if ((check & (CHK_MMX | CHK_SSE | CHK_AVX | CHK_XSAVE)) && (mode & MODE_TS))
 		return RAISE_NM;
 	if ((check & CHK_CPL0) && cpl && !(check & CHK_SCE)) /* SYSRET: #UD without EFER.SCE comes first; the body knows */
-		return RAISE_GP;
+		return RAISE_GP_CPL;
 	if ((check & CHK_UMIP) && cpl && (mode & MODE_UMIP))
-		return RAISE_GP;
+		return RAISE_GP_UMIP;
 	return RAISE_NONE;
 }
 
@@ -333,12 +331,18 @@ BODY(raise_ud) { return fault_ud(c); }
 BODY_HANDLER(raise_ud)
 BODY(raise_nm) { return fault(c, VEC_NM); }
 BODY_HANDLER(raise_nm)
-BODY(raise_gp) { return fault_gp(c, 0); }
+BODY(raise_gp)
+{
+	return gp_because(c, 0, o->imm == RAISE_GP_LONG ? "the instruction is longer than 15 bytes" :
+		o->imm == RAISE_GP_LIMIT ? "the instruction's bytes go on beyond the limit of the code segment (5.3)" :
+		o->imm == RAISE_GP_UMIP ? "CR4.UMIP keeps it from all rings but 0 (2.5)" : "it is a privileged instruction, and CPL is not 0 (5.9)");
+}
 BODY_HANDLER(raise_gp)
 
-void decode_fault(struct op *o, unsigned vector)
+void decode_fault(struct op *o, enum raise raise)
 {
-	o->run = vector == RAISE_UD ? h_raise_ud : vector == RAISE_NM ? h_raise_nm : h_raise_gp;
+	o->imm = raise;
+	o->run = raise == RAISE_UD ? h_raise_ud : raise == RAISE_NM ? h_raise_nm : h_raise_gp;
 }
 
 /* ---- what VEX forbids ---- */
@@ -416,7 +420,7 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u32 
 	const unsigned limit = has(model, F_I386) || !has(model, F_I286) ? 15 : 10; /* a 286 takes 10 bytes */
 	struct reader r = { code, code + (len < limit ? len : limit), false };
 	const struct isa_row *rows;
-	unsigned vector;
+	enum raise raise;
 	bool had_imm = false, lockable;
 
 	*d = (struct dec){ .model = model, .mode = mode, .bits = (mode & MODE_BITS) == MODE_64 ? 64 : (mode & MODE_BITS) == MODE_32 ? 32 : 16, .seg = FLAT };
@@ -484,10 +488,10 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u32 
 	lockable = d->row->insn->lock && dec_is_mem(d, 0);
 	if (d->lock && !lockable && has(model, F_I386))
 		goto undefined;
-	vector = fixed_checks(d->row->insn->check, mode);
-	d->raises = vector != 0;
-	if (vector)
-		decode_fault(o, vector);
+	raise = fixed_checks(d->row->insn->check, mode);
+	d->raises = raise != RAISE_NONE;
+	if (raise)
+		decode_fault(o, raise);
 	else
 		d->row->insn->gen(d, o);
 	return DECODE_OK;
@@ -496,7 +500,7 @@ undefined:
 	d->len = (u8)(r.at - code);
 	o->len = d->len;
 	d->row = NULL;
-	decode_fault(o, VEC_UD);
+	decode_fault(o, RAISE_UD);
 	return DECODE_UD;
 short_of:
 	return len >= limit ? DECODE_LONG : DECODE_MORE;

@@ -40,8 +40,9 @@ enum decode_result { DECODE_OK, DECODE_MORE /* bytes ran out */, DECODE_UD, DECO
  * handler that raises the fault. */
 enum decode_result decode(const struct isa *isa, const struct model *model, u32 mode, const u8 *code, unsigned len, struct dec *d, struct op *o);
 
-/* Make O raise VECTOR (#UD, #NM or #GP(0)) in place of an instruction. */
-void decode_fault(struct op *o, unsigned vector);
+/* What O raises in place of an instruction: #UD, #NM, #GP(0) and why. */
+enum raise { RAISE_NONE, RAISE_UD, RAISE_NM, RAISE_GP_CPL /* privileged */, RAISE_GP_UMIP, RAISE_GP_LIMIT /* of the code segment */, RAISE_GP_LONG };
+void decode_fault(struct op *o, enum raise raise);
 
 gen_fn gen_jmp, gen_call; /* unconditional: a block ends after them */
 

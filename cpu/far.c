@@ -9,37 +9,42 @@ static bool protected_mode(const struct cpu *c) { return c->cr0 & CR0_PE && !(c-
 static bool direct_check(struct cpu *c, u16 sel, u64 d)
 {
 	if (in_long(c) && (d >> 53 & 3) == 3)
-		return fault_gp(c, sel & 0xfffc);
-	if (desc_conforming(d) ? desc_dpl(d) > c->cpl : (sel & 3u) > c->cpl || desc_dpl(d) != c->cpl)
-		return fault_gp(c, sel & 0xfffc);
-	return desc_present(d) || fault_error(c, VEC_NP, sel & 0xfffc);
+		return gp_because(c, sel & 0xfffc, "the code segment has both L and D set (5.2.1)");
+	if (desc_conforming(d) && desc_dpl(d) > c->cpl)
+		return gp_because(c, sel & 0xfffc, "the DPL of the conforming code segment is above CPL (5.8.1.2)");
+	if (!desc_conforming(d) && (sel & 3u) > c->cpl)
+		return gp_because(c, sel & 0xfffc, "the selector's RPL is above CPL (5.8.1.1)");
+	if (!desc_conforming(d) && desc_dpl(d) != c->cpl)
+		return gp_because(c, sel & 0xfffc, "the DPL of the code segment is not CPL (5.8.1.1)");
+	return desc_present(d) || fault_because(c, VEC_NP, sel & 0xfffc, "the code segment is not present (bit 47, P, is clear)");
 }
 
 /* A gate or a TSS: may we use it, and is it there? */
 static bool system_check(struct cpu *c, u16 sel, u64 d)
 {
 	if (desc_dpl(d) < c->cpl || desc_dpl(d) < (sel & 3u))
-		return fault_gp(c, sel & 0xfffc);
-	return desc_present(d) || fault_error(c, VEC_NP, sel & 0xfffc);
+		return gp_because(c, sel & 0xfffc, desc_dpl(d) < c->cpl ? "CPL is above the DPL of the gate or TSS (5.8.4)" :
+			"the selector's RPL is above the DPL of the gate or TSS (5.8.4)");
+	return desc_present(d) || fault_because(c, VEC_NP, sel & 0xfffc, "the gate or TSS is not present (bit 47, P, is clear)");
 }
 
 /* To another task, through its TSS or a task gate. */
 static bool to_task(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_rip)
 {
 	if (desc_type(d) != SYS_TASK_GATE && sel & 4) /* a TSS in the LDT (vol. 3, 7.2.2) */
-		return fault_gp(c, sel & 0xfffc);
+		return gp_because(c, sel & 0xfffc, "a TSS is named through the LDT (7.2.2)");
 	if (!system_check(c, sel, d))
 		return false;
 	if (desc_type(d) == SYS_TASK_GATE) {
 		sel = gate_sel(d);
 		if (sel & 4)
-			return fault_gp(c, sel & 0xfffc);
+			return gp_because(c, sel & 0xfffc, "the task gate names a TSS through the LDT (7.2.5)");
 		if (!descriptor_read(c, sel, &d, NULL, VEC_GP))
 			return false;
 		if (desc_s(d) || (desc_type(d) != SYS_TSS && desc_type(d) != SYS_TSS16))
-			return fault_gp(c, sel & 0xfffc);
+			return gp_because(c, sel & 0xfffc, "the task gate names no available TSS (7.2.5)");
 		if (!desc_present(d))
-			return fault_error(c, VEC_NP, sel & 0xfffc);
+			return fault_because(c, VEC_NP, sel & 0xfffc, "the task gate's TSS is not present (bit 47, P, is clear)");
 	}
 	return task_switch(c, sel, d, how, next_rip, false, 0);
 }
@@ -57,16 +62,20 @@ static bool gate_target(struct cpu *c, u64 gate, u64 high, bool call, struct tar
 	if (t->size == 2)
 		t->offset &= 0xffff;
 	if (null_sel(t->sel))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "the call gate holds the null selector (5.8.4)");
 	if (!descriptor_read(c, t->sel, &t->d, NULL, VEC_GP))
 		return false;
 	conforming = desc_conforming(t->d);
-	if (!desc_code(t->d) || desc_dpl(t->d) > c->cpl || (!call && !conforming && desc_dpl(t->d) != c->cpl))
-		return fault_gp(c, t->sel & 0xfffc);
+	if (!desc_code(t->d))
+		return gp_because(c, t->sel & 0xfffc, "the call gate leads to no code segment (5.8.4)");
+	if (desc_dpl(t->d) > c->cpl)
+		return gp_because(c, t->sel & 0xfffc, "the DPL of the call gate's code segment is above CPL (5.8.4)");
+	if (!call && !conforming && desc_dpl(t->d) != c->cpl)
+		return gp_because(c, t->sel & 0xfffc, "JMP cannot change CPL: the DPL of the call gate's code segment is not CPL (5.8.4)");
 	if (in_long(c) && (t->d >> 53 & 3) != 1)
-		return fault_gp(c, t->sel & 0xfffc);
+		return gp_because(c, t->sel & 0xfffc, "a 64-bit call gate leads to 64-bit code only (5.8.3.1)");
 	if (!desc_present(t->d))
-		return fault_error(c, VEC_NP, t->sel & 0xfffc);
+		return fault_because(c, VEC_NP, t->sel & 0xfffc, "the call gate's code segment is not present (bit 47, P, is clear)");
 	t->inner = call && !conforming && desc_dpl(t->d) < c->cpl;
 	return true;
 }
@@ -81,19 +90,20 @@ static bool system_kind(struct cpu *c, u16 sel, u64 d, u64 *high)
 	if (!in_long(c))
 		types |= 1 << SYS_CALL16 | 1 << SYS_TASK_GATE | 1 << SYS_TSS | 1 << SYS_TSS16;
 	if (!(types >> desc_type(d) & 1))
-		return fault_gp(c, sel & 0xfffc);
+		return gp_because(c, sel & 0xfffc, in_long(c) ? "it is neither a code segment nor a 64-bit call gate (5.8)" :
+			"it is neither a code segment nor a call gate, a task gate or an available TSS (5.8)");
 	if (!in_long(c))
 		return true;
 	if (!descriptor_read(c, sel, &both, high, VEC_GP))
 		return false;
-	return !(*high >> 40 & 31) || fault_gp(c, sel & 0xfffc);
+	return !(*high >> 40 & 31) || gp_because(c, sel & 0xfffc, "the type in the upper half of the call gate is not 0 (5.8.3.1)");
 }
 
 static bool is_call_gate(u64 d) { return desc_type(d) == SYS_CALL || desc_type(d) == SYS_CALL16; }
 
 /* ---- JMP ---- */
 
-static bool real_limit(struct cpu *c, u64 offset) { return offset <= (in_v86(c) ? 0xffff : c->seg[CS].limit) || fault_gp(c, 0); }
+static bool real_limit(struct cpu *c, u64 offset) { return offset <= (in_v86(c) ? 0xffff : c->seg[CS].limit) || fault_target(c); }
 
 static bool jump_real(struct cpu *c, u16 sel, u64 offset)
 {
@@ -116,12 +126,12 @@ bool far_jump(struct cpu *c, u16 sel, u64 offset, unsigned osize)
 	if (!protected_mode(c))
 		return jump_real(c, sel, offset);
 	if (null_sel(sel))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "CS takes no null selector (5.8.1)");
 	if (!descriptor_read(c, sel, &d, NULL, VEC_GP))
 		return false;
 	if (desc_s(d)) {
 		if (!desc_code(d))
-			return fault_gp(c, sel & 0xfffc);
+			return gp_because(c, sel & 0xfffc, "it is a data segment, and CS takes code only (5.8.1)");
 		offset = code_offset(c, d, offset);
 		if (!direct_check(c, sel, d) || !code_limit(c, d, offset) || !descriptor_accessed(c, sel, &d))
 			return false;
@@ -168,7 +178,7 @@ static bool call_inner(struct cpu *c, u64 gate, struct target *t, u64 return_rip
 	if (in_long(c)) {
 		ss = (u16)cpl;
 		if (!canonical(rsp))
-			return fault_error(c, VEC_SS, 0);
+			return fault_because(c, VEC_SS, 0, "the stack pointer in the TSS is not a canonical address (5.8.5.1)");
 		stack_inner(c, &s, 0, 0, rsp, true);
 	} else {
 		if (!stack_check(c, ss, cpl, VEC_TS, &ss_d))
@@ -228,12 +238,12 @@ bool far_call(struct cpu *c, u16 sel, u64 offset, unsigned osize, u64 return_rip
 	if (!protected_mode(c))
 		return call_real(c, sel, offset, osize, return_rip);
 	if (null_sel(sel))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "CS takes no null selector (5.8.1)");
 	if (!descriptor_read(c, sel, &d, NULL, VEC_GP))
 		return false;
 	if (desc_s(d)) {
 		if (!desc_code(d))
-			return fault_gp(c, sel & 0xfffc);
+			return gp_because(c, sel & 0xfffc, "it is a data segment, and CS takes code only (5.8.1)");
 		return direct_check(c, sel, d) && call_same(c, sel, d, offset, osize, return_rip);
 	}
 	if (!system_kind(c, sel, d, &high))
@@ -265,14 +275,19 @@ bool return_code_check(struct cpu *c, u16 sel, u64 *d)
 	unsigned rpl = sel & 3;
 
 	if (null_sel(sel))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "the return address has the null selector (5.8.6)");
 	if (!descriptor_read(c, sel, d, NULL, VEC_GP))
 		return false;
-	if (!desc_code(*d) || rpl < c->cpl || (desc_conforming(*d) ? desc_dpl(*d) > rpl : desc_dpl(*d) != rpl))
-		return fault_gp(c, sel & 0xfffc);
+	if (!desc_code(*d))
+		return gp_because(c, sel & 0xfffc, "the return address is not in a code segment (5.8.6)");
+	if (rpl < c->cpl)
+		return gp_because(c, sel & 0xfffc, "the RPL of the return address is below CPL: no return leads inwards (5.8.6)");
+	if (desc_conforming(*d) ? desc_dpl(*d) > rpl : desc_dpl(*d) != rpl)
+		return gp_because(c, sel & 0xfffc, desc_conforming(*d) ? "the DPL of the conforming code segment is above the return address's RPL (5.8.6)" :
+			"the DPL of the code segment is not the return address's RPL (5.8.6)");
 	if (in_long(c) && (*d >> 53 & 3) == 3)
-		return fault_gp(c, sel & 0xfffc);
-	return desc_present(*d) || fault_error(c, VEC_NP, sel & 0xfffc);
+		return gp_because(c, sel & 0xfffc, "the code segment has both L and D set (5.2.1)");
+	return desc_present(*d) || fault_because(c, VEC_NP, sel & 0xfffc, "the code segment is not present (bit 47, P, is clear)");
 }
 
 bool return_stack_check(struct cpu *c, u16 sel, u16 cs, u64 cs_d, u64 *d)
@@ -282,7 +297,7 @@ bool return_stack_check(struct cpu *c, u16 sel, u16 cs, u64 cs_d, u64 *d)
 	*d = 0;
 	/* 64-bit code of rings 0 to 2 may have a null stack segment. */
 	if (null_sel(sel) && in_long(c) && cs_d >> 53 & 1 && rpl < 3)
-		return (sel & 3u) == rpl || fault_gp(c, sel & 0xfffc);
+		return (sel & 3u) == rpl || gp_because(c, sel & 0xfffc, "the RPL of the null selector for SS is not the return address's RPL (5.8.6)");
 	return stack_check(c, sel, rpl, VEC_GP, d) && descriptor_accessed(c, sel, d);
 }
 

@@ -106,7 +106,7 @@ ALWAYS_INLINE HANDLER_TYPE loop_any(struct cpu *c, const struct op *o, s64 n, un
 		RUN(o + 1);
 	if (unlikely(in64 ? !canonical(rip) : rip > c->seg[CS].limit)) {
 		c->r[RCX] = count;
-		fault_gp(c, 0);
+		fault_target(c);
 		LEAVE(EXIT_FAULT);
 	}
 	if (in64)

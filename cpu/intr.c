@@ -17,7 +17,7 @@ static bool through_ivt(struct cpu *c, u64 table, unsigned vector, u32 image, u3
 	if (!stack_room(c, &s, 2, 3))
 		return false;
 	if ((entry & 0xffff) > c->seg[CS].limit)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "the handler's offset is beyond the limit of the code segment (20.1.4)");
 	if (!stack_writable(c, &s, 2, 3) || !stack_put(c, &s, 2, image & 0xffff) || !stack_put(c, &s, 2, c->seg[CS].sel) ||
 	    !stack_put(c, &s, 2, c->r[RIP] & 0xffff))
 		return false;
@@ -33,7 +33,7 @@ static bool interrupt_real(struct cpu *c, unsigned vector)
 	u32 image = cpu_flags(c);
 
 	if (4 * vector + 3 > c->idtr.limit)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "the vector is beyond the limit of the interrupt table (20.1.4)");
 	if (!has(c->model, F_I286))
 		image |= 0xf000;
 	return through_ivt(c, c->idtr.base, vector, image, FL_I | FL_T | FL_RF | FL_AC);
@@ -46,11 +46,11 @@ static bool redirected(struct cpu *c, unsigned vector, bool *yes)
 	u64 map, byte;
 
 	if (tr->attr & SEG_UNUSABLE || tr->limit < 103)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "CR4.VME is set, and the TSS has no interrupt redirection map (20.3.3)");
 	if (!sys_read(c, tr->base + 102, 2, &map))
 		return false;
 	if (map < 32 || map - 32 + vector / 8 > tr->limit)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "CR4.VME is set, and the interrupt redirection map is not within the TSS (20.3.3)");
 	if (!sys_read(c, tr->base + map - 32 + vector / 8, 1, &byte))
 		return false;
 	*yes = !(byte >> (vector & 7) & 1);
@@ -104,7 +104,7 @@ static bool handler_stack(struct cpu *c, struct stack *s, bool inner, unsigned c
 			return false;
 		*sel = (u16)cpl; /* a null selector */
 		stack_inner(c, s, 0, 0, rsp & ~(u64)15, true);
-		return canonical(rsp) || fault_error(c, VEC_SS, 0);
+		return canonical(rsp) || fault_because(c, VEC_SS, 0, "the stack pointer in the TSS is not a canonical address (6.14.2)");
 	}
 	if (!tss_stack(c, cpl, &rsp, sel) || !stack_check(c, *sel, cpl, VEC_TS, d) || !descriptor_accessed(c, *sel, d))
 		return false;
@@ -123,16 +123,20 @@ static bool through_gate(struct cpu *c, u64 gate, u64 gate_high, u32 flags, bool
 	if (!(type & 8))
 		offset &= 0xffff;
 	if (null_sel(sel))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "the gate holds the null selector (6.12.1)");
 	if (!descriptor_read(c, sel, &d, NULL, VEC_GP))
 		return false;
-	if (!desc_code(d) || desc_dpl(d) > cpl || (in_long(c) && (d >> 53 & 3) != 1))
-		return fault_gp(c, sel & 0xfffc);
+	if (!desc_code(d))
+		return gp_because(c, sel & 0xfffc, "the gate leads to no code segment (6.12.1)");
+	if (desc_dpl(d) > cpl)
+		return gp_because(c, sel & 0xfffc, "the DPL of the gate's code segment is above CPL (6.12.1.1)");
+	if (in_long(c) && (d >> 53 & 3) != 1)
+		return gp_because(c, sel & 0xfffc, "a 64-bit gate leads to 64-bit code only (6.14.1)");
 	if (!desc_present(d))
-		return fault_error(c, VEC_NP, sel & 0xfffc);
+		return fault_because(c, VEC_NP, sel & 0xfffc, "the gate's code segment is not present (bit 47, P, is clear)");
 	inner = !desc_conforming(d) && desc_dpl(d) < cpl;
 	if (v86 && (!inner || desc_dpl(d) != 0))
-		return fault_gp(c, sel & 0xfffc);
+		return gp_because(c, sel & 0xfffc, "an interrupt of virtual-8086 mode is handled by nonconforming code of DPL 0 only (20.3.1)");
 	if (inner)
 		cpl = desc_dpl(d);
 	words = (v86 ? 4 : 0) + (inner || in_long(c) ? 2 : 0) + 3 + has_error;
@@ -169,13 +173,13 @@ static bool through_task_gate(struct cpu *c, u64 gate, u32 flags, enum task_swit
 	u64 d;
 
 	if (sel & 4)
-		return fault_gp(c, sel & 0xfffc);
+		return gp_because(c, sel & 0xfffc, "the task gate names a TSS through the LDT (7.2.5)");
 	if (!descriptor_read(c, sel, &d, NULL, VEC_GP))
 		return false;
 	if (desc_s(d) || (desc_type(d) != SYS_TSS && desc_type(d) != SYS_TSS16))
-		return fault_gp(c, sel & 0xfffc);
+		return gp_because(c, sel & 0xfffc, "the task gate names no available TSS (7.2.5)");
 	if (!desc_present(d))
-		return fault_error(c, VEC_NP, sel & 0xfffc);
+		return fault_because(c, VEC_NP, sel & 0xfffc, "the task gate's TSS is not present (bit 47, P, is clear)");
 	c->eflags |= flags & FL_RF; /* for the image in the old TSS */
 	return task_switch(c, sel, d, how, c->r[RIP], has_error, error);
 }
@@ -190,15 +194,16 @@ static bool through_idt(struct cpu *c, unsigned vector, enum interrupt_kind kind
 	if (!in_long(c))
 		types |= 1 << SYS_INT16 | 1 << SYS_TRAP16 | 1 << SYS_TASK_GATE;
 	if (vector * size + size - 1 > c->idtr.limit)
-		return fault_gp(c, idt_error);
+		return gp_because(c, idt_error, "the vector is beyond the limit of the IDT (6.10)");
 	if (!sys_read(c, linear, 8, &gate) || (in_long(c) && !sys_read(c, linear + 8, 8, &high)))
 		return false;
 	if (desc_s(gate) || !(types >> desc_type(gate) & 1))
-		return fault_gp(c, idt_error);
+		return gp_because(c, idt_error, in_long(c) ? "the IDT's entry is neither a 64-bit interrupt gate nor a trap gate (6.14.1)" :
+			"the IDT's entry is no interrupt, trap or task gate (6.11)");
 	if (software && desc_dpl(gate) < c->cpl)
-		return fault_gp(c, idt_error);
+		return gp_because(c, idt_error, "CPL is above the gate's DPL: this INT instruction may not use it (6.12.1.2)");
 	if (!desc_present(gate))
-		return fault_error(c, VEC_NP, idt_error);
+		return fault_because(c, VEC_NP, idt_error, "the gate is not present (bit 47, P, is clear)");
 	if (desc_type(gate) == SYS_TASK_GATE)
 		return through_task_gate(c, gate, flags, software || kind == INT_ICEBP ? TASK_INT : TASK_EVENT, has_error, error);
 	return through_gate(c, gate, (u32)high, flags, has_error, error);
@@ -216,7 +221,7 @@ static bool deliver(struct cpu *c, unsigned vector, enum interrupt_kind kind, bo
 		if (yes)
 			return to_8086_handler(c, vector);
 		if (iopl(c) < 3)
-			return fault_gp(c, 0);
+			return gp_because(c, 0, "INT n in virtual-8086 mode wants IOPL 3 (20.2.8)");
 	}
 	return through_idt(c, vector, kind, has_error, error);
 }
@@ -225,7 +230,10 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 {
 	bool nmi = vector == VEC_NMI && kind == INT_EXTERNAL;
 
-	observe(c, kind == INT_EXTERNAL ? EVENT_INTERRUPT : EVENT_EXCEPTION, vector, has_error ? error : 0, 0, true);
+	if (observes(c, kind == INT_EXTERNAL ? EVENT_INTERRUPT : EVENT_EXCEPTION))
+		observe_event(c, &(struct seen){ .kind = kind == INT_EXTERNAL ? EVENT_INTERRUPT : EVENT_EXCEPTION, .address = vector,
+			.value = has_error ? error : 0, .write = true, .cause = (u8)kind,
+			.name = kind == INT_EXCEPTION && c->fault.vector == vector ? c->fault.why : NULL });
 	if (!deliver(c, vector, kind, has_error, error)) {
 		const struct fault *f = &c->fault;
 
@@ -274,11 +282,11 @@ static bool makes_double(int first, int second)
 
 static void note(struct cpu *c, const struct fault *f)
 {
-	if (c->chain_len == ARRAY_LEN(c->chain)) {
-		memmove(c->chain, c->chain + 1, sizeof c->chain - sizeof *c->chain);
+	if (c->chain_len == ARRAY_LEN(c->chain)) { /* the first, which all others follow from, stays */
+		memmove(c->chain + 1, c->chain + 2, sizeof c->chain - 2 * sizeof *c->chain);
 		c->chain_len--;
 	}
-	c->chain[c->chain_len++] = (struct fault_note){ f->vector, f->has_error, f->error, c->seg[CS].sel, c->r[RIP], c->cr2 };
+	c->chain[c->chain_len++] = (struct fault_note){ f->vector, f->has_error, f->error, c->seg[CS].sel, c->r[RIP], c->cr2, f->why };
 }
 
 bool deliver_fault(struct cpu *c)
@@ -301,7 +309,7 @@ bool deliver_fault(struct cpu *c)
 		}
 		if (makes_double(first, second)) {
 			note(c, &c->fault);
-			f = (struct fault){ .vector = VEC_DF, .has_error = true };
+			f = c->fault = (struct fault){ .vector = VEC_DF, .has_error = true };
 		} else {
 			f = c->fault;
 		}

@@ -55,7 +55,7 @@ static bool return_real(struct cpu *c, unsigned size)
 	if (!pop_three(c, size, &s, &rip, &cs, &flags))
 		return false;
 	if (rip > (in_v86(c) ? 0xffff : c->seg[CS].limit))
-		return fault_gp(c, 0);
+		return fault_target(c);
 	mask = flags_mask(c, size) & ~(u32)(FL_VIF | FL_VIP);
 	c->r[RSP] = s.rsp;
 	c->r[RIP] = rip;
@@ -72,11 +72,11 @@ static bool return_v86(struct cpu *c, unsigned size)
 	if (iopl(c) == 3)
 		return return_real(c, size);
 	if (!(c->cr4 & CR4_VME) || size != 2)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "IRET in virtual-8086 mode wants IOPL 3, or, with 16 bits, CR4.VME (20.2.7)");
 	if (!pop_three(c, size, &s, &rip, &cs, &flags))
 		return false;
 	if (flags & FL_T || (flags & FL_I && c->eflags & FL_VIP))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, flags & FL_T ? "IRET with CR4.VME and IOPL below 3 cannot set TF (20.3.3)" : "it sets VIF while VIP is set (20.3.3)");
 	c->r[RSP] = s.rsp;
 	c->r[RIP] = rip;
 	seg_load_real(c, CS, (u16)cs);
@@ -96,7 +96,7 @@ static bool return_to_v86(struct cpu *c, struct stack *s, u64 rip, u64 cs, u32 f
 		if (!stack_get(c, s, 4, &sel[i]))
 			return false;
 	if (rip > 0xffff)
-		return fault_gp(c, 0);
+		return fault_target(c);
 	cpu_set_arith(c, flags);
 	c->eflags = (flags & flags_of_model(c) & ~(u32)OSZAPC) | FL_1;
 	c->step &= (u8)~STEP_RF;
@@ -121,13 +121,13 @@ static bool return_to_task(struct cpu *c)
 		return false;
 	sel = (u16)link;
 	if (sel & 4)
-		return fault_error(c, VEC_TS, sel & 0xfffc);
+		return fault_because(c, VEC_TS, sel & 0xfffc, "NT is set, and the TSS's back link names the LDT (7.3)");
 	if (!descriptor_read(c, sel, &d, NULL, VEC_TS))
 		return false;
 	if (desc_s(d) || (desc_type(d) != SYS_TSS_BUSY && desc_type(d) != SYS_TSS16_BUSY))
-		return fault_error(c, VEC_TS, sel & 0xfffc);
+		return fault_because(c, VEC_TS, sel & 0xfffc, "NT is set, and the TSS's back link names no busy TSS (7.3)");
 	if (!desc_present(d))
-		return fault_error(c, VEC_NP, sel & 0xfffc);
+		return fault_because(c, VEC_NP, sel & 0xfffc, "NT is set, and the back link's TSS is not present (bit 47, P, is clear)");
 	return task_switch(c, sel, d, TASK_IRET, c->op ? next_rip(c, c->op) : c->r[RIP], false, 0);
 }
 
@@ -139,7 +139,7 @@ static bool return_protected(struct cpu *c, unsigned size)
 	u32 mask;
 
 	if (c->eflags & FL_NT)
-		return in_long(c) ? fault_gp(c, 0) : return_to_task(c);
+		return in_long(c) ? gp_because(c, 0, "NT is set, and IA-32e mode has no task switches (7.7)") : return_to_task(c);
 	if (!pop_three(c, size, &s, &rip, &cs, &flags))
 		return false;
 	if (flags & FL_VM && size == 4 && c->cpl == 0 && !in_long(c))

@@ -70,7 +70,7 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 	if (!in64) {
 		rip &= o->osize == 2 ? 0xffff : 0xffffffff;
 		if (unlikely(rip > c->seg[CS].limit)) {
-			fault_gp(c, 0);
+			fault_target(c);
 			LEAVE(EXIT_FAULT);
 		}
 		if (unlikely(near_top(c, rip))) {
@@ -88,7 +88,7 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 		const struct jump *j = jump_slot(c, key);
 
 		if (unlikely(!canonical(rip))) {
-			fault_gp(c, 0);
+			fault_target(c);
 			LEAVE(EXIT_FAULT);
 		}
 		if (likely(j->key == key)) {
@@ -106,7 +106,7 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 static inline bool near_target(struct cpu *c, u64 rip)
 {
 	if (in_64(c) ? !canonical(rip) : rip > c->seg[CS].limit)
-		return fault_gp(c, 0);
+		return fault_target(c);
 	return true;
 }
 

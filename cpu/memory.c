@@ -196,7 +196,7 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 
 		*linear = base + offset;
 		if (!canonical(*linear) || !canonical(*linear + size - 1))
-			return fault_error(c, vector, 0);
+			return fault_because(c, vector, 0, "the operand's address is not canonical (vol. 1, 3.3.7.1)");
 		return true;
 	}
 	*linear = (s->base + offset) & 0xffffffff;
@@ -206,17 +206,21 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 		return true;
 	if (in_protected(c)) {
 		if (s->attr & SEG_UNUSABLE || !(s->attr & SEG_P))
-			return fault_error(c, vector, 0);
-		if (write ? (s->attr & SEG_CODE) || !(s->attr & SEG_W) : (s->attr & SEG_CODE) && !(s->attr & SEG_W))
-			return fault_error(c, vector, 0);
+			return fault_because(c, vector, 0, "the operand's segment register holds the null selector (5.4.1)");
+		if (write && s->attr & SEG_CODE)
+			return fault_because(c, vector, 0, "the operand that is written is in a code segment (5.4)");
+		if (write && !(s->attr & SEG_W))
+			return fault_because(c, vector, 0, "the operand that is written is in a read-only segment (5.4)");
+		if (s->attr & SEG_CODE && !(s->attr & SEG_W))
+			return fault_because(c, vector, 0, "the operand is in a code segment that is not readable (5.4)");
 	}
 	if ((s->attr & (SEG_CODE | SEG_E)) == SEG_E) {
 		u32 top = s->attr & SEG_DB ? 0xffffffff : 0xffff;
 
 		if (offset <= s->limit || last > top)
-			return fault_error(c, vector, 0);
+			return fault_because(c, vector, 0, "the operand is outside of its expand-down segment (5.3)");
 	} else if (last > s->limit && (s->limit != 0xffffffff || s->base)) { /* a flat segment wraps: SDM vol. 3, 5.3 leaves it open */
-		return fault_error(c, vector, 0);
+		return fault_because(c, vector, 0, "the operand is beyond its segment's limit (5.3)");
 	}
 	return true;
 }
@@ -236,7 +240,7 @@ bool check_alignment(struct cpu *c, u64 linear, unsigned size)
 {
 	if (likely(!(c->eflags & FL_AC)) || c->cpl != 3 || !(c->cr0 & CR0_AM) || !(linear & (natural_alignment(size) - 1)))
 		return true;
-	return fault_error(c, VEC_AC, 0);
+	return fault_because(c, VEC_AC, 0, "the operand is not aligned, and CR0.AM and EFLAGS.AC are set (6.15)");
 }
 
 bool data_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear)
@@ -253,13 +257,13 @@ bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64
 		u64 base = in_64(c) && op_seg(o) != FS && op_seg(o) != GS ? 0 : c->seg[op_seg(o)].base;
 
 		if ((base + offset) & (size < 16 ? size - 1 : size == 32 ? 31 : 15))
-			return fault_gp(c, 0);
+			return gp_because(c, 0, "the instruction wants its operand aligned (vol. 1, 4.1.1)");
 	}
 	if (!seg_linear(c, op_seg(o), offset, size, write, linear))
 		return false;
 	if (!check_alignment(c, *linear, size))
 		return false;
-	return size > 32 && o->scale & 0x80 && *linear & 15 ? fault_gp(c, 0) : true;
+	return size > 32 && o->scale & 0x80 && *linear & 15 ? gp_because(c, 0, "the instruction wants its operand aligned (vol. 1, 4.1.1)") : true;
 }
 
 bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
@@ -337,8 +341,15 @@ bool fault(struct cpu *c, unsigned vector)
 	return false;
 }
 
-bool fault_error(struct cpu *c, unsigned vector, u32 error)
+bool fault_error(struct cpu *c, unsigned vector, u32 error) { return fault_because(c, vector, error, NULL); }
+
+bool fault_because(struct cpu *c, unsigned vector, u32 error, const char *why)
 {
-	c->fault = (struct fault){ .vector = (u8)vector, .has_error = true, .error = error };
+	c->fault = (struct fault){ .vector = (u8)vector, .has_error = true, .error = error, .why = why };
 	return false;
+}
+
+bool fault_target(struct cpu *c)
+{
+	return gp_because(c, 0, in_64(c) ? "the target is not a canonical address (vol. 1, 3.3.7.1)" : "the target is beyond the limit of the code segment (5.3)");
 }

@@ -13,7 +13,7 @@ BODY(movdir64b)
 	if (!op_load_block(c, o, v, sizeof v) || !seg_linear(c, ES, REG64(o->dst) & op_amask(o), sizeof v, true, &linear))
 		return false;
 	if (linear & 63)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "the destination is not aligned to 64 bytes (vol. 2, MOVDIR64B)");
 	return mem_write_block(c, linear, v, sizeof v);
 }
 GEN_BODY(movdir64b)

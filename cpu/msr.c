@@ -47,11 +47,11 @@ bool write_efer(struct cpu *c, u64 v)
 	u64 changed;
 
 	if (v & ~efer_bits(c->model))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "a bit of EFER is set that this processor does not have (2.2.1)");
 	v = (v & ~(u64)EFER_LMA) | (c->efer & EFER_LMA);
 	changed = v ^ c->efer;
 	if (changed & EFER_LME && c->cr0 & CR0_PG)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "EFER.LME cannot be changed while CR0.PG is set (4.1.2)");
 	c->efer = v;
 	if (changed & EFER_NXE)
 		tlb_flush(c, true);
@@ -223,7 +223,7 @@ bool read_msr(struct cpu *c, u32 index, u64 *v)
 	}
 	cpu_sync(c);
 	log_line(c->log, "cpu%u: RDMSR %x at %04x:%llx: no such register", c->id, index, c->seg[CS].sel, (unsigned long long)cpu_rip(c));
-	return fault_gp(c, 0);
+	return gp_because(c, 0, "this processor has no such MSR (vol. 2, RDMSR)");
 }
 
 static bool refuse(struct cpu *c, u32 index, u64 v)
@@ -231,7 +231,7 @@ static bool refuse(struct cpu *c, u32 index, u64 v)
 	cpu_sync(c);
 	log_line(c->log, "cpu%u: WRMSR %x := %llx at %04x:%llx refused", c->id, index, (unsigned long long)v, c->seg[CS].sel,
 		 (unsigned long long)cpu_rip(c));
-	return fault_gp(c, 0);
+	return gp_because(c, 0, "this processor has no such MSR, or the MSR takes no such value (vol. 2, WRMSR)");
 }
 
 bool write_msr(struct cpu *c, u32 index, u64 v)
@@ -357,7 +357,7 @@ BODY(rdtsc)
 {
 	(void)o;
 	if (tsc_denied(c))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "CR4.TSD is set, and CPL is not 0 (2.5)");
 	tsc_to_regs(c);
 	return true;
 }
@@ -367,7 +367,7 @@ BODY(rdtscp)
 {
 	(void)o;
 	if (tsc_denied(c))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "CR4.TSD is set, and CPL is not 0 (2.5)");
 	tsc_to_regs(c);
 	c->r[RCX] = (u32)c->tsc_aux;
 	return true;
@@ -385,7 +385,7 @@ GEN_BODY(rdpid)
 BODY(rdpmc)
 {
 	(void)o;
-	return fault_gp(c, 0);
+	return gp_because(c, 0, "this processor has no performance counter of that number (vol. 2, RDPMC)");
 }
 GEN_BODY(rdpmc)
 
@@ -398,7 +398,7 @@ BODY(xgetbv)
 	if (!(c->mode & MODE_OSXSAVE))
 		return fault_ud(c);
 	if (index > 1 || (index == 1 && !has(c->model, F_XGETBV1)))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "there is no extended control register of that number (vol. 2, XGETBV)");
 	v = index ? c->xcr0 & xsave_in_use(c) : c->xcr0;
 	c->r[RAX] = (u32)v;
 	c->r[RDX] = v >> 32;
@@ -412,8 +412,12 @@ BODY(xsetbv)
 
 	if (!(c->mode & MODE_OSXSAVE))
 		return fault_ud(c);
-	if (c->cpl || (u32)c->r[RCX] || v & ~xsave_states(c->model) || !(v & 1) || (v & 6) == 4)
-		return fault_gp(c, 0);
+	if (c->cpl)
+		return gp_because(c, 0, "it is a privileged instruction, and CPL is not 0 (5.9)");
+	if ((u32)c->r[RCX])
+		return gp_because(c, 0, "there is no extended control register of that number (vol. 2, XSETBV)");
+	if (v & ~xsave_states(c->model) || !(v & 1) || (v & 6) == 4)
+		return gp_because(c, 0, "XCR0 takes no such value (vol. 1, 13.3)");
 	c->xcr0 = v;
 	c->r[RIP] = next_rip(c, o);
 	update_mode(c);
@@ -429,7 +433,7 @@ BODY(rdpkru)
 	if (!(c->cr4 & CR4_PKE))
 		return fault_ud(c);
 	if ((u32)c->r[RCX])
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "ECX is not 0 (vol. 2, RDPKRU)");
 	c->r[RAX] = c->pkru;
 	c->r[RDX] = 0;
 	return true;
@@ -442,7 +446,7 @@ BODY(wrpkru)
 	if (!(c->cr4 & CR4_PKE))
 		return fault_ud(c);
 	if ((u32)c->r[RCX] || (u32)c->r[RDX])
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "ECX or EDX is not 0 (vol. 2, WRPKRU)");
 	write_pkru(c, (u32)c->r[RAX]);
 	return true;
 }

@@ -68,7 +68,7 @@ void observe_access(struct cpu *c, u64 linear, u64 phys, const void *bytes, unsi
 	struct observer *w = c->all->observer;
 
 	if (w->tracing && w->trace & EVENT_MEMORY && bytes)
-		tell(c, &(struct seen){ EVENT_MEMORY, linear, get_size(bytes, len < 8 ? len : 8), len, write, NULL });
+		tell(c, &(struct seen){ EVENT_MEMORY, linear, get_size(bytes, len < 8 ? len : 8), len, write, NULL, 0 });
 	for (unsigned i = 0; i < w->nwatches; i++) {
 		const struct watch *watch = &w->watches[i];
 		u64 first = watch->physical ? phys : linear;

@@ -18,7 +18,8 @@ struct seen {
 	u64 address, value;
 	unsigned size;
 	bool write;
-	const char *name;          /* EVENT_CLOCK: whose event */
+	const char *name;          /* EVENT_CLOCK: whose event; EVENT_EXCEPTION: the check that failed, or NULL */
+	u8 cause;                  /* EVENT_EXCEPTION, EVENT_INTERRUPT: enum interrupt_kind */
 };
 /* Stop at events of KINDS whose address is in [first, last]; EVENT_CLOCK: whose name begins with NAME. */
 struct filter { u32 kinds; u64 first, last; bool read, write; const char *name; };
@@ -91,7 +92,7 @@ static inline bool observes(const struct cpu *c, enum event_kind kind)
 static inline void observe(struct cpu *c, enum event_kind kind, u64 address, u64 value, unsigned size, bool write)
 {
 	if (observes(c, kind))
-		observe_event(c, &(struct seen){ kind, address, value, size, write, NULL });
+		observe_event(c, &(struct seen){ .kind = kind, .address = address, .value = value, .size = size, .write = write });
 }
 /* Target for ram->watched: a write that went through a space. */
 void cpu_ram_watched(void *cpu, u64 phys, unsigned len);

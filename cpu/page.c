@@ -252,7 +252,7 @@ bool page_load_pdptes(struct cpu *c, u64 cr3)
 	for (int i = 0; i < 4; i++) {
 		e[i] = entry_read(c, (cr3 & 0xffffffe0) + 8 * i, 8);
 		if ((e[i] & PTE_P) && (e[i] & reserved))
-			return fault_gp(c, 0);
+			return gp_because(c, 0, "an entry of the page-directory-pointer table has a reserved bit set (4.4.1)");
 	}
 	memcpy(c->pdpte, e, sizeof e);
 	return true;

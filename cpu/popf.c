@@ -23,7 +23,7 @@ BODY(pushf)
 
 	if (in_v86(c) && iopl(c) < 3) {
 		if (!(c->cr4 & CR4_VME) || o->osize != 2)
-			return fault_gp(c, 0);
+			return gp_because(c, 0, "PUSHF in virtual-8086 mode wants IOPL 3, or, with 16 bits, CR4.VME (20.2.7)");
 		flags = (flags & ~(u32)FL_I) | FL_IOPL | (flags & FL_VIF ? FL_I : 0);
 	}
 	if (!has(c->model, F_I286))
@@ -38,7 +38,7 @@ static bool popf_vme(struct cpu *c, u32 flags)
 	u32 mask = OSZAPC | FL_D | FL_NT | FL_T | FL_VIF;
 
 	if (flags & FL_T || (flags & FL_I && c->eflags & FL_VIP))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, flags & FL_T ? "POPF with CR4.VME and IOPL below 3 cannot set TF (20.3.3)" : "it sets VIF while VIP is set (20.3.3)");
 	flags = (flags & 0xffff) | (flags & FL_I ? FL_VIF : 0);
 	cpu_set_flags(c, flags, mask);
 	return true;
@@ -53,7 +53,7 @@ BODY(popf)
 	if (in_v86(c) && iopl(c) < 3) {
 		vme = c->cr4 & CR4_VME && o->osize == 2;
 		if (!vme)
-			return fault_gp(c, 0);
+			return gp_because(c, 0, "POPF in virtual-8086 mode wants IOPL 3, or, with 16 bits, CR4.VME (20.2.7)");
 	}
 	if (!stack_pop(c, o->osize, &v))
 		return false;
@@ -91,7 +91,7 @@ BODY(cli)
 	switch (if_rights(c)) {
 	case IF_REAL: c->eflags &= ~(u32)FL_I; return true;
 	case IF_VIRTUAL: c->eflags &= ~(u32)FL_VIF; return true;
-	default: return fault_gp(c, 0);
+	default: return gp_because(c, 0, "CPL is above IOPL (vol. 1, 19.5.1)");
 	}
 }
 GEN_BODY(cli)
@@ -110,11 +110,11 @@ BODY(sti)
 		return true;
 	case IF_VIRTUAL:
 		if (c->eflags & FL_VIP)
-			return fault_gp(c, 0);
+			return gp_because(c, 0, "it sets VIF while VIP is set (20.3.3)");
 		c->eflags |= FL_VIF;
 		return true;
 	default:
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "CPL is above IOPL (vol. 1, 19.5.1)");
 	}
 }
 GEN_BODY(sti)

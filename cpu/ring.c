@@ -37,7 +37,8 @@ static bool stack_linear(struct cpu *c, const struct stack *s, u64 offset, unsig
 			ok = last <= s->seg.limit || (s->seg.limit == 0xffffffff && !s->seg.base);
 		ok = ok && !(s->seg.attr & SEG_UNUSABLE);
 	}
-	return ok || fault_error(c, s->vector, s->error);
+	return ok || fault_because(c, s->vector, s->error, s->flat ? "the stack's address is not canonical (vol. 1, 3.3.7.1)" :
+		"the stack has no room within its segment (5.3)");
 }
 
 static void stack_move(struct stack *s, u64 rsp) { s->rsp = s->mask == 0xffff ? (s->rsp & ~s->mask) | (rsp & s->mask) : rsp & s->mask; }
@@ -120,7 +121,7 @@ bool tss_stack(struct cpu *c, unsigned cpl, u64 *rsp, u16 *sel)
 	u64 v;
 
 	if (at + len - 1 > tr->limit || tr->attr & SEG_UNUSABLE)
-		return fault_error(c, VEC_TS, tr->sel & 0xfffc);
+		return fault_because(c, VEC_TS, tr->sel & 0xfffc, "the stack of the inner ring would be beyond the limit of the TSS (5.8.5)");
 	if (!sys_read(c, tr->base + at, size, rsp))
 		return false;
 	if (in_long(c))
@@ -138,7 +139,7 @@ bool tss_ist(struct cpu *c, unsigned ist, u64 *rsp)
 	unsigned at = 28 + 8 * ist;
 
 	if (at + 7 > tr->limit || tr->attr & SEG_UNUSABLE)
-		return fault_error(c, VEC_TS, tr->sel & 0xfffc);
+		return fault_because(c, VEC_TS, tr->sel & 0xfffc, "the gate's IST entry would be beyond the limit of the TSS (6.14.5)");
 	return sys_read(c, tr->base + at, 8, rsp);
 }
 
@@ -147,13 +148,17 @@ bool tss_ist(struct cpu *c, unsigned ist, u64 *rsp)
 bool stack_check(struct cpu *c, u16 sel, unsigned cpl, unsigned vector, u64 *d)
 {
 	if (null_sel(sel))
-		return fault_error(c, vector, 0);
+		return fault_because(c, vector, 0, "the new SS is the null selector (5.8.5)");
 	if (!descriptor_read(c, sel, d, NULL, vector))
 		return false;
-	if ((sel & 3u) != cpl || !desc_writable(*d) || desc_dpl(*d) != cpl)
-		return fault_error(c, vector, sel & 0xfffc);
+	if ((sel & 3u) != cpl)
+		return fault_because(c, vector, sel & 0xfffc, "the RPL of the new SS is not the new CPL (5.8.5)");
+	if (!desc_writable(*d))
+		return fault_because(c, vector, sel & 0xfffc, "the new SS is not a writable data segment (5.8.5)");
+	if (desc_dpl(*d) != cpl)
+		return fault_because(c, vector, sel & 0xfffc, "the DPL of the new SS is not the new CPL (5.8.5)");
 	if (!desc_present(*d))
-		return fault_error(c, VEC_SS, sel & 0xfffc);
+		return fault_because(c, VEC_SS, sel & 0xfffc, "the new stack segment is not present (bit 47, P, is clear)");
 	return true;
 }
 
@@ -161,5 +166,6 @@ bool code_limit(struct cpu *c, u64 d, u64 rip)
 {
 	bool l = in_long(c) && d >> 53 & 1;
 
-	return (l ? canonical(rip) : rip <= desc_limit(d)) || fault_gp(c, 0);
+	return (l ? canonical(rip) : rip <= desc_limit(d)) ||
+		gp_because(c, 0, l ? "the target is not a canonical address (vol. 1, 3.3.7.1)" : "the target is beyond the limit of its code segment (5.3)");
 }

@@ -26,7 +26,9 @@ bool descriptor_read(struct cpu *c, u16 sel, u64 *lo, u64 *hi, unsigned vector)
 	u64 linear;
 
 	if (!descriptor_address(c, sel, hi ? 16 : 8, &linear))
-		return fault_error(c, vector, sel & 0xfffc);
+		return fault_because(c, vector, sel & 0xfffc, !(sel & 4) ? "the selector's index is beyond the limit of the GDT (3.5.1)" :
+			c->seg[LDTR].attr & SEG_UNUSABLE ? "the selector is of the LDT, and there is none (3.5.1)" :
+			"the selector's index is beyond the limit of the LDT (3.5.1)");
 	if (!sys_read(c, linear, 8, lo) || (hi && !sys_read(c, linear + 8, 8, hi)))
 		return false;
 	if (!has(c->model, F_I386))
@@ -41,7 +43,7 @@ bool descriptor_accessed(struct cpu *c, u16 sel, u64 *descriptor)
 	if (desc_type(*descriptor) & SEG_A)
 		return true;
 	if (!descriptor_address(c, sel, 8, &linear))
-		return fault_gp(c, sel & 0xfffc);
+		return gp_because(c, sel & 0xfffc, "the selector's index is beyond its table's limit (3.5.1)");
 	*descriptor |= (u64)SEG_A << 40;
 	return sys_write(c, linear + 5, 1, *descriptor >> 40 & 0xff);
 }
@@ -214,8 +216,10 @@ void seg_load_real(struct cpu *c, unsigned reg, u16 sel)
 
 static bool load_null(struct cpu *c, unsigned reg, u16 sel)
 {
-	if (reg == SS && (!in_64(c) || c->cpl == 3 || (sel & 3) != c->cpl))
-		return fault_gp(c, 0);
+	if (reg == SS && !in_64(c))
+		return gp_because(c, 0, "SS takes no null selector (5.4.1)");
+	if (reg == SS && (c->cpl == 3 || (sel & 3) != c->cpl))
+		return gp_because(c, 0, c->cpl == 3 ? "SS takes no null selector at CPL 3 (5.4.1.1)" : "the RPL of a null selector for SS must be CPL (5.4.1.1)");
 	seg_null(c, reg, sel);
 	if (reg == SS) {
 		/* The hidden DPL of SS is CPL, whatever was loaded. */
@@ -240,17 +244,23 @@ bool seg_load(struct cpu *c, unsigned reg, u16 sel)
 		return false;
 	dpl = desc_dpl(d);
 	if (reg == SS) {
-		if (rpl != c->cpl || !desc_writable(d) || dpl != c->cpl)
-			return fault_gp(c, sel & 0xfffc);
+		if (rpl != c->cpl)
+			return gp_because(c, sel & 0xfffc, "the RPL of a selector for SS must be CPL (5.7)");
+		if (!desc_writable(d))
+			return gp_because(c, sel & 0xfffc, "SS takes a writable data segment only (5.4.1)");
+		if (dpl != c->cpl)
+			return gp_because(c, sel & 0xfffc, "the DPL of a segment for SS must be CPL (5.7)");
 		if (!desc_present(d))
-			return fault_error(c, VEC_SS, sel & 0xfffc);
+			return fault_because(c, VEC_SS, sel & 0xfffc, "it is not present (bit 47, P, is clear)");
 	} else {
-		if (!desc_s(d) || (desc_code(d) && !(desc_type(d) & SEG_W)))
-			return fault_gp(c, sel & 0xfffc);
+		if (!desc_s(d))
+			return gp_because(c, sel & 0xfffc, "it is a system descriptor, not a segment's (5.4.1)");
+		if (desc_code(d) && !(desc_type(d) & SEG_W))
+			return gp_because(c, sel & 0xfffc, "it is a code segment that is not readable (5.4.1)");
 		if (!desc_conforming(d) && (rpl > dpl || c->cpl > dpl))
-			return fault_gp(c, sel & 0xfffc);
+			return gp_because(c, sel & 0xfffc, c->cpl > dpl ? "CPL is above the segment's DPL (5.6)" : "the selector's RPL is above the segment's DPL (5.6)");
 		if (!desc_present(d))
-			return fault_error(c, VEC_NP, sel & 0xfffc);
+			return fault_because(c, VEC_NP, sel & 0xfffc, "it is not present (bit 47, P, is clear)");
 	}
 	if (!descriptor_accessed(c, sel, &d))
 		return false;

@@ -27,8 +27,12 @@ bool write_cr0(struct cpu *c, u64 v)
 {
 	u64 old = c->cr0, changed;
 
-	if (v >> 32 || ((v & CR0_PG) && !(v & CR0_PE)) || ((v & CR0_NW) && !(v & CR0_CD)))
-		return fault_gp(c, 0);
+	if (v >> 32)
+		return gp_because(c, 0, "bits 63 to 32 of CR0 must be 0 (2.5)");
+	if (v & CR0_PG && !(v & CR0_PE))
+		return gp_because(c, 0, "CR0.PG would be set without CR0.PE (2.5)");
+	if (v & CR0_NW && !(v & CR0_CD))
+		return gp_because(c, 0, "CR0.NW would be set without CR0.CD (2.5)");
 	v &= cr0_bits(c);
 	if (has(c->model, F_I386))
 		v |= CR0_ET;
@@ -37,12 +41,12 @@ bool write_cr0(struct cpu *c, u64 v)
 		if (v & CR0_PG) {
 			if (c->efer & EFER_LME) {
 				if (!may_enter_long(c))
-					return fault_gp(c, 0);
+					return gp_because(c, 0, "IA-32e mode is entered with CR4.PAE set, CS.L clear and no 16-bit TSS (9.8.5)");
 			} else if (c->cr4 & CR4_PAE && !page_load_pdptes(c, c->cr3)) {
 				return false;
 			}
 		} else if (in_64(c) || c->cr4 & CR4_PCIDE) {
-			return fault_gp(c, 0);
+			return gp_because(c, 0, "CR0.PG cannot be cleared in 64-bit mode or with CR4.PCIDE set (4.1.2)");
 		}
 	} else if (v & CR0_PG && c->cr4 & CR4_PAE && !in_long(c) && changed & (CR0_CD | CR0_NW) && !page_load_pdptes(c, c->cr3)) {
 		return false;
@@ -64,7 +68,7 @@ bool write_cr3(struct cpu *c, u64 v)
 		if (c->cr4 & CR4_PCIDE)
 			v &= ~((u64)1 << 63); /* "keep this PCID's translations": dropping them is allowed too */
 		if (v >> c->model->physical_bits)
-			return fault_gp(c, 0);
+			return gp_because(c, 0, "a bit of CR3 would be set that is beyond the physical addresses (4.5)");
 	} else if (c->cr4 & CR4_PAE && c->cr0 & CR0_PG && !page_load_pdptes(c, v)) {
 		return false;
 	}
@@ -95,11 +99,11 @@ bool write_cr4(struct cpu *c, u64 v)
 	u64 changed = v ^ c->cr4;
 
 	if (v & ~cr4_bits(c->model))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "a bit of CR4 would be set that this processor does not have (2.5)");
 	if (in_long(c) && !(v & CR4_PAE))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "CR4.PAE would be cleared in IA-32e mode (4.1.2)");
 	if (changed & v & CR4_PCIDE && (!in_long(c) || c->cr3 & 0xfff))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "CR4.PCIDE is set in IA-32e mode only, with bits 11 to 0 of CR3 clear (4.10.1)");
 	if (v & CR4_PAE && c->cr0 & CR0_PG && !in_long(c) && changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP) &&
 	    !page_load_pdptes(c, c->cr3))
 		return false;
@@ -113,7 +117,7 @@ bool write_cr4(struct cpu *c, u64 v)
 bool write_cr8(struct cpu *c, u64 v)
 {
 	if (v & ~(u64)15)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "CR8 has four bits (11.8.6)");
 	c->cr8 = v;
 	if (c->apic) {
 		cpu_sync(c);
@@ -214,7 +218,7 @@ static bool load_table(struct cpu *c, const struct op *o, u64 *base, u16 *limit)
 		return false;
 	*limit = get16(image);
 	*base = in_64(c) ? get64(image + 2) : get32(image + 2) & (o->osize == 2 ? 0xffffff : 0xffffffff);
-	return canonical(*base) || fault_gp(c, 0);
+	return canonical(*base) || gp_because(c, 0, "the table's address is not canonical (vol. 1, 3.3.7.1)");
 }
 
 static bool store_table(struct cpu *c, const struct op *o, u64 base, u16 limit)
@@ -276,16 +280,17 @@ static bool system_descriptor(struct cpu *c, u16 sel, unsigned types, u64 *d, st
 	u64 high = 0;
 
 	if (sel & 4)
-		return fault_gp(c, sel & 0xfffc);
+		return gp_because(c, sel & 0xfffc, "the selector must be of the GDT (vol. 2, LLDT, LTR)");
 	if (!descriptor_read(c, sel, d, in_64(c) ? &high : NULL, VEC_GP))
 		return false;
 	if (desc_s(*d) || !(types >> desc_type(*d) & 1) || high >> 40 & 31)
-		return fault_gp(c, sel & 0xfffc);
+		return gp_because(c, sel & 0xfffc, types >> SYS_LDT & 1 ? "it is not the descriptor of an LDT (vol. 2, LLDT)" :
+			"it is not the descriptor of an available TSS (vol. 2, LTR)");
 	if (!desc_present(*d))
-		return fault_error(c, VEC_NP, sel & 0xfffc);
+		return fault_because(c, VEC_NP, sel & 0xfffc, "it is not present (bit 47, P, is clear)");
 	descriptor_to_seg(s, sel, *d);
 	s->base |= high << 32;
-	return canonical(s->base) || fault_gp(c, sel & 0xfffc);
+	return canonical(s->base) || gp_because(c, sel & 0xfffc, "the base is not a canonical address (vol. 1, 3.3.7.1)");
 }
 
 BODY(lldt)
@@ -315,7 +320,7 @@ BODY(ltr)
 		return false;
 	sel = (u16)v;
 	if (null_sel(sel))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "TR takes no null selector (vol. 2, LTR)");
 	if (!system_descriptor(c, sel, 1 << SYS_TSS | (in_long(c) ? 0 : 1 << SYS_TSS16), &d, &s))
 		return false;
 	if (!descriptor_address(c, sel, 8, &linear) || !sys_write(c, linear + 5, 1, (d >> 40 | SYS_BUSY) & 0xff))
@@ -354,7 +359,7 @@ BODY(invpcid)
 	pcid = get64(image);
 	linear = get64(image + 8);
 	if (type > 3 || pcid & ~(u64)0xfff || (type < 2 && !(c->cr4 & CR4_PCIDE) && pcid) || (type == 0 && !canonical(linear)))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "its type or its descriptor is not valid (vol. 2, INVPCID)");
 	if (type >= 2)
 		tlb_flush(c, type == 2);
 	else if (!(c->cr4 & CR4_PCIDE) || pcid == (c->cr3 & 0xfff)) { /* translations of other PCIDs are never kept */
@@ -404,7 +409,7 @@ BODY(monitor)
 	if (monitor_off(c))
 		return fault_ud(c);
 	if (c->r[RCX] & (in_64(c) ? ~(u64)0 : 0xffffffff))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "ECX is not 0 (vol. 2, MONITOR)");
 	if (!seg_linear(c, op_seg(o), c->r[RAX] & mask, 1, false, &linear) || !mem_read(c, linear, 1, &byte))
 		return false;
 	c->monitor_armed = page_peek(c, linear, &c->monitor_phys);
@@ -422,7 +427,7 @@ BODY(mwait)
 	if (monitor_off(c))
 		return fault_ud(c);
 	if (c->r[RCX] & ~(u64)1 & (in_64(c) ? ~(u64)0 : 0xffffffff))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "a bit of ECX other than 0 is set (vol. 2, MWAIT)");
 	if (c->monitor_armed) {
 		c->activity = ACTIVITY_MWAIT;
 		c->mwait_breaks = c->r[RCX] & 1;

@@ -67,9 +67,9 @@ BODY(sysret)
 	if (!(c->efer & EFER_SCE))
 		return fault_ud(c);
 	if (c->cpl)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "it is a privileged instruction, and CPL is not 0 (5.9)");
 	if (l && !canonical(c->r[RCX]))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "RCX is not a canonical address (vol. 2, SYSRET)");
 	c->r[RIP] = l ? c->r[RCX] : (u32)c->r[RCX];
 	set_all_flags(c, c->r[R11] & 0x3c7fd7);
 	flat_cs(c, (u16)((base + (l ? 16 : 0)) | 3), 3, l);
@@ -87,7 +87,7 @@ BODY(sysenter)
 
 	(void)o;
 	if (!(c->cr0 & CR0_PE) || null_sel(sel))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, c->cr0 & CR0_PE ? "IA32_SYSENTER_CS is 0 (5.8.7)" : "it is not for real mode (5.8.7)");
 	c->eflags &= ~(u32)(FL_VM | FL_I | FL_RF);
 	c->r[RSP] = l ? c->sysenter_esp : (u32)c->sysenter_esp;
 	c->r[RIP] = l ? c->sysenter_eip : (u32)c->sysenter_eip;
@@ -105,9 +105,9 @@ BODY(sysexit)
 	u16 sel = (u16)c->sysenter_cs;
 
 	if (!(c->cr0 & CR0_PE) || null_sel(sel))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, c->cr0 & CR0_PE ? "IA32_SYSENTER_CS is 0 (5.8.7)" : "it is not for real mode (5.8.7)");
 	if (l && (!canonical(c->r[RCX]) || !canonical(c->r[RDX])))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "RCX or RDX is not a canonical address (vol. 2, SYSEXIT)");
 	c->r[RSP] = l ? c->r[RCX] : (u32)c->r[RCX];
 	c->r[RIP] = l ? c->r[RDX] : (u32)c->r[RDX];
 	flat_cs(c, (u16)((sel + (l ? 32 : 16)) | 3), 3, l);
@@ -134,7 +134,7 @@ ALWAYS_INLINE bool write_base(struct cpu *c, const struct op *o, unsigned reg)
 	u64 v = reg_get(c, o->dst, o->osize == 8 ? 8 : 4);
 
 	if (!canonical(v))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "the base is not a canonical address (vol. 1, 3.3.7.1)");
 	c->seg[reg].base = v;
 	return true;
 }

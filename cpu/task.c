@@ -83,7 +83,7 @@ static bool load_cr3(struct cpu *c, u64 cr3)
 	c->cr3 = cr3;
 	tlb_flush(c, false);
 	if (c->cr4 & CR4_PAE && !page_load_pdptes(c, cr3))
-		return fault_error(c, VEC_TS, c->seg[TR].sel & 0xfffc);
+		return fault_because(c, VEC_TS, c->seg[TR].sel & 0xfffc, "the new task's CR3 leads to a PDPTE with a reserved bit set (4.4.1)");
 	return true;
 }
 
@@ -95,11 +95,13 @@ static bool load_ldt(struct cpu *c, u16 sel)
 	if (null_sel(sel))
 		return true;
 	if (sel & 4)
-		return fault_error(c, VEC_TS, sel & 0xfffc);
+		return fault_because(c, VEC_TS, sel & 0xfffc, "the new task's LDT selector is itself of an LDT (table 7-1)");
 	if (!descriptor_read(c, sel, &d, NULL, VEC_TS))
 		return false;
-	if (desc_s(d) || desc_type(d) != SYS_LDT || !desc_present(d))
-		return fault_error(c, VEC_TS, sel & 0xfffc);
+	if (desc_s(d) || desc_type(d) != SYS_LDT)
+		return fault_because(c, VEC_TS, sel & 0xfffc, "the new task's LDT selector names no LDT (table 7-1)");
+	if (!desc_present(d))
+		return fault_because(c, VEC_TS, sel & 0xfffc, "the new task's LDT is not present (bit 47, P, is clear; table 7-1)");
 	descriptor_to_seg(&c->seg[LDTR], sel, d);
 	return true;
 }
@@ -110,13 +112,15 @@ static bool load_cs(struct cpu *c, u16 sel)
 	u64 d;
 
 	if (null_sel(sel))
-		return fault_error(c, VEC_TS, 0);
+		return fault_because(c, VEC_TS, 0, "the new task's CS is the null selector (table 7-1)");
 	if (!descriptor_read(c, sel, &d, NULL, VEC_TS))
 		return false;
-	if (!desc_code(d) || (desc_conforming(d) ? desc_dpl(d) > rpl : desc_dpl(d) != rpl))
-		return fault_error(c, VEC_TS, sel & 0xfffc);
+	if (!desc_code(d))
+		return fault_because(c, VEC_TS, sel & 0xfffc, "the new task's CS is not a code segment (table 7-1)");
+	if (desc_conforming(d) ? desc_dpl(d) > rpl : desc_dpl(d) != rpl)
+		return fault_because(c, VEC_TS, sel & 0xfffc, "the DPL of the new task's code segment does not fit its RPL (table 7-1)");
 	if (!desc_present(d))
-		return fault_error(c, VEC_NP, sel & 0xfffc);
+		return fault_because(c, VEC_NP, sel & 0xfffc, "the new task's code segment is not present (bit 47, P, is clear)");
 	if (!descriptor_accessed(c, sel, &d))
 		return false;
 	cs_set(c, sel, d, rpl);
@@ -159,7 +163,7 @@ static bool load_segments(struct cpu *c, const struct image *im)
 	for (unsigned i = 0; i < ARRAY_LEN(data); i++)
 		if (!load_data(c, data[i], (u16)im->sel[data[i]]))
 			return false;
-	return c->r[RIP] <= c->seg[CS].limit || fault_gp(c, 0);
+	return c->r[RIP] <= c->seg[CS].limit || gp_because(c, 0, "the new task's EIP is beyond the limit of its code segment (table 7-1)");
 }
 
 /* Everything that cannot fail; the hidden parts of the segments follow. */
@@ -215,7 +219,7 @@ bool task_switch(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_r
 
 	descriptor_to_seg(&tr, sel, d);
 	if (tr.limit < new->min_limit)
-		return fault_error(c, VEC_TS, sel & 0xfffc);
+		return fault_because(c, VEC_TS, sel & 0xfffc, "the new TSS is too short: its limit must be at least 67h, or 2Bh with 16 bits (table 7-1)");
 	if (!image_read(c, tr.base, new, &im) || !writable(c, old, sel, tr.base, how))
 		return false;
 	if (how == TASK_IRET)

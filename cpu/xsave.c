@@ -23,7 +23,7 @@ BODY(ldmxcsr)
 	if (!op_load(c, o, 4, &v))
 		return false;
 	if (v & ~(u64)MXCSR_MASK)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "a reserved bit of MXCSR would be set (vol. 1, 10.2.3)");
 	sse_park(c);
 	c->mxcsr = (u32)v;
 	return true;
@@ -116,7 +116,7 @@ BODY(fxrstor)
 		return false;
 	mxcsr = get32(image + AT_MXCSR);
 	if (mxcsr & ~(u32)MXCSR_MASK)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "a reserved bit of MXCSR would be set (vol. 1, 10.2.3)");
 	sse_park(c);
 	load_x87(c, image, o->osize == 8);
 	c->mxcsr = mxcsr;
@@ -241,7 +241,7 @@ static bool area_begins(struct cpu *c, const struct op *o, bool write)
 
 	if (!op_linear(c, o, HEADER_END, write, &linear))
 		return false;
-	return linear & 63 ? fault_gp(c, 0) : true;
+	return linear & 63 ? gp_because(c, 0, "the XSAVE area is not aligned to 64 bytes (vol. 1, 13.4)") : true;
 }
 
 /* LEN bytes come in; with WRITE it is seen to it that they may be written, and the first WRITTEN of them are a part that will be. */
@@ -357,14 +357,14 @@ ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, 
 	layout = get64(a.image + AT_COMPACT);
 	compact = layout & COMPACT;
 	if (!header_valid(c, a.image, possible) || (supervisor && !compact))
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "the header of the XSAVE area is not valid (vol. 1, 13.4.2)");
 	states = rfbm & get64(a.image + LEGACY);
 	/* Standard format: MXCSR comes with SSE or AVX, whatever XSTATE_BV says (13.8.1); compacted: with SSE, or its reset value. */
 	mxcsr = compact ? states & STATE_SSE : rfbm & (STATE_SSE | STATE_AVX);
 	if (!area_parts(c, o, &a, compact ? rfbm & layout : rfbm, 0, mxcsr, layout, compact, false))
 		return false;
 	if (mxcsr && get32(a.image + AT_MXCSR) & ~(u32)MXCSR_MASK)
-		return fault_gp(c, 0);
+		return gp_because(c, 0, "a reserved bit of MXCSR would be set (vol. 1, 10.2.3)");
 	sse_park(c);
 	if (mxcsr)
 		c->mxcsr = get32(a.image + AT_MXCSR);

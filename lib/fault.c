@@ -1,4 +1,5 @@
 /* Exceptions in words (SDM vol. 3, 6.15), for people who look at a triple fault. */
+#include <stdarg.h>
 #include <stdio.h>
 #include "lib/machine.h"
 
@@ -34,12 +35,21 @@ static void page_fault_text(const struct fault_note *note, char *text, size_t si
 		e & 8 ? "an entry on the way has a reserved bit set" : e & 1 ? "the page does not allow it" : "no page is there");
 }
 
+static void __attribute__((format(printf, 3, 4))) add(char *text, size_t size, const char *format, ...)
+{
+	size_t n = strlen(text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text + n, size - n, format, args);
+	va_end(args);
+}
+
 void fault_text(const struct fault_note *note, char *text, size_t size)
 {
 	/* Error code of the others (6.13):   15..3 index   2 LDT (else GDT)   1 IDT   0 external event */
 	static const char *const tables[] = { "GDT", "IDT", "LDT", "IDT" };
 	u32 e = note->error;
-	const char *when = note->has_error && e & 1 ? ", on the way to the handler of another" : "";
 
 	if (note->vector == VEC_PF) {
 		page_fault_text(note, text, size);
@@ -49,10 +59,11 @@ void fault_text(const struct fault_note *note, char *text, size_t size)
 		snprintf(text, size, "exception or interrupt %u", note->vector);
 		return;
 	}
-	if (!note->has_error || note->vector == VEC_DF || note->vector == VEC_AC || !(e & 0xfffa)) {
-		snprintf(text, size, "%s: %s%s", exceptions[note->vector].name, exceptions[note->vector].meaning, when);
-		return;
-	}
-	snprintf(text, size, "%s: %s: %s entry %u%s", exceptions[note->vector].name, exceptions[note->vector].meaning, tables[e >> 1 & 3],
-		e >> 3 & 0x1fff, when);
+	snprintf(text, size, "%s: %s", exceptions[note->vector].name, exceptions[note->vector].meaning);
+	if (note->has_error && note->vector != VEC_DF && note->vector != VEC_AC && e & 0xfffa)
+		add(text, size, ": %s entry %u", tables[e >> 1 & 3], e >> 3 & 0x1fff);
+	if (note->has_error && note->vector != VEC_DF && e & 1)
+		add(text, size, ", on the way to the handler of another");
+	if (note->why)
+		add(text, size, ": %s", note->why);
 }

@@ -462,7 +462,7 @@ unsigned vcpu_fault_chain(const vcpu *v, struct vcpu_fault *out, unsigned max)
 		const struct fault_note *note = &c->chain[i];
 
 		out[i] = (struct vcpu_fault){ .vector = note->vector, .has_error = note->has_error, .error = note->error,
-			.cs = note->cs, .rip = note->rip, .cr2 = note->cr2 };
+			.cs = note->cs, .rip = note->rip, .cr2 = note->cr2, .why = note->why };
 		fault_text(note, out[i].text, sizeof out[i].text);
 	}
 	return c->chain_len;

@@ -204,9 +204,11 @@ struct vcpu_fault {
 	uint16_t cs;
 	uint64_t rip;
 	uint64_t cr2; /* meaningful for vector 14 */
-	char text[160]; /* what it means, in a sentence */
+	char text[256]; /* what it means, in a sentence */
+	const char *why; /* the check that failed, to follow "because", with its section of the SDM (vol. 3 unless it says otherwise); NULL: the vector says it */
 };
-/* The faults that led to VCPU_STOP_TRIPLE_FAULT, first one first: at most MAX of them go to OUT, the number there are is returned. */
+/* The faults that led to VCPU_STOP_TRIPLE_FAULT: the one that the others followed from is first, whatever its kind. At most MAX of them go to OUT, the number
+ * there are is returned. (A double fault that leads to another fault is not told.) */
 VCPU_API unsigned vcpu_fault_chain(const vcpu *v, struct vcpu_fault *out, unsigned max);
 
 /* Registers, by number for speed or by name ("rax", "eip", "cs", "cr3", "xmm0", "st0", "efer", ...). Parts of registers ("eax", "ah", "eflags")

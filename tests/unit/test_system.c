@@ -53,6 +53,23 @@ START_TEST(triple_fault)
 }
 END_TEST
 
+/* So does a benign fault without an IDT: it is the first, then what delivering it led to. */
+START_TEST(benign_triple_fault)
+{
+	enter(P32, 0);
+	c->idtr.limit = 7; /* 0: the caller's, with a bare processor */
+	POKE(CODE, 0x0f, 0x0b); /* ud2 */
+	ck_assert_int_eq(step(1000), CPU_TRIPLE_FAULT);
+	ck_assert_uint_eq(c->chain_len, 4);
+	FAULT(0, VEC_UD, 0);
+	FAULT(1, VEC_GP, VEC_UD * 8 + 2 + 1);
+	FAULT(2, VEC_GP, VEC_GP * 8 + 2 + 1);
+	FAULT(3, VEC_GP, VEC_DF * 8 + 2 + 1);
+	ck_assert_ptr_null(c->chain[0].why);
+	ck_assert_str_eq(c->chain[1].why, "the vector is beyond the limit of the IDT (6.10)");
+}
+END_TEST
+
 /* Through a call gate from ring 3 with three parameters, and back with RET 12: figure 5-13. */
 START_TEST(call_gate)
 {
@@ -329,6 +346,7 @@ int main(void)
 	tcase_add_checked_fixture(t, modes_setup, bare_free);
 	tcase_add_test(t, fault_and_restart);
 	tcase_add_test(t, triple_fault);
+	tcase_add_test(t, benign_triple_fault);
 	tcase_add_test(t, call_gate);
 	tcase_add_loop_test(t, sixteen_bits, 0, 3);
 	tcase_add_test(t, v86_and_back);
