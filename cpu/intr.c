@@ -226,14 +226,22 @@ static bool deliver(struct cpu *c, unsigned vector, enum interrupt_kind kind, bo
 	return through_idt(c, vector, kind, has_error, error);
 }
 
+/* Those who want to hear of it, before anything changes: where RIP is still the instruction's. */
+static void tell(struct cpu *c, unsigned vector, enum interrupt_kind kind, u32 error)
+{
+	enum event_kind event = kind == INT_EXTERNAL ? EVENT_INTERRUPT : EVENT_EXCEPTION;
+
+	if (observes(c, event))
+		observe_event(c, &(struct seen){ .kind = event, .address = vector, .value = error, .write = true, .cause = (u8)kind,
+			.name = kind == INT_EXCEPTION && c->fault.vector == vector ? c->fault.why : NULL });
+}
+
 bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error)
 {
 	bool nmi = vector == VEC_NMI && kind == INT_EXTERNAL;
 
-	if (observes(c, kind == INT_EXTERNAL ? EVENT_INTERRUPT : EVENT_EXCEPTION))
-		observe_event(c, &(struct seen){ .kind = kind == INT_EXTERNAL ? EVENT_INTERRUPT : EVENT_EXCEPTION, .address = vector,
-			.value = has_error ? error : 0, .write = true, .cause = (u8)kind,
-			.name = kind == INT_EXCEPTION && c->fault.vector == vector ? c->fault.why : NULL });
+	if (kind < INT_SOFTWARE)
+		tell(c, vector, kind, has_error ? error : 0);
 	if (!deliver(c, vector, kind, has_error, error)) {
 		const struct fault *f = &c->fault;
 
@@ -324,6 +332,7 @@ ALWAYS_INLINE bool software(struct cpu *c, const struct op *o, unsigned vector, 
 {
 	u64 rip = c->r[RIP];
 
+	tell(c, vector, kind, 0);
 	c->r[RIP] = next_rip(c, o);
 	if (interrupt(c, vector, kind, false, 0))
 		return true;

@@ -170,6 +170,7 @@ static struct vcpu_debug_stop hit_stop(struct vcpu_debug *d)
 	s.event = w->hit_event.kind;
 	s.value = w->hit_event.value;
 	s.name = w->hit_event.name;
+	s.cause = (enum vcpu_cause)w->hit_event.cause;
 	return s;
 }
 
@@ -451,6 +452,12 @@ static bool may_have_hit(const struct vcpu_debug *d, const struct shot *s)
 	return false;
 }
 
+/* Has what S tells of happened before AT? An event whose handler is entered there has. */
+static bool is_behind(const struct vcpu_debug *d, const struct vcpu_debug_stop *s, const struct vcpu_place *at)
+{
+	return place_before(&s->place, at) || (d->here_counts && s->place.instructions == at->instructions && s->place.steps == at->steps);
+}
+
 struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 {
 	struct vcpu_debug_stop found = { 0 }, s;
@@ -469,7 +476,7 @@ struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 			return stopped(d, VCPU_DEBUG_ERROR);
 		for (enum stops stops = STOP_HERE_TOO;; stops = STOP_UNTRACED) {
 			s = run(d, to, ~(u64)0, stops);
-			if ((s.what != VCPU_DEBUG_BREAK && s.what != VCPU_DEBUG_WATCH && s.what != VCPU_DEBUG_EVENT) || !place_before(&s.place, &at))
+			if ((s.what != VCPU_DEBUG_BREAK && s.what != VCPU_DEBUG_WATCH && s.what != VCPU_DEBUG_EVENT) || !is_behind(d, &s, &at))
 				break;
 			found = s;
 			any = true;
@@ -486,37 +493,64 @@ struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 	return found;
 }
 
-struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t address, uint64_t size)
-{
-	struct stop_point *points;
-	size_t npoints;
-	bool (*counts)(void *user, const struct vcpu_debug_stop *stop);
-	struct vcpu_debug_stop s;
-	int id;
+/* Points that are out of the way while a search has one of its own. */
+struct aside { struct stop_point *points; size_t npoints; bool (*counts)(void *user, const struct vcpu_debug_stop *stop); };
 
-	if (debug_refuses(d))
-		return stopped(d, VCPU_DEBUG_ERROR);
-	points = d->points;
-	npoints = d->npoints;
-	counts = d->counts;
-	/* With all others out of the way. */
+static struct aside put_aside(struct vcpu_debug *d)
+{
+	struct aside a = { d->points, d->npoints, d->counts };
+
 	d->points = NULL;
 	d->npoints = 0;
 	d->counts = NULL;
-	id = vcpu_debug_watch(d, address, size, true, false, true);
-	if (id < 0) {
+	return a;
+}
+
+static void put_back(struct vcpu_debug *d, struct aside a)
+{
+	while (d->npoints)
+		vcpu_debug_delete(d, d->points[0].id);
+	free(d->points);
+	d->points = a.points;
+	d->npoints = a.npoints;
+	d->counts = a.counts;
+	debug_arm(d);
+}
+
+struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t address, uint64_t size)
+{
+	struct vcpu_debug_stop s;
+	struct aside others;
+
+	if (debug_refuses(d))
+		return stopped(d, VCPU_DEBUG_ERROR);
+	others = put_aside(d);
+	if (vcpu_debug_watch(d, address, size, true, false, true) < 0) {
 		s = stopped(d, VCPU_DEBUG_ERROR);
 	} else {
 		s = vcpu_debug_run_back(d);
 		if (s.what == VCPU_DEBUG_WATCH)
 			s.place = seek(d, s.when).place;
-		vcpu_debug_delete(d, id);
 	}
-	free(d->points);
-	d->points = points;
-	d->npoints = npoints;
-	d->counts = counts;
-	debug_arm(d);
+	put_back(d, others);
+	return s;
+}
+
+struct vcpu_debug_stop vcpu_debug_last_event(vcpu_debug *d, unsigned kinds, uint64_t first, uint64_t last)
+{
+	struct vcpu_debug_stop s;
+	struct aside others;
+
+	if (debug_refuses(d))
+		return stopped(d, VCPU_DEBUG_ERROR);
+	others = put_aside(d);
+	d->here_counts = true;
+	if (vcpu_debug_catch(d, &(struct vcpu_debug_catch){ kinds, first, last, true, true, NULL }) < 0)
+		s = stopped(d, VCPU_DEBUG_ERROR);
+	else
+		s = vcpu_debug_run_back(d);
+	d->here_counts = false;
+	put_back(d, others);
 	return s;
 }
 

@@ -43,6 +43,7 @@ struct vcpu_debug {
 	struct input *inputs;
 	size_t ninputs, next;
 	bool feeding;                       /* vcpu_input is called by us */
+	bool here_counts;                   /* vcpu_debug_run_back finds what happened on the way to this very place, too */
 	struct vcpu_place end;              /* the run is known up to here */
 	struct vcpu_place heard;            /* what the guest said has been told up to here */
 	struct stop_point *points;

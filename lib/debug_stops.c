@@ -159,11 +159,14 @@ void vcpu_debug_condition(vcpu_debug *d, bool (*counts)(void *user, const struct
 
 /* ---- tracing ---- */
 
+_Static_assert((int)VCPU_CAUSE_FAULT == INT_EXCEPTION && (int)VCPU_CAUSE_TRAP == INT_TRAP && (int)VCPU_CAUSE_INT == INT_SOFTWARE &&
+	       (int)VCPU_CAUSE_INT3_INTO == INT_SOFT_EXC && (int)VCPU_CAUSE_INT1 == INT_ICEBP, "enum interrupt_kind");
+
 static void saw(void *debug, struct cpu *c, const struct seen *seen)
 {
 	struct vcpu_debug *d = debug;
 	struct vcpu_debug_event e = { .kind = seen->kind, .size = seen->size, .processor = c->id, .address = seen->address, .value = seen->value,
-		.write = seen->write, .name = seen->name, .instructions = observe_place(c, &e.rip) };
+		.write = seen->write, .name = seen->name, .cause = (enum vcpu_cause)seen->cause, .instructions = observe_place(c, &e.rip) };
 
 	d->each(d->each_user, &e);
 }

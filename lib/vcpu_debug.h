@@ -38,6 +38,16 @@ enum vcpu_debug_what {
 	VCPU_DEBUG_ERROR,   /* vcpu_error tells */
 };
 
+/* How an exception or interrupt came about. */
+enum vcpu_cause {
+	VCPU_CAUSE_OUTSIDE,   /* an external interrupt, NMI */
+	VCPU_CAUSE_FAULT,     /* the processor found that the instruction may not be done; `name': the check that failed (as vcpu_fault.why), or NULL */
+	VCPU_CAUSE_TRAP,      /* #DB behind an instruction */
+	VCPU_CAUSE_INT,       /* the instruction INT n */
+	VCPU_CAUSE_INT3_INTO, /* INT3; INTO */
+	VCPU_CAUSE_INT1,
+};
+
 struct vcpu_debug_stop {
 	enum vcpu_debug_what what;
 	struct vcpu_stop machine;
@@ -52,12 +62,13 @@ struct vcpu_debug_stop {
 	unsigned event;            /* VCPU_EVENT_* */
 	uint64_t value;
 	const char *name;
+	enum vcpu_cause cause;     /* of an exception or interrupt */
 };
 
 /* What can happen, and what `address' and `value' then are. It is seen once it is done, and an instruction that has done it is finished first; but an
  * exception or interrupt is seen before its handler is entered, and the stop is at the handler. */
 enum {
-	VCPU_EVENT_EXCEPTION = 1,  /* the vector; its error code. INT n is one. */
+	VCPU_EVENT_EXCEPTION = 1,  /* the vector; its error code. INT n is one: see `cause'. */
 	VCPU_EVENT_INTERRUPT = 2,  /* the vector */
 	VCPU_EVENT_PORT = 4,       /* the first port; what went through */
 	VCPU_EVENT_MMIO = 8,       /* a device in memory: the physical address; what was read or written (of what is longer, the first 8 bytes) */
@@ -87,6 +98,7 @@ struct vcpu_debug_event {
 	uint64_t instructions, rip, address, value;
 	bool write;
 	const char *name;
+	enum vcpu_cause cause;
 };
 VCPU_API void vcpu_debug_trace(vcpu_debug *d, unsigned kinds, void (*each)(void *user, const struct vcpu_debug_event *event), void *user);
 /* Tell BUILT of all code that runs from now on, whichever way it is come to: SIZE bytes at linear ADDRESS, a straight piece whose beginning is executed for the first
@@ -104,6 +116,9 @@ VCPU_API struct vcpu_debug_stop vcpu_debug_seek(vcpu_debug *d, struct vcpu_place
 VCPU_API struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d);
 /* Back to the instruction (or device) that wrote the SIZE bytes at physical ADDRESS last: VCPU_DEBUG_WATCH, or VCPU_DEBUG_START if nobody has. */
 VCPU_API struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t address, uint64_t size);
+/* Back to where the last event of KINDS with an address from FIRST to LAST was seen, by this place or before, whatever other stops there are: an exception
+ * or interrupt, at the entry of its handler, which may be here. VCPU_DEBUG_EVENT, or VCPU_DEBUG_START if there has been none. */
+VCPU_API struct vcpu_debug_stop vcpu_debug_last_event(vcpu_debug *d, unsigned kinds, uint64_t first, uint64_t last);
 VCPU_API struct vcpu_place vcpu_debug_start(const vcpu_debug *d);
 VCPU_API struct vcpu_place vcpu_debug_end(const vcpu_debug *d);  /* the last place that is known */
 /* What every part of the machine remembers, field by field; elements of an array one by one. */

@@ -141,6 +141,7 @@ struct value {
 	bool in_memory;              /* at `address'; else `bits' is all of it */
 	uint64_t address, bits;
 	unsigned bit, nbits;
+	uint64_t base;               /* of a register that counts from a segment's base, as RIP does in real mode: an address made of the value has it added */
 };
 
 struct type *type_new(struct session *s, enum type_kind kind, const char *name, uint64_t size);
@@ -154,7 +155,7 @@ bool value_number(struct session *s, const struct value *v, uint64_t *number);
 void value_print(struct session *s, const struct value *v, char format);
 /* All of *TEXT up to its end or, if that is given, to a character of STOP outside of parentheses; *TEXT moves behind it. */
 bool evaluate(struct session *s, const char **text, struct value *v);
-/* The same as a number: what an address is wanted for. */
+/* The same as a number: what an address is wanted for. $rip, $rsp and $rbp, plus or minus something, are linear here, whatever the mode. */
 bool address(struct session *s, const char **text, uint64_t *value);
 
 /* ---- dwarf.c ---- */

@@ -96,26 +96,27 @@ unsigned instruction_text(struct session *s, uint64_t address, char *text, size_
 	if (!len)
 		return 0;
 #if HAVE_ZYDIS
-	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS);
+	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), base = bits == 64 ? 0 : vcpu_get(s->machine, VCPU_CS_BASE);
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction in;
 	ZydisFormatter formatter;
 	ZydisDecoder decoder;
+	uint64_t offset = base ? (uint32_t)(address - base) : address; /* targets of jumps are offsets in CS, as the guest has them */
 
 	ZydisDecoderInit(&decoder, bits == 64 ? ZYDIS_MACHINE_MODE_LONG_64 : bits == 32 ? ZYDIS_MACHINE_MODE_LEGACY_32 :
 		vcpu_get(s->machine, VCPU_CR0) & 1 ? ZYDIS_MACHINE_MODE_LEGACY_16 : ZYDIS_MACHINE_MODE_REAL_16,
 		bits == 64 ? ZYDIS_STACK_WIDTH_64 : bits == 32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
 	ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
 	if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) {
-		ZydisFormatterFormatInstruction(&formatter, &in, operands, in.operand_count_visible, text, size, address, NULL);
+		ZydisFormatterFormatInstruction(&formatter, &in, operands, in.operand_count_visible, text, size, offset, NULL);
 		for (unsigned i = 0; i < in.operand_count_visible; i++) {
 			char name[128];
 			uint64_t to;
 
 			if ((operands[i].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && operands[i].imm.is_relative) ||
 			    (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[i].mem.base == ZYDIS_REGISTER_RIP))
-				if (ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&in, &operands[i], address, &to)))
-					snprintf(text + strlen(text), size - strlen(text), "%s", symbol_text(s, to, name, sizeof name));
+				if (ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&in, &operands[i], offset, &to)))
+					snprintf(text + strlen(text), size - strlen(text), "%s", symbol_text(s, to + base, name, sizeof name));
 		}
 		return in.length;
 	}

@@ -120,11 +120,33 @@ static bool cast(struct parser *p, struct value *v, const struct type *t)
 		return complaint(p->s, "a cast makes numbers and pointers; *(TYPE *)ADDRESS is what is at an address");
 	if (!value_number(p->s, v, &n))
 		return false;
-	*v = (struct value){ .type = t, .bits = t->kind == TYPE_BOOL ? n != 0 : n };
+	*v = (struct value){ .type = t, .bits = t->kind == TYPE_BOOL ? n != 0 : n, .base = v->base };
 	return value_number(p->s, v, &v->bits); /* cut */
 }
 
 /* ---- what can stand alone ---- */
+
+/* OFFSET in a segment at BASE. 64-bit addresses have none. */
+static uint64_t linear_address(struct session *s, uint64_t offset, uint64_t base)
+{
+	return base && vcpu_get(s->machine, VCPU_CODE_BITS) != 64 ? (uint32_t)(offset + base) : offset;
+}
+
+/* The base of the segment that register NAME counts from. */
+static uint64_t base_of(struct session *s, const char *name)
+{
+	static const char *const of_code[] = { "rip", "eip", "ip" }, *const of_stack[] = { "rsp", "esp", "sp", "rbp", "ebp", "bp" };
+
+	if (vcpu_get(s->machine, VCPU_CODE_BITS) == 64)
+		return 0;
+	for (unsigned i = 0; i < sizeof of_code / sizeof *of_code; i++)
+		if (!strcmp(of_code[i], name))
+			return vcpu_get(s->machine, VCPU_CS_BASE);
+	for (unsigned i = 0; i < sizeof of_stack / sizeof *of_stack; i++)
+		if (!strcmp(of_stack[i], name))
+			return vcpu_get(s->machine, VCPU_SS_BASE);
+	return 0;
+}
 
 static bool register_value(struct parser *p, const char *name, struct value *v)
 {
@@ -138,6 +160,7 @@ static bool register_value(struct parser *p, const char *name, struct value *v)
 	uint64_t n;
 
 	set_number(p, v, 0, false);
+	v->base = base_of(s, name);
 	for (unsigned i = 0; i < sizeof last / sizeof *last; i++)
 		if (!strcmp(last[i].name, name)) {
 			v->bits = last[i].value;
@@ -146,6 +169,8 @@ static bool register_value(struct parser *p, const char *name, struct value *v)
 	if (s->frame && (reg == VCPU_RIP || reg == VCPU_RSP || reg == VCPU_RBP)) {
 		struct frame f = frame_selected(s);
 
+		if (reg == VCPU_RIP) /* linear already */
+			v->base = 0;
 		v->bits = reg == VCPU_RIP ? f.pc : reg == VCPU_RSP ? f.sp : f.bp;
 		return true;
 	}
@@ -269,6 +294,7 @@ static bool dereference(struct parser *p, struct value *v)
 
 	if (!value_number(p->s, v, &at))
 		return false;
+	at = linear_address(p->s, at, v->base);
 	if (to->kind == TYPE_VOID)
 		to = type_basic(p->s, "u8");
 	*v = (struct value){ .type = to, .in_memory = true, .address = at };
@@ -449,7 +475,7 @@ static int next_operator(struct parser *p)
 static bool apply(struct parser *p, const char *operator, struct value *a, struct value *b)
 {
 	const struct type *pointer = a->type->kind == TYPE_POINTER || a->type->kind == TYPE_ARRAY ? a->type : NULL;
-	uint64_t x, y, n;
+	uint64_t x, y, n, base = a->base + b->base;
 	bool is_signed;
 
 	if (!value_number(p->s, a, &x) || !value_number(p->s, b, &y))
@@ -495,6 +521,8 @@ static bool apply(struct parser *p, const char *operator, struct value *a, struc
 
 		set_number(p, a, n, truth || is_signed);
 	}
+	if (*operator == '+' || (*operator == '-' && !b->base))
+		a->base = base;
 	return true;
 }
 
@@ -545,5 +573,8 @@ bool address(struct session *s, const char **text, uint64_t *value)
 		*value = v.address;
 		return true;
 	}
-	return value_number(s, &v, value);
+	if (!value_number(s, &v, value))
+		return false;
+	*value = linear_address(s, *value, v.base);
+	return true;
 }

@@ -76,64 +76,41 @@ static void why_paged(struct session *s, uint32_t error, uint64_t cr2)
 
 /* ---- selectors ---- */
 
-static void why_selector(struct session *s, uint32_t error)
+static const char *segment_kind(unsigned type)
+{
+	return type & 8 ? type & 4 ? type & 2 ? "readable conforming code" : "conforming code" : type & 2 ? "readable code" : "code that is not readable" :
+		type & 2 ? "writable data" : "read-only data";
+}
+
+/* The descriptor that the error code names, as it is now. */
+static void which_selector(struct session *s, uint32_t error)
 {
 	static const char *const system[16] = { "reserved", "an available 16-bit TSS", "an LDT", "a busy 16-bit TSS", "a 16-bit call gate",
 		"a task gate",
 		"a 16-bit interrupt gate", "a 16-bit trap gate", "reserved", "an available TSS", "reserved", "a busy TSS", "a call gate", "reserved",
 		"an interrupt gate", "a trap gate" };
 	bool wide = vcpu_get(s->machine, VCPU_EFER) & 0x400, idt = error & 2, ldt = !idt && error & 4;
-	unsigned index = error >> 3 & 0x1fff, size = idt ? wide ? 16 : 8 : 8;
+	unsigned index = error >> 3 & 0x1fff, size = idt && wide ? 16 : 8, type;
 	uint64_t base = vcpu_get(s->machine, idt ? VCPU_IDTR_BASE : ldt ? VCPU_LDTR_BASE : VCPU_GDTR_BASE),
 		limit = vcpu_get(s->machine, idt ? VCPU_IDTR_LIMIT : ldt ? VCPU_LDTR_LIMIT : VCPU_GDTR_LIMIT), d = 0;
 	const char *table = idt ? "IDT" : ldt ? "LDT" : "GDT";
-	unsigned type, dpl, cpl = (unsigned)vcpu_get(s->machine, VCPU_CPL);
 
 	fprintf(s->out, "error code %04x: %s %s %x of the %s%s (6.13)\n", error, idt ? "gate" : "selector", idt ? "number" : "index", index, table,
 		error & 1 ? ", while something from outside was delivered (EXT)" : "");
 	if ((uint64_t)index * size + size - 1 > limit) {
-		fprintf(s->out, "because the %s ends at %" PRIx64 " (limit), and the descriptor is at %x\n", table, limit, index * size);
-		return;
-	}
-	if (vcpu_read_linear(s->machine, base + (uint64_t)index * size, &d, 8) != 8) {
+		fprintf(s->out, "the %s ends at %" PRIx64 " (limit), and the descriptor would be at %x\n", table, limit, index * size);
+	} else if (vcpu_read_linear(s->machine, base + (uint64_t)index * size, &d, 8) != 8) {
 		fprintf(s->out, "the %s at %" PRIx64 " is not mapped there\n", table, base);
-		return;
+	} else {
+		type = d >> 40 & 15;
+		fprintf(s->out, "the descriptor is %016" PRIx64 ": %s, DPL %u, %s; CPL is %u\n", d, d >> 44 & 1 ? segment_kind(type) : system[type],
+			(unsigned)(d >> 45 & 3), d >> 47 & 1 ? "present" : "NOT PRESENT", (unsigned)vcpu_get(s->machine, VCPU_CPL));
 	}
-	type = d >> 40 & 15;
-	dpl = d >> 45 & 3;
-	fprintf(s->out, "the descriptor is %016" PRIx64 ": %s, DPL %u, %s\n", d, !(d >> 44 & 1) ? system[type] : type & 8 ? type & 4 ?
-		"conforming code" : "code" :
-		type & 2 ? "writable data" : "read-only data", dpl, d >> 47 & 1 ? "present" : "NOT PRESENT");
-	if (!(d >> 47 & 1))
-		fprintf(s->out, "because it has bit 47 (P) clear\n");
-	else if (idt && (d >> 44 & 1 || type < 5 || (type > 7 && type < 14)))
-		fprintf(s->out, "because that is no gate\n");
-	else if (idt && dpl < cpl)
-		fprintf(s->out, "because a gate of DPL %u may not be called by INT at CPL %u (6.12.1.2)\n", dpl, cpl);
-	else if (!idt && dpl < cpl && d >> 44 & 1)
-		fprintf(s->out, "because a segment of DPL %u may not be loaded at CPL %u (5.5 to 5.8)\n", dpl, cpl);
 }
 
 /* ---- operands ---- */
 
 #if HAVE_ZYDIS
-static const ZydisMnemonic cpl0[] = {
-	ZYDIS_MNEMONIC_HLT, ZYDIS_MNEMONIC_LGDT, ZYDIS_MNEMONIC_LIDT, ZYDIS_MNEMONIC_LLDT, ZYDIS_MNEMONIC_LTR, ZYDIS_MNEMONIC_LMSW,
-		ZYDIS_MNEMONIC_CLTS,
-	ZYDIS_MNEMONIC_INVD, ZYDIS_MNEMONIC_WBINVD, ZYDIS_MNEMONIC_INVLPG, ZYDIS_MNEMONIC_RDMSR, ZYDIS_MNEMONIC_WRMSR, ZYDIS_MNEMONIC_SYSRET,
-	ZYDIS_MNEMONIC_SYSEXIT, ZYDIS_MNEMONIC_SWAPGS, ZYDIS_MNEMONIC_INVPCID, ZYDIS_MNEMONIC_XSETBV,
-};
-static const ZydisMnemonic by_iopl[] = { ZYDIS_MNEMONIC_CLI, ZYDIS_MNEMONIC_STI, ZYDIS_MNEMONIC_IN, ZYDIS_MNEMONIC_OUT, ZYDIS_MNEMONIC_INSB,
-	ZYDIS_MNEMONIC_INSW, ZYDIS_MNEMONIC_INSD, ZYDIS_MNEMONIC_OUTSB, ZYDIS_MNEMONIC_OUTSW, ZYDIS_MNEMONIC_OUTSD };
-
-static bool is_one_of(ZydisMnemonic m, const ZydisMnemonic *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (list[i] == m)
-			return true;
-	return false;
-}
-
 static uint64_t register_value(struct session *s, ZydisRegister r)
 {
 	int n = r == ZYDIS_REGISTER_NONE ? -1 : vcpu_register_by_name(ZydisRegisterGetString(r));
@@ -141,45 +118,33 @@ static uint64_t register_value(struct session *s, ZydisRegister r)
 	return n < 0 ? 0 : vcpu_get(s->machine, n);
 }
 
-static void why_memory(struct session *s, const ZydisDecodedInstruction *in, const ZydisDecodedOperand *o, uint64_t rip, bool stack)
+/* A memory operand: its address, and what its segment allows. */
+static void which_operand(struct session *s, const ZydisDecodedInstruction *in, const ZydisDecodedOperand *o)
 {
 	const char *seg = ZydisRegisterGetString(o->mem.segment);
-	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), at, limit;
-	char field[32];
-	uint64_t attr;
+	uint64_t at = register_value(s, o->mem.index) * o->mem.scale + (uint64_t)o->mem.disp.value;
+	char limit[32], attr[32];
 
-	at = register_value(s, o->mem.index) * o->mem.scale + (uint64_t)o->mem.disp.value;
-	at += o->mem.base == ZYDIS_REGISTER_RIP ? rip + in->length : register_value(s, o->mem.base);
+	at += register_value(s, o->mem.base) + (o->mem.base == ZYDIS_REGISTER_RIP ? in->length : 0);
 	if (in->address_width < 64)
 		at &= ((uint64_t)1 << in->address_width) - 1;
-	if (bits == 64) {
+	if (vcpu_get(s->machine, VCPU_CODE_BITS) == 64) {
 		if (o->mem.segment == ZYDIS_REGISTER_FS || o->mem.segment == ZYDIS_REGISTER_GS)
 			at += vcpu_get(s->machine, o->mem.segment == ZYDIS_REGISTER_FS ? VCPU_FS_BASE : VCPU_GS_BASE);
-		if (((at >> 47) + 1) & 0x1fffe)
-			fprintf(s->out, "because its operand's address %" PRIx64 " is not canonical (vol. 1, 3.3.7.1)\n", at);
-		else if (o->size >= 128 && at & (o->size / 8 - 1))
-			fprintf(s->out, "its operand of %u bytes is at %" PRIx64 ", which is not aligned: #GP, if this instruction wants that (vol. 1, 4.1.1)\n", o->size / 8, at);
+		fprintf(s->out, "its operand of %u bytes is at %" PRIx64 "\n", o->size / 8, at);
 		return;
 	}
-	snprintf(field, sizeof field, "seg[%c%c].limit", seg[0] & ~32, seg[1] & ~32);
-	limit = processor_field(s, field);
-	snprintf(field, sizeof field, "seg[%c%c].attr", seg[0] & ~32, seg[1] & ~32);
-	attr = processor_field(s, field);
-	if (!(register_value(s, o->mem.segment) & ~(uint64_t)3) && vcpu_get(s->machine, VCPU_CR0) & 1)
-		fprintf(s->out, "because %s holds the null selector (5.4.1)\n", seg);
-	else if (at + o->size / 8 - 1 > limit && !(attr & 4))
-		fprintf(s->out, "because %s:%" PRIx64 " is beyond the segment's limit %" PRIx64 " (5.3)\n", seg, at, limit);
-	else if (!stack && o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
-		fprintf(s->out, "it writes to %s:%" PRIx64 "; the segment's attributes are %" PRIx64 " (3.4.5.1)\n", seg, at, attr);
+	snprintf(limit, sizeof limit, "seg[%c%c].limit", seg[0] & ~32, seg[1] & ~32);
+	snprintf(attr, sizeof attr, "seg[%c%c].attr", seg[0] & ~32, seg[1] & ~32);
+	fprintf(s->out, "its operand of %u bytes is at %s:%" PRIx64 "; the segment: selector %04" PRIx64 ", limit %" PRIx64 ", attributes %" PRIx64 "\n", o->size / 8, seg, at,
+		register_value(s, o->mem.segment), processor_field(s, limit), processor_field(s, attr));
 }
 
 static void why_instruction(struct session *s, uint64_t rip, unsigned vector)
 {
 	unsigned char code[15] = { 0 };
 	size_t len = vcpu_read_linear(s->machine, rip, code, sizeof code);
-	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), cpl = vcpu_get(s->machine, VCPU_CPL), iopl = vcpu_get(s->machine,
-		VCPU_RFLAGS) >> 12 & 3,
-		cr0 = vcpu_get(s->machine, VCPU_CR0), cr4 = vcpu_get(s->machine, VCPU_CR4);
+	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), cr0 = vcpu_get(s->machine, VCPU_CR0), cr4 = vcpu_get(s->machine, VCPU_CR4);
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction in;
 	ZydisDecoder decoder;
@@ -204,24 +169,12 @@ static void why_instruction(struct session *s, uint64_t rip, unsigned vector)
 				ZydisMnemonicGetString(in.mnemonic), ZydisISAExtGetString(in.meta.isa_ext));
 		return;
 	}
-	if (vector == 13 && cpl && (is_one_of(in.mnemonic, cpl0, sizeof cpl0 / sizeof *cpl0) || (in.mnemonic == ZYDIS_MNEMONIC_MOV &&
-			in.opcode_map == ZYDIS_OPCODE_MAP_0F && in.opcode >= 0x20 && in.opcode <= 0x23))) {
-		fprintf(s->out, "because it is a privileged instruction, and CPL is %u (5.9)\n", (unsigned)cpl);
-		return;
-	}
-	if (vector == 13 && cpl > iopl && is_one_of(in.mnemonic, by_iopl, sizeof by_iopl / sizeof *by_iopl)) {
-		fprintf(s->out, "because CPL %u is above IOPL %u%s\n", (unsigned)cpl, (unsigned)iopl, in.mnemonic == ZYDIS_MNEMONIC_CLI ||
-			in.mnemonic == ZYDIS_MNEMONIC_STI ? "" :
-			", and the TSS's I/O map does not allow the port (vol. 1, 19.5)");
-		return;
-	}
-	if (vector == 13 && (in.mnemonic == ZYDIS_MNEMONIC_RDMSR || in.mnemonic == ZYDIS_MNEMONIC_WRMSR)) {
-		fprintf(s->out, "because there is no MSR %x here, or it takes no such value\n", (unsigned)vcpu_get(s->machine, VCPU_RCX));
-		return;
-	}
+	if (in.mnemonic == ZYDIS_MNEMONIC_RDMSR || in.mnemonic == ZYDIS_MNEMONIC_WRMSR)
+		fprintf(s->out, "ECX is %" PRIx64 ", EDX:EAX %08" PRIx64 ":%08" PRIx64 "\n", vcpu_get(s->machine, VCPU_RCX) & 0xffffffff,
+			vcpu_get(s->machine, VCPU_RDX) & 0xffffffff, vcpu_get(s->machine, VCPU_RAX) & 0xffffffff);
 	for (unsigned i = 0; i < in.operand_count; i++)
 		if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[i].mem.type == ZYDIS_MEMOP_TYPE_MEM)
-			why_memory(s, &in, &operands[i], vcpu_get(s->machine, VCPU_RIP), vector == 12);
+			which_operand(s, &in, &operands[i]);
 }
 #else
 static void why_instruction(struct session *s, uint64_t rip, unsigned vector) { (void)s, (void)rip, (void)vector; }
@@ -240,8 +193,8 @@ static void why_debug(struct session *s, uint64_t dr6)
 		fprintf(s->out, "an access to a debug register with DR7.GD set (DR6.BD)\n");
 }
 
-/* The machine stands before the instruction that has raised it. */
-static void explain_fault(struct session *s, unsigned vector, uint32_t error, uint64_t cr2, uint64_t dr6)
+/* The machine stands before the instruction that has raised it. WHY: the check that failed; NULL: the vector says all. */
+static void explain_fault(struct session *s, unsigned vector, uint32_t error, uint64_t cr2, uint64_t dr6, const char *why)
 {
 	uint64_t cr0 = vcpu_get(s->machine, VCPU_CR0);
 
@@ -254,8 +207,9 @@ static void explain_fault(struct session *s, unsigned vector, uint32_t error, ui
 	case 11:
 	case 12:
 	case 13:
+	case 17:
 		if (error & 0xfffe)
-			why_selector(s, error);
+			which_selector(s, error);
 		else
 			why_instruction(s, linear_rip(s), vector);
 		break;
@@ -263,39 +217,76 @@ static void explain_fault(struct session *s, unsigned vector, uint32_t error, ui
 		(unsigned)vcpu_get(s->machine, VCPU_FCW)); break;
 	case 19: fprintf(s->out, "MXCSR %04x\n", (unsigned)vcpu_get(s->machine, VCPU_MXCSR)); break;
 	}
+	if (why)
+		fprintf(s->out, "because %s\n", why);
+}
+
+/* What is no exception, though it comes through the same table. */
+static void name_interrupt(struct session *s, const struct vcpu_debug_stop *stop)
+{
+	unsigned n = (unsigned)stop->address;
+
+	switch (stop->cause) {
+	case VCPU_CAUSE_INT:
+		fprintf(s->out, "INT %u instruction (INT %02Xh): a software interrupt through vector %u, not an exception (SDM vol. 3, 6.4.4)\n", n, n, n);
+		break;
+	case VCPU_CAUSE_INT3_INTO:
+		fprintf(s->out, n == 3 ? "INT3 instruction: a breakpoint of the guest's own, #BP (SDM vol. 3, 6.15, Interrupt 3)\n" :
+			"INTO instruction with OF set: #OF (SDM vol. 3, 6.15, Interrupt 4)\n");
+		break;
+	case VCPU_CAUSE_INT1:
+		fprintf(s->out, "INT1 instruction (ICEBP): #DB (SDM vol. 2, INT n; vol. 3, 6.15, Interrupt 1)\n");
+		break;
+	default:
+		fprintf(s->out, n == 2 ? "a non-maskable interrupt from outside, vector %u, not an exception (SDM vol. 3, 6.7)\n" :
+			"an interrupt from outside, vector %u, not an exception (SDM vol. 3, 6.3)\n", n);
+	}
+}
+
+static void name_exception(struct session *s, unsigned vector)
+{
+	fprintf(s->out, "vector %u, %s: %s (SDM vol. 3, %s)\n", vector, vector < 32 && vectors[vector].name ? vectors[vector].name : "an exception",
+		vector < 32 && vectors[vector].text ? vectors[vector].text : "of no known meaning",
+		vector < 32 && vectors[vector].section ? vectors[vector].section : "6.3");
+}
+
+/* The handler at whose entry the machine stands, of whatever kind; else the last exception or INT instruction below vector 32. */
+static struct vcpu_debug_stop last_event(struct session *s, struct vcpu_place here)
+{
+	struct vcpu_debug_stop stop = vcpu_debug_last_event(s->debug, VCPU_EVENT_EXCEPTION | VCPU_EVENT_INTERRUPT, 0, 255);
+
+	if (stop.what == VCPU_DEBUG_EVENT && (stop.place.instructions != here.instructions || stop.place.steps != here.steps) &&
+	    (stop.event != VCPU_EVENT_EXCEPTION || stop.address > 31))
+		stop = vcpu_debug_last_event(s->debug, VCPU_EVENT_EXCEPTION, 0, 31);
+	return stop;
 }
 
 static bool explain_last(struct session *s)
 {
 	struct vcpu_place here = vcpu_where(s->machine);
-	struct vcpu_debug_stop stop = s->last;
-	bool at_it = stop.what == VCPU_DEBUG_EVENT && stop.event == VCPU_EVENT_EXCEPTION && stop.place.instructions == here.instructions &&
-		stop.place.steps == here.steps;
+	struct vcpu_debug_stop stop = last_event(s, here);
 	uint64_t cr2, dr6;
+	bool software = stop.cause != VCPU_CAUSE_FAULT && stop.cause != VCPU_CAUSE_TRAP;
 
-	if (!at_it) {
-		s->only = vcpu_debug_catch(s->debug, &(struct vcpu_debug_catch){ VCPU_EVENT_EXCEPTION, 0, 31, false, true, NULL });
-		vcpu_debug_condition(s->debug, stop_counts, s);
-		stop = vcpu_debug_run_back(s->debug);
-		vcpu_debug_delete(s->debug, s->only);
-		s->only = 0;
-		if (stop.what != VCPU_DEBUG_EVENT) {
-			vcpu_debug_seek(s->debug, here);
-			return complaint(s, "there has been no exception, as far back as is known");
-		}
+	if (stop.what != VCPU_DEBUG_EVENT) {
+		if (stop.what == VCPU_DEBUG_ERROR)
+			return complaint(s, "%s", error_of(s));
+		vcpu_debug_seek(s->debug, here);
+		return complaint(s, stop.what == VCPU_DEBUG_START ? "there has been no exception, as far back as is known" : "the search was ended");
 	}
 	vcpu_select(s->machine, vcpu_running(s->machine));
 	cr2 = vcpu_get(s->machine, VCPU_CR2);
 	dr6 = vcpu_get(s->machine, VCPU_DR6);
 	vcpu_debug_seek(s->debug, stop.when);
 	vcpu_select(s->machine, vcpu_running(s->machine));
-	fprintf(s->out, "vector %" PRIu64 ", %s: %s (SDM vol. 3, %s)\ninstruction %" PRIu64 ":\n", stop.address,
-		stop.address < 32 && vectors[stop.address].name ? vectors[stop.address].name : "INT", stop.address < 32 && vectors[stop.address].text ?
-		vectors[stop.address].text : "a software interrupt", stop.address < 32 && vectors[stop.address].section ?
-			vectors[stop.address].section : "6.4.4",
-		stop.when.instructions);
+	if (software)
+		name_interrupt(s, &stop);
+	else
+		name_exception(s, (unsigned)stop.address);
+	fprintf(s->out, "instruction %" PRIu64 ":\n", stop.when.instructions);
 	disassemble(s, linear_rip(s), 1);
-	explain_fault(s, (unsigned)stop.address, (uint32_t)stop.value, cr2, dr6);
+	if (!software)
+		explain_fault(s, (unsigned)stop.address, (uint32_t)stop.value, cr2, dr6, stop.name);
 	vcpu_debug_seek(s->debug, here);
 	vcpu_select(s->machine, vcpu_running(s->machine));
 	return true;
@@ -304,8 +295,7 @@ static bool explain_last(struct session *s)
 bool do_explain(struct session *s, const char *args)
 {
 	struct vcpu_fault faults[8];
-	unsigned n = s->last.what == VCPU_DEBUG_MACHINE && s->last.machine.reason == VCPU_STOP_TRIPLE_FAULT ? vcpu_fault_chain(s->machine,
-		faults, 8) : 0;
+	unsigned n = vcpu_fault_chain(s->machine, faults, 8);
 	char text[160];
 
 	(void)args;
@@ -316,7 +306,7 @@ bool do_explain(struct session *s, const char *args)
 		fprintf(s->out, "vector %u at %04x:%" PRIx64 "%s: %s\n", faults[i].vector, faults[i].cs, faults[i].rip, symbol_text(s, faults[i].rip,
 			text, sizeof text),
 			faults[i].text);
-		explain_fault(s, faults[i].vector, faults[i].has_error ? faults[i].error : 0, faults[i].cr2, 0);
+		explain_fault(s, faults[i].vector, faults[i].has_error ? faults[i].error : 0, faults[i].cr2, 0, faults[i].why);
 	}
 	return true;
 }

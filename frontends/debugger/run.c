@@ -52,7 +52,10 @@ static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 	switch (stop->event) {
 	case VCPU_EVENT_EXCEPTION:
 	case VCPU_EVENT_INTERRUPT:
-		fprintf(out, "%s %" PRIu64, stop->event == VCPU_EVENT_EXCEPTION ? "exception" : "interrupt", stop->address);
+		if (stop->cause == VCPU_CAUSE_INT || stop->cause == VCPU_CAUSE_INT3_INTO || stop->cause == VCPU_CAUSE_INT1)
+			fprintf(out, "INT %" PRIu64 " instruction", stop->address);
+		else
+			fprintf(out, "%s %" PRIu64, stop->event == VCPU_EVENT_EXCEPTION ? "exception" : "interrupt", stop->address);
 		if (stop->event == VCPU_EVENT_EXCEPTION && stop->value)
 			fprintf(out, ", error code %" PRIx64, stop->value);
 		break;

@@ -172,6 +172,7 @@ bool do_pbreak(struct session *s, const char *args) { return add_break(s, args, 
 /* Where a variable is, how large; else a number and, behind it, a size. */
 static bool watched(struct session *s, const char *args, uint64_t *at, uint64_t *size)
 {
+	const char *start = args;
 	struct value v;
 
 	if (!evaluate(s, &args, &v))
@@ -180,7 +181,7 @@ static bool watched(struct session *s, const char *args, uint64_t *at, uint64_t 
 	if (v.in_memory) {
 		*at = v.address;
 		*size = v.type->size ? v.type->size : 8;
-	} else if (!value_number(s, &v, at)) {
+	} else if (!address(s, &start, at)) {
 		return false;
 	}
 	if (!*args)

@@ -56,7 +56,7 @@ static void write_event(void *user, const struct vcpu_debug_event *e)
 	for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (kinds[i].kind == e->kind)
 			fprintf(t->file, "%" PRIu64 " %u %s", e->instructions, e->processor, kinds[i].name);
-	if (e->name)
+	if (e->kind & (VCPU_EVENT_CLOCK | VCPU_EVENT_OUTPUT))
 		fprintf(t->file, " %s\n", e->name);
 	else if (e->kind & (VCPU_EVENT_PORT | VCPU_EVENT_MMIO | VCPU_EVENT_MSR | VCPU_EVENT_MEMORY))
 		fprintf(t->file, " %s %" PRIx64 " %u %" PRIx64 " at %" PRIx64 "\n", e->write ? "write" : "read", e->address, e->size, e->value, e->rip);
