@@ -94,12 +94,11 @@ static const char *vectors(const struct trial *t, const struct state *host, cons
 /* Transcendental functions are good to one unit in the last place (SDM vol. 1, 8.3.10). */
 static bool st_near(const u8 *a, const u8 *b)
 {
-	u64 x = get64(a), y = get64(b);
-	int e = get16(a + 8) - get16(b + 8);
+	/* As one number: the exponent, and the significand without its first bit, which denormal numbers do not have. */
+	unsigned __int128 x = (unsigned __int128)get16(a + 8) << 63 | (get64(a) & ~((u64)1 << 63));
+	unsigned __int128 y = (unsigned __int128)get16(b + 8) << 63 | (get64(b) & ~((u64)1 << 63));
 
-	if (e == 0)
-		return x - y + 2 <= 4;
-	return (e == 1 && x == (u64)1 << 63 && y >= ~(u64)1) || (e == -1 && y == (u64)1 << 63 && x >= ~(u64)1);
+	return x - y + 2 <= 4;
 }
 
 /* An MMX instruction whose memory operand faults has already made the x87 registers MMX registers, on the host: it will be run again. The
@@ -117,10 +116,20 @@ static bool any_mmx(const struct trial *t)
 	return false;
 }
 
+/* Is a register at the lower end of the normal numbers? One unit in the last place is underflow or not, there. */
+static bool any_tiny(const struct state *s)
+{
+	for (unsigned i = 0; i < 8; i++)
+		if ((get16(s->f.st[i] + 8) & 0x7fff) <= 1)
+			return true;
+	return false;
+}
+
 static const char *x87(const struct trial *t, const struct state *host, const struct state *here)
 {
 	bool soft = named(t, NEAR), mmx = host->vector != VEC_BP && any_mmx(t);
-	u16 sw = (soft ? 0xfdff : 0xffff) & (mmx ? 0xc7ff : 0xffff); /* without C1: rounded up or down; without TOP */
+	u16 sw = (soft ? 0xfdff : 0xffff) & (mmx ? 0xc7ff : 0xffff) & /* without C1: rounded up or down; without TOP */
+		(soft && any_tiny(host) ? 0xffef : 0xffff);                              /* without UE */
 	static char name[8];
 
 	if ((host->f.sw ^ here->f.sw) & sw)

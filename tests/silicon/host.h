@@ -50,7 +50,8 @@ bool host_no_system_calls(void);
 /* Run from *S until an exception: INT3 behind the code, or TF in S->flags for one instruction, is the ordinary one. HOST_TIMEOUT after 0.1 s. */
 void host_run(struct state *s);
 
-bool host_is_intel(void);
+enum maker { MAKER_INTEL, MAKER_AMD, MAKER_UNKNOWN };
+enum maker host_maker(void);
 u64 host_xcr0(void);
 
 #endif

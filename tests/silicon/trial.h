@@ -10,7 +10,7 @@
 #define SILICON_TRIAL_H
 
 #include "cpu/op.h"
-#include "tests/silicon/host.h"
+#include "tests/silicon/makers.h"
 
 enum { WINDOW = 0x20000000, WINDOW_SIZE = 0x10000, DATA = 0x1000, READ_ONLY = 0x4000, CODE = 0x6000, CODE_END = 0x8000, STACK = 0x9000, STACK_END = 0xb000,
        DATA2 = 0xf000 };
@@ -74,5 +74,11 @@ const char *compare_definedness(const struct trial *t, const struct state *host,
 /* May the byte of memory at AT differ? */
 bool compare_memory_free(const struct trial *t, const struct state *host, unsigned at);
 void compare_print_freedoms(void);
+
+/* ---- makers.c: where the host's maker is not the model's ---- */
+/* The difference between makers that an instruction of T may show, or -1. */
+int makers_difference(const struct trial *t, const struct state *host, const struct state *guest);
+/* The table, with how often each was stepped over. */
+void makers_print(const u64 *count);
 
 #endif

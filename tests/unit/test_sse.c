@@ -90,6 +90,8 @@ static bool encode(const struct insn *row, enum form form, u8 imm, struct code *
 	out->imm = strstr(row->operands, "Ib");
 	if (out->imm)
 		*p++ = imm;
+	if (strstr(row->operands, "Ib,Ib")) /* EXTRQ, INSERTQ: a field's length and index; beyond bit 63 AMD leaves the result open */
+		*p++ = (u8)(imm & 63 ? (rnd() % (65 - (imm & 63))) | (rnd() & 0xc0) : 0);
 	out->len = (unsigned)(p - out->bytes);
 	return true;
 }
@@ -137,7 +139,7 @@ static void compare_once(const struct insn *row, enum form form, bool unmasked)
 	set_address(&guest, row, form, which, DATA);
 	host_step(code.bytes, code.len, &host);
 	guest_step(code.bytes, code.len, &guest);
-	if (same(&host, &guest))
+	if (same(&host, &guest) || makers_differ(row, &host, &guest))
 		return;
 	show("before", &before, text[0], sizeof text[0]);
 	show("host  ", &host, text[1], sizeof text[1]);
@@ -214,7 +216,7 @@ static void compare_images(const u8 *code, unsigned len, const u8 *image, bool e
 		memcpy(saved[0] + 512, saved[1] + 512, 8);
 	}
 	for (unsigned i = 0; i < IMAGE; i++)
-		ck_assert_msg(saved[0][i] == saved[1][i], "byte %u: %02x, here %02x", i, saved[1][i], saved[0][i]);
+		ck_assert_msg(saved[0][i] == saved[1][i] || makers_image(c->model, i), "byte %u: %02x, here %02x", i, saved[1][i], saved[0][i]);
 }
 
 static void random_image(u8 *image)

@@ -1,6 +1,7 @@
 /* XSAVE and its relatives (SDM vol. 1, chapter 13): layout, what is left out, every #GP, and the host's own XSAVE, XSAVEOPT, XSAVEC and XRSTOR. */
 #include <setjmp.h>
 #include <signal.h>
+#include "tests/silicon/makers.h"
 #include "tests/unit/bare.h"
 
 enum { RAM_SIZE = 0x20000, CODE = 0x1000, PML4 = 0x4000, TABLES = 0x5000, IMAGE = 0x8000, OUT = 0xa000, SIZE = 2696 };
@@ -478,7 +479,7 @@ START_TEST(as_the_host)
 			continue;
 		same++;
 		for (unsigned i = 0; i < sizeof to; i++)
-			ck_assert_msg(to[i] == *out(i), "save %u, masks %x %x, byte %u: %02x, here %02x", how, restore_mask, save_mask, i, to[i], *out(i));
+			ck_assert_msg(to[i] == *out(i) || makers_image(c->model, i), "save %u, masks %x %x, byte %u: %02x, here %02x", how, restore_mask, save_mask, i, to[i], *out(i));
 	}
 	ck_assert_uint_gt(same, 2000);
 	ck_assert_uint_gt(faults, 100);
