@@ -91,16 +91,6 @@ static const char *vectors(const struct trial *t, const struct state *host, cons
 	return NULL;
 }
 
-/* Transcendental functions are good to one unit in the last place (SDM vol. 1, 8.3.10). */
-static bool st_near(const u8 *a, const u8 *b)
-{
-	/* As one number: the exponent, and the significand without its first bit, which denormal numbers do not have. */
-	unsigned __int128 x = (unsigned __int128)get16(a + 8) << 63 | (get64(a) & ~((u64)1 << 63));
-	unsigned __int128 y = (unsigned __int128)get16(b + 8) << 63 | (get64(b) & ~((u64)1 << 63));
-
-	return x - y + 2 <= 4;
-}
-
 /* An MMX instruction whose memory operand faults has already made the x87 registers MMX registers, on the host: it will be run again. The
  * manual (SDM vol. 1, 9.5.1) does not say. */
 static bool uses_mmx(const struct insn *insn)
@@ -116,11 +106,10 @@ static bool any_mmx(const struct trial *t)
 	return false;
 }
 
-/* Is a register at the lower end of the normal numbers? One unit in the last place is underflow or not, there. */
 static bool any_tiny(const struct state *s)
 {
 	for (unsigned i = 0; i < 8; i++)
-		if ((get16(s->f.st[i] + 8) & 0x7fff) <= 1)
+		if (host_st_tiny(s->f.st[i]))
 			return true;
 	return false;
 }
@@ -130,7 +119,6 @@ static const char *x87(const struct trial *t, const struct state *host, const st
 	bool soft = named(t, NEAR), mmx = host->vector != VEC_BP && any_mmx(t);
 	u16 sw = (soft ? 0xfdff : 0xffff) & (mmx ? 0xc7ff : 0xffff) & /* without C1: rounded up or down; without TOP */
 		(soft && any_tiny(host) ? 0xffef : 0xffff);                              /* without UE */
-	static char name[8];
 
 	if ((host->f.sw ^ here->f.sw) & sw)
 		return differ("FSW", host->f.sw, here->f.sw);
@@ -141,9 +129,10 @@ static const char *x87(const struct trial *t, const struct state *host, const st
 	for (unsigned i = 0; i < 8; i++) { /* physical registers */
 		const u8 *a = host->f.st[(i - (host->f.sw >> 11)) & 7], *b = here->f.st[(i - (here->f.sw >> 11)) & 7];
 
-		if (memcmp(a, b, 10) && !(soft && st_near(a, b))) {
-			snprintf(name, sizeof name, "R%u", i);
-			return get64(a) == get64(b) ? differ(name, get16(a + 8), get16(b + 8)) : differ(name, get64(a), get64(b));
+		if (memcmp(a, b, 10) && !(soft && host_st_near(a, b, 2)) /* SDM vol. 1, 8.3.10: one unit in the last place, of each */) {
+			snprintf(text, sizeof text, "R%u: %04x:%016llx here, %04x:%016llx on the host", i, get16(b + 8), (unsigned long long)get64(b),
+				 get16(a + 8), (unsigned long long)get64(a));
+			return text;
 		}
 	}
 	return NULL;

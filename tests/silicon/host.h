@@ -54,4 +54,30 @@ enum maker { MAKER_INTEL, MAKER_AMD, MAKER_UNKNOWN };
 enum maker host_maker(void);
 u64 host_xcr0(void);
 
+/* Are two x87 registers at most ULPS units in the last place apart? As one number each: sign and exponent, and the significand without its first bit,
+ * which denormal numbers do not have. Of two neighbours at the lower end of the normal numbers one may have been an underflow, whose exponent is larger by
+ * 24576 where it is unmasked (SDM vol. 1, 8.5.5). */
+static inline bool host_st_near(const u8 *a, const u8 *b, unsigned ulps)
+{
+	const u8 *st[2] = { a, b };
+	unsigned __int128 n[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		u16 e = get16(st[i] + 8);
+
+		if ((e & 0x7fff) >= 0x5f00 && (e & 0x7fff) <= 24576)
+			e = (u16)(e - 24576);
+		n[i] = (unsigned __int128)e << 63 | (get64(st[i]) & ~((u64)1 << 63));
+	}
+	return n[0] - n[1] + ulps <= 2 * ulps;
+}
+
+/* Whether a function's result at the lower end of the normal numbers is an underflow depends on one unit in the last place, too. */
+static inline bool host_st_tiny(const u8 *st)
+{
+	unsigned e = get16(st + 8) & 0x7fff;
+
+	return e <= 1 || (e >= 0x5f00 && e <= 24577);
+}
+
 #endif

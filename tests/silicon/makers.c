@@ -47,7 +47,8 @@ static bool one_in(const struct trial *t, const struct dec *d, const struct stat
 	case DIFF_FAR_REX_W: return t->bits == 64 && rex_w && strstr(insn->operands, "Mp");
 	case DIFF_VEX_W: return any_of(name, " vpinsrd vpextrd vpinsrq vpextrq vpermq vpermpd ");
 	case DIFF_PREFETCH_REGISTER: return d->map == 1 && d->opcode == 0x0d && !d->mem;
-	case DIFF_X87_STORE: return any_of(name, " fist fistp fisttp fst fstp fbstp ") && d->mem && is_fault(host);
+	case DIFF_FSCALE_TINY: return !strcmp(name, "fscale") && host->f.sw & ~here->f.sw & 0x10;
+	case DIFF_X87_STORE: return any_of(name, " fist fistp fisttp fst fstp fbstp ") && d->mem && (is_fault(host) || host->vector == VEC_AC);
 	case DIFF_REP_67: return insn->rep && d->rep && d->addrsize_prefix && t->bits == 64;
 	case DIFF_REP_FLAGS: return any_of(name, " cmps scas ") && d->rep && is_fault(host);
 	case DIFF_WRAP_4G: return t->bits != 64 && d->mem && faults;
@@ -58,7 +59,8 @@ static bool one_in(const struct trial *t, const struct dec *d, const struct stat
 	case DIFF_INT1: return !strcmp(name, "int1");
 	case DIFF_DOUBLE_SHIFT: return any_of(name, " shld shrd ") && d->osize == 2;
 	case DIFF_MOVSXD_66: return !strcmp(name, "movsxd") && d->osize == 2;
-	case DIFF_RETF_ORDER: return t->definedness && d->map == 0 && d->opcode == 0xca;
+	case DIFF_FAR_RETURN: return any_of(name, " ret iret ") && d->map == 0 && (d->opcode & 0xf0) == 0xc0 && d->opcode > 0xc3 && faults;
+	case DIFF_ENTER_ORDER: return !strcmp(name, "enter") && is_fault(host) && is_fault(here);
 	case DIFF_SYSRET_32: case DIFF_LOCK_CR8: case DIFF_LOCK_VERW: case DIFF_COUNT: break;
 	}
 	return false;

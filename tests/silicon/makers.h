@@ -23,6 +23,7 @@
 	DIFFERENCE(VEX_W, "VPINSRD, VPEXTRD with W = 1 outside 64-bit mode; VPERMQ, VPERMPD with W = 0", \
 		   "W is ignored by the first two; #UD for the others", "#UD for the first two; W is ignored by the others") \
 	DIFFERENCE(PREFETCH_REGISTER, "0F 0D with a register", "no operation", "#UD") \
+	DIFFERENCE(FSCALE_TINY, "FSCALE of a denormal number by 0, underflow unmasked", "no underflow", "underflow") \
 	DIFFERENCE(X87_STORE, "x87 stores with an unmasked exception to where a store faults", "the numeric exception first", "the fault first") \
 	DIFFERENCE(REP_67, "REP string instructions with 67h in 64-bit mode that fault", "upper halves are cleared", "upper halves stay until an iteration is done") \
 	DIFFERENCE(REP_FLAGS, "REP CMPS, REP SCAS that fault", "flags of before the instruction", "flags of the last iteration") \
@@ -38,7 +39,8 @@
 	DIFFERENCE(SYSRET_32, "SYSCALL, SYSRET outside 64-bit mode", "#UD", "instructions") \
 	DIFFERENCE(LOCK_CR8, "MOV to and from CR0 with LOCK", "#UD", "CR8") \
 	DIFFERENCE(LOCK_VERW, "VERW with LOCK", "#UD", "the prefix is ignored") \
-	DIFFERENCE(RETF_ORDER, "RET far with an immediate and a null selector", "#GP first", "another fault first")
+	DIFFERENCE(FAR_RETURN, "RET far and IRET that fault", "an order of checks; offsets beyond 4 GiB to 32-bit code are cut", "another order; #GP") \
+	DIFFERENCE(ENTER_ORDER, "ENTER that faults", "the frame is written first", "the end of the frame is checked first")
 
 enum difference {
 #define X(id, instructions, intel, amd) DIFF_##id,

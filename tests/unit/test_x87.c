@@ -415,20 +415,6 @@ static void pick_state(struct vec_state *s, u8 op, u8 modrm, bool unmasked)
 	pick_memory(s->data);
 }
 
-/* Are two registers the same, or, if that will do, neighbours? */
-static bool close_enough(const u8 *a, const u8 *b, bool neighbours)
-{
-	unsigned __int128 x, y;
-
-	if (!memcmp(a, b, 10))
-		return true;
-	if (!neighbours || ((a[9] ^ b[9]) & 0x80))
-		return false;
-	x = (unsigned __int128)(get16(a + 8) & 0x7fff) << 63 | (get64(a) & ~J_ONE);
-	y = (unsigned __int128)(get16(b + 8) & 0x7fff) << 63 | (get64(b) & ~J_ONE);
-	return x - y + 1 <= 2;
-}
-
 static unsigned compare_one(const u8 code[2], bool unmasked)
 {
 	bool trans = transcendental(code[0], code[1]), bad;
@@ -445,13 +431,15 @@ static unsigned compare_one(const u8 code[2], bool unmasked)
 	differ = host.sw ^ here.sw;
 	if (trans)
 		differ &= ~(u32)X87_C1; /* which way it was rounded */
-	for (unsigned i = 0; trans && i < 2; i++) /* one unit in the last place is underflow or not at the lower end */
-		if ((get16(host.st[i] + 8) & 0x7fff) <= 1)
+	for (unsigned i = 0; trans && i < 2; i++)
+		if (host_st_tiny(host.st[i]))
 			differ &= ~(u32)X87_UE;
 	bad = host.exception != here.exception || differ || host.tags != here.tags || host.cw != here.cw || host.flags != here.flags ||
 	      host.r[RAX] != here.r[RAX] || memcmp(host.data, here.data, DATA_SIZE);
 	for (unsigned i = 0; i < 8; i++)
-		bad |= !close_enough(host.st[i], here.st[i], trans);
+		bad |= memcmp(host.st[i], here.st[i], 10) && !(trans && host_st_near(host.st[i], here.st[i], 1));
+	if (code[0] == 0xd9 && code[1] == 0xfd && host.sw & ~here.sw & X87_UE && !host_same_maker(c->model)) /* DIFF_FSCALE_TINY */
+		return 0;
 	if (bad) {
 		show("before", &before, text[0], sizeof text[0]);
 		show("host  ", &host, text[1], sizeof text[1]);
