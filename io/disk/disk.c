@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "io/disk/reach.h"
 #include "io/disk/store.h"
 
 struct disk {
@@ -58,6 +59,10 @@ struct spec {
 	const char *file, *overlay;
 	bool read_only, snapshot, has_size;
 	u64 offset, size;
+	const struct reach *reach;         /* NULL: the user's own */
+	char *moved_file, *moved_overlay;  /* malloc'd: where they lie now */
+	bool given_file, given_overlay;    /* the user named them */
+	bool was_remote;
 };
 
 static bool parse_bytes(const char *text, u64 *out)
@@ -144,33 +149,58 @@ static bool set_window(struct store *store, const struct spec *spec, char *error
 	return true;
 }
 
+static bool is_remote(const char *name) { return !strncmp(name, "nbd:", 4); }
+
+/* For a stranger's disk: what is written stays in memory, and names are those of now. */
+static bool come_within(struct spec *spec, const struct reach *reach, char *error)
+{
+	bool overlay = spec->overlay;
+
+	spec->reach = reach;
+	spec->snapshot |= !spec->read_only;
+	spec->was_remote = is_remote(spec->file);
+	spec->file = spec->moved_file = reach_name(reach, spec->file, &spec->given_file);
+	if (spec->overlay)
+		spec->overlay = spec->moved_overlay = reach_name(reach, spec->overlay, &spec->given_overlay);
+	if (!spec->file || (overlay && !spec->overlay)) {
+		store_failed(error, DISK_ERROR, "the host has no memory for a disk");
+		return false;
+	}
+	if (!is_remote(spec->file) || reach->nbd)
+		return true;
+	store_failed(error, DISK_ERROR, "%s: a recording connects to nothing unless it is allowed to", spec->file);
+	return false;
+}
+
 static struct store *open_store(struct disk *disk, const struct spec *spec)
 {
 	bool writable = !spec->read_only && !spec->snapshot, base_writable = writable && !spec->overlay;
-	bool nbd = disk->remote = !strncmp(spec->file, "nbd:", 4);
+	bool nbd = disk->remote = is_remote(spec->file);
+	enum raw_access access = spec->reach && !spec->given_file ? RAW_STRANGER : base_writable ? RAW_WRITE : RAW_READ;
 	struct store *store;
 
-	store = nbd ? nbd_open(spec->file + 4, base_writable, &disk->host, disk->error) : raw_open(spec->file, base_writable, false, disk->error);
+	store = nbd ? nbd_open(spec->file + 4, base_writable, &disk->host, disk->error) : raw_open(spec->file, access, disk->error);
 	if (!store)
 		return NULL;
-	if (!set_window(store, spec, disk->error) || (!nbd && !raw_lock(store, base_writable))) {
+	if (!set_window(store, spec, disk->error) || (!nbd && !raw_lock(store, access))) {
 		store->ops->free(store);
 		return NULL;
 	}
+	access = spec->reach && !spec->given_overlay ? RAW_STRANGER : writable ? RAW_CREATE : RAW_READ;
 	if (spec->overlay)
-		store = overlay_open(spec->overlay, store, writable, disk->error);
+		store = overlay_open(spec->overlay, store, access, disk->error);
 	if (store && spec->snapshot)
 		store = snapshot_new(store, disk->error);
 	return store;
 }
 
-/* DISK if there is a store in it; else it is freed, and *ERROR has the text. */
-static struct disk *opened(struct disk *disk, char **error)
+/* Frees DISK, whose text goes to *ERROR. NULL. */
+static struct disk *failed(struct disk *disk, char **error)
 {
-	if (disk && disk->store)
-		return disk;
 	if (error)
 		*error = strdup(disk && *disk->error ? disk->error : "the host has no memory for a disk");
+	if (disk && disk->store)
+		disk->store->ops->free(disk->store);
 	free(disk);
 	return NULL;
 }
@@ -181,25 +211,68 @@ struct disk *disk_new(struct store *(*make)(void *arg, char *error), void *arg, 
 
 	if (disk)
 		disk->store = make(arg, disk->error);
-	return opened(disk, error);
+	if (disk && disk->store)
+		return disk;
+	return failed(disk, error);
+}
+
+/* What of a network block device there was nobody knows: then it is as the user says. */
+static bool is_same(struct disk *disk, const struct spec *spec, const struct disk_was *was)
+{
+	u64 now;
+
+	if (was->size && was->size != disk_size(disk)) {
+		store_failed(disk->error, DISK_ERROR, "recording: %s has %llu bytes, but had %llu when the recording began", spec->file,
+			(unsigned long long)disk_size(disk), (unsigned long long)was->size);
+		return false;
+	}
+	if (disk_contents(disk, &now) != DISK_OK)
+		return false;
+	if (now == was->contents || (!was->contents && spec->was_remote && spec->given_file))
+		return true;
+	store_failed(disk->error, DISK_ERROR, "recording: %s is not what it was when the recording began", spec->file);
+	return false;
+}
+
+static struct disk *open_spec(const char *text, const struct reach *reach, const struct disk_was *was, bool overlay, char **error)
+{
+	struct disk *disk = calloc(1, sizeof *disk);
+	struct spec spec = { .text = strdup(text) };
+	bool ok = disk && spec.text && parse(&spec, disk->error);
+
+	if (!overlay)
+		spec.overlay = NULL;
+	ok = ok && (!reach || come_within(&spec, reach, disk->error)) && (disk->store = open_store(disk, &spec));
+	if (ok) {
+		disk->read_only = spec.read_only;
+		disk->ram = spec.snapshot ? snapshot_ram(disk->store) : NULL;
+		ok = !was || is_same(disk, &spec, was);
+	}
+	if (!ok)
+		disk = failed(disk, error);
+	free(spec.text);
+	free(spec.moved_file);
+	free(spec.moved_overlay);
+	return disk;
 }
 
 struct disk *disk_open(const char *text, char **error)
 {
-	struct disk *disk = calloc(1, sizeof *disk);
-	struct spec spec = { .text = strdup(text) };
+	return open_spec(text, NULL, NULL, true, error);
+}
 
-	if (disk && spec.text && parse(&spec, disk->error))
-		disk->store = open_store(disk, &spec);
-	disk = opened(disk, error);
-	if (!disk) {
-		free(spec.text);
-		return NULL;
-	}
-	disk->read_only = spec.read_only;
-	if (spec.snapshot)
-		disk->ram = snapshot_ram(disk->store);
-	free(spec.text);
+/* An overlay that was new has been filled since, or thrown away: what it lies over is what was recorded. */
+struct disk *disk_open_within(const char *text, const struct reach *reach, const struct disk_was *was, char **error)
+{
+	char *why = NULL;
+	struct disk *disk = open_spec(text, reach, was, true, &why);
+
+	if (!disk && was && strstr(text, ",overlay="))
+		disk = open_spec(text, reach, was, false, NULL);
+	if (!disk && error)
+		*error = why;
+	else
+		free(why);
 	return disk;
 }
 

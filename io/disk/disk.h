@@ -31,6 +31,11 @@ struct ram;
 
 /* SPEC as above. NULL, with a malloc'd line in *ERROR. The contents' length is rounded down to a multiple of 512 bytes; an empty disk is an error. */
 struct disk *disk_open(const char *spec, char **error);
+struct reach;
+struct disk_was { u64 contents, size; }; /* as disk_contents said, 0 of a network block device; bytes (0: not known) */
+/* The same for a SPEC that a stranger wrote: opened as far as REACH goes (reach.h), and what is written stays in memory. WAS (or NULL): it must have these
+ * contents; an overlay is left out if without it they are the right ones. */
+struct disk *disk_open_within(const char *spec, const struct reach *reach, const struct disk_was *was, char **error);
 void disk_free(struct disk *disk); /* NULL is fine; flushes */
 u64 disk_size(const struct disk *disk);     /* bytes */
 bool disk_read_only(const struct disk *disk);

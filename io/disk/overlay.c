@@ -133,6 +133,17 @@ static void overlay_free(struct store *store)
 
 static const struct store_ops overlay_ops = { cow_read, cow_write, overlay_flush, cow_discard, overlay_free, cow_data };
 
+/* The map, as far as the file has any of it: of a huge disk it is huge, too. */
+static bool read_map(struct overlay *o, u64 size)
+{
+	for (u64 at = 0, next; at < size && (next = store_data(o->file, MAP_START + at) - MAP_START) < size; at += PAGE_SIZE) {
+		at = next & PAGE_MASK;
+		if (o->file->ops->read(o->file, MAP_START + at, o->cow.map->host + at, PAGE_SIZE) != DISK_OK)
+			return false;
+	}
+	return true;
+}
+
 static bool set_up(struct overlay *o, const char *name, bool writable)
 {
 	u64 size = o->cow.store.size, map = cow_map_size(size), original;
@@ -153,15 +164,15 @@ static bool set_up(struct overlay *o, const char *name, bool writable)
 	o->cow.map = ram_new(map);
 	if (!o->cow.map)
 		return refuse(o, name, "the host has no memory for it");
-	return o->file->ops->read(o->file, MAP_START, o->cow.map->host, map) == DISK_OK;
+	return read_map(o, map);
 }
 
-struct store *overlay_open(const char *name, struct store *base, bool writable, char *error)
+struct store *overlay_open(const char *name, struct store *base, enum raw_access access, char *error)
 {
-	struct store *file = raw_open(name, writable, writable, error);
+	struct store *file = raw_open(name, access, error);
 
-	if (file && raw_lock(file, writable))
-		return overlay_new(name, file, base, writable, error);
+	if (file && raw_lock(file, access))
+		return overlay_new(name, file, base, access >= RAW_WRITE, error);
 	if (file)
 		file->ops->free(file);
 	base->ops->free(base);

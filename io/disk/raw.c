@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "io/disk/reach.h"
 #include "io/disk/store.h"
 
 struct raw {
@@ -117,20 +118,30 @@ static u64 raw_data(struct store *store, u64 offset)
 
 static const struct store_ops raw_ops = { raw_read, raw_write, raw_flush, raw_discard, raw_free, raw_data };
 
-bool raw_lock(struct store *store, bool writable)
+bool raw_lock(struct store *store, enum raw_access access)
 {
 	struct raw *raw = (struct raw *)store;
+	bool writable = access >= RAW_WRITE;
 	struct flock lock = { .l_type = writable ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET,
 		.l_start = (off_t)store->start, .l_len = (off_t)store->size };
 
-	if (!fcntl(raw->fd, F_OFD_SETLK, &lock) || (errno != EAGAIN && errno != EACCES)) /* a file system without locks is no reason */
+	if (access == RAW_STRANGER || !fcntl(raw->fd, F_OFD_SETLK, &lock) || (errno != EAGAIN && errno != EACCES)) /* a file system without locks is no reason */
 		return true;
 	store_failed(store->error, DISK_ERROR, "%s: %s", raw->name,
 		writable ? "it is in use" : "somebody else writes to it");
 	return false;
 }
 
-struct store *raw_open(const char *name, bool writable, bool create, char *error)
+static int open_user(const char *name, enum raw_access access, char *error)
+{
+	int fd = open(name, (access >= RAW_WRITE ? O_RDWR : O_RDONLY) | (access == RAW_CREATE ? O_CREAT : 0) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+
+	if (fd < 0)
+		store_errno(error, errno, access >= RAW_WRITE ? "write" : "read", name);
+	return fd;
+}
+
+struct store *raw_open(const char *name, enum raw_access access, char *error)
 {
 	struct raw *raw = calloc(1, sizeof *raw + strlen(name) + 1);
 	struct stat st;
@@ -143,9 +154,8 @@ struct store *raw_open(const char *name, bool writable, bool create, char *error
 	strcpy(raw->name, name);
 	raw->store.ops = &raw_ops;
 	raw->store.error = error;
-	raw->fd = open(name, (writable ? O_RDWR : O_RDONLY) | (create ? O_CREAT : 0) | O_CLOEXEC | O_NONBLOCK, 0666);
+	raw->fd = access == RAW_STRANGER ? reach_open(name, error) : open_user(name, access, error);
 	if (raw->fd < 0) {
-		store_errno(error, errno, writable ? "write" : "read", name);
 		free(raw);
 		return NULL;
 	}

@@ -43,14 +43,16 @@ u64 store_data(struct store *store, u64 offset);
 /* A disk of one store, which MAKE opens. */
 struct disk *disk_new(struct store *(*make)(void *arg, char *error), void *arg, char **error);
 
+/* RAW_STRANGER: for reading, as far as reach.h lets a name that a stranger has given. */
+enum raw_access { RAW_STRANGER, RAW_READ, RAW_WRITE, RAW_CREATE };
 /* NULL with a text in ERROR, which must outlive the store. */
-struct store *raw_open(const char *name, bool writable, bool create, char *error);
+struct store *raw_open(const char *name, enum raw_access access, char *error);
 /* HOST's hurry and say are used while it is open; it must outlive the store. */
 struct store *nbd_open(const char *uri, bool writable, const struct disk_host *host, char *error);
-/* Hold a lock on the window for as long as the file is open: others that want to write it, or that write it, are refused. */
-bool raw_lock(struct store *store, bool writable);
+/* Hold a lock on the window for as long as the file is open: others that want to write it, or that write it, are refused. RAW_STRANGER: none. */
+bool raw_lock(struct store *store, enum raw_access access);
 /* These take BASE (and FILE) over: they are freed with them, and by them when they fail. */
-struct store *overlay_open(const char *name, struct store *base, bool writable, char *error);
+struct store *overlay_open(const char *name, struct store *base, enum raw_access access, char *error);
 struct store *overlay_new(const char *name, struct store *file, struct store *base, bool writable, char *error);
 struct store *snapshot_new(struct store *base, char *error);
 struct ram *snapshot_ram(struct store *store);

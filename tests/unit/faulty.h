@@ -66,7 +66,7 @@ static inline struct store *faulty_make(void *file, char *error)
 
 	memset(faulty, 0, sizeof faulty);
 	faulty_says = faulty_losses = 0;
-	f->inner = raw_open(file, true, true, error);
+	f->inner = raw_open(file, RAW_CREATE, error);
 	ck_assert_ptr_nonnull(f->inner);
 	f->store = (struct store){ &faulty_ops, 0, f->inner->size, error };
 	return &f->store;

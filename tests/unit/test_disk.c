@@ -384,7 +384,7 @@ END_TEST
 
 static struct store *faulty_overlay(void *file, char *error)
 {
-	return overlay_new(file, faulty_make(file, error), raw_open(image, false, false, error), true, error);
+	return overlay_new(file, faulty_make(file, error), raw_open(image, RAW_READ, error), true, error);
 }
 
 /* Whichever request for an overlay's file fails, in whichever way: if a flush said that it was done, then all is there when the overlay is opened again
