@@ -1,5 +1,6 @@
 /* The drives of a PC, and the images in them. */
 #include <stdlib.h>
+#include "io/disk/reach.h"
 #include "io/fdc.h"
 #include "lib/pc.h"
 
@@ -94,7 +95,7 @@ int vcpu_flush(vcpu *v)
 /* ---- */
 
 /* What cannot be written is opened read-only without being asked. */
-static struct disk *open_image(const struct vcpu_drive *from, bool cdrom, char **error)
+static struct disk *open_image(const struct vcpu_drive *from, bool cdrom, const struct reach *reach, unsigned number, char **error)
 {
 	static const char suffix[] = ",readonly";
 	char *spec = malloc(strlen(from->image) + sizeof suffix);
@@ -105,7 +106,7 @@ static struct disk *open_image(const struct vcpu_drive *from, bool cdrom, char *
 	strcpy(spec, from->image);
 	if (cdrom)
 		strcat(spec, suffix);
-	disk = disk_open(spec, error);
+	disk = reach ? disk_open_within(spec, reach, &reach->disks[number], error) : disk_open(spec, error);
 	free(spec);
 	return disk;
 }
@@ -139,7 +140,7 @@ bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error)
 		if (!from->image && (from->bus == VCPU_BUS_SHELF || from->bus == VCPU_BUS_VIRTIO || (from->bus != VCPU_BUS_FLOPPY && !from->cdrom)))
 			return error_set(error, "drive %u: only a CD-ROM or floppy drive can be empty", i);
 		if (from->image) {
-			drive->disk = open_image(from, owner && owner->cdrom, error);
+			drive->disk = open_image(from, owner && owner->cdrom, v->reach, i, error);
 			if (!drive->disk)
 				return false;
 			if (owner && !owner->cdrom && disk_size(drive->disk) > FDC_IMAGE_MAX) {

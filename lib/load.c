@@ -2,6 +2,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+#include "io/disk/reach.h"
+#include "io/disk/store.h"
 #include "lib/machine.h"
 
 /* ---- files ---- */
@@ -69,7 +72,37 @@ static bool read_stream(struct blob *b, FILE *file, u64 limit, char **error)
 	}
 }
 
-static bool read_blob(struct blob *b, const char *name, const void *data, size_t size, u64 limit, char **error)
+#define STRANGER_MAX GiB /* bytes of a file that only a recording names */
+
+/* GIVEN: the user says that it is this file. *LIMIT becomes less for what only a stranger has named. */
+static FILE *open_file(const char *name, const struct reach *reach, const char *given, u64 *limit, char **error)
+{
+	bool moved = given;
+	char *now = given || !reach ? strdup(given ? given : name) : reach_name(reach, name, &moved), text[DISK_ERROR_MAX];
+	FILE *file = NULL;
+	int fd;
+
+	if (!now) {
+		no_memory(error, name);
+	} else if (!reach || moved) {
+		file = fopen(now, "rbe");
+		if (!file)
+			errno_text(error, now, errno);
+	} else {
+		*limit = *limit < STRANGER_MAX ? *limit : STRANGER_MAX;
+		fd = reach_open(now, text);
+		file = fd < 0 ? NULL : fdopen(fd, "rb");
+		if (!file && fd >= 0)
+			close(fd);
+		if (!file)
+			error_write(error, "%s", fd < 0 ? text : "the host has no memory for a file");
+	}
+	free(now);
+	return file;
+}
+
+static bool read_blob(struct blob *b, const char *name, const void *data, size_t size, u64 limit, const struct reach *reach, const char *given,
+	char **error)
 {
 	FILE *file;
 	bool ok;
@@ -86,9 +119,9 @@ static bool read_blob(struct blob *b, const char *name, const void *data, size_t
 		memcpy(b->data, data, size);
 		b->size = size;
 	} else {
-		file = fopen(name, "rb");
+		file = open_file(name, reach, given, &limit, error);
 		if (!file)
-			return errno_text(error, name, errno);
+			return false;
 		ok = read_stream(b, file, limit, error);
 		fclose(file);
 		if (!ok)
@@ -109,8 +142,9 @@ static bool add_module(struct boot *boot, const char *name, const char *text, co
 	boot->modules = modules;
 	modules[boot->nmodules] = (struct blob){ .text = strdup(text) };
 	boot->nmodules++;
-	return modules[boot->nmodules - 1].text ? read_blob(&modules[boot->nmodules - 1], name, data, size, limit, error) :
-		no_memory(error, name);
+	if (!modules[boot->nmodules - 1].text)
+		return no_memory(error, name);
+	return read_blob(&modules[boot->nmodules - 1], name, data, size, limit, boot->reach, boot->reach ? boot->reach->initrd : NULL, error);
 }
 
 /* "file args,file args": every module's command line is all of its text, as boot loaders give it. */
@@ -119,6 +153,8 @@ static bool add_modules(struct boot *boot, const char *list, u64 limit, char **e
 	char *copy = strdup(list), *next = copy;
 	bool ok = copy || no_memory(error, list);
 
+	if (boot->reach && boot->reach->initrd && strchr(list, ','))
+		ok = error_set(error, "%s: there are several modules; one file cannot be all of them", list);
 	while (ok && next) {
 		char *text = next, *name;
 
@@ -227,10 +263,10 @@ static const char *package_of(const char *name)
 	return "";
 }
 
-bool firmware_read(struct blob *b, const char *name, char **error)
+static bool firmware_read(struct blob *b, const char *name, const struct reach *reach, char **error)
 {
 	char *why = NULL;
-	bool ok = read_blob(b, name, NULL, 0, FIRMWARE_MAX, &why);
+	bool ok = read_blob(b, name, NULL, 0, FIRMWARE_MAX, reach, reach ? reach->bios : NULL, &why);
 
 	if (!ok && why)
 		error_write(error, "%s%s", why, package_of(name));
@@ -250,7 +286,7 @@ static bool read_firmware(struct boot *boot, const struct vcpu_config *config, c
 		return error_set(error, "%s: firmware starts Linux kernels only; %s is none", config->bios, boot->kernel.name);
 	if (!config->bios && !config->drives_count && !screen)
 		return true;
-	return firmware_read(&boot->bios, config->bios ? config->bios : DEFAULT_BIOS, error);
+	return firmware_read(&boot->bios, config->bios ? config->bios : DEFAULT_BIOS, boot->reach, error);
 }
 
 static bool read_all(struct boot *boot, const struct vcpu_config *config, u64 limit, char **error)
@@ -263,7 +299,8 @@ static bool read_all(struct boot *boot, const struct vcpu_config *config, u64 li
 	if (!config->kernel && !config->kernel_data)
 		return (!config->initrd && !config->initrd_data) || error_set(error, "%s: an initial RAM disk without a kernel",
 			config->initrd ? config->initrd : "initrd");
-	if (!read_blob(&boot->kernel, name, config->kernel_data, config->kernel_size, limit, error) || !classify(boot, error))
+	if (!read_blob(&boot->kernel, name, config->kernel_data, config->kernel_size, limit, boot->reach, boot->reach ? boot->reach->kernel : NULL, error) ||
+	    !classify(boot, error))
 		return false;
 	if (!config->initrd && !config->initrd_data)
 		return true;
@@ -277,14 +314,15 @@ static bool read_all(struct boot *boot, const struct vcpu_config *config, u64 li
 	return add_modules(boot, config->initrd, limit, error);
 }
 
-bool boot_read(struct boot *boot, const struct vcpu_config *config, u64 limit, char **error)
+bool boot_read(struct boot *boot, const struct vcpu_config *config, u64 limit, const struct reach *reach, char **error)
 {
-	*boot = (struct boot){ 0 };
+	*boot = (struct boot){ .reach = reach };
 	if (!read_all(boot, config, limit, error) || !read_firmware(boot, config, error)) {
 		boot_free(boot);
 		return false;
 	}
 	boot->hash = boot_hash(boot);
+	boot->reach = NULL;
 	return true;
 }
 

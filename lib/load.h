@@ -24,15 +24,15 @@ struct boot {
 	unsigned nmodules;
 	char *append; /* never NULL once read */
 	u64 hash;     /* of all of it */
+	const struct reach *reach; /* while it is being read: boot_read's */
 };
 
 #define BOOT_MODULES_MAX 256
 
-/* Read what CONFIG names. No file may be larger than LIMIT bytes. False: *ERROR says which file and what is wrong; BOOT is empty. */
-bool boot_read(struct boot *boot, const struct vcpu_config *config, u64 limit, char **error);
+/* Read what CONFIG names, as far as REACH (io/disk/reach.h) lets a stranger's go; NULL: it is the user's own. No file may be larger than LIMIT bytes.
+ * False: *ERROR says which file and what is wrong; BOOT is empty. */
+bool boot_read(struct boot *boot, const struct vcpu_config *config, u64 limit, const struct reach *reach, char **error);
 void boot_free(struct boot *boot);
-/* Read a firmware file. False: *ERROR says what is wrong, and which package it is in. */
-bool firmware_read(struct blob *b, const char *name, char **error);
 /* Put it into memory and set up the processor. False: *ERROR says what is wrong; memory may have been written. */
 bool boot_load(struct vcpu *v, char **error);
 

@@ -166,7 +166,7 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 	return error && *error ? false : error_set(error, "the host has no memory for the devices");
 }
 
-vcpu *vcpu_new(const struct vcpu_config *config, char **error)
+struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *reach, char **error)
 {
 	static const struct vcpu_config defaults;
 	struct vcpu *v = calloc(1, sizeof *v);
@@ -179,12 +179,19 @@ vcpu *vcpu_new(const struct vcpu_config *config, char **error)
 	}
 	if (!config)
 		config = &defaults;
-	if (!configure(v, config, error) || (!v->bare && !boot_read(&v->boot, config, v->memory, error)) ||
+	v->reach = reach;
+	if (!configure(v, config, error) || (!v->bare && !boot_read(&v->boot, config, v->memory, reach, error)) ||
 			!drives_open(v, config, error) || !build(v, config, error) || !machine_reset(v, error)) {
 		vcpu_free(v);
 		return NULL;
 	}
+	v->reach = NULL;
 	return v;
+}
+
+vcpu *vcpu_new(const struct vcpu_config *config, char **error)
+{
+	return machine_new(config, NULL, error);
 }
 
 void vcpu_free(vcpu *v)

@@ -24,6 +24,7 @@
 #define PARTS_MAX 768 /* 64 processors and a PC */
 
 struct pc;
+struct reach; /* io/disk/reach.h */
 struct recorder; /* replay.c */
 struct map;      /* past.c */
 struct vcpu_debug;
@@ -56,6 +57,7 @@ struct vcpu {
 	bool display;    /* a display adapter: if the configuration says so, or it is silent and there is firmware */
 	void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len);
 	void *user;
+	const struct reach *reach;  /* while it is being built: what a stranger's configuration may open; NULL: it is the user's own */
 	struct boot boot;
 	char *config;               /* as text (config.h) */
 
@@ -90,6 +92,8 @@ struct vcpu {
 	char error[512];
 };
 
+/* vcpu_new for a configuration that a stranger wrote: REACH says what it may open; NULL: it is the user's own. */
+struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *reach, char **error);
 /* An error text for the caller, malloc'd, into *ERROR (which may be NULL). error_set is false. */
 __attribute__((format(printf, 2, 3)))
 void error_write(char **error, const char *format, ...);

@@ -144,6 +144,8 @@ bool pc_build_display(struct pc *pc);
 bool pc_build_flash(struct pc *pc);
 /* The chip's file is as the chip, and on the host's disk. 0, or -1 with the machine's error text. */
 int pc_flash_flush(struct pc *pc);
+/* The chip's memory; NULL: there is none. */
+const struct ram *pc_vars(const struct vcpu *v);
 
 /* ---- pc_firmware.c ---- */
 

@@ -41,7 +41,7 @@ int pc_flash_flush(struct pc *pc)
 }
 
 /* "FILE,snapshot": what is written stays in the chip, whose memory is saved like all other. */
-static struct disk *open_vars(const char *spec, bool *keep, char **error)
+static struct disk *open_vars(const char *spec, const struct reach *reach, bool *keep, char **error)
 {
 	static const char snapshot[] = ",snapshot";
 	size_t len = strlen(spec), tail = sizeof snapshot - 1;
@@ -54,38 +54,63 @@ static struct disk *open_vars(const char *spec, bool *keep, char **error)
 	*keep = len <= tail || strcmp(spec + len - tail, snapshot);
 	if (!*keep)
 		strcpy(file + len - tail, ",readonly");
-	disk = disk_open(file, error);
+	disk = reach ? disk_open_within(file, reach, NULL, error) : disk_open(file, error);
+	*keep &= !reach;
 	free(file);
 	return disk;
 }
 
+static bool fits(const struct pc *pc, const char *spec, u64 size)
+{
+	bool whole = size && size % FLASH_BLOCK == 0;
+
+	if (whole && size <= LIMIT - pc->rom->size)
+		return true;
+	return error_set(pc->error, "%s: variables of %llu bytes, which is %s", spec, (unsigned long long)size,
+		whole ? "too much" : "not a multiple of 4096");
+}
+
+/* The chip's memory, filled. */
+static bool fill(struct pc *pc, const char *spec, const void *data, u64 size)
+{
+	struct ram *ram = pc->vars_ram = ram_new(size);
+
+	if (!ram || !machine_add_block(pc->v, 4 * GiB - pc->rom->size - size, ram))
+		return false;
+	if (data)
+		memcpy(ram->host, data, size);
+	else if (disk_read(pc->vars, 0, ram->host, size) != DISK_OK)
+		return error_set(pc->error, "%s: %s", spec, disk_error(pc->vars));
+	memset(ram->pages, PAGE_DIRTY, size >> PAGE_SHIFT);
+	pc->v->boot.hash = hash64(pc->v->boot.hash, ram->host, size);
+	return true;
+}
+
 bool pc_build_flash(struct pc *pc)
 {
+	const struct vcpu_config *config = pc->config;
+	const char *spec = config->vars ? config->vars : "vars";
 	struct vcpu *v = pc->v;
-	const char *spec = pc->config->vars;
-	struct ram *ram;
 	bool keep = false;
-	u64 size;
+	u64 size = config->vars_size;
 
-	if (!spec)
+	if (!config->vars && !config->vars_data)
 		return true;
 	if (!pc->rom)
 		return error_set(pc->error, "%s: variables are for firmware, and there is none", spec);
-	pc->vars = open_vars(spec, &keep, pc->error);
-	if (!pc_add(pc, &vars_kind, pc->vars))
+	if (!config->vars_data) {
+		pc->vars = open_vars(spec, v->reach, &keep, pc->error);
+		if (!pc_add(pc, &vars_kind, pc->vars))
+			return false;
+		size = disk_size(pc->vars);
+	}
+	if (!fits(pc, spec, size))
 		return false;
-	size = disk_size(pc->vars);
-	if (size % FLASH_BLOCK || size + pc->rom->size > LIMIT)
-		return error_set(pc->error, "%s: variables of %llu bytes, which is %s", spec, (unsigned long long)size,
-			size % FLASH_BLOCK ? "not a multiple of 4096" : "too much");
 	if (keep && disk_read_only(pc->vars))
 		return error_set(pc->error, "%s: it cannot be written (\",snapshot\" leaves it as it is)", spec);
-	pc->vars_ram = ram = ram_new(size);
-	if (!ram || !machine_add_block(v, 4 * GiB - pc->rom->size - size, ram))
+	if (!fill(pc, spec, config->vars_data, size))
 		return false;
-	if (disk_read(pc->vars, 0, ram->host, size) != DISK_OK)
-		return error_set(pc->error, "%s: %s", spec, disk_error(pc->vars));
-	memset(ram->pages, PAGE_DIRTY, size >> PAGE_SHIFT);
-	v->boot.hash = hash64(v->boot.hash, ram->host, size);
-	return pc_add(pc, &flash_kind, flash_new(&v->mem, 4 * GiB - pc->rom->size - size, ram, keep ? write_back : NULL, pc, &v->log));
+	return pc_add(pc, &flash_kind, flash_new(&v->mem, 4 * GiB - pc->rom->size - size, pc->vars_ram, keep ? write_back : NULL, pc, &v->log));
 }
+
+const struct ram *pc_vars(const struct vcpu *v) { return v->pc ? v->pc->vars_ram : NULL; }

@@ -124,6 +124,8 @@ struct vcpu_config {
 	const char *bios;        /* firmware to start: a file, at the top of memory ["bios-256k.bin" of Debian's package seabios, if there are drives
 	                            or a display and no kernel]. It is told of the kernel, a Linux one: OVMF takes it */
 	const char *vars;        /* flash that the firmware may write, below it: a file, e.g. OVMF_VARS; ",snapshot" leaves it as it is [none] */
+	const void *vars_data;   /* or its contents (DATA wins): what is written stays in the machine */
+	size_t vars_size;
 	const char *display;     /* "vga" or "none" ["vga" with firmware, else "none"] */
 	const struct vcpu_drive *drives;
 	unsigned drives_count;   /* at most VCPU_DRIVES */

@@ -417,7 +417,7 @@ static void attempt(vcpu *v, const u8 *f, size_t size)
 	char *error = NULL;
 
 	boot_free(&v->boot);
-	if (boot_read(&v->boot, &config, v->memory, &error) && machine_reset(v, &error)) {
+	if (boot_read(&v->boot, &config, v->memory, NULL, &error) && machine_reset(v, &error)) {
 		ck_assert_ptr_null(error);
 		vcpu_run(v, 10);
 		return;
