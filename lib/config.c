@@ -121,6 +121,14 @@ static void unescape(char *s)
 	*to = 0;
 }
 
+/* A name goes into messages, and these to a terminal: no control characters. */
+static bool is_name(const char *s)
+{
+	while (*s && (unsigned char)*s >= ' ' && *s != 0x7f)
+		s++;
+	return !*s;
+}
+
 static bool number(const char *s, u64 *n)
 {
 	char *end;
@@ -143,6 +151,8 @@ static bool read_drive(struct config_text *c, char *value)
 	if (bus == ARRAY_LEN(bus_names))
 		return false;
 	unescape(image);
+	if (!is_name(image))
+		return false;
 	*d = (struct vcpu_drive){ *image ? image : NULL, (enum vcpu_bus)bus, !strcmp(kind, "cdrom") };
 	c->config.drives_count++;
 	return true;
@@ -156,7 +166,7 @@ static bool read_value(struct config_text *c, const struct key *k, char *value)
 	if (k->kind == TEXT) {
 		unescape(value);
 		*(const char **)at = value;
-		return true;
+		return is_name(value) || k->offset == offsetof(struct vcpu_config, append);
 	}
 	if (!number(value, &n))
 		return false;

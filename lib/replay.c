@@ -3,29 +3,58 @@
  * A recording is a header, "vcpurply", version (32 bits), zero (32 bits), and then chunks, each complete in itself:
  *   0 kind   4 bytes that follow   8 bytes when unpacked (the same: not compressed, else zlib)   12 low half of hash64 over all that   16 bytes
  *     CONFIG  the configuration as text (config.h), first
- *     IMAGE   role ('k' kernel, 'i' initrd), contents
- *     START   hash of what was booted (64 bits), and for each drive of its contents (64 bits; 0: empty, or too far away to look)
+ *     IMAGE   role ('k' kernel, 'i' initrd, 'v' the firmware's variables), contents
+ *     START   hash of what was booted (64 bits), and for each drive of its contents (64 bits; 0: empty, or too far away to look) and its
+ *             size (64 bits)
  *     INPUT   place, channel (32 bits), bytes
  *     CHECK   place, hash of the memory (64 bits), then all parts as snapshots have them, XORed with those of the checkpoint before
  *     END     like CHECK: the run was ended by its owner
  *   place: instructions (64 bits), virtual ns (64), steps (32)
- * All numbers are little-endian. A file that ends within a chunk ends before it. */
+ * All numbers are little-endian. A file that ends within a chunk ends before it.
+ *
+ * Version 2, which is still read, has no variables and no sizes of drives. Whoever adds something that a reader of today would misunderstand makes it
+ * version 4, and goes on reading 2 and 3. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
+#include "io/disk/disk.h"
+#include "io/disk/reach.h"
 #include "lib/config.h"
+#include "lib/pc.h"
 #include "lib/replay.h"
 
 #define MAGIC "vcpurply"
-#define VERSION 2u
+#define VERSION 3u
+#define VERSION_OLD 2u
 #define FILE_HEAD 16u
 #define CHUNK_HEAD 16u
 #define PLACE 20u
 #define CHUNK_MAX (1u << 30)
-#define START_MAX (8 * (1 + VCPU_DRIVES))
+#define START_MAX (8 * (1 + 2 * VCPU_DRIVES))
 #define PACK_FROM 128u /* bytes; fewer are not worth compressing */
 
+/* The most that chunks may unpack to (vcpu_replay.h tells). */
+#define CONFIG_MAX (1u << 20)
+#define INPUT_MAX (PLACE + 4 + (2u << 20)) /* twice what any channel takes at once */
+#define STATE_MAX (PLACE + 8 + (64u << 20))
+#define IMAGE_FREE (64u << 20)
+#define IMAGE_RATIO 64u
+
 enum kind { CONFIG = 1, IMAGE, START, INPUT, CHECK, END };
+#define ROLES "kiv"
+enum role { KERNEL, INITRD, VARS, IMAGES };
+
+/* The most that LEN bytes of a chunk may be when unpacked. */
+static u32 most(enum kind kind, u32 len)
+{
+	switch (kind) {
+	case CONFIG: return CONFIG_MAX;
+	case IMAGE: return len <= IMAGE_FREE / IMAGE_RATIO ? IMAGE_FREE : len < CHUNK_MAX / IMAGE_RATIO ? len * IMAGE_RATIO : CHUNK_MAX;
+	case START: return START_MAX;
+	case INPUT: return INPUT_MAX;
+	default: return STATE_MAX;
+	}
+}
 
 /* ---- places ---- */
 
@@ -131,7 +160,7 @@ static void chunk(struct recorder *r, enum kind kind, const void *head, size_t n
 	u8 *bytes = malloc(CHUNK_HEAD + full + packed), *out = bytes + CHUNK_HEAD;
 	uLongf room = packed;
 
-	r->failed |= !bytes || full > CHUNK_MAX;
+	r->failed |= !bytes || full > CHUNK_MAX || full > most(kind, (u32)full);
 	if (r->failed) {
 		free(bytes);
 		return;
@@ -140,7 +169,7 @@ static void chunk(struct recorder *r, enum kind kind, const void *head, size_t n
 		memcpy(out, head, nhead);
 	if (ndata)
 		memcpy(out + nhead, data, ndata);
-	if (full >= PACK_FROM && compress2(out + full, &room, out, full, 6) == Z_OK && room < full) {
+	if (full >= PACK_FROM && compress2(out + full, &room, out, full, 6) == Z_OK && room < full && full <= most(kind, (u32)room)) {
 		memmove(out, out + full, room);
 		len = room;
 	}
@@ -216,6 +245,7 @@ static void embed(struct recorder *r, char role, const struct blob *b)
 
 int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 {
+	const struct ram *vars;
 	struct recorder *r;
 	u8 head[FILE_HEAD] = MAGIC, start[START_MAX];
 	u64 contents[VCPU_DRIVES];
@@ -245,10 +275,15 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 		if (v->boot.nmodules)
 			embed(r, 'i', &v->boot.modules[0]);
 	}
+	vars = pc_vars(v);
+	if (vars) /* the run changes the file */
+		chunk(r, IMAGE, "v", 1, vars->host, vars->size);
 	put64(start, v->boot.hash);
-	for (unsigned i = 0; i < v->ndrives; i++)
-		put64(start + 8 + 8 * i, contents[i]);
-	chunk(r, START, start, 8 + 8 * v->ndrives, NULL, 0);
+	for (unsigned i = 0; i < v->ndrives; i++) {
+		put64(start + 8 + 16 * i, contents[i]);
+		put64(start + 16 + 16 * i, v->drives[i].disk ? disk_size(v->drives[i].disk) : 0);
+	}
+	chunk(r, START, start, 8 + 16 * v->ndrives, NULL, 0);
 	v->busy--;
 	r->due = next_checkpoint(r, v);
 	if (r->failed) {
@@ -285,8 +320,12 @@ struct item {
 struct vcpu_replay {
 	struct config_text text;
 	struct vcpu_config config;
-	u8 *images[2];
-	u64 boot_hash, contents[VCPU_DRIVES];
+	unsigned version;
+	u8 *images[IMAGES];
+	u64 boot_hash;
+	struct disk_was disks[VCPU_DRIVES];
+	struct reach reach;     /* what it may open of what it names */
+	char *files[3];         /* reach's */
 	bool started;
 	struct item *items;
 	size_t count, next;
@@ -328,19 +367,37 @@ static bool take_config(vcpu_replay *r, const u8 *bytes, u32 full, char **error)
 
 static bool take_image(vcpu_replay *r, u8 *bytes, u32 full)
 {
-	bool initrd = *bytes == 'i';
+	const char *role = *bytes ? strchr(ROLES, *bytes) : NULL;
+	enum role which = role ? (enum role)(role - ROLES) : IMAGES;
 
-	if (r->images[initrd] || !full)
+	if (!role || r->images[which] || full < 2)
 		return false;
-	r->images[initrd] = bytes;
-	if (initrd) {
-		r->config.initrd_data = bytes + 1;
-		r->config.initrd_size = full - 1;
+	r->images[which] = bytes++;
+	full--;
+	if (which == KERNEL) {
+		r->config.kernel_data = bytes;
+		r->config.kernel_size = full;
+	} else if (which == INITRD) {
+		r->config.initrd_data = bytes;
+		r->config.initrd_size = full;
 	} else {
-		r->config.kernel_data = bytes + 1;
-		r->config.kernel_size = full - 1;
+		r->config.vars_data = bytes;
+		r->config.vars_size = full;
 	}
 	return true;
+}
+
+static bool take_start(vcpu_replay *r, const u8 *bytes, u32 full)
+{
+	u32 each = r->version == VERSION_OLD ? 8 : 16;
+
+	if (full != 8 + each * r->config.drives_count)
+		return false;
+	r->boot_hash = get64(bytes);
+	bytes += 8;
+	for (unsigned i = 0; i < r->config.drives_count; i++, bytes += each)
+		r->disks[i] = (struct disk_was){ get64(bytes), each > 8 ? get64(bytes + 8) : 0 };
+	return r->started = true;
 }
 
 /* What comes before the run. False with *ERROR: nothing can be made of it. */
@@ -355,31 +412,42 @@ static bool take_front(vcpu_replay *r, enum kind kind, const u8 *bytes, u32 len,
 		error_write(error, "recording: it does not begin with one configuration");
 	else if (kind == CONFIG)
 		ok = take_config(r, out, full, error);
-	else if (kind == IMAGE && (ok = take_image(r, out, full)))
+	else if (kind == IMAGE && take_image(r, out, full))
 		return true;
-	else if (kind == START && full == 8 + 8 * r->config.drives_count) {
-		r->boot_hash = get64(out);
-		for (unsigned i = 0; i < r->config.drives_count; i++)
-			r->contents[i] = get64(out + 8 + 8 * i);
-		ok = r->started = true;
-	} else
+	else if (kind == START && take_start(r, out, full))
+		ok = true;
+	else
 		error_write(error, "recording: its beginning is damaged");
 	free(out);
 	return ok;
 }
 
+/* The first LEN bytes that a chunk unpacks to. */
+static bool peek(const struct item *item, u8 *out, u32 len)
+{
+	z_stream z = { .next_in = (Bytef *)item->bytes, .avail_in = item->len, .next_out = out, .avail_out = len };
+
+	if (item->full < len)
+		return false;
+	if (item->len == item->full) {
+		memcpy(out, item->bytes, len);
+		return true;
+	}
+	if (inflateInit(&z) != Z_OK)
+		return false;
+	while (z.avail_out && inflate(&z, Z_SYNC_FLUSH) == Z_OK)
+		;
+	inflateEnd(&z);
+	return !z.avail_out;
+}
+
 static bool take_item(vcpu_replay *r, struct item *item)
 {
-	u8 *out = unpack(item->bytes, item->len, item->full);
+	u8 head[PLACE + 8];
 
-	if (!out)
+	if (!peek(item, head, PLACE + (item->kind == INPUT ? 4 : 8)))
 		return false;
-	if (item->full < PLACE + (item->kind == INPUT ? 4 : 8)) {
-		free(out);
-		return false;
-	}
-	item->at = (struct vcpu_place){ get64(out), get32(out + 16), get64(out + 8) };
-	free(out);
+	item->at = (struct vcpu_place){ get64(head), get32(head + 16), get64(head + 8) };
 	if (r->count && place_before(&item->at, &r->items[r->count - 1].at))
 		return false;
 	if (!(r->count & (r->count - 1))) {
@@ -412,6 +480,9 @@ static bool look(vcpu_replay *r, const u8 *data, size_t len, char **error)
 			snprintf(r->cut, sizeof r->cut, "it is damaged at byte %zu", at);
 			break;
 		}
+		if (item.full > most(item.kind, item.len))
+			return error_set(error, "recording: what it has at byte %zu would unpack to %u bytes, more than the %u that it may have", at,
+				item.full, most(item.kind, item.len));
 		if (!r->started) {
 			if (!take_front(r, item.kind, item.bytes, item.len, item.full, error))
 				return false;
@@ -443,8 +514,8 @@ vcpu_replay *vcpu_replay_open(const void *data, size_t len, char **error)
 		error_write(error, "recording: %zu bytes that do not begin as one", len);
 		return NULL;
 	}
-	if (get32(head + 8) != VERSION || get32(head + 12)) {
-		error_write(error, "recording: version %u, but only %u can be replayed", get32(head + 8), VERSION);
+	if (get32(head + 8) < VERSION_OLD || get32(head + 8) > VERSION || get32(head + 12)) {
+		error_write(error, "recording: version %u, but only %u and %u can be replayed", get32(head + 8), VERSION_OLD, VERSION);
 		return NULL;
 	}
 	r = calloc(1, sizeof *r);
@@ -452,6 +523,8 @@ vcpu_replay *vcpu_replay_open(const void *data, size_t len, char **error)
 		error_write(error, "the host has no memory for a recording");
 		return NULL;
 	}
+	r->version = get32(head + 8);
+	r->reach.disks = r->disks;
 	if (!look(r, head, len, error)) {
 		vcpu_replay_free(r);
 		return NULL;
@@ -459,13 +532,59 @@ vcpu_replay *vcpu_replay_open(const void *data, size_t len, char **error)
 	return r;
 }
 
+static void forget_reach(vcpu_replay *r)
+{
+	for (unsigned i = 0; i < r->reach.nmoves; i++) {
+		free(r->reach.moves[i].from);
+		free(r->reach.moves[i].to);
+	}
+	free(r->reach.moves);
+	for (unsigned i = 0; i < ARRAY_LEN(r->files); i++) {
+		free(r->files[i]);
+		r->files[i] = NULL;
+	}
+	r->reach = (struct reach){ .disks = r->disks };
+}
+
+/* *TO becomes a copy of TEXT; NULL is one of NULL. */
+static bool copy(const char *text, char **to)
+{
+	*to = text ? strdup(text) : NULL;
+	return *to || !text;
+}
+
+bool vcpu_replay_allow(vcpu_replay *r, const struct vcpu_replay_files *files)
+{
+	bool ok;
+
+	if (!r || !files || (files->moved_count && !files->moved))
+		return false;
+	forget_reach(r);
+	r->reach.nbd = files->nbd;
+	ok = copy(files->kernel, &r->files[0]) && copy(files->initrd, &r->files[1]) && copy(files->bios, &r->files[2]);
+	r->reach.kernel = r->files[0];
+	r->reach.initrd = r->files[1];
+	r->reach.bios = r->files[2];
+	r->reach.moves = ok && files->moved_count ? calloc(files->moved_count, sizeof *r->reach.moves) : NULL;
+	for (unsigned i = 0; r->reach.moves && ok && i < files->moved_count; i++) {
+		struct reach_move *move = &r->reach.moves[r->reach.nmoves++];
+
+		ok = copy(files->moved[i].from, &move->from) && copy(files->moved[i].to, &move->to) && move->from && move->to;
+	}
+	ok = ok && (r->reach.moves || !files->moved_count);
+	if (!ok)
+		forget_reach(r);
+	return ok;
+}
+
 void vcpu_replay_free(vcpu_replay *r)
 {
 	if (!r)
 		return;
 	config_free(&r->text);
-	free(r->images[0]);
-	free(r->images[1]);
+	for (unsigned i = 0; i < IMAGES; i++)
+		free(r->images[i]);
+	forget_reach(r);
 	free(r->items);
 	free(r->last.bytes);
 	free(r);
@@ -488,40 +607,11 @@ struct vcpu_place vcpu_replay_end(const vcpu_replay *r)
 	return r && r->count ? r->items[r->count - 1].at : (struct vcpu_place){ 0 };
 }
 
-/* An overlay that was empty has been filled since: what it lies over is what was recorded. False: there is none in IMAGE. */
-static bool without_overlay(char *image)
-{
-	char *option = strstr(image, ",overlay="), *next = option ? strchr(option + 1, ',') : NULL;
-
-	if (option)
-		memmove(option, next ? next : "", strlen(next ? next : "") + 1);
-	return option;
-}
-
-/* Has every drive what it had? If leaving an overlay out may help, that is done in the configuration, and *AGAIN is set. */
-static bool same_contents(vcpu_replay *r, struct vcpu *v, bool *again, char **error)
-{
-	u64 contents[VCPU_DRIVES];
-
-	*again = false;
-	if (!drives_contents(v, contents))
-		return error_set(error, "%s", v->error);
-	for (unsigned i = 0; i < v->ndrives; i++) {
-		if (contents[i] == r->contents[i])
-			continue;
-		*again |= without_overlay((char *)r->config.drives[i].image);
-		if (!*again)
-			return error_set(error, "recording: %s is not what it was when the recording began", r->config.drives[i].image);
-	}
-	return !*again;
-}
-
 vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len), void *user,
 		char **error)
 {
 	struct vcpu_config config;
-	bool again = true;
-	vcpu *v = NULL;
+	vcpu *v;
 
 	if (!r) {
 		error_write(error, "there is no recording");
@@ -530,14 +620,12 @@ vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_c
 	config = r->config;
 	config.output = output;
 	config.user = user;
-	while (again) {
-		v = vcpu_new(&config, error);
-		again = false;
-		if (v && v->boot.hash == r->boot_hash && !same_contents(r, v, &again, error)) {
-			vcpu_free(v);
-			v = NULL;
-		}
-	}
+	/* What was booted as data and is not in the recording: its name is only that. */
+	if (r->reach.kernel && !config.kernel)
+		config.kernel = r->reach.kernel;
+	if (r->reach.initrd && !config.initrd)
+		config.initrd = r->reach.initrd;
+	v = machine_new(&config, &r->reach, error);
 	if (v && v->boot.hash != r->boot_hash) {
 		error_write(error, "recording: %s%s%s is not what was recorded", config.kernel ? config.kernel : "what is booted",
 			config.initrd ? " or " : "", config.initrd ? config.initrd : "");
@@ -598,10 +686,10 @@ static bool check(vcpu_replay *r, struct vcpu *v, const struct item *item)
 
 	if (!r->verify)
 		return true;
-	out = unpack(item->bytes, item->len, item->full);
-	if (!out || !state_take(&is, v)) {
-		free(out);
-		diverged(r, v, "the host has no memory to compare states");
+	out = state_take(&is, v) ? unpack(item->bytes, item->len, item->full) : NULL;
+	if (!out) {
+		free(is.bytes);
+		diverged(r, v, is.bytes ? "the recorded state is damaged" : "the host has no memory to compare states");
 		return false;
 	}
 	was = (struct state){ malloc(item->full), item->full - PLACE - 8 };
@@ -634,7 +722,7 @@ static bool give(vcpu_replay *r, struct vcpu *v, const struct item *item)
 	bool ok;
 
 	if (!out) {
-		diverged(r, v, "the host has no memory for an input");
+		diverged(r, v, "a recorded input is damaged");
 		return false;
 	}
 	ok = !machine_input(v, (enum vcpu_channel)get32(out + PLACE), out + PLACE + 4, item->full - PLACE - 4);

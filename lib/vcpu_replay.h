@@ -12,7 +12,18 @@
  *     vcpu_replay *r = vcpu_replay_open(data, len, &error);
  *     vcpu *v = vcpu_replay_machine(r, output, user, &error);
  *     while (!vcpu_replay_done(r) && vcpu_replay_run(r, v, 1000000).reason == VCPU_STOP_LIMIT)
- *             ; */
+ *             ;
+ *
+ * A recording is a stranger's file: it is data that says which files to open. vcpu_replay_machine opens, of what it names, regular files only, and only
+ * for reading: nothing is created, written, locked or connected to, what the guest writes stays in memory, and the guest starts only if the hash of what
+ * was booted and of each disk's contents is the one in the recording. A name that is a FIFO, a socket, a device or a directory, one in /proc or /sys,
+ * and a network block device are an error. vcpu_replay_allow lifts that for what the caller's user has named. vcpu_new with the configuration of a
+ * recording would not be safe.
+ *
+ * Bounds, all checked before anything is unpacked; a recording beyond one is refused: 1 MiB of configuration, 2 MiB for an input, 64 MiB for the state
+ * at a checkpoint (without memory, which is there as a hash), 1 GiB for an image that is embedded, and beyond 64 MiB 64 times what it is when packed.
+ * Of a kernel, initrd or firmware file that only the recording names 1 GiB is read. A disk is read once from its beginning to its end, but for holes; a
+ * disk of another size than the recorded one is not read at all. */
 #ifndef VCPU_REPLAY_H
 #define VCPU_REPLAY_H
 
@@ -54,8 +65,19 @@ VCPU_API void vcpu_replay_free(vcpu_replay *r); /* NULL is fine; not in a callba
 /* NULL: it ends as it should; else why it ends early, in a line. */
 VCPU_API const char *vcpu_replay_cut(const vcpu_replay *r);
 VCPU_API struct vcpu_place vcpu_replay_end(const vcpu_replay *r); /* the last place that it knows */
-/* What the machine was made of. Strings live as long as R. */
+/* What the machine was made of, for looking at it. Strings live as long as R. */
 VCPU_API const struct vcpu_config *vcpu_replay_config(const vcpu_replay *r);
+/* What the user lets a replay open beside what it may by itself. Zero: nothing. */
+struct vcpu_replay_files {
+	const char *kernel, *initrd, *bios; /* files to take for these, where the recording does not bring them [those that it names] */
+	/* A file whose name in the recording is FROM, or begins with FROM and a slash, lies at TO, or below: disks, overlays, variables, kernels, modules,
+	 * firmware. The first that fits is taken. TO may be a block device or, for a disk, "nbd:URI". */
+	const struct vcpu_moved { const char *from, *to; } *moved;
+	unsigned moved_count;
+	bool nbd;                           /* connect to network block devices */
+};
+/* For every vcpu_replay_machine that follows; strings are copied. False: no memory, or a NULL in moved; nothing is allowed. */
+VCPU_API bool vcpu_replay_allow(vcpu_replay *r, const struct vcpu_replay_files *files);
 /* Make that machine; its disks are snapshots. NULL with *ERROR: also when the kernel, the initrd or what is on a disk is not what was recorded (of
  * network block devices only the size is compared). An overlay that was new is left out. */
 VCPU_API vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len),
