@@ -65,6 +65,31 @@ bool options_size(const char *text, uint64_t *size);
 bool options_number(const char *option, const char *text, uint64_t *n);
 bool options_place(const char *option, const char *text);
 
+/* recording.c: a recording to be repeated. It may open what vcpu_replay_machine says, and what these options name: the five go into a table for
+ * getopt_long, and their values to recording_option. */
+#define RECORDING_MOVES 32
+struct recording {
+	vcpu_replay *replay;
+	struct vcpu_replay_files files;
+	struct vcpu_moved moves[RECORDING_MOVES];
+	void *data;
+};
+enum { RECORDING_PATH = 512, RECORDING_ALLOW_NBD, RECORDING_KERNEL, RECORDING_INITRD, RECORDING_BIOS };
+#define RECORDING_OPTIONS \
+	{ "path", required_argument, NULL, RECORDING_PATH }, { "allow-nbd", no_argument, NULL, RECORDING_ALLOW_NBD }, \
+	{ "kernel", required_argument, NULL, RECORDING_KERNEL }, { "initrd", required_argument, NULL, RECORDING_INITRD }, \
+	{ "bios", required_argument, NULL, RECORDING_BIOS }
+#define RECORDING_HELP \
+	"      --path=OLD=NEW    a file or a folder that the recording calls OLD is NEW now; may repeat\n" \
+	"      --kernel=FILE, --initrd=FILE, --bios=FILE   where these are now\n" \
+	"      --allow-nbd       connect to the network block devices that the recording names\n"
+#define RECORDING_HINT "--path OLD=NEW tells where a file is now, --allow-nbd lets it connect"
+/* VALUE is kept. False, having complained. */
+bool recording_option(struct recording *r, int c, char *value);
+/* Read NAME. False, having complained. */
+bool recording_open(struct recording *r, const char *name);
+void recording_close(struct recording *r);
+
 /* run.c: build the machine, run it to its end, say how it ended. Returns the exit status. */
 int run_machine(const struct run_options *o);
 

@@ -1,10 +1,7 @@
 /* vcpu replay: a run that was recorded, once more. */
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cli.h"
 
@@ -19,6 +16,7 @@ static const struct option replay_options[] = {
 	{ "debugcon", required_argument, NULL, O_DEBUGCON },
 	{ "stats", no_argument, NULL, O_STATS },
 	{ "verbose", no_argument, NULL, O_VERBOSE },
+	RECORDING_OPTIONS,
 	{ "help", no_argument, NULL, O_HELP },
 	{ 0 },
 };
@@ -36,33 +34,16 @@ static const char help[] =
 	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
 	"      --stats           one JSON object as the last line on stderr\n"
 	"      --verbose         what the guest did that deserves a word, on stderr\n"
+	RECORDING_HELP
 	"      --help            this text\n"
+	"\n"
+	"Of the files that the recording names, regular ones are opened, for reading, and used if they\n"
+	"have the contents that were recorded. What the guest writes to disks stays in memory.\n"
 	"\n"
 	"Exit status: as the recorded run, 0 at the end of the recording, 14 if the run was not the\n"
 	"recorded one.\n";
 
-/* The whole file, or NULL, having complained. */
-static void *read_file(const char *name, size_t *len)
-{
-	FILE *file = fopen(name, "rbe");
-	unsigned char *data = NULL;
-	size_t room = 1 << 20, n;
-
-	*len = 0;
-	while (file && (data = realloc(data, room)) && (n = fread(data + *len, 1, room - *len, file)) > 0)
-		if ((*len += n) == room)
-			room *= 2;
-	if (!file || !data || ferror(file)) {
-		complain("replay: cannot read %s: %s", name, strerror(errno));
-		free(data);
-		data = NULL;
-	}
-	if (file)
-		fclose(file);
-	return data;
-}
-
-static bool parse(struct run_options *o, int argc, char **argv, bool *verify, int *status)
+static bool parse(struct run_options *o, struct recording *recording, int argc, char **argv, bool *verify, int *status)
 {
 	char name[] = "vcpu";
 	int c;
@@ -103,7 +84,8 @@ static bool parse(struct run_options *o, int argc, char **argv, bool *verify, in
 			*status = STATUS_OK;
 			return false;
 		default:
-			return false;
+			if (!recording_option(recording, c, optarg))
+				return false;
 		}
 	}
 	if (optind + 1 != argc) {
@@ -116,24 +98,15 @@ static bool parse(struct run_options *o, int argc, char **argv, bool *verify, in
 int command_replay(int argc, char **argv)
 {
 	struct run_options o = { .where[VCPU_COM1] = "stdio" };
+	struct recording recording = { 0 };
 	bool verify = false;
-	char *error = NULL;
-	size_t len;
-	void *data;
 	int status;
 
-	if (!parse(&o, argc, argv, &verify, &status))
+	if (!parse(&o, &recording, argc, argv, &verify, &status))
 		return status;
-	data = read_file(argv[optind], &len);
-	if (!data)
+	if (!recording_open(&recording, argv[optind]))
 		return STATUS_USAGE;
-	o.replay = vcpu_replay_open(data, len, &error);
-	if (!o.replay) {
-		complain("%s: %s", argv[optind], error ? error : "out of memory");
-		free(error);
-		free(data);
-		return STATUS_USAGE;
-	}
+	o.replay = recording.replay;
 	vcpu_replay_verify(o.replay, verify);
 	status = run_machine(&o);
 	if (vcpu_replay_cut(o.replay))
@@ -141,7 +114,6 @@ int command_replay(int argc, char **argv)
 			 vcpu_replay_end(o.replay).instructions);
 	if (verify && status != STATUS_DIVERGED)
 		fprintf(stderr, "vcpu: %u checkpoints compared, all equal\n", vcpu_replay_checked(o.replay));
-	vcpu_replay_free(o.replay);
-	free(data);
+	recording_close(&recording);
 	return status;
 }

@@ -526,7 +526,7 @@ int run_machine(const struct run_options *o)
 	s->replay = o->replay;
 	s->machine = o->replay ? vcpu_replay_machine(o->replay, output, s, &error) : vcpu_new(&config, &error);
 	if (!s->machine) {
-		complain("%s", error ? error : "out of memory");
+		complain(o->replay && error ? "%s (" RECORDING_HINT ")" : "%s", error ? error : "out of memory");
 		status = error ? STATUS_USAGE : STATUS_HOST;
 		free(error);
 		return status;

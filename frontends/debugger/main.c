@@ -1,5 +1,6 @@
 /* vcpu-dbg: a prompt before a machine. */
 #include <errno.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 static struct session session;
 static bool json;
 static volatile sig_atomic_t busy; /* with a command */
-static void *recording;
+static struct recording recording;
 static FILE *said;               /* json: what the guest says while a command is done; NULL: to the screen */
 static char *said_text;
 static size_t said_len;
@@ -32,7 +33,10 @@ static const char usage[] =
 	"  -e COMMAND      do this (or -ex); several are done in order, and then there is no prompt\n"
 	"  -s FILE         symbols: ELF, System.map, kallsyms\n"
 	"      --json      for programs: a line of JSON for each command\n"
-	"      --help      this text; the command help tells the commands\n";
+	"      --help      this text; the command help tells the commands\n"
+	"\n"
+	"With a RECORDING, which may open regular files that it names, for reading:\n"
+	RECORDING_HELP;
 
 void complain(const char *format, ...)
 {
@@ -75,26 +79,6 @@ static void interrupt(int n)
 	if (busy && session.interrupted)
 		ending_ask(n);
 	interrupt_command();
-}
-
-static void *read_file(const char *name, size_t *len)
-{
-	FILE *file = fopen(name, "rbe");
-	char *data = NULL;
-	size_t room = 1 << 20, n;
-
-	*len = 0;
-	while (file && (data = realloc(data, room)) && (n = fread(data + *len, 1, room - *len, file)) > 0)
-		if ((*len += n) == room)
-			room *= 2;
-	if (!file || !data || ferror(file)) {
-		complain("cannot read %s: %s", name, strerror(errno));
-		free(data);
-		data = NULL;
-	}
-	if (file)
-		fclose(file);
-	return data;
 }
 
 static bool over(void)
@@ -210,21 +194,31 @@ static bool do_file(const char *path)
 	return ok;
 }
 
+/* Is the rest of the command line a RECORDING with options for it? Then it is the last word. */
+static bool is_recording(int argc, char **argv)
+{
+	static const struct option options[] = { RECORDING_OPTIONS, { 0 } };
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1 && c != '?' && recording_option(&recording, c, optarg))
+		;
+	c = c == -1 && optind == argc - 1;
+	optind = 0; /* as new */
+	opterr = 1;
+	return c;
+}
+
 /* Make the machine that the rest of the command line says. */
-static bool make(int argc, char **argv, vcpu_replay **replay, int *status)
+static bool make(int argc, char **argv, int *status)
 {
 	char *error = NULL;
 
 	*status = STATUS_USAGE;
-	if (argc == 2 && *argv[1] != '-') {
-		size_t len;
-
-		recording = read_file(argv[1], &len);
-		if (!recording)
+	if (is_recording(argc, argv)) {
+		if (!recording_open(&recording, argv[argc - 1]))
 			return false;
-		*replay = vcpu_replay_open(recording, len, &error);
-		if (*replay)
-			session.machine = vcpu_replay_machine(*replay, output, NULL, &error);
+		session.machine = vcpu_replay_machine(recording.replay, output, NULL, &error);
 	} else {
 		struct run_options o;
 
@@ -234,9 +228,9 @@ static bool make(int argc, char **argv, vcpu_replay **replay, int *status)
 		session.machine = vcpu_new(&o.config, &error);
 	}
 	if (session.machine)
-		session.debug = vcpu_debug_new(session.machine, *replay, &error);
+		session.debug = vcpu_debug_new(session.machine, recording.replay, &error);
 	if (!session.debug)
-		complain("%s", error ? error : "out of memory");
+		complain(recording.replay && !session.machine && error ? "%s (" RECORDING_HINT ")" : "%s", error ? error : "out of memory");
 	free(error);
 	return session.debug;
 }
@@ -246,7 +240,6 @@ int main(int argc, char **argv)
 	struct { char what; const char *text; } todo[64];
 	unsigned ntodo = 0;
 	static char **rest;
-	vcpu_replay *replay = NULL;
 	bool ask = true, ok = true;
 	int nrest = 0, status = STATUS_OK;
 	static char name[] = "run";
@@ -280,7 +273,7 @@ int main(int argc, char **argv)
 	}
 	session.out = stdout;
 	ending_open(interrupt_command, NULL);
-	if (!make(nrest, rest, &replay, &status))
+	if (!make(nrest, rest, &status))
 		return status;
 	if (ask && isatty(STDIN_FILENO))
 		signal(SIGINT, interrupt);
@@ -298,9 +291,8 @@ int main(int argc, char **argv)
 		status = STATUS_HOST;
 	}
 	vcpu_free(session.machine);
-	vcpu_replay_free(replay);
 	free(rest);
-	free(recording);
+	recording_close(&recording);
 	ending_die();
 	return status;
 }
