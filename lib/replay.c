@@ -3,7 +3,8 @@
  * A recording is a header, "vcpurply", version (32 bits), zero (32 bits), and then chunks, each complete in itself:
  *   0 kind   4 bytes that follow   8 bytes when unpacked (the same: not compressed, else zlib)   12 low half of hash64 over all that   16 bytes
  *     CONFIG  the configuration as text (config.h), first
- *     IMAGE   role ('k' kernel, 'i' initrd, 'v' the firmware's variables), contents
+ *     IMAGE   role ('k' kernel, 'i' initrd, 'v' the firmware's variables), contents; or 'o', number of the drive (8 bits), blocks that its overlay
+ *             has: number (64 bits) and 4096 bytes of each
  *     START   hash of what was booted (64 bits), and for each drive of its contents (64 bits; 0: empty, or too far away to look) and its
  *             size (64 bits)
  *     INPUT   place, channel (32 bits), bytes
@@ -12,7 +13,7 @@
  *   place: instructions (64 bits), virtual ns (64), steps (32)
  * All numbers are little-endian. A file that ends within a chunk ends before it.
  *
- * Version 2, which is still read, has no variables and no sizes of drives. Whoever adds something that a reader of today would misunderstand makes it
+ * Version 2, which is still read, has no variables, no overlays and no sizes of drives. Whoever adds something that a reader of today would misunderstand makes it
  * version 4, and goes on reading 2 and 3. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@
 #define STATE_MAX (PLACE + 8 + (64u << 20))
 #define IMAGE_FREE (64u << 20)
 #define IMAGE_RATIO 64u
+#define OVERLAY_MAX (32u << 20)
 
 enum kind { CONFIG = 1, IMAGE, START, INPUT, CHECK, END };
 #define ROLES "kiv"
@@ -243,6 +245,24 @@ static void embed(struct recorder *r, char role, const struct blob *b)
 		chunk(r, IMAGE, &role, 1, b->data, b->size);
 }
 
+/* What the run will change in overlays, unless that is much. */
+static void embed_overlays(struct recorder *r, struct vcpu *v)
+{
+	size_t room = OVERLAY_MAX;
+
+	for (unsigned i = 0; i < v->ndrives; i++) {
+		u8 *blocks = NULL;
+		size_t len = 0;
+
+		if (v->drives[i].disk)
+			r->failed |= disk_overlay_blocks(v->drives[i].disk, room, &blocks, &len) != DISK_OK;
+		if (blocks)
+			chunk(r, IMAGE, (u8[]){ 'o', (u8)i }, 2, blocks, len);
+		room -= len;
+		free(blocks);
+	}
+}
+
 int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 {
 	const struct ram *vars;
@@ -278,6 +298,7 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 	vars = pc_vars(v);
 	if (vars) /* the run changes the file */
 		chunk(r, IMAGE, "v", 1, vars->host, vars->size);
+	embed_overlays(r, v);
 	put64(start, v->boot.hash);
 	for (unsigned i = 0; i < v->ndrives; i++) {
 		put64(start + 8 + 16 * i, contents[i]);
@@ -321,7 +342,7 @@ struct vcpu_replay {
 	struct config_text text;
 	struct vcpu_config config;
 	unsigned version;
-	u8 *images[IMAGES];
+	u8 *images[IMAGES], *overlays[VCPU_DRIVES];
 	u64 boot_hash;
 	struct disk_was disks[VCPU_DRIVES];
 	struct reach reach;     /* what it may open of what it names */
@@ -387,6 +408,20 @@ static bool take_image(vcpu_replay *r, u8 *bytes, u32 full)
 	return true;
 }
 
+static bool take_overlay(vcpu_replay *r, u8 *bytes, u32 full)
+{
+	size_t all = full;
+
+	for (unsigned i = 0; i < VCPU_DRIVES; i++)
+		all += r->disks[i].blocks_len;
+	if (full < 3 || *bytes != 'o' || bytes[1] >= r->config.drives_count || r->overlays[bytes[1]] || all > OVERLAY_MAX + 2)
+		return false;
+	r->overlays[bytes[1]] = bytes;
+	r->disks[bytes[1]].blocks = bytes + 2;
+	r->disks[bytes[1]].blocks_len = full - 2;
+	return true;
+}
+
 static bool take_start(vcpu_replay *r, const u8 *bytes, u32 full)
 {
 	u32 each = r->version == VERSION_OLD ? 8 : 16;
@@ -395,8 +430,10 @@ static bool take_start(vcpu_replay *r, const u8 *bytes, u32 full)
 		return false;
 	r->boot_hash = get64(bytes);
 	bytes += 8;
-	for (unsigned i = 0; i < r->config.drives_count; i++, bytes += each)
-		r->disks[i] = (struct disk_was){ get64(bytes), each > 8 ? get64(bytes + 8) : 0 };
+	for (unsigned i = 0; i < r->config.drives_count; i++, bytes += each) {
+		r->disks[i].contents = get64(bytes);
+		r->disks[i].size = each > 8 ? get64(bytes + 8) : 0;
+	}
 	return r->started = true;
 }
 
@@ -412,7 +449,7 @@ static bool take_front(vcpu_replay *r, enum kind kind, const u8 *bytes, u32 len,
 		error_write(error, "recording: it does not begin with one configuration");
 	else if (kind == CONFIG)
 		ok = take_config(r, out, full, error);
-	else if (kind == IMAGE && take_image(r, out, full))
+	else if (kind == IMAGE && (take_overlay(r, out, full) || take_image(r, out, full)))
 		return true;
 	else if (kind == START && take_start(r, out, full))
 		ok = true;
@@ -584,6 +621,8 @@ void vcpu_replay_free(vcpu_replay *r)
 	config_free(&r->text);
 	for (unsigned i = 0; i < IMAGES; i++)
 		free(r->images[i]);
+	for (unsigned i = 0; i < VCPU_DRIVES; i++)
+		free(r->overlays[i]);
 	forget_reach(r);
 	free(r->items);
 	free(r->last.bytes);
@@ -732,6 +771,15 @@ static bool give(vcpu_replay *r, struct vcpu *v, const struct item *item)
 		diverged(r, v, text);
 	}
 	return ok;
+}
+
+u64 replay_inputs_size(const struct vcpu_replay *r)
+{
+	u64 size = 0;
+
+	for (size_t i = 0; i < r->count; i++)
+		size += r->items[i].kind == INPUT ? r->items[i].full : 0;
+	return size;
 }
 
 bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct vcpu_place at, enum vcpu_channel channel, const void *data,

@@ -12,6 +12,8 @@ bool place_equal(const struct vcpu_place *a, const struct vcpu_place *b);
 /* In the order of time: is A before B? */
 bool place_before(const struct vcpu_place *a, const struct vcpu_place *b);
 
+/* Bytes of all inputs of a recording. */
+u64 replay_inputs_size(const struct vcpu_replay *r);
 /* All inputs of a recording, in order, to EACH, until it says false. False: it did, or there is no memory. */
 bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct vcpu_place at, enum vcpu_channel channel, const void *data,
 	size_t len), void *owner);

@@ -20,9 +20,11 @@
  * and a network block device are an error. vcpu_replay_allow lifts that for what the caller's user has named. vcpu_new with the configuration of a
  * recording would not be safe.
  *
+ * The contents of the firmware's variables are in the recording, and the blocks that an overlay had, if they are 32 MiB at most: the run changes both.
+ *
  * Bounds, all checked before anything is unpacked; a recording beyond one is refused: 1 MiB of configuration, 2 MiB for an input, 64 MiB for the state
  * at a checkpoint (without memory, which is there as a hash), 1 GiB for an image that is embedded, and beyond 64 MiB 64 times what it is when packed.
- * Of a kernel, initrd or firmware file that only the recording names 1 GiB is read. A disk is read once from its beginning to its end, but for holes; a
+ * A debugger keeps 1 GiB of inputs. Of a kernel, initrd or firmware file that only the recording names 1 GiB is read. A disk is read once from its beginning to its end, but for holes; a
  * disk of another size than the recorded one is not read at all. */
 #ifndef VCPU_REPLAY_H
 #define VCPU_REPLAY_H

@@ -107,10 +107,46 @@ u64 cow_data(struct store *store, u64 offset)
 	struct cow *cow = (struct cow *)store;
 	u64 next = store_data(cow->base, offset);
 
-	for (u64 block = offset / COW_BLOCK; offset < next && offset < store->size; offset = ++block * COW_BLOCK)
-		if (is_top(cow, block))
+	for (u64 block = offset / COW_BLOCK; offset < next && offset < store->size; offset = ++block * COW_BLOCK) {
+		if (!get64(cow->map->host + cow->map_at + block / 64 * 8))
+			block |= 63;
+		else if (is_top(cow, block))
 			return offset;
+	}
 	return next;
+}
+
+enum disk_result cow_blocks(struct store *store, size_t max, u8 **out, size_t *len)
+{
+	struct cow *cow = (struct cow *)store;
+	const u8 *map = cow->map->host + cow->map_at;
+	u64 blocks = (store->size + COW_BLOCK - 1) / COW_BLOCK, n = 0;
+	enum disk_result result = DISK_OK;
+	u8 *to;
+
+	*out = NULL;
+	*len = 0;
+	for (u64 at = 0; at < cow_map_size(store->size); at += 8)
+		n += (u64)__builtin_popcountll(get64(map + at));
+	if (!n || n > max / (8 + COW_BLOCK))
+		return DISK_OK;
+	to = *out = calloc(n, 8 + COW_BLOCK);
+	if (!to)
+		return store_failed(store->error, DISK_ERROR, "the host has no memory for an overlay");
+	for (u64 block = 0; result == DISK_OK && block < blocks && *len < n * (8 + COW_BLOCK); block++) {
+		u64 at = block * COW_BLOCK;
+
+		if (!get64(map + block / 64 * 8)) {
+			block |= 63;
+			continue;
+		}
+		if (!is_top(cow, block))
+			continue;
+		put64(to + *len, block);
+		result = cow->top->ops->read(cow->top, at, to + *len + 8, store->size - at < COW_BLOCK ? store->size - at : COW_BLOCK);
+		*len += 8 + COW_BLOCK;
+	}
+	return result;
 }
 
 /* ---- memory ---- */

@@ -10,6 +10,7 @@ struct disk {
 	struct store *store;
 	struct ram *ram;      /* of a snapshot; NULL */
 	bool read_only, remote;
+	bool overlay;         /* the store is one, and written */
 	u64 written;          /* hash of all writes */
 	char error[DISK_ERROR_MAX];
 	char said[DISK_ERROR_MAX];  /* the last line for the user */
@@ -234,19 +235,40 @@ static bool is_same(struct disk *disk, const struct spec *spec, const struct dis
 	return false;
 }
 
+/* What the overlay had goes where writes go: not into the hash of them. */
+static bool put_blocks(struct disk *disk, const struct spec *spec, const struct disk_was *was)
+{
+	enum { EACH = 8 + COW_BLOCK };
+	u64 size = disk_size(disk);
+
+	for (const u8 *at = was->blocks; at < was->blocks + was->blocks_len; at += EACH) {
+		u64 offset = get64(at) < size / COW_BLOCK + 1 ? get64(at) * COW_BLOCK : size;
+		u64 len = size - offset < COW_BLOCK ? size - offset : COW_BLOCK;
+
+		if (!disk->ram || was->blocks_len % EACH || offset >= size) {
+			store_failed(disk->error, DISK_ERROR, "recording: what it has of the overlay of %s is damaged", spec->file);
+			return false;
+		}
+		if (disk->store->ops->write(disk->store, offset, at + 8, len) != DISK_OK)
+			return false;
+	}
+	return true;
+}
+
 static struct disk *open_spec(const char *text, const struct reach *reach, const struct disk_was *was, bool overlay, char **error)
 {
 	struct disk *disk = calloc(1, sizeof *disk);
 	struct spec spec = { .text = strdup(text) };
 	bool ok = disk && spec.text && parse(&spec, disk->error);
 
-	if (!overlay)
+	if (!overlay || (was && was->blocks))
 		spec.overlay = NULL;
 	ok = ok && (!reach || come_within(&spec, reach, disk->error)) && (disk->store = open_store(disk, &spec));
 	if (ok) {
 		disk->read_only = spec.read_only;
 		disk->ram = spec.snapshot ? snapshot_ram(disk->store) : NULL;
-		ok = !was || is_same(disk, &spec, was);
+		disk->overlay = spec.overlay && !spec.read_only && !spec.snapshot;
+		ok = !was || (put_blocks(disk, &spec, was) && is_same(disk, &spec, was));
 	}
 	if (!ok)
 		disk = failed(disk, error);
@@ -392,6 +414,13 @@ enum disk_result disk_contents(struct disk *disk, u64 *hash)
 	free(bytes);
 	*hash = h;
 	return result;
+}
+
+enum disk_result disk_overlay_blocks(struct disk *disk, size_t max, u8 **out, size_t *len)
+{
+	*out = NULL;
+	*len = 0;
+	return disk->overlay ? cow_blocks(disk->store, max, out, len) : DISK_OK;
 }
 
 static const struct field disk_fields[] = { FIELD(struct disk, written, U64), FIELD_END };

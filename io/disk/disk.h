@@ -32,7 +32,13 @@ struct ram;
 /* SPEC as above. NULL, with a malloc'd line in *ERROR. The contents' length is rounded down to a multiple of 512 bytes; an empty disk is an error. */
 struct disk *disk_open(const char *spec, char **error);
 struct reach;
-struct disk_was { u64 contents, size; }; /* as disk_contents said, 0 of a network block device; bytes (0: not known) */
+/* What a disk had. */
+struct disk_was {
+	u64 contents; /* as disk_contents said; 0 of a network block device */
+	u64 size;     /* bytes; 0: not known */
+	const u8 *blocks; /* of its overlay, in place of which they are put into memory: number (64 bits) and 4096 bytes of each; NULL: not known */
+	size_t blocks_len;
+};
 /* The same for a SPEC that a stranger wrote: opened as far as REACH goes (reach.h), and what is written stays in memory. WAS (or NULL): it must have these
  * contents; an overlay is left out if without it they are the right ones. */
 struct disk *disk_open_within(const char *spec, const struct reach *reach, const struct disk_was *was, char **error);
@@ -62,6 +68,8 @@ void disk_set_host(struct disk *disk, const struct disk_host *host);
 void disk_wait(struct disk *disk);
 /* A hash of all contents as they are now; 0 for a network block device, which would have to be fetched. */
 enum disk_result disk_contents(struct disk *disk, u64 *hash);
+/* The blocks that an overlay has which will be written, as in struct disk_was, malloc'd; *OUT is NULL if there are none, or more than MAX bytes. */
+enum disk_result disk_overlay_blocks(struct disk *disk, size_t max, u8 **out, size_t *len);
 /* What is state in every disk: a hash of all that was written since it was opened, wherever the bytes are kept. NAME must live as long. */
 struct part disk_part(struct disk *disk, const char *name);
 /* The memory that is all the other state of a `snapshot' disk: what was written to it, and behind that a map of where; NULL for others. Owned by the

@@ -75,5 +75,7 @@ enum disk_result cow_read(struct store *store, u64 offset, void *out, size_t len
 enum disk_result cow_write(struct store *store, u64 offset, const void *in, size_t len);
 enum disk_result cow_discard(struct store *store, u64 offset, u64 len);
 u64 cow_data(struct store *store, u64 offset);
+/* The blocks of the top: struct disk_was tells how. *OUT is NULL if there are none or more than MAX bytes. */
+enum disk_result cow_blocks(struct store *store, size_t max, u8 **out, size_t *len);
 
 #endif

@@ -216,7 +216,6 @@ static pid_t start(char *const argv[])
 		dup2(in, 0);
 		dup2(out, 1);
 		dup2(err, 2);
-		alarm(20);
 		execv(argv[0], argv);
 		_exit(127);
 	}
@@ -228,9 +227,14 @@ static int end(pid_t pid)
 {
 	struct rusage usage;
 	size_t len;
-	int status;
+	int status = 0, ms = 0;
 
-	wait4(pid, &status, 0, &usage);
+	while (!wait4(pid, &status, WNOHANG, &usage) && ms++ < 30000)
+		usleep(1000);
+	if (ms > 30000) {
+		kill(pid, SIGKILL);
+		wait4(pid, &status, 0, &usage);
+	}
 	resident = usage.ru_maxrss;
 	strcpy(said, get_file("err", &len));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -288,7 +292,7 @@ static void victims(void)
 		status = run(NULL);
 		check(status == 1 || strstr(*name, "readonly"), "drive %s: status %d: %s", *name, status, said);
 		check(untouched("victim"), "drive %s: vcpu replay writes to it", *name);
-		run("--live", NULL);
+		run("--live", "--to", "1000000", NULL);
 		check(untouched("victim"), "drive %s: vcpu replay --live writes to it", *name);
 		debug();
 		check(untouched("victim"), "drive %s: vcpu-dbg writes to it", *name);
@@ -434,7 +438,7 @@ static void other_keys(void)
 		check(!there("new"), "%s: a file is made", *line);
 	}
 	forge("memory=1048576\nshare=/etc\ndrive=ide,disk,victim\n", 3, 0);
-	run("--live", NULL);
+	run("--live", "--to", "1000000", NULL);
 	check(untouched("victim"), "share=: the disk is written");
 }
 
@@ -466,6 +470,30 @@ static void variables(void)
 	check(run(NULL) == 2 && strstr(said, "is not what was recorded"), "variables of version 2 that have changed: %s", said);
 }
 
+/* An overlay that has something already is changed by the run that is recorded. */
+static void honest_overlay(void)
+{
+	struct vcpu_drive drive = { .image = "copy,overlay=cow", .bus = VCPU_BUS_IDE };
+	struct vcpu_config config = { .memory = 1 << 20, .kernel_data = disk_writer, .kernel_size = sizeof disk_writer, .drives = &drive,
+		.drives_count = 1 };
+	static char before[65536];
+	size_t len, now;
+
+	record(&config, true);
+	put_file("evil.vrr", tape, have);
+	check(run("--verify", NULL) == 1, "an overlay that was new: %s", said);
+	memcpy(disk_writer + 0x22, "\x89\xe6", 2); /* mov si, sp: it writes something else, itself */
+	record(&config, true);
+	put_file("evil.vrr", tape, have);
+	memcpy(before, get_file("cow", &len), sizeof before);
+	for (int i = 0; i < 2; i++) {
+		check(run("--verify", NULL) == 1, "an overlay that was not new, replay %d: %s", i + 1, said);
+		check(!memcmp(get_file("cow", &now), before, len) && now == len, "an overlay that was not new is written");
+	}
+	unlink("cow");
+	check(run("--verify", NULL) == 1 && !there("cow"), "an overlay that is gone: %s", said);
+}
+
 /* ---- bombs ---- */
 
 static void bomb(const char *what, u32 kind, const char *before, size_t full)
@@ -489,6 +517,28 @@ static void bomb(const char *what, u32 kind, const char *before, size_t full)
 	}
 	free(zeroes);
 	free(out);
+}
+
+/* Each is small enough; a debugger would keep them all. */
+static void too_many_inputs(void)
+{
+	static u8 zeroes[2 << 20], out[1 << 16];
+	uLongf room = sizeof out;
+	size_t at = 16;
+	FILE *f;
+
+	compress2(out, &room, zeroes, sizeof zeroes, 9);
+	while (get32(tape + at) <= START)
+		at += 16 + get32(tape + at + 4);
+	put_file("evil.vrr", tape, at);
+	f = fopen("evil.vrr", "ab");
+	for (int i = 0; i < 513; i++)
+		put_chunk(f, INPUT, out, room, sizeof zeroes);
+	fclose(f);
+	check(debug() == 2 && strstr(said, "would unpack to 1026 MiB"), "many inputs: %s", said);
+	check(resident < 60000, "many inputs: %ld KiB", resident);
+	check(run(NULL) == 14, "many inputs, replayed: %s", said);
+	check(resident < 60000, "many inputs, replayed: %ld KiB", resident);
 }
 
 int main(void)
@@ -516,7 +566,9 @@ int main(void)
 	bomb("a configuration that unpacks to 16 MiB", CONFIG, "1", 16 << 20);
 	bomb("a beginning that unpacks to 16 MiB", START, "3", 16 << 20);
 	bomb("states that unpack to 80 MiB", 5, "456", 80 << 20);
+	too_many_inputs();
 	variables();
+	honest_overlay();
 	check(untouched("victim"), "the victim's file is written");
 	if (chdir("/"))
 		return 1;
