@@ -662,6 +662,8 @@ static bool add_recorded(void *debug, struct vcpu_place at, enum vcpu_channel ch
 
 /* ---- life ---- */
 
+#define INPUTS_MAX (1024ull * MiB)
+
 vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 {
 	struct vcpu_debug *d;
@@ -675,6 +677,12 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 	d = v->debug ? NULL : calloc(1, sizeof *d);
 	if (!d) {
 		error_write(error, v->debug ? "the machine is being debugged already" : "the host has no memory for a debugger");
+		return NULL;
+	}
+	if (r && replay_inputs_size(r) > INPUTS_MAX) {
+		error_write(error, "recording: its inputs would unpack to %llu MiB, more than the %llu that a debugger keeps",
+			(unsigned long long)(replay_inputs_size(r) / MiB), INPUTS_MAX / MiB);
+		free(d);
 		return NULL;
 	}
 	d->v = v;

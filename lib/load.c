@@ -9,6 +9,8 @@
 
 /* ---- files ---- */
 
+#define STRANGER_MAX GiB /* bytes of a file that only a recording names, and of all modules */
+
 static void blob_free(struct blob *b)
 {
 	free(b->data);
@@ -72,8 +74,6 @@ static bool read_stream(struct blob *b, FILE *file, u64 limit, char **error)
 	}
 }
 
-#define STRANGER_MAX GiB /* bytes of a file that only a recording names */
-
 /* GIVEN: the user says that it is this file. *LIMIT becomes less for what only a stranger has named. */
 static FILE *open_file(const char *name, const struct reach *reach, const char *given, u64 *limit, char **error)
 {
@@ -134,6 +134,10 @@ static bool add_module(struct boot *boot, const char *name, const char *text, co
 {
 	struct blob *modules;
 
+	if (boot->reach && limit > STRANGER_MAX)
+		limit = STRANGER_MAX;
+	for (unsigned i = 0; boot->reach && i < boot->nmodules; i++) /* a recording may name the same file many times */
+		limit = limit > boot->modules[i].size ? limit - boot->modules[i].size : 0;
 	if (boot->nmodules == BOOT_MODULES_MAX)
 		return error_set(error, "%s: more than %u modules", name, BOOT_MODULES_MAX);
 	modules = realloc(boot->modules, (boot->nmodules + 1) * sizeof *modules);

@@ -435,6 +435,8 @@ static bool get_ram(struct reader *r, struct ram *ram, bool take)
 				ram->pages[at] |= PAGE_DIRTY;
 			if (!get(r, to, PAGE_SIZE))
 				return false;
+			if (!take && page_is_zero(to))
+				return damaged(r, "it has a page of zeroes, which is never saved");
 		}
 		if (!n)
 			return true;

@@ -275,7 +275,8 @@ VCPU_API int vcpu_map_ports(vcpu *v, const char *name, uint16_t base, unsigned c
 /* The whole state. The hash covers everything that a guest can ever observe, and the instruction count. */
 VCPU_API uint64_t vcpu_state_hash(const vcpu *v);
 /* Save to a malloc'd buffer (the caller frees). Load into a machine made with the same configuration: false, with one line in *ERROR and
- * the machine unchanged, if the data is damaged, of another version, or of another configuration. */
+ * the machine unchanged, if the data is damaged, of another version, or of another configuration. It unpacks to no more than the machine has: its
+ * memory, and the blocks that its snapshot disks can have; what would be more is refused where it begins to be, and before any of it is taken. */
 VCPU_API bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error);
 VCPU_API bool vcpu_load(vcpu *v, const void *data, size_t len, char **error);
 /* The state's parts, each with its hash: to find where two states differ. Calls EACH for every part. */

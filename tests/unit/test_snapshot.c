@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 #include "lib/machine.h"
 
 /* A guest that uses timer, interrupts, serial port and memory:
@@ -240,6 +241,35 @@ START_TEST(damage)
 }
 END_TEST
 
+/* Pages of zeroes are never saved: who makes them unpacks 1000 bytes from one. */
+START_TEST(zero_bomb)
+{
+	vcpu *a = machine((struct vcpu_config){ .cpu = "max" }), *b = machine((struct vcpu_config){ .cpu = "max" });
+	size_t len, at;
+	uLongf full = 64 << 20, packed;
+	u8 *data, *plain = malloc(full), page[PAGE_SIZE];
+
+	memset(page, 0xa5, sizeof page);
+	ck_assert_uint_eq(vcpu_write_physical(a, 0x5000, page, sizeof page), sizeof page);
+	data = save(a, &len);
+	ck_assert_int_eq(uncompress(plain, &full, data + 32, len - 32), Z_OK);
+	for (at = 0; memcmp(plain + at, page, sizeof page); at++)
+		ck_assert_uint_lt(at, full);
+	load(b, data, len);
+	memset(plain + at, 0, sizeof page);
+	packed = compressBound(full);
+	data = realloc(data, 32 + packed);
+	ck_assert_int_eq(compress2(data + 32, &packed, plain, full, 6), Z_OK);
+	put64(data + 16, packed);
+	put64(data + 24, hash64(0, data + 32, packed));
+	refused(b, data, 32 + packed, "page of zeroes");
+	free(data);
+	free(plain);
+	vcpu_free(a);
+	vcpu_free(b);
+}
+END_TEST
+
 /* Any state that the fields can hold comes back; and a machine survives running on from it. */
 START_TEST(randomised)
 {
@@ -315,6 +345,7 @@ int main(void)
 	tcase_add_test(tcase, code_changes);
 	tcase_add_test(tcase, zero_pages);
 	tcase_add_test(tcase, other_configurations);
+	tcase_add_test(tcase, zero_bomb);
 	tcase_add_test(tcase, damage);
 	tcase_add_loop_test(tcase, randomised, 0, 40);
 	tcase_add_test(tcase, bare_maps);
