@@ -46,7 +46,6 @@ struct session {
 	unsigned ntrail;
 	struct vcpu_debug_stop last; /* the last stop: $address, $value ... are of it */
 	bool stopped;                /* the last command has moved: for JSON */
-	int only;                    /* no other stop counts; 0: all do */
 	bool backwards;              /* hits are not counted */
 	unsigned frame;              /* selected */
 	uint64_t scope;              /* an expression is only being tried, as if the machine stood at this address; 0: it is not */

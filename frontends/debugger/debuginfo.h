@@ -15,6 +15,7 @@ struct dwarf {
 	size_t count, room;
 	struct { Dwarf_Die die; struct type *type; } *types;
 	size_t ntypes;
+	unsigned depth;              /* of the type that is being made */
 };
 
 /* The first of those that are called NAME; others follow. NULL: there is none. */

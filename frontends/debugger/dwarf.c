@@ -159,6 +159,7 @@ uint64_t dwarf_behind_prologue(struct session *s, uint64_t address)
 
 /* ---- types ---- */
 
+enum { TYPE_DEPTH_MAX = 200 };
 static const struct type *type_of(struct session *s, Dwarf_Die *die);
 
 static uint64_t number_of(Dwarf_Die *die, unsigned attribute, uint64_t otherwise)
@@ -218,6 +219,8 @@ static bool complete(struct session *s, struct type *t)
 		} else if (m->bits) { /* DWARF 3: counted from the other end */
 			m->bit = (unsigned)(8 * m->type->size - number_of(&die, DW_AT_bit_offset, 0) - m->bits);
 		}
+		if (m->bits > 64 || m->bit > 63) /* the file is damaged */
+			m->bit = m->bits = 0;
 	} while (!dwarf_siblingof(&die, &die));
 	return true;
 }
@@ -261,8 +264,11 @@ static const struct type *array_of(struct session *s, Dwarf_Die *dimension, cons
 			return of;
 	upper = number_of(dimension, DW_AT_upper_bound, UINT64_MAX);
 	count = number_of(dimension, DW_AT_count, upper + 1);
-	if (!dwarf_siblingof(dimension, &next))
+	if (s->dwarf->depth < TYPE_DEPTH_MAX && !dwarf_siblingof(dimension, &next)) {
+		s->dwarf->depth++;
 		of = array_of(s, &next, of);
+		s->dwarf->depth--;
+	}
 	t = type_new(s, TYPE_ARRAY, NULL, count * of->size);
 	t->count = count;
 	t->to = of;
@@ -292,7 +298,20 @@ static struct type *base_type(struct session *s, Dwarf_Die *die)
 	return t;
 }
 
+static const struct type *type_of_die(struct session *s, Dwarf_Die *die);
+
+/* Types of types: a file can have them lead back to themselves, or have no end. */
 static const struct type *type_of(struct session *s, Dwarf_Die *die)
+{
+	const struct type *t = s->dwarf->depth < TYPE_DEPTH_MAX ? (s->dwarf->depth++, type_of_die(s, die)) : NULL;
+
+	if (!t)
+		return type_basic(s, "void");
+	s->dwarf->depth--;
+	return t;
+}
+
+static const struct type *type_of_die(struct session *s, Dwarf_Die *die)
 {
 	struct dwarf *d = s->dwarf;
 	int tag = dwarf_tag(die);

@@ -302,11 +302,11 @@ static bool dereference(struct parser *p, struct value *v)
 }
 
 /* Members of members without a name are members, too. */
-static bool find_member(struct session *s, const struct type *type, const char *name, struct value *v)
+static bool find_member(struct session *s, const struct type *type, const char *name, struct value *v, unsigned depth)
 {
 	struct type *t = (struct type *)type;
 
-	if (t->kind != TYPE_STRUCT || (t->complete && !t->complete(s, t)))
+	if (depth > NESTING_MAX || t->kind != TYPE_STRUCT || (t->complete && !t->complete(s, t)))
 		return false;
 	for (unsigned i = 0; i < t->nmembers; i++) {
 		const struct member *m = &t->members[i];
@@ -322,7 +322,7 @@ static bool find_member(struct session *s, const struct type *type, const char *
 			struct value inner = *v;
 
 			inner.address += m->offset;
-			if (find_member(s, m->type, name, &inner)) {
+			if (find_member(s, m->type, name, &inner, depth + 1)) {
 				*v = inner;
 				return true;
 			}
@@ -343,7 +343,7 @@ static bool member(struct parser *p, struct value *v)
 	memcpy(name, p->at, n);
 	name[n] = 0;
 	p->at += n;
-	if (!v->in_memory || !find_member(p->s, v->type, name, v))
+	if (!v->in_memory || !find_member(p->s, v->type, name, v, 0))
 		return complaint(p->s, "%s has no member %s", type_text(v->type, text, sizeof text), name);
 	return true;
 }
@@ -512,7 +512,7 @@ static bool apply(struct parser *p, const char *operator, struct value *a, struc
 			is_signed ? (int64_t)x >= (int64_t)y : x >= y : is_signed ? (int64_t)x > (int64_t)y : x > y;
 	}
 	if (pointer && *operator == '-' && b->type->kind == TYPE_POINTER) {
-		set_number(p, a, (uint64_t)((int64_t)n / (int64_t)stride(pointer)), true);
+		set_number(p, a, stride(pointer) > INT64_MAX ? 0 : (uint64_t)((int64_t)n / (int64_t)stride(pointer)), true);
 	} else if (pointer && (*operator == '+' || *operator == '-')) {
 		*a = (struct value){ .type = type_pointer(p->s, pointer->to), .bits = n };
 	} else {

@@ -40,7 +40,7 @@ static void print_memory(struct session *s, uint64_t at, uint64_t count, char fo
 /* COUNT of them, one behind the other. */
 static void print_strings(struct session *s, uint64_t at, uint64_t count, bool physical)
 {
-	for (uint64_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < count && !s->interrupted; i++) {
 		unsigned char c = 0;
 
 		fprintf(s->out, "%016" PRIx64 ": ", at);

@@ -57,8 +57,6 @@ bool stop_counts(void *session, const struct vcpu_debug_stop *hit)
 	struct session *s = session;
 	struct stop *p = stop_by_id(s, hit->id);
 
-	if (s->only)
-		return s->only == hit->id;
 	if (!p)
 		return true;
 	vcpu_select(s->machine, vcpu_running(s->machine));

@@ -10,7 +10,7 @@
 
 #include "debugger.h"
 
-enum { FRAMES_MAX = 64 };
+enum { FRAMES_MAX = 64, FRAME_LAST = 9999 };
 
 static bool read_stack(struct session *s, uint64_t at, unsigned size, uint64_t *value)
 {
@@ -211,7 +211,8 @@ bool do_backtrace(struct session *s, const char *args)
 	struct frame f = frame_here(s);
 
 	print_frame(s, 0, &f);
-	for (unsigned n = 1; n < most; n++) {
+	s->interrupted = false;
+	for (unsigned n = 1; n < most && !s->interrupted; n++) {
 		sp = f.sp;
 		if (!frame_up(s, &f) || (f.sp == sp && n > 1))
 			break;
@@ -225,6 +226,8 @@ bool do_frame(struct session *s, const char *args)
 	unsigned want = (unsigned)number(args, s->frame), n;
 	struct frame f = frame_here(s);
 
+	if (want > FRAME_LAST) /* a stack can be made so that it has no end */
+		return complaint(s, "frames are looked at up to %u", FRAME_LAST);
 	for (n = 0; n < want; n++)
 		if (!frame_up(s, &f))
 			return complaint(s, "there is no frame %u", want);

@@ -8,7 +8,7 @@
 
 struct types { struct type *all; };
 
-enum { DEPTH_MAX = 5, ELEMENTS_MAX = 200, TEXT_MAX = 200 };
+enum { DEPTH_MAX = 5, ELEMENTS_MAX = 200, TEXT_MAX = 200, NESTING_MAX = 32 };
 
 /* ---- types ---- */
 
@@ -93,28 +93,32 @@ const struct type *type_basic(struct session *s, const char *name)
 }
 
 /* As a declaration without a name has it: "char *[4]", as gdb writes it. */
-const char *type_text(const struct type *t, char *text, size_t size)
+static const char *type_text_of(const struct type *t, char *text, size_t size, unsigned depth)
 {
 	char inner[256], tail[64] = "";
 	const struct type *element = t;
 
-	while (element->kind == TYPE_ARRAY && element->to) {
+	if (depth > NESTING_MAX) /* a file can have a type that is a pointer to itself */
+		return strcpy(text, "...");
+	for (unsigned n = 0; element->kind == TYPE_ARRAY && element->to && n < NESTING_MAX; n++) {
 		snprintf(tail + strlen(tail), sizeof tail - strlen(tail), "[%" PRIu64 "]", element->count);
 		element = element->to;
 	}
 	if (element->kind == TYPE_POINTER && element->to && element->to->kind == TYPE_FUNCTION)
-		snprintf(text, size, "%s (*)()%s", element->to->to ? type_text(element->to->to, inner, sizeof inner) : "void", tail);
+		snprintf(text, size, "%s (*)()%s", element->to->to ? type_text_of(element->to->to, inner, sizeof inner, depth + 1) : "void", tail);
 	else if (element->kind == TYPE_POINTER) {
-		type_text(element->to, inner, sizeof inner);
+		type_text_of(element->to, inner, sizeof inner, depth + 1);
 		snprintf(text, size, "%s%s*%s", inner, inner[strlen(inner) - 1] == '*' ? "" : " ", tail);
 	} else if (element->kind == TYPE_FUNCTION)
-		snprintf(text, size, "%s ()", element->to ? type_text(element->to, inner, sizeof inner) : "void");
+		snprintf(text, size, "%s ()", element->to ? type_text_of(element->to, inner, sizeof inner, depth + 1) : "void");
 	else
 		snprintf(text, size, "%s%s%s", element->kind == TYPE_STRUCT ? element->is_union ? "union " : "struct " : element->kind == TYPE_ENUM ?
 			"enum " : "",
 			 element->name ? element->name : "{...}", tail);
 	return text;
 }
+
+const char *type_text(const struct type *t, char *text, size_t size) { return type_text_of(t, text, size, 0); }
 
 /* ---- values ---- */
 
@@ -136,7 +140,7 @@ static bool load(struct session *s, const struct value *v, uint64_t *bits)
 /* N as its type has it: cut, and with its sign. */
 static uint64_t extended(const struct value *v, uint64_t n)
 {
-	unsigned bits = v->nbits ? v->nbits : v->type->size < 8 ? 8 * (unsigned)v->type->size : 64, up = bits ? 64 - bits : 0;
+	unsigned bits = v->nbits ? v->nbits : v->type->size < 8 ? 8 * (unsigned)v->type->size : 64, up = bits && bits < 64 ? 64 - bits : 0;
 
 	return v->type->is_signed ? (uint64_t)((int64_t)(n << up) >> up) : n << up >> up;
 }
@@ -190,7 +194,7 @@ static void print_string(struct session *s, uint64_t at, uint64_t limit)
 
 static void print_number(struct session *s, const struct value *v, uint64_t n, char format)
 {
-	unsigned bits = v->nbits ? v->nbits : v->type->size ? 8 * (unsigned)v->type->size : 64;
+	unsigned bits = v->nbits ? v->nbits : v->type->size && v->type->size < 8 ? 8 * (unsigned)v->type->size : 64;
 	uint64_t cut = bits < 64 ? n & (((uint64_t)1 << bits) - 1) : n;
 	char text[128];
 
@@ -244,12 +248,12 @@ static void print_array(struct session *s, const struct value *v, char format, u
 		return;
 	}
 	fputc('{', s->out);
-	for (uint64_t i = 0; i < n && i < ELEMENTS_MAX; i++) {
+	for (uint64_t i = 0; i < n && i < ELEMENTS_MAX && !s->interrupted; i++) {
 		struct value e = { .type = of, .in_memory = true, .address = v->address + i * of->size };
 		unsigned char a[64], b[64];
 
 		/* Equal ones are told once. */
-		for (last = i; last + 1 < n && of->size <= sizeof a && vcpu_read_linear(s->machine, e.address, a, of->size) == of->size &&
+		for (last = i; last + 1 < n && !s->interrupted && of->size && of->size <= sizeof a && vcpu_read_linear(s->machine, e.address, a, of->size) == of->size &&
 				vcpu_read_linear(s->machine, v->address + (last + 1) * of->size, b, of->size) == of->size && !memcmp(a, b, of->size); last++)
 			;
 		if (i)
