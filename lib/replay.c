@@ -13,8 +13,8 @@
  *   place: instructions (64 bits), virtual ns (64), steps (32)
  * All numbers are little-endian. A file that ends within a chunk ends before it.
  *
- * Version 2, which is still read, has no variables, no overlays and no sizes of drives. Whoever adds something that a reader of today would misunderstand makes it
- * version 4, and goes on reading 2 and 3. */
+ * Version 2, which is still read, has no variables, no overlays and no sizes of drives. A change that a reader of today
+ * would misunderstand makes version 4; its reader takes 2 and 3 as well. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>

@@ -14,18 +14,21 @@
  *     while (!vcpu_replay_done(r) && vcpu_replay_run(r, v, 1000000).reason == VCPU_STOP_LIMIT)
  *             ;
  *
- * A recording is a stranger's file: it is data that says which files to open. vcpu_replay_machine opens, of what it names, regular files only, and only
- * for reading: nothing is created, written, locked or connected to, what the guest writes stays in memory, and the guest starts only if the hash of what
- * was booted and of each disk's contents is the one in the recording. A name that is a FIFO, a socket, a device or a directory, one in /proc or /sys,
- * and a network block device are an error. vcpu_replay_allow lifts that for what the caller's user has named. vcpu_new with the configuration of a
- * recording would not be safe.
+ * A recording is a stranger's file: it is data that says which files to open. vcpu_replay_machine opens, of what it
+ * names, regular files only, and only for reading: nothing is created, written, locked or connected to, what the
+ * guest writes stays in memory, and the guest starts only if the hash of what was booted and of each disk's contents
+ * is the one in the recording. A name that is a FIFO, a socket, a device or a directory, one in /proc or /sys, and a
+ * network block device are an error. vcpu_replay_allow lifts that for what the caller's user has named. vcpu_new
+ * with the configuration of a recording would not be safe.
  *
- * The contents of the firmware's variables are in the recording, and the blocks that an overlay had, if they are 32 MiB at most: the run changes both.
+ * The contents of the firmware's variables are in the recording, and the blocks that an overlay had, if they are 32
+ * MiB at most: the run changes both.
  *
- * Bounds, all checked before anything is unpacked; a recording beyond one is refused: 1 MiB of configuration, 2 MiB for an input, 64 MiB for the state
- * at a checkpoint (without memory, which is there as a hash), 1 GiB for an image that is embedded, and beyond 64 MiB 64 times what it is when packed.
- * A debugger keeps 1 GiB of inputs. Of a kernel, initrd or firmware file that only the recording names 1 GiB is read. A disk is read once from its beginning to its end, but for holes; a
- * disk of another size than the recorded one is not read at all. */
+ * Bounds, all checked before anything is unpacked; a recording beyond one is refused: 1 MiB of configuration, 2 MiB
+ * for an input, 64 MiB for the state at a checkpoint (without memory, which is there as a hash), 1 GiB for an image
+ * that is embedded, and beyond 64 MiB 64 times what it is when packed. A debugger keeps 1 GiB of inputs. Of a
+ * kernel, initrd or firmware file that only the recording names 1 GiB is read. A disk is read once from its
+ * beginning to its end, but for holes; a disk of another size than the recorded one is not read at all. */
 #ifndef VCPU_REPLAY_H
 #define VCPU_REPLAY_H
 
@@ -60,8 +63,9 @@ VCPU_API bool vcpu_recording_ok(const vcpu *v); /* being recorded, and all has b
 
 typedef struct vcpu_replay vcpu_replay;
 
-/* Look at a recording; DATA must live as long as the replay. What is damaged or cut off ends it early, if its beginning is there. NULL with one
- * line in *ERROR: it is not a recording, or of another version. */
+/* Look at a recording, of version 2 or 3 (vcpu_record writes 3, which has the firmware's variables, overlays and the
+ * sizes of disks); DATA must live as long as the replay. What is damaged or cut off ends it early, if its
+ * beginning is there. NULL with one line in *ERROR: it is not a recording, or of another version. */
 VCPU_API vcpu_replay *vcpu_replay_open(const void *data, size_t len, char **error);
 VCPU_API void vcpu_replay_free(vcpu_replay *r); /* NULL is fine; not in a callback of a machine that R runs */
 /* NULL: it ends as it should; else why it ends early, in a line. */

@@ -48,7 +48,7 @@ static void *read_file(const char *name, size_t *len)
 		if ((*len += n) == room)
 			room *= 2;
 	if (!file || !data || ferror(file)) {
-		complain("replay: cannot read %s: %s", name, strerror(errno));
+		complain("cannot read %s: %s", name, strerror(errno));
 		free(data);
 		data = NULL;
 	}

@@ -194,29 +194,37 @@ static bool do_file(const char *path)
 	return ok;
 }
 
-/* Is the rest of the command line a RECORDING with options for it? Then it is the last word. */
-static bool is_recording(int argc, char **argv)
+/* Is the rest of the command line a RECORDING with options for it? Then its name; else NULL. */
+static const char *recording_name(int argc, char **argv)
 {
 	static const struct option options[] = { RECORDING_OPTIONS, { 0 } };
+	char **words = calloc((size_t)argc + 1, sizeof *words); /* getopt puts them into another order */
+	const char *name;
 	int c;
 
+	if (!words)
+		return NULL;
+	memcpy(words, argv, (size_t)argc * sizeof *words);
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1 && c != '?' && recording_option(&recording, c, optarg))
+	while ((c = getopt_long(argc, words, "", options, NULL)) != -1 && c != '?' && recording_option(&recording, c, optarg))
 		;
-	c = c == -1 && optind == argc - 1;
+	name = c == -1 && optind == argc - 1 ? words[optind] : NULL;
 	optind = 0; /* as new */
 	opterr = 1;
-	return c;
+	free(words);
+	return name;
 }
 
 /* Make the machine that the rest of the command line says. */
 static bool make(int argc, char **argv, int *status)
 {
 	char *error = NULL;
+	const char *name;
 
 	*status = STATUS_USAGE;
-	if (is_recording(argc, argv)) {
-		if (!recording_open(&recording, argv[argc - 1]))
+	name = recording_name(argc, argv);
+	if (name) {
+		if (!recording_open(&recording, name))
 			return false;
 		session.machine = vcpu_replay_machine(recording.replay, output, NULL, &error);
 	} else {

@@ -39,8 +39,9 @@ struct disk_was {
 	const u8 *blocks; /* of its overlay, in place of which they are put into memory: number (64 bits) and 4096 bytes of each; NULL: not known */
 	size_t blocks_len;
 };
-/* The same for a SPEC that a stranger wrote: opened as far as REACH goes (reach.h), and what is written stays in memory. WAS (or NULL): it must have these
- * contents; an overlay is left out if without it they are the right ones. */
+/* The same for a SPEC that a stranger wrote: opened as far as REACH goes (reach.h), and what is written stays in
+ * memory. WAS (or NULL): it must have these contents; an overlay is left out if without it they are the right
+ * ones. */
 struct disk *disk_open_within(const char *spec, const struct reach *reach, const struct disk_was *was, char **error);
 void disk_free(struct disk *disk); /* NULL is fine; flushes */
 u64 disk_size(const struct disk *disk);     /* bytes */
@@ -68,7 +69,8 @@ void disk_set_host(struct disk *disk, const struct disk_host *host);
 void disk_wait(struct disk *disk);
 /* A hash of all contents as they are now; 0 for a network block device, which would have to be fetched. */
 enum disk_result disk_contents(struct disk *disk, u64 *hash);
-/* The blocks that an overlay has which will be written, as in struct disk_was, malloc'd; *OUT is NULL if there are none, or more than MAX bytes. */
+/* The blocks that an overlay has which will be written, as in struct disk_was, malloc'd; *OUT is NULL if there are
+ * none, or more than MAX bytes. */
 enum disk_result disk_overlay_blocks(struct disk *disk, size_t max, u8 **out, size_t *len);
 /* What is state in every disk: a hash of all that was written since it was opened, wherever the bytes are kept. NAME must live as long. */
 struct part disk_part(struct disk *disk, const char *name);

@@ -125,7 +125,9 @@ bool raw_lock(struct store *store, enum raw_access access)
 	struct flock lock = { .l_type = writable ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET,
 		.l_start = (off_t)store->start, .l_len = (off_t)store->size };
 
-	if (access == RAW_STRANGER || !fcntl(raw->fd, F_OFD_SETLK, &lock) || (errno != EAGAIN && errno != EACCES)) /* a file system without locks is no reason */
+	if (access == RAW_STRANGER || !fcntl(raw->fd, F_OFD_SETLK, &lock))
+		return true;
+	if (errno != EAGAIN && errno != EACCES) /* a file system without locks is no reason */
 		return true;
 	store_failed(store->error, DISK_ERROR, "%s: %s", raw->name,
 		writable ? "it is in use" : "somebody else writes to it");

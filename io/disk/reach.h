@@ -1,5 +1,6 @@
-/* What a configuration may reach of the host when a stranger wrote it, as a recording's may be: regular files, opened for reading. A file that the user
- * has named is the user's choice: it may be a block device, too. Nothing is created, written, locked or connected to.
+/* What a configuration may reach of the host when a stranger wrote it, as a recording's may be: regular files,
+ * opened for reading. A file that the user has named is the user's choice: it may be a block device, too. Nothing
+ * is created, written, locked or connected to.
  *
  * A NULL struct reach is the user's own configuration, which may do all that disk.h says. */
 #ifndef IO_DISK_REACH_H
@@ -20,8 +21,8 @@ struct reach {
 
 /* Where NAME lies now, malloc'd; NULL: no memory. *GIVEN: the user has said so. */
 char *reach_name(const struct reach *reach, const char *name, bool *given);
-/* Open a file that a stranger has named, for reading: only a regular file that has its bytes on a disk, and without an effect on anything else. -1 with
- * a text in ERROR (DISK_ERROR_MAX bytes). */
+/* Open a file that a stranger has named, for reading: only a regular file that has its bytes on a disk, and without
+ * an effect on anything else. -1 with a text in ERROR (DISK_ERROR_MAX bytes). */
 int reach_open(const char *name, char *error);
 
 #endif

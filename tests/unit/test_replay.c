@@ -203,6 +203,40 @@ START_TEST(full)
 }
 END_TEST
 
+/* What else may be opened is the caller's word; other versions are refused. */
+START_TEST(allow)
+{
+	struct vcpu_moved moved[] = { { "a", "b" }, { "c", NULL } };
+	struct vcpu_place end;
+	struct tape t = { 0 };
+	char *error = NULL;
+	vcpu_replay *r;
+	vcpu *v;
+
+	record(&t, 4, &end);
+	r = vcpu_replay_open(t.data, t.len, NULL);
+	ck_assert(!vcpu_replay_allow(NULL, &(struct vcpu_replay_files){ 0 }));
+	ck_assert(!vcpu_replay_allow(r, NULL));
+	ck_assert(!vcpu_replay_allow(r, &(struct vcpu_replay_files){ .moved_count = 1 }));
+	ck_assert(!vcpu_replay_allow(r, &(struct vcpu_replay_files){ .moved = moved, .moved_count = 2 }));
+	ck_assert(vcpu_replay_allow(r, &(struct vcpu_replay_files){ .moved = moved, .moved_count = 1, .kernel = "/no/such", .nbd = true }));
+	v = vcpu_replay_machine(r, NULL, NULL, &error); /* its kernel is in the recording */
+	ck_assert_msg(v != NULL, "%s", error);
+	vcpu_free(v);
+	vcpu_replay_free(r);
+	for (u32 version = 0; version < 6; version++) {
+		put32(t.data + 8, version);
+		r = vcpu_replay_open(t.data, t.len, &error);
+		ck_assert_int_eq(r != NULL, version == 2 || version == 3);
+		ck_assert(r || strstr(error, "version"));
+		if (!r)
+			free(error);
+		vcpu_replay_free(r);
+	}
+	free(t.data);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("replay");
@@ -221,6 +255,7 @@ int main(void)
 	tcase_add_test(tc, cut_off);
 	tcase_add_test(tc, mutated);
 	tcase_add_test(tc, divergence);
+	tcase_add_test(tc, allow);
 	tcase_add_test(tc, full);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
