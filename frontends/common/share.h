@@ -5,7 +5,10 @@
  *
  * Nobody gets out of the directory: names are single components, opened one by one below the descriptor of the one before and never through a
  * symbolic link; ".." leads nowhere. Only regular files and directories are opened. Without "rw" nothing is written. The guest's user and group
- * ids are not the host's: all is done as the user who runs the program. */
+ * ids are not the host's: all is done as the user who runs the program. A message that is not whole changes nothing.
+ *
+ * What a guest can make the host keep is bounded: 4096 fids, two descriptors each (fewer where the host's limit is lower: 64 are left to the program);
+ * 5 MiB of names of directories that are being read, in 16 pieces of at most 1024; 64 MiB of answers; messages of 512 KiB. */
 #ifndef COMMON_SHARE_H
 #define COMMON_SHARE_H
 

@@ -17,7 +17,9 @@
 enum { TSTATFS = 8, TLOPEN = 12, TLCREATE = 14, TSYMLINK = 16, TREADLINK = 22, TGETATTR = 24, TSETATTR = 26, TXATTRWALK = 30, TREADDIR = 40,
 	TFSYNC = 50, TLOCK = 52, TGETLOCK = 54, TLINK = 70, TMKDIR = 72, TRENAMEAT = 74, TUNLINKAT = 76, TVERSION = 100, TATTACH = 104,
 	TFLUSH = 108, TWALK = 110, TREAD = 116, TWRITE = 118, TCLUNK = 120, TREMOVE = 122, RLERROR = 7 };
-enum { HEADER = 7, MESSAGE_MAX = 512 * 1024, FIDS = 4096, ENTRIES_MAX = 65536, WALK_MAX = 16, WAITING_MAX = 64 << 20 };
+enum { HEADER = 7, MESSAGE_MAX = 512 * 1024, FIDS = 4096, WALK_MAX = 16, WAITING_MAX = 64 << 20, SPARE_FILES = 64 };
+/* Names of directories that are being read: so many pieces of so many names, 5 MiB at most. */
+enum { PIECES = 16, PIECE = 1024, NAME_ROOM = 256 };
 enum { QID_DIR = 0x80, QID_LINK = 0x02, L_CREAT = 0100, L_EXCL = 0200, L_TRUNC = 01000, L_APPEND = 02000 };
 
 /* What the guest calls by a number of its own. */
@@ -26,8 +28,18 @@ struct fid {
 	uint32_t number;
 	int path;          /* O_PATH: the file itself, whatever its name is by now */
 	int fd;            /* open for reading or writing; -1 */
-	char **names;      /* of a directory that is being read, in order; NULL */
+	int unsynced;      /* errno of an fsync that failed: no later one succeeds */
+	uint64_t next;     /* directory: the offset behind the last name that was sent; */
+	char *last;        /* and that name; NULL */
+};
+
+/* Some of a directory's names, in order, from offset FIRST on. */
+struct piece {
+	const struct fid *of; /* NULL: free */
+	uint64_t first, used; /* when it was of use last */
 	unsigned count;
+	bool more;            /* there are names behind them */
+	char *names[PIECE];
 };
 
 struct answer {
@@ -42,12 +54,15 @@ struct share {
 	char tag[33];
 	uint32_t msize;
 	struct fid fids[FIDS];
+	unsigned files, files_max; /* descriptors that fids have, and may have */
+	struct piece pieces[PIECES];
+	uint64_t uses;
 	struct answer *first, **last;
 	size_t waiting;    /* bytes */
 	/* The message in hand. */
 	const unsigned char *in;
 	size_t in_len, at;
-	bool bad;          /* it ended too early */
+	bool bad;          /* it ends too early */
 	unsigned char out[MESSAGE_MAX];
 	size_t out_len;
 };
@@ -67,17 +82,48 @@ static uint64_t get(struct share *s, unsigned size)
 	return value;
 }
 
-/* A name: one component, which leads to no other directory. */
-static bool get_name(struct share *s, char name[256])
+/* LEN bytes of the message. */
+static const char *get_bytes(struct share *s, size_t len)
+{
+	const char *bytes = (const char *)s->in + s->at;
+
+	if (s->bad || len > s->in_len - s->at) {
+		s->bad = true;
+		return "";
+	}
+	s->at += len;
+	return bytes;
+}
+
+/* A string of less than ROOM bytes; false: it is longer, or there is a zero in it. */
+static bool get_text(struct share *s, char *text, size_t room)
 {
 	size_t len = get(s, 2);
+	const char *bytes = get_bytes(s, len);
 
-	if (s->bad || len > s->in_len - s->at || !len || len > 255 || memchr(s->in + s->at, '/', len) || memchr(s->in + s->at, 0, len))
+	*text = 0;
+	if (s->bad || len >= room || memchr(bytes, 0, len))
 		return false;
-	memcpy(name, s->in + s->at, len);
-	name[len] = 0;
-	s->at += len;
-	return strcmp(name, ".") && strcmp(name, "..");
+	memcpy(text, bytes, len);
+	text[len] = 0;
+	return true;
+}
+
+static void skip_text(struct share *s)
+{
+	get_bytes(s, get(s, 2));
+}
+
+/* A name: one component, which leads to no other directory. */
+static bool get_name(struct share *s, char name[NAME_ROOM])
+{
+	return get_text(s, name, NAME_ROOM) && *name && !strchr(name, '/') && strcmp(name, ".") && strcmp(name, "..");
+}
+
+/* All of the message has been read, and it is one. Nobody does anything before. */
+static bool whole(const struct share *s)
+{
+	return !s->bad && s->at == s->in_len;
 }
 
 static void put(struct share *s, uint64_t value, unsigned size)
@@ -127,31 +173,43 @@ static struct fid *get_fid(struct share *s)
 /* NUMBER for PATH, which is closed if there is none left. Returns 0 or an errno. */
 static int add(struct share *s, uint32_t number, int path)
 {
-	for (unsigned i = find(s, number) ? FIDS : 0; i < FIDS; i++) {
+	for (unsigned i = find(s, number) || s->files >= s->files_max ? FIDS : 0; i < FIDS; i++) {
 		if (s->fids[i].used)
 			continue;
 		s->fids[i] = (struct fid){ .used = true, .number = number, .path = path, .fd = -1 };
+		s->files++;
 		return 0;
 	}
 	close(path);
 	return EMFILE;
 }
 
-static void forget_names(struct fid *f)
+static void empty_piece(struct piece *p)
 {
-	for (unsigned i = 0; i < f->count; i++)
-		free(f->names[i]);
-	free(f->names);
-	f->names = NULL;
-	f->count = 0;
+	while (p->count)
+		free(p->names[--p->count]);
+	p->of = NULL;
 }
 
-static void drop(struct fid *f)
+static struct piece *piece_of(struct share *s, const struct fid *f)
 {
+	for (unsigned i = 0; i < PIECES; i++)
+		if (s->pieces[i].of == f)
+			return &s->pieces[i];
+	return NULL;
+}
+
+static void drop(struct share *s, struct fid *f)
+{
+	struct piece *p = piece_of(s, f);
+
 	close(f->path);
+	s->files -= 1u + (f->fd >= 0);
 	if (f->fd >= 0)
 		close(f->fd);
-	forget_names(f);
+	if (p)
+		empty_piece(p);
+	free(f->last);
 	f->used = false;
 }
 
@@ -159,9 +217,10 @@ static void drop_all(struct share *s)
 {
 	for (unsigned i = 0; i < FIDS; i++)
 		if (s->fids[i].used)
-			drop(&s->fids[i]);
+			drop(s, &s->fids[i]);
 }
 
+/* One component that is no link: there is nothing in it by which openat could leave the directory. */
 static int path_below(int dir, const char *name)
 {
 	return openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -189,15 +248,17 @@ static int version(struct share *s)
 {
 	static const char ours[] = "9P2000.L";
 	uint32_t msize = (uint32_t)get(s, 4);
-	size_t len = get(s, 2);
+	char theirs[32];
+	bool same = get_text(s, theirs, sizeof theirs) && !strcmp(theirs, ours);
 
-	if (s->bad || len != s->in_len - s->at || msize < 4096)
+	if (!whole(s) || msize < 4096)
 		return EINVAL;
 	drop_all(s);
-	s->msize = msize < MESSAGE_MAX ? msize : MESSAGE_MAX;
-	put(s, s->msize, 4);
-	if (len == strlen(ours) && !memcmp(s->in + s->at, ours, len))
-		put_text(s, ours, len);
+	msize = msize < MESSAGE_MAX ? msize : MESSAGE_MAX;
+	s->msize = same ? msize : 0;
+	put(s, msize, 4);
+	if (same)
+		put_text(s, ours, strlen(ours));
 	else
 		put_text(s, "unknown", 7);
 	return 0;
@@ -207,10 +268,23 @@ static int attach(struct share *s)
 {
 	uint32_t number = (uint32_t)get(s, 4);
 	struct stat st;
-	int path = fcntl(s->root, F_DUPFD_CLOEXEC, 0);
+	int path;
 
-	if (path < 0 || fstat(path, &st))
+	get(s, 4); /* a fid for authentication; the names of the user and of the tree, the user's number */
+	skip_text(s);
+	skip_text(s);
+	get(s, 4);
+	if (!whole(s))
+		return EINVAL;
+	path = fcntl(s->root, F_DUPFD_CLOEXEC, 0);
+	if (path < 0)
 		return errno;
+	if (fstat(path, &st)) {
+		int error = errno;
+
+		close(path);
+		return error;
+	}
 	put_qid(s, &st);
 	return add(s, number, path);
 }
@@ -220,25 +294,28 @@ static int walk(struct share *s)
 	struct fid *from = get_fid(s);
 	uint32_t number = (uint32_t)get(s, 4);
 	unsigned n = (unsigned)get(s, 2), done = 0;
+	char names[WALK_MAX][NAME_ROOM];
 	size_t count_at = s->out_len;
 	int path, error = 0;
 
-	if (!from || n > WALK_MAX || (find(s, number) && find(s, number) != from))
+	for (unsigned i = 0; i < n && i < WALK_MAX; i++)
+		if (!get_name(s, names[i]))
+			*names[i] = 0;
+	if (!whole(s) || !from || n > WALK_MAX || (find(s, number) && find(s, number) != from))
 		return EINVAL;
 	path = fcntl(from->path, F_DUPFD_CLOEXEC, 0);
 	if (path < 0)
 		return errno;
 	put(s, 0, 2);
 	for (; done < n; done++) {
-		char name[256];
 		struct stat st;
 		int next;
 
-		if (!get_name(s, name)) {
+		if (!*names[done]) {
 			error = EACCES;
 			break;
 		}
-		next = path_below(path, name);
+		next = path_below(path, names[done]);
 		if (next < 0 || fstat(next, &st)) {
 			error = errno;
 			if (next >= 0)
@@ -249,14 +326,13 @@ static int walk(struct share *s)
 		path = next;
 		put_qid(s, &st);
 	}
+	memcpy(s->out + count_at, &(uint16_t){ (uint16_t)done }, 2);
 	if (done < n) {
 		close(path);
-		memcpy(s->out + count_at, &(uint16_t){ (uint16_t)done }, 2);
 		return done ? 0 : error;
 	}
-	memcpy(s->out + count_at, &(uint16_t){ (uint16_t)n }, 2);
 	if (number == from->number)
-		drop(from);
+		drop(s, from);
 	return add(s, number, path);
 }
 
@@ -284,39 +360,51 @@ static int lopen(struct share *s)
 	struct fid *f = get_fid(s);
 	int flags = host_flags(s, (uint32_t)get(s, 4));
 
+	if (!whole(s))
+		return EINVAL;
 	if (!f || f->fd >= 0)
 		return EBADF;
 	if (flags < 0)
 		return EROFS;
+	if (s->files >= s->files_max)
+		return EMFILE;
 	f->fd = reopen(f->path, flags);
-	return f->fd < 0 ? errno : put_opened(s, f);
+	if (f->fd < 0)
+		return errno;
+	s->files++;
+	return put_opened(s, f);
 }
 
 static int lcreate(struct share *s)
 {
 	struct fid *f = get_fid(s);
-	char name[256];
-	uint32_t asked;
-	int flags, fd, path;
+	char name[NAME_ROOM];
+	bool named = get_name(s, name);
+	int flags = host_flags(s, (uint32_t)get(s, 4) | L_CREAT), fd, path;
+	mode_t mode = (mode_t)get(s, 4) & 0777;
 
-	if (!f || f->fd >= 0 || !get_name(s, name))
+	get(s, 4); /* group */
+	if (!whole(s) || !f || f->fd >= 0 || !named)
 		return EINVAL;
-	asked = (uint32_t)get(s, 4);
-	flags = host_flags(s, asked | L_CREAT);
 	if (flags < 0)
 		return EROFS;
+	if (s->files >= s->files_max)
+		return EMFILE;
 	/* Always a new file: what is there already is opened by walking to it. */
-	fd = openat(f->path, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)get(s, 4) & 0777);
+	fd = openat(f->path, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return errno;
 	path = reopen(fd, O_PATH);
 	if (path < 0) {
+		int error = errno;
+
 		close(fd);
-		return errno;
+		return error;
 	}
 	close(f->path);
 	f->path = path;
 	f->fd = fd;
+	s->files++;
 	return put_opened(s, f);
 }
 
@@ -325,6 +413,9 @@ static int getattr(struct share *s)
 	struct fid *f = get_fid(s);
 	struct stat st;
 
+	get(s, 8); /* what it wants to know: it gets all */
+	if (!whole(s))
+		return EINVAL;
 	if (!f)
 		return EBADF;
 	if (fstat(f->path, &st))
@@ -371,13 +462,15 @@ static int setattr(struct share *s)
 		else if (!(valid & (i ? MTIME_SET : ATIME_SET)))
 			times[i].tv_nsec = UTIME_NOW;
 	}
-	if (!f || s->bad)
+	if (!whole(s))
+		return EINVAL;
+	if (!f)
 		return EBADF;
 	if (!s->writable)
 		return EROFS;
 	if (fstat(f->path, &st))
 		return errno;
-	if (S_ISLNK(st.st_mode))
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return EOPNOTSUPP;
 	snprintf(name, sizeof name, "/proc/self/fd/%d", f->path);
 	if ((valid & MODE) && chmod(name, mode & 0777))
@@ -403,7 +496,9 @@ static int read_file(struct share *s)
 	uint32_t count = (uint32_t)get(s, 4), room = s->msize - HEADER - 4;
 	ssize_t n;
 
-	if (!f || f->fd < 0 || s->bad)
+	if (!whole(s))
+		return EINVAL;
+	if (!f || f->fd < 0)
 		return EBADF;
 	n = pread(f->fd, s->out + HEADER + 4, count < room ? count : room, (off_t)offset);
 	if (n < 0)
@@ -418,13 +513,16 @@ static int write_file(struct share *s)
 	struct fid *f = get_fid(s);
 	uint64_t offset = get(s, 8);
 	uint32_t count = (uint32_t)get(s, 4);
+	const char *bytes = get_bytes(s, count);
 	ssize_t n;
 
-	if (!f || f->fd < 0 || s->bad || count > s->in_len - s->at)
+	if (!whole(s))
+		return EINVAL;
+	if (!f || f->fd < 0)
 		return EBADF;
 	if (!s->writable)
 		return EROFS;
-	n = pwrite(f->fd, s->in + s->at, count, (off_t)offset);
+	n = pwrite(f->fd, bytes, count, (off_t)offset);
 	if (n < 0)
 		return errno;
 	put(s, (uint64_t)n, 4);
@@ -436,11 +534,21 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* A directory's names, sorted: the order in which a host keeps them is nobody's business. */
-static int read_names(struct fid *f)
+/* Sort what is in P, and keep PIECE / 2 names of it if there are more. */
+static void sort_piece(struct piece *p)
+{
+	qsort(p->names, p->count, sizeof *p->names, by_name);
+	for (p->more |= p->count > PIECE / 2; p->count > PIECE / 2;)
+		free(p->names[--p->count]);
+}
+
+/* The names behind AFTER (NULL: from the first on) into P, of which FIRST is the offset. Sorted: the order in which a host keeps them is nobody's
+ * business. However large a directory is, only a piece of it is in memory: the smallest names seen so far. */
+static int read_piece(struct piece *p, const struct fid *f, const char *after, uint64_t first)
 {
 	int fd = reopen(f->path, O_RDONLY | O_DIRECTORY);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	char behind[NAME_ROOM] = "";
 	struct dirent *e;
 
 	if (!dir) {
@@ -450,59 +558,98 @@ static int read_names(struct fid *f)
 			close(fd);
 		return error;
 	}
-	forget_names(f);
-	while ((e = readdir(dir)) && f->count < ENTRIES_MAX) {
-		char **more = f->count % 64 ? f->names : realloc(f->names, (f->count + 64) * sizeof *more), *name;
-
-		if (!more)
+	if (after)
+		snprintf(behind, sizeof behind, "%s", after); /* it may be one of P's */
+	empty_piece(p);
+	p->of = f;
+	p->first = first;
+	p->more = false;
+	while ((e = readdir(dir))) {
+		if (*behind && strcmp(e->d_name, behind) <= 0)
+			continue;
+		if (p->count == PIECE)
+			sort_piece(p);
+		if (p->more && strcmp(e->d_name, p->names[PIECE / 2 - 1]) > 0)
+			continue;
+		p->names[p->count] = strdup(e->d_name);
+		if (!p->names[p->count])
 			break;
-		f->names = more;
-		name = strdup(e->d_name);
-		if (!name)
-			break;
-		f->names[f->count++] = name;
+		p->count++;
 	}
 	closedir(dir);
-	if (f->count)
-		qsort(f->names, f->count, sizeof *f->names, by_name);
-	return 0;
+	sort_piece(p);
+	return e ? ENOMEM : 0;
+}
+
+/* F's piece with the name of OFFSET in it; without, if there is no such name. That of somebody else may have to go: it is made again from the last name
+ * that was sent, and nothing is lost or sent twice. */
+static int find_piece(struct share *s, struct fid *f, uint64_t offset, struct piece **out)
+{
+	struct piece *p = piece_of(s, f);
+	bool fresh = !p;
+	int error = 0;
+
+	for (unsigned i = 0; fresh && i < PIECES; i++)
+		if (!p || !s->pieces[i].of || (p->of && s->pieces[i].used < p->used))
+			p = &s->pieces[i];
+	if (fresh || !offset || offset < p->first || offset > p->first + p->count) {
+		bool goes_on = offset && f->last && offset == f->next;
+
+		error = read_piece(p, f, goes_on ? f->last : NULL, goes_on ? offset : 0);
+	}
+	while (!error && p->more && offset >= p->first + p->count)
+		error = read_piece(p, f, p->names[p->count - 1], p->first + p->count);
+	if (error)
+		empty_piece(p);
+	p->used = ++s->uses;
+	*out = p;
+	return error;
 }
 
 /* Entries: qid  offset of the next (64)  type (8)  name. ".." looks like the directory itself: what is above it is not to be seen. */
 static int readdir_9p(struct share *s)
 {
 	struct fid *f = get_fid(s);
-	uint64_t offset = get(s, 8);
+	uint64_t offset = get(s, 8), next = offset;
 	uint32_t count = (uint32_t)get(s, 4), room = s->msize - HEADER - 4;
 	size_t start;
+	struct piece *p;
+	const char *last = NULL;
 	int error;
 
-	if (!f || f->fd < 0 || s->bad)
+	if (!whole(s))
+		return EINVAL;
+	if (!f || f->fd < 0)
 		return EBADF;
-	if (!offset || !f->names) {
-		error = read_names(f);
-		if (error)
-			return error;
-	}
+	error = find_piece(s, f, offset, &p);
+	if (error)
+		return error;
 	if (count > room)
 		count = room;
 	put(s, 0, 4);
 	start = s->out_len;
-	for (uint64_t i = offset; i < f->count; i++) {
-		const char *name = f->names[i];
+	for (uint64_t i = offset - p->first; i < p->count; i++) {
+		const char *name = p->names[i];
 		size_t len = strlen(name);
 		struct stat st;
 
 		if (s->out_len - start + 24 + len > count)
 			break;
+		last = name;
+		next = p->first + i + 1;
 		if (fstatat(f->path, !strcmp(name, "..") ? "." : name, &st, AT_SYMLINK_NOFOLLOW))
 			continue;
 		put_qid(s, &st);
-		put(s, i + 1, 8);
+		put(s, next, 8);
 		put(s, S_ISDIR(st.st_mode) ? DT_DIR : S_ISLNK(st.st_mode) ? DT_LNK : DT_REG, 1);
 		put_text(s, name, len);
 	}
 	memcpy(s->out + start - 4, &(uint32_t){ (uint32_t)(s->out_len - start) }, 4);
+	if (last) {
+		free(f->last);
+		f->last = strdup(last);
+		f->next = next;
+	}
 	return 0;
 }
 
@@ -512,6 +659,8 @@ static int readlink_9p(struct share *s)
 	char target[4096];
 	ssize_t n;
 
+	if (!whole(s))
+		return EINVAL;
 	if (!f)
 		return EBADF;
 	n = readlinkat(f->path, "", target, sizeof target);
@@ -534,36 +683,38 @@ static int put_created(struct share *s, int dir, const char *name)
 static int mkdir_9p(struct share *s)
 {
 	struct fid *f = get_fid(s);
-	char name[256];
+	char name[NAME_ROOM];
+	bool named = get_name(s, name);
+	mode_t mode = (mode_t)get(s, 4) & 0777;
 
-	if (!f || !get_name(s, name))
+	get(s, 4); /* group */
+	if (!whole(s) || !f || !named)
 		return EINVAL;
-	return mkdirat(f->path, name, (mode_t)get(s, 4) & 0777) ? errno : put_created(s, f->path, name);
+	return mkdirat(f->path, name, mode) ? errno : put_created(s, f->path, name);
 }
 
 static int symlink_9p(struct share *s)
 {
 	struct fid *f = get_fid(s);
-	char name[256], target[4096];
-	size_t len;
+	char name[NAME_ROOM], target[4096];
+	bool named = get_name(s, name), aimed = get_text(s, target, sizeof target);
 
-	if (!f || !get_name(s, name))
+	get(s, 4); /* group */
+	if (!whole(s) || !f || !named)
 		return EINVAL;
-	len = get(s, 2);
-	if (s->bad || len >= sizeof target || len > s->in_len - s->at)
+	if (!aimed)
 		return ENAMETOOLONG;
-	memcpy(target, s->in + s->at, len);
-	target[len] = 0;
 	return symlinkat(target, f->path, name) ? errno : put_created(s, f->path, name);
 }
 
 static int link_9p(struct share *s)
 {
 	struct fid *dir = get_fid(s), *f = get_fid(s);
-	char name[256], from[40];
+	char name[NAME_ROOM], from[40];
+	bool named = get_name(s, name);
 	struct stat st;
 
-	if (!dir || !f || !get_name(s, name) || fstat(f->path, &st) || !S_ISREG(st.st_mode))
+	if (!whole(s) || !dir || !f || !named || fstat(f->path, &st) || !S_ISREG(st.st_mode))
 		return EINVAL;
 	snprintf(from, sizeof from, "/proc/self/fd/%d", f->path);
 	return linkat(AT_FDCWD, from, dir->path, name, AT_SYMLINK_FOLLOW) ? errno : 0;
@@ -571,13 +722,13 @@ static int link_9p(struct share *s)
 
 static int renameat_9p(struct share *s)
 {
+	char old[NAME_ROOM], new[NAME_ROOM];
 	struct fid *from = get_fid(s), *to;
-	char old[256], new[256];
+	bool named = get_name(s, old);
 
-	if (!from || !get_name(s, old))
-		return EINVAL;
 	to = get_fid(s);
-	if (!to || !get_name(s, new))
+	named &= get_name(s, new);
+	if (!whole(s) || !from || !to || !named)
 		return EINVAL;
 	return renameat(from->path, old, to->path, new) ? errno : 0;
 }
@@ -585,20 +736,24 @@ static int renameat_9p(struct share *s)
 static int unlinkat_9p(struct share *s)
 {
 	struct fid *f = get_fid(s);
-	char name[256];
+	char name[NAME_ROOM];
+	bool named = get_name(s, name);
+	uint32_t flags = (uint32_t)get(s, 4);
 
-	if (!f || !get_name(s, name))
+	if (!whole(s) || !f || !named)
 		return EINVAL;
-	return unlinkat(f->path, name, get(s, 4) & 0x200 ? AT_REMOVEDIR : 0) ? errno : 0;
+	return unlinkat(f->path, name, flags & 0x200 ? AT_REMOVEDIR : 0) ? errno : 0;
 }
 
 static int clunk(struct share *s)
 {
 	struct fid *f = get_fid(s);
 
+	if (!whole(s))
+		return EINVAL;
 	if (!f)
 		return EBADF;
-	drop(f);
+	drop(s, f);
 	return 0;
 }
 
@@ -607,6 +762,8 @@ static int statfs_9p(struct share *s)
 	struct fid *f = get_fid(s);
 	struct statfs st;
 
+	if (!whole(s))
+		return EINVAL;
 	if (!f)
 		return EBADF;
 	if (fstatfs(s->root, &st))
@@ -623,34 +780,49 @@ static int statfs_9p(struct share *s)
 	return 0;
 }
 
+/* An fsync that failed is not tried again into success: the kernel may have dropped what it could not write. */
 static int fsync_9p(struct share *s)
 {
 	struct fid *f = get_fid(s);
 
-	return !f || f->fd < 0 ? EBADF : fsync(f->fd) ? errno : 0;
+	if (s->at < s->in_len)
+		get(s, 4); /* only the data; older clients do not send it */
+	if (!whole(s))
+		return EINVAL;
+	if (!f || f->fd < 0)
+		return EBADF;
+	if (!f->unsynced && fsync(f->fd))
+		f->unsynced = errno;
+	return f->unsynced;
 }
 
-/* One guest: no lock is ever taken by another. */
+/* One guest: no lock is ever taken by another. Fid, type, flags, start, length, process, client. */
 static int lock(struct share *s)
 {
+	get(s, 4), get(s, 1), get(s, 4), get(s, 8), get(s, 8), get(s, 4);
+	skip_text(s);
 	put(s, 0, 1);
-	return 0;
+	return whole(s) ? 0 : EINVAL;
 }
 
+/* The same without flags. */
 static int getlock(struct share *s)
 {
+	get(s, 4), get(s, 1), get(s, 8), get(s, 8), get(s, 4);
+	skip_text(s);
 	put(s, 2, 1); /* F_UNLCK */
 	for (unsigned i = 0; i < 2; i++)
 		put(s, 0, 8);
 	put(s, 0, 4);
 	put_text(s, "", 0);
-	return 0;
+	return whole(s) ? 0 : EINVAL;
 }
 
+/* Every request has been answered when the next one comes. */
 static int nothing(struct share *s)
 {
-	(void)s;
-	return 0;
+	get(s, 2);
+	return whole(s) ? 0 : EINVAL;
 }
 
 static const struct request {
@@ -672,6 +844,7 @@ void share_request(struct share *s, const void *message, size_t len)
 	const unsigned char *in = message;
 	const struct request *r;
 	struct answer *a;
+	uint32_t size;
 	int error;
 
 	if (len < HEADER || len > (size_t)1 << 20)
@@ -682,12 +855,16 @@ void share_request(struct share *s, const void *message, size_t len)
 	s->bad = false;
 	s->out_len = HEADER;
 	r = &requests[in[4]];
-	error = !r->run ? EOPNOTSUPP : r->writes && !s->writable ? EROFS : in[4] != TVERSION && !s->msize ? EINVAL : r->run(s);
+	memcpy(&size, in, 4);
+	error = size != len ? EINVAL : !r->run ? EOPNOTSUPP : r->writes && !s->writable ? EROFS :
+		in[4] != TVERSION && !s->msize ? EINVAL : r->run(s);
 	s->out[4] = (unsigned char)(in[4] + 1);
-	if (error || s->bad || s->out_len > MESSAGE_MAX) {
+	if (!error && s->msize && s->out_len > s->msize)
+		error = EOVERFLOW; /* a link's target is all that can be so long */
+	if (error) {
 		s->out_len = HEADER;
 		s->out[4] = RLERROR;
-		put(s, (uint32_t)(error ? error : EINVAL), 4);
+		put(s, (uint32_t)error, 4);
 	}
 	memcpy(s->out, &(uint32_t){ (uint32_t)s->out_len }, 4);
 	memcpy(s->out + 5, in + 5, 2);
@@ -765,10 +942,16 @@ struct share *share_open(const char *spec, char **error)
 		share_close(s);
 		return NULL;
 	}
-	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < files.rlim_max && files.rlim_cur < 2 * FIDS) { /* every fid is one */
-		files.rlim_cur = files.rlim_max < 2 * FIDS ? files.rlim_max : 2 * FIDS;
+	s->files_max = 2 * FIDS;
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return s;
+	if (files.rlim_cur < files.rlim_max && files.rlim_cur < 2 * FIDS + SPARE_FILES) { /* every fid is one or two */
+		files.rlim_cur = files.rlim_max < 2 * FIDS + SPARE_FILES ? files.rlim_max : 2 * FIDS + SPARE_FILES;
 		setrlimit(RLIMIT_NOFILE, &files);
+		getrlimit(RLIMIT_NOFILE, &files);
 	}
+	if (files.rlim_cur < 2 * FIDS + SPARE_FILES) /* the guest does not get those that the program needs */
+		s->files_max = files.rlim_cur > 2 * SPARE_FILES ? (unsigned)files.rlim_cur - SPARE_FILES : SPARE_FILES;
 	return s;
 }
 

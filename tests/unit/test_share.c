@@ -310,6 +310,183 @@ START_TEST(hostile)
 }
 END_TEST
 
+static long resident(void)
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	ck_assert_int_eq(fscanf(f, "%*d %ld", &pages), 1);
+	fclose(f);
+	return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* A large directory, read through many fids at a time, a little from each: every name once through each of them, in order, and bounded memory. */
+START_TEST(large_directory)
+{
+	enum { FILES = 3000, FIDS = 40, LONG = 240 };
+	static unsigned seen[FIDS];
+	static uint64_t offset[FIDS];
+	static char last[FIDS][256];
+	unsigned open_ones = FIDS;
+	long before;
+	char name[300];
+
+	for (unsigned i = 0; i < FILES; i++) {
+		snprintf(name, sizeof name, "in/dir/%05u%0*d", i * 7919 % FILES, LONG, 0);
+		make(name, "");
+	}
+	before = resident();
+	for (unsigned i = 0; i < FIDS; i++) {
+		seen[i] = 0;
+		offset[i] = 0;
+		*last[i] = 0;
+		ck_assert_int_eq(walk(1, 100 + i, "dir", NULL), 0);
+		ck_assert_int_eq(lopen(100 + i, O_RDONLY), 0);
+	}
+	while (open_ones) {
+		for (unsigned i = 0; i < FIDS; i++) {
+			size_t at = 11;
+
+			if (offset[i] == ~(uint64_t)0)
+				continue;
+			begin(TREADDIR), number(100 + i, 4), number(offset[i], 8), number(i % 2 ? 60000 : 15000, 4);
+			ck_assert_int_eq(ask(), 0);
+			for (unsigned n; at < answer_len; at += 24 + n, seen[i]++) {
+				n = answer[at + 22] | answer[at + 23] << 8;
+				memcpy(name, answer + at + 24, n);
+				name[n] = 0;
+				ck_assert_str_gt(name, last[i]);
+				strcpy(last[i], name);
+				memcpy(&offset[i], answer + at + 13, 8);
+			}
+			if (answer_len == 11) {
+				offset[i] = ~(uint64_t)0;
+				open_ones--;
+			}
+		}
+	}
+	for (unsigned i = 0; i < FIDS; i++)
+		ck_assert_uint_eq(seen[i], FILES + 3); /* ".", ".." and "below" */
+	ck_assert_int_lt(resident() - before, 16 << 20);
+	/* A place in the middle, and the first one again. */
+	begin(TREADDIR), number(100, 4), number(2000, 8), number(300, 4);
+	ck_assert_int_eq(ask(), 0);
+	snprintf(name, sizeof name, "%05u", 2000 - 2);
+	ck_assert_mem_eq(answer + 11 + 24, name, 5);
+	begin(TREADDIR), number(100, 4), number(0, 8), number(30, 4);
+	ck_assert_int_eq(ask(), 0);
+	ck_assert_uint_eq(answer[11 + 22], 1);
+}
+END_TEST
+
+static void whole_messages(unsigned i)
+{
+	switch (i) {
+	case 0: begin(TLCREATE), number(5, 4), text("new"), number(O_RDWR, 4), number(0644, 4), number(0, 4); break;
+	case 1: begin(TMKDIR), number(1, 4), text("new"), number(0755, 4), number(0, 4); break;
+	case 2: begin(TSYMLINK), number(1, 4), text("new"), text("target"), number(0, 4); break;
+	case 3: begin(TLINK), number(1, 4), number(6, 4), text("new"); break;
+	case 4: begin(TRENAMEAT), number(1, 4), text("file"), number(1, 4), text("new"); break;
+	case 5: begin(TUNLINKAT), number(1, 4), text("file"), number(0, 4); break;
+	case 6: begin(TSETATTR), number(6, 4), number(8, 4), number(0, 4), number(0, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8); break;
+	case 7: begin(TWRITE), number(6, 4), number(0, 8), number(3, 4), number(0x787878, 3); break;
+	case 8: begin(TLOPEN), number(7, 4), number(01001, 4); break; /* truncates */
+	case 9: begin(TWALK), number(1, 4), number(8, 4), number(1, 2), text("dir"); break;
+	case 10: begin(TATTACH), number(8, 4), number(~0u, 4), text("root"), text(""), number(0, 4); break;
+	case 11: begin(TCLUNK), number(6, 4); break;
+	case 12: begin(TVERSION), number(65536, 4), text("9P2000.L"); break;
+	}
+}
+
+/* A message that is cut short anywhere, that has a byte too many, or whose size is not its own, is an error and changes nothing. */
+START_TEST(cut_short)
+{
+	share_close(share);
+	start(",rw");
+	ck_assert_int_eq(walk(1, 5, NULL, NULL), 0);
+	ck_assert_int_eq(walk(1, 6, "file", NULL), 0);
+	ck_assert_int_eq(lopen(6, O_RDWR), 0);
+	ck_assert_int_eq(walk(1, 7, "file", NULL), 0);
+	for (unsigned i = 0; i <= 12; i++) {
+		size_t all;
+
+		whole_messages(i);
+		all = len;
+		for (len = 7; len <= all + 1; len++)
+			if (len != all)
+				ck_assert_msg(ask() == EINVAL, "message %u with %zu of %zu bytes", i, len, all);
+		for (int d = -1; d <= 1; d += 2) {
+			uint32_t error;
+
+			memcpy(m, &(uint32_t){ (uint32_t)(all + (unsigned)d) }, 4);
+			share_request(share, m, all);
+			share_deliver(share, (vcpu *)m);
+			memcpy(&error, answer + 7, 4);
+			ck_assert_msg(answer[4] == RLERROR && error == EINVAL, "message %u of size %+d", i, d);
+		}
+		shell("test \"$(cat in/file)\" = contents && test ! -e in/new && test ! -L in/new");
+		ck_assert_int_eq(clunk(8), EBADF);
+		begin(TGETATTR), number(6, 4), number(0, 8);
+		ck_assert_int_eq(ask(), 0);
+	}
+	for (unsigned i = 0; i <= 12; i++) { /* and whole they all do something */
+		whole_messages(i);
+		ck_assert_msg(!ask(), "message %u", i);
+		if (i < 4 || i == 4)
+			shell(i == 4 ? "mv in/new in/file" : "test -e in/new -o -L in/new && rm -rf in/new");
+		if (i == 5)
+			make("in/file", "contents");
+		if (i == 9)
+			ck_assert_int_eq(clunk(8), 0);
+	}
+}
+END_TEST
+
+/* Names that are none; a rename over a file, a file that is gone and still open; what is neither file nor directory is left alone. */
+START_TEST(names_and_files)
+{
+	struct stat st;
+	char path[100];
+
+	share_close(share);
+	start(",rw");
+	ck_assert_int_eq(walk(1, 2, NULL, NULL), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		begin(TMKDIR), number(1, 4), number(3, 2), number('a' | (i ? '/' : 0) << 8 | 'b' << 16, 3), number(0755, 4), number(0, 4);
+		ck_assert_int_eq(ask(), EINVAL);
+		begin(TSYMLINK), number(1, 4), text("sym"), number(3, 2), number('a' | (i ? 'x' : 0) << 8 | 'b' << 16, 3), number(0, 4);
+		ck_assert_int_eq(ask(), i ? 0 : ENAMETOOLONG);
+	}
+	make("in/other", "other");
+	ck_assert_int_eq(walk(1, 3, "file", NULL), 0);
+	ck_assert_int_eq(lopen(3, O_RDWR), 0);
+	begin(TRENAMEAT), number(1, 4), text("other"), number(1, 4), text("file");
+	ck_assert_int_eq(ask(), 0);
+	shell("test \"$(cat in/file)\" = other");
+	begin(TREAD), number(3, 4), number(0, 8), number(100, 4); /* the old one is still there for who has it open */
+	ck_assert_int_eq(ask(), 0);
+	ck_assert_mem_eq(answer + 11, "contents", 8);
+	begin(TSETATTR), number(3, 4), number(8, 4), number(0, 4), number(0, 8), number(2, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8);
+	ck_assert_int_eq(ask(), 0);
+	shell("test \"$(cat in/file)\" = other");
+	ck_assert_int_eq(walk(1, 4, "fifo", NULL), 0);
+	for (unsigned flags = 0; flags < 3; flags++)
+		ck_assert_int_eq(lopen(4, flags), EACCES);
+	begin(TSETATTR), number(4, 4), number(1, 4), number(0777, 4), number(0, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8);
+	ck_assert_int_eq(ask(), EOPNOTSUPP);
+	snprintf(path, sizeof path, "%s/in/fifo", folder);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_ne(st.st_mode & 0777, 0777);
+	/* A dialect that is not spoken: no session. */
+	begin(TVERSION), number(65536, 4), text("9P2000.u");
+	ck_assert_int_eq(ask(), 0);
+	ck_assert_mem_eq(answer + 13, "unknown", 7);
+	ck_assert_int_eq(attach(1), EINVAL);
+	begin(TVERSION), number(4095, 4), text("9P2000.L"); /* too small for anything */
+	ck_assert_int_eq(ask(), EINVAL);
+}
+END_TEST
+
 START_TEST(options)
 {
 	static const char *const wrong[] = { "/nonexistent", "/tmp,ro", "/tmp,tag=", "/tmp,tag=a-tag-that-is-longer-than-32-bytes-are", "/dev/null" };
@@ -339,6 +516,9 @@ int main(void)
 	tcase_add_test(tc, only_for_reading);
 	tcase_add_test(tc, writes);
 	tcase_add_test(tc, hostile);
+	tcase_add_test(tc, large_directory);
+	tcase_add_test(tc, cut_short);
+	tcase_add_test(tc, names_and_files);
 	tcase_add_test(tc, options);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
