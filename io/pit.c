@@ -4,7 +4,7 @@
 /* All times below are in ticks of the 1193182 Hz input since power-on. A counter remembers the tick at which its counting element was
  * loaded; what it shows and the level of OUT follow from the ticks since then. */
 struct counter {
-	u8 mode;           /* 0 to 5 */
+	u8 mode;           /* as written: 6 and 7 are 2 and 3 */
 	bool bcd;
 	u8 access;         /* RW bits: 1 low byte, 2 high byte, 3 both */
 	u16 count;         /* the count that is being worked off, as written (0 is the largest) */
@@ -12,7 +12,7 @@ struct counter {
 	bool running;      /* a count was written (and, modes 1 and 5, triggered) */
 	bool written;      /* a count was written since the control word */
 	bool gate;
-	u64 frozen;        /* ticks since the load when GATE went low, modes 0, 2, 3, 4 */
+	u64 frozen;        /* ticks since the load when GATE went low, modes 0, 2, 3, 4; while nothing runs: what the counting element has */
 	bool before;       /* mode 1: OUT before the load */
 	bool pending;      /* next_count takes over: modes 2 and 3 at tick switch_at, modes 1 and 5 at the next trigger */
 	u16 next_count;
@@ -38,7 +38,7 @@ struct pit {
 };
 
 #define COUNTER_FIELDS(n) \
-	FIELD_MAX(struct pit, counter[n].mode, U8, 5), FIELD(struct pit, counter[n].bcd, BOOL), \
+	FIELD_MAX(struct pit, counter[n].mode, U8, 7), FIELD(struct pit, counter[n].bcd, BOOL), \
 	FIELD_MAX(struct pit, counter[n].access, U8, 3), FIELD(struct pit, counter[n].count, U16), \
 	FIELD(struct pit, counter[n].start, U64), FIELD(struct pit, counter[n].running, BOOL), \
 	FIELD(struct pit, counter[n].written, BOOL), FIELD(struct pit, counter[n].gate, BOOL), \
@@ -87,14 +87,19 @@ static u16 to_register(const struct counter *c, u32 n)
 	return (u16)(n / 1000 << 12 | n / 100 % 10 << 8 | n / 10 % 10 << 4 | n % 10);
 }
 
+static u8 mode(const struct counter *c)
+{
+	return c->mode > 5 ? c->mode - 4 : c->mode;
+}
+
 static bool gated(const struct counter *c)
 {
-	return c->mode != 1 && c->mode != 5;
+	return mode(c) != 1 && mode(c) != 5;
 }
 
 static bool periodic(const struct counter *c)
 {
-	return c->mode == 2 || c->mode == 3;
+	return mode(c) == 2 || mode(c) == 3;
 }
 
 static bool loaded(const struct counter *c, u64 t)
@@ -124,7 +129,7 @@ static void take_over(struct counter *c, u64 t)
 	if (!c->pending || !periodic(c) || (s64)(t - c->switch_at) < 0)
 		return;
 	n = number(c, c->count);
-	if (c->mode == 3 && (c->switch_at - c->start) % n == high_half(n)) /* the low half begins */
+	if (mode(c) == 3 && (c->switch_at - c->start) % n == high_half(n)) /* the low half begins */
 		c->start = c->switch_at - high_half(number(c, c->next_count));
 	else
 		c->start = c->switch_at;
@@ -137,7 +142,7 @@ static bool output(const struct counter *c, u64 t)
 	u32 n = number(c, c->count);
 	u64 e = elapsed(c, t);
 
-	switch (c->mode) {
+	switch (mode(c)) {
 	case 0:
 		return c->running && e >= n;
 	case 1:
@@ -159,8 +164,8 @@ static u16 value(const struct counter *c, u64 t)
 	u64 e = elapsed(c, t);
 
 	if (!c->running)
-		return to_register(c, n);
-	switch (c->mode) {
+		return (u16)c->frozen;
+	switch (mode(c)) {
 	case 2:
 		return to_register(c, n - (u32)(e % n));
 	case 3: /* counts by twos, twice a period, from the even number below */
@@ -189,13 +194,13 @@ static u64 next_edge(const struct counter *c, u64 t)
 	if (!c->running || (gated(c) && !c->gate))
 		return next;
 	if (!loaded(c, t)) {
-		if (c->mode == 1)
+		if (mode(c) == 1)
 			return c->start;
 		t = c->start;
 	}
 	e = t - c->start;
 	p = e % n;
-	switch (c->mode) {
+	switch (mode(c)) {
 	case 2:
 		if (n > 1)
 			next = t - p + n;
@@ -237,7 +242,7 @@ static void drive(struct pit *pit, bool level)
 /* Counter 0 was touched. */
 static void changed(struct pit *pit)
 {
-	drive(pit, pit->counter[0].mode == 2 || output(&pit->counter[0], tick(pit)));
+	drive(pit, mode(&pit->counter[0]) == 2 || output(&pit->counter[0], tick(pit)));
 	arm(pit);
 }
 
@@ -250,11 +255,19 @@ static void edge(void *owner, u64 late)
 
 	(void)late;
 	take_over(c, t);
-	level = c->mode == 2 || output(c, t);
+	level = mode(c) == 2 || output(c, t);
 	if (level) /* a low pulse that has passed meanwhile still makes its rising edge */
 		drive(pit, false);
 	drive(pit, level);
 	arm(pit);
+}
+
+/* A control word, or the first byte of a count in mode 0: the counting element keeps what it has until a count is loaded. */
+static void halt(struct counter *c, u64 t)
+{
+	if (c->running)
+		c->frozen = value(c, t);
+	c->running = false;
 }
 
 /* GATE rises in modes 1 and 5, or a count is written in modes 0 and 4: load at the next tick. */
@@ -272,11 +285,12 @@ static void set_gate(struct counter *c, bool gate, u64 t)
 	if (gate == c->gate)
 		return;
 	if (!gate) {
-		c->frozen = elapsed(c, t);
+		if (c->running)
+			c->frozen = elapsed(c, t);
 		c->gate = false;
 		return;
 	}
-	switch (c->mode) {
+	switch (mode(c)) {
 	case 1:
 	case 5:
 		if (c->written)
@@ -293,7 +307,8 @@ static void set_gate(struct counter *c, bool gate, u64 t)
 		c->start = t + 1;
 		break;
 	default:
-		c->start = t - c->frozen;
+		if (c->running)
+			c->start = t - c->frozen;
 		break;
 	}
 	c->gate = true;
@@ -316,7 +331,7 @@ static void write_count(struct counter *c, u16 count, u64 t)
 	}
 	if (periodic(c) && c->running && c->gate && loaded(c, t)) {
 		p = (t - c->start) % n;
-		c->switch_at = t - p + (c->mode == 3 && p < high_half(n) ? high_half(n) : n);
+		c->switch_at = t - p + (mode(c) == 3 && p < high_half(n) ? high_half(n) : n);
 		c->next_count = count;
 		c->pending = true;
 		return;
@@ -343,10 +358,8 @@ static void write_counter(struct pit *pit, unsigned i, u8 byte)
 			write_count(c, (u16)(byte << 8 | c->low), t);
 		} else {
 			c->low = byte;
-			if (c->mode == 0) { /* the first byte stops the counter and takes OUT low */
-				c->frozen = elapsed(c, t);
-				c->running = false;
-			}
+			if (mode(c) == 0) /* and OUT goes low */
+				halt(c, t);
 		}
 		c->write_high = !c->write_high;
 		break;
@@ -420,12 +433,11 @@ static void write_control(struct pit *pit, u8 word)
 		latch_count(c, t);
 		return;
 	}
+	halt(c, t);
 	c->access = word >> 4 & 3;
 	c->mode = word >> 1 & 7;
-	if (c->mode > 5)
-		c->mode -= 4;
 	c->bcd = word & 1;
-	c->running = c->written = c->pending = false;
+	c->written = c->pending = false;
 	c->write_high = c->read_high = c->latched = c->status_latched = false;
 	if (word >> 6 == 0)
 		changed(pit);
@@ -522,7 +534,7 @@ u64 pit_speaker(const struct pit *pit)
 {
 	const struct counter *c = &pit->counter[2];
 
-	if ((pit->port61 & 3) != 3 || c->mode != 3 || !c->running)
+	if ((pit->port61 & 3) != 3 || mode(c) != 3 || !c->running)
 		return 0;
 	return clock_ns(number(c, c->count), PIT_HZ) / 2;
 }

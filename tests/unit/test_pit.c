@@ -244,6 +244,59 @@ START_TEST(counts_down)
 }
 END_TEST
 
+/* The counting element keeps what it has reached when the first byte of a count (mode 0) or a control word stops it: 82C54, "Mode 0" and "Write
+ * Operations". */
+START_TEST(stopped)
+{
+	for (unsigned mode = 0; mode < 6; mode++) {
+		u16 reached;
+
+		out8(0x61, mode != 1 && mode != 5);
+		program(2, mode, 0x4000);
+		out8(0x61, 1); /* the trigger of modes 1 and 5 */
+		at(tick() + 101);
+		reached = count_of(2);
+		ck_assert_uint_eq(reached, mode == 3 ? 0x4000 - 200 : 0x4000 - 100);
+		if (!mode) {
+			out8(0x42, 0x10);
+			at(tick() + 50);
+			ck_assert_uint_eq(count_of(2), reached);
+			out8(0x61, 0), out8(0x61, 1);
+			ck_assert_uint_eq(count_of(2), reached);
+			out8(0x42, 0x20);
+			at(tick() + 1);
+			ck_assert_uint_eq(count_of(2), 0x2010);
+			reached = 0x2010;
+		}
+		out8(0x43, (u8)(0xb1 | mode << 1)); /* BCD: the contents do not change */
+		at(tick() + 50);
+		ck_assert_uint_eq(count_of(2), reached);
+		out8(0x61, 0), out8(0x61, 1);
+		ck_assert_uint_eq(count_of(2), reached);
+		/* Before the trigger of modes 1 and 5 a new count is not loaded. */
+		out8(0x42, 0x34), out8(0x42, 0x12);
+		at(tick() + 1);
+		ck_assert_uint_eq(count_of(2), mode == 1 || mode == 5 ? reached : 0x1234);
+	}
+}
+END_TEST
+
+/* Status has the mode's three bits as they were written; 6 and 7 count as 2 and 3. */
+START_TEST(mode_as_written)
+{
+	for (unsigned mode = 0; mode < 8; mode++) {
+		out8(0x43, (u8)(0xb0 | mode << 1));
+		ck_assert_uint_eq(status_of(2), (mode ? 0xf0 : 0x70) | mode << 1);
+		out8(0x61, 1);
+		program(2, mode, 1000);
+		at(tick() + 11);
+		ck_assert_uint_eq(status_of(2) & 0x0e, mode << 1);
+		if (mode == 6 || mode == 7)
+			ck_assert_uint_eq(count_of(2), mode == 6 ? 990 : 980);
+	}
+}
+END_TEST
+
 START_TEST(zero_is_largest)
 {
 	u64 t = tick();
@@ -325,8 +378,8 @@ START_TEST(read_back)
 	ck_assert_uint_eq(in8(0x40), 0x34);
 	ck_assert_uint_eq(in8(0x40), 1);
 	ck_assert_uint_eq(in8(0x40), 0);
-	out8(0x43, 0x3e); /* mode 7 is mode 3 */
-	ck_assert_uint_eq(status_of(0) & 0x0e, 0x06);
+	out8(0x43, 0x3e); /* mode 7 is mode 3, and shows as it was written */
+	ck_assert_uint_eq(status_of(0) & 0x0e, 0x0e);
 }
 END_TEST
 
@@ -483,6 +536,8 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, mode4);
 	tcase_add_test(tc, mode5);
 	tcase_add_test(tc, counts_down);
+	tcase_add_test(tc, stopped);
+	tcase_add_test(tc, mode_as_written);
 	tcase_add_test(tc, zero_is_largest);
 	tcase_add_test(tc, bcd);
 	tcase_add_test(tc, latching);
