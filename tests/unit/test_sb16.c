@@ -55,7 +55,8 @@ static void teardown(void)
 
 static void dsp(u8 byte)
 {
-	ck_assert_uint_eq(in8(0x22c) & 0x80, 0);
+	while (in8(0x22c) & 0x80)
+		pass(50);
 	out8(0x22c, byte);
 }
 
@@ -182,6 +183,163 @@ START_TEST(sixteen_bits)
 END_TEST
 
 /* Counter 2 at 1193182 / 1193 = 1000 Hz: 2000 changes of level in a second. */
+static void reset_dsp(void)
+{
+	out8(0x226, 1);
+	out8(0x226, 0);
+	ck_assert_uint_eq(dsp_read(), 0xaa);
+}
+
+/* Channel 1: LEN bytes from 30000h on; MODE 49h plays once, 59h again and again, 45h writes to memory. */
+static void set_dma(u8 mode, unsigned len)
+{
+	out8(0x0a, 5);
+	out8(0x0c, 0);
+	out8(0x0b, mode);
+	out8(0x02, 0), out8(0x02, 0);
+	out8(0x83, 3);
+	out8(0x03, (u8)(len - 1)), out8(0x03, (u8)((len - 1) >> 8));
+	out8(0x0a, 1);
+}
+
+/* 80h and the ADPCM commands: samples that they last for 256 bytes, and one interrupt at their end, no earlier. A reference byte is no sample. */
+START_TEST(durations)
+{
+	static const struct { u8 command; unsigned samples; } once[] = { { 0x80, 256 }, { 0x14, 256 }, { 0x74, 512 }, { 0x75, 510 }, { 0x76, 768 },
+		{ 0x77, 765 }, { 0x16, 1024 }, { 0x17, 1020 } };
+	static const struct { u8 command; unsigned samples, later; } again[] = { { 0x7d, 510, 512 }, { 0x7f, 765, 768 }, { 0x1f, 1020, 1024 } };
+
+	for (unsigned i = 0; i < ARRAY_LEN(once); i++) {
+		unsigned before;
+
+		reset_dsp();
+		set_dma(0x49, 256);
+		dsp(0x40), dsp(0x9c); /* 10000 a second */
+		dsp(once[i].command), dsp(0xff), dsp(0);
+		before = wires[5].rises;
+		pass((u64)once[i].samples * 100000 - 20000);
+		ck_assert_uint_eq(wires[5].rises, before);
+		pass(40000);
+		ck_assert_uint_eq(wires[5].rises, before + 1);
+		in8(0x22e);
+		pass(200000000);
+		ck_assert_uint_eq(wires[5].rises, before + 1);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(again); i++) {
+		unsigned before = wires[5].rises;
+
+		reset_dsp();
+		set_dma(0x59, 256);
+		dsp(0x40), dsp(0x9c);
+		dsp(0x48), dsp(0xff), dsp(0);
+		dsp(again[i].command);
+		pass((u64)again[i].samples * 100000 + 20000);
+		ck_assert_uint_eq(wires[5].rises, before + 1);
+		for (unsigned n = 2; n < 4; n++) {
+			in8(0x22e);
+			pass((u64)again[i].later * 100000);
+			ck_assert_uint_eq(wires[5].rises, before + n);
+		}
+		in8(0x22e);
+		dsp(0xda); /* the last block */
+		pass((u64)again[i].later * 300000);
+		ck_assert_uint_eq(wires[5].rises, before + 4);
+		in8(0x22e);
+	}
+}
+END_TEST
+
+/* Steps of (magnitude + 1/2) 2^scale, by hand; behind the last one it is silent. */
+START_TEST(adpcm)
+{
+	static const struct { u8 command, bytes[4]; unsigned samples; u8 levels[8]; } cases[] = {
+		{ 0x75, { 0x80, 0x77, 0x7f, 0x08 }, 5, { 0x87, 0x96, 0xb4, 0x78, 0x7c, 0x7a } },
+		{ 0x77, { 0x40, 0x6e, 0xff, 0xff }, 7, { 0x43, 0x4a, 0x48, 0x41, 0x33, 0x1f, 0x03, 0x00 } },
+		{ 0x17, { 0x10, 0x5b, 0xc0 }, 7, { 0x11, 0x14, 0x12, 0x0f, 0x09, 0x0d, 0x0f, 0x10 } },
+	};
+
+	loud();
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		reset_dsp();
+		memcpy(ram->host + 0x30000, cases[i].bytes, 4);
+		set_dma(0x49, 4);
+		dsp(0x40), dsp(0x9c);
+		dsp(cases[i].command), dsp(3), dsp(0);
+		pass(50000);
+		for (unsigned n = 0; n < cases[i].samples; n++) {
+			int left, right;
+
+			pass(100000);
+			sb16_samples(card, &left, &right);
+			ck_assert_msg(left == (s16)((cases[i].levels[n] ^ 0x80) << 8) && right == left, "%02x: sample %u is %d", cases[i].command, n,
+				(u8)(left >> 8) ^ 0x80);
+		}
+	}
+}
+END_TEST
+
+/* Every command has its arguments, and none of them is taken for a command (D3h would switch the speaker off). */
+START_TEST(lengths)
+{
+	static const u8 lens[] = { 0x04, 1, 0x05, 2, 0x08, 1, 0x0e, 2, 0x0f, 1, 0x10, 1, 0x14, 2, 0x16, 2, 0x17, 2, 0x1c, 0, 0x1f, 0, 0x20, 0, 0x24, 2, 0x2c, 0,
+		0x30, 0, 0x31, 0, 0x38, 1, 0x40, 1, 0x41, 2, 0x42, 2, 0x45, 0, 0x47, 0, 0x48, 2, 0x74, 2, 0x75, 2, 0x76, 2, 0x77, 2, 0x7d, 0, 0x7f, 0, 0x80, 2,
+		0x90, 0, 0x91, 0, 0x98, 0, 0x99, 0, 0xa0, 0, 0xa8, 0, 0xb0, 3, 0xb6, 3, 0xc6, 3, 0xcf, 3, 0xd0, 0, 0xd4, 0, 0xd5, 0, 0xd6, 0, 0xd9, 0, 0xda, 0,
+		0xe0, 1, 0xe1, 0, 0xe2, 1, 0xe3, 0, 0xe4, 1, 0xe8, 0, 0xf2, 0, 0xf3, 0, 0xf8, 0, 0xf9, 1, 0xfd, 0 };
+
+	for (unsigned i = 0; i < sizeof lens; i += 2) {
+		reset_dsp();
+		dsp(0xd1);
+		dsp(lens[i]);
+		for (unsigned n = 0; n < lens[i + 1]; n++)
+			dsp(0xd3);
+		while (in8(0x22e) & 0x80)
+			in8(0x22a);
+		dsp(0xd8);
+		ck_assert_msg(dsp_read() == 0xff, "command %02x", lens[i]);
+		dsp(0xd3), dsp(0xd8);
+		ck_assert_uint_eq(dsp_read(), 0);
+	}
+}
+END_TEST
+
+/* E2h: sums of the byte under a mask that turns; what a driver of Creative's expects after a reset. The DSP is busy now and then, never for long. */
+START_TEST(identified)
+{
+	static const u8 challenge[] = { 0x00, 0x00, 0x3c, 0xff, 0x55 }, sums[] = { 0x40, 0xe5, 0x3a, 0xdf, 0xa2 };
+	unsigned busy = 0, rises = 0;
+	bool was = false;
+
+	for (unsigned round = 0; round < 2; round++) {
+		reset_dsp();
+		for (unsigned i = 0; i < sizeof sums; i++) {
+			set_dma(0x45, 1);
+			ram->host[0x30000] = 0xee;
+			dsp(0xe2), dsp(challenge[i]);
+			ck_assert_uint_eq(ram->host[0x30000], sums[i]);
+		}
+	}
+	dsp(0xe4), dsp(0x5a), dsp(0xe8);
+	ck_assert_uint_eq(dsp_read(), 0x5a);
+	dsp(0xfd);
+	ck_assert_uint_eq(dsp_read(), 0xe8);
+	for (unsigned i = 0; i < 10000; i++) {
+		bool is = in8(0x22c) & 0x80;
+
+		busy += is;
+		rises += is && !was;
+		was = is;
+		pass(10);
+	}
+	ck_assert_uint_ge(rises, 10);
+	ck_assert_uint_lt(busy, 2000);
+	/* MIDI until a reset. */
+	dsp(0x35);
+	dsp(0xd1), dsp(0xd8);
+	ck_assert_uint_eq(in8(0x22e) & 0x80, 0);
+	reset_dsp();
+}
+END_TEST
+
 START_TEST(speaker)
 {
 	unsigned changes = 0;
@@ -256,6 +414,10 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, found);
 	tcase_add_test(tc, eight_bits);
 	tcase_add_test(tc, sixteen_bits);
+	tcase_add_test(tc, durations);
+	tcase_add_test(tc, adpcm);
+	tcase_add_test(tc, lengths);
+	tcase_add_test(tc, identified);
 	tcase_add_test(tc, speaker);
 }
 
