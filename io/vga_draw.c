@@ -18,16 +18,17 @@ static u32 dac_rgb(const struct vga *vga, unsigned index)
 	return rgb;
 }
 
-/* From what a dot is to what colour it has: through the palette (four bits), or past it. */
-static void make_colours(const struct vga *vga, struct colours *colours, bool palette)
+/* From what a dot is to what colour it has: through the palette (four bits), or past it. The bits of MASK count: those of the colour planes, for each
+ * four bits that pass the attribute controller. */
+static void make_colours(const struct vga *vga, struct colours *colours, bool palette, u8 mask)
 {
 	u8 select = vga->attr[ATTR_COLOR];
 
 	for (unsigned i = 0; i < 256; i++) {
-		unsigned index = i;
+		unsigned index = i & mask;
 
 		if (palette) {
-			index = vga->attr[i & vga->attr[ATTR_PLANES] & 0x0f] & 0x3f;
+			index = vga->attr[index & 0x0f] & 0x3f;
 			if (vga->attr[ATTR_MODE] & ATTR_SPLIT)
 				index = (index & 0x0f) | (select & 3) << 4;
 			index |= (select & 0x0c) << 4;
@@ -43,7 +44,12 @@ static bool text(const struct vga *vga)
 
 static bool eight_bits(const struct vga *vga)
 {
-	return !text(vga) && (vga->gfx[GFX_MODE] & GFX_SHIFT_256);
+	return !text(vga) && (vga->gfx[GFX_MODE] & GFX_SHIFT_256) && (vga->attr[ATTR_MODE] & ATTR_8_BIT);
+}
+
+static u8 plane_mask(const struct vga *vga)
+{
+	return (vga->attr[ATTR_PLANES] & 0x0f) * 0x11;
 }
 
 static unsigned dots(const struct vga *vga)
@@ -89,24 +95,34 @@ void vga_picture(const struct vga *vga, struct vga_picture *picture)
 		picture->cursor = cell / pitch * picture->columns + cell % pitch;
 }
 
-/* The offset in the planes that the CRTC puts out for a value of its counter. Chain-4 here packs what IBM's spreads, so that the doubleword mode
- * that belongs to it has nothing to undo. */
+/* Bits 13 and 14 of an address may be those of the row scan counter. */
+static u32 row_bits(const struct vga *vga, u32 address, unsigned row)
+{
+	u8 mode = vga->crtc[CRTC_MODE];
+
+	if (!(mode & 0x01))
+		address = (address & ~0x2000u) | (row & 1) << 13;
+	if (!(mode & 0x02))
+		address = (address & ~0x4000u) | (row & 2) << 13;
+	return address;
+}
+
+/* The offset in the planes that the CRTC puts out for a value of its counter. In doublewords the row's bits are the counter's, so that odd lines of CGA's
+ * kind are 8 K doublewords further. */
 static u32 crtc_address(const struct vga *vga, u32 counter, unsigned row)
 {
 	u8 mode = vga->crtc[CRTC_MODE];
 	u32 address = counter & 0xffff;
 
 	if (vga->crtc[CRTC_UNDERLINE] & 0x40) {
-		if (!(vga->seq[SEQ_MEMORY] & SEQ_CHAIN4))
-			address = address << 2 | (address >> 12 & 3);
-	} else if (!(mode & 0x40)) {
-		address = address << 1 | (address >> (mode & 0x20 ? 15 : 13) & 1);
+		address = row_bits(vga, address, row) << 2;
+		if (!(vga->seq[SEQ_MEMORY] & SEQ_CHAIN4)) /* there the processor's offsets have none of these */
+			address |= counter >> 12 & 3;
+		return address & 0xffff;
 	}
-	if (!(mode & 0x01))
-		address = (address & ~0x2000u) | (row & 1) << 13;
-	if (!(mode & 0x02))
-		address = (address & ~0x4000u) | (row & 2) << 13;
-	return address & 0xffff;
+	if (!(mode & 0x40))
+		address = address << 1 | (address >> (mode & 0x20 ? 15 : 13) & 1);
+	return row_bits(vga, address, row) & 0xffff;
 }
 
 /* ---- text ---- */
@@ -181,7 +197,16 @@ static void interleaved_dots(u8 *out, u32 planes)
 			*out++ = (u8)((planes >> dot & 3) | (planes >> (dot + 14) & 0x0c));
 }
 
-/* or four of eight bits, each two dots wide. */
+/* or four bits at a time, of one plane after the other; */
+static void nibble_dots(u8 *out, u32 planes)
+{
+	for (unsigned i = 0; i < 4; i++, planes >>= 8) {
+		*out++ = planes >> 4 & 0x0f;
+		*out++ = planes & 0x0f;
+	}
+}
+
+/* of which the attribute controller may make dots of eight bits, each two dots wide. */
 static void packed_dots(u8 *out, u32 planes)
 {
 	for (unsigned i = 0; i < 4; i++, planes >>= 8, out += 2)
@@ -195,8 +220,10 @@ static void graphics_line(const struct vga *vga, u8 *out, unsigned count, u32 co
 	for (unsigned i = 0; i < count; i++, counter++, out += 8) {
 		u32 planes = vga_planes(vga, crtc_address(vga, counter, row));
 
-		if (mode & GFX_SHIFT_256)
+		if (eight_bits(vga))
 			packed_dots(out, planes);
+		else if (mode & GFX_SHIFT_256)
+			nibble_dots(out, planes);
 		else if (mode & GFX_SHIFT_INTERLEAVE)
 			interleaved_dots(out, planes);
 		else
@@ -226,7 +253,7 @@ static void draw_vga(const struct vga *vga, u64 now, u32 *pixels, const struct v
 	struct colours colours;
 	u8 line[DOTS_MAX + 8];
 
-	make_colours(vga, &colours, !eight_bits(vga));
+	make_colours(vga, &colours, !eight_bits(vga), plane_mask(vga));
 	for (unsigned i = 0; i < picture->height; i++) {
 		if (text(vga))
 			text_line(vga, line, count + 1, counter, row, blinking);
@@ -285,7 +312,7 @@ static void draw_vbe(const struct vga *vga, u32 *pixels, const struct vga_pictur
 	struct colours colours;
 	u8 line[8];
 
-	make_colours(vga, &colours, bits == 4);
+	make_colours(vga, &colours, bits == 4, bits == 4 ? plane_mask(vga) : 0xff);
 	for (u32 y = 0; y < picture->height; y++) {
 		u64 at = (u64)(top + y) * pitch;
 

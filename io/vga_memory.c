@@ -93,7 +93,7 @@ static void write_byte(struct vga *vga, u32 address, u8 byte)
 
 	if (vga->seq[SEQ_MEMORY] & SEQ_CHAIN4) {
 		planes &= 1u << (address & 3);
-		address >>= 2;
+		address &= ~3u;
 	} else if (!(vga->seq[SEQ_MEMORY] & SEQ_NO_ODD_EVEN)) {
 		planes &= address & 1 ? 0xa : 0x5;
 		address &= ~1u;
@@ -117,7 +117,7 @@ static u8 read_byte(struct vga *vga, u32 address)
 
 	if (vga->seq[SEQ_MEMORY] & SEQ_CHAIN4) {
 		plane = address & 3;
-		address >>= 2;
+		address &= ~3u;
 	} else if (vga->gfx[GFX_MODE] & GFX_ODD_EVEN) {
 		plane = (plane & 2) | (address & 1);
 		address &= ~1u;
@@ -147,20 +147,10 @@ static void write_memory(void *owner, u64 offset, unsigned size, u64 value)
 
 const struct device_ops vga_memory_ops = { read_memory, write_memory, 1, 8 };
 
-/* Bytes go as they are to where they lie: what is left of the graphics controller is a wire. The packed modes of the display interface know no
- * graphics controller. */
-static bool plain(const struct vga *vga)
-{
-	if (vbe_packed(vga))
-		return true;
-	return (vga->misc & MISC_RAM) && (vga->gfx[GFX_MISC] >> 2 & 3) <= 1 && (vga->seq[SEQ_MEMORY] & SEQ_CHAIN4) &&
-		vga->seq[SEQ_MAP_MASK] == 0x0f && !(vga->gfx[GFX_MODE] & (3 | GFX_READ_COMPARE)) && !vga->gfx[GFX_ENABLE_SET_RESET] &&
-		!vga->gfx[GFX_ROTATE] && vga->gfx[GFX_BIT_MASK] == 0xff;
-}
-
+/* The packed modes of the display interface know no graphics controller: bytes go as they are to where they lie. */
 void vga_place_window(struct vga *vga)
 {
-	bool wanted = plain(vga);
+	bool wanted = vbe_packed(vga);
 	u32 offset = bank(vga) & (VGA_RAM - 1);
 
 	if (vga->window >= 0 && wanted && offset == vga->window_offset)

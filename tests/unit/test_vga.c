@@ -287,10 +287,9 @@ START_TEST(chain_4)
 	u64 end;
 
 	set_mode(&mode_13h);
-	ck_assert(space_find(&memory, 0xa0000, &end)->kind == RANGE_RAM);
-	space_write(&memory, 0xa0005, 2, 0x2211);
-	gfx(8, 0x0f); /* a bit mask: the graphics controller is needed */
 	ck_assert(space_find(&memory, 0xa0000, &end)->kind == RANGE_DEVICE);
+	space_write(&memory, 0xa0005, 2, 0x2211);
+	gfx(8, 0x0f);
 	ck_assert_uint_eq(peek(0xa0005), 0x11);
 	poke(0xa0005, 0x99);
 	gfx(8, 0xff);
@@ -300,6 +299,20 @@ START_TEST(chain_4)
 	poke(0xa0005, 0x77);
 	seq(2, 0x0f);
 	ck_assert_uint_eq(peek(0xa0005), 0x19);
+	/* Address bits 1 and 0 select the plane, and the offset keeps the others: unchained, the bytes are four apart. */
+	for (unsigned i = 0; i < 0x10000; i += 0x5554 / 4) {
+		poke(0xa0000 + (i & ~3u), 0x5a), poke(0xa0000 + (i & ~3u) + 3, (u8)(i >> 8));
+		ck_assert_uint_eq(plane(i & ~3u, 0), 0x5a);
+		ck_assert_uint_eq(plane(i & ~3u, 3), i >> 8);
+		seq(4, 6);
+		gfx(4, 3);
+		ck_assert_uint_eq(peek(0xa0000 + (i & ~3u)), i >> 8);
+		seq(4, 0x0e);
+	}
+	seq(4, 6), seq(2, 2); /* the other way about: plane 1 at offset 8 */
+	poke(0xa0008, 0x99), poke(0xa0009, 0x98);
+	seq(2, 0x0f), seq(4, 0x0e);
+	ck_assert_uint_eq(peek(0xa0009), 0x99);
 }
 END_TEST
 
@@ -344,6 +357,28 @@ START_TEST(picture_of_bytes)
 	out8(0x3c6, 0x0f);
 	ck_assert_uint_eq(dot(19, 15), 0x0b);
 	out8(0x3c6, 0xff);
+	/* The last line; colour planes; dots of four bits; CGA's odd lines, 8 K doublewords further. */
+	poke(0xa0000 + 320 * 199 + 319, 0xcb);
+	ck_assert_uint_eq(dot(638, 399), 0xcb);
+	attr(0x12, 0x06);
+	ck_assert_uint_eq(dot(638, 399), 0x42);
+	attr(0x12, 0x0f);
+	attr(0x10, 0x01);
+	ck_assert_uint_eq(dot(638, 399), 0x0c);
+	ck_assert_uint_eq(dot(639, 399), 0x0b);
+	attr(0x0c, 0x15);
+	ck_assert_uint_eq(dot(638, 399), 0x15);
+	attr(0x12, 0x06);
+	ck_assert_uint_eq(dot(639, 399), 0x02);
+	attr(0x0c, 0x0c), attr(0x10, 0x41), attr(0x12, 0x0f);
+	crtc(0x17, 0xa2);
+	poke(0xa0000 + 12, 0x31), poke(0xa8000 + 12, 0x32), poke(0xa2000 + 12, 0x33);
+	for (unsigned x = 24; x < 26; x++) {
+		ck_assert_uint_eq(dot(x, 0), 0x31);
+		ck_assert_uint_eq(dot(x, 1), 0x32);
+	}
+	crtc(0x17, 0xa3);
+	ck_assert_uint_eq(dot(24, 1), 0x31);
 	/* "Mode X": unchained, byte mode, 320 x 240 */
 	seq(4, 6), crtc(0x14, 0), crtc(0x17, 0xe3);
 	out8(0x3c2, 0xe3), crtc(0x11, 0), crtc(0x06, 0x0d), crtc(0x07, 0x3e), crtc(0x12, 0xdf);
@@ -562,6 +597,7 @@ int main(void)
 	TCase *t = tcase_create("vga");
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
 	add_tests(t);
 	tcase_add_test(t, state);
 	tcase_add_test(t, any_registers);
