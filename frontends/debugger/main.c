@@ -294,6 +294,8 @@ int main(int argc, char **argv)
 	session_end(&session);
 	vcpu_debug_free(session.debug);
 	status = ok ? STATUS_OK : STATUS_USAGE;
+	if (over())
+		vcpu_stop(session.machine); /* nobody wants to wait for a server now */
 	if (vcpu_flush(session.machine)) {
 		complain("%s", vcpu_error(session.machine));
 		status = STATUS_HOST;
