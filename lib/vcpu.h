@@ -95,7 +95,8 @@ struct vcpu_medium { uint8_t drive, medium; };
 enum vcpu_bus { VCPU_BUS_IDE, VCPU_BUS_AHCI, VCPU_BUS_VIRTIO, VCPU_BUS_FLOPPY, VCPU_BUS_SHELF };
 
 /* A drive and its medium. IMAGE is "FILE[,readonly][,snapshot][,overlay=FILE][,offset=BYTES][,size=BYTES]" or "nbd:URI"; NULL: the drive is
- * empty (CD-ROM and floppy). Drives take the places of their bus in the order given. */
+ * empty (CD-ROM and floppy). Drives take the places of their bus in the order given. A network block device that does not answer holds vcpu_run
+ * for 30 seconds at most, and for 250 ms when vcpu_stop was called: the request is not lost then, the next vcpu_run waits for the rest of it. */
 struct vcpu_drive {
 	const char *image;
 	enum vcpu_bus bus;
