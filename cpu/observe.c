@@ -11,7 +11,7 @@ static bool note_at(struct cpu *c, enum observed what, u64 address, unsigned len
 {
 	struct observer *w = c->all->observer;
 
-	if (!w->active || w->hit)
+	if (w->hit || (w->active == OBSERVE_ACCESSES ? what != OBSERVED_READ && what != OBSERVED_WRITE : !w->active))
 		return false;
 	w->hit = what;
 	w->hit_address = address;
@@ -36,7 +36,7 @@ bool observe_point(struct cpu *c, u64 linear, u64 phys, u64 icount)
 {
 	struct observer *w = c->all->observer;
 
-	if (!w || !w->active || (w->skip && w->skip_icount == icount && w->skip_steps == clock_steps(c->clock, icount)))
+	if (!w || w->active != OBSERVE_ALL || (w->skip && w->skip_icount == icount && w->skip_steps == clock_steps(c->clock, icount)))
 		return false;
 	for (unsigned i = 0; i < w->npoints; i++)
 		if (w->points[i].address == (w->points[i].physical ? phys : linear)) {
@@ -110,6 +110,24 @@ void observe_clock(struct cpu *c)
 		observe_event(c, &(struct seen){ .kind = EVENT_CLOCK, .value = e->when, .write = true, .name = e->name });
 }
 
+/* A device has written LEN bytes from PHYS: is any of it at a linear address of WATCH, for any processor? Where that begins. */
+static bool watched_linear(const struct cpus *all, const struct watch *watch, u64 phys, unsigned len, u64 *linear)
+{
+	for (u64 from = watch->first, to;; from = to + 1) {
+		to = (from | (PAGE_SIZE - 1)) < watch->last ? from | (PAGE_SIZE - 1) : watch->last;
+		for (unsigned i = 0; i < all->count; i++) {
+			u64 at;
+
+			if (page_peek(all->cpu[i], from, &at) && phys <= at + (to - from) && phys + (len - 1) >= at) {
+				*linear = phys > at ? from + (phys - at) : from;
+				return true;
+			}
+		}
+		if (to == watch->last)
+			return false;
+	}
+}
+
 void cpu_ram_watched(void *cpu, u64 phys, unsigned len)
 {
 	struct cpus *all = ((struct cpu *)cpu)->all;
@@ -117,6 +135,16 @@ void cpu_ram_watched(void *cpu, u64 phys, unsigned len)
 
 	if (!w || w->by_cpu)
 		return;
-	observe_access(cpus_running(all), ~(u64)0, phys, NULL, len, true);
-	w->hit_dma |= w->hit == OBSERVED_WRITE && w->hit_address == phys;
+	for (unsigned i = 0; i < w->nwatches; i++) {
+		const struct watch *watch = &w->watches[i];
+		u64 at = phys;
+
+		if (!watch->write || (watch->physical ? phys > watch->last || phys + (len - 1) < watch->first
+				      : !watched_linear(all, watch, phys, len, &at)))
+			continue;
+		if (note(cpus_running(all), OBSERVED_WRITE, at, len)) {
+			w->hit_physical = watch->physical;
+			w->hit_dma = true;
+		}
+	}
 }

@@ -39,8 +39,9 @@ static inline bool bloom_has(const struct bloom *b, u64 page)
 	return b->bits[h / 64] >> h % 64 & 1;
 }
 
+enum observing { OBSERVE_NOTHING, OBSERVE_ACCESSES, OBSERVE_ALL };
 struct observer {
-	bool active;               /* stop; else only the pages are noted */
+	enum observing active;     /* what to stop at; the pages are always noted */
 	bool tracing;              /* tell `saw' */
 	/* Code: the processor stops before the instruction at one of these addresses, unless it is at this place: where it stopped last. */
 	struct { u64 address; bool physical; } *points;
@@ -81,7 +82,7 @@ bool observe_point(struct cpu *c, u64 linear, u64 phys, u64 icount);
 bool observes_page(const struct observer *w, u64 linear);
 /* Where C stands: instructions retired before the one that it is in, and that one's RIP. */
 u64 observe_place(const struct cpu *c, u64 *rip);
-/* An access was made to memory; PHYS all ones: not known. BYTES: what was read or written. */
+/* An access was made to memory by C. BYTES: what was read or written. */
 void observe_access(struct cpu *c, u64 linear, u64 phys, const void *bytes, unsigned len, bool write);
 void observe_event(struct cpu *c, const struct seen *seen);
 void observe_clock(struct cpu *c); /* the clock is about to fire what is due */

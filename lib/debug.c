@@ -198,6 +198,8 @@ static bool feed(struct vcpu_debug *d)
 	return ok;
 }
 
+static const struct vcpu_place NOWHERE = { ~(u64)0, ~(u32)0, ~(u64)0 };
+
 static void skip_here(struct vcpu_debug *d)
 {
 	struct vcpu_place at = vcpu_where(d->v);
@@ -219,22 +221,26 @@ static u64 next_shot(const struct vcpu_debug *d)
 	return due > at.instructions ? due : at.instructions + 1;
 }
 
-enum stops { PASS, PASS_TRACED, STOP, STOP_UNTRACED, STOP_HERE_TOO };
+/* Stop at all points or at accesses only; tell of what happens on the way; stop at a point right here, too. */
+enum { PASS = 0, STOP = 1, STOP_ACCESSES = 2, TRACED = 4, HERE_TOO = 8 };
 /* Run to TO (ns: also exactly to it), or until IDLE_END asleep. */
-static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u64 idle_end, enum stops stops)
+static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u64 idle_end, unsigned how)
 {
 	struct observer *w = &d->observer;
 	struct vcpu_debug_stop s;
 
-	w->active = stops > PASS_TRACED;
-	w->tracing = stops == PASS_TRACED || stops == STOP;
+	w->active = how & STOP ? OBSERVE_ALL : how & STOP_ACCESSES ? OBSERVE_ACCESSES : OBSERVE_NOTHING;
+	w->tracing = how & TRACED;
+	d->unseen = NOWHERE;
+	debug_mark_pages(d);
 	skip_here(d);
-	w->skip = stops != STOP_HERE_TOO;
+	w->skip = !(how & HERE_TOO);
 	for (;;) {
 		const struct input *in = d->next < d->ninputs ? &d->inputs[d->next] : NULL;
 		struct vcpu_place at = vcpu_where(d->v);
 		u64 shot = next_shot(d);
 		struct vcpu_stop stop;
+		bool there = false;
 
 		if (in && place_equal(&in->at, &at)) {
 			if (!feed(d))
@@ -250,19 +256,20 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 			if (stop.reason == VCPU_STOP_LIMIT) {
 				if (!shoot(d))
 					return stopped(d, VCPU_DEBUG_ERROR);
-				continue;
+				debug_mark_pages(d);
+				if (d->on && !d->on(d->on_user)) {
+					s = machine_stop(d, (struct vcpu_stop){ .reason = VCPU_STOP_REQUEST });
+					break;
+				}
 			}
 		} else {
 			if (to.ns)
 				stop = machine_run_to(d->v, &to);
 			else
 				stop = machine_run(d->v, (struct place){ to.instructions, to.steps }, in ? ~(u64)0 : idle_end);
-			if (stop.reason == VCPU_STOP_LIMIT) {
-				s = stopped(d, VCPU_DEBUG_THERE);
-				break;
-			}
+			there = stop.reason == VCPU_STOP_LIMIT;
 		}
-		if (stop.reason == STOP_OBSERVED) {
+		if (stop.reason == STOP_OBSERVED || (stop.reason == VCPU_STOP_LIMIT && w->hit)) {
 			s = hit_stop(d);
 			w->hit = 0;
 			if (wanted(d, &s))
@@ -270,12 +277,17 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 			skip_here(d);
 			continue;
 		}
+		if (there) {
+			s = stopped(d, VCPU_DEBUG_THERE);
+			break;
+		}
 		if (stop.reason != VCPU_STOP_LIMIT) {
 			s = machine_stop(d, stop);
 			break;
 		}
 	}
-	w->active = w->tracing = false;
+	w->active = OBSERVE_NOTHING;
+	w->tracing = false;
 	w->hit = 0;
 	if (place_before(&d->end, &s.place))
 		d->end = s.place;
@@ -284,12 +296,46 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 	return s;
 }
 
+static struct vcpu_debug_stop seek(struct vcpu_debug *d, struct vcpu_place to);
+
+/* A run has come to its end here, before anybody looked for a point at this place: does one stop whoever goes on? Where an interrupt is taken here
+ * first, it does not, and the machine is brought back. */
+static bool point_here(struct vcpu_debug *d, struct vcpu_debug_stop *s)
+{
+	const struct observer *w = &d->observer;
+	const struct cpus *all = d->v->cpu->all;
+	struct vcpu_place here = vcpu_where(d->v), end = d->end;
+	struct vcpu_debug_stop found;
+	bool may = false;
+
+	for (unsigned i = 0; i < all->count; i++) {
+		const struct cpu *c = all->cpu[i];
+		u64 linear = (c->r[RIP] + c->cs_base) & c->linear_mask, physical;
+		bool mapped = page_peek(c, linear, &physical);
+
+		for (unsigned k = 0; k < w->npoints; k++)
+			may |= w->points[k].physical ? mapped && w->points[k].address == physical : w->points[k].address == linear;
+	}
+	if (!may)
+		return false;
+	found = run(d, (struct vcpu_place){ here.instructions, here.steps + 1, 0 }, here.ns, STOP | HERE_TOO);
+	if (found.what == VCPU_DEBUG_ERROR || (found.what == VCPU_DEBUG_BREAK && place_equal(&found.place, &here))) {
+		*s = found;
+		return true;
+	}
+	if (seek(d, here).what != VCPU_DEBUG_THERE)
+		*s = stopped(d, VCPU_DEBUG_ERROR);
+	d->end = end;
+	return s->what == VCPU_DEBUG_ERROR;
+}
+
 struct vcpu_debug_stop vcpu_debug_run(vcpu_debug *d, uint64_t instructions)
 {
 	struct vcpu_place to;
 	u64 ns, idle_end;
 	struct vcpu_debug_stop s;
-	bool inside;
+	bool inside, to_end;
+	unsigned how;
 
 	if (debug_refuses(d))
 		return stopped(d, VCPU_DEBUG_ERROR);
@@ -297,31 +343,31 @@ struct vcpu_debug_stop vcpu_debug_run(vcpu_debug *d, uint64_t instructions)
 	ns = (u64)((unsigned __int128)instructions * d->v->ns_q16 >> 16);
 	idle_end = ns < ~to.ns ? to.ns + ns : ~(u64)0;
 	inside = place_before(&to, &d->end);
+	how = STOP | TRACED | (place_equal(&to, &d->unseen) ? HERE_TOO : 0);
 	to = (struct vcpu_place){ instructions < ~to.instructions ? to.instructions + instructions : ~(u64)0, 0, 0 };
-	if (inside && !place_before(&to, &d->end)) { /* stop once where the known run ends */
-		s = run(d, d->end, ~(u64)0, STOP);
-		if (s.what == VCPU_DEBUG_THERE)
-			s.what = VCPU_DEBUG_END;
-		return s;
-	}
-	s = run(d, to, inside ? ~(u64)0 : idle_end, STOP);
-	if (s.what == VCPU_DEBUG_THERE)
-		s.what = VCPU_DEBUG_MACHINE;
+	to_end = inside && !place_before(&to, &d->end); /* stop once where the known run ends */
+	s = run(d, to_end ? d->end : to, inside ? ~(u64)0 : idle_end, how);
+	if (s.what == VCPU_DEBUG_THERE && !point_here(d, &s))
+		s.what = to_end ? VCPU_DEBUG_END : VCPU_DEBUG_MACHINE;
+	if (s.what == VCPU_DEBUG_MACHINE || s.what == VCPU_DEBUG_END)
+		d->unseen = s.place;
 	return s;
 }
 
-struct vcpu_debug_stop vcpu_debug_step(vcpu_debug *d)
+/* The next place: either a handler is entered, or an instruction retires, whichever is first. */
+static struct vcpu_debug_stop step(struct vcpu_debug *d, unsigned how)
 {
 	struct vcpu_place to;
 
 	if (debug_refuses(d))
 		return stopped(d, VCPU_DEBUG_ERROR);
 	to = vcpu_where(d->v);
-	/* The next place: either a handler is entered, or an instruction retires, whichever is first. */
 	to.steps++;
 	to.ns = 0;
-	return run(d, to, ~(u64)0, PASS_TRACED);
+	return run(d, to, ~(u64)0, how);
 }
+
+struct vcpu_debug_stop vcpu_debug_step(vcpu_debug *d) { return step(d, STOP_ACCESSES | TRACED); }
 
 /* ---- going back ---- */
 
@@ -332,6 +378,7 @@ static struct vcpu_debug_stop seek(struct vcpu_debug *d, struct vcpu_place to)
 {
 	struct vcpu_place at = vcpu_where(d->v);
 	size_t i = shot_before(d, &to);
+	struct vcpu_debug_stop s;
 
 	if (place_equal(&at, &to))
 		return stopped(d, VCPU_DEBUG_THERE);
@@ -344,7 +391,9 @@ static struct vcpu_debug_stop seek(struct vcpu_debug *d, struct vcpu_place to)
 
 		if (to.instructions < near[k] || to.instructions - near[k] < from + near[k])
 			continue;
-		run(d, (struct vcpu_place){ to.instructions - near[k], 0, 0 }, ~(u64)0, PASS);
+		s = run(d, (struct vcpu_place){ to.instructions - near[k], 0, 0 }, ~(u64)0, PASS);
+		if (s.what != VCPU_DEBUG_THERE)
+			return s;
 		if (!shoot(d))
 			return stopped(d, VCPU_DEBUG_ERROR);
 	}
@@ -391,7 +440,7 @@ static struct vcpu_debug_stop last_place(struct vcpu_debug *d, struct vcpu_place
 		struct vcpu_debug_stop next;
 		struct vcpu_place before = vcpu_where(d->v);
 
-		next = vcpu_debug_step(d);
+		next = step(d, PASS);
 		if (next.what != VCPU_DEBUG_THERE || next.place.instructions != to.instructions)
 			return seek(d, (struct vcpu_place){ before.instructions, before.steps, 0 });
 		s = next;
@@ -402,6 +451,7 @@ static struct vcpu_debug_stop last_place(struct vcpu_debug *d, struct vcpu_place
 struct vcpu_debug_stop vcpu_debug_step_back(vcpu_debug *d)
 {
 	struct vcpu_place at, first;
+	struct vcpu_debug_stop before, s;
 
 	if (debug_refuses(d))
 		return stopped(d, VCPU_DEBUG_ERROR);
@@ -411,7 +461,16 @@ struct vcpu_debug_stop vcpu_debug_step_back(vcpu_debug *d)
 		return stopped(d, VCPU_DEBUG_START);
 	if (at.instructions == first.instructions && at.steps == first.steps)
 		return seek(d, first);
-	return last_place(d, at);
+	before = last_place(d, at);
+	if (before.what != VCPU_DEBUG_THERE || !d->observer.nwatches)
+		return before;
+	/* Who is told of an access on the way there is told of it on the way back. */
+	s = run(d, at, ~(u64)0, STOP_ACCESSES);
+	before = seek(d, before.place);
+	if (before.what != VCPU_DEBUG_THERE || s.what != VCPU_DEBUG_WATCH)
+		return before;
+	s.place = before.place;
+	return s;
 }
 
 /* Can the part of WATCH that is in R have been written after shot S? */
@@ -429,6 +488,39 @@ static bool may_have_written(const struct vcpu_debug *d, const struct shot *s, c
 				return true;
 	return false;
 }
+
+/* Has what S tells of happened before AT? An access has, where it is done by then; all else stops where it comes to. */
+static bool is_behind(const struct vcpu_debug *d, const struct vcpu_debug_stop *s, const struct vcpu_place *at)
+{
+	bool here = s->place.instructions == at->instructions && s->place.steps == at->steps;
+
+	return (s->what == VCPU_DEBUG_WATCH ? at_or_before(&s->place, at) : place_before(&s->place, at)) || (d->here_counts && here);
+}
+
+/* To the last place where the access that S tells of has not been made: the old value is there. */
+static struct vcpu_debug_stop seek_before(struct vcpu_debug *d, const struct vcpu_debug_stop *s)
+{
+	struct vcpu_place at = s->place;
+	struct vcpu_debug_stop first;
+
+	if (s->when.instructions != at.instructions || s->when.steps != at.steps)
+		return seek(d, s->when);
+	/* A device, between two instructions or while the processor sleeps. */
+	first = seek(d, (struct vcpu_place){ at.instructions, at.steps, 0 });
+	if (first.what != VCPU_DEBUG_THERE)
+		return first;
+	if (first.place.ns >= at.ns)
+		return last_place(d, at);
+	at.ns--;
+	return first.place.ns == at.ns ? first : seek(d, at);
+}
+
+static bool is_request(const struct vcpu_debug_stop *s)
+{
+	return s->what == VCPU_DEBUG_MACHINE && s->machine.reason == VCPU_STOP_REQUEST;
+}
+
+static bool may_go_on(const struct vcpu_debug *d) { return !d->on || d->on(d->on_user); }
 
 /* Can any point have been hit after shot S, before the next one? */
 static bool may_have_hit(const struct vcpu_debug *d, const struct shot *s)
@@ -452,42 +544,43 @@ static bool may_have_hit(const struct vcpu_debug *d, const struct shot *s)
 	return false;
 }
 
-/* Has what S tells of happened before AT? An event whose handler is entered there has. */
-static bool is_behind(const struct vcpu_debug *d, const struct vcpu_debug_stop *s, const struct vcpu_place *at)
-{
-	return place_before(&s->place, at) || (d->here_counts && s->place.instructions == at->instructions && s->place.steps == at->steps);
-}
-
 struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 {
 	struct vcpu_debug_stop found = { 0 }, s;
 	struct vcpu_place at;
-	bool any = false;
+	bool any = false, on = true;
 
 	if (debug_refuses(d) || !note_written(d))
 		return stopped(d, VCPU_DEBUG_ERROR);
 	at = vcpu_where(d->v);
-	for (size_t i = shot_before(d, &at) + 1; i-- > 0 && !any;) {
+	for (size_t i = shot_before(d, &at) + 1; i-- > 0 && !any && (on = may_go_on(d));) {
 		struct vcpu_place first = d->shots[i]->at, to = i + 1 < d->nshots && place_before(&d->shots[i + 1]->at, &at) ? d->shots[i + 1]->at : at;
 
 		if (!place_before(&first, &to) || !may_have_hit(d, d->shots[i]))
 			continue;
 		if (!restore(d, i))
 			return stopped(d, VCPU_DEBUG_ERROR);
-		for (enum stops stops = STOP_HERE_TOO;; stops = STOP_UNTRACED) {
-			s = run(d, to, ~(u64)0, stops);
+		for (unsigned how = STOP | HERE_TOO;; how = STOP) {
+			s = run(d, to, ~(u64)0, how);
 			if ((s.what != VCPU_DEBUG_BREAK && s.what != VCPU_DEBUG_WATCH && s.what != VCPU_DEBUG_EVENT) || !is_behind(d, &s, &at))
 				break;
 			found = s;
 			any = true;
 		}
-		if (s.what == VCPU_DEBUG_ERROR)
+		if (s.what == VCPU_DEBUG_ERROR || is_request(&s))
 			return s;
 	}
-	if (!any)
-		return vcpu_debug_seek(d, d->shots[0]->at).what == VCPU_DEBUG_ERROR ? stopped(d, VCPU_DEBUG_ERROR) : stopped(d, VCPU_DEBUG_START);
-	s = seek(d, (struct vcpu_place){ found.place.instructions, found.place.steps, 0 });
-	if (s.what == VCPU_DEBUG_ERROR)
+	if (!on)
+		return machine_stop(d, (struct vcpu_stop){ .reason = VCPU_STOP_REQUEST });
+	if (!any) {
+		s = vcpu_debug_seek(d, d->shots[0]->at);
+		if (s.what == VCPU_DEBUG_THERE)
+			s.what = VCPU_DEBUG_START;
+		return s;
+	}
+	s = found.what == VCPU_DEBUG_WATCH ? seek_before(d, &found)
+					   : seek(d, (struct vcpu_place){ found.place.instructions, found.place.steps, 0 });
+	if (s.what != VCPU_DEBUG_THERE)
 		return s;
 	found.place = s.place;
 	return found;
@@ -529,8 +622,6 @@ struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t address, ui
 		s = stopped(d, VCPU_DEBUG_ERROR);
 	} else {
 		s = vcpu_debug_run_back(d);
-		if (s.what == VCPU_DEBUG_WATCH)
-			s.place = seek(d, s.when).place;
 	}
 	put_back(d, others);
 	return s;
@@ -688,6 +779,7 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 	d->v = v;
 	d->bytes_max = 512 * MiB;
 	d->interval = 16000000;
+	d->unseen = NOWHERE;
 	d->end = d->heard = vcpu_where(v);
 	v->debug = d;
 	v->cpu->all->observer = &d->observer;
@@ -701,6 +793,14 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 	if (r)
 		d->end = vcpu_replay_end(r);
 	return d;
+}
+
+void vcpu_debug_progress(vcpu_debug *d, bool (*on)(void *user), void *user)
+{
+	if (debug_refuses(d))
+		return;
+	d->on = on;
+	d->on_user = user;
 }
 
 void vcpu_debug_limits(vcpu_debug *d, uint64_t bytes, uint64_t interval)
@@ -728,6 +828,7 @@ void vcpu_debug_free(vcpu_debug *d)
 	free(d->shots);
 	free(d->inputs);
 	free(d->points);
+	free(d->marked);
 	free(d->observer.points);
 	free(d->observer.watches);
 	free(d->observer.filters);

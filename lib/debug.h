@@ -32,6 +32,9 @@ struct stop_point {
 	char *name;                         /* of the filter's: a clock event's name, or a text */
 };
 
+/* A page of memory with PAGE_WATCH. */
+struct marked_page { struct ram *ram; u64 page; };
+
 /* What the guest has said, byte by byte, so that a text is found that a snapshot has cut in two. */
 struct said { u64 icount; u8 channel, byte; };
 
@@ -49,7 +52,12 @@ struct vcpu_debug {
 	struct stop_point *points;
 	size_t npoints;
 	int last_id;
+	struct marked_page *marked;
+	size_t nmarked;
+	struct vcpu_place unseen;           /* vcpu_debug_run ended here without a look at what stops here; all ones: nowhere */
 	u64 bytes_max, interval;
+	bool (*on)(void *user);             /* vcpu_debug_progress's; NULL: nobody asks */
+	void *on_user;
 	bool (*counts)(void *user, const struct vcpu_debug_stop *stop);
 	void *user;
 	struct said *said;
@@ -68,6 +76,8 @@ struct vcpu_debug {
 static inline bool debug_refuses(const struct vcpu_debug *d) { return machine_refuses(d ? d->v : NULL, "a function of the debugger"); }
 /* Tell the processors what to look for. False: no memory. */
 bool debug_arm(struct vcpu_debug *d);
+/* Watched pages may be elsewhere now: to be called every now and then. */
+void debug_mark_pages(struct vcpu_debug *d);
 /* The point that the observer's hit is one of; 0: none. */
 int debug_hit_id(const struct vcpu_debug *d);
 /* Listen to what the guest says, from now on, and no more. */

@@ -4,17 +4,57 @@
 
 /* ---- points ---- */
 
-static void watch_pages(struct vcpu_debug *d, const struct watch *w, bool on)
+/* Writes to this page of physical memory are to be told, whichever RAM is there when they come. */
+static void mark_page(struct vcpu_debug *d, u64 address)
 {
 	for (unsigned i = 0; i < d->v->mem.count; i++) {
 		const struct range *r = &d->v->mem.ranges[i];
+		struct marked_page *more, m;
 
-		if (r->kind != RANGE_RAM || w->last < r->base || w->first > r->base + (r->size - 1))
+		if (r->kind != RANGE_RAM || address < r->base || address - r->base >= r->size)
 			continue;
-		for (u64 a = w->first < r->base ? r->base : w->first & PAGE_MASK; a <= w->last && a - r->base < r->size; a += PAGE_SIZE) {
-			u8 *flags = &r->ram->pages[(r->ram_offset + (a - r->base)) >> PAGE_SHIFT];
+		m = (struct marked_page){ r->ram, (r->ram_offset + (address - r->base)) >> PAGE_SHIFT };
+		if (m.ram->pages[m.page] & PAGE_WATCH)
+			continue;
+		if (!(d->nmarked & (d->nmarked - 1))) {
+			more = realloc(d->marked, (d->nmarked ? 2 * d->nmarked : 1) * sizeof *more);
+			if (!more)
+				return;
+			d->marked = more;
+		}
+		d->marked[d->nmarked++] = m;
+		m.ram->pages[m.page] |= PAGE_WATCH;
+	}
+}
 
-			*flags = (u8)(on ? *flags | PAGE_WATCH : *flags & ~PAGE_WATCH);
+static void unmark_pages(struct vcpu_debug *d)
+{
+	while (d->nmarked) {
+		const struct marked_page *m = &d->marked[--d->nmarked];
+
+		m->ram->pages[m->page] &= (u8)~PAGE_WATCH;
+	}
+}
+
+/* A processor knows of its own accesses by their linear addresses; those of devices are found by the physical page, which may be another one now. */
+void debug_mark_pages(struct vcpu_debug *d)
+{
+	const struct observer *w = &d->observer;
+	const struct cpus *all = d->v->cpu->all;
+
+	for (unsigned i = 0; i < w->nwatches; i++) {
+		const struct watch *watch = &w->watches[i];
+
+		for (u64 a = watch->first & PAGE_MASK; a <= watch->last; a += PAGE_SIZE) {
+			u64 physical;
+
+			if (watch->physical)
+				mark_page(d, a);
+			for (unsigned k = 0; k < all->count && !watch->physical; k++)
+				if (page_peek(all->cpu[k], a, &physical))
+					mark_page(d, physical);
+			if (a + PAGE_SIZE < a)
+				break;
 		}
 	}
 }
@@ -24,9 +64,7 @@ bool debug_arm(struct vcpu_debug *d)
 	struct observer *w = &d->observer;
 	const struct cpus *all = d->v->cpu->all;
 
-	for (unsigned i = 0; i < w->nwatches; i++)
-		if (w->watches[i].physical)
-			watch_pages(d, &w->watches[i], false);
+	unmark_pages(d);
 	w->points = realloc(w->points, (d->npoints + 1) * sizeof *w->points);
 	w->watches = realloc(w->watches, (d->npoints + 1) * sizeof *w->watches);
 	w->filters = realloc(w->filters, (d->npoints + 1) * sizeof *w->filters);
@@ -46,14 +84,13 @@ bool debug_arm(struct vcpu_debug *d)
 		}
 		if (p->kind == POINT_WATCH) {
 			w->watches[w->nwatches++] = p->watch;
-			if (p->physical)
-				watch_pages(d, &p->watch, true);
 			continue;
 		}
 		w->points[w->npoints].address = p->address;
 		w->points[w->npoints++].physical = p->physical;
 		w->offsets[offset / 64] |= (u64)1 << offset % 64;
 	}
+	debug_mark_pages(d);
 	blocks_flush(d->v->cpu);
 	for (unsigned i = 0; i < all->count; i++)
 		tlb_drop_tags(all->cpu[i]);
@@ -100,8 +137,6 @@ int vcpu_debug_delete(vcpu_debug *d, int id)
 	for (size_t i = 0; i < d->npoints; i++) {
 		if (d->points[i].id != id)
 			continue;
-		if (d->points[i].kind == POINT_WATCH && d->points[i].physical)
-			watch_pages(d, &d->points[i].watch, false);
 		free(d->points[i].name);
 		memmove(&d->points[i], &d->points[i + 1], (--d->npoints - i) * sizeof *d->points);
 		debug_arm(d);

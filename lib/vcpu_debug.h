@@ -30,7 +30,7 @@ VCPU_API void vcpu_debug_limits(vcpu_debug *d, uint64_t bytes, uint64_t interval
 enum vcpu_debug_what {
 	VCPU_DEBUG_MACHINE, /* vcpu_run would have stopped: `machine' says why */
 	VCPU_DEBUG_BREAK,   /* before the instruction at a breakpoint */
-	VCPU_DEBUG_WATCH,   /* after an access to a watched place */
+	VCPU_DEBUG_WATCH,   /* after an access to a watched place; going back, before it: what was there is there again */
 	VCPU_DEBUG_EVENT,   /* at an event of vcpu_debug_catch */
 	VCPU_DEBUG_THERE,   /* at the place that was asked for */
 	VCPU_DEBUG_START,   /* no further back: the debugger knows nothing before this */
@@ -81,7 +81,8 @@ enum {
 };
 enum { VCPU_MODE_16 = 0, VCPU_MODE_32 = 1, VCPU_MODE_64 = 2, VCPU_MODE_PROTECTED = 8, VCPU_MODE_V86 = 0x10, VCPU_MODE_LONG = 0x20 };
 
-/* Stop before the instruction at ADDRESS; on accesses to SIZE bytes from it. An id, or -1 with vcpu_error. */
+/* Stop before the instruction at ADDRESS; on accesses to SIZE bytes from it: by processors, and writes by devices, which are found at a linear address through
+ * the page tables of the processors at that time. An id, or -1 with vcpu_error. */
 VCPU_API int vcpu_debug_break(vcpu_debug *d, uint64_t address, bool physical);
 VCPU_API int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physical, bool read, bool write);
 VCPU_API int vcpu_debug_delete(vcpu_debug *d, int id); /* 0, or -1: there is none */
@@ -105,14 +106,19 @@ VCPU_API void vcpu_debug_trace(vcpu_debug *d, unsigned kinds, void (*each)(void 
  * time. NULL: no more. */
 VCPU_API void vcpu_debug_coverage(vcpu_debug *d, void (*built)(void *user, uint64_t address, unsigned size), void *user);
 
-/* Run for at most so many instructions, or, asleep, so much time: VCPU_DEBUG_MACHINE with VCPU_STOP_LIMIT or VCPU_STOP_IDLE. */
+/* While the debugger goes through the run, ask ON about every 16,000,000 instructions whether to go on. False: it stops on the way, with VCPU_DEBUG_MACHINE
+ * and VCPU_STOP_REQUEST, as after vcpu_stop. ON must not call the debugger or change the machine. NULL: nobody is asked. */
+VCPU_API void vcpu_debug_progress(vcpu_debug *d, bool (*on)(void *user), void *user);
+
+/* Run for at most so many instructions, or, asleep, so much time: VCPU_DEBUG_MACHINE with VCPU_STOP_LIMIT or VCPU_STOP_IDLE. A breakpoint at the place
+ * where this call begins does not stop it, one at the place where it ends does. */
 VCPU_API struct vcpu_debug_stop vcpu_debug_run(vcpu_debug *d, uint64_t instructions);
-/* One place on or back: an instruction, or the entry of a handler. */
+/* One place on or back: an instruction, or the entry of a handler. VCPU_DEBUG_THERE, or VCPU_DEBUG_WATCH where that is, or was, a watched access. */
 VCPU_API struct vcpu_debug_stop vcpu_debug_step(vcpu_debug *d);
 VCPU_API struct vcpu_debug_stop vcpu_debug_step_back(vcpu_debug *d);
 /* Go to a place; ns may be 0: the first moment of it. */
 VCPU_API struct vcpu_debug_stop vcpu_debug_seek(vcpu_debug *d, struct vcpu_place place);
-/* Back to the last stop before this place. */
+/* Back to the last stop before this place; an access that the instruction before this place made is one. */
 VCPU_API struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d);
 /* Back to the instruction (or device) that wrote the SIZE bytes at physical ADDRESS last: VCPU_DEBUG_WATCH, or VCPU_DEBUG_START if nobody has. */
 VCPU_API struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t address, uint64_t size);

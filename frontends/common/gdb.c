@@ -115,8 +115,9 @@ static void report_stop(struct gdb *g, const struct vcpu_debug_stop *s)
 			strcpy(why, p->kind == '0' ? "swbreak:;" : "hwbreak:;");
 		break;
 	case VCPU_DEBUG_WATCH:
-		if (p)
-			snprintf(why, sizeof why, "%s:%" PRIx64 ";", p->kind == '2' ? "watch" : p->kind == '3' ? "rwatch" : "awatch", s->address);
+		if (p) /* gdb takes an address for its own only where it is in what it watches: an access may begin before that */
+			snprintf(why, sizeof why, "%s:%" PRIx64 ";", p->kind == '2' ? "watch" : p->kind == '3' ? "rwatch" : "awatch",
+				 s->address > p->address ? s->address : p->address);
 		break;
 	case VCPU_DEBUG_START:
 		strcpy(why, "replaylog:begin;");

@@ -1,6 +1,7 @@
 /* The debugger: it finds what a plain run passes, in both directions, and leaves no trace. */
 #include <check.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "lib/machine.h"
 #include "lib/vcpu_debug.h"
 
@@ -376,6 +377,242 @@ START_TEST(traces)
 }
 END_TEST
 
+/* The place where a known run ends stops whoever comes to it again, and so does one where a call of vcpu_debug_run has ended. */
+START_TEST(ends)
+{
+	struct vcpu_debug_stop s;
+	int id;
+
+	check_what(vcpu_debug_run(d, 100), VCPU_DEBUG_MACHINE);
+	id = vcpu_debug_break(d, vcpu_get(v, VCPU_RIP), _i);
+	check_what(vcpu_debug_step_back(d), VCPU_DEBUG_THERE);
+	for (int i = 0; i < 2; i++) { /* with and without a bound beyond it */
+		s = vcpu_debug_run(d, i ? 1 : UINT64_MAX);
+		check_what(s, VCPU_DEBUG_BREAK);
+		ck_assert_int_eq(s.id, id);
+		ck_assert_uint_eq(s.place.instructions, 100);
+		check_what(vcpu_debug_step_back(d), VCPU_DEBUG_THERE);
+	}
+	check_what(vcpu_debug_run(d, UINT64_MAX), VCPU_DEBUG_BREAK);
+	ck_assert_uint_eq(vcpu_debug_end(d).instructions, 100);
+	check_what(vcpu_debug_run(d, 5), VCPU_DEBUG_MACHINE); /* away from it */
+	ck_assert_uint_eq(vcpu_instructions(v), 105);
+	vcpu_debug_delete(d, id);
+	/* A write that is the last thing known. */
+	while (vcpu_get(v, VCPU_RIP) != LOOP + 9)
+		check_what(vcpu_debug_step(d), VCPU_DEBUG_THERE);
+	id = vcpu_debug_watch(d, 0x1000 + vcpu_get(v, VCPU_RBX), 2, _i, false, true);
+	check_what(vcpu_debug_seek(d, place(100, 0)), VCPU_DEBUG_THERE);
+	s = vcpu_debug_run(d, UINT64_MAX);
+	check_what(s, VCPU_DEBUG_WATCH);
+	ck_assert_int_eq(s.id, id);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), LOOP + 9);
+	vcpu_debug_delete(d, id);
+	/* Where nothing stops, it is the end. */
+	vcpu_debug_break(d, TICK, false);
+	check_what(vcpu_debug_step_back(d), VCPU_DEBUG_THERE);
+	check_what(vcpu_debug_run(d, UINT64_MAX), VCPU_DEBUG_END);
+}
+END_TEST
+
+/* An interrupt that comes at the last known place is taken before the instruction there: the breakpoint stops at it afterwards, and once. */
+START_TEST(end_at_an_interrupt)
+{
+	struct vcpu_debug_stop s;
+	struct vcpu_place at;
+	u64 hash;
+
+	vcpu_debug_catch(d, &(struct vcpu_debug_catch){ VCPU_EVENT_INTERRUPT, 0, 255, false, true, NULL });
+	check_what(vcpu_debug_run(d, UINT64_MAX), VCPU_DEBUG_EVENT);
+	vcpu_debug_delete(d, 1);
+	check_what(vcpu_debug_step_back(d), VCPU_DEBUG_THERE);
+	at = vcpu_where(v);
+	teardown();
+	setup();
+	check_what(vcpu_debug_run(d, at.instructions), VCPU_DEBUG_MACHINE);
+	hash = vcpu_state_hash(v);
+	vcpu_debug_break(d, vcpu_get(v, VCPU_RIP), false);
+	check_what(vcpu_debug_seek(d, place(0, 0)), VCPU_DEBUG_THERE);
+	while ((s = vcpu_debug_run(d, UINT64_MAX)).what == VCPU_DEBUG_BREAK)
+		ck_assert_uint_lt(s.place.instructions, at.instructions);
+	check_what(s, VCPU_DEBUG_END);
+	ck_assert_uint_eq(vcpu_state_hash(v), hash);
+	s = vcpu_debug_run(d, UINT64_MAX);
+	check_what(s, VCPU_DEBUG_BREAK);
+	ck_assert_uint_gt(s.place.instructions, at.instructions);
+}
+END_TEST
+
+/* 7c00: [600h] = 1; nop; 7c07: [600h] = 2; 7c0d: di = 700h; cx = 16; al = 5ah; 7c15: rep stosb; 7c17: push ax; add [600h], 5; 7c1d: hlt */
+static const u8 writers[512] = {
+	0xc7, 0x06, 0x00, 0x06, 0x01, 0x00, 0x90, 0xc7, 0x06, 0x00, 0x06, 0x02, 0x00, 0xbf, 0x00, 0x07, 0xb9, 0x10, 0x00, 0xb0, 0x5a, 0xf3, 0xaa,
+	0x50, 0x83, 0x06, 0x00, 0x06, 0x05, 0xf4, [510] = 0x55, 0xaa,
+};
+
+static unsigned word(u64 address)
+{
+	u16 value = 0;
+
+	vcpu_read_physical(v, address, &value, 2);
+	return value;
+}
+
+/* Going back, the stop is before the access: the instruction that makes it is the next, and what it changed is as it was. */
+START_TEST(watch_back)
+{
+	struct vcpu_config config = { .memory = 4 * MiB, .kernel_data = writers, .kernel_size = sizeof writers };
+	static const struct { u64 rip; unsigned value; } changes[] = { { 0x7c18, 2 }, { 0x7c07, 1 }, { 0x7c00, 0 } };
+	struct vcpu_debug_stop s;
+	int id;
+
+	teardown();
+	v = vcpu_new(&config, NULL);
+	d = vcpu_debug_new(v, NULL, NULL);
+	check_what(vcpu_debug_run(d, 3), VCPU_DEBUG_MACHINE);
+	id = vcpu_debug_watch(d, 0x601, 1, _i, false, true);
+	/* The instruction before this place is not "here". */
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), 0x7c0d);
+	s = vcpu_debug_run_back(d);
+	check_what(s, VCPU_DEBUG_WATCH);
+	ck_assert_int_eq(s.id, id);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), 0x7c07);
+	ck_assert_uint_eq(word(0x600), 1);
+	check_what(vcpu_debug_run(d, UINT64_MAX), VCPU_DEBUG_WATCH);
+	while (vcpu_get(v, VCPU_RIP) != 0x7c1d)
+		vcpu_debug_step(d);
+	for (unsigned i = 0; i < ARRAY_LEN(changes); i++) {
+		s = vcpu_debug_run_back(d);
+		check_what(s, VCPU_DEBUG_WATCH);
+		ck_assert_uint_eq(s.rip, changes[i].rip);
+		ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), changes[i].rip);
+		ck_assert_uint_eq(word(0x600), changes[i].value);
+		ck_assert_uint_eq(s.place.instructions, vcpu_instructions(v));
+	}
+	check_what(vcpu_debug_run_back(d), VCPU_DEBUG_START);
+	/* REP STOSB, which is one place. */
+	vcpu_debug_delete(d, id);
+	id = vcpu_debug_watch(d, 0x708, 1, _i, false, true);
+	check_what(vcpu_debug_seek(d, vcpu_debug_end(d)), VCPU_DEBUG_THERE);
+	check_what(vcpu_debug_run_back(d), VCPU_DEBUG_WATCH);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), 0x7c15);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RDI), 0x700);
+	ck_assert_uint_eq(word(0x708), 0);
+	check_what(vcpu_debug_run_back(d), VCPU_DEBUG_START);
+	/* A step tells of an access that it makes, in either direction. */
+	check_what(vcpu_debug_run(d, UINT64_MAX), VCPU_DEBUG_WATCH);
+	check_what(vcpu_debug_step_back(d), VCPU_DEBUG_WATCH);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RDI), 0x700);
+	check_what(vcpu_debug_step(d), VCPU_DEBUG_WATCH);
+	check_what(vcpu_debug_step(d), VCPU_DEBUG_THERE);
+	check_what(vcpu_debug_step_back(d), VCPU_DEBUG_THERE);
+	/* Reads, and several at once: the nearest is first. */
+	vcpu_debug_watch(d, 0x600, 2, _i, true, false);
+	check_what(vcpu_debug_seek(d, vcpu_debug_end(d)), VCPU_DEBUG_THERE);
+	s = vcpu_debug_run_back(d);
+	check_what(s, VCPU_DEBUG_WATCH);
+	ck_assert(!s.write);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), 0x7c18);
+	s = vcpu_debug_run_back(d);
+	ck_assert_int_eq(s.id, id);
+	check_what(vcpu_debug_run_back(d), VCPU_DEBUG_START);
+}
+END_TEST
+
+/* ---- a device that writes: the floppy controller's DMA ---- */
+
+static void fdc(const u8 *bytes, unsigned len)
+{
+	while (len--) {
+		for (unsigned i = 0; i < 100 && (space_read(&v->io, 0x3f4, 1) & 0xc0) != 0x80; i++)
+			vcpu_run(v, 100000);
+		space_write(&v->io, 0x3f5, 1, *bytes++);
+	}
+	vcpu_run(v, 1000);
+}
+
+/* The guest spins, or sleeps; the sector's first bytes come to 2000h. */
+START_TEST(devices)
+{
+	static const u8 code[2][512] = { { 0xfa, 0xeb, 0xfe, [510] = 0x55, 0xaa }, { 0xfb, 0xf4, 0xeb, 0xfd, [510] = 0x55, 0xaa } };
+	static const u8 dma[][2] = { { 0x0a, 6 }, { 0x0c, 0 }, { 0x0b, 0x46 }, { 4, 0 }, { 4, 0x20 }, { 0x81, 0 }, { 5, 0xff }, { 5, 1 }, { 0x0a, 2 } };
+	char image[] = "/tmp/test_debug.XXXXXX";
+	struct vcpu_drive drive = { .image = image, .bus = VCPU_BUS_FLOPPY };
+	struct vcpu_config config = { .memory = 4 * MiB, .kernel_data = code[_i / 2], .kernel_size = 512, .drives = &drive, .drives_count = 1 };
+	int fd = mkstemp(image), physical = _i % 2, id;
+	static u8 bytes[1474560] = "a sector";
+	struct vcpu_debug_stop s, back;
+
+	ck_assert_int_eq(write(fd, bytes, sizeof bytes), (int)sizeof bytes);
+	close(fd);
+	teardown();
+	v = vcpu_new(&config, NULL);
+	ck_assert_ptr_nonnull(v);
+	unlink(image);
+	vcpu_run(v, 100);
+	space_write(&v->io, 0x3f2, 1, 0);
+	space_write(&v->io, 0x3f2, 1, 0x1c);
+	space_write(&v->io, 0x3f7, 1, 0);
+	vcpu_run(v, 1000000);
+	for (unsigned i = 0; i < 4; i++) {
+		fdc((u8[]){ 8 }, 1);
+		space_read(&v->io, 0x3f5, 1);
+		space_read(&v->io, 0x3f5, 1);
+	}
+	fdc((u8[]){ 3, 0xdf, 2 }, 3);
+	for (unsigned i = 0; i < ARRAY_LEN(dma); i++)
+		space_write(&v->io, dma[i][0], 1, dma[i][1]);
+	fdc((u8[]){ 0xe6, 0, 0, 0, 1, 2, 1, 0x1b, 0xff }, 9);
+	d = vcpu_debug_new(v, NULL, NULL);
+	id = vcpu_debug_watch(d, 0x2002, 2, physical, false, true);
+	ck_assert_uint_eq(word(0x2002), 0);
+	do
+		s = vcpu_debug_run(d, 100000000);
+	while (s.what == VCPU_DEBUG_MACHINE && vcpu_virtual_ns(v) < 2000000000);
+	check_what(s, VCPU_DEBUG_WATCH);
+	ck_assert(s.device);
+	ck_assert_int_eq(s.id, id);
+	ck_assert_int_eq(s.physical, physical);
+	ck_assert_uint_eq(word(0x2002), 's' | 'e' << 8);
+	for (int i = 0; i < 2; i++) {
+		back = vcpu_debug_run_back(d);
+		check_what(back, VCPU_DEBUG_WATCH);
+		ck_assert(back.device);
+		ck_assert_uint_eq(word(0x2002), 0);
+		ck_assert_uint_le(s.place.ns - back.place.ns, 1);
+		s = vcpu_debug_run(d, 100000000);
+		check_what(s, VCPU_DEBUG_WATCH);
+	}
+	check_what(vcpu_debug_run_back(d), VCPU_DEBUG_WATCH);
+	check_what(vcpu_debug_run_back(d), VCPU_DEBUG_START);
+}
+END_TEST
+
+/* Whoever is asked can end a search, and is asked often. */
+static bool enough(void *user) { return ++*(int *)user < 3; }
+START_TEST(progress)
+{
+	struct vcpu_debug_stop s;
+	int asked = 0;
+
+	while (vcpu_instructions(v) < 400000)
+		check_what(vcpu_debug_run(d, 400000), VCPU_DEBUG_MACHINE);
+	vcpu_debug_break(d, 0x12345, false);
+	vcpu_debug_watch(d, 0x12345, 1, false, true, true); /* so that every piece is looked at */
+	vcpu_debug_progress(d, enough, &asked);
+	s = vcpu_debug_run_back(d);
+	check_what(s, VCPU_DEBUG_MACHINE);
+	ck_assert_int_eq(s.machine.reason, VCPU_STOP_REQUEST);
+	ck_assert_int_eq(asked, 3);
+	check_what(vcpu_debug_seek(d, place(0, 0)), VCPU_DEBUG_THERE);
+	asked = 0;
+	s = vcpu_debug_run(d, UINT64_MAX);
+	check_what(s, VCPU_DEBUG_MACHINE);
+	ck_assert_int_eq(s.machine.reason, VCPU_STOP_REQUEST);
+	vcpu_debug_progress(d, NULL, NULL);
+	check_what(vcpu_debug_run_back(d), VCPU_DEBUG_START);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("debug");
@@ -395,6 +632,11 @@ int main(void)
 	tcase_add_test(tc, texts);
 	tcase_add_test(tc, resets);
 	tcase_add_test(tc, traces);
+	tcase_add_loop_test(tc, ends, 0, 2);
+	tcase_add_test(tc, end_at_an_interrupt);
+	tcase_add_loop_test(tc, watch_back, 0, 2);
+	tcase_add_loop_test(tc, devices, 0, 4);
+	tcase_add_test(tc, progress);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
