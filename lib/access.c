@@ -38,15 +38,20 @@ size_t vcpu_read_physical(const vcpu *v, uint64_t address, void *out, size_t len
 size_t vcpu_write_physical(vcpu *v, uint64_t address, const void *in, size_t len)
 {
 	size_t done = 0;
+	bool differs = false;
 
 	while (v && in && done < len) {
 		u64 run = len - done, offset;
+		const struct ram *ram = ram_at(v, address + done, &offset, &run);
 
-		if (!ram_at(v, address + done, &offset, &run))
+		if (!ram)
 			break;
+		differs |= v->debug && memcmp(ram->host + offset, (const u8 *)in + done, run);
 		space_poke(&v->mem, address + done, (const u8 *)in + done, run);
 		done += run;
 	}
+	if (differs && debug_change(v, (struct changed){ CHANGE_MEMORY, 0, address, 0 }, in, done))
+		return 0;
 	return done;
 }
 

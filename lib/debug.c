@@ -187,15 +187,46 @@ static bool wanted(struct vcpu_debug *d, const struct vcpu_debug_stop *s)
 	return counts;
 }
 
+static bool change_again(struct vcpu *v, const struct input *in)
+{
+	const u8 *bytes = in->data + sizeof(struct changed);
+	size_t len = in->len - sizeof(struct changed);
+	unsigned selected = v->selected;
+	struct changed how;
+	bool ok = false;
+
+	memcpy(&how, in->data, sizeof how);
+	v->selected = how.processor;
+	switch (how.what) {
+	case CHANGE_REGISTER: ok = !vcpu_set(v, (int)how.number, how.value); break;
+	case CHANGE_VECTOR: ok = !vcpu_set_vector(v, (unsigned)how.number, bytes); break;
+	case CHANGE_ST: ok = !vcpu_set_st(v, (unsigned)how.number, bytes); break;
+	case CHANGE_MEMORY: ok = vcpu_write_physical(v, how.number, bytes, len) == len; break;
+	}
+	v->selected = selected;
+	return ok;
+}
+
 static bool feed(struct vcpu_debug *d)
 {
 	const struct input *in = &d->inputs[d->next++];
 	bool ok;
 
 	d->feeding = true;
-	ok = !machine_input(d->v, in->channel, in->data, in->len);
+	ok = in->channel < VCPU_CHANNELS ? !machine_input(d->v, (enum vcpu_channel)in->channel, in->data, in->len) : change_again(d->v, in);
 	d->feeding = false;
 	return ok;
+}
+
+/* Whoever comes to a place where the machine was changed by hand finds it changed. */
+static bool feed_changes(struct vcpu_debug *d)
+{
+	struct vcpu_place at = vcpu_where(d->v);
+
+	while (d->next < d->ninputs && d->inputs[d->next].channel >= VCPU_CHANNELS && place_equal(&d->inputs[d->next].at, &at))
+		if (!feed(d))
+			return false;
+	return true;
 }
 
 static const struct vcpu_place NOWHERE = { ~(u64)0, ~(u32)0, ~(u64)0 };
@@ -219,6 +250,16 @@ static u64 next_shot(const struct vcpu_debug *d)
 	if (i + 1 < d->nshots && d->shots[i + 1]->at.instructions <= due + d->interval / 2)
 		return d->shots[i + 1]->at.instructions;
 	return due > at.instructions ? due : at.instructions + 1;
+}
+
+static bool may_go_on(const struct vcpu_debug *d)
+{
+	bool on;
+
+	d->v->busy++;
+	on = !d->on || d->on(d->on_user);
+	d->v->busy--;
+	return on;
 }
 
 /* Stop at all points or at accesses only; tell of what happens on the way; stop at a point right here, too. */
@@ -257,7 +298,7 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 				if (!shoot(d))
 					return stopped(d, VCPU_DEBUG_ERROR);
 				debug_mark_pages(d);
-				if (d->on && !d->on(d->on_user)) {
+				if (!may_go_on(d)) {
 					s = machine_stop(d, (struct vcpu_stop){ .reason = VCPU_STOP_REQUEST });
 					break;
 				}
@@ -293,6 +334,8 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 		d->end = s.place;
 	if (place_before(&d->heard, &s.place))
 		d->heard = s.place;
+	if (!feed_changes(d))
+		s.what = VCPU_DEBUG_ERROR;
 	return s;
 }
 
@@ -520,8 +563,6 @@ static bool is_request(const struct vcpu_debug_stop *s)
 	return s->what == VCPU_DEBUG_MACHINE && s->machine.reason == VCPU_STOP_REQUEST;
 }
 
-static bool may_go_on(const struct vcpu_debug *d) { return !d->on || d->on(d->on_user); }
-
 /* Can any point have been hit after shot S, before the next one? */
 static bool may_have_hit(const struct vcpu_debug *d, const struct shot *s)
 {
@@ -709,7 +750,7 @@ bool vcpu_debug_translate(const vcpu_debug *d, uint64_t linear, uint64_t *physic
 
 /* ---- inputs ---- */
 
-static bool add_input(struct vcpu_debug *d, struct vcpu_place at, enum vcpu_channel channel, const void *data, size_t len)
+static bool add_input(struct vcpu_debug *d, struct vcpu_place at, unsigned channel, const void *data, size_t len)
 {
 	struct input *in;
 
@@ -729,20 +770,48 @@ static bool add_input(struct vcpu_debug *d, struct vcpu_place at, enum vcpu_chan
 	return true;
 }
 
-void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *data, size_t len)
+/* From here on the run is another one. */
+static void branch(struct vcpu_debug *d)
 {
 	struct vcpu_place at = vcpu_where(d->v);
 
-	if (d->feeding)
-		return;
-	/* Another future begins. */
 	while (d->ninputs > d->next)
 		free(d->inputs[--d->ninputs].data);
 	while (d->nshots > 1 && place_before(&at, &d->shots[d->nshots - 1]->at))
 		shot_free(d, d->nshots - 1);
 	d->end = d->heard = at;
-	if (add_input(d, at, channel, data, len))
+}
+
+void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *data, size_t len)
+{
+	if (d->feeding)
+		return;
+	branch(d);
+	if (add_input(d, vcpu_where(d->v), channel, data, len))
 		d->next = d->ninputs;
+}
+
+int debug_change(struct vcpu *v, struct changed how, const void *bytes, size_t len)
+{
+	struct vcpu_debug *d = v->debug;
+	u8 *data;
+	bool ok;
+
+	if (!d || d->feeding || v->busy)
+		return 0;
+	branch(d);
+	data = malloc(sizeof how + len);
+	if (data) {
+		memcpy(data, &how, sizeof how);
+		if (len)
+			memcpy(data + sizeof how, bytes, len);
+	}
+	ok = data && add_input(d, vcpu_where(v), how.what, data, sizeof how + len);
+	free(data);
+	if (!ok)
+		return machine_error(v, "the host has no memory to remember a change");
+	d->next = d->ninputs;
+	return 0;
 }
 
 /* For replay.c's recordings. */

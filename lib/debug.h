@@ -16,7 +16,7 @@ struct shot {
 
 struct input {
 	struct vcpu_place at;
-	enum vcpu_channel channel;
+	unsigned channel;                   /* enum vcpu_channel, or enum change: then DATA is a struct changed and what follows it */
 	u8 *data;
 	size_t len;
 };

@@ -253,26 +253,31 @@ static bool ordinary(int reg)
 	return reg <= VCPU_R15 || reg == VCPU_CR2 || reg == VCPU_MXCSR || reg == VCPU_FCW || reg == VCPU_FSW;
 }
 
+static int changed(struct vcpu *v, int reg, u64 value)
+{
+	return debug_change(v, (struct changed){ CHANGE_REGISTER, v->selected, (u64)reg, value }, NULL, 0);
+}
+
 int vcpu_set(vcpu *v, int reg, uint64_t value)
 {
 	struct cpu *c = v ? machine_selected(v) : NULL;
 	struct fault fault;
-	u64 cr2, whole;
+	u64 cr2, whole, before;
 	bool ok;
 
 	if (!c)
 		return -1;
 	if (reg >= XMM && reg < XMM + 16) {
 		c->xmm[reg - XMM].q[0] = value;
-		return 0;
+		return changed(v, reg, value);
 	}
 	if (reg >= ST && reg < ST + 8) {
 		c->x87.st[(c->x87.top + (reg - ST)) & 7].frac = value;
-		return 0;
+		return changed(v, reg, value);
 	}
 	if (!vcpu_register_name(reg))
 		return machine_error(v, "there is no register %d", reg);
-	whole = get_whole(c, reg % PART);
+	whole = before = get_whole(c, reg % PART);
 	switch (reg / PART) {
 	case 0: whole = value; break;
 	case PART_32: whole = (u32)value; break;
@@ -297,7 +302,8 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 		c->cr2 = cr2;
 		return machine_error(v, "%s cannot hold %llx", vcpu_register_name(reg), (unsigned long long)value);
 	}
-	return 0;
+	/* A selector may bring a new descriptor. */
+	return whole == before && (reg % PART < VCPU_ES || reg % PART > VCPU_TR) ? 0 : changed(v, reg, value);
 }
 
 int vcpu_get_vector(const vcpu *v, unsigned n, void *xmm16)
@@ -315,7 +321,7 @@ int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16)
 	if (!xmm16 || n >= ARRAY_LEN(machine_selected(v)->xmm))
 		return machine_error(v, xmm16 ? "there is no XMM%u" : "XMM%u from NULL", n);
 	memcpy(&machine_selected(v)->xmm[n], xmm16, 16);
-	return 0;
+	return debug_change(v, (struct changed){ CHANGE_VECTOR, v->selected, n, 0 }, xmm16, 16);
 }
 
 /* ST(n) as in memory: significand 0-7, sign and exponent 8-9. */
@@ -345,5 +351,5 @@ int vcpu_set_st(vcpu *v, unsigned n, const void *st10)
 	x->st[reg].frac = get64(st10);
 	x->st[reg].exp = get16((const u8 *)st10 + 8);
 	x->valid |= (u8)(1u << reg);
-	return 0;
+	return debug_change(v, (struct changed){ CHANGE_ST, v->selected, n, 0 }, st10, 10);
 }

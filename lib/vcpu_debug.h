@@ -20,7 +20,8 @@ typedef struct vcpu_debug vcpu_debug;
 
 /* Debug V from where it stands now; that is the earliest place that it can go back to. With R, which V was made from, inputs come from the
  * recording. NULL with *ERROR. While there is a debugger, run the machine through it only; vcpu_input gives new inputs, from the place where it
- * stands: what came after that in the run before is forgotten. What the guest says is told to the machine's `output' once, however often the run is
+ * stands: what came after that in the run before is forgotten. So do changes by hand (vcpu_set, vcpu_set_vector, vcpu_set_st, vcpu_write_physical and
+ * vcpu_write_linear outside of callbacks): the run has them at this place from now on. What the guest says is told to the machine's `output' once, however often the run is
  * gone through. R is not used after the call. */
 VCPU_API vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error);
 VCPU_API void vcpu_debug_free(vcpu_debug *d); /* before the machine; NULL is fine; in a callback it does nothing */

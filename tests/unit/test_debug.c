@@ -587,6 +587,53 @@ START_TEST(devices)
 }
 END_TEST
 
+/* What is changed by hand is part of the run from there on, wherever one comes from; what was known after it is forgotten. */
+START_TEST(changes)
+{
+	static const u8 st[10] = { 0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f };
+	struct vcpu_place at = place(20000, 0);
+	u64 before, changed, end, plain;
+	u8 vector[16] = { 1, 2, 3 };
+
+	while (vcpu_instructions(v) < 50000)
+		vcpu_debug_run(d, 50000 - vcpu_instructions(v));
+	vcpu_debug_seek(d, place(50000, 0));
+	plain = vcpu_state_hash(v);
+	check_what(vcpu_debug_seek(d, at), VCPU_DEBUG_THERE);
+	before = vcpu_state_hash(v);
+	ck_assert_int_eq(vcpu_set(v, VCPU_RBP, 0x1234), 0);
+	ck_assert_uint_eq(vcpu_debug_end(d).instructions, at.instructions);
+	ck_assert_int_eq(vcpu_set_vector(v, 3, vector), 0);
+	ck_assert_int_eq(vcpu_set_st(v, 2, st), 0);
+	ck_assert_uint_eq(vcpu_write_linear(v, 0x3ffe, "abcd", 4), 4);
+	ck_assert_uint_eq(vcpu_write_physical(v, 0x502, "\0\1", 2), 2); /* the guest adds to it */
+	changed = vcpu_state_hash(v);
+	ck_assert_uint_ne(before, changed);
+	while (vcpu_instructions(v) < 50000)
+		vcpu_debug_run(d, 50000 - vcpu_instructions(v));
+	end = vcpu_state_hash(v);
+	ck_assert_uint_ne(end, plain);
+	check_what(vcpu_debug_seek(d, place(19999, 0)), VCPU_DEBUG_THERE);
+	ck_assert_uint_ne(vcpu_get(v, VCPU_RBP), 0x1234);
+	check_what(vcpu_debug_step(d), VCPU_DEBUG_THERE);
+	ck_assert_uint_eq(vcpu_state_hash(v), changed);
+	check_what(vcpu_debug_seek(d, place(50000, 0)), VCPU_DEBUG_THERE);
+	ck_assert_uint_eq(vcpu_state_hash(v), end);
+	check_what(vcpu_debug_seek(d, at), VCPU_DEBUG_THERE);
+	ck_assert_uint_eq(vcpu_state_hash(v), changed);
+	check_what(vcpu_debug_step(d), VCPU_DEBUG_THERE);
+	check_what(vcpu_debug_step_back(d), VCPU_DEBUG_THERE);
+	ck_assert_uint_eq(vcpu_state_hash(v), changed);
+	/* Another place to be at is part of it, too. */
+	ck_assert_int_eq(vcpu_set(v, VCPU_RIP, LOOP), 0);
+	check_what(vcpu_debug_step(d), VCPU_DEBUG_THERE);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), LOOP + 1);
+	check_what(vcpu_debug_seek(d, place(0, 0)), VCPU_DEBUG_THERE);
+	check_what(vcpu_debug_seek(d, place(20001, 0)), VCPU_DEBUG_THERE);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), LOOP + 1);
+}
+END_TEST
+
 /* Whoever is asked can end a search, and is asked often. */
 static bool enough(void *user) { return ++*(int *)user < 3; }
 START_TEST(progress)
@@ -637,6 +684,7 @@ int main(void)
 	tcase_add_loop_test(tc, watch_back, 0, 2);
 	tcase_add_loop_test(tc, devices, 0, 4);
 	tcase_add_test(tc, progress);
+	tcase_add_test(tc, changes);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
