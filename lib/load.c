@@ -440,6 +440,17 @@ static bool flat_load(struct vcpu *v, char **error)
 	return true;
 }
 
+unsigned vcpu_kernel_bits(const vcpu *v)
+{
+	const struct blob *b = v ? &v->boot.kernel : NULL;
+
+	if (!b || !b->data)
+		return 0;
+	if (v->boot.kind == IMAGE_LINUX)
+		return linux_is_64(b) ? 64 : 32;
+	return elf_is(b) ? b->data[4] == 2 ? 64 : 32 : 0; /* EI_CLASS */
+}
+
 bool boot_load(struct vcpu *v, char **error)
 {
 	/* Every boot loader opens the A20 gate first: port 92h, bit 1. */

@@ -59,6 +59,7 @@ u64 load_put(struct vcpu *v, struct placement *p, const void *data, u64 len);
 /* ---- the kinds ---- */
 
 bool linux_is(const struct blob *b);
+bool linux_is_64(const struct blob *b); /* it has an entry for 64-bit mode */
 bool linux_load(struct vcpu *v, char **error);
 
 /* Offset of the multiboot header; -1: there is none. */

@@ -47,6 +47,11 @@ bool linux_is(const struct blob *b)
 	return b->size >= HDR_VERSION && get16(b->data + HDR_BOOT_FLAG) == 0xaa55 && !memcmp(b->data + HDR_MAGIC, "HdrS", 4);
 }
 
+bool linux_is_64(const struct blob *b)
+{
+	return linux_is(b) && b->size >= HDR_LIMIT && get16(b->data + HDR_VERSION) >= 0x020c && get16(b->data + HDR_XLOADFLAGS) & XLF_KERNEL_64;
+}
+
 static bool parse(const struct vcpu *v, struct linux_header *h, char **error)
 {
 	const struct blob *b = &v->boot.kernel;
@@ -79,7 +84,7 @@ static bool parse(const struct vcpu *v, struct linux_header *h, char **error)
 		if (get32(f + HDR_INIT_SIZE) > h->init_size)
 			h->init_size = get32(f + HDR_INIT_SIZE);
 	}
-	h->entry64 = h->version >= 0x020c && (get16(f + HDR_XLOADFLAGS) & XLF_KERNEL_64) && has(&v->model, F_X64) && h->kernel_size > 0x200;
+	h->entry64 = linux_is_64(b) && has(&v->model, F_X64) && h->kernel_size > 0x200;
 	if (!has(&v->model, F_I386))
 		return error_set(error, "%s: Linux needs a 386 or later, not a %s", b->name, v->model.name);
 
