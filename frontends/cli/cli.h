@@ -49,6 +49,7 @@ struct run_options {
 	bool stats;
 	bool verbose;              /* VCPU_LOG lines to stderr */
 	const char *gdb;           /* where to wait for gdb, as in common/gdb.h; NULL: nowhere */
+	bool gdb_files;            /* its monitor commands may open files */
 	const char *record;        /* file for a recording; NULL: none */
 	bool embed;
 	vcpu_replay *replay;       /* run this, not CONFIG; NULL: CONFIG */

@@ -13,7 +13,7 @@ enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_VARS, O_DISK, O_CDROM, O_FL
        O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
 enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_NEXT_MEDIUM, O_REALTIME, O_FULLSCREEN, O_SCALE, O_PARALLEL, O_SOUND };
 enum { O_NIC = 500, O_MAC, O_NET, O_PCAP, O_SHARE, O_CONSOLE, O_RNG };
-enum { O_GDB = 600 };
+enum { O_GDB = 600, O_GDB_FILES };
 
 static const struct option run_options[] = {
 	{ "kernel", required_argument, NULL, O_KERNEL },
@@ -55,6 +55,7 @@ static const struct option run_options[] = {
 	{ "rtc", required_argument, NULL, O_RTC },
 	{ "verbose", no_argument, NULL, O_VERBOSE },
 	{ "gdb", required_argument, NULL, O_GDB },
+	{ "gdb-files", no_argument, NULL, O_GDB_FILES },
 	{ "record", required_argument, NULL, O_RECORD },
 	{ "embed", no_argument, NULL, O_EMBED },
 	{ "help", no_argument, NULL, O_HELP },
@@ -109,8 +110,9 @@ static const char help_rest[] =
 	"      --stats           one JSON object as the last line on stderr\n"
 	"      --seed=N          deterministic jitter of timers; every N is a schedule of its own [0: none]\n"
 	"      --rtc=SECONDS     the clock at power-on, since 1970, or \"now\" [2000-01-01 00:00:00]\n"
-	"      --gdb=WHERE       wait for gdb at [HOST]:PORT, unix:PATH or stdio; it can go back in time, and\n"
+	"      --gdb=WHERE       wait for gdb at unix:PATH, [HOST]:PORT or stdio; it can go back in time, and\n"
 	"                        its monitor command knows more (monitor help)\n"
+	"      --gdb-files       gdb's monitor commands may open files: trace, symbols, list ...\n"
 	"      --record=FILE     write what vcpu replay needs to repeat this run, to the bit\n"
 	"      --embed           the kernel and the initrd go into that file, too\n"
 	"      --verbose         what the guest did that deserves a word, on stderr\n"
@@ -405,6 +407,9 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			break;
 		case O_GDB:
 			o->gdb = optarg;
+			break;
+		case O_GDB_FILES:
+			o->gdb_files = true;
 			break;
 		case O_RECORD:
 			o->record = optarg;

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "helper.h"
+#include "unix_socket.h"
 
 static struct port {
 	enum vcpu_channel channel;
@@ -45,16 +45,9 @@ static bool open_pty(struct port *port, const char *option)
 
 static bool open_socket(struct port *port, const char *option, const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	if (strlen(path) >= sizeof address.sun_path) {
-		complain("--%s unix:%s: longer than the name of a socket can be (%zu)", option, path, sizeof address.sun_path - 1);
-		return false;
-	}
-	strcpy(address.sun_path, path);
-	port->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (port->listener < 0 || bind(port->listener, (struct sockaddr *)&address, sizeof address) || listen(port->listener, 1)) {
-		complain("--%s unix:%s: %s", option, path, strerror(errno));
+	port->listener = unix_socket_listen(path);
+	if (port->listener < 0) {
+		complain("--%s unix:%s: %s", option, path, errno == ENAMETOOLONG ? "longer than the name of a socket can be" : strerror(errno));
 		return false;
 	}
 	helper_remove(path);

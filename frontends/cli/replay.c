@@ -5,11 +5,12 @@
 
 #include "cli.h"
 
-enum { O_TO = 256, O_GDB, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON, O_STATS, O_VERBOSE, O_HELP };
+enum { O_TO = 256, O_GDB, O_GDB_FILES, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON, O_STATS, O_VERBOSE, O_HELP };
 
 static const struct option replay_options[] = {
 	{ "to", required_argument, NULL, O_TO },
 	{ "gdb", required_argument, NULL, O_GDB },
+	{ "gdb-files", no_argument, NULL, O_GDB_FILES },
 	{ "verify", no_argument, NULL, O_VERIFY },
 	{ "live", no_argument, NULL, O_LIVE },
 	{ "serial", required_argument, NULL, O_SERIAL },
@@ -28,7 +29,8 @@ static const char help[] =
 	"      --to=N            stop when N instructions have retired\n"
 	"      --verify          compare the state at every checkpoint; say where and in what it\n"
 	"                        differs first\n"
-	"      --gdb=WHERE       wait for gdb at [HOST]:PORT, unix:PATH or stdio\n"
+	"      --gdb=WHERE       wait for gdb at unix:PATH, [HOST]:PORT or stdio\n"
+	"      --gdb-files       gdb's monitor commands may open files\n"
 	"      --live            when the recording ends, go on with the terminal\n"
 	"      --serial=WHERE    COM1: stdio, null or file:PATH [stdio]\n"
 	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
@@ -58,6 +60,9 @@ static bool parse(struct run_options *o, struct recording *recording, int argc, 
 			break;
 		case O_GDB:
 			o->gdb = optarg;
+			break;
+		case O_GDB_FILES:
+			o->gdb_files = true;
 			break;
 		case O_VERIFY:
 			*verify = true;

@@ -537,7 +537,7 @@ int run_machine(const struct run_options *o)
 		return STATUS_USAGE;
 	}
 	if (o->gdb) {
-		s->gdb = gdb_open(o->gdb, &error);
+		s->gdb = gdb_open(o->gdb, &(struct gdb_options){ .files = o->gdb_files, .tell = complain }, &error);
 		if (s->gdb && !strncmp(o->gdb, "unix:", 5))
 			remove_socket(o->gdb + 5);
 		if (s->gdb && strcmp(o->gdb, "stdio"))

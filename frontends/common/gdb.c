@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include "ending.h"
 #include "gdb.h"
 #include "gdb_registers.h"
 #include "gdb_wire.h"
@@ -23,12 +25,18 @@ struct point {
 
 struct gdb {
 	struct gdb_wire wire;
-	bool wide;              /* x86-64, not i386 */
-	bool wide_known;
+	struct gdb_options options;
+	struct gdb_arch arch;   /* what gdb was told */
+	bool arch_fixed;        /* by the user */
+	bool moved;             /* the machine, since then */
+	bool hinted;            /* gdb's user knows what to do when that changes */
 	vcpu *machine;
 	vcpu_debug *debug;
 	struct session *monitor; /* vcpu-dbg's commands; NULL: not asked for yet */
 	bool killed, detached;
+	bool in_monitor, interrupted; /* a command runs; gdb has sent a break */
+	bool branched;                /* it has changed the machine in the past, and shall be told so when it listens */
+	time_t said;                  /* when the last sign of life was sent, in seconds */
 	enum going going;
 	unsigned thread;        /* the one that registers are asked of, from 0 */
 	struct point points[POINTS];
@@ -46,6 +54,17 @@ static uint64_t number(const char **text)
 
 	*text = end;
 	return n;
+}
+
+/* Text for gdb's user: allowed while the guest runs, and in the answer to a monitor command. */
+static void console(struct gdb *g, const char *text, size_t len)
+{
+	for (size_t at = 0, n; at < len; at += n) {
+		n = len - at < GDB_PACKET / 2 - 8 ? len - at : GDB_PACKET / 2 - 8;
+		g->reply[0] = 'O';
+		gdb_put_hex(g->reply + 1, text + at, n);
+		put_text(g, g->reply);
+	}
 }
 
 /* ---- memory ---- */
@@ -88,13 +107,39 @@ static void select_thread(struct gdb *g, unsigned n)
 		g->thread = n;
 }
 
+/* gdb asks for the description once, and then disassembles all code alike. */
+static void hint_mode(struct gdb *g)
+{
+	unsigned bits = (unsigned)vcpu_get(g->machine, VCPU_CODE_BITS);
+	char text[256];
+
+	g->moved = true;
+	if (bits == g->arch.bits || g->hinted || g->arch_fixed)
+		return;
+	g->hinted = true;
+	console(g, text, (size_t)snprintf(text, sizeof text, "This is %u-bit code, and gdb was told of a processor for %u-bit code. unset tdesc filename\n"
+			"makes gdb ask again; monitor x/5i $rip shows the instructions in any case.\n", bits, g->arch.bits));
+}
+
+/* What gdb is told when it connects: a kernel's file is what gdb is likely to have loaded, too. When it asks again, elsewhere in the run: the mode there. */
+static struct gdb_arch arch_here(const struct gdb *g, bool first)
+{
+	unsigned widest = vcpu_widest_mode(g->machine), kernel = vcpu_kernel_bits(g->machine), bits = (unsigned)vcpu_get(g->machine, VCPU_CODE_BITS);
+
+	if (first && (kernel == 64 || (bits == 32 && kernel != 32)))
+		bits = widest;
+	return (struct gdb_arch){ bits, widest == 64 };
+}
+
 /* Say why it stands: with the thread, and the instruction pointer, which gdb always wants next. */
 static void report(struct gdb *g, unsigned signal, const char *why)
 {
-	unsigned pc = g->wide ? 16 : 8;
+	unsigned pc = gdb_reg_pc(g->arch);
 	char value[64];
 
-	gdb_reg_put(g->machine, gdb_reg(g->wide, pc), value);
+	gdb_reg_put(g->machine, gdb_reg(g->arch, pc), value);
+	if (g->going != STANDING)
+		hint_mode(g);
 	snprintf(g->stopped, sizeof g->stopped, "T%02x%sthread:%x;%x:%s;", signal, why, g->thread + 1, pc, value);
 	if (g->going != STANDING)
 		put_text(g, g->stopped);
@@ -131,11 +176,26 @@ static void report_stop(struct gdb *g, const struct vcpu_debug_stop *s)
 	report(g, s->what == VCPU_DEBUG_ERROR ? 6 : 5, why);
 }
 
+/* Asked while the machine goes through its run. gdb gives up on whoever says nothing for a while in a command: so say nothing in so many words. */
+static bool may_go_on(void *gdb)
+{
+	struct gdb *g = gdb;
+	time_t now = time(NULL);
+
+	if (g->in_monitor && now != g->said) {
+		g->said = now;
+		put_text(g, "O");
+	}
+	g->interrupted |= gdb_wire_interrupted(&g->wire);
+	return !g->interrupted && !ending_signal();
+}
+
 struct vcpu_stop gdb_run(struct gdb *g, uint64_t instructions)
 {
 	struct vcpu_stop on = { VCPU_STOP_LIMIT, 0 };
 	struct vcpu_debug_stop s;
 
+	g->interrupted = false;
 	switch (g->going) {
 	case STEP: s = vcpu_debug_step(g->debug); break;
 	case STEP_BACK: s = vcpu_debug_step_back(g->debug); break;
@@ -147,7 +207,7 @@ struct vcpu_stop gdb_run(struct gdb *g, uint64_t instructions)
 		case VCPU_STOP_LIMIT:
 		case VCPU_STOP_IDLE:
 		case VCPU_STOP_REQUEST:
-			if (g->going == STEP || gdb_wire_interrupted(&g->wire))
+			if (g->going == STEP || g->interrupted || gdb_wire_interrupted(&g->wire))
 				report(g, g->going == STEP ? 5 : 2, "");
 			return s.machine;
 		case VCPU_STOP_TRIPLE_FAULT:
@@ -221,44 +281,31 @@ static void points(struct gdb *g, const char *text, bool add)
 
 /* ---- monitor commands ---- */
 
-/* While a command runs the machine: gdb gives up on who says nothing for a while, so say nothing in so many words. */
-static bool stop_wanted(void *gdb)
-{
-	struct gdb *g = gdb;
-
-	put_text(g, "O");
-	return gdb_wire_interrupted(&g->wire);
-}
+static bool stop_wanted(void *gdb) { return !may_go_on(gdb); }
 
 /* Any command of vcpu-dbg. gdb's console takes replies of any length in pieces, `O' packets, before the last. */
 static void monitor(struct gdb *g, const char *line)
 {
 	const struct vcpu_debug_stop *moved = NULL;
 	char *text;
-	size_t len, n;
 
 	if (!g->monitor)
-		g->monitor = monitor_new(g->machine, g->debug, stop_wanted, g);
+		g->monitor = monitor_new(g->machine, g->debug, g->options.files, stop_wanted, g);
+	g->in_monitor = true;
+	g->interrupted = false;
 	text = g->monitor ? monitor_command(g->monitor, line, &moved) : NULL;
+	g->in_monitor = false;
 	if (!text) {
 		put_text(g, "E0c");
 		return;
 	}
-	len = strlen(text);
-	for (size_t at = 0; at < len; at += n) {
-		n = len - at < GDB_PACKET / 2 - 8 ? len - at : GDB_PACKET / 2 - 8;
-		g->reply[0] = 'O';
-		gdb_put_hex(g->reply + 1, text + at, n);
-		put_text(g, g->reply);
-	}
+	console(g, text, strlen(text));
 	free(text);
 	if (moved) {
 		static const char hint[] = "gdb does not know of it: flushregs (maintenance flush register-cache) shows it the place\n";
 
 		report_stop(g, moved);
-		g->reply[0] = 'O';
-		gdb_put_hex(g->reply + 1, hint, sizeof hint - 1);
-		put_text(g, g->reply);
+		console(g, hint, sizeof hint - 1);
 	}
 	put_text(g, "OK");
 }
@@ -279,7 +326,11 @@ static void features_read(struct gdb *g, const char *range)
 	uint64_t offset = number(&range), len = *range == ',' ? (range++, number(&range)) : 0;
 	size_t all;
 
-	gdb_target_xml(g->wide, xml, sizeof xml);
+	if (!offset && g->moved && !g->arch_fixed) {
+		g->arch = arch_here(g, false);
+		g->moved = false;
+	}
+	gdb_target_xml(g->arch, xml, sizeof xml);
 	all = strlen(xml);
 	if (offset > all)
 		offset = all;
@@ -357,18 +408,18 @@ static void registers(struct gdb *g, const char *p)
 	switch (*p) {
 	case 'g':
 		*out = 0;
-		for (unsigned i = 0; (r = gdb_reg(g->wide, i)); i++)
+		for (unsigned i = 0; (r = gdb_reg(g->arch, i)); i++)
 			out = gdb_reg_put(g->machine, r, out);
 		put_text(g, g->reply);
 		break;
 	case 'G':
-		for (unsigned i = 0; (r = gdb_reg(g->wide, i)) && strlen(rest) >= 2 * r->bytes; i++, rest += 2 * r->bytes)
+		for (unsigned i = 0; (r = gdb_reg(g->arch, i)) && strlen(rest) >= 2 * r->bytes; i++, rest += 2 * r->bytes)
 			if (gdb_get_hex(rest, bytes, r->bytes) == r->bytes)
 				gdb_reg_write(g->machine, r, bytes);
 		put_text(g, "OK");
 		break;
 	default:
-		r = gdb_reg(g->wide, number(&rest));
+		r = gdb_reg(g->arch, number(&rest));
 		if (!r) {
 			put_text(g, "E00");
 		} else if (*p == 'p') {
@@ -389,7 +440,7 @@ static enum going wish_of(const char *p)
 	return CONTINUE;
 }
 
-static void packet(struct gdb *g, const char *p, size_t len)
+static void one_packet(struct gdb *g, const char *p, size_t len)
 {
 	switch (*p) {
 	case '?':
@@ -456,9 +507,28 @@ static void packet(struct gdb *g, const char *p, size_t len)
 	}
 }
 
+/* A change in the past begins another run: that must not go unsaid. */
+static void packet(struct gdb *g, const char *p, size_t len)
+{
+	static const char lost[] = "The machine was changed in the past: what was known of its run after that is forgotten.\n";
+	struct vcpu_place end = vcpu_debug_end(g->debug), now;
+
+	one_packet(g, p, len);
+	now = vcpu_debug_end(g->debug);
+	if (now.instructions < end.instructions || (now.instructions == end.instructions && now.steps < end.steps)) {
+		g->branched = true;
+		if (g->options.tell)
+			g->options.tell("gdb changed the machine at instruction %" PRIu64 ": what was known of the run after it is forgotten", now.instructions);
+	}
+	if (g->branched && g->going != STANDING) { /* now it takes texts */
+		g->branched = false;
+		console(g, lost, sizeof lost - 1);
+	}
+}
+
 /* ---- sessions ---- */
 
-struct gdb *gdb_open(const char *where, char **error)
+struct gdb *gdb_open(const char *where, const struct gdb_options *options, char **error)
 {
 	struct gdb *g = calloc(1, sizeof *g);
 	char place[256], *comma;
@@ -467,18 +537,19 @@ struct gdb *gdb_open(const char *where, char **error)
 	*error = NULL;
 	if (!g)
 		return NULL;
+	g->options = *options;
 	ok = (size_t)snprintf(place, sizeof place, "%s", where) < sizeof place;
 	comma = strstr(place, ",arch=");
 	if (comma) {
 		*comma = 0;
-		g->wide = !strcmp(comma + 6, "x86-64");
-		g->wide_known = true;
-		ok = ok && (g->wide || !strcmp(comma + 6, "i386"));
+		g->arch.bits = !strcmp(comma + 6, "x86-64") ? 64 : !strcmp(comma + 6, "i386") ? 32 : !strcmp(comma + 6, "i8086") ? 16 : 0;
+		g->arch_fixed = true;
+		ok = ok && g->arch.bits;
 	}
 	errno = EINVAL;
 	if (gdb_wire_open(&g->wire, place) && ok)
 		return g;
-	if (asprintf(error, errno == EINVAL ? "%s: that is neither [HOST]:PORT, unix:PATH nor stdio, perhaps with ,arch=i386 or ,arch=x86-64"
+	if (asprintf(error, errno == EINVAL ? "%s: that is neither unix:PATH, [HOST]:PORT nor stdio, perhaps with ,arch=i8086, ,arch=i386 or ,arch=x86-64"
 		     : "%s: cannot listen there: %s", where, strerror(errno)) < 0)
 		*error = NULL;
 	gdb_close(g);
@@ -498,9 +569,20 @@ void gdb_close(struct gdb *g)
 bool gdb_attach(struct gdb *g, vcpu *machine, const vcpu_replay *replay, char **error)
 {
 	g->machine = machine;
-	if (!g->wide_known)
-		g->wide = vcpu_widest_mode(machine) == 64;
-	if (!gdb_wire_accept(&g->wire)) {
+	if (g->arch_fixed)
+		g->arch.extended = vcpu_widest_mode(machine) == 64;
+	else
+		g->arch = arch_here(g, true);
+	if (g->arch.bits < vcpu_widest_mode(machine) && !g->arch_fixed && g->options.tell)
+		g->options.tell("gdb is told of a processor for %u-bit code; ,arch=x86-64 or ,arch=i386 behind WHERE says otherwise", g->arch.bits);
+	while (!gdb_wire_accept(&g->wire)) {
+		if (errno == EPROTO) {
+			if (g->options.tell && g->wire.stranger >= 0)
+				g->options.tell("gdb: hung up on a client that is no gdb: its first byte is %02xh", (unsigned)g->wire.stranger);
+			else if (g->options.tell)
+				g->options.tell("gdb: hung up on a client that is no gdb: it said nothing");
+			continue;
+		}
 		if (asprintf(error, "gdb: %s", strerror(errno)) < 0)
 			*error = NULL;
 		return false;
@@ -508,6 +590,7 @@ bool gdb_attach(struct gdb *g, vcpu *machine, const vcpu_replay *replay, char **
 	g->debug = vcpu_debug_new(machine, replay, error);
 	if (!g->debug)
 		return false;
+	vcpu_debug_progress(g->debug, may_go_on, g);
 	report(g, 5, "");
 	return true;
 }

@@ -1,10 +1,10 @@
 /* A stub for gdb (GDB manual, appendix E, "Remote Serial Protocol") over the debugger of the library: registers, memory, break- and watchpoints,
  * steps and runs in both directions of time. Each processor is a thread.
  *
- *     gdb -ex 'target remote localhost:1234' vmlinux
+ *     gdb -ex 'target remote /tmp/socket' vmlinux
  *
  * What gdb knows as rip is the linear address of the instruction, CS's base included: in real mode `x/i $pc' and `break *0x7c00' mean what they
- * say. */
+ * say. There is no memory map (qXfer:memory-map): gdb's addresses are linear ones, and where they lead is for the page tables to say. */
 #ifndef COMMON_GDB_H
 #define COMMON_GDB_H
 
@@ -12,12 +12,18 @@
 
 struct gdb;
 
-/* WHERE: "[HOST]:PORT" (HOST: an IPv4 address or localhost; without one, only this host can connect), "unix:PATH" or "stdio"; then perhaps
- * ",arch=i386" or ",arch=x86-64", what gdb is to be told that the processor is [what it is capable of]. Listens, and waits for nobody. NULL, with a
- * malloc'd line in *ERROR. */
-struct gdb *gdb_open(const char *where, char **error);
+struct gdb_options {
+	bool files; /* the monitor's commands may open files */
+	void (*tell)(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a line for the user; NULL: nobody reads it */
+};
+
+/* WHERE: "unix:PATH" (a socket of this user's alone), "[HOST]:PORT" (HOST: an IPv4 address or localhost; without one, only this host can connect: all
+ * of its users and all that they run, browsers too) or "stdio"; then perhaps ",arch=i8086", ",arch=i386" or ",arch=x86-64", what gdb is to be told that
+ * the processor is [by the kernel and the mode at that time: see gdb_registers.h]. Listens, and waits for nobody. NULL, with a malloc'd line in *ERROR. */
+struct gdb *gdb_open(const char *where, const struct gdb_options *options, char **error);
 void gdb_close(struct gdb *g); /* NULL is fine */
-/* Debug MACHINE from where it stands, with the inputs of REPLAY, if it is one (else NULL). Waits for gdb to connect. False, with a malloc'd line in
+/* Debug MACHINE from where it stands, with the inputs of REPLAY, if it is one (else NULL). Waits for gdb to connect; clients whose first byte is none of
+ * gdb's are hung up on. False, with a malloc'd line in
  * *ERROR. */
 bool gdb_attach(struct gdb *g, vcpu *machine, const vcpu_replay *replay, char **error);
 
@@ -25,7 +31,7 @@ enum gdb_wish {
 	GDB_RUN,  /* the guest shall run: call gdb_run */
 	GDB_GONE, /* gdb has detached, or hung up a socket: run without it; gdb_close may follow */
 	GDB_KILL, /* the run shall end */
-	GDB_SIGNAL, /* a signal has come: look whose it is, and call again */
+	GDB_SIGNAL, /* a signal asks for the end (ending.h) */
 };
 /* Do what gdb asks for while the guest stands still. */
 enum gdb_wish gdb_serve(struct gdb *g);

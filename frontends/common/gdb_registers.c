@@ -37,7 +37,11 @@ static const struct gdb_reg control[] = {
 	S("cr0"), S("cr2"), S("cr3"), S("cr4"), S("cr8"), S("efer"), S("cs_base"), S("ss_base"), S("ds_base"), S("es_base"),
 	S("gdtr_base"), S("gdtr_limit"), S("idtr_base"), S("idtr_limit"), S("ldtr"), S("ldtr_base"), S("tr"), S("tr_base"),
 	S("dr0"), S("dr1"), S("dr2"), S("dr3"), S("dr6"), S("dr7"), S("cpl"),
+	/* The registers of 64-bit mode, for a gdb that was told of a narrower one. */
+	S("rax"), S("rbx"), S("rcx"), S("rdx"), S("rsi"), S("rdi"), S("rbp"), S("rsp"), S("r8"), S("r9"), S("r10"), S("r11"), S("r12"), S("r13"), S("r14"),
+	S("r15"), S("rip"),
 };
+enum { LONG = 17 };
 #undef S
 
 #define LIST(a) a, sizeof a / sizeof *a
@@ -46,20 +50,30 @@ static const struct feature { const char *name; const struct gdb_reg *regs; unsi
 	{ "org.gnu.gdb.i386.core", LIST(wide_core) }, { NULL, LIST(both_core) },
 	{ "org.gnu.gdb.i386.sse", LIST(sse) }, { NULL, LIST(mxcsr) },
 	{ "org.gnu.gdb.i386.segments", LIST(segments) },
-	{ "libvcpu.system", LIST(control) },
+	{ "libvcpu.system", control, sizeof control / sizeof *control - LONG },
 	{ NULL, NULL, 0 }
 }, narrow_features[] = {
+	{ "org.gnu.gdb.i386.core", LIST(narrow_core) }, { NULL, LIST(both_core) },
+	{ "org.gnu.gdb.i386.sse", sse, 8 }, { NULL, LIST(mxcsr) },
+	{ "libvcpu.system", control, sizeof control / sizeof *control - LONG },
+	{ NULL, NULL, 0 }
+}, extended_features[] = {
 	{ "org.gnu.gdb.i386.core", LIST(narrow_core) }, { NULL, LIST(both_core) },
 	{ "org.gnu.gdb.i386.sse", sse, 8 }, { NULL, LIST(mxcsr) },
 	{ "libvcpu.system", LIST(control) },
 	{ NULL, NULL, 0 }
 };
 
-static const struct feature *features(bool wide) { return wide ? wide_features : narrow_features; }
-
-const struct gdb_reg *gdb_reg(bool wide, uint64_t n)
+static const struct feature *features(struct gdb_arch arch)
 {
-	for (const struct feature *f = features(wide); f->regs; n -= f++->count)
+	return arch.bits == 64 ? wide_features : arch.extended ? extended_features : narrow_features;
+}
+
+unsigned gdb_reg_pc(struct gdb_arch arch) { return arch.bits == 64 ? 16 : 8; }
+
+const struct gdb_reg *gdb_reg(struct gdb_arch arch, uint64_t n)
+{
+	for (const struct feature *f = features(arch); f->regs; n -= f++->count)
 		if (n < f->count)
 			return &f->regs[n];
 	return NULL;
@@ -117,15 +131,16 @@ char *gdb_reg_put(const vcpu *machine, const struct gdb_reg *r, char *out)
 	return out + 2 * r->bytes;
 }
 
-void gdb_target_xml(bool wide, char *out, size_t size)
+void gdb_target_xml(struct gdb_arch arch, char *out, size_t size)
 {
 	bool open = false;
 	size_t n = 0;
 
 #define ADD(...) (n += (size_t)snprintf(out + n, size - n, __VA_ARGS__))
-	ADD("<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\"><target version=\"1.0\"><architecture>%s</architecture>",
-	    wide ? "i386:x86-64" : "i386");
-	for (const struct feature *f = features(wide); f->regs; f++) {
+	ADD("<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\"><target version=\"1.0\"><architecture>%s</architecture>%s%s",
+	    arch.bits == 64 ? "i386:x86-64" : arch.bits == 32 ? "i386" : "i8086", arch.bits == 16 ? "<osabi>none</osabi>" : "",
+	    arch.bits < 64 && arch.extended ? "<compatible>i386:x86-64</compatible>" : ""); /* else gdb goes by the file that it has loaded */
+	for (const struct feature *f = features(arch); f->regs; f++) {
 		if (f->name) {
 			ADD("%s<feature name=\"%s\">", open ? "</feature>" : "", f->name);
 			open = true;

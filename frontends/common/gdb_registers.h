@@ -11,12 +11,16 @@ struct gdb_reg {
 	const char *ours; /* the library's name, NULL: the same; "": vectors, st, and those that the library does not have */
 };
 
-/* Register N of the description for x86-64 (WIDE) or i386; NULL: there are not so many. */
-const struct gdb_reg *gdb_reg(bool wide, uint64_t n);
+/* What gdb takes the processor for: i8086, i386 or x86-64. EXTENDED: the first two with the registers of 64-bit mode, in a feature of our own. */
+struct gdb_arch { unsigned bits; bool extended; };
+
+/* Register N of its description; NULL: there are not so many. */
+const struct gdb_reg *gdb_reg(struct gdb_arch arch, uint64_t n);
+unsigned gdb_reg_pc(struct gdb_arch arch); /* the number of the instruction pointer */
 /* Its value as digits, or x's where there is none, at OUT, which has room for 33; returns the end. */
 char *gdb_reg_put(const vcpu *machine, const struct gdb_reg *r, char *out);
 bool gdb_reg_write(vcpu *machine, const struct gdb_reg *r, const unsigned char in[16]);
 /* The description itself. */
-void gdb_target_xml(bool wide, char *out, size_t size);
+void gdb_target_xml(struct gdb_arch arch, char *out, size_t size);
 
 #endif

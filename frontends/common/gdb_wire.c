@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -8,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
+#include "ending.h"
 #include "gdb_wire.h"
+#include "unix_socket.h"
+
+enum { FIRST_BYTE_MS = 10000 }; /* gdb speaks first, and at once */
 
 static bool listen_tcp(struct gdb_wire *w, const char *host, const char *port)
 {
@@ -30,22 +34,15 @@ static bool listen_tcp(struct gdb_wire *w, const char *host, const char *port)
 		errno = EINVAL;
 		return false;
 	}
-	w->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	w->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	return w->listener >= 0 && !setsockopt(w->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) &&
 	       !bind(w->listener, (struct sockaddr *)&address, sizeof address) && !listen(w->listener, 1);
 }
 
 static bool listen_unix(struct gdb_wire *w, const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	if (!*path || strlen(path) >= sizeof address.sun_path) {
-		errno = ENAMETOOLONG;
-		return false;
-	}
-	strcpy(address.sun_path, path);
-	w->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (w->listener < 0 || bind(w->listener, (struct sockaddr *)&address, sizeof address) || listen(w->listener, 1))
+	w->listener = unix_socket_listen(path);
+	if (w->listener < 0)
 		return false;
 	w->path = strdup(path);
 	return true;
@@ -81,6 +78,41 @@ bool gdb_wire_open(struct gdb_wire *w, const char *place)
 	return listen_tcp(w, host, colon + 1);
 }
 
+/* Wait at most MS milliseconds (-1: for ever) until FD is ready. False: it is not; a signal asks for the end, perhaps. */
+static bool ready(int fd, short events, int ms)
+{
+	struct pollfd p[2] = { { fd, events, 0 }, { ending_fd(), POLLIN, 0 } };
+
+	return poll(p, 2, ms) > 0 && p[0].revents && !ending_signal();
+}
+
+/* More input, waiting for it at most MS milliseconds (-1: for ever). False: there is none. */
+static bool fill(struct gdb_wire *w, int ms)
+{
+	ssize_t n;
+
+	if (w->in < 0 || w->have == sizeof w->input || !ready(w->in, POLLIN, ms))
+		return false;
+	n = read(w->in, w->input + w->have, sizeof w->input - w->have);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		gdb_wire_hang_up(w);
+		return false;
+	}
+	w->have += (size_t)n;
+	return true;
+}
+
+/* A browser, too, can be made to connect to a port of its own host: what it says must not be taken for commands. The first byte of gdb is of a
+ * packet, an acknowledgement, or a break. */
+static bool is_gdb(struct gdb_wire *w)
+{
+	w->have = 0;
+	w->stranger = fill(w, FIRST_BYTE_MS) ? w->input[0] : -1;
+	return w->stranger == '+' || w->stranger == '-' || w->stranger == '$' || w->stranger == 3;
+}
+
 bool gdb_wire_accept(struct gdb_wire *w)
 {
 	int on = 1;
@@ -88,11 +120,20 @@ bool gdb_wire_accept(struct gdb_wire *w)
 	if (w->listener < 0)
 		return true;
 	do
-		w->in = w->out = accept(w->listener, NULL, NULL);
-	while (w->in < 0 && errno == EINTR);
-	if (w->in >= 0)
-		setsockopt(w->in, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a Unix socket has no such thing, and needs none */
-	return w->in >= 0;
+		if (ready(w->listener, POLLIN, -1))
+			w->in = w->out = accept4(w->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		else
+			errno = EINTR;
+	while (w->in < 0 && (errno == EINTR || errno == EAGAIN || errno == ECONNABORTED) && !ending_signal());
+	if (w->in < 0)
+		return false;
+	setsockopt(w->in, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a Unix socket has no such thing, and needs none */
+	if (is_gdb(w))
+		return true;
+	gdb_wire_hang_up(w);
+	w->gone = false;
+	errno = EPROTO;
+	return false;
 }
 
 void gdb_wire_close(struct gdb_wire *w)
@@ -105,15 +146,16 @@ void gdb_wire_close(struct gdb_wire *w)
 	free(w->path);
 }
 
+/* A pipe that is ready takes PIPE_BUF bytes at once. */
 static void put_bytes(struct gdb_wire *w, const char *data, size_t len)
 {
 	while (len && w->out >= 0) {
-		ssize_t n = write(w->out, data, len);
+		ssize_t n = ready(w->out, POLLOUT, -1) ? write(w->out, data, len < PIPE_BUF ? len : PIPE_BUF) : -1;
 
 		if (n > 0) {
 			data += n;
 			len -= (size_t)n;
-		} else if (errno != EINTR) {
+		} else if (ending_signal() || (errno != EINTR && errno != EAGAIN)) {
 			gdb_wire_hang_up(w);
 		}
 	}
@@ -149,23 +191,6 @@ void gdb_wire_put(struct gdb_wire *w, const char *payload, size_t len)
 	free(out);
 }
 
-/* More input, waiting for it at most MS milliseconds (-1: for ever). False: there is none. */
-static bool fill(struct gdb_wire *w, int ms)
-{
-	struct pollfd p = { w->in, POLLIN, 0 };
-	ssize_t n;
-
-	if (w->in < 0 || w->have == sizeof w->input || poll(&p, 1, ms) <= 0)
-		return false;
-	n = read(w->in, w->input + w->have, sizeof w->input - w->have);
-	if (n <= 0) {
-		gdb_wire_hang_up(w);
-		return false;
-	}
-	w->have += (size_t)n;
-	return true;
-}
-
 static void consume(struct gdb_wire *w, size_t n)
 {
 	memmove(w->input, w->input + n, w->have - n);
@@ -190,7 +215,7 @@ ptrdiff_t gdb_wire_get(struct gdb_wire *w)
 		if (!end || end + 2 >= w->input + w->have) {
 			if (w->have == sizeof w->input)
 				consume(w, w->have); /* no packet is that long */
-			if (!fill(w, -1))
+			if (!fill(w, -1) && (w->gone || ending_signal()))
 				return -1;
 			continue;
 		}
@@ -225,6 +250,8 @@ bool gdb_wire_interrupted(struct gdb_wire *w)
 
 	while (fill(w, 0))
 		;
+	if (w->have == sizeof w->input) /* gdb says no more than a break meanwhile */
+		gdb_wire_hang_up(w);
 	c = memchr(w->input, 3, w->have);
 	if (c)
 		consume(w, (size_t)(c + 1 - w->input));

@@ -10,6 +10,7 @@ enum { GDB_PACKET = 1 << 14 }; /* bytes of the longest one */
 struct gdb_wire {
 	int listener, in, out;  /* -1: none */
 	char *path;             /* of a Unix socket, to be removed */
+	int stranger;           /* the first byte of somebody who is no gdb and was hung up on; -1: nobody said anything in time */
 	bool acks;              /* packets are acknowledged, with + and - */
 	bool gone;              /* nobody is at the other end any more */
 	size_t have;
@@ -19,14 +20,15 @@ struct gdb_wire {
 
 /* Listen at "[HOST]:PORT", "unix:PATH", or take "stdio". False with errno: EINVAL, it is none of these; then gdb_wire_close is still due. */
 bool gdb_wire_open(struct gdb_wire *w, const char *place);
-bool gdb_wire_accept(struct gdb_wire *w); /* wait for gdb; false with errno */
+/* Wait for gdb. False with errno; EPROTO: somebody else was there, w->stranger tells who, and the next one may be gdb. */
+bool gdb_wire_accept(struct gdb_wire *w);
 void gdb_wire_hang_up(struct gdb_wire *w);
 void gdb_wire_close(struct gdb_wire *w);
 
-/* Send LEN bytes as a packet. */
+/* Send LEN bytes as a packet. Whoever does not take it is waited for until a signal asks for the end (ending.h). */
 void gdb_wire_put(struct gdb_wire *w, const char *payload, size_t len);
 /* Wait for the next packet: it is in w->packet, unescaped, with a zero behind it. Its length, or -1: gdb is
- * gone, or a signal has come. */
+ * gone, or a signal asks for the end. */
 ptrdiff_t gdb_wire_get(struct gdb_wire *w);
 /* While the guest runs: does gdb want it to stop, or has it hung up? */
 bool gdb_wire_interrupted(struct gdb_wire *w);

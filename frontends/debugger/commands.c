@@ -19,6 +19,11 @@ bool complaint(struct session *s, const char *format, ...)
 	return false;
 }
 
+bool files_allowed(struct session *s)
+{
+	return !s->no_files || complaint(s, "through gdb, no command opens a file unless vcpu was started with --gdb-files");
+}
+
 uint64_t number(const char *text, uint64_t otherwise)
 {
 	char *end;
@@ -58,7 +63,7 @@ static const struct row {
 	{ "break", "b", do_break, "[PLACE] [if EXPR]", "stop before the instruction there; PLACE: an address, FILE:LINE" },
 	{ "tbreak", "tb", do_tbreak, "[PLACE] [if EXPR]", "the same, once" },
 	{ "pbreak", "pb", do_pbreak, "ADDRESS [if EXPR]", "the same, by physical address" },
-	{ "watch", NULL, do_watch, "ADDRESS [SIZE] [if EXPR]", "stop after a write there" },
+	{ "watch", NULL, do_watch, "ADDRESS [SIZE] [if EXPR]", "stop after a write there; going back, before it" },
 	{ "rwatch", NULL, do_rwatch, "ADDRESS [SIZE] [if EXPR]", "after a read" },
 	{ "awatch", NULL, do_awatch, "ADDRESS [SIZE] [if EXPR]", "after either" },
 	{ "pwatch", NULL, do_pwatch, "ADDRESS [SIZE] [if EXPR]", "after a write to physical memory, by devices too" },
@@ -265,13 +270,14 @@ void session_end(struct session *s)
 
 /* ---- for others ---- */
 
-struct session *monitor_new(vcpu *machine, vcpu_debug *debug, bool (*stop_wanted)(void *user), void *user)
+struct session *monitor_new(vcpu *machine, vcpu_debug *debug, bool files, bool (*stop_wanted)(void *user), void *user)
 {
 	struct session *s = calloc(1, sizeof *s);
 
 	if (s) {
 		s->machine = machine;
 		s->debug = debug;
+		s->no_files = !files;
 		s->stop_wanted = stop_wanted;
 		s->user = user;
 	}

@@ -53,6 +53,7 @@ struct session {
 	struct dwarf *dwarf;         /* NULL: none */
 	struct trace *trace;
 	char *collecting;            /* lines of `commands' are being read for this stop; NULL: none */
+	bool no_files;               /* commands open none */
 	bool quit;
 	volatile bool interrupted;   /* Ctrl-C */
 	bool (*stop_wanted)(void *user); /* asked every now and then while the machine runs; NULL: nobody is to be asked */
@@ -71,6 +72,8 @@ bool complaint(struct session *s, const char *format, ...) __attribute__((format
 static inline const char *error_of(struct session *s) { return vcpu_error(s->machine); }
 /* A number at the beginning of TEXT. */
 uint64_t number(const char *text, uint64_t otherwise);
+/* May a command open a file that its line, or the guest's symbols, name? False, having said why not. */
+bool files_allowed(struct session *s);
 typedef bool command_fn(struct session *s, const char *args);
 
 /* ---- run.c ---- */

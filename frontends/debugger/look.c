@@ -174,6 +174,8 @@ bool do_list(struct session *s, const char *args)
 	}
 	if (!dwarf_line(s, at, &line))
 		return complaint(s, "no line of source is known for %" PRIx64, at);
+	if (!files_allowed(s))
+		return false;
 	source = open_source(&line);
 	if (!source)
 		return complaint(s, "%s:%d: the file cannot be read", line.file, line.line);

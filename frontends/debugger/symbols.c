@@ -103,12 +103,15 @@ static uint64_t moved_by(struct session *s, size_t before)
 
 bool symbols_read(struct session *s, const char *path, const uint64_t *offset)
 {
-	FILE *file = fopen(path, "rbe");
+	FILE *file;
 	char *data = NULL;
 	size_t len = 0, room = 1 << 20, n, before = s->nsymbols;
 	bool ok = true, elf = false;
 	uint64_t by = 0;
 
+	if (!files_allowed(s))
+		return false;
+	file = fopen(path, "rbe");
 	while (file && (data = realloc(data, room + 1)) && (n = fread(data + len, 1, room - len, file)) > 0)
 		if ((len += n) == room)
 			room *= 2;

@@ -15,8 +15,11 @@ struct trace {
 
 static FILE *create(struct session *s, const char *path)
 {
-	FILE *file = fopen(path, "we");
+	FILE *file;
 
+	if (!files_allowed(s))
+		return NULL;
+	file = fopen(path, "we");
 	if (!file)
 		complaint(s, "cannot write %s: %s", path, strerror(errno));
 	return file;

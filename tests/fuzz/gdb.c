@@ -160,7 +160,7 @@ int main(int argc, char **argv)
 		for (uint64_t n = 1 + below(60); n-- > 0;)
 			put_packet();
 		connect_session();
-		g = gdb_open(places[below(3)], &error);
+		g = gdb_open(places[below(3)], &(struct gdb_options){ 0 }, &error);
 		if (!g || !gdb_attach(g, machine, NULL, &error)) {
 			fprintf(stderr, "%s\n", error ? error : "no memory");
 			return 1;
