@@ -11,7 +11,7 @@
 #include "gdb_wire.h"
 #include "monitor.h"
 
-enum { POINTS = 1024 };
+enum { POINTS = 1024, DUE = 16, VALUE_MAX = 64 };
 
 /* What vCont or c, s, bc, bs asked for. */
 enum going { STANDING, CONTINUE, STEP, BACK, STEP_BACK };
@@ -21,6 +21,8 @@ struct point {
 	int id;           /* the debugger's */
 	char kind;        /* '0' to '4' */
 	uint64_t address, size;
+	bool known;       /* VALUE is what was there when gdb went on */
+	unsigned char value[VALUE_MAX];
 };
 
 struct gdb {
@@ -41,6 +43,8 @@ struct gdb {
 	unsigned thread;        /* the one that registers are asked of, from 0 */
 	struct point points[POINTS];
 	unsigned count;
+	uint64_t due[DUE];      /* where watched values have changed, and gdb has not been told */
+	unsigned due_count;
 	char stopped[256];      /* the last stop reply */
 	char reply[2 * GDB_PACKET + 64];
 };
@@ -146,6 +150,48 @@ static void report(struct gdb *g, unsigned signal, const char *why)
 	g->going = STANDING;
 }
 
+/* One instruction, a device or a repeated string instruction may have changed what several watchpoints watch, and a stop reply has room for one of them. The
+ * others follow as soon as gdb goes on. It removes its points while it stands, and sets them again. */
+static void remember_values(struct gdb *g)
+{
+	for (unsigned i = 0; i < g->count; i++) {
+		struct point *p = &g->points[i];
+
+		p->known = p->kind == '2' && p->size <= VALUE_MAX && vcpu_read_linear(g->machine, p->address, p->value, (size_t)p->size) == p->size;
+	}
+}
+
+static void find_others(struct gdb *g, const struct point *told)
+{
+	unsigned char now[VALUE_MAX];
+
+	g->due_count = 0;
+	for (unsigned i = 0; i < g->count && g->due_count < DUE; i++) {
+		const struct point *p = &g->points[i];
+
+		if (p != told && p->known && vcpu_read_linear(g->machine, p->address, now, (size_t)p->size) == p->size && memcmp(now, p->value, (size_t)p->size))
+			g->due[g->due_count++] = p->address;
+	}
+}
+
+/* True: gdb was told of one of them, and the machine has not moved. */
+static bool tell_others(struct gdb *g)
+{
+	char why[64];
+
+	while (g->due_count) {
+		uint64_t address = g->due[--g->due_count];
+
+		for (unsigned i = 0; i < g->count; i++)
+			if (g->points[i].kind == '2' && g->points[i].address == address) {
+				snprintf(why, sizeof why, "watch:%" PRIx64 ";", address);
+				report(g, 5, why);
+				return true;
+			}
+	}
+	return false;
+}
+
 static void report_stop(struct gdb *g, const struct vcpu_debug_stop *s)
 {
 	const struct point *p = NULL;
@@ -163,6 +209,7 @@ static void report_stop(struct gdb *g, const struct vcpu_debug_stop *s)
 		if (p) /* gdb takes an address for its own only where it is in what it watches: an access may begin before that */
 			snprintf(why, sizeof why, "%s:%" PRIx64 ";", p->kind == '2' ? "watch" : p->kind == '3' ? "rwatch" : "awatch",
 				 s->address > p->address ? s->address : p->address);
+		find_others(g, p);
 		break;
 	case VCPU_DEBUG_START:
 		strcpy(why, "replaylog:begin;");
@@ -196,6 +243,9 @@ struct vcpu_stop gdb_run(struct gdb *g, uint64_t instructions)
 	struct vcpu_debug_stop s;
 
 	g->interrupted = false;
+	if (tell_others(g))
+		return on;
+	remember_values(g);
 	switch (g->going) {
 	case STEP: s = vcpu_debug_step(g->debug); break;
 	case STEP_BACK: s = vcpu_debug_step_back(g->debug); break;
@@ -246,7 +296,7 @@ static bool point_add(struct gdb *g, char kind, uint64_t address, uint64_t size)
 			 : vcpu_debug_watch(g->debug, address, size, false, kind != '2', kind != '3');
 	if (id < 0)
 		return false;
-	g->points[g->count++] = (struct point){ id, kind, address, size };
+	g->points[g->count++] = (struct point){ .id = id, .kind = kind, .address = address, .size = size };
 	return true;
 }
 

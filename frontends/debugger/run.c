@@ -209,7 +209,12 @@ static struct vcpu_debug_stop run_to(struct session *s, uint64_t address, uint64
 
 static struct vcpu_debug_stop one(struct session *s, bool back)
 {
-	return back ? vcpu_debug_step_back(s->debug) : vcpu_debug_step(s->debug);
+	struct vcpu_debug_stop stop;
+
+	s->backwards = back;
+	stop = back ? vcpu_debug_step_back(s->debug) : vcpu_debug_step(s->debug);
+	s->backwards = false;
+	return stop;
 }
 
 static unsigned code_at(struct session *s, uint64_t address, unsigned char code[2])
@@ -241,7 +246,7 @@ static struct vcpu_debug_stop one_over(struct session *s, bool back)
 			return run_to(s, rip + len, sp - 1, false);
 		return vcpu_debug_step(s->debug);
 	}
-	stop = vcpu_debug_step_back(s->debug);
+	stop = one(s, true);
 	if (stop.what != VCPU_DEBUG_THERE || !is_return(s))
 		return stop;
 	if (!vcpu_debug_translate(s->debug, vcpu_get(s->machine, VCPU_RSP), &physical))
