@@ -110,7 +110,8 @@ void observe_clock(struct cpu *c)
 		observe_event(c, &(struct seen){ .kind = EVENT_CLOCK, .value = e->when, .write = true, .name = e->name });
 }
 
-/* A device has written LEN bytes from PHYS: is any of it at a linear address of WATCH, for any processor? Where that begins. */
+/* A device has written LEN bytes from PHYS: is any of it at a linear address of WATCH, for any processor? Where that
+ * begins. */
 static bool watched_linear(const struct cpus *all, const struct watch *watch, u64 phys, unsigned len, u64 *linear)
 {
 	for (u64 from = watch->first, to;; from = to + 1) {

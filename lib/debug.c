@@ -341,8 +341,8 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 
 static struct vcpu_debug_stop seek(struct vcpu_debug *d, struct vcpu_place to);
 
-/* A run has come to its end here, before anybody looked for a point at this place: does one stop whoever goes on? Where an interrupt is taken here
- * first, it does not, and the machine is brought back. */
+/* A run has come to its end here, before anybody looked for a point at this place: does one stop whoever goes on?
+ * Where an interrupt is taken here first, it does not, and the machine is brought back. */
 static bool point_here(struct vcpu_debug *d, struct vcpu_debug_stop *s)
 {
 	const struct observer *w = &d->observer;

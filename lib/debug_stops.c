@@ -36,7 +36,8 @@ static void unmark_pages(struct vcpu_debug *d)
 	}
 }
 
-/* A processor knows of its own accesses by their linear addresses; those of devices are found by the physical page, which may be another one now. */
+/* A processor knows of its own accesses by their linear addresses; those of devices are found by the physical page,
+ * which may be another one now. */
 void debug_mark_pages(struct vcpu_debug *d)
 {
 	const struct observer *w = &d->observer;

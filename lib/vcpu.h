@@ -251,8 +251,8 @@ VCPU_API int vcpu_select(vcpu *v, unsigned n);
 VCPU_API unsigned vcpu_running(const vcpu *v);
 
 VCPU_API unsigned vcpu_widest_mode(const vcpu *v); /* bits of the widest mode that its processor has: 16, 32 or 64 */
-/* Bits of the kernel that it was made with: 32 or 64, the class of an ELF file, 64 of a Linux bzImage that can be entered so; 0: there is none, or its
- * file does not say. */
+/* Bits of the kernel that it was made with: 32 or 64, the class of an ELF file, 64 of a Linux bzImage that can be
+ * entered so; 0: there is none, or its file does not say. */
 VCPU_API unsigned vcpu_kernel_bits(const vcpu *v);
 
 /* The processor's mode, for bare use: sets CS, SS, DS, ES flat and CR0, CR4, EFER to match. Paging stays off below 64 bits; for 64 bits

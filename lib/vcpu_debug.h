@@ -18,11 +18,12 @@ extern "C" {
 
 typedef struct vcpu_debug vcpu_debug;
 
-/* Debug V from where it stands now; that is the earliest place that it can go back to. With R, which V was made from, inputs come from the
- * recording. NULL with *ERROR. While there is a debugger, run the machine through it only; vcpu_input gives new inputs, from the place where it
- * stands: what came after that in the run before is forgotten. So do changes by hand (vcpu_set, vcpu_set_vector, vcpu_set_st, vcpu_write_physical and
- * vcpu_write_linear outside of callbacks): the run has them at this place from now on. What the guest says is told to the machine's `output' once, however often the run is
- * gone through. R is not used after the call. */
+/* Debug V from where it stands now; that is the earliest place that it can go back to. With R, which V was made
+ * from, inputs come from the recording. NULL with *ERROR. While there is a debugger, run the machine through it
+ * only; vcpu_input gives new inputs, from the place where it stands: what came after that in the run before is
+ * forgotten. So do changes by hand (vcpu_set, vcpu_set_vector, vcpu_set_st, vcpu_write_physical and
+ * vcpu_write_linear outside of callbacks): the run has them at this place from now on. What the guest says is told
+ * to the machine's `output' once, however often the run is gone through. R is not used after the call. */
 VCPU_API vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error);
 VCPU_API void vcpu_debug_free(vcpu_debug *d); /* before the machine; NULL is fine; in a callback it does nothing */
 /* Bytes that its snapshots may take [512 MiB]; and instructions from one to the next [16,000,000]. */
@@ -82,8 +83,9 @@ enum {
 };
 enum { VCPU_MODE_16 = 0, VCPU_MODE_32 = 1, VCPU_MODE_64 = 2, VCPU_MODE_PROTECTED = 8, VCPU_MODE_V86 = 0x10, VCPU_MODE_LONG = 0x20 };
 
-/* Stop before the instruction at ADDRESS; on accesses to SIZE bytes from it: by processors, and writes by devices, which are found at a linear address through
- * the page tables of the processors at that time. An id, or -1 with vcpu_error. */
+/* Stop before the instruction at ADDRESS; on accesses to SIZE bytes from it: by processors, and writes by devices,
+ * which are found at a linear address through the page tables of the processors at that time. An id, or -1 with
+ * vcpu_error. */
 VCPU_API int vcpu_debug_break(vcpu_debug *d, uint64_t address, bool physical);
 VCPU_API int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physical, bool read, bool write);
 VCPU_API int vcpu_debug_delete(vcpu_debug *d, int id); /* 0, or -1: there is none */
@@ -107,14 +109,17 @@ VCPU_API void vcpu_debug_trace(vcpu_debug *d, unsigned kinds, void (*each)(void 
  * time. NULL: no more. */
 VCPU_API void vcpu_debug_coverage(vcpu_debug *d, void (*built)(void *user, uint64_t address, unsigned size), void *user);
 
-/* While the debugger goes through the run, ask ON about every 16,000,000 instructions whether to go on. False: it stops on the way, with VCPU_DEBUG_MACHINE
- * and VCPU_STOP_REQUEST, as after vcpu_stop. ON must not call the debugger or change the machine. NULL: nobody is asked. */
+/* While the debugger goes through the run, ask ON about every 16,000,000 instructions whether to go on. False: it
+ * stops on the way, with VCPU_DEBUG_MACHINE and VCPU_STOP_REQUEST, as after vcpu_stop. ON must not call the debugger
+ * or change the machine. NULL: nobody is asked. */
 VCPU_API void vcpu_debug_progress(vcpu_debug *d, bool (*on)(void *user), void *user);
 
-/* Run for at most so many instructions, or, asleep, so much time: VCPU_DEBUG_MACHINE with VCPU_STOP_LIMIT or VCPU_STOP_IDLE. A breakpoint at the place
- * where this call begins does not stop it, one at the place where it ends does. */
+/* Run for at most so many instructions, or, asleep, so much time: VCPU_DEBUG_MACHINE with VCPU_STOP_LIMIT or
+ * VCPU_STOP_IDLE. A breakpoint at the place where this call begins does not stop it, one at the place where it ends
+ * does. */
 VCPU_API struct vcpu_debug_stop vcpu_debug_run(vcpu_debug *d, uint64_t instructions);
-/* One place on or back: an instruction, or the entry of a handler. VCPU_DEBUG_THERE, or VCPU_DEBUG_WATCH where that is, or was, a watched access. */
+/* One place on or back: an instruction, or the entry of a handler. VCPU_DEBUG_THERE, or VCPU_DEBUG_WATCH where that
+ * is, or was, a watched access. */
 VCPU_API struct vcpu_debug_stop vcpu_debug_step(vcpu_debug *d);
 VCPU_API struct vcpu_debug_stop vcpu_debug_step_back(vcpu_debug *d);
 /* Go to a place; ns may be 0: the first moment of it. */

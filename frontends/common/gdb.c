@@ -125,7 +125,8 @@ static void hint_mode(struct gdb *g)
 			"makes gdb ask again; monitor x/5i $rip shows the instructions in any case.\n", bits, g->arch.bits));
 }
 
-/* What gdb is told when it connects: a kernel's file is what gdb is likely to have loaded, too. When it asks again, elsewhere in the run: the mode there. */
+/* What gdb is told when it connects: a kernel's file is what gdb is likely to have loaded, too. When it asks again,
+ * elsewhere in the run: the mode there. */
 static struct gdb_arch arch_here(const struct gdb *g, bool first)
 {
 	unsigned widest = vcpu_widest_mode(g->machine), kernel = vcpu_kernel_bits(g->machine), bits = (unsigned)vcpu_get(g->machine, VCPU_CODE_BITS);
@@ -150,8 +151,9 @@ static void report(struct gdb *g, unsigned signal, const char *why)
 	g->going = STANDING;
 }
 
-/* One instruction, a device or a repeated string instruction may have changed what several watchpoints watch, and a stop reply has room for one of them. The
- * others follow as soon as gdb goes on. It removes its points while it stands, and sets them again. */
+/* One instruction, a device or a repeated string instruction may have changed what several watchpoints watch, and a
+ * stop reply has room for one of them. The others follow as soon as gdb goes on. It removes its points while it
+ * stands, and sets them again. */
 static void remember_values(struct gdb *g)
 {
 	for (unsigned i = 0; i < g->count; i++) {
@@ -223,7 +225,8 @@ static void report_stop(struct gdb *g, const struct vcpu_debug_stop *s)
 	report(g, s->what == VCPU_DEBUG_ERROR ? 6 : 5, why);
 }
 
-/* Asked while the machine goes through its run. gdb gives up on whoever says nothing for a while in a command: so say nothing in so many words. */
+/* Asked while the machine goes through its run. gdb gives up on whoever says nothing for a while in a command: so
+ * say nothing in so many words. */
 static bool may_go_on(void *gdb)
 {
 	struct gdb *g = gdb;

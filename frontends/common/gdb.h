@@ -17,14 +17,14 @@ struct gdb_options {
 	void (*tell)(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a line for the user; NULL: nobody reads it */
 };
 
-/* WHERE: "unix:PATH" (a socket of this user's alone), "[HOST]:PORT" (HOST: an IPv4 address or localhost; without one, only this host can connect: all
- * of its users and all that they run, browsers too) or "stdio"; then perhaps ",arch=i8086", ",arch=i386" or ",arch=x86-64", what gdb is to be told that
- * the processor is [by the kernel and the mode at that time: see gdb_registers.h]. Listens, and waits for nobody. NULL, with a malloc'd line in *ERROR. */
+/* WHERE: "unix:PATH" (a socket of this user's alone), "[HOST]:PORT" (HOST: an IPv4 address or localhost; without
+ * one, only this host can connect: all of its users and all that they run, browsers too) or "stdio"; then perhaps
+ * ",arch=i8086", ",arch=i386" or ",arch=x86-64", what gdb is to be told that the processor is [by the kernel and the
+ * mode at that time: see gdb_registers.h]. Listens, and waits for nobody. NULL, with a malloc'd line in *ERROR. */
 struct gdb *gdb_open(const char *where, const struct gdb_options *options, char **error);
 void gdb_close(struct gdb *g); /* NULL is fine */
-/* Debug MACHINE from where it stands, with the inputs of REPLAY, if it is one (else NULL). Waits for gdb to connect; clients whose first byte is none of
- * gdb's are hung up on. False, with a malloc'd line in
- * *ERROR. */
+/* Debug MACHINE from where it stands, with the inputs of REPLAY, if it is one (else NULL). Waits for gdb to connect;
+ * clients whose first byte is none of gdb's are hung up on. False, with a malloc'd line in *ERROR. */
 bool gdb_attach(struct gdb *g, vcpu *machine, const vcpu_replay *replay, char **error);
 
 enum gdb_wish {

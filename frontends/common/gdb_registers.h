@@ -11,7 +11,8 @@ struct gdb_reg {
 	const char *ours; /* the library's name, NULL: the same; "": vectors, st, and those that the library does not have */
 };
 
-/* What gdb takes the processor for: i8086, i386 or x86-64. EXTENDED: the first two with the registers of 64-bit mode, in a feature of our own. */
+/* What gdb takes the processor for: i8086, i386 or x86-64. EXTENDED: the first two with the registers of 64-bit
+ * mode, in a feature of our own. */
 struct gdb_arch { unsigned bits; bool extended; };
 
 /* Register N of its description; NULL: there are not so many. */

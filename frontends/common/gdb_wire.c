@@ -78,7 +78,8 @@ bool gdb_wire_open(struct gdb_wire *w, const char *place)
 	return listen_tcp(w, host, colon + 1);
 }
 
-/* Wait at most MS milliseconds (-1: for ever) until FD is ready. False: it is not; a signal asks for the end, perhaps. */
+/* Wait at most MS milliseconds (-1: for ever) until FD is ready. False: it is not; a signal asks for the end,
+ * perhaps. */
 static bool ready(int fd, short events, int ms)
 {
 	struct pollfd p[2] = { { fd, events, 0 }, { ending_fd(), POLLIN, 0 } };
@@ -104,8 +105,8 @@ static bool fill(struct gdb_wire *w, int ms)
 	return true;
 }
 
-/* A browser, too, can be made to connect to a port of its own host: what it says must not be taken for commands. The first byte of gdb is of a
- * packet, an acknowledgement, or a break. */
+/* A browser, too, can be made to connect to a port of its own host: what it says must not be taken for commands. The
+ * first byte of gdb is of a packet, an acknowledgement, or a break. */
 static bool is_gdb(struct gdb_wire *w)
 {
 	w->have = 0;

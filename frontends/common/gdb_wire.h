@@ -20,7 +20,8 @@ struct gdb_wire {
 
 /* Listen at "[HOST]:PORT", "unix:PATH", or take "stdio". False with errno: EINVAL, it is none of these; then gdb_wire_close is still due. */
 bool gdb_wire_open(struct gdb_wire *w, const char *place);
-/* Wait for gdb. False with errno; EPROTO: somebody else was there, w->stranger tells who, and the next one may be gdb. */
+/* Wait for gdb. False with errno; EPROTO: somebody else was there, w->stranger tells who, and the next one may be
+ * gdb. */
 bool gdb_wire_accept(struct gdb_wire *w);
 void gdb_wire_hang_up(struct gdb_wire *w);
 void gdb_wire_close(struct gdb_wire *w);

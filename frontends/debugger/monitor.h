@@ -6,7 +6,8 @@
 
 struct session;
 
-/* MACHINE, debugged by DEBUG; both are the caller's. Commands open files only if FILES says so. While a command runs the machine, STOP_WANTED is asked whether that is enough. NULL: no memory. */
+/* MACHINE, debugged by DEBUG; both are the caller's. Commands open files only if FILES says so. While a command runs
+ * the machine, STOP_WANTED is asked whether that is enough. NULL: no memory. */
 struct session *monitor_new(vcpu *machine, vcpu_debug *debug, bool files, bool (*stop_wanted)(void *user), void *user);
 void monitor_free(struct session *s); /* before DEBUG; NULL is fine */
 /* Do a command. What it says, malloc'd; NULL: no memory. *MOVED: where it has come to, if it went anywhere, else NULL. */

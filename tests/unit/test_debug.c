@@ -377,7 +377,8 @@ START_TEST(traces)
 }
 END_TEST
 
-/* The place where a known run ends stops whoever comes to it again, and so does one where a call of vcpu_debug_run has ended. */
+/* The place where a known run ends stops whoever comes to it again, and so does one where a call of vcpu_debug_run
+ * has ended. */
 START_TEST(ends)
 {
 	struct vcpu_debug_stop s;
@@ -415,7 +416,8 @@ START_TEST(ends)
 }
 END_TEST
 
-/* An interrupt that comes at the last known place is taken before the instruction there: the breakpoint stops at it afterwards, and once. */
+/* An interrupt that comes at the last known place is taken before the instruction there: the breakpoint stops at it
+ * afterwards, and once. */
 START_TEST(end_at_an_interrupt)
 {
 	struct vcpu_debug_stop s;
@@ -443,7 +445,8 @@ START_TEST(end_at_an_interrupt)
 }
 END_TEST
 
-/* 7c00: [600h] = 1; nop; 7c07: [600h] = 2; 7c0d: di = 700h; cx = 16; al = 5ah; 7c15: rep stosb; 7c17: push ax; add [600h], 5; 7c1d: hlt */
+/* 7c00: [600h] = 1; nop; 7c07: [600h] = 2; 7c0d: di = 700h; cx = 16; al = 5ah; 7c15: rep stosb; 7c17: push ax; add
+ * [600h], 5; 7c1d: hlt */
 static const u8 writers[512] = {
 	0xc7, 0x06, 0x00, 0x06, 0x01, 0x00, 0x90, 0xc7, 0x06, 0x00, 0x06, 0x02, 0x00, 0xbf, 0x00, 0x07, 0xb9, 0x10, 0x00, 0xb0, 0x5a, 0xf3, 0xaa,
 	0x50, 0x83, 0x06, 0x00, 0x06, 0x05, 0xf4, [510] = 0x55, 0xaa,
@@ -457,7 +460,8 @@ static unsigned word(u64 address)
 	return value;
 }
 
-/* Going back, the stop is before the access: the instruction that makes it is the next, and what it changed is as it was. */
+/* Going back, the stop is before the access: the instruction that makes it is the next, and what it changed is as it
+ * was. */
 START_TEST(watch_back)
 {
 	struct vcpu_config config = { .memory = 4 * MiB, .kernel_data = writers, .kernel_size = sizeof writers };
@@ -587,7 +591,8 @@ START_TEST(devices)
 }
 END_TEST
 
-/* What is changed by hand is part of the run from there on, wherever one comes from; what was known after it is forgotten. */
+/* What is changed by hand is part of the run from there on, wherever one comes from; what was known after it is
+ * forgotten. */
 START_TEST(changes)
 {
 	static const u8 st[10] = { 0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f };
