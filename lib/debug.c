@@ -213,7 +213,8 @@ static bool feed(struct vcpu_debug *d)
 	bool ok;
 
 	d->feeding = true;
-	ok = in->channel < VCPU_CHANNELS ? !machine_input(d->v, (enum vcpu_channel)in->channel, in->data, in->len) : change_again(d->v, in);
+	ok = in->channel >= VCPU_CHANNELS ? change_again(d->v, in) :
+		!machine_input(d->v, (enum vcpu_channel)in->channel, in->data, in->len);
 	d->feeding = false;
 	return ok;
 }
@@ -223,7 +224,8 @@ static bool feed_changes(struct vcpu_debug *d)
 {
 	struct vcpu_place at = vcpu_where(d->v);
 
-	while (d->next < d->ninputs && d->inputs[d->next].channel >= VCPU_CHANNELS && place_equal(&d->inputs[d->next].at, &at))
+	while (d->next < d->ninputs && d->inputs[d->next].channel >= VCPU_CHANNELS &&
+	       place_equal(&d->inputs[d->next].at, &at))
 		if (!feed(d))
 			return false;
 	return true;
@@ -357,7 +359,8 @@ static bool point_here(struct vcpu_debug *d, struct vcpu_debug_stop *s)
 		bool mapped = page_peek(c, linear, &physical);
 
 		for (unsigned k = 0; k < w->npoints; k++)
-			may |= w->points[k].physical ? mapped && w->points[k].address == physical : w->points[k].address == linear;
+			may |= w->points[k].physical ? mapped && w->points[k].address == physical
+						     : w->points[k].address == linear;
 	}
 	if (!may)
 		return false;

@@ -49,7 +49,8 @@ bool linux_is(const struct blob *b)
 
 bool linux_is_64(const struct blob *b)
 {
-	return linux_is(b) && b->size >= HDR_LIMIT && get16(b->data + HDR_VERSION) >= 0x020c && get16(b->data + HDR_XLOADFLAGS) & XLF_KERNEL_64;
+	return linux_is(b) && b->size >= HDR_LIMIT && get16(b->data + HDR_VERSION) >= 0x020c &&
+		get16(b->data + HDR_XLOADFLAGS) & XLF_KERNEL_64;
 }
 
 static bool parse(const struct vcpu *v, struct linux_header *h, char **error)

@@ -47,7 +47,8 @@ static bool open_socket(struct port *port, const char *option, const char *path)
 {
 	port->listener = unix_socket_listen(path);
 	if (port->listener < 0) {
-		complain("--%s unix:%s: %s", option, path, errno == ENAMETOOLONG ? "longer than the name of a socket can be" : strerror(errno));
+		complain("--%s unix:%s: %s", option, path,
+			 errno == ENAMETOOLONG ? "longer than the name of a socket can be" : strerror(errno));
 		return false;
 	}
 	helper_remove(path);

@@ -121,15 +121,17 @@ static void hint_mode(struct gdb *g)
 	if (bits == g->arch.bits || g->hinted || g->arch_fixed)
 		return;
 	g->hinted = true;
-	console(g, text, (size_t)snprintf(text, sizeof text, "This is %u-bit code, and gdb was told of a processor for %u-bit code. unset tdesc filename\n"
-			"makes gdb ask again; monitor x/5i $rip shows the instructions in any case.\n", bits, g->arch.bits));
+	console(g, text, (size_t)snprintf(text, sizeof text, "This is %u-bit code, and gdb was told of a processor for %u-bit "
+		"code. unset tdesc filename\nmakes gdb ask again; monitor x/5i $rip shows the instructions in any case.\n",
+		bits, g->arch.bits));
 }
 
 /* What gdb is told when it connects: a kernel's file is what gdb is likely to have loaded, too. When it asks again,
  * elsewhere in the run: the mode there. */
 static struct gdb_arch arch_here(const struct gdb *g, bool first)
 {
-	unsigned widest = vcpu_widest_mode(g->machine), kernel = vcpu_kernel_bits(g->machine), bits = (unsigned)vcpu_get(g->machine, VCPU_CODE_BITS);
+	unsigned widest = vcpu_widest_mode(g->machine), kernel = vcpu_kernel_bits(g->machine);
+	unsigned bits = (unsigned)vcpu_get(g->machine, VCPU_CODE_BITS);
 
 	if (first && (kernel == 64 || (bits == 32 && kernel != 32)))
 		bits = widest;
@@ -154,12 +156,17 @@ static void report(struct gdb *g, unsigned signal, const char *why)
 /* One instruction, a device or a repeated string instruction may have changed what several watchpoints watch, and a
  * stop reply has room for one of them. The others follow as soon as gdb goes on. It removes its points while it
  * stands, and sets them again. */
+static bool value(const struct gdb *g, const struct point *p, unsigned char out[VALUE_MAX])
+{
+	return vcpu_read_linear(g->machine, p->address, out, (size_t)p->size) == p->size;
+}
+
 static void remember_values(struct gdb *g)
 {
 	for (unsigned i = 0; i < g->count; i++) {
 		struct point *p = &g->points[i];
 
-		p->known = p->kind == '2' && p->size <= VALUE_MAX && vcpu_read_linear(g->machine, p->address, p->value, (size_t)p->size) == p->size;
+		p->known = p->kind == '2' && p->size <= VALUE_MAX && value(g, p, p->value);
 	}
 }
 
@@ -171,7 +178,7 @@ static void find_others(struct gdb *g, const struct point *told)
 	for (unsigned i = 0; i < g->count && g->due_count < DUE; i++) {
 		const struct point *p = &g->points[i];
 
-		if (p != told && p->known && vcpu_read_linear(g->machine, p->address, now, (size_t)p->size) == p->size && memcmp(now, p->value, (size_t)p->size))
+		if (p != told && p->known && value(g, p, now) && memcmp(now, p->value, (size_t)p->size))
 			g->due[g->due_count++] = p->address;
 	}
 }
@@ -208,8 +215,9 @@ static void report_stop(struct gdb *g, const struct vcpu_debug_stop *s)
 			strcpy(why, p->kind == '0' ? "swbreak:;" : "hwbreak:;");
 		break;
 	case VCPU_DEBUG_WATCH:
-		if (p) /* gdb takes an address for its own only where it is in what it watches: an access may begin before that */
-			snprintf(why, sizeof why, "%s:%" PRIx64 ";", p->kind == '2' ? "watch" : p->kind == '3' ? "rwatch" : "awatch",
+		if (p) /* an access may begin before what is watched, and gdb wants to hear of an address in that */
+			snprintf(why, sizeof why, "%s:%" PRIx64 ";",
+				 p->kind == '2' ? "watch" : p->kind == '3' ? "rwatch" : "awatch",
 				 s->address > p->address ? s->address : p->address);
 		find_others(g, p);
 		break;
@@ -563,7 +571,8 @@ static void one_packet(struct gdb *g, const char *p, size_t len)
 /* A change in the past begins another run: that must not go unsaid. */
 static void packet(struct gdb *g, const char *p, size_t len)
 {
-	static const char lost[] = "The machine was changed in the past: what was known of its run after that is forgotten.\n";
+	static const char lost[] = "The machine was changed in the past: what was known of its run after that is "
+				   "forgotten.\n";
 	struct vcpu_place end = vcpu_debug_end(g->debug), now;
 
 	one_packet(g, p, len);
@@ -571,7 +580,8 @@ static void packet(struct gdb *g, const char *p, size_t len)
 	if (now.instructions < end.instructions || (now.instructions == end.instructions && now.steps < end.steps)) {
 		g->branched = true;
 		if (g->options.tell)
-			g->options.tell("gdb changed the machine at instruction %" PRIu64 ": what was known of the run after it is forgotten", now.instructions);
+			g->options.tell("gdb changed the machine at instruction %" PRIu64
+					": what was known of the run after it is forgotten", now.instructions);
 	}
 	if (g->branched && g->going != STANDING) { /* now it takes texts */
 		g->branched = false;
@@ -595,7 +605,8 @@ struct gdb *gdb_open(const char *where, const struct gdb_options *options, char 
 	comma = strstr(place, ",arch=");
 	if (comma) {
 		*comma = 0;
-		g->arch.bits = !strcmp(comma + 6, "x86-64") ? 64 : !strcmp(comma + 6, "i386") ? 32 : !strcmp(comma + 6, "i8086") ? 16 : 0;
+		comma += strlen(",arch=");
+		g->arch.bits = !strcmp(comma, "x86-64") ? 64 : !strcmp(comma, "i386") ? 32 : !strcmp(comma, "i8086") ? 16 : 0;
 		g->arch_fixed = true;
 		ok = ok && g->arch.bits;
 	}
@@ -627,11 +638,13 @@ bool gdb_attach(struct gdb *g, vcpu *machine, const vcpu_replay *replay, char **
 	else
 		g->arch = arch_here(g, true);
 	if (g->arch.bits < vcpu_widest_mode(machine) && !g->arch_fixed && g->options.tell)
-		g->options.tell("gdb is told of a processor for %u-bit code; ,arch=x86-64 or ,arch=i386 behind WHERE says otherwise", g->arch.bits);
+		g->options.tell("gdb is told of a processor for %u-bit code; ,arch=x86-64 or ,arch=i386 behind WHERE says "
+				"otherwise", g->arch.bits);
 	while (!gdb_wire_accept(&g->wire)) {
 		if (errno == EPROTO) {
 			if (g->options.tell && g->wire.stranger >= 0)
-				g->options.tell("gdb: hung up on a client that is no gdb: its first byte is %02xh", (unsigned)g->wire.stranger);
+				g->options.tell("gdb: hung up on a client that is no gdb: its first byte is %02xh",
+						(unsigned)g->wire.stranger);
 			else if (g->options.tell)
 				g->options.tell("gdb: hung up on a client that is no gdb: it said nothing");
 			continue;

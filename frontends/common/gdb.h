@@ -14,7 +14,8 @@ struct gdb;
 
 struct gdb_options {
 	bool files; /* the monitor's commands may open files */
-	void (*tell)(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a line for the user; NULL: nobody reads it */
+	/* A line for the user; NULL: nobody reads it. */
+	void (*tell)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 };
 
 /* WHERE: "unix:PATH" (a socket of this user's alone), "[HOST]:PORT" (HOST: an IPv4 address or localhost; without

@@ -38,8 +38,8 @@ static const struct gdb_reg control[] = {
 	S("gdtr_base"), S("gdtr_limit"), S("idtr_base"), S("idtr_limit"), S("ldtr"), S("ldtr_base"), S("tr"), S("tr_base"),
 	S("dr0"), S("dr1"), S("dr2"), S("dr3"), S("dr6"), S("dr7"), S("cpl"),
 	/* The registers of 64-bit mode, for a gdb that was told of a narrower one. */
-	S("rax"), S("rbx"), S("rcx"), S("rdx"), S("rsi"), S("rdi"), S("rbp"), S("rsp"), S("r8"), S("r9"), S("r10"), S("r11"), S("r12"), S("r13"), S("r14"),
-	S("r15"), S("rip"),
+	S("rax"), S("rbx"), S("rcx"), S("rdx"), S("rsi"), S("rdi"), S("rbp"), S("rsp"),
+	S("r8"), S("r9"), S("r10"), S("r11"), S("r12"), S("r13"), S("r14"), S("r15"), S("rip"),
 };
 enum { LONG = 17 };
 #undef S
@@ -139,7 +139,8 @@ void gdb_target_xml(struct gdb_arch arch, char *out, size_t size)
 #define ADD(...) (n += (size_t)snprintf(out + n, size - n, __VA_ARGS__))
 	ADD("<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\"><target version=\"1.0\"><architecture>%s</architecture>%s%s",
 	    arch.bits == 64 ? "i386:x86-64" : arch.bits == 32 ? "i386" : "i8086", arch.bits == 16 ? "<osabi>none</osabi>" : "",
-	    arch.bits < 64 && arch.extended ? "<compatible>i386:x86-64</compatible>" : ""); /* else gdb goes by the file that it has loaded */
+	    /* else gdb would go by a file for x86-64 that it has loaded, and not understand a word */
+	    arch.bits < 64 && arch.extended ? "<compatible>i386:x86-64</compatible>" : "");
 	for (const struct feature *f = features(arch); f->regs; f++) {
 		if (f->name) {
 			ADD("%s<feature name=\"%s\">", open ? "</feature>" : "", f->name);

@@ -17,8 +17,8 @@ static bool is_stale(const struct sockaddr_un *address)
 
 	if (fd < 0)
 		return false;
-	stale = !lstat(address->sun_path, &st) && S_ISSOCK(st.st_mode) && connect(fd, (const struct sockaddr *)address, sizeof *address) &&
-		errno == ECONNREFUSED;
+	stale = !lstat(address->sun_path, &st) && S_ISSOCK(st.st_mode) &&
+		connect(fd, (const struct sockaddr *)address, sizeof *address) && errno == ECONNREFUSED;
 	close(fd);
 	return stale;
 }
