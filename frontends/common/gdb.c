@@ -36,6 +36,7 @@ struct gdb {
 	vcpu_debug *debug;
 	struct session *monitor; /* vcpu-dbg's commands; NULL: not asked for yet */
 	bool killed, detached;
+	bool replay;            /* the known run is a recording, whose end is one */
 	bool in_monitor, interrupted; /* a command runs; gdb has sent a break */
 	bool branched;                /* it has changed the machine in the past, and shall be told so when it listens */
 	time_t said;                  /* when the last sign of life was sent, in seconds */
@@ -278,7 +279,7 @@ struct vcpu_stop gdb_run(struct gdb *g, uint64_t instructions)
 			return s.machine;
 		}
 	}
-	if (s.what == VCPU_DEBUG_END && g->going == CONTINUE)
+	if (s.what == VCPU_DEBUG_END && g->going == CONTINUE && !g->replay)
 		return on; /* it only becomes longer */
 	report_stop(g, &s);
 	return on;
@@ -633,6 +634,7 @@ void gdb_close(struct gdb *g)
 bool gdb_attach(struct gdb *g, vcpu *machine, const vcpu_replay *replay, char **error)
 {
 	g->machine = machine;
+	g->replay = replay;
 	if (g->arch_fixed)
 		g->arch.extended = vcpu_widest_mode(machine) == 64;
 	else
