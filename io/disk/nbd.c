@@ -30,6 +30,7 @@ struct nbd {
 	bool writable;
 	bool unflushed;     /* writes were acknowledged since the last flush */
 	bool lost;          /* and then the server was gone */
+	bool said;          /* that it was; no request has succeeded since */
 	/* The request that is under way. */
 	enum op op;
 	u64 offset;
@@ -125,7 +126,8 @@ static enum disk_result call_again(struct nbd *nbd)
 	enum disk_result result = call(nbd, RECONNECT);
 	char text[DISK_ERROR_MAX];
 
-	if (result == DISK_OK && nbd->host && nbd->host->say) {
+	if (result == DISK_OK && !nbd->said && nbd->host && nbd->host->say) {
+		nbd->said = true;
 		store_failed(text, DISK_OK, "nbd:%s: the server was gone; connected again", nbd->uri);
 		nbd->host->say(nbd->host->owner, text);
 	}
@@ -172,6 +174,7 @@ static enum disk_result end(struct nbd *nbd, void *data, bool *late)
 		return DISK_ERROR;
 	}
 	result = done < 0 ? failed(nbd) : DISK_OK;
+	nbd->said &= result != DISK_OK;
 	if (result == DISK_OK && nbd->op == READ && data)
 		memcpy(data, nbd->bytes, nbd->len);
 	if (result == DISK_OK && nbd->op == WRITE)
