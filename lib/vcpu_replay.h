@@ -73,12 +73,13 @@ VCPU_API const char *vcpu_replay_cut(const vcpu_replay *r);
 VCPU_API struct vcpu_place vcpu_replay_end(const vcpu_replay *r); /* the last place that it knows */
 /* What the machine was made of, for looking at it. Strings live as long as R. */
 VCPU_API const struct vcpu_config *vcpu_replay_config(const vcpu_replay *r);
+/* A file whose name in the recording is FROM, or begins with FROM and a slash, lies at TO, or below: disks, overlays,
+ * variables, kernels, modules, firmware. TO may be a block device or, for a disk and with .nbd, "nbd:URI". */
+struct vcpu_moved { const char *from, *to; };
 /* What the user lets a replay open beside what it may by itself. Zero: nothing. */
 struct vcpu_replay_files {
-	const char *kernel, *initrd, *bios; /* files to take for these, where the recording does not bring them [those that it names] */
-	/* A file whose name in the recording is FROM, or begins with FROM and a slash, lies at TO, or below: disks, overlays, variables, kernels, modules,
-	 * firmware. The first that fits is taken. TO may be a block device or, for a disk, "nbd:URI". */
-	const struct vcpu_moved { const char *from, *to; } *moved;
+	const char *kernel, *initrd, *bios; /* files for these, if they are not in the recording [those that it names] */
+	const struct vcpu_moved *moved;     /* the first that fits is taken */
 	unsigned moved_count;
 	bool nbd;                           /* connect to network block devices */
 };
