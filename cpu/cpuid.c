@@ -26,10 +26,11 @@ static u32 ids(const struct cpu *c) { return c->model->max_leaf < 4 || c->all->c
  *   EBX 11-0 line - 1 | 21-12 partitions - 1 | 31-22 ways - 1      ECX sets - 1 */
 static void cache(const struct cpu *c, u32 sub, u32 out[4])
 {
-	const struct cache_level *l = &c->model->caches[sub];
+	const struct cache_level *l;
 
-	if (sub >= ARRAY_LEN(c->model->caches) || !l->level)
+	if (sub >= ARRAY_LEN(c->model->caches) || !c->model->caches[sub].level)
 		return;
+	l = &c->model->caches[sub];
 	out[EAX] = l->type | l->level << 5 | 1 << 8 | (ids(c) - 1) << 26;
 	if (l->level == 3) /* which all share */
 		out[EAX] |= (ids(c) - 1) << 14;

@@ -253,6 +253,12 @@ START_TEST(cpuid_facts)
 	c->cr4 |= CR4_OSXSAVE;
 	cpuid(c, 1, 0, out);
 	ck_assert_uint_eq(out[2] >> 27 & 1, 1);
+	for (u32 sub = 0; sub < 8; sub++) {                  /* leaf 4: sub-leaves beyond the last cache are null, however far */
+		cpuid(c, 4, sub, out);
+		ck_assert_uint_eq(out[0] != 0, sub < 4);
+	}
+	cpuid(c, 4, 0x6c657000, out);
+	ck_assert_uint_eq(out[0] | out[1] | out[2] | out[3], 0);
 	cpuid(c, 0x15, 0, out);                              /* TSC = crystal * EBX / EAX */
 	ck_assert_uint_eq((u64)out[2] * out[1] / out[0], 1000000000);
 	cpuid(c, 0x80000008, 0, out);
