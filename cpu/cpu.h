@@ -136,6 +136,8 @@ struct cpus {
 	unsigned count;
 	u32 turn;                  /* the number of the one that runs */
 	bool remapped;             /* decoded code may no longer be what memory shows */
+	const volatile bool *asked;/* leave soon: set by a signal handler or another thread, cleared by whoever calls cpus_run */
+	u64 time_end, sleep_end;   /* virtual time beyond which nothing runs; in which nobody sleeps. CLOCK_NEVER: no such end. */
 	u64 seed;
 	struct observer *observer; /* observe.h; NULL: nobody */
 	struct cpu *cpu[CPUS_MAX];
@@ -232,14 +234,16 @@ struct cpu {
 	struct line smiact;        /* SMIACT#, of the first processor: the one that runs is in system management mode */
 	unsigned id;               /* which processor of the machine; also its APIC ID at reset. 0 boots. */
 	bool bare;                 /* an exception without an IDT is handed to the caller */
-	volatile bool stop;        /* leave soon, asked from outside */
+	bool stop;                 /* leave soon: a device or an observer asks for it */
+	u32 labour;                /* of instructions that take long: see op.h. No state. */
 
 	struct blocks *blocks;     /* of all */
 	struct view views[VIEWS];
 };
 
 /* ---- run.c ---- */
-enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION, CPU_OBSERVED, CPU_TURN /* another processor's turn */ };
+enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION, CPU_OBSERVED, CPU_TURN /* another processor's turn */,
+		CPU_TIME /* time_end of struct cpus */ };
 
 struct cpu_config {
 	const struct model *model;
@@ -250,13 +254,14 @@ struct cpu_config {
 	void *acknowledge_owner;
 	struct cpu *with;          /* another processor of the same machine; NULL: this is the first. The others are freed before it. */
 	u64 ns_q16, seed;
+	const volatile bool *asked;/* as in struct cpus; NULL: nobody asks */
 	bool bare, apic;
 };
 struct cpu *cpu_new(const struct cpu_config *config); /* NULL: host out of memory. In its power-on state. */
 void cpu_free(struct cpu *c);
 void cpu_reset(struct cpu *c, bool init);             /* RESET, or INIT (keeps what SDM vol. 3, table 10-1 says) */
-/* Run until icount reaches ICOUNT_END or something stops it; CPU_IDLE: halted, and the clock has come to IDLE_END (virtual ns). One processor,
- * of a machine that has others until its turn is over or it sleeps. */
+/* Run until icount reaches ICOUNT_END or something stops it; CPU_IDLE: the clock has come to IDLE_END (virtual ns) while it was halted, or delivered
+ * what retires nothing. One processor, of a machine that has others until its turn is over or it sleeps. */
 enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end);
 void cpu_sync(struct cpu *c); /* make icount and clock->now exact for the instruction c->op (NULL: between blocks, they are) */
 /* For who is called in the middle of an instruction: RIP of that instruction, or what cpu_go_to has put in its place; between instructions, r[RIP]. */
@@ -276,7 +281,7 @@ enum sleep { SLEPT, SLEPT_ENOUGH, SLEEPS_FOREVER } cpu_sleep(struct cpu *c, u64 
 
 /* ---- smp.c ---- */
 #define TURN_NEVER (~(u64)0)
-/* cpu_run for all processors of a machine, in turns. */
+/* cpu_run for all processors of a machine, in turns. CPU_REQUEST: something has asked for it, or `asked' is set. */
 enum cpu_stop cpus_run(struct cpus *all, u64 icount_end, u64 idle_end);
 static inline struct cpu *cpus_running(const struct cpus *all) { return all->cpu[all->turn]; }
 void cpus_start(struct cpus *all);                    /* the first has its turn */

@@ -50,6 +50,7 @@ static bool span_open(struct cpu *c, struct span *s, u64 linear, unsigned len, u
 static void device_read(struct cpu *c, u64 phys, u8 *out, unsigned len)
 {
 	cpu_sync(c);
+	labour(c, LABOUR_DEVICE + len);
 	if (len == 1 || len == 2 || len == 4 || len == 8)
 		put_size(out, len, space_read(c->mem, phys, len));
 	else
@@ -79,6 +80,7 @@ static void device_write(struct cpu *c, u64 phys, const u8 *in, unsigned len)
 	struct observer *w = c->all->observer;
 
 	cpu_sync(c);
+	labour(c, LABOUR_DEVICE + len);
 	if (unlikely(w != NULL))
 		w->by_cpu = true;
 	if (len == 1 || len == 2 || len == 4 || len == 8)

@@ -223,6 +223,17 @@ typedef bool body_fn(struct cpu *c, const struct op *o);
 void cpu_sync(struct cpu *c);
 /* Inside a body: leave the block after this instruction. */
 static inline void attend(struct cpu *c, u32 what) { c->attn |= what; }
+/* An instruction takes as long as UNITS memory accesses, and more than some ordinary ones. A processor that has worked much leaves its block, so that
+ * vcpu_stop is seen in time; the guest sees nothing of it. */
+enum { LABOUR = 1 << 16, LABOUR_DEVICE = LABOUR / 256 /* an access to a device in memory */, LABOUR_PORT = LABOUR / 16 };
+static inline void labour(struct cpu *c, u32 units)
+{
+	c->labour += units;
+	if (unlikely(c->labour >= LABOUR)) {
+		c->labour = 0;
+		attend(c, ATTN_LINE);
+	}
+}
 
 /* ---- the fast path to memory ---- */
 

@@ -120,12 +120,28 @@ static void set_single(struct cpu *c, bool on)
 	}
 }
 
-/* Run at most N instructions, leaving early for whatever wants attention. icount and r[RIP] are exact afterwards. */
-static enum outcome run_blocks(struct cpu *c, s64 n)
+/* Instructions between two looks at `asked': many more than a block has, and ordinary ones take less than a millisecond. */
+enum { LOOK = 50000 };
+
+/* Of the *REST instructions that may still run, give N the next ones. False: there are none. */
+static bool go_on(struct cpu *c, s64 *n, s64 *rest)
+{
+	s64 more = *rest < LOOK ? *rest : LOOK;
+
+	*n += more;
+	*rest -= more;
+	c->end += (u64)more;
+	return more;
+}
+
+/* Run at most REST instructions, leaving early for whatever wants attention. icount and r[RIP] are exact afterwards. */
+static enum outcome run_blocks(struct cpu *c, s64 rest)
 {
 	enum outcome outcome = RAN;
+	s64 n = 0;
 
-	c->end = c->icount + (u64)n;
+	c->end = c->icount;
+	go_on(c, &n, &rest);
 	for (;;) {
 		const struct op *from = c->exit == EXIT_LINK ? c->op : NULL, *o;
 		u64 generation = blocks_generation(c), key;
@@ -153,7 +169,8 @@ static enum outcome run_blocks(struct cpu *c, s64 n)
 			c->view->jumps_used = true;
 		}
 		if (o->left > n) { /* would run past the end: one by one */
-			set_single(c, true);
+			if (!go_on(c, &n, &rest))
+				set_single(c, true);
 			continue;
 		}
 		enter(c, o, n - o->left);
@@ -171,9 +188,9 @@ static enum outcome run_blocks(struct cpu *c, s64 n)
 			break;
 		}
 		c->attn &= ~(u32)ATTN_MODE; /* a new look-up is all that asks for */
-		if (n == 0 || c->attn || (c->eflags & (FL_T | FL_RF)))
+		if (n == 0 || c->attn || *c->all->asked || (c->eflags & (FL_T | FL_RF)))
 			break;
-		if (c->exit == EXIT_BUDGET)
+		if (c->exit == EXIT_BUDGET && !go_on(c, &n, &rest))
 			set_single(c, true);
 	}
 	if (unlikely(c->goes)) {
@@ -215,14 +232,26 @@ static enum due due(const struct cpu *c)
 	return DUE_NOTHING;
 }
 
+/* The run goes to a handler. That retires nothing, but it must pass time, or a guest could keep its caller, and the other processors, for ever: a
+ * fault takes as long as an instruction, and so does every delivery that comes when nothing has retired since the last one. An interrupt or trap behind
+ * an instruction is free. (Of several processors the steps are turns, too, so that a few more are.) True: it takes time. */
+static bool step_to_handler(struct cpu *c, bool fault)
+{
+	bool first = clock_steps(c->clock, c->icount) <= (c->all->count > 1 ? 4 * c->all->count : 0);
+
+	cpu_step(c);
+	return fault || !first;
+}
+
 /* Traps that the last instruction left behind, then interrupts. True: one was delivered, or failed to be (*ok false: triple fault). */
-static bool interruption(struct cpu *c, bool *ok)
+static bool interruption(struct cpu *c, bool *ok, bool *costs)
 {
 	enum due what = due(c);
 
 	*ok = true;
 	if (what == DUE_NOTHING)
 		return false;
+	*costs = step_to_handler(c, false);
 	if (what == DUE_SMI) {
 		smm_enter(c);
 		return true;
@@ -306,7 +335,8 @@ enum sleep cpu_sleep(struct cpu *c, u64 end)
 
 enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 {
-	bool faulted = false;
+	bool costs = false, passed = false; /* a delivery takes time; has taken it */
+	u64 sleep_end = idle_end < c->all->sleep_end ? idle_end : c->all->sleep_end;
 
 	for (;;) {
 		u64 until, next;
@@ -314,12 +344,19 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		s64 n;
 
 		c->attn = 0;
+		if (costs) {
+			c->idle_ns += c->ns_q16 >> 16 ? c->ns_q16 >> 16 : 1;
+			if (c->turn_end != TURN_NEVER)
+				c->turn_end--;
+			costs = false;
+			passed = true;
+		}
 		c->clock->now = cpu_now(c);
 		if (unlikely(c->all->remapped)) {
 			c->all->remapped = false;
 			blocks_flush(c);
 		}
-		if (c->stop) {
+		if (c->stop || *c->all->asked) {
 			c->stop = false;
 			return c->all->observer && c->all->observer->hit ? CPU_OBSERVED : CPU_REQUEST;
 		}
@@ -333,17 +370,18 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		}
 		if (c->icount > icount_end || (c->icount == icount_end && clock_steps(c->clock, c->icount) >= c->clock->steps_end))
 			return CPU_LIMIT;
-		if (faulted && c->clock->now >= idle_end)
+		if (c->clock->now >= c->all->time_end)
+			return CPU_TIME;
+		if (passed && c->clock->now >= (clock_steps(c->clock, c->icount) > 1 ? sleep_end : idle_end))
 			return CPU_IDLE;
-		faulted = false;
+		passed = false;
 		if (c->icount >= c->turn_end)
 			return CPU_TURN;
 		if (handle_init(c)) {
 			cpu_step(c);
 			continue;
 		}
-		if (c->activity != ACTIVITY_WAIT_SIPI && interruption(c, &ok)) {
-			cpu_step(c);
+		if (c->activity != ACTIVITY_WAIT_SIPI && interruption(c, &ok, &costs)) {
 			if (!ok)
 				c->activity = ACTIVITY_SHUTDOWN;
 			continue;
@@ -357,7 +395,7 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 				return CPU_IDLE;
 			if (c->turn_end != TURN_NEVER)
 				return CPU_TURN;
-			switch (cpu_sleep(c, idle_end)) {
+			switch (cpu_sleep(c, sleep_end)) {
 			case SLEPT: continue;
 			case SLEPT_ENOUGH: return CPU_IDLE;
 			case SLEEPS_FOREVER: return CPU_DEAD_HALT;
@@ -366,14 +404,14 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		if (unlikely(code_breakpoints(c))) {
 			debug_code_check(c);
 			if (c->fault.vector == VEC_DB && c->db_fault) {
-				cpu_step(c);
+				costs = step_to_handler(c, false);
 				if (!deliver_fault(c))
 					c->activity = ACTIVITY_SHUTDOWN;
 				c->db_fault = false;
 				continue;
 			}
 		}
-		until = icount_at(c, clock_next(c->clock));
+		until = icount_at(c, clock_next(c->clock) < c->all->time_end ? clock_next(c->clock) : c->all->time_end);
 		if (until > icount_end) /* it may be reached, but not yet its last step */
 			until = icount_end > c->icount ? icount_end : c->icount + 1;
 		if (until > c->turn_end)
@@ -395,15 +433,9 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			c->db_pending = 0;
 			if (c->bare && !c->idtr.limit)
 				return CPU_EXCEPTION;
-			cpu_step(c);
+			costs = step_to_handler(c, true);
 			if (!deliver_fault(c))
 				c->activity = ACTIVITY_SHUTDOWN;
-			/* A fault takes the time of an instruction, though it retires none: a handler that does nothing but fault again must not
-			 * keep the caller for ever. */
-			c->idle_ns += c->ns_q16 >> 16 ? c->ns_q16 >> 16 : 1;
-			if (c->turn_end != TURN_NEVER) /* nor the other processors */
-				c->turn_end--;
-			faulted = true;
 			continue;
 		}
 		if (unlikely(c->all->observer && c->all->observer->hit == OBSERVED_POINT))
@@ -486,6 +518,7 @@ void cpu_reset(struct cpu *c, bool init)
 
 struct cpu *cpu_new(const struct cpu_config *config)
 {
+	static const bool nobody_asks;
 	struct cpu *c = aligned_alloc(64, (sizeof *c + 63) & ~(size_t)63);
 	const struct insn *which;
 
@@ -496,6 +529,10 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	if (!c->all) {
 		free(c);
 		return NULL;
+	}
+	if (!config->with) {
+		c->all->asked = config->asked ? config->asked : &nobody_asks;
+		c->all->time_end = c->all->sleep_end = CLOCK_NEVER;
 	}
 	c->id = c->all->count;
 	c->all->cpu[c->all->count++] = c;

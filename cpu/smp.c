@@ -72,10 +72,12 @@ enum cpu_stop cpus_run(struct cpus *all, u64 icount_end, u64 idle_end)
 {
 	enum cpu_stop why;
 
+	if (idle_end > all->time_end)
+		idle_end = all->time_end;
 	do {
 		why = cpu_run(cpus_running(all), icount_end, idle_end);
 		if (why == CPU_TURN)
-			why = next_turn(all, idle_end);
+			why = next_turn(all, idle_end < all->sleep_end ? idle_end : all->sleep_end);
 	} while (why == CPU_TURN);
 	pass_time_to_all(all);
 	return why;

@@ -138,6 +138,7 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 		.seed = v->seed,
 		.bare = v->bare,
 		.apic = !v->bare && has(&v->model, F_APIC),
+		.asked = &v->asked,
 	};
 	struct ram *ram;
 
@@ -282,21 +283,12 @@ static struct vcpu_stop stopped(enum vcpu_stop_reason reason, u32 code)
 
 /* Not a reason to stop: run_once wants to be called again. */
 #define GO_ON (VCPU_STOP_HOST + 1)
-/* vcpu_stop is seen when the processor comes back: after so many instructions, and ns asleep, at most. A few milliseconds. */
-#define SLICE 4000000u
-
-static u64 slice(u64 now, u64 end)
-{
-	return end > now && end - now > SLICE ? now + SLICE : end;
-}
-
 static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 {
 	struct cpu *c = v->cpu;
 	enum cpu_stop why;
 	enum vcpu_stop_reason news;
 	char *error = NULL;
-	u64 until = slice(c->icount, end.icount);
 
 	if (v->off)
 		return stopped(VCPU_STOP_POWEROFF, 0);
@@ -307,8 +299,8 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 	}
 	if (c->all->observer && c->all->observer->hit) /* in a reset, or in what asked for it */
 		return stopped(STOP_OBSERVED, 0);
-	v->clock.steps_end = until == end.icount ? end.steps : 0;
-	why = cpus_run(c->all, until, slice(cpu_now(c), idle_end));
+	v->clock.steps_end = end.steps;
+	why = cpus_run(c->all, end.icount, idle_end);
 
 	/* What a device asked for in the last instruction comes before everything else, so that it makes no difference whether a run
 	 * happened to end there. */
@@ -329,12 +321,13 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 	if (v->disk_news)
 		return stopped(drives_news(v, &news) ? news : GO_ON, 0);
 	switch (why) {
-	case CPU_LIMIT: return stopped(place_reached(machine_place(v), end) ? VCPU_STOP_LIMIT : GO_ON, 0);
+	case CPU_LIMIT: return stopped(VCPU_STOP_LIMIT, 0);
 	case CPU_REQUEST: case CPU_TURN: return stopped(GO_ON, 0);
 	case CPU_OBSERVED: return stopped(STOP_OBSERVED, 0);
 	case CPU_TRIPLE_FAULT: return stopped(VCPU_STOP_TRIPLE_FAULT, machine_running(v)->id);
 	case CPU_DEAD_HALT: return stopped(VCPU_STOP_HALT, 0);
-	case CPU_IDLE: return stopped(v->bare || cpu_now(c) >= idle_end ? VCPU_STOP_IDLE : GO_ON, 0);
+	case CPU_TIME: return stopped(VCPU_STOP_TIME, 0);
+	case CPU_IDLE: return stopped(cpu_now(c) >= c->all->time_end || cpu_now(c) >= c->all->sleep_end ? VCPU_STOP_TIME : VCPU_STOP_IDLE, 0);
 	case CPU_EXCEPTION: return stopped(VCPU_STOP_EXCEPTION, c->fault.vector);
 	}
 	machine_error(v, "the processor stopped for no known reason");
@@ -360,7 +353,7 @@ struct vcpu_stop machine_run(struct vcpu *v, struct place end, u64 idle_end)
 	return stop;
 }
 
-static struct vcpu_stop run(struct vcpu *v, u64 instructions)
+static struct vcpu_stop run_for(struct vcpu *v, u64 instructions)
 {
 	u64 now = v->cpu->icount, idle_end = cpu_now(v->cpu);
 	u64 idle = (u64)((unsigned __int128)instructions * v->cpu->ns_q16 >> 16);
@@ -384,8 +377,11 @@ struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions)
 	if (machine_refuses(v, "vcpu_run"))
 		return stopped(VCPU_STOP_HOST, 0);
 	v->busy++;
-	stop = run(v, instructions);
+	stop = run_for(v, instructions);
 	v->busy--;
+	/* Handlers that come to nothing have passed the time, not sleep. */
+	if (stop.reason == VCPU_STOP_IDLE && machine_running(v)->activity == ACTIVITY_RUN)
+		stop.reason = VCPU_STOP_LIMIT;
 	return stop;
 }
 
@@ -393,6 +389,14 @@ void vcpu_stop(vcpu *v)
 {
 	if (v)
 		v->asked = true;
+}
+
+void vcpu_limit_time(vcpu *v, uint64_t end, uint64_t sleep_end)
+{
+	if (!v)
+		return;
+	v->cpu->all->time_end = end;
+	v->cpu->all->sleep_end = sleep_end;
 }
 
 const char *vcpu_stop_name(enum vcpu_stop_reason reason)
@@ -408,6 +412,7 @@ const char *vcpu_stop_name(enum vcpu_stop_reason reason)
 		[VCPU_STOP_EXCEPTION] = "exception",
 		[VCPU_STOP_DISK_FULL] = "disk-full",
 		[VCPU_STOP_DISK_ERROR] = "disk-error",
+		[VCPU_STOP_TIME] = "time",
 		[VCPU_STOP_HOST] = "host",
 	};
 

@@ -153,7 +153,7 @@ VCPU_API vcpu *vcpu_new(const struct vcpu_config *config, char **error);
 VCPU_API void vcpu_free(vcpu *v);
 
 enum vcpu_stop_reason {
-	VCPU_STOP_LIMIT,        /* as many instructions as asked for have retired */
+	VCPU_STOP_LIMIT,        /* as many instructions as asked for have retired, or exceptions and interrupts that retire none took as much time */
 	VCPU_STOP_REQUEST,      /* vcpu_stop was called */
 	VCPU_STOP_POWEROFF,     /* the guest switched itself off (ACPI S5) */
 	VCPU_STOP_DEBUG_EXIT,   /* the guest wrote to the debug-exit port (F4h); code is the value */
@@ -166,6 +166,7 @@ enum vcpu_stop_reason {
 	VCPU_STOP_DISK_ERROR,   /* a flush of a drive's image failed: what the guest wrote since the last one may be lost (vcpu_error tells: the image, the
 	                           operation, the host's reason). Call again, and the guest sees an error of its flush and goes on; every later flush of
 	                           that image fails too, until it is opened again, by a new machine. The stop comes once for each image */
+	VCPU_STOP_TIME,         /* a virtual time of vcpu_limit_time has come */
 	VCPU_STOP_HOST,         /* the host failed (out of memory): vcpu_error tells */
 };
 
@@ -179,14 +180,27 @@ VCPU_API const char *vcpu_stop_name(enum vcpu_stop_reason reason);
 
 /* Retire at most INSTRUCTIONS instructions. Time that the guest sleeps away in HLT passes at once and retires none; so that the caller
  * hears from an idle guest too, VCPU_STOP_IDLE comes after as much virtual time: call again. The same machine comes to the same state at the
- * same instruction no matter how a run is cut into calls. */
+ * same instruction no matter how a run is cut into calls.
+ *
+ * No guest keeps it from returning. Exceptions and interrupts retire nothing, but a fault takes the virtual time of an
+ * instruction, and so does every other delivery that comes when nothing has retired since the last one (with several
+ * processors, a few are free). A call ends when that time comes to what INSTRUCTIONS take.
+ *
+ * In host time, on a 3 GHz processor of 2026: most instructions take a few ns; XSAVE, task switches, exceptions and the like up
+ * to some us. A repeated string instruction retires every 4096 elements: those take up to 20 us in memory, and 4096 times what
+ * the device takes on a device, 0.2 ms to 1 ms for those of the PC. */
 VCPU_API struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions);
 /* Have all that the guest wrote to its drives on the host's disks, as the end of a run should: vcpu_free does so too, but cannot tell. Returns 0, or
  * -1 with vcpu_error: an image could not be flushed now, or a flush of it has failed before. */
 VCPU_API int vcpu_flush(vcpu *v);
-/* Make the current or next vcpu_run return soon, at an instruction boundary; in a callback, behind the instruction that has caused it. The
- * one call that is safe from a signal handler or another thread. It does not change what the guest sees. */
+/* Make the current or next vcpu_run return soon, at an instruction boundary; in a callback, behind the instruction that has caused it; else
+ * within 50 ms of host time on such a processor, whatever the guest does, as long as callbacks of the caller's, and the host's disks, answer in time.
+ * The one call that is safe from a signal handler or another thread. It does not change what the guest sees. */
 VCPU_API void vcpu_stop(vcpu *v);
+/* Virtual times, in ns, at which every later run of V stops, with VCPU_STOP_TIME: at END exactly, awake or asleep; at SLEEP_END
+ * if the guest sleeps then, else when it sleeps next, or is stuck in exceptions and interrupts that retire nothing. All ones: no
+ * such time [both]. They are the caller's, and no part of the state. Not while V runs. */
+VCPU_API void vcpu_limit_time(vcpu *v, uint64_t end, uint64_t sleep_end);
 
 /* Give input to the machine, now. Bytes that a device cannot take at once wait in its queue. This is the one way in: record it, with
  * vcpu_instructions, and the run can be repeated. Returns 0, or -1 with vcpu_error, and nothing was taken: the channel takes no input, or
