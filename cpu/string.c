@@ -131,20 +131,47 @@ ALWAYS_INLINE bool once(struct cpu *c, const struct op *o, enum string what)
 
 /* ---- runs ---- */
 
+/* Where nothing answers, ones are read, and what is written goes nowhere. That need not be found out for every element of a page: only for one, by
+ * element(), whose page walk is not to be seen earlier than it is made. Then it is among these for the rest. */
+struct holes { u64 from, to; /* pages (linear); NO_PAGE: none */ };
+#define NO_PAGE ((u64)1)
+static const u8 ones[PAGE_SIZE] = { [0 ... PAGE_SIZE - 1] = 0xff };
+
+static bool is_ones(const u8 *host) { return (uintptr_t)host - (uintptr_t)ones < PAGE_SIZE; }
+
+static u64 string_linear(const struct cpu *c, unsigned seg, u64 offset)
+{
+	return ((in_64(c) && seg != FS && seg != GS ? 0 : c->seg[seg].base) + offset) & c->linear_mask;
+}
+
+/* The page of OFFSET, which has just been accessed, if nothing answers in all of it, and nobody wants to hear of accesses. */
+static u64 hole(struct cpu *c, unsigned seg, u64 offset)
+{
+	u64 linear = string_linear(c, seg, offset) & PAGE_MASK, phys, end;
+
+	if (c->view == &c->views[VIEW_SLOW] || c->dr[7] & 0xff || c->all->observer || !page_peek(c, linear, &phys))
+		return NO_PAGE;
+	phys &= c->mem->mask;
+	return range_is_hole(space_find(c->mem, phys, &end)) && end - phys >= PAGE_SIZE ? linear : NO_PAGE;
+}
+
 /* How many elements from OFFSET on (downwards with DOWN) are within the segment, do not wrap, and have host memory that may be touched
- * directly, up to K; *host is the first one's. */
-static u64 run(const struct cpu *c, const struct op *o, unsigned seg, u64 offset, bool write, bool down, u64 k, u8 **host)
+ * directly, up to K; *host is the first one's. Where there is nothing it is among the ones, which are not to be written. */
+static u64 run(const struct cpu *c, const struct op *o, unsigned seg, u64 offset, bool write, bool down, u64 hole_page, u64 k, u8 **host)
 {
 	const struct seg *s = &c->seg[seg];
 	const unsigned size = o->osize;
-	u64 end = in_64(c) ? ~(u64)0 : write ? s->write_end : s->read_end, base = in_64(c) && seg != FS && seg != GS ? 0 : s->base;
-	u64 linear = (base + offset) & c->linear_mask, in_page = linear & (PAGE_SIZE - 1), last, n;
+	u64 end = in_64(c) ? ~(u64)0 : write ? s->write_end : s->read_end;
+	u64 linear = string_linear(c, seg, offset), in_page = linear & (PAGE_SIZE - 1), last, n;
 
 	if (offset + size > end || offset + size < offset || in_page + size > PAGE_SIZE)
 		return 0;
 	*host = fast_host(c, linear, size, write);
-	if (!*host)
-		return 0;
+	if (!*host) {
+		if ((linear & PAGE_MASK) != hole_page)
+			return 0;
+		*host = (u8 *)ones + in_page;
+	}
 	last = (end - 1 < op_amask(o) ? end - 1 : op_amask(o)) - offset; /* distance to the last byte */
 	if (down)
 		n = (in_page < offset ? in_page : offset) / size + 1;
@@ -222,30 +249,36 @@ static u64 port_run(struct cpu *c, const struct op *o, u8 *to, u64 k)
 }
 
 /* Do up to K elements on host memory; how many were done, 0 if it cannot be had. */
-ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, u64 k, bool while_equal, struct pair *p)
+ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, const struct holes *holes, u64 k, bool while_equal, struct pair *p)
 {
 	const unsigned size = o->osize;
 	bool down = c->eflags & FL_D;
 	s64 step = (s64)step_of(c, o);
 	u8 *from = NULL, *to = NULL;
 	u64 v = reg_get(c, 8 * RAX, size);
+	bool nowhere;
 
 	if (what == OUTS || (what == INS && down))
 		return 0;
 	if (uses_si(what))
-		k = run(c, o, op_seg(o), address_reg(c, o, RSI), false, down, k, &from);
+		k = run(c, o, op_seg(o), address_reg(c, o, RSI), false, down, holes->from, k, &from);
 	if (k && uses_di(what))
-		k = run(c, o, ES, address_reg(c, o, RDI), !compares(what), down, k, &to);
+		k = run(c, o, ES, address_reg(c, o, RDI), !compares(what), down, holes->to, k, &to);
 	if (!k)
 		return 0;
+	nowhere = is_ones(to);
 	switch (what) {
 	case INS:
-		return port_run(c, o, to, k);
+		return nowhere ? 0 : port_run(c, o, to, k);
 	case MOVS:
-		copy_run(to, from, size, k, down);
+		if (is_ones(from) && !nowhere && c->cr0 & CR0_PG) /* that may be the page tables of where it reads */
+			return 0;
+		if (!nowhere)
+			copy_run(to, from, size, k, down);
 		return k;
 	case STOS:
-		fill_run(to, v, size, k, down);
+		if (!nowhere)
+			fill_run(to, v, size, k, down);
 		return k;
 	case LODS:
 		reg_set(c, 8 * RAX, size, get_size(from + (s64)(k - 1) * step, size));
@@ -262,8 +295,9 @@ ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, u6
 ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 {
 	const bool while_equal = op_rep(o) == 3;
-	u64 count = address_reg(c, o, RCX), budget = c->eflags & FL_T ? 1 : CHUNK;
+	u64 count = address_reg(c, o, RCX), part = c->eflags & FL_T ? 1 : CHUNK, budget = part;
 	struct pair p = { 0, 0 };
+	struct holes holes = { NO_PAGE, NO_PAGE };
 	bool compared = false, over = !count;
 
 	if ((what == INS || what == OUTS) && !io_allowed(c, (u16)c->r[RDX], o->osize)) /* even if there is nothing to move */
@@ -273,11 +307,15 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 	if (what == MOVS || what == STOS)
 		advance(c, o, what, 0);
 	while (!over && budget) {
-		u64 n = do_run(c, o, what, count < budget ? count : budget, while_equal, &p);
+		u64 n = do_run(c, o, what, &holes, count < budget ? count : budget, while_equal, &p);
 
 		if (!n) {
-			if (!element(c, o, what, address_reg(c, o, RSI), address_reg(c, o, RDI), &p))
+			u64 si = address_reg(c, o, RSI), di = address_reg(c, o, RDI);
+
+			if (!element(c, o, what, si, di, &p))
 				return false;
+			if (space_missed(c->mem))
+				holes = (struct holes){ uses_si(what) ? hole(c, op_seg(o), si) : NO_PAGE, uses_di(what) ? hole(c, ES, di) : NO_PAGE };
 			n = 1;
 		}
 		advance(c, o, what, n * step_of(c, o));
@@ -291,6 +329,7 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 	if (compares(what) && compared && (over || c->eflags & FL_T))
 		compare_flags(c, &p, o->osize);
 	c->r[RIP] = over ? next_rip(c, o) : op_rip(c, o);
+	labour(c, (u32)(part - budget));
 	if (!over)
 		c->rep_at = icount_after(c);
 	return true;

@@ -13,8 +13,6 @@ struct piece {
 	unsigned range;
 };
 
-#define NOTHING (~0u)
-
 void space_init(struct space *space)
 {
 	*space = (struct space){ .mask = ~(u64)0, .hit_first = 1 };
@@ -168,7 +166,7 @@ static void make_pieces(struct space *space)
 	do {
 		struct stretch stretch = find_under(space, addr, space->count);
 
-		space->pieces[space->npieces++] = (struct piece){ stretch.last, stretch.range ? (unsigned)(stretch.range - space->ranges) : NOTHING };
+		space->pieces[space->npieces++] = (struct piece){ stretch.last, stretch.range ? (unsigned)(stretch.range - space->ranges) : SPACE_NOTHING };
 		addr = stretch.last + 1;
 	} while (addr);
 }
@@ -194,7 +192,7 @@ static struct stretch find(const struct space *space, u64 addr)
 			high = middle;
 	}
 	piece = &space->pieces[low];
-	return (struct stretch){ piece->range == NOTHING ? NULL : &space->ranges[piece->range], piece->last < edge ? piece->last : edge };
+	return (struct stretch){ piece->range == SPACE_NOTHING ? NULL : &space->ranges[piece->range], piece->last < edge ? piece->last : edge };
 }
 
 const struct range *space_find(const struct space *space, u64 addr, u64 *end)
@@ -212,9 +210,9 @@ static struct stretch find_again(struct space *space, u64 addr)
 	struct stretch stretch;
 
 	if (addr >= space->hit_first && addr <= space->hit_last)
-		return (struct stretch){ space->hit == NOTHING ? NULL : &space->ranges[space->hit], space->hit_last };
+		return (struct stretch){ space->hit == SPACE_NOTHING ? NULL : &space->ranges[space->hit], space->hit_last };
 	stretch = find(space, addr);
-	space->hit = stretch.range ? (unsigned)(stretch.range - space->ranges) : NOTHING;
+	space->hit = stretch.range ? (unsigned)(stretch.range - space->ranges) : SPACE_NOTHING;
 	space->hit_first = addr;
 	space->hit_last = stretch.last;
 	return stretch;

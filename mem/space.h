@@ -76,10 +76,11 @@ struct space {
 	u64 mask;             /* address bits that exist; A20 clears bit 20 here */
 	void (*changed)(void *owner); /* the map changed: cached translations are void */
 	void *owner;
-	/* The last answer, kept by space_read and friends: addresses [hit_first, hit_last] are ranges[hit] (~0: nothing is there). */
+	/* The last answer, kept by space_read and friends: addresses [hit_first, hit_last] are ranges[hit] (SPACE_NOTHING: nothing is there). */
 	u64 hit_first, hit_last;
 	unsigned hit;
 };
+#define SPACE_NOTHING (~0u)
 
 void space_init(struct space *space);
 void space_free(struct space *space);
@@ -101,6 +102,17 @@ void space_set_mask(struct space *space, u64 mask);
 /* The range that answers at ADDR (already masked), or NULL. *END, if asked for, gets the first address at which the answer may change
  * (all ones: never). */
 const struct range *space_find(const struct space *space, u64 addr, u64 *end);
+
+/* Does nothing answer there, or a device that has no callbacks? */
+static inline bool range_is_hole(const struct range *r)
+{
+	return !r || (r->kind == RANGE_DEVICE && !r->ops->read && !r->ops->write);
+}
+/* Did the last space_read or space_write find that? A hint. */
+static inline bool space_missed(const struct space *space)
+{
+	return space->hit_first <= space->hit_last && (space->hit == SPACE_NOTHING || range_is_hole(&space->ranges[space->hit]));
+}
 
 /* One access of SIZE 1, 2, 4 or 8 bytes, as a processor or a bus master makes it: devices are called, code pages are told. */
 u64 space_read(struct space *space, u64 addr, unsigned size);
