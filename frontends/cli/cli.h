@@ -12,7 +12,7 @@ enum status {
 	STATUS_OK = 0,            /* the guest switched itself off; or there was nothing to run, and all went well */
 	STATUS_USAGE = 2,         /* bad usage, or input that cannot be read or made sense of */
 	STATUS_TRIPLE_FAULT = 4,
-	STATUS_LIMIT = 6,         /* --limit instructions have retired */
+	STATUS_LIMIT = 6,         /* --limit or --limit-time has come */
 	STATUS_HOST = 8,          /* the host failed: out of memory, output that cannot be written */
 	STATUS_QUIT = 10,         /* Ctrl-A X */
 	STATUS_HALT = 12,         /* the guest halted, and nothing can wake it */
@@ -43,7 +43,8 @@ struct run_options {
 	bool full_screen;          /* for it */
 	unsigned scale;            /* 0: 1 */
 	const char *screenshot;    /* a file for the picture at the end; NULL: none */
-	uint64_t limit;            /* instructions; 0: none */
+	uint64_t limit;            /* instructions, and those for which it could sleep; 0: none */
+	uint64_t limit_time;       /* virtual ns; 0: none */
 	const char *net, *pcap;    /* as in common/net.h; NULL: none */
 	const char *share;         /* as in common/share.h; NULL: none */
 	bool stats;
@@ -64,7 +65,11 @@ bool options_size(const char *text, uint64_t *size);
 
 /* A number given for --OPTION; a place for bytes, "stdio", "null" or "file:PATH". False, having complained, if TEXT is none. */
 bool options_number(const char *option, const char *text, uint64_t *n);
+bool options_time(const char *option, const char *text, uint64_t *ns); /* "30s"; more than 0 */
 bool options_place(const char *option, const char *text);
+
+/* The limits of O that are times become MACHINE's, whose instructions take NS_Q16 (as in its configuration). */
+void options_limit_time(const struct run_options *o, vcpu *machine, uint64_t ns_q16);
 
 /* recording.c: a recording to be repeated. It may open what vcpu_replay_machine says, and what these options name: the five go into a table for
  * getopt_long, and their values to recording_option. */

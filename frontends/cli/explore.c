@@ -17,7 +17,7 @@ static const char help[] =
 	"      --fail=REGEXP     a run has failed when a line that it writes to COM1 or to port E9h\n"
 	"                        matches this extended regular expression, or the last one, which\n"
 	"                        says how it ended: \"stop poweroff\", \"stop debug-exit 3\",\n"
-	"                        \"stop limit\" (--limit), \"stop triple-fault\", \"stop halt\"\n"
+	"                        \"stop limit\" (--limit, --limit-time), \"stop triple-fault\", \"stop halt\"\n"
 	"      --record=FILE     where the failed run goes [explore-SEED.vrr]\n"
 	"\n"
 	"The other options are those of vcpu run. The guest has no input.\n"
@@ -75,13 +75,14 @@ static bool append(void *user, const void *data, size_t len)
 	return fwrite(data, 1, len, user) == len;
 }
 
-/* Run CONFIG to its end, into *L, and, if there is one, into RECORDING. False, having complained. */
-static bool run(const struct vcpu_config *config, uint64_t limit, struct lines *l, FILE *recording, bool embed)
+/* Run O's machine to its end, into *L, and, if there is one, into RECORDING. False, having complained. */
+static bool run(const struct run_options *o, struct lines *l, FILE *recording)
 {
-	struct vcpu_recording r = { .write = append, .user = recording, .embed = embed };
-	struct vcpu_config with = *config;
+	struct vcpu_recording r = { .write = append, .user = recording, .embed = o->embed };
+	struct vcpu_config with = o->config;
 	struct vcpu_stop stop;
 	char *error = NULL, end[64];
+	uint64_t limit = o->limit;
 	bool ok = true;
 
 	with.output = output;
@@ -97,10 +98,13 @@ static bool run(const struct vcpu_config *config, uint64_t limit, struct lines *
 		vcpu_free(l->machine);
 		return false;
 	}
+	options_limit_time(o, l->machine, with.ns_per_instruction_q16);
 	do
 		stop = vcpu_run(l->machine, limit && limit - vcpu_instructions(l->machine) < SLICE ? limit - vcpu_instructions(l->machine) : SLICE);
 	while (!l->failed && (!limit || vcpu_instructions(l->machine) < limit) &&
 	       (stop.reason == VCPU_STOP_LIMIT || stop.reason == VCPU_STOP_IDLE));
+	if (stop.reason == VCPU_STOP_TIME) /* a limit of ours */
+		stop.reason = VCPU_STOP_LIMIT;
 	if (stop.reason == VCPU_STOP_DEBUG_EXIT)
 		snprintf(end, sizeof end, "stop %s %" PRIu32, vcpu_stop_name(stop.reason), stop.code);
 	else
@@ -133,7 +137,7 @@ static bool keep(const struct exploration *e, const struct run_options *o, struc
 		complain("explore: cannot write %s: %s", name, strerror(errno));
 		return false;
 	}
-	ok = run(&o->config, o->limit, l, file, o->embed);
+	ok = run(o, l, file);
 	if (ferror(file) | fclose(file)) {
 		complain("explore: cannot write %s: %s", name, strerror(errno));
 		ok = false;
@@ -151,7 +155,7 @@ static int explore(const struct exploration *e, struct run_options *o)
 		o->config.seed = seed;
 		memset(&l, 0, sizeof l);
 		l.fail = &e->fail;
-		if (!run(&o->config, o->limit, &l, NULL, false))
+		if (!run(o, &l, NULL))
 			return STATUS_USAGE;
 		if (l.failed) {
 			memset(&l, 0, sizeof l);

@@ -10,7 +10,7 @@
 #include "cli.h"
 
 enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_VARS, O_DISK, O_CDROM, O_FLOPPY, O_MEDIUM, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
-       O_LIMIT, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
+       O_LIMIT, O_LIMIT_TIME, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
 enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_NEXT_MEDIUM, O_REALTIME, O_FULLSCREEN, O_SCALE, O_PARALLEL, O_SOUND };
 enum { O_NIC = 500, O_MAC, O_NET, O_PCAP, O_SHARE, O_CONSOLE, O_RNG };
 enum { O_GDB = 600, O_GDB_FILES };
@@ -50,6 +50,7 @@ static const struct option run_options[] = {
 	{ "expect", required_argument, NULL, O_EXPECT },
 	{ "next-medium", no_argument, NULL, O_NEXT_MEDIUM },
 	{ "limit", required_argument, NULL, O_LIMIT },
+	{ "limit-time", required_argument, NULL, O_LIMIT_TIME },
 	{ "stats", no_argument, NULL, O_STATS },
 	{ "seed", required_argument, NULL, O_SEED },
 	{ "rtc", required_argument, NULL, O_RTC },
@@ -106,7 +107,9 @@ static const char help_rest[] =
 	"      --type=TEXT       then type this (\\n, \\t, \\e, \\xHH) on the keyboard, without a display\n"
 	"                        into COM1; both as often as needed, in order\n"
 	"      --next-medium     in order with them: the next --medium into its drive\n"
-	"      --limit=N         stop when N instructions have retired\n"
+	"      --limit=N         stop when N instructions have retired, or the guest sleeps and as many\n"
+	"                        could have since power-on\n"
+	"      --limit-time=T    stop at virtual time T, a number of ns, us, ms, s or m (30s)\n"
 	"      --stats           one JSON object as the last line on stderr\n"
 	"      --seed=N          deterministic jitter of timers; every N is a schedule of its own [0: none]\n"
 	"      --rtc=SECONDS     the clock at power-on, since 1970, or \"now\" [2000-01-01 00:00:00]\n"
@@ -122,7 +125,7 @@ static const char help_rest[] =
 	"With --serial=stdio on a terminal, Ctrl-A X quits and Ctrl-A H tells more.\n"
 	"\n"
 	"Exit status: 0 the guest switched itself off; odd: its own, (value << 1) | 1 through the\n"
-	"debug-exit port F4h; 2 bad usage or input; 4 triple fault; 6 --limit reached; 8 the host\n"
+	"debug-exit port F4h; 2 bad usage or input; 4 triple fault; 6 --limit or --limit-time reached; 8 the host\n"
 	"failed; 10 Ctrl-A X; 12 halted for ever; 16 an --expect was not met.\n";
 
 bool options_size(const char *text, uint64_t *size)
@@ -161,6 +164,33 @@ bool options_number(const char *option, const char *text, uint64_t *n)
 		return true;
 	complain("--%s %s: that is not a number", option, text);
 	return false;
+}
+
+bool options_time(const char *option, const char *text, uint64_t *ns)
+{
+	static const struct { const char *suffix; uint64_t ns; } units[] = {
+		{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, { "m", 60000000000 },
+	};
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	for (unsigned i = 0; *text >= '0' && *text <= '9' && !errno && n && i < sizeof units / sizeof *units; i++) {
+		if (strcmp(end, units[i].suffix) || n >= UINT64_MAX / units[i].ns)
+			continue;
+		*ns = n * units[i].ns;
+		return true;
+	}
+	complain("--%s %s: that is not a time, like 500ms, 30s or 2m", option, text);
+	return false;
+}
+
+void options_limit_time(const struct run_options *o, vcpu *machine, uint64_t ns_q16)
+{
+	unsigned __int128 asleep = (unsigned __int128)o->limit * (ns_q16 ? ns_q16 : 65536) >> 16;
+
+	vcpu_limit_time(machine, o->limit_time ? o->limit_time : UINT64_MAX, o->limit && asleep < UINT64_MAX ? (uint64_t)asleep : UINT64_MAX);
 }
 
 /* The library gives out RAM only as it is touched, but more than the host has is a slip of the pen. */
@@ -391,6 +421,10 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 				complain("--limit 0: at least one instruction");
 				return false;
 			}
+			break;
+		case O_LIMIT_TIME:
+			if (!options_time("limit-time", optarg, &o->limit_time))
+				return false;
 			break;
 		case O_STATS:
 			o->stats = true;

@@ -5,10 +5,11 @@
 
 #include "cli.h"
 
-enum { O_TO = 256, O_GDB, O_GDB_FILES, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON, O_STATS, O_VERBOSE, O_HELP };
+enum { O_TO = 256, O_LIMIT_TIME, O_GDB, O_GDB_FILES, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON, O_STATS, O_VERBOSE, O_HELP };
 
 static const struct option replay_options[] = {
 	{ "to", required_argument, NULL, O_TO },
+	{ "limit-time", required_argument, NULL, O_LIMIT_TIME },
 	{ "gdb", required_argument, NULL, O_GDB },
 	{ "gdb-files", no_argument, NULL, O_GDB_FILES },
 	{ "verify", no_argument, NULL, O_VERIFY },
@@ -26,7 +27,8 @@ static const char help[] =
 	"Usage: vcpu replay [OPTION]... FILE\n"
 	"Repeat a run that vcpu run --record FILE has recorded.\n"
 	"\n"
-	"      --to=N            stop when N instructions have retired\n"
+	"      --to=N            stop where vcpu run --limit N does\n"
+	"      --limit-time=T    stop at virtual time T, a number of ns, us, ms, s or m (30s)\n"
 	"      --verify          compare the state at every checkpoint; say where and in what it\n"
 	"                        differs first\n"
 	"      --gdb=WHERE       wait for gdb at unix:PATH, [HOST]:PORT or stdio\n"
@@ -56,6 +58,10 @@ static bool parse(struct run_options *o, struct recording *recording, int argc, 
 		switch (c) {
 		case O_TO:
 			if (!options_number("to", optarg, &o->limit))
+				return false;
+			break;
+		case O_LIMIT_TIME:
+			if (!options_time("limit-time", optarg, &o->limit_time))
 				return false;
 			break;
 		case O_GDB:

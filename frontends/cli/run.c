@@ -550,6 +550,7 @@ int run_machine(const struct run_options *o)
 			return STATUS_USAGE;
 		}
 	}
+	options_limit_time(o, s->machine, o->replay ? vcpu_replay_config(o->replay)->ns_per_instruction_q16 : config.ns_per_instruction_q16);
 	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is for write() to tell */
 	if (o->face && !o->face->open(s->machine, o)) {
 		vcpu_free(s->machine);
@@ -559,6 +560,8 @@ int run_machine(const struct run_options *o)
 	terminal_open(s->machine, (o->text || is_stdio(o, VCPU_COM1) || is_stdio(o, VCPU_CONSOLE)) && !o->replay);
 	start = host_ns();
 	stop = loop(s, o);
+	if (stop.reason == VCPU_STOP_TIME) /* which is a limit of ours */
+		stop.reason = VCPU_STOP_LIMIT;
 	start = host_ns() - start;
 	sent = terminal_signal();
 	terminal_close();
