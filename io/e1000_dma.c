@@ -3,7 +3,7 @@
 #include "io/e1000_chip.h"
 #include "io/inet.h"
 
-enum { DESC = 16, BATCH = 256 /* descriptors at one instant */ };
+enum { DESC = 16, BATCH = 256, FRAMES = 16384 /* descriptors, and frames, at one instant: a segment may be a byte */ };
 
 /* Transmit descriptor:       legacy                                  data (type 1)                            context (type 0)
  *   0  address (64)                                        address (64)                             IPCSS IPCSO IPCSE(16) | TUCSS TUCSO TUCSE(16)
@@ -64,19 +64,21 @@ static void send(struct e1000 *e, u8 *frame, size_t len, u8 options)
 		e->out(e->owner, frame, len);
 }
 
-/* TCP segmentation (3.5): HDRLEN bytes before every MSS bytes of the data; lengths, identification, sequence numbers and flags change. */
-static void segment(struct e1000 *e)
+/* TCP segmentation (3.5): HDRLEN bytes before every MSS bytes of the data; lengths, identification, sequence numbers and flags change. Returns how many
+ * frames it makes. */
+static unsigned segment(struct e1000 *e)
 {
 	const u8 *c = (const u8 *)e->context;
 	unsigned header = c[13], mss = get16(c + 14), ip = c[0], tcp = c[4], sum = c[5];
 	u32 left = e->tx_len, done = header;
+	unsigned n = 0;
 	u8 *head = e->tx_data;
 	bool v4 = c[11] & TUCMD_IP;
 
 	if (!mss || header > left || header + mss > E1000_FRAME_MAX || ip + 20u > header || tcp + 20u > header || sum + 2u > header ||
 			left - header > 64 * KiB)
-		return;
-	for (unsigned n = 0; done < left; n++) {
+		return 0;
+	for (; done < left; n++) {
 		u32 now = left - done < mss ? left - done : mss, len = header + now;
 		bool last = done + now == left;
 		u8 *f = e->frame;
@@ -101,6 +103,7 @@ static void segment(struct e1000 *e)
 		send(e, f, len, e->tx_options);
 		done += now;
 	}
+	return n;
 }
 
 static void insert_tag(struct e1000 *e, u16 tag)
@@ -113,11 +116,12 @@ static void insert_tag(struct e1000 *e, u16 tag)
 	e->tx_len += 4;
 }
 
-/* A descriptor with data: gather it; at the frame's end, send it. */
-static void data(struct e1000 *e, const u8 *d)
+/* A descriptor with data: gather it; at the frame's end, send it. Returns how many frames that were. */
+static unsigned data(struct e1000 *e, const u8 *d)
 {
 	bool extended = d[11] & CMD_DEXT;
 	u32 len = extended ? get32(d + 8) & 0xfffff : get16(d + 8);
+	unsigned frames = 1;
 
 	if (!e->tx_len)
 		e->tx_options = extended ? d[13] : 0;
@@ -126,17 +130,18 @@ static void data(struct e1000 *e, const u8 *d)
 	space_read_block(pci_memory(&e->pci), get64(d), e->tx_data + e->tx_len, len);
 	e->tx_len += len;
 	if (!(d[11] & CMD_EOP))
-		return;
+		return 0;
 	if (!extended && (d[11] & CMD_IC))
 		insert_checksum(e->tx_data, e->tx_len, d[13], d[10], 0);
 	if (extended && (d[11] & CMD_TSE))
-		segment(e);
+		frames = segment(e);
 	else {
 		if ((d[11] & CMD_VLE) && (*e1000_reg(e, CTRL) & CTRL_VME))
 			insert_tag(e, get16(d + 14));
 		send(e, e->tx_data, e->tx_len, e->tx_options);
 	}
 	e->tx_len = 0;
+	return frames;
 }
 
 bool e1000_transmit(struct e1000 *e)
@@ -144,6 +149,7 @@ bool e1000_transmit(struct e1000 *e)
 	u32 ring = *e1000_reg(e, TDLEN) / DESC, *head = e1000_reg(e, TDH);
 	struct space *mem = pci_memory(&e->pci);
 	u32 causes = 0;
+	unsigned frames = 0;
 	bool delayed = false;
 
 	if (!(*e1000_reg(e, TCTL) & TCTL_EN) || !ring)
@@ -154,13 +160,13 @@ bool e1000_transmit(struct e1000 *e)
 
 		if (*head >= ring) /* the driver's slip: no such descriptor */
 			return true;
-		if (n == BATCH)
+		if (n == BATCH || frames >= FRAMES)
 			break;
 		space_read_block(mem, at, d, sizeof d);
 		if ((d[11] & CMD_DEXT) && !(d[10] & 0xf0))
 			memcpy(e->context, d, sizeof e->context);
 		else
-			data(e, d);
+			frames += data(e, d);
 		if (d[11] & CMD_RS) {
 			d[12] |= STA_DD;
 			space_write_block(mem, at + 12, d + 12, 1);

@@ -197,6 +197,28 @@ START_TEST(segments_tcp)
 }
 END_TEST
 
+/* Segments of one byte are a million frames in a ring; at one instant, not many more than 16384 leave. */
+START_TEST(segments_of_a_byte)
+{
+	u8 head[54] = { [12] = 8, [14] = 0x45, [22] = 64, [23] = 6, [46] = 0x50 };
+
+	space_write_block(&bus, DATA, head, 54);
+	start_tx();
+	space_write(&bus, TX_RING, 8, 14 | 24 << 8 | 33 << 16 | (u64)(34 | 50 << 8) << 32);
+	out32(TX_RING + 8, 10000 | 0x27000000);
+	out32(TX_RING + 12, 54 << 8 | 1 << 16);
+	for (unsigned n = 1; n <= 6; n++)
+		tx_desc(n, DATA, 10054 | 0x2d100000, 0x300);
+	wr(0x3818, 7);
+	for (unsigned before = 0, instants = 0; outs < 60000; before = outs) {
+		ck_assert_uint_lt(instants++, 100000);
+		pass(100);
+		ck_assert_uint_lt(outs - before, 16384 + 10000);
+	}
+	ck_assert_uint_eq(outs, 60000);
+}
+END_TEST
+
 static void start_rx(u32 rctl)
 {
 	for (unsigned i = 0; i < COUNT; i++)
@@ -391,6 +413,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, phy);
 	tcase_add_test(tc, transmits);
 	tcase_add_test(tc, segments_tcp);
+	tcase_add_test(tc, segments_of_a_byte);
 	tcase_add_test(tc, receives);
 	tcase_add_test(tc, moderation);
 	tcase_add_test(tc, delayed_transmit);
