@@ -141,6 +141,7 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 static inline bool writes(enum alu what) { return what != CMP && what != TEST; }
 
 gen_fn gen_add, gen_or, gen_adc, gen_sbb, gen_and, gen_sub, gen_xor, gen_cmp, gen_test, gen_inc, gen_dec, gen_neg, gen_not;
+gen_fn gen_muldiv_8086; /* MUL IMUL DIV IDIV */
 gen_fn gen_mov, gen_imul_reg, gen_shl, gen_shr, gen_sar, gen_rol, gen_ror;
 
 #endif

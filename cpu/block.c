@@ -13,7 +13,7 @@
 #include "cpu/observe.h"
 #include "cpu/pair.h"
 
-enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = 16 };
+enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = EARLY_BYTES + 1 };
 #define NO_PAGE (~(u64)0)
 
 struct block {
@@ -536,6 +536,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 {
 	struct blocks *b = c->blocks;
 	struct dec d[MAX_OPS];
+	const unsigned window = decode_window(c->model);
 	unsigned offset = linear & (PAGE_SIZE - 1), room = PAGE_SIZE - offset, count, bytes, crossing = 0;
 	struct source s = { host, room, offset, c->mode & MODE_SINGLE ? 1 : MAX_INSNS, false, phys };
 	u8 copy[CROSSING_BYTES], *host2 = NULL;
@@ -550,10 +551,10 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		s.room = (unsigned)to_limit;
 		s.limited = true;
 	}
-	if (!has(c->model, F_I286) && to_limit < CROSSING_BYTES) { /* round the end of the segment: an instruction of its own, never kept */
+	if (!has(c->model, F_I286) && to_limit < window) { /* round the end of the segment: an instruction of its own, never kept */
 		read_bytes(c, host, phys, copy, (unsigned)to_limit);
-		read_bytes(c, NULL, c->cs_base, copy + to_limit, CROSSING_BYTES - (unsigned)to_limit);
-		s = (struct source){ copy, CROSSING_BYTES, offset, 1, false, phys };
+		read_bytes(c, NULL, c->cs_base, copy + to_limit, window - (unsigned)to_limit);
+		s = (struct source){ copy, window, offset, 1, false, phys };
 		host = NULL;
 	} else if (!host) { /* a device: one instruction, byte by byte, never kept */
 		if (s.room > sizeof copy)
@@ -563,16 +564,16 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	}
 	count = build(c, &s, d, o, &bytes);
 	if (!count) { /* the first instruction goes on in the next page */
-		unsigned first = room < 15 ? room : 15;
+		unsigned first = room < window ? room : window;
 
 		if (!tlb_fetch(c, (linear + first) & c->linear_mask, &host2, &phys2))
 			return NULL;
 		memset(copy, 0, sizeof copy);
 		read_bytes(c, host, phys, copy, first);
-		read_bytes(c, host2, phys2, copy + first, 15 - first);
+		read_bytes(c, host2, phys2, copy + first, window - first);
 		crossing = 1;
-		s = (struct source){ copy, 15, offset, 1, false, phys };
-		if (!in_64(c) && to_limit < 15) {
+		s = (struct source){ copy, window, offset, 1, false, phys };
+		if (!in_64(c) && to_limit < window) {
 			s.room = (unsigned)to_limit;
 			s.limited = true;
 		}
@@ -580,7 +581,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		count = build(c, &s, d, o + 1, &bytes);
 		o[0].left = o[1].left;
 		if (!count)
-			return NULL; /* cannot be: 15 bytes always suffice */
+			return NULL; /* cannot be: that many always suffice */
 	}
 	if (unlikely(c->all->observer && c->all->observer->built))
 		c->all->observer->built(c->all->observer->owner, linear, bytes);

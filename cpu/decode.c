@@ -93,6 +93,10 @@ static bool take_prefixes(struct reader *r, struct dec *d, const struct model *m
 			d->rex = 0;
 			d->addrsize_prefix = true;
 			continue;
+		case 0xf1:
+			if (has(model, F_I186)) /* an 8086 has two LOCKs */
+				return true;
+			/* fall through */
 		case 0xf0:
 			d->rex = 0;
 			d->lock = true;
@@ -388,6 +392,23 @@ static bool take_vector_index(struct dec *d, struct op *o)
 
 /* ---- the whole ---- */
 
+/* Before the 286 an instruction may have any number of prefixes. A row of more than we look at is an instruction of its own, which does nothing: they are
+ * the same ones again and again. */
+BODY(prefixes)
+{
+	c->r[RIP] = next_rip(c, o);
+	return true;
+}
+JUMP_HANDLER(prefixes)
+
+static enum decode_result skip_prefixes(struct dec *d, struct op *o)
+{
+	d->len = EARLY_PREFIXES;
+	o->len = EARLY_PREFIXES;
+	o->run = h_prefixes;
+	return DECODE_OK;
+}
+
 static u64 key_of(const struct dec *d)
 {
 	return d->modrm | (d->mem ? KEY_MEM : 0) | (u64)d->pp << 9 | (d->rex & REX_W ? KEY_W : 0) | (d->vex_l ? KEY_L : 0) |
@@ -417,15 +438,18 @@ static u8 operand_size(const struct dec *d)
 
 enum decode_result decode(const struct isa *isa, const struct model *model, u32 mode, const u8 *code, unsigned len, struct dec *d, struct op *o)
 {
-	const unsigned limit = has(model, F_I386) || !has(model, F_I286) ? 15 : 10; /* a 286 takes 10 bytes */
+	const unsigned limit = has(model, F_I386) || !has(model, F_I286) ? decode_window(model) : 10; /* a 286 takes 10 bytes */
 	struct reader r = { code, code + (len < limit ? len : limit), false };
 	const struct isa_row *rows;
 	enum raise raise;
-	bool had_imm = false, lockable;
+	bool had_imm = false, lockable, whole;
 
 	*d = (struct dec){ .model = model, .mode = mode, .bits = (mode & MODE_BITS) == MODE_64 ? 64 : (mode & MODE_BITS) == MODE_32 ? 32 : 16, .seg = FLAT };
 	*o = (struct op){ .base = 8 * RZERO, .index = 8 * RZERO };
-	if (!take_prefixes(&r, d, model) || !take_opcode(&r, d, model)) {
+	whole = take_prefixes(&r, d, model) && take_opcode(&r, d, model);
+	if (unlikely(r.at - code > EARLY_PREFIXES + 1) && !has(model, F_I286))
+		return skip_prefixes(d, o);
+	if (!whole) {
 		if (r.at < r.end)
 			goto undefined;
 		goto short_of;

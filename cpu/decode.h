@@ -34,6 +34,10 @@ static inline bool dec_is_mem(const struct dec *d, unsigned n)
 	return d->mem && (k == OPK_E || k == OPK_M || k == OPK_W || k == OPK_Q);
 }
 
+/* Bytes that an instruction may have. Before the 286 nothing limits them; EARLY_PREFIXES are taken together (decode.c). */
+enum { INSN_BYTES = 15, EARLY_PREFIXES = 32, EARLY_BYTES = EARLY_PREFIXES + INSN_BYTES };
+static inline unsigned decode_window(const struct model *m) { return has(m, F_I286) ? INSN_BYTES : EARLY_BYTES; }
+
 enum decode_result { DECODE_OK, DECODE_MORE /* bytes ran out */, DECODE_UD, DECODE_LONG /* over 15 bytes: #GP */ };
 
 /* Decode up to LEN bytes at CODE for MODE. O is filled with operands; o->run is set by the row's gen. A row whose fixed checks fail in MODE gets a

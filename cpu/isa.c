@@ -153,7 +153,7 @@ static bool compile_encoding(struct isa_row *row, const char *s)
 		size_t len = strcspn(s, " ");
 		int prefix = prefix_word(s, len);
 
-		if (place == AT_PREFIX && prefix >= 0 && !row->vex)
+		if (place == AT_PREFIX && prefix >= 0 && !row->vex && s[len]) /* alone, 66 was an opcode once */
 			want(row, KEY_PP, (u64)prefix << 9);
 		else if (place == AT_PREFIX && is(s, len, "O16"))
 			want(row, KEY_O16, KEY_O16);
@@ -340,11 +340,17 @@ void isa_free(struct isa *isa)
 	free(isa);
 }
 
+/* No processor has both: one was gone when the other came. */
+static bool insn_apart(const struct insn *a, const struct insn *b)
+{
+	return (a->until && b->since >= a->until && b->since <= F_X64) || (b->until && a->since >= b->until && a->since <= F_X64);
+}
+
 bool isa_overlap(const struct isa_row *a, const struct isa_row *b)
 {
 	u64 both = a->mask & b->mask;
 
-	if (a->map != b->map || a->vex != b->vex || (a->opcode ^ b->opcode) & a->opcode_mask & b->opcode_mask)
+	if (insn_apart(a->insn, b->insn) || a->map != b->map || a->vex != b->vex || (a->opcode ^ b->opcode) & a->opcode_mask & b->opcode_mask)
 		return false;
 	return !((a->match ^ b->match) & both);
 }

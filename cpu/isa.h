@@ -65,6 +65,7 @@ struct insn {
 	bool lock;               /* LOCK is allowed with a memory destination */
 	bool rep;                /* REP, REPE, REPNE mean something */
 	bool over;               /* wins over a later row with the same key (NOP over XCHG) */
+	bool last;               /* every other row with the same key wins over it. At the end of the table. */
 	bool d64;                /* operand size is 64 bits in 64-bit mode (push, near branches), 66h gives 16 */
 	bool f64;                /* the same, and 66h is ignored */
 	bool ends;               /* control flow or mode may change: the block ends after it */

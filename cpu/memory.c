@@ -37,6 +37,12 @@ static unsigned in_page(u64 linear, unsigned len)
 /* A span of up to two pages, translated before anything is done. */
 struct span { u8 *host[2]; u64 phys[2]; unsigned len[2]; };
 
+/* See wrapping() in op.h. */
+static bool wraps(u64 linear) { return (linear >> 48) - 1 < 0x100; }
+static unsigned bytes_before(u64 linear) { return (unsigned)(linear >> 48); }
+static u64 first_part(u64 linear) { return linear & 0xffffffff; }
+static u64 second_part(const struct cpu *c, u64 linear) { return wrap(c, first_part(linear) + bytes_before(linear) - 0x10000); }
+
 static bool span_open(struct cpu *c, struct span *s, u64 linear, unsigned len, unsigned access)
 {
 	s->len[0] = in_page(linear, len);
@@ -96,6 +102,9 @@ static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsign
 	struct span s;
 	u8 *to = out;
 
+	if (unlikely(wraps(linear)))
+		return read_with(c, first_part(linear), to, bytes_before(linear), access) &&
+		       read_with(c, second_part(c, linear), to + bytes_before(linear), len - bytes_before(linear), access);
 	if (!span_open(c, &s, linear, len, access))
 		return false;
 	for (int i = 0; i < 2 && s.len[i]; to += s.len[i], i++) {
@@ -115,6 +124,9 @@ static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, 
 	struct span s;
 	const u8 *from = in;
 
+	if (unlikely(wraps(linear)))
+		return write_with(c, first_part(linear), from, bytes_before(linear), access) &&
+		       write_with(c, second_part(c, linear), from + bytes_before(linear), len - bytes_before(linear), access);
 	if (!span_open(c, &s, linear, len, access))
 		return false;
 	for (int i = 0; i < 2 && s.len[i]; from += s.len[i], i++) {
@@ -158,7 +170,7 @@ bool mem_check_write(struct cpu *c, u64 linear, unsigned len)
 {
 	struct span s;
 
-	return span_open(c, &s, linear, len, ACCESS_WRITE);
+	return wraps(linear) || span_open(c, &s, linear, len, ACCESS_WRITE); /* where offsets wrap, nothing faults */
 }
 
 bool sys_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
@@ -201,11 +213,15 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 			return fault_because(c, vector, 0, "the operand's address is not canonical (vol. 1, 3.3.7.1)");
 		return true;
 	}
-	*linear = (s->base + offset) & 0xffffffff;
+	*linear = (s->base + offset) & c->linear_mask;
 	if (offset + size <= (write ? s->write_end : s->read_end))
 		return true;
 	if (seg == FLAT)
 		return true;
+	if (!has(c->model, F_I286)) {
+		*linear = wrapping(*linear, (unsigned)(0x10000 - offset));
+		return true;
+	}
 	if (in_protected(c)) {
 		if (s->attr & SEG_UNUSABLE || !(s->attr & SEG_P))
 			return fault_because(c, vector, 0, "the operand's segment register holds the null selector (5.4.1)");

@@ -129,6 +129,16 @@ GEN(prefetcht2) { (void)d; o->run = hint; }
 GEN(prefetch) { (void)d; o->run = hint; }
 GEN(prefetchw) { (void)d; o->run = hint; }
 
+/* ---- ESC and WAIT without a coprocessor ---- */
+
+BODY(esc)
+{
+	u64 v;
+
+	return !op_is_mem(o) || op_load(c, o, 2, &v);
+}
+GEN_BODY(esc)
+
 /* 90h is NOP, even where XCHG EAX, EAX would clear the upper half; with REX.B it is XCHG R8, rAX. */
 gen_fn gen_xchg;
 GEN(nop_or_xchg)

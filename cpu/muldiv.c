@@ -68,6 +68,8 @@ struct multiply_forms { handler *reg, *mem[2]; };
 		}; \
 		const struct multiply_forms *f = &forms[log2_size(dec_size(d, 0))]; \
 		o->run = d->mem ? f->mem[!d->simple_ea] : f->reg; \
+		if (!has(d->model, F_I186)) \
+			gen_muldiv_8086(d, o); \
 	}
 
 MULTIPLY(mul, false)
@@ -237,6 +239,8 @@ ALWAYS_INLINE bool divide(struct cpu *c, const struct op *o, unsigned size, bool
 	{ \
 		static handler *const forms[4] = { h_##name##1, h_##name##2, h_##name##4, h_##name##8 }; \
 		o->run = forms[log2_size(dec_size(d, 0))]; \
+		if (!has(d->model, F_I186)) \
+			gen_muldiv_8086(d, o); \
 	}
 
 DIVIDE(div, false)

@@ -154,6 +154,9 @@ static inline u64 op_offset(const struct cpu *c, const struct op *o)
 {
 	return (REG64(o->base) + (REG64(o->index) << (o->scale & 63)) + (s64)o->disp) & op_amask(o);
 }
+/* Before the 286 an operand that reaches the end of a segment goes on at its beginning (SDM vol. 3, "Segment Wraparound"). Its linear address says so in
+ * bits 48-63: the bytes before the end. No canonical address looks like that. */
+static inline u64 wrapping(u64 linear, unsigned before) { return linear | (u64)before << 48; }
 /* Linear address of an access of SIZE bytes at OFFSET in segment SEG (ES..GS, FLAT): segment and canonical checks, #GP(0) or #SS(0). (memory.c) */
 bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear);
 /* #AC, where it is armed. (memory.c) */

@@ -36,6 +36,10 @@ static bool stack_linear(struct cpu *c, const struct stack *s, u64 offset, unsig
 		else
 			ok = last <= s->seg.limit || (s->seg.limit == 0xffffffff && !s->seg.base);
 		ok = ok && !(s->seg.attr & SEG_UNUSABLE);
+		if (!ok && !has(c->model, F_I286)) {
+			*linear = wrapping(*linear & c->linear_mask, (unsigned)(0x10000 - offset));
+			ok = true;
+		}
 	}
 	return ok || fault_because(c, s->vector, s->error, s->flat ? "the stack's address is not canonical (vol. 1, 3.3.7.1)" :
 		"the stack has no room within its segment (5.3)");

@@ -178,7 +178,8 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 		o = c->op;
 		if (c->exit == EXIT_FAULT) {
 			n += o->left;
-			c->r[RIP] = op_rip(c, o);
+			/* Before the 286 a division error is a trap, not a fault (80286 manual, D.2). */
+			c->r[RIP] = c->fault.vector == VEC_DE && !has(c->model, F_I286) ? next_rip(c, o) : op_rip(c, o);
 			outcome = FAULTED;
 			break;
 		}

@@ -328,7 +328,7 @@ BODY_HANDLER(mov_from_seg)
 
 GEN(mov_from_seg)
 {
-	o->src = (u8)reg_field(d);
+	o->src = (u8)(reg_field(d) & (has(d->model, F_I186) ? 7 : 3)); /* an 8086 has four, and looks at two bits */
 	o->run = o->src <= (has(d->model, F_I386) ? GS : DS) ? h_mov_from_seg : h_ud;
 }
 
@@ -379,7 +379,7 @@ GEN_JUMP(pop_cs)
 
 GEN(mov_to_seg)
 {
-	o->dst = (u8)reg_field(d);
+	o->dst = (u8)(reg_field(d) & (has(d->model, F_I186) ? 7 : 3));
 	o->run = o->dst == SS ? h_mov_to_ss : h_mov_to_seg;
 }
 

@@ -22,6 +22,20 @@ ALWAYS_INLINE HANDLER_TYPE shift_cl(struct cpu *c, const struct op *o, s64 n, en
 	RUN(o + 1);
 }
 
+/* An 8086 shifts by one, again and again: SHL adds the operand to itself, and whole turns through the carry have an OF, too. */
+static void flags_8086(struct cpu *c, enum shift what, u64 r, unsigned size)
+{
+	const unsigned top = 8 * size - 1;
+	bool cf = flag_c(c);
+
+	if (what == SHL)
+		c->fix = r & FL_A;
+	if (what == RCL || what == RCR) {
+		settle_flags(c);
+		c->cv = carry_bits(cf, what == RCL ? bit(r, top) : cf ^ bit(r, top) ^ bit(r, top - 1));
+	}
+}
+
 /* Every other form. The count is the register o->src (CL, or RZERO) plus the immediate. */
 ALWAYS_INLINE bool shift_any(struct cpu *c, const struct op *o, enum shift what, unsigned size)
 {
@@ -37,6 +51,8 @@ ALWAYS_INLINE bool shift_any(struct cpu *c, const struct op *o, enum shift what,
 	}
 	if (count)
 		a = shift(c, what, a, count, size, true);
+	if (count && !has(c->model, F_I186))
+		flags_8086(c, what, a, size);
 	return rm_store(c, o, o->dst, size, a);
 }
 
@@ -61,6 +77,8 @@ static void choose(const struct dec *d, struct op *o, const struct shift_forms *
 	bool constant = shift_count(d, o, size);
 
 	o->run = size == 1 ? f->any_b : f->any_v;
+	if (!has(d->model, F_I186))
+		return;
 	if (constant && f->constant[i])
 		o->run = d->dead_flags ? f->constant_n[i] : f->constant[i];
 	else if (!d->mem && o->src == 8 * RCX && f->cl[i])
@@ -108,6 +126,20 @@ SHIFT(rol, ROL)
 SHIFT(ror, ROR)
 ROTATE_CARRY(rcl, RCL)
 ROTATE_CARRY(rcr, RCR)
+
+/* All ones, with the flags of an OR; SETMOC does nothing when CL is 0. */
+static bool set_minus_one(struct cpu *c, const struct op *o)
+{
+	set_flags_logic(c, ~(u64)0, o->osize);
+	return rm_store(c, o, o->dst, o->osize, ~(u64)0);
+}
+
+BODY(setmo) { return set_minus_one(c, o); }
+BODY(setmoc) { return !REG8(8 * RCX) || set_minus_one(c, o); }
+BODY_HANDLER(setmo)
+BODY_HANDLER(setmoc)
+GEN(setmo) { o->osize = (u8)dec_size(d, 0); o->run = h_setmo; }
+GEN(setmoc) { o->osize = (u8)dec_size(d, 0); o->run = h_setmoc; }
 
 /* SHLD, SHRD. A 16-bit one by more than 16 is undefined; P6 and later go on as if the first operand came again:
  *   SHLD  a:b:a << count, the highest third       SHRD  a:b:a >> count, the lowest third

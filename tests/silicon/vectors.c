@@ -1,191 +1,64 @@
-/* Single instructions as a real 80286 did them (shared/silicon/README.md: one JSON object a line), against ours.
+/* Single instructions as real processors did them, against ours: vectors in the formats of vector_file.c.
  *
- *     vectors [DIR | FILE.jsonl.gz]...        default: $VECTORS, then ../shared/silicon/80286 beside the sources
+ *     vectors [-v] [--model MODEL] [DIR | FILE]...     default: $VECTORS, then ../shared/silicon/80286 beside the sources
+ *
+ * Without --model: what a MOO file says of itself, else what its folder is called (8086, 8088, 80186, 80386), else a 286. Early processors have no
+ * coprocessor here, as those had none.
  *
  * Flags that the instruction table calls undefined after an instruction are not compared, neither in the register nor in the image that
- * an exception pushed. Everything else must be the same: registers, memory, and which exception it was. */
+ * an exception pushed; of an 8086 everything is. Everything else must be the same: registers, memory, and which exception it was. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/time.h>
-#include <zlib.h>
 
 #include "cpu/op.h"
+#include "tests/silicon/vector_file.h"
 
-enum { AX, BX, CX, DX, R_CS, R_SS, R_DS, R_ES, SP, BP, SI, DI, IP, FLAGS, NREGS };
-static const char *const reg_names[NREGS] = { "ax", "bx", "cx", "dx", "cs", "ss", "ds", "es", "sp", "bp", "si", "di", "ip", "flags" };
 static const u8 general[NREGS] = { [AX] = RAX, [BX] = RBX, [CX] = RCX, [DX] = RDX, [SP] = RSP, [BP] = RBP, [SI] = RSI, [DI] = RDI, [IP] = RIP };
+static const u8 segment[NREGS] = { [R_CS] = CS, [R_SS] = SS, [R_DS] = DS, [R_ES] = ES, [R_FS] = FS, [R_GS] = GS };
 
-enum { MAX_BYTES = 512 };
-struct byte { u32 addr; u8 value; };
-struct test {
-	char name[80];
-	u8 code[32];
-	unsigned len;                /* with the HLT */
-	u16 before[NREGS], after[NREGS];
-	struct byte ram[MAX_BYTES], fram[MAX_BYTES];
-	unsigned nram, nfram;
-	int exc;                     /* -1: none */
-};
-
-/* ---- JSON: enough for these files ---- */
-
-struct json { const char *at; bool bad; };
-
-static void space(struct json *j)
-{
-	while (*j->at == ' ')
-		j->at++;
-}
-
-static bool next_is(struct json *j, char c)
-{
-	space(j);
-	if (*j->at != c)
-		return false;
-	j->at++;
-	return true;
-}
-
-static void expect(struct json *j, char c)
-{
-	if (!next_is(j, c))
-		j->bad = true;
-}
-
-static long number(struct json *j)
-{
-	char *end;
-	long v;
-
-	space(j);
-	v = strtol(j->at, &end, 10);
-	if (end == j->at)
-		j->bad = true;
-	j->at = end;
-	return v;
-}
-
-static void string(struct json *j, char *out, size_t room)
-{
-	size_t n = 0;
-
-	expect(j, '"');
-	while (!j->bad && *j->at && *j->at != '"') {
-		if (*j->at == '\\' && j->at[1])
-			j->at++;
-		if (n + 1 < room)
-			out[n++] = *j->at;
-		j->at++;
-	}
-	out[n] = 0;
-	expect(j, '"');
-}
-
-static void registers(struct json *j, u16 *out)
-{
-	char key[16];
-
-	expect(j, '{');
-	while (!j->bad && !next_is(j, '}')) {
-		int r = 0;
-
-		next_is(j, ',');
-		string(j, key, sizeof key);
-		expect(j, ':');
-		while (r < NREGS && strcmp(reg_names[r], key))
-			r++;
-		if (r == NREGS)
-			j->bad = true;
-		else
-			out[r] = (u16)number(j);
-	}
-}
-
-static unsigned memory(struct json *j, struct byte *out)
-{
-	unsigned n = 0;
-
-	expect(j, '[');
-	while (!j->bad && !next_is(j, ']')) {
-		next_is(j, ',');
-		expect(j, '[');
-		if (n == MAX_BYTES) {
-			j->bad = true;
-			break;
-		}
-		out[n].addr = (u32)number(j) & 0xffffff;
-		expect(j, ',');
-		out[n++].value = (u8)number(j);
-		expect(j, ']');
-	}
-	return n;
-}
-
-static unsigned hex(const char *s, u8 *out, unsigned room)
-{
-	unsigned n = 0, v;
-
-	while (n < room && sscanf(s + 2 * n, "%2x", &v) == 1)
-		out[n++] = (u8)v;
-	return n;
-}
-
-static bool parse(const char *line, struct test *v)
-{
-	struct json j = { line, false };
-	char key[16], text[80];
-
-	v->nram = v->nfram = 0;
-	v->exc = -1;
-	expect(&j, '{');
-	while (!j.bad && !next_is(&j, '}')) {
-		next_is(&j, ',');
-		string(&j, key, sizeof key);
-		expect(&j, ':');
-		if (!strcmp(key, "name"))
-			string(&j, v->name, sizeof v->name);
-		else if (!strcmp(key, "bytes"))
-			string(&j, text, sizeof text), v->len = hex(text, v->code, sizeof v->code);
-		else if (!strcmp(key, "regs"))
-			registers(&j, v->before), memcpy(v->after, v->before, sizeof v->after);
-		else if (!strcmp(key, "ram"))
-			v->nram = memory(&j, v->ram);
-		else if (!strcmp(key, "fregs"))
-			registers(&j, v->after);
-		else if (!strcmp(key, "fram"))
-			v->nfram = memory(&j, v->fram);
-		else if (!strcmp(key, "exc"))
-			v->exc = (int)number(&j);
-		else
-			j.bad = true;
-	}
-	return !j.bad;
-}
-
-/* ---- the machine: a 286 and 16 MiB, nothing else ---- */
+/* ---- the machine: a processor and all the memory that it can reach, up to 16 MiB; nothing else ---- */
 
 static struct model model;
+static char model_now[32];
 static struct space mem, io;
 static struct clock the_clock;
 static struct ram *ram;
 static struct cpu *c;
 
-static bool machine(void)
+static void machine_free(void)
+{
+	if (!c)
+		return;
+	cpu_free(c);
+	c = NULL;
+	ram_free(ram);
+	space_free(&mem);
+	space_free(&io);
+}
+
+static bool machine(const char *name)
 {
 	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &the_clock };
 	char *error;
 
-	if (!model_parse(&model, "286", &error)) {
+	if (c && !strcmp(name, model_now))
+		return true;
+	machine_free();
+	snprintf(model_now, sizeof model_now, "%s", name);
+	if (!model_parse(&model, name, &error)) {
 		fprintf(stderr, "%s\n", error);
+		free(error);
 		return false;
 	}
+	the_clock = (struct clock){ 0 };
 	space_init(&mem);
 	space_init(&io);
-	mem.mask = 0xffffff;
 	ram = ram_new(16 * MiB);
+	mem.mask = (has(&model, F_I286) ? 16 * MiB : MiB) - 1;
 	if (!ram || space_add_ram(&mem, "ram", 0, ram->size, ram, 0, false) < 0)
 		return false;
 	c = cpu_new(&config);
@@ -198,23 +71,26 @@ static bool machine(void)
 
 static void poke(u32 addr, u8 value)
 {
+	addr &= (u32)mem.mask;
 	ram->host[addr] = value;
 	ram_touch(ram, addr, 1, addr);
 }
+
+/* A 286 in real mode has none of the upper four. */
+static u32 flag_bits(void) { return has(&model, F_I386) ? 0x7fff : 0xfff; }
 
 static void load(const struct test *v)
 {
 	for (unsigned i = 0; i < v->nram; i++)
 		poke(v->ram[i].addr, v->ram[i].value);
-	for (unsigned i = 0; i < NREGS; i++)
+	for (unsigned i = 0; i < NREGS; i++) {
 		if (general[i] || i == AX)
 			c->r[general[i]] = v->before[i];
-	seg_load_real(c, CS, v->before[R_CS]);
-	seg_load_real(c, SS, v->before[R_SS]);
-	seg_load_real(c, DS, v->before[R_DS]);
-	seg_load_real(c, ES, v->before[R_ES]);
+		else if (i != FLAGS)
+			seg_load_real(c, segment[i], (u16)v->before[i]);
+	}
 	cpu_set_arith(c, v->before[FLAGS]);
-	c->eflags = (v->before[FLAGS] & 0xfff & ~(u32)OSZAPC) | FL_1;
+	c->eflags = (v->before[FLAGS] & flag_bits() & ~(u32)OSZAPC) | FL_1;
 	c->activity = ACTIVITY_RUN;
 	c->shadow_at = 0;
 	c->db_pending = 0;
@@ -230,16 +106,11 @@ static void unload(const struct test *v)
 		poke(v->fram[i].addr, 0);
 }
 
-static u16 reg_now(unsigned i)
+static u32 reg_now(unsigned i)
 {
-	switch (i) {
-	case R_CS: return c->seg[CS].sel;
-	case R_SS: return c->seg[SS].sel;
-	case R_DS: return c->seg[DS].sel;
-	case R_ES: return c->seg[ES].sel;
-	case FLAGS: return (u16)cpu_flags(c) & 0xfff;
-	default: return (u16)c->r[general[i]];
-	}
+	if (i == FLAGS)
+		return cpu_flags(c);
+	return general[i] || i == AX ? (u32)c->r[general[i]] : c->seg[segment[i]].sel;
 }
 
 /* An exception whose handler raises it again is a run without an end: two ticks in the same vector stop it. */
@@ -248,7 +119,7 @@ static volatile sig_atomic_t current, current_at_tick;
 static void tick(int signal)
 {
 	(void)signal;
-	if (current == current_at_tick)
+	if (c && current == current_at_tick)
 		c->stop = true;
 	current_at_tick = current;
 }
@@ -278,27 +149,36 @@ static bool wrong(const char *format, ...)
 /* The byte at ADDR must be VALUE, but for the bits of MASK. */
 static bool same_byte(u32 addr, u8 value, u8 mask)
 {
+	addr &= (u32)mem.mask;
 	if (!((ram->host[addr] ^ value) & ~mask))
 		return true;
 	return wrong("byte %06x: %02x, should be %02x", addr, ram->host[addr], value);
+}
+
+static bool same_registers(const struct test *v, u32 undefined, u32 ignored)
+{
+	for (unsigned i = 0; i < NREGS; i++) {
+		u32 now = reg_now(i), then = v->after[i], mask = v->mask[i];
+
+		mask &= i == FLAGS ? flag_bits() & ~undefined : segment[i] || i == R_ES || !has(&model, F_I386) ? 0xffff : 0xffffffff;
+		if ((now ^ then) & mask && !(ignored >> i & 1) && (has(&model, F_I386) || (i != R_FS && i != R_GS)))
+			return wrong("%s: %04x, should be %04x", vector_reg_names[i], now & mask, then & mask);
+	}
+	return true;
 }
 
 static bool same(const struct test *v, u32 undefined, u32 ignored, bool memory_too)
 {
 	u32 flags_at = ~(u32)1; /* where an exception pushed FLAGS */
 
-	for (unsigned i = 0; i < NREGS; i++) {
-		u16 now = reg_now(i), then = v->after[i], mask = i == FLAGS ? 0xf000 | (u16)undefined : 0;
-
-		if (((now ^ then) & ~mask) && !(ignored >> i & 1))
-			return wrong("%s: %04x, should be %04x", reg_names[i], now, then);
-	}
+	if (!same_registers(v, undefined, ignored))
+		return false;
 	if (!memory_too)
 		return true;
 	if (ignored >> FLAGS & 1)
 		undefined |= OSZAPC;
 	if (v->exc >= 0)
-		flags_at = ((u32)v->after[R_SS] << 4) + (u16)(v->after[SP] + 4);
+		flags_at = (v->after[R_SS] << 4) + (u16)(v->after[SP] + 4);
 	for (unsigned i = 0; i < v->nfram; i++) {
 		u32 at = v->fram[i].addr;
 		u8 mask = at == flags_at ? (u8)undefined : at == flags_at + 1 ? (u8)(undefined >> 8) : 0;
@@ -347,6 +227,16 @@ static const struct difference differences[] = {
 
 static unsigned long passed, failed, noted[ARRAY_LEN(differences)];
 static bool verbose;
+static const char *model_wanted;
+
+/* Up to the HLT, or over one instruction with the exception that it raises. */
+static bool run_instruction(const struct test *v)
+{
+	if (v->halts)
+		return cpu_run(c, c->icount + 100, CLOCK_NEVER) == CPU_DEAD_HALT || wrong("no HLT");
+	the_clock.steps_end = clock_steps(&the_clock, c->icount) + 1;
+	return cpu_run(c, c->icount, CLOCK_NEVER) == CPU_LIMIT || wrong("it does not end");
+}
 
 static void run_vector(const char *file, const struct test *v, unsigned *bad)
 {
@@ -355,11 +245,11 @@ static void run_vector(const char *file, const struct test *v, unsigned *bad)
 	u32 undefined = 0;
 	bool ok, known = false;
 
-	if (decode(c->isa, &model, MODE_16, v->code, v->len, &d, &o) == DECODE_OK)
-		undefined = d.row->insn->undef;
+	if (decode(c->isa, &model, MODE_16, v->code, v->len, &d, &o) == DECODE_OK && has(&model, F_I186))
+		undefined = v->exc == VEC_DE ? OSZAPC : d.row->insn->undef;
 	load(v);
 	current++;
-	ok = cpu_run(c, c->icount + 100, CLOCK_NEVER) == CPU_DEAD_HALT ? same(v, undefined, 0, true) : wrong("no HLT");
+	ok = run_instruction(v) && same(v, undefined, 0, true);
 	for (unsigned i = 0; !ok && !known && c->activity == ACTIVITY_HALT && d.row && i < ARRAY_LEN(differences); i++) {
 		const struct difference *difference = &differences[i];
 
@@ -374,44 +264,76 @@ static void run_vector(const char *file, const struct test *v, unsigned *bad)
 	failed++;
 	if ((*bad)++ < (verbose ? 1000u : 3u)) {
 		printf("%s: %s (", file, v->name);
-		for (unsigned i = 0; i + 1 < v->len; i++)
+		for (unsigned i = 0; i < v->len; i++)
 			printf("%02x", v->code[i]);
 		printf(")%s: %s\n", v->exc >= 0 ? ", exception" : "", why);
 	}
 }
 
+/* The model whose vectors are in PATH, of a file that says CPU of itself. */
+static const char *model_of(const char *path, const char *cpu)
+{
+	static const struct { const char *cpu, *folder, *model; } known[] = {
+		{ "8088", "/8088/", "8086,-fpu" }, { "8086", "/8086/", "8086,-fpu" }, { "186", "/80186/", "186,-fpu" },
+		{ "C286", "/80286/", "286" }, { "386E", "/80386/", "386" },
+	};
+	static char with_slash[4096];
+
+	snprintf(with_slash, sizeof with_slash, "/%s", path);
+	if (model_wanted)
+		return model_wanted;
+	for (unsigned i = 0; i < ARRAY_LEN(known); i++)
+		if (*cpu ? !strcmp(cpu, known[i].cpu) : strstr(with_slash, known[i].folder) != NULL)
+			return known[i].model;
+	return "286";
+}
+
 static void run_file(const char *path)
 {
-	static char line[1 << 16];
 	static struct test v;
-	const char *file = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-	gzFile f = gzopen(path, "rb");
+	const char *file = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *what;
+	struct vector_file f;
+	enum next next;
 	unsigned bad = 0;
 
-	if (!f) {
-		printf("%s: cannot be read\n", path);
+	if (!vector_file_open(&f, path, &what)) {
+		printf("%s: %s\n", path, what);
 		failed++;
 		return;
 	}
-	gzbuffer(f, 1 << 17);
-	while (gzgets(f, line, sizeof line)) {
-		if (!parse(line, &v)) {
-			printf("%s: a line that is not a vector\n", path);
-			failed++;
-			break;
-		}
+	if (!machine(model_of(path, f.cpu))) {
+		failed++;
+		vector_file_close(&f);
+		return;
+	}
+	while ((next = vector_file_next(&f, &v)) == VECTOR) {
+		v.halts |= has(&model, F_I286);
 		run_vector(file, &v, &bad);
 	}
-	gzclose(f);
+	if (next == VECTORS_BAD) {
+		printf("%s: what is at byte %zu is not a vector\n", path, f.at);
+		failed++;
+	}
+	vector_file_close(&f);
 	if (bad > 3 && !verbose)
 		printf("%s: %u in all\n", file, bad);
 }
 
+static bool ends_in(const char *name, const char *end)
+{
+	size_t len = strlen(name), n = strlen(end);
+
+	return len > n && !strcmp(name + len - n, end);
+}
+
 static int is_vectors(const struct dirent *e)
 {
-	size_t len = strlen(e->d_name);
+	static const char *const ends[] = { ".jsonl.gz", ".jsonl", ".json.gz", ".json", ".MOO.gz", ".MOO", ".moo" };
 
-	return len > 9 && !strcmp(e->d_name + len - 9, ".jsonl.gz");
+	for (unsigned i = 0; i < ARRAY_LEN(ends); i++)
+		if (ends_in(e->d_name, ends[i]))
+			return strncmp(e->d_name, "metadata", 8) != 0;
+	return 0;
 }
 
 /* False: no such folder, or nothing in it. */
@@ -437,13 +359,18 @@ int main(int argc, char **argv)
 	char path[4096];
 
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-	if (!machine()) {
-		printf("0 passed, 1 failed\n");
-		return 1;
-	}
 	watch_time();
-	if (argc > 1 && !strcmp(argv[1], "-v"))
-		verbose = true, argc--, argv++;
+	for (; argc > 1 && argv[1][0] == '-'; argc--, argv++) {
+		if (!strcmp(argv[1], "-v")) {
+			verbose = true;
+		} else if (!strcmp(argv[1], "--model") && argc > 2) {
+			model_wanted = argv[2];
+			argc--, argv++;
+		} else {
+			fprintf(stderr, "usage: vectors [-v] [--model MODEL] [DIR | FILE]...\n");
+			return 2;
+		}
+	}
 	if (argc < 2) {
 		snprintf(path, sizeof path, "%s/../shared/silicon/80286", srcdir ? srcdir : ".");
 		if (!run_dir(dir ? dir : path)) {
@@ -460,9 +387,6 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < ARRAY_LEN(differences); i++)
 		passed += noted[i];
 	printf("%lu passed, %lu failed\n", passed, failed);
-	cpu_free(c);
-	ram_free(ram);
-	space_free(&mem);
-	space_free(&io);
+	machine_free();
 	return failed != 0;
 }

@@ -182,7 +182,7 @@ static void enter(enum mode m, unsigned cpl)
 /* With an IDT. */
 static inline void with_idt(void) { c->idtr.limit = (u16)(VECTORS * (in_long(c) ? 16 : c->cr0 & CR0_PE ? 8 : 4) - 1); }
 
-static void modes_setup(void) { bare_new("max", RAM_SIZE); }
+static inline void modes_setup(void) { bare_new("max", RAM_SIZE); }
 
 /* The stack that a ring 0 of a 32-bit TSS may have (vol. 3, 5.8.5): the TSS must have it, #TS(TSS); the segment must be a writable one of the new ring,
  * #TS(SS), and be there, #SS(SS); what does not fit is #SS(SS). ROOM: words more than are needed. */

@@ -73,6 +73,7 @@ END_TEST
 
 START_TEST(no_overlap)
 {
+	bool *loses = calloc(isa->count, sizeof *loses);
 	unsigned bad = 0;
 
 	for (unsigned i = 0; i < isa->count; i++) {
@@ -85,10 +86,15 @@ START_TEST(no_overlap)
 			if (!isa_overlap(&isa->rows[i], &isa->rows[k]))
 				continue;
 			wins = true;
-			if (!a->over) {
+			loses[k] = true;
+			if (!a->over && !b->last) {
 				printf("overlap: %s \"%s\" and %s \"%s\"\n", a->mnemonic, a->encoding, b->mnemonic, b->encoding);
 				bad++;
 			}
+		}
+		if (a->last && !loses[i]) {
+			printf("loses to nothing: %s \"%s\"\n", a->mnemonic, a->encoding);
+			bad++;
 		}
 		if (a->over && !wins) {
 			printf("wins over nothing: %s \"%s\"\n", a->mnemonic, a->encoding);
@@ -96,11 +102,12 @@ START_TEST(no_overlap)
 		}
 	}
 	ck_assert_uint_eq(bad, 0);
+	free(loses);
 }
 END_TEST
 
-/* The same from the other side: of the rows that a key has in its list, all but the last say .over. All of a list agree on ModRM. */
-START_TEST(one_row_per_key)
+/* The same from the other side: of the rows that a key has in its list, all but the last say .over, or the last says .last. All of a list agree on ModRM. */
+static void one_row(const struct isa *isa)
 {
 	for (unsigned slot = 0; slot < 2 * MAPS * 256; slot++) {
 		struct isa_row *list = (slot & 1 ? isa->vex_index : isa->index)[slot / 512][slot >> 1 & 255];
@@ -117,12 +124,56 @@ START_TEST(one_row_per_key)
 			for (struct isa_row *row = list; row; row = row->next) {
 				if ((key & row->mask) != row->match)
 					continue;
-				ck_assert_msg(!found || found->insn->over, "key %llx has \"%s\" and \"%s\"", (unsigned long long)key,
+				ck_assert_msg(!found || found->insn->over || row->insn->last, "key %llx has \"%s\" and \"%s\"", (unsigned long long)key,
 					      found ? found->insn->encoding : "", row->insn->encoding);
 				found = row;
 			}
 		}
 	}
+}
+
+START_TEST(one_row_per_key)
+{
+	one_row(isa);
+	for (unsigned i = 0; i < 2; i++) { /* 8086, 186 */
+		const struct insn *which;
+		struct model model;
+		struct isa *of_model;
+
+		ck_assert(model_parse(&model, model_names[i], NULL));
+		of_model = isa_new(&model, &which);
+		ck_assert_ptr_nonnull(of_model);
+		one_row(of_model);
+		isa_free(of_model);
+	}
+}
+END_TEST
+
+/* An 8086 knows no undefined opcode, with and without a coprocessor; a 186 does. */
+START_TEST(all_is_defined)
+{
+	static const char *const names[] = { "8086", "8086,-fpu", "186" };
+	unsigned undefined[ARRAY_LEN(names)] = { 0 };
+
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+		const struct insn *which;
+		struct model model;
+		struct isa *of_model;
+
+		ck_assert(model_parse(&model, names[i], NULL));
+		of_model = isa_new(&model, &which);
+		for (unsigned n = 0; n < 0x10000; n++) {
+			u8 code[EARLY_BYTES] = { (u8)(n >> 8), (u8)n };
+			struct dec d;
+			struct op o;
+
+			undefined[i] += decode(of_model, &model, MODE_16, code, sizeof code, &d, &o) != DECODE_OK;
+		}
+		isa_free(of_model);
+	}
+	ck_assert_uint_eq(undefined[0], 0);
+	ck_assert_uint_eq(undefined[1], 0);
+	ck_assert_uint_gt(undefined[2], 256 * 5); /* 0Fh and 63h to 67h */
 }
 END_TEST
 
@@ -135,7 +186,7 @@ START_TEST(models)
 
 	ck_assert_ptr_nonnull(old);
 	ck_assert_ptr_nonnull(old->index[0][0x00]);
-	ck_assert_ptr_null(old->index[0][0x60]);
+	ck_assert_ptr_null(old->index[1][0x82]);
 	ck_assert_ptr_null(old->index[1][0xa2]);
 	for (unsigned i = 0; i < old->count; i++)
 		ck_assert(old->rows[i].enabled == (old->rows[i].insn->since == F_I8086));
@@ -434,6 +485,7 @@ int main(void)
 	tcase_add_test(table, encodings);
 	tcase_add_test(table, no_overlap);
 	tcase_add_test(table, one_row_per_key);
+	tcase_add_test(table, all_is_defined);
 	tcase_add_test(table, models);
 	tcase_add_test(table, columns);
 	tcase_add_test(table, undefined);

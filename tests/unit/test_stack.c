@@ -115,7 +115,7 @@ START_TEST(pusha_and_popa)
 	for (unsigned n = 0; n < 2 * 2 * ARRAY_LEN(sp_cases); n++) {
 		bool big = n & 1;
 		unsigned size = n & 2 ? 4 : 2;
-		u32 esp = big ? 0xa000 + sp_cases[n / 4] % 0x100 : 0x30000 | (sp_cases[n / 4] & ~(size - 1));
+		u32 esp = big ? 0xa000u + sp_cases[n / 4] % 0x100 : 0x30000 | (sp_cases[n / 4] & ~(size - 1));
 		u64 before[8];
 
 		begin(size == 4 ? P32 : P16, big, esp, 0xabcd1234);
