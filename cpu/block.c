@@ -12,6 +12,7 @@
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 #include "cpu/pair.h"
+#include "cpu/x87.h"
 
 enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = EARLY_BYTES + 1 };
 #define NO_PAGE (~(u64)0)
@@ -247,20 +248,26 @@ static HANDLER(observed_point)
 }
 
 /* Checks before an instruction that the mode does not settle. imm: its CHK_ bits. */
-static inline bool x87_pending(const struct cpu *c) { return c->x87.sw & 0x80; }
-
 static HANDLER(guard)
 {
 	if ((o->imm & CHK_FSGSBASE) && !(c->cr4 & CR4_FSGSBASE)) {
 		fault_ud(c);
 		LEAVE(EXIT_FAULT);
 	}
-	if ((o->imm & (CHK_MF | CHK_MMX)) && x87_pending(c)) {
+	if ((o->imm & (CHK_MF | CHK_MMX)) && c->x87.sw & X87_ES) {
 		if (c->cr0 & CR0_NE) {
 			fault(c, VEC_MF);
 			LEAVE(EXIT_FAULT);
 		}
-		line_set(&c->ferr, true); /* SDM vol. 1, 8.7.2: the PC's way, IRQ 13 */
+		if (x87_freezes(c)) {
+			c->r[RIP] = op_rip(c, o);
+			c->activity = ACTIVITY_FERR;
+			c->shadow_at = 0; /* STI's holds off what comes before the next instruction begins, and that has begun */
+			c->step = 0;      /* but it is not over */
+			c->attn |= ATTN_LINE;
+			n += o->left;
+			LEAVE(EXIT_LOOKUP);
+		}
 	}
 	RUN(o + 1);
 }

@@ -128,7 +128,7 @@ struct fault { u8 vector; bool has_error; u32 error; const char *why; /* the che
 
 struct fault_note { u8 vector; bool has_error; u32 error; u16 cs; u64 rip, cr2; const char *why; };
 
-enum { ACTIVITY_RUN, ACTIVITY_HALT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI, ACTIVITY_MWAIT };
+enum { ACTIVITY_RUN, ACTIVITY_HALT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI, ACTIVITY_MWAIT, ACTIVITY_FERR /* before a waiting x87 instruction: x87.h */ };
 
 /* The processors of a machine. They run in turns (smp.c) and share the decode cache, and time: one count of instructions, whoever retires them. */
 #define CPUS_MAX 64
@@ -231,6 +231,8 @@ struct cpu {
 	struct cpus *all;
 	char name[8], apic_name[8], timer_name[16]; /* of its parts and its event */
 	struct line ferr;          /* FERR#, to IRQ 13 */
+	bool (*ignne)(void *owner); /* is IGNNE# asserted? NULL: it always is */
+	void *ignne_owner;
 	struct line smiact;        /* SMIACT#, of the first processor: the one that runs is in system management mode */
 	unsigned id;               /* which processor of the machine; also its APIC ID at reset. 0 boots. */
 	bool bare;                 /* an exception without an IDT is handed to the caller */

@@ -5,6 +5,7 @@
 #include "cpu/flow.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
+#include "cpu/x87.h"
 
 /* ---- time ---- */
 
@@ -283,13 +284,15 @@ static bool mwait_over(const struct cpu *c)
 	return c->activity == ACTIVITY_MWAIT && (!c->monitor_armed || (c->mwait_breaks && intr_pending(c)));
 }
 
+static bool thawed(const struct cpu *c) { return c->activity == ACTIVITY_FERR && !x87_freezes(c); }
+
 bool cpu_wakes(const struct cpu *c)
 {
 	if (c->activity == ACTIVITY_RUN || c->activity == ACTIVITY_SHUTDOWN || (c->init_pending && !c->smm))
 		return true;
 	if (c->activity == ACTIVITY_WAIT_SIPI)
 		return c->sipi_pending;
-	return due(c) || mwait_over(c);
+	return due(c) || mwait_over(c) || thawed(c);
 }
 
 static bool handle_init(struct cpu *c)
@@ -391,6 +394,8 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 			c->activity = ACTIVITY_RUN;
 			c->monitor_armed = false;
 		}
+		if (thawed(c))
+			c->activity = ACTIVITY_RUN;
 		if (c->activity != ACTIVITY_RUN) {
 			if (c->bare)
 				return CPU_IDLE;

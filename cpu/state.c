@@ -21,7 +21,7 @@ static const struct field cpu_fields[] = {
 	CPU(xss, U64), CPU(tsc_offset, U64), CPU(mcg_status, U64), CPU(feature_control, U64), CPU(cst_config, U64), CPU(power_ctl, U64),
 	CPU(shadow_at, U64), CPU(rep_at, U64), CPU(shadow_ss, BOOL), CPU(intr, BOOL), CPU(nmi_pending, BOOL), CPU(nmi_blocked, BOOL),
 	CPU(init_pending, BOOL), CPU(sipi_pending, BOOL), CPU(sipi_vector, U8), CPU(smm, BOOL), CPU(smi_pending, BOOL),
-	CPU(smm_nmi_blocked, BOOL), CPU(smbase, U32), FIELD_MAX(struct cpu, activity, U8, ACTIVITY_MWAIT),
+	CPU(smm_nmi_blocked, BOOL), CPU(smbase, U32), FIELD_MAX(struct cpu, activity, U8, ACTIVITY_FERR),
 	CPU(db_pending, U64), CPU(monitor_phys, U64), CPU(monitor_armed, BOOL), CPU(mwait_breaks, BOOL), CPU(icount, U64), CPU(idle_ns, U64),
 	CPU(turn_end, U64), CPU(rand, U64),
 	FIELD_END

@@ -1,6 +1,7 @@
 /* Control registers, descriptor table registers, the TLB and cache instructions (SDM vol. 3, chapter 2; vol. 2, each instruction). */
 #include "cpu/observe.h"
 #include "cpu/system.h"
+#include "cpu/x87.h"
 
 /* ---- control registers ---- */
 
@@ -52,6 +53,10 @@ bool write_cr0(struct cpu *c, u64 v)
 		return false;
 	}
 	c->cr0 = v;
+	if (changed & CR0_NE && !(v & CR0_NE) && c->x87.sw & X87_ES) { /* an error that waits: the PC's way from now on */
+		cpu_sync(c);
+		line_set(&c->ferr, true);
+	}
 	if (v & CR0_PG && c->efer & EFER_LME)
 		c->efer |= EFER_LMA;
 	else

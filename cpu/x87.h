@@ -58,6 +58,13 @@ static inline void x87_set_reg(struct cpu *c, unsigned i, const u8 in[10])
 	c->x87.st[n].exp = get16(in + 8);
 }
 
+/* With CR0.NE = 0 the PC's way (SDM vol. 1, 8.7.2 and D.2.1): an error asserts FERR#, and before the next waiting instruction the processor stops until an
+ * interrupt comes, unless IGNNE# is asserted. An 8086 looks at neither. */
+static inline bool x87_freezes(const struct cpu *c)
+{
+	return c->x87.sw & X87_ES && !(c->cr0 & CR0_NE) && has(c->model, F_I286) && c->ignne && !c->ignne(c->ignne_owner);
+}
+
 /* What waiting instructions do first (CHK_MF): false, with #MF raised, if an unmasked exception is pending and CR0.NE is set. */
 static inline bool x87_wait(struct cpu *c)
 {

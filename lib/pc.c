@@ -109,7 +109,10 @@ static void debug_exit(void *owner, u32 value)
 	machine_attention(v);
 }
 
-/* Port F0h: a write takes the coprocessor's interrupt back (ISP, "Coprocessor error"). */
+/* Port F0h: a write takes the coprocessor's interrupt back (ISP, "Coprocessor error"), and asserts IGNNE# for as long as the error lasts (SDM vol. 1,
+ * D.2.1.2). So it is asserted where FERR#, which makes the interrupt, has made none; the processor asks only while it asserts FERR#. */
+static bool ignne(void *owner) { return !(((struct pc *)owner)->isa >> IRQ_FPU & 1); }
+
 static void fpu_busy_write(void *owner, u64 offset, unsigned size, u64 value)
 {
 	(void)offset, (void)size, (void)value;
@@ -177,6 +180,8 @@ static bool build_interrupts(struct pc *pc)
 	cpu->acknowledge = acknowledge;
 	cpu->acknowledge_owner = pc;
 	cpu->ferr = isa(pc, IRQ_FPU);
+	cpu->ignne = ignne;
+	cpu->ignne_owner = pc;
 	if (apic) {
 		if (!pc_add(pc, &ioapic_kind, pc->ioapic = ioapic_new(&v->mem, mptable_ioapic_id(v->processors), apic_message, apic, log)))
 			return false;

@@ -217,6 +217,65 @@ START_TEST(debug_exit)
 }
 END_TEST
 
+/* With CR0.NE = 0 an x87 error stops the processor before the next waiting instruction until an interrupt comes; a write to port F0h asserts IGNNE#, and
+ * it goes on (SDM vol. 1, 8.7.2, D.2.1). The guest divides by 0, unmasked; STI; FSTP to 7E00h; FLD1; FSTP to 7E08h; ends with 3. IRQ 13's handler counts at
+ * 7E10h, keeps at 7E12h what is in 7E06h, and writes to port F0h. */
+START_TEST(x87_error)
+{
+	static const unsigned char code[] = {
+		0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0, 0xbc, 0x00, 0x70, 0xb0, 0x11, 0xe6, 0x20, 0xe6, 0xa0, 0xb0, 0x08, 0xe6, 0x21, 0xb0,
+		0x70, 0xe6, 0xa1, 0xb0, 0x04, 0xe6, 0x21, 0xb0, 0x02, 0xe6, 0xa1, 0xb0, 0x01, 0xe6, 0x21, 0xe6, 0xa1, 0xb0, 0xfb, 0xe6,
+		0x21, 0xb0, 0xdf, 0xe6, 0xa1, 0xc7, 0x06, 0xd4, 0x01, 0x57, 0x7c, 0xa3, 0xd6, 0x01, 0xc7, 0x06, 0xd6, 0x01, 0x00, 0x00,
+		0xdb, 0xe3, 0xd9, 0x2e, 0x6a, 0x7c, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9, 0xfb, 0xdd, 0x1e, 0x00, 0x7e, 0xd9, 0xe8, 0xdd,
+		0x1e, 0x08, 0x7e, 0xb0, 0x03, 0xe6, 0xf4, 0xff, 0x06, 0x10, 0x7e, 0xa1, 0x06, 0x7e, 0xa3, 0x12, 0x7e, 0xe6, 0xf0, 0xb0,
+		0x20, 0xe6, 0xa0, 0xe6, 0x20, 0xcf, 0x7b, 0x03
+	};
+	static const char *const models[] = { "286", "386", "max" };
+	enum { STI = 0x48, FSTP = 0x7c49 };
+	unsigned char sector[sizeof code], seen[20], untouched[16];
+
+	memset(untouched, 0xaa, sizeof untouched);
+	for (unsigned i = 0; i < 2 * 3; i++) {
+		bool open = i & 1;
+		vcpu *v;
+
+		memcpy(sector, code, sizeof code);
+		if (!open)
+			sector[STI] = 0x90;
+		v = pc(models[i / 2], sector, sizeof sector, (struct vcpu_config){ 0 });
+		vcpu_write_physical(v, 0x7e00, untouched, sizeof untouched);
+		if (open) {
+			struct vcpu_stop stop = vcpu_run(v, 1000);
+
+			ck_assert_int_eq(stop.reason, VCPU_STOP_DEBUG_EXIT);
+			ck_assert_int_eq(stop.code, 3);
+			vcpu_read_physical(v, 0x7e00, seen, sizeof seen);
+			ck_assert_uint_eq(seen[16], 1);
+			ck_assert_msg(seen[18] == 0xaa && seen[19] == 0xaa, "%s: FSTP was done before the handler", models[i / 2]);
+			ck_assert_uint_ne(seen[7], 0xaa); /* and after it, with the next */
+			ck_assert_uint_ne(seen[15], 0xaa);
+		} else {
+			uint64_t before;
+			void *state = NULL;
+			size_t len = 0;
+
+			vcpu_run(v, 1000); /* it ends, or finds nothing that could wake it */
+			before = vcpu_instructions(v);
+			ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), FSTP);
+			ck_assert(vcpu_save(v, &state, &len, NULL));
+			ck_assert(vcpu_load(v, state, len, NULL));
+			free(state);
+			vcpu_run(v, 1000);
+			ck_assert_uint_eq(vcpu_instructions(v), before);
+			ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), FSTP);
+			vcpu_read_physical(v, 0x7e00, seen, sizeof seen);
+			ck_assert_mem_eq(seen, untouched, sizeof untouched);
+		}
+		vcpu_free(v);
+	}
+}
+END_TEST
+
 START_TEST(power_off)
 {
 	/* mov dx, 604h; mov ax, 2000h (SLP_TYP 0, SLP_EN); out dx, ax; jmp . */
@@ -437,6 +496,7 @@ int main(void)
 	tcase_add_test(tcase, user_devices);
 	tcase_add_test(tcase, mapping);
 	tcase_add_test(tcase, debug_exit);
+	tcase_add_test(tcase, x87_error);
 	tcase_add_test(tcase, power_off);
 	tcase_add_test(tcase, resets);
 	tcase_add_test(tcase, nothing_to_boot);
