@@ -170,6 +170,7 @@ struct cpu {
 	const struct op *op;       /* where the last block was left */
 	u64 go_to;                 /* if `goes': a callback has set RIP, and this comes behind the instruction that called it */
 	bool goes;
+	u64 moved;                 /* how far the instruction that is under way has moved r[RIP], and has still to touch memory */
 	u32 exit;                  /* enum exit */
 	u64 val;                   /* what a slow load read */
 

@@ -331,13 +331,16 @@ bool deliver_fault(struct cpu *c)
 ALWAYS_INLINE bool software(struct cpu *c, const struct op *o, unsigned vector, enum interrupt_kind kind)
 {
 	u64 rip = c->r[RIP];
+	bool ok;
 
 	tell(c, vector, kind, 0);
 	c->r[RIP] = next_rip(c, o);
-	if (interrupt(c, vector, kind, false, 0))
-		return true;
-	c->r[RIP] = rip;
-	return false;
+	c->moved = c->r[RIP] - rip;
+	ok = interrupt(c, vector, kind, false, 0);
+	c->moved = 0;
+	if (!ok)
+		c->r[RIP] = rip;
+	return ok;
 }
 
 BODY(int) { return software(c, o, o->imm & 0xff, INT_SOFTWARE); }

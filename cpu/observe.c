@@ -3,7 +3,7 @@
 
 u64 observe_place(const struct cpu *c, u64 *rip)
 {
-	*rip = c->op ? op_rip(c, c->op) : c->r[RIP];
+	*rip = c->op ? op_address(c) : c->r[RIP];
 	return c->op ? c->end - (u64)(c->n + c->op->left) : c->icount;
 }
 

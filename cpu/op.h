@@ -145,6 +145,8 @@ static inline u64 trim_rip(const struct cpu *c, u64 rip)
 	return in_64(c) ? rip : has(c->model, F_I286) ? (u32)rip : (u16)rip;
 }
 static inline u64 op_rip(const struct cpu *c, const struct op *o) { return trim_rip(c, c->r[RIP] + o->ip); }
+/* Of the instruction that is under way, c->op: also once it has changed r[RIP]. */
+static inline u64 op_address(const struct cpu *c) { return trim_rip(c, c->r[RIP] - c->moved + c->op->ip); }
 static inline u64 next_rip(const struct cpu *c, const struct op *o) { return trim_rip(c, c->r[RIP] + o->ip + o->len); }
 
 /* ---- bodies ---- */

@@ -24,7 +24,7 @@ void cpu_sync(struct cpu *c)
 
 u64 cpu_rip(const struct cpu *c)
 {
-	return c->goes ? c->go_to : c->op ? op_rip(c, c->op) : c->r[RIP];
+	return c->goes ? c->go_to : c->op ? op_address(c) : c->r[RIP];
 }
 
 bool cpu_go_to(struct cpu *c, u64 rip)

@@ -173,6 +173,7 @@ static void enter(struct cpu *c, const struct image *im, const struct layout *l,
 
 	for (unsigned i = 0; i < 8; i++)
 		c->r[i] = l->size == 4 ? im->r[i] : im->r[i] | 0xffff0000; /* upper halves are undefined; silicon leaves ones */
+	c->moved += im->rip - c->r[RIP];
 	c->r[RIP] = im->rip;
 	if (l->size == 2)
 		flags &= 0xffff;
@@ -216,6 +217,7 @@ bool task_switch(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_r
 	u32 flags = cpu_flags(c);
 	struct image im;
 	struct seg tr;
+	bool ok;
 
 	descriptor_to_seg(&tr, sel, d);
 	if (tr.limit < new->min_limit)
@@ -235,7 +237,9 @@ bool task_switch(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_r
 	tr.attr |= SYS_BUSY;
 	c->seg[TR] = tr;
 	enter(c, &im, new, nests(how));
-	if ((new->cr3 && !load_cr3(c, im.cr3)) || !load_segments(c, &im) || (has_error && !push_error(c, new, error))) {
+	ok = (!new->cr3 || load_cr3(c, im.cr3)) && load_segments(c, &im) && (!has_error || push_error(c, new, error));
+	c->moved = 0;
+	if (!ok) {
 		if (how == TASK_EVENT) /* on the way to a handler: with EXT, and it can make a double fault */
 			return false;
 		fault_inside(c);

@@ -134,7 +134,12 @@ struct user_device {
 	struct vcpu_device ops;
 	struct vcpu *v;
 	struct user_device *next;
-	char name[];
+	bool port;
+	u64 base, size;
+	struct field fields[2];
+	u8 *state, *old; /* state_size bytes each */
+	char part_name[VCPU_DEVICE_NAME + 8];
+	char *name;      /* in it */
 };
 
 static u64 user_read(void *owner, u64 offset, unsigned size)
@@ -162,42 +167,78 @@ static void user_write(void *owner, u64 offset, unsigned size, u64 value)
 static const struct device_ops memory_ops = { user_read, user_write, 1, 8 };
 static const struct device_ops port_ops = { user_read, user_write, 1, 4 };
 
-static int add_device(vcpu *v, struct space *space, const char *name, u64 base, u64 size, const struct vcpu_device *device,
-		const struct device_ops *ops)
+static struct user_device **device_slot(struct vcpu *v, const char *name)
 {
-	struct user_device *d;
+	struct user_device **at = &v->devices;
 
-	if (!name || !device)
+	while (*at && strcmp((*at)->name, name))
+		at = &(*at)->next;
+	return at;
+}
+
+static int check_device(struct vcpu *v, const struct space *space, const char *name, u64 base, u64 size, const struct vcpu_device *device)
+{
+	bool saved = device && (device->state_size || device->save || device->restore);
+
+	if (!name || !*name || !device)
 		return machine_error(v, "a device needs a name and functions");
+	if (strlen(name) > VCPU_DEVICE_NAME)
+		return machine_error(v, "a device's name has at most %d bytes, not %zu", VCPU_DEVICE_NAME, strlen(name));
+	if (*device_slot(v, name))
+		return machine_error(v, "%s: there is a device of that name", name);
+	if (v->ndevices == OWN_DEVICES_MAX)
+		return machine_error(v, "%s: there are %u devices, and no more are possible", name, OWN_DEVICES_MAX);
 	if (!size || (base & ~space->mask) || size - 1 > space->mask - base)
 		return machine_error(v, "%s: the addresses from %llx, %llx of them, do not exist", name, (unsigned long long)base,
 			(unsigned long long)size);
-	d = malloc(sizeof *d + strlen(name) + 1);
+	if (saved && (device->stateless || !device->state_size || device->state_size > VCPU_DEVICE_STATE || !device->save || !device->restore))
+		return machine_error(v, "%s: it is stateless, or has save, restore and the size of its state (at most %u bytes)", name,
+			VCPU_DEVICE_STATE);
+	if (v->recorder)
+		return machine_error(v, "%s: the machine is being recorded: map its devices before that", name);
+	return 0;
+}
+
+static int add_device(vcpu *v, struct space *space, const char *name, u64 base, u64 size, const struct vcpu_device *device)
+{
+	struct user_device *d;
+
+	if (!v || check_device(v, space, name, base, size, device))
+		return -1;
+	d = calloc(1, sizeof *d + 2 * device->state_size);
 	if (!d)
 		return machine_error(v, "%s: the host has no memory", name);
 	d->ops = *device;
 	d->v = v;
-	strcpy(d->name, name);
-	if (space_add_device(space, d->name, base, size, ops, d) < 0) {
+	d->port = space == &v->io;
+	d->base = base;
+	d->size = size;
+	d->fields[0] = (struct field){ "state", 0, (u32)device->state_size, 0, FIELD_U8 };
+	d->state = (u8 *)(d + 1);
+	d->old = d->state + device->state_size;
+	strcpy(d->part_name, "device ");
+	d->name = strcpy(d->part_name + strlen(d->part_name), name);
+	if (space_add_device(space, d->name, base, size, d->port ? &port_ops : &memory_ops, d) < 0) {
 		free(d);
 		return machine_error(v, "%s: the host has no memory", name);
 	}
-	d->next = v->devices;
-	v->devices = d;
+	*device_slot(v, name) = d;
+	v->ndevices++;
+	v->nstates += d->ops.save != NULL;
 	return 0;
 }
 
 int vcpu_map_device(vcpu *v, const char *name, uint64_t base, uint64_t size, const struct vcpu_device *device)
 {
-	return v ? add_device(v, &v->mem, name, base, size, device, &memory_ops) : -1;
+	return add_device(v, v ? &v->mem : NULL, name, base, size, device);
 }
 
 int vcpu_map_ports(vcpu *v, const char *name, uint16_t base, unsigned count, const struct vcpu_device *device)
 {
-	return v ? add_device(v, &v->io, name, base, count, device, &port_ops) : -1;
+	return add_device(v, v ? &v->io : NULL, name, base, count, device);
 }
 
-void access_free_devices(struct vcpu *v)
+void devices_free(struct vcpu *v)
 {
 	while (v->devices) {
 		struct user_device *d = v->devices;
@@ -205,4 +246,72 @@ void access_free_devices(struct vcpu *v)
 		v->devices = d->next;
 		free(d);
 	}
+}
+
+/* ---- their states ---- */
+
+static void save(struct user_device *d, u8 *state)
+{
+	d->v->busy++;
+	d->ops.save(d->ops.user, state);
+	d->v->busy--;
+}
+
+static bool restore(struct user_device *d, const u8 *state)
+{
+	bool ok;
+
+	d->v->busy++;
+	ok = d->ops.restore(d->ops.user, state);
+	d->v->busy--;
+	return ok;
+}
+
+unsigned devices_parts(struct vcpu *v, struct part *out)
+{
+	unsigned n = 0;
+
+	for (struct user_device *d = v->devices; d; d = d->next) {
+		if (!d->ops.save)
+			continue;
+		save(d, d->state);
+		out[n++] = (struct part){ d->part_name, d->state, d->fields, NULL };
+	}
+	return n;
+}
+
+u64 devices_hash(const struct vcpu *v, u64 h)
+{
+	for (const struct user_device *d = v->devices; d; d = d->next) {
+		h = hash64(h, d->part_name, strlen(d->part_name));
+		h = hash64(h, (u64[]){ d->port, d->base, d->size, d->ops.state_size }, 4 * sizeof(u64));
+	}
+	return h;
+}
+
+bool devices_known(const struct vcpu *v)
+{
+	for (const struct user_device *d = v->devices; d; d = d->next)
+		if (!d->ops.save && !d->ops.stateless) {
+			machine_error((struct vcpu *)v, "the state of device %s is not known: it has no save and restore", d->name);
+			return false;
+		}
+	return true;
+}
+
+bool devices_restore(struct vcpu *v)
+{
+	for (struct user_device *d = v->devices; d; d = d->next)
+		if (d->ops.save)
+			save(d, d->old);
+	for (struct user_device *d = v->devices; d; d = d->next) {
+		if (!d->ops.save || restore(d, d->state))
+			continue;
+		for (struct user_device *e = v->devices; e != d; e = e->next)
+			if (e->ops.save)
+				restore(e, e->old);
+		machine_error(v, "device %s does not take its state", d->name);
+		return false;
+	}
+	return true;
 }

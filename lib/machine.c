@@ -205,7 +205,7 @@ void vcpu_free(vcpu *v)
 	drives_close(v);
 	for (unsigned n = v->cpu ? v->cpu->all->count : 0; n-- > 0;)
 		cpu_free(v->cpu->all->cpu[n]);
-	access_free_devices(v);
+	devices_free(v);
 	for (unsigned i = 0; i < v->nblocks; i++) {
 		if (!v->blocks[i].lent)
 			ram_free(v->blocks[i].ram);
@@ -249,7 +249,8 @@ unsigned machine_parts(struct vcpu *v, struct part out[PARTS_MAX])
 	n += cpus_parts(v->cpu->all, out + n, PARTS_MAX - n);
 	if (v->pc)
 		n += pc_parts(v->pc, out + n, PARTS_MAX - n);
-	return n + drives_parts(v, out + n);
+	n += drives_parts(v, out + n);
+	return n + devices_parts(v, out + n);
 }
 
 void machine_drop_writes(struct vcpu *v)

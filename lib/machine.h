@@ -21,7 +21,8 @@
 #define MEMORY_DEFAULT (128 * MiB)
 #define MEMORY_MAX ((u64)1 << 40)
 #define RAM_LOW_MAX 0xc0000000u /* RAM beyond 3 GiB goes above 4 GiB */
-#define PARTS_MAX 768 /* 64 processors and a PC */
+#define OWN_DEVICES_MAX 256
+#define PARTS_MAX (768 + OWN_DEVICES_MAX) /* 64 processors and a PC, and those */
 
 struct pc;
 struct reach; /* io/disk/reach.h */
@@ -73,6 +74,7 @@ struct vcpu {
 	u64 identity_base;
 	struct pc *pc;              /* NULL: bare */
 	struct user_device *devices;
+	unsigned ndevices, nstates; /* those that have one */
 	struct drive drives[VCPU_DRIVES];
 	unsigned ndrives;
 
@@ -84,6 +86,7 @@ struct vcpu {
 
 	struct map *past;           /* what memory was at the last snapshot (past.c); NULL: there was none */
 	u64 past_bytes;
+	struct vcpu_snapshot *snapshots;
 	struct bloom *past_written; /* gets the pages that are found written at a snapshot (debug.c); NULL: nobody asks */
 	struct vcpu_debug *debug;   /* NULL: nobody */
 	struct recorder *recorder;  /* NULL: nobody records */
@@ -195,8 +198,17 @@ void mode_fill_identity(struct vcpu *v);
 /* Make room for them. False: no memory. */
 bool mode_add_identity(struct vcpu *v);
 
-/* ---- access.c ---- */
-void access_free_devices(struct vcpu *v);
+/* ---- access.c: devices of the caller's own ---- */
+
+void devices_free(struct vcpu *v);
+/* Their parts, each with its state as it is now; they come last. */
+unsigned devices_parts(struct vcpu *v, struct part *out);
+/* Extend H over what they are: the same for machines that can take each other's states. */
+u64 devices_hash(const struct vcpu *v, u64 h);
+/* False with the machine's error text: one of them cannot be asked for its state. */
+bool devices_known(const struct vcpu *v);
+/* Their parts have been loaded: give them their states. False with the machine's error text, and their states as they were. */
+bool devices_restore(struct vcpu *v);
 
 /* ---- fault.c ---- */
 void fault_text(const struct fault_note *note, char *text, size_t size);

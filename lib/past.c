@@ -23,7 +23,8 @@ struct map { u32 refs; unsigned count; struct map_block block[]; };
 
 struct vcpu_snapshot {
 	struct map *map;
-	unsigned selected;
+	unsigned selected, devices;
+	struct vcpu_snapshot *next; /* of the machine's */
 };
 
 /* ---- maps ---- */
@@ -305,7 +306,7 @@ static void put_back_memory(struct vcpu *v, struct map *to)
 	v->past = to;
 }
 
-/* All of it, or, without memory, nothing. */
+/* All of it, or, with the machine's error text, nothing. */
 static bool go_back(struct vcpu *v, struct map *to)
 {
 	const struct map_block *b = to->block;
@@ -315,10 +316,20 @@ static bool go_back(struct vcpu *v, struct map *to)
 	u8 *bytes = malloc(room * PAGE_SIZE), *at = bytes;
 	const struct cpus *all = v->cpu->all;
 
-	if (!bytes)
+	if (!bytes) {
+		machine_error(v, "the host has no memory to go back to a snapshot");
 		return false;
-	put_back_memory(v, to);
+	}
 	get_bytes(b, 0, bytes, page);
+	for (unsigned i = 0; i < n; at += part_size(&parts[i++]))
+		if (i >= n - v->nstates) /* they come last */
+			part_load(&parts[i], at, part_size(&parts[i]), NULL);
+	if (!devices_restore(v)) {
+		free(bytes);
+		return false;
+	}
+	put_back_memory(v, to);
+	at = bytes;
 	for (unsigned i = 0; i < n; at += part_size(&parts[i++]))
 		part_load(&parts[i], at, part_size(&parts[i]), NULL);
 	machine_loaded(v);
@@ -347,27 +358,51 @@ vcpu_snapshot *vcpu_snapshot_take(vcpu *v)
 		return NULL;
 	}
 	s->selected = v->selected;
+	s->devices = v->ndevices;
 	s->map = v->past;
 	s->map->refs++;
+	s->next = v->snapshots;
+	v->snapshots = s;
 	return s;
+}
+
+/* Where the machine keeps it; NULL: it is not the machine's, which shows without a look at what may be gone. */
+static struct vcpu_snapshot **slot(struct vcpu *v, const vcpu_snapshot *s)
+{
+	struct vcpu_snapshot **at = &v->snapshots;
+
+	while (*at && *at != s)
+		at = &(*at)->next;
+	return *at ? at : NULL;
 }
 
 int vcpu_snapshot_restore(vcpu *v, const vcpu_snapshot *s)
 {
+	unsigned selected;
+
 	if (machine_refuses(v, "vcpu_snapshot_restore"))
 		return -1;
+	if (!slot(v, s))
+		return machine_error(v, "that is no snapshot of this machine");
 	if (s->map->count != v->nblocks + 1)
-		return machine_error(v, "the snapshot is of a machine with other memory");
-	if (!go_back(v, s->map))
-		return machine_error(v, "the host has no memory to go back to a snapshot");
-	v->selected = s->selected;
+		return machine_error(v, "the snapshot is of a machine with other memory: some was mapped since");
+	if (s->devices != v->ndevices)
+		return machine_error(v, "the snapshot is of a machine with %u devices of the caller's own, and there are %u now", s->devices,
+			v->ndevices);
+	selected = s->selected;
+	if (!devices_known(v) || !go_back(v, s->map))
+		return -1;
+	v->selected = selected;
 	return 0;
 }
 
 void vcpu_snapshot_free(vcpu *v, vcpu_snapshot *s)
 {
-	if (!s)
+	struct vcpu_snapshot **at = v && s ? slot(v, s) : NULL;
+
+	if (!at)
 		return;
+	*at = s->next;
 	map_drop(v, s->map);
 	free(s);
 }
@@ -376,6 +411,8 @@ uint64_t vcpu_snapshot_memory(const vcpu *v) { return v ? v->past_bytes : 0; }
 
 void past_free(struct vcpu *v)
 {
+	while (v->snapshots)
+		vcpu_snapshot_free(v, v->snapshots);
 	map_drop(v, v->past);
 	v->past = NULL;
 }

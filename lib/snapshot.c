@@ -36,7 +36,7 @@ static u64 page_count(const struct ram *ram)
 
 static const char *const config_names[] = {
 	"size of memory", "speed", "seed", "start of the clock", "kind (PC or bare processor)", "processor", "processor", "processor",
-	"boot image", "map of memory", "number of processors", "set of drives",
+	"boot image", "map of memory and devices", "number of processors", "set of drives",
 };
 enum { CONFIG_WORDS = ARRAY_LEN(config_names) };
 
@@ -48,6 +48,7 @@ static void config_words(const struct vcpu *v, u64 out[CONFIG_WORDS])
 		map = hash64(map, &v->blocks[i].base, sizeof v->blocks[i].base);
 		map = hash64(map, &v->blocks[i].ram->size, sizeof v->blocks[i].ram->size);
 	}
+	map = devices_hash(v, map);
 	memcpy(out, (u64[CONFIG_WORDS]){ v->memory, v->ns_q16, v->seed, v->rtc, v->bare, v->model.features[0], v->model.features[1],
 		v->model.signature | (u64)v->model.physical_bits << 32, v->boot.hash, map, v->processors, drives_hash(v) }, CONFIG_WORDS * sizeof *out);
 }
@@ -260,7 +261,7 @@ bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
 		return error_set(error, "a state needs a place to be saved to");
 	*data = NULL;
 	*len = 0;
-	if (machine_refuses(v, "vcpu_save"))
+	if (machine_refuses(v, "vcpu_save") || !devices_known(v))
 		return error_set(error, "%s", vcpu_error(v));
 	w.out = malloc(w.room);
 	if (!w.out || deflateInit(&w.z, Z_BEST_SPEED) != Z_OK) {
@@ -523,6 +524,11 @@ static bool load(struct vcpu *v, struct reader *r, u8 *bytes, u8 *old, u64 *word
 		clock_sort(&v->clock);
 		return false;
 	}
+	if (!devices_restore(v)) {
+		take_parts(parts, n, old, old, NULL);
+		clock_sort(&v->clock);
+		return error_set(error, "saved state: %s", v->error);
+	}
 	/* From here on nothing can fail: it is the same stream. */
 	rewind_to_start(r);
 	check_config(r, v);
@@ -548,7 +554,7 @@ bool vcpu_load(vcpu *v, const void *data, size_t len, char **error)
 
 	if (error)
 		*error = NULL;
-	if (machine_refuses(v, "vcpu_load"))
+	if (machine_refuses(v, "vcpu_load") || !devices_known(v))
 		return error_set(error, "saved state: %s", vcpu_error(v));
 	if (!head || len < HEAD || memcmp(head, MAGIC, 8))
 		return error_set(error, "saved state: %zu bytes that do not begin as one", len);

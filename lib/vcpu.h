@@ -281,11 +281,27 @@ VCPU_API size_t vcpu_read_linear(const vcpu *v, uint64_t address, void *out, siz
 VCPU_API size_t vcpu_write_linear(vcpu *v, uint64_t address, const void *in, size_t len);
 /* Bare use: LEN bytes (multiple of 4096) of zeroed memory at ADDRESS. 0, or -1 with vcpu_error. */
 VCPU_API int vcpu_map(vcpu *v, uint64_t address, uint64_t len);
-/* A device of the caller's own. Offsets are from BASE; SIZE is 1, 2, 4 or 8. 0, or -1 with vcpu_error. */
+/* A device of the caller's own, over what is there already. Offsets are from BASE; SIZE is 1, 2, 4 or 8. NAME, of 1 to VCPU_DEVICE_NAME bytes, is
+ * that of no other one; it is copied, as *DEVICE is. 0, or -1 with vcpu_error, and nothing is mapped: an impossible argument, or the
+ * machine is being recorded. Zero in a field means what is said in brackets.
+ *
+ * Saved states, snapshots, recordings and debuggers ask a device for its state and give it back. One that has neither save and restore
+ * nor says that it is stateless may remember anything: its machine cannot be saved, loaded or recorded, a snapshot of it can be taken but not
+ * restored, and a debugger does not go back. vcpu_error tells. A device in several places gives its state in one of them and is stateless in
+ * the others. A debugger goes through the same piece of a run many times, and so do the device's callbacks. */
+#define VCPU_DEVICE_NAME 48
+#define VCPU_DEVICE_STATE (16u << 20)
 struct vcpu_device {
-	uint64_t (*read)(void *user, uint64_t offset, unsigned size);
-	void (*write)(void *user, uint64_t offset, unsigned size, uint64_t value);
+	uint64_t (*read)(void *user, uint64_t offset, unsigned size);               /* [all ones are read] */
+	void (*write)(void *user, uint64_t offset, unsigned size, uint64_t value); /* [writes vanish] */
 	void *user;
+	bool stateless;    /* it remembers nothing that can ever be seen [it may] */
+	size_t state_size; /* bytes of its state, always as many, at most VCPU_DEVICE_STATE; with save and restore, else 0 */
+	/* Write the state: the same bytes for the same state. vcpu_state_hash covers them. */
+	void (*save)(void *user, void *state);
+	/* Be in that state, which save has given, here or in another process, or which a damaged file has. False: that cannot be; nothing has
+	 * changed, and the machine is not loaded or restored. The machine must not be looked at or changed in these two. */
+	bool (*restore)(void *user, const void *state);
 };
 VCPU_API int vcpu_map_device(vcpu *v, const char *name, uint64_t base, uint64_t size, const struct vcpu_device *device);
 VCPU_API int vcpu_map_ports(vcpu *v, const char *name, uint16_t base, unsigned count, const struct vcpu_device *device);

@@ -23,7 +23,9 @@ typedef struct vcpu_debug vcpu_debug;
  * only; vcpu_input gives new inputs, from the place where it stands: what came after that in the run before is
  * forgotten. So do changes by hand (vcpu_set, vcpu_set_vector, vcpu_set_st, vcpu_write_physical and
  * vcpu_write_linear outside of callbacks): the run has them at this place from now on. What the guest says is told
- * to the machine's `output' once, however often the run is gone through. R is not used after the call. */
+ * to the machine's `output' once, however often the run is gone through. R is not used after the call.
+ * With a device of the caller's own that cannot be asked for its state (struct vcpu_device), what would go back is
+ * VCPU_DEBUG_ERROR with vcpu_error, and the machine stays where it is. */
 VCPU_API vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error);
 VCPU_API void vcpu_debug_free(vcpu_debug *d); /* before the machine; NULL is fine; in a callback it does nothing */
 /* Bytes that its snapshots may take [512 MiB]; and instructions from one to the next [16,000,000]. */

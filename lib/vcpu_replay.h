@@ -55,7 +55,8 @@ struct vcpu_recording {
 	uint64_t interval;   /* instructions between checkpoints [chosen so that they cost little] */
 };
 
-/* Record V, which must not have run yet, from now on. 0, or -1 with vcpu_error. */
+/* Record V, which must not have run yet, from now on. 0, or -1 with vcpu_error. Devices of the caller's own (struct vcpu_device) must have been
+ * mapped, and be stateless or have save and restore; who replays maps the same ones before the first vcpu_replay_run. */
 VCPU_API int vcpu_record(vcpu *v, const struct vcpu_recording *recording);
 /* Write a last checkpoint and stop recording; vcpu_free does not do it. */
 VCPU_API void vcpu_record_end(vcpu *v);

@@ -252,7 +252,7 @@ static bool make(struct machine *m)
 	static const char *const nics[] = { "virtio", "e1000", "ne2000" };
 	static const enum vcpu_bus buses[] = { VCPU_BUS_IDE, VCPU_BUS_IDE, VCPU_BUS_VIRTIO, VCPU_BUS_AHCI, VCPU_BUS_AHCI, VCPU_BUS_FLOPPY };
 	static char images[6][128], vars[128];
-	struct vcpu_device device = { .write = round_write, .user = m };
+	struct vcpu_device device = { .write = round_write, .user = m, .stateless = true };
 	struct vcpu_drive drives[6];
 	struct vcpu_config config = {
 		.memory = 16 << 20, .processors = kind < KINDS / 2 ? 1 : 2, .bios = path_of("bios"), .vars = vars, .display = "vga", .drives = drives,

@@ -47,7 +47,7 @@ static void device_write(void *user, uint64_t offset, unsigned size, uint64_t va
 	called();
 }
 
-static const struct vcpu_device device = { .read = device_read, .write = device_write };
+static const struct vcpu_device device = { .read = device_read, .write = device_write, .stateless = true };
 
 /* 64-bit code at AT, and `hlt' at TARGET; the device in memory and at ports. */
 static void make(const uint8_t *code, size_t len)
@@ -265,25 +265,30 @@ START_TEST(fetch)
 }
 END_TEST
 
-/* A stack that is a device, while a fault is delivered. */
+/* A stack that is a device, while a fault or a software interrupt is delivered. */
 START_TEST(delivery)
 {
 	uint8_t gate[16] = { TARGET & 0xff, TARGET >> 8, 0x10, 0, 0, 0x8e }, idtr[10] = { 0xff, 0x0f, 0, 0x60 };
 	uint8_t gdt[24] = { [16] = 0, 0, 0, 0, 0, 0x9b, 0x20, 0 }, gdtr[10] = { sizeof gdt - 1, 0, 0, 0x68 };
 
-	/* lidt [5000]; lgdt [5010]; mov rsp, rsi; ud2 */
+	/* lidt [5000]; lgdt [5010]; mov rsp, rsi; ud2 or int 6 */
 	make(CODE(0x0f, 0x01, 0x1c, 0x25, 0, 0x50, 0, 0, 0x0f, 0x01, 0x14, 0x25, 0x10, 0x50, 0, 0, 0x48, 0x89, 0xf4, 0x0f, 0x0b));
+	if (_i)
+		vcpu_write_physical(v, AT + 19, "\xcd\x06", 2);
 	vcpu_write_physical(v, 0x5000, idtr, sizeof idtr);
 	vcpu_write_physical(v, 0x5010, gdtr, sizeof gdtr);
 	vcpu_write_physical(v, 0x6800, gdt, sizeof gdt);
 	vcpu_write_physical(v, 0x6000 + 16 * 6, gate, sizeof gate);
-	dev.what = ODD;
+	dev.what = _i ? LOOK : ODD;
 	dev.odd = odd_fetch;
 	ck_assert_int_eq(vcpu_run(v, 100).reason, VCPU_STOP_IDLE);
 	ck_assert_uint_eq(dev.calls, 5);
 	ck_assert_uint_eq(dev.rip, AT + 19);
-	ck_assert_int_eq(odd_result[0], -1);
-	ck_assert_int_eq(odd_result[2], -1);
+	ck_assert_uint_eq(dev.instructions, 3);
+	if (!_i) {
+		ck_assert_int_eq(odd_result[0], -1);
+		ck_assert_int_eq(odd_result[2], -1);
+	}
 	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), TARGET + 1);
 	vcpu_free(v);
 }
@@ -533,7 +538,7 @@ int main(void)
 	tcase_add_loop_test(t, go, 0, WAYS);
 	tcase_add_test(t, go_and_fault);
 	tcase_add_test(t, fetch);
-	tcase_add_test(t, delivery);
+	tcase_add_loop_test(t, delivery, 0, 2);
 	tcase_add_test(t, refusals);
 	tcase_add_test(t, refusals_of_a_debugger);
 	tcase_add_test(t, what_works);

@@ -164,7 +164,7 @@ START_TEST(user_devices)
 	/* mov rax, [rbx+8]; mov [rbx+16], ax; in al, 40h+2; out 43h, eax... */
 	vcpu *v = bare(NULL, 64, 0x1000, CODE(0x48, 0x8b, 0x43, 8, 0x66, 0x89, 0x43, 16, 0xe4, 0x42, 0xe7, 0x40, 0xf4));
 	struct note memory = { 0 }, ports = { 0 };
-	struct vcpu_device a = { note_read, note_write, &memory }, b = { note_read, note_write, &ports };
+	struct vcpu_device a = { .read = note_read, .write = note_write, .user = &memory }, b = { .read = note_read, .write = note_write, .user = &ports };
 
 	ck_assert_int_eq(vcpu_map_device(v, "memory", 0x80000000, 0x1000, &a), 0);
 	ck_assert_int_eq(vcpu_map_ports(v, "ports", 0x40, 8, &b), 0);
