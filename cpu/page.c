@@ -235,6 +235,8 @@ bool page_peek(const struct cpu *c, u64 linear, u64 *phys)
 {
 	struct walk w;
 
+	if (in_long(c) ? !canonical(linear) : linear >> 32) /* there is no such address */
+		return false;
 	if (!paging(c)) {
 		*phys = linear;
 		return true;

@@ -115,6 +115,9 @@ int vcpu_map(vcpu *v, uint64_t address, uint64_t len)
 	if (address >= room || len > room - address)
 		return machine_error(v, "map %llx, %llx bytes: that is beyond the %u address lines of a %s", (unsigned long long)address,
 			(unsigned long long)len, v->model.physical_bits, v->model.name);
+	if (len > MEMORY_MAX)
+		return machine_error(v, "map %llx, %llx bytes: more than a machine can have (%llu MiB)", (unsigned long long)address,
+			(unsigned long long)len, (unsigned long long)(MEMORY_MAX / MiB));
 	if (overlaps(&v->mem, address, len))
 		return machine_error(v, "map %llx, %llx bytes: something is there already", (unsigned long long)address,
 			(unsigned long long)len);

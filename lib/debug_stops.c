@@ -125,8 +125,8 @@ int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physic
 
 	if (debug_refuses(d))
 		return -1;
-	if (!size || last < address || size > MiB)
-		return machine_error(d->v, "a watchpoint covers 1 byte to 1 MiB");
+	if (!size || last < address || size > MiB || !(read || write))
+		return machine_error(d->v, "a watchpoint covers 1 byte to 1 MiB, and reads or writes");
 	return add_point(d, (struct stop_point){ .kind = POINT_WATCH, .address = address, .physical = physical,
 		.watch = { address, last, physical, read, write } });
 }
@@ -146,6 +146,8 @@ int vcpu_debug_delete(vcpu_debug *d, int id)
 	return machine_error(d->v, "there is no breakpoint %d", id);
 }
 
+#define ALL_EVENTS (2u * EVENT_OUTPUT - 1)
+
 int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what)
 {
 	char *name;
@@ -154,6 +156,9 @@ int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what)
 		return -1;
 	if (!what)
 		return machine_error(d->v, "a catch without a word of what");
+	if (!what->kinds || what->kinds & ~ALL_EVENTS || what->first > what->last || !(what->read || what->write))
+		return machine_error(d->v, "no event of the kinds %x from %llx to %llx can be caught", what->kinds, (unsigned long long)what->first,
+			(unsigned long long)what->last);
 	name = what->name ? strdup(what->name) : NULL;
 	if (what->kinds & EVENT_OUTPUT && (!name || !*name))
 		return machine_error(d->v, "a text to wait for is wanted");

@@ -121,8 +121,6 @@ bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error)
 		return true;
 	if (v->bare)
 		return error_set(error, "a bare processor has no drives");
-	if (config->drives_count > VCPU_DRIVES)
-		return error_set(error, "%u drives are more than a machine can have (%u)", config->drives_count, VCPU_DRIVES);
 	for (unsigned i = 0; i < config->drives_count; i++) {
 		const struct vcpu_drive *from = &config->drives[i];
 		struct drive *drive = &v->drives[v->ndrives];

@@ -69,6 +69,8 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 {
 	if (config->drives_count && !config->drives)
 		return error_set(error, "%u drives at NULL", config->drives_count);
+	if (config->drives_count > VCPU_DRIVES)
+		return error_set(error, "%u drives are more than a machine can have (%u)", config->drives_count, VCPU_DRIVES);
 	if ((config->kernel_size && !config->kernel_data) || (config->initrd_size && !config->initrd_data))
 		return error_set(error, "%zu bytes of %s at NULL", config->kernel_data ? config->initrd_size : config->kernel_size,
 			config->kernel_data ? "an initrd" : "a kernel");
@@ -96,6 +98,8 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 		return error_set(error, "a bare machine has one processor, not %u", v->processors);
 	if (config->display && strcmp(config->display, "vga") && strcmp(config->display, "none"))
 		return error_set(error, "there is no display '%s', only \"vga\" and \"none\"", config->display);
+	if (config->boot && config->boot[strspn(config->boot, "acdn")])
+		return error_set(error, "the boot order '%s' is not of the letters a (floppy), c (disk), d (CD-ROM), n (network)", config->boot);
 	if (!v->bare)
 		return configure_memory(v, config->memory, error);
 	if (config->kernel || config->kernel_data || config->initrd || config->initrd_data || config->bios)
@@ -445,7 +449,7 @@ int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
 		return -1;
 	if (len && !data)
 		return machine_error(v, "%zu bytes of input at NULL", len);
-	return machine_input(v, channel, data, len);
+	return machine_input(v, channel, data ? data : "", len);
 }
 
 uint64_t vcpu_instructions(const vcpu *v) { return v ? machine_running(v)->icount : 0; }

@@ -305,12 +305,14 @@ static int serial_input(struct vcpu *v, unsigned n, const void *data, size_t len
 	return uart_input(v->pc->com[n], data, len) ? 0 : machine_error(v, "COM%u has no room for %zu bytes more", n + 1, len);
 }
 
+enum { MOUSE_MAX = 4096 };
+
 static int mouse_input(struct vcpu *v, const void *data, size_t len)
 {
 	struct vcpu_mouse mouse;
 
-	if (len % sizeof mouse)
-		return machine_error(v, "%zu bytes are no whole number of struct vcpu_mouse", len);
+	if (len % sizeof mouse || len > MOUSE_MAX * sizeof mouse)
+		return machine_error(v, "%zu bytes are no whole number of struct vcpu_mouse, or more than %d", len, MOUSE_MAX);
 	for (size_t done = 0; done < len; done += sizeof mouse) {
 		memcpy(&mouse, (const char *)data + done, sizeof mouse);
 		i8042_mouse_input(v->pc->i8042, mouse.dx, mouse.dy, mouse.wheel, (u8)mouse.buttons);

@@ -84,6 +84,8 @@ int pc_media_input(struct pc *pc, const void *data, size_t len)
 
 int vcpu_next_medium(vcpu *v)
 {
+	if (!v)
+		return -1;
 	for (unsigned i = 0; v->pc && i < v->ndrives; i++) {
 		struct vcpu_medium m = { (uint8_t)i, (uint8_t)(v->pc->media.in[i] + 1) };
 

@@ -16,25 +16,31 @@
  *
  * Strings returned through a `char **error` are malloc'd and belong to the caller; ERROR may be NULL.
  *
- * NULL for a machine, a recording or a debugger is an error of every function that takes one: -1, false, NULL, VCPU_STOP_HOST or
- * VCPU_DEBUG_ERROR; functions that return a number give 0, those that return nothing do nothing.
+ * NULL for a machine, a recording or a debugger is an error of every function that takes one: -1, false, NULL,
+ * VCPU_STOP_HOST or VCPU_DEBUG_ERROR; functions that return a number give 0, those that return nothing do nothing.
  *
- * Callbacks: functions of struct vcpu_device and vcpu_config.output, and those that vcpu_debug_trace, vcpu_debug_condition,
- * vcpu_debug_coverage, vcpu_state_parts and vcpu_record are given. Most of them are called in the middle of an instruction. There
- *   - VCPU_RIP is that instruction's address, vcpu_instructions what has retired before it, vcpu_virtual_ns the time at its beginning. The other
- *     registers are as it has left them so far. Where a processor fetches code from the device, VCPU_RIP is the address of that code; where
- *     it delivers an interruption onto a stack there, that of the instruction before which it comes;
- *   - vcpu_stop ends the vcpu_run that it is called in, behind that instruction. A repeated string instruction counts as one for each
- *     part of at most 4096 elements;
- *   - vcpu_set works. With VCPU_RIP, the guest goes on there behind that instruction (if it faults after all, its handler is entered and the
- *     new RIP is forgotten). What the instruction writes itself it writes after that. Outside of an instruction (code is being fetched, an
- *     interruption delivered, a timer has fired), -1: only general registers, vectors, CR2, MXCSR, FCW and FSW can be set then;
- *   - registers and memory can be read and written, vcpu_map, vcpu_map_device, vcpu_map_ports and vcpu_select work, and so does
- *     everything that asks. What is changed in memory that holds code counts from the next instruction on;
- *   - what needs the machine to stand between two instructions is refused with an error, and the machine goes on: vcpu_run, vcpu_input (and
- *     vcpu_type_text, vcpu_next_medium), vcpu_flush, vcpu_save, vcpu_load, vcpu_state_hash (0), vcpu_state_parts (no part), vcpu_set_mode,
- *     vcpu_snapshot_take, vcpu_snapshot_restore, vcpu_record, vcpu_record_end, vcpu_replay_run, and all of vcpu_debug_* that runs the
- *     machine or changes what stops it. Call vcpu_stop, and do it when vcpu_run has returned;
+ * Callbacks: functions of struct vcpu_device and vcpu_config.output, and those that vcpu_debug_trace,
+ * vcpu_debug_condition, vcpu_debug_coverage, vcpu_state_parts and vcpu_record are given. Most of them are called in
+ * the middle of an instruction. There
+ *   - VCPU_RIP is that instruction's address, vcpu_instructions what has retired before it, vcpu_virtual_ns the time
+ *     at its beginning. The other registers are as it has left them so far. Where a processor fetches code from the
+ *     device, VCPU_RIP is the address of that code; where it delivers an interruption onto a stack there, that of the
+ *     instruction before which it comes. Of several processors it is vcpu_running whose instruction it is, and
+ *     vcpu_select says whose registers are seen;
+ *   - vcpu_stop ends the vcpu_run that it is called in, behind that instruction. A repeated string instruction counts
+ *     as one for each part of at most 4096 elements;
+ *   - vcpu_set works. With VCPU_RIP, the guest goes on there behind that instruction (if it faults after all, its
+ *     handler is entered and the new RIP is forgotten). What the instruction writes itself it writes after that.
+ *     Outside of an instruction (code is being fetched, an interruption delivered, a timer has fired), -1: only
+ *     general registers, vectors, CR2, MXCSR, FCW and FSW can be set then;
+ *   - registers and memory can be read and written, vcpu_map, vcpu_map_device, vcpu_map_ports and vcpu_select work,
+ *     and so does everything that asks. What is changed in memory that holds code counts from the next instruction
+ *     on;
+ *   - what needs the machine to stand between two instructions is refused with an error, and the machine goes on:
+ *     vcpu_run, vcpu_input (and vcpu_type_text, vcpu_next_medium), vcpu_flush, vcpu_save, vcpu_load, vcpu_state_hash
+ *     (0), vcpu_state_parts (no part), vcpu_set_mode, vcpu_snapshot_take, vcpu_snapshot_restore, vcpu_record,
+ *     vcpu_record_end, vcpu_replay_run, and all of vcpu_debug_* that runs the machine or changes what stops it. Call
+ *     vcpu_stop, and do it when vcpu_run has returned;
  *   - vcpu_free and vcpu_debug_free do nothing, but leave a text for vcpu_error.
  * A machine may call into another one. */
 #ifndef VCPU_H
@@ -67,7 +73,7 @@ enum vcpu_channel {
 	VCPU_COM3,
 	VCPU_COM4,
 	VCPU_LPT1,      /* the parallel port at 378h: bytes, output only */
-	VCPU_MOUSE,     /* input only: struct vcpu_mouse */
+	VCPU_MOUSE,     /* input only: struct vcpu_mouse, 1 to 4096 of them */
 	VCPU_CONSOLE,   /* the virtio console: bytes */
 	VCPU_NET,       /* the network adapter: one Ethernet frame without its checksum, 14 to 1514 bytes; virtio: up to 65549, an IP packet that
 	                   is larger than a wire takes but right in itself, its checksums too: who puts it on a wire cuts it. In, the same: a frame
@@ -279,16 +285,18 @@ VCPU_API size_t vcpu_read_physical(const vcpu *v, uint64_t address, void *out, s
 VCPU_API size_t vcpu_write_physical(vcpu *v, uint64_t address, const void *in, size_t len);
 VCPU_API size_t vcpu_read_linear(const vcpu *v, uint64_t address, void *out, size_t len);
 VCPU_API size_t vcpu_write_linear(vcpu *v, uint64_t address, const void *in, size_t len);
-/* Bare use: LEN bytes (multiple of 4096) of zeroed memory at ADDRESS. 0, or -1 with vcpu_error. */
+/* Bare use: LEN bytes (multiple of 4096, at most 1 TiB) of zeroed memory at ADDRESS. 0, or -1 with vcpu_error: also where something is. */
 VCPU_API int vcpu_map(vcpu *v, uint64_t address, uint64_t len);
-/* A device of the caller's own, over what is there already. Offsets are from BASE; SIZE is 1, 2, 4 or 8. NAME, of 1 to VCPU_DEVICE_NAME bytes, is
- * that of no other one; it is copied, as *DEVICE is. 0, or -1 with vcpu_error, and nothing is mapped: an impossible argument, or the
- * machine is being recorded. Zero in a field means what is said in brackets.
+/* A device of the caller's own, over what is there already. Offsets are from BASE; SIZE is 1, 2, 4 or 8. NAME, of 1
+ * to VCPU_DEVICE_NAME bytes, is that of no other one; it is copied, as *DEVICE is. 0, or -1 with vcpu_error, and
+ * nothing is mapped: an impossible argument, or the machine is being recorded. Zero in a field means what is said
+ * in brackets.
  *
- * Saved states, snapshots, recordings and debuggers ask a device for its state and give it back. One that has neither save and restore
- * nor says that it is stateless may remember anything: its machine cannot be saved, loaded or recorded, a snapshot of it can be taken but not
- * restored, and a debugger does not go back. vcpu_error tells. A device in several places gives its state in one of them and is stateless in
- * the others. A debugger goes through the same piece of a run many times, and so do the device's callbacks. */
+ * Saved states, snapshots, recordings and debuggers ask a device for its state and give it back. One that has
+ * neither save and restore nor says that it is stateless may remember anything: its machine cannot be saved, loaded
+ * or recorded, a snapshot of it can be taken but not restored, and a debugger does not go back. vcpu_error tells. A
+ * device in several places gives its state in one of them and is stateless in the others. A debugger goes through
+ * the same piece of a run many times, and so do the device's callbacks. */
 #define VCPU_DEVICE_NAME 48
 #define VCPU_DEVICE_STATE (16u << 20)
 struct vcpu_device {

@@ -91,7 +91,7 @@ enum { VCPU_MODE_16 = 0, VCPU_MODE_32 = 1, VCPU_MODE_64 = 2, VCPU_MODE_PROTECTED
 VCPU_API int vcpu_debug_break(vcpu_debug *d, uint64_t address, bool physical);
 VCPU_API int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physical, bool read, bool write);
 VCPU_API int vcpu_debug_delete(vcpu_debug *d, int id); /* 0, or -1: there is none */
-/* Stop at events. NAME: of EVENT_CLOCK, how its name begins (NULL: any); of EVENT_OUTPUT, the text. Those that know no reads are writes. */
+/* Stop at events of KINDS whose address is from FIRST to LAST; an id, or -1 with vcpu_error. NAME: of EVENT_CLOCK, how its name begins (NULL: any); of EVENT_OUTPUT, the text. Those that know no reads are writes. */
 struct vcpu_debug_catch { unsigned kinds; uint64_t first, last; bool read, write; const char *name; };
 VCPU_API int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what);
 /* Ask at each hit whether it counts; a callback, which may look at the machine and must not change it. */

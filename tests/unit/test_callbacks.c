@@ -221,6 +221,29 @@ START_TEST(go)
 }
 END_TEST
 
+/* A repetition goes on by parts of 4096 elements, and each is an instruction. */
+START_TEST(repetition)
+{
+	make(CODE(0xb8, 1, 0, 0, 0, 0xf3, 0x6e, 0xf4)); /* mov eax, 1; rep outsb; hlt */
+	vcpu_set(v, VCPU_RCX, 10000);
+	vcpu_set(v, VCPU_RSI, 0);
+	dev.what = STOP;
+	for (unsigned i = 1; i < 3; i++) {
+		ck_assert_int_eq(vcpu_run(v, 100).reason, VCPU_STOP_REQUEST);
+		ck_assert_uint_eq(dev.calls, 4096 * i);
+		ck_assert_uint_eq(dev.rip, AT + 5);
+		ck_assert_uint_eq(dev.instructions, i);
+		ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), AT + 5);
+		ck_assert_uint_eq(vcpu_get(v, VCPU_RCX), 10000 - 4096 * i);
+	}
+	dev.what = GO;
+	ck_assert_int_eq(vcpu_run(v, 100).reason, VCPU_STOP_IDLE);
+	ck_assert_uint_eq(dev.calls, 10000);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), TARGET + 1);
+	vcpu_free(v);
+}
+END_TEST
+
 /* A fault after the device was asked: its handler comes, here the caller. */
 START_TEST(go_and_fault)
 {
@@ -333,6 +356,7 @@ static void refused(void)
 	ck_assert_uint_eq(parts_seen, 0);
 	ck_assert_int_eq(vcpu_input(v, VCPU_COM1, "x", 1), -1);
 	ck_assert_int_eq(vcpu_set_mode(v, 32), -1);
+	ck_assert_int_eq(vcpu_flush(v), -1);
 	ck_assert_int_eq(vcpu_record(v, &recording), -1);
 	vcpu_record_end(v);
 	ck_assert_ptr_null(vcpu_debug_new(v, NULL, &error));
@@ -536,6 +560,7 @@ int main(void)
 	tcase_add_loop_test(t, place, 0, WAYS);
 	tcase_add_loop_test(t, stop, 0, WAYS);
 	tcase_add_loop_test(t, go, 0, WAYS);
+	tcase_add_test(t, repetition);
 	tcase_add_test(t, go_and_fault);
 	tcase_add_test(t, fetch);
 	tcase_add_loop_test(t, delivery, 0, 2);
