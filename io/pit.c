@@ -262,7 +262,8 @@ static void edge(void *owner, u64 late)
 	arm(pit);
 }
 
-/* A control word, or the first byte of a count in mode 0: the counting element keeps what it has until a count is loaded. */
+/* A control word, or the first byte of a count in mode 0: the counting element keeps what it has until a count is
+ * loaded. */
 static void halt(struct counter *c, u64 t)
 {
 	if (c->running)

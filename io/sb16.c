@@ -140,8 +140,9 @@ static void units_done(struct sb16 *card, unsigned units)
 		card->left -= units;
 }
 
-/* One code: a sign above a magnitude. Steps are (magnitude + 1/2) * 2 ^ scale, cut to whole levels; the largest magnitudes make the next ones larger, 0
- * smaller. The fifth scale of the "2.6-bit" kind is five quarters of the fourth. */
+/* One code: a sign above a magnitude. Steps are (magnitude + 1/2) * 2 ^ scale, cut to whole levels; the largest
+ * magnitudes make the next ones larger, 0 smaller. The fifth scale of the "2.6-bit" kind is five quarters of the
+ * fourth. */
 static void decode(struct sb16 *card, unsigned code)
 {
 	static const u8 top_scale[KINDS] = { [ADPCM_2] = 5, [ADPCM_3] = 4, [ADPCM_4] = 3 }, large[KINDS] = { [ADPCM_2] = 1, [ADPCM_3] = 3, [ADPCM_4] = 5 };
@@ -249,8 +250,8 @@ static u8 read_answer(struct sb16 *card)
 	return card->last;
 }
 
-/* Bytes that follow a command; for those that are not modelled, too, lest they be taken for commands. 04h to 0Fh are of the signal processor, which this
- * card does not have; F9h reads the DSP's own memory. */
+/* Bytes that follow a command; for those that are not modelled, too, lest they be taken for commands. 04h to 0Fh are
+ * of the signal processor, which this card does not have; F9h reads the DSP's own memory. */
 static unsigned arguments(u8 command)
 {
 	if (command >= 0xb0 && command <= 0xcf)

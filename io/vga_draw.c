@@ -18,8 +18,8 @@ static u32 dac_rgb(const struct vga *vga, unsigned index)
 	return rgb;
 }
 
-/* From what a dot is to what colour it has: through the palette (four bits), or past it. The bits of MASK count: those of the colour planes, for each
- * four bits that pass the attribute controller. */
+/* From what a dot is to what colour it has: through the palette (four bits), or past it. The bits of MASK count:
+ * those of the colour planes, for each four bits that pass the attribute controller. */
 static void make_colours(const struct vga *vga, struct colours *colours, bool palette, u8 mask)
 {
 	u8 select = vga->attr[ATTR_COLOR];
@@ -107,8 +107,8 @@ static u32 row_bits(const struct vga *vga, u32 address, unsigned row)
 	return address;
 }
 
-/* The offset in the planes that the CRTC puts out for a value of its counter. In doublewords the row's bits are the counter's, so that odd lines of CGA's
- * kind are 8 K doublewords further. */
+/* The offset in the planes that the CRTC puts out for a value of its counter. In doublewords the row's bits are the
+ * counter's, so that odd lines of CGA's kind are 8 K doublewords further. */
 static u32 crtc_address(const struct vga *vga, u32 counter, unsigned row)
 {
 	u8 mode = vga->crtc[CRTC_MODE];

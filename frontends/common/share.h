@@ -1,14 +1,17 @@
-/* The shared folder at the other end of VCPU_SHARE: a 9P2000.L server (documented in the Linux kernel and in diod's protocol.md) for one directory.
+/* The shared folder at the other end of VCPU_SHARE: a 9P2000.L server (documented in the Linux kernel and in diod's
+ * protocol.md) for one directory.
  *
  *     guest --- VCPU_SHARE output ---> share_request ---> the host's files
  *     guest <-- vcpu_input --------- share_deliver <---'
  *
- * Nobody gets out of the directory: names are single components, opened one by one below the descriptor of the one before and never through a
- * symbolic link; ".." leads nowhere. Only regular files and directories are opened. Without "rw" nothing is written. The guest's user and group
- * ids are not the host's: all is done as the user who runs the program. A message that is not whole changes nothing.
+ * Nobody gets out of the directory: names are single components, opened one by one below the descriptor of the one
+ * before and never through a symbolic link; ".." leads nowhere. Only regular files and directories are opened.
+ * Without "rw" nothing is written. The guest's user and group ids are not the host's: all is done as the user who
+ * runs the program. A message that is not whole changes nothing.
  *
- * What a guest can make the host keep is bounded: 4096 fids, two descriptors each (fewer where the host's limit is lower: 64 are left to the program);
- * 5 MiB of names of directories that are being read, in 16 pieces of at most 1024; 64 MiB of answers; messages of 512 KiB. */
+ * What a guest can make the host keep is bounded: 4096 fids, two descriptors each (fewer where the host's limit is
+ * lower: 64 are left to the program); 5 MiB of names of directories that are being read, in 16 pieces of at most
+ * 1024; 64 MiB of answers; messages of 512 KiB. */
 #ifndef COMMON_SHARE_H
 #define COMMON_SHARE_H
 

@@ -542,8 +542,9 @@ static void sort_piece(struct piece *p)
 		free(p->names[--p->count]);
 }
 
-/* The names behind AFTER (NULL: from the first on) into P, of which FIRST is the offset. Sorted: the order in which a host keeps them is nobody's
- * business. However large a directory is, only a piece of it is in memory: the smallest names seen so far. */
+/* The names behind AFTER (NULL: from the first on) into P, of which FIRST is the offset. Sorted: the order in which
+ * a host keeps them is nobody's business. However large a directory is, only a piece of it is in memory: the
+ * smallest names seen so far. */
 static int read_piece(struct piece *p, const struct fid *f, const char *after, uint64_t first)
 {
 	int fd = reopen(f->path, O_RDONLY | O_DIRECTORY);
@@ -581,8 +582,8 @@ static int read_piece(struct piece *p, const struct fid *f, const char *after, u
 	return e ? ENOMEM : 0;
 }
 
-/* F's piece with the name of OFFSET in it; without, if there is no such name. That of somebody else may have to go: it is made again from the last name
- * that was sent, and nothing is lost or sent twice. */
+/* F's piece with the name of OFFSET in it; without, if there is no such name. That of somebody else may have to go:
+ * it is made again from the last name that was sent, and nothing is lost or sent twice. */
 static int find_piece(struct share *s, struct fid *f, uint64_t offset, struct piece **out)
 {
 	struct piece *p = piece_of(s, f);

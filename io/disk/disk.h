@@ -48,9 +48,9 @@ u64 disk_size(const struct disk *disk);     /* bytes */
 bool disk_read_only(const struct disk *disk);
 enum disk_result disk_read(struct disk *disk, u64 offset, void *out, size_t len);
 enum disk_result disk_write(struct disk *disk, u64 offset, const void *in, size_t len);
-/* What was written before is on the host's disk when it returns DISK_OK. A flush that failed with DISK_ERROR is the last word: the host's kernel may
- * have dropped what it could not write, and a next fdatasync would succeed without it. So every later flush fails with the same text, until the
- * disk is opened again. */
+/* What was written before is on the host's disk when it returns DISK_OK. A flush that failed with DISK_ERROR is the
+ * last word: the host's kernel may have dropped what it could not write, and a next fdatasync would succeed without
+ * it. So every later flush fails with the same text, until the disk is opened again. */
 enum disk_result disk_flush(struct disk *disk);
 /* LEN bytes that are not needed any more read as zeroes from now on. */
 enum disk_result disk_discard(struct disk *disk, u64 offset, u64 len);

@@ -1,10 +1,11 @@
 /* Network block devices, through libnbd: whatever qemu-nbd or nbdkit can serve.
  *
- * Every wait for the server has an end: PATIENCE, or HURRY if the owner wants to stop. The request that HURRY leaves behind goes on; the same
- * request, made again, waits for the rest of it. Time is counted in what poll waited: the library reads no clock.
+ * Every wait for the server has an end: PATIENCE, or HURRY if the owner wants to stop. The request that HURRY leaves
+ * behind goes on; the same request, made again, waits for the rest of it. Time is counted in what poll waited: the
+ * library reads no clock.
  *
- * A server that is gone is called again once for every request. What it had acknowledged since the last flush may be gone with it: the next
- * flush fails. */
+ * A server that is gone is called again once for every request. What it had acknowledged since the last flush may be
+ * gone with it: the next flush fails. */
 #include <errno.h>
 #include <stdlib.h>
 #include "io/disk/store.h"
@@ -158,7 +159,8 @@ static enum disk_result start(struct nbd *nbd, enum op op, u64 offset, const voi
 	return DISK_OK;
 }
 
-/* Wait for the request that is under way. There is none any more when this returns, but with DISK_STALLED. *LATE: it took too long. */
+/* Wait for the request that is under way. There is none any more when this returns, but with DISK_STALLED. *LATE: it
+ * took too long. */
 static enum disk_result end(struct nbd *nbd, void *data, bool *late)
 {
 	enum disk_result result = DISK_OK;

@@ -4,8 +4,8 @@
  *     memory        a struct ram
  *     cow           a store and what was changed of it, block by block, in another
  *
- * Requests are within the store: disk.c has checked them. A flush may answer DISK_FULL only if the same flush can still keep its promise: all
- * that was written is still in the store's hands. */
+ * Requests are within the store: disk.c has checked them. A flush may answer DISK_FULL only if the same flush can
+ * still keep its promise: all that was written is still in the store's hands. */
 #ifndef IO_DISK_STORE_H
 #define IO_DISK_STORE_H
 
@@ -49,7 +49,8 @@ enum raw_access { RAW_STRANGER, RAW_READ, RAW_WRITE, RAW_CREATE };
 struct store *raw_open(const char *name, enum raw_access access, char *error);
 /* HOST's hurry and say are used while it is open; it must outlive the store. */
 struct store *nbd_open(const char *uri, bool writable, const struct disk_host *host, char *error);
-/* Hold a lock on the window for as long as the file is open: others that want to write it, or that write it, are refused. RAW_STRANGER: none. */
+/* Hold a lock on the window for as long as the file is open: others that want to write it, or that write it, are
+ * refused. RAW_STRANGER: none. */
 bool raw_lock(struct store *store, enum raw_access access);
 /* These take BASE (and FILE) over: they are freed with them, and by them when they fail. */
 struct store *overlay_open(const char *name, struct store *base, enum raw_access access, char *error);

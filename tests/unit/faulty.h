@@ -1,4 +1,5 @@
-/* A disk whose host fails when it is told to: the image in a file, and before it a store that counts what it is asked for. */
+/* A disk whose host fails when it is told to: the image in a file, and before it a store that counts what it is
+ * asked for. */
 #ifndef TEST_FAULTY_H
 #define TEST_FAULTY_H
 

@@ -387,8 +387,9 @@ static struct store *faulty_overlay(void *file, char *error)
 	return overlay_new(file, faulty_make(file, error), raw_open(image, RAW_READ, error), true, error);
 }
 
-/* Whichever request for an overlay's file fails, in whichever way: if a flush said that it was done, then all is there when the overlay is opened again
- * as it was; without room the same call is made again, and all is as if nothing had happened. */
+/* Whichever request for an overlay's file fails, in whichever way: if a flush said that it was done, then all is
+ * there when the overlay is opened again as it was; without room the same call is made again, and all is as if
+ * nothing had happened. */
 START_TEST(overlay_fails)
 {
 	for (unsigned kind = FAULTY_WRITE; kind <= FAULTY_FLUSH; kind++) {
@@ -569,7 +570,8 @@ static void count_said(void *owner, const char *text) { (void)owner, (void)text,
 static void count_stall(void *owner, struct disk *disk) { (void)owner, (void)disk, stalls++; }
 static bool hurry(void *owner) { (void)owner; return in_hurry; }
 
-/* A server that comes and goes. What it had acknowledged and not flushed may be gone with it: the next flush is an error. */
+/* A server that comes and goes. What it had acknowledged and not flushed may be gone with it: the next flush is an
+ * error. */
 START_TEST(nbd_comes_and_goes)
 {
 	struct disk *disk;

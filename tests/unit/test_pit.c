@@ -244,8 +244,8 @@ START_TEST(counts_down)
 }
 END_TEST
 
-/* The counting element keeps what it has reached when the first byte of a count (mode 0) or a control word stops it: 82C54, "Mode 0" and "Write
- * Operations". */
+/* The counting element keeps what it has reached when the first byte of a count (mode 0) or a control word stops it:
+ * 82C54, "Mode 0" and "Write Operations". */
 START_TEST(stopped)
 {
 	for (unsigned mode = 0; mode < 6; mode++) {

@@ -202,7 +202,8 @@ static void set_dma(u8 mode, unsigned len)
 	out8(0x0a, 1);
 }
 
-/* 80h and the ADPCM commands: samples that they last for 256 bytes, and one interrupt at their end, no earlier. A reference byte is no sample. */
+/* 80h and the ADPCM commands: samples that they last for 256 bytes, and one interrupt at their end, no earlier. A
+ * reference byte is no sample. */
 START_TEST(durations)
 {
 	static const struct { u8 command; unsigned samples; } once[] = { { 0x80, 256 }, { 0x14, 256 }, { 0x74, 512 }, { 0x75, 510 }, { 0x76, 768 },
@@ -302,7 +303,8 @@ START_TEST(lengths)
 }
 END_TEST
 
-/* E2h: sums of the byte under a mask that turns; what a driver of Creative's expects after a reset. The DSP is busy now and then, never for long. */
+/* E2h: sums of the byte under a mask that turns; what a driver of Creative's expects after a reset. The DSP is busy
+ * now and then, never for long. */
 START_TEST(identified)
 {
 	static const u8 challenge[] = { 0x00, 0x00, 0x3c, 0xff, 0x55 }, sums[] = { 0x40, 0xe5, 0x3a, 0xdf, 0xa2 };

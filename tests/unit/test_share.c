@@ -320,7 +320,8 @@ static long resident(void)
 	return pages * sysconf(_SC_PAGESIZE);
 }
 
-/* A large directory, read through many fids at a time, a little from each: every name once through each of them, in order, and bounded memory. */
+/* A large directory, read through many fids at a time, a little from each: every name once through each of them, in
+ * order, and bounded memory. */
 START_TEST(large_directory)
 {
 	enum { FILES = 3000, FIDS = 40, LONG = 240 };
@@ -398,7 +399,8 @@ static void whole_messages(unsigned i)
 	}
 }
 
-/* A message that is cut short anywhere, that has a byte too many, or whose size is not its own, is an error and changes nothing. */
+/* A message that is cut short anywhere, that has a byte too many, or whose size is not its own, is an error and
+ * changes nothing. */
 START_TEST(cut_short)
 {
 	share_close(share);
@@ -442,7 +444,8 @@ START_TEST(cut_short)
 }
 END_TEST
 
-/* Names that are none; a rename over a file, a file that is gone and still open; what is neither file nor directory is left alone. */
+/* Names that are none; a rename over a file, a file that is gone and still open; what is neither file nor directory
+ * is left alone. */
 START_TEST(names_and_files)
 {
 	struct stat st;

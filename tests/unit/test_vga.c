@@ -299,7 +299,8 @@ START_TEST(chain_4)
 	poke(0xa0005, 0x77);
 	seq(2, 0x0f);
 	ck_assert_uint_eq(peek(0xa0005), 0x19);
-	/* Address bits 1 and 0 select the plane, and the offset keeps the others: unchained, the bytes are four apart. */
+	/* Address bits 1 and 0 select the plane, and the offset keeps the others: unchained, the bytes are four
+	 * apart. */
 	for (unsigned i = 0; i < 0x10000; i += 0x5554 / 4) {
 		poke(0xa0000 + (i & ~3u), 0x5a), poke(0xa0000 + (i & ~3u) + 3, (u8)(i >> 8));
 		ck_assert_uint_eq(plane(i & ~3u, 0), 0x5a);
