@@ -416,9 +416,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, found);
 	tcase_add_test(tc, eight_bits);
 	tcase_add_test(tc, sixteen_bits);
-	tcase_add_test(tc, durations);
 	tcase_add_test(tc, adpcm);
-	tcase_add_test(tc, lengths);
 	tcase_add_test(tc, identified);
 	tcase_add_test(tc, speaker);
 }
@@ -430,6 +428,8 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	add_tests(t);
+	tcase_add_test(t, durations); /* long, and the others are cut often enough */
+	tcase_add_test(t, lengths);
 	suite_add_tcase(suite, t);
 	tcase_add_test(bare, state);
 	suite_add_tcase(suite, bare);
