@@ -448,9 +448,8 @@ static int setattr(struct share *s)
 	uint32_t valid = (uint32_t)get(s, 4), mode = (uint32_t)get(s, 4);
 	uint64_t size;
 	struct timespec times[2];
-	char name[40];
 	struct stat st;
-	int fd;
+	int error = 0, fd;
 
 	get(s, 8); /* owner and group stay */
 	size = get(s, 8);
@@ -472,21 +471,19 @@ static int setattr(struct share *s)
 		return errno;
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return EOPNOTSUPP;
-	snprintf(name, sizeof name, "/proc/self/fd/%d", f->path);
-	if ((valid & MODE) && chmod(name, mode & 0777))
-		return errno;
-	if (valid & SIZE) {
+	if (!(valid & (MODE | SIZE | ATIME | MTIME)))
+		return 0;
+	/* By descriptor, not by name: the sandbox sees to it that only files of the folder can be opened. */
+	fd = reopen(f->path, valid & SIZE ? O_WRONLY : O_RDONLY);
+	if (fd < 0 && errno == EACCES)
 		fd = reopen(f->path, O_WRONLY);
-		if (fd < 0 || ftruncate(fd, (off_t)size)) {
-			int error = errno;
-
-			if (fd >= 0)
-				close(fd);
-			return error;
-		}
-		close(fd);
-	}
-	return (valid & (ATIME | MTIME)) && utimensat(AT_FDCWD, name, times, 0) ? errno : 0;
+	if (fd < 0)
+		return errno;
+	if (((valid & MODE) && fchmod(fd, mode & 0777)) || ((valid & SIZE) && ftruncate(fd, (off_t)size)) ||
+	    ((valid & (ATIME | MTIME)) && futimens(fd, times)))
+		error = errno;
+	close(fd);
+	return error;
 }
 
 static int read_file(struct share *s)
