@@ -55,6 +55,9 @@ struct run_options {
 	bool embed;
 	vcpu_replay *replay;       /* run this, not CONFIG; NULL: CONFIG */
 	bool live;                 /* after its end, go on with the terminal */
+	bool replays;              /* a recording says what is opened, for reading; */
+	bool connects;             /* and which network block devices are connected to */
+	bool no_sandbox;
 };
 
 /* options.c: fill *O from the command line of a command that runs a machine. True: go on. False: stop with *STATUS; what there is to say
@@ -95,12 +98,24 @@ bool recording_option(struct recording *r, int c, char *value);
 /* Read NAME. False, having complained. */
 bool recording_open(struct recording *r, const char *name);
 void recording_close(struct recording *r);
+bool recording_connects(const struct recording *r); /* it may, to network block devices */
 
-/* run.c: build the machine, run it to its end, say how it ended. Returns the exit status. */
+/* run.c: open what is written, and enter the sandbox as far as possible: before anything that a stranger made is looked at. False, having complained.
+ * run_machine does it where it is not done yet. */
+bool run_outputs(const struct run_options *o);
+/* Build the machine, run it to its end, say how it ended. Returns the exit status. */
 int run_machine(const struct run_options *o);
 
-/* png.c: the picture as it is now into a PNG file. False, having complained, if there is none or it cannot be written. */
-bool screenshot(const vcpu *machine, const char *path);
+/* png.c: the picture as it is now into FD, which is closed; NAME is for complaints. False, having complained, if there is none or it cannot be
+ * written. */
+bool screenshot(const vcpu *machine, int fd, const char *name);
+
+/* confine.c: what O needs when the machine runs; what it needs to be made, too. Enter a layer of the sandbox, and say so where the host does not have
+ * it; false, having complained: it cannot be entered. */
+struct sandbox;
+void confine_later(struct sandbox *s, const struct run_options *o);
+void confine_inputs(struct sandbox *s, const struct run_options *o);
+bool confine(const struct sandbox *s, bool calls, bool verbose);
 
 /* port.c: serial ports that others connect to; WHERE is "pty" or "unix:PATH". False, having complained. */
 #define PORTS 4

@@ -1,13 +1,17 @@
 /* vcpu explore: one guest under many schedules, until one of them makes it fail; that run is recorded. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "ending.h"
+#include "helper.h"
+#include "sandbox.h"
 
 static const char help[] =
 	"Usage: vcpu explore --seeds=A..B --fail=REGEXP [OPTION]...\n"
@@ -29,7 +33,7 @@ enum { SLICE = 4000000, LINE = 4096 };
 struct exploration {
 	regex_t fail;
 	uint64_t first, last;
-	const char *record;
+	int record;              /* a file for it; -1: the helper makes one */
 };
 
 /* A run, as far as it is of interest: its lines. */
@@ -125,18 +129,20 @@ static bool run(const struct run_options *o, struct lines *l, FILE *recording)
 /* Run the seed that failed once more, for the file. */
 static bool keep(const struct exploration *e, const struct run_options *o, struct lines *l, char *name, size_t size)
 {
-	FILE *file;
+	int fd = e->record >= 0 ? e->record : helper_create(o->config.seed);
+	FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
 	bool ok;
 
-	if (e->record)
-		snprintf(name, size, "%s", e->record);
+	if (o->record)
+		snprintf(name, size, "%s", o->record);
 	else
 		snprintf(name, size, "explore-%" PRIu64 ".vrr", o->config.seed);
-	file = fopen(name, "wbe");
 	if (!file) {
 		complain("explore: cannot write %s: %s", name, strerror(errno));
 		return false;
 	}
+	if (!ftruncate(fd, 0))
+		errno = 0; /* a pipe cannot be cut */
 	ok = run(o, l, file);
 	if (ferror(file) | fclose(file)) {
 		complain("explore: cannot write %s: %s", name, strerror(errno));
@@ -210,6 +216,7 @@ static const char *value_of(const char *name, int argc, char **argv, int *i)
 int command_explore(int argc, char **argv)
 {
 	struct exploration e = { 0 };
+	struct sandbox sandbox = { 0 };
 	struct run_options o;
 	bool have_seeds = false, have_fail = false;
 	int status, n = 0;
@@ -246,8 +253,18 @@ int command_explore(int argc, char **argv)
 		complain("explore: --type, --expect, --net, --display text and --seed are for vcpu run");
 		return STATUS_USAGE;
 	}
-	e.record = o.record;
 	ending_open(NULL, NULL);
+	e.record = o.record ? open(o.record, O_WRONLY | O_CREAT | O_CLOEXEC, 0666) : -1;
+	if (o.record && e.record < 0) {
+		complain("explore: cannot write %s: %s", o.record, strerror(errno));
+		return STATUS_HOST;
+	}
+	if (!o.record)
+		helper_names("explore-", ".vrr", false);
+	confine_inputs(&sandbox, &o);
+	if (!confine(&sandbox, false, o.verbose) || !confine(&sandbox, true, o.verbose))
+		return STATUS_HOST;
+	sandbox_free(&sandbox);
 	status = explore(&e, &o);
 	regfree(&e.fail);
 	return status;

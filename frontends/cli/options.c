@@ -13,7 +13,7 @@ enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_VARS, O_DISK, O_CDROM, O_FL
        O_LIMIT, O_LIMIT_TIME, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
 enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_NEXT_MEDIUM, O_REALTIME, O_FULLSCREEN, O_SCALE, O_PARALLEL, O_SOUND };
 enum { O_NIC = 500, O_MAC, O_NET, O_PCAP, O_SHARE, O_CONSOLE, O_RNG };
-enum { O_GDB = 600, O_GDB_FILES };
+enum { O_GDB = 600, O_GDB_FILES, O_NO_SANDBOX };
 
 static const struct option run_options[] = {
 	{ "kernel", required_argument, NULL, O_KERNEL },
@@ -59,6 +59,7 @@ static const struct option run_options[] = {
 	{ "gdb-files", no_argument, NULL, O_GDB_FILES },
 	{ "record", required_argument, NULL, O_RECORD },
 	{ "embed", no_argument, NULL, O_EMBED },
+	{ "no-sandbox", no_argument, NULL, O_NO_SANDBOX },
 	{ "help", no_argument, NULL, O_HELP },
 	{ "version", no_argument, NULL, O_VERSION },
 	{ 0 },
@@ -118,6 +119,8 @@ static const char help_rest[] =
 	"      --gdb-files       gdb's monitor commands may open files: trace, symbols, list ...\n"
 	"      --record=FILE     write what vcpu replay needs to repeat this run, to the bit\n"
 	"      --embed           the kernel and the initrd go into that file, too\n"
+	"      --no-sandbox      keep the rights to open, connect and start what the user may, which this\n"
+	"                        program else gives up when it has opened what its options name\n"
 	"      --verbose         what the guest did that deserves a word, on stderr\n"
 	"      --help            this text\n"
 	"      --version         the version\n"
@@ -450,6 +453,9 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			break;
 		case O_EMBED:
 			o->embed = true;
+			break;
+		case O_NO_SANDBOX:
+			o->no_sandbox = true;
 			break;
 		case O_VERBOSE:
 			o->verbose = true;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "cli.h"
@@ -46,7 +47,7 @@ static bool write_png(FILE *f, const uint32_t *pixels, uint32_t width, uint32_t 
 	return ok;
 }
 
-bool screenshot(const vcpu *machine, const char *path)
+bool screenshot(const vcpu *machine, int fd, const char *name)
 {
 	struct vcpu_screen s;
 	uint32_t *pixels;
@@ -54,16 +55,17 @@ bool screenshot(const vcpu *machine, const char *path)
 	bool ok;
 
 	if (!vcpu_screen(machine, &s, NULL, 0)) {
-		complain("%s: there is no picture to write", path);
+		complain("%s: there is no picture to write", name);
+		close(fd);
 		return false;
 	}
 	pixels = malloc((size_t)s.width * s.height * sizeof *pixels);
-	f = fopen(path, "wb");
-	ok = pixels && f && vcpu_screen(machine, &s, pixels, (size_t)s.width * s.height) && write_png(f, pixels, s.width, s.height);
-	if (f && fclose(f))
+	f = fdopen(fd, "wb");
+	ok = pixels && f && !ftruncate(fd, 0) && vcpu_screen(machine, &s, pixels, (size_t)s.width * s.height) && write_png(f, pixels, s.width, s.height);
+	if (f ? fclose(f) : close(fd))
 		ok = false;
 	free(pixels);
 	if (!ok)
-		complain("cannot write %s: %s", path, strerror(errno));
+		complain("cannot write %s: %s", name, strerror(errno));
 	return ok;
 }

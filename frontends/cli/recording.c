@@ -82,3 +82,12 @@ void recording_close(struct recording *r)
 	r->replay = NULL;
 	r->data = NULL;
 }
+
+bool recording_connects(const struct recording *r)
+{
+	bool connects = r->files.nbd;
+
+	for (unsigned i = 0; i < r->files.moved_count; i++)
+		connects |= !strncmp(r->moves[i].to, "nbd:", 4);
+	return connects;
+}

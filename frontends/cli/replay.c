@@ -5,7 +5,7 @@
 
 #include "cli.h"
 
-enum { O_TO = 256, O_LIMIT_TIME, O_GDB, O_GDB_FILES, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON, O_STATS, O_VERBOSE, O_HELP };
+enum { O_TO = 256, O_LIMIT_TIME, O_GDB, O_GDB_FILES, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON, O_STATS, O_VERBOSE, O_NO_SANDBOX, O_HELP };
 
 static const struct option replay_options[] = {
 	{ "to", required_argument, NULL, O_TO },
@@ -19,6 +19,7 @@ static const struct option replay_options[] = {
 	{ "stats", no_argument, NULL, O_STATS },
 	{ "verbose", no_argument, NULL, O_VERBOSE },
 	RECORDING_OPTIONS,
+	{ "no-sandbox", no_argument, NULL, O_NO_SANDBOX },
 	{ "help", no_argument, NULL, O_HELP },
 	{ 0 },
 };
@@ -39,6 +40,7 @@ static const char help[] =
 	"      --stats           one JSON object as the last line on stderr\n"
 	"      --verbose         what the guest did that deserves a word, on stderr\n"
 	RECORDING_HELP
+	"      --no-sandbox      keep the rights that a replay does not need\n"
 	"      --help            this text\n"
 	"\n"
 	"Of the files that the recording names, regular ones are opened, for reading, and used if they\n"
@@ -90,6 +92,9 @@ static bool parse(struct run_options *o, struct recording *recording, int argc, 
 		case O_VERBOSE:
 			o->verbose = true;
 			break;
+		case O_NO_SANDBOX:
+			o->no_sandbox = true;
+			break;
 		case O_HELP:
 			fputs(help, stdout);
 			*status = STATUS_OK;
@@ -108,14 +113,15 @@ static bool parse(struct run_options *o, struct recording *recording, int argc, 
 
 int command_replay(int argc, char **argv)
 {
-	struct run_options o = { .where[VCPU_COM1] = "stdio" };
+	struct run_options o = { .where[VCPU_COM1] = "stdio", .replays = true };
 	struct recording recording = { 0 };
 	bool verify = false;
 	int status;
 
 	if (!parse(&o, &recording, argc, argv, &verify, &status))
 		return status;
-	if (!recording_open(&recording, argv[optind]))
+	o.connects = recording_connects(&recording);
+	if (!run_outputs(&o) || !recording_open(&recording, argv[optind]))
 		return STATUS_USAGE;
 	o.replay = recording.replay;
 	vcpu_replay_verify(o.replay, verify);

@@ -16,6 +16,7 @@
 #include "gdb.h"
 #include "helper.h"
 #include "net.h"
+#include "sandbox.h"
 #include "share.h"
 
 /* Where a channel's bytes go. Channels on stdio share one, so that their bytes stay in order. */
@@ -38,6 +39,7 @@ struct session {
 	struct net *net;                /* NULL: none */
 	struct gdb *gdb;                /* NULL: none, or it has gone */
 	struct share *share;            /* NULL: none */
+	int picture;                    /* for the screenshot */
 	const struct face *face;        /* NULL: none */
 	bool verbose;
 	bool quit;                      /* Ctrl-A X ended the run; */
@@ -178,18 +180,14 @@ static void remove_socket(const char *where)
 
 static bool start_recording(struct session *s, const struct run_options *o)
 {
-	struct vcpu_recording recording = { .write = append, .embed = o->embed };
+	struct vcpu_recording recording = { .write = append, .user = s->recording, .embed = o->embed };
 
-	s->recording = recording.user = fopen(o->record, "wbe");
-	if (!s->recording) {
-		complain("--record: cannot write %s: %s", o->record, strerror(errno));
-		return false;
-	}
-	if (vcpu_record(s->machine, &recording)) {
-		complain("--record %s: %s", o->record, vcpu_error(s->machine));
-		return false;
-	}
-	return true;
+	if (s->recording && !ftruncate(fileno(s->recording), 0))
+		errno = 0; /* a pipe cannot be cut */
+	if (!s->recording || !vcpu_record(s->machine, &recording))
+		return true;
+	complain("--record %s: %s", o->record, vcpu_error(s->machine));
+	return false;
 }
 
 /* A recording that could not be written is worth a word, but does not change how the run ended. */
@@ -488,39 +486,90 @@ static void print_stats(const vcpu *machine, double seconds, const char *stop)
 		seconds > 0 ? (double)instructions / seconds / 1e6 : 0, vcpu_virtual_ns(machine), vcpu_state_hash(machine), stop);
 }
 
+static struct session the; /* large, and there is one */
+
+/* A file that is cut when there is something to write. -1, having complained. */
+static int open_output(const char *option, const char *name)
+{
+	int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+	if (fd < 0)
+		complain("%s: cannot write %s: %s", option, name, strerror(errno));
+	return fd;
+}
+
+static bool open_outputs(struct session *s, const struct run_options *o)
+{
+	char *error = NULL;
+	int fd;
+
+	for (unsigned i = 0; i < VCPU_CHANNELS; i++)
+		if (!open_sink(s, i, o->where[i]))
+			return false;
+	if (o->net || o->pcap) {
+		s->net = net_open(o->net ? o->net : "none", o->pcap, &error);
+		if (!s->net) {
+			complain("network: %s", error ? error : "out of memory");
+			free(error);
+			return false;
+		}
+	}
+	if (o->share) {
+		s->share = share_open(o->share, &error);
+		if (!s->share) {
+			complain("--share: %s", error ? error : "out of memory");
+			free(error);
+			return false;
+		}
+	}
+	s->picture = -1;
+	if (o->screenshot && (s->picture = open_output("--screenshot", o->screenshot)) < 0)
+		return false;
+	if (o->record && ((fd = open_output("--record", o->record)) < 0 || !(s->recording = fdopen(fd, "wb"))))
+		return false;
+	if (o->gdb) {
+		s->gdb = gdb_open(o->gdb, &(struct gdb_options){ .files = o->gdb_files, .tell = complain }, &error);
+		if (!s->gdb) {
+			complain("--gdb %s", error ? error : "out of memory");
+			free(error);
+			return false;
+		}
+		if (!strncmp(o->gdb, "unix:", 5))
+			remove_socket(o->gdb + 5);
+	}
+	return true;
+}
+
+bool run_outputs(const struct run_options *o)
+{
+	struct sandbox sandbox = { 0 };
+	bool ok;
+
+	terminal_signals();
+	if (!open_outputs(&the, o))
+		return false;
+	confine_inputs(&sandbox, o);
+	ok = confine(&sandbox, false, o->verbose);
+	sandbox_free(&sandbox);
+	return ok;
+}
+
 int run_machine(const struct run_options *o)
 {
-	static struct session session; /* large, and there is one */
-	struct session *s = &session;
+	struct session *s = &the;
+	struct sandbox sandbox = { 0 };
 	struct vcpu_config config = o->config;
 	struct vcpu_stop stop;
 	char *error = NULL;
 	uint64_t start;
 	int status;
-	bool sent;
+	bool sent, ok;
 
 	s->verbose = o->verbose;
-	terminal_signals();
-	for (unsigned i = 0; i < VCPU_CHANNELS; i++)
-		if (!open_sink(s, i, o->where[i]))
-			return STATUS_USAGE;
-	if (!o->replay && (o->net || o->pcap)) {
-		s->net = net_open(o->net ? o->net : "none", o->pcap, &error);
-		if (!s->net) {
-			complain("network: %s", error ? error : "out of memory");
-			free(error);
-			return STATUS_USAGE;
-		}
-	}
-	if (!o->replay && o->share) {
-		s->share = share_open(o->share, &error);
-		if (!s->share) {
-			complain("--share: %s", error ? error : "out of memory");
-			free(error);
-			return STATUS_USAGE;
-		}
+	if (!o->replays && !run_outputs(o))
+		return STATUS_USAGE;
+	if (s->share)
 		config.share = share_tag(s->share);
-	}
 	config.output = output;
 	config.user = s;
 	s->replay = o->replay;
@@ -532,17 +581,22 @@ int run_machine(const struct run_options *o)
 		return status;
 	}
 
-	if (o->record && !start_recording(s, o)) {
+	confine_later(&sandbox, o);
+	ok = confine(&sandbox, false, false) && (!o->face || o->face->open(s->machine, o)) && confine(&sandbox, true, o->verbose);
+	sandbox_free(&sandbox);
+	if (!ok) {
+		vcpu_free(s->machine);
+		return STATUS_HOST;
+	}
+	s->face = o->face;
+	if (!start_recording(s, o)) {
 		vcpu_free(s->machine);
 		return STATUS_USAGE;
 	}
-	if (o->gdb) {
-		s->gdb = gdb_open(o->gdb, &(struct gdb_options){ .files = o->gdb_files, .tell = complain }, &error);
-		if (s->gdb && !strncmp(o->gdb, "unix:", 5))
-			remove_socket(o->gdb + 5);
-		if (s->gdb && strcmp(o->gdb, "stdio"))
+	if (s->gdb) {
+		if (strcmp(o->gdb, "stdio"))
 			complain("waiting for gdb at %s", o->gdb);
-		if (!s->gdb || !gdb_attach(s->gdb, s->machine, o->replay, &error)) {
+		if (!gdb_attach(s->gdb, s->machine, o->replay, &error)) {
 			complain("--gdb %s", error ? error : "out of memory");
 			free(error);
 			gdb_close(s->gdb);
@@ -552,11 +606,6 @@ int run_machine(const struct run_options *o)
 	}
 	options_limit_time(o, s->machine, o->replay ? vcpu_replay_config(o->replay)->ns_per_instruction_q16 : config.ns_per_instruction_q16);
 	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is for write() to tell */
-	if (o->face && !o->face->open(s->machine, o)) {
-		vcpu_free(s->machine);
-		return STATUS_HOST;
-	}
-	s->face = o->face;
 	terminal_open(s->machine, (o->text || is_stdio(o, VCPU_COM1) || is_stdio(o, VCPU_CONSOLE)) && !o->replay);
 	start = host_ns();
 	stop = loop(s, o);
@@ -573,7 +622,7 @@ int run_machine(const struct run_options *o)
 		gdb_ended(s->gdb, status);
 		gdb_close(s->gdb);
 	}
-	if (o->screenshot && !screenshot(s->machine, o->screenshot) && !status)
+	if (o->screenshot && !screenshot(s->machine, s->picture, o->screenshot) && !status)
 		status = STATUS_HOST;
 	if (sent)
 		vcpu_stop(s->machine); /* nobody wants to wait for a server now */

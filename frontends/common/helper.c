@@ -1,8 +1,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,8 +13,9 @@
 #include "helper.h"
 
 enum { SOCKETS = 8, PATH_LEN = 256 };
-enum wish { REMOVE, PICTURES, SEAL, PICTURE };
-struct message { enum wish wish; unsigned number; char path[PATH_LEN]; };
+enum wish { REMOVE, NAMES, SEAL, CREATE };
+/* PATH: to remove; what comes before the number of names, a 0, and what comes after it. */
+struct message { enum wish wish; bool fresh; uint64_t number; char path[PATH_LEN]; };
 
 static int wire = -1;
 static pid_t helper;
@@ -46,17 +47,19 @@ static void remove_sockets(void)
 }
 
 /* An errno, and with 0 a descriptor. */
-static void make_picture(unsigned number, bool allowed)
+static void create(const struct message *names, uint64_t number)
 {
 	union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr header; } control = { 0 };
-	char name[32];
+	const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | (names->fresh ? O_EXCL : O_TRUNC);
+	char name[PATH_LEN + 32];
 	int fd, error;
 	struct iovec data = { &error, sizeof error };
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
 
-	snprintf(name, sizeof name, "vcpu-%u.png", number);
-	fd = allowed ? open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666) : -1;
-	error = fd >= 0 ? 0 : allowed ? errno : EPERM;
+	snprintf(name, sizeof name, "%s%" PRIu64 "%s", names->path, number, names->path + strlen(names->path) + 1);
+	errno = EPERM;
+	fd = *names->path ? open(name, flags, 0666) : -1;
+	error = fd >= 0 ? 0 : errno;
 	if (fd >= 0) {
 		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
 		memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
@@ -71,8 +74,8 @@ static void make_picture(unsigned number, bool allowed)
 __attribute__((noreturn)) static void work(int from)
 {
 	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE };
-	bool pictures = false, sealed = false;
-	struct message m;
+	struct message m, names = { 0 };
+	bool sealed = false;
 
 	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
 		signal(ignored[i], SIG_IGN);
@@ -81,14 +84,14 @@ __attribute__((noreturn)) static void work(int from)
 	close_range(1, ~0u, 0); /* none of the program's files is held open by us */
 	while (recv(0, &m, sizeof m, 0) == (ssize_t)sizeof m) {
 		m.path[PATH_LEN - 1] = 0;
-		if (m.wish == PICTURE)
-			make_picture(m.number, pictures);
+		if (m.wish == CREATE)
+			create(&names, m.number);
 		else if (m.wish == SEAL)
 			sealed = true;
 		else if (!sealed && m.wish == REMOVE)
 			add_socket(m.path);
-		else if (!sealed && m.wish == PICTURES)
-			pictures = true;
+		else if (!sealed && m.wish == NAMES)
+			names = m;
 	}
 	remove_sockets();
 	_exit(0);
@@ -96,15 +99,10 @@ __attribute__((noreturn)) static void work(int from)
 
 /* ---- whom it helps ---- */
 
-static void say(enum wish wish, unsigned number, const char *path)
+static void say(struct message *m)
 {
-	struct message m = { .wish = wish, .number = number };
-
-	if (strlen(path) >= sizeof m.path)
-		return; /* no socket's name is that long */
-	strcpy(m.path, path);
 	if (wire >= 0)
-		send(wire, &m, sizeof m, MSG_NOSIGNAL);
+		send(wire, m, sizeof *m, MSG_NOSIGNAL);
 }
 
 static void start(void)
@@ -123,29 +121,40 @@ static void start(void)
 
 void helper_remove(const char *path)
 {
+	struct message m = { .wish = REMOVE };
+
+	if (strlen(path) >= sizeof m.path)
+		return; /* no socket's name is that long */
 	start();
-	say(REMOVE, 0, path);
+	strcpy(m.path, path);
+	say(&m);
 }
 
-void helper_pictures(void)
+void helper_names(const char *before, const char *after, bool fresh)
 {
+	struct message m = { .wish = NAMES, .fresh = fresh };
+
 	start();
-	say(PICTURES, 0, "");
+	if (strlen(before) + strlen(after) + 2 > sizeof m.path)
+		return;
+	strcpy(m.path, before);
+	strcpy(m.path + strlen(before) + 1, after);
+	say(&m);
 }
 
 void helper_seal(void)
 {
-	say(SEAL, 0, "");
+	say(&(struct message){ .wish = SEAL });
 }
 
-int helper_picture(unsigned number)
+int helper_create(uint64_t number)
 {
 	union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr header; } control = { 0 };
 	int fd = -1, error = EPERM;
 	struct iovec data = { &error, sizeof error };
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes };
 
-	say(PICTURE, number, "");
+	say(&(struct message){ .wish = CREATE, .number = number });
 	if (wire >= 0 && recvmsg(wire, &message, MSG_CMSG_CLOEXEC) == (ssize_t)sizeof error && !error && CMSG_FIRSTHDR(&message))
 		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
 	errno = error;

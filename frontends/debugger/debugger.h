@@ -36,6 +36,7 @@ struct session {
 	vcpu *machine;
 	vcpu_debug *debug;
 	FILE *out;                   /* where commands print */
+	FILE *(*create)(const char *path); /* makes files for commands; NULL: fopen does */
 	struct symbol *symbols;      /* by address */
 	size_t nsymbols;
 	struct stop *stops;

@@ -6,17 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#if HAVE_READLINE
-#include <readline/history.h>
-#include <readline/readline.h>
-#endif
 
 #include "cli.h"
 #include "debugger.h"
 #include "ending.h"
+#include "prompt.h"
+#include "sandbox.h"
 
 static struct session session;
-static bool json;
+static bool json, no_sandbox;
 static volatile sig_atomic_t busy; /* with a command */
 static struct recording recording;
 static FILE *said;               /* json: what the guest says while a command is done; NULL: to the screen */
@@ -32,6 +30,7 @@ static const char usage[] =
 	"  -x FILE         do the commands in FILE first\n"
 	"  -e COMMAND      do this (or -ex); several are done in order, and then there is no prompt\n"
 	"  -s FILE         symbols: ELF, System.map, kallsyms\n"
+	"      --no-sandbox  keep the rights to write, connect and start what the user may\n"
 	"      --json      for programs: a line of JSON for each command\n"
 	"      --help      this text; the command help tells the commands\n"
 	"\n"
@@ -121,38 +120,9 @@ static bool do_line(const char *line)
 	return ok;
 }
 
-#if HAVE_READLINE
-static char *complete(const char *text, int state)
+static const char *complete(const char *text, unsigned i, bool first)
 {
-	const char *name = completion(&session, text, (unsigned)state, rl_line_buffer[strspn(rl_line_buffer, " ")] == 0 ||
-		!strchr(rl_line_buffer + strspn(rl_line_buffer, " "), ' '));
-
-	return name ? strdup(name) : NULL;
-}
-#endif
-
-/* A line, malloc'd; NULL: no more. */
-static char *get_line(void)
-{
-	char *line = NULL;
-	size_t room = 0;
-
-#if HAVE_READLINE
-	if (isatty(STDIN_FILENO)) {
-		line = readline(session.collecting ? "> " : "(vcpu) ");
-		if (line && *line)
-			add_history(line);
-		return line;
-	}
-#endif
-	if (isatty(STDIN_FILENO))
-		fputs("(vcpu) ", stdout), fflush(stdout);
-	if (getline(&line, &room, stdin) < 0) {
-		free(line);
-		return NULL;
-	}
-	line[strcspn(line, "\n")] = 0;
-	return line;
+	return completion(&session, text, i, first);
 }
 
 static bool prompt(void)
@@ -161,11 +131,7 @@ static bool prompt(void)
 	bool ok = true;
 	char *line;
 
-#if HAVE_READLINE
-	rl_completion_entry_function = complete;
-	rl_basic_word_break_characters = " \t\n()[]{}*&+-/<>=|!~,:"; /* not $, which registers begin with */
-#endif
-	while (!over() && (line = get_line())) {
+	while (!over() && (line = prompt_line(session.collecting ? "> " : "(vcpu) "))) {
 		if (*line)
 			snprintf(last, sizeof last, "%s", line);
 		ok = do_line(*line || !isatty(STDIN_FILENO) ? line : last); /* Enter: the same again */
@@ -215,6 +181,19 @@ static const char *recording_name(int argc, char **argv)
 	return name;
 }
 
+/* It reads all files that the user may read: sources, symbols, what a recording names. What it writes, and what it connects to, O names. */
+static bool enter_sandbox(const struct run_options *o)
+{
+	struct sandbox sandbox = { 0 };
+	bool ok;
+
+	confine_inputs(&sandbox, o);
+	sandbox_allow(&sandbox, SANDBOX_READ, "/");
+	ok = confine(&sandbox, false, o->verbose) && confine(&sandbox, true, o->verbose);
+	sandbox_free(&sandbox);
+	return ok;
+}
+
 /* Make the machine that the rest of the command line says. */
 static bool make(int argc, char **argv, int *status)
 {
@@ -224,7 +203,8 @@ static bool make(int argc, char **argv, int *status)
 	*status = STATUS_USAGE;
 	name = recording_name(argc, argv);
 	if (name) {
-		if (!recording_open(&recording, name))
+		if (!enter_sandbox(&(struct run_options){ .no_sandbox = no_sandbox, .connects = recording_connects(&recording) }) ||
+		    !recording_open(&recording, name))
 			return false;
 		session.machine = vcpu_replay_machine(recording.replay, output, NULL, &error);
 	} else {
@@ -233,6 +213,9 @@ static bool make(int argc, char **argv, int *status)
 		if (!options_parse(&o, argc, argv, false, status))
 			return false;
 		o.config.output = output;
+		o.no_sandbox |= no_sandbox;
+		if (!enter_sandbox(&o))
+			return false;
 		session.machine = vcpu_new(&o.config, &error);
 	}
 	if (session.machine)
@@ -259,6 +242,10 @@ int main(int argc, char **argv)
 			fputs(usage, stdout);
 			return STATUS_OK;
 		}
+		if (!strcmp(argv[i], "--no-sandbox")) {
+			no_sandbox = true;
+			continue;
+		}
 		if (!strcmp(argv[i], "--json")) {
 			json = true;
 			continue;
@@ -270,6 +257,10 @@ int main(int argc, char **argv)
 			}
 			todo[ntodo].what = argv[i][1];
 			todo[ntodo++].text = argv[i + 1];
+			if (argv[i][1] == 'x')
+				prompt_allow_file(argv[i + 1]);
+			else
+				prompt_allow(argv[i + 1]);
 			ask &= argv[i++][1] != 'e';
 			continue;
 		}
@@ -280,7 +271,12 @@ int main(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	session.out = stdout;
-	ending_open(interrupt_command, NULL);
+	session.create = prompt_create;
+	ending_open(interrupt_command, prompt_restore);
+	if (!prompt_open(complete)) {
+		complain("no prompt: %s", strerror(errno));
+		return STATUS_HOST;
+	}
 	if (!make(nrest, rest, &status))
 		return status;
 	if (ask && isatty(STDIN_FILENO))
@@ -291,6 +287,7 @@ int main(int argc, char **argv)
 	if (ask && ok && !over())
 		ok = prompt();
 	fflush(stdout);
+	prompt_close();
 	session_end(&session);
 	vcpu_debug_free(session.debug);
 	status = ok ? STATUS_OK : STATUS_USAGE;

@@ -19,7 +19,7 @@ static FILE *create(struct session *s, const char *path)
 
 	if (!files_allowed(s))
 		return NULL;
-	file = fopen(path, "we");
+	file = s->create ? s->create(path) : fopen(path, "we");
 	if (!file)
 		complaint(s, "cannot write %s: %s", path, strerror(errno));
 	return file;

@@ -1,8 +1,10 @@
 /* vcpu-sdl: the machine of `vcpu run' in a window. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "helper.h"
 #include "sdl.h"
 
 #define FRAME_NS 16666667u /* of the host's time, between two pictures */
@@ -17,7 +19,7 @@ static struct {
 	uint64_t next_picture, next_title;
 	uint64_t title_instructions, title_virtual, title_ns;
 	bool grabbed, full, paused, quit;
-	unsigned scale, screenshots;
+	unsigned scale, pictures;
 	struct vcpu_mouse mouse;
 	char *paste;                 /* what is left to type; from SDL */
 	size_t pasted;
@@ -87,11 +89,25 @@ static void grab(bool on)
 	window.next_title = 0;
 }
 
+/* vcpu-N.png, N the first that there is not. */
+static void take_picture(vcpu *machine)
+{
+	char name[32];
+	int fd;
+
+	do
+		fd = helper_create(++window.pictures);
+	while (fd < 0 && errno == EEXIST);
+	snprintf(name, sizeof name, "vcpu-%u.png", window.pictures);
+	if (fd < 0)
+		complain("cannot write %s: %s", name, strerror(errno));
+	else
+		screenshot(machine, fd, name);
+}
+
 /* Ctrl+Alt and a letter are ours. */
 static bool hot_key(vcpu *machine, SDL_Keycode key)
 {
-	char name[32];
-
 	switch (key) {
 	case SDLK_g: grab(!window.grabbed); return true;
 	case SDLK_f:
@@ -108,8 +124,7 @@ static bool hot_key(vcpu *machine, SDL_Keycode key)
 		window.pasted = 0;
 		return true;
 	case SDLK_s:
-		snprintf(name, sizeof name, "vcpu-%u.png", ++window.screenshots);
-		screenshot(machine, name);
+		take_picture(machine);
 		return true;
 	case SDLK_r: vcpu_input(machine, VCPU_RESET, NULL, 0); return true;
 	case SDLK_n: vcpu_next_medium(machine); return true;
@@ -262,6 +277,7 @@ int main(int argc, char **argv)
 	if (!options_parse(&o, argc, argv, false, &status))
 		return status;
 	o.face = &face;
+	helper_names("vcpu-", ".png", true);
 	if (!o.config.display)
 		o.config.display = "vga";
 	return run_machine(&o);

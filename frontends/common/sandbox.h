@@ -1,0 +1,36 @@
+/* What a program can do once it has opened what its command line names. Two layers, and each holds without the other:
+ *
+ *   Landlock   file names: only those that were allowed can be opened, and only for what they were allowed for; TCP ports, from ABI 4 on
+ *   seccomp    system calls: no new program or process, no sockets but of the kinds that were allowed, no memory that is writable and
+ *              executable, and so on; where no name was allowed, nothing is opened at all
+ *
+ * docs/SECURITY.md says what that is worth. Descriptors that are open stay as they are. */
+#ifndef COMMON_SANDBOX_H
+#define COMMON_SANDBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SANDBOX_READ = 1, SANDBOX_WRITE = 2, SANDBOX_CHANGE = 4 /* make, remove and rename what is in a directory */ };
+enum { SANDBOX_PATHS = 96, SANDBOX_PORTS = 16 };
+
+struct sandbox {
+	bool off;
+	unsigned count, nports;
+	struct { char *path; unsigned rights; } paths[SANDBOX_PATHS];
+	uint16_t ports[SANDBOX_PORTS]; /* TCP, to connect to */
+	bool internet;                 /* IPv4 and IPv6 sockets; without ports, to anywhere */
+	bool local;                    /* Unix sockets that connect */
+	bool window;                   /* what SDL's drivers need */
+};
+
+/* A file, or a directory and all below it. What does not exist when the sandbox is entered is not allowed. */
+void sandbox_allow(struct sandbox *s, unsigned rights, const char *path);
+void sandbox_free(struct sandbox *s);
+
+/* The two layers. They can only be made narrower, never wider. What the host does not have is said in *LACKS, if that is not NULL (a literal). False,
+ * with errno: the host has it, and it failed. */
+bool sandbox_files(const struct sandbox *s, const char **lacks);
+bool sandbox_calls(const struct sandbox *s, const char **lacks);
+
+#endif

@@ -1,0 +1,261 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+#if HAVE_READLINE
+#include <readline/history.h>
+#include <readline/readline.h>
+#endif
+#include "prompt.h"
+
+/* Datagrams between the two: a letter, and a text.
+ *
+ *   debugger  L prompt   read a line         prompt  l line    e  there is none
+ *             C path     make a file                 o  with a descriptor, or e errno
+ *             c name     the answer to ?             ? first i text  which is the I-th completion?
+ */
+enum { LONGEST = 65536 };
+
+static char *words;          /* of all lines, each with a newline before and behind it */
+static size_t words_len;
+static int wire = -1;
+static pid_t process;
+static struct termios before;
+static bool terminal;
+static char buffer[LONGEST + 16];
+
+/* ---- words ---- */
+
+void prompt_allow(const char *text)
+{
+	char *more = realloc(words, words_len + strlen(text) + 3);
+
+	if (!more)
+		return;
+	words = more;
+	words[words_len++] = '\n';
+	for (; *text; text++)
+		words[words_len++] = (char)(strchr(" \t\n;\"'", *text) ? '\n' : *text);
+	words[words_len++] = '\n';
+	words[words_len] = 0;
+}
+
+void prompt_allow_file(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t room = 0;
+
+	while (file && getline(&line, &room, file) >= 0)
+		prompt_allow(line);
+	free(line);
+	if (file)
+		fclose(file);
+}
+
+static bool allowed(const char *path)
+{
+	size_t len = strlen(path);
+
+	for (const char *p = words; len && p && (p = strstr(p, path)); p++)
+		if (p[-1] == '\n' && p[len] == '\n')
+			return true;
+	return false;
+}
+
+/* ---- datagrams ---- */
+
+static void say(char kind, const void *text, size_t len, int fd)
+{
+	union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr header; } control = { 0 };
+	struct iovec data[2] = { { &kind, 1 }, { (void *)text, len < LONGEST ? len : LONGEST } };
+	struct msghdr message = { .msg_iov = data, .msg_iovlen = 2 };
+
+	if (fd >= 0) {
+		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof control.bytes;
+	}
+	while (sendmsg(wire, &message, MSG_NOSIGNAL) < 0 && errno == EINTR)
+		;
+}
+
+/* The kind; the text is in `buffer', with a 0 behind it. 0: the other end has gone. */
+static char hear(int *fd)
+{
+	union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr header; } control = { 0 };
+	struct iovec data = { buffer, sizeof buffer - 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes };
+	ssize_t n;
+
+	while ((n = recvmsg(wire, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
+		;
+	buffer[n > 0 ? n : 0] = 0;
+	if (n > 0 && fd && CMSG_FIRSTHDR(&message))
+		memcpy(fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof *fd);
+	return n > 0 ? buffer[0] : 0;
+}
+
+/* ---- the prompt's process ---- */
+
+#if HAVE_READLINE
+static char *complete(const char *text, int state)
+{
+	const char *begin = rl_line_buffer + strspn(rl_line_buffer, " ");
+	char question[512];
+	int n = snprintf(question, sizeof question, "%d %d %s", !strchr(begin, ' '), state, text);
+
+	say('?', question, (size_t)n < sizeof question ? (size_t)n : sizeof question - 1, -1);
+	return hear(NULL) == 'c' && buffer[1] ? strdup(buffer + 1) : NULL;
+}
+#endif
+
+static char *read_line(const char *prompt)
+{
+	char *line = NULL;
+	size_t room = 0;
+
+#if HAVE_READLINE
+	if (terminal) {
+		rl_completion_entry_function = complete;
+		rl_basic_word_break_characters = " \t\n()[]{}*&+-/<>=|!~,:"; /* not $, which registers begin with */
+		line = readline(prompt);
+		if (line && *line)
+			add_history(line);
+		return line;
+	}
+#endif
+	if (terminal)
+		fputs(prompt, stdout), fflush(stdout);
+	if (getline(&line, &room, stdin) < 0) {
+		free(line);
+		return NULL;
+	}
+	line[strcspn(line, "\n")] = 0;
+	return line;
+}
+
+static void answer_line(void)
+{
+	char *line = read_line(buffer + 1);
+
+	if (line)
+		prompt_allow(line);
+	say(line ? 'l' : 'e', line ? line : "", line ? strlen(line) : 0, -1);
+	free(line);
+}
+
+static void answer_create(const char *path)
+{
+	int fd = -1, error = EACCES;
+
+	if (allowed(path)) {
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0666);
+		error = errno;
+	}
+	say(fd >= 0 ? 'o' : 'e', &error, fd >= 0 ? 0 : sizeof error, fd);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void nothing(int n) { (void)n; }
+
+__attribute__((noreturn)) static void work(void)
+{
+	char kind;
+
+	signal(SIGINT, nothing); /* it is the debugger's */
+	signal(SIGQUIT, nothing);
+	signal(SIGTERM, SIG_DFL); /* comes with the end of the debugger, too; readline gives the terminal back */
+	signal(SIGHUP, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_NAME, "vcpu-dbg-prompt");
+	while ((kind = hear(NULL)))
+		if (kind == 'L')
+			answer_line();
+		else if (kind == 'C')
+			answer_create(buffer + 1);
+	_exit(0);
+}
+
+/* ---- the debugger's side ---- */
+
+static const char *(*completes)(const char *text, unsigned i, bool first);
+
+bool prompt_open(const char *(*complete_)(const char *text, unsigned i, bool first))
+{
+	int ends[2];
+
+	completes = complete_;
+	terminal = isatty(STDIN_FILENO) && !tcgetattr(STDIN_FILENO, &before);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return false;
+	fflush(NULL);
+	process = fork();
+	wire = ends[!process];
+	close(ends[!!process]);
+	if (!process)
+		work();
+	return process > 0;
+}
+
+static void answer_completion(void)
+{
+	int first, used = 0;
+	unsigned i;
+	const char *name = sscanf(buffer + 1, "%d %u %n", &first, &i, &used) == 2 && used ? completes(buffer + 1 + used, i, first) : NULL;
+
+	say('c', name ? name : "", name ? strlen(name) : 0, -1);
+}
+
+char *prompt_line(const char *prompt)
+{
+	char kind;
+
+	fflush(stdout);
+	say('L', prompt, strlen(prompt), -1);
+	while ((kind = hear(NULL)) == '?')
+		answer_completion();
+	return kind == 'l' ? strdup(buffer + 1) : NULL;
+}
+
+FILE *prompt_create(const char *path)
+{
+	int fd = -1, error = EACCES;
+
+	say('C', path, strlen(path), -1);
+	if (hear(&fd) == 'o' && fd >= 0)
+		return fdopen(fd, "w");
+	memcpy(&error, buffer + 1, sizeof error);
+	errno = error;
+	return NULL;
+}
+
+void prompt_close(void)
+{
+	close(wire);
+	wire = -1;
+	if (process > 0)
+		waitpid(process, NULL, 0);
+}
+
+void prompt_restore(void)
+{
+	sigset_t one, mask;
+
+	if (!terminal)
+		return;
+	sigemptyset(&one);
+	sigaddset(&one, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &one, &mask);
+	tcsetattr(STDIN_FILENO, TCSANOW, &before);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+}
