@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include "io/acpi.h"
 #include "io/debugport.h"
+#include "io/testdev.h"
 #include "io/dma.h"
 #include "io/fwcfg.h"
 #include "io/hpet.h"
@@ -259,6 +260,15 @@ static bool build_sound(struct pc *pc)
 	return pc_add(pc, &sb16_kind, card) && pc_add(pc, &sound_kind, sound_new(&v->clock, pc->pit, card, sound_out, pc));
 }
 
+DEVICE_KIND(testdev)
+
+static bool build_test_ports(struct pc *pc)
+{
+	struct line irq = { pc_test_irq, pc, 0 }; /* it says which one */
+
+	return !pc->config->test_ports || pc_add(pc, &testdev_kind, testdev_new(&pc->v->io, &pc->v->mem, irq));
+}
+
 static bool build_pci(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
@@ -291,7 +301,7 @@ bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
 	pc->config = config;
 	pc->error = error;
 	built = pc_build_memory(v) && pc_build_flash(pc) && build_interrupts(pc) && build_pci(pc) && build_timers(pc) && build_isa(pc) && build_sound(pc) && pc_build_drives(pc) && pc_build_media(pc) &&
-		pc_build_cards(pc) && pc_build_display(pc) && build_firmware(pc);
+		build_test_ports(pc) && pc_build_cards(pc) && pc_build_display(pc) && build_firmware(pc);
 	pc->config = NULL;
 	pc->error = NULL;
 	if (!built)

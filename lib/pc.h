@@ -100,6 +100,7 @@ enum timer_wire { FROM_PIT, FROM_RTC, FROM_HPET0, FROM_HPET1, LEGACY };
 #define PIRQ_PIN 16 /* PIRQA# is I/O APIC pin 16 */
 
 void pc_isa_irq(void *owner, int n, bool level);    /* IRQ N, from a device of the ISA bus */
+void pc_test_irq(void *owner, int n, bool level);   /* pin N of the I/O APIC, from the test device; the first 16 are IRQs */
 void pc_sound_irq(void *owner, int n, bool level);  /* IRQ N, from the sound card */
 void pc_pirq(void *owner, int n, bool level);       /* PIRQA# + N, from the PCI bus */
 void pc_routed_irq(void *owner, int n, bool level); /* IRQ N, from PIRQs that the chipset routes there */

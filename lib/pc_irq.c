@@ -75,6 +75,14 @@ void pc_hpet_pin(void *owner, int n, bool level)
 	drive_pin(pc, n);
 }
 
+void pc_test_irq(void *owner, int n, bool level)
+{
+	if (n < 16)
+		pc_isa_irq(owner, n, level);
+	else
+		pc_hpet_pin(owner, n, level);
+}
+
 /* In legacy replacement the HPET has the wires of the PIT and of the RTC (HPET specification 2.3.5). */
 static void drive_timers(struct pc *pc)
 {

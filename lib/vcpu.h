@@ -143,6 +143,7 @@ struct vcpu_config {
 	bool rng;                /* a virtio source of random numbers, from the seed */
 	const char *share;       /* a virtio 9P transport with this mount tag; VCPU_SHARE carries its messages [none] */
 	bool sound;              /* a Sound Blaster 16; VCPU_SOUND carries it and the PC speaker */
+	bool test_ports;         /* QEMU's test device: a register at ports E0h and E8h, interrupt lines at 2000h to 2017h, memory at FF000000h */
 
 	uint64_t ns_per_instruction_q16; /* virtual ns an instruction takes, 16.16 fixed point [65536: 1 ns] */
 	uint64_t seed;           /* deterministic jitter of timer deadlines, and RDRAND [0: no jitter] */

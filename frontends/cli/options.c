@@ -12,7 +12,7 @@
 enum { O_KERNEL = 256, O_INITRD, O_APPEND, O_BIOS, O_VARS, O_DISK, O_CDROM, O_FLOPPY, O_MEDIUM, O_BOOT, O_MEMORY, O_CPU, O_SMP, O_SERIAL, O_DEBUGCON, O_FIRMWARE_LOG,
        O_LIMIT, O_LIMIT_TIME, O_STATS, O_SEED, O_RTC, O_VERBOSE, O_RECORD, O_EMBED, O_HELP, O_VERSION };
 enum { O_DISPLAY = 400, O_SCREENSHOT, O_TYPE, O_EXPECT, O_NEXT_MEDIUM, O_REALTIME, O_FULLSCREEN, O_SCALE, O_PARALLEL, O_SOUND };
-enum { O_NIC = 500, O_MAC, O_NET, O_PCAP, O_SHARE, O_CONSOLE, O_RNG };
+enum { O_NIC = 500, O_MAC, O_NET, O_PCAP, O_SHARE, O_CONSOLE, O_RNG, O_TEST_PORTS };
 enum { O_GDB = 600, O_GDB_FILES, O_NO_SANDBOX };
 
 static const struct option run_options[] = {
@@ -31,6 +31,7 @@ static const struct option run_options[] = {
 	{ "share", required_argument, NULL, O_SHARE },
 	{ "console", required_argument, NULL, O_CONSOLE },
 	{ "rng", no_argument, NULL, O_RNG },
+	{ "test-ports", no_argument, NULL, O_TEST_PORTS },
 	{ "memory", required_argument, NULL, O_MEMORY },
 	{ "cpu", required_argument, NULL, O_CPU },
 	{ "smp", required_argument, NULL, O_SMP },
@@ -90,6 +91,7 @@ static const char help_rest[] =
 	"      --pcap=FILE       write its frames to FILE, for tcpdump and Wireshark, at virtual times\n"
 	"      --share=DIRECTORY DIRECTORY[,rw][,tag=NAME], for the guest to mount by virtio 9P [tag=share]\n"
 	"      --console=WHERE   a virtio console: stdio, null or file:PATH; with stdio, keys go there [no console]\n"
+	"      --test-ports      the test device that kvm-unit-tests expects (QEMU's pc-testdev)\n"
 	"      --rng             a virtio source of random numbers: from the seed, so the same in every run\n"
 	"      --serial=WHERE    COM1: stdio, null, file:PATH, pty or unix:PATH (a socket) [stdio];\n"
 	"                        the second one is COM2, up to COM4\n"
@@ -343,6 +345,9 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			break;
 		case O_RNG:
 			o->config.rng = true;
+			break;
+		case O_TEST_PORTS:
+			o->config.test_ports = true;
 			break;
 		case O_MEMORY:
 			if (!memory(optarg, &o->config.memory))
