@@ -69,7 +69,6 @@ bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write)
 	return hit;
 }
 
-/* I/O breakpoints, with CR4.DE. */
 void debug_io(struct cpu *c, u16 port, unsigned size)
 {
 	u64 hit;

@@ -2,8 +2,6 @@
 #include "cpu/observe.h"
 #include "cpu/system.h"
 
-void debug_io(struct cpu *c, u16 port, unsigned size);
-
 bool io_allowed(struct cpu *c, u16 port, unsigned size)
 {
 	const struct seg *tr = &c->seg[TR];

@@ -2,9 +2,6 @@
  * to virtual-8086 mode, to the task that was interrupted, and in 64-bit mode, where SS:RSP always comes along. */
 #include "cpu/system.h"
 
-bool return_code_check(struct cpu *c, u16 sel, u64 *d);
-bool return_stack_check(struct cpu *c, u16 sel, u16 cs, u64 cs_d, u64 *d);
-
 /* Flags that an IRET of SIZE may change at the present CPL and IOPL. */
 static u32 flags_mask(const struct cpu *c, unsigned size)
 {

@@ -194,7 +194,9 @@ static inline u64 stack_mask(const struct cpu *c) { return in_64(c) ? ~(u64)0 : 
 
 typedef bool body_fn(struct cpu *c, const struct op *o);
 #define BODY(name) static __attribute__((noinline)) bool do_##name(struct cpu *c, const struct op *o __attribute__((unused)))
-#define GEN(name) void gen_##name(const struct dec *d __attribute__((unused)), struct op *o)
+#define GEN(name) \
+	void gen_##name(const struct dec *d, struct op *o); \
+	void gen_##name(const struct dec *d __attribute__((unused)), struct op *o)
 
 /* Handler H_NAME for do_NAME: an ordinary instruction. */
 #define BODY_HANDLER(name) \

@@ -34,6 +34,11 @@ void ss_set(struct cpu *c, u16 sel, u64 descriptor);
 /* After CPL became lower in privilege: data segments that the new CPL may not have become null (SDM vol. 2, RET and IRET). */
 void segs_revalidate(struct cpu *c);
 void seg_null(struct cpu *c, unsigned reg, u16 sel);
+/* What RET and IRET ask of CS and SS for a ring that is the same or an outer one (far.c). */
+bool return_code_check(struct cpu *c, u16 sel, u64 *d);
+bool return_stack_check(struct cpu *c, u16 sel, u16 cs, u64 cs_d, u64 *d);
+/* I/O breakpoints, with CR4.DE (debug.c). */
+void debug_io(struct cpu *c, u16 port, unsigned size);
 /* A memory operand m16:SIZE. */
 bool far_pointer(struct cpu *c, const struct op *o, unsigned size, u64 *offset, u16 *sel);
 /* The stack of ring CPL from the TSS: #TS(TR) beyond its limit (SDM vol. 3, 6.8.5). SEL is not read in IA-32e mode. */

@@ -49,6 +49,8 @@ static int work(int limit)
 	return sum;
 }
 
+void kernel_main(void);
+
 void kernel_main(void)
 {
 	for (const char *p = message; *p; p++)

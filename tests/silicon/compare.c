@@ -199,15 +199,15 @@ const char *compare(const struct trial *t, const struct state *host, const struc
 	return what ? what : x87(t, host, here);
 }
 
-const char *compare_definedness(const struct trial *t, const struct state *host, const struct state *guest)
+const char *compare_definedness(const struct trial *t, const struct state *host, const struct state *ours)
 {
 	bool there = host->rip == t->in.rip;
 
-	if (t->beyond && guest->vector == VEC_UD)
+	if (t->beyond && ours->vector == VEC_UD)
 		return NULL;
-	if ((there && host->vector == VEC_UD) != (guest->vector == VEC_UD))
-		return guest->vector == VEC_UD ? "#UD here, not on the host" : "#UD on the host, not here";
-	if ((there && host->vector == VEC_GP) != (guest->vector == VEC_GP))
-		return guest->vector == VEC_GP ? "#GP here, not on the host" : "#GP on the host, not here";
+	if ((there && host->vector == VEC_UD) != (ours->vector == VEC_UD))
+		return ours->vector == VEC_UD ? "#UD here, not on the host" : "#UD on the host, not here";
+	if ((there && host->vector == VEC_GP) != (ours->vector == VEC_GP))
+		return ours->vector == VEC_GP ? "#GP here, not on the host" : "#GP on the host, not here";
 	return NULL;
 }

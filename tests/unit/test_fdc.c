@@ -373,19 +373,19 @@ END_TEST
 
 START_TEST(kinds)
 {
-	static const struct { u32 size; enum fdc_type type; } kinds[] = {
+	static const struct { u32 size; enum fdc_type type; } sizes[] = {
 		{ 163840, FDC_360K }, { 184320, FDC_360K }, { 327680, FDC_360K }, { 368640, FDC_360K }, { 655360, FDC_720K }, { 737280, FDC_720K },
 		{ 1228800, FDC_1200K }, { 1474560, FDC_1440K }, { 2949120, FDC_2880K }, { 512, FDC_1440K }, { 1296384, FDC_1440K },
 	};
 
-	for (unsigned i = 0; i < ARRAY_LEN(kinds); i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
 		destroy(fdc);
 		disk_free(disk);
-		ck_assert_int_eq(truncate(image, kinds[i].size), 0);
+		ck_assert_int_eq(truncate(image, sizes[i].size), 0);
 		open_disk("");
 		fresh();
 		make();
-		ck_assert_int_eq(fdc_type(fdc, 0), kinds[i].type);
+		ck_assert_int_eq(fdc_type(fdc, 0), sizes[i].type);
 		ck_assert_int_eq(fdc_type(fdc, 1), FDC_NONE);
 	}
 }

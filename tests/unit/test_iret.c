@@ -85,7 +85,7 @@ END_TEST
 /* From ring 0. ROOM: words that lie below the stack's limit. */
 START_TEST(rows)
 {
-	static const struct { u16 cs; u32 rip; u16 ss; unsigned room; int vector; u16 error; } rows[] = {
+	static const struct { u16 cs; u32 rip; u16 ss; unsigned room; int vector; u16 error; } frames[] = {
 		{ 0, HANDLER, 0, 9, VEC_GP, 0 }, { 3, HANDLER, 0, 9, VEC_GP, 0 }, { BEYOND, HANDLER, 0, 9, VEC_GP, BEYOND }, { LDT_END | 4, HANDLER, 0, 9, VEC_GP, LDT_END | 4 },
 		{ CODE32(3), HANDLER, 0, 9, VEC_GP, 0 }, { CODE32(3), HANDLER, 3, 9, VEC_GP, 0 }, { CODE32(1), HANDLER, 1, 9, VEC_GP, 0 }, { CODE32(3), HANDLER, BEYOND | 3, 9, VEC_GP, BEYOND },
 		{ CODE32(0), HANDLER, 0, 3, RETIRED, 0 }, { CODE32(0), HANDLER, 0, 2, VEC_SS, 0 }, { CODE32(0), HANDLER, 0, 0, VEC_SS, 0 }, { CODE32(3), HANDLER, DATA32(3), 5, RETIRED, 0 },
@@ -94,20 +94,20 @@ START_TEST(rows)
 	};
 
 	for (enum mode m = P16; m <= C32; m++)
-		for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-			name_case("%s: IRET to %x:%x, SS %x, %u words", mode_names[m], rows[i].cs, rows[i].rip, rows[i].ss, rows[i].room);
+		for (unsigned i = 0; i < ARRAY_LEN(frames); i++) {
+			name_case("%s: IRET to %x:%x, SS %x, %u words", mode_names[m], frames[i].cs, frames[i].rip, frames[i].ss, frames[i].room);
 			enter(m, 0);
-			iret(m, 4, &(struct frame){ rows[i].rip, rows[i].cs, FL_1, STACK - 0x100, rows[i].ss });
-			c->seg[SS].limit = STACK + rows[i].room * 4 - 1;
+			iret(m, 4, &(struct frame){ frames[i].rip, frames[i].cs, FL_1, STACK - 0x100, frames[i].ss });
+			c->seg[SS].limit = STACK + frames[i].room * 4 - 1;
 			settle();
-			expect(rows[i].vector, rows[i].error);
+			expect(frames[i].vector, frames[i].error);
 		}
 }
 END_TEST
 
 START_TEST(rows_64)
 {
-	static const struct { struct frame f; int vector; } rows[] = {
+	static const struct { struct frame f; int vector; } frames[] = {
 		{ { HANDLER, CODE64(3), FL_1, STACK, DATA32(3) }, RETIRED }, { { HANDLER, CODE64(3), FL_1, STACK, 3 }, VEC_GP }, { { HANDLER, CODE64(0), FL_1, STACK, 0 }, RETIRED },
 		{ { HANDLER, CODE64(0), FL_1, STACK, 3 }, VEC_GP }, { { HANDLER, CODE64(2), FL_1, STACK, 2 }, RETIRED }, { { HANDLER, CODE64(1), FL_1, STACK, 0 }, VEC_GP },
 		{ { HANDLER, CODE32(0), FL_1, STACK, 0 }, VEC_GP }, { { HANDLER, CODE32(2), FL_1, STACK, 2 }, VEC_GP }, { { 0x800000000000, CODE64(0), FL_1, STACK, 0 }, VEC_GP },
@@ -116,16 +116,16 @@ START_TEST(rows_64)
 		{ { HANDLER, CODE64(0), FL_1 | FL_NT, STACK, 0 }, RETIRED }, { { HANDLER, CODE64(0), FL_1 | FL_VM, STACK, 0 }, RETIRED }, /* VM means nothing here */
 	};
 
-	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(frames); i++) {
 		name_case("IRETQ, row %u", i);
 		enter(LONG, 0);
-		iret(LONG, 8, &rows[i].f);
-		expect(rows[i].vector, 0);
-		if (rows[i].vector != RETIRED)
+		iret(LONG, 8, &frames[i].f);
+		expect(frames[i].vector, 0);
+		if (frames[i].vector != RETIRED)
 			continue;
-		EQ(c->r[RSP], rows[i].f.rsp);
-		EQ(c->seg[SS].sel, rows[i].f.ss);
-		EQ(c->eflags & (FL_VM | FL_NT), rows[i].f.flags & FL_NT);
+		EQ(c->r[RSP], frames[i].f.rsp);
+		EQ(c->seg[SS].sel, frames[i].f.ss);
+		EQ(c->eflags & (FL_VM | FL_NT), frames[i].f.flags & FL_NT);
 	}
 	/* NT: #GP(0) in all of IA-32e mode. */
 	for (enum mode m = C16; m < MODE_COUNT; m++) {
@@ -174,7 +174,7 @@ START_TEST(flags)
 	for (enum mode m = REAL; m < MODE_COUNT; m++)
 		for (unsigned n = 0; n < 4 * 4 * 3 * 2 * 2; n++) {
 			unsigned cpl = n & 3, level = n >> 2 & 3, size = 2u << (n / 16 % 3), to = n / 48 & 1 ? 3 : cpl;
-			u32 all = 0x3d7fd5 & ~(u32)FL_VM, ones = n / 96, mask, was, image;
+			u32 all = 0x3d7fd5 & ~(u32)FL_VM, ones = n / 96, mask, was, popped;
 
 			if ((m == V86 && (cpl != 3 || level != 3)) || (m == REAL && cpl) || (size == 8 && m != LONG) || (m <= V86 && to != cpl))
 				continue;
@@ -186,10 +186,10 @@ START_TEST(flags)
 				cpu_set_arith(c, OSZAPC);
 			settle();
 			was = cpu_flags(c);
-			image = ones ? all & ~(u32)FL_T : 0;
+			popped = ones ? all & ~(u32)FL_T : 0;
 			mask = loaded(m, cpl, level, size);
 			expect(RETIRED, 0);
-			EQ(cpu_flags(c), (was & ~mask) | (image & mask) | FL_1);
+			EQ(cpu_flags(c), (was & ~mask) | (popped & mask) | FL_1);
 		}
 }
 END_TEST
@@ -282,23 +282,23 @@ END_TEST
 /* Real mode: IP must be within the limit; the stack wraps at 64 KBytes, but no word does. */
 START_TEST(real_mode)
 {
-	static const struct { u32 rip; u16 sp; unsigned size; int vector; } rows[] = {
+	static const struct { u32 rip; u16 sp; unsigned size; int vector; } frames[] = {
 		{ HANDLER, STACK, 2, RETIRED }, { HANDLER, STACK, 4, RETIRED }, { 0x10000, STACK, 4, VEC_GP }, { HANDLER, 0xfffe, 2, RETIRED }, { HANDLER, 0xffff, 2, VEC_SS },
 		{ HANDLER, 0xfffd, 2, VEC_SS }, { HANDLER, 0xfffe, 4, VEC_SS }, { HANDLER, 0xfffc, 4, RETIRED },
 	};
 
-	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(frames); i++) {
 		name_case("row %u", i);
 		enter(REAL, 0);
-		iret(REAL, rows[i].size, &(struct frame){ rows[i].rip, 0x123, FL_1, 0, 0 });
-		for (unsigned k = 0; k < 3 * rows[i].size; k++)
-			poke8((u16)(rows[i].sp + k), (u8)peek(STACK + k, 1));
-		c->r[RSP] = rows[i].sp;
-		expect(rows[i].vector, 0);
-		if (rows[i].vector == RETIRED) {
+		iret(REAL, frames[i].size, &(struct frame){ frames[i].rip, 0x123, FL_1, 0, 0 });
+		for (unsigned k = 0; k < 3 * frames[i].size; k++)
+			poke8((u16)(frames[i].sp + k), (u8)peek(STACK + k, 1));
+		c->r[RSP] = frames[i].sp;
+		expect(frames[i].vector, 0);
+		if (frames[i].vector == RETIRED) {
 			EQ(c->r[RIP], HANDLER);
 			EQ(c->seg[CS].base, 0x1230);
-			EQ(c->r[RSP], (u16)(rows[i].sp + 3 * rows[i].size));
+			EQ(c->r[RSP], (u16)(frames[i].sp + 3 * frames[i].size));
 		}
 	}
 }

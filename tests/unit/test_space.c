@@ -87,15 +87,15 @@ END_TEST
 START_TEST(ranks)
 {
 	static const struct device_ops none = { .max = 1 };
-	const int ranks[] = { 0, -3, 2, -2, 0, 1 }; /* from the bottom: 1, 3, 0, 4, 5, 2 */
+	const int order_of[] = { 0, -3, 2, -2, 0, 1 }; /* from the bottom: 1, 3, 0, 4, 5, 2 */
 	static const u64 order[] = { 2, 5, 4, 0, 3, 1 };
-	int number[ARRAY_LEN(ranks)];
+	int number[ARRAY_LEN(order_of)];
 
-	for (unsigned i = 0; i < ARRAY_LEN(ranks); i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(order_of); i++) {
 		number[i] = space_add_device(&bus, "", 0, 0x100 + i, &none, NULL);
-		space_rank(&bus, number[i], ranks[i]);
+		space_rank(&bus, number[i], order_of[i]);
 	}
-	for (unsigned i = 0; i < ARRAY_LEN(ranks); i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(order_of); i++) {
 		ck_assert_uint_eq(space_find(&bus, 0, NULL)->size, 0x100 + order[i]);
 		space_remove(&bus, number[order[i]]);
 	}

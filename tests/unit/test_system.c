@@ -20,13 +20,13 @@ static void expect_halt(void)
 /* A fault: the handler mends it, and IRET restarts the instruction (vol. 3, 6.5). The second time it is INT 13, whose gate has DPL 0. */
 START_TEST(fault_and_restart)
 {
-	u32 handler = handler_of(VEC_GP);
+	u32 gp = handler_of(VEC_GP);
 
 	enter(P32, 3);
 	with_idt();
-	set_gate(VEC_GP, gate(CODE32(0), handler, 0x8e, 0));
+	set_gate(VEC_GP, gate(CODE32(0), gp, 0x8e, 0));
 	POKE(CODE, 0x8e, 0xd8, 0xcd, VEC_GP); /* mov ds, ax (bad); int 13 */
-	POKE(handler, 0x58, 0x89, 0xc1, 0xb8, DATA32(3), 0, 0, 0, 0x8b, 0x54, 0x24, 0x08, 0xcf); /* pop eax; mov ecx, eax; mov eax, DATA32(3); mov edx, [esp + 8]; iret */
+	POKE(gp, 0x58, 0x89, 0xc1, 0xb8, DATA32(3), 0, 0, 0, 0x8b, 0x54, 0x24, 0x08, 0xcf); /* pop eax; mov ecx, eax; mov eax, DATA32(3); mov edx, [esp + 8]; iret */
 	c->r[RAX] = DATA32(0);
 	step(6);
 	ck_assert_uint_eq(c->r[RCX], DATA32(0));

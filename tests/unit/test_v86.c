@@ -65,13 +65,13 @@ START_TEST(popf_iret)
 		bool iret = n & 1, wide = n & 2, vme = n & 4, virtual_if;
 		unsigned level = n >> 3 & 3, size = wide ? 4 : 2;
 		u32 flags = (n & 32 ? FL_I : 0) | (n & 64 ? FL_VIF : 0) | (n & 128 ? FL_VIP : 0);
-		u32 image = IMAGE | (n & 256 ? FL_I : 0) | (n & 512 ? FL_T : 0) | FL_IOPL | FL_VIF | FL_VIP | FL_AC | FL_ID | FL_RF, now;
+		u32 popped = IMAGE | (n & 256 ? FL_I : 0) | (n & 512 ? FL_T : 0) | FL_IOPL | FL_VIF | FL_VIP | FL_AC | FL_ID | FL_RF, now;
 		int vector = RETIRED;
 
 		virtual_if = level < 3;
-		if (virtual_if && (!vme || wide || image & FL_T || (image & FL_I && flags & FL_VIP)))
+		if (virtual_if && (!vme || wide || popped & FL_T || (popped & FL_I && flags & FL_VIP)))
 			vector = VEC_GP;
-		name_case("%s of %u bytes, IOPL %u, VME %d, flags %x, image %x", iret ? "IRET" : "POPF", size, level, vme, flags, image);
+		name_case("%s of %u bytes, IOPL %u, VME %d, flags %x, image %x", iret ? "IRET" : "POPF", size, level, vme, flags, popped);
 		v86(level, vme, flags);
 		if (wide)
 			AT_CODE(0x66, iret ? 0xcf : 0x9d);
@@ -81,15 +81,15 @@ START_TEST(popf_iret)
 			poke(STACK, &(u32){ 0x6000 }, size);
 			poke(STACK + size, &(u32){ 0x20 }, size);
 		}
-		poke(STACK + (iret ? 2 * size : 0), &image, size);
+		poke(STACK + (iret ? 2 * size : 0), &popped, size);
 		expect(vector, 0);
 		if (vector != RETIRED)
 			continue;
-		now = (image & (FL_1 | FL_C | FL_NT | FL_D | FL_T)) | (level << 12) | FL_VM;
+		now = (popped & (FL_1 | FL_C | FL_NT | FL_D | FL_T)) | (level << 12) | FL_VM;
 		if (virtual_if)
-			now |= (flags & (FL_I | FL_VIP)) | (image & FL_I ? FL_VIF : 0);
+			now |= (flags & (FL_I | FL_VIP)) | (popped & FL_I ? FL_VIF : 0);
 		else
-			now |= (image & FL_I) | (flags & (FL_VIF | FL_VIP));
+			now |= (popped & FL_I) | (flags & (FL_VIF | FL_VIP));
 		if (wide)
 			now |= FL_AC | FL_ID | (iret ? FL_RF : 0);
 		EQ(cpu_flags(c), now);

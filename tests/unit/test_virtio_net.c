@@ -436,7 +436,7 @@ static void end(void)
 	virtio_net_free(net);
 }
 
-static unsigned parts(struct part *out) { return virtio_parts(out, virtio_net_part(net)); }
+static unsigned parts(struct part *to) { return virtio_parts(to, virtio_net_part(net)); }
 
 static void set_up_to_cut(void)
 {

@@ -78,11 +78,11 @@ START_TEST(rng)
 	unsigned ones = 0;
 
 	for (unsigned run = 0; run < 3; run++) {
-		struct virtio_rng *rng;
+		struct virtio_rng *source;
 
 		setup();
-		rng = virtio_rng_new(&test_clock, run == 2 ? 8 : 7, NULL);
-		ck_assert(pci_attach(pci_bus, virtio_rng_pci(rng), SLOT, 0));
+		source = virtio_rng_new(&test_clock, run == 2 ? 8 : 7, NULL);
+		ck_assert(pci_attach(pci_bus, virtio_rng_pci(source), SLOT, 0));
 		ck_assert_uint_eq(config_get(SLOT, 0, 4), 0x10051af4);
 		driver_start(0, 1, SIZE);
 		put_desc(desc_of(0), 0, A, 1000, D_WRITE, 0);
@@ -95,7 +95,7 @@ START_TEST(rng)
 		ck_assert(used(0, SIZE, &head, &len) && len == 1000);
 		space_read_block(&bus, A, numbers[run], 1000);
 		teardown();
-		virtio_rng_free(rng);
+		virtio_rng_free(source);
 	}
 	setup();
 	ck_assert_mem_eq(numbers[0], numbers[1], 1000);
@@ -122,13 +122,13 @@ static void request(u16 tag, unsigned at)
 /* Answers in another order find their requests; those that fit nothing are refused. */
 START_TEST(p9)
 {
-	struct virtio_9p *p9 = virtio_9p_new(&test_clock, "stuff", on_out, NULL, NULL);
+	struct virtio_9p *transport = virtio_9p_new(&test_clock, "stuff", on_out, NULL, NULL);
 	u8 answer[40] = { 9, 0, 0, 0, 101, 7, 0, 'o', 'k' };
 	u32 head, len;
-	struct part part = virtio_9p_part(p9);
+	struct part part = virtio_9p_part(transport);
 	u8 *saved = malloc(part_size(&part));
 
-	ck_assert(pci_attach(pci_bus, virtio_9p_pci(p9), SLOT, 0));
+	ck_assert(pci_attach(pci_bus, virtio_9p_pci(transport), SLOT, 0));
 	ck_assert_uint_eq(config_get(SLOT, 0, 4), 0x10091af4);
 	place_bars();
 	ck_assert_uint_eq(in16(BAR4 + 0x2000), 5);
@@ -141,23 +141,23 @@ START_TEST(p9)
 	ck_assert(!used(0, SIZE, &head, &len));
 	part_save(&part, saved); /* in the middle: the requests are out */
 	out8(BAR4 + 0x14, 0);
-	ck_assert(!virtio_9p_input(p9, answer, 9));
+	ck_assert(!virtio_9p_input(transport, answer, 9));
 	ck_assert(part_load(&part, saved, part_size(&part), NULL));
 	put16(answer + 5, 9);
-	ck_assert(!virtio_9p_input(p9, answer, 9));
+	ck_assert(!virtio_9p_input(transport, answer, 9));
 	put16(answer + 5, 8);
-	ck_assert(!virtio_9p_input(p9, answer, 8));
+	ck_assert(!virtio_9p_input(transport, answer, 8));
 	put32(answer, 41);
-	ck_assert(!virtio_9p_input(p9, answer, 41)); /* more than there is room for */
+	ck_assert(!virtio_9p_input(transport, answer, 41)); /* more than there is room for */
 	put32(answer, 9);
-	ck_assert(virtio_9p_input(p9, answer, 9));
+	ck_assert(virtio_9p_input(transport, answer, 9));
 	ck_assert(used(0, SIZE, &head, &len));
 	ck_assert_uint_eq(head, 2);
 	ck_assert_uint_eq(len, 9);
 	ck_assert_uint_eq(in16(B + 64 + 7), 'o' | 'k' << 8);
-	ck_assert(!virtio_9p_input(p9, answer, 9)); /* once only */
+	ck_assert(!virtio_9p_input(transport, answer, 9)); /* once only */
 	put16(answer + 5, 7);
-	ck_assert(virtio_9p_input(p9, answer, 9));
+	ck_assert(virtio_9p_input(transport, answer, 9));
 	ck_assert(used(0, SIZE, &head, &len));
 	ck_assert_uint_eq(head, 0);
 	ck_assert(wires[2].level);
@@ -167,7 +167,7 @@ START_TEST(p9)
 	pass(VIRTIO_WORK_NS);
 	ck_assert_uint_eq(in8(BAR4 + 0x14) & 0x40, 0x40);
 	free(saved);
-	virtio_9p_free(p9);
+	virtio_9p_free(transport);
 }
 END_TEST
 

@@ -377,7 +377,7 @@ static bool transcendental(u8 op, u8 modrm)
 	return op == 0xd9 && modrm >= 0xf0 && (modrm <= 0xf3 || modrm == 0xf9 || modrm == 0xfb || modrm >= 0xfe);
 }
 
-static void pick_state(struct vec_state *s, u8 op, u8 modrm, bool unmasked)
+static void pick_state(struct vec_state *s, u8 op, u8 modrm, bool with_traps)
 {
 	unsigned top = rnd() & 7;
 
@@ -385,7 +385,7 @@ static void pick_state(struct vec_state *s, u8 op, u8 modrm, bool unmasked)
 	s->mxcsr = MXCSR_RESET;
 	s->flags = rnd() & OSZAPC;
 	s->cw = (u16)(0x7f | (rnd() & 0xf00));
-	if (unmasked)
+	if (with_traps)
 		s->cw &= (u16)~(rnd() & 0x3f);
 	s->sw = (u16)(top << 11 | (rnd() & 0x4700) | (rnd() % 4 ? 0 : rnd() & 0x3f & s->cw));
 	s->tags = 0xff;
@@ -415,14 +415,14 @@ static void pick_state(struct vec_state *s, u8 op, u8 modrm, bool unmasked)
 	pick_memory(s->data);
 }
 
-static unsigned compare_one(const u8 code[2], bool unmasked)
+static unsigned compare_one(const u8 code[2], bool with_traps)
 {
 	bool trans = transcendental(code[0], code[1]), bad;
 	struct vec_state before, host, here;
 	static char text[3][1024];
 	u32 differ;
 
-	pick_state(&before, code[0], code[1], unmasked);
+	pick_state(&before, code[0], code[1], with_traps);
 	host = here = before;
 	host.r[RDX] = host_data();
 	here.r[RDX] = DATA;
@@ -473,7 +473,7 @@ static bool is_x87(u8 op, u8 modrm)
 	return false;
 }
 
-static void compare_all(bool unmasked, unsigned times)
+static void compare_all(bool with_traps, unsigned times)
 {
 	unsigned bad = 0, forms = 0;
 
@@ -485,7 +485,7 @@ static void compare_all(bool unmasked, unsigned times)
 				continue;
 			forms++;
 			for (unsigned n = 0; n < times && bad < 10; n++)
-				bad += compare_one(code, unmasked);
+				bad += compare_one(code, with_traps);
 		}
 	ck_assert(!host_works || forms > 400);
 	ck_assert_uint_eq(bad, 0);
