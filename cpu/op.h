@@ -42,7 +42,7 @@
  * body, and keep n and last out of the way in r8 and r9. And the next operation's address takes the register of this one's. Together a
  * sixth fewer instructions. */
 #if defined __x86_64__ && !defined __clang__
-#define SPARE_PARAMS u64 spare1_ __attribute__((unused)), u64 spare2_ __attribute__((unused)),
+#define SPARE_PARAMS u64 nothing1_ __attribute__((unused)), u64 nothing2_ __attribute__((unused)),
 #define SPARE_ARGS spare1_, spare2_,
 #define SPARE u64 spare1_, spare2_; __asm__("" : "=d"(spare1_), "=c"(spare2_));
 #define IN_PLACE(op) __asm__("" : "+r"(op));
