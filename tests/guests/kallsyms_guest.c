@@ -48,6 +48,8 @@ static void tokens(void)
 
 __asm__(".globl _start; _start: mov $0x300000, %esp; jmp kernel");
 
+__attribute__((used)) void kernel(void);
+
 __attribute__((used)) void kernel(void)
 {
 	struct { unsigned short limit; unsigned base; } __attribute__((packed)) idtr = { 0x7ff, IDT };

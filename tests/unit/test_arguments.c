@@ -400,8 +400,8 @@ ROW(vcpu_replay_config) { ck_assert_ptr_null(vcpu_replay_config(NULL)); }
 ROW(vcpu_replay_machine) { TELLS(vcpu_replay_machine(NULL, NULL, NULL, &error)); }
 ROW(vcpu_replay_allow)
 {
-	static const struct vcpu_moved half = { "from", NULL };
-	static const struct vcpu_replay_files none = { .kernel = "x" }, lost = { .moved_count = 1 }, bad = { .moved = &half, .moved_count = 1 };
+	static const struct vcpu_moved no_to = { "from", NULL };
+	static const struct vcpu_replay_files none = { .kernel = "x" }, lost = { .moved_count = 1 }, bad = { .moved = &no_to, .moved_count = 1 };
 
 	ck_assert(!vcpu_replay_allow(NULL, &none));
 	ck_assert(!vcpu_replay_allow(replay, NULL));

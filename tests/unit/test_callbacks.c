@@ -410,9 +410,9 @@ static void refused_debug(void)
 	ck_assert(vcpu_debug_translate(debugger, AT, &physical));
 }
 
-static bool refused_condition(void *user, const struct vcpu_debug_stop *stop)
+static bool refused_condition(void *user, const struct vcpu_debug_stop *at)
 {
-	(void)user, (void)stop;
+	(void)user, (void)at;
 	refused_debug();
 	odd_result[3]++;
 	return false;

@@ -393,7 +393,7 @@ static struct store *faulty_overlay(void *file, char *error)
 START_TEST(overlay_fails)
 {
 	for (unsigned kind = FAULTY_WRITE; kind <= FAULTY_FLUSH; kind++) {
-		for (unsigned full = 0; full <= (kind == FAULTY_WRITE); full++) {
+		for (unsigned no_room = 0; no_room <= (kind == FAULTY_WRITE); no_room++) {
 			unsigned failures = 0, n = 1;
 
 			for (bool failed = true; failed; n++) {
@@ -404,7 +404,7 @@ START_TEST(overlay_fails)
 				unlink(copy);
 				disk = faulty_disk(faulty_overlay, copy);
 				faulty[kind].fail_at = faulty[kind].seen + n;
-				faulty[kind].result = full ? DISK_FULL : DISK_ERROR;
+				faulty[kind].result = no_room ? DISK_FULL : DISK_ERROR;
 				for (u64 i = 0; i < SIZE; i++)
 					model[i] = pattern(i);
 				for (unsigned i = 0; i < 12; i++) {
@@ -423,12 +423,12 @@ START_TEST(overlay_fails)
 				}
 				failed = faulty[kind].seen >= faulty[kind].fail_at;
 				failures += failed;
-				ck_assert_uint_eq(waits, full && failed);
-				ck_assert(full || kind == FAULTY_WRITE || (flushed == DISK_ERROR) == failed);
-				if (flushed == DISK_OK && (full || !failed)) /* else a write has failed half-way, and the guest knows it */
+				ck_assert_uint_eq(waits, no_room && failed);
+				ck_assert(no_room || kind == FAULTY_WRITE || (flushed == DISK_ERROR) == failed);
+				if (flushed == DISK_OK && (no_room || !failed)) /* else a write has failed half-way, and the guest knows it */
 					same(disk);
 				disk_free(disk);
-				if (flushed != DISK_OK || (!full && failed))
+				if (flushed != DISK_OK || (!no_room && failed))
 					continue;
 				disk = open_ok("%s,overlay=%s", image, copy);
 				same(disk);

@@ -107,10 +107,10 @@ START_TEST(no_overlap)
 END_TEST
 
 /* The same from the other side: of the rows that a key has in its list, all but the last say .over, or the last says .last. All of a list agree on ModRM. */
-static void one_row(const struct isa *isa)
+static void one_row(const struct isa *table)
 {
 	for (unsigned slot = 0; slot < 2 * MAPS * 256; slot++) {
-		struct isa_row *list = (slot & 1 ? isa->vex_index : isa->index)[slot / 512][slot >> 1 & 255];
+		struct isa_row *list = (slot & 1 ? table->vex_index : table->index)[slot / 512][slot >> 1 & 255];
 
 		for (struct isa_row *row = list; row; row = row->next) {
 			ck_assert_msg(row->modrm == list->modrm, "%s: ModRM or not?", row->insn->encoding);
@@ -152,15 +152,15 @@ END_TEST
 /* An 8086 knows no undefined opcode, with and without a coprocessor; a 186 does. */
 START_TEST(all_is_defined)
 {
-	static const char *const names[] = { "8086", "8086,-fpu", "186" };
-	unsigned undefined[ARRAY_LEN(names)] = { 0 };
+	static const char *const models[] = { "8086", "8086,-fpu", "186" };
+	unsigned undefined[ARRAY_LEN(models)] = { 0 };
 
-	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(models); i++) {
 		const struct insn *which;
 		struct model model;
 		struct isa *of_model;
 
-		ck_assert(model_parse(&model, names[i], NULL));
+		ck_assert(model_parse(&model, models[i], NULL));
 		of_model = isa_new(&model, &which);
 		for (unsigned n = 0; n < 0x10000; n++) {
 			u8 code[EARLY_BYTES] = { (u8)(n >> 8), (u8)n };
