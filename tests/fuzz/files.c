@@ -475,11 +475,12 @@ static void kernel_case(void)
 		damaged(kernels[which], KERNEL));
 	struct vcpu_config config = {
 		.memory = 2 << 20, .kernel_data = b.data, .kernel_size = b.len, .append = below(2) ? "console=ttyS0" : NULL,
-		.initrd_data = which < 4 && below(2) ? kernels : NULL, .initrd_size = below(sizeof kernels) + 1,
+		.initrd_data = which < 4 && below(2) ? kernels : NULL,
 	};
 	char *error = NULL;
 	struct vcpu *v;
 
+	config.initrd_size = config.initrd_data ? below(sizeof kernels) + 1 : 0;
 	if (!b.len)
 		config.kernel_data = kernels;
 	v = vcpu_new(&config, &error);

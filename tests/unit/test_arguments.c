@@ -84,6 +84,14 @@ ROW(vcpu_run)
 }
 ROW(vcpu_flush) { FAILS(NULL, vcpu_flush(NULL)); }
 ROW(vcpu_stop) { vcpu_stop(NULL); }
+ROW(vcpu_limit_time)
+{
+	vcpu_limit_time(NULL, 0, 0);
+	vcpu_limit_time(bare, 0, ~(uint64_t)0); /* it is over */
+	ck_assert_int_eq(vcpu_run(bare, 1).reason, VCPU_STOP_TIME);
+	vcpu_limit_time(bare, ~(uint64_t)0, ~(uint64_t)0);
+	ck_assert_int_eq(vcpu_run(bare, 0).reason, VCPU_STOP_LIMIT);
+}
 ROW(vcpu_input)
 {
 	static const struct { enum vcpu_channel channel; size_t len; } bad[] = {
@@ -544,7 +552,7 @@ ROW(vcpu_debug_translate)
 
 #define R(name) { #name, row_##name }
 static const struct { const char *name; void (*row)(void); } rows[] = {
-	R(vcpu_new), R(vcpu_free), R(vcpu_stop_name), R(vcpu_run), R(vcpu_flush), R(vcpu_stop), R(vcpu_input), R(vcpu_instructions), R(vcpu_virtual_ns),
+	R(vcpu_new), R(vcpu_free), R(vcpu_stop_name), R(vcpu_run), R(vcpu_flush), R(vcpu_stop), R(vcpu_limit_time), R(vcpu_input), R(vcpu_instructions), R(vcpu_virtual_ns),
 	R(vcpu_resident), R(vcpu_error), R(vcpu_fault_chain), R(vcpu_register_by_name), R(vcpu_register_name), R(vcpu_get), R(vcpu_set),
 	R(vcpu_get_vector), R(vcpu_set_vector), R(vcpu_get_st), R(vcpu_set_st), R(vcpu_processors), R(vcpu_select), R(vcpu_running),
 	R(vcpu_widest_mode), R(vcpu_kernel_bits), R(vcpu_set_mode), R(vcpu_read_physical), R(vcpu_write_physical), R(vcpu_read_linear), R(vcpu_write_linear),

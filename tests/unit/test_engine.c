@@ -393,7 +393,7 @@ static u64 regs[16];
 static void start(void)
 {
 	c->icount = c->idle_ns = 0;
-	clk.now = 0;
+	clk.now = clk.steps_at = clk.steps = 0;
 	cpu_reset(c, false);
 	memcpy(ram->host, memory, RAM);
 	c->cr4 = CR4_OSFXSR;
