@@ -113,7 +113,7 @@ static u8 read_register(struct controller *c, unsigned offset)
 	if (offset > 7)
 		return 0xff;
 	c->high = !c->high;
-	return c->high ? (u8)value : value >> 8;
+	return (u8)(c->high ? value : value >> 8);
 }
 
 static void write_count(struct controller *c, unsigned offset, u8 value)

@@ -24,7 +24,7 @@ bool frames_put(struct frames *f, const void *frame, size_t len)
 		return false;
 	copy_in(f, at, &head, sizeof head);
 	copy_in(f, (at + sizeof head) % FRAMES_ROOM, frame, head);
-	f->used += sizeof head + head;
+	f->used += (u32)sizeof head + head;
 	return true;
 }
 

@@ -135,7 +135,7 @@ static int acknowledge(struct pic *pic, int which)
 
 	if (ir < 0)
 		return -1;
-	chip->latch &= ~(1u << ir);
+	chip->latch &= (u8)~(1u << ir);
 	if (!(chip->icw4 & ICW4_AEOI))
 		chip->isr |= 1u << ir;
 	else if (chip->rotate_aeoi)
@@ -175,7 +175,7 @@ static void end_of_interrupt(struct chip *chip, int ir, bool rotate)
 {
 	if (ir < 0)
 		return;
-	chip->isr &= ~(1u << ir);
+	chip->isr &= (u8)~(1u << ir);
 	if (rotate)
 		chip->lowest = (u8)ir;
 }

@@ -83,7 +83,7 @@ void vbe_write(struct vga *vga, unsigned reg, u16 value)
 		break;
 	case VBE_X: /* in steps of a character */
 		if (!on && value && value <= X_MAX)
-			vga->vbe[reg] = value & ~7u;
+			vga->vbe[reg] = (u16)(value & ~7u);
 		break;
 	case VBE_Y:
 		if (!on && value && value <= Y_MAX)
@@ -101,7 +101,7 @@ void vbe_write(struct vga *vga, unsigned reg, u16 value)
 		break;
 	case VBE_VIRTUAL_X:
 		if (value >= vga->vbe[VBE_X])
-			vga->vbe[reg] = value & ~7u;
+			vga->vbe[reg] = (u16)(value & ~7u);
 		break;
 	case VBE_X_OFFSET:
 	case VBE_Y_OFFSET:
@@ -124,7 +124,7 @@ void vbe_sane(struct vga *vga)
 
 	if (!known_depth(r[VBE_BPP]))
 		r[VBE_BPP] = 8;
-	r[VBE_X] = (r[VBE_X] > X_MAX ? X_MAX : r[VBE_X]) & ~7u;
+	r[VBE_X] = (u16)((r[VBE_X] > X_MAX ? X_MAX : r[VBE_X]) & ~7u);
 	r[VBE_Y] = r[VBE_Y] > Y_MAX ? Y_MAX : r[VBE_Y];
 	r[VBE_BANK] &= VGA_RAM / 65536 - 1;
 }

@@ -409,6 +409,6 @@ bool do_type(struct session *s, const char *args)
 	size_t n = 0;
 
 	for (; *args && n < sizeof text; args++)
-		text[n++] = *args == '\\' && args[1] == 'n' ? (args++, '\r') : *args;
+		text[n++] = (char)(*args == '\\' && args[1] == 'n' ? (args++, '\r') : *args);
 	return !vcpu_input(s->machine, VCPU_COM1, text, n) || complaint(s, "%s", error_of(s));
 }
