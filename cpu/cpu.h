@@ -8,7 +8,7 @@
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
 
-#include "cpu/model.h"
+#include "cpu/system/model.h"
 #include "mem/base/bits.h"
 #include "mem/base/clock.h"
 #include "mem/base/field.h"

@@ -2,7 +2,7 @@
 #ifndef CPU_DECODE_H
 #define CPU_DECODE_H
 
-#include "cpu/isa.h"
+#include "cpu/table/isa.h"
 
 struct dec {
 	const struct isa_row *row;

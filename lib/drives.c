@@ -1,7 +1,7 @@
 /* The drives of a PC, and the images in them. */
 #include <stdlib.h>
 #include "io/disk/reach.h"
-#include "io/fdc.h"
+#include "io/disk/fdc.h"
 #include "lib/pc.h"
 
 /* Drives that a bus has places for. */

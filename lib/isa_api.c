@@ -1,8 +1,8 @@
 /* The instruction table in words. */
 #include <stdio.h>
 #include "cpu/cpu.h"
-#include "cpu/isa.h"
-#include "cpu/popek.h"
+#include "cpu/table/isa.h"
+#include "cpu/table/popek.h"
 #include "lib/vcpu.h"
 
 struct word { u32 bit; const char *text; };

@@ -1,11 +1,11 @@
 /* What is in a PC's PCI slots: the network adapter in slot 3, virtio devices from 4 on. */
-#include "io/e1000.h"
-#include "io/ne2000.h"
-#include "io/virtio_9p.h"
-#include "io/virtio_blk.h"
-#include "io/virtio_console.h"
-#include "io/virtio_net.h"
-#include "io/virtio_rng.h"
+#include "io/net/e1000.h"
+#include "io/net/ne2000.h"
+#include "io/virtio/virtio_9p.h"
+#include "io/virtio/virtio_blk.h"
+#include "io/virtio/virtio_console.h"
+#include "io/virtio/virtio_net.h"
+#include "io/virtio/virtio_rng.h"
 #include "lib/pc.h"
 
 #define KIND(name) \

@@ -1,6 +1,6 @@
 /* The list of a PC's devices: what they remember, how they are reset, how they end. */
 #include <stdlib.h>
-#include "io/pci.h"
+#include "io/chipset/pci.h"
 #include "lib/pc.h"
 
 static const struct field board_fields[] = {

@@ -1,6 +1,6 @@
 /* The display adapter: its memory, its BIOS. */
 #include <stdio.h>
-#include "io/vga.h"
+#include "io/display/vga.h"
 #include "lib/pc.h"
 
 #define SLOT 2

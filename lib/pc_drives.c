@@ -9,11 +9,11 @@
  *   14h  equipment: 7..6 floppy drives less 1   0 there are floppy drives
  *   38h  7..4 the third to start from   0 floppy disks need no signature
  *   3Dh  7..4 the second, 3..0 the first to start from: 1 floppy, 2 disk, 3 CD-ROM, 4 network */
-#include "io/ahci.h"
-#include "io/ata.h"
-#include "io/fdc.h"
-#include "io/fwcfg.h"
-#include "io/ide.h"
+#include "io/disk/ahci.h"
+#include "io/disk/ata.h"
+#include "io/disk/fdc.h"
+#include "io/firmware/fwcfg.h"
+#include "io/disk/ide.h"
 #include "lib/pc.h"
 
 DEVICE_KIND(ahci)

@@ -1,10 +1,10 @@
 /* What firmware does, for a PC that loads a kernel without any; and what firmware asks for, for a PC that has it. */
-#include "io/acpi.h"
-#include "io/fwcfg.h"
-#include "io/mptable.h"
-#include "io/pci.h"
-#include "io/piix.h"
-#include "io/smbios.h"
+#include "io/chipset/acpi.h"
+#include "io/firmware/fwcfg.h"
+#include "io/firmware/mptable.h"
+#include "io/chipset/pci.h"
+#include "io/chipset/piix.h"
+#include "io/firmware/smbios.h"
 #include "lib/pc.h"
 
 /* ---- without firmware ---- */

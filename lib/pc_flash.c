@@ -1,7 +1,7 @@
 /* The flash chip that firmware keeps its variables in: below the firmware, with a file of the host behind it. */
 #include <stdlib.h>
 #include "io/disk/disk.h"
-#include "io/flash.h"
+#include "io/firmware/flash.h"
 #include "lib/pc.h"
 
 #define LIMIT (16 * MiB) /* of firmware and variables together: the APICs are not far below that */

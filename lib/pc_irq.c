@@ -4,9 +4,9 @@
  *    PIRQA#..D# --router--+
  *    PIRQA#..D# --------------> I/O APIC pins 16..19
  *    HPET --------------------> I/O APIC pins of its choice, or in place of the PIT and the RTC */
-#include "io/ioapic.h"
-#include "io/piix.h"
-#include "io/pic.h"
+#include "io/chipset/ioapic.h"
+#include "io/chipset/piix.h"
+#include "io/chipset/pic.h"
 #include "lib/pc.h"
 
 static bool irq_level(const struct pc *pc, int irq)

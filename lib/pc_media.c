@@ -1,7 +1,7 @@
 /* Floppy disks and discs that are changed while the machine runs. A drive can hold the image that it was given and those on the shelf behind it in the
  * list of drives, by number from 1; 0: it is empty. */
-#include "io/ata.h"
-#include "io/fdc.h"
+#include "io/disk/ata.h"
+#include "io/disk/fdc.h"
 #include "lib/pc.h"
 
 static const struct field media_fields[] = {

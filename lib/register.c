@@ -1,7 +1,7 @@
 /* Registers from outside, by number and by name. */
 #include <stdio.h>
 #include <stdlib.h>
-#include "cpu/system.h"
+#include "cpu/system/system.h"
 #include "lib/machine.h"
 
 /* Numbers beyond enum vcpu_register:

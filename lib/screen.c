@@ -1,5 +1,5 @@
 /* The display and the keyboard as a person has them: the picture, its text, keys. */
-#include "io/vga.h"
+#include "io/display/vga.h"
 #include "lib/pc.h"
 
 bool vcpu_screen(const vcpu *v, struct vcpu_screen *screen, uint32_t *pixels, size_t count)

@@ -7,7 +7,7 @@
 #ifndef SILICON_MAKERS_H
 #define SILICON_MAKERS_H
 
-#include "cpu/model.h"
+#include "cpu/system/model.h"
 #include "tests/silicon/host.h"
 
 #define DIFFERENCES(DIFFERENCE) \

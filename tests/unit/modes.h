@@ -9,7 +9,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include "cpu/system.h"
+#include "cpu/system/system.h"
 #include "tests/unit/bare.h"
 
 enum { IVT = 0, GDT = 0x1000, LDT_AT = 0x1400, IDT = 0x2000 /* up to 2500h */, TSS_AT = 0x3000, TSS2_AT = 0x3200, TSS3_AT = 0x3400, DATA = 0x5000,

@@ -1,8 +1,8 @@
 /* ACPI fixed hardware and tables, read as an operating system reads them; the debug ports, which are as small. */
-#include "io/acpi.h"
-#include "io/debugport.h"
-#include "io/pci.h"
-#include "io/smbios.h"
+#include "io/chipset/acpi.h"
+#include "io/serial/debugport.h"
+#include "io/chipset/pci.h"
+#include "io/firmware/smbios.h"
 #include "device.h"
 
 enum { SCI, POWEROFF, SMI };

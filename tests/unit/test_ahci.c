@@ -1,7 +1,7 @@
 /* The AHCI controller, driven as a host does: AHCI 1.3.1, Serial ATA 3.0, and an array that says what a disk should hold. */
 #define _GNU_SOURCE
 #include <unistd.h>
-#include "io/ahci.h"
+#include "io/disk/ahci.h"
 #include "tests/unit/device.h"
 #include "tests/unit/faulty.h"
 

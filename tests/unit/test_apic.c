@@ -1,7 +1,7 @@
 /* The local APIC against SDM vol. 3, chapter 11: registers, priorities, timer, messages, modes. */
 #include <check.h>
 #include <stdlib.h>
-#include "cpu/apic.h"
+#include "cpu/system/apic.h"
 
 enum { REG_ID = 0x20, REG_VERSION = 0x30, REG_TPR = 0x80, REG_PPR = 0xa0, REG_EOI = 0xb0, REG_LDR = 0xd0, REG_DFR = 0xe0, REG_SVR = 0xf0,
        REG_ISR = 0x100, REG_TMR = 0x180, REG_IRR = 0x200, REG_ESR = 0x280, REG_ICR = 0x300, REG_ICR2 = 0x310, REG_TIMER = 0x320,

@@ -1,8 +1,8 @@
 /* The host bridge and the ISA bridge against their data sheets (440FX; 82371SB), and the device that firmware asks about its machine. */
-#include "io/fwcfg.h"
-#include "io/i440fx.h"
-#include "io/pci.h"
-#include "io/piix.h"
+#include "io/firmware/fwcfg.h"
+#include "io/chipset/i440fx.h"
+#include "io/chipset/pci.h"
+#include "io/chipset/piix.h"
 #include "device.h"
 
 enum { RESET = 16 }; /* wires 0 to 15 are IRQs */

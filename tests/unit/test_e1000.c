@@ -1,6 +1,6 @@
 /* The 82540EM against Intel's 8254x manual, as a driver sees it. */
-#include "io/e1000.h"
-#include "io/inet.h"
+#include "io/net/e1000.h"
+#include "io/net/inet.h"
 #include "virtio.h" /* a PCI bus with RAM */
 
 enum { MMIO = 0xe0000000u, TX_RING = RINGS, RX_RING = RINGS + 0x4000, DATA = BUFFERS, RXBUF = BUFFERS + 0x80000, COUNT = 16 };

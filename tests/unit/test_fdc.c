@@ -2,7 +2,7 @@
  * should hold. */
 #define _GNU_SOURCE
 #include <unistd.h>
-#include "io/fdc.h"
+#include "io/disk/fdc.h"
 #include "tests/unit/device.h"
 #include "tests/unit/faulty.h"
 

@@ -1,5 +1,5 @@
 /* The flash chip: Intel's command set as its data sheets (28F640J3) and JESD68 have it, and the way in which OVMF finds out that it is one. */
-#include "io/flash.h"
+#include "io/firmware/flash.h"
 #include "device.h"
 
 #define BASE 0xffc00000u

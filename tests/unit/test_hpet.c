@@ -1,5 +1,5 @@
 /* The HPET against the IA-PC HPET specification 1.0a. */
-#include "io/hpet.h"
+#include "io/timer/hpet.h"
 #include "device.h"
 
 /* Wires 0 to 31 are the I/O APIC's pins. */

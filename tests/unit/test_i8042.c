@@ -1,6 +1,6 @@
 /* The keyboard controller, keyboard and mouse, as their drivers talk to them; codes from the IBM PS/2 technical reference. */
-#include "io/i8042.h"
-#include "io/port92.h"
+#include "io/input/i8042.h"
+#include "io/chipset/port92.h"
 #include "device.h"
 
 enum { IRQ1, IRQ12, A20, RESET };

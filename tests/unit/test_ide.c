@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#include "io/ide.h"
+#include "io/disk/ide.h"
 #include "tests/unit/device.h"
 #include "tests/unit/faulty.h"
 

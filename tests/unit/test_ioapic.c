@@ -1,5 +1,5 @@
 /* The 82093AA against its data sheet: registers, edges, levels with remote IRR and end of interrupt, messages. */
-#include "io/ioapic.h"
+#include "io/chipset/ioapic.h"
 #include "device.h"
 
 static struct ioapic *ioapic;

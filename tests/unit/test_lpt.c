@@ -1,5 +1,5 @@
 /* The parallel port, as the printer adapter's reference describes it and as the BIOS prints: data, strobe on, strobe off. */
-#include "io/lpt.h"
+#include "io/serial/lpt.h"
 #include "device.h"
 
 static char printed[16];

@@ -1,5 +1,5 @@
 /* The RTL8029AS against the DP8390 data sheet, as a driver of an NE2000 sees it. */
-#include "io/ne2000.h"
+#include "io/net/ne2000.h"
 #include "virtio.h" /* a PCI bus with RAM */
 
 enum { IO = 0xc000, PSTART = 0x46, PSTOP = 0x80, TXPAGE = 0x40 };

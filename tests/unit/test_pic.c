@@ -1,5 +1,5 @@
 /* The 8259A pair against its data sheet: initialisation, priorities, the ways to end an interrupt, modes, spurious requests. */
-#include "io/pic.h"
+#include "io/chipset/pic.h"
 #include "device.h"
 
 enum { INTR };

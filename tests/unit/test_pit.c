@@ -1,5 +1,5 @@
 /* The 8254 against its data sheet: the six modes tick by tick, reading, latching, BCD, and a year without drift. */
-#include "io/pit.h"
+#include "io/timer/pit.h"
 #include "device.h"
 
 enum { IRQ0 };

@@ -1,6 +1,6 @@
 /* Popek and Goldberg's theorem about the instruction table (DESIGN 9): the class that each row declares is the one that its columns give, the one
  * that is seen when it runs, and the rows that a monitor would miss on IA-32 are those that Robin and Irvine found. */
-#include "cpu/popek.h"
+#include "cpu/table/popek.h"
 #include "rows.h"
 
 static const char *const class_names[] = { [INNOCUOUS] = "innocuous", [PRIVILEGED] = "privileged", [CONTROL] = "control", [BEHAVIOUR] = "behaviour" };

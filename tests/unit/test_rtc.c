@@ -1,6 +1,6 @@
 /* The MC146818 against its data sheet; dates against the host's C library. */
 #include <time.h>
-#include "io/rtc.h"
+#include "io/timer/rtc.h"
 #include "device.h"
 
 enum { IRQ8, NMI_MASK };

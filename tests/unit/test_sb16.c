@@ -1,6 +1,6 @@
 /* Sound: the Sound Blaster 16 as Creative's programming guide lets a program find and use it, with the 8237; the PC speaker; what comes out. */
-#include "io/sb16.h"
-#include "io/sound.h"
+#include "io/sound/sb16.h"
+#include "io/sound/sound.h"
 #include "device.h"
 
 static struct space memory;

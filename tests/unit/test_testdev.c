@@ -1,5 +1,5 @@
 /* QEMU's test device, as kvm-unit-tests (x86/emulator.c, x86/ioapic.c, x86/lam.c) expect it. */
-#include "io/testdev.h"
+#include "io/chipset/testdev.h"
 #include "device.h"
 
 static void *make(void) { return testdev_new(&bus, &bus, wire(0)); }

@@ -1,5 +1,5 @@
 /* The 16550A against its data sheet. */
-#include "io/uart.h"
+#include "io/serial/uart.h"
 #include "device.h"
 
 enum { IRQ4 };

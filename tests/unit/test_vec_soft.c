@@ -1,6 +1,6 @@
 /* Floating point in integers, as hosts without SSE use it, against the host's SSE: every operation, rounding, DAZ, FTZ, and the flags. */
 #define VCPU_SOFT_FP 1
-#include "cpu/vec_soft.c"
+#include "cpu/insn/vector/vec_soft.c"
 #include <check.h>
 #include <stdlib.h>
 

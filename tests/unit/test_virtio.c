@@ -1,5 +1,5 @@
 /* Virtio's transport and rings against the specification, with a device that answers what it is given, backwards. */
-#include "io/virtio.h"
+#include "io/virtio/virtio.h"
 #include "virtio.h"
 
 enum { SIZE = 8 };

@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#include "io/virtio_blk.h"
+#include "io/virtio/virtio_blk.h"
 #include "virtio.h"
 #include "faulty.h"
 

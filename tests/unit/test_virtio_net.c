@@ -1,7 +1,7 @@
 /* The virtio network device against virtio 1.2, 5.1; its checksums against the worked example of RFC 1071. */
-#include "io/frames.h"
-#include "io/inet.h"
-#include "io/virtio_net.h"
+#include "io/net/frames.h"
+#include "io/net/inet.h"
+#include "io/virtio/virtio_net.h"
 #include "virtio.h"
 
 enum { SIZE = 64, RX = 0, TX = 1, CTRL = 2, FRAME = BUFFERS, RXBUF = BUFFERS + 0x40000 };

@@ -1,7 +1,7 @@
 /* The virtio console, the source of random numbers and the 9P transport, each against its section of virtio 1.2. */
-#include "io/virtio_9p.h"
-#include "io/virtio_console.h"
-#include "io/virtio_rng.h"
+#include "io/virtio/virtio_9p.h"
+#include "io/virtio/virtio_console.h"
+#include "io/virtio/virtio_rng.h"
 #include "virtio.h"
 
 enum { SIZE = 16, A = BUFFERS, B = BUFFERS + 0x10000 };

@@ -3,7 +3,7 @@
 #define TEST_VIRTIO_H
 
 #include "device.h"
-#include "io/virtio.h"
+#include "io/virtio/virtio.h"
 
 enum { RAM_SIZE = 4 * 1024 * 1024, RINGS = 0x10000, BUFFERS = 0x100000 };
 enum { BAR0 = 0xc000, BAR1 = 0xe0100000u, BAR4 = 0xe0000000u };

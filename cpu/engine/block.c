@@ -1,0 +1,726 @@
+/* The decode cache. A block is a run of operations decoded from one physical page for one mode; it may be left in its middle (a conditional
+ * jump that is taken) but is entered only at its start. Blocks know nothing of linear addresses: r[RIP] says where the block runs this time.
+ *
+ *     ops:  [guard] insn  insn  jcc  insn ... [end]        end: goes on in the next block; absent after an unconditional transfer
+ *     an instruction that crosses into the next page has a block of its own, with a first operation that checks where that page is
+ *
+ * Nothing is freed singly. A block whose bytes change gets a first operation that sends everybody to look again; when the arena is full,
+ * everything is forgotten at once. */
+#include <stdlib.h>
+#include "cpu/insn/alu.h"
+#include "cpu/insn/flow.h"
+#include "cpu/jump.h"
+#include "cpu/observe.h"
+#include "cpu/insn/pair.h"
+#include "cpu/x87.h"
+
+enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = EARLY_BYTES + 1 };
+#define NO_PAGE (~(u64)0)
+
+struct block {
+	u64 phys, phys2;             /* first byte; page of the part beyond the page end, NO_PAGE: none */
+	u32 mode;
+	u16 bytes, room;             /* room: distance to CS's limit that made it end, 0: nothing of that kind did */
+	struct block *hash_next, *page_next[2];
+	struct op *ops;
+};
+
+struct code_page {
+	u64 page;                    /* physical */
+	u64 decoded[PAGE_SIZE / 64]; /* bit n: a block has byte n, or one that is gone had it */
+	struct block *blocks;
+	struct code_page *next;
+};
+
+struct blocks {
+	struct op *arena;
+	size_t used;
+	struct block *pool;
+	size_t pool_used;
+	struct block *hash[1 << HASH_BITS];
+	struct code_page *pages[1 << PAGE_BITS];
+	struct forwarding forward[1 << 12]; /* by handler */
+	u64 generation;              /* counts flushes */
+	bool kept;                   /* the block that was found last may be found again by others: it is in the cache */
+};
+
+/* A block has at least two operations. */
+enum { POOL_BLOCKS = ARENA_OPS / 4 };
+
+static void forward_init(struct blocks *b);
+
+bool blocks_new(struct cpu *c, const struct cpu *with)
+{
+	struct blocks *b = with ? with->blocks : calloc(1, sizeof *b);
+
+	c->blocks = b;
+	if (with || !b)
+		return b;
+	b->arena = aligned_alloc(64, ARENA_OPS * sizeof *b->arena);
+	b->pool = malloc(POOL_BLOCKS * sizeof *b->pool);
+	forward_init(b);
+	return b->arena && b->pool;
+}
+
+static struct code_page **page_slot(struct blocks *b, u64 page)
+{
+	struct code_page **at = &b->pages[(page >> PAGE_SHIFT ^ page >> (PAGE_SHIFT + PAGE_BITS)) & ((1 << PAGE_BITS) - 1)];
+
+	while (*at && (*at)->page != page)
+		at = &(*at)->next;
+	return at;
+}
+
+/* The flag byte of the RAM page at physical PAGE, or NULL. */
+static u8 *page_flags(struct cpu *c, u64 page)
+{
+	u64 end;
+	const struct range *r = space_find(c->mem, page, &end);
+
+	return r && r->kind == RANGE_RAM ? &r->ram->pages[(r->ram_offset + (page - r->base)) >> PAGE_SHIFT] : NULL;
+}
+
+/* RAM may be seen at several places, as a ROM is below 1 MiB and below 4 GiB: the pages, one after the other, that show what PAGE does. *AT
+ * counts; it begins as 0. PAGE itself comes first. */
+static bool alias(struct cpu *c, u64 page, unsigned *at, u64 *out)
+{
+	const struct range *r = space_find(c->mem, page, NULL), *q;
+	u64 offset;
+
+	*out = page;
+	if (*at == 0) {
+		*at = 1;
+		return true;
+	}
+	if (!r || r->kind != RANGE_RAM)
+		return false;
+	offset = r->ram_offset + (page - r->base);
+	while (*at <= c->mem->count) {
+		q = &c->mem->ranges[(*at)++ - 1];
+		*out = q->base + (offset - q->ram_offset);
+		if (q->kind == RANGE_RAM && q->ram == r->ram && offset - q->ram_offset < q->size && *out != page && !(*out & ~PAGE_MASK))
+			return true;
+	}
+	return false;
+}
+
+/* MONITOR's lines, of 64 bytes (CPUID leaf 5). Their pages are marked like those of code, so that whoever writes there says so. */
+enum { MONITOR_LINE = 64 };
+
+static bool monitored(const struct cpu *c, u64 page)
+{
+	for (unsigned i = 0; i < c->all->count; i++)
+		if (c->all->cpu[i]->monitor_armed && (c->all->cpu[i]->monitor_phys & PAGE_MASK) == page)
+			return true;
+	return false;
+}
+
+static void page_mark(struct cpu *c, u64 page)
+{
+	u8 *flags = page_flags(c, page);
+	u64 other;
+
+	if (flags)
+		*flags |= PAGE_CODE;
+	for (unsigned at = 0; alias(c, page, &at, &other);)
+		for (unsigned i = 0; i < c->all->count; i++)
+			tlb_protect(c->all->cpu[i], other);
+}
+
+void monitor_watch(struct cpu *c)
+{
+	if (page_flags(c, c->monitor_phys & PAGE_MASK))
+		page_mark(c, c->monitor_phys & PAGE_MASK);
+	else
+		c->monitor_armed = false; /* a device (SDM vol. 2, MONITOR: write-back memory) */
+}
+
+static void monitor_written(struct cpu *c, u64 page, unsigned from, unsigned len)
+{
+	for (unsigned i = 0; i < c->all->count; i++) {
+		struct cpu *m = c->all->cpu[i];
+		u64 line = m->monitor_phys & ~(u64)(MONITOR_LINE - 1);
+
+		if (m->monitor_armed && page + from < line + MONITOR_LINE && line < page + from + len) {
+			m->monitor_armed = false;
+			cpu_attention(m);
+		}
+	}
+}
+
+/* No block is left in PAGE. */
+static void page_forget(struct cpu *c, u64 page)
+{
+	u8 *flags = page_flags(c, page);
+	u64 other;
+
+	for (unsigned at = 0; alias(c, page, &at, &other);)
+		if (*page_slot(c->blocks, other) || monitored(c, other))
+			return;
+	if (flags)
+		*flags &= (u8)~PAGE_CODE;
+}
+
+void blocks_flush(struct cpu *c)
+{
+	struct blocks *b = c->blocks;
+
+	for (unsigned i = 0; i < ARRAY_LEN(b->pages); i++)
+		while (b->pages[i]) {
+			struct code_page *p = b->pages[i];
+			u64 page = p->page;
+
+			b->pages[i] = p->next;
+			free(p);
+			page_forget(c, page);
+		}
+	memset(b->hash, 0, sizeof b->hash);
+	b->used = b->pool_used = 0;
+	b->generation++;
+	for (unsigned i = 0; i < c->all->count; i++)
+		jumps_flush(c->all->cpu[i]);
+}
+
+void blocks_free(struct cpu *c)
+{
+	struct blocks *b = c->blocks;
+
+	if (!b)
+		return;
+	for (unsigned i = 0; i < ARRAY_LEN(b->pages); i++)
+		while (b->pages[i]) {
+			struct code_page *p = b->pages[i];
+
+			b->pages[i] = p->next;
+			free(p);
+		}
+	free(b->arena);
+	free(b->pool);
+	free(b);
+}
+
+u64 blocks_generation(const struct cpu *c) { return c->blocks->generation; }
+bool blocks_kept(const struct cpu *c) { return c->blocks->kept; }
+
+static struct block **hash_slot(struct blocks *b, u64 phys, u32 mode)
+{
+	u64 h = (phys ^ (u64)mode << 32) * 0x9e3779b97f4a7c15;
+
+	return &b->hash[h >> (64 - HASH_BITS)];
+}
+
+/* ---- operations that are not instructions ---- */
+
+/* The block is no longer what memory holds. Once it is known what came in its place, target says so: links to it keep working. */
+static HANDLER(stale)
+{
+	n += o->left;
+	if (likely(o->target)) {
+		/* What came in its place may be stale in its turn; the next one need not go there. */
+		if (unlikely(o->target->run == stale && o->target->target))
+			((struct op *)o)->target = o->target->target;
+		ENTER(o->target);
+	}
+	LEAVE(EXIT_LINK);
+}
+
+/* imm: physical page that the second part of the instruction was read from. */
+static HANDLER(check_crossing)
+{
+	u64 page = ((c->r[RIP] + c->cs_base + CROSSING_BYTES) & c->linear_mask) & PAGE_MASK;
+	const struct tlb_code *t = &code_view(c)->code[page >> PAGE_SHIFT & (TLB_SIZE - 1)];
+
+	if (unlikely((t->known & PAGE_MASK) != page || t->known == TLB_NONE || t->phys != (u64)o->imm)) {
+		n += o->left;
+		LEAVE(EXIT_LOOKUP);
+	}
+	RUN(o + 1);
+}
+
+/* Somebody may want to stop here. imm: physical address. */
+static HANDLER(observed_point)
+{
+	if (observe_point(c, (c->r[RIP] + c->cs_base) & c->linear_mask, (u64)o->imm, c->end - (u64)(n + o->left))) {
+		n += o->left;
+		LEAVE(EXIT_LOOKUP);
+	}
+	RUN(o + 1);
+}
+
+/* Checks before an instruction that the mode does not settle. imm: its CHK_ bits. */
+static HANDLER(guard)
+{
+	if ((o->imm & CHK_FSGSBASE) && !(c->cr4 & CR4_FSGSBASE)) {
+		fault_ud(c);
+		LEAVE(EXIT_FAULT);
+	}
+	if ((o->imm & (CHK_MF | CHK_MMX)) && c->x87.sw & X87_ES) {
+		if (c->cr0 & CR0_NE) {
+			fault(c, VEC_MF);
+			LEAVE(EXIT_FAULT);
+		}
+		if (x87_freezes(c)) {
+			c->r[RIP] = op_rip(c, o);
+			c->activity = ACTIVITY_FERR;
+			c->shadow_at = 0; /* STI's holds off what comes before the next instruction begins, and that has begun */
+			c->step = 0;      /* but it is not over */
+			c->attn |= ATTN_LINE;
+			n += o->left;
+			LEAVE(EXIT_LOOKUP);
+		}
+	}
+	RUN(o + 1);
+}
+
+/* ---- building ---- */
+
+static bool conditional(const struct dec *d)
+{
+	return d->row && dec_kind(d, 0) == OPK_J && d->row->insn->gen != gen_jmp && d->row->insn->gen != gen_call;
+}
+
+static bool direct(const struct dec *d) { return d->row && dec_kind(d, 0) == OPK_J; }
+
+/* A shift or rotate of a register by a constant that is not 0: shift_const's form (shift.c). */
+static bool constant_shift(const struct dec *d, const struct op *o)
+{
+	static gen_fn *const shifts[] = { gen_shl, gen_shr, gen_sar, gen_rol, gen_ror };
+
+	for (unsigned i = 0; i < ARRAY_LEN(shifts); i++)
+		if (d->row->insn->gen == shifts[i])
+			return !d->mem && o->src == 8 * RZERO && o->imm;
+	return false;
+}
+
+/* Backwards over the block: which flags can anybody still see? What may fault or leave sees all of them. */
+static void drop_dead_flags(struct dec *d, struct op *o, unsigned count)
+{
+	u32 live = OSZAPC;
+
+	for (unsigned i = count; i-- > 0;) {
+		const struct insn *insn = d[i].row ? d[i].row->insn : NULL;
+
+		if (!insn || !insn->pure || d[i].mem || d[i].raises || insn->ends) {
+			live = OSZAPC;
+			continue;
+		}
+		if ((insn->flags & OSZAPC) && !(insn->flags & live)) {
+			d[i].dead_flags = true;
+			insn->gen(&d[i], &o[i]);
+		}
+		live &= ~insn->flags;
+		/* What a shift lets through is for a count of 0 only. */
+		if (!constant_shift(&d[i], &o[i]))
+			live |= insn->uses & OSZAPC;
+	}
+}
+
+/* MOV r, s and then an instruction that overwrites r from r: one operation, whose first source is s. Neither can fault or stop, so nobody
+ * can look between them. */
+static bool plain_move(const struct dec *d)
+{
+	return d->row && d->row->insn->gen == gen_mov && !d->mem && dec_size(d, 0) >= 4 && dec_kind(d, 1) != OPK_I && dec_kind(d, 1) != OPK_SI;
+}
+
+static bool takes_first_source(const struct dec *d, const struct op *o)
+{
+	static gen_fn *const list[] = { gen_add, gen_or, gen_adc, gen_sbb, gen_and, gen_sub, gen_xor, gen_inc, gen_dec, gen_neg, gen_not };
+
+	if (!d->row || d->mem || d->lock || d->raises || !d->row->insn->pure)
+		return false;
+	for (unsigned i = 0; i < ARRAY_LEN(list); i++)
+		if (d->row->insn->gen == list[i])
+			return true;
+	return constant_shift(d, o) || (d->row->insn->gen == gen_imul_reg && d->row->operands == 2);
+}
+
+static bool merge(const struct dec *move, const struct op *mo, const struct dec *d, struct op *o)
+{
+	unsigned size;
+
+	if (!plain_move(move) || !takes_first_source(d, o))
+		return false;
+	size = dec_size(d, 0);
+	if (size < 4 || size > dec_size(move, 0) || o->dst != mo->dst)
+		return false;
+	if (dec_kind(d, 1) != OPK_NONE && dec_kind(d, 1) != OPK_I && dec_kind(d, 1) != OPK_SI && o->src == mo->dst)
+		o->src = mo->src;
+	o->base = mo->src;
+	return true;
+}
+
+/* ---- values that go from one operation to the next without a way through memory (op.h) ---- */
+
+enum { FORWARD_BITS = 12 };
+
+static struct forwarding *forward_slot(struct blocks *b, handler *plain)
+{
+	u64 h = (u64)(uintptr_t)plain * 0x9e3779b97f4a7c15 >> (64 - FORWARD_BITS);
+
+	while (b->forward[h].plain && b->forward[h].plain != plain)
+		h = (h + 1) & ((1 << FORWARD_BITS) - 1);
+	return &b->forward[h];
+}
+
+static void forward_learn(struct blocks *b, const struct forwarding *list, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		*forward_slot(b, list[i].plain) = list[i];
+}
+
+static void forward_init(struct blocks *b)
+{
+	forward_learn(b, alu_forwarding, alu_forwardings);
+	forward_learn(b, move_forwarding, move_forwardings);
+	forward_learn(b, shift_forwarding, shift_forwardings);
+	forward_learn(b, muldiv_forwarding, muldiv_forwardings);
+	forward_learn(b, fuse_forwarding, fuse_forwardings);
+}
+
+/* Backwards, so that the operation before is still the plain one. */
+static void forward_values(struct blocks *b, struct op *o, unsigned count)
+{
+	for (unsigned i = count; VCPU_TAIL && i-- > 1;) {
+		const struct forwarding *f = forward_slot(b, o[i].run);
+		u8 from = o[i - 1].dst;
+
+		if (!f->taking || !(forward_slot(b, o[i - 1].run)->how & GIVES))
+			continue;
+		if (f->how & COMMUTES && o[i].base != from && o[i].src == from) {
+			o[i].src = o[i].base;
+			o[i].base = from;
+		}
+		if (f->how & TAKES_BASE ? o[i].base == from : o[i].src == from)
+			o[i].run = f->taking;
+	}
+}
+
+/* Two by two where pair.c knows both. The second keeps its handler, for the case that the pair is left in its middle. */
+static void pair_up(struct blocks *b, struct op *o, unsigned count)
+{
+	for (unsigned i = 0; VCPU_TAIL && i + 1 < count; i++) {
+		const struct forwarding *first = forward_slot(b, o[i].run), *second = forward_slot(b, o[i + 1].run);
+
+		if (first->how >> 8 && second->how >> 8)
+			o[i++].run = pair(first->how >> 8, second->how >> 8);
+	}
+}
+
+static void fuse_pairs(const struct dec *d, struct op *o, unsigned count)
+{
+	for (unsigned i = 0; i + 1 < count; i++)
+		if (d[i].row && conditional(&d[i + 1]))
+			fuse(&d[i], &o[i], &d[i + 1]);
+}
+
+struct source {
+	const u8 *bytes;
+	unsigned room;               /* bytes that may be decoded */
+	unsigned offset;             /* of the first in its page */
+	unsigned max;                /* instructions */
+	bool limited;                /* room ends at CS's limit, not at the page's end */
+	u64 phys;                    /* of the first byte */
+};
+
+/* Decode into D, O. Returns how many operations; *bytes gets the length. 0: the first instruction needs more bytes than there are. */
+static unsigned build(struct cpu *c, const struct source *s, struct dec *d, struct op *o, unsigned *bytes)
+{
+	unsigned ip = 0, count = 0, insns = 0, left = 0;
+	u8 counts[MAX_OPS];          /* instructions that an operation does */
+	bool open = true, covered = c->all->observer && c->all->observer->built, branch; /* covered: what follows a branch is a block of its own */
+
+	if (unlikely(observed_offset(c->all->observer, s->offset))) {
+		d[count].row = NULL;
+		o[count] = (struct op){ .run = observed_point, .imm = (s64)s->phys };
+		counts[count++] = 0;
+	}
+	while (insns < s->max && open && !(insns && unlikely(observed_offset(c->all->observer, s->offset + ip)))) {
+		enum decode_result r = decode(c->isa, c->model, c->mode, s->bytes + ip, s->room - ip, &d[count], &o[count]);
+		u32 checks;
+
+		if (r == DECODE_MORE && (insns || !s->limited)) {
+			if (!insns)
+				return 0;
+			break;
+		}
+		if (r == DECODE_MORE || r == DECODE_LONG) { /* beyond the limit, or longer than 15 bytes: #GP(0) */
+			decode_fault(&o[count], r == DECODE_LONG ? RAISE_GP_LONG : RAISE_GP_LIMIT);
+			o[count].len = (u8)(s->room - ip < 15 ? s->room - ip : 15); /* what the verdict was made from, so that a write there voids it */
+			d[count].row = NULL;
+		}
+		checks = d[count].row ? d[count].row->insn->check & (CHK_FSGSBASE | CHK_MF | CHK_MMX) : 0;
+		if (checks) {
+			d[count + 1] = d[count];
+			o[count + 1] = o[count];
+			d[count].row = NULL;
+			o[count] = (struct op){ .run = guard, .imm = checks, .ip = (u16)ip, .len = o[count + 1].len };
+			counts[count++] = 0;
+		}
+		o[count].ip = (u16)ip;
+		ip += o[count].len;
+		if (op_is_mem(&o[count]) && o[count].base == 8 * RIP)
+			o[count].disp += (s32)ip;
+		if (direct(&d[count])) {
+			s64 target = (s64)ip + o[count].imm;
+
+			if (unlikely(target > INT32_MAX && d[count].bits == 64)) {
+				flow_beyond(&d[count], &o[count]);
+				d[count].row = NULL; /* ends the block */
+			} else {
+				o[count].disp = (s32)target;
+				o[count].target = NULL;
+				o[count].third = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && target + s->offset >= 0 && target + s->offset < PAGE_SIZE;
+			}
+		}
+		open = d[count].row && (conditional(&d[count]) || !d[count].row->insn->ends);
+		branch = d[count].row && conditional(&d[count]);
+		insns++;
+		counts[count] = 1;
+		if (count && s->max > 1 && merge(&d[count - 1], &o[count - 1], &d[count], &o[count])) {
+			count--;
+			d[count] = d[count + 1];
+			o[count] = o[count + 1];
+			counts[count]++;
+		}
+		count++;
+		if (ip >= s->room || (branch && unlikely(covered)))
+			break;
+	}
+	if (!(c->mode & MODE_SINGLE)) {
+		drop_dead_flags(d, o, count);
+		fuse_pairs(d, o, count);
+		forward_values(c->blocks, o, count);
+		pair_up(c->blocks, o, count);
+	}
+	if (open) {
+		flow_end(&o[count], c->mode, ip, !has(c->model, F_I286));
+		o[count].third = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && ip + s->offset < PAGE_SIZE;
+		d[count].row = NULL;
+		counts[count++] = 0;
+	}
+	for (unsigned i = count; i-- > 0;) {
+		left += counts[i];
+		o[i].left = (u8)left;
+	}
+	*bytes = ip;
+	return count;
+}
+
+static bool note_page(struct cpu *c, struct block *block, int which, u64 page, unsigned from, unsigned len)
+{
+	struct blocks *b = c->blocks;
+	struct code_page **at = page_slot(b, page), *p = *at;
+
+	if (!p) {
+		p = calloc(1, sizeof *p);
+		if (!p)
+			return false;
+		p->page = page;
+		*at = p;
+		page_mark(c, page);
+	}
+	if (p->blocks != block) { /* else both of its pages are this one */
+		block->page_next[which] = p->blocks;
+		p->blocks = block;
+	}
+	for (unsigned i = from; i < from + len; i++)
+		p->decoded[i / 64] |= (u64)1 << i % 64;
+	return true;
+}
+
+static void read_bytes(struct cpu *c, const u8 *host, u64 phys, u8 *out, unsigned len)
+{
+	if (host) {
+		memcpy(out, host, len);
+		return;
+	}
+	cpu_sync(c); /* a device may be there */
+	for (unsigned i = 0; i < len; i++)
+		out[i] = (u8)space_read(c->mem, phys + i, 1);
+}
+
+static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u8 *host)
+{
+	struct blocks *b = c->blocks;
+	struct dec d[MAX_OPS];
+	const unsigned window = decode_window(c->model);
+	unsigned offset = linear & (PAGE_SIZE - 1), room = PAGE_SIZE - offset, count, bytes, crossing = 0;
+	struct source s = { host, room, offset, c->mode & MODE_SINGLE ? 1 : MAX_INSNS, false, phys };
+	u8 copy[CROSSING_BYTES], *host2 = NULL;
+	u64 phys2 = 0, to_limit = (u64)c->seg[CS].limit - c->r[RIP] + 1;
+	struct block *block;
+	struct op *o;
+
+	if (b->used + MAX_OPS + 1 > ARENA_OPS || b->pool_used == POOL_BLOCKS)
+		blocks_flush(c);
+	o = b->arena + b->used;
+	if (!in_64(c) && to_limit < s.room) {
+		s.room = (unsigned)to_limit;
+		s.limited = true;
+	}
+	if (!has(c->model, F_I286) && to_limit < window) { /* round the end of the segment: an instruction of its own, never kept */
+		read_bytes(c, host, phys, copy, (unsigned)to_limit);
+		read_bytes(c, NULL, c->cs_base, copy + to_limit, window - (unsigned)to_limit);
+		s = (struct source){ copy, window, offset, 1, false, phys };
+		host = NULL;
+	} else if (!host) { /* a device: one instruction, byte by byte, never kept */
+		if (s.room > sizeof copy)
+			s.room = sizeof copy;
+		read_bytes(c, NULL, phys, copy, s.room);
+		s.bytes = copy;
+	}
+	count = build(c, &s, d, o, &bytes);
+	if (!count) { /* the first instruction goes on in the next page */
+		unsigned first = room < window ? room : window;
+
+		if (!tlb_fetch(c, (linear + first) & c->linear_mask, &host2, &phys2))
+			return NULL;
+		memset(copy, 0, sizeof copy);
+		read_bytes(c, host, phys, copy, first);
+		read_bytes(c, host2, phys2, copy + first, window - first);
+		crossing = 1;
+		s = (struct source){ copy, window, offset, 1, false, phys };
+		if (!in_64(c) && to_limit < window) {
+			s.room = (unsigned)to_limit;
+			s.limited = true;
+		}
+		o[0] = (struct op){ .run = check_crossing, .imm = (s64)(phys2 & PAGE_MASK) };
+		count = build(c, &s, d, o + 1, &bytes);
+		o[0].left = o[1].left;
+		if (!count)
+			return NULL; /* cannot be: that many always suffice */
+	}
+	if (unlikely(c->all->observer && c->all->observer->built))
+		c->all->observer->built(c->all->observer->owner, linear, bytes);
+	b->kept = host && (!crossing || host2);
+	if (!b->kept) {
+		b->used += count + crossing;
+		return o + (crossing && !host2);
+	}
+	b->used += (count + crossing + 1) & ~(size_t)1;
+	block = &b->pool[b->pool_used++];
+	*block = (struct block){ .phys = phys, .mode = c->mode, .bytes = (u16)bytes, .ops = o,
+		.room = s.limited ? (u16)s.room : 0, .phys2 = crossing ? phys2 & PAGE_MASK : NO_PAGE };
+	if (!note_page(c, block, 0, phys & PAGE_MASK, offset, bytes < room ? bytes : room) ||
+	    (crossing && bytes > room && !note_page(c, block, 1, phys2 & PAGE_MASK, 0, bytes - room))) {
+		b->kept = false; /* the host is out of memory: nobody would hear of writes */
+		return o;
+	}
+	block->hash_next = *hash_slot(b, phys, c->mode);
+	*hash_slot(b, phys, c->mode) = block;
+	return o;
+}
+
+static void block_remove(struct cpu *c, struct block *block)
+{
+	struct block **at = hash_slot(c->blocks, block->phys, block->mode);
+
+	while (*at && *at != block)
+		at = &(*at)->hash_next;
+	if (*at)
+		*at = block->hash_next;
+	block->ops[0].run = stale;
+	block->ops[0].target = NULL;
+}
+
+const struct op *block_find(struct cpu *c)
+{
+	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, phys2;
+	struct block *block;
+	u8 *host, *host2;
+
+	if (in_64(c) ? !canonical(rip) : rip > c->seg[CS].limit) {
+		fault_target(c);
+		return NULL;
+	}
+	if (!tlb_fetch(c, linear, &host, &phys))
+		return NULL;
+	if (unlikely(c->all->observer && c->all->observer->executed)) {
+		bloom_add(c->all->observer->executed, linear >> PAGE_SHIFT);
+		bloom_add(c->all->observer->executed, ~(phys >> PAGE_SHIFT));
+	}
+	if (!host)
+		return block_build(c, linear, phys, NULL);
+	for (block = *hash_slot(c->blocks, phys, c->mode); block; block = block->hash_next)
+		if (block->phys == phys && block->mode == c->mode)
+			break;
+	if (!block)
+		return block_build(c, linear, phys, host);
+	c->blocks->kept = true;
+	/* It was made for another limit of CS? */
+	if (!in_64(c) && (block->room ? block->room != (u64)c->seg[CS].limit - rip + 1 : block->bytes > (u64)c->seg[CS].limit - rip + 1)) {
+		block_remove(c, block);
+		return block_build(c, linear, phys, host);
+	}
+	if (block->phys2 != NO_PAGE) {
+		if (!tlb_fetch(c, ((linear | (PAGE_SIZE - 1)) + 1) & c->linear_mask, &host2, &phys2))
+			return NULL;
+		if ((phys2 & PAGE_MASK) != block->phys2 || !host2) {
+			block_remove(c, block);
+			return block_build(c, linear, phys, host);
+		}
+	}
+	return block->ops;
+}
+
+/* ---- invalidation ---- */
+
+static bool overlaps(const struct block *block, u64 page, unsigned from, unsigned len)
+{
+	unsigned start = block->phys & (PAGE_SIZE - 1), end = start + block->bytes;
+
+	if ((block->phys & PAGE_MASK) == page && from < end && from + len > start)
+		return true;
+	return block->phys2 == page && end > PAGE_SIZE && from < end - PAGE_SIZE; /* its second part */
+}
+
+static void page_written(struct cpu *c, u64 page, unsigned from, unsigned len)
+{
+	struct code_page **at = page_slot(c->blocks, page), *p = *at;
+	struct block **link;
+	bool touched = false;
+
+	monitor_written(c, page, from, len);
+	if (!p) {
+		page_forget(c, page);
+		return;
+	}
+	for (unsigned i = from; i < from + len; i++) {
+		touched |= p->decoded[i / 64] >> i % 64 & 1;
+		p->decoded[i / 64] &= ~((u64)1 << i % 64); /* no block will have it */
+	}
+	if (!touched)
+		return;
+	for (link = &p->blocks; *link;) {
+		struct block *block = *link;
+		int which = (block->phys & PAGE_MASK) == page ? 0 : 1;
+
+		if (overlaps(block, page, from, len)) {
+			*link = block->page_next[which];
+			block_remove(c, block);
+			cpus_running(c->all)->attn |= ATTN_CODE;
+		} else {
+			link = &block->page_next[which];
+		}
+	}
+	if (!p->blocks) {
+		*at = p->next;
+		free(p);
+		page_forget(c, page);
+	}
+}
+
+void cpu_code_written(void *cpu, u64 phys, unsigned len)
+{
+	struct cpu *c = cpu;
+
+	while (len) {
+		unsigned from = phys & (PAGE_SIZE - 1), part = len < PAGE_SIZE - from ? len : PAGE_SIZE - from;
+		u64 page;
+
+		for (unsigned at = 0; alias(c, phys & PAGE_MASK, &at, &page);)
+			page_written(c, page, from, part);
+		phys += part;
+		len -= part;
+	}
+}

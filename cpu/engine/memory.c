@@ -1,0 +1,373 @@
+/* Accesses that the fast path of op.h does not answer: the checks in their order, pages one by one, devices. */
+#include "cpu/observe.h"
+#include "cpu/system/system.h"
+
+static u64 wrap(const struct cpu *c, u64 linear) { return linear & c->linear_mask; }
+/* Tables and inner stacks are 64-bit addresses in compatibility mode, too (SDM vol. 3, 3.5.2). */
+static u64 sys_wrap(const struct cpu *c, u64 linear) { return in_long(c) ? linear : wrap(c, linear); }
+
+static bool watching(const struct cpu *c) { return c->dr[7] & 0xff && c->dr[7] & 0x33330000; }
+
+static void watch(struct cpu *c, u64 linear, unsigned len, bool write)
+{
+	if (unlikely(watching(c)) && debug_watched(c, linear, len, write))
+		c->attn |= ATTN_LINE;
+}
+
+/* One access within one page. HOST is where its bytes are, or NULL for a device at PHYS. */
+static bool page_access(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys)
+{
+	const struct tlb_entry *e = &c->view->tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
+
+	if (!(access & ACCESS_SYSTEM) && (linear & PAGE_MASK) == ((access & 3) == ACCESS_WRITE ? e->write : e->read)) {
+		*host = (u8 *)(uintptr_t)(linear + e->addend);
+		*phys = ~(u64)0; /* nobody watches it */
+		return true;
+	}
+	return tlb_fill(c, linear, access, host, phys);
+}
+
+static unsigned in_page(u64 linear, unsigned len)
+{
+	unsigned room = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
+
+	return len < room ? len : room;
+}
+
+/* A span of up to two pages, translated before anything is done. */
+struct span { u8 *host[2]; u64 phys[2]; unsigned len[2]; };
+
+/* See wrapping() in op.h. */
+static bool wraps(u64 linear) { return (linear >> 48) - 1 < 0x100; }
+static unsigned bytes_before(u64 linear) { return (unsigned)(linear >> 48); }
+static u64 first_part(u64 linear) { return linear & 0xffffffff; }
+static u64 second_part(const struct cpu *c, u64 linear) { return wrap(c, first_part(linear) + bytes_before(linear) - 0x10000); }
+
+static bool span_open(struct cpu *c, struct span *s, u64 linear, unsigned len, unsigned access)
+{
+	s->len[0] = in_page(linear, len);
+	s->len[1] = len - s->len[0];
+	if (!page_access(c, linear, access, &s->host[0], &s->phys[0]))
+		return false;
+	linear = access & ACCESS_SYSTEM ? sys_wrap(c, linear + s->len[0]) : wrap(c, linear + s->len[0]);
+	return !s->len[1] || page_access(c, linear, access, &s->host[1], &s->phys[1]);
+}
+
+static void device_read(struct cpu *c, u64 phys, u8 *out, unsigned len)
+{
+	cpu_sync(c);
+	labour(c, LABOUR_DEVICE + len);
+	if (len == 1 || len == 2 || len == 4 || len == 8)
+		put_size(out, len, space_read(c->mem, phys, len));
+	else
+		space_read_block(c->mem, phys, out, len);
+}
+
+/* Or RAM that wants to hear of writes. */
+static bool is_device(struct cpu *c, u64 phys)
+{
+	u64 end;
+	const struct range *r = space_find(c->mem, phys & c->mem->mask, &end);
+
+	return r && r->kind == RANGE_DEVICE;
+}
+
+static void observe_span(struct cpu *c, const struct span *s, u64 linear, const u8 *bytes, bool write)
+{
+	for (int i = 0; i < 2 && s->len[i]; linear = wrap(c, linear + s->len[i]), bytes += s->len[i], i++) {
+		if (!s->host[i] && observes(c, EVENT_MMIO) && is_device(c, s->phys[i]))
+			observe(c, EVENT_MMIO, s->phys[i], get_size(bytes, s->len[i] < 8 ? s->len[i] : 8), s->len[i], write);
+		observe_access(c, linear, s->phys[i], bytes, s->len[i], write);
+	}
+}
+
+static void device_write(struct cpu *c, u64 phys, const u8 *in, unsigned len)
+{
+	struct observer *w = c->all->observer;
+
+	cpu_sync(c);
+	labour(c, LABOUR_DEVICE + len);
+	if (unlikely(w != NULL))
+		w->by_cpu = true;
+	if (len == 1 || len == 2 || len == 4 || len == 8)
+		space_write(c->mem, phys, len, get_size(in, len));
+	else
+		space_write_block(c->mem, phys, in, len);
+	if (unlikely(w != NULL))
+		w->by_cpu = false;
+}
+
+static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)
+{
+	struct span s;
+	u8 *to = out;
+
+	if (unlikely(wraps(linear)))
+		return read_with(c, first_part(linear), to, bytes_before(linear), access) &&
+		       read_with(c, second_part(c, linear), to + bytes_before(linear), len - bytes_before(linear), access);
+	if (!span_open(c, &s, linear, len, access))
+		return false;
+	for (int i = 0; i < 2 && s.len[i]; to += s.len[i], i++) {
+		if (s.host[i])
+			memcpy(to, s.host[i], s.len[i]);
+		else
+			device_read(c, s.phys[i], to, s.len[i]);
+	}
+	watch(c, linear, len, false);
+	if (unlikely(c->all->observer != NULL))
+		observe_span(c, &s, linear, out, false);
+	return true;
+}
+
+static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access)
+{
+	struct span s;
+	const u8 *from = in;
+
+	if (unlikely(wraps(linear)))
+		return write_with(c, first_part(linear), from, bytes_before(linear), access) &&
+		       write_with(c, second_part(c, linear), from + bytes_before(linear), len - bytes_before(linear), access);
+	if (!span_open(c, &s, linear, len, access))
+		return false;
+	for (int i = 0; i < 2 && s.len[i]; from += s.len[i], i++) {
+		if (s.host[i])
+			memcpy(s.host[i], from, s.len[i]);
+		else
+			device_write(c, s.phys[i], from, s.len[i]);
+	}
+	watch(c, linear, len, true);
+	if (unlikely(c->all->observer != NULL))
+		observe_span(c, &s, linear, in, true);
+	return true;
+}
+
+bool mem_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
+{
+	u64 v = 0;
+
+	if (!read_with(c, linear, &v, size, ACCESS_READ))
+		return false;
+	*out = v;
+	return true;
+}
+
+bool mem_write(struct cpu *c, u64 linear, unsigned size, u64 value)
+{
+	return write_with(c, linear, &value, size, ACCESS_WRITE);
+}
+
+bool mem_read_block(struct cpu *c, u64 linear, void *out, unsigned len)
+{
+	return read_with(c, linear, out, len, ACCESS_READ);
+}
+
+bool mem_write_block(struct cpu *c, u64 linear, const void *in, unsigned len)
+{
+	return write_with(c, linear, in, len, ACCESS_WRITE);
+}
+
+bool mem_check_write(struct cpu *c, u64 linear, unsigned len)
+{
+	struct span s;
+
+	return wraps(linear) || span_open(c, &s, linear, len, ACCESS_WRITE); /* where offsets wrap, nothing faults */
+}
+
+bool sys_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
+{
+	u64 v = 0;
+
+	if (!read_with(c, sys_wrap(c, linear), &v, size, ACCESS_READ | ACCESS_SYSTEM))
+		return false;
+	*out = v;
+	return true;
+}
+
+bool sys_write(struct cpu *c, u64 linear, unsigned size, u64 value)
+{
+	return write_with(c, sys_wrap(c, linear), &value, size, ACCESS_WRITE | ACCESS_SYSTEM);
+}
+
+bool sys_check_write(struct cpu *c, u64 linear, unsigned len)
+{
+	struct span s;
+
+	return span_open(c, &s, sys_wrap(c, linear), len, ACCESS_WRITE | ACCESS_SYSTEM);
+}
+
+/* ---- segments and operands ---- */
+
+/* SDM vol. 3, 5.3 to 5.5. In 64-bit mode: canonical addresses only (vol. 1, 3.3.7.1). */
+bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear)
+{
+	const struct seg *s = &c->seg[seg];
+	/* A 286 in real mode knows no stack fault: 13 for all segments. */
+	unsigned vector = seg == SS && (has(c->model, F_I386) || in_protected(c)) ? VEC_SS : VEC_GP;
+	u64 last = offset + size - 1;
+
+	if (in_64(c)) {
+		u64 base = seg == FS || seg == GS ? s->base : 0;
+
+		*linear = base + offset;
+		if (!canonical(*linear) || !canonical(*linear + size - 1))
+			return fault_because(c, vector, 0, "the operand's address is not canonical (vol. 1, 3.3.7.1)");
+		return true;
+	}
+	*linear = (s->base + offset) & c->linear_mask;
+	if (offset + size <= (write ? s->write_end : s->read_end))
+		return true;
+	if (seg == FLAT)
+		return true;
+	if (!has(c->model, F_I286)) {
+		*linear = wrapping(*linear, (unsigned)(0x10000 - offset));
+		return true;
+	}
+	if (in_protected(c)) {
+		if (s->attr & SEG_UNUSABLE || !(s->attr & SEG_P))
+			return fault_because(c, vector, 0, "the operand's segment register holds the null selector (5.4.1)");
+		if (write && s->attr & SEG_CODE)
+			return fault_because(c, vector, 0, "the operand that is written is in a code segment (5.4)");
+		if (write && !(s->attr & SEG_W))
+			return fault_because(c, vector, 0, "the operand that is written is in a read-only segment (5.4)");
+		if (s->attr & SEG_CODE && !(s->attr & SEG_W))
+			return fault_because(c, vector, 0, "the operand is in a code segment that is not readable (5.4)");
+	}
+	if ((s->attr & (SEG_CODE | SEG_E)) == SEG_E) {
+		u32 top = s->attr & SEG_DB ? 0xffffffff : 0xffff;
+
+		if (offset <= s->limit || last > top)
+			return fault_because(c, vector, 0, "the operand is outside of its expand-down segment (5.3)");
+	} else if (last > s->limit && (s->limit != 0xffffffff || s->base)) { /* a flat segment wraps: SDM vol. 3, 5.3 leaves it open */
+		return fault_because(c, vector, 0, "the operand is beyond its segment's limit (5.3)");
+	}
+	return true;
+}
+
+/* SDM vol. 3, table 6-7: what an access of SIZE bytes must be aligned to with EFLAGS.AC. SSE operands have rules of their own. */
+static unsigned natural_alignment(unsigned size)
+{
+	switch (size) {
+	case 2: case 14: case 94: return 2;  /* FNSTENV, FNSAVE with 16 bits */
+	case 4: case 28: case 108: return 4; /* with 32 bits */
+	case 8: case 10: return 8;
+	default: return size > 108 ? 4 : 1;  /* FXSAVE, XSAVE */
+	}
+}
+
+bool check_alignment(struct cpu *c, u64 linear, unsigned size)
+{
+	if (likely(!(c->eflags & FL_AC)) || c->cpl != 3 || !(c->cr0 & CR0_AM) || !(linear & (natural_alignment(size) - 1)))
+		return true;
+	return fault_because(c, VEC_AC, 0, "the operand is not aligned, and CR0.AM and EFLAGS.AC are set (6.15)");
+}
+
+bool data_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear)
+{
+	return seg_linear(c, seg, offset, size, write, linear) && check_alignment(c, *linear, size);
+}
+
+bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64 *linear)
+{
+	u64 offset = op_offset(c, o);
+
+	/* What must be aligned is #GP before a stack segment's #SS. */
+	if (size <= 32 && unlikely(o->scale & 0x80)) {
+		u64 base = in_64(c) && op_seg(o) != FS && op_seg(o) != GS ? 0 : c->seg[op_seg(o)].base;
+
+		if ((base + offset) & (size < 16 ? size - 1 : size == 32 ? 31 : 15))
+			return gp_because(c, 0, "the instruction wants its operand aligned (vol. 1, 4.1.1)");
+	}
+	if (!seg_linear(c, op_seg(o), offset, size, write, linear))
+		return false;
+	if (!check_alignment(c, *linear, size))
+		return false;
+	return size > 32 && o->scale & 0x80 && *linear & 15 ? gp_because(c, 0, "the instruction wants its operand aligned (vol. 1, 4.1.1)") : true;
+}
+
+bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
+{
+	u64 linear;
+
+	return op_linear(c, o, size, false, &linear) && mem_read(c, linear, size, out);
+}
+
+bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v)
+{
+	u64 linear;
+
+	return op_linear(c, o, size, true, &linear) && mem_write(c, linear, size, v);
+}
+
+bool op_load_rmw(struct cpu *c, const struct op *o, unsigned size, u64 *out)
+{
+	u64 linear;
+
+	return op_linear(c, o, size, true, &linear) && mem_check_write(c, linear, size) && mem_read(c, linear, size, out);
+}
+
+bool op_load_block(struct cpu *c, const struct op *o, void *out, unsigned len)
+{
+	u64 linear;
+
+	return op_linear(c, o, len, false, &linear) && mem_read_block(c, linear, out, len);
+}
+
+bool op_store_block(struct cpu *c, const struct op *o, const void *in, unsigned len)
+{
+	u64 linear;
+
+	return op_linear(c, o, len, true, &linear) && mem_write_block(c, linear, in, len);
+}
+
+/* ---- the stack ---- */
+
+static void set_rsp(struct cpu *c, u64 rsp)
+{
+	u64 mask = stack_mask(c);
+
+	if (mask == 0xffff)
+		c->r[RSP] = (c->r[RSP] & ~mask) | (rsp & mask);
+	else
+		c->r[RSP] = rsp & mask;
+}
+
+bool stack_push(struct cpu *c, unsigned size, u64 v)
+{
+	u64 rsp = (c->r[RSP] - size) & stack_mask(c), linear;
+
+	if (!data_linear(c, SS, rsp, size, true, &linear) || !mem_write(c, linear, size, v))
+		return false;
+	set_rsp(c, rsp);
+	return true;
+}
+
+bool stack_pop(struct cpu *c, unsigned size, u64 *v)
+{
+	u64 rsp = c->r[RSP] & stack_mask(c), linear;
+
+	if (!data_linear(c, SS, rsp, size, false, &linear) || !mem_read(c, linear, size, v))
+		return false;
+	set_rsp(c, rsp + size);
+	return true;
+}
+
+/* ---- faults ---- */
+
+bool fault(struct cpu *c, unsigned vector)
+{
+	c->fault = (struct fault){ .vector = (u8)vector };
+	return false;
+}
+
+bool fault_error(struct cpu *c, unsigned vector, u32 error) { return fault_because(c, vector, error, NULL); }
+
+bool fault_because(struct cpu *c, unsigned vector, u32 error, const char *why)
+{
+	c->fault = (struct fault){ .vector = (u8)vector, .has_error = true, .error = error, .why = why };
+	return false;
+}
+
+bool fault_target(struct cpu *c)
+{
+	return gp_because(c, 0, in_64(c) ? "the target is not a canonical address (vol. 1, 3.3.7.1)" : "the target is beyond the limit of the code segment (5.3)");
+}

@@ -1,0 +1,585 @@
+/* The loop around the blocks: events, interrupts, exact stops. Everything that is not inside a block happens here, at an instruction boundary
+ * whose number is the same however the run is cut (DESIGN law 2). */
+#include <stdio.h>
+#include <stdlib.h>
+#include "cpu/insn/flow.h"
+#include "cpu/jump.h"
+#include "cpu/observe.h"
+#include "cpu/x87.h"
+
+/* ---- time ---- */
+
+u64 cpu_now(const struct cpu *c)
+{
+	return c->idle_ns + (u64)((unsigned __int128)c->icount * c->ns_q16 >> 16);
+}
+
+void cpu_sync(struct cpu *c)
+{
+	if (c->op)
+		c->icount = c->end - (u64)(c->n + c->op->left);
+	c->clock->now = cpu_now(c);
+	sse_park(c);
+}
+
+u64 cpu_rip(const struct cpu *c)
+{
+	return c->goes ? c->go_to : c->op ? op_address(c) : c->r[RIP];
+}
+
+bool cpu_go_to(struct cpu *c, u64 rip)
+{
+	if (!c->op)
+		return false;
+	c->go_to = rip;
+	c->goes = true;
+	attend(c, ATTN_LINE);
+	return true;
+}
+
+void cpu_step(struct cpu *c)
+{
+	c->clock->steps = clock_steps(c->clock, c->icount) + 1;
+	c->clock->steps_at = c->icount;
+}
+
+/* The first instruction count at which the clock shows WHEN. */
+static u64 icount_at(const struct cpu *c, u64 when)
+{
+	unsigned __int128 t;
+
+	if (when <= c->idle_ns)
+		return 0;
+	t = ((unsigned __int128)(when - c->idle_ns) << 16) + c->ns_q16 - 1;
+	t /= c->ns_q16;
+	return t > CLOCK_NEVER ? CLOCK_NEVER : (u64)t;
+}
+
+/* ---- lines ---- */
+
+void cpu_attention(struct cpu *c) { c->attn |= ATTN_LINE; }
+
+void cpu_intr(void *cpu, int n, bool level)
+{
+	struct cpu *c = cpu;
+
+	(void)n;
+	c->intr = level;
+	c->attn |= ATTN_LINE;
+}
+
+void cpu_nmi(void *cpu, int n, bool level)
+{
+	struct cpu *c = cpu;
+
+	(void)n;
+	if (level) {
+		c->nmi_pending = true;
+		c->attn |= ATTN_LINE;
+	}
+}
+
+static bool intr_pending(const struct cpu *c)
+{
+	return c->apic ? apic_pending(c->apic) : c->intr;
+}
+
+static unsigned acknowledge(struct cpu *c)
+{
+	int vector = c->apic ? apic_acknowledge(c->apic) : -1;
+
+	if (vector < 0)
+		vector = c->acknowledge ? c->acknowledge(c->acknowledge_owner) : 0xff;
+	return (unsigned)vector;
+}
+
+/* ---- execution ---- */
+
+#if VCPU_TAIL
+static void enter(struct cpu *c, const struct op *o, s64 n) { RUN(o); }
+#else
+static void enter(struct cpu *c, const struct op *o, s64 n)
+{
+	c->n = n;
+	while (o)
+		o = o->run(c, o, c->n, 0);
+}
+#endif
+
+enum outcome { RAN, FAULTED };
+
+static void set_single(struct cpu *c, bool on)
+{
+	u32 mode = on ? c->mode | MODE_SINGLE : c->mode & ~(u32)MODE_SINGLE;
+
+	u32 attn = c->attn;
+
+	if (mode != c->mode) {
+		c->mode = mode;
+		update_mode(c);
+		c->attn = attn; /* nothing that the guest did */
+	}
+}
+
+/* Instructions between two looks at `asked': many more than a block has, and ordinary ones take less than a millisecond. */
+enum { LOOK = 50000 };
+
+/* Of the *REST instructions that may still run, give N the next ones. False: there are none. */
+static bool go_on(struct cpu *c, s64 *n, s64 *rest)
+{
+	s64 more = *rest < LOOK ? *rest : LOOK;
+
+	*n += more;
+	*rest -= more;
+	c->end += (u64)more;
+	return more;
+}
+
+/* Run at most REST instructions, leaving early for whatever wants attention. icount and r[RIP] are exact afterwards. */
+static enum outcome run_blocks(struct cpu *c, s64 rest)
+{
+	enum outcome outcome = RAN;
+	s64 n = 0;
+
+	c->end = c->icount;
+	go_on(c, &n, &rest);
+	for (;;) {
+		const struct op *from = c->exit == EXIT_LINK ? c->op : NULL, *o;
+		u64 generation = blocks_generation(c), key;
+		struct jump *j;
+
+		c->op = NULL;
+		c->n = n;
+		c->exit = EXIT_LOOKUP;
+		c->icount = c->end - (u64)n;
+		o = block_find(c);
+		if (!o) {
+			outcome = FAULTED;
+			break;
+		}
+		if (from && blocks_kept(c) && blocks_generation(c) == generation) {
+			struct op *jump = (struct op *)from;
+
+			jump->target = o;
+			jump->cost = o->left - (jump->left ? jump->left - 1 : 0);
+		}
+		if (blocks_kept(c) && !(c->mode & MODE_LIMIT)) {
+			key = jump_key(c, c->r[RIP]);
+			j = jump_slot(c, key);
+			*j = (struct jump){ key, o };
+			c->view->jumps_used = true;
+		}
+		if (o->left > n) { /* would run past the end: one by one */
+			if (!go_on(c, &n, &rest))
+				set_single(c, true);
+			continue;
+		}
+		enter(c, o, n - o->left);
+		n = c->n;
+		o = c->op;
+		if (c->exit == EXIT_FAULT) {
+			n += o->left;
+			/* Before the 286 a division error is a trap, not a fault (80286 manual, D.2). */
+			c->r[RIP] = c->fault.vector == VEC_DE && !has(c->model, F_I286) ? next_rip(c, o) : op_rip(c, o);
+			outcome = FAULTED;
+			break;
+		}
+		if (c->exit == EXIT_ATTN) {
+			n += o->left - 1;
+			c->r[RIP] = next_rip(c, o);
+			break;
+		}
+		c->attn &= ~(u32)ATTN_MODE; /* a new look-up is all that asks for */
+		if (n == 0 || c->attn || *c->all->asked || (c->eflags & (FL_T | FL_RF)))
+			break;
+		if (c->exit == EXIT_BUDGET && !go_on(c, &n, &rest))
+			set_single(c, true);
+	}
+	if (unlikely(c->goes)) {
+		if (outcome == RAN) {
+			c->r[RIP] = c->go_to;
+			c->rep_at = 0;
+		}
+		c->goes = false;
+	}
+	sse_park(c);
+	settle_flags(c);
+	c->op = NULL;
+	c->icount = c->end - (u64)n;
+	c->n = 0;
+	c->end = c->icount;
+	c->exit = EXIT_LOOKUP;
+	set_single(c, false);
+	return outcome;
+}
+
+/* ---- the boundary ---- */
+
+enum { DR6_BS = 1 << 14, DEBUGCTL_BTF = 2 };
+
+/* What comes before the next instruction, in the order of SDM vol. 3, table 6-2. */
+enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR };
+static enum due due(const struct cpu *c)
+{
+	bool shadow = c->icount == c->shadow_at && c->shadow_at;
+
+	if (c->db_pending && !(shadow && c->shadow_ss))
+		return DUE_TRAP;
+	if (c->smi_pending && !c->smm && !shadow)
+		return DUE_SMI;
+	if (c->nmi_pending && !c->nmi_blocked && !shadow) /* STI holds it off, too, as Intel's processors do (vol. 2, STI: "may be") */
+		return DUE_NMI;
+	if ((c->eflags & FL_I) && !shadow && intr_pending(c))
+		return DUE_INTR;
+	return DUE_NOTHING;
+}
+
+/* The run goes to a handler. That retires nothing, but it must pass time, or a guest could keep its caller, and the other processors, for ever: a
+ * fault takes as long as an instruction, and so does every delivery that comes when nothing has retired since the last one. An interrupt or trap behind
+ * an instruction is free. (Of several processors the steps are turns, too, so that a few more are.) True: it takes time. */
+static bool step_to_handler(struct cpu *c, bool fault)
+{
+	bool first = clock_steps(c->clock, c->icount) <= (c->all->count > 1 ? 4 * c->all->count : 0);
+
+	cpu_step(c);
+	return fault || !first;
+}
+
+/* Traps that the last instruction left behind, then interrupts. True: one was delivered, or failed to be (*ok false: triple fault). */
+static bool interruption(struct cpu *c, bool *ok, bool *costs)
+{
+	enum due what = due(c);
+
+	*ok = true;
+	if (what == DUE_NOTHING)
+		return false;
+	*costs = step_to_handler(c, false);
+	if (what == DUE_SMI) {
+		smm_enter(c);
+		return true;
+	}
+	if (c->activity == ACTIVITY_MWAIT)
+		c->monitor_armed = false;
+	c->activity = ACTIVITY_RUN;
+	if (what == DUE_TRAP) {
+		c->dr[6] = (c->dr[6] & ~(u64)0xf) | c->db_pending;
+		c->db_pending = 0;
+		if (interrupt(c, VEC_DB, INT_TRAP, false, 0))
+			return true;
+	} else if (what == DUE_NMI) {
+		c->nmi_pending = false;
+		c->nmi_blocked = true;
+		if (interrupt(c, VEC_NMI, INT_EXTERNAL, false, 0))
+			return true;
+	} else if (interrupt(c, acknowledge(c), INT_EXTERNAL, false, 0)) {
+		return true;
+	}
+	*ok = deliver_fault(c);
+	return true;
+}
+
+/* MWAIT is over without an interrupt that is taken. */
+static bool mwait_over(const struct cpu *c)
+{
+	return c->activity == ACTIVITY_MWAIT && (!c->monitor_armed || (c->mwait_breaks && intr_pending(c)));
+}
+
+static bool thawed(const struct cpu *c) { return c->activity == ACTIVITY_FERR && !x87_freezes(c); }
+
+bool cpu_wakes(const struct cpu *c)
+{
+	if (c->activity == ACTIVITY_RUN || c->activity == ACTIVITY_SHUTDOWN || (c->init_pending && !c->smm))
+		return true;
+	if (c->activity == ACTIVITY_WAIT_SIPI)
+		return c->sipi_pending;
+	return due(c) || mwait_over(c) || thawed(c);
+}
+
+static bool handle_init(struct cpu *c)
+{
+	if (c->init_pending && !c->smm) {
+		bool sipi = c->sipi_pending; /* it came after the INIT */
+
+		c->init_pending = false;
+		cpu_reset(c, true);
+		c->sipi_pending = sipi;
+		return true;
+	}
+	if (c->activity == ACTIVITY_WAIT_SIPI && c->sipi_pending) {
+		c->sipi_pending = false;
+		c->activity = ACTIVITY_RUN;
+		seg_load_real(c, CS, (u16)(c->sipi_vector << 8));
+		c->r[RIP] = 0;
+		update_mode(c);
+		return true;
+	}
+	return false;
+}
+
+static bool code_breakpoints(const struct cpu *c)
+{
+	for (int i = 0; i < 4; i++)
+		if ((c->dr[7] >> (2 * i) & 3) && !(c->dr[7] >> (16 + 4 * i) & 3))
+			return true;
+	return false;
+}
+
+enum sleep cpu_sleep(struct cpu *c, u64 end)
+{
+	u64 next = clock_next(c->clock), until = next < end ? next : end;
+
+	if (next == CLOCK_NEVER)
+		return SLEEPS_FOREVER;
+	if (until > c->clock->now) {
+		c->idle_ns += until - c->clock->now;
+		c->clock->now = until;
+	}
+	return next <= until ? SLEPT : SLEPT_ENOUGH;
+}
+
+enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
+{
+	bool costs = false, passed = false; /* a delivery takes time; has taken it */
+	u64 sleep_end = idle_end < c->all->sleep_end ? idle_end : c->all->sleep_end;
+
+	for (;;) {
+		u64 until, next;
+		bool ok, stepping, trap, resume, branches_only;
+		s64 n;
+
+		c->attn = 0;
+		if (costs) {
+			c->idle_ns += c->ns_q16 >> 16 ? c->ns_q16 >> 16 : 1;
+			if (c->turn_end != TURN_NEVER)
+				c->turn_end--;
+			costs = false;
+			passed = true;
+		}
+		c->clock->now = cpu_now(c);
+		if (unlikely(c->all->remapped)) {
+			c->all->remapped = false;
+			blocks_flush(c);
+		}
+		if (c->stop || *c->all->asked) {
+			c->stop = false;
+			return c->all->observer && c->all->observer->hit ? CPU_OBSERVED : CPU_REQUEST;
+		}
+		if (c->activity == ACTIVITY_SHUTDOWN)
+			return CPU_TRIPLE_FAULT;
+		if (clock_next(c->clock) <= c->clock->now) {
+			if (observes(c, EVENT_CLOCK))
+				observe_clock(c);
+			clock_fire(c->clock);
+			continue; /* the owner may have been told to stop */
+		}
+		if (c->icount > icount_end || (c->icount == icount_end && clock_steps(c->clock, c->icount) >= c->clock->steps_end))
+			return CPU_LIMIT;
+		if (c->clock->now >= c->all->time_end)
+			return CPU_TIME;
+		if (passed && c->clock->now >= (clock_steps(c->clock, c->icount) > 1 ? sleep_end : idle_end))
+			return CPU_IDLE;
+		passed = false;
+		if (c->icount >= c->turn_end)
+			return CPU_TURN;
+		if (handle_init(c)) {
+			cpu_step(c);
+			continue;
+		}
+		if (c->activity != ACTIVITY_WAIT_SIPI && interruption(c, &ok, &costs)) {
+			if (!ok)
+				c->activity = ACTIVITY_SHUTDOWN;
+			continue;
+		}
+		if (mwait_over(c)) {
+			c->activity = ACTIVITY_RUN;
+			c->monitor_armed = false;
+		}
+		if (thawed(c))
+			c->activity = ACTIVITY_RUN;
+		if (c->activity != ACTIVITY_RUN) {
+			if (c->bare)
+				return CPU_IDLE;
+			if (c->turn_end != TURN_NEVER)
+				return CPU_TURN;
+			switch (cpu_sleep(c, sleep_end)) {
+			case SLEPT: continue;
+			case SLEPT_ENOUGH: return CPU_IDLE;
+			case SLEEPS_FOREVER: return CPU_DEAD_HALT;
+			}
+		}
+		if (unlikely(code_breakpoints(c))) {
+			debug_code_check(c);
+			if (c->fault.vector == VEC_DB && c->db_fault) {
+				costs = step_to_handler(c, false);
+				if (!deliver_fault(c))
+					c->activity = ACTIVITY_SHUTDOWN;
+				c->db_fault = false;
+				continue;
+			}
+		}
+		until = icount_at(c, clock_next(c->clock) < c->all->time_end ? clock_next(c->clock) : c->all->time_end);
+		if (until > icount_end) /* it may be reached, but not yet its last step */
+			until = icount_end > c->icount ? icount_end : c->icount + 1;
+		if (until > c->turn_end)
+			until = c->turn_end;
+		n = until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
+		trap = c->eflags & FL_T;
+		branches_only = trap && c->debugctl & DEBUGCTL_BTF;
+		next = branches_only ? debug_next(c) : 0;
+		resume = c->eflags & FL_RF;
+		/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow holds off. */
+		stepping = trap || resume || code_breakpoints(c) || (c->icount == c->shadow_at && c->shadow_at);
+		if (stepping) {
+			n = 1;
+			set_single(c, true);
+		}
+		c->step = (trap ? STEP_TF : 0) | (resume ? STEP_RF : 0);
+		if (run_blocks(c, n) == FAULTED) {
+			c->clock->now = cpu_now(c);
+			c->db_pending = 0;
+			if (c->bare && !c->idtr.limit)
+				return CPU_EXCEPTION;
+			costs = step_to_handler(c, true);
+			if (!deliver_fault(c))
+				c->activity = ACTIVITY_SHUTDOWN;
+			continue;
+		}
+		if (unlikely(c->all->observer && c->all->observer->hit == OBSERVED_POINT))
+			continue;
+		if (stepping) {
+			if (c->step & STEP_RF)
+				c->eflags &= ~(u32)FL_RF;
+			if (c->step & STEP_TF && !(branches_only && (c->r[RIP] == next || (c->rep_at && c->rep_at == c->icount))))
+				c->db_pending |= DR6_BS;
+		}
+	}
+}
+
+/* ---- life ---- */
+
+/* SDM vol. 3, table 9-1. */
+void cpu_reset(struct cpu *c, bool init)
+{
+	u64 cr0 = c->cr0;
+
+	memset(c->r, 0, sizeof c->r);
+	c->r[R2GIB] = (u64)1 << 31;
+	c->r[RDX] = c->model->signature;
+	c->r[RIP] = has(c->model, F_I286) ? 0xfff0 : 0;
+	c->eflags = FL_1;
+	cpu_set_arith(c, 0);
+	c->cr0 = has(c->model, F_I486) ? CR0_CD | CR0_NW | CR0_ET : has(c->model, F_I386) ? CR0_ET : 0;
+	if (init)
+		c->cr0 = (cr0 & (CR0_CD | CR0_NW)) | CR0_ET;
+	c->cr2 = c->cr3 = c->cr4 = c->cr8 = c->efer = 0;
+	c->cpl = 0;
+	memset(c->dr, 0, sizeof c->dr);
+	c->dr[6] = 0xffff0ff0;
+	c->dr[7] = 0x400;
+	for (unsigned i = ES; i <= GS; i++)
+		c->seg[i] = (struct seg){ .limit = 0xffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A };
+	c->seg[CS].attr = SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A;
+	c->seg[CS].sel = has(c->model, F_I286) ? 0xf000 : 0xffff;
+	c->seg[CS].base = !has(c->model, F_I286) ? 0xffff0 : has(c->model, F_I386) ? 0xffff0000 : 0xff0000;
+	c->seg[FLAT] = (struct seg){ .limit = 0xffffffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A, .read_end = ~(u64)0, .write_end = ~(u64)0 };
+	c->seg[LDTR] = (struct seg){ .limit = 0xffff, .attr = SEG_P | 2 };
+	c->seg[TR] = (struct seg){ .limit = 0xffff, .attr = SEG_P | 3 };
+	c->gdtr.base = c->idtr.base = 0;
+	c->gdtr.limit = c->idtr.limit = 0xffff;
+	if (c->bare)
+		c->idtr.limit = 0;
+	c->shadow_at = c->rep_at = 0;
+	c->shadow_ss = c->monitor_armed = false;
+	c->nmi_pending = c->nmi_blocked = c->init_pending = c->sipi_pending = false;
+	c->db_pending = 0;
+	c->chain_len = 0;
+	c->activity = c->id ? ACTIVITY_WAIT_SIPI : ACTIVITY_RUN;
+	if (!init) { /* INIT leaves MSRs, x87 and caches as they are */
+		c->star = c->lstar = c->cstar = c->sfmask = c->kernel_gs_base = 0;
+		c->sysenter_cs = c->sysenter_esp = c->sysenter_eip = 0;
+		c->smm = c->smi_pending = c->smm_nmi_blocked = false;
+		c->smbase = 0x30000;
+		memset(c->xmm, 0, sizeof c->xmm);
+		memset(c->ymm_high, 0, sizeof c->ymm_high);
+		memset(&c->x87, 0, sizeof c->x87);
+		c->x87.cw = 0x40;
+		c->x87.valid = 0xff;
+		c->mxcsr = 0x1f80;
+		c->xcr0 = 1;
+		c->pkru = 0;
+		c->pat = 0x0007040600070406;
+		c->tsc_aux = c->tsc_offset = c->xss = 0;
+		c->misc_enable = 1 | (has(c->model, F_MONITOR) ? MISC_MONITOR : 0);
+		c->debugctl = c->mtrr_def = c->spec_ctrl = c->mcg_status = c->feature_control = c->cst_config = c->power_ctl = 0;
+		memset(c->mtrr_fix, 0, sizeof c->mtrr_fix);
+		memset(c->mtrr_var, 0, sizeof c->mtrr_var);
+	}
+	if (c->apic)
+		apic_reset(c->apic, init);
+	tlb_flush(c, true);
+	for (unsigned i = ES; i <= GS; i++)
+		seg_update(c, i);
+	update_mode(c);
+}
+
+struct cpu *cpu_new(const struct cpu_config *config)
+{
+	static const bool nobody_asks;
+	struct cpu *c = aligned_alloc(64, (sizeof *c + 63) & ~(size_t)63);
+	const struct insn *which;
+
+	if (!c)
+		return NULL;
+	memset(c, 0, sizeof *c);
+	c->all = config->with ? config->with->all : calloc(1, sizeof *c->all);
+	if (!c->all) {
+		free(c);
+		return NULL;
+	}
+	if (!config->with) {
+		c->all->asked = config->asked ? config->asked : &nobody_asks;
+		c->all->time_end = c->all->sleep_end = CLOCK_NEVER;
+	}
+	c->id = c->all->count;
+	c->all->cpu[c->all->count++] = c;
+	c->all->seed = config->seed;
+	c->model = config->model;
+	c->mem = config->mem;
+	c->io = config->io;
+	c->clock = config->clock;
+	c->log = config->log;
+	c->acknowledge = config->acknowledge;
+	c->acknowledge_owner = config->acknowledge_owner;
+	c->ns_q16 = config->ns_q16 ? config->ns_q16 : 65536;
+	c->bare = config->bare;
+	c->rand = config->seed + c->id * 0xd1342543de82ef95; /* of each its own */
+	snprintf(c->name, sizeof c->name, "cpu%u", c->id);
+	snprintf(c->apic_name, sizeof c->apic_name, "apic%u", c->id);
+	snprintf(c->timer_name, sizeof c->timer_name, c->id ? "apic timer %u" : "apic timer", c->id);
+	c->isa = config->with ? config->with->isa : isa_new(c->model, &which);
+	tlb_init(c);
+	c->view = &c->views[VIEW_SUPERVISOR];
+	c->linear_mask = 0xffffffff;
+	if (!c->isa || !blocks_new(c, config->with) || (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
+		cpu_free(c);
+		return NULL;
+	}
+	cpu_reset(c, false);
+	cpus_start(c->all);
+	return c;
+}
+
+void cpu_free(struct cpu *c)
+{
+	if (!c)
+		return;
+	if (c->apic)
+		apic_free(c->apic);
+	c->all->count--;
+	if (!c->all->count) {
+		blocks_free(c);
+		isa_free((struct isa *)c->isa);
+		free(c->all);
+	}
+	free(c);
+}

@@ -1,0 +1,263 @@
+/* Near control flow: JMP, Jcc, CALL, RET, LOOPcc, JCXZ, and the end of a block. */
+#include "cpu/insn/condition.h"
+#include "cpu/insn/flow.h"
+#include "cpu/jump.h"
+
+static u64 ip_mask(const struct op *o) { return o->osize == 2 ? 0xffff : o->osize == 4 ? 0xffffffff : ~(u64)0; }
+
+/* ---- jumps to a displacement ---- */
+
+static HANDLER(jmp_64) { return jump_direct(c, o, n, true); }
+static HANDLER(jmp_legacy) { return jump_direct(c, o, n, false); }
+
+#define JCC(cc) \
+	static HANDLER(jcc_64_##cc) { if (condition(c, cc)) return jump_direct(c, o, n, true); RUN(o + 1); } \
+	static HANDLER(jcc_legacy_##cc) { if (condition(c, cc)) return jump_direct(c, o, n, false); RUN(o + 1); }
+CONDITIONS(JCC)
+
+static void choose_jcc(const struct dec *d, struct op *o)
+{
+#define BOTH(cc) { jcc_64_##cc, jcc_legacy_##cc },
+	static handler *const forms[16][2] = { CONDITIONS(BOTH) };
+
+	o->run = forms[d->opcode & 15][d->bits != 64];
+}
+#define GEN_JCC(name) GEN(j##name) { choose_jcc(d, o); }
+CONDITION_NAMES(GEN_JCC)
+
+/* The block goes on in another, or at the end of the page. Counts nothing. */
+static HANDLER(end_64)
+{
+	c->r[RIP] += o->ip;
+	if (likely(o->target))
+		ENTER_LINKED(o);
+	TAIL(jump_unlinked);
+}
+static HANDLER(end_legacy)
+{
+	u64 rip = (c->r[RIP] + o->ip) & (o->osize == 2 ? 0xffff : 0xffffffff);
+
+	c->r[RIP] = rip;
+	if (unlikely(near_top(c, rip)))
+		LEAVE(EXIT_LOOKUP);
+	if (likely(o->target))
+		ENTER_LINKED(o);
+	TAIL(jump_unlinked);
+}
+
+void flow_end(struct op *o, u32 mode, unsigned ip, bool wraps)
+{
+	unsigned bits = mode & MODE_BITS;
+
+	*o = (struct op){ .run = bits == MODE_64 ? end_64 : end_legacy, .ip = (u16)ip, .disp = (s32)ip,
+	                  .osize = bits == MODE_64 ? 8 : wraps ? 2 : 4 };
+}
+
+/* A direct jump or call in 64-bit mode to more than 2 GiB beyond the block's start, which op->disp cannot say: imm is the displacement. src:
+ * condition, or one of these. */
+enum { FAR_JMP = 16, FAR_CALL };
+
+BODY(beyond)
+{
+	u64 next = next_rip(c, o), rip = next + (u64)o->imm;
+
+	if (o->src < FAR_JMP && !condition(c, o->src))
+		rip = next;
+	else if (o->src == FAR_CALL && (!near_target(c, rip) || !stack_push(c, 8, next)))
+		return false;
+	c->r[RIP] = rip;
+	return true;
+}
+JUMP_HANDLER(beyond)
+
+void flow_beyond(const struct dec *d, struct op *o)
+{
+	o->src = d->row->insn->gen == gen_jmp ? FAR_JMP : d->row->insn->gen == gen_call ? FAR_CALL : d->opcode & 15;
+	o->run = h_beyond;
+}
+
+/* LOOP, LOOPE, LOOPNE, JCXZ: the counter has the address size. */
+ALWAYS_INLINE bool count_down(struct cpu *c, const struct op *o)
+{
+	unsigned size = op_asize(o);
+	u64 count = (reg_get(c, 8 * RCX, size) - 1) & op_amask(o);
+
+	reg_set(c, 8 * RCX, size, count);
+	return count;
+}
+
+ALWAYS_INLINE bool loop_taken(struct cpu *c, const struct op *o, unsigned which)
+{
+	switch (which) {
+	case 0: return count_down(c, o) && !flag_z(c);
+	case 1: return count_down(c, o) && flag_z(c);
+	case 2: return count_down(c, o);
+	default: return reg_get(c, 8 * RCX, op_asize(o)) == 0;
+	}
+}
+
+/* A jump out of the limit must leave the counter alone: so look first. */
+ALWAYS_INLINE HANDLER_TYPE loop_any(struct cpu *c, const struct op *o, s64 n, unsigned which)
+{
+	bool in64 = in_64(c);
+	u64 rip = (c->r[RIP] + (s64)o->disp) & (in64 ? ~(u64)0 : ip_mask(o)), count = c->r[RCX];
+
+	if (!loop_taken(c, o, which))
+		RUN(o + 1);
+	if (unlikely(in64 ? !canonical(rip) : rip > c->seg[CS].limit)) {
+		c->r[RCX] = count;
+		fault_target(c);
+		LEAVE(EXIT_FAULT);
+	}
+	if (in64)
+		return jump_direct(c, o, n, true);
+	return jump_direct(c, o, n, false);
+}
+static HANDLER(h_loopne) { return loop_any(c, o, n, 0); }
+static HANDLER(h_loope) { return loop_any(c, o, n, 1); }
+static HANDLER(h_loop) { return loop_any(c, o, n, 2); }
+static HANDLER(h_jcxz) { return loop_any(c, o, n, 3); }
+GEN(loopne) { (void)d; o->run = h_loopne; }
+GEN(loope) { (void)d; o->run = h_loope; }
+GEN(loop) { (void)d; o->run = h_loop; }
+GEN(jcxz) { (void)d; o->run = h_jcxz; }
+
+/* ---- jumps and calls through a register or memory, returns ---- */
+
+/* The slow forms: any mode, all checks. Each sets r[RIP] last. */
+BODY(jmp_indirect)
+{
+	u64 rip;
+
+	if (!rm_load(c, o, o->dst, o->osize, &rip) || !near_target(c, rip))
+		return false;
+	c->r[RIP] = rip;
+	return true;
+}
+
+BODY(call_direct)
+{
+	u64 rip = (c->r[RIP] + (s64)o->disp) & ip_mask(o);
+
+	if (!near_target(c, rip) || !stack_push(c, o->osize, next_rip(c, o)))
+		return false;
+	c->r[RIP] = rip;
+	return true;
+}
+
+BODY(call_indirect)
+{
+	u64 rip;
+
+	if (!rm_load(c, o, o->dst, o->osize, &rip) || !near_target(c, rip) || !stack_push(c, o->osize, next_rip(c, o)))
+		return false;
+	c->r[RIP] = rip;
+	return true;
+}
+
+/* o->imm: bytes to release. */
+BODY(ret)
+{
+	u64 rip, rsp = c->r[RSP], mask = stack_mask(c);
+
+	if (!stack_pop(c, o->osize, &rip))
+		return false;
+	if (!near_target(c, rip)) {
+		c->r[RSP] = rsp;
+		return false;
+	}
+	rsp = c->r[RSP] + (u16)o->imm;
+	c->r[RSP] = mask == 0xffff ? (c->r[RSP] & ~mask) | (rsp & mask) : rsp & mask;
+	c->r[RIP] = rip;
+	return true;
+}
+
+/* After such a body: if it met something, leave; else go on by the jump cache. */
+#define FLOW_HANDLER(name) \
+	static HANDLER(h_##name) \
+	{ \
+		c->n = n; \
+		c->op = o; \
+		if (unlikely(!do_##name(c, o))) \
+			LEAVE(EXIT_FAULT); \
+		if (unlikely(c->attn)) \
+			LEAVE(EXIT_LOOKUP); \
+		LOOK_UP(EXIT_LOOKUP); \
+	}
+FLOW_HANDLER(jmp_indirect)
+FLOW_HANDLER(call_direct)
+FLOW_HANDLER(call_indirect)
+FLOW_HANDLER(ret)
+
+static HANDLER(jmp_reg_64)
+{
+	u64 rip = REG64(o->dst), key = jump_key(c, rip);
+	const struct jump *j = jump_slot(c, key);
+
+	if (unlikely(!jump_is(j, key, rip)))
+		TAIL(h_jmp_indirect);
+	c->r[RIP] = rip;
+	ENTER(j->op);
+}
+
+static HANDLER(call_64)
+{
+	u64 rsp = c->r[RSP] - 8;
+	u8 *p = fast_host(c, rsp, 8, true);
+
+	if (unlikely(!p || !canonical(c->r[RIP] + (s64)o->disp)))
+		TAIL(h_call_direct);
+	put64(p, c->r[RIP] + o->ip + o->len);
+	c->r[RSP] = rsp;
+	return jump_direct(c, o, n, true);
+}
+
+static HANDLER(call_reg_64)
+{
+	u64 rsp = c->r[RSP] - 8, rip = REG64(o->dst), key = jump_key(c, rip);
+	const struct jump *j = jump_slot(c, key);
+	u8 *p = fast_host(c, rsp, 8, true);
+
+	if (unlikely(!p || !jump_is(j, key, rip)))
+		TAIL(h_call_indirect);
+	put64(p, c->r[RIP] + o->ip + o->len);
+	c->r[RSP] = rsp;
+	c->r[RIP] = rip;
+	ENTER(j->op);
+}
+
+static HANDLER(ret_64)
+{
+	u64 rsp = c->r[RSP], rip, key;
+	const u8 *p = fast_host(c, rsp, 8, false);
+	const struct jump *j;
+
+	if (unlikely(!p))
+		TAIL(h_ret);
+	rip = get64(p);
+	key = jump_key(c, rip);
+	j = jump_slot(c, key);
+	if (unlikely(!jump_is(j, key, rip)))
+		TAIL(h_ret);
+	c->r[RSP] = rsp + 8 + (u16)o->imm;
+	c->r[RIP] = rip;
+	ENTER(j->op);
+}
+
+GEN(jmp)
+{
+	if (dec_kind(d, 0) == OPK_J)
+		o->run = d->bits == 64 ? jmp_64 : jmp_legacy;
+	else
+		o->run = d->bits == 64 && !d->mem ? jmp_reg_64 : h_jmp_indirect;
+}
+
+GEN(call)
+{
+	if (dec_kind(d, 0) == OPK_J)
+		o->run = d->bits == 64 ? call_64 : h_call_direct;
+	else
+		o->run = d->bits == 64 && !d->mem ? call_reg_64 : h_call_indirect;
+}
+
+GEN(ret) { o->run = d->bits == 64 && d->osize == 8 ? ret_64 : h_ret; }

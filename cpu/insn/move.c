@@ -1,0 +1,399 @@
+/* Moves: MOV, MOVZX, MOVSX, LEA, XCHG, CMOVcc, SETcc, and the conversions within rAX and rDX. */
+#include "cpu/insn/alu.h"
+#include "cpu/insn/condition.h"
+#include "cpu/insn/pair.h"
+
+static unsigned memory_form(const struct dec *d) { return dec_kind_of_memory(d) - KIND_BASE; }
+
+enum source { IMM, REG, LAST };
+
+ALWAYS_INLINE HANDLER_TYPE mov_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, enum source from, u64 last)
+{
+	u64 v = trim(from == IMM ? (u64)o->imm : from == LAST ? last : reg_get(c, o->src, size), size);
+
+	reg_set(c, o->dst, size, v);
+	RUN_LAST(o + 1, v);
+}
+
+/* A load of FROM bytes into a register of TO, zero- or sign-extended. */
+ALWAYS_INLINE HANDLER_TYPE mov_load(struct cpu *c, const struct op *o, s64 n, unsigned from, unsigned to, bool sign, enum kind kind, handler *slow, u64 last)
+{
+	u64 v;
+
+	if (kind == KIND_LAST) {
+		const u8 *p = fast_host(c, last + (s64)o->disp, from, false);
+
+		if (unlikely(!p))
+			TAIL(slow);
+		v = get_size(p, from);
+	} else {
+		LOAD_OPERAND(from, kind, slow);
+		v = loaded;
+	}
+	if (sign)
+		v = trim(extend(v, from), to);
+	reg_set(c, o->dst, to, v);
+	FINISH_LAST(slow, v);
+}
+
+ALWAYS_INLINE HANDLER_TYPE mov_store(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind, bool imm, handler *slow)
+{
+	STORE_OPERAND(size, kind, slow, imm ? (u64)o->imm : reg_get(c, o->src, size));
+	FINISH(slow);
+}
+
+#define MOV_SIZE(size) \
+	static HANDLER(mov_rr##size) { return mov_reg(c, o, n, size, REG, last); } \
+	static HANDLER(mov_rr##size##_taking) { return mov_reg(c, o, n, size, LAST, last); } \
+	static HANDLER(mov_ri##size) { return mov_reg(c, o, n, size, IMM, last); } \
+	MEMORY4(mov_rm##size, mov_load(c, o, n, size, size, false, MEMORY_ARGS, last)) \
+	MEMORY3(mov_mr##size, mov_store(c, o, n, size, MEMORY_ARGS_REG)) \
+	MEMORY3(mov_mi##size, mov_store(c, o, n, size, MEMORY_ARGS_IMM))
+MOV_SIZE(1)
+MOV_SIZE(2)
+MOV_SIZE(4)
+MOV_SIZE(8)
+
+#define FORMS3(name) { name##_base, name##_lin, name##_seg }
+
+GEN(mov)
+{
+	static handler *const rr[4] = { mov_rr1, mov_rr2, mov_rr4, mov_rr8 }, *const ri[4] = { mov_ri1, mov_ri2, mov_ri4, mov_ri8 };
+	static handler *const rm[4][3] = { FORMS3(mov_rm1), FORMS3(mov_rm2), FORMS3(mov_rm4), FORMS3(mov_rm8) };
+	static handler *const mr[4][3] = { FORMS3(mov_mr1), FORMS3(mov_mr2), FORMS3(mov_mr4), FORMS3(mov_mr8) };
+	static handler *const mi[4][3] = { FORMS3(mov_mi1), FORMS3(mov_mi2), FORMS3(mov_mi4), FORMS3(mov_mi8) };
+	unsigned s = log2_size(dec_size(d, 0));
+	bool imm = dec_kind(d, 1) == OPK_I || dec_kind(d, 1) == OPK_SI;
+
+	if (!d->mem)
+		o->run = (imm ? ri : rr)[s];
+	else if (dec_is_mem(d, 0))
+		o->run = (imm ? mi : mr)[s][memory_form(d)];
+	else
+		o->run = rm[s][memory_form(d)];
+}
+
+/* MOV with a full-width offset in the instruction: A0-A3. */
+BODY(mov_moffs)
+{
+	u64 offset = (u64)o->imm & op_amask(o), linear, v;
+	bool store = o->src == 8 * RAX && o->third;
+
+	if (!data_linear(c, op_seg(o), offset, o->osize, store, &linear))
+		return false;
+	if (store)
+		return mem_write(c, linear, o->osize, reg_get(c, 8 * RAX, o->osize));
+	if (!mem_read(c, linear, o->osize, &v))
+		return false;
+	reg_set(c, 8 * RAX, o->osize, v);
+	return true;
+}
+BODY_HANDLER(mov_moffs)
+GEN(mov_moffs)
+{
+	o->run = h_mov_moffs;
+	o->osize = (u8)dec_size(d, 0);
+	o->third = dec_kind(d, 0) == OPK_O;
+	o->src = 8 * RAX;
+	o->seg |= (u8)d->seg;
+}
+
+/* ---- MOVZX, MOVSX, MOVSXD ---- */
+
+ALWAYS_INLINE HANDLER_TYPE extend_reg(struct cpu *c, const struct op *o, s64 n, unsigned from, unsigned to, bool sign, enum source source, u64 last)
+{
+	u64 v = source == LAST ? trim(last, from) : reg_get(c, o->src, from);
+
+	if (sign)
+		v = trim(extend(v, from), to);
+	reg_set(c, o->dst, to, v);
+	RUN_LAST(o + 1, v);
+}
+
+#define EXTEND(name, from, to, sign) \
+	static HANDLER(name##_r##from##to) { return extend_reg(c, o, n, from, to, sign, REG, last); } \
+	static HANDLER(name##_r##from##to##_taking) { return extend_reg(c, o, n, from, to, sign, LAST, last); } \
+	MEMORY4(name##_m##from##to, mov_load(c, o, n, from, to, sign, MEMORY_ARGS, last))
+#define EXTEND_TO(name, from, sign) EXTEND(name, from, 2, sign) EXTEND(name, from, 4, sign) EXTEND(name, from, 8, sign)
+EXTEND_TO(movzx, 1, false)
+EXTEND_TO(movzx, 2, false)
+EXTEND_TO(movsx, 1, true)
+EXTEND_TO(movsx, 2, true)
+EXTEND(movsx, 4, 8, true)
+
+struct extend_forms { handler *r, *m[3]; };
+#define EXTEND_FORMS(name, from, to) { name##_r##from##to, FORMS3(name##_m##from##to) }
+
+static void choose_extend(const struct dec *d, struct op *o, const struct extend_forms forms[2][3])
+{
+	const struct extend_forms *f = &forms[dec_size(d, 1) == 2][log2_size(dec_size(d, 0)) - 1];
+
+	o->run = d->mem ? f->m[memory_form(d)] : f->r;
+}
+
+GEN(movzx)
+{
+	static const struct extend_forms forms[2][3] = {
+		{ EXTEND_FORMS(movzx, 1, 2), EXTEND_FORMS(movzx, 1, 4), EXTEND_FORMS(movzx, 1, 8) },
+		{ EXTEND_FORMS(movzx, 2, 2), EXTEND_FORMS(movzx, 2, 4), EXTEND_FORMS(movzx, 2, 8) },
+	};
+	choose_extend(d, o, forms);
+}
+
+GEN(movsx)
+{
+	static const struct extend_forms forms[2][3] = {
+		{ EXTEND_FORMS(movsx, 1, 2), EXTEND_FORMS(movsx, 1, 4), EXTEND_FORMS(movsx, 1, 8) },
+		{ EXTEND_FORMS(movsx, 2, 2), EXTEND_FORMS(movsx, 2, 4), EXTEND_FORMS(movsx, 2, 8) },
+	};
+	choose_extend(d, o, forms);
+}
+
+GEN(movsxd)
+{
+	static const struct extend_forms wide = EXTEND_FORMS(movsx, 4, 8);
+
+	if (d->osize == 8)
+		o->run = d->mem ? wide.m[memory_form(d)] : wide.r;
+	else
+		gen_mov(d, o); /* without REX.W it is a plain move */
+}
+
+/* ---- LEA ---- */
+
+ALWAYS_INLINE HANDLER_TYPE lea_with(struct cpu *c, const struct op *o, s64 n, unsigned size, bool mask, u64 base)
+{
+	u64 v = base + (REG64(o->index) << (o->scale & 63)) + (s64)o->disp;
+
+	v = trim(mask ? v & op_amask(o) : v, size);
+	reg_set(c, o->dst, size, v);
+	RUN_LAST(o + 1, v);
+}
+static HANDLER(lea2) { return lea_with(c, o, n, 2, true, REG64(o->base)); }
+static HANDLER(lea4) { return lea_with(c, o, n, 4, true, REG64(o->base)); }
+static HANDLER(lea8) { return lea_with(c, o, n, 8, false, REG64(o->base)); }
+static HANDLER(lea8_short) { return lea_with(c, o, n, 8, true, REG64(o->base)); }
+static HANDLER(lea4_taking) { return lea_with(c, o, n, 4, true, last); }
+static HANDLER(lea8_taking) { return lea_with(c, o, n, 8, false, last); }
+ALWAYS_INLINE HANDLER_TYPE lea_base(struct cpu *c, const struct op *o, s64 n, u64 base)
+{
+	u64 v = base + (s64)o->disp;
+
+	REG64(o->dst) = v;
+	RUN_LAST(o + 1, v);
+}
+static HANDLER(lea8_base) { return lea_base(c, o, n, REG64(o->base)); }
+static HANDLER(lea8_base_taking) { return lea_base(c, o, n, last); }
+GEN(lea)
+{
+	o->run = d->osize == 2 ? lea2 : d->osize == 4 ? lea4 : d->asize != 8 ? lea8_short : d->no_index ? lea8_base : lea8;
+}
+
+/* ---- XCHG ---- */
+
+ALWAYS_INLINE HANDLER_TYPE xchg_reg(struct cpu *c, const struct op *o, s64 n, unsigned size)
+{
+	u64 a = reg_get(c, o->dst, size), b = reg_get(c, o->src, size);
+
+	reg_set(c, o->dst, size, b);
+	reg_set(c, o->src, size, a);
+	RUN(o + 1);
+}
+static HANDLER(xchg_rr1) { return xchg_reg(c, o, n, 1); }
+static HANDLER(xchg_rr2) { return xchg_reg(c, o, n, 2); }
+static HANDLER(xchg_rr4) { return xchg_reg(c, o, n, 4); }
+static HANDLER(xchg_rr8) { return xchg_reg(c, o, n, 8); }
+
+BODY(xchg_mem)
+{
+	u64 v;
+
+	if (!op_load_rmw(c, o, o->osize, &v) || !op_store(c, o, o->osize, reg_get(c, o->src, o->osize)))
+		return false;
+	reg_set(c, o->src, o->osize, v);
+	return true;
+}
+BODY_HANDLER(xchg_mem)
+
+static HANDLER(h_nop) { RUN(o + 1); }
+
+GEN(xchg)
+{
+	static handler *const rr[4] = { xchg_rr1, xchg_rr2, xchg_rr4, xchg_rr8 };
+	unsigned size = dec_size(d, 0);
+
+	if (d->mem) {
+		o->osize = (u8)size;
+		if (!dec_is_mem(d, 0))
+			o->src = o->dst;
+		o->run = h_xchg_mem;
+	} else {
+		o->run = o->dst == o->src && d->opcode == 0x90 && d->map == 0 ? h_nop : rr[log2_size(size)];
+	}
+}
+
+/* Spinning on what another processor has to change: let it. */
+BODY(yield)
+{
+	cpu_yield(c);
+	return true;
+}
+BODY_HANDLER(yield)
+static HANDLER(h_pause)
+{
+	if (c->turn_end != TURN_NEVER)
+		TAIL(h_yield);
+	RUN(o + 1);
+}
+GEN(pause) { (void)d; o->run = h_pause; }
+
+/* ---- on conditions ---- */
+
+#define CMOV(cc) \
+	static HANDLER(cmov_2_##cc) { if (condition(c, cc)) REG16(o->dst) = REG16(o->src); RUN(o + 1); } \
+	static HANDLER(cmov_4_##cc) { REG64(o->dst) = condition(c, cc) ? REG32(o->src) : REG32(o->dst); RUN(o + 1); } \
+	static HANDLER(cmov_8_##cc) { REG64(o->dst) = condition(c, cc) ? REG64(o->src) : REG64(o->dst); RUN(o + 1); } \
+	static HANDLER(set_##cc) { REG8(o->dst) = condition(c, cc); RUN(o + 1); }
+CONDITIONS(CMOV)
+
+/* The load is made whatever the condition says (SDM vol. 2, CMOVcc). o->third is the condition. */
+BODY(cmov_mem)
+{
+	u64 v;
+
+	if (!op_load(c, o, o->osize, &v))
+		return false;
+	if (condition(c, o->third))
+		reg_set(c, o->dst, o->osize, v);
+	else if (o->osize == 4)
+		reg_set(c, o->dst, 4, reg_get(c, o->dst, 4));
+	return true;
+}
+BODY_HANDLER(cmov_mem)
+BODY(set_mem) { return op_store(c, o, 1, condition(c, o->third)); }
+BODY_HANDLER(set_mem)
+
+static void choose_cmov(const struct dec *d, struct op *o)
+{
+#define ROW(cc) { cmov_2_##cc, cmov_4_##cc, cmov_8_##cc },
+	static handler *const forms[16][3] = { CONDITIONS(ROW) };
+
+	o->third = d->opcode & 15;
+	o->run = d->mem ? h_cmov_mem : forms[o->third][log2_size(d->osize) - 1];
+}
+
+static void choose_set(const struct dec *d, struct op *o)
+{
+#define SET(cc) set_##cc,
+	static handler *const forms[16] = { CONDITIONS(SET) };
+
+	o->third = d->opcode & 15;
+	o->run = d->mem ? h_set_mem : forms[o->third];
+}
+
+#define GEN_CONDITION(name) \
+	GEN(cmov##name) { choose_cmov(d, o); } \
+	GEN(set##name) { choose_set(d, o); }
+CONDITION_NAMES(GEN_CONDITION)
+
+/* ---- CBW CWDE CDQE, CWD CDQ CQO ---- */
+
+static HANDLER(cbw) { REG16(8 * RAX) = (u16)(s8)REG8(8 * RAX); RUN(o + 1); }
+static HANDLER(cwde) { REG64(8 * RAX) = (u32)(s16)REG16(8 * RAX); RUN(o + 1); }
+static HANDLER(cdqe) { REG64(8 * RAX) = (u64)(s32)REG32(8 * RAX); RUN(o + 1); }
+GEN(cbw) { o->run = d->osize == 2 ? cbw : d->osize == 4 ? cwde : cdqe; }
+
+static HANDLER(cwd) { REG16(8 * RDX) = (u16)((s16)REG16(8 * RAX) >> 15); RUN(o + 1); }
+static HANDLER(cdq) { REG64(8 * RDX) = (u32)((s32)REG32(8 * RAX) >> 31); RUN(o + 1); }
+static HANDLER(cqo) { REG64(8 * RDX) = (u64)((s64)REG64(8 * RAX) >> 63); RUN(o + 1); }
+GEN(cwd) { o->run = d->osize == 2 ? cwd : d->osize == 4 ? cdq : cqo; }
+
+/* ---- flags by themselves ---- */
+
+static HANDLER(h_clc) { set_carry(c, false); RUN(o + 1); }
+static HANDLER(h_stc) { set_carry(c, true); RUN(o + 1); }
+static HANDLER(h_cmc) { set_carry(c, !flag_c(c)); RUN(o + 1); }
+static HANDLER(h_cld) { c->eflags &= ~(u32)FL_D; RUN(o + 1); }
+static HANDLER(h_std) { c->eflags |= FL_D; RUN(o + 1); }
+GEN(clc) { (void)d; o->run = h_clc; }
+GEN(stc) { (void)d; o->run = h_stc; }
+GEN(cmc) { (void)d; o->run = h_cmc; }
+GEN(cld) { (void)d; o->run = h_cld; }
+GEN(std) { (void)d; o->run = h_std; }
+
+BODY(lahf) { (void)o; REG8(8 * RAX + 1) = (u8)cpu_flags(c); return true; }
+GEN_BODY(lahf)
+BODY(sahf)
+{
+	u32 low = FL_S | FL_Z | FL_A | FL_P | FL_C;
+
+	(void)o;
+	cpu_set_arith(c, (cpu_flags(c) & ~low) | (REG8(8 * RAX + 1) & low));
+	return true;
+}
+GEN_BODY(sahf)
+BODY(salc) { (void)o; REG8(8 * RAX) = flag_c(c) ? 0xff : 0; return true; }
+GEN_BODY(salc)
+
+/* ---- byte order, table look-up ---- */
+
+static HANDLER(bswap4) { REG64(o->dst) = __builtin_bswap32(REG32(o->dst)); RUN(o + 1); }
+static HANDLER(bswap8) { REG64(o->dst) = __builtin_bswap64(REG64(o->dst)); RUN(o + 1); }
+static HANDLER(bswap2) { REG16(o->dst) = 0; RUN(o + 1); } /* undefined in the manual; silicon gives 0 */
+GEN(bswap) { o->run = d->osize == 2 ? bswap2 : d->osize == 4 ? bswap4 : bswap8; }
+
+static u64 swapped(u64 v, unsigned size)
+{
+	return size == 2 ? __builtin_bswap16((u16)v) : size == 4 ? __builtin_bswap32((u32)v) : __builtin_bswap64(v);
+}
+BODY(movbe_load)
+{
+	u64 v;
+
+	if (!op_load(c, o, o->osize, &v))
+		return false;
+	reg_set(c, o->dst, o->osize, swapped(v, o->osize));
+	return true;
+}
+BODY_HANDLER(movbe_load)
+BODY(movbe_store) { return op_store(c, o, o->osize, swapped(reg_get(c, o->src, o->osize), o->osize)); }
+BODY_HANDLER(movbe_store)
+GEN(movbe) { o->run = dec_is_mem(d, 0) ? h_movbe_store : h_movbe_load; }
+
+BODY(xlat)
+{
+	u64 offset = (c->r[RBX] + REG8(8 * RAX)) & op_amask(o), linear, v;
+
+	if (!seg_linear(c, op_seg(o), offset, 1, false, &linear) || !mem_read(c, linear, 1, &v))
+		return false;
+	REG8(8 * RAX) = (u8)v;
+	return true;
+}
+BODY_HANDLER(xlat)
+GEN(xlat) { o->run = h_xlat; o->seg |= (u8)d->seg; }
+
+/* ---- what passes a value on to the next operation, or takes one ---- */
+
+#define LOADS(name) \
+	{ name##_base, name##_taking, GIVES | TAKES_BASE }, { name##_lin, NULL, GIVES }, { name##_seg, NULL, GIVES }, { name##_taking, NULL, GIVES }
+#define TAKES(name, from) { name##_r##from##2, name##_r##from##2_taking, TAKES_SRC }, { name##_m##from##2_base, name##_m##from##2_taking, TAKES_BASE }
+#define EXTENDS(name, from, to) { name##_r##from##to, name##_r##from##to##_taking, GIVES | TAKES_SRC }, LOADS(name##_m##from##to)
+
+const struct forwarding move_forwarding[] = {
+	{ mov_rr4, mov_rr4_taking, GIVES | TAKES_SRC }, { mov_rr8, mov_rr8_taking, GIVES | TAKES_SRC },
+	{ mov_rr1, mov_rr1_taking, TAKES_SRC }, { mov_rr2, mov_rr2_taking, TAKES_SRC },
+	TAKES(movzx, 1), TAKES(movzx, 2), TAKES(movsx, 1), TAKES(movsx, 2),
+	{ mov_ri4, NULL, GIVES }, { mov_ri8, NULL, GIVES }, LOADS(mov_rm4), LOADS(mov_rm8),
+	{ mov_rm1_base, mov_rm1_taking, TAKES_BASE }, { mov_rm2_base, mov_rm2_taking, TAKES_BASE },
+	EXTENDS(movzx, 1, 4), EXTENDS(movzx, 1, 8), EXTENDS(movzx, 2, 4), EXTENDS(movzx, 2, 8),
+	EXTENDS(movsx, 1, 4), EXTENDS(movsx, 1, 8), EXTENDS(movsx, 2, 4), EXTENDS(movsx, 2, 8), EXTENDS(movsx, 4, 8),
+	{ lea4, lea4_taking, GIVES | TAKES_BASE }, { lea8, lea8_taking, GIVES | TAKES_BASE },
+	{ lea8_base, lea8_base_taking, GIVES | TAKES_BASE },
+	STEPS_HOW(mov_rr4, MOV4, GIVES | TAKES_SRC), STEPS_HOW(mov_rr8, MOV8, GIVES | TAKES_SRC),
+	STEPS_OF(lea8, LEA8), STEPS_OF(lea8_base, LEAB8),
+	{ mov_rm4_base, mov_rm4_taking, GIVES | TAKES_BASE | STEP(LOAD4, 0) }, { mov_rm4_taking, NULL, GIVES | STEP(LOAD4, 1) },
+	{ mov_rm8_base, mov_rm8_taking, GIVES | TAKES_BASE | STEP(LOAD8, 0) }, { mov_rm8_taking, NULL, GIVES | STEP(LOAD8, 1) },
+	{ movzx_m14_base, movzx_m14_taking, GIVES | TAKES_BASE | STEP(LOADZ1, 0) }, { movzx_m14_taking, NULL, GIVES | STEP(LOADZ1, 1) },
+	{ movzx_m24_base, movzx_m24_taking, GIVES | TAKES_BASE | STEP(LOADZ2, 0) }, { movzx_m24_taking, NULL, GIVES | STEP(LOADZ2, 1) },
+};
+const unsigned move_forwardings = ARRAY_LEN(move_forwarding);

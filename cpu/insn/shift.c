@@ -1,0 +1,227 @@
+/* Shifts and rotates: SHL SHR SAR ROL ROR RCL RCR, SHLD SHRD, and the flagless ones of BMI2. Shifts of registers by a constant, and by CL
+ * at 32 and 64 bits, are hot: one handler for each, expanded from the one meaning written here. */
+#include "cpu/insn/pair.h"
+#include "cpu/insn/shift.h"
+
+ALWAYS_INLINE HANDLER_TYPE shift_const(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size, bool flags, u64 a)
+{
+	u64 r = shift(c, what, trim(a, size), (unsigned)o->imm, size, flags);
+
+	reg_set(c, o->dst, size, r);
+	RUN_LAST(o + 1, r);
+}
+
+ALWAYS_INLINE HANDLER_TYPE shift_cl(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size, bool flags)
+{
+	u64 a = reg_get(c, o->dst, size);
+	unsigned count = REG8(8 * RCX) & (8 * size - 1);
+
+	if (count)
+		a = shift(c, what, a, count, size, flags);
+	reg_set(c, o->dst, size, a); /* a 32-bit shift by 0 clears the upper half, too */
+	RUN(o + 1);
+}
+
+/* An 8086 shifts by one, again and again: SHL adds the operand to itself, and whole turns through the carry have an OF, too. */
+static void flags_8086(struct cpu *c, enum shift what, u64 r, unsigned size)
+{
+	const unsigned top = 8 * size - 1;
+	bool cf = flag_c(c);
+
+	if (what == SHL)
+		c->fix = r & FL_A;
+	if (what == RCL || what == RCR) {
+		settle_flags(c);
+		c->cv = carry_bits(cf, what == RCL ? bit(r, top) : cf ^ bit(r, top) ^ bit(r, top - 1));
+	}
+}
+
+/* Every other form. The count is the register o->src (CL, or RZERO) plus the immediate. */
+ALWAYS_INLINE bool shift_any(struct cpu *c, const struct op *o, enum shift what, unsigned size)
+{
+	unsigned count = REG8(o->src) + (u8)o->imm;
+	u64 a;
+
+	count &= size == 8 ? 63 : has(c->model, F_I186) ? 31 : 255;
+	if (op_is_mem(o)) {
+		if (!op_load_rmw(c, o, size, &a))
+			return false;
+	} else {
+		a = reg_get(c, o->dst, size);
+	}
+	if (count)
+		a = shift(c, what, a, count, size, true);
+	if (count && !has(c->model, F_I186))
+		flags_8086(c, what, a, size);
+	return rm_store(c, o, o->dst, size, a);
+}
+
+struct shift_forms { handler *any_b, *any_v, *constant[4], *constant_n[4], *cl[4], *cl_n[4]; };
+
+/* What the forms have in common: put the count where the handlers look for it. True if it is a constant of a register form, not 0. */
+static bool shift_count(const struct dec *d, struct op *o, unsigned size)
+{
+	if (dec_kind(d, 1) == OPK_FIXED && d->row->operand[1].size == 'b') {
+		o->src = 8 * RCX;
+		o->imm = 0;
+		return false;
+	}
+	o->src = 8 * RZERO;
+	o->imm = dec_kind(d, 1) == OPK_FIXED ? 1 : o->imm & (size == 8 ? 63 : 31);
+	return !d->mem && o->imm;
+}
+
+static void choose(const struct dec *d, struct op *o, const struct shift_forms *f)
+{
+	unsigned size = dec_size(d, 0), i = log2_size(size);
+	bool constant = shift_count(d, o, size);
+
+	o->run = size == 1 ? f->any_b : f->any_v;
+	if (!has(d->model, F_I186))
+		return;
+	if (constant && f->constant[i])
+		o->run = d->dead_flags ? f->constant_n[i] : f->constant[i];
+	else if (!d->mem && o->src == 8 * RCX && f->cl[i])
+		o->run = d->dead_flags ? f->cl_n[i] : f->cl[i];
+}
+
+#define SHIFT_ANY(name, NAME) \
+	BODY(name##_b) { return shift_any(c, o, NAME, 1); } \
+	BODY(name##_v) { return o->osize == 2 ? shift_any(c, o, NAME, 2) : o->osize == 4 ? shift_any(c, o, NAME, 4) : shift_any(c, o, NAME, 8); } \
+	BODY_HANDLER(name##_b) \
+	BODY_HANDLER(name##_v)
+#define SHIFT_CONST(name, NAME, size) \
+	static HANDLER(name##_c##size) { return shift_const(c, o, n, NAME, size, true, reg_get(c, o->base, size)); } \
+	static HANDLER(name##_c##size##_n) { return shift_const(c, o, n, NAME, size, false, reg_get(c, o->base, size)); } \
+	static HANDLER(name##_c##size##_taking) { return shift_const(c, o, n, NAME, size, true, last); } \
+	static HANDLER(name##_c##size##_n_taking) { return shift_const(c, o, n, NAME, size, false, last); }
+#define SHIFT_CL(name, NAME, size) \
+	static HANDLER(name##_cl##size) { return shift_cl(c, o, n, NAME, size, true); } \
+	static HANDLER(name##_cl##size##_n) { return shift_cl(c, o, n, NAME, size, false); }
+#define SHIFT(name, NAME) \
+	SHIFT_ANY(name, NAME) \
+	SHIFT_CONST(name, NAME, 1) SHIFT_CONST(name, NAME, 2) SHIFT_CONST(name, NAME, 4) SHIFT_CONST(name, NAME, 8) \
+	SHIFT_CL(name, NAME, 4) SHIFT_CL(name, NAME, 8) \
+	GEN(name) \
+	{ \
+		static const struct shift_forms forms = { \
+			h_##name##_b, h_##name##_v, { name##_c1, name##_c2, name##_c4, name##_c8 }, \
+			{ name##_c1_n, name##_c2_n, name##_c4_n, name##_c8_n }, \
+			{ NULL, NULL, name##_cl4, name##_cl8 }, { NULL, NULL, name##_cl4_n, name##_cl8_n }, \
+		}; \
+		choose(d, o, &forms); \
+	}
+#define ROTATE_CARRY(name, NAME) \
+	SHIFT_ANY(name, NAME) \
+	GEN(name) \
+	{ \
+		static const struct shift_forms forms = { .any_b = h_##name##_b, .any_v = h_##name##_v }; \
+		choose(d, o, &forms); \
+	}
+
+SHIFT(shl, SHL)
+SHIFT(shr, SHR)
+SHIFT(sar, SAR)
+SHIFT(rol, ROL)
+SHIFT(ror, ROR)
+ROTATE_CARRY(rcl, RCL)
+ROTATE_CARRY(rcr, RCR)
+
+/* All ones, with the flags of an OR; SETMOC does nothing when CL is 0. */
+static bool set_minus_one(struct cpu *c, const struct op *o)
+{
+	set_flags_logic(c, ~(u64)0, o->osize);
+	return rm_store(c, o, o->dst, o->osize, ~(u64)0);
+}
+
+BODY(setmo) { return set_minus_one(c, o); }
+BODY(setmoc) { return !REG8(8 * RCX) || set_minus_one(c, o); }
+BODY_HANDLER(setmo)
+BODY_HANDLER(setmoc)
+GEN(setmo) { o->osize = (u8)dec_size(d, 0); o->run = h_setmo; }
+GEN(setmoc) { o->osize = (u8)dec_size(d, 0); o->run = h_setmoc; }
+
+/* SHLD, SHRD. A 16-bit one by more than 16 is undefined; P6 and later go on as if the first operand came again:
+ *   SHLD  a:b:a << count, the highest third       SHRD  a:b:a >> count, the lowest third
+ * The count is the register o->third (CL, or RZERO) plus the immediate. */
+static bool shift_double(struct cpu *c, const struct op *o, bool left)
+{
+	const unsigned size = o->osize, width = 8 * size, top = width - 1;
+	unsigned count = (REG8(o->third) + (u8)o->imm) & (size == 8 ? 63 : 31);
+	u64 a, b = reg_get(c, o->src, size), r, cf;
+
+	if (op_is_mem(o)) {
+		if (!op_load_rmw(c, o, size, &a))
+			return false;
+	} else {
+		a = reg_get(c, o->dst, size);
+	}
+	if (!count)
+		return rm_store(c, o, o->dst, size, a);
+	if (size == 2) {
+		u64 triple = a << 32 | b << 16 | a;
+
+		r = trim(left ? triple << count >> 32 : triple >> count, 2);
+		cf = left ? bit(triple, 48 - count) : bit(triple, count - 1);
+	} else {
+		r = trim(left ? a << count | b >> (width - count) : a >> count | b << (width - count), size);
+		cf = left ? bit(a, width - count) : bit(a, count - 1);
+	}
+	c->res = extend(r, size);
+	c->fix = 0;
+	c->cv = carry_bits(cf, left ? bit(r, top) : cf ^ bit(r, top) ^ bit(r, top - 1));
+	return rm_store(c, o, o->dst, size, r);
+}
+
+static void double_count(const struct dec *d, struct op *o)
+{
+	bool cl = dec_kind(d, 2) == OPK_FIXED;
+
+	o->src = (u8)(8 * ((d->modrm >> 3 & 7) | (d->rex & 4) << 1)); /* CL may have taken its place */
+	o->third = 8 * (cl ? RCX : RZERO);
+	if (cl)
+		o->imm = 0;
+}
+
+BODY(shld) { return shift_double(c, o, true); }
+BODY(shrd) { return shift_double(c, o, false); }
+BODY_HANDLER(shld)
+BODY_HANDLER(shrd)
+GEN(shld) { double_count(d, o); o->run = h_shld; }
+GEN(shrd) { double_count(d, o); o->run = h_shrd; }
+
+/* BMI2: no flags, any register as the count. */
+ALWAYS_INLINE bool shift_plain(struct cpu *c, const struct op *o, enum shift what)
+{
+	unsigned size = o->osize, count = (unsigned)(what == ROR ? (u64)o->imm : reg_get(c, o->third, size)) & (8 * size - 1);
+	u64 a;
+
+	if (!rm_load(c, o, o->src, size, &a))
+		return false;
+	if (count)
+		a = size == 8 ? shift(c, what, a, count, 8, false) : shift(c, what, a, count, 4, false);
+	reg_set(c, o->dst, size, a);
+	return true;
+}
+
+BODY(rorx) { return shift_plain(c, o, ROR); }
+BODY(sarx) { return shift_plain(c, o, SAR); }
+BODY(shlx) { return shift_plain(c, o, SHL); }
+BODY(shrx) { return shift_plain(c, o, SHR); }
+#define GEN_PLAIN(name) BODY_HANDLER(name) GEN(name) { o->osize = (u8)dec_size(d, 0); o->run = h_##name; }
+GEN_PLAIN(rorx)
+GEN_PLAIN(sarx)
+GEN_PLAIN(shlx)
+GEN_PLAIN(shrx)
+
+/* ---- what passes a value on to the next operation, or takes one ---- */
+
+#define FORWARD(name, size, how) \
+	{ name##_c##size, name##_c##size##_taking, how }, { name##_c##size##_taking, NULL, (how) & GIVES }, \
+	{ name##_c##size##_n, name##_c##size##_n_taking, how }, { name##_c##size##_n_taking, NULL, (how) & GIVES }
+#define FORWARD_ALL(name) \
+	FORWARD(name, 1, TAKES_BASE), FORWARD(name, 2, TAKES_BASE), FORWARD(name, 4, GIVES | TAKES_BASE), FORWARD(name, 8, GIVES | TAKES_BASE)
+
+const struct forwarding shift_forwarding[] = { FORWARD_ALL(shl), FORWARD_ALL(shr), FORWARD_ALL(sar), FORWARD_ALL(rol), FORWARD_ALL(ror),
+	STEPS_OF(shl_c8_n, SHL8), STEPS_OF(shr_c8_n, SHR8), STEPS_OF(shr_c4_n, SHR4) };
+const unsigned shift_forwardings = ARRAY_LEN(shift_forwarding);

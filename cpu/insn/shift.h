@@ -1,0 +1,80 @@
+/* The meaning of shifts and rotates, for the files that expand it. */
+#ifndef CPU_SHIFT_H
+#define CPU_SHIFT_H
+
+#include "cpu/insn/alu.h"
+
+enum shift { ROL, ROR, RCL, RCR, SHL, SHR, SAR };
+
+ALWAYS_INLINE u64 bit(u64 v, unsigned n) { return v >> n & 1; }
+
+/* CF, and CF ^ OF, where cpu.h keeps them. */
+ALWAYS_INLINE u64 carry_bits(u64 cf, u64 cf_xor_of) { return cf << 63 | cf_xor_of << 62; }
+
+/* A by COUNT, which is masked and not 0. SDM vol. 2, SAL/SAR/SHL/SHR and RCL/RCR/ROL/ROR. OF is defined for a count of 1 only; for the
+ * others it is what the same circuit gives: left: CF ^ sign; right: the two highest bits differ. */
+ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, unsigned size, bool flags)
+{
+	const unsigned width = 8 * size, top = width - 1;
+	unsigned k;
+	u64 r, cf;
+
+	switch (what) {
+	case SHL:
+		k = count < 63 ? count : 63; /* an 8086 counts to 255 */
+		r = trim(a << k, size);
+		cf = size == 8 ? bit(a, 64 - k) : bit(a << k, width);
+		break;
+	case SHR:
+		k = count < 63 ? count : 63;
+		r = a >> k;
+		cf = bit(a, k - 1);
+		break;
+	case SAR:
+		k = count < 63 ? count : 63;
+		r = trim((u64)((s64)extend(a, size) >> k), size);
+		cf = bit((u64)((s64)extend(a, size) >> (k - 1)), 0);
+		break;
+	case ROL:
+		k = count & top;
+		r = trim(a << k | a >> ((width - k) & top), size);
+		cf = bit(r, 0);
+		break;
+	case ROR:
+		k = count & top;
+		r = trim(a >> k | a << ((width - k) & top), size);
+		cf = bit(r, top);
+		break;
+	case RCL: /* CF is bit WIDTH of what turns */
+		k = size < 4 ? count % (width + 1) : count;
+		if (!k)
+			return a;
+		r = trim(a << k | (u64)flag_c(c) << (k - 1) | (k > 1 ? a >> (width + 1 - k) : 0), size);
+		cf = bit(a, width - k);
+		break;
+	default: /* RCR */
+		k = size < 4 ? count % (width + 1) : count;
+		if (!k)
+			return a;
+		r = trim((k == 64 ? 0 : a >> k) | (u64)flag_c(c) << (width - k) | (k > 1 ? a << (width + 1 - k) : 0), size);
+		cf = bit(a, k - 1);
+		break;
+	}
+	if (!flags)
+		return r;
+	if (what == SHL || what == SHR || what == SAR) {
+		c->res = extend(r, size);
+		c->fix = 0;
+		c->cv = 0;
+	} else {
+		settle_flags(c);
+		c->cv = 0; /* rotates leave SF ZF AF PF */
+	}
+	if (what == SHL || what == ROL || what == RCL)
+		c->cv |= carry_bits(cf, bit(r, top));
+	else
+		c->cv |= carry_bits(cf, cf ^ bit(r, top) ^ bit(r, top - 1));
+	return r;
+}
+
+#endif

@@ -1,0 +1,187 @@
+/* PUSH, POP, PUSHA, POPA, ENTER, LEAVE. */
+#include "cpu/insn/alu.h"
+
+/* 64-bit mode, 8 bytes: the common case. */
+ALWAYS_INLINE HANDLER_TYPE push_64(struct cpu *c, const struct op *o, s64 n, bool imm, handler *slow)
+{
+	u64 rsp = c->r[RSP] - 8;
+	u8 *p = fast_host(c, rsp, 8, true);
+
+	if (unlikely(!p))
+		TAIL(slow);
+	put64(p, imm ? (u64)o->imm : REG64(o->dst));
+	c->r[RSP] = rsp;
+	RUN(o + 1);
+}
+
+BODY(push_reg) { return stack_push(c, o->osize, reg_get(c, o->dst, o->osize)); }
+BODY_HANDLER(push_reg)
+BODY(push_imm) { return stack_push(c, o->osize, (u64)o->imm); }
+BODY_HANDLER(push_imm)
+/* The 8086 pushes SP as it is after the push (SDM vol. 3, 22.17). */
+BODY(push_sp_8086) { return stack_push(c, 2, c->r[RSP] - 2); }
+BODY_HANDLER(push_sp_8086)
+BODY(push_mem)
+{
+	u64 v;
+
+	return op_load(c, o, o->osize, &v) && stack_push(c, o->osize, v);
+}
+BODY_HANDLER(push_mem)
+static HANDLER(push_reg_64) { return push_64(c, o, n, false, h_push_reg); }
+static HANDLER(push_imm_64) { return push_64(c, o, n, true, h_push_imm); }
+
+GEN(push)
+{
+	bool wide = d->bits == 64 && d->osize == 8;
+
+	if (dec_kind(d, 0) == OPK_I || dec_kind(d, 0) == OPK_SI)
+		o->run = wide ? push_imm_64 : h_push_imm;
+	else
+		o->run = d->mem ? h_push_mem : wide ? push_reg_64 : o->dst == 8 * RSP && !has(d->model, F_I286) ? h_push_sp_8086 : h_push_reg;
+}
+
+BODY(pop_reg)
+{
+	u64 v;
+
+	if (!stack_pop(c, o->osize, &v))
+		return false;
+	reg_set(c, o->dst, o->osize, v);
+	return true;
+}
+BODY_HANDLER(pop_reg)
+/* The address is computed with rSP already incremented; a fault puts it back. */
+BODY(pop_mem)
+{
+	u64 v, rsp = c->r[RSP];
+
+	if (stack_pop(c, o->osize, &v) && op_store(c, o, o->osize, v))
+		return true;
+	c->r[RSP] = rsp;
+	return false;
+}
+BODY_HANDLER(pop_mem)
+static HANDLER(pop_reg_64)
+{
+	u64 rsp = c->r[RSP];
+	const u8 *p = fast_host(c, rsp, 8, false);
+
+	if (unlikely(!p))
+		TAIL(h_pop_reg);
+	c->r[RSP] = rsp + 8;
+	REG64(o->dst) = get64(p);
+	RUN(o + 1);
+}
+GEN(pop) { o->run = d->mem ? h_pop_mem : d->bits == 64 && d->osize == 8 ? pop_reg_64 : h_pop_reg; }
+
+/* Could SIZE bytes be pushed to RSP? Only the bits of RSP that the stack has count. */
+static bool stack_room(struct cpu *c, u64 rsp, unsigned size)
+{
+	u64 linear;
+
+	return data_linear(c, SS, rsp & stack_mask(c), size, true, &linear) && mem_check_write(c, linear, size);
+}
+
+/* All eight or none. */
+BODY(pusha)
+{
+	u64 rsp = c->r[RSP];
+
+	for (unsigned i = 1; i <= 8; i++)
+		if (!stack_room(c, rsp - i * o->osize, o->osize))
+			return false;
+	for (unsigned i = 0; i < 8; i++)
+		if (!stack_push(c, o->osize, i == RSP ? rsp : c->r[i])) {
+			c->r[RSP] = rsp;
+			return false;
+		}
+	return true;
+}
+GEN_BODY(pusha)
+BODY(popa)
+{
+	u64 rsp = c->r[RSP], v[8];
+
+	for (unsigned i = 8; i-- > 0;)
+		if (!stack_pop(c, o->osize, &v[i])) {
+			c->r[RSP] = rsp;
+			return false;
+		}
+	for (unsigned i = 0; i < 8; i++)
+		if (i != RSP)
+			reg_set(c, 8 * i, o->osize, v[i]);
+	return true;
+}
+GEN_BODY(popa)
+
+/* SDM vol. 2, ENTER. imm: bytes of frame, nesting level at bits 16-23. Everything that can fault is tried first: old frame pointers are read,
+ * the slots of the new ones can be written, and so can the new top, though nothing is written there ("#SS or #PF if a write using the final
+ * value..."). */
+static bool enter_checks(struct cpu *c, unsigned size, unsigned level, u64 frame_size)
+{
+	u64 rsp = c->r[RSP] - size, rbp = c->r[RBP], linear, v;
+
+	if (!stack_room(c, rsp, size))
+		return false;
+	for (unsigned i = 1; i < level; i++) {
+		rbp -= size;
+		rsp -= size;
+		if (!data_linear(c, SS, rbp & stack_mask(c), size, false, &linear) || !mem_read(c, linear, size, &v) || !stack_room(c, rsp, size))
+			return false;
+	}
+	if (level && !stack_room(c, rsp -= size, size))
+		return false;
+	return stack_room(c, rsp - frame_size, size);
+}
+
+BODY(enter)
+{
+	unsigned size = o->osize, level = (o->imm >> 16) & 31;
+	u64 mask = stack_mask(c), rsp = c->r[RSP], rbp = c->r[RBP], frame, v, linear;
+
+	if (!enter_checks(c, size, level, (u16)o->imm) || !stack_push(c, size, rbp))
+		return false;
+	frame = c->r[RSP];
+	for (unsigned i = 1; i < level; i++) {
+		rbp -= size;
+		if (!data_linear(c, SS, rbp & mask, size, false, &linear) || !mem_read(c, linear, size, &v) || !stack_push(c, size, v))
+			goto back;
+	}
+	if (level && !stack_push(c, size, frame))
+		goto back;
+	v = (c->r[RSP] - (u16)o->imm) & mask;
+	c->r[RSP] = mask == 0xffff ? (c->r[RSP] & ~mask) | v : v;
+	reg_set(c, 8 * RBP, size, frame);
+	return true;
+back:
+	c->r[RSP] = rsp;
+	return false;
+}
+GEN_BODY(enter)
+
+BODY(leave)
+{
+	u64 mask = stack_mask(c), rsp = c->r[RSP], v;
+
+	c->r[RSP] = mask == 0xffff ? (rsp & ~mask) | (c->r[RBP] & mask) : c->r[RBP] & mask;
+	if (!stack_pop(c, o->osize, &v)) {
+		c->r[RSP] = rsp;
+		return false;
+	}
+	reg_set(c, 8 * RBP, o->osize, v);
+	return true;
+}
+BODY_HANDLER(leave)
+static HANDLER(leave_64)
+{
+	u64 rbp = c->r[RBP];
+	const u8 *p = fast_host(c, rbp, 8, false);
+
+	if (unlikely(!p))
+		TAIL(h_leave);
+	c->r[RSP] = rbp + 8;
+	c->r[RBP] = get64(p);
+	RUN(o + 1);
+}
+GEN(leave) { o->run = d->bits == 64 && d->osize == 8 ? leave_64 : h_leave; }

@@ -1,0 +1,132 @@
+/* Moves of some elements: VMASKMOVPx, VPMASKMOVx and the gathers (SDM vol. 2, at each). Elements that the mask leaves out are not
+ * accessed, and so cannot fault. */
+#include "cpu/insn/vector/avx.h"
+
+/* A register's elements of 4 or 8 bytes, in one array. */
+struct elements { u8 b[32]; };
+
+static struct elements elements_of(const struct cpu *c, unsigned n)
+{
+	struct elements e;
+
+	memcpy(e.b, &c->xmm[n], 16);
+	memcpy(e.b + 16, &c->ymm_high[n], 16);
+	return e;
+}
+
+static void elements_set(struct cpu *c, unsigned n, const struct elements *e, unsigned bytes)
+{
+	ymm_set(c, n, vec_load(e->b), bytes == 32 ? vec_load(e->b + 16) : vec_zero);
+}
+
+static bool chosen(const struct elements *mask, unsigned at, unsigned size) { return mask->b[at + size - 1] & 0x80; }
+
+/* ---- masked loads and stores: vvvv is the mask ---- */
+
+static bool element_linear(struct cpu *c, const struct op *o, unsigned at, unsigned size, bool write, u64 *linear)
+{
+	return seg_linear(c, op_seg(o), (op_offset(c, o) + at) & op_amask(o), size, write, linear);
+}
+
+ALWAYS_INLINE bool masked_load(struct cpu *c, const struct op *o, unsigned size, bool wide)
+{
+	struct elements mask = elements_of(c, o->third), r = { { 0 } };
+	unsigned bytes = wide ? 32 : 16;
+	u64 linear, v;
+
+	for (unsigned at = 0; at < bytes; at += size)
+		if (chosen(&mask, at, size)) {
+			if (!element_linear(c, o, at, size, false, &linear) || !mem_read(c, linear, size, &v))
+				return false;
+			put_size(r.b + at, size, v);
+		}
+	elements_set(c, o->dst, &r, bytes);
+	return true;
+}
+
+/* None is written unless all can be. */
+ALWAYS_INLINE bool masked_store(struct cpu *c, const struct op *o, unsigned size, bool wide)
+{
+	struct elements mask = elements_of(c, o->third), v = elements_of(c, o->src);
+	unsigned bytes = wide ? 32 : 16;
+	u64 linear[8];
+
+	for (unsigned at = 0; at < bytes; at += size)
+		if (chosen(&mask, at, size) &&
+		    (!element_linear(c, o, at, size, true, &linear[at / size]) || !mem_check_write(c, linear[at / size], size)))
+			return false;
+	for (unsigned at = 0; at < bytes; at += size)
+		if (chosen(&mask, at, size) && !mem_write(c, linear[at / size], size, get_size(v.b + at, size)))
+			return false;
+	return true;
+}
+
+AVX(masked_load4, masked_load, 4)
+AVX(masked_load8, masked_load, 8)
+AVX(masked_store4, masked_store, 4)
+AVX(masked_store8, masked_store, 8)
+
+GEN(vmaskmovps)
+{
+	if (dec_is_mem(d, 0))
+		gen_masked_store4(d, o);
+	else
+		gen_masked_load4(d, o);
+}
+GEN(vmaskmovpd)
+{
+	if (dec_is_mem(d, 0))
+		gen_masked_store8(d, o);
+	else
+		gen_masked_load8(d, o);
+}
+GEN(vpmaskmovd) { gen_vmaskmovps(d, o); }
+GEN(vpmaskmovq) { gen_vmaskmovpd(d, o); }
+
+/* ---- gathers: o->imm bits 3-0 the register of indices, 5-4 their scale; vvvv is the mask ----
+ *
+ * First the elements of the mask become all ones or zeros; then elements come in order, and each takes itself out of the mask. When one
+ * faults, those before it have been loaded, and the instruction may be repeated. */
+
+static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsigned size, bool wide)
+{
+	struct elements index = elements_of(c, o->imm & 15), mask = elements_of(c, o->third), r = elements_of(c, o->dst);
+	unsigned length = wide ? 32 : 16, most = length / (size > index_size ? size : index_size);
+	unsigned scale = o->imm >> 4 & 3, done;
+	bool loaded = false;
+	u64 linear, v;
+
+	for (unsigned at = 0; at < length; at += size)
+		put_size(mask.b + at, size, chosen(&mask, at, size) ? ~(u64)0 : 0);
+	for (done = 0; done < most; done++) {
+		u64 at = get_size(index.b + done * index_size, index_size);
+
+		if (chosen(&mask, done * size, size)) {
+			if (index_size == 4)
+				at = (u64)(s64)(s32)at;
+			at = (op_offset(c, o) + (at << scale)) & op_amask(o);
+			if (!seg_linear(c, op_seg(o), at, size, false, &linear) || !mem_read(c, linear, size, &v)) {
+				if (loaded)
+					elements_set(c, o->dst, &r, length);
+				elements_set(c, o->third, &mask, length);
+				return false;
+			}
+			put_size(r.b + done * size, size, v);
+			loaded = true;
+		}
+		put_size(mask.b + done * size, size, 0);
+	}
+	memset(r.b + most * size, 0, sizeof r.b - most * size);
+	elements_set(c, o->dst, &r, length);
+	ymm_set(c, o->third, vec_zero, vec_zero);
+	return true;
+}
+
+AVX(vpgatherdd, gather, 4, 4)
+AVX(vpgatherdq, gather, 4, 8)
+AVX(vpgatherqd, gather, 8, 4)
+AVX(vpgatherqq, gather, 8, 8)
+GEN(vgatherdps) { gen_vpgatherdd(d, o); }
+GEN(vgatherdpd) { gen_vpgatherdq(d, o); }
+GEN(vgatherqps) { gen_vpgatherqd(d, o); }
+GEN(vgatherqpd) { gen_vpgatherqq(d, o); }

@@ -1,0 +1,89 @@
+/* F16C: numbers of 16 bits, 1 sign, 5 exponent, 10 fraction, to and from single precision (SDM vol. 1, 14.4). Of a denormal one no
+ * account is made, neither DAZ nor DE, nor of FTZ where one is the result. */
+#include "cpu/insn/vector/avx.h"
+#include "cpu/insn/vector/vec_soft.h"
+
+static u32 to_single(struct cpu *c, u16 v)
+{
+	struct num n = unpack(c, v, f16);
+	u32 s = n.sign ? 0x80000000 : 0;
+
+	if (n.class >= QNAN) {
+		if (n.class == SNAN)
+			flag(c, MXCSR_IE);
+		return s | 0x7fc00000 | (v & 0x3ffu) << 13;
+	}
+	return n.class == ZERO ? s : n.class == INFINITE ? s | 0x7f800000 : (u32)pack(c, n.sign, n.exp, (u128)n.sig << 64, f32);
+}
+
+static u16 to_half(struct cpu *c, u32 v)
+{
+	struct num n = unpack(c, v, f32);
+	u16 s = n.sign ? 0x8000 : 0;
+
+	if (n.class >= QNAN) {
+		if (n.class == SNAN)
+			flag(c, MXCSR_IE);
+		return (u16)(s | 0x7e00 | (v >> 13 & 0x3ff));
+	}
+	if (n.denormal)
+		flag(c, MXCSR_DE | MXCSR_PE); /* far below the smallest half, and never taken for exact */
+	return (u16)(n.class == ZERO ? s : n.class == INFINITE ? s | 0x7c00 : pack(c, n.sign, n.exp, (u128)n.sig << 64, f16));
+}
+
+static bool finish(struct cpu *c, u32 saved)
+{
+	u32 flags = c->soft_mxcsr & MXCSR_FLAGS;
+
+	c->soft_mxcsr = saved;
+	return sse_raise(c, flags);
+}
+
+/* Even eight bytes are a vector here: no alignment that EFLAGS.AC could ask for. */
+static bool vector_at(struct cpu *c, const struct op *o, unsigned size, bool write, u64 *linear)
+{
+	return seg_linear(c, op_seg(o), op_offset(c, o), size, write, linear);
+}
+
+ALWAYS_INLINE bool widen(struct cpu *c, const struct op *o, unsigned size, bool wide)
+{
+	u32 saved = c->soft_mxcsr;
+	union xmm b = { 0 }, r[2] = { 0 };
+	u64 linear;
+	if (!op_is_mem(o))
+		b = c->xmm[o->src];
+	else if (!vector_at(c, o, wide ? 2 * size : size, false, &linear) || !mem_read_block(c, linear, b.b, wide ? 2 * size : size))
+		return false;
+	c->soft_mxcsr = c->mxcsr & ~(u32)(MXCSR_FLAGS | MXCSR_DAZ);
+	for (unsigned i = 0; i < (wide ? 8 : 4); i++)
+		r[i >> 2].d[i & 3] = to_single(c, b.w[i]);
+	if (!finish(c, saved))
+		return false;
+	ymm_set(c, o->dst, vec_of(r[0]), vec_of(r[1]));
+	return true;
+}
+
+AVX(vcvtph2ps, widen, 8)
+
+/* IMM: bit 2 rounding as MXCSR says, else as bits 1-0. */
+ALWAYS_INLINE bool narrow(struct cpu *c, const struct op *o, unsigned size, bool wide)
+{
+	union xmm a[2] = { c->xmm[o->src], c->ymm_high[o->src] }, r = { 0 };
+	u32 saved = c->soft_mxcsr;
+	u64 linear;
+
+	c->soft_mxcsr = c->mxcsr & ~(u32)(MXCSR_FLAGS | MXCSR_FTZ);
+	if (!(o->imm & 4))
+		c->soft_mxcsr = (c->soft_mxcsr & ~(u32)MXCSR_RC) | (u32)(o->imm & 3) << 13;
+	for (unsigned i = 0; i < (wide ? 8 : 4); i++)
+		r.w[i] = to_half(c, a[i >> 2].d[i & 3]);
+	/* The flags are there before the store, and stay if that faults. */
+	if (!finish(c, saved))
+		return false;
+	if (op_is_mem(o))
+		return vector_at(c, o, wide ? 2 * size : size, true, &linear) && mem_write_block(c, linear, r.b, wide ? 2 * size : size);
+	ymm_set(c, o->dst, vec_of(r), vec_zero);
+	return true;
+}
+
+AVX(vcvtps2ph, narrow, 8)

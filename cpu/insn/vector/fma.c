@@ -1,0 +1,202 @@
+/* FMA: a product and a sum with one rounding (SDM vol. 2, VFMADD132PD and following). It is computed with integers (vec_soft.h), or, where
+ * all exceptions are masked, by the host, if that has the same instructions: there is only one result.
+ *
+ *   opcode bits 7-4: 9 132 first * third + second    bits 3-0: 6 the odd elements add, the even ones subtract   7 the other way round
+ *                    A 213 second * first + third              8 9 x * y + z    A B x * y - z    C D -x * y + z    E F -x * y - z
+ *                    B 231 second * third + first              (odd: one element) */
+#include "cpu/insn/vector/avx.h"
+#include "cpu/insn/vector/vec_soft.h"
+
+/* Z, or what X * Y is where one of them is not a number but zero. */
+static u64 sum_with_zero(struct cpu *c, bool sign, struct num z, struct format f)
+{
+	if (z.class == ZERO)
+		return (z.sign == sign ? sign : rounding(c) == 1) ? f.sign : 0;
+	return pack_sum(c, z.sign, z.exp, (u128)z.sig << 64, f);
+}
+
+/* Both are  sig * 2^(exp - 126),  bit 126 the highest that is set. */
+static u64 sum_of(struct cpu *c, bool sign, s32 exp, u128 big, bool small_sign, s32 small_exp, u128 small, struct format f)
+{
+	unsigned shift;
+
+	if (small_exp > exp || (small_exp == exp && small > big))
+		return sum_of(c, small_sign, small_exp, small, sign, exp, big, f);
+	shift = (unsigned)(exp - small_exp);
+	if (shift)
+		small = shift > 126 ? 1 : small >> shift | !!(small << (128 - shift));
+	big = sign == small_sign ? big + small : big - small;
+	if (!big)
+		return rounding(c) == 1 ? f.sign : 0;
+	return pack_sum(c, sign, exp + 1, big, f);
+}
+
+/* A * B + ADDEND, where the product's and the addend's sign may be turned. The first NaN survives, its
+ * sign as it is. */
+static u64 fma_lane(struct cpu *c, u64 a, u64 b, u64 addend, bool turn_product, bool turn_addend, struct format f)
+{
+	struct num x = unpack(c, a, f), y = unpack(c, b, f), z = unpack(c, addend, f);
+	bool sign = (x.sign != y.sign) != turn_product;
+	s32 exp = x.exp + y.exp;
+	u128 product;
+
+	if (x.class == SNAN || y.class == SNAN || z.class == SNAN)
+		flag(c, MXCSR_IE);
+	if (x.class >= QNAN)
+		return a | quiet(f);
+	if (y.class >= QNAN)
+		return b | quiet(f);
+	if (z.class >= QNAN)
+		return addend | quiet(f);
+	z.sign ^= turn_addend;
+	if ((x.class == INFINITE && y.class == ZERO) || (x.class == ZERO && y.class == INFINITE))
+		return invalid(c, f);
+	if (x.class == INFINITE || y.class == INFINITE) {
+		if (z.class == INFINITE && z.sign != sign)
+			return invalid(c, f);
+		z = (struct num){ .class = INFINITE, .sign = sign, .denormal = z.denormal };
+	}
+	if (x.denormal || y.denormal || z.denormal)
+		flag(c, MXCSR_DE);
+	if (z.class == INFINITE)
+		return infinity(f) | (z.sign ? f.sign : 0);
+	if (x.class == ZERO || y.class == ZERO)
+		return sum_with_zero(c, sign, z, f);
+	product = (u128)x.sig * y.sig;
+	if (product >> 127) {
+		product >>= 1; /* significands of 53 bits: there are zeros below */
+		exp++;
+	}
+	if (z.class == ZERO)
+		return pack_sum(c, sign, exp + 1, product, f);
+	return sum_of(c, sign, exp, product, z.sign, z.exp, (u128)z.sig << 63, f);
+}
+
+/* ---- by the host ---- */
+
+enum { HOST_HAS_IT = 0x100 }; /* in o->imm, above the opcode */
+
+#if defined __x86_64__ && !defined VCPU_SOFT_FP
+
+static bool host_has_fma(void) { return __builtin_cpu_supports("fma"); }
+
+/* The first NaN of A, B and Z survives, as it does in all the orders. */
+#define NATIVE(name) \
+	static vec native_##name(vec a, vec b, vec z) \
+	{ \
+		__asm__ volatile("v" #name " %2, %1, %0" : "+x"(z) : "x"(a), "x"(b)); \
+		return z; \
+	}
+#define NATIVE_ALL(size) \
+	NATIVE(fmaddsub231p##size) NATIVE(fmsubadd231p##size) NATIVE(fmadd231p##size) NATIVE(fmadd231s##size) NATIVE(fmsub231p##size) \
+	NATIVE(fmsub231s##size) NATIVE(fnmadd231p##size) NATIVE(fnmadd231s##size) NATIVE(fnmsub231p##size) NATIVE(fnmsub231s##size) \
+	static vec (*const natives_##size[16])(vec a, vec b, vec z) = { \
+		[6] = native_fmaddsub231p##size, native_fmsubadd231p##size, native_fmadd231p##size, native_fmadd231s##size, \
+		native_fmsub231p##size, native_fmsub231s##size, native_fnmadd231p##size, native_fnmadd231s##size, native_fnmsub231p##size, \
+		native_fnmsub231s##size, \
+	};
+NATIVE_ALL(s)
+NATIVE_ALL(d)
+
+ALWAYS_INLINE vec native(u8 opcode, unsigned size, vec a, vec b, vec z)
+{
+	return (size == 4 ? natives_s : natives_d)[opcode & 15](a, b, z);
+}
+
+#else
+
+static bool host_has_fma(void) { return false; }
+ALWAYS_INLINE vec native(u8 opcode, unsigned size, vec a, vec b, vec z) { (void)opcode, (void)size, (void)a, (void)b; return z; }
+
+#endif
+
+/* ---- instructions ---- */
+
+/* o->imm: the opcode. */
+ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bool scalar, bool wide)
+{
+	u8 opcode = (u8)o->imm, kind = opcode & 14;
+	vec operand[3][2] = { { xmm_get(c, o->dst), high_get(c, o->dst) }, { xmm_get(c, o->third), high_get(c, o->third) } };
+	static const u8 orders[3][3] = { { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 } };
+	const u8 *order = orders[(opcode >> 4) - 9];
+	const unsigned lanes = scalar ? 1 : (wide ? 32 : 16) / size;
+	u32 saved = c->soft_mxcsr, flags;
+	union xmm r[2] = { c->xmm[o->dst], c->ymm_high[o->dst] };
+
+	if (!avx_source(c, o, scalar ? size : wide ? 32 : 16, operand[2]))
+		return false;
+	if (o->imm & HOST_HAS_IT && (c->mxcsr & MXCSR_MASKS) == MXCSR_MASKS) {
+		vec low, high = vec_zero;
+
+		sse_begin(c);
+		low = native(opcode, size, operand[order[0]][0], operand[order[1]][0], operand[order[2]][0]);
+		if (scalar)
+			low = size == 4 ? vec_merge32(operand[0][0], low) : vec_merge64(operand[0][0], low);
+		if (wide)
+			high = native(opcode, size, operand[order[0]][1], operand[order[1]][1], operand[order[2]][1]);
+		ymm_set(c, o->dst, low, high);
+		return true;
+	}
+	c->soft_mxcsr = c->mxcsr & MXCSR_MASK & ~(u32)MXCSR_FLAGS;
+	for (unsigned i = 0; i < lanes; i++) {
+		unsigned half = i * size / 16, at = i & (16 / size - 1);
+		bool minus = kind == 6 ? (opcode & 1) == (i & 1) : kind == 10 || kind == 14;
+		u64 v = fma_lane(c, vec_extract(operand[order[0]][half], at, size), vec_extract(operand[order[1]][half], at, size),
+				 vec_extract(operand[order[2]][half], at, size), kind >= 12, minus, size == 4 ? f32 : f64);
+
+		put_size(&r[half].b[at * size], size, v);
+	}
+	flags = c->soft_mxcsr & MXCSR_FLAGS;
+	c->soft_mxcsr = saved;
+	if (!sse_raise(c, flags))
+		return false;
+	ymm_set(c, o->dst, vec_of(r[0]), wide ? vec_of(r[1]) : vec_zero);
+	return true;
+}
+
+BODY(fma_ps_128) { return fma_body(c, o, 4, false, false); }
+BODY_HANDLER(fma_ps_128)
+BODY(fma_ps_256) { return fma_body(c, o, 4, false, true); }
+BODY_HANDLER(fma_ps_256)
+BODY(fma_pd_128) { return fma_body(c, o, 8, false, false); }
+BODY_HANDLER(fma_pd_128)
+BODY(fma_pd_256) { return fma_body(c, o, 8, false, true); }
+BODY_HANDLER(fma_pd_256)
+BODY(fma_ss) { return fma_body(c, o, 4, true, false); }
+BODY_HANDLER(fma_ss)
+BODY(fma_sd) { return fma_body(c, o, 8, true, false); }
+BODY_HANDLER(fma_sd)
+
+static void choose_packed(const struct dec *d, struct op *o)
+{
+	static handler *const forms[2][2] = { { h_fma_ps_128, h_fma_ps_256 }, { h_fma_pd_128, h_fma_pd_256 } };
+
+	o->run = forms[d->rex >> 3 & 1][d->vex_l];
+	o->imm = d->opcode | (host_has_fma() ? HOST_HAS_IT : 0);
+}
+
+static void choose_scalar(const struct dec *d, struct op *o)
+{
+	o->run = d->rex >> 3 & 1 ? h_fma_sd : h_fma_ss;
+	o->imm = d->opcode | (host_has_fma() ? HOST_HAS_IT : 0);
+}
+
+#define PACKED(name) \
+	GEN(name##132ps) { choose_packed(d, o); } GEN(name##132pd) { choose_packed(d, o); } \
+	GEN(name##213ps) { choose_packed(d, o); } GEN(name##213pd) { choose_packed(d, o); } \
+	GEN(name##231ps) { choose_packed(d, o); } GEN(name##231pd) { choose_packed(d, o); }
+#define SCALAR(name) \
+	GEN(name##132ss) { choose_scalar(d, o); } GEN(name##132sd) { choose_scalar(d, o); } \
+	GEN(name##213ss) { choose_scalar(d, o); } GEN(name##213sd) { choose_scalar(d, o); } \
+	GEN(name##231ss) { choose_scalar(d, o); } GEN(name##231sd) { choose_scalar(d, o); }
+
+PACKED(vfmaddsub)
+PACKED(vfmsubadd)
+PACKED(vfmadd)
+SCALAR(vfmadd)
+PACKED(vfmsub)
+SCALAR(vfmsub)
+PACKED(vfnmadd)
+SCALAR(vfnmadd)
+PACKED(vfnmsub)
+SCALAR(vfnmsub)

@@ -1,0 +1,116 @@
+/* Floating point in integers: numbers taken apart, and rounded and put together again. c->soft_mxcsr stands for MXCSR: control bits are
+ * read from it, flags are set in it.
+ *
+ * A finite number that is not zero is  significand * 2^(exp - 63), the significand's highest bit set. */
+#ifndef CPU_VEC_SOFT_H
+#define CPU_VEC_SOFT_H
+
+#include "cpu/insn/vector/sse.h"
+
+typedef unsigned __int128 u128;
+
+struct format { u8 frac_bits; u16 bias; u64 sign; };
+static const struct format f16 = { 10, 15, 1 << 15 }, f32 = { 23, 127, (u64)1 << 31 }, f64 = { 52, 1023, (u64)1 << 63 };
+
+enum class { ZERO, NUMBER, INFINITE, QNAN, SNAN };
+struct num { enum class class; bool sign, denormal; s32 exp; u64 sig; };
+
+static inline void flag(struct cpu *c, u32 flags) { c->soft_mxcsr |= flags; }
+static inline unsigned rounding(const struct cpu *c) { return c->soft_mxcsr >> 13 & 3; }
+
+static inline u64 infinity(struct format f) { return (u64)(2 * f.bias + 1) << f.frac_bits; }
+static inline u64 quiet(struct format f) { return (u64)1 << (f.frac_bits - 1); }
+static inline u64 indefinite(struct format f) { return f.sign | infinity(f) | quiet(f); }
+
+static inline struct num unpack(const struct cpu *c, u64 v, struct format f)
+{
+	struct num n = { .sign = v & f.sign };
+	u64 frac = v & (((u64)1 << f.frac_bits) - 1);
+	s32 exp = (s32)(v >> f.frac_bits & (2 * f.bias + 1u));
+
+	if (exp == 2 * f.bias + 1) {
+		n.class = !frac ? INFINITE : v & quiet(f) ? QNAN : SNAN;
+		return n;
+	}
+	if (!exp && (!frac || c->soft_mxcsr & MXCSR_DAZ))
+		return n;
+	n.class = NUMBER;
+	n.denormal = !exp;
+	n.sig = (exp ? frac | (u64)1 << f.frac_bits : frac) << (63 - f.frac_bits);
+	n.exp = (exp ? exp : 1) - f.bias;
+	while (!(n.sig >> 63)) {
+		n.sig <<= 1;
+		n.exp--;
+	}
+	return n;
+}
+
+static inline u64 invalid(struct cpu *c, struct format f)
+{
+	flag(c, MXCSR_IE);
+	return indefinite(f);
+}
+
+/* SIG, its highest bit set, without its low DROP bits: rounded; *INEXACT if they were not zero. */
+static inline u128 round_bits(u128 sig, unsigned drop, unsigned rc, bool sign, bool *inexact)
+{
+	u128 rest, half;
+	bool up;
+
+	if (drop > 127) { /* nothing stays; with 128, it is at least a half */
+		*inexact = true;
+		return rc == 0 ? drop == 128 && sig > (u128)1 << 127 : (rc == 1 && sign) || (rc == 2 && !sign);
+	}
+	rest = sig & (((u128)1 << drop) - 1);
+	half = (u128)1 << (drop - 1);
+	sig >>= drop;
+	*inexact = rest != 0;
+	up = rc == 0 ? rest > half || (rest == half && sig & 1) : rest && ((rc == 1 && sign) || (rc == 2 && !sign));
+	return sig + up;
+}
+
+/* The number SIG * 2^(EXP - 127) in format F; SIG's highest bit is set, its lowest is sticky. Where overflow or underflow is not masked,
+ * the flags are those of a trap: a tiny number is enough for UE, and PE is about the result with an unbounded exponent. */
+static inline u64 pack(struct cpu *c, bool sign, s32 exp, u128 sig, struct format f)
+{
+	u64 s = sign ? f.sign : 0;
+	unsigned drop = 127 - f.frac_bits, rc = rounding(c);
+	bool inexact;
+	u128 r = round_bits(sig, drop, rc, sign, &inexact);
+	s32 biased = exp + f.bias + (r >> (f.frac_bits + 1) ? 1 : 0);
+
+	if (biased < 1) { /* tiny, as rounded with an unbounded exponent */
+		s32 shift = 1 - (exp + f.bias);
+
+		if (!(c->soft_mxcsr & MXCSR_UM)) {
+			flag(c, MXCSR_UE | (inexact ? MXCSR_PE : 0));
+			return s;
+		}
+		if (c->soft_mxcsr & MXCSR_FTZ) {
+			flag(c, MXCSR_UE | MXCSR_PE);
+			return s;
+		}
+		r = round_bits(sig, drop + (unsigned)shift, rc, sign, &inexact);
+		if (inexact)
+			flag(c, MXCSR_UE | MXCSR_PE);
+		return s | (u64)r; /* a carry into the exponent makes it the smallest normal number */
+	}
+	if (biased > 2 * f.bias) {
+		flag(c, MXCSR_OE | (inexact || c->soft_mxcsr & MXCSR_OM ? MXCSR_PE : 0));
+		return s | (infinity(f) - (rc == 3 || rc == (sign ? 2 : 1)));
+	}
+	if (inexact)
+		flag(c, MXCSR_PE);
+	return s | (((u64)(exp + f.bias - 1) << f.frac_bits) + (u64)r);
+}
+
+static inline u64 pack_sum(struct cpu *c, bool sign, s32 exp, u128 sig, struct format f)
+{
+	while (!(sig >> 127)) {
+		sig <<= 1;
+		exp--;
+	}
+	return pack(c, sign, exp, sig, f);
+}
+
+#endif

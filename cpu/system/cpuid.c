@@ -1,0 +1,195 @@
+/* CPUID (SDM vol. 2, CPUID): everything follows from the model and from the few control bits that show through. */
+#include "cpu/cpu.h"
+#include "cpu/op.h"
+#include "cpu/system/xsave.h"
+
+static const struct { u32 leaf, sub; u8 reg, bit; } feature_bits[F_COUNT] = {
+#define X(id, text, leaf, sub, reg, bit) [F_##id] = { leaf, sub, reg, bit },
+	FEATURES(X)
+#undef X
+};
+
+enum { EAX, EBX, ECX, EDX }; /* as .reg in model.h's list: 0 eax, 1 ebx, 2 ecx, 3 edx */
+
+static void features(const struct model *m, u32 leaf, u32 sub, u32 out[4])
+{
+	for (unsigned f = 0; f < F_COUNT; f++)
+		if (feature_bits[f].leaf == leaf && feature_bits[f].sub == sub && has(m, f))
+			out[feature_bits[f].reg] |= 1u << feature_bits[f].bit;
+}
+
+/* Several processors are the cores of one package, if CPUID has a way to say so; else they are packages. APIC IDs that it takes: */
+static u32 ids(const struct cpu *c) { return c->model->max_leaf < 4 || c->all->count == 1 ? 1 : 2u << (31 - __builtin_clz(c->all->count - 1)); }
+
+/* Leaf 4: deterministic cache parameters.
+ *   EAX 4-0 type (1 data, 2 code, 3 unified) | 7-5 level | 8 self-initialising | 25-14 threads sharing - 1 | 31-26 cores - 1
+ *   EBX 11-0 line - 1 | 21-12 partitions - 1 | 31-22 ways - 1      ECX sets - 1 */
+static void cache(const struct cpu *c, u32 sub, u32 out[4])
+{
+	const struct cache_level *l;
+
+	if (sub >= ARRAY_LEN(c->model->caches) || !c->model->caches[sub].level)
+		return;
+	l = &c->model->caches[sub];
+	out[EAX] = l->type | l->level << 5 | 1 << 8 | (ids(c) - 1) << 26;
+	if (l->level == 3) /* which all share */
+		out[EAX] |= (ids(c) - 1) << 14;
+	out[EBX] = 63 | (u32)(l->ways - 1) << 22;
+	out[ECX] = l->sets - 1u;
+}
+
+/* The second level, as leaf 80000006h has it: line | ways as a code << 12 | KiB << 16. */
+static u32 second_level(const struct model *m)
+{
+	const struct cache_level *l = m->caches;
+
+	while (l < m->caches + ARRAY_LEN(m->caches) - 1 && l->level != 2)
+		l++;
+	return l->level == 2 ? 64 | (l->ways == 8 ? 6 : 8) << 12 | (u32)l->ways * l->sets / 16 << 16 : 0;
+}
+
+/* Leaf 0Dh: where XSAVE puts things. */
+static void xsave_area(const struct cpu *c, u32 sub, u32 out[4])
+{
+	const struct model *m = c->model;
+	u64 all = xsave_states(m);
+
+	if (!has(m, F_XSAVE))
+		return;
+	if (sub == 0) {
+		out[EAX] = (u32)all;
+		out[EBX] = xsave_size(c->xcr0 & all, false);
+		out[ECX] = xsave_size(all, false);
+	} else if (sub == 1) {
+		features(m, 0xd, 1, out);
+		if (has(m, F_XSAVEC))
+			out[EBX] = xsave_size((c->xcr0 | c->xss) & all, true);
+	} else if (sub < 64 && all >> sub & 1) {
+		out[EAX] = xsave_component(sub)->size;
+		out[EBX] = xsave_component(sub)->at;
+	}
+}
+
+void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
+{
+	const struct model *m = c->model;
+	u32 max = m->max_leaf;
+
+	out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0;
+	if (c->misc_enable & 1u << 22 && max > 3) /* limit CPUID maxval */
+		max = 3;
+	/* Beyond the end, an Intel processor shows its highest basic leaf. */
+	if (leaf >= 0x80000000 ? leaf > m->max_ext_leaf && (leaf != 0x80000000 || !m->max_ext_leaf) : leaf > max)
+		leaf = max;
+	switch (leaf) {
+	case 0:
+		out[EAX] = max;
+		memcpy(&out[EBX], m->vendor, 4);
+		memcpy(&out[EDX], m->vendor + 4, 4);
+		memcpy(&out[ECX], m->vendor + 8, 4);
+		break;
+	case 1:
+		out[EAX] = m->signature;
+		/* brand 0 | CLFLUSH line in 8 bytes << 8 | logical processors << 16 | APIC ID << 24 */
+		out[EBX] = (has(m, F_CLFSH) ? 8 << 8 : 0) | (has(m, F_APIC) ? ids(c) << 16 | c->id << 24 : 0);
+		features(m, 1, 0, out);
+		if (ids(c) > 1)
+			out[EDX] |= 1 << 28; /* HTT: the number in EBX is valid */
+		if (has(m, F_XSAVE) && c->cr4 & CR4_OSXSAVE)
+			out[ECX] |= 1 << 27;
+		if (!(c->misc_enable & MISC_MONITOR))
+			out[ECX] &= ~(1u << 3);
+		if (!c->apic || !(c->apic_base & 1 << 11)) {
+			out[EDX] &= ~(1u << 9);
+			if (!c->apic)
+				out[ECX] &= ~(1u << 21 | 1u << 24);
+		}
+		break;
+	case 2:
+		memcpy(out, m->leaf2, sizeof m->leaf2);
+		break;
+	case 4:
+		cache(c, sub, out);
+		break;
+	case 5:
+		if (has(m, F_MONITOR)) {
+			out[EAX] = out[EBX] = 64;
+			out[ECX] = 3;
+			out[EDX] = 2 << 4; /* C1 has two sub-states */
+		}
+		break;
+	case 6:
+		features(m, 6, 0, out);
+		break;
+	case 7:
+		if (sub <= 2)
+			features(m, 7, sub, out);
+		if (sub == 0) {
+			out[EAX] = has(m, F_BHI_CTRL) || has(m, F_MCDT_NO) ? 2 : 0; /* highest sub-leaf */
+			if (has(m, F_PKU) && c->cr4 & CR4_PKE)
+				out[ECX] |= 1 << 4;
+		}
+		break;
+	case 0xb:
+		/* Topology: one thread a core. EAX 4-0: bits of the ID below the next level; ECX 7-0 echoes the sub-leaf, 15-8 the level's type. */
+		out[ECX] = sub & 0xff;
+		out[EDX] = c->id;
+		if (sub < 2) {
+			out[EAX] = sub ? (u32)__builtin_ctz(ids(c)) : 0;
+			out[EBX] = sub ? c->all->count : 1;
+			out[ECX] |= (sub + 1) << 8;
+		}
+		break;
+	case 0xd:
+		xsave_area(c, sub, out);
+		break;
+	case 0x15:
+		/* TSC = crystal * EBX / EAX: 25 MHz (which also drives the local APIC's timer) * 40 = 1 GHz */
+		out[EAX] = 1;
+		out[EBX] = 40;
+		out[ECX] = 25000000;
+		break;
+	case 0x16:
+		out[EAX] = out[EBX] = 1000; /* base and maximum, MHz */
+		out[ECX] = 100;             /* bus */
+		break;
+	case 0x80000000:
+		out[EAX] = m->max_ext_leaf;
+		break;
+	case 0x80000001:
+		features(m, leaf, 0, out);
+		if (!in_64(c))
+			out[EDX] &= ~(1u << 11); /* SYSCALL shows in 64-bit mode only */
+		break;
+	case 0x80000002: case 0x80000003: case 0x80000004: {
+		char brand[48] = { 0 };
+
+		memcpy(brand, m->brand, strlen(m->brand));
+		memcpy(out, brand + (leaf - 0x80000002) * 16, 16);
+		break;
+	}
+	case 0x80000006:
+		out[ECX] = second_level(m);
+		break;
+	case 0x80000007:
+		features(m, leaf, 0, out);
+		break;
+	case 0x80000008:
+		out[EAX] = m->physical_bits | m->linear_bits << 8;
+		break;
+	}
+}
+
+BODY(cpuid)
+{
+	u32 out[4];
+
+	cpuid(c, (u32)c->r[RAX], (u32)c->r[RCX], out);
+	c->r[RAX] = out[EAX];
+	c->r[RBX] = out[EBX];
+	c->r[RCX] = out[ECX];
+	c->r[RDX] = out[EDX];
+	(void)o;
+	return true;
+}
+GEN_BODY(cpuid)

@@ -1,0 +1,85 @@
+/* Ports: IN, OUT, and who may use them (SDM vol. 1, chapter 19). */
+#include "cpu/observe.h"
+#include "cpu/system/system.h"
+
+bool io_allowed(struct cpu *c, u16 port, unsigned size)
+{
+	const struct seg *tr = &c->seg[TR];
+	u64 map, bits;
+
+	if (!(c->cr0 & CR0_PE) || (!(c->eflags & FL_VM) && c->cpl <= iopl(c)))
+		return true;
+	/* The bitmap's offset is at 102 of a 32-bit TSS. Two bytes of it are always read, so that any four ports are covered. */
+	if (tr->attr & SEG_UNUSABLE || !(tr->attr & 8) || tr->limit < 103)
+		return gp_because(c, 0, "CPL is above IOPL, and the TSS has no I/O map (vol. 1, 19.5.2)");
+	if (!sys_read(c, tr->base + 102, 2, &map))
+		return false;
+	if (map + port / 8 + 1 > tr->limit)
+		return gp_because(c, 0, "CPL is above IOPL, and the port is beyond the TSS's I/O map (vol. 1, 19.5.2)");
+	if (!sys_read(c, tr->base + map + port / 8, 2, &bits))
+		return false;
+	return !(bits >> (port & 7) & ((1u << size) - 1)) || gp_because(c, 0, "CPL is above IOPL, and the TSS's I/O map forbids the port (vol. 1, 19.5.2)");
+}
+
+ALWAYS_INLINE bool port_in(struct cpu *c, u16 port, unsigned size)
+{
+	u64 v;
+
+	if (!io_allowed(c, port, size))
+		return false;
+	cpu_sync(c);
+	labour(c, LABOUR_PORT);
+	v = space_read(c->io, port, size);
+	reg_set(c, 8 * RAX, size, v);
+	debug_io(c, port, size);
+	observe(c, EVENT_PORT, port, v, size, false);
+	return true;
+}
+
+ALWAYS_INLINE bool port_out(struct cpu *c, u16 port, unsigned size)
+{
+	if (!io_allowed(c, port, size))
+		return false;
+	cpu_sync(c);
+	labour(c, LABOUR_PORT);
+	space_write(c->io, port, size, reg_get(c, 8 * RAX, size));
+	debug_io(c, port, size);
+	observe(c, EVENT_PORT, port, reg_get(c, 8 * RAX, size), size, true);
+	return true;
+}
+
+ALWAYS_INLINE unsigned port_size(const struct op *o) { return o->osize == 2 ? 2 : 4; }
+
+BODY(in_byte_imm) { return port_in(c, o->imm & 0xff, 1); }
+BODY(in_byte_dx) { (void)o; return port_in(c, (u16)c->r[RDX], 1); }
+BODY(in_imm) { return port_in(c, o->imm & 0xff, port_size(o)); }
+BODY(in_dx) { return port_in(c, (u16)c->r[RDX], port_size(o)); }
+BODY(out_byte_imm) { return port_out(c, o->imm & 0xff, 1); }
+BODY(out_byte_dx) { (void)o; return port_out(c, (u16)c->r[RDX], 1); }
+BODY(out_imm) { return port_out(c, o->imm & 0xff, port_size(o)); }
+BODY(out_dx) { return port_out(c, (u16)c->r[RDX], port_size(o)); }
+BODY_HANDLER(in_byte_imm)
+BODY_HANDLER(in_byte_dx)
+BODY_HANDLER(in_imm)
+BODY_HANDLER(in_dx)
+BODY_HANDLER(out_byte_imm)
+BODY_HANDLER(out_byte_dx)
+BODY_HANDLER(out_imm)
+BODY_HANDLER(out_dx)
+
+/* E4-E7: the port is an immediate byte; EC-EF: DX. Odd opcodes: AX or EAX. */
+GEN(in)
+{
+	if (d->opcode & 8)
+		o->run = d->opcode & 1 ? h_in_dx : h_in_byte_dx;
+	else
+		o->run = d->opcode & 1 ? h_in_imm : h_in_byte_imm;
+}
+
+GEN(out)
+{
+	if (d->opcode & 8)
+		o->run = d->opcode & 1 ? h_out_dx : h_out_byte_dx;
+	else
+		o->run = d->opcode & 1 ? h_out_imm : h_out_byte_imm;
+}

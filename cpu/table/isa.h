@@ -1,0 +1,122 @@
+/* The instruction table compiled for one model: what insn.def's strings mean, as numbers. */
+#ifndef CPU_ISA_H
+#define CPU_ISA_H
+
+#include "cpu/system/model.h"
+
+struct cpu;
+struct op;
+struct dec;
+
+/* Checks that a row asks for with .check, in the order in which they are made (SDM vol. 2, "exceptions" of each; decode.c). */
+enum {
+	CHK_PROT = 1,      /* #UD in real and virtual-8086 mode */
+	CHK_NO64 = 2,      /* (set by .modes) */
+	CHK_UMIP = 4,      /* #GP(0) at CPL > 0 with CR4.UMIP */
+	CHK_CPL0 = 8,      /* #GP(0) at CPL > 0 (and in V86 mode) */
+	CHK_FPU = 0x10,    /* #NM with CR0.EM or TS */
+	CHK_WAIT = 0x20,   /* #NM with CR0.MP and TS */
+	CHK_MMX = 0x40,    /* #UD with EM, #NM with TS; #MF if an x87 exception is pending */
+	CHK_SSE = 0x80,    /* #UD with EM or without OSFXSR, #NM with TS */
+	CHK_AVX = 0x100,   /* #UD without OSXSAVE and XCR0[2:1], #NM with TS; #UD in real and V86 mode */
+	CHK_XSAVE = 0x200, /* #UD without OSXSAVE; #NM with TS */
+	CHK_FSGSBASE = 0x400, /* #UD without CR4.FSGSBASE */
+	CHK_IOPL = 0x800,  /* obeyed by the body: CLI STI (CPL > IOPL, PVI, VME) */
+	CHK_V86IOPL = 0x1000, /* obeyed by the body: PUSHF POPF INT n IRET in V86 mode with IOPL < 3 */
+	CHK_IO = 0x2000,   /* obeyed by the body: IOPL and the TSS bitmap */
+	CHK_TSD = 0x4000,  /* obeyed by the body: CR4.TSD */
+	CHK_PCE = 0x8000,  /* obeyed by the body: CR4.PCE */
+	CHK_MF = 0x10000,  /* #MF first if an x87 exception is pending (waiting x87 instructions) */
+	CHK_RING0 = 0x20000, /* obeyed by the body: #UD at CPL > 0 */
+	CHK_SMM = 0x40000, /* obeyed by the body: #UD outside of system management mode */
+	CHK_SCE = 0x80000, /* obeyed by the body: #UD without EFER.SCE */
+	CHK_SEP = 0x100000, /* obeyed by the body: #GP(0) if IA32_SYSENTER_CS is null */
+	CHK_OSXSAVE = 0x200000, /* #UD without CR4.OSXSAVE */
+	CHK_PKE = 0x400000, /* obeyed by the body: #UD without CR4.PKE */
+};
+
+enum { MODES_ALL = 0, NO64 = 1, ONLY64 = 2 };
+
+enum pg_class { INNOCUOUS, PRIVILEGED, CONTROL, BEHAVIOUR }; /* Popek and Goldberg: see DESIGN 9 */
+
+/* System resources, for .reads and .writes. */
+enum {
+	SR_CR0 = 1, SR_CR2 = 2, SR_CR3 = 4, SR_CR4 = 8, SR_CR8 = 0x10, SR_DR = 0x20, SR_GDTR = 0x40, SR_IDTR = 0x80, SR_LDTR = 0x100,
+	SR_TR = 0x200, SR_MSR = 0x400, SR_IF = 0x800, SR_IOPL = 0x1000, SR_CPL = 0x2000, SR_SEG = 0x4000, SR_IO = 0x8000, SR_TSC = 0x10000,
+	SR_XCR0 = 0x20000, SR_TLB = 0x40000, SR_CACHE = 0x80000, SR_ACTIVITY = 0x100000, SR_DESC = 0x200000, SR_FSGSBASE = 0x400000,
+	SR_TASK = 0x800000, SR_RAND = 0x1000000, SR_CPUID = 0x2000000, SR_AC = 0x4000000 /* EFLAGS.AC: SMAP looks at it */,
+	SR_APIC = 0x8000000, /* IA32_APIC_BASE. SR_XCR0 is CR4.OSXSAVE, too. */
+};
+
+/* What a handler is chosen by: the body's gen function sets op->run from what was decoded. */
+typedef void gen_fn(const struct dec *d, struct op *o);
+
+/* A row of insn.def. */
+struct insn {
+	const char *mnemonic, *encoding, *operands;
+	enum feature since;
+	gen_fn *gen;
+	u32 flags, uses, undef;  /* EFLAGS written (incl. undefined), read, undefined after */
+	u32 check;
+	u8 until;                /* enum feature: the generation that does not have it any more; 0: all later ones have it */
+	u8 modes;                /* NO64, ONLY64 */
+	u8 align;                /* memory operand must be so aligned (#GP): 16, 32 */
+	bool vsib;               /* the index is a vector register: o->imm = its number | scale << 4 */
+	bool lock;               /* LOCK is allowed with a memory destination */
+	bool rep;                /* REP, REPE, REPNE mean something */
+	bool over;               /* wins over a later row with the same key (NOP over XCHG) */
+	bool last;               /* every other row with the same key wins over it. At the end of the table. */
+	bool d64;                /* operand size is 64 bits in 64-bit mode (push, near branches), 66h gives 16 */
+	bool f64;                /* the same, and 66h is ignored */
+	bool ends;               /* control flow or mode may change: the block ends after it */
+	bool pure;               /* cannot fault, stop or look at flags it does not declare: for dead-flag removal. Set for register forms only. */
+	u32 reads, writes;       /* SR_* */
+	u8 pg;                   /* enum pg_class */
+	const char *vmexit;
+};
+
+static inline bool insn_in(const struct insn *i, const struct model *m) { return has(m, i->since) && !(i->until && has(m, i->until)); }
+
+/* An operand, from its SDM letter: kind and size code. */
+enum operand_kind {
+	OPK_NONE, OPK_E /* r/m general */, OPK_G, OPK_M /* memory only */, OPK_R /* rm must be a register */, OPK_I, OPK_SI /* sign-extended imm8 */, OPK_J, OPK_O /* moffs */,
+	OPK_A /* far pointer */, OPK_S /* segment register in reg */, OPK_C, OPK_D, OPK_X, OPK_Y, OPK_Z /* register in opcode bits 0-2 */,
+	OPK_V /* xmm in reg */, OPK_W /* xmm/mem */, OPK_U /* xmm in rm */, OPK_P /* mmx in reg */, OPK_Q /* mmx/mem */, OPK_N /* mmx in rm */,
+	OPK_H /* VEX.vvvv xmm */, OPK_B /* VEX.vvvv general */, OPK_L /* xmm in imm8[7:4] */, OPK_ST /* st(i) in rm */, OPK_FIXED /* a named register or 1 */,
+};
+struct operand { u8 kind, size /* 'b' 'w' 'd' 'q' 'v' 'z' 'y' 'p' 's' 'x' ('o' = 16 bytes) 't' = 10 bytes, 0 none */, reg; };
+
+struct isa_row { /* compiled */
+	const struct insn *insn;
+	u64 mask, match;         /* over the decode key */
+	u8 map;                  /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A, 4: 0F0F, whose opcode stands behind the operand */
+	u8 opcode, opcode_mask;
+	bool vex, modrm, enabled;
+	u8 operands;
+	struct operand operand[4];
+	struct isa_row *next;    /* same map and opcode */
+};
+
+/* The decode key:
+ *    modrm 0-7 | mem 8 (mod != 3) | pp 9-10 (0, 1 = 66, 2 = F3, 3 = F2) | W 11 | L 12 | 64-bit mode 13 | vex 14 | operand size is 16: 15 */
+enum { KEY_MODRM = 0xff, KEY_MEM = 1 << 8, KEY_PP = 3 << 9, KEY_W = 1 << 11, KEY_L = 1 << 12, KEY_64 = 1 << 13, KEY_VEX = 1 << 14, KEY_O16 = 1 << 15 };
+
+enum { MAP_3DNOW = 4, MAPS };
+
+struct isa {
+	struct isa_row *rows;
+	unsigned count;
+	struct isa_row *index[MAPS][256]; /* [map][opcode]: enabled rows, in table order */
+	struct isa_row *vex_index[MAPS][256];
+};
+
+extern const struct insn insn_table[];
+extern const unsigned insn_count;
+
+/* Compile the table for MODEL. NULL: out of memory, or *WHICH names a row whose encoding does not parse (a bug of the table; tested). */
+struct isa *isa_new(const struct model *model, const struct insn **which);
+void isa_free(struct isa *isa);
+/* Do two compiled rows share a key? Both must have the same map and VEX-ness. */
+bool isa_overlap(const struct isa_row *a, const struct isa_row *b);
+
+#endif
