@@ -8,6 +8,7 @@
 
 #define HEADER_MAGIC 0x1badb002u
 #define LOADED_MAGIC 0x2badb002u
+#define LOADER_STACK 0x7ff00u
 #define SEARCH 8192u
 enum { WANTS_PAGES = 1, WANTS_MEMORY = 2, WANTS_VIDEO = 4, HAS_ADDRESSES = 1 << 16 };
 enum { INFO_MEMORY = 1, INFO_CMDLINE = 4, INFO_MODULES = 8, INFO_MAP = 0x40, INFO_LOADER = 0x200 };
@@ -139,6 +140,8 @@ bool multiboot_load(struct vcpu *v, char **error)
 		return false;
 	/* "The exact value is undefined" (3.2), but some systems, like xv6, put a GDT of their own in place and never load CS: it must be their 8. */
 	mode_setup(v, SETUP_PROTECTED, 8, 0x10, 0);
+	/* "The OS image must create its own stack as soon as it needs one" (3.2), but some use the one that is there: GRUB's is below the EBDA. */
+	v->cpu->r[RSP] = LOADER_STACK;
 	put_info(v, &p);
 	v->cpu->r[RAX] = LOADED_MAGIC;
 	v->cpu->r[RIP] = entry;

@@ -238,6 +238,9 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 		if (offset <= s->limit || last > top)
 			return fault_because(c, vector, 0, "the operand is outside of its expand-down segment (5.3)");
 	} else if (last > s->limit && (s->limit != 0xffffffff || s->base)) { /* a flat segment wraps: SDM vol. 3, 5.3 leaves it open */
+		if (!in_protected(c) && !in_v86(c))
+			log_line(c->log, "cpu%u: real mode: %04x:%llx reaches beyond the segment's limit, %x: #%s, as on silicon", c->id, s->sel,
+				 (unsigned long long)offset, s->limit, vector == VEC_SS ? "SS" : "GP");
 		return fault_because(c, vector, 0, "the operand is beyond its segment's limit (5.3)");
 	}
 	return true;

@@ -160,6 +160,9 @@ static void why_instruction(struct session *s, uint64_t rip, unsigned vector)
 	if (vector == 6) {
 		if (in.mnemonic == ZYDIS_MNEMONIC_UD2 || in.mnemonic == ZYDIS_MNEMONIC_UD1 || in.mnemonic == ZYDIS_MNEMONIC_UD0)
 			fprintf(s->out, "because that is what this instruction is for (Linux: BUG() or WARN())\n");
+		else if (in.mnemonic == ZYDIS_MNEMONIC_VMCALL || in.mnemonic == ZYDIS_MNEMONIC_VMMCALL)
+			fprintf(s->out, "because no hypervisor is there to take the call (vol. 3, 30.3, VMCALL): the guest asks one without looking "
+				"at CPUID.1:ECX[31]\n");
 		else if (in.meta.isa_ext >= ZYDIS_ISA_EXT_SSE && strstr(ZydisISAExtGetString(in.meta.isa_ext), "SSE") && (cr0 & 4 || !(cr4 & 0x200)))
 			fprintf(s->out, "because %s (vol. 3, 13.1)\n", cr0 & 4 ? "CR0.EM is set" : "CR4.OSFXSR is clear: no one has enabled SSE");
 		else if (strstr(ZydisISAExtGetString(in.meta.isa_ext), "AVX") && !(cr4 & 0x40000))

@@ -253,6 +253,7 @@ static void check_multiboot(const vcpu *v)
 	ck_assert_uint_eq(vcpu_get(v, VCPU_CS), 8);
 	ck_assert_uint_eq(vcpu_get(v, VCPU_DS), 0x10);
 	ck_assert_uint_eq(peek(v, vcpu_get(v, VCPU_GDTR_BASE) + 8, 8), 0x00cf9b000000ffff);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RSP), 0x7ff00); /* as GRUB leaves it, for kernels that bring no stack */
 	/* What a BIOS leaves in its data area; the memory that it tells is the multiboot information's mem_lower. */
 	ck_assert_uint_eq(peek(v, 0x413, 2), 639);
 	ck_assert_uint_eq(peek(v, peek(v, 0x40e, 2) << 4, 1), 1);
