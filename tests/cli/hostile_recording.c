@@ -284,9 +284,8 @@ static void victims(void)
 	int status;
 	static const char *const names[] = { "victim", "./victim", "link", "victim,snapshot", "victim,readonly", NULL };
 
-	if (!getcwd(here, sizeof here))
+	if (!getcwd(here, sizeof here) || symlink("victim", "link"))
 		exit(1);
-	symlink("victim", "link");
 	for (const char *const *name = names; *name; name++) {
 		forge_disk("%s", *name);
 		status = run(NULL);
@@ -324,7 +323,8 @@ static void overlays(void)
 	check(!there("new"), "an overlay is created");
 	debug();
 	check(!there("new"), "vcpu-dbg creates an overlay");
-	symlink("target", "dangling");
+	if (symlink("target", "dangling"))
+		exit(1);
 	forge_disk("victim,overlay=dangling");
 	run(NULL);
 	check(!there("target"), "an overlay is created where a link leads");
