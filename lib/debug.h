@@ -73,7 +73,7 @@ struct vcpu_debug {
 /* ---- debug_stops.c ---- */
 
 /* In a callback, or for NULL: vcpu_debug_* that would change anything is refused. */
-static inline bool debug_refuses(const struct vcpu_debug *d) { return machine_refuses(d ? d->v : NULL, "a function of the debugger"); }
+static inline bool debug_refuses(const struct vcpu_debug *d) { return !d || machine_refuses(d->v, "a function of the debugger"); }
 /* Tell the processors what to look for. False: no memory. */
 bool debug_arm(struct vcpu_debug *d);
 /* Watched pages may be elsewhere now: to be called every now and then. */

@@ -107,6 +107,8 @@ static int add_point(struct vcpu_debug *d, struct stop_point p)
 		p.id = ++d->last_id;
 		points[d->npoints++] = p;
 	}
+	if (!points)
+		free(p.name);
 	if (!points || !debug_arm(d))
 		return machine_error(d->v, "the host has no memory for a breakpoint");
 	return p.id;
@@ -159,9 +161,9 @@ int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what)
 	if (!what->kinds || what->kinds & ~ALL_EVENTS || what->first > what->last || !(what->read || what->write))
 		return machine_error(d->v, "no event of the kinds %x from %llx to %llx can be caught", what->kinds, (unsigned long long)what->first,
 			(unsigned long long)what->last);
-	name = what->name ? strdup(what->name) : NULL;
-	if (what->kinds & EVENT_OUTPUT && (!name || !*name))
+	if (what->kinds & EVENT_OUTPUT && (!what->name || !*what->name))
 		return machine_error(d->v, "a text to wait for is wanted");
+	name = what->name ? strdup(what->name) : NULL;
 	if (what->name && !name)
 		return machine_error(d->v, "the host has no memory for a breakpoint");
 	return add_point(d, (struct stop_point){ .kind = POINT_CATCH, .name = name,

@@ -40,14 +40,19 @@ bool recording_option(struct recording *r, int c, char *value)
 static void *read_file(const char *name, size_t *len)
 {
 	FILE *file = fopen(name, "rbe");
-	unsigned char *data = NULL;
+	unsigned char *data = NULL, *more = NULL;
 	size_t room = 1 << 20, n;
 
 	*len = 0;
-	while (file && (data = realloc(data, room)) && (n = fread(data + *len, 1, room - *len, file)) > 0)
+	while (file && (more = realloc(data, room))) {
+		data = more;
+		n = fread(data + *len, 1, room - *len, file);
+		if (!n)
+			break;
 		if ((*len += n) == room)
 			room *= 2;
-	if (!file || !data || ferror(file)) {
+	}
+	if (!file || !more || ferror(file)) {
 		complain("cannot read %s: %s", name, strerror(errno));
 		free(data);
 		data = NULL;

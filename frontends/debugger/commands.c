@@ -197,8 +197,8 @@ static bool collect(struct session *s, const char *line)
 	}
 	while (p->commands && p->commands[n])
 		n++;
-	p->commands = realloc(p->commands, (n + 2) * sizeof *p->commands);
-	p->commands[n] = strdup(line);
+	p->commands = needed(realloc(p->commands, (n + 2) * sizeof *p->commands));
+	p->commands[n] = needed(strdup(line));
 	p->commands[n + 1] = NULL;
 	return true;
 }
@@ -242,7 +242,7 @@ bool command(struct session *s, const char *line)
 		return complaint(s, several ? "more than one command begins with %.*s" : "there is no command %.*s (help tells what there is)", (int)n, line);
 	for (line += n; *line == ' '; line++)
 		;
-	args = strdup(line); /* a stop's commands may replace what it came from */
+	args = needed(strdup(line)); /* a stop's commands may replace what it came from */
 	for (len = strlen(args); len && isspace((unsigned char)args[len - 1]);)
 		args[--len] = 0;
 	ok = run_row(s, found, args);

@@ -10,7 +10,18 @@
 #define DEBUGGER_H
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <vcpu_debug.h>
+
+/* P, which malloc, strdup or their like gave. An interactive program without memory has nothing left to do. */
+__attribute__((returns_nonnull)) static inline void *needed(void *p)
+{
+	if (!p) {
+		fputs("vcpu-dbg: out of memory\n", stderr);
+		abort();
+	}
+	return p;
+}
 
 struct symbol { uint64_t address, size; char *name; bool code; };
 

@@ -106,8 +106,8 @@ static bool do_line(const char *line)
 
 	if (!json)
 		return do_plain(line);
-	session.out = open_memstream(&text, &len);
-	said = open_memstream(&said_text, &said_len);
+	session.out = needed(open_memstream(&text, &len));
+	said = needed(open_memstream(&said_text, &said_len));
 	session.stopped = false;
 	ok = do_plain(line);
 	fclose(session.out);
@@ -164,7 +164,7 @@ static bool do_file(const char *path)
 static const char *recording_name(int argc, char **argv)
 {
 	static const struct option options[] = { RECORDING_OPTIONS, { 0 } };
-	char **words = calloc((size_t)argc + 1, sizeof *words); /* getopt puts them into another order */
+	char **words = needed(calloc((size_t)argc + 1, sizeof *words)); /* getopt puts them into another order */
 	const char *name;
 	int c;
 
@@ -235,7 +235,7 @@ int main(int argc, char **argv)
 	int nrest = 0, status = STATUS_OK;
 	static char name[] = "run";
 
-	rest = calloc((size_t)argc + 1, sizeof *rest);
+	rest = needed(calloc((size_t)argc + 1, sizeof *rest));
 	rest[nrest++] = name;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {

@@ -148,9 +148,9 @@ bool report(struct session *s, struct vcpu_debug_stop stop)
 
 		while (p->commands[n])
 			n++;
-		lines = calloc(n + 1, sizeof *lines); /* they may delete the stop */
+		lines = needed(calloc(n + 1, sizeof *lines)); /* they may delete the stop */
 		for (unsigned i = 0; i < n; i++)
-			lines[i] = strdup(p->commands[i]);
+			lines[i] = needed(strdup(p->commands[i]));
 		for (unsigned i = 0; i < n; i++) {
 			ok = ok && command(s, lines[i]);
 			free(lines[i]);
@@ -465,7 +465,7 @@ bool do_bookmark(struct session *s, const char *args)
 	if (!more)
 		return complaint(s, "out of memory");
 	s->bookmarks = more;
-	more[s->nbookmarks++] = (struct bookmark){ strdup(args), vcpu_where(s->machine) };
+	more[s->nbookmarks++] = (struct bookmark){ needed(strdup(args)), vcpu_where(s->machine) };
 	return true;
 }
 

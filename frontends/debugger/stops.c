@@ -90,7 +90,7 @@ static char *cut_condition(char *args)
 	*at = 0;
 	for (at += at == args ? 3 : 4; *at == ' '; at++)
 		;
-	return strdup(at);
+	return needed(strdup(at));
 }
 
 /* Would it do at AT? */
@@ -138,7 +138,7 @@ static bool place(struct session *s, const char **args, uint64_t *at)
 static bool add_break(struct session *s, const char *args, bool physical, bool temporary)
 {
 	uint64_t at = linear_rip(s);
-	char *copy = strdup(args), *condition = cut_condition(copy), text[160], name[128];
+	char *copy = needed(strdup(args)), *condition = cut_condition(copy), text[160], name[128];
 	const char *rest = copy;
 	bool exact = physical || *rest == '*'; /* as gdb has it: an address, not the place where a function's prologue ends */
 	struct line line;
@@ -155,7 +155,7 @@ static bool add_break(struct session *s, const char *args, bool physical, bool t
 	if (!physical && dwarf_line(s, at, &line))
 		snprintf(text + strlen(text), sizeof text - strlen(text), " %s:%d", line.name, line.line);
 	p = add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, physical), .kind = STOP_BREAK, .address = at, .temporary = temporary,
-		.what = strdup(text),
+		.what = needed(strdup(text)),
 		.condition = condition });
 	announce(s, p);
 	return p;
@@ -189,7 +189,7 @@ static bool watched(struct session *s, const char *args, uint64_t *at, uint64_t 
 
 static bool add_watch(struct session *s, const char *args, bool physical, bool read, bool write)
 {
-	char *copy = strdup(args), *condition = cut_condition(copy), text[160], name[128];
+	char *copy = needed(strdup(args)), *condition = cut_condition(copy), text[160], name[128];
 	uint64_t at, size;
 	struct stop *p;
 
@@ -201,7 +201,7 @@ static bool add_watch(struct session *s, const char *args, bool physical, bool r
 	free(copy);
 	snprintf(text, sizeof text, "on %s of %" PRIu64 " bytes at %s%" PRIx64 "%s", !read ? "writes" : write ? "accesses" : "reads", size,
 		physical ? "physical " : "", at, physical ? "" : symbol_text(s, at, name, sizeof name));
-	p = add(s, (struct stop){ .id = vcpu_debug_watch(s->debug, at, size, physical, read, write), .kind = STOP_WATCH, .what = strdup(text),
+	p = add(s, (struct stop){ .id = vcpu_debug_watch(s->debug, at, size, physical, read, write), .kind = STOP_WATCH, .what = needed(strdup(text)),
 		.condition = condition });
 	announce(s, p);
 	return p;
@@ -250,7 +250,7 @@ enum { EVENTS = sizeof events / sizeof *events };
 bool do_catch(struct session *s, const char *args)
 {
 	struct vcpu_debug_catch what = { .read = true, .write = true };
-	char *copy = strdup(args), *quote = strrchr(copy, '"'), *condition = cut_condition(quote ? quote : copy), text[160], *word, *rest;
+	char *copy = needed(strdup(args)), *quote = strrchr(copy, '"'), *condition = cut_condition(quote ? quote : copy), text[160], *word, *rest;
 	const struct event *e = NULL;
 	const char *at;
 	size_t len = strlen(copy); /* without the condition */
@@ -300,7 +300,7 @@ bool do_catch(struct session *s, const char *args)
 		return ok;
 	}
 	snprintf(text, sizeof text, "%.*s", (int)len, args);
-	p = add(s, (struct stop){ .id = vcpu_debug_catch(s->debug, &what), .kind = STOP_CATCH, .what = strdup(text), .condition = condition });
+	p = add(s, (struct stop){ .id = vcpu_debug_catch(s->debug, &what), .kind = STOP_CATCH, .what = needed(strdup(text)), .condition = condition });
 	free(copy);
 	announce(s, p);
 	return p;
@@ -327,7 +327,7 @@ bool do_condition(struct session *s, const char *args)
 	if (!p || (*args && !parses(s, args, p->address)))
 		return false;
 	free(p->condition);
-	p->condition = *args ? strdup(args) : NULL;
+	p->condition = *args ? needed(strdup(args)) : NULL;
 	return true;
 }
 

@@ -104,7 +104,7 @@ static uint64_t moved_by(struct session *s, size_t before)
 bool symbols_read(struct session *s, const char *path, const uint64_t *offset)
 {
 	FILE *file;
-	char *data = NULL;
+	char *data = NULL, *more = NULL;
 	size_t len = 0, room = 1 << 20, n, before = s->nsymbols;
 	bool ok = true, elf = false;
 	uint64_t by = 0;
@@ -112,10 +112,15 @@ bool symbols_read(struct session *s, const char *path, const uint64_t *offset)
 	if (!files_allowed(s))
 		return false;
 	file = fopen(path, "rbe");
-	while (file && (data = realloc(data, room + 1)) && (n = fread(data + len, 1, room - len, file)) > 0)
+	while (file && (more = realloc(data, room + 1))) {
+		data = more;
+		n = fread(data + len, 1, room - len, file);
+		if (!n)
+			break;
 		if ((len += n) == room)
 			room *= 2;
-	if (!file || !data || ferror(file)) {
+	}
+	if (!file || !more || ferror(file)) {
 		ok = complaint(s, "cannot read %s: %s", path, strerror(errno));
 	} else {
 		data[len] = 0;

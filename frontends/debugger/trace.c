@@ -37,7 +37,7 @@ static bool close_it(struct session *s, FILE *file, const char *path)
 static char *word(const char **args)
 {
 	size_t n = strcspn(*args, " ");
-	char *w = strndup(*args, n);
+	char *w = needed(strndup(*args, n));
 
 	*args += n + strspn(*args + n, " ");
 	return w;
@@ -80,7 +80,7 @@ static struct vcpu_debug_stop trace_instructions(struct session *s, struct traci
 
 		if (!instruction_text(s, rip, text, sizeof text))
 			strcpy(text, "not mapped");
-		t->file = open_memstream(&events, &len);
+		t->file = needed(open_memstream(&events, &len));
 		stop = vcpu_debug_step(s->debug);
 		fclose(t->file);
 		if (stop.place.instructions > at)
@@ -192,7 +192,7 @@ static void merge(struct session *s, struct trace *t)
 
 		while (room < n)
 			room *= 2;
-		t->pieces = realloc(t->pieces, room * sizeof *t->pieces);
+		t->pieces = needed(realloc(t->pieces, room * sizeof *t->pieces));
 	}
 }
 
@@ -220,7 +220,7 @@ static void write_lines(struct session *s, FILE *file, const struct trace *t)
 
 bool do_coverage(struct session *s, const char *args)
 {
-	struct trace *t = s->trace ? s->trace : calloc(1, sizeof *t);
+	struct trace *t = s->trace ? s->trace : needed(calloc(1, sizeof *t));
 	char text[160];
 	FILE *file;
 	uint64_t bytes = 0;
@@ -280,7 +280,7 @@ static char *stack_text(struct session *s)
 			break;
 		names[n++] = symbol_at(s, f.pc - f.called);
 	}
-	out = open_memstream(&text, &len);
+	out = needed(open_memstream(&text, &len));
 	if (vcpu_get(s->machine, VCPU_CPL) == 3)
 		fprintf(out, "user;");
 	while (n-- > 0)

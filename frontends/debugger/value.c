@@ -14,14 +14,10 @@ enum { DEPTH_MAX = 5, ELEMENTS_MAX = 200, TEXT_MAX = 200, NESTING_MAX = 32 };
 
 struct type *type_new(struct session *s, enum type_kind kind, const char *name, uint64_t size)
 {
-	struct type *t = calloc(1, sizeof *t);
+	struct type *t = needed(calloc(1, sizeof *t));
 
 	if (!s->types)
-		s->types = calloc(1, sizeof *s->types);
-	if (!t || !s->types) { /* an interactive program: there is nothing left to do */
-		fputs("vcpu-dbg: out of memory\n", stderr);
-		abort();
-	}
+		s->types = needed(calloc(1, sizeof *s->types));
 	*t = (struct type){ .kind = kind, .name = name, .size = size, .next = s->types->all };
 	return s->types->all = t;
 }
