@@ -1,6 +1,6 @@
 /* One processor: its whole state, and the functions by which the files of cpu/ call each other.
  *
- *   isa.c     insn.def compiled for a model          block.c   the decode cache
+ *   isa.c     insn.def compiled for a model          block.c   the decode cache; mode.c: the modes of its keys
  *   decode.c  bytes to operations                    run.c     the loop around it: events, interrupts, exits
  *   page.c    page walks, the TLB                    memory.c  accesses that the TLB does not answer at once
  *   seg.c far.c intr.c task.c                        protected mode
@@ -104,7 +104,7 @@ struct view {
 	bool jumps_used;
 };
 
-/* The execution mode: what decoding and fixed checks depend on. Blocks are keyed by it. */
+/* The execution mode: what decoding and fixed checks depend on. Blocks are keyed by its number. */
 enum {
 	MODE_16 = 0, MODE_32 = 1, MODE_64 = 2, MODE_BITS = 3,
 	MODE_STACK32 = 1 << 2,  /* SS.B, or 64-bit mode */
@@ -130,6 +130,8 @@ struct fault_note { u8 vector; bool has_error; u32 error; u16 cs; u64 rip, cr2; 
 
 enum { ACTIVITY_RUN, ACTIVITY_HALT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI, ACTIVITY_MWAIT, ACTIVITY_FERR /* before a waiting x87 instruction: x87.h */ };
 
+enum { MODES = 4000 };
+
 /* The processors of a machine. They run in turns (smp.c) and share the decode cache, and time: one count of instructions, whoever retires them. */
 #define CPUS_MAX 64
 struct cpus {
@@ -138,6 +140,9 @@ struct cpus {
 	bool remapped;             /* decoded code may no longer be what memory shows */
 	const volatile bool *asked;/* leave soon: set by a signal handler or another thread, cleared by whoever calls cpus_run */
 	u64 time_end, sleep_end;   /* virtual time beyond which nothing runs; in which nobody sleeps. CLOCK_NEVER: no such end. */
+	u64 modes[MODES + 1];      /* mode.c: the mode with each number from 1 */
+	unsigned nmodes, modes_max;/* modes_max: MODES, or less, for tests */
+	u16 mode_guess[256];       /* by hash: which number it may be */
 	u64 seed;
 	struct observer *observer; /* observe.h; NULL: nobody */
 	struct cpu *cpu[CPUS_MAX];
@@ -164,8 +169,8 @@ struct cpu {
 	struct view *view;         /* of the current rights */
 	u64 cs_base;               /* CS.base, 0 in 64-bit mode */
 	u64 linear_mask;           /* 32 bits, or all in 64-bit mode */
-	u64 mode_key;              /* mode << 48, to be XORed into jump keys */
-	u32 mode;
+	u64 mode, mode_key;        /* mode_key: made from mode_number, to be XORed into jump keys */
+	u16 mode_number;           /* mode.c */
 	u32 attn;                  /* ATTN_* */
 	const struct op *op;       /* where the last block was left */
 	u64 go_to;                 /* if `goes': a callback has set RIP, and this comes behind the instruction that called it */
@@ -293,6 +298,9 @@ unsigned cpus_parts(struct cpus *all, struct part out[], unsigned max);
 void cpus_loaded(struct cpus *all);
 /* In an instruction of C: it waits for others; when it is over, the turn is, too. */
 void cpu_yield(struct cpu *c);
+
+/* ---- mode.c ---- */
+void mode_changed(struct cpu *c);                     /* c->mode is another one: number and key */
 
 /* ---- block.c ---- */
 bool blocks_new(struct cpu *c, const struct cpu *with); /* WITH: share that one's, unless NULL */

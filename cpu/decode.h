@@ -7,7 +7,7 @@
 struct dec {
 	const struct isa_row *row;
 	const struct model *model;
-	u32 mode;          /* MODE_* that it is decoded for */
+	u64 mode;          /* MODE_* that it is decoded for */
 	u8 bits;           /* 16, 32, 64 */
 	u8 osize, asize;   /* bytes: 2, 4, 8 */
 	u8 len;
@@ -42,7 +42,7 @@ enum decode_result { DECODE_OK, DECODE_MORE /* bytes ran out */, DECODE_UD, DECO
 
 /* Decode up to LEN bytes at CODE for MODE. O is filled with operands; o->run is set by the row's gen. A row whose fixed checks fail in MODE gets a
  * handler that raises the fault. */
-enum decode_result decode(const struct isa *isa, const struct model *model, u32 mode, const u8 *code, unsigned len, struct dec *d, struct op *o);
+enum decode_result decode(const struct isa *isa, const struct model *model, u64 mode, const u8 *code, unsigned len, struct dec *d, struct op *o);
 
 /* What O raises in place of an instruction: #UD, #NM, #GP(0) and why. */
 enum raise { RAISE_NONE, RAISE_UD, RAISE_NM, RAISE_GP_CPL /* privileged */, RAISE_GP_UMIP, RAISE_GP_LIMIT /* of the code segment */, RAISE_GP_LONG };

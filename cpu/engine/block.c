@@ -19,7 +19,7 @@ enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BI
 
 struct block {
 	u64 phys, phys2;             /* first byte; page of the part beyond the page end, NO_PAGE: none */
-	u32 mode;
+	u16 mode;                    /* its number */
 	u16 bytes, room;             /* room: distance to CS's limit that made it end, 0: nothing of that kind did */
 	struct block *hash_next, *page_next[2];
 	struct op *ops;
@@ -202,7 +202,7 @@ void blocks_free(struct cpu *c)
 u64 blocks_generation(const struct cpu *c) { return c->blocks->generation; }
 bool blocks_kept(const struct cpu *c) { return c->blocks->kept; }
 
-static struct block **hash_slot(struct blocks *b, u64 phys, u32 mode)
+static struct block **hash_slot(struct blocks *b, u64 phys, u16 mode)
 {
 	u64 h = (phys ^ (u64)mode << 32) * 0x9e3779b97f4a7c15;
 
@@ -599,15 +599,15 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	}
 	b->used += (count + crossing + 1) & ~(size_t)1;
 	block = &b->pool[b->pool_used++];
-	*block = (struct block){ .phys = phys, .mode = c->mode, .bytes = (u16)bytes, .ops = o,
+	*block = (struct block){ .phys = phys, .mode = c->mode_number, .bytes = (u16)bytes, .ops = o,
 		.room = s.limited ? (u16)s.room : 0, .phys2 = crossing ? phys2 & PAGE_MASK : NO_PAGE };
 	if (!note_page(c, block, 0, phys & PAGE_MASK, offset, bytes < room ? bytes : room) ||
 	    (crossing && bytes > room && !note_page(c, block, 1, phys2 & PAGE_MASK, 0, bytes - room))) {
 		b->kept = false; /* the host is out of memory: nobody would hear of writes */
 		return o;
 	}
-	block->hash_next = *hash_slot(b, phys, c->mode);
-	*hash_slot(b, phys, c->mode) = block;
+	block->hash_next = *hash_slot(b, phys, c->mode_number);
+	*hash_slot(b, phys, c->mode_number) = block;
 	return o;
 }
 
@@ -641,8 +641,8 @@ const struct op *block_find(struct cpu *c)
 	}
 	if (!host)
 		return block_build(c, linear, phys, NULL);
-	for (block = *hash_slot(c->blocks, phys, c->mode); block; block = block->hash_next)
-		if (block->phys == phys && block->mode == c->mode)
+	for (block = *hash_slot(c->blocks, phys, c->mode_number); block; block = block->hash_next)
+		if (block->phys == phys && block->mode == c->mode_number)
 			break;
 	if (!block)
 		return block_build(c, linear, phys, host);

@@ -304,7 +304,7 @@ static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned
 
 /* ---- checks that depend on nothing but the mode, in the order in which the processor makes them ---- */
 
-static enum raise fixed_checks(u32 check, u32 mode)
+static enum raise fixed_checks(u32 check, u64 mode)
 {
 	bool protected = (mode & (MODE_PE | MODE_V86)) == MODE_PE, cpl = mode & MODE_CPL;
 
@@ -436,7 +436,7 @@ static u8 operand_size(const struct dec *d)
 	return (d->bits == 16) != d->opsize_prefix ? 2 : 4;
 }
 
-enum decode_result decode(const struct isa *isa, const struct model *model, u32 mode, const u8 *code, unsigned len, struct dec *d, struct op *o)
+enum decode_result decode(const struct isa *isa, const struct model *model, u64 mode, const u8 *code, unsigned len, struct dec *d, struct op *o)
 {
 	const unsigned limit = has(model, F_I386) || !has(model, F_I286) ? decode_window(model) : 10; /* a 286 takes 10 bytes */
 	struct reader r = { code, code + (len < limit ? len : limit), false };

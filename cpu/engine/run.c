@@ -110,8 +110,7 @@ enum outcome { RAN, FAULTED };
 
 static void set_single(struct cpu *c, bool on)
 {
-	u32 mode = on ? c->mode | MODE_SINGLE : c->mode & ~(u32)MODE_SINGLE;
-
+	u64 mode = on ? c->mode | MODE_SINGLE : c->mode & ~(u64)MODE_SINGLE;
 	u32 attn = c->attn;
 
 	if (mode != c->mode) {
@@ -539,6 +538,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	if (!config->with) {
 		c->all->asked = config->asked ? config->asked : &nobody_asks;
 		c->all->time_end = c->all->sleep_end = CLOCK_NEVER;
+		c->all->modes_max = MODES;
 	}
 	c->id = c->all->count;
 	c->all->cpu[c->all->count++] = c;

@@ -45,7 +45,7 @@ static HANDLER(end_legacy)
 	TAIL(jump_unlinked);
 }
 
-void flow_end(struct op *o, u32 mode, unsigned ip, bool wraps)
+void flow_end(struct op *o, u64 mode, unsigned ip, bool wraps)
 {
 	unsigned bits = mode & MODE_BITS;
 

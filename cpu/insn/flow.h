@@ -5,7 +5,7 @@
 #include "cpu/op.h"
 
 /* Make O the operation that ends a block IP bytes after its start and goes on there. WRAPS: IP has 16 bits. */
-void flow_end(struct op *o, u32 mode, unsigned ip, bool wraps);
+void flow_end(struct op *o, u64 mode, unsigned ip, bool wraps);
 /* Make O a direct jump or call to where disp does not reach. */
 void flow_beyond(const struct dec *d, struct op *o);
 /* If instruction A (operation O) and the conditional jump J after it can be done in one step, make O do both. Both operations stay in the

@@ -94,7 +94,7 @@ u64 debug_next(const struct cpu *c)
 	for (unsigned i = 0; i < sizeof code; i++)
 		if (page_peek(c, (linear + i) & c->linear_mask, &phys))
 			space_peek(c->mem, phys & c->mem->mask, &code[i], 1);
-	decode(c->isa, c->model, c->mode & ~(u32)MODE_SINGLE, code, sizeof code, &d, &o);
+	decode(c->isa, c->model, c->mode & ~(u64)MODE_SINGLE, code, sizeof code, &d, &o);
 	return trim_rip(c, c->r[RIP] + d.len);
 }
 

@@ -97,34 +97,10 @@ void seg_update(struct cpu *c, unsigned reg)
 		update_mode(c);
 }
 
-/* Modes as 16 bits, never 0 (an empty entry of the jump cache has a key that no canonical address then has). What is possible of bits 0-7 is
- * 44 combinations, which take 6 bits; the other ten bits are free. */
-static unsigned compressed(u32 mode)
-{
-	unsigned size = (mode & MODE_BITS) | ((mode & MODE_STACK32) >> 1 & 2), cpl = (mode & MODE_CPL) >> 6, kind;
-
-	if ((mode & MODE_BITS) == MODE_64)
-		kind = cpl;
-	else if (mode & MODE_LONG)
-		kind = 4 + (size << 2 | cpl);
-	else if ((mode & (MODE_PE | MODE_V86)) == MODE_PE)
-		kind = 20 + (size << 2 | cpl);
-	else
-		kind = 36 + (mode & MODE_V86 ? 4 : 0) + size;
-	return (kind + 1) << 10 | (mode >> 8 & 0x3ff);
-}
-
-/* Bits 47-63 of a canonical address are equal, so 16 bits of mode XORed into 47-62 can be told from the address: no two pairs of
- * address and mode have the same key. */
-u64 mode_key(u32 mode)
-{
-	return (u64)compressed(mode) << 47;
-}
-
-static u32 current_mode(const struct cpu *c)
+static u64 current_mode(const struct cpu *c)
 {
 	const struct seg *cs = &c->seg[CS];
-	u32 mode = c->mode & MODE_SINGLE;
+	u64 mode = c->mode & MODE_SINGLE;
 
 	if (c->cr0 & CR0_PE)
 		mode |= MODE_PE | (c->eflags & FL_VM ? MODE_V86 : 0);
@@ -134,7 +110,7 @@ static u32 current_mode(const struct cpu *c)
 		mode |= MODE_64 | MODE_STACK32;
 	else
 		mode |= (cs->attr & SEG_DB ? MODE_32 : MODE_16) | (c->seg[SS].attr & SEG_DB ? MODE_STACK32 : 0);
-	mode |= (u32)c->cpl << 6;
+	mode |= (u64)c->cpl << 6;
 	mode |= (c->cr0 & CR0_TS ? MODE_TS : 0) | (c->cr0 & CR0_EM ? MODE_EM : 0) | (c->cr0 & CR0_MP ? MODE_MP : 0);
 	mode |= (c->cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (c->cr4 & CR4_UMIP ? MODE_UMIP : 0);
 	mode |= c->cr4 & CR4_OSXMMEXCPT ? MODE_XMM_EXC : 0;
@@ -147,10 +123,10 @@ static u32 current_mode(const struct cpu *c)
 
 void update_mode(struct cpu *c)
 {
-	u32 old = c->mode, mode = current_mode(c);
+	u64 old = c->mode, mode = current_mode(c);
 
 	c->mode = mode;
-	c->mode_key = mode_key(mode); /* always: whoever toggles MODE_SINGLE has done so in c->mode before */
+	mode_changed(c); /* always: whoever toggles MODE_SINGLE has done so in c->mode before */
 	if ((mode & MODE_BITS) == MODE_64) {
 		c->cs_base = 0;
 		c->linear_mask = ~(u64)0;
@@ -159,7 +135,7 @@ void update_mode(struct cpu *c)
 		c->linear_mask = c->model->linear_bits < 32 ? ((u64)1 << c->model->linear_bits) - 1 : 0xffffffff;
 	}
 	if (mode != old) {
-		u32 changed = mode ^ old;
+		u64 changed = mode ^ old;
 
 		c->attn |= ATTN_MODE;
 		if (changed & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG))

@@ -53,7 +53,6 @@ bool code_limit(struct cpu *c, u64 descriptor, u64 rip);
 static inline u64 code_offset(const struct cpu *c, u64 descriptor, u64 rip) { return in_long(c) && descriptor >> 53 & 1 ? rip : (u32)rip; }
 u32 desc_limit(u64 d);
 u32 flags_of_model(const struct cpu *c);              /* bits of EFLAGS that there are, in the present mode */
-u64 mode_key(u32 mode);
 /* Bits of control registers that the model has. */
 u64 cr0_bits(const struct cpu *c);
 u64 cr4_bits(const struct model *m);

@@ -42,7 +42,7 @@ static int row_here(const struct cpu *c)
 		if (page_peek(c, linear, &phys))
 			space_peek(c->mem, phys, &code[i], 1);
 	}
-	return decode(c->isa, c->model, c->mode & ~(u32)MODE_SINGLE, code, sizeof code, &d, &o) == DECODE_OK ? (int)(d.row->insn - insn_table) : -1;
+	return decode(c->isa, c->model, c->mode & ~(u64)MODE_SINGLE, code, sizeof code, &d, &o) == DECODE_OK ? (int)(d.row->insn - insn_table) : -1;
 }
 
 /* Run to ICOUNT_END, and put it down to the row that is next. */

@@ -240,7 +240,7 @@ static bool body_says(const struct dec *d)
 static const char *disagreement(const ZydisDecoder *decoder, unsigned bits, const u8 *code, struct dec *d, ZydisDecodedInstruction *z,
                                 const ZydisDecodedInstruction **theirs)
 {
-	u32 mode = bits == 64 ? MODE_64 | MODE_LONG | MODE_PE : (bits == 32 ? MODE_32 : MODE_16) | MODE_PE;
+	u64 mode = bits == 64 ? MODE_64 | MODE_LONG | MODE_PE : (bits == 32 ? MODE_32 : MODE_16) | MODE_PE;
 	ZydisDecodedOperand zop[ZYDIS_MAX_OPERAND_COUNT];
 	struct op o;
 

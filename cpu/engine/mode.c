@@ -1,0 +1,38 @@
+/* Modes have numbers: a machine's table of those that it has met. A block and a jump are known by the number, so that a mode may have as many bits as it
+ * likes. A guest that makes more modes than the table holds starts it again, without its blocks. */
+#include "cpu/cpu.h"
+
+/* Numbers begin at 1: an empty entry of the jump cache has a key that no canonical address then has. */
+static u16 number_of(struct cpus *all, u64 mode)
+{
+	u16 *guess = &all->mode_guess[mode * 0x9e3779b97f4a7c15 >> 56];
+
+	if (likely(all->modes[*guess] == mode && *guess))
+		return *guess;
+	for (unsigned i = 1; i <= all->nmodes; i++)
+		if (all->modes[i] == mode)
+			return *guess = (u16)i;
+	if (all->nmodes == all->modes_max)
+		return 0;
+	all->modes[++all->nmodes] = mode;
+	return *guess = (u16)all->nmodes;
+}
+
+/* Bits 47-63 of a canonical address are equal, so a number XORed into 47-62 can be told from the address: no two pairs of address and mode have the
+ * same key. */
+static bool set_key(struct cpu *c)
+{
+	c->mode_number = number_of(c->all, c->mode);
+	c->mode_key = (u64)c->mode_number << 47;
+	return c->mode_number;
+}
+
+void mode_changed(struct cpu *c)
+{
+	if (likely(set_key(c)))
+		return;
+	blocks_flush(c); /* the running one stays in place until the next is built */
+	c->all->nmodes = 0;
+	for (unsigned i = 0; i < c->all->count; i++)
+		set_key(c->all->cpu[i]);
+}
