@@ -89,6 +89,7 @@ struct tlb_code { u64 known, phys; u8 *host; /* of the page; NULL: not looked up
 /* Where indirect and far-away jumps find their blocks: linear address and mode -> first operation. */
 #define JUMP_BITS 12
 struct jump { u64 key; const struct op *op; };
+enum { NO_JUMP = 1, JUMPED = 256 }; /* a key that no address has: modes have numbers from 1, which are in the bits above 46 */
 
 /* One view of memory. There is one for each set of rights, so that changing CPL does not flush anything. */
 enum { VIEW_SUPERVISOR, VIEW_USER, VIEW_SMAP_AC, VIEW_SLOW, VIEWS }; /* SMAP_AC: supervisor with EFLAGS.AC; SLOW: #AC is armed, always misses */
@@ -101,7 +102,8 @@ struct view {
 	unsigned nused;
 	bool large;                /* there may be pieces of large pages */
 	struct jump jump[1u << JUMP_BITS];
-	bool jumps_used;
+	u16 jumped[JUMPED];        /* indexes of entries in use */
+	unsigned njumps;           /* more than JUMPED: any may be */
 };
 
 /* The execution mode: what decoding and fixed checks depend on. Blocks are keyed by its number. */

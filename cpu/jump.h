@@ -14,6 +14,17 @@ static inline struct jump *jump_slot(struct cpu *c, u64 key)
 	return &c->view->jump[(key ^ key >> 12) & ((1u << JUMP_BITS) - 1)];
 }
 
+/* From now on, the jump with KEY leads to the block T. */
+static inline void jump_learn(struct cpu *c, u64 key, const struct op *t)
+{
+	struct jump *j = jump_slot(c, key);
+	struct view *v = c->view;
+
+	if (j->key == NO_JUMP && v->njumps++ < JUMPED)
+		v->jumped[v->njumps - 1] = (u16)(j - v->jump);
+	*j = (struct jump){ key, t };
+}
+
 /* Go on at block T, whose start r[RIP] already holds. All instructions so far are counted. */
 #define ENTER(t) \
 	do { \

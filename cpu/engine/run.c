@@ -144,8 +144,7 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 	go_on(c, &n, &rest);
 	for (;;) {
 		const struct op *from = c->exit == EXIT_LINK ? c->op : NULL, *o;
-		u64 generation = blocks_generation(c), key;
-		struct jump *j;
+		u64 generation = blocks_generation(c);
 
 		c->op = NULL;
 		c->n = n;
@@ -162,12 +161,8 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 			jump->target = o;
 			jump->cost = o->left - (jump->left ? jump->left - 1 : 0);
 		}
-		if (blocks_kept(c) && !(c->mode & MODE_LIMIT)) {
-			key = jump_key(c, c->r[RIP]);
-			j = jump_slot(c, key);
-			*j = (struct jump){ key, o };
-			c->view->jumps_used = true;
-		}
+		if (blocks_kept(c) && !(c->mode & MODE_LIMIT))
+			jump_learn(c, jump_key(c, c->r[RIP]), o);
 		if (o->left > n) { /* would run past the end: one by one */
 			if (!go_on(c, &n, &rest))
 				set_single(c, true);

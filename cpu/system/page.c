@@ -288,11 +288,13 @@ static void slot_list(struct view *v, unsigned n)
 
 static void jumps_clear(struct view *v)
 {
-	if (!v->jumps_used)
-		return;
-	for (unsigned i = 0; i < ARRAY_LEN(v->jump); i++)
-		v->jump[i].key = 1; /* no key is odd-and-tiny: see jump_key in run.c */
-	v->jumps_used = false;
+	if (v->njumps <= JUMPED)
+		for (unsigned i = 0; i < v->njumps; i++)
+			v->jump[v->jumped[i]].key = NO_JUMP;
+	else
+		for (unsigned i = 0; i < ARRAY_LEN(v->jump); i++)
+			v->jump[i].key = NO_JUMP;
+	v->njumps = 0;
 }
 
 void jumps_flush(struct cpu *c)
@@ -348,7 +350,7 @@ void tlb_init(struct cpu *c)
 		for (unsigned n = 0; n < TLB_SIZE; n++)
 			slot_clear(v, n);
 		v->nused = 0;
-		v->jumps_used = true;
+		v->njumps = JUMPED + 1; /* any: so that all are cleared */
 		jumps_clear(v);
 	}
 }

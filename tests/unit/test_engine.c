@@ -594,6 +594,16 @@ START_TEST(interrupts_16) { cut(16, WITH_INTERRUPTS, programs()); } END_TEST
 START_TEST(interrupts_32) { cut(32, WITH_INTERRUPTS, programs()); } END_TEST
 START_TEST(interrupts_64) { cut(64, WITH_INTERRUPTS, programs()); } END_TEST
 
+/* A table of modes that starts again at every new one. */
+static void one_mode(unsigned bits)
+{
+	c->all->modes_max = 1;
+	cut(bits, WITH_INTERRUPTS, programs() / 4);
+}
+
+START_TEST(one_mode_32) { one_mode(32); } END_TEST
+START_TEST(one_mode_64) { one_mode(64); } END_TEST
+
 /* With TF, and a handler of #DB that is one IRET: after 2 k instructions, K of the program. Registers and flags are as without. */
 static void traps(unsigned bits)
 {
@@ -644,6 +654,8 @@ int main(void)
 	tcase_add_test(t, interrupts_16);
 	tcase_add_test(t, interrupts_32);
 	tcase_add_test(t, interrupts_64);
+	tcase_add_test(t, one_mode_32);
+	tcase_add_test(t, one_mode_64);
 	tcase_add_test(t, traps_16);
 	tcase_add_test(t, traps_32);
 	tcase_add_test(t, traps_64);
