@@ -188,7 +188,7 @@ static enum flavour flavour_of(const struct isa_row *row)
 
 /* ---- encodings ---- */
 
-struct code {
+struct encoded {
 	u8 bytes[40];
 	unsigned len, disp_at, disp_size; /* disp_size 0: none */
 	struct dec d;
@@ -261,7 +261,7 @@ static unsigned put_vex(u8 *p, const struct isa_row *row, unsigned bits, unsigne
 }
 
 /* LEGAL: no prefix that does not belong. */
-static void put_row(struct code *c, const struct isa_row *row, unsigned bits, bool legal)
+static void put_row(struct encoded *c, const struct isa_row *row, unsigned bits, bool legal)
 {
 	unsigned pp = row->mask & KEY_PP ? row->match >> 9 & 3 : 0, w = row->mask & KEY_W ? row->match >> 11 & 1 : bits == 64 || row->vex ? one_in(3) : 0;
 	u8 *p = c->bytes, modrm = (u8)((rnd() & ~row->mask) | (row->match & 0xff));
@@ -355,7 +355,7 @@ static void put_row(struct code *c, const struct isa_row *row, unsigned bits, bo
 }
 
 /* An encoding of ROW that libvcpu decodes, mostly. False: it would not. */
-static bool encode(struct code *c, const struct isa_row *row, unsigned bits)
+static bool encode(struct encoded *c, const struct isa_row *row, unsigned bits)
 {
 	for (unsigned tries = 0; tries < 20; tries++) {
 		bool legal = !one_in(32);
@@ -376,7 +376,7 @@ static bool encode(struct code *c, const struct isa_row *row, unsigned bits)
 
 /* ---- operands ---- */
 
-static const struct isa_row *row_of(const struct code *c)
+static const struct isa_row *row_of(const struct encoded *c)
 {
 	return c->d.row->insn - insn_table + guest->isa->rows;
 }
@@ -498,7 +498,7 @@ static unsigned place(unsigned size)
 }
 
 /* Make C's memory operand be at the window's AT, through registers and displacement. */
-static void aim(struct trial *t, struct code *c, unsigned at, u64 rip)
+static void aim(struct trial *t, struct encoded *c, unsigned at, u64 rip)
 {
 	struct op *o = &c->o;
 	struct state *s = &t->in;
@@ -688,7 +688,7 @@ static void pick_stack(struct trial *t, enum flavour flavour)
 void make_single(struct trial *t, const struct isa_row *row, unsigned bits)
 {
 	enum flavour flavour;
-	struct code c;
+	struct encoded c;
 	unsigned at = CODE + 0x400 + below(0x400), target;
 	bool fits;
 
@@ -797,7 +797,7 @@ static const struct isa_row *next_row(unsigned bits)
 }
 
 /* Does C write general register REG that others count on? */
-static unsigned written(const struct code *c)
+static unsigned written(const struct encoded *c)
 {
 	unsigned kind = dec_kind(&c->d, 0), regs = 1 << RAX | 1 << RCX | 1 << RDX;
 
@@ -812,7 +812,7 @@ static unsigned written(const struct code *c)
 	return regs;
 }
 
-static unsigned jump_size(const struct code *c)
+static unsigned jump_size(const struct encoded *c)
 {
 	return c->d.row->operand[0].size == 'b' ? 1 : c->d.osize == 2 ? 2 : 4;
 }
@@ -836,7 +836,7 @@ void make_sequence(struct trial *t, unsigned bits)
 		at = 0x7000 - below(40);
 	t->in.rip = code_base(bits) + at;
 	while (t->count < n && len < 150 && tries++ < 60) {
-		struct code c;
+		struct encoded c;
 		unsigned dst;
 
 		if (patch && patch == t->count) { /* MOV byte [RIP + ...], imm8: into an instruction to come */

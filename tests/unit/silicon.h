@@ -280,7 +280,7 @@ static inline void random_state(struct vec_state *s, bool fp)
 
 /* How the r/m operand is given: another register, the same for all operands, registers 9-11; [RDI], [RSI + RBP * 2 + 8], [EDI], an odd
  * address, and one so near the end of the page that not all of it is there. */
-enum form { FORM_REG, FORM_SAME, FORM_HIGH, FORM_BASE, FORM_INDEX, FORM_SEG, FORM_UNALIGNED, FORM_EDGE, FORMS };
+enum shape { SHAPE_REG, SHAPE_SAME, SHAPE_HIGH, SHAPE_BASE, SHAPE_INDEX, SHAPE_SEG, SHAPE_UNALIGNED, SHAPE_EDGE, SHAPES };
 
 static void show(const char *who, const struct vec_state *s, char *out, size_t room)
 {

@@ -21,14 +21,14 @@ static bool is_ours(const struct insn *i)
 
 static bool approximate(const struct insn *i) { return !strncmp(i->mnemonic, "vrcp", 4) || !strncmp(i->mnemonic, "vrsqrt", 6); }
 
-struct code { u8 bytes[16]; unsigned len, index; };
+struct encoded { u8 bytes[16]; unsigned len, index; };
 
-static bool encode(const struct isa_row *row, enum form form, struct code *out)
+static bool encode(const struct isa_row *row, enum shape form, struct encoded *out)
 {
 	u8 *p = out->bytes, reg = 1, rm = 2, vvvv = 0, w = row->mask & KEY_W ? !!(row->match & KEY_W) : rnd() & 1;
 	u8 l = row->mask & KEY_L ? !!(row->match & KEY_L) : rnd() & 1, pp = row->match >> 9 & 3, third = 3, index = 0;
 	static const u8 prefix[4] = { 0, 0x66, 0xf3, 0xf2 };
-	bool is_mem = form >= FORM_BASE, has_h = false, has_mem = false, has_rm = false, general = false, high = form == FORM_HIGH;
+	bool is_mem = form >= SHAPE_BASE, has_h = false, has_mem = false, has_rm = false, general = false, high = form == SHAPE_HIGH;
 
 	for (unsigned i = 0; i < row->operands; i++) {
 		u8 kind = row->operand[i].kind;
@@ -42,20 +42,20 @@ static bool encode(const struct isa_row *row, enum form form, struct code *out)
 		return false;
 	if (row->operands && (is_mem ? !has_mem : !has_rm))
 		return false;
-	if ((!row->operands && form != FORM_REG) || (high && general))
+	if ((!row->operands && form != SHAPE_REG) || (high && general))
 		return false;
-	if (form == FORM_SAME)
+	if (form == SHAPE_SAME)
 		rm = third = reg;
 	if (row->mask & 0x38)
 		reg = (u8)(row->match >> 3 & 7);
 	if (row->insn->vsib) {
-		static const u8 indices[FORMS] = { [FORM_BASE] = 5, [FORM_INDEX] = 13, [FORM_SEG] = 4, [FORM_UNALIGNED] = 15, [FORM_EDGE] = 5 };
+		static const u8 indices[SHAPES] = { [SHAPE_BASE] = 5, [SHAPE_INDEX] = 13, [SHAPE_SEG] = 4, [SHAPE_UNALIGNED] = 15, [SHAPE_EDGE] = 5 };
 
 		index = out->index = indices[form];
 	}
 	if (has_h)
 		vvvv = (u8)(third + 8 * high);
-	if (form == FORM_SEG)
+	if (form == SHAPE_SEG)
 		*p++ = 0x67;
 	if (row->vex) {
 		bool x = row->insn->vsib && index & 8, two = row->map == 1 && !w && !high && !x && rnd() & 1;
@@ -85,7 +85,7 @@ static bool encode(const struct isa_row *row, enum form form, struct code *out)
 			*p++ = (u8)(4 | reg << 3), *p++ = (u8)(rnd() << 6 | (index & 7) << 3 | RDI);
 		else if (!is_mem)
 			*p++ = (u8)(0xc0 | reg << 3 | rm);
-		else if (form == FORM_INDEX)
+		else if (form == SHAPE_INDEX)
 			*p++ = (u8)(0x44 | reg << 3), *p++ = 0x6e, *p++ = 8;
 		else
 			*p++ = (u8)(reg << 3 | RDI);
@@ -94,28 +94,28 @@ static bool encode(const struct isa_row *row, enum form form, struct code *out)
 		if (row->operand[i].kind == OPK_I)
 			*p++ = (u8)rnd();
 		else if (row->operand[i].kind == OPK_L)
-			*p++ = (u8)((form == FORM_SAME ? 1 : 4 + 8 * high) << 4 | (rnd() & 15));
+			*p++ = (u8)((form == SHAPE_SAME ? 1 : 4 + 8 * high) << 4 | (rnd() & 15));
 	out->len = (unsigned)(p - out->bytes);
 	return true;
 }
 
-static void set_address(struct vec_state *s, const struct insn *row, enum form form, unsigned which, u64 data)
+static void set_address(struct vec_state *s, const struct insn *row, enum shape form, unsigned which, u64 data)
 {
 	if (row->vsib) { /* elements around the middle; at the edge, some are beyond the end */
-		s->r[RDI] = data + 64 + (form == FORM_UNALIGNED) + (form == FORM_EDGE ? 24 : 0);
+		s->r[RDI] = data + 64 + (form == SHAPE_UNALIGNED) + (form == SHAPE_EDGE ? 24 : 0);
 		return;
 	}
 	if (!strcmp(row->mnemonic, "vmaskmovdqu"))
 		s->r[RDI] = data + 7;
 	if (!strcmp(row->mnemonic, "movdir64b"))
-		s->r[RCX] = data + (form == FORM_UNALIGNED ? 0 : 64);
-	if (form == FORM_INDEX) {
+		s->r[RCX] = data + (form == SHAPE_UNALIGNED ? 0 : 64);
+	if (form == SHAPE_INDEX) {
 		s->r[RBP] = 4;
 		s->r[RSI] = data + 32 - 16;
-	} else if (form == FORM_EDGE) {
+	} else if (form == SHAPE_EDGE) {
 		s->r[RDI] = data + DATA_SIZE - 4 * which;
-	} else if (form >= FORM_BASE) {
-		s->r[RDI] = data + 32 + (form == FORM_UNALIGNED);
+	} else if (form >= SHAPE_BASE) {
+		s->r[RDI] = data + 32 + (form == SHAPE_UNALIGNED);
 	}
 }
 
@@ -148,11 +148,11 @@ static void small_indices(union ymm *v, bool wide)
 		v->d[i] = wide && i & 1 ? 0 - (v->d[i - 1] >> 31) : (u32)(rnd() % 16) - 8;
 }
 
-static void compare_once(const struct isa_row *r, enum form form, bool unmasked)
+static void compare_once(const struct isa_row *r, enum shape form, bool unmasked)
 {
 	const struct insn *row = r->insn;
 	struct vec_state before, host, guest;
-	struct code code;
+	struct encoded code;
 	char text[3][1024];
 	unsigned which = 1 + rnd() % 7;
 
@@ -191,7 +191,7 @@ static void each_row(unsigned times, bool unmasked)
 		if (!is_ours(row->insn))
 			continue;
 		rows++;
-		for (enum form form = 0; form < FORMS; form++)
+		for (enum shape form = 0; form < SHAPES; form++)
 			for (unsigned n = 0; n < times; n++)
 				if (!unmasked || !row->insn->pure)
 					compare_once(row, form, unmasked);

@@ -11,7 +11,7 @@
 
 /* ---- rows ---- */
 
-struct code { u8 bytes[16]; unsigned len; bool mem, imm; u32 address_reg; };
+struct encoded { u8 bytes[16]; unsigned len; bool mem, imm; u32 address_reg; };
 
 /* Rows of insn_sse.def that compute: on XMM registers, and CRC32, MOVNTI. */
 static bool is_ours(const struct insn *i)
@@ -27,12 +27,12 @@ static bool approximate(const struct insn *i) { return !strncmp(i->mnemonic, "rc
 
 /* The bytes of ROW in FORM: XMM1 (or 9) or RCX in reg; XMM2 (or 10) or RDX in rm, or [RDI], [RSI + RBP * 2 + 8], [EDI]. False: there is no
  * such form. */
-static bool encode(const struct insn *row, enum form form, u8 imm, struct code *out)
+static bool encode(const struct insn *row, enum shape form, u8 imm, struct encoded *out)
 {
 	char text[64], *word, *save = NULL;
 	u8 opcode[4], prefix = 0, *p = out->bytes;
 	bool w = false, o16 = false, has_reg = true, has_mem = strpbrk(row->operands, "EWM");
-	bool high = form == FORM_HIGH;
+	bool high = form == SHAPE_HIGH;
 	unsigned n = 0, digit = 8;
 
 	if (strpbrk(row->operands, "MR"))
@@ -43,7 +43,7 @@ static bool encode(const struct insn *row, enum form form, u8 imm, struct code *
 		has_reg = false;
 	if (strchr(row->operands, 'U'))
 		has_mem = false;
-	out->mem = form >= FORM_BASE;
+	out->mem = form >= SHAPE_BASE;
 	if (out->mem ? !has_mem : !has_reg)
 		return false;
 	snprintf(text, sizeof text, "%s", row->encoding);
@@ -65,7 +65,7 @@ static bool encode(const struct insn *row, enum form form, u8 imm, struct code *
 		w = rnd() & 1;
 		o16 = !w && rnd() & 1;
 	}
-	if (form == FORM_SEG)
+	if (form == SHAPE_SEG)
 		*p++ = 0x67;
 	if (o16)
 		*p++ = 0x66;
@@ -81,10 +81,10 @@ static bool encode(const struct insn *row, enum form form, u8 imm, struct code *
 	if (digit == 8)
 		digit = 1;
 	switch (form) {
-	case FORM_REG:
-	case FORM_HIGH: *p++ = (u8)(0xc0 | digit << 3 | 2); break;
-	case FORM_SAME: *p++ = (u8)(0xc0 | digit << 3 | 1); break;
-	case FORM_INDEX: *p++ = (u8)(0x44 | digit << 3), *p++ = 0x6e, *p++ = 8; break;
+	case SHAPE_REG:
+	case SHAPE_HIGH: *p++ = (u8)(0xc0 | digit << 3 | 2); break;
+	case SHAPE_SAME: *p++ = (u8)(0xc0 | digit << 3 | 1); break;
+	case SHAPE_INDEX: *p++ = (u8)(0x44 | digit << 3), *p++ = 0x6e, *p++ = 8; break;
 	default: *p++ = (u8)(digit << 3 | 7); break;
 	}
 	out->imm = strstr(row->operands, "Ib");
@@ -96,17 +96,17 @@ static bool encode(const struct insn *row, enum form form, u8 imm, struct code *
 	return true;
 }
 
-static void set_address(struct vec_state *s, const struct insn *row, enum form form, unsigned which, u64 data)
+static void set_address(struct vec_state *s, const struct insn *row, enum shape form, unsigned which, u64 data)
 {
 	if (!strcmp(row->mnemonic, "maskmovdqu"))
 		s->r[RDI] = data + 7;
-	if (form == FORM_INDEX) {
+	if (form == SHAPE_INDEX) {
 		s->r[RBP] = 4;
 		s->r[RSI] = data + 16 - 16;
-	} else if (form == FORM_EDGE) {
+	} else if (form == SHAPE_EDGE) {
 		s->r[RDI] = data + DATA_SIZE - 4 * which;
-	} else if (form >= FORM_BASE) {
-		s->r[RDI] = data + 16 + (form == FORM_UNALIGNED);
+	} else if (form >= SHAPE_BASE) {
+		s->r[RDI] = data + 16 + (form == SHAPE_UNALIGNED);
 	}
 }
 
@@ -119,10 +119,10 @@ static bool same(const struct vec_state *a, const struct vec_state *b)
 	       !memcmp(a->ymm, b->ymm, sizeof a->ymm) && !memcmp(a->data, b->data, sizeof a->data);
 }
 
-static void compare_once(const struct insn *row, enum form form, bool unmasked)
+static void compare_once(const struct insn *row, enum shape form, bool unmasked)
 {
 	struct vec_state before, host, guest;
-	struct code code;
+	struct encoded code;
 	char text[3][1024];
 	bool fp = !row->pure;
 	unsigned which = 1 + rnd() % 7;
@@ -158,7 +158,7 @@ static void each_row(unsigned times, bool unmasked)
 		if (!is_ours(row) || approximate(row))
 			continue;
 		rows++;
-		for (enum form form = 0; form < FORMS; form++)
+		for (enum shape form = 0; form < SHAPES; form++)
 			for (unsigned n = 0; n < times; n++)
 				compare_once(row, form, unmasked && !row->pure);
 	}

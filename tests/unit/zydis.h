@@ -11,20 +11,14 @@
 static struct model everything; /* every row is enabled */
 static struct isa *isa;
 
-static struct insn *plain_rows; /* the table with gen functions that change nothing, so that operands can be seen as decoded */
-
-static void keep(const struct dec *d, struct op *o)
-{
-	(void)d;
-	(void)o;
-}
+static struct insn *plain_rows; /* the table, of codes whose gen function changes nothing, so that operands can be seen as decoded */
 
 static void make_plain(void)
 {
 	plain_rows = calloc(insn_count, sizeof *plain_rows);
 	memcpy(plain_rows, insn_table, insn_count * sizeof *plain_rows);
 	for (unsigned i = 0; i < insn_count; i++)
-		plain_rows[i].gen = keep;
+		plain_rows[i].code = CODE_NONE;
 	for (unsigned slot = 0; slot < 2 * MAPS * 256; slot++)
 		for (struct isa_row *row = (slot & 1 ? isa->vex_index : isa->index)[slot / 512][slot >> 1 & 255]; row; row = row->next)
 			row->insn = &plain_rows[row->insn - insn_table];
