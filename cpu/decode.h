@@ -15,13 +15,17 @@ struct dec {
 	u8 rep;            /* 0, 0xF2, 0xF3: the last of them */
 	bool lock, opsize_prefix, addrsize_prefix, mem, has_modrm, vex;
 	u8 vvvv, vex_l;
+	u8 third;          /* the register that vvvv names, as in op.third */
 	u8 sib;            /* if there is one */
 	u8 seg;            /* ES..GS that a memory operand uses, overrides applied; FLAT where 64-bit mode ignores it */
 	bool simple_ea;    /* 64-bit address size, segment FLAT: base + index * scale + disp is the linear address */
 	bool no_index;     /* and there is no index */
 	s64 imm;
 	bool raises;       /* a fixed check fails: the operation raises its fault, whatever the row says */
-	bool dead_flags;   /* nobody can see the flags that it writes: a handler that does not compute them may be chosen */
+	/* What the passes found (passes.c): gen functions choose handlers by it. */
+	bool dead_flags;   /* nobody can see the flags that it writes */
+	bool taking;       /* its operand, or base, is what the operation before has just written */
+	bool fused;        /* it does the conditional jump behind it, too */
 };
 
 /* Operand size in bytes of operand N ('v' etc. resolved). */
@@ -47,7 +51,5 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u64 
 /* What O raises in place of an instruction: #UD, #NM, #GP(0) and why. */
 enum raise { RAISE_NONE, RAISE_UD, RAISE_NM, RAISE_GP_CPL /* privileged */, RAISE_GP_UMIP, RAISE_GP_LIMIT /* of the code segment */, RAISE_GP_LONG };
 void decode_fault(struct op *o, enum raise raise);
-
-gen_fn gen_jmp, gen_call; /* unconditional: a block ends after them */
 
 #endif

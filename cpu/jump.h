@@ -65,10 +65,10 @@ static inline bool near_top(const struct cpu *c, u64 rip)
 		LEAVE(why); \
 	} while (0)
 
-/* A direct jump whose op->target is not (yet) linked. third: the target is in this page, so that it can be. */
+/* A direct jump whose op->target is not (yet) linked. */
 static COLD HANDLER(jump_unlinked)
 {
-	if (o->third)
+	if (o->in_page)
 		LEAVE(EXIT_LINK);
 	LOOK_UP(EXIT_LOOKUP);
 }
@@ -94,7 +94,7 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 		c->r[RIP] = rip;
 		ENTER_LINKED(o);
 	}
-	if (in64 && likely(!o->third)) { /* in another page: inline, for kernels are full of these */
+	if (in64 && likely(!o->in_page)) { /* in another page: inline, for kernels are full of these */
 		u64 key = rip ^ c->mode_key;
 		const struct jump *j = jump_slot(c, key);
 

@@ -71,13 +71,8 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 l
 #endif
 #define HANDLER(name) HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
 
-/* What block.c knows of handlers that pass a value on or can take one. */
-enum { GIVES = 1 /* passes on what it wrote to o->dst, at least 32 bits */, TAKES_BASE = 2 /* `taking` uses it for o->base */,
-       TAKES_SRC = 4 /* for o->src */, COMMUTES = 8 /* o->base and o->src may change places */ };
-struct forwarding { handler *plain, *taking; u16 how; /* bits 8-15: pair.h's number of it, 0: none */ };
-
 /* 32 bytes:
- *    0 run | 8 dst src base index | 12 scale seg third len | 16 left osize ip | 20 disp | 24 imm or target */
+ *    0 run | 8 dst src base index | 12 scale, segment byte, osize and form, len | 16 left, code, ip | 20 disp | 24 imm, target or vector operands */
 struct op {
 	handler *run;
 	union {
@@ -87,25 +82,35 @@ struct op {
 	};
 	s32 cost;         /* linked jumps and block ends: what entering target takes from n, less what leaving here gives back */
 	};
+	union {
 	u8 scale;         /* bits 0-1: shift of the index; bit 7: memory operand must be aligned: 16 bytes, or 32 */
-	u8 seg;           /* bits 0-2: ES..GS or FLAT; bit 3: has a memory operand; bits 4-5: 0, 2 = REPNE (F2), 3 = REP (F3); bits 6-7: address size 0 = 16, 1 = 32, 2 = 64 */
-	u8 third;         /* VEX.vvvv */
+	bool in_page;     /* direct jumps and block ends: the target is in the block's page, so that they can be linked */
+	};
+	u8 seg : 3;       /* of the memory operand: ES..GS or FLAT */
+	u8 mem : 1;       /* there is one */
+	u8 rep : 2;       /* 0, 2 = REPNE (F2), 3 = REP (F3) */
+	u8 asize : 2;     /* address size: 0 = 16, 1 = 32, 2 = 64 bits */
+	u8 osize : 4;     /* operand size in bytes */
+	u8 form : 4;      /* enum form */
 	u8 len;           /* bytes of the instruction */
-	u8 left;          /* instructions from this one to the end of the block; in the first operation: the block's length */
-	u8 osize;         /* operand size in bytes */
-	u16 ip;           /* offset of the instruction from the block's start */
+	u32 left : 8;     /* instructions from this one to the end of the block; in the first operation: the block's length */
+	u32 code : 12;    /* enum code */
+	u32 ip : 12;      /* offset of the instruction from the block's start */
 	s32 disp;         /* of the effective address; of direct jumps: from the block's start to the target */
-	union { s64 imm; const struct op *target; };
+	union {
+	s64 imm;          /* the immediate, sign-extended; what else an operation needs, where it has none */
+	const struct op *target; /* linked jumps and block ends: the first operation of the next block. NULL: not linked yet */
+	struct { u8 imm8 /* imm's lowest byte */, third /* VEX.vvvv: a register's number, or a general register's byte offset */; };
+	};
 };
+enum { OP_IP_MAX = 4095 };
 _Static_assert(sizeof(struct op) == 32, "two to a cache line");
 
-enum { OP_MEM = 8 };
-
-static inline bool op_is_mem(const struct op *o) { return o->seg & OP_MEM; }
-static inline unsigned op_seg(const struct op *o) { return o->seg & 7; }
-static inline unsigned op_rep(const struct op *o) { return o->seg >> 4 & 3; }
-static inline unsigned op_asize(const struct op *o) { return 2u << (o->seg >> 6); }
-static inline u64 op_amask(const struct op *o) { return o->seg & 0x80 ? ~(u64)0 : o->seg & 0x40 ? 0xffffffff : 0xffff; }
+static inline bool op_is_mem(const struct op *o) { return o->mem; }
+static inline unsigned op_seg(const struct op *o) { return o->seg; }
+static inline unsigned op_rep(const struct op *o) { return o->rep; }
+static inline unsigned op_asize(const struct op *o) { return 2u << o->asize; }
+static inline u64 op_amask(const struct op *o) { return o->asize == 2 ? ~(u64)0 : o->asize ? 0xffffffff : 0xffff; }
 
 /* The general register at OFF. Its address is made by an addition of its own, not by an index in the access: processors that pass a store's value to
  * the next load of it without delay (measured on an Intel Xeon of family 6, model 207: 0.1 ns instead of 2) do so for a plain base register only. */
@@ -278,10 +283,6 @@ ALWAYS_INLINE u8 *fast_op(const struct cpu *c, const struct op *o, enum kind kin
 	}
 	return fast_host(c, linear, size, write);
 }
-
-/* The files that have such handlers list them. */
-extern const struct forwarding alu_forwarding[], move_forwarding[], shift_forwarding[], muldiv_forwarding[], fuse_forwarding[];
-extern const unsigned alu_forwardings, move_forwardings, shift_forwardings, muldiv_forwardings, fuse_forwardings;
 
 static inline enum kind dec_kind_of_memory(const struct dec *d)
 {

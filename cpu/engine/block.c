@@ -7,11 +7,10 @@
  * Nothing is freed singly. A block whose bytes change gets a first operation that sends everybody to look again; when the arena is full,
  * everything is forgotten at once. */
 #include <stdlib.h>
-#include "cpu/insn/alu.h"
+#include "cpu/engine/passes.h"
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
-#include "cpu/insn/pair.h"
 #include "cpu/x87.h"
 
 enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = EARLY_BYTES + 1 };
@@ -39,15 +38,12 @@ struct blocks {
 	size_t pool_used;
 	struct block *hash[1 << HASH_BITS];
 	struct code_page *pages[1 << PAGE_BITS];
-	struct forwarding forward[1 << 12]; /* by handler */
 	u64 generation;              /* counts flushes */
 	bool kept;                   /* the block that was found last may be found again by others: it is in the cache */
 };
 
 /* A block has at least two operations. */
 enum { POOL_BLOCKS = ARENA_OPS / 4 };
-
-static void forward_init(struct blocks *b);
 
 bool blocks_new(struct cpu *c, const struct cpu *with)
 {
@@ -58,7 +54,6 @@ bool blocks_new(struct cpu *c, const struct cpu *with)
 		return b;
 	b->arena = aligned_alloc(64, ARENA_OPS * sizeof *b->arena);
 	b->pool = malloc(POOL_BLOCKS * sizeof *b->pool);
-	forward_init(b);
 	return b->arena && b->pool;
 }
 
@@ -276,142 +271,10 @@ static HANDLER(guard)
 
 static bool conditional(const struct dec *d)
 {
-	return d->row && dec_kind(d, 0) == OPK_J && d->row->insn->gen != gen_jmp && d->row->insn->gen != gen_call;
+	return d->row && dec_kind(d, 0) == OPK_J && d->row->insn->code != CODE_jmp && d->row->insn->code != CODE_call;
 }
 
 static bool direct(const struct dec *d) { return d->row && dec_kind(d, 0) == OPK_J; }
-
-/* A shift or rotate of a register by a constant that is not 0: shift_const's form (shift.c). */
-static bool constant_shift(const struct dec *d, const struct op *o)
-{
-	static gen_fn *const shifts[] = { gen_shl, gen_shr, gen_sar, gen_rol, gen_ror };
-
-	for (unsigned i = 0; i < ARRAY_LEN(shifts); i++)
-		if (d->row->insn->gen == shifts[i])
-			return !d->mem && o->src == 8 * RZERO && o->imm;
-	return false;
-}
-
-/* Backwards over the block: which flags can anybody still see? What may fault or leave sees all of them. */
-static void drop_dead_flags(struct dec *d, struct op *o, unsigned count)
-{
-	u32 live = OSZAPC;
-
-	for (unsigned i = count; i-- > 0;) {
-		const struct insn *insn = d[i].row ? d[i].row->insn : NULL;
-
-		if (!insn || !insn->pure || d[i].mem || d[i].raises || insn->ends) {
-			live = OSZAPC;
-			continue;
-		}
-		if ((insn->flags & OSZAPC) && !(insn->flags & live)) {
-			d[i].dead_flags = true;
-			insn->gen(&d[i], &o[i]);
-		}
-		live &= ~insn->flags;
-		/* What a shift lets through is for a count of 0 only. */
-		if (!constant_shift(&d[i], &o[i]))
-			live |= insn->uses & OSZAPC;
-	}
-}
-
-/* MOV r, s and then an instruction that overwrites r from r: one operation, whose first source is s. Neither can fault or stop, so nobody
- * can look between them. */
-static bool plain_move(const struct dec *d)
-{
-	return d->row && d->row->insn->gen == gen_mov && !d->mem && dec_size(d, 0) >= 4 && dec_kind(d, 1) != OPK_I && dec_kind(d, 1) != OPK_SI;
-}
-
-static bool takes_first_source(const struct dec *d, const struct op *o)
-{
-	static gen_fn *const list[] = { gen_add, gen_or, gen_adc, gen_sbb, gen_and, gen_sub, gen_xor, gen_inc, gen_dec, gen_neg, gen_not };
-
-	if (!d->row || d->mem || d->lock || d->raises || !d->row->insn->pure)
-		return false;
-	for (unsigned i = 0; i < ARRAY_LEN(list); i++)
-		if (d->row->insn->gen == list[i])
-			return true;
-	return constant_shift(d, o) || (d->row->insn->gen == gen_imul_reg && d->row->operands == 2);
-}
-
-static bool merge(const struct dec *move, const struct op *mo, const struct dec *d, struct op *o)
-{
-	unsigned size;
-
-	if (!plain_move(move) || !takes_first_source(d, o))
-		return false;
-	size = dec_size(d, 0);
-	if (size < 4 || size > dec_size(move, 0) || o->dst != mo->dst)
-		return false;
-	if (dec_kind(d, 1) != OPK_NONE && dec_kind(d, 1) != OPK_I && dec_kind(d, 1) != OPK_SI && o->src == mo->dst)
-		o->src = mo->src;
-	o->base = mo->src;
-	return true;
-}
-
-/* ---- values that go from one operation to the next without a way through memory (op.h) ---- */
-
-enum { FORWARD_BITS = 12 };
-
-static struct forwarding *forward_slot(struct blocks *b, handler *plain)
-{
-	u64 h = (u64)(uintptr_t)plain * 0x9e3779b97f4a7c15 >> (64 - FORWARD_BITS);
-
-	while (b->forward[h].plain && b->forward[h].plain != plain)
-		h = (h + 1) & ((1 << FORWARD_BITS) - 1);
-	return &b->forward[h];
-}
-
-static void forward_learn(struct blocks *b, const struct forwarding *list, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		*forward_slot(b, list[i].plain) = list[i];
-}
-
-static void forward_init(struct blocks *b)
-{
-	forward_learn(b, alu_forwarding, alu_forwardings);
-	forward_learn(b, move_forwarding, move_forwardings);
-	forward_learn(b, shift_forwarding, shift_forwardings);
-	forward_learn(b, muldiv_forwarding, muldiv_forwardings);
-	forward_learn(b, fuse_forwarding, fuse_forwardings);
-}
-
-/* Backwards, so that the operation before is still the plain one. */
-static void forward_values(struct blocks *b, struct op *o, unsigned count)
-{
-	for (unsigned i = count; VCPU_TAIL && i-- > 1;) {
-		const struct forwarding *f = forward_slot(b, o[i].run);
-		u8 from = o[i - 1].dst;
-
-		if (!f->taking || !(forward_slot(b, o[i - 1].run)->how & GIVES))
-			continue;
-		if (f->how & COMMUTES && o[i].base != from && o[i].src == from) {
-			o[i].src = o[i].base;
-			o[i].base = from;
-		}
-		if (f->how & TAKES_BASE ? o[i].base == from : o[i].src == from)
-			o[i].run = f->taking;
-	}
-}
-
-/* Two by two where pair.c knows both. The second keeps its handler, for the case that the pair is left in its middle. */
-static void pair_up(struct blocks *b, struct op *o, unsigned count)
-{
-	for (unsigned i = 0; VCPU_TAIL && i + 1 < count; i++) {
-		const struct forwarding *first = forward_slot(b, o[i].run), *second = forward_slot(b, o[i + 1].run);
-
-		if (first->how >> 8 && second->how >> 8)
-			o[i++].run = pair(first->how >> 8, second->how >> 8);
-	}
-}
-
-static void fuse_pairs(const struct dec *d, struct op *o, unsigned count)
-{
-	for (unsigned i = 0; i + 1 < count; i++)
-		if (d[i].row && conditional(&d[i + 1]))
-			fuse(&d[i], &o[i], &d[i + 1]);
-}
 
 struct source {
 	const u8 *bytes;
@@ -430,11 +293,11 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 	bool open = true, covered = c->all->observer && c->all->observer->built, branch; /* covered: what follows a branch is a block of its own */
 
 	if (unlikely(observed_offset(c->all->observer, s->offset))) {
-		d[count].row = NULL;
+		d[count] = (struct dec){ 0 };
 		o[count] = (struct op){ .run = observed_point, .imm = (s64)s->phys };
 		counts[count++] = 0;
 	}
-	while (insns < s->max && open && !(insns && unlikely(observed_offset(c->all->observer, s->offset + ip)))) {
+	while (insns < s->max && open && ip <= OP_IP_MAX - EARLY_BYTES && !(insns && unlikely(observed_offset(c->all->observer, s->offset + ip)))) {
 		enum decode_result r = decode(c->isa, c->model, c->mode, s->bytes + ip, s->room - ip, &d[count], &o[count]);
 		u32 checks;
 
@@ -453,10 +316,10 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			d[count + 1] = d[count];
 			o[count + 1] = o[count];
 			d[count].row = NULL;
-			o[count] = (struct op){ .run = guard, .imm = checks, .ip = (u16)ip, .len = o[count + 1].len };
+			o[count] = (struct op){ .run = guard, .imm = checks, .ip = ip & OP_IP_MAX, .len = o[count + 1].len };
 			counts[count++] = 0;
 		}
-		o[count].ip = (u16)ip;
+		o[count].ip = ip & OP_IP_MAX;
 		ip += o[count].len;
 		if (op_is_mem(&o[count]) && o[count].base == 8 * RIP)
 			o[count].disp += (s32)ip;
@@ -469,14 +332,14 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			} else {
 				o[count].disp = (s32)target;
 				o[count].target = NULL;
-				o[count].third = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && target + s->offset >= 0 && target + s->offset < PAGE_SIZE;
+				o[count].in_page = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && target + s->offset >= 0 && target + s->offset < PAGE_SIZE;
 			}
 		}
 		open = d[count].row && (conditional(&d[count]) || !d[count].row->insn->ends);
 		branch = d[count].row && conditional(&d[count]);
 		insns++;
 		counts[count] = 1;
-		if (count && s->max > 1 && merge(&d[count - 1], &o[count - 1], &d[count], &o[count])) {
+		if (count && s->max > 1 && pass_merge(&d[count - 1], &o[count - 1], &d[count], &o[count])) {
 			count--;
 			d[count] = d[count + 1];
 			o[count] = o[count + 1];
@@ -486,15 +349,11 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		if (ip >= s->room || (branch && unlikely(covered)))
 			break;
 	}
-	if (!(c->mode & MODE_SINGLE)) {
-		drop_dead_flags(d, o, count);
-		fuse_pairs(d, o, count);
-		forward_values(c->blocks, o, count);
-		pair_up(c->blocks, o, count);
-	}
+	if (!(c->mode & MODE_SINGLE))
+		passes(d, o, count);
 	if (open) {
 		flow_end(&o[count], c->mode, ip, !has(c->model, F_I286));
-		o[count].third = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && ip + s->offset < PAGE_SIZE;
+		o[count].in_page = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && ip + s->offset < PAGE_SIZE;
 		d[count].row = NULL;
 		counts[count++] = 0;
 	}

@@ -275,8 +275,8 @@ static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned
 			set_register(o, n, rm & 7);
 		break;
 	case OPK_ST: set_register(o, n, rm & 7); break;
-	case OPK_H: o->third = d->vvvv & (d->bits == 64 ? 15 : 7); break;
-	case OPK_B: o->third = (u8)(8 * (d->vvvv & (d->bits == 64 ? 15 : 7))); break;
+	case OPK_H: d->third = d->vvvv & (d->bits == 64 ? 15 : 7); break;
+	case OPK_B: d->third = (u8)(8 * (d->vvvv & (d->bits == 64 ? 15 : 7))); break;
 	case OPK_FIXED: set_register(o, n, p->size && strchr("bwdzv", p->size) ? 8 * p->reg : p->reg); break;
 	case OPK_L: o->imm = (s64)(take(r, 1) >> 4 & (d->bits == 64 ? 15 : 7)); break;
 	case OPK_I:
@@ -345,6 +345,7 @@ BODY_HANDLER(raise_gp)
 
 void decode_fault(struct op *o, enum raise raise)
 {
+	o->code = CODE_NONE;
 	o->imm = raise;
 	o->run = raise == RAISE_UD ? h_raise_ud : raise == RAISE_NM ? h_raise_nm : h_raise_gp;
 }
@@ -382,7 +383,7 @@ static bool take_vector_index(struct dec *d, struct op *o)
 {
 	unsigned index = (d->sib >> 3 & 7) | (d->rex & REX_X) << 2;
 
-	if (d->asize == 2 || (d->modrm & 7) != 4 || index == o->dst || index == o->third || o->dst == o->third)
+	if (d->asize == 2 || (d->modrm & 7) != 4 || index == o->dst || index == d->third || o->dst == d->third)
 		return false;
 	o->index = 8 * RZERO;
 	o->scale = 0;
@@ -489,8 +490,12 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u64 
 		goto undefined;
 	d->len = (u8)(r.at - code);
 	d->imm = o->imm;
+	if (d->vex)
+		o->third = d->third;
 	o->len = d->len;
-	o->osize = d->osize;
+	o->osize = d->osize & 15;
+	o->code = d->row->insn->code;
+	o->form = d->row->form[d->mem] & 15;
 	d->no_index = o->index == 8 * RZERO;
 	if (d->bits == 64) {
 		bool override = d->seg == FS || d->seg == GS;
@@ -502,10 +507,12 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u64 
 		d->seg = DS;
 	}
 	if (d->mem)
-		o->seg = d->seg | OP_MEM;
+		o->seg = d->seg & 7;
 	else
 		o->base = o->dst; /* the first source of a register form: see merge() in block.c */
-	o->seg |= (d->rep == 0xf3 ? 3 : d->rep == 0xf2 ? 2 : 0) << 4 | (d->asize >> 2) << 6;
+	o->mem = d->mem;
+	o->rep = d->rep == 0xf3 ? 3 : d->rep == 0xf2 ? 2 : 0;
+	o->asize = d->asize >> 2 & 3;
 	if (d->row->insn->align && d->mem)
 		o->scale |= 0x80;
 
@@ -517,7 +524,7 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u64 
 	if (raise)
 		decode_fault(o, raise);
 	else
-		d->row->insn->gen(d, o);
+		insn_gen[d->row->insn->code](d, o);
 	return DECODE_OK;
 
 undefined:

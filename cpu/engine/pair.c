@@ -1,7 +1,35 @@
-/* Two simple operations in one handler: one dispatch less, and what the first gives the second need not come back from memory. Every
- * combination of pair.h's steps is expanded here from the meanings in alu.h and shift.h. */
-#include "cpu/insn/pair.h"
+/* Two simple operations in one handler: one dispatch less, and what the first gives the second need not come back from memory. The pairs of pairs.def
+ * are expanded here from the meanings in alu.h and shift.h. */
+#include "cpu/engine/passes.h"
 #include "cpu/insn/shift.h"
+
+/* Operations that compilers emit next to each other all the time. Arithmetic has no flags here, loads have a base and no index. */
+enum step { STEP_NONE, MOV4, MOV8, ADDI8, ADD8, ADD4, SUBI8, XOR8, ANDI4, SHL8, SHR8, SHR4, LEA8, LEAB8, LOAD4, LOAD8, LOADZ1, LOADZ2, STEPS };
+
+static enum step step_of(const struct dec *d, const struct op *o)
+{
+	static const struct { u16 code; u8 form, size, from; } steps[STEPS] = {
+		[MOV4] = { CODE_mov, FORM_RR, 4, 4 }, [MOV8] = { CODE_mov, FORM_RR, 8, 8 }, [ADDI8] = { CODE_add, FORM_RI, 8 },
+		[ADD8] = { CODE_add, FORM_RR, 8, 8 }, [ADD4] = { CODE_add, FORM_RR, 4, 4 }, [SUBI8] = { CODE_sub, FORM_RI, 8 },
+		[XOR8] = { CODE_xor, FORM_RR, 8, 8 }, [ANDI4] = { CODE_and, FORM_RI, 4 }, [SHL8] = { CODE_shl, FORM_RI, 8 },
+		[SHR8] = { CODE_shr, FORM_RI, 8 }, [SHR4] = { CODE_shr, FORM_RI, 4 }, [LOAD4] = { CODE_mov, FORM_RM, 4, 4 },
+		[LOAD8] = { CODE_mov, FORM_RM, 8, 8 }, [LOADZ1] = { CODE_movzx, FORM_RM, 4, 1 }, [LOADZ2] = { CODE_movzx, FORM_RM, 4, 2 },
+	};
+	const struct insn *insn = d->row ? d->row->insn : NULL;
+	unsigned size;
+
+	if (!insn || !insn->gives || d->raises || d->fused)
+		return STEP_NONE;
+	if (o->code == CODE_lea)
+		return d->osize != 8 || d->asize != 8 ? STEP_NONE : d->no_index ? LEAB8 : LEA8;
+	if ((insn->flags & OSZAPC && !d->dead_flags) || (d->mem && dec_kind_of_memory(d) != KIND_BASE) || (insn->by_count && !o->imm))
+		return STEP_NONE;
+	size = dec_size(d, 0);
+	for (enum step s = MOV4; s < STEPS; s++)
+		if (steps[s].code == o->code && steps[s].form == o->form && steps[s].size == size && (o->form == FORM_RI || steps[s].from == dec_size(d, 1)))
+			return s;
+	return STEP_NONE;
+}
 
 /* Do one. False: the TLB has no answer for its load. */
 ALWAYS_INLINE bool step(struct cpu *c, const struct op *o, unsigned what, bool taking, u64 last, u64 *v)
@@ -62,24 +90,18 @@ ALWAYS_INLINE HANDLER_TYPE both(struct cpu *c, const struct op *o, s64 n, u64 la
 	RUN_LAST(o + 1, v);
 }
 
-#define FIRSTS(X) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) \
-	X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32) X(33) X(34) X(35)
-#define SECONDS(X, first) X(first, 2) X(first, 3) X(first, 4) X(first, 5) X(first, 6) X(first, 7) X(first, 8) X(first, 9) X(first, 10) \
-	X(first, 11) X(first, 12) X(first, 13) X(first, 14) X(first, 15) X(first, 16) X(first, 17) X(first, 18) X(first, 19) X(first, 20) \
-	X(first, 21) X(first, 22) X(first, 23) X(first, 24) X(first, 25) X(first, 26) X(first, 27) X(first, 28) X(first, 29) X(first, 30) \
-	X(first, 31) X(first, 32) X(first, 33) X(first, 34) X(first, 35)
-_Static_assert(2 * STEP_COUNT == 36, "FIRSTS and SECONDS go through all steps");
+#define PAIR(first, takes, second, takes_too) \
+	static HANDLER(pair_##first##_##takes##_##second##_##takes_too) { return both(c, o, n, last, 2 * first + takes, 2 * second + takes_too); }
+#include "cpu/engine/pairs.def"
+#undef PAIR
 
-#define PAIR(first, second) static HANDLER(pair_##first##_##second) { return both(c, o, n, last, first, second); }
-#define PAIRS(first) SECONDS(PAIR, first)
-FIRSTS(PAIRS)
-
-#define NAME(first, second) [second] = pair_##first##_##second,
-#define ROW(first) [first] = { SECONDS(NAME, first) },
-
-handler *pair(unsigned first, unsigned second)
+handler *paired_handler(const struct dec *d, const struct op *o)
 {
-	static handler *const pairs[2 * STEP_COUNT][2 * STEP_COUNT] = { FIRSTS(ROW) };
+#define PAIR(first, takes, second, takes_too) [2 * first + takes][2 * second + takes_too] = pair_##first##_##takes##_##second##_##takes_too,
+	static handler *const pairs[2 * STEPS][2 * STEPS] = {
+#include "cpu/engine/pairs.def"
+	};
+	enum step first = step_of(d, o), second = first ? step_of(d + 1, o + 1) : STEP_NONE;
 
-	return pairs[first][second];
+	return pairs[2 * first + (first && d->taking)][2 * second + (second && d[1].taking)];
 }

@@ -22,7 +22,8 @@ ALWAYS_INLINE void set_carry(struct cpu *c, bool value)
 		c->cv ^= (u64)3 << 62;
 }
 
-enum alu { ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, INC, DEC, NEG, NOT };
+enum alu { ADD = CODE_add, OR = CODE_or, ADC = CODE_adc, SBB = CODE_sbb, AND = CODE_and, SUB = CODE_sub, XOR = CODE_xor, CMP = CODE_cmp, TEST = CODE_test,
+           INC = CODE_inc, DEC = CODE_dec, NEG = CODE_neg, NOT = CODE_not };
 
 /* SDM vol. 2 of each. A and B are zero-extended; so is what is returned. */
 ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size, bool flags)
@@ -140,8 +141,6 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 
 static inline bool writes(enum alu what) { return what != CMP && what != TEST; }
 
-gen_fn gen_add, gen_or, gen_adc, gen_sbb, gen_and, gen_sub, gen_xor, gen_cmp, gen_test, gen_inc, gen_dec, gen_neg, gen_not;
 gen_fn gen_muldiv_8086; /* MUL IMUL DIV IDIV */
-gen_fn gen_mov, gen_imul_reg, gen_shl, gen_shr, gen_sar, gen_rol, gen_ror;
 
 #endif

@@ -237,7 +237,7 @@ BODY(adcx) { return add_with(c, o, false); }
 BODY(adox) { return add_with(c, o, true); }
 
 /* Where 66h is part of the opcode, or in a 16-bit segment, the operand size is still 32 or 64 bits: it is the destination's. */
-#define GEN_WIDE(name) BODY_HANDLER(name) GEN(name) { o->osize = (u8)dec_size(d, 0); o->run = h_##name; }
+#define GEN_WIDE(name) BODY_HANDLER(name) GEN(name) { o->osize = dec_size(d, 0) & 15; o->run = h_##name; }
 GEN_BODY(bsf)
 GEN_BODY(bsr)
 GEN_BODY(tzcnt)

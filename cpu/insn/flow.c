@@ -49,7 +49,7 @@ void flow_end(struct op *o, u64 mode, unsigned ip, bool wraps)
 {
 	unsigned bits = mode & MODE_BITS;
 
-	*o = (struct op){ .run = bits == MODE_64 ? end_64 : end_legacy, .ip = (u16)ip, .disp = (s32)ip,
+	*o = (struct op){ .run = bits == MODE_64 ? end_64 : end_legacy, .ip = ip & OP_IP_MAX, .disp = (s32)ip,
 	                  .osize = bits == MODE_64 ? 8 : wraps ? 2 : 4 };
 }
 
@@ -72,7 +72,7 @@ JUMP_HANDLER(beyond)
 
 void flow_beyond(const struct dec *d, struct op *o)
 {
-	o->src = d->row->insn->gen == gen_jmp ? FAR_JMP : d->row->insn->gen == gen_call ? FAR_CALL : d->opcode & 15;
+	o->src = o->code == CODE_jmp ? FAR_JMP : o->code == CODE_call ? FAR_CALL : d->opcode & 15;
 	o->run = h_beyond;
 }
 

@@ -8,8 +8,5 @@
 void flow_end(struct op *o, u64 mode, unsigned ip, bool wraps);
 /* Make O a direct jump or call to where disp does not reach. */
 void flow_beyond(const struct dec *d, struct op *o);
-/* If instruction A (operation O) and the conditional jump J after it can be done in one step, make O do both. Both operations stay in the
- * block, O's handler reads the second. */
-bool fuse(const struct dec *a, struct op *o, const struct dec *j);
 
 #endif

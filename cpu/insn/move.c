@@ -1,9 +1,9 @@
 /* Moves: MOV, MOVZX, MOVSX, LEA, XCHG, CMOVcc, SETcc, and the conversions within rAX and rDX. */
 #include "cpu/insn/alu.h"
 #include "cpu/insn/condition.h"
-#include "cpu/insn/pair.h"
 
-static unsigned memory_form(const struct dec *d) { return dec_kind_of_memory(d) - KIND_BASE; }
+/* Of FORMS3 and FORMS4. */
+static unsigned memory_form(const struct dec *d) { return d->taking ? 3 : dec_kind_of_memory(d) - KIND_BASE; }
 
 enum source { IMM, REG, LAST };
 
@@ -55,47 +55,50 @@ MOV_SIZE(4)
 MOV_SIZE(8)
 
 #define FORMS3(name) { name##_base, name##_lin, name##_seg }
+#define FORMS4(name) { name##_base, name##_lin, name##_seg, name##_taking }
 
 GEN(mov)
 {
-	static handler *const rr[4] = { mov_rr1, mov_rr2, mov_rr4, mov_rr8 }, *const ri[4] = { mov_ri1, mov_ri2, mov_ri4, mov_ri8 };
-	static handler *const rm[4][3] = { FORMS3(mov_rm1), FORMS3(mov_rm2), FORMS3(mov_rm4), FORMS3(mov_rm8) };
+	static handler *const rr[4][2] = { { mov_rr1, mov_rr1_taking }, { mov_rr2, mov_rr2_taking }, { mov_rr4, mov_rr4_taking }, { mov_rr8, mov_rr8_taking } };
+	static handler *const ri[4] = { mov_ri1, mov_ri2, mov_ri4, mov_ri8 };
+	static handler *const rm[4][4] = { FORMS4(mov_rm1), FORMS4(mov_rm2), FORMS4(mov_rm4), FORMS4(mov_rm8) };
 	static handler *const mr[4][3] = { FORMS3(mov_mr1), FORMS3(mov_mr2), FORMS3(mov_mr4), FORMS3(mov_mr8) };
 	static handler *const mi[4][3] = { FORMS3(mov_mi1), FORMS3(mov_mi2), FORMS3(mov_mi4), FORMS3(mov_mi8) };
 	unsigned s = log2_size(dec_size(d, 0));
-	bool imm = dec_kind(d, 1) == OPK_I || dec_kind(d, 1) == OPK_SI;
 
-	if (!d->mem)
-		o->run = (imm ? ri : rr)[s];
-	else if (dec_is_mem(d, 0))
-		o->run = (imm ? mi : mr)[s][memory_form(d)];
-	else
-		o->run = rm[s][memory_form(d)];
+	switch (o->form) {
+	case FORM_RR: o->run = rr[s][d->taking]; break;
+	case FORM_RI: o->run = ri[s]; break;
+	case FORM_RM: o->run = rm[s][memory_form(d)]; break;
+	case FORM_MR: o->run = mr[s][memory_form(d)]; break;
+	default: o->run = mi[s][memory_form(d)]; break;
+	}
 }
 
 /* MOV with a full-width offset in the instruction: A0-A3. */
-BODY(mov_moffs)
+BODY(mov_moffs_store)
 {
-	u64 offset = (u64)o->imm & op_amask(o), linear, v;
-	bool store = o->src == 8 * RAX && o->third;
+	u64 linear;
 
-	if (!data_linear(c, op_seg(o), offset, o->osize, store, &linear))
-		return false;
-	if (store)
-		return mem_write(c, linear, o->osize, reg_get(c, 8 * RAX, o->osize));
-	if (!mem_read(c, linear, o->osize, &v))
+	return data_linear(c, op_seg(o), (u64)o->imm & op_amask(o), o->osize, true, &linear) &&
+	       mem_write(c, linear, o->osize, reg_get(c, 8 * RAX, o->osize));
+}
+BODY_HANDLER(mov_moffs_store)
+BODY(mov_moffs_load)
+{
+	u64 linear, v;
+
+	if (!data_linear(c, op_seg(o), (u64)o->imm & op_amask(o), o->osize, false, &linear) || !mem_read(c, linear, o->osize, &v))
 		return false;
 	reg_set(c, 8 * RAX, o->osize, v);
 	return true;
 }
-BODY_HANDLER(mov_moffs)
+BODY_HANDLER(mov_moffs_load)
 GEN(mov_moffs)
 {
-	o->run = h_mov_moffs;
-	o->osize = (u8)dec_size(d, 0);
-	o->third = dec_kind(d, 0) == OPK_O;
-	o->src = 8 * RAX;
-	o->seg |= (u8)d->seg;
+	o->run = dec_kind(d, 0) == OPK_O ? h_mov_moffs_store : h_mov_moffs_load;
+	o->osize = dec_size(d, 0) & 15;
+	o->seg = d->seg & 7;
 }
 
 /* ---- MOVZX, MOVSX, MOVSXD ---- */
@@ -121,14 +124,14 @@ EXTEND_TO(movsx, 1, true)
 EXTEND_TO(movsx, 2, true)
 EXTEND(movsx, 4, 8, true)
 
-struct extend_forms { handler *r, *m[3]; };
-#define EXTEND_FORMS(name, from, to) { name##_r##from##to, FORMS3(name##_m##from##to) }
+struct extend_forms { handler *r[2], *m[4]; };
+#define EXTEND_FORMS(name, from, to) { { name##_r##from##to, name##_r##from##to##_taking }, FORMS4(name##_m##from##to) }
 
 static void choose_extend(const struct dec *d, struct op *o, const struct extend_forms forms[2][3])
 {
 	const struct extend_forms *f = &forms[dec_size(d, 1) == 2][log2_size(dec_size(d, 0)) - 1];
 
-	o->run = d->mem ? f->m[memory_form(d)] : f->r;
+	o->run = d->mem ? f->m[memory_form(d)] : f->r[d->taking];
 }
 
 GEN(movzx)
@@ -154,7 +157,7 @@ GEN(movsxd)
 	static const struct extend_forms wide = EXTEND_FORMS(movsx, 4, 8);
 
 	if (d->osize == 8)
-		o->run = d->mem ? wide.m[memory_form(d)] : wide.r;
+		o->run = d->mem ? wide.m[memory_form(d)] : wide.r[d->taking];
 	else
 		gen_mov(d, o); /* without REX.W it is a plain move */
 }
@@ -173,7 +176,9 @@ static HANDLER(lea2) { return lea_with(c, o, n, 2, true, REG64(o->base)); }
 static HANDLER(lea4) { return lea_with(c, o, n, 4, true, REG64(o->base)); }
 static HANDLER(lea8) { return lea_with(c, o, n, 8, false, REG64(o->base)); }
 static HANDLER(lea8_short) { return lea_with(c, o, n, 8, true, REG64(o->base)); }
+static HANDLER(lea2_taking) { return lea_with(c, o, n, 2, true, last); }
 static HANDLER(lea4_taking) { return lea_with(c, o, n, 4, true, last); }
+static HANDLER(lea8_short_taking) { return lea_with(c, o, n, 8, true, last); }
 static HANDLER(lea8_taking) { return lea_with(c, o, n, 8, false, last); }
 ALWAYS_INLINE HANDLER_TYPE lea_base(struct cpu *c, const struct op *o, s64 n, u64 base)
 {
@@ -186,7 +191,11 @@ static HANDLER(lea8_base) { return lea_base(c, o, n, REG64(o->base)); }
 static HANDLER(lea8_base_taking) { return lea_base(c, o, n, last); }
 GEN(lea)
 {
-	o->run = d->osize == 2 ? lea2 : d->osize == 4 ? lea4 : d->asize != 8 ? lea8_short : d->no_index ? lea8_base : lea8;
+	static handler *const forms[5][2] = {
+		{ lea2, lea2_taking }, { lea4, lea4_taking }, { lea8_short, lea8_short_taking }, { lea8_base, lea8_base_taking }, { lea8, lea8_taking },
+	};
+
+	o->run = forms[d->osize == 2 ? 0 : d->osize == 4 ? 1 : d->asize != 8 ? 2 : d->no_index ? 3 : 4][d->taking];
 }
 
 /* ---- XCHG ---- */
@@ -223,7 +232,7 @@ GEN(xchg)
 	unsigned size = dec_size(d, 0);
 
 	if (d->mem) {
-		o->osize = (u8)size;
+		o->osize = size & 15;
 		if (!dec_is_mem(d, 0))
 			o->src = o->dst;
 		o->run = h_xchg_mem;
@@ -256,21 +265,21 @@ GEN(pause) { (void)d; o->run = h_pause; }
 	static HANDLER(set_##cc) { REG8(o->dst) = condition(c, cc); RUN(o + 1); }
 CONDITIONS(CMOV)
 
-/* The load is made whatever the condition says (SDM vol. 2, CMOVcc). o->third is the condition. */
+/* The load is made whatever the condition says (SDM vol. 2, CMOVcc). o->imm is the condition. */
 BODY(cmov_mem)
 {
 	u64 v;
 
 	if (!op_load(c, o, o->osize, &v))
 		return false;
-	if (condition(c, o->third))
+	if (condition(c, (unsigned)o->imm))
 		reg_set(c, o->dst, o->osize, v);
 	else if (o->osize == 4)
 		reg_set(c, o->dst, 4, reg_get(c, o->dst, 4));
 	return true;
 }
 BODY_HANDLER(cmov_mem)
-BODY(set_mem) { return op_store(c, o, 1, condition(c, o->third)); }
+BODY(set_mem) { return op_store(c, o, 1, condition(c, (unsigned)o->imm)); }
 BODY_HANDLER(set_mem)
 
 static void choose_cmov(const struct dec *d, struct op *o)
@@ -278,8 +287,8 @@ static void choose_cmov(const struct dec *d, struct op *o)
 #define ROW(cc) { cmov_2_##cc, cmov_4_##cc, cmov_8_##cc },
 	static handler *const forms[16][3] = { CONDITIONS(ROW) };
 
-	o->third = d->opcode & 15;
-	o->run = d->mem ? h_cmov_mem : forms[o->third][log2_size(d->osize) - 1];
+	o->imm = d->opcode & 15;
+	o->run = d->mem ? h_cmov_mem : forms[o->imm][log2_size(d->osize) - 1];
 }
 
 static void choose_set(const struct dec *d, struct op *o)
@@ -287,8 +296,8 @@ static void choose_set(const struct dec *d, struct op *o)
 #define SET(cc) set_##cc,
 	static handler *const forms[16] = { CONDITIONS(SET) };
 
-	o->third = d->opcode & 15;
-	o->run = d->mem ? h_set_mem : forms[o->third];
+	o->imm = d->opcode & 15;
+	o->run = d->mem ? h_set_mem : forms[o->imm];
 }
 
 #define GEN_CONDITION(name) \
@@ -370,30 +379,4 @@ BODY(xlat)
 	return true;
 }
 BODY_HANDLER(xlat)
-GEN(xlat) { o->run = h_xlat; o->seg |= (u8)d->seg; }
-
-/* ---- what passes a value on to the next operation, or takes one ---- */
-
-#define LOADS(name) \
-	{ name##_base, name##_taking, GIVES | TAKES_BASE }, { name##_lin, NULL, GIVES }, { name##_seg, NULL, GIVES }, { name##_taking, NULL, GIVES }
-#define TAKES(name, from) { name##_r##from##2, name##_r##from##2_taking, TAKES_SRC }, { name##_m##from##2_base, name##_m##from##2_taking, TAKES_BASE }
-#define EXTENDS(name, from, to) { name##_r##from##to, name##_r##from##to##_taking, GIVES | TAKES_SRC }, LOADS(name##_m##from##to)
-
-const struct forwarding move_forwarding[] = {
-	{ mov_rr4, mov_rr4_taking, GIVES | TAKES_SRC }, { mov_rr8, mov_rr8_taking, GIVES | TAKES_SRC },
-	{ mov_rr1, mov_rr1_taking, TAKES_SRC }, { mov_rr2, mov_rr2_taking, TAKES_SRC },
-	TAKES(movzx, 1), TAKES(movzx, 2), TAKES(movsx, 1), TAKES(movsx, 2),
-	{ mov_ri4, NULL, GIVES }, { mov_ri8, NULL, GIVES }, LOADS(mov_rm4), LOADS(mov_rm8),
-	{ mov_rm1_base, mov_rm1_taking, TAKES_BASE }, { mov_rm2_base, mov_rm2_taking, TAKES_BASE },
-	EXTENDS(movzx, 1, 4), EXTENDS(movzx, 1, 8), EXTENDS(movzx, 2, 4), EXTENDS(movzx, 2, 8),
-	EXTENDS(movsx, 1, 4), EXTENDS(movsx, 1, 8), EXTENDS(movsx, 2, 4), EXTENDS(movsx, 2, 8), EXTENDS(movsx, 4, 8),
-	{ lea4, lea4_taking, GIVES | TAKES_BASE }, { lea8, lea8_taking, GIVES | TAKES_BASE },
-	{ lea8_base, lea8_base_taking, GIVES | TAKES_BASE },
-	STEPS_HOW(mov_rr4, MOV4, GIVES | TAKES_SRC), STEPS_HOW(mov_rr8, MOV8, GIVES | TAKES_SRC),
-	STEPS_OF(lea8, LEA8), STEPS_OF(lea8_base, LEAB8),
-	{ mov_rm4_base, mov_rm4_taking, GIVES | TAKES_BASE | STEP(LOAD4, 0) }, { mov_rm4_taking, NULL, GIVES | STEP(LOAD4, 1) },
-	{ mov_rm8_base, mov_rm8_taking, GIVES | TAKES_BASE | STEP(LOAD8, 0) }, { mov_rm8_taking, NULL, GIVES | STEP(LOAD8, 1) },
-	{ movzx_m14_base, movzx_m14_taking, GIVES | TAKES_BASE | STEP(LOADZ1, 0) }, { movzx_m14_taking, NULL, GIVES | STEP(LOADZ1, 1) },
-	{ movzx_m24_base, movzx_m24_taking, GIVES | TAKES_BASE | STEP(LOADZ2, 0) }, { movzx_m24_taking, NULL, GIVES | STEP(LOADZ2, 1) },
-};
-const unsigned move_forwardings = ARRAY_LEN(move_forwarding);
+GEN(xlat) { o->run = h_xlat; o->seg = d->seg & 7; }

@@ -104,7 +104,7 @@ ALWAYS_INLINE HANDLER_TYPE imul_any_mem(struct cpu *c, const struct op *o, s64 n
 	FINISH_LAST(slow, r);
 }
 
-struct imul_forms { handler *reg[2], *reg_n[2], *mem[2][2]; }; /* [0]: register, [1]: immediate; _n: without flags */
+struct imul_forms { handler *reg[2][2][2], *mem[2][2]; }; /* [immediate][without flags][taking], [immediate][segmented] */
 
 #define IMUL_SIZE(size) \
 	static HANDLER(imul_rr##size) { return imul_any_reg(c, o, n, size, false, true, reg_get(c, o->base, size)); } \
@@ -118,7 +118,8 @@ struct imul_forms { handler *reg[2], *reg_n[2], *mem[2][2]; }; /* [0]: register,
 	MEMORY2(imul_rm##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_REG)) \
 	MEMORY2(imul_rmi##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_IMM))
 #define IMUL_FORMS(size) \
-	{ { imul_rr##size, imul_rri##size }, { imul_rr##size##_n, imul_rri##size##_n }, \
+	{ { { { imul_rr##size, imul_rr##size##_taking }, { imul_rr##size##_n, imul_rr##size##_n_taking } }, \
+	    { { imul_rri##size, imul_rri##size##_taking }, { imul_rri##size##_n, imul_rri##size##_n_taking } } }, \
 	  { { imul_rm##size##_lin, imul_rm##size##_seg }, { imul_rmi##size##_lin, imul_rmi##size##_seg } } }
 
 IMUL_SIZE(2)
@@ -127,20 +128,12 @@ IMUL_SIZE(8)
 
 GEN(imul_reg)
 {
-	static const struct imul_forms forms[4] = { { .reg = { NULL } }, IMUL_FORMS(2), IMUL_FORMS(4), IMUL_FORMS(8) };
+	static const struct imul_forms forms[4] = { { .mem = { { NULL } } }, IMUL_FORMS(2), IMUL_FORMS(4), IMUL_FORMS(8) };
 	const struct imul_forms *f = &forms[log2_size(dec_size(d, 0))];
 	bool imm = dec_kind(d, 2) != OPK_NONE;
 
-	o->run = d->mem ? f->mem[imm][!d->simple_ea] : d->dead_flags ? f->reg_n[imm] : f->reg[imm];
+	o->run = d->mem ? f->mem[imm][!d->simple_ea] : f->reg[imm][d->dead_flags][d->taking];
 }
-
-#define FORWARD(name, how) { name, name##_taking, how }, { name##_taking, NULL, (how) & GIVES }
-#define FORWARD_SIZE(size, gives) \
-	FORWARD(imul_rr##size, (gives) | TAKES_BASE | COMMUTES), FORWARD(imul_rr##size##_n, (gives) | TAKES_BASE | COMMUTES), \
-	FORWARD(imul_rri##size, (gives) | TAKES_SRC), FORWARD(imul_rri##size##_n, (gives) | TAKES_SRC), { imul_rm##size##_lin, NULL, gives }
-
-const struct forwarding muldiv_forwarding[] = { FORWARD_SIZE(2, 0), FORWARD_SIZE(4, GIVES), FORWARD_SIZE(8, GIVES) };
-const unsigned muldiv_forwardings = ARRAY_LEN(muldiv_forwarding);
 
 /* MULX: third:dst = lower, upper half of rDX * r/m; the upper half wins if they are the same register. No flags. */
 BODY(mulx)
@@ -157,7 +150,7 @@ BODY(mulx)
 	return true;
 }
 BODY_HANDLER(mulx)
-GEN(mulx) { o->osize = (u8)dec_size(d, 0); o->run = h_mulx; }
+GEN(mulx) { o->osize = dec_size(d, 0) & 15; o->run = h_mulx; }
 
 /* ---- division. A quotient that does not fit is #DE, like a divisor of 0: both are seen before the host divides. The flags, which the manual
  * leaves undefined, stay. ---- */

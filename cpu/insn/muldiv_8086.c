@@ -110,6 +110,6 @@ void gen_muldiv_8086(const struct dec *d, struct op *o)
 {
 	static handler *const forms[4] = { h_mul, h_imul, h_div, h_idiv };
 
-	o->osize = (u8)dec_size(d, 0);
+	o->osize = dec_size(d, 0) & 15;
 	o->run = forms[d->modrm >> 3 & 3];
 }

@@ -1,6 +1,5 @@
 /* Shifts and rotates: SHL SHR SAR ROL ROR RCL RCR, SHLD SHRD, and the flagless ones of BMI2. Shifts of registers by a constant, and by CL
  * at 32 and 64 bits, are hot: one handler for each, expanded from the one meaning written here. */
-#include "cpu/insn/pair.h"
 #include "cpu/insn/shift.h"
 
 ALWAYS_INLINE HANDLER_TYPE shift_const(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size, bool flags, u64 a)
@@ -56,7 +55,7 @@ ALWAYS_INLINE bool shift_any(struct cpu *c, const struct op *o, enum shift what,
 	return rm_store(c, o, o->dst, size, a);
 }
 
-struct shift_forms { handler *any_b, *any_v, *constant[4], *constant_n[4], *cl[4], *cl_n[4]; };
+struct shift_forms { handler *any_b, *any_v, *constant[4][2][2] /* [without flags][taking] */, *cl[4][2]; };
 
 /* What the forms have in common: put the count where the handlers look for it. True if it is a constant of a register form, not 0. */
 static bool shift_count(const struct dec *d, struct op *o, unsigned size)
@@ -79,10 +78,10 @@ static void choose(const struct dec *d, struct op *o, const struct shift_forms *
 	o->run = size == 1 ? f->any_b : f->any_v;
 	if (!has(d->model, F_I186))
 		return;
-	if (constant && f->constant[i])
-		o->run = d->dead_flags ? f->constant_n[i] : f->constant[i];
-	else if (!d->mem && o->src == 8 * RCX && f->cl[i])
-		o->run = d->dead_flags ? f->cl_n[i] : f->cl[i];
+	if (constant && f->constant[i][0][0])
+		o->run = f->constant[i][d->dead_flags][d->taking];
+	else if (!d->mem && o->src == 8 * RCX && f->cl[i][0])
+		o->run = f->cl[i][d->dead_flags];
 }
 
 #define SHIFT_ANY(name, NAME) \
@@ -98,6 +97,7 @@ static void choose(const struct dec *d, struct op *o, const struct shift_forms *
 #define SHIFT_CL(name, NAME, size) \
 	static HANDLER(name##_cl##size) { return shift_cl(c, o, n, NAME, size, true); } \
 	static HANDLER(name##_cl##size##_n) { return shift_cl(c, o, n, NAME, size, false); }
+#define SHIFT_FORMS(name) { { name, name##_taking }, { name##_n, name##_n_taking } }
 #define SHIFT(name, NAME) \
 	SHIFT_ANY(name, NAME) \
 	SHIFT_CONST(name, NAME, 1) SHIFT_CONST(name, NAME, 2) SHIFT_CONST(name, NAME, 4) SHIFT_CONST(name, NAME, 8) \
@@ -105,9 +105,9 @@ static void choose(const struct dec *d, struct op *o, const struct shift_forms *
 	GEN(name) \
 	{ \
 		static const struct shift_forms forms = { \
-			h_##name##_b, h_##name##_v, { name##_c1, name##_c2, name##_c4, name##_c8 }, \
-			{ name##_c1_n, name##_c2_n, name##_c4_n, name##_c8_n }, \
-			{ NULL, NULL, name##_cl4, name##_cl8 }, { NULL, NULL, name##_cl4_n, name##_cl8_n }, \
+			h_##name##_b, h_##name##_v, \
+			{ SHIFT_FORMS(name##_c1), SHIFT_FORMS(name##_c2), SHIFT_FORMS(name##_c4), SHIFT_FORMS(name##_c8) }, \
+			{ { NULL }, { NULL }, { name##_cl4, name##_cl4_n }, { name##_cl8, name##_cl8_n } }, \
 		}; \
 		choose(d, o, &forms); \
 	}
@@ -138,16 +138,16 @@ BODY(setmo) { return set_minus_one(c, o); }
 BODY(setmoc) { return !REG8(8 * RCX) || set_minus_one(c, o); }
 BODY_HANDLER(setmo)
 BODY_HANDLER(setmoc)
-GEN(setmo) { o->osize = (u8)dec_size(d, 0); o->run = h_setmo; }
-GEN(setmoc) { o->osize = (u8)dec_size(d, 0); o->run = h_setmoc; }
+GEN(setmo) { o->osize = dec_size(d, 0) & 15; o->run = h_setmo; }
+GEN(setmoc) { o->osize = dec_size(d, 0) & 15; o->run = h_setmoc; }
 
 /* SHLD, SHRD. A 16-bit one by more than 16 is undefined; P6 and later go on as if the first operand came again:
  *   SHLD  a:b:a << count, the highest third       SHRD  a:b:a >> count, the lowest third
- * The count is the register o->third (CL, or RZERO) plus the immediate. */
+ * The count is the immediate, or if that is -1, CL. */
 static bool shift_double(struct cpu *c, const struct op *o, bool left)
 {
 	const unsigned size = o->osize, width = 8 * size, top = width - 1;
-	unsigned count = (REG8(o->third) + (u8)o->imm) & (size == 8 ? 63 : 31);
+	unsigned count = (o->imm < 0 ? REG8(8 * RCX) : (u8)o->imm) & (size == 8 ? 63 : 31);
 	u64 a, b = reg_get(c, o->src, size), r, cf;
 
 	if (op_is_mem(o)) {
@@ -175,12 +175,8 @@ static bool shift_double(struct cpu *c, const struct op *o, bool left)
 
 static void double_count(const struct dec *d, struct op *o)
 {
-	bool cl = dec_kind(d, 2) == OPK_FIXED;
-
 	o->src = (u8)(8 * ((d->modrm >> 3 & 7) | (d->rex & 4) << 1)); /* CL may have taken its place */
-	o->third = 8 * (cl ? RCX : RZERO);
-	if (cl)
-		o->imm = 0;
+	o->imm = dec_kind(d, 2) == OPK_FIXED ? -1 : (u8)o->imm;
 }
 
 BODY(shld) { return shift_double(c, o, true); }
@@ -193,7 +189,7 @@ GEN(shrd) { double_count(d, o); o->run = h_shrd; }
 /* BMI2: no flags, any register as the count. */
 ALWAYS_INLINE bool shift_plain(struct cpu *c, const struct op *o, enum shift what)
 {
-	unsigned size = o->osize, count = (unsigned)(what == ROR ? (u64)o->imm : reg_get(c, o->third, size)) & (8 * size - 1);
+	unsigned size = o->osize, count = (unsigned)(what == ROR ? o->imm8 : reg_get(c, o->third, size)) & (8 * size - 1);
 	u64 a;
 
 	if (!rm_load(c, o, o->src, size, &a))
@@ -208,20 +204,8 @@ BODY(rorx) { return shift_plain(c, o, ROR); }
 BODY(sarx) { return shift_plain(c, o, SAR); }
 BODY(shlx) { return shift_plain(c, o, SHL); }
 BODY(shrx) { return shift_plain(c, o, SHR); }
-#define GEN_PLAIN(name) BODY_HANDLER(name) GEN(name) { o->osize = (u8)dec_size(d, 0); o->run = h_##name; }
+#define GEN_PLAIN(name) BODY_HANDLER(name) GEN(name) { o->osize = dec_size(d, 0) & 15; o->run = h_##name; }
 GEN_PLAIN(rorx)
 GEN_PLAIN(sarx)
 GEN_PLAIN(shlx)
 GEN_PLAIN(shrx)
-
-/* ---- what passes a value on to the next operation, or takes one ---- */
-
-#define FORWARD(name, size, how) \
-	{ name##_c##size, name##_c##size##_taking, how }, { name##_c##size##_taking, NULL, (how) & GIVES }, \
-	{ name##_c##size##_n, name##_c##size##_n_taking, how }, { name##_c##size##_n_taking, NULL, (how) & GIVES }
-#define FORWARD_ALL(name) \
-	FORWARD(name, 1, TAKES_BASE), FORWARD(name, 2, TAKES_BASE), FORWARD(name, 4, GIVES | TAKES_BASE), FORWARD(name, 8, GIVES | TAKES_BASE)
-
-const struct forwarding shift_forwarding[] = { FORWARD_ALL(shl), FORWARD_ALL(shr), FORWARD_ALL(sar), FORWARD_ALL(rol), FORWARD_ALL(ror),
-	STEPS_OF(shl_c8_n, SHL8), STEPS_OF(shr_c8_n, SHR8), STEPS_OF(shr_c4_n, SHR4) };
-const unsigned shift_forwardings = ARRAY_LEN(shift_forwarding);

@@ -342,8 +342,8 @@ static void prepare(const struct dec *d, struct op *o)
 {
 	unsigned memory = dec_kind(d, 0) == OPK_X || dec_kind(d, 0) == OPK_Y ? 0 : 1;
 
-	o->osize = (u8)dec_size(d, memory);
-	o->seg = (u8)((o->seg & ~7) | d->seg);
+	o->osize = dec_size(d, memory) & 15;
+	o->seg = d->seg & 7;
 }
 
 #define STRING(name, NAME) \

@@ -8,21 +8,43 @@
 enum { OSZAP = OSZAPC & ~FL_C, OSAP = OSZAP & ~FL_Z };
 enum { ALLF = OSZAPC | FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_VM | FL_AC | FL_VIF | FL_VIP | FL_ID };
 
+#define ALSO(...)
+#define ALSV(...)
 #define INSN(mnemonic, ...) gen_fn gen_##mnemonic;
 #define INSV(mnemonic, variant, ...) gen_fn gen_##mnemonic##_##variant;
 #include "cpu/table/insn.def"
 #undef INSN
 #undef INSV
 
-#define ROW(name, function, enc, ops, feature, ...) \
-	{ .mnemonic = name, .encoding = enc, .operands = ops, .since = F_##feature, .gen = function, __VA_ARGS__ },
-#define INSN(mnemonic, ...) ROW(#mnemonic, gen_##mnemonic, __VA_ARGS__)
-#define INSV(mnemonic, variant, ...) ROW(#mnemonic, gen_##mnemonic##_##variant, __VA_ARGS__)
+#define INSN(mnemonic, ...) [CODE_##mnemonic] = gen_##mnemonic,
+#define INSV(mnemonic, variant, ...) [CODE_##mnemonic##_##variant] = gen_##mnemonic##_##variant,
+static void gen_none(const struct dec *d, struct op *o)
+{
+	(void)d;
+	(void)o;
+}
+gen_fn *const insn_gen[CODES] = {
+	[CODE_NONE] = gen_none,
+#include "cpu/table/insn.def"
+};
+#undef INSN
+#undef INSV
+#undef ALSO
+#undef ALSV
+
+#define ROW(name, identity, enc, ops, feature, ...) \
+	{ .mnemonic = name, .code = identity, .encoding = enc, .operands = ops, .since = F_##feature, __VA_ARGS__ },
+#define INSN(mnemonic, ...) ROW(#mnemonic, CODE_##mnemonic, __VA_ARGS__)
+#define INSV(mnemonic, variant, ...) ROW(#mnemonic, CODE_##mnemonic##_##variant, __VA_ARGS__)
+#define ALSO INSN
+#define ALSV INSV
 const struct insn insn_table[] = {
 #include "cpu/table/insn.def"
 };
 #undef INSN
 #undef INSV
+#undef ALSO
+#undef ALSV
 
 const unsigned insn_count = ARRAY_LEN(insn_table);
 
@@ -268,12 +290,39 @@ static bool compile_operands(struct isa_row *row, const char *s)
 	return true;
 }
 
+static char form_letter(const struct operand *op, bool mem)
+{
+	switch (op->kind) {
+	case OPK_E: case OPK_W: case OPK_Q: return mem ? 'M' : 'R';
+	case OPK_M: return 'M';
+	case OPK_I: case OPK_SI: return 'I';
+	case OPK_FIXED: return op->size ? 'R' : 'I';
+	case OPK_G: case OPK_R: case OPK_Z: case OPK_V: case OPK_U: case OPK_P: case OPK_N: return 'R';
+	default: return 0;
+	}
+}
+
+static u8 form_of(const struct isa_row *row, bool mem)
+{
+	static const char names[][3] = { [FORM_R] = "R", [FORM_M] = "M", [FORM_RR] = "RR", [FORM_RI] = "RI", [FORM_RM] = "RM", [FORM_MR] = "MR", [FORM_MI] = "MI" };
+	char name[3] = { 0 };
+
+	for (unsigned i = 0; i < row->operands && i < 2; i++)
+		name[i] = form_letter(&row->operand[i], mem);
+	for (unsigned i = FORM_R; i < ARRAY_LEN(names) && row->operands <= 2; i++)
+		if (!strcmp(names[i], name))
+			return (u8)i;
+	return FORM_OTHER;
+}
+
 static bool compile(struct isa_row *row, const struct insn *insn, const struct model *model)
 {
 	*row = (struct isa_row){ .insn = insn };
 	row->enabled = insn_in(insn, model);
 	if (!compile_encoding(row, insn->encoding) || !compile_operands(row, insn->operands))
 		return false;
+	row->form[0] = form_of(row, false);
+	row->form[1] = form_of(row, true);
 	if (insn->modes)
 		want(row, KEY_64, insn->modes == ONLY64 ? KEY_64 : 0);
 	return true;

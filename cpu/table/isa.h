@@ -3,6 +3,7 @@
 #define CPU_ISA_H
 
 #include "cpu/system/model.h"
+#include "cpu/table/code.h"
 
 struct cpu;
 struct op;
@@ -36,6 +37,7 @@ enum {
 };
 
 enum { MODES_ALL = 0, NO64 = 1, ONLY64 = 2 };
+enum { TAKES_NOTHING, TAKES_BASE, TAKES_SRC }; /* op.base, op.src */
 
 enum pg_class { INNOCUOUS, PRIVILEGED, CONTROL, BEHAVIOUR }; /* Popek and Goldberg: see DESIGN 9 */
 
@@ -48,14 +50,15 @@ enum {
 	SR_APIC = 0x8000000, /* IA32_APIC_BASE. SR_XCR0 is CR4.OSXSAVE, too. */
 };
 
-/* What a handler is chosen by: the body's gen function sets op->run from what was decoded. */
+/* What a handler is chosen by: a code's gen function sets op->run from what was decoded. */
 typedef void gen_fn(const struct dec *d, struct op *o);
+extern gen_fn *const insn_gen[CODES];
 
 /* A row of insn.def. */
 struct insn {
 	const char *mnemonic, *encoding, *operands;
 	enum feature since;
-	gen_fn *gen;
+	enum code code;
 	u32 flags, uses, undef;  /* EFLAGS written (incl. undefined), read, undefined after */
 	u32 check;
 	u8 until;                /* enum feature: the generation that does not have it any more; 0: all later ones have it */
@@ -70,6 +73,12 @@ struct insn {
 	bool f64;                /* the same, and 66h is ignored */
 	bool ends;               /* control flow or mode may change: the block ends after it */
 	bool pure;               /* cannot fault, stop or look at flags it does not declare: for dead-flag removal. Set for register forms only. */
+	bool gives;              /* what it writes to a register can go to the next operation without a way through memory */
+	u8 takes;                /* TAKES_*: which operand of the register form (LEA: of its address) may come from the operation before */
+	bool commutes;           /* with two registers, the sources may change places */
+	bool loads;              /* of the memory form with a base alone the base may come from there */
+	bool fuse;               /* with a conditional jump behind it: fuse.c */
+	bool by_count;           /* shifts and rotates by a constant: of 0 they change nothing, flags included */
 	u32 reads, writes;       /* SR_* */
 	u8 pg;                   /* enum pg_class */
 	const char *vmexit;
@@ -86,6 +95,9 @@ enum operand_kind {
 };
 struct operand { u8 kind, size /* 'b' 'w' 'd' 'q' 'v' 'z' 'y' 'p' 's' 'x' ('o' = 16 bytes) 't' = 10 bytes, 0 none */, reg; };
 
+/* What the two operands of an instruction are: register, memory, immediate. FORM_OTHER: there are more, or others. */
+enum form { FORM_OTHER, FORM_R, FORM_M, FORM_RR, FORM_RI, FORM_RM, FORM_MR, FORM_MI };
+
 struct isa_row { /* compiled */
 	const struct insn *insn;
 	u64 mask, match;         /* over the decode key */
@@ -94,6 +106,7 @@ struct isa_row { /* compiled */
 	bool vex, modrm, enabled;
 	u8 operands;
 	struct operand operand[4];
+	u8 form[2];              /* enum form: with r/m a register, memory */
 	struct isa_row *next;    /* same map and opcode */
 };
 

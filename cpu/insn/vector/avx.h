@@ -48,8 +48,8 @@ ALWAYS_INLINE bool avx_imm(struct cpu *c, const struct op *o, vec_imm_fn *fn, un
 
 	if (!avx_source(c, o, wide ? 32 : 16, b))
 		return false;
-	ymm_set(c, o->dst, fn(xmm_get(c, o->third), b[0], (u8)o->imm),
-		wide ? fn(high_get(c, o->third), b[1], (u8)((u8)o->imm >> bits)) : vec_zero);
+	ymm_set(c, o->dst, fn(xmm_get(c, o->third), b[0], o->imm8),
+		wide ? fn(high_get(c, o->third), b[1], (u8)(o->imm8 >> bits)) : vec_zero);
 	return true;
 }
 

@@ -66,9 +66,9 @@ ALWAYS_INLINE bool cmp_body(struct cpu *c, const struct op *o, fp_imm_fn *cmp, u
 	if (!avx_source(c, o, wide ? 2 * size : size, b))
 		return false;
 	sse_begin(c);
-	low = compare(c, a & keep, b[0] & keep, o->imm & 31, cmp);
+	low = compare(c, a & keep, b[0] & keep, o->imm8 & 31, cmp);
 	if (wide)
-		high = compare(c, high_get(c, o->third), b[1], o->imm & 31, cmp);
+		high = compare(c, high_get(c, o->third), b[1], o->imm8 & 31, cmp);
 	if (!sse_end_plain(c))
 		return false;
 	ymm_set(c, o->dst, vec_select(keep, low, a), high);

@@ -107,7 +107,7 @@ typedef vec shift_fn(vec a, u64 count);
 
 ALWAYS_INLINE bool shift_imm(struct cpu *c, const struct op *o, shift_fn *fn, bool wide)
 {
-	u64 count = (u8)o->imm;
+	u64 count = o->imm8;
 
 	ymm_set(c, o->third, fn(xmm_get(c, o->src), count), wide ? fn(high_get(c, o->src), count) : vec_zero);
 	return true;

@@ -83,16 +83,16 @@ GEN(vmaskmovpd)
 GEN(vpmaskmovd) { gen_vmaskmovps(d, o); }
 GEN(vpmaskmovq) { gen_vmaskmovpd(d, o); }
 
-/* ---- gathers: o->imm bits 3-0 the register of indices, 5-4 their scale; vvvv is the mask ----
+/* ---- gathers: o->imm8 bits 3-0 the register of indices, 5-4 their scale; vvvv is the mask ----
  *
  * First the elements of the mask become all ones or zeros; then elements come in order, and each takes itself out of the mask. When one
  * faults, those before it have been loaded, and the instruction may be repeated. */
 
 static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsigned size, bool wide)
 {
-	struct elements index = elements_of(c, o->imm & 15), mask = elements_of(c, o->third), r = elements_of(c, o->dst);
+	struct elements index = elements_of(c, o->imm8 & 15), mask = elements_of(c, o->third), r = elements_of(c, o->dst);
 	unsigned length = wide ? 32 : 16, most = length / (size > index_size ? size : index_size);
-	unsigned scale = o->imm >> 4 & 3, done;
+	unsigned scale = o->imm8 >> 4 & 3, done;
 	bool loaded = false;
 	u64 linear, v;
 

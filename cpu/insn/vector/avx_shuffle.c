@@ -67,7 +67,7 @@ typedef vec blend_fn(vec a, vec b, vec mask);
 /* By the signs in a fourth register, whose number decode has put into o->imm. */
 ALWAYS_INLINE bool blendv(struct cpu *c, const struct op *o, blend_fn *fn, bool wide)
 {
-	unsigned mask = o->imm & 15;
+	unsigned mask = o->imm8 & 15;
 	vec b[2];
 
 	if (!avx_source(c, o, wide ? 32 : 16, b))
@@ -145,7 +145,7 @@ ALWAYS_INLINE bool insert(struct cpu *c, const struct op *o, unsigned size)
 
 	if (!rm_load(c, o, o->src, size, &v))
 		return false;
-	ymm_set(c, o->dst, vec_insert(xmm_get(c, o->third), (u8)o->imm & (16 / size - 1), size, v), vec_zero);
+	ymm_set(c, o->dst, vec_insert(xmm_get(c, o->third), o->imm8 & (16 / size - 1), size, v), vec_zero);
 	return true;
 }
 
@@ -164,7 +164,7 @@ BODY(vinsertps)
 
 	if (!vec_source(c, o, 4, &b))
 		return false;
-	ymm_set(c, o->dst, vec_insertps(xmm_get(c, o->third), b, (u8)o->imm & (op_is_mem(o) ? 0x3f : 0xff)), vec_zero);
+	ymm_set(c, o->dst, vec_insertps(xmm_get(c, o->third), b, o->imm8 & (op_is_mem(o) ? 0x3f : 0xff)), vec_zero);
 	return true;
 }
 GEN_BODY(vinsertps)
@@ -180,7 +180,7 @@ static vec choose_half(const vec a[2], const vec b[2], unsigned control)
 BODY(vperm2f128)
 {
 	vec a[2] = { xmm_get(c, o->third), high_get(c, o->third) }, b[2];
-	unsigned imm = (u8)o->imm;
+	unsigned imm = o->imm8;
 
 	if (!avx_source(c, o, 32, b))
 		return false;
@@ -196,7 +196,7 @@ BODY(vinsertf128)
 
 	if (!vec_source(c, o, 16, &b))
 		return false;
-	if (o->imm & 1)
+	if (o->imm8 & 1)
 		ymm_set(c, o->dst, low, b);
 	else
 		ymm_set(c, o->dst, b, high_get(c, o->third));
@@ -207,7 +207,7 @@ GEN_ALIAS(vinserti128, vinsertf128)
 
 BODY(vextractf128)
 {
-	vec v = o->imm & 1 ? high_get(c, o->src) : xmm_get(c, o->src);
+	vec v = o->imm8 & 1 ? high_get(c, o->src) : xmm_get(c, o->src);
 
 	if (op_is_mem(o))
 		return op_store_block(c, o, &v, 16);
@@ -237,7 +237,7 @@ GEN_ALIAS(vpermps, vpermd)
 
 BODY(vpermq)
 {
-	unsigned imm = (u8)o->imm;
+	unsigned imm = o->imm8;
 	vec b[2];
 	u64 from[4];
 

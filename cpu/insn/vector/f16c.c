@@ -73,8 +73,8 @@ ALWAYS_INLINE bool narrow(struct cpu *c, const struct op *o, unsigned size, bool
 	u64 linear;
 
 	c->soft_mxcsr = c->mxcsr & ~(u32)(MXCSR_FLAGS | MXCSR_FTZ);
-	if (!(o->imm & 4))
-		c->soft_mxcsr = (c->soft_mxcsr & ~(u32)MXCSR_RC) | (u32)(o->imm & 3) << 13;
+	if (!(o->imm8 & 4))
+		c->soft_mxcsr = (c->soft_mxcsr & ~(u32)MXCSR_RC) | (u32)(o->imm8 & 3) << 13;
 	for (unsigned i = 0; i < (wide ? 8 : 4); i++)
 		r.w[i] = to_half(c, a[i >> 2].d[i & 3]);
 	/* The flags are there before the store, and stay if that faults. */

@@ -74,8 +74,6 @@ static u64 fma_lane(struct cpu *c, u64 a, u64 b, u64 addend, bool turn_product, 
 
 /* ---- by the host ---- */
 
-enum { HOST_HAS_IT = 0x100 }; /* in o->imm, above the opcode */
-
 #if defined __x86_64__ && !defined VCPU_SOFT_FP
 
 static bool host_has_fma(void) { return __builtin_cpu_supports("fma"); }
@@ -112,10 +110,10 @@ ALWAYS_INLINE vec native(u8 opcode, unsigned size, vec a, vec b, vec z) { (void)
 
 /* ---- instructions ---- */
 
-/* o->imm: the opcode. */
+/* o->imm8: the opcode. */
 ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bool scalar, bool wide)
 {
-	u8 opcode = (u8)o->imm, kind = opcode & 14;
+	u8 opcode = o->imm8, kind = opcode & 14;
 	vec operand[3][2] = { { xmm_get(c, o->dst), high_get(c, o->dst) }, { xmm_get(c, o->third), high_get(c, o->third) } };
 	static const u8 orders[3][3] = { { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 } };
 	const u8 *order = orders[(opcode >> 4) - 9];
@@ -125,7 +123,7 @@ ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bo
 
 	if (!avx_source(c, o, scalar ? size : wide ? 32 : 16, operand[2]))
 		return false;
-	if (o->imm & HOST_HAS_IT && (c->mxcsr & MXCSR_MASKS) == MXCSR_MASKS) {
+	if (host_has_fma() && (c->mxcsr & MXCSR_MASKS) == MXCSR_MASKS) {
 		vec low, high = vec_zero;
 
 		sse_begin(c);
@@ -172,13 +170,13 @@ static void choose_packed(const struct dec *d, struct op *o)
 	static handler *const forms[2][2] = { { h_fma_ps_128, h_fma_ps_256 }, { h_fma_pd_128, h_fma_pd_256 } };
 
 	o->run = forms[d->rex >> 3 & 1][d->vex_l];
-	o->imm = d->opcode | (host_has_fma() ? HOST_HAS_IT : 0);
+	o->imm8 = d->opcode;
 }
 
 static void choose_scalar(const struct dec *d, struct op *o)
 {
 	o->run = d->rex >> 3 & 1 ? h_fma_sd : h_fma_ss;
-	o->imm = d->opcode | (host_has_fma() ? HOST_HAS_IT : 0);
+	o->imm8 = d->opcode;
 }
 
 #define PACKED(name) \

@@ -113,7 +113,7 @@ ALWAYS_INLINE bool shift_imm(struct cpu *c, const struct op *o, vec_fn *fn)
 {
 	if (!x87_wait(c))
 		return false;
-	mmx_result(c, o, fn((vec){ mmx_get(c, o->dst), 0 }, (vec){ (u8)o->imm, 0 })[0]);
+	mmx_result(c, o, fn((vec){ mmx_get(c, o->dst), 0 }, (vec){ o->imm8, 0 })[0]);
 	return true;
 }
 
@@ -138,7 +138,7 @@ BODY(pshufw_mm)
 	if (!mmx_source(c, o, 8, &b))
 		return false;
 	for (unsigned i = 0; i < 4; i++)
-		r |= (b[0] >> 16 * (o->imm >> 2 * i & 3) & 0xffff) << 16 * i;
+		r |= (b[0] >> 16 * (o->imm8 >> 2 * i & 3) & 0xffff) << 16 * i;
 	mmx_result(c, o, r);
 	return true;
 }
@@ -146,7 +146,7 @@ GEN_BODY(pshufw_mm)
 
 BODY(palignr_mm)
 {
-	unsigned n = (u8)o->imm;
+	unsigned n = o->imm8;
 	vec b;
 
 	if (!mmx_source(c, o, 8, &b))
@@ -244,12 +244,12 @@ BODY_HANDLER(maskmovq)
 GEN(maskmovq)
 {
 	o->run = h_maskmovq;
-	o->seg = (u8)((o->seg & ~7) | d->seg);
+	o->seg = d->seg & 7;
 }
 
 BODY(pinsrw_mm)
 {
-	unsigned at = 16 * (o->imm & 3);
+	unsigned at = 16 * (o->imm8 & 3);
 	u64 v;
 
 	if (!x87_wait(c) || !rm_load(c, o, o->src, 2, &v))
@@ -264,7 +264,7 @@ BODY(pextrw_mm)
 	if (!x87_wait(c))
 		return false;
 	mmx_enter(c);
-	reg_set(c, o->dst, 4, mmx_get(c, o->src) >> 16 * (o->imm & 3) & 0xffff);
+	reg_set(c, o->dst, 4, mmx_get(c, o->src) >> 16 * (o->imm8 & 3) & 0xffff);
 	return true;
 }
 GEN_BODY(pextrw_mm)

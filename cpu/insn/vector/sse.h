@@ -124,7 +124,7 @@ ALWAYS_INLINE bool vec_imm_body(struct cpu *c, const struct op *o, vec_imm_fn *f
 
 	if (!vec_source(c, o, size, &b))
 		return false;
-	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), b, (u8)o->imm));
+	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), b, o->imm8));
 	return true;
 }
 
@@ -145,7 +145,7 @@ ALWAYS_INLINE bool fp_imm_body(struct cpu *c, const struct op *o, fp_imm_fn *fn,
 	if (!vec_source(c, o, size, &b))
 		return false;
 	sse_begin(c);
-	r = fn(c, xmm_get(c, o->dst), b, (u8)o->imm);
+	r = fn(c, xmm_get(c, o->dst), b, o->imm8);
 	if (!sse_end_plain(c))
 		return false;
 	xmm_set(c, o->dst, r);
@@ -188,7 +188,7 @@ ALWAYS_INLINE HANDLER_TYPE vec_imm_fast(struct cpu *c, const struct op *o, s64 n
 
 	if (unlikely(!p))
 		TAIL(slow);
-	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), vec_load_size(p, kind, size), (u8)o->imm));
+	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), vec_load_size(p, kind, size), o->imm8));
 	RUN(o + 1);
 }
 

@@ -64,7 +64,7 @@ BODY(insertps)
 
 	if (!vec_source(c, o, 4, &b))
 		return false;
-	xmm_set(c, o->dst, vec_insertps(xmm_get(c, o->dst), b, (u8)o->imm & (op_is_mem(o) ? 0x3f : 0xff)));
+	xmm_set(c, o->dst, vec_insertps(xmm_get(c, o->dst), b, o->imm8 & (op_is_mem(o) ? 0x3f : 0xff)));
 	return true;
 }
 GEN_BODY(insertps)
@@ -130,7 +130,7 @@ BODY(dpps)
 {
 	vec a[2] = { xmm_get(c, o->dst), vec_zero }, b[2] = { vec_zero, vec_zero };
 
-	if (!vec_source(c, o, 16, &b[0]) || !dot_ps(c, a, b, (u8)o->imm, false))
+	if (!vec_source(c, o, 16, &b[0]) || !dot_ps(c, a, b, o->imm8, false))
 		return false;
 	xmm_set(c, o->dst, a[0]);
 	return true;
@@ -141,7 +141,7 @@ BODY(dppd)
 {
 	vec a = xmm_get(c, o->dst), b;
 
-	if (!vec_source(c, o, 16, &b) || !dot_pd(c, &a, b, (u8)o->imm))
+	if (!vec_source(c, o, 16, &b) || !dot_pd(c, &a, b, o->imm8))
 		return false;
 	xmm_set(c, o->dst, a);
 	return true;
@@ -152,7 +152,7 @@ ALWAYS_INLINE bool vdpps_body(struct cpu *c, const struct op *o, unsigned size, 
 {
 	vec a[2] = { xmm_get(c, o->third), high_get(c, o->third) }, b[2];
 
-	if (!avx_source(c, o, wide ? 2 * size : size, b) || !dot_ps(c, a, b, (u8)o->imm, wide))
+	if (!avx_source(c, o, wide ? 2 * size : size, b) || !dot_ps(c, a, b, o->imm8, wide))
 		return false;
 	ymm_set(c, o->dst, a[0], wide ? a[1] : vec_zero);
 	return true;
@@ -163,7 +163,7 @@ BODY(vdppd)
 {
 	vec a = xmm_get(c, o->third), b;
 
-	if (!vec_source(c, o, 16, &b) || !dot_pd(c, &a, b, (u8)o->imm))
+	if (!vec_source(c, o, 16, &b) || !dot_pd(c, &a, b, o->imm8))
 		return false;
 	ymm_set(c, o->dst, a, vec_zero);
 	return true;
@@ -234,7 +234,7 @@ ALWAYS_INLINE bool round_body(struct cpu *c, const struct op *o, bool wide, unsi
 
 	if (!vec_source(c, o, lanes == 1 ? (wide ? 8 : 4) : 16, &b))
 		return false;
-	r = round_lanes(c, xmm_get(c, o->dst), b, (u8)o->imm, wide, lanes, &flags);
+	r = round_lanes(c, xmm_get(c, o->dst), b, o->imm8, wide, lanes, &flags);
 	if (!sse_raise(c, flags))
 		return false;
 	xmm_set(c, o->dst, r);
@@ -258,9 +258,9 @@ ALWAYS_INLINE bool vround_body(struct cpu *c, const struct op *o, bool doubles, 
 
 	if (!avx_source(c, o, wide ? 32 : lanes == 1 ? (doubles ? 8 : 4) : 16, b))
 		return false;
-	low = round_lanes(c, xmm_get(c, o->third), b[0], (u8)o->imm, doubles, lanes, &flags);
+	low = round_lanes(c, xmm_get(c, o->third), b[0], o->imm8, doubles, lanes, &flags);
 	if (wide)
-		high = round_lanes(c, vec_zero, b[1], (u8)o->imm, doubles, lanes, &flags);
+		high = round_lanes(c, vec_zero, b[1], o->imm8, doubles, lanes, &flags);
 	if (!sse_raise(c, flags))
 		return false;
 	ymm_set(c, o->dst, low, high);

@@ -77,7 +77,7 @@ static u32 aggregate(const struct strings *s, u8 imm)
 static u32 compare_strings(struct cpu *c, const struct op *o, vec b, bool explicit, unsigned *n)
 {
 	union xmm x = vec_lanes(xmm_get(c, o->dst)), y = vec_lanes(b);
-	u8 imm = (u8)o->imm;
+	u8 imm = o->imm8;
 	struct strings s = { .n = imm & 1 ? 8 : 16 };
 	u32 res;
 
@@ -104,7 +104,7 @@ ALWAYS_INLINE bool index_body(struct cpu *c, const struct op *o, bool explicit)
 	if (!vec_source(c, o, 16, &b))
 		return false;
 	res = compare_strings(c, o, b, explicit, &n);
-	c->r[RCX] = !res ? n : (u8)o->imm & 0x40 ? 31 - (unsigned)__builtin_clz(res) : (unsigned)__builtin_ctz(res);
+	c->r[RCX] = !res ? n : o->imm8 & 0x40 ? 31 - (unsigned)__builtin_clz(res) : (unsigned)__builtin_ctz(res);
 	return true;
 }
 
@@ -118,7 +118,7 @@ ALWAYS_INLINE bool mask_body(struct cpu *c, const struct op *o, bool explicit)
 	if (!vec_source(c, o, 16, &b))
 		return false;
 	res = compare_strings(c, o, b, explicit, &n);
-	if (!((u8)o->imm & 0x40))
+	if (!(o->imm8 & 0x40))
 		r.d[0] = res;
 	else
 		for (unsigned i = 0; i < n; i++)

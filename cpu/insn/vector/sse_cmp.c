@@ -8,7 +8,7 @@ ALWAYS_INLINE HANDLER_TYPE cmp_fast(struct cpu *c, const struct op *o, s64 n, en
 
 	if (unlikely(!p) || unlikely(!c->mxcsr_live))
 		TAIL(slow);
-	xmm_set(c, o->dst, fn(c, xmm_get(c, o->dst), vec_load_size(p, kind, size), (u8)o->imm));
+	xmm_set(c, o->dst, fn(c, xmm_get(c, o->dst), vec_load_size(p, kind, size), o->imm8));
 	RUN(o + 1);
 }
 

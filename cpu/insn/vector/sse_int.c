@@ -87,7 +87,7 @@ typedef vec shift_fn(vec a, u64 count);
 
 ALWAYS_INLINE HANDLER_TYPE shift_imm(struct cpu *c, const struct op *o, s64 n, shift_fn *fn)
 {
-	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), (u8)o->imm));
+	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), o->imm8));
 	RUN(o + 1);
 }
 

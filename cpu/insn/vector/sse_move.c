@@ -205,7 +205,7 @@ BODY_HANDLER(maskmovdqu)
 GEN(maskmovdqu)
 {
 	o->run = h_maskmovdqu;
-	o->seg = (u8)((o->seg & ~7) | d->seg);
+	o->seg = d->seg & 7;
 }
 
 static HANDLER(h_hint) { RUN(o + 1); }

@@ -62,7 +62,7 @@ ALWAYS_INLINE bool insert_body(struct cpu *c, const struct op *o, unsigned size)
 
 	if (!rm_load(c, o, o->src, size, &v))
 		return false;
-	xmm_set(c, o->dst, vec_insert(xmm_get(c, o->dst), (u8)o->imm & (16 / size - 1), size, v));
+	xmm_set(c, o->dst, vec_insert(xmm_get(c, o->dst), o->imm8 & (16 / size - 1), size, v));
 	return true;
 }
 
@@ -78,7 +78,7 @@ GEN_BODY(pinsrq)
 /* A register receives the lane zero-extended, whatever the operand size. */
 ALWAYS_INLINE bool extract_body(struct cpu *c, const struct op *o, unsigned size)
 {
-	u64 v = vec_extract(xmm_get(c, o->src), (u8)o->imm & (16 / size - 1), size);
+	u64 v = vec_extract(xmm_get(c, o->src), o->imm8 & (16 / size - 1), size);
 
 	if (op_is_mem(o))
 		return op_store(c, o, size, v);

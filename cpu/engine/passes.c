@@ -1,0 +1,124 @@
+/* What is known of an operation by what stands around it in its block. Nothing here changes what an instruction does. */
+#include "cpu/engine/passes.h"
+
+/* A shift or rotate of a register by a constant that is not 0: it writes its flags, and has a handler of its own. */
+static bool shifts_by_constant(const struct dec *d, const struct op *o)
+{
+	return d->row->insn->by_count && !d->mem && o->imm && has(d->model, F_I186);
+}
+
+/* ---- MOV r, s and then an instruction that overwrites r from r: one operation, whose first source is s. Neither can fault or stop, so nobody can
+ * look between them. ---- */
+
+bool pass_merge(const struct dec *move, const struct op *mo, const struct dec *d, struct op *o)
+{
+	const struct insn *insn = d->row ? d->row->insn : NULL;
+	unsigned size;
+
+	if (mo->code != CODE_mov || mo->form != FORM_RR || dec_size(move, 0) < 4)
+		return false;
+	if (!insn || d->mem || d->lock || d->raises || !insn->pure || !insn->gives || insn->takes != TAKES_BASE || (insn->by_count && !shifts_by_constant(d, o)))
+		return false;
+	size = dec_size(d, 0);
+	if (size < 4 || size > dec_size(move, 0) || o->dst != mo->dst)
+		return false;
+	if (o->form == FORM_RR && o->src == mo->dst)
+		o->src = mo->src;
+	o->base = mo->src;
+	return true;
+}
+
+/* ---- backwards over the block: which flags can anybody still see? What may fault or leave sees all of them. ---- */
+
+static void drop_dead_flags(struct dec *d, const struct op *o, unsigned count)
+{
+	u32 live = OSZAPC;
+
+	for (unsigned i = count; i-- > 0;) {
+		const struct insn *insn = d[i].row ? d[i].row->insn : NULL;
+
+		if (!insn || !insn->pure || d[i].mem || d[i].raises || insn->ends) {
+			live = OSZAPC;
+			continue;
+		}
+		d[i].dead_flags = (insn->flags & OSZAPC) && !(insn->flags & live);
+		live &= ~insn->flags;
+		if (!shifts_by_constant(&d[i], &o[i])) /* what a shift lets through is for a count of 0 only */
+			live |= insn->uses & OSZAPC;
+	}
+}
+
+/* ---- an arithmetic instruction and the conditional jump behind it ---- */
+
+static void fuse(struct dec *d, struct op *o, unsigned count)
+{
+	for (unsigned i = 0; i + 1 < count; i++)
+		if (d[i].row && d[i + 1].row && fused_handler(&d[i], &o[i], &d[i + 1])) {
+			d[i].fused = true;
+			o[i].osize = dec_size(&d[i], 0) & 15;
+		}
+}
+
+/* ---- values that go from one operation to the next without a way through memory (op.h) ---- */
+
+static bool gives(const struct dec *d, const struct op *o)
+{
+	const struct insn *insn = d->row ? d->row->insn : NULL;
+
+	return insn && insn->gives && !d->raises && dec_size(d, 0) >= 4 && !dec_is_mem(d, 0) && (!insn->by_count || shifts_by_constant(d, o));
+}
+
+static unsigned takes(const struct dec *d, const struct op *o)
+{
+	const struct insn *insn = d->row ? d->row->insn : NULL;
+
+	if (!insn || d->raises || (d->fused && !fused_takes(d)) || (insn->by_count && !shifts_by_constant(d, o)))
+		return TAKES_NOTHING;
+	if (!d->mem)
+		return o->form == FORM_RI && insn->takes == TAKES_SRC ? TAKES_NOTHING : insn->takes;
+	if (o->code == CODE_lea)
+		return insn->takes;
+	return insn->loads && dec_kind_of_memory(d) == KIND_BASE ? TAKES_BASE : TAKES_NOTHING;
+}
+
+static void forward(struct dec *d, struct op *o, unsigned count)
+{
+	for (unsigned i = count; VCPU_TAIL && i-- > 1;) {
+		unsigned which = takes(&d[i], &o[i]);
+		u8 from = o[i - 1].dst;
+
+		if (!which || !gives(&d[i - 1], &o[i - 1]))
+			continue;
+		if (d[i].row->insn->commutes && o[i].form == FORM_RR && o[i].base != from && o[i].src == from) {
+			o[i].src = o[i].base;
+			o[i].base = from;
+		}
+		d[i].taking = (which == TAKES_BASE ? o[i].base : o[i].src) == from;
+	}
+}
+
+/* ---- the handlers ---- */
+
+static void choose(const struct dec *d, struct op *o, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (d[i].fused)
+			o[i].run = fused_handler(&d[i], &o[i], &d[i + 1]);
+		else if (d[i].dead_flags || d[i].taking)
+			insn_gen[o[i].code](&d[i], &o[i]);
+	/* Two by two. The second keeps its handler, for the case that the pair is left in its middle. */
+	for (unsigned i = 0; VCPU_TAIL && i + 1 < count; i++) {
+		handler *both = paired_handler(&d[i], &o[i]);
+
+		if (both)
+			o[i++].run = both;
+	}
+}
+
+void passes(struct dec *d, struct op *o, unsigned count)
+{
+	drop_dead_flags(d, o, count);
+	fuse(d, o, count);
+	forward(d, o, count);
+	choose(d, o, count);
+}

@@ -1,0 +1,19 @@
+/* The passes over the operations of a block, in their order. Each looks at what an operation is, by the table's columns; handlers are chosen last. */
+#ifndef CPU_PASSES_H
+#define CPU_PASSES_H
+
+#include "cpu/op.h"
+
+/* Before the others, while the block is decoded: can MOVE, which is the operation MO, and D behind it be one operation? Then O becomes it. */
+bool pass_merge(const struct dec *move, const struct op *mo, const struct dec *d, struct op *o);
+void passes(struct dec *d, struct op *o, unsigned count);
+
+/* fuse.c: may A, with the jump J behind it, be one step? Then this handler does both. It may take its first source if it is a register's. Both
+ * operations stay in the block; the handler reads the second. NULL: no. */
+handler *fused_handler(const struct dec *a, const struct op *o, const struct dec *j);
+bool fused_takes(const struct dec *a);
+
+/* pair.c: the handler that does O and the operation behind it. NULL: there is none for these two. */
+handler *paired_handler(const struct dec *d, const struct op *o);
+
+#endif

@@ -1,0 +1,20 @@
+/* What an operation is: one number an instruction, made from the table's INSN and INSV rows. ALSO and ALSV rows are further encodings of the same. */
+#ifndef CPU_CODE_H
+#define CPU_CODE_H
+
+enum code {
+	CODE_NONE, /* no instruction: block.c's own operations, and faults in place of one */
+#define INSN(mnemonic, ...) CODE_##mnemonic,
+#define INSV(mnemonic, variant, ...) CODE_##mnemonic##_##variant,
+#define ALSO(...)
+#define ALSV(...)
+#include "cpu/table/insn.def"
+#undef INSN
+#undef INSV
+#undef ALSO
+#undef ALSV
+	CODES
+};
+_Static_assert(CODES <= 4096, "op.code has 12 bits");
+
+#endif
