@@ -212,7 +212,7 @@ static HANDLER(stale)
 	n += o->left;
 	if (likely(o->target)) {
 		/* What came in its place may be stale in its turn; the next one need not go there. */
-		if (unlikely(o->target->run == stale && o->target->target))
+		if (unlikely(o->target->code == CODE_STALE && o->target->target))
 			((struct op *)o)->target = o->target->target;
 		ENTER(o->target);
 	}
@@ -479,6 +479,7 @@ static void block_remove(struct cpu *c, struct block *block)
 	if (*at)
 		*at = block->hash_next;
 	block->ops[0].run = stale;
+	block->ops[0].code = CODE_STALE;
 	block->ops[0].target = NULL;
 }
 

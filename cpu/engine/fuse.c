@@ -5,7 +5,7 @@
 #include "cpu/insn/alu.h"
 #include "cpu/jump.h"
 
-/* Condition CC (see condition.h) after WHAT gave R from A and B. */
+/* Condition CC (see condition.h) after WHAT gave R from A and B. Not all can be asked of the result alone: see fused.def. */
 ALWAYS_INLINE bool holds(enum alu what, unsigned cc, u64 a, u64 b, u64 r, unsigned size)
 {
 	s64 sa = (s64)extend(a, size), sb = (s64)extend(b, size), sr = (s64)extend(r, size);
@@ -16,24 +16,10 @@ ALWAYS_INLINE bool holds(enum alu what, unsigned cc, u64 a, u64 b, u64 r, unsign
 	case 2: yes = r == 0; break;
 	case 3: yes = what == CMP || what == SUB ? a <= b : what == ADD ? r < a || r == 0 : r == 0; break;
 	case 4: yes = sr < 0; break;
-	case 6: yes = what == CMP || what == SUB ? sa < sb : sr < 0; break;  /* the rest here never overflow: see usable() */
+	case 6: yes = what == CMP || what == SUB ? sa < sb : sr < 0; break;  /* the rest here never overflow */
 	default: yes = what == CMP || what == SUB ? sa <= sb : sr <= 0; break;
 	}
 	return yes ^ (cc & 1);
-}
-
-/* Which conditions may be asked of the result alone: not OF, PF; CF of INC and DEC is an older one; signed order needs OF. */
-static bool usable(enum alu what, unsigned cc)
-{
-	switch (cc >> 1) {
-	case 0:
-	case 5: return false;
-	case 1:
-	case 3: return what != INC && what != DEC;
-	case 2:
-	case 4: return true;
-	default: return what == CMP || what == SUB || what == TEST || what == AND || what == OR;
-	}
 }
 
 enum { PLAIN, TAKING }; /* the first source is a register's, or the operation before has just written it */
@@ -99,55 +85,40 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 	RUN(o + 2);
 }
 
-#define CCS(X, ...) X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(4, __VA_ARGS__) X(5, __VA_ARGS__) X(6, __VA_ARGS__) X(7, __VA_ARGS__) \
-	X(8, __VA_ARGS__) X(9, __VA_ARGS__) X(12, __VA_ARGS__) X(13, __VA_ARGS__) X(14, __VA_ARGS__) X(15, __VA_ARGS__)
-#define ONE(cc, what, size, form, in64) static HANDLER(what##_##form##size##_##cc##_##in64) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); }
-#define ONE_TAKING(cc, what, size, form) static HANDLER(what##_##form##size##_##cc##_taking) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, 1, TAKING, last); }
-#define NAME(cc, what, size, form, in64) [cc] = what##_##form##size##_##cc##_##in64,
-#define NAME_TAKING(cc, what, size, form) [cc] = what##_##form##size##_##cc##_taking,
+#define FUSED(what, size, form, in64, cc) \
+	static HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); } \
+	static HANDLER(taking_##what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, TAKING, last); }
+#define FUSED_LOAD(what, size, form, in64, cc) \
+	static HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); }
+#include "cpu/engine/fused.def"
+#undef FUSED
+#undef FUSED_LOAD
 
-/* Every (instruction, size, form) that is fused, and in which modes. */
-#define REGISTER_PAIRS(X, ...) \
-	X(cmp, 1, RR, __VA_ARGS__) X(cmp, 2, RR, __VA_ARGS__) X(cmp, 4, RR, __VA_ARGS__) X(cmp, 8, RR, __VA_ARGS__) \
-	X(cmp, 1, RI, __VA_ARGS__) X(cmp, 2, RI, __VA_ARGS__) X(cmp, 4, RI, __VA_ARGS__) X(cmp, 8, RI, __VA_ARGS__) \
-	X(test, 1, RI, __VA_ARGS__) X(test, 4, RI, __VA_ARGS__) X(test, 8, RI, __VA_ARGS__) X(test, 4, RR, __VA_ARGS__) X(test, 8, RR, __VA_ARGS__)
-#define RESULT_PAIRS(X, ...) \
-	X(sub, 4, RI, __VA_ARGS__) X(sub, 8, RI, __VA_ARGS__) X(sub, 4, RR, __VA_ARGS__) X(sub, 8, RR, __VA_ARGS__) \
-	X(add, 4, RI, __VA_ARGS__) X(add, 8, RI, __VA_ARGS__) X(add, 8, RR, __VA_ARGS__) X(and, 4, RI, __VA_ARGS__) \
-	X(and, 4, RR, __VA_ARGS__) X(and, 8, RR, __VA_ARGS__) X(or, 4, RR, __VA_ARGS__) X(or, 8, RR, __VA_ARGS__) \
-	X(dec, 4, R, __VA_ARGS__) X(dec, 8, R, __VA_ARGS__) X(inc, 4, R, __VA_ARGS__) X(inc, 8, R, __VA_ARGS__)
-#define MEMORY_PAIRS(X, ...) \
-	X(cmp, 1, RM, __VA_ARGS__) X(cmp, 4, RM, __VA_ARGS__) X(cmp, 8, RM, __VA_ARGS__) X(cmp, 1, MR, __VA_ARGS__) \
-	X(cmp, 4, MR, __VA_ARGS__) X(cmp, 8, MR, __VA_ARGS__) X(cmp, 1, MI, __VA_ARGS__) X(cmp, 2, MI, __VA_ARGS__) \
-	X(cmp, 4, MI, __VA_ARGS__) X(cmp, 8, MI, __VA_ARGS__) X(test, 1, MI, __VA_ARGS__) X(test, 4, MI, __VA_ARGS__) X(test, 8, MR, __VA_ARGS__)
-#define LEGACY_PAIRS(X, ...) X(inc, 4, R, __VA_ARGS__) X(dec, 4, R, __VA_ARGS__) X(dec, 2, R, __VA_ARGS__)
-#define FUSED(X) REGISTER_PAIRS(X, 1) RESULT_PAIRS(X, 1) MEMORY_PAIRS(X, 1) REGISTER_PAIRS(X, 0) LEGACY_PAIRS(X, 0)
-
-#define DEFINE(what, size, form, in64) CCS(ONE, what, size, form, in64)
-FUSED(DEFINE)
-#define DEFINE_TAKING(what, size, form, in64) CCS(ONE_TAKING, what, size, form)
-REGISTER_PAIRS(DEFINE_TAKING, 1)
-RESULT_PAIRS(DEFINE_TAKING, 1)
-
-#define ROW(what, size, form, in64) { CODE_##what, size, FORM_##form, in64, { { CCS(NAME, what, size, form, in64) } } },
-#define ROW_TAKING(what, size, form, in64) { CODE_##what, size, FORM_##form, in64, { { CCS(NAME, what, size, form, in64) }, { CCS(NAME_TAKING, what, size, form) } } },
-static const struct fused { u16 code; u8 size, form, in64; handler *run[2][16]; /* [taking][condition] */ } all_fused[] = {
-	REGISTER_PAIRS(ROW_TAKING, 1) RESULT_PAIRS(ROW_TAKING, 1) MEMORY_PAIRS(ROW, 1) REGISTER_PAIRS(ROW, 0) LEGACY_PAIRS(ROW, 0)
-};
-
-bool fused_takes(const struct dec *a) { return !a->mem && a->bits == 64; }
+/* One number for what a handler is for. */
+#define FUSED_KEY(code, size, form, in64, cc) ((u32)(code) << 16 | (size) << 12 | (form) << 8 | (in64) << 4 | (cc))
 
 handler *fused_handler(const struct dec *a, const struct op *o, const struct dec *j)
 {
-	unsigned cc = j->opcode & 15, size;
+#define FUSED(what, size, form, in64, cc) FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc),
+#define FUSED_LOAD FUSED
+	static const u32 keys[] = {
+#include "cpu/engine/fused.def"
+	};
+#undef FUSED
+#undef FUSED_LOAD
+#define FUSED(what, size, form, in64, cc) { what##_##form##size##_##in64##_##cc, taking_##what##_##form##size##_##in64##_##cc },
+#define FUSED_LOAD(what, size, form, in64, cc) { what##_##form##size##_##in64##_##cc, NULL },
+	static handler *const handlers[][2] = { /* [taking] */
+#include "cpu/engine/fused.def"
+	};
+	const struct insn *jcc = j->row->insn;
+	u32 key;
 
-	/* LOOP and JCXZ are direct jumps too, but no conditions: E0-E3. */
-	if (!a->row->insn->fuse || dec_kind(j, 0) != OPK_J || j->row->insn->code == CODE_jmp || j->row->insn->code == CODE_call ||
-	    (j->map == 0 && j->opcode >= 0xe0) || (a->mem && !a->simple_ea) || a->lock || !usable((enum alu)o->code, cc))
+	if (!a->row->insn->fuse || !jcc->condition || (a->mem && !a->simple_ea) || a->lock)
 		return NULL;
-	size = dec_size(a, 0);
-	for (const struct fused *f = all_fused; f < all_fused + ARRAY_LEN(all_fused); f++)
-		if (f->code == o->code && f->size == size && f->form == o->form && f->in64 == (a->bits == 64))
-			return f->run[a->taking][cc];
+	key = FUSED_KEY(o->code, dec_size(a, 0), o->form, a->bits == 64, j->opcode & 15u);
+	for (unsigned i = 0; i < ARRAY_LEN(keys); i++)
+		if (keys[i] == key)
+			return handlers[i][a->taking];
 	return NULL;
 }

@@ -3,18 +3,15 @@
 #include "cpu/engine/passes.h"
 #include "cpu/insn/shift.h"
 
-/* Operations that compilers emit next to each other all the time. Arithmetic has no flags here, loads have a base and no index. */
-enum step { STEP_NONE, MOV4, MOV8, ADDI8, ADD8, ADD4, SUBI8, XOR8, ANDI4, SHL8, SHR8, SHR4, LEA8, LEAB8, LOAD4, LOAD8, LOADZ1, LOADZ2, STEPS };
-
-static enum step step_of(const struct dec *d, const struct op *o)
+unsigned step_of(const struct dec *d, const struct op *o)
 {
+#define STEP(name, code, form, size, from) [name] = { CODE_##code, FORM_##form, size, from },
+#define PAIR(...)
 	static const struct { u16 code; u8 form, size, from; } steps[STEPS] = {
-		[MOV4] = { CODE_mov, FORM_RR, 4, 4 }, [MOV8] = { CODE_mov, FORM_RR, 8, 8 }, [ADDI8] = { CODE_add, FORM_RI, 8 },
-		[ADD8] = { CODE_add, FORM_RR, 8, 8 }, [ADD4] = { CODE_add, FORM_RR, 4, 4 }, [SUBI8] = { CODE_sub, FORM_RI, 8 },
-		[XOR8] = { CODE_xor, FORM_RR, 8, 8 }, [ANDI4] = { CODE_and, FORM_RI, 4 }, [SHL8] = { CODE_shl, FORM_RI, 8 },
-		[SHR8] = { CODE_shr, FORM_RI, 8 }, [SHR4] = { CODE_shr, FORM_RI, 4 }, [LOAD4] = { CODE_mov, FORM_RM, 4, 4 },
-		[LOAD8] = { CODE_mov, FORM_RM, 8, 8 }, [LOADZ1] = { CODE_movzx, FORM_RM, 4, 1 }, [LOADZ2] = { CODE_movzx, FORM_RM, 4, 2 },
+#include "cpu/engine/pairs.def"
 	};
+#undef STEP
+#undef PAIR
 	const struct insn *insn = d->row ? d->row->insn : NULL;
 	unsigned size;
 
@@ -25,7 +22,7 @@ static enum step step_of(const struct dec *d, const struct op *o)
 	if ((insn->flags & OSZAPC && !d->dead_flags) || (d->mem && dec_kind_of_memory(d) != KIND_BASE) || (insn->by_count && !o->imm))
 		return STEP_NONE;
 	size = dec_size(d, 0);
-	for (enum step s = MOV4; s < STEPS; s++)
+	for (unsigned s = STEP_NONE + 1; s < STEPS; s++)
 		if (steps[s].code == o->code && steps[s].form == o->form && steps[s].size == size && (o->form == FORM_RI || steps[s].from == dec_size(d, 1)))
 			return s;
 	return STEP_NONE;
@@ -90,18 +87,20 @@ ALWAYS_INLINE HANDLER_TYPE both(struct cpu *c, const struct op *o, s64 n, u64 la
 	RUN_LAST(o + 1, v);
 }
 
-#define PAIR(first, takes, second, takes_too) \
-	static HANDLER(pair_##first##_##takes##_##second##_##takes_too) { return both(c, o, n, last, 2 * first + takes, 2 * second + takes_too); }
+#define STEP(...)
+#define PAIR(first, second, takes) \
+	static HANDLER(pair_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first, 2 * second + takes); } \
+	static HANDLER(taking_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first + 1, 2 * second + takes); }
 #include "cpu/engine/pairs.def"
 #undef PAIR
 
 handler *paired_handler(const struct dec *d, const struct op *o)
 {
-#define PAIR(first, takes, second, takes_too) [2 * first + takes][2 * second + takes_too] = pair_##first##_##takes##_##second##_##takes_too,
-	static handler *const pairs[2 * STEPS][2 * STEPS] = {
+#define PAIR(first, second, takes) [first][second][takes] = { pair_##first##_##second##_##takes, taking_##first##_##second##_##takes },
+	static handler *const pairs[STEPS][STEPS][2][2] = { /* [first][second][does that take what the first gives][does the first take] */
 #include "cpu/engine/pairs.def"
 	};
-	enum step first = step_of(d, o), second = first ? step_of(d + 1, o + 1) : STEP_NONE;
+	unsigned first = step_of(d, o), second = first ? step_of(d + 1, o + 1) : STEP_NONE;
 
-	return pairs[2 * first + (first && d->taking)][2 * second + (second && d[1].taking)];
+	return second ? pairs[first][second][d[1].taking][d->taking] : NULL;
 }

@@ -72,7 +72,7 @@ static unsigned takes(const struct dec *d, const struct op *o)
 {
 	const struct insn *insn = d->row ? d->row->insn : NULL;
 
-	if (!insn || d->raises || (d->fused && !fused_takes(d)) || (insn->by_count && !shifts_by_constant(d, o)))
+	if (!insn || d->raises || (insn->by_count && !shifts_by_constant(d, o)))
 		return TAKES_NOTHING;
 	if (!d->mem)
 		return o->form == FORM_RI && insn->takes == TAKES_SRC ? TAKES_NOTHING : insn->takes;

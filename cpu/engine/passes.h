@@ -11,9 +11,19 @@ void passes(struct dec *d, struct op *o, unsigned count);
 /* fuse.c: may A, with the jump J behind it, be one step? Then this handler does both. It may take its first source if it is a register's. Both
  * operations stay in the block; the handler reads the second. NULL: no. */
 handler *fused_handler(const struct dec *a, const struct op *o, const struct dec *j);
-bool fused_takes(const struct dec *a);
 
-/* pair.c: the handler that does O and the operation behind it. NULL: there is none for these two. */
+/* pair.c: which of the steps of pairs.def O is, STEP_NONE: none of them. Arithmetic must have no flags, loads a base and no index. */
+#define STEP(name, ...) name,
+#define PAIR(...)
+enum step {
+	STEP_NONE,
+#include "cpu/engine/pairs.def"
+	STEPS
+};
+#undef STEP
+#undef PAIR
+unsigned step_of(const struct dec *d, const struct op *o);
+/* The handler that does O and the operation behind it. NULL: there is none for these two. */
 handler *paired_handler(const struct dec *d, const struct op *o);
 
 #endif

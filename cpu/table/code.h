@@ -3,7 +3,8 @@
 #define CPU_CODE_H
 
 enum code {
-	CODE_NONE, /* no instruction: block.c's own operations, and faults in place of one */
+	CODE_NONE,  /* no instruction: block.c's own operations, and faults in place of one */
+	CODE_STALE, /* block.c: the block is no longer what memory holds */
 #define INSN(mnemonic, ...) CODE_##mnemonic,
 #define INSV(mnemonic, variant, ...) CODE_##mnemonic##_##variant,
 #define ALSO(...)

@@ -77,7 +77,8 @@ struct insn {
 	u8 takes;                /* TAKES_*: which operand of the register form (LEA: of its address) may come from the operation before */
 	bool commutes;           /* with two registers, the sources may change places */
 	bool loads;              /* of the memory form with a base alone the base may come from there */
-	bool fuse;               /* with a conditional jump behind it: fuse.c */
+	bool fuse;               /* may be one step with a conditional jump behind it: fused.def */
+	bool condition;          /* Jcc: opcode bits 3-0 are its condition (condition.h) */
 	bool by_count;           /* shifts and rotates by a constant: of 0 they change nothing, flags included */
 	u32 reads, writes;       /* SR_* */
 	u8 pg;                   /* enum pg_class */
