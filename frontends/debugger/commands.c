@@ -24,6 +24,15 @@ bool files_allowed(struct session *s)
 	return !s->no_files || complaint(s, "through gdb, no command opens a file unless vcpu was started with --gdb-files");
 }
 
+bool enough(struct session *s)
+{
+	enum { EVERY = 256, SAID_MAX = 16 << 20 };
+
+	if (s->stop_wanted && s->rounds++ % EVERY == 0 && (s->stop_wanted(s->user) || ftello(s->out) > SAID_MAX))
+		s->interrupted = true;
+	return s->interrupted;
+}
+
 uint64_t number(const char *text, uint64_t otherwise)
 {
 	char *end;
@@ -300,7 +309,7 @@ char *monitor_command(struct session *s, const char *line, const struct vcpu_deb
 	*moved = NULL;
 	if (!s->out)
 		return NULL;
-	s->stopped = false;
+	s->stopped = s->interrupted = false;
 	command(s, line);
 	fclose(s->out);
 	if (s->stopped)

@@ -68,8 +68,9 @@ struct session {
 	bool no_files;               /* commands open none */
 	bool quit;
 	volatile bool interrupted;   /* Ctrl-C */
-	bool (*stop_wanted)(void *user); /* asked every now and then while the machine runs; NULL: nobody is to be asked */
+	bool (*stop_wanted)(void *user); /* asked every now and then while a command goes on; NULL: nobody is to be asked */
 	void *user;
+	unsigned long rounds;        /* of loops, for that */
 };
 
 /* ---- commands.c ---- */
@@ -81,6 +82,9 @@ const char *completion(struct session *s, const char *text, unsigned i, bool fir
 void session_end(struct session *s); /* free what S has but the machine */
 /* False, having said so. */
 bool complaint(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Shall the command end before it is done? For every loop whose length a line, the guest or a file decides: Ctrl-C; whoever is to be asked has had enough, or
+ * has been told more than anybody reads. */
+bool enough(struct session *s);
 static inline const char *error_of(struct session *s) { return vcpu_error(s->machine); }
 /* A number at the beginning of TEXT. */
 uint64_t number(const char *text, uint64_t otherwise);

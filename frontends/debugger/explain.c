@@ -130,7 +130,7 @@ void disassemble(struct session *s, uint64_t address, unsigned count)
 	uint64_t rip = linear_rip(s);
 	struct line line, before = { NULL, "", NULL, 0 };
 
-	for (unsigned i = 0; i < count && !s->interrupted; i++) {
+	for (unsigned i = 0; i < count && !enough(s); i++) {
 		char text[256], name[128];
 		unsigned len = instruction_text(s, address, text, sizeof text);
 

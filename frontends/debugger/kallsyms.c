@@ -127,7 +127,7 @@ static bool find_tokens(struct session *s, struct tables *t)
 	static const char digits[] = "0\0001\0002\0003\0004\0005\0006\0007\0008\0009";
 	const unsigned char *from = t->image, *last = t->image + t->size, *p;
 
-	while (!s->interrupted && (p = memmem(from, (size_t)(last - from), digits, sizeof digits)) != NULL) {
+	while (!enough(s) && (p = memmem(from, (size_t)(last - from), digits, sizeof digits)) != NULL) {
 		size_t at = (size_t)(p - t->image), end;
 		unsigned back = '0', n;
 
@@ -195,7 +195,7 @@ static bool names_fit(struct tables *t, size_t names, unsigned count, unsigned p
 
 static bool find_names(struct session *s, struct tables *t, unsigned pointer)
 {
-	for (size_t at = 0; at + 2 * pointer < t->size && t->looked_at < LOOKED_AT_MAX && !s->interrupted; at += pointer) {
+	for (size_t at = 0; at + 2 * pointer < t->size && t->looked_at < LOOKED_AT_MAX && !enough(s); at += pointer) {
 		t->count = u32(t, at);
 		if (t->count >= COUNT_MIN && t->count <= COUNT_MAX && (pointer == 4 || !u32(t, at + 4)) && names_fit(t, at + pointer, t->count,
 			pointer)) {

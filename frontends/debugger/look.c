@@ -12,7 +12,7 @@ static void print_memory(struct session *s, uint64_t at, uint64_t count, char fo
 {
 	char text[128];
 
-	for (uint64_t i = 0; i < count && !s->interrupted; i++, at += size) {
+	for (uint64_t i = 0; i < count && !enough(s); i++, at += size) {
 		uint64_t value = 0;
 		size_t n = physical ? vcpu_read_physical(s->machine, at, &value, size) : vcpu_read_linear(s->machine, at, &value, size);
 
@@ -40,7 +40,7 @@ static void print_memory(struct session *s, uint64_t at, uint64_t count, char fo
 /* COUNT of them, one behind the other. */
 static void print_strings(struct session *s, uint64_t at, uint64_t count, bool physical)
 {
-	for (uint64_t i = 0; i < count && !s->interrupted; i++) {
+	for (uint64_t i = 0; i < count && !enough(s); i++) {
 		unsigned char c = 0;
 
 		fprintf(s->out, "%016" PRIx64 ": ", at);

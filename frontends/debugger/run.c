@@ -262,7 +262,7 @@ static struct vcpu_debug_stop any_one(struct session *s, bool over, bool back)
 	struct vcpu_debug_stop stop = over ? one_over(s, back) : one(s, back);
 
 	/* Asleep: on to what wakes it. */
-	while (!back && stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE && !s->interrupted)
+	while (!back && stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE && !enough(s))
 		stop = vcpu_debug_step(s->debug);
 	return stop;
 }
@@ -273,7 +273,7 @@ static bool steps(struct session *s, const char *args, bool over, bool back)
 	uint64_t n = number(args, 1);
 
 	s->interrupted = false;
-	while (n-- && !s->interrupted)
+	while (n-- && !enough(s))
 		if ((stop = any_one(s, over, back)).what != VCPU_DEBUG_THERE)
 			break;
 	return report(s, stop);
@@ -295,12 +295,12 @@ static bool line_steps(struct session *s, const char *args, bool over, bool back
 	if (!dwarf_line(s, linear_rip(s), &from))
 		return steps(s, args, over, back);
 	s->interrupted = false;
-	for (uint64_t n = number(args, 1); n-- && stop.what == VCPU_DEBUG_THERE && !s->interrupted;) {
+	for (uint64_t n = number(args, 1); n-- && stop.what == VCPU_DEBUG_THERE && !enough(s);) {
 		unsigned long limit = 1000000;
 		bool moved = false;
 
 		dwarf_line(s, linear_rip(s), &from);
-		while (limit-- && !s->interrupted) {
+		while (limit-- && !enough(s)) {
 			stop = any_one(s, over, back);
 			if (stop.what != VCPU_DEBUG_THERE)
 				break;
@@ -380,7 +380,7 @@ static struct vcpu_debug_stop seek_time(struct session *s, uint64_t ns)
 	struct vcpu_place low = vcpu_debug_start(s->debug), high = vcpu_debug_end(s->debug);
 	struct vcpu_debug_stop stop = vcpu_debug_seek(s->debug, low);
 
-	while (stop.what != VCPU_DEBUG_ERROR && high.instructions - low.instructions > 1 && !s->interrupted) {
+	while (stop.what != VCPU_DEBUG_ERROR && high.instructions - low.instructions > 1 && !enough(s)) {
 		uint64_t middle = low.instructions + (high.instructions - low.instructions) / 2;
 
 		stop = vcpu_debug_seek(s->debug, (struct vcpu_place){ .instructions = middle });
@@ -432,7 +432,7 @@ bool do_run(struct session *s, const char *args)
 	s->interrupted = false;
 	do
 		stop = vcpu_debug_run(s->debug, end - vcpu_instructions(s->machine));
-	while (stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE && vcpu_instructions(s->machine) < end && !s->interrupted);
+	while (stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE && vcpu_instructions(s->machine) < end && !enough(s));
 	return report(s, stop);
 }
 

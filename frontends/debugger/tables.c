@@ -186,7 +186,7 @@ static void walk(struct session *s, uint64_t table, int level, unsigned bits, ui
 		memcpy(&e, page + i * size, size);
 		if (lma && at >> 47 & 1)
 			at |= 0xffff000000000000, end = at + ((uint64_t)1 << shift);
-		if (!(e & 1) || at > to || (end && end <= from) || s->interrupted)
+		if (!(e & 1) || at > to || (end && end <= from) || enough(s))
 			continue;
 		if (!(bits == 9 && level == 2 && !lma)) {
 			here &= ~((e & 2 ? 0 : W) | (e & 4 ? 0 : U));

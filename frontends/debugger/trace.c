@@ -72,7 +72,7 @@ static struct vcpu_debug_stop trace_instructions(struct session *s, struct traci
 	struct vcpu_debug_stop stop = { .what = VCPU_DEBUG_THERE, .place = vcpu_where(s->machine) };
 	FILE *file = t->file;
 
-	while (stop.place.instructions < end && !s->interrupted) {
+	while (stop.place.instructions < end && !enough(s)) {
 		uint64_t at = stop.place.instructions, rip = linear_rip(s);
 		unsigned cpu = vcpu_running(s->machine);
 		char text[256], name[128], *events = NULL;
@@ -137,7 +137,7 @@ bool do_trace(struct session *s, const char *args)
 		else do
 			stop = vcpu_debug_run(s->debug, end - vcpu_instructions(s->machine));
 		while (stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE && vcpu_instructions(s->machine) < end &&
-			!s->interrupted);
+			!enough(s));
 		vcpu_debug_trace(s->debug, 0, NULL, NULL);
 		ok = close_it(s, t.file, path) && report(s, stop);
 	}
@@ -303,7 +303,7 @@ bool do_profile(struct session *s, const char *args)
 	bool ok = file || (*path && n && every) || complaint(s, "profile FILE N [EVERY]");
 
 	s->interrupted = false;
-	while (file && vcpu_instructions(s->machine) < end && !s->interrupted) {
+	while (file && vcpu_instructions(s->machine) < end && !enough(s)) {
 		uint64_t from = vcpu_instructions(s->machine), left = end - from;
 
 		stop = vcpu_debug_run(s->debug, left < every ? left : every);

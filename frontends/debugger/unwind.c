@@ -212,7 +212,7 @@ bool do_backtrace(struct session *s, const char *args)
 
 	print_frame(s, 0, &f);
 	s->interrupted = false;
-	for (unsigned n = 1; n < most && !s->interrupted; n++) {
+	for (unsigned n = 1; n < most && !enough(s); n++) {
 		sp = f.sp;
 		if (!frame_up(s, &f) || (f.sp == sp && n > 1))
 			break;

@@ -244,12 +244,12 @@ static void print_array(struct session *s, const struct value *v, char format, u
 		return;
 	}
 	fputc('{', s->out);
-	for (uint64_t i = 0; i < n && i < ELEMENTS_MAX && !s->interrupted; i++) {
+	for (uint64_t i = 0; i < n && i < ELEMENTS_MAX && !enough(s); i++) {
 		struct value e = { .type = of, .in_memory = true, .address = v->address + i * of->size };
 		unsigned char a[64], b[64];
 
 		/* Equal ones are told once. */
-		for (last = i; last + 1 < n && !s->interrupted && of->size && of->size <= sizeof a && vcpu_read_linear(s->machine, e.address, a, of->size) == of->size &&
+		for (last = i; last + 1 < n && !enough(s) && of->size && of->size <= sizeof a && vcpu_read_linear(s->machine, e.address, a, of->size) == of->size &&
 				vcpu_read_linear(s->machine, v->address + (last + 1) * of->size, b, of->size) == of->size && !memcmp(a, b, of->size); last++)
 			;
 		if (i)
