@@ -1,36 +1,18 @@
-/* A guest that writes anything to any register of any device, at any time: whatever it does, the host must not crash, hang or run out of memory.
- * Its state must also survive being saved and loaded between any two accesses.
- *
- *     devices [STEPS [SEED]]
- *
- * It drives the address spaces as a processor would; run it in a build with --enable-sanitizers. A step that takes a processor a minute is a hang. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/time.h>
-#include <unistd.h>
+#include "tests/fuzz/fuzz.h"
 #include "lib/machine.h"
+#include "tests/fuzz/device_steps.h"
+#include "tests/fuzz/hashes.h"
 
 #define MEMORY (8 * MiB)
 
-static const struct itimerval minute = { .it_value.tv_sec = 60 };
-static u64 seed, step;
-static char directory[] = "/tmp/vcpu-fuzz-XXXXXX";
-
-static u64 next_random(void)
-{
-	seed += 0x9e3779b97f4a7c15;
-	return hash64(seed, &seed, sizeof seed);
-}
-
-static u64 below(u64 n) { return next_random() % n; }
+static u64 below(u64 n) { return device_choice(n <= 256 ? 1 : n <= 65536 ? 2 : n <= (u64)1 << 32 ? 4 : 8) % n; }
 
 /* What a register might take seriously: addresses of RAM, small numbers, single bits, all and nothing. */
 static u64 value(void)
 {
-	u64 r = next_random();
+	u64 kind = below(16), r = device_choice(kind < 2 ? 0 : kind < 7 ? 3 : kind < 12 ? 1 : 8);
 
-	switch (r >> 60) {
+	switch (kind) {
 	case 0: return 0;
 	case 1: return ~(u64)0;
 	case 2: case 3: case 4: return r & (MEMORY - PAGE_SIZE);
@@ -159,14 +141,12 @@ static void pass(struct vcpu *v)
 {
 	unsigned rounds = 0;
 
-	v->cpu->idle_ns += next_random() >> (28 + below(36));
+	v->cpu->idle_ns += (below(256) + 1) << below(28);
 	v->clock.now = cpu_now(v->cpu);
 	while (clock_next(&v->clock) <= v->clock.now && clock_next(&v->clock) != CLOCK_NEVER) {
 		clock_fire(&v->clock);
-		if (++rounds > 100000) {
-			fprintf(stderr, "step %llu: %s fires without end\n", (unsigned long long)step, v->clock.first->name);
-			abort();
-		}
+		if (++rounds > 100000)
+			fuzz_fail("%s fires without end", v->clock.first->name);
 	}
 }
 
@@ -180,95 +160,42 @@ static void input(struct vcpu *v)
 	vcpu_input(v, (enum vcpu_channel)below(VCPU_CHANNELS), bytes, len);
 }
 
-struct hashes {
-	u64 hash[PARTS_MAX];
-	unsigned n, wrong;
-};
-
-static void keep_hash(void *user, const char *part, uint64_t hash)
+void device_step(struct vcpu *v)
 {
-	struct hashes *h = user;
-
-	(void)part;
-	h->hash[h->n++] = hash;
-}
-
-static void compare_hash(void *user, const char *part, uint64_t hash)
-{
-	struct hashes *h = user;
-
-	if (h->hash[h->n++] == hash)
-		return;
-	fprintf(stderr, "step %llu: %s is not what was saved\n", (unsigned long long)step, part);
-	h->wrong++;
-}
-
-static void save_and_load(struct vcpu *v)
-{
-	struct hashes hashes = { .n = 0 };
-	char *error = NULL;
-	void *data;
-	size_t len;
-
-	vcpu_state_parts(v, keep_hash, &hashes);
-	if (!vcpu_save(v, &data, &len, &error) || !vcpu_load(v, data, len, &error)) {
-		fprintf(stderr, "step %llu: saved and loaded: %s\n", (unsigned long long)step, error);
-		abort();
-	}
-	hashes.n = 0;
-	vcpu_state_parts(v, compare_hash, &hashes);
-	if (hashes.wrong)
-		abort();
-	free(data);
-}
-
-static void run(struct vcpu *v, u64 steps)
-{
-	for (u64 end = step + steps; step < end; step++) {
-		setitimer(ITIMER_PROF, &minute, NULL);
-		switch (below(64)) {
-		case 0: case 1: case 2: case 3: configure(v); break;
-		case 4: case 5: case 6: fill_memory(v); break;
-		case 7: case 8: case 9: case 10: case 11: pass(v); break;
-		case 12: input(v); break;
-		case 15: packet(v); break;
-		case 16: case 17: ring(v); break;
-		case 18: rings(v); break;
-		case 13:
-			if (!below(200))
-				save_and_load(v);
-			break;
-		case 14:
-			if (!below(100))
-				machine_reset(v, NULL);
-			break;
-		default:
-			access_range(below(2) ? &v->io : &v->mem, below(2) ? 3 : 4);
-		}
-		if (v->off) { /* and on again */
-			v->off = false;
+	switch (below(64)) {
+	case 0: case 1: case 2: case 3: configure(v); break;
+	case 4: case 5: case 6: fill_memory(v); break;
+	case 7: case 8: case 9: case 10: case 11: pass(v); break;
+	case 12: input(v); break;
+	case 13:
+		if (!below(200))
+			hashes_save_and_load(v);
+		break;
+	case 14:
+		if (!below(100))
 			machine_reset(v, NULL);
-		}
-		v->exit_wanted = v->reset_wanted = false;
+		break;
+	case 15: packet(v); break;
+	case 16: case 17: ring(v); break;
+	case 18: rings(v); break;
+	default:
+		access_range(below(2) ? &v->io : &v->mem, below(2) ? 3 : 4);
 	}
+	if (v->off) { /* and on again */
+		v->off = false;
+		machine_reset(v, NULL);
+	}
+	v->exit_wanted = v->reset_wanted = false;
 }
 
-static char *make_file(const char *name, u64 size, const char *options)
+static char *make_file(u64 size, const char *options)
 {
-	static char spec[8][128];
-	static unsigned n;
-	char path[96];
-	FILE *file;
+	struct fuzz_file file = fuzz_file();
+	char *spec = NULL;
 
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	file = fopen(path, "w");
-	if (!file || ftruncate(fileno(file), (off_t)size)) {
-		perror(path);
-		exit(2);
-	}
-	fclose(file);
-	snprintf(spec[n], sizeof spec[n], "%s%s", path, options);
-	return spec[n++];
+	if (ftruncate(file.fd, (off_t)size) || asprintf(&spec, "%s%s", file.path, options) < 0)
+		fuzz_fail("no memory for a file");
+	return spec;
 }
 
 static void output(void *user, enum vcpu_channel channel, const void *data, size_t len)
@@ -277,10 +204,12 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 }
 
 /* Whatever the configuration may have, as far as this library has it. */
-static struct vcpu *machine(unsigned kind, const struct vcpu_drive *drives, const char *bios, const char *vars)
+struct vcpu *device_machine(unsigned kind)
 {
 	static const char *const nics[] = { "virtio", "e1000", "ne2000" };
 	static u8 boot[512] = { 0xf4, [510] = 0x55, 0xaa };
+	static struct vcpu_drive drives[5];
+	static const char *bios, *vars;
 	struct vcpu_config config = {
 		.memory = MEMORY, .display = "vga", .nic = nics[kind % 3], .console = true, .rng = true, .share = "fuzz", .sound = true,
 		.kernel_data = boot, .kernel_size = sizeof boot, .drives = drives, .drives_count = 5, .output = output, .seed = 1,
@@ -288,57 +217,23 @@ static struct vcpu *machine(unsigned kind, const struct vcpu_drive *drives, cons
 	char *error = NULL;
 	struct vcpu *v;
 
+	if (!bios) {
+		drives[0] = (struct vcpu_drive){ make_file(4 * MiB, ",snapshot"), VCPU_BUS_IDE, false };
+		drives[1] = (struct vcpu_drive){ make_file(1 * MiB, ""), VCPU_BUS_IDE, true };
+		drives[2] = (struct vcpu_drive){ make_file(4 * MiB, ",snapshot"), VCPU_BUS_VIRTIO, false };
+		drives[3] = (struct vcpu_drive){ make_file(4 * MiB, ",snapshot"), VCPU_BUS_AHCI, false };
+		drives[4] = (struct vcpu_drive){ make_file(1440 * KiB, ",snapshot"), VCPU_BUS_FLOPPY, false };
+		bios = make_file(64 * KiB, "");
+		vars = make_file(64 * KiB, ",snapshot");
+	}
 	if (kind % 2) {
 		config.kernel_data = NULL;
+		config.kernel_size = 0;
 		config.bios = bios;
 		config.vars = vars;
 	}
 	v = vcpu_new(&config, &error);
-	if (!v) {
-		fprintf(stderr, "skipped: %s\n", error);
-		free(error);
-	}
+	if (!v)
+		fuzz_fail("%s", error);
 	return v;
-}
-
-int main(int argc, char **argv)
-{
-	u64 steps = argc > 1 ? strtoull(argv[1], NULL, 0) : 1000000;
-	struct rusage usage;
-	struct vcpu_drive drives[5];
-	const char *bios, *vars;
-	unsigned kinds = 6, made = 0;
-
-	seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
-	if (!mkdtemp(directory)) {
-		perror(directory);
-		return 2;
-	}
-	drives[0] = (struct vcpu_drive){ make_file("ide", 4 * MiB, ",snapshot"), VCPU_BUS_IDE, false };
-	drives[1] = (struct vcpu_drive){ make_file("cdrom", 1 * MiB, ""), VCPU_BUS_IDE, true };
-	drives[2] = (struct vcpu_drive){ make_file("virtio", 4 * MiB, ",snapshot"), VCPU_BUS_VIRTIO, false };
-	drives[3] = (struct vcpu_drive){ make_file("ahci", 4 * MiB, ",snapshot"), VCPU_BUS_AHCI, false };
-	drives[4] = (struct vcpu_drive){ make_file("floppy", 1440 * KiB, ",snapshot"), VCPU_BUS_FLOPPY, false };
-	bios = make_file("bios", 64 * KiB, "");
-	vars = make_file("vars", 64 * KiB, ",snapshot");
-	for (unsigned kind = 0; kind < kinds; kind++) {
-		struct vcpu *v = machine(kind, drives, bios, vars);
-
-		if (!v)
-			continue;
-		made++;
-		run(v, steps / kinds);
-		vcpu_free(v);
-	}
-	for (const char *const *name = (const char *const[]){ "ide", "cdrom", "virtio", "ahci", "floppy", "bios", "vars", NULL }; *name; name++) {
-		char path[96];
-
-		snprintf(path, sizeof path, "%s/%s", directory, *name);
-		unlink(path);
-	}
-	rmdir(directory);
-	getrusage(RUSAGE_SELF, &usage);
-	printf("%llu steps with %u machines, %ld MiB of memory\n%s\n", (unsigned long long)step, made, usage.ru_maxrss / 1024,
-		usage.ru_maxrss < 1024 * 1024 && made ? "1 passed, 0 failed" : "0 passed, 1 failed");
-	return !made || usage.ru_maxrss >= 1024 * 1024;
 }
