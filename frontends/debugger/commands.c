@@ -28,7 +28,7 @@ bool enough(struct session *s)
 {
 	enum { EVERY = 256, SAID_MAX = 16 << 20 };
 
-	if (s->stop_wanted && s->rounds++ % EVERY == 0 && (s->stop_wanted(s->user) || ftello(s->out) > SAID_MAX))
+	if (s->stop_wanted && s->rounds++ % EVERY == 0 && (s->stop_wanted(s->user) || s->said > SAID_MAX))
 		s->interrupted = true;
 	return s->interrupted;
 }
@@ -259,6 +259,28 @@ bool command(struct session *s, const char *line)
 	return ok;
 }
 
+static ssize_t write_clean(void *session, const char *data, size_t len)
+{
+	struct session *s = session;
+
+	for (size_t i = 0; i < len; i++)
+		putc(iscntrl((unsigned char)data[i]) && data[i] != '\n' && data[i] != '\t' ? '?' : data[i], s->to);
+	s->said += len;
+	return (ssize_t)len;
+}
+
+bool session_print_to(struct session *s, FILE *to)
+{
+	if (s->out)
+		fclose(s->out);
+	s->to = to;
+	s->said = 0;
+	s->out = to ? fopencookie(s, "w", (cookie_io_functions_t){ .write = write_clean }) : NULL;
+	if (s->out)
+		setvbuf(s->out, NULL, _IONBF, 0); /* it keeps its order among what others write to TO */
+	return s->out || !to;
+}
+
 void session_end(struct session *s)
 {
 	trace_end(s);
@@ -275,6 +297,7 @@ void session_end(struct session *s)
 	free(s->bookmarks);
 	free(s->trail);
 	free(s->collecting);
+	session_print_to(s, NULL);
 }
 
 /* ---- for others ---- */
@@ -304,14 +327,19 @@ char *monitor_command(struct session *s, const char *line, const struct vcpu_deb
 {
 	char *text = NULL;
 	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
 
-	s->out = open_memstream(&text, &len);
 	*moved = NULL;
-	if (!s->out)
+	if (!to || !session_print_to(s, to)) {
+		if (to)
+			fclose(to);
+		free(text);
 		return NULL;
+	}
 	s->stopped = s->interrupted = false;
 	command(s, line);
-	fclose(s->out);
+	session_print_to(s, NULL);
+	fclose(to);
 	if (s->stopped)
 		*moved = &s->last;
 	return text;

@@ -46,7 +46,9 @@ struct trace;
 struct session {
 	vcpu *machine;
 	vcpu_debug *debug;
-	FILE *out;                   /* where commands print */
+	FILE *out;                   /* where commands print: session_print_to */
+	FILE *to;                    /* where that goes */
+	size_t said;                 /* bytes since */
 	FILE *(*create)(const char *path); /* makes files for commands; NULL: fopen does */
 	struct symbol *symbols;      /* by address */
 	size_t nsymbols;
@@ -79,6 +81,8 @@ struct session {
 bool command(struct session *s, const char *line);
 /* Names of commands and symbols that begin with TEXT, the I-th; NULL: no more. FIRST: it is the line's first word. */
 const char *completion(struct session *s, const char *text, unsigned i, bool first);
+/* Commands print to TO; NULL: no more. What would steer a terminal is replaced by question marks: names come from files and guests. False: no memory. */
+bool session_print_to(struct session *s, FILE *to);
 void session_end(struct session *s); /* free what S has but the machine */
 /* False, having said so. */
 bool complaint(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));

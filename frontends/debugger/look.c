@@ -1,8 +1,11 @@
 /* Looking: memory, expressions, source, what the parts of the machine remember. */
 #include <ctype.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "debugger.h"
 
@@ -146,14 +149,27 @@ bool do_ptype(struct session *s, const char *args)
 
 /* ---- source and instructions ---- */
 
+/* A stranger's symbol file may name any file: not one that waits, never ends, or does something when it is opened. */
+static FILE *open_regular(const char *path)
+{
+	enum { LARGEST = 64 << 20 };
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size <= LARGEST))
+		return fd < 0 ? NULL : fdopen(fd, "r");
+	close(fd);
+	return NULL;
+}
+
 static FILE *open_source(const struct line *line)
 {
-	FILE *file = fopen(line->file, "re");
+	FILE *file = open_regular(line->file);
 	char path[1024];
 
 	if (!file && line->directory && (size_t)snprintf(path, sizeof path, "%s/%s", line->directory, line->file) < sizeof path)
-		file = fopen(path, "re");
-	return file ? file : fopen(line->name, "re");
+		file = open_regular(path);
+	return file ? file : open_regular(line->name);
 }
 
 bool do_list(struct session *s, const char *args)
@@ -180,7 +196,7 @@ bool do_list(struct session *s, const char *args)
 	if (!source)
 		return complaint(s, "%s:%d: the file cannot be read", line.file, line.line);
 	first = line.line > 5 ? line.line - 5 : 1;
-	for (int n = 1; n < first + 10 && getline(&text, &room, source) >= 0; n++)
+	for (int n = 1; n < first + 10 && !enough(s) && getline(&text, &room, source) >= 0; n++)
 		if (n >= first)
 			fprintf(s->out, "%s%5d  %s", n == line.line ? "=>" : "  ", n, text);
 	free(text);

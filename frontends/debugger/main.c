@@ -102,17 +102,20 @@ static bool do_line(const char *line)
 {
 	char *text = NULL;
 	size_t len = 0;
+	FILE *to;
 	bool ok;
 
 	if (!json)
 		return do_plain(line);
-	session.out = needed(open_memstream(&text, &len));
+	to = needed(open_memstream(&text, &len));
 	said = needed(open_memstream(&said_text, &said_len));
+	if (!session_print_to(&session, to))
+		return false;
 	session.stopped = false;
 	ok = do_plain(line);
-	fclose(session.out);
+	session.quit |= !session_print_to(&session, stdout);
+	fclose(to);
 	fclose(said);
-	session.out = stdout;
 	said = NULL;
 	json_command(&session, stdout, line, ok, text, said_text);
 	free(text);
@@ -270,7 +273,10 @@ int main(int argc, char **argv)
 		complain("what is to be debugged? A recording, or options of vcpu run (--help tells more)");
 		return STATUS_USAGE;
 	}
-	session.out = stdout;
+	if (!session_print_to(&session, stdout)) {
+		complain("out of memory");
+		return STATUS_HOST;
+	}
 	session.create = prompt_create;
 	ending_open(interrupt_command, prompt_restore);
 	if (!prompt_open(complete)) {

@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_fail("%s", vcpu_error(v));
 	hash = vcpu_state_hash(v);
 	s.machine = v;
-	s.out = null;
+	if (!session_print_to(&s, null))
+		fuzz_fail("no memory for a session");
 	s.debug = fuzz_memory(vcpu_debug_new(v, NULL, &error));
 	if (!symbol_add(&s, 0x7c00, 18, true, "start", 5) || !symbol_add(&s, 0x7c12, 11, true, "count", 5) || !symbol_add(&s, 0x600, 1, false, "counter", 7))
 		fuzz_fail("no memory for symbols");

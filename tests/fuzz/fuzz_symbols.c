@@ -7,7 +7,6 @@
 static vcpu *v;
 static vcpu_debug *debug;
 static struct fuzz_file file;
-static FILE *null;
 
 static const char *const commands[] = {
 	"backtrace 5", "list", "list main", "info locals", "print count", "print *pair", "print pair->next", "ptype pair", "ptype struct pair", "print counter", "print (enum color)1",
@@ -25,7 +24,6 @@ static void begin(void)
 	debug = v ? vcpu_debug_new(v, NULL, &error) : NULL;
 	if (!debug)
 		fuzz_fail("%s", error);
-	null = fuzz_memory(fopen("/dev/null", "w"));
 	file = fuzz_file();
 }
 
@@ -34,18 +32,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 	struct session s = { 0 };
 	uint64_t offset = 0x1000;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *to;
 	bool moved = take(&in, 1) & 1;
 
 	if (!v)
 		begin();
 	s.machine = v;
 	s.debug = debug;
-	s.out = null;
+	to = fuzz_memory(open_memstream(&text, &len));
+	if (!session_print_to(&s, to))
+		fuzz_fail("no memory for a session");
 	fuzz_file_set(file, in.at, in.left);
 	symbols_read(&s, file.path, moved ? &offset : NULL);
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		command(&s, commands[i]);
 	session_end(&s);
+	fclose(to);
+	for (size_t i = 0; i < len; i++)
+		if ((u8)text[i] < ' ' && text[i] != '\n' && text[i] != '\t')
+			fuzz_fail("a file's name steers the terminal: %.*s", (int)len, text);
+	free(text);
 	if (vcpu_debug_seek(debug, vcpu_debug_start(debug)).what == VCPU_DEBUG_ERROR)
 		fuzz_fail("%s", vcpu_error(v));
 	return 0;
