@@ -223,7 +223,7 @@ static bool character(struct parser *p, struct value *v)
 		c = l ? codes[l - letters] : *at;
 		at++;
 	}
-	if (*at != '\'')
+	if (!*p->at || *at != '\'')
 		return complaint(p->s, "a character is wanted, and a ' behind it: %s", p->at);
 	p->at = at + 1;
 	set_number(p, v, (uint64_t)(signed char)c, true);

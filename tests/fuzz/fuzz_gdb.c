@@ -12,7 +12,8 @@ static struct fuzz_file session;
 
 static void begin(void)
 {
-	static const unsigned char code[512] = { 0xfe, 0x06, 0x00, 0x06, 0x8e, 0xd8, 0x60, 0x61, 0xeb, 0xf6, [510] = 0x55, 0xaa };
+	/* mov cx, 1000; 1: inc byte [600h]; mov ds, ax; pusha; popa; loop 1b; cli; hlt: what runs until something stops it comes to an end */
+	static const unsigned char code[512] = { 0xb9, 0xe8, 0x03, 0xfe, 0x06, 0x00, 0x06, 0x8e, 0xd8, 0x60, 0x61, 0xe2, 0xf6, 0xfa, 0xf4, [510] = 0x55, 0xaa };
 	struct vcpu_config config = { .memory = MiB, .kernel_data = code, .kernel_size = sizeof code, .processors = 2 };
 	int null = open("/dev/null", O_WRONLY);
 	char *error = NULL;
