@@ -130,6 +130,7 @@ bool row_usable(const struct isa_row *row, const char **why)
 		{ " rdtsc rdtscp rdpmc rdpid rdrand rdseed ", "its result is the host's own" },
 		{ " cpuid xgetbv ", "the host has other features" },
 		{ " syscall sysenter ", "goes to the host's kernel" },
+		{ " rdpkru wrpkru ", "#UD or not, as the host's kernel has set CR4.PKE" },
 		{ " sgdt sidt sldt str smsw ", "the host's kernel emulates it (UMIP)" },
 		{ " verw ", "" },
 	};

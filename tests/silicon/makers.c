@@ -60,6 +60,7 @@ static bool one_in(const struct trial *t, const struct dec *d, const struct stat
 	case DIFF_DOUBLE_SHIFT: return any_of(name, " shld shrd ") && d->osize == 2;
 	case DIFF_MOVSXD_66: return !strcmp(name, "movsxd") && d->osize == 2;
 	case DIFF_FAR_RETURN: return any_of(name, " ret iret ") && d->map == 0 && (d->opcode & 0xf0) == 0xc0 && d->opcode > 0xc3 && faults;
+	case DIFF_UD_OPERANDS: return any_of(name, " ud0 ud1 ") && is_fault(here) && host->vector == VEC_UD;
 	case DIFF_ENTER_ORDER: return !strcmp(name, "enter") && is_fault(host) && is_fault(here);
 	case DIFF_SYSRET_32: case DIFF_LOCK_CR8: case DIFF_LOCK_VERW: case DIFF_COUNT: break;
 	}
@@ -83,6 +84,7 @@ static int undecoded(const struct trial *t, const u8 *code)
 	case 0x00: return lock && (code[2] >> 3 & 7) == 5 ? DIFF_LOCK_VERW : -1;
 	case 0x05: case 0x07: return t->bits == 64 ? -1 : DIFF_SYSRET_32;
 	case 0x20: case 0x22: return lock ? DIFF_LOCK_CR8 : -1;
+	case 0xb9: case 0xff: return DIFF_UD_OPERANDS;
 	default: return -1;
 	}
 }

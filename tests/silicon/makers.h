@@ -3,7 +3,7 @@
  *
  *     DIFFERENCE(id, instructions, Intel's processors, AMD's processors)
  *
- * Seen on Intel's family 6, model 207 (Sapphire Rapids), and on AMD's family 25, model 17 (Zen 4) and family 26 (Zen 5). */
+ * Seen on Intel's family 6, model 207 (Sapphire Rapids), and on AMD's family 25, models 1 (Zen 3) and 17 (Zen 4), and family 26 (Zen 5). */
 #ifndef SILICON_MAKERS_H
 #define SILICON_MAKERS_H
 
@@ -40,6 +40,7 @@
 	DIFFERENCE(LOCK_CR8, "MOV to and from CR0 with LOCK", "#UD", "CR8") \
 	DIFFERENCE(LOCK_VERW, "VERW with LOCK", "#UD", "the prefix is ignored") \
 	DIFFERENCE(FAR_RETURN, "RET far and IRET that fault", "an order of checks; offsets beyond 4 GiB to 32-bit code are cut", "another order; #GP") \
+	DIFFERENCE(UD_OPERANDS, "UD0, UD1 whose operands cannot be fetched", "the fetch faults", "#UD") \
 	DIFFERENCE(ENTER_ORDER, "ENTER that faults", "the frame is written first", "the end of the frame is checked first")
 
 enum difference {
