@@ -25,16 +25,28 @@ struct field {
 	enum field_type type;
 };
 
-#define FIELD(type, member, kind) { #member, offsetof(type, member), 1, 0, FIELD_##kind }
-#define FIELD_MAX(type, member, kind, max) { #member, offsetof(type, member), 1, max, FIELD_##kind }
-#define FIELDS(type, member, kind) \
-	{ #member, offsetof(type, member), sizeof(((type *)0)->member) / FIELD_SIZE_##kind, 0, FIELD_##kind }
+#define FIELD(type, member, kind) FIELD_MAX(type, member, kind, 0)
+#define FIELD_MAX(type, member, kind, max) { #member, FIELD_AT(type, member, kind, &((type *)0)->member), 1, max, FIELD_##kind }
+#define FIELDS(type, member, kind) FIELDS_AS(type, member, member, kind)
+/* An array of unions, by what it is saved as: FIRST is the first of them. */
+#define FIELDS_AS(type, member, first, kind) \
+	{ #member, FIELD_AT(type, member, kind, ((type *)0)->first), sizeof(((type *)0)->member) / FIELD_SIZE_##kind, 0, FIELD_##kind }
 #define FIELD_END { NULL, 0, 0, 0, FIELD_NONE }
 #define FIELD_SIZE_U8 1
 #define FIELD_SIZE_U16 2
 #define FIELD_SIZE_U32 4
 #define FIELD_SIZE_U64 8
 #define FIELD_SIZE_BOOL sizeof(bool)
+/* A member's offset, if its type is what KIND says: else it does not compile. FIRST points to the member, or to the first element of the array. An
+ * enumeration without negative values is a U32. */
+#define FIELD_AT(type, member, kind, first) \
+	(offsetof(type, member) + 0 * sizeof(struct { _Static_assert(FIELD_IS_##kind(first), #member " is not " #kind); int nothing; }))
+#define FIELD_IS_U8(first) _Generic(first, u8 *: 1, s8 *: 1, default: 0)
+#define FIELD_IS_U16(first) _Generic(first, u16 *: 1, s16 *: 1, default: 0)
+#define FIELD_IS_U32(first) _Generic(first, u32 *: 1, s32 *: 1, default: 0)
+#define FIELD_IS_U64(first) _Generic(first, u64 *: 1, s64 *: 1, default: 0)
+#define FIELD_IS_BOOL(first) _Generic(first, bool *: 1, default: 0)
+#define FIELD_IS_EVENT(first) _Generic(first, struct event *: 1, default: 0)
 
 /* One part: a name, the struct, its list. `loaded` (may be NULL) recomputes what is derived from the fields; it must not call
  * into another part: after all parts are loaded, whoever is in charge drives the lines. */

@@ -42,6 +42,22 @@ static struct toy sample(void)
 		.index = 5, .tick.when = 0x1f1e1d1c1b1a1918, .wiring = 7 };
 }
 
+/* What FIELD and FIELDS refuse to compile. */
+START_TEST(kinds)
+{
+	struct toy *toy = NULL;
+
+	ck_assert(FIELD_IS_U8(&toy->a) && FIELD_IS_U16(toy->b) && FIELD_IS_U16(&toy->b[1]) && FIELD_IS_U32(&toy->c) && FIELD_IS_U64(&toy->d));
+	ck_assert(FIELD_IS_BOOL(toy->e) && FIELD_IS_EVENT(&toy->tick));
+	ck_assert(!FIELD_IS_U16(&toy->a));     /* too small */
+	ck_assert(!FIELD_IS_U8(&toy->c));      /* too large */
+	ck_assert(!FIELD_IS_U16(&toy->b));     /* an array, of which FIELD would save the first element only */
+	ck_assert(!FIELD_IS_U8(toy->e));       /* a bool, in which a load must not put a 2 */
+	ck_assert(!FIELD_IS_BOOL(&toy->a));
+	ck_assert(!FIELD_IS_U64(&toy->tick));
+}
+END_TEST
+
 START_TEST(layout)
 {
 	/* little-endian, packed, in order */
@@ -191,6 +207,7 @@ int main(void)
 	Suite *suite = suite_create("field");
 	TCase *all = tcase_create("field");
 
+	tcase_add_test(all, kinds);
 	tcase_add_test(all, layout);
 	tcase_add_test(all, refusals);
 	tcase_add_test(all, every_bit_is_hashed);
