@@ -204,6 +204,13 @@ void vcpu_debug_condition(vcpu_debug *d, bool (*counts)(void *user, const struct
 
 _Static_assert((int)VCPU_CAUSE_FAULT == INT_EXCEPTION && (int)VCPU_CAUSE_TRAP == INT_TRAP && (int)VCPU_CAUSE_INT == INT_SOFTWARE &&
 	       (int)VCPU_CAUSE_INT3_INTO == INT_SOFT_EXC && (int)VCPU_CAUSE_INT1 == INT_ICEBP, "enum interrupt_kind");
+#define SAME(kind) ((int)VCPU_EVENT_##kind == EVENT_##kind)
+_Static_assert(SAME(EXCEPTION) && SAME(INTERRUPT) && SAME(PORT) && SAME(MMIO) && SAME(MSR) && SAME(CR3) && SAME(MODE) && SAME(CLOCK) && SAME(OUTPUT) &&
+	       SAME(MEMORY), "enum event_kind");
+#undef SAME
+/* The values of VCPU_EVENT_MODE. */
+_Static_assert((int)VCPU_MODE_16 == MODE_16 && (int)VCPU_MODE_32 == MODE_32 && (int)VCPU_MODE_64 == MODE_64 && (int)VCPU_MODE_PROTECTED == MODE_PE &&
+	       (int)VCPU_MODE_V86 == MODE_V86 && (int)VCPU_MODE_LONG == MODE_LONG, "the execution mode in cpu.h");
 
 static void saw(void *debug, struct cpu *c, const struct seen *seen)
 {
@@ -289,6 +296,7 @@ static void listen_to(void *debug, enum vcpu_channel channel, const void *data, 
 {
 	static const u32 bytes = 1u << VCPU_COM1 | 1u << VCPU_COM2 | 1u << VCPU_COM3 | 1u << VCPU_COM4 | 1u << VCPU_DEBUGCON | 1u << VCPU_CONSOLE |
 		1u << VCPU_FIRMWARE | 1u << VCPU_LPT1;
+	_Static_assert(VCPU_CHANNELS <= 32, "a bit for each");
 	struct vcpu_debug *d = debug;
 	u64 rip;
 

@@ -1,11 +1,12 @@
 /* The drives of a PC, and the images in them. */
 #include <stdlib.h>
-#include "io/disk/reach.h"
+#include "io/disk/ahci.h"
 #include "io/disk/fdc.h"
+#include "io/disk/reach.h"
 #include "lib/pc.h"
 
 /* Drives that a bus has places for. */
-static const unsigned places[] = { [VCPU_BUS_IDE] = 4, [VCPU_BUS_AHCI] = 6, [VCPU_BUS_VIRTIO] = VCPU_DRIVES, [VCPU_BUS_FLOPPY] = 2, [VCPU_BUS_SHELF] = VCPU_DRIVES };
+static const unsigned places[] = { [VCPU_BUS_IDE] = 4, [VCPU_BUS_AHCI] = AHCI_PORTS, [VCPU_BUS_VIRTIO] = VCPU_DRIVES, [VCPU_BUS_FLOPPY] = 2, [VCPU_BUS_SHELF] = VCPU_DRIVES };
 static const char *const buses[] = { [VCPU_BUS_IDE] = "IDE", [VCPU_BUS_AHCI] = "AHCI", [VCPU_BUS_VIRTIO] = "virtio", [VCPU_BUS_FLOPPY] = "floppy", [VCPU_BUS_SHELF] = "shelf" };
 
 /* ---- what disks tell of the host ---- */

@@ -335,6 +335,7 @@ static int reset_button(struct vcpu *v)
 	return machine_reset(v, NULL) ? 0 : machine_error(v, "the host has no memory for a reset");
 }
 
+_Static_assert(VCPU_COM3 == VCPU_COM2 + 1 && VCPU_COM4 == VCPU_COM2 + 2, "ports in order");
 int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
 {
 	struct pc *pc = v->pc;

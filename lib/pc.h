@@ -97,7 +97,6 @@ bool pc_remember_fresh(struct pc *pc);
 
 enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_COM2 = 3, IRQ_COM1 = 4, IRQ_LPT1 = 7, IRQ_FLOPPY = 6, IRQ_RTC = 8, IRQ_MOUSE = 12, IRQ_FPU = 13, IRQ_IDE = 14 };
 enum timer_wire { FROM_PIT, FROM_RTC, FROM_HPET0, FROM_HPET1, LEGACY };
-#define PIRQ_PIN 16 /* PIRQA# is I/O APIC pin 16 */
 
 void pc_isa_irq(void *owner, int n, bool level);    /* IRQ N, from a device of the ISA bus */
 void pc_test_irq(void *owner, int n, bool level);   /* pin N of the I/O APIC, from the test device; the first 16 are IRQs */

@@ -66,6 +66,11 @@ const char *vcpu_register_name(int reg)
 
 static const u8 segment_of[] = { ES, CS, SS, DS, FS, GS, LDTR, TR };
 static const u8 debug_of[] = { 0, 1, 2, 3, 6, 7 };
+_Static_assert(VCPU_TR - VCPU_ES + 1 == ARRAY_LEN(segment_of) && VCPU_DR7 - VCPU_DR0 + 1 == ARRAY_LEN(debug_of), "one for each");
+#define SAME(reg) (VCPU_##reg - VCPU_RAX == (int)reg)
+_Static_assert(SAME(RAX) && SAME(RCX) && SAME(RDX) && SAME(RBX) && SAME(RSP) && SAME(RBP) && SAME(RSI) && SAME(RDI) && SAME(R8) && SAME(R9) &&
+	       SAME(R10) && SAME(R11) && SAME(R12) && SAME(R13) && SAME(R14) && SAME(R15), "the order of general registers in cpu.h");
+#undef SAME
 
 static u64 get_whole(const struct cpu *c, int reg)
 {

@@ -11,6 +11,7 @@
 #include "mem/space.h"
 
 #define IOAPIC_PINS 24
+#define PIRQ_PIN 16 /* a PC wires PIRQA# to this pin, the others to those that follow */
 #define IOAPIC_BASE 0xfec00000u
 
 struct ioapic;

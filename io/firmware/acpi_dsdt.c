@@ -10,7 +10,7 @@
 #include "io/timer/hpet.h"
 #include "io/chipset/ioapic.h"
 
-enum { PIRQ_PIN = 16 /* PIRQA# at the I/O APIC */, SLOTS = 32, PACKAGE_ROOM = 3 };
+enum { SLOTS = 32, PACKAGE_ROOM = 3 };
 
 struct aml {
 	u8 *out;   /* NULL: only count */

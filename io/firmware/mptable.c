@@ -69,7 +69,7 @@ static unsigned build_table(u8 *t, unsigned cpus, u32 signature, u32 features)
 	}
 	for (u8 slot = 1; slot < PCI_SLOTS; slot++)
 		for (u8 pin = 0; pin < 4; pin++, count++)
-			p = interrupt(p, ENTRY_INTERRUPT, INT, 0, PCI_BUS, (u8)(slot << 2 | pin), ioapic, 16 + ((slot - 1 + pin) & 3));
+			p = interrupt(p, ENTRY_INTERRUPT, INT, 0, PCI_BUS, (u8)(slot << 2 | pin), ioapic, PIRQ_PIN + ((slot - 1 + pin) & 3));
 	p = interrupt(p, ENTRY_LOCAL, EXTINT, 0, ISA_BUS, 0, 0, 0);
 	p = interrupt(p, ENTRY_LOCAL, NMI, 0, ISA_BUS, 0, EVERY_APIC, 1);
 	count += 2;
