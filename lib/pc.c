@@ -184,12 +184,12 @@ static bool build_interrupts(struct pc *pc)
 	cpu->ignne = ignne;
 	cpu->ignne_owner = pc;
 	if (apic) {
-		if (!pc_add(pc, &ioapic_kind, pc->ioapic = ioapic_new(&v->mem, mptable_ioapic_id(v->processors), apic_message, apic, log)))
+		if (!pc_add(pc, &ioapic_kind, pc->ioapic = ioapic_new(&v->mem, mptable_ioapic_id(v->processors), apic_message, apic)))
 			return false;
 		for (unsigned i = 0; i < cpu->all->count; i++)
 			apic_set_eoi(cpu->all->cpu[i]->apic, end_of_interrupt, pc->ioapic);
 	}
-	return pc_add(pc, &pci_kind, pc->pci = pci_new(&v->io, &v->mem, pirq, apic ? apic_message : NULL, apic, log)) &&
+	return pc_add(pc, &pci_kind, pc->pci = pci_new(&v->io, &v->mem, pirq, apic ? apic_message : NULL, apic)) &&
 		space_add_device(&v->io, "coprocessor busy", 0xf0, 1, &fpu_busy_ops, pc) >= 0;
 }
 
@@ -197,12 +197,11 @@ static bool build_timers(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
 	struct line pins = { pc_hpet_pin, pc, 0 }, no_nmi_source = { 0 };
-	const struct log *log = &v->log;
 
 	return (!pc->ioapic || pc_add(pc, &hpet_kind, hpet_new(&v->mem, &v->clock, pins, timer(pc, FROM_HPET0), timer(pc, FROM_HPET1),
-				timer(pc, LEGACY), log))) &&
-		pc_add(pc, &pit_kind, pc->pit = pit_new(&v->io, &v->clock, timer(pc, FROM_PIT), log)) &&
-		pc_add(pc, &rtc_kind, rtc_new(&v->io, &v->clock, timer(pc, FROM_RTC), no_nmi_source, v->rtc, v->memory, pc_low_ram(v), log));
+				timer(pc, LEGACY)))) &&
+		pc_add(pc, &pit_kind, pc->pit = pit_new(&v->io, &v->clock, timer(pc, FROM_PIT))) &&
+		pc_add(pc, &rtc_kind, rtc_new(&v->io, &v->clock, timer(pc, FROM_RTC), no_nmi_source, v->rtc, v->memory, pc_low_ram(v)));
 }
 
 /* COM1 and COM3 share an interrupt, COM2 and COM4 another one. */
@@ -224,7 +223,7 @@ static bool build_serial(struct pc *pc)
 	for (unsigned i = 0; i < ARRAY_LEN(ports); i++) {
 		struct line irq = { com_irq, pc, (int)i };
 
-		pc->com[i] = uart_new(&v->io, &v->clock, ports[i].name, ports[i].base, irq, ports[i].out, pc, &v->log);
+		pc->com[i] = uart_new(&v->io, &v->clock, ports[i].name, ports[i].base, irq, ports[i].out, pc);
 		if (!pc_add(pc, &uart_kind, pc->com[i]))
 			return false;
 		uart_set_crystal(pc->com[i], UART_CRYSTAL);
@@ -244,8 +243,8 @@ static bool build_isa(struct pc *pc)
 		return false;
 	return pc_add(pc, &i8042_kind, pc->i8042 = i8042_new(io, clock, isa(pc, IRQ_KEYBOARD), isa(pc, IRQ_MOUSE),
 				(struct line){ a20, pc, A20_KEYBOARD }, resets, log)) &&
-		pc_add(pc, &port92_kind, port92_new(io, (struct line){ a20, pc, A20_FAST }, resets, log)) &&
-		pc_add(pc, &debugport_kind, debugport_new(io, debug_out, firmware_out, debug_exit, pc, log));
+		pc_add(pc, &port92_kind, port92_new(io, (struct line){ a20, pc, A20_FAST }, resets)) &&
+		pc_add(pc, &debugport_kind, debugport_new(io, debug_out, firmware_out, debug_exit, pc));
 }
 
 static bool build_sound(struct pc *pc)
@@ -276,10 +275,10 @@ static bool build_pci(struct pc *pc)
 	struct line irq = { pc_routed_irq, pc, 0 }, resets = { reset, pc, 0 }, off = { poweroff, pc, 0 };
 	struct line smi = { cpu_smi, v->cpu, 0 };
 
-	if (!pc_add(pc, &i440fx_kind, pc->bridge = i440fx_new(pc->pci, &v->mem, v->blocks[0].ram, pc->rom, log)))
+	if (!pc_add(pc, &i440fx_kind, pc->bridge = i440fx_new(pc->pci, &v->mem, v->blocks[0].ram, pc->rom)))
 		return false;
 	v->cpu->smiact = (struct line){ i440fx_smiact, pc->bridge, 0 };
-	return pc_add(pc, &piix_kind, pc->piix = piix_new(pc->pci, irq, resets, log)) &&
+	return pc_add(pc, &piix_kind, pc->piix = piix_new(pc->pci, irq, resets)) &&
 		pc_add(pc, &acpi_kind, pc->acpi = acpi_new(&v->io, pc->pci, &v->clock, isa(pc, ACPI_SCI_IRQ), smi, off, log));
 }
 
@@ -287,7 +286,7 @@ static bool build_firmware(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
 
-	return !pc->rom || (pc_add(pc, &fwcfg_kind, pc->fwcfg = fwcfg_new(&v->io, &v->mem, &v->log)) && pc_describe(pc));
+	return !pc->rom || (pc_add(pc, &fwcfg_kind, pc->fwcfg = fwcfg_new(&v->io, &v->mem)) && pc_describe(pc));
 }
 
 bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)

@@ -49,7 +49,7 @@ static bool build_nic(struct pc *pc)
 		return pc_add(pc, &virtio_net_kind, pc->virtio_net = virtio_net_new(&v->clock, mac, net_out, pc, &v->log)) &&
 			attach(pc, 3, virtio_net_pci(pc->virtio_net));
 	if (!strcmp(kind, "e1000"))
-		return pc_add(pc, &e1000_kind, pc->e1000 = e1000_new(&v->clock, mac, net_out, pc, &v->log)) &&
+		return pc_add(pc, &e1000_kind, pc->e1000 = e1000_new(&v->clock, mac, net_out, pc)) &&
 			attach(pc, 3, e1000_pci(pc->e1000));
 	if (!strcmp(kind, "ne2000"))
 		return pc_add(pc, &ne2000_kind, pc->ne2000 = ne2000_new(&v->clock, mac, net_out, pc)) &&

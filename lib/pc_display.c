@@ -57,7 +57,7 @@ bool pc_build_display(struct pc *pc)
 	if (!vram || !machine_add_block(v, 0, vram))
 		return false;
 	rom = read_rom(v, &memory);
-	if (!memory || !pc_add(pc, &vga_kind, pc->vga = vga_new(&v->io, &v->mem, &v->clock, vram, &v->log)))
+	if (!memory || !pc_add(pc, &vga_kind, pc->vga = vga_new(&v->io, &v->mem, &v->clock, vram)))
 		return false;
 	if (!v->boot.bios.data)
 		vga_start_in_text_mode(pc->vga, find_font(rom));

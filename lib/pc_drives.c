@@ -50,7 +50,7 @@ static bool build_ide(struct pc *pc)
 	struct ata_drive *drives[4] = { NULL };
 	int n = build_ata(pc, VCPU_BUS_IDE, "ide@1,1", 2, names, drives);
 
-	return !n || (n > 0 && pc_add(pc, &ide_kind, ide_new(&v->io, pc->pci, 1, 1, &v->clock, irq14, irq15, drives, true, &v->log)));
+	return !n || (n > 0 && pc_add(pc, &ide_kind, ide_new(&v->io, pc->pci, 1, 1, &v->clock, irq14, irq15, drives, true)));
 }
 
 static bool build_ahci(struct pc *pc)
@@ -59,7 +59,7 @@ static bool build_ahci(struct pc *pc)
 	struct ata_drive *drives[AHCI_PORTS] = { NULL };
 	int n = build_ata(pc, VCPU_BUS_AHCI, "pci8086,2922@4", 1, names, drives);
 
-	return !n || (n > 0 && pc_add(pc, &ahci_kind, ahci_new(pc->pci, 4, &pc->v->clock, drives, &pc->v->log)));
+	return !n || (n > 0 && pc_add(pc, &ahci_kind, ahci_new(pc->pci, 4, &pc->v->clock, drives)));
 }
 
 static u8 cmos_read(struct vcpu *v, u8 index)

@@ -22,7 +22,6 @@ struct i440fx {
 	struct {
 		struct space *mem;
 		struct ram *ram, *rom;
-		const struct log *log;
 	} wire;
 };
 
@@ -132,7 +131,7 @@ static void written(void *owner, unsigned offset, unsigned len)
 	place_all(b);
 }
 
-struct i440fx *i440fx_new(struct pci_bus *pci, struct space *mem, struct ram *ram, struct ram *rom, const struct log *log)
+struct i440fx *i440fx_new(struct pci_bus *pci, struct space *mem, struct ram *ram, struct ram *rom)
 {
 	struct i440fx *b = calloc(1, sizeof *b);
 
@@ -141,7 +140,6 @@ struct i440fx *i440fx_new(struct pci_bus *pci, struct space *mem, struct ram *ra
 	b->wire.mem = mem;
 	b->wire.ram = ram;
 	b->wire.rom = rom;
-	b->wire.log = log;
 	b->smram = -1;
 	pci_init(&b->pci, "i440fx", 0x8086, 0x1237, 0x060000);
 	pci_subsystem(&b->pci, 0x1af4, 0x1100); /* by which firmware knows that there is fw_cfg */

@@ -12,14 +12,13 @@
 #define IO_I440FX_H
 
 #include "mem/base/line.h"
-#include "mem/base/log.h"
 #include "mem/space.h"
 
 struct i440fx;
 struct pci_bus;
 
 /* RAM is what is at 0; ROM (NULL: there is none) the firmware, whose last 128 KiB are seen at E0000 too. Both outlive it. NULL: no memory. */
-struct i440fx *i440fx_new(struct pci_bus *pci, struct space *mem, struct ram *ram, struct ram *rom, const struct log *log);
+struct i440fx *i440fx_new(struct pci_bus *pci, struct space *mem, struct ram *ram, struct ram *rom);
 void i440fx_free(struct i440fx *bridge);
 void i440fx_refresh(struct i440fx *bridge);
 struct part i440fx_part(struct i440fx *bridge);

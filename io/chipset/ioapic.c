@@ -22,7 +22,6 @@ struct ioapic {
 	struct {
 		void (*msi)(void *owner, u64 address, u32 data);
 		void *owner;
-		const struct log *log;
 	} wire;
 };
 
@@ -168,8 +167,7 @@ static void sane(void *state)
 		ioapic->entry[i] &= HIGH_BITS | LOW_BITS;
 }
 
-struct ioapic *ioapic_new(struct space *memory, u8 id, void (*msi)(void *owner, u64 address, u32 data), void *owner,
-		const struct log *log)
+struct ioapic *ioapic_new(struct space *memory, u8 id, void (*msi)(void *owner, u64 address, u32 data), void *owner)
 {
 	struct ioapic *ioapic = calloc(1, sizeof *ioapic);
 
@@ -177,7 +175,6 @@ struct ioapic *ioapic_new(struct space *memory, u8 id, void (*msi)(void *owner, 
 		return NULL;
 	ioapic->wire.msi = msi;
 	ioapic->wire.owner = owner;
-	ioapic->wire.log = log;
 	ioapic->id = id & 15;
 	for (unsigned i = 0; i < IOAPIC_PINS; i++)
 		ioapic->entry[i] = MASKED;

@@ -7,7 +7,6 @@
 #define IO_IOAPIC_H
 
 #include "mem/base/field.h"
-#include "mem/base/log.h"
 #include "mem/space.h"
 
 #define IOAPIC_PINS 24
@@ -17,8 +16,7 @@
 struct ioapic;
 
 /* Takes 4 KiB of MEMORY at IOAPIC_BASE. ID is its initial APIC ID. NULL: no memory. */
-struct ioapic *ioapic_new(struct space *memory, u8 id, void (*msi)(void *owner, u64 address, u32 data), void *owner,
-		const struct log *log);
+struct ioapic *ioapic_new(struct space *memory, u8 id, void (*msi)(void *owner, u64 address, u32 data), void *owner);
 void ioapic_free(struct ioapic *ioapic);
 /* The level of pin N (0 to 23), high is asserted. OWNER is the struct ioapic: for struct line. */
 void ioapic_set_irq(void *owner, int n, bool level);

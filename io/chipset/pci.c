@@ -22,7 +22,6 @@ struct pci_bus {
 		void *owner;
 		const struct device_ops *bytes;
 		void *bytes_owner;
-		const struct log *log;
 	} wire;
 	u8 driven;        /* derived: levels of PIRQA# to PIRQD# */
 };
@@ -423,7 +422,7 @@ struct space *pci_memory(const struct pci_function *f)
 /* ---- the bus ---- */
 
 struct pci_bus *pci_new(struct space *ports, struct space *mem, struct line pirq, void (*message)(void *owner, u64 address, u32 data),
-		void *owner, const struct log *log)
+		void *owner)
 {
 	struct pci_bus *bus = calloc(1, sizeof *bus);
 
@@ -434,7 +433,6 @@ struct pci_bus *pci_new(struct space *ports, struct space *mem, struct line pirq
 	bus->wire.pirq = pirq;
 	bus->wire.message = message;
 	bus->wire.owner = owner;
-	bus->wire.log = log;
 	if (space_add_device(ports, "pci address", ADDRESS_PORT, 4, &address_ops, bus) < 0 ||
 			space_add_device(ports, "pci data", ADDRESS_PORT + 4, 4, &data_ops, bus) < 0) {
 		free(bus);

@@ -23,7 +23,6 @@
 
 #include "mem/base/field.h"
 #include "mem/base/line.h"
-#include "mem/base/log.h"
 #include "mem/space.h"
 
 enum {
@@ -71,7 +70,7 @@ struct pci_function {
 /* PIRQ: lines n = 0..3 are PIRQA# to PIRQD#, levels (true: asserted). MESSAGE takes the writes that MSI-X makes. MEM is what bus masters
  * see. NULL: no memory. The bus owns none of its functions. */
 struct pci_bus *pci_new(struct space *ports, struct space *mem, struct line pirq, void (*message)(void *owner, u64 address, u32 data),
-		void *owner, const struct log *log);
+		void *owner);
 void pci_free(struct pci_bus *bus);
 /* After a load: place the ranges of all functions, drive PIRQA# to PIRQD#. */
 void pci_refresh(struct pci_bus *bus);

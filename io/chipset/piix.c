@@ -12,7 +12,6 @@ struct piix {
 	u16 driven;    /* derived: IRQs that they drive */
 	struct {
 		struct line irq, reset;
-		const struct log *log;
 	} wire;
 };
 
@@ -91,7 +90,7 @@ static void write_control(void *owner, u64 offset, unsigned size, u64 value)
 
 static const struct device_ops control_ops = { read_control, write_control, 1, 4 };
 
-struct piix *piix_new(struct pci_bus *pci, struct line irq, struct line reset, const struct log *log)
+struct piix *piix_new(struct pci_bus *pci, struct line irq, struct line reset)
 {
 	struct piix *piix = calloc(1, sizeof *piix);
 
@@ -99,7 +98,6 @@ struct piix *piix_new(struct pci_bus *pci, struct line irq, struct line reset, c
 		return NULL;
 	piix->wire.irq = irq;
 	piix->wire.reset = reset;
-	piix->wire.log = log;
 	pci_init(&piix->pci, "piix3", 0x8086, 0x7000, 0x060100);
 	pci_subsystem(&piix->pci, 0x1af4, 0x1100);
 	put16(&piix->pci.config[PCI_COMMAND], PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);

@@ -7,7 +7,6 @@
 #define IO_PIIX_H
 
 #include "mem/base/line.h"
-#include "mem/base/log.h"
 #include "mem/base/field.h"
 
 #define PIIX_SLOT 1
@@ -17,7 +16,7 @@ struct piix;
 struct pci_bus;
 
 /* IRQ: lines n = 0..15, the level that the routed PIRQs drive on that IRQ. RESET pulses. NULL: no memory. */
-struct piix *piix_new(struct pci_bus *pci, struct line irq, struct line reset, const struct log *log);
+struct piix *piix_new(struct pci_bus *pci, struct line irq, struct line reset);
 void piix_free(struct piix *piix);
 void piix_refresh(struct piix *piix);
 struct part piix_part(struct piix *piix);

@@ -5,7 +5,6 @@ struct port92 {
 	u8 value; /* bit 1 A20, bit 0 reset */
 	struct {
 		struct line a20, reset;
-		const struct log *log;
 	} wire;
 };
 
@@ -39,7 +38,7 @@ static void write_92(void *owner, u64 offset, unsigned size, u64 value)
 
 static const struct device_ops port92_ops = { read_92, write_92, 1, 1 };
 
-struct port92 *port92_new(struct space *ports, struct line a20, struct line reset, const struct log *log)
+struct port92 *port92_new(struct space *ports, struct line a20, struct line reset)
 {
 	struct port92 *port92 = calloc(1, sizeof *port92);
 
@@ -47,7 +46,6 @@ struct port92 *port92_new(struct space *ports, struct line a20, struct line rese
 		return NULL;
 	port92->wire.a20 = a20;
 	port92->wire.reset = reset;
-	port92->wire.log = log;
 	if (space_add_device(ports, "port 92h", 0x92, 1, &port92_ops, port92) < 0) {
 		free(port92);
 		return NULL;

@@ -6,12 +6,11 @@
 
 #include "mem/base/field.h"
 #include "mem/base/line.h"
-#include "mem/base/log.h"
 #include "mem/space.h"
 
 struct port92;
 
-struct port92 *port92_new(struct space *ports, struct line a20, struct line reset, const struct log *log);
+struct port92 *port92_new(struct space *ports, struct line a20, struct line reset);
 void port92_free(struct port92 *port92);
 void port92_refresh(struct port92 *port92);
 struct part port92_part(struct port92 *port92);

@@ -40,7 +40,6 @@ struct ahci {
 	struct port port[AHCI_PORTS];
 	struct pci_function pci;
 	struct clock *clock;
-	const struct log *log;
 };
 
 #define PORT_FIELDS(n) \
@@ -481,7 +480,7 @@ static const struct device_ops ahci_ops = { ahci_read, ahci_write, 4, 4 };
 
 /* ---- life ---- */
 
-struct ahci *ahci_new(struct pci_bus *pci, unsigned slot, struct clock *clock, struct ata_drive *const drives[AHCI_PORTS], const struct log *log)
+struct ahci *ahci_new(struct pci_bus *pci, unsigned slot, struct clock *clock, struct ata_drive *const drives[AHCI_PORTS])
 {
 	static const char *const names[AHCI_PORTS] = { "ahci 0", "ahci 1", "ahci 2", "ahci 3", "ahci 4", "ahci 5" };
 	struct ahci *ahci = calloc(1, sizeof *ahci);
@@ -489,7 +488,6 @@ struct ahci *ahci_new(struct pci_bus *pci, unsigned slot, struct clock *clock, s
 	if (!ahci)
 		return NULL;
 	ahci->clock = clock;
-	ahci->log = log;
 	pci_init(&ahci->pci, "ahci pci", 0x8086, 0x2922, 0x010601); /* as the one of the ICH9 */
 	pci_bar_memory(&ahci->pci, 5, 4096, &ahci_ops, ahci);
 	pci_pin(&ahci->pci, 1);

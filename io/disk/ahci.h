@@ -19,7 +19,7 @@
 struct ahci;
 
 /* DRIVES: NULL for a port without one; they stay the caller's. SLOT: the first free one from it on. NULL: no memory or no slot. */
-struct ahci *ahci_new(struct pci_bus *pci, unsigned slot, struct clock *clock, struct ata_drive *const drives[AHCI_PORTS], const struct log *log);
+struct ahci *ahci_new(struct pci_bus *pci, unsigned slot, struct clock *clock, struct ata_drive *const drives[AHCI_PORTS]);
 void ahci_free(struct ahci *ahci);
 void ahci_refresh(struct ahci *ahci);
 struct part ahci_part(struct ahci *ahci);

@@ -46,6 +46,12 @@ void ata_abort(struct ata_command *cmd, u8 error)
 	cmd->status = ATA_DRDY | ATA_DSC | ATA_ERR;
 }
 
+static void unknown(const struct ata_drive *drive, struct ata_command *cmd)
+{
+	log_line(drive->log, "%s: there is no command %02xh", drive->name, cmd->command);
+	ata_abort(cmd, ATA_ABRT);
+}
+
 static u64 total(const struct ata_drive *drive)
 {
 	return disk_size(drive->disk) / SECTOR;
@@ -363,9 +369,10 @@ static void disk_begin(struct ata_drive *drive, struct ata_command *cmd)
 	case SET_MULTIPLE: set_multiple(drive, cmd); break;
 	case INIT_PARAMETERS: init_parameters(drive, cmd); break;
 	case FLUSH: case FLUSH_EXT: break; /* at the end */
+	case IDENTIFY_PACKET: ata_abort(cmd, ATA_ABRT); break; /* by which a host finds out what this is */
 	default:
 		if ((cmd->command & 0xf0) != RECALIBRATE && (cmd->command & 0xf0) != SEEK)
-			ata_abort(cmd, ATA_ABRT);
+			unknown(drive, cmd);
 	}
 }
 
@@ -387,7 +394,7 @@ static void cdrom_begin(struct ata_drive *drive, struct ata_command *cmd)
 		ata_abort(cmd, ATA_ABRT);
 		break;
 	default:
-		ata_abort(cmd, ATA_ABRT);
+		unknown(drive, cmd);
 	}
 }
 

@@ -553,6 +553,8 @@ void ata_packet(struct ata_drive *drive, struct ata_command *cmd, const u8 packe
 	if (!do_packet(drive, cmd, packet, dma)) {
 		len = make_reply(drive, packet);
 		if (!len) {
+			if (!known(opcode))
+				log_line(drive->log, "%s: there is no packet command %02xh", drive->name, opcode);
 			illegal(drive, cmd, known(opcode) ? INVALID_FIELD : INVALID_OPCODE);
 			return;
 		}

@@ -636,6 +636,7 @@ static void command_byte(struct fdc *fdc, u8 value)
 	if (!fdc->command_at) {
 		fdc->command_len = (u8)command_length(value);
 		if (!fdc->command_len) {
+			log_line(fdc->log, "fdc: there is no command %02xh", value);
 			answer(fdc, (u8[1]){ ST0_INVALID }, 1);
 			return;
 		}

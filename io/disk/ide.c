@@ -46,7 +46,6 @@ struct ide {
 	struct channel channel[2];
 	struct pci_function pci;
 	struct clock *clock;
-	const struct log *log;
 };
 
 #define CHANNEL_FIELDS(n) \
@@ -559,14 +558,13 @@ static bool add_channel(struct ide *ide, unsigned n, struct space *ports, struct
 }
 
 struct ide *ide_new(struct space *ports, struct pci_bus *pci, unsigned slot, unsigned number, struct clock *clock,
-		struct line irq14, struct line irq15, struct ata_drive *const drives[4], bool ready, const struct log *log)
+		struct line irq14, struct line irq15, struct ata_drive *const drives[4], bool ready)
 {
 	struct ide *ide = calloc(1, sizeof *ide);
 
 	if (!ide)
 		return NULL;
 	ide->clock = clock;
-	ide->log = log;
 	pci_init(&ide->pci, "ide pci", 0x8086, 0x7010, 0x010180);
 	pci_bar_ports(&ide->pci, 4, 16, &bm_ops, ide);
 	pci_writable(&ide->pci, IDETIM, 4, 0xffffffff);

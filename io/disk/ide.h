@@ -19,7 +19,7 @@ struct ide;
 /* DRIVES: primary master, primary slave, secondary master, secondary slave; NULL: none there. They stay the caller's. READY: both channels
  * decode their ports from the beginning, as firmware leaves them. NULL: no memory. */
 struct ide *ide_new(struct space *ports, struct pci_bus *pci, unsigned slot, unsigned number, struct clock *clock,
-		struct line irq14, struct line irq15, struct ata_drive *const drives[4], bool ready, const struct log *log);
+		struct line irq14, struct line irq15, struct ata_drive *const drives[4], bool ready);
 void ide_free(struct ide *ide);
 void ide_refresh(struct ide *ide);
 struct part ide_part(struct ide *ide);

@@ -225,7 +225,7 @@ static const struct device_ops register_ops = { read_registers, write_registers,
 
 /* ---- life ---- */
 
-struct vga *vga_new(struct space *ports, struct space *mem, struct clock *clock, struct ram *vram, const struct log *log)
+struct vga *vga_new(struct space *ports, struct space *mem, struct clock *clock, struct ram *vram)
 {
 	struct vga *vga = calloc(1, sizeof *vga);
 
@@ -234,7 +234,6 @@ struct vga *vga_new(struct space *ports, struct space *mem, struct clock *clock,
 	vga->wire.mem = mem;
 	vga->wire.clock = clock;
 	vga->wire.vram = vram;
-	vga->wire.log = log;
 	vga->window = -1;
 	vga_reset(vga);
 	pci_init(&vga->pci, "vga pci", 0x1234, 0x1111, 0x030000);

@@ -18,7 +18,6 @@
 #include "io/chipset/pci.h"
 #include "mem/base/clock.h"
 #include "mem/base/field.h"
-#include "mem/base/log.h"
 #include "mem/space.h"
 
 #define VGA_RAM (16 * MiB)
@@ -26,7 +25,7 @@
 struct vga;
 
 /* Takes ports 3B0h to 3DFh and 1CEh to 1D0h, and A0000h to BFFFFh of MEM. VRAM, of VGA_RAM bytes, belongs to the caller. NULL: no memory. */
-struct vga *vga_new(struct space *ports, struct space *mem, struct clock *clock, struct ram *vram, const struct log *log);
+struct vga *vga_new(struct space *ports, struct space *mem, struct clock *clock, struct ram *vram);
 void vga_free(struct vga *vga);
 /* Put it on BUS at SLOT. ROM (the caller's; NULL: none) is the video BIOS. False: the place is taken. */
 bool vga_attach(struct vga *vga, struct pci_bus *bus, unsigned slot, struct ram *rom);

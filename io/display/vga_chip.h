@@ -42,7 +42,6 @@ struct vga {
 		struct ram *vram;
 		bool text;       /* a reset leaves mode 3, with this font */
 		const u8 *font;
-		const struct log *log;
 	} wire;
 };
 

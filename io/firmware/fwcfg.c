@@ -23,7 +23,6 @@ struct fwcfg {
 	u16 nfiles;
 	struct {
 		struct space *mem;
-		const struct log *log;
 	} wire;
 };
 
@@ -203,14 +202,13 @@ void fwcfg_change_file(struct fwcfg *fw, const char *name, const void *data)
 	}
 }
 
-struct fwcfg *fwcfg_new(struct space *ports, struct space *mem, const struct log *log)
+struct fwcfg *fwcfg_new(struct space *ports, struct space *mem)
 {
 	struct fwcfg *fw = calloc(1, sizeof *fw);
 
 	if (!fw)
 		return NULL;
 	fw->wire.mem = mem;
-	fw->wire.log = log;
 	if (space_add_device(ports, "fw_cfg", PORT, 2, &port_ops, fw) < 0 || space_add_device(ports, "fw_cfg dma", PORT + 4, 8, &dma_ops, fw) < 0 ||
 			!fwcfg_add(fw, FWCFG_SIGNATURE, "QEMU", 4) || !fwcfg_add_number(fw, FWCFG_ID, HAS_ALL, 4) ||
 			!fwcfg_add_number(fw, FWCFG_DIRECTORY, 0, 4)) {

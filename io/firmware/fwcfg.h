@@ -9,7 +9,6 @@
 #define IO_FWCFG_H
 
 #include "mem/base/field.h"
-#include "mem/base/log.h"
 #include "mem/space.h"
 
 enum {
@@ -21,7 +20,7 @@ enum {
 struct fwcfg;
 
 /* NULL: no memory. */
-struct fwcfg *fwcfg_new(struct space *ports, struct space *mem, const struct log *log);
+struct fwcfg *fwcfg_new(struct space *ports, struct space *mem);
 void fwcfg_free(struct fwcfg *fw);
 struct part fwcfg_part(struct fwcfg *fw);
 /* Add an item, or a file with a NAME of at most 55 characters: LEN bytes are copied. False: no memory or no room. */

@@ -346,8 +346,7 @@ static void sane(void *state)
 	*e1000_reg(e, TDLEN) &= 0xfff80;
 }
 
-struct e1000 *e1000_new(struct clock *clock, const u8 mac[6], void (*out)(void *owner, const void *frame, size_t len), void *owner,
-		const struct log *log)
+struct e1000 *e1000_new(struct clock *clock, const u8 mac[6], void (*out)(void *owner, const void *frame, size_t len), void *owner)
 {
 	struct e1000 *e = calloc(1, sizeof *e);
 
@@ -357,7 +356,6 @@ struct e1000 *e1000_new(struct clock *clock, const u8 mac[6], void (*out)(void *
 	e->clock = clock;
 	e->out = out;
 	e->owner = owner;
-	e->log = log;
 	clock_add(clock, &e->work, "e1000 work", work, e);
 	clock_add(clock, &e->interrupt, "e1000 interrupt", interrupt, e);
 	pci_init(&e->pci, "e1000 pci", 0x8086, 0x100e, 0x020000);

@@ -15,8 +15,7 @@
 struct e1000;
 
 /* OUT gets the frames that the guest sends, 14 to 16 KiB bytes. The caller attaches e1000_pci. NULL: no memory. */
-struct e1000 *e1000_new(struct clock *clock, const u8 mac[6], void (*out)(void *owner, const void *frame, size_t len), void *owner,
-		const struct log *log);
+struct e1000 *e1000_new(struct clock *clock, const u8 mac[6], void (*out)(void *owner, const void *frame, size_t len), void *owner);
 void e1000_free(struct e1000 *e);
 /* A frame from outside. False, and nothing is taken: it is no frame for a wire, or there is no room now. */
 bool e1000_input(struct e1000 *e, const void *frame, size_t len);

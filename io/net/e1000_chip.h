@@ -45,7 +45,6 @@ struct e1000 {
 	struct clock *clock;
 	void (*out)(void *owner, const void *frame, size_t len);
 	void *owner;
-	const struct log *log;
 	u8 frame[FRAME_MAX + 4];           /* in hand */
 };
 

@@ -48,11 +48,10 @@ static const struct device_ops f4_ops = { NULL, write_f4, 1, 4 };
 
 struct debugport *debugport_new(struct space *ports, void (*out)(void *owner, const void *data, size_t len),
 		void (*firmware)(void *owner, const void *data, size_t len),
-		void (*exit)(void *owner, u32 value), void *owner, const struct log *log)
+		void (*exit)(void *owner, u32 value), void *owner)
 {
 	struct debugport *port = calloc(1, sizeof *port);
 
-	(void)log;
 	if (!port)
 		return NULL;
 	*port = (struct debugport){ out, firmware, exit, owner };

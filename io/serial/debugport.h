@@ -3,7 +3,6 @@
 #ifndef IO_DEBUGPORT_H
 #define IO_DEBUGPORT_H
 
-#include "mem/base/log.h"
 #include "mem/space.h"
 
 struct debugport;
@@ -12,7 +11,7 @@ struct debugport;
  * has no state. NULL: no memory. */
 struct debugport *debugport_new(struct space *ports, void (*out)(void *owner, const void *data, size_t len),
 		void (*firmware)(void *owner, const void *data, size_t len),
-		void (*exit)(void *owner, u32 value), void *owner, const struct log *log);
+		void (*exit)(void *owner, u32 value), void *owner);
 void debugport_free(struct debugport *debugport);
 
 #endif

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include "io/serial/uart.h"
 
@@ -35,7 +36,6 @@ struct uart {
 		struct line irq;
 		void (*out)(void *owner, const void *data, size_t len);
 		void *owner;
-		const struct log *log;
 		u32 hz;
 		u64 ns;    /* a character on the wire; derived from lcr and divisor */
 		const char *name;
@@ -406,7 +406,7 @@ void uart_set_crystal(struct uart *uart, u32 hz)
 }
 
 struct uart *uart_new(struct space *ports, struct clock *clock, const char *name, u16 base, struct line irq,
-		void (*out)(void *owner, const void *data, size_t len), void *owner, const struct log *log)
+		void (*out)(void *owner, const void *data, size_t len), void *owner)
 {
 	static const char *const suffix[3] = { "receive", "timeout", "transmit" };
 	struct uart *uart = calloc(1, sizeof *uart);
@@ -417,7 +417,6 @@ struct uart *uart_new(struct space *ports, struct clock *clock, const char *name
 	uart->wire.irq = irq;
 	uart->wire.out = out;
 	uart->wire.owner = owner;
-	uart->wire.log = log;
 	uart->wire.name = name;
 	uart->divisor = 1; /* undefined in the data sheet: 115200 baud, 8N1 */
 	uart->lcr = 0x03;

@@ -11,7 +11,6 @@
 #include "mem/base/clock.h"
 #include "mem/base/field.h"
 #include "mem/base/line.h"
-#include "mem/base/log.h"
 #include "mem/space.h"
 
 struct uart;
@@ -19,7 +18,7 @@ struct uart;
 /* NAME ("com1") names the part and must outlive it. Takes ports BASE to BASE+7. OUT (may be NULL) gets what the guest sends. NULL: no
  * memory. */
 struct uart *uart_new(struct space *ports, struct clock *clock, const char *name, u16 base, struct line irq,
-		void (*out)(void *owner, const void *data, size_t len), void *owner, const struct log *log);
+		void (*out)(void *owner, const void *data, size_t len), void *owner);
 void uart_free(struct uart *uart);
 /* Bytes from outside. False, and nothing is taken, if the queue has no room for all of them. */
 bool uart_input(struct uart *uart, const void *data, size_t len);

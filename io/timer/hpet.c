@@ -37,7 +37,6 @@ struct hpet {
 	struct {
 		struct clock *clock;
 		struct line ioapic, irq0, irq8, legacy;
-		const struct log *log;
 	} wire;
 };
 
@@ -301,8 +300,7 @@ static void sane(void *state)
 		hpet->timer[n].config &= T_WRITABLE;
 }
 
-struct hpet *hpet_new(struct space *memory, struct clock *clock, struct line ioapic, struct line irq0, struct line irq8, struct line legacy,
-		const struct log *log)
+struct hpet *hpet_new(struct space *memory, struct clock *clock, struct line ioapic, struct line irq0, struct line irq8, struct line legacy)
 {
 	struct hpet *hpet = calloc(1, sizeof *hpet);
 
@@ -313,7 +311,6 @@ struct hpet *hpet_new(struct space *memory, struct clock *clock, struct line ioa
 	hpet->wire.irq0 = irq0;
 	hpet->wire.irq8 = irq8;
 	hpet->wire.legacy = legacy;
-	hpet->wire.log = log;
 	for (unsigned n = 0; n < HPET_TIMERS; n++)
 		hpet->timer[n].comparator = ~(u64)0;
 	if (space_add_device(memory, "hpet", HPET_BASE, 0x400, &hpet_ops, hpet) < 0) {

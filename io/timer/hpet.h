@@ -8,7 +8,6 @@
 #include "mem/base/clock.h"
 #include "mem/base/field.h"
 #include "mem/base/line.h"
-#include "mem/base/log.h"
 #include "mem/space.h"
 
 #define HPET_BASE 0xfed00000u
@@ -19,8 +18,7 @@ struct hpet;
 
 /* Takes 1 KiB of MEMORY at HPET_BASE. Timer interrupts routed to I/O APIC pin N go to IOAPIC with n = N (its own n is ignored), so do the
  * ones of legacy replacement go to IRQ0 and IRQ8. LEGACY is high while legacy replacement is on. NULL: no memory. */
-struct hpet *hpet_new(struct space *memory, struct clock *clock, struct line ioapic, struct line irq0, struct line irq8, struct line legacy,
-		const struct log *log);
+struct hpet *hpet_new(struct space *memory, struct clock *clock, struct line ioapic, struct line irq0, struct line irq8, struct line legacy);
 void hpet_free(struct hpet *hpet);
 void hpet_refresh(struct hpet *hpet);
 struct part hpet_part(struct hpet *hpet);

@@ -33,7 +33,6 @@ struct pit {
 	struct {
 		struct clock *clock;
 		struct line irq0;
-		const struct log *log;
 	} wire;
 };
 
@@ -502,7 +501,7 @@ static void sane(void *state)
 		pit->counter[i].gate = true;
 }
 
-struct pit *pit_new(struct space *ports, struct clock *clock, struct line irq0, const struct log *log)
+struct pit *pit_new(struct space *ports, struct clock *clock, struct line irq0)
 {
 	struct pit *pit = calloc(1, sizeof *pit);
 
@@ -510,7 +509,6 @@ struct pit *pit_new(struct space *ports, struct clock *clock, struct line irq0, 
 		return NULL;
 	pit->wire.clock = clock;
 	pit->wire.irq0 = irq0;
-	pit->wire.log = log;
 	for (unsigned i = 0; i < 3; i++) {
 		pit->counter[i].access = 3;
 		pit->counter[i].mode = 3;

@@ -12,7 +12,6 @@
 #include "mem/base/clock.h"
 #include "mem/base/field.h"
 #include "mem/base/line.h"
-#include "mem/base/log.h"
 #include "mem/space.h"
 
 #define PIT_HZ 1193182u
@@ -20,7 +19,7 @@
 struct pit;
 
 /* Takes ports 40h-43h and 61h. IRQ0 follows OUT0. NULL: no memory. The part belongs to CLOCK until both are freed. */
-struct pit *pit_new(struct space *ports, struct clock *clock, struct line irq0, const struct log *log);
+struct pit *pit_new(struct space *ports, struct clock *clock, struct line irq0);
 void pit_free(struct pit *pit);
 /* The half period of a square wave that the speaker plays now, in virtual ns; 0: silent. */
 u64 pit_speaker(const struct pit *pit);

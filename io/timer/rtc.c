@@ -28,7 +28,6 @@ struct rtc {
 	struct {
 		struct clock *clock;
 		struct line irq, nmi_mask;
-		const struct log *log;
 	} wire;
 };
 
@@ -386,8 +385,7 @@ static void fill_checksum(struct rtc *rtc)
 	rtc->cmos[CHECKSUM + 1] = (u8)sum;
 }
 
-struct rtc *rtc_new(struct space *ports, struct clock *clock, struct line irq8, struct line nmi_mask, u64 start, u64 ram, u64 low_end,
-		const struct log *log)
+struct rtc *rtc_new(struct space *ports, struct clock *clock, struct line irq8, struct line nmi_mask, u64 start, u64 ram, u64 low_end)
 {
 	struct rtc *rtc = calloc(1, sizeof *rtc);
 
@@ -396,7 +394,6 @@ struct rtc *rtc_new(struct space *ports, struct clock *clock, struct line irq8, 
 	rtc->wire.clock = clock;
 	rtc->wire.irq = irq8;
 	rtc->wire.nmi_mask = nmi_mask;
-	rtc->wire.log = log;
 	rtc->seconds = start;
 	rtc->cmos[REG_A] = 0x26; /* 32768 Hz crystal, periodic rate 1024 Hz */
 	rtc->cmos[REG_B] = B_24H;

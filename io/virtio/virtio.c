@@ -1,4 +1,5 @@
 /* Rings, chains and the life of a device. */
+#include <stdio.h>
 #include <stdlib.h>
 #include "io/virtio/virtio.h"
 

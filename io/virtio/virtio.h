@@ -14,6 +14,7 @@
 
 #include "io/chipset/pci.h"
 #include "mem/base/clock.h"
+#include "mem/base/log.h"
 
 enum { VIRTIO_QUEUES = 4, VIRTIO_QUEUE_MAX = 256, VIRTIO_CONFIG = 64, VIRTIO_SEGMENTS = 512, VIRTIO_WORK_NS = 2000 };
 enum { VIRTIO_NET = 1, VIRTIO_BLK = 2, VIRTIO_CONSOLE = 3, VIRTIO_RNG = 4, VIRTIO_9P = 9 }; /* device types, 5 */

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include "io/virtio/virtio_blk.h"
 

@@ -17,7 +17,7 @@ static struct pci_bus *pci;
 static void *make(void)
 {
 	pci_free(pci);
-	pci = pci_new(&bus, &bus, (struct line){ 0 }, NULL, NULL, NULL);
+	pci = pci_new(&bus, &bus, (struct line){ 0 }, NULL, NULL);
 	return acpi_new(&bus, pci, &test_clock, wire(SCI), wire(SMI), wire(POWEROFF), NULL);
 }
 
@@ -426,7 +426,7 @@ static void debug_exit(void *owner, u32 value)
 
 START_TEST(debug_ports)
 {
-	struct debugport *port = debugport_new(&bus, debug_out, NULL, debug_exit, NULL, NULL);
+	struct debugport *port = debugport_new(&bus, debug_out, NULL, debug_exit, NULL);
 
 	ck_assert_uint_eq(in8(0xe9), 0xe9);
 	out8(0xe9, 'h');

@@ -35,10 +35,10 @@ static void *make(void)
 	space_free(&ports);
 	space_init(&ports);
 	space_add_ram(&bus, "ram", 0, MEMORY, ram, 0, false);
-	pci = pci_new(&ports, &bus, wire(0), NULL, NULL, NULL);
+	pci = pci_new(&ports, &bus, wire(0), NULL, NULL);
 	drives[0] = ata_new(names[0], disk, false, true, NULL);
 	drives[2] = ata_new(names[1], cd, true, true, NULL);
-	ahci = ahci_new(pci, 4, &test_clock, drives, NULL);
+	ahci = ahci_new(pci, 4, &test_clock, drives);
 	out_pci(PCI_BAR0 + 20, ABAR);
 	out_pci(PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	return ahci;

@@ -23,9 +23,9 @@ static void setup(void)
 	memset(rom->host, 0x22, rom->size);
 	rom->host[128 * KiB] = 0x33; /* E0000 */
 	space_add_ram(&memory, "ram", 0, ram->size, ram, 0, false);
-	pci = pci_new(&bus, &memory, (struct line){ 0 }, NULL, NULL, NULL);
-	bridge = i440fx_new(pci, &memory, ram, rom, NULL);
-	piix = piix_new(pci, wire(0), wire(RESET), NULL);
+	pci = pci_new(&bus, &memory, (struct line){ 0 }, NULL, NULL);
+	bridge = i440fx_new(pci, &memory, ram, rom);
+	piix = piix_new(pci, wire(0), wire(RESET));
 }
 
 static void teardown(void)
@@ -177,7 +177,7 @@ static u32 dma(u32 control, u32 len, u64 to)
 
 START_TEST(firmware_configuration)
 {
-	fw = fwcfg_new(&bus, &memory, NULL);
+	fw = fwcfg_new(&bus, &memory);
 	ck_assert(fwcfg_add_number(fw, FWCFG_RAM_SIZE, 0x12345678, 8));
 	ck_assert(fwcfg_add_file(fw, "etc/first", "abc", 3));
 	ck_assert(fwcfg_add_file(fw, "etc/second", "defgh", 5));

@@ -26,7 +26,7 @@ static void setup(void)
 {
 	virtio_fresh();
 	outs = 0;
-	e = e1000_new(&test_clock, mac, on_out, NULL, NULL);
+	e = e1000_new(&test_clock, mac, on_out, NULL);
 	ck_assert(pci_attach(pci_bus, e1000_pci(e), SLOT, 0));
 	config_set(SLOT, PCI_BAR0, 4, MMIO);
 	config_set(SLOT, PCI_BAR0 + 4, 4, BAR0);
@@ -357,7 +357,7 @@ END_TEST
 static void *make(void)
 {
 	virtio_fresh();
-	e = e1000_new(&test_clock, mac, NULL, NULL, NULL);
+	e = e1000_new(&test_clock, mac, NULL, NULL);
 	pci_attach(pci_bus, e1000_pci(e), SLOT, 0);
 	config_set(SLOT, PCI_BAR0, 4, MMIO);
 	config_set(SLOT, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
@@ -387,7 +387,7 @@ END_TEST
 static void begin(void)
 {
 	virtio_bus();
-	e = e1000_new(&test_clock, mac, on_out, NULL, NULL);
+	e = e1000_new(&test_clock, mac, on_out, NULL);
 	pci_attach(pci_bus, e1000_pci(e), SLOT, 0);
 }
 

@@ -24,12 +24,13 @@ static void *make(void)
 {
 	struct disk *const disks[2] = { disk, NULL };
 	const bool present[2] = { true, false };
+	static const struct log log = { remember, NULL };
 
 	space_free(&memory);
 	space_init(&memory);
 	space_add_ram(&memory, "ram", 0, ram->size, ram, 0, false);
 	dma = dma_new(&bus, &memory);
-	fdc = fdc_new(&bus, &test_clock, wire(6), dma, disks, present, NULL);
+	fdc = fdc_new(&bus, &test_clock, wire(6), dma, disks, present, &log);
 	return fdc;
 }
 
@@ -174,6 +175,7 @@ START_TEST(registers)
 	COMMAND(0x1f);
 	ck_assert_uint_eq(results(), 1);
 	ck_assert_uint_eq(result[0], 0x80);
+	ck_assert_str_eq(logged, "fdc: there is no command 1fh");
 	ck_assert_uint_eq(in8(0x3f7) & 0x80, 0x80); /* not seen since power-on */
 	seek(1);
 	ck_assert_uint_eq(in8(0x3f7) & 0x80, 0);

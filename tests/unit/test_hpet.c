@@ -12,7 +12,7 @@ static struct hpet *hpet;
 
 static void *make(void)
 {
-	return hpet_new(&bus, &test_clock, wire(0), wire(IRQ0), wire(IRQ8), wire(LEGACY), NULL);
+	return hpet_new(&bus, &test_clock, wire(0), wire(IRQ0), wire(IRQ8), wire(LEGACY));
 }
 
 static void setup(void)

@@ -409,7 +409,7 @@ END_TEST
 
 START_TEST(fast_a20)
 {
-	struct port92 *port92 = port92_new(&bus, wire(A20), wire(RESET), NULL);
+	struct port92 *port92 = port92_new(&bus, wire(A20), wire(RESET));
 
 	ck_assert_uint_eq(in8(0x92), 0);
 	out8(0x92, 0x02);
@@ -436,7 +436,7 @@ START_TEST(state)
 }
 END_TEST
 
-static void *make92(void) { return port92_new(&bus, wire(A20), wire(RESET), NULL); }
+static void *make92(void) { return port92_new(&bus, wire(A20), wire(RESET)); }
 static struct part part_of92(void *p) { return port92_part(p); }
 static void refresh92(void *p) { port92_refresh(p); }
 static void destroy92(void *p) { port92_free(p); }

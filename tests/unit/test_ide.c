@@ -54,15 +54,16 @@ static void waiting(void *owner, struct disk *d)
 
 static void *make(void)
 {
+	static const struct log log = { remember, NULL };
 	static const struct line no_line;
 
 	space_free(&memory);
 	space_init(&memory);
 	space_add_ram(&memory, "ram", 0, MEMORY, ram, 0, false);
-	pci = pci_new(&bus, &memory, no_line, NULL, NULL, NULL);
-	drives[0] = ata_new("disk", disk, false, false, NULL);
-	drives[3] = ata_new("cd", cd, true, false, NULL);
-	ide = ide_new(&bus, pci, 1, 1, &test_clock, wire(0), wire(1), drives, true, NULL);
+	pci = pci_new(&bus, &memory, no_line, NULL, NULL);
+	drives[0] = ata_new("disk", disk, false, false, &log);
+	drives[3] = ata_new("cd", cd, true, false, &log);
+	ide = ide_new(&bus, pci, 1, 1, &test_clock, wire(0), wire(1), drives, true);
 	out_pci(0x20, BM | 1);
 	out_pci(PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MASTER);
 	return ide;
@@ -419,13 +420,16 @@ START_TEST(errors)
 		{ 0x00, 0xe0, 0, 0, ATA_ABRT }, { 0xef, 0xe0, 0, 0, ATA_ABRT }, { 0xb0, 0xe0, 0, 0, ATA_ABRT },
 	};
 
+	logged[0] = '\0';
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		command(bad[i].command, bad[i].device, bad[i].lba, bad[i].count, 0);
 		ck_assert_uint_eq(wait_ready(), 0x51);
 		ck_assert_uint_eq(in8(0x1f1), bad[i].error);
 		ck_assert(wires[0].level);
 		in8(0x1f7);
+		ck_assert(bad[i].command != 0x20 || !logged[0]); /* only a command that there is not is told */
 	}
+	ck_assert_str_eq(logged, "disk: there is no command 00h");
 }
 END_TEST
 
@@ -682,6 +686,7 @@ START_TEST(packets)
 	packet_fails((u8[12]){ 0x28, 0, 0, 0, 0, 64, 0, 0, 1 }, 5, 0x21);
 	packet_fails((u8[12]){ 0xa8, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, 5, 0x21);
 	packet_fails((u8[12]){ 0xff }, 5, 0x20);
+	ck_assert_str_eq(logged, "cd: there is no packet command ffh");
 	packet_fails((u8[12]){ 0x5a, 0, 0x3e, 0, 0, 0, 0, 0, 255 }, 5, 0x24);
 }
 END_TEST

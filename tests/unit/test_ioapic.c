@@ -15,7 +15,7 @@ static void msi(void *owner, u64 address, u32 data)
 
 static void *make(void)
 {
-	return ioapic_new(&bus, 5, msi, NULL, NULL);
+	return ioapic_new(&bus, 5, msi, NULL);
 }
 
 static void setup(void)

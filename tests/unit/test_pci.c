@@ -41,7 +41,7 @@ static void setup(void)
 	fresh();
 	space_init(&memory);
 	memset(&messages, 0, sizeof messages);
-	pci = pci_new(&bus, &memory, wire(PIRQ), message, NULL, NULL);
+	pci = pci_new(&bus, &memory, wire(PIRQ), message, NULL);
 	pci_init(&card, "card", 0x8086, 0x100e, 0x020000);
 	pci_subsystem(&card, 0x1af4, 0x1100);
 	pci_bar_memory(&card, 0, 128 * KiB, &card_ops, NULL);

@@ -8,7 +8,7 @@ static struct pit *pit;
 
 static void *make(void)
 {
-	return pit_new(&bus, &test_clock, wire(IRQ0), NULL);
+	return pit_new(&bus, &test_clock, wire(IRQ0));
 }
 
 static void setup(void)

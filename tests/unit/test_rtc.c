@@ -11,7 +11,7 @@ static const u64 start = 946684800 + 12345; /* 2000-01-01 03:25:45 UTC */
 
 static void *make(void)
 {
-	return rtc_new(&bus, &test_clock, wire(IRQ8), wire(NMI_MASK), start, 6 * GiB, 3 * GiB, NULL);
+	return rtc_new(&bus, &test_clock, wire(IRQ8), wire(NMI_MASK), start, 6 * GiB, 3 * GiB);
 }
 
 static void setup(void)
@@ -305,7 +305,7 @@ START_TEST(small_memory)
 	struct rtc *small;
 
 	fresh();
-	small = rtc_new(&bus, &test_clock, wire(0), wire(1), 0, 8 * MiB, 3 * GiB, NULL);
+	small = rtc_new(&bus, &test_clock, wire(0), wire(1), 0, 8 * MiB, 3 * GiB);
 	ck_assert_uint_eq(get(0x30) | get(0x31) << 8, 7 * 1024);
 	ck_assert_uint_eq(get(0x34) | get(0x35) << 8, 0);
 	shows(0);

@@ -27,7 +27,7 @@ static void begin(void)
 	space_add_ram(&memory, "ram", 0, 1 << 20, ram, 0, false);
 	dma = dma_new(&bus, &memory);
 	card = sb16_new(&bus, &test_clock, dma, wire(0), NULL);
-	pit = pit_new(&bus, &test_clock, wire(0), NULL);
+	pit = pit_new(&bus, &test_clock, wire(0));
 	sound = sound_new(&test_clock, pit, card, hear, NULL);
 }
 

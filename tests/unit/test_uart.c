@@ -19,7 +19,7 @@ static void sink(void *owner, const void *data, size_t len)
 
 static void *make(void)
 {
-	return uart_new(&bus, &test_clock, "com1", COM1, wire(IRQ4), sink, NULL, NULL);
+	return uart_new(&bus, &test_clock, "com1", COM1, wire(IRQ4), sink, NULL);
 }
 
 static void setup(void)

@@ -10,7 +10,7 @@ static u32 pixels[2560 * 1600];
 
 static void *make(void)
 {
-	return vga_new(&bus, &memory, &test_clock, vram, NULL);
+	return vga_new(&bus, &memory, &test_clock, vram);
 }
 
 static void setup(void)

@@ -31,7 +31,7 @@ static inline void virtio_bus(void)
 	space_init(&ports);
 	space_add_ram(&bus, "ram", 0, RAM_SIZE, test_ram, 0, false);
 	pci_free(pci_bus);
-	pci_bus = pci_new(&ports, &bus, wire(0), on_message, NULL, NULL);
+	pci_bus = pci_new(&ports, &bus, wire(0), on_message, NULL);
 }
 
 /* Bus and RAM; the device is attached after this. */
