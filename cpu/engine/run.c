@@ -1,5 +1,5 @@
 /* The loop around the blocks: events, interrupts, exact stops. Everything that is not inside a block happens here, at an instruction boundary
- * whose number is the same however the run is cut (DESIGN law 2). */
+ * whose number is the same however the run is cut (ARCHITECTURE.md, law 2). */
 #include <stdio.h>
 #include <stdlib.h>
 #include "cpu/insn/flow.h"

@@ -39,7 +39,7 @@ enum {
 enum { MODES_ALL = 0, NO64 = 1, ONLY64 = 2 };
 enum { TAKES_NOTHING, TAKES_BASE, TAKES_SRC }; /* op.base, op.src */
 
-enum pg_class { INNOCUOUS, PRIVILEGED, CONTROL, BEHAVIOUR }; /* Popek and Goldberg: see DESIGN 9 */
+enum pg_class { INNOCUOUS, PRIVILEGED, CONTROL, BEHAVIOUR }; /* Popek and Goldberg: see popek.h */
 
 /* System resources, for .reads and .writes. */
 enum {

@@ -1,4 +1,4 @@
-/* Popek and Goldberg's classes, derived from the instruction table (DESIGN 9).
+/* Popek and Goldberg's classes, derived from the instruction table.
  *
  * Popek and Goldberg (CACM 17(7), 1974): a virtual machine monitor that runs its guest directly, with less privilege, can be built for a processor
  * whose sensitive instructions are all privileged. A row of the table is

@@ -1,6 +1,6 @@
 /* The machine's one clock: virtual time in nanoseconds, and the events that hang on it.
  *
- * Nobody asks the host what time it is. The processor moves `now` (a function of retired instructions, DESIGN law 2) before it calls
+ * Nobody asks the host what time it is. The processor moves `now` (a function of retired instructions, ARCHITECTURE.md, law 2) before it calls
  * a device, so a device reads clock->now at any time and gets the exact instant of the instruction that is touching it.
  *
  * Events live inside their owners. Equal deadlines fire in the order of their names, so that the order in which devices happened to

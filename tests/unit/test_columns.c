@@ -1,4 +1,4 @@
-/* Law 7 of DESIGN: every column of the instruction table is obeyed. Each row is run many times, with random operands, in states that differ just in
+/* ARCHITECTURE.md, law 7: every column of the instruction table is obeyed. Each row is run many times, with random operands, in states that differ just in
  * what a column speaks of. */
 #ifdef HAVE_ZYDIS
 #include <Zydis/Zydis.h>

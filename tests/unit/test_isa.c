@@ -1,4 +1,4 @@
-/* The laws of the instruction table (DESIGN 4): every encoding parses, no two rows overlap unless one says that it wins, every key has at most
+/* The laws of the instruction table: every encoding parses, no two rows overlap unless one says that it wins, every key has at most
  * one row; and for every row, in every mode, with every ModRM byte and prefix, Zydis agrees on length, name and operands. */
 #include <check.h>
 #include <stdlib.h>
