@@ -75,6 +75,8 @@ GEN(mov)
 	}
 }
 
+GEN(umov) { gen_mov(d, o); }
+
 /* MOV with a full-width offset in the instruction: A0-A3. */
 BODY(mov_moffs_store)
 {

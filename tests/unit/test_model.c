@@ -188,6 +188,34 @@ START_TEST(instructions)
 }
 END_TEST
 
+/* UMOV is MOV, with what ModRM says; the Pentium does not have it any more. */
+START_TEST(umov)
+{
+	static const struct { u8 code[4]; u64 eax; u16 memory; } all[] = {
+		{ { 0x0f, 0x10, 0xc8 }, 0x11112288, 0x5555 }, { { 0x0f, 0x11, 0xc8 }, 0x11116688, 0x5555 }, /* al, cl; ax, cx */
+		{ { 0x0f, 0x12, 0x07 }, 0x11112255, 0x5555 }, { { 0x0f, 0x13, 0x07 }, 0x11115555, 0x5555 }, /* al, [bx]; ax, [bx] */
+		{ { 0x0f, 0x11, 0x0f }, 0x11112222, 0x6688 },                                               /* [bx], cx */
+	};
+	static const char *const models[] = { "386", "486", "pentium" };
+
+	for (unsigned n = 0; n < ARRAY_LEN(models); n++)
+		for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
+			build(models[n]);
+			space_write_block(&mem, 0, all[i].code, sizeof all[i].code);
+			put16(ram->host + 0x2000, 0x5555);
+			seg_load_real(c, CS, 0);
+			c->r[RIP] = 0;
+			c->r[RAX] = 0x11112222;
+			c->r[RCX] = 0x6688;
+			c->r[RBX] = 0x2000;
+			ck_assert_int_eq(cpu_run(c, c->icount + 1, ~(u64)0), n < 2 ? CPU_LIMIT : CPU_EXCEPTION);
+			ck_assert_uint_eq(c->r[RAX], n < 2 ? all[i].eax : 0x11112222);
+			ck_assert_uint_eq(get16(ram->host + 0x2000), n < 2 ? all[i].memory : 0x5555);
+			tear_down();
+		}
+}
+END_TEST
+
 /* 16-bit code at the end of its segment (386 manual, 14.7, 13): an 8086 goes on at 0, also in the middle of an instruction; later ones meet the
  * limit, in front of an instruction that crosses it and behind one that ends there. Three times, by links and by the jump cache. */
 START_TEST(end_of_segment)
@@ -391,6 +419,7 @@ int main(void)
 	tcase_add_loop_test(t, as_silicon, 0, ARRAY_LEN(silicon));
 	tcase_add_test(t, generations);
 	tcase_add_loop_test(t, instructions, 0, 10);
+	tcase_add_test(t, umov);
 	tcase_add_test(t, everywhere);
 	tcase_add_loop_test(t, end_of_segment, 0, 6);
 	tcase_add_test(t, end_of_other_segment);
