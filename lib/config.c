@@ -30,12 +30,14 @@ static void add(struct text *t, const char *format, ...)
 	va_list ap;
 	int n;
 
+	if (t->failed)
+		return;
 	va_start(ap, format);
 	n = vsnprintf(NULL, 0, format, ap);
 	va_end(ap);
 	if (t->len + (size_t)n + 1 > t->room) {
 		size_t room = 2 * (t->room + (size_t)n + 1);
-		char *s = t->failed ? NULL : realloc(t->s, room);
+		char *s = realloc(t->s, room);
 
 		if (!s) {
 			t->failed = true;

@@ -230,6 +230,7 @@ struct store *snapshot_new(struct store *base, char *error)
 	if (!cow || !memory || !memory->ram) {
 		store_failed(error, DISK_ERROR, "the host has no memory for a snapshot of %llu MiB", (unsigned long long)(base->size / MiB));
 		base->ops->free(base);
+		ram_free(memory ? memory->ram : NULL);
 		free(cow);
 		free(memory);
 		return NULL;

@@ -286,11 +286,17 @@ struct disk *disk_open(const char *text, char **error)
 /* An overlay that was new has been filled since, or thrown away: what it lies over is what was recorded. */
 struct disk *disk_open_within(const char *text, const struct reach *reach, const struct disk_was *was, char **error)
 {
-	char *why = NULL;
+	char *why = NULL, *without = NULL, *both = NULL;
 	struct disk *disk = open_spec(text, reach, was, true, &why);
 
-	if (!disk && was && strstr(text, ",overlay="))
-		disk = open_spec(text, reach, was, false, NULL);
+	if (!disk && was && strstr(text, ",overlay=")) {
+		disk = open_spec(text, reach, was, false, &without);
+		if (!why || !without || asprintf(&both, "%s; without the overlay: %s", why, without) < 0)
+			both = NULL;
+		free(why);
+		free(without);
+		why = both;
+	}
 	if (!disk && error)
 		*error = why;
 	else

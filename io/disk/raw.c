@@ -161,12 +161,14 @@ struct store *raw_open(const char *name, enum raw_access access, char *error)
 		free(raw);
 		return NULL;
 	}
-	if (fstat(raw->fd, &st) || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
+	end = fstat(raw->fd, &st) ? -1 : 0;
+	if (!end && !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
 		store_failed(error, DISK_ERROR, "%s: that is neither a file nor a block device", name);
 		raw_free(&raw->store);
 		return NULL;
 	}
-	end = lseek(raw->fd, 0, SEEK_END);
+	if (!end)
+		end = lseek(raw->fd, 0, SEEK_END);
 	if (end < 0) {
 		store_errno(error, errno, "read", name);
 		raw_free(&raw->store);

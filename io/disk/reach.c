@@ -62,7 +62,12 @@ int reach_open(const char *name, char *error)
 		store_errno(error, errno, "read", name);
 		return -1;
 	}
-	if (fstat(fd, &after) || !S_ISREG(after.st_mode) || after.st_dev != before.st_dev || after.st_ino != before.st_ino) {
+	if (fstat(fd, &after)) {
+		store_errno(error, errno, "read", name);
+		close(fd);
+		return -1;
+	}
+	if (!S_ISREG(after.st_mode) || after.st_dev != before.st_dev || after.st_ino != before.st_ino) {
 		store_failed(error, DISK_ERROR, "%s: it has been replaced while it was opened", name);
 		close(fd);
 		return -1;
