@@ -122,7 +122,7 @@ int vcpu_map(vcpu *v, uint64_t address, uint64_t len)
 		return machine_error(v, "map %llx, %llx bytes: something is there already", (unsigned long long)address,
 			(unsigned long long)len);
 	ram = ram_new(len);
-	if (!ram || !machine_add_block(v, address, ram))
+	if (!ram || !machine_add_block(v, address, ram, false))
 		return machine_error(v, "map %llx, %llx bytes: the host has no memory", (unsigned long long)address, (unsigned long long)len);
 	if (space_add_ram(&v->mem, "mapped", address, len, ram, 0, false) < 0) {
 		v->nblocks--;
@@ -208,7 +208,7 @@ static int add_device(vcpu *v, struct space *space, const char *name, u64 base, 
 
 	if (!v || check_device(v, space, name, base, size, device))
 		return -1;
-	d = calloc(1, sizeof *d + 2 * device->state_size);
+	d = space_reserve(space, 1 + RANGES_SPARE) ? calloc(1, sizeof *d + 2 * device->state_size) : NULL;
 	if (!d)
 		return machine_error(v, "%s: the host has no memory", name);
 	d->ops = *device;

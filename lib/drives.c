@@ -160,10 +160,8 @@ bool drives_add_blocks(struct vcpu *v)
 	for (unsigned i = 0; i < v->ndrives; i++) {
 		struct ram *ram = v->drives[i].disk ? disk_ram(v->drives[i].disk) : NULL;
 
-		if (ram && !machine_add_block(v, 0, ram))
+		if (ram && !machine_add_block(v, 0, ram, true))
 			return false;
-		if (ram)
-			v->blocks[v->nblocks - 1].lent = true;
 	}
 	return true;
 }

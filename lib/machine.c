@@ -109,16 +109,17 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 	return true;
 }
 
-bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram)
+bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram, bool lent)
 {
 	struct ram_block *blocks = realloc(v->blocks, (v->nblocks + 1) * sizeof *blocks);
 
 	if (!blocks) {
-		ram_free(ram);
+		if (!lent)
+			ram_free(ram);
 		return false;
 	}
 	v->blocks = blocks;
-	v->blocks[v->nblocks++] = (struct ram_block){ .base = base, .ram = ram };
+	v->blocks[v->nblocks++] = (struct ram_block){ .base = base, .ram = ram, .lent = lent };
 	ram->written = cpu_code_written;
 	ram->watched = cpu_ram_watched;
 	ram->owner = v->cpu;
@@ -166,7 +167,7 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 	ram = ram_new(v->memory);
 	if (!ram)
 		return error_set(error, "the host has no %llu MiB of memory to give", (unsigned long long)(v->memory / MiB));
-	if (machine_add_block(v, 0, ram) && drives_add_blocks(v) && pc_new(v, settings, error))
+	if (machine_add_block(v, 0, ram, false) && drives_add_blocks(v) && pc_new(v, settings, error))
 		return true;
 	return error && *error ? false : error_set(error, "the host has no memory for the devices");
 }

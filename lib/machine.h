@@ -22,6 +22,7 @@
 #define MEMORY_MAX ((u64)1 << 40)
 #define RAM_LOW_MAX 0xc0000000u /* RAM beyond 3 GiB goes above 4 GiB */
 #define OWN_DEVICES_MAX 256
+#define RANGES_SPARE 512 /* more than a guest can map of devices in a space: no memory is needed for that while it runs */
 #define PARTS_MAX (768 + OWN_DEVICES_MAX) /* 64 processors and a PC, and those */
 
 struct pc;
@@ -146,8 +147,8 @@ unsigned machine_parts(struct vcpu *v, struct part out[PARTS_MAX]);
 void machine_loaded(struct vcpu *v);
 /* Power-on or reset: the devices and the processor as new, the boot image loaded and about to be entered. */
 bool machine_reset(struct vcpu *v, char **error);
-/* Put RAM into the table of blocks; the machine owns it from then on, also on failure. */
-bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram);
+/* Put RAM into the table of blocks; if it is not LENT, the machine owns it from then on, also on failure. */
+bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram, bool lent);
 
 /* ---- pc.c ---- */
 

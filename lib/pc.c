@@ -286,7 +286,7 @@ static bool build_firmware(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
 
-	return !pc->rom || (pc_add(pc, &fwcfg_kind, pc->fwcfg = fwcfg_new(&v->io, &v->mem)) && pc_describe(pc));
+	return pc_tables_new(pc) && (!pc->rom || (pc_add(pc, &fwcfg_kind, pc->fwcfg = fwcfg_new(&v->io, &v->mem)) && pc_describe(pc)));
 }
 
 bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
@@ -306,7 +306,7 @@ bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
 	if (!built)
 		return false;
 	pc_loaded(pc); /* drive every line once */
-	return pc_remember_fresh(pc);
+	return pc_remember_fresh(pc) && space_reserve(&v->mem, RANGES_SPARE) && space_reserve(&v->io, RANGES_SPARE);
 }
 
 static int serial_input(struct vcpu *v, unsigned n, const void *data, size_t len)
@@ -329,11 +329,6 @@ static int mouse_input(struct vcpu *v, const void *data, size_t len)
 	return 0;
 }
 
-static int reset_button(struct vcpu *v)
-{
-	return machine_reset(v, NULL) ? 0 : machine_error(v, "the host has no memory for a reset");
-}
-
 _Static_assert(VCPU_COM3 == VCPU_COM2 + 1 && VCPU_COM4 == VCPU_COM2 + 2, "ports in order");
 int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
 {
@@ -352,7 +347,7 @@ int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t
 		acpi_power_button(pc->acpi);
 		return 0;
 	case VCPU_RESET:
-		return reset_button(v);
+		return machine_reset(v, NULL) ? 0 : machine_error(v, "the boot image cannot be loaded again");
 	case VCPU_MEDIUM:
 		return pc_media_input(pc, data, len);
 	default:

@@ -49,6 +49,7 @@ struct pc {
 	struct uart *com[4];
 	struct i8042 *i8042;
 	struct acpi *acpi;
+	struct acpi_tables *tables; /* room to build them in; NULL: there are none */
 	struct pit *pit;
 	struct vga *vga;       /* NULL: no display */
 	struct virtio_net *virtio_net; /* NULL: there is none, as the others here */
@@ -149,10 +150,12 @@ const struct ram *pc_vars(const struct vcpu *v);
 
 /* ---- pc_firmware.c ---- */
 
-/* Set the chipset and the cards up, and write the tables that a system looks for. False: no memory. */
+/* Set the chipset and the cards up, and write the tables that a system looks for. False: there is no room for them in the guest's. */
 bool pc_set_up(struct vcpu *v);
 /* Where cards may have their memory: from here up to the APICs. */
 u32 pc_card_memory(const struct vcpu *v);
+/* Room for the tables, which are built again at each reset. False: no memory. */
+bool pc_tables_new(struct pc *pc);
 /* Fill the device that firmware asks about its machine. */
 bool pc_describe(struct pc *pc);
 

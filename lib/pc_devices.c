@@ -1,5 +1,6 @@
 /* The list of a PC's devices: what they remember, how they are reset, how they end. */
 #include <stdlib.h>
+#include "io/chipset/acpi.h"
 #include "io/chipset/pci.h"
 #include "lib/pc.h"
 
@@ -103,5 +104,6 @@ void pc_free(struct pc *pc)
 	while (pc->ndevices--)
 		pc->devices[pc->ndevices].kind->free(pc->devices[pc->ndevices].device);
 	free(pc->fresh);
+	acpi_tables_free(pc->tables);
 	free(pc);
 }

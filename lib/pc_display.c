@@ -1,5 +1,7 @@
 /* The display adapter: its memory, its BIOS. */
+#include <errno.h>
 #include <stdio.h>
+#include "io/disk/store.h"
 #include "io/display/vga.h"
 #include "lib/pc.h"
 
@@ -13,25 +15,36 @@ static struct part vga_kind_part(void *device) { return vga_part(device); }
 static void vga_kind_reset(void *device) { vga_reset(device); }
 static const struct device_kind vga_kind = { vga_kind_free, vga_kind_refresh, vga_kind_part, vga_kind_reset };
 
-/* The video BIOS. A machine can do without; *MEMORY: the host has none. */
-static struct ram *read_rom(struct vcpu *v, bool *memory)
+static bool unreadable(struct pc *pc, int number)
 {
-	FILE *file = fopen(ROM_FILE, "rb");
+	char text[DISK_ERROR_MAX];
+
+	store_errno(text, number, "read", ROM_FILE);
+	return error_set(pc->error, "%s", text);
+}
+
+/* The video BIOS, into *OUT. A machine can do without. False: the host cannot read it (with the error's text), or has no memory. */
+static bool read_rom(struct pc *pc, struct ram **out)
+{
+	FILE *file = fopen(ROM_FILE, "rbe");
 	struct ram *rom;
 	size_t size;
+	int number;
 
-	*memory = true;
 	if (!file)
-		return NULL;
+		return errno == ENOENT || errno == EACCES || unreadable(pc, errno);
 	rom = ram_new(ROM_SIZE);
 	size = rom ? fread(rom->host, 1, ROM_SIZE, file) : 0;
+	number = ferror(file) ? errno : 0;
 	fclose(file);
-	*memory = rom && machine_add_block(v, 0, rom);
-	if (!*memory)
-		return NULL;
+	if (!rom || !machine_add_block(pc->v, 0, rom, false))
+		return false;
+	if (number)
+		return unreadable(pc, number);
 	for (u64 at = 0; at < size; at += PAGE_SIZE)
 		rom->pages[at >> PAGE_SHIFT] |= PAGE_DIRTY;
-	return rom;
+	*out = rom;
+	return true;
 }
 
 /* Its 8 x 16 font, which begins like that of every PC: nothing, a face. */
@@ -48,16 +61,14 @@ static const u8 *find_font(const struct ram *rom)
 bool pc_build_display(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
-	struct ram *vram, *rom;
-	bool memory;
+	struct ram *vram, *rom = NULL;
 
 	if (!v->display)
 		return true;
 	vram = ram_new(VGA_RAM);
-	if (!vram || !machine_add_block(v, 0, vram))
+	if (!vram || !machine_add_block(v, 0, vram, false))
 		return false;
-	rom = read_rom(v, &memory);
-	if (!memory || !pc_add(pc, &vga_kind, pc->vga = vga_new(&v->io, &v->mem, &v->clock, vram)))
+	if (!read_rom(pc, &rom) || !pc_add(pc, &vga_kind, pc->vga = vga_new(&v->io, &v->mem, &v->clock, vram)))
 		return false;
 	if (!v->boot.bios.data)
 		vga_start_in_text_mode(pc->vga, find_font(rom));

@@ -98,14 +98,18 @@ static struct acpi_system acpi_system_of(const struct vcpu *v)
 	return (struct acpi_system){ .cpus = v->processors, .pm_base = base ? base : ACPI_PM_BASE, .card_memory = pc_card_memory(v) };
 }
 
+bool pc_tables_new(struct pc *pc)
+{
+	struct acpi_system system = acpi_system_of(pc->v);
+
+	return !pc->ioapic || (pc->tables = acpi_tables_new(&system));
+}
+
 static bool write_acpi(struct vcpu *v)
 {
 	struct acpi_system system = acpi_system_of(v);
-	struct acpi_tables *tables = acpi_tables_new(&system);
-	bool ok = tables && acpi_tables_place(tables, &v->mem, ROM_TABLES, MP_TABLE - ROM_TABLES);
 
-	acpi_tables_free(tables);
-	return ok;
+	return acpi_tables_build(v->pc->tables, &system) && acpi_tables_place(v->pc->tables, &v->mem, ROM_TABLES, MP_TABLE - ROM_TABLES);
 }
 
 static u32 build_smbios(struct vcpu *v, bool firmware, u32 address, u8 entry[SMBIOS_ENTRY], u8 out[SMBIOS_MAX])
@@ -185,31 +189,24 @@ static void power_moved(void *owner)
 {
 	struct pc *pc = owner;
 	struct acpi_system system = acpi_system_of(pc->v);
-	struct acpi_tables *tables = acpi_tables_new(&system);
 	u32 len;
 
-	if (tables)
-		fwcfg_change_file(pc->fwcfg, ACPI_TABLES_FILE, acpi_tables_bytes(tables, &len) + ACPI_RSDP_ROOM);
-	acpi_tables_free(tables);
+	if (acpi_tables_build(pc->tables, &system))
+		fwcfg_change_file(pc->fwcfg, ACPI_TABLES_FILE, acpi_tables_bytes(pc->tables, &len) + ACPI_RSDP_ROOM);
 }
 
 static bool describe_acpi(struct pc *pc)
 {
 	struct fwcfg *fw = pc->fwcfg;
-	struct acpi_system system = acpi_system_of(pc->v);
-	struct acpi_tables *tables = acpi_tables_new(&system);
 	u8 script[ACPI_SCRIPT_MAX];
 	const u8 *bytes;
 	u32 len;
 	bool ok;
 
-	if (!tables)
-		return false;
-	bytes = acpi_tables_bytes(tables, &len);
+	bytes = acpi_tables_bytes(pc->tables, &len);
 	ok = fwcfg_add_file(fw, ACPI_RSDP_FILE, bytes, ACPI_RSDP_SIZE) &&
 		fwcfg_add_file(fw, ACPI_TABLES_FILE, bytes + ACPI_RSDP_ROOM, len - ACPI_RSDP_ROOM) &&
-		fwcfg_add_file(fw, "etc/table-loader", script, acpi_tables_script(tables, script));
-	acpi_tables_free(tables);
+		fwcfg_add_file(fw, "etc/table-loader", script, acpi_tables_script(pc->tables, script));
 	acpi_on_move(pc->acpi, power_moved, pc);
 	return ok;
 }

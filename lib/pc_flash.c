@@ -75,7 +75,7 @@ static bool fill(struct pc *pc, const char *spec, const void *data, u64 size)
 {
 	struct ram *ram = pc->vars_ram = ram_new(size);
 
-	if (!ram || !machine_add_block(pc->v, 4 * GiB - pc->rom->size - size, ram))
+	if (!ram || !machine_add_block(pc->v, 4 * GiB - pc->rom->size - size, ram, false))
 		return false;
 	if (data)
 		memcpy(ram->host, data, size);

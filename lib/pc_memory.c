@@ -45,9 +45,10 @@ bool pc_build_memory(struct vcpu *v)
 		return false;
 	if (!bios->data)
 		return top == ROM_END || space_add_ram(&v->mem, "rom at the top", top - ROM_TOP, ROM_TOP, ram, ROM_END - ROM_TOP, true) >= 0;
-	v->pc->rom = rom = ram_new(size);
-	if (!rom || !machine_add_block(v, top - size, rom))
+	rom = ram_new(size);
+	if (!rom || !machine_add_block(v, top - size, rom, false))
 		return false;
+	v->pc->rom = rom;
 	memcpy(rom->host, bios->data, size);
 	memset(rom->pages, PAGE_DIRTY, size >> PAGE_SHIFT);
 	return top == ROM_END || space_add_ram(&v->mem, "bios at the top", top - size, size, rom, 0, true) >= 0;

@@ -57,12 +57,10 @@ static void insert(struct space *space, struct range range)
 	map_changed(space);
 }
 
-static int add(struct space *space, struct range range)
+bool space_reserve(struct space *space, unsigned more)
 {
-	if (!range.size || range.base + range.size - 1 < range.base)
-		return -1;
-	if (space->count == space->room) {
-		unsigned room = space->room ? 2 * space->room : 32;
+	if (space->room - space->count < more) {
+		unsigned need = space->count + more, twice = space->room ? 2 * space->room : 32, room = need > twice ? need : twice;
 		struct range *ranges = realloc(space->ranges, room * sizeof *ranges);
 		struct piece *pieces = realloc(space->pieces, (2 * room + 1) * sizeof *pieces); /* every range begins and ends one at most */
 
@@ -71,9 +69,16 @@ static int add(struct space *space, struct range range)
 		if (pieces)
 			space->pieces = pieces;
 		if (!ranges || !pieces)
-			return -1;
+			return false;
 		space->room = room;
 	}
+	return true;
+}
+
+static int add(struct space *space, struct range range)
+{
+	if (!range.size || range.base + range.size - 1 < range.base || !space_reserve(space, 1))
+		return -1;
 	range.number = unused_number(space);
 	insert(space, range);
 	return range.number;

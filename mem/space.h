@@ -84,6 +84,8 @@ struct space {
 
 void space_init(struct space *space);
 void space_free(struct space *space);
+/* Make room for MORE ranges: that many can be put in without asking the host for memory. False: it has none. */
+bool space_reserve(struct space *space, unsigned more);
 /* Put a range on top. Returns its number, for space_remove; -1 when the host has no memory, or the range is empty, wraps around or
  * shows more RAM than there is. NAME must outlive it. */
 int space_add_ram(struct space *space, const char *name, u64 base, u64 size, struct ram *ram, u64 ram_offset, bool rom);

@@ -62,6 +62,8 @@ struct acpi_tables;
 
 /* NULL: no memory, or too many processors. */
 struct acpi_tables *acpi_tables_new(const struct acpi_system *system);
+/* The same again, of another system, in place. False: too many processors. */
+bool acpi_tables_build(struct acpi_tables *tables, const struct acpi_system *system);
 void acpi_tables_free(struct acpi_tables *tables);
 /* Write them into MEMORY (ROM as well) at [BASE, BASE + SIZE), once, the RSDP first. BASE is a multiple of 64 below 4 GiB, and within E0000h-FFFFFh
  * for a guest that scans for it. Returns the bytes used; 0 if SIZE is too small or BASE is wrong. */

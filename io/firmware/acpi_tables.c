@@ -219,13 +219,13 @@ static void build_roots(struct acpi_tables *b, u8 *const *tables, unsigned count
 	sum_up(b, rsdp + 32, rsdp, ACPI_RSDP_SIZE);
 }
 
-struct acpi_tables *acpi_tables_new(const struct acpi_system *system)
+bool acpi_tables_build(struct acpi_tables *b, const struct acpi_system *system)
 {
-	struct acpi_tables *b = system->cpus <= 255 ? calloc(1, sizeof *b) : NULL;
 	u8 *facs, *dsdt, *tables[3];
 
-	if (!b)
-		return NULL;
+	if (system->cpus > 255)
+		return false;
+	memset(b, 0, sizeof *b);
 	allocate(b, ACPI_RSDP_ROOM, 1);
 	facs = build_facs(b);
 	dsdt = build_dsdt(b, system);
@@ -234,11 +234,17 @@ struct acpi_tables *acpi_tables_new(const struct acpi_system *system)
 	tables[2] = build_hpet(b);
 	if (!b->full)
 		build_roots(b, tables, ARRAY_LEN(tables));
-	if (b->full) {
-		free(b);
-		return NULL;
-	}
-	return b;
+	return !b->full;
+}
+
+struct acpi_tables *acpi_tables_new(const struct acpi_system *system)
+{
+	struct acpi_tables *b = malloc(sizeof *b);
+
+	if (b && acpi_tables_build(b, system))
+		return b;
+	free(b);
+	return NULL;
 }
 
 void acpi_tables_free(struct acpi_tables *b)
