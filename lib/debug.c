@@ -109,6 +109,7 @@ static bool shoot(struct vcpu_debug *d)
 	if (!s || !shots || !(s->state = vcpu_snapshot_take(d->v))) {
 		d->v->past_written = NULL;
 		free(s);
+		machine_error(d->v, "the host has no memory for a snapshot");
 		return false;
 	}
 	d->v->past_written = NULL;
@@ -209,13 +210,14 @@ static bool change_again(struct vcpu *v, const struct input *in)
 
 static bool feed(struct vcpu_debug *d)
 {
-	const struct input *in = &d->inputs[d->next++];
+	const struct input *in = &d->inputs[d->next];
 	bool ok;
 
 	d->feeding = true;
 	ok = in->channel >= VCPU_CHANNELS ? change_again(d->v, in) :
 		!machine_input(d->v, (enum vcpu_channel)in->channel, in->data, in->len);
 	d->feeding = false;
+	d->next += ok;
 	return ok;
 }
 
@@ -275,10 +277,10 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 	w->active = how & STOP ? OBSERVE_ALL : how & STOP_ACCESSES ? OBSERVE_ACCESSES : OBSERVE_NOTHING;
 	w->tracing = how & TRACED;
 	d->unseen = NOWHERE;
-	debug_mark_pages(d);
 	skip_here(d);
 	w->skip = !(how & HERE_TOO);
-	for (;;) {
+	s = stopped(d, VCPU_DEBUG_ERROR);
+	for (bool ok = debug_mark_pages(d); ok;) {
 		const struct input *in = d->next < d->ninputs ? &d->inputs[d->next] : NULL;
 		struct vcpu_place at = vcpu_where(d->v);
 		u64 shot = next_shot(d);
@@ -286,9 +288,10 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 		bool there = false;
 
 		if (in && place_equal(&in->at, &at)) {
-			if (!feed(d))
-				return stopped(d, VCPU_DEBUG_ERROR);
-			continue;
+			if (feed(d))
+				continue;
+			s = stopped(d, VCPU_DEBUG_ERROR);
+			break;
 		}
 		/* Known inputs wake whoever sleeps. */
 		if (in && in->at.instructions <= shot && !place_before(&to, &in->at) && (to.ns || in->at.instructions < to.instructions ||
@@ -297,9 +300,10 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 		} else if (shot < to.instructions) {
 			stop = machine_run(d->v, (struct place){ shot, 0 }, in ? ~(u64)0 : idle_end);
 			if (stop.reason == VCPU_STOP_LIMIT) {
-				if (!shoot(d))
-					return stopped(d, VCPU_DEBUG_ERROR);
-				debug_mark_pages(d);
+				if (!shoot(d) || !debug_mark_pages(d)) {
+					s = stopped(d, VCPU_DEBUG_ERROR);
+					break;
+				}
 				if (!may_go_on(d)) {
 					s = machine_stop(d, (struct vcpu_stop){ .reason = VCPU_STOP_REQUEST });
 					break;
@@ -753,24 +757,44 @@ bool vcpu_debug_translate(const vcpu_debug *d, uint64_t linear, uint64_t *physic
 
 /* ---- inputs ---- */
 
-static bool add_input(struct vcpu_debug *d, struct vcpu_place at, unsigned channel, const void *data, size_t len)
+static bool make_room(struct vcpu_debug *d, size_t len)
 {
-	struct input *in;
+	u8 *spare;
 
-	if (!(d->ninputs & (d->ninputs - 1))) {
-		in = realloc(d->inputs, (d->ninputs ? 2 * d->ninputs : 1) * sizeof *in);
+	if (d->ninputs == d->inputs_room) {
+		size_t room = d->inputs_room ? 2 * d->inputs_room : 16;
+		struct input *in = realloc(d->inputs, room * sizeof *in);
+
 		if (!in)
 			return false;
 		d->inputs = in;
+		d->inputs_room = room;
 	}
-	in = &d->inputs[d->ninputs];
-	*in = (struct input){ at, channel, malloc(len + 1), len };
-	if (!in->data)
-		return false;
+	spare = realloc(d->spare, len + 1);
+	if (spare)
+		d->spare = spare;
+	return spare;
+}
+
+bool debug_room(struct vcpu *v, size_t len)
+{
+	struct vcpu_debug *d = v->debug;
+
+	if (!d || d->feeding || v->busy || (len < SIZE_MAX / 2 && make_room(d, sizeof(struct changed) + len)))
+		return true;
+	machine_error(v, "the host has no memory to remember an input");
+	return false;
+}
+
+/* HEAD and DATA, for which there is room. */
+static void add_input(struct vcpu_debug *d, struct vcpu_place at, unsigned channel, const void *head, size_t nhead, const void *data, size_t len)
+{
+	if (nhead)
+		memcpy(d->spare, head, nhead);
 	if (len)
-		memcpy(in->data, data, len);
-	d->ninputs++;
-	return true;
+		memcpy(d->spare + nhead, data, len);
+	d->inputs[d->ninputs++] = (struct input){ at, channel, d->spare, nhead + len };
+	d->spare = NULL;
 }
 
 /* From here on the run is another one. */
@@ -790,37 +814,29 @@ void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *da
 	if (d->feeding)
 		return;
 	branch(d);
-	if (add_input(d, vcpu_where(d->v), channel, data, len))
-		d->next = d->ninputs;
+	add_input(d, vcpu_where(d->v), channel, NULL, 0, data, len);
+	d->next = d->ninputs;
 }
 
-int debug_change(struct vcpu *v, struct changed how, const void *bytes, size_t len)
+void debug_change(struct vcpu *v, struct changed how, const void *bytes, size_t len)
 {
 	struct vcpu_debug *d = v->debug;
-	u8 *data;
-	bool ok;
 
 	if (!d || d->feeding || v->busy)
-		return 0;
+		return;
 	branch(d);
-	data = malloc(sizeof how + len);
-	if (data) {
-		memcpy(data, &how, sizeof how);
-		if (len)
-			memcpy(data + sizeof how, bytes, len);
-	}
-	ok = data && add_input(d, vcpu_where(v), how.what, data, sizeof how + len);
-	free(data);
-	if (!ok)
-		return machine_error(v, "the host has no memory to remember a change");
+	add_input(d, vcpu_where(v), how.what, &how, sizeof how, bytes, len);
 	d->next = d->ninputs;
-	return 0;
 }
 
 /* For replay.c's recordings. */
 static bool add_recorded(void *debug, struct vcpu_place at, enum vcpu_channel channel, const void *data, size_t len)
 {
-	return add_input(debug, at, channel, data, len);
+	bool ok = make_room(debug, len);
+
+	if (ok)
+		add_input(debug, at, channel, NULL, 0, data, len);
+	return ok;
 }
 
 /* ---- life ---- */
@@ -829,6 +845,8 @@ static bool add_recorded(void *debug, struct vcpu_place at, enum vcpu_channel ch
 
 vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 {
+	static const char no_memory[] = "the host has no memory for a debugger";
+	const char *why = no_memory;
 	struct vcpu_debug *d;
 
 	if (error)
@@ -839,7 +857,7 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 	}
 	d = v->debug ? NULL : calloc(1, sizeof *d);
 	if (!d) {
-		error_write(error, v->debug ? "the machine is being debugged already" : "the host has no memory for a debugger");
+		error_write(error, "%s", v->debug ? "the machine is being debugged already" : no_memory);
 		return NULL;
 	}
 	if (r && replay_inputs_size(r) > INPUTS_MAX) {
@@ -856,9 +874,9 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 	v->debug = d;
 	v->cpu->all->observer = &d->observer;
 	d->observer.owner = d;
-	debug_listen(d);
-	if (!debug_arm(d) || !shoot(d) || (r && !replay_inputs(r, add_recorded, d))) {
-		error_write(error, "the host has no memory for a debugger");
+	debug_arm(d);
+	if (!debug_listen(d) || !shoot(d) || (r && !replay_inputs(r, add_recorded, d, &why))) {
+		error_write(error, why == no_memory ? "%s" : "recording: one of its inputs: %s", why);
 		vcpu_debug_free(d);
 		return NULL;
 	}
@@ -899,6 +917,7 @@ void vcpu_debug_free(vcpu_debug *d)
 		free(d->inputs[--d->ninputs].data);
 	free(d->shots);
 	free(d->inputs);
+	free(d->spare);
 	free(d->points);
 	free(d->marked);
 	free(d->observer.points);

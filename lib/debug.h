@@ -44,13 +44,15 @@ struct vcpu_debug {
 	struct shot **shots;
 	size_t nshots;
 	struct input *inputs;
-	size_t ninputs, next;
+	size_t ninputs, inputs_room, next;
+	u8 *spare;                          /* for the bytes of the next one: debug_room */
 	bool feeding;                       /* vcpu_input is called by us */
 	bool here_counts;                   /* vcpu_debug_run_back finds what happened on the way to this very place, too */
 	struct vcpu_place end;              /* the run is known up to here */
 	struct vcpu_place heard;            /* what the guest said has been told up to here */
 	struct stop_point *points;
 	size_t npoints;
+	size_t room;                        /* points that the observer's tables can take */
 	int last_id;
 	struct marked_page *marked;
 	size_t nmarked;
@@ -61,7 +63,7 @@ struct vcpu_debug {
 	bool (*counts)(void *user, const struct vcpu_debug_stop *stop);
 	void *user;
 	struct said *said;
-	size_t nsaid;
+	size_t nsaid, said_room;
 	void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len); /* the machine's own */
 	void *output_user;
 	void (*each)(void *user, const struct vcpu_debug_event *event); /* vcpu_debug_trace's */
@@ -74,14 +76,14 @@ struct vcpu_debug {
 
 /* In a callback, or for NULL: vcpu_debug_* that would change anything is refused. */
 static inline bool debug_refuses(const struct vcpu_debug *d) { return !d || machine_refuses(d->v, "a function of the debugger"); }
-/* Tell the processors what to look for. False: no memory. */
-bool debug_arm(struct vcpu_debug *d);
-/* Watched pages may be elsewhere now: to be called every now and then. */
-void debug_mark_pages(struct vcpu_debug *d);
+/* Tell the processors what to look for. */
+void debug_arm(struct vcpu_debug *d);
+/* Watched pages may be elsewhere now: to be called before every run and now and then in it. False with the machine's error text: no memory. */
+bool debug_mark_pages(struct vcpu_debug *d);
 /* The point that the observer's hit is one of; 0: none. */
 int debug_hit_id(const struct vcpu_debug *d);
-/* Listen to what the guest says, from now on, and no more. */
-void debug_listen(struct vcpu_debug *d);
+/* Listen to what the guest says, from now on, and no more. False: no memory. */
+bool debug_listen(struct vcpu_debug *d);
 void debug_listen_no_more(struct vcpu_debug *d);
 /* The run is back where ICOUNT instructions have retired. */
 void debug_unsay(struct vcpu_debug *d, u64 icount);

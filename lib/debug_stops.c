@@ -4,8 +4,8 @@
 
 /* ---- points ---- */
 
-/* Writes to this page of physical memory are to be told, whichever RAM is there when they come. */
-static void mark_page(struct vcpu_debug *d, u64 address)
+/* Writes to this page of physical memory are to be told, whichever RAM is there when they come. False: no memory. */
+static bool mark_page(struct vcpu_debug *d, u64 address)
 {
 	for (unsigned i = 0; i < d->v->mem.count; i++) {
 		const struct range *r = &d->v->mem.ranges[i];
@@ -19,12 +19,13 @@ static void mark_page(struct vcpu_debug *d, u64 address)
 		if (!(d->nmarked & (d->nmarked - 1))) {
 			more = realloc(d->marked, (d->nmarked ? 2 * d->nmarked : 1) * sizeof *more);
 			if (!more)
-				return;
+				return false;
 			d->marked = more;
 		}
 		d->marked[d->nmarked++] = m;
 		m.ram->pages[m.page] |= PAGE_WATCH;
 	}
+	return true;
 }
 
 static void unmark_pages(struct vcpu_debug *d)
@@ -38,42 +39,71 @@ static void unmark_pages(struct vcpu_debug *d)
 
 /* A processor knows of its own accesses by their linear addresses; those of devices are found by the physical page,
  * which may be another one now. */
-void debug_mark_pages(struct vcpu_debug *d)
+bool debug_mark_pages(struct vcpu_debug *d)
 {
 	const struct observer *w = &d->observer;
 	const struct cpus *all = d->v->cpu->all;
+	size_t before = d->nmarked;
+	bool ok = true;
 
-	for (unsigned i = 0; i < w->nwatches; i++) {
+	for (unsigned i = 0; ok && i < w->nwatches; i++) {
 		const struct watch *watch = &w->watches[i];
 
-		for (u64 a = watch->first & PAGE_MASK; a <= watch->last; a += PAGE_SIZE) {
+		for (u64 a = watch->first & PAGE_MASK; ok && a <= watch->last; a += PAGE_SIZE) {
 			u64 physical;
 
 			if (watch->physical)
-				mark_page(d, a);
-			for (unsigned k = 0; k < all->count && !watch->physical; k++)
+				ok = mark_page(d, a);
+			for (unsigned k = 0; ok && k < all->count && !watch->physical; k++)
 				if (page_peek(all->cpu[k], a, &physical))
-					mark_page(d, physical);
+					ok = mark_page(d, physical);
 			if (a + PAGE_SIZE < a)
 				break;
 		}
 	}
+	for (unsigned k = 0; d->nmarked != before && k < all->count; k++)
+		tlb_drop_tags(all->cpu[k]); /* they may know these pages already */
+	if (!ok)
+		machine_error(d->v, "the host has no memory for a watchpoint");
+	return ok;
 }
 
-bool debug_arm(struct vcpu_debug *d)
+/* One of the tables. False: no memory, and it is as it was. */
+static bool grow(void *table, size_t n, size_t each)
+{
+	void *more;
+
+	memcpy(&more, table, sizeof more);
+	more = realloc(more, n * each);
+	if (more)
+		memcpy(table, &more, sizeof more);
+	return more;
+}
+
+/* Room for N points, so that debug_arm needs no memory. */
+static bool reserve(struct vcpu_debug *d, size_t n)
+{
+	struct observer *w = &d->observer;
+
+	if (!grow(&d->points, n, sizeof *d->points))
+		return false;
+	if (n <= d->room)
+		return true;
+	if (!grow(&w->points, n, sizeof *w->points) || !grow(&w->watches, n, sizeof *w->watches) || !grow(&w->filters, n, sizeof *w->filters))
+		return false;
+	d->room = n;
+	return true;
+}
+
+void debug_arm(struct vcpu_debug *d)
 {
 	struct observer *w = &d->observer;
 	const struct cpus *all = d->v->cpu->all;
 
 	unmark_pages(d);
-	w->points = realloc(w->points, (d->npoints + 1) * sizeof *w->points);
-	w->watches = realloc(w->watches, (d->npoints + 1) * sizeof *w->watches);
-	w->filters = realloc(w->filters, (d->npoints + 1) * sizeof *w->filters);
 	w->npoints = w->nwatches = w->nfilters = 0;
 	w->kinds = w->trace;
 	memset(w->offsets, 0, sizeof w->offsets);
-	if (!w->points || !w->watches || !w->filters)
-		return false;
 	for (size_t i = 0; i < d->npoints; i++) {
 		const struct stop_point *p = &d->points[i];
 		unsigned offset = p->address & (PAGE_SIZE - 1);
@@ -91,26 +121,21 @@ bool debug_arm(struct vcpu_debug *d)
 		w->points[w->npoints++].physical = p->physical;
 		w->offsets[offset / 64] |= (u64)1 << offset % 64;
 	}
-	debug_mark_pages(d);
 	blocks_flush(d->v->cpu);
 	for (unsigned i = 0; i < all->count; i++)
 		tlb_drop_tags(all->cpu[i]);
-	return true;
 }
 
+/* Takes P's name over. */
 static int add_point(struct vcpu_debug *d, struct stop_point p)
 {
-	struct stop_point *points = realloc(d->points, (d->npoints + 1) * sizeof *points);
-
-	if (points) {
-		d->points = points;
-		p.id = ++d->last_id;
-		points[d->npoints++] = p;
-	}
-	if (!points)
+	if (!reserve(d, d->npoints + 1)) {
 		free(p.name);
-	if (!points || !debug_arm(d))
 		return machine_error(d->v, "the host has no memory for a breakpoint");
+	}
+	p.id = ++d->last_id;
+	d->points[d->npoints++] = p;
+	debug_arm(d);
 	return p.id;
 }
 
@@ -251,7 +276,7 @@ void vcpu_debug_coverage(vcpu_debug *d, void (*each)(void *user, uint64_t addres
 
 /* ---- what the guest says ---- */
 
-enum { SAID_MAX = 1 << 20 };
+enum { SAID_FIRST = 1 << 12, SAID_MAX = 1 << 20 };
 
 /* Is TEXT the last that was said on CHANNEL? */
 static bool just_said(const struct vcpu_debug *d, unsigned channel, const char *text)
@@ -267,20 +292,27 @@ static bool just_said(const struct vcpu_debug *d, unsigned channel, const char *
 	return !n;
 }
 
+/* Room for another byte: more memory, or that of the older half. */
+static void room_to_say(struct vcpu_debug *d)
+{
+	struct said *more = d->said_room < SAID_MAX ? realloc(d->said, 2 * d->said_room * sizeof *more) : NULL;
+
+	if (more) {
+		d->said = more;
+		d->said_room *= 2;
+	} else {
+		d->nsaid /= 2;
+		memmove(d->said, d->said + d->nsaid, d->nsaid * sizeof *d->said);
+	}
+}
+
 static void say(struct vcpu_debug *d, unsigned channel, u8 byte)
 {
 	struct cpu *c = machine_running(d->v);
 	u64 rip;
 
-	if (d->nsaid == SAID_MAX)
-		memmove(d->said, d->said + SAID_MAX / 2, (d->nsaid = SAID_MAX / 2) * sizeof *d->said);
-	if (!(d->nsaid & (d->nsaid - 1)) || d->nsaid == SAID_MAX / 2) {
-		struct said *more = realloc(d->said, (d->nsaid ? 2 * d->nsaid : 1) * sizeof *more);
-
-		if (!more)
-			return;
-		d->said = more;
-	}
+	if (d->nsaid == d->said_room)
+		room_to_say(d);
 	d->said[d->nsaid++] = (struct said){ observe_place(c, &rip), (u8)channel, byte };
 	if (observes(c, EVENT_OUTPUT))
 		for (size_t i = 0; i < d->npoints; i++) {
@@ -306,12 +338,15 @@ static void listen_to(void *debug, enum vcpu_channel channel, const void *data, 
 		d->output(d->output_user, channel, data, len);
 }
 
-void debug_listen(struct vcpu_debug *d)
+bool debug_listen(struct vcpu_debug *d)
 {
+	d->said = malloc(SAID_FIRST * sizeof *d->said);
+	d->said_room = SAID_FIRST;
 	d->output = d->v->output;
 	d->output_user = d->v->user;
 	d->v->output = listen_to;
 	d->v->user = d;
+	return d->said;
 }
 
 void debug_listen_no_more(struct vcpu_debug *d)

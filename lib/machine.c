@@ -433,6 +433,8 @@ int machine_input(struct vcpu *v, enum vcpu_channel channel, const void *data, s
 
 	if (!v->pc)
 		return machine_error(v, "a bare processor has no input");
+	if (!debug_room(v, len))
+		return -1;
 	v->busy++;
 	result = pc_input(v, channel, data, len);
 	if (!result && v->debug)

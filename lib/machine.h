@@ -127,12 +127,14 @@ static inline bool place_reached(struct place at, struct place end)
 }
 /* A stop that only debug.c sees: the observer has a hit. */
 #define STOP_OBSERVED ((enum vcpu_stop_reason)(VCPU_STOP_HOST + 2))
+/* Before an input or a change by hand: a debugger makes room for LEN bytes of it. False with the machine's error text: no memory. */
+bool debug_room(struct vcpu *v, size_t len);
 void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *data, size_t len);
 /* The caller has changed the machine by hand, not in a callback. HOW it was done, with LEN bytes of memory behind
- * it. A debugger does the same whenever its run comes by. Returns 0, or -1 with vcpu_error: no memory. */
+ * it. A debugger does the same whenever its run comes by. */
 enum change { CHANGE_REGISTER = VCPU_CHANNELS, CHANGE_VECTOR, CHANGE_ST, CHANGE_MEMORY };
 struct changed { enum change what; unsigned processor; u64 number, value; };
-int debug_change(struct vcpu *v, struct changed how, const void *bytes, size_t len);
+void debug_change(struct vcpu *v, struct changed how, const void *bytes, size_t len);
 struct place machine_place(const struct vcpu *v);
 /* vcpu_run up to END; asleep, up to the virtual time IDLE_END. */
 struct vcpu_stop machine_run(struct vcpu *v, struct place end, u64 idle_end);

@@ -260,7 +260,8 @@ static bool ordinary(int reg)
 
 static int changed(struct vcpu *v, int reg, u64 value)
 {
-	return debug_change(v, (struct changed){ CHANGE_REGISTER, v->selected, (u64)reg, value }, NULL, 0);
+	debug_change(v, (struct changed){ CHANGE_REGISTER, v->selected, (u64)reg, value }, NULL, 0);
+	return 0;
 }
 
 int vcpu_set(vcpu *v, int reg, uint64_t value)
@@ -270,7 +271,7 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 	u64 cr2, whole, before;
 	bool ok;
 
-	if (!c)
+	if (!c || !debug_room(v, 0))
 		return -1;
 	if (reg >= XMM && reg < XMM + 16) {
 		c->xmm[reg - XMM].q[0] = value;
@@ -325,8 +326,11 @@ int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16)
 		return -1;
 	if (!xmm16 || n >= ARRAY_LEN(machine_selected(v)->xmm))
 		return machine_error(v, xmm16 ? "there is no XMM%u" : "XMM%u from NULL", n);
+	if (!debug_room(v, 16))
+		return -1;
 	memcpy(&machine_selected(v)->xmm[n], xmm16, 16);
-	return debug_change(v, (struct changed){ CHANGE_VECTOR, v->selected, n, 0 }, xmm16, 16);
+	debug_change(v, (struct changed){ CHANGE_VECTOR, v->selected, n, 0 }, xmm16, 16);
+	return 0;
 }
 
 /* ST(n) as in memory: significand 0-7, sign and exponent 8-9. */
@@ -352,9 +356,12 @@ int vcpu_set_st(vcpu *v, unsigned n, const void *st10)
 		return -1;
 	if (!st10 || n > 7)
 		return machine_error(v, st10 ? "there is no ST(%u)" : "ST(%u) from NULL", n);
+	if (!debug_room(v, 10))
+		return -1;
 	reg = (x->top + n) & 7;
 	x->st[reg].frac = get64(st10);
 	x->st[reg].exp = get16((const u8 *)st10 + 8);
 	x->valid |= (u8)(1u << reg);
-	return debug_change(v, (struct changed){ CHANGE_ST, v->selected, n, 0 }, st10, 10);
+	debug_change(v, (struct changed){ CHANGE_ST, v->selected, n, 0 }, st10, 10);
+	return 0;
 }

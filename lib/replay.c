@@ -153,7 +153,21 @@ struct recorder {
 	struct state last;      /* at the checkpoint before */
 	u64 due;
 	bool failed;
+	const char *why;        /* in a line */
 };
+
+static void give_up(struct recorder *r, const char *why)
+{
+	if (!r->failed)
+		r->why = why;
+	r->failed = true;
+}
+
+static void put_bytes(struct recorder *r, const u8 *bytes, size_t len)
+{
+	if (!r->to.write(r->to.user, bytes, len))
+		give_up(r, "the recording cannot be written");
+}
 
 /* HEAD and DATA, one behind the other, as a chunk. */
 static void chunk(struct recorder *r, enum kind kind, const void *head, size_t nhead, const void *data, size_t ndata)
@@ -162,7 +176,10 @@ static void chunk(struct recorder *r, enum kind kind, const void *head, size_t n
 	u8 *bytes = malloc(CHUNK_HEAD + full + packed), *out = bytes + CHUNK_HEAD;
 	uLongf room = packed;
 
-	r->failed |= !bytes || full > CHUNK_MAX || full > most(kind, (u32)full);
+	if (!bytes)
+		give_up(r, "the host has no memory for a recording");
+	else if (full > CHUNK_MAX || full > most(kind, (u32)full))
+		give_up(r, "the recording has no room for an image or an input of that size");
 	if (r->failed) {
 		free(bytes);
 		return;
@@ -179,7 +196,7 @@ static void chunk(struct recorder *r, enum kind kind, const void *head, size_t n
 	put32(bytes + 4, (u32)len);
 	put32(bytes + 8, (u32)full);
 	put32(bytes + 12, (u32)hash64(hash64(0, bytes, 12), out, len));
-	r->failed = !r->to.write(r->to.user, bytes, CHUNK_HEAD + len);
+	put_bytes(r, bytes, CHUNK_HEAD + len);
 	free(bytes);
 }
 
@@ -207,7 +224,7 @@ static void checkpoint(struct recorder *r, struct vcpu *v, enum kind kind)
 	u64 memory = 0;
 
 	if (!state_take(&state, v)) {
-		r->failed = true;
+		give_up(r, "the host has no memory for a recording");
 		return;
 	}
 	machine_state_parts(v, get_memory_hash, &memory);
@@ -254,8 +271,8 @@ static void embed_overlays(struct recorder *r, struct vcpu *v)
 		u8 *blocks = NULL;
 		size_t len = 0;
 
-		if (v->drives[i].disk)
-			r->failed |= disk_overlay_blocks(v->drives[i].disk, room, &blocks, &len) != DISK_OK;
+		if (v->drives[i].disk && disk_overlay_blocks(v->drives[i].disk, room, &blocks, &len) != DISK_OK)
+			give_up(r, disk_error(v->drives[i].disk));
 		if (blocks)
 			chunk(r, IMAGE, (u8[]){ 'o', (u8)i }, 2, blocks, len);
 		room -= len;
@@ -290,7 +307,7 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 	r->to = *recording;
 	v->busy++;
 	put32(head + 8, VERSION);
-	r->failed = !r->to.write(r->to.user, head, sizeof head);
+	put_bytes(r, head, sizeof head);
 	chunk(r, CONFIG, v->config, strlen(v->config), NULL, 0);
 	if (r->to.embed) {
 		embed(r, 'k', &v->boot.kernel);
@@ -309,24 +326,34 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 	chunk(r, START, start, 8 + 16 * v->ndrives, NULL, 0);
 	v->busy--;
 	r->due = next_checkpoint(r, v);
-	if (r->failed) {
-		recorder_free(r);
-		v->recorder = NULL;
-		return machine_error(v, "the recording cannot be written");
-	}
-	return 0;
+	if (!r->failed)
+		return 0;
+	machine_error(v, "%s", r->why);
+	recorder_free(r);
+	v->recorder = NULL;
+	return -1;
 }
 
-void vcpu_record_end(vcpu *v)
+bool vcpu_record_end(vcpu *v, char **error)
 {
+	bool ok;
+
+	if (error)
+		*error = NULL;
 	if (machine_refuses(v, "vcpu_record_end"))
-		return;
+		return error_set(error, "%s", vcpu_error(v));
+	if (!v->recorder)
+		return error_set(error, "the machine is not being recorded");
 	v->busy++;
-	if (v->recorder)
+	if (!v->recorder->failed)
 		checkpoint(v->recorder, v, END);
 	v->busy--;
+	ok = !v->recorder->failed;
+	if (!ok)
+		error_write(error, "%s", v->recorder->why);
 	recorder_free(v->recorder);
 	v->recorder = NULL;
+	return ok;
 }
 
 bool vcpu_recording_ok(const vcpu *v) { return v && v->recorder && !v->recorder->failed; }
@@ -360,20 +387,24 @@ struct vcpu_replay {
 	char divergence[400];
 };
 
-/* The chunk's bytes, malloc'd with a zero behind; NULL: they are damaged. */
-static u8 *unpack(const u8 *bytes, u32 len, u32 full)
+static const char no_memory[] = "the host has no memory to read it", damaged[] = "it is damaged";
+
+/* The chunk's bytes, malloc'd with a zero behind; NULL: *WHY is one of these. */
+static u8 *unpack(const u8 *bytes, u32 len, u32 full, const char **why)
 {
 	u8 *out = malloc((size_t)full + 1);
 	uLongf got = full;
+	int result = Z_MEM_ERROR;
 
-	if (!out)
-		return NULL;
-	if (len == full)
-		memcpy(out, bytes, len);
-	else if (uncompress(out, &got, bytes, len) != Z_OK || got != full) {
+	if (out)
+		result = len == full ? Z_OK : uncompress(out, &got, bytes, len);
+	if (result != Z_OK || got != full) {
+		*why = result == Z_MEM_ERROR ? no_memory : damaged;
 		free(out);
 		return NULL;
 	}
+	if (len == full)
+		memcpy(out, bytes, len);
 	out[full] = 0;
 	return out;
 }
@@ -442,11 +473,12 @@ static bool take_start(vcpu_replay *r, const u8 *bytes, u32 full)
 /* What comes before the run. False with *ERROR: nothing can be made of it. */
 static bool take_front(vcpu_replay *r, enum kind kind, const u8 *bytes, u32 len, u32 full, char **error)
 {
-	u8 *out = unpack(bytes, len, full);
+	const char *why;
+	u8 *out = unpack(bytes, len, full, &why);
 	bool ok = false;
 
 	if (!out)
-		return error_set(error, "recording: its beginning is damaged");
+		return error_set(error, "recording: %s", why == damaged ? "its beginning is damaged" : why);
 	if ((kind != CONFIG) != (r->text.text != NULL))
 		error_write(error, "recording: it does not begin with one configuration");
 	else if (kind == CONFIG)
@@ -461,39 +493,47 @@ static bool take_front(vcpu_replay *r, enum kind kind, const u8 *bytes, u32 len,
 	return ok;
 }
 
-/* The first LEN bytes that a chunk unpacks to. */
-static bool peek(const struct item *item, u8 *out, u32 len)
+/* The first LEN bytes that a chunk unpacks to. False: *WHY is one of unpack's. */
+static bool peek(const struct item *item, u8 *out, u32 len, const char **why)
 {
 	z_stream z = { .next_in = (Bytef *)item->bytes, .avail_in = item->len, .next_out = out, .avail_out = len };
+	int result;
 
+	*why = damaged;
 	if (item->full < len)
 		return false;
 	if (item->len == item->full) {
 		memcpy(out, item->bytes, len);
 		return true;
 	}
-	if (inflateInit(&z) != Z_OK)
-		return false;
-	while (z.avail_out && inflate(&z, Z_SYNC_FLUSH) == Z_OK)
-		;
-	inflateEnd(&z);
+	result = inflateInit(&z);
+	if (result == Z_OK) {
+		while (z.avail_out && (result = inflate(&z, Z_SYNC_FLUSH)) == Z_OK)
+			;
+		inflateEnd(&z);
+	}
+	if (result == Z_MEM_ERROR)
+		*why = no_memory;
 	return !z.avail_out;
 }
 
-static bool take_item(vcpu_replay *r, struct item *item)
+static bool take_item(vcpu_replay *r, struct item *item, const char **why)
 {
 	u8 head[PLACE + 8];
 
-	if (!peek(item, head, PLACE + (item->kind == INPUT ? 4 : 8)))
+	if (!peek(item, head, PLACE + (item->kind == INPUT ? 4 : 8), why))
 		return false;
+	*why = damaged;
 	item->at = (struct vcpu_place){ get64(head), get32(head + 16), get64(head + 8) };
 	if (r->count && place_before(&item->at, &r->items[r->count - 1].at))
 		return false;
 	if (!(r->count & (r->count - 1))) {
 		struct item *items = realloc(r->items, (r->count ? 2 * r->count : 1) * sizeof *items);
 
-		if (!items)
+		if (!items) {
+			*why = no_memory;
 			return false;
+		}
 		r->items = items;
 	}
 	r->items[r->count++] = *item;
@@ -507,6 +547,7 @@ static bool look(vcpu_replay *r, const u8 *data, size_t len, char **error)
 	while (at < len) {
 		struct item item;
 		const u8 *head = data + at;
+		const char *why = damaged;
 
 		if (len - at < CHUNK_HEAD || get32(head + 4) > len - at - CHUNK_HEAD) {
 			snprintf(r->cut, sizeof r->cut, "it is cut off after %zu bytes", at);
@@ -525,7 +566,9 @@ static bool look(vcpu_replay *r, const u8 *data, size_t len, char **error)
 		if (!r->started) {
 			if (!take_front(r, item.kind, item.bytes, item.len, item.full, error))
 				return false;
-		} else if (item.kind < INPUT || item.kind > END || !take_item(r, &item)) {
+		} else if (item.kind < INPUT || item.kind > END || !take_item(r, &item, &why)) {
+			if (why == no_memory)
+				return error_set(error, "recording: %s", why);
 			snprintf(r->cut, sizeof r->cut, "what it has at byte %zu cannot be understood", at);
 			break;
 		}
@@ -687,6 +730,13 @@ static struct vcpu_stop diverged(vcpu_replay *r, struct vcpu *v, const char *wha
 	return (struct vcpu_stop){ .reason = VCPU_STOP_HOST };
 }
 
+/* The host has no memory: the run can go on later. */
+static bool stuck(struct vcpu *v)
+{
+	machine_error(v, "the host has no memory to replay a recording");
+	return false;
+}
+
 /* Name the first field in which V is not as recorded. */
 static void name_difference(struct vcpu *v, const struct state *is, const struct state *was, char *text, size_t size)
 {
@@ -721,29 +771,30 @@ static void name_difference(struct vcpu *v, const struct state *is, const struct
 static bool check(vcpu_replay *r, struct vcpu *v, const struct item *item)
 {
 	struct state was, is = { 0 };
-	u64 memory = 0;
+	u64 memory = 0, recorded;
 	char what[240] = "", text[320];
+	const char *why = no_memory;
 	u8 *out;
 
 	if (!r->verify)
 		return true;
-	out = state_take(&is, v) ? unpack(item->bytes, item->len, item->full) : NULL;
+	out = state_take(&is, v) ? unpack(item->bytes, item->len, item->full, &why) : NULL;
 	if (!out) {
 		free(is.bytes);
-		diverged(r, v, is.bytes ? "the recorded state is damaged" : "the host has no memory to compare states");
-		return false;
+		if (why == damaged)
+			diverged(r, v, "the recorded state is damaged");
+		return why == no_memory && stuck(v);
 	}
-	was = (struct state){ malloc(item->full), item->full - PLACE - 8 };
-	if (was.bytes)
-		memcpy(was.bytes, out + PLACE + 8, was.size);
+	recorded = get64(out + PLACE);
+	was = (struct state){ out, item->full - PLACE - 8 };
+	memmove(was.bytes, out + PLACE + 8, was.size);
 	state_xor(&was, &r->last);
 	machine_state_parts(v, get_memory_hash, &memory);
-	if (!was.bytes || is.size != was.size || memcmp(is.bytes, was.bytes, is.size))
+	if (is.size != was.size || memcmp(is.bytes, was.bytes, is.size))
 		name_difference(v, &is, &was, what, sizeof what);
-	else if (memory != get64(out + PLACE))
+	else if (memory != recorded)
 		snprintf(what, sizeof what, "memory has other contents");
 	free(is.bytes);
-	free(out);
 	free(r->last.bytes);
 	r->last = was;
 	if (*what) {
@@ -758,13 +809,15 @@ static bool check(vcpu_replay *r, struct vcpu *v, const struct item *item)
 
 static bool give(vcpu_replay *r, struct vcpu *v, const struct item *item)
 {
-	u8 *out = unpack(item->bytes, item->len, item->full);
+	const char *why;
+	u8 *out = unpack(item->bytes, item->len, item->full, &why);
 	char text[300];
 	bool ok;
 
 	if (!out) {
-		diverged(r, v, "a recorded input is damaged");
-		return false;
+		if (why == damaged)
+			diverged(r, v, "a recorded input is damaged");
+		return why == no_memory && stuck(v);
 	}
 	ok = !machine_input(v, (enum vcpu_channel)get32(out + PLACE), out + PLACE + 4, item->full - PLACE - 4);
 	free(out);
@@ -785,7 +838,7 @@ u64 replay_inputs_size(const struct vcpu_replay *r)
 }
 
 bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct vcpu_place at, enum vcpu_channel channel, const void *data,
-		size_t len), void *owner)
+		size_t len), void *owner, const char **why)
 {
 	for (size_t i = 0; i < r->count; i++) {
 		const struct item *item = &r->items[i];
@@ -794,7 +847,8 @@ bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct
 
 		if (item->kind != INPUT)
 			continue;
-		out = unpack(item->bytes, item->len, item->full);
+		*why = no_memory;
+		out = unpack(item->bytes, item->len, item->full, why);
 		ok = out && each(owner, item->at, (enum vcpu_channel)get32(out + PLACE), out + PLACE + 4, item->full - PLACE - 4);
 		free(out);
 		if (!ok)
@@ -828,9 +882,9 @@ struct vcpu_stop vcpu_replay_run(vcpu_replay *r, vcpu *v, uint64_t instructions)
 			return diverged(r, v, vcpu_error(v));
 		if (stop.reason != VCPU_STOP_LIMIT && !place_equal(&at, &item->at))
 			return stop;
-		r->next++;
 		if (item->kind == INPUT ? !give(r, v, item) : !check(r, v, item))
 			return (struct vcpu_stop){ .reason = VCPU_STOP_HOST };
+		r->next++;
 		if (stop.reason != VCPU_STOP_LIMIT)
 			return stop;
 	}

@@ -14,9 +14,9 @@ bool place_before(const struct vcpu_place *a, const struct vcpu_place *b);
 
 /* Bytes of all inputs of a recording. */
 u64 replay_inputs_size(const struct vcpu_replay *r);
-/* All inputs of a recording, in order, to EACH, until it says false. False: it did, or there is no memory. */
+/* All inputs of a recording, in order, to EACH, until it says false: it has no memory. False: *WHY says why. */
 bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct vcpu_place at, enum vcpu_channel channel, const void *data,
-	size_t len), void *owner);
+	size_t len), void *owner, const char **why);
 
 /* ---- the recorder: NULL when there is none ---- */
 void recorder_input(struct recorder *r, struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len);

@@ -312,6 +312,12 @@ static bool damaged(struct reader *r, const char *what)
 	return false;
 }
 
+/* inflate has given RESULT where it should not. */
+static bool not_inflated(struct reader *r, int result, const char *what)
+{
+	return damaged(r, result == Z_MEM_ERROR ? "the host has no memory to read it" : what);
+}
+
 /* Start from the beginning. The stream is read twice: once to look, once to take. */
 static void rewind_to_start(struct reader *r)
 {
@@ -345,10 +351,8 @@ static bool get(struct reader *r, void *out, size_t len)
 		result = inflate(&r->z, Z_NO_FLUSH);
 		if (result == Z_STREAM_END)
 			r->ended = true;
-		else if (result == Z_MEM_ERROR)
-			return damaged(r, "the host has no memory to read it");
 		else if (result != Z_OK)
-			return damaged(r, result == Z_BUF_ERROR ? "it is cut off" : "its compressed data is damaged");
+			return not_inflated(r, result, result == Z_BUF_ERROR ? "it is cut off" : "its compressed data is damaged");
 		now -= r->z.avail_out;
 		to += now;
 		len -= now;
@@ -379,7 +383,7 @@ static bool check_end(struct reader *r)
 		r->z.avail_out = 1;
 		result = inflate(&r->z, Z_NO_FLUSH);
 		if (result != Z_STREAM_END || !r->z.avail_out)
-			return damaged(r, result == Z_OK ? "there is more than there should be" : "its compressed data is damaged");
+			return not_inflated(r, result, result == Z_OK ? "there is more than there should be" : "its compressed data is damaged");
 	}
 	if (r->z.avail_in || r->taken != r->len)
 		return damaged(r, "there is something behind its end");

@@ -7,7 +7,7 @@
  *     vcpu *v = vcpu_new(&config, &error);
  *     vcpu_record(v, &r);
  *     ... vcpu_run, vcpu_input ...
- *     vcpu_record_end(v);
+ *     vcpu_record_end(v, &error);
  *
  *     vcpu_replay *r = vcpu_replay_open(data, len, &error);
  *     vcpu *v = vcpu_replay_machine(r, output, user, &error);
@@ -58,8 +58,9 @@ struct vcpu_recording {
 /* Record V, which must not have run yet, from now on. 0, or -1 with vcpu_error. Devices of the caller's own (struct vcpu_device) must have been
  * mapped, and be stateless or have save and restore; who replays maps the same ones before the first vcpu_replay_run. */
 VCPU_API int vcpu_record(vcpu *v, const struct vcpu_recording *recording);
-/* Write a last checkpoint and stop recording; vcpu_free does not do it. */
-VCPU_API void vcpu_record_end(vcpu *v);
+/* Write a last checkpoint and stop recording; vcpu_free does not do it. False with one line in *ERROR: the recording is not whole, it ends before the
+ * write that failed or the memory that was missing; or there was none. */
+VCPU_API bool vcpu_record_end(vcpu *v, char **error);
 VCPU_API bool vcpu_recording_ok(const vcpu *v); /* being recorded, and all has been written */
 
 typedef struct vcpu_replay vcpu_replay;
@@ -93,7 +94,8 @@ VCPU_API vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, en
 /* Check the state at every checkpoint, too. */
 VCPU_API void vcpu_replay_verify(vcpu_replay *r, bool on);
 /* vcpu_run with the inputs of the recording. It stops at the recording's end, with VCPU_STOP_LIMIT, and beyond that it is vcpu_run. A run that is
- * not the recorded one stops with VCPU_STOP_HOST, and vcpu_replay_divergence tells where it was first seen to differ, and in what. */
+ * not the recorded one stops with VCPU_STOP_HOST, and vcpu_replay_divergence tells where it was first seen to differ, and in what. VCPU_STOP_HOST
+ * without a divergence: the host has no memory (vcpu_error tells); call again, and it goes on. */
 VCPU_API struct vcpu_stop vcpu_replay_run(vcpu_replay *r, vcpu *v, uint64_t instructions);
 VCPU_API bool vcpu_replay_done(const vcpu_replay *r); /* at its end */
 VCPU_API const char *vcpu_replay_divergence(const vcpu_replay *r); /* or NULL */

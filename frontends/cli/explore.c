@@ -120,8 +120,11 @@ static bool run(const struct run_options *o, struct lines *l, FILE *recording)
 	for (unsigned i = 0; i < VCPU_CHANNELS; i++)
 		end_line(l, l->text[i], l->len[i]);
 	end_line(l, end, strlen(end));
-	if (recording)
-		vcpu_record_end(l->machine);
+	if (recording && !vcpu_record_end(l->machine, &error)) {
+		complain("%s", error ? error : "out of memory");
+		free(error);
+		ok = false;
+	}
 	vcpu_free(l->machine);
 	return ok;
 }
@@ -131,7 +134,7 @@ static bool keep(const struct exploration *e, const struct run_options *o, struc
 {
 	int fd = e->record >= 0 ? e->record : helper_create(o->config.seed);
 	FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
-	bool ok;
+	bool ok, written;
 
 	if (o->record)
 		snprintf(name, size, "%s", o->record);
@@ -144,7 +147,8 @@ static bool keep(const struct exploration *e, const struct run_options *o, struc
 	if (!ftruncate(fd, 0))
 		errno = 0; /* a pipe cannot be cut */
 	ok = run(o, l, file);
-	if (ferror(file) | fclose(file)) {
+	written = !ferror(file);
+	if (fclose(file) || !written) {
 		complain("explore: cannot write %s: %s", name, strerror(errno));
 		ok = false;
 	}

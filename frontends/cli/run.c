@@ -193,10 +193,12 @@ static bool start_recording(struct session *s, const struct run_options *o)
 /* A recording that could not be written is worth a word, but does not change how the run ended. */
 static void end_recording(struct session *s, const char *name)
 {
+	bool whole;
+
 	if (!s->recording)
 		return;
-	vcpu_record_end(s->machine);
-	if (ferror(s->recording) | fclose(s->recording))
+	whole = vcpu_record_end(s->machine, NULL) && !ferror(s->recording);
+	if (fclose(s->recording) || !whole)
 		complain("%s: not all of the recording could be written; what there is can be replayed", name);
 	s->recording = NULL;
 }

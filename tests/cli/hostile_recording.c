@@ -126,7 +126,7 @@ static void record(const struct vcpu_config *config, bool embed)
 		exit(1);
 	}
 	check(vcpu_run(v, 1000000).reason == VCPU_STOP_DEBUG_EXIT, "the guest that is recorded comes to its end");
-	vcpu_record_end(v);
+	vcpu_record_end(v, NULL);
 	vcpu_free(v);
 }
 

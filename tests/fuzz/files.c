@@ -301,7 +301,8 @@ static void recording_begin(void)
 		vcpu_input(v, VCPU_NET, code, 64);
 		vcpu_run(v, 1000);
 	}
-	vcpu_record_end(v);
+	if (!vcpu_record_end(v, &error))
+		fail(error);
 	vcpu_free(v);
 }
 

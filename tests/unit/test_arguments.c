@@ -385,8 +385,8 @@ ROW(vcpu_record)
 }
 ROW(vcpu_record_end)
 {
-	vcpu_record_end(NULL);
-	vcpu_record_end(bare);
+	TELLS(vcpu_record_end(NULL, &error));
+	TELLS(vcpu_record_end(bare, &error)); /* it is not recorded */
 }
 ROW(vcpu_recording_ok)
 {
@@ -579,7 +579,7 @@ static void record(void)
 
 	ck_assert_int_eq(vcpu_record(v, &to), 0);
 	vcpu_run(v, 100);
-	vcpu_record_end(v);
+	ck_assert(vcpu_record_end(v, NULL));
 	vcpu_free(v);
 	replay = vcpu_replay_open(recording.bytes, recording.len, NULL);
 	ck_assert_ptr_nonnull(replay);

@@ -331,7 +331,7 @@ START_TEST(replayed)
 
 	ck_assert_int_eq(vcpu_record(v, &r), 0);
 	hash = run_to_end(v, 17, END_NS);
-	vcpu_record_end(v);
+	ck_assert(vcpu_record_end(v, NULL));
 	vcpu_free(v);
 	replay = vcpu_replay_open(tape.data, tape.len, NULL);
 	ck_assert_ptr_nonnull(replay);

@@ -358,7 +358,7 @@ static void refused(void)
 	ck_assert_int_eq(vcpu_set_mode(v, 32), -1);
 	ck_assert_int_eq(vcpu_flush(v), -1);
 	ck_assert_int_eq(vcpu_record(v, &recording), -1);
-	vcpu_record_end(v);
+	vcpu_record_end(v, NULL);
 	ck_assert_ptr_null(vcpu_debug_new(v, NULL, &error));
 	ck_assert_ptr_nonnull(error);
 	free(error);

@@ -357,7 +357,7 @@ START_TEST(recorded)
 	ck_assert_int_eq(vcpu_map_ports(a.v, "late", 0x40, 1, &device), -1);
 	ck_assert_ptr_nonnull(strstr(vcpu_error(a.v), "recorded"));
 	vcpu_run(a.v, 5000);
-	vcpu_record_end(a.v);
+	ck_assert(vcpu_record_end(a.v, NULL));
 	ck_assert_int_eq(vcpu_map_ports(a.v, "late", 0x40, 1, &device), 0);
 	for (int other = 0; other < 2; other++) { /* the same device; one that is in another state */
 		struct vcpu_stop stop;

@@ -49,7 +49,10 @@ static u64 record(struct tape *t, u64 seed, struct vcpu_place *end)
 			vcpu_input(v, VCPU_COM1, bytes, dice(&seed, sizeof bytes));
 	}
 	ck_assert_uint_gt(vcpu_instructions(v), 5000);
-	vcpu_record_end(v);
+	ck_assert(vcpu_record_end(v, &error) == !t->room);
+	if (t->room)
+		ck_assert_str_eq(error, "the recording cannot be written");
+	free(error);
 	hash = vcpu_state_hash(v);
 	*end = vcpu_where(v);
 	vcpu_free(v);
