@@ -330,6 +330,7 @@ static int mouse_input(struct vcpu *v, const void *data, size_t len)
 }
 
 _Static_assert(VCPU_COM3 == VCPU_COM2 + 1 && VCPU_COM4 == VCPU_COM2 + 2, "ports in order");
+
 int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
 {
 	struct pc *pc = v->pc;
