@@ -196,10 +196,10 @@ struct cpu {
 	bool mxcsr_live;           /* the host's MXCSR is the guest's */
 	struct x87 x87;
 
-	/* MSRs */
-	u64 star, lstar, cstar, sfmask, kernel_gs_base, sysenter_cs, sysenter_esp, sysenter_eip, pat, tsc_aux, apic_base, tsc_deadline,
-	    misc_enable, debugctl, mtrr_def, mtrr_fix[11], mtrr_var[16], spec_ctrl, xss, tsc_offset, mcg_status, feature_control, cst_config,
-	    power_ctl;
+#define MSR_KEPT(name, number, feature, member, ...) u64 member;
+#define MSR_STATE(member) u64 member;
+#define MSR_STATES(member, count) u64 member[count];
+#include "cpu/system/msr.def"
 
 	/* Interruption */
 	struct fault fault;        /* set by whoever returns false */
@@ -413,6 +413,7 @@ bool write_dr(struct cpu *c, unsigned n, u64 v);
 bool write_efer(struct cpu *c, u64 v);
 bool read_msr(struct cpu *c, u32 index, u64 *v);
 bool write_msr(struct cpu *c, u32 index, u64 v);
+void msrs_reset(struct cpu *c);                       /* RESET, of those whose state is listed in msr.def */
 void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4]); /* eax ebx ecx edx */
 u64 read_tsc(const struct cpu *c);                    /* needs a synced clock */
 void update_mode(struct cpu *c);                      /* CR0, CR4, EFER, CS, SS, EFLAGS.VM or CPL changed: mode, view, masks; sets ATTN_MODE if it changed */

@@ -489,8 +489,7 @@ void cpu_reset(struct cpu *c, bool init)
 	c->chain_len = 0;
 	c->activity = c->id ? ACTIVITY_WAIT_SIPI : ACTIVITY_RUN;
 	if (!init) { /* INIT leaves MSRs, x87 and caches as they are */
-		c->star = c->lstar = c->cstar = c->sfmask = c->kernel_gs_base = 0;
-		c->sysenter_cs = c->sysenter_esp = c->sysenter_eip = 0;
+		msrs_reset(c);
 		c->smm = c->smi_pending = c->smm_nmi_blocked = false;
 		c->smbase = 0x30000;
 		memset(c->xmm, 0, sizeof c->xmm);
@@ -501,12 +500,6 @@ void cpu_reset(struct cpu *c, bool init)
 		c->mxcsr = 0x1f80;
 		c->xcr0 = 1;
 		c->pkru = 0;
-		c->pat = 0x0007040600070406;
-		c->tsc_aux = c->tsc_offset = c->xss = 0;
-		c->misc_enable = 1 | (has(c->model, F_MONITOR) ? MISC_MONITOR : 0);
-		c->debugctl = c->mtrr_def = c->spec_ctrl = c->mcg_status = c->feature_control = c->cst_config = c->power_ctl = 0;
-		memset(c->mtrr_fix, 0, sizeof c->mtrr_fix);
-		memset(c->mtrr_var, 0, sizeof c->mtrr_var);
 	}
 	if (c->apic)
 		apic_reset(c->apic, init);
