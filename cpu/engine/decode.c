@@ -437,66 +437,55 @@ static u8 operand_size(const struct dec *d)
 	return (d->bits == 16) != d->opsize_prefix ? 2 : 4;
 }
 
-enum decode_result decode(const struct isa *isa, const struct model *model, u64 mode, const u8 *code, unsigned len, struct dec *d, struct op *o)
+/* ModRM, and the row that all that was read so far leads to. */
+static enum decode_result take_row(struct reader *r, const struct isa *isa, struct dec *d, struct op *o)
 {
-	const unsigned limit = has(model, F_I386) || !has(model, F_I286) ? decode_window(model) : 10; /* a 286 takes 10 bytes */
-	struct reader r = { code, code + (len < limit ? len : limit), false };
 	const struct isa_row *rows;
-	enum raise raise;
-	bool had_imm = false, lockable, whole;
 
-	*d = (struct dec){ .model = model, .mode = mode, .bits = (mode & MODE_BITS) == MODE_64 ? 64 : (mode & MODE_BITS) == MODE_32 ? 32 : 16, .seg = FLAT };
-	*o = (struct op){ .base = 8 * RZERO, .index = 8 * RZERO };
-	whole = take_prefixes(&r, d, model) && take_opcode(&r, d, model);
-	if (unlikely(r.at - code > EARLY_PREFIXES + 1) && !has(model, F_I286))
-		return skip_prefixes(d, o);
-	if (!whole) {
-		if (r.at < r.end)
-			goto undefined;
-		goto short_of;
-	}
 	if (!d->vex)
 		d->pp = d->rep == 0xf3 ? 2 : d->rep == 0xf2 ? 3 : d->opsize_prefix ? 1 : 0;
 	d->asize = d->bits == 64 ? (d->addrsize_prefix ? 4 : 8) : (d->bits == 16) != d->addrsize_prefix ? 2 : 4;
 	if (d->map == MAP_3DNOW)
-		take_3dnow(&r, d, o);
+		take_3dnow(r, d, o);
 	rows = d->vex ? isa->vex_index[d->map][d->opcode] : isa->index[d->map][d->opcode];
-	if (r.short_of)
-		goto short_of;
+	if (r->short_of)
+		return DECODE_MORE;
 	if (!rows)
-		goto undefined;
+		return DECODE_UD;
 	d->has_modrm = rows->modrm;
 	if (d->has_modrm && d->map != MAP_3DNOW) {
-		d->modrm = (u8)take(&r, 1);
+		d->modrm = (u8)take(r, 1);
 		d->mem = d->modrm < 0xc0;
 	}
-	if (r.short_of)
-		goto short_of;
+	if (r->short_of)
+		return DECODE_MORE;
 	d->row = match(rows, key_of(d));
 	if (!d->row || (d->vex && !vvvv_ok(d)) || !system_registers_ok(d))
-		goto undefined;
+		return DECODE_UD;
 	/* MOV to and from CR, DR: ModRM.mod is ignored, rm is always a register (SDM vol. 2, MOV). */
 	for (unsigned i = 0; i < d->row->operands; i++)
 		if (d->row->operand[i].kind == OPK_R && (dec_kind(d, 0) == OPK_C || dec_kind(d, 1) == OPK_C || dec_kind(d, 0) == OPK_D || dec_kind(d, 1) == OPK_D))
 			d->mem = false;
+	return DECODE_OK;
+}
+
+static enum decode_result take_operands(struct reader *r, struct dec *d, struct op *o)
+{
+	bool had_imm = false;
+
 	d->osize = operand_size(d);
 	if (d->mem && d->map != MAP_3DNOW)
-		take_ea(&r, d, o);
+		take_ea(r, d, o);
 	for (unsigned i = 0; i < d->row->operands; i++)
-		take_operand(&r, d, o, i, &had_imm);
-	if (r.short_of)
-		goto short_of;
-	if (d->row->insn->vsib && !take_vector_index(d, o))
-		goto undefined;
-	d->len = (u8)(r.at - code);
-	d->imm = o->imm;
-	if (d->vex)
-		o->third = d->third;
-	o->len = d->len;
-	o->osize = d->osize & 15;
-	o->code = d->row->insn->code;
-	o->form = d->row->form[d->mem] & 15;
-	d->no_index = o->index == 8 * RZERO;
+		take_operand(r, d, o, i, &had_imm);
+	if (r->short_of)
+		return DECODE_MORE;
+	return d->row->insn->vsib && !take_vector_index(d, o) ? DECODE_UD : DECODE_OK;
+}
+
+/* The segment of a memory operand: overrides of ES, CS, SS and DS mean nothing in 64-bit mode. */
+static void settle_segment(struct dec *d)
+{
 	if (d->bits == 64) {
 		bool override = d->seg == FS || d->seg == GS;
 
@@ -506,6 +495,20 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u64 
 	} else if (d->seg == FLAT) {
 		d->seg = DS;
 	}
+}
+
+/* What O has from D. */
+static void fill(struct dec *d, struct op *o)
+{
+	d->imm = o->imm;
+	if (d->vex)
+		o->third = d->third;
+	o->len = d->len;
+	o->osize = d->osize & 15;
+	o->code = d->row->insn->code;
+	o->form = d->row->form[d->mem] & 15;
+	d->no_index = o->index == 8 * RZERO;
+	settle_segment(d);
 	if (d->mem)
 		o->seg = d->seg & 7;
 	else
@@ -515,24 +518,54 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u64 
 	o->asize = d->asize >> 2 & 3;
 	if (d->row->insn->align && d->mem)
 		o->scale |= 0x80;
+}
 
-	lockable = d->row->insn->lock && dec_is_mem(d, 0);
-	if (d->lock && !lockable && has(model, F_I386))
-		goto undefined;
-	raise = fixed_checks(d->row->insn->check, mode);
+static bool lock_ok(const struct dec *d)
+{
+	return !d->lock || (d->row->insn->lock && dec_is_mem(d, 0)) || !has(d->model, F_I386);
+}
+
+static void choose_handler(struct dec *d, struct op *o)
+{
+	enum raise raise = fixed_checks(d->row->insn->check, d->mode);
+
 	d->raises = raise != RAISE_NONE;
 	if (raise)
 		decode_fault(o, raise);
 	else
 		insn_gen[d->row->insn->code](d, o);
-	return DECODE_OK;
+}
 
-undefined:
+enum decode_result decode(const struct isa *isa, const struct model *model, u64 mode, const u8 *code, unsigned len, struct dec *d, struct op *o)
+{
+	const unsigned limit = has(model, F_I386) || !has(model, F_I286) ? decode_window(model) : 10; /* a 286 takes 10 bytes */
+	struct reader r = { code, code + (len < limit ? len : limit), false };
+	enum decode_result result;
+	bool whole;
+
+	*d = (struct dec){ .model = model, .mode = mode, .bits = (mode & MODE_BITS) == MODE_64 ? 64 : (mode & MODE_BITS) == MODE_32 ? 32 : 16, .seg = FLAT };
+	*o = (struct op){ .base = 8 * RZERO, .index = 8 * RZERO };
+	whole = take_prefixes(&r, d, model) && take_opcode(&r, d, model);
+	if (unlikely(r.at - code > EARLY_PREFIXES + 1) && !has(model, F_I286))
+		return skip_prefixes(d, o);
+	if (whole)
+		result = take_row(&r, isa, d, o);
+	else
+		result = r.at < r.end ? DECODE_UD : DECODE_MORE;
+	if (result == DECODE_OK)
+		result = take_operands(&r, d, o);
+	if (result == DECODE_MORE)
+		return len >= limit ? DECODE_LONG : DECODE_MORE;
 	d->len = (u8)(r.at - code);
+	if (result == DECODE_OK) {
+		fill(d, o);
+		if (lock_ok(d)) {
+			choose_handler(d, o);
+			return DECODE_OK;
+		}
+	}
 	o->len = d->len;
 	d->row = NULL;
 	decode_fault(o, RAISE_UD);
 	return DECODE_UD;
-short_of:
-	return len >= limit ? DECODE_LONG : DECODE_MORE;
 }

@@ -331,25 +331,161 @@ enum sleep cpu_sleep(struct cpu *c, u64 end)
 	return next <= until ? SLEPT : SLEPT_ENOUGH;
 }
 
+/* One call of cpu_run: how far it goes, and what it owes to time. */
+struct stretch {
+	u64 icount_end, idle_end, sleep_end;
+	bool costs, passed; /* a delivery takes time; has taken it */
+};
+
+static void pay(struct cpu *c, struct stretch *s)
+{
+	if (s->costs) {
+		c->idle_ns += c->ns_q16 >> 16 ? c->ns_q16 >> 16 : 1;
+		if (c->turn_end != TURN_NEVER)
+			c->turn_end--;
+		s->costs = false;
+		s->passed = true;
+	}
+	c->clock->now = cpu_now(c);
+}
+
+/* True: events were due. Their owners may have told the processor to stop. */
+static bool fire_events(struct cpu *c)
+{
+	if (clock_next(c->clock) > c->clock->now)
+		return false;
+	if (observes(c, EVENT_CLOCK))
+		observe_clock(c);
+	clock_fire(c->clock);
+	return true;
+}
+
+/* The end that has come, as enum cpu_stop. */
+enum { GO_ON = -1 };
+static int end_reached(const struct cpu *c, struct stretch *s)
+{
+	u64 steps = clock_steps(c->clock, c->icount);
+
+	if (c->icount > s->icount_end || (c->icount == s->icount_end && steps >= c->clock->steps_end))
+		return CPU_LIMIT;
+	if (c->clock->now >= c->all->time_end)
+		return CPU_TIME;
+	if (s->passed && c->clock->now >= (steps > 1 ? s->sleep_end : s->idle_end))
+		return CPU_IDLE;
+	s->passed = false;
+	return c->icount >= c->turn_end ? CPU_TURN : GO_ON;
+}
+
+/* INIT, SIPI, traps, interrupts. True: there was one. */
+static bool take_signal(struct cpu *c, struct stretch *s)
+{
+	bool ok;
+
+	if (handle_init(c)) {
+		cpu_step(c);
+		return true;
+	}
+	if (c->activity == ACTIVITY_WAIT_SIPI || !interruption(c, &ok, &s->costs))
+		return false;
+	if (!ok)
+		c->activity = ACTIVITY_SHUTDOWN;
+	return true;
+}
+
+static void wake(struct cpu *c)
+{
+	if (mwait_over(c)) {
+		c->activity = ACTIVITY_RUN;
+		c->monitor_armed = false;
+	}
+	if (thawed(c))
+		c->activity = ACTIVITY_RUN;
+}
+
+/* The processor stands still. Does cpu_run end by that? */
+static int sleep_on(struct cpu *c, const struct stretch *s)
+{
+	if (c->bare)
+		return CPU_IDLE;
+	if (c->turn_end != TURN_NEVER)
+		return CPU_TURN;
+	switch (cpu_sleep(c, s->sleep_end)) {
+	case SLEPT: return GO_ON;
+	case SLEPT_ENOUGH: return CPU_IDLE;
+	default: return CPU_DEAD_HALT;
+	}
+}
+
+static void go_to_fault_handler(struct cpu *c, struct stretch *s, bool fault)
+{
+	s->costs = step_to_handler(c, fault);
+	if (!deliver_fault(c))
+		c->activity = ACTIVITY_SHUTDOWN;
+}
+
+/* #DB at a breakpoint of DR0-DR3, before the instruction there. */
+static bool stop_at_breakpoint(struct cpu *c, struct stretch *s)
+{
+	debug_code_check(c);
+	if (c->fault.vector != VEC_DB || !c->db_fault)
+		return false;
+	go_to_fault_handler(c, s, false);
+	c->db_fault = false;
+	return true;
+}
+
+/* Instructions until something is due. */
+static s64 distance(const struct cpu *c, u64 icount_end)
+{
+	u64 until = icount_at(c, clock_next(c->clock) < c->all->time_end ? clock_next(c->clock) : c->all->time_end);
+
+	if (until > icount_end) /* it may be reached, but not yet its last step */
+		until = icount_end > c->icount ? icount_end : c->icount + 1;
+	if (until > c->turn_end)
+		until = c->turn_end;
+	return until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
+}
+
+/* Instructions, and the traps that they leave behind. False: an exception that the caller is to have. */
+static bool execute(struct cpu *c, struct stretch *s)
+{
+	s64 n = distance(c, s->icount_end);
+	bool trap = c->eflags & FL_T, branches_only = trap && c->debugctl & DEBUGCTL_BTF, resume = c->eflags & FL_RF;
+	u64 next = branches_only ? debug_next(c) : 0;
+	/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow holds off. */
+	bool stepping = trap || resume || code_breakpoints(c) || (c->icount == c->shadow_at && c->shadow_at);
+
+	if (stepping) {
+		n = 1;
+		set_single(c, true);
+	}
+	c->step = (trap ? STEP_TF : 0) | (resume ? STEP_RF : 0);
+	if (run_blocks(c, n) == FAULTED) {
+		c->clock->now = cpu_now(c);
+		c->db_pending = 0;
+		if (c->bare && !c->idtr.limit)
+			return false;
+		go_to_fault_handler(c, s, true);
+		return true;
+	}
+	if (!stepping || unlikely(c->all->observer && c->all->observer->hit == OBSERVED_POINT))
+		return true;
+	if (c->step & STEP_RF)
+		c->eflags &= ~(u32)FL_RF;
+	if (c->step & STEP_TF && !(branches_only && (c->r[RIP] == next || (c->rep_at && c->rep_at == c->icount))))
+		c->db_pending |= DR6_BS;
+	return true;
+}
+
 enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 {
-	bool costs = false, passed = false; /* a delivery takes time; has taken it */
-	u64 sleep_end = idle_end < c->all->sleep_end ? idle_end : c->all->sleep_end;
+	struct stretch s = { icount_end, idle_end, idle_end < c->all->sleep_end ? idle_end : c->all->sleep_end, false, false };
 
 	for (;;) {
-		u64 until, next;
-		bool ok, stepping, trap, resume, branches_only;
-		s64 n;
+		int stop;
 
 		c->attn = 0;
-		if (costs) {
-			c->idle_ns += c->ns_q16 >> 16 ? c->ns_q16 >> 16 : 1;
-			if (c->turn_end != TURN_NEVER)
-				c->turn_end--;
-			costs = false;
-			passed = true;
-		}
-		c->clock->now = cpu_now(c);
+		pay(c, &s);
 		if (unlikely(c->all->remapped)) {
 			c->all->remapped = false;
 			blocks_flush(c);
@@ -360,92 +496,24 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		}
 		if (c->activity == ACTIVITY_SHUTDOWN)
 			return CPU_TRIPLE_FAULT;
-		if (clock_next(c->clock) <= c->clock->now) {
-			if (observes(c, EVENT_CLOCK))
-				observe_clock(c);
-			clock_fire(c->clock);
-			continue; /* the owner may have been told to stop */
-		}
-		if (c->icount > icount_end || (c->icount == icount_end && clock_steps(c->clock, c->icount) >= c->clock->steps_end))
-			return CPU_LIMIT;
-		if (c->clock->now >= c->all->time_end)
-			return CPU_TIME;
-		if (passed && c->clock->now >= (clock_steps(c->clock, c->icount) > 1 ? sleep_end : idle_end))
-			return CPU_IDLE;
-		passed = false;
-		if (c->icount >= c->turn_end)
-			return CPU_TURN;
-		if (handle_init(c)) {
-			cpu_step(c);
+		if (fire_events(c))
 			continue;
-		}
-		if (c->activity != ACTIVITY_WAIT_SIPI && interruption(c, &ok, &costs)) {
-			if (!ok)
-				c->activity = ACTIVITY_SHUTDOWN;
+		stop = end_reached(c, &s);
+		if (stop != GO_ON)
+			return (enum cpu_stop)stop;
+		if (take_signal(c, &s))
 			continue;
-		}
-		if (mwait_over(c)) {
-			c->activity = ACTIVITY_RUN;
-			c->monitor_armed = false;
-		}
-		if (thawed(c))
-			c->activity = ACTIVITY_RUN;
+		wake(c);
 		if (c->activity != ACTIVITY_RUN) {
-			if (c->bare)
-				return CPU_IDLE;
-			if (c->turn_end != TURN_NEVER)
-				return CPU_TURN;
-			switch (cpu_sleep(c, sleep_end)) {
-			case SLEPT: continue;
-			case SLEPT_ENOUGH: return CPU_IDLE;
-			case SLEEPS_FOREVER: return CPU_DEAD_HALT;
-			}
-		}
-		if (unlikely(code_breakpoints(c))) {
-			debug_code_check(c);
-			if (c->fault.vector == VEC_DB && c->db_fault) {
-				costs = step_to_handler(c, false);
-				if (!deliver_fault(c))
-					c->activity = ACTIVITY_SHUTDOWN;
-				c->db_fault = false;
-				continue;
-			}
-		}
-		until = icount_at(c, clock_next(c->clock) < c->all->time_end ? clock_next(c->clock) : c->all->time_end);
-		if (until > icount_end) /* it may be reached, but not yet its last step */
-			until = icount_end > c->icount ? icount_end : c->icount + 1;
-		if (until > c->turn_end)
-			until = c->turn_end;
-		n = until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
-		trap = c->eflags & FL_T;
-		branches_only = trap && c->debugctl & DEBUGCTL_BTF;
-		next = branches_only ? debug_next(c) : 0;
-		resume = c->eflags & FL_RF;
-		/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow holds off. */
-		stepping = trap || resume || code_breakpoints(c) || (c->icount == c->shadow_at && c->shadow_at);
-		if (stepping) {
-			n = 1;
-			set_single(c, true);
-		}
-		c->step = (trap ? STEP_TF : 0) | (resume ? STEP_RF : 0);
-		if (run_blocks(c, n) == FAULTED) {
-			c->clock->now = cpu_now(c);
-			c->db_pending = 0;
-			if (c->bare && !c->idtr.limit)
-				return CPU_EXCEPTION;
-			costs = step_to_handler(c, true);
-			if (!deliver_fault(c))
-				c->activity = ACTIVITY_SHUTDOWN;
+			stop = sleep_on(c, &s);
+			if (stop != GO_ON)
+				return (enum cpu_stop)stop;
 			continue;
 		}
-		if (unlikely(c->all->observer && c->all->observer->hit == OBSERVED_POINT))
+		if (unlikely(code_breakpoints(c)) && stop_at_breakpoint(c, &s))
 			continue;
-		if (stepping) {
-			if (c->step & STEP_RF)
-				c->eflags &= ~(u32)FL_RF;
-			if (c->step & STEP_TF && !(branches_only && (c->r[RIP] == next || (c->rep_at && c->rep_at == c->icount))))
-				c->db_pending |= DR6_BS;
-		}
+		if (!execute(c, &s))
+			return CPU_EXCEPTION;
 	}
 }
 

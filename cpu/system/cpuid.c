@@ -70,113 +70,134 @@ static void xsave_area(const struct cpu *c, u32 sub, u32 out[4])
 	}
 }
 
+static void vendor(const struct model *m, u32 out[4])
+{
+	memcpy(&out[EBX], m->vendor, 4);
+	memcpy(&out[EDX], m->vendor + 4, 4);
+	memcpy(&out[ECX], m->vendor + 8, 4);
+}
+
+/* Leaf 1: signature and features; what of them the control bits hide. */
+static void version(const struct cpu *c, u32 out[4])
+{
+	const struct model *m = c->model;
+
+	out[EAX] = m->signature;
+	/* brand 0 | CLFLUSH line in 8 bytes << 8 | logical processors << 16 | APIC ID << 24 */
+	out[EBX] = (has(m, F_CLFSH) ? 8 << 8 : 0) | (has(m, F_APIC) ? ids(c) << 16 | c->id << 24 : 0);
+	features(m, 1, 0, out);
+	if (ids(c) > 1)
+		out[EDX] |= 1 << 28; /* HTT: the number in EBX is valid */
+	if (has(m, F_XSAVE) && c->cr4 & CR4_OSXSAVE)
+		out[ECX] |= 1 << 27;
+	if (!(c->misc_enable & MISC_MONITOR))
+		out[ECX] &= ~(1u << 3);
+	if (!c->apic || !(c->apic_base & 1 << 11)) {
+		out[EDX] &= ~(1u << 9);
+		if (!c->apic)
+			out[ECX] &= ~(1u << 21 | 1u << 24);
+	}
+}
+
+/* Leaf 5: MONITOR and MWAIT. */
+static void monitor(const struct model *m, u32 out[4])
+{
+	if (!has(m, F_MONITOR))
+		return;
+	out[EAX] = out[EBX] = 64;
+	out[ECX] = 3;
+	out[EDX] = 2 << 4; /* C1 has two sub-states */
+}
+
+static void extended_features(const struct cpu *c, u32 sub, u32 out[4])
+{
+	const struct model *m = c->model;
+
+	if (sub <= 2)
+		features(m, 7, sub, out);
+	if (sub == 0) {
+		out[EAX] = has(m, F_BHI_CTRL) || has(m, F_MCDT_NO) ? 2 : 0; /* highest sub-leaf */
+		if (has(m, F_PKU) && c->cr4 & CR4_PKE)
+			out[ECX] |= 1 << 4;
+	}
+}
+
+/* Leaf 0Bh: one thread a core. EAX 4-0: bits of the ID below the next level; ECX 7-0 echoes the sub-leaf, 15-8 the level's type. */
+static void topology(const struct cpu *c, u32 sub, u32 out[4])
+{
+	out[ECX] = sub & 0xff;
+	out[EDX] = c->id;
+	if (sub < 2) {
+		out[EAX] = sub ? (u32)__builtin_ctz(ids(c)) : 0;
+		out[EBX] = sub ? c->all->count : 1;
+		out[ECX] |= (sub + 1) << 8;
+	}
+}
+
+/* Leaf 15h: TSC = crystal * EBX / EAX: 25 MHz (which also drives the local APIC's timer) * 40 = 1 GHz */
+static void crystal(u32 out[4])
+{
+	out[EAX] = 1;
+	out[EBX] = 40;
+	out[ECX] = 25000000;
+}
+
+/* Leaf 16h. */
+static void frequencies(u32 out[4])
+{
+	out[EAX] = out[EBX] = 1000; /* base and maximum, MHz */
+	out[ECX] = 100;             /* bus */
+}
+
+static void brand(const struct model *m, unsigned part, u32 out[4])
+{
+	char text[48] = { 0 };
+
+	memcpy(text, m->brand, strlen(m->brand));
+	memcpy(out, text + part * 16, 16);
+}
+
+/* The leaf that is shown for LEAF: beyond the end, an Intel processor shows its highest basic one. */
+static u32 shown(const struct model *m, u32 leaf, u32 max)
+{
+	if (leaf >= 0x80000000)
+		return leaf > m->max_ext_leaf && (leaf != 0x80000000 || !m->max_ext_leaf) ? max : leaf;
+	return leaf > max ? max : leaf;
+}
+
 void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 {
 	const struct model *m = c->model;
 	u32 max = m->max_leaf;
 
-	out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0;
 	if (c->misc_enable & 1u << 22 && max > 3) /* limit CPUID maxval */
 		max = 3;
-	/* Beyond the end, an Intel processor shows its highest basic leaf. */
-	if (leaf >= 0x80000000 ? leaf > m->max_ext_leaf && (leaf != 0x80000000 || !m->max_ext_leaf) : leaf > max)
-		leaf = max;
+	leaf = shown(m, leaf, max);
+	out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0;
 	switch (leaf) {
 	case 0:
 		out[EAX] = max;
-		memcpy(&out[EBX], m->vendor, 4);
-		memcpy(&out[EDX], m->vendor + 4, 4);
-		memcpy(&out[ECX], m->vendor + 8, 4);
+		vendor(m, out);
 		break;
-	case 1:
-		out[EAX] = m->signature;
-		/* brand 0 | CLFLUSH line in 8 bytes << 8 | logical processors << 16 | APIC ID << 24 */
-		out[EBX] = (has(m, F_CLFSH) ? 8 << 8 : 0) | (has(m, F_APIC) ? ids(c) << 16 | c->id << 24 : 0);
-		features(m, 1, 0, out);
-		if (ids(c) > 1)
-			out[EDX] |= 1 << 28; /* HTT: the number in EBX is valid */
-		if (has(m, F_XSAVE) && c->cr4 & CR4_OSXSAVE)
-			out[ECX] |= 1 << 27;
-		if (!(c->misc_enable & MISC_MONITOR))
-			out[ECX] &= ~(1u << 3);
-		if (!c->apic || !(c->apic_base & 1 << 11)) {
-			out[EDX] &= ~(1u << 9);
-			if (!c->apic)
-				out[ECX] &= ~(1u << 21 | 1u << 24);
-		}
-		break;
-	case 2:
-		memcpy(out, m->leaf2, sizeof m->leaf2);
-		break;
-	case 4:
-		cache(c, sub, out);
-		break;
-	case 5:
-		if (has(m, F_MONITOR)) {
-			out[EAX] = out[EBX] = 64;
-			out[ECX] = 3;
-			out[EDX] = 2 << 4; /* C1 has two sub-states */
-		}
-		break;
-	case 6:
-		features(m, 6, 0, out);
-		break;
-	case 7:
-		if (sub <= 2)
-			features(m, 7, sub, out);
-		if (sub == 0) {
-			out[EAX] = has(m, F_BHI_CTRL) || has(m, F_MCDT_NO) ? 2 : 0; /* highest sub-leaf */
-			if (has(m, F_PKU) && c->cr4 & CR4_PKE)
-				out[ECX] |= 1 << 4;
-		}
-		break;
-	case 0xb:
-		/* Topology: one thread a core. EAX 4-0: bits of the ID below the next level; ECX 7-0 echoes the sub-leaf, 15-8 the level's type. */
-		out[ECX] = sub & 0xff;
-		out[EDX] = c->id;
-		if (sub < 2) {
-			out[EAX] = sub ? (u32)__builtin_ctz(ids(c)) : 0;
-			out[EBX] = sub ? c->all->count : 1;
-			out[ECX] |= (sub + 1) << 8;
-		}
-		break;
-	case 0xd:
-		xsave_area(c, sub, out);
-		break;
-	case 0x15:
-		/* TSC = crystal * EBX / EAX: 25 MHz (which also drives the local APIC's timer) * 40 = 1 GHz */
-		out[EAX] = 1;
-		out[EBX] = 40;
-		out[ECX] = 25000000;
-		break;
-	case 0x16:
-		out[EAX] = out[EBX] = 1000; /* base and maximum, MHz */
-		out[ECX] = 100;             /* bus */
-		break;
-	case 0x80000000:
-		out[EAX] = m->max_ext_leaf;
-		break;
+	case 1: version(c, out); break;
+	case 2: memcpy(out, m->leaf2, sizeof m->leaf2); break;
+	case 4: cache(c, sub, out); break;
+	case 5: monitor(m, out); break;
+	case 7: extended_features(c, sub, out); break;
+	case 0xb: topology(c, sub, out); break;
+	case 0xd: xsave_area(c, sub, out); break;
+	case 0x15: crystal(out); break;
+	case 0x16: frequencies(out); break;
+	case 0x80000000: out[EAX] = m->max_ext_leaf; break;
 	case 0x80000001:
 		features(m, leaf, 0, out);
 		if (!in_64(c))
 			out[EDX] &= ~(1u << 11); /* SYSCALL shows in 64-bit mode only */
 		break;
-	case 0x80000002: case 0x80000003: case 0x80000004: {
-		char brand[48] = { 0 };
-
-		memcpy(brand, m->brand, strlen(m->brand));
-		memcpy(out, brand + (leaf - 0x80000002) * 16, 16);
-		break;
-	}
-	case 0x80000006:
-		out[ECX] = second_level(m);
-		break;
-	case 0x80000007:
-		features(m, leaf, 0, out);
-		break;
-	case 0x80000008:
-		out[EAX] = m->physical_bits | m->linear_bits << 8;
-		break;
+	case 0x80000002: case 0x80000003: case 0x80000004: brand(m, leaf - 0x80000002, out); break;
+	case 0x80000006: out[ECX] = second_level(m); break;
+	case 6: case 0x80000007: features(m, leaf, 0, out); break;
+	case 0x80000008: out[EAX] = m->physical_bits | m->linear_bits << 8; break;
 	}
 }
 
