@@ -335,9 +335,7 @@ void cpu_set_flags(struct cpu *c, u32 flags, u32 mask); /* bits of MASK from FLA
 
 /* ---- page.c ---- */
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_SYSTEM = 4 /* flag: implicit supervisor access */ };
-/* Linear to physical with all checks, setting A and D; false: #PF is in c->fault and cr2 is set. */
-bool page_walk(struct cpu *c, u64 linear, unsigned access, u64 *phys, u64 *page_size, bool *global, bool *writable_now);
-/* Like it, without any effect, as supervisor; for debuggers. */
+/* Linear to physical without any effect, as supervisor; for debuggers. */
 bool page_peek(const struct cpu *c, u64 linear, u64 *phys);
 /* Fill the TLB for LINEAR. False: fault. *host gets the byte's address if it is RAM that may be touched directly, else NULL and *phys is set. */
 bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys);

@@ -1,13 +1,15 @@
 /* Linear to physical: page walks (SDM vol. 3, chapter 4) and the TLB that remembers them. */
 #include "cpu/observe.h"
 #include "cpu/op.h"
+#include "cpu/system/page.h"
 
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
 #define PTE_NX ((u64)1 << 63)
 
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 0x10, PF_PK = 0x20 };
 
-/* What a walk found. */
+/* What the tables say, before anybody asks who may do what. */
+enum found { FOUND, NOT_PRESENT, RESERVED_BIT };
 struct walk {
 	u64 phys, size;     /* of LINEAR itself; of the page */
 	u64 rights;         /* AND of W and U over the levels; NX as the OR of NX */
@@ -17,6 +19,14 @@ struct walk {
 	u64 path[5];        /* entries above the leaf that were used, for their A bits */
 	unsigned levels;
 };
+
+/* Where in the machine's memory the guest-physical address GUEST is: of a paging-structure entry, or of the page in the end. All of them are asked for
+ * here. There is no second level of paging, so it is there itself. */
+static inline u64 physical(const struct cpu *c, u64 guest)
+{
+	(void)c;
+	return guest;
+}
 
 static u64 entry_read(const struct cpu *c, u64 addr, unsigned size)
 {
@@ -43,44 +53,44 @@ static u32 large_reserved(const struct cpu *c)
 	return 0x3fffff & ~((1u << (width - 19)) - 1);
 }
 
-/* Two-level paging with 4-byte entries (4.3). 1: found, 0: not present, -1: reserved bit. */
-static int walk_32(const struct cpu *c, u64 linear, struct walk *w)
+/* Two-level paging with 4-byte entries (4.3). */
+static enum found walk_32(const struct cpu *c, u64 linear, struct walk *w)
 {
-	u64 addr = (c->cr3 & 0xfffff000) | bits(linear, 31, 22) << 2;
+	u64 addr = physical(c, (c->cr3 & 0xfffff000) | bits(linear, 31, 22) << 2);
 	u64 e = entry_read(c, addr, 4);
 
 	w->leaf_size = 4;
 	w->levels = 0;
 	if (!(e & PTE_P))
-		return 0;
+		return NOT_PRESENT;
 	if ((e & PTE_PS) && (c->cr4 & CR4_PSE)) {
 		if (e & large_reserved(c))
-			return -1;
+			return RESERVED_BIT;
 		w->rights = e & (PTE_W | PTE_U);
-		w->phys = (e & 0xffc00000) | bits(e, 20, 13) << 32 | (linear & 0x3fffff);
+		w->phys = physical(c, (e & 0xffc00000) | bits(e, 20, 13) << 32 | (linear & 0x3fffff));
 		w->size = 4 * MiB;
 		w->leaf_addr = addr;
 		w->leaf = e;
 		w->global = e & PTE_G;
-		return 1;
+		return FOUND;
 	}
 	w->path[w->levels++] = addr;
 	w->rights = e & (PTE_W | PTE_U);
-	addr = (e & 0xfffff000) | bits(linear, 21, 12) << 2;
+	addr = physical(c, (e & 0xfffff000) | bits(linear, 21, 12) << 2);
 	e = entry_read(c, addr, 4);
 	if (!(e & PTE_P))
-		return 0;
+		return NOT_PRESENT;
 	w->rights &= e;
-	w->phys = (e & 0xfffff000) | (linear & 0xfff);
+	w->phys = physical(c, (e & 0xfffff000) | (linear & 0xfff));
 	w->size = PAGE_SIZE;
 	w->leaf_addr = addr;
 	w->leaf = e;
 	w->global = e & PTE_G;
-	return 1;
+	return FOUND;
 }
 
 /* Paging with 8-byte entries: PAE (4.4), 4-level (4.5). */
-static int walk_64(const struct cpu *c, u64 linear, struct walk *w)
+static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 {
 	u64 reserved = beyond_physical(c) | (c->efer & EFER_NXE ? 0 : PTE_NX);
 	u64 table, nx = 0;
@@ -96,36 +106,36 @@ static int walk_64(const struct cpu *c, u64 linear, struct walk *w)
 		u64 pdpte = c->pdpte[bits(linear, 31, 30)];
 
 		if (!(pdpte & PTE_P))
-			return 0;
+			return NOT_PRESENT;
 		table = pdpte & 0xffffffffff000;
 		level = 1;
 		reserved |= (u64)0x7ff << 52; /* bits 62-52 are reserved in PAE paging */
 	}
 	for (;; level--) {
 		unsigned shift = 12 + 9 * level;
-		u64 addr = table | bits(linear, shift + 8, shift) << 3;
+		u64 addr = physical(c, table | bits(linear, shift + 8, shift) << 3);
 		u64 e = entry_read(c, addr, 8);
 
 		if (!(e & PTE_P))
-			return 0;
+			return NOT_PRESENT;
 		if (e & reserved)
-			return -1;
+			return RESERVED_BIT;
 		nx |= e & PTE_NX;
 		w->rights &= e | PTE_NX;
 		if (level == 0 || (e & PTE_PS)) {
 			u64 size = (u64)1 << shift;
 
 			if (level == 3 || (level == 2 && !has(c->model, F_PDPE1GB)))
-				return -1;
+				return RESERVED_BIT;
 			if (level && (e & (size - 1) & ~(u64)0x1fff)) /* bit 12 is PAT in a large page */
-				return -1;
-			w->phys = (e & 0xffffffffff000 & ~(size - 1)) | (linear & (size - 1));
+				return RESERVED_BIT;
+			w->phys = physical(c, (e & 0xffffffffff000 & ~(size - 1)) | (linear & (size - 1)));
 			w->size = size;
 			w->leaf_addr = addr;
 			w->leaf = e;
 			w->global = e & PTE_G;
 			w->rights |= nx;
-			return 1;
+			return FOUND;
 		}
 		w->path[w->levels++] = addr;
 		table = e & 0xffffffffff000;
@@ -152,7 +162,7 @@ static void set_bits(struct cpu *c, u64 addr, unsigned size, u64 set)
 
 static bool paging(const struct cpu *c) { return c->cr0 & CR0_PG; }
 
-static int walk(const struct cpu *c, u64 linear, struct walk *w)
+static enum found walk(const struct cpu *c, u64 linear, struct walk *w)
 {
 	return c->cr4 & CR4_PAE ? walk_64(c, linear, w) : walk_32(c, linear, w);
 }
@@ -179,56 +189,60 @@ void write_pkru(struct cpu *c, u32 v)
 		tlb_flush(c, true);
 }
 
-/* Rights (SDM vol. 3, 4.6.1), then A and D. */
-bool page_walk(struct cpu *c, u64 linear, unsigned access, u64 *phys, u64 *page_size, bool *global, bool *writable_now)
+/* Rights (SDM vol. 3, 4.6.1). */
+static bool allowed(const struct cpu *c, const struct walk *w, unsigned access, bool user, bool nx_on)
+{
+	bool write = (access & 3) == ACCESS_WRITE, fetch = (access & 3) == ACCESS_FETCH, user_page = w->rights & PTE_U;
+
+	if (fetch && nx_on && (w->rights & PTE_NX))
+		return false;
+	if (user)
+		return user_page && (!write || (w->rights & PTE_W));
+	if (user_page && fetch && (c->cr4 & CR4_SMEP))
+		return false;
+	if (user_page && !fetch && (c->cr4 & CR4_SMAP) && (access & ACCESS_SYSTEM || !(c->eflags & FL_AC)))
+		return false;
+	return !write || (w->rights & PTE_W) || !(c->cr0 & CR0_WP);
+}
+
+static void set_accessed(struct cpu *c, const struct walk *w, bool write)
+{
+	for (unsigned i = 0; i < w->levels; i++)
+		set_bits(c, w->path[i], w->leaf_size, PTE_A);
+	if ((w->leaf & PTE_A) == 0 || (write && !(w->leaf & PTE_D)))
+		set_bits(c, w->leaf_addr, w->leaf_size, PTE_A | (write ? PTE_D : 0));
+}
+
+static struct translation refused(struct cpu *c, u64 linear, u32 error)
+{
+	return (struct translation){ .ok = page_fault(c, linear, error) };
+}
+
+struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 {
 	bool user = c->cpl == 3 && !(access & ACCESS_SYSTEM);
 	bool write = (access & 3) == ACCESS_WRITE, fetch = (access & 3) == ACCESS_FETCH;
 	bool nx_on = (c->efer & EFER_NXE) && (c->cr4 & CR4_PAE);
 	u32 error = (write ? PF_W : 0) | (user ? PF_U : 0) | (fetch && (nx_on || (c->cr4 & CR4_SMEP)) ? PF_I : 0);
 	struct walk w = { .global = false };
-	bool ok, user_page;
 	unsigned denied;
-	int found;
+	enum found found;
 
-	if (!paging(c)) {
-		*phys = linear;
-		*page_size = PAGE_SIZE;
-		*global = false;
-		*writable_now = true;
-		return true;
-	}
+	if (!paging(c))
+		return (struct translation){ .ok = true, .phys = physical(c, linear), .page_size = PAGE_SIZE, .writable = true };
 	found = walk(c, linear, &w);
-	if (found <= 0)
-		return page_fault(c, linear, error | (found ? PF_P | PF_RSVD : 0));
-	user_page = w.rights & PTE_U;
-	if (user) {
-		ok = user_page && (!write || (w.rights & PTE_W));
-	} else {
-		ok = !write || (w.rights & PTE_W) || !(c->cr0 & CR0_WP);
-		if (user_page && fetch && (c->cr4 & CR4_SMEP))
-			ok = false;
-		if (user_page && !fetch && (c->cr4 & CR4_SMAP) && (access & ACCESS_SYSTEM || !(c->eflags & FL_AC)))
-			ok = false;
-	}
-	if (fetch && nx_on && (w.rights & PTE_NX))
-		ok = false;
+	if (found != FOUND)
+		return refused(c, linear, error | (found == RESERVED_BIT ? PF_P | PF_RSVD : 0));
 	denied = key_denies(c, &w, user);
-	if (!fetch && denied & (write ? KEY_WRITE : KEY_READ)) {
-		ok = false;
-		error |= PF_PK;
-	}
-	if (!ok)
-		return page_fault(c, linear, error | PF_P);
-	for (unsigned i = 0; i < w.levels; i++)
-		set_bits(c, w.path[i], w.leaf_size, PTE_A);
-	if ((w.leaf & PTE_A) == 0 || (write && !(w.leaf & PTE_D)))
-		set_bits(c, w.leaf_addr, w.leaf_size, PTE_A | (write ? PTE_D : 0));
-	*phys = w.phys;
-	*page_size = w.size;
-	*global = w.global && (c->cr4 & CR4_PGE);
-	*writable_now = (write || (w.leaf & PTE_D)) && ((w.rights & PTE_W) || (!user && !(c->cr0 & CR0_WP))) && !(denied & KEY_WRITE);
-	return true;
+	if (!fetch && denied & (write ? KEY_WRITE : KEY_READ))
+		return refused(c, linear, error | PF_P | PF_PK);
+	if (!allowed(c, &w, access, user, nx_on))
+		return refused(c, linear, error | PF_P);
+	set_accessed(c, &w, write);
+	return (struct translation){
+		.ok = true, .phys = w.phys, .page_size = w.size, .global = w.global && (c->cr4 & CR4_PGE),
+		.writable = (write || (w.leaf & PTE_D)) && ((w.rights & PTE_W) || (!user && !(c->cr0 & CR0_WP))) && !(denied & KEY_WRITE),
+	};
 }
 
 bool page_peek(const struct cpu *c, u64 linear, u64 *phys)
@@ -238,10 +252,10 @@ bool page_peek(const struct cpu *c, u64 linear, u64 *phys)
 	if (in_long(c) ? !canonical(linear) : linear >> 32) /* there is no such address */
 		return false;
 	if (!paging(c)) {
-		*phys = linear;
+		*phys = physical(c, linear);
 		return true;
 	}
-	if (walk(c, linear, &w) <= 0)
+	if (walk(c, linear, &w) != FOUND)
 		return false;
 	*phys = w.phys;
 	return true;
@@ -252,7 +266,7 @@ bool page_load_pdptes(struct cpu *c, u64 cr3)
 	u64 e[4], reserved = beyond_physical(c) | 0xfff0000000000000 | 0x1e6;
 
 	for (int i = 0; i < 4; i++) {
-		e[i] = entry_read(c, (cr3 & 0xffffffe0) + 8 * i, 8);
+		e[i] = entry_read(c, physical(c, (cr3 & 0xffffffe0) + 8 * i), 8);
 		if ((e[i] & PTE_P) && (e[i] & reserved))
 			return gp_because(c, 0, "an entry of the page-directory-pointer table has a reserved bit set (4.4.1)");
 	}
@@ -560,8 +574,8 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 	struct view *v = c->view;
 	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1), kind = access & 3;
 	struct tlb_entry *e = &v->tlb[n];
-	u64 phys, page_size, page = linear & PAGE_MASK, offset = linear & (PAGE_SIZE - 1), flags_known;
-	bool global, writable, keep = remembers(c, access);
+	u64 page = linear & PAGE_MASK, offset = linear & (PAGE_SIZE - 1);
+	bool keep = remembers(c, access);
 	const struct range *range;
 	u8 *flags, *at;
 
@@ -572,18 +586,21 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		if (!at)
 			return true;
 	} else {
-		if (!page_walk(c, linear, access, &phys, &page_size, &global, &writable))
+		struct translation t = page_walk(c, linear, access);
+		u64 phys, flags_known;
+
+		if (!t.ok)
 			return false;
-		*phys_out = phys & c->mem->mask;
+		*phys_out = t.phys & c->mem->mask;
 		at = ram_page(c, *phys_out, &range, &flags);
 		if (!at || (kind == ACCESS_WRITE && range->rom))
 			return true;
 		phys = *phys_out & PAGE_MASK;
-		flags_known = (global ? KNOWN_GLOBAL : 0) | (page_size == 2 * MiB ? 1 << 3 : page_size == 4 * MiB ? 2 << 3 : page_size == GiB ? 3 << 3 : 0);
+		flags_known = (t.global ? KNOWN_GLOBAL : 0) | (t.page_size == 2 * MiB ? 1 << 3 : t.page_size == 4 * MiB ? 2 << 3 : t.page_size == GiB ? 3 << 3 : 0);
 		if (keep && kind == ACCESS_FETCH)
 			remember_code(c, n, page, phys, flags_known, at);
 		else if (keep)
-			remember_data(v, n, page, phys, flags_known | KNOWN_READ | (writable && !range->rom ? KNOWN_WRITE : 0));
+			remember_data(v, n, page, phys, flags_known | KNOWN_READ | (t.writable && !range->rom ? KNOWN_WRITE : 0));
 	}
 	if (kind == ACCESS_FETCH) {
 		*host = at + offset;

@@ -1,5 +1,6 @@
 /* Paging against SDM vol. 3, chapter 4: who may do what (4.6), error codes (4.7), accessed and dirty (4.8), sizes and reserved bits of each
  * kind of entry (4.3 to 4.5), what drops cached translations (4.10). */
+#include "cpu/system/page.h"
 #include "tests/unit/bare.h"
 
 enum { RAM = 256 * 1024, TABLES = 0x10000, PAGE = 0x20000, OTHER = 0x21000 };
@@ -199,16 +200,16 @@ END_TEST
 
 static bool large(enum paging mode, unsigned level, u64 entry, u64 phys)
 {
-	u64 found, size;
-	bool global, writable;
+	struct translation t;
 
 	tables(mode, P | W, P | W);
 	entry_set(mode, level, entry);
-	if (!page_walk(c, LINEAR, ACCESS_READ, &found, &size, &global, &writable)) {
+	t = page_walk(c, LINEAR, ACCESS_READ);
+	if (!t.ok) {
 		ck_assert_uint_eq(c->fault.error, EP | ERSVD);
 		return false;
 	}
-	ck_assert_uint_eq(found, phys);
+	ck_assert_uint_eq(t.phys, phys);
 	return true;
 }
 

@@ -1,0 +1,18 @@
+/* The walk of the page tables (SDM vol. 3, chapter 4). */
+#ifndef CPU_PAGE_H
+#define CPU_PAGE_H
+
+#include "cpu/cpu.h"
+
+/* What it found. */
+struct translation {
+	bool ok;       /* false: #PF is in c->fault, and cr2 is set */
+	bool global;   /* and CR4.PGE is set */
+	bool writable; /* a write with the same rights changes nothing in the tables: it is allowed, and D is set */
+	u64 phys;      /* of the linear address itself; A20 is not looked at */
+	u64 page_size;
+};
+/* With all checks, setting A and D. */
+struct translation page_walk(struct cpu *c, u64 linear, unsigned access);
+
+#endif
