@@ -383,6 +383,25 @@ START_TEST(tsc_adjust)
 }
 END_TEST
 
+/* MSR_PLATFORM_INFO names the frequency of the TSC (SDM vol. 4: bits 15-8), and so does CPUID leaf 15h. */
+START_TEST(platform_info)
+{
+	u32 crystal[4];
+	u64 v;
+
+	build("nehalem"); /* its unit is 133 MHz, of which 1 GHz is no multiple */
+	ck_assert(!read_msr(c, 0xce, &v));
+	tear_down();
+	build("max");
+	ck_assert(read_msr(c, 0xce, &v));
+	cpuid(c, 0x15, 0, crystal);
+	ck_assert_uint_eq((v >> 8 & 0xff) * 100000000, (u64)crystal[2] * crystal[1] / crystal[0]);
+	ck_assert_uint_le(v >> 40 & 0xff, v >> 8 & 0xff);
+	ck_assert(!write_msr(c, 0xce, v));
+	tear_down();
+}
+END_TEST
+
 /* Without FCS and FDS (SDM vol. 1, 8.1.8) they are saved as 0. */
 START_TEST(no_fcs)
 {
@@ -426,6 +445,7 @@ int main(void)
 	tcase_add_test(t, mov_cs);
 	tcase_add_test(t, mwait);
 	tcase_add_test(t, tsc_adjust);
+	tcase_add_test(t, platform_info);
 	tcase_add_test(t, no_fcs);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
