@@ -512,7 +512,7 @@ static void fill(struct dec *d, struct op *o)
 	if (d->mem)
 		o->seg = d->seg & 7;
 	else
-		o->base = o->dst; /* the first source of a register form: see merge() in block.c */
+		o->base = o->dst; /* the first source of a register form: see pass_merge() in passes.c */
 	o->mem = d->mem;
 	o->rep = d->rep == 0xf3 ? 3 : d->rep == 0xf2 ? 2 : 0;
 	o->asize = d->asize >> 2 & 3;

@@ -48,17 +48,6 @@ static void drop_dead_flags(struct dec *d, const struct op *o, unsigned count)
 	}
 }
 
-/* ---- an arithmetic instruction and the conditional jump behind it ---- */
-
-static void fuse(struct dec *d, struct op *o, unsigned count)
-{
-	for (unsigned i = 0; i + 1 < count; i++)
-		if (d[i].row && d[i + 1].row && fused_handler(&d[i], &o[i], &d[i + 1])) {
-			d[i].fused = true;
-			o[i].osize = dec_size(&d[i], 0) & 15;
-		}
-}
-
 /* ---- values that go from one operation to the next without a way through memory (op.h) ---- */
 
 static bool gives(const struct dec *d, const struct op *o)
@@ -99,12 +88,23 @@ static void forward(struct dec *d, struct op *o, unsigned count)
 
 /* ---- the handlers ---- */
 
-static void choose(const struct dec *d, struct op *o, unsigned count)
+/* O's handler does the conditional jump behind it, too, if there is one that does. */
+static bool fuse(struct dec *d, struct op *o)
+{
+	handler *both = d[0].row && d[1].row ? fused_handler(&d[0], o, &d[1]) : NULL;
+
+	if (!both)
+		return false;
+	d->fused = true;
+	o->run = both;
+	o->osize = dec_size(d, 0) & 15;
+	return true;
+}
+
+static void choose(struct dec *d, struct op *o, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		if (d[i].fused)
-			o[i].run = fused_handler(&d[i], &o[i], &d[i + 1]);
-		else if (d[i].dead_flags || d[i].taking)
+		if (!(i + 1 < count && fuse(&d[i], &o[i])) && (d[i].dead_flags || d[i].taking))
 			insn_gen[o[i].code](&d[i], &o[i]);
 	/* Two by two. The second keeps its handler, for the case that the pair is left in its middle. */
 	for (unsigned i = 0; VCPU_TAIL && i + 1 < count; i++) {
@@ -118,7 +118,6 @@ static void choose(const struct dec *d, struct op *o, unsigned count)
 void passes(struct dec *d, struct op *o, unsigned count)
 {
 	drop_dead_flags(d, o, count);
-	fuse(d, o, count);
 	forward(d, o, count);
 	choose(d, o, count);
 }
