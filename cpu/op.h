@@ -106,9 +106,6 @@ struct op {
 enum { OP_IP_MAX = 4095 };
 _Static_assert(sizeof(struct op) == 32, "two to a cache line");
 
-static inline bool op_is_mem(const struct op *o) { return o->mem; }
-static inline unsigned op_seg(const struct op *o) { return o->seg; }
-static inline unsigned op_rep(const struct op *o) { return o->rep; }
 static inline unsigned op_asize(const struct op *o) { return 2u << o->asize; }
 static inline u64 op_amask(const struct op *o) { return o->asize == 2 ? ~(u64)0 : o->asize ? 0xffffffff : 0xffff; }
 
@@ -180,14 +177,14 @@ bool op_store_block(struct cpu *c, const struct op *o, const void *in, unsigned 
 /* r/m operand of SIZE bytes, whichever it is. The register is o->src when RM_IS_SRC, else o->dst. */
 static inline bool rm_load(struct cpu *c, const struct op *o, unsigned off, unsigned size, u64 *out)
 {
-	if (op_is_mem(o))
+	if (o->mem)
 		return op_load(c, o, size, out);
 	*out = reg_get(c, off, size);
 	return true;
 }
 static inline bool rm_store(struct cpu *c, const struct op *o, unsigned off, unsigned size, u64 v)
 {
-	if (op_is_mem(o))
+	if (o->mem)
 		return op_store(c, o, size, v);
 	reg_set(c, off, size, v);
 	return true;
@@ -274,7 +271,7 @@ ALWAYS_INLINE u8 *fast_op(const struct cpu *c, const struct op *o, enum kind kin
 	if (kind != KIND_BASE)
 		linear += REG64(o->index) << (o->scale & 63);
 	if (kind == KIND_SEG) {
-		const struct seg *s = &c->seg[op_seg(o)];
+		const struct seg *s = &c->seg[o->seg];
 
 		linear &= op_amask(o);
 		if (unlikely(linear + size > (write ? s->write_end : s->read_end)))

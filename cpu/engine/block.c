@@ -321,7 +321,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		}
 		o[count].ip = ip & OP_IP_MAX;
 		ip += o[count].len;
-		if (op_is_mem(&o[count]) && o[count].base == 8 * RIP)
+		if (o[count].mem && o[count].base == 8 * RIP)
 			o[count].disp += (s32)ip;
 		if (direct(&d[count])) {
 			s64 target = (s64)ip + o[count].imm;

@@ -275,12 +275,12 @@ bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64
 
 	/* What must be aligned is #GP before a stack segment's #SS. */
 	if (size <= 32 && unlikely(o->scale & 0x80)) {
-		u64 base = in_64(c) && op_seg(o) != FS && op_seg(o) != GS ? 0 : c->seg[op_seg(o)].base;
+		u64 base = in_64(c) && o->seg != FS && o->seg != GS ? 0 : c->seg[o->seg].base;
 
 		if ((base + offset) & (size < 16 ? size - 1 : size == 32 ? 31 : 15))
 			return gp_because(c, 0, "the instruction wants its operand aligned (vol. 1, 4.1.1)");
 	}
-	if (!seg_linear(c, op_seg(o), offset, size, write, linear))
+	if (!seg_linear(c, o->seg, offset, size, write, linear))
 		return false;
 	if (!check_alignment(c, *linear, size))
 		return false;

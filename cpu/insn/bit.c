@@ -28,7 +28,7 @@ ALWAYS_INLINE bool test_bit(struct cpu *c, const struct op *o, enum test what, b
 	u64 number = imm ? (u64)o->imm : reg_get(c, o->src, size), v, linear;
 	unsigned n = number & (width - 1);
 
-	if (!op_is_mem(o)) {
+	if (!o->mem) {
 		v = reg_get(c, o->dst, size);
 		set_carry(c, v >> n & 1);
 		if (what != BT)
@@ -42,7 +42,7 @@ ALWAYS_INLINE bool test_bit(struct cpu *c, const struct op *o, enum test what, b
 		return what == BT || op_store(c, o, size, change(what, v, n));
 	}
 	number = (u64)((s64)extend(number, size) >> (size == 2 ? 4 : size == 4 ? 5 : 6)) * size;
-	if (!data_linear(c, op_seg(o), (op_offset(c, o) + number) & op_amask(o), size, what != BT, &linear))
+	if (!data_linear(c, o->seg, (op_offset(c, o) + number) & op_amask(o), size, what != BT, &linear))
 		return false;
 	if (what != BT && !mem_check_write(c, linear, size))
 		return false;

@@ -7,7 +7,7 @@ ALWAYS_INLINE bool compare_exchange(struct cpu *c, const struct op *o, unsigned 
 {
 	u64 old, a = reg_get(c, 8 * RAX, size), r;
 
-	if (op_is_mem(o)) {
+	if (o->mem) {
 		if (!op_load_rmw(c, o, size, &old))
 			return false;
 	} else {
@@ -17,7 +17,7 @@ ALWAYS_INLINE bool compare_exchange(struct cpu *c, const struct op *o, unsigned 
 	set_flags_sum(c, a, old, a - old, size, true);
 	if (!r)
 		return rm_store(c, o, o->dst, size, reg_get(c, o->src, size));
-	if (op_is_mem(o) && !op_store(c, o, size, old)) /* a register keeps even its upper half */
+	if (o->mem && !op_store(c, o, size, old)) /* a register keeps even its upper half */
 		return false;
 	reg_set(c, 8 * RAX, size, old);
 	return true;
@@ -28,18 +28,18 @@ ALWAYS_INLINE bool exchange_add(struct cpu *c, const struct op *o, unsigned size
 {
 	u64 old, b = reg_get(c, o->src, size), r;
 
-	if (op_is_mem(o)) {
+	if (o->mem) {
 		if (!op_load_rmw(c, o, size, &old))
 			return false;
 	} else {
 		old = reg_get(c, o->dst, size);
 	}
 	r = trim(old + b, size);
-	if (op_is_mem(o) && !op_store(c, o, size, r)) /* first: the address may be made of the source register */
+	if (o->mem && !op_store(c, o, size, r)) /* first: the address may be made of the source register */
 		return false;
 	set_flags_sum(c, old, b, old + b, size, false);
 	reg_set(c, o->src, size, old);
-	if (!op_is_mem(o))
+	if (!o->mem)
 		reg_set(c, o->dst, size, r); /* last, so that XADD of a register with itself leaves the sum */
 	return true;
 }
@@ -107,7 +107,7 @@ BODY(bound)
 
 	if (!op_load(c, o, size, &low))
 		return false;
-	if (!seg_linear(c, op_seg(o), (offset + size) & op_amask(o), size, false, &linear) || !mem_read(c, linear, size, &high))
+	if (!seg_linear(c, o->seg, (offset + size) & op_amask(o), size, false, &linear) || !mem_read(c, linear, size, &high))
 		return false;
 	if (index < (s64)extend(low, size) || index > (s64)extend(high, size))
 		return fault(c, VEC_BR);
@@ -135,7 +135,7 @@ BODY(esc)
 {
 	u64 v;
 
-	return !op_is_mem(o) || op_load(c, o, 2, &v);
+	return !o->mem || op_load(c, o, 2, &v);
 }
 GEN_BODY(esc)
 

@@ -82,7 +82,7 @@ BODY(mov_moffs_store)
 {
 	u64 linear;
 
-	return data_linear(c, op_seg(o), (u64)o->imm & op_amask(o), o->osize, true, &linear) &&
+	return data_linear(c, o->seg, (u64)o->imm & op_amask(o), o->osize, true, &linear) &&
 	       mem_write(c, linear, o->osize, reg_get(c, 8 * RAX, o->osize));
 }
 BODY_HANDLER(mov_moffs_store)
@@ -90,7 +90,7 @@ BODY(mov_moffs_load)
 {
 	u64 linear, v;
 
-	if (!data_linear(c, op_seg(o), (u64)o->imm & op_amask(o), o->osize, false, &linear) || !mem_read(c, linear, o->osize, &v))
+	if (!data_linear(c, o->seg, (u64)o->imm & op_amask(o), o->osize, false, &linear) || !mem_read(c, linear, o->osize, &v))
 		return false;
 	reg_set(c, 8 * RAX, o->osize, v);
 	return true;
@@ -375,7 +375,7 @@ BODY(xlat)
 {
 	u64 offset = (c->r[RBX] + REG8(8 * RAX)) & op_amask(o), linear, v;
 
-	if (!seg_linear(c, op_seg(o), offset, 1, false, &linear) || !mem_read(c, linear, 1, &v))
+	if (!seg_linear(c, o->seg, offset, 1, false, &linear) || !mem_read(c, linear, 1, &v))
 		return false;
 	REG8(8 * RAX) = (u8)v;
 	return true;

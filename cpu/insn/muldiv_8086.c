@@ -20,7 +20,7 @@ static bool multiply(struct cpu *c, const struct op *o, unsigned size, bool is_s
 	if (!rm_load(c, o, o->dst, size, &b))
 		return false;
 	product = is_signed ? (s64)extend(a, size) * (s64)extend(b, size) : (s64)(a * b);
-	if (is_signed && op_rep(o)) /* a REP turns the sign that the microcode keeps */
+	if (is_signed && o->rep) /* a REP turns the sign that the microcode keeps */
 		product = -product;
 	low = trim((u64)product, size);
 	high = trim((u64)(product >> (8 * size)), size);
@@ -78,7 +78,7 @@ static bool divide_signed(struct cpu *c, const struct op *o, u64 *high, u64 *low
 	c->cv = 0;
 	if (minus)
 		*high = negative(*high, size);
-	if (minus ^ by_minus ^ (op_rep(o) != 0)) /* as with IMUL */
+	if (minus ^ by_minus ^ (o->rep != 0)) /* as with IMUL */
 		*low = negative(*low, size);
 	return true;
 }

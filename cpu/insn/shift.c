@@ -42,7 +42,7 @@ ALWAYS_INLINE bool shift_any(struct cpu *c, const struct op *o, enum shift what,
 	u64 a;
 
 	count &= size == 8 ? 63 : has(c->model, F_I186) ? 31 : 255;
-	if (op_is_mem(o)) {
+	if (o->mem) {
 		if (!op_load_rmw(c, o, size, &a))
 			return false;
 	} else {
@@ -150,7 +150,7 @@ static bool shift_double(struct cpu *c, const struct op *o, bool left)
 	unsigned count = (o->imm < 0 ? REG8(8 * RCX) : (u8)o->imm) & (size == 8 ? 63 : 31);
 	u64 a, b = reg_get(c, o->src, size), r, cf;
 
-	if (op_is_mem(o)) {
+	if (o->mem) {
 		if (!op_load_rmw(c, o, size, &a))
 			return false;
 	} else {

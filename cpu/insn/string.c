@@ -61,7 +61,7 @@ static bool port_out(struct cpu *c, const struct op *o, u64 si, unsigned size)
 	u16 port = (u16)c->r[RDX];
 	u64 v;
 
-	if (!io_allowed(c, port, size) || !string_read(c, op_seg(o), si, size, &v))
+	if (!io_allowed(c, port, size) || !string_read(c, o->seg, si, size, &v))
 		return false;
 	cpu_sync(c);
 	space_write(c->io, port, size, v);
@@ -79,16 +79,16 @@ static bool element(struct cpu *c, const struct op *o, enum string what, u64 si,
 
 	switch (what) {
 	case MOVS:
-		return string_read(c, op_seg(o), si, size, &v) && string_write(c, di, size, v);
+		return string_read(c, o->seg, si, size, &v) && string_write(c, di, size, v);
 	case STOS:
 		return string_write(c, di, size, reg_get(c, 8 * RAX, size));
 	case LODS:
-		if (!string_read(c, op_seg(o), si, size, &v))
+		if (!string_read(c, o->seg, si, size, &v))
 			return false;
 		reg_set(c, 8 * RAX, size, v);
 		return true;
 	case CMPS:
-		return string_read(c, op_seg(o), si, size, &p->a) && string_read(c, ES, di, size, &p->b);
+		return string_read(c, o->seg, si, size, &p->a) && string_read(c, ES, di, size, &p->b);
 	case SCAS:
 		p->a = reg_get(c, 8 * RAX, size);
 		return string_read(c, ES, di, size, &p->b);
@@ -261,7 +261,7 @@ ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, co
 	if (what == OUTS || (what == INS && down))
 		return 0;
 	if (uses_si(what))
-		k = run(c, o, op_seg(o), address_reg(c, o, RSI), false, down, holes->from, k, &from);
+		k = run(c, o, o->seg, address_reg(c, o, RSI), false, down, holes->from, k, &from);
 	if (k && uses_di(what))
 		k = run(c, o, ES, address_reg(c, o, RDI), !compares(what), down, holes->to, k, &to);
 	if (!k)
@@ -294,7 +294,7 @@ ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, co
  * element is a step of its own. Flags change only at the end (SDM vol. 2, REP: a fault restores them). */
 ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 {
-	const bool while_equal = op_rep(o) == 3;
+	const bool while_equal = o->rep == 3;
 	u64 count = address_reg(c, o, RCX), part = c->eflags & FL_T ? 1 : CHUNK, budget = part;
 	struct pair p = { 0, 0 };
 	struct holes holes = { NO_PAGE, NO_PAGE };
@@ -315,7 +315,7 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 			if (!element(c, o, what, si, di, &p))
 				return false;
 			if (space_missed(c->mem))
-				holes = (struct holes){ uses_si(what) ? hole(c, op_seg(o), si) : NO_PAGE, uses_di(what) ? hole(c, ES, di) : NO_PAGE };
+				holes = (struct holes){ uses_si(what) ? hole(c, o->seg, si) : NO_PAGE, uses_di(what) ? hole(c, ES, di) : NO_PAGE };
 			n = 1;
 		}
 		advance(c, o, what, n * step_of(c, o));

@@ -249,7 +249,7 @@ static bool area_part(struct cpu *c, const struct op *o, struct area *a, unsigne
 {
 	u64 linear;
 
-	if (!seg_linear(c, op_seg(o), (op_offset(c, o) + from) & op_amask(o), len, write, &linear))
+	if (!seg_linear(c, o->seg, (op_offset(c, o) + from) & op_amask(o), len, write, &linear))
 		return false;
 	if (written)
 		a->parts[a->nparts++] = (struct part_of){ (u16)from, (u16)written, linear };

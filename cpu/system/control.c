@@ -193,7 +193,7 @@ BODY(smsw)
 
 	if (!has(c->model, F_I386))
 		v |= 0xfff0;
-	if (op_is_mem(o))
+	if (o->mem)
 		return op_store(c, o, 2, v & 0xffff);
 	reg_set(c, o->dst, o->osize, v);
 	return true;
@@ -268,7 +268,7 @@ GEN_BODY(sidt)
 
 ALWAYS_INLINE bool store_sel(struct cpu *c, const struct op *o, u16 sel)
 {
-	if (op_is_mem(o))
+	if (o->mem)
 		return op_store(c, o, 2, sel);
 	reg_set(c, o->dst, o->osize, sel);
 	return true;
@@ -340,9 +340,9 @@ GEN_BODY(ltr)
 
 BODY(invlpg)
 {
-	u64 linear = op_offset(c, o) + c->seg[op_seg(o)].base;
+	u64 linear = op_offset(c, o) + c->seg[o->seg].base;
 
-	if (in_64(c) && op_seg(o) != FS && op_seg(o) != GS)
+	if (in_64(c) && o->seg != FS && o->seg != GS)
 		linear = op_offset(c, o);
 	linear &= c->linear_mask;
 	if (canonical(linear))
@@ -415,7 +415,7 @@ BODY(monitor)
 		return fault_ud(c);
 	if (c->r[RCX] & (in_64(c) ? ~(u64)0 : 0xffffffff))
 		return gp_because(c, 0, "ECX is not 0 (vol. 2, MONITOR)");
-	if (!seg_linear(c, op_seg(o), c->r[RAX] & mask, 1, false, &linear) || !mem_read(c, linear, 1, &byte))
+	if (!seg_linear(c, o->seg, c->r[RAX] & mask, 1, false, &linear) || !mem_read(c, linear, 1, &byte))
 		return false;
 	c->monitor_armed = page_peek(c, linear, &c->monitor_phys);
 	if (c->monitor_armed) {

@@ -346,7 +346,7 @@ BODY(jmp_far)
 	u64 offset;
 	u16 sel;
 
-	if (!op_is_mem(o))
+	if (!o->mem)
 		direct_target(o, &sel, &offset);
 	else if (!far_pointer(c, o, o->osize, &offset, &sel))
 		return false;
@@ -359,7 +359,7 @@ BODY(call_far)
 	u64 offset;
 	u16 sel;
 
-	if (!op_is_mem(o))
+	if (!o->mem)
 		direct_target(o, &sel, &offset);
 	else if (!far_pointer(c, o, o->osize, &offset, &sel))
 		return false;

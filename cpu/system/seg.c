@@ -295,7 +295,7 @@ BODY(mov_from_seg)
 {
 	u16 sel = c->seg[o->src].sel;
 
-	if (op_is_mem(o))
+	if (o->mem)
 		return op_store(c, o, 2, sel);
 	reg_set(c, o->dst, o->osize, sel);
 	return true;
@@ -421,7 +421,7 @@ bool far_pointer(struct cpu *c, const struct op *o, unsigned size, u64 *offset, 
 
 	if (!op_linear(c, o, size, false, &linear) || !mem_read(c, linear, size, offset))
 		return false;
-	if (!seg_linear(c, op_seg(o), (op_offset(c, o) + size) & op_amask(o), 2, false, &linear) || !mem_read(c, linear, 2, &v))
+	if (!seg_linear(c, o->seg, (op_offset(c, o) + size) & op_amask(o), 2, false, &linear) || !mem_read(c, linear, 2, &v))
 		return false;
 	*sel = (u16)v;
 	return true;

@@ -24,9 +24,9 @@ ALWAYS_INLINE void ymm_set(struct cpu *c, unsigned n, vec low, vec high)
 /* The second source: a register, whole, or SIZE bytes of memory, zero-extended. */
 ALWAYS_INLINE bool avx_source(struct cpu *c, const struct op *o, unsigned size, vec b[2])
 {
-	if (op_is_mem(o) && size == 32)
+	if (o->mem && size == 32)
 		return op_load_block(c, o, b, 32);
-	b[1] = op_is_mem(o) ? vec_zero : high_get(c, o->src);
+	b[1] = o->mem ? vec_zero : high_get(c, o->src);
 	return vec_source(c, o, size, &b[0]);
 }
 

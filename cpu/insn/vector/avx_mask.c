@@ -25,7 +25,7 @@ static bool chosen(const struct elements *mask, unsigned at, unsigned size) { re
 
 static bool element_linear(struct cpu *c, const struct op *o, unsigned at, unsigned size, bool write, u64 *linear)
 {
-	return seg_linear(c, op_seg(o), (op_offset(c, o) + at) & op_amask(o), size, write, linear);
+	return seg_linear(c, o->seg, (op_offset(c, o) + at) & op_amask(o), size, write, linear);
 }
 
 ALWAYS_INLINE bool masked_load(struct cpu *c, const struct op *o, unsigned size, bool wide)
@@ -105,7 +105,7 @@ static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsig
 			if (index_size == 4)
 				at = (u64)(s64)(s32)at;
 			at = (op_offset(c, o) + (at << scale)) & op_amask(o);
-			if (!seg_linear(c, op_seg(o), at, size, false, &linear) || !mem_read(c, linear, size, &v)) {
+			if (!seg_linear(c, o->seg, at, size, false, &linear) || !mem_read(c, linear, size, &v)) {
 				if (loaded)
 					elements_set(c, o->dst, &r, length);
 				elements_set(c, o->third, &mask, length);

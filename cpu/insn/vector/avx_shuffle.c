@@ -164,7 +164,7 @@ BODY(vinsertps)
 
 	if (!vec_source(c, o, 4, &b))
 		return false;
-	ymm_set(c, o->dst, vec_insertps(xmm_get(c, o->third), b, o->imm8 & (op_is_mem(o) ? 0x3f : 0xff)), vec_zero);
+	ymm_set(c, o->dst, vec_insertps(xmm_get(c, o->third), b, o->imm8 & (o->mem ? 0x3f : 0xff)), vec_zero);
 	return true;
 }
 GEN_BODY(vinsertps)
@@ -209,7 +209,7 @@ BODY(vextractf128)
 {
 	vec v = o->imm8 & 1 ? high_get(c, o->src) : xmm_get(c, o->src);
 
-	if (op_is_mem(o))
+	if (o->mem)
 		return op_store_block(c, o, &v, 16);
 	ymm_set(c, o->dst, v, vec_zero);
 	return true;

@@ -42,7 +42,7 @@ static bool finish(struct cpu *c, u32 saved)
 /* Even eight bytes are a vector here: no alignment that EFLAGS.AC could ask for. */
 static bool vector_at(struct cpu *c, const struct op *o, unsigned size, bool write, u64 *linear)
 {
-	return seg_linear(c, op_seg(o), op_offset(c, o), size, write, linear);
+	return seg_linear(c, o->seg, op_offset(c, o), size, write, linear);
 }
 
 ALWAYS_INLINE bool widen(struct cpu *c, const struct op *o, unsigned size, bool wide)
@@ -50,7 +50,7 @@ ALWAYS_INLINE bool widen(struct cpu *c, const struct op *o, unsigned size, bool 
 	u32 saved = c->soft_mxcsr;
 	union xmm b = { 0 }, r[2] = { 0 };
 	u64 linear;
-	if (!op_is_mem(o))
+	if (!o->mem)
 		b = c->xmm[o->src];
 	else if (!vector_at(c, o, wide ? 2 * size : size, false, &linear) || !mem_read_block(c, linear, b.b, wide ? 2 * size : size))
 		return false;
@@ -80,7 +80,7 @@ ALWAYS_INLINE bool narrow(struct cpu *c, const struct op *o, unsigned size, bool
 	/* The flags are there before the store, and stay if that faults. */
 	if (!finish(c, saved))
 		return false;
-	if (op_is_mem(o))
+	if (o->mem)
 		return vector_at(c, o, wide ? 2 * size : size, true, &linear) && mem_write_block(c, linear, r.b, wide ? 2 * size : size);
 	ymm_set(c, o->dst, vec_of(r), vec_zero);
 	return true;

@@ -232,7 +232,7 @@ BODY(maskmovq)
 	u64 linear, mask = mmx_get(c, o->src), v = mmx_get(c, o->dst);
 
 	/* All of the place must be writable, whichever bytes are chosen (SDM leaves it open; processors do so). */
-	if (!x87_wait(c) || !data_linear(c, op_seg(o), c->r[RDI] & op_amask(o), 8, true, &linear) || !mem_check_write(c, linear, 8))
+	if (!x87_wait(c) || !data_linear(c, o->seg, c->r[RDI] & op_amask(o), 8, true, &linear) || !mem_check_write(c, linear, 8))
 		return false;
 	for (unsigned i = 0; i < 8; i++)
 		if (mask >> (8 * i + 7) & 1 && !mem_write(c, linear + i, 1, (u8)(v >> 8 * i)))
@@ -310,7 +310,7 @@ static struct fp sse_fp(const struct cpu *c) { return (struct fp){ .cw = (u16)(X
 /* From memory these are SSE instructions that have nothing to do with MMX. */
 static inline bool integers(struct cpu *c, const struct op *o, u64 *out)
 {
-	if (op_is_mem(o))
+	if (o->mem)
 		return op_load(c, o, 8, out);
 	*out = mmx_get(c, o->src);
 	return x87_wait(c);
@@ -328,7 +328,7 @@ BODY(cvtpi2ps)
 		real_to_float(&f, real_from_int((s32)(v >> 32 * i)), &r[i]);
 	if (!sse_raise(c, f.raised & X87_PE))
 		return false;
-	if (!op_is_mem(o))
+	if (!o->mem)
 		mmx_enter(c);
 	xmm_set(c, o->dst, (vec){ (u64)r[1] << 32 | r[0], xmm_get(c, o->dst)[1] });
 	return true;
@@ -344,7 +344,7 @@ BODY(cvtpi2pd)
 		return false;
 	for (unsigned i = 0; i < 2; i++)
 		real_to_double(&f, real_from_int((s32)(v >> 32 * i)), &r[i]);
-	if (!op_is_mem(o))
+	if (!o->mem)
 		mmx_enter(c);
 	xmm_set(c, o->dst, (vec){ r[0], r[1] });
 	return true;
@@ -377,7 +377,7 @@ ALWAYS_INLINE bool floats_to_integers(struct cpu *c, const struct op *o, bool ch
 
 	if (!x87_wait(c))
 		return false;
-	if (!op_is_mem(o))
+	if (!o->mem)
 		v = c->xmm[o->src].q[0];
 	else if (!op_load(c, o, 8, &v))
 		return false;

@@ -13,7 +13,7 @@ ALWAYS_INLINE bool mmx_source(struct cpu *c, const struct op *o, unsigned size, 
 
 	if (!x87_wait(c))
 		return false;
-	if (!op_is_mem(o))
+	if (!o->mem)
 		v = mmx_get(c, o->src);
 	else if (likely(p = fast_op(c, o, KIND_SEG, size, false)))
 		v = get_size(p, size);

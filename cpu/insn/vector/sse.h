@@ -96,7 +96,7 @@ ALWAYS_INLINE bool vec_source(struct cpu *c, const struct op *o, unsigned size, 
 {
 	u64 v;
 
-	if (!op_is_mem(o)) {
+	if (!o->mem) {
 		*out = xmm_get(c, o->src);
 		return true;
 	}

@@ -64,7 +64,7 @@ BODY(insertps)
 
 	if (!vec_source(c, o, 4, &b))
 		return false;
-	xmm_set(c, o->dst, vec_insertps(xmm_get(c, o->dst), b, o->imm8 & (op_is_mem(o) ? 0x3f : 0xff)));
+	xmm_set(c, o->dst, vec_insertps(xmm_get(c, o->dst), b, o->imm8 & (o->mem ? 0x3f : 0xff)));
 	return true;
 }
 GEN_BODY(insertps)

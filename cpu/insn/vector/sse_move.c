@@ -194,7 +194,7 @@ BODY(maskmovdqu)
 	u32 mask = vec_mask8(xmm_get(c, o->src));
 
 	/* All of the place must be writable, whichever bytes are chosen (SDM leaves it open; processors do so). */
-	if (!seg_linear(c, op_seg(o), c->r[RDI] & op_amask(o), 16, true, &linear) || !check_alignment(c, linear, 8) || !mem_check_write(c, linear, 16))
+	if (!seg_linear(c, o->seg, c->r[RDI] & op_amask(o), 16, true, &linear) || !check_alignment(c, linear, 8) || !mem_check_write(c, linear, 16))
 		return false;
 	for (unsigned i = 0; i < 16; i++)
 		if (mask >> i & 1 && !mem_write(c, linear + i, 1, c->xmm[o->dst].b[i]))

@@ -80,7 +80,7 @@ ALWAYS_INLINE bool extract_body(struct cpu *c, const struct op *o, unsigned size
 {
 	u64 v = vec_extract(xmm_get(c, o->src), o->imm8 & (16 / size - 1), size);
 
-	if (op_is_mem(o))
+	if (o->mem)
 		return op_store(c, o, size, v);
 	REG64(o->dst) = v;
 	return true;

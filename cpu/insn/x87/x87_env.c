@@ -36,7 +36,7 @@ X87_BODY(fnstcw)
 
 BODY(fnstsw)
 {
-	if (op_is_mem(o))
+	if (o->mem)
 		return op_store(c, o, 2, x87_status(c));
 	reg_set(c, 8 * RAX, 2, x87_status(c));
 	return true;

@@ -53,8 +53,8 @@ static inline void x87_note(struct cpu *c, const struct op *o)
 	c->x87.op = (u16)o->imm;
 	c->x87.cs = c->seg[CS].sel;
 	c->x87.ip = c->r[RIP] + o->ip;
-	if (op_is_mem(o)) {
-		c->x87.ds = c->seg[op_seg(o)].sel;
+	if (o->mem) {
+		c->x87.ds = c->seg[o->seg].sel;
 		c->x87.dp = op_offset(c, o);
 	}
 }
