@@ -65,6 +65,19 @@ static inline bool near_top(const struct cpu *c, u64 rip)
 		LEAVE(why); \
 	} while (0)
 
+/* Handler H_NAME for do_NAME, a body that sets r[RIP]: if it met something, leave; else go on by the jump cache. */
+#define FLOW_HANDLER(name) \
+	static HANDLER(h_##name) \
+	{ \
+		c->n = n; \
+		c->op = o; \
+		if (unlikely(!do_##name(c, o))) \
+			LEAVE(EXIT_FAULT); \
+		if (unlikely(c->attn)) \
+			LEAVE(EXIT_LOOKUP); \
+		LOOK_UP(EXIT_LOOKUP); \
+	}
+
 /* A direct jump whose op->target is not (yet) linked. */
 static COLD HANDLER(jump_unlinked)
 {

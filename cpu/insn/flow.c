@@ -172,18 +172,6 @@ BODY(ret)
 	return true;
 }
 
-/* After such a body: if it met something, leave; else go on by the jump cache. */
-#define FLOW_HANDLER(name) \
-	static HANDLER(h_##name) \
-	{ \
-		c->n = n; \
-		c->op = o; \
-		if (unlikely(!do_##name(c, o))) \
-			LEAVE(EXIT_FAULT); \
-		if (unlikely(c->attn)) \
-			LEAVE(EXIT_LOOKUP); \
-		LOOK_UP(EXIT_LOOKUP); \
-	}
 FLOW_HANDLER(jmp_indirect)
 FLOW_HANDLER(call_direct)
 FLOW_HANDLER(call_indirect)

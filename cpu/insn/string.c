@@ -3,6 +3,7 @@
  * A repetition does at most CHUNK elements at a time and then, unless it is finished, stops at itself, so that interrupts get in: each such
  * part retires as one instruction. How long a part is depends on nothing but what the guest sees; how it is done depends on the host. */
 #include "cpu/insn/alu.h"
+#include "cpu/jump.h"
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 
@@ -351,16 +352,7 @@ static void prepare(const struct dec *d, struct op *o)
 	BODY_HANDLER(name) \
 	GEN(name) { prepare(d, o); o->run = h_##name; } \
 	BODY(name##_rep) { return repeat(c, o, NAME); } \
-	static HANDLER(h_##name##_rep) \
-	{ \
-		c->n = n; \
-		c->op = o; \
-		if (unlikely(!do_##name##_rep(c, o))) \
-			LEAVE(EXIT_FAULT); \
-		if (unlikely(c->attn)) \
-			LEAVE(EXIT_LOOKUP); \
-		LOOK_UP(EXIT_LOOKUP); \
-	} \
+	FLOW_HANDLER(name##_rep) \
 	GEN(name##_rep) { prepare(d, o); o->run = h_##name##_rep; }
 STRING(movs, MOVS)
 STRING(stos, STOS)
