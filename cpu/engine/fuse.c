@@ -91,8 +91,6 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 #define FUSED_LOAD(what, size, form, in64, cc) \
 	static HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); }
 #include "cpu/engine/fused.def"
-#undef FUSED
-#undef FUSED_LOAD
 
 /* One number for what a handler is for. */
 #define FUSED_KEY(code, size, form, in64, cc) ((u32)(code) << 16 | (size) << 12 | (form) << 8 | (in64) << 4 | (cc))
@@ -104,8 +102,6 @@ handler *fused_handler(const struct dec *a, const struct op *o, const struct dec
 	static const u32 keys[] = {
 #include "cpu/engine/fused.def"
 	};
-#undef FUSED
-#undef FUSED_LOAD
 #define FUSED(what, size, form, in64, cc) { what##_##form##size##_##in64##_##cc, taking_##what##_##form##size##_##in64##_##cc },
 #define FUSED_LOAD(what, size, form, in64, cc) { what##_##form##size##_##in64##_##cc, NULL },
 	static handler *const handlers[][2] = { /* [taking] */

@@ -6,12 +6,9 @@
 unsigned step_of(const struct dec *d, const struct op *o)
 {
 #define STEP(name, code, form, size, from) [name] = { CODE_##code, FORM_##form, size, from },
-#define PAIR(...)
 	static const struct { u16 code; u8 form, size, from; } steps[STEPS] = {
 #include "cpu/engine/pairs.def"
 	};
-#undef STEP
-#undef PAIR
 	const struct insn *insn = d->row ? d->row->insn : NULL;
 	unsigned size;
 
@@ -87,12 +84,10 @@ ALWAYS_INLINE HANDLER_TYPE both(struct cpu *c, const struct op *o, s64 n, u64 la
 	RUN_LAST(o + 1, v);
 }
 
-#define STEP(...)
 #define PAIR(first, second, takes) \
 	static HANDLER(pair_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first, 2 * second + takes); } \
 	static HANDLER(taking_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first + 1, 2 * second + takes); }
 #include "cpu/engine/pairs.def"
-#undef PAIR
 
 handler *paired_handler(const struct dec *d, const struct op *o)
 {

@@ -14,14 +14,11 @@ handler *fused_handler(const struct dec *a, const struct op *o, const struct dec
 
 /* pair.c: which of the steps of pairs.def O is, STEP_NONE: none of them. Arithmetic must have no flags, loads a base and no index. */
 #define STEP(name, ...) name,
-#define PAIR(...)
 enum step {
 	STEP_NONE,
 #include "cpu/engine/pairs.def"
 	STEPS
 };
-#undef STEP
-#undef PAIR
 unsigned step_of(const struct dec *d, const struct op *o);
 /* The handler that does O and the operation behind it. NULL: there is none for these two. */
 handler *paired_handler(const struct dec *d, const struct op *o);

@@ -7,13 +7,7 @@ enum code {
 	CODE_STALE, /* block.c: the block is no longer what memory holds */
 #define INSN(mnemonic, ...) CODE_##mnemonic,
 #define INSV(mnemonic, variant, ...) CODE_##mnemonic##_##variant,
-#define ALSO(...)
-#define ALSV(...)
 #include "cpu/table/insn.def"
-#undef INSN
-#undef INSV
-#undef ALSO
-#undef ALSV
 	CODES
 };
 _Static_assert(CODES <= 4096, "op.code has 12 bits");

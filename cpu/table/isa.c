@@ -8,29 +8,22 @@
 enum { OSZAP = OSZAPC & ~FL_C, OSAP = OSZAP & ~FL_Z };
 enum { ALLF = OSZAPC | FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_VM | FL_AC | FL_VIF | FL_VIP | FL_ID };
 
-#define ALSO(...)
-#define ALSV(...)
 #define INSN(mnemonic, ...) gen_fn gen_##mnemonic;
 #define INSV(mnemonic, variant, ...) gen_fn gen_##mnemonic##_##variant;
 #include "cpu/table/insn.def"
-#undef INSN
-#undef INSV
 
-#define INSN(mnemonic, ...) [CODE_##mnemonic] = gen_##mnemonic,
-#define INSV(mnemonic, variant, ...) [CODE_##mnemonic##_##variant] = gen_##mnemonic##_##variant,
 static void gen_none(const struct dec *d, struct op *o)
 {
 	(void)d;
 	(void)o;
 }
+
+#define INSN(mnemonic, ...) [CODE_##mnemonic] = gen_##mnemonic,
+#define INSV(mnemonic, variant, ...) [CODE_##mnemonic##_##variant] = gen_##mnemonic##_##variant,
 gen_fn *const insn_gen[CODES] = {
 	[CODE_NONE] = gen_none,
 #include "cpu/table/insn.def"
 };
-#undef INSN
-#undef INSV
-#undef ALSO
-#undef ALSV
 
 #define ROW(name, identity, enc, ops, feature, ...) \
 	{ .mnemonic = name, .code = identity, .encoding = enc, .operands = ops, .since = F_##feature, __VA_ARGS__ },
@@ -41,10 +34,6 @@ gen_fn *const insn_gen[CODES] = {
 const struct insn insn_table[] = {
 #include "cpu/table/insn.def"
 };
-#undef INSN
-#undef INSV
-#undef ALSO
-#undef ALSV
 
 const unsigned insn_count = ARRAY_LEN(insn_table);
 

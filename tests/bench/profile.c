@@ -11,12 +11,9 @@ enum { EVERY = 499, WINDOW = 128, OPS = 40 };
 
 static const char *const names[STEPS] = {
 #define STEP(name, ...) #name,
-#define PAIR(...)
 	"",
 #include "cpu/engine/pairs.def"
 };
-#undef STEP
-#undef PAIR
 
 static unsigned long samples, pairs[STEPS][STEPS][2];
 static struct fusion { const char *mnemonic; unsigned size, form, in64, cc; unsigned long count; } fusions[4096];
