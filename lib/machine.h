@@ -152,6 +152,15 @@ bool machine_reset(struct vcpu *v, char **error);
 /* Put RAM into the table of blocks; if it is not LENT, the machine owns it from then on, also on failure. */
 bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram, bool lent);
 
+/* ---- snapshot.c ---- */
+#define STATE_HEAD 32u
+/* The stream behind the head is complete, and FILE has LEN bytes: write length and checksum into the head. */
+static inline void state_seal(u8 *file, size_t len)
+{
+	put64(file + 16, len - STATE_HEAD);
+	put64(file + 24, hash64(0, file + STATE_HEAD, len - STATE_HEAD));
+}
+
 /* ---- pc.c ---- */
 
 struct memory_region { u64 base, size; bool usable; };

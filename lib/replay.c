@@ -27,8 +27,6 @@
 #define MAGIC "vcpurply"
 #define VERSION 3u
 #define VERSION_OLD 2u
-#define FILE_HEAD 16u
-#define CHUNK_HEAD 16u
 #define PLACE 20u
 #define CHUNK_MAX (1u << 30)
 #define START_MAX (8 * (1 + 2 * VCPU_DRIVES))
@@ -195,7 +193,7 @@ static void chunk(struct recorder *r, enum kind kind, const void *head, size_t n
 	put32(bytes, kind);
 	put32(bytes + 4, (u32)len);
 	put32(bytes + 8, (u32)full);
-	put32(bytes + 12, (u32)hash64(hash64(0, bytes, 12), out, len));
+	put32(bytes + 12, chunk_sum(bytes, out, len));
 	put_bytes(r, bytes, CHUNK_HEAD + len);
 	free(bytes);
 }
@@ -555,8 +553,7 @@ static bool look(vcpu_replay *r, const u8 *data, size_t len, char **error)
 		}
 		item = (struct item){ .kind = (enum kind)get32(head), .bytes = head + CHUNK_HEAD, .len = get32(head + 4), .full = get32(head + 8) };
 		/* zlib makes nothing smaller than a 1032nd. */
-		if (item.full > CHUNK_MAX || item.full / 1100 > item.len ||
-		    get32(head + 12) != (u32)hash64(hash64(0, head, 12), item.bytes, item.len)) {
+		if (item.full > CHUNK_MAX || item.full / 1100 > item.len || get32(head + 12) != chunk_sum(head, item.bytes, item.len)) {
 			snprintf(r->cut, sizeof r->cut, "it is damaged at byte %zu", at);
 			break;
 		}

@@ -5,6 +5,11 @@
 #include "lib/machine.h"
 #include "lib/vcpu_replay.h"
 
+/* The file: a head, then chunks, each with a head: kind, bytes, bytes unpacked, and a checksum of these three and the bytes (replay.c). */
+#define FILE_HEAD 16u
+#define CHUNK_HEAD 16u
+static inline u32 chunk_sum(const u8 *head, const void *bytes, size_t len) { return (u32)hash64(hash64(0, head, 12), bytes, len); }
+
 /* Run to WHERE exactly. VCPU_STOP_LIMIT: there; VCPU_STOP_HOST with vcpu_error: the machine did not come by there; else it stopped for this
  * reason on the way (call again). */
 struct vcpu_stop machine_run_to(struct vcpu *v, const struct vcpu_place *where);

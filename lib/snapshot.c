@@ -13,7 +13,6 @@
 
 #define MAGIC "vcpusnap"
 #define VERSION 2u
-#define HEAD 32u
 #define NAME_MAX_LEN 64u
 
 static bool page_is_zero(const u8 *page)
@@ -271,8 +270,8 @@ bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
 	memcpy(w.out, MAGIC, 8);
 	put32(w.out + 8, VERSION);
 	put32(w.out + 12, 0);
-	w.z.next_out = w.out + HEAD;
-	w.z.avail_out = (uInt)(w.room - HEAD);
+	w.z.next_out = w.out + STATE_HEAD;
+	w.z.avail_out = (uInt)(w.room - STATE_HEAD);
 	config_words(v, config);
 	for (unsigned i = 0; i < CONFIG_WORDS; i++)
 		put_number(&w, config[i]);
@@ -284,8 +283,7 @@ bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
 	if (!w.failed)
 		drain(&w, Z_FINISH);
 	*len = w.room - w.z.avail_out;
-	put64(w.out + 16, *len - HEAD);
-	put64(w.out + 24, hash64(0, w.out + HEAD, *len - HEAD));
+	state_seal(w.out, *len);
 	deflateEnd(&w.z);
 	if (w.failed) {
 		free(w.out);
@@ -560,17 +558,17 @@ bool vcpu_load(vcpu *v, const void *data, size_t len, char **error)
 		*error = NULL;
 	if (machine_refuses(v, "vcpu_load") || !devices_known(v))
 		return error_set(error, "saved state: %s", vcpu_error(v));
-	if (!head || len < HEAD || memcmp(head, MAGIC, 8))
+	if (!head || len < STATE_HEAD || memcmp(head, MAGIC, 8))
 		return error_set(error, "saved state: %zu bytes that do not begin as one", len);
 	if (get32(head + 8) != VERSION || get32(head + 12))
 		return error_set(error, "saved state: version %u, but only %u can be loaded", get32(head + 8), VERSION);
-	if (get64(head + 16) != len - HEAD)
+	if (get64(head + 16) != len - STATE_HEAD)
 		return error_set(error, "saved state: cut off: it says that it has %llu bytes, but there are %zu",
-			(unsigned long long)get64(head + 16), len - HEAD);
-	if (get64(head + 24) != hash64(0, head + HEAD, len - HEAD))
+			(unsigned long long)get64(head + 16), len - STATE_HEAD);
+	if (get64(head + 24) != hash64(0, head + STATE_HEAD, len - STATE_HEAD))
 		return error_set(error, "saved state: damaged: its checksum is wrong");
-	r.in = head + HEAD;
-	r.len = len - HEAD;
+	r.in = head + STATE_HEAD;
+	r.len = len - STATE_HEAD;
 	n = machine_parts(v, parts);
 	for (unsigned i = 0; i < n; i++)
 		size += part_size(&parts[i]);

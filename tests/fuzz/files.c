@@ -13,7 +13,7 @@
 #include <zlib.h>
 #include "io/disk/disk.h"
 #include "lib/machine.h"
-#include "lib/vcpu_replay.h"
+#include "lib/replay.h"
 
 #define LARGEST (1u << 20) /* bytes of a case */
 
@@ -144,7 +144,6 @@ static void write_file(const char *name, struct bytes b)
 
 /* ---- saved states ---- */
 
-enum { STATE_HEAD = 32 };
 static struct vcpu *machine;
 static struct bytes good_state, good_stream; /* with the stream packed, and the stream */
 static u64 good_hash;
@@ -163,10 +162,8 @@ static struct bytes inflated(const u8 *data, size_t len)
 /* The head as it must be for that stream. */
 static void mend(struct bytes *b)
 {
-	if (b->len < STATE_HEAD)
-		return;
-	put64(b->data + 16, b->len - STATE_HEAD);
-	put64(b->data + 24, hash64(0, b->data + STATE_HEAD, b->len - STATE_HEAD));
+	if (b->len >= STATE_HEAD)
+		state_seal(b->data, b->len);
 }
 
 /* A state whose parts have impossible contents, well packed. */
@@ -271,7 +268,6 @@ static void state_end(void)
 
 /* ---- recordings ---- */
 
-enum { FILE_HEAD = 16, CHUNK_HEAD = 16 };
 static struct bytes good_recording;
 
 static bool append(void *user, const void *data, size_t len)
@@ -360,7 +356,7 @@ static struct bytes damaged_chunk(void)
 	memcpy(head + CHUNK_HEAD, chunk.data, chunk.len);
 	put32(head + 4, (u32)chunk.len);
 	put32(head + 8, (u32)full);
-	put32(head + 12, (u32)hash64(hash64(0, head, 12), chunk.data, chunk.len));
+	put32(head + 12, chunk_sum(head, chunk.data, chunk.len));
 	b.len = at + CHUNK_HEAD + chunk.len;
 	memcpy(b.data + b.len, good->data + at + CHUNK_HEAD + len, good->len - at - CHUNK_HEAD - len);
 	b.len += good->len - at - CHUNK_HEAD - len;

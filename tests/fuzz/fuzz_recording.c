@@ -4,10 +4,9 @@
  *   here, 1 the length unpacked is told by 32 bits before them, 2 the checksum is wrong */
 #include "tests/fuzz/fuzz.h"
 #include <zlib.h>
-#include "lib/vcpu_replay.h"
-#include "mem/base/field.h"
+#include "lib/replay.h"
 
-enum { FILE_HEAD = 16, CHUNK_HEAD = 16, RUNS = 5, RUN = 2000 };
+enum { RUNS = 5, RUN = 2000 };
 
 static size_t put_chunk(struct input *in, u8 *out)
 {
@@ -23,7 +22,7 @@ static size_t put_chunk(struct input *in, u8 *out)
 	put32(out, kind);
 	put32(out + 4, (u32)packed);
 	put32(out + 8, full);
-	put32(out + 12, (u32)hash64(hash64(0, out, 12), out + CHUNK_HEAD, packed) ^ (how & 4));
+	put32(out + 12, chunk_sum(out, out + CHUNK_HEAD, packed) ^ (how & 4));
 	return CHUNK_HEAD + packed;
 }
 
@@ -33,7 +32,7 @@ static u8 *file_of(struct input *in, size_t *len)
 
 	if (!(take(in, 1) & 1))
 		return exact_copy(in->at, *len = in->left);
-	/* A chunk takes 4 bytes of the input, and becomes a head and what compressBound says. */
+	/* A chunk takes 4 bytes of the input, and becomes a head and at most compressBound of its bytes. */
 	file = fuzz_memory(calloc(1, FILE_HEAD + 16 * in->left + (1 << 17)));
 	memcpy(file, "vcpurply", 8);
 	put32(file + 8, (u32)take(in, 1));

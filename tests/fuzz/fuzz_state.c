@@ -1,6 +1,6 @@
-/* Saved states. What the machine takes must be saved again as it was taken, and run; what it refuses must not have changed it.
+/* Saved states. A state that the machine takes must be saved again as it was, and run. A state that it refuses must not have changed it.
  *
- *   0 kind: 0 the whole file follows, 1 the zlib stream, 2 what is in the stream, 3 changes to the parts of a good one; plus 4 to leave length and checksum as they are
+ *   0 kind: 0 the whole file follows, 1 the zlib stream, 2 the contents of the stream, 3 changes to the parts of a good one; plus 4 to leave length and checksum as they are
  *   1 the rest; changes: number of the part (16 bits), place in it (16), how many bytes (8), bytes */
 #include "tests/fuzz/fuzz.h"
 #include <zlib.h>
@@ -8,11 +8,11 @@
 #include "lib/vcpu_snapshot.h"
 #include "tests/fuzz/hashes.h"
 
-enum { HEAD = 32, CONFIG_WORDS = 12, STREAM_MAX = 8 * MiB };
+enum { CONFIG_WORDS = 12, STREAM_MAX = 8 * MiB };
 
 static vcpu *v;
 static vcpu_snapshot *start;
-static u8 *good, head[HEAD];
+static u8 *good, head[STATE_HEAD];
 static size_t good_len;
 static struct hashes good_hashes;
 static struct { size_t at, len; } parts[PARTS_MAX];
@@ -59,10 +59,10 @@ static void begin(void)
 	if (!vcpu_save(v, &data, &len, &error))
 		fuzz_fail("%s", error);
 	good = fuzz_memory(malloc(got));
-	if (uncompress(good, &got, (u8 *)data + HEAD, len - HEAD) != Z_OK)
+	if (uncompress(good, &got, (u8 *)data + STATE_HEAD, len - STATE_HEAD) != Z_OK)
 		fuzz_fail("the stream of a good state is damaged");
 	good_len = got;
-	memcpy(head, data, HEAD);
+	memcpy(head, data, STATE_HEAD);
 	free(data);
 	find_parts();
 	hashes_take(&good_hashes, v);
@@ -85,26 +85,24 @@ static void change(struct input *in, u8 *stream)
 static u8 *state_of(struct input *in, size_t *len)
 {
 	unsigned kind = (unsigned)take(in, 1);
-	size_t from = kind % 4 ? HEAD : 0, raw = kind % 4 == 3 ? good_len : in->left;
+	size_t from = kind % 4 ? STATE_HEAD : 0, raw = kind % 4 == 3 ? good_len : in->left;
 	uLongf room = compressBound(raw);
-	u8 *file = fuzz_memory(malloc(HEAD + room)), *stream;
+	u8 *file = fuzz_memory(malloc(STATE_HEAD + room)), *stream;
 
-	memcpy(file, head, HEAD);
+	memcpy(file, head, STATE_HEAD);
 	if (kind % 4 < 2) {
 		*len = from + take_bytes(in, file + from, in->left);
 	} else {
 		stream = exact_copy(kind % 4 == 3 ? good : in->at, raw);
 		if (kind % 4 == 3)
 			change(in, stream);
-		if (compress2(file + HEAD, &room, stream, raw, 0) != Z_OK)
+		if (compress2(file + STATE_HEAD, &room, stream, raw, 0) != Z_OK)
 			fuzz_fail("no memory for a stream");
 		free(stream);
-		*len = HEAD + room;
+		*len = STATE_HEAD + room;
 	}
-	if (!(kind & 4) && *len >= HEAD) {
-		put64(file + 16, *len - HEAD);
-		put64(file + 24, hash64(0, file + HEAD, *len - HEAD));
-	}
+	if (!(kind & 4) && *len >= STATE_HEAD)
+		state_seal(file, *len);
 	stream = exact_copy(file, *len);
 	free(file);
 	return stream;
