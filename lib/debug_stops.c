@@ -4,24 +4,32 @@
 
 /* ---- points ---- */
 
+/* One of the tables. False: no memory, and it is as it was. */
+static bool grow(void *table, size_t n, size_t each)
+{
+	void *more;
+
+	memcpy(&more, table, sizeof more);
+	more = realloc(more, n * each);
+	if (more)
+		memcpy(table, &more, sizeof more);
+	return more;
+}
+
 /* Writes to this page of physical memory are to be told, whichever RAM is there when they come. False: no memory. */
 static bool mark_page(struct vcpu_debug *d, u64 address)
 {
 	for (unsigned i = 0; i < d->v->mem.count; i++) {
 		const struct range *r = &d->v->mem.ranges[i];
-		struct marked_page *more, m;
+		struct marked_page m;
 
 		if (r->kind != RANGE_RAM || address < r->base || address - r->base >= r->size)
 			continue;
 		m = (struct marked_page){ r->ram, (r->ram_offset + (address - r->base)) >> PAGE_SHIFT };
 		if (m.ram->pages[m.page] & PAGE_WATCH)
 			continue;
-		if (!(d->nmarked & (d->nmarked - 1))) {
-			more = realloc(d->marked, (d->nmarked ? 2 * d->nmarked : 1) * sizeof *more);
-			if (!more)
-				return false;
-			d->marked = more;
-		}
+		if (!(d->nmarked & (d->nmarked - 1)) && !grow(&d->marked, d->nmarked ? 2 * d->nmarked : 1, sizeof *d->marked))
+			return false;
 		d->marked[d->nmarked++] = m;
 		m.ram->pages[m.page] |= PAGE_WATCH;
 	}
@@ -66,18 +74,6 @@ bool debug_mark_pages(struct vcpu_debug *d)
 	if (!ok)
 		machine_error(d->v, "the host has no memory for a watchpoint");
 	return ok;
-}
-
-/* One of the tables. False: no memory, and it is as it was. */
-static bool grow(void *table, size_t n, size_t each)
-{
-	void *more;
-
-	memcpy(&more, table, sizeof more);
-	more = realloc(more, n * each);
-	if (more)
-		memcpy(table, &more, sizeof more);
-	return more;
 }
 
 /* Room for N points, so that debug_arm needs no memory. */
