@@ -75,15 +75,17 @@ void options_limit_time(const struct run_options *o, vcpu *machine, uint64_t ns_
 	vcpu_limit_time(machine, o->limit_time ? o->limit_time : UINT64_MAX, o->limit && asleep < UINT64_MAX ? (uint64_t)asleep : UINT64_MAX);
 }
 
+static bool is_place(const char *text) { return !strcmp(text, "stdio") || !strcmp(text, "null") || (!strncmp(text, "file:", 5) && text[5]); }
+
 bool options_place(const char *option, const char *text)
 {
-	if (!strcmp(text, "stdio") || !strcmp(text, "null") || (!strncmp(text, "file:", 5) && text[5]))
+	if (is_place(text))
 		return true;
 	complain("--%s %s: that is neither stdio, null nor file:PATH", option, text);
 	return false;
 }
 
-/* ---- what an option does. NAME is the option's, TEXT its value. False, having complained. ---- */
+/* ---- functions of options. NAME is the option's, TEXT its value. False, having complained. ---- */
 
 struct parsing {
 	struct run_options *o;
@@ -100,7 +102,7 @@ static bool set_text(struct parsing *p, const char *name, const char *text, void
 	return true;
 }
 
-/* What a demo has already. */
+/* An input that a demo brings itself. */
 static bool set_guest(struct parsing *p, const char *name, const char *text, void *at)
 {
 	if (!p->demo)
@@ -260,9 +262,7 @@ static bool set_serial(struct parsing *p, const char *name, const char *where, v
 		if (o->where[channels[i]])
 			continue;
 		o->where[channels[i]] = where;
-		if (!strcmp(where, "pty") || (!strncmp(where, "unix:", 5) && where[5]))
-			return true;
-		if (!strcmp(where, "stdio") || !strcmp(where, "null") || (!strncmp(where, "file:", 5) && where[5]))
+		if (is_place(where) || !strcmp(where, "pty") || (!strncmp(where, "unix:", 5) && where[5]))
 			return true;
 		complain("--serial %s: that is neither stdio, null, file:PATH, pty nor unix:PATH", where);
 		return false;
@@ -309,10 +309,10 @@ static set_fn show_help, show_version;
 #define WHERE(channel) IN(where[0]) + (channel) * sizeof(char *)
 
 static const struct row {
-	const char *name, *value;  /* value: what --help calls it; NULL: there is none */
+	const char *name, *value;  /* value: its name in --help; NULL: there is none */
 	set_fn *set;
-	size_t at;                 /* what it sets, in struct run_options */
-	bool starts;               /* what the machine starts from: a demo's help leaves it out */
+	size_t at;                 /* the member of struct run_options that it sets */
+	bool starts;               /* it names an image to start from: a demo's help leaves it out */
 	const char *help;          /* lines */
 } rows[] = {
 	{ "kernel", "FILE", set_guest, IN(config.kernel), true, "a Linux bzImage, a multiboot image, an ELF with a PVH note, or a\nflat image, told apart by what is in it" },
@@ -411,7 +411,7 @@ static bool show_version(struct parsing *p, const char *name, const char *text, 
 	return false;
 }
 
-/* What is wrong with options that go together. */
+/* Are there options that exclude or need each other? */
 static bool options_agree(const struct parsing *p)
 {
 	const struct run_options *o = p->o;
