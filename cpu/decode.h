@@ -22,9 +22,9 @@ struct dec {
 	bool no_index;     /* and there is no index */
 	s64 imm;
 	bool raises;       /* a fixed check fails: the operation raises its fault, whatever the row says */
-	/* What the passes found (passes.c): gen functions choose handlers by it. */
+	/* Results of the passes (passes.c), by which gen functions choose handlers. */
 	bool dead_flags;   /* nobody can see the flags that it writes */
-	bool taking;       /* its operand, or base, is what the operation before has just written */
+	bool taking;       /* its operand, or base, is the value that the operation before has just written */
 	bool fused;        /* it does the conditional jump behind it, too */
 };
 

@@ -98,7 +98,7 @@ struct op {
 	u32 ip : 12;      /* offset of the instruction from the block's start */
 	s32 disp;         /* of the effective address; of direct jumps: from the block's start to the target */
 	union {
-	s64 imm;          /* the immediate, sign-extended; what else an operation needs, where it has none */
+	s64 imm;          /* the immediate, sign-extended. Without one: a number of the operation's own */
 	const struct op *target; /* linked jumps and block ends: the first operation of the next block. NULL: not linked yet */
 	struct { u8 imm8 /* imm's lowest byte */, third /* VEX.vvvv: a register's number, or a general register's byte offset */; };
 	};

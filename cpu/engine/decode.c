@@ -497,7 +497,7 @@ static void settle_segment(struct dec *d)
 	}
 }
 
-/* What O has from D. */
+/* The members of O that follow from D. */
 static void fill(struct dec *d, struct op *o)
 {
 	d->imm = o->imm;

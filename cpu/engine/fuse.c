@@ -92,7 +92,7 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 	static HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); }
 #include "cpu/engine/fused.def"
 
-/* One number for what a handler is for. */
+/* One number for instruction, size, form, mode and condition. */
 #define FUSED_KEY(code, size, form, in64, cc) ((u32)(code) << 16 | (size) << 12 | (form) << 8 | (in64) << 4 | (cc))
 
 handler *fused_handler(const struct dec *a, const struct op *o, const struct dec *j)

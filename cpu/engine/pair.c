@@ -1,4 +1,4 @@
-/* Two simple operations in one handler: one dispatch less, and what the first gives the second need not come back from memory. The pairs of pairs.def
+/* Two simple operations in one handler: one dispatch less, and the first's result reaches the second in a host register. The pairs of pairs.def
  * are expanded here from the meanings in alu.h and shift.h. */
 #include "cpu/engine/passes.h"
 #include "cpu/insn/shift.h"
@@ -92,7 +92,7 @@ ALWAYS_INLINE HANDLER_TYPE both(struct cpu *c, const struct op *o, s64 n, u64 la
 handler *paired_handler(const struct dec *d, const struct op *o)
 {
 #define PAIR(first, second, takes) [first][second][takes] = { pair_##first##_##second##_##takes, taking_##first##_##second##_##takes },
-	static handler *const pairs[STEPS][STEPS][2][2] = { /* [first][second][does that take what the first gives][does the first take] */
+	static handler *const pairs[STEPS][STEPS][2][2] = { /* [first][second][does the second take the first's result][does the first take one] */
 #include "cpu/engine/pairs.def"
 	};
 	unsigned first = step_of(d, o), second = first ? step_of(d + 1, o + 1) : STEP_NONE;

@@ -1,4 +1,4 @@
-/* What is known of an operation by what stands around it in its block. Nothing here changes what an instruction does. */
+/* Facts about an operation that follow from its neighbours in the block. None of them changes an instruction's result. */
 #include "cpu/engine/passes.h"
 
 /* A shift or rotate of a register by a constant that is not 0: it writes its flags, and has a handler of its own. */
@@ -28,7 +28,7 @@ bool pass_merge(const struct dec *move, const struct op *mo, const struct dec *d
 	return true;
 }
 
-/* ---- backwards over the block: which flags can anybody still see? What may fault or leave sees all of them. ---- */
+/* ---- backwards over the block: which flags can anybody still see? An operation that may fault or leave sees all of them. ---- */
 
 static void drop_dead_flags(struct dec *d, const struct op *o, unsigned count)
 {
@@ -43,7 +43,7 @@ static void drop_dead_flags(struct dec *d, const struct op *o, unsigned count)
 		}
 		d[i].dead_flags = (insn->flags & OSZAPC) && !(insn->flags & live);
 		live &= ~insn->flags;
-		if (!shifts_by_constant(&d[i], &o[i])) /* what a shift lets through is for a count of 0 only */
+		if (!shifts_by_constant(&d[i], &o[i])) /* a shift leaves flags alone for a count of 0 only */
 			live |= insn->uses & OSZAPC;
 	}
 }

@@ -1,4 +1,4 @@
-/* The passes over the operations of a block, in their order. Each looks at what an operation is, by the table's columns; handlers are chosen last. */
+/* The passes over the operations of a block, in their order. Each asks the table's columns about an operation's code. Handlers are chosen last. */
 #ifndef CPU_PASSES_H
 #define CPU_PASSES_H
 

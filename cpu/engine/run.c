@@ -331,7 +331,7 @@ enum sleep cpu_sleep(struct cpu *c, u64 end)
 	return next <= until ? SLEPT : SLEPT_ENOUGH;
 }
 
-/* One call of cpu_run: how far it goes, and what it owes to time. */
+/* One call of cpu_run: its ends, and the time that deliveries have still to take. */
 struct stretch {
 	u64 icount_end, idle_end, sleep_end;
 	bool costs, passed; /* a delivery takes time; has taken it */

@@ -77,7 +77,7 @@ static void vendor(const struct model *m, u32 out[4])
 	memcpy(&out[ECX], m->vendor + 8, 4);
 }
 
-/* Leaf 1: signature and features; what of them the control bits hide. */
+/* Leaf 1: signature, and the features that no control bit hides. */
 static void version(const struct cpu *c, u32 out[4])
 {
 	const struct model *m = c->model;

@@ -8,7 +8,7 @@ enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x8
 
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 0x10, PF_PK = 0x20 };
 
-/* What the tables say, before anybody asks who may do what. */
+/* The result of a look-up in the tables, before rights are checked. */
 enum found { FOUND, NOT_PRESENT, RESERVED_BIT };
 struct walk {
 	u64 phys, size;     /* of LINEAR itself; of the page */

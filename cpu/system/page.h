@@ -4,7 +4,7 @@
 
 #include "cpu/cpu.h"
 
-/* What it found. */
+/* The result of a walk. */
 struct translation {
 	bool ok;       /* false: #PF is in c->fault, and cr2 is set */
 	bool global;   /* and CR4.PGE is set */

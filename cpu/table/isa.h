@@ -50,7 +50,7 @@ enum {
 	SR_APIC = 0x8000000, /* IA32_APIC_BASE. SR_XCR0 is CR4.OSXSAVE, too. */
 };
 
-/* What a handler is chosen by: a code's gen function sets op->run from what was decoded. */
+/* The choice of a handler: a code's gen function sets op->run from the decoded instruction. */
 typedef void gen_fn(const struct dec *d, struct op *o);
 extern gen_fn *const insn_gen[CODES];
 
@@ -73,7 +73,7 @@ struct insn {
 	bool f64;                /* the same, and 66h is ignored */
 	bool ends;               /* control flow or mode may change: the block ends after it */
 	bool pure;               /* cannot fault, stop or look at flags it does not declare: for dead-flag removal. Set for register forms only. */
-	bool gives;              /* what it writes to a register can go to the next operation without a way through memory */
+	bool gives;              /* its result in a register can go to the next operation without a way through memory */
 	u8 takes;                /* TAKES_*: which operand of the register form (LEA: of its address) may come from the operation before */
 	bool commutes;           /* with two registers, the sources may change places */
 	bool loads;              /* of the memory form with a base alone the base may come from there */
@@ -96,7 +96,7 @@ enum operand_kind {
 };
 struct operand { u8 kind, size /* 'b' 'w' 'd' 'q' 'v' 'z' 'y' 'p' 's' 'x' ('o' = 16 bytes) 't' = 10 bytes, 0 none */, reg; };
 
-/* What the two operands of an instruction are: register, memory, immediate. FORM_OTHER: there are more, or others. */
+/* The kinds of an instruction's one or two operands: register, memory, immediate. FORM_OTHER: there are more, or others. */
 enum form { FORM_OTHER, FORM_R, FORM_M, FORM_RR, FORM_RI, FORM_RM, FORM_MR, FORM_MI };
 
 struct isa_row { /* compiled */

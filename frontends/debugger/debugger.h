@@ -81,7 +81,7 @@ struct session {
 bool command(struct session *s, const char *line);
 /* Names of commands and symbols that begin with TEXT, the I-th; NULL: no more. FIRST: it is the line's first word. */
 const char *completion(struct session *s, const char *text, unsigned i, bool first);
-/* Commands print to TO; NULL: no more. What would steer a terminal is replaced by question marks: names come from files and guests. False: no memory. */
+/* Commands print to TO; NULL: no more. Control characters are replaced by question marks, since names come from files and guests. False: no memory. */
 bool session_print_to(struct session *s, FILE *to);
 void session_end(struct session *s); /* free what S has but the machine */
 /* False, having said so. */

@@ -28,7 +28,7 @@ struct field {
 #define FIELD(type, member, kind) FIELD_MAX(type, member, kind, 0)
 #define FIELD_MAX(type, member, kind, max) { #member, FIELD_AT(type, member, kind, &((type *)0)->member), 1, max, FIELD_##kind }
 #define FIELDS(type, member, kind) FIELDS_AS(type, member, member, kind)
-/* An array of unions, by what it is saved as: FIRST is the first of them. */
+/* An array of unions, saved as one of their members: FIRST is that of the first. */
 #define FIELDS_AS(type, member, first, kind) \
 	{ #member, FIELD_AT(type, member, kind, ((type *)0)->first), sizeof(((type *)0)->member) / FIELD_SIZE_##kind, 0, FIELD_##kind }
 #define FIELD_END { NULL, 0, 0, 0, FIELD_NONE }
@@ -37,7 +37,7 @@ struct field {
 #define FIELD_SIZE_U32 4
 #define FIELD_SIZE_U64 8
 #define FIELD_SIZE_BOOL sizeof(bool)
-/* A member's offset, if its type is what KIND says: else it does not compile. FIRST points to the member, or to the first element of the array. An
+/* A member's offset. It does not compile if the member's type is not of KIND. FIRST points to the member, or to the first element of the array. An
  * enumeration without negative values is a U32. */
 #define FIELD_AT(type, member, kind, first) \
 	(offsetof(type, member) + 0 * sizeof(struct { _Static_assert(FIELD_IS_##kind(first), #member " is not " #kind); int nothing; }))

@@ -1,5 +1,5 @@
-/* Which pairs of operations a guest executes: the lines of cpu/engine/pairs.def and fused.def that are worth a handler, with what part of all
- * instructions, in millionths, each has. A sample every 499 instructions looks at what comes next.
+/* The pairs of operations that a guest executes, as lines of cpu/engine/pairs.def and fused.def, each with its share of all instructions in millionths.
+ * Every 499 instructions the next operations are a sample.
  *
  *     profile INSTRUCTIONS KERNEL [INITRD APPEND]      -: the firmware alone */
 #include <stdio.h>

@@ -1,10 +1,10 @@
 /* A host that fails: the Nth allocation, mapping, open, read, write or flush of a short run does, for every N. A call that fails says why, in a line; the
- * same call made again succeeds, and the run ends as if nothing had happened. What the guest was told is on the disk is there. Everything is freed.
+ * same call made again succeeds, and the run ends as if nothing had happened. Data that the guest was told is on the disk is there. Everything is freed.
  *
  *     failures [EVERY [KIND [N]]]
  *
- * N goes up by EVERY; without EVERY the program takes a sample. Each N is tried twice: that operation fails, or all do from there on (then only what was
- * promised has to be there, and nothing may leak). The linker's --wrap stands between the library and libc. Each case is a process of its own; one that
+ * N goes up by EVERY; without EVERY the program takes a sample. Each N is tried twice: that operation fails, or all do from there on (then only data
+ * that was promised has to be there, and nothing may leak). The linker's --wrap stands between the library and libc. Each case is a process of its own; one that
  * takes a minute of processor time is a hang. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,7 +26,7 @@
 const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "detect_leaks=0"; } /* they are counted here */
 
-/* ---- what fails ---- */
+/* ---- failures ---- */
 
 enum { ALLOCATE = 1, MAP = 2, OPEN = 4, LOOK = 8, READ = 16, WRITE = 32, FLUSH = 64, RECORD = 128 };
 enum { AGAIN = -1, SHORT = -2 }; /* no failures: who asks again gets the rest */
@@ -75,7 +75,7 @@ static void finding(const char *format, ...)
 
 /* ---- between the library and the host ---- */
 
-/* What was given and not yet taken back. */
+/* Allocations that are not freed. */
 static struct { const void *p; unsigned long long number; } live[1 << 16];
 static unsigned nlive;
 static unsigned long long given;
@@ -274,7 +274,7 @@ REAL(size_t, fread, void *out, size_t each, size_t n, FILE *file)
 
 REAL(int, ferror, FILE *file) { return file == unreadable ? 1 : __real_ferror(file); }
 
-/* ---- what is expected ---- */
+/* ---- expectations ---- */
 
 static char text[512];
 static bool told;          /* the guest, or the user, has heard of the host's failure: the run may be another one */
@@ -321,7 +321,7 @@ static bool refused(const char *call, const char *why)
 /* Make a call; after a failure, again. */
 #define TRY(call, why) do while (!(call)) if (!refused(#call, why)) goto out; while (0)
 
-/* What must be the same in a run whose host does not fail. */
+/* The state that a run without failures must come to. */
 static u64 expected[256], notes;
 
 static void note(const char *what, u64 value)
@@ -408,7 +408,7 @@ static const u8 guest[512] = {
 };
 enum { LOOP = 0x7c0e, COMMAND = 0x7c88 };
 
-/* What the guest was told is on the disk is there. */
+/* Data that the guest was told is on the disk is there. */
 static u8 told_kept[SECTORS];
 
 static void ask_guest(vcpu *v)
@@ -739,7 +739,7 @@ static void map_by_hand(void)
 	note("the loaded state", vcpu_state_hash(v));
 	vcpu_free(v);
 	v = NULL;
-	/* What cannot be, is said so with or without memory. */
+	/* An impossible request is refused with or without memory. */
 	other = vcpu_new(&(struct vcpu_config){ .cpu = "none" }, &error);
 	if (other || (!error && !failed_once))
 		finding("a machine with an unknown processor");

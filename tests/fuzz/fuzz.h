@@ -1,4 +1,4 @@
-/* What the targets of the fuzzers have in common. A target is fuzz_NAME.c: LLVMFuzzerTestOneInput does with the bytes of an input what somebody hostile
+/* Shared by the targets of the fuzzers. A target is fuzz_NAME.c: LLVMFuzzerTestOneInput gives the bytes of an input to the library, as an attacker
  * would. `make fuzz' links it with libFuzzer, which looks for bytes that reach more of the code; `make check' links it with replay_corpus.c, which gives
  * it the files of corpus/NAME. An input that fails ends the process. The same bytes always do the same. */
 #ifndef FUZZ_H
@@ -36,7 +36,7 @@ static inline void *fuzz_memory(void *p)
 	return p;
 }
 
-/* What is left of an input. */
+/* The rest of an input. */
 struct input { const u8 *at; size_t left; };
 
 /* A number of SIZE bytes; zeroes follow an input's end. */

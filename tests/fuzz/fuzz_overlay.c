@@ -1,5 +1,5 @@
-/* Overlays of disks, and the options of an image. A disk that opens must keep what is written to it: what it said at first, and what was written since, is
- * what it says, now and when it is opened again.
+/* Overlays of disks, and the options of an image. A disk that opens must keep data that is written to it, and show it
+ * with its first contents, now and when it is opened again.
  *
  *   0 options   1 number for them (32 bits)   5 kind: 0 the overlay's file follows, and no requests; 1 a good head, the map (32 bits) and a byte that fills the
  *   blocks; 2 the same with the head's 40 bytes, whose checksum is mended   . requests: what (8 bits), offset / 256 (8), length / 16 (8) */

@@ -23,7 +23,7 @@ static void replay(const char *path)
 		putc(c, copy);
 	fclose(file);
 	fclose(copy);
-	fprintf(stderr, "%s\n", path); /* before what may kill us */
+	fprintf(stderr, "%s\n", path); /* first: the input may end the process */
 	exact = exact_copy(data, len);
 	setitimer(ITIMER_PROF, &minute, NULL);
 	LLVMFuzzerTestOneInput(exact, len);

@@ -42,7 +42,7 @@ static struct toy sample(void)
 		.index = 5, .tick.when = 0x1f1e1d1c1b1a1918, .wiring = 7 };
 }
 
-/* What FIELD and FIELDS refuse to compile. */
+/* Uses of FIELD and FIELDS that do not compile. */
 START_TEST(kinds)
 {
 	struct toy *toy = NULL;
