@@ -61,9 +61,14 @@ enum { SEG_A = 1, SEG_W = 2, SEG_E = 4, SEG_CODE = 8, SEG_S = 0x10, SEG_DPL = 0x
        SEG_DB = 0x4000, SEG_G = 0x8000, SEG_UNUSABLE = 0x10000 };
 static inline unsigned seg_dpl(const struct seg *s) { return (s->attr >> 5) & 3; }
 
-union xmm { /* 128 bits; the wider registers are kept as lanes of this */
+union xmm { /* 128 bits of a vector register: what the lane functions compute on */
 	u8 b[16]; u16 w[8]; u32 d[4]; u64 q[2]; float f[4]; double g[2];
 };
+
+union vreg { /* a whole vector register: XMM in b[0] to b[15], YMM to b[31], ZMM to b[63] */
+	u8 b[64]; u16 w[32]; u32 d[16]; u64 q[8]; float f[16]; double g[8];
+};
+enum { VREGS = 16 /* that instructions reach */ };
 
 struct x87 {
 	struct { u64 frac; u16 exp; /* sign in bit 15 */ } st[8]; /* physical registers; MMX register n is st[n].frac */
@@ -189,7 +194,9 @@ struct cpu {
 	u64 dr[8];
 	u64 pdpte[4];              /* PAE: loaded with CR3 (SDM vol. 3, 4.4.1) */
 
-	_Alignas(16) union xmm xmm[16], ymm_high[16];
+	/* Registers 16 to 31, bits 256 and up, and the masks come with AVX-512: until then no instruction reaches them, they are zero and not saved. */
+	_Alignas(64) union vreg v[32];
+	u64 k[8];
 	u32 mxcsr;                 /* lacks the newest flags while mxcsr_live: see sse.h, sse_park */
 	u32 host_mxcsr;            /* the host's own, while mxcsr_live */
 	u32 soft_mxcsr;            /* on hosts that have none: what stands for it (vec_soft.c) */
@@ -250,6 +257,23 @@ struct cpu {
 	struct blocks *blocks;     /* of all */
 	struct view views[VIEWS];
 };
+
+/* Bytes AT to AT + 15 (0: XMM; 16: the upper half of YMM) of the vector registers 0 to N - 1, one behind the other as FXSAVE and XSAVE have them. */
+static inline void vregs_save(const struct cpu *c, unsigned at, void *out, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		memcpy((u8 *)out + 16 * i, &c->v[i].b[at], 16);
+}
+static inline void vregs_load(struct cpu *c, unsigned at, const void *in, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		memcpy(&c->v[i].b[at], (const u8 *)in + 16 * i, 16);
+}
+static inline void vregs_clear(struct cpu *c, unsigned at, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		memset(&c->v[i].b[at], 0, 16);
+}
 
 /* ---- run.c ---- */
 enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION, CPU_OBSERVED, CPU_TURN /* another processor's turn */,

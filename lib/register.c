@@ -120,7 +120,7 @@ uint64_t vcpu_get(const vcpu *v, int reg)
 	if (!c)
 		return 0;
 	if (reg >= XMM && reg < XMM + 16)
-		return c->xmm[reg - XMM].q[0];
+		return c->v[reg - XMM].q[0];
 	if (reg >= ST && reg < ST + 8)
 		return c->x87.st[(c->x87.top + (reg - ST)) & 7].frac;
 	if (!vcpu_register_name(reg))
@@ -274,7 +274,7 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 	if (!c || !debug_room(v, 0))
 		return -1;
 	if (reg >= XMM && reg < XMM + 16) {
-		c->xmm[reg - XMM].q[0] = value;
+		c->v[reg - XMM].q[0] = value;
 		return changed(v, reg, value);
 	}
 	if (reg >= ST && reg < ST + 8) {
@@ -314,9 +314,9 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 
 int vcpu_get_vector(const vcpu *v, unsigned n, void *xmm16)
 {
-	if (!v || !xmm16 || n >= ARRAY_LEN(machine_selected(v)->xmm))
+	if (!v || !xmm16 || n >= VREGS)
 		return -1;
-	memcpy(xmm16, &machine_selected(v)->xmm[n], 16);
+	memcpy(xmm16, &machine_selected(v)->v[n], 16);
 	return 0;
 }
 
@@ -324,11 +324,11 @@ int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16)
 {
 	if (!v)
 		return -1;
-	if (!xmm16 || n >= ARRAY_LEN(machine_selected(v)->xmm))
+	if (!xmm16 || n >= VREGS)
 		return machine_error(v, xmm16 ? "there is no XMM%u" : "XMM%u from NULL", n);
 	if (!debug_room(v, 16))
 		return -1;
-	memcpy(&machine_selected(v)->xmm[n], xmm16, 16);
+	memcpy(&machine_selected(v)->v[n], xmm16, 16);
 	debug_change(v, (struct changed){ CHANGE_VECTOR, v->selected, n, 0 }, xmm16, 16);
 	return 0;
 }

@@ -560,8 +560,8 @@ void cpu_reset(struct cpu *c, bool init)
 		msrs_reset(c);
 		c->smm = c->smi_pending = c->smm_nmi_blocked = false;
 		c->smbase = 0x30000;
-		memset(c->xmm, 0, sizeof c->xmm);
-		memset(c->ymm_high, 0, sizeof c->ymm_high);
+		memset(c->v, 0, sizeof c->v);
+		memset(c->k, 0, sizeof c->k);
 		memset(&c->x87, 0, sizeof c->x87);
 		c->x87.cw = 0x40;
 		c->x87.valid = 0xff;

@@ -3,7 +3,8 @@
 
 #define CPU(member, kind) FIELD(struct cpu, member, kind)
 #define CPUS(member, kind) FIELDS(struct cpu, member, kind)
-#define XMMS(member) FIELDS_AS(struct cpu, member, member[0].q, U64)
+/* Half a YMM register, of those that instructions reach. */
+#define HALVES(name, first) FIELDS_APART(struct cpu, name, first, 2, v, VREGS, U64)
 #define SEGMENT(n) CPU(seg[n].base, U64), CPU(seg[n].limit, U32), CPU(seg[n].attr, U32), CPU(seg[n].sel, U16)
 #define X87(n) CPU(x87.st[n].frac, U64), CPU(x87.st[n].exp, U16)
 
@@ -12,7 +13,7 @@ static const struct field cpu_fields[] = {
 	SEGMENT(ES), SEGMENT(CS), SEGMENT(SS), SEGMENT(DS), SEGMENT(FS), SEGMENT(GS), SEGMENT(LDTR), SEGMENT(TR),
 	CPU(gdtr.base, U64), CPU(gdtr.limit, U16), CPU(idtr.base, U64), CPU(idtr.limit, U16), FIELD_MAX(struct cpu, cpl, U8, 3),
 	CPU(cr0, U64), CPU(cr2, U64), CPU(cr3, U64), CPU(cr4, U64), CPU(cr8, U64), CPU(efer, U64), CPU(xcr0, U64), CPU(pkru, U32),
-	CPUS(dr, U64), CPUS(pdpte, U64), XMMS(xmm), XMMS(ymm_high), CPU(mxcsr, U32),
+	CPUS(dr, U64), CPUS(pdpte, U64), HALVES(xmm, v[0].q[0]), HALVES(ymm_high, v[0].q[2]), CPU(mxcsr, U32),
 	X87(0), X87(1), X87(2), X87(3), X87(4), X87(5), X87(6), X87(7),
 	CPU(x87.cw, U16), CPU(x87.sw, U16), FIELD_MAX(struct cpu, x87.top, U8, 7), CPU(x87.valid, U8),
 	CPU(x87.op, U16), CPU(x87.cs, U16), CPU(x87.ds, U16), CPU(x87.ip, U64), CPU(x87.dp, U64),

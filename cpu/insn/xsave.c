@@ -102,7 +102,7 @@ BODY(fxsave)
 	save_x87(c, image, o->osize == 8);
 	save_mxcsr(c, image);
 	if (xmm)
-		memcpy(image + AT_XMM, c->xmm, 16 * xmm_count(c));
+		vregs_save(c, 0, image + AT_XMM, xmm_count(c));
 	return mem_write_block(c, linear, image, len);
 }
 GEN_BODY(fxsave)
@@ -121,7 +121,7 @@ BODY(fxrstor)
 	load_x87(c, image, o->osize == 8);
 	c->mxcsr = mxcsr;
 	if (with_xmm(c))
-		memcpy(c->xmm, image + AT_XMM, 16 * xmm_count(c));
+		vregs_load(c, 0, image + AT_XMM, xmm_count(c));
 	return true;
 }
 GEN_BODY(fxrstor)
@@ -184,10 +184,12 @@ static u64 in_use(const struct cpu *c)
 
 	if (x->cw != 0x37f || x87_status(c) || x->valid || x->op || x->ip || x->dp || x87_fcs(c) || x87_fds(c) || !all_zero(x->st, sizeof x->st))
 		used |= STATE_X87;
-	if (!all_zero(c->xmm, 16 * xmm_count(c)))
-		used |= STATE_SSE;
-	if (!all_zero(c->ymm_high, 16 * xmm_count(c)))
-		used |= STATE_AVX;
+	for (unsigned i = 0; i < xmm_count(c); i++) {
+		if (c->v[i].q[0] | c->v[i].q[1])
+			used |= STATE_SSE;
+		if (c->v[i].q[2] | c->v[i].q[3])
+			used |= STATE_AVX;
+	}
 	if (c->pkru)
 		used |= STATE_PKRU;
 	return used;
@@ -209,7 +211,7 @@ static unsigned component_len(const struct cpu *c, const struct component *p)
 static void component_save(const struct cpu *c, unsigned number, u8 *image)
 {
 	if (number == 2)
-		memcpy(image, c->ymm_high, 16 * xmm_count(c));
+		vregs_save(c, 16, image, xmm_count(c));
 	else
 		put64(image, c->pkru);
 }
@@ -220,9 +222,9 @@ static void component_load(struct cpu *c, unsigned number, const u8 *image)
 	if (number == 9)
 		write_pkru(c, image ? get32(image) : 0);
 	else if (image)
-		memcpy(c->ymm_high, image, 16 * xmm_count(c));
+		vregs_load(c, 16, image, xmm_count(c));
 	else
-		memset(c->ymm_high, 0, 16 * xmm_count(c));
+		vregs_clear(c, 16, xmm_count(c));
 }
 
 /* ---- the area in memory ---- */
@@ -317,7 +319,7 @@ ALWAYS_INLINE bool xsave_body(struct cpu *c, const struct op *o, u64 rfbm, bool 
 	if (mxcsr)
 		save_mxcsr(c, a.image);
 	if (states & STATE_SSE)
-		memcpy(a.image + AT_XMM, c->xmm, 16 * xmm_count(c));
+		vregs_save(c, 0, a.image + AT_XMM, xmm_count(c));
 	for (unsigned i = 0; i < ARRAY_LEN(components); i++)
 		if (states >> components[i].number & 1)
 			component_save(c, components[i].number, a.image + place(&components[i], rfbm, compact));
@@ -377,9 +379,9 @@ ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, 
 		x87_init(c);
 	}
 	if (states & STATE_SSE)
-		memcpy(c->xmm, a.image + AT_XMM, 16 * xmm_count(c));
+		vregs_load(c, 0, a.image + AT_XMM, xmm_count(c));
 	else if (rfbm & STATE_SSE)
-		memset(c->xmm, 0, 16 * xmm_count(c));
+		vregs_clear(c, 0, xmm_count(c));
 	for (unsigned i = 0; i < ARRAY_LEN(components); i++) {
 		unsigned number = components[i].number;
 

@@ -14,7 +14,7 @@ static size_t element_size(enum field_type type)
 	return 0;
 }
 
-/* Numbers lie in the struct just as they are saved. */
+/* Numbers lie in the struct just as they are saved, but for the gaps between pieces. */
 static bool is_number(const struct field *field)
 {
 	return field->type != FIELD_BOOL && field->type != FIELD_EVENT;
@@ -22,9 +22,39 @@ static bool is_number(const struct field *field)
 
 static size_t field_size(const struct field *field) { return field->count * element_size(field->type); }
 
+/* The place of element *I's piece; *I becomes its index in that. */
+static u8 *piece_of(const struct part *part, const struct field *field, u32 *i)
+{
+	u8 *at = (u8 *)part->state + field->offset;
+
+	if (field->piece) {
+		at += *i / field->piece * field->stride;
+		*i %= field->piece;
+	}
+	return at;
+}
+
+static void get_numbers(const struct part *part, const struct field *field, u8 *out)
+{
+	size_t size = field_size(field), piece = field->piece ? field->piece * element_size(field->type) : size;
+	const u8 *at = (const u8 *)part->state + field->offset;
+
+	for (size_t done = 0; done < size; done += piece, at += field->stride)
+		memcpy(out + done, at, piece);
+}
+
+static void set_numbers(const struct part *part, const struct field *field, const u8 *in)
+{
+	size_t size = field_size(field), piece = field->piece ? field->piece * element_size(field->type) : size;
+	u8 *at = (u8 *)part->state + field->offset;
+
+	for (size_t done = 0; done < size; done += piece, at += field->stride)
+		memcpy(at, in + done, piece);
+}
+
 u64 part_get(const struct part *part, const struct field *field, u32 i)
 {
-	const u8 *at = (const u8 *)part->state + field->offset;
+	const u8 *at = piece_of(part, field, &i);
 
 	switch (field->type) {
 	case FIELD_BOOL: return ((const bool *)at)[i];
@@ -35,7 +65,7 @@ u64 part_get(const struct part *part, const struct field *field, u32 i)
 
 static void set_element(const struct part *part, const struct field *field, u32 i, u64 value)
 {
-	u8 *at = (u8 *)part->state + field->offset;
+	u8 *at = piece_of(part, field, &i);
 
 	switch (field->type) {
 	case FIELD_BOOL: ((bool *)at)[i] = value; break;
@@ -67,7 +97,7 @@ void part_save(const struct part *part, u8 *out)
 		size_t size = element_size(field->type);
 
 		if (is_number(field)) {
-			memcpy(out, (const u8 *)part->state + field->offset, field_size(field));
+			get_numbers(part, field, out);
 			out += field_size(field);
 			continue;
 		}
@@ -104,7 +134,7 @@ bool part_load(const struct part *part, const u8 *in, size_t len, const char **w
 		size_t size = element_size(field->type);
 
 		if (is_number(field)) {
-			memcpy((u8 *)part->state + field->offset, in, field_size(field));
+			set_numbers(part, field, in);
 			in += field_size(field);
 			continue;
 		}
@@ -121,7 +151,11 @@ u64 part_hash(const struct part *part, u64 h)
 	h = hash64(h, part->name, strlen(part->name));
 	for (const struct field *field = part->fields; field->name; field++) {
 		if (is_number(field)) {
-			h = hash64(h, (const u8 *)part->state + field->offset, field_size(field));
+			u8 pieces[FIELD_APART_MAX];
+
+			if (field->piece)
+				get_numbers(part, field, pieces);
+			h = hash64(h, field->piece ? pieces : (const u8 *)part->state + field->offset, field_size(field));
 			continue;
 		}
 		for (u32 i = 0; i < field->count; i++) {

@@ -5,6 +5,7 @@
  *             FIELD(struct pit, ch[0].reload, U16),
  *             FIELDS(struct pit, latch, U8),            an array: its length is taken from the declaration
  *             FIELD(struct pit, tick, EVENT),           an event: its deadline
+ *             FIELDS_APART(struct pit, low, ch[0].b[0], 2, ch, 3, U8)   "low": ch[0].b[0..1], ch[1].b[0..1], ch[2].b[0..1]
  *             FIELD_END
  *     };
  *
@@ -23,15 +24,25 @@ struct field {
 	u32 count; /* elements; 1 for a plain member */
 	u32 max;   /* largest value that a load accepts, 0 = any: for indexes, which a hostile snapshot must not push out of bounds */
 	enum field_type type;
+	u32 piece; /* elements that lie side by side, 0 = all */
+	u32 stride; /* bytes from one piece to the next */
 };
 
 #define FIELD(type, member, kind) FIELD_MAX(type, member, kind, 0)
-#define FIELD_MAX(type, member, kind, max) { #member, FIELD_AT(type, member, kind, &((type *)0)->member), 1, max, FIELD_##kind }
-#define FIELDS(type, member, kind) FIELDS_AS(type, member, member, kind)
-/* An array of unions, saved as one of their members: FIRST is that of the first. */
-#define FIELDS_AS(type, member, first, kind) \
-	{ #member, FIELD_AT(type, member, kind, ((type *)0)->first), sizeof(((type *)0)->member) / FIELD_SIZE_##kind, 0, FIELD_##kind }
-#define FIELD_END { NULL, 0, 0, 0, FIELD_NONE }
+#define FIELD_MAX(type, member, kind, max) { #member, FIELD_AT(type, member, kind, &((type *)0)->member), 1, max, FIELD_##kind, 0, 0 }
+#define FIELDS(type, member, kind) \
+	{ #member, FIELD_AT(type, member, kind, ((type *)0)->member), sizeof(((type *)0)->member) / FIELD_SIZE_##kind, 0, FIELD_##kind, 0, 0 }
+/* COUNT elements from FIRST, which is in ARRAY[0], and as many at the same place in each of the first N elements of ARRAY. Saved and hashed as one
+ * array. Numbers only. */
+#define FIELDS_APART(type, name, first, count, array, n, kind) \
+	{ #name, FIELD_AT(type, first, kind, &((type *)0)->first) + 0 * sizeof(struct { \
+		_Static_assert((n) <= sizeof(((type *)0)->array) / sizeof(((type *)0)->array[0]), #array " is shorter"); \
+		_Static_assert(offsetof(type, first) >= offsetof(type, array) && offsetof(type, first) + (count) * FIELD_SIZE_##kind <= offsetof(type, array[1]), \
+			       #first " reaches beyond " #array "[0]"); \
+		_Static_assert((count) * (n) * FIELD_SIZE_##kind <= FIELD_APART_MAX, "part_hash has room for FIELD_APART_MAX bytes"); int nothing; }), \
+	  (count) * (n), 0, FIELD_##kind, count, sizeof(((type *)0)->array[0]) }
+enum { FIELD_APART_MAX = 256 };
+#define FIELD_END { NULL, 0, 0, 0, FIELD_NONE, 0, 0 }
 #define FIELD_SIZE_U8 1
 #define FIELD_SIZE_U16 2
 #define FIELD_SIZE_U32 4

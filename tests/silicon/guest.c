@@ -182,8 +182,8 @@ static void load(const struct state *s)
 		c->seg[GS].base = s->gs_base;
 	}
 	update_mode(c);
-	memcpy(c->xmm, s->f.xmm, sizeof s->f.xmm);
-	memcpy(c->ymm_high, s->f.ymm_high, sizeof s->f.ymm_high);
+	vregs_load(c, 0, s->f.xmm, 16);
+	vregs_load(c, 16, s->f.ymm_high, 16);
 	c->mxcsr = s->f.mxcsr;
 	c->x87.cw = s->f.cw;
 	c->x87.sw = s->f.sw & ~0x3800;
@@ -218,8 +218,8 @@ static void store(struct state *s)
 		s->seg[i] = c->seg[i].sel;
 	s->fs_base = c->seg[FS].base;
 	s->gs_base = c->seg[GS].base;
-	memcpy(s->f.xmm, c->xmm, sizeof s->f.xmm);
-	memcpy(s->f.ymm_high, c->ymm_high, sizeof s->f.ymm_high);
+	vregs_save(c, 0, s->f.xmm, 16);
+	vregs_save(c, 16, s->f.ymm_high, 16);
 	s->f.mxcsr = c->mxcsr;
 	s->f.cw = c->x87.cw;
 	s->f.sw = (u16)(c->x87.sw | c->x87.top << 11);

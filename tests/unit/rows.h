@@ -357,9 +357,9 @@ static void enter(enum run_mode m)
 		c->x87.st[i].exp = regs.exp[i];
 	}
 	c->x87.top = 5;
-	memcpy(c->xmm, regs.xmm, sizeof c->xmm);
+	vregs_load(c, 0, regs.xmm, 16);
 	for (unsigned i = 0; i < 16; i++)
-		memcpy(&c->ymm_high[i], regs.xmm[15 - i], 16);
+		memcpy(&c->v[i].b[16], regs.xmm[15 - i], 16);
 	c->gdtr.base = GDT;
 	c->gdtr.limit = S_END - 1;
 	c->idtr.base = IDT;
@@ -439,8 +439,8 @@ static void look(struct seen *s, u32 flags)
 	memcpy(s->data, ram->host + DATA, sizeof s->data);
 	memcpy(s->stack, ram->host + STACK - 0x200, sizeof s->stack);
 	memcpy(s->stack0, ram->host + STACK0 - sizeof s->stack0, sizeof s->stack0);
-	memcpy(s->xmm, c->xmm, sizeof s->xmm);
-	memcpy(s->ymm_high, c->ymm_high, sizeof s->ymm_high);
+	vregs_save(c, 0, s->xmm, 16);
+	vregs_save(c, 16, s->ymm_high, 16);
 	for (unsigned i = 0; i < 8; i++) {
 		put64(s->st[i], c->x87.st[i].frac);
 		put16(s->st[i] + 8, c->x87.st[i].exp);

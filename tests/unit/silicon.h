@@ -82,10 +82,8 @@ static void guest_step(const u8 *code, unsigned len, struct vec_state *s)
 	c->r[RIP] = CODE;
 	cpu_set_arith(c, (u32)s->flags);
 	c->eflags = FL_1 | (s->d ? FL_D : 0);
-	for (unsigned i = 0; i < 16; i++) {
-		memcpy(&c->xmm[i], s->ymm[i].b, 16);
-		memcpy(&c->ymm_high[i], s->ymm[i].b + 16, 16);
-	}
+	for (unsigned i = 0; i < 16; i++)
+		memcpy(&c->v[i], s->ymm[i].b, 32);
 	c->mxcsr = s->mxcsr;
 	c->x87.cw = s->cw;
 	c->x87.valid = s->tags;
@@ -102,10 +100,8 @@ static void guest_step(const u8 *code, unsigned len, struct vec_state *s)
 		ck_assert_uint_eq(c->r[RIP], CODE);
 	memcpy(s->r, c->r, sizeof s->r);
 	s->flags = cpu_flags(c) & OSZAPC;
-	for (unsigned i = 0; i < 16; i++) {
-		memcpy(s->ymm[i].b, &c->xmm[i], 16);
-		memcpy(s->ymm[i].b + 16, &c->ymm_high[i], 16);
-	}
+	for (unsigned i = 0; i < 16; i++)
+		memcpy(s->ymm[i].b, &c->v[i], 32);
 	s->mxcsr = c->mxcsr;
 	s->cw = c->x87.cw;
 	s->sw = x87_status(c);

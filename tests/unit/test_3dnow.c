@@ -349,25 +349,25 @@ START_TEST(fields)
 
 		if (length + index > 64 || (!length && index))
 			continue;
-		c->xmm[1] = one;
+		memcpy(&c->v[1], &one, 16);
 		ck_assert_int_eq(run((const u8[]){ 0x66, 0x0f, 0x78, 0xc1, (u8)(length | junk), (u8)(index | junk) }, 6), -1);
-		ck_assert_uint_eq(c->xmm[1].q[0], extracted(a, length, index));
-		c->xmm[1] = one;
-		c->xmm[2].q[0] = (rnd() & ~(u64)0x3f3f) | length | index << 8;
+		ck_assert_uint_eq(c->v[1].q[0], extracted(a, length, index));
+		memcpy(&c->v[1], &one, 16);
+		c->v[2].q[0] = (rnd() & ~(u64)0x3f3f) | length | index << 8;
 		ck_assert_int_eq(run((const u8[]){ 0x66, 0x0f, 0x79, 0xca }, 4), -1);
-		ck_assert_uint_eq(c->xmm[1].q[0], extracted(a, length, index));
-		c->xmm[1] = one;
-		c->xmm[2] = two;
+		ck_assert_uint_eq(c->v[1].q[0], extracted(a, length, index));
+		memcpy(&c->v[1], &one, 16);
+		memcpy(&c->v[2], &two, 16);
 		ck_assert_int_eq(run((const u8[]){ 0xf2, 0x0f, 0x78, 0xca, (u8)(length | junk), (u8)(index | junk) }, 6), -1);
-		ck_assert_uint_eq(c->xmm[1].q[0], inserted(a, b, length, index));
-		c->xmm[1] = one;
-		c->xmm[2].q[1] = (rnd() & ~(u64)0x3f3f) | length | index << 8;
+		ck_assert_uint_eq(c->v[1].q[0], inserted(a, b, length, index));
+		memcpy(&c->v[1], &one, 16);
+		c->v[2].q[1] = (rnd() & ~(u64)0x3f3f) | length | index << 8;
 		ck_assert_int_eq(run((const u8[]){ 0xf2, 0x0f, 0x79, 0xca }, 4), -1);
-		ck_assert_uint_eq(c->xmm[1].q[0], inserted(a, b, length, index));
-		ck_assert_uint_eq(c->xmm[1].q[1], 0); /* AMD: undefined */
+		ck_assert_uint_eq(c->v[1].q[0], inserted(a, b, length, index));
+		ck_assert_uint_eq(c->v[1].q[1], 0); /* AMD: undefined */
 	}
 	/* MOVNTSS, MOVNTSD, to any address. */
-	c->xmm[1].q[0] = 0x1122334455667788;
+	c->v[1].q[0] = 0x1122334455667788;
 	c->r[RBX] = DATA + 3;
 	put64(ram->host + DATA, 0);
 	put64(ram->host + DATA + 8, 0);
@@ -404,10 +404,10 @@ START_TEST(fields_as_the_host)
 		for (unsigned which = 0; which < 2; which++) {
 			__asm__("movups %1, %%xmm1\n movups %2, %%xmm2\n test %3, %3\n jnz 1f\n .byte 0x66, 0x0f, 0x79, 0xca\n jmp 2f\n"
 				"1: .byte 0xf2, 0x0f, 0x79, 0xca\n 2: movups %%xmm1, %0" : "=m"(host) : "m"(one), "m"(two), "r"(which) : "xmm1", "xmm2", "cc");
-			c->xmm[1] = one;
-			c->xmm[2] = two;
+			memcpy(&c->v[1], &one, 16);
+			memcpy(&c->v[2], &two, 16);
 			ck_assert_int_eq(run((const u8[]){ which ? 0xf2 : 0x66, 0x0f, 0x79, 0xca }, 4), -1);
-			ck_assert_uint_eq(c->xmm[1].q[0], host.q[0]);
+			ck_assert_uint_eq(c->v[1].q[0], host.q[0]);
 		}
 	}
 }

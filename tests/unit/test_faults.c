@@ -113,8 +113,8 @@ static void start(const struct instruction *insn, int offset)
 	for (unsigned i = 0; i < 8; i++) {
 		c->x87.st[i].frac = 0xc000000000000000 + i;
 		c->x87.st[i].exp = 0x3fff;
-		put64(&c->xmm[i], 0x4000000000000000 + i);
-		put64((u8 *)&c->xmm[i] + 8, 0x8080808080808080);
+		c->v[i].q[0] = 0x4000000000000000 + i;
+		c->v[i].q[1] = 0x8080808080808080;
 	}
 	blocks_flush(c); /* memory was written behind its back */
 	cpu_loaded(c);

@@ -70,7 +70,7 @@ END_TEST
 START_TEST(unmasked)
 {
 	c->mxcsr = 0x1f00; /* invalid operation */
-	c->xmm[1].d[0] = 0x7fc00000;
+	c->v[1].d[0] = 0x7fc00000;
 	mmx_set(c, 0, 42);
 	ck_assert_int_eq(STEP("\x0f\x2d\xc1"), VEC_XM); /* cvtps2pi mm0, xmm1 */
 	ck_assert_uint_eq(mmx_get(c, 0), 42);

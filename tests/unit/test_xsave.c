@@ -52,8 +52,8 @@ static u8 *image(unsigned at) { return ram->host + IMAGE + at; }
 static void fill(void)
 {
 	for (unsigned i = 0; i < 16; i++) {
-		memset(&c->xmm[i], 0x10 + (int)i, 16);
-		memset(&c->ymm_high[i], 0x30 + (int)i, 16);
+		memset(&c->v[i].b[0], 0x10 + (int)i, 16);
+		memset(&c->v[i].b[16], 0x30 + (int)i, 16);
 	}
 	c->x87.cw = 0x27f;
 	c->mxcsr = 0x3f80;
@@ -97,7 +97,7 @@ START_TEST(compacted)
 
 		fill();
 		if (!all[i / 2].ymm)
-			memset(c->ymm_high, 0, sizeof c->ymm_high);
+			vregs_clear(c, 16, 16);
 		ck_assert_int_eq(run(i & 1 ? xsaves : xsavec, OUT, rfbm | ~(u64)0x207), -1);
 		ck_assert_uint_eq(get64(out(HEADER)), bv);
 		ck_assert_uint_eq(get64(out(LAYOUT)), rfbm | COMPACT);
@@ -135,8 +135,8 @@ START_TEST(xgetbv)
 
 	for (unsigned n = 0; n < 5; n++) {
 		c->mxcsr = n == 1 ? 0x1f00 : 0x1f80;
-		c->xmm[3].q[1] = n == 2;
-		c->ymm_high[15].q[1] = n == 3;
+		c->v[3].q[1] = n == 2;
+		c->v[15].q[3] = n == 3;
 		c->pkru = n == 4;
 		c->r[RCX] = 1;
 		ck_assert_int_eq(run(code, 0, 0), -1);
@@ -169,23 +169,22 @@ START_TEST(round_trip)
 	u64 rfbm = _i & 7 ? (u64)(_i & 7) | 0x200 : 0x207;
 	unsigned how = (unsigned)_i >> 3;
 	struct x87 x87;
-	union xmm xmm[16], high[16];
+	union vreg v[16];
 
 	fill();
 	memset(out(0), 0, SIZE);
-	memcpy(xmm, c->xmm, sizeof xmm);
-	memcpy(high, c->ymm_high, sizeof high);
+	memcpy(v, c->v, sizeof v);
 	x87 = c->x87;
 	ck_assert_int_eq(run(save[how], OUT, rfbm), -1);
-	memset(c->xmm, 0x77, sizeof c->xmm);
-	memset(c->ymm_high, 0x77, sizeof c->ymm_high);
+	for (unsigned i = 0; i < 16; i++)
+		memset(&c->v[i], 0x77, 32);
 	c->x87.cw = 0x37e;
 	c->pkru = 0;
 	ck_assert_int_eq(run(restore[how], OUT, ~(u64)0), -1);
 	ck_assert_uint_eq(c->x87.cw, rfbm & 1 ? x87.cw : 0x37f);
 	for (unsigned i = 0; i < 16; i++) { /* what the area does not hold is as at reset */
-		ck_assert_uint_eq(c->xmm[i].q[1], rfbm & 2 ? xmm[i].q[1] : 0);
-		ck_assert_uint_eq(c->ymm_high[i].q[1], rfbm & 4 ? high[i].q[1] : 0);
+		ck_assert_uint_eq(c->v[i].q[1], rfbm & 2 ? v[i].q[1] : 0);
+		ck_assert_uint_eq(c->v[i].q[3], rfbm & 4 ? v[i].q[3] : 0);
 	}
 	ck_assert_uint_eq(c->pkru, 0x50);
 }
@@ -221,9 +220,9 @@ START_TEST(refused)
 			put64(image(LAYOUT), all[n].layout);
 			if (all[n].extra_at)
 				put32(image(all[n].extra_at), (u32)all[n].extra);
-			c->xmm[0].q[0] = 99;
+			c->v[0].q[0] = 99;
 			ck_assert_msg(run(which ? xrstors : xrstor, IMAGE, ~(u64)0) == (ok ? -1 : VEC_GP), "area %u, %s", n, which ? "xrstors" : "xrstor");
-			ck_assert_uint_eq(c->xmm[0].q[0], ok ? 0 : 99);
+			ck_assert_uint_eq(c->v[0].q[0], ok ? 0 : 99);
 		}
 }
 END_TEST
@@ -280,7 +279,7 @@ START_TEST(all_or_nothing)
 	}
 	/* As at reset they are neither read nor written; but 13.13 lets the processor touch what is asked for, and the host's does. */
 	put64(ram->host + 0x7000 + 8 * (OUT / PAGE_SIZE + 1), 0);
-	memset(c->ymm_high, 0, sizeof c->ymm_high);
+	vregs_clear(c, 16, 16);
 	tlb_flush(c, true);
 	for (unsigned i = 0; i < 4; i++) {
 		const u8 *const all[] = { xsaveopt, xsavec, xrstor, xrstors };

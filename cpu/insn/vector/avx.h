@@ -1,8 +1,8 @@
 /* How VEX instructions are made of vector functions. What SSE does to a register, VEX.128 does to its low half, and VEX.256 to both
  * halves, each by itself; the exceptions are written out where they are.
  *
- *   bits 127:0 are c->xmm, bits 255:128 c->ymm_high. Whatever VEX writes, it writes whole: what a 128-bit or scalar operation does not
- *   define becomes zero.
+ *   Whatever VEX writes, it writes whole: what a 128-bit or scalar operation does not define becomes
+ *   zero.
  *
  * Operands: o->dst; o->third = VEX.vvvv, the first source; o->src or memory, the second. Bodies have a constant WIDE: VEX.256. */
 #ifndef CPU_AVX_H
@@ -13,12 +13,12 @@
 
 static const vec vec_zero = { 0, 0 };
 
-ALWAYS_INLINE vec high_get(const struct cpu *c, unsigned n) { return vec_load(&c->ymm_high[n]); }
+ALWAYS_INLINE vec high_get(const struct cpu *c, unsigned n) { return vec_load(&c->v[n].q[2]); }
 
 ALWAYS_INLINE void ymm_set(struct cpu *c, unsigned n, vec low, vec high)
 {
-	vec_store(&c->xmm[n], low);
-	vec_store(&c->ymm_high[n], high);
+	vec_store(&c->v[n], low);
+	vec_store(&c->v[n].q[2], high);
 }
 
 /* The second source: a register, whole, or SIZE bytes of memory, zero-extended. */

@@ -9,8 +9,7 @@ static struct elements elements_of(const struct cpu *c, unsigned n)
 {
 	struct elements e;
 
-	memcpy(e.b, &c->xmm[n], 16);
-	memcpy(e.b + 16, &c->ymm_high[n], 16);
+	memcpy(e.b, &c->v[n], sizeof e.b);
 	return e;
 }
 

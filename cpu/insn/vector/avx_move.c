@@ -176,15 +176,16 @@ GEN_ALIAS(vbroadcasti128, vbroadcastf128)
 
 static HANDLER(h_vzeroupper)
 {
-	memset(c->ymm_high, 0, in_64(c) ? sizeof c->ymm_high : sizeof c->ymm_high / 2);
+	for (unsigned i = 0; i < (in_64(c) ? 16 : 8); i++)
+		vec_store(&c->v[i].q[2], vec_zero);
 	RUN(o + 1);
 }
 GEN(vzeroupper) { (void)d; o->run = h_vzeroupper; }
 
 static HANDLER(h_vzeroall)
 {
-	memset(c->xmm, 0, in_64(c) ? sizeof c->xmm : sizeof c->xmm / 2);
-	memset(c->ymm_high, 0, in_64(c) ? sizeof c->ymm_high : sizeof c->ymm_high / 2);
+	for (unsigned i = 0; i < (in_64(c) ? 16 : 8); i++)
+		ymm_set(c, i, vec_zero, vec_zero);
 	RUN(o + 1);
 }
 GEN(vzeroall) { (void)d; o->run = h_vzeroall; }

@@ -220,7 +220,8 @@ GEN_ALIAS(vextracti128, vextractf128)
 /* VPERMD, VPERMPS: the first source has the indices. */
 BODY(vpermd)
 {
-	union xmm index[2] = { c->xmm[o->third], c->ymm_high[o->third] }, r[2];
+	const union vreg index = c->v[o->third];
+	union vreg r;
 	vec b[2];
 	u32 from[8];
 
@@ -228,8 +229,8 @@ BODY(vpermd)
 		return false;
 	memcpy(from, b, sizeof from);
 	for (unsigned i = 0; i < 8; i++)
-		r[i >> 2].d[i & 3] = from[index[i >> 2].d[i & 3] & 7];
-	ymm_set(c, o->dst, vec_of(r[0]), vec_of(r[1]));
+		r.d[i] = from[index.d[i] & 7];
+	ymm_set(c, o->dst, vec_load(&r.q[0]), vec_load(&r.q[2]));
 	return true;
 }
 GEN_BODY(vpermd)

@@ -51,7 +51,7 @@ ALWAYS_INLINE bool widen(struct cpu *c, const struct op *o, unsigned size, bool 
 	union xmm b = { 0 }, r[2] = { 0 };
 	u64 linear;
 	if (!o->mem)
-		b = c->xmm[o->src];
+		b = vec_lanes(xmm_get(c, o->src));
 	else if (!vector_at(c, o, wide ? 2 * size : size, false, &linear) || !mem_read_block(c, linear, b.b, wide ? 2 * size : size))
 		return false;
 	c->soft_mxcsr = c->mxcsr & ~(u32)(MXCSR_FLAGS | MXCSR_DAZ);
@@ -68,7 +68,8 @@ AVX(vcvtph2ps, widen, 8)
 /* IMM: bit 2 rounding as MXCSR says, else as bits 1-0. */
 ALWAYS_INLINE bool narrow(struct cpu *c, const struct op *o, unsigned size, bool wide)
 {
-	union xmm a[2] = { c->xmm[o->src], c->ymm_high[o->src] }, r = { 0 };
+	const union vreg *a = &c->v[o->src];
+	union xmm r = { 0 };
 	u32 saved = c->soft_mxcsr;
 	u64 linear;
 
@@ -76,7 +77,7 @@ ALWAYS_INLINE bool narrow(struct cpu *c, const struct op *o, unsigned size, bool
 	if (!(o->imm8 & 4))
 		c->soft_mxcsr = (c->soft_mxcsr & ~(u32)MXCSR_RC) | (u32)(o->imm8 & 3) << 13;
 	for (unsigned i = 0; i < (wide ? 8 : 4); i++)
-		r.w[i] = to_half(c, a[i >> 2].d[i & 3]);
+		r.w[i] = to_half(c, a->d[i]);
 	/* The flags are there before the store, and stay if that faults. */
 	if (!finish(c, saved))
 		return false;

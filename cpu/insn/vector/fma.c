@@ -119,7 +119,7 @@ ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bo
 	const u8 *order = orders[(opcode >> 4) - 9];
 	const unsigned lanes = scalar ? 1 : (wide ? 32 : 16) / size;
 	u32 saved = c->soft_mxcsr, flags;
-	union xmm r[2] = { c->xmm[o->dst], c->ymm_high[o->dst] };
+	union vreg r = c->v[o->dst];
 
 	if (!avx_source(c, o, scalar ? size : wide ? 32 : 16, operand[2]))
 		return false;
@@ -142,13 +142,13 @@ ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bo
 		u64 v = fma_lane(c, vec_extract(operand[order[0]][half], at, size), vec_extract(operand[order[1]][half], at, size),
 				 vec_extract(operand[order[2]][half], at, size), kind >= 12, minus, size == 4 ? f32 : f64);
 
-		put_size(&r[half].b[at * size], size, v);
+		put_size(&r.b[i * size], size, v);
 	}
 	flags = c->soft_mxcsr & MXCSR_FLAGS;
 	c->soft_mxcsr = saved;
 	if (!sse_raise(c, flags))
 		return false;
-	ymm_set(c, o->dst, vec_of(r[0]), wide ? vec_of(r[1]) : vec_zero);
+	ymm_set(c, o->dst, vec_load(&r.q[0]), wide ? vec_load(&r.q[2]) : vec_zero);
 	return true;
 }
 

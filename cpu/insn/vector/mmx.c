@@ -298,7 +298,7 @@ BODY(movdq2q)
 {
 	if (!x87_wait(c))
 		return false;
-	mmx_result(c, o, c->xmm[o->src].q[0]);
+	mmx_result(c, o, c->v[o->src].q[0]);
 	return true;
 }
 GEN_BODY(movdq2q)
@@ -378,7 +378,7 @@ ALWAYS_INLINE bool floats_to_integers(struct cpu *c, const struct op *o, bool ch
 	if (!x87_wait(c))
 		return false;
 	if (!o->mem)
-		v = c->xmm[o->src].q[0];
+		v = c->v[o->src].q[0];
 	else if (!op_load(c, o, 8, &v))
 		return false;
 	return to_integers(c, o, v, 0, false, chop);

@@ -63,7 +63,7 @@ VEC_SLOW_OP(sha1msg2, vec_sha1msg2, 16)
 BODY(sha256rnds2)
 {
 	vec source;
-	union xmm x, y = c->xmm[o->dst], w = c->xmm[0];
+	union xmm x, y = vec_lanes(xmm_get(c, o->dst)), w = vec_lanes(xmm_get(c, 0));
 
 	if (!vec_source(c, o, 16, &source))
 		return false;

@@ -86,8 +86,8 @@ ALWAYS_INLINE vec sse_addsub(struct cpu *c, fp_fn *sub, fp_fn *add, vec odd, vec
 	return vec_select(odd, sse_step(c, add, a & odd, b & odd, post, flags), even_result);
 }
 
-ALWAYS_INLINE vec xmm_get(const struct cpu *c, unsigned n) { return vec_load(&c->xmm[n]); }
-ALWAYS_INLINE void xmm_set(struct cpu *c, unsigned n, vec v) { vec_store(&c->xmm[n], v); }
+ALWAYS_INLINE vec xmm_get(const struct cpu *c, unsigned n) { return vec_load(&c->v[n]); }
+ALWAYS_INLINE void xmm_set(struct cpu *c, unsigned n, vec v) { vec_store(&c->v[n], v); }
 
 /* ---- bodies ---- */
 
@@ -160,7 +160,7 @@ ALWAYS_INLINE const u8 *vec_fast_source(const struct cpu *c, const struct op *o,
 	const u8 *p;
 
 	if (kind == KIND_REG)
-		return (const u8 *)&c->xmm[o->src];
+		return c->v[o->src].b;
 	p = fast_op(c, o, kind, size, false);
 	if (size == 16 && unlikely((uintptr_t)p & 15) && (o->scale & 0x80))
 		return NULL;

@@ -142,7 +142,7 @@ BODY(vpcmpestrm)
 {
 	if (!mask_body(c, o, true))
 		return false;
-	vec_store(&c->ymm_high[0], vec_zero);
+	vec_store(&c->v[0].q[2], vec_zero);
 	return true;
 }
 GEN_BODY(vpcmpestrm)
@@ -151,7 +151,7 @@ BODY(vpcmpistrm)
 {
 	if (!mask_body(c, o, false))
 		return false;
-	vec_store(&c->ymm_high[0], vec_zero);
+	vec_store(&c->v[0].q[2], vec_zero);
 	return true;
 }
 GEN_BODY(vpcmpistrm)

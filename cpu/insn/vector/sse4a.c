@@ -25,7 +25,7 @@ static u64 insert(u64 to, u64 from, unsigned length, unsigned index)
 /* The immediates: length, then index (bits 16-23 of imm). */
 BODY(extrq_imm)
 {
-	xmm_set(c, o->dst, (vec){ extract(c->xmm[o->dst].q[0], (unsigned)o->imm, (unsigned)(o->imm >> 16)), 0 });
+	xmm_set(c, o->dst, (vec){ extract(c->v[o->dst].q[0], (unsigned)o->imm, (unsigned)(o->imm >> 16)), 0 });
 	return true;
 }
 GEN_BODY(extrq_imm)
@@ -33,16 +33,16 @@ GEN_BODY(extrq_imm)
 /* In the source: length in bits 5-0, index in 13-8. */
 BODY(extrq)
 {
-	u64 how = c->xmm[o->src].q[0];
+	u64 how = c->v[o->src].q[0];
 
-	xmm_set(c, o->dst, (vec){ extract(c->xmm[o->dst].q[0], (unsigned)how, (unsigned)(how >> 8)), 0 });
+	xmm_set(c, o->dst, (vec){ extract(c->v[o->dst].q[0], (unsigned)how, (unsigned)(how >> 8)), 0 });
 	return true;
 }
 GEN_BODY(extrq)
 
 BODY(insertq_imm)
 {
-	u64 v = insert(c->xmm[o->dst].q[0], c->xmm[o->src].q[0], (unsigned)o->imm, (unsigned)(o->imm >> 16));
+	u64 v = insert(c->v[o->dst].q[0], c->v[o->src].q[0], (unsigned)o->imm, (unsigned)(o->imm >> 16));
 
 	xmm_set(c, o->dst, (vec){ v, 0 });
 	return true;
@@ -52,14 +52,14 @@ GEN_BODY(insertq_imm)
 /* In the source's upper half: length in bits 69-64, index in 77-72. */
 BODY(insertq)
 {
-	union xmm s = c->xmm[o->src];
+	const union vreg s = c->v[o->src];
 
-	xmm_set(c, o->dst, (vec){ insert(c->xmm[o->dst].q[0], s.q[0], (unsigned)s.q[1], (unsigned)(s.q[1] >> 8)), 0 });
+	xmm_set(c, o->dst, (vec){ insert(c->v[o->dst].q[0], s.q[0], (unsigned)s.q[1], (unsigned)(s.q[1] >> 8)), 0 });
 	return true;
 }
 GEN_BODY(insertq)
 
-BODY(movntss) { return op_store(c, o, 4, c->xmm[o->src].d[0]); }
+BODY(movntss) { return op_store(c, o, 4, c->v[o->src].d[0]); }
 GEN_BODY(movntss)
-BODY(movntsd) { return op_store(c, o, 8, c->xmm[o->src].q[0]); }
+BODY(movntsd) { return op_store(c, o, 8, c->v[o->src].q[0]); }
 GEN_BODY(movntsd)

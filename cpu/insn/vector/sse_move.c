@@ -34,7 +34,7 @@ ALWAYS_INLINE HANDLER_TYPE store_fast(struct cpu *c, const struct op *o, s64 n, 
 			TAIL(slow);
 		vec_store(p, xmm_get(c, o->src));
 	} else {
-		put_size(p, size, get_size(&c->xmm[o->src].q[high], size));
+		put_size(p, size, get_size(&c->v[o->src].q[high], size));
 	}
 	RUN(o + 1);
 }
@@ -140,7 +140,7 @@ static HANDLER(h_from_general8) { return from_general(c, o, n, 8); }
 
 ALWAYS_INLINE HANDLER_TYPE to_general(struct cpu *c, const struct op *o, s64 n, unsigned size)
 {
-	reg_set(c, o->dst, size, c->xmm[o->src].q[0]);
+	reg_set(c, o->dst, size, c->v[o->src].q[0]);
 	RUN(o + 1);
 }
 
@@ -197,7 +197,7 @@ BODY(maskmovdqu)
 	if (!seg_linear(c, o->seg, c->r[RDI] & op_amask(o), 16, true, &linear) || !check_alignment(c, linear, 8) || !mem_check_write(c, linear, 16))
 		return false;
 	for (unsigned i = 0; i < 16; i++)
-		if (mask >> i & 1 && !mem_write(c, linear + i, 1, c->xmm[o->dst].b[i]))
+		if (mask >> i & 1 && !mem_write(c, linear + i, 1, c->v[o->dst].b[i]))
 			return false;
 	return true;
 }
