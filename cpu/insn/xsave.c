@@ -7,7 +7,7 @@
  *    160  XMM0..XMM15 (XMM7 outside of 64-bit mode)
  * then XSAVE's header: 512 XSTATE_BV, 520 XCOMP_BV, 528-575 zeros; then the other components, each at its own place, or, in the compacted
  * format, one behind the other. Only the parts of what is asked for are touched. */
-#include "cpu/insn/vector/sse.h"
+#include "cpu/insn/vector/vector.h"
 #include "cpu/x87.h"
 #include "cpu/system/xsave.h"
 

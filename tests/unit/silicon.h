@@ -8,7 +8,7 @@
 #endif
 #include <stdio.h>
 #include <sys/mman.h>
-#include "cpu/insn/vector/sse.h"
+#include "cpu/insn/vector/vector.h"
 #include "cpu/x87.h"
 #include "tests/silicon/makers.h"
 #include "tests/unit/bare.h"

@@ -8,7 +8,7 @@
 #ifndef CPU_AVX_H
 #define CPU_AVX_H
 
-#include "cpu/insn/vector/sse.h"
+#include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_shuffle.h"
 
 static const vec vec_zero = { 0, 0 };

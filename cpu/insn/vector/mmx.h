@@ -2,7 +2,7 @@
 #ifndef CPU_MMX_H
 #define CPU_MMX_H
 
-#include "cpu/insn/vector/sse.h"
+#include "cpu/insn/vector/vector.h"
 #include "cpu/x87.h"
 
 /* The source: register, or SIZE bytes of memory. */

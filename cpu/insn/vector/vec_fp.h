@@ -2,7 +2,7 @@
  *
  * IEEE 754 leaves one thing open that programs can see: which NaN survives when both operands are. SSE says: A, the first operand, made
  * quiet; else B. MIN and MAX return B. A compiler may exchange the operands of + and *, so on x86 hosts the instruction itself is
- * written. Rounding, DAZ, FTZ and the flags are the host's MXCSR, which sse.h makes the guest's. Other hosts (and builds with VCPU_SOFT_FP)
+ * written. Rounding, DAZ, FTZ and the flags are the host's MXCSR, which vector.h makes the guest's. Other hosts (and builds with VCPU_SOFT_FP)
  * compute with integers, and c->soft_mxcsr stands for the host's. */
 #ifndef CPU_VEC_FP_H
 #define CPU_VEC_FP_H

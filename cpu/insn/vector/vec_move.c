@@ -1,6 +1,6 @@
 /* SSE moves: between registers, memory and general registers; non-temporal ones, which are ordinary here; fences, which have nothing
  * to do where every access is in order. */
-#include "cpu/insn/vector/sse.h"
+#include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_shuffle.h"
 
 /* ---- loads, and moves between registers ---- */

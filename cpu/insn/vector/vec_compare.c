@@ -1,5 +1,5 @@
 /* Comparisons: CMPxx into masks, COMISx and UCOMISx into EFLAGS. */
-#include "cpu/insn/vector/sse.h"
+#include "cpu/insn/vector/vector.h"
 
 /* CMPxx xmm, xmm/m, predicate. */
 ALWAYS_INLINE HANDLER_TYPE cmp_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, fp_imm_fn *fn, unsigned size, handler *slow)

@@ -1,5 +1,5 @@
 /* Conversions between numbers of two precisions and integers. (Those from and to MMX registers are in mmx.c.) */
-#include "cpu/insn/vector/sse.h"
+#include "cpu/insn/vector/vector.h"
 
 FP_OP(cvtss2sd, vec_cvtss2sd, 4, POST_NONE)
 FP_OP(cvtsd2ss, vec_cvtsd2ss, 8, NARROW_SD)

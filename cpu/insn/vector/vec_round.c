@@ -1,4 +1,4 @@
-/* SSE4.1 and SSE4.2, but for the string comparisons (sse4_string.c) and single lanes (sse_shuffle.c); the VEX forms of what is defined
+/* SSE4.1 and SSE4.2, but for the string comparisons (sse4_string.c) and single lanes (vec_shuffle.c); the VEX forms of what is defined
  * only here. */
 #include "cpu/insn/vector/avx.h"
 

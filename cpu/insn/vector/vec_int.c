@@ -1,5 +1,5 @@
 /* Integer SSE2 and SSSE3: what vec_int.h defines, as instructions on XMM registers. */
-#include "cpu/insn/vector/sse.h"
+#include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_int.h"
 
 /* PAND, ANDPS and ANDPD differ only in which domain of the silicon they use. */

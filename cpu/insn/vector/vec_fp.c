@@ -1,5 +1,5 @@
 /* SSE arithmetic, and MXCSR: when the host's is the guest's, and what exceptions do (SDM vol. 1, 11.5). */
-#include "cpu/insn/vector/sse.h"
+#include "cpu/insn/vector/vector.h"
 
 /* ---- MXCSR ---- */
 

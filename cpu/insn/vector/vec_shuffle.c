@@ -1,5 +1,5 @@
 /* Shuffles, unpacks, packs and single lanes of SSE, SSE2 and SSSE3. */
-#include "cpu/insn/vector/sse.h"
+#include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_shuffle.h"
 
 VEC_OP(punpcklbw_x, vec_punpcklbw, 16)
