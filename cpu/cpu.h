@@ -197,7 +197,7 @@ struct cpu {
 	/* Registers 16 to 31, bits 256 and up, and the masks come with AVX-512: until then no instruction reaches them, they are zero and not saved. */
 	_Alignas(64) union vreg v[32];
 	u64 k[8];
-	u32 mxcsr;                 /* lacks the newest flags while mxcsr_live: see vector.h, sse_park */
+	u32 mxcsr;                 /* lacks the newest flags while mxcsr_live: see mxcsr.h */
 	u32 host_mxcsr;            /* the host's own, while mxcsr_live */
 	u32 soft_mxcsr;            /* on hosts that have none: what stands for it (vec_soft.c) */
 	bool mxcsr_live;           /* the host's MXCSR is the guest's */
@@ -342,7 +342,7 @@ void cpu_map_changed(struct cpu *c);
 const struct op *block_find(struct cpu *c);
 void cpu_code_written(void *cpu, u64 phys, unsigned len); /* target for ram->written */
 
-/* ---- vec_fp.c ---- */
+/* ---- mxcsr.c ---- */
 void sse_unload(struct cpu *c);
 /* Make c->mxcsr exact and give the host its own MXCSR back: before anybody looks, and before foreign code runs (devices, callbacks, the
  * end of cpu_run). Cheap when there is nothing to do. */

@@ -100,7 +100,8 @@ struct op {
 	union {
 	s64 imm;          /* the immediate, sign-extended. Without one: a number of the operation's own */
 	const struct op *target; /* linked jumps and block ends: the first operation of the next block. NULL: not linked yet */
-	struct { u8 imm8 /* imm's lowest byte */, third /* VEX.vvvv: a register's number, or a general register's byte offset */; };
+	struct { u8 imm8 /* imm's lowest byte */, third /* VEX.vvvv: a register's number, or a general register's byte offset; of vectors, the first source */,
+	            vlen /* of vectors: bytes that the operation works on; 0: SSE, 16, and the rest of the register stays */; };
 	};
 };
 enum { OP_IP_MAX = 4095 };

@@ -247,7 +247,7 @@ PAIRS(pswapd, s.high, s.low)
 
 /* ---- integers ---- */
 
-ALWAYS_INLINE vec multiply_high_rounded(vec a, vec b)
+static vec multiply_high_rounded(vec a, vec b)
 {
 	u64 r = 0;
 
@@ -256,7 +256,6 @@ ALWAYS_INLINE vec multiply_high_rounded(vec a, vec b)
 	return (vec){ r, 0 };
 }
 
-BODY(pavgusb) { return mmx_body(c, o, vec_pavgb, 8); }
-GEN_BODY(pavgusb)
-BODY(pmulhrw) { return mmx_body(c, o, multiply_high_rounded, 8); }
-GEN_BODY(pmulhrw)
+MMX(pmulhrw, 8, multiply_high_rounded(a, b))
+gen_fn gen_pavgb_mm;
+GEN(pavgusb) { gen_pavgb_mm(d, o); }

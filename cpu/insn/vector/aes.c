@@ -1,7 +1,7 @@
 /* AES rounds (FIPS 197; SDM vol. 1, 12.13) and carry-less multiplication (12.13.3).
  *
  * The state is a register: byte n is row n % 4 of column n / 4. */
-#include "cpu/insn/vector/avx.h"
+#include "cpu/insn/vector/vector.h"
 
 /* FIPS 197, 5.1.1: the inverse in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1, and an affine transformation. */
 static const u8 sbox[256] = {
@@ -109,12 +109,12 @@ static vec vec_aeskeygenassist(vec a, vec b, u8 rcon)
 	return vec_of((union xmm){ .d = { x1, (x1 >> 8 | x1 << 24) ^ rcon, x3, (x3 >> 8 | x3 << 24) ^ rcon } });
 }
 
-VEC_SLOW_OP(aesenc, vec_aesenc, 16)
-VEC_SLOW_OP(aesenclast, vec_aesenclast, 16)
-VEC_SLOW_OP(aesdec, vec_aesdec, 16)
-VEC_SLOW_OP(aesdeclast, vec_aesdeclast, 16)
-VEC_SLOW_OP(aesimc, vec_aesimc, 16)
-VEC_SLOW_IMM_OP(aeskeygenassist, vec_aeskeygenassist, 16)
+VEC(aesenc,          128, PACKED, EXACT, SLOW, vec_aesenc(a, b))
+VEC(aesenclast,      128, PACKED, EXACT, SLOW, vec_aesenclast(a, b))
+VEC(aesdec,          128, PACKED, EXACT, SLOW, vec_aesdec(a, b))
+VEC(aesdeclast,      128, PACKED, EXACT, SLOW, vec_aesdeclast(a, b))
+VEC(aesimc,          128, PACKED, EXACT, SLOW, vec_aesimc(a, b))
+VEC(aeskeygenassist, 128, PACKED, EXACT, SLOW, vec_aeskeygenassist(a, b, imm))
 
 /* IMM: bit 0 which half of A, bit 4 which of B. */
 static vec vec_pclmulqdq(vec a, vec b, u8 imm)
@@ -128,14 +128,4 @@ static vec vec_pclmulqdq(vec a, vec b, u8 imm)
 	return r;
 }
 
-VEC_SLOW_IMM_OP(pclmulqdq, vec_pclmulqdq, 16)
-
-/* ---- VEX forms ---- */
-
-AVX(vaesenc, avx_vec, vec_aesenc, 16)
-AVX(vaesenclast, avx_vec, vec_aesenclast, 16)
-AVX(vaesdec, avx_vec, vec_aesdec, 16)
-AVX(vaesdeclast, avx_vec, vec_aesdeclast, 16)
-AVX_128(vaesimc, avx_vec, vec_aesimc, 16)
-AVX_128(vaeskeygenassist, avx_imm, vec_aeskeygenassist, 0)
-AVX(vpclmulqdq, avx_imm, vec_pclmulqdq, 0)
+VEC(pclmulqdq, 64, PACKED, EXACT, SLOW, vec_pclmulqdq(a, b, imm))

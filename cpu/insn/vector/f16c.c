@@ -1,6 +1,6 @@
 /* F16C: numbers of 16 bits, 1 sign, 5 exponent, 10 fraction, to and from single precision (SDM vol. 1, 14.4). Of a denormal one no
  * account is made, neither DAZ nor DE, nor of FTZ where one is the result. */
-#include "cpu/insn/vector/avx.h"
+#include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_soft.h"
 
 static u32 to_single(struct cpu *c, u16 v)
@@ -45,17 +45,18 @@ static bool vector_at(struct cpu *c, const struct op *o, unsigned size, bool wri
 	return seg_linear(c, o->seg, op_offset(c, o), size, write, linear);
 }
 
-ALWAYS_INLINE bool widen(struct cpu *c, const struct op *o, unsigned size, bool wide)
+BODY(cvtph2ps)
 {
+	unsigned lanes = o->vlen / 4;
 	u32 saved = c->soft_mxcsr;
 	union xmm b = { 0 }, r[2] = { 0 };
 	u64 linear;
 	if (!o->mem)
 		b = vec_lanes(xmm_get(c, o->src));
-	else if (!vector_at(c, o, wide ? 2 * size : size, false, &linear) || !mem_read_block(c, linear, b.b, wide ? 2 * size : size))
+	else if (!vector_at(c, o, 2 * lanes, false, &linear) || !mem_read_block(c, linear, b.b, 2 * lanes))
 		return false;
 	c->soft_mxcsr = c->mxcsr & ~(u32)(MXCSR_FLAGS | MXCSR_DAZ);
-	for (unsigned i = 0; i < (wide ? 8 : 4); i++)
+	for (unsigned i = 0; i < lanes; i++)
 		r[i >> 2].d[i & 3] = to_single(c, b.w[i]);
 	if (!finish(c, saved))
 		return false;
@@ -63,11 +64,12 @@ ALWAYS_INLINE bool widen(struct cpu *c, const struct op *o, unsigned size, bool 
 	return true;
 }
 
-AVX(vcvtph2ps, widen, 8)
+VEC_OWN_VEX(cvtph2ps)
 
 /* IMM: bit 2 rounding as MXCSR says, else as bits 1-0. */
-ALWAYS_INLINE bool narrow(struct cpu *c, const struct op *o, unsigned size, bool wide)
+BODY(cvtps2ph)
 {
+	unsigned lanes = o->vlen / 4;
 	const union vreg *a = &c->v[o->src];
 	union xmm r = { 0 };
 	u32 saved = c->soft_mxcsr;
@@ -76,15 +78,15 @@ ALWAYS_INLINE bool narrow(struct cpu *c, const struct op *o, unsigned size, bool
 	c->soft_mxcsr = c->mxcsr & ~(u32)(MXCSR_FLAGS | MXCSR_FTZ);
 	if (!(o->imm8 & 4))
 		c->soft_mxcsr = (c->soft_mxcsr & ~(u32)MXCSR_RC) | (u32)(o->imm8 & 3) << 13;
-	for (unsigned i = 0; i < (wide ? 8 : 4); i++)
+	for (unsigned i = 0; i < lanes; i++)
 		r.w[i] = to_half(c, a->d[i]);
 	/* The flags are there before the store, and stay if that faults. */
 	if (!finish(c, saved))
 		return false;
 	if (o->mem)
-		return vector_at(c, o, wide ? 2 * size : size, true, &linear) && mem_write_block(c, linear, r.b, wide ? 2 * size : size);
+		return vector_at(c, o, 2 * lanes, true, &linear) && mem_write_block(c, linear, r.b, 2 * lanes);
 	ymm_set(c, o->dst, vec_of(r), vec_zero);
 	return true;
 }
 
-AVX(vcvtps2ph, narrow, 8)
+VEC_OWN_VEX(cvtps2ph)

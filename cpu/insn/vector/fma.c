@@ -4,7 +4,7 @@
  *   opcode bits 7-4: 9 132 first * third + second    bits 3-0: 6 the odd elements add, the even ones subtract   7 the other way round
  *                    A 213 second * first + third              8 9 x * y + z    A B x * y - z    C D -x * y + z    E F -x * y - z
  *                    B 231 second * third + first              (odd: one element) */
-#include "cpu/insn/vector/avx.h"
+#include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_soft.h"
 
 /* Z, or what X * Y is where one of them is not a number but zero. */
@@ -111,8 +111,9 @@ ALWAYS_INLINE vec native(u8 opcode, unsigned size, vec a, vec b, vec z) { (void)
 /* ---- instructions ---- */
 
 /* o->imm8: the opcode. */
-ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bool scalar, bool wide)
+ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bool scalar)
 {
+	const bool wide = o->vlen == 32;
 	u8 opcode = o->imm8, kind = opcode & 14;
 	vec operand[3][2] = { { xmm_get(c, o->dst), high_get(c, o->dst) }, { xmm_get(c, o->third), high_get(c, o->third) } };
 	static const u8 orders[3][3] = { { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 } };
@@ -121,7 +122,7 @@ ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bo
 	u32 saved = c->soft_mxcsr, flags;
 	union vreg r = c->v[o->dst];
 
-	if (!avx_source(c, o, scalar ? size : wide ? 32 : 16, operand[2]))
+	if (!vec_operand(c, o, scalar ? size : wide ? 32 : 16, operand[2]))
 		return false;
 	if (host_has_fma() && (c->mxcsr & MXCSR_MASKS) == MXCSR_MASKS) {
 		vec low, high = vec_zero;
@@ -152,49 +153,40 @@ ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bo
 	return true;
 }
 
-BODY(fma_ps_128) { return fma_body(c, o, 4, false, false); }
-BODY_HANDLER(fma_ps_128)
-BODY(fma_ps_256) { return fma_body(c, o, 4, false, true); }
-BODY_HANDLER(fma_ps_256)
-BODY(fma_pd_128) { return fma_body(c, o, 8, false, false); }
-BODY_HANDLER(fma_pd_128)
-BODY(fma_pd_256) { return fma_body(c, o, 8, false, true); }
-BODY_HANDLER(fma_pd_256)
-BODY(fma_ss) { return fma_body(c, o, 4, true, false); }
+BODY(fma_ps) { return fma_body(c, o, 4, false); }
+BODY_HANDLER(fma_ps)
+BODY(fma_pd) { return fma_body(c, o, 8, false); }
+BODY_HANDLER(fma_pd)
+BODY(fma_ss) { return fma_body(c, o, 4, true); }
 BODY_HANDLER(fma_ss)
-BODY(fma_sd) { return fma_body(c, o, 8, true, false); }
+BODY(fma_sd) { return fma_body(c, o, 8, true); }
 BODY_HANDLER(fma_sd)
 
-static void choose_packed(const struct dec *d, struct op *o)
+static void choose_fma(const struct dec *d, struct op *o, enum lanes lanes)
 {
-	static handler *const forms[2][2] = { { h_fma_ps_128, h_fma_ps_256 }, { h_fma_pd_128, h_fma_pd_256 } };
+	static handler *const forms[2][2] = { { h_fma_ps, h_fma_pd }, { h_fma_ss, h_fma_sd } };
 
-	o->run = forms[d->rex >> 3 & 1][d->vex_l];
+	vec_operands(d, o, lanes);
+	o->run = forms[lanes == ONE][d->rex >> 3 & 1];
 	o->imm8 = d->opcode;
 }
 
-static void choose_scalar(const struct dec *d, struct op *o)
-{
-	o->run = d->rex >> 3 & 1 ? h_fma_sd : h_fma_ss;
-	o->imm8 = d->opcode;
-}
+#define FMA_PACKED(name) \
+	GEN(name##132ps) { choose_fma(d, o, PACKED); } GEN(name##132pd) { choose_fma(d, o, PACKED); } \
+	GEN(name##213ps) { choose_fma(d, o, PACKED); } GEN(name##213pd) { choose_fma(d, o, PACKED); } \
+	GEN(name##231ps) { choose_fma(d, o, PACKED); } GEN(name##231pd) { choose_fma(d, o, PACKED); }
+#define FMA_SCALAR(name) \
+	GEN(name##132ss) { choose_fma(d, o, ONE); } GEN(name##132sd) { choose_fma(d, o, ONE); } \
+	GEN(name##213ss) { choose_fma(d, o, ONE); } GEN(name##213sd) { choose_fma(d, o, ONE); } \
+	GEN(name##231ss) { choose_fma(d, o, ONE); } GEN(name##231sd) { choose_fma(d, o, ONE); }
 
-#define PACKED(name) \
-	GEN(name##132ps) { choose_packed(d, o); } GEN(name##132pd) { choose_packed(d, o); } \
-	GEN(name##213ps) { choose_packed(d, o); } GEN(name##213pd) { choose_packed(d, o); } \
-	GEN(name##231ps) { choose_packed(d, o); } GEN(name##231pd) { choose_packed(d, o); }
-#define SCALAR(name) \
-	GEN(name##132ss) { choose_scalar(d, o); } GEN(name##132sd) { choose_scalar(d, o); } \
-	GEN(name##213ss) { choose_scalar(d, o); } GEN(name##213sd) { choose_scalar(d, o); } \
-	GEN(name##231ss) { choose_scalar(d, o); } GEN(name##231sd) { choose_scalar(d, o); }
-
-PACKED(vfmaddsub)
-PACKED(vfmsubadd)
-PACKED(vfmadd)
-SCALAR(vfmadd)
-PACKED(vfmsub)
-SCALAR(vfmsub)
-PACKED(vfnmadd)
-SCALAR(vfnmadd)
-PACKED(vfnmsub)
-SCALAR(vfnmsub)
+FMA_PACKED(vfmaddsub)
+FMA_PACKED(vfmsubadd)
+FMA_PACKED(vfmadd)
+FMA_SCALAR(vfmadd)
+FMA_PACKED(vfmsub)
+FMA_SCALAR(vfmsub)
+FMA_PACKED(vfnmadd)
+FMA_SCALAR(vfnmadd)
+FMA_PACKED(vfnmsub)
+FMA_SCALAR(vfnmsub)

@@ -1,5 +1,5 @@
 /* Galois field instructions (SDM vol. 2, GF2P8xxx): bytes are polynomials over GF(2) modulo x^8 + x^4 + x^3 + x + 1. */
-#include "cpu/insn/vector/avx.h"
+#include "cpu/insn/vector/vector.h"
 
 static u8 multiply(u8 a, u8 b)
 {
@@ -58,9 +58,6 @@ static vec vec_gf2p8affineinvqb(vec a, vec b, u8 imm)
 	return vec_gf2p8affineqb(vec_of(x), b, imm);
 }
 
-VEC_SLOW_OP(gf2p8mulb, vec_gf2p8mulb, 16)
-VEC_SLOW_IMM_OP(gf2p8affineqb, vec_gf2p8affineqb, 16)
-VEC_SLOW_IMM_OP(gf2p8affineinvqb, vec_gf2p8affineinvqb, 16)
-AVX(vgf2p8mulb, avx_vec, vec_gf2p8mulb, 16)
-AVX(vgf2p8affineqb, avx_imm, vec_gf2p8affineqb, 0)
-AVX(vgf2p8affineinvqb, avx_imm, vec_gf2p8affineinvqb, 0)
+VEC(gf2p8mulb,        8,  PACKED, EXACT, SLOW, vec_gf2p8mulb(a, b))
+VEC(gf2p8affineqb,    64, PACKED, EXACT, SLOW, vec_gf2p8affineqb(a, b, imm))
+VEC(gf2p8affineinvqb, 64, PACKED, EXACT, SLOW, vec_gf2p8affineinvqb(a, b, imm))

@@ -6,20 +6,14 @@
 #include "cpu/x87.h"
 
 /* The source: register, or SIZE bytes of memory. */
+bool mmx_source_memory(struct cpu *c, const struct op *o, unsigned size, vec *out);
 ALWAYS_INLINE bool mmx_source(struct cpu *c, const struct op *o, unsigned size, vec *out)
 {
-	u64 v;
-	const u8 *p;
-
 	if (!x87_wait(c))
 		return false;
-	if (!o->mem)
-		v = mmx_get(c, o->src);
-	else if (likely(p = fast_op(c, o, KIND_SEG, size, false)))
-		v = get_size(p, size);
-	else if (!op_load(c, o, size, &v))
-		return false;
-	*out = (vec){ v, 0 };
+	if (o->mem)
+		return mmx_source_memory(c, o, size, out);
+	*out = (vec){ mmx_get(c, o->src), 0 };
 	return true;
 }
 
@@ -35,8 +29,22 @@ ALWAYS_INLINE bool mmx_body(struct cpu *c, const struct op *o, vec_fn *fn, unsig
 
 	if (!mmx_source(c, o, size, &b))
 		return false;
-	mmx_result(c, o, fn((vec){ mmx_get(c, o->dst), 0 }, b)[0]);
+	mmx_result(c, o, fn(c, (vec){ mmx_get(c, o->dst), 0 }, b, o->imm8, 0)[0]);
 	return true;
 }
+
+/* NAME_mm: mm = FN(mm, mm or SIZE bytes of memory), on the low half of its vectors. */
+#define MMX_BODY(name, fn, size) \
+	BODY(name##_mm) { return mmx_body(c, o, fn, size); } \
+	GEN_BODY(name##_mm)
+
+/* The MMX form of an operation that is not just half of the SSE one. */
+#define MMX(name, size, expression) \
+	VEC_LANES(name##_mm, expression) \
+	MMX_BODY(name, lanes_##name##_mm, size)
+
+/* Both operands one behind the other: halves of the result then come from each, as the 64-bit forms have it. */
+ALWAYS_INLINE vec mmx_both(vec a, vec b) { return (vec){ a[0], b[0] }; }
+ALWAYS_INLINE vec mmx_upper(vec a) { return (vec){ a[1], 0 }; }
 
 #endif

@@ -52,10 +52,10 @@ static vec vec_sha1msg2(vec a, vec b)
 	return vec_of(x);
 }
 
-VEC_SLOW_IMM_OP(sha1rnds4, vec_sha1rnds4, 16)
-VEC_SLOW_OP(sha1nexte, vec_sha1nexte, 16)
-VEC_SLOW_OP(sha1msg1, vec_sha1msg1, 16)
-VEC_SLOW_OP(sha1msg2, vec_sha1msg2, 16)
+VEC(sha1rnds4, 32, PACKED, EXACT, SSE_ONLY, vec_sha1rnds4(a, b, imm))
+VEC(sha1nexte, 32, PACKED, EXACT, SSE_ONLY, vec_sha1nexte(a, b))
+VEC(sha1msg1,  32, PACKED, EXACT, SSE_ONLY, vec_sha1msg1(a, b))
+VEC(sha1msg2,  32, PACKED, EXACT, SSE_ONLY, vec_sha1msg2(a, b))
 
 /* ---- SHA-256 ---- */
 
@@ -105,5 +105,5 @@ static vec vec_sha256msg2(vec a, vec b)
 	return vec_of(x);
 }
 
-VEC_SLOW_OP(sha256msg1, vec_sha256msg1, 16)
-VEC_SLOW_OP(sha256msg2, vec_sha256msg2, 16)
+VEC(sha256msg1, 32, PACKED, EXACT, SSE_ONLY, vec_sha256msg1(a, b))
+VEC(sha256msg2, 32, PACKED, EXACT, SSE_ONLY, vec_sha256msg2(a, b))

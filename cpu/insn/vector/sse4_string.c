@@ -7,7 +7,7 @@
  *               mask    3 negative in   2 equal each   2 signed bytes
  *               0 bits    the string    3 equal        3 signed words
  *               1 lanes                   ordered */
-#include "cpu/insn/vector/avx.h"
+#include "cpu/insn/vector/vector.h"
 
 struct strings {
 	s32 a[16], b[16];           /* elements: of the set, ranges or needle; of the string */
@@ -124,36 +124,16 @@ ALWAYS_INLINE bool mask_body(struct cpu *c, const struct op *o, bool explicit)
 		for (unsigned i = 0; i < n; i++)
 			put_size(&r.b[i * (16 / n)], 16 / n, res >> i & 1 ? ~(u64)0 : 0);
 	xmm_set(c, 0, vec_of(r));
+	if (o->vlen)
+		vec_store(&c->v[0].q[2], vec_zero);
 	return true;
 }
 
 BODY(pcmpestri) { return index_body(c, o, true); }
-GEN_BODY(pcmpestri)
+VEC_OWN(pcmpestri)
 BODY(pcmpistri) { return index_body(c, o, false); }
-GEN_BODY(pcmpistri)
+VEC_OWN(pcmpistri)
 BODY(pcmpestrm) { return mask_body(c, o, true); }
-GEN_BODY(pcmpestrm)
+VEC_OWN(pcmpestrm)
 BODY(pcmpistrm) { return mask_body(c, o, false); }
-GEN_BODY(pcmpistrm)
-
-/* ---- VEX forms: the same, but a mask fills a whole register ---- */
-
-BODY(vpcmpestrm)
-{
-	if (!mask_body(c, o, true))
-		return false;
-	vec_store(&c->v[0].q[2], vec_zero);
-	return true;
-}
-GEN_BODY(vpcmpestrm)
-
-BODY(vpcmpistrm)
-{
-	if (!mask_body(c, o, false))
-		return false;
-	vec_store(&c->v[0].q[2], vec_zero);
-	return true;
-}
-GEN_BODY(vpcmpistrm)
-GEN_ALIAS(vpcmpestri, pcmpestri)
-GEN_ALIAS(vpcmpistri, pcmpistri)
+VEC_OWN(pcmpistrm)

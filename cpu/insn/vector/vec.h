@@ -1,8 +1,10 @@
-/* 128-bit vector values: what SSE and AVX lanes hold. An operation is a function from vectors to a vector, without any knowledge of
- * registers, memory or encodings, so that SSE forms (sse*.c) and VEX forms are expanded from the same one.
+/* Vectors of 16 bytes: what the wider registers are made of, and MMX registers half of. What an operation does to them is a function from vectors to a
+ * vector, without any knowledge of registers, memory or encodings; all its forms are made of that one (vector.h).
  *
  *   vec.h          the types                  vec_int.h      integer arithmetic (SSE2, SSSE3, SSE4)
- *   vec_shuffle.h  moving lanes about         vec_fp.h       floating point */
+ *   vec_shuffle.h  moving lanes about         vec_fp.h       floating point
+ *   vector.h       instructions made of them  mxcsr.h        exceptions of floating point
+ *   vec_int.c vec_fp.c vec_compare.c vec_convert.c vec_shuffle.c vec_move.c vec_mask.c vec_round.c    the instructions, by what they do */
 #ifndef CPU_VEC_H
 #define CPU_VEC_H
 
@@ -18,8 +20,8 @@ typedef u32 vu32 __attribute__((vector_size(16)));
 typedef s32 vs32 __attribute__((vector_size(16)));
 typedef s64 vs64 __attribute__((vector_size(16)));
 
-typedef vec vec_fn(vec a, vec b);          /* a: the destination's old value; b: the source */
-typedef vec vec_imm_fn(vec a, vec b, u8 imm);
+/* 16 bytes of a result: from those of the first source and of the second. PART says which (0: bits 127:0, 1: bits 255:128). C is there for MXCSR. */
+typedef vec vec_fn(struct cpu *c, vec a, vec b, u8 imm, unsigned part);
 
 ALWAYS_INLINE vec vec_load(const void *p) { return *(const vec_any *)p; }
 ALWAYS_INLINE void vec_store(void *p, vec v) { *(vec_any *)p = v; }

@@ -1,31 +1,31 @@
 /* Conversions between numbers of two precisions and integers. (Those from and to MMX registers are in mmx.c.) */
 #include "cpu/insn/vector/vector.h"
 
-FP_OP(cvtss2sd, vec_cvtss2sd, 4, POST_NONE)
-FP_OP(cvtsd2ss, vec_cvtsd2ss, 8, NARROW_SD)
-FP_OP(cvtps2pd, vec_cvtps2pd, 8, POST_NONE)
-FP_OP(cvtpd2ps, vec_cvtpd2ps, 16, NARROW_PD)
-FP_OP(cvtdq2ps, vec_cvtdq2ps, 16, POST_NONE)
-FP_OP(cvtps2dq, vec_cvtps2dq, 16, POST_NONE)
-FP_OP(cvttps2dq, vec_cvttps2dq, 16, POST_NONE)
-FP_OP(cvtpd2dq, vec_cvtpd2dq, 16, POST_NONE)
-FP_OP(cvttpd2dq, vec_cvttpd2dq, 16, POST_NONE)
-VEC_OP(cvtdq2pd, vec_cvtdq2pd, 8) /* always exact */
+VEC(cvtss2sd,  32, ONE,    NONE,   FAST_128, vec_cvtss2sd(c, a, b))
+VEC(cvtsd2ss,  64, ONE,    NARROW, FAST_128, vec_cvtsd2ss(c, a, b))
+VEC(cvtps2pd,  32, HALF,   NONE,   FAST_SSE, vec_cvtps2pd(c, a, b))
+VEC(cvtpd2ps,  64, NARROW, NARROW, FAST_SSE, vec_cvtpd2ps(c, a, b))
+VEC(cvtdq2ps,  32, PACKED, NONE,   FAST_SSE, vec_cvtdq2ps(c, a, b))
+VEC(cvtps2dq,  32, PACKED, NONE,   FAST_SSE, vec_cvtps2dq(c, a, b))
+VEC(cvttps2dq, 32, PACKED, NONE,   FAST_SSE, vec_cvttps2dq(c, a, b))
+VEC(cvtpd2dq,  64, NARROW, NONE,   FAST_SSE, vec_cvtpd2dq(c, a, b))
+VEC(cvttpd2dq, 64, NARROW, NONE,   FAST_SSE, vec_cvttpd2dq(c, a, b))
+VEC(cvtdq2pd,  32, HALF,   EXACT,  FAST_SSE, vec_cvtdq2pd(a, b))
 
 /* ---- CVTSI2SS, CVTSI2SD: from a general register or memory ---- */
 
 ALWAYS_INLINE bool from_int_body(struct cpu *c, const struct op *o, from_int_fn *fn, unsigned size)
 {
 	u64 v;
-	vec r;
+	vec r[2];
 
 	if (!rm_load(c, o, o->src, size, &v))
 		return false;
 	sse_begin(c);
-	r = fn(c, xmm_get(c, o->dst), v);
-	if (!sse_end_plain(c))
+	r[0] = fn(c, vec_first(c, o, 0), v);
+	if (!sse_end(c))
 		return false;
-	xmm_set(c, o->dst, r);
+	vec_result(c, o, r);
 	return true;
 }
 
@@ -47,19 +47,27 @@ FROM_INT(cvtsi2ss64, from64_ss, 8)
 FROM_INT(cvtsi2sd32, from32_sd, 4)
 FROM_INT(cvtsi2sd64, from64_sd, 8)
 
-GEN(cvtsi2ss)
+static void choose_from_int(const struct dec *d, struct op *o, handler *const forms[2][2])
+{
+	vec_operands(d, o, ONE);
+	o->run = forms[dec_size(d, d->vex ? 2 : 1) == 8][d->mem || d->vex];
+}
+
+GEN(cvtsi2ss_x)
 {
 	static handler *const forms[2][2] = { { h_cvtsi2ss32_reg, h_cvtsi2ss32 }, { h_cvtsi2ss64_reg, h_cvtsi2ss64 } };
 
-	o->run = forms[dec_size(d, 1) == 8][d->mem];
+	choose_from_int(d, o, forms);
 }
+GEN(vcvtsi2ss) { gen_cvtsi2ss_x(d, o); }
 
-GEN(cvtsi2sd)
+GEN(cvtsi2sd_x)
 {
 	static handler *const forms[2][2] = { { h_cvtsi2sd32_reg, h_cvtsi2sd32 }, { h_cvtsi2sd64_reg, h_cvtsi2sd64 } };
 
-	o->run = forms[dec_size(d, 1) == 8][d->mem];
+	choose_from_int(d, o, forms);
 }
+GEN(vcvtsi2sd) { gen_cvtsi2sd_x(d, o); }
 
 /* ---- CVTxS2SI, CVTTxS2SI: to a general register; a 32-bit result clears the upper half ---- */
 
@@ -78,7 +86,7 @@ ALWAYS_INLINE bool to_int_body(struct cpu *c, const struct op *o, to_int_fn *fn,
 		return false;
 	sse_begin(c);
 	r = fn(c, b);
-	if (!sse_end_plain(c))
+	if (!sse_end(c))
 		return false;
 	REG64(o->dst) = r;
 	return true;
@@ -111,35 +119,15 @@ TO_INT(cvtsd2si64, vec_cvtsd2si64, 8)
 TO_INT(cvttsd2si32, sdt_to32, 8)
 TO_INT(cvttsd2si64, vec_cvttsd2si64, 8)
 
-static void choose_to_int(const struct dec *d, struct op *o, handler *const forms[2][4])
-{
-	o->run = forms[dec_size(d, 0) == 8][dec_kind_of_memory(d)];
-}
+#define TO_INT_GEN(name) \
+	GEN(name##_x) \
+	{ \
+		static handler *const forms[2][4] = { TO_INT_FORMS(name##32), TO_INT_FORMS(name##64) }; \
+		o->run = forms[dec_size(d, 0) == 8][dec_kind_of_memory(d)]; \
+	} \
+	GEN(v##name) { gen_##name##_x(d, o); }
 
-GEN(cvtss2si)
-{
-	static handler *const forms[2][4] = { TO_INT_FORMS(cvtss2si32), TO_INT_FORMS(cvtss2si64) };
-
-	choose_to_int(d, o, forms);
-}
-
-GEN(cvttss2si)
-{
-	static handler *const forms[2][4] = { TO_INT_FORMS(cvttss2si32), TO_INT_FORMS(cvttss2si64) };
-
-	choose_to_int(d, o, forms);
-}
-
-GEN(cvtsd2si)
-{
-	static handler *const forms[2][4] = { TO_INT_FORMS(cvtsd2si32), TO_INT_FORMS(cvtsd2si64) };
-
-	choose_to_int(d, o, forms);
-}
-
-GEN(cvttsd2si)
-{
-	static handler *const forms[2][4] = { TO_INT_FORMS(cvttsd2si32), TO_INT_FORMS(cvttsd2si64) };
-
-	choose_to_int(d, o, forms);
-}
+TO_INT_GEN(cvtss2si)
+TO_INT_GEN(cvttss2si)
+TO_INT_GEN(cvtsd2si)
+TO_INT_GEN(cvttsd2si)

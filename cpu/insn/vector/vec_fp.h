@@ -2,7 +2,7 @@
  *
  * IEEE 754 leaves one thing open that programs can see: which NaN survives when both operands are. SSE says: A, the first operand, made
  * quiet; else B. MIN and MAX return B. A compiler may exchange the operands of + and *, so on x86 hosts the instruction itself is
- * written. Rounding, DAZ, FTZ and the flags are the host's MXCSR, which vector.h makes the guest's. Other hosts (and builds with VCPU_SOFT_FP)
+ * written. Rounding, DAZ, FTZ and the flags are the host's MXCSR, which mxcsr.h makes the guest's. Other hosts (and builds with VCPU_SOFT_FP)
  * compute with integers, and c->soft_mxcsr stands for the host's. */
 #ifndef CPU_VEC_FP_H
 #define CPU_VEC_FP_H
@@ -111,9 +111,6 @@ static inline void host_set_mxcsr(struct cpu *c, u32 v) { c->soft_mxcsr = v; }
 static inline u32 host_mxcsr(const struct cpu *c) { return c->soft_mxcsr; }
 
 #endif
-
-typedef vec fp_fn(struct cpu *c, vec a, vec b);
-typedef vec fp_imm_fn(struct cpu *c, vec a, vec b, u8 imm);
 
 /* Integers of 32 and 64 bits, of which the operand is the low half or all. */
 typedef vec from_int_fn(struct cpu *c, vec a, u64 v);

@@ -1,107 +1,173 @@
-/* Integer SSE2 and SSSE3: what vec_int.h defines, as instructions on XMM registers. */
-#include "cpu/insn/vector/vector.h"
-#include "cpu/insn/vector/vec_int.h"
+/* Integer arithmetic of MMX to AVX2: what vec_int.h defines, as instructions. */
+#include "cpu/insn/vector/mmx.h"
 
-/* PAND, ANDPS and ANDPD differ only in which domain of the silicon they use. */
-VEC_OP(pand_x, vec_and, 16)
-VEC_OP(pandn_x, vec_andn, 16)
-VEC_OP(por_x, vec_or, 16)
-VEC_OP(pxor_x, vec_xor, 16)
-GEN(andps) { gen_pand_x(d, o); }
-GEN(andpd) { gen_pand_x(d, o); }
-GEN(andnps) { gen_pandn_x(d, o); }
-GEN(andnpd) { gen_pandn_x(d, o); }
-GEN(orps) { gen_por_x(d, o); }
-GEN(orpd) { gen_por_x(d, o); }
-GEN(xorps) { gen_pxor_x(d, o); }
-GEN(xorpd) { gen_pxor_x(d, o); }
+/* ---- logic: PAND, ANDPS and ANDPD differ only in which domain of the silicon they use ---- */
 
-VEC_OP(paddb_x, vec_paddb, 16)
-VEC_OP(paddw_x, vec_paddw, 16)
-VEC_OP(paddd_x, vec_paddd, 16)
-VEC_OP(paddq_x, vec_paddq, 16)
-VEC_OP(psubb_x, vec_psubb, 16)
-VEC_OP(psubw_x, vec_psubw, 16)
-VEC_OP(psubd_x, vec_psubd, 16)
-VEC_OP(psubq_x, vec_psubq, 16)
+VEC(pand,  64, PACKED, EXACT, MM_FAST, vec_and(a, b))
+VEC(pandn, 64, PACKED, EXACT, MM_FAST, vec_andn(a, b))
+VEC(por,   64, PACKED, EXACT, MM_FAST, vec_or(a, b))
+VEC(pxor,  64, PACKED, EXACT, MM_FAST, vec_xor(a, b))
+VEC_ALIAS(andps, pand)
+VEC_ALIAS(andpd, pand)
+VEC_ALIAS(andnps, pandn)
+VEC_ALIAS(andnpd, pandn)
+VEC_ALIAS(orps, por)
+VEC_ALIAS(orpd, por)
+VEC_ALIAS(xorps, pxor)
+VEC_ALIAS(xorpd, pxor)
 
-VEC_OP(pmullw_x, vec_pmullw, 16)
-VEC_OP(pmuludq_x, vec_pmuludq, 16)
-VEC_OP(pmaddwd_x, vec_pmaddwd, 16)
+/* ---- sums and differences ---- */
 
-VEC_OP(pcmpeqb_x, vec_pcmpeqb, 16)
-VEC_OP(pcmpeqw_x, vec_pcmpeqw, 16)
-VEC_OP(pcmpeqd_x, vec_pcmpeqd, 16)
-VEC_OP(pcmpgtb_x, vec_pcmpgtb, 16)
-VEC_OP(pcmpgtw_x, vec_pcmpgtw, 16)
-VEC_OP(pcmpgtd_x, vec_pcmpgtd, 16)
+VEC(paddb,   8,  PACKED, EXACT, MM_FAST, vec_paddb(a, b))
+VEC(paddw,   16, PACKED, EXACT, MM_FAST, vec_paddw(a, b))
+VEC(paddd,   32, PACKED, EXACT, MM_FAST, vec_paddd(a, b))
+VEC(paddq,   64, PACKED, EXACT, MM_FAST, vec_paddq(a, b))
+VEC(psubb,   8,  PACKED, EXACT, MM_FAST, vec_psubb(a, b))
+VEC(psubw,   8,  PACKED, EXACT, MM_FAST, vec_psubw(a, b))
+VEC(psubd,   32, PACKED, EXACT, MM_FAST, vec_psubd(a, b))
+VEC(psubq,   64, PACKED, EXACT, MM_FAST, vec_psubq(a, b))
+VEC(paddsb,  8,  PACKED, EXACT, MM_SLOW, vec_paddsb(a, b))
+VEC(paddsw,  16, PACKED, EXACT, MM_SLOW, vec_paddsw(a, b))
+VEC(paddusb, 8,  PACKED, EXACT, MM_SLOW, vec_paddusb(a, b))
+VEC(paddusw, 16, PACKED, EXACT, MM_SLOW, vec_paddusw(a, b))
+VEC(psubsb,  8,  PACKED, EXACT, MM_SLOW, vec_psubsb(a, b))
+VEC(psubsw,  8,  PACKED, EXACT, MM_SLOW, vec_psubsw(a, b))
+VEC(psubusb, 8,  PACKED, EXACT, MM_SLOW, vec_psubusb(a, b))
+VEC(psubusw, 16, PACKED, EXACT, MM_SLOW, vec_psubusw(a, b))
+VEC(phaddw,  16, PACKED, EXACT, SLOW,    vec_phaddw(a, b))
+VEC(phaddd,  32, PACKED, EXACT, SLOW,    vec_phaddd(a, b))
+VEC(phaddsw, 16, PACKED, EXACT, SLOW,    vec_phaddsw(a, b))
+VEC(phsubw,  8,  PACKED, EXACT, SLOW,    vec_phsubw(a, b))
+VEC(phsubd,  32, PACKED, EXACT, SLOW,    vec_phsubd(a, b))
+VEC(phsubsw, 8,  PACKED, EXACT, SLOW,    vec_phsubsw(a, b))
+MMX(phaddw, 8, vec_phaddw(mmx_both(a, b), vec_zero))
+MMX(phaddd, 8, vec_phaddd(mmx_both(a, b), vec_zero))
+MMX(phaddsw, 8, vec_phaddsw(mmx_both(a, b), vec_zero))
+MMX(phsubw, 8, vec_phsubw(mmx_both(a, b), vec_zero))
+MMX(phsubd, 8, vec_phsubd(mmx_both(a, b), vec_zero))
+MMX(phsubsw, 8, vec_phsubsw(mmx_both(a, b), vec_zero))
 
-VEC_OP(pminub_x, vec_pminub, 16)
-VEC_OP(pmaxub_x, vec_pmaxub, 16)
-VEC_OP(pminsw_x, vec_pminsw, 16)
-VEC_OP(pmaxsw_x, vec_pmaxsw, 16)
-VEC_OP(pavgb_x, vec_pavgb, 16)
-VEC_OP(pavgw_x, vec_pavgw, 16)
+/* ---- products ---- */
 
-VEC_OP(psllw_x, vec_psllw, 16)
-VEC_OP(pslld_x, vec_pslld, 16)
-VEC_OP(psllq_x, vec_psllq, 16)
-VEC_OP(psrlw_x, vec_psrlw, 16)
-VEC_OP(psrld_x, vec_psrld, 16)
-VEC_OP(psrlq_x, vec_psrlq, 16)
-VEC_OP(psraw_x, vec_psraw, 16)
-VEC_OP(psrad_x, vec_psrad, 16)
+VEC(pmullw,    16, PACKED, EXACT, MM_FAST, vec_pmullw(a, b))
+VEC(pmuludq,   64, PACKED, EXACT, MM_FAST, vec_pmuludq(a, b))
+VEC(pmaddwd,   16, PACKED, EXACT, MM_FAST, vec_pmaddwd(a, b))
+VEC(pmulhw,    16, PACKED, EXACT, MM_SLOW, vec_pmulhw(a, b))
+VEC(pmulhuw,   16, PACKED, EXACT, MM_SLOW, vec_pmulhuw(a, b))
+VEC(pmulhrsw,  16, PACKED, EXACT, MM_SLOW, vec_pmulhrsw(a, b))
+VEC(pmaddubsw, 8,  PACKED, EXACT, MM_SLOW, vec_pmaddubsw(a, b))
+VEC(psadbw,    8,  PACKED, EXACT, MM_SLOW, vec_psadbw(a, b))
+VEC(pmulld,    32, PACKED, EXACT, SLOW,    vec_pmulld(a, b))
+VEC(pmuldq,    64, PACKED, EXACT, SLOW,    vec_pmuldq(a, b))
+VEC(mpsadbw,   8,  PACKED, EXACT, SLOW,    vec_mpsadbw(a, b, (u8)(imm >> 3 * part)))
 
-VEC_SLOW_OP(paddusb_x, vec_paddusb, 16)
-VEC_SLOW_OP(paddusw_x, vec_paddusw, 16)
-VEC_SLOW_OP(psubusb_x, vec_psubusb, 16)
-VEC_SLOW_OP(psubusw_x, vec_psubusw, 16)
-VEC_SLOW_OP(paddsb_x, vec_paddsb, 16)
-VEC_SLOW_OP(paddsw_x, vec_paddsw, 16)
-VEC_SLOW_OP(psubsb_x, vec_psubsb, 16)
-VEC_SLOW_OP(psubsw_x, vec_psubsw, 16)
+/* ---- comparisons ---- */
 
-VEC_SLOW_OP(pmulhw_x, vec_pmulhw, 16)
-VEC_SLOW_OP(pmulhuw_x, vec_pmulhuw, 16)
-VEC_SLOW_OP(psadbw_x, vec_psadbw, 16)
+VEC(pcmpeqb, 8,  PACKED, EXACT, MM_FAST, vec_pcmpeqb(a, b))
+VEC(pcmpeqw, 16, PACKED, EXACT, MM_FAST, vec_pcmpeqw(a, b))
+VEC(pcmpeqd, 32, PACKED, EXACT, MM_FAST, vec_pcmpeqd(a, b))
+VEC(pcmpgtb, 8,  PACKED, EXACT, MM_FAST, vec_pcmpgtb(a, b))
+VEC(pcmpgtw, 16, PACKED, EXACT, MM_FAST, vec_pcmpgtw(a, b))
+VEC(pcmpgtd, 32, PACKED, EXACT, MM_FAST, vec_pcmpgtd(a, b))
+VEC(pcmpeqq, 64, PACKED, EXACT, SLOW,    vec_pcmpeqq(a, b))
+VEC(pcmpgtq, 64, PACKED, EXACT, SLOW,    vec_pcmpgtq(a, b))
 
-/* SSSE3 */
-VEC_SLOW_OP(phaddw_x, vec_phaddw, 16)
-VEC_SLOW_OP(phaddd_x, vec_phaddd, 16)
-VEC_SLOW_OP(phaddsw_x, vec_phaddsw, 16)
-VEC_SLOW_OP(phsubw_x, vec_phsubw, 16)
-VEC_SLOW_OP(phsubd_x, vec_phsubd, 16)
-VEC_SLOW_OP(phsubsw_x, vec_phsubsw, 16)
-VEC_SLOW_OP(pmaddubsw_x, vec_pmaddubsw, 16)
-VEC_SLOW_OP(pmulhrsw_x, vec_pmulhrsw, 16)
-VEC_SLOW_OP(pabsb_x, vec_pabsb, 16)
-VEC_SLOW_OP(pabsw_x, vec_pabsw, 16)
-VEC_SLOW_OP(pabsd_x, vec_pabsd, 16)
-VEC_SLOW_OP(psignb_x, vec_psignb, 16)
-VEC_SLOW_OP(psignw_x, vec_psignw, 16)
-VEC_SLOW_OP(psignd_x, vec_psignd, 16)
+/* ---- extremes, means, signs ---- */
 
-/* ---- shifts by an immediate: 66 0F 71-73 ---- */
+VEC(pminub,     8,  PACKED, EXACT, MM_FAST, vec_pminub(a, b))
+VEC(pmaxub,     8,  PACKED, EXACT, MM_FAST, vec_pmaxub(a, b))
+VEC(pminsw,     16, PACKED, EXACT, MM_FAST, vec_pminsw(a, b))
+VEC(pmaxsw,     16, PACKED, EXACT, MM_FAST, vec_pmaxsw(a, b))
+VEC(pavgb,      8,  PACKED, EXACT, MM_FAST, vec_pavgb(a, b))
+VEC(pavgw,      16, PACKED, EXACT, MM_FAST, vec_pavgw(a, b))
+VEC(pminsb,     8,  PACKED, EXACT, SLOW,    vec_pminsb(a, b))
+VEC(pmaxsb,     8,  PACKED, EXACT, SLOW,    vec_pmaxsb(a, b))
+VEC(pminuw,     16, PACKED, EXACT, SLOW,    vec_pminuw(a, b))
+VEC(pmaxuw,     16, PACKED, EXACT, SLOW,    vec_pmaxuw(a, b))
+VEC(pminud,     32, PACKED, EXACT, SLOW,    vec_pminud(a, b))
+VEC(pmaxud,     32, PACKED, EXACT, SLOW,    vec_pmaxud(a, b))
+VEC(pminsd,     32, PACKED, EXACT, SLOW,    vec_pminsd(a, b))
+VEC(pmaxsd,     32, PACKED, EXACT, SLOW,    vec_pmaxsd(a, b))
+VEC(phminposuw, 16, PACKED, EXACT, SLOW,    vec_phminposuw(a, b))
+VEC(pabsb,      8,  PACKED, EXACT, MM_SLOW, vec_pabsb(a, b))
+VEC(pabsw,      16, PACKED, EXACT, MM_SLOW, vec_pabsw(a, b))
+VEC(pabsd,      32, PACKED, EXACT, MM_SLOW, vec_pabsd(a, b))
+VEC(psignb,     8,  PACKED, EXACT, MM_SLOW, vec_psignb(a, b))
+VEC(psignw,     16, PACKED, EXACT, MM_SLOW, vec_psignw(a, b))
+VEC(psignd,     32, PACKED, EXACT, MM_SLOW, vec_psignd(a, b))
 
-typedef vec shift_fn(vec a, u64 count);
+/* ---- shifts by one count, the low half of 16 bytes, for all elements ---- */
 
-ALWAYS_INLINE HANDLER_TYPE shift_imm(struct cpu *c, const struct op *o, s64 n, shift_fn *fn)
+VEC(psllw, 16, COUNT, EXACT, MM_FAST, vec_psllw(a, b))
+VEC(pslld, 32, COUNT, EXACT, MM_FAST, vec_pslld(a, b))
+VEC(psllq, 64, COUNT, EXACT, MM_FAST, vec_psllq(a, b))
+VEC(psrlw, 16, COUNT, EXACT, MM_FAST, vec_psrlw(a, b))
+VEC(psrld, 32, COUNT, EXACT, MM_FAST, vec_psrld(a, b))
+VEC(psrlq, 64, COUNT, EXACT, MM_FAST, vec_psrlq(a, b))
+VEC(psraw, 16, COUNT, EXACT, MM_FAST, vec_psraw(a, b))
+VEC(psrad, 32, COUNT, EXACT, MM_FAST, vec_psrad(a, b))
+
+/* ---- shifts by an immediate: of B, which is also the destination's old value in SSE. With VEX, vvvv is the destination. ---- */
+
+static void choose_shift(const struct dec *d, struct op *o, handler *const forms[3])
 {
-	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), o->imm8));
-	RUN(o + 1);
+	vec_operands(d, o, PACKED);
+	if (d->vex)
+		o->dst = o->third;
+	else
+		o->src = o->dst;
+	o->run = forms[d->vex + d->vex_l];
 }
 
-#define SHIFT_IMM(name, fn) \
-	static HANDLER(h_##name) { return shift_imm(c, o, n, fn); } \
-	GEN(name) { (void)d; o->run = h_##name; }
+#define SHIFT_LANES(name, expression) \
+	VEC_LANES(name##_i, expression) \
+	static HANDLER(h_##name##_xi) { return vec_fast(c, o, n, KIND_REG, 0, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); } \
+	static HANDLER(h_##name##_128_i) { return vec_fast(c, o, n, KIND_REG, 16, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); } \
+	static HANDLER(h_##name##_256_i) { return vec_fast(c, o, n, KIND_REG, 32, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); } \
+	static handler *const shifts_##name[3] = { h_##name##_xi, h_##name##_128_i, h_##name##_256_i }; \
+	GEN(name##_xi) { choose_shift(d, o, shifts_##name); } \
+	GEN(v##name##_xi) { choose_shift(d, o, shifts_##name); }
 
-SHIFT_IMM(psllw_xi, shift_left_w)
-SHIFT_IMM(pslld_xi, shift_left_d)
-SHIFT_IMM(psllq_xi, shift_left_q)
-SHIFT_IMM(psrlw_xi, shift_right_w)
-SHIFT_IMM(psrld_xi, shift_right_d)
-SHIFT_IMM(psrlq_xi, shift_right_q)
-SHIFT_IMM(psraw_xi, shift_sign_w)
-SHIFT_IMM(psrad_xi, shift_sign_d)
-SHIFT_IMM(pslldq, vec_pslldq)
-SHIFT_IMM(psrldq, vec_psrldq)
+/* NAME_mmi: mm shifted. */
+ALWAYS_INLINE bool shift_mm(struct cpu *c, const struct op *o, vec_fn *fn)
+{
+	if (!x87_wait(c))
+		return false;
+	mmx_result(c, o, fn(c, vec_zero, (vec){ mmx_get(c, o->dst), 0 }, o->imm8, 0)[0]);
+	return true;
+}
+
+#define SHIFT(name, expression) \
+	SHIFT_LANES(name, expression) \
+	BODY(name##_mmi) { return shift_mm(c, o, lanes_##name##_i); } \
+	GEN_BODY(name##_mmi)
+
+SHIFT(psllw, shift_left_w(b, imm))
+SHIFT(pslld, shift_left_d(b, imm))
+SHIFT(psllq, shift_left_q(b, imm))
+SHIFT(psrlw, shift_right_w(b, imm))
+SHIFT(psrld, shift_right_d(b, imm))
+SHIFT(psrlq, shift_right_q(b, imm))
+SHIFT(psraw, shift_sign_w(b, imm))
+SHIFT(psrad, shift_sign_d(b, imm))
+SHIFT_LANES(pslldq, vec_pslldq(b, imm))
+SHIFT_LANES(psrldq, vec_psrldq(b, imm))
+
+/* ---- shifts by a count for each element ---- */
+
+static vec each_left_d(vec a, vec b) { return (vec)((vu32)a << ((vu32)b & 31)) & (vec)((vu32)b < 32); }
+static vec each_right_d(vec a, vec b) { return (vec)((vu32)a >> ((vu32)b & 31)) & (vec)((vu32)b < 32); }
+static vec each_left_q(vec a, vec b) { return a << (b & 63) & (vec)(b < 64); }
+static vec each_right_q(vec a, vec b) { return a >> (b & 63) & (vec)(b < 64); }
+static vec each_sign_d(vec a, vec b)
+{
+	vec count = vec_select((vec)((vu32)b < 32), b, (vec)(vu32){ 31, 31, 31, 31 });
+
+	return (vec)((vs32)a >> (vs32)count);
+}
+
+VEC(psllvd, 32, PACKED, EXACT, VEX_ONLY, each_left_d(a, b))
+VEC(psllvq, 64, PACKED, EXACT, VEX_ONLY, each_left_q(a, b))
+VEC(psrlvd, 32, PACKED, EXACT, VEX_ONLY, each_right_d(a, b))
+VEC(psrlvq, 64, PACKED, EXACT, VEX_ONLY, each_right_q(a, b))
+VEC(psravd, 32, PACKED, EXACT, VEX_ONLY, each_sign_d(a, b))

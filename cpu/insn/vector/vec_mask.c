@@ -1,6 +1,6 @@
 /* Moves of some elements: VMASKMOVPx, VPMASKMOVx and the gathers (SDM vol. 2, at each). Elements that the mask leaves out are not
  * accessed, and so cannot fault. */
-#include "cpu/insn/vector/avx.h"
+#include "cpu/insn/vector/vector.h"
 
 /* A register's elements of 4 or 8 bytes, in one array. */
 struct elements { u8 b[32]; };
@@ -27,10 +27,10 @@ static bool element_linear(struct cpu *c, const struct op *o, unsigned at, unsig
 	return seg_linear(c, o->seg, (op_offset(c, o) + at) & op_amask(o), size, write, linear);
 }
 
-ALWAYS_INLINE bool masked_load(struct cpu *c, const struct op *o, unsigned size, bool wide)
+ALWAYS_INLINE bool masked_load(struct cpu *c, const struct op *o, unsigned size)
 {
 	struct elements mask = elements_of(c, o->third), r = { { 0 } };
-	unsigned bytes = wide ? 32 : 16;
+	unsigned bytes = o->vlen;
 	u64 linear, v;
 
 	for (unsigned at = 0; at < bytes; at += size)
@@ -44,10 +44,10 @@ ALWAYS_INLINE bool masked_load(struct cpu *c, const struct op *o, unsigned size,
 }
 
 /* None is written unless all can be. */
-ALWAYS_INLINE bool masked_store(struct cpu *c, const struct op *o, unsigned size, bool wide)
+ALWAYS_INLINE bool masked_store(struct cpu *c, const struct op *o, unsigned size)
 {
 	struct elements mask = elements_of(c, o->third), v = elements_of(c, o->src);
-	unsigned bytes = wide ? 32 : 16;
+	unsigned bytes = o->vlen;
 	u64 linear[8];
 
 	for (unsigned at = 0; at < bytes; at += size)
@@ -60,24 +60,24 @@ ALWAYS_INLINE bool masked_store(struct cpu *c, const struct op *o, unsigned size
 	return true;
 }
 
-AVX(masked_load4, masked_load, 4)
-AVX(masked_load8, masked_load, 8)
-AVX(masked_store4, masked_store, 4)
-AVX(masked_store8, masked_store, 8)
+BODY(masked_load4) { return masked_load(c, o, 4); }
+BODY_HANDLER(masked_load4)
+BODY(masked_load8) { return masked_load(c, o, 8); }
+BODY_HANDLER(masked_load8)
+BODY(masked_store4) { return masked_store(c, o, 4); }
+BODY_HANDLER(masked_store4)
+BODY(masked_store8) { return masked_store(c, o, 8); }
+BODY_HANDLER(masked_store8)
 
 GEN(vmaskmovps)
 {
-	if (dec_is_mem(d, 0))
-		gen_masked_store4(d, o);
-	else
-		gen_masked_load4(d, o);
+	vec_operands(d, o, PACKED);
+	o->run = dec_is_mem(d, 0) ? h_masked_store4 : h_masked_load4;
 }
 GEN(vmaskmovpd)
 {
-	if (dec_is_mem(d, 0))
-		gen_masked_store8(d, o);
-	else
-		gen_masked_load8(d, o);
+	vec_operands(d, o, PACKED);
+	o->run = dec_is_mem(d, 0) ? h_masked_store8 : h_masked_load8;
 }
 GEN(vpmaskmovd) { gen_vmaskmovps(d, o); }
 GEN(vpmaskmovq) { gen_vmaskmovpd(d, o); }
@@ -87,10 +87,10 @@ GEN(vpmaskmovq) { gen_vmaskmovpd(d, o); }
  * First the elements of the mask become all ones or zeros; then elements come in order, and each takes itself out of the mask. When one
  * faults, those before it have been loaded, and the instruction may be repeated. */
 
-static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsigned size, bool wide)
+static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsigned size)
 {
 	struct elements index = elements_of(c, o->imm8 & 15), mask = elements_of(c, o->third), r = elements_of(c, o->dst);
-	unsigned length = wide ? 32 : 16, most = length / (size > index_size ? size : index_size);
+	unsigned length = o->vlen, most = length / (size > index_size ? size : index_size);
 	unsigned scale = o->imm8 >> 4 & 3, done;
 	bool loaded = false;
 	u64 linear, v;
@@ -121,10 +121,14 @@ static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsig
 	return true;
 }
 
-AVX(vpgatherdd, gather, 4, 4)
-AVX(vpgatherdq, gather, 4, 8)
-AVX(vpgatherqd, gather, 8, 4)
-AVX(vpgatherqq, gather, 8, 8)
+BODY(pgatherdd) { return gather(c, o, 4, 4); }
+VEC_OWN_VEX(pgatherdd)
+BODY(pgatherdq) { return gather(c, o, 4, 8); }
+VEC_OWN_VEX(pgatherdq)
+BODY(pgatherqd) { return gather(c, o, 8, 4); }
+VEC_OWN_VEX(pgatherqd)
+BODY(pgatherqq) { return gather(c, o, 8, 8); }
+VEC_OWN_VEX(pgatherqq)
 GEN(vgatherdps) { gen_vpgatherdd(d, o); }
 GEN(vgatherdpd) { gen_vpgatherdq(d, o); }
 GEN(vgatherqps) { gen_vpgatherqd(d, o); }

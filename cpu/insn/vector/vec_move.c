@@ -1,183 +1,142 @@
-/* SSE moves: between registers, memory and general registers; non-temporal ones, which are ordinary here; fences, which have nothing
- * to do where every access is in order. */
+/* Moves between vector registers, memory and general registers; non-temporal ones, which are ordinary here; broadcasts, VZEROUPPER, VZEROALL; fences,
+ * which have nothing to do where every access is in order. */
 #include "cpu/insn/vector/vector.h"
-#include "cpu/insn/vector/vec_shuffle.h"
 
 /* ---- loads, and moves between registers ---- */
 
-VEC_OP(load16, vec_load_whole, 16)
-VEC_OP(load8, vec_load_low64, 8)
-VEC_OP(load4, vec_load_low32, 4)
-VEC_OP(merge4, vec_merge32, 4)
-VEC_OP(merge8, vec_merge64, 8)
-VEC_OP(merge_high, vec_low_to_high, 8)
-VEC_OP(movhlps, vec_high_to_low, 16)
-GEN(movlhps) { gen_merge_high(d, o); }
+VEC(vec_load16,     64, PACKED, EXACT, FAST,     b)
+VEC(vec_load8,      64, ONE,    EXACT, FAST_128, vec_load_low64(a, b))
+VEC(vec_load4,      32, ONE,    EXACT, FAST_128, vec_load_low32(a, b))
+VEC(vec_merge4,     32, ONE,    EXACT, FAST_128, vec_merge32(a, b))
+VEC(vec_merge8,     64, ONE,    EXACT, FAST_128, vec_merge64(a, b))
+VEC(vec_merge_high, 64, ONE,    EXACT, FAST_128, vec_low_to_high(a, b))
+VEC(movhlps,        64, PACKED, EXACT, FAST_SSE, vec_high_to_low(a, b))
+VEC_ALIAS(movlhps, vec_merge_high)
 
 /* ---- stores ---- */
 
-ALWAYS_INLINE bool store_body(struct cpu *c, const struct op *o, unsigned size, bool high)
+/* SIZE bytes of the register, of 8 the upper ones of its low half if HIGH. */
+ALWAYS_INLINE bool vec_store_body(struct cpu *c, const struct op *o, unsigned size, bool high)
 {
-	vec v = xmm_get(c, o->src);
+	const union vreg v = c->v[o->src];
 
-	return size == 16 ? op_store_block(c, o, &v, 16) : op_store(c, o, size, size == 4 ? (u32)v[0] : v[high]);
+	return size >= 16 ? op_store_block(c, o, v.b, size) : op_store(c, o, size, size == 4 ? v.d[0] : v.q[high]);
 }
 
-ALWAYS_INLINE HANDLER_TYPE store_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned size, bool high, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE vec_store_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned size, bool high, handler *slow)
 {
 	u8 *p = fast_op(c, o, kind, size, true);
 
 	if (unlikely(!p))
 		TAIL(slow);
-	if (size == 16) {
-		if (unlikely((uintptr_t)p & 15) && (o->scale & 0x80))
+	if (size >= 16) {
+		if (unlikely((uintptr_t)p & (size - 1)) && (o->scale & 0x80))
 			TAIL(slow);
 		vec_store(p, xmm_get(c, o->src));
+		if (size == 32)
+			vec_store(p + 16, high_get(c, o->src));
 	} else {
 		put_size(p, size, get_size(&c->v[o->src].q[high], size));
 	}
 	RUN(o + 1);
 }
 
-#define STORE(name, size, high) \
-	BODY(name) { return store_body(c, o, size, high); } \
+/* One for each kind of address. */
+#define VEC_STORE(name, size, high) \
+	BODY(name) { return vec_store_body(c, o, size, high); } \
 	BODY_HANDLER(name) \
-	static HANDLER(h_##name##_base) { return store_fast(c, o, n, KIND_BASE, size, high, h_##name); } \
-	static HANDLER(h_##name##_index) { return store_fast(c, o, n, KIND_INDEX, size, high, h_##name); } \
-	static HANDLER(h_##name##_seg) { return store_fast(c, o, n, KIND_SEG, size, high, h_##name); } \
-	static void gen_##name(const struct dec *d, struct op *o) \
-	{ \
-		static handler *const by_kind[] = { [KIND_BASE] = h_##name##_base, [KIND_INDEX] = h_##name##_index, \
-		                                    [KIND_SEG] = h_##name##_seg }; \
-		o->run = by_kind[dec_kind_of_memory(d)]; \
-	}
-STORE(store16, 16, false)
-STORE(store8, 8, false)
-STORE(store4, 4, false)
-STORE(store_high, 8, true)
+	static HANDLER(h_##name##_base) { return vec_store_fast(c, o, n, KIND_BASE, size, high, h_##name); } \
+	static HANDLER(h_##name##_index) { return vec_store_fast(c, o, n, KIND_INDEX, size, high, h_##name); } \
+	static HANDLER(h_##name##_seg) { return vec_store_fast(c, o, n, KIND_SEG, size, high, h_##name); } \
+	static handler *const name[] = { [KIND_BASE] = h_##name##_base, [KIND_INDEX] = h_##name##_index, [KIND_SEG] = h_##name##_seg };
+VEC_STORE(vec_store32, 32, false)
+VEC_STORE(vec_store16, 16, false)
+VEC_STORE(vec_store8, 8, false)
+VEC_STORE(vec_store4, 4, false)
+VEC_STORE(vec_store_high, 8, true)
 
-/* ---- whole registers: both directions in one gen ---- */
+/* ---- both directions in one gen: a store if the first operand is in memory ---- */
 
-static void gen_move16(const struct dec *d, struct op *o)
+static void move_or(const struct dec *d, struct op *o, handler *const *store, gen_fn *load)
 {
 	if (dec_is_mem(d, 0))
-		gen_store16(d, o);
+		o->run = store[dec_kind_of_memory(d)];
 	else
-		gen_load16(d, o);
-}
-GEN(movaps) { gen_move16(d, o); }
-GEN(movapd) { gen_move16(d, o); }
-GEN(movups) { gen_move16(d, o); }
-GEN(movupd) { gen_move16(d, o); }
-GEN(movdqa) { gen_move16(d, o); }
-GEN(movdqu) { gen_move16(d, o); }
-GEN(movntps) { gen_move16(d, o); }
-GEN(movntpd) { gen_move16(d, o); }
-GEN(movntdq) { gen_move16(d, o); }
-GEN(movntdqa) { gen_move16(d, o); }
-GEN(lddqu) { gen_move16(d, o); }
-
-/* MOVSS, MOVSD: from memory they clear the rest of the register, between registers they keep it. */
-GEN(movss)
-{
-	if (!d->mem)
-		gen_merge4(d, o);
-	else if (dec_is_mem(d, 0))
-		gen_store4(d, o);
-	else
-		gen_load4(d, o);
+		load(d, o);
 }
 
-GEN(movsd_x)
-{
-	if (!d->mem)
-		gen_merge8(d, o);
-	else if (dec_is_mem(d, 0))
-		gen_store8(d, o);
-	else
-		gen_load8(d, o);
-}
+/* SSE and VEX loads differ in what they leave of the register. */
+#define MOVE(name, store, load) \
+	GEN(name##_x) { move_or(d, o, store, gen_##load##_x); } \
+	GEN(v##name) { move_or(d, o, store, gen_v##load); }
+#define MOVE_WHOLE(name) \
+	GEN(name##_x) { move_or(d, o, vec_store16, gen_vec_load16_x); } \
+	GEN(v##name) { move_or(d, o, d->vex_l ? vec_store32 : vec_store16, gen_vvec_load16); }
+
+MOVE_WHOLE(movaps)
+MOVE_WHOLE(movapd)
+MOVE_WHOLE(movups)
+MOVE_WHOLE(movupd)
+MOVE_WHOLE(movdqa)
+MOVE_WHOLE(movdqu)
+MOVE_WHOLE(movntps)
+MOVE_WHOLE(movntpd)
+MOVE_WHOLE(movntdq)
+MOVE_WHOLE(movntdqa)
+MOVE_WHOLE(lddqu)
 
 /* MOVQ between XMM registers and memory. */
-GEN(movq_x)
-{
-	if (dec_is_mem(d, 0))
-		gen_store8(d, o);
-	else
-		gen_load8(d, o);
-}
-
+GEN(movq_x) { move_or(d, o, vec_store8, gen_vec_load8_x); }
+GEN(vmovq_x) { move_or(d, o, vec_store8, gen_vvec_load8); }
 /* Halves. */
-static void gen_low(const struct dec *d, struct op *o)
-{
-	if (dec_is_mem(d, 0))
-		gen_store8(d, o);
-	else
-		gen_merge8(d, o);
-}
-static void gen_high(const struct dec *d, struct op *o)
-{
-	if (dec_is_mem(d, 0))
-		gen_store_high(d, o);
-	else
-		gen_merge_high(d, o);
-}
-GEN(movlps) { gen_low(d, o); }
-GEN(movlpd) { gen_low(d, o); }
-GEN(movhps) { gen_high(d, o); }
-GEN(movhpd) { gen_high(d, o); }
+MOVE(movlps, vec_store8, vec_merge8)
+MOVE(movlpd, vec_store8, vec_merge8)
+MOVE(movhps, vec_store_high, vec_merge_high)
+MOVE(movhpd, vec_store_high, vec_merge_high)
+
+/* MOVSS, MOVSD: from memory they clear the rest of the register, between registers they keep it. */
+#define MOVE_SCALAR(name, size) \
+	GEN(name##_x) { move_or(d, o, vec_store##size, d->mem ? gen_vec_load##size##_x : gen_vec_merge##size##_x); } \
+	GEN(v##name##_x) { move_or(d, o, vec_store##size, d->mem ? gen_vvec_load##size : gen_vvec_merge##size); }
+MOVE_SCALAR(movss, 4)
+MOVE_SCALAR(movsd, 8)
 
 /* ---- MOVD, MOVQ with general registers ---- */
 
-ALWAYS_INLINE HANDLER_TYPE from_general(struct cpu *c, const struct op *o, s64 n, unsigned size)
+ALWAYS_INLINE HANDLER_TYPE vec_from_general(struct cpu *c, const struct op *o, s64 n, unsigned size, bool vex)
 {
 	xmm_set(c, o->dst, (vec){ reg_get(c, o->src, size), 0 });
+	if (vex)
+		vec_store(&c->v[o->dst].q[2], vec_zero);
 	RUN(o + 1);
 }
+static HANDLER(h_vec_from_general4) { return vec_from_general(c, o, n, 4, false); }
+static HANDLER(h_vec_from_general8) { return vec_from_general(c, o, n, 8, false); }
+static HANDLER(h_vec_from_general4_128) { return vec_from_general(c, o, n, 4, true); }
+static HANDLER(h_vec_from_general8_128) { return vec_from_general(c, o, n, 8, true); }
 
-static HANDLER(h_from_general4) { return from_general(c, o, n, 4); }
-static HANDLER(h_from_general8) { return from_general(c, o, n, 8); }
-
-ALWAYS_INLINE HANDLER_TYPE to_general(struct cpu *c, const struct op *o, s64 n, unsigned size)
+ALWAYS_INLINE HANDLER_TYPE vec_to_general(struct cpu *c, const struct op *o, s64 n, unsigned size)
 {
 	reg_set(c, o->dst, size, c->v[o->src].q[0]);
 	RUN(o + 1);
 }
+static HANDLER(h_vec_to_general4) { return vec_to_general(c, o, n, 4); }
+static HANDLER(h_vec_to_general8) { return vec_to_general(c, o, n, 8); }
 
-static HANDLER(h_to_general4) { return to_general(c, o, n, 4); }
-static HANDLER(h_to_general8) { return to_general(c, o, n, 8); }
-
-GEN(movd_xr)
+static void move_general(const struct dec *d, struct op *o, handler *const *store, gen_fn *load, handler *between)
 {
 	if (d->mem)
-		gen_load4(d, o);
+		move_or(d, o, store, load);
 	else
-		o->run = h_from_general4;
+		o->run = between;
 }
-
-GEN(movq_xr)
-{
-	if (d->mem)
-		gen_load8(d, o);
-	else
-		o->run = h_from_general8;
-}
-
-GEN(movd_rx)
-{
-	if (d->mem)
-		gen_store4(d, o);
-	else
-		o->run = h_to_general4;
-}
-
-GEN(movq_rx)
-{
-	if (d->mem)
-		gen_store8(d, o);
-	else
-		o->run = h_to_general8;
-}
+#define MOVE_GENERAL(name, size) \
+	GEN(name##_xr) { move_general(d, o, vec_store##size, gen_vec_load##size##_x, h_vec_from_general##size); } \
+	GEN(v##name##_xr) { move_general(d, o, vec_store##size, gen_vvec_load##size, h_vec_from_general##size##_128); } \
+	GEN(name##_rx) { move_general(d, o, vec_store##size, gen_vec_load##size##_x, h_vec_to_general##size); } \
+	GEN(v##name##_rx) { gen_##name##_rx(d, o); }
+MOVE_GENERAL(movd, 4)
+MOVE_GENERAL(movq, 8)
 
 /* ---- the rest ---- */
 
@@ -202,13 +161,75 @@ BODY(maskmovdqu)
 	return true;
 }
 BODY_HANDLER(maskmovdqu)
-GEN(maskmovdqu)
+GEN(maskmovdqu_x)
 {
 	o->run = h_maskmovdqu;
 	o->seg = d->seg & 7;
 }
+GEN(vmaskmovdqu) { gen_maskmovdqu_x(d, o); }
 
-static HANDLER(h_hint) { RUN(o + 1); }
-GEN(lfence) { (void)d; o->run = h_hint; }
-GEN(mfence) { (void)d; o->run = h_hint; }
-GEN(sfence) { (void)d; o->run = h_hint; }
+static HANDLER(h_fence) { RUN(o + 1); }
+GEN(lfence) { (void)d; o->run = h_fence; }
+GEN(mfence) { (void)d; o->run = h_fence; }
+GEN(sfence) { (void)d; o->run = h_fence; }
+
+/* ---- broadcasts ---- */
+
+ALWAYS_INLINE bool broadcast(struct cpu *c, const struct op *o, unsigned size)
+{
+	u64 ones = size == 1 ? 0x0101010101010101 : size == 2 ? 0x0001000100010001 : size == 4 ? 0x0000000100000001 : 1;
+	u64 mask = size == 8 ? ~(u64)0 : ((u64)1 << 8 * size) - 1;
+	vec b;
+
+	if (!vec_source(c, o, size, &b))
+		return false;
+	b[0] = (b[0] & mask) * ones;
+	b[1] = b[0];
+	vec_result(c, o, (vec[2]){ b, b });
+	return true;
+}
+
+BODY(pbroadcastb) { return broadcast(c, o, 1); }
+VEC_OWN_VEX(pbroadcastb)
+BODY(pbroadcastw) { return broadcast(c, o, 2); }
+VEC_OWN_VEX(pbroadcastw)
+BODY(pbroadcastd) { return broadcast(c, o, 4); }
+VEC_OWN_VEX(pbroadcastd)
+BODY(pbroadcastq) { return broadcast(c, o, 8); }
+VEC_OWN_VEX(pbroadcastq)
+GEN(vbroadcastss) { gen_vpbroadcastd(d, o); }
+GEN(vbroadcastsd) { gen_vpbroadcastq(d, o); }
+
+BODY(vbroadcastf128)
+{
+	vec b;
+
+	if (!vec_source(c, o, 16, &b))
+		return false;
+	ymm_set(c, o->dst, b, b);
+	return true;
+}
+GEN_BODY(vbroadcastf128)
+GEN_ALIAS(vbroadcasti128, vbroadcastf128)
+
+/* ---- zeros: of the registers that the mode has ---- */
+
+static HANDLER(h_vzeroupper)
+{
+	for (unsigned i = 0; i < (in_64(c) ? 16 : 8); i++)
+		vec_store(&c->v[i].q[2], vec_zero);
+	RUN(o + 1);
+}
+GEN(vzeroupper) { (void)d; o->run = h_vzeroupper; }
+
+static HANDLER(h_vzeroall)
+{
+	for (unsigned i = 0; i < (in_64(c) ? 16 : 8); i++)
+		ymm_set(c, i, vec_zero, vec_zero);
+	RUN(o + 1);
+}
+GEN(vzeroall) { (void)d; o->run = h_vzeroall; }
+
+gen_fn gen_ldmxcsr, gen_stmxcsr;
+GEN(vldmxcsr) { gen_ldmxcsr(d, o); }
+GEN(vstmxcsr) { gen_stmxcsr(d, o); }

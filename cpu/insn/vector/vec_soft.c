@@ -1,5 +1,5 @@
 /* SSE's floating point in integers (vec_soft.h), for hosts whose own differs: other NaNs, other tininess, no denormal-operand flag.
- * Exceptions are masked here; vec_fp.c sees to the others. */
+ * Exceptions are masked here; mxcsr.c sees to the others. */
 #include "cpu/insn/vector/vec_soft.h"
 
 #if !defined __x86_64__ || defined VCPU_SOFT_FP

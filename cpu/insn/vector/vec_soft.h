@@ -5,7 +5,7 @@
 #ifndef CPU_VEC_SOFT_H
 #define CPU_VEC_SOFT_H
 
-#include "cpu/insn/vector/vector.h"
+#include "cpu/insn/vector/mxcsr.h"
 
 typedef unsigned __int128 u128;
 

@@ -1,158 +1,163 @@
-/* How SSE instructions are made of vector functions: operands, alignment, the fast path to memory, and MXCSR.
+/* How vector instructions are made. An operation is stated once, in one line, from which all its forms come:
+ *
+ *   VEC(addps, 32, PACKED, ADD, FAST, vec_addps(c, a, b))
+ *       |      |   |       |    |     what 16 bytes of the result are (vec_fn, whose arguments are in scope)
+ *       |      |   |       |    which forms there are, and which have fast handlers (below)
+ *       |      |   |       enum post: what MXCSR has to do with it
+ *       |      |   enum lanes: which of the second source are read
+ *       |      bits of an element of the second source
+ *       the mnemonic; the table's rows are addps_x and vaddps, with an MMX form also addps_mm
+ *
+ *   SSE      the destination is the first source; bits 255:128 stay        o->vlen = 0
+ *   VEX.128  vvvv is the first source; bits 255:128 become zero                      16
+ *   VEX.256  each half by itself, but for what is written out                        32
+ *
+ * One body does them all. Operands: o->third, the first source; o->src or memory, the second; o->dst (vec_operands has filled them in).
  *
  * XMM registers are always written whole, also by scalar instructions: a whole load after a partial store would wait for the store to
- * reach the cache.
- *
- * MXCSR. While floating-point instructions run, the host's MXCSR is the guest's: same rounding, DAZ, FTZ, and its sticky flags are the
- * guest's sticky flags (c->mxcsr_live; c->mxcsr then lacks new flags). It becomes so with the first floating-point instruction, which
- * saves the host's own, and ends with sse_park(c), which must be called before
- *   - anything looks at c->mxcsr (STMXCSR, FXSAVE, a snapshot),
- *   - anything else computes with the host's SSE unit (devices, callbacks, the user's program): cpu_sync and the end of cpu_run.
- * A guest with an exception unmasked never goes live: its instructions run one by one with everything masked, and what they raised is
- * looked at before the result is stored (SDM vol. 1, 11.5). */
-#ifndef CPU_SSE_H
-#define CPU_SSE_H
+ * reach the cache. */
+#ifndef CPU_VECTOR_H
+#define CPU_VECTOR_H
 
 #include "cpu/op.h"
-#include "cpu/insn/vector/vec_fp.h"
+#include "cpu/insn/vector/mxcsr.h"
+#include "cpu/insn/vector/vec_shuffle.h"
 
-enum { MXCSR_IE = 1, MXCSR_DE = 2, MXCSR_ZE = 4, MXCSR_OE = 8, MXCSR_UE = 0x10, MXCSR_PE = 0x20, MXCSR_FLAGS = 0x3f, MXCSR_DAZ = 0x40,
-       MXCSR_IM = 0x80, MXCSR_OM = 0x400, MXCSR_UM = 0x800, MXCSR_PM = 0x1000, MXCSR_MASKS = 0x1f80, MXCSR_RC = 0x6000, MXCSR_FTZ = 0x8000,
-       MXCSR_MASK = 0xffff /* bits that exist */, MXCSR_RESET = 0x1f80 };
+static const vec vec_zero = { 0, 0 };
 
-/* Which operation, on which lanes: what must be known to say precisely what an unmasked overflow or underflow leaves in MXCSR. */
-enum post { POST_NONE /* results never overflow or underflow */, POST_ADD, POST_MUL /* and division */, POST_NARROW /* 64 to 32 bits */, POST_CLASS = 3,
-            POST_WIDE = 4, POST_PACKED = 8,
-            ADD_SS = POST_ADD, ADD_SD = ADD_SS | POST_WIDE, ADD_PS = ADD_SS | POST_PACKED, ADD_PD = ADD_SD | POST_PACKED,
-            MUL_SS = POST_MUL, MUL_SD = MUL_SS | POST_WIDE, MUL_PS = MUL_SS | POST_PACKED, MUL_PD = MUL_SD | POST_PACKED,
-            NARROW_SD = POST_NARROW | POST_WIDE, NARROW_PD = NARROW_SD | POST_PACKED };
+ALWAYS_INLINE vec xmm_get(const struct cpu *c, unsigned n) { return vec_load(&c->v[n].q[0]); }
+ALWAYS_INLINE void xmm_set(struct cpu *c, unsigned n, vec v) { vec_store(&c->v[n].q[0], v); }
+ALWAYS_INLINE vec high_get(const struct cpu *c, unsigned n) { return vec_load(&c->v[n].q[2]); }
 
-/* For what is computed without the host's floating point: as if an operation had found FLAGS. False: an unmasked one is among them. */
-bool sse_raise(struct cpu *c, u32 flags);
-
-/* Around floating-point operations in a body. sse_end: false if an unmasked exception is raised: then nothing must be stored. R = FN(A, B)
- * is what was computed (FN NULL for POST_NONE). */
-void sse_begin_slow(struct cpu *c);
-bool sse_end_slow(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post);
-/* An instruction of several operations: their flags are collected, and count together. */
-u32 sse_step_slow(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post);
-bool sse_done_slow(struct cpu *c, u32 flags);
-
-static inline void sse_begin(struct cpu *c)
+ALWAYS_INLINE void ymm_set(struct cpu *c, unsigned n, vec low, vec high)
 {
-	if (unlikely(!c->mxcsr_live))
-		sse_begin_slow(c);
+	vec_store(&c->v[n].q[0], low);
+	vec_store(&c->v[n].q[2], high);
 }
 
-ALWAYS_INLINE bool sse_end(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post)
+/* ---- operands ---- */
+
+/* Which lanes of the second source 16 bytes of the result are made of. */
+enum lanes {
+	PACKED,  /* those at the same place */
+	ONE,     /* the lowest, of the register; the others are the first source's. VEX.LIG: as 128 */
+	HALF,    /* they widen: 8, 4, 2 bytes, side by side in the source */
+	QUARTER,
+	EIGHTH,
+	NARROW,  /* those at the same place, to half their size; the results stand side by side */
+	COUNT,   /* the lowest 16 bytes, for the whole register */
+	EVEN,    /* those at the same place, but VEX.128 and SSE read only the lowest 8 bytes */
+};
+
+/* Bytes of the second source, for a result of VLEN. */
+ALWAYS_INLINE unsigned vec_reads(enum lanes lanes, unsigned bits, unsigned vlen)
 {
-	return likely(c->mxcsr_live) || sse_end_slow(c, post ? fn : NULL, a, b, post);
+	unsigned parts = vlen == 32 ? 2 : 1;
+
+	switch (lanes) {
+	case ONE: return bits / 8;
+	case HALF: return 8 * parts;
+	case QUARTER: return 4 * parts;
+	case EIGHTH: return 2 * parts;
+	case COUNT: return 16;
+	case EVEN: return parts == 2 ? 32 : 8;
+	default: return 16 * parts;
+	}
 }
 
-ALWAYS_INLINE bool sse_end_plain(struct cpu *c)
+/* B's upper half, for the second 16 bytes of the result. */
+ALWAYS_INLINE vec vec_second(enum lanes lanes, vec low, vec high)
 {
-	return likely(c->mxcsr_live) || sse_end_slow(c, NULL, (vec){ 0, 0 }, (vec){ 0, 0 }, POST_NONE);
+	switch (lanes) {
+	case HALF: return (vec){ low[1], 0 };
+	case QUARTER: return (vec){ low[0] >> 32, 0 };
+	case EIGHTH: return (vec){ low[0] >> 16, 0 };
+	case COUNT: return low;
+	default: return high;
+	}
 }
 
-/* *R = FN(A, B) with exceptions. */
-ALWAYS_INLINE bool sse_apply(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post, vec *r)
+ALWAYS_INLINE enum post vec_post(enum post post, enum lanes lanes, unsigned bits)
 {
-	sse_begin(c);
-	*r = fn(c, a, b);
-	return sse_end(c, fn, a, b, post);
+	if (post == POST_EXACT || post == POST_NONE)
+		return post;
+	return post | (bits == 64 ? POST_WIDE : 0) | (lanes == ONE ? 0 : POST_PACKED);
 }
 
-/* One of several between sse_begin and sse_done. */
-ALWAYS_INLINE vec sse_step(struct cpu *c, fp_fn *fn, vec a, vec b, enum post post, u32 *flags)
+/* The second source: a register, whole, or SIZE bytes of memory, zero-extended. */
+bool vec_operand_memory(struct cpu *c, const struct op *o, unsigned size, vec b[2]);
+ALWAYS_INLINE bool vec_operand(struct cpu *c, const struct op *o, unsigned size, vec b[2])
 {
-	vec r = fn(c, a, b);
+	if (o->mem) {
+		vec from[2]; /* so that B need not be in memory */
 
-	if (unlikely(!c->mxcsr_live))
-		*flags |= sse_step_slow(c, post ? fn : NULL, a, b, post);
-	return r;
+		if (!vec_operand_memory(c, o, size, from))
+			return false;
+		b[0] = from[0];
+		b[1] = from[1];
+	} else {
+		b[0] = xmm_get(c, o->src);
+		b[1] = high_get(c, o->src);
+	}
+	return true;
 }
 
-ALWAYS_INLINE bool sse_done(struct cpu *c, u32 flags) { return likely(c->mxcsr_live) || sse_done_slow(c, flags); }
-
-#define ODD_PS ((vec){ 0xffffffff00000000, 0xffffffff00000000 })
-#define ODD_PD ((vec){ 0, ~(u64)0 })
-
-/* A - B in even lanes, A + B in those of ODD. Subtraction is not addition of -B: another NaN may result. So both are computed, each with
- * zeros where the other's lanes are. */
-ALWAYS_INLINE vec sse_addsub(struct cpu *c, fp_fn *sub, fp_fn *add, vec odd, vec a, vec b, enum post post, u32 *flags)
-{
-	vec even_result = sse_step(c, sub, a & ~odd, b & ~odd, post, flags);
-
-	return vec_select(odd, sse_step(c, add, a & odd, b & odd, post, flags), even_result);
-}
-
-ALWAYS_INLINE vec xmm_get(const struct cpu *c, unsigned n) { return vec_load(&c->v[n]); }
-ALWAYS_INLINE void xmm_set(struct cpu *c, unsigned n, vec v) { vec_store(&c->v[n], v); }
-
-/* ---- bodies ---- */
-
-/* The source operand: a register, whole, or SIZE bytes of memory, zero-extended. */
+/* The same, of 16 bytes at most. */
 ALWAYS_INLINE bool vec_source(struct cpu *c, const struct op *o, unsigned size, vec *out)
 {
-	u64 v;
+	vec b[2];
 
-	if (!o->mem) {
-		*out = xmm_get(c, o->src);
-		return true;
+	if (!vec_operand(c, o, size, b))
+		return false;
+	*out = b[0];
+	return true;
+}
+
+/* The first source's 16 bytes at PART. */
+ALWAYS_INLINE vec vec_first(const struct cpu *c, const struct op *o, unsigned part) { return vec_load(&c->v[o->third].q[2 * part]); }
+
+ALWAYS_INLINE unsigned vec_parts(const struct op *o) { return o->vlen == 32 ? 2 : 1; }
+
+/* R[1] counts only where there are two parts. */
+ALWAYS_INLINE void vec_result(struct cpu *c, const struct op *o, const vec r[2])
+{
+	xmm_set(c, o->dst, r[0]);
+	if (o->vlen)
+		vec_store(&c->v[o->dst].q[2], o->vlen == 32 ? r[1] : vec_zero);
+}
+
+/* ---- the body ---- */
+
+ALWAYS_INLINE bool vec_body(struct cpu *c, const struct op *o, vec_fn *fn, unsigned bits, enum lanes lanes, enum post post)
+{
+	vec b[2], r[2] = { vec_zero, vec_zero };
+	u32 flags = 0;
+
+	if (!vec_operand(c, o, vec_reads(lanes, bits, o->vlen), b))
+		return false;
+	if (post != POST_EXACT)
+		sse_begin(c);
+	r[0] = sse_step(c, fn, vec_first(c, o, 0), b[0], o->imm8, 0, vec_post(post, lanes, bits), &flags);
+	if (lanes != ONE && o->vlen == 32)
+		r[1] = sse_step(c, fn, vec_first(c, o, 1), vec_second(lanes, b[0], b[1]), o->imm8, 1, vec_post(post, lanes, bits), &flags);
+	if (post != POST_EXACT && !sse_done(c, flags))
+		return false;
+	if (lanes == NARROW && o->vlen == 32) {
+		r[0] = (vec){ r[0][0], r[1][0] };
+		r[1] = vec_zero;
 	}
-	if (size == 16)
-		return op_load_block(c, o, out, 16);
-	if (!op_load(c, o, size, &v))
-		return false;
-	*out = (vec){ v, 0 };
-	return true;
-}
-
-ALWAYS_INLINE bool vec_body(struct cpu *c, const struct op *o, vec_fn *fn, unsigned size)
-{
-	vec b;
-
-	if (!vec_source(c, o, size, &b))
-		return false;
-	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), b));
-	return true;
-}
-
-ALWAYS_INLINE bool vec_imm_body(struct cpu *c, const struct op *o, vec_imm_fn *fn, unsigned size)
-{
-	vec b;
-
-	if (!vec_source(c, o, size, &b))
-		return false;
-	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), b, o->imm8));
-	return true;
-}
-
-ALWAYS_INLINE bool fp_body(struct cpu *c, const struct op *o, fp_fn *fn, unsigned size, enum post post)
-{
-	vec b, r;
-
-	if (!vec_source(c, o, size, &b) || !sse_apply(c, fn, xmm_get(c, o->dst), b, post, &r))
-		return false;
-	xmm_set(c, o->dst, r);
-	return true;
-}
-
-ALWAYS_INLINE bool fp_imm_body(struct cpu *c, const struct op *o, fp_imm_fn *fn, unsigned size)
-{
-	vec b, r;
-
-	if (!vec_source(c, o, size, &b))
-		return false;
-	sse_begin(c);
-	r = fn(c, xmm_get(c, o->dst), b, o->imm8);
-	if (!sse_end_plain(c))
-		return false;
-	xmm_set(c, o->dst, r);
+	xmm_set(c, o->dst, r[0]);
+	if (o->vlen)
+		vec_store(&c->v[o->dst].q[2], r[1]);
 	return true;
 }
 
 /* ---- handlers ---- */
+
+ALWAYS_INLINE vec vec_load_size(const u8 *p, enum kind kind, unsigned size)
+{
+	return kind == KIND_REG || size >= 16 ? vec_load(p) : (vec){ get_size(p, size), 0 };
+}
 
 /* Host address of the source operand, or NULL: the slow path. */
 ALWAYS_INLINE const u8 *vec_fast_source(const struct cpu *c, const struct op *o, enum kind kind, unsigned size)
@@ -162,91 +167,102 @@ ALWAYS_INLINE const u8 *vec_fast_source(const struct cpu *c, const struct op *o,
 	if (kind == KIND_REG)
 		return c->v[o->src].b;
 	p = fast_op(c, o, kind, size, false);
-	if (size == 16 && unlikely((uintptr_t)p & 15) && (o->scale & 0x80))
+	if (size >= 16 && unlikely((uintptr_t)p & (size - 1)) && (o->scale & 0x80))
 		return NULL;
 	return p;
 }
 
-ALWAYS_INLINE vec vec_load_size(const u8 *p, enum kind kind, unsigned size)
+/* VLEN is a constant here. While the host's MXCSR is not the guest's, and for memory that the TLB does not answer, SLOW. */
+ALWAYS_INLINE HANDLER_TYPE vec_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen, vec_fn *fn, unsigned bits, enum lanes lanes,
+				    enum post post, handler *slow)
 {
-	return kind == KIND_REG || size == 16 ? vec_load(p) : (vec){ get_size(p, size), 0 };
-}
-
-ALWAYS_INLINE HANDLER_TYPE vec_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, vec_fn *fn, unsigned size, handler *slow)
-{
+	const unsigned size = vec_reads(lanes, bits, vlen);
 	const u8 *p = vec_fast_source(c, o, kind, size);
+	unsigned first = vlen ? o->third : o->dst;
+	vec low, b;
 
-	if (unlikely(!p))
+	if (unlikely(!p) || (post != POST_EXACT && unlikely(!c->mxcsr_live)))
 		TAIL(slow);
-	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), vec_load_size(p, kind, size)));
+	b = vec_load_size(p, kind, size);
+	low = fn(c, xmm_get(c, first), b, o->imm8, 0);
+	if (vlen == 32)
+		ymm_set(c, o->dst, low, fn(c, high_get(c, first), vec_second(lanes, b, size == 32 ? vec_load(p + 16) : vec_zero), o->imm8, 1));
+	else if (vlen)
+		ymm_set(c, o->dst, low, vec_zero);
+	else
+		xmm_set(c, o->dst, low);
 	RUN(o + 1);
 }
 
-ALWAYS_INLINE HANDLER_TYPE vec_imm_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, vec_imm_fn *fn, unsigned size, handler *slow)
-{
-	const u8 *p = vec_fast_source(c, o, kind, size);
+/* ---- from the line to the forms ---- */
 
-	if (unlikely(!p))
-		TAIL(slow);
-	xmm_set(c, o->dst, fn(xmm_get(c, o->dst), vec_load_size(p, kind, size), o->imm8));
-	RUN(o + 1);
-}
+/* By enum kind; VEX forms, which are mostly addressed with an index or by a base alone, have KIND_INDEX for both. NULL: the body. */
+struct vec_handlers { handler *body, *sse[4], *vex_128[3], *vex_256[3]; };
 
-ALWAYS_INLINE HANDLER_TYPE fp_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, fp_fn *fn, unsigned size, handler *slow)
-{
-	const u8 *p = vec_fast_source(c, o, kind, size);
+/* o->third and o->vlen: see above. */
+void vec_operands(const struct dec *d, struct op *o, enum lanes lanes);
+/* And the handler. */
+void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h, enum lanes lanes);
 
-	if (unlikely(!p) || unlikely(!c->mxcsr_live))
-		TAIL(slow);
-	xmm_set(c, o->dst, fn(c, xmm_get(c, o->dst), vec_load_size(p, kind, size)));
-	RUN(o + 1);
-}
-
-/* The gen function that chooses among h_NAME_reg, _base, _index, _seg. */
-#define GEN_KINDS(name) \
-	GEN(name) \
-	{ \
-		static handler *const by_kind[] = { [KIND_REG] = h_##name##_reg, [KIND_BASE] = h_##name##_base, \
-		                                    [KIND_INDEX] = h_##name##_index, [KIND_SEG] = h_##name##_seg }; \
-		o->run = by_kind[dec_kind_of_memory(d)]; \
-	}
-
-/* NAME: dst = FN(dst, source of SIZE bytes). */
-#define VEC_OP(name, fn, size) \
-	BODY(name) { return vec_body(c, o, fn, size); } \
+#define VEC(name, bits, lanes, post, forms, expression) \
+	VEC_LANES(name, expression) \
+	BODY(name) { return vec_body(c, o, lanes_##name, bits, lanes, POST_##post); } \
 	BODY_HANDLER(name) \
-	static HANDLER(h_##name##_reg) { return vec_fast(c, o, n, KIND_REG, fn, size, h_##name); } \
-	static HANDLER(h_##name##_base) { return vec_fast(c, o, n, KIND_BASE, fn, size, h_##name); } \
-	static HANDLER(h_##name##_index) { return vec_fast(c, o, n, KIND_INDEX, fn, size, h_##name); } \
-	static HANDLER(h_##name##_seg) { return vec_fast(c, o, n, KIND_SEG, fn, size, h_##name); } \
-	GEN_KINDS(name)
+	VEC_##forms(name, bits, lanes, POST_##post)
 
-/* NAME: dst = FN(dst, source, imm8). */
-#define VEC_IMM_OP(name, fn, size) \
-	BODY(name) { return vec_imm_body(c, o, fn, size); } \
-	BODY_HANDLER(name) \
-	static HANDLER(h_##name##_reg) { return vec_imm_fast(c, o, n, KIND_REG, fn, size, h_##name); } \
-	static HANDLER(h_##name##_base) { return vec_imm_fast(c, o, n, KIND_BASE, fn, size, h_##name); } \
-	static HANDLER(h_##name##_index) { return vec_imm_fast(c, o, n, KIND_INDEX, fn, size, h_##name); } \
-	static HANDLER(h_##name##_seg) { return vec_imm_fast(c, o, n, KIND_SEG, fn, size, h_##name); } \
-	GEN_KINDS(name)
+/* The lane function. */
+#define VEC_LANES(name, expression) \
+	ALWAYS_INLINE vec lanes_##name(struct cpu *c __attribute__((unused)), vec a __attribute__((unused)), vec b __attribute__((unused)), \
+				       u8 imm __attribute__((unused)), unsigned part __attribute__((unused))) { return expression; }
 
-/* The same with MXCSR. */
-#define FP_OP(name, fn, size, post) \
-	BODY(name) { return fp_body(c, o, fn, size, post); } \
-	BODY_HANDLER(name) \
-	static HANDLER(h_##name##_reg) { return fp_fast(c, o, n, KIND_REG, fn, size, h_##name); } \
-	static HANDLER(h_##name##_base) { return fp_fast(c, o, n, KIND_BASE, fn, size, h_##name); } \
-	static HANDLER(h_##name##_index) { return fp_fast(c, o, n, KIND_INDEX, fn, size, h_##name); } \
-	static HANDLER(h_##name##_seg) { return fp_fast(c, o, n, KIND_SEG, fn, size, h_##name); } \
-	GEN_KINDS(name)
+/* Forms. Those of what is rarer: by body only. */
+#define VEC_SSE_ONLY(name, bits, lanes, post) GEN(name) { vec_operands(d, o, lanes); o->run = h_##name; }
+#define VEC_VEX_ONLY(name, bits, lanes, post) GEN(v##name) { vec_operands(d, o, lanes); o->run = h_##name; }
+#define VEC_SLOW(name, bits, lanes, post) \
+	GEN(name##_x) { vec_operands(d, o, lanes); o->run = h_##name; } \
+	GEN(v##name) { vec_operands(d, o, lanes); o->run = h_##name; }
 
-/* Those that are rarer: by body only. */
-#define VEC_SLOW_OP(name, fn, size) \
-	BODY(name) { return vec_body(c, o, fn, size); } \
-	GEN_BODY(name)
-#define VEC_SLOW_IMM_OP(name, fn, size) \
-	BODY(name) { return vec_imm_body(c, o, fn, size); } \
-	GEN_BODY(name)
+#define VEC_HANDLER(form, kind, vlen, name, bits, lanes, post) \
+	static HANDLER(h_##name##_##form) { return vec_fast(c, o, n, kind, vlen, lanes_##name, bits, lanes, post, h_##name); }
+#define VEC_SSE_HANDLERS(...) \
+	VEC_HANDLER(reg, KIND_REG, 0, __VA_ARGS__) VEC_HANDLER(base, KIND_BASE, 0, __VA_ARGS__) \
+	VEC_HANDLER(index, KIND_INDEX, 0, __VA_ARGS__) VEC_HANDLER(seg, KIND_SEG, 0, __VA_ARGS__)
+#define VEC_128_HANDLERS(...) \
+	VEC_HANDLER(128_reg, KIND_REG, 16, __VA_ARGS__) VEC_HANDLER(128_index, KIND_INDEX, 16, __VA_ARGS__) VEC_HANDLER(128_seg, KIND_SEG, 16, __VA_ARGS__)
+#define VEC_256_HANDLERS(...) \
+	VEC_HANDLER(256_reg, KIND_REG, 32, __VA_ARGS__) VEC_HANDLER(256_index, KIND_INDEX, 32, __VA_ARGS__) VEC_HANDLER(256_seg, KIND_SEG, 32, __VA_ARGS__)
+#define VEC_CHOOSE(name, lanes, ...) \
+	static const struct vec_handlers handlers_##name = { h_##name, __VA_ARGS__ }; \
+	GEN(name##_x) { vec_choose(d, o, &handlers_##name, lanes); } \
+	GEN(v##name) { vec_choose(d, o, &handlers_##name, lanes); }
+
+/* SSE forms are fast. */
+#define VEC_FAST_SSE(name, bits, lanes, post) \
+	VEC_SSE_HANDLERS(name, bits, lanes, post) \
+	VEC_CHOOSE(name, lanes, { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }, { 0 }, { 0 })
+/* SSE and VEX.128. */
+#define VEC_FAST_128(name, bits, lanes, post) \
+	VEC_SSE_HANDLERS(name, bits, lanes, post) \
+	VEC_128_HANDLERS(name, bits, lanes, post) \
+	VEC_CHOOSE(name, lanes, { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }, \
+		   { h_##name##_128_reg, h_##name##_128_index, h_##name##_128_seg }, { 0 })
+/* All. */
+#define VEC_FAST(name, bits, lanes, post) \
+	VEC_SSE_HANDLERS(name, bits, lanes, post) \
+	VEC_128_HANDLERS(name, bits, lanes, post) \
+	VEC_256_HANDLERS(name, bits, lanes, post) \
+	VEC_CHOOSE(name, lanes, { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }, \
+		   { h_##name##_128_reg, h_##name##_128_index, h_##name##_128_seg }, { h_##name##_256_reg, h_##name##_256_index, h_##name##_256_seg })
+
+/* The same with an MMX form, of which one source and the result are 8 bytes (mmx.h). */
+#define VEC_MM_SLOW(name, ...) MMX_BODY(name, lanes_##name, 8) VEC_SLOW(name, __VA_ARGS__)
+#define VEC_MM_FAST(name, ...) MMX_BODY(name, lanes_##name, 8) VEC_FAST(name, __VA_ARGS__)
+
+/* An operation whose body is written out: BODY(name), with the operands as above. */
+#define VEC_OWN(name) BODY_HANDLER(name) VEC_SLOW(name, 0, PACKED, POST_EXACT)
+#define VEC_OWN_ONE(name) BODY_HANDLER(name) VEC_SLOW(name, 0, ONE, POST_EXACT)
+#define VEC_OWN_VEX(name) BODY_HANDLER(name) VEC_VEX_ONLY(name, 0, PACKED, POST_EXACT)
+/* NAME has all the forms of OTHER. */
+#define VEC_ALIAS(name, other) GEN(name##_x) { gen_##other##_x(d, o); } GEN(v##name) { gen_v##other(d, o); }
 
 #endif

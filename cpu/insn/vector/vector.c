@@ -1,0 +1,40 @@
+/* What all vector instructions share. */
+#include "cpu/insn/vector/vector.h"
+
+bool vec_operand_memory(struct cpu *c, const struct op *o, unsigned size, vec b[2])
+{
+	const u8 *p = fast_op(c, o, KIND_SEG, size, false);
+	u64 v;
+
+	b[0] = b[1] = vec_zero;
+	if (likely(p) && !(size >= 16 && (uintptr_t)p & (size - 1) && o->scale & 0x80)) {
+		if (size < 16)
+			b[0] = (vec){ get_size(p, size), 0 };
+		else
+			memcpy(b, p, size);
+		return true;
+	}
+	if (size >= 16)
+		return op_load_block(c, o, b, size);
+	if (!op_load(c, o, size, &v))
+		return false;
+	b[0] = (vec){ v, 0 };
+	return true;
+}
+
+void vec_operands(const struct dec *d, struct op *o, enum lanes lanes)
+{
+	o->third = d->vex ? d->third : o->dst;
+	o->vlen = !d->vex ? 0 : d->vex_l && lanes != ONE ? 32 : 16;
+}
+
+void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h, enum lanes lanes)
+{
+	enum kind kind = dec_kind_of_memory(d);
+	unsigned vex_kind = kind == KIND_REG ? 0 : kind == KIND_SEG ? 2 : 1;
+	handler *fast;
+
+	vec_operands(d, o, lanes);
+	fast = !o->vlen ? h->sse[kind] : (o->vlen == 32 ? h->vex_256 : h->vex_128)[vex_kind];
+	o->run = fast ? fast : h->body;
+}
