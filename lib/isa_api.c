@@ -70,6 +70,7 @@ bool vcpu_isa_row(unsigned row, struct vcpu_insn *out)
 		.vmexit = insn->vmexit ? insn->vmexit : "",
 		.lock = insn->lock,
 		.rep = insn->rep,
+		.since_256 = insn->wide ? features[insn->wide] : "",
 	};
 	SPELL(out->check, insn->check, checks, " ");
 	SPELL(out->flags_written, insn->flags, letters, "");

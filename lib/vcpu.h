@@ -356,6 +356,7 @@ struct vcpu_insn {
 	char flags_written[48], flags_read[48], flags_undefined[48]; /* "OSZAPC" as letters, the others as words: "OC D", "I IOPL" */
 	char reads[96], writes[96]; /* system resources: "CR0 IF" */
 	bool lock, rep;
+	const char *since_256;      /* the feature that 256 bits need in place of `since'; "": the same */
 };
 VCPU_API bool vcpu_isa_row(unsigned row, struct vcpu_insn *out);
 /* Popek and Goldberg's theorem: rows that a monitor would miss which runs its guest directly on processor CPU (as in the configuration), because

@@ -26,14 +26,22 @@ gen_fn *const insn_gen[CODES] = {
 };
 
 #define ROW(name, identity, enc, ops, feature, ...) \
-	{ .mnemonic = name, .code = identity, .encoding = enc, .operands = ops, .since = F_##feature, __VA_ARGS__ },
+	{ .mnemonic = name, .code = identity, .encoding = enc, .operands = ops, .since = F_##feature, .check = INSN_CHECK, __VA_ARGS__ },
 #define INSN(mnemonic, ...) ROW(#mnemonic, CODE_##mnemonic, __VA_ARGS__)
 #define INSV(mnemonic, variant, ...) ROW(#mnemonic, CODE_##mnemonic##_##variant, __VA_ARGS__)
 #define ALSO INSN
 #define ALSV INSV
+/* A row's own .check comes after the default, and wins. */
+#pragma GCC diagnostic push
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Winitializer-overrides"
+#else
+#pragma GCC diagnostic ignored "-Woverride-init"
+#endif
 const struct insn insn_table[] = {
 #include "cpu/table/insn.def"
 };
+#pragma GCC diagnostic pop
 
 const unsigned insn_count = ARRAY_LEN(insn_table);
 
@@ -304,6 +312,16 @@ static u8 form_of(const struct isa_row *row, bool mem)
 	return FORM_OTHER;
 }
 
+/* The row is two, of which a model may have either. */
+static void choose_lengths(struct isa_row *row, const struct model *model)
+{
+	if (!has(model, row->insn->wide))
+		want(row, KEY_L, 0);
+	else if (!row->enabled)
+		want(row, KEY_L, KEY_L);
+	row->enabled = row->enabled || has(model, row->insn->wide);
+}
+
 static bool compile(struct isa_row *row, const struct insn *insn, const struct model *model)
 {
 	*row = (struct isa_row){ .insn = insn };
@@ -312,6 +330,8 @@ static bool compile(struct isa_row *row, const struct insn *insn, const struct m
 		return false;
 	row->form[0] = form_of(row, false);
 	row->form[1] = form_of(row, true);
+	if (insn->wide)
+		choose_lengths(row, model);
 	if (insn->modes)
 		want(row, KEY_64, insn->modes == ONLY64 ? KEY_64 : 0);
 	return true;

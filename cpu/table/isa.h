@@ -36,6 +36,7 @@ enum {
 	CHK_PKE = 0x400000, /* obeyed by the body: #UD without CR4.PKE */
 };
 
+enum { ALIGN_LENGTH = 1, ALIGN_16 = 16 };
 enum { MODES_ALL = 0, NO64 = 1, ONLY64 = 2 };
 enum { TAKES_NOTHING, TAKES_BASE, TAKES_SRC }; /* op.base, op.src */
 
@@ -63,7 +64,8 @@ struct insn {
 	u32 check;
 	u8 until;                /* enum feature: the generation that does not have it any more; 0: all later ones have it */
 	u8 modes;                /* NO64, ONLY64 */
-	u8 align;                /* memory operand must be so aligned (#GP): 16, 32 */
+	u8 wide;                 /* enum feature: what VEX.256 needs in place of `since'; 0: the same */
+	u8 align;                /* memory operand must be so aligned (#GP): 16 bytes, or the vector's length */
 	bool vsib;               /* the index is a vector register: o->imm = its number | scale << 4 */
 	bool lock;               /* LOCK is allowed with a memory destination */
 	bool rep;                /* REP, REPE, REPNE mean something */

@@ -35,6 +35,7 @@ static void print_json(void)
 		string("encoding", i.encoding, &first);
 		string("operands", i.operands, &first);
 		string("since", i.since, &first);
+		string("since_256", i.since_256, &first);
 		string("check", i.check, &first);
 		string("modes", i.modes, &first);
 		string("flags_written", i.flags_written, &first);
@@ -56,9 +57,10 @@ static void print_text(void)
 	printf("%-14s %-26s %-14s %-10s %-10s %-10s %-10s %-10s %-10s %-12s %s\n", "mnemonic", "encoding", "operands", "since", "check",
 	       "modes", "written", "read", "undefined", "popek", "");
 	for (unsigned row = 0; vcpu_isa_row(row, &i); row++)
-		printf("%-14s %-26s %-14s %-10s %-10s %-10s %-10s %-10s %-10s %-12s%s%s\n", i.mnemonic, i.encoding,
+		printf("%-14s %-26s %-14s %-10s %-10s %-10s %-10s %-10s %-10s %-12s%s%s%s%s\n", i.mnemonic, i.encoding,
 		       or_dash(i.operands), or_dash(i.since), or_dash(i.check), or_dash(i.modes), or_dash(i.flags_written),
-		       or_dash(i.flags_read), or_dash(i.flags_undefined), or_dash(i.popek), i.lock ? " lock" : "", i.rep ? " rep" : "");
+		       or_dash(i.flags_read), or_dash(i.flags_undefined), or_dash(i.popek), i.lock ? " lock" : "", i.rep ? " rep" : "",
+		       *i.since_256 ? " 256:" : "", i.since_256);
 }
 
 /* The rows because of which processor CPU cannot be virtualised as Popek and Goldberg meant it. */

@@ -245,7 +245,7 @@ static void put_tail(u8 *p, unsigned len)
 static unsigned put_vex(u8 *p, const struct isa_row *row, unsigned bits, unsigned pp, unsigned w)
 {
 	bool uses_v = has_operand(row, OPK_H) || has_operand(row, OPK_B);
-	unsigned l = row->mask & KEY_L ? row->match >> 12 & 1 : below(2), v = uses_v || one_in(60) ? below(16) : 0;
+	unsigned l = row->mask & KEY_L ? row->match >> 12 & 1 : below(2) & (!row->insn->wide || host_has(row->insn->wide)), v = uses_v || one_in(60) ? below(16) : 0;
 	unsigned rxb = bits == 64 ? below(8) : one_in(2) ? 0 : 1;
 
 	if (bits != 64)
