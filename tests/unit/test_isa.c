@@ -229,6 +229,27 @@ static enum decode_result result(const struct isa *i, const struct model *model,
 	return decode(i, model, mode, code, len, &d, &o);
 }
 
+/* .wide: VPADDB came with AVX, of 256 bits with AVX2; VADDPS both with AVX. */
+START_TEST(lengths)
+{
+	static const u8 vpaddb[2][4] = { { 0xc5, 0xf1, 0xfc, 0xc2 }, { 0xc5, 0xf5, 0xfc, 0xc2 } }, vaddps[2][4] = { { 0xc5, 0xf0, 0x58, 0xc2 }, { 0xc5, 0xf4, 0x58, 0xc2 } };
+	static const struct { const char *name; bool integers[2], floats; } cases[] = {
+		{ "haswell", { true, true }, true }, { "haswell,-avx2", { true, false }, true }, { "haswell,-avx", { false, true }, false }, { "nehalem", { false, false }, false },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		struct model model;
+		struct isa *of_model = isa_of(&model, cases[i].name);
+
+		for (unsigned l = 0; l < 2; l++) {
+			ck_assert_msg((result(of_model, &model, 64, vpaddb[l], 4) == DECODE_OK) == cases[i].integers[l], "%s, VPADDB, L %u", cases[i].name, l);
+			ck_assert_msg((result(of_model, &model, 64, vaddps[l], 4) == DECODE_OK) == cases[i].floats, "%s, VADDPS, L %u", cases[i].name, l);
+		}
+		isa_free(of_model);
+	}
+}
+END_TEST
+
 /* The cells that are empty in the opcode maps of SDM vol. 2, appendix A, with and without prefixes; the processor gives the same answers to
  * tests/silicon/native --encodings. */
 START_TEST(undefined)
@@ -487,6 +508,7 @@ int main(void)
 	tcase_add_test(table, one_row_per_key);
 	tcase_add_test(table, all_is_defined);
 	tcase_add_test(table, models);
+	tcase_add_test(table, lengths);
 	tcase_add_test(table, columns);
 	tcase_add_test(table, undefined);
 	tcase_add_test(table, fifteen_bytes);
