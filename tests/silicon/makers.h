@@ -27,7 +27,7 @@
 	DIFFERENCE(X87_STORE, "x87 stores with an unmasked exception to where a store faults", "the numeric exception first", "the fault first") \
 	DIFFERENCE(REP_67, "REP string instructions with 67h in 64-bit mode that fault", "upper halves are cleared", "upper halves stay until an iteration is done") \
 	DIFFERENCE(REP_FLAGS, "REP CMPS, REP SCAS that fault", "flags of the last iteration that ended", "other flags") \
-	DIFFERENCE(WRAP_4G, "memory operands that go on beyond 4 GiB outside 64-bit mode", "they wrap", "#GP, or the bytes behind") \
+	DIFFERENCE(WRAP_4G, "operands in memory, those on the stack too, that go on beyond 4 GiB outside 64-bit mode", "they wrap", "#GP, or the bytes behind") \
 	DIFFERENCE(DP_NAN, "DPPS, DPPD", "sums of NaNs take the one to the left", "another order of additions") \
 	DIFFERENCE(PS2PH, "VCVTPS2PH with an unmasked exception or a fault", "a fault first, MXCSR as before; all flags are set", \
 		   "the numeric exception first; PE is left out") \
