@@ -122,7 +122,10 @@ enum {
 	MODE_LIMIT = 1 << 14,   /* CS has a limit that a jump in a page could break */
 	MODE_SINGLE = 1 << 15,  /* one instruction a block, nothing fused: for stops in the middle, TF, breakpoints */
 	MODE_UMIP = 1 << 16, MODE_XMM_EXC = 1 << 17,
+	MODE_SCE = 1 << 18,     /* EFER.SCE */
 };
+/* Bits of CR4 that checks look at and nothing else in a mode does: in its upper half, as they are. */
+#define MODE_CR4(bits) ((u64)(bits) << 32)
 
 /* Why the running block must be left after the instruction that set it. */
 enum { ATTN_NONE = 0, ATTN_CODE = 1, ATTN_MODE = 2, ATTN_LINE = 4, ATTN_CLOCK = CLOCK_MOVED };

@@ -49,7 +49,7 @@ enum decode_result { DECODE_OK, DECODE_MORE /* bytes ran out */, DECODE_UD, DECO
 enum decode_result decode(const struct isa *isa, const struct model *model, u64 mode, const u8 *code, unsigned len, struct dec *d, struct op *o);
 
 /* What O raises in place of an instruction: #UD, #NM, #GP(0) and why. */
-enum raise { RAISE_NONE, RAISE_UD, RAISE_NM, RAISE_GP_CPL /* privileged */, RAISE_GP_UMIP, RAISE_GP_LIMIT /* of the code segment */, RAISE_GP_LONG };
+enum raise { RAISE_NONE, RAISE_UD, RAISE_NM, RAISE_GP_CPL /* privileged */, RAISE_GP_UMIP, RAISE_GP_TSD, RAISE_GP_PCE, RAISE_GP_LIMIT /* of the code segment */, RAISE_GP_LONG };
 void decode_fault(struct op *o, enum raise raise);
 
 #endif

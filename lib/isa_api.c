@@ -10,9 +10,11 @@ struct word { u32 bit; const char *text; };
 static const struct word checks[] = {
 	{ CHK_PROT, "PROT" }, { CHK_NO64, "NO64" }, { CHK_UMIP, "UMIP" }, { CHK_CPL0, "CPL0" }, { CHK_FPU, "FPU" }, { CHK_WAIT, "WAIT" },
 	{ CHK_MMX, "MMX" }, { CHK_SSE, "SSE" }, { CHK_AVX, "AVX" }, { CHK_XSAVE, "XSAVE" }, { CHK_FSGSBASE, "FSGSBASE" }, { CHK_IOPL, "IOPL" },
-	{ CHK_V86IOPL, "V86IOPL" }, { CHK_IO, "IO" }, { CHK_TSD, "TSD" }, { CHK_PCE, "PCE" }, { CHK_MF, "MF" },
-	{ CHK_RING0, "RING0" }, { CHK_SMM, "SMM" }, { CHK_SCE, "SCE" }, { CHK_SEP, "SEP" }, { CHK_OSXSAVE, "OSXSAVE" },
+	{ CHK_V86IOPL, "V86IOPL" }, { CHK_V86INT, "V86INT" }, { CHK_TSD, "TSD" }, { CHK_PCE, "PCE" }, { CHK_MF, "MF" },
+	{ CHK_RING0, "RING0" }, { CHK_SMM, "SMM" }, { CHK_SCE, "SCE" }, { CHK_SEP, "SEP" }, { CHK_OSXSAVE, "OSXSAVE" }, { CHK_PKE, "PKE" },
 };
+
+static const struct word port[] = { { 1, "IO" } };
 
 static const struct word resources[] = {
 	{ SR_CR0, "CR0" }, { SR_CR2, "CR2" }, { SR_CR3, "CR3" }, { SR_CR4, "CR4" }, { SR_CR8, "CR8" }, { SR_DR, "DR" }, { SR_GDTR, "GDTR" },
@@ -73,6 +75,7 @@ bool vcpu_isa_row(unsigned row, struct vcpu_insn *out)
 		.since_256 = insn->wide ? features[insn->wide] : "",
 	};
 	SPELL(out->check, insn->check, checks, " ");
+	SPELL(out->check, insn->port, port, " ");
 	SPELL(out->flags_written, insn->flags, letters, "");
 	SPELL(out->flags_written, insn->flags, flag_words, " ");
 	SPELL(out->flags_read, insn->uses, letters, "");

@@ -11,7 +11,6 @@
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
-#include "cpu/x87.h"
 
 enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = EARLY_BYTES + 1 };
 #define NO_PAGE (~(u64)0)
@@ -242,31 +241,6 @@ static HANDLER(observed_point)
 	RUN(o + 1);
 }
 
-/* Checks before an instruction that the mode does not settle. imm: its CHK_ bits. */
-static HANDLER(guard)
-{
-	if ((o->imm & CHK_FSGSBASE) && !(c->cr4 & CR4_FSGSBASE)) {
-		fault_ud(c);
-		LEAVE(EXIT_FAULT);
-	}
-	if ((o->imm & (CHK_MF | CHK_MMX)) && c->x87.sw & X87_ES) {
-		if (c->cr0 & CR0_NE) {
-			fault(c, VEC_MF);
-			LEAVE(EXIT_FAULT);
-		}
-		if (x87_freezes(c)) {
-			c->r[RIP] = op_rip(c, o);
-			c->activity = ACTIVITY_FERR;
-			c->shadow_at = 0; /* STI's holds off what comes before the next instruction begins, and that has begun */
-			c->step = 0;      /* but it is not over */
-			c->attn |= ATTN_LINE;
-			n += o->left;
-			LEAVE(EXIT_LOOKUP);
-		}
-	}
-	RUN(o + 1);
-}
-
 /* ---- building ---- */
 
 static bool conditional(const struct dec *d)
@@ -311,12 +285,12 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			o[count].len = (u8)(s->room - ip < 15 ? s->room - ip : 15); /* what the verdict was made from, so that a write there voids it */
 			d[count].row = NULL;
 		}
-		checks = d[count].row ? d[count].row->insn->check & (CHK_FSGSBASE | CHK_MF | CHK_MMX) : 0;
+		checks = d[count].row && !d[count].raises ? guard_checks(d[count].row->insn->check, c->mode) : 0;
 		if (checks) {
 			d[count + 1] = d[count];
 			o[count + 1] = o[count];
 			d[count].row = NULL;
-			o[count] = (struct op){ .run = guard, .imm = checks, .ip = ip & OP_IP_MAX, .len = o[count + 1].len };
+			o[count] = (struct op){ .run = guard, .imm = checks, .ip = ip & OP_IP_MAX, .len = o[count + 1].len, .osize = o[count + 1].osize };
 			counts[count++] = 0;
 		}
 		o[count].ip = ip & OP_IP_MAX;

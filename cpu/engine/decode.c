@@ -310,6 +310,14 @@ static enum raise fixed_checks(u32 check, u64 mode)
 
 	if ((check & CHK_PROT) && !protected)
 		return RAISE_UD;
+	if ((check & CHK_RING0) && cpl)
+		return RAISE_UD;
+	if ((check & CHK_SCE) && !(mode & MODE_SCE))
+		return RAISE_UD;
+	if ((check & CHK_FSGSBASE) && !(mode & MODE_CR4(CR4_FSGSBASE)))
+		return RAISE_UD;
+	if ((check & CHK_PKE) && !(mode & MODE_CR4(CR4_PKE)))
+		return RAISE_UD;
 	if ((check & CHK_AVX) && (!protected || !(mode & MODE_OSXSAVE) || !(mode & MODE_AVX)))
 		return RAISE_UD;
 	if ((check & (CHK_XSAVE | CHK_OSXSAVE)) && !(mode & MODE_OSXSAVE))
@@ -324,10 +332,14 @@ static enum raise fixed_checks(u32 check, u64 mode)
 		return RAISE_NM;
 	if ((check & (CHK_MMX | CHK_SSE | CHK_AVX | CHK_XSAVE)) && (mode & MODE_TS))
 		return RAISE_NM;
-	if ((check & CHK_CPL0) && cpl && !(check & CHK_SCE)) /* SYSRET: #UD without EFER.SCE comes first; the body knows */
+	if ((check & CHK_CPL0) && cpl)
 		return RAISE_GP_CPL;
 	if ((check & CHK_UMIP) && cpl && (mode & MODE_UMIP))
 		return RAISE_GP_UMIP;
+	if ((check & CHK_TSD) && cpl && (mode & MODE_CR4(CR4_TSD)))
+		return RAISE_GP_TSD;
+	if ((check & CHK_PCE) && cpl && !(mode & MODE_CR4(CR4_PCE)))
+		return RAISE_GP_PCE;
 	return RAISE_NONE;
 }
 
@@ -339,7 +351,9 @@ BODY(raise_gp)
 {
 	return gp_because(c, 0, o->imm == RAISE_GP_LONG ? "the instruction is longer than 15 bytes" :
 		o->imm == RAISE_GP_LIMIT ? "the instruction's bytes go on beyond the limit of the code segment (5.3)" :
-		o->imm == RAISE_GP_UMIP ? "CR4.UMIP keeps it from all rings but 0 (2.5)" : "it is a privileged instruction, and CPL is not 0 (5.9)");
+		o->imm == RAISE_GP_UMIP ? "CR4.UMIP keeps it from all rings but 0 (2.5)" :
+		o->imm == RAISE_GP_TSD ? "CR4.TSD is set, and CPL is not 0 (2.5)" :
+		o->imm == RAISE_GP_PCE ? "CR4.PCE is clear, and CPL is not 0 (2.5)" : "it is a privileged instruction, and CPL is not 0 (5.9)");
 }
 BODY_HANDLER(raise_gp)
 

@@ -405,7 +405,7 @@ BODY(hlt)
 }
 GEN_JUMP(hlt)
 
-static bool monitor_off(const struct cpu *c) { return c->cpl || !(c->misc_enable & MISC_MONITOR); }
+static bool monitor_off(const struct cpu *c) { return !(c->misc_enable & MISC_MONITOR); }
 
 BODY(monitor)
 {

@@ -21,11 +21,8 @@ BODY(pushf)
 {
 	u32 flags = cpu_flags(c) & ~(u32)(FL_VM | FL_RF);
 
-	if (in_v86(c) && iopl(c) < 3) {
-		if (!(c->cr4 & CR4_VME) || o->osize != 2)
-			return gp_because(c, 0, "PUSHF in virtual-8086 mode wants IOPL 3, or, with 16 bits, CR4.VME (20.2.7)");
+	if (in_v86(c) && iopl(c) < 3) /* with CR4.VME */
 		flags = (flags & ~(u32)FL_I) | FL_IOPL | (flags & FL_VIF ? FL_I : 0);
-	}
 	if (!has(c->model, F_I286))
 		flags |= 0xf000; /* bits that the 8086 does not have read as ones */
 	return stack_push(c, o->osize, flags);
@@ -48,13 +45,8 @@ BODY(popf)
 {
 	u32 mask = flags_of_model(c) & ~(u32)(FL_VM | FL_VIF | FL_VIP);
 	u64 v, rsp = c->r[RSP];
-	bool vme = false;
+	bool vme = in_v86(c) && iopl(c) < 3;
 
-	if (in_v86(c) && iopl(c) < 3) {
-		vme = c->cr4 & CR4_VME && o->osize == 2;
-		if (!vme)
-			return gp_because(c, 0, "POPF in virtual-8086 mode wants IOPL 3, or, with 16 bits, CR4.VME (20.2.7)");
-	}
 	if (!stack_pop(c, o->osize, &v))
 		return false;
 	if (vme) {
@@ -74,56 +66,37 @@ BODY(popf)
 }
 GEN_BODY(popf)
 
-/* Who may touch IF, who gets VIF instead, and who faults. */
-enum { IF_REAL, IF_VIRTUAL, IF_FAULT };
-static int if_rights(const struct cpu *c)
-{
-	if (iopl(c) >= c->cpl || !(c->cr0 & CR0_PE))
-		return IF_REAL;
-	if (in_v86(c))
-		return c->cr4 & CR4_VME ? IF_VIRTUAL : IF_FAULT;
-	return c->cr4 & CR4_PVI && c->cpl == 3 ? IF_VIRTUAL : IF_FAULT;
-}
+/* Who touches IF; the others have VIF (CHK_IOPL). */
+static bool if_real(const struct cpu *c) { return iopl(c) >= c->cpl || !(c->cr0 & CR0_PE); }
 
 BODY(cli)
 {
 	(void)o;
-	switch (if_rights(c)) {
-	case IF_REAL: c->eflags &= ~(u32)FL_I; return true;
-	case IF_VIRTUAL: c->eflags &= ~(u32)FL_VIF; return true;
-	default: return gp_because(c, 0, "CPL is above IOPL (vol. 1, 19.5.1)");
-	}
+	c->eflags &= if_real(c) ? ~(u32)FL_I : ~(u32)FL_VIF;
+	return true;
 }
 GEN_BODY(cli)
 
 BODY(sti)
 {
 	(void)o;
-	switch (if_rights(c)) {
-	case IF_REAL:
-		if (!(c->eflags & FL_I)) {
-			c->eflags |= FL_I;
-			shadow(c, false);
-			if (interrupt_waits(c))
-				attend(c, ATTN_LINE);
-		}
-		return true;
-	case IF_VIRTUAL:
+	if (!if_real(c)) {
 		if (c->eflags & FL_VIP)
 			return gp_because(c, 0, "it sets VIF while VIP is set (20.3.3)");
 		c->eflags |= FL_VIF;
-		return true;
-	default:
-		return gp_because(c, 0, "CPL is above IOPL (vol. 1, 19.5.1)");
+	} else if (!(c->eflags & FL_I)) {
+		c->eflags |= FL_I;
+		shadow(c, false);
+		if (interrupt_waits(c))
+			attend(c, ATTN_LINE);
 	}
+	return true;
 }
 GEN_BODY(sti)
 
 BODY(stac)
 {
 	(void)o;
-	if (c->cpl)
-		return fault_ud(c);
 	c->eflags |= FL_AC;
 	update_view(c);
 	return true;
@@ -133,8 +106,6 @@ GEN_BODY(stac)
 BODY(clac)
 {
 	(void)o;
-	if (c->cpl)
-		return fault_ud(c);
 	c->eflags &= ~(u32)FL_AC;
 	update_view(c);
 	return true;

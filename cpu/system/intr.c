@@ -221,7 +221,7 @@ static bool deliver(struct cpu *c, unsigned vector, enum interrupt_kind kind, bo
 		if (yes)
 			return to_8086_handler(c, vector);
 		if (iopl(c) < 3)
-			return gp_because(c, 0, "INT n in virtual-8086 mode wants IOPL 3 (20.2.8)");
+			return gp_because(c, 0, "the interrupt redirection map names the IDT, and IOPL is not 3 (20.3.3)");
 	}
 	return through_idt(c, vector, kind, has_error, error);
 }

@@ -68,8 +68,6 @@ static bool return_v86(struct cpu *c, unsigned size)
 
 	if (iopl(c) == 3)
 		return return_real(c, size);
-	if (!(c->cr4 & CR4_VME) || size != 2)
-		return gp_because(c, 0, "IRET in virtual-8086 mode wants IOPL 3, or, with 16 bits, CR4.VME (20.2.7)");
 	if (!pop_three(c, size, &s, &rip, &cs, &flags))
 		return false;
 	if (flags & FL_T || (flags & FL_I && c->eflags & FL_VIP))

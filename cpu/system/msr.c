@@ -291,8 +291,6 @@ BODY(wrmsr)
 }
 GEN_LOOK(wrmsr)
 
-static bool tsc_denied(const struct cpu *c) { return c->cpl && c->cr4 & CR4_TSD; }
-
 static void tsc_to_regs(struct cpu *c)
 {
 	u64 v;
@@ -306,8 +304,6 @@ static void tsc_to_regs(struct cpu *c)
 BODY(rdtsc)
 {
 	(void)o;
-	if (tsc_denied(c))
-		return gp_because(c, 0, "CR4.TSD is set, and CPL is not 0 (2.5)");
 	tsc_to_regs(c);
 	return true;
 }
@@ -316,8 +312,6 @@ GEN_BODY(rdtsc)
 BODY(rdtscp)
 {
 	(void)o;
-	if (tsc_denied(c))
-		return gp_because(c, 0, "CR4.TSD is set, and CPL is not 0 (2.5)");
 	tsc_to_regs(c);
 	c->r[RCX] = (u32)c->tsc_aux;
 	return true;
@@ -345,8 +339,6 @@ BODY(xgetbv)
 	u64 v;
 
 	(void)o;
-	if (!(c->mode & MODE_OSXSAVE))
-		return fault_ud(c);
 	if (index > 1 || (index == 1 && !has(c->model, F_XGETBV1)))
 		return gp_because(c, 0, "there is no extended control register of that number (vol. 2, XGETBV)");
 	v = index ? c->xcr0 & xsave_in_use(c) : c->xcr0;
@@ -360,10 +352,6 @@ BODY(xsetbv)
 {
 	u64 v = (u32)c->r[RAX] | c->r[RDX] << 32;
 
-	if (!(c->mode & MODE_OSXSAVE))
-		return fault_ud(c);
-	if (c->cpl)
-		return gp_because(c, 0, "it is a privileged instruction, and CPL is not 0 (5.9)");
 	if ((u32)c->r[RCX])
 		return gp_because(c, 0, "there is no extended control register of that number (vol. 2, XSETBV)");
 	if (v & ~xsave_states(c->model) || !(v & 1) || (v & 6) == 4)
@@ -380,8 +368,6 @@ GEN_JUMP(xsetbv)
 BODY(rdpkru)
 {
 	(void)o;
-	if (!(c->cr4 & CR4_PKE))
-		return fault_ud(c);
 	if ((u32)c->r[RCX])
 		return gp_because(c, 0, "ECX is not 0 (vol. 2, RDPKRU)");
 	c->r[RAX] = c->pkru;
@@ -393,8 +379,6 @@ GEN_BODY(rdpkru)
 BODY(wrpkru)
 {
 	(void)o;
-	if (!(c->cr4 & CR4_PKE))
-		return fault_ud(c);
 	if ((u32)c->r[RCX] || (u32)c->r[RDX])
 		return gp_because(c, 0, "ECX or EDX is not 0 (vol. 2, WRPKRU)");
 	write_pkru(c, (u32)c->r[RAX]);

@@ -253,8 +253,6 @@ BODY(rsm)
 	struct control k;
 
 	(void)o;
-	if (!c->smm)
-		return fault_ud(c);
 	cpu_sync(c); /* a device may be there */
 	space_read_block(c->mem, (u64)c->smbase + SAVE + AREA, m.bytes, sizeof m.bytes);
 	if (wide(c))

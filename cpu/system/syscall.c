@@ -45,8 +45,6 @@ BODY(syscall)
 {
 	u32 flags = cpu_flags(c) & ~(u32)FL_RF;
 
-	if (!(c->efer & EFER_SCE))
-		return fault_ud(c);
 	c->r[RCX] = next_rip(c, o);
 	c->r[R11] = flags;
 	c->r[RIP] = c->lstar;
@@ -64,10 +62,6 @@ BODY(sysret)
 	u16 base = (u16)(c->star >> 48);
 	bool l = o->osize == 8;
 
-	if (!(c->efer & EFER_SCE))
-		return fault_ud(c);
-	if (c->cpl)
-		return gp_because(c, 0, "it is a privileged instruction, and CPL is not 0 (5.9)");
 	if (l && !canonical(c->r[RCX]))
 		return gp_because(c, 0, "RCX is not a canonical address (vol. 2, SYSRET)");
 	c->r[RIP] = l ? c->r[RCX] : (u32)c->r[RCX];
@@ -86,8 +80,6 @@ BODY(sysenter)
 	u16 sel = c->sysenter_cs & 0xfffc;
 
 	(void)o;
-	if (!(c->cr0 & CR0_PE) || null_sel(sel))
-		return gp_because(c, 0, c->cr0 & CR0_PE ? "IA32_SYSENTER_CS is 0 (5.8.7)" : "it is not for real mode (5.8.7)");
 	c->eflags &= ~(u32)(FL_VM | FL_I | FL_RF);
 	c->r[RSP] = l ? c->sysenter_esp : (u32)c->sysenter_esp;
 	c->r[RIP] = l ? c->sysenter_eip : (u32)c->sysenter_eip;
@@ -104,8 +96,6 @@ BODY(sysexit)
 	bool l = o->osize == 8;
 	u16 sel = (u16)c->sysenter_cs;
 
-	if (!(c->cr0 & CR0_PE) || null_sel(sel))
-		return gp_because(c, 0, c->cr0 & CR0_PE ? "IA32_SYSENTER_CS is 0 (5.8.7)" : "it is not for real mode (5.8.7)");
 	if (l && (!canonical(c->r[RCX]) || !canonical(c->r[RDX])))
 		return gp_because(c, 0, "RCX or RDX is not a canonical address (vol. 2, SYSEXIT)");
 	c->r[RSP] = l ? c->r[RCX] : (u32)c->r[RCX];

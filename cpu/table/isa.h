@@ -9,7 +9,8 @@ struct cpu;
 struct op;
 struct dec;
 
-/* Checks that a row asks for with .check, in the order in which they are made (SDM vol. 2, "exceptions" of each; decode.c). */
+/* Checks that the engine makes before the body of a row that asks for them with .check (SDM vol. 2, "exceptions" of each): those that the mode decides once,
+ * in the order that fixed_checks() in decode.c has, then the others, each time (guard.c). */
 enum {
 	CHK_PROT = 1,      /* #UD in real and virtual-8086 mode */
 	CHK_NO64 = 2,      /* (set by .modes) */
@@ -17,23 +18,23 @@ enum {
 	CHK_CPL0 = 8,      /* #GP(0) at CPL > 0 (and in V86 mode) */
 	CHK_FPU = 0x10,    /* #NM with CR0.EM or TS */
 	CHK_WAIT = 0x20,   /* #NM with CR0.MP and TS */
-	CHK_MMX = 0x40,    /* #UD with EM, #NM with TS; #MF if an x87 exception is pending */
+	CHK_MMX = 0x40,    /* #UD with EM, #NM with TS; each time: #MF if an x87 exception is pending */
 	CHK_SSE = 0x80,    /* #UD with EM or without OSFXSR, #NM with TS */
 	CHK_AVX = 0x100,   /* #UD without OSXSAVE and XCR0[2:1], #NM with TS; #UD in real and V86 mode */
 	CHK_XSAVE = 0x200, /* #UD without OSXSAVE; #NM with TS */
 	CHK_FSGSBASE = 0x400, /* #UD without CR4.FSGSBASE */
-	CHK_IOPL = 0x800,  /* obeyed by the body: CLI STI (CPL > IOPL, PVI, VME) */
-	CHK_V86IOPL = 0x1000, /* obeyed by the body: PUSHF POPF INT n IRET in V86 mode with IOPL < 3 */
-	CHK_IO = 0x2000,   /* obeyed by the body: IOPL and the TSS bitmap */
-	CHK_TSD = 0x4000,  /* obeyed by the body: CR4.TSD */
-	CHK_PCE = 0x8000,  /* obeyed by the body: CR4.PCE */
-	CHK_MF = 0x10000,  /* #MF first if an x87 exception is pending (waiting x87 instructions) */
-	CHK_RING0 = 0x20000, /* obeyed by the body: #UD at CPL > 0 */
-	CHK_SMM = 0x40000, /* obeyed by the body: #UD outside of system management mode */
-	CHK_SCE = 0x80000, /* obeyed by the body: #UD without EFER.SCE */
-	CHK_SEP = 0x100000, /* obeyed by the body: #GP(0) if IA32_SYSENTER_CS is null */
+	CHK_IOPL = 0x800,  /* each time: #GP(0) at CPL > IOPL, but with PVI (at CPL 3) or VME (in V86 mode) */
+	CHK_V86IOPL = 0x1000, /* each time: #GP(0) in V86 mode with IOPL < 3, but for 16 bits with VME */
+	CHK_V86INT = 0x2000, /* each time: the same without VME, whatever the size */
+	CHK_TSD = 0x4000,  /* #GP(0) at CPL > 0 with CR4.TSD */
+	CHK_PCE = 0x8000,  /* #GP(0) at CPL > 0 without CR4.PCE */
+	CHK_MF = 0x10000,  /* each time: #MF first if an x87 exception is pending (waiting x87 instructions) */
+	CHK_RING0 = 0x20000, /* #UD at CPL > 0 */
+	CHK_SMM = 0x40000, /* each time: #UD outside of system management mode */
+	CHK_SCE = 0x80000, /* #UD without EFER.SCE */
+	CHK_SEP = 0x100000, /* each time: #GP(0) in real mode, and if IA32_SYSENTER_CS is null */
 	CHK_OSXSAVE = 0x200000, /* #UD without CR4.OSXSAVE */
-	CHK_PKE = 0x400000, /* obeyed by the body: #UD without CR4.PKE */
+	CHK_PKE = 0x400000, /* #UD without CR4.PKE */
 };
 
 enum { ALIGN_LENGTH = 1, ALIGN_16 = 16 };
@@ -78,6 +79,7 @@ struct insn {
 	bool gives;              /* its result in a register can go to the next operation without a way through memory */
 	u8 takes;                /* TAKES_*: which operand of the register form (LEA: of its address) may come from the operation before */
 	bool commutes;           /* with two registers, the sources may change places */
+	bool port;               /* each access to its port asks io_allowed(): IOPL, and the TSS's map, which the access before may have changed */
 	bool loads;              /* of the memory form with a base alone the base may come from there */
 	bool fuse;               /* may be one step with a conditional jump behind it: fused.def */
 	bool condition;          /* Jcc: opcode bits 3-0 are its condition (condition.h) */

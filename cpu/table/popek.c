@@ -1,4 +1,4 @@
-/* Which instructions a virtual machine monitor would miss: classes from the columns .check, .reads and .writes. */
+/* Which instructions a virtual machine monitor would miss: classes from the columns .check, .port, .reads and .writes. */
 #include "cpu/table/popek.h"
 
 /* Changing one of these changes what the processor is, or whom it obeys. A segment register or FS.base is not among them: a program may load what
@@ -10,11 +10,11 @@ static const u32 controlled = SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_CR8 | SR_DR
  * of the model, random numbers, and FS.base, which the guest sets itself, are not. */
 static const u32 observed = controlled | SR_SEG | SR_DESC;
 
-#define CLOSED (CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_IO | CHK_TSD | CHK_PCE | CHK_SMM | CHK_SCE | CHK_SEP)
-const struct pg_policy pg_ia32 = { "at CPL 3 with IOPL 0, CR4.TSD, no VME", CLOSED, 0, false };
-const struct pg_policy pg_umip = { "at CPL 3 with IOPL 0, CR4.TSD, no VME, CR4.UMIP", CLOSED | CHK_UMIP, 0, false };
+#define CLOSED (CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_TSD | CHK_PCE | CHK_SMM | CHK_SCE | CHK_SEP)
+const struct pg_policy pg_ia32 = { "at CPL 3 with IOPL 0, CR4.TSD, no VME", CLOSED, true, 0, false };
+const struct pg_policy pg_umip = { "at CPL 3 with IOPL 0, CR4.TSD, no VME, CR4.UMIP", CLOSED | CHK_UMIP, true, 0, false };
 /* Task switches have a VM exit of their own, whichever instruction makes them. */
-const struct pg_policy pg_vtx = { "in VMX non-root operation", 0,
+const struct pg_policy pg_vtx = { "in VMX non-root operation", 0, false,
 	SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_GDTR | SR_IDTR | SR_LDTR | SR_TR | SR_MSR | SR_IF | SR_IOPL | SR_CPL | SR_SEG | SR_DESC | SR_AC | SR_XCR0 | SR_TASK,
 	true };
 
@@ -38,7 +38,7 @@ enum pg_class pg_derive(const struct insn *row, const struct model *model, const
 
 	if (!writes && !reads)
 		return INNOCUOUS;
-	if (row->check & policy->traps || (policy->exits && row->vmexit))
+	if (row->check & policy->traps || (policy->ports && row->port) || (policy->exits && row->vmexit))
 		return PRIVILEGED;
 	return writes ? CONTROL : BEHAVIOUR;
 }

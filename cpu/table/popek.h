@@ -16,6 +16,7 @@
 struct pg_policy {
 	const char *name;
 	u32 traps; /* CHK_* that make a row trap */
+	bool ports; /* rows with a port trap */
 	u32 own;   /* SR_* of which the guest has its own */
 	bool exits; /* rows with a VM exit trap */
 };

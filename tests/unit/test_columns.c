@@ -365,8 +365,10 @@ static const struct check {
 	u32 check;
 	enum run_mode mode;
 	u64 cr0, cr4_off;      /* bits that are set, that are cleared */
-	u64 cr4_on, xcr0_off;
+	u64 cr4_on, xcr0_off, efer_off;
 	u8 vector;
+	bool port;             /* in place of .check */
+	bool no_sysenter;      /* IA32_SYSENTER_CS is null */
 } checks[] = {
 	{ .check = CHK_CPL0, .mode = PROT3, .vector = VEC_GP },
 	{ .check = CHK_CPL0, .mode = LONG3, .vector = VEC_GP },
@@ -394,14 +396,21 @@ static const struct check {
 	{ .check = CHK_FSGSBASE, .mode = LONG3, .cr4_off = CR4_FSGSBASE, .vector = VEC_UD },
 	{ .check = CHK_PKE, .mode = PROT3, .cr4_off = CR4_PKE, .vector = VEC_UD },
 	{ .check = CHK_IOPL, .mode = PROT3, .vector = VEC_GP },
-	{ .check = CHK_IO, .mode = PROT3, .vector = VEC_GP },
+	{ .port = true, .mode = PROT3, .vector = VEC_GP },
 	{ .check = CHK_IOPL, .mode = V86, .vector = VEC_GP },
-	{ .check = CHK_IO, .mode = V86, .vector = VEC_GP },
+	{ .port = true, .mode = V86, .vector = VEC_GP },
 	{ .check = CHK_TSD, .mode = V86, .cr4_on = CR4_TSD, .vector = VEC_GP },
 	{ .check = CHK_V86IOPL, .mode = V86, .vector = VEC_GP },
+	{ .check = CHK_V86INT, .mode = V86, .vector = VEC_GP },
 	{ .check = CHK_TSD, .mode = PROT3, .cr4_on = CR4_TSD, .vector = VEC_GP },
 	{ .check = CHK_PCE, .mode = PROT3, .vector = VEC_GP },
 	{ .check = CHK_RING0, .mode = PROT3, .vector = VEC_UD },
+	{ .check = CHK_RING0, .mode = LONG3, .vector = VEC_UD },
+	{ .check = CHK_SCE, .mode = LONG0, .efer_off = EFER_SCE, .vector = VEC_UD },
+	{ .check = CHK_SCE, .mode = LONG3, .efer_off = EFER_SCE, .vector = VEC_UD },
+	{ .check = CHK_SEP, .mode = REAL, .vector = VEC_GP },
+	{ .check = CHK_SEP, .mode = PROT0, .no_sysenter = true, .vector = VEC_GP },
+	{ .check = CHK_SEP, .mode = LONG3, .no_sysenter = true, .vector = VEC_GP },
 	{ .check = CHK_SMM, .mode = PROT0, .vector = VEC_UD },
 };
 
@@ -410,6 +419,9 @@ static void arrange(const struct check *k)
 	c->cr0 |= k->cr0;
 	c->cr4 = (c->cr4 & ~k->cr4_off) | k->cr4_on;
 	c->xcr0 &= ~k->xcr0_off;
+	c->efer &= ~k->efer_off;
+	if (k->no_sysenter)
+		c->sysenter_cs = 3;
 }
 
 /* With the word: always that fault, whatever the operands. */
@@ -421,7 +433,7 @@ START_TEST(checks_fault)
 	for (unsigned i = 0; i < isa->count; i++) {
 		const struct isa_row *row = &isa->rows[i];
 
-		if (!(row->insn->check & k->check) || (wide(k->mode) ? row->insn->modes == NO64 : only_64(row)))
+		if (!(k->port ? row->insn->port : row->insn->check & k->check) || (wide(k->mode) ? row->insn->modes == NO64 : only_64(row)))
 			continue;
 		if (k->mode == V86 && k->vector != VEC_UD && row->insn->check & CHK_PROT) /* #UD comes first */
 			continue;
@@ -449,7 +461,7 @@ START_TEST(checks_are_complete)
 {
 	const struct check *k = &checks[_i];
 
-	if (!(k->cr0 | k->cr4_on | k->cr4_off | k->xcr0_off))
+	if (!(k->cr0 | k->cr4_on | k->cr4_off | k->xcr0_off | k->efer_off) && !k->no_sysenter)
 		return;
 	for (unsigned i = 0; i < isa->count; i++) {
 		const struct isa_row *row = &isa->rows[i];
@@ -457,9 +469,9 @@ START_TEST(checks_are_complete)
 
 		for (unsigned n = 0; n < ARRAY_LEN(checks); n++) /* other words with the same cause */
 			if ((checks[n].cr0 & k->cr0) | (checks[n].cr4_on & k->cr4_on) | (checks[n].cr4_off & k->cr4_off) |
-			    (checks[n].xcr0_off & k->xcr0_off))
+			    (checks[n].xcr0_off & k->xcr0_off) | (checks[n].efer_off & k->efer_off) || (checks[n].no_sysenter && k->no_sysenter))
 				same |= checks[n].check;
-		if (row->insn->check & same || row->insn->reads & (SR_CR0 | SR_CR4 | SR_XCR0) ||
+		if (row->insn->check & same || row->insn->reads & (SR_CR0 | SR_CR4 | SR_XCR0 | (k->efer_off || k->no_sysenter ? SR_MSR : 0)) ||
 		    (wide(k->mode) ? row->insn->modes == NO64 : only_64(row)))
 			continue;
 		for (unsigned n = 0; n < 16; n++) {
@@ -508,16 +520,54 @@ START_TEST(waiting_exceptions)
 }
 END_TEST
 
+/* No coprocessor comes before its exception: #NM, or of MMX #UD, not #MF (SDM vol. 3, table 6-2). */
+START_TEST(no_coprocessor_no_exception)
+{
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+
+		if (!(row->insn->check & CHK_MF) || !(row->insn->check & (CHK_FPU | CHK_MMX | CHK_WAIT)))
+			continue;
+		for (unsigned n = 0; n < 8; n++) {
+			enum run_mode m = mode_for(row);
+
+			sample(row, m);
+			enter(m);
+			c->cr0 |= CR0_TS | CR0_MP;
+			update_mode(c);
+			c->x87.cw = 0x37e;
+			c->x87.sw = 0x81; /* ES, IE */
+			run_one();
+			if (c->fault.vector != VEC_NM) {
+				complain(row, m, "does not raise #NM");
+				break;
+			}
+		}
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+/* .port: rows to which ports are a resource, and no others. */
+START_TEST(ports)
+{
+	for (unsigned i = 0; i < isa->count; i++)
+		if (isa->rows[i].insn->port != !!((isa->rows[i].insn->reads | isa->rows[i].insn->writes) & SR_IO))
+			complain(&isa->rows[i], PROT0, ".port");
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
 /* What changes CPL from 0 to 3 alone raises no #GP(0) where .check names nothing: neither privileged, nor I/O, nor IOPL. */
 START_TEST(unprivileged)
 {
-	const u32 named = CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_IO | CHK_PCE | CHK_V86IOPL;
+	const u32 named = CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_PCE | CHK_V86IOPL | CHK_V86INT;
 
 	for (unsigned i = 0; i < isa->count; i++) {
 		const struct isa_row *row = &isa->rows[i];
 		enum run_mode outer = only_64(row) ? LONG3 : PROT3;
 
-		if (row->insn->check & named || row->insn->reads & (SR_CPL | SR_DESC))
+		if (row->insn->check & named || row->insn->port || row->insn->reads & (SR_CPL | SR_DESC))
 			continue;
 		for (unsigned n = 0; n < 24; n++) {
 			struct seen a, b;
@@ -553,7 +603,7 @@ START_TEST(ends)
 			enum run_mode m = mode_for(row);
 			struct dec d;
 			struct op o;
-			u32 mode;
+			u64 mode;
 
 			sample(row, m);
 			enter(m);
@@ -739,6 +789,8 @@ int main(void)
 	tcase_add_loop_test(table, checks_fault, 0, ARRAY_LEN(checks));
 	tcase_add_loop_test(table, checks_are_complete, 0, ARRAY_LEN(checks));
 	tcase_add_test(table, waiting_exceptions);
+	tcase_add_test(table, no_coprocessor_no_exception);
+	tcase_add_test(table, ports);
 	tcase_add_test(table, unprivileged);
 	tcase_add_test(table, pure);
 	tcase_add_test(table, ends);

@@ -630,6 +630,7 @@ START_TEST(sysret)
 		name_case("row %u", i);
 		enter(rows[i].m, rows[i].cpl);
 		c->efer = (c->efer & ~(u64)EFER_SCE) | (rows[i].sce ? EFER_SCE : 0);
+		update_mode(c);
 		POKE(CODE, w ? 0x48 : 0x90, 0x0f, 0x07);
 		if (!w)
 			c->r[RIP]++;

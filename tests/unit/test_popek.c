@@ -261,7 +261,7 @@ static void observe(const struct isa_row *row, struct observation *seen, unsigne
 
 		sample_registers();
 		if (is_rep(row))
-			regs.r[RCX] = row->insn->check & CHK_IO ? 1 + below(5) : below(6); /* no count, no I/O */
+			regs.r[RCX] = row->insn->port ? 1 + below(5) : below(6); /* no count, no I/O */
 		sample_memory(bits);
 		encode(wanted + CODE, row, bits, memory, false);
 

@@ -1,0 +1,58 @@
+/* Checks that are made each time, before an instruction: what they look at is no part of the mode. An operation of its own, and only where the mode lets them
+ * fail: none for CLI in ring 0. */
+#include "cpu/engine/passes.h"
+#include "cpu/system/system.h"
+#include "cpu/x87.h"
+
+u32 guard_checks(u32 check, u64 mode)
+{
+	u32 here = CHK_MF | CHK_MMX | CHK_SMM | CHK_SEP;
+
+	if (mode & MODE_CPL)
+		here |= CHK_IOPL;
+	if (mode & MODE_V86)
+		here |= CHK_V86IOPL | CHK_V86INT;
+	return check & here;
+}
+
+/* False: a fault is set. */
+static bool allowed(struct cpu *c, u32 check, unsigned osize)
+{
+	bool vme = c->cr4 & CR4_VME;
+
+	if ((check & CHK_SMM) && !c->smm)
+		return fault_ud(c);
+	if ((check & CHK_SEP) && !(c->cr0 & CR0_PE))
+		return gp_because(c, 0, "it is not for real mode (5.8.7)");
+	if ((check & CHK_SEP) && null_sel((u16)c->sysenter_cs))
+		return gp_because(c, 0, "IA32_SYSENTER_CS is 0 (5.8.7)");
+	if ((check & CHK_IOPL) && c->cpl > iopl(c) && !(in_v86(c) ? vme : c->cr4 & CR4_PVI && c->cpl == 3))
+		return gp_because(c, 0, "CPL is above IOPL (vol. 1, 19.5.1)");
+	if ((check & CHK_V86IOPL) && iopl(c) < 3 && !(vme && osize == 2))
+		return gp_because(c, 0, "virtual-8086 mode wants IOPL 3 for it, or, with 16 bits, CR4.VME (20.2.7)");
+	if ((check & CHK_V86INT) && iopl(c) < 3 && !vme)
+		return gp_because(c, 0, "virtual-8086 mode wants IOPL 3 for it, or CR4.VME (20.2.8)");
+	return true;
+}
+
+HANDLER(guard)
+{
+	if (o->imm & ~(s64)(CHK_MF | CHK_MMX) && !allowed(c, (u32)o->imm, o->osize))
+		LEAVE(EXIT_FAULT);
+	if ((o->imm & (CHK_MF | CHK_MMX)) && c->x87.sw & X87_ES) {
+		if (c->cr0 & CR0_NE) {
+			fault(c, VEC_MF);
+			LEAVE(EXIT_FAULT);
+		}
+		if (x87_freezes(c)) {
+			c->r[RIP] = op_rip(c, o);
+			c->activity = ACTIVITY_FERR;
+			c->shadow_at = 0; /* STI's holds off what comes before the next instruction begins, and that has begun */
+			c->step = 0;      /* but it is not over */
+			c->attn |= ATTN_LINE;
+			n += o->left;
+			LEAVE(EXIT_LOOKUP);
+		}
+	}
+	RUN(o + 1);
+}
