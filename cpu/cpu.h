@@ -8,6 +8,7 @@
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
 
+#include "cpu/check.h"
 #include "cpu/system/model.h"
 #include "mem/base/bits.h"
 #include "mem/base/clock.h"
@@ -92,9 +93,9 @@ struct tlb_entry { u64 read, write, known, addend; };
 struct tlb_code { u64 known, phys; u8 *host; /* of the page; NULL: not looked up yet */ };
 
 /* Where indirect and far-away jumps find their blocks: linear address and mode -> first operation. */
-#define JUMP_BITS 12
+#define JUMP_BITS (VCPU_CHECKS ? 4 : 12)
 struct jump { u64 key; const struct op *op; };
-enum { NO_JUMP = 1, JUMPED = 256 }; /* a key that no address has: modes have numbers from 1, which are in the bits above 46 */
+enum { NO_JUMP = 1, JUMPED = VCPU_CHECKS ? 4 : 256 }; /* a key that no address has: modes have numbers from 1, which are in the bits above 46 */
 
 /* One view of memory. There is one for each set of rights, so that changing CPL does not flush anything. */
 enum { VIEW_SUPERVISOR, VIEW_USER, VIEW_SMAP_AC, VIEW_SLOW, VIEWS }; /* SMAP_AC: supervisor with EFLAGS.AC; SLOW: #AC is armed, always misses */
@@ -140,7 +141,7 @@ struct fault_note { u8 vector; bool has_error; u32 error; u16 cs; u64 rip, cr2; 
 
 enum { ACTIVITY_RUN, ACTIVITY_HALT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI, ACTIVITY_MWAIT, ACTIVITY_FERR /* before a waiting x87 instruction: x87.h */ };
 
-enum { MODES = 4000 };
+enum { MODES = VCPU_CHECKS ? 8 : 4000 };
 
 /* The processors of a machine. They run in turns (smp.c) and share the decode cache, and time: one count of instructions, whoever retires them. */
 #define CPUS_MAX 64
@@ -343,6 +344,9 @@ void monitor_watch(struct cpu *c);                    /* from now on, a store to
 void cpu_map_changed(struct cpu *c);
 /* First operation of the block at c->r[RIP]; NULL: the fetch faulted (c->fault). */
 const struct op *block_find(struct cpu *c);
+#if VCPU_CHECKS
+bool block_known(struct cpu *c, const struct op *o);  /* is O a block of this mode, made for the page of r[RIP]? */
+#endif
 void cpu_code_written(void *cpu, u64 phys, unsigned len); /* target for ram->written */
 
 /* ---- mxcsr.c ---- */

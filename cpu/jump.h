@@ -40,6 +40,7 @@ static inline void jump_learn(struct cpu *c, u64 key, const struct op *t)
 /* The same through O's link. */
 #define ENTER_LINKED(o) \
 	do { \
+		CHECK(block_known(c, (o)->target)); \
 		n -= (o)->cost; \
 		if (unlikely(n < 0)) { \
 			n += (o)->target->left; \
@@ -60,8 +61,10 @@ static inline bool near_top(const struct cpu *c, u64 rip)
 	do { \
 		u64 key_ = jump_key(c, c->r[RIP]); \
 		const struct jump *j_ = jump_slot(c, key_); \
-		if (likely(jump_is(j_, key_, c->r[RIP]) && !near_top(c, c->r[RIP]))) \
+		if (likely(jump_is(j_, key_, c->r[RIP]) && !near_top(c, c->r[RIP]))) { \
+			CHECK(block_known(c, j_->op)); \
 			ENTER(j_->op); \
+		} \
 		LEAVE(why); \
 	} while (0)
 
@@ -118,6 +121,7 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 		if (likely(j->key == key)) {
 			c->r[RIP] = rip;
 			n += o->left - 1;
+			CHECK(block_known(c, j->op));
 			ENTER(j->op);
 		}
 	}

@@ -65,7 +65,7 @@ typedef HANDLER_CC void handler(struct cpu *c, const struct op *o, SPARE_PARAMS 
 typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 last);
 #define HANDLER_TYPE const struct op *
 #define RUN(next_op) do { c->n = n; return (next_op); } while (0)
-#define RUN_LAST(next_op, value) RUN(next_op)
+#define RUN_LAST(next_op, value) do { (void)(value); RUN(next_op); } while (0)
 #define TAIL(fn) return (fn)(c, o, n, 0)
 #define LEAVE(why) do { c->n = n; c->op = o; c->exit = (why); return NULL; } while (0)
 #endif
@@ -124,6 +124,13 @@ ALWAYS_INLINE char *reg_at(const struct cpu *c, unsigned off)
 #define REG16(off) (*(u16 *)reg_at(c, off))
 #define REG32(off) (*(u32 *)reg_at(c, off))
 #define REG64(off) (*(u64 *)reg_at(c, off))
+
+/* In a handler that takes `last', the value of SIZE bytes that the operation before has written to the register at OFF. */
+#if VCPU_CHECKS
+#define TAKEN(off, size) (assert(trim(last, (size)) == reg_get(c, (off), (size))), trim(last, (size)))
+#else
+#define TAKEN(off, size) trim(last, (size))
+#endif
 
 /* A general register as an operand of SIZE bytes: 32-bit writes clear the upper half (SDM vol. 1, 3.4.1.1). */
 ALWAYS_INLINE u64 reg_get(const struct cpu *c, unsigned off, unsigned size)

@@ -12,7 +12,7 @@
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 
-enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = 1 << 20, HASH_BITS = 16, PAGE_BITS = 12, CROSSING_BYTES = EARLY_BYTES + 1 };
+enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20, HASH_BITS = VCPU_CHECKS ? 4 : 16, PAGE_BITS = VCPU_CHECKS ? 4 : 12, CROSSING_BYTES = EARLY_BYTES + 1 };
 #define NO_PAGE (~(u64)0)
 
 struct block {
@@ -336,6 +336,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		o[i].left = (u8)left;
 	}
 	*bytes = ip;
+	check_block(d, o, count, ip);
 	return count;
 }
 
@@ -496,6 +497,22 @@ const struct op *block_find(struct cpu *c)
 	}
 	return block->ops;
 }
+
+#if VCPU_CHECKS
+bool block_known(struct cpu *c, const struct op *o)
+{
+	const struct blocks *b = c->blocks;
+	u64 linear = (c->r[RIP] + c->cs_base) & c->linear_mask;
+	const struct tlb_code *t = &code_view(c)->code[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
+
+	if (o < b->arena || o >= b->arena + b->used || t->known == TLB_NONE || (t->known & PAGE_MASK) != (linear & PAGE_MASK))
+		return false;
+	for (size_t i = b->pool_used; i-- > 0;)
+		if (b->pool[i].ops == o)
+			return b->pool[i].mode == c->mode_number && b->pool[i].phys == (t->phys | (linear & (PAGE_SIZE - 1)));
+	return false;
+}
+#endif
 
 /* ---- invalidation ---- */
 

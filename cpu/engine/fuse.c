@@ -58,7 +58,7 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 	u64 a, b, r;
 
 	if (form == FORM_RR || form == FORM_RI || form == FORM_R) {
-		a = taking ? trim(last, size) : reg_get(c, o->base, size);
+		a = taking ? TAKEN(o->base, size) : reg_get(c, o->base, size);
 		b = form == FORM_RI ? trim((u64)o->imm, size) : reg_get(c, o->src, size);
 	} else {
 		const u8 *p = fast_op(c, o, KIND_INDEX, size, false);

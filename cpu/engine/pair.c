@@ -28,7 +28,8 @@ unsigned step_of(const struct dec *d, const struct op *o)
 /* Do one. False: the TLB has no answer for its load. */
 ALWAYS_INLINE bool step(struct cpu *c, const struct op *o, unsigned what, bool taking, u64 last, u64 *v)
 {
-	u64 base = taking ? last : REG64(what == MOV4 || what == MOV8 ? o->src : o->base);
+	unsigned from = what == MOV4 || what == MOV8 ? o->src : o->base;
+	u64 base = taking ? TAKEN(from, 8) : REG64(from);
 	const u8 *p;
 
 	switch (what) {

@@ -8,6 +8,15 @@
 bool pass_merge(const struct dec *move, const struct op *mo, const struct dec *d, struct op *o);
 void passes(struct dec *d, struct op *o, unsigned count);
 
+/* check.c, of builds with checks: a block as it was made, of BYTES; the processor behind a block, at ICOUNT before it, with N instructions of its run left. */
+#if VCPU_CHECKS
+void check_block(const struct dec *d, const struct op *o, unsigned count, unsigned bytes);
+void check_between_blocks(struct cpu *c, s64 n, u64 icount);
+#else
+static inline void check_block(const struct dec *d, const struct op *o, unsigned count, unsigned bytes) { (void)d, (void)o, (void)count, (void)bytes; }
+static inline void check_between_blocks(struct cpu *c, s64 n, u64 icount) { (void)c, (void)n, (void)icount; }
+#endif
+
 /* guard.c: which checks of a row with CHECK are made each time in MODE, and what makes those that imm names before the operation behind it, whose operand
  * size it has. */
 u32 guard_checks(u32 check, u64 mode);

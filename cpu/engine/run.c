@@ -2,6 +2,7 @@
  * whose number is the same however the run is cut (ARCHITECTURE.md, law 2). */
 #include <stdio.h>
 #include <stdlib.h>
+#include "cpu/engine/passes.h"
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
@@ -175,14 +176,17 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 			n += o->left;
 			/* Before the 286 a division error is a trap, not a fault (80286 manual, D.2). */
 			c->r[RIP] = c->fault.vector == VEC_DE && !has(c->model, F_I286) ? next_rip(c, o) : op_rip(c, o);
+			check_between_blocks(c, n, c->icount);
 			outcome = FAULTED;
 			break;
 		}
 		if (c->exit == EXIT_ATTN) {
 			n += o->left - 1;
+			check_between_blocks(c, n, 0);
 			c->r[RIP] = next_rip(c, o);
 			break;
 		}
+		check_between_blocks(c, n, 0);
 		c->attn &= ~(u32)ATTN_MODE; /* a new look-up is all that asks for */
 		if (n == 0 || c->attn || *c->all->asked || (c->eflags & (FL_T | FL_RF)))
 			break;

@@ -5,7 +5,7 @@
 /* register, register or immediate; the first source may come from the operation before */
 ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, bool imm, bool flags, bool taking, u64 last)
 {
-	u64 a = taking ? trim(last, size) : reg_get(c, o->base, size);
+	u64 a = taking ? TAKEN(o->base, size) : reg_get(c, o->base, size);
 	u64 b = imm ? trim((u64)o->imm, size) : reg_get(c, o->src, size);
 	u64 r = alu(c, what, a, b, size, flags);
 

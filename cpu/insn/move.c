@@ -9,7 +9,7 @@ enum source { IMM, REG, LAST };
 
 ALWAYS_INLINE HANDLER_TYPE mov_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, enum source from, u64 last)
 {
-	u64 v = trim(from == IMM ? (u64)o->imm : from == LAST ? last : reg_get(c, o->src, size), size);
+	u64 v = trim(from == IMM ? (u64)o->imm : from == LAST ? TAKEN(o->src, size) : reg_get(c, o->src, size), size);
 
 	reg_set(c, o->dst, size, v);
 	RUN_LAST(o + 1, v);
@@ -21,7 +21,7 @@ ALWAYS_INLINE HANDLER_TYPE mov_load(struct cpu *c, const struct op *o, s64 n, un
 	u64 v;
 
 	if (kind == KIND_LAST) {
-		const u8 *p = fast_host(c, last + (s64)o->disp, from, false);
+		const u8 *p = fast_host(c, TAKEN(o->base, 8) + (s64)o->disp, from, false);
 
 		if (unlikely(!p))
 			TAIL(slow);
@@ -107,7 +107,7 @@ GEN(mov_moffs)
 
 ALWAYS_INLINE HANDLER_TYPE extend_reg(struct cpu *c, const struct op *o, s64 n, unsigned from, unsigned to, bool sign, enum source source, u64 last)
 {
-	u64 v = source == LAST ? trim(last, from) : reg_get(c, o->src, from);
+	u64 v = source == LAST ? TAKEN(o->src, from) : reg_get(c, o->src, from);
 
 	if (sign)
 		v = trim(extend(v, from), to);

@@ -1,0 +1,17 @@
+/* What must always hold in the engine. A build with --enable-checks asserts it, with small caches that are full all the time; in any other it costs
+ * nothing. A check that fails ends the program. */
+#ifndef CPU_CHECK_H
+#define CPU_CHECK_H
+
+#ifndef VCPU_CHECKS
+#define VCPU_CHECKS 0
+#endif
+
+#if VCPU_CHECKS
+#include <assert.h>
+#define CHECK(holds) assert(holds)
+#else
+#define CHECK(holds) ((void)0)
+#endif
+
+#endif
