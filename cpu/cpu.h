@@ -92,9 +92,18 @@ struct tlb_entry { u64 read, write, known, addend; };
  * depends on CPL alone, so that there are two views of code (code_view). */
 struct tlb_code { u64 known, phys; u8 *host; /* of the page; NULL: not looked up yet */ };
 
+/* An operation of a block is a struct op (op.h). What is compiled as a stencil sees its own operation as that, with other members, and knows those in
+ * memory by another name (stencil.h). */
+#ifdef VCPU_STENCIL
+#define STORED_OP stored_op
+#else
+#define STORED_OP op
+#endif
+
 /* Where indirect and far-away jumps find their blocks: linear address and mode -> first operation. */
 #define JUMP_BITS (VCPU_CHECKS ? 4 : 12)
-struct jump { u64 key; const struct op *op; };
+struct op;
+struct jump { u64 key; const struct STORED_OP *op; };
 enum { NO_JUMP = 1, JUMPED = VCPU_CHECKS ? 4 : 256 }; /* a key that no address has: modes have numbers from 1, which are in the bits above 46 */
 
 /* One view of memory. There is one for each set of rights, so that changing CPL does not flush anything. */
@@ -133,7 +142,8 @@ enum { ATTN_NONE = 0, ATTN_CODE = 1, ATTN_MODE = 2, ATTN_LINE = 4, ATTN_CLOCK = 
 
 enum { STEP_TF = 1, STEP_RF = 2 };
 
-enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP, EXIT_LINK /* at r[RIP], and c->op is the direct jump that led there */ };
+enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP, EXIT_LINK /* at r[RIP], and c->op is the direct jump that led there */,
+            EXIT_HOT /* before a block that has run often: c->op is its counter */ };
 
 struct fault { u8 vector; bool has_error; u32 error; const char *why; /* the check that failed, for people; NULL: the vector says it */ };
 
@@ -152,6 +162,7 @@ struct cpus {
 	const volatile bool *asked;/* leave soon: set by a signal handler or another thread, cleared by whoever calls cpus_run */
 	u64 time_end, sleep_end;   /* virtual time beyond which nothing runs; in which nobody sleeps. CLOCK_NEVER: no such end. */
 	u64 modes[MODES + 1];      /* mode.c: the mode with each number from 1 */
+	unsigned hot_after;        /* how often a block runs before it is stitched (stitch.h) */
 	unsigned nmodes, modes_max;/* modes_max: MODES, or less, for tests */
 	u16 mode_guess[256];       /* by hash: which number it may be */
 	u64 seed;
@@ -183,7 +194,7 @@ struct cpu {
 	u64 mode, mode_key;        /* mode_key: made from mode_number, to be XORed into jump keys */
 	u16 mode_number;           /* mode.c */
 	u32 attn;                  /* ATTN_* */
-	const struct op *op;       /* where the last block was left */
+	const struct STORED_OP *op; /* where the last block was left */
 	u64 go_to;                 /* if `goes': a callback has set RIP, and this comes behind the instruction that called it */
 	bool goes;
 	u64 moved;                 /* how far the instruction that is under way has moved r[RIP], and has still to touch memory */
@@ -294,6 +305,7 @@ struct cpu_config {
 	u64 ns_q16, seed;
 	const volatile bool *asked;/* as in struct cpus; NULL: nobody asks */
 	bool bare, apic;
+	bool stitched;             /* hot blocks become machine code, where that can be (stitch.h) */
 };
 struct cpu *cpu_new(const struct cpu_config *config); /* NULL: host out of memory. In its power-on state. */
 void cpu_free(struct cpu *c);
@@ -333,7 +345,11 @@ void cpu_yield(struct cpu *c);
 void mode_changed(struct cpu *c);                     /* c->mode is another one: number and key */
 
 /* ---- block.c ---- */
-bool blocks_new(struct cpu *c, const struct cpu *with); /* WITH: share that one's, unless NULL */
+bool blocks_new(struct cpu *c, const struct cpu *with, bool stitched); /* WITH: share that one's, unless NULL */
+extern const bool stitch_built;                       /* stitch.c: there are stencils */
+bool blocks_stitched(const struct cpu *c);            /* hot blocks become machine code */
+void block_link(struct cpu *c, struct op *jump, const struct op *target); /* a direct jump, to the first operation of a block */
+void block_hot(struct cpu *c, struct op *counter);    /* EXIT_HOT */
 void blocks_free(struct cpu *c);
 bool blocks_kept(const struct cpu *c);                /* may the block that block_find gave last be remembered? (not if fetched from a device) */
 u64 blocks_generation(const struct cpu *c);           /* changes when everything was forgotten */

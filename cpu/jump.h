@@ -15,7 +15,7 @@ static inline struct jump *jump_slot(struct cpu *c, u64 key)
 }
 
 /* From now on, the jump with KEY leads to the block T. */
-static inline void jump_learn(struct cpu *c, u64 key, const struct op *t)
+static inline void jump_learn(struct cpu *c, u64 key, const struct STORED_OP *t)
 {
 	struct jump *j = jump_slot(c, key);
 	struct view *v = c->view;
@@ -28,13 +28,13 @@ static inline void jump_learn(struct cpu *c, u64 key, const struct op *t)
 /* Go on at block T, whose start r[RIP] already holds. All instructions so far are counted. */
 #define ENTER(t) \
 	do { \
-		const struct op *t_ = (t); \
+		const struct STORED_OP *t_ = (t); \
 		n -= t_->left; \
 		if (unlikely(n < 0)) { \
 			n += t_->left; \
 			LEAVE(EXIT_BUDGET); \
 		} \
-		RUN(t_); \
+		RUN_BLOCK(t_); \
 	} while (0)
 
 /* The same through O's link. */
@@ -43,10 +43,10 @@ static inline void jump_learn(struct cpu *c, u64 key, const struct op *t)
 		CHECK(block_known(c, (o)->target)); \
 		n -= (o)->cost; \
 		if (unlikely(n < 0)) { \
-			n += (o)->target->left; \
+			n += HERE(o)->target->left; \
 			LEAVE(EXIT_BUDGET); \
 		} \
-		RUN((o)->target); \
+		RUN_LINKED(o); \
 	} while (0)
 
 /* Near the end of 64 KiB, a block that is known from another CS may reach beyond the limit here. block_find looks at that, links do not. */
@@ -70,11 +70,11 @@ static inline bool near_top(const struct cpu *c, u64 rip)
 
 /* Handler H_NAME for do_NAME, a body that sets r[RIP]: if it met something, leave; else go on by the jump cache. */
 #define FLOW_HANDLER(name) \
-	static HANDLER(h_##name) \
+	HANDLER(h_##name) \
 	{ \
 		c->n = n; \
-		c->op = o; \
-		if (unlikely(!do_##name(c, o))) \
+		c->op = HERE(o); \
+		if (unlikely(!do_##name(c, HERE(o)))) \
 			LEAVE(EXIT_FAULT); \
 		if (unlikely(c->attn)) \
 			LEAVE(EXIT_LOOKUP); \
@@ -82,12 +82,12 @@ static inline bool near_top(const struct cpu *c, u64 rip)
 	}
 
 /* A direct jump whose op->target is not (yet) linked. */
-static COLD HANDLER(jump_unlinked)
-{
-	if (o->in_page)
-		LEAVE(EXIT_LINK);
-	LOOK_UP(EXIT_LOOKUP);
-}
+handler jump_unlinked; /* flow.c */
+
+/* Is the conditional jump O taken? A stencil's layout depends on whether it often is. */
+#ifndef OFTEN
+#define OFTEN(o, yes) (yes)
+#endif
 
 /* Take the direct jump O. In legacy modes EIP is cut to the operand size, and a target beyond CS's limit faults on the jump itself. */
 ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n, bool in64)

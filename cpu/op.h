@@ -52,14 +52,16 @@
 #define SPARE
 #define IN_PLACE(op)
 #endif
-typedef HANDLER_CC void handler(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last);
+typedef HANDLER_CC void handler(struct cpu *c, const struct STORED_OP *o, SPARE_PARAMS s64 n, u64 last);
 #define HANDLER_TYPE HANDLER_CC void
 #define ANYTHING(v) u64 v; __asm__("" : "=r"(v));
+#ifndef VCPU_STENCIL
 #define RUN_LAST(next_op, value) \
 	do { const struct op *next_ = (next_op); IN_PLACE(next_) SPARE next_->run(c, next_, SPARE_ARGS n, value); return; } while (0)
 #define RUN(next_op) do { ANYTHING(any_) RUN_LAST(next_op, any_); } while (0)
 #define TAIL(fn) do { ANYTHING(any_) SPARE (fn)(c, o, SPARE_ARGS n, any_); return; } while (0)
 #define LEAVE(why) do { c->n = n; c->op = o; c->exit = (why); return; } while (0)
+#endif
 #else
 #define SPARE_PARAMS
 typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 last);
@@ -69,11 +71,21 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 l
 #define TAIL(fn) return (fn)(c, o, n, 0)
 #define LEAVE(why) do { c->n = n; c->op = o; c->exit = (why); return NULL; } while (0)
 #endif
-#define HANDLER(name) HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
+#ifdef VCPU_STENCIL
+#include "cpu/stencil.h"
+#else
+#define HANDLER(name) handler name; HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
+#define COLD_HANDLER(name) handler name; COLD HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
+/* The first operation of another block, and the one that O is linked to. */
+#define RUN_BLOCK(first) RUN(first)
+#define RUN_LINKED(o) RUN((o)->target)
+/* O, to be kept where others find it. */
+#define HERE(o) (o)
+#endif
 
 /* 32 bytes:
  *    0 run | 8 dst src base index | 12 scale, segment byte, osize and form, len | 16 left, code, ip | 20 disp | 24 imm, target or vector operands */
-struct op {
+struct STORED_OP {
 	handler *run;
 	union {
 	struct {
@@ -99,25 +111,27 @@ struct op {
 	s32 disp;         /* of the effective address; of direct jumps: from the block's start to the target */
 	union {
 	s64 imm;          /* the immediate, sign-extended. Without one: a number of the operation's own */
-	const struct op *target; /* linked jumps and block ends: the first operation of the next block. NULL: not linked yet */
+	const struct STORED_OP *target; /* linked jumps and block ends: the first operation of the next block. NULL: not linked yet */
 	struct { u8 imm8 /* imm's lowest byte */, third /* VEX.vvvv: a register's number, or a general register's byte offset; of vectors, the first source */,
 	            vlen /* of vectors: bytes that the operation works on; 0: SSE, 16, and the rest of the register stays */; };
 	};
 };
 enum { OP_IP_MAX = 4095 };
-_Static_assert(sizeof(struct op) == 32, "two to a cache line");
+_Static_assert(sizeof(struct STORED_OP) == 32, "two to a cache line");
 
 static inline unsigned op_asize(const struct op *o) { return 2u << o->asize; }
 static inline u64 op_amask(const struct op *o) { return o->asize == 2 ? ~(u64)0 : o->asize ? 0xffffffff : 0xffff; }
 
 /* The general register at OFF. Its address is made by an addition of its own, not by an index in the access: processors that pass a store's value to
  * the next load of it without delay (measured on an Intel Xeon of family 6, model 207: 0.1 ns instead of 2) do so for a plain base register only. */
-ALWAYS_INLINE char *reg_at(const struct cpu *c, unsigned off)
+ALWAYS_INLINE char *reg_at(const struct cpu *c, u64 off)
 {
 	char *p = (char *)c + off;
 
+#ifndef VCPU_STENCIL /* there OFF is as good as a constant */
 	if (!__builtin_constant_p(off))
 		__asm__("" : "+r"(p));
+#endif
 	return p;
 }
 #define REG8(off) (*(u8 *)reg_at(c, off))
@@ -133,12 +147,12 @@ ALWAYS_INLINE char *reg_at(const struct cpu *c, unsigned off)
 #endif
 
 /* A general register as an operand of SIZE bytes: 32-bit writes clear the upper half (SDM vol. 1, 3.4.1.1). */
-ALWAYS_INLINE u64 reg_get(const struct cpu *c, unsigned off, unsigned size)
+ALWAYS_INLINE u64 reg_get(const struct cpu *c, u64 off, unsigned size)
 {
 	return size == 1 ? REG8(off) : size == 2 ? REG16(off) : size == 4 ? REG32(off) : REG64(off);
 }
 
-ALWAYS_INLINE void reg_set(struct cpu *c, unsigned off, unsigned size, u64 v)
+ALWAYS_INLINE void reg_set(struct cpu *c, u64 off, unsigned size, u64 v)
 {
 	if (size == 1)
 		REG8(off) = (u8)v;
@@ -161,11 +175,17 @@ static inline u64 next_rip(const struct cpu *c, const struct op *o) { return tri
 
 /* ---- bodies ---- */
 
-/* Offset of O's memory operand within its segment. */
-static inline u64 op_offset(const struct cpu *c, const struct op *o)
+/* BASE, scaled index and displacement. */
+ALWAYS_INLINE u64 op_sum(const struct cpu *c, const struct op *o, u64 base)
 {
-	return (REG64(o->base) + (REG64(o->index) << (o->scale & 63)) + (s64)o->disp) & op_amask(o);
+#ifdef VCPU_STENCIL
+	return stencil_sum(base, REG64(o->index), o->nth);
+#else
+	return base + (REG64(o->index) << (o->scale & 63)) + (s64)o->disp;
+#endif
 }
+/* Offset of O's memory operand within its segment. */
+static inline u64 op_offset(const struct cpu *c, const struct op *o) { return op_sum(c, o, REG64(o->base)) & op_amask(o); }
 /* Before the 286 an operand that reaches the end of a segment goes on at its beginning (SDM vol. 3, "Segment Wraparound"). Its linear address says so in
  * bits 48-63: the bytes before the end. No canonical address looks like that. */
 static inline u64 wrapping(u64 linear, unsigned before) { return linear | (u64)before << 48; }
@@ -176,21 +196,29 @@ bool check_alignment(struct cpu *c, u64 linear, unsigned size);
 /* seg_linear and check_alignment. */
 bool data_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear);
 /* The operand of O, with alignment checks. (memory.c) */
-bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64 *linear);
-bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out);   /* memory operand, 1 2 4 8 bytes, zero-extended */
-bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v);
-bool op_load_rmw(struct cpu *c, const struct op *o, unsigned size, u64 *out); /* a load that a store to the same place will follow: faults as a write */
-bool op_load_block(struct cpu *c, const struct op *o, void *out, unsigned len); /* 10, 16, 32, 512... bytes; honours .align */
-bool op_store_block(struct cpu *c, const struct op *o, const void *in, unsigned len);
+bool op_linear(struct cpu *c, const struct STORED_OP *o, unsigned size, bool write, u64 *linear);
+bool op_load(struct cpu *c, const struct STORED_OP *o, unsigned size, u64 *out);   /* memory operand, 1 2 4 8 bytes, zero-extended */
+bool op_store(struct cpu *c, const struct STORED_OP *o, unsigned size, u64 v);
+bool op_load_rmw(struct cpu *c, const struct STORED_OP *o, unsigned size, u64 *out); /* a load that a store to the same place will follow: faults as a write */
+bool op_load_block(struct cpu *c, const struct STORED_OP *o, void *out, unsigned len); /* 10, 16, 32, 512... bytes; honours .align */
+bool op_store_block(struct cpu *c, const struct STORED_OP *o, const void *in, unsigned len);
+#ifdef VCPU_STENCIL
+#define op_linear(c, o, ...) op_linear(c, HERE(o), __VA_ARGS__)
+#define op_load(c, o, ...) op_load(c, HERE(o), __VA_ARGS__)
+#define op_store(c, o, ...) op_store(c, HERE(o), __VA_ARGS__)
+#define op_load_rmw(c, o, ...) op_load_rmw(c, HERE(o), __VA_ARGS__)
+#define op_load_block(c, o, ...) op_load_block(c, HERE(o), __VA_ARGS__)
+#define op_store_block(c, o, ...) op_store_block(c, HERE(o), __VA_ARGS__)
+#endif
 /* r/m operand of SIZE bytes, whichever it is. The register is o->src when RM_IS_SRC, else o->dst. */
-static inline bool rm_load(struct cpu *c, const struct op *o, unsigned off, unsigned size, u64 *out)
+static inline bool rm_load(struct cpu *c, const struct op *o, u64 off, unsigned size, u64 *out)
 {
 	if (o->mem)
 		return op_load(c, o, size, out);
 	*out = reg_get(c, off, size);
 	return true;
 }
-static inline bool rm_store(struct cpu *c, const struct op *o, unsigned off, unsigned size, u64 v)
+static inline bool rm_store(struct cpu *c, const struct op *o, u64 off, unsigned size, u64 v)
 {
 	if (o->mem)
 		return op_store(c, o, size, v);
@@ -203,18 +231,22 @@ bool stack_pop(struct cpu *c, unsigned size, u64 *v);
 static inline u64 stack_mask(const struct cpu *c) { return in_64(c) ? ~(u64)0 : c->mode & MODE_STACK32 ? 0xffffffff : 0xffff; }
 
 typedef bool body_fn(struct cpu *c, const struct op *o);
-#define BODY(name) static __attribute__((noinline)) bool do_##name(struct cpu *c, const struct op *o __attribute__((unused)))
+#ifndef VCPU_STENCIL
+#define BODY(name) \
+	body_fn do_##name; \
+	__attribute__((noinline)) bool do_##name(struct cpu *c, const struct op *o __attribute__((unused)))
 #define GEN(name) \
 	void gen_##name(const struct dec *d, struct op *o); \
 	void gen_##name(const struct dec *d __attribute__((unused)), struct op *o)
+#endif
 
 /* Handler H_NAME for do_NAME: an ordinary instruction. */
 #define BODY_HANDLER(name) \
-	static HANDLER(h_##name) \
+	HANDLER(h_##name) \
 	{ \
 		c->n = n; \
-		c->op = o; \
-		if (unlikely(!do_##name(c, o))) \
+		c->op = HERE(o); \
+		if (unlikely(!do_##name(c, HERE(o)))) \
 			LEAVE(EXIT_FAULT); \
 		if (unlikely(c->attn)) \
 			LEAVE(EXIT_ATTN); \
@@ -223,11 +255,11 @@ typedef bool body_fn(struct cpu *c, const struct op *o);
 /* The same for one that sets r[RIP] itself (far transfers) or must be followed by a new look-up (mode changes: use with a body that
  * sets c->r[RIP] = next_rip(c, o)). Its row has .ends. On a fault r[RIP] must be as it was. */
 #define JUMP_HANDLER(name) \
-	static HANDLER(h_##name) \
+	HANDLER(h_##name) \
 	{ \
 		c->n = n; \
-		c->op = o; \
-		if (unlikely(!do_##name(c, o))) \
+		c->op = HERE(o); \
+		if (unlikely(!do_##name(c, HERE(o)))) \
 			LEAVE(EXIT_FAULT); \
 		LEAVE(EXIT_LOOKUP); \
 	}
@@ -264,8 +296,12 @@ ALWAYS_INLINE u8 *fast_host(const struct cpu *c, u64 linear, unsigned size, bool
 
 	if (unlikely(((linear + size - 1) & PAGE_MASK) != (write ? e->write : e->read)))
 		return NULL;
+#ifdef __clang__
+	__builtin_assume(host != NULL); /* lets the caller's test vanish */
+#else
 	if (!host)
-		__builtin_unreachable(); /* lets the caller's test for NULL vanish */
+		__builtin_unreachable();
+#endif
 	return host;
 }
 
@@ -274,10 +310,8 @@ enum kind { KIND_REG, KIND_BASE /* base + disp, linear */, KIND_INDEX /* with in
 
 ALWAYS_INLINE u8 *fast_op(const struct cpu *c, const struct op *o, enum kind kind, unsigned size, bool write)
 {
-	u64 linear = REG64(o->base) + (s64)o->disp;
+	u64 linear = kind == KIND_BASE ? REG64(o->base) + (s64)o->disp : op_sum(c, o, REG64(o->base));
 
-	if (kind != KIND_BASE)
-		linear += REG64(o->index) << (o->scale & 63);
 	if (kind == KIND_SEG) {
 		const struct seg *s = &c->seg[o->seg];
 

@@ -7,12 +7,14 @@
  * Nothing is freed singly. A block whose bytes change gets a first operation that sends everybody to look again; when the arena is full,
  * everything is forgotten at once. */
 #include <stdlib.h>
+#include "cpu/engine/guard.h"
 #include "cpu/engine/passes.h"
+#include "cpu/engine/stitch.h"
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 
-enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 2, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20, HASH_BITS = VCPU_CHECKS ? 4 : 16, PAGE_BITS = VCPU_CHECKS ? 4 : 12, CROSSING_BYTES = EARLY_BYTES + 1 };
+enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 3, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20, HASH_BITS = VCPU_CHECKS ? 4 : 16, PAGE_BITS = VCPU_CHECKS ? 4 : 12 };
 #define NO_PAGE (~(u64)0)
 
 struct block {
@@ -32,6 +34,7 @@ struct code_page {
 
 struct blocks {
 	struct op *arena;
+	struct stitch *stitch;       /* NULL: the interpreter alone */
 	size_t used;
 	struct block *pool;
 	size_t pool_used;
@@ -44,14 +47,17 @@ struct blocks {
 /* A block has at least two operations. */
 enum { POOL_BLOCKS = ARENA_OPS / 4 };
 
-bool blocks_new(struct cpu *c, const struct cpu *with)
+bool blocks_new(struct cpu *c, const struct cpu *with, bool stitched)
 {
 	struct blocks *b = with ? with->blocks : calloc(1, sizeof *b);
 
 	c->blocks = b;
 	if (with || !b)
 		return b;
-	b->arena = aligned_alloc(64, ARENA_OPS * sizeof *b->arena);
+	if (stitched)
+		b->stitch = stitch_new(ARENA_OPS, &b->arena);
+	if (!b->stitch)
+		b->arena = aligned_alloc(64, ARENA_OPS * sizeof *b->arena);
 	b->pool = malloc(POOL_BLOCKS * sizeof *b->pool);
 	return b->arena && b->pool;
 }
@@ -169,6 +175,8 @@ void blocks_flush(struct cpu *c)
 			page_forget(c, page);
 		}
 	memset(b->hash, 0, sizeof b->hash);
+	if (b->stitch)
+		stitch_reset(b->stitch, b->used);
 	b->used = b->pool_used = 0;
 	b->generation++;
 	for (unsigned i = 0; i < c->all->count; i++)
@@ -188,57 +196,37 @@ void blocks_free(struct cpu *c)
 			b->pages[i] = p->next;
 			free(p);
 		}
-	free(b->arena);
+	if (b->stitch)
+		stitch_free(b->stitch);
+	else
+		free(b->arena);
 	free(b->pool);
 	free(b);
 }
 
 u64 blocks_generation(const struct cpu *c) { return c->blocks->generation; }
 bool blocks_kept(const struct cpu *c) { return c->blocks->kept; }
+bool blocks_stitched(const struct cpu *c) { return c->blocks->stitch; }
+
+void block_link(struct cpu *c, struct op *jump, const struct op *target)
+{
+	jump->target = target;
+	jump->cost = target->left - (jump->left ? jump->left - 1 : 0);
+	if (c->blocks->stitch && jump->code != CODE_STALE)
+		stitch_link(c->blocks->stitch, jump);
+}
+
+void block_hot(struct cpu *c, struct op *counter)
+{
+	if (!stitch_block(c->blocks->stitch, counter))
+		blocks_flush(c);
+}
 
 static struct block **hash_slot(struct blocks *b, u64 phys, u16 mode)
 {
 	u64 h = (phys ^ (u64)mode << 32) * 0x9e3779b97f4a7c15;
 
 	return &b->hash[h >> (64 - HASH_BITS)];
-}
-
-/* ---- operations that are not instructions ---- */
-
-/* The block is no longer what memory holds. Once it is known what came in its place, target says so: links to it keep working. */
-static HANDLER(stale)
-{
-	n += o->left;
-	if (likely(o->target)) {
-		/* What came in its place may be stale in its turn; the next one need not go there. */
-		if (unlikely(o->target->code == CODE_STALE && o->target->target))
-			((struct op *)o)->target = o->target->target;
-		ENTER(o->target);
-	}
-	LEAVE(EXIT_LINK);
-}
-
-/* imm: physical page that the second part of the instruction was read from. */
-static HANDLER(check_crossing)
-{
-	u64 page = ((c->r[RIP] + c->cs_base + CROSSING_BYTES) & c->linear_mask) & PAGE_MASK;
-	const struct tlb_code *t = &code_view(c)->code[page >> PAGE_SHIFT & (TLB_SIZE - 1)];
-
-	if (unlikely((t->known & PAGE_MASK) != page || t->known == TLB_NONE || t->phys != (u64)o->imm)) {
-		n += o->left;
-		LEAVE(EXIT_LOOKUP);
-	}
-	RUN(o + 1);
-}
-
-/* Somebody may want to stop here. imm: physical address. */
-static HANDLER(observed_point)
-{
-	if (observe_point(c, (c->r[RIP] + c->cs_base) & c->linear_mask, (u64)o->imm, c->end - (u64)(n + o->left))) {
-		n += o->left;
-		LEAVE(EXIT_LOOKUP);
-	}
-	RUN(o + 1);
 }
 
 /* ---- building ---- */
@@ -259,18 +247,29 @@ struct source {
 	u64 phys;                    /* of the first byte */
 };
 
+/* Operations before the first instruction. */
+static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d, struct op *o)
+{
+	unsigned count = 0;
+
+	if (c->blocks->stitch && !(c->mode & MODE_SINGLE)) {
+		d[count] = (struct dec){ 0 };
+		o[count++] = stitch_counter(c->all->hot_after);
+	}
+	if (unlikely(observed_offset(c->all->observer, s->offset))) {
+		d[count] = (struct dec){ 0 };
+		o[count++] = (struct op){ .run = observed_point, .imm = (s64)s->phys };
+	}
+	return count;
+}
+
 /* Decode into D, O. Returns how many operations; *bytes gets the length. 0: the first instruction needs more bytes than there are. */
 static unsigned build(struct cpu *c, const struct source *s, struct dec *d, struct op *o, unsigned *bytes)
 {
-	unsigned ip = 0, count = 0, insns = 0, left = 0;
-	u8 counts[MAX_OPS];          /* instructions that an operation does */
+	unsigned ip = 0, insns = 0, left = 0, count = begin(c, s, d, o);
+	u8 counts[MAX_OPS] = { 0 };  /* instructions that an operation does */
 	bool open = true, covered = c->all->observer && c->all->observer->built, branch; /* covered: what follows a branch is a block of its own */
 
-	if (unlikely(observed_offset(c->all->observer, s->offset))) {
-		d[count] = (struct dec){ 0 };
-		o[count] = (struct op){ .run = observed_point, .imm = (s64)s->phys };
-		counts[count++] = 0;
-	}
 	while (insns < s->max && open && ip <= OP_IP_MAX - EARLY_BYTES && !(insns && unlikely(observed_offset(c->all->observer, s->offset + ip)))) {
 		enum decode_result r = decode(c->isa, c->model, c->mode, s->bytes + ip, s->room - ip, &d[count], &o[count]);
 		u32 checks;
@@ -335,6 +334,8 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		left += counts[i];
 		o[i].left = (u8)left;
 	}
+	if (c->blocks->stitch && !(c->mode & MODE_SINGLE))
+		o[0].disp = (s32)count;
 	*bytes = ip;
 	check_block(d, o, count, ip);
 	return count;
@@ -453,6 +454,8 @@ static void block_remove(struct cpu *c, struct block *block)
 		at = &(*at)->hash_next;
 	if (*at)
 		*at = block->hash_next;
+	if (c->blocks->stitch)
+		stitch_forget(c->blocks->stitch, &block->ops[0], stale);
 	block->ops[0].run = stale;
 	block->ops[0].code = CODE_STALE;
 	block->ops[0].target = NULL;

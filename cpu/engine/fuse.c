@@ -1,6 +1,7 @@
 /* An arithmetic instruction and the conditional jump after it in one step: what compilers write at the end of every loop. Both operations stay
  * in the block as they are; only the first one's handler knows of the second. The condition is computed from operands and result, not from
  * the flags, which are kept all the same. */
+#define HAS_LINKS
 #include "cpu/engine/passes.h"
 #include "cpu/insn/alu.h"
 #include "cpu/jump.h"
@@ -42,10 +43,10 @@ static bool slow_compare(struct cpu *c, const struct op *o)
 	return true;
 }
 
-static COLD HANDLER(fused_slow)
+COLD_HANDLER(fused_slow)
 {
 	c->n = n;
-	c->op = o;
+	c->op = HERE(o);
 	if (!slow_compare(c, o))
 		LEAVE(EXIT_FAULT);
 	if (unlikely(c->attn))
@@ -78,7 +79,7 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 	}
 	if (writes(what))
 		reg_set(c, o->dst, size, r);
-	if (holds(what, cc, a, b, r, size)) {
+	if (OFTEN(o + 1, holds(what, cc, a, b, r, size))) {
 		o++;
 		return jump_direct(c, o, n, in64);
 	}
@@ -86,10 +87,10 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 }
 
 #define FUSED(what, size, form, in64, cc) \
-	static HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); } \
-	static HANDLER(taking_##what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, TAKING, last); }
+	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); } \
+	HANDLER(taking_##what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, TAKING, last); }
 #define FUSED_LOAD(what, size, form, in64, cc) \
-	static HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); }
+	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); }
 #include "cpu/engine/fused.def"
 
 /* One number for instruction, size, form, mode and condition. */

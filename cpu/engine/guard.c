@@ -1,8 +1,49 @@
-/* Checks that are made each time, before an instruction: what they look at is no part of the mode. An operation of its own, and only where the mode lets them
- * fail: none for CLI in ring 0. */
-#include "cpu/engine/passes.h"
+/* Operations that are not instructions: they stand before those of a block, count nothing, and see to it that the block, or an instruction, may run. */
+#include "cpu/engine/guard.h"
+#include "cpu/jump.h"
+#include "cpu/observe.h"
 #include "cpu/system/system.h"
 #include "cpu/x87.h"
+
+/* The block is no longer what memory holds. Once it is known what came in its place, target says so: links to it keep working. */
+HANDLER(stale)
+{
+	n += o->left;
+	if (likely(o->target)) {
+		/* What came in its place may be stale in its turn; the next one need not go there. */
+		if (unlikely(o->target->code == CODE_STALE && o->target->target))
+			((struct op *)o)->target = o->target->target;
+		ENTER(o->target);
+	}
+	LEAVE(EXIT_LINK);
+}
+
+/* imm: physical page that the second part of the instruction was read from. */
+HANDLER(check_crossing)
+{
+	u64 page = ((c->r[RIP] + c->cs_base + CROSSING_BYTES) & c->linear_mask) & PAGE_MASK;
+	const struct tlb_code *t = &code_view(c)->code[page >> PAGE_SHIFT & (TLB_SIZE - 1)];
+
+	if (unlikely((t->known & PAGE_MASK) != page || t->known == TLB_NONE || t->phys != (u64)o->imm)) {
+		n += o->left;
+		LEAVE(EXIT_LOOKUP);
+	}
+	RUN(o + 1);
+}
+
+/* Somebody may want to stop here. imm: physical address. */
+HANDLER(observed_point)
+{
+	if (observe_point(c, (c->r[RIP] + c->cs_base) & c->linear_mask, (u64)o->imm, c->end - (u64)(n + o->left))) {
+		n += o->left;
+		LEAVE(EXIT_LOOKUP);
+	}
+	RUN(o + 1);
+}
+
+/* ---- checks that are made each time, before an instruction: what they look at is no part of the mode ----
+ *
+ * An operation of its own, and only where the mode lets them fail: none for CLI in ring 0. */
 
 u32 guard_checks(u32 check, u64 mode)
 {

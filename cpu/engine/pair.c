@@ -44,7 +44,7 @@ ALWAYS_INLINE bool step(struct cpu *c, const struct op *o, unsigned what, bool t
 	case SHL8: *v = shift(c, SHL, base, (unsigned)o->imm, 8, false); break;
 	case SHR8: *v = shift(c, SHR, base, (unsigned)o->imm, 8, false); break;
 	case SHR4: *v = shift(c, SHR, (u32)base, (unsigned)o->imm, 4, false); break;
-	case LEA8: *v = base + (REG64(o->index) << (o->scale & 63)) + (s64)o->disp; break;
+	case LEA8: *v = op_sum(c, o, base); break;
 	case LEAB8: *v = base + (s64)o->disp; break;
 	default:
 		p = fast_host(c, base + (s64)o->disp, what == LOADZ1 ? 1 : what == LOADZ2 ? 2 : what == LOAD4 ? 4 : 8, false);
@@ -60,7 +60,7 @@ ALWAYS_INLINE bool step(struct cpu *c, const struct op *o, unsigned what, bool t
 ALWAYS_INLINE HANDLER_TYPE load_slow(struct cpu *c, const struct op *o, s64 n, unsigned size)
 {
 	c->n = n;
-	c->op = o;
+	c->op = HERE(o);
 	if (!op_load(c, o, size, &c->val))
 		LEAVE(EXIT_FAULT);
 	REG64(o->dst) = c->val;
@@ -68,10 +68,10 @@ ALWAYS_INLINE HANDLER_TYPE load_slow(struct cpu *c, const struct op *o, s64 n, u
 		LEAVE(EXIT_ATTN);
 	RUN_LAST(o + 1, c->val);
 }
-static COLD HANDLER(load_slow1) { return load_slow(c, o, n, 1); }
-static COLD HANDLER(load_slow2) { return load_slow(c, o, n, 2); }
-static COLD HANDLER(load_slow4) { return load_slow(c, o, n, 4); }
-static COLD HANDLER(load_slow8) { return load_slow(c, o, n, 8); }
+COLD_HANDLER(load_slow1) { return load_slow(c, o, n, 1); }
+COLD_HANDLER(load_slow2) { return load_slow(c, o, n, 2); }
+COLD_HANDLER(load_slow4) { return load_slow(c, o, n, 4); }
+COLD_HANDLER(load_slow8) { return load_slow(c, o, n, 8); }
 
 ALWAYS_INLINE HANDLER_TYPE both(struct cpu *c, const struct op *o, s64 n, u64 last, unsigned first, unsigned second)
 {
@@ -86,8 +86,8 @@ ALWAYS_INLINE HANDLER_TYPE both(struct cpu *c, const struct op *o, s64 n, u64 la
 }
 
 #define PAIR(first, second, takes) \
-	static HANDLER(pair_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first, 2 * second + takes); } \
-	static HANDLER(taking_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first + 1, 2 * second + takes); }
+	HANDLER(pair_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first, 2 * second + takes); } \
+	HANDLER(taking_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first + 1, 2 * second + takes); }
 #include "cpu/engine/pairs.def"
 
 handler *paired_handler(const struct dec *d, const struct op *o)

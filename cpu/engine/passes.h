@@ -17,11 +17,6 @@ static inline void check_block(const struct dec *d, const struct op *o, unsigned
 static inline void check_between_blocks(struct cpu *c, s64 n, u64 icount) { (void)c, (void)n, (void)icount; }
 #endif
 
-/* guard.c: which checks of a row with CHECK are made each time in MODE, and what makes those that imm names before the operation behind it, whose operand
- * size it has. */
-u32 guard_checks(u32 check, u64 mode);
-HANDLER(guard);
-
 /* fuse.c: may A, with the jump J behind it, be one step? Then this handler does both. It may take its first source if it is a register's. Both
  * operations stay in the block; the handler reads the second. NULL: no. */
 handler *fused_handler(const struct dec *a, const struct op *o, const struct dec *j);

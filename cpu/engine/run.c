@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "cpu/engine/passes.h"
+#include "cpu/engine/stitch.h"
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
@@ -156,12 +157,8 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 			outcome = FAULTED;
 			break;
 		}
-		if (from && blocks_kept(c) && blocks_generation(c) == generation) {
-			struct op *jump = (struct op *)from;
-
-			jump->target = o;
-			jump->cost = o->left - (jump->left ? jump->left - 1 : 0);
-		}
+		if (from && blocks_kept(c) && blocks_generation(c) == generation)
+			block_link(c, (struct op *)from, o);
 		if (blocks_kept(c) && !(c->mode & MODE_LIMIT))
 			jump_learn(c, jump_key(c, c->r[RIP]), o);
 		if (o->left > n) { /* would run past the end: one by one */
@@ -186,6 +183,8 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 			c->r[RIP] = next_rip(c, o);
 			break;
 		}
+		if (c->exit == EXIT_HOT)
+			block_hot(c, (struct op *)o);
 		check_between_blocks(c, n, 0);
 		c->attn &= ~(u32)ATTN_MODE; /* a new look-up is all that asks for */
 		if (n == 0 || c->attn || *c->all->asked || (c->eflags & (FL_T | FL_RF)))
@@ -599,6 +598,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 		c->all->asked = config->asked ? config->asked : &nobody_asks;
 		c->all->time_end = c->all->sleep_end = CLOCK_NEVER;
 		c->all->modes_max = MODES;
+		c->all->hot_after = HOT_AFTER;
 	}
 	c->id = c->all->count;
 	c->all->cpu[c->all->count++] = c;
@@ -620,7 +620,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	tlb_init(c);
 	c->view = &c->views[VIEW_SUPERVISOR];
 	c->linear_mask = 0xffffffff;
-	if (!c->isa || !blocks_new(c, config->with) || (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
+	if (!c->isa || !blocks_new(c, config->with, config->stitched) || (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
 		cpu_free(c);
 		return NULL;
 	}

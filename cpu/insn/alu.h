@@ -80,17 +80,17 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 /* A memory handler is expanded three times: _lin (the address is linear as it is), _seg (segment, limit, address size), and _slow, which
  * both go to when the TLB does not answer, and which does the whole instruction through memory.c. EXPR uses MEMORY_ARGS: (kind, slow). */
 #define MEMORY2(name, expr) \
-	static COLD HANDLER(name##_slow) { const enum kind kind_ = KIND_SEG; handler *const slow_ = NULL; return expr; } \
-	static HANDLER(name##_lin) { const enum kind kind_ = KIND_INDEX; handler *const slow_ = name##_slow; return expr; } \
-	static HANDLER(name##_seg) { const enum kind kind_ = KIND_SEG; handler *const slow_ = name##_slow; return expr; }
+	COLD_HANDLER(name##_slow) { const enum kind kind_ = KIND_SEG; handler *const slow_ = NULL; return expr; } \
+	HANDLER(name##_lin) { const enum kind kind_ = KIND_INDEX; handler *const slow_ = name##_slow; return expr; } \
+	HANDLER(name##_seg) { const enum kind kind_ = KIND_SEG; handler *const slow_ = name##_slow; return expr; }
 /* The same with one more, _base, for operands without an index. */
 #define MEMORY3(name, expr) \
 	MEMORY2(name, expr) \
-	static HANDLER(name##_base) { const enum kind kind_ = KIND_BASE; handler *const slow_ = name##_slow; return expr; }
+	HANDLER(name##_base) { const enum kind kind_ = KIND_BASE; handler *const slow_ = name##_slow; return expr; }
 /* With one more, _taking, like _base, whose base is `last`. */
 #define MEMORY4(name, expr) \
 	MEMORY3(name, expr) \
-	static HANDLER(name##_taking) { const enum kind kind_ = KIND_LAST; handler *const slow_ = name##_slow; return expr; }
+	HANDLER(name##_taking) { const enum kind kind_ = KIND_LAST; handler *const slow_ = name##_slow; return expr; }
 #define MEMORY_ARGS kind_, slow_
 #define MEMORY_ARGS_REG kind_, false, slow_
 #define MEMORY_ARGS_IMM kind_, true, slow_
@@ -105,7 +105,7 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 		loaded = get_size(p_, size); \
 	} else { \
 		c->n = n; \
-		c->op = o; \
+		c->op = HERE(o); \
 		if (!op_load(c, o, size, &c->val)) \
 			LEAVE(EXIT_FAULT); \
 		loaded = c->val; \
@@ -120,7 +120,7 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 			put_size(p_, size, value); \
 		} else { \
 			c->n = n; \
-			c->op = o; \
+			c->op = HERE(o); \
 			if (!op_store(c, o, size, value)) \
 				LEAVE(EXIT_FAULT); \
 		} \

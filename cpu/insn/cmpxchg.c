@@ -117,7 +117,7 @@ GEN_BODY(bound)
 
 /* ---- hints: nothing can be seen of them, and they never fault ---- */
 
-static HANDLER(hint)
+HANDLER(hint)
 {
 	RUN(o + 1);
 }

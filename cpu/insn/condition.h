@@ -15,11 +15,11 @@ ALWAYS_INLINE bool condition(const struct cpu *c, unsigned cc)
 	case 0: yes = flag_o(c); break;
 	case 1: yes = flag_c(c); break;
 	case 2: yes = flag_z(c); break;
-	case 3: yes = flag_c(c) | flag_z(c); break;
+	case 3: yes = (unsigned)flag_c(c) | flag_z(c); break;
 	case 4: yes = flag_s(c); break;
 	case 5: yes = flag_p(c); break;
 	case 6: yes = flag_s(c) ^ flag_o(c); break;
-	default: yes = flag_z(c) | (flag_s(c) ^ flag_o(c)); break;
+	default: yes = (unsigned)flag_z(c) | (flag_s(c) ^ flag_o(c)); break;
 	}
 	return yes ^ (cc & 1);
 }

@@ -1,4 +1,5 @@
 /* Near control flow: JMP, Jcc, CALL, RET, LOOPcc, JCXZ, and the end of a block. */
+#define HAS_LINKS
 #include "cpu/insn/condition.h"
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
@@ -7,12 +8,19 @@ static u64 ip_mask(const struct op *o) { return o->osize == 2 ? 0xffff : o->osiz
 
 /* ---- jumps to a displacement ---- */
 
-static HANDLER(jmp_64) { return jump_direct(c, o, n, true); }
-static HANDLER(jmp_legacy) { return jump_direct(c, o, n, false); }
+COLD_HANDLER(jump_unlinked)
+{
+	if (o->in_page)
+		LEAVE(EXIT_LINK);
+	LOOK_UP(EXIT_LOOKUP);
+}
+
+HANDLER(jmp_64) { return jump_direct(c, o, n, true); }
+HANDLER(jmp_legacy) { return jump_direct(c, o, n, false); }
 
 #define JCC(cc) \
-	static HANDLER(jcc_64_##cc) { if (condition(c, cc)) return jump_direct(c, o, n, true); RUN(o + 1); } \
-	static HANDLER(jcc_legacy_##cc) { if (condition(c, cc)) return jump_direct(c, o, n, false); RUN(o + 1); }
+	HANDLER(jcc_64_##cc) { if (OFTEN(o, condition(c, cc))) return jump_direct(c, o, n, true); RUN(o + 1); } \
+	HANDLER(jcc_legacy_##cc) { if (OFTEN(o, condition(c, cc))) return jump_direct(c, o, n, false); RUN(o + 1); }
 CONDITIONS(JCC)
 
 static void choose_jcc(const struct dec *d, struct op *o)
@@ -26,14 +34,14 @@ static void choose_jcc(const struct dec *d, struct op *o)
 CONDITION_NAMES(GEN_JCC)
 
 /* The block goes on in another, or at the end of the page. Counts nothing. */
-static HANDLER(end_64)
+HANDLER(end_64)
 {
 	c->r[RIP] += o->ip;
 	if (likely(o->target))
 		ENTER_LINKED(o);
 	TAIL(jump_unlinked);
 }
-static HANDLER(end_legacy)
+HANDLER(end_legacy)
 {
 	u64 rip = (c->r[RIP] + o->ip) & (o->osize == 2 ? 0xffff : 0xffffffff);
 
@@ -113,10 +121,10 @@ ALWAYS_INLINE HANDLER_TYPE loop_any(struct cpu *c, const struct op *o, s64 n, un
 		return jump_direct(c, o, n, true);
 	return jump_direct(c, o, n, false);
 }
-static HANDLER(h_loopne) { return loop_any(c, o, n, 0); }
-static HANDLER(h_loope) { return loop_any(c, o, n, 1); }
-static HANDLER(h_loop) { return loop_any(c, o, n, 2); }
-static HANDLER(h_jcxz) { return loop_any(c, o, n, 3); }
+HANDLER(h_loopne) { return loop_any(c, o, n, 0); }
+HANDLER(h_loope) { return loop_any(c, o, n, 1); }
+HANDLER(h_loop) { return loop_any(c, o, n, 2); }
+HANDLER(h_jcxz) { return loop_any(c, o, n, 3); }
 GEN(loopne) { (void)d; o->run = h_loopne; }
 GEN(loope) { (void)d; o->run = h_loope; }
 GEN(loop) { (void)d; o->run = h_loop; }
@@ -177,7 +185,7 @@ FLOW_HANDLER(call_direct)
 FLOW_HANDLER(call_indirect)
 FLOW_HANDLER(ret)
 
-static HANDLER(jmp_reg_64)
+HANDLER(jmp_reg_64)
 {
 	u64 rip = REG64(o->dst), key = jump_key(c, rip);
 	const struct jump *j = jump_slot(c, key);
@@ -188,7 +196,7 @@ static HANDLER(jmp_reg_64)
 	ENTER(j->op);
 }
 
-static HANDLER(call_64)
+HANDLER(call_64)
 {
 	u64 rsp = c->r[RSP] - 8;
 	u8 *p = fast_host(c, rsp, 8, true);
@@ -200,7 +208,7 @@ static HANDLER(call_64)
 	return jump_direct(c, o, n, true);
 }
 
-static HANDLER(call_reg_64)
+HANDLER(call_reg_64)
 {
 	u64 rsp = c->r[RSP] - 8, rip = REG64(o->dst), key = jump_key(c, rip);
 	const struct jump *j = jump_slot(c, key);
@@ -214,7 +222,7 @@ static HANDLER(call_reg_64)
 	ENTER(j->op);
 }
 
-static HANDLER(ret_64)
+HANDLER(ret_64)
 {
 	u64 rsp = c->r[RSP], rip, key;
 	const u8 *p = fast_host(c, rsp, 8, false);

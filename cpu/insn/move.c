@@ -43,9 +43,9 @@ ALWAYS_INLINE HANDLER_TYPE mov_store(struct cpu *c, const struct op *o, s64 n, u
 }
 
 #define MOV_SIZE(size) \
-	static HANDLER(mov_rr##size) { return mov_reg(c, o, n, size, REG, last); } \
-	static HANDLER(mov_rr##size##_taking) { return mov_reg(c, o, n, size, LAST, last); } \
-	static HANDLER(mov_ri##size) { return mov_reg(c, o, n, size, IMM, last); } \
+	HANDLER(mov_rr##size) { return mov_reg(c, o, n, size, REG, last); } \
+	HANDLER(mov_rr##size##_taking) { return mov_reg(c, o, n, size, LAST, last); } \
+	HANDLER(mov_ri##size) { return mov_reg(c, o, n, size, IMM, last); } \
 	MEMORY4(mov_rm##size, mov_load(c, o, n, size, size, false, MEMORY_ARGS, last)) \
 	MEMORY3(mov_mr##size, mov_store(c, o, n, size, MEMORY_ARGS_REG)) \
 	MEMORY3(mov_mi##size, mov_store(c, o, n, size, MEMORY_ARGS_IMM))
@@ -116,8 +116,8 @@ ALWAYS_INLINE HANDLER_TYPE extend_reg(struct cpu *c, const struct op *o, s64 n, 
 }
 
 #define EXTEND(name, from, to, sign) \
-	static HANDLER(name##_r##from##to) { return extend_reg(c, o, n, from, to, sign, REG, last); } \
-	static HANDLER(name##_r##from##to##_taking) { return extend_reg(c, o, n, from, to, sign, LAST, last); } \
+	HANDLER(name##_r##from##to) { return extend_reg(c, o, n, from, to, sign, REG, last); } \
+	HANDLER(name##_r##from##to##_taking) { return extend_reg(c, o, n, from, to, sign, LAST, last); } \
 	MEMORY4(name##_m##from##to, mov_load(c, o, n, from, to, sign, MEMORY_ARGS, last))
 #define EXTEND_TO(name, from, sign) EXTEND(name, from, 2, sign) EXTEND(name, from, 4, sign) EXTEND(name, from, 8, sign)
 EXTEND_TO(movzx, 1, false)
@@ -168,20 +168,20 @@ GEN(movsxd)
 
 ALWAYS_INLINE HANDLER_TYPE lea_with(struct cpu *c, const struct op *o, s64 n, unsigned size, bool mask, u64 base)
 {
-	u64 v = base + (REG64(o->index) << (o->scale & 63)) + (s64)o->disp;
+	u64 v = op_sum(c, o, base);
 
 	v = trim(mask ? v & op_amask(o) : v, size);
 	reg_set(c, o->dst, size, v);
 	RUN_LAST(o + 1, v);
 }
-static HANDLER(lea2) { return lea_with(c, o, n, 2, true, REG64(o->base)); }
-static HANDLER(lea4) { return lea_with(c, o, n, 4, true, REG64(o->base)); }
-static HANDLER(lea8) { return lea_with(c, o, n, 8, false, REG64(o->base)); }
-static HANDLER(lea8_short) { return lea_with(c, o, n, 8, true, REG64(o->base)); }
-static HANDLER(lea2_taking) { return lea_with(c, o, n, 2, true, last); }
-static HANDLER(lea4_taking) { return lea_with(c, o, n, 4, true, last); }
-static HANDLER(lea8_short_taking) { return lea_with(c, o, n, 8, true, last); }
-static HANDLER(lea8_taking) { return lea_with(c, o, n, 8, false, last); }
+HANDLER(lea2) { return lea_with(c, o, n, 2, true, REG64(o->base)); }
+HANDLER(lea4) { return lea_with(c, o, n, 4, true, REG64(o->base)); }
+HANDLER(lea8) { return lea_with(c, o, n, 8, false, REG64(o->base)); }
+HANDLER(lea8_short) { return lea_with(c, o, n, 8, true, REG64(o->base)); }
+HANDLER(lea2_taking) { return lea_with(c, o, n, 2, true, last); }
+HANDLER(lea4_taking) { return lea_with(c, o, n, 4, true, last); }
+HANDLER(lea8_short_taking) { return lea_with(c, o, n, 8, true, last); }
+HANDLER(lea8_taking) { return lea_with(c, o, n, 8, false, last); }
 ALWAYS_INLINE HANDLER_TYPE lea_base(struct cpu *c, const struct op *o, s64 n, u64 base)
 {
 	u64 v = base + (s64)o->disp;
@@ -189,8 +189,8 @@ ALWAYS_INLINE HANDLER_TYPE lea_base(struct cpu *c, const struct op *o, s64 n, u6
 	REG64(o->dst) = v;
 	RUN_LAST(o + 1, v);
 }
-static HANDLER(lea8_base) { return lea_base(c, o, n, REG64(o->base)); }
-static HANDLER(lea8_base_taking) { return lea_base(c, o, n, last); }
+HANDLER(lea8_base) { return lea_base(c, o, n, REG64(o->base)); }
+HANDLER(lea8_base_taking) { return lea_base(c, o, n, last); }
 GEN(lea)
 {
 	static handler *const forms[5][2] = {
@@ -210,10 +210,10 @@ ALWAYS_INLINE HANDLER_TYPE xchg_reg(struct cpu *c, const struct op *o, s64 n, un
 	reg_set(c, o->src, size, a);
 	RUN(o + 1);
 }
-static HANDLER(xchg_rr1) { return xchg_reg(c, o, n, 1); }
-static HANDLER(xchg_rr2) { return xchg_reg(c, o, n, 2); }
-static HANDLER(xchg_rr4) { return xchg_reg(c, o, n, 4); }
-static HANDLER(xchg_rr8) { return xchg_reg(c, o, n, 8); }
+HANDLER(xchg_rr1) { return xchg_reg(c, o, n, 1); }
+HANDLER(xchg_rr2) { return xchg_reg(c, o, n, 2); }
+HANDLER(xchg_rr4) { return xchg_reg(c, o, n, 4); }
+HANDLER(xchg_rr8) { return xchg_reg(c, o, n, 8); }
 
 BODY(xchg_mem)
 {
@@ -226,7 +226,7 @@ BODY(xchg_mem)
 }
 BODY_HANDLER(xchg_mem)
 
-static HANDLER(h_nop) { RUN(o + 1); }
+HANDLER(h_nop) { RUN(o + 1); }
 
 GEN(xchg)
 {
@@ -250,7 +250,7 @@ BODY(yield)
 	return true;
 }
 BODY_HANDLER(yield)
-static HANDLER(h_pause)
+HANDLER(h_pause)
 {
 	if (c->turn_end != TURN_NEVER)
 		TAIL(h_yield);
@@ -261,10 +261,10 @@ GEN(pause) { (void)d; o->run = h_pause; }
 /* ---- on conditions ---- */
 
 #define CMOV(cc) \
-	static HANDLER(cmov_2_##cc) { if (condition(c, cc)) REG16(o->dst) = REG16(o->src); RUN(o + 1); } \
-	static HANDLER(cmov_4_##cc) { REG64(o->dst) = condition(c, cc) ? REG32(o->src) : REG32(o->dst); RUN(o + 1); } \
-	static HANDLER(cmov_8_##cc) { REG64(o->dst) = condition(c, cc) ? REG64(o->src) : REG64(o->dst); RUN(o + 1); } \
-	static HANDLER(set_##cc) { REG8(o->dst) = condition(c, cc); RUN(o + 1); }
+	HANDLER(cmov_2_##cc) { if (condition(c, cc)) REG16(o->dst) = REG16(o->src); RUN(o + 1); } \
+	HANDLER(cmov_4_##cc) { u64 a = REG32(o->src), b = REG32(o->dst); REG64(o->dst) = condition(c, cc) ? a : b; RUN(o + 1); } \
+	HANDLER(cmov_8_##cc) { u64 a = REG64(o->src), b = REG64(o->dst); REG64(o->dst) = condition(c, cc) ? a : b; RUN(o + 1); } \
+	HANDLER(set_##cc) { REG8(o->dst) = condition(c, cc); RUN(o + 1); }
 CONDITIONS(CMOV)
 
 /* The load is made whatever the condition says (SDM vol. 2, CMOVcc). o->imm is the condition. */
@@ -309,23 +309,23 @@ CONDITION_NAMES(GEN_CONDITION)
 
 /* ---- CBW CWDE CDQE, CWD CDQ CQO ---- */
 
-static HANDLER(cbw) { REG16(8 * RAX) = (u16)(s8)REG8(8 * RAX); RUN(o + 1); }
-static HANDLER(cwde) { REG64(8 * RAX) = (u32)(s16)REG16(8 * RAX); RUN(o + 1); }
-static HANDLER(cdqe) { REG64(8 * RAX) = (u64)(s32)REG32(8 * RAX); RUN(o + 1); }
+HANDLER(cbw) { REG16(8 * RAX) = (u16)(s8)REG8(8 * RAX); RUN(o + 1); }
+HANDLER(cwde) { REG64(8 * RAX) = (u32)(s16)REG16(8 * RAX); RUN(o + 1); }
+HANDLER(cdqe) { REG64(8 * RAX) = (u64)(s32)REG32(8 * RAX); RUN(o + 1); }
 GEN(cbw) { o->run = d->osize == 2 ? cbw : d->osize == 4 ? cwde : cdqe; }
 
-static HANDLER(cwd) { REG16(8 * RDX) = (u16)((s16)REG16(8 * RAX) >> 15); RUN(o + 1); }
-static HANDLER(cdq) { REG64(8 * RDX) = (u32)((s32)REG32(8 * RAX) >> 31); RUN(o + 1); }
-static HANDLER(cqo) { REG64(8 * RDX) = (u64)((s64)REG64(8 * RAX) >> 63); RUN(o + 1); }
+HANDLER(cwd) { REG16(8 * RDX) = (u16)((s16)REG16(8 * RAX) >> 15); RUN(o + 1); }
+HANDLER(cdq) { REG64(8 * RDX) = (u32)((s32)REG32(8 * RAX) >> 31); RUN(o + 1); }
+HANDLER(cqo) { REG64(8 * RDX) = (u64)((s64)REG64(8 * RAX) >> 63); RUN(o + 1); }
 GEN(cwd) { o->run = d->osize == 2 ? cwd : d->osize == 4 ? cdq : cqo; }
 
 /* ---- flags by themselves ---- */
 
-static HANDLER(h_clc) { set_carry(c, false); RUN(o + 1); }
-static HANDLER(h_stc) { set_carry(c, true); RUN(o + 1); }
-static HANDLER(h_cmc) { set_carry(c, !flag_c(c)); RUN(o + 1); }
-static HANDLER(h_cld) { c->eflags &= ~(u32)FL_D; RUN(o + 1); }
-static HANDLER(h_std) { c->eflags |= FL_D; RUN(o + 1); }
+HANDLER(h_clc) { set_carry(c, false); RUN(o + 1); }
+HANDLER(h_stc) { set_carry(c, true); RUN(o + 1); }
+HANDLER(h_cmc) { set_carry(c, !flag_c(c)); RUN(o + 1); }
+HANDLER(h_cld) { c->eflags &= ~(u32)FL_D; RUN(o + 1); }
+HANDLER(h_std) { c->eflags |= FL_D; RUN(o + 1); }
 GEN(clc) { (void)d; o->run = h_clc; }
 GEN(stc) { (void)d; o->run = h_stc; }
 GEN(cmc) { (void)d; o->run = h_cmc; }
@@ -348,9 +348,9 @@ GEN_BODY(salc)
 
 /* ---- byte order, table look-up ---- */
 
-static HANDLER(bswap4) { REG64(o->dst) = __builtin_bswap32(REG32(o->dst)); RUN(o + 1); }
-static HANDLER(bswap8) { REG64(o->dst) = __builtin_bswap64(REG64(o->dst)); RUN(o + 1); }
-static HANDLER(bswap2) { REG16(o->dst) = 0; RUN(o + 1); } /* undefined in the manual; silicon gives 0 */
+HANDLER(bswap4) { REG64(o->dst) = __builtin_bswap32(REG32(o->dst)); RUN(o + 1); }
+HANDLER(bswap8) { REG64(o->dst) = __builtin_bswap64(REG64(o->dst)); RUN(o + 1); }
+HANDLER(bswap2) { REG16(o->dst) = 0; RUN(o + 1); } /* undefined in the manual; silicon gives 0 */
 GEN(bswap) { o->run = d->osize == 2 ? bswap2 : d->osize == 4 ? bswap4 : bswap8; }
 
 static u64 swapped(u64 v, unsigned size)

@@ -55,7 +55,7 @@ ALWAYS_INLINE HANDLER_TYPE multiply_mem(struct cpu *c, const struct op *o, s64 n
 struct multiply_forms { handler *reg, *mem[2]; };
 
 #define MULTIPLY_SIZE(name, size, is_signed) \
-	static HANDLER(name##_r##size) { return multiply_reg(c, o, n, size, is_signed); } \
+	HANDLER(name##_r##size) { return multiply_reg(c, o, n, size, is_signed); } \
 	MEMORY2(name##_m##size, multiply_mem(c, o, n, size, is_signed, MEMORY_ARGS))
 #define MULTIPLY_FORMS(name, size) { name##_r##size, { name##_m##size##_lin, name##_m##size##_seg } }
 #define MULTIPLY(name, is_signed) \
@@ -107,14 +107,14 @@ ALWAYS_INLINE HANDLER_TYPE imul_any_mem(struct cpu *c, const struct op *o, s64 n
 struct imul_forms { handler *reg[2][2][2], *mem[2][2]; }; /* [immediate][without flags][taking], [immediate][segmented] */
 
 #define IMUL_SIZE(size) \
-	static HANDLER(imul_rr##size) { return imul_any_reg(c, o, n, size, false, true, reg_get(c, o->base, size)); } \
-	static HANDLER(imul_rri##size) { return imul_any_reg(c, o, n, size, true, true, reg_get(c, o->src, size)); } \
-	static HANDLER(imul_rr##size##_n) { return imul_any_reg(c, o, n, size, false, false, reg_get(c, o->base, size)); } \
-	static HANDLER(imul_rri##size##_n) { return imul_any_reg(c, o, n, size, true, false, reg_get(c, o->src, size)); } \
-	static HANDLER(imul_rr##size##_taking) { return imul_any_reg(c, o, n, size, false, true, last); } \
-	static HANDLER(imul_rr##size##_n_taking) { return imul_any_reg(c, o, n, size, false, false, last); } \
-	static HANDLER(imul_rri##size##_taking) { return imul_any_reg(c, o, n, size, true, true, last); } \
-	static HANDLER(imul_rri##size##_n_taking) { return imul_any_reg(c, o, n, size, true, false, last); } \
+	HANDLER(imul_rr##size) { return imul_any_reg(c, o, n, size, false, true, reg_get(c, o->base, size)); } \
+	HANDLER(imul_rri##size) { return imul_any_reg(c, o, n, size, true, true, reg_get(c, o->src, size)); } \
+	HANDLER(imul_rr##size##_n) { return imul_any_reg(c, o, n, size, false, false, reg_get(c, o->base, size)); } \
+	HANDLER(imul_rri##size##_n) { return imul_any_reg(c, o, n, size, true, false, reg_get(c, o->src, size)); } \
+	HANDLER(imul_rr##size##_taking) { return imul_any_reg(c, o, n, size, false, true, last); } \
+	HANDLER(imul_rr##size##_n_taking) { return imul_any_reg(c, o, n, size, false, false, last); } \
+	HANDLER(imul_rri##size##_taking) { return imul_any_reg(c, o, n, size, true, true, last); } \
+	HANDLER(imul_rri##size##_n_taking) { return imul_any_reg(c, o, n, size, true, false, last); } \
 	MEMORY2(imul_rm##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_REG)) \
 	MEMORY2(imul_rmi##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_IMM))
 #define IMUL_FORMS(size) \

@@ -90,13 +90,13 @@ static void choose(const struct dec *d, struct op *o, const struct shift_forms *
 	BODY_HANDLER(name##_b) \
 	BODY_HANDLER(name##_v)
 #define SHIFT_CONST(name, NAME, size) \
-	static HANDLER(name##_c##size) { return shift_const(c, o, n, NAME, size, true, reg_get(c, o->base, size)); } \
-	static HANDLER(name##_c##size##_n) { return shift_const(c, o, n, NAME, size, false, reg_get(c, o->base, size)); } \
-	static HANDLER(name##_c##size##_taking) { return shift_const(c, o, n, NAME, size, true, last); } \
-	static HANDLER(name##_c##size##_n_taking) { return shift_const(c, o, n, NAME, size, false, last); }
+	HANDLER(name##_c##size) { return shift_const(c, o, n, NAME, size, true, reg_get(c, o->base, size)); } \
+	HANDLER(name##_c##size##_n) { return shift_const(c, o, n, NAME, size, false, reg_get(c, o->base, size)); } \
+	HANDLER(name##_c##size##_taking) { return shift_const(c, o, n, NAME, size, true, last); } \
+	HANDLER(name##_c##size##_n_taking) { return shift_const(c, o, n, NAME, size, false, last); }
 #define SHIFT_CL(name, NAME, size) \
-	static HANDLER(name##_cl##size) { return shift_cl(c, o, n, NAME, size, true); } \
-	static HANDLER(name##_cl##size##_n) { return shift_cl(c, o, n, NAME, size, false); }
+	HANDLER(name##_cl##size) { return shift_cl(c, o, n, NAME, size, true); } \
+	HANDLER(name##_cl##size##_n) { return shift_cl(c, o, n, NAME, size, false); }
 #define SHIFT_FORMS(name) { { name, name##_taking }, { name##_n, name##_n_taking } }
 #define SHIFT(name, NAME) \
 	SHIFT_ANY(name, NAME) \

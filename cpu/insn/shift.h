@@ -21,17 +21,17 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 
 	switch (what) {
 	case SHL:
-		k = count < 63 ? count : 63; /* an 8086 counts to 255 */
+		k = size >= 4 || count < 63 ? count : 63; /* an 8086 counts to 255 */
 		r = trim(a << k, size);
 		cf = size == 8 ? bit(a, 64 - k) : bit(a << k, width);
 		break;
 	case SHR:
-		k = count < 63 ? count : 63;
+		k = size >= 4 || count < 63 ? count : 63;
 		r = a >> k;
 		cf = bit(a, k - 1);
 		break;
 	case SAR:
-		k = count < 63 ? count : 63;
+		k = size >= 4 || count < 63 ? count : 63;
 		r = trim((u64)((s64)extend(a, size) >> k), size);
 		cf = bit((u64)((s64)extend(a, size) >> (k - 1)), 0);
 		break;

@@ -28,8 +28,8 @@ BODY(push_mem)
 	return op_load(c, o, o->osize, &v) && stack_push(c, o->osize, v);
 }
 BODY_HANDLER(push_mem)
-static HANDLER(push_reg_64) { return push_64(c, o, n, false, h_push_reg); }
-static HANDLER(push_imm_64) { return push_64(c, o, n, true, h_push_imm); }
+HANDLER(push_reg_64) { return push_64(c, o, n, false, h_push_reg); }
+HANDLER(push_imm_64) { return push_64(c, o, n, true, h_push_imm); }
 
 GEN(push)
 {
@@ -62,7 +62,7 @@ BODY(pop_mem)
 	return false;
 }
 BODY_HANDLER(pop_mem)
-static HANDLER(pop_reg_64)
+HANDLER(pop_reg_64)
 {
 	u64 rsp = c->r[RSP];
 	const u8 *p = fast_host(c, rsp, 8, false);
@@ -173,7 +173,7 @@ BODY(leave)
 	return true;
 }
 BODY_HANDLER(leave)
-static HANDLER(leave_64)
+HANDLER(leave_64)
 {
 	u64 rbp = c->r[RBP];
 	const u8 *p = fast_host(c, rbp, 8, false);

@@ -134,9 +134,6 @@ bool write_cr8(struct cpu *c, u64 v)
 
 static u64 read_cr8(const struct cpu *c) { return c->apic ? apic_get_tpr(c->apic) >> 4 : c->cr8; }
 
-BODY(ud) { (void)o; return fault_ud(c); }
-BODY_HANDLER(ud)
-
 static unsigned cr_number(const struct dec *d) { return (d->modrm >> 3 & 7) | (d->rex & 4) << 1; }
 
 BODY(mov_from_cr)

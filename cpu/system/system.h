@@ -101,12 +101,14 @@ static inline bool interrupt_waits(const struct cpu *c)
 	return c->nmi_pending || (c->apic ? apic_pending(c->apic) : c->intr);
 }
 
+handler h_ud; /* #UD (seg.c) */
+
 /* Like JUMP_HANDLER, for what is often executed: goes on at once where the jump cache knows the way, in the new mode and with the new rights. */
 #define LOOK_HANDLER(name) \
-	static HANDLER(h_##name) \
+	HANDLER(h_##name) \
 	{ \
 		c->n = n; \
-		c->op = o; \
+		c->op = HERE(o); \
 		if (unlikely(!do_##name(c, o))) \
 			LEAVE(EXIT_FAULT); \
 		c->attn &= ~(u32)ATTN_MODE; \

@@ -139,10 +139,10 @@ ALWAYS_INLINE HANDLER_TYPE compare_fast(struct cpu *c, const struct op *o, s64 n
 #define FP_COMPARE(name, size) \
 	BODY(name) { return compare_body(c, o, vec_##name, size); } \
 	BODY_HANDLER(name) \
-	static HANDLER(h_##name##_reg) { return compare_fast(c, o, n, KIND_REG, vec_##name, size, h_##name); } \
-	static HANDLER(h_##name##_base) { return compare_fast(c, o, n, KIND_BASE, vec_##name, size, h_##name); } \
-	static HANDLER(h_##name##_index) { return compare_fast(c, o, n, KIND_INDEX, vec_##name, size, h_##name); } \
-	static HANDLER(h_##name##_seg) { return compare_fast(c, o, n, KIND_SEG, vec_##name, size, h_##name); } \
+	HANDLER(h_##name##_reg) { return compare_fast(c, o, n, KIND_REG, vec_##name, size, h_##name); } \
+	HANDLER(h_##name##_base) { return compare_fast(c, o, n, KIND_BASE, vec_##name, size, h_##name); } \
+	HANDLER(h_##name##_index) { return compare_fast(c, o, n, KIND_INDEX, vec_##name, size, h_##name); } \
+	HANDLER(h_##name##_seg) { return compare_fast(c, o, n, KIND_SEG, vec_##name, size, h_##name); } \
 	GEN(name##_x) \
 	{ \
 		static handler *const by_kind[] = { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }; \

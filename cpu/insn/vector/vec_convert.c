@@ -40,7 +40,7 @@ ALWAYS_INLINE HANDLER_TYPE from_int_reg(struct cpu *c, const struct op *o, s64 n
 #define FROM_INT(name, fn, size) \
 	BODY(name) { return from_int_body(c, o, fn, size); } \
 	BODY_HANDLER(name) \
-	static HANDLER(h_##name##_reg) { return from_int_reg(c, o, n, fn, size, h_##name); }
+	HANDLER(h_##name##_reg) { return from_int_reg(c, o, n, fn, size, h_##name); }
 
 FROM_INT(cvtsi2ss32, from32_ss, 4)
 FROM_INT(cvtsi2ss64, from64_ss, 8)
@@ -105,9 +105,9 @@ ALWAYS_INLINE HANDLER_TYPE to_int_fast(struct cpu *c, const struct op *o, s64 n,
 #define TO_INT(name, fn, size) \
 	BODY(name) { return to_int_body(c, o, fn, size); } \
 	BODY_HANDLER(name) \
-	static HANDLER(h_##name##_reg) { return to_int_fast(c, o, n, KIND_REG, fn, size, h_##name); } \
-	static HANDLER(h_##name##_index) { return to_int_fast(c, o, n, KIND_INDEX, fn, size, h_##name); } \
-	static HANDLER(h_##name##_seg) { return to_int_fast(c, o, n, KIND_SEG, fn, size, h_##name); }
+	HANDLER(h_##name##_reg) { return to_int_fast(c, o, n, KIND_REG, fn, size, h_##name); } \
+	HANDLER(h_##name##_index) { return to_int_fast(c, o, n, KIND_INDEX, fn, size, h_##name); } \
+	HANDLER(h_##name##_seg) { return to_int_fast(c, o, n, KIND_SEG, fn, size, h_##name); }
 #define TO_INT_FORMS(name) { h_##name##_reg, h_##name##_index, h_##name##_index, h_##name##_seg } /* in the order of enum kind */
 
 TO_INT(cvtss2si32, ss_to32, 4)

@@ -121,9 +121,9 @@ static void choose_shift(const struct dec *d, struct op *o, handler *const forms
 
 #define SHIFT_LANES(name, expression) \
 	VEC_LANES(name##_i, expression) \
-	static HANDLER(h_##name##_xi) { return vec_fast(c, o, n, KIND_REG, 0, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); } \
-	static HANDLER(h_##name##_128_i) { return vec_fast(c, o, n, KIND_REG, 16, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); } \
-	static HANDLER(h_##name##_256_i) { return vec_fast(c, o, n, KIND_REG, 32, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); } \
+	HANDLER(h_##name##_xi) { return vec_fast(c, o, n, KIND_REG, 0, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); } \
+	HANDLER(h_##name##_128_i) { return vec_fast(c, o, n, KIND_REG, 16, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); } \
+	HANDLER(h_##name##_256_i) { return vec_fast(c, o, n, KIND_REG, 32, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); } \
 	static handler *const shifts_##name[3] = { h_##name##_xi, h_##name##_128_i, h_##name##_256_i }; \
 	GEN(name##_xi) { choose_shift(d, o, shifts_##name); } \
 	GEN(v##name##_xi) { choose_shift(d, o, shifts_##name); }

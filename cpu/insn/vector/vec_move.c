@@ -45,9 +45,9 @@ ALWAYS_INLINE HANDLER_TYPE vec_store_fast(struct cpu *c, const struct op *o, s64
 #define VEC_STORE(name, size, high) \
 	BODY(name) { return vec_store_body(c, o, size, high); } \
 	BODY_HANDLER(name) \
-	static HANDLER(h_##name##_base) { return vec_store_fast(c, o, n, KIND_BASE, size, high, h_##name); } \
-	static HANDLER(h_##name##_index) { return vec_store_fast(c, o, n, KIND_INDEX, size, high, h_##name); } \
-	static HANDLER(h_##name##_seg) { return vec_store_fast(c, o, n, KIND_SEG, size, high, h_##name); } \
+	HANDLER(h_##name##_base) { return vec_store_fast(c, o, n, KIND_BASE, size, high, h_##name); } \
+	HANDLER(h_##name##_index) { return vec_store_fast(c, o, n, KIND_INDEX, size, high, h_##name); } \
+	HANDLER(h_##name##_seg) { return vec_store_fast(c, o, n, KIND_SEG, size, high, h_##name); } \
 	static handler *const name[] = { [KIND_BASE] = h_##name##_base, [KIND_INDEX] = h_##name##_index, [KIND_SEG] = h_##name##_seg };
 VEC_STORE(vec_store32, 32, false)
 VEC_STORE(vec_store16, 16, false)
@@ -110,18 +110,18 @@ ALWAYS_INLINE HANDLER_TYPE vec_from_general(struct cpu *c, const struct op *o, s
 		vec_store(&c->v[o->dst].q[2], vec_zero);
 	RUN(o + 1);
 }
-static HANDLER(h_vec_from_general4) { return vec_from_general(c, o, n, 4, false); }
-static HANDLER(h_vec_from_general8) { return vec_from_general(c, o, n, 8, false); }
-static HANDLER(h_vec_from_general4_128) { return vec_from_general(c, o, n, 4, true); }
-static HANDLER(h_vec_from_general8_128) { return vec_from_general(c, o, n, 8, true); }
+HANDLER(h_vec_from_general4) { return vec_from_general(c, o, n, 4, false); }
+HANDLER(h_vec_from_general8) { return vec_from_general(c, o, n, 8, false); }
+HANDLER(h_vec_from_general4_128) { return vec_from_general(c, o, n, 4, true); }
+HANDLER(h_vec_from_general8_128) { return vec_from_general(c, o, n, 8, true); }
 
 ALWAYS_INLINE HANDLER_TYPE vec_to_general(struct cpu *c, const struct op *o, s64 n, unsigned size)
 {
 	reg_set(c, o->dst, size, c->v[o->src].q[0]);
 	RUN(o + 1);
 }
-static HANDLER(h_vec_to_general4) { return vec_to_general(c, o, n, 4); }
-static HANDLER(h_vec_to_general8) { return vec_to_general(c, o, n, 8); }
+HANDLER(h_vec_to_general4) { return vec_to_general(c, o, n, 4); }
+HANDLER(h_vec_to_general8) { return vec_to_general(c, o, n, 8); }
 
 static void move_general(const struct dec *d, struct op *o, handler *const *store, gen_fn *load, handler *between)
 {
@@ -168,7 +168,7 @@ GEN(maskmovdqu_x)
 }
 GEN(vmaskmovdqu) { gen_maskmovdqu_x(d, o); }
 
-static HANDLER(h_fence) { RUN(o + 1); }
+HANDLER(h_fence) { RUN(o + 1); }
 GEN(lfence) { (void)d; o->run = h_fence; }
 GEN(mfence) { (void)d; o->run = h_fence; }
 GEN(sfence) { (void)d; o->run = h_fence; }
@@ -214,7 +214,7 @@ GEN_ALIAS(vbroadcasti128, vbroadcastf128)
 
 /* ---- zeros: of the registers that the mode has ---- */
 
-static HANDLER(h_vzeroupper)
+HANDLER(h_vzeroupper)
 {
 	for (unsigned i = 0; i < (in_64(c) ? 16 : 8); i++)
 		vec_store(&c->v[i].q[2], vec_zero);
@@ -222,7 +222,7 @@ static HANDLER(h_vzeroupper)
 }
 GEN(vzeroupper) { (void)d; o->run = h_vzeroupper; }
 
-static HANDLER(h_vzeroall)
+HANDLER(h_vzeroall)
 {
 	for (unsigned i = 0; i < (in_64(c) ? 16 : 8); i++)
 		ymm_set(c, i, vec_zero, vec_zero);

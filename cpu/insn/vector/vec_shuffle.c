@@ -146,8 +146,8 @@ ALWAYS_INLINE HANDLER_TYPE sign_mask(struct cpu *c, const struct op *o, s64 n, m
 }
 
 #define SIGN_MASK(name, fn, lanes) \
-	static HANDLER(h_##name##_x) { return sign_mask(c, o, n, fn, lanes, false); } \
-	static HANDLER(h_##name##_256) { return sign_mask(c, o, n, fn, lanes, true); } \
+	HANDLER(h_##name##_x) { return sign_mask(c, o, n, fn, lanes, false); } \
+	HANDLER(h_##name##_256) { return sign_mask(c, o, n, fn, lanes, true); } \
 	GEN(name##_x) { o->run = d->vex_l ? h_##name##_256 : h_##name##_x; } \
 	GEN(v##name) { gen_##name##_x(d, o); }
 

@@ -223,7 +223,7 @@ void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h,
 	GEN(v##name) { vec_operands(d, o, lanes); o->run = h_##name; }
 
 #define VEC_HANDLER(form, kind, vlen, name, bits, lanes, post) \
-	static HANDLER(h_##name##_##form) { return vec_fast(c, o, n, kind, vlen, lanes_##name, bits, lanes, post, h_##name); }
+	HANDLER(h_##name##_##form) { return vec_fast(c, o, n, kind, vlen, lanes_##name, bits, lanes, post, h_##name); }
 #define VEC_SSE_HANDLERS(...) \
 	VEC_HANDLER(reg, KIND_REG, 0, __VA_ARGS__) VEC_HANDLER(base, KIND_BASE, 0, __VA_ARGS__) \
 	VEC_HANDLER(index, KIND_INDEX, 0, __VA_ARGS__) VEC_HANDLER(seg, KIND_SEG, 0, __VA_ARGS__)

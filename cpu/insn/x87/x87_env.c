@@ -201,7 +201,7 @@ BODY(fnsave)
 		x87_get_reg(c, i, image + size + 10 * i);
 	if (!op_store_block(c, o, image, size + 80))
 		return false;
-	return do_fninit(c, o);
+	return do_fninit(c, HERE(o));
 }
 X87_BODY(fnsave)
 

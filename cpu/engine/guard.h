@@ -1,0 +1,18 @@
+/* Operations that block.c puts before others. */
+#ifndef CPU_GUARD_H
+#define CPU_GUARD_H
+
+#include "cpu/op.h"
+
+/* An instruction that crosses into the next page has at least a byte there, this far from its first one. */
+enum { CROSSING_BYTES = EARLY_BYTES + 1 };
+
+handler stale;          /* in place of the first operation of a block whose bytes have changed */
+handler check_crossing; /* imm: the page that the second part of the instruction was read from */
+handler observed_point; /* imm: the physical address */
+/* Which checks of a row with CHECK are made each time in MODE, and what makes those that imm names before the operation behind it, whose operand
+ * size it has. */
+u32 guard_checks(u32 check, u64 mode);
+handler guard;
+
+#endif

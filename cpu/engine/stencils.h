@@ -1,0 +1,56 @@
+/* Stencils: handlers as machine code with holes. make_stencils.c writes the table; stitch.c copies from it. */
+#ifndef CPU_STENCILS_H
+#define CPU_STENCILS_H
+
+#include "cpu/op.h"
+
+/* What a hole is filled with. Members of the operation itself come first, then those of the one behind it, in the same order. */
+#define STENCIL_MEMBERS(X) X(dst) X(src) X(base) X(index) X(scale) X(seg) X(mem) X(rep) X(asize) X(osize) X(form) X(len) X(left) X(code) X(ip) X(imm8) X(third) X(vlen) \
+	X(disp) X(imm)
+enum hole {
+#define X(member) HOLE_##member,
+	STENCIL_MEMBERS(X)
+#undef X
+	HOLE_cost,                        /* what following its link takes from n */
+	HOLE_sib,                         /* SIB byte of its address, with the base in rax and the index in rdx */
+	HOLE_MEMBERS,                     /* + HOLE_...: of the operation behind */
+	HOLE_OP = 2 * HOLE_MEMBERS,       /* the operation's address */
+	HOLE_NEXT_1, HOLE_NEXT_2,         /* code of the operation behind it; of the one after that */
+	HOLE_LINKED,                      /* code of the block that it is linked to */
+	HOLE_SELF,                        /* this stencil's own code; addend: offset there */
+	HOLE_FUNCTION,                    /* a function of the library; addend: index in stencil_functions */
+	HOLE_DATA,                        /* stencil_data */
+};
+
+enum patch_kind {
+	PATCH_8, PATCH_16, PATCH_32, PATCH_64, /* so many bytes of the value */
+	PATCH_SIGNED,                     /* 32 bits, to which the processor gives a sign: the value must be such a number */
+	PATCH_RELATIVE,                   /* 32 bits: the value less the field's address */
+};
+
+struct patch {
+	u16 at;                           /* where in the code */
+	u8 hole;
+	u8 kind;
+	s32 addend;                       /* to the value */
+};
+
+struct stencil {
+	handler *plain;                   /* the handler that it was made from */
+	u32 code, patches;                /* first byte in stencil_code, first in stencil_patches */
+	u16 hot, size;                    /* bytes that follow the operation before; those and what lies aside */
+	u8 count;                         /* patches */
+	u8 next;                          /* hot code ends where the operation so many behind it begins; 0: it never gets there */
+	u8 links;                         /* the form for a linked jump: 1, its own; 2, that of the operation behind it */
+	bool seldom;                      /* of those, the one for a jump that is seldom taken */
+	bool skips;                       /* it does the operation behind it, too */
+};
+
+extern const struct stencil stencils[];
+extern const unsigned stencil_count;
+extern const u8 stencil_code[];
+extern const struct patch stencil_patches[];
+extern const void *const stencil_functions[];
+extern const u8 stencil_data[];
+
+#endif

@@ -1,0 +1,28 @@
+/* Stitched blocks: a hot block's handlers as machine code, copied one behind the other (ARCHITECTURE.md, "From operation to stencil"). They are the
+ * handlers of the interpreter, compiled from the same text; which engine ran can be seen in nothing but the time.
+ *
+ * Where the build has no stencils, or the host allows no code to be made, stitch_new returns NULL and nothing else here is called. */
+#ifndef CPU_STITCH_H
+#define CPU_STITCH_H
+
+#include "cpu/op.h"
+
+struct stitch;
+
+/* Memory for OPS operations, which the code must be near to, and for the code. NULL: there can be none. */
+struct stitch *stitch_new(size_t ops, struct op **arena);
+void stitch_free(struct stitch *s);
+/* All blocks are gone; they had the first USED operations. */
+void stitch_reset(struct stitch *s, size_t used);
+
+/* Put before a block: lets it run that many TIMES, then asks for stitch_block by EXIT_HOT. disp: operations of the block from here on. */
+struct op stitch_counter(unsigned times);
+enum { HOT_AFTER = 24 }; /* usual times */
+/* Make code of the block that begins with the counter FIRST. False: there is no room left. */
+bool stitch_block(struct stitch *s, struct op *first);
+/* JUMP has a target now. */
+void stitch_link(struct stitch *s, struct op *jump);
+/* The block at FIRST is to be entered no more; whoever comes there by a link goes to the handler STALE. */
+void stitch_forget(struct stitch *s, struct op *first, handler *stale);
+
+#endif
