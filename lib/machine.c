@@ -144,6 +144,7 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 		.bare = v->bare,
 		.apic = !v->bare && has(&v->model, F_APIC),
 		.asked = &v->asked,
+		.stitched = settings->engine != VCPU_ENGINE_INTERPRETER,
 	};
 	struct ram *ram;
 
@@ -160,6 +161,10 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 			return error_set(error, "the host has no memory for %u processors", v->processors);
 	if (!v->cpu)
 		return error_set(error, "the host has no memory for a processor");
+	if (settings->engine == VCPU_ENGINE_STITCHED && !blocks_stitched(v->cpu))
+		return error_set(error, "there is no stitched engine: %s", stitch_built ? "the host lets no code be made" : "the library was built without it");
+	if (settings->engine == VCPU_ENGINE_BEST && stitch_built && !blocks_stitched(v->cpu))
+		log_line(&v->log, "the host lets no code be made: the interpreter runs alone");
 	v->mem.changed = map_changed;
 	v->mem.owner = v;
 	if (v->bare)

@@ -109,6 +109,13 @@ struct vcpu_drive {
 	bool cdrom;              /* IDE and AHCI: an ATAPI CD-ROM drive */
 };
 
+/* How instructions are carried out. Which engine it is changes nothing that can be seen but time: states, counts and recordings are the same. */
+enum vcpu_engine {
+	VCPU_ENGINE_BEST,        /* stitched, where the library was built with it and the host allows it; else the interpreter */
+	VCPU_ENGINE_INTERPRETER,
+	VCPU_ENGINE_STITCHED     /* code that runs often becomes machine code, made of the interpreter's own; vcpu_new fails where that cannot be */
+};
+
 /* Everything is optional: zero means what is said in brackets. Pointers need to live only until vcpu_new returns, except the
  * callback's. */
 struct vcpu_config {
@@ -145,6 +152,7 @@ struct vcpu_config {
 	bool sound;              /* a Sound Blaster 16; VCPU_SOUND carries it and the PC speaker */
 	bool test_ports;         /* QEMU's test device: a register at ports E0h and E8h, interrupt lines at 2000h to 2017h, memory at FF000000h */
 
+	enum vcpu_engine engine; /* [the fastest that there is] */
 	uint64_t ns_per_instruction_q16; /* virtual ns an instruction takes, 16.16 fixed point [65536: 1 ns] */
 	uint64_t seed;           /* deterministic jitter of timer deadlines, and RDRAND [0: no jitter] */
 	uint64_t rtc;            /* seconds since 1970 at power-on, UTC [2000-01-01 00:00:00] */

@@ -271,6 +271,20 @@ static bool set_serial(struct parsing *p, const char *name, const char *where, v
 	return false;
 }
 
+static bool set_engine(struct parsing *p, const char *name, const char *text, void *at)
+{
+	static const char *const names[] = { [VCPU_ENGINE_INTERPRETER] = "interpreter", [VCPU_ENGINE_STITCHED] = "stitched" };
+
+	(void)p;
+	for (unsigned i = VCPU_ENGINE_INTERPRETER; i <= VCPU_ENGINE_STITCHED; i++)
+		if (!strcmp(text, names[i])) {
+			*(enum vcpu_engine *)at = (enum vcpu_engine)i;
+			return true;
+		}
+	complain("--%s %s: the engines are interpreter and stitched", name, text);
+	return false;
+}
+
 static bool set_display(struct parsing *p, const char *name, const char *text, void *at)
 {
 	p->o->text = !strcmp(text, "text");
@@ -355,6 +369,8 @@ static const struct row {
 	{ "limit", "N", set_limit, IN(limit), false, "stop when N instructions have retired, or the guest sleeps and as many\ncould have since power-on" },
 	{ "limit-time", "T", set_time, IN(limit_time), false, "stop at virtual time T, a number of ns, us, ms, s or m (30s)" },
 	{ "stats", NULL, set_flag, IN(stats), false, "one JSON object as the last line on stderr" },
+	{ "engine", "NAME", set_engine, IN(config.engine), false, "interpreter, or stitched: code that runs often becomes machine code, made\n"
+	  "of the interpreter's; results are the same [stitched, where it can be]" },
 	{ "seed", "N", set_number, IN(config.seed), false, "deterministic jitter of timers; every N is a schedule of its own [0: none]" },
 	{ "rtc", "SECONDS", set_rtc, IN(config.rtc), false, "the clock at power-on, since 1970, or \"now\" [2000-01-01 00:00:00]" },
 	{ "gdb", "WHERE", set_text, IN(gdb), false, "wait for gdb at unix:PATH, [HOST]:PORT or stdio; it can go back in time, and\nits monitor command knows more (monitor help)" },
