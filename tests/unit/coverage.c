@@ -1,10 +1,12 @@
-/* Which rows of the instruction table a test retired, and which raised a fault: linked into the tests with --wrap=cpu_run, this makes every run
- * a run of single instructions if VCPU_COVERAGE names a file, to which it appends "row retired faulted" at exit. (make isa-coverage) */
+/* Linked into the tests with --wrap=cpu_run. Every second run stitches its blocks at once, so that both engines do what the tests ask for.
+ *
+ * And: which rows of the instruction table a test retired, and which raised a fault. If VCPU_COVERAGE names a file, every run is a run of single
+ * instructions, and "row retired faulted" is appended to it at exit. (make isa-coverage) */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "cpu/op.h"
+#include "cpu/engine/stitch.h"
 
 enum cpu_stop __real_cpu_run(struct cpu *c, u64 icount_end, u64 idle_end);
 enum cpu_stop __wrap_cpu_run(struct cpu *c, u64 icount_end, u64 idle_end);
@@ -74,8 +76,12 @@ enum cpu_stop __wrap_cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		if (wanted)
 			atexit(append);
 	}
-	if (!wanted)
+	if (!wanted) {
+		static unsigned runs;
+
+		c->all->hot_after = runs++ % 2 ? HOT_AFTER : 0;
 		return __real_cpu_run(c, icount_end, idle_end);
+	}
 	while (c->icount + 1 < icount_end) {
 		u64 before = c->icount;
 		enum cpu_stop stop = run_noted(c, before + 1, idle_end);
