@@ -170,7 +170,7 @@ struct cpus {
 	struct cpu *cpu[CPUS_MAX];
 };
 
-enum { FIX_DEFERRED = 1, FIX_SIZE = 5 }; /* of cpu.fix */
+enum { FIX_DEFERRED = 1, FIX_SUM = 2, FIX_SIZE = 5 }; /* of cpu.fix */
 
 struct cpu {
 	u64 r[REGISTERS];          /* first: op->base etc. are byte offsets from here */
@@ -180,8 +180,8 @@ struct cpu {
 	 *   cv    carries at the top of it:        CF = bit 63, OF = bit 63 ^ bit 62; the other bits mean nothing
 	 *   fix   AF in bit 4; bits 7 and 2 are normally 0, and else flip SF and PF, for values of FLAGS that no result has
 	 *   SF = bit 63 of res ^ fix.7, PF = even parity of the low byte of res, ^ fix.2
-	 * Inside of blocks fix may have FIX_DEFERRED: then cv holds the first operand of a subtraction, res the difference of the zero-extended operands, not
-	 * cut, and the two bits at FIX_SIZE the logarithm of the size in bytes. */
+	 * Inside of blocks fix may have FIX_DEFERRED, and the logarithm of the size in bytes at FIX_SIZE. Then cv holds the first operand of a subtraction, res the
+	 * difference of the zero-extended operands, not cut; or, with FIX_SUM, cv the first operand of an addition, res the sum, sign-extended. */
 	u64 res, cv;
 	u8 fix;
 	u32 eflags;                /* everything but OSZAPC; bit 1 set */

@@ -292,16 +292,13 @@ ALWAYS_INLINE u8 *fast_host(const struct cpu *c, u64 linear, unsigned size, bool
 {
 	const struct tlb_entry *e = &c->view->tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
-	u8 *host = (u8 *)(uintptr_t)(linear + e->addend);
+	u8 *host;
 
 	if (unlikely(((linear + size - 1) & PAGE_MASK) != (write ? e->write : e->read)))
 		return NULL;
-#ifdef __clang__
-	__builtin_assume(host != NULL); /* lets the caller's test vanish */
-#else
+	host = (u8 *)(uintptr_t)(linear + e->addend);
 	if (!host)
-		__builtin_unreachable();
-#endif
+		__builtin_unreachable(); /* lets the caller's test for NULL vanish */
 	return host;
 }
 
@@ -322,6 +319,8 @@ ALWAYS_INLINE u8 *fast_op(const struct cpu *c, const struct op *o, enum kind kin
 	}
 	return fast_host(c, linear, size, write);
 }
+
+ALWAYS_INLINE u64 op_imm(const struct op *o, unsigned size) { return size == 1 ? o->imm8 : size == 2 ? (u16)o->imm : size == 4 ? (u32)o->imm : (u64)o->imm; }
 
 static inline enum kind dec_kind_of_memory(const struct dec *d)
 {
@@ -347,34 +346,60 @@ ALWAYS_INLINE void set_flags_sum(struct cpu *c, u64 a, u64 b, u64 wide, unsigned
 		c->cv = subtract ? (~a & b) | (~(a ^ b) & wide) : (a & b) | ((a | b) & ~wide);
 }
 
-/* The same for a - b, put off until somebody asks, which after a compare and jump hardly anybody does. A and B are zero-extended. */
+/* The same for a - b and a + b, put off until somebody asks, which hardly anybody does. A and B are zero-extended. */
+ALWAYS_INLINE u8 deferred(unsigned size) { return (u8)(FIX_DEFERRED | (size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3) << FIX_SIZE); }
 ALWAYS_INLINE void defer_flags_difference(struct cpu *c, u64 a, u64 b, unsigned size)
 {
 	c->res = a - b;
 	c->cv = a;
-	c->fix = (u8)(FIX_DEFERRED | (size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3) << FIX_SIZE);
+	c->fix = deferred(size);
 }
+ALWAYS_INLINE void defer_flags_sum(struct cpu *c, u64 a, u64 b, unsigned size)
+{
+	c->res = extend(a + b, size);
+	c->cv = a;
+	c->fix = deferred(size) | FIX_SUM;
+}
+
+/* To the top, where one formula serves all sizes: how far. */
+ALWAYS_INLINE unsigned deferred_shift(const struct cpu *c) { return 64 - (8u << (c->fix >> FIX_SIZE & 3)); }
 
 ALWAYS_INLINE void settle_flags(const struct cpu *const_c)
 {
 	struct cpu *c = (struct cpu *)const_c;
 
 	if (unlikely(c->fix & FIX_DEFERRED)) {
-		unsigned up = 64 - (8u << (c->fix >> FIX_SIZE & 3)); /* to the top, where one formula serves all sizes */
-		u64 b = c->cv - c->res, x = c->cv ^ b ^ c->res, top_a = c->cv << up, top_b = b << up, top = c->res << up;
+		bool sum = c->fix & FIX_SUM;
+		unsigned up = deferred_shift(c);
+		u64 b = sum ? c->res - c->cv : c->cv - c->res, x = c->cv ^ b ^ c->res, top_a = c->cv << up, top_b = b << up, top = c->res << up;
 
 		c->fix = x & FL_A;
-		c->cv = (~top_a & top_b) | (~(top_a ^ top_b) & top);
+		c->cv = sum ? (top_a & top_b) | ((top_a | top_b) & ~top) : (~top_a & top_b) | (~(top_a ^ top_b) & top);
 		c->res = (u64)((s64)top >> up);
 	}
 }
 
-/* ZF and PF are in the difference itself. */
+/* ZF and PF are in the result itself. */
 ALWAYS_INLINE bool flag_z(const struct cpu *c) { return c->res == 0; }
 ALWAYS_INLINE bool flag_p(const struct cpu *c) { return !(__builtin_parity(c->res & 0xff) ^ (c->fix >> 2 & 1)); }
-ALWAYS_INLINE bool flag_c(const struct cpu *c) { settle_flags(c); return c->cv >> 63; }
-ALWAYS_INLINE bool flag_s(const struct cpu *c) { settle_flags(c); return (c->res >> 63) ^ (c->fix >> 7); }
+ALWAYS_INLINE bool flag_c(const struct cpu *c)
+{
+	if (c->fix & FIX_DEFERRED)
+		return c->fix & FIX_SUM ? c->res << deferred_shift(c) < c->cv << deferred_shift(c) : c->cv < c->cv - c->res;
+	return c->cv >> 63;
+}
+ALWAYS_INLINE bool flag_s(const struct cpu *c)
+{
+	return c->fix & FIX_DEFERRED ? c->res << deferred_shift(c) >> 63 : (c->res >> 63) ^ (c->fix >> 7);
+}
 ALWAYS_INLINE bool flag_o(const struct cpu *c) { settle_flags(c); return (c->cv ^ c->cv << 1) >> 63; }
 ALWAYS_INLINE bool flag_a(const struct cpu *c) { settle_flags(c); return c->fix >> 4 & 1; }
+/* SF and OF differ: "less". */
+ALWAYS_INLINE bool flag_l(const struct cpu *c)
+{
+	if ((c->fix & (FIX_DEFERRED | FIX_SUM)) == FIX_DEFERRED)
+		return (s64)(c->cv << deferred_shift(c)) < (s64)((c->cv - c->res) << deferred_shift(c));
+	return flag_o(c) ^ flag_s(c);
+}
 
 #endif

@@ -33,7 +33,7 @@ static bool slow_compare(struct cpu *c, const struct op *o)
 
 	if (!op_load(c, o, size, &m))
 		return false;
-	other = o->form == FORM_MI ? trim((u64)o->imm, size) : reg_get(c, o->form == FORM_RM ? o->dst : o->src, size);
+	other = o->form == FORM_MI ? op_imm(o, size) : reg_get(c, o->form == FORM_RM ? o->dst : o->src, size);
 	if (o->code == CODE_test)
 		alu(c, TEST, m, other, size, true);
 	else if (o->form == FORM_RM)
@@ -60,14 +60,14 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 
 	if (form == FORM_RR || form == FORM_RI || form == FORM_R) {
 		a = taking ? TAKEN(o->base, size) : reg_get(c, o->base, size);
-		b = form == FORM_RI ? trim((u64)o->imm, size) : reg_get(c, o->src, size);
+		b = form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size);
 	} else {
 		const u8 *p = fast_op(c, o, KIND_INDEX, size, false);
 
 		if (unlikely(!p))
 			TAIL(fused_slow);
 		a = form == FORM_RM ? reg_get(c, o->dst, size) : get_size(p, size);
-		b = form == FORM_RM ? get_size(p, size) : form == FORM_MI ? trim((u64)o->imm, size) : reg_get(c, o->src, size);
+		b = form == FORM_RM ? get_size(p, size) : form == FORM_MI ? op_imm(o, size) : reg_get(c, o->src, size);
 	}
 	if (what == INC || what == DEC)
 		b = 1;

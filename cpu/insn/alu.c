@@ -6,7 +6,7 @@
 ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, bool imm, bool flags, bool taking, u64 last)
 {
 	u64 a = taking ? TAKEN(o->base, size) : reg_get(c, o->base, size);
-	u64 b = imm ? trim((u64)o->imm, size) : reg_get(c, o->src, size);
+	u64 b = imm ? op_imm(o, size) : reg_get(c, o->src, size);
 	u64 r = alu(c, what, a, b, size, flags);
 
 	if (!writes(what))
@@ -33,7 +33,7 @@ ALWAYS_INLINE HANDLER_TYPE alu_load(struct cpu *c, const struct op *o, s64 n, en
 ALWAYS_INLINE HANDLER_TYPE alu_look(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, enum kind kind, bool imm, handler *slow)
 {
 	LOAD_OPERAND(size, kind, slow);
-	alu(c, what, loaded, imm ? trim((u64)o->imm, size) : reg_get(c, o->src, size), size, true);
+	alu(c, what, loaded, imm ? op_imm(o, size) : reg_get(c, o->src, size), size, true);
 	FINISH(slow);
 }
 
@@ -44,7 +44,7 @@ ALWAYS_INLINE HANDLER_TYPE alu_modify(struct cpu *c, const struct op *o, s64 n, 
 
 		if (unlikely(!p))
 			TAIL(slow);
-		put_size(p, size, alu(c, what, get_size(p, size), imm ? trim((u64)o->imm, size) : reg_get(c, o->src, size), size, true));
+		put_size(p, size, alu(c, what, get_size(p, size), imm ? op_imm(o, size) : reg_get(c, o->src, size), size, true));
 		RUN(o + 1);
 	}
 	c->n = n;
@@ -52,7 +52,7 @@ ALWAYS_INLINE HANDLER_TYPE alu_modify(struct cpu *c, const struct op *o, s64 n, 
 	if (!op_load_rmw(c, o, size, &c->val))
 		LEAVE(EXIT_FAULT);
 	/* The flags are not to change if the store faults, and after op_load_rmw it cannot. */
-	op_store(c, o, size, alu(c, what, c->val, imm ? trim((u64)o->imm, size) : reg_get(c, o->src, size), size, true));
+	op_store(c, o, size, alu(c, what, c->val, imm ? op_imm(o, size) : reg_get(c, o->src, size), size, true));
 	FINISH(slow);
 }
 

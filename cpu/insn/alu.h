@@ -18,6 +18,7 @@ ALWAYS_INLINE void set_flags_logic(struct cpu *c, u64 r, unsigned size)
 /* CF alone: OF is CF ^ bit 62, so both bits move together. */
 ALWAYS_INLINE void set_carry(struct cpu *c, bool value)
 {
+	settle_flags(c);
 	if (flag_c(c) != value)
 		c->cv ^= (u64)3 << 62;
 }
@@ -32,15 +33,21 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 
 	switch (what) {
 	case ADD:
+		if (flags)
+			defer_flags_sum(c, a, b, size);
+		return trim(a + b, size);
 	case ADC:
-		r = a + b + (what == ADC && flag_c(c));
+		r = a + b + flag_c(c);
 		if (flags)
 			set_flags_sum(c, a, b, r, size, false);
 		return trim(r, size);
 	case SUB:
-	case SBB:
 	case CMP:
-		r = a - b - (what == SBB && flag_c(c));
+		if (flags)
+			defer_flags_difference(c, a, b, size);
+		return trim(a - b, size);
+	case SBB:
+		r = a - b - flag_c(c);
 		if (flags)
 			set_flags_sum(c, a, b, r, size, true);
 		return trim(r, size);

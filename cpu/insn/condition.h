@@ -18,8 +18,8 @@ ALWAYS_INLINE bool condition(const struct cpu *c, unsigned cc)
 	case 3: yes = (unsigned)flag_c(c) | flag_z(c); break;
 	case 4: yes = flag_s(c); break;
 	case 5: yes = flag_p(c); break;
-	case 6: yes = flag_s(c) ^ flag_o(c); break;
-	default: yes = (unsigned)flag_z(c) | (flag_s(c) ^ flag_o(c)); break;
+	case 6: yes = flag_l(c); break;
+	default: yes = (unsigned)flag_z(c) | flag_l(c); break;
 	}
 	return yes ^ (cc & 1);
 }
