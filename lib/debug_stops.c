@@ -237,8 +237,9 @@ static void saw(void *debug, struct cpu *c, const struct seen *seen)
 {
 	struct vcpu_debug *d = debug;
 	struct vcpu_debug_event e = { .kind = seen->kind, .size = seen->size, .processor = c->id, .address = seen->address, .value = seen->value,
-		.write = seen->write, .name = seen->name, .cause = (enum vcpu_cause)seen->cause, .instructions = observe_place(c, &e.rip) };
+		.write = seen->write, .name = seen->name, .cause = (enum vcpu_cause)seen->cause };
 
+	e.instructions = observe_place(c, &e.rip);
 	d->each(d->each_user, &e);
 }
 

@@ -429,6 +429,8 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		c->all->observer->built(c->all->observer->owner, linear, bytes);
 	b->kept = host && (!crossing || host2);
 	if (!b->kept) {
+		if (b->stitch && !(c->mode & MODE_SINGLE))
+			o[crossing].imm = INT64_MAX; /* it runs once */
 		b->used += count + crossing;
 		return o + (crossing && !host2);
 	}

@@ -32,7 +32,7 @@ struct site { u32 hot, aside; u16 stencil; };
 
 struct stitch {
 	u8 *region;                    /* operations, then code */
-	size_t region_size;
+	size_t ops_size;
 	struct op *ops;
 	u8 *code, *writable;
 	u32 hot, aside;                /* offsets of the first free and the last used byte */
@@ -83,7 +83,7 @@ static bool map_code(struct stitch *s)
 {
 	int fd = memfd_create("vcpu code", MFD_CLOEXEC);
 	bool ok = fd >= 0 && !ftruncate(fd, CODE_BYTES) &&
-		mmap(s->code, CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED &&
+		(s->code = mmap(s->region + s->ops_size, CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0)) != MAP_FAILED &&
 		(s->writable = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) != MAP_FAILED;
 
 	if (fd >= 0)
@@ -94,19 +94,16 @@ static bool map_code(struct stitch *s)
 struct stitch *stitch_new(size_t ops, struct op **arena)
 {
 	struct stitch *s = calloc(1, sizeof *s);
-	size_t ops_size = ops * sizeof(struct op);
 
 	if (!s)
 		return NULL;
-	s->writable = MAP_FAILED;
-	s->region_size = ops_size + CODE_BYTES;
-	s->region = reserve(s->region_size);
+	s->code = s->writable = MAP_FAILED;
+	s->aside = CODE_BYTES;
+	s->ops_size = ops * sizeof(struct op);
+	s->region = reserve(s->ops_size + CODE_BYTES);
+	s->ops = (struct op *)s->region;
 	s->sites = calloc(ops, sizeof *s->sites);
-	if (s->region) {
-		s->ops = (struct op *)s->region;
-		s->code = s->region + ops_size;
-	}
-	if (!s->region || !s->sites || !map_code(s) || mprotect(s->ops, ops_size, PROT_READ | PROT_WRITE)) {
+	if (!s->region || !s->sites || !map_code(s) || mprotect(s->ops, s->ops_size, PROT_READ | PROT_WRITE)) {
 		stitch_free(s);
 		return NULL;
 	}
@@ -115,7 +112,6 @@ struct stitch *stitch_new(size_t ops, struct op **arena)
 
 		table[slot(table, stencils[i].plain)] = (u16)(i + 1);
 	}
-	s->aside = CODE_BYTES;
 	*arena = s->ops;
 	return s;
 }
@@ -124,10 +120,12 @@ void stitch_free(struct stitch *s)
 {
 	if (!s)
 		return;
-	if (s->region)
-		munmap(s->region, s->region_size);
+	if (s->code != MAP_FAILED)
+		munmap(s->code, CODE_BYTES);
 	if (s->writable != MAP_FAILED)
 		munmap(s->writable, CODE_BYTES);
+	if (s->region)
+		munmap(s->region, s->ops_size + CODE_BYTES);
 	free(s->sites);
 	free(s);
 }

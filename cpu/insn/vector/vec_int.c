@@ -155,7 +155,13 @@ SHIFT_LANES(psrldq, vec_psrldq(b, imm))
 
 /* ---- shifts by a count for each element ---- */
 
-static vec each_left_d(vec a, vec b) { return (vec)((vu32)a << ((vu32)b & 31)) & (vec)((vu32)b < 32); }
+/* In lanes of 64 bits: of 32 bits, clang makes powers of two by a conversion from floating point, which would raise the guest's IE. */
+static vec each_left_d(vec a, vec b)
+{
+	vec low = (a & 0xffffffff) << (b & 31), high = a >> 32 << (b >> 32 & 31);
+
+	return ((low & 0xffffffff) | high << 32) & (vec)((vu32)b < 32);
+}
 static vec each_right_d(vec a, vec b) { return (vec)((vu32)a >> ((vu32)b & 31)) & (vec)((vu32)b < 32); }
 static vec each_left_q(vec a, vec b) { return a << (b & 63) & (vec)(b < 64); }
 static vec each_right_q(vec a, vec b) { return a >> (b & 63) & (vec)(b < 64); }
