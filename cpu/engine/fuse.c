@@ -13,9 +13,9 @@ ALWAYS_INLINE bool holds(enum alu what, unsigned cc, u64 a, u64 b, u64 r, unsign
 	bool yes;
 
 	switch (cc >> 1) {
-	case 1: yes = what == CMP || what == SUB ? a < b : what == ADD ? r < a : false; break;
+	case 1: yes = alu_carry(what, a, b, r, size); break;
 	case 2: yes = r == 0; break;
-	case 3: yes = what == CMP || what == SUB ? a <= b : what == ADD ? r < a || r == 0 : r == 0; break;
+	case 3: yes = alu_carry(what, a, b, r, size) || r == 0; break;
 	case 4: yes = sr < 0; break;
 	case 6: yes = what == CMP || what == SUB ? sa < sb : sr < 0; break;  /* the rest here never overflow */
 	default: yes = what == CMP || what == SUB ? sa <= sb : sr <= 0; break;

@@ -84,6 +84,17 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 	return r;
 }
 
+/* CF after WHAT gave R from A and B. */
+ALWAYS_INLINE bool alu_carry(enum alu what, u64 a, u64 b, u64 r, unsigned size __attribute__((unused)))
+{
+	switch (what) {
+	case CMP:
+	case SUB: return a < b;
+	case ADD: return r < a;
+	default: return false; /* logic */
+	}
+}
+
 /* A memory handler is expanded three times: _lin (the address is linear as it is), _seg (segment, limit, address size), and _slow, which
  * both go to when the TLB does not answer, and which does the whole instruction through memory.c. EXPR uses MEMORY_ARGS: (kind, slow). */
 #define MEMORY2(name, expr) \

@@ -11,13 +11,13 @@ static void set_scan(struct cpu *c, u64 r, bool cf, unsigned size)
 
 /* ---- BT BTS BTR BTC. Only CF changes: the manual leaves OF SF AF PF undefined, and Intel's processors leave them alone. ---- */
 
-enum test { BT, BTS, BTR, BTC };
+enum test { LOOK, SET, CLEAR, FLIP };
 
 ALWAYS_INLINE u64 change(enum test what, u64 v, unsigned n)
 {
 	u64 mask = (u64)1 << n;
 
-	return what == BTS ? v | mask : what == BTR ? v & ~mask : what == BTC ? v ^ mask : v;
+	return what == SET ? v | mask : what == CLEAR ? v & ~mask : what == FLIP ? v ^ mask : v;
 }
 
 /* A register, or memory with an immediate: the bit number wraps in the operand. A register as bit number reaches any bit from the
@@ -31,25 +31,25 @@ ALWAYS_INLINE bool test_bit(struct cpu *c, const struct op *o, enum test what, b
 	if (!o->mem) {
 		v = reg_get(c, o->dst, size);
 		set_carry(c, v >> n & 1);
-		if (what != BT)
+		if (what != LOOK)
 			reg_set(c, o->dst, size, change(what, v, n));
 		return true;
 	}
 	if (imm) {
-		if (!(what == BT ? op_load(c, o, size, &v) : op_load_rmw(c, o, size, &v)))
+		if (!(what == LOOK ? op_load(c, o, size, &v) : op_load_rmw(c, o, size, &v)))
 			return false;
 		set_carry(c, v >> n & 1);
-		return what == BT || op_store(c, o, size, change(what, v, n));
+		return what == LOOK || op_store(c, o, size, change(what, v, n));
 	}
 	number = (u64)((s64)extend(number, size) >> (size == 2 ? 4 : size == 4 ? 5 : 6)) * size;
-	if (!data_linear(c, o->seg, (op_offset(c, o) + number) & op_amask(o), size, what != BT, &linear))
+	if (!data_linear(c, o->seg, (op_offset(c, o) + number) & op_amask(o), size, what != LOOK, &linear))
 		return false;
-	if (what != BT && !mem_check_write(c, linear, size))
+	if (what != LOOK && !mem_check_write(c, linear, size))
 		return false;
 	if (!mem_read(c, linear, size, &v))
 		return false;
 	set_carry(c, v >> n & 1);
-	return what == BT || mem_write(c, linear, size, change(what, v, n));
+	return what == LOOK || mem_write(c, linear, size, change(what, v, n));
 }
 
 #define BIT_TEST(name, NAME) \
@@ -58,10 +58,10 @@ ALWAYS_INLINE bool test_bit(struct cpu *c, const struct op *o, enum test what, b
 	BODY_HANDLER(name##_r) \
 	BODY_HANDLER(name##_i) \
 	GEN(name) { o->run = dec_kind(d, 1) == OPK_I ? h_##name##_i : h_##name##_r; }
-BIT_TEST(bt, BT)
-BIT_TEST(bts, BTS)
-BIT_TEST(btr, BTR)
-BIT_TEST(btc, BTC)
+BIT_TEST(bt, LOOK)
+BIT_TEST(bts, SET)
+BIT_TEST(btr, CLEAR)
+BIT_TEST(btc, FLIP)
 
 /* ---- scans and counts ---- */
 
