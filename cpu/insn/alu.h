@@ -24,7 +24,7 @@ ALWAYS_INLINE void set_carry(struct cpu *c, bool value)
 }
 
 enum alu { ADD = CODE_add, OR = CODE_or, ADC = CODE_adc, SBB = CODE_sbb, AND = CODE_and, SUB = CODE_sub, XOR = CODE_xor, CMP = CODE_cmp, TEST = CODE_test,
-           INC = CODE_inc, DEC = CODE_dec, NEG = CODE_neg, NOT = CODE_not };
+           INC = CODE_inc, DEC = CODE_dec, NEG = CODE_neg, NOT = CODE_not, BT = CODE_bt };
 
 /* SDM vol. 2 of each. A and B are zero-extended; so is what is returned. */
 ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size, bool flags)
@@ -71,6 +71,9 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 			set_carry(c, cf);
 		}
 		return trim(r, size);
+	case BT: /* as one step with a jump; else it is bit.c's */
+		set_carry(c, a >> (b & (8 * size - 1)) & 1);
+		return a;
 	case NEG:
 		r = 0 - a;
 		if (flags)
@@ -85,12 +88,13 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 }
 
 /* CF after WHAT gave R from A and B. */
-ALWAYS_INLINE bool alu_carry(enum alu what, u64 a, u64 b, u64 r, unsigned size __attribute__((unused)))
+ALWAYS_INLINE bool alu_carry(enum alu what, u64 a, u64 b, u64 r, unsigned size)
 {
 	switch (what) {
 	case CMP:
 	case SUB: return a < b;
 	case ADD: return r < a;
+	case BT: return a >> (b & (8 * size - 1)) & 1;
 	default: return false; /* logic */
 	}
 }
@@ -157,7 +161,7 @@ ALWAYS_INLINE bool alu_carry(enum alu what, u64 a, u64 b, u64 r, unsigned size _
 		RUN_LAST(o + 1, value); \
 	} while (0)
 
-static inline bool writes(enum alu what) { return what != CMP && what != TEST; }
+static inline bool writes(enum alu what) { return what != CMP && what != TEST && what != BT; }
 
 gen_fn gen_muldiv_8086; /* MUL IMUL DIV IDIV */
 
