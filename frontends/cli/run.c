@@ -344,97 +344,124 @@ static bool serve_gdb(struct session *s)
 	return true;
 }
 
-/* Run until something ends the run. */
-static struct vcpu_stop loop(struct session *s, const struct run_options *o)
+/* What the main loop of a run has to remember. */
+struct loop {
+	const struct run_options *o;
+	uint64_t slice;                 /* instructions between two looks outside */
+	uint64_t realtime[2];           /* virtual and host ns at the beginning */
+	struct pace pace;
+	bool ports;                     /* there are sockets and pseudo-terminals to wait for */
+	enum vcpu_channel keyboard;     /* which channel the terminal's keys go to */
+};
+
+/* The run of a recording. Does it go on? */
+static bool replay_goes_on(struct session *s, const struct run_options *o, enum vcpu_stop_reason reason)
 {
-	uint64_t limit = o->limit;
-	vcpu *machine = s->machine;
-	struct pace pace = { .host = host_ns() };
-	struct vcpu_stop stop = { VCPU_STOP_REQUEST, 0 };
-	uint64_t realtime[2] = { vcpu_virtual_ns(machine), host_ns() };
-	uint64_t slice = s->net || s->share ? NET_SLICE : SLICE;
-	struct pollfd fds[PORTS];
-	bool ports = port_fds(fds);
-	enum vcpu_channel keyboard = is_stdio(o, VCPU_CONSOLE) ? VCPU_CONSOLE : VCPU_COM1;
+	if (s->gdb)
+		return reason == VCPU_STOP_LIMIT || reason == VCPU_STOP_IDLE || reason == VCPU_STOP_REQUEST;
+	if ((reason != VCPU_STOP_LIMIT && reason != VCPU_STOP_REQUEST) || (vcpu_replay_done(s->replay) && !o->live))
+		return false;
+	if (vcpu_replay_done(s->replay)) {
+		s->replay = NULL;
+		terminal_open(s->machine, true);
+	}
+	return true;
+}
+
+/* The guest sleeps, and what comes from outside can still be an interrupt. */
+static bool may_wake(const struct session *s, const struct loop *l, enum vcpu_stop_reason reason)
+{
+	return reason == VCPU_STOP_HALT && (s->face || l->ports || !terminal_eof() || (s->net && net_connected(s->net))) &&
+		(vcpu_get(s->machine, VCPU_RFLAGS) & 0x200);
+}
+
+/* After REASON: false, the run ends; else *WAIT gets the ns to wait for input, -1: until there is some. */
+static bool goes_on(struct session *s, struct loop *l, enum vcpu_stop_reason reason, int64_t *wait)
+{
+	*wait = 0;
+	if (reason == VCPU_STOP_HALT && script_waits() && (vcpu_get(s->machine, VCPU_RFLAGS) & 0x200))
+		; /* a key of the script can be an interrupt */
+	else if (may_wake(s, l, reason))
+		*wait = -1;
+	else if (reason == VCPU_STOP_DISK_FULL)
+		*wait = wait_for_room(s);
+	else if (reason == VCPU_STOP_DISK_ERROR && (s->face || terminal_interactive()))
+		s->lost = true; /* the guest sees an error and may do what it can, or its user */
+	else if (reason != VCPU_STOP_LIMIT && reason != VCPU_STOP_IDLE && reason != VCPU_STOP_REQUEST)
+		return false;
+	else if (l->o->realtime)
+		*wait = ahead(l->realtime, s->machine);
+	else if (s->face || l->ports || terminal_interactive() || (s->net && net_connected(s->net)))
+		*wait = pace_next(&l->pace, s->machine);
+	return true;
+}
+
+/* Take in what comes from outside, for WAIT ns at most. False: the user ends the run. */
+static bool take_input(struct session *s, const struct loop *l, int64_t wait)
+{
 	char keys[256];
 	size_t len;
 
-	for (;;) {
-		uint64_t left;
-		int64_t wait = 0;
+	if (s->share)
+		share_deliver(s->share, s->machine);
+	if (s->net) {
+		work_network(s, wait);
+		wait = 0;
+	}
+	if (l->ports) {
+		work_ports(s, s->face ? 0 : wait);
+		wait = s->face ? wait : 0;
+	}
+	if (s->face) {
+		if (!s->face->step(s->machine, wait))
+			return false;
+		wait = 0;
+	}
+	switch (terminal_read(wait, keys, sizeof keys, &len)) {
+	case TERMINAL_BYTES:
+		if (l->o->text)
+			textscreen_keys(s->machine, keys, len);
+		else
+			vcpu_input(s->machine, l->keyboard, keys, len);
+		return true;
+	case TERMINAL_QUIT:
+		return false;
+	default:
+		return true;
+	}
+}
 
-		if (!serve_gdb(s))
-			return stop;
-		left = limit ? limit - vcpu_instructions(machine) : UINT64_MAX;
-		stop = run_slice(s, left < slice ? left : slice);
+/* Run until something ends the run. */
+static struct vcpu_stop loop(struct session *s, const struct run_options *o)
+{
+	vcpu *machine = s->machine;
+	struct pollfd fds[PORTS];
+	struct loop l = { .o = o, .slice = s->net || s->share ? NET_SLICE : SLICE, .realtime = { vcpu_virtual_ns(machine), host_ns() }, .pace = { .host = host_ns() },
+		.ports = port_fds(fds), .keyboard = is_stdio(o, VCPU_CONSOLE) ? VCPU_CONSOLE : VCPU_COM1 };
+	struct vcpu_stop stop = { VCPU_STOP_REQUEST, 0 };
+
+	while (serve_gdb(s)) {
+		uint64_t left = o->limit ? o->limit - vcpu_instructions(machine) : UINT64_MAX;
+		int64_t wait;
+
+		stop = run_slice(s, left < l.slice ? left : l.slice);
 		flush_all(s);
-		if (terminal_signal() || s->bad)
-			return stop;
-		if (stop.reason == VCPU_STOP_LIMIT && limit && vcpu_instructions(machine) >= limit)
-			return stop;
-		if (s->gdb && s->replay) {
-			if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_IDLE && stop.reason != VCPU_STOP_REQUEST)
-				return stop;
-			continue;
-		}
+		if (terminal_signal() || s->bad || (stop.reason == VCPU_STOP_LIMIT && o->limit && vcpu_instructions(machine) >= o->limit))
+			break;
 		if (s->replay) {
-			if ((stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_REQUEST) || (vcpu_replay_done(s->replay) && !o->live))
-				return stop;
-			if (vcpu_replay_done(s->replay)) {
-				s->replay = NULL;
-				terminal_open(machine, true);
-			}
+			if (!replay_goes_on(s, o, stop.reason))
+				break;
 			continue;
 		}
 		if (o->text)
 			textscreen_show(machine, host_ns());
-		if ((s->met = script_step(machine)))
-			return stop;
-		if (stop.reason == VCPU_STOP_HALT && script_waits() && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
-			; /* a key of the script can be an interrupt */
-		else if (stop.reason == VCPU_STOP_HALT && (s->face || ports || !terminal_eof() || (s->net && net_connected(s->net))) && (vcpu_get(machine, VCPU_RFLAGS) & 0x200))
-			wait = -1; /* what comes from us can still be an interrupt */
-		else if (stop.reason == VCPU_STOP_DISK_FULL)
-			wait = wait_for_room(s);
-		else if (stop.reason == VCPU_STOP_DISK_ERROR && (s->face || terminal_interactive()))
-			s->lost = true; /* the guest sees an error and may do what it can, or its user */
-		else if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_IDLE && stop.reason != VCPU_STOP_REQUEST)
-			return stop;
-		else if (o->realtime)
-			wait = ahead(realtime, machine);
-		else if (s->face || ports || terminal_interactive() || (s->net && net_connected(s->net)))
-			wait = pace_next(&pace, machine);
-
-		if (s->share)
-			share_deliver(s->share, machine);
-		if (s->net) {
-			work_network(s, wait);
-			wait = 0;
-		}
-		if (ports) {
-			work_ports(s, s->face ? 0 : wait);
-			wait = s->face ? wait : 0;
-		}
-		if (s->face) {
-			if ((s->quit = !s->face->step(machine, wait)))
-				return stop;
-			wait = 0;
-		}
-		switch (terminal_read(wait, keys, sizeof keys, &len)) {
-		case TERMINAL_BYTES:
-			if (o->text)
-				textscreen_keys(machine, keys, len);
-			else
-				vcpu_input(machine, keyboard, keys, len);
+		if ((s->met = script_step(machine)) || !goes_on(s, &l, stop.reason, &wait))
 			break;
-		case TERMINAL_QUIT:
-			s->quit = true;
-			return stop;
-		case TERMINAL_NOTHING:
+		if ((s->quit = !take_input(s, &l, wait)))
 			break;
-		}
-		pace.host = host_ns();
+		l.pace.host = host_ns();
 	}
+	return stop;
 }
 
 static int status_of(const struct session *s, struct vcpu_stop stop)
@@ -556,65 +583,64 @@ bool run_outputs(const struct run_options *o)
 	return ok;
 }
 
-int run_machine(const struct run_options *o)
+/* A machine for S. False, having complained: *STATUS says how the program ends. */
+static bool make_machine(struct session *s, const struct run_options *o, int *status)
 {
-	struct session *s = &the;
-	struct sandbox sandbox = { 0 };
 	struct vcpu_config config = o->config;
-	struct vcpu_stop stop;
 	char *error = NULL;
-	uint64_t start;
-	int status;
-	bool sent, ok;
 
-	s->verbose = o->verbose;
-	if (!o->replays && !run_outputs(o))
-		return STATUS_USAGE;
 	if (s->share)
 		config.share = share_tag(s->share);
 	config.output = output;
 	config.user = s;
 	s->replay = o->replay;
 	s->machine = o->replay ? vcpu_replay_machine(o->replay, output, s, &error) : vcpu_new(&config, &error);
-	if (!s->machine) {
-		complain(o->replay && error ? "%s (" RECORDING_HINT ")" : "%s", error ? error : "out of memory");
-		status = error ? STATUS_USAGE : STATUS_HOST;
-		free(error);
-		return status;
+	if (s->machine) {
+		options_limit_time(o, s->machine, o->replay ? vcpu_replay_config(o->replay)->ns_per_instruction_q16 : config.ns_per_instruction_q16);
+		return true;
 	}
+	complain(o->replay && error ? "%s (" RECORDING_HINT ")" : "%s", error ? error : "out of memory");
+	*status = error ? STATUS_USAGE : STATUS_HOST;
+	free(error);
+	return false;
+}
+
+static bool attach_gdb(struct session *s, const struct run_options *o)
+{
+	char *error = NULL;
+
+	if (!s->gdb)
+		return true;
+	if (strcmp(o->gdb, "stdio"))
+		complain("waiting for gdb at %s", o->gdb);
+	if (gdb_attach(s->gdb, s->machine, o->replay, &error))
+		return true;
+	complain("--gdb %s", error ? error : "out of memory");
+	free(error);
+	gdb_close(s->gdb);
+	return false;
+}
+
+/* All that must be there before the first instruction. False, having complained. */
+static bool get_ready(struct session *s, const struct run_options *o, int *status)
+{
+	struct sandbox sandbox = { 0 };
+	bool ok;
 
 	confine_later(&sandbox, o);
 	ok = confine(&sandbox, false, false) && (!o->face || o->face->open(s->machine, o)) && confine(&sandbox, true, o->verbose);
 	sandbox_free(&sandbox);
-	if (!ok) {
-		vcpu_free(s->machine);
-		return STATUS_HOST;
-	}
+	*status = ok ? STATUS_USAGE : STATUS_HOST;
 	s->face = o->face;
-	if (!start_recording(s, o)) {
-		vcpu_free(s->machine);
-		return STATUS_USAGE;
-	}
-	if (s->gdb) {
-		if (strcmp(o->gdb, "stdio"))
-			complain("waiting for gdb at %s", o->gdb);
-		if (!gdb_attach(s->gdb, s->machine, o->replay, &error)) {
-			complain("--gdb %s", error ? error : "out of memory");
-			free(error);
-			gdb_close(s->gdb);
-			vcpu_free(s->machine);
-			return STATUS_USAGE;
-		}
-	}
-	options_limit_time(o, s->machine, o->replay ? vcpu_replay_config(o->replay)->ns_per_instruction_q16 : config.ns_per_instruction_q16);
-	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is for write() to tell */
-	terminal_open(s->machine, (o->text || is_stdio(o, VCPU_COM1) || is_stdio(o, VCPU_CONSOLE)) && !o->replay);
-	start = host_ns();
-	stop = loop(s, o);
-	if (stop.reason == VCPU_STOP_TIME) /* which is a limit of ours */
-		stop.reason = VCPU_STOP_LIMIT;
-	start = host_ns() - start;
-	sent = terminal_signal();
+	return ok && start_recording(s, o) && attach_gdb(s, o);
+}
+
+/* The run has ended by STOP: close and finish everything, and say how the program ends. */
+static int finish(struct session *s, const struct run_options *o, struct vcpu_stop stop, double seconds)
+{
+	bool sent = terminal_signal();
+	int status;
+
 	terminal_close();
 	if (o->text)
 		textscreen_end(s->machine);
@@ -634,7 +660,7 @@ int run_machine(const struct run_options *o)
 		status = STATUS_HOST;
 	}
 	if (o->stats)
-		print_stats(s->machine, (double)start / 1e9, sent ? "signal" : s->quit ? "quit" : s->met ? "expected" : vcpu_stop_name(stop.reason));
+		print_stats(s->machine, seconds, sent ? "signal" : s->quit ? "quit" : s->met ? "expected" : vcpu_stop_name(stop.reason));
 	share_close(s->share);
 	if (s->net && !net_close(s->net)) {
 		complain("cannot write %s: %s", o->pcap, strerror(errno));
@@ -644,6 +670,32 @@ int run_machine(const struct run_options *o)
 		s->face->close();
 	port_close();
 	helper_end();
+	return status;
+}
+
+int run_machine(const struct run_options *o)
+{
+	struct session *s = &the;
+	struct vcpu_stop stop;
+	uint64_t start;
+	int status;
+
+	s->verbose = o->verbose;
+	if (!o->replays && !run_outputs(o))
+		return STATUS_USAGE;
+	if (!make_machine(s, o, &status))
+		return status;
+	if (!get_ready(s, o, &status)) {
+		vcpu_free(s->machine);
+		return status;
+	}
+	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is for write() to tell */
+	terminal_open(s->machine, (o->text || is_stdio(o, VCPU_COM1) || is_stdio(o, VCPU_CONSOLE)) && !o->replay);
+	start = host_ns();
+	stop = loop(s, o);
+	if (stop.reason == VCPU_STOP_TIME) /* which is a limit of ours */
+		stop.reason = VCPU_STOP_LIMIT;
+	status = finish(s, o, stop, (double)(host_ns() - start) / 1e9);
 	vcpu_free(s->machine);
 	ending_die();
 	return status;
