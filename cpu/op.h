@@ -71,9 +71,8 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 l
 #define TAIL(fn) return (fn)(c, o, n, 0)
 #define LEAVE(why) do { c->n = n; c->op = o; c->exit = (why); return NULL; } while (0)
 #endif
-#ifdef VCPU_STENCIL
 #include "cpu/stencil.h"
-#else
+#ifndef VCPU_STENCIL
 #define HANDLER(name) handler name; HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
 #define COLD_HANDLER(name) handler name; COLD HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
 /* The first operation of another block, and the one that O is linked to. */
@@ -120,7 +119,16 @@ enum { OP_IP_MAX = 4095 };
 _Static_assert(sizeof(struct STORED_OP) == 32, "two to a cache line");
 
 static inline unsigned op_asize(const struct op *o) { return 2u << o->asize; }
+#ifdef VCPU_STENCIL
+static inline u64 op_amask(const struct op *o) { return stencil_amask(o->nth); }
+#define OP_SEG(c, o) ((const struct seg *)((const char *)(c) + (o)->at_seg))
+#define OP_VREG(c, o, which) ((union vreg *)((char *)(c) + (o)->at_##which))
+#else
 static inline u64 op_amask(const struct op *o) { return o->asize == 2 ? ~(u64)0 : o->asize ? 0xffffffff : 0xffff; }
+#define OP_SEG(c, o) (&(c)->seg[(o)->seg])
+/* The vector register that dst, src or third names. */
+#define OP_VREG(c, o, which) ((union vreg *)&(c)->v[(o)->which])
+#endif
 
 /* The general register at OFF. Its address is made by an addition of its own, not by an index in the access: processors that pass a store's value to
  * the next load of it without delay (measured on an Intel Xeon of family 6, model 207: 0.1 ns instead of 2) do so for a plain base register only. */
@@ -310,7 +318,7 @@ ALWAYS_INLINE u8 *fast_op(const struct cpu *c, const struct op *o, enum kind kin
 	u64 linear = kind == KIND_BASE ? REG64(o->base) + (s64)o->disp : op_sum(c, o, REG64(o->base));
 
 	if (kind == KIND_SEG) {
-		const struct seg *s = &c->seg[o->seg];
+		const struct seg *s = OP_SEG(c, o);
 
 		linear &= op_amask(o);
 		if (unlikely(linear + size > (write ? s->write_end : s->read_end)))

@@ -13,25 +13,28 @@
 #ifndef CPU_STENCIL_H
 #define CPU_STENCIL_H
 
+/* Members of struct op, and what follows from one: the place in struct cpu of its segment, and of the vector registers that dst, src and third name. */
+#define STENCIL_MEMBERS(X, n) \
+	X(n, dst) X(n, src) X(n, base) X(n, index) X(n, scale) X(n, seg) X(n, mem) X(n, rep) X(n, asize) X(n, osize) X(n, form) X(n, len) X(n, left) X(n, code) \
+	X(n, ip) X(n, imm8) X(n, third) X(n, vlen) X(n, disp) X(n, imm) X(n, cost) X(n, at_seg) X(n, at_dst) X(n, at_src) X(n, at_third)
+
+#ifdef VCPU_STENCIL
+
 /* An operation as stencils see it. Pointers to it are never stored: HERE(o) is the real one. */
 struct op {
 	unsigned nth;                /* 0: the operation itself; 1, 2: those behind it */
 	handler *run;
-	u64 dst, src, base, index, scale, seg, mem, rep, asize, osize, form, len, left, code, ip, imm8, third, vlen;
+	u64 dst, src, base, index, scale, seg, mem, rep, asize, osize, form, len, left, code, ip, imm8, third, vlen, at_seg, at_dst, at_src, at_third;
 	s64 cost, disp, imm;
 	bool in_page;
 	const struct stored_op *target;
 };
 
 #define HOLE(n, member) extern const char hole_##n##_##member[] __attribute__((weak));
-#define HOLES(n) HOLE(n, dst) HOLE(n, src) HOLE(n, base) HOLE(n, index) HOLE(n, scale) HOLE(n, seg) HOLE(n, mem) HOLE(n, rep) HOLE(n, asize) HOLE(n, osize) \
-	HOLE(n, form) HOLE(n, len) HOLE(n, left) HOLE(n, code) HOLE(n, ip) HOLE(n, imm8) HOLE(n, third) HOLE(n, vlen) HOLE(n, cost) HOLE(n, disp) HOLE(n, imm)
-HOLES(0)
-HOLES(1)
+STENCIL_MEMBERS(HOLE, 0)
+STENCIL_MEMBERS(HOLE, 1)
 #define SYMBOL(n, member) .member = (__typeof__(((struct op *)0)->member))(uintptr_t)hole_##n##_##member,
-#define SYMBOLS(n, to) { .nth = n, SYMBOL(n, dst) SYMBOL(n, src) SYMBOL(n, base) SYMBOL(n, index) SYMBOL(n, scale) SYMBOL(n, seg) SYMBOL(n, mem) \
-	SYMBOL(n, rep) SYMBOL(n, asize) SYMBOL(n, osize) SYMBOL(n, form) SYMBOL(n, len) SYMBOL(n, left) SYMBOL(n, code) SYMBOL(n, ip) SYMBOL(n, imm8) \
-	SYMBOL(n, third) SYMBOL(n, vlen) SYMBOL(n, cost) SYMBOL(n, disp) SYMBOL(n, imm) .in_page = !!(to), .target = (to) }
+#define SYMBOLS(n, to) { .nth = n, STENCIL_MEMBERS(SYMBOL, n) .in_page = !!(to), .target = (to) }
 #define OPERATIONS(to) const struct op ops_[3] = { SYMBOLS(0, to), SYMBOLS(1, to), { .nth = 2 } }
 /* What target says in the forms of a direct jump: there is no link; there is one, and the jump is taken more often than not, or less often. */
 #define NO_LINK NULL
@@ -47,6 +50,18 @@ ALWAYS_INLINE u64 stencil_sum(u64 base, u64 index, unsigned nth)
 	else
 		__asm__(".byte 0x48, 0x8d, 0x84, hole_1_sib\n\t.long hole_1_disp" : "+a"(base) : "d"(index));
 	return base;
+}
+
+/* The mask of an address of O's size: 64 bits of it. */
+ALWAYS_INLINE u64 stencil_amask(unsigned nth)
+{
+	u64 mask;
+
+	if (nth == 0)
+		__asm__("movabsq $hole_0_amask, %0" : "=r"(mask));
+	else
+		__asm__("movabsq $hole_1_amask, %0" : "=r"(mask));
+	return mask;
 }
 
 /* The address of O in its block. hole_op is a symbol of the code's neighbourhood. */
@@ -108,5 +123,7 @@ extern handler next_1, next_2, linked;
 #define GEN(name) \
 	void gen_##name(const struct dec *d, struct op *o); \
 	static inline void text_gen_##name(const struct dec *d, struct op *o)
+
+#endif /* VCPU_STENCIL */
 
 #endif

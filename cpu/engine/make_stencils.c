@@ -12,11 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "cpu/stencil.h"
 
 enum { MAX_BLOCKS = 256, MAX_PATCHES = 255, MAX_CODE = 4096, JMP = 0xe9, JMP_SIZE = 5 };
 
-static const char *const member_names[] = { "dst", "src", "base", "index", "scale", "seg", "mem", "rep", "asize", "osize", "form", "len", "left", "code", "ip",
-	"imm8", "third", "vlen", "disp", "imm", "cost", "sib" };
+#define NAME(n, member) #member,
+static const char *const member_names[] = { STENCIL_MEMBERS(NAME, 0) "sib", "amask" };
 enum { MEMBERS = sizeof member_names / sizeof *member_names };
 
 static void die(const char *what, const char *name)

@@ -5,14 +5,12 @@
 #include "cpu/op.h"
 
 /* What a hole is filled with. Members of the operation itself come first, then those of the one behind it, in the same order. */
-#define STENCIL_MEMBERS(X) X(dst) X(src) X(base) X(index) X(scale) X(seg) X(mem) X(rep) X(asize) X(osize) X(form) X(len) X(left) X(code) X(ip) X(imm8) X(third) X(vlen) \
-	X(disp) X(imm)
 enum hole {
-#define X(member) HOLE_##member,
-	STENCIL_MEMBERS(X)
+#define X(n, member) HOLE_##member,
+	STENCIL_MEMBERS(X, 0)             /* cost: what following its link takes from n */
 #undef X
-	HOLE_cost,                        /* what following its link takes from n */
 	HOLE_sib,                         /* SIB byte of its address, with the base in rax and the index in rdx */
+	HOLE_amask,
 	HOLE_MEMBERS,                     /* + HOLE_...: of the operation behind */
 	HOLE_OP = 2 * HOLE_MEMBERS,       /* the operation's address */
 	HOLE_NEXT_1, HOLE_NEXT_2,         /* code of the operation behind it; of the one after that */

@@ -159,14 +159,38 @@ static bool is_code(const struct stitch *s, handler *h)
 
 static struct site *site(const struct stitch *s, const struct op *o) { return &s->sites[o - s->ops]; }
 
+static s64 vector_at(unsigned n) { return (s64)(offsetof(struct cpu, v) + n * sizeof(union vreg)); }
+
 static s64 member(const struct op *o, unsigned hole)
 {
 	switch (hole) {
-	case HOLE_sib: return (o->scale & 3) << 6 | RDX << 3 | RAX;
+	case HOLE_dst: return o->dst;
+	case HOLE_src: return o->src;
+	case HOLE_base: return o->base;
+	case HOLE_index: return o->index;
+	case HOLE_scale: return o->scale;
+	case HOLE_seg: return o->seg;
+	case HOLE_mem: return o->mem;
+	case HOLE_rep: return o->rep;
+	case HOLE_asize: return o->asize;
+	case HOLE_osize: return o->osize;
+	case HOLE_form: return o->form;
+	case HOLE_len: return o->len;
+	case HOLE_left: return o->left;
+	case HOLE_code: return o->code;
+	case HOLE_ip: return o->ip;
+	case HOLE_imm8: return o->imm8;
+	case HOLE_third: return o->third;
+	case HOLE_vlen: return o->vlen;
+	case HOLE_disp: return o->disp;
+	case HOLE_imm: return o->imm;
 	case HOLE_cost: return o->target ? o->cost : -(s64)(o->left ? o->left - 1 : 0); /* without a link nothing is entered */
-#define X(name) case HOLE_##name: return (s64)o->name;
-	STENCIL_MEMBERS(X)
-#undef X
+	case HOLE_at_seg: return (s64)(offsetof(struct cpu, seg) + o->seg * sizeof(struct seg));
+	case HOLE_at_dst: return vector_at(o->dst);
+	case HOLE_at_src: return vector_at(o->src);
+	case HOLE_at_third: return vector_at(o->third);
+	case HOLE_sib: return (o->scale & 3) << 6 | RDX << 3 | RAX;
+	case HOLE_amask: return (s64)op_amask(o);
 	default: return 0;
 	}
 }

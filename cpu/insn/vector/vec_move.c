@@ -32,11 +32,11 @@ ALWAYS_INLINE HANDLER_TYPE vec_store_fast(struct cpu *c, const struct op *o, s64
 	if (size >= 16) {
 		if (unlikely((uintptr_t)p & (size - 1)) && (o->scale & 0x80))
 			TAIL(slow);
-		vec_store(p, xmm_get(c, o->src));
+		vec_store(p, vec_load(&OP_VREG(c, o, src)->q[0]));
 		if (size == 32)
-			vec_store(p + 16, high_get(c, o->src));
+			vec_store(p + 16, vec_load(&OP_VREG(c, o, src)->q[2]));
 	} else {
-		put_size(p, size, get_size(&c->v[o->src].q[high], size));
+		put_size(p, size, get_size(&OP_VREG(c, o, src)->q[high], size));
 	}
 	RUN(o + 1);
 }

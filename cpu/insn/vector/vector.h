@@ -96,8 +96,8 @@ ALWAYS_INLINE bool vec_operand(struct cpu *c, const struct op *o, unsigned size,
 		b[0] = from[0];
 		b[1] = from[1];
 	} else {
-		b[0] = xmm_get(c, o->src);
-		b[1] = high_get(c, o->src);
+		b[0] = vec_load(&OP_VREG(c, o, src)->q[0]);
+		b[1] = vec_load(&OP_VREG(c, o, src)->q[2]);
 	}
 	return true;
 }
@@ -114,7 +114,7 @@ ALWAYS_INLINE bool vec_source(struct cpu *c, const struct op *o, unsigned size, 
 }
 
 /* The first source's 16 bytes at PART. */
-ALWAYS_INLINE vec vec_first(const struct cpu *c, const struct op *o, unsigned part) { return vec_load(&c->v[o->third].q[2 * part]); }
+ALWAYS_INLINE vec vec_first(const struct cpu *c, const struct op *o, unsigned part) { return vec_load(&OP_VREG(c, o, third)->q[2 * part]); }
 
 ALWAYS_INLINE unsigned vec_parts(const struct op *o) { return o->vlen == 32 ? 2 : 1; }
 
@@ -165,7 +165,7 @@ ALWAYS_INLINE const u8 *vec_fast_source(const struct cpu *c, const struct op *o,
 	const u8 *p;
 
 	if (kind == KIND_REG)
-		return c->v[o->src].b;
+		return OP_VREG(c, o, src)->b;
 	p = fast_op(c, o, kind, size, false);
 	if (size >= 16 && unlikely((uintptr_t)p & (size - 1)) && (o->scale & 0x80))
 		return NULL;
@@ -178,19 +178,18 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast(struct cpu *c, const struct op *o, s64 n, en
 {
 	const unsigned size = vec_reads(lanes, bits, vlen);
 	const u8 *p = vec_fast_source(c, o, kind, size);
-	unsigned first = vlen ? o->third : o->dst;
+	const union vreg *first = vlen ? OP_VREG(c, o, third) : OP_VREG(c, o, dst);
+	union vreg *dst = OP_VREG(c, o, dst);
 	vec low, b;
 
 	if (unlikely(!p) || (post != POST_EXACT && unlikely(!c->mxcsr_live)))
 		TAIL(slow);
 	b = vec_load_size(p, kind, size);
-	low = fn(c, xmm_get(c, first), b, o->imm8, 0);
-	if (vlen == 32)
-		ymm_set(c, o->dst, low, fn(c, high_get(c, first), vec_second(lanes, b, size == 32 ? vec_load(p + 16) : vec_zero), o->imm8, 1));
-	else if (vlen)
-		ymm_set(c, o->dst, low, vec_zero);
-	else
-		xmm_set(c, o->dst, low);
+	low = fn(c, vec_load(&first->q[0]), b, o->imm8, 0);
+	if (vlen)
+		vec_store(&dst->q[2], vlen == 16 ? vec_zero :
+			fn(c, vec_load(&first->q[2]), vec_second(lanes, b, size == 32 ? vec_load(p + 16) : vec_zero), o->imm8, 1));
+	vec_store(&dst->q[0], low);
 	RUN(o + 1);
 }
 
