@@ -4,7 +4,7 @@
 /* A stretch of addresses with one answer: [first, last] inclusive, so that the top of a 64-bit space needs no special case. */
 struct stretch {
 	const struct range *range; /* NULL: nothing there */
-	u64 last;
+	u64 last, first;           /* first: of find alone */
 };
 
 /* Up to LAST, addresses belong to ranges[range]. */
@@ -15,7 +15,7 @@ struct piece {
 
 void space_init(struct space *space)
 {
-	*space = (struct space){ .mask = ~(u64)0, .hit_first = 1 };
+	*space = (struct space){ .mask = ~(u64)0, .hit_first = 1, .ram_first = 1 };
 }
 
 void space_free(struct space *space)
@@ -29,6 +29,8 @@ static void map_changed(struct space *space)
 {
 	space->hit_first = 1;
 	space->hit_last = 0;
+	space->ram_first = 1;
+	space->ram_last = 0;
 	space->npieces = 0;
 	if (space->changed)
 		space->changed(space->owner);
@@ -179,12 +181,12 @@ static void make_pieces(struct space *space)
 static struct stretch find(const struct space *space, u64 addr)
 {
 	/* Beyond the lowest address line that is missing, addresses wrap: a stretch never goes over that edge. */
-	u64 missing = ~space->mask & (space->mask + 1), edge = addr | (missing - 1);
+	u64 missing = ~space->mask & (space->mask + 1), edge = addr | (missing - 1), first = addr & ~(missing - 1);
 	unsigned low = 0, high;
 	const struct piece *piece;
 
 	if (!space->count)
-		return (struct stretch){ NULL, edge };
+		return (struct stretch){ NULL, edge, first };
 	if (!space->npieces)
 		make_pieces((struct space *)space); /* it remembers, but does not change */
 	high = space->npieces - 1;
@@ -197,7 +199,9 @@ static struct stretch find(const struct space *space, u64 addr)
 			high = middle;
 	}
 	piece = &space->pieces[low];
-	return (struct stretch){ piece->range == SPACE_NOTHING ? NULL : &space->ranges[piece->range], piece->last < edge ? piece->last : edge };
+	if (low && piece[-1].last >= first)
+		first = piece[-1].last + 1;
+	return (struct stretch){ piece->range == SPACE_NOTHING ? NULL : &space->ranges[piece->range], piece->last < edge ? piece->last : edge, first };
 }
 
 const struct range *space_find(const struct space *space, u64 addr, u64 *end)
@@ -207,6 +211,21 @@ const struct range *space_find(const struct space *space, u64 addr, u64 *end)
 	if (end)
 		*end = stretch.last == ~(u64)0 ? stretch.last : stretch.last + 1;
 	return stretch.range;
+}
+
+u8 *space_ram_at(struct space *space, u64 addr, unsigned len, const struct range **range)
+{
+	struct stretch s = find(space, addr);
+
+	if (!s.range || s.range->kind != RANGE_RAM || s.last - addr < len - 1)
+		return NULL;
+	space->ram_first = s.first;
+	space->ram_last = s.last;
+	space->ram_hit = (unsigned)(s.range - space->ranges);
+	space->ram_host = s.range->ram->host + s.range->ram_offset + (s.first - s.range->base);
+	if (range)
+		*range = s.range;
+	return space->ram_host + (addr - s.first);
 }
 
 /* The same for accesses, with a memory of the last answer: consecutive ones mostly go to one place. */

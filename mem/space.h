@@ -79,6 +79,10 @@ struct space {
 	/* The last answer, kept by space_read and friends: addresses [hit_first, hit_last] are ranges[hit] (SPACE_NOTHING: nothing is there). */
 	u64 hit_first, hit_last;
 	unsigned hit;
+	/* The same of space_ram: addresses [ram_first, ram_last] are RAM of ranges[ram_hit], from ram_host on. */
+	u64 ram_first, ram_last;
+	unsigned ram_hit;
+	u8 *ram_host;
 };
 #define SPACE_NOTHING (~0u)
 
@@ -104,6 +108,19 @@ void space_set_mask(struct space *space, u64 mask);
 /* The range that answers at ADDR (already masked), or NULL. *END, if asked for, gets the first address at which the answer may change
  * (all ones: never). */
 const struct range *space_find(const struct space *space, u64 addr, u64 *end);
+
+/* The RAM that answers at the LEN bytes from ADDR (masked), for whoever looks often: the host's view of them, and in *RANGE, if asked for, which it
+ * is. NULL: something else does. Writing is the caller's affair, as with space_view. */
+u8 *space_ram_at(struct space *space, u64 addr, unsigned len, const struct range **range); /* the slow way */
+static inline u8 *space_ram(struct space *space, u64 addr, unsigned len, const struct range **range)
+{
+	if (likely(addr >= space->ram_first && addr <= space->ram_last && space->ram_last - addr >= len - 1)) {
+		if (range)
+			*range = &space->ranges[space->ram_hit];
+		return space->ram_host + (addr - space->ram_first);
+	}
+	return space_ram_at(space, addr, len, range);
+}
 
 /* Does nothing answer there, or a device that has no callbacks? */
 static inline bool range_is_hole(const struct range *r)

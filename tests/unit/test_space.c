@@ -221,6 +221,43 @@ START_TEST(a20)
 }
 END_TEST
 
+/* space_ram has an answer of its own that it remembers: it must be space_find's, in every order of looks and after every change of the map. */
+START_TEST(ram_is_found_again)
+{
+	enum { PAGES = 0x202 };
+	struct ram *ram = ram_new(PAGES * PAGE_SIZE);
+	u32 seed = 1;
+	int card = -1;
+
+	ck_assert_int_ge(space_add_ram(&bus, "low", 0, 0x200 * PAGE_SIZE, ram, 0, false), 0);
+	ck_assert_int_ge(space_add_ram(&bus, "rom", 0xff000, 2 * PAGE_SIZE, ram, 0x200 * PAGE_SIZE, true), 0); /* over the edge that A20 makes */
+	for (unsigned i = 0; i < 100000; i++) {
+		const struct range *range = NULL, *right;
+		unsigned len = i & 1 ? 8 : PAGE_SIZE;
+		u64 addr, end;
+		u8 *host;
+
+		seed = seed * 1664525 + 1013904223;
+		if (seed >> 24 == 0)
+			space_set_mask(&bus, bus.mask ^ 0x100000);
+		if (seed >> 24 == 1 && card < 0)
+			card = space_add_device(&bus, "card", 0x40000, 0x8010, &spy_byte, NULL);
+		else if (seed >> 24 == 2 && card >= 0)
+			space_remove(&bus, card), card = -1;
+		addr = (seed >> 8 & 7 ? (seed >> 11) % (0x210 * PAGE_SIZE) : 0xfe000 + (seed >> 11 & 0x3fff)) & bus.mask;
+		right = space_find(&bus, addr, &end);
+		host = space_ram(&bus, addr, len, &range);
+		if (!right || right->kind != RANGE_RAM || end - addr < len) {
+			ck_assert_ptr_null(host);
+			continue;
+		}
+		ck_assert_ptr_eq(range, right);
+		ck_assert_ptr_eq(host, ram->host + right->ram_offset + (addr - right->base));
+	}
+	ram_free(ram);
+}
+END_TEST
+
 START_TEST(ports_wrap)
 {
 	space_set_mask(&bus, 0xffff);
@@ -328,6 +365,7 @@ int main(void)
 	tcase_add_test(all, rom_keeps);
 	tcase_add_test(all, rom_page_flag);
 	tcase_add_test(all, a20);
+	tcase_add_test(all, ram_is_found_again);
 	tcase_add_test(all, ports_wrap);
 	tcase_add_test(all, code_is_told);
 	tcase_add_test(all, blocks_and_peeks);
