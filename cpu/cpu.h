@@ -104,7 +104,7 @@ struct tlb_code { u64 known, phys; u8 *host; /* of the page; NULL: not looked up
 #define JUMP_BITS (VCPU_CHECKS ? 4 : 12)
 struct op;
 struct jump { u64 key; const struct STORED_OP *op; };
-enum { NO_JUMP = 1, JUMPED = VCPU_CHECKS ? 4 : 256 }; /* a key that no address has: modes have numbers from 1, which are in the bits above 46 */
+enum { NO_JUMP = 1 }; /* a key that no address has: modes have numbers from 1, which are in the bits above 46 */
 
 /* One view of memory. There is one for each set of rights, so that changing CPL does not flush anything. */
 enum { VIEW_SUPERVISOR, VIEW_USER, VIEW_SMAP_AC, VIEW_SLOW, VIEWS }; /* SMAP_AC: supervisor with EFLAGS.AC; SLOW: #AC is armed, always misses */
@@ -113,13 +113,14 @@ struct view {
 	u64 phys[TLB_SIZE];        /* of the entry with the same index */
 	struct tlb_code code[TLB_SIZE];
 	u16 used[TLB_SIZE];        /* indexes at which something may be known */
-	bool listed[TLB_SIZE];
+	u8 listed[TLB_SIZE];       /* LISTED_*: what may be known there, so that most of `used' need not be looked at */
 	unsigned nused;
 	bool large;                /* there may be pieces of large pages */
 	struct jump jump[1u << JUMP_BITS];
-	u16 jumped[JUMPED];        /* indexes of entries in use */
-	unsigned njumps;           /* more than JUMPED: any may be */
+	u16 jumped[1u << JUMP_BITS]; /* indexes of entries in use */
+	unsigned njumps;
 };
+enum { LISTED = 1, LISTED_LOCAL = 2 /* of a page that is not global */, LISTED_LARGE = 4 /* a piece of a large page */ };
 
 /* The execution mode: what decoding and fixed checks depend on. Blocks are keyed by its number. */
 enum {

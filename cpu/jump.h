@@ -6,6 +6,14 @@
 
 static inline u64 jump_key(const struct cpu *c, u64 rip) { return (rip + c->cs_base) ^ c->mode_key; }
 
+/* The linear page that a key leads to: bits 47-62 of an address are as bit 63. (Of one that wraps around 4 GiB, a page that there is not.) */
+static inline u64 jump_page(u64 key)
+{
+	const u64 upper = ~(u64)0 << 47;
+
+	return (key >> 63 ? key | upper : key & ~upper) & PAGE_MASK;
+}
+
 /* Is J what was looked for? Addresses that are not canonical have keys of other ones. */
 ALWAYS_INLINE bool jump_is(const struct jump *j, u64 key, u64 rip) { return j->key == key && canonical(rip); }
 
@@ -20,8 +28,8 @@ static inline void jump_learn(struct cpu *c, u64 key, const struct STORED_OP *t)
 	struct jump *j = jump_slot(c, key);
 	struct view *v = c->view;
 
-	if (j->key == NO_JUMP && v->njumps++ < JUMPED)
-		v->jumped[v->njumps - 1] = (u16)(j - v->jump);
+	if (j->key == NO_JUMP)
+		v->jumped[v->njumps++] = (u16)(j - v->jump);
 	*j = (struct jump){ key, t };
 }
 

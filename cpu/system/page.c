@@ -1,6 +1,6 @@
 /* Linear to physical: page walks (SDM vol. 3, chapter 4) and the TLB that remembers them. */
+#include "cpu/jump.h"
 #include "cpu/observe.h"
-#include "cpu/op.h"
 #include "cpu/system/page.h"
 
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
@@ -16,8 +16,8 @@ struct walk {
 	u64 leaf_addr, leaf;
 	unsigned leaf_size; /* bytes of the entry: 4 or 8 */
 	bool global;
-	u64 path[5];        /* entries above the leaf that were used, for their A bits */
-	unsigned levels;
+	u64 path[5];        /* entries above the leaf that were used and have no A bit yet */
+	unsigned levels;    /* how many */
 };
 
 /* Where in the machine's memory the guest-physical address GUEST is: of a paging-structure entry, or of the page in the end. All of them are asked for
@@ -30,13 +30,14 @@ static inline u64 physical(const struct cpu *c, u64 guest)
 
 static u64 entry_read(const struct cpu *c, u64 addr, unsigned size)
 {
-	u64 e = 0;
+	const u8 *host = space_ram(c->mem, addr & c->mem->mask, size, NULL);
+	u8 image[8];
 
-	if (size == 4)
-		space_peek(c->mem, addr, &e, 4);
-	else
-		space_peek(c->mem, addr, &e, 8);
-	return e;
+	if (unlikely(!host)) {
+		space_peek(c->mem, addr, image, size);
+		host = image;
+	}
+	return size == 4 ? get32(host) : get64(host);
 }
 
 /* Bits of a physical address that the model lacks; entries that set them are reserved (SDM vol. 3, 4.4.2, 4.5). */
@@ -74,7 +75,8 @@ static enum found walk_32(const struct cpu *c, u64 linear, struct walk *w)
 		w->global = e & PTE_G;
 		return FOUND;
 	}
-	w->path[w->levels++] = addr;
+	if (!(e & PTE_A))
+		w->path[w->levels++] = addr;
 	w->rights = e & (PTE_W | PTE_U);
 	addr = physical(c, (e & 0xfffff000) | bits(linear, 21, 12) << 2);
 	e = entry_read(c, addr, 4);
@@ -137,7 +139,8 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 			w->rights |= nx;
 			return FOUND;
 		}
-		w->path[w->levels++] = addr;
+		if (unlikely(!(e & PTE_A)))
+			w->path[w->levels++] = addr;
 		table = e & 0xffffffffff000;
 	}
 }
@@ -292,23 +295,37 @@ static bool known(u64 entry, u64 page, u64 flags)
 	return entry != TLB_NONE && (entry & (PAGE_MASK | flags)) == (page | flags);
 }
 
-static void slot_list(struct view *v, unsigned n)
+/* Something will be known at N, of a page with the KNOWN_* FLAGS. */
+static void slot_list(struct view *v, unsigned n, u64 flags)
 {
-	if (v->listed[n])
-		return;
-	v->listed[n] = true;
-	v->used[v->nused++] = (u16)n;
+	if (!v->listed[n])
+		v->used[v->nused++] = (u16)n;
+	v->listed[n] |= LISTED | (flags & KNOWN_GLOBAL ? 0 : LISTED_LOCAL) | (flags & KNOWN_SIZE ? LISTED_LARGE : 0);
+	v->large |= (flags & KNOWN_SIZE) != 0;
 }
 
 static void jumps_clear(struct view *v)
 {
-	if (v->njumps <= JUMPED)
-		for (unsigned i = 0; i < v->njumps; i++)
-			v->jump[v->jumped[i]].key = NO_JUMP;
-	else
-		for (unsigned i = 0; i < ARRAY_LEN(v->jump); i++)
-			v->jump[i].key = NO_JUMP;
+	for (unsigned i = 0; i < v->njumps; i++)
+		v->jump[v->jumped[i]].key = NO_JUMP;
 	v->njumps = 0;
+}
+
+/* Of the jumps of V, forget those to pages that CODE knows no more. */
+static void jumps_prune(struct view *v, const struct view *code)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < v->njumps; i++) {
+		struct jump *j = &v->jump[v->jumped[i]];
+		u64 page = jump_page(j->key);
+
+		if (known(code->code[page >> PAGE_SHIFT & (TLB_SIZE - 1)].known, page, 0))
+			v->jumped[kept++] = v->jumped[i];
+		else
+			j->key = NO_JUMP;
+	}
+	v->njumps = kept;
 }
 
 void jumps_flush(struct cpu *c)
@@ -317,13 +334,13 @@ void jumps_flush(struct cpu *c)
 		jumps_clear(&c->views[i]);
 }
 
-/* Code of view V is known no more. Views with EFLAGS.AC jump to what the ones without know. */
-static void code_lost(struct cpu *c, const struct view *v)
+/* Some code is known no more. Views with EFLAGS.AC jump to what the ones without know. */
+static void code_lost(struct cpu *c)
 {
-	bool user = v == &c->views[VIEW_USER];
+	static const u8 code[VIEWS] = { [VIEW_USER] = VIEW_USER, [VIEW_SLOW] = VIEW_USER, [VIEW_SUPERVISOR] = VIEW_SUPERVISOR, [VIEW_SMAP_AC] = VIEW_SUPERVISOR };
 
-	jumps_clear(&c->views[user ? VIEW_USER : VIEW_SUPERVISOR]);
-	jumps_clear(&c->views[user ? VIEW_SLOW : VIEW_SMAP_AC]);
+	for (int i = 0; i < VIEWS; i++)
+		jumps_prune(&c->views[i], &c->views[code[i]]);
 }
 
 static bool slot_is_global(const struct view *v, unsigned n)
@@ -342,17 +359,20 @@ void tlb_flush(struct cpu *c, bool globals)
 		for (unsigned k = 0; k < v->nused; k++) {
 			unsigned n = v->used[k];
 
-			if (!globals && slot_is_global(v, n)) {
+			if (!globals && (!(v->listed[n] & LISTED_LOCAL) || slot_is_global(v, n))) {
 				v->used[kept++] = (u16)n;
 				continue;
 			}
 			slot_clear(v, n);
-			v->listed[n] = false;
+			v->listed[n] = 0;
 		}
 		v->nused = kept;
 		v->large &= kept != 0;
-		jumps_clear(v);
 	}
+	if (globals)
+		jumps_flush(c);
+	else
+		code_lost(c);
 }
 
 /* The empty TLB of a new processor. */
@@ -363,29 +383,34 @@ void tlb_init(struct cpu *c)
 
 		for (unsigned n = 0; n < TLB_SIZE; n++)
 			slot_clear(v, n);
-		v->nused = 0;
-		v->njumps = JUMPED + 1; /* any: so that all are cleared */
-		jumps_clear(v);
+		for (unsigned n = 0; n < ARRAY_LEN(v->jump); n++)
+			v->jump[n].key = NO_JUMP;
+		v->nused = v->njumps = 0;
 	}
 }
 
-static void forget(struct cpu *c, struct view *v, unsigned n)
+/* True: code was known there, and code_lost is due. */
+static bool forget(struct view *v, unsigned n)
 {
-	if (v->code[n].known != TLB_NONE)
-		code_lost(c, v);
+	bool code = v->code[n].known != TLB_NONE;
+
 	slot_clear(v, n); /* stays in `used': harmless */
+	return code;
 }
 
 static void forget_page(struct cpu *c, u64 linear)
 {
 	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
+	bool code = false;
 
 	for (int i = 0; i < VIEWS; i++) {
 		struct view *v = &c->views[i];
 
 		if (known(v->tlb[n].known, linear & PAGE_MASK, 0) || known(v->code[n].known, linear & PAGE_MASK, 0))
-			forget(c, v, n);
+			code |= forget(v, n);
 	}
+	if (code)
+		code_lost(c);
 }
 
 /* An entry covers 4 KiB of what may be a larger page: is LINEAR in that? */
@@ -398,14 +423,21 @@ static bool is_piece_of(u64 entry, u64 linear)
 
 void tlb_flush_page(struct cpu *c, u64 linear)
 {
+	bool code = false;
+
 	forget_page(c, linear);
 	for (int i = 0; i < VIEWS; i++) {
 		struct view *v = &c->views[i];
 
-		for (unsigned k = 0; k < v->nused && v->large; k++)
-			if (is_piece_of(v->tlb[v->used[k]].known, linear) || is_piece_of(v->code[v->used[k]].known, linear))
-				forget(c, v, v->used[k]);
+		for (unsigned k = 0; k < v->nused && v->large; k++) {
+			unsigned n = v->used[k];
+
+			if (v->listed[n] & LISTED_LARGE && (is_piece_of(v->tlb[n].known, linear) || is_piece_of(v->code[n].known, linear)))
+				code |= forget(v, n);
+		}
 	}
+	if (code)
+		code_lost(c);
 }
 
 void tlb_protect(struct cpu *c, u64 phys)
@@ -470,10 +502,9 @@ void tlb_load(struct cpu *c, const u64 *in, unsigned count)
 			unsigned at = in[0] & (TLB_SIZE - 1);
 			u64 mask = c->mem->mask & PAGE_MASK;
 
-			slot_list(v, at);
+			slot_list(v, at, KNOWN_SIZE); /* it may be of any kind */
 			v->tlb[at].known = in[1];
 			v->phys[at] = in[2] & mask;
-			v->large = true; /* there may be */
 			v->code[at] = (struct tlb_code){ in[3], in[4] & mask, NULL };
 		}
 	}
@@ -508,15 +539,11 @@ static bool page_watched(const struct cpu *c, u64 linear)
 /* The RAM page at physical address PHYS, which is masked; NULL: there is none. *FLAGS: its. */
 static u8 *ram_page(struct cpu *c, u64 phys, const struct range **range, u8 **flags)
 {
-	u64 end, offset;
-	const struct range *r = space_find(c->mem, phys & PAGE_MASK, &end);
+	u8 *host = space_ram(c->mem, phys & PAGE_MASK, PAGE_SIZE, range);
 
-	if (!r || r->kind != RANGE_RAM || end - (phys & PAGE_MASK) < PAGE_SIZE)
-		return NULL;
-	offset = r->ram_offset + ((phys & PAGE_MASK) - r->base);
-	*range = r;
-	*flags = &r->ram->pages[offset >> PAGE_SHIFT];
-	return r->ram->host + offset;
+	if (likely(host))
+		*flags = &(*range)->ram->pages[(u64)(host - (*range)->ram->host) >> PAGE_SHIFT];
+	return host;
 }
 
 /* An implicit supervisor access has other rights than the views of the user and of EFLAGS.AC. At CPL 3 it is rare enough to walk each time. */
@@ -531,11 +558,12 @@ static void remember_code(struct cpu *c, unsigned n, u64 page, u64 phys, u64 fla
 {
 	struct view *v = code_view(c);
 
-	if (v->code[n].known != TLB_NONE && !known(v->code[n].known, page, 0))
-		code_lost(c, v);
-	slot_list(v, n);
-	v->large |= (flags & KNOWN_SIZE) != 0;
+	bool lost = v->code[n].known != TLB_NONE && !known(v->code[n].known, page, 0);
+
+	slot_list(v, n, flags);
 	v->code[n] = (struct tlb_code){ page | flags, phys, host };
+	if (lost)
+		code_lost(c);
 }
 
 static void remember_data(struct view *v, unsigned n, u64 page, u64 phys, u64 flags)
@@ -545,12 +573,11 @@ static void remember_data(struct view *v, unsigned n, u64 page, u64 phys, u64 fl
 	/* An entry describes one page: keep what other kinds of access had found out about it, unless it was somewhere else then. */
 	if (!known(e->known, page, 0) || v->phys[n] != phys) {
 		tags_clear(e);
-		slot_list(v, n);
 		e->known = page;
 		v->phys[n] = phys;
 	}
+	slot_list(v, n, flags);
 	e->known = (e->known & ~(u64)(KNOWN_GLOBAL | KNOWN_SIZE)) | flags;
-	v->large |= (flags & KNOWN_SIZE) != 0;
 }
 
 bool tlb_fetch(struct cpu *c, u64 linear, u8 **host, u64 *phys)
