@@ -14,7 +14,8 @@
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 
-enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 3, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20, HASH_BITS = VCPU_CHECKS ? 4 : 16, PAGE_BITS = VCPU_CHECKS ? 4 : 12 };
+enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 3, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20, HASH_BITS = VCPU_CHECKS ? 4 : 16, FOUND_BITS = VCPU_CHECKS ? 3 : 15,
+        PAGE_BITS = VCPU_CHECKS ? 4 : 12 };
 #define NO_PAGE (~(u64)0)
 
 struct block {
@@ -32,6 +33,13 @@ struct code_page {
 	struct code_page *next;
 };
 
+/* Blocks that were found lately, for one look instead of two or three, each of which misses the host's cache. None that needs a look at CS's limit or
+ * at a second page is here. */
+struct found {
+	u64 tag;                     /* block_tag; 0: none */
+	struct op *ops;
+};
+
 struct blocks {
 	struct op *arena;
 	struct stitch *stitch;       /* NULL: the interpreter alone */
@@ -39,6 +47,7 @@ struct blocks {
 	struct block *pool;
 	size_t pool_used;
 	struct block *hash[1 << HASH_BITS];
+	struct found found[1 << FOUND_BITS];
 	struct code_page *pages[1 << PAGE_BITS];
 	u64 generation;              /* counts flushes */
 	bool kept;                   /* the block that was found last may be found again by others: it is in the cache */
@@ -175,6 +184,7 @@ void blocks_flush(struct cpu *c)
 			page_forget(c, page);
 		}
 	memset(b->hash, 0, sizeof b->hash);
+	memset(b->found, 0, sizeof b->found);
 	if (b->stitch)
 		stitch_reset(b->stitch, b->used);
 	b->used = b->pool_used = 0;
@@ -222,11 +232,18 @@ void block_hot(struct cpu *c, struct op *counter)
 		blocks_flush(c);
 }
 
+/* Physical addresses have at most 52 bits, and numbers of modes 12. */
+static u64 block_tag(u64 phys, u16 mode) { return phys | (u64)mode << 52; }
+static u64 block_hash(u64 phys, u16 mode) { return (phys ^ (u64)mode << 32) * 0x9e3779b97f4a7c15; }
+
 static struct block **hash_slot(struct blocks *b, u64 phys, u16 mode)
 {
-	u64 h = (phys ^ (u64)mode << 32) * 0x9e3779b97f4a7c15;
+	return &b->hash[block_hash(phys, mode) >> (64 - HASH_BITS)];
+}
 
-	return &b->hash[h >> (64 - HASH_BITS)];
+static struct found *found_slot(struct blocks *b, u64 phys, u16 mode)
+{
+	return &b->found[block_hash(phys, mode) >> (64 - FOUND_BITS)];
 }
 
 /* ---- building ---- */
@@ -451,7 +468,10 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 static void block_remove(struct cpu *c, struct block *block)
 {
 	struct block **at = hash_slot(c->blocks, block->phys, block->mode);
+	struct found *found = found_slot(c->blocks, block->phys, block->mode);
 
+	if (found->tag == block_tag(block->phys, block->mode))
+		found->tag = 0;
 	while (*at && *at != block)
 		at = &(*at)->hash_next;
 	if (*at)
@@ -466,7 +486,9 @@ static void block_remove(struct cpu *c, struct block *block)
 const struct op *block_find(struct cpu *c)
 {
 	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, phys2;
+	bool unlimited = in_64(c) || (c->seg[CS].limit == 0xffffffff && !c->cs_base); /* no block of one page can reach beyond */
 	struct block *block;
+	struct found *found;
 	u8 *host, *host2;
 
 	if (in_64(c) ? !canonical(rip) : rip > c->seg[CS].limit) {
@@ -481,6 +503,11 @@ const struct op *block_find(struct cpu *c)
 	}
 	if (!host)
 		return block_build(c, linear, phys, NULL);
+	found = found_slot(c->blocks, phys, c->mode_number);
+	if (likely(found->tag == block_tag(phys, c->mode_number) && unlimited)) {
+		c->blocks->kept = true;
+		return found->ops;
+	}
 	for (block = *hash_slot(c->blocks, phys, c->mode_number); block; block = block->hash_next)
 		if (block->phys == phys && block->mode == c->mode_number)
 			break;
@@ -499,6 +526,8 @@ const struct op *block_find(struct cpu *c)
 			block_remove(c, block);
 			return block_build(c, linear, phys, host);
 		}
+	} else if (!block->room) {
+		*found = (struct found){ block_tag(phys, c->mode_number), block->ops };
 	}
 	return block->ops;
 }
