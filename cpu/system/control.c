@@ -26,7 +26,7 @@ static bool may_enter_long(const struct cpu *c)
 
 bool write_cr0(struct cpu *c, u64 v)
 {
-	u64 old = c->cr0, changed;
+	u64 old = c->cr0, efer = c->efer, changed;
 
 	if (v >> 32)
 		return gp_because(c, 0, "bits 63 to 32 of CR0 must be 0 (2.5)");
@@ -63,7 +63,8 @@ bool write_cr0(struct cpu *c, u64 v)
 		c->efer &= ~(u64)EFER_LMA;
 	if (changed & (CR0_PG | CR0_PE | CR0_WP))
 		tlb_flush(c, true);
-	update_mode(c);
+	if (changed || c->efer != efer)
+		update_mode(c);
 	return true;
 }
 
@@ -115,7 +116,8 @@ bool write_cr4(struct cpu *c, u64 v)
 	c->cr4 = v;
 	if (changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE))
 		tlb_flush(c, true);
-	update_mode(c);
+	if (changed)
+		update_mode(c);
 	return true;
 }
 

@@ -36,7 +36,8 @@ bool write_efer(struct cpu *c, u64 v)
 	c->efer = v;
 	if (changed & EFER_NXE)
 		tlb_flush(c, true);
-	update_mode(c);
+	if (changed)
+		update_mode(c);
 	return true;
 }
 
