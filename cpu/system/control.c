@@ -216,12 +216,17 @@ GEN_JUMP(lmsw)
 /* limit in 2 bytes, base in 8 (64-bit mode) or 4; with 16-bit operands only 3 of the 4 are loaded. */
 static bool load_table(struct cpu *c, const struct op *o, u64 *base, u16 *limit)
 {
+	unsigned size = in_64(c) ? 10 : 6;
+	const u8 *p = fast_op(c, o, KIND_SEG, size, false);
 	u8 image[10];
 
-	if (!op_load_block(c, o, image, in_64(c) ? 10 : 6))
-		return false;
-	*limit = get16(image);
-	*base = in_64(c) ? get64(image + 2) : get32(image + 2) & (o->osize == 2 ? 0xffffff : 0xffffffff);
+	if (unlikely(!p)) {
+		if (!op_load_block(c, o, image, size))
+			return false;
+		p = image;
+	}
+	*limit = get16(p);
+	*base = size == 10 ? get64(p + 2) : get32(p + 2) & (o->osize == 2 ? 0xffffff : 0xffffffff);
 	return canonical(*base) || gp_because(c, 0, "the table's address is not canonical (vol. 1, 3.3.7.1)");
 }
 
