@@ -1,4 +1,5 @@
-/* Bytes as code, in any mode, on any processor, in a PC. A run must be the same run when it is cut into slices, and when it is saved and loaded on its way.
+/* Bytes as code, in any mode, on any processor, in a PC. A run of the interpreter must be the same run when it is cut into slices, of blocks that are
+ * stitched at once, and when it is saved and loaded on its way.
  *
  *   0 mode   1 processor   2 flags: bit 0 ring 3, 1 paging (32-bit modes), 2 handlers, 3 an alignment check, 4-7 the registers' seed
  *   3 instructions of a slice   4 pages that are not present, read-only, the supervisor's or not to be executed   5 code
@@ -160,6 +161,13 @@ static void set_registers(vcpu *v, enum mode mode, unsigned flags)
 		fuzz_fail("%s", vcpu_error(v));
 }
 
+/* From now on, blocks are stitched after so many TIMES. */
+static void hot_after(vcpu *v, unsigned times)
+{
+	v->cpu->all->hot_after = times;
+	v->cpu->all->remapped = true; /* which forgets all blocks */
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
@@ -191,12 +199,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	set_registers(v, mode, flags);
 
 	start = fuzz_memory(vcpu_snapshot_take(v));
+	hot_after(v, UINT_MAX);
 	why = vcpu_run(v, BUDGET);
 	end = vcpu_where(v);
 	hashes_take(&free_run, v);
 
 	if (vcpu_snapshot_restore(v, start))
 		fuzz_fail("%s", vcpu_error(v));
+	hot_after(v, 0);
 	for (unsigned n = 0; at = vcpu_where(v), at.instructions + slice < end.instructions && n < 10 * BUDGET; n++) {
 		vcpu_run(v, slice);
 		if (saves && n == slice / 16)
