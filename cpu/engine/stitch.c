@@ -36,6 +36,7 @@ struct stitch {
 	struct op *ops;
 	u8 *code, *writable;
 	u32 hot, aside;                /* offsets of the first free and the last used byte */
+	u32 kept;                      /* bytes that stitch_forget will need for the blocks that there are */
 	struct site *sites;            /* by operation */
 	u16 plain[SLOTS], linked[SLOTS], seldom[SLOTS]; /* hash of a handler -> 1 + number of its stencil, of the forms with a link */
 };
@@ -133,7 +134,7 @@ void stitch_free(struct stitch *s)
 void stitch_reset(struct stitch *s, size_t used)
 {
 	memset(s->sites, 0, used * sizeof *s->sites);
-	s->hot = 0;
+	s->hot = s->kept = 0;
 	s->aside = CODE_BYTES;
 }
 
@@ -277,6 +278,7 @@ static void point_at(struct stitch *s, u32 at, const struct op *o)
 }
 
 static u32 aside(struct stitch *s, u32 size) { return s->aside -= size; }
+static bool has_room(const struct stitch *s, u32 size) { return s->hot + s->kept + size <= s->aside; }
 
 /* O by its handler. */
 static u32 glue_at(struct stitch *s, u32 at, const struct op *o, handler *h)
@@ -391,8 +393,9 @@ bool stitch_block(struct stitch *s, struct op *first)
 			.done_before = i > 1 && plan[i - 1].stencil && plan[i - 1].stencil->skips && !plan[i - 1].done_before };
 		total += (st ? st->size : 0) + 2 * GLUE_BYTES + STUB_BYTES + JMP_BYTES;
 	}
-	if (s->hot + total + 64 > s->aside)
+	if (!has_room(s, total + GLUE_BYTES + 16))
 		return false;
+	s->kept += GLUE_BYTES;
 	hot = (s->hot + 15) & ~15u;
 	for (unsigned i = 1; i < count; i++) {
 		const struct stencil *st = plan[i].stencil;
@@ -427,7 +430,7 @@ void stitch_link(struct stitch *s, struct op *jump)
 	const struct stencil *st;
 	struct copy c;
 
-	if (!at->stencil || s->hot + 64 > s->aside)
+	if (!at->stencil || !has_room(s, STUB_BYTES))
 		return;
 	st = &stencils[at->stencil - 1];
 	c = (struct copy){ .stencil = st, .op = jump - (st->links - 1), .hot = at->hot, .aside = at->aside };
@@ -439,8 +442,10 @@ void stitch_link(struct stitch *s, struct op *jump)
 
 void stitch_forget(struct stitch *s, struct op *first, handler *stale)
 {
-	if (is_code(s, first->run))
-		jump_at(s, (u32)((u8 *)first->run - s->code), s->code + glue(s, first, stale));
+	if (!is_code(s, first->run))
+		return;
+	s->kept -= GLUE_BYTES;
+	jump_at(s, (u32)((u8 *)first->run - s->code), s->code + glue(s, first, stale));
 }
 
 #else /* no stencils */
