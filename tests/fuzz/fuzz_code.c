@@ -199,7 +199,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	set_registers(v, mode, flags);
 
 	start = fuzz_memory(vcpu_snapshot_take(v));
-	hot_after(v, UINT_MAX);
+	hot_after(v, ~0u);
 	why = vcpu_run(v, BUDGET);
 	end = vcpu_where(v);
 	hashes_take(&free_run, v);
