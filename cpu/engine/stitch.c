@@ -4,8 +4,8 @@
  *
  *     operations | code: hot --> ............ <-- aside
  *
- * Hot code of a block lies in one piece; what its operations do seldom lies aside, at the other end. The code is one memory (memfd) that is mapped twice:
- * here it can be executed, at `writable' it can be written, and nowhere both.
+ * Hot code of a block lies in one piece; what its operations do seldom lies aside, at the other end. The code is one memory that is mapped twice: here
+ * it can be executed, at `writable' it can be written, and nowhere both.
  *
  * A direct jump within its page that is not linked yet goes to jump_unlinked, which leaves the block so that run.c links it (jump.h). Links to a block
  * that is not stitched go to a stub, which changes when the block is. */
@@ -80,16 +80,12 @@ static unsigned slot(const u16 *table, handler *h)
 	return i;
 }
 
+/* The same memory at two places: mremap of 0 bytes makes the second. (A memory file would have the host's limit on the size of files.) */
 static bool map_code(struct stitch *s)
 {
-	int fd = memfd_create("vcpu code", MFD_CLOEXEC);
-	bool ok = fd >= 0 && !ftruncate(fd, CODE_BYTES) &&
-		(s->code = mmap(s->region + s->ops_size, CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0)) != MAP_FAILED &&
-		(s->writable = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) != MAP_FAILED;
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
+	s->writable = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return s->writable != MAP_FAILED && mremap(s->writable, 0, CODE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, s->code) == s->code &&
+		!mprotect(s->code, CODE_BYTES, PROT_READ | PROT_EXEC);
 }
 
 struct stitch *stitch_new(size_t ops, struct op **arena)
@@ -98,11 +94,12 @@ struct stitch *stitch_new(size_t ops, struct op **arena)
 
 	if (!s)
 		return NULL;
-	s->code = s->writable = MAP_FAILED;
+	s->writable = MAP_FAILED;
 	s->aside = CODE_BYTES;
 	s->ops_size = ops * sizeof(struct op);
 	s->region = reserve(s->ops_size + CODE_BYTES);
 	s->ops = (struct op *)s->region;
+	s->code = s->region + s->ops_size;
 	s->sites = calloc(ops, sizeof *s->sites);
 	if (!s->region || !s->sites || !map_code(s) || mprotect(s->ops, s->ops_size, PROT_READ | PROT_WRITE)) {
 		stitch_free(s);
@@ -121,8 +118,6 @@ void stitch_free(struct stitch *s)
 {
 	if (!s)
 		return;
-	if (s->code != MAP_FAILED)
-		munmap(s->code, CODE_BYTES);
 	if (s->writable != MAP_FAILED)
 		munmap(s->writable, CODE_BYTES);
 	if (s->region)
