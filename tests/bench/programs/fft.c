@@ -49,7 +49,8 @@ static void transform(int back)
 	for (int half = 1; half < SIZE; half *= 2)
 		for (int start = 0; start < SIZE; start += 2 * half)
 			for (int k = 0; k < half; k++) {
-				struct complex *a = &values[start + k], *b = a + half, w = roots[k * (SIZE / 2 / half)], t;
+				struct complex w = roots[k * (SIZE / 2 / half)], t;
+				struct complex *a = &values[start + k], *b = a + half;
 
 				if (back)
 					w.im = -w.im;

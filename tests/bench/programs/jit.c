@@ -1,4 +1,4 @@
-/* A program that writes machine code, calls it, and writes other code over it: a compiler of sums of terms, one after the other. */
+/* A program that writes machine code, calls it, and writes other code over it. */
 #include <string.h>
 #include <sys/mman.h>
 #include "programs.h"

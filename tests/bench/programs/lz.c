@@ -6,7 +6,8 @@ enum { SIZE = 300000, ROUNDS = 42, LONGEST = 130, WINDOW = 65535 };
 
 static uint8_t data[SIZE], packed[SIZE + SIZE / 64 + 16], unpacked[SIZE];
 
-/* Below 128: so many bytes + 1 follow. From 128: 3 and more bytes are those of DISTANCE bytes ago, which follows in two bytes. */
+/* A token N below 128: N + 1 bytes follow. From 128: a distance of two bytes follows; N - 125 bytes are those that stand
+ * so far back. */
 static size_t compress(void)
 {
 	static int32_t seen[1 << 14];
@@ -70,7 +71,9 @@ static size_t decompress(size_t size)
 
 uint64_t run_lz(void)
 {
-	static const char *const words[] = { "the ", "block ", "of ", "operations ", "is ", "entered ", "with ", "a budget ", "and ", "left. " };
+	static const char *const words[] = {
+		"the ", "block ", "of ", "operations ", "is ", "entered ", "with ", "a budget ", "and ", "left. ",
+	};
 	uint64_t sum = 0, seed = 9;
 
 	for (int round = 0; round < ROUNDS; round++) {

@@ -1,4 +1,4 @@
-/* The greatest singular value of the matrix 1 / ((i + j)(i + j + 1) / 2 + i + 1), by multiplying a vector: divisions and conversions. */
+/* The greatest singular value of the matrix 1 / ((i + j)(i + j + 1) / 2 + i + 1): divisions and conversions. */
 #include <string.h>
 #include "programs.h"
 
