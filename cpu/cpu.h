@@ -346,6 +346,17 @@ void cpu_yield(struct cpu *c);
 void mode_changed(struct cpu *c);                     /* c->mode is another one: number and key */
 
 /* ---- block.c ---- */
+/* What the decode cache has done since it was made. Nobody decides anything by it. */
+struct block_counts {
+	u64 built[3];      /* blocks that were kept, by MODE_BITS; but of MODE_SINGLE: */
+	u64 single;
+	u64 ops, bytes;    /* of those in built: operations, without stitch.c's counter; bytes of guest code */
+	u64 stitched, code_bytes; /* blocks that became machine code; bytes of machine code */
+	u64 links;         /* direct jumps that block_link has linked */
+	u64 stale;         /* blocks that had to go: other bytes, another limit of CS, another second page */
+	u64 flushes;
+};
+struct block_counts blocks_counts(const struct cpu *c);
 bool blocks_new(struct cpu *c, const struct cpu *with, bool stitched); /* WITH: share that one's, unless NULL */
 extern const bool stitch_built;                       /* stitch.c: there are stencils */
 bool blocks_stitched(const struct cpu *c);            /* hot blocks become machine code */

@@ -477,6 +477,19 @@ uint64_t vcpu_resident(const vcpu *v)
 	return pages * PAGE_SIZE;
 }
 
+struct vcpu_cache vcpu_cache_counts(const vcpu *v)
+{
+	struct block_counts b = { 0 };
+
+	if (v)
+		b = blocks_counts(v->cpu);
+	return (struct vcpu_cache){
+		.blocks_16 = b.built[MODE_16], .blocks_32 = b.built[MODE_32], .blocks_64 = b.built[MODE_64],
+		.operations = b.ops, .guest_bytes = b.bytes, .single = b.single, .stitched = b.stitched, .host_bytes = b.code_bytes,
+		.links = b.links, .stale = b.stale, .flushes = b.flushes,
+	};
+}
+
 unsigned vcpu_fault_chain(const vcpu *v, struct vcpu_fault *out, unsigned max)
 {
 	const struct cpu *c = v ? machine_running(v) : NULL;

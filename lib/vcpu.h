@@ -226,6 +226,18 @@ VCPU_API int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, si
 VCPU_API uint64_t vcpu_instructions(const vcpu *v); /* retired since power-on */
 VCPU_API uint64_t vcpu_virtual_ns(const vcpu *v);   /* virtual time since power-on */
 VCPU_API uint64_t vcpu_resident(const vcpu *v);     /* bytes of guest RAM that the host has given */
+/* What the cache of decoded code has done since V was made: for statistics. It depends on how V was run (engine, lengths of runs, debuggers),
+ * and is no part of the state. */
+struct vcpu_cache {
+	uint64_t blocks_16, blocks_32, blocks_64; /* pieces of straight code that were decoded, by the size of their mode's operands */
+	uint64_t operations, guest_bytes;         /* in all of these */
+	uint64_t single;                          /* besides: of one instruction, for runs that end within a block, single steps, breakpoints */
+	uint64_t stitched, host_bytes;            /* blocks that became machine code; bytes of machine code */
+	uint64_t links;                           /* direct jumps that were linked to the block where they go */
+	uint64_t stale;                           /* blocks that were given up singly, most because the guest wrote to their code */
+	uint64_t flushes;                         /* of all blocks */
+};
+VCPU_API struct vcpu_cache vcpu_cache_counts(const vcpu *v); /* all 0 for NULL */
 VCPU_API const char *vcpu_error(const vcpu *v);     /* last error text of a call that failed, or "" */
 
 /* One exception on the way to a triple fault. */

@@ -49,7 +49,7 @@ struct blocks {
 	struct block *hash[1 << HASH_BITS];
 	struct found found[1 << FOUND_BITS];
 	struct code_page *pages[1 << PAGE_BITS];
-	u64 generation;              /* counts flushes */
+	struct block_counts counts;  /* flushes: the generation. code_bytes: without what there is now */
 	bool kept;                   /* the block that was found last may be found again by others: it is in the cache */
 };
 
@@ -185,10 +185,12 @@ void blocks_flush(struct cpu *c)
 		}
 	memset(b->hash, 0, sizeof b->hash);
 	memset(b->found, 0, sizeof b->found);
-	if (b->stitch)
+	if (b->stitch) {
+		b->counts.code_bytes += stitch_size(b->stitch);
 		stitch_reset(b->stitch, b->used);
+	}
 	b->used = b->pool_used = 0;
-	b->generation++;
+	b->counts.flushes++;
 	for (unsigned i = 0; i < c->all->count; i++)
 		jumps_flush(c->all->cpu[i]);
 }
@@ -214,21 +216,33 @@ void blocks_free(struct cpu *c)
 	free(b);
 }
 
-u64 blocks_generation(const struct cpu *c) { return c->blocks->generation; }
+u64 blocks_generation(const struct cpu *c) { return c->blocks->counts.flushes; }
 bool blocks_kept(const struct cpu *c) { return c->blocks->kept; }
 bool blocks_stitched(const struct cpu *c) { return c->blocks->stitch; }
+
+struct block_counts blocks_counts(const struct cpu *c)
+{
+	struct block_counts counts = c->blocks->counts;
+
+	if (c->blocks->stitch)
+		counts.code_bytes += stitch_size(c->blocks->stitch);
+	return counts;
+}
 
 void block_link(struct cpu *c, struct op *jump, const struct op *target)
 {
 	jump->target = target;
 	jump->cost = target->left - (jump->left ? jump->left - 1 : 0);
+	c->blocks->counts.links++;
 	if (c->blocks->stitch && jump->code != CODE_STALE)
 		stitch_link(c->blocks->stitch, jump);
 }
 
 void block_hot(struct cpu *c, struct op *counter)
 {
-	if (!stitch_block(c->blocks->stitch, counter))
+	if (stitch_block(c->blocks->stitch, counter))
+		c->blocks->counts.stitched++;
+	else
 		blocks_flush(c);
 }
 
@@ -391,6 +405,20 @@ static void read_bytes(struct cpu *c, const u8 *host, u64 phys, u8 *out, unsigne
 		out[i] = (u8)space_read(c->mem, phys + i, 1);
 }
 
+/* A block of COUNT operations, made of BYTES, is kept. */
+static void count_block(struct cpu *c, unsigned count, unsigned bytes)
+{
+	struct block_counts *counts = &c->blocks->counts;
+
+	if (c->mode & MODE_SINGLE) {
+		counts->single++;
+		return;
+	}
+	counts->built[c->mode & MODE_BITS]++;
+	counts->ops += count - (c->blocks->stitch ? 1 : 0);
+	counts->bytes += bytes;
+}
+
 static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u8 *host)
 {
 	struct blocks *b = c->blocks;
@@ -453,6 +481,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	}
 	b->used += (count + crossing + 1) & ~(size_t)1;
 	block = &b->pool[b->pool_used++];
+	count_block(c, count + crossing, bytes);
 	*block = (struct block){ .phys = phys, .mode = c->mode_number, .bytes = (u16)bytes, .ops = o,
 		.room = s.limited ? (u16)s.room : 0, .phys2 = crossing ? phys2 & PAGE_MASK : NO_PAGE };
 	if (!note_page(c, block, 0, phys & PAGE_MASK, offset, bytes < room ? bytes : room) ||
@@ -472,6 +501,7 @@ static void block_remove(struct cpu *c, struct block *block)
 
 	if (found->tag == block_tag(block->phys, block->mode))
 		found->tag = 0;
+	c->blocks->counts.stale++;
 	while (*at && *at != block)
 		at = &(*at)->hash_next;
 	if (*at)

@@ -126,6 +126,8 @@ void stitch_free(struct stitch *s)
 	free(s);
 }
 
+u64 stitch_size(const struct stitch *s) { return s->hot + (CODE_BYTES - s->aside); }
+
 void stitch_reset(struct stitch *s, size_t used)
 {
 	memset(s->sites, 0, used * sizeof *s->sites);
@@ -452,6 +454,11 @@ struct stitch *stitch_new(size_t ops, struct op **arena)
 	return NULL;
 }
 void stitch_free(struct stitch *s) { (void)s; }
+u64 stitch_size(const struct stitch *s)
+{
+	(void)s;
+	return 0;
+}
 void stitch_reset(struct stitch *s, size_t used)
 {
 	(void)s;

@@ -12,6 +12,8 @@ struct stitch;
 /* Memory for OPS operations, which the code must be near to, and for the code. NULL: there can be none. */
 struct stitch *stitch_new(size_t ops, struct op **arena);
 void stitch_free(struct stitch *s);
+/* Bytes of machine code that there are. */
+u64 stitch_size(const struct stitch *s);
 /* All blocks are gone; they had the first USED operations. */
 void stitch_reset(struct stitch *s, size_t used);
 

@@ -509,10 +509,17 @@ static int status_of(const struct session *s, struct vcpu_stop stop)
 static void print_stats(const vcpu *machine, double seconds, const char *stop)
 {
 	uint64_t instructions = vcpu_instructions(machine);
+	struct vcpu_cache c = vcpu_cache_counts(machine);
+	uint64_t blocks = c.blocks_16 + c.blocks_32 + c.blocks_64;
 
 	fprintf(stderr, "{\"instructions\": %" PRIu64 ", \"seconds\": %.6f, \"mips\": %.1f, \"virtual_ns\": %" PRIu64
-		", \"state_hash\": \"%016" PRIx64 "\", \"stop\": \"%s\"}\n", instructions, seconds,
+		", \"state_hash\": \"%016" PRIx64 "\", \"stop\": \"%s\"", instructions, seconds,
 		seconds > 0 ? (double)instructions / seconds / 1e6 : 0, vcpu_virtual_ns(machine), vcpu_state_hash(machine), stop);
+	fprintf(stderr, ", \"blocks\": {\"16\": %" PRIu64 ", \"32\": %" PRIu64 ", \"64\": %" PRIu64 ", \"operations_each\": %.2f"
+		", \"guest_bytes\": %" PRIu64 ", \"single\": %" PRIu64 ", \"stitched\": %" PRIu64 ", \"host_bytes\": %" PRIu64
+		", \"links\": %" PRIu64 ", \"stale\": %" PRIu64 ", \"flushes\": %" PRIu64 "}}\n", c.blocks_16, c.blocks_32, c.blocks_64,
+		blocks ? (double)c.operations / (double)blocks : 0, c.guest_bytes, c.single, c.stitched, c.host_bytes, c.links, c.stale,
+		c.flushes);
 }
 
 static struct session the; /* large, and there is one */

@@ -113,6 +113,7 @@ ROW(vcpu_input)
 ROW(vcpu_instructions) { ck_assert_uint_eq(vcpu_instructions(NULL), 0); }
 ROW(vcpu_virtual_ns) { ck_assert_uint_eq(vcpu_virtual_ns(NULL), 0); }
 ROW(vcpu_resident) { ck_assert_uint_eq(vcpu_resident(NULL), 0); }
+ROW(vcpu_cache_counts) { ck_assert_uint_eq(vcpu_cache_counts(NULL).blocks_16, 0); }
 ROW(vcpu_error) { ck_assert_str_ne(vcpu_error(NULL), ""); }
 ROW(vcpu_fault_chain)
 {
@@ -553,7 +554,7 @@ ROW(vcpu_debug_translate)
 #define R(name) { #name, row_##name }
 static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_new), R(vcpu_free), R(vcpu_stop_name), R(vcpu_run), R(vcpu_flush), R(vcpu_stop), R(vcpu_limit_time), R(vcpu_input), R(vcpu_instructions), R(vcpu_virtual_ns),
-	R(vcpu_resident), R(vcpu_error), R(vcpu_fault_chain), R(vcpu_register_by_name), R(vcpu_register_name), R(vcpu_get), R(vcpu_set),
+	R(vcpu_resident), R(vcpu_cache_counts), R(vcpu_error), R(vcpu_fault_chain), R(vcpu_register_by_name), R(vcpu_register_name), R(vcpu_get), R(vcpu_set),
 	R(vcpu_get_vector), R(vcpu_set_vector), R(vcpu_get_st), R(vcpu_set_st), R(vcpu_processors), R(vcpu_select), R(vcpu_running),
 	R(vcpu_widest_mode), R(vcpu_kernel_bits), R(vcpu_set_mode), R(vcpu_read_physical), R(vcpu_write_physical), R(vcpu_read_linear), R(vcpu_write_linear),
 	R(vcpu_map), R(vcpu_map_device), R(vcpu_map_ports), R(vcpu_state_hash), R(vcpu_save), R(vcpu_load), R(vcpu_state_parts), R(vcpu_screen),

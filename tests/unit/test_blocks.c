@@ -124,6 +124,8 @@ END_TEST
 /* A loop that turns its own increment into a decrement in the third round, through [rdi + rcx * 2]. */
 START_TEST(own_block)
 {
+	struct block_counts counts;
+
 	BYTES_AT(CODE, 0xff, 0xc0 /* inc eax */, 0xff, 0xc1 /* inc ecx */, 0x83, 0xf9, 3 /* cmp ecx, 3 */, 0x75, 4 /* jne +4 */,
 		 0x90, 0xc6, 0x07, 0xc8 /* mov byte [rdi], C8h */, 0xeb, 0xf1 /* jmp CODE */);
 	c->r[RDI] = CODE + 1;
@@ -131,8 +133,20 @@ START_TEST(own_block)
 	go(CODE, 2 * 5 + 7); /* two rounds, and the third, which stores */
 	ck_assert_uint_eq(c->r[RIP], CODE);
 	ck_assert_uint_eq(c->r[RAX], 3);
-	run_to(c->icount + 5);
+	/* What the cache counts: a block of all seven, one of JMP; jne to JMP and JMP to the first are linked. */
+	counts = blocks_counts(c);
+	ck_assert_uint_eq(counts.built[MODE_64], 2);
+	ck_assert_uint_eq(counts.ops, 7 + 1);
+	ck_assert_uint_eq(counts.bytes, 15 + 2);
+	ck_assert_uint_eq(counts.links, 2);
+	ck_assert_uint_eq(counts.stale, 1);
+	ck_assert_uint_eq(counts.single, 0);
+	ck_assert(blocks_stitched(c) ? counts.stitched && counts.code_bytes : !counts.stitched && !counts.code_bytes);
+	run_to(c->icount + 5); /* fewer than the block has: one by one */
 	ck_assert_uint_eq(c->r[RAX], 2);
+	counts = blocks_counts(c);
+	ck_assert_uint_eq(counts.single, 5);
+	ck_assert_uint_eq(counts.built[MODE_64], 3);
 }
 END_TEST
 
