@@ -357,6 +357,17 @@ struct block_counts {
 	u64 flushes;
 };
 struct block_counts blocks_counts(const struct cpu *c);
+/* A block that is kept, for debuggers: COUNT operations, made from the BYTES at physical PHYS for MODE. */
+struct block_view {
+	u64 phys, mode;
+	unsigned bytes, count;
+	const struct op *ops;
+	const struct op *stitched; /* the first of those that became machine code together; NULL: none did */
+};
+/* Of all blocks that have the byte at physical PHYS. */
+void blocks_at(const struct cpu *c, u64 phys, void (*each)(void *owner, const struct block_view *b), void *owner);
+/* The machine code of O, an operation of B, but for what lies aside; NULL: it has none of its own. */
+const u8 *block_code(const struct cpu *c, const struct block_view *b, const struct op *o, unsigned *size);
 bool blocks_new(struct cpu *c, const struct cpu *with, bool stitched); /* WITH: share that one's, unless NULL */
 extern const bool stitch_built;                       /* stitch.c: there are stencils */
 bool blocks_stitched(const struct cpu *c);            /* hot blocks become machine code */

@@ -141,6 +141,21 @@ VCPU_API void vcpu_debug_fields(const vcpu_debug *d, void (*each)(void *user, co
 /* What the TLB of the selected processor holds; SIZE is that of the page, LINEAR and PHYSICAL are of the 4 KiB of it that are in use. */
 struct vcpu_debug_translation { uint64_t linear, physical, size; bool user, read, write, execute, global; };
 VCPU_API void vcpu_debug_tlb(const vcpu_debug *d, void (*each)(void *user, const struct vcpu_debug_translation *t), void *user);
+/* The cache of decoded code (vcpu_cache_counts): an operation of a block. */
+struct vcpu_debug_operation {
+	uint64_t block;            /* linear address of the block's first byte */
+	unsigned bytes, bits;      /* of the block; of its mode: 16, 32, 64 */
+	unsigned index, count;     /* which of the block's operations this is, from 0; how many there are */
+	bool single, stitched;     /* the block is of one instruction, for a run that ends there; it is machine code */
+	uint64_t address;          /* linear address of its instruction; of two that became one, of the second */
+	unsigned size;             /* bytes of that; 0: it is no part of an instruction, as the one that ends a block */
+	const char *name, *form;   /* the instruction's mnemonic, and the kinds of its operands: R, M, RR, RI, RM, MR, MI. "": none, or others */
+	const void *code;          /* its machine code, on the host; what it does seldom is elsewhere. NULL: it has none of its own. In EACH only */
+	unsigned code_size;
+};
+/* Tell EACH of all operations of all blocks that have the byte at linear ADDRESS, block by block. Code that has not run has none, and there are few
+ * after a change of breakpoints, which flushes them. */
+VCPU_API void vcpu_debug_blocks(const vcpu_debug *d, uint64_t address, void (*each)(void *user, const struct vcpu_debug_operation *o), void *user);
 /* The events of devices, in the order in which they come; WHEN in virtual ns, all ones: not armed. */
 VCPU_API void vcpu_debug_clock(const vcpu_debug *d, void (*each)(void *user, const char *name, uint64_t when), void *user);
 /* Linear to physical as the running processor would; false: nothing is mapped there. */

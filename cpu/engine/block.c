@@ -21,6 +21,7 @@ enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 3, ARENA_OPS = VCPU_CHECKS ? 1 
 struct block {
 	u64 phys, phys2;             /* first byte; page of the part beyond the page end, NO_PAGE: none */
 	u16 mode;                    /* its number */
+	u16 count;                   /* operations */
 	u16 bytes, room;             /* room: distance to CS's limit that made it end, 0: nothing of that kind did */
 	struct block *hash_next, *page_next[2];
 	struct op *ops;
@@ -482,7 +483,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	b->used += (count + crossing + 1) & ~(size_t)1;
 	block = &b->pool[b->pool_used++];
 	count_block(c, count + crossing, bytes);
-	*block = (struct block){ .phys = phys, .mode = c->mode_number, .bytes = (u16)bytes, .ops = o,
+	*block = (struct block){ .phys = phys, .mode = c->mode_number, .count = (u16)(count + crossing), .bytes = (u16)bytes, .ops = o,
 		.room = s.limited ? (u16)s.room : 0, .phys2 = crossing ? phys2 & PAGE_MASK : NO_PAGE };
 	if (!note_page(c, block, 0, phys & PAGE_MASK, offset, bytes < room ? bytes : room) ||
 	    (crossing && bytes > room && !note_page(c, block, 1, phys2 & PAGE_MASK, 0, bytes - room))) {
@@ -587,6 +588,30 @@ static bool overlaps(const struct block *block, u64 page, unsigned from, unsigne
 	if ((block->phys & PAGE_MASK) == page && from < end && from + len > start)
 		return true;
 	return block->phys2 == page && end > PAGE_SIZE && from < end - PAGE_SIZE; /* its second part */
+}
+
+void blocks_at(const struct cpu *c, u64 phys, void (*each)(void *owner, const struct block_view *b), void *owner)
+{
+	struct blocks *b = c->blocks;
+	const u64 page = phys & PAGE_MASK;
+	const struct code_page *p = *page_slot(b, page);
+	const struct block *next;
+
+	for (const struct block *block = p ? p->blocks : NULL; block; block = next) {
+		u64 mode = c->all->modes[block->mode];
+		const struct op *first = block->ops + (block->phys2 != NO_PAGE);
+		struct block_view view = { block->phys, mode, block->bytes, block->count, block->ops,
+			b->stitch && !(mode & MODE_SINGLE) && stitch_done(b->stitch, first) ? first : NULL };
+
+		next = block->page_next[(block->phys & PAGE_MASK) == page ? 0 : 1];
+		if (block->ops->code != CODE_STALE && overlaps(block, page, phys & (PAGE_SIZE - 1), 1))
+			each(owner, &view);
+	}
+}
+
+const u8 *block_code(const struct cpu *c, const struct block_view *b, const struct op *o, unsigned *size)
+{
+	return b->stitched ? stitch_code(c->blocks->stitch, b->stitched, o, size) : NULL;
 }
 
 static void page_written(struct cpu *c, u64 page, unsigned from, unsigned len)

@@ -27,7 +27,7 @@ const bool stitch_built = VCPU_STITCH;
 
 enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 12, STUB_BYTES = 11 };
 
-/* Of an operation: a jump's code, and which stencil it is; or of a block's first operation, its stub, which lies aside. */
+/* Of an operation: a jump's code, and which stencil it is; or of a block's first operation, the end of its code, and its stub, which lies aside. */
 struct site { u32 hot, aside; u16 stencil; };
 
 struct stitch {
@@ -408,7 +408,7 @@ bool stitch_block(struct stitch *s, struct op *first)
 		}
 		hot += plan[i].size;
 	}
-	s->hot = hot;
+	site(s, first)->hot = s->hot = hot;
 	if (site(s, first)->aside)
 		jump_at(s, site(s, first)->aside, s->code + plan[1].hot);
 	first->run = (handler *)(s->code + plan[1].hot);
@@ -419,6 +419,23 @@ bool stitch_block(struct stitch *s, struct op *first)
 		if (!plan[i].done_before)
 			first[i].run = (handler *)(s->code + plan[i].hot);
 	return true;
+}
+
+bool stitch_done(const struct stitch *s, const struct op *first) { return is_code(s, first->run); }
+
+const u8 *stitch_code(const struct stitch *s, const struct op *first, const struct op *o, unsigned *size)
+{
+	const u8 *code = (const u8 *)o->run, *end = s->code + site(s, first)->hot;
+
+	if (o <= first || !is_code(s, o->run))
+		return NULL;
+	for (const struct op *next = o + 1; next < first + first->disp; next++)
+		if (is_code(s, next->run)) {
+			end = (const u8 *)next->run;
+			break;
+		}
+	*size = (unsigned)(end - code);
+	return code;
 }
 
 void stitch_link(struct stitch *s, struct op *jump)
@@ -446,6 +463,21 @@ void stitch_forget(struct stitch *s, struct op *first, handler *stale)
 }
 
 #else /* no stencils */
+
+bool stitch_done(const struct stitch *s, const struct op *first)
+{
+	(void)s;
+	(void)first;
+	return false;
+}
+const u8 *stitch_code(const struct stitch *s, const struct op *first, const struct op *o, unsigned *size)
+{
+	(void)s;
+	(void)first;
+	(void)o;
+	(void)size;
+	return NULL;
+}
 
 struct stitch *stitch_new(size_t ops, struct op **arena)
 {

@@ -22,6 +22,9 @@ struct op stitch_counter(unsigned times);
 enum { HOT_AFTER = 24 }; /* usual times */
 /* Make code of the block that begins with the counter FIRST. False: there is no room left. */
 bool stitch_block(struct stitch *s, struct op *first);
+/* Has it? And the hot code of O, an operation of that block; NULL: none of its own. */
+bool stitch_done(const struct stitch *s, const struct op *first);
+const u8 *stitch_code(const struct stitch *s, const struct op *first, const struct op *o, unsigned *size);
 /* JUMP has a target now. */
 void stitch_link(struct stitch *s, struct op *jump);
 /* The block at FIRST is to be entered no more; whoever comes there by a link goes to the handler STALE. */

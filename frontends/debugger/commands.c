@@ -88,6 +88,7 @@ static const struct row {
 	{ "xp", NULL, do_xp, "/NFU ADDRESS", "physical memory" },
 	{ "info", "i", do_info, "[WHAT]", "registers, breakpoints, gdt ...; alone: says what there is" },
 	{ "disassemble", "dis", do_disassemble, "[ADDRESS [N]]", "instructions; with a function's name, all of it" },
+	{ "blocks", NULL, do_blocks, "[ADDRESS]", "decoded code there: operations, the host's machine code" },
 	{ "backtrace", "bt", do_backtrace, "[N]", "who called: by DWARF, Linux's ORC tables, or frame pointers" },
 	{ "frame", "f", do_frame, "[N]", "whose variables print and info locals see" },
 	{ "list", "l", do_list, "[PLACE]", "source" },

@@ -5,7 +5,8 @@
  *   stops.c     break, watch, catch      dwarf.c     lines, types, frames    explain.c  page walks, instructions
  *   look.c      x, print, list ...       unwind.c    who called              fault.c    faults in words
  *   main.c      options, prompt          variable.c  frames, variables       devices.c  devices in words
- *   expr.c      expressions              value.c     types and values        json.c     for machines */
+ *   expr.c      expressions              value.c     types and values        json.c     for machines
+ *   blocks.c    decoded code */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
 
@@ -217,6 +218,9 @@ command_fn do_backtrace, do_frame;
 /* ---- look.c ---- */
 command_fn do_x, do_xp, do_print, do_info, do_hash, do_disassemble, do_list, do_type, do_medium, do_ptype, do_processor;
 
+/* ---- blocks.c ---- */
+command_fn do_blocks;
+
 /* ---- tables.c ---- */
 command_fn info_gdt, info_ldt, info_idt, info_tss, info_maps, info_tlb, info_pending;
 
@@ -233,6 +237,7 @@ command_fn do_page, do_explain;
 void explain_page(struct session *s, uint64_t linear);
 /* One instruction, as text; how long it is, 0: nothing is mapped there. */
 unsigned instruction_text(struct session *s, uint64_t address, char *text, size_t size);
+unsigned instruction_text_as(struct session *s, uint64_t address, uint64_t bits, char *text, size_t size); /* in code of BITS */
 void disassemble(struct session *s, uint64_t address, unsigned count);
 /* The walk to LINEAR, entry by entry; how many there are, at most 5. */
 struct walk_entry { const char *name; unsigned index, level; uint64_t at, value; bool leaf, missing; };

@@ -90,13 +90,18 @@ bool do_page(struct session *s, const char *args)
 
 unsigned instruction_text(struct session *s, uint64_t address, char *text, size_t size)
 {
+	return instruction_text_as(s, address, vcpu_get(s->machine, VCPU_CODE_BITS), text, size);
+}
+
+unsigned instruction_text_as(struct session *s, uint64_t address, uint64_t bits, char *text, size_t size)
+{
 	unsigned char code[15] = { 0 };
 	size_t len = vcpu_read_linear(s->machine, address, code, sizeof code);
 
 	if (!len)
 		return 0;
 #if HAVE_ZYDIS
-	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), base = bits == 64 ? 0 : vcpu_get(s->machine, VCPU_CS_BASE);
+	uint64_t base = bits == 64 ? 0 : vcpu_get(s->machine, VCPU_CS_BASE);
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction in;
 	ZydisFormatter formatter;
@@ -121,6 +126,7 @@ unsigned instruction_text(struct session *s, uint64_t address, char *text, size_
 		return in.length;
 	}
 #endif
+	(void)bits;
 	snprintf(text, size, "db %02x", code[0]);
 	return 1;
 }

@@ -536,6 +536,12 @@ ROW(vcpu_debug_tlb)
 	vcpu_debug_tlb(NULL, each_translation, NULL);
 	vcpu_debug_tlb(debugger, NULL, NULL);
 }
+static void each_operation(void *user, const struct vcpu_debug_operation *o) { (void)user, (void)o; called++; }
+ROW(vcpu_debug_blocks)
+{
+	vcpu_debug_blocks(NULL, 0, each_operation, NULL);
+	vcpu_debug_blocks(debugger, 0, NULL, NULL);
+}
 ROW(vcpu_debug_clock)
 {
 	vcpu_debug_clock(NULL, each_clock, NULL);
@@ -566,7 +572,7 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_debug_new), R(vcpu_debug_free), R(vcpu_debug_limits), R(vcpu_debug_break), R(vcpu_debug_watch), R(vcpu_debug_delete),
 	R(vcpu_debug_catch), R(vcpu_debug_condition), R(vcpu_debug_trace), R(vcpu_debug_coverage), R(vcpu_debug_run), R(vcpu_debug_step),
 	R(vcpu_debug_step_back), R(vcpu_debug_seek), R(vcpu_debug_run_back), R(vcpu_debug_last_write), R(vcpu_debug_last_event), R(vcpu_debug_progress), R(vcpu_debug_start), R(vcpu_debug_end),
-	R(vcpu_debug_fields), R(vcpu_debug_tlb), R(vcpu_debug_clock), R(vcpu_debug_translate),
+	R(vcpu_debug_fields), R(vcpu_debug_tlb), R(vcpu_debug_blocks), R(vcpu_debug_clock), R(vcpu_debug_translate),
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
