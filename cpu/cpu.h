@@ -167,6 +167,8 @@ struct cpus {
 	unsigned nmodes, modes_max;/* modes_max: MODES, or less, for tests */
 	u16 mode_guess[256];       /* by hash: which number it may be */
 	u64 seed;
+	bool no_skip_waiting;      /* waiting loops are executed round by round (wait.h) */
+	u64 skipped;               /* instructions that were counted but not executed. No state. */
 	struct observer *observer; /* observe.h; NULL: nobody */
 	struct cpu *cpu[CPUS_MAX];
 };
@@ -269,6 +271,8 @@ struct cpu {
 	bool bare;                 /* an exception without an IDT is handed to the caller */
 	bool stop;                 /* leave soon: a device or an observer asks for it */
 	u32 labour;                /* of instructions that take long: see op.h. No state. */
+	u64 walks;                 /* calls of page_walk. No state. */
+	u8 doubts, doubts_left;    /* looks for a waiting loop that are left out after one that was in vain (wait.c). No state. */
 
 	struct blocks *blocks;     /* of all */
 	struct view views[VIEWS];
@@ -307,6 +311,7 @@ struct cpu_config {
 	const volatile bool *asked;/* as in struct cpus; NULL: nobody asks */
 	bool bare, apic;
 	bool stitched;             /* hot blocks become machine code, where that can be (stitch.h) */
+	bool no_skip_waiting;      /* as in struct cpus */
 };
 struct cpu *cpu_new(const struct cpu_config *config); /* NULL: host out of memory. In its power-on state. */
 void cpu_free(struct cpu *c);

@@ -145,6 +145,7 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 		.apic = !v->bare && has(&v->model, F_APIC),
 		.asked = &v->asked,
 		.stitched = settings->engine != VCPU_ENGINE_INTERPRETER,
+		.no_skip_waiting = settings->no_skip_waiting,
 	};
 	struct ram *ram;
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "cpu/engine/passes.h"
 #include "cpu/engine/stitch.h"
+#include "cpu/engine/wait.h"
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
@@ -108,7 +109,7 @@ static void enter(struct cpu *c, const struct op *o, s64 n)
 }
 #endif
 
-enum outcome { RAN, FAULTED };
+enum outcome { RAN, RAN_LONG /* to the end of a slice: LOOK instructions, or what was left */, FAULTED };
 
 static void set_single(struct cpu *c, bool on)
 {
@@ -122,7 +123,7 @@ static void set_single(struct cpu *c, bool on)
 	}
 }
 
-/* Instructions between two looks at `asked': many more than a block has, and ordinary ones take less than a millisecond. */
+/* Instructions between two looks at `asked', and whether the guest waits: many more than a block has, and ordinary ones take less than a millisecond. */
 enum { LOOK = 50000 };
 
 /* Of the *REST instructions that may still run, give N the next ones. False: there are none. */
@@ -187,13 +188,15 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 			block_hot(c, (struct op *)o);
 		check_between_blocks(c, n, 0);
 		c->attn &= ~(u32)ATTN_MODE; /* a new look-up is all that asks for */
-		if (n == 0 || c->attn || *c->all->asked || (c->eflags & (FL_T | FL_RF)))
+		if (n == 0 || (c->exit == EXIT_BUDGET && rest))
+			outcome = RAN_LONG;
+		if (outcome == RAN_LONG || c->attn || *c->all->asked || (c->eflags & (FL_T | FL_RF)))
 			break;
-		if (c->exit == EXIT_BUDGET && !go_on(c, &n, &rest))
+		if (c->exit == EXIT_BUDGET)
 			set_single(c, true);
 	}
 	if (unlikely(c->goes)) {
-		if (outcome == RAN) {
+		if (outcome != FAULTED) {
 			c->r[RIP] = c->go_to;
 			c->rep_at = 0;
 		}
@@ -208,6 +211,27 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 	c->exit = EXIT_LOOKUP;
 	set_single(c, false);
 	return outcome;
+}
+
+/* Does the processor wait (wait.h)? Then count the rounds that fit in N instructions. */
+static enum outcome wait_out(struct cpu *c, s64 n)
+{
+	struct round round;
+	u64 length, rounds;
+
+	round_begin(&round, c);
+	while (round_goes_on(&round, c)) {
+		set_single(c, true);
+		if (run_blocks(c, 1) == FAULTED)
+			return FAULTED;
+	}
+	if (round.closed) {
+		length = c->icount - round.icount;
+		rounds = ((u64)n - length) / length;
+		c->icount += rounds * length;
+		c->all->skipped += rounds * length;
+	}
+	return RAN;
 }
 
 /* ---- the boundary ---- */
@@ -338,6 +362,7 @@ enum sleep cpu_sleep(struct cpu *c, u64 end)
 struct stretch {
 	u64 icount_end, idle_end, sleep_end;
 	bool costs, passed; /* a delivery takes time; has taken it */
+	bool look;          /* perhaps the processor waits */
 };
 
 static void pay(struct cpu *c, struct stretch *s)
@@ -455,6 +480,7 @@ static bool execute(struct cpu *c, struct stretch *s)
 	s64 n = distance(c, s->icount_end);
 	bool trap = c->eflags & FL_T, branches_only = trap && c->debugctl & DEBUGCTL_BTF, resume = c->eflags & FL_RF;
 	u64 next = branches_only ? debug_next(c) : 0;
+	enum outcome outcome;
 	/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow holds off. */
 	bool stepping = trap || resume || code_breakpoints(c) || (c->icount == c->shadow_at && c->shadow_at);
 
@@ -463,7 +489,9 @@ static bool execute(struct cpu *c, struct stretch *s)
 		set_single(c, true);
 	}
 	c->step = (trap ? STEP_TF : 0) | (resume ? STEP_RF : 0);
-	if (run_blocks(c, n) == FAULTED) {
+	outcome = s->look && round_pays(c, n) ? wait_out(c, n) : run_blocks(c, n);
+	s->look = outcome == RAN_LONG;
+	if (outcome == FAULTED) {
 		c->clock->now = cpu_now(c);
 		c->db_pending = 0;
 		if (c->bare && !c->idtr.limit)
@@ -482,7 +510,7 @@ static bool execute(struct cpu *c, struct stretch *s)
 
 enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 {
-	struct stretch s = { icount_end, idle_end, idle_end < c->all->sleep_end ? idle_end : c->all->sleep_end, false, false };
+	struct stretch s = { icount_end, idle_end, idle_end < c->all->sleep_end ? idle_end : c->all->sleep_end, .look = true };
 
 	for (;;) {
 		int stop;
@@ -599,6 +627,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 		c->all->time_end = c->all->sleep_end = CLOCK_NEVER;
 		c->all->modes_max = MODES;
 		c->all->hot_after = HOT_AFTER;
+		c->all->no_skip_waiting = config->no_skip_waiting;
 	}
 	c->id = c->all->count;
 	c->all->cpu[c->all->count++] = c;

@@ -231,6 +231,7 @@ struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 	unsigned denied;
 	enum found found;
 
+	c->walks++;
 	if (!paging(c))
 		return (struct translation){ .ok = true, .phys = physical(c, linear), .page_size = PAGE_SIZE, .writable = true };
 	found = walk(c, linear, &w);

@@ -371,6 +371,7 @@ static const struct row {
 	{ "stats", NULL, set_flag, IN(stats), false, "one JSON object as the last line on stderr" },
 	{ "engine", "NAME", set_engine, IN(config.engine), false, "interpreter, or stitched: code that runs often becomes machine code, made\n"
 	  "of the interpreter's; results are the same [stitched, where it can be]" },
+	{ "no-skip-waiting", NULL, set_flag, IN(config.no_skip_waiting), false, "execute loops that only wait for an event, in place of counting their rounds\nat once; results are the same" },
 	{ "seed", "N", set_number, IN(config.seed), false, "deterministic jitter of timers; every N is a schedule of its own [0: none]" },
 	{ "rtc", "SECONDS", set_rtc, IN(config.rtc), false, "the clock at power-on, since 1970, or \"now\" [2000-01-01 00:00:00]" },
 	{ "gdb", "WHERE", set_text, IN(gdb), false, "wait for gdb at unix:PATH, [HOST]:PORT or stdio; it can go back in time, and\nits monitor command knows more (monitor help)" },

@@ -3,6 +3,7 @@
 #ifdef HAVE_ZYDIS
 #include <Zydis/Zydis.h>
 #endif
+#include "cpu/engine/wait.h"
 #include "rows.h"
 
 static struct isa *isa;
@@ -591,6 +592,59 @@ END_TEST
 
 /* ---- pure, ends, rep, align ---- */
 
+/* .quiet, and what wait.c makes of .pure and .condition: memory and what is no general register stay as they are, and time makes no difference. */
+START_TEST(quiet_rows)
+{
+	unsigned rows = 0;
+
+	for (unsigned i = 0; i < isa->count; i++) {
+		const struct isa_row *row = &isa->rows[i];
+		bool one = false;
+
+		for (unsigned k = 0; k < 100; k++) {
+			enum run_mode m = mode_for(row);
+			u64 before, flags;
+			struct seen a, b;
+			struct dec d;
+			struct op o;
+
+			sample(row, m);
+			enter(m);
+			if (decode(isa, &model, c->mode, wanted + CODE, 15, &d, &o) != DECODE_OK || d.raises || !quiet(&d))
+				continue;
+			before = bare_state();
+			flags = cpu_flags(c);
+			if (run_one())
+				continue;
+			look(&a, OSZAPC | FL_D);
+			if (memcmp(ram->host, wanted, PML4) /* page walks set A bits there */) {
+				complain(row, m, "stores");
+				break;
+			}
+			one = true;
+			enter(m);
+			c->icount = 12345;
+			run_one();
+			look(&b, OSZAPC | FL_D);
+			memcpy(c->r, head, sizeof c->r);
+			for (unsigned n = 0; n < 16; n++)
+				c->r[n] = bits_of(m) == 64 ? regs.r[n] : n < 8 ? (u32)regs.r[n] : 0;
+			c->r[RIP] = CODE;
+			cpu_set_arith(c, (u32)flags);
+			c->eflags = (c->eflags & ~(u32)FL_D) | (flags & FL_D);
+			c->icount = 0;
+			if (memcmp(&a, &b, sizeof a) || bare_state() != before) {
+				complain(row, m, "depends on time, or changes more");
+				break;
+			}
+		}
+		rows += one;
+	}
+	ck_assert_uint_eq(bad, 0);
+	ck_assert_uint_gt(rows, 200);
+}
+END_TEST
+
 /* Without .ends: RIP goes on to the next instruction, or stays at a fault; and the mode that decoding depends on is as before. */
 START_TEST(ends)
 {
@@ -793,6 +847,7 @@ int main(void)
 	tcase_add_test(table, ports);
 	tcase_add_test(table, unprivileged);
 	tcase_add_test(table, pure);
+	tcase_add_test(table, quiet_rows);
 	tcase_add_test(table, ends);
 	tcase_add_test(table, rep);
 	tcase_add_test(table, align);

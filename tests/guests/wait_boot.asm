@@ -1,0 +1,14 @@
+; A boot sector that waits for 91 ticks of the BIOS clock, 5 seconds, and ends the run through the debug-exit port.
+	org 0x7c00
+	xor ax, ax
+	mov ds, ax
+	mov cx, 91
+next:	mov ax, [0x46c]
+same:	cmp ax, [0x46c]
+	je same
+	loop next
+	mov al, 0
+	out 0xf4, al
+stop:	jmp stop
+	times 510 - ($ - $$) db 0
+	dw 0xaa55

@@ -1,0 +1,327 @@
+/* Waiting loops (cpu/engine/wait.h): whoever skips rounds has the state, at every count of instructions, of whoever executes them; what waits is hardly executed;
+ * what does not wait is. */
+#include "cpu/observe.h"
+#include "tests/unit/modes.h"
+
+enum { PERIOD = 700000 /* instructions between two events, of 1 ns each */, TOTAL = 3000000, CUTS = 100, VECTOR = 0x20, OTHER_CODE = CODE + 0x100 };
+#define BEYOND_1_GIB ((u64)1 << 30)
+
+static struct event timer;
+static struct cpu *other;
+static void (*event_does)(void);
+
+static void tick(void *owner, u64 late)
+{
+	(void)owner;
+	(void)late;
+	event_does();
+	clock_arm(&clk, &timer, clk.now + PERIOD);
+}
+
+static void count_in_memory(void) { space_write(&mem, DATA, 2, space_read(&mem, DATA, 2) + 1); }
+static void interrupt_it(void) { cpu_intr(c, 0, true); }
+static void nothing(void) { }
+
+static u8 acknowledge(void *owner)
+{
+	(void)owner;
+	cpu_intr(c, 0, false);
+	return VECTOR;
+}
+
+static u64 read_device(void *owner, u64 offset, unsigned size)
+{
+	(void)owner;
+	(void)offset;
+	(void)size;
+	return 0;
+}
+
+static void begin(enum mode m, void (*what_event_does)(void))
+{
+	static const struct device_ops ops = { .read = read_device };
+
+	modes_setup();
+	space_add_device(&mem, "device", 0x20000, PAGE_SIZE, &ops, NULL);
+	c->acknowledge = acknowledge;
+	memset(&timer, 0, sizeof timer);
+	clock_add(&clk, &timer, "timer", tick, NULL);
+	clock_arm(&clk, &timer, PERIOD);
+	event_does = what_event_does;
+	enter(m, 0);
+	c->r[RBX] = DATA;
+}
+
+static void end(void)
+{
+	if (other)
+		cpu_free(other);
+	other = NULL;
+	bare_free();
+}
+
+/* ---- programs ---- */
+
+static void wait_for_tick(void)
+{
+	begin(REAL, count_in_memory);
+	POKE(CODE, 0xa1, 0x00, 0x50, /* mov ax, [5000h] */ 0x39, 0xd8, /* cmp ax, bx */ 0x74, 0xf9, /* je -7 */ 0x89, 0xc3, /* mov bx, ax */
+	     0x41, /* inc cx */ 0xeb, 0xf4 /* jmp -12 */);
+}
+
+static const u8 wait_at_bx[] = { 0x8b, 0x03, /* mov eax, [ebx] */ 0x39, 0xc8, /* cmp eax, ecx */ 0x74, 0xfa, /* je -6 */ 0x89, 0xc1, /* mov ecx, eax */
+	0xff, 0xc2, /* inc edx */ 0xeb, 0xf4 /* jmp -12 */ };
+
+static void wait_in_32_bits(void)
+{
+	begin(P32, count_in_memory);
+	poke(CODE, wait_at_bx, sizeof wait_at_bx);
+}
+
+static void wait_in_64_bits(void)
+{
+	begin(LONG, count_in_memory);
+	poke(CODE, wait_at_bx, sizeof wait_at_bx);
+	c->r[RBX] += BEYOND_1_GIB;
+	poke64(PML4 + 0x1008, 0xe7);
+}
+
+static void wait_for_handler(void)
+{
+	begin(REAL, interrupt_it);
+	with_idt();
+	c->eflags |= FL_I;
+	POKE(CODE, 0xf3, 0x90, /* pause */ 0xf6, 0x06, 0x00, 0x50, 0x01, /* test byte [5000h], 1 */ 0x74, 0xf7, /* je -9 */
+	     0x80, 0x36, 0x00, 0x50, 0x01, /* xor byte [5000h], 1 */ 0x41, /* inc cx */ 0xeb, 0xef /* jmp -17 */);
+	POKE(handler_of(VECTOR), 0x80, 0x36, 0x00, 0x50, 0x01, /* xor byte [5000h], 1 */ 0xcf /* iret */);
+}
+
+static void jump_to_itself(void)
+{
+	begin(REAL, interrupt_it);
+	with_idt();
+	c->eflags |= FL_I;
+	POKE(CODE, 0xeb, 0xfe);
+	POKE(handler_of(VECTOR), 0x41, /* inc cx */ 0xcf /* iret */);
+}
+
+static void spin(void)
+{
+	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true };
+
+	begin(REAL, nothing);
+	POKE(CODE, 0x80, 0x3e, 0x00, 0x50, 0x00, /* cmp byte [5000h], 0 */ 0x74, 0xf9, /* je -7 */ 0xc6, 0x06, 0x00, 0x50, 0x00, /* mov byte [5000h], 0 */
+	     0x41, /* inc cx */ 0xeb, 0xf1 /* jmp -15 */);
+	POKE(OTHER_CODE, 0xb9, 0x00, 0x00, /* mov cx, 0 */ 0xe2, 0xfe, /* loop -2 */ 0xc6, 0x06, 0x00, 0x50, 0x01, /* mov byte [5000h], 1 */ 0xeb, 0xf4 /* jmp -12 */);
+	config.with = c;
+	other = cpu_new(&config);
+	ck_assert_ptr_nonnull(other);
+	for (unsigned i = ES; i <= GS; i++) {
+		seg_load_real(other, i, 0);
+		seg_update(other, i);
+	}
+	other->activity = ACTIVITY_RUN;
+	other->r[RIP] = OTHER_CODE;
+	update_mode(other);
+}
+
+#define PROGRAM(name, ...) static void name(void) { begin(REAL, count_in_memory); POKE(CODE, __VA_ARGS__); }
+PROGRAM(count_up, 0x40, /* inc ax */ 0xeb, 0xfd)
+PROGRAM(store_another, 0xff, 0x06, 0x00, 0x50, /* inc word [5000h] */ 0xeb, 0xfa)
+PROGRAM(store_the_same, 0x88, 0x06, 0x10, 0x50, /* mov [5010h], al */ 0xeb, 0xfa)
+PROGRAM(exchange, 0x86, 0x06, 0x10, 0x50, /* xchg [5010h], al */ 0xeb, 0xfa)
+PROGRAM(push_and_pop, 0x50, 0x58, 0xeb, 0xfc)
+PROGRAM(read_time, 0x0f, 0x31, /* rdtsc */ 0xeb, 0xfc)
+PROGRAM(read_port, 0xe4, 0x61, /* in al, 61h */ 0xeb, 0xfc)
+PROGRAM(allow_interrupts, 0xfb, /* sti */ 0xeb, 0xfd)
+
+static void read_memory_of_device(void)
+{
+	begin(REAL, count_in_memory);
+	POKE(CODE, 0xa1, 0x00, 0x00, /* mov ax, [0] */ 0xeb, 0xfb);
+	seg_load_real(c, DS, 0x2000);
+	settle();
+}
+
+/* They have one place in the TLB, so that each access walks. */
+static void read_two_pages(void)
+{
+	begin(LONG, count_in_memory);
+	poke64(PML4 + 0x1008, 0xe7);
+	POKE(CODE, 0x8b, 0x03, /* mov eax, [rbx] */ 0x8b, 0x0e, /* mov ecx, [rsi] */ 0xeb, 0xfa);
+	c->r[RSI] = DATA + BEYOND_1_GIB;
+}
+
+static void be_long(void)
+{
+	begin(REAL, count_in_memory);
+	for (unsigned i = 0; i < 100; i++)
+		poke8(CODE + i, 0x90);
+	POKE(CODE + 100, 0xeb, 0x9a);
+}
+
+static void have_breakpoint(void)
+{
+	wait_for_tick();
+	write_dr(c, 0, 0x6000);
+	write_dr(c, 7, 0x30001); /* of reads and writes */
+}
+
+static void be_observed(void)
+{
+	static struct observer *nobody;
+
+	wait_for_tick();
+	if (!nobody)
+		nobody = calloc(1, sizeof *nobody);
+	c->all->observer = nobody;
+}
+
+/* ---- runs ---- */
+
+struct place { u64 icount, state; };
+
+static u64 state(void)
+{
+	u64 h = hash64(bare_state(), ram->host, RAM_SIZE);
+
+	h = tlb_hash(c, h);
+	if (other) {
+		struct part part;
+
+		cpu_parts(other, &part, 1);
+		h = part_hash(&part, h);
+	}
+	return h;
+}
+
+static u64 random_seed;
+static unsigned below(unsigned n)
+{
+	random_seed = random_seed * 6364136223846793005 + 1442695040888963407;
+	return (unsigned)(random_seed >> 33) % n;
+}
+
+/* The state of PROGRAM where CUTS end it, which SEED decides; how many instructions it skipped. */
+static u64 run(void (*program)(void), bool skip, u64 which, struct place *places)
+{
+	u64 skipped;
+
+	random_seed = which;
+	program();
+	c->all->no_skip_waiting = !skip;
+	for (unsigned i = 0; i < CUTS; i++) {
+		static const unsigned lengths[] = { 3, 1100, 60000, 300000, TOTAL };
+		u64 left = TOTAL - c->icount, length = 1 + below(lengths[below(ARRAY_LEN(lengths))]);
+		enum cpu_stop stop = cpus_run(c->all, c->icount + (i == CUTS - 1 || length > left ? left : length), CLOCK_NEVER);
+
+		ck_assert_int_eq(stop, CPU_LIMIT);
+		places[i] = (struct place){ c->icount, state() };
+		if (c->icount == TOTAL)
+			break;
+	}
+	ck_assert_uint_eq(c->icount, TOTAL);
+	skipped = c->all->skipped;
+	end();
+	return skipped;
+}
+
+/* What was skipped in the longest of some runs. */
+static u64 same(void (*program)(void), const char *name)
+{
+	static struct place with[CUTS], without[CUTS];
+	u64 most = 0;
+
+	for (u64 which = 1; which <= 4; which++) {
+		u64 skipped;
+
+		memset(with, 0, sizeof with);
+		memset(without, 0, sizeof without);
+		ck_assert_uint_eq(run(program, false, which, without), 0);
+		skipped = run(program, true, which, with);
+		most = skipped > most ? skipped : most;
+		for (unsigned i = 0; i < CUTS; i++)
+			ck_assert_msg(with[i].icount == without[i].icount && with[i].state == without[i].state,
+				      "%s, run %u, cut %u: another state at %llu (%llu)", name, (unsigned)which, i, (unsigned long long)with[i].icount,
+				      (unsigned long long)without[i].icount);
+	}
+	return most;
+}
+
+#define KIND(program, percent) { program, #program, percent }
+static const struct waiter { void (*program)(void); const char *name; unsigned percent; } waiting[] = {
+	KIND(wait_for_tick, 80), KIND(wait_in_32_bits, 80), KIND(wait_in_64_bits, 80), KIND(wait_for_handler, 80), KIND(jump_to_itself, 80), KIND(spin, 20),
+}, busy[] = {
+	KIND(count_up, 0), KIND(store_another, 0), KIND(store_the_same, 0), KIND(exchange, 0), KIND(push_and_pop, 0), KIND(read_time, 0), KIND(read_port, 0),
+	KIND(allow_interrupts, 0), KIND(read_memory_of_device, 0), KIND(read_two_pages, 0), KIND(be_long, 0), KIND(have_breakpoint, 0), KIND(be_observed, 0),
+};
+
+START_TEST(waits)
+{
+	u64 skipped = same(waiting[_i].program, waiting[_i].name);
+
+	if (!getenv("VCPU_COVERAGE"))
+		ck_assert_msg(skipped * 100 >= (u64)TOTAL * waiting[_i].percent, "%s: only %llu instructions were skipped", waiting[_i].name, (unsigned long long)skipped);
+}
+END_TEST
+
+START_TEST(does_not_wait)
+{
+	u64 skipped = same(busy[_i].program, busy[_i].name);
+
+	ck_assert_msg(skipped == 0, "%s: %llu instructions were skipped", busy[_i].name, (unsigned long long)skipped);
+}
+END_TEST
+
+/* ---- any loop ---- */
+
+static u64 loop_seed;
+
+/* A loop of instructions most of which wait.c knows; some store, or count. */
+static void any_loop(void)
+{
+	static const struct { u8 len, bytes[5]; } some[] = {
+		{ 3, { 0xa1, 0x00, 0x50 } }, /* mov ax, [5000h] */ { 4, { 0x8b, 0x16, 0x02, 0x50 } }, /* mov dx, [5002h] */ { 2, { 0x8b, 0x07 } }, /* mov ax, [bx] */
+		{ 4, { 0x3b, 0x06, 0x00, 0x50 } }, /* cmp ax, [5000h] */ { 5, { 0x80, 0x3e, 0x00, 0x50, 0x03 } }, /* cmp byte [5000h], 3 */ { 2, { 0x39, 0xd0 } }, /* cmp ax, dx */
+		{ 3, { 0x25, 0x0f, 0x00 } }, /* and ax, 15 */ { 2, { 0x31, 0xc0 } }, /* xor ax, ax */ { 2, { 0x09, 0xd0 } }, /* or ax, dx */ { 1, { 0x90 } },
+		{ 2, { 0xf3, 0x90 } }, { 2, { 0x72, 0x00 } }, /* jb */ { 2, { 0x75, 0x00 } }, /* jne */ { 1, { 0xf5 } }, /* cmc */ { 1, { 0x98 } }, /* cbw */ { 2, { 0xd1, 0xe8 } }, /* shr ax, 1 */
+		{ 5, { 0x0f, 0xa3, 0x06, 0x00, 0x50 } }, /* bt [5000h], ax */ { 3, { 0x0f, 0x44, 0xc2 } }, /* cmove ax, dx */ { 2, { 0x87, 0xf7 } }, /* xchg si, di */
+		{ 1, { 0x41 } }, /* inc cx */ { 4, { 0x89, 0x16, 0x02, 0x50 } }, /* mov [5002h], dx */ { 2, { 0x13, 0xc2 } }, /* adc ax, dx */
+	};
+	u64 keep = random_seed;
+	unsigned at = CODE;
+
+	begin(REAL, count_in_memory);
+	random_seed = loop_seed;
+	for (unsigned n = 1 + below(12); n; n--) {
+		unsigned which = below(below(4) ? ARRAY_LEN(some) - 3 : ARRAY_LEN(some));
+
+		poke(at, some[which].bytes, some[which].len);
+		at += some[which].len;
+	}
+	POKE(at, 0xeb, (u8)(CODE - at - 2));
+	random_seed = keep;
+}
+
+START_TEST(any)
+{
+	u64 loops = 0;
+
+	for (loop_seed = 1; loop_seed <= 40; loop_seed++)
+		loops += same(any_loop, "a loop") > TOTAL / 2;
+	ck_assert(loops >= 10 && loops < 40);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("waiting");
+	TCase *t = tcase_create("waiting");
+
+	tcase_set_timeout(t, 120);
+	tcase_add_loop_test(t, waits, 0, ARRAY_LEN(waiting));
+	tcase_add_loop_test(t, does_not_wait, 0, ARRAY_LEN(busy));
+	tcase_add_test(t, any);
+	suite_add_tcase(s, t);
+	return bare_run(s);
+}
