@@ -392,6 +392,8 @@ const struct op *block_find(struct cpu *c);
 bool block_known(struct cpu *c, const struct op *o);  /* is O a block of this mode, made for the page of r[RIP]? */
 #endif
 void cpu_code_written(void *cpu, u64 phys, unsigned len); /* target for ram->written */
+/* PAGE of RAM has code: may LEN bytes at OFFSET be written without anybody's hearing of it? */
+bool code_spares(const struct cpu *c, u64 page, unsigned offset, unsigned len);
 
 /* ---- mxcsr.c ---- */
 void sse_unload(struct cpu *c);

@@ -30,6 +30,8 @@ struct block {
 struct code_page {
 	u64 page;                    /* physical */
 	u64 decoded[PAGE_SIZE / 64]; /* bit n: a block has byte n, or one that is gone had it */
+	const u8 *flags;             /* of the page of RAM */
+	bool alone;                  /* no other page shows the same RAM, and no processor monitors it */
 	struct block *blocks;
 	struct code_page *next;
 };
@@ -114,6 +116,14 @@ static bool alias(struct cpu *c, u64 page, unsigned *at, u64 *out)
 	return false;
 }
 
+static bool has_alias(struct cpu *c, u64 page)
+{
+	unsigned at = 1;
+	u64 other;
+
+	return alias(c, page, &at, &other);
+}
+
 /* MONITOR's lines, of 64 bytes (CPUID leaf 5). Their pages are marked like those of code, so that whoever writes there says so. */
 enum { MONITOR_LINE = 64 };
 
@@ -139,6 +149,10 @@ static void page_mark(struct cpu *c, u64 page)
 
 void monitor_watch(struct cpu *c)
 {
+	struct code_page *p = *page_slot(c->blocks, c->monitor_phys & PAGE_MASK);
+
+	if (p)
+		p->alone = false;
 	if (page_flags(c, c->monitor_phys & PAGE_MASK))
 		page_mark(c, c->monitor_phys & PAGE_MASK);
 	else
@@ -383,6 +397,8 @@ static bool note_page(struct cpu *c, struct block *block, int which, u64 page, u
 		if (!p)
 			return false;
 		p->page = page;
+		p->flags = page_flags(c, page);
+		p->alone = p->flags && !has_alias(c, page) && !monitored(c, page);
 		*at = p;
 		page_mark(c, page);
 	}
@@ -612,6 +628,26 @@ void blocks_at(const struct cpu *c, u64 phys, void (*each)(void *owner, const st
 const u8 *block_code(const struct cpu *c, const struct block_view *b, const struct op *o, unsigned *size)
 {
 	return b->stitched ? stitch_code(c->blocks->stitch, b->stitched, o, size) : NULL;
+}
+
+static bool decoded(const struct code_page *p, unsigned from, unsigned len)
+{
+	for (unsigned end = from + len; from < end; from = (from | 63) + 1) {
+		u64 bits = p->decoded[from / 64] >> from % 64;
+
+		if (end - from < 64)
+			bits &= ((u64)1 << (end - from)) - 1;
+		if (bits)
+			return true;
+	}
+	return false;
+}
+
+bool code_spares(const struct cpu *c, u64 page, unsigned offset, unsigned len)
+{
+	const struct code_page *p = *page_slot(c->blocks, page);
+
+	return p && p->alone && !c->all->remapped && (*p->flags & (PAGE_DIRTY | PAGE_WATCH)) == PAGE_DIRTY && !decoded(p, offset, len);
 }
 
 static void page_written(struct cpu *c, u64 page, unsigned from, unsigned len)

@@ -27,13 +27,27 @@ static bool page_access(struct cpu *c, u64 linear, unsigned access, u8 **host, u
 	return tlb_fill(c, linear, access, host, phys);
 }
 
-/* The bytes of an access that a tag answers: nobody watches them. NULL: look further. Implicit supervisor accesses have the rights of the supervisor's
+/* Bytes that may be written although their page, which has code, has no tag for writes: the one for reads is there, the TLB knows that the page is
+ * writable, and no instruction was decoded from them. */
+static u8 *beside_code(const struct cpu *c, u64 linear, unsigned len)
+{
+	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
+	u8 *host = fast_host(c, linear, len, false);
+
+	return host && c->view->tlb[n].known & KNOWN_WRITE && code_spares(c, c->view->phys[n], linear & (PAGE_SIZE - 1), len) ? host : NULL;
+}
+
+/* The bytes of an access that needs no more: nobody watches them. NULL: look further. Implicit supervisor accesses have the rights of the supervisor's
  * view, but from CPL 3 they walk each time (page.c). */
 static u8 *tagged(const struct cpu *c, u64 linear, unsigned len, unsigned access)
 {
+	bool write = (access & 3) == ACCESS_WRITE;
+	u8 *host;
+
 	if (access & ACCESS_SYSTEM && (c->cpl == 3 || c->view != &c->views[VIEW_SUPERVISOR]))
 		return NULL;
-	return fast_host(c, linear, len, (access & 3) == ACCESS_WRITE);
+	host = fast_host(c, linear, len, write);
+	return host || !write ? host : beside_code(c, linear, len);
 }
 
 static unsigned in_page(u64 linear, unsigned len)
@@ -199,7 +213,7 @@ bool mem_check_write(struct cpu *c, u64 linear, unsigned len)
 {
 	struct span s;
 
-	return wraps(linear) || span_open(c, &s, linear, len, ACCESS_WRITE); /* where offsets wrap, nothing faults */
+	return tagged(c, linear, len, ACCESS_WRITE) || wraps(linear) || span_open(c, &s, linear, len, ACCESS_WRITE); /* where offsets wrap, nothing faults */
 }
 
 bool sys_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
@@ -328,17 +342,36 @@ bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 	return op_linear(c, o, size, false, &linear) && mem_read(c, linear, size, out);
 }
 
+/* What fast_op is, where beside_code answers and not the tag. */
+static u8 *op_beside_code(const struct cpu *c, const struct op *o, unsigned size)
+{
+	const struct seg *s = OP_SEG(c, o);
+	u64 offset = op_offset(c, o);
+
+	return offset + size <= s->write_end ? beside_code(c, (offset + s->base) & c->linear_mask, size) : NULL;
+}
+
 bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v)
 {
 	u64 linear;
+	u8 *host = op_beside_code(c, o, size);
 
+	if (host) {
+		put_size(host, size, v);
+		return true;
+	}
 	return op_linear(c, o, size, true, &linear) && mem_write(c, linear, size, v);
 }
 
 bool op_load_rmw(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 {
 	u64 linear;
+	const u8 *host = op_beside_code(c, o, size);
 
+	if (host) {
+		*out = get_size(host, size);
+		return true;
+	}
 	return op_linear(c, o, size, true, &linear) && mem_check_write(c, linear, size) && mem_read(c, linear, size, out);
 }
 

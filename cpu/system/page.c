@@ -634,12 +634,10 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		*host = at + offset;
 		return true;
 	}
-	if (kind == ACCESS_WRITE) {
+	if (kind == ACCESS_WRITE)
 		*flags |= PAGE_DIRTY;
-		if (*flags & PAGE_CODE)
-			return true; /* memory.c writes through the space, which tells the decode cache */
-	}
-	*host = at + offset;
+	if (kind != ACCESS_WRITE || !(*flags & PAGE_CODE)) /* else memory.c writes through the space, which tells the decode cache */
+		*host = at + offset;
 	if (!keep || *flags & PAGE_WATCH || page_watched(c, linear))
 		return true;
 	e->addend = (u64)(uintptr_t)at - page;

@@ -264,6 +264,48 @@ START_TEST(physical_aliases)
 }
 END_TEST
 
+/* Bytes beside code are stored without the decode cache's hearing of it, which `labour' shows; but not code, and not where a snapshot or MONITOR wants to
+ * know. */
+START_TEST(beside_code)
+{
+	u8 *flags = &ram->pages[OTHER >> PAGE_SHIFT];
+	u32 labour;
+
+	BYTES_AT(OTHER + 0x80, 0xff, 0xc0, 0xeb, 0xfc); /* inc eax; jmp -4 */
+	BYTES_AT(CODE, 0xc7, 0x03, 0x00, 0x00, 0x00, 0xff); /* mov dword [rbx], FF000000h */
+	BYTES_AT(CODE + 0x10, 0x80, 0x03, 0x08); /* add byte [rbx], 8 */
+	go(OTHER + 0x80, 2);
+	c->r[RBX] = OTHER + 0x100;
+	go(CODE, 1);
+	labour = c->labour;
+	for (u64 at = OTHER; at < OTHER + 0x200; at += 0x7c) { /* up to the code, and behind it */
+		c->r[RBX] = at;
+		go(CODE, 1);
+		go(CODE + 0x10, 1);
+		ck_assert_uint_eq(get32(ram->host + at), 0xff000008);
+	}
+	ck_assert_uint_eq(c->labour, labour);
+	*flags &= (u8)~PAGE_SINCE;
+	tlb_drop_writes(c);
+	go(CODE, 1);
+	ck_assert_uint_eq(*flags & PAGE_DIRTY, PAGE_DIRTY);
+	c->r[RBX] = OTHER + 0x7d; /* its last byte is the first of the code, and stays */
+	go(CODE, 1);
+	ck_assert_uint_ne(c->labour, labour);
+	c->r[RBX] = OTHER + 0x81;
+	go(CODE + 0x10, 1);
+	c->r[RAX] = 10;
+	go(OTHER + 0x80, 4);
+	ck_assert_uint_eq(c->r[RAX], 8);
+	c->monitor_phys = OTHER + 0x100;
+	c->monitor_armed = true;
+	monitor_watch(c);
+	c->r[RBX] = OTHER + 0x104;
+	go(CODE, 1);
+	ck_assert(!c->monitor_armed);
+}
+END_TEST
+
 /* ---- pages that move ---- */
 
 START_TEST(remapped)
@@ -566,6 +608,7 @@ int main(void)
 	tcase_add_test(t, string_over_code);
 	tcase_add_test(t, aliases);
 	tcase_add_loop_test(t, physical_aliases, 0, 2);
+	tcase_add_test(t, beside_code);
 	tcase_add_test(t, remapped);
 	tcase_add_test(t, covered);
 	tcase_add_test(t, second_page_moves);
