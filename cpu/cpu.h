@@ -272,7 +272,8 @@ struct cpu {
 	bool stop;                 /* leave soon: a device or an observer asks for it */
 	u32 labour;                /* of instructions that take long: see op.h. No state. */
 	u64 walks;                 /* calls of page_walk. No state. */
-	u8 doubts, doubts_left;    /* looks for a waiting loop that are left out after one that was in vain (wait.c). No state. */
+	u64 look_at;               /* icount at which it is to be seen whether the processor waits (wait.h) */
+	u8 doubts;                 /* looks in a row that were in vain: computation without stores looks like waiting. No state, like look_at. */
 
 	struct blocks *blocks;     /* of all */
 	struct view views[VIEWS];

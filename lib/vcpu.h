@@ -153,7 +153,7 @@ struct vcpu_config {
 	bool test_ports;         /* QEMU's test device: a register at ports E0h and E8h, interrupt lines at 2000h to 2017h, memory at FF000000h */
 
 	enum vcpu_engine engine; /* [the fastest that there is] */
-	bool no_skip_waiting;    /* A loop that only reads RAM cannot end before the next event. Execute it all the same; else its rounds are counted at once.
+	bool no_skip_waiting;    /* A loop that only reads RAM, or polls a device, cannot end before the next event. Execute it all the same; else its rounds are counted at once.
 	                          * States, counts and recordings are the same. [rounds are counted] */
 	uint64_t ns_per_instruction_q16; /* virtual ns an instruction takes, 16.16 fixed point [65536: 1 ns] */
 	uint64_t seed;           /* deterministic jitter of timer deadlines, and RDRAND [0: no jitter] */

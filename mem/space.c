@@ -272,7 +272,7 @@ static u64 ones(unsigned size)
 
 /* LEN (1 to 8) bytes of a device, in pieces that it knows. The range may vanish during a call (a device may change the map), so
  * it is taken by value. */
-static u64 device_read(struct range range, u64 offset, unsigned len)
+static u64 device_read(struct space *space, struct range range, u64 offset, unsigned len)
 {
 	const struct device_ops *ops = range.ops;
 	u64 value = 0;
@@ -282,6 +282,7 @@ static u64 device_read(struct range range, u64 offset, unsigned len)
 		u64 at = offset + done, part;
 
 		size = piece(ops, at, len - done);
+		space->calls++;
 		if (!ops->read) {
 			part = ones(size);
 		} else if (size >= ops->min) {
@@ -296,7 +297,7 @@ static u64 device_read(struct range range, u64 offset, unsigned len)
 	return value;
 }
 
-static void device_write(struct range range, u64 offset, unsigned len, u64 value)
+static void device_write(struct space *space, struct range range, u64 offset, unsigned len, u64 value)
 {
 	const struct device_ops *ops = range.ops;
 	unsigned size;
@@ -307,6 +308,7 @@ static void device_write(struct range range, u64 offset, unsigned len, u64 value
 		u64 at = offset + done, part;
 
 		size = piece(ops, at, len - done);
+		space->calls++;
 		part = value >> (8 * done) & ones(size);
 		if (size >= ops->min) {
 			ops->write(range.owner, at, size, part);
@@ -371,7 +373,7 @@ u64 space_read(struct space *space, u64 addr, unsigned size)
 			memcpy(bytes, ram_at(stretch.range, at), run);
 			part = get64(bytes);
 		} else {
-			part = device_read(*stretch.range, at - stretch.range->base, run);
+			part = device_read(space, *stretch.range, at - stretch.range->base, run);
 		}
 		value |= part << (8 * done);
 	}
@@ -392,7 +394,7 @@ void space_write(struct space *space, u64 addr, unsigned size, u64 value)
 		if (stretch.range->kind == RANGE_RAM)
 			ram_write(stretch.range, at, bytes, run, false);
 		else
-			device_write(*stretch.range, at - stretch.range->base, run, value >> (8 * done));
+			device_write(space, *stretch.range, at - stretch.range->base, run, value >> (8 * done));
 	}
 }
 
@@ -424,7 +426,7 @@ void space_read_block(struct space *space, u64 addr, void *out, u64 len)
 			memcpy(to, ram_at(stretch.range, at), run);
 		} else {
 			run = 1;
-			*to = (u8)device_read(*stretch.range, at - stretch.range->base, 1);
+			*to = (u8)device_read(space, *stretch.range, at - stretch.range->base, 1);
 		}
 	}
 }
@@ -444,7 +446,7 @@ void space_write_block(struct space *space, u64 addr, const void *in, u64 len)
 			ram_write(stretch.range, at, from, run, false);
 		} else {
 			run = 1;
-			device_write(*stretch.range, at - stretch.range->base, 1, *from);
+			device_write(space, *stretch.range, at - stretch.range->base, 1, *from);
 		}
 	}
 }

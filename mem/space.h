@@ -79,6 +79,7 @@ struct space {
 	/* The last answer, kept by space_read and friends: addresses [hit_first, hit_last] are ranges[hit] (SPACE_NOTHING: nothing is there). */
 	u64 hit_first, hit_last;
 	unsigned hit;
+	u64 calls;            /* of devices' callbacks */
 	/* The same of space_ram: addresses [ram_first, ram_last] are RAM of ranges[ram_hit], from ram_host on. */
 	u64 ram_first, ram_last;
 	unsigned ram_hit;

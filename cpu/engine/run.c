@@ -109,7 +109,7 @@ static void enter(struct cpu *c, const struct op *o, s64 n)
 }
 #endif
 
-enum outcome { RAN, RAN_LONG /* to the end of a slice: LOOK instructions, or what was left */, FAULTED };
+enum outcome { RAN, FAULTED };
 
 static void set_single(struct cpu *c, bool on)
 {
@@ -124,7 +124,7 @@ static void set_single(struct cpu *c, bool on)
 }
 
 /* Instructions between two looks at `asked', and whether the guest waits: many more than a block has, and ordinary ones take less than a millisecond. */
-enum { LOOK = 50000 };
+enum { LOOK = 50000, DOUBTS_MAX = 5 };
 
 /* Of the *REST instructions that may still run, give N the next ones. False: there are none. */
 static bool go_on(struct cpu *c, s64 *n, s64 *rest)
@@ -188,15 +188,13 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 			block_hot(c, (struct op *)o);
 		check_between_blocks(c, n, 0);
 		c->attn &= ~(u32)ATTN_MODE; /* a new look-up is all that asks for */
-		if (n == 0 || (c->exit == EXIT_BUDGET && rest))
-			outcome = RAN_LONG;
-		if (outcome == RAN_LONG || c->attn || *c->all->asked || (c->eflags & (FL_T | FL_RF)))
+		if (n == 0 || (c->exit == EXIT_BUDGET && rest) || c->attn || *c->all->asked || (c->eflags & (FL_T | FL_RF)))
 			break;
 		if (c->exit == EXIT_BUDGET)
 			set_single(c, true);
 	}
 	if (unlikely(c->goes)) {
-		if (outcome != FAULTED) {
+		if (outcome == RAN) {
 			c->r[RIP] = c->go_to;
 			c->rep_at = 0;
 		}
@@ -211,27 +209,6 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 	c->exit = EXIT_LOOKUP;
 	set_single(c, false);
 	return outcome;
-}
-
-/* Does the processor wait (wait.h)? Then count the rounds that fit in N instructions. */
-static enum outcome wait_out(struct cpu *c, s64 n)
-{
-	struct round round;
-	u64 length, rounds;
-
-	round_begin(&round, c);
-	while (round_goes_on(&round, c)) {
-		set_single(c, true);
-		if (run_blocks(c, 1) == FAULTED)
-			return FAULTED;
-	}
-	if (round.closed) {
-		length = c->icount - round.icount;
-		rounds = ((u64)n - length) / length;
-		c->icount += rounds * length;
-		c->all->skipped += rounds * length;
-	}
-	return RAN;
 }
 
 /* ---- the boundary ---- */
@@ -362,7 +339,7 @@ enum sleep cpu_sleep(struct cpu *c, u64 end)
 struct stretch {
 	u64 icount_end, idle_end, sleep_end;
 	bool costs, passed; /* a delivery takes time; has taken it */
-	bool look;          /* perhaps the processor waits */
+	s64 soon;           /* instructions to run before the next look whether the processor waits; 0: a slice of run_blocks */
 };
 
 static void pay(struct cpu *c, struct stretch *s)
@@ -474,10 +451,40 @@ static s64 distance(const struct cpu *c, u64 icount_end)
 	return until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
 }
 
+/* Does the processor wait (wait.h)? Then count the rounds that fit in N instructions, or in the time in which devices give the answers that they gave. */
+static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
+{
+	struct round round;
+	u64 length, steady, room;
+
+	round_begin(&round, c);
+	c->look_at = c->icount + ((u64)LOOK / 2 << c->doubts);
+	while (round_goes_on(&round, c)) {
+		set_single(c, true);
+		if (run_blocks(c, 1) == FAULTED)
+			return FAULTED;
+	}
+	length = c->icount - round.icount;
+	steady = icount_at(c, c->clock->steady_until) - round.icount;
+	room = steady < (u64)n ? steady : (u64)n;
+	if (!round.closed || room < 2 * length) {
+		if (length && c->doubts < DOUBTS_MAX) /* it has cost something */
+			c->doubts++;
+		return RAN;
+	}
+	c->doubts = 0;
+	c->icount += (room - length) / length * length;
+	c->all->skipped += (room - length) / length * length;
+	if (steady < (u64)n)
+		s->soon = 2 * (s64)length; /* a whole round with the next answer */
+	c->look_at = c->icount;
+	return RAN;
+}
+
 /* Instructions, and the traps that they leave behind. False: an exception that the caller is to have. */
 static bool execute(struct cpu *c, struct stretch *s)
 {
-	s64 n = distance(c, s->icount_end);
+	s64 n = distance(c, s->icount_end), soon = s->soon;
 	bool trap = c->eflags & FL_T, branches_only = trap && c->debugctl & DEBUGCTL_BTF, resume = c->eflags & FL_RF;
 	u64 next = branches_only ? debug_next(c) : 0;
 	enum outcome outcome;
@@ -489,8 +496,10 @@ static bool execute(struct cpu *c, struct stretch *s)
 		set_single(c, true);
 	}
 	c->step = (trap ? STEP_TF : 0) | (resume ? STEP_RF : 0);
-	outcome = s->look && round_pays(c, n) ? wait_out(c, n) : run_blocks(c, n);
-	s->look = outcome == RAN_LONG;
+	if (soon && soon < n)
+		n = soon;
+	s->soon = 0;
+	outcome = c->icount >= c->look_at && !soon && round_pays(c, n) ? wait_out(c, s, n) : run_blocks(c, n);
 	if (outcome == FAULTED) {
 		c->clock->now = cpu_now(c);
 		c->db_pending = 0;
@@ -510,7 +519,7 @@ static bool execute(struct cpu *c, struct stretch *s)
 
 enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 {
-	struct stretch s = { icount_end, idle_end, idle_end < c->all->sleep_end ? idle_end : c->all->sleep_end, .look = true };
+	struct stretch s = { icount_end, idle_end, idle_end < c->all->sleep_end ? idle_end : c->all->sleep_end, .soon = 0 };
 
 	for (;;) {
 		int stop;

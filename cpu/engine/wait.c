@@ -1,46 +1,45 @@
 /* The proof that a processor waits.
  *
- *     round_begin()   r[], EFLAGS, page walks, accesses to devices          A:  mov ax, [46Ch]
- *         |                                                                     cmp ax, bx
- *     each instruction is looked at before it is executed: it reads memory      je A
- *     and changes general registers, EFLAGS and RIP, nothing else
+ *     round_begin()   r[], EFLAGS, page walks, calls of devices             A:  mov ax, [46Ch]        B:  in al, dx
+ *         |                                                                     cmp ax, bx                test al, 8
+ *     each instruction is looked at before it is executed: it reads memory      je A                      jz B
+ *     or a device and changes general registers, EFLAGS and RIP, nothing else
  *         |
- *     back at A with the same registers and flags, no page was walked and no device read
+ *     back at A with the same registers and flags, no page was walked, and each device that was called has said until when its answer stays
  *
  * Then the next round starts from the same state, reads the same bytes, and ends like this one. The TLB is a part of the state: without a page walk
  * nothing in it has changed. Memory changes by a store, a page walk (A and D), a device's event or the caller; none of them comes before the end that
- * run.c knows. */
+ * run.c knows. Nor does another answer of a device: only what calls clock_steady() may be polled. */
 #include "cpu/engine/wait.h"
 #include "cpu/op.h"
 
 enum {
 	ROUND_MAX = 64, /* instructions; longer rounds are not found */
 	WORTH = 1000,   /* instructions that pay for a look */
-	DOUBT_MAX = 31, /* looks in a row that are left out where others have failed: computation without stores looks like waiting */
 };
 
 /* A read may leave a trap behind. */
 static bool breakpoints(const struct cpu *c) { return c->dr[7] & 0xff; }
 
-bool round_pays(struct cpu *c, s64 n)
+bool round_pays(const struct cpu *c, s64 n)
 {
-	if (n < WORTH || c->all->no_skip_waiting || c->all->observer || breakpoints(c))
-		return false;
-	if (!c->doubts_left)
-		return true;
-	c->doubts_left--;
-	return false;
+	return n >= WORTH && !c->all->no_skip_waiting && !c->all->observer && !breakpoints(c);
 }
 
-void round_begin(struct round *round, const struct cpu *c)
+/* Calls of devices that may have an effect, or may give another answer next time. */
+static u64 unsteady(const struct cpu *c) { return c->mem->calls + c->io->calls - c->clock->steady_answers; }
+
+void round_begin(struct round *round, struct cpu *c)
 {
-	*round = (struct round){ .icount = c->icount, .walks = c->walks, .flags = cpu_flags(c), .labour = c->labour };
+	*round = (struct round){ .icount = c->icount, .walks = c->walks, .flags = cpu_flags(c), .unsteady = unsteady(c) };
 	memcpy(round->r, c->r, sizeof round->r);
+	c->clock->steady_until = CLOCK_NEVER;
+	c->labour = 0; /* else it would leave some rounds for a look at `asked' */
 }
 
 static bool as_at_begin(const struct round *round, const struct cpu *c)
 {
-	return !memcmp(round->r, c->r, sizeof round->r) && round->flags == cpu_flags(c) && round->walks == c->walks && round->labour == c->labour;
+	return !memcmp(round->r, c->r, sizeof round->r) && round->flags == cpu_flags(c) && round->walks == c->walks && round->unsteady == unsteady(c);
 }
 
 bool quiet(const struct dec *d)
@@ -74,13 +73,10 @@ bool round_goes_on(struct round *round, struct cpu *c)
 {
 	u64 length = c->icount - round->icount;
 
-	if (length && c->r[RIP] == round->r[RIP])
-		round->closed = !c->attn && as_at_begin(round, c);
-	else if (!c->attn && length < ROUND_MAX && quiet_here(c))
-		return true;
-	if (length) { /* the look has cost something */
-		c->doubts = round->closed ? 0 : c->doubts < DOUBT_MAX / 2 ? 2 * c->doubts + 1 : DOUBT_MAX;
-		c->doubts_left = c->doubts;
-	}
+	if (c->attn || length == ROUND_MAX)
+		return false;
+	if (!length || c->r[RIP] != round->r[RIP])
+		return quiet_here(c);
+	round->closed = as_at_begin(round, c);
 	return false;
 }

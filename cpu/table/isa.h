@@ -80,7 +80,7 @@ struct insn {
 	u8 takes;                /* TAKES_*: which operand of the register form (LEA: of its address) may come from the operation before */
 	bool commutes;           /* with two registers, the sources may change places */
 	bool port;               /* each access to its port asks io_allowed(): IOPL, and the TSS's map, which the access before may have changed */
-	bool quiet;              /* whatever its operands, it reads memory and changes general registers, EFLAGS and RIP, nothing else. Of .pure and .condition
+	bool quiet;              /* whatever its operands, it reads memory or a device and changes general registers, EFLAGS and RIP, nothing else. Of .pure and .condition
 	                          * wait.c knows it. */
 	bool loads;              /* of the memory form with a base alone the base may come from there */
 	bool fuse;               /* may be one step with a conditional jump behind it: fused.def */

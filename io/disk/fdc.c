@@ -697,6 +697,7 @@ static u8 main_status(const struct fdc *fdc)
 {
 	u8 busy = (u8)(fdc->drive[0].seeking | fdc->drive[1].seeking << 1);
 
+	clock_steady(fdc->clock, CLOCK_NEVER);
 	if (!(fdc->dor & DOR_RUN))
 		return 0;
 	switch (fdc->phase) {

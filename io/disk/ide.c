@@ -348,6 +348,7 @@ static u8 status(const struct channel *ch)
 {
 	u8 s = ch->cmd[ch->selected].status;
 
+	clock_steady(ch->ide->clock, CLOCK_NEVER);
 	if (ch->phase == RESETTING)
 		return ATA_BSY;
 	if (!ch->drive[ch->selected])

@@ -22,16 +22,22 @@ static const u8 attr_mask[5] = { 0xef, 0xff, 0x3f, 0x0f, 0x0f }; /* from 10h; th
 
 /* ---- time ---- */
 
+static u32 dot_clock(const struct vga *vga) { return (vga->misc >> 2 & 3) == 1 ? 28322000 : 25175000; }
+/* Dots of a character; of a line. */
+static u32 character(const struct vga *vga)
+{
+	return (vga->seq[SEQ_CLOCKING] & SEQ_8_DOTS ? 8 : 9) << (vga->seq[SEQ_CLOCKING] & SEQ_HALF_CLOCK ? 1 : 0);
+}
+static u32 whole_line(const struct vga *vga) { return (vga->crtc[CRTC_H_TOTAL] + 5) * character(vga); }
+
 u64 vga_beam(const struct vga *vga, u64 now, u32 *x, u32 *y)
 {
 	const u8 *crtc = vga->crtc;
-	u32 clock = (vga->misc >> 2 & 3) == 1 ? 28322000 : 25175000;
-	u32 character = (vga->seq[SEQ_CLOCKING] & SEQ_8_DOTS ? 8 : 9) << (vga->seq[SEQ_CLOCKING] & SEQ_HALF_CLOCK ? 1 : 0);
-	u32 line = (crtc[CRTC_H_TOTAL] + 5) * character;
+	u32 line = whole_line(vga);
 	u32 frame = (crtc[CRTC_V_TOTAL] | (crtc[CRTC_OVERFLOW] & 1) << 8 | (crtc[CRTC_OVERFLOW] & 0x20) << 4) + 2;
-	u64 dots = clock_ticks(now, clock), at = dots % ((u64)line * frame);
+	u64 dots = clock_ticks(now, dot_clock(vga)), at = dots % ((u64)line * frame);
 
-	*x = (u32)(at % line) / character;
+	*x = (u32)(at % line) / character(vga);
 	*y = (u32)(at / line);
 	return dots / ((u64)line * frame);
 }
@@ -41,9 +47,12 @@ static u8 status(const struct vga *vga)
 {
 	u8 over = vga->crtc[CRTC_OVERFLOW];
 	u32 retrace = vga->crtc[CRTC_V_RETRACE] | (over & 4) << 6 | (over & 0x80) << 2, x, y;
+	u64 dots = clock_ticks(vga->wire.clock->now, dot_clock(vga));
+	u32 line = whole_line(vga), shown = (vga->crtc[CRTC_H_DISPLAY] + 1) * character(vga), in_line = (u32)(dots % line);
 	bool in_retrace;
 
 	vga_beam(vga, vga->wire.clock->now, &x, &y);
+	clock_steady(vga->wire.clock, clock_ns(dots - in_line + (in_line < shown && shown < line ? shown : line), dot_clock(vga)));
 	in_retrace = y >= retrace && y - retrace < ((vga->crtc[CRTC_V_RETRACE_END] - retrace) & 15);
 	return (u8)(in_retrace << 3 | (y >= vga_lines(vga) || x > vga->crtc[CRTC_H_DISPLAY]));
 }

@@ -302,6 +302,7 @@ static u64 read_64(void *owner, u64 offset, unsigned size)
 	struct i8042 *k = owner;
 
 	(void)offset, (void)size;
+	clock_steady(k->wire.clock, CLOCK_NEVER);
 	return STATUS_NOT_LOCKED | (k->full ? STATUS_OBF : 0) | (k->full && k->aux ? STATUS_AUX : 0) |
 		(k->mode & MODE_SYS ? STATUS_SYS : 0) | (k->last_was_command ? STATUS_COMMAND : 0);
 }

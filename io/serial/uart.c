@@ -270,17 +270,20 @@ static void set_modem(struct uart *uart)
 
 static u8 read_lsr(struct uart *uart)
 {
+	u64 t = now(uart), thre_at = t < uart->thre_at ? uart->thre_at : CLOCK_NEVER, sent_at = t < uart->sent_at ? uart->sent_at : CLOCK_NEVER;
 	u8 value = uart->lsr;
 
 	if (uart->count)
 		value |= LSR_DR;
-	if (now(uart) >= uart->thre_at)
+	if (t >= uart->thre_at)
 		value |= LSR_THRE;
-	if (now(uart) >= uart->sent_at)
+	if (t >= uart->sent_at)
 		value |= LSR_TEMT;
 	if (uart->lsr) {
 		uart->lsr = 0;
 		update(uart);
+	} else {
+		clock_steady(uart->wire.clock, thre_at < sent_at ? thre_at : sent_at);
 	}
 	return value;
 }

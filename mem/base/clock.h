@@ -31,6 +31,8 @@ struct clock {
 	 * Together with the instruction count it names every place of a run. steps_end: which of them is the end of a run. */
 	u64 steps_at;
 	u32 steps, steps_end;
+	/* Since somebody set them: answers of devices that stay the same for a while, and the instant until which all of them do. No state. */
+	u64 steady_answers, steady_until;
 	u32 *attention;       /* gets CLOCK_MOVED whenever the earliest deadline may have changed: the processor's, who runs until then; may be NULL */
 };
 
@@ -54,6 +56,15 @@ u64 clock_next(const struct clock *clock);
 void clock_fire(struct clock *clock);
 /* After a snapshot was loaded the `when` of events has changed: put the list in order again. */
 void clock_sort(struct clock *clock);
+
+/* Called by a device that is being read, once: if no event comes and nothing is written, it gives the same answer to each read before the instant UNTIL,
+ * and no such read changes more than this one has. Who polls it need not ask again. */
+static inline void clock_steady(struct clock *clock, u64 until)
+{
+	clock->steady_answers++;
+	if (until < clock->steady_until)
+		clock->steady_until = until;
+}
 
 /* A counter that runs at HZ: ticks in NS nanoseconds since its origin, and the first instant at which it shows TICKS. Exact for
  * all u64 inputs whose result fits. */

@@ -37,12 +37,27 @@ static u64 read_device(void *owner, u64 offset, unsigned size)
 	return 0;
 }
 
+/* Its answer changes every 6000 and 25000 ns, which it says if OWNER is not NULL; and what it says of the second byte is nothing. */
+static u64 read_raster(void *owner, u64 offset, unsigned size)
+{
+	u64 at = clk.now % 31000, line = clk.now - at;
+
+	(void)size;
+	if (offset)
+		return clk.now >> 10 & 0xff;
+	if (owner)
+		clock_steady(&clk, line + (at < 25000 ? 25000 : 31000));
+	return (at >= 25000) | (clk.now / 31000 % 8 == 0) << 3;
+}
+
 static void begin(enum mode m, void (*what_event_does)(void))
 {
-	static const struct device_ops ops = { .read = read_device };
+	static const struct device_ops ops = { .read = read_device }, raster_ops = { read_raster, NULL, 1, 1 };
 
 	modes_setup();
 	space_add_device(&mem, "device", 0x20000, PAGE_SIZE, &ops, NULL);
+	space_add_device(&io, "raster", 0x3da, 2, &raster_ops, &clk);
+	space_add_device(&io, "silent raster", 0x3ba, 2, &raster_ops, NULL);
 	c->acknowledge = acknowledge;
 	memset(&timer, 0, sizeof timer);
 	clock_add(&clk, &timer, "timer", tick, NULL);
@@ -125,6 +140,17 @@ static void spin(void)
 	update_mode(other);
 }
 
+/* Edges of bit 3 of port DX, whose name is PORT. */
+static void poll_port(unsigned port)
+{
+	begin(REAL, count_in_memory);
+	c->r[RDX] = port;
+	POKE(CODE, 0xec, /* in al, dx */ 0xa8, 0x08, /* test al, 8 */ 0x74, 0xfb, /* jz -5 */ 0xec, 0xa8, 0x08, 0x75, 0xfb, /* jnz -5 */ 0x41, /* inc cx */
+	     0xeb, 0xf3 /* jmp -13 */);
+}
+static void wait_for_raster(void) { poll_port(0x3da); }
+static void poll_what_says_nothing(void) { poll_port(0x3ba); }
+
 #define PROGRAM(name, ...) static void name(void) { begin(REAL, count_in_memory); POKE(CODE, __VA_ARGS__); }
 PROGRAM(count_up, 0x40, /* inc ax */ 0xeb, 0xfd)
 PROGRAM(store_another, 0xff, 0x06, 0x00, 0x50, /* inc word [5000h] */ 0xeb, 0xfa)
@@ -132,7 +158,8 @@ PROGRAM(store_the_same, 0x88, 0x06, 0x10, 0x50, /* mov [5010h], al */ 0xeb, 0xfa
 PROGRAM(exchange, 0x86, 0x06, 0x10, 0x50, /* xchg [5010h], al */ 0xeb, 0xfa)
 PROGRAM(push_and_pop, 0x50, 0x58, 0xeb, 0xfc)
 PROGRAM(read_time, 0x0f, 0x31, /* rdtsc */ 0xeb, 0xfc)
-PROGRAM(read_port, 0xe4, 0x61, /* in al, 61h */ 0xeb, 0xfc)
+PROGRAM(read_no_port, 0xe4, 0x61, /* in al, 61h */ 0xeb, 0xfc)
+PROGRAM(read_two_bytes, 0xba, 0xda, 0x03, /* mov dx, 3DAh */ 0xed, /* in ax, dx */ 0xb0, 0x00, /* mov al, 0 */ 0xb4, 0x00, /* mov ah, 0 */ 0xeb, 0xf6)
 PROGRAM(allow_interrupts, 0xfb, /* sti */ 0xeb, 0xfd)
 
 static void read_memory_of_device(void)
@@ -251,8 +278,9 @@ static u64 same(void (*program)(void), const char *name)
 #define KIND(program, percent) { program, #program, percent }
 static const struct waiter { void (*program)(void); const char *name; unsigned percent; } waiting[] = {
 	KIND(wait_for_tick, 80), KIND(wait_in_32_bits, 80), KIND(wait_in_64_bits, 80), KIND(wait_for_handler, 80), KIND(jump_to_itself, 80), KIND(spin, 20),
+	KIND(wait_for_raster, 80), KIND(read_no_port, 80),
 }, busy[] = {
-	KIND(count_up, 0), KIND(store_another, 0), KIND(store_the_same, 0), KIND(exchange, 0), KIND(push_and_pop, 0), KIND(read_time, 0), KIND(read_port, 0),
+	KIND(count_up, 0), KIND(store_another, 0), KIND(store_the_same, 0), KIND(exchange, 0), KIND(push_and_pop, 0), KIND(read_time, 0), KIND(poll_what_says_nothing, 0), KIND(read_two_bytes, 0),
 	KIND(allow_interrupts, 0), KIND(read_memory_of_device, 0), KIND(read_two_pages, 0), KIND(be_long, 0), KIND(have_breakpoint, 0), KIND(be_observed, 0),
 };
 
