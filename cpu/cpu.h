@@ -164,6 +164,7 @@ struct cpus {
 	u64 time_end, sleep_end;   /* virtual time beyond which nothing runs; in which nobody sleeps. CLOCK_NEVER: no such end. */
 	u64 modes[MODES + 1];      /* mode.c: the mode with each number from 1 */
 	unsigned hot_after;        /* how often a block runs before it is stitched (stitch.h) */
+	bool verified;             /* stitched code is made so that it verifies itself (stitch_block): for tests */
 	unsigned nmodes, modes_max;/* modes_max: MODES, or less, for tests */
 	u16 mode_guess[256];       /* by hash: which number it may be */
 	u64 seed;

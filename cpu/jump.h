@@ -67,9 +67,9 @@ static inline bool near_top(const struct cpu *c, u64 rip)
 /* Go on at r[RIP], wherever that is. */
 #define LOOK_UP(why) \
 	do { \
-		u64 key_ = jump_key(c, c->r[RIP]); \
+		u64 key_ = jump_key(c, reg_get(c, 8 * RIP, 8)); \
 		const struct jump *j_ = jump_slot(c, key_); \
-		if (likely(jump_is(j_, key_, c->r[RIP]) && !near_top(c, c->r[RIP]))) { \
+		if (likely(jump_is(j_, key_, reg_get(c, 8 * RIP, 8)) && !near_top(c, reg_get(c, 8 * RIP, 8)))) { \
 			CHECK(block_known(c, j_->op)); \
 			ENTER(j_->op); \
 		} \
@@ -86,6 +86,7 @@ static inline bool near_top(const struct cpu *c, u64 rip)
 			LEAVE(EXIT_FAULT); \
 		if (unlikely(c->attn)) \
 			LEAVE(EXIT_LOOKUP); \
+		RELOAD(c, o); \
 		LOOK_UP(EXIT_LOOKUP); \
 	}
 
@@ -100,7 +101,7 @@ handler jump_unlinked; /* flow.c */
 /* Take the direct jump O. In legacy modes EIP is cut to the operand size, and a target beyond CS's limit faults on the jump itself. */
 ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n, bool in64)
 {
-	u64 rip = c->r[RIP] + (s64)o->disp;
+	u64 rip = reg_get(c, 8 * RIP, 8) + (s64)o->disp;
 
 	if (!in64) {
 		rip &= o->osize == 2 ? 0xffff : 0xffffffff;
@@ -109,13 +110,13 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 			LEAVE(EXIT_FAULT);
 		}
 		if (unlikely(near_top(c, rip))) {
-			c->r[RIP] = rip;
+			reg_set(c, 8 * RIP, 8, rip);
 			n += o->left - 1;
 			LEAVE(EXIT_LOOKUP);
 		}
 	}
 	if (likely(o->target)) {
-		c->r[RIP] = rip;
+		reg_set(c, 8 * RIP, 8, rip);
 		ENTER_LINKED(o);
 	}
 	if (in64 && likely(!o->in_page)) { /* in another page: inline, for kernels are full of these */
@@ -127,13 +128,13 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 			LEAVE(EXIT_FAULT);
 		}
 		if (likely(j->key == key)) {
-			c->r[RIP] = rip;
+			reg_set(c, 8 * RIP, 8, rip);
 			n += o->left - 1;
 			CHECK(block_known(c, j->op));
 			ENTER(j->op);
 		}
 	}
-	c->r[RIP] = rip;
+	reg_set(c, 8 * RIP, 8, rip);
 	n += o->left - 1;
 	TAIL(jump_unlinked);
 }

@@ -75,6 +75,8 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 l
 #ifndef VCPU_STENCIL
 #define HANDLER(name) handler name; HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
 #define COLD_HANDLER(name) handler name; COLD HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
+/* One that takes `last'. Stitched blocks have none. */
+#define TAKING_HANDLER HANDLER
 /* The first operation of another block, and the one that O is linked to. */
 #define RUN_BLOCK(first) RUN(first)
 #define RUN_LINKED(o) RUN((o)->target)
@@ -142,10 +144,18 @@ ALWAYS_INLINE char *reg_at(const struct cpu *c, u64 off)
 #endif
 	return p;
 }
+#ifdef VCPU_STENCIL
+#define REG8(off) ((u8)reg_get(c, off, 1))
+#define REG16(off) ((u16)reg_get(c, off, 2))
+#define REG32(off) ((u32)reg_get(c, off, 4))
+#define REG64(off) reg_get(c, off, 8)
+#else
+#define RELOAD(c, o)
 #define REG8(off) (*(u8 *)reg_at(c, off))
 #define REG16(off) (*(u16 *)reg_at(c, off))
 #define REG32(off) (*(u32 *)reg_at(c, off))
 #define REG64(off) (*(u64 *)reg_at(c, off))
+#endif
 
 /* In a handler that takes `last', the value of SIZE bytes that the operation before has written to the register at OFF. */
 #if VCPU_CHECKS
@@ -155,6 +165,7 @@ ALWAYS_INLINE char *reg_at(const struct cpu *c, u64 off)
 #endif
 
 /* A general register as an operand of SIZE bytes: 32-bit writes clear the upper half (SDM vol. 1, 3.4.1.1). */
+#ifndef VCPU_STENCIL
 ALWAYS_INLINE u64 reg_get(const struct cpu *c, u64 off, unsigned size)
 {
 	return size == 1 ? REG8(off) : size == 2 ? REG16(off) : size == 4 ? REG32(off) : REG64(off);
@@ -169,6 +180,7 @@ ALWAYS_INLINE void reg_set(struct cpu *c, u64 off, unsigned size, u64 v)
 	else
 		REG64(off) = size == 4 ? (u32)v : v;
 }
+#endif
 
 /* RIP of O, and of the instruction after it, truncated to what the processor has. After an instruction that ends at FFFFh an 8086 goes on at 0, a
  * 286 meets the limit; with a larger limit 16-bit code of a 386 goes on at 10000h (386 manual, 14.7). */
@@ -258,6 +270,7 @@ typedef bool body_fn(struct cpu *c, const struct op *o);
 			LEAVE(EXIT_FAULT); \
 		if (unlikely(c->attn)) \
 			LEAVE(EXIT_ATTN); \
+		RELOAD(c, o); \
 		RUN(o + 1); \
 	}
 /* The same for one that sets r[RIP] itself (far transfers) or must be followed by a new look-up (mode changes: use with a body that

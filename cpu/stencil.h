@@ -8,6 +8,15 @@
  *                                                            mov  %rax, hole_0_dst(%r12)
  *                                                            jmp  next_1
  *
+ * A guest's general registers are used by nearly every operation, and a value that goes through memory from one to the next takes five cycles. So stencils
+ * keep some of them, and RIP, in host registers as well (struct kept): what is written goes there and to memory, what is read comes from there. Which register
+ * an operation names is known when its stencil is copied, not before. The accesses are therefore instructions that stitch.c can rewrite:
+ *
+ *     USE   mov hole(%r12), %reg             or  mov %kept, %reg; nop
+ *     PUT   mov %reg, hole(%r12); nop        or  mov %reg, hole(%r12); mov %reg, %kept
+ *
+ * Memory always holds everything, so that code outside of stencils need not know of this; where such code comes back, the registers are loaded anew.
+ *
  * The code model is `kernel', so that the compiler takes every symbol for a number of 32 bits with a sign; the symbols are weak, so that it assumes nothing
  * of their values. A file whose handlers follow links (jump.h) defines HAS_LINKS: its stencils have two more forms, L_... and N_..., for linked jumps. */
 #ifndef CPU_STENCIL_H
@@ -17,6 +26,11 @@
 #define STENCIL_MEMBERS(X, n) \
 	X(n, dst) X(n, src) X(n, base) X(n, index) X(n, scale) X(n, seg) X(n, mem) X(n, rep) X(n, asize) X(n, osize) X(n, form) X(n, len) X(n, left) X(n, code) \
 	X(n, ip) X(n, imm8) X(n, third) X(n, vlen) X(n, disp) X(n, imm) X(n, cost) X(n, at_seg) X(n, at_dst) X(n, at_src) X(n, at_third)
+
+/* Instructions that stitch.c rewrites are relocations whose addend has MARK and one of these in its bits 24-29. Sizes in bytes. */
+enum { MARK = 0x40000000, MARK_SHIFT = 24, USE_1 = 1, USE_2, USE_4, USE_8, PUT_1, PUT_2, PUT_8, LEA, MARKS };
+/* Bytes of a PUT's nop. */
+enum { PUT_1_NOP = 11, PUT_2_NOP = 4, PUT_8_NOP = 3 };
 
 #ifdef VCPU_STENCIL
 
@@ -28,27 +42,114 @@ struct op {
 	s64 cost, disp, imm;
 	bool in_page;
 	const struct stored_op *target;
+	struct kept *kept;
 };
 
 #define HOLE(n, member) extern const char hole_##n##_##member[] __attribute__((weak));
 STENCIL_MEMBERS(HOLE, 0)
 STENCIL_MEMBERS(HOLE, 1)
 #define SYMBOL(n, member) .member = (__typeof__(((struct op *)0)->member))(uintptr_t)hole_##n##_##member,
-#define SYMBOLS(n, to) { .nth = n, STENCIL_MEMBERS(SYMBOL, n) .in_page = !!(to), .target = (to) }
-#define OPERATIONS(to) const struct op ops_[3] = { SYMBOLS(0, to), SYMBOLS(1, to), { .nth = 2 } }
+#define SYMBOLS(n, to) { .nth = n, STENCIL_MEMBERS(SYMBOL, n) .in_page = !!(to), .target = (to), .kept = &kept_ }
+#define OPERATIONS(to) \
+	struct kept kept_ = { rsp_, rip_, rdi_, rsi_, rcx_, rdx_, rbx_, rax_ }; \
+	const struct op ops_[3] = { SYMBOLS(0, to), SYMBOLS(1, to), { .nth = 2, .kept = &kept_ } }
 /* What target says in the forms of a direct jump: there is no link; there is one, and the jump is taken more often than not, or less often. */
 #define NO_LINK NULL
 #define LIKELY_LINK ((const struct stored_op *)64)
 #define SELDOM_LINK ((const struct stored_op *)128)
 #define OFTEN(o, yes) ((o)->target == LIKELY_LINK ? likely(yes) : (o)->target == SELDOM_LINK ? unlikely(yes) : (yes))
 
-/* BASE + INDEX * scale + disp, in the one instruction that does that: lea disp(%rax,%rdx,scale), %rax. */
+/* What is kept, by the guest's names. The host's register of each follows from its place among the parameters (preserve_none), and PINNED. */
+struct kept { u64 rsp, rip, rdi, rsi, rcx, rdx, rbx, rax; };
+#define STENCIL_PARAMS struct cpu *c, u64 rsp_, s64 n, u64 rip_, u64 rdi_, u64 rsi_, u64 rdx_, u64 any_, u64 rcx_, u64 rbx_, u64 rax_
+typedef HANDLER_CC void stencil_fn(STENCIL_PARAMS);
+#define CALL_STENCIL(fn, k, any) (fn)(c, (k)->rsp, n, (k)->rip, (k)->rdi, (k)->rsi, (k)->rdx, any, (k)->rcx, (k)->rbx, (k)->rax)
+#define PIN_KEPT(k) \
+	register u64 pin_rsp __asm__("r13") = (k)->rsp; register u64 pin_rip __asm__("r15") = (k)->rip; register u64 pin_rdi __asm__("rdi") = (k)->rdi; \
+	register u64 pin_rsi __asm__("rsi") = (k)->rsi; register u64 pin_rcx __asm__("r8") = (k)->rcx; register u64 pin_rdx __asm__("rdx") = (k)->rdx; \
+	register u64 pin_rbx __asm__("r9") = (k)->rbx; register u64 pin_rax __asm__("r11") = (k)->rax; register const struct cpu *pin_c __asm__("r12") = c;
+#define PINNED(constraint) constraint(pin_rsp), constraint(pin_rdi), constraint(pin_rsi), constraint(pin_rcx), constraint(pin_rdx), constraint(pin_rbx), constraint(pin_rax)
+#define ALL_REGISTERS(c) (*(u64 (*)[REGISTERS])((uintptr_t)(c) + offsetof(struct cpu, r)))
+
+/* Where the register at OFF is kept, which must be a number; NULL: nowhere. */
+ALWAYS_INLINE u64 *kept_at(struct kept *k, u64 off)
+{
+	switch (off / 8) {
+	case RAX: return &k->rax;
+	case RCX: return &k->rcx;
+	case RDX: return &k->rdx;
+	case RBX: return &k->rbx;
+	case RSP: return &k->rsp;
+	case RSI: return &k->rsi;
+	case RDI: return &k->rdi;
+	case RIP: return &k->rip;
+	default: return NULL;
+	}
+}
+
+#define USE_INSN(insn, mark, to) \
+	__asm__(insn " %c[off]+%c[marked](%%r12), %" to "[v]" : [v] "=r"(v) : [off] "i"(off), [marked] "i"(MARK + ((mark) << MARK_SHIFT)), \
+	        "r"(pin_c), "r"(pin_rip), PINNED("r"), "m"(ALL_REGISTERS(c)))
+ALWAYS_INLINE u64 stencil_get(const struct cpu *c, struct kept *k, u64 off, unsigned size)
+{
+	u64 v;
+
+	if (__builtin_constant_p(off)) {
+		const u64 *kept = kept_at(k, off);
+
+		v = kept ? *kept >> 8 * (off & 7) : *(const u64 *)((const char *)c + (off & ~(u64)7)) >> 8 * (off & 7);
+		return size == 1 ? (u8)v : size == 2 ? (u16)v : size == 4 ? (u32)v : v;
+	}
+	PIN_KEPT(k)
+	switch (size) {
+	case 1: USE_INSN("movzbl", USE_1, "k"); return (u8)v;
+	case 2: USE_INSN("movzwl", USE_2, "k"); return (u16)v;
+	case 4: USE_INSN("movl", USE_4, "k"); return (u32)v;
+	default: USE_INSN("movq", USE_8, "q"); return v;
+	}
+}
+
+#define PUT_INSN(insn, mark, nop, from) \
+	__asm__(insn " %" from "[v], %c[off]+%c[marked](%%r12)\n\t.nops %c[nops],%c[nops]" \
+	        : "+r"(pin_rsp), "+r"(pin_rdi), "+r"(pin_rsi), "+r"(pin_rcx), "+r"(pin_rdx), "+r"(pin_rbx), "+r"(pin_rax), "+m"(ALL_REGISTERS(c)) \
+	        : [v] "r"(v), [off] "i"(off), [marked] "i"(MARK + ((mark) << MARK_SHIFT)), [nops] "i"(nop), "r"(pin_c), "r"(pin_rip))
+ALWAYS_INLINE void stencil_set(struct cpu *c, struct kept *k, u64 off, unsigned size, u64 v)
+{
+	if (__builtin_constant_p(off)) {
+		u64 *kept = kept_at(k, off), mask = size == 1 ? 0xff : size == 2 ? 0xffff : ~(u64)0, old;
+
+		v = size == 4 ? (u32)v : v;
+		if (size <= 2) {
+			old = kept ? *kept : *(const u64 *)((const char *)c + (off & ~(u64)7));
+			v = (old & ~(mask << 8 * (off & 7))) | (v & mask) << 8 * (off & 7);
+		}
+		*(u64 *)((char *)c + (off & ~(u64)7)) = v;
+		if (kept)
+			*kept = v;
+		return;
+	}
+	PIN_KEPT(k)
+	v = size == 4 ? (u32)v : v;
+	switch (size) {
+	case 1: PUT_INSN("movb", PUT_1, PUT_1_NOP, "b"); break;
+	case 2: PUT_INSN("movw", PUT_2, PUT_2_NOP, "w"); break;
+	default: PUT_INSN("movq", PUT_8, PUT_8_NOP, "q"); break;
+	}
+	*k = (struct kept){ pin_rsp, k->rip, pin_rdi, pin_rsi, pin_rcx, pin_rdx, pin_rbx, pin_rax };
+}
+/* They find what is kept by the operation, which is called o wherever registers are used. */
+#define reg_get(c, off, size) stencil_get(c, (o)->kept, off, size)
+#define reg_set(c, off, size, v) stencil_set(c, (o)->kept, off, size, v)
+/* Somebody else may have changed registers. */
+#define RELOAD(c, o) (*(o)->kept = (struct kept){ (c)->r[RSP], (c)->r[RIP], (c)->r[RDI], (c)->r[RSI], (c)->r[RCX], (c)->r[RDX], (c)->r[RBX], (c)->r[RAX] })
+
+/* BASE + INDEX * scale + disp. */
 ALWAYS_INLINE u64 stencil_sum(u64 base, u64 index, unsigned nth)
 {
 	if (nth == 0)
-		__asm__(".byte 0x48, 0x8d, 0x84, hole_0_sib\n\t.long hole_0_disp" : "+a"(base) : "d"(index));
+		__asm__("leaq hole_0_disp+%c[marked](%[base],%[index],1), %[base]" : [base] "+r"(base) : [index] "r"(index), [marked] "i"(MARK + (LEA << MARK_SHIFT)));
 	else
-		__asm__(".byte 0x48, 0x8d, 0x84, hole_1_sib\n\t.long hole_1_disp" : "+a"(base) : "d"(index));
+		__asm__("leaq hole_1_disp+%c[marked](%[base],%[index],1), %[base]" : [base] "+r"(base) : [index] "r"(index), [marked] "i"(MARK + (LEA << MARK_SHIFT)));
 	return base;
 }
 
@@ -79,44 +180,48 @@ ALWAYS_INLINE const struct stored_op *here(unsigned nth)
 }
 #define HERE(o) here((o)->nth)
 
-extern handler next_1, next_2, linked;
+extern stencil_fn next_1, next_2, linked;
 
-#define ANY_OP(v) const struct stored_op *v; __asm__("" : "=r"(v));
 #define RUN_LAST(next_op, value) \
 	do { \
 		const struct op *next_ = (next_op); \
-		ANY_OP(any_op_) \
+		u64 any_; \
+		__asm__("" : "=c"(any_)); \
+		(void)(value); \
 		if (next_->nth == 1) \
-			next_1(c, any_op_, n, value); \
+			CALL_STENCIL(next_1, next_->kept, any_); \
 		else \
-			next_2(c, any_op_, n, value); \
+			CALL_STENCIL(next_2, next_->kept, any_); \
 		return; \
 	} while (0)
-#define RUN(next_op) do { ANYTHING(any_) RUN_LAST(next_op, any_); } while (0)
-#define RUN_BLOCK(first) do { ANYTHING(any_) const struct stored_op *first_ = (first); first_->run(c, first_, n, any_); return; } while (0)
-#define RUN_LINKED(o) do { ANYTHING(any_) ANY_OP(any_op_) linked(c, any_op_, n, any_); return; } while (0)
+#define RUN(next_op) RUN_LAST(next_op, 0)
+/* Stitched code enters a block where its first operation's cost says (stitch.h). */
+#define RUN_BLOCK(first) \
+	do { const struct stored_op *first_ = (first); CALL_STENCIL((stencil_fn *)((uintptr_t)first_ + (s64)first_->cost), (o)->kept, (uintptr_t)first_); return; } while (0)
+#define RUN_LINKED(o) do { u64 any_; __asm__("" : "=c"(any_)); CALL_STENCIL(linked, (o)->kept, any_); return; } while (0)
 #define TAIL(fn) do { ANYTHING(any_) (fn)(c, HERE(o), n, any_); return; } while (0)
 #define LEAVE(why) do { c->n = n; c->op = HERE(o); c->exit = (why); return; } while (0)
 
 #ifdef HAS_LINKS
 #define LINKED_STENCIL(name) \
-	handler L_##name; \
-	HANDLER_CC void L_##name(struct cpu *c, const struct stored_op *o, s64 n, u64 last) { OPERATIONS(LIKELY_LINK); (void)o; text_##name(c, ops_, n, last); } \
-	handler N_##name; \
-	HANDLER_CC void N_##name(struct cpu *c, const struct stored_op *o, s64 n, u64 last) { OPERATIONS(SELDOM_LINK); (void)o; text_##name(c, ops_, n, last); }
+	stencil_fn L_##name, N_##name; \
+	HANDLER_CC void L_##name(STENCIL_PARAMS) { OPERATIONS(LIKELY_LINK); text_##name(c, ops_, n, 0); } \
+	HANDLER_CC void N_##name(STENCIL_PARAMS) { OPERATIONS(SELDOM_LINK); text_##name(c, ops_, n, 0); }
 #else
 #define LINKED_STENCIL(name)
 #endif
 #define HANDLER(name) \
-	handler name, S_##name; \
+	handler name; \
+	stencil_fn S_##name; \
 	ALWAYS_INLINE HANDLER_CC void text_##name(struct cpu *c, const struct op *o, s64 n, u64 last); \
-	HANDLER_CC void S_##name(struct cpu *c, const struct stored_op *o, s64 n, u64 last) { OPERATIONS(NO_LINK); (void)o; text_##name(c, ops_, n, last); } \
+	HANDLER_CC void S_##name(STENCIL_PARAMS) { OPERATIONS(NO_LINK); text_##name(c, ops_, n, 0); } \
 	LINKED_STENCIL(name) \
 	ALWAYS_INLINE HANDLER_CC void text_##name(struct cpu *c, const struct op *o, s64 n, u64 last)
 /* Only declared: the library's own is what a stencil calls. */
 #define COLD_HANDLER(name) \
 	handler name; \
 	static inline HANDLER_CC void text_##name(struct cpu *c, const struct op *o, s64 n, u64 last)
+#define TAKING_HANDLER COLD_HANDLER
 #define BODY(name) \
 	bool do_##name(struct cpu *c, const struct stored_op *o); \
 	static inline bool text_do_##name(struct cpu *c, const struct op *o)

@@ -14,7 +14,7 @@
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 
-enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 3, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20, HASH_BITS = VCPU_CHECKS ? 4 : 16, FOUND_BITS = VCPU_CHECKS ? 3 : 15,
+enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 4, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20, HASH_BITS = VCPU_CHECKS ? 4 : 16, FOUND_BITS = VCPU_CHECKS ? 3 : 15,
         PAGE_BITS = VCPU_CHECKS ? 4 : 12 };
 #define NO_PAGE (~(u64)0)
 
@@ -247,15 +247,17 @@ struct block_counts blocks_counts(const struct cpu *c)
 void block_link(struct cpu *c, struct op *jump, const struct op *target)
 {
 	jump->target = target;
+	if (jump->code == CODE_STALE) /* no jump, but what stands where a block was */
+		return;
 	jump->cost = target->left - (jump->left ? jump->left - 1 : 0);
 	c->blocks->counts.links++;
-	if (c->blocks->stitch && jump->code != CODE_STALE)
+	if (c->blocks->stitch)
 		stitch_link(c->blocks->stitch, jump);
 }
 
 void block_hot(struct cpu *c, struct op *counter)
 {
-	if (stitch_block(c->blocks->stitch, counter))
+	if (stitch_block(c->blocks->stitch, counter, c->all->verified))
 		c->blocks->counts.stitched++;
 	else
 		blocks_flush(c);
@@ -291,6 +293,7 @@ struct source {
 	unsigned max;                /* instructions */
 	bool limited;                /* room ends at CS's limit, not at the page's end */
 	u64 phys;                    /* of the first byte */
+	u64 crossing;                /* physical page of what is beyond the page's end, if it must be looked at; NO_PAGE: not */
 };
 
 /* Operations before the first instruction. */
@@ -300,7 +303,11 @@ static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d
 
 	if (c->blocks->stitch && !(c->mode & MODE_SINGLE)) {
 		d[count] = (struct dec){ 0 };
-		o[count++] = stitch_counter(c->all->hot_after);
+		stitch_counter(c->blocks->stitch, &o[count++], c->all->hot_after);
+	}
+	if (s->crossing != NO_PAGE) {
+		d[count] = (struct dec){ 0 };
+		o[count++] = (struct op){ .run = check_crossing, .imm = (s64)s->crossing };
 	}
 	if (unlikely(observed_offset(c->all->observer, s->offset))) {
 		d[count] = (struct dec){ 0 };
@@ -369,7 +376,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			break;
 	}
 	if (!(c->mode & MODE_SINGLE))
-		passes(d, o, count);
+		passes(d, o, count, c->blocks->stitch);
 	if (open) {
 		flow_end(&o[count], c->mode, ip, !has(c->model, F_I286));
 		o[count].in_page = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && ip + s->offset < PAGE_SIZE;
@@ -441,14 +448,15 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	struct blocks *b = c->blocks;
 	struct dec d[MAX_OPS];
 	const unsigned window = decode_window(c->model);
-	unsigned offset = linear & (PAGE_SIZE - 1), room = PAGE_SIZE - offset, count, bytes, crossing = 0;
-	struct source s = { host, room, offset, c->mode & MODE_SINGLE ? 1 : MAX_INSNS, false, phys };
+	unsigned offset = linear & (PAGE_SIZE - 1), room = PAGE_SIZE - offset, count, bytes;
+	bool crossing = false;
+	struct source s = { host, room, offset, c->mode & MODE_SINGLE ? 1 : MAX_INSNS, false, phys, NO_PAGE };
 	u8 copy[CROSSING_BYTES], *host2 = NULL;
 	u64 phys2 = 0, to_limit = (u64)c->seg[CS].limit - c->r[RIP] + 1;
 	struct block *block;
 	struct op *o;
 
-	if (b->used + MAX_OPS + 1 > ARENA_OPS || b->pool_used == POOL_BLOCKS)
+	if (b->used + MAX_OPS > ARENA_OPS || b->pool_used == POOL_BLOCKS)
 		blocks_flush(c);
 	o = b->arena + b->used;
 	if (!in_64(c) && to_limit < s.room) {
@@ -458,7 +466,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	if (!has(c->model, F_I286) && to_limit < window) { /* round the end of the segment: an instruction of its own, never kept */
 		read_bytes(c, host, phys, copy, (unsigned)to_limit);
 		read_bytes(c, NULL, c->cs_base, copy + to_limit, window - (unsigned)to_limit);
-		s = (struct source){ copy, window, offset, 1, false, phys };
+		s = (struct source){ copy, window, offset, 1, false, phys, NO_PAGE };
 		host = NULL;
 	} else if (!host) { /* a device: one instruction, byte by byte, never kept */
 		if (s.room > sizeof copy)
@@ -475,15 +483,13 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		memset(copy, 0, sizeof copy);
 		read_bytes(c, host, phys, copy, first);
 		read_bytes(c, host2, phys2, copy + first, window - first);
-		crossing = 1;
-		s = (struct source){ copy, window, offset, 1, false, phys };
+		crossing = true;
+		s = (struct source){ copy, window, offset, 1, false, phys, host2 ? phys2 & PAGE_MASK : NO_PAGE };
 		if (!in_64(c) && to_limit < window) {
 			s.room = (unsigned)to_limit;
 			s.limited = true;
 		}
-		o[0] = (struct op){ .run = check_crossing, .imm = (s64)(phys2 & PAGE_MASK) };
-		count = build(c, &s, d, o + 1, &bytes);
-		o[0].left = o[1].left;
+		count = build(c, &s, d, o, &bytes);
 		if (!count)
 			return NULL; /* cannot be: that many always suffice */
 	}
@@ -492,14 +498,14 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	b->kept = host && (!crossing || host2);
 	if (!b->kept) {
 		if (b->stitch && !(c->mode & MODE_SINGLE))
-			o[crossing].imm = INT64_MAX; /* it runs once */
-		b->used += count + crossing;
-		return o + (crossing && !host2);
+			o[0].imm = INT64_MAX; /* it runs once */
+		b->used += count;
+		return o;
 	}
-	b->used += (count + crossing + 1) & ~(size_t)1;
+	b->used += (count + 1) & ~(size_t)1;
 	block = &b->pool[b->pool_used++];
-	count_block(c, count + crossing, bytes);
-	*block = (struct block){ .phys = phys, .mode = c->mode_number, .count = (u16)(count + crossing), .bytes = (u16)bytes, .ops = o,
+	count_block(c, count, bytes);
+	*block = (struct block){ .phys = phys, .mode = c->mode_number, .count = (u16)count, .bytes = (u16)bytes, .ops = o,
 		.room = s.limited ? (u16)s.room : 0, .phys2 = crossing ? phys2 & PAGE_MASK : NO_PAGE };
 	if (!note_page(c, block, 0, phys & PAGE_MASK, offset, bytes < room ? bytes : room) ||
 	    (crossing && bytes > room && !note_page(c, block, 1, phys2 & PAGE_MASK, 0, bytes - room))) {
@@ -615,9 +621,8 @@ void blocks_at(const struct cpu *c, u64 phys, void (*each)(void *owner, const st
 
 	for (const struct block *block = p ? p->blocks : NULL; block; block = next) {
 		u64 mode = c->all->modes[block->mode];
-		const struct op *first = block->ops + (block->phys2 != NO_PAGE);
 		struct block_view view = { block->phys, mode, block->bytes, block->count, block->ops,
-			b->stitch && !(mode & MODE_SINGLE) && stitch_done(b->stitch, first) ? first : NULL };
+			b->stitch && !(mode & MODE_SINGLE) && stitch_done(b->stitch, block->ops) ? block->ops : NULL };
 
 		next = block->page_next[(block->phys & PAGE_MASK) == page ? 0 : 1];
 		if (block->ops->code != CODE_STALE && overlaps(block, page, phys & (PAGE_SIZE - 1), 1))

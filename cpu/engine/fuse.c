@@ -88,7 +88,7 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 
 #define FUSED(what, size, form, in64, cc) \
 	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); } \
-	HANDLER(taking_##what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, TAKING, last); }
+	TAKING_HANDLER(taking_##what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, TAKING, last); }
 #define FUSED_LOAD(what, size, form, in64, cc) \
 	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); }
 #include "cpu/engine/fused.def"

@@ -17,7 +17,7 @@
 enum { MAX_BLOCKS = 256, MAX_PATCHES = 255, MAX_CODE = 4096, JMP = 0xe9, JMP_SIZE = 5 };
 
 #define NAME(n, member) #member,
-static const char *const member_names[] = { STENCIL_MEMBERS(NAME, 0) "sib", "amask" };
+static const char *const member_names[] = { STENCIL_MEMBERS(NAME, 0) "amask" };
 enum { MEMBERS = sizeof member_names / sizeof *member_names };
 
 static void die(const char *what, const char *name)
@@ -140,7 +140,7 @@ struct block { size_t section; bool placed; unsigned at, size; };
 
 struct relocation { unsigned at; const char *symbol; size_t section /* of the symbol, SHN_UNDEF: none */; unsigned type; int64_t addend; };
 
-struct patch { unsigned at; char kind[12], hole[32]; int64_t addend; };
+struct patch { unsigned at; char kind[16], hole[32]; int64_t addend; };
 
 static struct block blocks[MAX_BLOCKS];
 static unsigned block_count, order[MAX_BLOCKS], placed;
@@ -229,10 +229,33 @@ static void place_chain(const struct object *o, unsigned b)
 	}
 }
 
+static bool is_rex(uint8_t byte) { return (byte & 0xf0) == 0x40; }
 static bool is(const char *a, const char *b) { return !strcmp(a, b); }
 
+/* The member of an operation that R's symbol is. */
+static bool member_hole(const struct relocation *r, struct patch *p)
+{
+	for (unsigned i = 0; i < MEMBERS; i++)
+		if (!strncmp(r->symbol, "hole_", 5) && is(r->symbol + 7, member_names[i])) {
+			snprintf(p->hole, sizeof p->hole, "%s%s", r->symbol[5] == '1' ? "HOLE_MEMBERS + HOLE_" : "HOLE_", member_names[i]);
+			return true;
+		}
+	return false;
+}
+
+/* A displacement, at AT in the code, of an instruction that is to be rewritten. The bytes before it are REX, opcode, ModRM, SIB; of a use and a put ModRM
+ * and REX.R have the register. */
+static bool marked(const struct relocation *r, struct patch *p, unsigned at)
+{
+	unsigned mark = (unsigned)(r->addend >> MARK_SHIFT) & 0x3f, rex = at - (mark == USE_1 || mark == USE_2 ? 5 : 4);
+
+	snprintf(p->kind, sizeof p->kind, "MARKED + %u", mark);
+	p->addend = (code[at - 2] >> 3 & 7) | (code[rex] & 4) << 1;
+	return mark && mark < MARKS && is_rex(code[rex]) && member_hole(r, p);
+}
+
 /* What R is filled with. False: nothing that stitch.c knows. */
-static bool describe(const struct object *o, const struct relocation *r, struct patch *p)
+static bool describe(const struct object *o, const struct relocation *r, struct patch *p, unsigned at)
 {
 	int b = block_of(r->section);
 
@@ -247,14 +270,10 @@ static bool describe(const struct object *o, const struct relocation *r, struct 
 	default: return false;
 	}
 	p->addend = r->addend;
-	if (!strncmp(r->symbol, "hole_0_", 7) || !strncmp(r->symbol, "hole_1_", 7)) {
-		for (unsigned i = 0; i < MEMBERS; i++)
-			if (is(r->symbol + 7, member_names[i])) {
-				snprintf(p->hole, sizeof p->hole, "%s%s", r->symbol[5] == '1' ? "HOLE_MEMBERS + HOLE_" : "HOLE_", member_names[i]);
-				return !is(p->kind, "RELATIVE");
-			}
-		return false;
-	}
+	if (r->addend >= MARK)
+		return marked(r, p, at);
+	if (member_hole(r, p))
+		return !is(p->kind, "RELATIVE");
 	if (!is(p->kind, "RELATIVE"))
 		return false;
 	if (is(r->symbol, "hole_op")) {
@@ -296,9 +315,10 @@ static bool jumps(const struct patch *p)
 	return !strncmp(p->hole, "HOLE_NEXT", 9) || is(p->hole, "HOLE_LINKED");
 }
 
-static void finish(const char *plain, unsigned hot, int next, int links, bool seldom, bool skips)
+static void finish(const char *plain, unsigned hot, int next, int links, bool seldom, bool skips, bool leaves)
 {
-	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d },\n", plain, code_total, patch_total, hot, code_size, patch_count, next, links, seldom, skips);
+	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d },\n",
+	        plain, code_total, patch_total, hot, code_size, patch_count, next, links, seldom, skips, leaves);
 	plains = grow(plains, (stencil_total + 1) * sizeof *plains);
 	plains[stencil_total++] = strdup(plain);
 	for (unsigned i = 0; i < code_size; i++)
@@ -338,7 +358,7 @@ static bool find_blocks(const struct object *o, const char *name)
 /* The stencil NAME, S_..., L_... or N_... . False: it cannot be one. */
 static bool make(const struct object *o, const char *name)
 {
-	bool seldom = *name == 'N', links = seldom || *name == 'L', uses_link = false, second = false, skips = false;
+	bool seldom = *name == 'N', links = seldom || *name == 'L', uses_link = false, second = false, skips = false, leaves = false;
 	unsigned hot_blocks, hot = 0;
 	struct relocation end;
 	int next = 0;
@@ -387,7 +407,7 @@ static bool make(const struct object *o, const char *name)
 
 			if (r.at >= b->size || r.type == R_X86_64_NONE) /* went with the jump */
 				continue;
-			if (patch_count == MAX_PATCHES || !describe(o, &r, p))
+			if (patch_count == MAX_PATCHES || !describe(o, &r, p, at))
 				return false;
 			p->at = at;
 			if (jumps(p) && code[at - 1] != JMP && !(at >= 2 && code[at - 2] == 0x0f && (code[at - 1] & 0xf0) == 0x80))
@@ -395,6 +415,7 @@ static bool make(const struct object *o, const char *name)
 			uses_link |= is(p->hole, "HOLE_LINKED");
 			second |= is(p->hole, "HOLE_MEMBERS + HOLE_cost");
 			skips |= is(p->hole, "HOLE_NEXT_2");
+			leaves |= is(p->hole, "HOLE_FUNCTION");
 			if (is(p->hole, "HOLE_SELF") && (at < hot) == (p->addend < hot)) { /* both here, or both aside: they keep their distance */
 				int32_t distance = (int32_t)(p->addend - (at + 4));
 
@@ -414,7 +435,7 @@ static bool make(const struct object *o, const char *name)
 		last_linked.size = code_size;
 		memcpy(last_linked.code, code, code_size);
 	}
-	finish(name + 2, hot, next, links + second, seldom, skips);
+	finish(name + 2, hot, next, links + second, seldom, skips, leaves);
 	return true;
 }
 

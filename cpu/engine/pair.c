@@ -28,7 +28,7 @@ unsigned step_of(const struct dec *d, const struct op *o)
 /* Do one. False: the TLB has no answer for its load. */
 ALWAYS_INLINE bool step(struct cpu *c, const struct op *o, unsigned what, bool taking, u64 last, u64 *v)
 {
-	unsigned from = what == MOV4 || what == MOV8 ? o->src : o->base;
+	u64 from = what == MOV4 || what == MOV8 ? o->src : o->base;
 	u64 base = taking ? TAKEN(from, 8) : REG64(from);
 	const u8 *p;
 
@@ -52,7 +52,7 @@ ALWAYS_INLINE bool step(struct cpu *c, const struct op *o, unsigned what, bool t
 			return false;
 		*v = get_size(p, what == LOADZ1 ? 1 : what == LOADZ2 ? 2 : what == LOAD4 ? 4 : 8);
 	}
-	REG64(o->dst) = *v;
+	reg_set(c, o->dst, 8, *v);
 	return true;
 }
 
@@ -63,7 +63,7 @@ ALWAYS_INLINE HANDLER_TYPE load_slow(struct cpu *c, const struct op *o, s64 n, u
 	c->op = HERE(o);
 	if (!op_load(c, o, size, &c->val))
 		LEAVE(EXIT_FAULT);
-	REG64(o->dst) = c->val;
+	reg_set(c, o->dst, 8, c->val);
 	if (unlikely(c->attn))
 		LEAVE(EXIT_ATTN);
 	RUN_LAST(o + 1, c->val);

@@ -72,7 +72,7 @@ static unsigned takes(const struct dec *d, const struct op *o)
 
 static void forward(struct dec *d, struct op *o, unsigned count)
 {
-	for (unsigned i = count; VCPU_TAIL && i-- > 1;) {
+	for (unsigned i = count; i-- > 1;) {
 		unsigned which = takes(&d[i], &o[i]);
 		u8 from = o[i - 1].dst;
 
@@ -101,13 +101,13 @@ static bool fuse(struct dec *d, struct op *o)
 	return true;
 }
 
-static void choose(struct dec *d, struct op *o, unsigned count)
+static void choose(struct dec *d, struct op *o, unsigned count, bool pairs)
 {
 	for (unsigned i = 0; i < count; i++)
 		if (!(i + 1 < count && fuse(&d[i], &o[i])) && (d[i].dead_flags || d[i].taking))
 			insn_gen[o[i].code](&d[i], &o[i]);
 	/* Two by two. The second keeps its handler, for the case that the pair is left in its middle. */
-	for (unsigned i = 0; VCPU_TAIL && i + 1 < count; i++) {
+	for (unsigned i = 0; pairs && i + 1 < count; i++) {
 		handler *both = paired_handler(&d[i], &o[i]);
 
 		if (both)
@@ -115,9 +115,12 @@ static void choose(struct dec *d, struct op *o, unsigned count)
 	}
 }
 
-void passes(struct dec *d, struct op *o, unsigned count)
+void passes(struct dec *d, struct op *o, unsigned count, bool stitched)
 {
+	const bool dispatched = VCPU_TAIL && !stitched; /* stitched code has registers, and no dispatch to save */
+
 	drop_dead_flags(d, o, count);
-	forward(d, o, count);
-	choose(d, o, count);
+	if (dispatched)
+		forward(d, o, count);
+	choose(d, o, count, dispatched);
 }

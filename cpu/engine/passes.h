@@ -6,7 +6,8 @@
 
 /* Before the others, while the block is decoded: can MOVE, which is the operation MO, and D behind it be one operation? Then O becomes it. */
 bool pass_merge(const struct dec *move, const struct op *mo, const struct dec *d, struct op *o);
-void passes(struct dec *d, struct op *o, unsigned count);
+/* STITCHED: the block will become machine code when it is hot. */
+void passes(struct dec *d, struct op *o, unsigned count, bool stitched);
 
 /* check.c, of builds with checks: a block as it was made, of BYTES; the processor behind a block, at ICOUNT before it, with N instructions of its run left. */
 #if VCPU_CHECKS

@@ -9,7 +9,6 @@ enum hole {
 #define X(n, member) HOLE_##member,
 	STENCIL_MEMBERS(X, 0)             /* cost: what following its link takes from n */
 #undef X
-	HOLE_sib,                         /* SIB byte of its address, with the base in rax and the index in rdx */
 	HOLE_amask,
 	HOLE_MEMBERS,                     /* + HOLE_...: of the operation behind */
 	HOLE_OP = 2 * HOLE_MEMBERS,       /* the operation's address */
@@ -24,6 +23,7 @@ enum patch_kind {
 	PATCH_8, PATCH_16, PATCH_32, PATCH_64, /* so many bytes of the value */
 	PATCH_SIGNED,                     /* 32 bits, to which the processor gives a sign: the value must be such a number */
 	PATCH_RELATIVE,                   /* 32 bits: the value less the field's address */
+	PATCH_MARKED,                     /* + USE_1 ... LEA (stencil.h): the displacement of an instruction that is rewritten; a use or a put has addend's register */
 };
 
 struct patch {
@@ -42,6 +42,7 @@ struct stencil {
 	u8 links;                         /* the form for a linked jump: 1, its own; 2, that of the operation behind it */
 	bool seldom;                      /* of those, the one for a jump that is seldom taken */
 	bool skips;                       /* it does the operation behind it, too */
+	bool leaves;                      /* it may go on outside of stitched code */
 };
 
 extern const struct stencil stencils[];

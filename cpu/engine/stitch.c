@@ -7,6 +7,12 @@
  * Hot code of a block lies in one piece; what its operations do seldom lies aside, at the other end. The code is one memory that is mapped twice: here
  * it can be executed, at `writable' it can be written, and nowhere both.
  *
+ * Code keeps some of the guest's registers in host registers (stencil.h, struct kept), so that there are two ways into it: from other code, where they are in
+ * place (the first operation's cost says how far from it), and from handlers, by op.run, which loads them.
+ *
+ *     code:   [reload] [handler] | hot --> ............ <-- aside
+ *     reload: load the kept registers, then go to rcx           handler: rcx is an operation; call its handler
+ *
  * A direct jump within its page that is not linked yet goes to jump_unlinked, which leaves the block so that run.c links it (jump.h). Links to a block
  * that is not stitched go to a stub, which changes when the block is. */
 #define _GNU_SOURCE
@@ -25,9 +31,9 @@ const bool stitch_built = VCPU_STITCH;
 #include "cpu/engine/stencils.h"
 #include "cpu/jump.h"
 
-enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 12, STUB_BYTES = 11 };
+enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 12, STUB_BYTES = 11, COMMON_BYTES = 64, VERIFY_BYTES = 128 };
 
-/* Of an operation: a jump's code, and which stencil it is; or of a block's first operation, the end of its code, and its stub, which lies aside. */
+/* Of an operation: its code, and, of a jump, which stencil it is; or of a block's first operation, the end of its code, and its stub, which lies aside. */
 struct site { u32 hot, aside; u16 stencil; };
 
 struct stitch {
@@ -88,6 +94,47 @@ static bool map_code(struct stitch *s)
 		!mprotect(s->code, CODE_BYTES, PROT_READ | PROT_EXEC);
 }
 
+/* Host registers of the guest's that are kept; the order of parameters in stencil.h, and preserve_none, say which. 0: not kept. */
+static unsigned kept_in(u64 reg)
+{
+	enum { HOST_RDX = 2, HOST_RSI = 6, HOST_RDI, HOST_R8, HOST_R9, HOST_R11 = 11, HOST_R13 = 13, HOST_R15 = 15, KEPT = 16 };
+	static const u8 host[REGISTERS] = {
+		[RAX] = KEPT | HOST_R11, [RCX] = KEPT | HOST_R8, [RDX] = KEPT | HOST_RDX, [RBX] = KEPT | HOST_R9, [RSP] = KEPT | HOST_R13,
+		[RSI] = KEPT | HOST_RSI, [RDI] = KEPT | HOST_RDI, [RIP] = KEPT | HOST_R15,
+	};
+
+	return reg < REGISTERS ? host[reg] : 0;
+}
+
+/* Instruction OPCODE of HOST and OFF(%r12). */
+static u8 *register_memory(u8 *p, u8 opcode, unsigned host, u32 off)
+{
+	bool wide = off > INT8_MAX;
+
+	*p++ = (u8)(0x49 | (host & 8) >> 1);
+	*p++ = opcode;
+	*p++ = (u8)((wide ? 0x84 : 0x44) | (host & 7) << 3);
+	*p++ = 0x24;
+	if (wide)
+		put32(p, off);
+	else
+		*p = (u8)off;
+	return p + (wide ? 4 : 1);
+}
+
+/* What the head of this file calls reload and handler. */
+enum { RELOAD_AT, HANDLER_AT = COMMON_BYTES - 16 };
+static void make_common(struct stitch *s)
+{
+	u8 *p = s->writable + RELOAD_AT;
+
+	for (unsigned reg = 0; reg < REGISTERS; reg++)
+		if (kept_in(reg))
+			p = register_memory(p, 0x8b, kept_in(reg), 8 * reg); /* mov 8 * reg(%r12), %host */
+	memcpy(p, "\xff\xe1", 2); /* jmp *%rcx */
+	memcpy(s->writable + HANDLER_AT, "\x49\x89\xcd\x41\xff\x65\x00", 7); /* mov %rcx, %r13; jmp *(%r13) */
+}
+
 struct stitch *stitch_new(size_t ops, struct op **arena)
 {
 	struct stitch *s = calloc(1, sizeof *s);
@@ -95,6 +142,7 @@ struct stitch *stitch_new(size_t ops, struct op **arena)
 	if (!s)
 		return NULL;
 	s->writable = MAP_FAILED;
+	s->hot = COMMON_BYTES;
 	s->aside = CODE_BYTES;
 	s->ops_size = ops * sizeof(struct op);
 	s->region = reserve(s->ops_size + CODE_BYTES);
@@ -110,6 +158,7 @@ struct stitch *stitch_new(size_t ops, struct op **arena)
 
 		table[slot(table, stencils[i].plain)] = (u16)(i + 1);
 	}
+	make_common(s);
 	*arena = s->ops;
 	return s;
 }
@@ -131,7 +180,8 @@ u64 stitch_size(const struct stitch *s) { return s->hot + (CODE_BYTES - s->aside
 void stitch_reset(struct stitch *s, size_t used)
 {
 	memset(s->sites, 0, used * sizeof *s->sites);
-	s->hot = s->kept = 0;
+	s->hot = COMMON_BYTES;
+	s->kept = 0;
 	s->aside = CODE_BYTES;
 }
 
@@ -146,14 +196,16 @@ HANDLER(stitch_count)
 	RUN(o + 1);
 }
 
-struct op stitch_counter(unsigned times) { return (struct op){ .run = stitch_count, .imm = times }; }
+static s32 distance(const struct op *from, const u8 *to) { return (s32)(to - (const u8 *)from); }
+/* Is the block at FIRST stitched? */
+static bool is_stitched(const struct stitch *s, const struct op *first) { return (u8 *)first->run >= s->code && (u8 *)first->run < s->code + CODE_BYTES; }
+
+void stitch_counter(const struct stitch *s, struct op *o, unsigned times)
+{
+	*o = (struct op){ .run = stitch_count, .cost = distance(o, s->code + HANDLER_AT), .imm = times };
+}
 
 /* ---- filling in ---- */
-
-static bool is_code(const struct stitch *s, handler *h)
-{
-	return (u8 *)h >= s->code && (u8 *)h < s->code + CODE_BYTES;
-}
 
 static struct site *site(const struct stitch *s, const struct op *o) { return &s->sites[o - s->ops]; }
 
@@ -187,7 +239,6 @@ static s64 member(const struct op *o, unsigned hole)
 	case HOLE_at_dst: return vector_at(o->dst);
 	case HOLE_at_src: return vector_at(o->src);
 	case HOLE_at_third: return vector_at(o->third);
-	case HOLE_sib: return (o->scale & 3) << 6 | RDX << 3 | RAX;
 	case HOLE_amask: return (s64)op_amask(o);
 	default: return 0;
 	}
@@ -217,6 +268,74 @@ static u64 value(const struct stitch *s, const struct copy *c, const struct patc
 	case HOLE_FUNCTION: return (u64)(uintptr_t)stencil_functions[p->addend] - 4;
 	case HOLE_DATA: return (u64)(uintptr_t)stencil_data + (u64)p->addend;
 	default: return (u64)member(c->op + p->hole / HOLE_MEMBERS, p->hole % HOLE_MEMBERS) + (u64)p->addend;
+	}
+}
+
+/* The nop of SIZE bytes, as few instructions as it takes. */
+static void nops(u8 *p, unsigned size)
+{
+	static const u8 nop[][8] = {
+		{ 0 }, { 0x90 }, { 0x66, 0x90 }, { 0x0f, 0x1f, 0x00 }, { 0x0f, 0x1f, 0x40 }, { 0x0f, 0x1f, 0x44 }, { 0x66, 0x0f, 0x1f, 0x44 },
+		{ 0x0f, 0x1f, 0x80 }, { 0x0f, 0x1f, 0x84 },
+	};
+
+	while (size) {
+		unsigned part = size < 8 ? size : 8;
+
+		memset(p, 0, part);
+		memcpy(p, nop[part], part < 4 ? part : 4);
+		p += part;
+		size -= part;
+	}
+}
+
+/* Instruction OPCODE of registers, REG and RM, of SIZE bytes. Returns its length. */
+static unsigned put_insn(u8 *p, unsigned size, unsigned opcode, unsigned reg, unsigned rm)
+{
+	u8 *start = p;
+
+	if (size == 2 && opcode < 0x100)
+		*p++ = 0x66;
+	*p++ = (u8)(0x40 | (size == 8) << 3 | (reg & 8) >> 1 | (rm & 8) >> 3);
+	if (opcode >= 0x100)
+		*p++ = 0x0f;
+	*p++ = (u8)opcode;
+	*p++ = (u8)(0xc0 | (reg & 7) << 3 | (rm & 7));
+	return (unsigned)(p - start);
+}
+
+/* At FIELD is the displacement of an instruction that stencil.h has marked; OFF is the register that it names. */
+static void rewrite(u8 *field, unsigned mark, u64 off, unsigned reg)
+{
+	static const u8 sizes[] = { [USE_1] = 1, [USE_2] = 2, [USE_4] = 4, [USE_8] = 8, [PUT_1] = 1, [PUT_2] = 2, [PUT_8] = 8 };
+	unsigned host = kept_in(off / 8), size = sizes[mark], len;
+	u8 *end = field + 4, *p;
+
+	if (mark >= PUT_1) {
+		put32(field, (u32)off);
+		if (!host)
+			return;
+		if (off & 7) { /* AH and the like: turn it down, and back up */
+			memcpy(end, (u8[]){ (u8)(0x48 | (host & 8) >> 3), 0xc1, (u8)(0xc8 | (host & 7)), 8 }, 4);
+			put_insn(end + 4, 1, 0x88, reg, host & 15);
+			memcpy(end + 7, (u8[]){ (u8)(0x48 | (host & 8) >> 3), 0xc1, (u8)(0xc0 | (host & 7)), 8 }, 4);
+			return;
+		}
+		len = put_insn(end, size, size == 1 ? 0x88 : 0x89, reg, host & 15);
+		nops(end + len, (size == 1 ? PUT_1_NOP : size == 2 ? PUT_2_NOP : PUT_8_NOP) - len);
+		return;
+	}
+	p = field - (size < 4 ? 5 : 4);
+	if (off == 8 * RZERO && size == 8) { /* mov $0, %reg */
+		*p++ = (u8)(0x40 | (reg & 8) >> 3);
+		*p++ = (u8)(0xb8 | (reg & 7));
+		put32(p, 0);
+		nops(p + 4, (unsigned)(end - p) - 4);
+	} else if (!host || off & 7) {
+		put32(field, (u32)off);
+	} else {
+		p += put_insn(p, size == 2 ? 4 : size, size == 1 ? 0x1b6 : size == 2 ? 0x1b7 : 0x8b, reg, host & 15);
+		nops(p, (unsigned)(end - p));
 	}
 }
 
@@ -250,6 +369,15 @@ static void fill(struct stitch *s, const struct copy *c, bool all)
 
 		if (!all && p->hole != HOLE_LINKED && p->hole % HOLE_MEMBERS != HOLE_cost)
 			continue;
+		if (p->kind == PATCH_MARKED + LEA) {
+			field[-1] |= (u8)(c->op[p->hole / HOLE_MEMBERS].scale << 6);
+			put32(field, (u32)c->op[p->hole / HOLE_MEMBERS].disp);
+			continue;
+		}
+		if (p->kind > PATCH_MARKED) {
+			rewrite(field, p->kind - PATCH_MARKED, (u64)member(c->op + p->hole / HOLE_MEMBERS, p->hole % HOLE_MEMBERS), (unsigned)p->addend);
+			continue;
+		}
 		v = value(s, c, p);
 		switch (p->kind) {
 		case PATCH_8: *field = (u8)v; break;
@@ -286,13 +414,24 @@ static u32 glue_at(struct stitch *s, u32 at, const struct op *o, handler *h)
 }
 static u32 glue(struct stitch *s, const struct op *o, handler *h) { return glue_at(s, aside(s, GLUE_BYTES), o, h); }
 
+/* Where handlers enter the code AT. */
+static handler *way_in(struct stitch *s, u32 at)
+{
+	u32 here = aside(s, GLUE_BYTES);
+
+	memcpy(s->writable + here, "\x48\x8d\x0d", 3); /* lea code(%rip), %rcx */
+	put32(s->writable + here + 3, at - (here + 7));
+	jump_at(s, here + 7, s->code + RELOAD_AT);
+	return (handler *)(s->code + here);
+}
+
 /* Where links to the block at FIRST go. */
 static u32 entry(struct stitch *s, const struct op *first)
 {
 	struct site *stub = site(s, first);
 
-	if (is_code(s, first->run))
-		return (u32)((u8 *)first->run - s->code);
+	if (is_stitched(s, first))
+		return (u32)((const u8 *)first + first->cost - s->code);
 	if (!stub->aside) {
 		stub->aside = aside(s, STUB_BYTES);
 		point_at(s, stub->aside, first);
@@ -307,9 +446,12 @@ static u32 entry(struct stitch *s, const struct op *first)
 struct plan {
 	handler *plain;
 	const struct stencil *stencil; /* NULL: the handler is called */
-	u32 hot, aside, size;          /* where its code is; hot bytes */
+	u32 hot, start, aside, size;   /* where its code is, and where its stencil's begins there; hot bytes */
 	bool done_before;              /* by the operation before it */
 };
+
+/* The operation goes on by its code, or not at all. */
+static bool in_code(const struct plan *p) { return p->stencil && !p->stencil->leaves; }
 
 static const struct stencil *find(const u16 *table, handler *h)
 {
@@ -349,9 +491,10 @@ static bool leads_to(const struct stencil *st, unsigned hole)
 static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i)
 {
 	const struct stencil *st = plan[i].stencil;
-	struct copy c = { .stencil = st, .op = &o[i], .hot = plan[i].hot, .aside = plan[i].aside };
+	struct copy c = { .stencil = st, .op = &o[i], .hot = plan[i].start, .aside = plan[i].aside };
 	struct op *jump;
 
+	site(s, &o[i])->hot = plan[i].start;
 	if (!st) {
 		glue_at(s, plan[i].hot, &o[i], plan[i].plain);
 		return;
@@ -371,7 +514,24 @@ static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i)
 		*site(s, jump) = (struct site){ c.hot, c.aside, (u16)(st - stencils + 1) };
 }
 
-bool stitch_block(struct stitch *s, struct op *first)
+/* Code AT which stops the host by an invalid instruction unless what is kept is what memory has: for tests. Returns its length. */
+static u32 verify(struct stitch *s, u32 at)
+{
+	u8 *p = s->writable + at;
+
+	for (unsigned reg = 0; reg < REGISTERS; reg++) {
+		unsigned host = kept_in(reg);
+
+		if (host) {
+			p = register_memory(p, 0x39, host, 8 * reg); /* cmp %host, 8 * reg(%r12) */
+			memcpy(p, "\x74\x02\x0f\x0b", 4);          /* je 1f; ud2; 1: */
+			p += 4;
+		}
+	}
+	return (u32)(p - s->writable) - at;
+}
+
+bool stitch_block(struct stitch *s, struct op *first, bool verified)
 {
 	unsigned count = (unsigned)first->disp;
 	struct plan plan[BLOCK_OPS];
@@ -388,7 +548,7 @@ bool stitch_block(struct stitch *s, struct op *first)
 			st = NULL;
 		plan[i] = (struct plan){ .plain = first[i].run, .stencil = st,
 			.done_before = i > 1 && plan[i - 1].stencil && plan[i - 1].stencil->skips && !plan[i - 1].done_before };
-		total += (st ? st->size : 0) + 2 * GLUE_BYTES + STUB_BYTES + JMP_BYTES;
+		total += (st ? st->size : 0) + 3 * GLUE_BYTES + STUB_BYTES + JMP_BYTES + (verified ? VERIFY_BYTES : 0);
 	}
 	if (!has_room(s, total + GLUE_BYTES + 16))
 		return false;
@@ -400,6 +560,9 @@ bool stitch_block(struct stitch *s, struct op *first)
 		if (plan[i].done_before)
 			continue;
 		plan[i].hot = hot;
+		if (verified && st)
+			hot += verify(s, hot);
+		plan[i].start = hot;
 		plan[i].size = st ? st->hot : GLUE_BYTES;
 		if (st) {
 			plan[i].aside = aside(s, st->size - st->hot);
@@ -411,31 +574,32 @@ bool stitch_block(struct stitch *s, struct op *first)
 	site(s, first)->hot = s->hot = hot;
 	if (site(s, first)->aside)
 		jump_at(s, site(s, first)->aside, s->code + plan[1].hot);
-	first->run = (handler *)(s->code + plan[1].hot);
+	first->run = way_in(s, plan[1].hot);
+	first->cost = distance(first, s->code + plan[1].hot);
 	for (unsigned i = 1; i < count; i++)
 		if (!plan[i].done_before)
 			emit(s, plan, first, i);
-	for (unsigned i = 1; i < count; i++)
-		if (!plan[i].done_before)
-			first[i].run = (handler *)(s->code + plan[i].hot);
+	for (unsigned i = 1; i < count; i++) /* a handler, or a stencil's slow one, goes on there */
+		if (!plan[i].done_before && !(i > 1 && in_code(&plan[i - 1]) && in_code(&plan[i - 1 - plan[i - 1].done_before])))
+			first[i].run = way_in(s, plan[i].hot);
 	return true;
 }
 
-bool stitch_done(const struct stitch *s, const struct op *first) { return is_code(s, first->run); }
+bool stitch_done(const struct stitch *s, const struct op *first) { return is_stitched(s, first); }
 
 const u8 *stitch_code(const struct stitch *s, const struct op *first, const struct op *o, unsigned *size)
 {
-	const u8 *code = (const u8 *)o->run, *end = s->code + site(s, first)->hot;
+	u32 at = site(s, o)->hot, end = site(s, first)->hot;
 
-	if (o <= first || !is_code(s, o->run))
+	if (o <= first || (o > first + 1 && site(s, o - 1)->hot == at)) /* the counter; what the operation before does as well */
 		return NULL;
 	for (const struct op *next = o + 1; next < first + first->disp; next++)
-		if (is_code(s, next->run)) {
-			end = (const u8 *)next->run;
+		if (site(s, next)->hot > at) {
+			end = site(s, next)->hot;
 			break;
 		}
-	*size = (unsigned)(end - code);
-	return code;
+	*size = end - at;
+	return s->code + at;
 }
 
 void stitch_link(struct stitch *s, struct op *jump)
@@ -456,10 +620,11 @@ void stitch_link(struct stitch *s, struct op *jump)
 
 void stitch_forget(struct stitch *s, struct op *first, handler *stale)
 {
-	if (!is_code(s, first->run))
+	if (!is_stitched(s, first))
 		return;
 	s->kept -= GLUE_BYTES;
-	jump_at(s, (u32)((u8 *)first->run - s->code), s->code + glue(s, first, stale));
+	jump_at(s, entry(s, first), s->code + glue(s, first, stale));
+	first->cost = distance(first, s->code + HANDLER_AT);
 }
 
 #else /* no stencils */
@@ -496,14 +661,16 @@ void stitch_reset(struct stitch *s, size_t used)
 	(void)s;
 	(void)used;
 }
-struct op stitch_counter(unsigned times)
-{
-	(void)times;
-	return (struct op){ 0 };
-}
-bool stitch_block(struct stitch *s, struct op *first)
+void stitch_counter(const struct stitch *s, struct op *o, unsigned times)
 {
 	(void)s;
+	(void)o;
+	(void)times;
+}
+bool stitch_block(struct stitch *s, struct op *first, bool verified)
+{
+	(void)s;
+	(void)verified;
 	(void)first;
 	return false;
 }

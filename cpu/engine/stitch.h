@@ -17,11 +17,13 @@ u64 stitch_size(const struct stitch *s);
 /* All blocks are gone; they had the first USED operations. */
 void stitch_reset(struct stitch *s, size_t used);
 
-/* Put before a block: lets it run that many TIMES, then asks for stitch_block by EXIT_HOT. disp: operations of the block from here on. */
-struct op stitch_counter(unsigned times);
+/* Make O, a block's first operation, what lets it run that many TIMES, then asks for stitch_block by EXIT_HOT. disp: operations of the block from here on;
+ * cost: distance from O to where stitched code enters the block. */
+void stitch_counter(const struct stitch *s, struct op *o, unsigned times);
 enum { HOT_AFTER = 24 }; /* usual times */
-/* Make code of the block that begins with the counter FIRST. False: there is no room left. */
-bool stitch_block(struct stitch *s, struct op *first);
+/* Make code of the block that begins with the counter FIRST. False: there is no room left. VERIFIED: the code compares the registers that it keeps with
+ * memory before each operation, and stops the host where they differ. */
+bool stitch_block(struct stitch *s, struct op *first, bool verified);
 /* Has it? And the hot code of O, an operation of that block; NULL: none of its own. */
 bool stitch_done(const struct stitch *s, const struct op *first);
 const u8 *stitch_code(const struct stitch *s, const struct op *first, const struct op *o, unsigned *size);

@@ -59,13 +59,13 @@ ALWAYS_INLINE HANDLER_TYPE alu_modify(struct cpu *c, const struct op *o, s64 n, 
 /* One handler for each (instruction, size); `_n` has no flags. Forms: rr ri, rm (load), mr mi (modify or look); m: MEMORY2 makes _lin, _seg and their slow twin. */
 #define ALU_SIZE(name, NAME, size) \
 	HANDLER(name##_rr##size) { return alu_reg(c, o, n, NAME, size, false, true, false, last); } \
-	HANDLER(name##_rr##size##_taking) { return alu_reg(c, o, n, NAME, size, false, true, true, last); } \
+	TAKING_HANDLER(name##_rr##size##_taking) { return alu_reg(c, o, n, NAME, size, false, true, true, last); } \
 	HANDLER(name##_ri##size) { return alu_reg(c, o, n, NAME, size, true, true, false, last); } \
-	HANDLER(name##_ri##size##_taking) { return alu_reg(c, o, n, NAME, size, true, true, true, last); } \
+	TAKING_HANDLER(name##_ri##size##_taking) { return alu_reg(c, o, n, NAME, size, true, true, true, last); } \
 	HANDLER(name##_rr##size##_n) { return alu_reg(c, o, n, NAME, size, false, false, false, last); } \
-	HANDLER(name##_rr##size##_n_taking) { return alu_reg(c, o, n, NAME, size, false, false, true, last); } \
+	TAKING_HANDLER(name##_rr##size##_n_taking) { return alu_reg(c, o, n, NAME, size, false, false, true, last); } \
 	HANDLER(name##_ri##size##_n) { return alu_reg(c, o, n, NAME, size, true, false, false, last); } \
-	HANDLER(name##_ri##size##_n_taking) { return alu_reg(c, o, n, NAME, size, true, false, true, last); } \
+	TAKING_HANDLER(name##_ri##size##_n_taking) { return alu_reg(c, o, n, NAME, size, true, false, true, last); } \
 	MEMORY2(name##_rm##size, alu_load(c, o, n, NAME, size, MEMORY_ARGS)) \
 	MEMORY2(name##_mr##size, alu_memory(c, o, n, NAME, size, MEMORY_ARGS_REG)) \
 	MEMORY2(name##_mi##size, alu_memory(c, o, n, NAME, size, MEMORY_ARGS_IMM))
@@ -129,8 +129,8 @@ struct unary_forms { handler *r[2][2] /* [without flags][taking] */, *m[2]; };
 #define UNARY_SIZE(name, NAME, size) \
 	HANDLER(name##_r##size) { return alu_reg(c, o, n, NAME, size, true, true, false, last); } \
 	HANDLER(name##_r##size##_n) { return alu_reg(c, o, n, NAME, size, true, false, false, last); } \
-	HANDLER(name##_r##size##_taking) { return alu_reg(c, o, n, NAME, size, true, true, true, last); } \
-	HANDLER(name##_r##size##_n_taking) { return alu_reg(c, o, n, NAME, size, true, false, true, last); } \
+	TAKING_HANDLER(name##_r##size##_taking) { return alu_reg(c, o, n, NAME, size, true, true, true, last); } \
+	TAKING_HANDLER(name##_r##size##_n_taking) { return alu_reg(c, o, n, NAME, size, true, false, true, last); } \
 	MEMORY2(name##_m##size, alu_modify(c, o, n, NAME, size, MEMORY_ARGS_IMM))
 #define UNARY_FORMS(name, size) \
 	{ { { name##_r##size, name##_r##size##_taking }, { name##_r##size##_n, name##_r##size##_n_taking } }, { name##_m##size##_lin, name##_m##size##_seg } }

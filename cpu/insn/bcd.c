@@ -21,7 +21,7 @@ static void adjusted_8086(struct cpu *c, u8 al, u8 adjust, u8 v, bool subtract, 
 	c->cv = carry_bits(cf, cf ^ of);
 }
 
-static bool packed(struct cpu *c, bool subtract)
+static bool packed(struct cpu *c, const struct op *o __attribute__((unused)), bool subtract)
 {
 	u8 al = REG8(8 * RAX), adjust = 0;
 	bool af = (al & 15) > 9 || flag_a(c), cf = al > (is_8086(c) && flag_a(c) ? 0x9f : 0x99) || flag_c(c);
@@ -35,7 +35,7 @@ static bool packed(struct cpu *c, bool subtract)
 	if (subtract && af && al < 6 && !is_8086(c))
 		cf = true;
 	v = subtract ? al - adjust : al + adjust;
-	REG8(8 * RAX) = v;
+	reg_set(c, 8 * RAX, 1, v);
 	if (is_8086(c))
 		adjusted_8086(c, al, adjust, v, subtract, af, cf);
 	else
@@ -43,7 +43,7 @@ static bool packed(struct cpu *c, bool subtract)
 	return true;
 }
 
-static bool unpacked(struct cpu *c, bool subtract)
+static bool unpacked(struct cpu *c, const struct op *o __attribute__((unused)), bool subtract)
 {
 	u8 al = REG8(8 * RAX), v;
 	bool adjust = (al & 15) > 9 || flag_a(c);
@@ -52,13 +52,13 @@ static bool unpacked(struct cpu *c, bool subtract)
 
 	if (adjust) {
 		if (!has(c->model, F_I286)) { /* 8086, 186: AL and AH apart; later ones let AL's carry into AH */
-			REG8(8 * RAX) = v;
-			REG8(8 * RAX + 1) += subtract ? 0xff : 1;
+			reg_set(c, 8 * RAX, 1, v);
+			reg_set(c, 8 * RAX + 1, 1, (u64)REG8(8 * RAX + 1) + (subtract ? 0xff : 1));
 		} else {
-			REG16(8 * RAX) += subtract ? (u16)-0x106 : 0x106;
+			reg_set(c, 8 * RAX, 2, (u64)REG16(8 * RAX) + (subtract ? (u16)-0x106 : 0x106));
 		}
 	}
-	REG8(8 * RAX) &= 15;
+	reg_set(c, 8 * RAX, 1, REG8(8 * RAX) & 15);
 	if (is_8086(c))
 		adjusted_8086(c, al, adjust ? 6 : 0, v, subtract, adjust, adjust);
 	else
@@ -66,10 +66,10 @@ static bool unpacked(struct cpu *c, bool subtract)
 	return true;
 }
 
-BODY(daa) { (void)o; return packed(c, false); }
-BODY(das) { (void)o; return packed(c, true); }
-BODY(aaa) { (void)o; return unpacked(c, false); }
-BODY(aas) { (void)o; return unpacked(c, true); }
+BODY(daa) { return packed(c, o, false); }
+BODY(das) { return packed(c, o, true); }
+BODY(aaa) { return unpacked(c, o, false); }
+BODY(aas) { return unpacked(c, o, true); }
 
 BODY(aam)
 {
@@ -80,8 +80,8 @@ BODY(aam)
 			set_decimal(c, 0, false, false);
 		return fault(c, VEC_DE);
 	}
-	REG8(8 * RAX + 1) = al / base;
-	REG8(8 * RAX) = al % base;
+	reg_set(c, 8 * RAX + 1, 1, al / base);
+	reg_set(c, 8 * RAX, 1, al % base);
 	set_decimal(c, al % base, false, false);
 	return true;
 }
@@ -90,7 +90,7 @@ BODY(aad)
 {
 	u8 al = REG8(8 * RAX), tens = (u8)(REG8(8 * RAX + 1) * (u8)o->imm), v = al + tens;
 
-	REG16(8 * RAX) = v;
+	reg_set(c, 8 * RAX, 2, v);
 	if (is_8086(c))
 		set_flags_sum(c, al, tens, (u64)al + tens, 1, false);
 	else

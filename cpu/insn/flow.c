@@ -36,16 +36,16 @@ CONDITION_NAMES(GEN_JCC)
 /* The block goes on in another, or at the end of the page. Counts nothing. */
 HANDLER(end_64)
 {
-	c->r[RIP] += o->ip;
+	reg_set(c, 8 * RIP, 8, reg_get(c, 8 * RIP, 8) + o->ip);
 	if (likely(o->target))
 		ENTER_LINKED(o);
 	TAIL(jump_unlinked);
 }
 HANDLER(end_legacy)
 {
-	u64 rip = (c->r[RIP] + o->ip) & (o->osize == 2 ? 0xffff : 0xffffffff);
+	u64 rip = (reg_get(c, 8 * RIP, 8) + o->ip) & (o->osize == 2 ? 0xffff : 0xffffffff);
 
-	c->r[RIP] = rip;
+	reg_set(c, 8 * RIP, 8, rip);
 	if (unlikely(near_top(c, rip)))
 		LEAVE(EXIT_LOOKUP);
 	if (likely(o->target))
@@ -108,12 +108,12 @@ ALWAYS_INLINE bool loop_taken(struct cpu *c, const struct op *o, unsigned which)
 ALWAYS_INLINE HANDLER_TYPE loop_any(struct cpu *c, const struct op *o, s64 n, unsigned which)
 {
 	bool in64 = in_64(c);
-	u64 rip = (c->r[RIP] + (s64)o->disp) & (in64 ? ~(u64)0 : ip_mask(o)), count = c->r[RCX];
+	u64 rip = (reg_get(c, 8 * RIP, 8) + (s64)o->disp) & (in64 ? ~(u64)0 : ip_mask(o)), count = reg_get(c, 8 * RCX, 8);
 
 	if (!loop_taken(c, o, which))
 		RUN(o + 1);
 	if (unlikely(in64 ? !canonical(rip) : rip > c->seg[CS].limit)) {
-		c->r[RCX] = count;
+		reg_set(c, 8 * RCX, 8, count);
 		fault_target(c);
 		LEAVE(EXIT_FAULT);
 	}
@@ -192,39 +192,39 @@ HANDLER(jmp_reg_64)
 
 	if (unlikely(!jump_is(j, key, rip)))
 		TAIL(h_jmp_indirect);
-	c->r[RIP] = rip;
+	reg_set(c, 8 * RIP, 8, rip);
 	ENTER(j->op);
 }
 
 HANDLER(call_64)
 {
-	u64 rsp = c->r[RSP] - 8;
+	u64 rsp = reg_get(c, 8 * RSP, 8) - 8;
 	u8 *p = fast_host(c, rsp, 8, true);
 
-	if (unlikely(!p || !canonical(c->r[RIP] + (s64)o->disp)))
+	if (unlikely(!p || !canonical(reg_get(c, 8 * RIP, 8) + (s64)o->disp)))
 		TAIL(h_call_direct);
-	put64(p, c->r[RIP] + o->ip + o->len);
-	c->r[RSP] = rsp;
+	put64(p, reg_get(c, 8 * RIP, 8) + o->ip + o->len);
+	reg_set(c, 8 * RSP, 8, rsp);
 	return jump_direct(c, o, n, true);
 }
 
 HANDLER(call_reg_64)
 {
-	u64 rsp = c->r[RSP] - 8, rip = REG64(o->dst), key = jump_key(c, rip);
+	u64 rsp = reg_get(c, 8 * RSP, 8) - 8, rip = REG64(o->dst), key = jump_key(c, rip);
 	const struct jump *j = jump_slot(c, key);
 	u8 *p = fast_host(c, rsp, 8, true);
 
 	if (unlikely(!p || !jump_is(j, key, rip)))
 		TAIL(h_call_indirect);
-	put64(p, c->r[RIP] + o->ip + o->len);
-	c->r[RSP] = rsp;
-	c->r[RIP] = rip;
+	put64(p, reg_get(c, 8 * RIP, 8) + o->ip + o->len);
+	reg_set(c, 8 * RSP, 8, rsp);
+	reg_set(c, 8 * RIP, 8, rip);
 	ENTER(j->op);
 }
 
 HANDLER(ret_64)
 {
-	u64 rsp = c->r[RSP], rip, key;
+	u64 rsp = reg_get(c, 8 * RSP, 8), rip, key;
 	const u8 *p = fast_host(c, rsp, 8, false);
 	const struct jump *j;
 
@@ -235,8 +235,8 @@ HANDLER(ret_64)
 	j = jump_slot(c, key);
 	if (unlikely(!jump_is(j, key, rip)))
 		TAIL(h_ret);
-	c->r[RSP] = rsp + 8 + (u16)o->imm;
-	c->r[RIP] = rip;
+	reg_set(c, 8 * RSP, 8, rsp + 8 + (u16)o->imm);
+	reg_set(c, 8 * RIP, 8, rip);
 	ENTER(j->op);
 }
 

@@ -44,7 +44,7 @@ ALWAYS_INLINE HANDLER_TYPE mov_store(struct cpu *c, const struct op *o, s64 n, u
 
 #define MOV_SIZE(size) \
 	HANDLER(mov_rr##size) { return mov_reg(c, o, n, size, REG, last); } \
-	HANDLER(mov_rr##size##_taking) { return mov_reg(c, o, n, size, LAST, last); } \
+	TAKING_HANDLER(mov_rr##size##_taking) { return mov_reg(c, o, n, size, LAST, last); } \
 	HANDLER(mov_ri##size) { return mov_reg(c, o, n, size, IMM, last); } \
 	MEMORY4(mov_rm##size, mov_load(c, o, n, size, size, false, MEMORY_ARGS, last)) \
 	MEMORY3(mov_mr##size, mov_store(c, o, n, size, MEMORY_ARGS_REG)) \
@@ -117,7 +117,7 @@ ALWAYS_INLINE HANDLER_TYPE extend_reg(struct cpu *c, const struct op *o, s64 n, 
 
 #define EXTEND(name, from, to, sign) \
 	HANDLER(name##_r##from##to) { return extend_reg(c, o, n, from, to, sign, REG, last); } \
-	HANDLER(name##_r##from##to##_taking) { return extend_reg(c, o, n, from, to, sign, LAST, last); } \
+	TAKING_HANDLER(name##_r##from##to##_taking) { return extend_reg(c, o, n, from, to, sign, LAST, last); } \
 	MEMORY4(name##_m##from##to, mov_load(c, o, n, from, to, sign, MEMORY_ARGS, last))
 #define EXTEND_TO(name, from, sign) EXTEND(name, from, 2, sign) EXTEND(name, from, 4, sign) EXTEND(name, from, 8, sign)
 EXTEND_TO(movzx, 1, false)
@@ -178,19 +178,19 @@ HANDLER(lea2) { return lea_with(c, o, n, 2, true, REG64(o->base)); }
 HANDLER(lea4) { return lea_with(c, o, n, 4, true, REG64(o->base)); }
 HANDLER(lea8) { return lea_with(c, o, n, 8, false, REG64(o->base)); }
 HANDLER(lea8_short) { return lea_with(c, o, n, 8, true, REG64(o->base)); }
-HANDLER(lea2_taking) { return lea_with(c, o, n, 2, true, last); }
-HANDLER(lea4_taking) { return lea_with(c, o, n, 4, true, last); }
-HANDLER(lea8_short_taking) { return lea_with(c, o, n, 8, true, last); }
-HANDLER(lea8_taking) { return lea_with(c, o, n, 8, false, last); }
+TAKING_HANDLER(lea2_taking) { return lea_with(c, o, n, 2, true, TAKEN(o->base, 8)); }
+TAKING_HANDLER(lea4_taking) { return lea_with(c, o, n, 4, true, TAKEN(o->base, 8)); }
+TAKING_HANDLER(lea8_short_taking) { return lea_with(c, o, n, 8, true, TAKEN(o->base, 8)); }
+TAKING_HANDLER(lea8_taking) { return lea_with(c, o, n, 8, false, TAKEN(o->base, 8)); }
 ALWAYS_INLINE HANDLER_TYPE lea_base(struct cpu *c, const struct op *o, s64 n, u64 base)
 {
 	u64 v = base + (s64)o->disp;
 
-	REG64(o->dst) = v;
+	reg_set(c, o->dst, 8, v);
 	RUN_LAST(o + 1, v);
 }
 HANDLER(lea8_base) { return lea_base(c, o, n, REG64(o->base)); }
-HANDLER(lea8_base_taking) { return lea_base(c, o, n, last); }
+TAKING_HANDLER(lea8_base_taking) { return lea_base(c, o, n, TAKEN(o->base, 8)); }
 GEN(lea)
 {
 	static handler *const forms[5][2] = {
@@ -261,10 +261,10 @@ GEN(pause) { (void)d; o->run = h_pause; }
 /* ---- on conditions ---- */
 
 #define CMOV(cc) \
-	HANDLER(cmov_2_##cc) { if (condition(c, cc)) REG16(o->dst) = REG16(o->src); RUN(o + 1); } \
-	HANDLER(cmov_4_##cc) { u64 a = REG32(o->src), b = REG32(o->dst); REG64(o->dst) = condition(c, cc) ? a : b; RUN(o + 1); } \
-	HANDLER(cmov_8_##cc) { u64 a = REG64(o->src), b = REG64(o->dst); REG64(o->dst) = condition(c, cc) ? a : b; RUN(o + 1); } \
-	HANDLER(set_##cc) { REG8(o->dst) = condition(c, cc); RUN(o + 1); }
+	HANDLER(cmov_2_##cc) { if (condition(c, cc)) reg_set(c, o->dst, 2, REG16(o->src)); RUN(o + 1); } \
+	HANDLER(cmov_4_##cc) { u64 a = REG32(o->src), b = REG32(o->dst); reg_set(c, o->dst, 8, condition(c, cc) ? a : b); RUN(o + 1); } \
+	HANDLER(cmov_8_##cc) { u64 a = REG64(o->src), b = REG64(o->dst); reg_set(c, o->dst, 8, condition(c, cc) ? a : b); RUN(o + 1); } \
+	HANDLER(set_##cc) { reg_set(c, o->dst, 1, condition(c, cc)); RUN(o + 1); }
 CONDITIONS(CMOV)
 
 /* The load is made whatever the condition says (SDM vol. 2, CMOVcc). o->imm is the condition. */
@@ -309,14 +309,14 @@ CONDITION_NAMES(GEN_CONDITION)
 
 /* ---- CBW CWDE CDQE, CWD CDQ CQO ---- */
 
-HANDLER(cbw) { REG16(8 * RAX) = (u16)(s8)REG8(8 * RAX); RUN(o + 1); }
-HANDLER(cwde) { REG64(8 * RAX) = (u32)(s16)REG16(8 * RAX); RUN(o + 1); }
-HANDLER(cdqe) { REG64(8 * RAX) = (u64)(s32)REG32(8 * RAX); RUN(o + 1); }
+HANDLER(cbw) { reg_set(c, 8 * RAX, 2, (u16)(s8)REG8(8 * RAX)); RUN(o + 1); }
+HANDLER(cwde) { reg_set(c, 8 * RAX, 8, (u32)(s16)REG16(8 * RAX)); RUN(o + 1); }
+HANDLER(cdqe) { reg_set(c, 8 * RAX, 8, (u64)(s32)REG32(8 * RAX)); RUN(o + 1); }
 GEN(cbw) { o->run = d->osize == 2 ? cbw : d->osize == 4 ? cwde : cdqe; }
 
-HANDLER(cwd) { REG16(8 * RDX) = (u16)((s16)REG16(8 * RAX) >> 15); RUN(o + 1); }
-HANDLER(cdq) { REG64(8 * RDX) = (u32)((s32)REG32(8 * RAX) >> 31); RUN(o + 1); }
-HANDLER(cqo) { REG64(8 * RDX) = (u64)((s64)REG64(8 * RAX) >> 63); RUN(o + 1); }
+HANDLER(cwd) { reg_set(c, 8 * RDX, 2, (u16)((s16)REG16(8 * RAX) >> 15)); RUN(o + 1); }
+HANDLER(cdq) { reg_set(c, 8 * RDX, 8, (u32)((s32)REG32(8 * RAX) >> 31)); RUN(o + 1); }
+HANDLER(cqo) { reg_set(c, 8 * RDX, 8, (u64)((s64)REG64(8 * RAX) >> 63)); RUN(o + 1); }
 GEN(cwd) { o->run = d->osize == 2 ? cwd : d->osize == 4 ? cdq : cqo; }
 
 /* ---- flags by themselves ---- */
@@ -332,7 +332,7 @@ GEN(cmc) { (void)d; o->run = h_cmc; }
 GEN(cld) { (void)d; o->run = h_cld; }
 GEN(std) { (void)d; o->run = h_std; }
 
-BODY(lahf) { (void)o; REG8(8 * RAX + 1) = (u8)cpu_flags(c); return true; }
+BODY(lahf) { (void)o; reg_set(c, 8 * RAX + 1, 1, cpu_flags(c)); return true; }
 GEN_BODY(lahf)
 BODY(sahf)
 {
@@ -343,14 +343,14 @@ BODY(sahf)
 	return true;
 }
 GEN_BODY(sahf)
-BODY(salc) { (void)o; REG8(8 * RAX) = flag_c(c) ? 0xff : 0; return true; }
+BODY(salc) { (void)o; reg_set(c, 8 * RAX, 1, flag_c(c) ? 0xff : 0); return true; }
 GEN_BODY(salc)
 
 /* ---- byte order, table look-up ---- */
 
-HANDLER(bswap4) { REG64(o->dst) = __builtin_bswap32(REG32(o->dst)); RUN(o + 1); }
-HANDLER(bswap8) { REG64(o->dst) = __builtin_bswap64(REG64(o->dst)); RUN(o + 1); }
-HANDLER(bswap2) { REG16(o->dst) = 0; RUN(o + 1); } /* undefined in the manual; silicon gives 0 */
+HANDLER(bswap4) { reg_set(c, o->dst, 8, __builtin_bswap32(REG32(o->dst))); RUN(o + 1); }
+HANDLER(bswap8) { reg_set(c, o->dst, 8, __builtin_bswap64(REG64(o->dst))); RUN(o + 1); }
+HANDLER(bswap2) { reg_set(c, o->dst, 2, 0); RUN(o + 1); } /* undefined in the manual; silicon gives 0 */
 GEN(bswap) { o->run = d->osize == 2 ? bswap2 : d->osize == 4 ? bswap4 : bswap8; }
 
 static u64 swapped(u64 v, unsigned size)
@@ -377,7 +377,7 @@ BODY(xlat)
 
 	if (!seg_linear(c, o->seg, offset, 1, false, &linear) || !mem_read(c, linear, 1, &v))
 		return false;
-	REG8(8 * RAX) = (u8)v;
+	reg_set(c, 8 * RAX, 1, v);
 	return true;
 }
 BODY_HANDLER(xlat)

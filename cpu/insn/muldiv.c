@@ -12,7 +12,7 @@ ALWAYS_INLINE void product_flags(struct cpu *c, u64 low, bool wide, unsigned siz
 
 /* ---- one operand: rDX:rAX (AX for bytes) = rAX * operand ---- */
 
-ALWAYS_INLINE void multiply(struct cpu *c, u64 b, unsigned size, bool is_signed)
+ALWAYS_INLINE void multiply(struct cpu *c, const struct op *o __attribute__((unused)), u64 b, unsigned size, bool is_signed)
 {
 	u64 a = reg_get(c, 8 * RAX, size), low, high;
 	bool wide;
@@ -41,14 +41,14 @@ ALWAYS_INLINE void multiply(struct cpu *c, u64 b, unsigned size, bool is_signed)
 
 ALWAYS_INLINE HANDLER_TYPE multiply_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed)
 {
-	multiply(c, reg_get(c, o->dst, size), size, is_signed);
+	multiply(c, o, reg_get(c, o->dst, size), size, is_signed);
 	RUN(o + 1);
 }
 
 ALWAYS_INLINE HANDLER_TYPE multiply_mem(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed, enum kind kind, handler *slow)
 {
 	LOAD_OPERAND(size, kind, slow);
-	multiply(c, loaded, size, is_signed);
+	multiply(c, o, loaded, size, is_signed);
 	FINISH(slow);
 }
 
@@ -111,10 +111,10 @@ struct imul_forms { handler *reg[2][2][2], *mem[2][2]; }; /* [immediate][without
 	HANDLER(imul_rri##size) { return imul_any_reg(c, o, n, size, true, true, reg_get(c, o->src, size)); } \
 	HANDLER(imul_rr##size##_n) { return imul_any_reg(c, o, n, size, false, false, reg_get(c, o->base, size)); } \
 	HANDLER(imul_rri##size##_n) { return imul_any_reg(c, o, n, size, true, false, reg_get(c, o->src, size)); } \
-	HANDLER(imul_rr##size##_taking) { return imul_any_reg(c, o, n, size, false, true, last); } \
-	HANDLER(imul_rr##size##_n_taking) { return imul_any_reg(c, o, n, size, false, false, last); } \
-	HANDLER(imul_rri##size##_taking) { return imul_any_reg(c, o, n, size, true, true, last); } \
-	HANDLER(imul_rri##size##_n_taking) { return imul_any_reg(c, o, n, size, true, false, last); } \
+	TAKING_HANDLER(imul_rr##size##_taking) { return imul_any_reg(c, o, n, size, false, true, TAKEN(o->base, size)); } \
+	TAKING_HANDLER(imul_rr##size##_n_taking) { return imul_any_reg(c, o, n, size, false, false, TAKEN(o->base, size)); } \
+	TAKING_HANDLER(imul_rri##size##_taking) { return imul_any_reg(c, o, n, size, true, true, TAKEN(o->src, size)); } \
+	TAKING_HANDLER(imul_rri##size##_n_taking) { return imul_any_reg(c, o, n, size, true, false, TAKEN(o->src, size)); } \
 	MEMORY2(imul_rm##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_REG)) \
 	MEMORY2(imul_rmi##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_IMM))
 #define IMUL_FORMS(size) \

@@ -92,8 +92,8 @@ static void choose(const struct dec *d, struct op *o, const struct shift_forms *
 #define SHIFT_CONST(name, NAME, size) \
 	HANDLER(name##_c##size) { return shift_const(c, o, n, NAME, size, true, reg_get(c, o->base, size)); } \
 	HANDLER(name##_c##size##_n) { return shift_const(c, o, n, NAME, size, false, reg_get(c, o->base, size)); } \
-	HANDLER(name##_c##size##_taking) { return shift_const(c, o, n, NAME, size, true, last); } \
-	HANDLER(name##_c##size##_n_taking) { return shift_const(c, o, n, NAME, size, false, last); }
+	TAKING_HANDLER(name##_c##size##_taking) { return shift_const(c, o, n, NAME, size, true, TAKEN(o->base, size)); } \
+	TAKING_HANDLER(name##_c##size##_n_taking) { return shift_const(c, o, n, NAME, size, false, TAKEN(o->base, size)); }
 #define SHIFT_CL(name, NAME, size) \
 	HANDLER(name##_cl##size) { return shift_cl(c, o, n, NAME, size, true); } \
 	HANDLER(name##_cl##size##_n) { return shift_cl(c, o, n, NAME, size, false); }

@@ -4,13 +4,13 @@
 /* 64-bit mode, 8 bytes: the common case. */
 ALWAYS_INLINE HANDLER_TYPE push_64(struct cpu *c, const struct op *o, s64 n, bool imm, handler *slow)
 {
-	u64 rsp = c->r[RSP] - 8;
+	u64 rsp = reg_get(c, 8 * RSP, 8) - 8;
 	u8 *p = fast_host(c, rsp, 8, true);
 
 	if (unlikely(!p))
 		TAIL(slow);
 	put64(p, imm ? (u64)o->imm : REG64(o->dst));
-	c->r[RSP] = rsp;
+	reg_set(c, 8 * RSP, 8, rsp);
 	RUN(o + 1);
 }
 
@@ -64,13 +64,13 @@ BODY(pop_mem)
 BODY_HANDLER(pop_mem)
 HANDLER(pop_reg_64)
 {
-	u64 rsp = c->r[RSP];
+	u64 rsp = reg_get(c, 8 * RSP, 8);
 	const u8 *p = fast_host(c, rsp, 8, false);
 
 	if (unlikely(!p))
 		TAIL(h_pop_reg);
-	c->r[RSP] = rsp + 8;
-	REG64(o->dst) = get64(p);
+	reg_set(c, 8 * RSP, 8, rsp + 8);
+	reg_set(c, o->dst, 8, get64(p));
 	RUN(o + 1);
 }
 GEN(pop) { o->run = d->mem ? h_pop_mem : d->bits == 64 && d->osize == 8 ? pop_reg_64 : h_pop_reg; }
@@ -175,13 +175,13 @@ BODY(leave)
 BODY_HANDLER(leave)
 HANDLER(leave_64)
 {
-	u64 rbp = c->r[RBP];
+	u64 rbp = reg_get(c, 8 * RBP, 8);
 	const u8 *p = fast_host(c, rbp, 8, false);
 
 	if (unlikely(!p))
 		TAIL(h_leave);
-	c->r[RSP] = rbp + 8;
-	c->r[RBP] = get64(p);
+	reg_set(c, 8 * RSP, 8, rbp + 8);
+	reg_set(c, 8 * RBP, 8, get64(p));
 	RUN(o + 1);
 }
 GEN(leave) { o->run = d->bits == 64 && d->osize == 8 ? leave_64 : h_leave; }

@@ -20,7 +20,7 @@ ALWAYS_INLINE bool crc32_body(struct cpu *c, const struct op *o, unsigned size)
 
 	if (!rm_load(c, o, o->src, size, &v))
 		return false;
-	REG64(o->dst) = crc32c(REG32(o->dst), v, size);
+	reg_set(c, o->dst, 8, crc32c(REG32(o->dst), v, size));
 	return true;
 }
 

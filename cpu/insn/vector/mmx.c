@@ -5,6 +5,7 @@
 #include "cpu/insn/vector/mmx.h"
 #include "cpu/insn/x87/x87_real.h"
 
+#ifndef VCPU_STENCIL
 bool mmx_source_memory(struct cpu *c, const struct op *o, unsigned size, vec *out)
 {
 	const u8 *p = fast_op(c, o, KIND_SEG, size, false);
@@ -17,6 +18,7 @@ bool mmx_source_memory(struct cpu *c, const struct op *o, unsigned size, vec *ou
 	*out = (vec){ v, 0 };
 	return true;
 }
+#endif
 
 /* ---- moves ---- */
 

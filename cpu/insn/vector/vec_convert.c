@@ -88,7 +88,7 @@ ALWAYS_INLINE bool to_int_body(struct cpu *c, const struct op *o, to_int_fn *fn,
 	r = fn(c, b);
 	if (!sse_end(c))
 		return false;
-	REG64(o->dst) = r;
+	reg_set(c, o->dst, 8, r);
 	return true;
 }
 
@@ -98,7 +98,7 @@ ALWAYS_INLINE HANDLER_TYPE to_int_fast(struct cpu *c, const struct op *o, s64 n,
 
 	if (unlikely(!p) || unlikely(!c->mxcsr_live))
 		TAIL(slow);
-	REG64(o->dst) = fn(c, vec_load_size(p, kind, size));
+	reg_set(c, o->dst, 8, fn(c, vec_load_size(p, kind, size)));
 	RUN(o + 1);
 }
 

@@ -141,7 +141,7 @@ typedef u32 mask_fn(vec v);
 
 ALWAYS_INLINE HANDLER_TYPE sign_mask(struct cpu *c, const struct op *o, s64 n, mask_fn *fn, unsigned lanes, bool wide)
 {
-	REG64(o->dst) = fn(xmm_get(c, o->src)) | (wide ? fn(high_get(c, o->src)) << lanes : 0);
+	reg_set(c, o->dst, 8, fn(xmm_get(c, o->src)) | (wide ? fn(high_get(c, o->src)) << lanes : 0));
 	RUN(o + 1);
 }
 
@@ -195,7 +195,7 @@ ALWAYS_INLINE bool extract_body(struct cpu *c, const struct op *o, unsigned size
 
 	if (o->mem)
 		return op_store(c, o, size, v);
-	REG64(o->dst) = v;
+	reg_set(c, o->dst, 8, v);
 	return true;
 }
 
