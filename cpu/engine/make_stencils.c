@@ -315,10 +315,10 @@ static bool jumps(const struct patch *p)
 	return !strncmp(p->hole, "HOLE_NEXT", 9) || is(p->hole, "HOLE_LINKED");
 }
 
-static void finish(const char *plain, unsigned hot, int next, int links, bool seldom, bool skips, bool leaves)
+static void finish(const char *plain, unsigned hot, int next, int links, bool seldom, bool skips, bool leaves, bool closed)
 {
-	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d },\n",
-	        plain, code_total, patch_total, hot, code_size, patch_count, next, links, seldom, skips, leaves);
+	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d },\n",
+	        plain, code_total, patch_total, hot, code_size, patch_count, next, links, seldom, skips, leaves, closed);
 	plains = grow(plains, (stencil_total + 1) * sizeof *plains);
 	plains[stencil_total++] = strdup(plain);
 	for (unsigned i = 0; i < code_size; i++)
@@ -435,7 +435,7 @@ static bool make(const struct object *o, const char *name)
 		last_linked.size = code_size;
 		memcpy(last_linked.code, code, code_size);
 	}
-	finish(name + 2, hot, next, links + second, seldom, skips, leaves);
+	finish(name + 2, hot, next, links + second, seldom, skips, leaves, !leaves && next == 1 && hot == code_size);
 	return true;
 }
 

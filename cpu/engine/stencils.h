@@ -43,6 +43,7 @@ struct stencil {
 	bool seldom;                      /* of those, the one for a jump that is seldom taken */
 	bool skips;                       /* it does the operation behind it, too */
 	bool leaves;                      /* it may go on outside of stitched code */
+	bool closed;                      /* it goes to the operation behind it and nowhere else */
 };
 
 extern const struct stencil stencils[];

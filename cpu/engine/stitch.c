@@ -251,6 +251,7 @@ struct copy {
 	u32 hot, aside;               /* offsets in the code */
 	u32 next[3];                  /* [1], [2]: code of the operations behind it */
 	u32 linked;
+	u32 dead;                     /* registers that need not be stored */
 };
 
 static u32 place(const struct copy *c, u32 offset) { return offset < c->stencil->hot ? c->hot + offset : c->aside + offset - c->stencil->hot; }
@@ -305,7 +306,7 @@ static unsigned put_insn(u8 *p, unsigned size, unsigned opcode, unsigned reg, un
 }
 
 /* At FIELD is the displacement of an instruction that stencil.h has marked; OFF is the register that it names. */
-static void rewrite(u8 *field, unsigned mark, u64 off, unsigned reg)
+static void rewrite(u8 *field, unsigned mark, u64 off, unsigned reg, u32 dead)
 {
 	static const u8 sizes[] = { [USE_1] = 1, [USE_2] = 2, [USE_4] = 4, [USE_8] = 8, [PUT_1] = 1, [PUT_2] = 2, [PUT_8] = 8 };
 	unsigned host = kept_in(off / 8), size = sizes[mark], len;
@@ -321,6 +322,8 @@ static void rewrite(u8 *field, unsigned mark, u64 off, unsigned reg)
 			memcpy(end + 7, (u8[]){ (u8)(0x48 | (host & 8) >> 3), 0xc1, (u8)(0xc0 | (host & 7)), 8 }, 4);
 			return;
 		}
+		if (mark == PUT_8 && dead >> off / 8 & 1)
+			nops(field - 4, 8);
 		len = put_insn(end, size, size == 1 ? 0x88 : 0x89, reg, host & 15);
 		nops(end + len, (size == 1 ? PUT_1_NOP : size == 2 ? PUT_2_NOP : PUT_8_NOP) - len);
 		return;
@@ -337,6 +340,18 @@ static void rewrite(u8 *field, unsigned mark, u64 off, unsigned reg)
 		p += put_insn(p, size == 2 ? 4 : size, size == 1 ? 0x1b6 : size == 2 ? 0x1b7 : 0x8b, reg, host & 15);
 		nops(p, (unsigned)(end - p));
 	}
+}
+
+/* At FIELD is the displacement of lea 0(%base, %index, 1), %base: O's address. */
+static void sum(u8 *field, const struct op *o)
+{
+	if (o->index == 8 * RZERO) { /* no index, which is 4 without REX.X */
+		field[-1] = (u8)(4 << 3 | (field[-1] & 7));
+		field[-4] &= (u8)~2;
+	} else {
+		field[-1] |= (u8)(o->scale << 6);
+	}
+	put32(field, (u32)o->disp);
 }
 
 /* Do all members of O fit where ST has holes for them? */
@@ -370,12 +385,15 @@ static void fill(struct stitch *s, const struct copy *c, bool all)
 		if (!all && p->hole != HOLE_LINKED && p->hole % HOLE_MEMBERS != HOLE_cost)
 			continue;
 		if (p->kind == PATCH_MARKED + LEA) {
-			field[-1] |= (u8)(c->op[p->hole / HOLE_MEMBERS].scale << 6);
-			put32(field, (u32)c->op[p->hole / HOLE_MEMBERS].disp);
+			sum(field, &c->op[p->hole / HOLE_MEMBERS]);
 			continue;
 		}
 		if (p->kind > PATCH_MARKED) {
-			rewrite(field, p->kind - PATCH_MARKED, (u64)member(c->op + p->hole / HOLE_MEMBERS, p->hole % HOLE_MEMBERS), (unsigned)p->addend);
+			if (p->hole % HOLE_MEMBERS == HOLE_index && c->op[p->hole / HOLE_MEMBERS].index == 8 * RZERO)
+				nops(field - 4, 8); /* nobody will use it */
+			else
+				rewrite(field, p->kind - PATCH_MARKED, (u64)member(&c->op[p->hole / HOLE_MEMBERS], p->hole % HOLE_MEMBERS),
+				        (unsigned)p->addend, c->dead);
 			continue;
 		}
 		v = value(s, c, p);
@@ -448,6 +466,7 @@ struct plan {
 	const struct stencil *stencil; /* NULL: the handler is called */
 	u32 hot, start, aside, size;   /* where its code is, and where its stencil's begins there; hot bytes */
 	bool done_before;              /* by the operation before it */
+	u32 dead;                      /* bit of each register whose store is not needed */
 };
 
 /* The operation goes on by its code, or not at all. */
@@ -472,26 +491,40 @@ static const struct stencil *choose(const struct stitch *s, const struct op *o)
 	return st && fits(st, o) ? st : NULL;
 }
 
-/* The code of operation I of PLAN, which a stencil before it leads to. */
-static u32 code_of(struct stitch *s, struct plan *plan, const struct op *o, unsigned i)
+/* A store of a kept register that nobody can see need not be made: another one to the same register follows, and nothing between them leaves the code or
+ * reads the register from memory. */
+static void drop_stores(struct plan *plan, const struct op *first, unsigned count)
 {
-	if (!plan[i].hot && plan[i].done_before)
-		plan[i].hot = glue(s, &o[i], plan[i].plain);
-	return plan[i].hot;
-}
+	u32 dead = 0;
 
-static bool leads_to(const struct stencil *st, unsigned hole)
-{
-	for (unsigned i = 0; i < st->count; i++)
-		if (stencil_patches[st->patches + i].hole == hole)
-			return true;
-	return false;
+	for (unsigned i = count; i-- > 1;) {
+		const struct stencil *st = plan[i].stencil;
+
+		if (!st || !st->closed) {
+			dead = 0;
+			continue;
+		}
+		plan[i].dead = dead;
+		for (unsigned k = st->count; k-- > 0;) {
+			const struct patch *p = &stencil_patches[st->patches + k];
+			unsigned mark = p->kind - PATCH_MARKED;
+			u64 off;
+
+			if (p->kind <= PATCH_MARKED || mark == LEA)
+				continue;
+			off = (u64)member(&first[i] + p->hole / HOLE_MEMBERS, p->hole % HOLE_MEMBERS);
+			if (mark == PUT_8 && kept_in(off / 8))
+				dead |= 1u << off / 8;
+			else if (mark >= PUT_1 || off & 7) /* a part of it */
+				dead &= ~(1u << off / 8);
+		}
+	}
 }
 
 static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i)
 {
 	const struct stencil *st = plan[i].stencil;
-	struct copy c = { .stencil = st, .op = &o[i], .hot = plan[i].start, .aside = plan[i].aside };
+	struct copy c = { .stencil = st, .op = &o[i], .hot = plan[i].start, .aside = plan[i].aside, .dead = plan[i].dead };
 	struct op *jump;
 
 	site(s, &o[i])->hot = plan[i].start;
@@ -499,9 +532,8 @@ static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i)
 		glue_at(s, plan[i].hot, &o[i], plan[i].plain);
 		return;
 	}
-	for (unsigned k = 1; k <= 2; k++)
-		if (st->next == k || leads_to(st, HOLE_NEXT_1 + k - 1))
-			c.next[k] = code_of(s, plan, o, i + k);
+	c.next[1] = plan[i + 1].hot;
+	c.next[2] = plan[i + 2].hot;
 	jump = st->links ? &o[i + st->links - 1] : NULL;
 	if (jump)
 		c.linked = jump->target ? entry(s, jump->target) : glue(s, jump, jump_unlinked);
@@ -534,7 +566,7 @@ static u32 verify(struct stitch *s, u32 at)
 bool stitch_block(struct stitch *s, struct op *first, bool verified)
 {
 	unsigned count = (unsigned)first->disp;
-	struct plan plan[BLOCK_OPS];
+	struct plan plan[BLOCK_OPS + 2] = { 0 };
 	u32 hot, total = 0;
 
 	if (count > BLOCK_OPS) {
@@ -548,10 +580,12 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 			st = NULL;
 		plan[i] = (struct plan){ .plain = first[i].run, .stencil = st,
 			.done_before = i > 1 && plan[i - 1].stencil && plan[i - 1].stencil->skips && !plan[i - 1].done_before };
-		total += (st ? st->size : 0) + 3 * GLUE_BYTES + STUB_BYTES + JMP_BYTES + (verified ? VERIFY_BYTES : 0);
+		total += (st ? st->size : 0) + 2 * GLUE_BYTES + STUB_BYTES + JMP_BYTES + (verified ? VERIFY_BYTES : 0);
 	}
 	if (!has_room(s, total + GLUE_BYTES + 16))
 		return false;
+	if (!verified)
+		drop_stores(plan, first, count);
 	s->kept += GLUE_BYTES;
 	hot = (s->hot + 15) & ~15u;
 	for (unsigned i = 1; i < count; i++) {

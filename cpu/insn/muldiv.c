@@ -79,12 +79,13 @@ MULTIPLY(imul, true)
 
 ALWAYS_INLINE u64 multiply_to(struct cpu *c, const struct op *o, u64 a, u64 b, unsigned size, bool flags)
 {
-	__int128 product = (__int128)(s64)extend(a, size) * (s64)extend(b, size);
+	s64 sa = (s64)extend(a, size), sb = (s64)extend(b, size), product;
+	bool wide = __builtin_mul_overflow(sa, sb, &product);
 	u64 low = trim((u64)product, size);
 
 	reg_set(c, o->dst, size, low);
 	if (flags)
-		product_flags(c, low, product != (s64)extend(low, size), size);
+		product_flags(c, low, size == 8 ? wide : product != (s64)extend(low, size), size);
 	return low;
 }
 
