@@ -146,6 +146,7 @@ static struct block blocks[MAX_BLOCKS];
 static unsigned block_count, order[MAX_BLOCKS], placed;
 static struct patch patches[MAX_PATCHES];
 static unsigned patch_count;
+static bool fixed;                    /* hot code that jumps within itself: it keeps its lengths */
 static uint8_t code[MAX_CODE];
 static unsigned code_size;
 
@@ -317,8 +318,8 @@ static bool jumps(const struct patch *p)
 
 static void finish(const char *plain, unsigned hot, int next, int links, bool seldom, bool skips, bool leaves, bool closed)
 {
-	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d },\n",
-	        plain, code_total, patch_total, hot, code_size, patch_count, next, links, seldom, skips, leaves, closed);
+	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d },\n",
+	        plain, code_total, patch_total, hot, code_size, patch_count, next, links, seldom, skips, leaves, closed, fixed);
 	plains = grow(plains, (stencil_total + 1) * sizeof *plains);
 	plains[stencil_total++] = strdup(plain);
 	for (unsigned i = 0; i < code_size; i++)
@@ -355,6 +356,13 @@ static bool find_blocks(const struct object *o, const char *name)
 	return block_count;
 }
 
+static int by_place(const void *a, const void *b)
+{
+	const struct patch *p = a, *q = b;
+
+	return p->at < q->at ? -1 : p->at > q->at;
+}
+
 /* The stencil NAME, S_..., L_... or N_... . False: it cannot be one. */
 static bool make(const struct object *o, const char *name)
 {
@@ -372,6 +380,7 @@ static bool make(const struct object *o, const char *name)
 			place_chain(o, i);
 	/* Lay them out. A jump to what comes next is left away. */
 	code_size = patch_count = 0;
+	fixed = false;
 	for (unsigned i = 0; i < placed; i++) {
 		struct block *b = &blocks[order[i]];
 		Elf_Data *d = contents(o, b->section);
@@ -420,12 +429,14 @@ static bool make(const struct object *o, const char *name)
 				int32_t distance = (int32_t)(p->addend - (at + 4));
 
 				memcpy(code + at, &distance, 4);
+				fixed |= at < hot;
 				continue;
 			}
 			patch_count++;
 		}
 	}
 	skips |= next == 2;
+	qsort(patches, patch_count, sizeof *patches, by_place);
 	if (links != uses_link)
 		return links; /* of a handler without links the second form is the same as the first: not wanted, and no loss */
 	if (seldom && last_linked.plain && is(last_linked.plain, name + 2) && last_linked.size == code_size && !memcmp(last_linked.code, code, code_size))

@@ -44,12 +44,13 @@ struct stencil {
 	bool skips;                       /* it does the operation behind it, too */
 	bool leaves;                      /* it may go on outside of stitched code */
 	bool closed;                      /* it goes to the operation behind it and nowhere else */
+	bool fixed;                       /* hot code has jumps within itself: none of its instructions may become shorter */
 };
 
 extern const struct stencil stencils[];
 extern const unsigned stencil_count;
 extern const u8 stencil_code[];
-extern const struct patch stencil_patches[];
+extern const struct patch stencil_patches[]; /* of each stencil in the order of `at' */
 extern const void *const stencil_functions[];
 extern const u8 stencil_data[];
 

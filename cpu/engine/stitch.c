@@ -244,34 +244,6 @@ static s64 member(const struct op *o, unsigned hole)
 	}
 }
 
-/* Where a stencil's copy lies, and what it is for. */
-struct copy {
-	const struct stencil *stencil;
-	struct op *op;
-	u32 hot, aside;               /* offsets in the code */
-	u32 next[3];                  /* [1], [2]: code of the operations behind it */
-	u32 linked;
-	u32 dead;                     /* registers that need not be stored */
-};
-
-static u32 place(const struct copy *c, u32 offset) { return offset < c->stencil->hot ? c->hot + offset : c->aside + offset - c->stencil->hot; }
-
-static u64 value(const struct stitch *s, const struct copy *c, const struct patch *p)
-{
-	u64 code = (u64)(uintptr_t)s->code;
-
-	switch (p->hole) {
-	case HOLE_OP: return (u64)(uintptr_t)c->op + (u64)p->addend;
-	case HOLE_NEXT_1:
-	case HOLE_NEXT_2: return code + c->next[p->hole - HOLE_NEXT_1 + 1] - 4;
-	case HOLE_LINKED: return code + c->linked - 4;
-	case HOLE_SELF: return code + place(c, (u32)p->addend) - 4;
-	case HOLE_FUNCTION: return (u64)(uintptr_t)stencil_functions[p->addend] - 4;
-	case HOLE_DATA: return (u64)(uintptr_t)stencil_data + (u64)p->addend;
-	default: return (u64)member(c->op + p->hole / HOLE_MEMBERS, p->hole % HOLE_MEMBERS) + (u64)p->addend;
-	}
-}
-
 /* The nop of SIZE bytes, as few instructions as it takes. */
 static void nops(u8 *p, unsigned size)
 {
@@ -305,53 +277,146 @@ static unsigned put_insn(u8 *p, unsigned size, unsigned opcode, unsigned reg, un
 	return (unsigned)(p - start);
 }
 
-/* At FIELD is the displacement of an instruction that stencil.h has marked; OFF is the register that it names. */
-static void rewrite(u8 *field, unsigned mark, u64 off, unsigned reg, u32 dead)
-{
-	static const u8 sizes[] = { [USE_1] = 1, [USE_2] = 2, [USE_4] = 4, [USE_8] = 8, [PUT_1] = 1, [PUT_2] = 2, [PUT_8] = 8 };
-	unsigned host = kept_in(off / 8), size = sizes[mark], len;
-	u8 *end = field + 4, *p;
+/* Where a stencil's copy lies, and what it is for. */
+struct copy {
+	const struct stencil *stencil;
+	struct op *op;
+	u32 hot, aside;               /* offsets in the code */
+	u32 next[3];                  /* [1], [2]: code of the operations behind it */
+	u32 linked;
+	u32 dead;                     /* registers that need not be stored */
+};
 
-	if (mark >= PUT_1) {
-		put32(field, (u32)off);
-		if (!host)
-			return;
-		if (off & 7) { /* AH and the like: turn it down, and back up */
-			memcpy(end, (u8[]){ (u8)(0x48 | (host & 8) >> 3), 0xc1, (u8)(0xc8 | (host & 7)), 8 }, 4);
-			put_insn(end + 4, 1, 0x88, reg, host & 15);
-			memcpy(end + 7, (u8[]){ (u8)(0x48 | (host & 8) >> 3), 0xc1, (u8)(0xc0 | (host & 7)), 8 }, 4);
-			return;
-		}
-		if (mark == PUT_8 && dead >> off / 8 & 1)
-			nops(field - 4, 8);
-		len = put_insn(end, size, size == 1 ? 0x88 : 0x89, reg, host & 15);
-		nops(end + len, (size == 1 ? PUT_1_NOP : size == 2 ? PUT_2_NOP : PUT_8_NOP) - len);
-		return;
+/* Of the instructions that stencil.h marks: bytes of the register, bytes before the displacement, bytes in the stencil. */
+static const struct { u8 size, before, length; } marks[MARKS] = {
+	[USE_1] = { 1, 5, 9 }, [USE_2] = { 2, 5, 9 }, [USE_4] = { 4, 4, 8 }, [USE_8] = { 8, 4, 8 },
+	[PUT_1] = { 1, 4, 8 + PUT_1_NOP }, [PUT_2] = { 2, 5, 9 + PUT_2_NOP }, [PUT_8] = { 8, 4, 8 + PUT_8_NOP }, [LEA] = { 8, 4, 8 },
+};
+
+/* BEFORE bytes of an instruction from FROM, which end in ModRM and SIB, and the displacement. Returns their length. */
+static unsigned with_displacement(u8 *out, const u8 *from, unsigned before, s32 disp)
+{
+	memcpy(out, from, before);
+	if (disp == (s8)disp) {
+		out[before - 2] = (out[before - 2] & 0x3f) | 0x40;
+		out[before] = (u8)disp;
+		return before + 1;
 	}
-	p = field - (size < 4 ? 5 : 4);
-	if (off == 8 * RZERO && size == 8) { /* mov $0, %reg */
-		*p++ = (u8)(0x40 | (reg & 8) >> 3);
-		*p++ = (u8)(0xb8 | (reg & 7));
-		put32(p, 0);
-		nops(p + 4, (unsigned)(end - p) - 4);
-	} else if (!host || off & 7) {
-		put32(field, (u32)off);
-	} else {
-		p += put_insn(p, size == 2 ? 4 : size, size == 1 ? 0x1b6 : size == 2 ? 0x1b7 : 0x8b, reg, host & 15);
-		nops(p, (unsigned)(end - p));
-	}
+	put32(out + before, (u32)disp);
+	return before + 4;
 }
 
-/* At FIELD is the displacement of lea 0(%base, %index, 1), %base: O's address. */
-static void sum(u8 *field, const struct op *o)
+/* lea disp(%base, %index, scale), %base. FROM has scale 1. */
+static unsigned put_sum(u8 *out, const u8 *from, const struct op *o)
 {
-	if (o->index == 8 * RZERO) { /* no index, which is 4 without REX.X */
-		field[-1] = (u8)(4 << 3 | (field[-1] & 7));
-		field[-4] &= (u8)~2;
+	unsigned len = with_displacement(out, from, 4, o->disp);
+
+	if (o->index == 8 * RZERO) { /* none, which is 4 without REX.X */
+		out[0] &= (u8)~2;
+		out[3] = (u8)(4 << 3 | (out[3] & 7));
 	} else {
-		field[-1] |= (u8)(o->scale << 6);
+		out[3] |= (u8)(o->scale << 6);
 	}
-	put32(field, (u32)o->disp);
+	return len;
+}
+
+/* The instruction that P marks, for C's operation, is written to OUT. Returns its length. */
+enum { MARKED_MAX = 32 };
+static unsigned put_marked(const struct copy *c, const struct patch *p, u8 *out)
+{
+	const unsigned mark = p->kind - PATCH_MARKED, size = marks[mark].size, before = marks[mark].before, reg = (unsigned)p->addend;
+	const struct op *o = &c->op[p->hole / HOLE_MEMBERS];
+	const u8 *from = &stencil_code[c->stencil->code + p->at - before];
+	u64 off = (u64)member(o, p->hole % HOLE_MEMBERS);
+	unsigned kept = kept_in(off / 8), host = kept & 15, len = 0;
+
+	if (mark == LEA)
+		return put_sum(out, from, o);
+	if (mark < PUT_1) {
+		if (off == 8 * RZERO && p->hole % HOLE_MEMBERS == HOLE_index)
+			return 0; /* put_sum does without */
+		if (off == 8 * RZERO)
+			return put_insn(out, 4, 0x31, reg, reg); /* xor */
+		if (kept && !(off & 7))
+			return put_insn(out, size == 2 ? 4 : size, size == 1 ? 0x1b6 : size == 2 ? 0x1b7 : 0x8b, reg, host);
+		return with_displacement(out, from, before, (s32)off);
+	}
+	if (mark != PUT_8 || !(c->dead >> off / 8 & 1))
+		len = with_displacement(out, from, before, (s32)off);
+	if (kept && off & 7) { /* AH and the like: turn the register by 8, and back */
+		memcpy(out + len, (u8[]){ (u8)(0x48 | host >> 3), 0xc1, (u8)(0xc8 | (host & 7)), 8 }, 4);
+		len += 4 + put_insn(out + len + 4, 1, 0x88, reg, host);
+		memcpy(out + len, (u8[]){ (u8)(0x48 | host >> 3), 0xc1, (u8)(0xc0 | (host & 7)), 8 }, 4);
+		return len + 4;
+	}
+	return kept ? len + put_insn(out + len, size, size == 1 ? 0x88 : 0x89, reg, host) : len;
+}
+
+/* By how much the code before OFFSET of a stencil becomes shorter. */
+static u32 saved(const struct copy *c, u32 offset)
+{
+	const struct patch *p = &stencil_patches[c->stencil->patches];
+	u32 total = 0;
+	u8 out[MARKED_MAX];
+
+	for (unsigned i = 0; !c->stencil->fixed && i < c->stencil->count && p[i].at < offset; i++)
+		if (p[i].kind > PATCH_MARKED)
+			total += marks[p[i].kind - PATCH_MARKED].length - put_marked(c, &p[i], out);
+	return total;
+}
+
+static u32 place(const struct copy *c, u32 offset)
+{
+	return offset < c->stencil->hot ? c->hot + offset - saved(c, offset) : c->aside + offset - c->stencil->hot;
+}
+
+/* The stencil's code, with the instructions that it marks. */
+static void put_code(struct stitch *s, const struct copy *c)
+{
+	const struct stencil *st = c->stencil;
+	const u8 *code = &stencil_code[st->code];
+	u8 *out = s->writable + c->hot;
+	u32 from = 0;
+
+	memcpy(s->writable + c->aside, code + st->hot, st->size - st->hot);
+	for (unsigned i = 0; i < st->count; i++) {
+		const struct patch *p = &stencil_patches[st->patches + i];
+		unsigned mark = p->kind - PATCH_MARKED, start = p->at - marks[p->kind > PATCH_MARKED ? mark : 0].before, len;
+		bool hot = p->at < st->hot;
+		u8 *to = s->writable + c->aside + start - st->hot;
+
+		if (p->kind <= PATCH_MARKED)
+			continue;
+		if (hot) {
+			memcpy(out, code + from, start - from);
+			to = out += start - from;
+			from = start + marks[mark].length;
+		}
+		len = put_marked(c, p, to);
+		if (!hot || st->fixed) {
+			nops(to + len, marks[mark].length - len);
+			len = marks[mark].length;
+		}
+		if (hot)
+			out += len;
+	}
+	memcpy(out, code + from, st->hot - from);
+}
+
+static u64 value(const struct stitch *s, const struct copy *c, const struct patch *p)
+{
+	u64 code = (u64)(uintptr_t)s->code;
+
+	switch (p->hole) {
+	case HOLE_OP: return (u64)(uintptr_t)c->op + (u64)p->addend;
+	case HOLE_NEXT_1:
+	case HOLE_NEXT_2: return code + c->next[p->hole - HOLE_NEXT_1 + 1] - 4;
+	case HOLE_LINKED: return code + c->linked - 4;
+	case HOLE_SELF: return code + place(c, (u32)p->addend) - 4;
+	case HOLE_FUNCTION: return (u64)(uintptr_t)stencil_functions[p->addend] - 4;
+	case HOLE_DATA: return (u64)(uintptr_t)stencil_data + (u64)p->addend;
+	default: return (u64)member(c->op + p->hole / HOLE_MEMBERS, p->hole % HOLE_MEMBERS) + (u64)p->addend;
+	}
 }
 
 /* Do all members of O fit where ST has holes for them? */
@@ -371,31 +436,21 @@ static bool fits(const struct stencil *st, const struct op *o)
 	return true;
 }
 
-/* Fill in all holes of the copy, or those that linking changes. */
+/* Fill in all other holes of the copy, or those that linking changes. */
 static void fill(struct stitch *s, const struct copy *c, bool all)
 {
 	const struct stencil *st = c->stencil;
 
 	for (unsigned i = 0; i < st->count; i++) {
 		const struct patch *p = &stencil_patches[st->patches + i];
-		u32 at = place(c, p->at);
-		u8 *field = s->writable + at;
+		u8 *field;
+		u32 at;
 		u64 v;
 
-		if (!all && p->hole != HOLE_LINKED && p->hole % HOLE_MEMBERS != HOLE_cost)
+		if (p->kind > PATCH_MARKED || (!all && p->hole != HOLE_LINKED && p->hole % HOLE_MEMBERS != HOLE_cost))
 			continue;
-		if (p->kind == PATCH_MARKED + LEA) {
-			sum(field, &c->op[p->hole / HOLE_MEMBERS]);
-			continue;
-		}
-		if (p->kind > PATCH_MARKED) {
-			if (p->hole % HOLE_MEMBERS == HOLE_index && c->op[p->hole / HOLE_MEMBERS].index == 8 * RZERO)
-				nops(field - 4, 8); /* nobody will use it */
-			else
-				rewrite(field, p->kind - PATCH_MARKED, (u64)member(&c->op[p->hole / HOLE_MEMBERS], p->hole % HOLE_MEMBERS),
-				        (unsigned)p->addend, c->dead);
-			continue;
-		}
+		at = place(c, p->at);
+		field = s->writable + at;
 		v = value(s, c, p);
 		switch (p->kind) {
 		case PATCH_8: *field = (u8)v; break;
@@ -537,11 +592,10 @@ static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i)
 	jump = st->links ? &o[i + st->links - 1] : NULL;
 	if (jump)
 		c.linked = jump->target ? entry(s, jump->target) : glue(s, jump, jump_unlinked);
-	memcpy(s->writable + c.hot, &stencil_code[st->code], st->hot);
-	memcpy(s->writable + c.aside, &stencil_code[st->code + st->hot], st->size - st->hot);
+	put_code(s, &c);
 	fill(s, &c, true);
-	if (st->next && st->hot < plan[i].size) /* what comes next in the code is not what comes next in the block */
-		jump_at(s, c.hot + st->hot, s->code + c.next[st->next]);
+	if (st->next && st->next != 1 + st->skips) /* what comes next in the code is not what comes next in the block */
+		jump_at(s, c.hot + plan[i].size - JMP_BYTES, s->code + c.next[st->next]);
 	if (jump)
 		*site(s, jump) = (struct site){ c.hot, c.aside, (u16)(st - stencils + 1) };
 }
@@ -597,7 +651,7 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 		if (verified && st)
 			hot += verify(s, hot);
 		plan[i].start = hot;
-		plan[i].size = st ? st->hot : GLUE_BYTES;
+		plan[i].size = st ? st->hot - saved(&(struct copy){ .stencil = st, .op = &first[i], .dead = plan[i].dead }, st->hot) : GLUE_BYTES;
 		if (st) {
 			plan[i].aside = aside(s, st->size - st->hot);
 			if (st->next && st->next != 1 + st->skips)
