@@ -17,7 +17,7 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 {
 	const unsigned width = 8 * size, top = width - 1;
 	unsigned k;
-	u64 r, cf;
+	u64 r, cf, cv;
 
 	switch (what) {
 	case SHL:
@@ -65,15 +65,20 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 	if (what == SHL || what == SHR || what == SAR) {
 		c->res = extend(r, size);
 		c->fix = 0;
-		c->cv = 0;
 	} else {
-		settle_flags(c);
-		c->cv = 0; /* rotates leave SF ZF AF PF */
+		settle_flags(c); /* rotates leave SF ZF AF PF */
 	}
-	if (what == SHL || what == ROL || what == RCL)
-		c->cv |= carry_bits(cf, bit(r, top));
-	else
-		c->cv |= carry_bits(cf, cf ^ bit(r, top) ^ bit(r, top - 1));
+	/* CF and CF ^ OF in bits 63 and 62. */
+	switch (what) {
+	case SHL: cv = size == 8 ? cf << 63 | r >> 1 : a << k << (63 - width); break;
+	case ROL: cv = r << 63 | (size == 8 ? r >> 1 : r << (62 - top)); break;
+	case RCL: cv = carry_bits(cf, bit(r, top)); break;
+	case SHR: cv = (0 - cf) ^ r << (63 - top); break; /* the highest bit of R is 0 */
+	case SAR: cv = 0 - cf; break;                     /* the two highest bits are the same */
+	case ROR: cv = r << (63 - top); break;
+	default: cv = carry_bits(cf, cf ^ bit(r, top) ^ bit(r, top - 1)); break;
+	}
+	c->cv = cv & (u64)3 << 62;
 	return r;
 }
 
