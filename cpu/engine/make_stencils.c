@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include "cpu/stencil.h"
 
-enum { MAX_BLOCKS = 256, MAX_PATCHES = 255, MAX_CODE = 4096, JMP = 0xe9, JMP_SIZE = 5 };
+enum { MAX_BLOCKS = 256, MAX_PATCHES = 255, MAX_CODE = 4096, CALL = 0xe8, JMP = 0xe9, JMP_SIZE = 5 };
 
 #define NAME(n, member) #member,
 static const char *const member_names[] = { STENCIL_MEMBERS(NAME, 0) "amask" };
@@ -146,6 +146,7 @@ static struct block blocks[MAX_BLOCKS];
 static unsigned block_count, order[MAX_BLOCKS], placed;
 static struct patch patches[MAX_PATCHES];
 static unsigned patch_count;
+static bool calls, indirect;          /* it calls functions; it goes to blocks that it finds itself */
 static bool fixed;                    /* hot code that jumps within itself: it keeps its lengths */
 static uint8_t code[MAX_CODE];
 static unsigned code_size;
@@ -188,6 +189,14 @@ static bool last_jump(const struct object *o, unsigned b, struct relocation *out
 		}
 	}
 	return false;
+}
+
+/* Is the last instruction JMP through a register: FF /4? */
+static bool ends_indirect(const Elf_Data *d)
+{
+	const uint8_t *end = (const uint8_t *)d->d_buf + d->d_size;
+
+	return d->d_size >= 2 && end[-2] == 0xff && (end[-1] & 0xf8) == 0xe0;
 }
 
 /* R, or, if it leads to a block that is nothing but a jump, where that leads. */
@@ -318,8 +327,8 @@ static bool jumps(const struct patch *p)
 
 static void finish(const char *plain, unsigned hot, int next, int links, bool seldom, bool skips, bool leaves, bool closed)
 {
-	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d },\n",
-	        plain, code_total, patch_total, hot, code_size, patch_count, next, links, seldom, skips, leaves, closed, fixed);
+	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d },\n",
+	        plain, code_total, patch_total, hot, code_size, patch_count, next, links, seldom, skips, leaves, closed, fixed, calls || indirect);
 	plains = grow(plains, (stencil_total + 1) * sizeof *plains);
 	plains[stencil_total++] = strdup(plain);
 	for (unsigned i = 0; i < code_size; i++)
@@ -380,7 +389,7 @@ static bool make(const struct object *o, const char *name)
 			place_chain(o, i);
 	/* Lay them out. A jump to what comes next is left away. */
 	code_size = patch_count = 0;
-	fixed = false;
+	fixed = calls = indirect = false;
 	for (unsigned i = 0; i < placed; i++) {
 		struct block *b = &blocks[order[i]];
 		Elf_Data *d = contents(o, b->section);
@@ -402,6 +411,7 @@ static bool make(const struct object *o, const char *name)
 		if (code_size + b->size > MAX_CODE)
 			return false;
 		memcpy(code + code_size, d->d_buf, b->size);
+		indirect |= ends_indirect(d);
 		code_size += b->size;
 		if (i + 1 == hot_blocks)
 			hot = code_size;
@@ -425,6 +435,7 @@ static bool make(const struct object *o, const char *name)
 			second |= is(p->hole, "HOLE_MEMBERS + HOLE_cost");
 			skips |= is(p->hole, "HOLE_NEXT_2");
 			leaves |= is(p->hole, "HOLE_FUNCTION");
+			calls |= is(p->hole, "HOLE_FUNCTION") && code[at - 1] == CALL;
 			if (is(p->hole, "HOLE_SELF") && (at < hot) == (p->addend < hot)) { /* both here, or both aside: they keep their distance */
 				int32_t distance = (int32_t)(p->addend - (at + 4));
 

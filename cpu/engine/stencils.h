@@ -45,6 +45,7 @@ struct stencil {
 	bool leaves;                      /* it may go on outside of stitched code */
 	bool closed;                      /* it goes to the operation behind it and nowhere else */
 	bool fixed;                       /* hot code has jumps within itself: none of its instructions may become shorter */
+	bool rigid;                       /* it calls functions, or goes to blocks that it finds itself: registers must be kept where they usually are */
 };
 
 extern const struct stencil stencils[];

@@ -33,8 +33,9 @@ const bool stitch_built = VCPU_STITCH;
 
 enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 12, STUB_BYTES = 11, COMMON_BYTES = 64, VERIFY_BYTES = 128 };
 
-/* Of an operation: its code, and, of a jump, which stencil it is; or of a block's first operation, the end of its code, and its stub, which lies aside. */
-struct site { u32 hot, aside; u16 stencil; };
+/* Of an operation: its code, and, of a jump, which stencil it is, the swaps of its block, and the code that undoes them on the way out (0: none); or of a block's first operation, the end of its
+ * code, its stub, which lies aside, and where a block with swaps jumps back to. */
+struct site { u32 hot, aside, out; u16 stencil, swaps; };
 
 struct stitch {
 	u8 *region;                    /* operations, then code */
@@ -94,8 +95,13 @@ static bool map_code(struct stitch *s)
 		!mprotect(s->code, CODE_BYTES, PROT_READ | PROT_EXEC);
 }
 
-/* Host registers of the guest's that are kept; the order of parameters in stencil.h, and preserve_none, say which. 0: not kept. */
-static unsigned kept_in(u64 reg)
+/* A block that jumps back to its start may keep other registers, in the places of some that it does not use. Each has four bits of a number: 0, or the
+ * guest's register there. */
+static const u8 swappable[] = { RBX, RSI, RDI };
+static unsigned swapped(u16 swaps, unsigned place) { return swaps >> 4 * place & 15; }
+
+/* The host register in which the guest's REG is kept, | 16. 0: not kept. The order of parameters in stencil.h, and preserve_none, say which. */
+static unsigned kept_in(u16 swaps, u64 reg)
 {
 	enum { HOST_RDX = 2, HOST_RSI = 6, HOST_RDI, HOST_R8, HOST_R9, HOST_R11 = 11, HOST_R13 = 13, HOST_R15 = 15, KEPT = 16 };
 	static const u8 host[REGISTERS] = {
@@ -103,6 +109,13 @@ static unsigned kept_in(u64 reg)
 		[RSI] = KEPT | HOST_RSI, [RDI] = KEPT | HOST_RDI, [RIP] = KEPT | HOST_R15,
 	};
 
+	for (unsigned i = 0; swaps && i < sizeof swappable; i++)
+		if (swapped(swaps, i)) {
+			if (reg == swapped(swaps, i))
+				return host[swappable[i]];
+			if (reg == swappable[i])
+				return 0;
+		}
 	return reg < REGISTERS ? host[reg] : 0;
 }
 
@@ -129,8 +142,8 @@ static void make_common(struct stitch *s)
 	u8 *p = s->writable + RELOAD_AT;
 
 	for (unsigned reg = 0; reg < REGISTERS; reg++)
-		if (kept_in(reg))
-			p = register_memory(p, 0x8b, kept_in(reg), 8 * reg); /* mov 8 * reg(%r12), %host */
+		if (kept_in(0, reg))
+			p = register_memory(p, 0x8b, kept_in(0, reg), 8 * reg); /* mov 8 * reg(%r12), %host */
 	memcpy(p, "\xff\xe1", 2); /* jmp *%rcx */
 	memcpy(s->writable + HANDLER_AT, "\x49\x89\xcd\x41\xff\x65\x00", 7); /* mov %rcx, %r13; jmp *(%r13) */
 }
@@ -285,6 +298,7 @@ struct copy {
 	u32 next[3];                  /* [1], [2]: code of the operations behind it */
 	u32 linked;
 	u32 dead;                     /* registers that need not be stored */
+	u16 swaps;
 };
 
 /* Of the instructions that stencil.h marks: bytes of the register, bytes before the displacement, bytes in the stencil. */
@@ -328,7 +342,7 @@ static unsigned put_marked(const struct copy *c, const struct patch *p, u8 *out)
 	const struct op *o = &c->op[p->hole / HOLE_MEMBERS];
 	const u8 *from = &stencil_code[c->stencil->code + p->at - before];
 	u64 off = (u64)member(o, p->hole % HOLE_MEMBERS);
-	unsigned kept = kept_in(off / 8), host = kept & 15, len = 0;
+	unsigned kept = kept_in(c->swaps, off / 8), host = kept & 15, len = 0;
 
 	if (mark == LEA)
 		return put_sum(out, from, o);
@@ -527,6 +541,25 @@ struct plan {
 /* The operation goes on by its code, or not at all. */
 static bool in_code(const struct plan *p) { return p->stencil && !p->stencil->leaves; }
 
+/* Load what SWAPS keeps, or, BACK, what is usually there. */
+static u8 *put_swaps(u8 *p, u16 swaps, bool back)
+{
+	for (unsigned i = 0; i < sizeof swappable; i++)
+		if (swapped(swaps, i))
+			p = register_memory(p, 0x8b, kept_in(0, swappable[i]), 8 * (back ? swappable[i] : swapped(swaps, i)));
+	return p;
+}
+
+/* Code aside that does so and goes on at TO. */
+enum { SWAP_BYTES = 5 * sizeof swappable + JMP_BYTES };
+static u32 swap_at(struct stitch *s, u16 swaps, bool back, u32 to)
+{
+	u32 at = aside(s, SWAP_BYTES);
+
+	jump_at(s, (u32)(put_swaps(s->writable + at, swaps, back) - s->writable), s->code + to);
+	return at;
+}
+
 static const struct stencil *find(const u16 *table, handler *h)
 {
 	unsigned number = table[slot(table, h)];
@@ -548,7 +581,7 @@ static const struct stencil *choose(const struct stitch *s, const struct op *o)
 
 /* A store of a kept register that nobody can see need not be made: another one to the same register follows, and nothing between them leaves the code or
  * reads the register from memory. */
-static void drop_stores(struct plan *plan, const struct op *first, unsigned count)
+static void drop_stores(struct plan *plan, const struct op *first, unsigned count, u16 swaps)
 {
 	u32 dead = 0;
 
@@ -568,7 +601,7 @@ static void drop_stores(struct plan *plan, const struct op *first, unsigned coun
 			if (p->kind <= PATCH_MARKED || mark == LEA)
 				continue;
 			off = (u64)member(&first[i] + p->hole / HOLE_MEMBERS, p->hole % HOLE_MEMBERS);
-			if (mark == PUT_8 && kept_in(off / 8))
+			if (mark == PUT_8 && kept_in(swaps, off / 8))
 				dead |= 1u << off / 8;
 			else if (mark >= PUT_1 || off & 7) /* a part of it */
 				dead &= ~(1u << off / 8);
@@ -576,11 +609,60 @@ static void drop_stores(struct plan *plan, const struct op *first, unsigned coun
 	}
 }
 
-static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i)
+/* How often the block names each general register; 0 of a register whose stencils read it by other means. False: a stencil wants all registers in their
+ * places, or there is no jump to the start, where swaps would pay. */
+static bool count_uses(const struct plan *plan, const struct op *first, unsigned count, u8 *uses)
+{
+	bool again = false;
+
+	for (unsigned i = 1; i < count; i++) {
+		const struct stencil *st = plan[i].stencil;
+
+		if (plan[i].done_before)
+			continue;
+		if (!st || st->rigid)
+			return false;
+		if (st->links)
+			again |= first[i + st->links - 1u].target == first;
+		for (unsigned k = 0; k < st->count; k++) {
+			const struct patch *p = &stencil_patches[st->patches + k];
+
+			if (p->kind > PATCH_MARKED && p->kind != PATCH_MARKED + LEA) {
+				u64 reg = (u64)member(&first[i + p->hole / HOLE_MEMBERS], p->hole % HOLE_MEMBERS) / 8;
+
+				if (reg < 16)
+					uses[reg]++;
+			}
+		}
+	}
+	return again;
+}
+
+static u16 choose_swaps(const struct plan *plan, const struct op *first, unsigned count)
+{
+	u8 uses[16] = { 0 };
+	u16 swaps = 0;
+
+	if (!count_uses(plan, first, count, uses))
+		return 0;
+	for (unsigned i = 0; i < sizeof swappable; i++) {
+		unsigned best = 0;
+
+		for (unsigned reg = 0; reg < 16; reg++)
+			if (!kept_in(swaps, reg) && uses[reg] > 1 && uses[reg] > uses[best] * !!best)
+				best = reg;
+		if (best && !uses[swappable[i]])
+			swaps |= (u16)(best << 4 * i);
+	}
+	return swaps;
+}
+
+static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, u16 swaps)
 {
 	const struct stencil *st = plan[i].stencil;
-	struct copy c = { .stencil = st, .op = &o[i], .hot = plan[i].start, .aside = plan[i].aside, .dead = plan[i].dead };
+	struct copy c = { .stencil = st, .op = &o[i], .hot = plan[i].start, .aside = plan[i].aside, .dead = plan[i].dead, .swaps = swaps };
 	struct op *jump;
+	u32 out = 0;
 
 	site(s, &o[i])->hot = plan[i].start;
 	if (!st) {
@@ -592,21 +674,23 @@ static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i)
 	jump = st->links ? &o[i + st->links - 1] : NULL;
 	if (jump)
 		c.linked = jump->target ? entry(s, jump->target) : glue(s, jump, jump_unlinked);
+	if (jump && swaps)
+		c.linked = jump->target == &o[0] ? plan[1].hot : (out = swap_at(s, swaps, true, c.linked));
 	put_code(s, &c);
 	fill(s, &c, true);
 	if (st->next && st->next != 1 + st->skips) /* what comes next in the code is not what comes next in the block */
 		jump_at(s, c.hot + plan[i].size - JMP_BYTES, s->code + c.next[st->next]);
 	if (jump)
-		*site(s, jump) = (struct site){ c.hot, c.aside, (u16)(st - stencils + 1) };
+		*site(s, jump) = (struct site){ c.hot, c.aside, out, (u16)(st - stencils + 1), swaps };
 }
 
 /* Code AT which stops the host by an invalid instruction unless what is kept is what memory has: for tests. Returns its length. */
-static u32 verify(struct stitch *s, u32 at)
+static u32 verify(struct stitch *s, u32 at, u16 swaps)
 {
 	u8 *p = s->writable + at;
 
 	for (unsigned reg = 0; reg < REGISTERS; reg++) {
-		unsigned host = kept_in(reg);
+		unsigned host = kept_in(swaps, reg);
 
 		if (host) {
 			p = register_memory(p, 0x39, host, 8 * reg); /* cmp %host, 8 * reg(%r12) */
@@ -621,7 +705,8 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 {
 	unsigned count = (unsigned)first->disp;
 	struct plan plan[BLOCK_OPS + 2] = { 0 };
-	u32 hot, total = 0;
+	u32 hot, start, total = 0;
+	u16 swaps;
 
 	if (count > BLOCK_OPS) {
 		first->imm = INT64_MAX;
@@ -634,14 +719,16 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 			st = NULL;
 		plan[i] = (struct plan){ .plain = first[i].run, .stencil = st,
 			.done_before = i > 1 && plan[i - 1].stencil && plan[i - 1].stencil->skips && !plan[i - 1].done_before };
-		total += (st ? st->size : 0) + 2 * GLUE_BYTES + STUB_BYTES + JMP_BYTES + (verified ? VERIFY_BYTES : 0);
+		total += (st ? st->size : 0) + 2 * (GLUE_BYTES + SWAP_BYTES) + STUB_BYTES + JMP_BYTES + (verified ? VERIFY_BYTES : 0);
 	}
-	if (!has_room(s, total + GLUE_BYTES + 16))
+	if (!has_room(s, total + 2 * GLUE_BYTES + SWAP_BYTES + 16))
 		return false;
+	swaps = choose_swaps(plan, first, count);
 	if (!verified)
-		drop_stores(plan, first, count);
-	s->kept += GLUE_BYTES;
-	hot = (s->hot + 15) & ~15u;
+		drop_stores(plan, first, count, swaps);
+	s->kept += 2 * GLUE_BYTES;
+	start = (s->hot + 15) & ~15u;
+	hot = (u32)(put_swaps(s->writable + start, swaps, false) - s->writable);
 	for (unsigned i = 1; i < count; i++) {
 		const struct stencil *st = plan[i].stencil;
 
@@ -649,9 +736,9 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 			continue;
 		plan[i].hot = hot;
 		if (verified && st)
-			hot += verify(s, hot);
+			hot += verify(s, hot, swaps);
 		plan[i].start = hot;
-		plan[i].size = st ? st->hot - saved(&(struct copy){ .stencil = st, .op = &first[i], .dead = plan[i].dead }, st->hot) : GLUE_BYTES;
+		plan[i].size = st ? st->hot - saved(&(struct copy){ .stencil = st, .op = &first[i], .dead = plan[i].dead, .swaps = swaps }, st->hot) : GLUE_BYTES;
 		if (st) {
 			plan[i].aside = aside(s, st->size - st->hot);
 			if (st->next && st->next != 1 + st->skips)
@@ -661,15 +748,16 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 	}
 	site(s, first)->hot = s->hot = hot;
 	if (site(s, first)->aside)
-		jump_at(s, site(s, first)->aside, s->code + plan[1].hot);
-	first->run = way_in(s, plan[1].hot);
-	first->cost = distance(first, s->code + plan[1].hot);
+		jump_at(s, site(s, first)->aside, s->code + start);
+	site(s, first)->out = swaps ? plan[1].hot : 0;
+	first->run = way_in(s, start);
+	first->cost = distance(first, s->code + start);
 	for (unsigned i = 1; i < count; i++)
 		if (!plan[i].done_before)
-			emit(s, plan, first, i);
+			emit(s, plan, first, i, swaps);
 	for (unsigned i = 1; i < count; i++) /* a handler, or a stencil's slow one, goes on there */
 		if (!plan[i].done_before && !(i > 1 && in_code(&plan[i - 1]) && in_code(&plan[i - 1 - plan[i - 1].done_before])))
-			first[i].run = way_in(s, plan[i].hot);
+			first[i].run = way_in(s, swaps ? swap_at(s, swaps, false, plan[i].hot) : plan[i].hot);
 	return true;
 }
 
@@ -696,13 +784,17 @@ void stitch_link(struct stitch *s, struct op *jump)
 	const struct stencil *st;
 	struct copy c;
 
-	if (!at->stencil || !has_room(s, STUB_BYTES))
+	if (!at->stencil || (at->swaps && !at->out) || !has_room(s, STUB_BYTES))
 		return;
 	st = &stencils[at->stencil - 1];
-	c = (struct copy){ .stencil = st, .op = jump - (st->links - 1), .hot = at->hot, .aside = at->aside };
+	c = (struct copy){ .stencil = st, .op = jump - (st->links - 1), .hot = at->hot, .aside = at->aside, .swaps = at->swaps };
 	if (!fits(st, c.op))
 		return;
 	c.linked = entry(s, jump->target);
+	if (at->swaps) /* by the same way out */
+		jump_at(s, (u32)(put_swaps(s->writable + at->out, at->swaps, true) - s->writable), s->code + c.linked);
+	if (at->swaps)
+		c.linked = at->out;
 	fill(s, &c, false);
 }
 
@@ -710,8 +802,10 @@ void stitch_forget(struct stitch *s, struct op *first, handler *stale)
 {
 	if (!is_stitched(s, first))
 		return;
-	s->kept -= GLUE_BYTES;
+	s->kept -= 2 * GLUE_BYTES;
 	jump_at(s, entry(s, first), s->code + glue(s, first, stale));
+	if (site(s, first)->out) /* and those who jump back to its start */
+		jump_at(s, site(s, first)->out, s->code + glue(s, first, stale));
 	first->cost = distance(first, s->code + HANDLER_AT);
 }
 

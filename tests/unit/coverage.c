@@ -79,8 +79,8 @@ enum cpu_stop __wrap_cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 	if (!wanted) {
 		static unsigned runs;
 
-		c->all->hot_after = runs % 2 ? HOT_AFTER : 0;
-		c->all->verified = !(runs++ % 2);
+		c->all->hot_after = (unsigned[]){ 0, 2, HOT_AFTER }[runs % 3];
+		c->all->verified = runs++ % 3 != 2;
 		return __real_cpu_run(c, icount_end, idle_end);
 	}
 	while (c->icount + 1 < icount_end) {
