@@ -101,6 +101,10 @@ char *config_write(const struct vcpu_config *config)
 		add(&t, "drive=%s,%s,", (unsigned)d->bus < ARRAY_LEN(bus_names) ? bus_names[d->bus] : "ide", d->cdrom ? "cdrom" : "disk");
 		add_image(&t, d->image ? d->image : "");
 	}
+	for (unsigned i = 0; i < config->loads_count && i < VCPU_LOADS; i++) {
+		add(&t, "load=");
+		add_escaped(&t, config->loads[i]);
+	}
 	if (t.failed) {
 		free(t.s);
 		return NULL;
@@ -189,6 +193,11 @@ static bool read_line(struct config_text *c, char *line)
 	*value++ = 0;
 	if (!strcmp(line, "drive"))
 		return read_drive(c, value);
+	if (!strcmp(line, "load") && c->config.loads_count < VCPU_LOADS) {
+		unescape(value);
+		c->loads[c->config.loads_count++] = value;
+		return is_name(value);
+	}
 	if (!strcmp(line, "mac")) {
 		if (sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x", mac, mac + 1, mac + 2, mac + 3, mac + 4, mac + 5) != 6)
 			return false;
@@ -220,6 +229,7 @@ bool config_read(struct config_text *c, const char *text, size_t len, char **err
 		}
 	}
 	c->config.drives = c->drives;
+	c->config.loads = c->loads;
 	return true;
 }
 

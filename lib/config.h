@@ -13,6 +13,7 @@ char *config_write(const struct vcpu_config *config);
 struct config_text {
 	struct vcpu_config config;
 	struct vcpu_drive drives[VCPU_DRIVES];
+	const char *loads[VCPU_LOADS];
 	char *text; /* malloc'd */
 };
 /* From LEN bytes of TEXT. False: *ERROR says what is wrong with which line. */

@@ -26,6 +26,9 @@ void boot_free(struct boot *boot)
 	for (unsigned i = 0; i < boot->nmodules; i++)
 		blob_free(&boot->modules[i]);
 	free(boot->modules);
+	for (unsigned i = 0; i < boot->nextras; i++)
+		blob_free(&boot->extras[i].blob);
+	free(boot->extras);
 	free(boot->append);
 	*boot = (struct boot){ 0 };
 }
@@ -101,7 +104,7 @@ static FILE *open_file(const char *name, const struct reach *reach, const char *
 	return file;
 }
 
-static bool read_blob(struct blob *b, const char *name, const void *data, size_t size, u64 limit, const struct reach *reach, const char *given,
+bool blob_read(struct blob *b, const char *name, const void *data, size_t size, u64 limit, const struct reach *reach, const char *given,
 	char **error)
 {
 	FILE *file;
@@ -148,7 +151,7 @@ static bool add_module(struct boot *boot, const char *name, const char *text, co
 	boot->nmodules++;
 	if (!modules[boot->nmodules - 1].text)
 		return no_memory(error, name);
-	return read_blob(&modules[boot->nmodules - 1], name, data, size, limit, boot->reach, boot->reach ? boot->reach->initrd : NULL, error);
+	return blob_read(&modules[boot->nmodules - 1], name, data, size, limit, boot->reach, boot->reach ? boot->reach->initrd : NULL, error);
 }
 
 /* "file args,file args": every module's command line is all of its text, as boot loaders give it. */
@@ -244,6 +247,8 @@ static u64 boot_hash(const struct boot *boot)
 		h = hash64(h, boot->modules[i].text, strlen(boot->modules[i].text));
 		h = hash64(h, boot->modules[i].data, boot->modules[i].size);
 	}
+	for (unsigned i = 0; i < boot->nextras; i++)
+		h = hash64(h ^ boot->extras[i].at, boot->extras[i].blob.data, boot->extras[i].blob.size);
 	return h;
 }
 
@@ -270,7 +275,7 @@ static const char *package_of(const char *name)
 static bool firmware_read(struct blob *b, const char *name, const struct reach *reach, char **error)
 {
 	char *why = NULL;
-	bool ok = read_blob(b, name, NULL, 0, FIRMWARE_MAX, reach, reach ? reach->bios : NULL, &why);
+	bool ok = blob_read(b, name, NULL, 0, FIRMWARE_MAX, reach, reach ? reach->bios : NULL, &why);
 
 	if (!ok && why)
 		error_write(error, "%s%s", why, package_of(name));
@@ -303,7 +308,7 @@ static bool read_all(struct boot *boot, const struct vcpu_config *config, u64 li
 	if (!config->kernel && !config->kernel_data)
 		return (!config->initrd && !config->initrd_data) || error_set(error, "%s: an initial RAM disk without a kernel",
 			config->initrd ? config->initrd : "initrd");
-	if (!read_blob(&boot->kernel, name, config->kernel_data, config->kernel_size, limit, boot->reach, boot->reach ? boot->reach->kernel : NULL, error) ||
+	if (!blob_read(&boot->kernel, name, config->kernel_data, config->kernel_size, limit, boot->reach, boot->reach ? boot->reach->kernel : NULL, error) ||
 	    !classify(boot, error))
 		return false;
 	if (!config->initrd && !config->initrd_data)
@@ -318,10 +323,18 @@ static bool read_all(struct boot *boot, const struct vcpu_config *config, u64 li
 	return add_modules(boot, config->initrd, limit, error);
 }
 
+static bool read_extras(struct boot *boot, const struct vcpu_config *config, u64 limit, char **error)
+{
+	for (unsigned i = 0; i < config->loads_count; i++)
+		if (!extra_read(boot, config->loads[i], limit, error))
+			return false;
+	return true;
+}
+
 bool boot_read(struct boot *boot, const struct vcpu_config *config, u64 limit, const struct reach *reach, char **error)
 {
 	*boot = (struct boot){ .reach = reach };
-	if (!read_all(boot, config, limit, error) || !read_firmware(boot, config, error)) {
+	if (!read_all(boot, config, limit, error) || !read_firmware(boot, config, error) || !read_extras(boot, config, limit, error)) {
 		boot_free(boot);
 		return false;
 	}

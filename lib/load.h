@@ -15,6 +15,13 @@ struct blob {
 
 enum image_kind { IMAGE_NONE, IMAGE_LINUX, IMAGE_MULTIBOOT, IMAGE_PVH, IMAGE_FLAT };
 
+/* Bytes for an address. */
+struct extra {
+	u64 at;
+	bool file;   /* the bytes are of a file, else of the configuration */
+	struct blob blob;
+};
+
 /* What a machine boots: kept as long as it lives, so that it can boot again. */
 struct boot {
 	enum image_kind kind;
@@ -22,6 +29,8 @@ struct boot {
 	struct blob bios;        /* firmware that is started first; no data: we load the kernel ourselves */
 	struct blob *modules;
 	unsigned nmodules;
+	struct extra *extras;    /* go into memory behind all else, at power-on and at every reset */
+	unsigned nextras;
 	char *append; /* never NULL once read */
 	u64 hash;     /* of all of it */
 	const struct reach *reach; /* while it is being read: boot_read's */
@@ -38,6 +47,8 @@ bool boot_load(struct vcpu *v, char **error);
 
 /* ---- what the loaders share (load.c) ---- */
 
+/* Read file NAME, or SIZE bytes at DATA, into *B; GIVEN: the user says that the file is this one now. False: *ERROR says why not; what B has is to be freed. */
+bool blob_read(struct blob *b, const char *name, const void *data, size_t size, u64 limit, const struct reach *reach, const char *given, char **error);
 /* Is [BASE, BASE + LEN) RAM below 4 GiB that a loader may fill? */
 bool load_room(const struct vcpu *v, u64 base, u64 len);
 void load_bytes(struct vcpu *v, u64 base, const void *data, u64 len);
@@ -72,5 +83,12 @@ bool elf_check(const struct blob *b, bool *pvh, u64 *entry, char **error);
 /* Load all segments at their physical addresses. *ENTRY is the physical entry point, [*LOW, *HIGH) spans what was filled. */
 bool elf_load(struct vcpu *v, const struct blob *b, u64 *entry, u64 *low, u64 *high, char **error);
 bool pvh_load(struct vcpu *v, char **error);
+
+/* ---- beside the image (load_extra.c) ---- */
+
+/* Add what TEXT, "ADDRESS=FILE" or "ADDRESS=hex:BYTES", says to BOOT. False: *ERROR says why not. */
+bool extra_read(struct boot *boot, const char *text, u64 limit, char **error);
+/* Put them all into memory. False: *ERROR says which has no room there. */
+bool extras_load(struct vcpu *v, char **error);
 
 #endif

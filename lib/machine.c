@@ -71,6 +71,8 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 		return error_set(error, "%u drives at NULL", config->drives_count);
 	if (config->drives_count > VCPU_DRIVES)
 		return error_set(error, "%u drives are more than a machine can have (%u)", config->drives_count, VCPU_DRIVES);
+	if (config->loads_count > VCPU_LOADS || (config->loads_count && !config->loads))
+		return error_set(error, "%u loads at %s; a machine can have %u", config->loads_count, config->loads ? "an address" : "NULL", VCPU_LOADS);
 	if ((config->kernel_size && !config->kernel_data) || (config->initrd_size && !config->initrd_data))
 		return error_set(error, "%zu bytes of %s at NULL", config->kernel_data ? config->initrd_size : config->kernel_size,
 			config->kernel_data ? "an initrd" : "a kernel");
@@ -239,7 +241,7 @@ bool machine_reset(struct vcpu *v, char **error)
 	if (v->pc && !pc_reset(v))
 		return error_set(error, "the host has no memory for the firmware's tables");
 	cpus_reset(v->cpu->all);
-	return v->boot.bios.data || v->boot.kind == IMAGE_NONE || boot_load(v, error);
+	return (v->boot.bios.data || v->boot.kind == IMAGE_NONE || boot_load(v, error)) && extras_load(v, error);
 }
 
 /* ---- state ---- */

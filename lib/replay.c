@@ -297,6 +297,10 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 		return -1;
 	if (recording->embed && v->boot.nmodules > 1)
 		return machine_error(v, "only one initrd or module can be put into a recording, not %u", v->boot.nmodules);
+	for (unsigned i = 0; recording->embed && i < v->boot.nextras; i++)
+		if (v->boot.extras[i].file)
+			return machine_error(v, "%s: a file that is loaded at an address is not put into a recording; its bytes as hex: are",
+				v->boot.extras[i].blob.name);
 	if (!drives_contents(v, contents))
 		return -1;
 	r = v->recorder = calloc(1, sizeof *r);

@@ -96,6 +96,7 @@ struct vcpu_mouse { int16_t dx, dy, wheel; uint16_t buttons; };
 struct vcpu_medium { uint8_t drive, medium; };
 
 #define VCPU_DRIVES 16
+#define VCPU_LOADS 64
 
 /* VCPU_BUS_SHELF: no drive, but an image for the floppy or CD-ROM drive before it in the list; there may be several. */
 enum vcpu_bus { VCPU_BUS_IDE, VCPU_BUS_AHCI, VCPU_BUS_VIRTIO, VCPU_BUS_FLOPPY, VCPU_BUS_SHELF };
@@ -132,6 +133,10 @@ struct vcpu_config {
 	const void *initrd_data;
 	size_t initrd_size;
 	const char *append;      /* command line */
+	/* Bytes for RAM: "ADDRESS=FILE" or "ADDRESS=hex:BYTES", in order, behind what is booted, at power-on and at every reset. An address is physical, below
+	 * 4 GiB, in C's notation. */
+	const char *const *loads;
+	unsigned loads_count;    /* at most VCPU_LOADS */
 
 	/* The rest of the PC. */
 	unsigned processors;     /* 1 to 64 [1] */

@@ -36,6 +36,7 @@ struct face {
 struct run_options {
 	struct vcpu_config config; /* without output and user: run_machine has its own */
 	struct vcpu_drive drives[VCPU_DRIVES]; /* config.drives */
+	const char *loads[VCPU_LOADS];         /* config.loads */
 	const char *where[VCPU_CHANNELS]; /* the channel's bytes go to: "stdio", "null", "file:PATH", COM1 to COM4 also "pty" or "unix:PATH"; NULL: nowhere */
 	bool text;                 /* --display text */
 	bool realtime;             /* virtual time does not run faster than the host's */

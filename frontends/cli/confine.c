@@ -129,6 +129,12 @@ void confine_inputs(struct sandbox *s, const struct run_options *o)
 		allow_modules(s, o->config.initrd);
 	if (o->config.vars)
 		allow_image(s, o->config.vars, false);
+	for (unsigned i = 0; i < o->config.loads_count; i++) {
+		const char *file = strchr(o->loads[i], '=');
+
+		if (file)
+			sandbox_allow(s, SANDBOX_READ, file + 1);
+	}
 	for (unsigned i = 0; i < o->config.drives_count; i++)
 		if (o->drives[i].image)
 			allow_image(s, o->drives[i].image, o->drives[i].cdrom);

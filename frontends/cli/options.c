@@ -231,6 +231,19 @@ static bool set_drive(struct parsing *p, const char *name, const char *image, vo
 	return true;
 }
 
+static bool set_load(struct parsing *p, const char *name, const char *text, void *at)
+{
+	struct run_options *o = p->o;
+
+	(void)at;
+	if (o->config.loads_count == VCPU_LOADS) {
+		complain("--%s %s: there are %u already", name, text, VCPU_LOADS);
+		return false;
+	}
+	o->loads[o->config.loads_count++] = text;
+	return true;
+}
+
 static bool set_boot(struct parsing *p, const char *name, const char *text, void *at)
 {
 	if (*text && strspn(text, "acdn") == strlen(text))
@@ -332,6 +345,7 @@ static const struct row {
 	{ "kernel", "FILE", set_guest, IN(config.kernel), true, "a Linux bzImage, a multiboot image, an ELF with a PVH note, or a\nflat image, told apart by what is in it" },
 	{ "initrd", "FILE", set_guest, IN(config.initrd), true, "initial RAM disk; multiboot modules as \"FILE ARGS,FILE ARGS\"" },
 	{ "append", "TEXT", set_guest, IN(config.append), true, "the kernel's command line" },
+	{ "load", "ADDRESS=FILE", set_load, 0, true, "put a file, or ADDRESS=hex:BYTES, into RAM before the start; may repeat" },
 	{ "bios", "FILE", set_guest, IN(config.bios), true, "firmware to start first; of --kernel, OVMF takes a Linux one" },
 	{ "vars", "FILE", set_guest, IN(config.vars), true, "where it keeps its variables; \",snapshot\" leaves the file as it is" },
 	{ "disk", "SPEC", set_drive, 0, true, "a disk: [ide:|ahci:|virtio:]FILE[,OPTION]...; options are readonly,\n"
@@ -482,6 +496,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 	if (o->gdb && !strcmp(o->gdb, "stdio") && !strcmp(o->where[VCPU_COM1], "stdio"))
 		o->where[VCPU_COM1] = "null";
 	o->config.drives = o->drives;
+	o->config.loads = o->loads;
 	if (o->net && !o->config.nic)
 		o->config.nic = "virtio";
 	return true;
