@@ -47,6 +47,7 @@ struct observer {
 	struct { u64 address; bool physical; } *points;
 	unsigned npoints;
 	u64 offsets[PAGE_SIZE / 64]; /* bit n: a point has page offset n */
+	bool magic;                /* every XCHG BX,BX is a point */
 	u64 skip_icount;
 	u32 skip_steps;
 	bool skip;
@@ -67,7 +68,7 @@ struct observer {
 	u64 hit_address, hit_icount, hit_rip;
 	u32 hit_steps;
 	unsigned hit_len;
-	bool hit_physical, hit_dma;
+	bool hit_physical, hit_dma, hit_magic;
 	struct seen hit_event;
 	unsigned hit_filter;
 	struct bloom *executed;    /* gets the linear and physical pages that blocks are looked up in; NULL: nobody asks */
@@ -79,6 +80,15 @@ static inline bool observed_offset(const struct observer *w, unsigned offset)
 }
 /* Does a point stop the processor at LINEAR, PHYS, with ICOUNT retired? Then the hit is noted. */
 bool observe_point(struct cpu *c, u64 linear, u64 phys, u64 icount);
+/* Code of CODE_BITS (MODE_16, MODE_32 or MODE_64) begins with XCHG BX,BX, and that is a point. */
+static inline bool observed_magic(const struct observer *w, u64 code_bits, const u8 *code, unsigned room)
+{
+	unsigned prefix = code_bits != MODE_16;
+
+	return w && w->magic && room >= prefix + 2 && (!prefix || code[0] == 0x66) && code[prefix] == 0x87 && code[prefix + 1] == 0xdb;
+}
+/* The processor is before one, at LINEAR: does it stop? */
+bool observe_magic(struct cpu *c, u64 linear, u64 icount);
 bool observes_page(const struct observer *w, u64 linear);
 /* Where C stands: instructions retired before the one that it is in, and that one's RIP. */
 u64 observe_place(const struct cpu *c, u64 *rip);

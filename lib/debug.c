@@ -361,7 +361,10 @@ static bool point_here(struct vcpu_debug *d, struct vcpu_debug_stop *s)
 		const struct cpu *c = all->cpu[i];
 		u64 linear = (c->r[RIP] + c->cs_base) & c->linear_mask, physical;
 		bool mapped = page_peek(c, linear, &physical);
+		u8 code[3];
 
+		if (mapped)
+			may |= observed_magic(w, c->mode & MODE_BITS, code, (unsigned)vcpu_read_physical(d->v, physical, code, sizeof code));
 		for (unsigned k = 0; k < w->npoints; k++)
 			may |= w->points[k].physical ? mapped && w->points[k].address == physical
 						     : w->points[k].address == linear;
@@ -575,7 +578,7 @@ static bool may_have_hit(const struct vcpu_debug *d, const struct shot *s)
 {
 	const struct observer *w = &d->observer;
 
-	if (w->nfilters)
+	if (w->nfilters || w->magic)
 		return true;
 	for (unsigned i = 0; i < w->npoints; i++)
 		if (bloom_has(&s->executed, w->points[i].physical ? ~(w->points[i].address >> PAGE_SHIFT) : w->points[i].address >> PAGE_SHIFT))

@@ -21,7 +21,7 @@ struct input {
 	size_t len;
 };
 
-enum point_kind { POINT_BREAK, POINT_WATCH, POINT_CATCH };
+enum point_kind { POINT_BREAK, POINT_MAGIC, POINT_WATCH, POINT_CATCH };
 struct stop_point {
 	int id;
 	enum point_kind kind;

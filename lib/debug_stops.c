@@ -98,6 +98,7 @@ void debug_arm(struct vcpu_debug *d)
 
 	unmark_pages(d);
 	w->npoints = w->nwatches = w->nfilters = 0;
+	w->magic = false;
 	w->kinds = w->trace;
 	memset(w->offsets, 0, sizeof w->offsets);
 	for (size_t i = 0; i < d->npoints; i++) {
@@ -111,6 +112,10 @@ void debug_arm(struct vcpu_debug *d)
 		}
 		if (p->kind == POINT_WATCH) {
 			w->watches[w->nwatches++] = p->watch;
+			continue;
+		}
+		if (p->kind == POINT_MAGIC) {
+			w->magic = true;
 			continue;
 		}
 		w->points[w->npoints].address = p->address;
@@ -140,6 +145,11 @@ int vcpu_debug_break(vcpu_debug *d, uint64_t address, bool physical)
 	if (debug_refuses(d))
 		return -1;
 	return add_point(d, (struct stop_point){ .address = address, .physical = physical });
+}
+
+int vcpu_debug_magic(vcpu_debug *d)
+{
+	return debug_refuses(d) ? -1 : add_point(d, (struct stop_point){ .kind = POINT_MAGIC });
 }
 
 int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physical, bool read, bool write)
@@ -203,7 +213,7 @@ int debug_hit_id(const struct vcpu_debug *d)
 			if (w->hit == OBSERVED_EVENT && filter++ == w->hit_filter)
 				return p->id;
 		} else if (w->hit == OBSERVED_POINT) {
-			if (p->kind == POINT_BREAK && p->address == w->hit_address && p->physical == w->hit_physical)
+			if (w->hit_magic ? p->kind == POINT_MAGIC : p->kind == POINT_BREAK && p->address == w->hit_address && p->physical == w->hit_physical)
 				return p->id;
 		} else if (p->kind == POINT_WATCH && p->physical == w->hit_physical && w->hit_address <= p->watch.last &&
 			   w->hit_address + (w->hit_len - 1) >= p->watch.first && (w->hit == OBSERVED_WRITE ? p->watch.write : p->watch.read)) {

@@ -89,6 +89,7 @@ enum { VCPU_MODE_16 = 0, VCPU_MODE_32 = 1, VCPU_MODE_64 = 2, VCPU_MODE_PROTECTED
  * which are found at a linear address through the page tables of the processors at that time. An id, or -1 with
  * vcpu_error. */
 VCPU_API int vcpu_debug_break(vcpu_debug *d, uint64_t address, bool physical);
+VCPU_API int vcpu_debug_magic(vcpu_debug *d); /* before every XCHG BX,BX, of 16 bits: the magic breakpoint of Bochs, as VCPU_DEBUG_BREAK */
 VCPU_API int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physical, bool read, bool write);
 VCPU_API int vcpu_debug_delete(vcpu_debug *d, int id); /* 0, or -1: there is none */
 /* Stop at events of KINDS whose address is from FIRST to LAST; an id, or -1 with vcpu_error. NAME: of EVENT_CLOCK, how its name begins (NULL: any); of EVENT_OUTPUT, the text. Those that know no reads are writes. */

@@ -313,7 +313,18 @@ static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d
 		d[count] = (struct dec){ 0 };
 		o[count++] = (struct op){ .run = observed_point, .imm = (s64)s->phys };
 	}
+	if (unlikely(observed_magic(c->all->observer, c->mode & MODE_BITS, s->bytes, s->room))) {
+		d[count] = (struct dec){ 0 };
+		o[count++] = (struct op){ .run = magic_point };
+	}
 	return count;
+}
+
+/* A point stops before the instruction at IP, so that a block begins there. */
+static bool point_at(const struct cpu *c, const struct source *s, unsigned ip)
+{
+	return observed_offset(c->all->observer, s->offset + ip) ||
+		observed_magic(c->all->observer, c->mode & MODE_BITS, s->bytes + ip, s->room - ip);
 }
 
 /* Decode into D, O. Returns how many operations; *bytes gets the length. 0: the first instruction needs more bytes than there are. */
@@ -323,7 +334,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 	u8 counts[MAX_OPS] = { 0 };  /* instructions that an operation does */
 	bool open = true, covered = c->all->observer && c->all->observer->built, branch; /* covered: what follows a branch is a block of its own */
 
-	while (insns < s->max && open && ip <= OP_IP_MAX - EARLY_BYTES && !(insns && unlikely(observed_offset(c->all->observer, s->offset + ip)))) {
+	while (insns < s->max && open && ip <= OP_IP_MAX - EARLY_BYTES && !(insns && unlikely(point_at(c, s, ip)))) {
 		enum decode_result r = decode(c->isa, c->model, c->mode, s->bytes + ip, s->room - ip, &d[count], &o[count]);
 		u32 checks;
 

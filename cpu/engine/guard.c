@@ -41,6 +41,16 @@ HANDLER(observed_point)
 	RUN(o + 1);
 }
 
+/* The same, before XCHG BX,BX. */
+HANDLER(magic_point)
+{
+	if (observe_magic(c, (c->r[RIP] + c->cs_base) & c->linear_mask, c->end - (u64)(n + o->left))) {
+		n += o->left;
+		LEAVE(EXIT_LOOKUP);
+	}
+	RUN(o + 1);
+}
+
 /* ---- checks that are made each time, before an instruction: what they look at is no part of the mode ----
  *
  * An operation of its own, and only where the mode lets them fail: none for CLI in ring 0. */

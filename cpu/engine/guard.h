@@ -10,6 +10,7 @@ enum { CROSSING_BYTES = EARLY_BYTES + 1 };
 handler stale;          /* in place of the first operation of a block whose bytes have changed */
 handler check_crossing; /* imm: the page that the second part of the instruction was read from */
 handler observed_point; /* imm: the physical address */
+handler magic_point;
 /* Which checks of a row with CHECK are made each time in MODE, and what makes those that imm names before the operation behind it, whose operand
  * size it has. */
 u32 guard_checks(u32 check, u64 mode);

@@ -19,7 +19,7 @@ static bool note_at(struct cpu *c, enum observed what, u64 address, unsigned len
 	w->hit_icount = icount;
 	w->hit_steps = clock_steps(c->clock, icount);
 	w->hit_rip = rip;
-	w->hit_physical = w->hit_dma = false;
+	w->hit_physical = w->hit_dma = w->hit_magic = false;
 	c->stop = true;
 	attend(c, ATTN_LINE);
 	return true;
@@ -32,11 +32,24 @@ static bool note(struct cpu *c, enum observed what, u64 address, unsigned len)
 	return note_at(c, what, address, len, icount, rip);
 }
 
+/* Points stop here, and the processor has not just been stopped here by one. */
+static bool points_count(const struct cpu *c, u64 icount)
+{
+	const struct observer *w = c->all->observer;
+
+	return w && w->active == OBSERVE_ALL && !(w->skip && w->skip_icount == icount && w->skip_steps == clock_steps(c->clock, icount));
+}
+
+bool observe_magic(struct cpu *c, u64 linear, u64 icount)
+{
+	return points_count(c, icount) && note_at(c, OBSERVED_POINT, linear, 1, icount, c->r[RIP]) && (c->all->observer->hit_magic = true);
+}
+
 bool observe_point(struct cpu *c, u64 linear, u64 phys, u64 icount)
 {
 	struct observer *w = c->all->observer;
 
-	if (!w || w->active != OBSERVE_ALL || (w->skip && w->skip_icount == icount && w->skip_steps == clock_steps(c->clock, icount)))
+	if (!points_count(c, icount))
 		return false;
 	for (unsigned i = 0; i < w->npoints; i++)
 		if (w->points[i].address == (w->points[i].physical ? phys : linear)) {

@@ -665,6 +665,48 @@ START_TEST(progress)
 }
 END_TEST
 
+/* XCHG BX,BX is a point where it is the 16-bit form, and executed: alone, in the midst of straight code, after an instruction that ends in its bytes. */
+START_TEST(magic)
+{
+	static const u8 code[512] = {
+		0xb8, 0x87, 0xdb,       /* 7c00 mov ax,db87h */
+		0x87, 0xdb,             /* 7c03 xchg bx,bx */
+		0x40,                   /* 7c05 inc ax */
+		0x66, 0x87, 0xdb,       /* 7c06 xchg ebx,ebx */
+		0x87, 0xdb, 0x87, 0xdb, /* 7c09, 7c0b xchg bx,bx */
+		0x81, 0xc1, 0x87, 0xdb, /* 7c0d add cx,db87h */
+		0x87, 0xd2,             /* 7c11 xchg dx,dx */
+		0xeb, 0xeb,             /* 7c13 jmp 7c00h */
+		[510] = 0x55, 0xaa,
+	};
+	static const u64 stops[] = { 0x7c03, 0x7c09, 0x7c0b };
+	struct vcpu_config config = { .memory = MiB, .kernel_data = code, .kernel_size = sizeof code };
+	vcpu *plain = vcpu_new(&config, NULL), *m = vcpu_new(&config, NULL);
+	vcpu_debug *with = vcpu_debug_new(m, NULL, NULL);
+	int id = vcpu_debug_magic(with);
+	struct vcpu_debug_stop s;
+
+	ck_assert_int_gt(id, 0);
+	for (unsigned i = 0; i < 300; i++) {
+		check_what(s = vcpu_debug_run(with, UINT64_MAX), VCPU_DEBUG_BREAK);
+		ck_assert_int_eq(s.id, id);
+		ck_assert_uint_eq(vcpu_get(m, VCPU_RIP), stops[i % 3]);
+	}
+	for (unsigned i = 299; i-- > 200;) {
+		check_what(vcpu_debug_run_back(with), VCPU_DEBUG_BREAK);
+		ck_assert_uint_eq(vcpu_get(m, VCPU_RIP), stops[i % 3]);
+	}
+	vcpu_run(plain, vcpu_instructions(m));
+	ck_assert_uint_eq(vcpu_state_hash(plain), vcpu_state_hash(m));
+	check_what(vcpu_debug_run(with, 1), VCPU_DEBUG_MACHINE); /* a run that ends before the next one finds it */
+	vcpu_debug_delete(with, id);
+	check_what(vcpu_debug_run(with, 1000), VCPU_DEBUG_END);
+	vcpu_debug_free(with);
+	vcpu_free(m);
+	vcpu_free(plain);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("debug");
@@ -688,6 +730,7 @@ int main(void)
 	tcase_add_test(tc, end_at_an_interrupt);
 	tcase_add_loop_test(tc, watch_back, 0, 2);
 	tcase_add_loop_test(tc, devices, 0, 4);
+	tcase_add_test(tc, magic);
 	tcase_add_test(tc, progress);
 	tcase_add_test(tc, changes);
 	suite_add_tcase(s, tc);
