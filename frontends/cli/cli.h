@@ -19,6 +19,7 @@ enum status {
 	STATUS_DIVERGED = 14,     /* a replay was not the run that was recorded */
 	STATUS_UNMET = 16,        /* the run ended before an --expect was met */
 	STATUS_FOUND = 18,        /* explore found a run that fails */
+	STATUS_MAGIC = 20,        /* --magic-break: the guest was to execute XCHG BX,BX */
 };
 
 struct run_options;
@@ -52,6 +53,7 @@ struct run_options {
 	bool verbose;              /* VCPU_LOG lines to stderr */
 	const char *gdb;           /* where to wait for gdb, as in common/gdb.h; NULL: nowhere */
 	bool gdb_files;            /* its monitor commands may open files */
+	bool magic;                /* XCHG BX,BX is a breakpoint: gdb's, or it ends the run */
 	const char *record;        /* file for a recording; NULL: none */
 	bool embed;
 	vcpu_replay *replay;       /* run this, not CONFIG; NULL: CONFIG */
@@ -106,6 +108,13 @@ bool recording_connects(const struct recording *r); /* it may, to network block 
 bool run_outputs(const struct run_options *o);
 /* Build the machine, run it to its end, say how it ended. Returns the exit status. */
 int run_machine(const struct run_options *o);
+
+/* observed.c: what --magic-break asks for. Look at MACHINE before its first instruction; false, having complained. */
+bool observed_open(const struct run_options *o, vcpu *machine);
+bool observed(void);          /* there is something to look for: run it by observed_run */
+/* As vcpu_run. *MAGIC: a magic breakpoint has stopped it, and was reported. */
+struct vcpu_stop observed_run(uint64_t instructions, bool *magic);
+void observed_close(void);    /* before the machine is freed */
 
 /* png.c: the picture as it is now into FD, which is closed; NAME is for complaints. False, having complained, if there is none or it cannot be
  * written. */

@@ -390,6 +390,7 @@ static const struct row {
 	{ "rtc", "SECONDS", set_rtc, IN(config.rtc), false, "the clock at power-on, since 1970, or \"now\" [2000-01-01 00:00:00]" },
 	{ "gdb", "WHERE", set_text, IN(gdb), false, "wait for gdb at unix:PATH, [HOST]:PORT or stdio; it can go back in time, and\nits monitor command knows more (monitor help)" },
 	{ "gdb-files", NULL, set_flag, IN(gdb_files), false, "gdb's monitor commands may open files: trace, symbols, list ..." },
+	{ "magic-break", NULL, set_flag, IN(magic), false, "stop before XCHG BX,BX, as Bochs does: in gdb or vcpu-dbg; else the run ends\nthere, and its registers go to stderr" },
 	{ "record", "FILE", set_text, IN(record), false, "write what vcpu replay needs to repeat this run, to the bit" },
 	{ "embed", NULL, set_flag, IN(embed), false, "the kernel and the initrd go into that file, too" },
 	{ "no-sandbox", NULL, set_flag, IN(no_sandbox), false, "keep the rights to open, connect and start what the user may, which this\n"
@@ -406,7 +407,8 @@ static const char help_end[] =
 	"\n"
 	"Exit status: 0 the guest switched itself off; odd: its own, (value << 1) | 1 through the\n"
 	"debug-exit port F4h; 2 bad usage or input; 4 triple fault; 6 --limit or --limit-time reached; 8 the host\n"
-	"failed; 10 Ctrl-A X; 12 halted for ever; 16 an --expect was not met.\n";
+	"failed; 10 Ctrl-A X; 12 halted for ever; 16 an --expect was not met;\n"
+	"20 a magic breakpoint.\n";
 
 static void print_row(const struct row *r)
 {

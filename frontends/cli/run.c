@@ -43,7 +43,8 @@ struct session {
 	const struct face *face;        /* NULL: none */
 	bool verbose;
 	bool quit;                      /* Ctrl-A X ended the run; */
-	bool met;                       /* or its last --expect */
+	bool met;                       /* or its last --expect, */
+	bool magic;                     /* or a magic breakpoint */
 	bool full;                      /* the host had no room for a disk, and that was said */
 	bool lost;                      /* a disk could not be flushed, and that was said */
 };
@@ -318,7 +319,7 @@ static void work_ports(struct session *s, int64_t ns)
 static struct vcpu_stop run_slice(struct session *s, uint64_t instructions)
 {
 	return s->gdb ? gdb_run(s->gdb, instructions) : s->replay ? vcpu_replay_run(s->replay, s->machine, instructions)
-	     : vcpu_run(s->machine, instructions);
+	     : observed() ? observed_run(instructions, &s->magic) : vcpu_run(s->machine, instructions);
 }
 
 /* Let gdb have what it wants while the guest stands. False: the run ends. */
@@ -446,7 +447,7 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 
 		stop = run_slice(s, left < l.slice ? left : l.slice);
 		flush_all(s);
-		if (terminal_signal() || s->bad || (stop.reason == VCPU_STOP_LIMIT && o->limit && vcpu_instructions(machine) >= o->limit))
+		if (terminal_signal() || s->bad || s->magic || (stop.reason == VCPU_STOP_LIMIT && o->limit && vcpu_instructions(machine) >= o->limit))
 			break;
 		if (s->replay) {
 			if (!replay_goes_on(s, o, stop.reason))
@@ -472,6 +473,8 @@ static int status_of(const struct session *s, struct vcpu_stop stop)
 	}
 	if (s->quit)
 		return STATUS_QUIT;
+	if (s->magic)
+		return STATUS_MAGIC;
 	if (script_unmet()) {
 		complain("--expect '%s' was not met before the end (%s)", script_unmet(), vcpu_stop_name(stop.reason));
 		return STATUS_UNMET;
@@ -564,7 +567,7 @@ static bool open_outputs(struct session *s, const struct run_options *o)
 	if (o->record && ((fd = open_output("--record", o->record)) < 0 || !(s->recording = fdopen(fd, "wb"))))
 		return false;
 	if (o->gdb) {
-		s->gdb = gdb_open(o->gdb, &(struct gdb_options){ .files = o->gdb_files, .tell = complain }, &error);
+		s->gdb = gdb_open(o->gdb, &(struct gdb_options){ .files = o->gdb_files, .magic = o->magic, .tell = complain }, &error);
 		if (!s->gdb) {
 			complain("--gdb %s", error ? error : "out of memory");
 			free(error);
@@ -639,7 +642,7 @@ static bool get_ready(struct session *s, const struct run_options *o, int *statu
 	sandbox_free(&sandbox);
 	*status = ok ? STATUS_USAGE : STATUS_HOST;
 	s->face = o->face;
-	return ok && start_recording(s, o) && attach_gdb(s, o);
+	return ok && start_recording(s, o) && attach_gdb(s, o) && observed_open(o, s->machine);
 }
 
 /* The run has ended by STOP: close and finish everything, and say how the program ends. */
@@ -667,7 +670,8 @@ static int finish(struct session *s, const struct run_options *o, struct vcpu_st
 		status = STATUS_HOST;
 	}
 	if (o->stats)
-		print_stats(s->machine, seconds, sent ? "signal" : s->quit ? "quit" : s->met ? "expected" : vcpu_stop_name(stop.reason));
+		print_stats(s->machine, seconds, sent ? "signal" : s->quit ? "quit" : s->magic ? "magic-break" : s->met ? "expected" : vcpu_stop_name(stop.reason));
+	observed_close();
 	share_close(s->share);
 	if (s->net && !net_close(s->net)) {
 		complain("cannot write %s: %s", o->pcap, strerror(errno));

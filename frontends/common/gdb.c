@@ -656,7 +656,7 @@ bool gdb_attach(struct gdb *g, vcpu *machine, const vcpu_replay *replay, char **
 		return false;
 	}
 	g->debug = vcpu_debug_new(machine, replay, error);
-	if (!g->debug)
+	if (!g->debug || (g->options.magic && vcpu_debug_magic(g->debug) < 0))
 		return false;
 	vcpu_debug_progress(g->debug, may_go_on, g);
 	report(g, 5, "");

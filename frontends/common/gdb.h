@@ -14,6 +14,7 @@ struct gdb;
 
 struct gdb_options {
 	bool files; /* the monitor's commands may open files */
+	bool magic; /* XCHG BX,BX is a breakpoint, from the first instruction on */
 	/* A line for the user; NULL: nobody reads it. */
 	void (*tell)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 };

@@ -72,6 +72,7 @@ static const struct row {
 	{ "break", "b", do_break, "[PLACE] [if EXPR]", "stop before the instruction there; PLACE: an address, FILE:LINE" },
 	{ "tbreak", "tb", do_tbreak, "[PLACE] [if EXPR]", "the same, once" },
 	{ "pbreak", "pb", do_pbreak, "ADDRESS [if EXPR]", "the same, by physical address" },
+	{ "magic", NULL, do_magic, "", "before every XCHG BX,BX, the magic breakpoint of Bochs" },
 	{ "watch", NULL, do_watch, "ADDRESS [SIZE] [if EXPR]", "stop after a write there; going back, before it" },
 	{ "rwatch", NULL, do_rwatch, "ADDRESS [SIZE] [if EXPR]", "after a read" },
 	{ "awatch", NULL, do_awatch, "ADDRESS [SIZE] [if EXPR]", "after either" },

@@ -201,6 +201,7 @@ static bool enter_sandbox(const struct run_options *o)
 static bool make(int argc, char **argv, int *status)
 {
 	char *error = NULL;
+	bool magic = false;
 	const char *name;
 
 	*status = STATUS_USAGE;
@@ -220,13 +221,14 @@ static bool make(int argc, char **argv, int *status)
 		if (!enter_sandbox(&o))
 			return false;
 		session.machine = vcpu_new(&o.config, &error);
+		magic = o.magic;
 	}
 	if (session.machine)
 		session.debug = vcpu_debug_new(session.machine, recording.replay, &error);
 	if (!session.debug)
 		complain(recording.replay && !session.machine && error ? "%s (" RECORDING_HINT ")" : "%s", error ? error : "out of memory");
 	free(error);
-	return session.debug;
+	return session.debug && (!magic || do_magic(&session, ""));
 }
 
 int main(int argc, char **argv)

@@ -165,6 +165,15 @@ bool do_break(struct session *s, const char *args) { return add_break(s, args, f
 bool do_tbreak(struct session *s, const char *args) { return add_break(s, args, false, true); }
 bool do_pbreak(struct session *s, const char *args) { return add_break(s, args, true, false); }
 
+bool do_magic(struct session *s, const char *args)
+{
+	struct stop *p = add(s, (struct stop){ .id = vcpu_debug_magic(s->debug), .kind = STOP_BREAK, .what = needed(strdup("before every XCHG BX,BX")) });
+
+	(void)args;
+	announce(s, p);
+	return p;
+}
+
 /* ---- memory ---- */
 
 /* Where a variable is, how large; else a number and, behind it, a size. */
