@@ -11,7 +11,7 @@ enum observed { OBSERVED_POINT = 1, OBSERVED_READ, OBSERVED_WRITE, OBSERVED_EVEN
 /* Events that are no code and no plain memory. As in lib/vcpu_debug.h, which says what each one's address and value are. */
 enum event_kind {
 	EVENT_EXCEPTION = 1, EVENT_INTERRUPT = 2, EVENT_PORT = 4, EVENT_MMIO = 8, EVENT_MSR = 0x10, EVENT_CR3 = 0x20, EVENT_MODE = 0x40,
-	EVENT_CLOCK = 0x80, EVENT_OUTPUT = 0x100, EVENT_MEMORY = 0x200 /* for `saw' only */
+	EVENT_CLOCK = 0x80, EVENT_OUTPUT = 0x100, EVENT_MEMORY = 0x200, EVENT_RESET = 0x400 /* for `saw' only */
 };
 struct seen {
 	enum event_kind kind;

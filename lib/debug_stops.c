@@ -237,7 +237,7 @@ _Static_assert((int)VCPU_CAUSE_FAULT == INT_EXCEPTION && (int)VCPU_CAUSE_TRAP ==
 	       (int)VCPU_CAUSE_INT3_INTO == INT_SOFT_EXC && (int)VCPU_CAUSE_INT1 == INT_ICEBP, "enum interrupt_kind");
 #define SAME(kind) ((int)VCPU_EVENT_##kind == EVENT_##kind)
 _Static_assert(SAME(EXCEPTION) && SAME(INTERRUPT) && SAME(PORT) && SAME(MMIO) && SAME(MSR) && SAME(CR3) && SAME(MODE) && SAME(CLOCK) && SAME(OUTPUT) &&
-	       SAME(MEMORY), "enum event_kind");
+	       SAME(MEMORY) && SAME(RESET), "enum event_kind");
 #undef SAME
 /* The values of VCPU_EVENT_MODE. */
 _Static_assert((int)VCPU_MODE_16 == MODE_16 && (int)VCPU_MODE_32 == MODE_32 && (int)VCPU_MODE_64 == MODE_64 && (int)VCPU_MODE_PROTECTED == MODE_PE &&

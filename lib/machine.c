@@ -238,6 +238,7 @@ void vcpu_free(vcpu *v)
 bool machine_reset(struct vcpu *v, char **error)
 {
 	v->reset_wanted = false;
+	observe(machine_running(v), EVENT_RESET, 0, 0, 0, true);
 	if (v->pc && !pc_reset(v))
 		return error_set(error, "the host has no memory for the firmware's tables");
 	cpus_reset(v->cpu->all);

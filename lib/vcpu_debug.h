@@ -82,6 +82,7 @@ enum {
 	VCPU_EVENT_CLOCK = 0x80,   /* a device's event on the clock, by `name': 0; its time in virtual ns */
 	VCPU_EVENT_OUTPUT = 0x100, /* the channel (enum vcpu_channel; bytes: COM1 to COM4, DEBUGCON, CONSOLE, FIRMWARE, LPT1) has now said `name'; 0 */
 	VCPU_EVENT_MEMORY = 0x200, /* for vcpu_debug_trace only: the linear address; what was read or written */
+	VCPU_EVENT_RESET = 0x400,  /* for vcpu_debug_trace only, before it happens: 0, of the machine; 1, INIT of the processor */
 };
 enum { VCPU_MODE_16 = 0, VCPU_MODE_32 = 1, VCPU_MODE_64 = 2, VCPU_MODE_PROTECTED = 8, VCPU_MODE_V86 = 0x10, VCPU_MODE_LONG = 0x20 };
 

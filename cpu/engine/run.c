@@ -299,6 +299,7 @@ static bool handle_init(struct cpu *c)
 		bool sipi = c->sipi_pending; /* it came after the INIT */
 
 		c->init_pending = false;
+		observe(c, EVENT_RESET, 1, 0, 0, true);
 		cpu_reset(c, true);
 		c->sipi_pending = sipi;
 		return true;

@@ -54,6 +54,8 @@ struct run_options {
 	const char *gdb;           /* where to wait for gdb, as in common/gdb.h; NULL: nowhere */
 	bool gdb_files;            /* its monitor commands may open files */
 	bool magic;                /* XCHG BX,BX is a breakpoint: gdb's, or it ends the run */
+	unsigned log;              /* LOG_* and VCPU_EVENT_*: what to log; */
+	const char *log_file;      /* NULL: on stderr */
 	const char *record;        /* file for a recording; NULL: none */
 	bool embed;
 	vcpu_replay *replay;       /* run this, not CONFIG; NULL: CONFIG */
@@ -109,12 +111,18 @@ bool run_outputs(const struct run_options *o);
 /* Build the machine, run it to its end, say how it ended. Returns the exit status. */
 int run_machine(const struct run_options *o);
 
-/* observed.c: what --magic-break asks for. Look at MACHINE before its first instruction; false, having complained. */
+/* observed.c: what --magic-break and --log ask for. Make the log's file; look at MACHINE before its first instruction. False, having complained. */
+enum { LOG_GUEST_ERRORS = 1u << 31 };
+bool observed_outputs(const struct run_options *o);
 bool observed_open(const struct run_options *o, vcpu *machine);
 bool observed(void);          /* there is something to look for: run it by observed_run */
 /* As vcpu_run. *MAGIC: a magic breakpoint has stopped it, and was reported. */
 struct vcpu_stop observed_run(uint64_t instructions, bool *magic);
+/* The machine's VCPU_LOG says this. */
+void observed_guest_error(const char *text, size_t len);
 void observed_close(void);    /* before the machine is freed */
+/* "#PF"; "INT" of what is no exception. */
+const char *vector_name(unsigned vector);
 
 /* png.c: the picture as it is now into FD, which is closed; NAME is for complaints. False, having complained, if there is none or it cannot be
  * written. */

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <vcpu_debug.h>
+
 #include "cli.h"
 
 bool options_size(const char *text, uint64_t *size)
@@ -284,6 +286,36 @@ static bool set_serial(struct parsing *p, const char *name, const char *where, v
 	return false;
 }
 
+/* KIND[,KIND]...[=FILE] */
+static bool set_log(struct parsing *p, const char *name, const char *text, void *at)
+{
+	static const struct { const char *name; unsigned kinds; } known[] = {
+		{ "int", VCPU_EVENT_EXCEPTION | VCPU_EVENT_INTERRUPT }, { "reset", VCPU_EVENT_RESET }, { "cpu_reset", VCPU_EVENT_RESET },
+		{ "guest-errors", LOG_GUEST_ERRORS }, { "guest_errors", LOG_GUEST_ERRORS }, { "port", VCPU_EVENT_PORT }, { "mmio", VCPU_EVENT_MMIO },
+		{ "msr", VCPU_EVENT_MSR },
+	};
+	const char *kind = text, *file = strchr(text, '=');
+	size_t len;
+
+	(void)at;
+	for (;; kind += len + 1) {
+		size_t i = 0;
+
+		len = strcspn(kind, ",=");
+		while (i < sizeof known / sizeof *known && (strlen(known[i].name) != len || strncmp(known[i].name, kind, len)))
+			i++;
+		if (i == sizeof known / sizeof *known || (file && !file[1])) {
+			complain("--%s %s: that is not KIND[,KIND]...[=FILE], of int, reset, guest-errors, port, mmio, msr", name, text);
+			return false;
+		}
+		p->o->log |= known[i].kinds;
+		if (kind[len] != ',')
+			break;
+	}
+	p->o->log_file = file ? file + 1 : NULL;
+	return true;
+}
+
 static bool set_engine(struct parsing *p, const char *name, const char *text, void *at)
 {
 	static const char *const names[] = { [VCPU_ENGINE_INTERPRETER] = "interpreter", [VCPU_ENGINE_STITCHED] = "stitched" };
@@ -390,6 +422,7 @@ static const struct row {
 	{ "rtc", "SECONDS", set_rtc, IN(config.rtc), false, "the clock at power-on, since 1970, or \"now\" [2000-01-01 00:00:00]" },
 	{ "gdb", "WHERE", set_text, IN(gdb), false, "wait for gdb at unix:PATH, [HOST]:PORT or stdio; it can go back in time, and\nits monitor command knows more (monitor help)" },
 	{ "gdb-files", NULL, set_flag, IN(gdb_files), false, "gdb's monitor commands may open files: trace, symbols, list ..." },
+	{ "log", "KINDS[=FILE]", set_log, 0, false, "a line for each event: int (exceptions, interrupts), reset, guest-errors, port,\nmmio, msr, separated by commas [stderr]" },
 	{ "magic-break", NULL, set_flag, IN(magic), false, "stop before XCHG BX,BX, as Bochs does: in gdb or vcpu-dbg; else the run ends\nthere, and its registers go to stderr" },
 	{ "record", "FILE", set_text, IN(record), false, "write what vcpu replay needs to repeat this run, to the bit" },
 	{ "embed", NULL, set_flag, IN(embed), false, "the kernel and the initrd go into that file, too" },
@@ -459,6 +492,10 @@ static bool options_agree(const struct parsing *p)
 	}
 	if (o->gdb && o->record) {
 		complain("--gdb goes back in time, and --record does not: one of them");
+		return false;
+	}
+	if (o->gdb && o->log) {
+		complain("--log is for runs without --gdb, whose monitor has the commands trace and catch");
 		return false;
 	}
 	if (!p->demo && !o->config.kernel && !o->config.bios && !o->config.drives_count) {

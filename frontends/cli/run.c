@@ -102,6 +102,8 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 		s->face->sound(data, len);
 	if (channel == VCPU_HOST_LOG)
 		complain("%.*s", (int)len, (const char *)data);
+	if (channel == VCPU_LOG)
+		observed_guest_error(data, len);
 	if (channel == VCPU_LOG && s->verbose)
 		fprintf(stderr, "vcpu: guest: %.*s\n", (int)len, (const char *)data);
 	if (!s->sinks[channel]) {
@@ -210,17 +212,6 @@ static uint64_t host_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-/* The vectors' names: SDM volume 3, table 6-1. */
-static const char *vector_name(unsigned vector)
-{
-	static const char *const names[] = {
-		"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "#9", "#TS", "#NP", "#SS", "#GP", "#PF", "#15",
-		"#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
-	};
-
-	return vector < sizeof names / sizeof *names ? names[vector] : "INT";
 }
 
 static void print_fault_chain(const vcpu *machine)
@@ -561,6 +552,8 @@ static bool open_outputs(struct session *s, const struct run_options *o)
 			return false;
 		}
 	}
+	if (!observed_outputs(o))
+		return false;
 	s->picture = -1;
 	if (o->screenshot && (s->picture = open_output("--screenshot", o->screenshot)) < 0)
 		return false;

@@ -216,6 +216,10 @@ static bool make(int argc, char **argv, int *status)
 
 		if (!options_parse(&o, argc, argv, false, status))
 			return false;
+		if (o.log) {
+			complain("--log: the commands trace and catch do that here");
+			return false;
+		}
 		o.config.output = output;
 		o.no_sandbox |= no_sandbox;
 		if (!enter_sandbox(&o))
