@@ -523,6 +523,8 @@ int vcpu_select(vcpu *v, unsigned n)
 	return 0;
 }
 
+unsigned vcpu_selected(const vcpu *v) { return v ? v->selected : 0; }
+
 const char *const *vcpu_models(void) { return model_names; }
 
 #ifndef PACKAGE_VERSION

@@ -295,6 +295,7 @@ VCPU_API int vcpu_set_st(vcpu *v, unsigned n, const void *st10);
  * vcpu_error if there is no processor N. Selecting changes nothing for the guest. */
 VCPU_API unsigned vcpu_processors(const vcpu *v);
 VCPU_API int vcpu_select(vcpu *v, unsigned n);
+VCPU_API unsigned vcpu_selected(const vcpu *v);
 /* The number of the processor whose turn it is: the one that ran last. */
 VCPU_API unsigned vcpu_running(const vcpu *v);
 

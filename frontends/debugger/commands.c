@@ -96,6 +96,8 @@ static const struct row {
 	{ "ptype", NULL, do_ptype, "EXPR or TYPE", "what it is made of" },
 	{ "page", NULL, do_page, "ADDRESS", "the page walk of an address, entry by entry" },
 	{ "explain", NULL, do_explain, "", "the last fault in words; the faults that led to a triple fault" },
+	{ "creg", NULL, do_creg, "", "control registers, bit by bit" },
+	{ "sreg", NULL, do_sreg, "", "segment registers, with their hidden parts" },
 	{ "processor", "cpu", do_processor, "[N]", "whose registers these are" },
 	{ "symbols", "sym", do_symbols, "FILE [OFFSET] | kallsyms", "names: ELF, System.map, or the Linux guest's own" },
 	{ "hash", NULL, do_hash, "", "of the whole state" },

@@ -6,7 +6,7 @@
  *   look.c      x, print, list ...       unwind.c    who called              fault.c    faults in words
  *   main.c      options, prompt          variable.c  frames, variables       devices.c  devices in words
  *   expr.c      expressions              value.c     types and values        json.c     for machines
- *   blocks.c    decoded code */
+ *   blocks.c    decoded code             registers.c registers */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
 
@@ -221,8 +221,11 @@ command_fn do_x, do_xp, do_print, do_info, do_hash, do_disassemble, do_list, do_
 /* ---- blocks.c ---- */
 command_fn do_blocks;
 
+/* ---- registers.c ---- */
+command_fn info_registers, info_vectors, do_creg, do_sreg;
+
 /* ---- tables.c ---- */
-command_fn info_gdt, info_ldt, info_idt, info_tss, info_maps, info_tlb, info_pending;
+command_fn info_gdt, info_ldt, info_idt, info_tss, info_maps, info_tab, info_pages, info_tlb, info_pending;
 
 /* ---- devices.c ---- */
 bool device_words(struct session *s, const char *part); /* false: there are none for it */

@@ -255,47 +255,6 @@ static void print_field(void *user, const char *part, const char *field, unsigne
 		fprintf(w->s->out, index ? "%s[%u] = %" PRIx64 "\n" : "%s%.0u = %" PRIx64 "\n", field, index, value);
 }
 
-static const struct { unsigned bit; const char *name; } flags[] = {
-	{ 0, "CF" }, { 2, "PF" }, { 4, "AF" }, { 6, "ZF" }, { 7, "SF" }, { 8, "TF" }, { 9, "IF" }, { 10, "DF" }, { 11, "OF" }, { 14, "NT" },
-		{ 16, "RF" },
-	{ 17, "VM" }, { 18, "AC" }, { 21, "ID" },
-};
-
-static bool info_registers(struct session *s, const char *args)
-{
-	uint64_t rflags = vcpu_get(s->machine, VCPU_RFLAGS);
-
-	(void)args;
-	for (int i = 0; i < VCPU_REGISTERS; i++)
-		fprintf(s->out, "%-8s %016" PRIx64 "%s", vcpu_register_name(i), vcpu_get(s->machine, i), i % 3 == 2 ? "\n" : "  ");
-	fprintf(s->out, "%sflags   ", VCPU_REGISTERS % 3 ? "\n" : "");
-	for (unsigned i = 0; i < sizeof flags / sizeof *flags; i++)
-		if (rflags >> flags[i].bit & 1)
-			fprintf(s->out, " %s", flags[i].name);
-	fprintf(s->out, " IOPL=%u\n", (unsigned)(rflags >> 12 & 3));
-	return true;
-}
-
-static bool info_vectors(struct session *s, const char *args)
-{
-	uint64_t half[2];
-
-	(void)args;
-	for (unsigned i = 0; i < 16 && !vcpu_get_vector(s->machine, i, half); i++)
-		fprintf(s->out, "xmm%-2u %016" PRIx64 "%016" PRIx64 "\n", i, half[1], half[0]);
-	for (unsigned i = 0; i < 8; i++) {
-		unsigned char st[10];
-
-		if (vcpu_get_st(s->machine, i, st))
-			break;
-		fprintf(s->out, "st%u   ", i);
-		for (unsigned k = 10; k-- > 0;)
-			fprintf(s->out, "%02x", st[k]);
-		fputc('\n', s->out);
-	}
-	return true;
-}
-
 static bool info_breakpoints(struct session *s, const char *args) { (void)args; print_stops(s); return true; }
 static bool info_state(struct session *s, const char *args) { (void)args; vcpu_state_parts(s->machine, print_part, s); return true; }
 
@@ -358,18 +317,22 @@ static bool info_processors(struct session *s, const char *args)
 }
 
 static const struct { const char *name; command_fn *run; const char *text; } infos[] = {
-	{ "registers", info_registers, "general, segment, control ... of the processor" },
+	{ "registers", info_registers, "[-a]: general, segment, control ... of the processor; of all" },
 	{ "vectors", info_vectors, "XMM0 to 15, ST0 to 7" },
 	{ "breakpoints", info_breakpoints, "and watchpoints, catches" },
 	{ "locals", info_locals, "variables and arguments of this frame" },
 	{ "line", info_line, "[ADDRESS]: its line of source" },
 	{ "symbol", info_symbol, "ADDRESS: its name" },
 	{ "processors", info_processors, "where each one is" },
+	{ "cpus", info_processors, "the same" },
 	{ "gdt", info_gdt, "the global descriptor table" },
 	{ "ldt", info_ldt, "the local one" },
 	{ "idt", info_idt, "[VECTOR]: interrupt descriptors" },
 	{ "tss", info_tss, "the task state segment" },
-	{ "maps", info_maps, "[FROM [TO]]: what is mapped where, with its rights" },
+	{ "maps", info_maps, "[FROM [TO]]: what is mapped, with its rights" },
+	{ "mem", info_maps, "the same" },
+	{ "tab", info_tab, "[FROM [TO]]: what is mapped where, with its rights" },
+	{ "pg", info_pages, "[FROM [TO]]: the page tables, entry by entry" },
 	{ "tlb", info_tlb, "[FROM [TO]]: translations in use, and whether the tables have others now" },
 	{ "clock", info_clock, "events of devices that are on their way" },
 	{ "pending", info_pending, "interrupts on their way, and what holds them up" },

@@ -155,15 +155,28 @@ bool info_tss(struct session *s, const char *args)
 
 /* ---- mappings ---- */
 
-struct map { uint64_t from, to; unsigned rights; };
-enum { W = 1, U = 2, NX = 4, LARGE = 8 };
+/* What is to be shown: stretches of the same rights; of neighbouring physical pages, too; all entries. */
+enum show { SHOW_RIGHTS, SHOW_PHYSICAL, SHOW_ENTRIES };
+struct map { enum show show; uint64_t from, to, physical; unsigned rights; };
+enum { W = 1, U = 2, NX = 4 };
 
 static void print_map(struct session *s, const struct map *m)
 {
-	if (m->to != m->from)
-		fprintf(s->out, "%016" PRIx64 "-%016" PRIx64 " %10" PRIu64 "K %c%c%c %s\n", m->from, m->to, (m->to - m->from) >> 10, 'r',
-			m->rights & W ? 'w' : '-',
-			m->rights & NX ? '-' : 'x', m->rights & U ? "user" : "supervisor");
+	if (m->to == m->from || m->show == SHOW_ENTRIES)
+		return;
+	fprintf(s->out, "%016" PRIx64 "-%016" PRIx64, m->from, m->to);
+	if (m->show == SHOW_PHYSICAL)
+		fprintf(s->out, " -> %09" PRIx64 "-%09" PRIx64, m->physical, m->physical + (m->to - m->from));
+	fprintf(s->out, " %10" PRIu64 "K r%c%c %s\n", (m->to - m->from) >> 10, m->rights & W ? 'w' : '-', m->rights & NX ? '-' : 'x',
+		m->rights & U ? "user" : "supervisor");
+}
+
+static void print_entry(struct session *s, unsigned level, unsigned index, uint64_t at, uint64_t e)
+{
+	static const char *const names[] = { "PTE", "PDE", "PDPTE", "PML4E", "PML5E" };
+
+	fprintf(s->out, "%*s%s %03x %016" PRIx64 " = %016" PRIx64 " %s%s%s%s%s\n", (int)(2 * (4 - level)), "", names[level], index, at, e, e & 2 ? "w" : "-",
+		e & 4 ? "u" : "s", e & 0x20 ? ", accessed" : "", e & 0x40 ? ", dirty" : "", level && e & 0x80 ? ", large" : "");
 }
 
 /* Tables can be shared, and lead to themselves, 512 times at each of five levels: after LEFT of them it is enough. */
@@ -180,7 +193,7 @@ static void walk(struct session *s, uint64_t table, int level, unsigned bits, ui
 		return;
 	--*left;
 	for (unsigned i = 0; i < count; i++) {
-		uint64_t e = 0, at = linear + ((uint64_t)i << shift), end = at + ((uint64_t)1 << shift);
+		uint64_t e = 0, at = linear + ((uint64_t)i << shift), end = at + ((uint64_t)1 << shift), physical;
 		unsigned here = rights;
 
 		memcpy(&e, page + i * size, size);
@@ -192,23 +205,26 @@ static void walk(struct session *s, uint64_t table, int level, unsigned bits, ui
 			here &= ~((e & 2 ? 0 : W) | (e & 4 ? 0 : U));
 			here |= size == 8 && e >> 63 ? NX : 0;
 		}
+		if (m->show == SHOW_ENTRIES)
+			print_entry(s, (unsigned)level, i, at, e);
 		if (level && !(e & 0x80 && level < 3)) {
 			walk(s, e & (size == 8 ? 0xffffffffff000 : 0xfffff000), level - 1, bits, at, here, from, to, m, left);
 			continue;
 		}
-		if (m->to != at || m->rights != here) {
+		physical = e & (size == 8 ? 0xffffffffff000 : 0xfffff000) & ~(((uint64_t)1 << shift) - 1);
+		if (m->to != at || m->rights != here || (m->show == SHOW_PHYSICAL && m->physical + (at - m->from) != physical)) {
 			print_map(s, m);
-			*m = (struct map){ at, at, here };
+			*m = (struct map){ m->show, at, at, physical, here };
 		}
 		m->to = end;
 	}
 }
 
-bool info_maps(struct session *s, const char *args)
+static bool show(struct session *s, const char *args, enum show what)
 {
 	uint64_t from = 0, to = UINT64_MAX, cr3 = vcpu_get(s->machine, VCPU_CR3), cr4 = vcpu_get(s->machine, VCPU_CR4);
 	bool pae = cr4 & 0x20, lma = long_mode(s);
-	struct map m = { 0 };
+	struct map m = { .show = what };
 	unsigned left = 100000;
 
 	if (*args && !address(s, &args, &from))
@@ -224,9 +240,13 @@ bool info_maps(struct session *s, const char *args)
 		W | U, from, to, &m, &left);
 	print_map(s, &m);
 	if (!left)
-		fprintf(s->out, "... and so on: info maps FROM TO shows a part\n");
+		fprintf(s->out, "... and so on: with FROM TO, a part\n");
 	return true;
 }
+
+bool info_maps(struct session *s, const char *args) { return show(s, args, SHOW_RIGHTS); }
+bool info_tab(struct session *s, const char *args) { return show(s, args, SHOW_PHYSICAL); }
+bool info_pages(struct session *s, const char *args) { return show(s, args, SHOW_ENTRIES); }
 
 /* ---- the TLB ---- */
 

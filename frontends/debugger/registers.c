@@ -1,0 +1,130 @@
+/* The processor's registers, as gdb, QEMU's monitor and Bochs's debugger show them. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "debugger.h"
+
+struct bit { unsigned n; const char *name; };
+
+static void print_bits(struct session *s, uint64_t value, const struct bit *bits)
+{
+	for (; bits->name; bits++)
+		if (value >> bits->n & 1)
+			fprintf(s->out, " %s", bits->name);
+}
+
+static const struct bit flags[] = {
+	{ 0, "CF" }, { 2, "PF" }, { 4, "AF" }, { 6, "ZF" }, { 7, "SF" }, { 8, "TF" }, { 9, "IF" }, { 10, "DF" }, { 11, "OF" }, { 14, "NT" }, { 16, "RF" },
+	{ 17, "VM" }, { 18, "AC" }, { 19, "VIF" }, { 20, "VIP" }, { 21, "ID" }, { 0, NULL },
+};
+
+static void print_registers(struct session *s)
+{
+	uint64_t rflags = vcpu_get(s->machine, VCPU_RFLAGS);
+
+	for (int i = 0; i < VCPU_REGISTERS; i++)
+		fprintf(s->out, "%-8s %016" PRIx64 "%s", vcpu_register_name(i), vcpu_get(s->machine, i), i % 3 == 2 ? "\n" : "  ");
+	fprintf(s->out, "%sflags   ", VCPU_REGISTERS % 3 ? "\n" : "");
+	print_bits(s, rflags, flags);
+	fprintf(s->out, " IOPL=%u\n", (unsigned)(rflags >> 12 & 3));
+}
+
+bool info_registers(struct session *s, const char *args)
+{
+	unsigned selected = vcpu_selected(s->machine);
+
+	if (strcmp(args, "-a")) {
+		print_registers(s);
+		return true;
+	}
+	for (unsigned i = 0; i < vcpu_processors(s->machine); i++) {
+		vcpu_select(s->machine, i);
+		fprintf(s->out, "processor %u\n", i);
+		print_registers(s);
+	}
+	vcpu_select(s->machine, selected);
+	return true;
+}
+
+bool info_vectors(struct session *s, const char *args)
+{
+	uint64_t half[2];
+
+	(void)args;
+	for (unsigned i = 0; i < 16 && !vcpu_get_vector(s->machine, i, half); i++)
+		fprintf(s->out, "xmm%-2u %016" PRIx64 "%016" PRIx64 "\n", i, half[1], half[0]);
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned char st[10];
+
+		if (vcpu_get_st(s->machine, i, st))
+			break;
+		fprintf(s->out, "st%u   ", i);
+		for (unsigned k = 10; k-- > 0;)
+			fprintf(s->out, "%02x", st[k]);
+		fputc('\n', s->out);
+	}
+	return true;
+}
+
+/* ---- Bochs's creg and sreg ---- */
+
+bool do_creg(struct session *s, const char *args)
+{
+	static const struct bit cr0[] = { { 31, "PG" }, { 30, "CD" }, { 29, "NW" }, { 18, "AM" }, { 16, "WP" }, { 5, "NE" }, { 4, "ET" }, { 3, "TS" }, { 2, "EM" },
+		{ 1, "MP" }, { 0, "PE" }, { 0, NULL } };
+	static const struct bit cr4[] = { { 23, "CET" }, { 22, "PKE" }, { 21, "SMAP" }, { 20, "SMEP" }, { 18, "OSXSAVE" }, { 17, "PCIDE" }, { 16, "FSGSBASE" },
+		{ 14, "SMXE" }, { 13, "VMXE" }, { 12, "LA57" }, { 11, "UMIP" }, { 10, "OSXMMEXCPT" }, { 9, "OSFXSR" }, { 8, "PCE" }, { 7, "PGE" }, { 6, "MCE" },
+		{ 5, "PAE" }, { 4, "PSE" }, { 3, "DE" }, { 2, "TSD" }, { 1, "PVI" }, { 0, "VME" }, { 0, NULL } };
+	static const struct bit efer[] = { { 14, "FFXSR" }, { 11, "NXE" }, { 10, "LMA" }, { 8, "LME" }, { 0, "SCE" }, { 0, NULL } };
+	static const struct { int reg; const struct bit *bits; } shown[] = { { VCPU_CR0, cr0 }, { VCPU_CR2, NULL }, { VCPU_CR3, NULL }, { VCPU_CR4, cr4 },
+		{ VCPU_CR8, NULL }, { VCPU_EFER, efer } };
+
+	(void)args;
+	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+		uint64_t value = vcpu_get(s->machine, shown[i].reg);
+
+		fprintf(s->out, "%-4s %016" PRIx64, vcpu_register_name(shown[i].reg), value);
+		if (shown[i].bits)
+			print_bits(s, value, shown[i].bits);
+		fputc('\n', s->out);
+	}
+	return true;
+}
+
+/* The hidden part of a segment register: its attributes are bits 8 to 23 of the descriptor's second word. */
+static void print_segment_register(struct session *s, const char *name, uint64_t selector)
+{
+	static const char *const parts[] = { "base", "limit", "attr" };
+	uint64_t value[3] = { 0 };
+	char part[16], field[32];
+	unsigned attr;
+
+	snprintf(part, sizeof part, "cpu%u", vcpu_selected(s->machine));
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(field, sizeof field, "seg[%s].%s", name, parts[i]);
+		field_value(s, part, field, 0, &value[i]);
+	}
+	attr = (unsigned)value[2];
+	fprintf(s->out, "%-4s %04" PRIx64 " base %016" PRIx64 " limit %08" PRIx64, name, selector, value[0], value[1]);
+	if (attr & 0x10000)
+		fprintf(s->out, " unusable\n");
+	else if (!(attr & 0x10))
+		fprintf(s->out, " %s\n", (attr & 15) == 2 ? "LDT" : "TSS");
+	else
+		fprintf(s->out, " %s%s, DPL %u\n", attr & 8 ? attr & 0x2000 ? "64-bit " : attr & 0x4000 ? "32-bit " : "16-bit " : "", attr & 8 ? "code" :
+			attr & 2 ? "writable data" : "read-only data", attr >> 5 & 3);
+}
+
+bool do_sreg(struct session *s, const char *args)
+{
+	static const struct { const char *name; int reg; } shown[] = { { "ES", VCPU_ES }, { "CS", VCPU_CS }, { "SS", VCPU_SS }, { "DS", VCPU_DS }, { "FS", VCPU_FS },
+		{ "GS", VCPU_GS }, { "LDTR", VCPU_LDTR }, { "TR", VCPU_TR } };
+
+	(void)args;
+	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+		print_segment_register(s, shown[i].name, vcpu_get(s->machine, shown[i].reg));
+	fprintf(s->out, "GDTR      base %016" PRIx64 " limit %08" PRIx64 "\nIDTR      base %016" PRIx64 " limit %08" PRIx64 "\n",
+		vcpu_get(s->machine, VCPU_GDTR_BASE), vcpu_get(s->machine, VCPU_GDTR_LIMIT), vcpu_get(s->machine, VCPU_IDTR_BASE),
+		vcpu_get(s->machine, VCPU_IDTR_LIMIT));
+	return true;
+}
