@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include "io/chipset/acpi.h"
 #include "io/serial/debugport.h"
+#include "io/chipset/exitports.h"
 #include "io/chipset/testdev.h"
 #include "io/chipset/dma.h"
 #include "io/firmware/fwcfg.h"
@@ -260,12 +261,14 @@ static bool build_sound(struct pc *pc)
 }
 
 DEVICE_KIND(testdev)
+DEVICE_KIND(exitports)
 
 static bool build_test_ports(struct pc *pc)
 {
-	struct line irq = { pc_test_irq, pc, 0 }; /* it says which one */
+	struct line irq = { pc_test_irq, pc, 0 } /* it says which one */, off = { poweroff, pc, 0 };
 
-	return !pc->config->test_ports || pc_add(pc, &testdev_kind, testdev_new(&pc->v->io, &pc->v->mem, irq));
+	return !pc->config->test_ports || (pc_add(pc, &testdev_kind, testdev_new(&pc->v->io, &pc->v->mem, irq)) &&
+		pc_add(pc, &exitports_kind, exitports_new(&pc->v->io, off, debug_exit, pc)));
 }
 
 static bool build_pci(struct pc *pc)

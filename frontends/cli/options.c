@@ -396,7 +396,7 @@ static const struct row {
 	{ "pcap", "FILE", set_text, IN(pcap), false, "write its frames to FILE, for tcpdump and Wireshark, at virtual times" },
 	{ "share", "DIRECTORY", set_text, IN(share), false, "DIRECTORY[,rw][,tag=NAME], for the guest to mount by virtio 9P [tag=share]" },
 	{ "console", "WHERE", set_console, WHERE(VCPU_CONSOLE), false, "a virtio console: stdio, null or file:PATH; with stdio, keys go there [no console]" },
-	{ "test-ports", NULL, set_flag, IN(config.test_ports), false, "the test device that kvm-unit-tests expects (QEMU's pc-testdev)" },
+	{ "test-ports", NULL, set_flag, IN(config.test_ports), false, "the test device that kvm-unit-tests expects (QEMU's pc-testdev); ports\nthat end a run elsewhere: \"Shutdown\" to 8900h, 2000h to B004h, a value to 501h" },
 	{ "rng", NULL, set_flag, IN(config.rng), false, "a virtio source of random numbers: from the seed, so the same in every run" },
 	{ "serial", "WHERE", set_serial, 0, false, "COM1: stdio, null, file:PATH, pty or unix:PATH (a socket) [stdio];\nthe second one is COM2, up to COM4" },
 	{ "parallel", "WHERE", set_place, WHERE(VCPU_LPT1), false, "the printer: stdio, null or file:PATH [null]" },

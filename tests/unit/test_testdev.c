@@ -1,4 +1,5 @@
 /* QEMU's test device, as kvm-unit-tests (x86/emulator.c, x86/ioapic.c, x86/lam.c) expect it. */
+#include "io/chipset/exitports.h"
 #include "io/chipset/testdev.h"
 #include "device.h"
 
@@ -64,6 +65,69 @@ START_TEST(state)
 }
 END_TEST
 
+/* ---- the ports that end a run ---- */
+
+static u32 value;
+static unsigned exits;
+static void exited(void *owner, u32 v) { (void)owner; value = v; exits++; }
+static void *make_exits(void) { return exitports_new(&bus, wire(0), exited, NULL); }
+static void destroy_exits(void *p) { exitports_free(p); }
+static struct part exits_part(void *p) { return exitports_part(p); }
+static void refresh_exits(void *p) { exitports_refresh(p); }
+
+static void say(const char *word)
+{
+	while (*word)
+		out8(0x8900, (u8)*word++);
+}
+
+START_TEST(shutdown)
+{
+	static const char *const no[] = { "shutdown", "Shutdow", "Shut down", "SSShutdonw", "ShutShutdow" };
+	struct exitports *e;
+
+	for (unsigned i = 0; i < ARRAY_LEN(no); i++) {
+		e = make_exits();
+		say(no[i]);
+		ck_assert_msg(!wires[0].level, "%s", no[i]);
+		exitports_free(e);
+		fresh();
+	}
+	e = make_exits();
+	say("xShuShutdown");
+	ck_assert(wires[0].level);
+	exitports_free(e);
+}
+END_TEST
+
+START_TEST(others)
+{
+	struct exitports *e = make_exits();
+
+	out16(0xb004, 0x2400); /* another type of sleep */
+	out16(0xb004, 0);
+	out8(0xb004, 0x20);
+	out8(0xb005, 0x20);
+	ck_assert(!wires[0].level);
+	out16(0xb004, 0x2000);
+	ck_assert(wires[0].level);
+	out8(0x501, 0x31);
+	ck_assert_uint_eq(value, 0x31);
+	out32(0x501, 0x12345678);
+	ck_assert_uint_eq(value, 0x12345678);
+	ck_assert_uint_eq(exits, 2);
+	exitports_free(e);
+}
+END_TEST
+
+START_TEST(exit_state)
+{
+	static const u64 ranges[][2] = { { 0x8900, 1 }, { 0xb004, 2 }, { 0x501, 4 } };
+
+	round_trips(make_exits, destroy_exits, exits_part, refresh_exits, ranges, 3, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("testdev");
@@ -76,6 +140,12 @@ int main(void)
 	tcase_add_test(t, interrupts);
 	tcase_add_test(t, memory);
 	tcase_add_test(t, state);
+	suite_add_tcase(suite, t);
+	t = tcase_create("exit ports");
+	tcase_add_checked_fixture(t, fresh, NULL);
+	tcase_add_test(t, shutdown);
+	tcase_add_test(t, others);
+	tcase_add_test(t, exit_state);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
