@@ -210,13 +210,18 @@ static const char *guess(const struct blob *b)
 	for (unsigned i = 0; i < ARRAY_LEN(known); i++)
 		if (b->size >= (size_t)known[i].offset + known[i].len && !memcmp(b->data + known[i].offset, known[i].magic, known[i].len))
 			return known[i].what;
+	if (b->size >= 512 && get16(b->data + 510) == 0x55aa)
+		return "bytes 510 and 511 are AAh 55h, the wrong way round: a boot sector ends with 55h AAh";
+	if (b->size <= 512)
+		return "a boot sector has 512 bytes, the last two 55h and AAh; this file is smaller, or has others";
 	return "no bzImage, multiboot, PVH or boot-sector signature";
 }
 
 static bool classify(struct boot *boot, char **error)
 {
 	const struct blob *b = &boot->kernel;
-	bool pvh;
+	bool pvh, multiboot = multiboot_find(b) >= 0;
+	char text[256];
 	u64 entry;
 
 	if (linux_is(b)) {
@@ -224,15 +229,17 @@ static bool classify(struct boot *boot, char **error)
 	} else if (elf_is(b)) {
 		if (!elf_check(b, &pvh, &entry, error))
 			return false;
-		if (multiboot_find(b) < 0 && !pvh)
-			return error_set(error, "%s: an ELF for x86, but with neither a multiboot header nor a PVH note", b->name);
-		boot->kind = multiboot_find(b) >= 0 ? IMAGE_MULTIBOOT : IMAGE_PVH;
-	} else if (multiboot_find(b) >= 0) {
+		if (!multiboot && !pvh)
+			return error_set(error, "%s: an ELF for x86, but %s", b->name, multiboot_almost(b, text, sizeof text) ? text :
+				"it has neither a multiboot header nor a PVH note");
+		multiboot = multiboot && !(pvh && elf_is_64(b)); /* which is 64-bit code, and the header's loader wants 32-bit code */
+		boot->kind = multiboot ? IMAGE_MULTIBOOT : IMAGE_PVH;
+	} else if (multiboot) {
 		boot->kind = IMAGE_MULTIBOOT;
 	} else if (is_flat(b)) {
 		boot->kind = IMAGE_FLAT;
 	} else {
-		return error_set(error, "%s: not a kernel this PC can load (%s)", b->name, guess(b));
+		return error_set(error, "%s: not a kernel this PC can load (%s)", b->name, multiboot_almost(b, text, sizeof text) ? text : guess(b));
 	}
 	return true;
 }

@@ -75,9 +75,12 @@ bool linux_load(struct vcpu *v, char **error);
 
 /* Offset of the multiboot header; -1: there is none. */
 long multiboot_find(const struct blob *b);
+/* Something in it looks like a multiboot header: TEXT gets what is wrong with it. For messages. */
+bool multiboot_almost(const struct blob *b, char *text, size_t size);
 bool multiboot_load(struct vcpu *v, char **error);
 
 bool elf_is(const struct blob *b);
+bool elf_is_64(const struct blob *b); /* its class, where it is an ELF */
 /* False: *ERROR says why this is no ELF for us. *PVH: it has the note, *ENTRY is what it says. */
 bool elf_check(const struct blob *b, bool *pvh, u64 *entry, char **error);
 /* Load all segments at their physical addresses. *ENTRY is the physical entry point, [*LOW, *HIGH) spans what was filled. */

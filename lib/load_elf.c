@@ -21,6 +21,8 @@ bool elf_is(const struct blob *b)
 	return b->size >= 4 && !memcmp(b->data, "\177ELF", 4);
 }
 
+bool elf_is_64(const struct blob *b) { return elf_is(b) && b->size > 4 && b->data[4] == CLASS_64; }
+
 static const char *machine_name(u16 machine)
 {
 	switch (machine) {
@@ -121,6 +123,18 @@ bool elf_check(const struct blob *b, bool *pvh, u64 *entry, char **error)
 	return true;
 }
 
+/* What went wrong when it was linked, for a segment that has no room. */
+static const char *place_hint(const struct vcpu *v, const struct segment *s)
+{
+	if (s->paddr >= 0x8048000 && s->paddr < 0x8400000)
+		return ": it is linked as a Linux program is (ld -Ttext=0x100000 says otherwise)";
+	if (s->paddr >= pc_low_ram(v) && s->paddr == s->vaddr)
+		return ": a kernel that is to run at high addresses has its physical ones by AT() in the linker script";
+	if (s->paddr < 0x100000 && s->paddr + s->memsz > 0xa0000)
+		return ": from A0000h to FFFFFh is no RAM (with ld -n the headers of the file take no page below the code)";
+	return "";
+}
+
 bool elf_load(struct vcpu *v, const struct blob *b, u64 *entry, u64 *low, u64 *high, char **error)
 {
 	struct elf elf;
@@ -141,8 +155,8 @@ bool elf_load(struct vcpu *v, const struct blob *b, u64 *entry, u64 *low, u64 *h
 			return error_set(error, "%s: damaged: segment %u has %llu bytes in the file, but %llu in memory", b->name, i,
 				(unsigned long long)s.filesz, (unsigned long long)s.memsz);
 		if (!load_room(v, s.paddr, s.memsz))
-			return error_set(error, "%s: segment %u wants %llu bytes at address %llxh, where this machine has no room", b->name, i,
-				(unsigned long long)s.memsz, (unsigned long long)s.paddr);
+			return error_set(error, "%s: segment %u wants %llu bytes at address %llxh, where this machine has no room%s", b->name, i,
+				(unsigned long long)s.memsz, (unsigned long long)s.paddr, place_hint(v, &s));
 		load_bytes(v, s.paddr, b->data + s.offset, s.filesz);
 		load_zero(v, s.paddr + s.filesz, s.memsz - s.filesz);
 		if (elf.entry - s.vaddr < s.memsz && !found) { /* the entry is a virtual address */

@@ -4,9 +4,11 @@
  *   magic 0   flags 4   checksum 8   | header_addr 12  load_addr 16  load_end 20  bss_end 24  entry 28 (flag 16)
  * Information:
  *   flags 0   mem_lower 4  mem_upper 8 (KiB)   cmdline 16   mods_count 20  mods_addr 24   mmap_length 44  mmap_addr 48   loader 64 */
+#include <stdio.h>
 #include "lib/machine.h"
 
 #define HEADER_MAGIC 0x1badb002u
+#define HEADER_MAGIC_2 0xe85250d6u /* of the Multiboot2 Specification */
 #define LOADED_MAGIC 0x2badb002u
 #define LOADER_STACK 0x7ff00u
 #define SEARCH 8192u
@@ -28,6 +30,38 @@ long multiboot_find(const struct blob *b)
 			return (flags & HAS_ADDRESSES) && at + 32 > b->size ? -1 : (long)at;
 	}
 	return -1;
+}
+
+/* What looks like a header and is none: N bytes at P, which is at OFFSET. */
+static bool almost(const u8 *p, size_t n, size_t offset, char *text, size_t size)
+{
+	u32 magic = n < 12 ? 0 : get32(p), flags = magic ? get32(p + 4) : 0, sum = magic ? get32(p + 8) : 0;
+	bool right = !(magic + flags + sum);
+
+	if (magic == HEADER_MAGIC_2 && n >= 16 && !(magic + flags + sum + get32(p + 12)))
+		snprintf(text, size, "it has a multiboot 2 header (offset %zu), and only multiboot 1 is loaded; GRUB loads it, from a --cdrom of grub-mkrescue", offset);
+	else if (magic != HEADER_MAGIC)
+		return false;
+	else if (right && offset % 4)
+		snprintf(text, size, "its multiboot header is at offset %zu, which is not a multiple of 4", offset);
+	else if (right && offset >= SEARCH - 11)
+		snprintf(text, size, "its multiboot header is at offset %zu, behind the first 8192 bytes: the linker script must put its section first", offset);
+	else if (right && flags & HAS_ADDRESSES)
+		snprintf(text, size, "its multiboot header (offset %zu) says that it has addresses, flag 16, and the file ends before them", offset);
+	else if (!right && offset < SEARCH && offset % 4 == 0)
+		snprintf(text, size, "its multiboot header (offset %zu) is not valid: the checksum is %x; it must be %x, so that the sum of magic, flags and "
+			"checksum is 0", offset, sum, -(magic + flags));
+	else
+		return false;
+	return true;
+}
+
+bool multiboot_almost(const struct blob *b, char *text, size_t size)
+{
+	for (size_t at = 0; at + 12 <= b->size; at++)
+		if (almost(b->data + at, b->size - at, at, text, size))
+			return true;
+	return false;
 }
 
 /* Where the header says, whatever the file's format is. */
@@ -131,6 +165,8 @@ bool multiboot_load(struct vcpu *v, char **error)
 			flags & 0xffff & ~(WANTS_PAGES | WANTS_MEMORY | WANTS_VIDEO));
 	if (!(flags & HAS_ADDRESSES) && !elf_is(b))
 		return error_set(error, "%s: the multiboot header (offset %u) gives no addresses, and the image is no ELF", b->name, at);
+	if (!(flags & HAS_ADDRESSES) && elf_is_64(b))
+		return error_set(error, "%s: a 64-bit ELF with a multiboot 1 header, which is for 32-bit ones (objcopy -O elf32-i386 makes one)", b->name);
 	ok = flags & HAS_ADDRESSES ? load_by_address(v, at, &entry, &low, &high, error) : elf_load(v, b, &entry, &low, &high, error);
 	if (!ok)
 		return false;

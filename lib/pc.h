@@ -72,6 +72,7 @@ struct pc {
 	u32 pirq;              /* bit n: PIRQA# + n */
 	bool pit_out, rtc_out, hpet_irq0, hpet_irq8, legacy;
 	bool a20_keyboard, a20_fast;
+	bool unseen;           /* the guest has written to a screen that there is not, and that was said */
 	u8 *fresh;             /* all devices at power-on, to reset them to */
 };
 

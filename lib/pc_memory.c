@@ -3,8 +3,22 @@
 
 #define ROM_TOP 0x20000u      /* of the ROM below 1 MiB, so much is at the top of memory, too */
 #define LOW_END 0xa0000u      /* of conventional memory */
+#define TEXT_BASE 0xb8000u    /* of a display's text screen */
+#define TEXT_END 0xc0000u
 
-static const struct device_ops nothing_ops = { .max = 8 };
+/* A text that nobody will see: most who write their first kernel look for it. */
+static void write_nothing(void *owner, u64 offset, unsigned size, u64 value)
+{
+	struct pc *pc = owner;
+
+	(void)size, (void)value;
+	if (pc->unseen || pc->vga || offset < TEXT_BASE - LOW_END || offset >= TEXT_END - LOW_END)
+		return;
+	pc->unseen = true;
+	log_line(&pc->v->log, "display: a write to the text screen at %llxh, and there is no display adapter", (unsigned long long)(LOW_END + offset));
+}
+
+static const struct device_ops nothing_ops = { .write = write_nothing, .max = 8 };
 
 u64 pc_low_ram(const struct vcpu *v)
 {
@@ -39,7 +53,7 @@ bool pc_build_memory(struct vcpu *v)
 	u64 low = pc_low_ram(v), top = v->model.physical_bits < 32 ? (u64)1 << v->model.physical_bits : 4 * GiB, size = bios->size;
 
 	if (space_add_ram(&v->mem, "ram", 0, low, ram, 0, false) < 0 ||
-			space_add_device(&v->mem, "no display", LOW_END, ROM_BASE - LOW_END, &nothing_ops, NULL) < 0)
+			space_add_device(&v->mem, "no display", LOW_END, ROM_BASE - LOW_END, &nothing_ops, v->pc) < 0)
 		return false;
 	if (v->memory > low && space_add_ram(&v->mem, "ram above 4 GiB", 4 * GiB, v->memory - low, ram, low, false) < 0)
 		return false;
