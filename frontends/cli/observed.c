@@ -136,6 +136,13 @@ struct vcpu_stop observed_run(uint64_t instructions, bool *magic)
 	return (struct vcpu_stop){ .reason = stop.what == VCPU_DEBUG_ERROR ? VCPU_STOP_HOST : VCPU_STOP_REQUEST };
 }
 
+struct vcpu_debug *observed_debug(vcpu *m)
+{
+	if (!debug)
+		debug = vcpu_debug_new(m, NULL, NULL);
+	return debug;
+}
+
 void observed_close(void)
 {
 	bool failed = log_to && log_to != stderr && (ferror(log_to) | fclose(log_to));

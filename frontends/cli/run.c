@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "diagnosis.h"
 #include "ending.h"
 #include "gdb.h"
 #include "helper.h"
@@ -47,6 +48,7 @@ struct session {
 	bool magic;                     /* or a magic breakpoint */
 	bool full;                      /* the host had no room for a disk, and that was said */
 	bool lost;                      /* a disk could not be flushed, and that was said */
+	bool unseen;                    /* the guest wrote to a screen that there is not */
 };
 
 /* A reader that is slow makes the guest wait, but not whoever wants the run to end: for them, what does not go out is lost. */
@@ -88,6 +90,8 @@ static void put(struct sink *s, const char *data, size_t len)
 	}
 }
 
+#define NO_DISPLAY "display: " /* how the line begins that tells of it */
+
 static void output(void *user, enum vcpu_channel channel, const void *data, size_t len)
 {
 	struct session *s = user;
@@ -102,8 +106,10 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 		s->face->sound(data, len);
 	if (channel == VCPU_HOST_LOG)
 		complain("%.*s", (int)len, (const char *)data);
-	if (channel == VCPU_LOG)
+	if (channel == VCPU_LOG) {
 		observed_guest_error(data, len);
+		s->unseen |= len >= strlen(NO_DISPLAY) && !memcmp(data, NO_DISPLAY, strlen(NO_DISPLAY));
+	}
 	if (channel == VCPU_LOG && s->verbose)
 		fprintf(stderr, "vcpu: guest: %.*s\n", (int)len, (const char *)data);
 	if (!s->sinks[channel]) {
@@ -214,12 +220,15 @@ static uint64_t host_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static void print_fault_chain(const vcpu *machine)
+static void print_fault_chain(vcpu *machine)
 {
 	struct vcpu_fault faults[16];
 	unsigned n = vcpu_fault_chain(machine, faults, 16);
+	char text[DIAGNOSIS];
 
-	complain("triple fault%s", n ? "; what led there, first one first:" : "");
+	if (diagnosis_triple_fault(machine, text))
+		complain("triple fault: %s", text);
+	complain("%s", n ? "what led there, first one first:" : "triple fault");
 	for (unsigned i = 0; i < n && i < 16; i++) {
 		const struct vcpu_fault *f = &faults[i];
 
@@ -456,6 +465,18 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 	return stop;
 }
 
+/* The guest sleeps: WHAT, and why no interrupt comes. */
+static void print_sleep(const struct session *s, const char *what, bool for_ever)
+{
+	vcpu_debug *debug = s->gdb ? NULL : observed_debug(s->machine);
+	char text[DIAGNOSIS];
+
+	if (diagnosis_asleep(s->machine, debug, for_ever, text))
+		complain("%s: %s", what, text);
+	else if (for_ever)
+		complain("%s", what);
+}
+
 static int status_of(const struct session *s, struct vcpu_stop stop)
 {
 	if (s->bad) {
@@ -478,6 +499,8 @@ static int status_of(const struct session *s, struct vcpu_stop stop)
 	}
 	if (s->replay && vcpu_replay_done(s->replay) && stop.reason == VCPU_STOP_LIMIT)
 		return STATUS_OK;
+	if (s->unseen && stop.reason != VCPU_STOP_POWEROFF && stop.reason != VCPU_STOP_DEBUG_EXIT)
+		complain("the guest wrote to the screen at B8000h, and there is no display; --display text shows it");
 	switch (stop.reason) {
 	case VCPU_STOP_DISK_ERROR: /* which VCPU_HOST_LOG has told */
 		return STATUS_HOST;
@@ -489,10 +512,11 @@ static int status_of(const struct session *s, struct vcpu_stop stop)
 		print_fault_chain(s->machine);
 		return STATUS_TRIPLE_FAULT;
 	case VCPU_STOP_LIMIT:
+		print_sleep(s, "the guest sleeps", false);
 		return STATUS_LIMIT;
 	case VCPU_STOP_HALT:
 	case VCPU_STOP_IDLE:
-		complain("the guest halted, and nothing can wake it");
+		print_sleep(s, "the guest halted, and nothing can wake it", true);
 		return STATUS_HALT;
 	default:
 		complain("%s: %s", vcpu_stop_name(stop.reason), vcpu_error(s->machine));

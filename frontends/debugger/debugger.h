@@ -6,7 +6,7 @@
  *   look.c      x, print, list ...       unwind.c    who called              fault.c    faults in words
  *   main.c      options, prompt          variable.c  frames, variables       devices.c  devices in words
  *   expr.c      expressions              value.c     types and values        json.c     for machines
- *   blocks.c    decoded code             registers.c registers */
+ *   blocks.c    decoded code             registers.c registers              diagnosis.c why a run ended */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
 

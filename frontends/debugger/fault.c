@@ -7,6 +7,7 @@
 #endif
 
 #include "debugger.h"
+#include "diagnosis.h"
 
 static const struct { const char *name, *text, *section; } vectors[32] = {
 	[0] = { "#DE", "a division by zero, or a quotient that its register cannot hold", "6.15, Interrupt 0" },
@@ -299,11 +300,13 @@ bool do_explain(struct session *s, const char *args)
 {
 	struct vcpu_fault faults[8];
 	unsigned n = vcpu_fault_chain(s->machine, faults, 8);
-	char text[160];
+	char text[160], cause[DIAGNOSIS];
 
 	(void)args;
 	if (!n)
 		return explain_last(s);
+	if (diagnosis_triple_fault(s->machine, cause))
+		fprintf(s->out, "%s\n", cause);
 	fprintf(s->out, "a triple fault: nobody took the last of these, and the processor has shut down (SDM vol. 3, 6.15, Interrupt 8)\n");
 	for (unsigned i = 0; i < n && i < 8; i++) {
 		fprintf(s->out, "vector %u at %04x:%" PRIx64 "%s: %s\n", faults[i].vector, faults[i].cs, faults[i].rip, symbol_text(s, faults[i].rip,

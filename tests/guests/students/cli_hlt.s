@@ -1,0 +1,4 @@
+/* cause: HLT with interrupts off (IF is clear) */
+	.include "start.inc"
+_start:	cli
+	hlt

@@ -1,0 +1,4 @@
+/* ld: -m elf_i386 -n */
+/* cause: linked as a Linux program is */
+	.include "start.inc"
+_start:	hlt

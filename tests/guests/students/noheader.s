@@ -1,0 +1,4 @@
+/* cause: it has neither a multiboot header nor a PVH note */
+	.code32
+	.globl _start
+_start:	hlt

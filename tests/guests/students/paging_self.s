@@ -1,0 +1,5 @@
+/* cause: paging is on, and the page of the next instruction itself.*is not mapped */
+	.include "start.inc"
+	.include "paging.inc"
+_start:	paging 0, 256
+	hlt

@@ -1,0 +1,3 @@
+/* cause: an SSE instruction, but CR4.OSFXSR is clear.*no IDT */
+	.include "start.inc"
+_start:	xorps %xmm0, %xmm0
