@@ -57,6 +57,21 @@ static u64 total(const struct ata_drive *drive)
 	return disk_size(drive->disk) / SECTOR;
 }
 
+/* The heads and sectors of a track at reset: a disk that does not fill a cylinder of 16 heads and 63 sectors has smaller ones, so that there is one. */
+static u8 default_sectors(const struct ata_drive *drive)
+{
+	u64 sectors = drive->disk && !drive->cdrom ? total(drive) : 0;
+
+	return sectors && sectors < SECTORS ? (u8)sectors : SECTORS;
+}
+
+static u8 default_heads(const struct ata_drive *drive)
+{
+	u64 sectors = drive->disk && !drive->cdrom ? total(drive) : 0, heads = sectors / default_sectors(drive);
+
+	return heads && heads < HEADS ? (u8)heads : HEADS;
+}
+
 /* ---- addresses ---- */
 
 /* Those with 48-bit addresses are spread over the opcodes without a pattern. */
@@ -182,7 +197,7 @@ static void identify(struct ata_drive *drive)
 	u8 *id = drive->reply;
 	u64 sectors = total(drive);
 	u32 lba28 = sectors < 0xfffffff ? (u32)sectors : 0xfffffff;
-	u64 cylinders = sectors / (HEADS * SECTORS), now = drive->heads * drive->sectors;
+	u64 cylinders = sectors / ((u64)default_heads(drive) * default_sectors(drive)), now = drive->heads * drive->sectors;
 	u16 on = (u16)(drive->smart | drive->write_cache << 5 | drive->look_ahead << 6 | 1 << 14);
 	u8 sum = 0xa5;
 
@@ -191,8 +206,8 @@ static void identify(struct ata_drive *drive)
 	ata_text(id + 54, 40, "libvcpu disk", true);
 	word(id, 0, 0x0040);
 	word(id, 1, cylinders < 16383 ? (u16)cylinders : 16383);
-	word(id, 3, HEADS);
-	word(id, 6, SECTORS);
+	word(id, 3, default_heads(drive));
+	word(id, 6, default_sectors(drive));
 	word(id, 47, 0x8000 | MULTIPLE_MAX);
 	word(id, 50, 0x4000);
 	word(id, 53, 7);
@@ -595,8 +610,8 @@ void ata_reset(struct ata_drive *drive, struct ata_command *cmd)
 {
 	drive->multiple = 0;
 	drive->mode = 0;
-	drive->heads = HEADS;
-	drive->sectors = SECTORS;
+	drive->heads = default_heads(drive);
+	drive->sectors = default_sectors(drive);
 	drive->write_cache = drive->look_ahead = drive->smart = true;
 	drive->asleep = false;
 	drive->reply_at = 0;

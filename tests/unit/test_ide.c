@@ -249,6 +249,41 @@ START_TEST(identify)
 }
 END_TEST
 
+/* Cylinders, heads and sectors fit into the disk, and there are some; the last sector that they reach is read. */
+START_TEST(small_disks)
+{
+	static const unsigned sizes[] = { 1, 2, 62, 63, 64, 126, 1007, 1008, 1009, 2015 };
+	u8 id[512], sector[512];
+
+	for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+		unsigned n = sizes[i], c, h, s;
+		char options[32];
+
+		destroy(ide);
+		disk_free(disk);
+		disk_free(cd);
+		fresh();
+		snprintf(options, sizeof options, ",size=%u", n * 512);
+		open_disks(options);
+		make();
+		command(0xec, 0xa0, 0, 0, 0);
+		wait_ready();
+		read_words(id, 512);
+		c = get16(id + 2), h = get16(id + 6), s = get16(id + 12);
+		ck_assert_uint_eq(get32(id + 120), n);
+		ck_assert_msg(c && h && h <= 16 && s && s <= 63 && c * h * s <= n && n - c * h * s < (n < 1008 ? 63u : 1008u),
+			"%u sectors: %u/%u/%u", n, c, h, s);
+		ck_assert_uint_eq(get16(id + 108), c);
+		ck_assert_uint_eq(get16(id + 110), h);
+		ck_assert_uint_eq(get16(id + 112), s);
+		command(0x20, (u8)(0xa0 | (h - 1)), (c - 1) << 8 | s, 1, 0);
+		ck_assert_uint_eq(wait_ready() & 1, 0);
+		read_words(sector, 512);
+		ck_assert_mem_eq(sector, model + (c * h * s - 1) * 512, 512);
+	}
+}
+END_TEST
+
 START_TEST(reset)
 {
 	out8(0x3f6, 4);
@@ -858,6 +893,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, identify);
+	tcase_add_test(tc, small_disks);
 	tcase_add_test(tc, reset);
 	tcase_add_test(tc, pio);
 	tcase_add_test(tc, strings);
