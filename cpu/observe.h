@@ -85,7 +85,8 @@ static inline bool observed_magic(const struct observer *w, u64 code_bits, const
 {
 	unsigned prefix = code_bits != MODE_16;
 
-	return w && w->magic && room >= prefix + 2 && (!prefix || code[0] == 0x66) && code[prefix] == 0x87 && code[prefix + 1] == 0xdb;
+	return w && w->magic && room >= prefix + 2 && (!prefix || code[0] == 0x66) && code[prefix] == 0x87 &&
+		code[prefix + 1] == 0xdb;
 }
 /* The processor is before one, at LINEAR: does it stop? */
 bool observe_magic(struct cpu *c, u64 linear, u64 icount);

@@ -213,7 +213,8 @@ int debug_hit_id(const struct vcpu_debug *d)
 			if (w->hit == OBSERVED_EVENT && filter++ == w->hit_filter)
 				return p->id;
 		} else if (w->hit == OBSERVED_POINT) {
-			if (w->hit_magic ? p->kind == POINT_MAGIC : p->kind == POINT_BREAK && p->address == w->hit_address && p->physical == w->hit_physical)
+			if (w->hit_magic ? p->kind == POINT_MAGIC : p->kind == POINT_BREAK && p->address == w->hit_address &&
+				p->physical == w->hit_physical)
 				return p->id;
 		} else if (p->kind == POINT_WATCH && p->physical == w->hit_physical && w->hit_address <= p->watch.last &&
 			   w->hit_address + (w->hit_len - 1) >= p->watch.first && (w->hit == OBSERVED_WRITE ? p->watch.write : p->watch.read)) {

@@ -104,7 +104,8 @@ static FILE *open_file(const char *name, const struct reach *reach, const char *
 	return file;
 }
 
-bool blob_read(struct blob *b, const char *name, const void *data, size_t size, u64 limit, const struct reach *reach, const char *given,
+bool blob_read(struct blob *b, const char *name, const void *data, size_t size, u64 limit, const struct reach *reach,
+	const char *given,
 	char **error)
 {
 	FILE *file;
@@ -151,7 +152,8 @@ static bool add_module(struct boot *boot, const char *name, const char *text, co
 	boot->nmodules++;
 	if (!modules[boot->nmodules - 1].text)
 		return no_memory(error, name);
-	return blob_read(&modules[boot->nmodules - 1], name, data, size, limit, boot->reach, boot->reach ? boot->reach->initrd : NULL, error);
+	return blob_read(&modules[boot->nmodules - 1], name, data, size, limit, boot->reach,
+		boot->reach ? boot->reach->initrd : NULL, error);
 }
 
 /* "file args,file args": every module's command line is all of its text, as boot loaders give it. */
@@ -239,7 +241,8 @@ static bool classify(struct boot *boot, char **error)
 	} else if (is_flat(b)) {
 		boot->kind = IMAGE_FLAT;
 	} else {
-		return error_set(error, "%s: not a kernel this PC can load (%s)", b->name, multiboot_almost(b, text, sizeof text) ? text : guess(b));
+		return error_set(error, "%s: not a kernel this PC can load (%s)", b->name,
+			multiboot_almost(b, text, sizeof text) ? text : guess(b));
 	}
 	return true;
 }
@@ -315,7 +318,8 @@ static bool read_all(struct boot *boot, const struct vcpu_config *config, u64 li
 	if (!config->kernel && !config->kernel_data)
 		return (!config->initrd && !config->initrd_data) || error_set(error, "%s: an initial RAM disk without a kernel",
 			config->initrd ? config->initrd : "initrd");
-	if (!blob_read(&boot->kernel, name, config->kernel_data, config->kernel_size, limit, boot->reach, boot->reach ? boot->reach->kernel : NULL, error) ||
+	if (!blob_read(&boot->kernel, name, config->kernel_data, config->kernel_size, limit, boot->reach,
+			boot->reach ? boot->reach->kernel : NULL, error) ||
 	    !classify(boot, error))
 		return false;
 	if (!config->initrd && !config->initrd_data)
@@ -332,16 +336,19 @@ static bool read_all(struct boot *boot, const struct vcpu_config *config, u64 li
 
 static bool read_extras(struct boot *boot, const struct vcpu_config *config, u64 limit, char **error)
 {
-	for (unsigned i = 0; i < config->loads_count; i++)
+	for (unsigned i = 0; i < config->loads_count; i++) {
 		if (!extra_read(boot, config->loads[i], limit, error))
 			return false;
+		limit -= boot->extras[i].blob.size < limit ? boot->extras[i].blob.size : limit; /* a recording may name a file many times */
+	}
 	return true;
 }
 
 bool boot_read(struct boot *boot, const struct vcpu_config *config, u64 limit, const struct reach *reach, char **error)
 {
 	*boot = (struct boot){ .reach = reach };
-	if (!read_all(boot, config, limit, error) || !read_firmware(boot, config, error) || !read_extras(boot, config, limit, error)) {
+	if (!read_all(boot, config, limit, error) || !read_firmware(boot, config, error) ||
+	    !read_extras(boot, config, limit, error)) {
 		boot_free(boot);
 		return false;
 	}

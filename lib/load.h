@@ -47,8 +47,10 @@ bool boot_load(struct vcpu *v, char **error);
 
 /* ---- what the loaders share (load.c) ---- */
 
-/* Read file NAME, or SIZE bytes at DATA, into *B; GIVEN: the user says that the file is this one now. False: *ERROR says why not; what B has is to be freed. */
-bool blob_read(struct blob *b, const char *name, const void *data, size_t size, u64 limit, const struct reach *reach, const char *given, char **error);
+/* Read file NAME, or SIZE bytes at DATA, into *B; GIVEN: the user says that the file is this one now. False: *ERROR
+ * says why not; what B has is to be freed. */
+bool blob_read(struct blob *b, const char *name, const void *data, size_t size, u64 limit, const struct reach *reach,
+	const char *given, char **error);
 /* Is [BASE, BASE + LEN) RAM below 4 GiB that a loader may fill? */
 bool load_room(const struct vcpu *v, u64 base, u64 len);
 void load_bytes(struct vcpu *v, u64 base, const void *data, u64 len);

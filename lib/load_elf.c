@@ -155,7 +155,8 @@ bool elf_load(struct vcpu *v, const struct blob *b, u64 *entry, u64 *low, u64 *h
 			return error_set(error, "%s: damaged: segment %u has %llu bytes in the file, but %llu in memory", b->name, i,
 				(unsigned long long)s.filesz, (unsigned long long)s.memsz);
 		if (!load_room(v, s.paddr, s.memsz))
-			return error_set(error, "%s: segment %u wants %llu bytes at address %llxh, where this machine has no room%s", b->name, i,
+			return error_set(error, "%s: segment %u wants %llu bytes at address %llxh, where this machine has no room%s",
+				b->name, i,
 				(unsigned long long)s.memsz, (unsigned long long)s.paddr, place_hint(v, &s));
 		load_bytes(v, s.paddr, b->data + s.offset, s.filesz);
 		load_zero(v, s.paddr + s.filesz, s.memsz - s.filesz);

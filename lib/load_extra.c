@@ -47,7 +47,8 @@ bool extra_read(struct boot *boot, const char *text, u64 limit, char **error)
 	if (errno || *text < '0' || *text > '9' || *end != '=' || !end[1])
 		return error_set(error, "%s: that is not ADDRESS=FILE or ADDRESS=hex:BYTES, like 0x7000=table.bin", text);
 	e->file = strncmp(end + 1, HEX, strlen(HEX));
-	return e->file ? blob_read(&e->blob, end + 1, NULL, 0, limit, boot->reach, NULL, error) : read_hex(&e->blob, end + 1, error);
+	return e->file ? blob_read(&e->blob, end + 1, NULL, 0, limit, boot->reach, NULL, error) :
+		read_hex(&e->blob, end + 1, error);
 }
 
 bool extras_load(struct vcpu *v, char **error)
@@ -56,7 +57,8 @@ bool extras_load(struct vcpu *v, char **error)
 		const struct extra *e = &v->boot.extras[i];
 
 		if (!load_room(v, e->at, e->blob.size))
-			return error_set(error, "%s: %zu bytes at %llxh: not all of that is RAM below 640 KiB, or between 1 MiB and the end of RAM below 4 GiB",
+			return error_set(error, "%s: %zu bytes at %llxh: not all of that is RAM below 640 KiB, or between 1 MiB "
+				"and the end of RAM below 4 GiB",
 				e->blob.name, e->blob.size, (unsigned long long)e->at);
 		load_bytes(v, e->at, e->blob.data, e->blob.size);
 	}

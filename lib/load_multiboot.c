@@ -39,18 +39,21 @@ static bool almost(const u8 *p, size_t n, size_t offset, char *text, size_t size
 	bool right = !(magic + flags + sum);
 
 	if (magic == HEADER_MAGIC_2 && n >= 16 && !(magic + flags + sum + get32(p + 12)))
-		snprintf(text, size, "it has a multiboot 2 header (offset %zu), and only multiboot 1 is loaded; GRUB loads it, from a --cdrom of grub-mkrescue", offset);
+		snprintf(text, size, "it has a multiboot 2 header (offset %zu), and only multiboot 1 is loaded; "
+			"GRUB loads it, from a --cdrom of grub-mkrescue", offset);
 	else if (magic != HEADER_MAGIC)
 		return false;
 	else if (right && offset % 4)
 		snprintf(text, size, "its multiboot header is at offset %zu, which is not a multiple of 4", offset);
 	else if (right && offset >= SEARCH - 11)
-		snprintf(text, size, "its multiboot header is at offset %zu, behind the first 8192 bytes: the linker script must put its section first", offset);
+		snprintf(text, size, "its multiboot header is at offset %zu, behind the first 8192 bytes: "
+			"the linker script must put its section first", offset);
 	else if (right && flags & HAS_ADDRESSES)
-		snprintf(text, size, "its multiboot header (offset %zu) says that it has addresses, flag 16, and the file ends before them", offset);
+		snprintf(text, size, "its multiboot header (offset %zu) says that it has addresses, flag 16, "
+			"and the file ends before them", offset);
 	else if (!right && offset < SEARCH && offset % 4 == 0)
-		snprintf(text, size, "its multiboot header (offset %zu) is not valid: the checksum is %x; it must be %x, so that the sum of magic, flags and "
-			"checksum is 0", offset, sum, -(magic + flags));
+		snprintf(text, size, "its multiboot header (offset %zu) is not valid: the checksum is %x; it must be %x, "
+			"so that the sum of magic, flags and checksum is 0", offset, sum, -(magic + flags));
 	else
 		return false;
 	return true;
@@ -166,7 +169,8 @@ bool multiboot_load(struct vcpu *v, char **error)
 	if (!(flags & HAS_ADDRESSES) && !elf_is(b))
 		return error_set(error, "%s: the multiboot header (offset %u) gives no addresses, and the image is no ELF", b->name, at);
 	if (!(flags & HAS_ADDRESSES) && elf_is_64(b))
-		return error_set(error, "%s: a 64-bit ELF with a multiboot 1 header, which is for 32-bit ones (objcopy -O elf32-i386 makes one)", b->name);
+		return error_set(error, "%s: a 64-bit ELF with a multiboot 1 header, which is for 32-bit ones "
+			"(objcopy -O elf32-i386 makes one)", b->name);
 	ok = flags & HAS_ADDRESSES ? load_by_address(v, at, &entry, &low, &high, error) : elf_load(v, b, &entry, &low, &high, error);
 	if (!ok)
 		return false;

@@ -72,7 +72,8 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 	if (config->drives_count > VCPU_DRIVES)
 		return error_set(error, "%u drives are more than a machine can have (%u)", config->drives_count, VCPU_DRIVES);
 	if (config->loads_count > VCPU_LOADS || (config->loads_count && !config->loads))
-		return error_set(error, "%u loads at %s; a machine can have %u", config->loads_count, config->loads ? "an address" : "NULL", VCPU_LOADS);
+		return error_set(error, "%u loads at %s; a machine can have %u", config->loads_count,
+			config->loads ? "an address" : "NULL", VCPU_LOADS);
 	if ((config->kernel_size && !config->kernel_data) || (config->initrd_size && !config->initrd_data))
 		return error_set(error, "%zu bytes of %s at NULL", config->kernel_data ? config->initrd_size : config->kernel_size,
 			config->kernel_data ? "an initrd" : "a kernel");

@@ -15,7 +15,8 @@ static void write_nothing(void *owner, u64 offset, unsigned size, u64 value)
 	if (pc->unseen || pc->vga || offset < TEXT_BASE - LOW_END || offset >= TEXT_END - LOW_END)
 		return;
 	pc->unseen = true;
-	log_line(&pc->v->log, "display: a write to the text screen at %llxh, and there is no display adapter", (unsigned long long)(LOW_END + offset));
+	log_line(&pc->v->log, "display: a write to the text screen at %llxh, and there is no display adapter",
+		(unsigned long long)(LOW_END + offset));
 }
 
 static const struct device_ops nothing_ops = { .write = write_nothing, .max = 8 };

@@ -133,8 +133,8 @@ struct vcpu_config {
 	const void *initrd_data;
 	size_t initrd_size;
 	const char *append;      /* command line */
-	/* Bytes for RAM: "ADDRESS=FILE" or "ADDRESS=hex:BYTES", in order, behind what is booted, at power-on and at every reset. An address is physical, below
-	 * 4 GiB, in C's notation. */
+	/* Bytes for RAM: "ADDRESS=FILE" or "ADDRESS=hex:BYTES", in order, behind what is booted, at power-on and at every
+	 * reset. An address is physical, below 4 GiB, in C's notation. */
 	const char *const *loads;
 	unsigned loads_count;    /* at most VCPU_LOADS */
 
@@ -155,8 +155,9 @@ struct vcpu_config {
 	bool rng;                /* a virtio source of random numbers, from the seed */
 	const char *share;       /* a virtio 9P transport with this mount tag; VCPU_SHARE carries its messages [none] */
 	bool sound;              /* a Sound Blaster 16; VCPU_SOUND carries it and the PC speaker */
-	bool test_ports;         /* QEMU's test device: a register at ports E0h and E8h, interrupt lines at 2000h to 2017h, memory at FF000000h. Ports
-	                            that end a run elsewhere: "Shutdown" to 8900h (Bochs), 2000h to B004h (old firmware), a value to 501h */
+	bool test_ports;         /* QEMU's test device: a register at ports E0h and E8h, interrupt lines at 2000h to 2017h, memory at
+	                            FF000000h. Ports that end a run elsewhere: "Shutdown" to 8900h (Bochs), 2000h to B004h
+	                            (old firmware), a value to 501h */
 
 	enum vcpu_engine engine; /* [the fastest that there is] */
 	bool no_skip_waiting;    /* A loop that only reads RAM, or polls a device, cannot end before the next event. Execute it all the same; else its rounds are counted at once.

@@ -82,7 +82,7 @@ enum {
 	VCPU_EVENT_CLOCK = 0x80,   /* a device's event on the clock, by `name': 0; its time in virtual ns */
 	VCPU_EVENT_OUTPUT = 0x100, /* the channel (enum vcpu_channel; bytes: COM1 to COM4, DEBUGCON, CONSOLE, FIRMWARE, LPT1) has now said `name'; 0 */
 	VCPU_EVENT_MEMORY = 0x200, /* for vcpu_debug_trace only: the linear address; what was read or written */
-	VCPU_EVENT_RESET = 0x400,  /* for vcpu_debug_trace only, before it happens: 0, of the machine; 1, INIT of the processor */
+	VCPU_EVENT_RESET = 0x400,  /* for vcpu_debug_trace only, before it happens: 0, the machine's; 1, INIT of a processor */
 };
 enum { VCPU_MODE_16 = 0, VCPU_MODE_32 = 1, VCPU_MODE_64 = 2, VCPU_MODE_PROTECTED = 8, VCPU_MODE_V86 = 0x10, VCPU_MODE_LONG = 0x20 };
 
@@ -90,7 +90,8 @@ enum { VCPU_MODE_16 = 0, VCPU_MODE_32 = 1, VCPU_MODE_64 = 2, VCPU_MODE_PROTECTED
  * which are found at a linear address through the page tables of the processors at that time. An id, or -1 with
  * vcpu_error. */
 VCPU_API int vcpu_debug_break(vcpu_debug *d, uint64_t address, bool physical);
-VCPU_API int vcpu_debug_magic(vcpu_debug *d); /* before every XCHG BX,BX, of 16 bits: the magic breakpoint of Bochs, as VCPU_DEBUG_BREAK */
+/* Stop before every XCHG BX,BX of 16 bits, the magic breakpoint of Bochs: VCPU_DEBUG_BREAK. */
+VCPU_API int vcpu_debug_magic(vcpu_debug *d);
 VCPU_API int vcpu_debug_watch(vcpu_debug *d, uint64_t address, uint64_t size, bool physical, bool read, bool write);
 VCPU_API int vcpu_debug_delete(vcpu_debug *d, int id); /* 0, or -1: there is none */
 /* Stop at events of KINDS whose address is from FIRST to LAST; an id, or -1 with vcpu_error. NAME: of EVENT_CLOCK, how its name begins (NULL: any); of EVENT_OUTPUT, the text. Those that know no reads are writes. */

@@ -37,12 +37,14 @@ static bool points_count(const struct cpu *c, u64 icount)
 {
 	const struct observer *w = c->all->observer;
 
-	return w && w->active == OBSERVE_ALL && !(w->skip && w->skip_icount == icount && w->skip_steps == clock_steps(c->clock, icount));
+	return w && w->active == OBSERVE_ALL && !(w->skip && w->skip_icount == icount &&
+		w->skip_steps == clock_steps(c->clock, icount));
 }
 
 bool observe_magic(struct cpu *c, u64 linear, u64 icount)
 {
-	return points_count(c, icount) && note_at(c, OBSERVED_POINT, linear, 1, icount, c->r[RIP]) && (c->all->observer->hit_magic = true);
+	return points_count(c, icount) && note_at(c, OBSERVED_POINT, linear, 1, icount, c->r[RIP]) &&
+		(c->all->observer->hit_magic = true);
 }
 
 bool observe_point(struct cpu *c, u64 linear, u64 phys, u64 icount)

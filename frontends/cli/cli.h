@@ -111,14 +111,16 @@ bool run_outputs(const struct run_options *o);
 /* Build the machine, run it to its end, say how it ended. Returns the exit status. */
 int run_machine(const struct run_options *o);
 
-/* observed.c: what --magic-break and --log ask for. Make the log's file; look at MACHINE before its first instruction. False, having complained. */
+/* observed.c: what --magic-break and --log ask for. Make the log's file; look at MACHINE before its first
+ * instruction. False, having complained. */
 enum { LOG_GUEST_ERRORS = 1u << 31 };
 bool observed_outputs(const struct run_options *o);
 bool observed_open(const struct run_options *o, vcpu *machine);
 bool observed(void);          /* there is something to look for: run it by observed_run */
 /* As vcpu_run. *MAGIC: a magic breakpoint has stopped it, and was reported. */
 struct vcpu_stop observed_run(uint64_t instructions, bool *magic);
-/* The debugger of it, or one of MACHINE that has been made for a look at its end. NULL: there can be none. observed_close frees it. */
+/* The debugger of it, or one of MACHINE that has been made for a look at its end. NULL: there can be none.
+ * observed_close frees it. */
 struct vcpu_debug *observed_debug(vcpu *machine);
 /* The machine's VCPU_LOG says this. */
 void observed_guest_error(const char *text, size_t len);

@@ -1,4 +1,5 @@
-/* --magic-break and --log: a run that the library's debugger looks at. It never goes back, so one snapshot, of the start, is all that it takes. */
+/* --magic-break and --log: a run that the library's debugger looks at. It never goes back, so one snapshot, of the
+ * start, is all that it takes. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,7 +31,8 @@ const char *vector_name(unsigned vector)
 static void begin_line(const char *kind, unsigned processor, uint64_t instructions)
 {
 	vcpu_select(machine, processor);
-	fprintf(log_to, "%s %" PRIu64 " %" PRIu64 " %u %04" PRIx64 ":%0*" PRIx64, kind, instructions, vcpu_virtual_ns(machine), processor,
+	fprintf(log_to, "%s %" PRIu64 " %" PRIu64 " %u %04" PRIx64 ":%0*" PRIx64, kind, instructions,
+		vcpu_virtual_ns(machine), processor,
 		vcpu_get(machine, VCPU_CS), vcpu_get(machine, VCPU_CODE_BITS) == 64 ? 16 : 8, vcpu_get(machine, VCPU_RIP));
 }
 
@@ -41,7 +43,8 @@ static void log_interrupt(const struct vcpu_debug_event *e)
 	bool exception = e->cause == VCPU_CAUSE_FAULT || e->cause == VCPU_CAUSE_TRAP;
 
 	begin_line("int", e->processor, e->instructions);
-	fprintf(log_to, " v=%02" PRIx64 " e=%04" PRIx64 " i=%d cpl=%" PRIu64 " SP=%04" PRIx64 ":%08" PRIx64, e->address, e->value, software,
+	fprintf(log_to, " v=%02" PRIx64 " e=%04" PRIx64 " i=%d cpl=%" PRIu64 " SP=%04" PRIx64 ":%08" PRIx64, e->address,
+		e->value, software,
 		vcpu_get(machine, VCPU_CPL), vcpu_get(machine, VCPU_SS), vcpu_get(machine, VCPU_RSP));
 	if (exception && e->address == 14)
 		fprintf(log_to, " CR2=%08" PRIx64, vcpu_get(machine, VCPU_CR2));
@@ -64,7 +67,8 @@ static void log_event(void *user, const struct vcpu_debug_event *e)
 		fprintf(log_to, e->address ? " INIT\n" : " machine\n");
 		break;
 	default:
-		begin_line(e->kind == VCPU_EVENT_PORT ? "port" : e->kind == VCPU_EVENT_MMIO ? "mmio" : "msr", e->processor, e->instructions);
+		begin_line(e->kind == VCPU_EVENT_PORT ? "port" : e->kind == VCPU_EVENT_MMIO ? "mmio" : "msr", e->processor,
+			e->instructions);
 		fprintf(log_to, " %s %" PRIx64 " %u %" PRIx64 "\n", e->write ? "write" : "read", e->address, e->size, e->value);
 	}
 }
@@ -113,15 +117,19 @@ bool observed(void) { return debug; }
 /* Bochs drops to its prompt here. */
 static void print_magic(void)
 {
-	static const int shown[] = { VCPU_RAX, VCPU_RBX, VCPU_RCX, VCPU_RDX, VCPU_RSI, VCPU_RDI, VCPU_RBP, VCPU_RSP, VCPU_R8, VCPU_R9, VCPU_R10, VCPU_R11,
-		VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15, VCPU_RFLAGS, VCPU_CS, VCPU_SS, VCPU_DS, VCPU_ES, VCPU_FS, VCPU_GS, VCPU_CPL, VCPU_CR0, VCPU_CR2,
+	static const int shown[] = { VCPU_RAX, VCPU_RBX, VCPU_RCX, VCPU_RDX, VCPU_RSI, VCPU_RDI, VCPU_RBP, VCPU_RSP, VCPU_R8,
+		VCPU_R9, VCPU_R10, VCPU_R11,
+		VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15, VCPU_RFLAGS, VCPU_CS, VCPU_SS, VCPU_DS, VCPU_ES, VCPU_FS, VCPU_GS, VCPU_CPL,
+			VCPU_CR0, VCPU_CR2,
 		VCPU_CR3, VCPU_CR4 };
 
 	vcpu_select(machine, vcpu_running(machine));
-	complain("magic breakpoint, XCHG BX,BX, at %04" PRIx64 ":%08" PRIx64 ", instruction %" PRIu64 "; vcpu-dbg --magic-break has a prompt there",
+	complain("magic breakpoint, XCHG BX,BX, at %04" PRIx64 ":%08" PRIx64 ", instruction %" PRIu64 "; "
+		"vcpu-dbg --magic-break has a prompt there",
 		vcpu_get(machine, VCPU_CS), vcpu_get(machine, VCPU_RIP), vcpu_instructions(machine));
 	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
-		fprintf(stderr, "  %-6s %016" PRIx64 "%s", vcpu_register_name(shown[i]), vcpu_get(machine, shown[i]), i % 4 == 3 ? "\n" : "");
+		fprintf(stderr, "  %-6s %016" PRIx64 "%s", vcpu_register_name(shown[i]), vcpu_get(machine, shown[i]),
+			i % 4 == 3 ? "\n" : "");
 }
 
 struct vcpu_stop observed_run(uint64_t instructions, bool *magic)

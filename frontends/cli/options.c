@@ -290,9 +290,10 @@ static bool set_serial(struct parsing *p, const char *name, const char *where, v
 static bool set_log(struct parsing *p, const char *name, const char *text, void *at)
 {
 	static const struct { const char *name; unsigned kinds; } known[] = {
-		{ "int", VCPU_EVENT_EXCEPTION | VCPU_EVENT_INTERRUPT }, { "reset", VCPU_EVENT_RESET }, { "cpu_reset", VCPU_EVENT_RESET },
-		{ "guest-errors", LOG_GUEST_ERRORS }, { "guest_errors", LOG_GUEST_ERRORS }, { "port", VCPU_EVENT_PORT }, { "mmio", VCPU_EVENT_MMIO },
-		{ "msr", VCPU_EVENT_MSR },
+		{ "int", VCPU_EVENT_EXCEPTION | VCPU_EVENT_INTERRUPT }, { "reset", VCPU_EVENT_RESET },
+		{ "cpu_reset", VCPU_EVENT_RESET },
+		{ "guest-errors", LOG_GUEST_ERRORS }, { "guest_errors", LOG_GUEST_ERRORS }, { "port", VCPU_EVENT_PORT },
+		{ "mmio", VCPU_EVENT_MMIO }, { "msr", VCPU_EVENT_MSR },
 	};
 	const char *kind = text, *file = strchr(text, '=');
 	size_t len;
@@ -377,7 +378,8 @@ static const struct row {
 	{ "kernel", "FILE", set_guest, IN(config.kernel), true, "a Linux bzImage, a multiboot image, an ELF with a PVH note, or a\nflat image, told apart by what is in it" },
 	{ "initrd", "FILE", set_guest, IN(config.initrd), true, "initial RAM disk; multiboot modules as \"FILE ARGS,FILE ARGS\"" },
 	{ "append", "TEXT", set_guest, IN(config.append), true, "the kernel's command line" },
-	{ "load", "ADDRESS=FILE", set_load, 0, true, "put a file, or ADDRESS=hex:BYTES, into RAM before the start; may repeat" },
+	{ "load", "ADDRESS=FILE", set_load, 0, true,
+	  "put a file, or ADDRESS=hex:BYTES, into RAM before the start; may repeat" },
 	{ "bios", "FILE", set_guest, IN(config.bios), true, "firmware to start first; of --kernel, OVMF takes a Linux one" },
 	{ "vars", "FILE", set_guest, IN(config.vars), true, "where it keeps its variables; \",snapshot\" leaves the file as it is" },
 	{ "disk", "SPEC", set_drive, 0, true, "a disk: [ide:|ahci:|virtio:]FILE[,OPTION]...; options are readonly,\n"
@@ -396,7 +398,9 @@ static const struct row {
 	{ "pcap", "FILE", set_text, IN(pcap), false, "write its frames to FILE, for tcpdump and Wireshark, at virtual times" },
 	{ "share", "DIRECTORY", set_text, IN(share), false, "DIRECTORY[,rw][,tag=NAME], for the guest to mount by virtio 9P [tag=share]" },
 	{ "console", "WHERE", set_console, WHERE(VCPU_CONSOLE), false, "a virtio console: stdio, null or file:PATH; with stdio, keys go there [no console]" },
-	{ "test-ports", NULL, set_flag, IN(config.test_ports), false, "the test device that kvm-unit-tests expects (QEMU's pc-testdev); ports\nthat end a run elsewhere: \"Shutdown\" to 8900h, 2000h to B004h, a value to 501h" },
+	{ "test-ports", NULL, set_flag, IN(config.test_ports), false,
+	  "the test device that kvm-unit-tests expects (QEMU's pc-testdev); ports\n"
+	  "that end a run elsewhere: \"Shutdown\" to 8900h, 2000h to B004h, a value to 501h" },
 	{ "rng", NULL, set_flag, IN(config.rng), false, "a virtio source of random numbers: from the seed, so the same in every run" },
 	{ "serial", "WHERE", set_serial, 0, false, "COM1: stdio, null, file:PATH, pty or unix:PATH (a socket) [stdio];\nthe second one is COM2, up to COM4" },
 	{ "parallel", "WHERE", set_place, WHERE(VCPU_LPT1), false, "the printer: stdio, null or file:PATH [null]" },
@@ -422,8 +426,11 @@ static const struct row {
 	{ "rtc", "SECONDS", set_rtc, IN(config.rtc), false, "the clock at power-on, since 1970, or \"now\" [2000-01-01 00:00:00]" },
 	{ "gdb", "WHERE", set_text, IN(gdb), false, "wait for gdb at unix:PATH, [HOST]:PORT or stdio; it can go back in time, and\nits monitor command knows more (monitor help)" },
 	{ "gdb-files", NULL, set_flag, IN(gdb_files), false, "gdb's monitor commands may open files: trace, symbols, list ..." },
-	{ "log", "KINDS[=FILE]", set_log, 0, false, "a line for each event: int (exceptions, interrupts), reset, guest-errors, port,\nmmio, msr, separated by commas [stderr]" },
-	{ "magic-break", NULL, set_flag, IN(magic), false, "stop before XCHG BX,BX, as Bochs does: in gdb or vcpu-dbg; else the run ends\nthere, and its registers go to stderr" },
+	{ "log", "KINDS[=FILE]", set_log, 0, false, "a line for each event: int (exceptions, interrupts), reset, guest-errors, port,\n"
+	  "mmio, msr, separated by commas [stderr]" },
+	{ "magic-break", NULL, set_flag, IN(magic), false,
+	  "stop before XCHG BX,BX, as Bochs does: in gdb or vcpu-dbg; else the run ends\n"
+	  "there, and its registers go to stderr" },
 	{ "record", "FILE", set_text, IN(record), false, "write what vcpu replay needs to repeat this run, to the bit" },
 	{ "embed", NULL, set_flag, IN(embed), false, "the kernel and the initrd go into that file, too" },
 	{ "no-sandbox", NULL, set_flag, IN(no_sandbox), false, "keep the rights to open, connect and start what the user may, which this\n"

@@ -447,7 +447,8 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 
 		stop = run_slice(s, left < l.slice ? left : l.slice);
 		flush_all(s);
-		if (terminal_signal() || s->bad || s->magic || (stop.reason == VCPU_STOP_LIMIT && o->limit && vcpu_instructions(machine) >= o->limit))
+		if (terminal_signal() || s->bad || s->magic || (stop.reason == VCPU_STOP_LIMIT && o->limit &&
+			vcpu_instructions(machine) >= o->limit))
 			break;
 		if (s->replay) {
 			if (!replay_goes_on(s, o, stop.reason))
@@ -584,7 +585,8 @@ static bool open_outputs(struct session *s, const struct run_options *o)
 	if (o->record && ((fd = open_output("--record", o->record)) < 0 || !(s->recording = fdopen(fd, "wb"))))
 		return false;
 	if (o->gdb) {
-		s->gdb = gdb_open(o->gdb, &(struct gdb_options){ .files = o->gdb_files, .magic = o->magic, .tell = complain }, &error);
+		s->gdb = gdb_open(o->gdb, &(struct gdb_options){ .files = o->gdb_files, .magic = o->magic, .tell = complain },
+			&error);
 		if (!s->gdb) {
 			complain("--gdb %s", error ? error : "out of memory");
 			free(error);
@@ -687,7 +689,8 @@ static int finish(struct session *s, const struct run_options *o, struct vcpu_st
 		status = STATUS_HOST;
 	}
 	if (o->stats)
-		print_stats(s->machine, seconds, sent ? "signal" : s->quit ? "quit" : s->magic ? "magic-break" : s->met ? "expected" : vcpu_stop_name(stop.reason));
+		print_stats(s->machine, seconds, sent ? "signal" : s->quit ? "quit" : s->magic ? "magic-break" :
+			s->met ? "expected" : vcpu_stop_name(stop.reason));
 	observed_close();
 	share_close(s->share);
 	if (s->net && !net_close(s->net)) {

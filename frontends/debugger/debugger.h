@@ -115,7 +115,8 @@ int hidden_break(struct session *s, uint64_t address, uint64_t above);
 void stop_delete(struct session *s, int id);
 /* Asked by the library at each hit. */
 bool stop_counts(void *session, const struct vcpu_debug_stop *stop);
-command_fn do_break, do_tbreak, do_pbreak, do_magic, do_watch, do_rwatch, do_awatch, do_pwatch, do_delete, do_catch, do_condition, do_ignore,
+command_fn do_break, do_tbreak, do_pbreak, do_magic, do_watch, do_rwatch, do_awatch, do_pwatch, do_delete, do_catch,
+	do_condition, do_ignore,
 	do_commands, do_last_write;
 void print_stops(struct session *s);
 

@@ -51,7 +51,8 @@ static bool is_sse(const unsigned char *code)
 		prefix |= (*code & 0xf0) != 0x40;
 	if (*code++ != 0x0f)
 		return false;
-	return (*code >= 0x10 && *code <= 0x17) || (*code >= 0x28 && *code <= 0x2f) || (*code >= 0x50 && *code <= 0x5f) || *code == 0xc2 || *code == 0xc6 ||
+	return (*code >= 0x10 && *code <= 0x17) || (*code >= 0x28 && *code <= 0x2f) || (*code >= 0x50 && *code <= 0x5f) ||
+		*code == 0xc2 || *code == 0xc6 ||
 		(prefix && ((*code >= 0x60 && *code <= 0x7f) || *code >= 0xd0));
 }
 
@@ -79,13 +80,16 @@ static void paged(struct words *w, const struct vcpu_fault *f, uint64_t rip)
 		if (n == 3 && code[0] == 0x0f && code[1] == 0x22 && (code[2] & 0xf8) == 0xc0)
 			say(w, "paging is on, and the page of the next instruction itself, %08" PRIx64 ", is not mapped", f->cr2);
 		else
-			say(w, "the guest has jumped to %" PRIx64 ", %s%s", f->cr2, not, rip < 0x1000 ? ": a null function pointer, or a RET to 0" : "");
+			say(w, "the guest has jumped to %" PRIx64 ", %s%s", f->cr2, not,
+				rip < 0x1000 ? ": a null function pointer, or a RET to 0" : "");
 	} else if (f->error & 2 && at_stack(w, f->cr2)) {
 		say(w, "the stack, ESP %08" PRIx64 ", leads to %08" PRIx64 ", %s", get(w, VCPU_RSP), f->cr2, not);
-		if (f->cr2 >> 12 != get(w, VCPU_RSP) >> 12 && vcpu_read_linear(w->machine, get(w, VCPU_RSP) + get(w, VCPU_SS_BASE), &byte, 1) == 1)
+		if (f->cr2 >> 12 != get(w, VCPU_RSP) >> 12 &&
+		    vcpu_read_linear(w->machine, get(w, VCPU_RSP) + get(w, VCPU_SS_BASE), &byte, 1) == 1)
 			say(w, ": a stack overflow, as the page above is mapped");
 	} else {
-		say(w, "a %s address %08" PRIx64 ", %s%s", f->error & 2 ? "write to" : "read of", f->cr2, not, f->cr2 < 0x1000 ? ": a null pointer" : "");
+		say(w, "a %s address %08" PRIx64 ", %s%s", f->error & 2 ? "write to" : "read of", f->cr2, not,
+			f->cr2 < 0x1000 ? ": a null pointer" : "");
 	}
 }
 
@@ -103,7 +107,8 @@ static bool iret(struct words *w, const struct vcpu_fault *f, const unsigned cha
 	size = bits == 64 ? wide ? 8 : 4 : (bits == 32) != wide ? 4 : 2;
 	for (unsigned i = 0; i < 3; i++)
 		vcpu_read_linear(w->machine, at + i * size, &frame[i], size);
-	say(w, "IRET found CS %04" PRIx64 ", EIP %08" PRIx64 ", EFLAGS %08" PRIx64 " on the stack: %s", frame[1] & 0xffff, frame[0], frame[2],
+	say(w, "IRET found CS %04" PRIx64 ", EIP %08" PRIx64 ", EFLAGS %08" PRIx64 " on the stack: %s", frame[1] & 0xffff,
+		frame[0], frame[2],
 		f->why ? f->why : "no such frame");
 	return true;
 }
@@ -118,7 +123,8 @@ static void idt(struct words *w, unsigned vector, const char *why)
 	else if (!base && limit == 0x3ff)
 		say(w, "the IDT is still the table of real mode at 0: LIDT has not been executed");
 	else if (strstr(why, "limit of the IDT"))
-		say(w, "vector %u is beyond the limit %" PRIx64 " of the IDT, which has %" PRIu64 " gates: the limit is bytes less one", vector, limit,
+		say(w, "vector %u is beyond the limit %" PRIx64 " of the IDT, which has %" PRIu64 " gates: "
+			"the limit is bytes less one", vector, limit,
 			(limit + 1) / (get(w, VCPU_EFER) & 0x400 ? 16 : 8));
 	else
 		say(w, "IDT entry %u: %s", vector, why);
@@ -139,7 +145,8 @@ static void through_idt(struct words *w, const struct vcpu_fault *f)
 
 static void protection(struct words *w, const struct vcpu_fault *f, const unsigned char *code)
 {
-	static const char *const names[] = { [10] = "an invalid TSS", [11] = "a segment that is not present", [12] = "a stack fault",
+	static const char *const names[] = { [10] = "an invalid TSS", [11] = "a segment that is not present",
+		[12] = "a stack fault",
 		[13] = "general protection" };
 
 	if (f->error & 2) {
@@ -147,9 +154,11 @@ static void protection(struct words *w, const struct vcpu_fault *f, const unsign
 	} else if (f->vector == 10 && !(get(w, VCPU_TR) & 0xfffc)) {
 		if (code[0] == 0xcd)
 			say(w, "INT %u ", code[1]);
-		say(w, "at CPL %" PRIu64 " needs the kernel's stack, and there is no TSS: LTR has not been executed", get(w, VCPU_CPL));
+		say(w, "at CPL %" PRIu64 " needs the kernel's stack, and there is no TSS: LTR has not been executed",
+			get(w, VCPU_CPL));
 	} else if (!iret(w, f, code)) {
-		say(w, "%s", get(w, VCPU_CPL) == 3 && (has(f, "CPL") || has(f, "ring 0")) ? "a privileged instruction at CPL 3" : names[f->vector]);
+		say(w, "%s", get(w, VCPU_CPL) == 3 && (has(f, "CPL") || has(f, "ring 0")) ? "a privileged instruction at CPL 3" :
+			names[f->vector]);
 		if (f->error & 0xfff8)
 			say(w, ", selector %04" PRIx32, f->error & 0xfffc);
 		if (f->why)
@@ -164,7 +173,8 @@ static void first(struct words *w, const struct vcpu_fault *f)
 
 	vcpu_read_linear(w->machine, rip, code, sizeof code - 1);
 	if (rip < 0x400 && f->vector != 14 && get(w, VCPU_CR0) & 1)
-		say(w, "the guest runs at address %" PRIx64 ": a call through a null pointer, or a RET to 0; it came to %s", rip, f->text);
+		say(w, "the guest runs at address %" PRIx64 ": a call through a null pointer, or a RET to 0; it came to %s", rip,
+			f->text);
 	else if (f->vector == 0)
 		say(w, "a division by zero, or a quotient that its register cannot hold");
 	else if (f->vector == 6)
@@ -190,12 +200,14 @@ static void handler(struct words *w, const struct vcpu_fault *f, unsigned vector
 		say(w, "the GDT at %08" PRIx64 " is not mapped", get(w, VCPU_GDTR_BASE));
 	else if (f->vector == 14 && at_stack(w, f->cr2))
 		say(w, "its handler cannot be entered, as the stack of it is not mapped");
-	else if (f->error & 2 && f->why && (strstr(f->why, "limit of the IDT") || (!get(w, VCPU_IDTR_BASE) && get(w, VCPU_IDTR_LIMIT) == 0x3ff)))
+	else if (f->error & 2 && f->why && (strstr(f->why, "limit of the IDT") ||
+		(!get(w, VCPU_IDTR_BASE) && get(w, VCPU_IDTR_LIMIT) == 0x3ff)))
 		idt(w, vector, f->why);
 	else if (f->error & 2)
 		say(w, "its handler cannot be entered: IDT entry %u: %s", vector, f->why ? f->why : f->text);
 	else if (f->error & 0xfff8)
-		say(w, "its handler cannot be entered: selector %04" PRIx32 " in IDT entry %u: %s", f->error & 0xfffc, vector, f->why ? f->why : f->text);
+		say(w, "its handler cannot be entered: selector %04" PRIx32 " in IDT entry %u: %s", f->error & 0xfffc, vector,
+			f->why ? f->why : f->text);
 	else
 		say(w, "its handler cannot be entered: %s", f->text);
 }
@@ -263,7 +275,8 @@ bool diagnosis_asleep(vcpu *machine, const vcpu_debug *debug, bool for_ever, cha
 	held = (pic(debug, "latch") | pic(debug, "lines")) & pic(debug, "imr") & ~(unsigned)SLAVES;
 	for (unsigned i = 0; i < 16; i++)
 		if (isr & ~(unsigned)SLAVES & 1u << i) {
-			say(&w, "IRQ %u is in service at the 8259, and no other comes: its handler has sent no EOI, 20h to port 20h%s", i, i < 8 ? "" : " and A0h");
+			say(&w, "IRQ %u is in service at the 8259, and no other comes: its handler has sent no EOI, 20h to port 20h%s", i,
+				i < 8 ? "" : " and A0h");
 			return true;
 		}
 	if (for_ever || field(debug, "apic0", "lvt", LINT0) & LVT_MASKED) /* no device runs; the guest does without the 8259 */

@@ -14,7 +14,8 @@ static void print_bits(struct session *s, uint64_t value, const struct bit *bits
 }
 
 static const struct bit flags[] = {
-	{ 0, "CF" }, { 2, "PF" }, { 4, "AF" }, { 6, "ZF" }, { 7, "SF" }, { 8, "TF" }, { 9, "IF" }, { 10, "DF" }, { 11, "OF" }, { 14, "NT" }, { 16, "RF" },
+	{ 0, "CF" }, { 2, "PF" }, { 4, "AF" }, { 6, "ZF" }, { 7, "SF" }, { 8, "TF" }, { 9, "IF" }, { 10, "DF" },
+	{ 11, "OF" }, { 14, "NT" }, { 16, "RF" },
 	{ 17, "VM" }, { 18, "AC" }, { 19, "VIF" }, { 20, "VIP" }, { 21, "ID" }, { 0, NULL },
 };
 
@@ -70,13 +71,18 @@ bool info_vectors(struct session *s, const char *args)
 
 bool do_creg(struct session *s, const char *args)
 {
-	static const struct bit cr0[] = { { 31, "PG" }, { 30, "CD" }, { 29, "NW" }, { 18, "AM" }, { 16, "WP" }, { 5, "NE" }, { 4, "ET" }, { 3, "TS" }, { 2, "EM" },
+	static const struct bit cr0[] = { { 31, "PG" }, { 30, "CD" }, { 29, "NW" }, { 18, "AM" }, { 16, "WP" }, { 5, "NE" },
+		{ 4, "ET" }, { 3, "TS" }, { 2, "EM" },
 		{ 1, "MP" }, { 0, "PE" }, { 0, NULL } };
-	static const struct bit cr4[] = { { 23, "CET" }, { 22, "PKE" }, { 21, "SMAP" }, { 20, "SMEP" }, { 18, "OSXSAVE" }, { 17, "PCIDE" }, { 16, "FSGSBASE" },
-		{ 14, "SMXE" }, { 13, "VMXE" }, { 12, "LA57" }, { 11, "UMIP" }, { 10, "OSXMMEXCPT" }, { 9, "OSFXSR" }, { 8, "PCE" }, { 7, "PGE" }, { 6, "MCE" },
+	static const struct bit cr4[] = { { 23, "CET" }, { 22, "PKE" }, { 21, "SMAP" }, { 20, "SMEP" }, { 18, "OSXSAVE" },
+		{ 17, "PCIDE" }, { 16, "FSGSBASE" },
+		{ 14, "SMXE" }, { 13, "VMXE" }, { 12, "LA57" }, { 11, "UMIP" }, { 10, "OSXMMEXCPT" }, { 9, "OSFXSR" }, { 8, "PCE" },
+			{ 7, "PGE" }, { 6, "MCE" },
 		{ 5, "PAE" }, { 4, "PSE" }, { 3, "DE" }, { 2, "TSD" }, { 1, "PVI" }, { 0, "VME" }, { 0, NULL } };
-	static const struct bit efer[] = { { 14, "FFXSR" }, { 11, "NXE" }, { 10, "LMA" }, { 8, "LME" }, { 0, "SCE" }, { 0, NULL } };
-	static const struct { int reg; const struct bit *bits; } shown[] = { { VCPU_CR0, cr0 }, { VCPU_CR2, NULL }, { VCPU_CR3, NULL }, { VCPU_CR4, cr4 },
+	static const struct bit efer[] = { { 14, "FFXSR" }, { 11, "NXE" }, { 10, "LMA" }, { 8, "LME" }, { 0, "SCE" },
+		{ 0, NULL } };
+	static const struct { int reg; const struct bit *bits; } shown[] = { { VCPU_CR0, cr0 }, { VCPU_CR2, NULL },
+		{ VCPU_CR3, NULL }, { VCPU_CR4, cr4 },
 		{ VCPU_CR8, NULL }, { VCPU_EFER, efer } };
 
 	(void)args;
@@ -111,19 +117,22 @@ static void print_segment_register(struct session *s, const char *name, uint64_t
 	else if (!(attr & 0x10))
 		fprintf(s->out, " %s\n", (attr & 15) == 2 ? "LDT" : "TSS");
 	else
-		fprintf(s->out, " %s%s, DPL %u\n", attr & 8 ? attr & 0x2000 ? "64-bit " : attr & 0x4000 ? "32-bit " : "16-bit " : "", attr & 8 ? "code" :
+		fprintf(s->out, " %s%s, DPL %u\n", attr & 8 ? attr & 0x2000 ? "64-bit " : attr & 0x4000 ? "32-bit " : "16-bit " : "",
+			attr & 8 ? "code" :
 			attr & 2 ? "writable data" : "read-only data", attr >> 5 & 3);
 }
 
 bool do_sreg(struct session *s, const char *args)
 {
-	static const struct { const char *name; int reg; } shown[] = { { "ES", VCPU_ES }, { "CS", VCPU_CS }, { "SS", VCPU_SS }, { "DS", VCPU_DS }, { "FS", VCPU_FS },
+	static const struct { const char *name; int reg; } shown[] = { { "ES", VCPU_ES }, { "CS", VCPU_CS },
+		{ "SS", VCPU_SS }, { "DS", VCPU_DS }, { "FS", VCPU_FS },
 		{ "GS", VCPU_GS }, { "LDTR", VCPU_LDTR }, { "TR", VCPU_TR } };
 
 	(void)args;
 	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
 		print_segment_register(s, shown[i].name, vcpu_get(s->machine, shown[i].reg));
-	fprintf(s->out, "GDTR      base %016" PRIx64 " limit %08" PRIx64 "\nIDTR      base %016" PRIx64 " limit %08" PRIx64 "\n",
+	fprintf(s->out, "GDTR      base %016" PRIx64 " limit %08" PRIx64 "\n"
+		"IDTR      base %016" PRIx64 " limit %08" PRIx64 "\n",
 		vcpu_get(s->machine, VCPU_GDTR_BASE), vcpu_get(s->machine, VCPU_GDTR_LIMIT), vcpu_get(s->machine, VCPU_IDTR_BASE),
 		vcpu_get(s->machine, VCPU_IDTR_LIMIT));
 	return true;

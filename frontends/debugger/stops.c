@@ -167,7 +167,8 @@ bool do_pbreak(struct session *s, const char *args) { return add_break(s, args, 
 
 bool do_magic(struct session *s, const char *args)
 {
-	struct stop *p = add(s, (struct stop){ .id = vcpu_debug_magic(s->debug), .kind = STOP_BREAK, .what = needed(strdup("before every XCHG BX,BX")) });
+	struct stop *p = add(s, (struct stop){ .id = vcpu_debug_magic(s->debug), .kind = STOP_BREAK,
+		.what = needed(strdup("before every XCHG BX,BX")) });
 
 	(void)args;
 	announce(s, p);

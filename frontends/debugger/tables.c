@@ -167,7 +167,8 @@ static void print_map(struct session *s, const struct map *m)
 	fprintf(s->out, "%016" PRIx64 "-%016" PRIx64, m->from, m->to);
 	if (m->show == SHOW_PHYSICAL)
 		fprintf(s->out, " -> %09" PRIx64 "-%09" PRIx64, m->physical, m->physical + (m->to - m->from));
-	fprintf(s->out, " %10" PRIu64 "K r%c%c %s\n", (m->to - m->from) >> 10, m->rights & W ? 'w' : '-', m->rights & NX ? '-' : 'x',
+	fprintf(s->out, " %10" PRIu64 "K r%c%c %s\n", (m->to - m->from) >> 10, m->rights & W ? 'w' : '-',
+		m->rights & NX ? '-' : 'x',
 		m->rights & U ? "user" : "supervisor");
 }
 
@@ -175,7 +176,8 @@ static void print_entry(struct session *s, unsigned level, unsigned index, uint6
 {
 	static const char *const names[] = { "PTE", "PDE", "PDPTE", "PML4E", "PML5E" };
 
-	fprintf(s->out, "%*s%s %03x %016" PRIx64 " = %016" PRIx64 " %s%s%s%s%s\n", (int)(2 * (4 - level)), "", names[level], index, at, e, e & 2 ? "w" : "-",
+	fprintf(s->out, "%*s%s %03x %016" PRIx64 " = %016" PRIx64 " %s%s%s%s%s\n", (int)(2 * (4 - level)), "", names[level],
+		index, at, e, e & 2 ? "w" : "-",
 		e & 4 ? "u" : "s", e & 0x20 ? ", accessed" : "", e & 0x40 ? ", dirty" : "", level && e & 0x80 ? ", large" : "");
 }
 

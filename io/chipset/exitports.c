@@ -68,4 +68,8 @@ struct exitports *exitports_new(struct space *ports, struct line off, void (*exi
 
 void exitports_free(struct exitports *e) { free(e); }
 void exitports_refresh(struct exitports *e) { (void)e; }
-struct part exitports_part(struct exitports *e) { return (struct part){ .name = "exitports", .state = e, .fields = exitports_fields }; }
+
+struct part exitports_part(struct exitports *e)
+{
+	return (struct part){ .name = "exitports", .state = e, .fields = exitports_fields };
+}

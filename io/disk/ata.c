@@ -57,7 +57,8 @@ static u64 total(const struct ata_drive *drive)
 	return disk_size(drive->disk) / SECTOR;
 }
 
-/* The heads and sectors of a track at reset: a disk that does not fill a cylinder of 16 heads and 63 sectors has smaller ones, so that there is one. */
+/* The heads and sectors of a track at reset: a disk that does not fill a cylinder of 16 heads and 63 sectors has
+ * smaller ones, so that there is one. */
 static u8 default_sectors(const struct ata_drive *drive)
 {
 	u64 sectors = drive->disk && !drive->cdrom ? total(drive) : 0;

@@ -191,6 +191,7 @@ ROW(vcpu_select)
 	FAILS(bare, vcpu_select(bare, 1));
 	FAILS(bare, vcpu_select(bare, ~0u));
 }
+ROW(vcpu_selected) { ck_assert_uint_eq(vcpu_selected(NULL), 0); }
 ROW(vcpu_running) { ck_assert_uint_eq(vcpu_running(NULL), 0); }
 ROW(vcpu_widest_mode) { ck_assert_uint_eq(vcpu_widest_mode(NULL), 0); }
 ROW(vcpu_kernel_bits) { ck_assert_uint_eq(vcpu_kernel_bits(NULL), 0); }
@@ -441,6 +442,7 @@ ROW(vcpu_debug_limits)
 	vcpu_debug_limits(NULL, 0, 0);
 	vcpu_debug_limits(debugger, 0, 0);
 }
+ROW(vcpu_debug_magic) { FAILS(NULL, vcpu_debug_magic(NULL)); }
 ROW(vcpu_debug_break) { FAILS(NULL, vcpu_debug_break(NULL, 0, false)); }
 ROW(vcpu_debug_watch)
 {
@@ -561,7 +563,7 @@ ROW(vcpu_debug_translate)
 static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_new), R(vcpu_free), R(vcpu_stop_name), R(vcpu_run), R(vcpu_flush), R(vcpu_stop), R(vcpu_limit_time), R(vcpu_input), R(vcpu_instructions), R(vcpu_virtual_ns),
 	R(vcpu_resident), R(vcpu_cache_counts), R(vcpu_error), R(vcpu_fault_chain), R(vcpu_register_by_name), R(vcpu_register_name), R(vcpu_get), R(vcpu_set),
-	R(vcpu_get_vector), R(vcpu_set_vector), R(vcpu_get_st), R(vcpu_set_st), R(vcpu_processors), R(vcpu_select), R(vcpu_running),
+	R(vcpu_get_vector), R(vcpu_set_vector), R(vcpu_get_st), R(vcpu_set_st), R(vcpu_processors), R(vcpu_select), R(vcpu_selected), R(vcpu_running),
 	R(vcpu_widest_mode), R(vcpu_kernel_bits), R(vcpu_set_mode), R(vcpu_read_physical), R(vcpu_write_physical), R(vcpu_read_linear), R(vcpu_write_linear),
 	R(vcpu_map), R(vcpu_map_device), R(vcpu_map_ports), R(vcpu_state_hash), R(vcpu_save), R(vcpu_load), R(vcpu_state_parts), R(vcpu_screen),
 	R(vcpu_screen_text), R(vcpu_type_text), R(vcpu_next_medium), R(vcpu_version), R(vcpu_models), R(vcpu_isa_row), R(vcpu_isa_theorem),
@@ -569,7 +571,8 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_where), R(vcpu_record), R(vcpu_record_end), R(vcpu_recording_ok), R(vcpu_replay_open), R(vcpu_replay_free), R(vcpu_replay_cut),
 	R(vcpu_replay_end), R(vcpu_replay_config), R(vcpu_replay_machine), R(vcpu_replay_allow), R(vcpu_replay_verify), R(vcpu_replay_run), R(vcpu_replay_done),
 	R(vcpu_replay_divergence), R(vcpu_replay_checked),
-	R(vcpu_debug_new), R(vcpu_debug_free), R(vcpu_debug_limits), R(vcpu_debug_break), R(vcpu_debug_watch), R(vcpu_debug_delete),
+	R(vcpu_debug_new), R(vcpu_debug_free), R(vcpu_debug_limits), R(vcpu_debug_break),
+	R(vcpu_debug_magic), R(vcpu_debug_watch), R(vcpu_debug_delete),
 	R(vcpu_debug_catch), R(vcpu_debug_condition), R(vcpu_debug_trace), R(vcpu_debug_coverage), R(vcpu_debug_run), R(vcpu_debug_step),
 	R(vcpu_debug_step_back), R(vcpu_debug_seek), R(vcpu_debug_run_back), R(vcpu_debug_last_write), R(vcpu_debug_last_event), R(vcpu_debug_progress), R(vcpu_debug_start), R(vcpu_debug_end),
 	R(vcpu_debug_fields), R(vcpu_debug_tlb), R(vcpu_debug_blocks), R(vcpu_debug_clock), R(vcpu_debug_translate),

@@ -402,6 +402,7 @@ static void refused_debug(void)
 	ck_assert_int_eq(vcpu_debug_seek(debugger, vcpu_debug_start(debugger)).what, VCPU_DEBUG_ERROR);
 	ck_assert_int_eq(vcpu_debug_last_write(debugger, AT, 1).what, VCPU_DEBUG_ERROR);
 	ck_assert_int_eq(vcpu_debug_break(debugger, AT, false), -1);
+	ck_assert_int_eq(vcpu_debug_magic(debugger), -1);
 	ck_assert_int_eq(vcpu_debug_watch(debugger, AT, 1, true, true, true), -1);
 	ck_assert_int_eq(vcpu_debug_catch(debugger, &catch), -1);
 	ck_assert_int_eq(vcpu_debug_delete(debugger, 1), -1);

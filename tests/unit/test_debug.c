@@ -665,7 +665,8 @@ START_TEST(progress)
 }
 END_TEST
 
-/* XCHG BX,BX is a point where it is the 16-bit form, and executed: alone, in the midst of straight code, after an instruction that ends in its bytes. */
+/* XCHG BX,BX is a point where it is the 16-bit form, and executed: alone, in the midst of straight code, after an
+ * instruction that ends in its bytes. */
 START_TEST(magic)
 {
 	static const u8 code[512] = {
