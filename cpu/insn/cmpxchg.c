@@ -44,12 +44,52 @@ ALWAYS_INLINE bool exchange_add(struct cpu *c, const struct op *o, unsigned size
 	return true;
 }
 
+/* Both in memory that the TLB answers for. Then nothing can fault, and memory that keeps its value need not be written. */
+ALWAYS_INLINE HANDLER_TYPE compare_exchange_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind, handler *slow)
+{
+	u8 *p = fast_op(c, o, kind, size, true);
+	u64 old, a = reg_get(c, 8 * RAX, size);
+
+	if (unlikely(!p))
+		TAIL(slow);
+	old = get_size(p, size);
+	defer_flags_difference(c, a, old, size);
+	if (a == old)
+		put_size(p, size, reg_get(c, o->src, size));
+	else
+		reg_set(c, 8 * RAX, size, old);
+	RUN(o + 1);
+}
+
+ALWAYS_INLINE HANDLER_TYPE exchange_add_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind, handler *slow)
+{
+	u8 *p = fast_op(c, o, kind, size, true);
+	u64 old, b = reg_get(c, o->src, size);
+
+	if (unlikely(!p))
+		TAIL(slow);
+	old = get_size(p, size);
+	put_size(p, size, old + b);
+	defer_flags_sum(c, old, b, size);
+	reg_set(c, o->src, size, old);
+	RUN(o + 1);
+}
+
 #define BYTE_AND_WIDE(name, function) \
 	BODY(name##_b) { return function(c, o, 1); } \
 	BODY(name##_v) { return o->osize == 2 ? function(c, o, 2) : o->osize == 4 ? function(c, o, 4) : function(c, o, 8); } \
 	BODY_HANDLER(name##_b) \
 	BODY_HANDLER(name##_v) \
-	GEN(name) { o->run = dec_size(d, 0) == 1 ? h_##name##_b : h_##name##_v; }
+	HANDLER(name##_m4_lin) { return function##_fast(c, o, n, 4, KIND_INDEX, h_##name##_v); } \
+	HANDLER(name##_m4_seg) { return function##_fast(c, o, n, 4, KIND_SEG, h_##name##_v); } \
+	HANDLER(name##_m8_lin) { return function##_fast(c, o, n, 8, KIND_INDEX, h_##name##_v); } \
+	HANDLER(name##_m8_seg) { return function##_fast(c, o, n, 8, KIND_SEG, h_##name##_v); } \
+	GEN(name) \
+	{ \
+		static handler *const fast[2][2] = { { name##_m4_lin, name##_m4_seg }, { name##_m8_lin, name##_m8_seg } }; \
+		unsigned size = dec_size(d, 0); \
+		o->run = d->mem && size >= 4 ? fast[size == 8][!d->simple_ea] : size == 1 ? h_##name##_b : h_##name##_v; \
+	}
 BYTE_AND_WIDE(cmpxchg, compare_exchange)
 BYTE_AND_WIDE(xadd, exchange_add)
 

@@ -185,15 +185,49 @@ FLOW_HANDLER(call_direct)
 FLOW_HANDLER(call_indirect)
 FLOW_HANDLER(ret)
 
-HANDLER(jmp_reg_64)
+/* 64-bit mode, to where the jump cache knows a block; the rest is SLOW's. */
+ALWAYS_INLINE HANDLER_TYPE jump_to(struct cpu *c, const struct op *o, s64 n, u64 rip)
 {
-	u64 rip = REG64(o->dst), key = jump_key(c, rip);
+	u64 key = jump_key(c, rip);
 	const struct jump *j = jump_slot(c, key);
 
 	if (unlikely(!jump_is(j, key, rip)))
 		TAIL(h_jmp_indirect);
 	reg_set(c, 8 * RIP, 8, rip);
 	ENTER(j->op);
+}
+
+ALWAYS_INLINE HANDLER_TYPE call_to(struct cpu *c, const struct op *o, s64 n, u64 rip)
+{
+	u64 rsp = reg_get(c, 8 * RSP, 8) - 8, key = jump_key(c, rip);
+	const struct jump *j = jump_slot(c, key);
+	u8 *p = fast_host(c, rsp, 8, true);
+
+	if (unlikely(!p || !jump_is(j, key, rip)))
+		TAIL(h_call_indirect);
+	put64(p, reg_get(c, 8 * RIP, 8) + o->ip + o->len);
+	reg_set(c, 8 * RSP, 8, rsp);
+	reg_set(c, 8 * RIP, 8, rip);
+	ENTER(j->op);
+}
+
+HANDLER(jmp_reg_64) { return jump_to(c, o, n, reg_get(c, o->dst, 8)); }
+HANDLER(call_reg_64) { return call_to(c, o, n, reg_get(c, o->dst, 8)); }
+HANDLER(jmp_mem_64)
+{
+	const u8 *p = fast_op(c, o, KIND_INDEX, 8, false);
+
+	if (unlikely(!p))
+		TAIL(h_jmp_indirect);
+	return jump_to(c, o, n, get64(p));
+}
+HANDLER(call_mem_64)
+{
+	const u8 *p = fast_op(c, o, KIND_INDEX, 8, false);
+
+	if (unlikely(!p))
+		TAIL(h_call_indirect);
+	return call_to(c, o, n, get64(p));
 }
 
 HANDLER(call_64)
@@ -206,20 +240,6 @@ HANDLER(call_64)
 	put64(p, reg_get(c, 8 * RIP, 8) + o->ip + o->len);
 	reg_set(c, 8 * RSP, 8, rsp);
 	return jump_direct(c, o, n, true);
-}
-
-HANDLER(call_reg_64)
-{
-	u64 rsp = reg_get(c, 8 * RSP, 8) - 8, rip = REG64(o->dst), key = jump_key(c, rip);
-	const struct jump *j = jump_slot(c, key);
-	u8 *p = fast_host(c, rsp, 8, true);
-
-	if (unlikely(!p || !jump_is(j, key, rip)))
-		TAIL(h_call_indirect);
-	put64(p, reg_get(c, 8 * RIP, 8) + o->ip + o->len);
-	reg_set(c, 8 * RSP, 8, rsp);
-	reg_set(c, 8 * RIP, 8, rip);
-	ENTER(j->op);
 }
 
 HANDLER(ret_64)
@@ -245,7 +265,7 @@ GEN(jmp)
 	if (dec_kind(d, 0) == OPK_J)
 		o->run = d->bits == 64 ? jmp_64 : jmp_legacy;
 	else
-		o->run = d->bits == 64 && !d->mem ? jmp_reg_64 : h_jmp_indirect;
+		o->run = d->bits != 64 ? h_jmp_indirect : !d->mem ? jmp_reg_64 : d->simple_ea ? jmp_mem_64 : h_jmp_indirect;
 }
 
 GEN(call)
@@ -253,7 +273,7 @@ GEN(call)
 	if (dec_kind(d, 0) == OPK_J)
 		o->run = d->bits == 64 ? call_64 : h_call_direct;
 	else
-		o->run = d->bits == 64 && !d->mem ? call_reg_64 : h_call_indirect;
+		o->run = d->bits != 64 ? h_call_indirect : !d->mem ? call_reg_64 : d->simple_ea ? call_mem_64 : h_call_indirect;
 }
 
 GEN(ret) { o->run = d->bits == 64 && d->osize == 8 ? ret_64 : h_ret; }

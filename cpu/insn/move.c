@@ -226,18 +226,35 @@ BODY(xchg_mem)
 }
 BODY_HANDLER(xchg_mem)
 
+ALWAYS_INLINE HANDLER_TYPE xchg_fast(struct cpu *c, const struct op *o, s64 n, unsigned size)
+{
+	u8 *p = fast_op(c, o, KIND_INDEX, size, true);
+	u64 v;
+
+	if (unlikely(!p))
+		TAIL(h_xchg_mem);
+	v = get_size(p, size);
+	put_size(p, size, reg_get(c, o->src, size));
+	reg_set(c, o->src, size, v);
+	RUN(o + 1);
+}
+HANDLER(xchg_m1) { return xchg_fast(c, o, n, 1); }
+HANDLER(xchg_m2) { return xchg_fast(c, o, n, 2); }
+HANDLER(xchg_m4) { return xchg_fast(c, o, n, 4); }
+HANDLER(xchg_m8) { return xchg_fast(c, o, n, 8); }
+
 HANDLER(h_nop) { RUN(o + 1); }
 
 GEN(xchg)
 {
-	static handler *const rr[4] = { xchg_rr1, xchg_rr2, xchg_rr4, xchg_rr8 };
+	static handler *const rr[4] = { xchg_rr1, xchg_rr2, xchg_rr4, xchg_rr8 }, *const m[4] = { xchg_m1, xchg_m2, xchg_m4, xchg_m8 };
 	unsigned size = dec_size(d, 0);
 
 	if (d->mem) {
 		o->osize = size & 15;
 		if (!dec_is_mem(d, 0))
 			o->src = o->dst;
-		o->run = h_xchg_mem;
+		o->run = d->simple_ea ? m[log2_size(size)] : h_xchg_mem;
 	} else {
 		o->run = o->dst == o->src && d->opcode == 0x90 && d->map == 0 ? h_nop : rr[log2_size(size)];
 	}
@@ -260,13 +277,6 @@ GEN(pause) { (void)d; o->run = h_pause; }
 
 /* ---- on conditions ---- */
 
-#define CMOV(cc) \
-	HANDLER(cmov_2_##cc) { if (condition(c, cc)) reg_set(c, o->dst, 2, REG16(o->src)); RUN(o + 1); } \
-	HANDLER(cmov_4_##cc) { u64 a = REG32(o->src), b = REG32(o->dst); reg_set(c, o->dst, 8, condition(c, cc) ? a : b); RUN(o + 1); } \
-	HANDLER(cmov_8_##cc) { u64 a = REG64(o->src), b = REG64(o->dst); reg_set(c, o->dst, 8, condition(c, cc) ? a : b); RUN(o + 1); } \
-	HANDLER(set_##cc) { reg_set(c, o->dst, 1, condition(c, cc)); RUN(o + 1); }
-CONDITIONS(CMOV)
-
 /* The load is made whatever the condition says (SDM vol. 2, CMOVcc). o->imm is the condition. */
 BODY(cmov_mem)
 {
@@ -281,16 +291,37 @@ BODY(cmov_mem)
 	return true;
 }
 BODY_HANDLER(cmov_mem)
+ALWAYS_INLINE HANDLER_TYPE cmov_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, unsigned cc)
+{
+	const u8 *p = fast_op(c, o, KIND_INDEX, size, false);
+	u64 a, b = reg_get(c, o->dst, size);
+
+	if (unlikely(!p))
+		TAIL(h_cmov_mem);
+	a = get_size(p, size);
+	reg_set(c, o->dst, size, condition(c, cc) ? a : b);
+	RUN(o + 1);
+}
+
+#define CMOV(cc) \
+	HANDLER(cmov_2_##cc) { if (condition(c, cc)) reg_set(c, o->dst, 2, REG16(o->src)); RUN(o + 1); } \
+	HANDLER(cmov_4_##cc) { u64 a = REG32(o->src), b = REG32(o->dst); reg_set(c, o->dst, 8, condition(c, cc) ? a : b); RUN(o + 1); } \
+	HANDLER(cmov_8_##cc) { u64 a = REG64(o->src), b = REG64(o->dst); reg_set(c, o->dst, 8, condition(c, cc) ? a : b); RUN(o + 1); } \
+	HANDLER(cmov_m4_##cc) { return cmov_fast(c, o, n, 4, cc); } \
+	HANDLER(cmov_m8_##cc) { return cmov_fast(c, o, n, 8, cc); } \
+	HANDLER(set_##cc) { reg_set(c, o->dst, 1, condition(c, cc)); RUN(o + 1); }
+CONDITIONS(CMOV)
+
 BODY(set_mem) { return op_store(c, o, 1, condition(c, (unsigned)o->imm)); }
 BODY_HANDLER(set_mem)
 
 static void choose_cmov(const struct dec *d, struct op *o)
 {
-#define ROW(cc) { cmov_2_##cc, cmov_4_##cc, cmov_8_##cc },
-	static handler *const forms[16][3] = { CONDITIONS(ROW) };
+#define ROW(cc) { { cmov_2_##cc, cmov_4_##cc, cmov_8_##cc }, { h_cmov_mem, cmov_m4_##cc, cmov_m8_##cc } },
+	static handler *const forms[16][2][3] = { CONDITIONS(ROW) };
 
 	o->imm = d->opcode & 15;
-	o->run = d->mem ? h_cmov_mem : forms[o->imm][log2_size(d->osize) - 1];
+	o->run = d->mem && !d->simple_ea ? h_cmov_mem : forms[o->imm][d->mem][log2_size(d->osize) - 1];
 }
 
 static void choose_set(const struct dec *d, struct op *o)

@@ -223,16 +223,58 @@ ALWAYS_INLINE bool divide(struct cpu *c, const struct op *o, unsigned size, bool
 	return true;
 }
 
+/* 32 and 64 bits, where the dividend is no wider than the host divides quickly and the quotient fits. All else is SLOW's. */
+ALWAYS_INLINE HANDLER_TYPE divide_fast(struct cpu *c, const struct op *o, s64 n, u64 by, unsigned size, bool is_signed, handler *slow)
+{
+	u64 low = reg_get(c, 8 * RAX, size), high = reg_get(c, 8 * RDX, size), a = size == 8 ? low : high << 32 | low, quotient, rest;
+
+	if (is_signed) {
+		s64 divisor = (s64)extend(by, size);
+
+		if (unlikely(divisor + 1ull <= 1 || (size == 8 && (s64)high != (s64)low >> 63))) /* 0 and -1 */
+			TAIL(slow);
+		quotient = (u64)((s64)a / divisor);
+		rest = (u64)((s64)a % divisor);
+		if (unlikely(extend(quotient, size) != quotient))
+			TAIL(slow);
+	} else {
+		if (unlikely(high >= by || (size == 8 && high)))
+			TAIL(slow);
+		quotient = a / by;
+		rest = a % by;
+	}
+	reg_set(c, 8 * RAX, size, quotient);
+	reg_set(c, 8 * RDX, size, rest);
+	RUN(o + 1);
+}
+
+ALWAYS_INLINE HANDLER_TYPE divide_memory(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed, handler *slow)
+{
+	const u8 *p = fast_op(c, o, KIND_INDEX, size, false);
+
+	if (unlikely(!p))
+		TAIL(slow);
+	return divide_fast(c, o, n, get_size(p, size), size, is_signed, slow);
+}
+
 #define DIVIDE(name, is_signed) \
 	BODY(name##1) { return divide(c, o, 1, is_signed); } \
 	BODY(name##2) { return divide(c, o, 2, is_signed); } \
 	BODY(name##4) { return divide(c, o, 4, is_signed); } \
 	BODY(name##8) { return divide(c, o, 8, is_signed); } \
 	BODY_HANDLER(name##1) BODY_HANDLER(name##2) BODY_HANDLER(name##4) BODY_HANDLER(name##8) \
+	HANDLER(name##_r4) { return divide_fast(c, o, n, reg_get(c, o->dst, 4), 4, is_signed, h_##name##4); } \
+	HANDLER(name##_r8) { return divide_fast(c, o, n, reg_get(c, o->dst, 8), 8, is_signed, h_##name##8); } \
+	HANDLER(name##_m4) { return divide_memory(c, o, n, 4, is_signed, h_##name##4); } \
+	HANDLER(name##_m8) { return divide_memory(c, o, n, 8, is_signed, h_##name##8); } \
 	GEN(name) \
 	{ \
-		static handler *const forms[4] = { h_##name##1, h_##name##2, h_##name##4, h_##name##8 }; \
-		o->run = forms[log2_size(dec_size(d, 0))]; \
+		static handler *const forms[3][4] = { /* register, memory, the rest */ \
+			{ h_##name##1, h_##name##2, name##_r4, name##_r8 }, \
+			{ h_##name##1, h_##name##2, name##_m4, name##_m8 }, \
+			{ h_##name##1, h_##name##2, h_##name##4, h_##name##8 }, \
+		}; \
+		o->run = forms[!d->mem ? 0 : d->simple_ea ? 1 : 2][log2_size(dec_size(d, 0))]; \
 		if (!has(d->model, F_I186)) \
 			gen_muldiv_8086(d, o); \
 	}
