@@ -146,8 +146,6 @@ static struct block blocks[MAX_BLOCKS];
 static unsigned block_count, order[MAX_BLOCKS], placed;
 static struct patch patches[MAX_PATCHES];
 static unsigned patch_count;
-static bool calls, indirect;          /* it calls functions; it goes to blocks that it finds itself */
-static bool fixed;                    /* hot code that jumps within itself: it keeps its lengths */
 static uint8_t code[MAX_CODE];
 static unsigned code_size;
 
@@ -325,10 +323,19 @@ static bool jumps(const struct patch *p)
 	return !strncmp(p->hole, "HOLE_NEXT", 9) || is(p->hole, "HOLE_LINKED");
 }
 
-static void finish(const char *plain, unsigned hot, int next, int links, bool seldom, bool skips, bool leaves, bool closed)
+/* The stencil that is being made, as struct stencil says it. */
+struct facts {
+	unsigned hot;
+	int next, links;
+	bool seldom, skips, leaves, fixed, calls, indirect;
+	bool uses_link, second;           /* there is a linked jump: its own; that of the operation behind it */
+};
+
+static void finish(const char *plain, const struct facts *f)
 {
-	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d },\n",
-	        plain, code_total, patch_total, hot, code_size, patch_count, next, links, seldom, skips, leaves, closed, fixed, calls || indirect);
+	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d },\n", plain, code_total, patch_total, f->hot, code_size,
+	        patch_count, f->next, f->links, f->seldom, f->skips, f->leaves, !f->leaves && f->next == 1 && f->hot == code_size, f->fixed,
+	        f->calls || f->indirect);
 	plains = grow(plains, (stencil_total + 1) * sizeof *plains);
 	plains[stencil_total++] = strdup(plain);
 	for (unsigned i = 0; i < code_size; i++)
@@ -372,27 +379,14 @@ static int by_place(const void *a, const void *b)
 	return p->at < q->at ? -1 : p->at > q->at;
 }
 
-/* The stencil NAME, S_..., L_... or N_... . False: it cannot be one. */
-static bool make(const struct object *o, const char *name)
+/* Lay the blocks out, the first HOT_BLOCKS of them as hot code. A jump to what comes next is left away. */
+static bool lay_out(const struct object *o, unsigned hot_blocks, struct facts *f)
 {
-	bool seldom = *name == 'N', links = seldom || *name == 'L', uses_link = false, second = false, skips = false, leaves = false;
-	unsigned hot_blocks, hot = 0;
-	struct relocation end;
-	int next = 0;
-
-	if (!find_blocks(o, name))
-		return false;
-	place_chain(o, 0);
-	hot_blocks = placed;
-	for (unsigned i = 0; i < block_count; i++)
-		if (!blocks[i].placed)
-			place_chain(o, i);
-	/* Lay them out. A jump to what comes next is left away. */
-	code_size = patch_count = 0;
-	fixed = calls = indirect = false;
+	code_size = 0;
 	for (unsigned i = 0; i < placed; i++) {
 		struct block *b = &blocks[order[i]];
 		Elf_Data *d = contents(o, b->section);
+		struct relocation end;
 
 		b->at = code_size;
 		b->size = (unsigned)d->d_size;
@@ -405,59 +399,92 @@ static bool make(const struct object *o, const char *name)
 				b->size -= JMP_SIZE;
 			else if (i + 1 == hot_blocks && (is(end.symbol, "next_1") || is(end.symbol, "next_2"))) {
 				b->size -= JMP_SIZE;
-				next = end.symbol[5] - '0';
+				f->next = end.symbol[5] - '0';
 			}
 		}
 		if (code_size + b->size > MAX_CODE)
 			return false;
 		memcpy(code + code_size, d->d_buf, b->size);
-		indirect |= ends_indirect(d);
+		f->indirect |= ends_indirect(d);
 		code_size += b->size;
 		if (i + 1 == hot_blocks)
-			hot = code_size;
+			f->hot = code_size;
 	}
+	return true;
+}
+
+/* The hole that R, of block B, leaves. False: it cannot be filled in. */
+static bool add_patch(const struct object *o, const struct block *b, const struct relocation *r, struct facts *f)
+{
+	struct patch *p = &patches[patch_count];
+	unsigned at = b->at + r->at;
+
+	if (patch_count == MAX_PATCHES || !describe(o, r, p, at))
+		return false;
+	p->at = at;
+	if (jumps(p) && code[at - 1] != JMP && !(at >= 2 && code[at - 2] == 0x0f && (code[at - 1] & 0xf0) == 0x80))
+		return false;
+	f->uses_link |= is(p->hole, "HOLE_LINKED");
+	f->second |= is(p->hole, "HOLE_MEMBERS + HOLE_cost");
+	f->skips |= is(p->hole, "HOLE_NEXT_2");
+	f->leaves |= is(p->hole, "HOLE_FUNCTION");
+	f->calls |= is(p->hole, "HOLE_FUNCTION") && code[at - 1] == CALL;
+	if (is(p->hole, "HOLE_SELF") && (at < f->hot) == (p->addend < f->hot)) { /* both here, or both aside: they keep their distance */
+		int32_t distance = (int32_t)(p->addend - (at + 4));
+
+		memcpy(code + at, &distance, 4);
+		f->fixed |= at < f->hot;
+		return true;
+	}
+	patch_count++;
+	return true;
+}
+
+static bool find_patches(const struct object *o, struct facts *f)
+{
+	patch_count = 0;
 	for (unsigned i = 0; i < placed; i++) {
 		const struct block *b = &blocks[order[i]];
 
 		for (size_t k = 0; k < relocation_count(o, b->section); k++) {
 			struct relocation r = threaded(o, relocation(o, b->section, k));
-			struct patch *p = &patches[patch_count];
-			unsigned at = b->at + r.at;
 
-			if (r.at >= b->size || r.type == R_X86_64_NONE) /* went with the jump */
-				continue;
-			if (patch_count == MAX_PATCHES || !describe(o, &r, p, at))
+			if (r.at < b->size && r.type != R_X86_64_NONE && !add_patch(o, b, &r, f)) /* else it went with the jump */
 				return false;
-			p->at = at;
-			if (jumps(p) && code[at - 1] != JMP && !(at >= 2 && code[at - 2] == 0x0f && (code[at - 1] & 0xf0) == 0x80))
-				return false;
-			uses_link |= is(p->hole, "HOLE_LINKED");
-			second |= is(p->hole, "HOLE_MEMBERS + HOLE_cost");
-			skips |= is(p->hole, "HOLE_NEXT_2");
-			leaves |= is(p->hole, "HOLE_FUNCTION");
-			calls |= is(p->hole, "HOLE_FUNCTION") && code[at - 1] == CALL;
-			if (is(p->hole, "HOLE_SELF") && (at < hot) == (p->addend < hot)) { /* both here, or both aside: they keep their distance */
-				int32_t distance = (int32_t)(p->addend - (at + 4));
-
-				memcpy(code + at, &distance, 4);
-				fixed |= at < hot;
-				continue;
-			}
-			patch_count++;
 		}
 	}
-	skips |= next == 2;
 	qsort(patches, patch_count, sizeof *patches, by_place);
-	if (links != uses_link)
+	return true;
+}
+
+/* The stencil NAME, S_..., L_... or N_... . False: it cannot be one. */
+static bool make(const struct object *o, const char *name)
+{
+	struct facts f = { .seldom = *name == 'N' };
+	bool links = f.seldom || *name == 'L';
+	unsigned hot_blocks;
+
+	if (!find_blocks(o, name))
+		return false;
+	place_chain(o, 0);
+	hot_blocks = placed;
+	for (unsigned i = 0; i < block_count; i++)
+		if (!blocks[i].placed)
+			place_chain(o, i);
+	if (!lay_out(o, hot_blocks, &f) || !find_patches(o, &f))
+		return false;
+	f.skips |= f.next == 2;
+	f.links = links + f.second;
+	if (links != f.uses_link)
 		return links; /* of a handler without links the second form is the same as the first: not wanted, and no loss */
-	if (seldom && last_linked.plain && is(last_linked.plain, name + 2) && last_linked.size == code_size && !memcmp(last_linked.code, code, code_size))
+	if (f.seldom && last_linked.plain && is(last_linked.plain, name + 2) && last_linked.size == code_size && !memcmp(last_linked.code, code, code_size))
 		return true; /* the same */
-	if (links && !seldom) {
+	if (links && !f.seldom) {
 		last_linked.plain = name + 2;
 		last_linked.size = code_size;
 		memcpy(last_linked.code, code, code_size);
 	}
-	finish(name + 2, hot, next, links + second, seldom, skips, leaves, !leaves && next == 1 && hot == code_size);
+	finish(name + 2, &f);
 	return true;
 }
 
