@@ -341,7 +341,14 @@ ALWAYS_INLINE u8 *fast_op(const struct cpu *c, const struct op *o, enum kind kin
 	return fast_host(c, linear, size, write);
 }
 
-ALWAYS_INLINE u64 op_imm(const struct op *o, unsigned size) { return size == 1 ? o->imm8 : size == 2 ? (u16)o->imm : size == 4 ? (u32)o->imm : (u64)o->imm; }
+ALWAYS_INLINE u64 op_imm(const struct op *o, unsigned size)
+{
+#ifdef VCPU_STENCIL
+	if (size == 4)
+		return stencil_imm32((u64)o->imm);
+#endif
+	return size == 1 ? o->imm8 : size == 2 ? (u16)o->imm : size == 4 ? (u32)o->imm : (u64)o->imm;
+}
 
 static inline enum kind dec_kind_of_memory(const struct dec *d)
 {

@@ -102,11 +102,25 @@ ALWAYS_INLINE u64 stencil_get(const struct cpu *c, struct kept *k, u64 off, unsi
 	}
 	PIN_KEPT(k)
 	switch (size) {
-	case 1: USE_INSN("movzbl", USE_1, "k"); return (u8)v;
-	case 2: USE_INSN("movzwl", USE_2, "k"); return (u16)v;
-	case 4: USE_INSN("movl", USE_4, "k"); return (u32)v;
-	default: USE_INSN("movq", USE_8, "q"); return v;
+	case 1: USE_INSN("movzbl", USE_1, "k"); break;
+	case 2: USE_INSN("movzwl", USE_2, "k"); break;
+	case 4: USE_INSN("movl", USE_4, "k"); break;
+	default: USE_INSN("movq", USE_8, "q"); break;
 	}
+	if (size < 8 && v >> 8 * (size & 7)) /* the compiler cannot know what these instructions clear */
+		__builtin_unreachable();
+	return v;
+}
+
+/* A number of 32 bits without a sign. */
+ALWAYS_INLINE u64 stencil_imm32(u64 imm)
+{
+	u64 v;
+
+	__asm__("movl $%c[imm], %k[v]" : [v] "=r"(v) : [imm] "i"(imm));
+	if (v >> 32)
+		__builtin_unreachable();
+	return v;
 }
 
 #define PUT_INSN(insn, mark, nop, from) \

@@ -11,6 +11,16 @@ ALWAYS_INLINE u64 bit(u64 v, unsigned n) { return v >> n & 1; }
 /* CF, and CF ^ OF, where cpu.h keeps them. */
 ALWAYS_INLINE u64 carry_bits(u64 cf, u64 cf_xor_of) { return cf << 63 | cf_xor_of << 62; }
 
+/* To the left. */
+ALWAYS_INLINE u64 rotate(u64 a, unsigned k, unsigned size)
+{
+	const unsigned top = 8 * size - 1;
+
+	if (size == 4) /* with the type's own width the compiler knows it */
+		return (u32)a << (k & 31) | (u32)a >> (-k & 31);
+	return trim(a << (k & top) | a >> (-k & top), size);
+}
+
 /* A by COUNT, which is masked and not 0. SDM vol. 2, SAL/SAR/SHL/SHR and RCL/RCR/ROL/ROR. OF is defined for a count of 1 only; for the
  * others it is what the same circuit gives: left: CF ^ sign; right: the two highest bits differ. */
 ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, unsigned size, bool flags)
@@ -37,12 +47,12 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 		break;
 	case ROL:
 		k = count & top;
-		r = trim(a << k | a >> ((width - k) & top), size);
+		r = rotate(a, k, size);
 		cf = bit(r, 0);
 		break;
 	case ROR:
 		k = count & top;
-		r = trim(a >> k | a << ((width - k) & top), size);
+		r = rotate(a, width - k, size);
 		cf = bit(r, top);
 		break;
 	case RCL: /* CF is bit WIDTH of what turns */
