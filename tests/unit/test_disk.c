@@ -564,6 +564,13 @@ static void end_server(void)
 	waitpid(server, NULL, 0);
 }
 
+/* All of its threads stand still when this returns. */
+static void stop_server(void)
+{
+	kill(server, SIGSTOP);
+	ck_assert_int_eq(waitpid(server, NULL, WUNTRACED), server);
+}
+
 static unsigned said, stalls;
 static bool in_hurry;
 static void count_said(void *owner, const char *text) { (void)owner, (void)text, said++; }
@@ -605,7 +612,7 @@ START_TEST(nbd_comes_and_goes)
 	/* It stands still, and the owner is in a hurry: the same call later has what comes meanwhile. */
 	for (unsigned i = 0; i < 2; i++) {
 		in_hurry = true;
-		kill(server, SIGSTOP);
+		stop_server();
 		ck_assert_int_eq(i ? disk_write(disk, 5000, "late", 4) : disk_read(disk, 0, buffer, SIZE), DISK_FULL);
 		disk_wait(disk);
 		ck_assert_uint_eq(stalls, i + 1);
@@ -620,7 +627,7 @@ START_TEST(nbd_comes_and_goes)
 	same(disk);
 	ck_assert_int_eq(disk_flush(disk), DISK_OK);
 	/* One that was left behind, and then another. */
-	kill(server, SIGSTOP);
+	stop_server();
 	in_hurry = true;
 	ck_assert_int_eq(disk_write(disk, 6000, "behind", 6), DISK_FULL);
 	kill(server, SIGCONT);
