@@ -31,10 +31,11 @@ const bool stitch_built = VCPU_STITCH;
 #include "cpu/engine/stencils.h"
 #include "cpu/jump.h"
 
-enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 12, STUB_BYTES = 11, COMMON_BYTES = 64, VERIFY_BYTES = 128 };
+enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 12, STUB_BYTES = 11,
+       COMMON_BYTES = 64, VERIFY_BYTES = 128 };
 
-/* Of an operation: its code, and, of a jump, which stencil it is, the swaps of its block, and the code that undoes them on the way out (0: none); or of a block's first operation, the end of its
- * code, its stub, which lies aside, and where a block with swaps jumps back to. */
+/* Of an operation: its code, and, of a jump, which stencil it is, the swaps of its block, and the code that undoes them on the way out (0: none).
+ * Of a block's first operation: the end of its code, its stub, which lies aside, and where a block with swaps jumps back to. */
 struct site { u32 hot, aside, out; u16 stencil, swaps; };
 
 struct stitch {
@@ -95,8 +96,8 @@ static bool map_code(struct stitch *s)
 		!mprotect(s->code, CODE_BYTES, PROT_READ | PROT_EXEC);
 }
 
-/* A block that jumps back to its start may keep other registers, in the places of some that it does not use. Each has four bits of a number: 0, or the
- * guest's register there. */
+/* A block that jumps back to its start may keep some of R8 to R15, in the places of registers that it does not use, and that handlers never name by
+ * themselves. Each place has four bits of a number: 0, or the guest's register there. */
 static const u8 swappable[] = { RBX, RSI, RDI };
 static unsigned swapped(u16 swaps, unsigned place) { return swaps >> 4 * place & 15; }
 
@@ -609,8 +610,8 @@ static void drop_stores(struct plan *plan, const struct op *first, unsigned coun
 	}
 }
 
-/* How often the block names each general register; 0 of a register whose stencils read it by other means. False: a stencil wants all registers in their
- * places, or there is no jump to the start, where swaps would pay. */
+/* How often the block names each general register. False: a stencil wants all registers in their places, or there is no jump to the start, where swaps
+ * would pay. */
 static bool count_uses(const struct plan *plan, const struct op *first, unsigned count, u8 *uses)
 {
 	bool again = false;
@@ -648,7 +649,7 @@ static u16 choose_swaps(const struct plan *plan, const struct op *first, unsigne
 	for (unsigned i = 0; i < sizeof swappable; i++) {
 		unsigned best = 0;
 
-		for (unsigned reg = 0; reg < 16; reg++)
+		for (unsigned reg = R8; reg <= R15; reg++) /* not RBP, which LEAVE's handler names by itself */
 			if (!kept_in(swaps, reg) && uses[reg] > 1 && uses[reg] > uses[best] * !!best)
 				best = reg;
 		if (best && !uses[swappable[i]])
