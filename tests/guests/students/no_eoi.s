@@ -2,22 +2,9 @@
 /* cause: IRQ 0 is in service.*no EOI */
 	.include "start.inc"
 	.include "idt.inc"
+	.include "timer.inc"
 _start:	load_idt handler, 8, 2047
-	movb $0x11, %al
-	outb %al, $0x20
-	movb $0x20, %al
-	outb %al, $0x21
-	movb $4, %al
-	outb %al, $0x21
-	movb $1, %al
-	outb %al, $0x21
-	movb $0xfe, %al
-	outb %al, $0x21
-	movb $0x34, %al
-	outb %al, $0x43
-	movb $0, %al
-	outb %al, $0x40
-	outb %al, $0x40
+	timer 0x20, 0xfe
 	sti
 1:	hlt
 	jmp 1b
