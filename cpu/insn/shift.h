@@ -27,40 +27,40 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 {
 	const unsigned width = 8 * size, top = width - 1;
 	unsigned k;
-	u64 r, cf, cv;
+	u64 r, cf, cv; /* CF and CF ^ OF in cv's bits 63 and 62 */
 
 	switch (what) {
 	case SHL:
 		k = size >= 4 || count < 63 ? count : 63; /* an 8086 counts to 255 */
 		r = trim(a << k, size);
-		cf = size == 8 ? bit(a, 64 - k) : bit(a << k, width);
+		cv = size == 8 ? bit(a, 64 - k) << 63 | r >> 1 : a << k << (63 - width);
 		break;
-	case SHR:
+	case SHR: /* the highest bit of R is 0 */
 		k = size >= 4 || count < 63 ? count : 63;
 		r = a >> k;
-		cf = bit(a, k - 1);
+		cv = (0 - bit(a, k - 1)) ^ r << (63 - top);
 		break;
-	case SAR:
+	case SAR: /* the two highest bits are the same */
 		k = size >= 4 || count < 63 ? count : 63;
 		r = trim((u64)((s64)extend(a, size) >> k), size);
-		cf = bit((u64)((s64)extend(a, size) >> (k - 1)), 0);
+		cv = 0 - bit((u64)((s64)extend(a, size) >> (k - 1)), 0);
 		break;
 	case ROL:
 		k = count & top;
 		r = rotate(a, k, size);
-		cf = bit(r, 0);
+		cv = r << 63 | (size == 8 ? r >> 1 : r << (62 - top));
 		break;
 	case ROR:
 		k = count & top;
 		r = rotate(a, width - k, size);
-		cf = bit(r, top);
+		cv = r << (63 - top);
 		break;
 	case RCL: /* CF is bit WIDTH of what turns */
 		k = size < 4 ? count % (width + 1) : count;
 		if (!k)
 			return a;
 		r = trim(a << k | (u64)flag_c(c) << (k - 1) | (k > 1 ? a >> (width + 1 - k) : 0), size);
-		cf = bit(a, width - k);
+		cv = carry_bits(bit(a, width - k), bit(r, top));
 		break;
 	default: /* RCR */
 		k = size < 4 ? count % (width + 1) : count;
@@ -68,6 +68,7 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 			return a;
 		r = trim((k == 64 ? 0 : a >> k) | (u64)flag_c(c) << (width - k) | (k > 1 ? a << (width + 1 - k) : 0), size);
 		cf = bit(a, k - 1);
+		cv = carry_bits(cf, cf ^ bit(r, top) ^ bit(r, top - 1));
 		break;
 	}
 	if (!flags)
@@ -77,16 +78,6 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 		c->fix = 0;
 	} else {
 		settle_flags(c); /* rotates leave SF ZF AF PF */
-	}
-	/* CF and CF ^ OF in bits 63 and 62. */
-	switch (what) {
-	case SHL: cv = size == 8 ? cf << 63 | r >> 1 : a << k << (63 - width); break;
-	case ROL: cv = r << 63 | (size == 8 ? r >> 1 : r << (62 - top)); break;
-	case RCL: cv = carry_bits(cf, bit(r, top)); break;
-	case SHR: cv = (0 - cf) ^ r << (63 - top); break; /* the highest bit of R is 0 */
-	case SAR: cv = 0 - cf; break;                     /* the two highest bits are the same */
-	case ROR: cv = r << (63 - top); break;
-	default: cv = carry_bits(cf, cf ^ bit(r, top) ^ bit(r, top - 1)); break;
 	}
 	c->cv = cv & (u64)3 << 62;
 	return r;
