@@ -258,6 +258,9 @@ static s64 member(const struct op *o, unsigned hole)
 	}
 }
 
+/* What P's hole is filled with, if it is a member of the operation O or of the one behind it. */
+static s64 named(const struct op *o, const struct patch *p) { return member(&o[p->hole / HOLE_MEMBERS], p->hole % HOLE_MEMBERS); }
+
 /* The nop of SIZE bytes, as few instructions as it takes. */
 static void nops(u8 *p, unsigned size)
 {
@@ -340,13 +343,12 @@ enum { MARKED_MAX = 32 };
 static unsigned put_marked(const struct copy *c, const struct patch *p, u8 *out)
 {
 	const unsigned mark = p->kind - PATCH_MARKED, size = marks[mark].size, before = marks[mark].before, reg = (unsigned)p->addend;
-	const struct op *o = &c->op[p->hole / HOLE_MEMBERS];
 	const u8 *from = &stencil_code[c->stencil->code + p->at - before];
-	u64 off = (u64)member(o, p->hole % HOLE_MEMBERS);
+	u64 off = (u64)named(c->op, p);
 	unsigned kept = kept_in(c->swaps, off / 8), host = kept & 15, len = 0;
 
 	if (mark == LEA)
-		return put_sum(out, from, o);
+		return put_sum(out, from, &c->op[p->hole / HOLE_MEMBERS]);
 	if (mark < PUT_1) {
 		if (off == 8 * RZERO && p->hole % HOLE_MEMBERS == HOLE_index)
 			return 0; /* put_sum does without */
@@ -430,7 +432,7 @@ static u64 value(const struct stitch *s, const struct copy *c, const struct patc
 	case HOLE_SELF: return code + place(c, (u32)p->addend) - 4;
 	case HOLE_FUNCTION: return (u64)(uintptr_t)stencil_functions[p->addend] - 4;
 	case HOLE_DATA: return (u64)(uintptr_t)stencil_data + (u64)p->addend;
-	default: return (u64)member(c->op + p->hole / HOLE_MEMBERS, p->hole % HOLE_MEMBERS) + (u64)p->addend;
+	default: return (u64)named(c->op, p) + (u64)p->addend;
 	}
 }
 
@@ -444,7 +446,7 @@ static bool fits(const struct stencil *st, const struct op *o)
 
 		if (p[i].kind != PATCH_SIGNED)
 			continue;
-		v = member(o + p[i].hole / HOLE_MEMBERS, p[i].hole % HOLE_MEMBERS) + p[i].addend;
+		v = named(o, &p[i]) + p[i].addend;
 		if (v != (s32)v)
 			return false;
 	}
@@ -551,15 +553,14 @@ static u8 *put_swaps(u8 *p, u16 swaps, bool back)
 	return p;
 }
 
-/* Code aside that does so and goes on at TO. */
+/* Code AT which does so and goes on at TO. Returns AT. */
 enum { SWAP_BYTES = 5 * sizeof swappable + JMP_BYTES };
-static u32 swap_at(struct stitch *s, u16 swaps, bool back, u32 to)
+static u32 put_swap_to(struct stitch *s, u32 at, u16 swaps, bool back, u32 to)
 {
-	u32 at = aside(s, SWAP_BYTES);
-
 	jump_at(s, (u32)(put_swaps(s->writable + at, swaps, back) - s->writable), s->code + to);
 	return at;
 }
+static u32 swap_to(struct stitch *s, u16 swaps, bool back, u32 to) { return put_swap_to(s, aside(s, SWAP_BYTES), swaps, back, to); }
 
 static const struct stencil *find(const u16 *table, handler *h)
 {
@@ -601,7 +602,7 @@ static void drop_stores(struct plan *plan, const struct op *first, unsigned coun
 
 			if (p->kind <= PATCH_MARKED || mark == LEA)
 				continue;
-			off = (u64)member(&first[i] + p->hole / HOLE_MEMBERS, p->hole % HOLE_MEMBERS);
+			off = (u64)named(&first[i], p);
 			if (mark == PUT_8 && kept_in(swaps, off / 8))
 				dead |= 1u << off / 8;
 			else if (mark >= PUT_1 || off & 7) /* a part of it */
@@ -629,7 +630,7 @@ static bool count_uses(const struct plan *plan, const struct op *first, unsigned
 			const struct patch *p = &stencil_patches[st->patches + k];
 
 			if (p->kind > PATCH_MARKED && p->kind != PATCH_MARKED + LEA) {
-				u64 reg = (u64)member(&first[i + p->hole / HOLE_MEMBERS], p->hole % HOLE_MEMBERS) / 8;
+				u64 reg = (u64)named(&first[i], p) / 8;
 
 				if (reg < 16)
 					uses[reg]++;
@@ -647,12 +648,14 @@ static u16 choose_swaps(const struct plan *plan, const struct op *first, unsigne
 	if (!count_uses(plan, first, count, uses))
 		return 0;
 	for (unsigned i = 0; i < sizeof swappable; i++) {
-		unsigned best = 0;
+		unsigned best = 0, most = 1; /* a single use does not pay */
 
 		for (unsigned reg = R8; reg <= R15; reg++) /* not RBP, which LEAVE's handler names by itself */
-			if (!kept_in(swaps, reg) && uses[reg] > 1 && uses[reg] > uses[best] * !!best)
+			if (!kept_in(swaps, reg) && uses[reg] > most) {
 				best = reg;
-		if (best && !uses[swappable[i]])
+				most = uses[reg];
+			}
+		if (!uses[swappable[i]])
 			swaps |= (u16)(best << 4 * i);
 	}
 	return swaps;
@@ -676,7 +679,7 @@ static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, 
 	if (jump)
 		c.linked = jump->target ? entry(s, jump->target) : glue(s, jump, jump_unlinked);
 	if (jump && swaps)
-		c.linked = jump->target == &o[0] ? plan[1].hot : (out = swap_at(s, swaps, true, c.linked));
+		c.linked = jump->target == &o[0] ? plan[1].hot : (out = swap_to(s, swaps, true, c.linked));
 	put_code(s, &c);
 	fill(s, &c, true);
 	if (st->next && st->next != 1 + st->skips) /* what comes next in the code is not what comes next in the block */
@@ -758,7 +761,7 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 			emit(s, plan, first, i, swaps);
 	for (unsigned i = 1; i < count; i++) /* a handler, or a stencil's slow one, goes on there */
 		if (!plan[i].done_before && !(i > 1 && in_code(&plan[i - 1]) && in_code(&plan[i - 1 - plan[i - 1].done_before])))
-			first[i].run = way_in(s, swaps ? swap_at(s, swaps, false, plan[i].hot) : plan[i].hot);
+			first[i].run = way_in(s, swaps ? swap_to(s, swaps, false, plan[i].hot) : plan[i].hot);
 	return true;
 }
 
@@ -792,10 +795,10 @@ void stitch_link(struct stitch *s, struct op *jump)
 	if (!fits(st, c.op))
 		return;
 	c.linked = entry(s, jump->target);
-	if (at->swaps) /* by the same way out */
-		jump_at(s, (u32)(put_swaps(s->writable + at->out, at->swaps, true) - s->writable), s->code + c.linked);
-	if (at->swaps)
+	if (at->swaps) { /* by the same way out */
+		put_swap_to(s, at->out, at->swaps, true, c.linked);
 		c.linked = at->out;
+	}
 	fill(s, &c, false);
 }
 
