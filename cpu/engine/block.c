@@ -297,12 +297,15 @@ struct source {
 	u64 crossing;                /* physical page of what is beyond the page's end, if it must be looked at; NO_PAGE: not */
 };
 
+/* Do blocks of MODE become machine code when they are hot? They begin with a counter. */
+static bool stitches(const struct blocks *b, u64 mode) { return b->stitch && !(mode & MODE_SINGLE); }
+
 /* Operations before the first instruction. */
 static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d, struct op *o)
 {
 	unsigned count = 0;
 
-	if (c->blocks->stitch && !(c->mode & MODE_SINGLE)) {
+	if (stitches(c->blocks, c->mode)) {
 		d[count] = (struct dec){ 0 };
 		stitch_counter(c->blocks->stitch, &o[count++], c->all->hot_after);
 	}
@@ -399,7 +402,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		left += counts[i];
 		o[i].left = (u8)left;
 	}
-	if (c->blocks->stitch && !(c->mode & MODE_SINGLE))
+	if (stitches(c->blocks, c->mode))
 		o[0].disp = (s32)count;
 	*bytes = ip;
 	check_block(d, o, count, ip);
@@ -451,7 +454,7 @@ static void count_block(struct cpu *c, unsigned count, unsigned bytes)
 		return;
 	}
 	counts->built[c->mode & MODE_BITS]++;
-	counts->ops += count - (c->blocks->stitch ? 1 : 0);
+	counts->ops += count - stitches(c->blocks, c->mode);
 	counts->bytes += bytes;
 }
 
@@ -509,7 +512,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		c->all->observer->built(c->all->observer->owner, linear, bytes);
 	b->kept = host && (!crossing || host2);
 	if (!b->kept) {
-		if (b->stitch && !(c->mode & MODE_SINGLE))
+		if (stitches(b, c->mode))
 			o[0].imm = INT64_MAX; /* it runs once */
 		b->used += count;
 		return o;
@@ -634,7 +637,7 @@ void blocks_at(const struct cpu *c, u64 phys, void (*each)(void *owner, const st
 	for (const struct block *block = p ? p->blocks : NULL; block; block = next) {
 		u64 mode = c->all->modes[block->mode];
 		struct block_view view = { block->phys, mode, block->bytes, block->count, block->ops,
-			b->stitch && !(mode & MODE_SINGLE) && stitch_done(b->stitch, block->ops) ? block->ops : NULL };
+			stitches(b, mode) && stitch_done(b->stitch, block->ops) ? block->ops : NULL };
 
 		next = block->page_next[(block->phys & PAGE_MASK) == page ? 0 : 1];
 		if (block->ops->code != CODE_STALE && overlaps(block, page, phys & (PAGE_SIZE - 1), 1))
