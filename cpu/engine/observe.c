@@ -43,8 +43,10 @@ static bool points_count(const struct cpu *c, u64 icount)
 
 bool observe_magic(struct cpu *c, u64 linear, u64 icount)
 {
-	return points_count(c, icount) && note_at(c, OBSERVED_POINT, linear, 1, icount, c->r[RIP]) &&
-		(c->all->observer->hit_magic = true);
+	if (!points_count(c, icount) || !note_at(c, OBSERVED_POINT, linear, 1, icount, c->r[RIP]))
+		return false;
+	c->all->observer->hit_magic = true;
+	return true;
 }
 
 bool observe_point(struct cpu *c, u64 linear, u64 phys, u64 icount)

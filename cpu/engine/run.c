@@ -456,7 +456,7 @@ static s64 distance(const struct cpu *c, u64 icount_end)
 static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
 {
 	struct round round;
-	u64 length, steady, room;
+	u64 length, steady, room, counted;
 
 	round_begin(&round, c);
 	c->look_at = c->icount + ((u64)LOOK / 2 << c->doubts);
@@ -474,8 +474,9 @@ static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
 		return RAN;
 	}
 	c->doubts = 0;
-	c->icount += (room - length) / length * length;
-	c->all->skipped += (room - length) / length * length;
+	counted = (room - length) / length * length;
+	c->icount += counted;
+	c->all->skipped += counted;
 	if (steady < (u64)n)
 		s->soon = 2 * (s64)length; /* a whole round with the next answer */
 	c->look_at = c->icount;
