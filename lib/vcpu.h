@@ -68,7 +68,7 @@ enum vcpu_channel {
 	VCPU_DEBUGCON,  /* port E9h: bytes, output only */
 	VCPU_KEYBOARD,  /* scan codes, set 1, as the i8042 delivers them: input only */
 	VCPU_POWER,     /* input only, no bytes: the power button */
-	VCPU_LOG,       /* output only: one line of text, what the guest did that deserves a word */
+	VCPU_LOG,       /* output only: one line of text: an error of the guest, or a feature that is not implemented */
 	VCPU_COM2,      /* 2F8h, 3E8h, 2E8h */
 	VCPU_COM3,
 	VCPU_COM4,

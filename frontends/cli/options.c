@@ -435,7 +435,7 @@ static const struct row {
 	{ "embed", NULL, set_flag, IN(embed), false, "the kernel and the initrd go into that file, too" },
 	{ "no-sandbox", NULL, set_flag, IN(no_sandbox), false, "keep the rights to open, connect and start what the user may, which this\n"
 	  "program else gives up when it has opened what its options name" },
-	{ "verbose", NULL, set_flag, IN(verbose), false, "what the guest did that deserves a word, on stderr" },
+	{ "verbose", NULL, set_flag, IN(verbose), false, "log guest errors and unimplemented features on stderr" },
 	{ "help", NULL, show_help, 0, false, "this text" },
 	{ "version", NULL, show_version, 0, false, "the version" },
 };

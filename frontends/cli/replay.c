@@ -38,7 +38,7 @@ static const char help[] =
 	"      --serial=WHERE    COM1: stdio, null or file:PATH [stdio]\n"
 	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
 	"      --stats           one JSON object as the last line on stderr\n"
-	"      --verbose         what the guest did that deserves a word, on stderr\n"
+	"      --verbose         log guest errors and unimplemented features on stderr\n"
 	RECORDING_HELP
 	"      --no-sandbox      keep the rights that a replay does not need\n"
 	"      --help            this text\n"
