@@ -1,33 +1,39 @@
-/* Handlers as stencils. The sources of cpu/insn are compiled once more, with VCPU_STENCIL, into machine code that cpu/engine/stitch.c copies, one
- * operation behind the other. What an operation says is not read from memory there but stands in the code: a member of `struct op' is the address of
- * a symbol (hole_0_dst ...), which the compiler puts where it would put a constant, and cpu/engine/make_stencils.c finds the relocations that this
- * leaves. So do the ends of handlers: the next operation is the function next_1.
+/* Handlers as stencils. The sources of cpu/insn are compiled once more, with VCPU_STENCIL, into machine code that
+ * cpu/engine/stitch.c copies, one operation behind the other. What an operation says is not read from memory there
+ * but stands in the code: a member of `struct op' is the address of a symbol (hole_0_dst ...), which the compiler
+ * puts where it would put a constant, and cpu/engine/make_stencils.c finds the relocations that this leaves. So do
+ * the ends of handlers: the next operation is the function next_1.
  *
  *     HANDLER(bswap_32) { ... RUN(o + 1); }     S_bswap_32:  mov  hole_0_dst(%r12), %eax
  *                                                            bswap %eax
  *                                                            mov  %rax, hole_0_dst(%r12)
  *                                                            jmp  next_1
  *
- * A guest's general registers are used by nearly every operation, and a value that goes through memory from one to the next takes five cycles. So stencils
- * keep some of them, and RIP, in host registers as well (struct kept): what is written goes there and to memory, what is read comes from there. Which register
- * an operation names is known when its stencil is copied, not before. The accesses are therefore instructions that stitch.c can rewrite:
+ * A guest's general registers are used by nearly every operation, and a value that goes through memory from one to
+ * the next takes five cycles. So stencils keep some of them, and RIP, in host registers as well (struct kept): what
+ * is written goes there and to memory, what is read comes from there. Which register an operation names is known
+ * when its stencil is copied, not before. The accesses are therefore instructions that stitch.c can rewrite:
  *
  *     USE   mov hole(%r12), %reg             or  mov %kept, %reg; nop
  *     PUT   mov %reg, hole(%r12); nop        or  mov %reg, hole(%r12); mov %reg, %kept
  *
- * Memory always holds everything, so that code outside of stencils need not know of this; where such code comes back, the registers are loaded anew.
+ * Memory always holds everything, so that code outside of stencils need not know of this; where such code comes
+ * back, the registers are loaded anew.
  *
- * The code model is `kernel', so that the compiler takes every symbol for a number of 32 bits with a sign; the symbols are weak, so that it assumes nothing
- * of their values. A file whose handlers follow links (jump.h) defines HAS_LINKS: its stencils have two more forms, L_... and N_..., for linked jumps. */
+ * The code model is `kernel', so that the compiler takes every symbol for a number of 32 bits with a sign; the
+ * symbols are weak, so that it assumes nothing of their values. A file whose handlers follow links (jump.h) defines
+ * HAS_LINKS: its stencils have two more forms, L_... and N_..., for linked jumps. */
 #ifndef CPU_STENCIL_H
 #define CPU_STENCIL_H
 
-/* Members of struct op, and what follows from one: the place in struct cpu of its segment, and of the vector registers that dst, src and third name. */
+/* Members of struct op, and what follows from one: the place in struct cpu of its segment, and of the vector
+ * registers that dst, src and third name. */
 #define STENCIL_MEMBERS(X, n) \
 	X(n, dst) X(n, src) X(n, base) X(n, index) X(n, scale) X(n, seg) X(n, mem) X(n, rep) X(n, asize) X(n, osize) X(n, form) X(n, len) X(n, left) X(n, code) \
 	X(n, ip) X(n, imm8) X(n, third) X(n, vlen) X(n, disp) X(n, imm) X(n, cost) X(n, at_seg) X(n, at_dst) X(n, at_src) X(n, at_third)
 
-/* Instructions that stitch.c rewrites are relocations whose addend has MARK and one of these in its bits 24-29. Sizes in bytes. */
+/* Instructions that stitch.c rewrites are relocations whose addend has MARK and one of these in its bits 24-29.
+ * Sizes in bytes. */
 enum { MARK = 0x40000000, MARK_SHIFT = 24, USE_1 = 1, USE_2, USE_4, USE_8, PUT_1, PUT_2, PUT_8, LEA, MARKS };
 /* Bytes of a PUT's nop. */
 enum { PUT_1_NOP = 11, PUT_2_NOP = 4, PUT_8_NOP = 3 };
@@ -53,22 +59,32 @@ STENCIL_MEMBERS(HOLE, 1)
 #define OPERATIONS(to) \
 	struct kept kept_ = { rsp_, rip_, rdi_, rsi_, rcx_, rdx_, rbx_, rax_ }; \
 	const struct op ops_[3] = { SYMBOLS(0, to), SYMBOLS(1, to), { .nth = 2, .kept = &kept_ } }
-/* What target says in the forms of a direct jump: there is no link; there is one, and the jump is taken more often than not, or less often. */
+/* What target says in the forms of a direct jump: there is no link; there is one, and the jump is taken more often
+ * than not, or less often. */
 #define NO_LINK NULL
 #define LIKELY_LINK ((const struct stored_op *)64)
 #define SELDOM_LINK ((const struct stored_op *)128)
 #define OFTEN(o, yes) ((o)->target == LIKELY_LINK ? likely(yes) : (o)->target == SELDOM_LINK ? unlikely(yes) : (yes))
 
-/* What is kept, by the guest's names. The host's register of each follows from its place among the parameters (preserve_none), and PINNED. */
+/* What is kept, by the guest's names. The host's register of each follows from its place among the parameters
+ * (preserve_none), and PINNED. */
 struct kept { u64 rsp, rip, rdi, rsi, rcx, rdx, rbx, rax; };
 #define STENCIL_PARAMS struct cpu *c, u64 rsp_, s64 n, u64 rip_, u64 rdi_, u64 rsi_, u64 rdx_, u64 any_, u64 rcx_, u64 rbx_, u64 rax_
 typedef HANDLER_CC void stencil_fn(STENCIL_PARAMS);
 #define CALL_STENCIL(fn, k, any) (fn)(c, (k)->rsp, n, (k)->rip, (k)->rdi, (k)->rsi, (k)->rdx, any, (k)->rcx, (k)->rbx, (k)->rax)
 #define PIN_KEPT(k) \
-	register u64 pin_rsp __asm__("r13") = (k)->rsp; register u64 pin_rip __asm__("r15") = (k)->rip; register u64 pin_rdi __asm__("rdi") = (k)->rdi; \
-	register u64 pin_rsi __asm__("rsi") = (k)->rsi; register u64 pin_rcx __asm__("r8") = (k)->rcx; register u64 pin_rdx __asm__("rdx") = (k)->rdx; \
-	register u64 pin_rbx __asm__("r9") = (k)->rbx; register u64 pin_rax __asm__("r11") = (k)->rax; register const struct cpu *pin_c __asm__("r12") = c;
-#define PINNED(constraint) constraint(pin_rsp), constraint(pin_rdi), constraint(pin_rsi), constraint(pin_rcx), constraint(pin_rdx), constraint(pin_rbx), constraint(pin_rax)
+	register u64 pin_rsp __asm__("r13") = (k)->rsp; \
+	register u64 pin_rip __asm__("r15") = (k)->rip; \
+	register u64 pin_rdi __asm__("rdi") = (k)->rdi; \
+	register u64 pin_rsi __asm__("rsi") = (k)->rsi; \
+	register u64 pin_rcx __asm__("r8") = (k)->rcx; \
+	register u64 pin_rdx __asm__("rdx") = (k)->rdx; \
+	register u64 pin_rbx __asm__("r9") = (k)->rbx; \
+	register u64 pin_rax __asm__("r11") = (k)->rax; \
+	register const struct cpu *pin_c __asm__("r12") = c;
+#define PINNED(constraint) \
+	constraint(pin_rsp), constraint(pin_rdi), constraint(pin_rsi), constraint(pin_rcx), constraint(pin_rdx), \
+	constraint(pin_rbx), constraint(pin_rax)
 #define ALL_REGISTERS(c) (*(u64 (*)[REGISTERS])((uintptr_t)(c) + offsetof(struct cpu, r)))
 
 /* Where the register at OFF is kept, which must be a number; NULL: nowhere. */
@@ -88,7 +104,9 @@ ALWAYS_INLINE u64 *kept_at(struct kept *k, u64 off)
 }
 
 #define USE_INSN(insn, mark, to) \
-	__asm__(insn " %c[off]+%c[marked](%%r12), %" to "[v]" : [v] "=r"(v) : [off] "i"(off), [marked] "i"(MARK + ((mark) << MARK_SHIFT)), \
+	__asm__(insn " %c[off]+%c[marked](%%r12), %" to "[v]" \
+	        : [v] "=r"(v) \
+	        : [off] "i"(off), [marked] "i"(MARK + ((mark) << MARK_SHIFT)), \
 	        "r"(pin_c), "r"(pin_rip), PINNED("r"), "m"(ALL_REGISTERS(c)))
 ALWAYS_INLINE u64 stencil_get(const struct cpu *c, struct kept *k, u64 off, unsigned size)
 {
@@ -125,8 +143,9 @@ ALWAYS_INLINE u64 stencil_imm32(u64 imm)
 
 #define PUT_INSN(insn, mark, nop, from) \
 	__asm__(insn " %" from "[v], %c[off]+%c[marked](%%r12)\n\t.nops %c[nops],%c[nops]" \
-	        : "+r"(pin_rsp), "+r"(pin_rdi), "+r"(pin_rsi), "+r"(pin_rcx), "+r"(pin_rdx), "+r"(pin_rbx), "+r"(pin_rax), "+m"(ALL_REGISTERS(c)) \
-	        : [v] "r"(v), [off] "i"(off), [marked] "i"(MARK + ((mark) << MARK_SHIFT)), [nops] "i"(nop), "r"(pin_c), "r"(pin_rip))
+	        : PINNED("+r"), "+m"(ALL_REGISTERS(c)) \
+	        : [v] "r"(v), [off] "i"(off), [marked] "i"(MARK + ((mark) << MARK_SHIFT)), [nops] "i"(nop), \
+	          "r"(pin_c), "r"(pin_rip))
 ALWAYS_INLINE void stencil_set(struct cpu *c, struct kept *k, u64 off, unsigned size, u64 v)
 {
 	if (__builtin_constant_p(off)) {
@@ -155,15 +174,21 @@ ALWAYS_INLINE void stencil_set(struct cpu *c, struct kept *k, u64 off, unsigned 
 #define reg_get(c, off, size) stencil_get(c, (o)->kept, off, size)
 #define reg_set(c, off, size, v) stencil_set(c, (o)->kept, off, size, v)
 /* Somebody else may have changed registers. */
-#define RELOAD(c, o) (*(o)->kept = (struct kept){ (c)->r[RSP], (c)->r[RIP], (c)->r[RDI], (c)->r[RSI], (c)->r[RCX], (c)->r[RDX], (c)->r[RBX], (c)->r[RAX] })
+#define RELOAD(c, o) \
+	(*(o)->kept = (struct kept){ (c)->r[RSP], (c)->r[RIP], (c)->r[RDI], (c)->r[RSI], (c)->r[RCX], (c)->r[RDX], \
+		(c)->r[RBX], (c)->r[RAX] })
 
 /* BASE + INDEX * scale + disp. */
 ALWAYS_INLINE u64 stencil_sum(u64 base, u64 index, unsigned nth)
 {
+#define SUM(nth) \
+	__asm__("leaq hole_" #nth "_disp+%c[marked](%[base],%[index],1), %[base]" \
+	        : [base] "+r"(base) : [index] "r"(index), [marked] "i"(MARK + (LEA << MARK_SHIFT)))
 	if (nth == 0)
-		__asm__("leaq hole_0_disp+%c[marked](%[base],%[index],1), %[base]" : [base] "+r"(base) : [index] "r"(index), [marked] "i"(MARK + (LEA << MARK_SHIFT)));
+		SUM(0);
 	else
-		__asm__("leaq hole_1_disp+%c[marked](%[base],%[index],1), %[base]" : [base] "+r"(base) : [index] "r"(index), [marked] "i"(MARK + (LEA << MARK_SHIFT)));
+		SUM(1);
+#undef SUM
 	return base;
 }
 
@@ -211,7 +236,11 @@ extern stencil_fn next_1, next_2, linked;
 #define RUN(next_op) RUN_LAST(next_op, 0)
 /* Stitched code enters a block where its first operation's cost says (stitch.h). */
 #define RUN_BLOCK(first) \
-	do { const struct stored_op *first_ = (first); CALL_STENCIL((stencil_fn *)((uintptr_t)first_ + (s64)first_->cost), (o)->kept, (uintptr_t)first_); return; } while (0)
+	do { \
+		const struct stored_op *first_ = (first); \
+		CALL_STENCIL((stencil_fn *)((uintptr_t)first_ + (s64)first_->cost), (o)->kept, (uintptr_t)first_); \
+		return; \
+	} while (0)
 #define RUN_LINKED(o) do { u64 any_; __asm__("" : "=c"(any_)); CALL_STENCIL(linked, (o)->kept, any_); return; } while (0)
 #define TAIL(fn) do { ANYTHING(any_) (fn)(c, HERE(o), n, any_); return; } while (0)
 #define LEAVE(why) do { c->n = n; c->op = HERE(o); c->exit = (why); return; } while (0)

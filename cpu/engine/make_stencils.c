@@ -1,8 +1,10 @@
-/* make_stencils OBJECT...: the table of stencils, as C, from the objects that the handlers' sources were compiled to (cpu/stencil.h). A build-time program.
+/* make_stencils OBJECT...: the table of stencils, as C, from the objects that the handlers' sources were compiled to
+ * (cpu/stencil.h). A build-time program.
  *
- * Every basic block has a section of its own there (-fbasic-block-sections), so that all jumps between blocks are relocations and the blocks can be
- * laid out anew: from the entry along the way that the compiler took for the likely one, to the end of the handler, is what is copied behind the
- * operation before; all other blocks lie aside. A stencil with a relocation that cannot be filled in is left out: stitch.c then calls the handler. */
+ * Every basic block has a section of its own there (-fbasic-block-sections), so that all jumps between blocks are
+ * relocations and the blocks can be laid out anew: from the entry along the way that the compiler took for the
+ * likely one, to the end of the handler, is what is copied behind the operation before; all other blocks lie aside.
+ * A stencil with a relocation that cannot be filled in is left out: stitch.c then calls the handler. */
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
@@ -251,8 +253,8 @@ static bool member_hole(const struct relocation *r, struct patch *p)
 	return false;
 }
 
-/* A displacement, at AT in the code, of an instruction that is to be rewritten. The bytes before it are REX, opcode, ModRM, SIB; of a use and a put ModRM
- * and REX.R have the register. */
+/* A displacement, at AT in the code, of an instruction that is to be rewritten. The bytes before it are REX, opcode,
+ * ModRM, SIB; of a use and a put ModRM and REX.R have the register. */
 static bool marked(const struct relocation *r, struct patch *p, unsigned at)
 {
 	unsigned mark = (unsigned)(r->addend >> MARK_SHIFT) & 0x3f, rex = at - (mark == USE_1 || mark == USE_2 ? 5 : 4);

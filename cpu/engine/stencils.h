@@ -4,7 +4,8 @@
 
 #include "cpu/op.h"
 
-/* What a hole is filled with. Members of the operation itself come first, then those of the one behind it, in the same order. */
+/* What a hole is filled with. Members of the operation itself come first, then those of the one behind it, in the
+ * same order. */
 enum hole {
 #define X(n, member) HOLE_##member,
 	STENCIL_MEMBERS(X, 0)             /* cost: what following its link takes from n */

@@ -4,17 +4,18 @@
  *
  *     operations | code: hot --> ............ <-- aside
  *
- * Hot code of a block lies in one piece; what its operations do seldom lies aside, at the other end. The code is one memory that is mapped twice: here
- * it can be executed, at `writable' it can be written, and nowhere both.
+ * Hot code of a block lies in one piece; what its operations do seldom lies aside, at the other end. The code is one
+ * memory that is mapped twice: here it can be executed, at `writable' it can be written, and nowhere both.
  *
- * Code keeps some of the guest's registers in host registers (stencil.h, struct kept), so that there are two ways into it: from other code, where they are in
- * place (the first operation's cost says how far from it), and from handlers, by op.run, which loads them.
+ * Code keeps some of the guest's registers in host registers (stencil.h, struct kept), so that there are two ways
+ * into it: from other code, where they are in place (the first operation's cost says how far from it), and from
+ * handlers, by op.run, which loads them.
  *
  *     code:   [reload] [handler] | hot --> ............ <-- aside
  *     reload: load the kept registers, then go to rcx           handler: rcx is an operation; call its handler
  *
- * A direct jump within its page that is not linked yet goes to jump_unlinked, which leaves the block so that run.c links it (jump.h). Links to a block
- * that is not stitched go to a stub, which changes when the block is. */
+ * A direct jump within its page that is not linked yet goes to jump_unlinked, which leaves the block so that run.c
+ * links it (jump.h). Links to a block that is not stitched go to a stub, which changes when the block is. */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include "cpu/engine/stitch.h"
@@ -34,8 +35,9 @@ const bool stitch_built = VCPU_STITCH;
 enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 12, STUB_BYTES = 11,
        COMMON_BYTES = 64, VERIFY_BYTES = 128 };
 
-/* Of an operation: its code, and, of a jump, which stencil it is, the swaps of its block, and the code that undoes them on the way out (0: none).
- * Of a block's first operation: the end of its code, its stub, which lies aside, and where a block with swaps jumps back to. */
+/* Of an operation: its code, and, of a jump, which stencil it is, the swaps of its block, and the code that undoes
+ * them on the way out (0: none). Of a block's first operation: the end of its code, its stub, which lies aside, and
+ * where a block with swaps jumps back to. */
 struct site { u32 hot, aside, out; u16 stencil, swaps; };
 
 struct stitch {
@@ -88,7 +90,8 @@ static unsigned slot(const u16 *table, handler *h)
 	return i;
 }
 
-/* The same memory at two places: mremap of 0 bytes makes the second. (A memory file would have the host's limit on the size of files.) */
+/* The same memory at two places: mremap of 0 bytes makes the second. (A memory file would have the host's limit on
+ * the size of files.) */
 static bool map_code(struct stitch *s)
 {
 	s->writable = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -96,12 +99,14 @@ static bool map_code(struct stitch *s)
 		!mprotect(s->code, CODE_BYTES, PROT_READ | PROT_EXEC);
 }
 
-/* A block that jumps back to its start may keep some of R8 to R15, in the places of registers that it does not use, and that handlers never name by
- * themselves. Each place has four bits of a number: 0, or the guest's register there. */
+/* A block that jumps back to its start may keep some of R8 to R15, in the places of registers that it does not use,
+ * and that handlers never name by themselves. Each place has four bits of a number: 0, or the guest's register
+ * there. */
 static const u8 swappable[] = { RBX, RSI, RDI };
 static unsigned swapped(u16 swaps, unsigned place) { return swaps >> 4 * place & 15; }
 
-/* The host register in which the guest's REG is kept, | 16. 0: not kept. The order of parameters in stencil.h, and preserve_none, say which. */
+/* The host register in which the guest's REG is kept, | 16. 0: not kept. The order of parameters in stencil.h, and
+ * preserve_none, say which. */
 static unsigned kept_in(u16 swaps, u64 reg)
 {
 	enum { HOST_RDX = 2, HOST_RSI = 6, HOST_RDI, HOST_R8, HOST_R9, HOST_R11 = 11, HOST_R13 = 13, HOST_R15 = 15, KEPT = 16 };
@@ -212,7 +217,10 @@ HANDLER(stitch_count)
 
 static s32 distance(const struct op *from, const u8 *to) { return (s32)(to - (const u8 *)from); }
 /* Is the block at FIRST stitched? */
-static bool is_stitched(const struct stitch *s, const struct op *first) { return (u8 *)first->run >= s->code && (u8 *)first->run < s->code + CODE_BYTES; }
+static bool is_stitched(const struct stitch *s, const struct op *first)
+{
+	return (u8 *)first->run >= s->code && (u8 *)first->run < s->code + CODE_BYTES;
+}
 
 void stitch_counter(const struct stitch *s, struct op *o, unsigned times)
 {
@@ -305,7 +313,8 @@ struct copy {
 	u16 swaps;
 };
 
-/* Of the instructions that stencil.h marks: bytes of the register, bytes before the displacement, bytes in the stencil. */
+/* Of the instructions that stencil.h marks: bytes of the register, bytes before the displacement, bytes in the
+ * stencil. */
 static const struct { u8 size, before, length; } marks[MARKS] = {
 	[USE_1] = { 1, 5, 9 }, [USE_2] = { 2, 5, 9 }, [USE_4] = { 4, 4, 8 }, [USE_8] = { 8, 4, 8 },
 	[PUT_1] = { 1, 4, 8 + PUT_1_NOP }, [PUT_2] = { 2, 5, 9 + PUT_2_NOP }, [PUT_8] = { 8, 4, 8 + PUT_8_NOP }, [LEA] = { 8, 4, 8 },
@@ -560,7 +569,10 @@ static u32 put_swap_to(struct stitch *s, u32 at, u16 swaps, bool back, u32 to)
 	jump_at(s, (u32)(put_swaps(s->writable + at, swaps, back) - s->writable), s->code + to);
 	return at;
 }
-static u32 swap_to(struct stitch *s, u16 swaps, bool back, u32 to) { return put_swap_to(s, aside(s, SWAP_BYTES), swaps, back, to); }
+static u32 swap_to(struct stitch *s, u16 swaps, bool back, u32 to)
+{
+	return put_swap_to(s, aside(s, SWAP_BYTES), swaps, back, to);
+}
 
 static const struct stencil *find(const u16 *table, handler *h)
 {
@@ -581,8 +593,8 @@ static const struct stencil *choose(const struct stitch *s, const struct op *o)
 	return st && fits(st, o) ? st : NULL;
 }
 
-/* A store of a kept register that nobody can see need not be made: another one to the same register follows, and nothing between them leaves the code or
- * reads the register from memory. */
+/* A store of a kept register that nobody can see need not be made: another one to the same register follows, and
+ * nothing between them leaves the code or reads the register from memory. */
 static void drop_stores(struct plan *plan, const struct op *first, unsigned count, u16 swaps)
 {
 	u32 dead = 0;
@@ -611,8 +623,8 @@ static void drop_stores(struct plan *plan, const struct op *first, unsigned coun
 	}
 }
 
-/* How often the block names each general register. False: a stencil wants all registers in their places, or there is no jump to the start, where swaps
- * would pay. */
+/* How often the block names each general register. False: a stencil wants all registers in their places, or there is
+ * no jump to the start, where swaps would pay. */
 static bool count_uses(const struct plan *plan, const struct op *first, unsigned count, u8 *uses)
 {
 	bool again = false;
@@ -664,7 +676,8 @@ static u16 choose_swaps(const struct plan *plan, const struct op *first, unsigne
 static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, u16 swaps)
 {
 	const struct stencil *st = plan[i].stencil;
-	struct copy c = { .stencil = st, .op = &o[i], .hot = plan[i].start, .aside = plan[i].aside, .dead = plan[i].dead, .swaps = swaps };
+	struct copy c = { .stencil = st, .op = &o[i], .hot = plan[i].start, .aside = plan[i].aside,
+		.dead = plan[i].dead, .swaps = swaps };
 	struct op *jump;
 	u32 out = 0;
 
@@ -688,7 +701,8 @@ static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, 
 		*site(s, jump) = (struct site){ c.hot, c.aside, out, (u16)(st - stencils + 1), swaps };
 }
 
-/* Code AT which stops the host by an invalid instruction unless what is kept is what memory has: for tests. Returns its length. */
+/* Code AT which stops the host by an invalid instruction unless what is kept is what memory has: for tests. Returns
+ * its length. */
 static u32 verify(struct stitch *s, u32 at, u16 swaps)
 {
 	u8 *p = s->writable + at;
@@ -742,8 +756,11 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 		if (verified && st)
 			hot += verify(s, hot, swaps);
 		plan[i].start = hot;
-		plan[i].size = st ? st->hot - saved(&(struct copy){ .stencil = st, .op = &first[i], .dead = plan[i].dead, .swaps = swaps }, st->hot) : GLUE_BYTES;
+		plan[i].size = GLUE_BYTES;
 		if (st) {
+			struct copy c = { .stencil = st, .op = &first[i], .dead = plan[i].dead, .swaps = swaps };
+
+			plan[i].size = st->hot - saved(&c, st->hot);
 			plan[i].aside = aside(s, st->size - st->hot);
 			if (st->next && st->next != 1 + st->skips)
 				plan[i].size += JMP_BYTES;

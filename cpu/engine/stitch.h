@@ -1,7 +1,9 @@
-/* Stitched blocks: a hot block's handlers as machine code, copied one behind the other (ARCHITECTURE.md, "From operation to stencil"). They are the
- * handlers of the interpreter, compiled from the same text; which engine ran can be seen in nothing but the time.
+/* Stitched blocks: a hot block's handlers as machine code, copied one behind the other (ARCHITECTURE.md, "From
+ * operation to stencil"). They are the handlers of the interpreter, compiled from the same text; which engine ran
+ * can be seen in nothing but the time.
  *
- * Where the build has no stencils, or the host allows no code to be made, stitch_new returns NULL and nothing else here is called. */
+ * Where the build has no stencils, or the host allows no code to be made, stitch_new returns NULL and nothing else
+ * here is called. */
 #ifndef CPU_STITCH_H
 #define CPU_STITCH_H
 
@@ -17,12 +19,12 @@ u64 stitch_size(const struct stitch *s);
 /* All blocks are gone; they had the first USED operations. */
 void stitch_reset(struct stitch *s, size_t used);
 
-/* Make O, a block's first operation, what lets it run that many TIMES, then asks for stitch_block by EXIT_HOT. disp: operations of the block from here on;
- * cost: distance from O to where stitched code enters the block. */
+/* Make O, a block's first operation, what lets it run that many TIMES, then asks for stitch_block by EXIT_HOT. disp:
+ * operations of the block from here on; cost: distance from O to where stitched code enters the block. */
 void stitch_counter(const struct stitch *s, struct op *o, unsigned times);
 enum { HOT_AFTER = 24 }; /* usual times */
-/* Make code of the block that begins with the counter FIRST. False: there is no room left. VERIFIED: the code compares the registers that it keeps with
- * memory before each operation, and stops the host where they differ. */
+/* Make code of the block that begins with the counter FIRST. False: there is no room left. VERIFIED: the code
+ * compares the registers that it keeps with memory before each operation, and stops the host where they differ. */
 bool stitch_block(struct stitch *s, struct op *first, bool verified);
 /* Has it? And the hot code of O, an operation of that block; NULL: none of its own. */
 bool stitch_done(const struct stitch *s, const struct op *first);

@@ -7,9 +7,10 @@
  *         |
  *     back at A with the same registers and flags, no page was walked, and each device that was called has said until when its answer stays
  *
- * Then the next round starts from the same state, reads the same bytes, and ends like this one. The TLB is a part of the state: without a page walk
- * nothing in it has changed. Memory changes by a store, a page walk (A and D), a device's event or the caller; none of them comes before the end that
- * run.c knows. Nor does another answer of a device: only what calls clock_steady() may be polled. */
+ * Then the next round starts from the same state, reads the same bytes, and ends like this one. The TLB is a part of
+ * the state: without a page walk nothing in it has changed. Memory changes by a store, a page walk (A and D), a
+ * device's event or the caller; none of them comes before the end that run.c knows. Nor does another answer of a
+ * device: only what calls clock_steady() may be polled. */
 #include "cpu/engine/wait.h"
 #include "cpu/op.h"
 
@@ -46,11 +47,13 @@ bool quiet(const struct dec *d)
 {
 	const struct insn *insn = d->row->insn;
 
-	/* What is pure in its register form reads an operand in memory that is not its first. Rows with checks have other registers. */
+	/* What is pure in its register form reads an operand in memory that is not its first. Rows with checks have other
+	 * registers. */
 	return insn->quiet || insn->condition || (insn->pure && !insn->check && !dec_is_mem(d, 0));
 }
 
-/* Is the next instruction quiet? One over two pages is not, nor is one of a page that the TLB does not know: nothing may be walked for a mere look. */
+/* Is the next instruction quiet? One over two pages is not, nor is one of a page that the TLB does not know: nothing
+ * may be walked for a mere look. */
 static bool quiet_here(struct cpu *c)
 {
 	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, to_limit = (u64)c->seg[CS].limit - rip + 1;

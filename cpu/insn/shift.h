@@ -21,8 +21,8 @@ ALWAYS_INLINE u64 rotate(u64 a, unsigned k, unsigned size)
 	return trim(a << (k & top) | a >> (-k & top), size);
 }
 
-/* A by COUNT, which is masked and not 0. SDM vol. 2, SAL/SAR/SHL/SHR and RCL/RCR/ROL/ROR. OF is defined for a count of 1 only; for the
- * others it is what the same circuit gives: left: CF ^ sign; right: the two highest bits differ. */
+/* A by COUNT, which is masked and not 0. SDM vol. 2, SAL/SAR/SHL/SHR and RCL/RCR/ROL/ROR. OF is defined for a count
+ * of 1 only; for the others it is what the same circuit gives: left: CF ^ sign; right: the two highest bits differ. */
 ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, unsigned size, bool flags)
 {
 	const unsigned width = 8 * size, top = width - 1;
