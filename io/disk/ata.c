@@ -52,6 +52,12 @@ static void unknown(const struct ata_drive *drive, struct ata_command *cmd)
 	ata_abort(cmd, ATA_ABRT);
 }
 
+/* A packet device is not ready before it is asked (ATA/ATAPI-6, 9.1). */
+static u8 reset_status(const struct ata_drive *drive)
+{
+	return drive->cdrom ? 0 : ATA_DRDY | ATA_DSC;
+}
+
 static u64 total(const struct ata_drive *drive)
 {
 	return disk_size(drive->disk) / SECTOR;
@@ -199,7 +205,7 @@ static void identify(struct ata_drive *drive)
 	u64 sectors = total(drive);
 	u32 lba28 = sectors < 0xfffffff ? (u32)sectors : 0xfffffff;
 	u64 cylinders = sectors / ((u64)default_heads(drive) * default_sectors(drive)), now = drive->heads * drive->sectors;
-	u16 on = (u16)(drive->smart | drive->write_cache << 5 | drive->look_ahead << 6 | 1 << 14);
+	u16 on = (u16)(drive->smart | 1 << 3 | drive->write_cache << 5 | drive->look_ahead << 6 | 1 << 14);
 	u8 sum = 0xa5;
 
 	memset(id, 0, SECTOR);
@@ -223,7 +229,7 @@ static void identify(struct ata_drive *drive)
 		word(id, 75, QUEUE - 1);
 		word(id, 76, 0x106); /* and NCQ */
 	}
-	word(id, 82, 0x4061); /* NOP, look-ahead, write cache, SMART */
+	word(id, 82, 0x4069); /* NOP, look-ahead, write cache, power management, SMART */
 	word(id, 83, 0x7400); /* FLUSH CACHE EXT, FLUSH CACHE, 48 bits */
 	word(id, 84, 0x4040); /* WRITE DMA FUA EXT */
 	word(id, 85, on);
@@ -250,12 +256,24 @@ void ata_reply(struct ata_drive *drive, struct ata_command *cmd, u32 len, enum a
 
 /* ---- commands without data from the medium ---- */
 
+/* A transfer mode:  7..3 kind: 0 the default one, 1 PIO, 4 multiword DMA, 8 Ultra DMA   2..0 which, of those that IDENTIFY tells of */
+static bool has_mode(u8 mode)
+{
+	static const u8 modes[] = { [0] = 2, [1] = 5, [4] = 3, [8] = 6 };
+
+	return mode >> 3 < (int)ARRAY_LEN(modes) && (mode & 7) < modes[mode >> 3];
+}
+
 static void set_features(struct ata_drive *drive, struct ata_command *cmd)
 {
 	switch (cmd->feature & 0xff) {
 	case 0x02: drive->write_cache = true; return;
 	case 0x82: drive->write_cache = false; return;
-	case 0x03: drive->mode = (u8)cmd->count; return; /* 7..3 kind: 0, 1 PIO, 4 multiword DMA, 8 Ultra DMA   2..0 mode */
+	case 0x03:
+		if (!has_mode((u8)cmd->count))
+			break;
+		drive->mode = (u8)cmd->count;
+		return;
 	case 0x55: drive->look_ahead = false; return;
 	case 0xaa: drive->look_ahead = true; return;
 	case 0x66: case 0xcc: return; /* what a soft reset takes back: nothing matters here */
@@ -426,7 +444,9 @@ void ata_begin(struct ata_drive *drive, struct ata_command *cmd)
 	case DIAGNOSTIC:
 		ata_signature(drive, cmd);
 		cmd->error = 1; /* passed */
+		cmd->status = reset_status(drive);
 		break;
+	case NOP: ata_abort(cmd, ATA_ABRT); break; /* always */
 	case SET_FEATURES: set_features(drive, cmd); break;
 	case STANDBY_IMMEDIATE: case STANDBY: drive->asleep = true; break;
 	case IDLE_IMMEDIATE: case IDLE: drive->asleep = false; break;
@@ -618,7 +638,7 @@ void ata_reset(struct ata_drive *drive, struct ata_command *cmd)
 	drive->reply_at = 0;
 	if (drive->cdrom)
 		atapi_reset(drive);
-	*cmd = (struct ata_command){ .device = cmd->device, .command = cmd->command, .error = 1, .status = drive->cdrom ? 0 : ATA_DRDY | ATA_DSC };
+	*cmd = (struct ata_command){ .device = cmd->device, .command = cmd->command, .error = 1, .status = reset_status(drive) };
 	ata_signature(drive, cmd);
 }
 

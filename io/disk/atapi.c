@@ -69,10 +69,10 @@ void atapi_identify(struct ata_drive *drive)
 	ata_identify_common(drive, id);
 	ata_text(id + 54, 40, "libvcpu CD-ROM", true);
 	put16(id, 0x85c0);        /* ATAPI, CD-ROM, removable, DRQ within 50 us, 12-byte packets */
-	put16(id + 2 * 82, 0x4210); /* NOP, DEVICE RESET, PACKET */
+	put16(id + 2 * 82, 0x4218); /* NOP, DEVICE RESET, PACKET, power management */
 	put16(id + 2 * 83, 0x4000);
 	put16(id + 2 * 84, 0x4000);
-	put16(id + 2 * 85, 0x4210);
+	put16(id + 2 * 85, 0x4218);
 	put16(id + 2 * 87, 0x4000);
 }
 

@@ -63,16 +63,24 @@ static const struct field ide_fields[] = {
 	FIELD_END
 };
 
+/* INTRQ on the cable: a drive that is not selected releases it, as nIEN makes all of them do (ATA/ATAPI-6, 5.2.9). */
+static bool intrq(const struct channel *ch)
+{
+	return ch->irq && ch->selected == ch->active && !(ch->control & CONTROL_NO_IRQ);
+}
+
 static void drive_line(struct channel *ch)
 {
-	line_set(&ch->line, ch->irq && !(ch->control & CONTROL_NO_IRQ));
+	line_set(&ch->line, intrq(ch));
 }
 
 static void set_irq(struct channel *ch, bool level)
 {
-	if (level && !ch->irq && !(ch->control & CONTROL_NO_IRQ))
-		ch->bm_status |= BM_IRQ;
+	bool was = ch->irq;
+
 	ch->irq = level;
+	if (intrq(ch) && !was)
+		ch->bm_status |= BM_IRQ;
 	drive_line(ch);
 }
 
@@ -308,22 +316,24 @@ static void stop(struct channel *ch)
 static void reset_drives(struct channel *ch)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		ch->cmd[i].device = (u8)(i << 4);
+		ch->cmd[i].device = 0;
 		if (ch->drive[i])
 			ata_reset(ch->drive[i], &ch->cmd[i]);
 	}
 	ch->selected = 0;
 }
 
+/* Both drives execute it, and drive 0 interrupts for both. Afterwards drive 0 is selected. */
 static void diagnose(struct channel *ch)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		ch->cmd[i].command = COMMAND_DIAGNOSTIC;
+		ch->cmd[i].device = 0;
 		if (ch->drive[i])
 			ata_begin(ch->drive[i], &ch->cmd[i]);
 	}
-	ch->selected = ch->active = ch->drive[0] ? 0 : 1;
-	if (ch->drive[ch->active])
+	ch->selected = ch->active = 0;
+	if (ch->drive[0])
 		wait_for(ch, BUSY, 2000);
 }
 
@@ -344,11 +354,19 @@ static void write_control(struct channel *ch, u8 value)
 
 /* ---- the task file ---- */
 
+/* Nothing answers: there is no drive, or a drive 1 alone, which does not answer for drive 0. */
+static bool silent(const struct channel *ch)
+{
+	return !ch->drive[0] && !(ch->drive[1] && ch->selected);
+}
+
 static u8 status(const struct channel *ch)
 {
 	u8 s = ch->cmd[ch->selected].status;
 
 	clock_steady(ch->ide->clock, CLOCK_NEVER);
+	if (silent(ch))
+		return 0x7f; /* the host pulls DD7 down */
 	if (ch->phase == RESETTING)
 		return ATA_BSY;
 	if (!ch->drive[ch->selected])
@@ -366,6 +384,7 @@ static void write_command(struct channel *ch, u8 command)
 {
 	struct ata_drive *drive = ch->drive[ch->selected];
 	struct ata_command *cmd = &ch->cmd[ch->selected];
+	bool resets = command == COMMAND_DEVICE_RESET && drive && ata_is_cdrom(drive);
 
 	if (command == COMMAND_DIAGNOSTIC && ch->phase != RESETTING) {
 		stop(ch);
@@ -374,7 +393,7 @@ static void write_command(struct channel *ch, u8 command)
 	}
 	if (!drive || ch->phase == RESETTING)
 		return;
-	if (command == COMMAND_DEVICE_RESET && ata_is_cdrom(drive))
+	if (resets)
 		stop(ch);
 	else if (ch->phase != IDLE)
 		return;
@@ -382,6 +401,8 @@ static void write_command(struct channel *ch, u8 command)
 	ch->active = ch->selected;
 	cmd->command = command;
 	ata_begin(drive, cmd);
+	if (resets)
+		return; /* done; it makes no interrupt */
 	if (cmd->protocol == ATA_PACKET) {
 		ch->phase = PACKET;
 		ch->at = 0;
@@ -418,21 +439,25 @@ static void write_register(struct channel *ch, unsigned offset, u8 value)
 			cmd->lba = (cmd->lba & ~((u64)0xff0000ff << shift)) | (cmd->lba >> shift & 0xff) << (shift + 24) | (u64)value << shift;
 		}
 	}
+	drive_line(ch);
 }
 
 static u8 read_register(struct channel *ch, unsigned offset)
 {
-	const struct ata_command *cmd = &ch->cmd[ch->selected];
+	bool absent = !ch->drive[ch->selected];
+	const struct ata_command *cmd = &ch->cmd[absent ? 0 : ch->selected];
 	unsigned previous = ch->control & CONTROL_HOB ? 1 : 0;
 
-	if (!ch->drive[0] && !ch->drive[1])
-		return offset == STATUS ? 0x7f : 0xff; /* DD7 is pulled down */
 	if (offset == STATUS) {
-		set_irq(ch, false);
+		if (ch->selected == ch->active)
+			set_irq(ch, false);
 		return status(ch);
 	}
-	if (!ch->drive[ch->selected]) /* the other one answers */
-		return offset == DEVICE ? cmd->device : 0;
+	if (silent(ch))
+		return 0xff;
+	/* For a drive 1 that is absent drive 0 answers, a CD-ROM drive with zeros (ATA/ATAPI-6, 9.16.1). */
+	if (absent && ata_is_cdrom(ch->drive[0]))
+		return 0;
 	switch (offset) {
 	case ERROR: return cmd->error;
 	case COUNT: return (u8)(cmd->count >> 8 * previous);
@@ -474,9 +499,7 @@ static u64 control_read(void *owner, u64 offset, unsigned size)
 	struct channel *ch = owner;
 
 	(void)offset, (void)size;
-	if (!decodes(ch))
-		return 0xff;
-	return ch->drive[0] || ch->drive[1] ? status(ch) : 0x7f; /* the alternate status takes no interrupt back */
+	return decodes(ch) ? status(ch) : 0xff; /* the alternate status takes no interrupt back */
 }
 
 static void control_write(void *owner, u64 offset, unsigned size, u64 value)

@@ -306,6 +306,163 @@ START_TEST(reset)
 }
 END_TEST
 
+/* What the two drives of a channel make of each other (ATA/ATAPI-6, 9.16 and table 26), for each pair of nothing, a disk, a CD-ROM drive. */
+enum { NONE, DISK, CDROM, SORTS };
+static struct ata_drive *pair[4];
+
+static void plug(unsigned drive0, unsigned drive1)
+{
+	static const struct log log = { remember, NULL };
+	const unsigned sorts[2] = { drive0, drive1 };
+
+	for (unsigned i = 0; i < 2; i++)
+		pair[i] = sorts[i] ? ata_new(i ? "one" : "zero", sorts[i] == DISK ? disk : cd, sorts[i] == CDROM, false, &log) : NULL;
+	pci = pci_new(&bus, &memory, (struct line){ 0 }, NULL, NULL);
+	ide = ide_new(&bus, pci, 1, 1, &test_clock, wire(0), wire(1), pair, true);
+}
+
+static void unplug(void)
+{
+	ide_free(ide);
+	ata_free(pair[0]);
+	ata_free(pair[1]);
+	pci_free(pci);
+	fresh();
+}
+
+/* Drive I is selected and shows the signature of SORT, or what there is instead of it. */
+static void check_signature(unsigned sort, unsigned other, unsigned i)
+{
+	static const u8 status[SORTS] = { [DISK] = 0x50, [CDROM] = 0x00 };
+
+	if (sort == NONE && (i == 0 || other == NONE)) { /* nobody answers */
+		ck_assert_uint_eq(in8(0x1f7), 0x7f);
+		ck_assert_uint_eq(in8(0x3f6), 0x7f);
+		return;
+	}
+	ck_assert_uint_eq(in8(0x3f6), status[sort]);
+	ck_assert_uint_eq(in8(0x1f7), status[sort]);
+	if (sort == NONE && other == CDROM) {
+		for (unsigned reg = 1; reg < 8; reg++)
+			ck_assert_uint_eq(in8(0x1f0 + reg), 0);
+		return;
+	}
+	ck_assert_uint_eq(in8(0x1f1), 1);
+	ck_assert_uint_eq(in8(0x1f2), 1);
+	ck_assert_uint_eq(in8(0x1f3), 1);
+	ck_assert_uint_eq(in8(0x1f4) | in8(0x1f5) << 8, sort == CDROM ? 0xeb14 : 0);
+	ck_assert_uint_eq(in8(0x1f6) & 0x1f, i << 4);
+}
+
+static void check_signatures(unsigned drive0, unsigned drive1)
+{
+	check_signature(drive0, drive1, 0);
+	out8(0x1f6, 0xb0);
+	check_signature(drive1, drive0, 1);
+	out8(0x1f6, 0xa0);
+	check_signature(drive0, drive1, 0);
+}
+
+START_TEST(two_drives)
+{
+	destroy(ide);
+	fresh();
+	for (unsigned n = 0; n < SORTS * SORTS; n++) {
+		unsigned drive0 = n % SORTS, drive1 = n / SORTS;
+
+		for (unsigned selected = 0; selected < 2; selected++) {
+			plug(drive0, drive1);
+			check_signatures(drive0, drive1); /* power-on */
+			command(0x91, (u8)(0xa5 | selected << 4), 0x123456, 7, 0);
+			pass(10000000);
+			in8(0x1f7);
+			out8(0x3f6, 4);
+			pass(5000);
+			out8(0x3f6, 0);
+			pass(10000000);
+			ck_assert(!wires[0].level); /* a reset does not interrupt */
+			check_signatures(drive0, drive1);
+
+			command(0x91, (u8)(0xa5 | selected << 4), 0x123456, 7, 0);
+			pass(10000000);
+			in8(0x1f7);
+			ck_assert(!wires[0].level);
+			out8(0x1f7, 0x90); /* both do it; drive 0 interrupts, and is selected */
+			pass(10000000);
+			ck_assert(wires[0].level == (drive0 != NONE));
+			check_signatures(drive0, drive1);
+			ck_assert(!wires[0].level);
+
+			/* To a drive that is absent a command is nothing. */
+			if ((selected ? drive1 : drive0) == NONE) {
+				command(0xec, (u8)(0xa0 | selected << 4), 0, 0, 0);
+				ck_assert_uint_eq(in8(0x3f6), selected && drive0 ? 0 : 0x7f);
+				pass(10000000);
+				ck_assert(!wires[0].level);
+				ck_assert_uint_eq(in8(0x1f7), selected && drive0 ? 0 : 0x7f);
+			}
+			unplug();
+		}
+	}
+	make();
+}
+END_TEST
+
+/* Drive 0 answers for drive 1: a disk with its own registers, but not with data, and it keeps its interrupt to itself. */
+START_TEST(drive_1_is_absent)
+{
+	u8 id[512];
+
+	destroy(ide);
+	fresh();
+	plug(DISK, NONE);
+	out8(0x1f6, 0xb0);
+	out8(0x1f2, 0x55);
+	out8(0x1f3, 0xaa);
+	ck_assert_uint_eq(in8(0x1f2), 0x55);
+	ck_assert_uint_eq(in8(0x1f3), 0xaa);
+	ck_assert_uint_eq(in8(0x1f6), 0xb0);
+	command(0xe7, 0xa0, 0, 0, 0);
+	pass(10000000);
+	ck_assert(wires[0].level);
+	out8(0x1f6, 0xb0);
+	ck_assert(!wires[0].level);
+	ck_assert_uint_eq(in8(0x1f7), 0);
+	out8(0x1f6, 0xa0);
+	ck_assert(wires[0].level); /* that status took nothing back */
+	ck_assert_uint_eq(in8(0x1f7), 0x50);
+	ck_assert(!wires[0].level);
+	command(0xec, 0xa0, 0, 0, 0);
+	wait_ready();
+	read_words(id, 512);
+	ck_assert_uint_eq(get16(id + 2 * 82) & get16(id + 2 * 85) & 8, 8); /* power management is mandatory */
+	unplug();
+	make();
+}
+END_TEST
+
+/* DEVICE RESET ends what a packet drive does, without an interrupt; a disk does not know it. */
+START_TEST(device_reset)
+{
+	destroy(ide);
+	fresh();
+	plug(DISK, CDROM);
+	command(0xa0, 0xb0, 2048 << 8, 0, 0);
+	ck_assert_uint_eq(wait_ready() & ATA_DRQ, ATA_DRQ);
+	out8(0x1f7, 8);
+	wait_ready();
+	pass(10000000);
+	ck_assert(!wires[0].level);
+	check_signature(CDROM, DISK, 1);
+	command(8, 0xa0, 0, 0, 0);
+	ck_assert_uint_eq(wait_ready(), 0x51);
+	ck_assert(wires[0].level);
+	ck_assert_uint_eq(in8(0x1f1), ATA_ABRT);
+	unplug();
+	make();
+}
+END_TEST
+
 START_TEST(pio)
 {
 	static u8 got[300 * 512];
@@ -464,7 +621,7 @@ START_TEST(errors)
 		in8(0x1f7);
 		ck_assert(bad[i].command != 0x20 || !logged[0]); /* only a command that there is not is told */
 	}
-	ck_assert_str_eq(logged, "disk: there is no command 00h");
+	ck_assert_str_eq(logged, "disk: there is no command f1h");
 }
 END_TEST
 
@@ -492,6 +649,15 @@ START_TEST(small_commands)
 	wait_ready();
 	read_words(data, 512);
 	ck_assert_uint_eq(get16(data + 2 * 63), 0x0407);
+	for (unsigned i = 0; i < 6; i++) { /* modes that IDENTIFY does not tell of */
+		command(0xef, 0xe0, 0, (u16[]){ 0x02, 0x0d, 0x12, 0x23, 0x46, 0xff }[i], 3);
+		ck_assert_uint_eq(wait_ready(), 0x51);
+		ck_assert_uint_eq(in8(0x1f1), ATA_ABRT);
+	}
+	command(0xec, 0xe0, 0, 0, 0);
+	wait_ready();
+	read_words(data, 512);
+	ck_assert_uint_eq(get16(data + 2 * 63), 0x0407); /* as before */
 	command(0xe7, 0xe0, 0, 0, 0);
 	ck_assert_uint_eq(wait_ready(), 0x50);
 	command(0xea, 0xe0, 0, 0, 0);
@@ -895,6 +1061,9 @@ int main(void)
 	tcase_add_test(tc, identify);
 	tcase_add_test(tc, small_disks);
 	tcase_add_test(tc, reset);
+	tcase_add_test(tc, two_drives);
+	tcase_add_test(tc, drive_1_is_absent);
+	tcase_add_test(tc, device_reset);
 	tcase_add_test(tc, pio);
 	tcase_add_test(tc, strings);
 	tcase_add_test(tc, cylinders);
