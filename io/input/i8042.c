@@ -4,6 +4,7 @@
 
 enum {
 	STATUS_OBF = 0x01, STATUS_SYS = 0x04, STATUS_COMMAND = 0x08, STATUS_NOT_LOCKED = 0x10, STATUS_AUX = 0x20,
+	INPUT_NOT_LOCKED = 0x80, /* the only input pin that means something here */
 	MODE_IRQ1 = 0x01, MODE_IRQ12 = 0x02, MODE_SYS = 0x04, MODE_KBD_OFF = 0x10, MODE_AUX_OFF = 0x20, MODE_TRANSLATE = 0x40,
 	OUT_RUN = 0x01, OUT_A20 = 0x02, OUT_IRQ1 = 0x10, OUT_IRQ12 = 0x20,
 };
@@ -231,7 +232,8 @@ static void write_command(struct i8042 *k, u8 byte)
 	case 0xab: answer(k, 0x00); break;
 	case 0xad: write_mode(k, k->mode | MODE_KBD_OFF); break;
 	case 0xae: write_mode(k, k->mode & ~MODE_KBD_OFF); break;
-	case 0xc0: case 0xc1: case 0xc2: answer(k, 0x80); break; /* input port: not locked */
+	case 0xc0: answer(k, INPUT_NOT_LOCKED); break;
+	case 0xc1: case 0xc2: k->command = byte; break; /* the input port polled: the status shows it */
 	case 0xd0: answer(k, output_port(k)); break;
 	case 0xdd: set_a20(k, false); break;
 	case 0xdf: set_a20(k, true); break;
@@ -260,7 +262,7 @@ static void write_data(struct i8042 *k, u8 byte)
 	k->command = 0;
 	k->last_was_command = false;
 	switch (command) {
-	case 0:
+	case 0: case 0xc1: case 0xc2:
 		write_mode(k, k->mode & ~MODE_KBD_OFF); /* it must answer */
 		ps2_keyboard_command(&k->keyboard, byte);
 		break;
@@ -300,11 +302,16 @@ static void write_60(void *owner, u64 offset, unsigned size, u64 value)
 static u64 read_64(void *owner, u64 offset, unsigned size)
 {
 	struct i8042 *k = owner;
+	u8 status;
 
 	(void)offset, (void)size;
 	clock_steady(k->wire.clock, CLOCK_NEVER);
-	return STATUS_NOT_LOCKED | (k->full ? STATUS_OBF : 0) | (k->full && k->aux ? STATUS_AUX : 0) |
-		(k->mode & MODE_SYS ? STATUS_SYS : 0) | (k->last_was_command ? STATUS_COMMAND : 0);
+	status = (k->full ? STATUS_OBF : 0) | (k->mode & MODE_SYS ? STATUS_SYS : 0) | (k->last_was_command ? STATUS_COMMAND : 0);
+	switch (k->command) { /* the upper half is of the input port, until a byte is written */
+	case 0xc1: return status | (INPUT_NOT_LOCKED & 0x0f) << 4;
+	case 0xc2: return status | (INPUT_NOT_LOCKED & 0xf0);
+	default: return status | STATUS_NOT_LOCKED | (k->full && k->aux ? STATUS_AUX : 0);
+	}
 }
 
 static void write_64(void *owner, u64 offset, unsigned size, u64 value)

@@ -131,9 +131,9 @@ static bool keyboard_argument(struct ps2_keyboard *keyboard, u8 byte)
 	keyboard->command = 0;
 	switch (command) {
 	case 0xed:
-		if (byte > 7)
+		if (byte > 0x7f)
 			return false;
-		keyboard->leds = byte;
+		keyboard->leds = byte & 7;
 		break;
 	case 0xf0:
 		if (byte > 3)

@@ -83,6 +83,17 @@ START_TEST(controller)
 	ck_assert_uint_eq(in8(0x64) & 0x08, 0x08); /* the last write was a command */
 	out8(0x60, 0xee);
 	ck_assert_uint_eq(in8(0x64) & 0x08, 0x00);
+	ck_assert_int_eq(get(), 0xee);
+	ck_assert_int_eq(ask(0xc0), 0x80); /* the input port: the keyboard is not locked */
+	ck_assert_int_eq(ask(0xc1), -1);   /* its lower half, and its upper half, in the status up to the next command; */
+	ck_assert_uint_eq(in8(0x64) & 0xf0, 0x00);
+	ck_assert_int_eq(ask(0xc2), -1);
+	ck_assert_uint_eq(in8(0x64) & 0xf0, 0x80);
+	out8(0x60, 0xee);                  /* they take no byte */
+	ck_assert_int_eq(get(), 0xee);
+	out8(0x64, 0xc2);
+	out8(0x64, 0xae);
+	ck_assert_uint_eq(in8(0x64) & 0xf0, 0x10);
 }
 END_TEST
 
@@ -194,6 +205,10 @@ START_TEST(keyboard_commands)
 	out8(0x60, 0xed);
 	EXPECT("\xfa");
 	out8(0x60, 0x07);
+	EXPECT("\xfa");
+	out8(0x60, 0xed); /* bits that have no indicator */
+	EXPECT("\xfa");
+	out8(0x60, 0x1f);
 	EXPECT("\xfa");
 	out8(0x60, 0xf3);
 	EXPECT("\xfa");
