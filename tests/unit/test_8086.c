@@ -206,23 +206,31 @@ START_TEST(aliases)
 }
 END_TEST
 
-/* Every opcode with every byte behind it is an instruction of an 8086, and but for a division none has an exception. */
+/* Every opcode with every byte behind it is an instruction of an 8086, and but for a division none has an exception. A 186 knows opcodes that are
+ * undefined, and BOUND; no segment has an end there either. */
 START_TEST(nothing_faults)
 {
-	for (unsigned n = 0; n < 2 * 0x10000; n++) {
+	static const char *const models[] = { "8086", "8086,-fpu", "186" };
+
+	for (unsigned n = 0; n < ARRAY_LEN(models) * 0x10000; n++) {
+		bool is_186 = n >> 16 == 2;
+
 		if (n % 0x10000 == 0) {
 			if (n)
 				bare_free();
-			bare_new(n ? "8086,-fpu" : "8086", RAM_SIZE);
+			bare_new(models[n >> 16], RAM_SIZE);
 		}
 		enter(REAL, 0);
 		POKE(CODE, (u8)(n >> 8), (u8)n, 0x10, 0x20);
-		c->r[RBX] = c->r[RCX] = c->r[RAX] = 0xff;
+		c->r[RCX] = c->r[RAX] = 0xff;
+		c->r[RBX] = c->r[RSI] = c->r[RDI] = n & 1 ? 0xffff : 0xff;
+		c->r[RSP] = n & 1 ? 1 : STACK;
 		name_case("%02x %02x", n >> 8 & 0xff, n & 0xff);
 		c->idtr.limit = 0x3ff;
 		c->chain_len = 0;
 		cpu_run(c, c->icount + 1, CLOCK_NEVER);
-		ck_assert_msg(!c->chain_len || c->chain[0].vector == VEC_DE, "%s: exception %u", what, c->chain[0].vector);
+		ck_assert_msg(!c->chain_len || c->chain[0].vector == VEC_DE || (is_186 && (c->chain[0].vector == VEC_UD || c->chain[0].vector == VEC_BR)),
+			      "%s: exception %u", what, c->chain[0].vector);
 	}
 	bare_free();
 }
