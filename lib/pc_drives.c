@@ -50,7 +50,9 @@ static bool build_ide(struct pc *pc)
 	struct ata_drive *drives[4] = { NULL };
 	int n = build_ata(pc, VCPU_BUS_IDE, "ide@1,1", 2, names, drives);
 
-	return !n || (n > 0 && pc_add(pc, &ide_kind, ide_new(&v->io, pc->pci, 1, 1, &v->clock, irq14, irq15, drives, true)));
+	if (!n && !pc->config->ide)
+		return true;
+	return n >= 0 && pc_add(pc, &ide_kind, ide_new(&v->io, pc->pci, 1, 1, &v->clock, irq14, irq15, drives, true));
 }
 
 static bool build_ahci(struct pc *pc)

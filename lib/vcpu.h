@@ -148,6 +148,7 @@ struct vcpu_config {
 	const char *display;     /* "vga" or "none" ["vga" with firmware, else "none"] */
 	const struct vcpu_drive *drives;
 	unsigned drives_count;   /* at most VCPU_DRIVES */
+	bool ide;                /* the IDE controller without drives, too: its ports answer that there are none [only with VCPU_BUS_IDE drives] */
 	const char *boot;        /* order for the firmware: letters of a floppy, c disk, d CD-ROM, n network ["cda"]; of each, as drives[] has them */
 	const char *nic;         /* "virtio", "e1000", "ne2000" or "none" ["none"] */
 	uint8_t mac[6];          /* of the network adapter [52:54:00:12:34:56] */

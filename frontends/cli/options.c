@@ -384,6 +384,8 @@ static const struct row {
 	{ "vars", "FILE", set_guest, IN(config.vars), true, "where it keeps its variables; \",snapshot\" leaves the file as it is" },
 	{ "disk", "SPEC", set_drive, 0, true, "a disk: [ide:|ahci:|virtio:]FILE[,OPTION]...; options are readonly,\n"
 	  "snapshot, overlay=FILE, offset=BYTES, size=BYTES; FILE may be nbd:URI" },
+	{ "ide", NULL, set_flag, IN(config.ide), false, "the IDE controller even without drives: its ports answer that there are none\n"
+	  "[with --bios or an IDE drive]" },
 	{ "cdrom", "SPEC", set_drive, 0, true, "a CD-ROM drive, [ide:|ahci:]FILE; \"\" is one without a disc" },
 	{ "floppy", "SPEC", set_drive, 0, true, "a floppy drive, FILE[,OPTION]...; \"\" is one without a disk" },
 	{ "medium", "SPEC", set_drive, 0, true, "one more disk or disc for the drive before it; Ctrl-A N puts in the next" },
@@ -541,6 +543,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		o->where[VCPU_COM1] = o->text || p.window ? "null" : "stdio";
 	if (o->gdb && !strcmp(o->gdb, "stdio") && !strcmp(o->where[VCPU_COM1], "stdio"))
 		o->where[VCPU_COM1] = "null";
+	o->config.ide |= o->config.bios != NULL; /* every board has one, and firmware may not look whether it is there */
 	o->config.drives = o->drives;
 	o->config.loads = o->loads;
 	if (o->net && !o->config.nic)
