@@ -228,6 +228,8 @@ static bool build_serial(struct pc *pc)
 		if (!pc_add(pc, &uart_kind, pc->com[i]))
 			return false;
 		uart_set_crystal(pc->com[i], UART_CRYSTAL);
+		if (pc->config->serial_instant)
+			uart_set_instant(pc->com[i]);
 	}
 	return pc_add(pc, &lpt_kind, lpt_new(&v->io, &v->clock, 0x378, isa(pc, IRQ_LPT1), lpt1_out, pc));
 }

@@ -156,6 +156,8 @@ struct vcpu_config {
 	bool rng;                /* a virtio source of random numbers, from the seed */
 	const char *share;       /* a virtio 9P transport with this mount tag; VCPU_SHARE carries its messages [none] */
 	bool sound;              /* a Sound Blaster 16; VCPU_SOUND carries it and the PC speaker */
+	bool serial_instant;     /* what the guest writes to a serial port is sent at once: the transmitter is always empty [a character takes the
+	                            time that it takes at the port's speed] */
 	bool test_ports;         /* QEMU's test device: a register at ports E0h and E8h, interrupt lines at 2000h to 2017h, memory at
 	                            FF000000h. Ports that end a run elsewhere: "Shutdown" to 8900h (Bochs), 2000h to B004h
 	                            (old firmware), a value to 501h */

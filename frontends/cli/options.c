@@ -337,6 +337,16 @@ static bool set_display(struct parsing *p, const char *name, const char *text, v
 	return set_text(p, name, p->o->text ? "vga" : text, at);
 }
 
+static bool set_serial_speed(struct parsing *p, const char *name, const char *text, void *at)
+{
+	(void)p;
+	*(bool *)at = !strcmp(text, "instant");
+	if (*(bool *)at || !strcmp(text, "line"))
+		return true;
+	complain("--%s %s: that is neither line nor instant", name, text);
+	return false;
+}
+
 static bool set_model(struct parsing *p, const char *name, const char *text, void *at)
 {
 	if (strcmp(text, "help"))
@@ -405,6 +415,8 @@ static const struct row {
 	  "that end a run elsewhere: \"Shutdown\" to 8900h, 2000h to B004h, a value to 501h" },
 	{ "rng", NULL, set_flag, IN(config.rng), false, "a virtio source of random numbers: from the seed, so the same in every run" },
 	{ "serial", "WHERE", set_serial, 0, false, "COM1: stdio, null, file:PATH, pty or unix:PATH (a socket) [stdio];\nthe second one is COM2, up to COM4" },
+	{ "serial-speed", "SPEED", set_serial_speed, IN(config.serial_instant), false, "instant: the transmitters of serial ports are always empty; line: a character\n"
+	  "takes its time [line]" },
 	{ "parallel", "WHERE", set_place, WHERE(VCPU_LPT1), false, "the printer: stdio, null or file:PATH [null]" },
 	{ "debugcon", "WHERE", set_place, WHERE(VCPU_DEBUGCON), false, "port E9h: stdio, null or file:PATH [null]" },
 	{ "firmware-log", "WHERE", set_place, WHERE(VCPU_FIRMWARE), false, "port 402h, what firmware says: the same [null]" },

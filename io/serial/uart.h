@@ -26,6 +26,8 @@ bool uart_input(struct uart *uart, const void *data, size_t len);
  * faster one shortens the polling of guests that print through the port; they do not notice otherwise. Call it before the first use. */
 #define UART_HZ 1843200u
 void uart_set_crystal(struct uart *uart, u32 hz);
+/* The transmitter is empty again at once, which no wire allows. Call it before the first use. */
+void uart_set_instant(struct uart *uart);
 void uart_refresh(struct uart *uart);
 struct part uart_part(struct uart *uart);
 

@@ -106,6 +106,27 @@ START_TEST(transmitter_status)
 }
 END_TEST
 
+/* QEMU's: the transmitter is always empty, and interrupts for each character, with an edge. */
+START_TEST(instant)
+{
+	uart_set_instant(uart);
+	out8(COM1 + 1, 0x02);
+	for (unsigned i = 1; i <= 40; i++) {
+		ck_assert_uint_eq(wires[IRQ4].rises, i);
+		out8(COM1, 'x');
+		ck_assert_uint_eq(in8(COM1 + 5), 0x60);
+		ck_assert_uint_eq(sent_count, i);
+	}
+	ck_assert_uint_eq(in8(COM1 + 2), 0x02);
+	ck_assert_uint_eq(in8(COM1 + 2), 0x01);
+	ck_assert_uint_eq(test_clock.now, 0);
+	uart_input(uart, "ab", 2); /* what comes in does so at the line's pace */
+	ck_assert_uint_eq(in8(COM1 + 5), 0x60);
+	pass(CHAR_115200);
+	ck_assert_uint_eq(in8(COM1 + 5), 0x61);
+}
+END_TEST
+
 START_TEST(character_time)
 {
 	out8(COM1 + 3, 0x80);
@@ -376,6 +397,7 @@ int main(void)
 	tcase_add_checked_fixture(all, setup, teardown);
 	add_tests(all);
 	tcase_add_test(all, reset_state);
+	tcase_add_test(all, instant);
 	tcase_add_test(all, other_crystal);
 	suite_add_tcase(suite, all);
 	tcase_add_test(bare, state);
