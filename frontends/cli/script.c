@@ -1,5 +1,6 @@
 /* Unattended runs: --type and --expect, in the order in which they were given. What is typed goes to the keyboard of a machine with a display, else
- * to COM1; what is expected is a POSIX extended regular expression in what COM1 has said since the last match, or on the text screen as it is. */
+ * to COM1; what is expected is a POSIX extended regular expression in what COM1 has said since the last match, or on the text screen as it is, without
+ * the blanks at the ends of its lines or with them. */
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,9 +91,30 @@ void script_hear(const char *data, size_t len)
 	script.heard[script.len] = 0;
 }
 
+/* FROM, a text screen without the blanks at the ends of its lines, to TO with them: up to the last column, and in the cursor's line up to the cursor. */
+static void pad(const struct vcpu_screen *s, const char *from, char to[SCREEN_MAX])
+{
+	size_t len = 0;
+
+	for (unsigned row = 0; *from; row++) {
+		unsigned column = 0, end = s->cursor && s->cursor_row == row ? s->cursor_column : s->columns;
+
+		for (; *from && *from != '\n' && len < SCREEN_MAX - 1; to[len++] = *from++)
+			column += (*from & 0xc0) != 0x80; /* UTF-8: a first byte */
+		for (; column < end && len < SCREEN_MAX - 1; column++)
+			to[len++] = ' ';
+		if (*from && len < SCREEN_MAX - 1)
+			to[len++] = *from++;
+		else
+			break;
+	}
+	to[len] = 0;
+}
+
 static bool met(vcpu *machine, const struct step *step)
 {
-	static char screen[SCREEN_MAX];
+	static char screen[SCREEN_MAX], padded[SCREEN_MAX];
+	struct vcpu_screen s;
 	regmatch_t match;
 
 	if (!regexec(&step->pattern, script.heard, 1, &match, 0)) {
@@ -100,7 +122,10 @@ static bool met(vcpu *machine, const struct step *step)
 		memmove(script.heard, script.heard + match.rm_eo, script.len + 1);
 		return true;
 	}
-	return vcpu_screen_text(machine, screen, sizeof screen) && !regexec(&step->pattern, screen, 0, NULL, 0);
+	if (!vcpu_screen_text(machine, screen, sizeof screen) || !vcpu_screen(machine, &s, NULL, 0))
+		return false;
+	pad(&s, screen, padded);
+	return !regexec(&step->pattern, screen, 0, NULL, 0) || !regexec(&step->pattern, padded, 0, NULL, 0);
 }
 
 /* One character each time: a slice of the run is the pace of the keys. */
