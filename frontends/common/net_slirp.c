@@ -21,10 +21,12 @@ static void say(char **error, const char *format, ...)
 #include <arpa/inet.h>
 #include <libslirp.h>
 
-/* The network, as libslirp's users know it: 10.0.2.0/24, gateway .2, DNS .3, the guest .15. Without IPv6, whose router advertisements come at
- * random times: a run in which nobody outside takes part is the same every time. */
+/* The network, as libslirp's users know it: 10.0.2.0/24, gateway .2, DNS .3, the guest .15; fec0::/64, gateway ::2, DNS ::3. A run in which nobody
+ * outside takes part is the same every time on hosts that have an IPv6 DNS server, and on those that have none: advertisements name it. */
 #define NETWORK 0x0a000200u
 #define NETMASK 0xffffff00u
+#define PREFIX6(host) { { { 0xfe, 0xc0, [15] = (host) } } }
+enum { ADVERTISEMENTS_MS = 600000 };
 
 struct timer {
 	struct timer *next;
@@ -89,11 +91,14 @@ static void timer_free(void *timer, void *opaque)
 	}
 }
 
+/* The one timer is that of router advertisements that nobody asked for. libslirp draws its time from 200 to 600 s ahead; it is the latest of them here. */
 static void timer_mod(void *timer, int64_t when, void *opaque)
 {
-	(void)opaque;
+	const struct net_slirp *s = opaque;
+
+	(void)when;
 	if (timer)
-		((struct timer *)timer)->when = when;
+		((struct timer *)timer)->when = (int64_t)(s->ns / 1000000) + ADVERTISEMENTS_MS;
 }
 
 static void ignore_fd(int fd, void *opaque)
@@ -256,6 +261,7 @@ struct net_slirp *net_slirp_new(const char *options, void (*arrived)(void *owner
 		.version = 4, .in_enabled = true, .vhostname = "vcpu",
 		.vnetwork = { htonl(NETWORK) }, .vnetmask = { htonl(NETMASK) }, .vhost = { htonl(NETWORK | 2) },
 		.vnameserver = { htonl(NETWORK | 3) }, .vdhcp_start = { htonl(NETWORK | 15) },
+		.in6_enabled = true, .vprefix_addr6 = PREFIX6(0), .vprefix_len = 64, .vhost6 = PREFIX6(2), .vnameserver6 = PREFIX6(3),
 	};
 	struct net_slirp *s = calloc(1, sizeof *s);
 	char *copy = strdup(options);
