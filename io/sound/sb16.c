@@ -250,7 +250,7 @@ static u8 read_answer(struct sb16 *card)
 	return card->last;
 }
 
-/* Bytes that follow a command; for those that are not modelled, too, lest they be taken for commands. 04h to 0Fh are
+/* Bytes that follow a command; for those that are not modelled, too, lest they be taken for commands. 03h to 0Fh are
  * of the signal processor, which this card does not have; F9h reads the DSP's own memory. */
 static unsigned arguments(u8 command)
 {
@@ -287,6 +287,38 @@ static void start_adpcm(struct sb16 *card, u8 kind, bool reference, bool repeat,
 	card->code_bits = 0;
 }
 
+/* Commands that stop a transfer, or let it go on, are for one of eight bits or for one of sixteen; the other one they do not touch. */
+static void control(struct sb16 *card, u8 command)
+{
+	bool wide = command == 0xd5 || command == 0xd6 || command == 0xd9 || command == 0x47;
+
+	if (!card->running || card->wide != wide)
+		return;
+	switch (command) {
+	case 0xd0: case 0xd5: card->paused = true; break;
+	case 0xd4: case 0xd6:
+		card->paused = false;
+		restart(card);
+		break;
+	case 0xd9: case 0xda: card->ending = true; break;
+	case 0x45: case 0x47: card->ending = false; break;
+	}
+}
+
+/* FBh: what DMA does:  0 8-bit output   1 8-bit input   2 16-bit output   3 16-bit input   4 the speaker is on */
+static u8 status(const struct sb16 *card)
+{
+	unsigned transfer = card->running && card->kind != SILENCE ? 1u << (2 * card->wide + card->input) : 0;
+
+	return (u8)(transfer | card->speaker << 4);
+}
+
+/* FCh: which repeats:  2 8-bit   4 16-bit */
+static u8 auxiliary_status(const struct sb16 *card)
+{
+	return card->running && card->repeat ? card->wide ? 0x10 : 0x04 : 0;
+}
+
 /* The DSP's challenge: the answer goes to memory. */
 static void identify_dma(struct sb16 *card, u8 byte)
 {
@@ -321,7 +353,6 @@ static void execute(struct sb16 *card, u8 command)
 	case 0x34: case 0x35: case 0x36: case 0x37: card->uart = true; break;
 	case 0x40: set_rate(card, 1000000 / (256u - a[0]) / (card->mixer[MIXER_STEREO_PRO] & 2 ? 2 : 1)); break;
 	case 0x41: case 0x42: set_rate(card, (u32)a[0] << 8 | a[1]); break;
-	case 0x45: case 0x47: card->ending = false; break;
 	case 0x48: card->block = length; break;
 	case 0x74: case 0x75: start_adpcm(card, ADPCM_4, command & 1, false, length); break;
 	case 0x76: case 0x77: start_adpcm(card, ADPCM_3, command & 1, false, length); break;
@@ -332,15 +363,10 @@ static void execute(struct sb16 *card, u8 command)
 		card->kind = SILENCE;
 		card->out[0] = card->out[1] = 0;
 		break;
-	case 0xd0: case 0xd5: card->paused = true; break;
+	case 0x45: case 0x47: case 0xd0: case 0xd4: case 0xd5: case 0xd6: case 0xd9: case 0xda: control(card, command); break;
 	case 0xd1: card->speaker = true; break;
 	case 0xd3: card->speaker = false; break;
-	case 0xd4: case 0xd6:
-		card->paused = false;
-		restart(card);
-		break;
 	case 0xd8: answer(card, card->speaker ? 0xff : 0x00); break;
-	case 0xd9: case 0xda: card->ending = card->running; break;
 	case 0xe0: answer(card, (u8)~a[0]); break;
 	case 0xe1:
 		answer(card, 4);
@@ -356,10 +382,12 @@ static void execute(struct sb16 *card, u8 command)
 	case 0xf2: interrupt(card, PENDING_8, true); break;
 	case 0xf3: interrupt(card, PENDING_16, true); break;
 	case 0xf8: case 0xf9: answer(card, 0); break;
+	case 0xfb: answer(card, status(card)); break;
+	case 0xfc: answer(card, auxiliary_status(card)); break;
 	case 0xfd: answer(card, card->before); break;
-	case 0x08: case 0x0f: answer(card, 0xff); break; /* there is nobody */
+	case 0x03: case 0x08: case 0x0f: answer(card, 0xff); break; /* there is nobody */
 	case 0x04: case 0x05: case 0x0e: break;
-	case 0x30: case 0x31: case 0x38: break; /* MIDI: nobody is at the other end */
+	case 0x30: case 0x31: case 0x32: case 0x33: case 0x38: break; /* MIDI: nobody is at the other end */
 	case 0xa0: case 0xa8: break; /* recording in mono, in stereo, of the Sound Blaster Pro */
 	default: log_line(card->wire.log, "sb16: unknown command %02xh", command); break;
 	}
@@ -442,7 +470,7 @@ void sb16_samples(const struct sb16 *card, int *left, int *right)
 static void reset_dsp(struct sb16 *card)
 {
 	card->running = card->paused = card->ending = card->speaker = false;
-	card->command = card->have = card->count = 0;
+	card->command = card->have = card->count = card->before = 0;
 	card->uart = false;
 	card->id = ID_START;
 	card->id_key = ID_KEY;

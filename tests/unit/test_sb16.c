@@ -283,9 +283,10 @@ END_TEST
 START_TEST(lengths)
 {
 	static const u8 lens[] = { 0x04, 1, 0x05, 2, 0x08, 1, 0x0e, 2, 0x0f, 1, 0x10, 1, 0x14, 2, 0x16, 2, 0x17, 2, 0x1c, 0, 0x1f, 0, 0x20, 0, 0x24, 2, 0x2c, 0,
-		0x30, 0, 0x31, 0, 0x38, 1, 0x40, 1, 0x41, 2, 0x42, 2, 0x45, 0, 0x47, 0, 0x48, 2, 0x74, 2, 0x75, 2, 0x76, 2, 0x77, 2, 0x7d, 0, 0x7f, 0, 0x80, 2,
+		0x03, 0, 0x30, 0, 0x31, 0, 0x32, 0, 0x33, 0, 0x38, 1, 0x40, 1, 0x41, 2, 0x42, 2, 0x45, 0, 0x47, 0, 0x48, 2, 0x74, 2, 0x75, 2, 0x76, 2, 0x77, 2, 0x7d, 0, 0x7f, 0, 0x80, 2,
 		0x90, 0, 0x91, 0, 0x98, 0, 0x99, 0, 0xa0, 0, 0xa8, 0, 0xb0, 3, 0xb6, 3, 0xc6, 3, 0xcf, 3, 0xd0, 0, 0xd4, 0, 0xd5, 0, 0xd6, 0, 0xd9, 0, 0xda, 0,
-		0xe0, 1, 0xe1, 0, 0xe2, 1, 0xe3, 0, 0xe4, 1, 0xe8, 0, 0xf2, 0, 0xf3, 0, 0xf8, 0, 0xf9, 1, 0xfd, 0 };
+		0xe0, 1, 0xe1, 0, 0xe2, 1, 0xe3, 0, 0xe4, 1, 0xe8, 0, 0xf2, 0, 0xf3, 0, 0xf8, 0, 0xf9, 1, 0xfb, 0, 0xfc, 0,
+		0xfd, 0 };
 
 	for (unsigned i = 0; i < sizeof lens; i += 2) {
 		reset_dsp();
@@ -299,6 +300,64 @@ START_TEST(lengths)
 		ck_assert_msg(dsp_read() == 0xff, "command %02x", lens[i]);
 		dsp(0xd3), dsp(0xd8);
 		ck_assert_uint_eq(dsp_read(), 0);
+	}
+}
+END_TEST
+
+/* Pause, go on, leave auto-init: each has a command for eight bits, and one for sixteen, which leaves the other alone. FBh and FCh tell what runs. */
+START_TEST(controls)
+{
+	static const struct { u8 start, pause, go_on, leave, stay, status, repeats; } widths[] = {
+		{ 0xc6, 0xd0, 0xd4, 0xda, 0x45, 0x01, 0x04 }, { 0xce, 0xd0, 0xd4, 0xda, 0x45, 0x02, 0x04 },
+		{ 0xb6, 0xd5, 0xd6, 0xd9, 0x47, 0x04, 0x10 }, { 0xbe, 0xd5, 0xd6, 0xd9, 0x47, 0x08, 0x10 },
+	};
+	const u64 block = 256 * 100000;
+
+	for (unsigned i = 0; i < ARRAY_LEN(widths); i++) {
+		const unsigned other = (i + 2) % 4;
+		unsigned rises;
+
+		reset_dsp();
+		dsp(0xfd);
+		ck_assert_uint_eq(dsp_read(), 0); /* a reset forgets it */
+		dsp(0xfb), dsp(0xfc);
+		ck_assert_uint_eq(dsp_read() | dsp_read(), 0);
+		program_dma(i < 2 ? 1 : 5, 0x30000, 255, true);
+		if (i & 1)
+			out8(i < 2 ? 0x0b : 0xd6, 0x55); /* to memory */
+		dsp(0x41), dsp(10000 >> 8), dsp(10000 & 0xff);
+		dsp(0xd1);
+		dsp(widths[i].start), dsp(0), dsp(255), dsp(0);
+		dsp(0xfb);
+		ck_assert_uint_eq(dsp_read(), widths[i].status | 0x10);
+		dsp(0xfc);
+		ck_assert_uint_eq(dsp_read(), widths[i].repeats);
+		rises = wires[5].rises;
+		dsp(widths[other].pause);
+		pass(block + 50000);
+		ck_assert_uint_eq(wires[5].rises, rises + 1);
+		in8(i < 2 ? 0x22e : 0x22f);
+		dsp(widths[i].pause);
+		dsp(widths[other].go_on);
+		pass(3 * block);
+		ck_assert_uint_eq(wires[5].rises, rises + 1);
+		dsp(widths[i].go_on);
+		dsp(widths[other].leave);
+		for (unsigned n = 2; n < 4; n++) {
+			pass(block + 50000);
+			ck_assert_uint_eq(wires[5].rises, rises + n);
+			in8(i < 2 ? 0x22e : 0x22f);
+		}
+		dsp(widths[i].leave), dsp(widths[i].stay);
+		pass(block);
+		ck_assert_uint_eq(wires[5].rises, rises + 4);
+		in8(i < 2 ? 0x22e : 0x22f);
+		dsp(widths[i].leave), dsp(widths[other].stay);
+		pass(3 * block);
+		ck_assert_uint_eq(wires[5].rises, rises + 5);
+		in8(i < 2 ? 0x22e : 0x22f);
+		dsp(0xfb);
+		ck_assert_uint_eq(dsp_read(), 0x10);
 	}
 }
 END_TEST
@@ -418,6 +477,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, sixteen_bits);
 	tcase_add_test(tc, adpcm);
 	tcase_add_test(tc, identified);
+	tcase_add_test(tc, controls);
 	tcase_add_test(tc, speaker);
 }
 
