@@ -169,7 +169,11 @@ void ps2_keyboard_command(struct ps2_keyboard *keyboard, u8 byte)
 	if (keyboard->command && keyboard_argument(keyboard, byte))
 		return;
 	switch (byte) {
-	case 0xed: case 0xf0: case 0xf3:
+	case 0xf0: /* keys that wait have codes of the old set */
+		keyboard->count = 0;
+		keyboard->held = 0;
+		/* fall through */
+	case 0xed: case 0xf3:
 		keyboard->command = byte;
 		answer(a, ACK);
 		break;

@@ -220,6 +220,13 @@ START_TEST(keyboard_commands)
 	EXPECT("\xfa\x41"); /* set 2, translated */
 	out8(0x60, 0xfe);
 	EXPECT("\x41");
+	i8042_keyboard_input(k, "\x1e", 1);
+	out8(0x60, 0xf0); /* no code of the old set comes behind it, and no key repeats */
+	EXPECT("\xfa");
+	out8(0x60, 0x02);
+	EXPECT("\xfa");
+	pass(2000000000);
+	EXPECT("");
 	out8(0x60, 0x10);
 	EXPECT("\xfe");
 	out8(0x60, 0xf5);
