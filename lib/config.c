@@ -13,10 +13,9 @@ static const struct key {
 } keys[] = {
 #define KEY(member, kind) { #member, offsetof(struct vcpu_config, member), kind }
 	KEY(memory, NUMBER), KEY(cpu, TEXT), KEY(bare, FLAG), KEY(kernel, TEXT), KEY(initrd, TEXT), KEY(append, TEXT),
-	KEY(processors, UNSIGNED), KEY(bios, TEXT), KEY(vars, TEXT), KEY(display, TEXT), KEY(boot, TEXT), KEY(ide, FLAG), KEY(nic, TEXT),
-	KEY(console, FLAG), KEY(rng, FLAG), KEY(share, TEXT), KEY(sound, FLAG), KEY(serial_instant, FLAG),
-	KEY(test_ports, FLAG), KEY(ns_per_instruction_q16, NUMBER), KEY(seed, NUMBER),
-	KEY(rtc, NUMBER),
+	KEY(processors, UNSIGNED), KEY(bios, TEXT), KEY(vars, TEXT), KEY(display, TEXT), KEY(boot, TEXT), KEY(ide, FLAG),
+	KEY(nic, TEXT), KEY(console, FLAG), KEY(rng, FLAG), KEY(share, TEXT), KEY(sound, FLAG), KEY(serial_instant, FLAG),
+	KEY(test_ports, FLAG), KEY(ns_per_instruction_q16, NUMBER), KEY(seed, NUMBER), KEY(rtc, NUMBER),
 #undef KEY
 };
 static const char *const bus_names[] = { "ide", "ahci", "virtio", "floppy", "shelf" };

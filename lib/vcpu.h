@@ -148,7 +148,7 @@ struct vcpu_config {
 	const char *display;     /* "vga" or "none" ["vga" with firmware, else "none"] */
 	const struct vcpu_drive *drives;
 	unsigned drives_count;   /* at most VCPU_DRIVES */
-	bool ide;                /* the IDE controller without drives, too: its ports answer that there are none [only with VCPU_BUS_IDE drives] */
+	bool ide;                /* the IDE controller without drives, too: its ports say that there are none [with VCPU_BUS_IDE drives only] */
 	const char *boot;        /* order for the firmware: letters of a floppy, c disk, d CD-ROM, n network ["cda"]; of each, as drives[] has them */
 	const char *nic;         /* "virtio", "e1000", "ne2000" or "none" ["none"] */
 	uint8_t mac[6];          /* of the network adapter [52:54:00:12:34:56] */
@@ -156,8 +156,8 @@ struct vcpu_config {
 	bool rng;                /* a virtio source of random numbers, from the seed */
 	const char *share;       /* a virtio 9P transport with this mount tag; VCPU_SHARE carries its messages [none] */
 	bool sound;              /* a Sound Blaster 16; VCPU_SOUND carries it and the PC speaker */
-	bool serial_instant;     /* what the guest writes to a serial port is sent at once: the transmitter is always empty [a character takes the
-	                            time that it takes at the port's speed] */
+	bool serial_instant;     /* what the guest writes to a serial port is sent at once: the transmitter is always empty [a
+	                            character takes its time at the port's speed] */
 	bool test_ports;         /* QEMU's test device: a register at ports E0h and E8h, interrupt lines at 2000h to 2017h, memory at
 	                            FF000000h. Ports that end a run elsewhere: "Shutdown" to 8900h (Bochs), 2000h to B004h
 	                            (old firmware), a value to 501h */

@@ -394,7 +394,8 @@ static const struct row {
 	{ "vars", "FILE", set_guest, IN(config.vars), true, "where it keeps its variables; \",snapshot\" leaves the file as it is" },
 	{ "disk", "SPEC", set_drive, 0, true, "a disk: [ide:|ahci:|virtio:]FILE[,OPTION]...; options are readonly,\n"
 	  "snapshot, overlay=FILE, offset=BYTES, size=BYTES; FILE may be nbd:URI" },
-	{ "ide", NULL, set_flag, IN(config.ide), false, "the IDE controller even without drives: its ports answer that there are none\n"
+	{ "ide", NULL, set_flag, IN(config.ide), false,
+	  "the IDE controller even without drives: its ports answer that there are none\n"
 	  "[with --bios or an IDE drive]" },
 	{ "cdrom", "SPEC", set_drive, 0, true, "a CD-ROM drive, [ide:|ahci:]FILE; \"\" is one without a disc" },
 	{ "floppy", "SPEC", set_drive, 0, true, "a floppy drive, FILE[,OPTION]...; \"\" is one without a disk" },
@@ -415,7 +416,8 @@ static const struct row {
 	  "that end a run elsewhere: \"Shutdown\" to 8900h, 2000h to B004h, a value to 501h" },
 	{ "rng", NULL, set_flag, IN(config.rng), false, "a virtio source of random numbers: from the seed, so the same in every run" },
 	{ "serial", "WHERE", set_serial, 0, false, "COM1: stdio, null, file:PATH, pty or unix:PATH (a socket) [stdio];\nthe second one is COM2, up to COM4" },
-	{ "serial-speed", "SPEED", set_serial_speed, IN(config.serial_instant), false, "instant: the transmitters of serial ports are always empty; line: a character\n"
+	{ "serial-speed", "SPEED", set_serial_speed, IN(config.serial_instant), false,
+	  "instant: the transmitters of serial ports are always empty; line: a character\n"
 	  "takes its time [line]" },
 	{ "parallel", "WHERE", set_place, WHERE(VCPU_LPT1), false, "the printer: stdio, null or file:PATH [null]" },
 	{ "debugcon", "WHERE", set_place, WHERE(VCPU_DEBUGCON), false, "port E9h: stdio, null or file:PATH [null]" },

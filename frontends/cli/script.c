@@ -1,6 +1,6 @@
-/* Unattended runs: --type and --expect, in the order in which they were given. What is typed goes to the keyboard of a machine with a display, else
- * to COM1; what is expected is a POSIX extended regular expression in what COM1 has said since the last match, or on the text screen as it is, without
- * the blanks at the ends of its lines or with them. */
+/* Unattended runs: --type and --expect, in the order in which they were given. What is typed goes to the keyboard of a
+ * machine with a display, else to COM1; what is expected is a POSIX extended regular expression in what COM1 has said
+ * since the last match, or on the text screen as it is, without the blanks at the ends of its lines or with them. */
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +91,8 @@ void script_hear(const char *data, size_t len)
 	script.heard[script.len] = 0;
 }
 
-/* FROM, a text screen without the blanks at the ends of its lines, to TO with them: up to the last column, and in the cursor's line up to the cursor. */
+/* FROM, a text screen without the blanks at the ends of its lines, to TO with them: up to the last column, and in the
+ * cursor's line up to the cursor. */
 static void pad(const struct vcpu_screen *s, const char *from, char to[SCREEN_MAX])
 {
 	size_t len = 0;

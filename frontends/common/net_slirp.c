@@ -21,8 +21,9 @@ static void say(char **error, const char *format, ...)
 #include <arpa/inet.h>
 #include <libslirp.h>
 
-/* The network, as libslirp's users know it: 10.0.2.0/24, gateway .2, DNS .3, the guest .15; fec0::/64, gateway ::2, DNS ::3. A run in which nobody
- * outside takes part is the same every time on hosts that have an IPv6 DNS server, and on those that have none: advertisements name it. */
+/* The network, as libslirp's users know it: 10.0.2.0/24, gateway .2, DNS .3, the guest .15; fec0::/64, gateway ::2,
+ * DNS ::3. A run in which nobody outside takes part is the same every time on hosts that have an IPv6 DNS server, and
+ * on those that have none: advertisements name it. */
 #define NETWORK 0x0a000200u
 #define NETMASK 0xffffff00u
 #define PREFIX6(host) { { { 0xfe, 0xc0, [15] = (host) } } }
@@ -91,7 +92,8 @@ static void timer_free(void *timer, void *opaque)
 	}
 }
 
-/* The one timer is that of router advertisements that nobody asked for. libslirp draws its time from 200 to 600 s ahead; it is the latest of them here. */
+/* The one timer is that of router advertisements that nobody asked for. libslirp draws its time from 200 to 600 s
+ * ahead; here it is always the latest of them. */
 static void timer_mod(void *timer, int64_t when, void *opaque)
 {
 	const struct net_slirp *s = opaque;

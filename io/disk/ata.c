@@ -256,7 +256,7 @@ void ata_reply(struct ata_drive *drive, struct ata_command *cmd, u32 len, enum a
 
 /* ---- commands without data from the medium ---- */
 
-/* A transfer mode:  7..3 kind: 0 the default one, 1 PIO, 4 multiword DMA, 8 Ultra DMA   2..0 which, of those that IDENTIFY tells of */
+/* A transfer mode that IDENTIFY tells of:  7..3 kind: 0 the default one, 1 PIO, 4 multiword DMA, 8 Ultra DMA   2..0 mode */
 static bool has_mode(u8 mode)
 {
 	static const u8 modes[] = { [0] = 2, [1] = 5, [4] = 3, [8] = 6 };
@@ -638,7 +638,8 @@ void ata_reset(struct ata_drive *drive, struct ata_command *cmd)
 	drive->reply_at = 0;
 	if (drive->cdrom)
 		atapi_reset(drive);
-	*cmd = (struct ata_command){ .device = cmd->device, .command = cmd->command, .error = 1, .status = reset_status(drive) };
+	*cmd = (struct ata_command){ .device = cmd->device, .command = cmd->command, .error = 1 };
+	cmd->status = reset_status(drive);
 	ata_signature(drive, cmd);
 }
 

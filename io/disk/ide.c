@@ -455,7 +455,7 @@ static u8 read_register(struct channel *ch, unsigned offset)
 	}
 	if (silent(ch))
 		return 0xff;
-	/* For a drive 1 that is absent drive 0 answers, a CD-ROM drive with zeros (ATA/ATAPI-6, 9.16.1). */
+	/* For a drive 1 that is absent drive 0 answers; a CD-ROM drive, with zeros (ATA/ATAPI-6, 9.16.1). */
 	if (absent && ata_is_cdrom(ch->drive[0]))
 		return 0;
 	switch (offset) {

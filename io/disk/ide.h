@@ -6,7 +6,8 @@
  *
  * Commands take virtual time; what a drive does to its disk happens at the end of it.
  *
- * Not modelled: timing registers change nothing; the native PCI mode, which this chip does not have. */
+ * Not modelled: timing registers change nothing; the native PCI mode, which this chip does not have; a second pending
+ * interrupt, of the drive that had the command before. */
 #ifndef IO_IDE_H
 #define IO_IDE_H
 

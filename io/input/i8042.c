@@ -306,7 +306,8 @@ static u64 read_64(void *owner, u64 offset, unsigned size)
 
 	(void)offset, (void)size;
 	clock_steady(k->wire.clock, CLOCK_NEVER);
-	status = (k->full ? STATUS_OBF : 0) | (k->mode & MODE_SYS ? STATUS_SYS : 0) | (k->last_was_command ? STATUS_COMMAND : 0);
+	status = (k->full ? STATUS_OBF : 0) | (k->mode & MODE_SYS ? STATUS_SYS : 0) |
+		(k->last_was_command ? STATUS_COMMAND : 0);
 	switch (k->command) { /* the upper half is of the input port, until a byte is written */
 	case 0xc1: return status | (INPUT_NOT_LOCKED & 0x0f) << 4;
 	case 0xc2: return status | (INPUT_NOT_LOCKED & 0xf0);

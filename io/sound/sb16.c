@@ -287,7 +287,7 @@ static void start_adpcm(struct sb16 *card, u8 kind, bool reference, bool repeat,
 	card->code_bits = 0;
 }
 
-/* Commands that stop a transfer, or let it go on, are for one of eight bits or for one of sixteen; the other one they do not touch. */
+/* Commands that stop a transfer, or let it go on, are for one of eight bits or for one of sixteen. */
 static void control(struct sb16 *card, u8 command)
 {
 	bool wide = command == 0xd5 || command == 0xd6 || command == 0xd9 || command == 0x47;

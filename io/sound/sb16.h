@@ -6,7 +6,7 @@
  * IRQ 5, 7 or 10 and DMA channels 0, 1 or 3, and 5 to 7, as the mixer's registers 80h and 81h say; 5, 1 and 5 at power-on. A sample is fetched when
  * it is to be heard.
  *
- * Not modelled: the FM synthesiser, MIDI, the signal processor of 04h to 0Fh; recording gives silence. */
+ * Not modelled: the FM synthesiser, MIDI, the signal processor of 03h to 0Fh; recording gives silence. */
 #ifndef IO_SB16_H
 #define IO_SB16_H
 
