@@ -151,6 +151,7 @@ ALWAYS_INLINE char *reg_at(const struct cpu *c, u64 off)
 #define REG64(off) reg_get(c, off, 8)
 #else
 #define RELOAD(c, o)
+#define VECTORS_WRITTEN()
 #define REG8(off) (*(u8 *)reg_at(c, off))
 #define REG16(off) (*(u16 *)reg_at(c, off))
 #define REG32(off) (*(u32 *)reg_at(c, off))

@@ -18,7 +18,8 @@
  *     PUT   mov %reg, hole(%r12); nop        or  mov %reg, hole(%r12); mov %reg, %kept
  *
  * Memory always holds everything, so that code outside of stencils need not know of this; where such code comes
- * back, the registers are loaded anew.
+ * back, the registers are loaded anew. Halves of vector registers are kept likewise, within a block, in registers that
+ * it chooses for each.
  *
  * The code model is `kernel', so that the compiler takes every symbol for a number of 32 bits with a sign; the
  * symbols are weak, so that it assumes nothing of their values. A file whose handlers follow links (jump.h) defines
@@ -34,9 +35,13 @@
 
 /* Instructions that stitch.c rewrites are relocations whose addend has MARK and one of these in its bits 24-29.
  * Sizes in bytes. */
-enum { MARK = 0x40000000, MARK_SHIFT = 24, USE_1 = 1, USE_2, USE_4, USE_8, PUT_1, PUT_2, PUT_8, LEA, MARKS };
-/* Bytes of a PUT's nop. */
-enum { PUT_1_NOP = 11, PUT_2_NOP = 4, PUT_8_NOP = 3 };
+enum { MARK = 0x40000000, MARK_SHIFT = 24, USE_1 = 1, USE_2, USE_4, USE_8, PUT_1, PUT_2, PUT_8, LEA, USE_VECTOR, PUT_VECTOR, MARKS };
+/* In make_stencils' table: the register, and at this bit what is added to the displacement. */
+enum { PATCH_PART_SHIFT = 8 };
+/* Bytes of a nop behind one of them. */
+enum { PUT_1_NOP = 11, PUT_2_NOP = 4, PUT_8_NOP = 3, VECTOR_NOP = 4 };
+/* Host registers xmm0 to xmm7 keep 16 bytes each of the guest's vector registers: which, is the block's choice. */
+enum { KEPT_VECTORS = 8 };
 
 #ifdef VCPU_STENCIL
 
@@ -57,7 +62,7 @@ STENCIL_MEMBERS(HOLE, 1)
 #define SYMBOL(n, member) .member = (__typeof__(((struct op *)0)->member))(uintptr_t)hole_##n##_##member,
 #define SYMBOLS(n, to) { .nth = n, STENCIL_MEMBERS(SYMBOL, n) .in_page = !!(to), .target = (to), .kept = &kept_ }
 #define OPERATIONS(to) \
-	struct kept kept_ = { rsp_, rip_, rdi_, rsi_, rcx_, rdx_, rbx_, rax_ }; \
+	struct kept kept_ = { rsp_, rip_, rdi_, rsi_, rcx_, rdx_, rbx_, rax_, { v0_, v1_, v2_, v3_, v4_, v5_, v6_, v7_ } }; \
 	const struct op ops_[3] = { SYMBOLS(0, to), SYMBOLS(1, to), { .nth = 2, .kept = &kept_ } }
 /* What target says in the forms of a direct jump: there is no link; there is one, and the jump is taken more often
  * than not, or less often. */
@@ -66,12 +71,17 @@ STENCIL_MEMBERS(HOLE, 1)
 #define SELDOM_LINK ((const struct stored_op *)128)
 #define OFTEN(o, yes) ((o)->target == LIKELY_LINK ? likely(yes) : (o)->target == SELDOM_LINK ? unlikely(yes) : (yes))
 
-/* What is kept, by the guest's names. The host's register of each follows from its place among the parameters
- * (preserve_none), and PINNED. */
-struct kept { u64 rsp, rip, rdi, rsi, rcx, rdx, rbx, rax; };
-#define STENCIL_PARAMS struct cpu *c, u64 rsp_, s64 n, u64 rip_, u64 rdi_, u64 rsi_, u64 rdx_, u64 any_, u64 rcx_, u64 rbx_, u64 rax_
+/* What is kept, by the guest's names; of vectors, by the host's. The host's register of each follows from its place
+ * among the parameters (preserve_none), and PINNED. */
+typedef u64 kept_vector __attribute__((vector_size(16)));
+struct kept { u64 rsp, rip, rdi, rsi, rcx, rdx, rbx, rax; kept_vector v[KEPT_VECTORS]; };
+#define STENCIL_PARAMS \
+	struct cpu *c, u64 rsp_, s64 n, u64 rip_, u64 rdi_, u64 rsi_, u64 rdx_, u64 any_, u64 rcx_, u64 rbx_, u64 rax_, \
+	kept_vector v0_, kept_vector v1_, kept_vector v2_, kept_vector v3_, kept_vector v4_, kept_vector v5_, kept_vector v6_, kept_vector v7_
 typedef HANDLER_CC void stencil_fn(STENCIL_PARAMS);
-#define CALL_STENCIL(fn, k, any) (fn)(c, (k)->rsp, n, (k)->rip, (k)->rdi, (k)->rsi, (k)->rdx, any, (k)->rcx, (k)->rbx, (k)->rax)
+#define CALL_STENCIL(fn, k, any) \
+	(fn)(c, (k)->rsp, n, (k)->rip, (k)->rdi, (k)->rsi, (k)->rdx, any, (k)->rcx, (k)->rbx, (k)->rax, \
+	     (k)->v[0], (k)->v[1], (k)->v[2], (k)->v[3], (k)->v[4], (k)->v[5], (k)->v[6], (k)->v[7])
 #define PIN_KEPT(k) \
 	register u64 pin_rsp __asm__("r13") = (k)->rsp; \
 	register u64 pin_rip __asm__("r15") = (k)->rip; \
@@ -168,15 +178,76 @@ ALWAYS_INLINE void stencil_set(struct cpu *c, struct kept *k, u64 off, unsigned 
 	case 2: PUT_INSN("movw", PUT_2, PUT_2_NOP, "w"); break;
 	default: PUT_INSN("movq", PUT_8, PUT_8_NOP, "q"); break;
 	}
-	*k = (struct kept){ pin_rsp, k->rip, pin_rdi, pin_rsi, pin_rcx, pin_rdx, pin_rbx, pin_rax };
+	k->rsp = pin_rsp;
+	k->rdi = pin_rdi;
+	k->rsi = pin_rsi;
+	k->rcx = pin_rcx;
+	k->rdx = pin_rdx;
+	k->rbx = pin_rbx;
+	k->rax = pin_rax;
 }
 /* They find what is kept by the operation, which is called o wherever registers are used. */
 #define reg_get(c, off, size) stencil_get(c, (o)->kept, off, size)
 #define reg_set(c, off, size, v) stencil_set(c, (o)->kept, off, size, v)
-/* Somebody else may have changed registers. */
+/* 16 bytes, at OFF and PART, of the vector registers. */
+#define PIN_VECTORS(k) \
+	register kept_vector pin_v0 __asm__("xmm0") = (k)->v[0]; \
+	register kept_vector pin_v1 __asm__("xmm1") = (k)->v[1]; \
+	register kept_vector pin_v2 __asm__("xmm2") = (k)->v[2]; \
+	register kept_vector pin_v3 __asm__("xmm3") = (k)->v[3]; \
+	register kept_vector pin_v4 __asm__("xmm4") = (k)->v[4]; \
+	register kept_vector pin_v5 __asm__("xmm5") = (k)->v[5]; \
+	register kept_vector pin_v6 __asm__("xmm6") = (k)->v[6]; \
+	register kept_vector pin_v7 __asm__("xmm7") = (k)->v[7]; \
+	register const struct cpu *pin_c __asm__("r12") = c;
+#define PINNED_VECTORS(constraint) \
+	constraint(pin_v0), constraint(pin_v1), constraint(pin_v2), constraint(pin_v3), constraint(pin_v4), \
+	constraint(pin_v5), constraint(pin_v6), constraint(pin_v7)
+#define KEEP_VECTORS(k) \
+	do { \
+		const kept_vector pinned_[KEPT_VECTORS] = { pin_v0, pin_v1, pin_v2, pin_v3, pin_v4, pin_v5, pin_v6, pin_v7 }; \
+		for (unsigned i_ = 0; i_ < KEPT_VECTORS; i_++) \
+			(k)->v[i_] = pinned_[i_]; \
+	} while (0)
+ALWAYS_INLINE kept_vector stencil_vector_get(const struct cpu *c, struct kept *k, u64 off, u64 part)
+{
+	kept_vector v;
+
+	PIN_VECTORS(k)
+	__asm__("movups %c[off]+%c[marked](%%r12), %[v]\n\t.nops %c[nops],%c[nops]" 
+	        : [v] "=&x"(v), PINNED_VECTORS("+x")
+	        : [off] "i"(off), [marked] "i"(MARK + (USE_VECTOR << MARK_SHIFT) + part), [nops] "i"(VECTOR_NOP),
+	          "r"(pin_c), "m"(c->v));
+	KEEP_VECTORS(k);
+	return v;
+}
+ALWAYS_INLINE void stencil_vector_set(struct cpu *c, struct kept *k, u64 off, u64 part, kept_vector v)
+{
+	PIN_VECTORS(k)
+	__asm__("movups %[v], %c[off]+%c[marked](%%r12)\n\t.nops %c[nops],%c[nops]"
+	        : PINNED_VECTORS("+x"), "+m"(c->v)
+	        : [v] "x"(v), [off] "i"(off), [marked] "i"(MARK + (PUT_VECTOR << MARK_SHIFT) + part),
+	          [nops] "i"(VECTOR_NOP), "r"(pin_c));
+	KEEP_VECTORS(k);
+}
+/* Vector registers are written by other means: none is kept any longer. make_stencils finds this. */
+#define VECTORS_WRITTEN() __asm__ volatile(".reloc ., R_X86_64_NONE, vectors_written")
+
+/* Somebody else may have changed registers. Vectors are not kept over that. */
 #define RELOAD(c, o) \
-	(*(o)->kept = (struct kept){ (c)->r[RSP], (c)->r[RIP], (c)->r[RDI], (c)->r[RSI], (c)->r[RCX], (c)->r[RDX], \
-		(c)->r[RBX], (c)->r[RAX] })
+	do { \
+		struct kept *k_ = (o)->kept; \
+		k_->rsp = (c)->r[RSP]; \
+		k_->rip = (c)->r[RIP]; \
+		k_->rdi = (c)->r[RDI]; \
+		k_->rsi = (c)->r[RSI]; \
+		k_->rcx = (c)->r[RCX]; \
+		k_->rdx = (c)->r[RDX]; \
+		k_->rbx = (c)->r[RBX]; \
+		k_->rax = (c)->r[RAX]; \
+		for (unsigned i_ = 0; i_ < KEPT_VECTORS; i_++) \
+			__asm__("" : "=x"(k_->v[i_])); \
+	} while (0)
 
 /* BASE + INDEX * scale + disp. */
 ALWAYS_INLINE u64 stencil_sum(u64 base, u64 index, unsigned nth)

@@ -254,13 +254,13 @@ static bool member_hole(const struct relocation *r, struct patch *p)
 }
 
 /* A displacement, at AT in the code, of an instruction that is to be rewritten. The bytes before it are REX, opcode,
- * ModRM, SIB; of a use and a put ModRM and REX.R have the register. */
+ * ModRM, SIB; of a use and a put ModRM and REX.R have the register. The addend's low bits are added to the displacement. */
 static bool marked(const struct relocation *r, struct patch *p, unsigned at)
 {
-	unsigned mark = (unsigned)(r->addend >> MARK_SHIFT) & 0x3f, rex = at - (mark == USE_1 || mark == USE_2 ? 5 : 4);
+	unsigned mark = (unsigned)(r->addend >> MARK_SHIFT) & 0x3f, rex = at - (mark == USE_1 || mark == USE_2 || mark == USE_VECTOR || mark == PUT_VECTOR ? 5 : 4);
 
 	snprintf(p->kind, sizeof p->kind, "MARKED + %u", mark);
-	p->addend = (code[at - 2] >> 3 & 7) | (code[rex] & 4) << 1;
+	p->addend = (code[at - 2] >> 3 & 7) | (code[rex] & 4) << 1 | (r->addend & ((1 << MARK_SHIFT) - 1)) << PATCH_PART_SHIFT;
 	return mark && mark < MARKS && is_rex(code[rex]) && member_hole(r, p);
 }
 
@@ -329,15 +329,16 @@ static bool jumps(const struct patch *p)
 struct facts {
 	unsigned hot;
 	int next, links;
-	bool seldom, skips, leaves, fixed, calls, indirect;
+	bool seldom, skips, leaves, fixed, calls, indirect, vectors;
+	bool returns, written;            /* aside code goes back to hot code; vector registers are written without marks */
 	bool uses_link, second;           /* there is a linked jump: its own; that of the operation behind it */
 };
 
 static void finish(const char *plain, const struct facts *f)
 {
-	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d },\n", plain, code_total, patch_total, f->hot, code_size,
+	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d },\n", plain, code_total, patch_total, f->hot, code_size,
 	        patch_count, f->next, f->links, f->seldom, f->skips, f->leaves, !f->leaves && f->next == 1 && f->hot == code_size, f->fixed,
-	        f->calls || f->indirect);
+	        f->calls || f->indirect, f->vectors, !f->fixed && !f->returns, f->calls || f->written);
 	plains = grow(plains, (stencil_total + 1) * sizeof *plains);
 	plains[stencil_total++] = strdup(plain);
 	for (unsigned i = 0; i < code_size; i++)
@@ -415,6 +416,13 @@ static bool lay_out(const struct object *o, unsigned hot_blocks, struct facts *f
 	return true;
 }
 
+static bool vector_mark(const struct relocation *r)
+{
+	unsigned mark = (unsigned)(r->addend >> MARK_SHIFT) & 0x3f;
+
+	return r->addend >= MARK && (mark == USE_VECTOR || mark == PUT_VECTOR);
+}
+
 /* The hole that R, of block B, leaves. False: it cannot be filled in. */
 static bool add_patch(const struct object *o, const struct block *b, const struct relocation *r, struct facts *f)
 {
@@ -431,6 +439,8 @@ static bool add_patch(const struct object *o, const struct block *b, const struc
 	f->skips |= is(p->hole, "HOLE_NEXT_2");
 	f->leaves |= is(p->hole, "HOLE_FUNCTION");
 	f->calls |= is(p->hole, "HOLE_FUNCTION") && code[at - 1] == CALL;
+	f->vectors |= vector_mark(r);
+	f->returns |= is(p->hole, "HOLE_SELF") && at >= f->hot && p->addend < f->hot;
 	if (is(p->hole, "HOLE_SELF") && (at < f->hot) == (p->addend < f->hot)) { /* both here, or both aside: they keep their distance */
 		int32_t distance = (int32_t)(p->addend - (at + 4));
 
@@ -451,6 +461,7 @@ static bool find_patches(const struct object *o, struct facts *f)
 		for (size_t k = 0; k < relocation_count(o, b->section); k++) {
 			struct relocation r = threaded(o, relocation(o, b->section, k));
 
+			f->written |= r.type == R_X86_64_NONE && is(r.symbol, "vectors_written");
 			if (r.at < b->size && r.type != R_X86_64_NONE && !add_patch(o, b, &r, f)) /* else it went with the jump */
 				return false;
 		}

@@ -24,7 +24,7 @@ enum patch_kind {
 	PATCH_8, PATCH_16, PATCH_32, PATCH_64, /* so many bytes of the value */
 	PATCH_SIGNED,                     /* 32 bits, to which the processor gives a sign: the value must be such a number */
 	PATCH_RELATIVE,                   /* 32 bits: the value less the field's address */
-	PATCH_MARKED,                     /* + USE_1 ... LEA (stencil.h): the displacement of an instruction that is rewritten; a use or a put has addend's register */
+	PATCH_MARKED,                     /* + USE_1 ... PUT_VECTOR (stencil.h): the displacement of an instruction that is rewritten; its register, and from PATCH_PART_SHIFT up what is added to the displacement */
 };
 
 struct patch {
@@ -47,6 +47,9 @@ struct stencil {
 	bool closed;                      /* it goes to the operation behind it and nowhere else */
 	bool fixed;                       /* hot code has jumps within itself: none of its instructions may become shorter */
 	bool rigid;                       /* it calls functions, or goes to blocks that it finds itself: registers must be kept where they usually are */
+	bool vectors;                     /* some of the instructions that are rewritten use or put vector registers */
+	bool straight;                    /* all hot code runs, but for what leaves it for good */
+	bool clobbers;                    /* vector registers may be others behind it */
 };
 
 extern const struct stencil stencils[];

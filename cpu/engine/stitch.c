@@ -14,6 +14,9 @@
  *     code:   [reload] [handler] | hot --> ............ <-- aside
  *     reload: load the kept registers, then go to rcx           handler: rcx is an operation; call its handler
  *
+ * Of vector registers a block keeps 16 bytes each in up to eight host registers (struct vectors), each from the
+ * operation that loads or writes it first to one that calls a function. They are never stored: memory has them.
+ *
  * A direct jump within its page that is not linked yet goes to jump_unlinked, which leaves the block so that run.c
  * links it (jump.h). Links to a block that is not stitched go to a stub, which changes when the block is. */
 #define _GNU_SOURCE
@@ -33,7 +36,7 @@ const bool stitch_built = VCPU_STITCH;
 #include "cpu/jump.h"
 
 enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 12, STUB_BYTES = 11,
-       COMMON_BYTES = 64, VERIFY_BYTES = 128 };
+       COMMON_BYTES = 64, VERIFY_BYTES = 128, VERIFY_VECTOR_BYTES = 24, VECTOR_MOVE_BYTES = 9 };
 
 /* Of an operation: its code, and, of a jump, which stencil it is, the swaps of its block, and the code that undoes
  * them on the way out (0: none). Of a block's first operation: the end of its code, its stub, which lies aside, and
@@ -123,6 +126,16 @@ static unsigned kept_in(u16 swaps, u64 reg)
 				return 0;
 		}
 	return reg < REGISTERS ? host[reg] : 0;
+}
+
+/* What a block keeps of vector registers: each host register's 16 bytes, by their offset in struct cpu; 0: none. */
+struct vectors { u16 at[KEPT_VECTORS]; };
+static int vector_place(const struct vectors *v, u64 off)
+{
+	for (int i = 0; v && i < KEPT_VECTORS; i++)
+		if (v->at[i] == off)
+			return i;
+	return -1;
 }
 
 /* Instruction OPCODE of HOST and OFF(%r12). */
@@ -311,6 +324,8 @@ struct copy {
 	u32 linked;
 	u32 dead;                     /* registers that need not be stored */
 	u16 swaps;
+	const struct vectors *vectors;
+	u8 valid;                     /* host registers that have what they keep */
 };
 
 /* Of the instructions that stencil.h marks: bytes of the register, bytes before the displacement, bytes in the
@@ -318,6 +333,7 @@ struct copy {
 static const struct { u8 size, before, length; } marks[MARKS] = {
 	[USE_1] = { 1, 5, 9 }, [USE_2] = { 2, 5, 9 }, [USE_4] = { 4, 4, 8 }, [USE_8] = { 8, 4, 8 },
 	[PUT_1] = { 1, 4, 8 + PUT_1_NOP }, [PUT_2] = { 2, 5, 9 + PUT_2_NOP }, [PUT_8] = { 8, 4, 8 + PUT_8_NOP }, [LEA] = { 8, 4, 8 },
+	[USE_VECTOR] = { 16, 5, 9 + VECTOR_NOP }, [PUT_VECTOR] = { 16, 5, 9 + VECTOR_NOP },
 };
 
 /* BEFORE bytes of an instruction from FROM, which end in ModRM and SIB, and the displacement. Returns their length. */
@@ -347,6 +363,34 @@ static unsigned put_sum(u8 *out, const u8 *from, const struct op *o)
 	return len;
 }
 
+/* movups OFF(%r12), %xmmPLACE */
+static unsigned put_vector_load(u8 *p, unsigned place, u32 off)
+{
+	memcpy(p, (u8[]){ 0x41, 0x0f, 0x10, (u8)(0x84 | place << 3), 0x24 }, 5);
+	put32(p + 5, off);
+	return VECTOR_MOVE_BYTES;
+}
+
+/* Does the instruction that P marks always run before the next operation does? */
+static bool always_runs(const struct stencil *st, const struct patch *p) { return st->straight && p->at < st->hot; }
+
+/* A use or put of vector registers. What is to be kept but is not yet is loaded to its place first. */
+static unsigned put_vector(const struct copy *c, const struct patch *p, const u8 *from, bool use, u8 *out)
+{
+	enum { MOVAPS = 0x128 };
+	const unsigned reg = (unsigned)p->addend & 15;
+	u32 off = (u32)named(c->op, p) + ((u32)p->addend >> PATCH_PART_SHIFT);
+	int place = vector_place(c->vectors, off);
+	unsigned len = 0;
+
+	if (use && place >= 0 && !(c->valid >> place & 1) && always_runs(c->stencil, p))
+		len = put_vector_load(out, (unsigned)place, off);
+	if (use && (len || (place >= 0 && c->valid >> place & 1)))
+		return len + put_insn(out + len, 4, MOVAPS, reg, (unsigned)place);
+	len = with_displacement(out, from, 5, (s32)off);
+	return use || place < 0 ? len : len + put_insn(out + len, 4, MOVAPS, (unsigned)place, reg);
+}
+
 /* The instruction that P marks, for C's operation, is written to OUT. Returns its length. */
 enum { MARKED_MAX = 32 };
 static unsigned put_marked(const struct copy *c, const struct patch *p, u8 *out)
@@ -358,6 +402,8 @@ static unsigned put_marked(const struct copy *c, const struct patch *p, u8 *out)
 
 	if (mark == LEA)
 		return put_sum(out, from, &c->op[p->hole / HOLE_MEMBERS]);
+	if (mark == USE_VECTOR || mark == PUT_VECTOR)
+		return put_vector(c, p, from, mark == USE_VECTOR, out);
 	if (mark < PUT_1) {
 		if (off == 8 * RZERO && p->hole % HOLE_MEMBERS == HOLE_index)
 			return 0; /* put_sum does without */
@@ -548,6 +594,7 @@ struct plan {
 	u32 hot, start, aside, size;   /* where its code is, and where its stencil's begins there; hot bytes */
 	bool done_before;              /* by the operation before it */
 	u32 dead;                      /* bit of each register whose store is not needed */
+	u8 valid;                      /* host registers that have the vectors that they keep, before it */
 };
 
 /* The operation goes on by its code, or not at all. */
@@ -562,16 +609,35 @@ static u8 *put_swaps(u8 *p, u16 swaps, bool back)
 	return p;
 }
 
-/* Code AT which does so and goes on at TO. Returns AT. */
-enum { SWAP_BYTES = 5 * sizeof swappable + JMP_BYTES };
-static u32 put_swap_to(struct stitch *s, u32 at, u16 swaps, bool back, u32 to)
+/* Load those of V that are VALID. */
+static u8 *put_vectors(u8 *p, const struct vectors *v, u8 valid)
 {
-	jump_at(s, (u32)(put_swaps(s->writable + at, swaps, back) - s->writable), s->code + to);
+	for (unsigned i = 0; i < KEPT_VECTORS; i++)
+		if (valid >> i & 1)
+			p += put_vector_load(p, i, v->at[i]);
+	return p;
+}
+
+/* Code AT which undoes SWAPS and goes on at TO. Returns AT. */
+enum { SWAP_BYTES = 5 * sizeof swappable + JMP_BYTES, VECTORS_BYTES = KEPT_VECTORS * VECTOR_MOVE_BYTES };
+static u32 put_swap_back(struct stitch *s, u32 at, u16 swaps, u32 to)
+{
+	jump_at(s, (u32)(put_swaps(s->writable + at, swaps, true) - s->writable), s->code + to);
 	return at;
 }
-static u32 swap_to(struct stitch *s, u16 swaps, bool back, u32 to)
+
+/* Code that loads what is kept where the code TO begins. */
+static u32 load_for(struct stitch *s, u16 swaps, const struct vectors *v, u8 valid, u32 to)
 {
-	return put_swap_to(s, aside(s, SWAP_BYTES), swaps, back, to);
+	u32 at;
+	u8 *p;
+
+	if (!swaps && !valid)
+		return to;
+	at = aside(s, SWAP_BYTES + (u32)__builtin_popcount(valid) * VECTOR_MOVE_BYTES);
+	p = put_vectors(put_swaps(s->writable + at, swaps, false), v, valid);
+	jump_at(s, (u32)(p - s->writable), s->code + to);
+	return at;
 }
 
 static const struct stencil *find(const u16 *table, handler *h)
@@ -612,7 +678,7 @@ static void drop_stores(struct plan *plan, const struct op *first, unsigned coun
 			unsigned mark = p->kind - PATCH_MARKED;
 			u64 off;
 
-			if (p->kind <= PATCH_MARKED || mark == LEA)
+			if (p->kind <= PATCH_MARKED || mark >= LEA)
 				continue;
 			off = (u64)named(&first[i], p);
 			if (mark == PUT_8 && kept_in(swaps, off / 8))
@@ -641,7 +707,7 @@ static bool count_uses(const struct plan *plan, const struct op *first, unsigned
 		for (unsigned k = 0; k < st->count; k++) {
 			const struct patch *p = &stencil_patches[st->patches + k];
 
-			if (p->kind > PATCH_MARKED && p->kind != PATCH_MARKED + LEA) {
+			if (p->kind > PATCH_MARKED && p->kind < PATCH_MARKED + LEA) {
 				u64 reg = (u64)named(&first[i], p) / 8;
 
 				if (reg < 16)
@@ -673,11 +739,89 @@ static u16 choose_swaps(const struct plan *plan, const struct op *first, unsigne
 	return swaps;
 }
 
-static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, u16 swaps)
+/* How often the block names each 16 bytes of vector registers; those that it names twice and most often are kept. */
+static bool choose_vectors(const struct plan *plan, const struct op *first, unsigned count, struct vectors *v)
+{
+	u8 uses[sizeof ((struct cpu *)0)->v / 16] = { 0 };
+	const u32 base = offsetof(struct cpu, v);
+	bool any = false;
+
+	for (unsigned i = 1; i < count; i++) {
+		const struct stencil *st = plan[i].stencil;
+
+		for (unsigned k = 0; st && st->vectors && k < st->count; k++) {
+			const struct patch *p = &stencil_patches[st->patches + k];
+
+			if (p->kind > PATCH_MARKED + LEA)
+				uses[((u32)named(&first[i], p) - base + ((u32)p->addend >> PATCH_PART_SHIFT)) / 16]++;
+		}
+	}
+	for (unsigned place = 0; place < KEPT_VECTORS; place++) {
+		unsigned best = 0;
+
+		for (unsigned i = 1; i < ARRAY_LEN(uses); i++)
+			if (uses[i] > uses[best])
+				best = i;
+		v->at[place] = uses[best] > 1 ? (u16)(base + 16 * best) : 0;
+		any |= uses[best] > 1;
+		uses[best] = 0;
+	}
+	return any;
+}
+
+/* Which of V are valid behind the operation O, if VALID are before it. */
+static u8 valid_behind(const struct stencil *st, const struct op *o, const struct vectors *v, u8 valid)
+{
+	if (!st || st->clobbers)
+		return 0;
+	for (unsigned k = 0; st->vectors && k < st->count; k++) {
+		const struct patch *p = &stencil_patches[st->patches + k];
+
+		if (p->kind > PATCH_MARKED + LEA && always_runs(st, p)) {
+			int place = vector_place(v, (u64)named(o, p) + ((u32)p->addend >> PATCH_PART_SHIFT));
+
+			if (place >= 0)
+				valid |= (u8)(1 << place);
+		}
+	}
+	return valid;
+}
+
+/* Where each of V is valid. In a block that jumps to its start that may be there already: those that are when it
+ * jumps back. */
+static void find_valid(struct plan *plan, const struct op *first, unsigned count, const struct vectors *v)
+{
+	u8 start = 0xff, valid;
+	bool again, back = false;
+
+	do {
+		again = false;
+		valid = start;
+		for (unsigned i = 1; i < count; i++) {
+			const struct stencil *st = plan[i].stencil;
+
+			if (plan[i].done_before)
+				continue;
+			plan[i].valid = valid;
+			if (st && st->links && first[i + st->links - 1u].target == first) {
+				back = true;
+				again |= start & ~valid;
+				start &= valid;
+			}
+			valid = valid_behind(st, &first[i], v, valid);
+		}
+		if (!back && start) {
+			start = 0;
+			again = true;
+		}
+	} while (again);
+}
+
+static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, u16 swaps, const struct vectors *v)
 {
 	const struct stencil *st = plan[i].stencil;
 	struct copy c = { .stencil = st, .op = &o[i], .hot = plan[i].start, .aside = plan[i].aside,
-		.dead = plan[i].dead, .swaps = swaps };
+		.dead = plan[i].dead, .swaps = swaps, .vectors = v, .valid = plan[i].valid };
 	struct op *jump;
 	u32 out = 0;
 
@@ -691,8 +835,10 @@ static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, 
 	jump = st->links ? &o[i + st->links - 1] : NULL;
 	if (jump)
 		c.linked = jump->target ? entry(s, jump->target) : glue(s, jump, jump_unlinked);
-	if (jump && swaps)
-		c.linked = jump->target == &o[0] ? plan[1].hot : (out = swap_to(s, swaps, true, c.linked));
+	if (jump && jump->target == &o[0] && (swaps || plan[1].valid))
+		c.linked = plan[1].hot;
+	else if (jump && swaps)
+		c.linked = out = put_swap_back(s, aside(s, SWAP_BYTES), swaps, c.linked);
 	put_code(s, &c);
 	fill(s, &c, true);
 	if (st->next && st->next != 1 + st->skips) /* what comes next in the code is not what comes next in the block */
@@ -703,7 +849,7 @@ static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, 
 
 /* Code AT which stops the host by an invalid instruction unless what is kept is what memory has: for tests. Returns
  * its length. */
-static u32 verify(struct stitch *s, u32 at, u16 swaps)
+static u32 verify(struct stitch *s, u32 at, u16 swaps, const struct vectors *v, u8 valid)
 {
 	u8 *p = s->writable + at;
 
@@ -716,6 +862,15 @@ static u32 verify(struct stitch *s, u32 at, u16 swaps)
 			p += 4;
 		}
 	}
+	for (unsigned i = 0; i < KEPT_VECTORS; i++)
+		if (valid >> i & 1) {
+			memcpy(p, "\x45\x0f\x10\xbc\x24", 5);                 /* movups off(%r12), %xmm15 */
+			put32(p + 5, v->at[i]);
+			memcpy(p + 9, "\x66\x44\x0f\x76", 4);                   /* pcmpeqd %xmm, %xmm15 */
+			p[13] = (u8)(0xf8 | i);
+			memcpy(p + 14, "\x41\x0f\x50\xc7\x3c\x0f\x74\x02\x0f\x0b", 10); /* movmskps %xmm15, %eax; cmp $15, %al; je; ud2 */
+			p += 24;
+		}
 	return (u32)(p - s->writable) - at;
 }
 
@@ -723,6 +878,7 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 {
 	unsigned count = (unsigned)first->disp;
 	struct plan plan[BLOCK_OPS + 2] = { 0 };
+	struct vectors vectors;
 	u32 hot, start, total = 0;
 	u16 swaps;
 
@@ -739,14 +895,18 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 			.done_before = i > 1 && plan[i - 1].stencil && plan[i - 1].stencil->skips && !plan[i - 1].done_before };
 		total += (st ? st->size : 0) + 2 * (GLUE_BYTES + SWAP_BYTES) + STUB_BYTES + JMP_BYTES + (verified ? VERIFY_BYTES : 0);
 	}
-	if (!has_room(s, total + 2 * GLUE_BYTES + SWAP_BYTES + 16))
+	if (choose_vectors(plan, first, count, &vectors)) {
+		find_valid(plan, first, count, &vectors);
+		total += count * (VECTORS_BYTES + (verified ? KEPT_VECTORS * VERIFY_VECTOR_BYTES : 0));
+	}
+	if (!has_room(s, total + 2 * GLUE_BYTES + SWAP_BYTES + VECTORS_BYTES + 16))
 		return false;
 	swaps = choose_swaps(plan, first, count);
 	if (!verified)
 		drop_stores(plan, first, count, swaps);
 	s->kept += 2 * GLUE_BYTES;
 	start = (s->hot + 15) & ~15u;
-	hot = (u32)(put_swaps(s->writable + start, swaps, false) - s->writable);
+	hot = (u32)(put_vectors(put_swaps(s->writable + start, swaps, false), &vectors, plan[1].valid) - s->writable);
 	for (unsigned i = 1; i < count; i++) {
 		const struct stencil *st = plan[i].stencil;
 
@@ -754,11 +914,11 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 			continue;
 		plan[i].hot = hot;
 		if (verified && st)
-			hot += verify(s, hot, swaps);
+			hot += verify(s, hot, swaps, &vectors, plan[i].valid);
 		plan[i].start = hot;
 		plan[i].size = GLUE_BYTES;
 		if (st) {
-			struct copy c = { .stencil = st, .op = &first[i], .dead = plan[i].dead, .swaps = swaps };
+			struct copy c = { .stencil = st, .op = &first[i], .dead = plan[i].dead, .swaps = swaps, .vectors = &vectors, .valid = plan[i].valid };
 
 			plan[i].size = st->hot - saved(&c, st->hot);
 			plan[i].aside = aside(s, st->size - st->hot);
@@ -770,15 +930,15 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 	site(s, first)->hot = s->hot = hot;
 	if (site(s, first)->aside)
 		jump_at(s, site(s, first)->aside, s->code + start);
-	site(s, first)->out = swaps ? plan[1].hot : 0;
+	site(s, first)->out = swaps || plan[1].valid ? plan[1].hot : 0;
 	first->run = way_in(s, start);
 	first->cost = distance(first, s->code + start);
 	for (unsigned i = 1; i < count; i++)
 		if (!plan[i].done_before)
-			emit(s, plan, first, i, swaps);
+			emit(s, plan, first, i, swaps, &vectors);
 	for (unsigned i = 1; i < count; i++) /* a handler, or a stencil's slow one, goes on there */
 		if (!plan[i].done_before && !(i > 1 && in_code(&plan[i - 1]) && in_code(&plan[i - 1 - plan[i - 1].done_before])))
-			first[i].run = way_in(s, swaps ? swap_to(s, swaps, false, plan[i].hot) : plan[i].hot);
+			first[i].run = way_in(s, load_for(s, swaps, &vectors, plan[i].valid, plan[i].hot));
 	return true;
 }
 
@@ -813,7 +973,7 @@ void stitch_link(struct stitch *s, struct op *jump)
 		return;
 	c.linked = entry(s, jump->target);
 	if (at->swaps) { /* by the same way out */
-		put_swap_to(s, at->out, at->swaps, true, c.linked);
+		put_swap_back(s, at->out, at->swaps, c.linked);
 		c.linked = at->out;
 	}
 	fill(s, &c, false);

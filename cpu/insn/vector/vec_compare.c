@@ -128,11 +128,11 @@ ALWAYS_INLINE void compare(struct cpu *c, vec a, vec b, compare_fn *fn)
 
 ALWAYS_INLINE HANDLER_TYPE compare_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, compare_fn *fn, unsigned size, handler *slow)
 {
-	const u8 *p = vec_fast_source(c, o, kind, size);
+	vec b;
 
-	if (unlikely(!p) || unlikely(!c->mxcsr_live))
-		TAIL(slow);
-	compare(c, xmm_get(c, o->dst), vec_load_size(p, kind, size), fn);
+	VEC_FAST_OPERAND(p, kind, size, true, slow)
+	b = vec_fast_source(c, o, p, kind, size);
+	compare(c, vreg_get(c, o, dst, 0), b, fn);
 	RUN(o + 1);
 }
 

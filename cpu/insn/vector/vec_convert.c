@@ -33,7 +33,7 @@ ALWAYS_INLINE HANDLER_TYPE from_int_reg(struct cpu *c, const struct op *o, s64 n
 {
 	if (unlikely(!c->mxcsr_live))
 		TAIL(slow);
-	xmm_set(c, o->dst, fn(c, xmm_get(c, o->dst), reg_get(c, o->src, size)));
+	vreg_set(c, o, dst, 0, fn(c, vreg_get(c, o, dst, 0), reg_get(c, o->src, size)));
 	RUN(o + 1);
 }
 
@@ -94,11 +94,8 @@ ALWAYS_INLINE bool to_int_body(struct cpu *c, const struct op *o, to_int_fn *fn,
 
 ALWAYS_INLINE HANDLER_TYPE to_int_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, to_int_fn *fn, unsigned size, handler *slow)
 {
-	const u8 *p = vec_fast_source(c, o, kind, size);
-
-	if (unlikely(!p) || unlikely(!c->mxcsr_live))
-		TAIL(slow);
-	reg_set(c, o->dst, 8, fn(c, vec_load_size(p, kind, size)));
+	VEC_FAST_OPERAND(p, kind, size, true, slow)
+	reg_set(c, o->dst, 8, fn(c, vec_fast_source(c, o, p, kind, size)));
 	RUN(o + 1);
 }
 

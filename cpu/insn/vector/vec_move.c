@@ -32,11 +32,11 @@ ALWAYS_INLINE HANDLER_TYPE vec_store_fast(struct cpu *c, const struct op *o, s64
 	if (size >= 16) {
 		if (unlikely((uintptr_t)p & (size - 1)) && (o->scale & 0x80))
 			TAIL(slow);
-		vec_store(p, vec_load(&OP_VREG(c, o, src)->q[0]));
+		vec_store(p, vreg_get(c, o, src, 0));
 		if (size == 32)
-			vec_store(p + 16, vec_load(&OP_VREG(c, o, src)->q[2]));
+			vec_store(p + 16, vreg_get(c, o, src, 1));
 	} else {
-		put_size(p, size, get_size(&OP_VREG(c, o, src)->q[high], size));
+		put_size(p, size, vreg_get(c, o, src, 0)[high]);
 	}
 	RUN(o + 1);
 }
@@ -105,9 +105,9 @@ MOVE_SCALAR(movsd, 8)
 
 ALWAYS_INLINE HANDLER_TYPE vec_from_general(struct cpu *c, const struct op *o, s64 n, unsigned size, bool vex)
 {
-	xmm_set(c, o->dst, (vec){ reg_get(c, o->src, size), 0 });
+	vreg_set(c, o, dst, 0, ((vec){ reg_get(c, o->src, size), 0 }));
 	if (vex)
-		vec_store(&c->v[o->dst].q[2], vec_zero);
+		vreg_set(c, o, dst, 1, vec_zero);
 	RUN(o + 1);
 }
 HANDLER(h_vec_from_general4) { return vec_from_general(c, o, n, 4, false); }
@@ -117,7 +117,7 @@ HANDLER(h_vec_from_general8_128) { return vec_from_general(c, o, n, 8, true); }
 
 ALWAYS_INLINE HANDLER_TYPE vec_to_general(struct cpu *c, const struct op *o, s64 n, unsigned size)
 {
-	reg_set(c, o->dst, size, c->v[o->src].q[0]);
+	reg_set(c, o->dst, size, vreg_get(c, o, src, 0)[0]);
 	RUN(o + 1);
 }
 HANDLER(h_vec_to_general4) { return vec_to_general(c, o, n, 4); }
@@ -216,6 +216,7 @@ GEN_ALIAS(vbroadcasti128, vbroadcastf128)
 
 HANDLER(h_vzeroupper)
 {
+	VECTORS_WRITTEN();
 	for (unsigned i = 0; i < (in_64(c) ? 16 : 8); i++)
 		vec_store(&c->v[i].q[2], vec_zero);
 	RUN(o + 1);

@@ -141,7 +141,7 @@ typedef u32 mask_fn(vec v);
 
 ALWAYS_INLINE HANDLER_TYPE sign_mask(struct cpu *c, const struct op *o, s64 n, mask_fn *fn, unsigned lanes, bool wide)
 {
-	reg_set(c, o->dst, 8, fn(xmm_get(c, o->src)) | (wide ? fn(high_get(c, o->src)) << lanes : 0));
+	reg_set(c, o->dst, 8, fn(vreg_get(c, o, src, 0)) | (wide ? fn(vreg_get(c, o, src, 1)) << lanes : 0));
 	RUN(o + 1);
 }
 

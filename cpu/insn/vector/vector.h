@@ -25,13 +25,26 @@
 
 static const vec vec_zero = { 0, 0 };
 
+/* 16 bytes, at PART, of the register that O's member WHICH names: for handlers, which may keep them (stencil.h). */
+#ifdef VCPU_STENCIL
+#define vreg_get(c, o, which, part) stencil_vector_get(c, (o)->kept, (o)->at_##which, 16 * (part))
+#define vreg_set(c, o, which, part, v) stencil_vector_set(c, (o)->kept, (o)->at_##which, 16 * (part), v)
+#else
+#define vreg_get(c, o, which, part) vec_load(&OP_VREG(c, o, which)->q[2 * (part)])
+#define vreg_set(c, o, which, part, v) vec_store(&OP_VREG(c, o, which)->q[2 * (part)], v)
+#endif
+
 ALWAYS_INLINE vec xmm_get(const struct cpu *c, unsigned n) { return vec_load(&c->v[n].q[0]); }
-ALWAYS_INLINE void xmm_set(struct cpu *c, unsigned n, vec v) { vec_store(&c->v[n].q[0], v); }
+ALWAYS_INLINE void xmm_set(struct cpu *c, unsigned n, vec v)
+{
+	VECTORS_WRITTEN();
+	vec_store(&c->v[n].q[0], v);
+}
 ALWAYS_INLINE vec high_get(const struct cpu *c, unsigned n) { return vec_load(&c->v[n].q[2]); }
 
 ALWAYS_INLINE void ymm_set(struct cpu *c, unsigned n, vec low, vec high)
 {
-	vec_store(&c->v[n].q[0], low);
+	xmm_set(c, n, low);
 	vec_store(&c->v[n].q[2], high);
 }
 
@@ -154,42 +167,43 @@ ALWAYS_INLINE bool vec_body(struct cpu *c, const struct op *o, vec_fn *fn, unsig
 
 /* ---- handlers ---- */
 
-ALWAYS_INLINE vec vec_load_size(const u8 *p, enum kind kind, unsigned size)
+/* Declare P, the host address of the memory operand, of which SIZE bytes are read. While the host's MXCSR is not the
+ * guest's, if LIVE, and for memory that the TLB does not answer, SLOW. */
+#define VEC_FAST_OPERAND(p, kind, size, live, slow) \
+	const u8 *p = NULL; \
+	if ((live) && unlikely(!c->mxcsr_live)) \
+		TAIL(slow); \
+	if ((kind) != KIND_REG) { \
+		p = fast_op(c, o, kind, size, false); \
+		if (unlikely(!p) || ((size) >= 16 && unlikely((uintptr_t)p & ((size) - 1)) && (o->scale & 0x80))) \
+			TAIL(slow); \
+	}
+
+/* SIZE bytes of the second source, 16 at most. */
+ALWAYS_INLINE vec vec_fast_source(const struct cpu *c, const struct op *o, const u8 *p, enum kind kind, unsigned size)
 {
-	return kind == KIND_REG || size >= 16 ? vec_load(p) : (vec){ get_size(p, size), 0 };
+	return kind == KIND_REG ? vreg_get(c, o, src, 0) : size >= 16 ? vec_load(p) : (vec){ get_size(p, size), 0 };
 }
 
-/* Host address of the source operand, or NULL: the slow path. */
-ALWAYS_INLINE const u8 *vec_fast_source(const struct cpu *c, const struct op *o, enum kind kind, unsigned size)
-{
-	const u8 *p;
-
-	if (kind == KIND_REG)
-		return OP_VREG(c, o, src)->b;
-	p = fast_op(c, o, kind, size, false);
-	if (size >= 16 && unlikely((uintptr_t)p & (size - 1)) && (o->scale & 0x80))
-		return NULL;
-	return p;
-}
-
-/* VLEN is a constant here. While the host's MXCSR is not the guest's, and for memory that the TLB does not answer, SLOW. */
+/* VLEN is a constant here. */
 ALWAYS_INLINE HANDLER_TYPE vec_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen, vec_fn *fn, unsigned bits, enum lanes lanes,
 				    enum post post, handler *slow)
 {
 	const unsigned size = vec_reads(lanes, bits, vlen);
-	const u8 *p = vec_fast_source(c, o, kind, size);
-	const union vreg *first = vlen ? OP_VREG(c, o, third) : OP_VREG(c, o, dst);
-	union vreg *dst = OP_VREG(c, o, dst);
-	vec low, b;
+	vec a, b, low, high = vec_zero;
 
-	if (unlikely(!p) || (post != POST_EXACT && unlikely(!c->mxcsr_live)))
-		TAIL(slow);
-	b = vec_load_size(p, kind, size);
-	low = fn(c, vec_load(&first->q[0]), b, o->imm8, 0);
+	VEC_FAST_OPERAND(p, kind, size, post != POST_EXACT, slow)
+	b = vec_fast_source(c, o, p, kind, size);
+	a = vlen ? vreg_get(c, o, third, 0) : vreg_get(c, o, dst, 0);
+	low = fn(c, a, b, o->imm8, 0);
+	if (vlen == 32) {
+		if (size == 32)
+			high = kind == KIND_REG ? vreg_get(c, o, src, 1) : vec_load(p + 16);
+		high = fn(c, vreg_get(c, o, third, 1), vec_second(lanes, b, high), o->imm8, 1);
+	}
 	if (vlen)
-		vec_store(&dst->q[2], vlen == 16 ? vec_zero :
-			fn(c, vec_load(&first->q[2]), vec_second(lanes, b, size == 32 ? vec_load(p + 16) : vec_zero), o->imm8, 1));
-	vec_store(&dst->q[0], low);
+		vreg_set(c, o, dst, 1, high);
+	vreg_set(c, o, dst, 0, low);
 	RUN(o + 1);
 }
 
