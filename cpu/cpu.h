@@ -174,7 +174,8 @@ struct cpus {
 	struct cpu *cpu[CPUS_MAX];
 };
 
-enum { FIX_DEFERRED = 1, FIX_SUM = 2, FIX_SIZE = 5 }; /* of cpu.fix */
+enum { FIX_DEFERRED = 1, FIX_SUM = 2, FIX_LOOSE = 8, FIX_SIZE = 5 }; /* of cpu.fix */
+#define FIX_CARRIES ((u64)3 << 62) /* the bits of cpu.cv that mean something */
 
 struct cpu {
 	u64 r[REGISTERS];          /* first: op->base etc. are byte offsets from here */
@@ -185,7 +186,8 @@ struct cpu {
 	 *   fix   AF in bit 4; bits 7 and 2 are normally 0, and else flip SF and PF, for values of FLAGS that no result has
 	 *   SF = bit 63 of res ^ fix.7, PF = even parity of the low byte of res, ^ fix.2
 	 * Inside of blocks fix may have FIX_DEFERRED, and the logarithm of the size in bytes at FIX_SIZE. Then cv holds the first operand of a subtraction, res the
-	 * difference of the zero-extended operands, not cut; or, with FIX_SUM, cv the first operand of an addition, res the sum, sign-extended. */
+	 * difference of the zero-extended operands, not cut; or, with FIX_SUM, cv the first operand of an addition, res the sum, sign-extended.
+	 * FIX_LOOSE alone, after a shift: other bits of cv are still to be cleared. */
 	u64 res, cv;
 	u8 fix;
 	u32 eflags;                /* everything but OSZAPC; bit 1 set */

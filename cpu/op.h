@@ -397,7 +397,10 @@ ALWAYS_INLINE void settle_flags(const struct cpu *const_c)
 {
 	struct cpu *c = (struct cpu *)const_c;
 
-	if (unlikely(c->fix & FIX_DEFERRED)) {
+	if (unlikely(c->fix & FIX_LOOSE)) {
+		c->cv &= FIX_CARRIES;
+		c->fix = 0;
+	} else if (unlikely(c->fix & FIX_DEFERRED)) {
 		bool sum = c->fix & FIX_SUM;
 		unsigned up = deferred_shift(c);
 		u64 b = sum ? c->res - c->cv : c->cv - c->res, x = c->cv ^ b ^ c->res, top_a = c->cv << up, top_b = b << up, top = c->res << up;

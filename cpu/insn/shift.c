@@ -27,12 +27,11 @@ static void flags_8086(struct cpu *c, enum shift what, u64 r, unsigned size)
 	const unsigned top = 8 * size - 1;
 	bool cf = flag_c(c);
 
+	settle_flags(c);
 	if (what == SHL)
 		c->fix = r & FL_A;
-	if (what == RCL || what == RCR) {
-		settle_flags(c);
+	if (what == RCL || what == RCR)
 		c->cv = carry_bits(cf, what == RCL ? bit(r, top) : cf ^ bit(r, top) ^ bit(r, top - 1));
-	}
 }
 
 /* Every other form. The count is the register o->src (CL, or RZERO) plus the immediate. */

@@ -11,6 +11,9 @@ ALWAYS_INLINE u64 bit(u64 v, unsigned n) { return v >> n & 1; }
 /* CF, and CF ^ OF, where cpu.h keeps them. */
 ALWAYS_INLINE u64 carry_bits(u64 cf, u64 cf_xor_of) { return cf << 63 | cf_xor_of << 62; }
 
+/* The last bit that goes out of A to the right in K steps, in bits 63 and 62. */
+ALWAYS_INLINE u64 last_out(u64 a, unsigned k) { return (u64)((s64)(a >> (k & 63) | a << (-k & 63)) >> 1); }
+
 /* To the left. */
 ALWAYS_INLINE u64 rotate(u64 a, unsigned k, unsigned size)
 {
@@ -33,17 +36,17 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 	case SHL:
 		k = size >= 4 || count < 63 ? count : 63; /* an 8086 counts to 255 */
 		r = trim(a << k, size);
-		cv = size == 8 ? bit(a, 64 - k) << 63 | r >> 1 : a << k << (63 - width);
+		cv = size == 8 ? a << (k - 1) : a << k << (63 - width);
 		break;
 	case SHR: /* the highest bit of R is 0 */
 		k = size >= 4 || count < 63 ? count : 63;
 		r = a >> k;
-		cv = (0 - bit(a, k - 1)) ^ r << (63 - top);
+		cv = last_out(a, k) ^ r << (63 - top);
 		break;
 	case SAR: /* the two highest bits are the same */
 		k = size >= 4 || count < 63 ? count : 63;
 		r = trim((u64)((s64)extend(a, size) >> k), size);
-		cv = 0 - bit((u64)((s64)extend(a, size) >> (k - 1)), 0);
+		cv = last_out(extend(a, size), k);
 		break;
 	case ROL:
 		k = count & top;
@@ -75,11 +78,12 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 		return r;
 	if (what == SHL || what == SHR || what == SAR) {
 		c->res = extend(r, size);
-		c->fix = 0;
+		c->cv = cv;
+		c->fix = FIX_LOOSE;
 	} else {
 		settle_flags(c); /* rotates leave SF ZF AF PF */
+		c->cv = cv & FIX_CARRIES;
 	}
-	c->cv = cv & (u64)3 << 62;
 	return r;
 }
 
