@@ -96,26 +96,32 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 /* One number for instruction, size, form, mode and condition. */
 #define FUSED_KEY(code, size, form, in64, cc) ((u32)(code) << 16 | (size) << 12 | (form) << 8 | (in64) << 4 | (cc))
 
+/* [taking] */
+static handler *const *find_fused(u32 key)
+{
+	switch (key) {
+#define FUSED(what, size, form, in64, cc) \
+	case FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc): { \
+		static handler *const both[] = { what##_##form##size##_##in64##_##cc, taking_##what##_##form##size##_##in64##_##cc }; \
+		return both; \
+	}
+#define FUSED_LOAD(what, size, form, in64, cc) \
+	case FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc): { \
+		static handler *const both[] = { what##_##form##size##_##in64##_##cc, NULL }; \
+		return both; \
+	}
+#include "cpu/engine/fused.def"
+	default: return NULL;
+	}
+}
+
 handler *fused_handler(const struct dec *a, const struct op *o, const struct dec *j)
 {
-#define FUSED(what, size, form, in64, cc) FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc),
-#define FUSED_LOAD FUSED
-	static const u32 keys[] = {
-#include "cpu/engine/fused.def"
-	};
-#define FUSED(what, size, form, in64, cc) { what##_##form##size##_##in64##_##cc, taking_##what##_##form##size##_##in64##_##cc },
-#define FUSED_LOAD(what, size, form, in64, cc) { what##_##form##size##_##in64##_##cc, NULL },
-	static handler *const handlers[][2] = { /* [taking] */
-#include "cpu/engine/fused.def"
-	};
 	const struct insn *jcc = j->row->insn;
-	u32 key;
+	handler *const *both;
 
 	if (!a->row->insn->fuse || !jcc->condition || (a->mem && !a->simple_ea) || a->lock)
 		return NULL;
-	key = FUSED_KEY(o->code, dec_size(a, 0), o->form, a->bits == 64, j->opcode & 15u);
-	for (unsigned i = 0; i < ARRAY_LEN(keys); i++)
-		if (keys[i] == key)
-			return handlers[i][a->taking];
-	return NULL;
+	both = find_fused(FUSED_KEY(o->code, dec_size(a, 0), o->form, a->bits == 64, j->opcode & 15u));
+	return both ? both[a->taking] : NULL;
 }
