@@ -174,7 +174,7 @@ struct cpus {
 	struct cpu *cpu[CPUS_MAX];
 };
 
-enum { FIX_DEFERRED = 1, FIX_SUM = 2, FIX_LOOSE = 8, FIX_SIZE = 5 }; /* of cpu.fix */
+enum { FIX_DEFERRED = 1, FIX_SUM = 2, FIX_LOOSE = 8, FIX_CARRIED = 16, FIX_SIZE = 5 }; /* of cpu.fix */
 #define FIX_CARRIES ((u64)3 << 62) /* the bits of cpu.cv that mean something */
 
 struct cpu {
@@ -187,6 +187,7 @@ struct cpu {
 	 *   SF = bit 63 of res ^ fix.7, PF = even parity of the low byte of res, ^ fix.2
 	 * Inside of blocks fix may have FIX_DEFERRED, and the logarithm of the size in bytes at FIX_SIZE. Then cv holds the first operand of a subtraction, res the
 	 * difference of the zero-extended operands, not cut; or, with FIX_SUM, cv the first operand of an addition, res the sum, sign-extended.
+	 * FIX_CARRIED: a carry or borrow came in.
 	 * FIX_LOOSE alone, after a shift: other bits of cv are still to be cleared. */
 	u64 res, cv;
 	u8 fix;

@@ -390,8 +390,33 @@ ALWAYS_INLINE void defer_flags_sum(struct cpu *c, u64 a, u64 b, unsigned size)
 	c->fix = deferred(size) | FIX_SUM;
 }
 
+/* The same for ADC and SBB of 8 bytes, to which CARRY came in. */
+ALWAYS_INLINE void defer_flags_carried(struct cpu *c, u64 a, u64 r, bool carry, bool sum)
+{
+	c->res = r;
+	c->cv = a;
+	c->fix = (u8)(deferred(8) | (sum ? FIX_SUM : 0) | carry * FIX_CARRIED);
+}
+
 /* To the top, where one formula serves all sizes: how far. */
 ALWAYS_INLINE unsigned deferred_shift(const struct cpu *c) { return 64 - (8u << (c->fix >> FIX_SIZE & 3)); }
+
+/* The second operand. */
+ALWAYS_INLINE u64 deferred_operand(const struct cpu *c)
+{
+	u64 carried = c->fix / FIX_CARRIED & 1;
+
+	return c->fix & FIX_SUM ? c->res - c->cv - carried : c->cv - c->res - carried;
+}
+
+/* Does X - Y - BORROW need a borrow? After a sum R that is CF with X = R and Y = the first operand, after a difference
+ * the other way round, for BORROW = what came in. */
+ALWAYS_INLINE bool borrows(u64 x, u64 y, u64 borrow)
+{
+	u64 d = x - y;
+
+	return (x < y) | (d < borrow);
+}
 
 ALWAYS_INLINE void settle_flags(const struct cpu *const_c)
 {
@@ -403,7 +428,7 @@ ALWAYS_INLINE void settle_flags(const struct cpu *const_c)
 	} else if (unlikely(c->fix & FIX_DEFERRED)) {
 		bool sum = c->fix & FIX_SUM;
 		unsigned up = deferred_shift(c);
-		u64 b = sum ? c->res - c->cv : c->cv - c->res, x = c->cv ^ b ^ c->res, top_a = c->cv << up, top_b = b << up, top = c->res << up;
+		u64 b = deferred_operand(c), x = c->cv ^ b ^ c->res, top_a = c->cv << up, top_b = b << up, top = c->res << up;
 
 		c->fix = x & FL_A;
 		c->cv = sum ? (top_a & top_b) | ((top_a | top_b) & ~top) : (~top_a & top_b) | (~(top_a ^ top_b) & top);
@@ -416,8 +441,11 @@ ALWAYS_INLINE bool flag_z(const struct cpu *c) { return c->res == 0; }
 ALWAYS_INLINE bool flag_p(const struct cpu *c) { return !(__builtin_parity(c->res & 0xff) ^ (c->fix >> 2 & 1)); }
 ALWAYS_INLINE bool flag_c(const struct cpu *c)
 {
-	if (c->fix & FIX_DEFERRED)
-		return c->fix & FIX_SUM ? c->res << deferred_shift(c) < c->cv << deferred_shift(c) : c->cv < c->cv - c->res;
+	if (c->fix & FIX_DEFERRED) {
+		u64 a = c->cv << deferred_shift(c), r = c->res << deferred_shift(c), carried = c->fix / FIX_CARRIED & 1;
+
+		return c->fix & FIX_SUM ? borrows(r, a, carried) : borrows(a, r, carried);
+	}
 	return c->cv >> 63;
 }
 ALWAYS_INLINE bool flag_s(const struct cpu *c)
@@ -429,8 +457,8 @@ ALWAYS_INLINE bool flag_a(const struct cpu *c) { settle_flags(c); return c->fix 
 /* SF and OF differ: "less". */
 ALWAYS_INLINE bool flag_l(const struct cpu *c)
 {
-	if ((c->fix & (FIX_DEFERRED | FIX_SUM)) == FIX_DEFERRED)
-		return (s64)(c->cv << deferred_shift(c)) < (s64)((c->cv - c->res) << deferred_shift(c));
+	if ((c->fix & (FIX_DEFERRED | FIX_SUM | FIX_CARRIED)) == FIX_DEFERRED)
+		return (s64)(c->cv << deferred_shift(c)) < (s64)(deferred_operand(c) << deferred_shift(c));
 	return flag_o(c) ^ flag_s(c);
 }
 

@@ -26,6 +26,16 @@ ALWAYS_INLINE void set_carry(struct cpu *c, bool value)
 enum alu { ADD = CODE_add, OR = CODE_or, ADC = CODE_adc, SBB = CODE_sbb, AND = CODE_and, SUB = CODE_sub, XOR = CODE_xor, CMP = CODE_cmp, TEST = CODE_test,
            INC = CODE_inc, DEC = CODE_dec, NEG = CODE_neg, NOT = CODE_not, BT = CODE_bt };
 
+/* CF, for ADC and SBB: of 64 bits another addition (or subtraction) has most likely left it. */
+ALWAYS_INLINE bool carry_of(const struct cpu *c, unsigned size, bool sum)
+{
+	const u8 fix = c->fix;
+
+	if (size < 8 || unlikely((fix & ~FIX_CARRIED) != (deferred(8) | (sum ? FIX_SUM : 0))))
+		return flag_c(c);
+	return sum ? borrows(c->res, c->cv, fix / FIX_CARRIED & 1) : borrows(c->cv, c->res, fix / FIX_CARRIED & 1);
+}
+
 /* SDM vol. 2 of each. A and B are zero-extended; so is what is returned. */
 ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size, bool flags)
 {
@@ -37,8 +47,11 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 			defer_flags_sum(c, a, b, size);
 		return trim(a + b, size);
 	case ADC:
-		r = a + b + flag_c(c);
-		if (flags)
+		one = carry_of(c, size, true);
+		r = a + b + one;
+		if (flags && size == 8)
+			defer_flags_carried(c, a, r, one, true);
+		else if (flags)
 			set_flags_sum(c, a, b, r, size, false);
 		return trim(r, size);
 	case SUB:
@@ -47,8 +60,11 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 			defer_flags_difference(c, a, b, size);
 		return trim(a - b, size);
 	case SBB:
-		r = a - b - flag_c(c);
-		if (flags)
+		one = carry_of(c, size, false);
+		r = a - b - one;
+		if (flags && size == 8)
+			defer_flags_carried(c, a, r, one, false);
+		else if (flags)
 			set_flags_sum(c, a, b, r, size, true);
 		return trim(r, size);
 	case AND:

@@ -12,7 +12,7 @@ ALWAYS_INLINE void product_flags(struct cpu *c, u64 low, bool wide, unsigned siz
 
 /* ---- one operand: rDX:rAX (AX for bytes) = rAX * operand ---- */
 
-ALWAYS_INLINE void multiply(struct cpu *c, const struct op *o __attribute__((unused)), u64 b, unsigned size, bool is_signed)
+ALWAYS_INLINE void multiply(struct cpu *c, const struct op *o __attribute__((unused)), u64 b, unsigned size, bool is_signed, bool flags)
 {
 	u64 a = reg_get(c, 8 * RAX, size), low, high;
 	bool wide;
@@ -36,28 +36,30 @@ ALWAYS_INLINE void multiply(struct cpu *c, const struct op *o __attribute__((unu
 		reg_set(c, 8 * RAX, size, low);
 		reg_set(c, 8 * RDX, size, high);
 	}
-	product_flags(c, low, wide, size);
+	if (flags)
+		product_flags(c, low, wide, size);
 }
 
-ALWAYS_INLINE HANDLER_TYPE multiply_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed)
+ALWAYS_INLINE HANDLER_TYPE multiply_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed, bool flags)
 {
-	multiply(c, o, reg_get(c, o->dst, size), size, is_signed);
+	multiply(c, o, reg_get(c, o->dst, size), size, is_signed, flags);
 	RUN(o + 1);
 }
 
 ALWAYS_INLINE HANDLER_TYPE multiply_mem(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed, enum kind kind, handler *slow)
 {
 	LOAD_OPERAND(size, kind, slow);
-	multiply(c, o, loaded, size, is_signed);
+	multiply(c, o, loaded, size, is_signed, true);
 	FINISH(slow);
 }
 
-struct multiply_forms { handler *reg, *mem[2]; };
+struct multiply_forms { handler *reg[2] /* [without flags] */, *mem[2]; };
 
 #define MULTIPLY_SIZE(name, size, is_signed) \
-	HANDLER(name##_r##size) { return multiply_reg(c, o, n, size, is_signed); } \
+	HANDLER(name##_r##size) { return multiply_reg(c, o, n, size, is_signed, true); } \
+	HANDLER(name##_r##size##_n) { return multiply_reg(c, o, n, size, is_signed, false); } \
 	MEMORY2(name##_m##size, multiply_mem(c, o, n, size, is_signed, MEMORY_ARGS))
-#define MULTIPLY_FORMS(name, size) { name##_r##size, { name##_m##size##_lin, name##_m##size##_seg } }
+#define MULTIPLY_FORMS(name, size) { { name##_r##size, name##_r##size##_n }, { name##_m##size##_lin, name##_m##size##_seg } }
 #define MULTIPLY(name, is_signed) \
 	MULTIPLY_SIZE(name, 1, is_signed) MULTIPLY_SIZE(name, 2, is_signed) \
 	MULTIPLY_SIZE(name, 4, is_signed) MULTIPLY_SIZE(name, 8, is_signed) \
@@ -67,7 +69,7 @@ struct multiply_forms { handler *reg, *mem[2]; };
 			MULTIPLY_FORMS(name, 1), MULTIPLY_FORMS(name, 2), MULTIPLY_FORMS(name, 4), MULTIPLY_FORMS(name, 8), \
 		}; \
 		const struct multiply_forms *f = &forms[log2_size(dec_size(d, 0))]; \
-		o->run = d->mem ? f->mem[!d->simple_ea] : f->reg; \
+		o->run = d->mem ? f->mem[!d->simple_ea] : f->reg[d->dead_flags]; \
 		if (!has(d->model, F_I186)) \
 			gen_muldiv_8086(d, o); \
 	}
