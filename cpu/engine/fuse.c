@@ -1,4 +1,4 @@
-/* An arithmetic instruction and the conditional jump after it in one step: what compilers write at the end of every loop. Both operations stay
+/* An arithmetic instruction and the conditional jump or move after it in one step: what compilers write at the end of every loop. Both operations stay
  * in the block as they are; only the first one's handler knows of the second. The condition is computed from operands and result, not from
  * the flags, which are kept all the same. */
 #define HAS_LINKS
@@ -86,30 +86,61 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 	RUN(o + 2);
 }
 
+/* The second half is CMOVcc of MSIZE bytes. */
+ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size, enum form form, unsigned msize)
+{
+	u64 a = reg_get(c, o->base, size), b = form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size), yes, no;
+	bool holds_;
+
+	alu(c, what, a, b, size, true);
+	holds_ = holds(what, cc, a, b, what == CMP ? trim(a - b, size) : a & b, size);
+	yes = reg_get(c, o[1].src, msize);
+	no = reg_get(c, o[1].dst, msize);
+	reg_set(c, o[1].dst, 8, holds_ ? yes : no);
+	RUN(o + 2);
+}
+
 #define FUSED(what, size, form, in64, cc) \
 	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); } \
 	TAKING_HANDLER(taking_##what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, TAKING, last); }
 #define FUSED_LOAD(what, size, form, in64, cc) \
 	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); }
+#define FUSED_MOVE(what, size, form, in64, cc) \
+	HANDLER(move4_##what##_##form##size##_##cc) { return fused_move(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, 4); } \
+	HANDLER(move8_##what##_##form##size##_##cc) { return fused_move(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, 8); }
 #include "cpu/engine/fused.def"
 
 /* One number for instruction, size, form, mode and condition. */
 #define FUSED_KEY(code, size, form, in64, cc) ((u32)(code) << 16 | (size) << 12 | (form) << 8 | (in64) << 4 | (cc))
+#define FUSED_CASE(key, first, second) \
+	case key: { \
+		static handler *const two[] = { first, second }; \
+		return two; \
+	}
 
 /* [taking] */
-static handler *const *find_fused(u32 key)
+static handler *const *find_jump(u32 key)
 {
 	switch (key) {
 #define FUSED(what, size, form, in64, cc) \
-	case FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc): { \
-		static handler *const both[] = { what##_##form##size##_##in64##_##cc, taking_##what##_##form##size##_##in64##_##cc }; \
-		return both; \
-	}
+	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc), what##_##form##size##_##in64##_##cc, \
+		   taking_##what##_##form##size##_##in64##_##cc)
 #define FUSED_LOAD(what, size, form, in64, cc) \
-	case FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc): { \
-		static handler *const both[] = { what##_##form##size##_##in64##_##cc, NULL }; \
-		return both; \
+	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc), what##_##form##size##_##in64##_##cc, NULL)
+#define FUSED_MOVE(what, size, form, in64, cc)
+#include "cpu/engine/fused.def"
+	default: return NULL;
 	}
+}
+
+/* [of 8 bytes] */
+static handler *const *find_move(u32 key)
+{
+	switch (key) {
+#define FUSED(what, size, form, in64, cc)
+#define FUSED_LOAD(what, size, form, in64, cc)
+#define FUSED_MOVE(what, size, form, in64, cc) \
+	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc), move4_##what##_##form##size##_##cc, move8_##what##_##form##size##_##cc)
 #include "cpu/engine/fused.def"
 	default: return NULL;
 	}
@@ -117,11 +148,18 @@ static handler *const *find_fused(u32 key)
 
 handler *fused_handler(const struct dec *a, const struct op *o, const struct dec *j)
 {
-	const struct insn *jcc = j->row->insn;
-	handler *const *both;
+	const unsigned condition = j->row->insn->condition, size = dec_size(j, 0);
+	handler *const *two = NULL;
+	u32 key;
 
-	if (!a->row->insn->fuse || !jcc->condition || (a->mem && !a->simple_ea) || a->lock)
+	if (!a->row->insn->fuse || !condition || (a->mem && !a->simple_ea) || a->lock)
 		return NULL;
-	both = find_fused(FUSED_KEY(o->code, dec_size(a, 0), o->form, a->bits == 64, j->opcode & 15u));
-	return both ? both[a->taking] : NULL;
+	key = FUSED_KEY(o->code, dec_size(a, 0), o->form, a->bits == 64, j->opcode & 15u);
+	if (condition == CONDITION_JUMP) {
+		two = find_jump(key);
+		return two ? two[a->taking] : NULL;
+	}
+	if (!j->mem && size >= 4 && !a->taking)
+		two = find_move(key);
+	return two ? two[size == 8] : NULL;
 }

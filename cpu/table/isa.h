@@ -57,6 +57,8 @@ typedef void gen_fn(const struct dec *d, struct op *o);
 extern gen_fn *const insn_gen[CODES];
 
 /* A row of insn.def. */
+enum { CONDITION_JUMP = 1 /* Jcc */, CONDITION_MOVE /* CMOVcc */ };
+
 struct insn {
 	const char *mnemonic, *encoding, *operands;
 	enum feature since;
@@ -83,8 +85,8 @@ struct insn {
 	bool quiet;              /* whatever its operands, it reads memory or a device and changes general registers, EFLAGS and RIP, nothing else. Of .pure and .condition
 	                          * wait.c knows it. */
 	bool loads;              /* of the memory form with a base alone the base may come from there */
-	bool fuse;               /* may be one step with a conditional jump behind it: fused.def */
-	bool condition;          /* Jcc: opcode bits 3-0 are its condition (condition.h) */
+	bool fuse;               /* may be one step with a conditional jump or move behind it: fused.def */
+	u8 condition;            /* CONDITION_*: opcode bits 3-0 are its condition (condition.h) */
 	bool by_count;           /* shifts and rotates by a constant: of 0 they change nothing, flags included */
 	u32 reads, writes;       /* SR_* */
 	u8 pg;                   /* enum pg_class */

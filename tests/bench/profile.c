@@ -40,7 +40,7 @@ static void count(struct dec *d, struct op *o, unsigned n)
 	second = step_of(&d[1], &o[1]);
 	if (first && second)
 		pairs[first][second][d[1].taking]++;
-	if (d[0].row->insn->fuse && d[1].row->insn->condition && (!d[0].mem || d[0].simple_ea))
+	if (d[0].row->insn->fuse && d[1].row->insn->condition == CONDITION_JUMP && (!d[0].mem || d[0].simple_ea))
 		count_fusion(&d[0], &o[0]);
 }
 
@@ -68,7 +68,7 @@ static void sample(struct cpu *c)
 		} else {
 			n++;
 		}
-		if (!insn || (insn->ends && !insn->condition))
+		if (!insn || (insn->ends && insn->condition != CONDITION_JUMP))
 			break;
 	}
 	samples++;
