@@ -1,3 +1,5 @@
+/* Power management of the 82371AB (Intel 82371AB data sheet; ACPI specification 6.x, chapter 4): PM1, PM timer, SMI
+ * port, SMBus. Limits: acpi.h. */
 #include <stdlib.h>
 #include "io/chipset/acpi.h"
 #include "io/chipset/pci.h"

@@ -1,8 +1,12 @@
-/* Power management of the 82371AB (PIIX4), function 3 of slot 1 (Intel 82371AB data sheet): ACPI fixed hardware (ACPI specification 6.x, chapter
- * 4), the SMI command port, an SMBus without devices.
+/* Power management of the 82371AB (PIIX4), function 3 of slot 1 (Intel 82371AB data sheet): ACPI fixed hardware
+ * (ACPI specification 6.x, chapter 4), the SMI command port, an SMBus without devices.
  *
  *     PMBASE +0 PM1 status   +2 PM1 enable   +4 PM1 control   +8 PM timer (3579545 Hz, 32 bits)   +28h global control: bit 0 SMI# enabled
- *     B2h SMI command (F1h: ACPI on, F0h: off)   B3h SMI status */
+ *     B2h SMI command (F1h: ACPI on, F0h: off)   B3h SMI status
+ *
+ * Not modelled: sleep states but S5 (a guest that enters another one wakes at once), general-purpose events, clock
+ * control, device monitors (their registers keep their bits), throttling. Every command on the SMBus ends with a
+ * device error. */
 #ifndef IO_ACPI_H
 #define IO_ACPI_H
 

@@ -1,9 +1,11 @@
-/* Ports by which guests of other emulators end the run:
+/* Ports by which guests of other emulators end the run; there is no data sheet:
  *
  *     8900h  the letters of "Shutdown", a byte each: power off (Bochs)
  *     B004h  a word with bit 13, SLP_EN, and sleep type 0 in bits 10 to 12: power off (PM1a_CNT where the firmware
  *            of Bochs, and of QEMU before 2.0, puts it)
- *      501h  a value that ends the run (QEMU's isa-debug-exit, where it is by default) */
+ *      501h  a value that ends the run (QEMU's isa-debug-exit, where it is by default)
+ *
+ * Not modelled: the other registers of these devices; reads give all ones. */
 #ifndef IO_EXITPORTS_H
 #define IO_EXITPORTS_H
 

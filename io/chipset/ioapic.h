@@ -1,8 +1,12 @@
-/* The I/O APIC (Intel 82093AA data sheet): 24 pins, each with a redirection entry, at FEC00000h. Version 20h: it has the EOI register.
+/* The I/O APIC (Intel 82093AA data sheet): 24 pins, each with a redirection entry, at FEC00000h. Version 20h: it has
+ * the EOI register.
  *
  * What it sends is the message that a PCI device would write as an MSI:
  *
- *     address  FEE00000h | destination << 12 | logical << 2      data  vector | delivery mode << 8 | level assert << 14 | level << 15 */
+ *     address  FEE00000h | destination << 12 | logical << 2      data  vector | delivery mode << 8 | level assert << 14 | level << 15
+ *
+ * Not modelled: the APIC bus and its arbitration; the polarity bit is stored and has no effect, and the delivery
+ * status is always idle. */
 #ifndef IO_IOAPIC_H
 #define IO_IOAPIC_H
 

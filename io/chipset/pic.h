@@ -5,7 +5,9 @@
  *      IR2 <--------- | 20h    | <------- INT of slave -- | A0h   |
  *      IR3..IR7 ----> +--------+            IR10..15 ---> +-------+
  *
- * Edge or level is chosen by the ELCR alone (4D0h, 4D1h); LTIM of ICW1 is remembered but has no effect, as in the PIIX. */
+ * Edge or level is chosen by the ELCR alone (4D0h, 4D1h); LTIM of ICW1 is remembered but has no effect, as in the PIIX.
+ *
+ * Not modelled: the MCS-80/85 mode, buffered mode, the time between a request and INTR. */
 #ifndef IO_PIC_H
 #define IO_PIC_H
 

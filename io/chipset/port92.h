@@ -1,6 +1,9 @@
-/* System control port A, 92h (IBM PS/2 Hardware Interface Technical Reference): bit 0 pulses reset, bit 1 is the fast A20 gate.
+/* System control port A, 92h (IBM PS/2 Hardware Interface Technical Reference): bit 0 pulses reset, bit 1 is the
+ * fast A20 gate.
  *
- * The machine ORs this A20 (low at power-on) with the keyboard controller's (high at power-on). */
+ * The machine ORs this A20 (low at power-on) with the keyboard controller's (high at power-on).
+ *
+ * Not modelled: bits 2 to 7 (security lock, watchdog, fixed-disk lamp), which read as 0. */
 #ifndef IO_PORT92_H
 #define IO_PORT92_H
 

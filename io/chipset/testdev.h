@@ -1,10 +1,12 @@
-/* The test device that QEMU calls pc-testdev, which kvm-unit-tests expects:
+/* QEMU's pc-testdev, which kvm-unit-tests expects; there is no data sheet:
  *
  *     E0h  a register of 32 bits, read and written in any size
  *     E8h  the same register; an access of several bytes is as many accesses of one byte
- *     E4h  takes a physical address: QEMU takes the page away and gives it back; here nothing is to be done
+ *     E4h  a physical address: QEMU unmaps and maps the page; a write has no effect here
  *     2000h-2017h   each a level, bit 0, on the interrupt line with that number
- *     FF000000h     64 KiB of memory that is a device: each access is one of the device's */
+ *     FF000000h     64 KiB of memory that is a device: each access is one of the device's
+ *
+ * Not modelled: the page of port E4h. */
 #ifndef IO_TESTDEV_H
 #define IO_TESTDEV_H
 

@@ -1,4 +1,5 @@
-/* Copy on write: a store that is never written, and the blocks that were, elsewhere. In memory, this is `snapshot'. */
+/* Copy on write, without a data sheet: a store that is only read, and the written blocks in another store. In
+ * memory, this is `snapshot'. */
 #include <stdlib.h>
 #include "io/disk/store.h"
 

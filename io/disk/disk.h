@@ -1,4 +1,4 @@
-/* What a drive has inside: SIZE bytes that can be read and written, from one of
+/* The image of a drive, without a data sheet: SIZE bytes that can be read and written, from one of
  *
  *     FILE                    a raw image; writes go to it
  *     FILE,snapshot           writes stay in memory and are forgotten at the end; they are state: saved, hashed, taken back by a load
@@ -7,8 +7,8 @@
  *     FILE,offset=N,size=N    a minidisk: this range of FILE and nothing else (combines with the others; K, M, G suffixes)
  *     nbd:URI                 a network block device, e.g. nbd:unix:/tmp/socket or nbd:nbd://host/export
  *
- * Work is done when the call returns: how long it takes in virtual time is the controller's business. The same calls give the same
- * answers, whatever the host does, as long as nobody else writes the image.
+ * Work is done when the call returns: how long it takes in virtual time is the controller's business. The same calls
+ * give the same answers, whatever the host does, as long as nobody else writes the image.
  *
  * No request can leave the disk: it is checked here, once, for every controller. */
 #ifndef IO_DISK_H

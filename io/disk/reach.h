@@ -1,8 +1,8 @@
-/* What a configuration may reach of the host when a stranger wrote it, as a recording's may be: regular files,
- * opened for reading. A file that the user has named is the user's choice: it may be a block device, too. Nothing
- * is created, written, locked or connected to.
+/* The files of the host that a configuration may open if somebody else wrote it, e.g. that of a recording: regular
+ * files, for reading. A file that the user has named may be a block device, too. Nothing is created, written, locked
+ * or connected to. It is no chip and has no data sheet.
  *
- * A NULL struct reach is the user's own configuration, which may do all that disk.h says. */
+ * A NULL struct reach is the user's own configuration, which may open everything that disk.h lists. */
 #ifndef IO_DISK_REACH_H
 #define IO_DISK_REACH_H
 

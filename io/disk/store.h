@@ -1,4 +1,4 @@
-/* What disks are made of: stores of bytes, one over the other.
+/* Stores of bytes, of which images are made, one over the other; without a data sheet.
  *
  *     raw, nbd      the host's
  *     memory        a struct ram

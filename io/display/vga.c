@@ -1,4 +1,5 @@
-/* The VGA's registers: sequencer, graphics controller, CRTC, attribute controller, DAC; where they are in ports and memory. */
+/* The VGA's registers (IBM VGA/XGA Technical Reference; limits: vga.h): sequencer, graphics controller, CRTC,
+ * attribute controller, DAC; where they are in ports and memory. */
 #include <stdlib.h>
 #include "io/display/vga_chip.h"
 

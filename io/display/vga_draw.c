@@ -1,4 +1,5 @@
-/* The picture: CRTC addresses, shift registers, attribute controller, DAC.
+/* The picture of the VGA (IBM VGA/XGA Technical Reference; limits: vga.h): CRTC addresses, shift registers,
+ * attribute controller, DAC.
  *
  *     counter (one step a character clock) --byte/word/doubleword, row scan--> offset in the planes --shift registers--> 4 or 8 bits a dot
  *     --palette, colour select--> 8 bits --DAC--> colour */

@@ -1,4 +1,5 @@
-/* The planes as the processor sees them between A0000h and BFFFFh.
+/* The planes of the VGA (IBM VGA/XGA Technical Reference; limits: vga.h), as the processor sees them between A0000h
+ * and BFFFFh.
  *
  *     byte --rotate--+--set/reset--+--logic--+--bit mask--+--map mask--> four planes
  *                                  |   ^          ^

@@ -1,3 +1,5 @@
+/* The ACPI tables (ACPI specification 2.0, chapter 5): RSDP, RSDT, XSDT, FADT, FACS, MADT, HPET. acpi_dsdt.c has the
+ * DSDT. */
 #include <stdlib.h>
 #include "io/chipset/acpi.h"
 #include "io/timer/hpet.h"

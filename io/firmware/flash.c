@@ -1,3 +1,4 @@
+/* The NOR flash chip (JESD68; Intel command set 0001h). Limits: flash.h. */
 #include <stdlib.h>
 #include "io/firmware/flash.h"
 

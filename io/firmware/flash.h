@@ -1,11 +1,12 @@
-/* A NOR flash chip with Intel's command set (Common Flash Interface, JESD68; command set 0001h), 8 bits wide, blocks of 4 KiB: what firmware keeps
- * its variables in. Reads are those of a ROM until a command is written anywhere in it:
+/* A NOR flash chip with Intel's command set (Common Flash Interface, JESD68; command set 0001h), 8 bits wide, blocks
+ * of 4 KiB, for the variables of the firmware. Reads are those of a ROM until a command is written anywhere in it:
  *
  *     10h, 40h, then a byte   program: bits go from 1 to 0        50h  clear status      FFh  read array
  *     20h, then D0h           erase the block: all ones           70h  read status: 80h done, 30h wrong sequence
  *     90h  read identifier    98h  read CFI query
  *
- * Work is done at once. After "clear status" the status is 00h, not 80h: firmware made for virtual machines takes 80h for something else.
+ * Work is done at once. After "clear status" the status is 00h, not 80h: firmware made for virtual machines takes
+ * 80h for something else.
  *
  * Not modelled: locks, suspend, the write buffer. */
 #ifndef IO_FLASH_H

@@ -1,4 +1,5 @@
-/* How firmware learns about its machine: a selector of items, some of them files (the fw_cfg device; Documentation/specs/fw_cfg of QEMU).
+/* The fw_cfg device (QEMU's specification of fw_cfg), by which firmware reads about its machine: a selector of
+ * items, some of them files.
  *
  *     510h  selector, 16 bits      511h  the item, byte by byte      514h, 518h  address of a DMA request, high and low half, big-endian
  *

@@ -1,4 +1,5 @@
-/* The MP table (Intel MultiProcessor Specification 1.4): what systems from before ACPI read to find processors and interrupts. */
+/* The MP table (Intel MultiProcessor Specification 1.4), from which systems before ACPI read processors and
+ * interrupts: processors, a PCI and an ISA bus, the I/O APIC, interrupts. Not modelled: the extended table. */
 #ifndef IO_MPTABLE_H
 #define IO_MPTABLE_H
 

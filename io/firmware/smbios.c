@@ -1,3 +1,4 @@
+/* The SMBIOS tables (System Management BIOS reference specification 2.8). smbios.h lists the structures. */
 #include "io/firmware/smbios.h"
 
 /* Chapter 7: the types of structures that there are here. */

@@ -1,8 +1,11 @@
-/* The keyboard controller of the PS/2 (IBM PS/2 Hardware Interface Technical Reference, "Keyboard/Auxiliary Device Controller") with
- * its keyboard and mouse.
+/* The keyboard controller of the PS/2 (IBM PS/2 Hardware Interface Technical Reference, "Keyboard/Auxiliary Device
+ * Controller") with its keyboard and mouse.
  *
  *     60h data   64h status (read), command (write)
- *     output port: bit 0 reset (low), bit 1 A20, bit 4 IRQ1, bit 5 IRQ12 */
+ *     output port: bit 0 reset (low), bit 1 A20, bit 4 IRQ1, bit 5 IRQ12
+ *
+ * Not modelled: the password (A4h says that there is none), time-outs and parity errors of the plugs, the keyboard
+ * lock. */
 #ifndef IO_I8042_H
 #define IO_I8042_H
 

@@ -1,3 +1,4 @@
+/* The keyboard and the mouse (IBM PS/2 Hardware Interface Technical Reference). Limits: ps2.h. */
 #include "io/input/ps2.h"
 
 enum { ACK = 0xfa, RESEND = 0xfe, BAT_PASSED = 0xaa };

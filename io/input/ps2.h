@@ -1,7 +1,9 @@
-/* What hangs on the two PS/2 plugs: a keyboard (scan-code sets 1, 2 and 3) and a mouse (IBM PS/2 Hardware Interface Technical
- * Reference, keyboard and auxiliary device sections) that becomes one with a wheel and with five buttons when a driver knocks as Microsoft's do.
+/* The devices at the two PS/2 plugs: a keyboard (scan-code sets 1, 2 and 3) and a mouse (IBM PS/2 Hardware Interface
+ * Technical Reference, keyboard and auxiliary device sections) that becomes one with a wheel and with five buttons
+ * when a driver knocks as Microsoft's do.
  *
- * Not modelled: the mouse's rate (packets come as movement does), the Shifts that set 1 and 2 put around keys beside the numeric pad.
+ * Not modelled: the mouse's rate (packets come as movement does), the Shifts that set 1 and 2 put around keys beside
+ * the numeric pad.
  *
  * Each has bytes that it wants to send, answers first; the i8042 takes them when its output buffer is free. */
 #ifndef IO_PS2_H

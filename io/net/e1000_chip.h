@@ -1,4 +1,5 @@
-/* The inside of the 82540EM, for its files: e1000.c registers, EEPROM, PHY, interrupts; e1000_dma.c descriptors. */
+/* The inside of the 82540EM (8254x Software Developer's Manual), for its files: e1000.c registers, EEPROM, PHY,
+ * interrupts; e1000_dma.c descriptors. */
 #ifndef IO_E1000_CHIP_H
 #define IO_E1000_CHIP_H
 

@@ -1,3 +1,4 @@
+/* A queue of Ethernet frames in the state of an adapter. frames.h describes it. */
 #include "io/net/frames.h"
 
 static void copy_in(struct frames *f, u32 at, const void *in, u32 len)

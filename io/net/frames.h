@@ -1,4 +1,5 @@
-/* Ethernet frames that have come in and wait for the adapter to take them: part of its state. A ring of { length (32 bits), bytes }. */
+/* Received Ethernet frames that wait for the adapter, a part of its state: a ring of { length (32 bits), bytes }. It
+ * is no chip and has no data sheet. */
 #ifndef IO_FRAMES_H
 #define IO_FRAMES_H
 

@@ -1,3 +1,4 @@
+/* Headers and checksums of IPv4, IPv6, TCP and UDP (RFC 791, 793, 768, 1071, 8200). Limits: inet.h. */
 #include "io/net/inet.h"
 
 bool inet_parse(const u8 *frame, size_t len, struct inet *i)

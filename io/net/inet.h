@@ -1,4 +1,5 @@
-/* What network adapters know of the Internet's headers: where they are in a frame, and their checksums (RFC 791, 793, 768, 1071, 8200). */
+/* Internet headers in a frame, for adapters that compute checksums and cut segments (RFC 791, 793, 768, 1071, 8200):
+ * offsets and checksums. Not modelled: IPv6 extension headers, fragments, more than one VLAN tag. */
 #ifndef IO_INET_H
 #define IO_INET_H
 

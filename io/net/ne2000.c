@@ -1,3 +1,4 @@
+/* The RTL8029AS (National DP8390D data sheet). Limits: ne2000.h. */
 #include <stdlib.h>
 #include <zlib.h>
 #include "io/net/frames.h"

@@ -1,5 +1,5 @@
-/* Ports that no real PC has and every emulator does: E9h takes bytes for a console (reads give E9h, which is how a guest knows), 402h the same
- * from firmware, F4h ends the run with a value. */
+/* Ports of emulators, without a data sheet: E9h takes bytes for a console (a read gives E9h, by which a guest finds
+ * it), 402h takes bytes of the firmware's log, F4h ends the run with a value (QEMU's isa-debug-exit). */
 #ifndef IO_DEBUGPORT_H
 #define IO_DEBUGPORT_H
 

@@ -1,7 +1,10 @@
-/* The high precision event timers (IA-PC HPET specification 1.0a): one 64-bit counter at 100 MHz, three comparators, at FED00000h.
+/* The high precision event timers (IA-PC HPET specification 1.0a): one 64-bit counter at 100 MHz, three comparators,
+ * at FED00000h.
  *
- * With legacy replacement, timer 0 is IRQ0 (GSI 2 of the I/O APIC) and timer 1 is IRQ8; the PIT and the RTC interrupt are then to be cut off
- * by the wiring, which is told by the `legacy` line. */
+ * With legacy replacement, timer 0 is IRQ0 (GSI 2 of the I/O APIC) and timer 1 is IRQ8; the PIT and the RTC
+ * interrupt are then to be cut off by the wiring, which is told by the `legacy` line.
+ *
+ * Not modelled: interrupts as messages (FSB); the comparators offer pins 16 to 23 only. */
 #ifndef IO_HPET_H
 #define IO_HPET_H
 

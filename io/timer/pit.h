@@ -5,7 +5,11 @@
  *                 +-> counter 2 -> OUT2 -+-> port 61h bit 5
  *      port 61h bit 0 -> GATE2          & port 61h bit 1 -> speaker
  *
- * Counters are computed from the clock when somebody looks; only the edges of OUT0 are events. */
+ * Counters are computed from the clock when somebody looks; only the edges of OUT0 are events. All six modes, BCD,
+ * latch and read-back work.
+ *
+ * Not modelled: memory refresh (port 61h bit 4 toggles as if there were one); the NMI sources of port 61h never
+ * occur. */
 #ifndef IO_PIT_H
 #define IO_PIT_H
 

@@ -2,7 +2,9 @@
  *
  *     port 70h: bit 7 masks NMI, bits 6-0 are the index      port 71h: the byte
  *
- * The time of day is the start time plus virtual time; the chip's divider is in phase with virtual time zero. */
+ * The time of day is the start time plus virtual time; the chip's divider is in phase with virtual time zero.
+ *
+ * Not modelled: the square wave, daylight saving, an empty battery (VRT is always set), the day-of-month alarm. */
 #ifndef IO_RTC_H
 #define IO_RTC_H
 

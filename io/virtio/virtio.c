@@ -1,4 +1,4 @@
-/* Rings, chains and the life of a device. */
+/* Split rings, chains and the life of a device (virtio 1.2, chapter 2). Limits: virtio.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "io/virtio/virtio.h"

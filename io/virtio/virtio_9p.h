@@ -1,9 +1,12 @@
-/* The virtio 9P transport (virtio 1.2, 5.9 reserves its number; the layout is Linux's): one queue, whose chains carry a request and room for its
- * answer. Requests go out, answers come in later, in any order; what they say is the business of whoever serves them.
+/* The virtio 9P transport (virtio 1.2, 5.9 reserves its number; the layout is Linux's): one queue, whose chains
+ * carry a request and room for its answer. Requests go out, answers come in later, in any order; what they say is
+ * the business of whoever serves them.
  *
  *     9P message: size (32, itself included)  type (8)  tag (16)  ...
  *
- * The answer finds its request by the tag. At most VIRTIO_QUEUE_MAX requests are under way. */
+ * The answer finds its request by the tag. At most VIRTIO_QUEUE_MAX requests are under way.
+ *
+ * Not modelled: messages beyond P9_MESSAGE_MAX; the file server is outside of the machine. */
 #ifndef IO_VIRTIO_9P_H
 #define IO_VIRTIO_9P_H
 

@@ -1,5 +1,8 @@
-/* The virtio entropy device (virtio 1.2, 5.4). Its bytes come from a generator that starts from the machine's seed: a run with the same seed gets
- * the same bytes. They are random to a statistician, not to an adversary. */
+/* The virtio entropy device (virtio 1.2, 5.4). Its bytes come from a generator that starts from the machine's seed:
+ * a run with the same seed gets the same bytes. They have the statistics of random bytes and no cryptographic
+ * strength.
+ *
+ * Not modelled: buffers of more than 64 KiB are filled up to 64 KiB. */
 #ifndef IO_VIRTIO_RNG_H
 #define IO_VIRTIO_RNG_H
 
