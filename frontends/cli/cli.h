@@ -94,9 +94,9 @@ enum { RECORDING_PATH = 512, RECORDING_ALLOW_NBD, RECORDING_KERNEL, RECORDING_IN
 	{ "kernel", required_argument, NULL, RECORDING_KERNEL }, { "initrd", required_argument, NULL, RECORDING_INITRD }, \
 	{ "bios", required_argument, NULL, RECORDING_BIOS }
 #define RECORDING_HELP \
-	"      --path=OLD=NEW    a file or a folder that the recording calls OLD is NEW now; may repeat\n" \
-	"      --kernel=FILE, --initrd=FILE, --bios=FILE   where these are now\n" \
-	"      --allow-nbd       connect to the network block devices that the recording names\n"
+	"      --path=OLD=NEW    use NEW for the file or folder that the recording calls OLD; may repeat\n" \
+	"      --kernel=FILE, --initrd=FILE, --bios=FILE   use these files for the recorded ones\n" \
+	"      --allow-nbd       connect to the network block devices of the recording\n"
 #define RECORDING_HINT "--path OLD=NEW tells where a file is now, --allow-nbd lets it connect"
 /* VALUE is kept. False, having complained. */
 bool recording_option(struct recording *r, int c, char *value);

@@ -15,18 +15,18 @@
 
 static const char help[] =
 	"Usage: vcpu explore --seeds=A..B --fail=REGEXP [OPTION]...\n"
-	"Run a guest once for each --seed, until a run fails; record that one.\n"
+	"Run a guest once for each seed until a run fails; record that run.\n"
 	"\n"
-	"      --seeds=A..B      the seeds: schedules of timers and processors\n"
-	"      --fail=REGEXP     a run has failed when a line that it writes to COM1 or to port E9h\n"
-	"                        matches this extended regular expression, or the last one, which\n"
-	"                        says how it ended: \"stop poweroff\", \"stop debug-exit 3\",\n"
-	"                        \"stop limit\" (--limit, --limit-time), \"stop triple-fault\", \"stop halt\"\n"
-	"      --record=FILE     where the failed run goes [explore-SEED.vrr]\n"
+	"      --seeds=A..B      use the seeds A to B; each is a schedule of timers and processors\n"
+	"      --fail=REGEXP     match each line of COM1 and of port E9h with this extended regular\n"
+	"                        expression, and a last line with the end of the run:\n"
+	"                        \"stop poweroff\", \"stop debug-exit 3\", \"stop triple-fault\",\n"
+	"                        \"stop limit\" (--limit, --limit-time), \"stop halt\"\n"
+	"      --record=FILE     record the failed run in FILE [explore-SEED.vrr]\n"
 	"\n"
 	"The other options are those of vcpu run. The guest has no input.\n"
 	"\n"
-	"Exit status: 0 no run failed; 18 one did, and FILE repeats it; 2 bad usage or input.\n";
+	"Exit status: 0 no run failed; 18 a run failed, and FILE repeats it; 2 bad usage or input.\n";
 
 enum { SLICE = 4000000, LINE = 4096 };
 

@@ -124,13 +124,13 @@ int command_isa(int argc, char **argv)
 			}
 			break;
 		case 'h':
-			puts("Usage: vcpu isa [--json | --theorem CPU [--monitor HOW]]\nPrint the instruction table, one row an instruction form.\n\n"
-			     "      --json         as JSON: an array of objects, with every column\n"
-			     "      --theorem CPU  the rows because of which that processor cannot be virtualised\n"
-			     "                     without help from its hardware (Popek and Goldberg)\n"
-			     "      --monitor HOW  its guest is at CPL 3, CR4 as it was: cpl3; with UMIP: umip;\n"
+			puts("Usage: vcpu isa [--json | --theorem CPU [--monitor HOW]]\nPrint the instruction table: one row for each form of an instruction.\n\n"
+			     "      --json         print an array of JSON objects, with every column\n"
+			     "      --theorem CPU  print the rows that prevent the virtualisation of CPU without\n"
+			     "                     hardware support (Popek and Goldberg)\n"
+			     "      --monitor HOW  run the guest of the monitor at CPL 3: cpl3; with CR4.UMIP: umip;\n"
 			     "                     in VMX non-root operation: vt-x [cpl3]\n"
-			     "      --help         this text");
+			     "      --help         print this text");
 			return STATUS_OK;
 		default:
 			return STATUS_USAGE;

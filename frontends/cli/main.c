@@ -10,18 +10,18 @@ static const struct command {
 	const char *text;
 } commands[] = {
 	{ "run", command_run, "boot a kernel or an image" },
-	{ "demo", command_demo, "boot a small guest that is built into this program" },
-	{ "replay", command_replay, "repeat a run that was recorded" },
+	{ "demo", command_demo, "boot the guest that is built into this program" },
+	{ "replay", command_replay, "repeat a recorded run" },
 	{ "explore", command_explore, "run a guest under many schedules until it fails" },
 	{ "isa", command_isa, "print the instruction table" },
 };
 
 static void help(FILE *f)
 {
-	fprintf(f, "Usage: vcpu COMMAND [OPTION]...\nAn x86 PC, interpreted: exact and deterministic.\n\nCommands:\n");
+	fprintf(f, "Usage: vcpu COMMAND [OPTION]...\nRun an x86 PC, exactly and deterministically.\n\nCommands:\n");
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].text);
-	fprintf(f, "\n  --help      this text; vcpu COMMAND --help tells more\n  --version   the version\n");
+	fprintf(f, "\n  --help      print this text; vcpu COMMAND --help lists the options\n  --version   print the version\n");
 }
 
 int main(int argc, char **argv)

@@ -183,7 +183,7 @@ static bool set_limit(struct parsing *p, const char *name, const char *text, voi
 	return false;
 }
 
-/* The library gives out RAM only as it is touched, but more than the host has is a slip of the pen. */
+/* The library allocates RAM lazily, but a size beyond the host's memory is a typing error. */
 static bool set_memory(struct parsing *p, const char *name, const char *text, void *at)
 {
 	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
@@ -385,96 +385,135 @@ static const struct row {
 	bool starts;               /* it names an image to start from: a demo's help leaves it out */
 	const char *help;          /* lines */
 } rows[] = {
-	{ "kernel", "FILE", set_guest, IN(config.kernel), true, "a Linux bzImage, a multiboot image, an ELF with a PVH note, or a\nflat image, told apart by what is in it" },
-	{ "initrd", "FILE", set_guest, IN(config.initrd), true, "initial RAM disk; multiboot modules as \"FILE ARGS,FILE ARGS\"" },
-	{ "append", "TEXT", set_guest, IN(config.append), true, "the kernel's command line" },
+	{ "kernel", "FILE", set_guest, IN(config.kernel), true,
+	  "boot FILE: a Linux bzImage, a multiboot 1 image, an ELF file with a PVH note,\nor a flat image" },
+	{ "initrd", "FILE", set_guest, IN(config.initrd), true,
+	  "pass FILE as the initial RAM disk; multiboot modules: \"FILE ARGS,FILE ARGS\"" },
+	{ "append", "TEXT", set_guest, IN(config.append), true, "pass TEXT as the kernel's command line" },
 	{ "load", "ADDRESS=FILE", set_load, 0, true,
-	  "put a file, or ADDRESS=hex:BYTES, into RAM before the start; may repeat" },
-	{ "bios", "FILE", set_guest, IN(config.bios), true, "firmware to start first; of --kernel, OVMF takes a Linux one" },
-	{ "vars", "FILE", set_guest, IN(config.vars), true, "where it keeps its variables; \",snapshot\" leaves the file as it is" },
-	{ "disk", "SPEC", set_drive, 0, true, "a disk: [ide:|ahci:|virtio:]FILE[,OPTION]...; options are readonly,\n"
+	  "load a file, or ADDRESS=hex:BYTES, into RAM; may repeat" },
+	{ "bios", "FILE", set_guest, IN(config.bios), true,
+	  "start this firmware; OVMF boots a Linux --kernel [SeaBIOS, with drives or a\ndisplay and no kernel]" },
+	{ "vars", "FILE", set_guest, IN(config.vars), true, "keep the firmware's variables in FILE[,snapshot] [none]" },
+	{ "disk", "SPEC", set_drive, 0, true,
+	  "add a disk: [ide:|ahci:|virtio:]FILE[,OPTION]...; options are readonly,\n"
 	  "snapshot, overlay=FILE, offset=BYTES, size=BYTES; FILE may be nbd:URI" },
 	{ "ide", NULL, set_flag, IN(config.ide), false,
-	  "the IDE controller even without drives: its ports answer that there are none\n"
-	  "[with --bios or an IDE drive]" },
-	{ "cdrom", "SPEC", set_drive, 0, true, "a CD-ROM drive, [ide:|ahci:]FILE; \"\" is one without a disc" },
-	{ "floppy", "SPEC", set_drive, 0, true, "a floppy drive, FILE[,OPTION]...; \"\" is one without a disk" },
-	{ "medium", "SPEC", set_drive, 0, true, "one more disk or disc for the drive before it; Ctrl-A N puts in the next" },
-	{ "boot", "LETTERS", set_boot, IN(config.boot), true, "what firmware starts from: a floppy, c disk, d CD-ROM, n network [cda]" },
-	{ "memory", "SIZE", set_memory, IN(config.memory), false, "RAM, with a suffix K, M, G or T [128M]" },
-	{ "cpu", "MODEL", set_model, IN(config.cpu), false, "MODEL[,+FEATURE|,-FEATURE]... [max]; \"help\" lists the models" },
-	{ "smp", "N", set_processors, IN(config.processors), false, "N processors, which run in turns: at most 64 [1]" },
-	{ "nic", "KIND", set_text, IN(config.nic), false, "a network adapter: virtio, e1000, ne2000 or none [virtio with --net, else none]" },
-	{ "mac", "ADDRESS", set_mac, IN(config.mac), false, "its address [52:54:00:12:34:56]" },
-	{ "net", "NETWORK", set_text, IN(net), false, "what it is connected to: none, or user[,OPTION]..., a network of the guest's own with\n"
-	  "DHCP, DNS and a gateway to the host's; options are restrict (nothing goes out) and\nhostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT [none]" },
-	{ "pcap", "FILE", set_text, IN(pcap), false, "write its frames to FILE, for tcpdump and Wireshark, at virtual times" },
-	{ "share", "DIRECTORY", set_text, IN(share), false, "DIRECTORY[,rw][,tag=NAME], for the guest to mount by virtio 9P [tag=share]" },
-	{ "console", "WHERE", set_console, WHERE(VCPU_CONSOLE), false, "a virtio console: stdio, null or file:PATH; with stdio, keys go there [no console]" },
+	  "add an IDE controller even without IDE drives; its ports report no drive [with\n--bios or an IDE drive]" },
+	{ "cdrom", "SPEC", set_drive, 0, true, "add a CD-ROM drive: [ide:|ahci:]FILE; \"\" is an empty drive" },
+	{ "floppy", "SPEC", set_drive, 0, true, "add a floppy drive: FILE[,OPTION]...; \"\" is an empty drive" },
+	{ "medium", "SPEC", set_drive, 0, true, "add a medium for the drive before it; Ctrl-A N inserts the next one" },
+	{ "boot", "LETTERS", set_boot, IN(config.boot), true,
+	  "set the boot order: letters of a floppy, c disk, d CD-ROM, n network [cda]" },
+	{ "memory", "SIZE", set_memory, IN(config.memory), false,
+	  "set the size of RAM, with a suffix K, M, G or T [128M]" },
+	{ "cpu", "MODEL", set_model, IN(config.cpu), false,
+	  "set the processor: MODEL[,+FEATURE|,-FEATURE]...; \"help\" lists the models\n[max]" },
+	{ "smp", "N", set_processors, IN(config.processors), false,
+	  "set the number of processors, which run in turns: 1 to 64 [1]" },
+	{ "nic", "KIND", set_text, IN(config.nic), false,
+	  "add a network adapter: virtio, e1000, ne2000 or none [virtio with --net, else\nnone]" },
+	{ "mac", "ADDRESS", set_mac, IN(config.mac), false, "set the adapter's address [52:54:00:12:34:56]" },
+	{ "net", "NETWORK", set_text, IN(net), false,
+	  "connect the adapter: none, or user[,OPTION]..., a private network with DHCP, DNS\n"
+	  "and a gateway; options are restrict (no outside access) and\n"
+	  "hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT [none]" },
+	{ "pcap", "FILE", set_text, IN(pcap), false,
+	  "write the adapter's frames to FILE in pcap format, at virtual times" },
+	{ "share", "DIRECTORY", set_text, IN(share), false,
+	  "share DIRECTORY[,rw][,tag=NAME] by virtio 9P [read only, tag=share]" },
+	{ "console", "WHERE", set_console, WHERE(VCPU_CONSOLE), false,
+	  "add a virtio console: stdio, null or file:PATH [no console]" },
 	{ "test-ports", NULL, set_flag, IN(config.test_ports), false,
-	  "the test device that kvm-unit-tests expects (QEMU's pc-testdev); ports\n"
-	  "that end a run elsewhere: \"Shutdown\" to 8900h, 2000h to B004h, a value to 501h" },
-	{ "rng", NULL, set_flag, IN(config.rng), false, "a virtio source of random numbers: from the seed, so the same in every run" },
-	{ "serial", "WHERE", set_serial, 0, false, "COM1: stdio, null, file:PATH, pty or unix:PATH (a socket) [stdio];\nthe second one is COM2, up to COM4" },
+	  "add QEMU's pc-testdev, and the ports that end a run on other emulators:\n"
+	  "\"Shutdown\" to 8900h, 2000h to B004h, a value to 501h" },
+	{ "rng", NULL, set_flag, IN(config.rng), false,
+	  "add a virtio source of random numbers, which depend on --seed only" },
+	{ "serial", "WHERE", set_serial, 0, false,
+	  "connect COM1, given again COM2 to COM4: stdio, null, file:PATH, pty or\n"
+	  "unix:PATH (a socket) [stdio, then null]" },
 	{ "serial-speed", "SPEED", set_serial_speed, IN(config.serial_instant), false,
-	  "instant: the transmitters of serial ports are always empty; line: a character\n"
-	  "takes its time [line]" },
-	{ "parallel", "WHERE", set_place, WHERE(VCPU_LPT1), false, "the printer: stdio, null or file:PATH [null]" },
-	{ "debugcon", "WHERE", set_place, WHERE(VCPU_DEBUGCON), false, "port E9h: stdio, null or file:PATH [null]" },
-	{ "firmware-log", "WHERE", set_place, WHERE(VCPU_FIRMWARE), false, "port 402h, what firmware says: the same [null]" },
-	{ "display", "KIND", set_display, IN(config.display), false, "vga: a display adapter; text: the same, its text screen in this\nterminal; none [vga with firmware, else none]" },
-	{ "screenshot", "FILE", set_text, IN(screenshot), false, "the picture at the end, as PNG" },
-	{ "sound", "WHERE", set_sound, WHERE(VCPU_SOUND), false, "a sound card and the speaker; what they play goes to file:PATH (44100 Hz,\n"
-	  "16-bit signed stereo), null, or \"window\" of vcpu-sdl [no sound]" },
-	{ "realtime", NULL, set_flag, IN(realtime), false, "virtual time does not run faster than the host's" },
-	{ "fullscreen", NULL, set_flag, IN(full_screen), false, "vcpu-sdl: the whole screen" },
-	{ "scale", "N", set_scale, IN(scale), false, "vcpu-sdl: a window N times as large" },
-	{ "expect", "REGEXP", add_to_script, 0, false, "wait until COM1 or the text screen has that (extended regular\nexpression); the run ends when the last one is met" },
-	{ "type", "TEXT", add_to_script, 0, false, "then type this (\\n, \\t, \\e, \\xHH) on the keyboard, without a display\ninto COM1; both as often as needed, in order" },
-	{ "next-medium", NULL, add_to_script, 0, false, "in order with them: the next --medium into its drive" },
-	{ "limit", "N", set_limit, IN(limit), false, "stop when N instructions have retired, or the guest sleeps and as many\ncould have since power-on" },
-	{ "limit-time", "T", set_time, IN(limit_time), false, "stop at virtual time T, a number of ns, us, ms, s or m (30s)" },
-	{ "stats", NULL, set_flag, IN(stats), false, "one JSON object as the last line on stderr" },
-	{ "engine", "NAME", set_engine, IN(config.engine), false, "interpreter, or stitched: code that runs often becomes machine code, made\n"
-	  "of the interpreter's; results are the same [stitched, where it can be]" },
-	{ "no-skip-waiting", NULL, set_flag, IN(config.no_skip_waiting), false, "execute loops that only wait for an event, in place of counting their rounds\nat once; results are the same" },
-	{ "seed", "N", set_number, IN(config.seed), false, "deterministic jitter of timers; every N is a schedule of its own [0: none]" },
-	{ "rtc", "SECONDS", set_rtc, IN(config.rtc), false, "the clock at power-on, since 1970, or \"now\" [2000-01-01 00:00:00]" },
-	{ "gdb", "WHERE", set_text, IN(gdb), false, "wait for gdb at unix:PATH, [HOST]:PORT or stdio; it can go back in time, and\nits monitor command knows more (monitor help)" },
-	{ "gdb-files", NULL, set_flag, IN(gdb_files), false, "gdb's monitor commands may open files: trace, symbols, list ..." },
-	{ "log", "KINDS[=FILE]", set_log, 0, false, "a line for each event: int (exceptions, interrupts), reset, guest-errors, port,\n"
-	  "mmio, msr, separated by commas [stderr]" },
+	  "set the pace of transmitters: line (a character takes its time), or instant\n(always empty) [line]" },
+	{ "parallel", "WHERE", set_place, WHERE(VCPU_LPT1), false,
+	  "connect the printer: stdio, null or file:PATH [null]" },
+	{ "debugcon", "WHERE", set_place, WHERE(VCPU_DEBUGCON), false,
+	  "connect port E9h: stdio, null or file:PATH [null]" },
+	{ "firmware-log", "WHERE", set_place, WHERE(VCPU_FIRMWARE), false,
+	  "connect port 402h, the firmware's log: stdio, null or file:PATH [null]" },
+	{ "display", "KIND", set_display, IN(config.display), false,
+	  "add a display adapter: vga; text (vga, with its text screen in this terminal);\n"
+	  "none [vga with firmware, else none]" },
+	{ "screenshot", "FILE", set_text, IN(screenshot), false, "write the last picture to FILE, as PNG" },
+	{ "sound", "WHERE", set_sound, WHERE(VCPU_SOUND), false,
+	  "add a Sound Blaster 16 and the speaker, and write their samples (44100 Hz,\n"
+	  "16-bit signed stereo): file:PATH, null, or \"window\" of vcpu-sdl [no sound]" },
+	{ "realtime", NULL, set_flag, IN(realtime), false, "hold virtual time back to the host's" },
+	{ "fullscreen", NULL, set_flag, IN(full_screen), false, "vcpu-sdl: use the whole screen" },
+	{ "scale", "N", set_scale, IN(scale), false, "vcpu-sdl: enlarge the window N times, 1 to 16 [1]" },
+	{ "expect", "REGEXP", add_to_script, 0, false,
+	  "wait until COM1 or the text screen matches this extended regular expression;\n"
+	  "the run ends when the last one has matched" },
+	{ "type", "TEXT", add_to_script, 0, false,
+	  "type TEXT (\\n"
+	  ", \\t, \\e, \\xHH) on the keyboard, or into COM1 without a display;\n"
+	  "--expect and --type may repeat, and take place in order" },
+	{ "next-medium", NULL, add_to_script, 0, false, "in order with --expect and --type: insert the next --medium" },
+	{ "limit", "N", set_limit, IN(limit), false,
+	  "stop after N instructions, or when the guest sleeps and the time of N\ninstructions has passed [no limit]" },
+	{ "limit-time", "T", set_time, IN(limit_time), false,
+	  "stop at virtual time T, a number of ns, us, ms, s or m (30s) [no limit]" },
+	{ "stats", NULL, set_flag, IN(stats), false, "write a JSON object as the last line on stderr" },
+	{ "engine", "NAME", set_engine, IN(config.engine), false,
+	  "choose the engine: interpreter, or stitched (hot code becomes machine code);\n"
+	  "results are the same [stitched, if it is available]" },
+	{ "no-skip-waiting", NULL, set_flag, IN(config.no_skip_waiting), false,
+	  "execute every round of a loop that waits for an event; results are the same\n[count the rounds]" },
+	{ "seed", "N", set_number, IN(config.seed), false,
+	  "jitter the timers deterministically; each N is another schedule [0: no jitter]" },
+	{ "rtc", "SECONDS", set_rtc, IN(config.rtc), false,
+	  "set the clock at power-on: seconds since 1970, or \"now\" [2000-01-01 00:00:00]" },
+	{ "gdb", "WHERE", set_text, IN(gdb), false,
+	  "wait for gdb at unix:PATH, [HOST]:PORT or stdio; \"monitor help\" lists further\ncommands" },
+	{ "gdb-files", NULL, set_flag, IN(gdb_files), false,
+	  "let gdb's monitor commands open files: trace, symbols, list ..." },
+	{ "log", "KINDS[=FILE]", set_log, 0, false,
+	  "log events: int (exceptions, interrupts), reset, guest-errors, port, mmio, msr,\n"
+	  "separated by commas [to stderr]" },
 	{ "magic-break", NULL, set_flag, IN(magic), false,
-	  "stop before XCHG BX,BX, as Bochs does: in gdb or vcpu-dbg; else the run ends\n"
-	  "there, and its registers go to stderr" },
-	{ "record", "FILE", set_text, IN(record), false, "write what vcpu replay needs to repeat this run, to the bit" },
-	{ "embed", NULL, set_flag, IN(embed), false, "the kernel and the initrd go into that file, too" },
-	{ "no-sandbox", NULL, set_flag, IN(no_sandbox), false, "keep the rights to open, connect and start what the user may, which this\n"
-	  "program else gives up when it has opened what its options name" },
+	  "stop before XCHG BX,BX, as Bochs does: in gdb or vcpu-dbg; otherwise end the\n"
+	  "run and print the registers" },
+	{ "record", "FILE", set_text, IN(record), false, "record the run in FILE, for vcpu replay and vcpu-dbg" },
+	{ "embed", NULL, set_flag, IN(embed), false, "put the kernel and the initrd into the recording" },
+	{ "no-sandbox", NULL, set_flag, IN(no_sandbox), false,
+	  "keep the user's rights; by default the program gives them up when it has opened\n"
+	  "the files of its options" },
 	{ "verbose", NULL, set_flag, IN(verbose), false, "log guest errors and unimplemented features on stderr" },
-	{ "help", NULL, show_help, 0, false, "this text" },
-	{ "version", NULL, show_version, 0, false, "the version" },
+	{ "help", NULL, show_help, 0, false, "print this text" },
+	{ "version", NULL, show_version, 0, false, "print the version" },
 };
 enum { ROWS = sizeof rows / sizeof *rows, HELP_COLUMN = 24 };
 
 static const char help_end[] =
 	"\n"
-	"With --serial=stdio on a terminal, Ctrl-A X quits and Ctrl-A H tells more.\n"
+	"With --serial=stdio on a terminal, Ctrl-A X ends the run and Ctrl-A H lists the keys.\n"
 	"\n"
-	"Exit status: 0 the guest switched itself off; odd: its own, (value << 1) | 1 through the\n"
-	"debug-exit port F4h; 2 bad usage or input; 4 triple fault; 6 --limit or --limit-time reached; 8 the host\n"
-	"failed; 10 Ctrl-A X; 12 halted for ever; 16 an --expect was not met;\n"
-	"20 a magic breakpoint.\n";
+	"Exit status: 0 the guest switched the machine off; odd: (value << 1) | 1, written to the debug-exit\n"
+	"port F4h; 2 bad usage or input; 4 triple fault; 6 --limit or --limit-time; 8 the host failed;\n"
+	"10 Ctrl-A X; 12 halted, and nothing can wake the guest; 16 an --expect did not match;\n"
+	"20 --magic-break.\n";
 
 static void print_row(const struct row *r)
 {
 	int column = printf("      --%s%s%s", r->name, r->value ? "=" : "", r->value ? r->value : "");
 
-	column += printf("%*s", column < HELP_COLUMN - 1 ? HELP_COLUMN - column : 1, "");
+	if (column >= HELP_COLUMN) {
+		putchar('\n');
+		column = 0;
+	}
 	for (const char *line = r->help; *line; column = 0) {
 		size_t len = strcspn(line, "\n");
 
-		printf("%*s%.*s\n", column ? 0 : HELP_COLUMN, "", (int)len, line);
+		printf("%*s%.*s\n", HELP_COLUMN - column, "", (int)len, line);
 		line += len + (line[len] == '\n');
 	}
 }

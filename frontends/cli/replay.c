@@ -26,28 +26,28 @@ static const struct option replay_options[] = {
 
 static const char help[] =
 	"Usage: vcpu replay [OPTION]... FILE\n"
-	"Repeat a run that vcpu run --record FILE has recorded.\n"
+	"Repeat a run that vcpu run --record has recorded.\n"
 	"\n"
-	"      --to=N            stop where vcpu run --limit N does\n"
+	"      --to=N            stop after N instructions, as vcpu run --limit does\n"
 	"      --limit-time=T    stop at virtual time T, a number of ns, us, ms, s or m (30s)\n"
-	"      --verify          compare the state at every checkpoint; say where and in what it\n"
-	"                        differs first\n"
+	"      --verify          compare the state at every checkpoint; print the first place and\n"
+	"                        field that differ\n"
 	"      --gdb=WHERE       wait for gdb at unix:PATH, [HOST]:PORT or stdio\n"
-	"      --gdb-files       gdb's monitor commands may open files\n"
-	"      --live            when the recording ends, go on with the terminal\n"
-	"      --serial=WHERE    COM1: stdio, null or file:PATH [stdio]\n"
-	"      --debugcon=WHERE  port E9h: stdio, null or file:PATH [null]\n"
-	"      --stats           one JSON object as the last line on stderr\n"
+	"      --gdb-files       let gdb's monitor commands open files\n"
+	"      --live            after the end of the recording, continue with the terminal\n"
+	"      --serial=WHERE    connect COM1: stdio, null or file:PATH [stdio]\n"
+	"      --debugcon=WHERE  connect port E9h: stdio, null or file:PATH [null]\n"
+	"      --stats           write a JSON object as the last line on stderr\n"
 	"      --verbose         log guest errors and unimplemented features on stderr\n"
 	RECORDING_HELP
 	"      --no-sandbox      keep the rights that a replay does not need\n"
-	"      --help            this text\n"
+	"      --help            print this text\n"
 	"\n"
-	"Of the files that the recording names, regular ones are opened, for reading, and used if they\n"
-	"have the contents that were recorded. What the guest writes to disks stays in memory.\n"
+	"The replay opens regular files that the recording names, for reading, if they have the\n"
+	"recorded contents. The guest's writes to disks stay in memory.\n"
 	"\n"
-	"Exit status: as the recorded run, 0 at the end of the recording, 14 if the run was not the\n"
-	"recorded one.\n";
+	"Exit status: that of the recorded run; 0 at the end of the recording; 14 if the run differs\n"
+	"from the recorded one.\n";
 
 static bool parse(struct run_options *o, struct recording *recording, int argc, char **argv, bool *verify, int *status)
 {
