@@ -121,7 +121,7 @@ int vcpu_map(vcpu *v, uint64_t address, uint64_t len)
 		return machine_error(v, "map %llx, %llx bytes: more than a machine can have (%llu MiB)", (unsigned long long)address,
 			(unsigned long long)len, (unsigned long long)(MEMORY_MAX / MiB));
 	if (overlaps(&v->mem, address, len))
-		return machine_error(v, "map %llx, %llx bytes: something is there already", (unsigned long long)address,
+		return machine_error(v, "map %llx, %llx bytes: part of it is mapped already", (unsigned long long)address,
 			(unsigned long long)len);
 	ram = ram_new(len);
 	if (!ram || !machine_add_block(v, address, ram, false))
@@ -197,7 +197,7 @@ static int check_device(struct vcpu *v, const struct space *space, const char *n
 		return machine_error(v, "%s: the addresses from %llx, %llx of them, do not exist", name, (unsigned long long)base,
 			(unsigned long long)size);
 	if (saved && (device->stateless || !device->state_size || device->state_size > VCPU_DEVICE_STATE || !device->save || !device->restore))
-		return machine_error(v, "%s: it is stateless, or has save, restore and the size of its state (at most %u bytes)", name,
+		return machine_error(v, "%s: a device is stateless, or has save, restore and a state_size of at most %u bytes", name,
 			VCPU_DEVICE_STATE);
 	if (v->recorder)
 		return machine_error(v, "%s: the machine is being recorded: map its devices before that", name);
@@ -298,7 +298,7 @@ bool devices_known(const struct vcpu *v)
 {
 	for (const struct user_device *d = v->devices; d; d = d->next)
 		if (!d->ops.save && !d->ops.stateless) {
-			machine_error((struct vcpu *)v, "the state of device %s is not known: it has no save and restore", d->name);
+			machine_error((struct vcpu *)v, "device %s has no save and restore", d->name);
 			return false;
 		}
 	return true;
@@ -315,7 +315,7 @@ bool devices_restore(struct vcpu *v)
 		for (struct user_device *e = v->devices; e != d; e = e->next)
 			if (e->ops.save)
 				restore(e, e->old);
-		machine_error(v, "device %s does not take its state", d->name);
+		machine_error(v, "device %s refuses its state", d->name);
 		return false;
 	}
 	return true;

@@ -188,12 +188,12 @@ int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what)
 	if (debug_refuses(d))
 		return -1;
 	if (!what)
-		return machine_error(d->v, "a catch without a word of what");
+		return machine_error(d->v, "vcpu_debug_catch needs a struct vcpu_debug_catch");
 	if (!what->kinds || what->kinds & ~ALL_EVENTS || what->first > what->last || !(what->read || what->write))
 		return machine_error(d->v, "no event of the kinds %x from %llx to %llx can be caught", what->kinds, (unsigned long long)what->first,
 			(unsigned long long)what->last);
 	if (what->kinds & EVENT_OUTPUT && (!what->name || !*what->name))
-		return machine_error(d->v, "a text to wait for is wanted");
+		return machine_error(d->v, "VCPU_EVENT_OUTPUT needs a text in `name'");
 	name = what->name ? strdup(what->name) : NULL;
 	if (what->name && !name)
 		return machine_error(d->v, "the host has no memory for a breakpoint");

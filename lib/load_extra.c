@@ -25,7 +25,7 @@ static bool read_hex(struct blob *b, const char *text, char **error)
 		if (*at == ' ')
 			continue;
 		if (low < 0)
-			return error_set(error, "%s: that is no row of bytes, two hexadecimal digits each", text);
+			return error_set(error, "%s: not bytes of two hexadecimal digits each", text);
 		b->data[b->size++] = (u8)(high << 4 | low);
 		at++;
 	}
@@ -45,7 +45,7 @@ bool extra_read(struct boot *boot, const char *text, u64 limit, char **error)
 	errno = 0;
 	e->at = strtoull(text, &end, 0);
 	if (errno || *text < '0' || *text > '9' || *end != '=' || !end[1])
-		return error_set(error, "%s: that is not ADDRESS=FILE or ADDRESS=hex:BYTES, like 0x7000=table.bin", text);
+		return error_set(error, "%s: not ADDRESS=FILE or ADDRESS=hex:BYTES, like 0x7000=table.bin", text);
 	e->file = strncmp(end + 1, HEX, strlen(HEX));
 	return e->file ? blob_read(&e->blob, end + 1, NULL, 0, limit, boot->reach, NULL, error) :
 		read_hex(&e->blob, end + 1, error);

@@ -106,9 +106,9 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 	if (!v->bare)
 		return configure_memory(v, config->memory, error);
 	if (config->kernel || config->kernel_data || config->initrd || config->initrd_data || config->bios)
-		return error_set(error, "a bare processor boots no image: map memory and write the code there");
+		return error_set(error, "a bare machine boots no image: use vcpu_map and vcpu_write_physical");
 	if (config->memory)
-		return error_set(error, "a bare processor has no memory of its own: map what it needs");
+		return error_set(error, "a bare machine has no memory of its own: use vcpu_map");
 	return true;
 }
 

@@ -383,7 +383,7 @@ int vcpu_snapshot_restore(vcpu *v, const vcpu_snapshot *s)
 	if (machine_refuses(v, "vcpu_snapshot_restore"))
 		return -1;
 	if (!slot(v, s))
-		return machine_error(v, "that is no snapshot of this machine");
+		return machine_error(v, "S is no snapshot of this machine");
 	if (s->map->count != v->nblocks + 1)
 		return machine_error(v, "the snapshot is of a machine with other memory: some was mapped since");
 	if (s->devices != v->ndevices)

@@ -84,7 +84,7 @@ static struct vcpu_stop lost(struct vcpu *v, const struct vcpu_place *where)
 {
 	struct vcpu_place at = vcpu_where(v);
 
-	machine_error(v, "the run is at instruction %llu+%u, %llu ns, but should have come by %llu+%u, %llu ns", (unsigned long long)at.instructions,
+	machine_error(v, "the run is at instruction %llu+%u, %llu ns, and has passed the recorded place %llu+%u, %llu ns", (unsigned long long)at.instructions,
 		at.steps, (unsigned long long)at.ns, (unsigned long long)where->instructions, where->steps, (unsigned long long)where->ns);
 	return (struct vcpu_stop){ .reason = VCPU_STOP_HOST };
 }
@@ -288,7 +288,7 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 	if (machine_refuses(v, "vcpu_record"))
 		return -1;
 	if (!recording || !recording->write)
-		return machine_error(v, "a recording needs a function that writes it");
+		return machine_error(v, "struct vcpu_recording needs a write function");
 	if (v->recorder)
 		return machine_error(v, "the machine is being recorded already");
 	if (v->cpu->icount || cpu_now(v->cpu))
@@ -562,7 +562,7 @@ static bool look(vcpu_replay *r, const u8 *data, size_t len, char **error)
 			break;
 		}
 		if (item.full > most(item.kind, item.len))
-			return error_set(error, "recording: what it has at byte %zu would unpack to %u bytes, more than the %u that it may have", at,
+			return error_set(error, "recording: the chunk at byte %zu would unpack to %u bytes, beyond the bound of %u", at,
 				item.full, most(item.kind, item.len));
 		if (!r->started) {
 			if (!take_front(r, item.kind, item.bytes, item.len, item.full, error))
@@ -594,7 +594,7 @@ vcpu_replay *vcpu_replay_open(const void *data, size_t len, char **error)
 	if (error)
 		*error = NULL;
 	if (!head || len < FILE_HEAD || memcmp(head, MAGIC, 8)) {
-		error_write(error, "recording: %zu bytes that do not begin as one", len);
+		error_write(error, "recording: %zu bytes without a recording's signature", len);
 		return NULL;
 	}
 	if (get32(head + 8) < VERSION_OLD || get32(head + 8) > VERSION || get32(head + 12)) {
@@ -712,7 +712,7 @@ vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_c
 		config.initrd = r->reach.initrd;
 	v = machine_new(&config, &r->reach, error);
 	if (v && v->boot.hash != r->boot_hash) {
-		error_write(error, "recording: %s%s%s is not what was recorded", config.kernel ? config.kernel : "what is booted",
+		error_write(error, "recording: %s%s%s is not what was recorded", config.kernel ? config.kernel : "the boot image",
 			config.initrd ? " or " : "", config.initrd ? config.initrd : "");
 		vcpu_free(v);
 		return NULL;

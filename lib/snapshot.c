@@ -257,7 +257,7 @@ bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
 	if (error)
 		*error = NULL;
 	if (!data || !len)
-		return error_set(error, "a state needs a place to be saved to");
+		return error_set(error, "vcpu_save needs DATA and LEN");
 	*data = NULL;
 	*len = 0;
 	if (machine_refuses(v, "vcpu_save") || !devices_known(v))
@@ -559,11 +559,11 @@ bool vcpu_load(vcpu *v, const void *data, size_t len, char **error)
 	if (machine_refuses(v, "vcpu_load") || !devices_known(v))
 		return error_set(error, "saved state: %s", vcpu_error(v));
 	if (!head || len < STATE_HEAD || memcmp(head, MAGIC, 8))
-		return error_set(error, "saved state: %zu bytes that do not begin as one", len);
+		return error_set(error, "saved state: %zu bytes without a saved state's signature", len);
 	if (get32(head + 8) != VERSION || get32(head + 12))
 		return error_set(error, "saved state: version %u, but only %u can be loaded", get32(head + 8), VERSION);
 	if (get64(head + 16) != len - STATE_HEAD)
-		return error_set(error, "saved state: cut off: it says that it has %llu bytes, but there are %zu",
+		return error_set(error, "saved state: cut off: its header announces %llu bytes, but there are %zu",
 			(unsigned long long)get64(head + 16), len - STATE_HEAD);
 	if (get64(head + 24) != hash64(0, head + STATE_HEAD, len - STATE_HEAD))
 		return error_set(error, "saved state: damaged: its checksum is wrong");

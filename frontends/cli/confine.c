@@ -149,6 +149,6 @@ bool confine(const struct sandbox *s, bool calls, bool verbose)
 	if (lacks && verbose)
 		complain("this host has no %s", lacks);
 	if (!ok)
-		complain("the sandbox cannot be entered: %s; --no-sandbox goes without", strerror(errno));
+		complain("the sandbox cannot be entered: %s; --no-sandbox turns it off", strerror(errno));
 	return ok;
 }

@@ -189,7 +189,7 @@ static bool seeds(const char *text, struct exploration *e)
 	if (*text >= '0' && *text <= '9' && sscanf(text, "%" SCNu64 "..%" SCNu64 "%n", &e->first, &e->last, &end) == 2 && end && !text[end] &&
 	    e->first <= e->last)
 		return true;
-	complain("--seeds %s: that is no range, like 1..500", text);
+	complain("--seeds %s: not a range, like 1..500", text);
 	return false;
 }
 
@@ -250,11 +250,11 @@ int command_explore(int argc, char **argv)
 	if (!options_parse(&o, n, argv, false, &status))
 		return status;
 	if (!have_seeds || !have_fail) {
-		complain("explore: --seeds A..B and --fail REGEXP are needed (vcpu explore --help tells more)");
+		complain("explore needs --seeds A..B and --fail REGEXP (vcpu explore --help lists the options)");
 		return STATUS_USAGE;
 	}
 	if (script_waits() || o.net || o.text || o.config.seed) {
-		complain("explore: --type, --expect, --net, --display text and --seed are for vcpu run");
+		complain("explore: --type, --expect, --net, --display text and --seed are options of vcpu run");
 		return STATUS_USAGE;
 	}
 	ending_open(NULL, NULL);

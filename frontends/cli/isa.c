@@ -137,7 +137,7 @@ int command_isa(int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		complain("isa: what is '%s'? (vcpu isa --help tells more)", argv[optind]);
+		complain("isa: unexpected argument '%s' (vcpu isa --help lists the options)", argv[optind]);
 		return STATUS_USAGE;
 	}
 	if (theorem) {

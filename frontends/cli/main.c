@@ -27,7 +27,7 @@ static void help(FILE *f)
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		complain("a command is needed: run, demo, replay, explore or isa (vcpu --help tells more)");
+		complain("vcpu needs a command: run, demo, replay, explore or isa (vcpu --help describes them)");
 		return STATUS_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
@@ -41,6 +41,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
-	complain("there is no command '%s': run, demo, replay, explore or isa (vcpu --help tells more)", argv[1]);
+	complain("there is no command '%s': run, demo, replay, explore or isa (vcpu --help describes them)", argv[1]);
 	return STATUS_USAGE;
 }

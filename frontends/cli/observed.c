@@ -157,7 +157,7 @@ void observed_close(void)
 
 	log_to = NULL;
 	if (failed)
-		complain("not all of the log could be written");
+		complain("the log is incomplete: a write failed");
 	vcpu_debug_free(debug);
 	debug = NULL;
 }

@@ -46,7 +46,7 @@ bool options_number(const char *option, const char *text, uint64_t *n)
 	*n = strtoull(text, &end, 0);
 	if (*text >= '0' && *text <= '9' && !*end && !errno)
 		return true;
-	complain("--%s %s: that is not a number", option, text);
+	complain("--%s %s: not a number", option, text);
 	return false;
 }
 
@@ -66,7 +66,7 @@ bool options_time(const char *option, const char *text, uint64_t *ns)
 		*ns = n * units[i].ns;
 		return true;
 	}
-	complain("--%s %s: that is not a time, like 500ms, 30s or 2m", option, text);
+	complain("--%s %s: not a time, like 500ms, 30s or 2m", option, text);
 	return false;
 }
 
@@ -83,7 +83,7 @@ bool options_place(const char *option, const char *text)
 {
 	if (is_place(text))
 		return true;
-	complain("--%s %s: that is neither stdio, null nor file:PATH", option, text);
+	complain("--%s %s: not one of stdio, null and file:PATH", option, text);
 	return false;
 }
 
@@ -109,7 +109,7 @@ static bool set_guest(struct parsing *p, const char *name, const char *text, voi
 {
 	if (!p->demo)
 		return set_text(p, name, text, at);
-	complain("demo brings its own guest: --kernel, --initrd, --append, --bios and --vars are for vcpu run");
+	complain("demo has its own guest: --kernel, --initrd, --append, --bios and --vars are options of vcpu run");
 	return false;
 }
 
@@ -179,7 +179,7 @@ static bool set_limit(struct parsing *p, const char *name, const char *text, voi
 		return false;
 	if (*(uint64_t *)at)
 		return true;
-	complain("--limit 0: at least one instruction");
+	complain("--limit 0: the smallest limit is 1");
 	return false;
 }
 
@@ -191,11 +191,11 @@ static bool set_memory(struct parsing *p, const char *name, const char *text, vo
 
 	(void)p, (void)name;
 	if (!options_size(text, size)) {
-		complain("--memory %s: that is not a size, like 256M or 4G", text);
+		complain("--memory %s: not a size, like 256M or 4G", text);
 		return false;
 	}
 	if (!*size) {
-		complain("--memory %s: a machine needs some memory", text);
+		complain("--memory %s: a machine has at least 1 MiB", text);
 		return false;
 	}
 	if (pages > 0 && page > 0 && *size / (uint64_t)page >= (uint64_t)pages) {
@@ -215,7 +215,7 @@ static bool set_drive(struct parsing *p, const char *name, const char *image, vo
 
 	(void)at;
 	if (o->config.drives_count == VCPU_DRIVES) {
-		complain("--%s %s: there are %u drives already", name, image, VCPU_DRIVES);
+		complain("--%s %s: a machine has at most %u drives", name, image, VCPU_DRIVES);
 		return false;
 	}
 	*d = (struct vcpu_drive){ image, !strcmp(name, "floppy") ? VCPU_BUS_FLOPPY : !strcmp(name, "medium") ? VCPU_BUS_SHELF : VCPU_BUS_IDE,
@@ -239,7 +239,7 @@ static bool set_load(struct parsing *p, const char *name, const char *text, void
 
 	(void)at;
 	if (o->config.loads_count == VCPU_LOADS) {
-		complain("--%s %s: there are %u already", name, text, VCPU_LOADS);
+		complain("--%s %s: a machine has at most %u of them", name, text, VCPU_LOADS);
 		return false;
 	}
 	o->loads[o->config.loads_count++] = text;
@@ -250,7 +250,7 @@ static bool set_boot(struct parsing *p, const char *name, const char *text, void
 {
 	if (*text && strspn(text, "acdn") == strlen(text))
 		return set_text(p, name, text, at);
-	complain("--boot %s: letters of a (floppy), c (disk), d (CD-ROM), n (network)", text);
+	complain("--boot %s: not of the letters a (floppy), c (disk), d (CD-ROM), n (network)", text);
 	return false;
 }
 
@@ -262,7 +262,7 @@ static bool set_mac(struct parsing *p, const char *name, const char *text, void 
 	(void)p, (void)name;
 	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", out, out + 1, out + 2, out + 3, out + 4, out + 5, &end) == 6 && !text[end])
 		return true;
-	complain("--mac %s: that is not an address, like 52:54:00:12:34:56", text);
+	complain("--mac %s: not an address, like 52:54:00:12:34:56", text);
 	return false;
 }
 
@@ -279,10 +279,10 @@ static bool set_serial(struct parsing *p, const char *name, const char *where, v
 		o->where[channels[i]] = where;
 		if (is_place(where) || !strcmp(where, "pty") || (!strncmp(where, "unix:", 5) && where[5]))
 			return true;
-		complain("--serial %s: that is neither stdio, null, file:PATH, pty nor unix:PATH", where);
+		complain("--serial %s: not one of stdio, null, file:PATH, pty and unix:PATH", where);
 		return false;
 	}
-	complain("--serial %s: there are four serial ports", where);
+	complain("--serial %s: a machine has four serial ports", where);
 	return false;
 }
 
@@ -306,7 +306,7 @@ static bool set_log(struct parsing *p, const char *name, const char *text, void 
 		while (i < sizeof known / sizeof *known && (strlen(known[i].name) != len || strncmp(known[i].name, kind, len)))
 			i++;
 		if (i == sizeof known / sizeof *known || (file && !file[1])) {
-			complain("--%s %s: that is not KIND[,KIND]...[=FILE], of int, reset, guest-errors, port, mmio, msr", name, text);
+			complain("--%s %s: not KIND[,KIND]...[=FILE], of int, reset, guest-errors, port, mmio, msr", name, text);
 			return false;
 		}
 		p->o->log |= known[i].kinds;
@@ -545,23 +545,23 @@ static bool options_agree(const struct parsing *p)
 	const struct run_options *o = p->o;
 
 	if ((o->full_screen || o->scale) && !p->window) {
-		complain("--fullscreen and --scale are for vcpu-sdl, which has a window");
+		complain("--fullscreen and --scale are options of vcpu-sdl");
 		return false;
 	}
 	if (o->embed && !o->record) {
-		complain("--embed: into what? --record FILE says it");
+		complain("--embed needs --record FILE");
 		return false;
 	}
 	if (o->gdb && o->record) {
-		complain("--gdb goes back in time, and --record does not: one of them");
+		complain("--gdb and --record exclude each other: a recording cannot go back in time");
 		return false;
 	}
 	if (o->gdb && o->log) {
-		complain("--log is for runs without --gdb, whose monitor has the commands trace and catch");
+		complain("--log and --gdb exclude each other: gdb's monitor has the commands trace and catch");
 		return false;
 	}
 	if (!p->demo && !o->config.kernel && !o->config.bios && !o->config.drives_count) {
-		complain("run: --kernel or something to start from, like --disk, is needed (vcpu demo needs no file)");
+		complain("run needs something to start: --kernel, --bios, --disk, --cdrom or --floppy (vcpu demo needs no file)");
 		return false;
 	}
 	return true;
@@ -587,7 +587,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			return false;
 	}
 	if (optind < argc) {
-		complain("%s: what is '%s'? (vcpu %s --help tells more)", p.command, argv[optind], p.command);
+		complain("%s: unexpected argument '%s' (vcpu %s --help lists the options)", p.command, argv[optind], p.command);
 		return false;
 	}
 	if (!options_agree(&p))

@@ -105,7 +105,7 @@ static bool parse(struct run_options *o, struct recording *recording, int argc, 
 		}
 	}
 	if (optind + 1 != argc) {
-		complain("replay: one FILE is needed (vcpu replay --help tells more)");
+		complain("replay needs one FILE (vcpu replay --help lists the options)");
 		return false;
 	}
 	return true;

@@ -208,7 +208,7 @@ static void end_recording(struct session *s, const char *name)
 		return;
 	whole = vcpu_record_end(s->machine, NULL) && !ferror(s->recording);
 	if (fclose(s->recording) || !whole)
-		complain("%s: not all of the recording could be written; what there is can be replayed", name);
+		complain("%s: the recording is incomplete; its first part can be replayed", name);
 	s->recording = NULL;
 }
 
@@ -228,7 +228,7 @@ static void print_fault_chain(vcpu *machine)
 
 	if (diagnosis_triple_fault(machine, text))
 		complain("triple fault: %s", text);
-	complain("%s", n ? "what led there, first one first:" : "triple fault");
+	complain("%s", n ? "the faults that led there, in order:" : "triple fault");
 	for (unsigned i = 0; i < n && i < 16; i++) {
 		const struct vcpu_fault *f = &faults[i];
 
@@ -495,7 +495,7 @@ static int status_of(const struct session *s, struct vcpu_stop stop)
 	if (s->met)
 		return STATUS_OK;
 	if (s->replay && vcpu_replay_divergence(s->replay)) {
-		complain("not the recorded run: %s", vcpu_replay_divergence(s->replay));
+		complain("the run differs from the recording: %s", vcpu_replay_divergence(s->replay));
 		return STATUS_DIVERGED;
 	}
 	if (s->replay && vcpu_replay_done(s->replay) && stop.reason == VCPU_STOP_LIMIT)

@@ -49,7 +49,7 @@ bool script_add(bool expect, const char *text)
 	int error;
 
 	if (script.count == STEPS_MAX) {
-		complain("more than %d of --type and --expect", STEPS_MAX);
+		complain("--type and --expect may be given at most %d times", STEPS_MAX);
 		return false;
 	}
 	*step = (struct step){ expect, text ? strdup(text) : NULL, { 0 } };
