@@ -1,5 +1,6 @@
-/* What somebody outside wants to hear of: places in the code, accesses to memory, events. The processor stops there at an instruction boundary; the
- * guest sees none of it. c->all->observer is NULL when there is nobody, and that is all it costs. */
+/* Observers: a debugger, a trace or a coverage learns of places in the code, accesses to memory and events. The
+ * processor stops there at an instruction boundary. An observer never changes a result of the guest
+ * (ARCHITECTURE.md, law 4). Without one, c->all->observer is NULL, and there is no other cost. */
 #ifndef CPU_OBSERVE_H
 #define CPU_OBSERVE_H
 

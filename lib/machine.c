@@ -1,4 +1,4 @@
-/* The life of a machine: from its configuration to its stops. */
+/* A machine from its configuration to its stops. machine_input() is the only way in (ARCHITECTURE.md, law 1). */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The files of the host that a configuration may open if somebody else wrote it, e.g. that of a recording: regular
  * files, for reading. A file that the user has named may be a block device, too. Nothing is created, written, locked
- * or connected to. It is no chip and has no data sheet.
+ * or connected to (ARCHITECTURE.md, law 6). It is no chip and has no data sheet.
  *
  * A NULL struct reach is the user's own configuration, which may open everything that disk.h lists. */
 #ifndef IO_DISK_REACH_H

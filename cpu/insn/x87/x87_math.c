@@ -1,6 +1,8 @@
-/* 2^x - 1, y log2 x, y log2 (x + 1), atan y/x (SDM vol. 1, 8.3.6 and 8.3.7; special values: vol. 2, tables of each instruction).
+/* 2^x - 1, y log2 x, y log2 (x + 1), atan y/x (SDM vol. 1, 8.3.6 and 8.3.7; special values: vol. 2, tables of each
+ * instruction).
  *
- * From integers alone: an argument is reduced until a short series does, which is summed in fixed point with 127 bits behind the point. */
+ * From integers alone, so that all hosts agree (ARCHITECTURE.md, law 5): an argument is reduced until a short series
+ * does, which is summed in fixed point with 127 bits behind the point. */
 #include "cpu/insn/x87/x87_wide.h"
 
 #define LN2 ((struct wide){ Q(0xb17217f7d1cf79ab, 0xc9e3b39803f2f6af), -1, false })
