@@ -1,7 +1,7 @@
-/* What a struct vcpu is inside, for the files of lib/.
+/* The inside of a struct vcpu, for the files of lib/.
  *
- *   machine.c   life and run of a machine       load*.c     what is in memory when it starts
- *   pc.c        the wiring of the PC            mode.c      the processor's state when it starts
+ *   machine.c   life and run of a machine       load*.c     memory at the start
+ *   pc.c        the wiring of the PC            mode.c      the processor's state at the start
  *   access.c    memory from outside             snapshot.c  the whole state: save, load, hash
  *   register.c  registers from outside          fault.c     exceptions in words
  *   config.c    a configuration as text         replay.c    runs on file
@@ -40,13 +40,13 @@ struct ram_block {
 	bool lent;       /* somebody else frees it: a disk, whose state it is */
 };
 
-/* A drive and what is in it. */
+/* A drive and its medium. */
 struct drive {
 	struct disk *disk; /* NULL: empty */
 	enum vcpu_bus bus;
 	bool cdrom;
-	char path[40];     /* what firmware calls it, below its PCI bus */
-	bool full, lost;   /* what vcpu_run must stop for: the host has no room; a flush has failed */
+	char path[40];     /* the firmware's name for it, below its PCI bus */
+	bool full, lost;   /* reasons for vcpu_run to stop: the host has no room; a flush has failed */
 };
 
 struct vcpu {
@@ -59,7 +59,8 @@ struct vcpu {
 	bool display;    /* a display adapter: if the configuration says so, or it is silent and there is firmware */
 	void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len);
 	void *user;
-	const struct reach *reach;  /* while it is being built: what a stranger's configuration may open; NULL: it is the user's own */
+	const struct reach *reach;  /* while it is being built: the files that an untrusted configuration may open;
+	                               NULL: it is the user's own */
 	struct boot boot;
 	char *config;               /* as text (config.h) */
 
@@ -79,7 +80,7 @@ struct vcpu {
 	struct drive drives[VCPU_DRIVES];
 	unsigned ndrives;
 
-	/* What the guest asked for, for vcpu_run to act on. */
+	/* Requests of the guest, on which vcpu_run acts. */
 	bool off;                   /* state: the guest switched itself off */
 	bool reset_wanted, exit_wanted;
 	u32 exit_code;
@@ -89,14 +90,14 @@ struct vcpu {
 	u64 past_bytes;
 	struct vcpu_snapshot *snapshots;
 	struct bloom *past_written; /* gets the pages that are found written at a snapshot (debug.c); NULL: nobody asks */
-	struct vcpu_debug *debug;   /* NULL: nobody */
-	struct recorder *recorder;  /* NULL: nobody records */
+	struct vcpu_debug *debug;   /* NULL: none */
+	struct recorder *recorder;  /* NULL: not recorded */
 	volatile bool asked;        /* vcpu_stop was called */
 	unsigned busy;              /* calls of this machine that are under way and may call back; in a callback it is not 0 */
 	char error[512];
 };
 
-/* vcpu_new for a configuration that a stranger wrote: REACH says what it may open; NULL: it is the user's own. */
+/* vcpu_new for an untrusted configuration: REACH has the files that it may open; NULL: it is the user's own. */
 struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *reach, char **error);
 /* An error text for the caller, malloc'd, into *ERROR (which may be NULL). error_set is false. */
 __attribute__((format(printf, 2, 3)))
@@ -174,7 +175,7 @@ bool pc_reset(struct vcpu *v);
 unsigned pc_parts(struct pc *pc, struct part out[], unsigned max);
 void pc_loaded(struct pc *pc);
 int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len);
-/* What is where, for the guest: the regions in order of address. Returns how many. */
+/* The memory map for the guest: the regions in order of address. Returns their number. */
 unsigned pc_memory_map(const struct vcpu *v, struct memory_region out[MEMORY_REGIONS]);
 /* Bytes of RAM below 4 GiB. */
 u64 pc_low_ram(const struct vcpu *v);
@@ -190,10 +191,11 @@ void drives_close(struct vcpu *v);
 bool drives_news(struct vcpu *v, enum vcpu_stop_reason *reason);
 /* The memory of `snapshot' disks becomes the machine's. False: no memory. */
 bool drives_add_blocks(struct vcpu *v);
-/* Of what a saved state must find again. */
+/* The hash of the drives that a saved state must find again. */
 u64 drives_hash(const struct vcpu *v);
 unsigned drives_parts(struct vcpu *v, struct part *out);
-/* What is in them now: hashes as disk_contents makes them, 0 for an empty drive. False with the machine's error text. */
+/* Their present contents: hashes as disk_contents makes them, 0 for an empty drive. False with the machine's error
+ * text. */
 bool drives_contents(struct vcpu *v, u64 out[VCPU_DRIVES]);
 
 /* ---- mode.c ---- */

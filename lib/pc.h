@@ -1,13 +1,13 @@
 /* The inside of a PC, for its files:
  *
- *   pc.c         the schematic: which devices there are, and what is wired to what
+ *   pc.c         the devices and their wiring
  *   pc_devices.c the list of devices: their state, reset, end
  *   pc_irq.c     interrupt lines          pc_memory.c  the map of memory
  *   pc_cards.c   network adapter, virtio devices
- *   pc_media.c   what is in those that can be changed
+ *   pc_media.c   media that can be changed
  *   pc_drives.c  the controllers of drives      pc_display.c the display adapter
- *   pc_flash.c   where firmware keeps its variables
- *   pc_firmware.c what firmware does, where there is none; what it asks for, where there is */
+ *   pc_flash.c   flash for the firmware's variables
+ *   pc_firmware.c tables and settings in place of firmware; fw_cfg for firmware */
 #ifndef LIB_PC_H
 #define LIB_PC_H
 

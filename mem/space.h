@@ -1,8 +1,9 @@
-/* An address space: ranges of RAM, ROM and devices. Physical memory is one instance, the 64 KiB of I/O ports another.
+/* An address space: ranges of RAM, ROM and devices. Physical memory is one instance, the 64 KiB of I/O ports
+ * another.
  *
- * A later range lies over an earlier one, as a card's decode lies over RAM, if their ranks do not say otherwise; where nothing is, reads give all
- * ones and writes vanish.
- * A 4 GiB guest costs what it touches: RAM is reserved from the host and filled in by it page by page. */
+ * A later range lies over an earlier one of the same rank, as a card's decode lies over RAM. Without a range, reads
+ * give all ones and writes are lost. RAM is allocated lazily: a guest of 4 GiB costs the host the pages that were
+ * accessed. */
 #ifndef MEM_SPACE_H
 #define MEM_SPACE_H
 
@@ -15,9 +16,9 @@
 /* Flags of a page of RAM. */
 enum {
 	PAGE_KEPT = 1,  /* has been written, ever */
-	PAGE_CODE = 2,  /* decoded instructions come from it: a write must be told to ram->written */
+	PAGE_CODE = 2,  /* decoded instructions come from it: ram->written is called for a write */
 	PAGE_ROM = 4,   /* writes are dropped */
-	PAGE_WATCH = 8, /* somebody watches it: accesses take the slow path */
+	PAGE_WATCH = 8, /* a debugger watches it: accesses take the slow path */
 	PAGE_SINCE = 0x10,    /* written since the last snapshot in memory */
 	PAGE_UNHASHED = 0x20, /* written since the last hash */
 	PAGE_DIRTY = PAGE_KEPT | PAGE_SINCE | PAGE_UNHASHED, /* what a write sets */
@@ -33,7 +34,7 @@ struct ram {
 	void *owner;
 };
 
-/* SIZE bytes of zeroed RAM, allocated as touched; NULL if the host refuses. ram_free takes NULL. */
+/* SIZE bytes of zeroed RAM, allocated lazily; NULL: the host has no memory. ram_free accepts NULL. */
 struct ram *ram_new(u64 size);
 void ram_free(struct ram *ram);
 

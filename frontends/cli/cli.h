@@ -1,4 +1,4 @@
-/* The vcpu program: what its files share. It sees the library only through <vcpu.h>. */
+/* The vcpu program: declarations for its files. It uses the library only through <vcpu.h>. */
 #ifndef CLI_H
 #define CLI_H
 
@@ -9,15 +9,15 @@
 
 /* Exit statuses. Odd ones are the guest's own, (value << 1) | 1 through the debug-exit port, so ours are all even. */
 enum status {
-	STATUS_OK = 0,            /* the guest switched itself off; or there was nothing to run, and all went well */
-	STATUS_USAGE = 2,         /* bad usage, or input that cannot be read or made sense of */
+	STATUS_OK = 0,            /* the guest switched the machine off; or a command without a run succeeded */
+	STATUS_USAGE = 2,         /* bad usage, or a file that cannot be read or is not valid */
 	STATUS_TRIPLE_FAULT = 4,
-	STATUS_LIMIT = 6,         /* --limit or --limit-time has come */
+	STATUS_LIMIT = 6,         /* --limit or --limit-time was reached */
 	STATUS_HOST = 8,          /* the host failed: out of memory, output that cannot be written */
 	STATUS_QUIT = 10,         /* Ctrl-A X */
 	STATUS_HALT = 12,         /* the guest halted, and nothing can wake it */
-	STATUS_DIVERGED = 14,     /* a replay was not the run that was recorded */
-	STATUS_UNMET = 16,        /* the run ended before an --expect was met */
+	STATUS_DIVERGED = 14,     /* a replay differed from its recording */
+	STATUS_UNMET = 16,        /* the run ended before an --expect matched */
 	STATUS_FOUND = 18,        /* explore found a run that fails */
 	STATUS_MAGIC = 20,        /* --magic-break: the guest was to execute XCHG BX,BX */
 };
@@ -40,7 +40,7 @@ struct run_options {
 	const char *loads[VCPU_LOADS];         /* config.loads */
 	const char *where[VCPU_CHANNELS]; /* the channel's bytes go to: "stdio", "null", "file:PATH", COM1 to COM4 also "pty" or "unix:PATH"; NULL: nowhere */
 	bool text;                 /* --display text */
-	bool realtime;             /* virtual time does not run faster than the host's */
+	bool realtime;             /* virtual time is held back to the host's */
 	const struct face *face;   /* NULL: none */
 	bool full_screen;          /* for it */
 	unsigned scale;            /* 0: 1 */
@@ -60,7 +60,7 @@ struct run_options {
 	bool embed;
 	vcpu_replay *replay;       /* run this, not CONFIG; NULL: CONFIG */
 	bool live;                 /* after its end, go on with the terminal */
-	bool replays;              /* a recording says what is opened, for reading; */
+	bool replays;              /* a recording names the files to open, for reading; */
 	bool connects;             /* and which network block devices are connected to */
 	bool no_sandbox;
 };
@@ -105,14 +105,14 @@ bool recording_open(struct recording *r, const char *name);
 void recording_close(struct recording *r);
 bool recording_connects(const struct recording *r); /* it may, to network block devices */
 
-/* run.c: open what is written, and enter the sandbox as far as possible: before anything that a stranger made is looked at. False, having complained.
- * run_machine does it where it is not done yet. */
+/* run.c: open the outputs and enter the sandbox as far as possible, before an untrusted file is read. False, having
+ * complained. run_machine does it if it is not done yet. */
 bool run_outputs(const struct run_options *o);
-/* Build the machine, run it to its end, say how it ended. Returns the exit status. */
+/* Build the machine, run it to its end, and report the end. Returns the exit status. */
 int run_machine(const struct run_options *o);
 
-/* observed.c: what --magic-break and --log ask for. Make the log's file; look at MACHINE before its first
- * instruction. False, having complained. */
+/* observed.c: --magic-break and --log. Create the file of the log; observe MACHINE from its first instruction.
+ * False, having complained. */
 enum { LOG_GUEST_ERRORS = 1u << 31 };
 bool observed_outputs(const struct run_options *o);
 bool observed_open(const struct run_options *o, vcpu *machine);
@@ -122,7 +122,7 @@ struct vcpu_stop observed_run(uint64_t instructions, bool *magic);
 /* The debugger of it, or one of MACHINE that has been made for a look at its end. NULL: there can be none.
  * observed_close frees it. */
 struct vcpu_debug *observed_debug(vcpu *machine);
-/* The machine's VCPU_LOG says this. */
+/* A line of the machine's VCPU_LOG. */
 void observed_guest_error(const char *text, size_t len);
 void observed_close(void);    /* before the machine is freed */
 /* "#PF"; "INT" of what is no exception. */
@@ -149,7 +149,7 @@ void port_close(void);
 
 /* script.c: --type and --expect. Add a step (TEXT is NULL: --next-medium); false, having complained: it is no regular expression, or there are too many. */
 bool script_add(bool expect, const char *text);
-/* COM1 said this. */
+/* Output of COM1. */
 void script_hear(const char *data, size_t len);
 /* After a slice of the run: what can be done of the next steps is done. True: the last step was an expectation and is met; the run ends. */
 bool script_step(vcpu *machine);

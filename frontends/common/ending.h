@@ -1,17 +1,18 @@
-/* The end that a signal asks for. SIGINT, SIGTERM, SIGHUP and SIGQUIT end a program within a second, whatever it is doing, and the signal that ended it
- * is the one that its parent sees.
+/* The end by a signal. SIGINT, SIGTERM, SIGHUP and SIGQUIT end a program within a second, and its parent sees the
+ * signal.
  *
  *     signal --> handler --> ASK, ending_fd becomes readable --> the program ends in order, and calls ending_die
  *                   `------> half a second later, or at the second signal: RESTORE, and dead
- */
+ * */
 #ifndef COMMON_ENDING_H
 #define COMMON_ENDING_H
 
 #include <stdbool.h>
 
-/* Handle the signals from now on: the program dies of them at once, after RESTORE. Both are called in signal handlers; NULL: nothing is to be done. */
+/* Handle the signals from now on: the program dies of them at once, after RESTORE. Both are called in signal
+ * handlers; either may be NULL. */
 void ending_open(void (*ask)(void), void (*restore)(void));
-/* True: from now on there is somebody who looks at ending_signal, and is given half a second. */
+/* True: from now on the program polls ending_signal, and has half a second to end. */
 void ending_patience(bool patient);
 /* As if signal N had come. */
 void ending_ask(int n);

@@ -1,10 +1,11 @@
-/* A stub for gdb (GDB manual, appendix E, "Remote Serial Protocol") over the debugger of the library: registers, memory, break- and watchpoints,
- * steps and runs in both directions of time. Each processor is a thread.
+/* A stub for gdb (GDB manual, appendix E, "Remote Serial Protocol") over the debugger of the library: registers,
+ * memory, break- and watchpoints, steps and runs in both directions of time. Each processor is a thread.
  *
  *     gdb -ex 'target remote /tmp/socket' vmlinux
  *
- * What gdb knows as rip is the linear address of the instruction, CS's base included: in real mode `x/i $pc' and `break *0x7c00' mean what they
- * say. There is no memory map (qXfer:memory-map): gdb's addresses are linear ones, and where they lead is for the page tables to say. */
+ * gdb's rip is the linear address of the instruction, CS's base included, so that `x/i $pc' and `break *0x7c00' are
+ * right in real mode. There is no memory map (qXfer:memory-map): gdb's addresses are linear, and the page tables
+ * translate them. */
 #ifndef COMMON_GDB_H
 #define COMMON_GDB_H
 
@@ -15,7 +16,7 @@ struct gdb;
 struct gdb_options {
 	bool files; /* the monitor's commands may open files */
 	bool magic; /* XCHG BX,BX is a breakpoint, from the first instruction on */
-	/* A line for the user; NULL: nobody reads it. */
+	/* A line for the user; NULL: discarded. */
 	void (*tell)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 };
 

@@ -1,5 +1,5 @@
-/* What gdb knows of the processor: the registers of its target description (GDB manual, appendix G.5, "i386 Features"), and those of the system in a
- * feature of our own. */
+/* The processor in gdb's terms: the registers of its target description (GDB manual, appendix G.5, "i386 Features"),
+ * and those of the system in a feature of our own. */
 #ifndef COMMON_GDB_REGISTERS_H
 #define COMMON_GDB_REGISTERS_H
 

@@ -1,5 +1,5 @@
-/* A process that stays outside of the sandbox for the little that must be done there later: it removes sockets when the program has ended, however it
- * ends, and makes files whose names are known but for a number. All that it may do it is told before helper_seal. */
+/* A process outside of the sandbox. It removes sockets after the end of the program, and creates files whose names
+ * are fixed but for a number. It accepts no further names after helper_seal. */
 #ifndef COMMON_HELPER_H
 #define COMMON_HELPER_H
 

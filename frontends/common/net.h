@@ -1,10 +1,10 @@
-/* What the network adapter's frames go to and come from: a user network (libslirp: an IPv4 network of its own, with DHCP, DNS and a gateway that
- * makes the guest's connections the program's own), a capture file, both or nothing.
+/* The network behind the adapter: a user network (libslirp: an IPv4 network of its own, with DHCP, DNS and a gateway
+ * that makes the guest's connections the program's own), a capture file, both or nothing.
  *
  *     guest --- VCPU_NET output ---> net_output ---> libslirp ---> sockets of the host
  *     guest <-- vcpu_input ------- net_deliver <---'
  *
- * Everything that comes in waits here until net_deliver, between two calls of vcpu_run, gives it to the machine by vcpu_input. */
+ * Incoming frames wait here until net_deliver, between two calls of vcpu_run, gives it to the machine by vcpu_input. */
 #ifndef COMMON_NET_H
 #define COMMON_NET_H
 

@@ -1,10 +1,12 @@
-/* What a program can do once it has opened what its command line names. Two layers, and each holds without the other:
+/* The rights of a program after it has opened the files of its command line. There are two layers, and each holds
+ * without the other:
  *
- *   Landlock   file names: only those that were allowed can be opened, and only for what they were allowed for; TCP ports, from ABI 4 on
- *   seccomp    system calls: no new program or process, no sockets but of the kinds that were allowed, no memory that is writable and
+ * Landlock   file names: only those that were allowed can be opened, and only for what they were allowed for; TCP
+ * ports, from ABI 4 on seccomp    system calls: no new program or process, no sockets but of the kinds that were
+ * allowed, no memory that is writable and
  *              executable, and so on; where no name was allowed, nothing is opened at all
  *
- * docs/SECURITY.md says what that is worth. Descriptors that are open stay as they are. */
+ * docs/SECURITY.md describes the limits. Open descriptors keep their rights. */
 #ifndef COMMON_SANDBOX_H
 #define COMMON_SANDBOX_H
 

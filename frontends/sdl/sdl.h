@@ -1,4 +1,4 @@
-/* vcpu-sdl: what its files share. */
+/* vcpu-sdl: declarations for its files. */
 #ifndef SDL_FRONTEND_H
 #define SDL_FRONTEND_H
 

@@ -1,4 +1,4 @@
-/* Fixed-width names, unaligned little-endian access, and the few bit tricks that everybody needs. */
+/* Fixed-width names, unaligned little-endian access, and a few functions on bits. */
 #ifndef BASE_BITS_H
 #define BASE_BITS_H
 

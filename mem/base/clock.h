@@ -1,10 +1,11 @@
-/* The machine's one clock: virtual time in nanoseconds, and the events that hang on it.
+/* The machine's one clock: virtual time in nanoseconds, and its events.
  *
- * Nobody asks the host what time it is. The processor moves `now` (a function of retired instructions, ARCHITECTURE.md, law 2) before it calls
- * a device, so a device reads clock->now at any time and gets the exact instant of the instruction that is touching it.
+ * No part of the library reads the host's time. The processor moves `now` (a function of retired instructions,
+ * ARCHITECTURE.md, law 2) before it calls a device, so that a device reads the exact time of the present instruction
+ * from clock->now.
  *
- * Events live inside their owners. Equal deadlines fire in the order of their names, so that the order in which devices happened to
- * be built or armed never shows. */
+ * Events live inside their owners. Equal deadlines fire in the order of their names, so that the order in which
+ * devices were built or armed has no effect. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

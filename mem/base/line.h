@@ -1,8 +1,8 @@
-/* A wire: whoever drives it knows a level; what is at the other end is the wiring's business (lib/pc.c).
+/* A wire. Its driver sets a level and does not know the other end, which lib/pc.c connects.
  *
  *     driver  --- struct line --->  set(owner, n, level)
  *
- * A line with no function is a wire that ends in the air. */
+ * A line without a function is not connected. */
 #ifndef BASE_LINE_H
 #define BASE_LINE_H
 

@@ -1,5 +1,5 @@
-/* What the guest did wrong, or what a part does not model, goes here as text; the machine's owner decides whether to show it.
- * The library itself never prints. */
+/* The log of guest errors and unimplemented features, as text. The machine's owner decides whether to show it; the
+ * library never prints. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -8,7 +8,7 @@
 #include "mem/base/bits.h"
 
 struct log {
-	void (*line)(void *owner, const char *text); /* one line, no newline; NULL: nobody listens */
+	void (*line)(void *owner, const char *text); /* one line, no newline; NULL: not logged */
 	void *owner;
 };
 
