@@ -1,5 +1,5 @@
-/* What must always hold in the engine. A build with --enable-checks asserts it, with small caches that are full all the time; in any other it costs
- * nothing. A check that fails ends the program. */
+/* Invariants of the engine. A build with --enable-checks asserts them, with small caches that are always full; in
+ * any other build they cost nothing. A check that fails ends the program. */
 #ifndef CPU_CHECK_H
 #define CPU_CHECK_H
 

@@ -1,4 +1,5 @@
-/* How control leaves a block: to a block that is linked, to one that the jump cache knows, or to the run loop, which finds or builds it. */
+/* The ways out of a block: to a block that is linked, to one that the jump cache knows, or to the run loop, which
+ * finds or builds it. */
 #ifndef CPU_JUMP_H
 #define CPU_JUMP_H
 

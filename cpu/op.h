@@ -1,6 +1,7 @@
-/* Operations: what a block is made of, and how the meaning of an instruction is written.
+/* Operations, of which a block consists, and the notation for the meaning of an instruction.
  *
- * A body is an ordinary function that does the instruction and returns false when it raised a fault (then nothing may have changed):
+ * A body is an ordinary function that does the instruction and returns false when it raised a fault (then nothing
+ * may have changed):
  *
  *     BODY(bswap)                                       GEN_BODY(bswap) makes the handler, and the gen function for the table's row
  *     {
@@ -9,11 +10,11 @@
  *     }
  *     GEN_BODY(bswap)
  *
- * That is enough for everything that is not hot. What is hot is written as an inline function with constant arguments for size and
- * form (alu.c is the example), expanded once for each.
+ * That is enough for everything that is not hot. What is hot is written as an inline function with constant
+ * arguments for size and form (alu.c is the example), expanded once for each.
  *
- * A handler ends in the tail call of the next one, or, in builds whose compiler does not promise tail calls, returns it to a loop.
- * Never take the address of a local variable in a handler: it would stop the tail call. Bodies may. */
+ * A handler ends in the tail call of the next one, or, in builds whose compiler does not promise tail calls, returns
+ * it to a loop. Never take the address of a local variable in a handler: it would stop the tail call. Bodies may. */
 #ifndef CPU_OP_H
 #define CPU_OP_H
 

@@ -1,4 +1,4 @@
-/* What other files of cpu/ need of the x87 unit: FXSAVE, XSAVE, reset, debuggers. (SDM vol. 1, chapter 8)
+/* The x87 unit for the other files of cpu/: FXSAVE, XSAVE, reset, debuggers. (SDM vol. 1, chapter 8)
  *
  * Status word, as FNSTSW gives it; in struct x87, sw has 0 where TOP is:
  *    15  14 13-11 10  9  8  7  6  5  4  3  2  1  0

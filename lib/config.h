@@ -1,4 +1,4 @@
-/* A configuration as text, "name=value" lines, for files that must say what a machine was made of. */
+/* A configuration as text, "name=value" lines, for recordings. */
 #ifndef LIB_CONFIG_H
 #define LIB_CONFIG_H
 

@@ -1,4 +1,4 @@
-/* What a debugger stops at, and what it listens to. */
+/* The stops of a debugger, and the events that it reports. */
 #include <stdlib.h>
 #include "lib/debug.h"
 

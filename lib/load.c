@@ -1,4 +1,5 @@
-/* Boot images: read from files or the caller's memory, told apart by what is in them; the flat kind; what all loaders share. */
+/* Boot images: read from files or the caller's memory, and recognised by their contents; the flat kind; functions
+ * for all loaders. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* What a machine knows of its snapshots in memory. */
+/* The inside of snapshots in memory. */
 #ifndef LIB_PAST_H
 #define LIB_PAST_H
 

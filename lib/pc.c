@@ -1,4 +1,4 @@
-/* The PC: what is wired to what. It reads from top to bottom like a schematic.
+/* The PC: its devices and their wiring, from top to bottom like a schematic.
  *
  *    physical memory                                       interrupts
  *      00000000  RAM                                         PIT OUT0 --+-(legacy)--> IRQ0 --+--> 8259 IR0     8259 INTR --> LINT0

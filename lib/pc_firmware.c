@@ -1,4 +1,5 @@
-/* What firmware does, for a PC that loads a kernel without any; and what firmware asks for, for a PC that has it. */
+/* Without firmware, for a PC that loads a kernel: the tables and settings that firmware would make. With firmware:
+ * the items of fw_cfg. */
 #include "io/chipset/acpi.h"
 #include "io/firmware/fwcfg.h"
 #include "io/firmware/mptable.h"

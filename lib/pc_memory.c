@@ -1,4 +1,4 @@
-/* What is where in the PC's physical memory. */
+/* The map of the PC's physical memory. */
 #include "lib/pc.h"
 
 #define ROM_TOP 0x20000u      /* of the ROM below 1 MiB, so much is at the top of memory, too */

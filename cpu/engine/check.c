@@ -1,4 +1,5 @@
-/* What must hold of a block, of a processor between two blocks, and of its TLB: for builds with --enable-checks (cpu/check.h). */
+/* Invariants of a block, of a processor between two blocks, and of its TLB: for builds with --enable-checks
+ * (cpu/check.h). */
 #include "cpu/engine/passes.h"
 
 #if VCPU_CHECKS

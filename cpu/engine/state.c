@@ -1,4 +1,4 @@
-/* What of a processor a snapshot holds, and what is derived again from it. */
+/* The state of a processor in a snapshot, and the members that are derived from it. */
 #include "cpu/op.h"
 
 #define CPU(member, kind) FIELD(struct cpu, member, kind)

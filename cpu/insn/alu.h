@@ -1,4 +1,4 @@
-/* What hot handlers share: flags from results, and the two ways to memory. */
+/* Shared by hot handlers: flags from results, and the two ways to memory. */
 #ifndef CPU_ALU_H
 #define CPU_ALU_H
 

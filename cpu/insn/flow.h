@@ -1,4 +1,4 @@
-/* What the block builder needs from control flow. */
+/* Control flow, for the block builder. */
 #ifndef CPU_FLOW_H
 #define CPU_FLOW_H
 

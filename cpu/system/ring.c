@@ -1,4 +1,4 @@
-/* What all changes of ring have in common: stacks out of the TSS, checks of stack and code segments, stacks in the making. */
+/* Shared by all changes of ring: stacks out of the TSS, checks of stack and code segments, stacks in the making. */
 #include "cpu/system/system.h"
 
 /* ---- stacks in the making ---- */

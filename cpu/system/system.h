@@ -1,4 +1,4 @@
-/* What seg.c, far.c, intr.c, task.c, sys.c and msr.c share beyond cpu.h. */
+/* Shared by the files of cpu/system, beyond cpu.h. */
 #ifndef CPU_SYSTEM_H
 #define CPU_SYSTEM_H
 

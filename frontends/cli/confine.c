@@ -1,4 +1,4 @@
-/* What the command line names, for the sandbox: common/sandbox.h. */
+/* The files and addresses of the command line, for the sandbox: common/sandbox.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* A recording that is to be repeated, and what the user lets it open: for vcpu replay and vcpu-dbg. */
+/* A recording to repeat, and the files that the user permits it to open: for vcpu replay and vcpu-dbg. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* The rights of a program after it has opened the files of its command line. There are two layers, and each holds
  * without the other:
  *
- * Landlock   file names: only those that were allowed can be opened, and only for what they were allowed for; TCP
- * ports, from ABI 4 on seccomp    system calls: no new program or process, no sockets but of the kinds that were
- * allowed, no memory that is writable and
- *              executable, and so on; where no name was allowed, nothing is opened at all
+ *   Landlock   file names: the program can open only the allowed names, with the allowed rights; TCP ports, from ABI 4
+ *              on
+ *   seccomp    system calls: no new program or process, only the allowed kinds of sockets, no memory that is writable
+ *              and executable, and so on; if no name is allowed, no file can be opened
  *
  * docs/SECURITY.md describes the limits. Open descriptors keep their rights. */
 #ifndef COMMON_SANDBOX_H

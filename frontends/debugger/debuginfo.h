@@ -1,4 +1,4 @@
-/* What dwarf.c and variable.c share. */
+/* Shared by dwarf.c and variable.c. */
 #ifndef DEBUGINFO_H
 #define DEBUGINFO_H
 

@@ -1,4 +1,4 @@
-/* Exceptions in words: what the processor found that it did not like, and where the SDM says so. */
+/* Exceptions in words: the check that failed, and its section of the SDM. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

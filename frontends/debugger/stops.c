@@ -1,4 +1,4 @@
-/* What the machine stops at: breakpoints, watchpoints, events; conditions, hit counts, commands. */
+/* Stops: breakpoints, watchpoints, events; conditions, hit counts, commands. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>

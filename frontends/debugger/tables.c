@@ -1,4 +1,4 @@
-/* What the processor's tables say: descriptors, tasks, mappings, interrupts on their way. */
+/* The processor's tables: descriptors, tasks, mappings, interrupts on their way. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

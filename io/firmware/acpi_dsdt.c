@@ -1,4 +1,5 @@
-/* The definition block: what a system is told about the PC that it cannot ask the hardware (ACPI specification 6.x; AML is chapter 20).
+/* The definition block (ACPI specification 6.x; AML is chapter 20): facts about the PC that a system cannot ask the
+ * hardware.
  *
  *     \_S5  \PICF  \_PIC
  *     \_SB  PCI0  _CRS: what of the ports and of memory goes to the bus

@@ -1,5 +1,5 @@
-/* What a part of the machine remembers, as a list. Save, load, hash, comparison, printing and randomising are visitors over these
- * lists, so a part writes down its state once and gets all of them.
+/* The state of a part of the machine, as a list of fields. Save, load, hash, comparison, printing and randomising
+ * are visitors of these lists, so that a part lists its state once.
  *
  *     static const struct field pit_fields[] = {
  *             FIELD(struct pit, ch[0].reload, U16),

@@ -1,5 +1,6 @@
-/* Vectors of 16 bytes: what the wider registers are made of, and MMX registers half of. What an operation does to them is a function from vectors to a
- * vector, without any knowledge of registers, memory or encodings; all its forms are made of that one (vector.h).
+/* Vectors of 16 bytes. A wider register consists of several, an MMX register is half of one. An operation is a
+ * function from vectors to a vector. It does not know registers, memory or encodings; all forms of an instruction
+ * come from it (vector.h).
  *
  *   vec.h          the types                  vec_int.h      integer arithmetic (SSE2, SSSE3, SSE4)
  *   vec_shuffle.h  moving lanes about         vec_fp.h       floating point

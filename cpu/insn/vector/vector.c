@@ -1,4 +1,4 @@
-/* What all vector instructions share. */
+/* Shared by all vector instructions. */
 #include "cpu/insn/vector/vector.h"
 
 bool vec_operand_memory(struct cpu *c, const struct op *o, unsigned size, vec b[2])

@@ -1,4 +1,4 @@
-/* How vector instructions are made. An operation is stated once, in one line, from which all its forms come:
+/* The construction of vector instructions. An operation is stated once, in one line, from which all its forms come:
  *
  *   VEC(addps, 32, PACKED, ADD, FAST, vec_addps(c, a, b))
  *       |      |   |       |    |     what 16 bytes of the result are (vec_fn, whose arguments are in scope)
@@ -12,10 +12,11 @@
  *   VEX.128  vvvv is the first source; bits 255:128 become zero                      16
  *   VEX.256  each half by itself, but for what is written out                        32
  *
- * One body does them all. Operands: o->third, the first source; o->src or memory, the second; o->dst (vec_operands has filled them in).
+ * One body does them all. Operands: o->third, the first source; o->src or memory, the second; o->dst (vec_operands
+ * has filled them in).
  *
- * XMM registers are always written whole, also by scalar instructions: a whole load after a partial store would wait for the store to
- * reach the cache. */
+ * XMM registers are always written whole, also by scalar instructions: a whole load after a partial store would wait
+ * for the store to reach the cache. */
 #ifndef CPU_VECTOR_H
 #define CPU_VECTOR_H
 

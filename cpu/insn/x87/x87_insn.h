@@ -1,4 +1,5 @@
-/* How x87 instructions are made: the register stack, stack faults, the last-instruction pointers. Inside of x87*.c only.
+/* The construction of x87 instructions: the register stack, stack faults, the last-instruction pointers. Inside of
+ * x87*.c only.
  *
  * An instruction that computes goes
  *     wait     #MF if something unmasked is pending, unless it is one of the FN... instructions
