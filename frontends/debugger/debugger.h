@@ -24,7 +24,12 @@ __attribute__((returns_nonnull)) static inline void *needed(void *p)
 	return p;
 }
 
-struct symbol { uint64_t address, size; char *name; bool code; };
+struct symbol {
+	uint64_t address, size;
+	uint64_t reach;              /* bytes from ADDRESS on that are NAME or NAME+N; 0: up to the next one */
+	char *name;
+	bool code;
+};
 
 /* A break-, watchpoint or catch. */
 struct stop {
@@ -124,11 +129,11 @@ void print_stops(struct session *s);
 
 /* An ELF file, or lines "ADDRESS TYPE NAME" as System.map and /proc/kallsyms have, shifted by OFFSET (automatic: NULL). False, having said why. */
 bool symbols_read(struct session *s, const char *path, const uint64_t *offset);
-/* SIZE 0: not known. False: no memory. */
-bool symbol_add(struct session *s, uint64_t address, uint64_t size, bool code, const char *name, size_t len);
+/* SIZE 0: not known. ROOM: bytes that follow in its section, 0: not known. False: no memory. */
+bool symbol_add(struct session *s, uint64_t address, uint64_t size, uint64_t room, bool code, const char *name, size_t len);
 void symbols_sort(struct session *s);
 const struct symbol *symbol_by_name(const struct session *s, const char *name);
-/* The one at or before ADDRESS; NULL: none that is near. */
+/* The last one before or at ADDRESS that reaches there; NULL: none. */
 const struct symbol *symbol_at(const struct session *s, uint64_t address);
 /* "NAME+N" or "" */
 const char *symbol_text(const struct session *s, uint64_t address, char *text, size_t size);

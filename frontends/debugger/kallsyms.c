@@ -247,7 +247,7 @@ static bool add_all(struct session *s, const struct tables *t, uint64_t base)
 		}
 		if (at >= t->size)
 			return false;
-		if (len > 1 && address >= base && !symbol_add(s, address, 0, strchr("tTwW", name[0]), name + 1, len - 1))
+		if (len > 1 && address >= base && !symbol_add(s, address, 0, 0, strchr("tTwW", name[0]), name + 1, len - 1))
 			return complaint(s, "out of memory");
 	}
 	return true;

@@ -8,7 +8,7 @@
 
 #include "debugger.h"
 
-bool symbol_add(struct session *s, uint64_t address, uint64_t size, bool code, const char *name, size_t len)
+bool symbol_add(struct session *s, uint64_t address, uint64_t size, uint64_t room, bool code, const char *name, size_t len)
 {
 	struct symbol *more = s->symbols;
 
@@ -17,7 +17,7 @@ bool symbol_add(struct session *s, uint64_t address, uint64_t size, bool code, c
 	if (!more)
 		return false;
 	s->symbols = more;
-	more[s->nsymbols] = (struct symbol){ address, size, strndup(name, len), code };
+	more[s->nsymbols] = (struct symbol){ address, size, size ? size : room, strndup(name, len), code };
 	if (!more[s->nsymbols].name)
 		return false;
 	for (char *c = more[s->nsymbols].name; *c; c++) /* a file or a guest shall not steer the terminal */
@@ -48,7 +48,7 @@ static bool read_lines(struct session *s, char *text)
 
 		if (end == line || end[0] != ' ' || !end[1] || end[2] != ' ' || !address)
 			continue;
-		symbol_add(s, address, 0, strchr("tTwW", end[1]), end + 3, strcspn(end + 3, " \t\r"));
+		symbol_add(s, address, 0, 0, strchr("tTwW", end[1]), end + 3, strcspn(end + 3, " \t\r"));
 	}
 	return true;
 }
@@ -57,6 +57,16 @@ static bool read_lines(struct session *s, char *text)
 static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size && len <= size - at; }
 
 #define READ_ELF(bits) \
+	/* From Y to the end of its section; 1 at the end itself, where _end and its like are; 0: not known. */ \
+	static uint64_t room_in_section##bits(const unsigned char *data, size_t size, const Elf##bits##_Ehdr *h, const Elf##bits##_Sym *y) \
+	{ \
+		uint64_t at = h->e_shoff + (uint64_t)y->st_shndx * sizeof(Elf##bits##_Shdr); \
+		Elf##bits##_Shdr section; \
+		if (y->st_shndx >= h->e_shnum || !within(size, at, sizeof section)) \
+			return 0; \
+		memcpy(&section, data + at, sizeof section); \
+		return y->st_value - section.sh_addr < section.sh_size ? section.sh_addr + section.sh_size - y->st_value : 1; \
+	} \
 	static bool read_elf##bits(struct session *s, const unsigned char *data, size_t size) \
 	{ \
 		Elf##bits##_Ehdr h; \
@@ -80,7 +90,8 @@ static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size &
 				if (ELF##bits##_ST_TYPE(y.st_info) > STT_FUNC || !y.st_name || y.st_name >= strings.sh_size || !y.st_value || y.st_shndx == SHN_ABS) \
 					continue; \
 				name = (const char *)data + strings.sh_offset + y.st_name; \
-				symbol_add(s, y.st_value, y.st_size, ELF##bits##_ST_TYPE(y.st_info) == STT_FUNC, name, strnlen(name, strings.sh_size - y.st_name)); \
+				symbol_add(s, y.st_value, y.st_size, room_in_section##bits(data, size, &h, &y), ELF##bits##_ST_TYPE(y.st_info) == STT_FUNC, \
+					name, strnlen(name, strings.sh_size - y.st_name)); \
 			} \
 		} \
 		return true; \
@@ -167,6 +178,17 @@ const struct symbol *symbol_by_name(const struct session *s, const char *name)
 	return NULL;
 }
 
+enum { GAP = 1 << 20, PAGE = 4096, LABELS_MAX = 16 };
+
+/* Of the one before a gap, and of the last: a function that nobody knows the size of has perhaps a page. */
+static uint64_t reach(const struct session *s, size_t i)
+{
+	const struct symbol *y = &s->symbols[i];
+	uint64_t next = i + 1 < s->nsymbols ? y[1].address - y->address : GAP;
+
+	return y->reach ? y->reach : next < GAP ? next : y->code ? PAGE : 1;
+}
+
 const struct symbol *symbol_at(const struct session *s, uint64_t address)
 {
 	size_t low = 0, high = s->nsymbols;
@@ -181,9 +203,13 @@ const struct symbol *symbol_at(const struct session *s, uint64_t address)
 		else
 			high = middle;
 	}
-	if (s->symbols[low].size && address - s->symbols[low].address >= s->symbols[low].size)
-		return NULL;
-	return address - s->symbols[low].address < 1 << 20 ? &s->symbols[low] : NULL;
+	if (address - s->symbols[low].address < reach(s, low))
+		return &s->symbols[low];
+	/* A label can stand within a function or table. */
+	for (size_t i = low; i-- > 0 && low - i < LABELS_MAX;)
+		if (address - s->symbols[i].address < s->symbols[i].size)
+			return &s->symbols[i];
+	return NULL;
 }
 
 const char *symbol_text(const struct session *s, uint64_t address, char *text, size_t size)
