@@ -23,7 +23,7 @@ static void print_guest(struct listing *l, unsigned bits, uint64_t end)
 
 		if (!len)
 			break;
-		fprintf(l->s->out, "   %016" PRIx64 " %s\n", l->next, text);
+		fprintf(l->s->out, "   0x%0*" PRIx64 " %s\n", address_digits(l->s), l->next, text);
 		l->next += len;
 	}
 }
@@ -59,7 +59,7 @@ static void print_operation(void *user, const struct vcpu_debug_operation *o)
 	if (o->index == 0) {
 		l->blocks++;
 		l->next = o->block;
-		fprintf(s->out, "block at %016" PRIx64 "%s: %u-bit code, %u bytes, %u operations%s%s\n", o->block,
+		fprintf(s->out, "block at 0x%0*" PRIx64 "%s: %u-bit code, %u bytes, %u operations%s%s\n", address_digits(s), o->block,
 			symbol_text(s, o->block, text, sizeof text), o->bits, o->bytes, o->count, o->single ? ", for a run that ends here" : "",
 			o->stitched ? ", stitched" : "");
 	}

@@ -184,6 +184,8 @@ bool value_number(struct session *s, const struct value *v, uint64_t *number);
 void value_print(struct session *s, const struct value *v, char format);
 /* All of *TEXT up to its end or, if that is given, to a character of STOP outside of parentheses; *TEXT moves behind it. */
 bool evaluate(struct session *s, const char **text, struct value *v);
+/* Digits of an address: 16 in long mode, 8 else. For printf's "0x%0*". */
+int address_digits(struct session *s);
 /* The same as a number: what an address is wanted for. $rip, $rsp and $rbp, plus or minus something, are linear here, whatever the mode. */
 bool address(struct session *s, const char **text, uint64_t *value);
 

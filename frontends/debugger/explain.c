@@ -141,14 +141,15 @@ void disassemble(struct session *s, uint64_t address, unsigned count)
 		unsigned len = instruction_text(s, address, text, sizeof text);
 
 		if (!len) {
-			fprintf(s->out, "%" PRIx64 ": not mapped\n", address);
+			fprintf(s->out, "0x%0*" PRIx64 ": not mapped\n", address_digits(s), address);
 			return;
 		}
 		if (count > 1 && dwarf_line(s, address, &line) && (line.line != before.line || strcmp(line.name, before.name))) {
 			fprintf(s->out, "%s:%d\n", line.name, line.line);
 			before = line;
 		}
-		fprintf(s->out, "%s %016" PRIx64 "%s %s\n", address == rip ? "=>" : "  ", address, symbol_text(s, address, name, sizeof name), text);
+		fprintf(s->out, "%s 0x%0*" PRIx64 "%s %s\n", address == rip ? "=>" : "  ", address_digits(s), address,
+			symbol_text(s, address, name, sizeof name), text);
 		address += len;
 	}
 }

@@ -297,7 +297,7 @@ static bool info_symbol(struct session *s, const char *args)
 	if (!address(s, &args, &at))
 		return false;
 	symbol_text(s, at, text, sizeof text);
-	fprintf(s->out, "%016" PRIx64 "%s\n", at, *text ? text : " has no name");
+	fprintf(s->out, "0x%0*" PRIx64 "%s\n", address_digits(s), at, *text ? text : " has no name");
 	return true;
 }
 
@@ -309,8 +309,8 @@ static bool info_processors(struct session *s, const char *args)
 	(void)args;
 	for (unsigned i = 0; i < vcpu_processors(s->machine); i++) {
 		vcpu_select(s->machine, i);
-		fprintf(s->out, "%c %u  %016" PRIx64 "%s\n", i == selected ? '*' : ' ', i, linear_rip(s), symbol_text(s, linear_rip(s), text,
-			sizeof text));
+		fprintf(s->out, "%c %u  0x%0*" PRIx64 "%s\n", i == selected ? '*' : ' ', i, address_digits(s), linear_rip(s),
+			symbol_text(s, linear_rip(s), text, sizeof text));
 	}
 	vcpu_select(s->machine, selected);
 	return true;

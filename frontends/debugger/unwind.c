@@ -195,7 +195,7 @@ static void print_frame(struct session *s, unsigned n, const struct frame *f)
 	const struct symbol *y = symbol_at(s, f->pc - f->called); /* a call can be the last of its function */
 	struct line line;
 
-	fprintf(s->out, "#%-2u %016" PRIx64, n, f->pc);
+	fprintf(s->out, "#%-2u 0x%0*" PRIx64, n, address_digits(s), f->pc);
 	if (y)
 		fprintf(s->out, f->pc == y->address ? " <%s>" : " <%s+%" PRIu64 ">", y->name, f->pc - y->address);
 	if (dwarf_line(s, f->pc - f->called, &line))

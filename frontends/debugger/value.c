@@ -37,6 +37,8 @@ void types_free(struct session *s)
 	s->types = NULL;
 }
 
+int address_digits(struct session *s) { return vcpu_get(s->machine, VCPU_EFER) & 0x400 ? 16 : 8; }
+
 static unsigned pointer_size(struct session *s)
 {
 	return vcpu_get(s->machine, VCPU_EFER) & 0x400 ? 8 : vcpu_get(s->machine, VCPU_CODE_BITS) == 16 ? 2 : 4;
