@@ -13,9 +13,10 @@ bool complaint(struct session *s, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	vfprintf(s->out, format, ap);
+	vsnprintf(s->error, sizeof s->error, format, ap);
 	va_end(ap);
-	fputc('\n', s->out);
+	if (!s->quiet)
+		fprintf(s->out, "%s\n", s->error);
 	return false;
 }
 

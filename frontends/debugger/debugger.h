@@ -44,6 +44,15 @@ struct stop {
 	unsigned long hits, ignore;
 };
 
+/* An object of JSON on its way: json.c. */
+enum { JSON_DEPTH = 32 };
+struct json {
+	FILE *to;                    /* NULL: nobody wants it */
+	bool any;                    /* something stands before, in the innermost bracket */
+	char closing[JSON_DEPTH];
+	unsigned depth, lost;        /* lost: brackets that were too deep */
+};
+
 struct bookmark { char *name; struct vcpu_place place; };
 struct types;
 struct dwarf;
@@ -55,6 +64,8 @@ struct session {
 	FILE *out;                   /* where commands print: session_print_to */
 	FILE *to;                    /* where that goes */
 	size_t said;                 /* bytes since */
+	char error[512];             /* the last complaint */
+	struct json json;
 	FILE *(*create)(const char *path); /* makes files for commands; NULL: fopen does */
 	struct symbol *symbols;      /* by address */
 	size_t nsymbols;
@@ -66,6 +77,7 @@ struct session {
 	unsigned ntrail;
 	struct vcpu_debug_stop last; /* the last stop: $address, $value ... are of it */
 	bool stopped;                /* the last command has moved: for JSON */
+	bool quiet;                  /* complaints are kept in `error', and not printed */
 	bool backwards;              /* hits are not counted */
 	unsigned frame;              /* selected */
 	uint64_t scope;              /* an expression is only being tried, as if the machine stood at this address; 0: it is not */
@@ -255,7 +267,18 @@ struct walk_entry { const char *name; unsigned index, level; uint64_t at, value;
 unsigned walk_to(struct session *s, uint64_t linear, struct walk_entry out[5]);
 
 /* ---- json.c ---- */
-/* A command and what it said, as a line of JSON on OUT. */
-void json_command(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *guest);
+/* Members of the object that --json prints for the command that runs; without --json they do nothing. In an array NAME is NULL. */
+void json_open(struct session *s, const char *name, char bracket); /* '{' or '[' */
+void json_close(struct session *s);
+void json_string(struct session *s, const char *name, const char *text);
+void json_text(struct session *s, const char *name, const unsigned char *text, size_t len);
+void json_number(struct session *s, const char *name, int64_t n);
+void json_hex(struct session *s, const char *name, uint64_t n);
+void json_bool(struct session *s, const char *name, bool yes);
+void json_line(struct session *s, uint64_t pc); /* its symbol and its line of source */
+/* A command begins, which writes its members to MEMBERS. */
+void json_begin(struct session *s, FILE *members);
+/* It is done: its line of JSON on OUT, with TEXT that it has printed. */
+void json_end(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *members, const char *guest);
 
 #endif

@@ -1,21 +1,22 @@
-/* For machines: a line of JSON for each command.
+/* For programs: a line of JSON for each command.
  *
- *     {"command": "continue", "ok": true, "output": "...", "guest": "what it has said meanwhile",
+ *     {"ok": true, "command": "continue", "output": "...", "guest": "what it has said meanwhile",
  *      "stop": {"what": "breakpoint", "id": 1, ...}, "place": {"instructions": N, "steps": N, "ns": N}, "pc": "0x...", "symbol": "...",
  *      "file": "...", "line": N}
  *
- * Numbers that can be larger than 2^53 are strings. "stop" is there if the command has moved. */
+ * The members that a command has of its own (frames, value, registers ...) stand behind "output". One that has failed has "error": {"message": "..."}.
+ * Addresses and what else can be larger than 2^53 are strings. "stop" is there if the command has moved. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "debugger.h"
 
-static void put_string(FILE *out, const char *name, const char *text)
+static void put_text(FILE *out, const char *text, size_t len)
 {
-	fprintf(out, ", \"%s\": \"", name);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	fputc('"', out);
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
 
 		if (c == '"' || c == '\\')
 			fprintf(out, "\\%c", c);
@@ -29,53 +30,176 @@ static void put_string(FILE *out, const char *name, const char *text)
 	fputc('"', out);
 }
 
-static void put_stop(struct session *s, FILE *out)
+/* ---- members ---- */
+
+/* A comma, if something is before, and NAME. False: nobody wants JSON. */
+static bool begin(struct session *s, const char *name)
+{
+	struct json *j = &s->json;
+
+	if (!j->to || j->depth == JSON_DEPTH)
+		return false;
+	if (j->any)
+		fputs(", ", j->to);
+	j->any = true;
+	if (name) {
+		put_text(j->to, name, strlen(name));
+		fputs(": ", j->to);
+	}
+	return true;
+}
+
+void json_open(struct session *s, const char *name, char bracket)
+{
+	struct json *j = &s->json;
+
+	if (!begin(s, name)) {
+		j->lost += j->to != NULL;
+		return;
+	}
+	fputc(bracket, j->to);
+	j->closing[j->depth++] = bracket == '{' ? '}' : ']';
+	j->any = false;
+}
+
+void json_close(struct session *s)
+{
+	struct json *j = &s->json;
+
+	if (!j->to || j->lost) {
+		j->lost -= j->to != NULL;
+		return;
+	}
+	fputc(j->closing[--j->depth], j->to);
+	j->any = true;
+}
+
+void json_text(struct session *s, const char *name, const unsigned char *text, size_t len)
+{
+	if (begin(s, name))
+		put_text(s->json.to, (const char *)text, len);
+}
+
+void json_string(struct session *s, const char *name, const char *text)
+{
+	if (begin(s, name))
+		put_text(s->json.to, text, strlen(text));
+}
+
+void json_number(struct session *s, const char *name, int64_t n)
+{
+	const int64_t exact = (int64_t)1 << 53;
+
+	if (begin(s, name))
+		fprintf(s->json.to, n < -exact || n > exact ? "\"%" PRId64 "\"" : "%" PRId64, n);
+}
+
+void json_hex(struct session *s, const char *name, uint64_t n)
+{
+	if (begin(s, name))
+		fprintf(s->json.to, "\"0x%" PRIx64 "\"", n);
+}
+
+void json_bool(struct session *s, const char *name, bool yes)
+{
+	if (begin(s, name))
+		fputs(yes ? "true" : "false", s->json.to);
+}
+
+void json_line(struct session *s, uint64_t pc)
+{
+	const struct symbol *y = symbol_at(s, pc);
+	struct line line;
+
+	if (y) {
+		json_string(s, "symbol", y->name);
+		json_number(s, "offset", (int64_t)(pc - y->address));
+	}
+	if (dwarf_line(s, pc, &line)) {
+		json_string(s, "file", line.file);
+		json_number(s, "line", line.line);
+	}
+}
+
+/* ---- commands ---- */
+
+static void put_stop(struct session *s)
 {
 	static const char *const what[] = { "machine", "breakpoint", "watchpoint", "event", "there", "start", "end", "error" };
 	const struct vcpu_debug_stop *stop = &s->last;
 
-	fprintf(out, ", \"stop\": {\"what\": \"%s\"", what[stop->what]);
-	if (stop->what == VCPU_DEBUG_MACHINE)
-		fprintf(out, ", \"reason\": \"%s\", \"code\": %" PRIu32, vcpu_stop_name(stop->machine.reason), stop->machine.code);
+	json_open(s, "stop", '{');
+	json_string(s, "what", what[stop->what]);
+	if (stop->what == VCPU_DEBUG_MACHINE) {
+		json_string(s, "reason", vcpu_stop_name(stop->machine.reason));
+		json_number(s, "code", stop->machine.code);
+	}
 	if (stop->id)
-		fprintf(out, ", \"id\": %d", stop->id);
-	if (stop->what == VCPU_DEBUG_WATCH || stop->what == VCPU_DEBUG_EVENT)
-		fprintf(out, ", \"address\": \"0x%" PRIx64 "\", \"size\": %u, \"write\": %s, \"by\": \"0x%" PRIx64 "\", \"when\": %" PRIu64,
-			stop->address, stop->size,
-			stop->write ? "true" : "false", stop->rip, stop->when.instructions);
-	if (stop->what == VCPU_DEBUG_WATCH)
-		fprintf(out, ", \"physical\": %s, \"device\": %s", stop->physical ? "true" : "false", stop->device ? "true" : "false");
-	if (stop->what == VCPU_DEBUG_EVENT)
-		fprintf(out, ", \"event\": %u, \"value\": \"0x%" PRIx64 "\"", stop->event, stop->value);
-	if (stop->what == VCPU_DEBUG_EVENT && stop->name)
-		put_string(out, "name", stop->name);
-	fputc('}', out);
+		json_number(s, "id", stop->id);
+	if (stop->what == VCPU_DEBUG_WATCH || stop->what == VCPU_DEBUG_EVENT) {
+		json_hex(s, "address", stop->address);
+		json_number(s, "size", stop->size);
+		json_bool(s, "write", stop->write);
+		json_hex(s, "by", stop->rip);
+		json_number(s, "when", (int64_t)stop->when.instructions);
+	}
+	if (stop->what == VCPU_DEBUG_WATCH) {
+		json_bool(s, "physical", stop->physical);
+		json_bool(s, "device", stop->device);
+	}
+	if (stop->what == VCPU_DEBUG_EVENT) {
+		json_number(s, "event", stop->event);
+		json_hex(s, "value", stop->value);
+		if (stop->name)
+			json_string(s, "name", stop->name);
+	}
+	json_close(s);
 }
 
-void json_command(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *guest)
+static void put_place(struct session *s)
 {
 	struct vcpu_place at = vcpu_where(s->machine);
 	uint64_t pc = linear_rip(s);
-	const struct symbol *y = symbol_at(s, pc);
-	struct line source;
 
-	fprintf(out, "{\"ok\": %s", ok ? "true" : "false");
-	put_string(out, "command", line);
-	put_string(out, "output", text);
+	json_open(s, "place", '{');
+	json_number(s, "instructions", (int64_t)at.instructions);
+	json_number(s, "steps", at.steps);
+	json_number(s, "ns", (int64_t)at.ns);
+	json_close(s);
+	json_number(s, "processor", vcpu_running(s->machine));
+	json_hex(s, "pc", pc);
+	json_line(s, pc);
+}
+
+void json_begin(struct session *s, FILE *members)
+{
+	s->json = (struct json){ .to = members };
+	s->stopped = false;
+	*s->error = 0;
+}
+
+/* What a command has written into MEMBERS stands between what is known of every command before it and what is known behind it. */
+void json_end(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *members, const char *guest)
+{
+	s->json = (struct json){ .to = out };
+	json_open(s, NULL, '{');
+	json_bool(s, "ok", ok);
+	json_string(s, "command", line);
+	json_string(s, "output", text);
+	if (!ok) {
+		json_open(s, "error", '{');
+		json_string(s, "message", s->error);
+		json_close(s);
+	}
+	if (*members)
+		fprintf(out, ", %s", members);
 	if (*guest)
-		put_string(out, "guest", guest);
+		json_string(s, "guest", guest);
 	if (s->stopped)
-		put_stop(s, out);
-	fprintf(out, ", \"place\": {\"instructions\": %" PRIu64 ", \"steps\": %" PRIu32 ", \"ns\": %" PRIu64 "}, \"processor\": %u, \"pc\": \"0x%" PRIx64 "\"",
-		at.instructions, at.steps, at.ns, vcpu_running(s->machine), pc);
-	if (y) {
-		put_string(out, "symbol", y->name);
-		fprintf(out, ", \"offset\": %" PRIu64, pc - y->address);
-	}
-	if (dwarf_line(s, pc, &source)) {
-		put_string(out, "file", source.file);
-		fprintf(out, ", \"line\": %d", source.line);
-	}
-	fputs("}\n", out);
+		put_stop(s);
+	put_place(s);
+	json_close(s);
+	fputc('\n', out);
 	fflush(out);
+	s->json.to = NULL;
 }

@@ -1,4 +1,5 @@
 /* vcpu-dbg: a prompt before a machine. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -31,7 +32,7 @@ static const char usage[] =
 	"  -e COMMAND      do this (or -ex); several are done in order, and then there is no prompt\n"
 	"  -s FILE         symbols: ELF, System.map, kallsyms\n"
 	"      --no-sandbox  keep the rights to write, connect and start what the user may\n"
-	"      --json      for programs: a line of JSON for each command\n"
+	"      --json      for programs: an object of JSON on a line for each command, and nothing else\n"
 	"      --help      this text; the command help tells the commands\n"
 	"\n"
 	"With a RECORDING, which may open regular files that it names, for reading:\n"
@@ -60,7 +61,7 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 {
 	(void)user;
 	if (channel == VCPU_COM1)
-		fwrite(data, 1, len, said ? said : stdout);
+		fwrite(data, 1, len, said ? said : json ? stderr : stdout);
 	if (channel == VCPU_HOST_LOG)
 		complain("%.*s", (int)len, (const char *)data);
 }
@@ -85,41 +86,57 @@ static bool over(void)
 	return session.quit || ending_signal();
 }
 
-static bool do_plain(const char *line)
+static bool do_plain(bool (*run)(struct session *s, const char *text), const char *text)
 {
 	bool ok;
 
 	session.interrupted = false;
 	busy = true;
 	ending_patience(true);
-	ok = command(&session, line);
+	ok = run(&session, text);
 	ending_patience(false);
 	busy = false;
 	return ok;
 }
 
-static bool do_line(const char *line)
+/* RUN with TEXT; with --json, a line that says that it was command LINE. */
+static bool do_as(const char *line, bool (*run)(struct session *s, const char *text), const char *argument)
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *to;
+	char *text = NULL, *members = NULL;
+	size_t len = 0, members_len = 0;
+	FILE *to, *members_to;
 	bool ok;
 
 	if (!json)
-		return do_plain(line);
+		return do_plain(run, argument);
 	to = needed(open_memstream(&text, &len));
+	members_to = needed(open_memstream(&members, &members_len));
 	said = needed(open_memstream(&said_text, &said_len));
 	if (!session_print_to(&session, to))
 		return false;
-	session.stopped = false;
-	ok = do_plain(line);
+	json_begin(&session, members_to);
+	ok = do_plain(run, argument);
 	session.quit |= !session_print_to(&session, stdout);
 	fclose(to);
+	fclose(members_to);
 	fclose(said);
 	said = NULL;
-	json_command(&session, stdout, line, ok, text, said_text);
+	json_end(&session, stdout, line, ok, text, members, said_text);
 	free(text);
+	free(members);
 	free(said_text);
+	return ok;
+}
+
+static bool do_line(const char *line) { return do_as(line, command, line); }
+
+static bool read_symbols(struct session *s, const char *path) { return symbols_read(s, path, NULL); }
+static bool do_symbols_of(const char *path)
+{
+	char *line = NULL;
+	bool ok = asprintf(&line, "symbols %s", path) >= 0 && do_as(line, read_symbols, path);
+
+	free(line);
 	return ok;
 }
 
@@ -134,7 +151,7 @@ static bool prompt(void)
 	bool ok = true;
 	char *line;
 
-	while (!over() && (line = prompt_line(session.collecting ? "> " : "(vcpu) "))) {
+	while (!over() && (line = prompt_line(json ? "" : session.collecting ? "> " : "(vcpu) "))) {
 		if (*line)
 			snprintf(last, sizeof last, "%s", line);
 		ok = do_line(*line || !isatty(STDIN_FILENO) ? line : last); /* Enter: the same again */
@@ -285,7 +302,7 @@ int main(int argc, char **argv)
 	}
 	session.create = prompt_create;
 	ending_open(interrupt_command, prompt_restore);
-	if (!prompt_open(complete)) {
+	if (!prompt_open(complete, json)) {
 		complain("no prompt: %s", strerror(errno));
 		return STATUS_HOST;
 	}
@@ -294,7 +311,7 @@ int main(int argc, char **argv)
 	if (ask && isatty(STDIN_FILENO))
 		signal(SIGINT, interrupt);
 	for (unsigned i = 0; i < ntodo && ok && !over(); i++)
-		ok = todo[i].what == 's' ? symbols_read(&session, todo[i].text, NULL) : todo[i].what == 'x' ? do_file(todo[i].text) :
+		ok = todo[i].what == 's' ? do_symbols_of(todo[i].text) : todo[i].what == 'x' ? do_file(todo[i].text) :
 			do_line(todo[i].text);
 	if (ask && ok && !over())
 		ok = prompt();

@@ -190,9 +190,15 @@ __attribute__((noreturn)) static void work(void)
 
 static const char *(*completes)(const char *text, unsigned i, bool first);
 
-bool prompt_open(const char *(*complete_)(const char *text, unsigned i, bool first))
+bool prompt_open(const char *(*complete_)(const char *text, unsigned i, bool first), bool silent)
 {
 	int ends[2];
+
+#if HAVE_READLINE
+	if (silent)
+		rl_outstream = stderr;
+#endif
+	(void)silent;
 
 	completes = complete_;
 	terminal = isatty(STDIN_FILENO) && !tcgetattr(STDIN_FILENO, &before);

@@ -9,8 +9,8 @@
 /* Lines that the command line brings: TEXT, or all of FILE. Before prompt_open. */
 void prompt_allow(const char *text);
 void prompt_allow_file(const char *file);
-/* Start it. COMPLETE (as completion, without the session) is asked while a line is read. False, with errno. */
-bool prompt_open(const char *(*complete)(const char *text, unsigned i, bool first));
+/* Start it. COMPLETE (as completion, without the session) is asked while a line is read. SILENT: stdout gets nothing of the typing. False, with errno. */
+bool prompt_open(const char *(*complete)(const char *text, unsigned i, bool first), bool silent);
 /* A line, malloc'd; NULL: no more. */
 char *prompt_line(const char *prompt);
 /* Make PATH, which must be a word of a line. NULL, with errno. */
