@@ -86,15 +86,18 @@ static const struct row {
 	{ "last-write", "lw", do_last_write, "ADDRESS [SIZE]", "back to who wrote this last" },
 	{ NULL, "Looking", NULL, NULL, NULL },
 	{ "print", "p", do_print, "[/F] EXPR", "C: $registers, symbols, types, casts, * & . -> []; F is x d u o t c s a" },
-	{ "x", NULL, do_x, "/NFU ADDRESS", "memory: F is x d u c s i a, U is b h w g" },
+	{ "x", NULL, do_x, "/NFU ADDRESS", "memory: F is x z d u o t c f s i a, U is b h w g; alone: goes on" },
 	{ "xp", NULL, do_xp, "/NFU ADDRESS", "physical memory" },
+	{ "find", NULL, do_find, "[/UN] FROM, TO or +LENGTH, VALUE...", "where these values, or \"texts\", are in memory" },
 	{ "info", "i", do_info, "[WHAT]", "registers, breakpoints, gdt ...; alone: says what there is" },
 	{ "disassemble", "dis", do_disassemble, "[ADDRESS [N]]", "instructions; with a function's name, all of it" },
 	{ "blocks", NULL, do_blocks, "[ADDRESS]", "decoded code there: operations, the host's machine code" },
 	{ "backtrace", "bt", do_backtrace, "[N]", "who called: by DWARF, Linux's ORC tables, or frame pointers" },
 	{ "frame", "f", do_frame, "[N]", "whose variables print and info locals see" },
 	{ "list", "l", do_list, "[PLACE]", "source" },
-	{ "ptype", NULL, do_ptype, "EXPR or TYPE", "what it is made of" },
+	{ "ptype", NULL, do_ptype, "[/o] EXPR or TYPE", "what it is made of; /o: with offsets" },
+	{ "whatis", NULL, do_whatis, "EXPR or TYPE", "its type" },
+	{ "set", NULL, do_set, "[var] EXPR = EXPR", "change a variable or register: another run from here on" },
 	{ "page", NULL, do_page, "ADDRESS", "the page walk of an address, entry by entry" },
 	{ "explain", NULL, do_explain, "", "the last fault in words; the faults that led to a triple fault" },
 	{ "creg", NULL, do_creg, "", "control registers, bit by bit" },
@@ -289,6 +292,7 @@ bool session_print_to(struct session *s, FILE *to)
 void session_end(struct session *s)
 {
 	trace_end(s);
+	history_end(s);
 	while (s->nstops)
 		stop_delete(s, s->stops[0].id);
 	while (s->nbookmarks)

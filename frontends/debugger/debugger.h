@@ -53,8 +53,13 @@ struct json {
 	unsigned depth, lost;        /* lost: brackets that were too deep */
 };
 
+/* What x did last: alone it goes on. */
+struct examined { char format; unsigned size; uint64_t count, next; bool physical; };
+
 struct bookmark { char *name; struct vcpu_place place; };
 struct types;
+struct value;
+struct variable;
 struct dwarf;
 struct trace;
 
@@ -78,9 +83,14 @@ struct session {
 	struct vcpu_debug_stop last; /* the last stop: $address, $value ... are of it */
 	bool stopped;                /* the last command has moved: for JSON */
 	bool quiet;                  /* complaints are kept in `error', and not printed */
+	bool asked;                  /* an expression is a condition of a stop: it changes nothing */
 	bool backwards;              /* hits are not counted */
+	struct examined examined;
 	unsigned frame;              /* selected */
 	uint64_t scope;              /* an expression is only being tried, as if the machine stood at this address; 0: it is not */
+	struct value *history;       /* $1, $2 ... */
+	unsigned nhistory;
+	struct variable *variables;
 	struct types *types;
 	struct dwarf *dwarf;         /* NULL: none */
 	struct trace *trace;
@@ -159,7 +169,7 @@ uint64_t kernel_entry(struct session *s, const char *const **names);
 uint64_t processor_field(struct session *s, const char *field);
 bool field_value(struct session *s, const char *part, const char *field, unsigned index, uint64_t *value);
 
-/* ---- value.c, expr.c ---- */
+/* ---- type.c, value.c, assign.c, expr.c ---- */
 
 enum type_kind { TYPE_VOID, TYPE_INT, TYPE_BOOL, TYPE_CHAR, TYPE_FLOAT, TYPE_ENUM, TYPE_POINTER, TYPE_ARRAY, TYPE_STRUCT, TYPE_FUNCTION };
 struct type;
@@ -168,38 +178,75 @@ struct type {
 	enum type_kind kind;
 	const char *name;            /* NULL: it has none */
 	uint64_t size;
-	bool is_signed, is_union;
+	bool is_signed, is_union, is_prototype, is_const, is_volatile;
+	bool is_typedef;             /* `name' is a typedef's */
+	const struct type *of;       /* NULL; or what this is a typedef or a qualified form of. Members are in the last of these: type_whole. */
 	const struct type *to;       /* of a pointer, array, function */
 	uint64_t count;              /* of an array */
-	struct member *members;      /* of a structure; an enumeration's values, with the value in `offset' */
+	struct member *members;      /* of a structure; a function's parameters; an enumeration's values, with the value in `offset' */
 	unsigned nmembers;
 	bool (*complete)(struct session *s, struct type *t); /* fills in members when they are asked for; NULL: done */
 	uint64_t where;              /* for it */
 	struct type *next;
 };
+struct content { uint64_t address; size_t size; unsigned char bytes[]; };
 struct value {
 	const struct type *type;
+	const struct content *held;  /* what the memory was when this was kept; NULL: what is there now counts */
+	struct variable *variable;   /* of the session, which it is; NULL: none */
+	int reg;                     /* 1 + the number of the register that it is, which can be assigned to; 0: none */
 	bool in_memory;              /* at `address'; else `bits' is all of it */
 	uint64_t address, bits;
 	unsigned bit, nbits;
 	uint64_t base;               /* of a register that counts from a segment's base, as RIP does in real mode: an address made of the value has it added */
 };
 
+/* What `set $name = ...' makes. */
+struct variable { char *name; struct value value; struct variable *next; };
+
 struct type *type_new(struct session *s, enum type_kind kind, const char *name, uint64_t size);
 const struct type *type_pointer(struct session *s, const struct type *to);
+const struct type *type_address(struct session *s, const struct type *to); /* a pointer with room for any linear address */
 const struct type *type_basic(struct session *s, const char *name); /* "unsigned long", "u8" ...; NULL: no such type */
 const struct type *type_named(struct session *s, const char *name); /* all of NAME is a type's; NULL: it is none */
+const struct type *type_array(struct session *s, const struct type *of, uint64_t count); /* COUNT of them */
+/* OF by another name, or, NAME being NULL, for the caller to set is_const or is_volatile. */
+struct type *type_alias(struct session *s, const struct type *of, const char *name);
+const struct type *type_whole(struct session *s, const struct type *t); /* with its members; NULL: they are not known */
+const struct type *type_code(struct session *s);                        /* void (*)(), for any linear address */
+/* As a declaration without a name has it: "char *[4]". */
 const char *type_text(const struct type *t, char *text, size_t size);
+void type_print(struct session *s, const struct type *t, bool offsets); /* ptype */
 void types_free(struct session *s);
 /* What an integer, pointer ... of V is. False, having complained: it is none, or cannot be read. */
 bool value_number(struct session *s, const struct value *v, uint64_t *number);
-void value_print(struct session *s, const struct value *v, char format);
+/* The SIZE bytes at AT, in V; how many could be read. */
+bool value_readable(struct session *s, const struct value *v); /* false, having complained: its memory is not there */
+size_t value_read(struct session *s, const struct value *v, uint64_t at, void *bytes, size_t size);
+void value_print(struct session *s, const struct value *v, char format); /* and a newline */
+void value_print_as(struct session *s, const struct value *v, char format);
+void text_print(struct session *s, const unsigned char *text, size_t len); /* in quotes, as C has it */
+/* An object of its NAME, which may be NULL, its type and its value; V NULL: it has none here. */
+void value_json(struct session *s, const char *name, const struct value *v);
+void value_json_members(struct session *s, const struct value *v); /* type and value, without a bracket */
+/* TO becomes FROM; then it is what is there. False, having complained. */
+bool value_assign(struct session *s, struct value *to, const struct value *from);
+command_fn do_set;
 /* All of *TEXT up to its end or, if that is given, to a character of STOP outside of parentheses; *TEXT moves behind it. */
 bool evaluate(struct session *s, const char **text, struct value *v);
 /* Digits of an address: 16 in long mode, 8 else. For printf's "0x%0*". */
 int address_digits(struct session *s);
 /* The same as a number: what an address is wanted for. $rip, $rsp and $rbp, plus or minus something, are linear here, whatever the mode. */
 bool address(struct session *s, const char **text, uint64_t *value);
+
+/* ---- history.c ---- */
+struct value value_keep(struct session *s, const struct value *v); /* with what is in memory now; for value_drop */
+void value_drop(struct value *v);
+unsigned history_add(struct session *s, const struct value *v);    /* its number */
+/* NAME is what follows a $. False with *KNOWN: it is one that there is not yet, which has been said. */
+bool history_value(struct session *s, const char *name, struct value *v, bool *known);
+struct variable *variable_by_name(struct session *s, const char *name, bool make); /* NULL: there is none */
+void history_end(struct session *s);
 
 /* ---- dwarf.c ---- */
 
@@ -219,6 +266,7 @@ struct frame {
 	uint64_t pc, sp, bp;
 	uint64_t cfa;                /* above the return address; 0: not known */
 	uint64_t regs[17];           /* by DWARF's numbers */
+	uint64_t saved[17];          /* where frames below have saved them; 0: nowhere, they are in the processor */
 	const char *how;             /* who knew it; NULL: it is the innermost */
 	bool called;                 /* pc is where a call returns to */
 };
@@ -233,10 +281,17 @@ struct frame frame_here(struct session *s);
 /* F's caller: by DWARF, by Linux's ORC tables, by frame pointers. False: there is none. */
 bool frame_up(struct session *s, struct frame *f);
 struct frame frame_selected(struct session *s);
+int register_of_dwarf(struct session *s, unsigned n); /* VCPU_ of the N-th */
+/* Register REG in the selected frame, and where it is saved, 0: nowhere. False: nobody knows of it. */
+bool frame_register(struct session *s, int reg, uint64_t *value, uint64_t *saved);
 command_fn do_backtrace, do_frame;
 
+/* ---- memory.c ---- */
+bool examine(struct session *s, const char *args, bool physical); /* x; ARGS begins with its /NFU */
+command_fn do_x, do_xp, do_find;
+
 /* ---- look.c ---- */
-command_fn do_x, do_xp, do_print, do_info, do_hash, do_disassemble, do_list, do_type, do_medium, do_ptype, do_processor;
+command_fn do_print, do_whatis, do_info, do_hash, do_disassemble, do_list, do_type, do_medium, do_ptype, do_processor;
 
 /* ---- blocks.c ---- */
 command_fn do_blocks;
@@ -261,7 +316,7 @@ void explain_page(struct session *s, uint64_t linear);
 /* One instruction, as text; how long it is, 0: nothing is mapped there. */
 unsigned instruction_text(struct session *s, uint64_t address, char *text, size_t size);
 unsigned instruction_text_as(struct session *s, uint64_t address, uint64_t bits, char *text, size_t size); /* in code of BITS */
-void disassemble(struct session *s, uint64_t address, unsigned count);
+uint64_t disassemble(struct session *s, uint64_t address, unsigned count); /* where the next one begins */
 /* The walk to LINEAR, entry by entry; how many there are, at most 5. */
 struct walk_entry { const char *name; unsigned index, level; uint64_t at, value; bool leaf, missing; };
 unsigned walk_to(struct session *s, uint64_t linear, struct walk_entry out[5]);

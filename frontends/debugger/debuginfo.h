@@ -8,7 +8,12 @@
 
 #include "debugger.h"
 
-struct name { const char *name; Dwarf_Die die; Dwarf_Addr bias; /* what is added to addresses in its file */ };
+struct name {
+	const char *name;
+	Dwarf_Die die;               /* of an enumerator, the enumeration */
+	Dwarf_Addr bias;             /* what is added to addresses in its file */
+	bool enumerator;
+};
 struct dwarf {
 	Dwfl *dwfl;
 	struct name *names;          /* what is at the top of compilation units, by name */
@@ -24,6 +29,8 @@ static inline bool dwarf_named(const struct dwarf *d, const struct name *n, cons
 {
 	return n && n < d->names + d->count && !strcmp(n->name, name);
 }
+/* The type that DIE is. */
+const struct type *dwarf_type_of(struct session *s, Dwarf_Die *die);
 /* What DIE's DW_AT_type is; NULL: it has none. */
 const struct type *dwarf_target(struct session *s, Dwarf_Die *die);
 

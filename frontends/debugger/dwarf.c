@@ -15,6 +15,32 @@ static const Dwfl_Callbacks callbacks = {
 	.debuginfo_path = &no_path,
 };
 
+static bool add_name(struct dwarf *d, struct name n)
+{
+	if (d->count == d->room) {
+		struct name *more = realloc(d->names, (d->room = d->room ? 2 * d->room : 1024) * sizeof *more);
+
+		if (!more)
+			return false;
+		d->names = more;
+	}
+	d->names[d->count++] = n;
+	return true;
+}
+
+static bool add_enumerators(struct dwarf *d, Dwarf_Die *enumeration, Dwarf_Addr bias)
+{
+	Dwarf_Die die;
+
+	if (dwarf_child(enumeration, &die))
+		return true;
+	do
+		if (dwarf_diename(&die) && !add_name(d, (struct name){ dwarf_diename(&die), *enumeration, bias, true }))
+			return false;
+	while (!dwarf_siblingof(&die, &die));
+	return true;
+}
+
 static void add_names(struct dwarf *d, Dwarf_Die *unit, Dwarf_Addr bias)
 {
 	Dwarf_Die die;
@@ -24,16 +50,10 @@ static void add_names(struct dwarf *d, Dwarf_Die *unit, Dwarf_Addr bias)
 	do {
 		const char *name = dwarf_diename(&die);
 
-		if (!name || dwarf_hasattr(&die, DW_AT_declaration))
+		if (dwarf_hasattr(&die, DW_AT_declaration) || (name && !add_name(d, (struct name){ name, die, bias, false })))
 			continue;
-		if (d->count == d->room) {
-			struct name *more = realloc(d->names, (d->room = d->room ? 2 * d->room : 1024) * sizeof *more);
-
-			if (!more)
-				return;
-			d->names = more;
-		}
-		d->names[d->count++] = (struct name){ name, die, bias };
+		if (dwarf_tag(&die) == DW_TAG_enumeration_type)
+			add_enumerators(d, &die, bias);
 	} while (!dwarf_siblingof(&die, &die));
 }
 
@@ -160,7 +180,6 @@ uint64_t dwarf_behind_prologue(struct session *s, uint64_t address)
 /* ---- types ---- */
 
 enum { TYPE_DEPTH_MAX = 200 };
-static const struct type *type_of(struct session *s, Dwarf_Die *die);
 
 static uint64_t number_of(Dwarf_Die *die, unsigned attribute, uint64_t otherwise)
 {
@@ -192,7 +211,7 @@ static bool complete(struct session *s, struct type *t)
 		struct name *n = dwarf_names(s->dwarf, t->name);
 
 		for (; dwarf_named(s->dwarf, n, t->name); n++)
-			if (dwarf_tag(&n->die) == dwarf_tag(&whole)) {
+			if (!n->enumerator && dwarf_tag(&n->die) == dwarf_tag(&whole)) {
 				whole = n->die;
 				t->size = number_of(&whole, DW_AT_byte_size, 0);
 				break;
@@ -209,7 +228,7 @@ static bool complete(struct session *s, struct type *t)
 		if (dwarf_tag(&die) != DW_TAG_member || !dwarf_formref_die(dwarf_attr(&die, DW_AT_type, &a), &type) || !(m = add_member(t)))
 			continue;
 		m->name = dwarf_diename(&die);
-		m->type = type_of(s, &type);
+		m->type = dwarf_type_of(s, &type);
 		m->offset = number_of(&die, DW_AT_data_member_location, 0);
 		m->bits = (unsigned)number_of(&die, DW_AT_bit_size, 0);
 		at = number_of(&die, DW_AT_data_bit_offset, UINT64_MAX);
@@ -249,14 +268,13 @@ const struct type *dwarf_target(struct session *s, Dwarf_Die *die)
 	Dwarf_Attribute a;
 	Dwarf_Die to;
 
-	return dwarf_attr_integrate(die, DW_AT_type, &a) && dwarf_formref_die(&a, &to) ? type_of(s, &to) : NULL;
+	return dwarf_attr_integrate(die, DW_AT_type, &a) && dwarf_formref_die(&a, &to) ? dwarf_type_of(s, &to) : NULL;
 }
 
 /* Dimensions from DIE's children on: the first is the outermost. */
 static const struct type *array_of(struct session *s, Dwarf_Die *dimension, const struct type *of)
 {
 	Dwarf_Die next;
-	struct type *t;
 	uint64_t upper, count;
 
 	while (dwarf_tag(dimension) != DW_TAG_subrange_type)
@@ -269,10 +287,7 @@ static const struct type *array_of(struct session *s, Dwarf_Die *dimension, cons
 		of = array_of(s, &next, of);
 		s->dwarf->depth--;
 	}
-	t = type_new(s, TYPE_ARRAY, NULL, count * of->size);
-	t->count = count;
-	t->to = of;
-	return t;
+	return type_array(s, of, count);
 }
 
 static struct type *base_type(struct session *s, Dwarf_Die *die)
@@ -298,10 +313,30 @@ static struct type *base_type(struct session *s, Dwarf_Die *die)
 	return t;
 }
 
+static void function_parameters(struct session *s, Dwarf_Die *function, struct type *t)
+{
+	Dwarf_Die die, type;
+	Dwarf_Attribute a;
+	struct member *m;
+
+	t->is_prototype = dwarf_hasattr_integrate(function, DW_AT_prototyped);
+	if (dwarf_child(function, &die))
+		return;
+	do {
+		const struct type *of;
+
+		if (dwarf_tag(&die) != DW_TAG_formal_parameter || !dwarf_attr_integrate(&die, DW_AT_type, &a) || !dwarf_formref_die(&a, &type))
+			continue;
+		of = dwarf_type_of(s, &type);
+		if ((m = add_member(t)) != NULL)
+			m->type = of;
+	} while (!dwarf_siblingof(&die, &die));
+}
+
 static const struct type *type_of_die(struct session *s, Dwarf_Die *die);
 
 /* Types of types: a file can have them lead back to themselves, or have no end. */
-static const struct type *type_of(struct session *s, Dwarf_Die *die)
+const struct type *dwarf_type_of(struct session *s, Dwarf_Die *die)
 {
 	const struct type *t = s->dwarf->depth < TYPE_DEPTH_MAX ? (s->dwarf->depth++, type_of_die(s, die)) : NULL;
 
@@ -324,15 +359,18 @@ static const struct type *type_of_die(struct session *s, Dwarf_Die *die)
 		if (d->types[i].die.addr == die->addr)
 			return d->types[i].type;
 	switch (tag) {
-	case DW_TAG_typedef:
-	case DW_TAG_const_type:
-	case DW_TAG_volatile_type:
 	case DW_TAG_restrict_type:
 	case DW_TAG_atomic_type:
 		to = dwarf_target(s, die);
-		if (to && !to->name && tag == DW_TAG_typedef && (to->kind == TYPE_STRUCT || to->kind == TYPE_ENUM))
-			((struct type *)to)->name = dwarf_diename(die);
 		return to ? to : type_basic(s, "void");
+	case DW_TAG_typedef:
+	case DW_TAG_const_type:
+	case DW_TAG_volatile_type:
+		to = dwarf_target(s, die);
+		t = type_alias(s, to ? to : type_basic(s, "void"), tag == DW_TAG_typedef ? dwarf_diename(die) : NULL);
+		t->is_const |= tag == DW_TAG_const_type;
+		t->is_volatile |= tag == DW_TAG_volatile_type;
+		break;
 	case DW_TAG_pointer_type:
 	case DW_TAG_reference_type:
 		t = type_new(s, TYPE_POINTER, NULL, number_of(die, DW_AT_byte_size, 8));
@@ -369,8 +407,12 @@ static const struct type *type_of_die(struct session *s, Dwarf_Die *die)
 		return t;
 	d->types = more;
 	d->types[d->ntypes].die = *die;
-	d->types[d->ntypes].type = t;
-	t->where = d->ntypes++;
+	d->types[d->ntypes++].type = t;
+	if (t->of)
+		return t;
+	t->where = d->ntypes - 1;
+	if (t->kind == TYPE_FUNCTION)
+		function_parameters(s, die, t);
 	if ((t->kind == TYPE_POINTER || t->kind == TYPE_FUNCTION) && (to = dwarf_target(s,
 		die)) != NULL) /* now that T is known: it may lead back to it */
 		t->to = to;
@@ -394,8 +436,8 @@ const struct type *dwarf_type(struct session *s, const char *name)
 			break;
 		}
 	for (n = dwarf_names(s->dwarf, name); dwarf_named(s->dwarf, n, name); n++)
-		if (dwarf_tag(&n->die) == tag || (tag == DW_TAG_typedef && dwarf_tag(&n->die) == DW_TAG_base_type))
-			return type_of(s, &n->die);
+		if (!n->enumerator && (dwarf_tag(&n->die) == tag || (tag == DW_TAG_typedef && dwarf_tag(&n->die) == DW_TAG_base_type)))
+			return dwarf_type_of(s, &n->die);
 	return NULL;
 }
 

@@ -131,18 +131,19 @@ unsigned instruction_text_as(struct session *s, uint64_t address, uint64_t bits,
 	return 1;
 }
 
-void disassemble(struct session *s, uint64_t address, unsigned count)
+uint64_t disassemble(struct session *s, uint64_t address, unsigned count)
 {
 	uint64_t rip = linear_rip(s);
 	struct line line, before = { NULL, "", NULL, 0 };
 
+	json_open(s, "instructions", '[');
 	for (unsigned i = 0; i < count && !enough(s); i++) {
 		char text[256], name[128];
 		unsigned len = instruction_text(s, address, text, sizeof text);
 
 		if (!len) {
 			fprintf(s->out, "0x%0*" PRIx64 ": not mapped\n", address_digits(s), address);
-			return;
+			break;
 		}
 		if (count > 1 && dwarf_line(s, address, &line) && (line.line != before.line || strcmp(line.name, before.name))) {
 			fprintf(s->out, "%s:%d\n", line.name, line.line);
@@ -150,6 +151,13 @@ void disassemble(struct session *s, uint64_t address, unsigned count)
 		}
 		fprintf(s->out, "%s 0x%0*" PRIx64 "%s %s\n", address == rip ? "=>" : "  ", address_digits(s), address,
 			symbol_text(s, address, name, sizeof name), text);
+		json_open(s, NULL, '{');
+		json_hex(s, "address", address);
+		json_string(s, "text", text);
+		json_line(s, address);
+		json_close(s);
 		address += len;
 	}
+	json_close(s);
+	return address;
 }

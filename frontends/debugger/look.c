@@ -9,91 +9,6 @@
 
 #include "debugger.h"
 
-/* ---- memory ---- */
-
-static void print_memory(struct session *s, uint64_t at, uint64_t count, char format, unsigned size, bool physical)
-{
-	char text[128];
-
-	for (uint64_t i = 0; i < count && !enough(s); i++, at += size) {
-		uint64_t value = 0;
-		size_t n = physical ? vcpu_read_physical(s->machine, at, &value, size) : vcpu_read_linear(s->machine, at, &value, size);
-
-		if (format == 'a' || i % (format == 'c' ? 8 : 32 / (size < 4 ? 4 : size)) == 0)
-			fprintf(s->out, "%s%016" PRIx64 "%s:", i ? "\n" : "", at, physical ? "" : symbol_text(s, at, text, sizeof text));
-		if (n != size) {
-			fprintf(s->out, " not mapped");
-			break;
-		}
-		if (format == 'x') {
-			fprintf(s->out, " %0*" PRIx64, (int)(2 * size), value);
-		} else if (format == 'c') {
-			fprintf(s->out, " %c", isprint((int)(value & 0xff)) ? (int)(value & 0xff) : '.');
-		} else if (format == 'd') {
-			fprintf(s->out, " %" PRId64, (int64_t)(value << (64 - 8 * size)) >> (64 - 8 * size));
-		} else if (format == 'a') {
-			fprintf(s->out, " %016" PRIx64 "%s", value, symbol_text(s, value, text, sizeof text));
-		} else {
-			fprintf(s->out, format == 'o' ? " %" PRIo64 : " %" PRIu64, value);
-		}
-	}
-	fputc('\n', s->out);
-}
-
-/* COUNT of them, one behind the other. */
-static void print_strings(struct session *s, uint64_t at, uint64_t count, bool physical)
-{
-	for (uint64_t i = 0; i < count && !enough(s); i++) {
-		unsigned char c = 0;
-
-		fprintf(s->out, "%016" PRIx64 ": ", at);
-		for (unsigned n = 0; n < 4096; n++, at++) {
-			if ((physical ? vcpu_read_physical(s->machine, at, &c, 1) : vcpu_read_linear(s->machine, at, &c, 1)) != 1 || !c)
-				break;
-			fputc(isprint(c) || c == '\t' ? c : '.', s->out);
-		}
-		at++;
-		fputc('\n', s->out);
-	}
-}
-
-/* x/NFU ADDRESS, as in gdb; xp for physical addresses. ARGS begins behind the x. */
-static bool examine(struct session *s, const char *args, bool physical)
-{
-	uint64_t at, count = 1;
-	unsigned size = 8;
-	char format = 'x', *end;
-
-	if (*args == '/') {
-		args++;
-		if (isdigit((unsigned char)*args)) {
-			count = strtoull(args, &end, 10);
-			args = end;
-		}
-		for (; isalpha((unsigned char)*args); args++) {
-			if (strchr("bhwg", *args))
-				size = *args == 'b' ? 1 : *args == 'h' ? 2 : *args == 'w' ? 4 : 8;
-			else if (strchr("xducosia", *args))
-				format = *args;
-			else
-				return complaint(s, "x/NFU: F is x d u o c s i a, U is b h w g");
-		}
-	}
-	if (!address(s, &args, &at))
-		return false;
-	s->interrupted = false;
-	if (format == 'i')
-		disassemble(s, at, (unsigned)count);
-	else if (format == 's')
-		print_strings(s, at, count, physical);
-	else
-		print_memory(s, at, count, format, format == 'c' ? 1 : format == 'a' ? 8 : size, physical);
-	return true;
-}
-
-bool do_x(struct session *s, const char *args) { return examine(s, args, false); }
-bool do_xp(struct session *s, const char *args) { return examine(s, args, true); }
-
 /* ---- expressions ---- */
 
 bool do_print(struct session *s, const char *args)
@@ -105,45 +20,67 @@ bool do_print(struct session *s, const char *args)
 		format = args[1];
 		if (!format || !strchr("xduotcsa", format) || (args[2] && args[2] != ' '))
 			return complaint(s, "print/F: F is x d u o t c s a");
-		args += 2;
+		args += 2 + strspn(args + 2, " ");
 	}
+	if (!*args)
+		args = "$";
 	if (!evaluate(s, &args, &v))
 		return false;
 	if (*args)
 		return complaint(s, "what is this behind the expression? %s", args);
+	if (!value_readable(s, &v))
+		return false;
+	fprintf(s->out, "$%u = ", history_add(s, &v));
 	value_print(s, &v, format);
+	json_number(s, "history", s->nhistory);
+	value_json_members(s, &v);
 	return true;
+}
+
+/* The type that ARGS is, or that its value has. NULL, having complained. */
+static const struct type *type_meant(struct session *s, const char *args)
+{
+	const struct type *named = type_named(s, args);
+	struct value v;
+
+	if (named || !evaluate(s, &args, &v))
+		return named;
+	if (*args)
+		complaint(s, "what is this behind the expression? %s", args);
+	return *args ? NULL : v.type;
+}
+
+static void json_type(struct session *s, const struct type *t)
+{
+	char text[512];
+
+	json_string(s, "type", type_text(t, text, sizeof text));
+	json_number(s, "size", (int64_t)t->size);
 }
 
 bool do_ptype(struct session *s, const char *args)
 {
-	char text[256];
-	const struct type *named = type_named(s, args), *t;
-	struct type *whole;
-	struct value v;
+	bool offsets = !strncmp(args, "/o", 2);
+	const struct type *t = type_meant(s, args + (offsets ? 2 + strspn(args + 2, " ") : 0));
 
-	if (named)
-		t = named;
-	else if (!evaluate(s, &args, &v))
+	if (!t)
 		return false;
-	else
-		t = v.type;
-	whole = (struct type *)t;
-	fprintf(s->out, "%s", type_text(t, text, sizeof text));
-	if (t->kind == TYPE_STRUCT && (!whole->complete || whole->complete(s, whole))) {
-		fprintf(s->out, " { /* %" PRIu64 " bytes */\n", t->size);
-		for (unsigned i = 0; i < t->nmembers; i++) {
-			const struct member *m = &t->members[i];
+	type_print(s, t, offsets);
+	json_type(s, t);
+	return true;
+}
 
-			fprintf(s->out, "    /* %4" PRIu64 " */ %s%s%s", m->offset, type_text(m->type, text, sizeof text), m->name ? " " : "", m->name ?
-				m->name : "");
-			if (m->bits)
-				fprintf(s->out, " : %u", m->bits);
-			fprintf(s->out, ";\n");
-		}
-		fputc('}', s->out);
-	}
-	fputc('\n', s->out);
+bool do_whatis(struct session *s, const char *args)
+{
+	const struct type *t = type_meant(s, args);
+	char text[512];
+
+	if (!t)
+		return false;
+	if (t->is_typedef && type_named(s, args)) /* as in gdb: of a typedef, what it stands for */
+		t = t->of;
+	fprintf(s->out, "type = %s\n", type_text(t, text, sizeof text));
+	json_type(s, t);
 	return true;
 }
 

@@ -68,7 +68,11 @@ bool stop_counts(void *session, const struct vcpu_debug_stop *hit)
 		struct value v;
 
 		s->last = *hit;
-		if (evaluate(s, &text, &v) && value_number(s, &v, &yes) && !yes)
+		s->asked = true;
+		if (!evaluate(s, &text, &v) || !value_number(s, &v, &yes))
+			yes = 1; /* what cannot be told stops */
+		s->asked = false;
+		if (!yes)
 			return false;
 	}
 	if (s->backwards)

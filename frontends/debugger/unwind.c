@@ -20,17 +20,38 @@ static bool read_stack(struct session *s, uint64_t at, unsigned size, uint64_t *
 	return vcpu_read_linear(s->machine, at, value, size) == size;
 }
 
-struct frame frame_here(struct session *s)
+int register_of_dwarf(struct session *s, unsigned n)
 {
 	static const int wide[17] = { VCPU_RAX, VCPU_RDX, VCPU_RCX, VCPU_RBX, VCPU_RSI, VCPU_RDI, VCPU_RBP, VCPU_RSP, VCPU_R8, VCPU_R9, VCPU_R10,
 		VCPU_R11, VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15, VCPU_RIP }, narrow[9] = { VCPU_RAX, VCPU_RCX, VCPU_RDX, VCPU_RBX, VCPU_RSP, VCPU_RBP,
 		VCPU_RSI, VCPU_RDI, VCPU_RIP };
 	bool is_wide = vcpu_get(s->machine, VCPU_EFER) & 0x400;
+
+	return is_wide ? n < 17 ? wide[n] : -1 : n < 9 ? narrow[n] : -1;
+}
+
+struct frame frame_here(struct session *s)
+{
 	struct frame f = { .pc = linear_rip(s), .sp = vcpu_get(s->machine, VCPU_RSP), .bp = vcpu_get(s->machine, VCPU_RBP) };
 
-	for (unsigned i = 0; i < (is_wide ? 17 : 9); i++)
-		f.regs[i] = vcpu_get(s->machine, is_wide ? wide[i] : narrow[i]);
+	for (unsigned i = 0; i < 17 && register_of_dwarf(s, i) >= 0; i++)
+		f.regs[i] = vcpu_get(s->machine, register_of_dwarf(s, i));
 	return f;
+}
+
+bool frame_register(struct session *s, int reg, uint64_t *value, uint64_t *saved)
+{
+	enum { PART = 0x100 }; /* numbers of parts: lib/register.c */
+	static const uint64_t masks[] = { UINT64_MAX, UINT32_MAX, 0xffff, 0xff };
+	struct frame f = frame_selected(s);
+
+	for (unsigned i = 0; i < 17; i++)
+		if (register_of_dwarf(s, i) == reg % PART && reg / PART < 4) {
+			*value = (reg % PART == VCPU_RIP ? f.pc : f.regs[i]) & masks[reg / PART];
+			*saved = f.saved[i];
+			return true;
+		}
+	return false;
 }
 
 /* ---- Linux's tables ---- */
@@ -164,9 +185,15 @@ static bool pointer_unwind(struct session *s, struct frame *f)
 
 	if (!read_stack(s, at, size, &pc) || !pc || (made == 2 && (!read_stack(s, f->bp, size, &bp) || f->bp < f->sp || (bp && bp <= f->bp))))
 		return false;
-	*f = (struct frame){ .pc = pc + code_base, .sp = at + size, .bp = bp, .how = "frame pointer", .called = true };
-	f->regs[bits == 64 ? 7 : 4] = f->sp;
-	f->regs[bits == 64 ? 6 : 5] = bp;
+	f->saved[bits == 64 ? 16 : 8] = at;
+	if (made == 2)
+		f->saved[bits == 64 ? 6 : 5] = f->bp;
+	f->pc = f->regs[bits == 64 ? 16 : 8] = pc + code_base;
+	f->sp = f->regs[bits == 64 ? 7 : 4] = at + size;
+	f->bp = f->regs[bits == 64 ? 6 : 5] = bp;
+	f->cfa = 0;
+	f->how = "frame pointer";
+	f->called = true;
 	return true;
 }
 

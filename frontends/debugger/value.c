@@ -1,4 +1,4 @@
-/* Types, and values as people read them. */
+/* Values as people read them. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -6,119 +6,25 @@
 
 #include "debugger.h"
 
-struct types { struct type *all; };
+enum { DEPTH_MAX = 5, ELEMENTS_MAX = 200, TEXT_MAX = 200 };
 
-enum { DEPTH_MAX = 5, ELEMENTS_MAX = 200, TEXT_MAX = 200, NESTING_MAX = 32 };
-
-/* ---- types ---- */
-
-struct type *type_new(struct session *s, enum type_kind kind, const char *name, uint64_t size)
+size_t value_read(struct session *s, const struct value *v, uint64_t at, void *bytes, size_t size)
 {
-	struct type *t = needed(calloc(1, sizeof *t));
+	const struct content *c = v->held;
 
-	if (!s->types)
-		s->types = needed(calloc(1, sizeof *s->types));
-	*t = (struct type){ .kind = kind, .name = name, .size = size, .next = s->types->all };
-	return s->types->all = t;
+	if (!c || at - c->address >= c->size || size > c->size - (at - c->address))
+		return vcpu_read_linear(s->machine, at, bytes, size);
+	memcpy(bytes, c->bytes + (at - c->address), size);
+	return size;
 }
 
-void types_free(struct session *s)
+bool value_readable(struct session *s, const struct value *v)
 {
-	struct type *t = s->types ? s->types->all : NULL;
+	unsigned char byte;
 
-	while (t) {
-		struct type *next = t->next;
-
-		free(t->members);
-		free(t);
-		t = next;
-	}
-	free(s->types);
-	s->types = NULL;
+	return !v->in_memory || !v->type->size || v->type->kind == TYPE_FUNCTION || value_read(s, v, v->address, &byte, 1) == 1 ||
+		complaint(s, "there is no memory at 0x%" PRIx64, v->address);
 }
-
-int address_digits(struct session *s) { return vcpu_get(s->machine, VCPU_EFER) & 0x400 ? 16 : 8; }
-
-static unsigned pointer_size(struct session *s)
-{
-	return vcpu_get(s->machine, VCPU_EFER) & 0x400 ? 8 : vcpu_get(s->machine, VCPU_CODE_BITS) == 16 ? 2 : 4;
-}
-
-const struct type *type_pointer(struct session *s, const struct type *to)
-{
-	unsigned size = pointer_size(s);
-	struct type *t;
-
-	for (t = s->types ? s->types->all : NULL; t; t = t->next)
-		if (t->kind == TYPE_POINTER && t->to == to && t->size == size)
-			return t;
-	t = type_new(s, TYPE_POINTER, NULL, size);
-	t->to = to;
-	return t;
-}
-
-const struct type *type_basic(struct session *s, const char *name)
-{
-	static const struct { const char *name; enum type_kind kind; signed char size; bool is_signed; } basic[] = {
-		{ "void", TYPE_VOID, 0, false }, { "char", TYPE_CHAR, 1, true }, { "signed char", TYPE_CHAR, 1, true },
-		{ "unsigned char", TYPE_CHAR, 1, false }, { "short", TYPE_INT, 2, true }, { "unsigned short", TYPE_INT, 2, false },
-		{ "int", TYPE_INT, 4, true }, { "unsigned int", TYPE_INT, 4, false }, { "unsigned", TYPE_INT, 4, false }, { "signed", TYPE_INT, 4, true },
-		{ "long", TYPE_INT, -1, true }, { "unsigned long", TYPE_INT, -1, false }, { "long long", TYPE_INT, 8, true },
-		{ "unsigned long long", TYPE_INT, 8, false }, { "long int", TYPE_INT, -1, true }, { "long unsigned int", TYPE_INT, -1, false },
-		{ "u8", TYPE_INT, 1, false }, { "u16", TYPE_INT, 2, false }, { "u32", TYPE_INT, 4, false }, { "u64", TYPE_INT, 8, false },
-		{ "s8", TYPE_INT, 1, true }, { "s16", TYPE_INT, 2, true }, { "s32", TYPE_INT, 4, true }, { "s64", TYPE_INT, 8, true },
-		{ "uint8_t", TYPE_INT, 1, false }, { "uint16_t", TYPE_INT, 2, false }, { "uint32_t", TYPE_INT, 4, false }, { "uint64_t", TYPE_INT, 8,
-			false },
-		{ "int8_t", TYPE_INT, 1, true }, { "int16_t", TYPE_INT, 2, true }, { "int32_t", TYPE_INT, 4, true }, { "int64_t", TYPE_INT, 8, true },
-		{ "size_t", TYPE_INT, -1, false }, { "bool", TYPE_BOOL, 1, false }, { "_Bool", TYPE_BOOL, 1, false },
-		{ "float", TYPE_FLOAT, 4, true }, { "double", TYPE_FLOAT, 8, true },
-	};
-
-	for (unsigned i = 0; i < sizeof basic / sizeof *basic; i++) {
-		uint64_t size = basic[i].size < 0 ? pointer_size(s) < 4 ? 4 : pointer_size(s) : (uint64_t)basic[i].size;
-		struct type *t;
-
-		if (strcmp(basic[i].name, name))
-			continue;
-		for (t = s->types ? s->types->all : NULL; t; t = t->next)
-			if (t->name == basic[i].name && t->size == size)
-				return t;
-		t = type_new(s, basic[i].kind, basic[i].name, size);
-		t->is_signed = basic[i].is_signed;
-		return t;
-	}
-	return NULL;
-}
-
-/* As a declaration without a name has it: "char *[4]", as gdb writes it. */
-static const char *type_text_of(const struct type *t, char *text, size_t size, unsigned depth)
-{
-	char inner[256], tail[64] = "";
-	const struct type *element = t;
-
-	if (depth > NESTING_MAX) /* a file can have a type that is a pointer to itself */
-		return strcpy(text, "...");
-	for (unsigned n = 0; element->kind == TYPE_ARRAY && element->to && n < NESTING_MAX; n++) {
-		snprintf(tail + strlen(tail), sizeof tail - strlen(tail), "[%" PRIu64 "]", element->count);
-		element = element->to;
-	}
-	if (element->kind == TYPE_POINTER && element->to && element->to->kind == TYPE_FUNCTION)
-		snprintf(text, size, "%s (*)()%s", element->to->to ? type_text_of(element->to->to, inner, sizeof inner, depth + 1) : "void", tail);
-	else if (element->kind == TYPE_POINTER) {
-		type_text_of(element->to, inner, sizeof inner, depth + 1);
-		snprintf(text, size, "%s%s*%s", inner, inner[strlen(inner) - 1] == '*' ? "" : " ", tail);
-	} else if (element->kind == TYPE_FUNCTION)
-		snprintf(text, size, "%s ()", element->to ? type_text_of(element->to, inner, sizeof inner, depth + 1) : "void");
-	else
-		snprintf(text, size, "%s%s%s", element->kind == TYPE_STRUCT ? element->is_union ? "union " : "struct " : element->kind == TYPE_ENUM ?
-			"enum " : "",
-			 element->name ? element->name : "{...}", tail);
-	return text;
-}
-
-const char *type_text(const struct type *t, char *text, size_t size) { return type_text_of(t, text, size, 0); }
-
-/* ---- values ---- */
 
 static bool load(struct session *s, const struct value *v, uint64_t *bits)
 {
@@ -127,8 +33,8 @@ static bool load(struct session *s, const struct value *v, uint64_t *bits)
 	*bits = v->bits;
 	if (v->in_memory) {
 		*bits = 0;
-		if (vcpu_read_linear(s->machine, v->address, bits, size) != size && !s->scope)
-			return complaint(s, "there is no memory at %" PRIx64, v->address);
+		if (value_read(s, v, v->address, bits, size) != size && !s->scope)
+			return complaint(s, "there is no memory at 0x%" PRIx64, v->address);
 	}
 	if (v->nbits)
 		*bits = *bits >> v->bit & (v->nbits < 64 ? ((uint64_t)1 << v->nbits) - 1 : ~(uint64_t)0);
@@ -178,16 +84,29 @@ static void print_char(FILE *out, unsigned char c, char quote)
 		fprintf(out, "\\%03o", c);
 }
 
-/* Up to a zero, or LIMIT bytes. */
-static void print_string(struct session *s, uint64_t at, uint64_t limit)
+void text_print(struct session *s, const unsigned char *text, size_t len)
 {
-	unsigned char c;
-	uint64_t i;
-
 	fputc('"', s->out);
-	for (i = 0; i < limit && i < TEXT_MAX && vcpu_read_linear(s->machine, at + i, &c, 1) == 1 && c; i++)
-		print_char(s->out, c, '"');
-	fprintf(s->out, i == TEXT_MAX && i < limit ? "\"..." : "\"");
+	for (size_t i = 0; i < len && i < TEXT_MAX; i++)
+		print_char(s->out, text[i], '"');
+	fputs(len > TEXT_MAX ? "\"..." : "\"", s->out);
+}
+
+/* Up to a zero, or LIMIT bytes; at most SIZE of them into TEXT. */
+static size_t read_text(struct session *s, const struct value *v, uint64_t at, uint64_t limit, unsigned char *text, size_t size)
+{
+	size_t n = 0;
+
+	while (n < limit && n < size && value_read(s, v, at + n, text + n, 1) == 1 && text[n])
+		n++;
+	return n;
+}
+
+static void print_string(struct session *s, const struct value *v, uint64_t at, uint64_t limit)
+{
+	unsigned char text[TEXT_MAX + 1];
+
+	text_print(s, text, read_text(s, v, at, limit, text, sizeof text));
 }
 
 static void print_number(struct session *s, const struct value *v, uint64_t n, char format)
@@ -216,6 +135,7 @@ static void print_enum(struct session *s, const struct type *t, uint64_t n)
 	bool any = false;
 	uint64_t rest = n;
 
+	t = type_whole(s, t);
 	for (unsigned i = 0; i < t->nmembers; i++)
 		if (t->members[i].offset == n) {
 			fputs(t->members[i].name, s->out);
@@ -242,17 +162,17 @@ static void print_array(struct session *s, const struct value *v, char format, u
 	uint64_t last = 0, n = v->type->count;
 
 	if (of->kind == TYPE_CHAR && (!format || format == 's') && v->in_memory) {
-		print_string(s, v->address, n ? n : UINT64_MAX);
+		print_string(s, v, v->address, n ? n : UINT64_MAX);
 		return;
 	}
 	fputc('{', s->out);
 	for (uint64_t i = 0; i < n && i < ELEMENTS_MAX && !enough(s); i++) {
-		struct value e = { .type = of, .in_memory = true, .address = v->address + i * of->size };
+		struct value e = { .type = of, .held = v->held, .in_memory = true, .address = v->address + i * of->size };
 		unsigned char a[64], b[64];
 
 		/* Equal ones are told once. */
-		for (last = i; last + 1 < n && !enough(s) && of->size && of->size <= sizeof a && vcpu_read_linear(s->machine, e.address, a, of->size) == of->size &&
-				vcpu_read_linear(s->machine, v->address + (last + 1) * of->size, b, of->size) == of->size && !memcmp(a, b, of->size); last++)
+		for (last = i; last + 1 < n && !enough(s) && of->size && of->size <= sizeof a && value_read(s, v, e.address, a, of->size) == of->size &&
+				value_read(s, v, v->address + (last + 1) * of->size, b, of->size) == of->size && !memcmp(a, b, of->size); last++)
 			;
 		if (i)
 			fputs(", ", s->out);
@@ -267,9 +187,9 @@ static void print_array(struct session *s, const struct value *v, char format, u
 
 static void print_struct(struct session *s, const struct value *v, char format, unsigned depth)
 {
-	struct type *t = (struct type *)v->type;
+	const struct type *t = type_whole(s, v->type);
 
-	if (t->complete && !t->complete(s, t)) {
+	if (!t) {
 		fputs("<incomplete type>", s->out);
 		return;
 	}
@@ -280,7 +200,8 @@ static void print_struct(struct session *s, const struct value *v, char format, 
 	fputc('{', s->out);
 	for (unsigned i = 0; i < t->nmembers; i++) {
 		const struct member *m = &t->members[i];
-		struct value e = { .type = m->type, .in_memory = true, .address = v->address + m->offset, .bit = m->bit, .nbits = m->bits };
+		struct value e = { .type = m->type, .held = v->held, .in_memory = true, .address = v->address + m->offset, .bit = m->bit,
+			.nbits = m->bits };
 
 		fprintf(s->out, "%s%s%s", i ? ", " : "", m->name ? m->name : "", m->name ? " = " : "");
 		print(s, &e, format, depth + 1);
@@ -308,6 +229,7 @@ static void print(struct session *s, const struct value *v, char format, unsigne
 	}
 	if (t->kind == TYPE_FUNCTION) {
 		n = v->in_memory ? v->address : v->bits;
+		fprintf(s->out, "{%s} ", type_text(t, text, sizeof text));
 		fprintf(s->out, "0x%" PRIx64 "%s", n, symbol_text(s, n, text, sizeof text));
 		return;
 	}
@@ -324,7 +246,7 @@ static void print(struct session *s, const struct value *v, char format, unsigne
 	}
 	n = extended(v, n);
 	if (format == 's' && t->kind == TYPE_POINTER)
-		print_string(s, n, UINT64_MAX);
+		print_string(s, &(struct value){ 0 }, n, UINT64_MAX);
 	else if (format && format != 's')
 		print_number(s, v, n, format);
 	else if (t->kind == TYPE_POINTER) {
@@ -333,7 +255,7 @@ static void print(struct session *s, const struct value *v, char format, unsigne
 		fprintf(s->out, "0x%" PRIx64 "%s", n, symbol_text(s, n, text, sizeof text));
 		if (t->to->kind == TYPE_CHAR && n) {
 			fputc(' ', s->out);
-			print_string(s, n, UINT64_MAX);
+			print_string(s, &(struct value){ 0 }, n, UINT64_MAX);
 		}
 	} else if (t->kind == TYPE_BOOL) {
 		fputs(n ? "true" : "false", s->out);
@@ -348,8 +270,97 @@ static void print(struct session *s, const struct value *v, char format, unsigne
 	}
 }
 
+void value_print_as(struct session *s, const struct value *v, char format) { print(s, v, format, 0); }
+
 void value_print(struct session *s, const struct value *v, char format)
 {
 	print(s, v, format, 0);
 	fputc('\n', s->out);
+}
+
+/* ---- JSON ---- */
+
+static void put(struct session *s, const char *name, const struct value *v, unsigned depth);
+
+static void put_elements(struct session *s, const char *name, const struct value *v, unsigned depth)
+{
+	const struct type *of = v->type->to;
+	unsigned char text[TEXT_MAX];
+
+	if (of->kind == TYPE_CHAR) {
+		json_text(s, name, text, read_text(s, v, v->address, v->type->count, text, sizeof text));
+		return;
+	}
+	json_open(s, name, '[');
+	for (uint64_t i = 0; i < v->type->count && i < ELEMENTS_MAX; i++)
+		put(s, NULL, &(struct value){ .type = of, .held = v->held, .in_memory = true, .address = v->address + i * of->size }, depth + 1);
+	json_close(s);
+}
+
+static void put_members(struct session *s, const char *name, const struct value *v, unsigned depth)
+{
+	const struct type *t = type_whole(s, v->type);
+
+	json_open(s, name, '{');
+	for (unsigned i = 0; t && i < t->nmembers; i++) {
+		const struct member *m = &t->members[i];
+
+		put(s, m->name ? m->name : "", &(struct value){ .type = m->type, .held = v->held, .in_memory = true, .address = v->address + m->offset,
+			.bit = m->bit, .nbits = m->bits }, depth + 1);
+	}
+	json_close(s);
+}
+
+static void put(struct session *s, const char *name, const struct value *v, unsigned depth)
+{
+	uint64_t n = 0;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = s->out;
+
+	if (v->type->kind == TYPE_STRUCT && depth < DEPTH_MAX) {
+		put_members(s, name, v, depth);
+	} else if (v->type->kind == TYPE_ARRAY && v->type->to && v->in_memory && depth < DEPTH_MAX) {
+		put_elements(s, name, v, depth);
+	} else if ((v->type->kind == TYPE_INT || v->type->kind == TYPE_CHAR) && value_number(s, v, &n)) {
+		if (v->type->is_signed || n <= INT64_MAX)
+			json_number(s, name, (int64_t)n);
+		else
+			json_hex(s, name, n);
+	} else if (v->type->kind == TYPE_BOOL && value_number(s, v, &n)) {
+		json_bool(s, name, n);
+	} else if ((v->type->kind == TYPE_POINTER || v->type->kind == TYPE_FUNCTION) && value_number(s, v, &n)) {
+		json_hex(s, name, n);
+	} else { /* as people read it */
+		s->out = open_memstream(&text, &len);
+		if (s->out) {
+			print(s, v, 0, depth);
+			fclose(s->out);
+		}
+		s->out = out;
+		json_string(s, name, text ? text : "");
+		free(text);
+	}
+}
+
+void value_json_members(struct session *s, const struct value *v)
+{
+	char text[512];
+
+	if (!s->json.to)
+		return;
+	json_string(s, "type", type_text(v->type, text, sizeof text));
+	if (v->in_memory)
+		json_hex(s, "address", v->address);
+	put(s, "value", v, 0);
+}
+
+void value_json(struct session *s, const char *name, const struct value *v)
+{
+	json_open(s, NULL, '{');
+	if (name)
+		json_string(s, "name", name);
+	if (v)
+		value_json_members(s, v);
+	json_close(s);
 }

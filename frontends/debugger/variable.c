@@ -142,11 +142,14 @@ bool dwarf_unwind(struct session *s, struct frame *f)
 
 		if (dwarf_frame_register(frame, (int)r, memory, &ops, &n) || (!n && ops != memory))
 			continue; /* as it was */
+		up.saved[r] = 0;
 		if (!n) {
 			up.regs[r] = 0;
 			continue;
 		}
 		p = locate(s, ops, n, f, 0, bias);
+		if (p.kind == MEMORY)
+			up.saved[r] = p.at;
 		up.regs[r] = p.kind == REGISTER ? f->regs[p.at] : p.at;
 		if (p.kind == NOWHERE || (p.kind == MEMORY && (up.regs[r] = 0, vcpu_read_linear(s->machine, p.at, &up.regs[r], size) != size))) {
 			free(frame);
@@ -197,6 +200,12 @@ static bool variable_of(struct session *s, Dwarf_Die *die, const struct frame *f
 	if (!location(s, die, DW_AT_location, f, base, bias, &p))
 		return false;
 	*v = (struct value){ .type = t, .in_memory = p.kind == MEMORY, .address = p.at, .bits = p.kind == REGISTER ? f->regs[p.at] : p.at };
+	if (p.kind == REGISTER && f->saved[p.at]) {
+		v->in_memory = true;
+		v->address = f->saved[p.at];
+	} else if (p.kind == REGISTER) {
+		v->reg = 1 + register_of_dwarf(s, (unsigned)p.at);
+	}
 	return true;
 }
 
@@ -245,6 +254,18 @@ static bool is_it(struct session *s, Dwarf_Die *die, const struct frame *f, uint
 	return true;
 }
 
+static bool enumerator_of(struct session *s, struct name *n, struct value *v)
+{
+	const struct type *t = dwarf_type_of(s, &n->die);
+
+	for (unsigned i = 0; i < t->nmembers; i++)
+		if (!strcmp(t->members[i].name, n->name)) {
+			*v = (struct value){ .type = t, .bits = t->members[i].offset };
+			return true;
+		}
+	return false;
+}
+
 bool dwarf_variable(struct session *s, const char *name, const struct frame *f, struct value *v)
 {
 	struct sought w = { name, v, false };
@@ -258,13 +279,12 @@ bool dwarf_variable(struct session *s, const char *name, const struct frame *f, 
 	for (n = dwarf_names(s->dwarf, name); dwarf_named(s->dwarf, n, name); n++) {
 		Dwarf_Addr low;
 
+		if (n->enumerator && enumerator_of(s, n, v))
+			return true;
 		if (dwarf_tag(&n->die) == DW_TAG_variable && variable_of(s, &n->die, f, 0, n->bias, v))
 			return true;
 		if (dwarf_tag(&n->die) == DW_TAG_subprogram && !dwarf_lowpc(&n->die, &low)) {
-			struct type *t = type_new(s, TYPE_FUNCTION, NULL, 1);
-
-			t->to = dwarf_target(s, &n->die);
-			*v = (struct value){ .type = t, .in_memory = true, .address = low + n->bias };
+			*v = (struct value){ .type = dwarf_type_of(s, &n->die), .in_memory = true, .address = low + n->bias };
 			return true;
 		}
 	}
