@@ -1,12 +1,15 @@
 /* vcpu-dbg: what its files share. It sees the library only through <vcpu*.h>.
  *
- *   commands.c  the table, help          symbols.c   names of addresses      trace.c    trace, coverage, profile
- *   run.c       time, both ways          kallsyms.c  Linux's own, in memory  tables.c   descriptor tables, maps, pending
- *   stops.c     break, watch, catch      dwarf.c     lines, types, frames    explain.c  page walks, instructions
- *   look.c      x, print, list ...       unwind.c    who called              fault.c    faults in words
- *   main.c      options, prompt          variable.c  frames, variables       devices.c  devices in words
- *   expr.c      expressions              value.c     types and values        json.c     for machines
- *   blocks.c    decoded code             registers.c registers              diagnosis.c why a run ended */
+ *   commands.c  the table, help          symbols.c   names of addresses      trace.c     trace, coverage, profile
+ *   run.c       time, both ways          kallsyms.c  Linux's own, in memory  tables.c    descriptor tables, maps, pending
+ *   report.c    what a stop says         dwarf.c     names, types            explain.c   page walks, instructions
+ *   stops.c     break, watch, catch      line.c      lines, functions        fault.c     faults in words
+ *   look.c      print, info ...          variable.c  variables               devices.c   devices in words
+ *   memory.c    x, find                  unwind.c    who called              blocks.c    decoded code
+ *   source.c    places, list             frame.c     backtrace, up, down     registers.c registers
+ *   expr.c      operators                type.c      types                   diagnosis.c why a run ended
+ *   operand.c   registers, symbols       value.c     values                  main.c      options, prompt
+ *   assign.c    changes by hand          history.c   values that are kept    json.c      for machines */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
 
@@ -53,6 +56,13 @@ struct json {
 	unsigned depth, lost;        /* lost: brackets that were too deep */
 };
 
+struct line {
+	const char *file, *name;     /* with its directory, and without */
+	const char *directory;       /* where it was compiled; may be NULL */
+	int line;
+	uint64_t begin;              /* of the piece of code */
+};
+
 /* What x did last: alone it goes on. */
 struct examined { char format; unsigned size; uint64_t count, next; bool physical; };
 
@@ -86,6 +96,8 @@ struct session {
 	bool asked;                  /* an expression is a condition of a stop: it changes nothing */
 	bool backwards;              /* hits are not counted */
 	struct examined examined;
+	struct line listed;          /* around which list did it last; its file is NULL: it did not, at this place */
+	int listed_first, listed_last;
 	unsigned frame;              /* selected */
 	uint64_t scope;              /* an expression is only being tried, as if the machine stood at this address; 0: it is not */
 	struct value *history;       /* $1, $2 ... */
@@ -124,11 +136,14 @@ uint64_t number(const char *text, uint64_t otherwise);
 bool files_allowed(struct session *s);
 typedef bool command_fn(struct session *s, const char *args);
 
-/* ---- run.c ---- */
+/* ---- report.c ---- */
 
-void print_stop(struct session *s, const struct vcpu_debug_stop *stop);
+void print_where(struct session *s); /* when this is, and the instruction that is next */
 /* Print it and do what is to be done there. */
 bool report(struct session *s, struct vcpu_debug_stop stop);
+
+/* ---- run.c ---- */
+
 uint64_t linear_rip(struct session *s);
 command_fn do_continue, do_reverse, do_stepi, do_stepi_back, do_step, do_step_back, do_next, do_next_back, do_nexti, do_nexti_back,
 	do_finish,
@@ -225,6 +240,7 @@ bool value_readable(struct session *s, const struct value *v); /* false, having 
 size_t value_read(struct session *s, const struct value *v, uint64_t at, void *bytes, size_t size);
 void value_print(struct session *s, const struct value *v, char format); /* and a newline */
 void value_print_as(struct session *s, const struct value *v, char format);
+void value_print_plain(struct session *s, const struct value *v); /* as a member of something: without a pointer's type */
 void text_print(struct session *s, const unsigned char *text, size_t len); /* in quotes, as C has it */
 /* An object of its NAME, which may be NULL, its type and its value; V NULL: it has none here. */
 void value_json(struct session *s, const char *name, const struct value *v);
@@ -250,13 +266,19 @@ void history_end(struct session *s);
 
 /* ---- dwarf.c ---- */
 
-struct line { const char *file, *name /* without its directory */, *directory /* where it was compiled; may be NULL */; int line; };
+struct unit { const char *language, *producer /* may be NULL */; int version; };
 bool dwarf_open(struct session *s, const char *path, uint64_t offset);
 void dwarf_close(struct session *s);
+/* ---- line.c ---- */
 bool dwarf_line(struct session *s, uint64_t address, struct line *line);
+uint64_t dwarf_line_end(struct session *s, uint64_t address); /* of the line's piece of code that ADDRESS is in; ADDRESS: it is not known */
+/* The function there, and from where to where its code is; NULL: it is not known. */
+const char *dwarf_function(struct session *s, uint64_t address, uint64_t *low, uint64_t *high);
+const struct type *dwarf_returned(struct session *s, uint64_t address); /* by that function; NULL: nothing */
+bool dwarf_unit(struct session *s, uint64_t address, struct unit *unit);
 /* "FILE:LINE": where its code begins. */
 bool dwarf_line_address(struct session *s, const char *file, int line, uint64_t *address);
-/* The end of the function's prologue, by its lines; ADDRESS itself, if it is not known. */
+/* The end of the prologue of the function that begins at ADDRESS, by its lines; ADDRESS itself, if it is not known. */
 uint64_t dwarf_behind_prologue(struct session *s, uint64_t address);
 const struct type *dwarf_type(struct session *s, const char *name); /* "struct x", a typedef; NULL */
 
@@ -271,7 +293,9 @@ struct frame {
 	bool called;                 /* pc is where a call returns to */
 };
 bool dwarf_variable(struct session *s, const char *name, const struct frame *f, struct value *v);
-void dwarf_locals(struct session *s, const struct frame *f, void (*each)(struct session *s, const char *name, const struct value *v));
+/* V NULL: it has no place here. */
+void dwarf_locals(struct session *s, const struct frame *f,
+	void (*each)(void *user, const char *name, bool argument, const struct value *v), void *user);
 /* The frame above F; false: the tables do not know. */
 bool dwarf_unwind(struct session *s, struct frame *f);
 
@@ -284,14 +308,23 @@ struct frame frame_selected(struct session *s);
 int register_of_dwarf(struct session *s, unsigned n); /* VCPU_ of the N-th */
 /* Register REG in the selected frame, and where it is saved, 0: nowhere. False: nobody knows of it. */
 bool frame_register(struct session *s, int reg, uint64_t *value, uint64_t *saved);
-command_fn do_backtrace, do_frame;
+
+/* ---- frame.c ---- */
+void frame_print(struct session *s, const struct frame *f, bool file); /* without a newline */
+command_fn do_backtrace, do_frame, do_up, do_down, info_frame, info_args, info_locals;
+
+/* ---- source.c ---- */
+/* N, FILE:N, +N or -N: where the code of a line begins; *ADDRESS, an address, or a function; of that, if BEHIND_PROLOGUE says so, where its prologue ends. */
+bool place(struct session *s, const char **args, bool behind_prologue, uint64_t *at);
+bool source_print_line(struct session *s, const struct line *line); /* "36\t..."; false: it cannot be read */
+command_fn do_list, info_line, info_source;
 
 /* ---- memory.c ---- */
 bool examine(struct session *s, const char *args, bool physical); /* x; ARGS begins with its /NFU */
 command_fn do_x, do_xp, do_find;
 
 /* ---- look.c ---- */
-command_fn do_print, do_whatis, do_info, do_hash, do_disassemble, do_list, do_type, do_medium, do_ptype, do_processor;
+command_fn do_print, do_whatis, do_info, do_hash, do_disassemble, do_type, do_medium, do_ptype, do_processor;
 
 /* ---- blocks.c ---- */
 command_fn do_blocks;

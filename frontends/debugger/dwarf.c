@@ -1,4 +1,4 @@
-/* What compilers write down of their code: lines, types, variables, frames (DWARF 2 to 5), read by elfutils' libdw. */
+/* What compilers write down of their code (DWARF 2 to 5), read by elfutils' libdw: names and types. Variables and frames: variable.c; lines: line.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,74 +107,6 @@ struct name *dwarf_names(struct dwarf *d, const char *name)
 			high = middle;
 	}
 	return low < d->count && !strcmp(d->names[low].name, name) ? &d->names[low] : NULL;
-}
-
-/* ---- lines ---- */
-
-bool dwarf_line(struct session *s, uint64_t address, struct line *line)
-{
-	Dwfl_Line *l = s->dwarf && s->dwarf->dwfl ? dwfl_getsrc(s->dwarf->dwfl, address) : NULL;
-	const char *slash;
-
-	line->file = l ? dwfl_lineinfo(l, NULL, &line->line, NULL, NULL, NULL) : NULL;
-	if (!line->file)
-		return false;
-	slash = strrchr(line->file, '/');
-	line->name = slash ? slash + 1 : line->file;
-	line->directory = dwfl_line_comp_dir(l);
-	return true;
-}
-
-struct wanted_line { const char *file; int line; Dwarf_Addr at; int best; };
-
-static int find_line(Dwfl_Module *module, void **u, const char *n, Dwarf_Addr a, void *wanted)
-{
-	struct wanted_line *w = wanted;
-	Dwfl_Line **lines = NULL;
-	size_t count = 0;
-
-	(void)u, (void)n, (void)a;
-	if (dwfl_module_getsrc_file(module, w->file, w->line, 0, &lines, &count))
-		return DWARF_CB_OK;
-	for (size_t i = 0; i < count; i++) {
-		Dwarf_Addr at;
-		int line;
-
-		if (dwfl_lineinfo(lines[i], &at, &line, NULL, NULL, NULL) && line >= w->line && (!w->best || line < w->best || (line == w->best &&
-			at < w->at))) {
-			w->best = line;
-			w->at = at;
-		}
-	}
-	free(lines);
-	return DWARF_CB_OK;
-}
-
-bool dwarf_line_address(struct session *s, const char *file, int line, uint64_t *address)
-{
-	struct wanted_line w = { file, line, 0, 0 };
-
-	if (s->dwarf)
-		dwfl_getmodules(s->dwarf->dwfl, find_line, &w, 0);
-	*address = w.at;
-	return w.best;
-}
-
-uint64_t dwarf_behind_prologue(struct session *s, uint64_t address)
-{
-	const struct symbol *y = symbol_at(s, address), *z;
-	struct line first, line;
-
-	if (!dwarf_line(s, address, &first))
-		return address;
-	for (uint64_t at = address + 1; at < address + 64; at++) {
-		z = symbol_at(s, at);
-		if (y && z && z->code && z->address != y->address)
-			break;
-		if (dwarf_line(s, at, &line) && line.line != first.line)
-			return line.line > first.line ? at : address;
-	}
-	return address;
 }
 
 /* ---- types ---- */
@@ -445,10 +377,6 @@ const struct type *dwarf_type(struct session *s, const char *name)
 
 bool dwarf_open(struct session *s, const char *path, uint64_t offset) { (void)s, (void)path, (void)offset; return false; }
 void dwarf_close(struct session *s) { (void)s; }
-bool dwarf_line(struct session *s, uint64_t address, struct line *line) { (void)s, (void)address, (void)line; return false; }
-bool dwarf_line_address(struct session *s, const char *file, int line, uint64_t *address) { (void)s, (void)file, (void)line,
-	(void)address; return false; }
-uint64_t dwarf_behind_prologue(struct session *s, uint64_t address) { (void)s; return address; }
 const struct type *dwarf_type(struct session *s, const char *name) { (void)s, (void)name; return NULL; }
 
 #endif

@@ -1,11 +1,8 @@
 /* Looking: memory, expressions, source, what the parts of the machine remember. */
 #include <ctype.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "debugger.h"
 
@@ -84,62 +81,7 @@ bool do_whatis(struct session *s, const char *args)
 	return true;
 }
 
-/* ---- source and instructions ---- */
-
-/* A stranger's symbol file may name any file: not one that waits, never ends, or does something when it is opened. */
-static FILE *open_regular(const char *path)
-{
-	enum { LARGEST = 64 << 20 };
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size <= LARGEST))
-		return fd < 0 ? NULL : fdopen(fd, "r");
-	close(fd);
-	return NULL;
-}
-
-static FILE *open_source(const struct line *line)
-{
-	FILE *file = open_regular(line->file);
-	char path[1024];
-
-	if (!file && line->directory && (size_t)snprintf(path, sizeof path, "%s/%s", line->directory, line->file) < sizeof path)
-		file = open_regular(path);
-	return file ? file : open_regular(line->name);
-}
-
-bool do_list(struct session *s, const char *args)
-{
-	uint64_t at = frame_selected(s).pc;
-	const char *colon = strchr(args, ':');
-	struct line line;
-	char *text = NULL, file[256];
-	size_t room = 0;
-	FILE *source;
-	int first;
-
-	if (colon && isdigit((unsigned char)colon[1]) && snprintf(file, sizeof file, "%.*s", (int)(colon - args), args) > 0) {
-		if (!dwarf_line_address(s, file, atoi(colon + 1), &at))
-			return complaint(s, "there is no code for that line: %s", args);
-	} else if (*args && !address(s, &args, &at)) {
-		return false;
-	}
-	if (!dwarf_line(s, at, &line))
-		return complaint(s, "no line of source is known for %" PRIx64, at);
-	if (!files_allowed(s))
-		return false;
-	source = open_source(&line);
-	if (!source)
-		return complaint(s, "%s:%d: the file cannot be read", line.file, line.line);
-	first = line.line > 5 ? line.line - 5 : 1;
-	for (int n = 1; n < first + 10 && !enough(s) && getline(&text, &room, source) >= 0; n++)
-		if (n >= first)
-			fprintf(s->out, "%s%5d  %s", n == line.line ? "=>" : "  ", n, text);
-	free(text);
-	fclose(source);
-	return true;
-}
+/* ---- instructions ---- */
 
 bool do_disassemble(struct session *s, const char *args)
 {
@@ -195,37 +137,6 @@ static void print_field(void *user, const char *part, const char *field, unsigne
 static bool info_breakpoints(struct session *s, const char *args) { (void)args; print_stops(s); return true; }
 static bool info_state(struct session *s, const char *args) { (void)args; vcpu_state_parts(s->machine, print_part, s); return true; }
 
-static void print_local(struct session *s, const char *name, const struct value *v)
-{
-	fprintf(s->out, "%s = ", name);
-	if (v)
-		value_print(s, v, 0);
-	else
-		fprintf(s->out, "<optimised away>\n");
-}
-
-static bool info_locals(struct session *s, const char *args)
-{
-	struct frame f = frame_selected(s);
-
-	(void)args;
-	dwarf_locals(s, &f, print_local);
-	return true;
-}
-
-static bool info_line(struct session *s, const char *args)
-{
-	uint64_t at = linear_rip(s);
-	struct line line;
-
-	if (*args && !address(s, &args, &at))
-		return false;
-	if (!dwarf_line(s, at, &line))
-		return complaint(s, "no line of source is known for %" PRIx64, at);
-	fprintf(s->out, "%s:%d\n", line.file, line.line);
-	return true;
-}
-
 static bool info_symbol(struct session *s, const char *args)
 {
 	char text[160];
@@ -257,8 +168,11 @@ static const struct { const char *name; command_fn *run; const char *text; } inf
 	{ "registers", info_registers, "[-a]: general, segment, control ... of the processor; of all" },
 	{ "vectors", info_vectors, "XMM0 to 15, ST0 to 7" },
 	{ "breakpoints", info_breakpoints, "and watchpoints, catches" },
-	{ "locals", info_locals, "variables and arguments of this frame" },
-	{ "line", info_line, "[ADDRESS]: its line of source" },
+	{ "frame", info_frame, "where this frame is, who called, what is saved" },
+	{ "args", info_args, "arguments of this frame" },
+	{ "locals", info_locals, "variables of this frame" },
+	{ "line", info_line, "[PLACE]: its line of source, and where its code is" },
+	{ "source", info_source, "the file of this frame's code" },
 	{ "symbol", info_symbol, "ADDRESS: its name" },
 	{ "processors", info_processors, "where each one is" },
 	{ "cpus", info_processors, "the same" },

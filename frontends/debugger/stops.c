@@ -119,37 +119,15 @@ static void announce(struct session *s, const struct stop *p)
 
 /* ---- code ---- */
 
-/* An address, or FILE:LINE. Of a function that has lines, where its prologue ends. */
-static bool place(struct session *s, const char **args, uint64_t *at)
-{
-	const char *colon = strchr(*args, ':');
-	struct line line;
-	char file[256];
-
-	if (colon && isdigit((unsigned char)colon[1]) && (size_t)(colon - *args) < sizeof file) {
-		memcpy(file, *args, (size_t)(colon - *args));
-		file[colon - *args] = 0;
-		*args = colon + 1 + strspn(colon + 1, "0123456789");
-		return dwarf_line_address(s, file, atoi(colon + 1), at) || complaint(s, "there is no code for that line: %s:%d", file, atoi(colon + 1));
-	}
-	if (!address(s, args, at))
-		return false;
-	if (symbol_at(s, *at) && symbol_at(s, *at)->address == *at && dwarf_line(s, *at, &line))
-		*at = dwarf_behind_prologue(s, *at);
-	return true;
-}
-
 static bool add_break(struct session *s, const char *args, bool physical, bool temporary)
 {
 	uint64_t at = linear_rip(s);
 	char *copy = needed(strdup(args)), *condition = cut_condition(copy), text[160], name[128];
 	const char *rest = copy;
-	bool exact = physical || *rest == '*'; /* as gdb has it: an address, not the place where a function's prologue ends */
 	struct line line;
 	struct stop *p;
 
-	rest += *rest == '*';
-	if ((*rest && !(exact ? address(s, &rest, &at) : place(s, &rest, &at))) || !parses(s, condition, at)) {
+	if ((*rest && !(physical ? address(s, &rest, &at) : place(s, &rest, true, &at))) || !parses(s, condition, at)) {
 		free(copy);
 		free(condition);
 		return false;

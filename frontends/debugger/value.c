@@ -272,6 +272,8 @@ static void print(struct session *s, const struct value *v, char format, unsigne
 
 void value_print_as(struct session *s, const struct value *v, char format) { print(s, v, format, 0); }
 
+void value_print_plain(struct session *s, const struct value *v) { print(s, v, 0, 1); }
+
 void value_print(struct session *s, const struct value *v, char format)
 {
 	print(s, v, format, 0);

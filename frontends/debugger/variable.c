@@ -291,7 +291,7 @@ bool dwarf_variable(struct session *s, const char *name, const struct frame *f, 
 	return false;
 }
 
-struct listed { void (*each)(struct session *s, const char *name, const struct value *v); };
+struct listed { void (*each)(void *user, const char *name, bool argument, const struct value *v); void *user; };
 
 static bool tell(struct session *s, Dwarf_Die *die, const struct frame *f, uint64_t base, uint64_t bias, void *user)
 {
@@ -300,13 +300,14 @@ static bool tell(struct session *s, Dwarf_Die *die, const struct frame *f, uint6
 	bool known = variable_of(s, die, f, base, bias, &v);
 
 	if (dwarf_diename(die))
-		l->each(s, dwarf_diename(die), known ? &v : NULL);
+		l->each(l->user, dwarf_diename(die), dwarf_tag(die) == DW_TAG_formal_parameter, known ? &v : NULL);
 	return false;
 }
 
-void dwarf_locals(struct session *s, const struct frame *f, void (*each)(struct session *s, const char *name, const struct value *v))
+void dwarf_locals(struct session *s, const struct frame *f, void (*each)(void *user, const char *name, bool argument, const struct value *v),
+	void *user)
 {
-	struct listed l = { each };
+	struct listed l = { each, user };
 	struct frame here = *f;
 
 	each_local(s, &here, tell, &l);
@@ -316,8 +317,11 @@ void dwarf_locals(struct session *s, const struct frame *f, void (*each)(struct 
 
 bool dwarf_variable(struct session *s, const char *name, const struct frame *f, struct value *v) { (void)s, (void)name, (void)f,
 	(void)v; return false; }
-void dwarf_locals(struct session *s, const struct frame *f, void (*each)(struct session *s, const char *name,
-	const struct value *v)) { (void)s, (void)f, (void)each; }
+void dwarf_locals(struct session *s, const struct frame *f, void (*each)(void *user, const char *name, bool argument, const struct value *v),
+	void *user)
+{
+	(void)s, (void)f, (void)each, (void)user;
+}
 bool dwarf_unwind(struct session *s, struct frame *f) { (void)s, (void)f; return false; }
 
 #endif
