@@ -51,7 +51,7 @@ static const struct row {
 	const char *args, *text;
 } rows[] = {
 	{ NULL, "Time", NULL, NULL, NULL },
-	{ "continue", "c", do_continue, "", "run until something stops it; Ctrl-C does" },
+	{ "continue", "c", do_continue, "[N]", "run until something stops it, as Ctrl-C does; N: the N-th hit of this stop" },
 	{ "reverse-continue", "rc", do_reverse, "", "back to the last stop before this" },
 	{ "step", "s", do_step, "[N]", "a line of source; an instruction where no line is known" },
 	{ "reverse-step", "rs", do_step_back, "[N]", "the same, backwards" },
@@ -63,7 +63,8 @@ static const struct row {
 	{ "reverse-nexti", "rni", do_nexti_back, "[N]", "the same, backwards" },
 	{ "finish", "fin", do_finish, "", "to where this function returns to" },
 	{ "reverse-finish", "rfin", do_finish_back, "", "back to where this function was called" },
-	{ "until", "u", do_until, "ADDRESS", "run to there" },
+	{ "until", "u", do_until, "[PLACE]", "run to there, or out of this frame; alone: to a line behind this one" },
+	{ "advance", NULL, do_advance, "PLACE", "run to there, in whatever frame, or out of this one" },
 	{ "run", "r", do_run, "[N]", "N instructions [1000000]" },
 	{ "goto", "g", do_goto, "N[+S] | start | end | T ns|us|ms|s | BOOKMARK", "be where N instructions have retired, or at a virtual time" },
 	{ "when", "w", do_when, "", "where in time this is" },
@@ -74,7 +75,7 @@ static const struct row {
 	{ "tbreak", "tb", do_tbreak, "[PLACE] [if EXPR]", "the same, once" },
 	{ "pbreak", "pb", do_pbreak, "ADDRESS [if EXPR]", "the same, by physical address" },
 	{ "magic", NULL, do_magic, "", "before every XCHG BX,BX, the magic breakpoint of Bochs" },
-	{ "watch", NULL, do_watch, "ADDRESS [SIZE] [if EXPR]", "stop after a write there; going back, before it" },
+	{ "watch", NULL, do_watch, "EXPR [SIZE] [if EXPR]", "stop after a write that changes it; going back, before it" },
 	{ "rwatch", NULL, do_rwatch, "ADDRESS [SIZE] [if EXPR]", "after a read" },
 	{ "awatch", NULL, do_awatch, "ADDRESS [SIZE] [if EXPR]", "after either" },
 	{ "pwatch", NULL, do_pwatch, "ADDRESS [SIZE] [if EXPR]", "after a write to physical memory, by devices too" },
@@ -82,7 +83,9 @@ static const struct row {
 	{ "condition", "cond", do_condition, "ID [EXPR]", "stop ID counts only where EXPR is not 0; none: always" },
 	{ "ignore", NULL, do_ignore, "ID N", "let the next N hits of ID pass" },
 	{ "commands", NULL, do_commands, "ID", "the lines that follow, up to `end', are done at each hit of ID" },
-	{ "delete", "d", do_delete, "[ID]", "one of these, or all" },
+	{ "enable", NULL, do_enable, "[ID]...", "let these, or all, stop again" },
+	{ "disable", "dis", do_disable, "[ID]...", "let them stop nothing for now" },
+	{ "delete", "d", do_delete, "[ID]...", "these, or all" },
 	{ "last-write", "lw", do_last_write, "ADDRESS [SIZE]", "back to who wrote this last" },
 	{ NULL, "Looking", NULL, NULL, NULL },
 	{ "print", "p", do_print, "[/F] EXPR", "C: $registers, symbols, types, casts, * & . -> []; F is x d u o t c s a" },
@@ -90,7 +93,7 @@ static const struct row {
 	{ "xp", NULL, do_xp, "/NFU ADDRESS", "physical memory" },
 	{ "find", NULL, do_find, "[/UN] FROM, TO or +LENGTH, VALUE...", "where these values, or \"texts\", are in memory" },
 	{ "info", "i", do_info, "[WHAT]", "registers, breakpoints, gdt ...; alone: says what there is" },
-	{ "disassemble", "dis", do_disassemble, "[ADDRESS [N]]", "instructions; with a function's name, all of it" },
+	{ "disassemble", "disas", do_disassemble, "[ADDRESS [N]]", "instructions; with a function's name, all of it" },
 	{ "blocks", NULL, do_blocks, "[ADDRESS]", "decoded code there: operations, the host's machine code" },
 	{ "backtrace", "bt", do_backtrace, "[full] [N]", "who called: by DWARF, Linux's ORC tables, or frame pointers" },
 	{ "frame", "f", do_frame, "[N]", "whose variables print and info locals see" },
@@ -206,7 +209,7 @@ const char *completion(struct session *s, const char *text, unsigned i, bool fir
 
 static bool collect(struct session *s, const char *line)
 {
-	struct stop *p = stop_by_id(s, atoi(s->collecting));
+	struct stop *p = stop_by_number(s, atoi(s->collecting));
 	unsigned n = 0;
 
 	if (!p || !strcmp(line, "end")) {
@@ -229,6 +232,7 @@ static bool run_row(struct session *s, const struct row *row, const char *args)
 	bool moves = more && row->run != do_undo, ok;
 	unsigned trail = s->ntrail;
 
+	watches_look(s);
 	s->trail = more ? more : s->trail;
 	if (moves)
 		more[s->ntrail++] = before;

@@ -36,11 +36,14 @@ struct symbol {
 
 /* A break-, watchpoint or catch. */
 struct stop {
-	int id;
+	int id, number;              /* the library's; the user's, 0: hidden */
 	enum { STOP_BREAK, STOP_WATCH, STOP_CATCH } kind;
 	uint64_t address;            /* of code; else 0 */
 	bool temporary, hidden;      /* hidden: for a command's own use */
-	uint64_t above;              /* hidden: counts only where the stack pointer is above this */
+	bool disabled, physical, reads, writes; /* reads, writes: of what is watched */
+	uint64_t above, caller;      /* hidden: counts only where the stack pointer is above this, and the caller's is not below that; 0: anywhere */
+	char *expression;            /* what is watched, as it was typed */
+	struct watched *watched;     /* watch.c; NULL: nothing is */
 	char *what;                  /* for people */
 	char *condition;             /* NULL: none */
 	char **commands;             /* NULL at the end; NULL: none */
@@ -86,11 +89,16 @@ struct session {
 	size_t nsymbols;
 	struct stop *stops;
 	unsigned nstops;
+	int last_stop;               /* the largest number yet */
 	struct bookmark *bookmarks;
 	unsigned nbookmarks;
 	struct vcpu_place *trail;    /* where it stood before commands that moved it: undo */
 	unsigned ntrail;
 	struct vcpu_debug_stop last; /* the last stop: $address, $value ... are of it */
+	int stop_number;             /* at it; 0: at none that has one */
+	uint64_t last_function;      /* where it begins that it stood in at the last stop; 0: in none */
+	bool went_back;              /* the last move was back */
+	bool stepping;               /* so that the function goes without saying */
 	bool stopped;                /* the last command has moved: for JSON */
 	bool quiet;                  /* complaints are kept in `error', and not printed */
 	bool asked;                  /* an expression is a condition of a stop: it changes nothing */
@@ -147,20 +155,33 @@ bool report(struct session *s, struct vcpu_debug_stop stop);
 uint64_t linear_rip(struct session *s);
 command_fn do_continue, do_reverse, do_stepi, do_stepi_back, do_step, do_step_back, do_next, do_next_back, do_nexti, do_nexti_back,
 	do_finish,
-	   do_finish_back, do_until, do_goto, do_run, do_when, do_bookmark, do_undo;
+	   do_finish_back, do_until, do_advance, do_goto, do_run, do_when, do_bookmark, do_undo;
 
 /* ---- stops.c ---- */
 
 struct stop *stop_by_id(struct session *s, int id);
+struct stop *stop_by_number(struct session *s, int number);
 /* A breakpoint for a command's own use. -1, having complained. */
-int hidden_break(struct session *s, uint64_t address, uint64_t above);
+int hidden_break(struct session *s, uint64_t address, uint64_t above, uint64_t caller);
+struct stop *stop_add(struct session *s, struct stop p); /* NULL, having complained; P's parts are freed then */
 void stop_delete(struct session *s, int id);
 /* Asked by the library at each hit. */
 bool stop_counts(void *session, const struct vcpu_debug_stop *stop);
-command_fn do_break, do_tbreak, do_pbreak, do_magic, do_watch, do_rwatch, do_awatch, do_pwatch, do_delete, do_catch,
-	do_condition, do_ignore,
-	do_commands, do_last_write;
-void print_stops(struct session *s);
+/* Where in ARGS " if " begins its condition, malloc'd; it is cut off there. NULL: there is none. */
+char *cut_condition(char *args);
+bool condition_parses(struct session *s, const char *condition, uint64_t at); /* would it do at AT? */
+command_fn do_break, do_tbreak, do_pbreak, do_magic, do_delete, do_catch, do_condition, do_ignore, do_commands, do_enable, do_disable;
+command_fn info_breakpoints, info_watchpoints;
+
+/* ---- watch.c ---- */
+
+void watches_look(struct session *s); /* what is there now: before the run goes on */
+bool watch_counts(struct session *s, struct stop *p, const struct vcpu_debug_stop *hit); /* asked at each hit; P can be any stop */
+bool watch_went_back(struct session *s, struct stop *p); /* the machine stands before the access: did that change what is watched? */
+void watch_print(struct session *s, struct stop *p, bool back);
+const char *watch_kind(const struct stop *p);
+void watch_end(struct stop *p);
+command_fn do_watch, do_rwatch, do_awatch, do_pwatch, do_last_write;
 
 /* ---- symbols.c ---- */
 
@@ -271,6 +292,8 @@ bool dwarf_open(struct session *s, const char *path, uint64_t offset);
 void dwarf_close(struct session *s);
 /* ---- line.c ---- */
 bool dwarf_line(struct session *s, uint64_t address, struct line *line);
+bool dwarf_begins(struct session *s, uint64_t address); /* a statement begins there */
+bool dwarf_first_line(struct session *s, struct line *line); /* main's, or one of the only unit there is */
 uint64_t dwarf_line_end(struct session *s, uint64_t address); /* of the line's piece of code that ADDRESS is in; ADDRESS: it is not known */
 /* The function there, and from where to where its code is; NULL: it is not known. */
 const char *dwarf_function(struct session *s, uint64_t address, uint64_t *low, uint64_t *high);

@@ -101,7 +101,7 @@ static void print_frame(struct session *s, unsigned n, const struct frame *f, bo
 
 	json_number(s, "level", n);
 	fprintf(s->out, "#%-3u", n);
-	if (n || !known || line.begin != f->pc)
+	if (n || !dwarf_begins(s, f->pc))
 		fprintf(s->out, "0x%0*" PRIx64 " in ", address_digits(s), f->pc);
 	frame_print(s, f, true);
 	if (f->how && !f->called) {

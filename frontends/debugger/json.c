@@ -134,8 +134,8 @@ static void put_stop(struct session *s)
 		json_string(s, "reason", vcpu_stop_name(stop->machine.reason));
 		json_number(s, "code", stop->machine.code);
 	}
-	if (stop->id)
-		json_number(s, "id", stop->id);
+	if (s->stop_number)
+		json_number(s, "id", s->stop_number);
 	if (stop->what == VCPU_DEBUG_WATCH || stop->what == VCPU_DEBUG_EVENT) {
 		json_hex(s, "address", stop->address);
 		json_number(s, "size", stop->size);

@@ -7,6 +7,15 @@
 
 #if HAVE_LIBDW
 
+static bool begins_statement(Dwfl_Line *l)
+{
+	Dwarf_Addr bias;
+	Dwarf_Line *line = dwfl_dwarf_line(l, &bias);
+	bool yes = true;
+
+	return !line || dwarf_linebeginstatement(line, &yes) || yes;
+}
+
 bool dwarf_line(struct session *s, uint64_t address, struct line *line)
 {
 	Dwfl_Line *l = s->dwarf && s->dwarf->dwfl ? dwfl_getsrc(s->dwarf->dwfl, address) : NULL;
@@ -21,7 +30,15 @@ bool dwarf_line(struct session *s, uint64_t address, struct line *line)
 	return true;
 }
 
-struct wanted_line { const char *file; int line; Dwarf_Addr at; int best; };
+struct wanted_line { const char *file; int line; Dwarf_Addr at; int best; bool statement; };
+
+/* The line itself or the next one that has code; where a statement of it begins, and there the first. */
+static bool better(const struct wanted_line *w, int line, bool statement, Dwarf_Addr at)
+{
+	if (line < w->line || !w->best || line != w->best)
+		return line >= w->line && (!w->best || line < w->best);
+	return statement != w->statement ? statement : at < w->at;
+}
 
 static int find_line(Dwfl_Module *module, void **u, const char *n, Dwarf_Addr a, void *wanted)
 {
@@ -36,9 +53,9 @@ static int find_line(Dwfl_Module *module, void **u, const char *n, Dwarf_Addr a,
 		Dwarf_Addr at;
 		int line;
 
-		if (dwfl_lineinfo(lines[i], &at, &line, NULL, NULL, NULL) && line >= w->line && (!w->best || line < w->best || (line == w->best &&
-			at < w->at))) {
+		if (dwfl_lineinfo(lines[i], &at, &line, NULL, NULL, NULL) && better(w, line, begins_statement(lines[i]), at)) {
 			w->best = line;
+			w->statement = begins_statement(lines[i]);
 			w->at = at;
 		}
 	}
@@ -48,7 +65,7 @@ static int find_line(Dwfl_Module *module, void **u, const char *n, Dwarf_Addr a,
 
 bool dwarf_line_address(struct session *s, const char *file, int line, uint64_t *address)
 {
-	struct wanted_line w = { file, line, 0, 0 };
+	struct wanted_line w = { file, line, 0, 0, false };
 
 	if (s->dwarf)
 		dwfl_getmodules(s->dwarf->dwfl, find_line, &w, 0);
@@ -95,16 +112,17 @@ uint64_t dwarf_line_end(struct session *s, uint64_t address)
 	return end;
 }
 
-/* Has ADDRESS entries of two lines? Then there is no code of the first. */
-static bool two_lines(struct session *s, uint64_t address)
+/* What entries there are at ADDRESS: does one begin a statement, are they of two lines? */
+static void entries_at(struct session *s, uint64_t address, bool *statement, bool *two)
 {
-	Dwfl_Line *l = dwfl_getsrc(s->dwarf->dwfl, address);
+	Dwfl_Line *l = s->dwarf && s->dwarf->dwfl ? dwfl_getsrc(s->dwarf->dwfl, address) : NULL;
 	Dwarf_Die *unit = l ? dwfl_linecu(l) : NULL;
 	int first = 0;
 	size_t count;
 
+	*statement = *two = false;
 	if (!unit || dwfl_getsrclines(unit, &count))
-		return false;
+		return;
 	for (size_t i = 0; i < count; i++) {
 		Dwarf_Addr at;
 		int n;
@@ -112,11 +130,40 @@ static bool two_lines(struct session *s, uint64_t address)
 		l = dwfl_onesrcline(unit, i);
 		if (!l || !dwfl_lineinfo(l, &at, &n, NULL, NULL, NULL) || at != address)
 			continue;
-		if (first && n != first)
-			return true;
+		*statement |= begins_statement(l);
+		*two |= first && n != first;
 		first = n;
 	}
-	return false;
+}
+
+/* Pieces of one line that follow each other count as one. */
+bool dwarf_begins(struct session *s, uint64_t address)
+{
+	uint64_t low, high;
+	struct line line, before;
+	bool statement, two;
+
+	entries_at(s, address, &statement, &two);
+	if (!statement || !dwarf_line(s, address, &line))
+		return false;
+	return (dwarf_function(s, address, &low, &high) && low == address) || !dwarf_line(s, address - 1, &before) || before.line != line.line;
+}
+
+bool dwarf_first_line(struct session *s, struct line *line)
+{
+	struct name *n = s->dwarf ? dwarf_names(s->dwarf, "main") : NULL;
+	Dwarf_Die *unit = NULL, *next;
+	Dwarf_Addr low, bias;
+	size_t count;
+
+	if (!s->dwarf)
+		return false;
+	if (n && !dwarf_lowpc(&n->die, &low))
+		return dwarf_line(s, low + n->bias, line);
+	unit = dwfl_nextcu(s->dwarf->dwfl, NULL, &bias);
+	next = unit ? dwfl_nextcu(s->dwarf->dwfl, unit, &bias) : NULL;
+	return unit && !next && !dwfl_getsrclines(unit, &count) && count &&
+		dwfl_lineinfo(dwfl_onesrcline(unit, 0), &low, NULL, NULL, NULL, NULL) && dwarf_line(s, low, line);
 }
 
 /* The second entry of a function is the first behind its prologue, also if both are of one line. */
@@ -124,9 +171,11 @@ uint64_t dwarf_behind_prologue(struct session *s, uint64_t address)
 {
 	enum { LONGEST = 256 };
 	uint64_t low = 0, high = 0, at;
+	bool statement, two; /* of two lines, the first has no code */
 	int line = 0;
 
-	if (!dwarf_function(s, address, &low, &high) || low != address || two_lines(s, address))
+	entries_at(s, address, &statement, &two);
+	if (!dwarf_function(s, address, &low, &high) || low != address || two)
 		return address;
 	at = next_entry(s, address, &line);
 	if (at && !line)
@@ -200,6 +249,8 @@ bool dwarf_unit(struct session *s, uint64_t address, struct unit *u)
 
 #else
 
+bool dwarf_begins(struct session *s, uint64_t address) { (void)s, (void)address; return false; }
+bool dwarf_first_line(struct session *s, struct line *line) { (void)s, (void)line; return false; }
 bool dwarf_line(struct session *s, uint64_t address, struct line *line) { (void)s, (void)address, (void)line; return false; }
 bool dwarf_line_address(struct session *s, const char *file, int line, uint64_t *address)
 {

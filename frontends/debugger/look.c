@@ -134,7 +134,6 @@ static void print_field(void *user, const char *part, const char *field, unsigne
 		fprintf(w->s->out, index ? "%s[%u] = %" PRIx64 "\n" : "%s%.0u = %" PRIx64 "\n", field, index, value);
 }
 
-static bool info_breakpoints(struct session *s, const char *args) { (void)args; print_stops(s); return true; }
 static bool info_state(struct session *s, const char *args) { (void)args; vcpu_state_parts(s->machine, print_part, s); return true; }
 
 static bool info_symbol(struct session *s, const char *args)
@@ -170,6 +169,7 @@ static const struct { const char *name; command_fn *run; const char *text; } inf
 	{ "breakpoints", info_breakpoints, "and watchpoints, catches" },
 	{ "frame", info_frame, "where this frame is, who called, what is saved" },
 	{ "args", info_args, "arguments of this frame" },
+	{ "watchpoints", info_watchpoints, "those only" },
 	{ "locals", info_locals, "variables of this frame" },
 	{ "line", info_line, "[PLACE]: its line of source, and where its code is" },
 	{ "source", info_source, "the file of this frame's code" },

@@ -22,6 +22,31 @@ void print_where(struct session *s)
 	disassemble(s, linear_rip(s), 1);
 }
 
+/* The function, where it is another one than at the last stop or ANYHOW, and the line. */
+static void print_code(struct session *s, bool anyhow)
+{
+	struct frame f = frame_here(s);
+	struct line line;
+	uint64_t low = 0, high;
+	bool known = dwarf_line(s, f.pc, &line);
+
+	if (!dwarf_function(s, f.pc, &low, &high))
+		low = 0;
+	if (anyhow || (low && (low != s->last_function || !s->stepping))) {
+		if (!dwarf_begins(s, f.pc))
+			fprintf(s->out, "0x%0*" PRIx64 " in ", address_digits(s), f.pc);
+		json_open(s, "frame", '{');
+		frame_print(s, &f, true);
+		json_close(s);
+		fputc('\n', s->out);
+	}
+	else if (known && !dwarf_begins(s, f.pc))
+		fprintf(s->out, "0x%0*" PRIx64 "\t", address_digits(s), f.pc);
+	if (known)
+		source_print_line(s, &line);
+	s->last_function = low;
+}
+
 static const char *mode_text(uint64_t mode)
 {
 	if (!(mode & VCPU_MODE_PROTECTED))
@@ -83,6 +108,8 @@ static bool host_failed(const struct vcpu_debug_stop *stop)
 
 static void print_stop(struct session *s, const struct vcpu_debug_stop *stop)
 {
+	struct stop *p = stop_by_id(s, stop->id);
+	bool anyhow = stop->what == VCPU_DEBUG_WATCH && p && p->watched;
 	char text[128];
 
 	switch (stop->what) {
@@ -92,19 +119,22 @@ static void print_stop(struct session *s, const struct vcpu_debug_stop *stop)
 				host_failed(stop) ? vcpu_error(s->machine) : "");
 		break;
 	case VCPU_DEBUG_BREAK:
-		if (!stop_by_id(s, stop->id) || !stop_by_id(s, stop->id)->hidden)
-			fprintf(s->out, "breakpoint %d\n", stop->id);
+		if (!p || !p->hidden)
+			fprintf(s->out, "%s %d, ", p && p->temporary ? "Temporary breakpoint" : "Breakpoint", p ? p->number : stop->id);
+		anyhow = !p || !p->hidden;
 		break;
 	case VCPU_DEBUG_WATCH:
-		fprintf(s->out, "%s%s of %u bytes at %s%" PRIx64, stop->device ? "a device's " : "", stop->write ? "write" : "read", stop->size,
+		if (p && p->watched)
+			watch_print(s, p, s->went_back);
+		fprintf(s->out, "%s%s of %u bytes at %s0x%" PRIx64, stop->device ? "a device's " : "", stop->write ? "write" : "read", stop->size,
 			stop->physical ? "physical " : "", stop->address);
 		if (!stop->device)
-			fprintf(s->out, " by the instruction at %" PRIx64 "%s (%" PRIu64 ")", stop->rip, symbol_text(s, stop->rip, text, sizeof text),
+			fprintf(s->out, " by the instruction at 0x%" PRIx64 "%s (%" PRIu64 ")", stop->rip, symbol_text(s, stop->rip, text, sizeof text),
 				stop->when.instructions);
 		fputc('\n', s->out);
 		break;
 	case VCPU_DEBUG_EVENT:
-		fprintf(s->out, "catch %d: ", stop->id);
+		fprintf(s->out, "Catchpoint %d: ", p ? p->number : stop->id);
 		print_event(s, stop);
 		break;
 	case VCPU_DEBUG_START:
@@ -114,11 +144,13 @@ static void print_stop(struct session *s, const struct vcpu_debug_stop *stop)
 		fprintf(s->out, "the end of the known run: going on makes it longer\n");
 		break;
 	case VCPU_DEBUG_ERROR:
-		fprintf(s->out, "%s\n", error_of(s));
+		complaint(s, "%s", error_of(s));
 		break;
 	case VCPU_DEBUG_THERE:
 		break;
 	}
+	print_code(s, anyhow);
+	s->stepping = false;
 	print_where(s);
 }
 
@@ -128,6 +160,7 @@ bool report(struct session *s, struct vcpu_debug_stop stop)
 	bool ok = stop.what != VCPU_DEBUG_ERROR;
 
 	s->last = stop;
+	s->stop_number = p ? p->number : 0;
 	s->stopped = true;
 	s->frame = 0;
 	s->listed.file = NULL;

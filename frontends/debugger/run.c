@@ -20,14 +20,24 @@ static bool went_on(struct vcpu_debug_stop stop)
 	return stop.what == VCPU_DEBUG_MACHINE && (stop.machine.reason == VCPU_STOP_LIMIT || stop.machine.reason == VCPU_STOP_IDLE);
 }
 
+/* Going back, an access that is watched has been come to: is it one to tell of? */
+static bool told_of(struct session *s, const struct vcpu_debug_stop *stop)
+{
+	struct stop *p = stop->what == VCPU_DEBUG_WATCH ? stop_by_id(s, stop->id) : NULL;
+
+	return !p || !p->watched || watch_went_back(s, p);
+}
+
 static struct vcpu_debug_stop run_on(struct session *s, bool back)
 {
 	struct vcpu_debug_stop stop;
 
 	s->interrupted = false;
-	s->backwards = back;
+	s->backwards = s->went_back = back;
 	if (back) {
-		stop = vcpu_debug_run_back(s->debug);
+		do
+			stop = vcpu_debug_run_back(s->debug);
+		while (!told_of(s, &stop) && !enough(s));
 	} else do {
 		stop = vcpu_debug_run(s->debug, 50000000);
 		fflush(stdout);
@@ -36,24 +46,50 @@ static struct vcpu_debug_stop run_on(struct session *s, bool back)
 	return stop;
 }
 
-bool do_continue(struct session *s, const char *args) { (void)args; return report(s, run_on(s, false)); }
-bool do_reverse(struct session *s, const char *args) { (void)args; return report(s, run_on(s, true)); }
+/* N: the stop where it stands lets the next N - 1 hits pass. */
+bool do_continue(struct session *s, const char *args)
+{
+	struct stop *p = stop_by_id(s, s->last.id);
+	uint64_t n = number(args, 1);
+
+	if (n > 1 && !p)
+		return complaint(s, "it is not at a breakpoint that could be ignored");
+	if (n > 1) {
+		p->ignore = n - 1;
+		fprintf(s->out, "Will ignore next %" PRIu64 " crossings of breakpoint %d.  ", n - 1, p->number);
+	}
+	fputs("Continuing.\n", s->out);
+	return report(s, run_on(s, false));
+}
+
+bool do_reverse(struct session *s, const char *args)
+{
+	(void)args;
+	fputs("Continuing.\n", s->out);
+	return report(s, run_on(s, true));
+}
+
+/* Run to where one of the hidden breakpoints IDS is, of which one can be -1: there is none. They are deleted. */
+static struct vcpu_debug_stop run_to_either(struct session *s, const int ids[2])
+{
+	struct vcpu_debug_stop stop = run_on(s, false);
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (ids[i] >= 0 && stop.what == VCPU_DEBUG_BREAK && stop.id == ids[i]) {
+			stop.what = VCPU_DEBUG_THERE;
+			stop.id = 0;
+		}
+		stop_delete(s, ids[i]);
+	}
+	return stop;
+}
 
 /* Run to ADDRESS with the stack above ABOVE. */
-static struct vcpu_debug_stop run_to(struct session *s, uint64_t address, uint64_t above, bool back)
+static struct vcpu_debug_stop run_to(struct session *s, uint64_t address, uint64_t above)
 {
-	int id = hidden_break(s, address, above);
-	struct vcpu_debug_stop stop = { .what = VCPU_DEBUG_ERROR };
+	int ids[2] = { hidden_break(s, address, above, 0), -1 };
 
-	if (id < 0)
-		return stop;
-	stop = run_on(s, back);
-	if (stop.what == VCPU_DEBUG_BREAK && stop.id == id) {
-		stop.what = VCPU_DEBUG_THERE;
-		stop.id = 0;
-	}
-	stop_delete(s, id);
-	return stop;
+	return ids[0] < 0 ? (struct vcpu_debug_stop){ .what = VCPU_DEBUG_ERROR } : run_to_either(s, ids);
 }
 
 /* ---- steps ---- */
@@ -62,9 +98,13 @@ static struct vcpu_debug_stop one(struct session *s, bool back)
 {
 	struct vcpu_debug_stop stop;
 
-	s->backwards = back;
+	s->backwards = s->went_back = back;
+	if (!back)
+		watches_look(s);
 	stop = back ? vcpu_debug_step_back(s->debug) : vcpu_debug_step(s->debug);
 	s->backwards = false;
+	if (back && !told_of(s, &stop))
+		stop.what = VCPU_DEBUG_THERE;
 	return stop;
 }
 
@@ -94,8 +134,8 @@ static struct vcpu_debug_stop one_over(struct session *s, bool back)
 		unsigned len = instruction_text(s, rip, text, sizeof text);
 
 		if (len && (!strncmp(text, "call", 4) || !strncmp(text, "int ", 4)))
-			return run_to(s, rip + len, sp - 1, false);
-		return vcpu_debug_step(s->debug);
+			return run_to(s, rip + len, sp - 1);
+		return one(s, false);
 	}
 	stop = one(s, true);
 	if (stop.what != VCPU_DEBUG_THERE || !is_return(s))
@@ -127,6 +167,7 @@ static bool steps(struct session *s, const char *args, bool over, bool back)
 	while (n-- && !enough(s))
 		if ((stop = any_one(s, over, back)).what != VCPU_DEBUG_THERE)
 			break;
+	s->stepping = stop.what == VCPU_DEBUG_THERE;
 	return report(s, stop);
 }
 
@@ -137,15 +178,18 @@ bool do_nexti_back(struct session *s, const char *args) { return steps(s, args, 
 
 static bool same_line(const struct line *a, const struct line *b) { return a->line == b->line && !strcmp(a->file, b->file); }
 
-/* A line: until another begins. Code without lines is passed through, with the functions that it belongs to. Backwards, to the beginning of a line. */
-static bool line_steps(struct session *s, const char *args, bool over, bool back)
+/* A line: until another begins, with UNTIL one that is behind it in this function, so that a loop is gone through. Code without lines is passed through, with the functions that it belongs to. Backwards, to the beginning of a line. */
+static bool line_steps(struct session *s, const char *args, bool over, bool back, bool until)
 {
+	uint64_t low = 0, high = 0, behind = 0;
 	struct vcpu_debug_stop stop = { .what = VCPU_DEBUG_THERE, .place = vcpu_where(s->machine) };
 	struct line from, now;
 
 	if (!dwarf_line(s, linear_rip(s), &from))
 		return steps(s, args, over, back);
 	s->interrupted = false;
+	if (until && dwarf_function(s, linear_rip(s), &low, &high))
+		behind = dwarf_line_end(s, linear_rip(s));
 	for (uint64_t n = number(args, 1); n-- && stop.what == VCPU_DEBUG_THERE && !enough(s);) {
 		unsigned long limit = 1000000;
 		bool moved = false;
@@ -159,13 +203,13 @@ static bool line_steps(struct session *s, const char *args, bool over, bool back
 				struct frame f = frame_here(s);
 
 				if (!back && frame_up(s, &f) && dwarf_line(s, f.pc, &now)) {
-					stop = run_to(s, f.pc, f.sp - 1, false);
+					stop = run_to(s, f.pc, f.sp - 1);
 					if (stop.what != VCPU_DEBUG_THERE)
 						break;
 				}
 				continue;
 			}
-			if (!moved && same_line(&from, &now))
+			if (!moved && (same_line(&from, &now) || (linear_rip(s) >= low && linear_rip(s) < behind)))
 				continue;
 			if (!back)
 				break;
@@ -179,31 +223,113 @@ static bool line_steps(struct session *s, const char *args, bool over, bool back
 			}
 		}
 	}
+	s->stepping = stop.what == VCPU_DEBUG_THERE;
 	return report(s, stop);
 }
 
-bool do_step(struct session *s, const char *args) { return line_steps(s, args, false, false); }
-bool do_step_back(struct session *s, const char *args) { return line_steps(s, args, false, true); }
-bool do_next(struct session *s, const char *args) { return line_steps(s, args, true, false); }
-bool do_next_back(struct session *s, const char *args) { return line_steps(s, args, true, true); }
+bool do_step(struct session *s, const char *args) { return line_steps(s, args, false, false, false); }
+bool do_step_back(struct session *s, const char *args) { return line_steps(s, args, false, true, false); }
+bool do_next(struct session *s, const char *args) { return line_steps(s, args, true, false, false); }
+bool do_next_back(struct session *s, const char *args) { return line_steps(s, args, true, true, false); }
 
-bool do_until(struct session *s, const char *args)
+/* Run to a place, or to where the selected frame returns to. CALLER: until, which passes the place in frames that this one has called. */
+static bool run_to_place(struct session *s, const char *args, bool until)
 {
-	uint64_t at;
+	struct frame f = frame_selected(s), up = f;
+	bool called = frame_up(s, &up);
+	int ids[2] = { -1, -1 };
+	uint64_t at, low, high;
 
-	if (!address(s, &args, &at))
+	if (!place(s, &args, true, &at))
 		return false;
-	return report(s, run_to(s, at, 0, false));
+	if (*args)
+		return complaint(s, "what is this behind the place? %s", args);
+	until = until && called && dwarf_function(s, f.pc - f.called, &low, &high) && at >= low && at < high;
+	ids[0] = hidden_break(s, at, 0, until ? up.sp : 0);
+	if (ids[0] >= 0 && called)
+		ids[1] = hidden_break(s, up.pc, up.sp - 1, 0);
+	return ids[0] >= 0 && report(s, run_to_either(s, ids));
+}
+
+bool do_advance(struct session *s, const char *args)
+{
+	return *args ? run_to_place(s, args, false) : complaint(s, "advance: to where?");
+}
+
+bool do_until(struct session *s, const char *args) { return *args ? run_to_place(s, args, true) : line_steps(s, args, true, false, true); }
+
+/* ---- what a function returns ---- */
+
+/* Of x87, 80 bits. */
+static bool returned_float(struct session *s, struct value *v)
+{
+	unsigned char st[16] = { 0 };
+	long double wide = 0;
+	double d;
+	float f;
+
+	if (vcpu_get_st(s->machine, 0, st))
+		return false;
+	memcpy(&wide, st, 10);
+	d = (double)wide;
+	f = (float)wide;
+	memcpy(&v->bits, v->type->size == 4 ? (void *)&f : (void *)&d, v->type->size);
+	return true;
+}
+
+/* As the System V ABI has it for C. False: it is nothing, or in several registers. */
+static bool returned(struct session *s, const struct type *t, struct value *v)
+{
+	bool wide = address_digits(s) == 16;
+	uint64_t a = vcpu_get(s->machine, VCPU_RAX), d = vcpu_get(s->machine, VCPU_RDX);
+
+	*v = (struct value){ .type = t };
+	switch (t->kind) {
+	case TYPE_VOID:
+	case TYPE_FUNCTION: return false;
+	case TYPE_STRUCT:
+	case TYPE_ARRAY:
+		v->in_memory = true;
+		v->address = wide ? a : (uint32_t)a;
+		return !wide || t->size > 16;
+	case TYPE_FLOAT:
+		v->bits = vcpu_get(s->machine, vcpu_register_by_name("xmm0"));
+		return wide || returned_float(s, v);
+	default:
+		v->bits = wide || t->size <= 4 ? a : (uint32_t)a | d << 32;
+		return t->size <= 8;
+	}
 }
 
 bool do_finish(struct session *s, const char *args)
 {
-	struct frame f = frame_selected(s);
+	struct frame f = frame_selected(s), up = f;
+	const struct type *t = dwarf_returned(s, f.pc - f.called);
+	struct vcpu_debug_stop stop;
+	struct value v;
+	bool ok;
 
 	(void)args;
-	if (!frame_up(s, &f))
+	if (!frame_up(s, &up))
 		return complaint(s, "it is not known who called");
-	return report(s, run_to(s, f.pc, f.sp - 1, false));
+	fprintf(s->out, "Run till exit from #%-3u", s->frame);
+	if (f.called || !dwarf_begins(s, f.pc))
+		fprintf(s->out, "0x%0*" PRIx64 " in ", address_digits(s), f.pc);
+	json_open(s, "finished", '{');
+	frame_print(s, &f, true);
+	json_close(s);
+	fputc('\n', s->out);
+	stop = run_to(s, up.pc, up.sp - 1);
+	ok = report(s, stop);
+	if (stop.what != VCPU_DEBUG_THERE || !t || !returned(s, t, &v))
+		return ok;
+	fprintf(s->out, "Value returned is $%u = ", history_add(s, &v));
+	value_print(s, &v, 0);
+	json_open(s, "returned", '{');
+	json_number(s, "history", s->nhistory);
+	value_json_members(s, &v);
+	json_close(s);
+	return ok;
 }
 
 /* The return address was written by the call. */

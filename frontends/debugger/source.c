@@ -82,7 +82,7 @@ static bool current_line(struct session *s, struct line *line)
 		return true;
 	}
 	f = frame_selected(s);
-	return dwarf_line(s, f.pc - f.called, line);
+	return dwarf_line(s, f.pc - f.called, line) || dwarf_first_line(s, line);
 }
 
 /* N, +N, -N: a line of the current file. */

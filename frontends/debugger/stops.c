@@ -14,7 +14,7 @@ struct stop *stop_by_id(struct session *s, int id)
 	return NULL;
 }
 
-static struct stop *add(struct session *s, struct stop p)
+struct stop *stop_add(struct session *s, struct stop p)
 {
 	struct stop *more = p.id < 0 ? NULL : realloc(s->stops, (s->nstops + 1) * sizeof *more);
 
@@ -22,12 +22,22 @@ static struct stop *add(struct session *s, struct stop p)
 		complaint(s, "%s", p.id < 0 ? error_of(s) : "out of memory");
 		free(p.what);
 		free(p.condition);
+		watch_end(&p);
 		return NULL;
 	}
 	s->stops = more;
+	p.number = p.hidden ? 0 : ++s->last_stop;
 	more[s->nstops] = p;
 	vcpu_debug_condition(s->debug, stop_counts, s);
 	return &more[s->nstops++];
+}
+
+struct stop *stop_by_number(struct session *s, int number)
+{
+	for (unsigned i = 0; number && i < s->nstops; i++)
+		if (s->stops[i].number == number)
+			return &s->stops[i];
+	return NULL;
 }
 
 void stop_delete(struct session *s, int id)
@@ -39,17 +49,46 @@ void stop_delete(struct session *s, int id)
 	vcpu_debug_delete(s->debug, id);
 	free(p->what);
 	free(p->condition);
+	watch_end(p);
 	for (unsigned i = 0; p->commands && p->commands[i]; i++)
 		free(p->commands[i]);
 	free(p->commands);
-	*p = s->stops[--s->nstops];
+	memmove(p, p + 1, (size_t)(s->stops + s->nstops - (p + 1)) * sizeof *p);
+	s->nstops--;
 }
 
-int hidden_break(struct session *s, uint64_t at, uint64_t above)
+int hidden_break(struct session *s, uint64_t at, uint64_t above, uint64_t caller)
 {
-	struct stop *p = add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, false), .hidden = true, .above = above });
+	struct stop *p = stop_add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, false), .hidden = true, .above = above,
+		.caller = caller });
 
 	return p ? p->id : -1;
+}
+
+/* Is the stack where a hidden stop wants it? */
+static bool in_its_frame(struct session *s, const struct stop *p)
+{
+	struct frame f = frame_here(s);
+
+	if (p->above && vcpu_get(s->machine, VCPU_RSP) <= p->above)
+		return false;
+	return !p->caller || !frame_up(s, &f) || f.sp >= p->caller;
+}
+
+static bool condition_holds(struct session *s, const struct stop *p, const struct vcpu_debug_stop *hit)
+{
+	const char *text = p->condition;
+	uint64_t yes;
+	struct value v;
+
+	if (!text)
+		return true;
+	s->last = *hit;
+	s->asked = true;
+	if (!evaluate(s, &text, &v) || !value_number(s, &v, &yes))
+		yes = 1; /* what cannot be told stops */
+	s->asked = false;
+	return yes;
 }
 
 bool stop_counts(void *session, const struct vcpu_debug_stop *hit)
@@ -61,20 +100,9 @@ bool stop_counts(void *session, const struct vcpu_debug_stop *hit)
 		return true;
 	vcpu_select(s->machine, vcpu_running(s->machine));
 	if (p->hidden)
-		return vcpu_get(s->machine, VCPU_RSP) > p->above || !p->above;
-	if (p->condition) {
-		const char *text = p->condition;
-		uint64_t yes = 1;
-		struct value v;
-
-		s->last = *hit;
-		s->asked = true;
-		if (!evaluate(s, &text, &v) || !value_number(s, &v, &yes))
-			yes = 1; /* what cannot be told stops */
-		s->asked = false;
-		if (!yes)
-			return false;
-	}
+		return in_its_frame(s, p);
+	if (p->disabled || !watch_counts(s, p, hit) || !condition_holds(s, p, hit))
+		return false;
 	if (s->backwards)
 		return true;
 	p->hits++;
@@ -84,8 +112,7 @@ bool stop_counts(void *session, const struct vcpu_debug_stop *hit)
 	return false;
 }
 
-/* Where in ARGS " if " begins its condition; it is cut off there. NULL: there is none. */
-static char *cut_condition(char *args)
+char *cut_condition(char *args)
 {
 	char *at = !strncmp(args, "if ", 3) ? args : strstr(args, " if ");
 
@@ -97,8 +124,7 @@ static char *cut_condition(char *args)
 	return needed(strdup(at));
 }
 
-/* Would it do at AT? */
-static bool parses(struct session *s, const char *condition, uint64_t at)
+bool condition_parses(struct session *s, const char *condition, uint64_t at)
 {
 	struct value v;
 	bool ok;
@@ -111,10 +137,22 @@ static bool parses(struct session *s, const char *condition, uint64_t at)
 
 static void announce(struct session *s, const struct stop *p)
 {
-	static const char *const kinds[] = { "breakpoint", "watchpoint", "catch" };
+	struct line line;
 
-	if (p)
-		fprintf(s->out, "%s %d %s%s%s\n", kinds[p->kind], p->id, p->what, p->condition ? " if " : "", p->condition ? p->condition : "");
+	if (!p)
+		return;
+	json_number(s, "id", p->number);
+	if (p->kind == STOP_CATCH)
+		fprintf(s->out, "Catchpoint %d (%s)\n", p->number, p->what);
+	else if (!p->address || p->physical)
+		fprintf(s->out, "Breakpoint %d %s\n", p->number, p->what);
+	else if (dwarf_line(s, p->address, &line))
+		fprintf(s->out, "%s %d at 0x%" PRIx64 ": file %s, line %d.\n", p->temporary ? "Temporary breakpoint" : "Breakpoint", p->number, p->address,
+			line.file, line.line);
+	else
+		fprintf(s->out, "%s %d at 0x%" PRIx64 "\n", p->temporary ? "Temporary breakpoint" : "Breakpoint", p->number, p->address);
+	if (p->address)
+		json_hex(s, "address", p->address);
 }
 
 /* ---- code ---- */
@@ -124,21 +162,18 @@ static bool add_break(struct session *s, const char *args, bool physical, bool t
 	uint64_t at = linear_rip(s);
 	char *copy = needed(strdup(args)), *condition = cut_condition(copy), text[160], name[128];
 	const char *rest = copy;
-	struct line line;
 	struct stop *p;
 
-	if ((*rest && !(physical ? address(s, &rest, &at) : place(s, &rest, true, &at))) || !parses(s, condition, at)) {
+	if ((*rest && !(physical ? address(s, &rest, &at) : place(s, &rest, true, &at))) || !condition_parses(s, condition, at)) {
 		free(copy);
 		free(condition);
 		return false;
 	}
 	free(copy);
-	snprintf(text, sizeof text, "at %s%" PRIx64 "%s", physical ? "physical " : "", at, physical ? "" : symbol_text(s, at, name, sizeof name));
-	if (!physical && dwarf_line(s, at, &line))
-		snprintf(text + strlen(text), sizeof text - strlen(text), " %s:%d", line.name, line.line);
-	p = add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, physical), .kind = STOP_BREAK, .address = at, .temporary = temporary,
-		.what = needed(strdup(text)),
-		.condition = condition });
+	snprintf(text, sizeof text, "at %s0x%0*" PRIx64 "%s", physical ? "physical " : "", address_digits(s), at,
+		physical ? "" : symbol_text(s, at, name, sizeof name));
+	p = stop_add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, physical), .kind = STOP_BREAK, .address = at, .temporary = temporary,
+		.physical = physical, .what = needed(strdup(text)), .condition = condition });
 	announce(s, p);
 	return p;
 }
@@ -149,74 +184,12 @@ bool do_pbreak(struct session *s, const char *args) { return add_break(s, args, 
 
 bool do_magic(struct session *s, const char *args)
 {
-	struct stop *p = add(s, (struct stop){ .id = vcpu_debug_magic(s->debug), .kind = STOP_BREAK,
+	struct stop *p = stop_add(s, (struct stop){ .id = vcpu_debug_magic(s->debug), .kind = STOP_BREAK,
 		.what = needed(strdup("before every XCHG BX,BX")) });
 
 	(void)args;
 	announce(s, p);
 	return p;
-}
-
-/* ---- memory ---- */
-
-/* Where a variable is, how large; else a number and, behind it, a size. */
-static bool watched(struct session *s, const char *args, uint64_t *at, uint64_t *size)
-{
-	const char *start = args;
-	struct value v;
-
-	if (!evaluate(s, &args, &v))
-		return false;
-	*size = 8;
-	if (v.in_memory) {
-		*at = v.address;
-		*size = v.type->size ? v.type->size : 8;
-	} else if (!address(s, &start, at)) {
-		return false;
-	}
-	if (!*args)
-		return true;
-	return evaluate(s, &args, &v) && value_number(s, &v, size);
-}
-
-static bool add_watch(struct session *s, const char *args, bool physical, bool read, bool write)
-{
-	char *copy = needed(strdup(args)), *condition = cut_condition(copy), text[160], name[128];
-	uint64_t at, size;
-	struct stop *p;
-
-	if (!watched(s, copy, &at, &size) || !parses(s, condition, linear_rip(s))) {
-		free(copy);
-		free(condition);
-		return false;
-	}
-	free(copy);
-	snprintf(text, sizeof text, "on %s of %" PRIu64 " bytes at %s%" PRIx64 "%s", !read ? "writes" : write ? "accesses" : "reads", size,
-		physical ? "physical " : "", at, physical ? "" : symbol_text(s, at, name, sizeof name));
-	p = add(s, (struct stop){ .id = vcpu_debug_watch(s->debug, at, size, physical, read, write), .kind = STOP_WATCH, .what = needed(strdup(text)),
-		.condition = condition });
-	announce(s, p);
-	return p;
-}
-
-bool do_watch(struct session *s, const char *args) { return add_watch(s, args, false, false, true); }
-bool do_rwatch(struct session *s, const char *args) { return add_watch(s, args, false, true, false); }
-bool do_awatch(struct session *s, const char *args) { return add_watch(s, args, false, true, true); }
-bool do_pwatch(struct session *s, const char *args) { return add_watch(s, args, true, false, true); }
-
-bool do_last_write(struct session *s, const char *args)
-{
-	struct vcpu_debug_stop stop;
-	uint64_t at, size, physical;
-
-	if (!watched(s, args, &at, &size))
-		return false;
-	if (!vcpu_debug_translate(s->debug, at, &physical))
-		return complaint(s, "that address is not mapped here");
-	stop = vcpu_debug_last_write(s->debug, physical, size);
-	if (stop.what == VCPU_DEBUG_START)
-		fprintf(s->out, "nobody has written there, as far back as is known\n");
-	return report(s, stop);
 }
 
 /* ---- events ---- */
@@ -284,7 +257,7 @@ bool do_catch(struct session *s, const char *args)
 				at = rest + strspn(rest, " ");
 			}
 		}
-		ok = ok && parses(s, condition, linear_rip(s));
+		ok = ok && condition_parses(s, condition, linear_rip(s));
 	}
 	if (!e || !ok) {
 		free(copy);
@@ -292,7 +265,7 @@ bool do_catch(struct session *s, const char *args)
 		return ok;
 	}
 	snprintf(text, sizeof text, "%.*s", (int)len, args);
-	p = add(s, (struct stop){ .id = vcpu_debug_catch(s->debug, &what), .kind = STOP_CATCH, .what = needed(strdup(text)), .condition = condition });
+	p = stop_add(s, (struct stop){ .id = vcpu_debug_catch(s->debug, &what), .kind = STOP_CATCH, .what = needed(strdup(text)), .condition = condition });
 	free(copy);
 	announce(s, p);
 	return p;
@@ -304,7 +277,7 @@ bool do_catch(struct session *s, const char *args)
 static struct stop *named(struct session *s, const char *args, const char **rest)
 {
 	char *end;
-	struct stop *p = stop_by_id(s, (int)strtol(args, &end, 10));
+	struct stop *p = stop_by_number(s, (int)strtol(args, &end, 10));
 
 	if (!p)
 		complaint(s, "there is no breakpoint %s", args);
@@ -316,7 +289,7 @@ bool do_condition(struct session *s, const char *args)
 {
 	struct stop *p = named(s, args, &args);
 
-	if (!p || (*args && !parses(s, args, p->address)))
+	if (!p || (*args && !condition_parses(s, args, p->address)))
 		return false;
 	free(p->condition);
 	p->condition = *args ? needed(strdup(args)) : NULL;
@@ -342,7 +315,7 @@ bool do_commands(struct session *s, const char *args)
 		free(p->commands[i]);
 	free(p->commands);
 	p->commands = NULL;
-	if (asprintf(&s->collecting, "%d", p->id) < 0)
+	if (asprintf(&s->collecting, "%d", p->number) < 0)
 		s->collecting = NULL;
 	return true;
 }
@@ -355,29 +328,92 @@ bool do_delete(struct session *s, const char *args)
 		stop_delete(s, s->stops[0].id);
 	if (!*args)
 		return true;
-	p = named(s, args, &args);
-	if (p)
+	do {
+		p = named(s, args, &args);
+		if (!p)
+			return false;
 		stop_delete(s, p->id);
-	return p;
+	} while (*args);
+	return true;
 }
 
-void print_stops(struct session *s)
+static bool enable(struct session *s, const char *args, bool yes)
 {
-	for (unsigned i = 0; i < s->nstops; i++) {
-		const struct stop *p = &s->stops[i];
+	struct stop *p;
 
-		if (p->hidden)
-			continue;
-		fprintf(s->out, "%3d %-5s %s%s", p->id, p->kind == STOP_BREAK ? "break" : p->kind == STOP_WATCH ? "watch" : "catch", p->what,
-			p->temporary ? ", once" : "");
-		if (p->condition)
-			fprintf(s->out, " if %s", p->condition);
-		if (p->hits)
-			fprintf(s->out, ", hit %lu time%s", p->hits, p->hits == 1 ? "" : "s");
-		if (p->ignore)
-			fprintf(s->out, ", the next %lu pass", p->ignore);
-		fputc('\n', s->out);
-		for (unsigned k = 0; p->commands && p->commands[k]; k++)
-			fprintf(s->out, "        %s\n", p->commands[k]);
+	for (unsigned i = 0; !*args && i < s->nstops; i++)
+		s->stops[i].disabled = !yes;
+	while (*args) {
+		p = named(s, args, &args);
+		if (!p)
+			return false;
+		p->disabled = !yes;
 	}
+	return true;
 }
+
+bool do_enable(struct session *s, const char *args) { return enable(s, args, true); }
+bool do_disable(struct session *s, const char *args) { return enable(s, args, false); }
+
+static void print_place(struct session *s, const struct stop *p)
+{
+	uint64_t low, high;
+	const char *function = dwarf_function(s, p->address, &low, &high);
+	struct line line;
+
+	if (!p->address || p->physical || !dwarf_line(s, p->address, &line)) {
+		fprintf(s->out, "%*s %s\n", address_digits(s) + 2, "", p->expression ? p->expression : p->what);
+		return;
+	}
+	fprintf(s->out, "0x%0*" PRIx64 " in %s at %s:%d\n", address_digits(s), p->address, function ? function : "??", line.file, line.line);
+	json_string(s, "file", line.file);
+	json_number(s, "line", line.line);
+}
+
+static void print_one(struct session *s, const struct stop *p)
+{
+	const char *kind = p->kind == STOP_BREAK ? "breakpoint" : p->kind == STOP_CATCH ? "catchpoint" : watch_kind(p);
+
+	fprintf(s->out, "%-7d %-14s %s %c   ", p->number, kind, p->temporary ? "del " : "keep", p->disabled ? 'n' : 'y');
+	json_open(s, NULL, '{');
+	json_number(s, "id", p->number);
+	json_string(s, "kind", kind);
+	json_string(s, "what", p->what);
+	if (p->address)
+		json_hex(s, "address", p->address);
+	print_place(s, p);
+	json_bool(s, "enabled", !p->disabled);
+	json_number(s, "hits", (int64_t)p->hits);
+	if (p->condition) {
+		fprintf(s->out, "\tstop only if %s\n", p->condition);
+		json_string(s, "condition", p->condition);
+	}
+	if (p->hits)
+		fprintf(s->out, "\tbreakpoint already hit %lu time%s\n", p->hits, p->hits == 1 ? "" : "s");
+	if (p->ignore)
+		fprintf(s->out, "\tignore next %lu hits\n", p->ignore);
+	json_close(s);
+	for (unsigned k = 0; p->commands && p->commands[k]; k++)
+		fprintf(s->out, "        %s\n", p->commands[k]);
+}
+
+static bool list_stops(struct session *s, bool watches)
+{
+	unsigned n = 0;
+
+	json_open(s, "breakpoints", '[');
+	for (unsigned i = 0; i < s->nstops; i++) {
+		if (s->stops[i].hidden || (watches && s->stops[i].kind != STOP_WATCH))
+			continue;
+		if (!n++)
+			fprintf(s->out, "%-7s %-14s %s %s %-*s What\n", "Num", "Type", "Disp", "Enb", address_digits(s) + 2, "Address");
+		print_one(s, &s->stops[i]);
+	}
+	json_close(s);
+	if (!n)
+		fputs(watches ? "No watchpoints.\n" : "No breakpoints or watchpoints.\n", s->out);
+	return true;
+}
+
+bool info_breakpoints(struct session *s, const char *args) { (void)args; return list_stops(s, false); }
+bool info_watchpoints(struct session *s, const char *args) { (void)args; return list_stops(s, true); }
