@@ -89,6 +89,8 @@ static const struct row {
 	{ "last-write", "lw", do_last_write, "ADDRESS [SIZE]", "back to who wrote this last" },
 	{ NULL, "Looking", NULL, NULL, NULL },
 	{ "print", "p", do_print, "[/F] EXPR", "C: $registers, symbols, types, casts, * & . -> []; F is x d u o t c s a" },
+	{ "display", NULL, do_display, "[/F] EXPR", "show it at every stop; F as for print, or NFU as for x" },
+	{ "undisplay", NULL, do_undisplay, "[N]...", "these, or all, no more" },
 	{ "x", NULL, do_x, "/NFU ADDRESS", "memory: F is x z d u o t c f s i a, U is b h w g; alone: goes on" },
 	{ "xp", NULL, do_xp, "/NFU ADDRESS", "physical memory" },
 	{ "find", NULL, do_find, "[/UN] FROM, TO or +LENGTH, VALUE...", "where these values, or \"texts\", are in memory" },
@@ -299,6 +301,7 @@ void session_end(struct session *s)
 {
 	trace_end(s);
 	history_end(s);
+	displays_end(s);
 	while (s->nstops)
 		stop_delete(s, s->stops[0].id);
 	while (s->nbookmarks)

@@ -9,7 +9,8 @@
  *   source.c    places, list             frame.c     backtrace, up, down     registers.c registers
  *   expr.c      operators                type.c      types                   diagnosis.c why a run ended
  *   operand.c   registers, symbols       value.c     values                  main.c      options, prompt
- *   assign.c    changes by hand          history.c   values that are kept    json.c      for machines */
+ *   assign.c    changes by hand          history.c   values that are kept    json.c      for machines
+ *   watch.c     watch: old, new values   display.c   shown at every stop */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
 
@@ -73,6 +74,7 @@ struct bookmark { char *name; struct vcpu_place place; };
 struct types;
 struct value;
 struct variable;
+struct display;
 struct dwarf;
 struct trace;
 
@@ -111,6 +113,8 @@ struct session {
 	struct value *history;       /* $1, $2 ... */
 	unsigned nhistory;
 	struct variable *variables;
+	struct display *displays;    /* display.c */
+	int last_display;
 	struct types *types;
 	struct dwarf *dwarf;         /* NULL: none */
 	struct trace *trace;
@@ -149,6 +153,11 @@ typedef bool command_fn(struct session *s, const char *args);
 void print_where(struct session *s); /* when this is, and the instruction that is next */
 /* Print it and do what is to be done there. */
 bool report(struct session *s, struct vcpu_debug_stop stop);
+
+/* ---- display.c ---- */
+void displays_show(struct session *s);
+void displays_end(struct session *s);
+command_fn do_display, do_undisplay, info_display;
 
 /* ---- run.c ---- */
 

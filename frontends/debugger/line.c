@@ -112,15 +112,24 @@ uint64_t dwarf_line_end(struct session *s, uint64_t address)
 	return end;
 }
 
-/* What entries there are at ADDRESS: does one begin a statement, are they of two lines? */
-static void entries_at(struct session *s, uint64_t address, bool *statement, bool *two)
+static bool in_a_loop(Dwfl_Line *l)
+{
+	Dwarf_Addr bias;
+	Dwarf_Line *line = dwfl_dwarf_line(l, &bias);
+	unsigned discriminator = 0;
+
+	return line && !dwarf_linediscriminator(line, &discriminator) && discriminator;
+}
+
+/* What entries there are at ADDRESS: does one begin a statement, is one a part of a loop's line, are they of two lines? */
+static void entries_at(struct session *s, uint64_t address, bool *statement, bool *part, bool *two)
 {
 	Dwfl_Line *l = s->dwarf && s->dwarf->dwfl ? dwfl_getsrc(s->dwarf->dwfl, address) : NULL;
 	Dwarf_Die *unit = l ? dwfl_linecu(l) : NULL;
 	int first = 0;
 	size_t count;
 
-	*statement = *two = false;
+	*statement = *part = *two = false;
 	if (!unit || dwfl_getsrclines(unit, &count))
 		return;
 	for (size_t i = 0; i < count; i++) {
@@ -131,21 +140,22 @@ static void entries_at(struct session *s, uint64_t address, bool *statement, boo
 		if (!l || !dwfl_lineinfo(l, &at, &n, NULL, NULL, NULL) || at != address)
 			continue;
 		*statement |= begins_statement(l);
+		*part |= in_a_loop(l);
 		*two |= first && n != first;
 		first = n;
 	}
 }
 
-/* Pieces of one line that follow each other count as one. */
+/* As in gdb, the parts of a loop's line that follow each other count as one. */
 bool dwarf_begins(struct session *s, uint64_t address)
 {
 	uint64_t low, high;
 	struct line line, before;
-	bool statement, two;
+	bool statement, part, two;
 
-	entries_at(s, address, &statement, &two);
-	if (!statement || !dwarf_line(s, address, &line))
-		return false;
+	entries_at(s, address, &statement, &part, &two);
+	if (!statement || !part || !dwarf_line(s, address, &line))
+		return statement;
 	return (dwarf_function(s, address, &low, &high) && low == address) || !dwarf_line(s, address - 1, &before) || before.line != line.line;
 }
 
@@ -171,10 +181,10 @@ uint64_t dwarf_behind_prologue(struct session *s, uint64_t address)
 {
 	enum { LONGEST = 256 };
 	uint64_t low = 0, high = 0, at;
-	bool statement, two; /* of two lines, the first has no code */
+	bool statement, part, two; /* of two lines, the first has no code */
 	int line = 0;
 
-	entries_at(s, address, &statement, &two);
+	entries_at(s, address, &statement, &part, &two);
 	if (!dwarf_function(s, address, &low, &high) || low != address || two)
 		return address;
 	at = next_entry(s, address, &line);

@@ -170,6 +170,7 @@ static const struct { const char *name; command_fn *run; const char *text; } inf
 	{ "frame", info_frame, "where this frame is, who called, what is saved" },
 	{ "args", info_args, "arguments of this frame" },
 	{ "watchpoints", info_watchpoints, "those only" },
+	{ "display", info_display, "what is shown at every stop" },
 	{ "locals", info_locals, "variables of this frame" },
 	{ "line", info_line, "[PLACE]: its line of source, and where its code is" },
 	{ "source", info_source, "the file of this frame's code" },

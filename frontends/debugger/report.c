@@ -166,6 +166,7 @@ bool report(struct session *s, struct vcpu_debug_stop stop)
 	s->listed.file = NULL;
 	vcpu_select(s->machine, vcpu_running(s->machine));
 	print_stop(s, &stop);
+	displays_show(s);
 	if (p && !p->hidden && p->commands) {
 		unsigned n = 0;
 		char **lines;

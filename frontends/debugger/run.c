@@ -211,6 +211,8 @@ static bool line_steps(struct session *s, const char *args, bool over, bool back
 			}
 			if (!moved && (same_line(&from, &now) || (linear_rip(s) >= low && linear_rip(s) < behind)))
 				continue;
+			if (!back && !dwarf_begins(s, linear_rip(s))) /* in the midst of one, as behind a call */
+				continue;
 			if (!back)
 				break;
 			/* In the midst of the line before: on to its beginning. */
