@@ -10,7 +10,7 @@
  *   expr.c      operators                type.c      types                   diagnosis.c why a run ended
  *   operand.c   registers, symbols       value.c     values                  main.c      options, prompt
  *   assign.c    changes by hand          history.c   values that are kept    json.c      for machines
- *   watch.c     watch: old, new values   display.c   shown at every stop */
+ *   watch.c     watch: old, new values   display.c   shown at every stop     listing.c   info types, functions ... */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
 
@@ -261,6 +261,7 @@ const struct type *type_whole(struct session *s, const struct type *t); /* with 
 const struct type *type_code(struct session *s);                        /* void (*)(), for any linear address */
 /* As a declaration without a name has it: "char *[4]". */
 const char *type_text(const struct type *t, char *text, size_t size);
+const char *type_declaration(const struct type *t, const char *name, char *text, size_t size);
 void type_print(struct session *s, const struct type *t, bool offsets); /* ptype */
 void types_free(struct session *s);
 /* What an integer, pointer ... of V is. False, having complained: it is none, or cannot be read. */
@@ -313,6 +314,15 @@ bool dwarf_line_address(struct session *s, const char *file, int line, uint64_t 
 /* The end of the prologue of the function that begins at ADDRESS, by its lines; ADDRESS itself, if it is not known. */
 uint64_t dwarf_behind_prologue(struct session *s, uint64_t address);
 const struct type *dwarf_type(struct session *s, const char *name); /* "struct x", a typedef; NULL */
+
+enum dwarf_kind { DWARF_TYPE, DWARF_FUNCTION, DWARF_VARIABLE };
+/* Tell EACH of those at the top of units whose names are WANTED. FILE can be NULL, LINE 0: not known. */
+void dwarf_each(struct session *s, enum dwarf_kind kind, bool (*wanted)(void *user, const char *name),
+	void (*each)(void *user, const char *name, const char *file, int line, const char *declaration), void *user);
+bool dwarf_knows(struct session *s, const char *name);
+
+/* ---- listing.c ---- */
+command_fn info_types, info_functions, info_variables;
 
 /* ---- variable.c ---- */
 

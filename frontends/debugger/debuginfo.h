@@ -20,6 +20,8 @@ struct dwarf {
 	size_t count, room;
 	struct { Dwarf_Die die; struct type *type; } *types;
 	size_t ntypes;
+	uint32_t *slots;             /* a hash table of them: 1 + an index; 0: free */
+	size_t nslots;               /* a power of two */
 	unsigned depth;              /* of the type that is being made */
 };
 

@@ -90,6 +90,7 @@ void dwarf_close(struct session *s)
 	dwfl_end(s->dwarf->dwfl);
 	free(s->dwarf->names);
 	free(s->dwarf->types);
+	free(s->dwarf->slots);
 	free(s->dwarf);
 	s->dwarf = NULL;
 }
@@ -278,6 +279,49 @@ const struct type *dwarf_type_of(struct session *s, Dwarf_Die *die)
 	return t;
 }
 
+/* 1 + the slot that ADDRESS's type is in, or would be put into; 0: there are none yet. */
+static size_t type_slot(const struct dwarf *d, const void *address)
+{
+	size_t mask = d->nslots - 1, i = ((uintptr_t)address * 0x9e3779b97f4a7c15 >> 20) & mask;
+
+	if (!d->nslots)
+		return 0;
+	while (d->slots[i] && d->types[d->slots[i] - 1].die.addr != address)
+		i = (i + 1) & mask;
+	return i + 1;
+}
+
+/* Twice as many slots, so that half of them are free. */
+static bool more_slots(struct dwarf *d)
+{
+	size_t n = d->nslots ? 2 * d->nslots : 1024;
+	uint32_t *slots = calloc(n, sizeof *slots);
+	void *types = realloc(d->types, n / 2 * sizeof *d->types);
+
+	if (types)
+		d->types = types;
+	if (!slots || !types) {
+		free(slots);
+		return false;
+	}
+	free(d->slots);
+	d->slots = slots;
+	d->nslots = n;
+	for (size_t i = 0; i < d->ntypes; i++)
+		d->slots[type_slot(d, d->types[i].die.addr) - 1] = (uint32_t)(i + 1);
+	return true;
+}
+
+static bool remember(struct dwarf *d, const Dwarf_Die *die, struct type *t)
+{
+	if (d->ntypes == d->nslots / 2 && !more_slots(d))
+		return false;
+	d->types[d->ntypes].die = *die;
+	d->types[d->ntypes++].type = t;
+	d->slots[type_slot(d, die->addr) - 1] = (uint32_t)d->ntypes;
+	return true;
+}
+
 static const struct type *type_of_die(struct session *s, Dwarf_Die *die)
 {
 	struct dwarf *d = s->dwarf;
@@ -285,11 +329,11 @@ static const struct type *type_of_die(struct session *s, Dwarf_Die *die)
 	const struct type *to;
 	struct type *t;
 	Dwarf_Die child;
-	void *more;
+	size_t known;
 
-	for (size_t i = 0; i < d->ntypes; i++)
-		if (d->types[i].die.addr == die->addr)
-			return d->types[i].type;
+	known = type_slot(d, die->addr);
+	if (known && d->slots[known - 1])
+		return d->types[d->slots[known - 1] - 1].type;
 	switch (tag) {
 	case DW_TAG_restrict_type:
 	case DW_TAG_atomic_type:
@@ -334,13 +378,7 @@ static const struct type *type_of_die(struct session *s, Dwarf_Die *die)
 	default:
 		return type_basic(s, "void");
 	}
-	more = realloc(d->types, (d->ntypes + 1) * sizeof *d->types);
-	if (!more)
-		return t;
-	d->types = more;
-	d->types[d->ntypes].die = *die;
-	d->types[d->ntypes++].type = t;
-	if (t->of)
+	if (!remember(d, die, t) || t->of)
 		return t;
 	t->where = d->ntypes - 1;
 	if (t->kind == TYPE_FUNCTION)
@@ -373,9 +411,71 @@ const struct type *dwarf_type(struct session *s, const char *name)
 	return NULL;
 }
 
+/* ---- what there is ---- */
+
+static bool is_of(enum dwarf_kind kind, int tag)
+{
+	switch (tag) {
+	case DW_TAG_subprogram: return kind == DWARF_FUNCTION;
+	case DW_TAG_variable: return kind == DWARF_VARIABLE;
+	case DW_TAG_base_type:
+	case DW_TAG_typedef:
+	case DW_TAG_structure_type:
+	case DW_TAG_union_type:
+	case DW_TAG_class_type:
+	case DW_TAG_enumeration_type: return kind == DWARF_TYPE;
+	default: return false;
+	}
+}
+
+/* As it would be declared: "static int fib(int);", "typedef int myint;". */
+static void declare(struct session *s, struct name *n, char *text, size_t size)
+{
+	int tag = dwarf_tag(&n->die);
+	const struct type *t = tag == DW_TAG_variable || tag == DW_TAG_typedef ? dwarf_target(s, &n->die) : dwarf_type_of(s, &n->die);
+	const char *before = tag == DW_TAG_typedef ? "typedef " : (tag == DW_TAG_variable || tag == DW_TAG_subprogram) &&
+		!dwarf_hasattr_integrate(&n->die, DW_AT_external) ? "static " : "";
+	bool named = tag == DW_TAG_variable || tag == DW_TAG_subprogram || tag == DW_TAG_typedef;
+	char rest[512];
+
+	type_declaration(t ? t : type_basic(s, "void"), named ? n->name : "", rest, sizeof rest);
+	snprintf(text, size, "%s%s%s", before, rest, tag == DW_TAG_base_type ? "" : ";");
+}
+
+void dwarf_each(struct session *s, enum dwarf_kind kind, bool (*wanted)(void *user, const char *name),
+	void (*each)(void *user, const char *name, const char *file, int line, const char *declaration), void *user)
+{
+	char text[640];
+
+	for (size_t i = 0; s->dwarf && i < s->dwarf->count; i++) {
+		struct name *n = &s->dwarf->names[i];
+		Dwarf_Die unit;
+		const char *file;
+		int line = 0;
+
+		if (n->enumerator || !is_of(kind, dwarf_tag(&n->die)) || !wanted(user, n->name))
+			continue;
+		file = dwarf_decl_file(&n->die);
+		if (!file && dwarf_diecu(&n->die, &unit, NULL, NULL)) /* the compiler's own types */
+			file = dwarf_diename(&unit);
+		if (dwarf_decl_line(&n->die, &line))
+			line = 0;
+		declare(s, n, text, sizeof text);
+		each(user, dwarf_tag(&n->die) == DW_TAG_base_type ? text : n->name, file, line, text);
+	}
+}
+
+bool dwarf_knows(struct session *s, const char *name) { return s->dwarf && dwarf_names(s->dwarf, name); }
+
 #else /* without libdw there are symbols, and nothing else */
 
 bool dwarf_open(struct session *s, const char *path, uint64_t offset) { (void)s, (void)path, (void)offset; return false; }
+void dwarf_each(struct session *s, enum dwarf_kind kind, bool (*wanted)(void *user, const char *name),
+	void (*each)(void *user, const char *name, const char *file, int line, const char *declaration), void *user)
+{
+	(void)s, (void)kind, (void)wanted, (void)each, (void)user;
+}
+bool dwarf_knows(struct session *s, const char *name) { (void)s, (void)name; return false; }
 void dwarf_close(struct session *s) { (void)s; }
 const struct type *dwarf_type(struct session *s, const char *name) { (void)s, (void)name; return NULL; }
 

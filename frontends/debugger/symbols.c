@@ -57,14 +57,16 @@ static bool read_lines(struct session *s, char *text)
 static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size && len <= size - at; }
 
 #define READ_ELF(bits) \
-	/* From Y to the end of its section; 1 at the end itself, where _end and its like are; 0: not known. */ \
-	static uint64_t room_in_section##bits(const unsigned char *data, size_t size, const Elf##bits##_Ehdr *h, const Elf##bits##_Sym *y) \
+	/* From Y to the end of its section; 1 at the end itself, where _end and its like are; 0: not known. *CODE: the section is executable. */ \
+	static uint64_t room_in_section##bits(const unsigned char *data, size_t size, const Elf##bits##_Ehdr *h, const Elf##bits##_Sym *y, bool *code) \
 	{ \
 		uint64_t at = h->e_shoff + (uint64_t)y->st_shndx * sizeof(Elf##bits##_Shdr); \
 		Elf##bits##_Shdr section; \
+		*code = ELF##bits##_ST_TYPE(y->st_info) == STT_FUNC; \
 		if (y->st_shndx >= h->e_shnum || !within(size, at, sizeof section)) \
 			return 0; \
 		memcpy(&section, data + at, sizeof section); \
+		*code |= ELF##bits##_ST_TYPE(y->st_info) == STT_NOTYPE && section.sh_flags & SHF_EXECINSTR; \
 		return y->st_value - section.sh_addr < section.sh_size ? section.sh_addr + section.sh_size - y->st_value : 1; \
 	} \
 	static bool read_elf##bits(struct session *s, const unsigned char *data, size_t size) \
@@ -86,12 +88,14 @@ static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size &
 			for (uint64_t at = 0; at + sizeof(Elf##bits##_Sym) <= t.sh_size; at += sizeof(Elf##bits##_Sym)) { \
 				Elf##bits##_Sym y; \
 				const char *name; \
+				uint64_t room; \
+				bool code; \
 				memcpy(&y, data + t.sh_offset + at, sizeof y); \
 				if (ELF##bits##_ST_TYPE(y.st_info) > STT_FUNC || !y.st_name || y.st_name >= strings.sh_size || !y.st_value || y.st_shndx == SHN_ABS) \
 					continue; \
 				name = (const char *)data + strings.sh_offset + y.st_name; \
-				symbol_add(s, y.st_value, y.st_size, room_in_section##bits(data, size, &h, &y), ELF##bits##_ST_TYPE(y.st_info) == STT_FUNC, \
-					name, strnlen(name, strings.sh_size - y.st_name)); \
+				room = room_in_section##bits(data, size, &h, &y, &code); \
+				symbol_add(s, y.st_value, y.st_size, room, code, name, strnlen(name, strings.sh_size - y.st_name)); \
 			} \
 		} \
 		return true; \

@@ -218,11 +218,13 @@ static void text_of(const struct type *t, const char *name, bool plain, char *te
 	snprintf(text, size, "%s%s%s", base, *around_name ? " " : "", around_name);
 }
 
-const char *type_text(const struct type *t, char *text, size_t size)
+const char *type_declaration(const struct type *t, const char *name, char *text, size_t size)
 {
-	text_of(t, "", false, text, size, 0);
+	text_of(t, name, false, text, size, 0);
 	return text;
 }
+
+const char *type_text(const struct type *t, char *text, size_t size) { return type_declaration(t, "", text, size); }
 
 /* ---- what they are made of ---- */
 
