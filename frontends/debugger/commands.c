@@ -1,5 +1,6 @@
 /* The commands: a row each. */
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -42,7 +43,7 @@ uint64_t number(const char *text, uint64_t otherwise)
 	return end == text ? otherwise : n;
 }
 
-static command_fn do_help;
+static command_fn do_help, do_source;
 static bool do_quit(struct session *s, const char *args) { (void)args; s->quit = true; return true; }
 
 static const struct row {
@@ -119,6 +120,7 @@ static const struct row {
 	{ NULL, "Besides", NULL, NULL, NULL },
 	{ "type", NULL, do_type, "TEXT", "for the guest's COM1; \\n is Enter" },
 	{ "medium", NULL, do_medium, "", "the next --medium into its drive; after the last one it is empty" },
+	{ "source", NULL, do_source, "FILE", "do the commands in it, up to one that fails" },
 	{ "help", "h", do_help, "[COMMAND]", "this" },
 	{ "quit", "q", do_quit, "", "" },
 };
@@ -272,6 +274,54 @@ bool command(struct session *s, const char *line)
 		args[--len] = 0;
 	ok = run_row(s, found, args);
 	free(args);
+	return ok;
+}
+
+/* A command within another one. */
+bool nested_command(struct session *s, const char *line)
+{
+	bool ok;
+
+	json_open(s, NULL, '{');
+	json_string(s, "command", line);
+	ok = command(s, line);
+	json_bool(s, "ok", ok);
+	if (!ok) {
+		json_open(s, "error", '{');
+		json_string(s, "message", s->error);
+		json_close(s);
+	}
+	json_close(s);
+	return ok;
+}
+
+static bool do_source(struct session *s, const char *args)
+{
+	enum { DEPTH_MAX = 16 };
+	FILE *file = NULL;
+	char *line = NULL;
+	size_t room = 0;
+	bool ok = true;
+
+	if (!*args)
+		return complaint(s, "source: which file?");
+	if (s->sourcing == DEPTH_MAX)
+		return complaint(s, "source: %s is within %d others", args, DEPTH_MAX);
+	if (!files_allowed(s))
+		return false;
+	file = fopen(args, "re");
+	if (!file)
+		return complaint(s, "cannot read %s: %s", args, strerror(errno));
+	s->sourcing++;
+	json_open(s, "commands", '[');
+	while ((ok || s->keep_going) && !s->quit && !enough(s) && getline(&line, &room, file) >= 0) {
+		line[strcspn(line, "\n")] = 0;
+		ok &= nested_command(s, line);
+	}
+	json_close(s);
+	s->sourcing--;
+	free(line);
+	fclose(file);
 	return ok;
 }
 

@@ -119,6 +119,8 @@ struct session {
 	struct dwarf *dwarf;         /* NULL: none */
 	struct trace *trace;
 	char *collecting;            /* lines of `commands' are being read for this stop; NULL: none */
+	unsigned sourcing;           /* depth of files that are being done */
+	bool keep_going;             /* commands go on behind one that failed */
 	bool no_files;               /* commands open none */
 	bool quit;
 	volatile bool interrupted;   /* Ctrl-C */
@@ -131,6 +133,7 @@ struct session {
 
 /* Do one line. False: it was no good (what there is to say has been said on OUT). */
 bool command(struct session *s, const char *line);
+bool nested_command(struct session *s, const char *line); /* one that another command does */
 /* Names of commands and symbols that begin with TEXT, the I-th; NULL: no more. FIRST: it is the line's first word. */
 const char *completion(struct session *s, const char *text, unsigned i, bool first);
 /* Commands print to TO; NULL: no more. Control characters are replaced by question marks, since names come from files and guests. False: no memory. */

@@ -30,6 +30,7 @@ static const char usage[] =
 	"\n"
 	"  -x FILE         do the commands in FILE first\n"
 	"  -e COMMAND      do this (or -ex); several are done in order, and then there is no prompt\n"
+	"  -k, --keep-going  go on behind a command that failed; the exit status tells of it\n"
 	"  -s FILE         symbols: ELF, System.map, kallsyms\n"
 	"      --no-sandbox  keep the rights to write, connect and start what the user may\n"
 	"      --json      for programs: an object of JSON on a line for each command, and nothing else\n"
@@ -170,9 +171,9 @@ static bool do_file(const char *path)
 
 	if (!file)
 		complain("-x: cannot read %s: %s", path, strerror(errno));
-	while (ok && !over() && getline(&line, &room, file) >= 0) {
+	while (file && (ok || session.keep_going) && !over() && getline(&line, &room, file) >= 0) {
 		line[strcspn(line, "\n")] = 0;
-		ok = do_line(line);
+		ok &= do_line(line);
 	}
 	free(line);
 	if (file)
@@ -276,6 +277,10 @@ int main(int argc, char **argv)
 			json = true;
 			continue;
 		}
+		if (!strcmp(argv[i], "-k") || !strcmp(argv[i], "--keep-going")) {
+			session.keep_going = true;
+			continue;
+		}
 		if (argv[i][0] == '-' && argv[i][1] && strchr("xes", argv[i][1]) && (!argv[i][2] || !strcmp(argv[i], "-ex"))) {
 			if (i + 1 == argc || ntodo == 64) {
 				complain("%s: %s", argv[i], i + 1 == argc ? "something must follow" : "too many");
@@ -310,11 +315,10 @@ int main(int argc, char **argv)
 		return status;
 	if (ask && isatty(STDIN_FILENO))
 		signal(SIGINT, interrupt);
-	for (unsigned i = 0; i < ntodo && ok && !over(); i++)
-		ok = todo[i].what == 's' ? do_symbols_of(todo[i].text) : todo[i].what == 'x' ? do_file(todo[i].text) :
-			do_line(todo[i].text);
-	if (ask && ok && !over())
-		ok = prompt();
+	for (unsigned i = 0; i < ntodo && (ok || session.keep_going) && !over(); i++)
+		ok &= todo[i].what == 's' ? do_symbols_of(todo[i].text) : todo[i].what == 'x' ? do_file(todo[i].text) : do_line(todo[i].text);
+	if (ask && (ok || session.keep_going) && !over())
+		ok &= prompt();
 	fflush(stdout);
 	prompt_close();
 	session_end(&session);

@@ -33,8 +33,22 @@ static char buffer[LONGEST + 16];
 
 /* ---- words ---- */
 
+/* The file of `source FILE'; NULL: TEXT is no such command. */
+static const char *sourced(const char *text)
+{
+	static const char name[] = "source";
+	size_t n;
+
+	text += strspn(text, " \t");
+	n = strcspn(text, " \t");
+	return n >= 2 && n < sizeof name && !strncmp(text, name, n) && text[n] ? text + n + strspn(text + n, " \t") : NULL;
+}
+
 void prompt_allow(const char *text)
 {
+	enum { DEPTH_MAX = 16 };
+	static unsigned depth;
+	const char *file = sourced(text);
 	char *more = realloc(words, words_len + strlen(text) + 3);
 
 	if (!more)
@@ -45,6 +59,11 @@ void prompt_allow(const char *text)
 		words[words_len++] = (char)(strchr(" \t\n;\"'", *text) ? '\n' : *text);
 	words[words_len++] = '\n';
 	words[words_len] = 0;
+	if (file && depth < DEPTH_MAX) {
+		depth++;
+		prompt_allow_file(file);
+		depth--;
+	}
 }
 
 void prompt_allow_file(const char *path)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Lines that the command line brings: TEXT, or all of FILE. Before prompt_open. */
+/* Lines that the command line brings: TEXT, or all of FILE; also those of files that they source. Before prompt_open. */
 void prompt_allow(const char *text);
 void prompt_allow_file(const char *file);
 /* Start it. COMPLETE (as completion, without the session) is asked while a line is read. SILENT: stdout gets nothing of the typing. False, with errno. */

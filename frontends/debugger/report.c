@@ -176,10 +176,12 @@ bool report(struct session *s, struct vcpu_debug_stop stop)
 		lines = needed(calloc(n + 1, sizeof *lines)); /* they may delete the stop */
 		for (unsigned i = 0; i < n; i++)
 			lines[i] = needed(strdup(p->commands[i]));
+		json_open(s, "commands", '[');
 		for (unsigned i = 0; i < n; i++) {
-			ok = ok && command(s, lines[i]);
+			ok = (ok || s->keep_going) && nested_command(s, lines[i]) && ok;
 			free(lines[i]);
 		}
+		json_close(s);
 		free(lines);
 	}
 	if (stop.id && stop_by_id(s, stop.id) && stop_by_id(s, stop.id)->temporary)
