@@ -394,6 +394,7 @@ void explain_page(struct session *s, uint64_t linear);
 /* One instruction, as text; how long it is, 0: nothing is mapped there. */
 unsigned instruction_text(struct session *s, uint64_t address, char *text, size_t size);
 unsigned instruction_text_as(struct session *s, uint64_t address, uint64_t bits, char *text, size_t size); /* in code of BITS */
+void disassemble_next(struct session *s); /* the instruction that is next */
 uint64_t disassemble(struct session *s, uint64_t address, unsigned count); /* where the next one begins */
 /* The walk to LINEAR, entry by entry; how many there are, at most 5. */
 struct walk_entry { const char *name; unsigned index, level; uint64_t at, value; bool leaf, missing; };

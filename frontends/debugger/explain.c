@@ -131,26 +131,43 @@ unsigned instruction_text_as(struct session *s, uint64_t address, uint64_t bits,
 	return 1;
 }
 
+/* How long the instruction there is; 0: nothing is mapped there, which has been said. */
+static unsigned print_instruction(struct session *s, uint64_t address, char *text, size_t size)
+{
+	unsigned len = instruction_text(s, address, text, size);
+	char name[128];
+
+	if (len)
+		fprintf(s->out, "%s 0x%0*" PRIx64 "%s %s\n", address == linear_rip(s) ? "=>" : "  ", address_digits(s), address,
+			symbol_text(s, address, name, sizeof name), text);
+	else
+		fprintf(s->out, "0x%0*" PRIx64 ": not mapped\n", address_digits(s), address);
+	return len;
+}
+
+void disassemble_next(struct session *s)
+{
+	char text[256];
+
+	print_instruction(s, linear_rip(s), text, sizeof text);
+}
+
 uint64_t disassemble(struct session *s, uint64_t address, unsigned count)
 {
-	uint64_t rip = linear_rip(s);
-	struct line line, before = { NULL, "", NULL, 0 };
+	struct line line, before = { .name = "" };
 
 	json_open(s, "instructions", '[');
 	for (unsigned i = 0; i < count && !enough(s); i++) {
-		char text[256], name[128];
-		unsigned len = instruction_text(s, address, text, sizeof text);
+		char text[256];
+		unsigned len;
 
-		if (!len) {
-			fprintf(s->out, "0x%0*" PRIx64 ": not mapped\n", address_digits(s), address);
-			break;
-		}
 		if (count > 1 && dwarf_line(s, address, &line) && (line.line != before.line || strcmp(line.name, before.name))) {
 			fprintf(s->out, "%s:%d\n", line.name, line.line);
 			before = line;
 		}
-		fprintf(s->out, "%s 0x%0*" PRIx64 "%s %s\n", address == rip ? "=>" : "  ", address_digits(s), address,
-			symbol_text(s, address, name, sizeof name), text);
+		len = print_instruction(s, address, text, sizeof text);
+		if (!len)
+			break;
 		json_open(s, NULL, '{');
 		json_hex(s, "address", address);
 		json_string(s, "text", text);

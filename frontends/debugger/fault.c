@@ -288,7 +288,7 @@ static bool explain_last(struct session *s)
 	else
 		name_exception(s, (unsigned)stop.address);
 	fprintf(s->out, "instruction %" PRIu64 ":\n", stop.when.instructions);
-	disassemble(s, linear_rip(s), 1);
+	disassemble_next(s);
 	if (!software)
 		explain_fault(s, (unsigned)stop.address, (uint32_t)stop.value, cr2, dr6, stop.name);
 	vcpu_debug_seek(s->debug, here);

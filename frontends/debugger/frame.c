@@ -214,6 +214,7 @@ bool info_frame(struct session *s, const char *args)
 
 	(void)args;
 	fprintf(s->out, "Stack level %u, frame at 0x%" PRIx64 ":\n %s = 0x%" PRIx64, s->frame, called ? up.sp : 0, pc, f.pc);
+	json_open(s, "frame", '{');
 	json_number(s, "level", s->frame);
 	json_hex(s, pc, f.pc);
 	if (name || y)
@@ -224,7 +225,7 @@ bool info_frame(struct session *s, const char *args)
 	if (called) {
 		above = up;
 		fprintf(s->out, "; saved %s = 0x%" PRIx64 "\n called by frame at 0x%" PRIx64 "\n", pc, up.pc, frame_up(s, &above) ? above.sp : 0);
-		json_hex(s, "frame", up.sp);
+		json_hex(s, "address", up.sp);
 		json_hex(s, "caller", up.pc);
 		json_string(s, "how", up.how);
 	} else {
@@ -232,9 +233,10 @@ bool info_frame(struct session *s, const char *args)
 	}
 	if (dwarf_unit(s, f.pc - f.called, &unit))
 		fprintf(s->out, " source language %s.\n", unit.language);
-	if (!called)
-		return true;
-	fprintf(s->out, " Previous frame's sp is 0x%" PRIx64 ", by %s\n", up.sp, up.how);
-	print_saved(s, &f, &up, bits);
+	if (called) {
+		fprintf(s->out, " Previous frame's sp is 0x%" PRIx64 ", by %s\n", up.sp, up.how);
+		print_saved(s, &f, &up, bits);
+	}
+	json_close(s);
 	return true;
 }

@@ -164,7 +164,7 @@ static bool info_processors(struct session *s, const char *args)
 }
 
 static const struct { const char *name; command_fn *run; const char *text; } infos[] = {
-	{ "registers", info_registers, "[-a]: general, segment, control ... of the processor; of all" },
+	{ "registers", info_registers, "[NAME... | -a]: of the processor; these; of all processors" },
 	{ "vectors", info_vectors, "XMM0 to 15, ST0 to 7" },
 	{ "breakpoints", info_breakpoints, "and watchpoints, catches" },
 	{ "frame", info_frame, "where this frame is, who called, what is saved" },
@@ -219,7 +219,7 @@ bool do_processor(struct session *s, const char *args)
 {
 	if (*args && vcpu_select(s->machine, (unsigned)number(args, 0)))
 		return complaint(s, "%s", error_of(s));
-	disassemble(s, linear_rip(s), 1);
+	disassemble_next(s);
 	return true;
 }
 

@@ -151,7 +151,7 @@ bool do_xp(struct session *s, const char *args) { return examine(s, args, true);
 
 /* ---- find ---- */
 
-enum { PATTERN_MAX = 4096, CHUNK = 65536, PAGE = 4096 };
+enum { PATTERN_MAX = 4096, CHUNK = 65536 };
 struct pattern { unsigned char bytes[PATTERN_MAX]; size_t len; };
 
 static bool add_bytes(struct session *s, struct pattern *p, const void *bytes, size_t len)
@@ -193,7 +193,7 @@ static bool add_value(struct session *s, const char **args, unsigned size, struc
 	return add_bytes(s, p, &n, size);
 }
 
-/* The first place in [AT, END) where P begins. False: there is none. What is not mapped is passed over. */
+/* The first place in [AT, END) where P begins. False: there is none up to the end, or to where nothing is mapped, which is said. */
 static bool find_next(struct session *s, const struct pattern *p, uint64_t *at, uint64_t end)
 {
 	static unsigned char chunk[CHUNK];
@@ -206,7 +206,11 @@ static bool find_next(struct session *s, const struct pattern *p, uint64_t *at, 
 			*at += (size_t)(found - chunk);
 			return true;
 		}
-		*at = n == want && n >= p->len ? *at + (n - p->len + 1) : ((*at + n) & ~(uint64_t)(PAGE - 1)) + PAGE;
+		if (n < want) {
+			fprintf(s->out, "there is no memory at 0x%" PRIx64 ": the search ends there\n", *at + n);
+			break;
+		}
+		*at += n - p->len + 1;
 	}
 	return false;
 }

@@ -1,5 +1,6 @@
 /* The processor's registers, as gdb, QEMU's monitor and Bochs's debugger show them. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "debugger.h"
@@ -23,11 +24,56 @@ static void print_registers(struct session *s)
 {
 	uint64_t rflags = vcpu_get(s->machine, VCPU_RFLAGS);
 
-	for (int i = 0; i < VCPU_REGISTERS; i++)
+	json_open(s, "registers", '{');
+	for (int i = 0; i < VCPU_REGISTERS; i++) {
 		fprintf(s->out, "%-8s %016" PRIx64 "%s", vcpu_register_name(i), vcpu_get(s->machine, i), i % 3 == 2 ? "\n" : "  ");
+		json_hex(s, vcpu_register_name(i), vcpu_get(s->machine, i));
+	}
+	json_close(s);
 	fprintf(s->out, "%sflags   ", VCPU_REGISTERS % 3 ? "\n" : "");
 	print_bits(s, rflags, flags);
 	fprintf(s->out, " IOPL=%u\n", (unsigned)(rflags >> 12 & 3));
+}
+
+/* As gdb shows one: in hexadecimal, and as print would; of the selected frame. */
+static bool print_register(struct session *s, const char *name, size_t n)
+{
+	const char *start, *text;
+	char *expression;
+	struct value v;
+	uint64_t bits;
+	bool ok = asprintf(&expression, "$%.*s", (int)n, name) >= 0;
+
+	start = text = ok ? expression : "";
+	ok = ok && evaluate(s, &text, &v) && !*text && value_number(s, &v, &bits);
+	if (ok) {
+		fprintf(s->out, "%-14s 0x%-16" PRIx64 " ", start + 1, bits);
+		if (v.type->kind == TYPE_POINTER)
+			value_print_plain(s, &v);
+		else
+			value_print_as(s, &v, 'd');
+		fputc('\n', s->out);
+		json_hex(s, start + 1, bits);
+	}
+	free(expression);
+	return ok;
+}
+
+static bool print_named(struct session *s, const char *args)
+{
+	bool ok = true;
+
+	json_open(s, "registers", '{');
+	while (ok && *args) {
+		size_t n;
+
+		args += *args == '$';
+		n = strcspn(args, " ");
+		ok = print_register(s, args, n);
+		args += n + strspn(args + n, " ");
+	}
+	json_close(s);
+	return ok;
 }
 
 bool info_registers(struct session *s, const char *args)
@@ -35,14 +81,20 @@ bool info_registers(struct session *s, const char *args)
 	unsigned selected = vcpu_selected(s->machine);
 
 	if (strcmp(args, "-a")) {
+		if (*args)
+			return print_named(s, args);
 		print_registers(s);
 		return true;
 	}
+	json_open(s, "processors", '[');
 	for (unsigned i = 0; i < vcpu_processors(s->machine); i++) {
 		vcpu_select(s->machine, i);
 		fprintf(s->out, "processor %u\n", i);
+		json_open(s, NULL, '{');
 		print_registers(s);
+		json_close(s);
 	}
+	json_close(s);
 	vcpu_select(s->machine, selected);
 	return true;
 }

@@ -19,7 +19,7 @@ void print_where(struct session *s)
 	if (dwarf_line(s, linear_rip(s), &line))
 		fprintf(s->out, ", %s:%d", line.name, line.line);
 	fputc('\n', s->out);
-	disassemble(s, linear_rip(s), 1);
+	disassemble_next(s);
 }
 
 /* The function, where it is another one than at the last stop or ANYHOW, and the line. */

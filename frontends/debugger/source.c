@@ -177,9 +177,11 @@ static bool print_lines(struct session *s, struct line line, int first, int last
 	if (!files_allowed(s))
 		return false;
 	first = first < 1 ? 1 : first;
+	json_open(s, "source", '{');
 	json_string(s, "file", line.file);
 	json_open(s, "lines", '[');
 	n = each_line(s, &line, first, last, print_line);
+	json_close(s);
 	json_close(s);
 	if (n < 0)
 		return complaint(s, "%s: the file cannot be read", line.file);
@@ -247,10 +249,12 @@ bool info_line(struct session *s, const char *args)
 	end = dwarf_line_end(s, at);
 	fprintf(s->out, "Line %d of \"%s\" starts at address 0x%" PRIx64 "%s and ends at 0x%" PRIx64 "%s.\n", line.line, line.file, line.begin,
 		symbol_text(s, line.begin, from, sizeof from), end, symbol_text(s, end, to, sizeof to));
+	json_open(s, "source", '{');
 	json_string(s, "file", line.file);
 	json_number(s, "line", line.line);
 	json_hex(s, "begin", line.begin);
 	json_hex(s, "end", end);
+	json_close(s);
 	return true;
 }
 
@@ -258,30 +262,31 @@ static void count_nothing(struct session *s, int n, const char *text) { (void)s,
 
 bool info_source(struct session *s, const char *args)
 {
-	struct unit unit;
+	struct unit unit = { NULL, NULL, 0 };
 	struct line line;
 	int lines;
 
 	(void)args;
 	if (!current_line(s, &line))
 		return complaint(s, "no line of source is known here");
-	fprintf(s->out, "Current source file is %s\n", line.file);
-	json_string(s, "file", line.file);
-	if (line.directory) {
-		fprintf(s->out, "Compilation directory is %s\n", line.directory);
-		json_string(s, "directory", line.directory);
-	}
 	lines = each_line(s, &line, 1, INT32_MAX, count_nothing);
+	dwarf_unit(s, frame_selected(s).pc, &unit);
+	fprintf(s->out, "Current source file is %s\n", line.file);
+	if (line.directory)
+		fprintf(s->out, "Compilation directory is %s\n", line.directory);
 	if (lines >= 0)
 		fprintf(s->out, "Contains %d lines.\n", lines);
-	if (!dwarf_unit(s, frame_selected(s).pc, &unit))
-		return true;
-	fprintf(s->out, "Source language is %s.\n", unit.language);
-	json_string(s, "language", unit.language);
-	if (unit.producer) {
+	if (unit.language)
+		fprintf(s->out, "Source language is %s.\n", unit.language);
+	if (unit.producer)
 		fprintf(s->out, "Producer is %s.\n", unit.producer);
-		json_string(s, "producer", unit.producer);
-	}
-	fprintf(s->out, "Compiled with DWARF %d debugging format.\n", unit.version);
+	if (unit.version)
+		fprintf(s->out, "Compiled with DWARF %d debugging format.\n", unit.version);
+	json_open(s, "source", '{');
+	json_string(s, "file", line.file);
+	json_string(s, "directory", line.directory ? line.directory : "");
+	json_string(s, "language", unit.language ? unit.language : "");
+	json_string(s, "producer", unit.producer ? unit.producer : "");
+	json_close(s);
 	return true;
 }

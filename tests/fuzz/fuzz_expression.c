@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!session_print_to(&s, null))
 		fuzz_fail("no memory for a session");
 	s.debug = fuzz_memory(vcpu_debug_new(v, NULL, &error));
-	if (!symbol_add(&s, 0x7c00, 18, true, "start", 5) || !symbol_add(&s, 0x7c12, 11, true, "count", 5) || !symbol_add(&s, 0x600, 1, false, "counter", 7))
+	if (!symbol_add(&s, 0x7c00, 18, 0, true, "start", 5) || !symbol_add(&s, 0x7c12, 11, 0, true, "count", 5) || !symbol_add(&s, 0x600, 1, 0, false, "counter", 7))
 		fuzz_fail("no memory for symbols");
 	symbols_sort(&s);
 	for (unsigned i = 0; i < LINES && in.left && !s.quit; i++) {
