@@ -50,79 +50,81 @@ static const struct row {
 	const char *name, *alias;
 	command_fn *run;
 	const char *args, *text;
+	const char *completes;       /* complete.c's ways: a letter, and behind a = words; NULL: nothing */
 } rows[] = {
-	{ NULL, "Time", NULL, NULL, NULL },
-	{ "continue", "c", do_continue, "[N]", "run until something stops it, as Ctrl-C does; N: the N-th hit of this stop" },
-	{ "reverse-continue", "rc", do_reverse, "", "back to the last stop before this" },
-	{ "step", "s", do_step, "[N]", "a line of source; an instruction where no line is known" },
-	{ "reverse-step", "rs", do_step_back, "[N]", "the same, backwards" },
-	{ "stepi", "si", do_stepi, "[N]", "an instruction, or to the handler that comes instead" },
-	{ "reverse-stepi", "rsi", do_stepi_back, "[N]", "one back" },
-	{ "next", "n", do_next, "[N]", "a line, and what it calls" },
-	{ "reverse-next", "rn", do_next_back, "[N]", "the same, backwards" },
-	{ "nexti", "ni", do_nexti, "[N]", "an instruction, and what it calls" },
-	{ "reverse-nexti", "rni", do_nexti_back, "[N]", "the same, backwards" },
-	{ "finish", "fin", do_finish, "", "to where this function returns to" },
-	{ "reverse-finish", "rfin", do_finish_back, "", "back to where this function was called" },
-	{ "until", "u", do_until, "[PLACE]", "run to there, or out of this frame; alone: to a line behind this one" },
-	{ "advance", NULL, do_advance, "PLACE", "run to there, in whatever frame, or out of this one" },
-	{ "run", "r", do_run, "[N]", "N instructions [1000000]" },
-	{ "goto", "g", do_goto, "N[+S] | start | end | T ns|us|ms|s | BOOKMARK", "be where N instructions have retired, or at a virtual time" },
-	{ "when", "w", do_when, "", "where in time this is" },
-	{ "bookmark", NULL, do_bookmark, "[NAME]", "give this place a name for goto; without one, list them" },
-	{ "undo", NULL, do_undo, "", "be where the last command that moved found the machine" },
-	{ NULL, "Stops", NULL, NULL, NULL },
-	{ "break", "b", do_break, "[PLACE] [if EXPR]", "stop before the instruction there; PLACE: an address, FILE:LINE" },
-	{ "tbreak", "tb", do_tbreak, "[PLACE] [if EXPR]", "the same, once" },
-	{ "pbreak", "pb", do_pbreak, "ADDRESS [if EXPR]", "the same, by physical address" },
-	{ "magic", NULL, do_magic, "", "before every XCHG BX,BX, the magic breakpoint of Bochs" },
-	{ "watch", NULL, do_watch, "EXPR [SIZE] [if EXPR]", "stop after a write that changes it; going back, before it" },
-	{ "rwatch", NULL, do_rwatch, "ADDRESS [SIZE] [if EXPR]", "after a read" },
-	{ "awatch", NULL, do_awatch, "ADDRESS [SIZE] [if EXPR]", "after either" },
-	{ "pwatch", NULL, do_pwatch, "ADDRESS [SIZE] [if EXPR]", "after a write to physical memory, by devices too" },
-	{ "catch", NULL, do_catch, "EVENT [RANGE] [r|w] [if EXPR]", "stop after an event; alone: says which there are" },
-	{ "condition", "cond", do_condition, "ID [EXPR]", "stop ID counts only where EXPR is not 0; none: always" },
-	{ "ignore", NULL, do_ignore, "ID N", "let the next N hits of ID pass" },
-	{ "commands", NULL, do_commands, "ID", "the lines that follow, up to `end', are done at each hit of ID" },
-	{ "enable", NULL, do_enable, "[ID]...", "let these, or all, stop again" },
-	{ "disable", "dis", do_disable, "[ID]...", "let them stop nothing for now" },
-	{ "delete", "d", do_delete, "[ID]...", "these, or all" },
-	{ "last-write", "lw", do_last_write, "ADDRESS [SIZE]", "back to who wrote this last" },
-	{ NULL, "Looking", NULL, NULL, NULL },
-	{ "print", "p", do_print, "[/F] EXPR", "C: $registers, symbols, types, casts, * & . -> []; F is x d u o t c s a" },
-	{ "display", NULL, do_display, "[/F] EXPR", "show it at every stop; F as for print, or NFU as for x" },
-	{ "undisplay", NULL, do_undisplay, "[N]...", "these, or all, no more" },
-	{ "x", NULL, do_x, "/NFU ADDRESS", "memory: F is x z d u o t c f s i a, U is b h w g; alone: goes on" },
-	{ "xp", NULL, do_xp, "/NFU ADDRESS", "physical memory" },
-	{ "find", NULL, do_find, "[/UN] FROM, TO or +LENGTH, VALUE...", "where these values, or \"texts\", are in memory" },
-	{ "info", "i", do_info, "[WHAT]", "registers, breakpoints, gdt ...; alone: says what there is" },
-	{ "disassemble", "disas", do_disassemble, "[ADDRESS [N]]", "instructions; with a function's name, all of it" },
-	{ "blocks", NULL, do_blocks, "[ADDRESS]", "decoded code there: operations, the host's machine code" },
-	{ "backtrace", "bt", do_backtrace, "[full] [N]", "who called: by DWARF, Linux's ORC tables, or frame pointers" },
-	{ "frame", "f", do_frame, "[N]", "whose variables print and info locals see" },
-	{ "up", NULL, do_up, "[N]", "select the frame of who called" },
-	{ "down", "dow", do_down, "[N]", "select the frame that was called" },
-	{ "list", "l", do_list, "[PLACE] | PLACE,[PLACE] | -", "source: around a place, from it, what is before; alone: goes on" },
-	{ "ptype", NULL, do_ptype, "[/o] EXPR or TYPE", "what it is made of; /o: with offsets" },
-	{ "whatis", NULL, do_whatis, "EXPR or TYPE", "its type" },
-	{ "set", NULL, do_set, "[var] EXPR = EXPR", "change a variable or register: another run from here on" },
-	{ "page", NULL, do_page, "ADDRESS", "the page walk of an address, entry by entry" },
-	{ "explain", NULL, do_explain, "", "the last fault in words; the faults that led to a triple fault" },
-	{ "creg", NULL, do_creg, "", "control registers, bit by bit" },
-	{ "sreg", NULL, do_sreg, "", "segment registers, with their hidden parts" },
-	{ "processor", "cpu", do_processor, "[N]", "whose registers these are" },
-	{ "symbols", "sym", do_symbols, "FILE [OFFSET] | kallsyms", "names: ELF, System.map, or the Linux guest's own" },
-	{ "hash", NULL, do_hash, "", "of the whole state" },
-	{ NULL, "Writing down", NULL, NULL, NULL },
-	{ "trace", NULL, do_trace, "FILE N [instructions|memory|ports|EVENT]...", "run N instructions and write down what happens" },
-	{ "coverage", NULL, do_coverage, "on | off | save FILE", "the code that has run" },
-	{ "profile", NULL, do_profile, "FILE N [EVERY]", "run N instructions; the stacks of every EVERY-th [100000], for flame graphs" },
-	{ NULL, "Besides", NULL, NULL, NULL },
-	{ "type", NULL, do_type, "TEXT", "for the guest's COM1; \\n is Enter" },
-	{ "medium", NULL, do_medium, "", "the next --medium into its drive; after the last one it is empty" },
-	{ "source", NULL, do_source, "FILE", "do the commands in it, up to one that fails" },
-	{ "help", "h", do_help, "[COMMAND]", "this" },
-	{ "quit", "q", do_quit, "", "" },
+	{ NULL, "Time", NULL, NULL, NULL, NULL },
+	{ "continue", "c", do_continue, "[N]", "run until something stops it, as Ctrl-C does; N: the N-th hit of this stop", NULL },
+	{ "reverse-continue", "rc", do_reverse, "", "back to the last stop before this", NULL },
+	{ "step", "s", do_step, "[N]", "a line of source; an instruction where no line is known", NULL },
+	{ "reverse-step", "rs", do_step_back, "[N]", "the same, backwards", NULL },
+	{ "stepi", "si", do_stepi, "[N]", "an instruction, or to the handler that comes instead", NULL },
+	{ "reverse-stepi", "rsi", do_stepi_back, "[N]", "one back", NULL },
+	{ "next", "n", do_next, "[N]", "a line, and what it calls", NULL },
+	{ "reverse-next", "rn", do_next_back, "[N]", "the same, backwards", NULL },
+	{ "nexti", "ni", do_nexti, "[N]", "an instruction, and what it calls", NULL },
+	{ "reverse-nexti", "rni", do_nexti_back, "[N]", "the same, backwards", NULL },
+	{ "finish", "fin", do_finish, "", "to where this function returns to", NULL },
+	{ "reverse-finish", "rfin", do_finish_back, "", "back to where this function was called", NULL },
+	{ "until", "u", do_until, "[PLACE]", "run to there, or out of this frame; alone: to a line behind this one", "p" },
+	{ "advance", NULL, do_advance, "PLACE", "run to there, in whatever frame, or out of this one", "p" },
+	{ "run", "r", do_run, "[N]", "N instructions [1000000]", NULL },
+	{ "goto", "g", do_goto, "N[+S] | start | end | T ns|us|ms|s | BOOKMARK", "be where N instructions have retired, or at a virtual time", "g=start end" },
+	{ "when", "w", do_when, "", "where in time this is", NULL },
+	{ "bookmark", NULL, do_bookmark, "[NAME]", "give this place a name for goto; without one, list them", NULL },
+	{ "undo", NULL, do_undo, "", "be where the last command that moved found the machine", NULL },
+	{ NULL, "Stops", NULL, NULL, NULL, NULL },
+	{ "break", "b", do_break, "[PLACE] [if EXPR]", "stop before the instruction there; PLACE: an address, FILE:LINE", "p" },
+	{ "tbreak", "tb", do_tbreak, "[PLACE] [if EXPR]", "the same, once", "p" },
+	{ "pbreak", "pb", do_pbreak, "ADDRESS [if EXPR]", "the same, by physical address", "e" },
+	{ "magic", NULL, do_magic, "", "before every XCHG BX,BX, the magic breakpoint of Bochs", NULL },
+	{ "watch", NULL, do_watch, "EXPR [SIZE] [if EXPR]", "stop after a write that changes it; going back, before it", "e" },
+	{ "rwatch", NULL, do_rwatch, "ADDRESS [SIZE] [if EXPR]", "after a read", "e" },
+	{ "awatch", NULL, do_awatch, "ADDRESS [SIZE] [if EXPR]", "after either", "e" },
+	{ "pwatch", NULL, do_pwatch, "ADDRESS [SIZE] [if EXPR]", "after a write to physical memory, by devices too", "e" },
+	{ "catch", NULL, do_catch, "EVENT [RANGE] [r|w] [if EXPR]", "stop after an event; alone: says which there are", "v" },
+	{ "condition", "cond", do_condition, "ID [EXPR]", "stop ID counts only where EXPR is not 0; none: always", "n" },
+	{ "ignore", NULL, do_ignore, "ID N", "let the next N hits of ID pass", "n" },
+	{ "commands", NULL, do_commands, "ID", "the lines that follow, up to `end', are done at each hit of ID", "n" },
+	{ "enable", NULL, do_enable, "[ID]...", "let these, or all, stop again", "n" },
+	{ "disable", "dis", do_disable, "[ID]...", "let them stop nothing for now", "n" },
+	{ "delete", "d", do_delete, "[ID]...", "these, or all", "n" },
+	{ "last-write", "lw", do_last_write, "ADDRESS [SIZE]", "back to who wrote this last", "e" },
+	{ NULL, "Looking", NULL, NULL, NULL, NULL },
+	{ "print", "p", do_print, "[/F] EXPR", "C: $registers, symbols, types, casts, * & . -> []; F is x d u o t c s a", "e" },
+	{ "display", NULL, do_display, "[/F] EXPR", "show it at every stop; F as for print, or NFU as for x", "e" },
+	{ "undisplay", NULL, do_undisplay, "[N]...", "these, or all, no more", NULL },
+	{ "x", NULL, do_x, "/NFU ADDRESS", "memory: F is x z d u o t c f s i a, U is b h w g; alone: goes on", "e" },
+	{ "xp", NULL, do_xp, "/NFU ADDRESS", "physical memory", "e" },
+	{ "find", NULL, do_find, "[/UN] FROM, TO or +LENGTH, VALUE...", "where these values, or \"texts\", are in memory", "e" },
+	{ "info", "i", do_info, "[WHAT]", "registers, breakpoints, gdt ...; alone: says what there is", "i" },
+	{ "disassemble", "disas", do_disassemble, "[ADDRESS [N]]", "instructions; with a function's name, all of it", "p" },
+	{ "blocks", NULL, do_blocks, "[ADDRESS]", "decoded code there: operations, the host's machine code", "p" },
+	{ "backtrace", "bt", do_backtrace, "[full] [N]", "who called: by DWARF, Linux's ORC tables, or frame pointers", "w=full" },
+	{ "frame", "f", do_frame, "[N]", "whose variables print and info locals see", NULL },
+	{ "up", NULL, do_up, "[N]", "select the frame of who called", NULL },
+	{ "down", "dow", do_down, "[N]", "select the frame that was called", NULL },
+	{ "list", "l", do_list, "[PLACE] | PLACE,[PLACE] | -", "source: around a place, from it, what is before; alone: goes on", "p" },
+	{ "ptype", NULL, do_ptype, "[/o] EXPR or TYPE", "what it is made of; /o: with offsets", "e" },
+	{ "whatis", NULL, do_whatis, "EXPR or TYPE", "its type", "e" },
+	{ "set", NULL, do_set, "[var] EXPR = EXPR", "change a variable or register: another run from here on", "e=var variable confirm pagination width height" },
+	{ "page", NULL, do_page, "ADDRESS", "the page walk of an address, entry by entry", "e" },
+	{ "explain", NULL, do_explain, "", "the last fault in words; the faults that led to a triple fault", NULL },
+	{ "creg", NULL, do_creg, "", "control registers, bit by bit", NULL },
+	{ "sreg", NULL, do_sreg, "", "segment registers, with their hidden parts", NULL },
+	{ "processor", "cpu", do_processor, "[N]", "whose registers these are", NULL },
+	{ "symbols", "sym", do_symbols, "FILE [OFFSET] | kallsyms", "names: ELF, System.map, or the Linux guest's own", "f" },
+	{ "hash", NULL, do_hash, "", "of the whole state", NULL },
+	{ NULL, "Writing down", NULL, NULL, NULL, NULL },
+	{ "trace", NULL, do_trace, "FILE N [instructions|memory|ports|EVENT]...", "run N instructions and write down what happens", NULL },
+	{ "coverage", NULL, do_coverage, "on | off | save FILE", "the code that has run", "w=on off save" },
+	{ "profile", NULL, do_profile, "FILE N [EVERY]", "run N instructions; the stacks of every EVERY-th [100000], for flame graphs", NULL },
+	{ NULL, "Besides", NULL, NULL, NULL, NULL },
+	{ "type", NULL, do_type, "TEXT", "for the guest's COM1; \\n is Enter", NULL },
+	{ "medium", NULL, do_medium, "", "the next --medium into its drive; after the last one it is empty", NULL },
+	{ "source", NULL, do_source, "FILE", "do the commands in it, up to one that fails", "f" },
+	{ "complete", NULL, do_complete, "LINE", "the lines that it can become, as Tab finds them", "c" },
+	{ "help", "h", do_help, "[COMMAND]", "this", "c" },
+	{ "quit", "q", do_quit, "", "", NULL },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -192,23 +194,20 @@ static bool do_help(struct session *s, const char *args)
 	return true;
 }
 
-const char *completion(struct session *s, const char *text, unsigned i, bool first)
+const char *command_name(unsigned i)
 {
-	size_t n = strlen(text);
-	static char name[64];
-
-	for (unsigned k = 0; first && k < ROWS; k++)
-		if (rows[k].name && !strncmp(rows[k].name, text, n) && !i--)
+	for (unsigned k = 0; k < ROWS; k++)
+		if (rows[k].name && !i--)
 			return rows[k].name;
-	for (int k = 0; !first && *text == '$' && vcpu_register_name(k); k++)
-		if (!strncmp(vcpu_register_name(k), text + 1, n - 1) && !i--) {
-			snprintf(name, sizeof name, "$%s", vcpu_register_name(k));
-			return name;
-		}
-	for (size_t k = 0; !first && n && *text != '$' && k < s->nsymbols; k++)
-		if (!strncmp(s->symbols[k].name, text, n) && !i--)
-			return s->symbols[k].name;
 	return NULL;
+}
+
+const char *command_completes(const char *name, size_t n)
+{
+	bool several;
+	const struct row *row = find(name, n, &several);
+
+	return row && !several ? row->completes : NULL;
 }
 
 static bool collect(struct session *s, const char *line)
@@ -270,7 +269,7 @@ bool command(struct session *s, const char *line)
 	for (line += n; *line == ' '; line++)
 		;
 	args = needed(strdup(line)); /* a stop's commands may replace what it came from */
-	for (len = strlen(args); len && isspace((unsigned char)args[len - 1]);)
+	for (len = strlen(args); len && isspace((unsigned char)args[len - 1]) && found->run != do_complete;) /* there, a blank begins a word */
 		args[--len] = 0;
 	ok = run_row(s, found, args);
 	free(args);
@@ -352,6 +351,7 @@ void session_end(struct session *s)
 	trace_end(s);
 	history_end(s);
 	displays_end(s);
+	completions_end(s);
 	while (s->nstops)
 		stop_delete(s, s->stops[0].id);
 	while (s->nbookmarks)

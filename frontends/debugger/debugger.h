@@ -10,7 +10,8 @@
  *   expr.c      operators                type.c      types                   diagnosis.c why a run ended
  *   operand.c   registers, symbols       value.c     values                  main.c      options, prompt
  *   assign.c    changes by hand          history.c   values that are kept    json.c      for machines
- *   watch.c     watch: old, new values   display.c   shown at every stop     listing.c   info types, functions ... */
+ *   watch.c     watch: old, new values   display.c   shown at every stop     listing.c   info types, functions ...
+ *   complete.c  words begun */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
 
@@ -114,6 +115,7 @@ struct session {
 	unsigned nhistory;
 	struct variable *variables;
 	struct display *displays;    /* display.c */
+	struct completions *completions; /* complete.c */
 	int last_display;
 	struct types *types;
 	struct dwarf *dwarf;         /* NULL: none */
@@ -134,8 +136,8 @@ struct session {
 /* Do one line. False: it was no good (what there is to say has been said on OUT). */
 bool command(struct session *s, const char *line);
 bool nested_command(struct session *s, const char *line); /* one that another command does */
-/* Names of commands and symbols that begin with TEXT, the I-th; NULL: no more. FIRST: it is the line's first word. */
-const char *completion(struct session *s, const char *text, unsigned i, bool first);
+const char *command_name(unsigned i); /* the I-th; NULL: no more */
+const char *command_completes(const char *name, size_t n); /* its way, for complete.c; NULL: none */
 /* Commands print to TO; NULL: no more. Control characters are replaced by question marks, since names come from files and guests. False: no memory. */
 bool session_print_to(struct session *s, FILE *to);
 void session_end(struct session *s); /* free what S has but the machine */
@@ -150,6 +152,13 @@ uint64_t number(const char *text, uint64_t otherwise);
 /* May a command open a file that its line, or the guest's symbols, name? False, having said why not. */
 bool files_allowed(struct session *s);
 typedef bool command_fn(struct session *s, const char *args);
+
+/* ---- complete.c ---- */
+/* What the word that begins at START of LINE can become, the I-th, after the one before it; NULL: no more; completion_file: the name of any file. */
+const char *completion(struct session *s, const char *line, unsigned start, unsigned i);
+extern const char completion_file[];
+void completions_end(struct session *s);
+command_fn do_complete;
 
 /* ---- report.c ---- */
 
@@ -184,6 +193,7 @@ char *cut_condition(char *args);
 bool condition_parses(struct session *s, const char *condition, uint64_t at); /* would it do at AT? */
 command_fn do_break, do_tbreak, do_pbreak, do_magic, do_delete, do_catch, do_condition, do_ignore, do_commands, do_enable, do_disable;
 command_fn info_breakpoints, info_watchpoints;
+const char *catch_name(unsigned i); /* of an event; NULL: no more */
 
 /* ---- watch.c ---- */
 
@@ -323,6 +333,8 @@ enum dwarf_kind { DWARF_TYPE, DWARF_FUNCTION, DWARF_VARIABLE };
 void dwarf_each(struct session *s, enum dwarf_kind kind, bool (*wanted)(void *user, const char *name),
 	void (*each)(void *user, const char *name, const char *file, int line, const char *declaration), void *user);
 bool dwarf_knows(struct session *s, const char *name);
+/* EACH name that begins with PREFIX, of KINDS: f functions, v variables, e enumerators, t typedefs and basic types, s structures, n enumerations. */
+void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds, void (*each)(void *user, const char *name), void *user);
 
 /* ---- listing.c ---- */
 command_fn info_types, info_functions, info_variables;
@@ -369,6 +381,7 @@ bool examine(struct session *s, const char *args, bool physical); /* x; ARGS beg
 command_fn do_x, do_xp, do_find;
 
 /* ---- look.c ---- */
+const char *info_name(unsigned i); /* of what info can tell; NULL: no more */
 command_fn do_print, do_whatis, do_info, do_hash, do_disassemble, do_type, do_medium, do_ptype, do_processor;
 
 /* ---- blocks.c ---- */

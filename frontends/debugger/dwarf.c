@@ -467,6 +467,39 @@ void dwarf_each(struct session *s, enum dwarf_kind kind, bool (*wanted)(void *us
 
 bool dwarf_knows(struct session *s, const char *name) { return s->dwarf && dwarf_names(s->dwarf, name); }
 
+static char kind_letter(struct name *n)
+{
+	if (n->enumerator)
+		return 'e';
+	switch (dwarf_tag(&n->die)) {
+	case DW_TAG_subprogram: return 'f';
+	case DW_TAG_variable: return 'v';
+	case DW_TAG_structure_type:
+	case DW_TAG_union_type:
+	case DW_TAG_class_type: return 's';
+	case DW_TAG_enumeration_type: return 'n';
+	default: return 't';
+	}
+}
+
+void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds, void (*each)(void *user, const char *name), void *user)
+{
+	struct dwarf *d = s->dwarf;
+	size_t low = 0, high = d ? d->count : 0, n = strlen(prefix);
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (strcmp(d->names[middle].name, prefix) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; d && low < d->count && !strncmp(d->names[low].name, prefix, n); low++)
+		if (strchr(kinds, kind_letter(&d->names[low])))
+			each(user, d->names[low].name);
+}
+
 #else /* without libdw there are symbols, and nothing else */
 
 bool dwarf_open(struct session *s, const char *path, uint64_t offset) { (void)s, (void)path, (void)offset; return false; }
@@ -476,6 +509,10 @@ void dwarf_each(struct session *s, enum dwarf_kind kind, bool (*wanted)(void *us
 	(void)s, (void)kind, (void)wanted, (void)each, (void)user;
 }
 bool dwarf_knows(struct session *s, const char *name) { (void)s, (void)name; return false; }
+void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds, void (*each)(void *user, const char *name), void *user)
+{
+	(void)s, (void)prefix, (void)kinds, (void)each, (void)user;
+}
 void dwarf_close(struct session *s) { (void)s; }
 const struct type *dwarf_type(struct session *s, const char *name) { (void)s, (void)name; return NULL; }
 

@@ -168,6 +168,7 @@ static const struct { const char *name; command_fn *run; const char *text; } inf
 	{ "vectors", info_vectors, "XMM0 to 15, ST0 to 7" },
 	{ "breakpoints", info_breakpoints, "and watchpoints, catches" },
 	{ "frame", info_frame, "where this frame is, who called, what is saved" },
+	{ "stack", do_backtrace, "the same as backtrace" },
 	{ "args", info_args, "arguments of this frame" },
 	{ "watchpoints", info_watchpoints, "those only" },
 	{ "display", info_display, "what is shown at every stop" },
@@ -195,6 +196,8 @@ static const struct { const char *name; command_fn *run; const char *text; } inf
 };
 enum { INFOS = sizeof infos / sizeof *infos };
 
+const char *info_name(unsigned i) { return i < INFOS ? infos[i].name : NULL; }
+
 bool do_info(struct session *s, const char *args)
 {
 	struct wanted wanted = { s, args, false };
@@ -208,10 +211,13 @@ bool do_info(struct session *s, const char *args)
 		return true;
 	}
 	for (unsigned i = 0; i < INFOS; i++)
-		if (!strncmp(infos[i].name, args, n) && (n > 3 || infos[i].name[n] == 0 || i < 3))
+		if (strlen(infos[i].name) == n && !memcmp(infos[i].name, args, n))
 			return infos[i].run(s, rest);
 	device_words(s, args);
 	vcpu_debug_fields(s->debug, print_field, &wanted);
+	for (unsigned i = 0; !wanted.any && i < INFOS; i++) /* no part has this name: the first of these that begins so */
+		if (!strncmp(infos[i].name, args, n))
+			return infos[i].run(s, rest);
 	return wanted.any || complaint(s, "there is nothing called %s: info tells what there is", args);
 }
 

@@ -141,9 +141,11 @@ static bool do_symbols_of(const char *path)
 	return ok;
 }
 
-static const char *complete(const char *text, unsigned i, bool first)
+static const char *complete(const char *line, unsigned start, unsigned i)
 {
-	return completion(&session, text, i, first);
+	const char *word = completion(&session, line, start, i);
+
+	return word == completion_file ? PROMPT_FILE : word;
 }
 
 static bool prompt(void)

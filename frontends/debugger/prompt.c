@@ -19,7 +19,7 @@
  *
  *   debugger  L prompt   read a line         prompt  l line    e  there is none
  *             C path     make a file                 o  with a descriptor, or e errno
- *             c name     the answer to ?             ? first i text  which is the I-th completion?
+ *             c name     the answer to ?             ? start i line  which is the I-th completion of the word at START?
  */
 enum { LONGEST = 65536 };
 
@@ -126,14 +126,79 @@ static char hear(int *fd)
 /* ---- the prompt's process ---- */
 
 #if HAVE_READLINE
+/* A file's name goes back to the blank before it: TEXT is only what is behind the last / or the like. */
+static char *complete_file(const char *text, int state)
+{
+	int begin = rl_point, typed;
+	char *path, *found;
+
+	while (begin > 0 && !strchr(" \t", rl_line_buffer[begin - 1]))
+		begin--;
+	typed = rl_point - begin - (int)strlen(text);
+	path = strndup(rl_line_buffer + begin, (size_t)(rl_point - begin));
+	found = path ? rl_filename_completion_function(path, state) : NULL;
+	free(path);
+	if (found && typed > 0 && (size_t)typed <= strlen(found))
+		memmove(found, found + typed, strlen(found + typed) + 1);
+	return found;
+}
+
 static char *complete(const char *text, int state)
 {
-	const char *begin = rl_line_buffer + strspn(rl_line_buffer, " ");
-	char question[512];
-	int n = snprintf(question, sizeof question, "%d %d %s", !strchr(begin, ' '), state, text);
+	size_t indent = strspn(rl_line_buffer, " \t");
+	int start = rl_point - (int)strlen(text) - (int)indent;
+	char question[1024];
+	int n = snprintf(question, sizeof question, "%d %d %.*s", start < 0 ? 0 : start, state, rl_point > (int)indent ? rl_point - (int)indent : 0,
+		rl_line_buffer + indent);
+	static bool files;
 
+	if (state && files)
+		return complete_file(text, state);
 	say('?', question, (size_t)n < sizeof question ? (size_t)n : sizeof question - 1, -1);
-	return hear(NULL) == 'c' && buffer[1] ? strdup(buffer + 1) : NULL;
+	files = hear(NULL) == 'c' && !strcmp(buffer + 1, PROMPT_FILE);
+	if (files)
+		return complete_file(text, state);
+	return buffer[0] == 'c' && buffer[1] ? strdup(buffer + 1) : NULL;
+}
+#endif
+
+/* ---- the history of what was typed, in a file ---- */
+
+#if HAVE_READLINE
+enum { HISTORY_LINES = 1000 };
+
+/* $VCPU_HISTORY, which can be empty: none; or ~/.vcpu_history. */
+static const char *history_path(void)
+{
+	static char path[4096];
+	const char *name = getenv("VCPU_HISTORY"), *home = getenv("HOME");
+
+	if (name)
+		return *name ? name : NULL;
+	return home && (size_t)snprintf(path, sizeof path, "%s/.vcpu_history", home) < sizeof path ? path : NULL;
+}
+
+static void history_begin(void)
+{
+	const char *path = history_path();
+
+	using_history();
+	stifle_history(HISTORY_LINES);
+	if (path && !read_history(path))
+		history_truncate_file(path, HISTORY_LINES);
+}
+
+/* Each line at once: the process can end in many ways. What users type is nobody else's to read. */
+static void history_line(const char *line)
+{
+	const char *path = history_path();
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600) : -1;
+
+	add_history(line);
+	if (fd < 0)
+		return;
+	close(fd);
+	append_history(1, path);
 }
 #endif
 
@@ -144,11 +209,13 @@ static char *read_line(const char *prompt)
 
 #if HAVE_READLINE
 	if (terminal) {
+		if (!rl_completion_entry_function)
+			history_begin();
 		rl_completion_entry_function = complete;
-		rl_basic_word_break_characters = " \t\n()[]{}*&+-/<>=|!~,:"; /* not $, which registers begin with */
+		rl_basic_word_break_characters = COMPLETION_BREAKS;
 		line = readline(prompt);
 		if (line && *line)
-			add_history(line);
+			history_line(line);
 		return line;
 	}
 #endif
@@ -207,9 +274,9 @@ __attribute__((noreturn)) static void work(void)
 
 /* ---- the debugger's side ---- */
 
-static const char *(*completes)(const char *text, unsigned i, bool first);
+static const char *(*completes)(const char *line, unsigned start, unsigned i);
 
-bool prompt_open(const char *(*complete_)(const char *text, unsigned i, bool first), bool silent)
+bool prompt_open(const char *(*complete_)(const char *line, unsigned start, unsigned i), bool silent)
 {
 	int ends[2];
 
@@ -234,9 +301,9 @@ bool prompt_open(const char *(*complete_)(const char *text, unsigned i, bool fir
 
 static void answer_completion(void)
 {
-	int first, used = 0;
-	unsigned i;
-	const char *name = sscanf(buffer + 1, "%d %u %n", &first, &i, &used) == 2 && used ? completes(buffer + 1 + used, i, first) : NULL;
+	unsigned start, i;
+	int used = 0;
+	const char *name = sscanf(buffer + 1, "%u %u%n", &start, &i, &used) == 2 && used ? completes(buffer + 2 + used, start, i) : NULL;
 
 	say('c', name ? name : "", name ? strlen(name) : 0, -1);
 }

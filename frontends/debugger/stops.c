@@ -212,6 +212,8 @@ static const struct event {
 };
 enum { EVENTS = sizeof events / sizeof *events };
 
+const char *catch_name(unsigned i) { return i < EVENTS ? events[i].name : NULL; }
+
 bool do_catch(struct session *s, const char *args)
 {
 	struct vcpu_debug_catch what = { .read = true, .write = true };
