@@ -255,50 +255,65 @@ static bool make(int argc, char **argv, int *status)
 	return session.debug && (!magic || do_magic(&session, ""));
 }
 
+/* What the command line wants done: -s, -x and -e, in this order. */
+enum { TODO_MAX = 64 };
+static struct { char what; const char *text; } todo[TODO_MAX];
+static unsigned ntodo;
+static bool ask = true;          /* there is a prompt */
+
+/* Our options; what is left, of a machine or a recording, goes to REST. False with *STATUS: that was all. */
+static bool options(int argc, char **argv, char **rest, int *nrest, int *status)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *o = argv[i];
+
+		if (!strcmp(o, "--help") || !strcmp(o, "-h")) {
+			fputs(usage, stdout);
+			*status = STATUS_OK;
+			return false;
+		}
+		if (!strcmp(o, "--no-sandbox")) {
+			no_sandbox = true;
+		} else if (!strcmp(o, "--json")) {
+			json = true;
+		} else if (!strcmp(o, "-k") || !strcmp(o, "--keep-going")) {
+			session.keep_going = true;
+		} else if (o[0] == '-' && o[1] && strchr("xes", o[1]) && (!o[2] || !strcmp(o, "-ex"))) {
+			if (i + 1 == argc || ntodo == TODO_MAX) {
+				complain("%s: %s", o, i + 1 == argc ? "something must follow" : "too many");
+				*status = STATUS_USAGE;
+				return false;
+			}
+			todo[ntodo].what = o[1];
+			todo[ntodo++].text = argv[++i];
+			if (o[1] == 'x')
+				prompt_allow_file(argv[i]);
+			else
+				prompt_allow(argv[i]);
+			ask &= o[1] != 'e';
+		} else {
+			rest[(*nrest)++] = argv[i];
+		}
+	}
+	return true;
+}
+
+static bool do_todo(unsigned i)
+{
+	return todo[i].what == 's' ? do_symbols_of(todo[i].text) : todo[i].what == 'x' ? do_file(todo[i].text) : do_line(todo[i].text);
+}
+
 int main(int argc, char **argv)
 {
-	struct { char what; const char *text; } todo[64];
-	unsigned ntodo = 0;
 	static char **rest;
-	bool ask = true, ok = true;
+	bool ok = true;
 	int nrest = 0, status = STATUS_OK;
 	static char name[] = "run";
 
 	rest = needed(calloc((size_t)argc + 1, sizeof *rest));
 	rest[nrest++] = name;
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			fputs(usage, stdout);
-			return STATUS_OK;
-		}
-		if (!strcmp(argv[i], "--no-sandbox")) {
-			no_sandbox = true;
-			continue;
-		}
-		if (!strcmp(argv[i], "--json")) {
-			json = true;
-			continue;
-		}
-		if (!strcmp(argv[i], "-k") || !strcmp(argv[i], "--keep-going")) {
-			session.keep_going = true;
-			continue;
-		}
-		if (argv[i][0] == '-' && argv[i][1] && strchr("xes", argv[i][1]) && (!argv[i][2] || !strcmp(argv[i], "-ex"))) {
-			if (i + 1 == argc || ntodo == 64) {
-				complain("%s: %s", argv[i], i + 1 == argc ? "something must follow" : "too many");
-				return STATUS_USAGE;
-			}
-			todo[ntodo].what = argv[i][1];
-			todo[ntodo++].text = argv[i + 1];
-			if (argv[i][1] == 'x')
-				prompt_allow_file(argv[i + 1]);
-			else
-				prompt_allow(argv[i + 1]);
-			ask &= argv[i++][1] != 'e';
-			continue;
-		}
-		rest[nrest++] = argv[i];
-	}
+	if (!options(argc, argv, rest, &nrest, &status))
+		return status;
 	if (nrest == 1) {
 		complain("what is to be debugged? A recording, or options of vcpu run (--help tells more)");
 		return STATUS_USAGE;
@@ -318,7 +333,7 @@ int main(int argc, char **argv)
 	if (ask && isatty(STDIN_FILENO))
 		signal(SIGINT, interrupt);
 	for (unsigned i = 0; i < ntodo && (ok || session.keep_going) && !over(); i++)
-		ok &= todo[i].what == 's' ? do_symbols_of(todo[i].text) : todo[i].what == 'x' ? do_file(todo[i].text) : do_line(todo[i].text);
+		ok &= do_todo(i);
 	if (ask && (ok || session.keep_going) && !over())
 		ok &= prompt();
 	fflush(stdout);
