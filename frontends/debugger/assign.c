@@ -1,4 +1,5 @@
-/* Changes by hand: registers, memory, variables of the session. The run has them at this place from now on; what came after it is forgotten. */
+/* Changes by hand: registers, memory, variables of the session. The run has them at this place from now on; what came
+ * after it is forgotten. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@ static bool float_of(struct session *s, const struct value *v, double *d)
 /* FROM as a value of type TO. */
 static bool converted(struct session *s, const struct value *from, const struct type *to, uint64_t *bits)
 {
-	double d;
+	double d = 0;
 	float f;
 
 	if (to->kind != TYPE_FLOAT)
@@ -96,18 +97,22 @@ bool value_assign(struct session *s, struct value *to, const struct value *from)
 	if (to->in_memory)
 		ok = assign_memory(s, to, from);
 	else
-		ok = converted(s, from, to->type, &bits) && (!vcpu_set(s->machine, to->reg - 1, bits) || complaint(s, "%s", error_of(s)));
+		ok = converted(s, from, to->type, &bits) &&
+			(!vcpu_set(s->machine, to->reg - 1, bits) || complaint(s, "%s", error_of(s)));
 	if (ok && !to->in_memory)
 		to->bits = vcpu_get(s->machine, to->reg - 1);
 	if (ok && (here.instructions != end.instructions || here.steps != end.steps))
-		fprintf(s->out, "changed at instruction %" PRIu64 ": what was known of the run after it is forgotten\n", here.instructions);
+		fprintf(s->out, "changed at instruction %" PRIu64 ": what was known of the run after it is forgotten\n",
+			here.instructions);
 	return ok;
 }
 
-/* set var EXPR, set $REGISTER = EXPR, set {TYPE}ADDRESS = EXPR. What else gdb can set concerns what this has not, but scripts may do it. */
+/* set var EXPR, set $REGISTER = EXPR, set {TYPE}ADDRESS = EXPR. What else gdb can set concerns what this has not, but
+ * scripts may do it. */
 bool do_set(struct session *s, const char *args)
 {
-	static const char *const elsewhere[] = { "confirm", "pagination", "height", "width", "logging", "style", "verbose", "print", "disassembly-flavor" };
+	static const char *const elsewhere[] = { "confirm", "pagination", "height", "width", "logging", "style", "verbose",
+		"print", "disassembly-flavor" };
 	size_t n = strcspn(args, " ");
 	struct value v;
 

@@ -127,7 +127,8 @@ static const char *object_begin(const char *line, const char *at)
 			depth++;
 		else if ((c == '[' || c == '(') && depth)
 			depth--;
-		else if (!depth && !isalnum((unsigned char)c) && !strchr("_$.", c) && !(c == '>' && at - 1 > line && at[-2] == '-') && !(c == '-' && *at == '>'))
+		else if (!depth && !isalnum((unsigned char)c) && !strchr("_$.", c) && !(c == '>' && at - 1 > line &&
+			at[-2] == '-') && !(c == '-' && *at == '>'))
 			break;
 		at--;
 	}
@@ -146,7 +147,8 @@ static bool complete_member(struct session *s, const char *line, const char *wor
 
 	while (name > line && (isalnum((unsigned char)name[-1]) || name[-1] == '_'))
 		name--;
-	dot = name > line && name[-1] == '.' ? name - 1 : name > line + 1 && name[-1] == '>' && name[-2] == '-' ? name - 2 : NULL;
+	dot = name > line && name[-1] == '.' ? name - 1 : name > line + 1 && name[-1] == '>' && name[-2] == '-' ? name - 2 :
+		NULL;
 	if (!dot)
 		return false;
 	text = object_begin(line, dot);

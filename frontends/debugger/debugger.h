@@ -1,7 +1,7 @@
 /* vcpu-dbg: what its files share. It sees the library only through <vcpu*.h>.
  *
  *   commands.c  the table, help          symbols.c   names of addresses      trace.c     trace, coverage, profile
- *   run.c       time, both ways          kallsyms.c  Linux's own, in memory  tables.c    descriptor tables, maps, pending
+ *   run.c       time, both ways          kallsyms.c  Linux's own, in memory  tables.c    descriptor tables, maps
  *   report.c    what a stop says         dwarf.c     names, types            explain.c   page walks, instructions
  *   stops.c     break, watch, catch      line.c      lines, functions        fault.c     faults in words
  *   look.c      print, info ...          variable.c  variables               devices.c   devices in words
@@ -43,7 +43,8 @@ struct stop {
 	uint64_t address;            /* of code; else 0 */
 	bool temporary, hidden;      /* hidden: for a command's own use */
 	bool disabled, physical, reads, writes; /* reads, writes: of what is watched */
-	uint64_t above, caller;      /* hidden: counts only where the stack pointer is above this, and the caller's is not below that; 0: anywhere */
+	/* hidden: counts only where the stack pointer is above this, and the caller's is not below that; 0: anywhere */
+	uint64_t above, caller;
 	char *expression;            /* what is watched, as it was typed */
 	struct watched *watched;     /* watch.c; NULL: nothing is */
 	char *what;                  /* for people */
@@ -154,7 +155,8 @@ bool files_allowed(struct session *s);
 typedef bool command_fn(struct session *s, const char *args);
 
 /* ---- complete.c ---- */
-/* What the word that begins at START of LINE can become, the I-th, after the one before it; NULL: no more; completion_file: the name of any file. */
+/* What the word that begins at START of LINE can become, the I-th, after the one before it; NULL: no more;
+ * completion_file: the name of any file. */
 const char *completion(struct session *s, const char *line, unsigned start, unsigned i);
 extern const char completion_file[];
 void completions_end(struct session *s);
@@ -191,15 +193,18 @@ bool stop_counts(void *session, const struct vcpu_debug_stop *stop);
 /* Where in ARGS " if " begins its condition, malloc'd; it is cut off there. NULL: there is none. */
 char *cut_condition(char *args);
 bool condition_parses(struct session *s, const char *condition, uint64_t at); /* would it do at AT? */
-command_fn do_break, do_tbreak, do_pbreak, do_magic, do_delete, do_catch, do_condition, do_ignore, do_commands, do_enable, do_disable;
+command_fn do_break, do_tbreak, do_pbreak, do_magic, do_delete, do_catch, do_condition, do_ignore, do_commands,
+	do_enable, do_disable;
 command_fn info_breakpoints, info_watchpoints;
 const char *catch_name(unsigned i); /* of an event; NULL: no more */
 
 /* ---- watch.c ---- */
 
 void watches_look(struct session *s); /* what is there now: before the run goes on */
-bool watch_counts(struct session *s, struct stop *p, const struct vcpu_debug_stop *hit); /* asked at each hit; P can be any stop */
-bool watch_went_back(struct session *s, struct stop *p); /* the machine stands before the access: did that change what is watched? */
+/* asked at each hit; P can be any stop */
+bool watch_counts(struct session *s, struct stop *p, const struct vcpu_debug_stop *hit);
+/* the machine stands before the access: did that change what is watched? */
+bool watch_went_back(struct session *s, struct stop *p);
 void watch_print(struct session *s, struct stop *p, bool back);
 const char *watch_kind(const struct stop *p);
 void watch_end(struct stop *p);
@@ -210,7 +215,8 @@ command_fn do_watch, do_rwatch, do_awatch, do_pwatch, do_last_write;
 /* An ELF file, or lines "ADDRESS TYPE NAME" as System.map and /proc/kallsyms have, shifted by OFFSET (automatic: NULL). False, having said why. */
 bool symbols_read(struct session *s, const char *path, const uint64_t *offset);
 /* SIZE 0: not known. ROOM: bytes that follow in its section, 0: not known. False: no memory. */
-bool symbol_add(struct session *s, uint64_t address, uint64_t size, uint64_t room, bool code, const char *name, size_t len);
+bool symbol_add(struct session *s, uint64_t address, uint64_t size, uint64_t room, bool code, const char *name,
+	size_t len);
 void symbols_sort(struct session *s);
 const struct symbol *symbol_by_name(const struct session *s, const char *name);
 /* The last one before or at ADDRESS that reaches there; NULL: none. */
@@ -238,10 +244,12 @@ struct type {
 	uint64_t size;
 	bool is_signed, is_union, is_prototype, is_const, is_volatile;
 	bool is_typedef;             /* `name' is a typedef's */
-	const struct type *of;       /* NULL; or what this is a typedef or a qualified form of. Members are in the last of these: type_whole. */
+	/* NULL; or what this is a typedef or a qualified form of. Members are in the last of these: type_whole. */
+	const struct type *of;
 	const struct type *to;       /* of a pointer, array, function */
 	uint64_t count;              /* of an array */
-	struct member *members;      /* of a structure; a function's parameters; an enumeration's values, with the value in `offset' */
+	/* of a structure; a function's parameters; an enumeration's values, with the value in `offset' */
+	struct member *members;
 	unsigned nmembers;
 	bool (*complete)(struct session *s, struct type *t); /* fills in members when they are asked for; NULL: done */
 	uint64_t where;              /* for it */
@@ -264,7 +272,8 @@ struct variable { char *name; struct value value; struct variable *next; };
 
 struct type *type_new(struct session *s, enum type_kind kind, const char *name, uint64_t size);
 const struct type *type_pointer(struct session *s, const struct type *to);
-const struct type *type_address(struct session *s, const struct type *to); /* a pointer with room for any linear address */
+/* a pointer with room for any linear address */
+const struct type *type_address(struct session *s, const struct type *to);
 const struct type *type_basic(struct session *s, const char *name); /* "unsigned long", "u8" ...; NULL: no such type */
 const struct type *type_named(struct session *s, const char *name); /* all of NAME is a type's; NULL: it is none */
 const struct type *type_array(struct session *s, const struct type *of, uint64_t count); /* COUNT of them */
@@ -284,7 +293,8 @@ bool value_readable(struct session *s, const struct value *v); /* false, having 
 size_t value_read(struct session *s, const struct value *v, uint64_t at, void *bytes, size_t size);
 void value_print(struct session *s, const struct value *v, char format); /* and a newline */
 void value_print_as(struct session *s, const struct value *v, char format);
-void value_print_plain(struct session *s, const struct value *v); /* as a member of something: without a pointer's type */
+/* as a member of something: without a pointer's type */
+void value_print_plain(struct session *s, const struct value *v);
 void text_print(struct session *s, const unsigned char *text, size_t len); /* in quotes, as C has it */
 /* An object of its NAME, which may be NULL, its type and its value; V NULL: it has none here. */
 void value_json(struct session *s, const char *name, const struct value *v);
@@ -317,7 +327,8 @@ void dwarf_close(struct session *s);
 bool dwarf_line(struct session *s, uint64_t address, struct line *line);
 bool dwarf_begins(struct session *s, uint64_t address); /* a statement begins there */
 bool dwarf_first_line(struct session *s, struct line *line); /* main's, or one of the only unit there is */
-uint64_t dwarf_line_end(struct session *s, uint64_t address); /* of the line's piece of code that ADDRESS is in; ADDRESS: it is not known */
+/* of the line's piece of code that ADDRESS is in; ADDRESS: it is not known */
+uint64_t dwarf_line_end(struct session *s, uint64_t address);
 /* The function there, and from where to where its code is; NULL: it is not known. */
 const char *dwarf_function(struct session *s, uint64_t address, uint64_t *low, uint64_t *high);
 const struct type *dwarf_returned(struct session *s, uint64_t address); /* by that function; NULL: nothing */
@@ -333,8 +344,10 @@ enum dwarf_kind { DWARF_TYPE, DWARF_FUNCTION, DWARF_VARIABLE };
 void dwarf_each(struct session *s, enum dwarf_kind kind, bool (*wanted)(void *user, const char *name),
 	void (*each)(void *user, const char *name, const char *file, int line, const char *declaration), void *user);
 bool dwarf_knows(struct session *s, const char *name);
-/* EACH name that begins with PREFIX, of KINDS: f functions, v variables, e enumerators, t typedefs and basic types, s structures, n enumerations. */
-void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds, void (*each)(void *user, const char *name), void *user);
+/* EACH name that begins with PREFIX, of KINDS: f functions, v variables, e enumerators, t typedefs and basic types, s
+ * structures, n enumerations. */
+void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds,
+	void (*each)(void *user, const char *name), void *user);
 
 /* ---- listing.c ---- */
 command_fn info_types, info_functions, info_variables;
@@ -371,7 +384,8 @@ void frame_print(struct session *s, const struct frame *f, bool file); /* withou
 command_fn do_backtrace, do_frame, do_up, do_down, info_frame, info_args, info_locals;
 
 /* ---- source.c ---- */
-/* N, FILE:N, +N or -N: where the code of a line begins; *ADDRESS, an address, or a function; of that, if BEHIND_PROLOGUE says so, where its prologue ends. */
+/* N, FILE:N, +N or -N: where the code of a line begins; *ADDRESS, an address, or a function; of that, if
+ * BEHIND_PROLOGUE says so, where its prologue ends. */
 bool place(struct session *s, const char **args, bool behind_prologue, uint64_t *at);
 bool source_print_line(struct session *s, const struct line *line); /* "36\t..."; false: it cannot be read */
 command_fn do_list, info_line, info_source;
@@ -414,7 +428,8 @@ struct walk_entry { const char *name; unsigned index, level; uint64_t at, value;
 unsigned walk_to(struct session *s, uint64_t linear, struct walk_entry out[5]);
 
 /* ---- json.c ---- */
-/* Members of the object that --json prints for the command that runs; without --json they do nothing. In an array NAME is NULL. */
+/* Members of the object that --json prints for the command that runs; without --json they do nothing. In an array
+ * NAME is NULL. */
 void json_open(struct session *s, const char *name, char bracket); /* '{' or '[' */
 void json_close(struct session *s);
 void json_string(struct session *s, const char *name, const char *text);
@@ -426,6 +441,7 @@ void json_line(struct session *s, uint64_t pc); /* its symbol and its line of so
 /* A command begins, which writes its members to MEMBERS. */
 void json_begin(struct session *s, FILE *members);
 /* It is done: its line of JSON on OUT, with TEXT that it has printed. */
-void json_end(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *members, const char *guest);
+void json_end(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *members,
+	const char *guest);
 
 #endif

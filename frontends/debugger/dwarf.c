@@ -1,4 +1,5 @@
-/* What compilers write down of their code (DWARF 2 to 5), read by elfutils' libdw: names and types. Variables and frames: variable.c; lines: line.c. */
+/* What compilers write down of their code (DWARF 2 to 5), read by elfutils' libdw: names and types. Variables and
+ * frames: variable.c; lines: line.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -258,7 +259,8 @@ static void function_parameters(struct session *s, Dwarf_Die *function, struct t
 	do {
 		const struct type *of;
 
-		if (dwarf_tag(&die) != DW_TAG_formal_parameter || !dwarf_attr_integrate(&die, DW_AT_type, &a) || !dwarf_formref_die(&a, &type))
+		if (dwarf_tag(&die) != DW_TAG_formal_parameter || !dwarf_attr_integrate(&die, DW_AT_type, &a) ||
+			!dwarf_formref_die(&a, &type))
 			continue;
 		of = dwarf_type_of(s, &type);
 		if ((m = add_member(t)) != NULL)
@@ -406,7 +408,8 @@ const struct type *dwarf_type(struct session *s, const char *name)
 			break;
 		}
 	for (n = dwarf_names(s->dwarf, name); dwarf_named(s->dwarf, n, name); n++)
-		if (!n->enumerator && (dwarf_tag(&n->die) == tag || (tag == DW_TAG_typedef && dwarf_tag(&n->die) == DW_TAG_base_type)))
+		if (!n->enumerator && (dwarf_tag(&n->die) == tag || (tag == DW_TAG_typedef &&
+			dwarf_tag(&n->die) == DW_TAG_base_type)))
 			return dwarf_type_of(s, &n->die);
 	return NULL;
 }
@@ -432,7 +435,8 @@ static bool is_of(enum dwarf_kind kind, int tag)
 static void declare(struct session *s, struct name *n, char *text, size_t size)
 {
 	int tag = dwarf_tag(&n->die);
-	const struct type *t = tag == DW_TAG_variable || tag == DW_TAG_typedef ? dwarf_target(s, &n->die) : dwarf_type_of(s, &n->die);
+	const struct type *t = tag == DW_TAG_variable || tag == DW_TAG_typedef ? dwarf_target(s, &n->die) : dwarf_type_of(s,
+		&n->die);
 	const char *before = tag == DW_TAG_typedef ? "typedef " : (tag == DW_TAG_variable || tag == DW_TAG_subprogram) &&
 		!dwarf_hasattr_integrate(&n->die, DW_AT_external) ? "static " : "";
 	bool named = tag == DW_TAG_variable || tag == DW_TAG_subprogram || tag == DW_TAG_typedef;
@@ -482,7 +486,8 @@ static char kind_letter(struct name *n)
 	}
 }
 
-void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds, void (*each)(void *user, const char *name), void *user)
+void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds, void (*each)(void *user,
+	const char *name), void *user)
 {
 	struct dwarf *d = s->dwarf;
 	size_t low = 0, high = d ? d->count : 0, n = strlen(prefix);
@@ -509,7 +514,8 @@ void dwarf_each(struct session *s, enum dwarf_kind kind, bool (*wanted)(void *us
 	(void)s, (void)kind, (void)wanted, (void)each, (void)user;
 }
 bool dwarf_knows(struct session *s, const char *name) { (void)s, (void)name; return false; }
-void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds, void (*each)(void *user, const char *name), void *user)
+void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds, void (*each)(void *user,
+	const char *name), void *user)
 {
 	(void)s, (void)prefix, (void)kinds, (void)each, (void)user;
 }

@@ -1,5 +1,5 @@
-/* Expressions, as C has them: registers, numbers, symbols, variables, what can be computed of them, and assignments. Integers are 64 bits wide; those of a
- * type that has no sign make what they meet have none. */
+/* Expressions, as C has them: registers, numbers, symbols, variables, what can be computed of them, and assignments.
+ * Integers are 64 bits wide; those of a type that has no sign make what they meet have none. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -247,7 +247,8 @@ static bool is_assignment(const struct parser *p, int operator)
 {
 	const char *text = operators[operator].text, *behind = p->at + strlen(text);
 
-	return *behind == '=' && behind[1] != '=' && strcmp(text, "<") && strcmp(text, ">") && strcmp(text, "@") && text[strlen(text) - 1] != '=';
+	return *behind == '=' && behind[1] != '=' && strcmp(text, "<") && strcmp(text, ">") && strcmp(text, "@") &&
+		text[strlen(text) - 1] != '=';
 }
 
 /* N of what A is, from there on. */

@@ -64,7 +64,8 @@ bool info_locals(struct session *s, const char *args)
 
 /* ---- a frame in a line ---- */
 
-/* "fib (n=3) at guest.c:36"; a function that has no lines is with its offset, as only the address would tell where it is. */
+/* "fib (n=3) at guest.c:36"; a function that has no lines is with its offset, as only the address would tell where it
+ * is. */
 void frame_print(struct session *s, const struct frame *f, bool file)
 {
 	const uint64_t pc = f->pc - f->called; /* a call can be the last of its function */
@@ -180,7 +181,10 @@ bool do_down(struct session *s, const char *args)
 
 /* ---- info frame ---- */
 
-static const char *register_text(int reg, unsigned bits) { return bits == 64 || reg < 0 ? vcpu_register_name(reg) : vcpu_register_name(reg + 0x100); }
+static const char *register_text(int reg, unsigned bits)
+{
+	return vcpu_register_name(bits == 64 ? reg : reg + 0x100); /* of the half: lib/register.c */
+}
 
 static void print_saved(struct session *s, const struct frame *f, const struct frame *up, unsigned bits)
 {
@@ -224,7 +228,8 @@ bool info_frame(struct session *s, const char *args)
 		fprintf(s->out, " (%s:%d)", file, line.line);
 	if (called) {
 		above = up;
-		fprintf(s->out, "; saved %s = 0x%" PRIx64 "\n called by frame at 0x%" PRIx64 "\n", pc, up.pc, frame_up(s, &above) ? above.sp : 0);
+		fprintf(s->out, "; saved %s = 0x%" PRIx64 "\n called by frame at 0x%" PRIx64 "\n", pc, up.pc,
+			frame_up(s, &above) ? above.sp : 0);
 		json_hex(s, "address", up.sp);
 		json_hex(s, "caller", up.pc);
 		json_string(s, "how", up.how);

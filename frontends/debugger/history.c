@@ -41,7 +41,8 @@ unsigned history_add(struct session *s, const struct value *v)
 	return s->nhistory;
 }
 
-/* "", "$", "3" or "$3" behind the $: the last, the one before it, number 3, the third from the end. False: it is none of these. */
+/* "", "$", "3" or "$3" behind the $: the last, the one before it, number 3, the third from the end. False: it is none
+ * of these. */
 static bool history_number(const struct session *s, const char *name, long *n)
 {
 	bool back = *name == '$';

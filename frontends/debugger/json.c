@@ -4,8 +4,9 @@
  *      "stop": {"what": "breakpoint", "id": 1, ...}, "place": {"instructions": N, "steps": N, "ns": N}, "pc": "0x...", "symbol": "...",
  *      "file": "...", "line": N}
  *
- * The members that a command has of its own (frames, value, registers ...) stand behind "output". One that has failed has "error": {"message": "..."}.
- * Addresses and what else can be larger than 2^53 are strings. "stop" is there if the command has moved. */
+ * The members that a command has of its own (frames, value, registers ...) stand behind "output". One that has
+ * failed has "error": {"message": "..."}. Addresses and what else can be larger than 2^53 are strings. "stop" is
+ * there if the command has moved. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,8 +179,10 @@ void json_begin(struct session *s, FILE *members)
 	*s->error = 0;
 }
 
-/* What a command has written into MEMBERS stands between what is known of every command before it and what is known behind it. */
-void json_end(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *members, const char *guest)
+/* What a command has written into MEMBERS stands between what is known of every command before it and what is known
+ * behind it. */
+void json_end(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *members,
+	const char *guest)
 {
 	s->json = (struct json){ .to = out };
 	json_open(s, NULL, '{');

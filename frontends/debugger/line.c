@@ -1,4 +1,4 @@
-/* Lines of source, and what else DWARF says of code: where its prologue ends, which function and which unit it is in. */
+/* Lines of source, and what else DWARF says of code: where a prologue ends, which function and unit it is in. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,7 +121,8 @@ static bool in_a_loop(Dwfl_Line *l)
 	return line && !dwarf_linediscriminator(line, &discriminator) && discriminator;
 }
 
-/* What entries there are at ADDRESS: does one begin a statement, is one a part of a loop's line, are they of two lines? */
+/* What entries there are at ADDRESS: does one begin a statement, is one a part of a loop's line, are they of two
+ * lines? */
 static void entries_at(struct session *s, uint64_t address, bool *statement, bool *part, bool *two)
 {
 	Dwfl_Line *l = s->dwarf && s->dwarf->dwfl ? dwfl_getsrc(s->dwarf->dwfl, address) : NULL;
@@ -156,7 +157,8 @@ bool dwarf_begins(struct session *s, uint64_t address)
 	entries_at(s, address, &statement, &part, &two);
 	if (!statement || !part || !dwarf_line(s, address, &line))
 		return statement;
-	return (dwarf_function(s, address, &low, &high) && low == address) || !dwarf_line(s, address - 1, &before) || before.line != line.line;
+	return (dwarf_function(s, address, &low, &high) && low == address) || !dwarf_line(s, address - 1, &before) ||
+		before.line != line.line;
 }
 
 bool dwarf_first_line(struct session *s, struct line *line)
@@ -233,7 +235,8 @@ const struct type *dwarf_returned(struct session *s, uint64_t address)
 static const char *language(int n)
 {
 	static const struct { int n; const char *name; } names[] = {
-		{ DW_LANG_C_plus_plus, "c++" }, { DW_LANG_C_plus_plus_03, "c++" }, { DW_LANG_C_plus_plus_11, "c++" }, { DW_LANG_C_plus_plus_14, "c++" },
+		{ DW_LANG_C_plus_plus, "c++" }, { DW_LANG_C_plus_plus_03, "c++" }, { DW_LANG_C_plus_plus_11, "c++" },
+			{ DW_LANG_C_plus_plus_14, "c++" },
 		{ DW_LANG_Rust, "rust" }, { DW_LANG_Mips_Assembler, "asm" }, { DW_LANG_Go, "go" }, { DW_LANG_D, "d" },
 	};
 
@@ -261,7 +264,11 @@ bool dwarf_unit(struct session *s, uint64_t address, struct unit *u)
 
 bool dwarf_begins(struct session *s, uint64_t address) { (void)s, (void)address; return false; }
 bool dwarf_first_line(struct session *s, struct line *line) { (void)s, (void)line; return false; }
-bool dwarf_line(struct session *s, uint64_t address, struct line *line) { (void)s, (void)address, (void)line; return false; }
+bool dwarf_line(struct session *s, uint64_t address, struct line *line) 
+{
+	(void)s, (void)address, (void)line;
+	return false;
+}
 bool dwarf_line_address(struct session *s, const char *file, int line, uint64_t *address)
 {
 	(void)s, (void)file, (void)line, (void)address;

@@ -77,7 +77,8 @@ static void print_symbols(struct session *s, struct listing *l, bool code)
 
 		if (y->code != code || !wanted(l, y->name) || dwarf_knows(s, y->name))
 			continue;
-		fprintf(s->out, "%s0x%0*" PRIx64 "  %s\n", any ? "" : "\nNon-debugging symbols:\n", address_digits(s), y->address, y->name);
+		fprintf(s->out, "%s0x%0*" PRIx64 "  %s\n", any ? "" : "\nNon-debugging symbols:\n", address_digits(s), y->address,
+			y->name);
 		any = true;
 		json_open(s, NULL, '{');
 		json_string(s, "name", y->name);

@@ -300,7 +300,8 @@ static bool options(int argc, char **argv, char **rest, int *nrest, int *status)
 
 static bool do_todo(unsigned i)
 {
-	return todo[i].what == 's' ? do_symbols_of(todo[i].text) : todo[i].what == 'x' ? do_file(todo[i].text) : do_line(todo[i].text);
+	return todo[i].what == 's' ? do_symbols_of(todo[i].text) : todo[i].what == 'x' ? do_file(todo[i].text) :
+		do_line(todo[i].text);
 }
 
 int main(int argc, char **argv)

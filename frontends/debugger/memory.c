@@ -30,7 +30,8 @@ static bool print_element(struct session *s, uint64_t at, const struct examined 
 		fputc('\n', s->out);
 		return complaint(s, "there is no memory at 0x%" PRIx64, at);
 	}
-	v = (struct value){ .type = type_basic(s, e->format == 'f' ? e->size == 4 ? "float" : "double" : types[e->size - 1]), .bits = n };
+	v = (struct value){ .type = type_basic(s, e->format == 'f' ? e->size == 4 ? "float" : "double" : types[e->size - 1]),
+		.bits = n };
 	fputc('\t', s->out);
 	if (e->format == 'x' || e->format == 'z')
 		fprintf(s->out, "0x%0*" PRIx64, (int)(2 * e->size), n);
@@ -163,7 +164,8 @@ static bool add_bytes(struct session *s, struct pattern *p, const void *bytes, s
 	return true;
 }
 
-/* "TEXT", or an expression: as many bytes as SIZE, or if that is 0 its type, says; a plain number has 4, or 8 if it needs them. */
+/* "TEXT", or an expression: as many bytes as SIZE, or if that is 0 its type, says; a plain number has 4, or 8 if it
+ * needs them. */
 static bool add_value(struct session *s, const char **args, unsigned size, struct pattern *p)
 {
 	const char *end = **args == '"' ? strchr(*args + 1, '"') : NULL;
@@ -189,17 +191,20 @@ static bool add_value(struct session *s, const char **args, unsigned size, struc
 	if (!value_number(s, &v, &n))
 		return false;
 	if (!size)
-		size = v.in_memory || v.type->size < 8 ? (unsigned)v.type->size : n + 0x80000000 <= UINT32_MAX || n <= UINT32_MAX ? 4 : 8;
+		size = v.in_memory || v.type->size < 8 ? (unsigned)v.type->size : n + 0x80000000 <= UINT32_MAX || n <= UINT32_MAX ?
+			4 : 8;
 	return add_bytes(s, p, &n, size);
 }
 
-/* The first place in [AT, END) where P begins. False: there is none up to the end, or to where nothing is mapped, which is said. */
+/* The first place in [AT, END) where P begins. False: there is none up to the end, or to where nothing is mapped,
+ * which is said. */
 static bool find_next(struct session *s, const struct pattern *p, uint64_t *at, uint64_t end)
 {
 	static unsigned char chunk[CHUNK];
 
 	while (*at < end && end - *at >= p->len && !enough(s)) {
-		size_t want = end - *at < sizeof chunk ? (size_t)(end - *at) : sizeof chunk, n = vcpu_read_linear(s->machine, *at, chunk, want);
+		size_t want = end - *at < sizeof chunk ? (size_t)(end - *at) : sizeof chunk, n = vcpu_read_linear(s->machine, *at,
+			chunk, want);
 		unsigned char *found = memmem(chunk, n, p->bytes, p->len);
 
 		if (found) {

@@ -85,9 +85,11 @@ const struct type *parse_type(struct parser *p)
 			break;
 	}
 	if (any)
-		t = type_basic(p->s, is_char ? is_unsigned ? "unsigned char" : is_signed ? "signed char" : "char" : is_short ? is_unsigned ?
+		t = type_basic(p->s, is_char ? is_unsigned ? "unsigned char" : is_signed ? "signed char" : "char" : is_short ?
+			is_unsigned ?
 			"unsigned short" : "short" :
-			longs > 1 ? is_unsigned ? "unsigned long long" : "long long" : longs ? is_unsigned ? "unsigned long" : "long" : is_unsigned ?
+			longs > 1 ? is_unsigned ? "unsigned long long" : "long long" : longs ? is_unsigned ? "unsigned long" : "long" :
+				is_unsigned ?
 				"unsigned int" : "int");
 	if (!t) {
 		p->at = start;
@@ -108,7 +110,8 @@ uint64_t linear_address(struct session *s, uint64_t offset, uint64_t base)
 /* The base of the segment that register NAME counts from. */
 static uint64_t base_of(struct session *s, const char *name)
 {
-	static const char *const of_code[] = { "rip", "eip", "ip" }, *const of_stack[] = { "rsp", "esp", "sp", "rbp", "ebp", "bp" };
+	static const char *const of_code[] = { "rip", "eip", "ip" }, *const of_stack[] = { "rsp", "esp", "sp", "rbp", "ebp",
+		"bp" };
 
 	if (vcpu_get(s->machine, VCPU_CODE_BITS) == 64)
 		return 0;
@@ -126,7 +129,8 @@ static bool of_the_stop(struct parser *p, const char *name, struct value *v)
 {
 	struct session *s = p->s;
 	const struct vcpu_debug_stop *l = &s->last;
-	bool of_memory = l->what == VCPU_DEBUG_WATCH || (l->what == VCPU_DEBUG_EVENT && l->event & (VCPU_EVENT_MMIO | VCPU_EVENT_CR3));
+	bool of_memory = l->what == VCPU_DEBUG_WATCH || (l->what == VCPU_DEBUG_EVENT &&
+		l->event & (VCPU_EVENT_MMIO | VCPU_EVENT_CR3));
 	const struct type *number = type_basic(s, "u64"), *data = type_address(s, type_basic(s, "void")), *code = type_code(s);
 	const struct { const char *name; uint64_t value; const struct type *type; } all[] = {
 		{ "address", l->address, of_memory ? data : number }, { "value", l->value, number }, { "size", l->size, number },
@@ -145,7 +149,8 @@ static bool of_the_stop(struct parser *p, const char *name, struct value *v)
 /* Registers that hold addresses are pointers, as in gdb. */
 static const struct type *register_type(struct session *s, int reg)
 {
-	static const int data[] = { VCPU_RSP, VCPU_RBP, VCPU_CR2, VCPU_CR3, VCPU_FS_BASE, VCPU_GS_BASE, VCPU_ES_BASE, VCPU_CS_BASE, VCPU_SS_BASE,
+	static const int data[] = { VCPU_RSP, VCPU_RBP, VCPU_CR2, VCPU_CR3, VCPU_FS_BASE, VCPU_GS_BASE, VCPU_ES_BASE,
+		VCPU_CS_BASE, VCPU_SS_BASE,
 		VCPU_DS_BASE, VCPU_LDTR_BASE, VCPU_TR_BASE, VCPU_GDTR_BASE, VCPU_IDTR_BASE };
 
 	if (reg == VCPU_RIP || reg == vcpu_register_by_name("eip"))
@@ -153,7 +158,9 @@ static const struct type *register_type(struct session *s, int reg)
 	for (unsigned i = 0; i < sizeof data / sizeof *data; i++)
 		if (reg == data[i])
 			return type_address(s, type_basic(s, "void"));
-	return reg == vcpu_register_by_name("esp") || reg == vcpu_register_by_name("ebp") ? type_address(s, type_basic(s, "void")) : type_basic(s, "u64");
+	if (reg == vcpu_register_by_name("esp") || reg == vcpu_register_by_name("ebp"))
+		return type_address(s, type_basic(s, "void"));
+	return type_basic(s, "u64");
 }
 
 static bool register_value(struct parser *p, const char *name, struct value *v)
@@ -171,7 +178,8 @@ static bool register_value(struct parser *p, const char *name, struct value *v)
 		set_number(p, v, 0, false);
 		return field_value(s, part, name, 0, &v->bits) || complaint(s, "there is no such register or variable: $%s", name);
 	}
-	*v = (struct value){ .type = register_type(s, reg), .base = base_of(s, name), .bits = vcpu_get(s->machine, reg), .reg = reg + 1 };
+	*v = (struct value){ .type = register_type(s, reg), .base = base_of(s, name), .bits = vcpu_get(s->machine, reg),
+		.reg = reg + 1 };
 	if (s->frame && frame_register(s, reg, &n, &v->address)) {
 		v->bits = n;
 		v->in_memory = v->address;

@@ -148,7 +148,8 @@ static char *complete(const char *text, int state)
 	size_t indent = strspn(rl_line_buffer, " \t");
 	int start = rl_point - (int)strlen(text) - (int)indent;
 	char question[1024];
-	int n = snprintf(question, sizeof question, "%d %d %.*s", start < 0 ? 0 : start, state, rl_point > (int)indent ? rl_point - (int)indent : 0,
+	int n = snprintf(question, sizeof question, "%d %d %.*s", start < 0 ? 0 : start, state, rl_point > (int)indent ?
+		rl_point - (int)indent : 0,
 		rl_line_buffer + indent);
 	static bool files;
 
@@ -303,7 +304,8 @@ static void answer_completion(void)
 {
 	unsigned start, i;
 	int used = 0;
-	const char *name = sscanf(buffer + 1, "%u %u%n", &start, &i, &used) == 2 && used ? completes(buffer + 2 + used, start, i) : NULL;
+	const char *name = sscanf(buffer + 1, "%u %u%n", &start, &i, &used) == 2 && used ? completes(buffer + 2 + used, start,
+		i) : NULL;
 
 	say('c', name ? name : "", name ? strlen(name) : 0, -1);
 }

@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Lines that the command line brings: TEXT, or all of FILE; also those of files that they source. Before prompt_open. */
+/* Lines that the command line brings: TEXT, or all of FILE; and of files that they source. Before prompt_open. */
 void prompt_allow(const char *text);
 void prompt_allow_file(const char *file);
-/* Start it. COMPLETE is asked while a line is read: what can the word that begins at START of LINE become, the I-th? NULL: no more; PROMPT_FILE: any file.
- * SILENT: stdout gets nothing of the typing. False, with errno. */
+/* Start it. COMPLETE is asked while a line is read: what can the word that begins at START of LINE become, the I-th?
+ * NULL: no more; PROMPT_FILE: any file. SILENT: stdout gets nothing of the typing. False, with errno. */
 #define PROMPT_FILE "\001"
 #define COMPLETION_BREAKS " \t\n()[]{}*&+-/<>=|!~,:" /* words end there; not at the $ of registers */
 bool prompt_open(const char *(*complete)(const char *line, unsigned start, unsigned i), bool silent);

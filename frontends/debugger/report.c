@@ -76,7 +76,8 @@ static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 		break;
 	case VCPU_EVENT_PORT:
 	case VCPU_EVENT_MMIO:
-		fprintf(out, "%s %s %" PRIx64 ", %u byte%s: %" PRIx64, stop->write ? "write to" : "read of", stop->event == VCPU_EVENT_PORT ? "port" :
+		fprintf(out, "%s %s %" PRIx64 ", %u byte%s: %" PRIx64, stop->write ? "write to" : "read of",
+			stop->event == VCPU_EVENT_PORT ? "port" :
 			"a device at physical",
 			stop->address, stop->size, stop->size == 1 ? "" : "s", stop->value);
 		break;
@@ -103,7 +104,8 @@ static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 
 static bool host_failed(const struct vcpu_debug_stop *stop)
 {
-	return stop->machine.reason == VCPU_STOP_DISK_FULL || stop->machine.reason == VCPU_STOP_DISK_ERROR || stop->machine.reason == VCPU_STOP_HOST;
+	return stop->machine.reason == VCPU_STOP_DISK_FULL || stop->machine.reason == VCPU_STOP_DISK_ERROR ||
+		stop->machine.reason == VCPU_STOP_HOST;
 }
 
 static void print_stop(struct session *s, const struct vcpu_debug_stop *stop)
@@ -114,7 +116,8 @@ static void print_stop(struct session *s, const struct vcpu_debug_stop *stop)
 
 	switch (stop->what) {
 	case VCPU_DEBUG_MACHINE:
-		if (stop->machine.reason != VCPU_STOP_LIMIT && stop->machine.reason != VCPU_STOP_IDLE && stop->machine.reason != VCPU_STOP_REQUEST)
+		if (stop->machine.reason != VCPU_STOP_LIMIT && stop->machine.reason != VCPU_STOP_IDLE &&
+			stop->machine.reason != VCPU_STOP_REQUEST)
 			fprintf(s->out, "the machine stopped: %s%s%s\n", vcpu_stop_name(stop->machine.reason), host_failed(stop) ? ": " : "",
 				host_failed(stop) ? vcpu_error(s->machine) : "");
 		break;
@@ -126,10 +129,12 @@ static void print_stop(struct session *s, const struct vcpu_debug_stop *stop)
 	case VCPU_DEBUG_WATCH:
 		if (p && p->watched)
 			watch_print(s, p, s->went_back);
-		fprintf(s->out, "%s%s of %u bytes at %s0x%" PRIx64, stop->device ? "a device's " : "", stop->write ? "write" : "read", stop->size,
+		fprintf(s->out, "%s%s of %u bytes at %s0x%" PRIx64, stop->device ? "a device's " : "", stop->write ? "write" :
+			"read", stop->size,
 			stop->physical ? "physical " : "", stop->address);
 		if (!stop->device)
-			fprintf(s->out, " by the instruction at 0x%" PRIx64 "%s (%" PRIu64 ")", stop->rip, symbol_text(s, stop->rip, text, sizeof text),
+			fprintf(s->out, " by the instruction at 0x%" PRIx64 "%s (%" PRIu64 ")", stop->rip, symbol_text(s, stop->rip, text,
+				sizeof text),
 				stop->when.instructions);
 		fputc('\n', s->out);
 		break;

@@ -17,7 +17,8 @@ uint64_t linear_rip(struct session *s)
 
 static bool went_on(struct vcpu_debug_stop stop)
 {
-	return stop.what == VCPU_DEBUG_MACHINE && (stop.machine.reason == VCPU_STOP_LIMIT || stop.machine.reason == VCPU_STOP_IDLE);
+	return stop.what == VCPU_DEBUG_MACHINE && (stop.machine.reason == VCPU_STOP_LIMIT ||
+		stop.machine.reason == VCPU_STOP_IDLE);
 }
 
 /* Going back, an access that is watched has been come to: is it one to tell of? */
@@ -178,7 +179,8 @@ bool do_nexti_back(struct session *s, const char *args) { return steps(s, args, 
 
 static bool same_line(const struct line *a, const struct line *b) { return a->line == b->line && !strcmp(a->file, b->file); }
 
-/* A line: until another begins, with UNTIL one that is behind it in this function, so that a loop is gone through. Code without lines is passed through, with the functions that it belongs to. Backwards, to the beginning of a line. */
+/* A line: until another begins, with UNTIL one that is behind it in this function, so that a loop is gone through.
+ * Code without lines is passed through, with the functions that it belongs to. Backwards, to a line's beginning. */
 static bool line_steps(struct session *s, const char *args, bool over, bool back, bool until)
 {
 	uint64_t low = 0, high = 0, behind = 0;
@@ -234,7 +236,8 @@ bool do_step_back(struct session *s, const char *args) { return line_steps(s, ar
 bool do_next(struct session *s, const char *args) { return line_steps(s, args, true, false, false); }
 bool do_next_back(struct session *s, const char *args) { return line_steps(s, args, true, true, false); }
 
-/* Run to a place, or to where the selected frame returns to. CALLER: until, which passes the place in frames that this one has called. */
+/* Run to a place, or to where the selected frame returns to. UNTIL: it passes the place in frames that
+ * this one has called. */
 static bool run_to_place(struct session *s, const char *args, bool until)
 {
 	struct frame f = frame_selected(s), up = f;
@@ -258,7 +261,8 @@ bool do_advance(struct session *s, const char *args)
 	return *args ? run_to_place(s, args, false) : complaint(s, "advance: to where?");
 }
 
-bool do_until(struct session *s, const char *args) { return *args ? run_to_place(s, args, true) : line_steps(s, args, true, false, true); }
+bool do_until(struct session *s, const char *args) { return *args ? run_to_place(s, args, true) : line_steps(s, args,
+	true, false, true); }
 
 /* ---- what a function returns ---- */
 

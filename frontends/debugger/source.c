@@ -29,13 +29,15 @@ static FILE *open_source(const struct line *line)
 	FILE *file = open_regular(line->file);
 	char path[1024];
 
-	if (!file && line->directory && (size_t)snprintf(path, sizeof path, "%s/%s", line->directory, line->file) < sizeof path)
+	if (!file && line->directory && (size_t)snprintf(path, sizeof path, "%s/%s", line->directory,
+		line->file) < sizeof path)
 		file = open_regular(path);
 	return file ? file : open_regular(line->name);
 }
 
 /* Tell EACH of lines FIRST to LAST. How many lines there are up to LAST, or the file's end; -1: it cannot be read. */
-static int each_line(struct session *s, const struct line *line, int first, int last, void (*each)(struct session *s, int n, const char *text))
+static int each_line(struct session *s, const struct line *line, int first, int last, void (*each)(struct session *s,
+	int n, const char *text))
 {
 	FILE *source = s->no_files ? NULL : open_source(line);
 	char *text = NULL;
@@ -72,7 +74,8 @@ bool source_print_line(struct session *s, const struct line *line)
 
 /* ---- places ---- */
 
-/* The line that list and numbers of lines count from: what was listed last, or the selected frame's. False: it is not known. */
+/* The line that list and numbers of lines count from: what was listed last, or the selected frame's. False: it is not
+ * known. */
 static bool current_line(struct session *s, struct line *line)
 {
 	struct frame f;
@@ -106,7 +109,8 @@ static const char *behind_file(const char *args)
 {
 	size_t n = strcspn(args, ": \t,\"'(*");
 
-	return n && args[n] == ':' && args[n + 1] != ':' && (isalnum((unsigned char)args[n + 1]) || args[n + 1] == '_') ? args + n + 1 : NULL;
+	return n && args[n] == ':' && args[n + 1] != ':' && (isalnum((unsigned char)args[n + 1]) || args[n + 1] == '_') ?
+		args + n + 1 : NULL;
 }
 
 /* "N", "FILE:N": the line is LINE's, *AT where its code begins. */
@@ -247,7 +251,8 @@ bool info_line(struct session *s, const char *args)
 	if (!at || !dwarf_line(s, at, &line))
 		return complaint(s, "no line of source is known for that");
 	end = dwarf_line_end(s, at);
-	fprintf(s->out, "Line %d of \"%s\" starts at address 0x%" PRIx64 "%s and ends at 0x%" PRIx64 "%s.\n", line.line, line.file, line.begin,
+	fprintf(s->out, "Line %d of \"%s\" starts at address 0x%" PRIx64 "%s and ends at 0x%" PRIx64 "%s.\n", line.line,
+		line.file, line.begin,
 		symbol_text(s, line.begin, from, sizeof from), end, symbol_text(s, end, to, sizeof to));
 	json_open(s, "source", '{');
 	json_string(s, "file", line.file);

@@ -59,7 +59,8 @@ void stop_delete(struct session *s, int id)
 
 int hidden_break(struct session *s, uint64_t at, uint64_t above, uint64_t caller)
 {
-	struct stop *p = stop_add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, false), .hidden = true, .above = above,
+	struct stop *p = stop_add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, false), .hidden = true,
+		.above = above,
 		.caller = caller });
 
 	return p ? p->id : -1;
@@ -147,10 +148,12 @@ static void announce(struct session *s, const struct stop *p)
 	else if (!p->address || p->physical)
 		fprintf(s->out, "Breakpoint %d %s\n", p->number, p->what);
 	else if (dwarf_line(s, p->address, &line))
-		fprintf(s->out, "%s %d at 0x%" PRIx64 ": file %s, line %d.\n", p->temporary ? "Temporary breakpoint" : "Breakpoint", p->number, p->address,
+		fprintf(s->out, "%s %d at 0x%" PRIx64 ": file %s, line %d.\n", p->temporary ? "Temporary breakpoint" : "Breakpoint",
+			p->number, p->address,
 			line.file, line.line);
 	else
-		fprintf(s->out, "%s %d at 0x%" PRIx64 "\n", p->temporary ? "Temporary breakpoint" : "Breakpoint", p->number, p->address);
+		fprintf(s->out, "%s %d at 0x%" PRIx64 "\n", p->temporary ? "Temporary breakpoint" : "Breakpoint", p->number,
+			p->address);
 	if (p->address)
 		json_hex(s, "address", p->address);
 }
@@ -164,7 +167,8 @@ static bool add_break(struct session *s, const char *args, bool physical, bool t
 	const char *rest = copy;
 	struct stop *p;
 
-	if ((*rest && !(physical ? address(s, &rest, &at) : place(s, &rest, true, &at))) || !condition_parses(s, condition, at)) {
+	if ((*rest && !(physical ? address(s, &rest, &at) : place(s, &rest, true, &at))) || !condition_parses(s, condition,
+		at)) {
 		free(copy);
 		free(condition);
 		return false;
@@ -172,7 +176,8 @@ static bool add_break(struct session *s, const char *args, bool physical, bool t
 	free(copy);
 	snprintf(text, sizeof text, "at %s0x%0*" PRIx64 "%s", physical ? "physical " : "", address_digits(s), at,
 		physical ? "" : symbol_text(s, at, name, sizeof name));
-	p = stop_add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, physical), .kind = STOP_BREAK, .address = at, .temporary = temporary,
+	p = stop_add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, physical), .kind = STOP_BREAK, .address = at,
+		.temporary = temporary,
 		.physical = physical, .what = needed(strdup(text)), .condition = condition });
 	announce(s, p);
 	return p;
@@ -267,7 +272,8 @@ bool do_catch(struct session *s, const char *args)
 		return ok;
 	}
 	snprintf(text, sizeof text, "%.*s", (int)len, args);
-	p = stop_add(s, (struct stop){ .id = vcpu_debug_catch(s->debug, &what), .kind = STOP_CATCH, .what = needed(strdup(text)), .condition = condition });
+	p = stop_add(s, (struct stop){ .id = vcpu_debug_catch(s->debug, &what), .kind = STOP_CATCH,
+		.what = needed(strdup(text)), .condition = condition });
 	free(copy);
 	announce(s, p);
 	return p;
@@ -367,7 +373,8 @@ static void print_place(struct session *s, const struct stop *p)
 		fprintf(s->out, "%*s %s\n", address_digits(s) + 2, "", p->expression ? p->expression : p->what);
 		return;
 	}
-	fprintf(s->out, "0x%0*" PRIx64 " in %s at %s:%d\n", address_digits(s), p->address, function ? function : "??", line.file, line.line);
+	fprintf(s->out, "0x%0*" PRIx64 " in %s at %s:%d\n", address_digits(s), p->address, function ? function : "??",
+		line.file, line.line);
 	json_string(s, "file", line.file);
 	json_number(s, "line", line.line);
 }

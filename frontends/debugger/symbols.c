@@ -8,7 +8,8 @@
 
 #include "debugger.h"
 
-bool symbol_add(struct session *s, uint64_t address, uint64_t size, uint64_t room, bool code, const char *name, size_t len)
+bool symbol_add(struct session *s, uint64_t address, uint64_t size, uint64_t room, bool code, const char *name,
+	size_t len)
 {
 	struct symbol *more = s->symbols;
 

@@ -199,7 +199,7 @@ static void merge(struct session *s, struct trace *t)
 /* lcov's format: the lines that have run. */
 static void write_lines(struct session *s, FILE *file, const struct trace *t)
 {
-	struct line line, last = { NULL, NULL, NULL, 0 };
+	struct line line, last = { .line = 0 };
 	char text[256];
 
 	for (size_t i = 0; i < t->npieces; i++)

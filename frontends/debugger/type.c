@@ -56,21 +56,27 @@ static const struct type *pointer_of(struct session *s, const struct type *to, u
 }
 
 const struct type *type_pointer(struct session *s, const struct type *to) { return pointer_of(s, to, pointer_size(s)); }
-const struct type *type_address(struct session *s, const struct type *to) { return pointer_of(s, to, (unsigned)address_digits(s) / 2); }
+const struct type *type_address(struct session *s, const struct type *to) { return pointer_of(s, to,
+	(unsigned)address_digits(s) / 2); }
 
 const struct type *type_basic(struct session *s, const char *name)
 {
 	static const struct { const char *name; enum type_kind kind; signed char size; bool is_signed; } basic[] = {
 		{ "void", TYPE_VOID, 0, false }, { "char", TYPE_CHAR, 1, true }, { "signed char", TYPE_CHAR, 1, true },
 		{ "unsigned char", TYPE_CHAR, 1, false }, { "short", TYPE_INT, 2, true }, { "unsigned short", TYPE_INT, 2, false },
-		{ "int", TYPE_INT, 4, true }, { "unsigned int", TYPE_INT, 4, false }, { "unsigned", TYPE_INT, 4, false }, { "signed", TYPE_INT, 4, true },
+		{ "int", TYPE_INT, 4, true }, { "unsigned int", TYPE_INT, 4, false }, { "unsigned", TYPE_INT, 4, false }, { "signed",
+			TYPE_INT, 4, true },
 		{ "long", TYPE_INT, -1, true }, { "unsigned long", TYPE_INT, -1, false }, { "long long", TYPE_INT, 8, true },
-		{ "unsigned long long", TYPE_INT, 8, false }, { "long int", TYPE_INT, -1, true }, { "long unsigned int", TYPE_INT, -1, false },
-		{ "u8", TYPE_INT, 1, false }, { "u16", TYPE_INT, 2, false }, { "u32", TYPE_INT, 4, false }, { "u64", TYPE_INT, 8, false },
-		{ "s8", TYPE_INT, 1, true }, { "s16", TYPE_INT, 2, true }, { "s32", TYPE_INT, 4, true }, { "s64", TYPE_INT, 8, true },
-		{ "uint8_t", TYPE_INT, 1, false }, { "uint16_t", TYPE_INT, 2, false }, { "uint32_t", TYPE_INT, 4, false }, { "uint64_t", TYPE_INT, 8,
+		{ "unsigned long long", TYPE_INT, 8, false }, { "long int", TYPE_INT, -1, true }, { "long unsigned int", TYPE_INT,
+			-1, false },
+		{ "u8", TYPE_INT, 1, false }, { "u16", TYPE_INT, 2, false }, { "u32", TYPE_INT, 4, false }, { "u64", TYPE_INT, 8,
 			false },
-		{ "int8_t", TYPE_INT, 1, true }, { "int16_t", TYPE_INT, 2, true }, { "int32_t", TYPE_INT, 4, true }, { "int64_t", TYPE_INT, 8, true },
+		{ "s8", TYPE_INT, 1, true }, { "s16", TYPE_INT, 2, true }, { "s32", TYPE_INT, 4, true }, { "s64", TYPE_INT, 8, true },
+		{ "uint8_t", TYPE_INT, 1, false }, { "uint16_t", TYPE_INT, 2, false }, { "uint32_t", TYPE_INT, 4, false },
+			{ "uint64_t", TYPE_INT, 8,
+			false },
+		{ "int8_t", TYPE_INT, 1, true }, { "int16_t", TYPE_INT, 2, true }, { "int32_t", TYPE_INT, 4, true }, { "int64_t",
+			TYPE_INT, 8, true },
 		{ "size_t", TYPE_INT, -1, false }, { "bool", TYPE_BOOL, 1, false }, { "_Bool", TYPE_BOOL, 1, false },
 		{ "float", TYPE_FLOAT, 4, true }, { "double", TYPE_FLOAT, 8, true },
 	};
@@ -144,13 +150,16 @@ const struct type *type_code(struct session *s)
 
 static void text_of(const struct type *t, const char *name, bool plain, char *text, size_t size, unsigned depth);
 
-/* TEXT gets BEFORE and AFTER around it. */
+/* TEXT gets BEFORE and AFTER around it, if there is room. */
 static void around(char *text, size_t size, const char *before, const char *after)
 {
-	char *copy = needed(strdup(text));
+	size_t n = strlen(before), len = strlen(text), behind = strlen(after);
 
-	snprintf(text, size, "%s%s%s", before, copy, after);
-	free(copy);
+	if (n + len + behind >= size)
+		return;
+	memmove(text + n, text, len);
+	memcpy(text, before, n);
+	memcpy(text + n + len, after, behind + 1);
 }
 
 static void parameters(const struct type *t, char *text, size_t size, unsigned depth)
@@ -166,8 +175,10 @@ static void parameters(const struct type *t, char *text, size_t size, unsigned d
 		snprintf(text + n, size - n, "%s)", !t->nmembers && t->is_prototype ? "void" : "");
 }
 
-/* What stands around NAME in a declaration of T. Returned is the type that it begins with; NULL: void. PLAIN: the first typedef is resolved. */
-static const struct type *declarator(const struct type *t, const char *name, bool plain, char *text, size_t size, unsigned depth)
+/* What stands around NAME in a declaration of T. Returned is the type that it begins with; NULL: void. PLAIN: the
+ * first typedef is resolved. */
+static const struct type *declarator(const struct type *t, const char *name, bool plain, char *text, size_t size,
+	unsigned depth)
 {
 	char part[512];
 
@@ -184,7 +195,8 @@ static const struct type *declarator(const struct type *t, const char *name, boo
 		if (t->kind == TYPE_POINTER) {
 			bool wraps = t->to && (t->to->kind == TYPE_ARRAY || t->to->kind == TYPE_FUNCTION) && (plain || !t->to->is_typedef);
 
-			snprintf(part, sizeof part, "%s*%s%s%s", wraps ? "(" : "", t->is_const ? " const" : "", t->is_volatile ? " volatile" : "",
+			snprintf(part, sizeof part, "%s*%s%s%s", wraps ? "(" : "", t->is_const ? " const" : "", t->is_volatile ?
+				" volatile" : "",
 				(t->is_const || t->is_volatile) && *text ? " " : "");
 			around(text, size, part, wraps ? ")" : "");
 		} else if (t->kind == TYPE_ARRAY) {
@@ -203,9 +215,11 @@ static const struct type *declarator(const struct type *t, const char *name, boo
 /* What a declaration begins with: "const struct task". */
 static void base_text(const struct type *t, char *text, size_t size)
 {
-	const char *kind = t->is_typedef ? "" : t->kind == TYPE_STRUCT ? t->is_union ? "union " : "struct " : t->kind == TYPE_ENUM ? "enum " : "";
+	const char *kind = t->is_typedef ? "" : t->kind == TYPE_STRUCT ? t->is_union ? "union " : "struct " :
+		t->kind == TYPE_ENUM ? "enum " : "";
 
-	snprintf(text, size, "%s%s%s%s", t->is_const ? "const " : "", t->is_volatile ? "volatile " : "", kind, t->name ? t->name : "{...}");
+	snprintf(text, size, "%s%s%s%s", t->is_const ? "const " : "", t->is_volatile ? "volatile " : "", kind, t->name ?
+		t->name : "{...}");
 }
 
 static void text_of(const struct type *t, const char *name, bool plain, char *text, size_t size, unsigned depth)
@@ -242,7 +256,8 @@ static void print_enumerators(struct session *s, const struct type *t)
 	fputc('}', s->out);
 }
 
-static void print_body(struct session *s, const struct type *t, const char *text, bool offsets, uint64_t offset, int indent, int show);
+static void print_body(struct session *s, const struct type *t, const char *text, bool offsets, uint64_t offset,
+	int indent, int show);
 
 static void print_members(struct session *s, const struct type *t, bool offsets, uint64_t offset, int indent, int show)
 {
@@ -264,9 +279,10 @@ static void print_members(struct session *s, const struct type *t, bool offsets,
 	}
 }
 
-/* T, and TEXT, what stands around the name that is declared. Its members or enumerators are printed if SHOW is positive, or is 0 and T has no name. OFFSET is
- * T's in the outermost structure. */
-static void print_body(struct session *s, const struct type *t, const char *text, bool offsets, uint64_t offset, int indent, int show)
+/* T, and TEXT, what stands around the name that is declared. Its members or enumerators are printed if SHOW is
+ * positive, or is 0 and T has no name. OFFSET is T's in the outermost structure. */
+static void print_body(struct session *s, const struct type *t, const char *text, bool offsets, uint64_t offset,
+	int indent, int show)
 {
 	const struct type *whole = t && (t->kind == TYPE_STRUCT || t->kind == TYPE_ENUM) ? type_whole(s, t) : NULL;
 	bool open = whole && (show > 0 || (!show && !t->name));

@@ -22,7 +22,8 @@ bool value_readable(struct session *s, const struct value *v)
 {
 	unsigned char byte;
 
-	return !v->in_memory || !v->type->size || v->type->kind == TYPE_FUNCTION || value_read(s, v, v->address, &byte, 1) == 1 ||
+	return !v->in_memory || !v->type->size || v->type->kind == TYPE_FUNCTION || value_read(s, v, v->address, &byte,
+		1) == 1 ||
 		complaint(s, "there is no memory at 0x%" PRIx64, v->address);
 }
 
@@ -93,7 +94,8 @@ void text_print(struct session *s, const unsigned char *text, size_t len)
 }
 
 /* Up to a zero, or LIMIT bytes; at most SIZE of them into TEXT. */
-static size_t read_text(struct session *s, const struct value *v, uint64_t at, uint64_t limit, unsigned char *text, size_t size)
+static size_t read_text(struct session *s, const struct value *v, uint64_t at, uint64_t limit, unsigned char *text,
+	size_t size)
 {
 	size_t n = 0;
 
@@ -171,7 +173,8 @@ static void print_array(struct session *s, const struct value *v, char format, u
 		unsigned char a[64], b[64];
 
 		/* Equal ones are told once. */
-		for (last = i; last + 1 < n && !enough(s) && of->size && of->size <= sizeof a && value_read(s, v, e.address, a, of->size) == of->size &&
+		for (last = i; last + 1 < n && !enough(s) && of->size && of->size <= sizeof a && value_read(s, v, e.address, a,
+			of->size) == of->size &&
 				value_read(s, v, v->address + (last + 1) * of->size, b, of->size) == of->size && !memcmp(a, b, of->size); last++)
 			;
 		if (i)
@@ -200,7 +203,8 @@ static void print_struct(struct session *s, const struct value *v, char format, 
 	fputc('{', s->out);
 	for (unsigned i = 0; i < t->nmembers; i++) {
 		const struct member *m = &t->members[i];
-		struct value e = { .type = m->type, .held = v->held, .in_memory = true, .address = v->address + m->offset, .bit = m->bit,
+		struct value e = { .type = m->type, .held = v->held, .in_memory = true, .address = v->address + m->offset,
+			.bit = m->bit,
 			.nbits = m->bits };
 
 		fprintf(s->out, "%s%s%s", i ? ", " : "", m->name ? m->name : "", m->name ? " = " : "");
@@ -295,7 +299,8 @@ static void put_elements(struct session *s, const char *name, const struct value
 	}
 	json_open(s, name, '[');
 	for (uint64_t i = 0; i < v->type->count && i < ELEMENTS_MAX; i++)
-		put(s, NULL, &(struct value){ .type = of, .held = v->held, .in_memory = true, .address = v->address + i * of->size }, depth + 1);
+		put(s, NULL, &(struct value){ .type = of, .held = v->held, .in_memory = true, .address = v->address + i * of->size },
+			depth + 1);
 	json_close(s);
 }
 
@@ -307,7 +312,8 @@ static void put_members(struct session *s, const char *name, const struct value 
 	for (unsigned i = 0; t && i < t->nmembers; i++) {
 		const struct member *m = &t->members[i];
 
-		put(s, m->name ? m->name : "", &(struct value){ .type = m->type, .held = v->held, .in_memory = true, .address = v->address + m->offset,
+		put(s, m->name ? m->name : "", &(struct value){ .type = m->type, .held = v->held, .in_memory = true,
+			.address = v->address + m->offset,
 			.bit = m->bit, .nbits = m->bits }, depth + 1);
 	}
 	json_close(s);

@@ -304,7 +304,8 @@ static bool tell(struct session *s, Dwarf_Die *die, const struct frame *f, uint6
 	return false;
 }
 
-void dwarf_locals(struct session *s, const struct frame *f, void (*each)(void *user, const char *name, bool argument, const struct value *v),
+void dwarf_locals(struct session *s, const struct frame *f, void (*each)(void *user, const char *name, bool argument,
+	const struct value *v),
 	void *user)
 {
 	struct listed l = { each, user };
@@ -317,7 +318,8 @@ void dwarf_locals(struct session *s, const struct frame *f, void (*each)(void *u
 
 bool dwarf_variable(struct session *s, const char *name, const struct frame *f, struct value *v) { (void)s, (void)name, (void)f,
 	(void)v; return false; }
-void dwarf_locals(struct session *s, const struct frame *f, void (*each)(void *user, const char *name, bool argument, const struct value *v),
+void dwarf_locals(struct session *s, const struct frame *f, void (*each)(void *user, const char *name, bool argument,
+	const struct value *v),
 	void *user)
 {
 	(void)s, (void)f, (void)each, (void)user;

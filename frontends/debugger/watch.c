@@ -37,7 +37,8 @@ static struct content *content_now(struct session *s, const struct stop *p, uint
 
 static bool same(const struct watched *w)
 {
-	return w->before && w->after && w->before_at == w->after_at && !memcmp(w->before->bytes, w->after->bytes, w->before->size);
+	return w->before && w->after && w->before_at == w->after_at && !memcmp(w->before->bytes, w->after->bytes,
+		w->before->size);
 }
 
 void watch_end(struct stop *p)
@@ -63,8 +64,9 @@ void watches_look(struct session *s)
 	}
 }
 
-/* All that was written there since watches_look has been told of here, so that what is there behind one access is there before the next. Going back, the run
- * is gone through in pieces: only what is there behind an access is known, and what was before it is there where the machine then stands. */
+/* All that was written there since watches_look has been told of here, so that what is there behind one access is
+ * there before the next. Going back, the run is gone through in pieces: only what is there behind an access is
+ * known, and what was before it is there where the machine then stands. */
 bool watch_counts(struct session *s, struct stop *p, const struct vcpu_debug_stop *hit)
 {
 	struct watched *w = p->watched;
@@ -87,7 +89,8 @@ bool watch_went_back(struct session *s, struct stop *p)
 	return !w->on_change || !same(w);
 }
 
-static void print_content(struct session *s, const struct watched *w, const struct content *c, const char *title, const char *name)
+static void print_content(struct session *s, const struct watched *w, const struct content *c, const char *title,
+	const char *name)
 {
 	struct value v = w->value;
 
@@ -101,17 +104,23 @@ static void print_content(struct session *s, const struct watched *w, const stru
 	json_close(s);
 }
 
+/* As gdb calls it, at a stop and in a list. */
+static const char *title(const struct stop *p)
+{
+	return !p->reads ? "Hardware watchpoint" : p->writes ? "Hardware access (read/write) watchpoint" :
+		"Hardware read watchpoint";
+}
+
 const char *watch_kind(const struct stop *p)
 {
-	return p->watched->on_change || p->physical ? "hw watchpoint" : p->reads && p->writes ? "acc watchpoint" : "read watchpoint";
+	return !p->reads ? "hw watchpoint" : p->writes ? "acc watchpoint" : "read watchpoint";
 }
 
 void watch_print(struct session *s, struct stop *p, bool back)
 {
 	struct watched *w = p->watched;
 
-	fprintf(s->out, "\n%s %d: %s\n\n", p->reads ? p->writes ? "Hardware access (read/write) watchpoint" : "Hardware read watchpoint" :
-		"Hardware watchpoint", p->number, p->expression);
+	fprintf(s->out, "\n%s %d: %s\n\n", title(p), p->number, p->expression);
 	if (same(w)) {
 		print_content(s, w, w->after, "Value", "value");
 	} else { /* as in gdb: in the order in which one comes to them */
@@ -160,16 +169,17 @@ static bool add_watch(struct session *s, const char *args, bool physical, bool r
 		free(condition);
 		return false;
 	}
-	snprintf(text, sizeof text, "on %s of %" PRIu64 " bytes at %s0x%" PRIx64 "%s", !read ? "writes" : write ? "accesses" : "reads", w.value.type->size,
+	snprintf(text, sizeof text, "on %s of %" PRIu64 " bytes at %s0x%" PRIx64 "%s", !read ? "writes" : write ? "accesses" :
+		"reads", w.value.type->size,
 		physical ? "physical " : "", w.value.address, physical ? "" : symbol_text(s, w.value.address, name, sizeof name));
-	p = stop_add(s, (struct stop){ .id = vcpu_debug_watch(s->debug, w.value.address, w.value.type->size, physical, read, write), .kind = STOP_WATCH,
-		.physical = physical, .reads = read, .writes = write, .what = needed(strdup(text)), .condition = condition, .expression = copy,
-		.watched = needed(memcpy(needed(malloc(sizeof w)), &w, sizeof w)) });
+	p = stop_add(s, (struct stop){
+		.id = vcpu_debug_watch(s->debug, w.value.address, w.value.type->size, physical, read, write), .kind = STOP_WATCH,
+		.physical = physical, .reads = read, .writes = write, .what = needed(strdup(text)), .condition = condition,
+		.expression = copy, .watched = needed(memcpy(needed(malloc(sizeof w)), &w, sizeof w)) });
 	if (!p)
 		return false;
 	watches_look(s);
-	fprintf(s->out, "%s %d: %s\n", read ? write ? "Hardware access (read/write) watchpoint" : "Hardware read watchpoint" : "Hardware watchpoint", p->number,
-		p->expression);
+	fprintf(s->out, "%s %d: %s\n", title(p), p->number, p->expression);
 	json_number(s, "id", p->number);
 	json_hex(s, "address", w.value.address);
 	json_number(s, "size", (int64_t)w.value.type->size);
