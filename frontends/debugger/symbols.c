@@ -58,7 +58,8 @@ static bool read_lines(struct session *s, char *text)
 static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size && len <= size - at; }
 
 #define READ_ELF(bits) \
-	/* From Y to the end of its section; 1 at the end itself, where _end and its like are; 0: not known. *CODE: the section is executable. */ \
+	/* Of code, from Y to the end of its section; 1 at the end itself, where _etext and its like are, and for data: as in gdb, what \
+	 * has no size there has its own address only. 0: not known. *CODE: the section is executable. */ \
 	static uint64_t room_in_section##bits(const unsigned char *data, size_t size, const Elf##bits##_Ehdr *h, const Elf##bits##_Sym *y, bool *code) \
 	{ \
 		uint64_t at = h->e_shoff + (uint64_t)y->st_shndx * sizeof(Elf##bits##_Shdr); \
@@ -68,7 +69,7 @@ static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size &
 			return 0; \
 		memcpy(&section, data + at, sizeof section); \
 		*code |= ELF##bits##_ST_TYPE(y->st_info) == STT_NOTYPE && section.sh_flags & SHF_EXECINSTR; \
-		return y->st_value - section.sh_addr < section.sh_size ? section.sh_addr + section.sh_size - y->st_value : 1; \
+		return *code && y->st_value - section.sh_addr < section.sh_size ? section.sh_addr + section.sh_size - y->st_value : 1; \
 	} \
 	static bool read_elf##bits(struct session *s, const unsigned char *data, size_t size) \
 	{ \
