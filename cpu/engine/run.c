@@ -53,6 +53,8 @@ static u64 icount_at(const struct cpu *c, u64 when)
 
 	if (when <= c->idle_ns)
 		return 0;
+	if (likely(c->ns_q16 == 1 << 16))
+		return when - c->idle_ns;
 	t = ((unsigned __int128)(when - c->idle_ns) << 16) + c->ns_q16 - 1;
 	t /= c->ns_q16;
 	return t > CLOCK_NEVER ? CLOCK_NEVER : (u64)t;
@@ -111,15 +113,14 @@ static void enter(struct cpu *c, const struct op *o, s64 n)
 
 enum outcome { RAN, FAULTED };
 
+/* Nothing but the number of the mode depends on that bit. */
 static void set_single(struct cpu *c, bool on)
 {
 	u64 mode = on ? c->mode | MODE_SINGLE : c->mode & ~(u64)MODE_SINGLE;
-	u32 attn = c->attn;
 
 	if (mode != c->mode) {
 		c->mode = mode;
-		update_mode(c);
-		c->attn = attn; /* nothing that the guest did */
+		mode_changed(c);
 	}
 }
 
@@ -144,6 +145,8 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 	s64 n = 0;
 
 	c->end = c->icount;
+	if (rest == 1)
+		set_single(c, true);
 	go_on(c, &n, &rest);
 	for (;;) {
 		const struct op *from = c->exit == EXIT_LINK ? c->op : NULL, *o;

@@ -127,7 +127,7 @@ void update_mode(struct cpu *c)
 	u64 old = c->mode, mode = current_mode(c);
 
 	c->mode = mode;
-	mode_changed(c); /* always: whoever toggles MODE_SINGLE has done so in c->mode before */
+	mode_changed(c);
 	if ((mode & MODE_BITS) == MODE_64) {
 		c->cs_base = 0;
 		c->linear_mask = ~(u64)0;
