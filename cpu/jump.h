@@ -105,7 +105,7 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 	u64 rip = reg_get(c, 8 * RIP, 8) + (s64)o->disp;
 
 	if (!in64) {
-		rip &= o->osize == 2 ? 0xffff : 0xffffffff;
+		rip &= op_ip_mask(o);
 		if (unlikely(rip > c->seg[CS].limit)) {
 			fault_target(c);
 			LEAVE(EXIT_FAULT);

@@ -124,10 +124,13 @@ _Static_assert(sizeof(struct STORED_OP) == 32, "two to a cache line");
 static inline unsigned op_asize(const struct op *o) { return 2u << o->asize; }
 #ifdef VCPU_STENCIL
 static inline u64 op_amask(const struct op *o) { return stencil_amask(o->nth); }
+static inline u64 op_ip_mask(const struct op *o) { return stencil_ip_mask(o->nth); }
 #define OP_SEG(c, o) ((const struct seg *)((const char *)(c) + (o)->at_seg))
 #define OP_VREG(c, o, which) ((union vreg *)((char *)(c) + (o)->at_##which))
 #else
 static inline u64 op_amask(const struct op *o) { return o->asize == 2 ? ~(u64)0 : o->asize ? 0xffffffff : 0xffff; }
+/* What a near jump outside of 64-bit mode leaves of the instruction pointer. */
+static inline u64 op_ip_mask(const struct op *o) { return o->osize == 2 ? 0xffff : 0xffffffff; }
 #define OP_SEG(c, o) (&(c)->seg[(o)->seg])
 /* The vector register that dst, src or third names. */
 #define OP_VREG(c, o, which) ((union vreg *)&(c)->v[(o)->which])
@@ -324,6 +327,18 @@ ALWAYS_INLINE u8 *fast_host(const struct cpu *c, u64 linear, unsigned size, bool
 		__builtin_unreachable(); /* lets the caller's test for NULL vanish */
 	return host;
 }
+
+/* The same for SIZE bytes of the stack, at OFFSET, which has the stack's width: for code that is not 64-bit. */
+ALWAYS_INLINE u8 *fast_stack(const struct cpu *c, u64 offset, unsigned size, bool write)
+{
+	const struct seg *s = &c->seg[SS];
+
+	if (unlikely(offset + size > (write ? s->write_end : s->read_end)))
+		return NULL;
+	return fast_host(c, (offset + s->base) & c->linear_mask, size, write);
+}
+/* Has the stack pointer SIZE bytes, as the operand has? */
+static inline bool stack_is(const struct cpu *c, unsigned size) { return !(c->mode & MODE_STACK32) == (size == 2); }
 
 /* How an operation's memory operand is addressed. */
 enum kind { KIND_REG, KIND_BASE /* base + disp, linear */, KIND_INDEX /* with index */, KIND_SEG /* segment, limit, masks */, KIND_LAST /* as BASE, but the base is what the operation before has just written */ };

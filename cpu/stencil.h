@@ -275,6 +275,18 @@ ALWAYS_INLINE u64 stencil_amask(unsigned nth)
 	return mask;
 }
 
+/* The mask of an instruction pointer of O's operand size, 2 or 4 bytes. */
+ALWAYS_INLINE u64 stencil_ip_mask(unsigned nth)
+{
+	u64 mask;
+
+	if (nth == 0)
+		__asm__("movl $hole_0_ip_mask, %k0" : "=r"(mask));
+	else
+		__asm__("movl $hole_1_ip_mask, %k0" : "=r"(mask));
+	return mask;
+}
+
 /* The address of O in its block. hole_op is a symbol of the code's neighbourhood. */
 ALWAYS_INLINE const struct stored_op *here(unsigned nth)
 {

@@ -19,7 +19,7 @@
 enum { MAX_BLOCKS = 256, MAX_PATCHES = 255, MAX_CODE = 4096, CALL = 0xe8, JMP = 0xe9, JMP_SIZE = 5 };
 
 #define NAME(n, member) #member,
-static const char *const member_names[] = { STENCIL_MEMBERS(NAME, 0) "amask" };
+static const char *const member_names[] = { STENCIL_MEMBERS(NAME, 0) "amask", "ip_mask" };
 enum { MEMBERS = sizeof member_names / sizeof *member_names };
 
 static void die(const char *what, const char *name)

@@ -77,6 +77,7 @@ static s64 member(const struct op *o, unsigned hole)
 	case HOLE_at_src: return vector_at(o->src);
 	case HOLE_at_third: return vector_at(o->third);
 	case HOLE_amask: return (s64)op_amask(o);
+	case HOLE_ip_mask: return (s64)op_ip_mask(o);
 	default: return 0;
 	}
 }

@@ -10,7 +10,7 @@ enum hole {
 #define X(n, member) HOLE_##member,
 	STENCIL_MEMBERS(X, 0)             /* cost: what following its link takes from n */
 #undef X
-	HOLE_amask,
+	HOLE_amask, HOLE_ip_mask,
 	HOLE_MEMBERS,                     /* + HOLE_...: of the operation behind */
 	HOLE_OP = 2 * HOLE_MEMBERS,       /* the operation's address */
 	HOLE_NEXT_1, HOLE_NEXT_2,         /* code of the operation behind it; of the one after that */

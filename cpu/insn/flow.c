@@ -43,7 +43,7 @@ HANDLER(end_64)
 }
 HANDLER(end_legacy)
 {
-	u64 rip = (reg_get(c, 8 * RIP, 8) + o->ip) & (o->osize == 2 ? 0xffff : 0xffffffff);
+	u64 rip = (reg_get(c, 8 * RIP, 8) + o->ip) & op_ip_mask(o);
 
 	reg_set(c, 8 * RIP, 8, rip);
 	if (unlikely(near_top(c, rip)))
@@ -260,6 +260,41 @@ HANDLER(ret_64)
 	ENTER(j->op);
 }
 
+/* 16- and 32-bit code with a stack of the same width. */
+ALWAYS_INLINE HANDLER_TYPE call_legacy(struct cpu *c, const struct op *o, s64 n, unsigned size)
+{
+	u64 rsp = trim(reg_get(c, 8 * RSP, size) - size, size), rip = reg_get(c, 8 * RIP, 8);
+	u8 *p = fast_stack(c, rsp, size, true);
+
+	if (unlikely(!p || !stack_is(c, size) || ((rip + (s64)o->disp) & op_ip_mask(o)) > c->seg[CS].limit))
+		TAIL(h_call_direct);
+	put_size(p, size, rip + o->ip + o->len);
+	reg_set(c, 8 * RSP, size, rsp);
+	return jump_direct(c, o, n, false);
+}
+HANDLER(call_16) { return call_legacy(c, o, n, 2); }
+HANDLER(call_32) { return call_legacy(c, o, n, 4); }
+
+ALWAYS_INLINE HANDLER_TYPE ret_legacy(struct cpu *c, const struct op *o, s64 n, unsigned size)
+{
+	u64 rsp = reg_get(c, 8 * RSP, size), rip, key;
+	const u8 *p = fast_stack(c, rsp, size, false);
+	const struct jump *j;
+
+	if (unlikely(!p || !stack_is(c, size)))
+		TAIL(h_ret);
+	rip = get_size(p, size);
+	key = jump_key(c, rip);
+	j = jump_slot(c, key);
+	if (unlikely(rip > c->seg[CS].limit || near_top(c, rip) || !jump_is(j, key, rip)))
+		TAIL(h_ret);
+	reg_set(c, 8 * RSP, size, rsp + size + (u16)o->imm);
+	reg_set(c, 8 * RIP, 8, rip);
+	ENTER(j->op);
+}
+HANDLER(ret_16) { return ret_legacy(c, o, n, 2); }
+HANDLER(ret_32) { return ret_legacy(c, o, n, 4); }
+
 GEN(jmp)
 {
 	if (dec_kind(d, 0) == OPK_J)
@@ -271,9 +306,9 @@ GEN(jmp)
 GEN(call)
 {
 	if (dec_kind(d, 0) == OPK_J)
-		o->run = d->bits == 64 ? call_64 : h_call_direct;
+		o->run = d->bits == 64 ? call_64 : d->osize == 2 ? call_16 : call_32;
 	else
 		o->run = d->bits != 64 ? h_call_indirect : !d->mem ? call_reg_64 : d->simple_ea ? call_mem_64 : h_call_indirect;
 }
 
-GEN(ret) { o->run = d->bits == 64 && d->osize == 8 ? ret_64 : h_ret; }
+GEN(ret) { o->run = d->bits != 64 ? d->osize == 2 ? ret_16 : ret_32 : d->osize == 8 ? ret_64 : h_ret; }

@@ -140,14 +140,38 @@ BODY_HANDLER(setmoc)
 GEN(setmo) { o->osize = dec_size(d, 0) & 15; o->run = h_setmo; }
 GEN(setmoc) { o->osize = dec_size(d, 0) & 15; o->run = h_setmoc; }
 
-/* SHLD, SHRD. A 16-bit one by more than 16 is undefined; P6 and later go on as if the first operand came again:
- *   SHLD  a:b:a << count, the highest third       SHRD  a:b:a >> count, the lowest third
- * The count is the immediate, or if that is -1, CL. */
-static bool shift_double(struct cpu *c, const struct op *o, bool left)
+/* SHLD, SHRD: A by COUNT, which is not 0; what comes in is of B. A 16-bit one by more than 16 is undefined; P6 and later
+ * go on as if the first operand came again:
+ *   SHLD  a:b:a << count, the highest third       SHRD  a:b:a >> count, the lowest third */
+ALWAYS_INLINE u64 shift_double(struct cpu *c, u64 a, u64 b, unsigned count, unsigned size, bool left)
 {
-	const unsigned size = o->osize, width = 8 * size, top = width - 1;
-	unsigned count = (o->imm < 0 ? REG8(8 * RCX) : (u8)o->imm) & (size == 8 ? 63 : 31);
-	u64 a, b = reg_get(c, o->src, size), r, cf;
+	const unsigned width = 8 * size, top = width - 1;
+	u64 r, cf;
+
+	if (size == 2) {
+		u64 triple = a << 32 | b << 16 | a;
+
+		r = trim(left ? triple << count >> 32 : triple >> count, 2);
+		cf = left ? bit(triple, 48 - count) : bit(triple, count - 1);
+		c->cv = carry_bits(cf, left ? bit(r, top) : cf ^ bit(r, top) ^ bit(r, top - 1));
+		c->fix = 0;
+	} else {
+		r = trim(left ? a << count | b >> (width - count) : a >> count | b << (width - count), size);
+		if (left)
+			c->cv = size == 8 ? a << (count - 1) : a << count << (63 - width);
+		else
+			c->cv = last_out(a, count) ^ (r ^ r << 1) << (63 - top) >> 1;
+		c->fix = FIX_LOOSE;
+	}
+	c->res = extend(r, size);
+	return r;
+}
+
+/* The count is the immediate, or if that is -1, CL. */
+static bool shift_double_any(struct cpu *c, const struct op *o, bool left)
+{
+	const unsigned size = o->osize, count = (o->imm < 0 ? REG8(8 * RCX) : (u8)o->imm) & (size == 8 ? 63 : 31);
+	u64 a, b = reg_get(c, o->src, size);
 
 	if (o->mem) {
 		if (!op_load_rmw(c, o, size, &a))
@@ -155,35 +179,37 @@ static bool shift_double(struct cpu *c, const struct op *o, bool left)
 	} else {
 		a = reg_get(c, o->dst, size);
 	}
-	if (!count)
-		return rm_store(c, o, o->dst, size, a);
-	if (size == 2) {
-		u64 triple = a << 32 | b << 16 | a;
-
-		r = trim(left ? triple << count >> 32 : triple >> count, 2);
-		cf = left ? bit(triple, 48 - count) : bit(triple, count - 1);
-	} else {
-		r = trim(left ? a << count | b >> (width - count) : a >> count | b << (width - count), size);
-		cf = left ? bit(a, width - count) : bit(a, count - 1);
-	}
-	c->res = extend(r, size);
-	c->fix = 0;
-	c->cv = carry_bits(cf, left ? bit(r, top) : cf ^ bit(r, top) ^ bit(r, top - 1));
-	return rm_store(c, o, o->dst, size, r);
+	if (count)
+		a = size == 2 ? shift_double(c, a, b, count, 2, left) : size == 4 ? shift_double(c, a, b, count, 4, left) : shift_double(c, a, b, count, 8, left);
+	return rm_store(c, o, o->dst, size, a);
 }
 
-static void double_count(const struct dec *d, struct op *o)
+/* Registers, by a constant that is not 0. */
+ALWAYS_INLINE HANDLER_TYPE shift_double_const(struct cpu *c, const struct op *o, s64 n, unsigned size, bool left)
+{
+	reg_set(c, o->dst, size, shift_double(c, reg_get(c, o->dst, size), reg_get(c, o->src, size), (unsigned)o->imm, size, left));
+	RUN(o + 1);
+}
+
+static void choose_double(const struct dec *d, struct op *o, handler *any, handler *const constant[2])
 {
 	o->src = (u8)(8 * ((d->modrm >> 3 & 7) | (d->rex & 4) << 1)); /* CL may have taken its place */
-	o->imm = dec_kind(d, 2) == OPK_FIXED ? -1 : (u8)o->imm;
+	o->imm = dec_kind(d, 2) == OPK_FIXED ? -1 : o->imm & (d->osize == 8 ? 63 : 31);
+	o->run = d->mem || o->imm <= 0 || d->osize == 2 ? any : constant[d->osize == 8];
 }
 
-BODY(shld) { return shift_double(c, o, true); }
-BODY(shrd) { return shift_double(c, o, false); }
-BODY_HANDLER(shld)
-BODY_HANDLER(shrd)
-GEN(shld) { double_count(d, o); o->run = h_shld; }
-GEN(shrd) { double_count(d, o); o->run = h_shrd; }
+#define SHIFT_DOUBLE(name, left) \
+	BODY(name) { return shift_double_any(c, o, left); } \
+	BODY_HANDLER(name) \
+	HANDLER(name##_c4) { return shift_double_const(c, o, n, 4, left); } \
+	HANDLER(name##_c8) { return shift_double_const(c, o, n, 8, left); } \
+	GEN(name) \
+	{ \
+		static handler *const constant[] = { name##_c4, name##_c8 }; \
+		choose_double(d, o, h_##name, constant); \
+	}
+SHIFT_DOUBLE(shld, true)
+SHIFT_DOUBLE(shrd, false)
 
 /* BMI2: no flags, any register as the count. */
 ALWAYS_INLINE bool shift_plain(struct cpu *c, const struct op *o, enum shift what)

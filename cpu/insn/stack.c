@@ -31,14 +31,35 @@ BODY_HANDLER(push_mem)
 HANDLER(push_reg_64) { return push_64(c, o, n, false, h_push_reg); }
 HANDLER(push_imm_64) { return push_64(c, o, n, true, h_push_imm); }
 
+/* 16- and 32-bit code with a stack of the same width. */
+ALWAYS_INLINE HANDLER_TYPE push_legacy(struct cpu *c, const struct op *o, s64 n, unsigned size, bool imm, handler *slow)
+{
+	u64 rsp = trim(reg_get(c, 8 * RSP, size) - size, size);
+	u8 *p = fast_stack(c, rsp, size, true);
+
+	if (unlikely(!p || !stack_is(c, size)))
+		TAIL(slow);
+	put_size(p, size, imm ? (u64)o->imm : reg_get(c, o->dst, size));
+	reg_set(c, 8 * RSP, size, rsp);
+	RUN(o + 1);
+}
+HANDLER(push_reg_16) { return push_legacy(c, o, n, 2, false, h_push_reg); }
+HANDLER(push_reg_32) { return push_legacy(c, o, n, 4, false, h_push_reg); }
+HANDLER(push_imm_16) { return push_legacy(c, o, n, 2, true, h_push_imm); }
+HANDLER(push_imm_32) { return push_legacy(c, o, n, 4, true, h_push_imm); }
+
+/* Of registers and immediates, by the logarithm of the size. [0]: the sizes do not agree */
+static handler *const push_regs[] = { h_push_reg, push_reg_16, push_reg_32, push_reg_64 };
+static handler *const push_imms[] = { h_push_imm, push_imm_16, push_imm_32, push_imm_64 };
+
 GEN(push)
 {
-	bool wide = d->bits == 64 && d->osize == 8;
+	unsigned width = d->bits == 64 && d->osize != 8 ? 0 : log2_size(d->osize);
 
 	if (dec_kind(d, 0) == OPK_I || dec_kind(d, 0) == OPK_SI)
-		o->run = wide ? push_imm_64 : h_push_imm;
+		o->run = push_imms[width];
 	else
-		o->run = d->mem ? h_push_mem : wide ? push_reg_64 : o->dst == 8 * RSP && !has(d->model, F_I286) ? h_push_sp_8086 : h_push_reg;
+		o->run = d->mem ? h_push_mem : o->dst == 8 * RSP && !has(d->model, F_I286) ? h_push_sp_8086 : push_regs[width];
 }
 
 BODY(pop_reg)
@@ -73,7 +94,29 @@ HANDLER(pop_reg_64)
 	reg_set(c, o->dst, 8, get64(p));
 	RUN(o + 1);
 }
-GEN(pop) { o->run = d->mem ? h_pop_mem : d->bits == 64 && d->osize == 8 ? pop_reg_64 : h_pop_reg; }
+ALWAYS_INLINE HANDLER_TYPE pop_legacy(struct cpu *c, const struct op *o, s64 n, unsigned size)
+{
+	u64 rsp = reg_get(c, 8 * RSP, size), v;
+	const u8 *p = fast_stack(c, rsp, size, false);
+
+	if (unlikely(!p || !stack_is(c, size)))
+		TAIL(h_pop_reg);
+	v = get_size(p, size);
+	reg_set(c, 8 * RSP, size, rsp + size);
+	reg_set(c, o->dst, size, v);
+	RUN(o + 1);
+}
+HANDLER(pop_reg_16) { return pop_legacy(c, o, n, 2); }
+HANDLER(pop_reg_32) { return pop_legacy(c, o, n, 4); }
+GEN(pop)
+{
+	bool wide = d->bits == 64;
+
+	if (d->mem)
+		o->run = h_pop_mem;
+	else
+		o->run = d->osize == 8 ? pop_reg_64 : wide ? h_pop_reg : d->osize == 2 ? pop_reg_16 : pop_reg_32;
+}
 
 /* Could SIZE bytes be pushed to RSP? Only the bits of RSP that the stack has count. */
 static bool stack_room(struct cpu *c, u64 rsp, unsigned size)
