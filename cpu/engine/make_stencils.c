@@ -122,8 +122,9 @@ static int32_t data_at(const struct object *o, size_t section)
 		if (!memcmp(data + at, d->d_buf, d->d_size))
 			break;
 	if (at + d->d_size > data_size) {
-		size_t size = (at + d->d_size + 15) & ~(size_t)15;
+		size_t size = (data_size + d->d_size + 15) & ~(size_t)15;
 
+		at = data_size;
 		data = grow(data, size);
 		memset(data + data_size, 0, size - data_size);
 		memcpy(data + at, d->d_buf, d->d_size);
