@@ -169,6 +169,7 @@ struct cpus {
 	u16 mode_guess[256];       /* by hash: which number it may be */
 	u64 seed;
 	bool no_skip_waiting;      /* waiting loops are executed round by round (wait.h) */
+	struct watch *watch;       /* room for what wait.c knows; NULL: not yet */
 	u64 skipped;               /* instructions that were counted but not executed. No state. */
 	struct observer *observer; /* observe.h; NULL: nobody */
 	struct cpu *cpu[CPUS_MAX];
@@ -276,8 +277,10 @@ struct cpu {
 	bool stop;                 /* leave soon: a device or an observer asks for it */
 	u32 labour;                /* of instructions that take long: see op.h. No state. */
 	u64 walks;                 /* calls of page_walk. No state. */
-	u64 look_at;               /* icount at which it is to be seen whether the processor waits (wait.h) */
-	u8 doubts;                 /* looks in a row that were in vain: computation without stores looks like waiting. No state, like look_at. */
+	u64 syncs, asks;           /* calls of cpu_sync; those of them by cpu_ask. No state. */
+	struct watch *watch;       /* who is to see each store to RAM (wait.c); NULL: nobody */
+	u64 look_at, watch_at;     /* icount at which it is to be seen whether the processor waits (wait.h); in a watched round */
+	u8 doubts, watch_doubts;   /* looks in a row that were in vain: computation looks like waiting. No state, like look_at. */
 
 	struct blocks *blocks;     /* of all */
 	struct view views[VIEWS];
@@ -325,6 +328,7 @@ void cpu_reset(struct cpu *c, bool init);             /* RESET, or INIT (keeps w
  * what retires nothing. One processor, of a machine that has others until its turn is over or it sleeps. */
 enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end);
 void cpu_sync(struct cpu *c); /* make icount and clock->now exact for the instruction c->op (NULL: between blocks, they are) */
+void cpu_ask(struct cpu *c);  /* the same, before an access to a space: its devices call clock_steady */
 /* For who is called in the middle of an instruction: RIP of that instruction, or what cpu_go_to has put in its place; between instructions, r[RIP]. */
 u64 cpu_rip(const struct cpu *c);
 /* Go on at RIP behind the instruction that is under way, if it does not fault. False: none is. */
@@ -409,6 +413,10 @@ static inline void sse_park(struct cpu *c)
 	if (c->mxcsr_live)
 		sse_unload(c);
 }
+
+/* ---- wait.c ---- */
+/* With c->watch: LEN bytes of RAM at HOST, or at PHYS if that is NULL, are about to be written. */
+void watch_store(struct cpu *c, u8 *host, u64 phys, unsigned len);
 
 /* ---- flags.c ---- */
 u32 cpu_flags(const struct cpu *c);                   /* the whole EFLAGS */

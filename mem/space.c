@@ -407,6 +407,7 @@ u64 space_read_string(struct space *space, u64 addr, unsigned size, void *out, u
 	if (!range || range->kind != RANGE_DEVICE || !range->string || run_length(stretch, addr, size) < size)
 		return 0;
 	offset = addr - range->base;
+	space->calls++;
 	return piece(range->ops, offset, size) == size && size >= range->ops->min ?
 		range->string(range->owner, offset, size, out, n) : 0;
 }

@@ -78,7 +78,7 @@ static bool span_open(struct cpu *c, struct span *s, u64 linear, unsigned len, u
 
 static void device_read(struct cpu *c, u64 phys, u8 *out, unsigned len)
 {
-	cpu_sync(c);
+	cpu_ask(c);
 	labour(c, LABOUR_DEVICE + len);
 	if (len == 1 || len == 2 || len == 4 || len == 8)
 		put_size(out, len, space_read(c->mem, phys, len));
@@ -108,7 +108,7 @@ static void device_write(struct cpu *c, u64 phys, const u8 *in, unsigned len)
 {
 	struct observer *w = c->all->observer;
 
-	cpu_sync(c);
+	cpu_ask(c);
 	labour(c, LABOUR_DEVICE + len);
 	if (unlikely(w != NULL))
 		w->by_cpu = true;
@@ -162,6 +162,8 @@ static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, 
 	if (!span_open(c, &s, linear, len, access))
 		return false;
 	for (int i = 0; i < 2 && s.len[i]; from += s.len[i], i++) {
+		if (unlikely(c->watch != NULL))
+			watch_store(c, s.host[i], s.phys[i], s.len[i]);
 		if (s.host[i])
 			memcpy(s.host[i], from, s.len[i]);
 		else

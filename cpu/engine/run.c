@@ -22,7 +22,14 @@ void cpu_sync(struct cpu *c)
 	if (c->op)
 		c->icount = c->end - (u64)(c->n + c->op->left);
 	c->clock->now = cpu_now(c);
+	c->syncs++;
 	sse_park(c);
+}
+
+void cpu_ask(struct cpu *c)
+{
+	cpu_sync(c);
+	c->asks++;
 }
 
 u64 cpu_rip(const struct cpu *c)
@@ -125,7 +132,7 @@ static void set_single(struct cpu *c, bool on)
 }
 
 /* Instructions between two looks at `asked', and whether the guest waits: many more than a block has, and ordinary ones take less than a millisecond. */
-enum { LOOK = 50000, DOUBTS_MAX = 5 };
+enum { LOOK = 50000, DOUBTS_MAX = 5, WATCH_DOUBTS_MAX = 13 };
 
 /* Of the *REST instructions that may still run, give N the next ones. False: there are none. */
 static bool go_on(struct cpu *c, s64 *n, s64 *rest)
@@ -455,35 +462,80 @@ static s64 distance(const struct cpu *c, u64 icount_end)
 	return until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
 }
 
-/* Does the processor wait (wait.h)? Then count the rounds that fit in N instructions, or in the time in which devices give the answers that they gave. */
-static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
+/* Would cpu_run do anything but execute the next instruction? */
+static bool disturbed(const struct cpu *c)
 {
-	struct round round;
-	u64 length, steady, room, counted;
+	return c->attn & ATTN_CLOCK || c->stop || *c->all->asked || c->all->remapped || c->activity != ACTIVITY_RUN ||
+	       c->init_pending || c->icount >= c->turn_end || due(c) || c->eflags & (FL_T | FL_RF);
+}
 
-	round_begin(&round, c);
-	c->look_at = c->icount + ((u64)LOOK / 2 << c->doubts);
-	while (round_goes_on(&round, c)) {
+/* Execute a round, instruction by instruction. */
+static enum outcome look(struct cpu *c, struct round *round)
+{
+	enum outcome outcome = RAN;
+
+	while (outcome == RAN && round_goes_on(round, c)) {
 		set_single(c, true);
-		if (run_blocks(c, 1) == FAULTED)
-			return FAULTED;
+		c->attn = 0;
+		outcome = run_blocks(c, 1);
+		if (disturbed(c))
+			break;
 	}
-	length = c->icount - round.icount;
-	steady = icount_at(c, c->clock->steady_until) - round.icount;
-	room = steady < (u64)n ? steady : (u64)n;
-	if (!round.closed || room < 2 * length) {
-		if (length && c->doubts < DOUBTS_MAX) /* it has cost something */
-			c->doubts++;
-		return RAN;
-	}
-	c->doubts = 0;
+	return outcome;
+}
+
+/* Count the rounds like ROUND that fit in N instructions from its beginning, or in the time in which devices give the
+ * answers that they gave. False: it is not closed, or none fits. */
+static bool count_rounds(struct cpu *c, struct stretch *s, const struct round *round, s64 n)
+{
+	u64 length = c->icount - round->icount, steady = icount_at(c, c->clock->steady_until) - round->icount;
+	u64 room = steady < (u64)n ? steady : (u64)n, counted;
+
+	if (!round->closed || room < 2 * length)
+		return false;
 	counted = (room - length) / length * length;
+	if (c->shadow_at > round->icount)
+		c->shadow_at += counted;
+	if (c->rep_at > round->icount)
+		c->rep_at += counted;
 	c->icount += counted;
 	c->all->skipped += counted;
 	if (steady < (u64)n)
 		s->soon = 2 * (s64)length; /* a whole round with the next answer */
-	c->look_at = c->icount;
-	return RAN;
+	return true;
+}
+
+static u64 next_look(const struct cpu *c, unsigned doubts) { return c->icount + ((u64)LOOK / 2 << doubts); }
+
+/* Does the processor wait (wait.h)? */
+static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
+{
+	struct round round;
+	enum outcome outcome;
+
+	if (c->icount >= c->look_at) {
+		round_begin(&round, c);
+		outcome = look(c, &round);
+		if (count_rounds(c, s, &round, n)) {
+			c->doubts = 0;
+			c->look_at = c->icount;
+			return outcome;
+		}
+		c->look_at = next_look(c, c->doubts);
+		if (outcome == FAULTED || c->icount != round.icount) { /* it has cost something */
+			c->doubts += c->doubts < DOUBTS_MAX;
+			return outcome;
+		}
+	}
+	if (c->icount < c->watch_at || !watch_pays(c, n))
+		return run_blocks(c, n);
+	outcome = round_watch(&round, c) ? look(c, &round) : RAN;
+	round_end(&round, c);
+	if (count_rounds(c, s, &round, n))
+		c->watch_doubts = 0;
+	c->watch_at = next_look(c, c->watch_doubts);
+	c->watch_doubts += c->watch_doubts < WATCH_DOUBTS_MAX;
+	return outcome;
 }
 
 /* Instructions, and the traps that they leave behind. False: an exception that the caller is to have. */
@@ -504,7 +556,10 @@ static bool execute(struct cpu *c, struct stretch *s)
 	if (soon && soon < n)
 		n = soon;
 	s->soon = 0;
-	outcome = c->icount >= c->look_at && !soon && round_pays(c, n) ? wait_out(c, s, n) : run_blocks(c, n);
+	if ((c->icount >= c->look_at || c->icount >= c->watch_at) && !soon && round_pays(c, n))
+		outcome = wait_out(c, s, n);
+	else
+		outcome = run_blocks(c, n);
 	if (outcome == FAULTED) {
 		c->clock->now = cpu_now(c);
 		c->db_pending = 0;
@@ -682,6 +737,7 @@ void cpu_free(struct cpu *c)
 	if (!c->all->count) {
 		blocks_free(c);
 		isa_free((struct isa *)c->isa);
+		free(c->all->watch);
 		free(c->all);
 	}
 	free(c);

@@ -42,7 +42,7 @@ void cpu_loaded(struct cpu *c)
 	c->n = 0;
 	c->end = c->icount;
 	c->attn = 0;
-	c->look_at = 0;
+	c->look_at = c->watch_at = 0;
 	tlb_flush(c, true);
 	if (c->monitor_armed)
 		monitor_watch(c);

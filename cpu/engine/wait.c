@@ -1,4 +1,4 @@
-/* The proof that a processor waits.
+/* The proof that a processor waits. There are two. The first is cheap, for short rounds that store nothing:
  *
  *     round_begin()   r[], EFLAGS, page walks, calls of devices             A:  mov ax, [46Ch]        B:  in al, dx
  *         |                                                                     cmp ax, bx                test al, 8
@@ -10,13 +10,40 @@
  * Then the next round starts from the same state, reads the same bytes, and ends like this one. The TLB is a part of
  * the state: without a page walk nothing in it has changed. Memory changes by a store, a page walk (A and D), a
  * device's event or the caller; none of them comes before the end that run.c knows. Nor does another answer of a
- * device: only what calls clock_steady() may be polled. */
+ * device: only what calls clock_steady() may be polled.
+ *
+ * The second is for rounds that do anything, as a call of the BIOS does. While a round is watched the TLB has no tags, so that each
+ * store comes to watch_store(), which keeps what was there before. Back at the beginning, all that the processor knows (what a
+ * snapshot has of it, and the TLB) and all that was stored must be as it was. Nobody may have learned the time, or told another
+ * anything: cpu_sync() counts that, but for devices that call clock_steady(). */
+#include <stdlib.h>
 #include "cpu/engine/wait.h"
 #include "cpu/op.h"
 
 enum {
-	ROUND_MAX = 64, /* instructions; longer rounds are not found */
-	WORTH = 1000,   /* instructions that pay for a look */
+	ROUND_MAX = 64,        /* instructions; longer rounds are not found */
+	WORTH = 1000,          /* instructions that pay for a look */
+	WATCHED_MAX = 4096,    /* the same of a round that is watched */
+	WATCHED_WORTH = 200000,
+	STORES_MAX = 128,      /* groups of 8 bytes that a round stores to */
+	SLOTS_MAX = 1024,      /* of the TLB, that are in use */
+	WORDS_MAX = 5 * SLOTS_MAX + VIEWS,
+	STATE_MAX = 8192,
+};
+
+/* Everything that a processor knows, but for memory and for counts of instructions. */
+struct known {
+	u64 tlb[WORDS_MAX];
+	unsigned ntlb, nstate;
+	u8 state[STATE_MAX];
+};
+
+/* What a round that is watched began with. */
+struct watch {
+	struct known before, now;
+	struct { u8 *host; u64 before; } store[STORES_MAX];
+	unsigned nstores;
+	bool lost; /* it stores too much, or where this cannot be seen */
 };
 
 /* A read may leave a trap behind. */
@@ -42,6 +69,129 @@ static bool as_at_begin(const struct round *round, const struct cpu *c)
 {
 	return !memcmp(round->r, c->r, sizeof round->r) && round->flags == cpu_flags(c) && round->walks == c->walks && round->unsteady == unsteady(c);
 }
+
+/* ---- rounds that are watched ---- */
+
+bool watch_pays(const struct cpu *c, s64 n) { return n >= WATCHED_WORTH && round_pays(c, n); }
+
+void watch_store(struct cpu *c, u8 *host, u64 phys, unsigned len)
+{
+	struct watch *w = c->watch;
+	const struct range *range;
+	u64 end;
+
+	if (!host) {
+		range = space_find(c->mem, phys & c->mem->mask, &end);
+		if (!range || range->kind != RANGE_RAM) /* a device: its calls are counted */
+			return;
+		w->lost |= range->rom || end - phys < len;
+		host = range->ram->host + range->ram_offset + (phys - range->base);
+	}
+	for (u8 *at = host - ((uintptr_t)host & 7); at < host + len && !w->lost; at += 8) {
+		unsigned i = 0;
+
+		while (i < w->nstores && w->store[i].host != at)
+			i++;
+		if (i < w->nstores)
+			continue;
+		w->lost = i == STORES_MAX;
+		if (!w->lost) {
+			w->store[i].host = at;
+			memcpy(&w->store[w->nstores++].before, at, 8);
+		}
+	}
+}
+
+static bool memory_as_before(const struct watch *w)
+{
+	for (unsigned i = 0; i < w->nstores; i++)
+		if (memcmp(w->store[i].host, &w->store[i].before, 8) != 0)
+			return false;
+	return true;
+}
+
+/* False: it is too much. */
+static bool know(struct cpu *c, struct known *known)
+{
+	u64 icount = c->icount, shadow_at = c->shadow_at, rep_at = c->rep_at;
+	struct part parts[2];
+	unsigned nparts, slots = 0;
+
+	for (int i = 0; i < VIEWS; i++)
+		slots += c->views[i].nused;
+	nparts = cpu_parts(c, parts, ARRAY_LEN(parts));
+	known->nstate = 0;
+	for (unsigned i = 0; i < nparts; i++)
+		known->nstate += (unsigned)part_size(&parts[i]);
+	if (slots > SLOTS_MAX || known->nstate > STATE_MAX)
+		return false;
+	known->ntlb = tlb_save(c, known->tlb);
+	c->icount = c->shadow_at = c->rep_at = 0; /* each round has its own */
+	known->nstate = 0;
+	for (unsigned i = 0; i < nparts; i++) {
+		part_save(&parts[i], known->state + known->nstate);
+		known->nstate += (unsigned)part_size(&parts[i]);
+	}
+	c->icount = icount;
+	c->shadow_at = shadow_at;
+	c->rep_at = rep_at;
+	return true;
+}
+
+static bool known_as_before(struct cpu *c, struct watch *w)
+{
+	return know(c, &w->now) && w->now.ntlb == w->before.ntlb && w->now.nstate == w->before.nstate &&
+	       !memcmp(w->now.tlb, w->before.tlb, w->now.ntlb * sizeof w->now.tlb[0]) &&
+	       !memcmp(w->now.state, w->before.state, w->now.nstate);
+}
+
+/* Between two instructions, and the next one is an ordinary one. */
+static bool at_rest(const struct cpu *c)
+{
+	return (c->icount != c->shadow_at || !c->shadow_at) && (c->icount != c->rep_at || !c->rep_at);
+}
+
+/* Who learns the time, and who tells others anything, has asked a device that says until when its answer stays. */
+static u64 untold(const struct cpu *c) { return unsteady(c) + c->syncs - c->asks; }
+
+bool round_watch(struct round *round, struct cpu *c)
+{
+	struct watch *w = c->all->watch;
+
+	round_begin(round, c);
+	if (!w)
+		w = c->all->watch = malloc(sizeof *w);
+	if (!w || !at_rest(c) || !know(c, &w->before))
+		return false;
+	w->nstores = 0;
+	w->lost = false;
+	round->unsteady = untold(c);
+	round->watched = true;
+	c->watch = w;
+	tlb_drop_tags(c);
+	return true;
+}
+
+void round_end(struct round *round, struct cpu *c)
+{
+	round->watched = false;
+	c->watch = NULL;
+}
+
+/* Inner loops come back to the beginning, too, but not to its state. */
+static bool watched_goes_on(struct round *round, struct cpu *c)
+{
+	struct watch *w = c->watch;
+	u64 length = c->icount - round->icount;
+
+	if (w->lost || length == WATCHED_MAX || round->unsteady != untold(c))
+		return false;
+	round->closed = length && c->r[RIP] == round->r[RIP] && !memcmp(round->r, c->r, sizeof round->r) &&
+			at_rest(c) && memory_as_before(w) && known_as_before(c, w);
+	return !round->closed;
+}
+
+/* ---- rounds that store nothing ---- */
 
 bool quiet(const struct dec *d)
 {
@@ -76,7 +226,9 @@ bool round_goes_on(struct round *round, struct cpu *c)
 {
 	u64 length = c->icount - round->icount;
 
-	if (c->attn || length == ROUND_MAX)
+	if (round->watched)
+		return watched_goes_on(round, c);
+	if (length == ROUND_MAX)
 		return false;
 	if (!length || c->r[RIP] != round->r[RIP])
 		return quiet_here(c);

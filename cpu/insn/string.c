@@ -49,7 +49,7 @@ static bool port_in(struct cpu *c, u64 di, unsigned size)
 
 	if (!io_allowed(c, port, size) || !data_linear(c, ES, di, size, true, &linear) || !mem_check_write(c, linear, size))
 		return false;
-	cpu_sync(c);
+	cpu_ask(c);
 	v = space_read(c->io, port, size);
 	if (!mem_write(c, linear, size, v))
 		return false;
@@ -64,7 +64,7 @@ static bool port_out(struct cpu *c, const struct op *o, u64 si, unsigned size)
 
 	if (!io_allowed(c, port, size) || !string_read(c, o->seg, si, size, &v))
 		return false;
-	cpu_sync(c);
+	cpu_ask(c);
 	space_write(c->io, port, size, v);
 	observe(c, EVENT_PORT, port, v, size, true);
 	return true;
@@ -245,7 +245,7 @@ static u64 port_run(struct cpu *c, const struct op *o, u8 *to, u64 k)
 {
 	if (((c->cr0 & CR0_PE) && ((c->eflags & FL_VM) || c->cpl > iopl(c))) || observes(c, EVENT_PORT))
 		return 0;
-	cpu_sync(c);
+	cpu_ask(c);
 	return space_read_string(c->io, (u16)c->r[RDX], o->osize, to, k);
 }
 

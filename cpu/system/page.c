@@ -159,8 +159,11 @@ static void set_bits(struct cpu *c, u64 addr, unsigned size, u64 set)
 {
 	u64 e = entry_read(c, addr, size);
 
-	if ((e & set) != set)
-		space_write(c->mem, addr, size, e | set);
+	if ((e & set) == set)
+		return;
+	if (unlikely(c->watch != NULL))
+		watch_store(c, NULL, addr & c->mem->mask, size);
+	space_write(c->mem, addr, size, e | set);
 }
 
 static bool paging(const struct cpu *c) { return c->cr0 & CR0_PG; }
@@ -526,9 +529,11 @@ u64 tlb_hash(const struct cpu *c, u64 h)
 	return h;
 }
 
-/* Is a data breakpoint (DR7) set in this page? Then every access must be looked at. */
+/* Is a data breakpoint (DR7) set in this page, or is each store watched? Then every access must be looked at. */
 static bool page_watched(const struct cpu *c, u64 linear)
 {
+	if (unlikely(c->watch != NULL))
+		return true;
 	if (unlikely(c->all->observer && observes_page(c->all->observer, linear)))
 		return true;
 	for (int i = 0; i < 4; i++)

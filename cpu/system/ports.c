@@ -27,7 +27,7 @@ ALWAYS_INLINE bool port_in(struct cpu *c, u16 port, unsigned size)
 
 	if (!io_allowed(c, port, size))
 		return false;
-	cpu_sync(c);
+	cpu_ask(c);
 	labour(c, LABOUR_PORT);
 	v = space_read(c->io, port, size);
 	reg_set(c, 8 * RAX, size, v);
@@ -40,7 +40,7 @@ ALWAYS_INLINE bool port_out(struct cpu *c, u16 port, unsigned size)
 {
 	if (!io_allowed(c, port, size))
 		return false;
-	cpu_sync(c);
+	cpu_ask(c);
 	labour(c, LABOUR_PORT);
 	space_write(c->io, port, size, reg_get(c, 8 * RAX, size));
 	debug_io(c, port, size);

@@ -50,9 +50,17 @@ static u64 read_raster(void *owner, u64 offset, unsigned size)
 	return (at >= 25000) | (clk.now / 31000 % 8 == 0) << 3;
 }
 
+static void write_raster(void *owner, u64 offset, unsigned size, u64 value)
+{
+	(void)owner;
+	(void)offset;
+	(void)size;
+	(void)value;
+}
+
 static void begin(enum mode m, void (*what_event_does)(void))
 {
-	static const struct device_ops ops = { .read = read_device }, raster_ops = { read_raster, NULL, 1, 1 };
+	static const struct device_ops ops = { .read = read_device }, raster_ops = { read_raster, write_raster, 1, 1 };
 
 	modes_setup();
 	space_add_device(&mem, "device", 0x20000, PAGE_SIZE, &ops, NULL);
@@ -151,6 +159,49 @@ static void poll_port(unsigned port)
 static void wait_for_raster(void) { poll_port(0x3da); }
 static void poll_what_says_nothing(void) { poll_port(0x3ba); }
 
+/* The BIOS is called: INT, stores to the stack, another segment, interrupts off and on. */
+static void call_bios(void)
+{
+	begin(REAL, interrupt_it);
+	with_idt();
+	c->eflags |= FL_I;
+	POKE(CODE, 0xb4, 0x01, /* mov ah, 1 */ 0xcd, 0x16, /* int 16h */ 0x74, 0xfa, /* jz -6 */
+	     0x80, 0x36, 0x00, 0x50, 0x01, /* xor byte [5000h], 1 */ 0x41, /* inc cx */ 0xeb, 0xf2 /* jmp -14 */);
+	POKE(handler_of(0x16), 0x1e, /* push ds */ 0x60, /* pusha */ 0xfb, /* sti */ 0x31, 0xc0, /* xor ax, ax */ 0x8e, 0xd8, /* mov ds, ax */
+	     0x8e, 0xd0, /* mov ss, ax */ 0xfa, /* cli */ 0xf6, 0x06, 0x00, 0x50, 0x01, /* test byte [5000h], 1 */
+	     0x61, /* popa */ 0x1f, /* pop ds */ 0xfb, 0xca, 0x02, 0x00 /* retf 2 */);
+	POKE(handler_of(VECTOR), 0x80, 0x36, 0x00, 0x50, 0x01, /* xor byte [5000h], 1 */ 0xcf /* iret */);
+}
+
+/* A function in 64-bit code, with a frame of its own. */
+static void call_function(void)
+{
+	begin(LONG, count_in_memory);
+	POKE(CODE, 0xe8, 0x0b, 0x00, 0x00, 0x00, /* call +11 */ 0x39, 0xc8, /* cmp eax, ecx */ 0x74, 0xf7, /* je -9 */
+	     0x89, 0xc1, /* mov ecx, eax */ 0xff, 0xc2, /* inc edx */ 0xeb, 0xf1, /* jmp -15 */ 0x90,
+	     0x55, /* push rbp */ 0x48, 0x89, 0xe5, /* mov rbp, rsp */ 0x53, /* push rbx */ 0x8b, 0x03, /* mov eax, [rbx] */
+	     0x89, 0x45, 0xf0, /* mov [rbp-16], eax */ 0x5b, /* pop rbx */ 0x5d, /* pop rbp */ 0xc3);
+}
+
+/* The low bit of CR0 goes on and off, which makes the processor forget what it knows of pages. */
+static void switch_mode(void)
+{
+	begin(REAL, count_in_memory);
+	POKE(CODE, 0x0f, 0x20, 0xc0, /* mov eax, cr0 */ 0x0c, 0x01, /* or al, 1 */ 0x0f, 0x22, 0xc0, /* mov cr0, eax */
+	     0x24, 0xfe, /* and al, FEh */ 0x0f, 0x22, 0xc0, 0xeb, 0xf1 /* jmp -15 */);
+}
+
+/* A page is accessed anew each time. */
+static void clear_accessed(void)
+{
+	begin(LONG, count_in_memory);
+	poke64(PML4 + 0x1008, 0xe7);
+	POKE(CODE, 0x0f, 0x01, 0x3b, /* invlpg [rbx] */ 0x80, 0x26, 0xdf, /* and byte [rsi], DFh */ 0x8b, 0x03, /* mov eax, [rbx] */
+	     0xeb, 0xf6 /* jmp -10 */);
+	c->r[RBX] = DATA + BEYOND_1_GIB;
+	c->r[RSI] = PML4 + 0x1008;
+}
+
 #define PROGRAM(name, ...) static void name(void) { begin(REAL, count_in_memory); POKE(CODE, __VA_ARGS__); }
 PROGRAM(count_up, 0x40, /* inc ax */ 0xeb, 0xfd)
 PROGRAM(store_another, 0xff, 0x06, 0x00, 0x50, /* inc word [5000h] */ 0xeb, 0xfa)
@@ -161,6 +212,21 @@ PROGRAM(read_time, 0x0f, 0x31, /* rdtsc */ 0xeb, 0xfc)
 PROGRAM(read_no_port, 0xe4, 0x61, /* in al, 61h */ 0xeb, 0xfc)
 PROGRAM(read_two_bytes, 0xba, 0xda, 0x03, /* mov dx, 3DAh */ 0xed, /* in ax, dx */ 0xb0, 0x00, /* mov al, 0 */ 0xb4, 0x00, /* mov ah, 0 */ 0xeb, 0xf6)
 PROGRAM(allow_interrupts, 0xfb, /* sti */ 0xeb, 0xfd)
+PROGRAM(toggle, 0x80, 0x36, 0x10, 0x50, 0x01, /* xor byte [5010h], 1 */ 0xeb, 0xf9)
+PROGRAM(store_same_code, 0xc6, 0x06, 0x06, 0x80, 0x90, /* mov byte [8006h], 90h */ 0x90, 0x90, 0xeb, 0xf7)
+/* Everything is as it was after 256 times. */
+PROGRAM(store_other_code, 0xfe, 0x06, 0x05, 0x80, /* inc byte [8005h] */ 0xb0, 0x00, /* mov al, n */ 0x30, 0xc0, /* xor al, al */
+	0xeb, 0xf6)
+PROGRAM(fill_much, 0x31, 0xff, /* xor di, di */ 0xb9, 0x00, 0x10, /* mov cx, 1000h */ 0xbf, 0x00, 0x50, /* mov di, 5000h */
+	0xf3, 0xaa, /* rep stosb */ 0xeb, 0xf4)
+PROGRAM(copy_little, 0xb9, 0x10, 0x00, /* mov cx, 10h */ 0xbe, 0x20, 0x50, /* mov si, 5020h */ 0xbf, 0x40, 0x50, /* mov di, 5040h */
+	0xf3, 0xa4, /* rep movsb */ 0xeb, 0xf3)
+PROGRAM(write_port, 0xe6, 0x80, /* out 80h, al */ 0xeb, 0xfc)
+PROGRAM(write_device_port, 0xba, 0xda, 0x03, 0xee, /* out dx, al */ 0xeb, 0xfa)
+PROGRAM(draw, 0x0f, 0xc7, 0xf0, /* rdrand ax */ 0xb8, 0x00, 0x00, 0xeb, 0xf8)
+PROGRAM(push_time, 0x0f, 0x31, 0x50, 0x58, 0x31, 0xc0, 0x31, 0xd2, 0xeb, 0xf6)
+PROGRAM(read_time_register, 0xb9, 0x10, 0x00, 0x66, 0x31, 0xd2, /* xor edx, edx */ 0x0f, 0x32, /* rdmsr */ 0x66, 0x31, 0xc0,
+	0x66, 0x31, 0xd2, 0xeb, 0xf0)
 
 static void read_memory_of_device(void)
 {
@@ -277,11 +343,15 @@ static u64 same(void (*program)(void), const char *name)
 
 #define KIND(program, percent) { program, #program, percent }
 static const struct waiter { void (*program)(void); const char *name; unsigned percent; } waiting[] = {
-	KIND(wait_for_tick, 80), KIND(wait_in_32_bits, 80), KIND(wait_in_64_bits, 80), KIND(wait_for_handler, 80), KIND(jump_to_itself, 80), KIND(spin, 20),
-	KIND(wait_for_raster, 80), KIND(read_no_port, 80),
+	KIND(wait_for_tick, 80), KIND(wait_in_32_bits, 80), KIND(wait_in_64_bits, 80), KIND(wait_for_handler, 80), KIND(jump_to_itself, 80),
+	KIND(spin, 20), KIND(wait_for_raster, 80), KIND(read_no_port, 80), KIND(store_the_same, 80), KIND(exchange, 80),
+	KIND(push_and_pop, 80), KIND(allow_interrupts, 80), KIND(read_two_pages, 80), KIND(store_other_code, 80), KIND(be_long, 80),
+	KIND(toggle, 80), KIND(store_same_code, 80), KIND(copy_little, 80), KIND(write_port, 80), KIND(call_bios, 70), KIND(call_function, 70),
+	KIND(switch_mode, 80), KIND(clear_accessed, 80),
 }, busy[] = {
-	KIND(count_up, 0), KIND(store_another, 0), KIND(store_the_same, 0), KIND(exchange, 0), KIND(push_and_pop, 0), KIND(read_time, 0), KIND(poll_what_says_nothing, 0), KIND(read_two_bytes, 0),
-	KIND(allow_interrupts, 0), KIND(read_memory_of_device, 0), KIND(read_two_pages, 0), KIND(be_long, 0), KIND(have_breakpoint, 0), KIND(be_observed, 0),
+	KIND(count_up, 0), KIND(store_another, 0), KIND(read_time, 0), KIND(poll_what_says_nothing, 0), KIND(read_two_bytes, 0),
+	KIND(read_memory_of_device, 0), KIND(have_breakpoint, 0), KIND(be_observed, 0), KIND(fill_much, 0), KIND(write_device_port, 0),
+	KIND(draw, 0), KIND(push_time, 0), KIND(read_time_register, 0),
 };
 
 START_TEST(waits)
@@ -314,6 +384,9 @@ static void any_loop(void)
 		{ 3, { 0x25, 0x0f, 0x00 } }, /* and ax, 15 */ { 2, { 0x31, 0xc0 } }, /* xor ax, ax */ { 2, { 0x09, 0xd0 } }, /* or ax, dx */ { 1, { 0x90 } },
 		{ 2, { 0xf3, 0x90 } }, { 2, { 0x72, 0x00 } }, /* jb */ { 2, { 0x75, 0x00 } }, /* jne */ { 1, { 0xf5 } }, /* cmc */ { 1, { 0x98 } }, /* cbw */ { 2, { 0xd1, 0xe8 } }, /* shr ax, 1 */
 		{ 5, { 0x0f, 0xa3, 0x06, 0x00, 0x50 } }, /* bt [5000h], ax */ { 3, { 0x0f, 0x44, 0xc2 } }, /* cmove ax, dx */ { 2, { 0x87, 0xf7 } }, /* xchg si, di */
+		{ 2, { 0x50, 0x5e } }, /* push ax, pop si */ { 2, { 0x52, 0x5b } }, /* push dx, pop bx */
+		{ 3, { 0x87, 0x47, 0x10 } }, /* xchg ax, [bx+10h] */ { 5, { 0xc6, 0x06, 0x04, 0x50, 0x07 } }, /* mov byte [5004h], 7 */
+		{ 1, { 0xfa } }, /* cli */ { 2, { 0x0e, 0x07 } }, /* push cs, pop es */
 		{ 1, { 0x41 } }, /* inc cx */ { 4, { 0x89, 0x16, 0x02, 0x50 } }, /* mov [5002h], dx */ { 2, { 0x13, 0xc2 } }, /* adc ax, dx */
 	};
 	u64 keep = random_seed;
