@@ -485,23 +485,20 @@ static enum outcome look(struct cpu *c, struct round *round)
 }
 
 /* Count the rounds like ROUND that fit in N instructions from its beginning, or in the time in which devices give the
- * answers that they gave. False: it is not closed, or none fits. */
+ * answers that they gave. One more fits, and will be executed: the state has instants at which things were done last. False:
+ * it is not closed, or none fits. */
 static bool count_rounds(struct cpu *c, struct stretch *s, const struct round *round, s64 n)
 {
 	u64 length = c->icount - round->icount, steady = icount_at(c, c->clock->steady_until) - round->icount;
 	u64 room = steady < (u64)n ? steady : (u64)n, counted;
 
-	if (!round->closed || room < 2 * length)
+	if (!round->closed || room < 3 * length)
 		return false;
-	counted = (room - length) / length * length;
-	if (c->shadow_at > round->icount)
-		c->shadow_at += counted;
-	if (c->rep_at > round->icount)
-		c->rep_at += counted;
+	counted = (room / length - 2) * length;
 	c->icount += counted;
 	c->all->skipped += counted;
 	if (steady < (u64)n)
-		s->soon = 2 * (s64)length; /* a whole round with the next answer */
+		s->soon = 6 * (s64)length; /* some rounds with the next answer */
 	return true;
 }
 
@@ -517,8 +514,9 @@ static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
 		round_begin(&round, c);
 		outcome = look(c, &round);
 		if (count_rounds(c, s, &round, n)) {
-			c->doubts = 0;
+			c->doubts = c->watch_doubts = 0;
 			c->look_at = c->icount;
+			c->watch_at = next_look(c, 0);
 			return outcome;
 		}
 		c->look_at = next_look(c, c->doubts);

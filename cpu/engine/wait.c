@@ -25,7 +25,7 @@ enum {
 	WORTH = 1000,          /* instructions that pay for a look */
 	WATCHED_MAX = 4096,    /* the same of a round that is watched */
 	WATCHED_WORTH = 200000,
-	STORES_MAX = 128,      /* groups of 8 bytes that a round stores to */
+	STORES_MAX = 128,      /* places of up to 8 bytes that a round stores to */
 	SLOTS_MAX = 1024,      /* of the TLB, that are in use */
 	WORDS_MAX = 5 * SLOTS_MAX + VIEWS,
 	STATE_MAX = 8192,
@@ -41,7 +41,7 @@ struct known {
 /* What a round that is watched began with. */
 struct watch {
 	struct known before, now;
-	struct { u8 *host; u64 before; } store[STORES_MAX];
+	struct { u8 *host; unsigned len; u8 before[8]; } store[STORES_MAX];
 	unsigned nstores;
 	bool lost; /* it stores too much, or where this cannot be seen */
 };
@@ -74,6 +74,24 @@ static bool as_at_begin(const struct round *round, const struct cpu *c)
 
 bool watch_pays(const struct cpu *c, s64 n) { return n >= WATCHED_WORTH && round_pays(c, n); }
 
+/* LEN bytes AT that place, at most 8, may change: now, and again later. Two places do not overlap. */
+static void keep(struct watch *w, u8 *at, unsigned len)
+{
+	unsigned i = 0;
+
+	while (i < w->nstores && w->store[i].host != at)
+		i++;
+	if (i < w->nstores)
+		return;
+	w->lost |= i == STORES_MAX;
+	if (w->lost)
+		return;
+	w->store[i].host = at;
+	w->store[i].len = len;
+	memcpy(w->store[i].before, at, len);
+	w->nstores++;
+}
+
 void watch_store(struct cpu *c, u8 *host, u64 phys, unsigned len)
 {
 	struct watch *w = c->watch;
@@ -87,25 +105,24 @@ void watch_store(struct cpu *c, u8 *host, u64 phys, unsigned len)
 		w->lost |= range->rom || end - phys < len;
 		host = range->ram->host + range->ram_offset + (phys - range->base);
 	}
-	for (u8 *at = host - ((uintptr_t)host & 7); at < host + len && !w->lost; at += 8) {
-		unsigned i = 0;
-
-		while (i < w->nstores && w->store[i].host != at)
-			i++;
-		if (i < w->nstores)
-			continue;
-		w->lost = i == STORES_MAX;
-		if (!w->lost) {
-			w->store[i].host = at;
-			memcpy(&w->store[w->nstores++].before, at, 8);
-		}
-	}
+	for (u8 *at = host - ((uintptr_t)host & 7); at < host + len; at += 8)
+		keep(w, at, 8);
 }
 
-static bool memory_as_before(const struct watch *w)
+/* In a device. */
+static void member_changes(void *watch, void *at, unsigned len)
+{
+	struct watch *w = watch;
+
+	w->lost |= len > 8;
+	if (!w->lost)
+		keep(w, at, len);
+}
+
+static bool stored_as_before(const struct watch *w)
 {
 	for (unsigned i = 0; i < w->nstores; i++)
-		if (memcmp(w->store[i].host, &w->store[i].before, 8) != 0)
+		if (memcmp(w->store[i].host, w->store[i].before, w->store[i].len) != 0)
 			return false;
 	return true;
 }
@@ -167,7 +184,8 @@ bool round_watch(struct round *round, struct cpu *c)
 	w->lost = false;
 	round->unsteady = untold(c);
 	round->watched = true;
-	c->watch = w;
+	c->watch = c->clock->changes_owner = w;
+	c->clock->changes = member_changes;
 	tlb_drop_tags(c);
 	return true;
 }
@@ -176,6 +194,7 @@ void round_end(struct round *round, struct cpu *c)
 {
 	round->watched = false;
 	c->watch = NULL;
+	c->clock->changes = NULL;
 }
 
 /* Inner loops come back to the beginning, too, but not to its state. */
@@ -187,7 +206,7 @@ static bool watched_goes_on(struct round *round, struct cpu *c)
 	if (w->lost || length == WATCHED_MAX || round->unsteady != untold(c))
 		return false;
 	round->closed = length && c->r[RIP] == round->r[RIP] && !memcmp(round->r, c->r, sizeof round->r) &&
-			at_rest(c) && memory_as_before(w) && known_as_before(c, w);
+			at_rest(c) && stored_as_before(w) && known_as_before(c, w);
 	return !round->closed;
 }
 

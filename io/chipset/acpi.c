@@ -103,12 +103,22 @@ static void write_control(struct acpi *acpi, u16 value)
 	}
 }
 
+/* The first instant at which the timer reads otherwise, or, if nobody looks at it, the status. */
+static u64 steady_until(const struct acpi *acpi, bool timer)
+{
+	unsigned shift = timer ? 0 : TIMER_TOP;
+	u64 next = ((timer_at(acpi->wire.clock->now) >> shift) + 1) << shift;
+
+	return next < timer_at(CLOCK_NEVER - 1) ? clock_ns(next, ACPI_PM_HZ) : CLOCK_NEVER;
+}
+
 static u64 read_pm(void *owner, u64 offset, unsigned size)
 {
 	struct acpi *acpi = owner;
 	u8 image[PM_SIZE] = { 0 };
 
 	catch_up(acpi);
+	clock_steady(acpi->wire.clock, steady_until(acpi, offset + size > PM_TIMER && offset < PM_TIMER + 4));
 	put16(&image[PM1_STATUS], acpi->status);
 	put16(&image[PM1_ENABLE], acpi->enable);
 	put16(&image[PM1_CONTROL], acpi->control);

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include "io/timer/pit.h"
 
+enum { REFRESH_TICKS = 18 };
+
 /* All times below are in ticks of the 1193182 Hz input since power-on. A counter remembers the tick at which its counting element was
  * loaded; what it shows and the level of OUT follow from the ticks since then. */
 struct counter {
@@ -459,8 +461,16 @@ static void write_pit(void *owner, u64 offset, unsigned size, u64 byte)
 		write_control(owner, (u8)byte);
 }
 
+/* The first instant after tick T at which port 61h may read otherwise. */
+static u64 steady_61(const struct counter *c, u64 t)
+{
+	u64 refresh = (t / REFRESH_TICKS + 1) * REFRESH_TICKS, out = mode(c) == 2 ? t + 1 : next_edge(c, t);
+
+	return clock_ns(out < refresh ? out : refresh, PIT_HZ);
+}
+
 /*  7     6      5     4        3       2      1        0
- *  SERR  IOCHK  OUT2  refresh  iochk-  serr-  speaker  GATE2     refresh toggles every 18 ticks, 15.09 us */
+ *  SERR  IOCHK  OUT2  refresh  iochk-  serr-  speaker  GATE2     refresh toggles every REFRESH_TICKS, 15.09 us */
 static u64 read_61(void *owner, u64 offset, unsigned size)
 {
 	struct pit *pit = owner;
@@ -469,7 +479,8 @@ static u64 read_61(void *owner, u64 offset, unsigned size)
 
 	(void)offset, (void)size;
 	take_over(c, t);
-	return pit->port61 | (t / 18 & 1) << 4 | output(c, t) << 5;
+	clock_steady(pit->wire.clock, steady_61(c, t));
+	return pit->port61 | (t / REFRESH_TICKS & 1) << 4 | output(c, t) << 5;
 }
 
 bool pit_speaker_out(struct pit *pit)

@@ -20,7 +20,7 @@ enum {
 
 struct rtc {
 	u8 cmos[128];   /* time registers are current only while updates are off */
-	u8 index;
+	u8 index;       /* these two are what port 70h changes */
 	bool nmi_masked;
 	u64 origin;     /* virtual ns at which the divider was zero (modulo 2^64: may lie before power-on) */
 	u64 seconds;    /* time of day at origin, since 1970 */
@@ -267,11 +267,25 @@ static bool updating(const struct rtc *rtc)
 	return !updates_off(rtc) && (rtc->wire.clock->now - rtc->origin) % SECOND >= SECOND - UIP_NS;
 }
 
+/* The first instant at which register INDEX reads otherwise, if it is not C. */
+static u64 steady_until(const struct rtc *rtc, unsigned index)
+{
+	u64 in_second = (rtc->wire.clock->now - rtc->origin) % SECOND, end = SECOND;
+
+	if (updates_off(rtc) || (index != REG_A && !is_time(index)))
+		return CLOCK_NEVER;
+	if (index == REG_A && in_second < SECOND - UIP_NS)
+		end = SECOND - UIP_NS;
+	return clock_in(rtc->wire.clock, end - in_second);
+}
+
 static u8 read_register(struct rtc *rtc, unsigned index)
 {
 	u8 value;
 
 	catch_up(rtc);
+	if (index != REG_C)
+		clock_steady(rtc->wire.clock, steady_until(rtc, index));
 	switch (index) {
 	case REG_A:
 		return rtc->cmos[REG_A] | (updating(rtc) ? A_UIP : 0);
@@ -341,6 +355,7 @@ static void write_rtc(void *owner, u64 offset, unsigned size, u64 value)
 		write_register(rtc, rtc->index, (u8)value);
 		return;
 	}
+	clock_changes(rtc->wire.clock, &rtc->index, sizeof rtc->index + sizeof rtc->nmi_masked);
 	rtc->index = value & 0x7f;
 	rtc->nmi_masked = value & 0x80;
 	line_set(&rtc->wire.nmi_mask, rtc->nmi_masked);

@@ -34,6 +34,8 @@ struct clock {
 	u32 steps, steps_end;
 	/* Since somebody set them: answers of devices that stay the same for a while, and the instant until which all of them do. No state. */
 	u64 steady_answers, steady_until;
+	void (*changes)(void *owner, void *at, unsigned len); /* hears of clock_changes; NULL: nobody does */
+	void *changes_owner;
 	u32 *attention;       /* gets CLOCK_MOVED whenever the earliest deadline may have changed: the processor's, who runs until then; may be NULL */
 };
 
@@ -58,13 +60,25 @@ void clock_fire(struct clock *clock);
 /* After a snapshot was loaded the `when` of events has changed: put the list in order again. */
 void clock_sort(struct clock *clock);
 
-/* Called by a device that is being read, once: if no event comes and nothing is written, it gives the same answer to each read before the instant UNTIL,
- * and no such read changes more than this one has. Who polls it need not ask again. */
+/* Called by a device that is being read, once: if no event comes and nothing is written, it gives the same answer to each read
+ * before the instant UNTIL, and no such read changes anything, but for what the last of them alone decides (as the instant at
+ * which it was). Who polls it need not ask again. */
 static inline void clock_steady(struct clock *clock, u64 until)
 {
 	clock->steady_answers++;
 	if (until < clock->steady_until)
 		clock->steady_until = until;
+}
+
+/* Called by a device that is being written, once: all that this changes is LEN bytes AT that place, 8 at most, which have
+ * still their values from before, and what follows from them. If they have the same values later, it is as if nobody had
+ * written. */
+static inline void clock_changes(struct clock *clock, void *at, unsigned len)
+{
+	if (!clock->changes)
+		return;
+	clock->steady_answers++;
+	clock->changes(clock->changes_owner, at, len);
 }
 
 /* A counter that runs at HZ: ticks in NS nanoseconds since its origin, and the first instant at which it shows TICKS. Exact for

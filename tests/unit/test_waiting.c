@@ -1,6 +1,8 @@
 /* Waiting loops (cpu/engine/wait.h): whoever skips rounds has the state, at every count of instructions, of whoever executes them; what waits is hardly executed;
  * what does not wait is. */
 #include "cpu/observe.h"
+#include "io/timer/pit.h"
+#include "io/timer/rtc.h"
 #include "tests/unit/modes.h"
 
 enum { PERIOD = 700000 /* instructions between two events, of 1 ns each */, TOTAL = 3000000, CUTS = 100, VECTOR = 0x20, OTHER_CODE = CODE + 0x100 };
@@ -8,6 +10,8 @@ enum { PERIOD = 700000 /* instructions between two events, of 1 ns each */, TOTA
 
 static struct event timer;
 static struct cpu *other;
+static struct pit *pit;
+static struct rtc *rtc;
 static void (*event_does)(void);
 
 static void tick(void *owner, u64 late)
@@ -79,7 +83,11 @@ static void end(void)
 {
 	if (other)
 		cpu_free(other);
+	pit_free(pit);
+	rtc_free(rtc);
 	other = NULL;
+	pit = NULL;
+	rtc = NULL;
 	bare_free();
 }
 
@@ -202,6 +210,30 @@ static void clear_accessed(void)
 	c->r[RSI] = PML4 + 0x1008;
 }
 
+/* Edges of BIT of what is read after OUT 70h, or at port 61h. The time is NS before a second is over. */
+static void poll_timer(u64 ns, u8 index, u8 port, u8 bit)
+{
+	begin(REAL, count_in_memory);
+	pit = pit_new(&io, &clk, (struct line){ 0 });
+	rtc = rtc_new(&io, &clk, (struct line){ 0 }, (struct line){ 0 }, 0, MiB, MiB);
+	ck_assert(pit && rtc);
+	c->idle_ns = 1000000000 - ns;
+	clk.now = cpu_now(c);
+	clock_arm(&clk, &timer, clk.now + PERIOD);
+	POKE(CODE, 0xb0, index, 0xe6, 0x70, /* out 70h, al */ 0xe4, port, /* in al, port */ 0xa8, bit, /* test al, bit */
+	     0x74, 0xf6, /* jz -10 */ 0x41, /* inc cx */
+	     0xb0, index, 0xe6, 0x70, 0xe4, port, 0xa8, bit, 0x75, 0xf6, /* jnz -10 */ 0x41, 0xeb, 0xe8 /* jmp -24 */);
+}
+static void wait_for_update(void) { poll_timer(2600000, 10, 0x71, 0x80); }
+static void wait_for_second(void) { poll_timer(1500000, 0, 0x71, 0x01); }
+static void read_flags_of_rtc(void) { poll_timer(1500000, 12, 0x71, 0x40); }
+
+static void wait_for_refresh(void)
+{
+	poll_timer(1, 0, 0x61, 0x10);
+	POKE(CODE, 0xe4, 0x61, 0xa8, 0x10, 0x74, 0xfa, 0x41, 0xe4, 0x61, 0xa8, 0x10, 0x75, 0xfa, 0x41, 0xeb, 0xf0);
+}
+
 #define PROGRAM(name, ...) static void name(void) { begin(REAL, count_in_memory); POKE(CODE, __VA_ARGS__); }
 PROGRAM(count_up, 0x40, /* inc ax */ 0xeb, 0xfd)
 PROGRAM(store_another, 0xff, 0x06, 0x00, 0x50, /* inc word [5000h] */ 0xeb, 0xfa)
@@ -279,6 +311,11 @@ static u64 state(void)
 	u64 h = hash64(bare_state(), ram->host, RAM_SIZE);
 
 	h = tlb_hash(c, h);
+	if (pit) {
+		struct part parts[] = { pit_part(pit), rtc_part(rtc) };
+
+		h = part_hash(&parts[1], part_hash(&parts[0], h));
+	}
 	if (other) {
 		struct part part;
 
@@ -347,11 +384,12 @@ static const struct waiter { void (*program)(void); const char *name; unsigned p
 	KIND(spin, 20), KIND(wait_for_raster, 80), KIND(read_no_port, 80), KIND(store_the_same, 80), KIND(exchange, 80),
 	KIND(push_and_pop, 80), KIND(allow_interrupts, 80), KIND(read_two_pages, 80), KIND(store_other_code, 80), KIND(be_long, 80),
 	KIND(toggle, 80), KIND(store_same_code, 80), KIND(copy_little, 80), KIND(write_port, 80), KIND(call_bios, 70), KIND(call_function, 70),
-	KIND(switch_mode, 80), KIND(clear_accessed, 80),
+	KIND(switch_mode, 80), KIND(clear_accessed, 80), KIND(wait_for_update, 80), KIND(wait_for_second, 80),
+	KIND(wait_for_refresh, 80),
 }, busy[] = {
 	KIND(count_up, 0), KIND(store_another, 0), KIND(read_time, 0), KIND(poll_what_says_nothing, 0), KIND(read_two_bytes, 0),
 	KIND(read_memory_of_device, 0), KIND(have_breakpoint, 0), KIND(be_observed, 0), KIND(fill_much, 0), KIND(write_device_port, 0),
-	KIND(draw, 0), KIND(push_time, 0), KIND(read_time_register, 0),
+	KIND(draw, 0), KIND(push_time, 0), KIND(read_time_register, 0), KIND(read_flags_of_rtc, 0),
 };
 
 START_TEST(waits)
