@@ -280,6 +280,7 @@ struct cpu {
 	u64 syncs, asks;           /* calls of cpu_sync; those of them by cpu_ask. No state. */
 	struct watch *watch;       /* who is to see each store to RAM (wait.c); NULL: nobody */
 	u64 look_at, watch_at;     /* icount at which it is to be seen whether the processor waits (wait.h); in a watched round */
+	u64 watched;               /* instructions of the last round that was watched, if that was not in vain; 0 */
 	u8 doubts, watch_doubts;   /* looks in a row that were in vain: computation looks like waiting. No state, like look_at. */
 
 	struct blocks *blocks;     /* of all */

@@ -504,6 +504,30 @@ static bool count_rounds(struct cpu *c, struct stretch *s, const struct round *r
 
 static u64 next_look(const struct cpu *c, unsigned doubts) { return c->icount + ((u64)LOOK / 2 << doubts); }
 
+/* Is what it does a round that can be watched? Behind one that could it is found at once, or is something else, as an interrupt's
+ * handler. */
+static enum outcome watch_out(struct cpu *c, struct stretch *s, s64 n)
+{
+	struct round round;
+	enum outcome outcome = RAN;
+	u64 most = c->watched && 4 * c->watched < WATCHED_MAX ? 4 * c->watched : WATCHED_MAX, length;
+
+	if (round_watch(&round, c, most))
+		outcome = look(c, &round);
+	round_end(&round, c);
+	length = c->icount - round.icount;
+	if (count_rounds(c, s, &round, n)) {
+		c->watched = length;
+		c->watch_doubts = 0;
+		c->watch_at = c->icount;
+	} else {
+		c->watched = 0;
+		c->watch_at = next_look(c, c->watch_doubts);
+		c->watch_doubts += c->watch_doubts < WATCH_DOUBTS_MAX;
+	}
+	return outcome;
+}
+
 /* Does the processor wait (wait.h)? */
 static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
 {
@@ -527,13 +551,7 @@ static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
 	}
 	if (c->icount < c->watch_at || !watch_pays(c, n))
 		return run_blocks(c, n);
-	outcome = round_watch(&round, c) ? look(c, &round) : RAN;
-	round_end(&round, c);
-	if (count_rounds(c, s, &round, n))
-		c->watch_doubts = 0;
-	c->watch_at = next_look(c, c->watch_doubts);
-	c->watch_doubts += c->watch_doubts < WATCH_DOUBTS_MAX;
-	return outcome;
+	return watch_out(c, s, n);
 }
 
 /* Instructions, and the traps that they leave behind. False: an exception that the caller is to have. */

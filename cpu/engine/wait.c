@@ -23,8 +23,7 @@
 enum {
 	ROUND_MAX = 64,        /* instructions; longer rounds are not found */
 	WORTH = 1000,          /* instructions that pay for a look */
-	WATCHED_MAX = 4096,    /* the same of a round that is watched */
-	WATCHED_WORTH = 200000,
+	WATCHED_WORTH = 10000,
 	STORES_MAX = 128,      /* places of up to 8 bytes that a round stores to */
 	SLOTS_MAX = 1024,      /* of the TLB, that are in use */
 	WORDS_MAX = 5 * SLOTS_MAX + VIEWS,
@@ -171,7 +170,7 @@ static bool at_rest(const struct cpu *c)
 /* Who learns the time, and who tells others anything, has asked a device that says until when its answer stays. */
 static u64 untold(const struct cpu *c) { return unsteady(c) + c->syncs - c->asks; }
 
-bool round_watch(struct round *round, struct cpu *c)
+bool round_watch(struct round *round, struct cpu *c, u64 most)
 {
 	struct watch *w = c->all->watch;
 
@@ -184,6 +183,7 @@ bool round_watch(struct round *round, struct cpu *c)
 	w->lost = false;
 	round->unsteady = untold(c);
 	round->watched = true;
+	round->most = most;
 	c->watch = c->clock->changes_owner = w;
 	c->clock->changes = member_changes;
 	tlb_drop_tags(c);
@@ -203,7 +203,7 @@ static bool watched_goes_on(struct round *round, struct cpu *c)
 	struct watch *w = c->watch;
 	u64 length = c->icount - round->icount;
 
-	if (w->lost || length == WATCHED_MAX || round->unsteady != untold(c))
+	if (w->lost || length == round->most || round->unsteady != untold(c))
 		return false;
 	round->closed = length && c->r[RIP] == round->r[RIP] && !memcmp(round->r, c->r, sizeof round->r) &&
 			at_rest(c) && stored_as_before(w) && known_as_before(c, w);

@@ -10,7 +10,7 @@
 
 /* A round that is being executed, one instruction at a time. */
 struct round {
-	u64 r[REGISTERS], icount, walks, unsteady;
+	u64 r[REGISTERS], icount, walks, unsteady, most /* instructions, if it is watched */;
 	u32 flags;
 	bool closed;               /* it has come back to its beginning, and everything is as it was there */
 	bool watched;              /* it may do anything; what it stores is watched */
@@ -27,8 +27,9 @@ bool watch_pays(const struct cpu *c, s64 n);
 /* A round begins at C, between two instructions. When it is closed, the devices that it has read give the same
  * answers up to clock->steady_until. */
 void round_begin(struct round *round, struct cpu *c);
-/* The same; the round is watched. False: it cannot be. round_end must follow. */
-bool round_watch(struct round *round, struct cpu *c);
+/* The same; the round is watched, and has MOST instructions, WATCHED_MAX at most. False: it cannot be. round_end must follow. */
+enum { WATCHED_MAX = 4096 };
+bool round_watch(struct round *round, struct cpu *c, u64 most);
 /* C has executed one more instruction without a fault, or none yet. True: the next one may be another of the round.
  * A round is shorter than any N that pays. */
 bool round_goes_on(struct round *round, struct cpu *c);

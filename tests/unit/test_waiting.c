@@ -136,14 +136,14 @@ static void jump_to_itself(void)
 	POKE(handler_of(VECTOR), 0x41, /* inc cx */ 0xcf /* iret */);
 }
 
-static void spin(void)
+/* Another processor counts, and then stores FREE into a byte of memory, again and again. */
+static void with_other(u8 free)
 {
 	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true };
 
 	begin(REAL, nothing);
-	POKE(CODE, 0x80, 0x3e, 0x00, 0x50, 0x00, /* cmp byte [5000h], 0 */ 0x74, 0xf9, /* je -7 */ 0xc6, 0x06, 0x00, 0x50, 0x00, /* mov byte [5000h], 0 */
-	     0x41, /* inc cx */ 0xeb, 0xf1 /* jmp -15 */);
-	POKE(OTHER_CODE, 0xb9, 0x00, 0x00, /* mov cx, 0 */ 0xe2, 0xfe, /* loop -2 */ 0xc6, 0x06, 0x00, 0x50, 0x01, /* mov byte [5000h], 1 */ 0xeb, 0xf4 /* jmp -12 */);
+	POKE(OTHER_CODE, 0xb9, 0x00, 0x00, /* mov cx, 0 */ 0xe2, 0xfe, /* loop -2 */ 0xc6, 0x06, 0x00, 0x50, free, /* mov byte [5000h], free */
+	     0xeb, 0xf4 /* jmp -12 */);
 	config.with = c;
 	other = cpu_new(&config);
 	ck_assert_ptr_nonnull(other);
@@ -154,6 +154,20 @@ static void spin(void)
 	other->activity = ACTIVITY_RUN;
 	other->r[RIP] = OTHER_CODE;
 	update_mode(other);
+}
+
+static void spin(void)
+{
+	with_other(1);
+	POKE(CODE, 0x80, 0x3e, 0x00, 0x50, 0x00, /* cmp byte [5000h], 0 */ 0x74, 0xf9, /* je -7 */ 0xc6, 0x06, 0x00, 0x50, 0x00, /* mov byte [5000h], 0 */
+	     0x41, /* inc cx */ 0xeb, 0xf1 /* jmp -15 */);
+}
+
+static void spin_by_exchange(void)
+{
+	with_other(0);
+	POKE(CODE, 0xb0, 0x01, /* mov al, 1 */ 0x86, 0x06, 0x00, 0x50, /* xchg [5000h], al */ 0x84, 0xc0, /* test al, al */ 0x75, 0xf6, /* jnz -10 */
+	     0x41, /* inc cx */ 0xeb, 0xf3 /* jmp -13 */);
 }
 
 /* Edges of bit 3 of port DX, whose name is PORT. */
@@ -385,7 +399,7 @@ static const struct waiter { void (*program)(void); const char *name; unsigned p
 	KIND(push_and_pop, 80), KIND(allow_interrupts, 80), KIND(read_two_pages, 80), KIND(store_other_code, 80), KIND(be_long, 80),
 	KIND(toggle, 80), KIND(store_same_code, 80), KIND(copy_little, 80), KIND(write_port, 80), KIND(call_bios, 70), KIND(call_function, 70),
 	KIND(switch_mode, 80), KIND(clear_accessed, 80), KIND(wait_for_update, 80), KIND(wait_for_second, 80),
-	KIND(wait_for_refresh, 80),
+	KIND(wait_for_refresh, 80), KIND(spin_by_exchange, 20),
 }, busy[] = {
 	KIND(count_up, 0), KIND(store_another, 0), KIND(read_time, 0), KIND(poll_what_says_nothing, 0), KIND(read_two_bytes, 0),
 	KIND(read_memory_of_device, 0), KIND(have_breakpoint, 0), KIND(be_observed, 0), KIND(fill_much, 0), KIND(write_device_port, 0),
