@@ -687,6 +687,12 @@ void vcpu_replay_verify(vcpu_replay *r, bool on)
 		r->verify = on;
 }
 
+void vcpu_replay_engine(vcpu_replay *r, enum vcpu_engine engine)
+{
+	if (r)
+		r->config.engine = engine;
+}
+
 struct vcpu_place vcpu_replay_end(const vcpu_replay *r)
 {
 	return r && r->count ? r->items[r->count - 1].at : (struct vcpu_place){ 0 };

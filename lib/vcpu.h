@@ -178,8 +178,8 @@ struct vcpu_config {
 	                            "Shutdown" to 8900h (Bochs), 2000h to B004h (old firmware), a value to 501h */
 
 	enum vcpu_engine engine; /* [VCPU_ENGINE_BEST] */
-	bool no_skip_waiting;    /* Execute every round of a loop that only reads RAM or polls a device until the
-	                            next event. States, counts and recordings are the same. [one round is executed,
+	bool no_skip_waiting;    /* Execute every round of a loop that waits for an event: a round leaves
+	                            registers, memory and devices unchanged. States, counts and recordings are the same. [one round is executed,
 	                            the others are counted] */
 	uint64_t ns_per_instruction_q16; /* virtual ns an instruction takes, 16.16 fixed point [65536: 1 ns] */
 	uint64_t seed;           /* deterministic jitter of timer deadlines, and RDRAND [0: no jitter] */

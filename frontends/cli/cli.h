@@ -75,6 +75,7 @@ bool options_size(const char *text, uint64_t *size);
 bool options_number(const char *option, const char *text, uint64_t *n);
 bool options_time(const char *option, const char *text, uint64_t *ns); /* "30s"; more than 0 */
 bool options_place(const char *option, const char *text);
+bool options_engine(const char *option, const char *text, enum vcpu_engine *engine);
 
 /* The limits of O that are times become MACHINE's, whose instructions take NS_Q16 (as in its configuration). */
 void options_limit_time(const struct run_options *o, vcpu *machine, uint64_t ns_q16);

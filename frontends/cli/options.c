@@ -317,18 +317,23 @@ static bool set_log(struct parsing *p, const char *name, const char *text, void 
 	return true;
 }
 
-static bool set_engine(struct parsing *p, const char *name, const char *text, void *at)
+bool options_engine(const char *option, const char *text, enum vcpu_engine *engine)
 {
 	static const char *const names[] = { [VCPU_ENGINE_INTERPRETER] = "interpreter", [VCPU_ENGINE_STITCHED] = "stitched" };
 
-	(void)p;
 	for (unsigned i = VCPU_ENGINE_INTERPRETER; i <= VCPU_ENGINE_STITCHED; i++)
 		if (!strcmp(text, names[i])) {
-			*(enum vcpu_engine *)at = (enum vcpu_engine)i;
+			*engine = (enum vcpu_engine)i;
 			return true;
 		}
-	complain("--%s %s: the engines are interpreter and stitched", name, text);
+	complain("--%s %s: the engines are interpreter and stitched", option, text);
 	return false;
+}
+
+static bool set_engine(struct parsing *p, const char *name, const char *text, void *at)
+{
+	(void)p;
+	return options_engine(name, text, at);
 }
 
 static bool set_display(struct parsing *p, const char *name, const char *text, void *at)

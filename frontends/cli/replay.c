@@ -5,7 +5,7 @@
 
 #include "cli.h"
 
-enum { O_TO = 256, O_LIMIT_TIME, O_GDB, O_GDB_FILES, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON, O_STATS, O_VERBOSE, O_NO_SANDBOX, O_HELP };
+enum { O_TO = 256, O_LIMIT_TIME, O_GDB, O_GDB_FILES, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON, O_ENGINE, O_STATS, O_VERBOSE, O_NO_SANDBOX, O_HELP };
 
 static const struct option replay_options[] = {
 	{ "to", required_argument, NULL, O_TO },
@@ -16,6 +16,7 @@ static const struct option replay_options[] = {
 	{ "live", no_argument, NULL, O_LIVE },
 	{ "serial", required_argument, NULL, O_SERIAL },
 	{ "debugcon", required_argument, NULL, O_DEBUGCON },
+	{ "engine", required_argument, NULL, O_ENGINE },
 	{ "stats", no_argument, NULL, O_STATS },
 	{ "verbose", no_argument, NULL, O_VERBOSE },
 	RECORDING_OPTIONS,
@@ -37,6 +38,7 @@ static const char help[] =
 	"      --live            after the end of the recording, continue with the terminal\n"
 	"      --serial=WHERE    connect COM1: stdio, null or file:PATH [stdio]\n"
 	"      --debugcon=WHERE  connect port E9h: stdio, null or file:PATH [null]\n"
+	"      --engine=NAME     use the engine interpreter or stitched, whichever the recorded run used\n"
 	"      --stats           write a JSON object as the last line on stderr\n"
 	"      --verbose         log guest errors and unimplemented features on stderr\n"
 	RECORDING_HELP
@@ -86,6 +88,10 @@ static bool parse(struct run_options *o, struct recording *recording, int argc, 
 			if (!options_place("debugcon", o->where[VCPU_DEBUGCON] = optarg))
 				return false;
 			break;
+		case O_ENGINE:
+			if (!options_engine("engine", optarg, &o->config.engine))
+				return false;
+			break;
 		case O_STATS:
 			o->stats = true;
 			break;
@@ -125,6 +131,7 @@ int command_replay(int argc, char **argv)
 		return STATUS_USAGE;
 	o.replay = recording.replay;
 	vcpu_replay_verify(o.replay, verify);
+	vcpu_replay_engine(o.replay, o.config.engine);
 	status = run_machine(&o);
 	if (vcpu_replay_cut(o.replay))
 		complain("%s: %s: replayed up to instruction %" PRIu64, argv[optind], vcpu_replay_cut(o.replay),

@@ -419,6 +419,7 @@ ROW(vcpu_replay_allow)
 	ck_assert(!vcpu_replay_allow(replay, &bad));
 }
 ROW(vcpu_replay_verify) { vcpu_replay_verify(NULL, true); }
+ROW(vcpu_replay_engine) { vcpu_replay_engine(NULL, VCPU_ENGINE_INTERPRETER); }
 ROW(vcpu_replay_run)
 {
 	ck_assert_int_eq(vcpu_replay_run(NULL, pc, 1).reason, VCPU_STOP_HOST);
@@ -569,7 +570,7 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_screen_text), R(vcpu_type_text), R(vcpu_next_medium), R(vcpu_version), R(vcpu_models), R(vcpu_isa_row), R(vcpu_isa_theorem),
 	R(vcpu_snapshot_take), R(vcpu_snapshot_restore), R(vcpu_snapshot_free), R(vcpu_snapshot_memory),
 	R(vcpu_where), R(vcpu_record), R(vcpu_record_end), R(vcpu_recording_ok), R(vcpu_replay_open), R(vcpu_replay_free), R(vcpu_replay_cut),
-	R(vcpu_replay_end), R(vcpu_replay_config), R(vcpu_replay_machine), R(vcpu_replay_allow), R(vcpu_replay_verify), R(vcpu_replay_run), R(vcpu_replay_done),
+	R(vcpu_replay_end), R(vcpu_replay_config), R(vcpu_replay_machine), R(vcpu_replay_allow), R(vcpu_replay_verify), R(vcpu_replay_engine), R(vcpu_replay_run), R(vcpu_replay_done),
 	R(vcpu_replay_divergence), R(vcpu_replay_checked),
 	R(vcpu_debug_new), R(vcpu_debug_free), R(vcpu_debug_limits), R(vcpu_debug_break),
 	R(vcpu_debug_magic), R(vcpu_debug_watch), R(vcpu_debug_delete),

@@ -74,6 +74,7 @@ START_TEST(same_run)
 	ck_assert_ptr_null(vcpu_replay_cut(r));
 	ck_assert_str_eq(vcpu_replay_config(r)->append, "a\nb\\c");
 	vcpu_replay_verify(r, true);
+	vcpu_replay_engine(r, _i % 2 ? VCPU_ENGINE_INTERPRETER : VCPU_ENGINE_BEST);
 	v = vcpu_replay_machine(r, NULL, NULL, &error);
 	ck_assert_msg(v != NULL, "%s", error);
 	while (!vcpu_replay_done(r)) {
