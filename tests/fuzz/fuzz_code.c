@@ -1,5 +1,6 @@
 /* Bytes as code, in any mode, on any processor, in a PC. A run of the interpreter must be the same run when it is cut into slices, of blocks that are
- * stitched at once, and when it is saved and loaded on its way.
+ * stitched at once, and when it is saved and loaded on its way. A longer one must be the same when the rounds of waiting loops
+ * are executed.
  *
  *   0 mode   1 processor   2 flags: bit 0 ring 3, 1 paging (32-bit modes), 2 handlers, 3 an alignment check, 4-7 the registers' seed
  *   3 instructions of a slice   4 pages that are not present, read-only, the supervisor's or not to be executed   5 code
@@ -17,6 +18,7 @@
 #include "lib/vcpu_snapshot.h"
 #include "tests/fuzz/hashes.h"
 
+enum { LONG_BUDGET = 20000 }; /* worth a look whether it waits */
 enum { BUDGET = 400, CODE_MAX = 512, GDT = 0x1000, IDT = 0x2000, TSS_AT = 0x3000, HANDLER = 0x7000, HANDLER_ERROR = 0x7080, CODE = 0x8000, TABLES = 0x10000,
        TABLES_32 = 0x14000, DATA = 0x20000, STACK = 0x38000, STACK0 = 0x3c000 };
 enum mode { REAL, P16, P32, C16, C32, LONG, V86, MODE_KINDS };
@@ -168,6 +170,28 @@ static void hot_after(vcpu *v, unsigned times)
 	v->cpu->all->remapped = true; /* which forgets all blocks */
 }
 
+/* V is at the beginning of a run; it comes back there. */
+static void compare_waiting(vcpu *v, const vcpu_snapshot *start)
+{
+	struct hashes executed;
+	struct vcpu_stop why, again;
+
+	v->cpu->all->no_skip_waiting = true;
+	why = vcpu_run(v, LONG_BUDGET);
+	hashes_take(&executed, v);
+	if (vcpu_snapshot_restore(v, start))
+		fuzz_fail("%s", vcpu_error(v));
+	v->exit_wanted = v->reset_wanted = v->cpu->all->no_skip_waiting = false;
+	again = vcpu_run(v, LONG_BUDGET);
+	if (again.reason != why.reason)
+		fuzz_fail("with waiting loops counted it stops with %s, not with %s", vcpu_stop_name(again.reason),
+			vcpu_stop_name(why.reason));
+	hashes_check(&executed, v, "with waiting loops counted");
+	if (vcpu_snapshot_restore(v, start))
+		fuzz_fail("%s", vcpu_error(v));
+	v->exit_wanted = v->reset_wanted = false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
@@ -200,6 +224,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	start = fuzz_memory(vcpu_snapshot_take(v));
 	hot_after(v, ~0u);
+	if (slice % 4 == 1)
+		compare_waiting(v, start);
 	why = vcpu_run(v, BUDGET);
 	end = vcpu_where(v);
 	hashes_take(&free_run, v);

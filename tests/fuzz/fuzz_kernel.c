@@ -1,8 +1,9 @@
-/* Kernels: Linux, multiboot, ELF with PVH's note, flat.
+/* Kernels: Linux, multiboot, ELF with PVH's note, flat. Both engines must run what is booted to the same state.
  *
  *   0 bit 0 a command line, 1 an initrd or module, 2 16 MiB of memory, not 2   1 the file */
 #include "tests/fuzz/fuzz.h"
 #include <vcpu.h>
+#include "lib/machine.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -15,12 +16,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.initrd_data = how & 2 ? initrd : NULL, .initrd_size = how & 2 ? sizeof initrd : 0,
 	};
 	char *error = NULL;
-	vcpu *v = vcpu_new(&config, &error);
+	vcpu *v = vcpu_new(&config, &error), *other;
 
-	if (v)
+	if (v) {
+		config.engine = VCPU_ENGINE_INTERPRETER;
+		other = fuzz_memory(vcpu_new(&config, NULL));
+		v->cpu->all->hot_after = 0;
 		vcpu_run(v, 200);
-	else
+		vcpu_run(other, 200);
+		if (vcpu_state_hash(v) != vcpu_state_hash(other))
+			fuzz_fail("the interpreter ends in another state");
+		vcpu_free(other);
+	} else {
 		check_refusal(error);
+	}
 	vcpu_free(v);
 	free(file);
 	return 0;

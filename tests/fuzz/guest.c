@@ -30,6 +30,7 @@ struct machine {
 	vcpu *v;
 	uint64_t rounds;  /* of the guest's loop */
 	uint64_t output;  /* a hash of it */
+	enum vcpu_engine engine;
 };
 
 static const struct itimerval minute = { .it_value.tv_sec = 60 };
@@ -147,7 +148,7 @@ static void compare(const struct machine *a, const struct machine *b, const char
 	compare_parts(a->v, b->v);
 }
 
-/* A is saved, and loaded into B, which was in whatever state. Both take the same steps. */
+/* A is saved, and loaded into B, which was in whatever state, and is an interpreter. Both take the same steps. */
 static struct vcpu_stop twin(struct machine *a, struct machine *b)
 {
 	unsigned steps = (unsigned)below(4) + 1;
@@ -257,7 +258,7 @@ static bool make(struct machine *m)
 	struct vcpu_config config = {
 		.memory = 16 << 20, .processors = kind < KINDS / 2 ? 1 : 2, .bios = path_of("bios"), .vars = vars, .display = "vga", .drives = drives,
 		.drives_count = 6, .nic = nics[kind % 3], .console = true, .rng = true, .share = "fuzz", .sound = true, .seed = kind % 2 ? 1 : 0,
-		.output = output, .user = m,
+		.output = output, .user = m, .engine = m->engine,
 	};
 	char *error = NULL;
 
@@ -279,7 +280,7 @@ static bool make(struct machine *m)
 static void run(uint64_t instructions)
 {
 	uint64_t end = done + instructions;
-	struct machine b = { 0 };
+	struct machine b = { .engine = VCPU_ENGINE_INTERPRETER };
 
 	if (!make(&b))
 		return;

@@ -86,7 +86,7 @@ static void map_window(void)
 	space_write(&mem, KERNEL_DIRECTORY, 8, P | W | AD | LARGE | NX);
 }
 
-void guest_new(void)
+void guest_new(bool stitched)
 {
 	char *error;
 	u64 x = 1;
@@ -102,7 +102,7 @@ void guest_new(void)
 	ram = ram_new(RAM_SIZE);
 	if (!ram || space_add_ram(&mem, "ram", 0, RAM_SIZE, ram, 0, false) < 0)
 		abort();
-	guest = cpu_new(&(struct cpu_config){ .model = &model, .mem = &mem, .io = &io, .clock = &now, .bare = true });
+	guest = cpu_new(&(struct cpu_config){ .model = &model, .mem = &mem, .io = &io, .clock = &now, .bare = true, .stitched = stitched });
 	if (!guest)
 		abort();
 	ram->written = cpu_code_written;
@@ -140,6 +140,8 @@ void guest_free(void)
 	space_free(&mem);
 	space_free(&io);
 }
+
+u64 guest_stitched(void) { return blocks_counts(guest).stitched; }
 
 const u8 *guest_window(void) { return ram->host + RAM_WINDOW; }
 
@@ -263,7 +265,7 @@ static void kernel_does_otherwise(struct state *s)
 void guest_run(const struct trial *t, struct state *out)
 {
 	/* More than the host can do before its time is over. */
-	const u64 limit = t->through ? (u64)1 << 31 : 1;
+	const u64 limit = t->through || blocks_stitched(guest) ? (u64)1 << 31 : 1;
 	enum cpu_stop stop;
 
 	load(&t->in);
@@ -275,7 +277,7 @@ void guest_run(const struct trial *t, struct state *out)
 		out->error = guest->fault.has_error ? guest->fault.error : 0;
 		out->cr2 = guest->cr2;
 		kernel_does_otherwise(out);
-	} else if (stop == CPU_LIMIT && !t->through) { /* the INT3 that the host has gone on to */
+	} else if (stop == CPU_LIMIT && limit == 1) { /* the INT3 that the host has gone on to */
 		out->vector = VEC_BP;
 		out->rip++;
 	} else {

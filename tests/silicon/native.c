@@ -1,10 +1,11 @@
 /* libvcpu against the host's own processor: random trials (make.c) run by both (host.c, guest.c), which must agree (compare.c) about every
  * register, flag, byte of memory and exception.
  *
- *     native [--seed S] [--count N] [--first I] [--rows REGEXP] [--bits 16|32|64] [--sequences PERCENT] [--show] [--table]
+ *     native [--seed S] [--count N] [--first I] [--rows REGEXP] [--bits 16|32|64] [--sequences PERCENT] [--show] [--table] [--stitched]
  *     native --encodings          what is #UD, and what is too long, among all encodings
  *     native --case 'WORDS'       one trial, as a failure prints it
  *
+ * --stitched: libvcpu does all of it by machine code, which is made at once.
  * --table ends with a table of what was compared. --count 0 goes on until SIGINT. Trial I of seed S is always the same one.
  * Where the manuals leave something open, libvcpu's models do what Intel's processors do (family 6, model 207). On AMD's processors a trial that differs
  * and has an instruction of the table in makers.h is stepped over, and counted under that name. */
@@ -25,7 +26,7 @@ enum { MAX_ROWS = 4096, REPORTS = 40 };
 
 /* What the parent must know when the child dies. */
 struct progress {
-	u64 next, passed, failed, skipped, reported, unencoded, stepped_over[DIFF_COUNT];
+	u64 next, passed, failed, skipped, reported, unencoded, stitched, stepped_over[DIFF_COUNT];
 	struct trial trial;
 	struct { u64 cases, retired, faulted, failed; } row[MAX_ROWS];
 };
@@ -414,6 +415,7 @@ static void child(void)
 				progress->row[t->row[i]].faulted++;
 		}
 	}
+	progress->stitched += guest_stitched();
 	fflush(stdout);
 	exit(0);
 }
@@ -539,6 +541,7 @@ int main(int argc, char **argv)
 {
 	const char *why = NULL, *rows = NULL;
 	char *words = NULL;
+	bool stitched = false;
 	cpu_set_t one;
 	int status;
 
@@ -559,6 +562,8 @@ int main(int argc, char **argv)
 			table = true;
 		else if (!strcmp(argv[i], "--show"))
 			show = true;
+		else if (!strcmp(argv[i], "--stitched"))
+			stitched = true;
 		else if (!strcmp(argv[i], "--rows") && i + 1 < argc)
 			rows = argv[++i];
 		else if (!strcmp(argv[i], "--case") && i + 1 < argc)
@@ -587,7 +592,9 @@ int main(int argc, char **argv)
 		stride = 11;
 		encodings = encodings_count() / stride;
 	}
-	guest_new();
+	if (stitched)
+		setenv("VCPU_STITCH_AT_ONCE", "1", 1); /* tests/unit/coverage.c */
+	guest_new(stitched);
 	same_maker = host_same_maker(guest->model);
 	make_pools(rows);
 	progress->next = first;
@@ -630,6 +637,8 @@ int main(int argc, char **argv)
 	if (table)
 		print_table();
 	guest_free();
+	if (stitched)
+		printf("%llu blocks were stitched\n", (unsigned long long)progress->stitched);
 	if (progress->skipped)
 		printf("%llu more did not end, or in the host's kernel: they say nothing\n", (unsigned long long)progress->skipped);
 	if (!same_maker)

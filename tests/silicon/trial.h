@@ -42,7 +42,9 @@ extern u8 window_default[WINDOW_SIZE];
 u64 ldt_descriptor(unsigned n);
 /* The base of the segment with SELECTOR; 0 for those of Linux. */
 u32 segment_base(u16 selector);
-void guest_new(void);
+/* STITCHED: what goes through to INT3 is machine code, which everything does. */
+void guest_new(bool stitched);
+u64 guest_stitched(void); /* blocks that became machine code */
 bool host_has(enum feature f);
 void guest_free(void);
 enum decode_result guest_decode(unsigned bits, const u8 *code, unsigned len, struct dec *d, struct op *o);

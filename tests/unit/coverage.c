@@ -68,18 +68,19 @@ static enum cpu_stop run_noted(struct cpu *c, u64 icount_end, u64 idle_end)
 
 enum cpu_stop __wrap_cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 {
-	static bool asked, wanted;
+	static bool asked, wanted, at_once;
 
 	if (!asked) {
 		asked = true;
 		wanted = getenv("VCPU_COVERAGE");
+		at_once = getenv("VCPU_STITCH_AT_ONCE");
 		if (wanted)
 			atexit(append);
 	}
 	if (!wanted) {
 		static unsigned runs;
 
-		c->all->hot_after = (unsigned[]){ 0, 2, HOT_AFTER }[runs % 3];
+		c->all->hot_after = at_once ? 0 : (unsigned[]){ 0, 2, HOT_AFTER }[runs % 3];
 		c->all->verified = runs++ % 3 != 2;
 		return __real_cpu_run(c, icount_end, idle_end);
 	}
