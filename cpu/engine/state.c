@@ -42,7 +42,8 @@ void cpu_loaded(struct cpu *c)
 	c->n = 0;
 	c->end = c->icount;
 	c->attn = 0;
-	c->look_at = c->watch_at = 0;
+	c->look_at = c->watch_at = c->watched = 0;
+	c->doubts = c->watch_doubts = 0;
 	tlb_flush(c, true);
 	if (c->monitor_armed)
 		monitor_watch(c);

@@ -68,6 +68,7 @@ static bool one_in(const struct trial *t, const struct dec *d, const struct stat
 	case DIFF_FAR_RETURN: return any_of(name, " ret iret ") && d->map == 0 && (d->opcode & 0xf0) == 0xc0 && d->opcode > 0xc3 && faults;
 	case DIFF_UD_OPERANDS: return any_of(name, " ud0 ud1 ") && is_fault(here) && host->vector == VEC_UD;
 	case DIFF_ENTER_ORDER: return !strcmp(name, "enter") && is_fault(host) && is_fault(here);
+	case DIFF_FS_OFFSET: return t->bits == 64 && d->mem && d->seg >= FS && d->seg <= GS && host->vector == VEC_GP;
 	case DIFF_SYSRET_32: case DIFF_LOCK_CR8: case DIFF_LOCK_VERW: case DIFF_COUNT: break;
 	}
 	return false;

@@ -41,6 +41,7 @@
 	DIFFERENCE(LOCK_VERW, "VERW with LOCK", "#UD", "the prefix is ignored") \
 	DIFFERENCE(FAR_RETURN, "RET far and IRET that fault", "an order of checks; offsets beyond 4 GiB to 32-bit code are cut", "another order; #GP") \
 	DIFFERENCE(UD_OPERANDS, "UD0, UD1 whose operands cannot be fetched", "the fetch faults", "#UD") \
+	DIFFERENCE(FS_OFFSET, "operands in FS and GS whose offset is not canonical, but the sum with the base is", "the sum counts", "#GP") \
 	DIFFERENCE(ENTER_ORDER, "ENTER that faults", "the frame is written first", "the end of the frame is checked first")
 
 enum difference {
