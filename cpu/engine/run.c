@@ -485,12 +485,12 @@ static enum outcome look(struct cpu *c, struct round *round)
 }
 
 /* Count the rounds like ROUND that fit in N instructions from its beginning, or in the time in which devices give the
- * answers that they gave. One more fits, and will be executed: the state has instants at which things were done last. False:
- * it is not closed, or none fits. */
+ * answers that they gave. The last of them is executed, and nobody stops before: the state has instants at which things were
+ * done last. False: it is not closed, or none fits. */
 static bool count_rounds(struct cpu *c, struct stretch *s, const struct round *round, s64 n)
 {
 	u64 length = c->icount - round->icount, steady = icount_at(c, c->clock->steady_until) - round->icount;
-	u64 room = steady < (u64)n ? steady : (u64)n, counted;
+	u64 room = steady < (u64)n ? steady : (u64)n, counted, end;
 
 	if (!round->closed || room < 3 * length)
 		return false;
@@ -498,7 +498,10 @@ static bool count_rounds(struct cpu *c, struct stretch *s, const struct round *r
 	c->icount += counted;
 	c->all->skipped += counted;
 	if (steady < (u64)n)
-		s->soon = 6 * (s64)length; /* some rounds with the next answer */
+		s->soon = 5 * (s64)length; /* some rounds with the next answer */
+	end = c->icount + length;
+	while (c->icount < end && run_blocks(c, (s64)(end - c->icount)) == RAN) /* it does not fault: ROUND has not */
+		c->attn = 0;
 	return true;
 }
 
