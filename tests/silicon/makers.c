@@ -57,7 +57,9 @@ static bool one_in(const struct trial *t, const struct dec *d, const struct stat
 	case DIFF_X87_STORE: return any_of(name, " fist fistp fisttp fst fstp fbstp ") && d->mem && (is_fault(host) || host->vector == VEC_AC);
 	case DIFF_REP_67: return insn->rep && d->rep && d->addrsize_prefix && t->bits == 64;
 	case DIFF_REP_FLAGS: return any_of(name, " cmps scas ") && d->rep && is_fault(host);
-	case DIFF_WRAP_4G: return t->bits != 64 && faults && (d->mem || ((host->vector == VEC_SS) != (here->vector == VEC_SS) && stack_is_at_4g(t)));
+	case DIFF_WRAP_4G:
+		return t->bits != 64 && faults && (d->mem || strpbrk(insn->operands, "XY") /* of string instructions */ ||
+						   ((host->vector == VEC_SS) != (here->vector == VEC_SS) && stack_is_at_4g(t)));
 	case DIFF_DP_NAN: return any_of(name, " dpps dppd vdpps vdppd ");
 	case DIFF_PS2PH: return !strcmp(name, "vcvtps2ph") && host->vector != VEC_BP;
 	case DIFF_LOOP_REP: return any_of(name, " loope loopne ") && d->rep;
