@@ -23,6 +23,8 @@ static const char help[] =
 	"                        \"stop poweroff\", \"stop debug-exit 3\", \"stop triple-fault\",\n"
 	"                        \"stop limit\" (--limit, --limit-time), \"stop halt\"\n"
 	"      --record=FILE     record the failed run in FILE [explore-SEED.vrr]\n"
+	"      --keep-going      run the seeds behind a run that fails, too; record each run that fails\n"
+	"      --shard=I/N       run the I-th of every N seeds only, I from 1 to N [1/1]\n"
 	"\n"
 	"The other options are those of vcpu run. The guest has no input.\n"
 	"\n"
@@ -33,6 +35,8 @@ enum { SLICE = 4000000, LINE = 4096 };
 struct exploration {
 	regex_t fail;
 	uint64_t first, last;
+	uint64_t shard, shards;  /* the shard-th of every so many seeds, from 1 */
+	bool keep_going;
 	int record;              /* a file for it; -1: the helper makes one */
 };
 
@@ -155,31 +159,50 @@ static bool keep(const struct exploration *e, const struct run_options *o, struc
 	return ok;
 }
 
-static int explore(const struct exploration *e, struct run_options *o)
+/* How the run of O's seed ended. STATUS_FOUND: it failed, and its recording is written. */
+static int try_seed(const struct exploration *e, struct run_options *o)
 {
 	static struct lines l; /* large */
+	char name[4096];
 
-	for (uint64_t seed = e->first;; seed++) {
-		char name[4096];
+	memset(&l, 0, sizeof l);
+	l.fail = &e->fail;
+	if (!run(o, &l, NULL))
+		return STATUS_USAGE;
+	if (!l.failed)
+		return STATUS_OK;
+	memset(&l, 0, sizeof l);
+	l.fail = &e->fail;
+	if (!keep(e, o, &l, name, sizeof name))
+		return STATUS_HOST;
+	printf("seed %" PRIu64 " fails: %s\nvcpu replay %s repeats it\n", o->config.seed, l.found, name);
+	fflush(stdout); /* the line is there even if the job is killed at a later seed */
+	return STATUS_FOUND;
+}
 
-		o->config.seed = seed;
-		memset(&l, 0, sizeof l);
-		l.fail = &e->fail;
-		if (!run(o, &l, NULL))
-			return STATUS_USAGE;
-		if (l.failed) {
-			memset(&l, 0, sizeof l);
-			l.fail = &e->fail;
-			if (!keep(e, o, &l, name, sizeof name))
-				return STATUS_HOST;
-			printf("seed %" PRIu64 " fails: %s\nvcpu replay %s repeats it\n", seed, l.found, name);
-			return STATUS_FOUND;
-		}
-		if (seed == e->last)
-			break;
+static int explore(const struct exploration *e, struct run_options *o)
+{
+	uint64_t left = e->last - e->first, failed = 0; /* seeds behind this one */
+	char part[64] = "";
+
+	if (e->shards > 1)
+		snprintf(part, sizeof part, ", shard %" PRIu64 "/%" PRIu64, e->shard, e->shards);
+	o->config.seed = e->first;
+	for (uint64_t step = e->shard - 1; left >= step; step = e->shards) {
+		int status;
+
+		o->config.seed += step;
+		left -= step;
+		status = try_seed(e, o);
+		if (status != STATUS_OK && (status != STATUS_FOUND || !e->keep_going))
+			return status;
+		failed += status == STATUS_FOUND;
 	}
-	printf("seeds %" PRIu64 " to %" PRIu64 ": none fails\n", e->first, e->last);
-	return STATUS_OK;
+	if (failed)
+		printf("seeds %" PRIu64 " to %" PRIu64 "%s: %" PRIu64 " fail\n", e->first, e->last, part, failed);
+	else
+		printf("seeds %" PRIu64 " to %" PRIu64 "%s: none fails\n", e->first, e->last, part);
+	return failed ? STATUS_FOUND : STATUS_OK;
 }
 
 static bool seeds(const char *text, struct exploration *e)
@@ -190,6 +213,17 @@ static bool seeds(const char *text, struct exploration *e)
 	    e->first <= e->last)
 		return true;
 	complain("--seeds %s: not a range, like 1..500", text);
+	return false;
+}
+
+static bool shard(const char *text, struct exploration *e)
+{
+	int end = 0;
+
+	if (*text >= '0' && *text <= '9' && sscanf(text, "%" SCNu64 "/%" SCNu64 "%n", &e->shard, &e->shards, &end) == 2 && end && !text[end] &&
+	    e->shard && e->shard <= e->shards)
+		return true;
+	complain("--shard %s: not a shard, like 2/8, the second of eight", text);
 	return false;
 }
 
@@ -217,44 +251,61 @@ static const char *value_of(const char *name, int argc, char **argv, int *i)
 	return !argv[*i][2 + len] && *i + 1 < argc ? argv[++*i] : NULL;
 }
 
-int command_explore(int argc, char **argv)
+/* Take our own options out of ARGV; what is left is vcpu run's. False: *STATUS is the program's. */
+static bool parse(struct exploration *e, int *argc, char **argv, int *status)
 {
-	struct exploration e = { 0 };
-	struct sandbox sandbox = { 0 };
-	struct run_options o;
 	bool have_seeds = false, have_fail = false;
-	int status, n = 0;
+	int n = 0;
 
-	/* Our own options are taken out; what is left is vcpu run's. */
-	for (int i = 0; i < argc; i++) {
+	*status = STATUS_USAGE;
+	for (int i = 0; i < *argc; i++) {
 		const char *value;
 
-		if ((value = value_of("seeds", argc, argv, &i))) {
-			if (!seeds(value, &e))
-				return STATUS_USAGE;
+		if ((value = value_of("seeds", *argc, argv, &i))) {
+			if (!seeds(value, e))
+				return false;
 			have_seeds = true;
-		} else if ((value = value_of("fail", argc, argv, &i))) {
+		} else if ((value = value_of("fail", *argc, argv, &i))) {
 			if (have_fail)
-				regfree(&e.fail);
-			if (!pattern(value, &e))
-				return STATUS_USAGE;
-			have_fail = true;
+				regfree(&e->fail);
+			have_fail = pattern(value, e);
+			if (!have_fail)
+				return false;
+		} else if ((value = value_of("shard", *argc, argv, &i))) {
+			if (!shard(value, e))
+				return false;
+		} else if (!strcmp(argv[i], "--keep-going")) {
+			e->keep_going = true;
 		} else if (!strcmp(argv[i], "--help")) {
 			fputs(help, stdout);
-			return STATUS_OK;
+			*status = STATUS_OK;
+			return false;
 		} else {
 			argv[n++] = argv[i];
 		}
 	}
-	argv[n] = NULL;
-	if (!options_parse(&o, n, argv, false, &status))
+	argv[*argc = n] = NULL;
+	if (have_seeds && have_fail)
+		return true;
+	complain("explore needs --seeds A..B and --fail REGEXP (vcpu explore --help lists the options)");
+	return false;
+}
+
+int command_explore(int argc, char **argv)
+{
+	struct exploration e = { .shard = 1, .shards = 1 };
+	struct sandbox sandbox = { 0 };
+	struct run_options o;
+	int status;
+
+	if (!parse(&e, &argc, argv, &status) || !options_parse(&o, argc, argv, false, &status))
 		return status;
-	if (!have_seeds || !have_fail) {
-		complain("explore needs --seeds A..B and --fail REGEXP (vcpu explore --help lists the options)");
-		return STATUS_USAGE;
-	}
 	if (script_waits() || o.net || o.text || o.config.seed) {
 		complain("explore: --type, --expect, --net, --display text and --seed are options of vcpu run");
+		return STATUS_USAGE;
+	}
+	if (o.record && e.keep_going) {
+		complain("explore: --record names one file; with --keep-going each run that fails has its explore-SEED.vrr");
 		return STATUS_USAGE;
 	}
 	ending_open(NULL, NULL);
