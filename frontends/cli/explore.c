@@ -220,8 +220,8 @@ static bool shard(const char *text, struct exploration *e)
 {
 	int end = 0;
 
-	if (*text >= '0' && *text <= '9' && sscanf(text, "%" SCNu64 "/%" SCNu64 "%n", &e->shard, &e->shards, &end) == 2 && end && !text[end] &&
-	    e->shard && e->shard <= e->shards)
+	if (*text >= '0' && *text <= '9' && sscanf(text, "%" SCNu64 "/%" SCNu64 "%n", &e->shard, &e->shards, &end) == 2 &&
+	    end && !text[end] && e->shard && e->shard <= e->shards)
 		return true;
 	complain("--shard %s: not a shard, like 2/8, the second of eight", text);
 	return false;
@@ -305,7 +305,8 @@ int command_explore(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	if (o.record && e.keep_going) {
-		complain("explore: --record names one file; with --keep-going each run that fails has its explore-SEED.vrr");
+		complain("explore: --record names one file; with --keep-going each run that fails has its "
+			"explore-SEED.vrr");
 		return STATUS_USAGE;
 	}
 	ending_open(NULL, NULL);
