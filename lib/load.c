@@ -220,10 +220,15 @@ static const char *guess(const struct blob *b)
 	return "no bzImage, multiboot, PVH or boot-sector signature";
 }
 
+static bool almost_multiboot(const struct blob *b, char *text, size_t size)
+{
+	return multiboot_almost(b, text, size) || multiboot2_almost(b, text, size);
+}
+
 static bool classify(struct boot *boot, char **error)
 {
 	const struct blob *b = &boot->kernel;
-	bool pvh, multiboot = multiboot_find(b) >= 0;
+	bool pvh, multiboot = multiboot_find(b) >= 0, multiboot2 = multiboot2_find(b) >= 0;
 	char text[256];
 	u64 entry;
 
@@ -232,18 +237,19 @@ static bool classify(struct boot *boot, char **error)
 	} else if (elf_is(b)) {
 		if (!elf_check(b, &pvh, &entry, error))
 			return false;
-		if (!multiboot && !pvh)
-			return error_set(error, "%s: an ELF for x86, but %s", b->name, multiboot_almost(b, text, sizeof text) ? text :
+		if (!multiboot && !multiboot2 && !pvh)
+			return error_set(error, "%s: an ELF for x86, but %s", b->name,
+				almost_multiboot(b, text, sizeof text) ? text :
 				"it has neither a multiboot header nor a PVH note");
-		multiboot = multiboot && !(pvh && elf_is_64(b)); /* which is 64-bit code, and the header's loader wants 32-bit code */
-		boot->kind = multiboot ? IMAGE_MULTIBOOT : IMAGE_PVH;
-	} else if (multiboot) {
-		boot->kind = IMAGE_MULTIBOOT;
+		multiboot = multiboot && !((pvh || multiboot2) && elf_is_64(b)); /* which multiboot 1 is not for */
+		boot->kind = multiboot ? IMAGE_MULTIBOOT : pvh ? IMAGE_PVH : IMAGE_MULTIBOOT2;
+	} else if (multiboot || multiboot2) {
+		boot->kind = multiboot ? IMAGE_MULTIBOOT : IMAGE_MULTIBOOT2;
 	} else if (is_flat(b)) {
 		boot->kind = IMAGE_FLAT;
 	} else {
 		return error_set(error, "%s: not a kernel this PC can load (%s)", b->name,
-			multiboot_almost(b, text, sizeof text) ? text : guess(b));
+			almost_multiboot(b, text, sizeof text) ? text : guess(b));
 	}
 	return true;
 }
@@ -486,6 +492,7 @@ bool boot_load(struct vcpu *v, char **error)
 	switch (v->boot.kind) {
 	case IMAGE_LINUX: return linux_load(v, error);
 	case IMAGE_MULTIBOOT: return multiboot_load(v, error);
+	case IMAGE_MULTIBOOT2: return multiboot2_load(v, error);
 	case IMAGE_PVH: return pvh_load(v, error);
 	case IMAGE_FLAT: return flat_load(v, error);
 	case IMAGE_NONE: break;

@@ -13,7 +13,7 @@ struct blob {
 	char *text;  /* a module's command line, malloc'd, or NULL */
 };
 
-enum image_kind { IMAGE_NONE, IMAGE_LINUX, IMAGE_MULTIBOOT, IMAGE_PVH, IMAGE_FLAT };
+enum image_kind { IMAGE_NONE, IMAGE_LINUX, IMAGE_MULTIBOOT, IMAGE_PVH, IMAGE_FLAT, IMAGE_MULTIBOOT2 };
 
 /* Bytes for an address. */
 struct extra {
@@ -69,6 +69,18 @@ bool load_modules(struct vcpu *v, u64 low, u64 high, u64 extra, struct placement
 /* Write LEN bytes to p->info and go on behind them. Returns where they are. */
 u64 load_put(struct vcpu *v, struct placement *p, const void *data, u64 len);
 
+#define LOAD_GDT_SIZE 32u
+
+/* ---- what both versions of multiboot share (load_multiboot.c) ---- */
+
+/* What a header says about an image of any format: the address of the header itself, where what is loaded begins and
+ * ends, where the zeroes behind it end. An end of 0: that of the file; no zeroes. */
+struct addresses { u64 header, load, load_end, bss_end; };
+/* Load the image, whose header is at offset AT of the file, there. [*LOW, *HIGH) spans what was filled. */
+bool load_by_address(struct vcpu *v, u32 at, const struct addresses *a, u64 *low, u64 *high, char **error);
+/* Enter at ENTRY in flat 32-bit protected mode, with MAGIC in EAX and INFO in EBX. P has room for a GDT. */
+void load_enter(struct vcpu *v, u64 entry, u32 magic, u64 info, const struct placement *p);
+
 /* ---- the kinds ---- */
 
 bool linux_is(const struct blob *b);
@@ -81,6 +93,11 @@ long multiboot_find(const struct blob *b);
 bool multiboot_almost(const struct blob *b, char *text, size_t size);
 bool multiboot_load(struct vcpu *v, char **error);
 
+/* The same for a multiboot 2 header. */
+long multiboot2_find(const struct blob *b);
+bool multiboot2_almost(const struct blob *b, char *text, size_t size);
+bool multiboot2_load(struct vcpu *v, char **error);
+
 bool elf_is(const struct blob *b);
 bool elf_is_64(const struct blob *b); /* its class, where it is an ELF */
 /* False: *ERROR says why this is no ELF for us. *PVH: it has the note, *ENTRY is what it says. */
@@ -88,6 +105,14 @@ bool elf_check(const struct blob *b, bool *pvh, u64 *entry, char **error);
 /* Load all segments at their physical addresses. *ENTRY is the physical entry point, [*LOW, *HIGH) spans what was filled. */
 bool elf_load(struct vcpu *v, const struct blob *b, u64 *entry, u64 *low, u64 *high, char **error);
 bool pvh_load(struct vcpu *v, char **error);
+/* Its table of section headers: COUNT of SIZE bytes each at OFFSET of the file. COUNT is 0: it has none. NAMES: the
+ * number of the section with the names. */
+struct elf_sections { u64 offset; u32 count, size, names; };
+/* False: *ERROR says what is wrong with the table, or with a section. */
+bool elf_find_sections(const struct blob *b, struct elf_sections *s, char **error);
+/* Load the sections that have no address from *HIGH on, which moves behind them, and write their addresses into
+ * HEADERS, a copy of the table. A section that the machine has no room for keeps the address 0. */
+void elf_load_sections(struct vcpu *v, const struct blob *b, const struct elf_sections *s, u8 *headers, u64 *high);
 
 /* ---- beside the image (load_extra.c) ---- */
 

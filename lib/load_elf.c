@@ -172,6 +172,63 @@ bool elf_load(struct vcpu *v, const struct blob *b, u64 *entry, u64 *low, u64 *h
 	return *high || error_set(error, "%s: an ELF with nothing to load", b->name);
 }
 
+/* ---- sections ----
+ *
+ * ELF header:   shoff 32 (32 bits) 40 (64)   shentsize 46/58   shnum 48/60   shstrndx 50/62
+ * Section (32): type 4  address 12  offset 16  size 20
+ * Section (64): type 4  address 16  offset 24  size 32 */
+
+enum { SHT_NULL = 0, SHT_NOBITS = 8 };
+
+/* Has the section whose header is at P bytes in the file that no segment has loaded? *OFFSET and *LEN tell of them. */
+static bool unloaded(const u8 *p, bool wide, u64 *offset, u64 *len)
+{
+	*offset = wide ? get64(p + 24) : get32(p + 16);
+	*len = wide ? get64(p + 32) : get32(p + 20);
+	return *len && get32(p + 4) != SHT_NULL && get32(p + 4) != SHT_NOBITS &&
+		!(wide ? get64(p + 16) : get32(p + 12));
+}
+
+bool elf_find_sections(const struct blob *b, struct elf_sections *s, char **error)
+{
+	const u8 *f = b->data;
+	bool wide = elf_is_64(b);
+	u64 offset, len;
+
+	s->offset = wide ? get64(f + 40) : get32(f + 32);
+	s->size = get16(f + (wide ? 58 : 46));
+	s->count = s->offset ? get16(f + (wide ? 60 : 48)) : 0;
+	s->names = get16(f + (wide ? 62 : 50));
+	if (!s->count)
+		return true;
+	if (s->size < (wide ? 64 : 40) || s->offset > b->size || (b->size - s->offset) / s->size < s->count)
+		return error_set(error, "%s: truncated or damaged: %u section headers of %u bytes at offset %llu, "
+			"in a file of %zu", b->name, s->count, s->size, (unsigned long long)s->offset, b->size);
+	for (u32 i = 0; i < s->count; i++)
+		if (unloaded(f + s->offset + i * s->size, wide, &offset, &len) &&
+		    (offset > b->size || len > b->size - offset))
+			return error_set(error, "%s: truncated or damaged: section %u has %llu bytes at offset %llu, "
+				"in a file of %zu", b->name, i, (unsigned long long)len, (unsigned long long)offset, b->size);
+	return true;
+}
+
+void elf_load_sections(struct vcpu *v, const struct blob *b, const struct elf_sections *s, u8 *headers, u64 *high)
+{
+	bool wide = elf_is_64(b);
+	u64 offset, len, at;
+
+	for (u32 i = 0; i < s->count; i++) {
+		u8 *p = headers + i * s->size;
+
+		at = ((*high < MiB ? MiB : *high) + 15) & ~(u64)15;
+		if (!unloaded(p, wide, &offset, &len) || !load_room(v, at, len))
+			continue;
+		load_bytes(v, at, b->data + offset, len);
+		put_size(p + (wide ? 16 : 12), wide ? 8 : 4, at);
+		*high = at + len;
+	}
+}
+
 /* ---- PVH ----
  *
  * start_info:   magic 0  version 4  flags 8  modules 12  modlist 16  cmdline 24  rsdp 32  memmap 40  entries 48  reserved 52

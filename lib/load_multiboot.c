@@ -8,13 +8,12 @@
 #include "lib/machine.h"
 
 #define HEADER_MAGIC 0x1badb002u
-#define HEADER_MAGIC_2 0xe85250d6u /* of the Multiboot2 Specification */
 #define LOADED_MAGIC 0x2badb002u
 #define LOADER_STACK 0x7ff00u
 #define SEARCH 8192u
 enum { WANTS_PAGES = 1, WANTS_MEMORY = 2, WANTS_VIDEO = 4, HAS_ADDRESSES = 1 << 16 };
 enum { INFO_MEMORY = 1, INFO_CMDLINE = 4, INFO_MODULES = 8, INFO_MAP = 0x40, INFO_LOADER = 0x200 };
-enum { INFO_SIZE = 120, MODULE_ENTRY = 16, MAP_ENTRY = 24, GDT_SIZE = 32 };
+enum { INFO_SIZE = 120, MODULE_ENTRY = 16, MAP_ENTRY = 24 };
 
 static const char loader_name[] = "libvcpu";
 
@@ -38,12 +37,9 @@ static bool almost(const u8 *p, size_t n, size_t offset, char *text, size_t size
 	u32 magic = n < 12 ? 0 : get32(p), flags = magic ? get32(p + 4) : 0, sum = magic ? get32(p + 8) : 0;
 	bool right = !(magic + flags + sum);
 
-	if (magic == HEADER_MAGIC_2 && n >= 16 && !(magic + flags + sum + get32(p + 12)))
-		snprintf(text, size, "it has a multiboot 2 header (offset %zu), and only multiboot 1 is loaded; "
-			"GRUB loads it, from a --cdrom of grub-mkrescue", offset);
-	else if (magic != HEADER_MAGIC)
+	if (magic != HEADER_MAGIC)
 		return false;
-	else if (right && offset % 4)
+	if (right && offset % 4)
 		snprintf(text, size, "its multiboot header is at offset %zu, which is not a multiple of 4", offset);
 	else if (right && offset >= SEARCH - 11)
 		snprintf(text, size, "its multiboot header is at offset %zu, behind the first 8192 bytes: "
@@ -67,32 +63,44 @@ bool multiboot_almost(const struct blob *b, char *text, size_t size)
 	return false;
 }
 
-/* Where the header says, whatever the file's format is. */
-static bool load_by_address(struct vcpu *v, u32 at, u64 *entry, u64 *low, u64 *high, char **error)
+bool load_by_address(struct vcpu *v, u32 at, const struct addresses *a, u64 *low, u64 *high, char **error)
 {
 	const struct blob *b = &v->boot.kernel;
-	const u8 *p = b->data + at;
-	u64 header = get32(p + 12), load = get32(p + 16), load_end = get32(p + 20), bss_end = get32(p + 24), start, len;
+	u64 start, len;
 
-	*entry = get32(p + 28);
-	if (load > header || header - load > at)
+	if (a->load > a->header || a->header - a->load > at)
 		return error_set(error, "%s: the multiboot header (offset %u) is at %llxh, but the image is to be loaded at %llxh", b->name, at,
-			(unsigned long long)header, (unsigned long long)load);
-	start = at - (header - load);
-	len = load_end ? load_end - load : b->size - start;
-	if ((load_end && load_end < load) || len > b->size - start)
-		return error_set(error, "%s: truncated or damaged: the multiboot header (offset %u) wants addresses %llxh to %llxh, in a file of "
-			"%zu bytes", b->name, at, (unsigned long long)load, (unsigned long long)load_end, b->size);
-	*low = load;
-	*high = load + len;
-	if (bss_end > *high)
-		*high = bss_end;
+			(unsigned long long)a->header, (unsigned long long)a->load);
+	start = at - (a->header - a->load);
+	len = a->load_end ? a->load_end - a->load : b->size - start;
+	if ((a->load_end && a->load_end < a->load) || len > b->size - start)
+		return error_set(error, "%s: truncated or damaged: the multiboot header (offset %u) wants addresses "
+			"%llxh to %llxh, in a file of %zu bytes", b->name, at, (unsigned long long)a->load,
+			(unsigned long long)a->load_end, b->size);
+	*low = a->load;
+	*high = a->load + len;
+	if (a->bss_end > *high)
+		*high = a->bss_end;
 	if (!load_room(v, *low, *high - *low))
 		return error_set(error, "%s: the multiboot header (offset %u) wants addresses %llxh to %llxh, where this machine has no room",
 			b->name, at, (unsigned long long)*low, (unsigned long long)*high);
-	load_bytes(v, load, b->data + start, len);
-	load_zero(v, load + len, *high - load - len);
+	load_bytes(v, a->load, b->data + start, len);
+	load_zero(v, a->load + len, *high - a->load - len);
 	return true;
+}
+
+void load_enter(struct vcpu *v, u64 entry, u32 magic, u64 info, const struct placement *p)
+{
+	/* "The exact value is undefined" (3.2), but some systems, like xv6, put a GDT of their own in place and never load
+	 * CS: it must be their 8. */
+	mode_setup(v, SETUP_PROTECTED, 8, 0x10, 0);
+	/* "The OS image must create its own stack as soon as it needs one" (3.2), but some use the one that is there:
+	 * GRUB's is below the EBDA. */
+	v->cpu->r[RSP] = LOADER_STACK;
+	v->cpu->r[RAX] = magic;
+	v->cpu->r[RBX] = info;
+	v->cpu->r[RIP] = entry;
+	load_gdt(v, p->info, 8, false);
 }
 
 /* Module: start 0  end 4  string 8  reserved 12 */
@@ -130,7 +138,7 @@ static u64 put_map(struct vcpu *v, struct placement *p, u32 *len)
 	return load_put(v, p, list, *len);
 }
 
-static void put_info(struct vcpu *v, struct placement *p)
+static u64 put_info(struct vcpu *v, struct placement *p)
 {
 	const struct boot *boot = &v->boot;
 	u32 flags = INFO_MEMORY | INFO_CMDLINE | INFO_MODULES | INFO_MAP | INFO_LOADER, map_len;
@@ -145,14 +153,16 @@ static void put_info(struct vcpu *v, struct placement *p)
 	put32(info + 48, (u32)put_map(v, p, &map_len));
 	put32(info + 44, map_len);
 	put32(info + 64, (u32)load_put(v, p, loader_name, sizeof loader_name));
-	v->cpu->r[RBX] = load_put(v, p, info, sizeof info);
+	return load_put(v, p, info, sizeof info);
 }
 
 bool multiboot_load(struct vcpu *v, char **error)
 {
 	const struct blob *b = &v->boot.kernel;
 	long found = multiboot_find(b);
-	u64 entry, low, high, extra = INFO_SIZE + GDT_SIZE + MEMORY_REGIONS * MAP_ENTRY + v->boot.nmodules * MODULE_ENTRY + 64;
+	u64 extra = INFO_SIZE + LOAD_GDT_SIZE + MEMORY_REGIONS * MAP_ENTRY + v->boot.nmodules * MODULE_ENTRY + 64;
+	u64 entry, low, high, info;
+	struct addresses place;
 	struct placement p;
 	u32 at, flags;
 	bool ok;
@@ -171,20 +181,22 @@ bool multiboot_load(struct vcpu *v, char **error)
 	if (!(flags & HAS_ADDRESSES) && elf_is_64(b))
 		return error_set(error, "%s: a 64-bit ELF with a multiboot 1 header, which is for 32-bit ones "
 			"(objcopy -O elf32-i386 makes one)", b->name);
-	ok = flags & HAS_ADDRESSES ? load_by_address(v, at, &entry, &low, &high, error) : elf_load(v, b, &entry, &low, &high, error);
+	if (flags & HAS_ADDRESSES) {
+		const u8 *header = b->data + at;
+
+		place = (struct addresses){ get32(header + 12), get32(header + 16), get32(header + 20), get32(header + 24) };
+		entry = get32(header + 28);
+		ok = load_by_address(v, at, &place, &low, &high, error);
+	} else {
+		ok = elf_load(v, b, &entry, &low, &high, error);
+	}
 	if (!ok)
 		return false;
 	if (entry < low || entry >= high)
 		return error_set(error, "%s: the entry point %llxh is not in what was loaded", b->name, (unsigned long long)entry);
 	if (!load_modules(v, low, high, extra, &p, error))
 		return false;
-	/* "The exact value is undefined" (3.2), but some systems, like xv6, put a GDT of their own in place and never load CS: it must be their 8. */
-	mode_setup(v, SETUP_PROTECTED, 8, 0x10, 0);
-	/* "The OS image must create its own stack as soon as it needs one" (3.2), but some use the one that is there: GRUB's is below the EBDA. */
-	v->cpu->r[RSP] = LOADER_STACK;
-	put_info(v, &p);
-	v->cpu->r[RAX] = LOADED_MAGIC;
-	v->cpu->r[RIP] = entry;
-	load_gdt(v, p.info, 8, false);
+	info = put_info(v, &p);
+	load_enter(v, entry, LOADED_MAGIC, info, &p);
 	return true;
 }

@@ -138,6 +138,8 @@ void pc_drive_a20(struct pc *pc);
 
 /* ---- pc_display.c ---- */
 
+#define DISPLAY_SLOT 2 /* on the PCI bus */
+
 /* The display adapter, if the configuration has one. After pc_build_memory: it lies over the hole at A0000h. */
 bool pc_build_display(struct pc *pc);
 

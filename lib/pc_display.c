@@ -5,7 +5,6 @@
 #include "io/display/vga.h"
 #include "lib/pc.h"
 
-#define SLOT 2
 #define ROM_SIZE (64 * KiB)
 #define ROM_FILE "/usr/share/seabios/vgabios-stdvga.bin" /* Debian's package seabios */
 
@@ -72,5 +71,5 @@ bool pc_build_display(struct pc *pc)
 		return false;
 	if (!v->boot.bios.data)
 		vga_start_in_text_mode(pc->vga, find_font(rom));
-	return vga_attach(pc->vga, pc->pci, SLOT, rom);
+	return vga_attach(pc->vga, pc->pci, DISPLAY_SLOT, rom);
 }

@@ -90,6 +90,30 @@ static void set_up_power(struct vcpu *v)
 	config_write(v, function, ACPI_PMREGMISC, 1, 1);
 }
 
+static u16 display_interface(struct vcpu *v, u16 reg, u16 value)
+{
+	space_write(&v->io, 0x1ce, 2, reg);
+	space_write(&v->io, 0x1cf, 2, value);
+	return (u16)space_read(&v->io, 0x1cf, 2);
+}
+
+u64 pc_framebuffer(struct vcpu *v, u32 width, u32 height)
+{
+	enum { X = 1, Y, BITS, ENABLE, VIRTUAL_X = 6, ENABLED = 1, LINEAR = 0x40 };
+	bool ok;
+
+	if (!v->display || width > 0xffff || height > 0xffff)
+		return 0;
+	display_interface(v, ENABLE, 0);
+	ok = display_interface(v, X, (u16)width) == width && display_interface(v, Y, (u16)height) == height &&
+		display_interface(v, BITS, 32) == 32 && display_interface(v, ENABLE, ENABLED | LINEAR) & ENABLED &&
+		display_interface(v, VIRTUAL_X, (u16)width) == width;
+	if (ok)
+		return config_read(v, DISPLAY_SLOT * 8, PCI_BAR0, 4) & ~15u;
+	display_interface(v, ENABLE, 0);
+	return 0;
+}
+
 /* ---- tables ---- */
 
 static struct acpi_system acpi_system_of(const struct vcpu *v)

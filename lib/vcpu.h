@@ -134,9 +134,9 @@ struct vcpu_config {
 	const char *cpu;         /* "MODEL[,+feature|,-feature]...": see vcpu_models [max] */
 	bool bare;               /* no PC: no RAM, no devices; map memory with vcpu_map [a PC] */
 
-	/* The kernel, by file name or by contents (DATA wins): a Linux bzImage, a multiboot 1 image, an ELF file
-	 * with a PVH note, or a flat image, which is loaded at 7C00h and entered in real mode. [none: the CPU starts
-	 * at its reset vector] */
+	/* The kernel, by file name or by contents (DATA wins): a Linux bzImage, a multiboot 1 or 2 image, an ELF
+	 * file with a PVH note, or a flat image, which is loaded at 7C00h and entered in real mode. [none: the CPU
+	 * starts at its reset vector] */
 	const char *kernel;
 	const void *kernel_data;
 	size_t kernel_size;

@@ -393,12 +393,13 @@ static void recording_end(void) { free(good_recording.data); }
 /* ---- kernels ---- */
 
 enum { KERNEL = 6144 };
-static u8 kernels[5][KERNEL];
+static u8 kernels[6][KERNEL];
 
-/* Linux's setup header; ELF with an entry for PVH; multiboot, as an ELF and with addresses; a boot sector. Each loops where it is entered. */
+/* Linux's setup header; ELF with an entry for PVH; multiboot, as an ELF and with addresses; a boot sector; multiboot 2.
+ * Each loops where it is entered. */
 static void kernel_begin(void)
 {
-	u8 *linux_ = kernels[0], *elf = kernels[1], *mb_elf = kernels[2], *mb = kernels[3];
+	u8 *linux_ = kernels[0], *elf = kernels[1], *mb_elf = kernels[2], *mb = kernels[3], *mb2 = kernels[5];
 
 	for (unsigned i = 0; i < ARRAY_LEN(kernels); i++)
 		for (unsigned k = 0; k < KERNEL; k += 2)
@@ -463,6 +464,17 @@ static void kernel_begin(void)
 	put32(mb + 20, 0);
 	put32(mb + 24, 0x104000);
 	put32(mb + 28, 0x100020);
+
+	memcpy(mb2, mb_elf, 96);
+	put32(mb2 + 32, 512); /* a section that no segment has */
+	put16(mb2 + 46, 40);
+	put16(mb2 + 48, 1);
+	memcpy(mb2 + 512, (u8[40]){ [4] = 3, [16] = 16, [20] = 80 }, 40);
+	put32(mb2 + 96, 0xe85250d6);
+	put32(mb2 + 100, 0);
+	put32(mb2 + 104, 40);
+	put32(mb2 + 108, -(0xe85250d6u + 40));
+	memcpy(mb2 + 112, (u8[24]){ 3, 0, 0, 0, 12, 0, 0, 0, 0, 1, 16, 0, [20] = 8 }, 24);
 }
 
 static void kernel_case(void)
@@ -472,7 +484,7 @@ static void kernel_case(void)
 		damaged(kernels[which], KERNEL));
 	struct vcpu_config config = {
 		.memory = 2 << 20, .kernel_data = b.data, .kernel_size = b.len, .append = below(2) ? "console=ttyS0" : NULL,
-		.initrd_data = which < 4 && below(2) ? kernels : NULL,
+		.initrd_data = which != 4 && below(2) ? kernels : NULL,
 	};
 	char *error = NULL;
 	struct vcpu *v;

@@ -336,6 +336,191 @@ START_TEST(multiboot_addresses)
 }
 END_TEST
 
+/* A multiboot 2 header at AT, with LEN bytes of TAGS and an end tag. */
+static void add_multiboot2(u8 *at, const void *tags, u32 len)
+{
+	memcpy(at + 16, tags, len);
+	put64(at + 16 + len, (u64)8 << 32);
+	put32(at, 0xe85250d6);
+	put32(at + 4, 0);
+	put32(at + 8, 24 + len);
+	put32(at + 12, -(0xe85250d6 + 24 + len));
+}
+
+/* The data of the first tag of this type in the information of multiboot 2; 0: there is none. */
+static u64 find_tag(const vcpu *v, u32 type)
+{
+	u64 info = vcpu_get(v, VCPU_RBX), end = info + peek(v, info, 4);
+
+	ck_assert_uint_eq(info & 7, 0);
+	for (u64 at = info + 8; at < end; at += (peek(v, at + 4, 4) + 7) & ~(u64)7) {
+		if (peek(v, at, 4) == type)
+			return at + 8;
+		if (!peek(v, at, 4)) {
+			ck_assert_uint_eq(at + 8, end);
+			return 0;
+		}
+	}
+	ck_abort_msg("there is no end tag");
+}
+
+/* Multiboot2 Specification 2.0, 3.3 and 3.6 */
+static void check_multiboot2(const vcpu *v)
+{
+	u64 module = find_tag(v, 3), map = find_tag(v, 6);
+
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RAX), 0x36d76289);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_CR0) & 0x80000001, 1);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RFLAGS) & 0x20200, 0);
+	ck_assert_uint_eq(v->cpu->seg[CS].limit, 0xffffffff);
+	check_text(v, find_tag(v, 1), "one two");
+	check_text(v, find_tag(v, 2), "libvcpu");
+	ck_assert_uint_eq(peek(v, module, 4) & 0xfff, 0);
+	ck_assert_uint_eq(peek(v, module + 4, 4) - peek(v, module, 4), 3);
+	check_text(v, peek(v, module, 4), "ab");
+	check_text(v, module + 8, "a module");
+	ck_assert_uint_eq(peek(v, find_tag(v, 4), 4), 639);
+	ck_assert_uint_eq(peek(v, find_tag(v, 4) + 4, 4), MEMORY / 1024 - 1024);
+	ck_assert_uint_eq(peek(v, map, 8), 24);
+	ck_assert_uint_eq(peek(v, map - 4, 4), 16 + 24 * 4);
+	ck_assert_uint_eq(peek(v, map + 8, 8), 0);
+	ck_assert_uint_eq(peek(v, map + 24, 4), 1);
+	ck_assert_uint_eq(peek(v, find_tag(v, 14), 8), 0x2052545020445352);
+}
+
+/* Three sections behind an ELF of SIZE bytes: none, one that the segment has, one that it has not. */
+static size_t add_sections(u8 *f, size_t size, bool wide)
+{
+	unsigned len = wide ? 64 : 40, at = wide ? 16 : 12, offset = wide ? 24 : 16, bytes = wide ? 32 : 20;
+
+	memset(f + size, 0, 3 * len);
+	put_size(f + (wide ? 40 : 32), wide ? 8 : 4, size);
+	put16(f + (wide ? 58 : 46), (u16)len);
+	put16(f + (wide ? 60 : 48), 3);
+	put16(f + (wide ? 62 : 50), 2);
+	for (unsigned i = 1; i < 3; i++) {
+		u8 *p = f + size + i * len;
+
+		put32(p + 4, i);
+		put32(p + at, i == 1 ? 0xc0100000 : 0);
+		put32(p + offset, i == 1 ? 0x200 : 0x1d8);
+		put32(p + bytes, i == 1 ? 0x100 : 8);
+	}
+	memcpy(f + 0x1d8, "\0.names", 8);
+	return size + 3 * len;
+}
+
+START_TEST(multiboot2_elf)
+{
+	static const u8 optional[32] = { 99, 0, 1, 0, 12, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 1, 0, 0, 0, 12, 0, 0, 0, 21 };
+	bool wide = _i;
+	u8 f[ELF_SIZE + 3 * 64], *table = f + ELF_SIZE;
+	size_t size, header = wide ? 64 : 40;
+	u64 sections, names;
+	vcpu *v;
+
+	make_elf(f, wide);
+	size = add_sections(f, ELF_SIZE, wide);
+	add_multiboot2(f + 0x1a0, optional, 32);
+	v = boot(f, size, with_module);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), 0x100010);
+	check_multiboot2(v);
+	ck_assert_uint_eq(find_tag(v, 8), 0);
+	sections = find_tag(v, 9);
+	ck_assert_uint_eq(peek(v, sections, 8), header << 32 | 3);
+	ck_assert_uint_eq(peek(v, sections + 8, 4), 2);
+	ck_assert_uint_eq(peek(v, sections + 12 + header + (wide ? 16 : 12), 4), 0xc0100000);
+	names = peek(v, sections + 12 + 2 * header + (wide ? 16 : 12), 4);
+	check_text(v, names + 1, ".names");
+	vcpu_free(v);
+	put32(table + 2 * header + (wide ? 32 : 20), 0x1000);
+	refused(f, size, with_module, "section 2 has 4096 bytes at offset 472");
+	put16(f + (wide ? 60 : 48), 4);
+	refused(f, size, with_module, "4 section headers");
+}
+END_TEST
+
+static const u8 with_addresses[] = {
+	2, 0, 0, 0, 24, 0, 0, 0, 0x40, 0, 0x20, 0, 0x10, 0, 0x20, 0, 0, 2, 0x20, 0, 0, 0x10, 0x20, 0, /* header load end bss */
+	3, 0, 0, 0, 12, 0, 0, 0, 0, 1, 0x20, 0, 0, 0, 0, 0, /* entry */
+	10, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0x10, 0, 0xff, 0xff, 0xff, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, /* relocatable */
+};
+
+START_TEST(multiboot2_addresses)
+{
+	u8 f[0x400] = { 0 };
+	vcpu *v;
+
+	memset(f + 0x100, 0x90, 0x300);
+	add_multiboot2(f + 0x40, with_addresses, sizeof with_addresses);
+	v = boot(f, sizeof f, with_module);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), 0x200100);
+	ck_assert_uint_eq(peek(v, 0x200040, 4), 0xe85250d6);
+	ck_assert_uint_eq(peek(v, 0x2001fc, 8), 0x90909090);
+	ck_assert_uint_eq(peek(v, find_tag(v, 21), 4), 0x200010);
+	check_multiboot2(v);
+	vcpu_free(v);
+	put32(f + 0x50 + 12, ~(u32)0); /* from the beginning of the file */
+	v = boot(f, sizeof f, with_module);
+	ck_assert_uint_eq(peek(v, 0x200040, 4), 0xe85250d6);
+	ck_assert_uint_eq(peek(v, find_tag(v, 21), 4), 0x200000);
+	vcpu_free(v);
+	put32(f + 0x50 + 40 + 8, 0x300000);
+	refused(f, sizeof f, with_module, "allows 300000h to ffffffh only");
+	put32(f + 0x50 + 24 + 8, 0x300000);
+	refused(f, sizeof f, with_module, "entry point 300000h");
+	put16(f + 0x50 + 24, 6);
+	refused(f, sizeof f, with_module, "no entry");
+	put16(f + 0x50, 6);
+	refused(f, sizeof f, with_module, "no addresses");
+}
+END_TEST
+
+START_TEST(multiboot2_refusals)
+{
+	static const struct { u8 tag[24]; const char *says; } bad[] = {
+		{ { 11, 0, 0, 0, 8 }, "a tag of type 11 and 8 bytes at offset 432, which is unknown" },
+		{ { 5, 0, 0, 0, 12 }, "a tag of type 5 and 12 bytes at offset 432, which is too short" },
+		{ { 1, 0, 1, 0, 0xff }, "a tag of type 1 and 255 bytes at offset 432, which ends behind it" },
+		{ { 99, 0, 1, 0, 4 }, "a tag of type 99 and 4 bytes" },
+		{ { 1, 0, 0, 0, 12, 0, 0, 0, 22 }, "information of type 22" },
+		{ { 5, 0, 0, 0, 20 }, "wants a display" },
+		{ { 4, 0, 0, 0, 12, 0, 0, 0, 1 }, "wants a display" },
+	};
+	static u8 f[0x9000];
+
+	make_elf(f, true);
+	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+		u32 len = (bad[i].tag[4] + 7u) & ~7u;
+
+		add_multiboot2(f + 0x1a0, bad[i].tag, len < 24 ? len : 24);
+		refused(f, ELF_SIZE, (struct vcpu_config){ 0 }, bad[i].says);
+	}
+	add_multiboot2(f + 0x1a0, "", 0);
+	put16(f + 0x1b0, 6);
+	refused(f, ELF_SIZE, (struct vcpu_config){ 0 }, "no end tag");
+	put32(f + 0x1ac, 7);
+	refused(f, ELF_SIZE, (struct vcpu_config){ 0 }, "the checksum is 7; it must be 17adaf12");
+	add_multiboot2(f + 0x1a0, "", 0);
+	put32(f + 0x1a4, 4);
+	put32(f + 0x1ac, -(0xe85250d6 + 4 + 24));
+	refused(f, ELF_SIZE, (struct vcpu_config){ 0 }, "architecture 4, MIPS");
+	make_elf(f, true);
+	add_multiboot2(f + 0x1a4, "", 0);
+	refused(f, ELF_SIZE, (struct vcpu_config){ 0 }, "offset 420, which is not a multiple of 8");
+	make_elf(f, true);
+	add_multiboot2(f + 0x2f0, "", 0);
+	refused(f, ELF_SIZE, (struct vcpu_config){ 0 }, "has 24 bytes, and the file has 16");
+	make_elf(f, true);
+	add_multiboot2(f + 0x7ff0, "", 0);
+	refused(f, sizeof f, (struct vcpu_config){ 0 }, "not within the first 32768 bytes");
+	memset(f + 0x7ff0, 0, 32);
+	add_multiboot2(f + 0x7fe8, "", 0);
+	vcpu_free(boot(f, sizeof f, (struct vcpu_config){ 0 }));
+	refused(f, sizeof f, (struct vcpu_config){ .cpu = "286", .memory = 8 * MiB }, "386 or later");
+}
+END_TEST
+
 START_TEST(pvh)
 {
 	u8 f[ELF_SIZE];
@@ -449,6 +634,10 @@ START_TEST(mutations)
 		put32(f + 0x4c, 0x200040);
 		put32(f + 0x50, 0x200010);
 		put32(f + 0x5c, 0x200100);
+	} else if (_i > 3) {
+		make_elf(f, _i == 5);
+		size = add_sections(f, size, _i == 5);
+		add_multiboot2(f + 0x190, with_addresses + 40, 24);
 	} else {
 		make_elf(f, _i == 2);
 		if (_i == 1)
@@ -511,10 +700,13 @@ int main(void)
 	tcase_add_test(tcase, linux_refusals);
 	tcase_add_test(tcase, multiboot_elf);
 	tcase_add_test(tcase, multiboot_addresses);
+	tcase_add_loop_test(tcase, multiboot2_elf, 0, 2);
+	tcase_add_test(tcase, multiboot2_addresses);
+	tcase_add_test(tcase, multiboot2_refusals);
 	tcase_add_test(tcase, pvh);
 	tcase_add_test(tcase, elf_refusals);
 	tcase_add_test(tcase, flat);
-	tcase_add_loop_test(tcase, mutations, 0, 4);
+	tcase_add_loop_test(tcase, mutations, 0, 6);
 	tcase_add_test(tcase, noise);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
