@@ -86,6 +86,19 @@ void load_enter(struct vcpu *v, u64 entry, u32 magic, u64 info, const struct pla
 bool linux_is(const struct blob *b);
 bool linux_is_64(const struct blob *b); /* it has an entry for 64-bit mode */
 bool linux_load(struct vcpu *v, char **error);
+u32 linux_setup_size(const struct blob *b); /* bytes in front of the kernel proper: boot sector and setup code */
+
+/* What a boot loader does that enters the setup code in real mode, at LINUX_REAL / 16 + 20h:0. */
+#define LINUX_REAL 0x10000u         /* where boot sector and setup code go, with 64 KiB for them, heap and stack */
+#define LINUX_REAL_CMDLINE 0x20000u
+struct linux_setup {
+	u32 size;         /* of boot sector and setup code */
+	u8 header[0x9f];  /* the setup header, from offset 1F1h, with our answers */
+	u32 header_size;
+	u64 initrd;       /* where the initial RAM disk goes, if there is one */
+};
+/* False: *ERROR says why the kernel cannot be started so. */
+bool linux_in_real_mode(const struct vcpu *v, struct linux_setup *out, char **error);
 
 /* Offset of the multiboot header; -1: there is none. */
 long multiboot_find(const struct blob *b);

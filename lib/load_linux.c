@@ -27,7 +27,7 @@ enum {
 };
 /* Fields of boot_params that are not in the file. */
 enum { ZP_ALT_MEM_K = 0x1e0, ZP_ACPI_RSDP = 0x70, ZP_E820_ENTRIES = 0x1e8, ZP_E820_TABLE = 0x2d0, ZP_SIZE = 0x1000 };
-enum { LOADED_HIGH = 1, XLF_KERNEL_64 = 1, LOADER_UNKNOWN = 0xff };
+enum { LOADED_HIGH = 1, CAN_USE_HEAP = 0x80, XLF_KERNEL_64 = 1, LOADER_UNKNOWN = 0xff };
 enum { E820_RAM = 1, E820_RESERVED = 2 };
 
 /* What the header says, with the defaults of older protocols filled in. */
@@ -53,23 +53,34 @@ bool linux_is_64(const struct blob *b)
 		get16(b->data + HDR_XLOADFLAGS) & XLF_KERNEL_64;
 }
 
+u32 linux_setup_size(const struct blob *b)
+{
+	return ((b->data[HDR_SETUP_SECTS] ? b->data[HDR_SETUP_SECTS] : 4) + 1) * SECTOR;
+}
+
+/* Bytes of the setup header, from HDR_START on. */
+static u32 header_size(const struct blob *b)
+{
+	u32 end = HDR_MAGIC + b->data[HDR_JUMP];
+
+	return end < HDR_START ? 0 : (end < HDR_LIMIT ? end : HDR_LIMIT) - HDR_START;
+}
+
 static bool parse(const struct vcpu *v, struct linux_header *h, char **error)
 {
 	const struct blob *b = &v->boot.kernel;
 	const u8 *f = b->data;
 	u64 preferred = 0x100000, wanted;
-	u32 sects;
 
 	if (b->size < HDR_LIMIT)
 		return error_set(error, "%s: truncated: %zu bytes, which ends in the setup header", b->name, b->size);
-	sects = f[HDR_SETUP_SECTS] ? f[HDR_SETUP_SECTS] : 4;
 	h->version = get16(f + HDR_VERSION);
 	if (h->version < 0x0202)
 		return error_set(error, "%s: boot protocol %u.%02u of this kernel is too old (2.02 is needed)", b->name, h->version >> 8,
 			h->version & 0xff);
 	if (!(f[HDR_LOADFLAGS] & LOADED_HIGH))
 		return error_set(error, "%s: a zImage, which loads below 1 MiB; only bzImages can be loaded", b->name);
-	h->setup_size = (sects + 1) * SECTOR;
+	h->setup_size = linux_setup_size(b);
 	if (h->setup_size >= b->size)
 		return error_set(error, "%s: truncated: %zu bytes, but the setup code alone has %u", b->name, b->size, h->setup_size);
 	h->kernel_size = (u32)(b->size - h->setup_size);
@@ -99,18 +110,32 @@ static bool parse(const struct vcpu *v, struct linux_header *h, char **error)
 	return true;
 }
 
-static bool place_initrd(struct vcpu *v, const struct linux_header *h, u8 *zero_page, char **error)
+/* *AT: where the initial RAM disk goes, if there is one, as high as it may be below TOP. */
+static bool find_initrd(const struct vcpu *v, const struct linux_header *h, u64 top, u64 *at, char **error)
 {
 	const struct blob *b = &v->boot.modules[0];
-	u64 top = pc_low_ram(v), at;
 
+	*at = 0;
+	if (!v->boot.nmodules)
+		return true;
 	if (h->initrd_max + 1 < top)
 		top = h->initrd_max + 1;
-	at = b->size <= top ? (top - b->size) & PAGE_MASK : 0;
-	if (at < h->kernel + h->init_size)
+	if (b->size <= top)
+		*at = (top - b->size) & PAGE_MASK;
+	if (*at < h->kernel + h->init_size)
 		return error_set(error, "%s: an initial RAM disk of %llu MiB does not fit between the kernel's end (%llu MiB) and %llu MiB",
 			b->name, (unsigned long long)((b->size + MiB - 1) / MiB), (unsigned long long)((h->kernel + h->init_size + MiB - 1) / MiB),
 			(unsigned long long)(top / MiB));
+	return true;
+}
+
+static bool place_initrd(struct vcpu *v, const struct linux_header *h, u8 *zero_page, char **error)
+{
+	const struct blob *b = &v->boot.modules[0];
+	u64 at;
+
+	if (!find_initrd(v, h, pc_low_ram(v), &at, error))
+		return false;
 	load_bytes(v, at, b->data, b->size);
 	put32(zero_page + HDR_RAMDISK_IMAGE, (u32)at);
 	put32(zero_page + HDR_RAMDISK_SIZE, (u32)b->size);
@@ -152,13 +177,9 @@ static void screen_info(const struct vcpu *v, u8 *zero_page)
 static bool fill_zero_page(struct vcpu *v, const struct linux_header *h, u8 *zero_page, char **error)
 {
 	const struct blob *b = &v->boot.kernel;
-	size_t header_end = HDR_MAGIC + b->data[HDR_JUMP];
 
-	if (header_end > HDR_LIMIT)
-		header_end = HDR_LIMIT;
 	memset(zero_page, 0, ZP_SIZE);
-	if (header_end > HDR_START)
-		memcpy(zero_page + HDR_START, b->data + HDR_START, header_end - HDR_START);
+	memcpy(zero_page + HDR_START, b->data + HDR_START, header_size(b));
 	zero_page[HDR_TYPE_OF_LOADER] = LOADER_UNKNOWN;
 	put32(zero_page + HDR_CODE32_START, (u32)h->kernel);
 	put32(zero_page + HDR_CMD_LINE_PTR, COMMAND_LINE);
@@ -184,6 +205,18 @@ static void build_page_tables(struct vcpu *v)
 	load_bytes(v, PAGE_TABLES, tables, sizeof tables);
 }
 
+/* Are the command line and the RAM disk what it takes? */
+static bool acceptable(const struct vcpu *v, const struct linux_header *h, char **error)
+{
+	size_t len = strlen(v->boot.append);
+
+	if (len > h->cmdline_max || len >= COMMAND_LINE_ROOM)
+		return error_set(error, "%s: a command line of %zu characters is longer than this kernel takes (%u)",
+			v->boot.kernel.name, len,
+			h->cmdline_max < COMMAND_LINE_ROOM ? h->cmdline_max : COMMAND_LINE_ROOM - 1);
+	return v->boot.nmodules <= 1 || error_set(error, "%s: Linux takes one initial RAM disk", v->boot.kernel.name);
+}
+
 bool linux_load(struct vcpu *v, char **error)
 {
 	const struct blob *b = &v->boot.kernel;
@@ -192,13 +225,11 @@ bool linux_load(struct vcpu *v, char **error)
 	u8 zero_page[ZP_SIZE];
 	struct cpu *c = v->cpu;
 
-	if (!parse(v, &h, error))
+	if (!parse(v, &h, error) || !acceptable(v, &h, error))
 		return false;
-	if (len > h.cmdline_max || len >= COMMAND_LINE_ROOM)
-		return error_set(error, "%s: a command line of %zu characters is longer than this kernel takes (%u)", b->name, len,
-			h.cmdline_max < COMMAND_LINE_ROOM ? h.cmdline_max : COMMAND_LINE_ROOM - 1);
-	if (v->boot.nmodules > 1)
-		return error_set(error, "%s: Linux takes one initial RAM disk", b->name);
+	if (!get32(b->data + HDR_CODE32_START))
+		return error_set(error, "%s: its setup header names no entry in protected mode (code32_start is 0): "
+			"its code is for real mode and a BIOS' services (--bios /usr/share/seabios/bios-256k.bin)", b->name);
 	if (!fill_zero_page(v, &h, zero_page, error))
 		return false;
 	load_bytes(v, h.kernel, b->data + h.setup_size, h.kernel_size);
@@ -212,5 +243,36 @@ bool linux_load(struct vcpu *v, char **error)
 	c->r[RSI] = BOOT_PARAMS;
 	c->r[RIP] = h.entry64 ? h.kernel + 0x200 : h.kernel;
 	c->r[RSP] = BOOT_PARAMS;
+	return true;
+}
+
+/* ---- in real mode ---- */
+
+#define REAL_SETUP_MAX 0xf000u /* leaves some room for heap and stack */
+#define REAL_HEAP_END 0xfe00u
+#define FIRMWARE_TABLES MiB    /* firmware keeps tables at the end of RAM */
+
+bool linux_in_real_mode(const struct vcpu *v, struct linux_setup *out, char **error)
+{
+	const struct blob *b = &v->boot.kernel;
+	u8 answers[HDR_LIMIT] = { 0 };
+	struct linux_header h;
+
+	if (!parse(v, &h, error) || !acceptable(v, &h, error) ||
+	    !find_initrd(v, &h, pc_low_ram(v) - FIRMWARE_TABLES, &out->initrd, error))
+		return false;
+	out->size = h.setup_size;
+	out->header_size = header_size(b);
+	if (out->size > REAL_SETUP_MAX || HDR_START + out->header_size < HDR_INITRD_ADDR_MAX)
+		return error_set(error, "%s: setup code of %u bytes with a header of %u, which cannot be started in real mode",
+			b->name, out->size, out->header_size);
+	memcpy(answers + HDR_START, b->data + HDR_START, out->header_size);
+	answers[HDR_TYPE_OF_LOADER] = LOADER_UNKNOWN;
+	answers[HDR_LOADFLAGS] |= CAN_USE_HEAP;
+	put16(answers + HDR_HEAP_END_PTR, REAL_HEAP_END);
+	put32(answers + HDR_CMD_LINE_PTR, LINUX_REAL_CMDLINE);
+	put32(answers + HDR_RAMDISK_IMAGE, (u32)out->initrd);
+	put32(answers + HDR_RAMDISK_SIZE, v->boot.nmodules ? (u32)v->boot.modules[0].size : 0);
+	memcpy(out->header, answers + HDR_START, out->header_size);
 	return true;
 }

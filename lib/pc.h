@@ -7,7 +7,8 @@
  *   pc_media.c   media that can be changed
  *   pc_drives.c  the controllers of drives      pc_display.c the display adapter
  *   pc_flash.c   flash for the firmware's variables
- *   pc_firmware.c tables and settings in place of firmware; fw_cfg for firmware */
+ *   pc_firmware.c tables and settings in place of firmware; fw_cfg for firmware
+ *   pc_kernel.c  a Linux kernel that firmware starts */
 #ifndef LIB_PC_H
 #define LIB_PC_H
 
@@ -161,5 +162,13 @@ u32 pc_card_memory(const struct vcpu *v);
 bool pc_tables_new(struct pc *pc);
 /* Fill the device that firmware asks about its machine. */
 bool pc_describe(struct pc *pc);
+
+/* ---- pc_kernel.c ---- */
+
+/* Tell firmware about the kernel, if there is one. False: no memory, or *pc->error. */
+bool pc_describe_kernel(struct pc *pc);
+/* The fw_cfg file with the option ROM that starts the kernel; NULL: there is no kernel, or the firmware runs no such
+ * ROM. */
+const char *pc_kernel_rom(const struct pc *pc);
 
 #endif

@@ -126,12 +126,15 @@ static void set_boot_order(struct pc *pc)
 	cmos_write(pc->v, 0x3d, (u8)nibbles);
 }
 
-/* CMOS knows kinds of drives only; and of a kind, firmware has an order of its own. Here they come as they were given. */
+/* CMOS knows kinds of drives only; and of a kind, firmware has an order of its own. Here they come as they were given,
+ * behind a kernel. */
 bool pc_describe_drives(struct pc *pc)
 {
-	char text[VCPU_DRIVES * (sizeof pc->v->drives->path + 16)];
+	char text[64 + VCPU_DRIVES * (sizeof pc->v->drives->path + 16)];
 	size_t len = 0;
 
+	if (pc_kernel_rom(pc))
+		len = (size_t)snprintf(text, sizeof text, "/rom@%s\n", pc_kernel_rom(pc));
 	for (const char *letter = boot_order(pc); *letter; letter++) {
 		for (unsigned i = 0; i < pc->v->ndrives; i++) {
 			const struct drive *drive = &pc->v->drives[i];

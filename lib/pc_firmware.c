@@ -244,35 +244,14 @@ static bool describe_smbios(struct vcpu *v, struct fwcfg *fw)
 	return fwcfg_add_file(fw, "etc/smbios/smbios-anchor", entry, sizeof entry) && fwcfg_add_file(fw, "etc/smbios/smbios-tables", structures, len);
 }
 
-/* A Linux kernel for firmware that takes one. The file's first part is the setup code, whose 512-byte sectors byte 1F1h counts (boot.rst). */
-static bool describe_kernel(struct pc *pc)
-{
-	const struct boot *boot = &pc->v->boot;
-	struct fwcfg *fw = pc->fwcfg;
-	const struct blob *kernel = &boot->kernel, *initrd = boot->nmodules ? boot->modules : &(struct blob){ .size = 0 };
-	u32 setup;
-
-	if (!kernel->data)
-		return true;
-	setup = ((kernel->data[0x1f1] ? kernel->data[0x1f1] : 4) + 1) * 512u;
-	if (kernel->size <= setup)
-		return error_set(pc->error, "%s: truncated: there is setup code only", kernel->name);
-	return fwcfg_add_number(fw, FWCFG_SETUP_SIZE, setup, 4) && fwcfg_add(fw, FWCFG_SETUP, kernel->data, setup) &&
-		fwcfg_add_number(fw, FWCFG_KERNEL_SIZE, kernel->size - setup, 4) &&
-		fwcfg_add(fw, FWCFG_KERNEL, kernel->data + setup, (u32)(kernel->size - setup)) &&
-		fwcfg_add_number(fw, FWCFG_INITRD_SIZE, initrd->size, 4) &&
-		(!initrd->size || fwcfg_add(fw, FWCFG_INITRD, initrd->data, (u32)initrd->size)) &&
-		fwcfg_add_number(fw, FWCFG_CMDLINE_SIZE, strlen(boot->append) + 1, 4) &&
-		fwcfg_add(fw, FWCFG_CMDLINE, boot->append, (u32)strlen(boot->append) + 1);
-}
-
 bool pc_describe(struct pc *pc)
 {
 	static const u8 for_ever[8] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	struct vcpu *v = pc->v;
 	struct fwcfg *fw = pc->fwcfg;
 
-	return describe_memory(v, fw) && describe_smbios(v, fw) && pc_describe_drives(pc) && describe_kernel(pc) && (!pc->ioapic || describe_acpi(pc)) &&
+	return describe_memory(v, fw) && describe_smbios(v, fw) && pc_describe_drives(pc) && pc_describe_kernel(pc) &&
+		(!pc->ioapic || describe_acpi(pc)) &&
 		fwcfg_add_number(fw, FWCFG_CPUS, v->processors, 2) && fwcfg_add_number(fw, FWCFG_MAX_CPUS, v->processors, 2) &&
 		fwcfg_add_number(fw, FWCFG_NUMA, 0, 8) && fwcfg_add_number(fw, FWCFG_BOOT_MENU, 0, 2) &&
 		fwcfg_add_number(fw, FWCFG_IRQ0_OVERRIDE, 1, 4) && fwcfg_add_file(fw, "etc/boot-fail-wait", for_ever, sizeof for_ever);

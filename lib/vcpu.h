@@ -153,7 +153,7 @@ struct vcpu_config {
 	unsigned processors;     /* 1 to 64 [1] */
 	const char *bios;        /* firmware: a file that ends at 4 GiB ["bios-256k.bin" of Debian's package seabios,
 	                            if there are drives or a display and no kernel]. The firmware finds a Linux
-	                            kernel through fw_cfg; OVMF starts it */
+	                            kernel through fw_cfg; OVMF starts it, and so does SeaBIOS, in real mode */
 	const char *vars;        /* flash for the firmware's variables: a file, e.g. OVMF_VARS; ",snapshot" does not
 	                            change it [none] */
 	const void *vars_data;   /* or its contents (DATA wins); writes stay in the machine */

@@ -412,6 +412,7 @@ static void kernel_begin(void)
 	memcpy(linux_ + 0x202, "HdrS", 4);
 	put16(linux_ + 0x206, 0x020f);
 	linux_[0x211] = 1;
+	put32(linux_ + 0x214, 0x100000);
 	put32(linux_ + 0x22c, 0x7fffffff);
 	put32(linux_ + 0x230, 0x1000);
 	linux_[0x234] = 1;

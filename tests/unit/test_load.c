@@ -238,6 +238,126 @@ START_TEST(linux_refusals)
 }
 END_TEST
 
+/* ---- Linux in real mode, by firmware ---- */
+
+/* Item KEY of fw_cfg: LEN bytes of it, from port 511h. */
+static void read_item(vcpu *v, u16 key, u8 *out, size_t len)
+{
+	space_write(&v->io, 0x510, 2, key);
+	while (len--)
+		*out++ = (u8)space_read(&v->io, 0x511, 1);
+}
+
+static u32 big(const u8 *p) { return __builtin_bswap32(get32(p)); }
+
+/* The file NAME of fw_cfg; NULL: there is none. */
+static u8 *read_file(vcpu *v, const char *name, u32 *len)
+{
+	u8 directory[4 + 32 * 64], *p = directory + 4, *out;
+
+	read_item(v, 0x19, directory, sizeof directory);
+	for (u32 n = big(directory); n--; p += 64)
+		if (!strcmp((char *)p + 8, name)) {
+			out = malloc(*len = big(p));
+			read_item(v, (u16)(p[4] << 8 | p[5]), out, *len);
+			return out;
+		}
+	return NULL;
+}
+
+static u8 sum(const u8 *p, u32 len)
+{
+	u8 s = 0;
+
+	while (len--)
+		s = (u8)(s + *p++);
+	return s;
+}
+
+/* Firmware that runs option ROMs, as far as its file tells, and firmware that does not. */
+static const char *make_firmware(bool roms)
+{
+	static char name[] = "test_load.firmware";
+	static u8 f[4096];
+	FILE *file = fopen(name, "wb");
+
+	memcpy(f + 100, roms ? "genroms/" : "nothing/", 8);
+	ck_assert_uint_eq(fwrite(f, 1, sizeof f, file), sizeof f);
+	fclose(file);
+	return name;
+}
+
+START_TEST(linux_real_mode)
+{
+	struct vcpu_config config = { .append = "one two", .initrd_data = "ab", .initrd_size = 3, .bios = make_firmware(true), .display = "none" };
+	static u8 f[LINUX_SIZE + 17 * MiB];
+	u8 *rom, *request, *header;
+	u32 len, entry;
+	vcpu *v;
+
+	make_linux(f);
+	put32(f + 0x1f4, (0x1000 + 17 * MiB) / 16);
+	v = boot(f, sizeof f, config);
+	rom = read_file(v, "genroms/linuxboot.bin", &len);
+	ck_assert_ptr_nonnull(rom);
+	ck_assert_uint_eq(get16(rom), 0xaa55);
+	ck_assert_uint_eq(rom[2] * 512u, len);
+	ck_assert_uint_eq(sum(rom, len), 0);
+	/* Plug and Play BIOS Specification 1.0A, 3.2 */
+	ck_assert_int_eq(memcmp(rom + get16(rom + 0x1a), "$PnP", 4), 0);
+	ck_assert_uint_eq(sum(rom + get16(rom + 0x1a), 16u * rom[get16(rom + 0x1a) + 5]), 0);
+	entry = get16(rom + get16(rom + 0x1a) + 0x1a);
+	ck_assert_uint_gt(entry, 0x20);
+	/* boot.rst: loader, heap, command line, RAM disk; the rest is the file's */
+	header = rom + 0xc0;
+	ck_assert_uint_eq(header[0x210 - 0x1f1], 0xff);
+	ck_assert_uint_eq(header[0x211 - 0x1f1], 0x81);
+	ck_assert_uint_eq(get16(header + 0x224 - 0x1f1), 0xfe00);
+	ck_assert_uint_eq(get32(header + 0x228 - 0x1f1), 0x20000);
+	ck_assert_uint_eq(get32(header + 0x218 - 0x1f1), MEMORY - MiB - 4096);
+	ck_assert_uint_eq(get32(header + 0x21c - 0x1f1), 3);
+	ck_assert_int_eq(memcmp(header + 0x22c - 0x1f1, f + 0x22c, 0x26c - 0x22c), 0);
+	/* Setup code, the kernel in two pieces, command line, RAM disk */
+	request = rom + 0x160;
+	ck_assert_uint_eq(get16(rom + 0xa0), 5);
+	ck_assert_uint_eq(big(request), 0x18000a);
+	ck_assert_uint_eq(big(request + 4), 5 * 512);
+	ck_assert_uint_eq(big(request + 12), 0x10000);
+	ck_assert_uint_eq(big(request + 16), 0x11000a);
+	ck_assert_uint_eq(big(request + 20), 16 * MiB);
+	ck_assert_uint_eq(big(request + 32), 2);
+	ck_assert_uint_eq(big(request + 36), MiB + 0x1000);
+	ck_assert_uint_eq(big(request + 44), 0x1100000);
+	ck_assert_uint_eq(big(request + 48), 0x15000a);
+	ck_assert_uint_eq(big(request + 64), 0x12000a);
+	free(rom);
+	rom = read_file(v, "bootorder", &len);
+	ck_assert_str_eq((char *)rom, "/rom@genroms/linuxboot.bin\n");
+	free(rom);
+	vcpu_free(v);
+
+	config.memory = 18 * MiB;
+	refused(f, sizeof f, config, "needs at least");
+	make_linux(f);
+	put32(f + 0x22c, 0x8fffff);
+	refused(f, LINUX_SIZE, config, "does not fit");
+	make_linux(f);
+	f[0x201] = 0x20;
+	refused(f, LINUX_SIZE, config, "cannot be started in real mode");
+	make_linux(f);
+	f[0x1f1] = 120;
+	refused(f, LINUX_SIZE + MiB, config, "cannot be started in real mode");
+	config.bios = make_firmware(false);
+	v = boot(f, LINUX_SIZE + MiB, config);
+	ck_assert_ptr_null(read_file(v, "genroms/linuxboot.bin", &len));
+	vcpu_free(v);
+	remove(config.bios);
+	make_linux(f);
+	put32(f + 0x214, 0);
+	refused(f, LINUX_SIZE, (struct vcpu_config){ 0 }, "--bios");
+}
+END_TEST
+
 /* ---- multiboot ---- */
 
 static void check_multiboot(const vcpu *v)
@@ -698,6 +818,7 @@ int main(void)
 	tcase_add_test(tcase, linux_64);
 	tcase_add_test(tcase, linux_32);
 	tcase_add_test(tcase, linux_refusals);
+	tcase_add_test(tcase, linux_real_mode);
 	tcase_add_test(tcase, multiboot_elf);
 	tcase_add_test(tcase, multiboot_addresses);
 	tcase_add_loop_test(tcase, multiboot2_elf, 0, 2);
