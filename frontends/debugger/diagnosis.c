@@ -186,6 +186,8 @@ static void first(struct words *w, const struct vcpu_fault *f)
 	else
 		say(w, "%s", f->text);
 	say(w, " (at %04x:%08" PRIx64 ")", f->cs, f->rip);
+	if (vcpu_kernel_bits(w->machine) == 64 && get(w, VCPU_CR0) & 1 && !(get(w, VCPU_EFER) & 0x400))
+		say(w, "; the kernel is a 64-bit one, and the processor is still in 32-bit mode, as at its entry");
 }
 
 /* ---- its handler ---- */
