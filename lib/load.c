@@ -335,7 +335,8 @@ static bool read_all(struct boot *boot, const struct vcpu_config *config, u64 li
 	if (boot->kind == IMAGE_FLAT)
 		return error_set(error, "%s: %s is a flat image, which takes no initial RAM disk", name, boot->kernel.name);
 	if (config->initrd_data)
-		return add_module(boot, name, name, config->initrd_data, config->initrd_size, limit, error);
+		return add_module(boot, name, boot->kind == IMAGE_LINUX && config->initrd ? "" : name, config->initrd_data,
+			config->initrd_size, limit, error);
 	if (boot->kind == IMAGE_LINUX)
 		return add_module(boot, name, "", NULL, 0, limit, error);
 	return add_modules(boot, config->initrd, limit, error);
