@@ -86,13 +86,15 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 	RUN(o + 2);
 }
 
-/* The second half is CMOVcc of MSIZE bytes. */
-ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size, enum form form, unsigned msize)
+/* The second half is CMOVcc of MSIZE bytes. Without FLAGS nobody sees those of the first half behind it. */
+ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size, enum form form, unsigned msize,
+				      bool flags)
 {
 	u64 a = reg_get(c, o->base, size), b = form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size), yes, no;
 	bool holds_;
 
-	alu(c, what, a, b, size, true);
+	if (flags)
+		alu(c, what, a, b, size, true);
 	holds_ = holds(what, cc, a, b, what == CMP ? trim(a - b, size) : a & b, size);
 	yes = reg_get(c, o[1].src, msize);
 	no = reg_get(c, o[1].dst, msize);
@@ -105,17 +107,20 @@ ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, 
 	TAKING_HANDLER(taking_##what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, TAKING, last); }
 #define FUSED_LOAD(what, size, form, in64, cc) \
 	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); }
+#define MOVE(name, what, cc, size, form, msize) \
+	HANDLER(name) { return fused_move(c, o, n, what, cc, size, form, msize, true); } \
+	HANDLER(name##_n) { return fused_move(c, o, n, what, cc, size, form, msize, false); }
 #define FUSED_MOVE(what, size, form, in64, cc) \
-	HANDLER(move4_##what##_##form##size##_##cc) { return fused_move(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, 4); } \
-	HANDLER(move8_##what##_##form##size##_##cc) { return fused_move(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, 8); }
+	MOVE(move4_##what##_##form##size##_##cc, (enum alu)CODE_##what, cc, size, FORM_##form, 4) \
+	MOVE(move8_##what##_##form##size##_##cc, (enum alu)CODE_##what, cc, size, FORM_##form, 8)
 #include "cpu/engine/fused.def"
 
 /* One number for instruction, size, form, mode and condition. */
 #define FUSED_KEY(code, size, form, in64, cc) ((u32)(code) << 16 | (size) << 12 | (form) << 8 | (in64) << 4 | (cc))
-#define FUSED_CASE(key, first, second) \
+#define FUSED_CASE(key, ...) \
 	case key: { \
-		static handler *const two[] = { first, second }; \
-		return two; \
+		static handler *const forms[] = { __VA_ARGS__ }; \
+		return forms; \
 	}
 
 /* [taking] */
@@ -133,14 +138,15 @@ static handler *const *find_jump(u32 key)
 	}
 }
 
-/* [of 8 bytes] */
+/* [of 8 bytes, + 2 without flags] */
 static handler *const *find_move(u32 key)
 {
 	switch (key) {
 #define FUSED(what, size, form, in64, cc)
 #define FUSED_LOAD(what, size, form, in64, cc)
 #define FUSED_MOVE(what, size, form, in64, cc) \
-	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc), move4_##what##_##form##size##_##cc, move8_##what##_##form##size##_##cc)
+	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc), move4_##what##_##form##size##_##cc, move8_##what##_##form##size##_##cc, \
+		   move4_##what##_##form##size##_##cc##_n, move8_##what##_##form##size##_##cc##_n)
 #include "cpu/engine/fused.def"
 	default: return NULL;
 	}
@@ -149,17 +155,17 @@ static handler *const *find_move(u32 key)
 handler *fused_handler(const struct dec *a, const struct op *o, const struct dec *j)
 {
 	const unsigned condition = j->row->insn->condition, size = dec_size(j, 0);
-	handler *const *two = NULL;
+	handler *const *forms = NULL;
 	u32 key;
 
 	if (!a->row->insn->fuse || !condition || (a->mem && !a->simple_ea) || a->lock)
 		return NULL;
 	key = FUSED_KEY(o->code, dec_size(a, 0), o->form, a->bits == 64, j->opcode & 15u);
 	if (condition == CONDITION_JUMP) {
-		two = find_jump(key);
-		return two ? two[a->taking] : NULL;
+		forms = find_jump(key);
+		return forms ? forms[a->taking] : NULL;
 	}
 	if (!j->mem && size >= 4 && !a->taking)
-		two = find_move(key);
-	return two ? two[size == 8] : NULL;
+		forms = find_move(key);
+	return forms ? forms[(size == 8) + 2 * j->dead_behind] : NULL;
 }

@@ -37,6 +37,7 @@ static void drop_dead_flags(struct dec *d, const struct op *o, unsigned count)
 	for (unsigned i = count; i-- > 0;) {
 		const struct insn *insn = d[i].row ? d[i].row->insn : NULL;
 
+		d[i].dead_behind = !live;
 		if (!insn || !insn->pure || d[i].mem || d[i].raises || insn->ends) {
 			live = OSZAPC;
 			continue;
