@@ -152,8 +152,6 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 	s64 n = 0;
 
 	c->end = c->icount;
-	if (rest == 1)
-		set_single(c, true);
 	go_on(c, &n, &rest);
 	for (;;) {
 		const struct op *from = c->exit == EXIT_LINK ? c->op : NULL, *o;
