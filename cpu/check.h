@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Invariants of the engine. A build with --enable-checks asserts them, with small caches that are always full; in
  * any other build they cost nothing. A check that fails ends the program. */
 #ifndef CPU_CHECK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One processor: its whole state, and the functions by which the files of cpu/ call each other.
  *
  *   isa.c     insn.def compiled for a model          block.c   the decode cache; mode.c: the modes of its keys

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One instruction, decoded: what gen functions see. */
 #ifndef CPU_DECODE_H
 #define CPU_DECODE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The ways out of a block: to a block that is linked, to one that the jump cache knows, or to the run loop, which
  * finds or builds it. */
 #ifndef CPU_JUMP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Observers: a debugger, a trace or a coverage learns of places in the code, accesses to memory and events. The
  * processor stops there at an instruction boundary. An observer never changes a result of the guest
  * (ARCHITECTURE.md, law 4). Without one, c->all->observer is NULL, and there is no other cost. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Operations, of which a block consists, and the notation for the meaning of an instruction.
  *
  * A body is an ordinary function that does the instruction and returns false when it raised a fault (then nothing

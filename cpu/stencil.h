@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Handlers as stencils. The sources of cpu/insn are compiled once more, with VCPU_STENCIL, into machine code that
  * cpu/engine/stitch.c copies, one operation behind the other. What an operation says is not read from memory there
  * but stands in the code: a member of `struct op' is the address of a symbol (hole_0_dst ...), which the compiler

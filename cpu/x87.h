@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The x87 unit for the other files of cpu/: FXSAVE, XSAVE, reset, debuggers. (SDM vol. 1, chapter 8)
  *
  * Status word, as FNSTSW gives it; in struct x87, sw has 0 where TOP is:

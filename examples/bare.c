@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A processor and 4 KiB, no PC around them: run a piece of code and look at a register.
  *
  *     cc bare.c $(pkg-config --cflags --libs libvcpu) && ./a.out */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Boot a Linux kernel, and show what it writes to its serial port.
  *
  *     cc boot.c $(pkg-config --cflags --libs libvcpu) && ./a.out build/guest/vmlinuz build/guest/initrd.img "console=ttyS0 poweroff" */

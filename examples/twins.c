@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Two machines, side by side in one process, run the same boot sector: one in a single call, the other an instruction at a time. They end
  * in the same state, because a run depends on nothing but its configuration and its input.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory and devices from outside: looking, poking, and adding to the map. */
 #include <stdlib.h>
 #include "lib/machine.h"

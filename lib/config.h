@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A configuration as text, "name=value" lines, for recordings. */
 #ifndef LIB_CONFIG_H
 #define LIB_CONFIG_H

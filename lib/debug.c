@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Debugging: stops, and travelling in time.
  *
  *     shots:   0-------1-------2-------3---4-5-*      a snapshot every so often, more of them close before the last place that was sought

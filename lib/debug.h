@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside of a debugger, for debug.c and debug_stops.c. */
 #ifndef LIB_DEBUG_H
 #define LIB_DEBUG_H

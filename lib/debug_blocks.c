@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The decode cache, as debuggers see it. */
 #include "cpu/op.h"
 #include "cpu/table/isa.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The stops of a debugger, and the events that it reports. */
 #include <stdlib.h>
 #include "lib/debug.h"

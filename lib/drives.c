@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The drives of a PC, and the images in them. */
 #include <stdlib.h>
 #include "io/disk/ahci.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Exceptions in words (SDM vol. 3, 6.15), for people who look at a triple fault. */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The instruction table in words. */
 #include <stdio.h>
 #include "cpu/cpu.h"

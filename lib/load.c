@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Boot images: read from files or the caller's memory, and recognised by their contents; the flat kind; functions
  * for all loaders. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Boot images: reading them, telling them apart, and putting them into the memory of a PC as their boot protocol says. */
 #ifndef LIB_LOAD_H
 #define LIB_LOAD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ELF images: their segments, and the PVH way into them (Xen's docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h). */
 #include "lib/machine.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bytes that the user puts into RAM before the start: "ADDRESS=FILE" or "ADDRESS=hex:BYTES". */
 #include <errno.h>
 #include <stdlib.h>

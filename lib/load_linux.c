@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Linux bzImages (Documentation/arch/x86/boot.rst and zero-page.rst of the kernel).
  *
  *   file     boot sector and setup code | protected-mode kernel        setup header: 1F1h up to 202h + byte at 201h

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Multiboot 1 images (Multiboot Specification 0.6.96): ELF, or any format with addresses in the header (the "a.out kludge").
  *
  * Header, in the first 8 KiB, 4-byte aligned:

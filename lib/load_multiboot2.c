@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Multiboot 2 images (Multiboot2 Specification 2.0): ELF of 32 or 64 bits, or any format with addresses in the header.
  * The entry is 32-bit code.
  *

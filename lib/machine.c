@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A machine from its configuration to its stops. machine_input() is the only way in (ARCHITECTURE.md, law 1). */
 #include <stdarg.h>
 #include <stdio.h>

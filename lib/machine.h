@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The inside of a struct vcpu, for the files of lib/.
  *
  *   machine.c   life and run of a machine       load*.c     memory at the start

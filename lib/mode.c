@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The processor's state when a boot protocol hands over, and the modes of a bare processor. */
 #include "lib/machine.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Snapshots in memory. The RAM of a snapshot is a map from page numbers to pages, in two levels, whose nodes know how many share them:
  *
  *     map:  block 0 -> leaf leaf NULL leaf ...        leaf: 512 pages     NULL: nothing was ever written there

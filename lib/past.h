@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The inside of snapshots in memory. */
 #ifndef LIB_PAST_H
 #define LIB_PAST_H

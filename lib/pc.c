@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The PC: its devices and their wiring, from top to bottom like a schematic.
  *
  *    physical memory                                       interrupts

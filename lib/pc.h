@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The inside of a PC, for its files:
  *
  *   pc.c         the devices and their wiring

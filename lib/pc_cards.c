@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The cards in a PC's PCI slots: the network adapter in slot 3, virtio devices from 4 on. */
 #include "io/net/e1000.h"
 #include "io/net/ne2000.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The list of a PC's devices: what they remember, how they are reset, how they end. */
 #include <stdlib.h>
 #include "io/chipset/acpi.h"

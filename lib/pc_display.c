@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The display adapter: its memory, its BIOS. */
 #include <errno.h>
 #include <stdio.h>

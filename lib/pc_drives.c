@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The controllers of a PC's drives.
  *
  *   IDE       PCI slot 1 function 1, IRQ 14 and 15

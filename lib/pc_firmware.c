@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Without firmware, for a PC that loads a kernel: the tables and settings that firmware would make. With firmware:
  * the items of fw_cfg. */
 #include "io/chipset/acpi.h"

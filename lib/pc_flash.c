@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The flash chip that firmware keeps its variables in: below the firmware, with a file of the host behind it. */
 #include <stdlib.h>
 #include "io/disk/disk.h"

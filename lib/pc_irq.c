@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The interrupt lines of the board.
  *
  *    ISA devices --IRQ n--+--> 8259 IRn and I/O APIC pin n (IRQ0: pin 2)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A Linux kernel for firmware: the items of fw_cfg in which OVMF looks for one; and for SeaBIOS, which starts none by
  * itself, an option ROM that does what a boot loader does. The kernel's setup code is entered in real mode and has the
  * services of the BIOS (boot.rst, "Running the kernel").

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The map of the PC's physical memory. */
 #include "lib/pc.h"
 

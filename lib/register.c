@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Registers from outside, by number and by name. */
 #include <stdio.h>
 #include <stdlib.h>

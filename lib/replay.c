@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Runs on file.
  *
  * A recording is a header, "vcpurply", version (32 bits), zero (32 bits), and then chunks, each complete in itself:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inputs and where they came: what recordings and debuggers share. */
 #ifndef LIB_REPLAY_H
 #define LIB_REPLAY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The display and the keyboard as a person has them: the picture, its text, keys. */
 #include "io/display/vga.h"
 #include "lib/pc.h"

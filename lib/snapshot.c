@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The whole state: saved, loaded, hashed.
  *
  * A saved state:

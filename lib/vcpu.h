@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* libvcpu: an x86 PC as a library.
  *
  *     struct vcpu_config config = { .memory = 256 << 20, .kernel = "bzImage", .append = "console=ttyS0" };

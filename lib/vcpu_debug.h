@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A debugger for a machine, in both directions of time.
  *
  *     vcpu_debug *d = vcpu_debug_new(v, NULL, &error);

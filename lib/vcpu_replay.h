@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Recordings: a run on file, which any host and any build repeats exactly.
  *
  * A recording holds the configuration, every input with its place, and the hash of the state at checkpoints. It is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Snapshots in memory: states to which a machine can return, any number of times and in any order.
  *
  *     vcpu_snapshot *s = vcpu_snapshot_take(v);

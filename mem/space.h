@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An address space: ranges of RAM, ROM and devices. Physical memory is one instance, the 64 KiB of I/O ports
  * another.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The decode cache. A block is a run of operations decoded from one physical page for one mode; it may be left in its middle (a conditional
  * jump that is taken) but is entered only at its start. Blocks know nothing of linear addresses: r[RIP] says where the block runs this time.
  *

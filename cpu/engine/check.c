@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Invariants of a block, of a processor between two blocks, and of its TLB: for builds with --enable-checks
  * (cpu/check.h). */
 #include "cpu/engine/passes.h"

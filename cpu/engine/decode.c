@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From bytes to an operation.
  *
  *     prefixes  [REX | VEX]  opcode map, opcode  ModRM  SIB  displacement  immediate

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* EFLAGS as the guest sees it, from the lazy form and back (the form is described in cpu.h). */
 #include "cpu/op.h"
 

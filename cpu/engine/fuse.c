@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An arithmetic instruction and the conditional jump or move after it in one step: what compilers write at the end of every loop. Both operations stay
  * in the block as they are; only the first one's handler knows of the second. The condition is computed from operands and result, not from
  * the flags, which are kept all the same. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Operations that are not instructions: they stand before those of a block, count nothing, and see to it that the block, or an instruction, may run. */
 #include "cpu/engine/guard.h"
 #include "cpu/jump.h"

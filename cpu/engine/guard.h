@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Operations that block.c puts before others. */
 #ifndef CPU_GUARD_H
 #define CPU_GUARD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* make_stencils OBJECT...: the table of stencils, as C, from the objects that the handlers' sources were compiled to
  * (cpu/stencil.h). A build-time program.
  *

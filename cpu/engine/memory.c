@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Accesses that the fast path of op.h does not answer: the checks in their order, pages one by one, devices. */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"

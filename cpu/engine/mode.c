@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Modes have numbers: a machine's table of those that it has met. A block and a jump are known by the number, so that a mode may have as many bits as it
  * likes. A guest that makes more modes than the table holds starts it again, without its blocks. */
 #include "cpu/cpu.h"

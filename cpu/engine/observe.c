@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "cpu/observe.h"
 #include "cpu/op.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Two simple operations in one handler: one dispatch less, and the first's result reaches the second in a host register. The pairs of pairs.def
  * are expanded here from the meanings in alu.h and shift.h. */
 #include "cpu/engine/passes.h"

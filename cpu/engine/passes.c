@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Facts about an operation that follow from its neighbours in the block. None of them changes an instruction's result. */
 #include "cpu/engine/passes.h"
 

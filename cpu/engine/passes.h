@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The passes over the operations of a block, in their order. Each asks the table's columns about an operation's code. Handlers are chosen last. */
 #ifndef CPU_PASSES_H
 #define CPU_PASSES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The loop around the blocks: events, interrupts, exact stops. Everything that is not inside a block happens here, at an instruction boundary
  * whose number is the same however the run is cut (ARCHITECTURE.md, law 2). */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Several processors: one at a time, in turns of exact numbers of instructions, so that each memory operation of one is a whole to the others and
  * a run is the same every time.
  *

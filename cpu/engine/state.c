@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The state of a processor in a snapshot, and the members that are derived from it. */
 #include "cpu/op.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One stencil's copy (stencil_copy.h). */
 #include "cpu/engine/stencil_copy.h"
 

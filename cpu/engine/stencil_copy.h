@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One stencil's copy: its bytes, with the instructions that stencil.h marks rewritten for the registers that the block
  * keeps, and all other holes filled in. stitch.c says where it goes. */
 #ifndef CPU_STENCIL_COPY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Stencils: handlers as machine code with holes. make_stencils.c writes the table; stitch.c copies from it. */
 #ifndef CPU_STENCILS_H
 #define CPU_STENCILS_H

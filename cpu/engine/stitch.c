@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Copying stencils.
  *
  * One stretch of addresses, near the library so that calls and constants are within 2 GiB of the code:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Stitched blocks: a hot block's handlers as machine code, copied one behind the other (ARCHITECTURE.md, "From
  * operation to stencil"). They are the handlers of the interpreter, compiled from the same text; which engine ran
  * can be seen in nothing but the time.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The proof that a processor waits. There are two. The first is cheap, for short rounds that store nothing:
  *
  *     round_begin()   r[], EFLAGS, page walks, calls of devices             A:  mov ax, [46Ch]        B:  in al, dx

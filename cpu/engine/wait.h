@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Waiting loops. A guest that waits for an interrupt or for another processor often reads memory or a device, calls
  * the BIOS, or just jumps, until something changes. Nothing does before the next event of the machine, or the instant that the
  * device names. A round of such a loop that leaves everything as it was is followed by another one like it; run.c

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The eight two-operand arithmetic and logic instructions, TEST, and INC DEC NEG NOT. Hot: every size and form has its own handler,
  * expanded from the one meaning of each instruction that is written here; and, for results whose flags nobody can see, a form without. */
 #include "cpu/insn/alu.h"

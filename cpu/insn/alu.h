@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by hot handlers: flags from results, and the two ways to memory. */
 #ifndef CPU_ALU_H
 #define CPU_ALU_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Decimal adjustments: DAA DAS AAA AAS AAM AAD (SDM vol. 2 of each). Flags that the manual leaves undefined come from AL, as on Intel's
  * processors; on an 8086 from the addition or subtraction of the adjustment. */
 #include "cpu/insn/shift.h"

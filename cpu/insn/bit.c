@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bit tests and scans, BMI1, BMI2 and ADX. */
 #include "cpu/insn/alu.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CMPXCHG, CMPXCHG8B, CMPXCHG16B, XADD; BOUND; hints. One processor runs at a time, so that LOCK needs nothing. */
 #include "cpu/insn/alu.h"
 

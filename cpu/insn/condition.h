@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The sixteen conditions of Jcc, SETcc, CMOVcc, by their number in the opcode (SDM vol. 2, appendix B.1.4.7). */
 #ifndef CPU_CONDITION_H
 #define CPU_CONDITION_H

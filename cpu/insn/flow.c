@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Near control flow: JMP, Jcc, CALL, RET, LOOPcc, JCXZ, and the end of a block. */
 #define HAS_LINKS
 #include "cpu/insn/condition.h"

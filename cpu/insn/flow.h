@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Control flow, for the block builder. */
 #ifndef CPU_FLOW_H
 #define CPU_FLOW_H

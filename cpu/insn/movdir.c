@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Direct stores, which go past the caches, and SERIALIZE: here all accesses are in order, and nothing is cached. */
 #include "cpu/op.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Moves: MOV, MOVZX, MOVSX, LEA, XCHG, CMOVcc, SETcc, and the conversions within rAX and rDX. */
 #include "cpu/insn/alu.h"
 #include "cpu/insn/condition.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* MUL IMUL DIV IDIV, and MULX. */
 #include "cpu/insn/alu.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* MUL, IMUL, DIV, IDIV of an 8086: a bit at a time, as its microcode has them, since the flags, which the manual leaves undefined, are those of the last
  * addition or subtraction that was asked for them. tests/silicon/vectors compares them with a real one. */
 #include "cpu/insn/shift.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shifts and rotates: SHL SHR SAR ROL ROR RCL RCR, SHLD SHRD, and the flagless ones of BMI2. Shifts of registers by a constant, and by CL
  * at 32 and 64 bits, are hot: one handler for each, expanded from the one meaning written here. */
 #include "cpu/insn/shift.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The meaning of shifts and rotates, for the files that expand it. */
 #ifndef CPU_SHIFT_H
 #define CPU_SHIFT_H

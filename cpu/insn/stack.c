@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PUSH, POP, PUSHA, POPA, ENTER, LEAVE. */
 #include "cpu/insn/alu.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* String instructions. Repeated ones work on whole runs of host memory where nobody can tell, and otherwise element by element.
  *
  * A repetition does at most CHUNK elements at a time and then, unless it is finished, stops at itself, so that interrupts get in: each such

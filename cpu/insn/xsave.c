@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* MXCSR, and saving and restoring the x87, SSE and AVX state (SDM vol. 1, 10.5 and chapter 13).
  *
  * The legacy region, 512 bytes, of FXSAVE and XSAVE:

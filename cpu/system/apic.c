@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The local APIC (SDM vol. 3, chapter 11): priorities, the timer, LINT pins, messages; through its page in memory or, as x2APIC, through MSRs. */
 #include <stdlib.h>
 #include "cpu/system/apic.h"

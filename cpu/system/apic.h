@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The local APIC's state. What the rest of cpu/ calls is in cpu.h. */
 #ifndef CPU_APIC_H
 #define CPU_APIC_H

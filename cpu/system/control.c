@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Control registers, descriptor table registers, the TLB and cache instructions (SDM vol. 3, chapter 2; vol. 2, each instruction). */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"

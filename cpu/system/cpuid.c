@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CPUID (SDM vol. 2, CPUID): everything follows from the model and from the few control bits that show through. */
 #include "cpu/cpu.h"
 #include "cpu/op.h"

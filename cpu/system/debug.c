@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Debug registers and the breakpoints that they describe (SDM vol. 3, 17.2).
  *    DR6: 3-0 which | 11-4 ones | 12 zero | 13 BD | 14 BS | 15 BT | 31-16 ones
  *    DR7: 7-0 L0 G0 .. L3 G3 | 8 LE | 9 GE | 10 one | 13 GD | 17-16 R/W0 | 19-18 LEN0 | .. 31-30 LEN3 */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The system bits of EFLAGS: PUSHF, POPF, CLI, STI, STAC, CLAC, with what virtual-8086 mode and its extensions make of them
  * (SDM vol. 3, 20.2.7, 20.3 and 20.4). */
 #include "cpu/system/system.h"

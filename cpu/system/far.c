@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Far jumps, calls and returns, in every mode (SDM vol. 2, JMP, CALL, RET; vol. 3, 5.8). */
 #include "cpu/system/system.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Interrupts and exceptions: through the IVT or the IDT and on to the handler (SDM vol. 3, chapter 6; vol. 2, INT n). */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"

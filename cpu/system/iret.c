@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* IRET in all its forms (SDM vol. 2, IRET): real mode, virtual-8086 mode with and without VME, to the same ring, to an outer one,
  * to virtual-8086 mode, to the task that was interrupted, and in 64-bit mode, where SS:RSP always comes along. */
 #include "cpu/system/system.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The models that --cpu knows, and the text that names them: MODEL[,+feature|,-feature]... */
 #include <stdio.h>
 #include <stdlib.h>

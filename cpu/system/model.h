@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Processor models: which features a processor has, and what CPUID says. */
 #ifndef CPU_MODEL_H
 #define CPU_MODEL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Model-specific registers (SDM vol. 4, chapter 2), the time-stamp counter, XCR0. Registers that a model lacks give #GP(0), as they do in silicon. */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"

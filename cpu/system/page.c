@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Linear to physical: page walks (SDM vol. 3, chapter 4) and the TLB that remembers them. */
 #include "cpu/jump.h"
 #include "cpu/observe.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The walk of the page tables (SDM vol. 3, chapter 4). */
 #ifndef CPU_PAGE_H
 #define CPU_PAGE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by all changes of ring: stacks out of the TSS, checks of stack and code segments, stacks in the making. */
 #include "cpu/system/system.h"
 

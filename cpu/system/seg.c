@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Segment registers: descriptors, loads with their checks, and what follows from them for the fast path (SDM vol. 3, chapters 3 and 5). */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* System management mode (SDM vol. 3, chapter 31): SMI, the state that it saves, RSM.
  *
  *   SMBASE + 8000h  where the handler begins, in a mode like real mode with 4-GByte segments

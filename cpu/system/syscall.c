@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SYSCALL, SYSENTER and their returns, SWAPGS, and the bases of FS and GS: the entries that know no descriptors (SDM vol. 3, 5.8.7
  * and 5.8.8). They are on every system call's way, so the segments are written as constants and the mode is derived once. */
 #include "cpu/system/system.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by the files of cpu/system, beyond cpu.h. */
 #ifndef CPU_SYSTEM_H
 #define CPU_SYSTEM_H

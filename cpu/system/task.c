@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Hardware task switches (SDM vol. 3, chapter 7).
  *
  *        32-bit TSS                          16-bit TSS

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The components of the state that XSAVE manages (SDM vol. 1, 13.1 and 13.4). */
 #ifndef CPU_XSAVE_H
 #define CPU_XSAVE_H

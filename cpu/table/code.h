@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The identity of an operation: a number for each instruction, made from the table's INSN and INSV rows. ALSO and ALSV rows are further encodings of the same. */
 #ifndef CPU_CODE_H
 #define CPU_CODE_H

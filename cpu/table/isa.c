@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The instruction table, and its compiler: encoding and operand strings become numbers, once for each machine. */
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The instruction table compiled for one model: what insn.def's strings mean, as numbers. */
 #ifndef CPU_ISA_H
 #define CPU_ISA_H

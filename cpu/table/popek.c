@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which instructions a virtual machine monitor would miss: classes from the columns .check, .port, .reads and .writes. */
 #include "cpu/table/popek.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Popek and Goldberg's classes, derived from the instruction table.
  *
  * Popek and Goldberg (CACM 17(7), 1974): a virtual machine monitor that runs its guest directly, with less privilege, can be built for a processor

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The guest behind `vcpu demo`: a multiboot 1 image that owns a PC for a few seconds.
 #
 #   - from 32-bit protected mode to 64-bit long mode, 4 GiB identity-mapped

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A boot sector in real mode that sends back each byte that comes in on COM1, and sleeps in between: HLT, woken by the 8254 a hundred times
 # a second (IRQ 0) and by the 16550A when a byte has come (IRQ 4). A "q" ends it through the debug-exit port.
 #

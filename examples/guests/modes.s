@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A disk whose boot sector asks the video BIOS for its modes and draws in them, with a key between two: 800 x 600 with 256 colours through the window
 # and its banks, where byte N of a bank has colour (N & 255) ^ (N >> 8) ^ bank, and n is red n / 4, green 63 - n / 4; then 640 x 480 with
 # 16 colours, by the BIOS dot by dot: row 100 has colour x & 15. Another key ends it through the debug-exit port.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A boot sector in real mode that sets the VGA's mode 13h by its registers, as a BIOS would, and draws: the dot at (x, y) has colour x ^ y, colour
 # n is red n / 4, green 63 - n / 4. Then keys: each scan code becomes a dot of row 199, from the left; Esc ends it through the debug-exit port.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A data race for students to find: two processors count up one number, 100 times each, with no lock. It goes wrong only if the turn passes from one
 # to the other between the load and the store, which few schedules do. `vcpu explore` tries one after the other until one does:
 #

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The vcpu program: declarations for its files. It uses the library only through <vcpu.h>. */
 #ifndef CLI_H
 #define CLI_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The files and addresses of the command line, for the sandbox: common/sandbox.h. */
 #include <errno.h>
 #include <fcntl.h>

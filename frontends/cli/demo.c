@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vcpu demo: examples/guests/demo.s, which the build assembled and turned into an array. */
 #include "cli.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vcpu explore: one guest under many schedules, until one of them makes it fail; that run is recorded. */
 #include <errno.h>
 #include <fcntl.h>

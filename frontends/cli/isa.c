@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vcpu isa: the instruction table, for people or as JSON. */
 #include <getopt.h>
 #include <stdio.h>

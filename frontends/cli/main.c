@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vcpu: the commands. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* --magic-break and --log: a run that the library's debugger looks at. It never goes back, so one snapshot, of the
  * start, is all that it takes. */
 #include <errno.h>

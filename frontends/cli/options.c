@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The options of the commands that run a machine. */
 #include <errno.h>
 #include <getopt.h>

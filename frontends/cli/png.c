@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A picture as a PNG file (ISO/IEC 15948): signature, then chunks of length, type, data, CRC; rows of RGB, each behind a filter byte of 0, in one
  * zlib stream. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Serial ports that others connect to: a pseudo-terminal, or a socket in the file system that takes one peer after the other. What nobody takes
  * is lost, as on a wire. */
 #define _GNU_SOURCE

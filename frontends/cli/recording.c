@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A recording to repeat, and the files that the user permits it to open: for vcpu replay and vcpu-dbg. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vcpu replay: a run that was recorded, once more. */
 #include <getopt.h>
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Run a machine to its end: its output, its input, its pace on a terminal, and how it ended. */
 #include <errno.h>
 #include <fcntl.h>

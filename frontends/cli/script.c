@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Unattended runs: --type and --expect, in the order in which they were given. What is typed goes to the keyboard of a
  * machine with a display, else to COM1; what is expected is a POSIX extended regular expression in what COM1 has said
  * since the last match, or on the text screen as it is, without the blanks at the ends of its lines or with them. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Standard input, raw if it is a terminal, and the signals. */
 #define _GNU_SOURCE
 #include <errno.h>

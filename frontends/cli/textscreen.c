@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* --display text: the text screen in the terminal, and its keys for the machine's keyboard. Without a terminal, the last screen is printed. */
 #include <stdio.h>
 #include <string.h>

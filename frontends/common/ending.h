@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The end by a signal. SIGINT, SIGTERM, SIGHUP and SIGQUIT end a program within a second, and its parent sees the
  * signal.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A stub for gdb (GDB manual, appendix E, "Remote Serial Protocol") over the debugger of the library: registers,
  * memory, break- and watchpoints, steps and runs in both directions of time. Each processor is a thread.
  *

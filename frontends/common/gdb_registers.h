@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The processor in gdb's terms: the registers of its target description (GDB manual, appendix G.5, "i386 Features"),
  * and those of the system in a feature of our own. */
 #ifndef COMMON_GDB_REGISTERS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Packets between gdb and its stub (GDB manual, appendix E.1), on a socket or on standard input and output. */
 #ifndef COMMON_GDB_WIRE_H
 #define COMMON_GDB_WIRE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A process outside of the sandbox. It removes sockets after the end of the program, and creates files whose names
  * are fixed but for a number. It accepts no further names after helper_seal. */
 #ifndef COMMON_HELPER_H

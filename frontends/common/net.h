@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The network behind the adapter: a user network (libslirp: an IPv4 network of its own, with DHCP, DNS and a gateway
  * that makes the guest's connections the program's own), a capture file, both or nothing.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The user network: libslirp. See net.h. */
 #ifndef COMMON_NET_SLIRP_H
 #define COMMON_NET_SLIRP_H

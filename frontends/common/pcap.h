@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A capture file (pcap, as tcpdump and Wireshark read it) with times in nanoseconds. */
 #ifndef COMMON_PCAP_H
 #define COMMON_PCAP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The rights of a program after it has opened the files of its command line. There are two layers, and each holds
  * without the other:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The shared folder at the other end of VCPU_SHARE: a 9P2000.L server (documented in the Linux kernel and in diod's
  * protocol.md) for one directory.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sockets in the file system, to which other programs connect. */
 #ifndef COMMON_UNIX_SOCKET_H
 #define COMMON_UNIX_SOCKET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Changes by hand: registers, memory, variables of the session. The run has them at this place from now on; what came
  * after it is forgotten. */
 #include <inttypes.h>

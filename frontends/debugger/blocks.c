@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The decode cache: the blocks at an address, as the guest's instructions, their operations, and the host's machine code. */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The commands: a row each. */
 #include <ctype.h>
 #include <errno.h>

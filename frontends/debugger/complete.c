@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a word that has been begun can become: for the prompt's Tab, and for `complete'. */
 #include <ctype.h>
 #include <stdlib.h>

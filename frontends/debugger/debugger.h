@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vcpu-dbg: what its files share. It sees the library only through <vcpu*.h>.
  *
  *   commands.c  the table, help          symbols.c   names of addresses      trace.c     trace, coverage, profile

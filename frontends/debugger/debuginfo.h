@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by dwarf.c and variable.c. */
 #ifndef DEBUGINFO_H
 #define DEBUGINFO_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Devices in words: what their registers mean, by the data sheets. All fields are there, too: `info PART' shows them behind. */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Why a run ended, in a sentence: for people who write a small kernel, and look at its end. */
 #ifndef DIAGNOSIS_H
 #define DIAGNOSIS_H

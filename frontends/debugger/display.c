@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is shown at every stop. */
 #include <ctype.h>
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What compilers write down of their code (DWARF 2 to 5), read by elfutils' libdw: names and types. Variables and
  * frames: variable.c; lines: line.c. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The processor's view in words: where a linear address leads and why, and instructions. */
 #include <inttypes.h>
 #include <stdlib.h>

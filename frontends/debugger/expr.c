@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Expressions, as C has them: registers, numbers, symbols, variables, what can be computed of them, and assignments.
  * Integers are 64 bits wide; those of a type that has no sign make what they meet have none. */
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Exceptions in words: the check that failed, and its section of the SDM. */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Frames: which one is selected, what is in it. */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* For programs: a line of JSON for each command.
  *
  *     {"ok": true, "command": "continue", "output": "...", "guest": "what it has said meanwhile",

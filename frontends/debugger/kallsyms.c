@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Linux's table of its own symbols, found in the guest's memory: right whatever the kernel is, and wherever it has moved itself.
  *
  *   kallsyms_offsets        s32 each: below 0, the address is relative_base - 1 - offset; else it is the address (a per-CPU variable)

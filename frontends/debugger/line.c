@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Lines of source, and what else DWARF says of code: where a prologue ends, which function and unit it is in. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* info types, functions, variables: what there is, by file, with names that match a regular expression. */
 #include <inttypes.h>
 #include <regex.h>

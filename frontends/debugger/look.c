@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Looking: memory, expressions, source, what the parts of the machine remember. */
 #include <ctype.h>
 #include <inttypes.h>

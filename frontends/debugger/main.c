@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vcpu-dbg: a prompt before a machine. */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory: x, as gdb has it, and find. */
 #include <ctype.h>
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vcpu-dbg's commands, for others that debug a machine. */
 #ifndef MONITOR_H
 #define MONITOR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Operands of expressions: numbers, registers, symbols, variables; names of types. */
 #include <ctype.h>
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What expr.c and operand.c share. */
 #ifndef PARSER_H
 #define PARSER_H

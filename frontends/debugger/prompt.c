@@ -1,3 +1,6 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * With GNU readline (HAVE_READLINE), which is under GPL-3.0-or-later, the program vcpu-dbg as a whole is under that licence. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The processor's registers, as gdb, QEMU's monitor and Bochs's debugger show them. */
 #include <inttypes.h>
 #include <stdlib.h>

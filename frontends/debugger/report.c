@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a stop says: why, where, and what is displayed there. */
 #include <inttypes.h>
 #include <stdlib.h>

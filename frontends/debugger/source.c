@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Source: places that are named as in gdb, lines, list. */
 #include <ctype.h>
 #include <fcntl.h>

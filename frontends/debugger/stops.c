@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Stops: breakpoints, watchpoints, events; conditions, hit counts, commands. */
 #include <ctype.h>
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Names for addresses. */
 #include <ctype.h>
 #include <elf.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The processor's tables: descriptors, tasks, mappings, interrupts on their way. */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is written down of a run: a trace, the code that it went through, where it spends its time. */
 #include <errno.h>
 #include <inttypes.h>

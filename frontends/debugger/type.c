@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Types: made by names and by DWARF, and as C writes them. */
 #include <inttypes.h>
 #include <stdlib.h>

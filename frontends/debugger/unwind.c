@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Who called. Three who may know, asked in this order: DWARF; the ORC tables that a Linux kernel carries; the frame pointer.
  *
  * ORC (Linux, Documentation/x86/orc-unwinder): two tables, sorted by address. __start_orc_unwind_ip has for each piece of code its distance from the

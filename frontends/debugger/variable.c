@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where DWARF says that things are: frames, variables, arguments. */
 #include <stdlib.h>
 #include <string.h>

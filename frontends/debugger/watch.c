@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Watched memory: what was there before an access, and what is there behind it. */
 #include <ctype.h>
 #include <inttypes.h>

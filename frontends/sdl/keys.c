@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Keys as SDL names them (USB HID usages), as a PC's keyboard sends them: set 1, bit 7 for those behind E0h. */
 #include "sdl.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vcpu-sdl: declarations for its files. */
 #ifndef SDL_FRONTEND_H
 #define SDL_FRONTEND_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vcpu-sdl: the machine of `vcpu run' in a window. */
 #include <errno.h>
 #include <stdio.h>

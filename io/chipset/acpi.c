@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Power management of the 82371AB (Intel 82371AB data sheet; ACPI specification 6.x, chapter 4): PM1, PM timer, SMI
  * port, SMBus. Limits: acpi.h. */
 #include <stdlib.h>

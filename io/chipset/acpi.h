@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Power management of the 82371AB (PIIX4), function 3 of slot 1 (Intel 82371AB data sheet): ACPI fixed hardware
  * (ACPI specification 6.x, chapter 4), the SMI command port, an SMBus without devices.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The two 8237As (Intel 8237A data sheet) and their page registers. Limits: dma.h. */
 #include <stdlib.h>
 #include "io/chipset/dma.h"

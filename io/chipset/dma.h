@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The two DMA controllers of a PC (Intel 8237A data sheet; 82371SB for their ports) and their page registers.
  *
  *     channels 0-3  ports 00h-0Fh            8 bits:  address = page 23..16 | 15..0

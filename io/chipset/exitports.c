@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Ports by which guests of Bochs and of QEMU end the run. There is no data sheet: exitports.h has the ports. */
 #include <stdlib.h>
 #include "io/chipset/exitports.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Ports by which guests of other emulators end the run; there is no data sheet:
  *
  *     8900h  the letters of "Shutdown", a byte each: power off (Bochs)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 82441FX host bridge (Intel 440FX PCIset data sheet): PAM and SMRAM. Limits: i440fx.h. */
 #include <stdlib.h>
 #include "io/chipset/i440fx.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 82441FX (i440FX PMC) host bridge, function 0 of slot 0 (Intel 440FX PCIset data sheet): what of the first MiB is RAM, and system
  * management RAM.
  *

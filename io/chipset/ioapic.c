@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The I/O APIC (Intel 82093AA data sheet): redirection entries, messages, EOI. Limits: ioapic.h. */
 #include <stdlib.h>
 #include "io/chipset/ioapic.h"

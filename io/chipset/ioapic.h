@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The I/O APIC (Intel 82093AA data sheet): 24 pins, each with a redirection entry, at FEC00000h. Version 20h: it has
  * the EOI register.
  *

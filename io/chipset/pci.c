@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The PCI bus (PCI Local Bus Specification 3.0): configuration space, base address registers, pins, MSI-X. Limits:
  * pci.h. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The PCI bus (PCI Local Bus Specification 3.0): configuration space by mechanism 1 (ports CF8h and CFCh), base address registers,
  * interrupt pins, MSI-X.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The two 8259As (Intel 8259A data sheet): requests, priorities, acknowledge, command words. Limits: pic.h. */
 #include <stdlib.h>
 #include "io/chipset/pic.h"

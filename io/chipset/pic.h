@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Two 8259A interrupt controllers, cascaded as in a PC (Intel 8259A data sheet; PIIX4 data sheet for the ELCR).
  *
  *      IR0 timer ---> +--------+            IR8 RTC  ---> +-------+

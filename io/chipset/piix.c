@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 82371SB ISA bridge (Intel 82371FB/82371SB data sheet): PIRQ routes, reset control. Limits: piix.h. */
 #include <stdlib.h>
 #include "io/chipset/pci.h"

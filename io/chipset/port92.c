@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* System control port A (IBM PS/2 Hardware Interface Technical Reference). Limits: port92.h. */
 #include <stdlib.h>
 #include "io/chipset/port92.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* System control port A, 92h (IBM PS/2 Hardware Interface Technical Reference): bit 0 pulses reset, bit 1 is the
  * fast A20 gate.
  *

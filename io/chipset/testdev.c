@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* QEMU's pc-testdev, which has no data sheet: kvm-unit-tests uses it. Limits: testdev.h. */
 #include <stdlib.h>
 #include "io/chipset/testdev.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* QEMU's pc-testdev, which kvm-unit-tests expects; there is no data sheet:
  *
  *     E0h  a register of 32 bits, read and written in any size

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The SATA host controller (Serial ATA AHCI 1.3.1): ports, command lists, FISes. Limits: ahci.h. */
 #include <stdlib.h>
 #include "io/disk/ahci.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A SATA host controller: Serial ATA AHCI 1.3.1, PCI class 010601h, with up to six drives, each on its port.
  *
  *     host --- command list in memory: 32 slots, each a FIS (the registers), a packet for ATAPI, regions of memory

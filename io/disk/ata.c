@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Commands of ATA disks (ATA8-ACS). Limits: ata.h. */
 #include <stdlib.h>
 #include "io/disk/ata_drive.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An ATA disk or an ATAPI CD-ROM drive: what its commands mean (ATA8-ACS, MMC-5, SPC-3), whatever cable they come through.
  *
  *     IDE task file (ide.c) ---.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The inside of a drive, for ata.c (ATA8-ACS) and atapi.c (MMC-5, SPC-3). Limits: ata.h. */
 #ifndef IO_ATA_DRIVE_H
 #define IO_ATA_DRIVE_H

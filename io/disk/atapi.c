@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The packets of a CD-ROM drive (MMC-5, SPC-3; SFF-8020i for what they replaced). Numbers in packets and replies are big-endian. */
 #include "io/disk/ata_drive.h"
 

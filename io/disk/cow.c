@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Copy on write, without a data sheet: a store that is only read, and the written blocks in another store. In
  * memory, this is `snapshot'. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The image of a drive: options of an image, bounds of requests, errors. disk.h describes it. */
 #define _GNU_SOURCE /* strerror_r that returns the text */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The image of a drive, without a data sheet: SIZE bytes that can be read and written, from one of
  *
  *     FILE                    a raw image; writes go to it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The floppy disk controller (Intel 82077AA data sheet) and its drives. Limits: fdc.h. */
 #include <stdlib.h>
 #include "io/disk/fdc.h"

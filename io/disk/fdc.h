@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The floppy disk controller, Intel 82077AA (data sheet 290166), in AT mode, and its two drives. Ports 3F0h-3F5h, 3F7h, IRQ 6, DMA channel 2.
  *
  * The size of its image says what a disk is:   160K 180K 320K 360K   640K 720K   1.2M   1.44M (1.68M, 1.72M)   2.88M   and, of any other size up to

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The IDE function of the PIIX3 (82371SB data sheet; ATA8-APT; Bus Master IDE 1.0). Limits: ide.h. */
 #include <stdlib.h>
 #include "io/disk/ide.h"

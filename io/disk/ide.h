@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The IDE function of the PIIX3 (82371SB data sheet; ATA8-APT for the cable; "Programming Interface for Bus Master IDE Controller" 1.0):
  * two channels with two drives each.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Network block devices, through libnbd: whatever qemu-nbd or nbdkit can serve.
  *
  * Every wait for the server has an end: PATIENCE, or HURRY if the owner wants to stop. The request that HURRY leaves

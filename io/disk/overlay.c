@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Our copy-on-write file. It is sparse: every block has its place, and those that were never written take no room.
  *
  *      0  "vcpucow\n"     8 version (32 bits)    12 size of a block (32 bits)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files and block devices of the host: the store under an image. store.h describes stores. */
 #define _GNU_SOURCE /* open file description locks, fallocate */
 #include <errno.h>

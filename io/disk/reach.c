@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The files of the host that a configuration of somebody else may open. reach.h describes it. */
 #define _GNU_SOURCE
 #include <errno.h>

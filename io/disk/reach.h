@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The files of the host that a configuration may open if somebody else wrote it, e.g. that of a recording: regular
  * files, for reading. A file that the user has named may be a block device, too. Nothing is created, written, locked
  * or connected to (ARCHITECTURE.md, law 6). It is no chip and has no data sheet.

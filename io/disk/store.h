@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Stores of bytes, of which images are made, one over the other; without a data sheet.
  *
  *     raw, nbd      the host's

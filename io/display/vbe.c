@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The Bochs display interface: eleven 16-bit registers behind an index and a data port, for modes with up to 32 bits a pixel, as Bochs and QEMU
  * have it (their interface version B0C5h).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The VGA's registers (IBM VGA/XGA Technical Reference; limits: vga.h): sequencer, graphics controller, CRTC,
  * attribute controller, DAC; where they are in ports and memory. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The VGA (IBM VGA/XGA Technical Reference, 1992) with the Bochs display interface, as a PCI function: QEMU's "standard VGA", 1234:1111.
  *
  *     processor --A0000h..BFFFFh--> graphics controller --> four planes --> CRTC, attribute controller, DAC --> picture

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The state of the VGA (IBM VGA/XGA Technical Reference), for its files: vga.c registers, vga_memory.c the planes as
  * the processor sees them, vga_draw.c the picture, vbe.c the Bochs display interface. */
 #ifndef IO_VGA_CHIP_H

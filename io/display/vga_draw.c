@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The picture of the VGA (IBM VGA/XGA Technical Reference; limits: vga.h): CRTC addresses, shift registers,
  * attribute controller, DAC.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The planes of the VGA (IBM VGA/XGA Technical Reference; limits: vga.h), as the processor sees them between A0000h
  * and BFFFFh.
  *

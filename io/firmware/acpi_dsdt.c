@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The definition block (ACPI specification 6.x; AML is chapter 20): facts about the PC that a system cannot ask the
  * hardware.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The ACPI tables (ACPI specification 2.0, chapter 5): RSDP, RSDT, XSDT, FADT, FACS, MADT, HPET. acpi_dsdt.c has the
  * DSDT. */
 #include <stdlib.h>

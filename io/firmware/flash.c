@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The NOR flash chip (JESD68; Intel command set 0001h). Limits: flash.h. */
 #include <stdlib.h>
 #include "io/firmware/flash.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A NOR flash chip with Intel's command set (Common Flash Interface, JESD68; command set 0001h), 8 bits wide, blocks
  * of 4 KiB, for the variables of the firmware. Reads are those of a ROM until a command is written anywhere in it:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The fw_cfg device (QEMU's specification of fw_cfg). Limits: fwcfg.h. */
 #include <stdlib.h>
 #include "io/firmware/fwcfg.h"

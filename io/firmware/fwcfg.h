@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The fw_cfg device (QEMU's specification of fw_cfg), by which firmware reads about its machine: a selector of
  * items, some of them files.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The MP table. Chapter and table numbers are those of the MultiProcessor Specification 1.4, chapter 4. */
 #include "io/chipset/acpi.h"
 #include "io/chipset/ioapic.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The MP table (Intel MultiProcessor Specification 1.4), from which systems before ACPI read processors and
  * interrupts: processors, a PCI and an ISA bus, the I/O APIC, interrupts. Not modelled: the extended table. */
 #ifndef IO_MPTABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The SMBIOS tables (System Management BIOS reference specification 2.8). smbios.h lists the structures. */
 #include "io/firmware/smbios.h"
 

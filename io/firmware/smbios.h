@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The SMBIOS tables (System Management BIOS reference specification 2.8): an entry point of 31 bytes, and structures
  * of the types 0 firmware, 1 system, 3 enclosure, 4 processor, 16, 17 and 19 memory, 32 boot, 127 end. Not modelled:
  * the other types. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The keyboard controller (IBM PS/2 Hardware Interface Technical Reference). Limits: i8042.h. */
 #include <stdlib.h>
 #include "io/input/i8042.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The keyboard controller of the PS/2 (IBM PS/2 Hardware Interface Technical Reference, "Keyboard/Auxiliary Device
  * Controller") with its keyboard and mouse.
  *

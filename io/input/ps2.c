@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The keyboard and the mouse (IBM PS/2 Hardware Interface Technical Reference). Limits: ps2.h. */
 #include "io/input/ps2.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The devices at the two PS/2 plugs: a keyboard (scan-code sets 1, 2 and 3) and a mouse (IBM PS/2 Hardware Interface
  * Technical Reference, keyboard and auxiliary device sections) that becomes one with a wheel and with five buttons
  * when a driver knocks as Microsoft's do.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 82540EM (Intel 8254x Software Developer's Manual): registers, EEPROM, PHY, interrupts. Limits: e1000.h. */
 #include <stdlib.h>
 #include "io/net/e1000_chip.h"

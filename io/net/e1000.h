@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The Intel 82540EM gigabit Ethernet controller (PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual, "8254x"):
  * legacy and extended transmit descriptors, checksums and TCP segmentation, VLAN tags, address filters, interrupt moderation on virtual time;
  * EEPROM by its pins and by EERD; the PHY is a Marvell 88E1011 whose link is up at 1000 Mbit/s from the start.

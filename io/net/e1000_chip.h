@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The inside of the 82540EM (8254x Software Developer's Manual), for its files: e1000.c registers, EEPROM, PHY,
  * interrupts; e1000_dma.c descriptors. */
 #ifndef IO_E1000_CHIP_H

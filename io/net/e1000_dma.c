@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 82540EM's descriptor rings (8254x Software Developer's Manual, chapter 3). Limits: e1000.h. */
 #include <zlib.h>
 #include "io/net/e1000_chip.h"

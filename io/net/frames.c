@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A queue of Ethernet frames in the state of an adapter. frames.h describes it. */
 #include "io/net/frames.h"
 

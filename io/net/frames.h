@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Received Ethernet frames that wait for the adapter, a part of its state: a ring of { length (32 bits), bytes }. It
  * is no chip and has no data sheet. */
 #ifndef IO_FRAMES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Headers and checksums of IPv4, IPv6, TCP and UDP (RFC 791, 793, 768, 1071, 8200). Limits: inet.h. */
 #include "io/net/inet.h"
 

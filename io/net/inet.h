@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Internet headers in a frame, for adapters that compute checksums and cut segments (RFC 791, 793, 768, 1071, 8200):
  * offsets and checksums. Not modelled: IPv6 extension headers, fragments, more than one VLAN tag. */
 #ifndef IO_INET_H

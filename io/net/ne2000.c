@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The RTL8029AS (National DP8390D data sheet). Limits: ne2000.h. */
 #include <stdlib.h>
 #include <zlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The RTL8029AS, an NE2000 on PCI: National's DP8390 network interface controller (DP8390D data sheet) with 32 KiB of buffer memory.
  *
  *     0000h  address PROM: every byte twice, then 57h 57h            4000h..BFFFh  buffer memory

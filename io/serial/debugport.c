@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Ports E9h, 402h and F4h, which emulators have. There is no data sheet: debugport.h has the ports. */
 #include <stdlib.h>
 #include "io/serial/debugport.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Ports of emulators, without a data sheet: E9h takes bytes for a console (a read gives E9h, by which a guest finds
  * it), 402h takes bytes of the firmware's log, F4h ends the run with a value (QEMU's isa-debug-exit). */
 #ifndef IO_DEBUGPORT_H

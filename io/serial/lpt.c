@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The parallel port (IBM PC Technical Reference) and a printer. Limits: lpt.h. */
 #include <stdlib.h>
 #include "io/serial/lpt.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The parallel port of the PC (IBM PC Technical Reference, "Parallel Printer Adapter") with a printer that takes every byte.
  *
  *     0 data     1 status: 7 not busy, 6 not acknowledging, 5 no paper, 4 selected, 3 no error

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 16550A (National PC16550D data sheet): registers, FIFOs, times of characters. Limits: uart.h. */
 #include <stdio.h>
 #include <stdlib.h>

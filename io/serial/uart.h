@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 16550A serial port (National PC16550D data sheet).
  *
  * A character takes the time that divisor and line control say, on virtual time, in both directions. Characters that come in from

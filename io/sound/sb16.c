@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The Sound Blaster 16 (Creative, Sound Blaster Series Hardware Programming Guide): DSP and mixer. Limits: sb16.h. */
 #include <stdlib.h>
 #include "io/sound/sb16.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The Sound Blaster 16 (Creative, "Sound Blaster Series Hardware Programming Guide"): digital sound by DMA, DSP 4.05, and its mixer.
  *
  *     224h mixer index   225h mixer data   226h reset   22Ah read   22Ch write, bit 7 busy

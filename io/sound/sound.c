@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The mix of the PC speaker and the sound card. sound.h describes it. */
 #include <stdlib.h>
 #include "io/sound/sound.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The mixer of the machine, which is no chip and has no data sheet: the PC speaker's level (8254 counter 2 and port
  * 61h) and the sound card's samples, 44100 times a second of virtual time, as 16-bit signed stereo, in pieces of ten
  * milliseconds. */

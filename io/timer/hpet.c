@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The high precision event timers (IA-PC HPET specification 1.0a). Limits: hpet.h. */
 #include <stdlib.h>
 #include "io/timer/hpet.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The high precision event timers (IA-PC HPET specification 1.0a): one 64-bit counter at 100 MHz, three comparators,
  * at FED00000h.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 8254 (Intel 8254 data sheet) and port 61h. Limits: pit.h. */
 #include <stdlib.h>
 #include "io/timer/pit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 8254 programmable interval timer with port 61h around it (Intel 8254 data sheet; PIIX4 data sheet, NMISC).
  *
  *     1193182 Hz -+-> counter 0 -> OUT0 -> irq0

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The MC146818 (Motorola MC146818A data sheet): time, alarm, periodic interrupt, CMOS RAM. Limits: rtc.h. */
 #include <stdlib.h>
 #include "io/timer/rtc.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The MC146818 real-time clock and its CMOS RAM, 128 bytes (Motorola MC146818A data sheet).
  *
  *     port 70h: bit 7 masks NMI, bits 6-0 are the index      port 71h: the byte

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Split rings, chains and the life of a device (virtio 1.2, chapter 2). Limits: virtio.h. */
 #include <stdio.h>
 #include <stdlib.h>

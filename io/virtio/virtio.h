@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Virtio 1.2 (OASIS): the part that all devices share. Transport over PCI (4.1), both as of 1.x (capabilities) and as of 0.9.5 (a BAR of ports), so
  * that old and new drivers find a device: a "transitional" one. Split rings (2.7) with indirect descriptors and event indexes.
  *

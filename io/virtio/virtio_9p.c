@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio 9P transport (virtio 1.2, 5.9). Limits: virtio_9p.h. */
 #include <stdlib.h>
 #include "io/virtio/virtio_9p.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio 9P transport (virtio 1.2, 5.9 reserves its number; the layout is Linux's): one queue, whose chains
  * carry a request and room for its answer. Requests go out, answers come in later, in any order; what they say is
  * the business of whoever serves them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio block device (virtio 1.2, 5.2). Limits: virtio_blk.h. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio block device (virtio 1.2, 5.2): read, write, flush, discard, write zeroes, get ID; one queue.
  *
  * Data goes straight between the disk and RAM. A batch of up to BATCH bytes of requests is done at one instant, VIRTIO_WORK_NS after it was asked

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio console (virtio 1.2, 5.3). Limits: virtio_console.h. */
 #include <stdlib.h>
 #include "io/virtio/virtio_console.h"

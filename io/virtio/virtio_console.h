@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio console (virtio 1.2, 5.3): one port, bytes in and out. What comes in waits in a queue of 64 KiB, which is part of the state.
  *
  * Not modelled: several ports, the terminal's size, emergency write. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio network device (virtio 1.2, 5.1). Limits: virtio_net.h. */
 #include <stdlib.h>
 #include "io/net/frames.h"

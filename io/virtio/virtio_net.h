@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio network device (virtio 1.2, 5.1): one pair of queues and a control queue, checksum and TCP segmentation offload, merged receive
  * buffers.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio entropy device (virtio 1.2, 5.4). Limits: virtio_rng.h. */
 #include <stdlib.h>
 #include "io/virtio/virtio_rng.h"

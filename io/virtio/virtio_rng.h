@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio entropy device (virtio 1.2, 5.4). Its bytes come from a generator that starts from the machine's seed:
  * a run with the same seed gets the same bytes. They have the statistics of random bytes and no cryptographic
  * strength.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fixed-width names, unaligned little-endian access, and a few functions on bits. */
 #ifndef BASE_BITS_H
 #define BASE_BITS_H

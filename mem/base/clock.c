@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mem/base/clock.h"
 #include "mem/base/field.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The machine's one clock: virtual time in nanoseconds, and its events.
  *
  * No part of the library reads the host's time. The processor moves `now` (a function of retired instructions,

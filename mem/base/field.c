@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mem/base/field.h"
 
 static size_t element_size(enum field_type type)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The state of a part of the machine, as a list of fields. Save, load, hash, comparison, printing and randomising
  * are visitors of these lists, so that a part lists its state once.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A wire. Its driver sets a level and does not know the other end, which lib/pc.c connects.
  *
  *     driver  --- struct line --->  set(owner, n, level)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The log of guest errors and unimplemented features, as text. The machine's owner decides whether to show it; the
  * library never prints. */
 #ifndef BASE_LOG_H

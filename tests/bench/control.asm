@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: MIT
 ; A multiboot guest for tests/bench/control: a loop for each kind of write to what translation, mode or rights depend on. For each it prints a line,
 ; "NAME WRITES" (absent on this processor: "NAME 0"), on COM1, first START and last DONE. ROUNDS: of each loop. A round with "pages" touches 32 pages, too.
 bits 32

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: MIT
 ; A boot sector for emulators that cannot load a multiboot image themselves. Behind it on the floppy is the image, flat (objcopy -O
 ; binary), SECTORS sectors of it, meant for 1 MiB; ENTRY is its entry point.
 ;

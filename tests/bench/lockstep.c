@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* lockstep SECONDS -- NAME COMMAND ARGUMENT... [-- NAME COMMAND ARGUMENT...]...: run emulators in turns of 50 ms; the others
  * are stopped. Their guests print "begin PROGRAM", "end PROGRAM RESULT" and at last "done". None goes on behind a "begin"
  * before all are there: so all are at the same program, and whatever else the host does is shared by them.

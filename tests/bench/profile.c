@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pairs of operations that a guest executes, as lines of cpu/engine/pairs.def and fused.def, each with its share of all instructions in millionths.
  * Every 499 instructions the next operations are a sample.
  *

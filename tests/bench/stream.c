@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* stream serve PORT BYTES          on the host: whoever connects says which way, a byte: 'g' gets BYTES, 'p' puts until its end, and is answered a byte
  * stream get|put ADDRESS PORT BYTES   in the guest. Its status is 0 when all BYTES have arrived, at the other end too. */
 #include <arpa/inet.h>

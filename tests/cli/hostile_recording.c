@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Recordings made by somebody who means harm: `vcpu replay' and `vcpu-dbg' must leave the host's files as they are, create none, connect to nothing and
  * wait for nobody. The guests write to their disk or their flash, so that a file that was opened for writing would show it. Called by tests/summary in
  * the build folder; ends with "N passed, N failed". */

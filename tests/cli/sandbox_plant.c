@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Preloaded into vcpu by tests/cli/sandbox: the calls by which its channels reach the host try what a guest that has taken the program over would try,
  * once each and as soon as the machine runs, and say on stderr with which errno that ends (0: it worked).
  *

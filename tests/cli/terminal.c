@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The terminal: raw while the machine runs, its own again in every way that the program can end. `vcpu run' gets a pseudo-terminal, and the
  * guest is examples/guests/echo.s. Called by tests/summary in the build folder; ends with "N passed, N failed". */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "tests/fuzz/fuzz.h"
 #include "lib/machine.h"
 #include "tests/fuzz/device_steps.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a guest can do to devices, a step at a time: any write to any register of any of them, rings and packets that are not all nonsense, time that
  * passes, input, a state that is saved and loaded. All accesses are as a processor makes them. Whatever comes, the host must not crash, hang or run
  * out of memory. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A host that fails: the Nth allocation, mapping, open, read, write or flush of a short run does, for every N. A call that fails says why, in a line; the
  * same call made again succeeds, and the run ends as if nothing had happened. Data that the guest was told is on the disk is there. Everything is freed.
  *

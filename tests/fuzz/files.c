@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What comes from files, damaged: saved states, recordings, kernels, overlays. Each is either refused, with one line that says why, or taken; then it
  * runs. The host must not crash, hang or ask for memory that no such file can need.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A guest's messages to the server of a shared folder. Nothing outside of the folder may change, nothing in it without "rw", and each message that has a
  * head gets one answer that is well formed.
  *

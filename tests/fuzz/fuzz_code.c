@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bytes as code, in any mode, on any processor, in a PC. A run of the interpreter must be the same run when it is cut into slices, of blocks that are
  * stitched at once, and when it is saved and loaded on its way. A longer one must be the same when the rounds of waiting loops
  * are executed.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Lines for the debugger's prompt, as gdb's `monitor' may give them too: commands, and expressions in them. The guest halts after some instructions, and
  * nothing wakes it, so that every command that runs it comes to an end. */
 #include "tests/fuzz/fuzz.h"

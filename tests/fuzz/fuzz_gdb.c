@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Packets of gdb, or of another client of its port. First byte: the architecture that gdb is told. Then lines. A line is a packet, which gets its $ and a
  * right checksum here. A line that begins with ! is sent as it is, without its end. The stub must answer or hang up. */
 #include "tests/fuzz/fuzz.h"

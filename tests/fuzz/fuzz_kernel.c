@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Kernels: Linux, multiboot, ELF with PVH's note, flat. Both engines must run what is booted to the same state.
  *
  *   0 bit 0 a command line, 1 an initrd or module, 2 16 MiB of memory, not 2   1 the file */

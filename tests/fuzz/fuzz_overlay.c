@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Overlays of disks, and the options of an image. A disk that opens must keep data that is written to it, and show it
  * with its first contents, now and when it is opened again.
  *

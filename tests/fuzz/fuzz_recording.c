@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Recordings: opened, made a machine of, and replayed a while.
  *
  *   0 kind: 0 the whole file follows; 1 its version, 2 or 3, follows, then chunks: kind (8 bits), how (8), length (16), bytes. How: bit 0 they are compressed

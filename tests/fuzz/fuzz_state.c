@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Saved states. A state that the machine takes must be saved again as it was, and run. A state that it refuses must not have changed it.
  *
  *   0 kind: 0 the whole file follows, 1 the zlib stream, 2 the contents of the stream, 3 changes to the parts of a good one; plus 4 to leave length and checksum as they are

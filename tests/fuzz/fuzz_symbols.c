@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Symbol files: ELF with DWARF, System.map. First byte: bit 0 with an offset; then the file. Its symbols are asked for as a user would, at the
  * place where the guest stands and by names that the corpus has. */
 #include "tests/fuzz/fuzz.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What comes from gdb, or from whoever else has connected: packets with strange numbers, packets that are none, noise. The stub must answer or hang
  * up, and never crash.
  *

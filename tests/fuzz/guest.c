@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* guest.s at work: a guest that programs every register of every device with random values. Whatever it does, the host must not crash, hang or take
  * more and more memory; every device must have been reached; and at random moments the machine is saved and loaded into another one, which must go on
  * exactly as it does.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A guest that never does anything sensible: it programs every register of every device it can find with random values, for ever. tests/fuzz/guest.c
 # runs it as firmware.
 #

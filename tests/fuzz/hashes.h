@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The state of a machine, part by part, to tell in which of them two states differ. */
 #ifndef HASHES_H
 #define HASHES_H

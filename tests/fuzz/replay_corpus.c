@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Give a target of the fuzzers (fuzz.h) inputs from files.
  *
  *     fuzz_NAME [FILE...]      [the files of corpus/NAME] */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One run, uncut, cut into slices, and saved and loaded on its way: the same machine at its end.
  *
  *     cuts [smp=N] [seed=N] [limit=N] KERNEL [INITRD APPEND]      limit: instructions [until the guest stops] */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A guest to be debugged in long mode (tests/cli/debugger_gdb): what functions return, and where their arguments are. An ELF file for PVH, which enters it
  * in 32-bit protected mode without paging. */
 struct large { long a, b, c; };

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: MIT
 ; A boot sector that works with disks through the firmware: it reads cylinder 1, head 1, sector 5 of the drive that it came from, and writes that 512
 ; times, from sector 64 of the first hard disk on, 64 sectors at a time; then reads the last one back. Exit value: 0 all well, else where it failed.
 	org 7c00h

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A kernel, for vcpu-dbg: mapped at 8 MiB, whose page fault handler (for that is how it is found) is there, too, with a table of symbols as Linux has it
  * since 6.4; or with one that leads out of the memory that is looked at. TABLE: 0 good, 1 without addresses behind it, 2 begins where the kernel does, 3 the
  * last token has no end. */

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: MIT
 ; A multiboot 2 kernel, of either ELF class, that tells port E9h what it was told, one line for a fact.
 ;
 ;     nasm -f elf32|elf64 [-DFRAMEBUFFER]; ld -m elf_i386|elf_x86_64 -n -Ttext 0x200000 -e start

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """python_tests.py [--files OUT] NAME...: Python's own tests, test.test_NAME. Their names and how they ended, in words that are always the same; with
 --files OUT has the files that Python wanted for it, one a line."""
 import os

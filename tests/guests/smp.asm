@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: MIT
 ; Several processors put to work: found in the MP table, started by INIT and SIPI, they count with LOCK XADD and under a spin lock, interrupt
 ; each other (fixed, by physical and logical destination, lowest priority, NMI), and run code that another one changes. A multiboot image,
 ; 32-bit protected mode without paging. Prints how many processors took part to port E9h; debug-exit with 0, or with the step that failed.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A recorded run, gone through in random order: every place has the state that the plain replay has there, and steps back lead to where it was
  * before.
  *

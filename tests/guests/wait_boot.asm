@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: MIT
 ; A boot sector that waits for 10 vertical retraces of the VGA, for 91 ticks of the BIOS clock, 5 seconds, for a key in three
 ; ticks, for 28 ms of the ACPI timer, which SeaBIOS puts at port 608h, and for 1000 refreshes at port 61h, 30 ms. It ends the
 ; run through the debug-exit port.

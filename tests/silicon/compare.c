@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Do host and guest agree? And where need they not. */
 #include <math.h>
 #include <stdio.h>

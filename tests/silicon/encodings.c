@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every encoding there can be, as far as it decides what is an instruction: opcodes of all maps with every kind of ModRM, prefix, REX.W, LOCK and VEX
  * field, in 64- and 32-bit code, and lengths around 15 bytes. Both must agree about what is #UD (SDM vol. 2, 2.3 and appendix A), and about
  * what is too long. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Trials run by libvcpu: a bare processor at CPL 3, set up as Linux sets up a program's, with the features that the host has, too. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Code run by the host's own processor, with everything that a program sees given and read back: registers, flags, segments, x87, SSE and AVX
  * state, and the exception that ended it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Trials from random numbers: any encoding of a row of the instruction table, with operands that are where it hurts. */
 #include <stdio.h>
 #include <string.h>

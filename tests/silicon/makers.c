@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which difference between the makers (makers.h) may lie behind what a trial shows. */
 #include <stdio.h>
 #include "tests/silicon/trial.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where AMD's processors and Intel's do not do the same. A test that compares with the host asks whose rules the model under test follows, and where the
  * host's maker is the other one it steps over just the differences of this table, by name.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* libvcpu against the host's own processor: random trials (make.c) run by both (host.c, guest.c), which must agree (compare.c) about every
  * register, flag, byte of memory and exception.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A trial: code and the state that it starts from, to be run by the host (host.c) and by libvcpu (guest.c), which must agree.
  *
  * Both have the same 64 KiB of memory, the window, at the same linear addresses:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Three formats, told apart by how they begin:
  *
  *     JSON   [{"name": ..., "bytes": [...], "initial": {"regs": {...}, "ram": [[address, byte], ...]}, "final": {...}, "exception": {"number": n}}, ...]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files of single-instruction vectors: what processors were caught doing. */
 #ifndef SILICON_VECTOR_FILE_H
 #define SILICON_VECTOR_FILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Single instructions as real processors did them, against ours: vectors in the formats of vector_file.c.
  *
  *     vectors [-v] [--model MODEL] [DIR | FILE]...     default: $VECTORS, then ../shared/silicon/80286 beside the sources

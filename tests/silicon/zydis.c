@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The decoder against Zydis: random byte strings in all three modes; length, name and operands must agree (tests/unit/zydis.h).
  *
  *     zydis [--seed S] [--count N]      N strings (1000000); half of them are any bytes, the others likely opcodes behind prefixes

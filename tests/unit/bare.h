@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A processor with RAM from 0 on and nothing else, for the tests that look at it from inside. */
 #ifndef TESTS_BARE_H
 #define TESTS_BARE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Linked into the tests with --wrap=cpu_run. Every second run stitches its blocks at once, so that both engines do what the tests ask for.
  *
  * And: which rows of the instruction table a test retired, and which raised a fault. If VCPU_COVERAGE names a file, every run is a run of single

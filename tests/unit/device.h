@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What every test of a device needs: a machine of one device, wires that remember, time that passes, and the round trip of its state. */
 #ifndef TEST_DEVICE_H
 #define TEST_DEVICE_H

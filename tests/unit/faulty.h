@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A disk whose host fails when it is told to: the image in a file, and before it a store that counts what it is
  * asked for. */
 #ifndef TEST_FAULTY_H

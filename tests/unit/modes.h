@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A bare processor in any mode and ring, with every table that the manual's pseudo-code looks at: for tests that take its checks one by one.
  *
  * Everything lies in the first 64 KBytes, identity-mapped and dirty where there is paging. Every ring has a code and a data segment of each size,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Any row of the instruction table, run once on a bare processor in a chosen mode: for the tests that compare the table's columns with what
  * happens. The machine has 64 KiB, tables for every kind of descriptor, and a state that sample() makes anew each time. */
 #ifndef TESTS_ROWS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Instructions with XMM and YMM registers here and on the host's own processor (tests/silicon/host.h), from the same state. The operands lie at the
  * end of a page, behind which nothing is mapped. Where the host cannot be asked, host_works is false and *host_why says why. */
 #ifndef TESTS_SILICON_H

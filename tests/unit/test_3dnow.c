@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* 3DNow! against the tables of AMD's manual (21928) and, where those say "normal", against the host's doubles; SSE4a against the manual (26568) and,
  * where the host has it, against the host. */
 #include <math.h>

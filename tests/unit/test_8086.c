@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Processors before the 286: offsets wrap (SDM vol. 3, "Segment Wraparound"), a division error is a trap (80286 manual, D.2), nothing is undefined or too
  * long on an 8086; a 186 has the 286's instructions. What each instruction does is compared with vectors of real ones (tests/silicon/vectors). */
 #include "cpu/op.h"

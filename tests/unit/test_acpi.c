@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ACPI fixed hardware and tables, read as an operating system reads them; the debug ports, which are as small. */
 #include "io/chipset/acpi.h"
 #include "io/serial/debugport.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The AHCI controller, driven as a host does: AHCI 1.3.1, Serial ATA 3.0, and an array that says what a disk should hold. */
 #define _GNU_SOURCE
 #include <unistd.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The local APIC against SDM vol. 3, chapter 11: registers, priorities, timer, messages, modes. */
 #include <check.h>
 #include <stdlib.h>

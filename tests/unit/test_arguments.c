@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* NULL and impossible arguments, for every function of the installed headers: an error, and the machine is as it was. A function that is added to a
  * header has no row here, and the test fails. */
 #include <check.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Instructions with VEX prefixes, SHA, GFNI and direct stores against the silicon of the host: each row of the table is encoded, the same
  * bytes run here and in the guest, from the same registers, and everything must come out the same: registers to bit 255, MXCSR, memory, and
  * which exception there was.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Decoded code and the memory that it came from: stores into code by every way, pages that move, instructions in two pages, CS's limit; and
  * where interrupts get in (SDM vol. 3, 6.8, 11.6). 64-bit mode with 4 KiB pages unless a test says otherwise. */
 #include <check.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Nothing that a guest does keeps vcpu_run from coming back: what retires nothing passes time, and vcpu_stop is seen within the time that vcpu.h says. */
 #include <check.h>
 #include <signal.h>

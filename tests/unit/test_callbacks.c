@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* In the callbacks of devices and of output: where the machine stands, what can be asked of it there, and what is refused. The right values are the
  * processor's: the address of an instruction is where its bytes are, and stopping, or reading a register, changes nothing of what it does. */
 #include <check.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The clock: order, ties, lateness, and conversions that never drift. */
 #include "device.h"
 

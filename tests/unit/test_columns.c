@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ARCHITECTURE.md, law 7: every column of the instruction table is obeyed. Each row is run many times, with random operands, in states that differ just in
  * what a column speaks of. */
 #ifdef HAVE_ZYDIS

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Instructions that talk to the processor itself (SDM vol. 2, each one's operation and exceptions; vol. 3, chapter 2): control registers, descriptor
  * table registers, model-specific registers, ports, and the entries that know no descriptors. */
 #include "tests/unit/modes.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The debugger: it finds what a plain run passes, in both directions, and leaves no trace. */
 #include <check.h>
 #include <stdlib.h>

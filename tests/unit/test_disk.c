@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Disks: what they are opened from, what they hold, what survives. The host's file system and an NBD server are the judges. */
 #define _GNU_SOURCE
 #include <fcntl.h>

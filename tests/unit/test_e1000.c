@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 82540EM against Intel's 8254x manual, as a driver sees it. */
 #include "io/net/e1000.h"
 #include "io/net/inet.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ARCHITECTURE.md, laws 2 and 3, for the engine: however a run is cut, the same state at the same instruction. Random programs run one instruction at a
  * time (nothing fused, merged or dropped: that is the measure), in one piece, in random slices, and with single steps trapped; faults end them
  * like everything else. A clock event raises INTR in the middle of others. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Why a fault: the sentence that goes with it names the check that failed, the first one in the order of the SDM's pseudo-code (vol. 2, MOV, JMP, CALL, RET,
  * IRET, INT n ...): what a descriptor is comes before whether it is present. Each case breaks what its sentence says, and most break a later check, too. */
 #include "tests/unit/modes.h"

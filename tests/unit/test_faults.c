@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ARCHITECTURE.md, law 3: an instruction retires or faults, with nothing in between. Each instruction here is run with every page that it touches missing
  * or read-only in turn, its operands and its stack at and over the ends of pages: after #PF all registers and all memory are as before, CR2
  * and the error code say what happened, and once the page is there the instruction does what it would have done at once (SDM vol. 3, 4.7,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The floppy disk controller and the DMA controllers, driven as a host does: 82077AA and 8237A data sheets, and an array that says what the disk
  * should hold. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* State as lists: the visitors agree with each other, and a load believes nothing. */
 #include "device.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Far CALL, JMP and RET (SDM vol. 2, each instruction's operation; vol. 3, 5.8): every check of a target, a gate, a stack, and what they leave. */
 #include "tests/unit/modes.h"
 

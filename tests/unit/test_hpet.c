@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The HPET against the IA-PC HPET specification 1.0a. */
 #include "io/timer/hpet.h"
 #include "device.h"

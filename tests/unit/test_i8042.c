@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The keyboard controller, keyboard and mouse, as their drivers talk to them; codes from the IBM PS/2 technical reference. */
 #include "io/input/i8042.h"
 #include "io/chipset/port92.h"

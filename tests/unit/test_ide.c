@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The IDE function and the drives behind it, driven as a host does: against ATA8-ACS, MMC-5, the PIIX3 data sheet, and an array that says what a disk
  * should hold. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shifts, multiplication, division, bit instructions, compare-and-exchange and strings against the processor that the tests run on: the same bytes,
  * registers, flags and memory, in 64-bit mode. Flags that the table calls undefined are not compared. */
 #include "tests/unit/silicon.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Interrupts and exceptions (SDM vol. 2, INT n; vol. 3, chapter 6): every check of the IDT, the gate, the code segment and the stack, by who asks; what
  * lies on the handler's stack; what a fault on the way becomes; what holds interrupts off. */
 #include "tests/unit/modes.h"

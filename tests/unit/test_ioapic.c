@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 82093AA against its data sheet: registers, edges, levels with remote IRR and end of interrupt, messages. */
 #include "io/chipset/ioapic.h"
 #include "device.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* IRET (SDM vol. 2, its operation): to the same ring, an outer one, virtual-8086 mode, 64-bit code; from each of them; which flags it loads. */
 #include "tests/unit/modes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The laws of the instruction table: every encoding parses, no two rows overlap unless one says that it wins, every key has at most
  * one row; and for every row, in every mode, with every ModRM byte and prefix, Zydis agrees on length, name and operands. */
 #include <check.h>

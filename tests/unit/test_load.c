@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Boot protocols: what a kernel finds when it is entered (boot.rst, the Multiboot Specification, the PVH document), and images that lie. */
 #include <check.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The parallel port, as the printer adapter's reference describes it and as the BIOS prints: data, strobe on, strobe off. */
 #include "io/serial/lpt.h"
 #include "device.h"

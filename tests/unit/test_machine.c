@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The public calls on small guests, whose results can be read off the manual. */
 #include <check.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Disks that are changed: what a floppy controller (82077AA: DISK CHANGE) and a CD-ROM drive (MMC: unit attention, PREVENT MEDIUM REMOVAL) tell then. */
 #include <check.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* MMX against the silicon of the host: every row of the table with an MMX operand is encoded, with a register and with memory, and the same
  * bytes run here and in the guest from the same random state. Without an x86-64 host, what the manual says about the x87 state remains. */
 #define _GNU_SOURCE

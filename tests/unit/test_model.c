@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Models: CPUID as the processors that they are named after show it (SDM vol. 2, CPUID; Intel's specification updates), and what follows from it. */
 #include <check.h>
 #include <stdlib.h>

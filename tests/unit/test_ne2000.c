@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The RTL8029AS against the DP8390 data sheet, as a driver of an NE2000 sees it. */
 #include "io/net/ne2000.h"
 #include "virtio.h" /* a PCI bus with RAM */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Devices of the caller's own that remember something: in saved states, snapshots, recordings and under a debugger. What is right is a machine that
  * never went back; where that cannot be had, an error, and nothing has changed. */
 #include <check.h>

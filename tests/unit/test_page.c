@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Paging against SDM vol. 3, chapter 4: who may do what (4.6), error codes (4.7), accessed and dirty (4.8), sizes and reserved bits of each
  * kind of entry (4.3 to 4.5), what drops cached translations (4.10). */
 #include "cpu/system/page.h"

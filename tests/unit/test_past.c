@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Snapshots in memory: going back and on again is the run that never went back. */
 #include <check.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 8259A pair against its data sheet: initialisation, priorities, the ways to end an interrupt, modes, spurious requests. */
 #include "io/chipset/pic.h"
 #include "device.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 8254 against its data sheet: the six modes tick by tick, reading, latching, BCD, and a year without drift. */
 #include "io/timer/pit.h"
 #include "device.h"

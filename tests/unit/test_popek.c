@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Popek and Goldberg's theorem about the instruction table: the class that each row declares is the one that its columns give, the one
  * that is seen when it runs, and the rows that a monitor would miss on IA-32 are those that Robin and Irvine found. */
 #include "cpu/table/popek.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Recordings: a run comes out the same however it is cut, what is left of a file can be replayed, and no file does harm. */
 #include <check.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The MC146818 against its data sheet; dates against the host's C library. */
 #include <time.h>
 #include "io/timer/rtc.h"

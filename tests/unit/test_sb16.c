@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sound: the Sound Blaster 16 as Creative's programming guide lets a program find and use it, with the 8237; the PC speaker; what comes out. */
 #include "io/sound/sb16.h"
 #include "io/sound/sound.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The picture, its text and keys as an embedder has them: a guest that draws by formula, code page 437, a US keyboard. */
 #include <check.h>
 #include <stdio.h>

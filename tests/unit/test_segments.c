@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Segment registers: what may be loaded into them, what LAR, LSL, VERR, VERW, ARPL, LLDT and LTR make of descriptors, and which bytes a segment lets
  * through (SDM vol. 2, each instruction's operation; vol. 3, 3.4, 5.3 to 5.6 and 5.10). */
 #include "tests/unit/modes.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 9P server of the shared folder, as a hostile guest sees it: nothing leads out of the folder, nothing is written without "rw", no message does
  * harm. Messages are made by hand from the protocol's description. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* System management mode: where the state is saved (AMD64 APM vol. 2, table 10-1; SDM vol. 3, table 31-1), how the handler begins (31.5.1), that RSM
  * gives everything back, and what waits meanwhile (31.3.1, 31.7, 31.8, 31.10, 31.11). */
 #include <check.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Saved states: what comes back is what went in, and nothing that is damaged comes in at all. */
 #include <check.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Address spaces: who answers, how accesses are cut, what code pages and ROM do. */
 #include "device.h"
 

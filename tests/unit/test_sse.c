@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SSE instructions against the silicon of the host: each row of the table is encoded, the same bytes run here and in the guest, from the
  * same registers, and everything must come out the same: registers, MXCSR, memory, and which exception there was.
  *

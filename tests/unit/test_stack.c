@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ENTER, LEAVE, PUSHA, POPA, PUSH and POP on stacks of 16 and 32 bits, with operands of both sizes, round the end of a 16-bit stack: against the
  * pseudo-code of the manual (SDM vol. 2, of each; vol. 3, 6.8.3), written out here once more. The upper half of ESP is never the stack's. */
 #include "cpu/op.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Whole sequences of what test_segments, test_gates, test_interrupts, test_iret, test_task, test_v86, test_control and test_traps take one by one: into a
  * handler and back, into a mode and out of it (SDM vol. 2 and 3; the section is with each test). */
 #include "tests/unit/modes.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Task switches (SDM vol. 3, chapter 7; vol. 2, JMP, CALL, IRET, INT n): who may switch to what, what is saved and loaded, and whose fault it is when the
  * new task's segments are bad. In IA-32e mode neither TSSs nor task gates are anything to jump to: test_gates. */
 #include "tests/unit/modes.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* QEMU's test device, as kvm-unit-tests (x86/emulator.c, x86/ioapic.c, x86/lam.c) expect it. */
 #include "io/chipset/exitports.h"
 #include "io/chipset/testdev.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the TLB remembers is part of the state: programs that change page tables, with and without telling, and clear accessed and dirty bits, do the
  * same and leave the same whether they run in one piece, in slices, step by step, or are saved and loaded on their way; and when a page fault and
  * INVLPG make it forget (SDM vol. 3, 4.10.4.1). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Debug exceptions (SDM vol. 3, chapter 17; 6.9 for what comes before what): the debug registers, breakpoints of every kind, single steps, and when each
  * of them is reported. */
 #include "tests/unit/modes.h"

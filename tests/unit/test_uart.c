@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 16550A against its data sheet. */
 #include "io/serial/uart.h"
 #include "device.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Virtual-8086 mode: the instructions that look at IOPL, with and without the extensions of CR4.VME, the interrupt redirection bitmap, and the virtual
  * interrupts of CR4.PVI in protected mode (SDM vol. 3, 20.2.7, 20.3, 20.4; vol. 2, each instruction). */
 #include "tests/unit/modes.h"

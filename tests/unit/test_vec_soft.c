@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Floating point in integers, as hosts without SSE use it, against the host's SSE: every operation, rounding, DAZ, FTZ, and the flags. */
 #define VCPU_SOFT_FP 1
 #include "cpu/insn/vector/vec_soft.c"

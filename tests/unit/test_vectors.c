@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The reader of vectors: each format says the same; what is cut short or damaged is refused. */
 #include <check.h>
 #include <stdio.h>

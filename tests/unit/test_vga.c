@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The VGA: registers and what they do, from IBM's VGA/XGA Technical Reference (1992): figures of the standard modes, the write modes' truth
  * tables, odd/even and chain-4 addressing; the display interface from Bochs' own description of it. */
 #include "io/display/vga.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Virtio's transport and rings against the specification, with a device that answers what it is given, backwards. */
 #include "io/virtio/virtio.h"
 #include "virtio.h"

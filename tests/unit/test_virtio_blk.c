@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio block device against virtio 1.2, 5.2, on an image in a temporary file. */
 #include <signal.h>
 #include <sys/resource.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio network device against virtio 1.2, 5.1; its checksums against the worked example of RFC 1071. */
 #include "io/net/frames.h"
 #include "io/net/inet.h"

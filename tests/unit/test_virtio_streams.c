@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The virtio console, the source of random numbers and the 9P transport, each against its section of virtio 1.2. */
 #include "io/virtio/virtio_9p.h"
 #include "io/virtio/virtio_console.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Waiting loops (cpu/engine/wait.h): whoever skips rounds has the state, at every count of instructions, of whoever executes them; what waits is hardly executed;
  * what does not wait is. */
 #include "cpu/observe.h"

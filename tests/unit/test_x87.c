@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* x87 instructions against the silicon of the host: the same bytes run here and in the guest, from the same random state, and status word,
  * tags, registers, memory and EFLAGS must come out the same, bit by bit; transcendental functions within one unit in the last place.
  * Without an x86-64 host that part is left out, and what the manual says remains: formats, faults, well-known values. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* XSAVE and its relatives (SDM vol. 1, chapter 13): layout, what is left out, every #GP, and the host's own XSAVE, XSAVEOPT, XSAVEC and XRSTOR. */
 #include <setjmp.h>
 #include <signal.h>

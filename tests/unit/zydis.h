@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the decoder makes of bytes, compared with what Zydis makes of them: length, name and operands. For test_isa.c, which knows all
  * encodings, and tests/silicon/zydis.c, which knows none. */
 #ifndef TESTS_ZYDIS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* 3DNow! and its extensions: pairs of single-precision numbers in MMX registers (AMD 21928, 22466).
  *
  * There are no infinities, no NaNs, no denormals and no exceptions: an exponent of 0 is zero, results too small become zero, results too large

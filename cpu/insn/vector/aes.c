@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* AES rounds (FIPS 197; SDM vol. 1, 12.13) and carry-less multiplication (12.13.3).
  *
  * The state is a register: byte n is row n % 4 of column n / 4. */

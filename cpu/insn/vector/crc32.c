@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CRC32 (SSE4.2): polynomial 11EDC6F41h, least significant bit first. */
 #include "cpu/op.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* F16C: numbers of 16 bits, 1 sign, 5 exponent, 10 fraction, to and from single precision (SDM vol. 1, 14.4). Of a denormal one no
  * account is made, neither DAZ nor DE, nor of FTZ where one is the result. */
 #include "cpu/insn/vector/vector.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* FMA: a product and a sum with one rounding (SDM vol. 2, VFMADD132PD and following). It is computed with integers (vec_soft.h), or, where
  * all exceptions are masked, by the host, if that has the same instructions: there is only one result.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Galois field instructions (SDM vol. 2, GF2P8xxx): bytes are polynomials over GF(2) modulo x^8 + x^4 + x^3 + x + 1. */
 #include "cpu/insn/vector/vector.h"
 

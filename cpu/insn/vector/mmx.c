@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* MMX: 64-bit vectors in the fractions of the x87 registers (SDM vol. 1, chapter 9), with what SSE, SSE2 and SSSE3 added on them: operands, moves and
  * conversions. Arithmetic and shuffles stand beside those of SSE (vec_int.c, vec_shuffle.c).
  *

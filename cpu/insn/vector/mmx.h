@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Operands of instructions on MMX registers. */
 #ifndef CPU_MMX_H
 #define CPU_MMX_H

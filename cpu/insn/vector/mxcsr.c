@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* MXCSR: when the host's is the guest's, and what exceptions do (SDM vol. 1, 11.5). */
 #include "cpu/insn/vector/mxcsr.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* MXCSR. While floating-point instructions run, the host's MXCSR is the guest's: same rounding, DAZ, FTZ, and its sticky flags are the
  * guest's sticky flags (c->mxcsr_live; c->mxcsr then lacks new flags). It becomes so with the first floating-point instruction, which
  * saves the host's own, and ends with sse_park(c), which must be called before

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The string comparisons of SSE4.2: PCMPESTRI, PCMPESTRM, PCMPISTRI, PCMPISTRM (SDM vol. 1, 12.10; vol. 2, 4.1).
  *
  *   immediate   6       5-4             3-2            1-0

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Vectors of 16 bytes. A wider register consists of several, an MMX register is half of one. An operation is a
  * function from vectors to a vector. It does not know registers, memory or encodings; all forms of an instruction
  * come from it (vector.h).

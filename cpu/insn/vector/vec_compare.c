@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Comparisons: CMPxx into masks; COMISx, UCOMISx and PTEST into EFLAGS.
  *
  * Predicates of CMPxx (SDM vol. 2, CMPPD, table 3-1): SSE has 0-7, VEX 32:

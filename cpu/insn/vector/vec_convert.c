@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Conversions between numbers of two precisions and integers. (Those from and to MMX registers are in mmx.c.) */
 #include "cpu/insn/vector/vector.h"
 

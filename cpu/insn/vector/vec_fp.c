@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Floating-point arithmetic of SSE to AVX: what vec_fp.h defines, as instructions. Scalar operations keep the first source's other elements. */
 #include "cpu/insn/vector/vector.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Floating point on vectors (SDM vol. 1, chapter 11; vol. 1, 4.8 and appendix E).
  *
  * IEEE 754 leaves one thing open that programs can see: which NaN survives when both operands are. SSE says: A, the first operand, made

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Integer arithmetic of MMX to AVX2: what vec_int.h defines, as instructions. */
 #include "cpu/insn/vector/mmx.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Integer arithmetic on vectors: PADDx to PHMINPOSUW (SDM vol. 2, at each). */
 #ifndef CPU_VEC_INT_H
 #define CPU_VEC_INT_H

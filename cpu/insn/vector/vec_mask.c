@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Moves of some elements: VMASKMOVPx, VPMASKMOVx and the gathers (SDM vol. 2, at each). Elements that the mask leaves out are not
  * accessed, and so cannot fault. */
 #include "cpu/insn/vector/vector.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Moves between vector registers, memory and general registers; non-temporal ones, which are ordinary here; broadcasts, VZEROUPPER, VZEROALL; fences,
  * which have nothing to do where every access is in order. */
 #include "cpu/insn/vector/vector.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ROUNDxx (SSE4.1, AVX): IMM bit 3 no PE, bit 2 rounding as MXCSR says, else as bits 1-0: nearest even, down, up, to zero. */
 #include "cpu/insn/vector/vector.h"
 

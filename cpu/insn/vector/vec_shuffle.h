@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Moving lanes about: shuffles, unpacks, packs, blends, widening, inserts. */
 #ifndef CPU_VEC_SHUFFLE_H
 #define CPU_VEC_SHUFFLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SSE's floating point in integers (vec_soft.h), for hosts whose own differs: other NaNs, other tininess, no denormal-operand flag.
  * Exceptions are masked here; mxcsr.c sees to the others. */
 #include "cpu/insn/vector/vec_soft.h"

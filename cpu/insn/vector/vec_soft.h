@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Floating point in integers: numbers taken apart, and rounded and put together again. c->soft_mxcsr stands for MXCSR: control bits are
  * read from it, flags are set in it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by all vector instructions. */
 #include "cpu/insn/vector/vector.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The construction of vector instructions. An operation is stated once, in one line, from which all its forms come:
  *
  *   VEC(addps, 32, PACKED, ADD, FAST, vec_addps(c, a, b))

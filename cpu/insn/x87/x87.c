@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* x87 instructions: loads, stores, basic arithmetic, comparison, the register stack (SDM vol. 1, 8.3). */
 #include "cpu/insn/x87/x87_insn.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* + - * / square root and remainder of 80-bit numbers (SDM vol. 1, 8.3.5, 8.5 and appendix D). */
 #include "cpu/insn/x87/x87_real.h"
 

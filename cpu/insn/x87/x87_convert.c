@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* 80-bit numbers to and from other formats, and what works on their exponents (SDM vol. 1, 4.2, 4.7 and 8.2). */
 #include "cpu/insn/x87/x87_real.h"
 

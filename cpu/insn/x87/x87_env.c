@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* x87 control: control and status word, environment, state (SDM vol. 1, 8.1.10; vol. 2, FSTENV and FSAVE). */
 #include "cpu/insn/x87/x87_insn.h"
 

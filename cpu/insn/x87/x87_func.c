@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* x87 instructions that are functions of ST0, or of ST0 and ST1 (SDM vol. 1, 8.3.5 to 8.3.8). */
 #include "cpu/insn/x87/x87_insn.h"
 

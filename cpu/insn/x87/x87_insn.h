@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The construction of x87 instructions: the register stack, stack faults, the last-instruction pointers. Inside of
  * x87*.c only.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* 2^x - 1, y log2 x, y log2 (x + 1), atan y/x (SDM vol. 1, 8.3.6 and 8.3.7; special values: vol. 2, tables of each
  * instruction).
  *

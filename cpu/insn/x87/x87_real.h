@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* 80-bit numbers, and arithmetic on them in integers: the same bits on every host. Inside of x87*.c only.
  *
  *    79  78         64 63 62            0

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sine, cosine and tangent (SDM vol. 1, 8.3.7 and 8.3.8).
  *
  * The argument is reduced with the pi of the real chip, which has 66 bits: so the sine of the 64-bit pi is what that pi lacks, to two bits. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Numbers with 128 bits of significand, for the inner steps of transcendental functions: 64 bits more than a result keeps, so that rounding it
  * once gives the nearest value but in cases that do not occur in practice. Inside of x87_math.c and x87_trig.c only. */
 #ifndef CPU_X87_WIDE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* AES-128 (FIPS 197) by tables of 32-bit words, which are computed. */
 #include <string.h>
 #include "programs.h"

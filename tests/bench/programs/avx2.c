@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Integers in vectors of 32 bytes (AVX2): multiplications, shuffles, comparisons, gathers. */
 #include <immintrin.h>
 #include "programs.h"

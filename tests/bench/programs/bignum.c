@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Factorials as numbers of many words, and their decimal digits: 64-bit multiplications with carry, and divisions. */
 #include <string.h>
 #include "programs.h"

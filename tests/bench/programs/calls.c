@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Calls through pointers: shapes with a table of functions each, in an order that nobody predicts. */
 #include "programs.h"
 

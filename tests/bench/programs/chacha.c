@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ChaCha20 (RFC 8439): 32-bit additions, rotations and exclusive ors. */
 #include <string.h>
 #include "programs.h"

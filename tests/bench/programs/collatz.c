@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The lengths of Collatz' sequences: registers and branches that nobody predicts. */
 #include "programs.h"
 

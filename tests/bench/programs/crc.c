@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CRC-32 by bits and by a table. */
 #include "programs.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Page faults: memory that is mapped, touched and unmapped again. */
 #include <sys/mman.h>
 #include "programs.h"

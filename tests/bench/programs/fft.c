@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fourier transforms to and fro, of complex numbers of double. */
 #include <string.h>
 #include "programs.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fibonacci's numbers by recursion: calls and returns. */
 #include "programs.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Processes that are made, touch a page and end. */
 #include <sys/wait.h>
 #include <unistd.h>

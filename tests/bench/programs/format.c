@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* printf and strtol of the C library: numbers to text and back. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A hash table with open addressing: numbers come, are looked for and go. */
 #include "programs.h"
 

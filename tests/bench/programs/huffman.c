@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Huffman's code of a text: trees, then bits out and bits in. */
 #include <string.h>
 #include "programs.h"

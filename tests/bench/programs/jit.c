@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A program that writes machine code, calls it, and writes other code over it. */
 #include <string.h>
 #include <sys/mman.h>

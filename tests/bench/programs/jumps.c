@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* setjmp and longjmp: a parser of numbers in brackets that gives up from within. */
 #include <setjmp.h>
 #include "programs.h"

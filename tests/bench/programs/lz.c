@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A compressor that finds what it has seen before through a hash of three bytes, and its decompressor. */
 #include <string.h>
 #include "programs.h"

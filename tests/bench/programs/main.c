@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* programs [NAME...]: runs the programs, all or these, each in a process of its own, and prints "begin NAME" and
  * "end NAME CHECKSUM". As the first process of a Linux guest it takes the names from the environment, that is from
  * "programs=NAME,NAME" on the kernel's command line, and switches off behind them. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The Mandelbrot set: chains of multiplications and comparisons of double. */
 #include "programs.h"
 

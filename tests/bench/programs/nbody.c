@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bodies that attract each other: additions, multiplications, divisions and square roots of double, one at a time. */
 #include <string.h>
 #include "programs.h"

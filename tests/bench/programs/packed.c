@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Four floats at a time (SSE): the steps of a field of heat. */
 #include <string.h>
 #include <xmmintrin.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Two processes that send each other a word through pipes, and wait for it: switches between them. */
 #include <sys/wait.h>
 #include <unistd.h>

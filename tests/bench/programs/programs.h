@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The programs that tests/bench/programs/run measures. Each is a file with run_NAME(), which does a fixed amount of work
  * and returns a checksum of its results. Nothing in them depends on time, on addresses or on the processor, but for
  * SKIPPED. */

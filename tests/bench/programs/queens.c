@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The queens that do not attack each other, by backtracking over bits. */
 #include "programs.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A matcher of regular expressions with . * + ? ^ $ and classes, which goes back when it must. */
 #include <stdbool.h>
 #include <string.h>

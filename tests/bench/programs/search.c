@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Words in a long text, by Horspool's way and letter by letter. */
 #include <string.h>
 #include "programs.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SHA-256 (FIPS 180-4): rotations and additions. The constants are computed, from the roots of primes. */
 #include "programs.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The sieve of Eratosthenes: strided stores of bytes. */
 #include <string.h>
 #include "programs.h"

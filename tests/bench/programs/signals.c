@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Signals: one that the process sends itself, and SIGSEGV, whose handler gives the page the right that it lacks. */
 #include <signal.h>
 #include <sys/mman.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Heapsort and merge sort of the same numbers. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The greatest singular value of the matrix 1 / ((i + j)(i + j + 1) / 2 + i + 1): divisions and conversions. */
 #include <string.h>
 #include "programs.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* memcpy, memmove, memset, memcmp, strlen, strchr and strcmp of the C library, short and long. */
 #include <string.h>
 #include "programs.h"

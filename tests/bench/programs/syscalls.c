@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* System calls that do little: getppid, reads of /dev/zero, writes to /dev/null, lseek. */
 #include <fcntl.h>
 #include <sys/syscall.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An interpreter of a machine with a tape and seven commands, character by character: > < + - [ ] and, for output, a dot. */
 #include "programs.h"
 

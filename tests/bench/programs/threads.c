@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Threads that share a counter under a mutex and meet at a barrier: atomic instructions and futexes. */
 #include <pthread.h>
 #include "programs.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Binary trees that are allocated, walked and freed. */
 #include <stdlib.h>
 #include "programs.h"

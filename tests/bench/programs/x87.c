@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* long double, which x86 does on the x87's stack: Newton's square roots, a polynomial, continued fractions. */
 #include <string.h>
 #include "programs.h"

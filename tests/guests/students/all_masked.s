@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: HLT with interrupts on, and no device is going to send one */
 	.include "start.inc"
 	.include "idt.inc"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: checksum is e4524ffe; it must be e4524ffb */
 	.code32
 	.align 4

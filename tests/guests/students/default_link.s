@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ld: -m elf_i386 -n */
 /* cause: linked as a Linux program is */
 	.include "start.inc"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: division by zero.*no IDT: LIDT has not been executed */
 	.include "start.inc"
 _start:	xorl %edx, %edx

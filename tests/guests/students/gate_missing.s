@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: general protection.*its handler cannot be entered.*IDT entry 13 */
 	.include "start.inc"
 	.include "idt.inc"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: its handler cannot be entered.*selector 0010.*no code segment */
 	.include "start.inc"
 	.include "idt.inc"

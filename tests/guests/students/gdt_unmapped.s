@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: the GDT at .* is not mapped */
 	.include "start.inc"
 	.include "paging.inc"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: vector 128 is beyond the limit ff of the IDT, which has 32 gates */
 	.include "start.inc"
 	.include "idt.inc"

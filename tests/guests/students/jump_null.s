@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* options: --limit 1000000 */
 /* cause: runs at address 0.*null */
 	.include "start.inc"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: behind the first 8192 bytes */
 	.code32
 	.globl _start

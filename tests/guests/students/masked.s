@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* options: --limit-time 1s */
 /* cause: IRQ 0 is requested.*masked */
 	.include "start.inc"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: its multiboot 2 header (offset [0-9]*) is not valid: the checksum is 7; it must be 17adaf12 */
 	.code32
 	.align 8

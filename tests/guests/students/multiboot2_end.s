@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: the multiboot 2 header (offset [0-9]*, 16 bytes) has no end tag (type 0, 8 bytes) */
 	.code32
 	.align 8

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A jump to the higher half, in 64-bit code: the loader enters a 64-bit ELF, too, in 32-bit mode. */
 /* as: --64 */
 /* ld: -m elf_x86_64 -n -Ttext 0x100000 */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Behind a tag of 20 bytes the next one needs .align 8. */
 /* options: --display vga */
 /* cause: a tag of type 8 and 0 bytes at offset [0-9]*, which is too short; each tag begins at a multiple of 8 */

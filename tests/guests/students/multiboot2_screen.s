@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: the multiboot 2 header wants a display, and there is none (--display vga) */
 	.code32
 	.align 8

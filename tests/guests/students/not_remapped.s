@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: IRQ 0 came through vector 8, .*8259.*not been remapped */
 	.include "start.inc"
 	.include "idt.inc"

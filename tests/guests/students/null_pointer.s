@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: read of address 00000008, which is not mapped.*null pointer */
 	.include "start.inc"
 	.include "paging.inc"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* 2 MiB of pages, one elsewhere and a 4 MiB page; then a magic breakpoint. */
 .code32
 .section .text

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: a privileged instruction at CPL 3 */
 	.include "start.inc"
 	.include "user.inc"

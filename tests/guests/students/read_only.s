@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: write to address 00180000, which its page does not allow */
 	.include "start.inc"
 	.include "paging.inc"

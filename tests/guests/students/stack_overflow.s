@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: the stack.*is not mapped.*stack overflow */
 	.include "start.inc"
 	.include "paging.inc"

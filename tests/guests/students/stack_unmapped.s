@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: the stack.*ESP 00200000.*is not mapped */
 	.include "start.inc"
 	.include "paging.inc"

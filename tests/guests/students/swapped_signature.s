@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ld: -m elf_i386 -Ttext 0x7c00 --oformat binary */
 /* cause: the wrong way round */
 	.code16

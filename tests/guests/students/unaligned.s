@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: which is not a multiple of 4 */
 	.code32
 	.byte 0x90

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: jumped to 0, which is not mapped.*null */
 	.include "start.inc"
 	.include "paging.inc"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cause: INT 128 .*no TSS: LTR has not been executed */
 	.include "start.inc"
 	.include "idt.inc"
