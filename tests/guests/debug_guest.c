@@ -1,5 +1,4 @@
-/* SPDX-License-Identifier: MIT */
-/* A guest to be debugged (tests/cli/debugger): data of many types, calls, output, and at last a triple fault. A multiboot image, 32 bits. */
+/* SPDX-License-Identifier: MIT. A guest to be debugged (tests/cli/debugger): data, calls, output, a triple fault. Multiboot, 32 bits. */
 struct point { int x, y; };
 struct task {
 	char name[16];

@@ -80,6 +80,7 @@ START_TEST(counters)
 			name_case("%s, ring %u: %u, TSD %u, PCE %u", mode_names[m], cpl, which, tsd, pce);
 			enter(m, cpl);
 			c->cr4 |= (tsd ? CR4_TSD : 0) | (pce ? CR4_PCE : 0);
+			update_mode(c);
 			if (which == 1)
 				POKE(CODE, 0x0f, 0x01, 0xf9);
 			else
