@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An arithmetic instruction and the conditional jump or move after it in one step: what compilers write at the end of every loop. Both operations stay
- * in the block as they are; only the first one's handler knows of the second. The condition is computed from operands and result, not from
+/* An arithmetic instruction and the conditional jump or move after it in one step, as compilers write them at the end of
+ * every loop. Both operations stay in the block as they are; only the first one's handler knows of the second. The condition is computed from operands and result, not from
  * the flags, which are kept all the same. */
 #define HAS_LINKS
 #include "cpu/engine/passes.h"
@@ -72,12 +72,7 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 	}
 	if (what == INC || what == DEC)
 		b = 1;
-	if (what == CMP || what == SUB) {
-		defer_flags_difference(c, a, b, size);
-		r = trim(a - b, size);
-	} else {
-		r = alu(c, what, a, b, size, true);
-	}
+	r = alu(c, what, a, b, size, true);
 	if (writes(what))
 		reg_set(c, o->dst, size, r);
 	if (OFTEN(o + 1, holds(what, cc, a, b, r, size))) {
@@ -88,18 +83,13 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 }
 
 /* The second half is CMOVcc of MSIZE bytes. Without FLAGS nobody sees those of the first half behind it. */
-ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size, enum form form, unsigned msize,
-				      bool flags)
+ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size, enum form form,
+				      unsigned msize, bool flags)
 {
-	u64 a = reg_get(c, o->base, size), b = form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size), yes, no;
-	bool holds_;
+	u64 a = reg_get(c, o->base, size), b = form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size);
+	u64 r = alu(c, what, a, b, size, flags), yes = reg_get(c, o[1].src, msize), no = reg_get(c, o[1].dst, msize);
 
-	if (flags)
-		alu(c, what, a, b, size, true);
-	holds_ = holds(what, cc, a, b, what == CMP ? trim(a - b, size) : a & b, size);
-	yes = reg_get(c, o[1].src, msize);
-	no = reg_get(c, o[1].dst, msize);
-	reg_set(c, o[1].dst, 8, holds_ ? yes : no);
+	reg_set(c, o[1].dst, 8, holds(what, cc, a, b, r, size) ? yes : no);
 	RUN(o + 2);
 }
 
@@ -146,7 +136,8 @@ static handler *const *find_move(u32 key)
 #define FUSED(what, size, form, in64, cc)
 #define FUSED_LOAD(what, size, form, in64, cc)
 #define FUSED_MOVE(what, size, form, in64, cc) \
-	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc), move4_##what##_##form##size##_##cc, move8_##what##_##form##size##_##cc, \
+	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc), move4_##what##_##form##size##_##cc, \
+		   move8_##what##_##form##size##_##cc, \
 		   move4_##what##_##form##size##_##cc##_n, move8_##what##_##form##size##_##cc##_n)
 #include "cpu/engine/fused.def"
 	default: return NULL;
