@@ -244,6 +244,14 @@ static inline bool rm_load(struct cpu *c, const struct op *o, u64 off, unsigned 
 	*out = reg_get(c, off, size);
 	return true;
 }
+/* The destination, of an instruction that will store to it. */
+static inline bool rm_load_rmw(struct cpu *c, const struct op *o, unsigned size, u64 *out)
+{
+	if (o->mem)
+		return op_load_rmw(c, o, size, out);
+	*out = reg_get(c, o->dst, size);
+	return true;
+}
 static inline bool rm_store(struct cpu *c, const struct op *o, u64 off, unsigned size, u64 v)
 {
 	if (o->mem)

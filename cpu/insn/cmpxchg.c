@@ -8,12 +8,8 @@ ALWAYS_INLINE bool compare_exchange(struct cpu *c, const struct op *o, unsigned 
 {
 	u64 old, a = reg_get(c, 8 * RAX, size), r;
 
-	if (o->mem) {
-		if (!op_load_rmw(c, o, size, &old))
-			return false;
-	} else {
-		old = reg_get(c, o->dst, size);
-	}
+	if (!rm_load_rmw(c, o, size, &old))
+		return false;
 	r = trim(a - old, size);
 	set_flags_sum(c, a, old, a - old, size, true);
 	if (!r)
@@ -29,12 +25,8 @@ ALWAYS_INLINE bool exchange_add(struct cpu *c, const struct op *o, unsigned size
 {
 	u64 old, b = reg_get(c, o->src, size), r;
 
-	if (o->mem) {
-		if (!op_load_rmw(c, o, size, &old))
-			return false;
-	} else {
-		old = reg_get(c, o->dst, size);
-	}
+	if (!rm_load_rmw(c, o, size, &old))
+		return false;
 	r = trim(old + b, size);
 	if (o->mem && !op_store(c, o, size, r)) /* first: the address may be made of the source register */
 		return false;

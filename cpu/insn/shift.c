@@ -42,12 +42,8 @@ ALWAYS_INLINE bool shift_any(struct cpu *c, const struct op *o, enum shift what,
 	u64 a;
 
 	count &= size == 8 ? 63 : has(c->model, F_I186) ? 31 : 255;
-	if (o->mem) {
-		if (!op_load_rmw(c, o, size, &a))
-			return false;
-	} else {
-		a = reg_get(c, o->dst, size);
-	}
+	if (!rm_load_rmw(c, o, size, &a))
+		return false;
 	if (count)
 		a = shift(c, what, a, count, size, true);
 	if (count && !has(c->model, F_I186))
@@ -141,8 +137,8 @@ BODY_HANDLER(setmoc)
 GEN(setmo) { o->osize = dec_size(d, 0) & 15; o->run = h_setmo; }
 GEN(setmoc) { o->osize = dec_size(d, 0) & 15; o->run = h_setmoc; }
 
-/* SHLD, SHRD: A by COUNT, which is not 0; what comes in is of B. A 16-bit one by more than 16 is undefined; P6 and later
- * go on as if the first operand came again:
+/* SHLD, SHRD: A by COUNT, which is not 0. The bits that come in are B's. A 16-bit one by more than 16 is undefined; P6
+ * and later go on as if the first operand came again:
  *   SHLD  a:b:a << count, the highest third       SHRD  a:b:a >> count, the lowest third */
 ALWAYS_INLINE u64 shift_double(struct cpu *c, u64 a, u64 b, unsigned count, unsigned size, bool left)
 {
@@ -158,10 +154,7 @@ ALWAYS_INLINE u64 shift_double(struct cpu *c, u64 a, u64 b, unsigned count, unsi
 		c->fix = 0;
 	} else {
 		r = trim(left ? a << count | b >> (width - count) : a >> count | b << (width - count), size);
-		if (left)
-			c->cv = size == 8 ? a << (count - 1) : a << count << (63 - width);
-		else
-			c->cv = last_out(a, count) ^ (r ^ r << 1) << (63 - top) >> 1;
+		c->cv = left ? last_out_left(a, count, size) : last_out(a, count) ^ (r ^ r << 1) << (63 - top) >> 1;
 		c->fix = FIX_LOOSE;
 	}
 	c->res = extend(r, size);
@@ -174,21 +167,20 @@ static bool shift_double_any(struct cpu *c, const struct op *o, bool left)
 	const unsigned size = o->osize, count = (o->imm < 0 ? REG8(8 * RCX) : (u8)o->imm) & (size == 8 ? 63 : 31);
 	u64 a, b = reg_get(c, o->src, size);
 
-	if (o->mem) {
-		if (!op_load_rmw(c, o, size, &a))
-			return false;
-	} else {
-		a = reg_get(c, o->dst, size);
-	}
+	if (!rm_load_rmw(c, o, size, &a))
+		return false;
 	if (count)
-		a = size == 2 ? shift_double(c, a, b, count, 2, left) : size == 4 ? shift_double(c, a, b, count, 4, left) : shift_double(c, a, b, count, 8, left);
+		a = size == 2 ? shift_double(c, a, b, count, 2, left) : size == 4 ? shift_double(c, a, b, count, 4, left) :
+			shift_double(c, a, b, count, 8, left);
 	return rm_store(c, o, o->dst, size, a);
 }
 
 /* Registers, by a constant that is not 0. */
 ALWAYS_INLINE HANDLER_TYPE shift_double_const(struct cpu *c, const struct op *o, s64 n, unsigned size, bool left)
 {
-	reg_set(c, o->dst, size, shift_double(c, reg_get(c, o->dst, size), reg_get(c, o->src, size), (unsigned)o->imm, size, left));
+	u64 a = reg_get(c, o->dst, size), b = reg_get(c, o->src, size);
+
+	reg_set(c, o->dst, size, shift_double(c, a, b, (unsigned)o->imm, size, left));
 	RUN(o + 1);
 }
 

@@ -15,6 +15,12 @@ ALWAYS_INLINE u64 carry_bits(u64 cf, u64 cf_xor_of) { return cf << 63 | cf_xor_o
 /* The last bit that goes out of A to the right in K steps, in bits 63 and 62. */
 ALWAYS_INLINE u64 last_out(u64 a, unsigned k) { return (u64)((s64)(a >> (k & 63) | a << (-k & 63)) >> 1); }
 
+/* The same of A of SIZE bytes to the left; bit 62 is the sign of the result. */
+ALWAYS_INLINE u64 last_out_left(u64 a, unsigned k, unsigned size)
+{
+	return size == 8 ? a << (k - 1) : a << k << (63 - 8 * size);
+}
+
 /* To the left. */
 ALWAYS_INLINE u64 rotate(u64 a, unsigned k, unsigned size)
 {
@@ -37,7 +43,7 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 	case SHL:
 		k = size >= 4 || count < 63 ? count : 63; /* an 8086 counts to 255 */
 		r = trim(a << k, size);
-		cv = size == 8 ? a << (k - 1) : a << k << (63 - width);
+		cv = last_out_left(a, k, size);
 		break;
 	case SHR: /* the highest bit of R is 0 */
 		k = size >= 4 || count < 63 ? count : 63;
