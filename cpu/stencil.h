@@ -215,7 +215,7 @@ ALWAYS_INLINE kept_vector stencil_vector_get(const struct cpu *c, struct kept *k
 	kept_vector v;
 
 	PIN_VECTORS(k)
-	__asm__("movups %c[off]+%c[marked](%%r12), %[v]\n\t.nops %c[nops],%c[nops]" 
+	__asm__("movups %c[off]+%c[marked](%%r12), %[v]\n\t.nops %c[nops],%c[nops]"
 	        : [v] "=&x"(v), PINNED_VECTORS("+x")
 	        : [off] "i"(off), [marked] "i"(MARK + (USE_VECTOR << MARK_SHIFT) + part), [nops] "i"(VECTOR_NOP),
 	          "r"(pin_c), "m"(c->v));
@@ -264,29 +264,20 @@ ALWAYS_INLINE u64 stencil_sum(u64 base, u64 index, unsigned nth)
 	return base;
 }
 
-/* The mask of an address of O's size: 64 bits of it. */
-ALWAYS_INLINE u64 stencil_amask(unsigned nth)
-{
-	u64 mask;
-
-	if (nth == 0)
-		__asm__("movabsq $hole_0_amask, %0" : "=r"(mask));
-	else
-		__asm__("movabsq $hole_1_amask, %0" : "=r"(mask));
-	return mask;
-}
-
-/* The mask of an instruction pointer of O's operand size, 2 or 4 bytes. */
-ALWAYS_INLINE u64 stencil_ip_mask(unsigned nth)
-{
-	u64 mask;
-
-	if (nth == 0)
-		__asm__("movl $hole_0_ip_mask, %k0" : "=r"(mask));
-	else
-		__asm__("movl $hole_1_ip_mask, %k0" : "=r"(mask));
-	return mask;
-}
+/* A member as a number without a sign: the mask of an address of O's size, 64 bits of it; that of an instruction
+ * pointer of O's operand size, 2 or 4 bytes. */
+#define STENCIL_MASK(member, insn, to) \
+	ALWAYS_INLINE u64 stencil_##member(unsigned nth) \
+	{ \
+		u64 mask; \
+		if (nth == 0) \
+			__asm__(insn "$hole_0_" #member ", " to : [mask] "=r"(mask)); \
+		else \
+			__asm__(insn "$hole_1_" #member ", " to : [mask] "=r"(mask)); \
+		return mask; \
+	}
+STENCIL_MASK(amask, "movabsq ", "%[mask]")
+STENCIL_MASK(ip_mask, "movl ", "%k[mask]")
 
 /* The address of O in its block. hole_op is a symbol of the code's neighbourhood. */
 ALWAYS_INLINE const struct stored_op *here(unsigned nth)
