@@ -167,12 +167,17 @@ unsigned copy_vector_load(u8 *p, unsigned place, u32 off)
 
 bool copy_always_runs(const struct stencil *st, const struct patch *p) { return st->straight && p->at < st->hot; }
 
-/* A use or put of vector registers. What is to be kept but is not yet is loaded to its place first. */
+u64 copy_vector_at(const struct op *o, const struct patch *p)
+{
+	return p->kind > PATCH_MARKED + LEA ? (u64)copy_named(o, p) + ((u32)p->addend >> PATCH_PART_SHIFT) : 0;
+}
+
+/* A use or put of vector registers. A half that is to be kept but is in no host register is loaded to its place first. */
 static unsigned put_vector(const struct copy *c, const struct patch *p, const u8 *from, bool use, u8 *out)
 {
 	enum { MOVAPS = 0x128 };
 	const unsigned reg = (unsigned)p->addend & 15;
-	u32 off = (u32)copy_named(c->op, p) + ((u32)p->addend >> PATCH_PART_SHIFT);
+	u32 off = (u32)copy_vector_at(c->op, p);
 	int place = copy_vector_place(c->vectors, off);
 	unsigned len = 0;
 

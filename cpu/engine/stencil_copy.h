@@ -39,6 +39,8 @@ struct copy {
 bool copy_fits(const struct stencil *st, const struct op *o);
 /* What P's hole is filled with, if it is a member of the operation O or of the one behind it. */
 s64 copy_named(const struct op *o, const struct patch *p);
+/* The offset in struct cpu of the 16 bytes of vector registers that P uses or puts for O; 0: it is no such patch. */
+u64 copy_vector_at(const struct op *o, const struct patch *p);
 /* Does the instruction that P marks always run before the next operation does? */
 bool copy_always_runs(const struct stencil *st, const struct patch *p);
 /* By how much the code before OFFSET of a stencil becomes shorter. */

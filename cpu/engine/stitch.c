@@ -411,8 +411,8 @@ static bool choose_vectors(const struct plan *plan, const struct op *first, unsi
 		for (unsigned k = 0; st && st->vectors && k < st->count; k++) {
 			const struct patch *p = &stencil_patches[st->patches + k];
 
-			if (p->kind > PATCH_MARKED + LEA)
-				uses[((u32)copy_named(&first[i], p) - base + ((u32)p->addend >> PATCH_PART_SHIFT)) / 16]++;
+			if (copy_vector_at(&first[i], p))
+				uses[(copy_vector_at(&first[i], p) - base) / 16]++;
 		}
 	}
 	for (unsigned place = 0; place < KEPT_VECTORS; place++) {
@@ -436,12 +436,10 @@ static u8 valid_behind(const struct stencil *st, const struct op *o, const struc
 	for (unsigned k = 0; st->vectors && k < st->count; k++) {
 		const struct patch *p = &stencil_patches[st->patches + k];
 
-		if (p->kind > PATCH_MARKED + LEA && copy_always_runs(st, p)) {
-			int place = copy_vector_place(v, (u64)copy_named(o, p) + ((u32)p->addend >> PATCH_PART_SHIFT));
+		int place = copy_vector_place(v, copy_vector_at(o, p));
 
-			if (place >= 0)
-				valid |= (u8)(1 << place);
-		}
+		if (copy_vector_at(o, p) && place >= 0 && copy_always_runs(st, p))
+			valid |= (u8)(1 << place);
 	}
 	return valid;
 }
