@@ -337,17 +337,18 @@ ALWAYS_INLINE u8 *fast_host(const struct cpu *c, u64 linear, unsigned size, bool
 	return host;
 }
 
-/* The same for SIZE bytes of the stack, at OFFSET, which has the stack's width: for code that is not 64-bit. */
+/* The same for SIZE bytes of the stack at OFFSET, where the stack pointer has SIZE bytes, too: 8 in 64-bit mode, else 2
+ * or 4. NULL also if it has not. */
 ALWAYS_INLINE u8 *fast_stack(const struct cpu *c, u64 offset, unsigned size, bool write)
 {
 	const struct seg *s = &c->seg[SS];
 
-	if (unlikely(offset + size > (write ? s->write_end : s->read_end)))
+	if (size == 8)
+		return fast_host(c, offset, 8, write);
+	if (unlikely(!(c->mode & MODE_STACK32) != (size == 2) || offset + size > (write ? s->write_end : s->read_end)))
 		return NULL;
 	return fast_host(c, (offset + s->base) & c->linear_mask, size, write);
 }
-/* Has the stack pointer SIZE bytes, as the operand has? */
-static inline bool stack_is(const struct cpu *c, unsigned size) { return !(c->mode & MODE_STACK32) == (size == 2); }
 
 /* How an operation's memory operand is addressed. */
 enum kind { KIND_REG, KIND_BASE /* base + disp, linear */, KIND_INDEX /* with index */, KIND_SEG /* segment, limit, masks */, KIND_LAST /* as BASE, but the base is what the operation before has just written */ };

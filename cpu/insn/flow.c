@@ -231,70 +231,42 @@ HANDLER(call_mem_64)
 	return call_to(c, o, n, get64(p));
 }
 
-HANDLER(call_64)
+/* The stack pointer is as wide as the operand. */
+ALWAYS_INLINE HANDLER_TYPE call_fast(struct cpu *c, const struct op *o, s64 n, unsigned size)
 {
-	u64 rsp = reg_get(c, 8 * RSP, 8) - 8;
-	u8 *p = fast_host(c, rsp, 8, true);
-
-	if (unlikely(!p || !canonical(reg_get(c, 8 * RIP, 8) + (s64)o->disp)))
-		TAIL(h_call_direct);
-	put64(p, reg_get(c, 8 * RIP, 8) + o->ip + o->len);
-	reg_set(c, 8 * RSP, 8, rsp);
-	return jump_direct(c, o, n, true);
-}
-
-HANDLER(ret_64)
-{
-	u64 rsp = reg_get(c, 8 * RSP, 8), rip, key;
-	const u8 *p = fast_host(c, rsp, 8, false);
-	const struct jump *j;
-
-	if (unlikely(!p))
-		TAIL(h_ret);
-	rip = get64(p);
-	key = jump_key(c, rip);
-	j = jump_slot(c, key);
-	if (unlikely(!jump_is(j, key, rip)))
-		TAIL(h_ret);
-	reg_set(c, 8 * RSP, 8, rsp + 8 + (u16)o->imm);
-	reg_set(c, 8 * RIP, 8, rip);
-	ENTER(j->op);
-}
-
-/* 16- and 32-bit code with a stack of the same width. */
-ALWAYS_INLINE HANDLER_TYPE call_legacy(struct cpu *c, const struct op *o, s64 n, unsigned size)
-{
-	u64 rsp = trim(reg_get(c, 8 * RSP, size) - size, size), rip = reg_get(c, 8 * RIP, 8);
+	u64 rsp = trim(reg_get(c, 8 * RSP, size) - size, size), rip = reg_get(c, 8 * RIP, 8), to = rip + (s64)o->disp;
 	u8 *p = fast_stack(c, rsp, size, true);
 
-	if (unlikely(!p || !stack_is(c, size) || ((rip + (s64)o->disp) & op_ip_mask(o)) > c->seg[CS].limit))
+	if (unlikely(!p || (size == 8 ? !canonical(to) : (to & op_ip_mask(o)) > c->seg[CS].limit)))
 		TAIL(h_call_direct);
 	put_size(p, size, rip + o->ip + o->len);
 	reg_set(c, 8 * RSP, size, rsp);
-	return jump_direct(c, o, n, false);
+	return jump_direct(c, o, n, size == 8);
 }
-HANDLER(call_16) { return call_legacy(c, o, n, 2); }
-HANDLER(call_32) { return call_legacy(c, o, n, 4); }
+HANDLER(call_16) { return call_fast(c, o, n, 2); }
+HANDLER(call_32) { return call_fast(c, o, n, 4); }
+HANDLER(call_64) { return call_fast(c, o, n, 8); }
 
-ALWAYS_INLINE HANDLER_TYPE ret_legacy(struct cpu *c, const struct op *o, s64 n, unsigned size)
+ALWAYS_INLINE HANDLER_TYPE ret_fast(struct cpu *c, const struct op *o, s64 n, unsigned size)
 {
 	u64 rsp = reg_get(c, 8 * RSP, size), rip, key;
 	const u8 *p = fast_stack(c, rsp, size, false);
 	const struct jump *j;
 
-	if (unlikely(!p || !stack_is(c, size)))
+	if (unlikely(!p))
 		TAIL(h_ret);
 	rip = get_size(p, size);
 	key = jump_key(c, rip);
 	j = jump_slot(c, key);
-	if (unlikely(rip > c->seg[CS].limit || near_top(c, rip) || !jump_is(j, key, rip)))
+	if (unlikely(!jump_is(j, key, rip) || (size != 8 && (rip > c->seg[CS].limit || near_top(c, rip)))))
 		TAIL(h_ret);
 	reg_set(c, 8 * RSP, size, rsp + size + (u16)o->imm);
 	reg_set(c, 8 * RIP, 8, rip);
 	ENTER(j->op);
 }
-HANDLER(ret_16) { return ret_legacy(c, o, n, 2); }
-HANDLER(ret_32) { return ret_legacy(c, o, n, 4); }
+HANDLER(ret_16) { return ret_fast(c, o, n, 2); }
+HANDLER(ret_32) { return ret_fast(c, o, n, 4); }
+HANDLER(ret_64) { return ret_fast(c, o, n, 8); }
 
 GEN(jmp)
 {

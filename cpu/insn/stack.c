@@ -2,19 +2,6 @@
 /* PUSH, POP, PUSHA, POPA, ENTER, LEAVE. */
 #include "cpu/insn/alu.h"
 
-/* 64-bit mode, 8 bytes: the common case. */
-ALWAYS_INLINE HANDLER_TYPE push_64(struct cpu *c, const struct op *o, s64 n, bool imm, handler *slow)
-{
-	u64 rsp = reg_get(c, 8 * RSP, 8) - 8;
-	u8 *p = fast_host(c, rsp, 8, true);
-
-	if (unlikely(!p))
-		TAIL(slow);
-	put64(p, imm ? (u64)o->imm : REG64(o->dst));
-	reg_set(c, 8 * RSP, 8, rsp);
-	RUN(o + 1);
-}
-
 BODY(push_reg) { return stack_push(c, o->osize, reg_get(c, o->dst, o->osize)); }
 BODY_HANDLER(push_reg)
 BODY(push_imm) { return stack_push(c, o->osize, (u64)o->imm); }
@@ -29,33 +16,34 @@ BODY(push_mem)
 	return op_load(c, o, o->osize, &v) && stack_push(c, o->osize, v);
 }
 BODY_HANDLER(push_mem)
-HANDLER(push_reg_64) { return push_64(c, o, n, false, h_push_reg); }
-HANDLER(push_imm_64) { return push_64(c, o, n, true, h_push_imm); }
 
-/* 16- and 32-bit code with a stack of the same width. */
-ALWAYS_INLINE HANDLER_TYPE push_legacy(struct cpu *c, const struct op *o, s64 n, unsigned size, bool imm, handler *slow)
+/* The stack pointer is as wide as the operand: the common case. */
+ALWAYS_INLINE HANDLER_TYPE push_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, bool imm, handler *slow)
 {
 	u64 rsp = trim(reg_get(c, 8 * RSP, size) - size, size);
 	u8 *p = fast_stack(c, rsp, size, true);
 
-	if (unlikely(!p || !stack_is(c, size)))
+	if (unlikely(!p))
 		TAIL(slow);
 	put_size(p, size, imm ? (u64)o->imm : reg_get(c, o->dst, size));
 	reg_set(c, 8 * RSP, size, rsp);
 	RUN(o + 1);
 }
-HANDLER(push_reg_16) { return push_legacy(c, o, n, 2, false, h_push_reg); }
-HANDLER(push_reg_32) { return push_legacy(c, o, n, 4, false, h_push_reg); }
-HANDLER(push_imm_16) { return push_legacy(c, o, n, 2, true, h_push_imm); }
-HANDLER(push_imm_32) { return push_legacy(c, o, n, 4, true, h_push_imm); }
+HANDLER(push_reg_16) { return push_fast(c, o, n, 2, false, h_push_reg); }
+HANDLER(push_reg_32) { return push_fast(c, o, n, 4, false, h_push_reg); }
+HANDLER(push_reg_64) { return push_fast(c, o, n, 8, false, h_push_reg); }
+HANDLER(push_imm_16) { return push_fast(c, o, n, 2, true, h_push_imm); }
+HANDLER(push_imm_32) { return push_fast(c, o, n, 4, true, h_push_imm); }
+HANDLER(push_imm_64) { return push_fast(c, o, n, 8, true, h_push_imm); }
 
-/* Of registers and immediates, by the logarithm of the size. [0]: the sizes do not agree */
+/* Handlers of registers and of immediates by the logarithm of the size; 0: the sizes cannot agree. */
+static unsigned stack_width(const struct dec *d) { return d->bits == 64 && d->osize != 8 ? 0 : log2_size(d->osize); }
 static handler *const push_regs[] = { h_push_reg, push_reg_16, push_reg_32, push_reg_64 };
 static handler *const push_imms[] = { h_push_imm, push_imm_16, push_imm_32, push_imm_64 };
 
 GEN(push)
 {
-	unsigned width = d->bits == 64 && d->osize != 8 ? 0 : log2_size(d->osize);
+	unsigned width = stack_width(d);
 
 	if (dec_kind(d, 0) == OPK_I || dec_kind(d, 0) == OPK_SI)
 		o->run = push_imms[width];
@@ -84,40 +72,23 @@ BODY(pop_mem)
 	return false;
 }
 BODY_HANDLER(pop_mem)
-HANDLER(pop_reg_64)
-{
-	u64 rsp = reg_get(c, 8 * RSP, 8);
-	const u8 *p = fast_host(c, rsp, 8, false);
-
-	if (unlikely(!p))
-		TAIL(h_pop_reg);
-	reg_set(c, 8 * RSP, 8, rsp + 8);
-	reg_set(c, o->dst, 8, get64(p));
-	RUN(o + 1);
-}
-ALWAYS_INLINE HANDLER_TYPE pop_legacy(struct cpu *c, const struct op *o, s64 n, unsigned size)
+ALWAYS_INLINE HANDLER_TYPE pop_fast(struct cpu *c, const struct op *o, s64 n, unsigned size)
 {
 	u64 rsp = reg_get(c, 8 * RSP, size), v;
 	const u8 *p = fast_stack(c, rsp, size, false);
 
-	if (unlikely(!p || !stack_is(c, size)))
+	if (unlikely(!p))
 		TAIL(h_pop_reg);
 	v = get_size(p, size);
 	reg_set(c, 8 * RSP, size, rsp + size);
 	reg_set(c, o->dst, size, v);
 	RUN(o + 1);
 }
-HANDLER(pop_reg_16) { return pop_legacy(c, o, n, 2); }
-HANDLER(pop_reg_32) { return pop_legacy(c, o, n, 4); }
-GEN(pop)
-{
-	bool wide = d->bits == 64;
-
-	if (d->mem)
-		o->run = h_pop_mem;
-	else
-		o->run = d->osize == 8 ? pop_reg_64 : wide ? h_pop_reg : d->osize == 2 ? pop_reg_16 : pop_reg_32;
-}
+HANDLER(pop_reg_16) { return pop_fast(c, o, n, 2); }
+HANDLER(pop_reg_32) { return pop_fast(c, o, n, 4); }
+HANDLER(pop_reg_64) { return pop_fast(c, o, n, 8); }
+static handler *const pop_regs[] = { h_pop_reg, pop_reg_16, pop_reg_32, pop_reg_64 };
+GEN(pop) { o->run = d->mem ? h_pop_mem : pop_regs[stack_width(d)]; }
 
 /* Could SIZE bytes be pushed to RSP? Only the bits of RSP that the stack has count. */
 static bool stack_room(struct cpu *c, u64 rsp, unsigned size)
