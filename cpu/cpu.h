@@ -170,7 +170,7 @@ struct cpus {
 	u16 mode_guess[256];       /* by hash: which number it may be */
 	u64 seed;
 	bool no_skip_waiting;      /* waiting loops are executed round by round (wait.h) */
-	struct watch *watch;       /* room for what wait.c knows; NULL: not yet */
+	struct watch *watch;       /* the state that wait.c compares; NULL before the first watched round */
 	u64 skipped;               /* instructions that were counted but not executed. No state. */
 	struct observer *observer; /* observe.h; NULL: nobody */
 	struct cpu *cpu[CPUS_MAX];
@@ -188,7 +188,8 @@ struct cpu {
 	 *   fix   AF in bit 4; bits 7 and 2 are normally 0, and else flip SF and PF, for values of FLAGS that no result has
 	 *   SF = bit 63 of res ^ fix.7, PF = even parity of the low byte of res, ^ fix.2
 	 * Inside of blocks fix may have FIX_DEFERRED, and the logarithm of the size in bytes at FIX_SIZE. Then cv holds the first operand of a subtraction, res the
-	 * difference of the zero-extended operands, not cut; or, with FIX_SUM, cv the first operand of an addition, res the sum, sign-extended.
+	 * difference of the zero-extended operands, not cut; or, with FIX_SUM, cv the first operand of an addition, res the
+	 * sum, sign-extended.
 	 * FIX_CARRIED: a carry or borrow came in.
 	 * FIX_LOOSE alone, after a shift: other bits of cv are still to be cleared. */
 	u64 res, cv;
@@ -280,9 +281,9 @@ struct cpu {
 	u64 walks;                 /* calls of page_walk. No state. */
 	u64 syncs, asks;           /* calls of cpu_sync; those of them by cpu_ask. No state. */
 	struct watch *watch;       /* who is to see each store to RAM (wait.c); NULL: nobody */
-	u64 look_at, watch_at;     /* icount at which it is to be seen whether the processor waits (wait.h); in a watched round */
+	u64 look_at, watch_at;     /* icount of the next look whether the processor waits (wait.h); of the next watched one */
 	u64 watched;               /* instructions of the last round that was watched, if that was not in vain; 0 */
-	u8 doubts, watch_doubts;   /* looks in a row that were in vain: computation looks like waiting. No state, like look_at. */
+	u8 doubts, watch_doubts;   /* looks in a row that were in vain: computation looks like waiting. No state. */
 
 	struct blocks *blocks;     /* of all */
 	struct view views[VIEWS];

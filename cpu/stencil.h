@@ -36,7 +36,8 @@
 
 /* Instructions that stitch.c rewrites are relocations whose addend has MARK and one of these in its bits 24-29.
  * Sizes in bytes. */
-enum { MARK = 0x40000000, MARK_SHIFT = 24, USE_1 = 1, USE_2, USE_4, USE_8, PUT_1, PUT_2, PUT_8, LEA, USE_VECTOR, PUT_VECTOR, MARKS };
+enum { MARK = 0x40000000, MARK_SHIFT = 24, USE_1 = 1, USE_2, USE_4, USE_8, PUT_1, PUT_2, PUT_8, LEA,
+       USE_VECTOR, PUT_VECTOR, MARKS };
 /* In make_stencils' table: the register, and at this bit what is added to the displacement. */
 enum { PATCH_PART_SHIFT = 8 };
 /* Bytes of a nop behind one of them. */
@@ -78,7 +79,8 @@ typedef u64 kept_vector __attribute__((vector_size(16)));
 struct kept { u64 rsp, rip, rdi, rsi, rcx, rdx, rbx, rax; kept_vector v[KEPT_VECTORS]; };
 #define STENCIL_PARAMS \
 	struct cpu *c, u64 rsp_, s64 n, u64 rip_, u64 rdi_, u64 rsi_, u64 rdx_, u64 any_, u64 rcx_, u64 rbx_, u64 rax_, \
-	kept_vector v0_, kept_vector v1_, kept_vector v2_, kept_vector v3_, kept_vector v4_, kept_vector v5_, kept_vector v6_, kept_vector v7_
+	kept_vector v0_, kept_vector v1_, kept_vector v2_, kept_vector v3_, \
+	kept_vector v4_, kept_vector v5_, kept_vector v6_, kept_vector v7_
 typedef HANDLER_CC void stencil_fn(STENCIL_PARAMS);
 #define CALL_STENCIL(fn, k, any) \
 	(fn)(c, (k)->rsp, n, (k)->rip, (k)->rdi, (k)->rsi, (k)->rdx, any, (k)->rcx, (k)->rbx, (k)->rax, \

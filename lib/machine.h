@@ -182,8 +182,8 @@ unsigned pc_memory_map(const struct vcpu *v, struct memory_region out[MEMORY_REG
 u64 pc_low_ram(const struct vcpu *v);
 /* Physical address of the ACPI RSDP. */
 u64 pc_rsdp(const struct vcpu *v);
-/* Set the display adapter to WIDTH x HEIGHT dots of 32 bits, as a video BIOS would. Its memory's address, or 0: there is
- * no adapter, or not this mode. */
+/* Set the display adapter to WIDTH x HEIGHT dots of 32 bits, as a video BIOS would. Its memory's address, or 0: there
+ * is no adapter, or not this mode. */
 u64 pc_framebuffer(struct vcpu *v, u32 width, u32 height);
 
 /* ---- drives.c ---- */

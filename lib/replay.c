@@ -85,7 +85,8 @@ static struct vcpu_stop lost(struct vcpu *v, const struct vcpu_place *where)
 {
 	struct vcpu_place at = vcpu_where(v);
 
-	machine_error(v, "the run is at instruction %llu+%u, %llu ns, and has passed the recorded place %llu+%u, %llu ns", (unsigned long long)at.instructions,
+	machine_error(v, "the run is at instruction %llu+%u, %llu ns, and has passed the recorded place %llu+%u, %llu ns",
+		(unsigned long long)at.instructions,
 		at.steps, (unsigned long long)at.ns, (unsigned long long)where->instructions, where->steps, (unsigned long long)where->ns);
 	return (struct vcpu_stop){ .reason = VCPU_STOP_HOST };
 }

@@ -180,8 +180,8 @@ struct vcpu_config {
 
 	enum vcpu_engine engine; /* [VCPU_ENGINE_BEST] */
 	bool no_skip_waiting;    /* Execute every round of a loop that waits for an event: a round leaves
-	                            registers, memory and devices unchanged. States, counts and recordings are the same. [one round is executed,
-	                            the others are counted] */
+	                            registers, memory and devices unchanged. States, counts and recordings are the
+	                            same. [one round is executed, the others are counted] */
 	uint64_t ns_per_instruction_q16; /* virtual ns an instruction takes, 16.16 fixed point [65536: 1 ns] */
 	uint64_t seed;           /* deterministic jitter of timer deadlines, and RDRAND [0: no jitter] */
 	uint64_t rtc;            /* seconds since 1970 at power-on, UTC [2000-01-01 00:00:00] */

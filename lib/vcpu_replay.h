@@ -108,7 +108,8 @@ struct vcpu_replay_files {
 /* Permit FILES for every later vcpu_replay_machine; strings are copied. False: no memory, or a NULL in moved; then
  * nothing is permitted. */
 VCPU_API bool vcpu_replay_allow(vcpu_replay *r, const struct vcpu_replay_files *files);
-/* Choose the engine of the machines that vcpu_replay_machine makes from now on. A recording names none. [VCPU_ENGINE_BEST] */
+/* Choose the engine of the machines that vcpu_replay_machine makes from now on. A recording names none.
+ * [VCPU_ENGINE_BEST] */
 VCPU_API void vcpu_replay_engine(vcpu_replay *r, enum vcpu_engine engine);
 /* Make the recorded machine; its disks are snapshots. NULL with *ERROR, e.g. if the kernel, the initrd or the
  * contents of a disk differ from the recorded ones (of a network block device only the size is compared). An overlay

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* An arithmetic instruction and the conditional jump or move after it in one step, as compilers write them at the end of
- * every loop. Both operations stay in the block as they are; only the first one's handler knows of the second. The condition is computed from operands and result, not from
- * the flags, which are kept all the same. */
+/* An arithmetic instruction and the conditional jump or move after it in one step, as compilers write them at the end
+ * of every loop. Both operations stay in the block as they are; only the first one's handler knows of the second. The
+ * condition is computed from operands and result, not from the flags, which are kept all the same if anybody sees
+ * them. */
 #define HAS_LINKS
 #include "cpu/engine/passes.h"
 #include "cpu/insn/alu.h"
@@ -83,8 +84,8 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 }
 
 /* The second half is CMOVcc of MSIZE bytes. Without FLAGS nobody sees those of the first half behind it. */
-ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size, enum form form,
-				      unsigned msize, bool flags)
+ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size,
+				      enum form form, unsigned msize, bool flags)
 {
 	u64 a = reg_get(c, o->base, size), b = form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size);
 	u64 r = alu(c, what, a, b, size, flags), yes = reg_get(c, o[1].src, msize), no = reg_get(c, o[1].dst, msize);

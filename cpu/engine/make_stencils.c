@@ -256,10 +256,13 @@ static bool member_hole(const struct relocation *r, struct patch *p)
 }
 
 /* A displacement, at AT in the code, of an instruction that is to be rewritten. The bytes before it are REX, opcode,
- * ModRM, SIB; of a use and a put ModRM and REX.R have the register. The addend's low bits are added to the displacement. */
+ * ModRM, SIB; of a use and a put ModRM and REX.R have the register. The addend's low bits are added to the
+ * displacement. */
 static bool marked(const struct relocation *r, struct patch *p, unsigned at)
 {
-	unsigned mark = (unsigned)(r->addend >> MARK_SHIFT) & 0x3f, rex = at - (mark == USE_1 || mark == USE_2 || mark == USE_VECTOR || mark == PUT_VECTOR ? 5 : 4);
+	unsigned mark = (unsigned)(r->addend >> MARK_SHIFT) & 0x3f;
+	bool two_bytes = mark == USE_1 || mark == USE_2 || mark == USE_VECTOR || mark == PUT_VECTOR; /* of opcode */
+	unsigned rex = at - (two_bytes ? 5 : 4);
 
 	snprintf(p->kind, sizeof p->kind, "MARKED + %u", mark);
 	p->addend = (code[at - 2] >> 3 & 7) | (code[rex] & 4) << 1 | (r->addend & ((1 << MARK_SHIFT) - 1)) << PATCH_PART_SHIFT;
@@ -338,7 +341,8 @@ struct facts {
 
 static void finish(const char *plain, const struct facts *f)
 {
-	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d },\n", plain, code_total, patch_total, f->hot, code_size,
+	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d },\n",
+	        plain, code_total, patch_total, f->hot, code_size,
 	        patch_count, f->next, f->links, f->seldom, f->skips, f->leaves, !f->leaves && f->next == 1 && f->hot == code_size, f->fixed,
 	        f->calls || f->indirect, f->vectors, !f->fixed && !f->returns, f->calls || f->written);
 	plains = grow(plains, (stencil_total + 1) * sizeof *plains);

@@ -484,8 +484,8 @@ static enum outcome look(struct cpu *c, struct round *round)
 }
 
 /* Count the rounds like ROUND that fit in N instructions from its beginning, or in the time in which devices give the
- * answers that they gave. The last of them is executed, and nobody stops before: the state has instants at which things were
- * done last. False: it is not closed, or none fits. */
+ * answers that they gave. The last of them is executed, and nobody stops before: the state has instants at which
+ * things were done last. False: it is not closed, or none fits. */
 static bool count_rounds(struct cpu *c, struct stretch *s, const struct round *round, s64 n)
 {
 	u64 length = c->icount - round->icount, steady = icount_at(c, c->clock->steady_until) - round->icount;
@@ -506,8 +506,8 @@ static bool count_rounds(struct cpu *c, struct stretch *s, const struct round *r
 
 static u64 next_look(const struct cpu *c, unsigned doubts) { return c->icount + ((u64)LOOK / 2 << doubts); }
 
-/* Is what it does a round that can be watched? Behind one that could it is found at once, or is something else, as an interrupt's
- * handler. */
+/* Watch a round, if the processor is in one. The round behind one that was counted is found at once, or else the
+ * processor does something else, as an interrupt's handler. */
 static enum outcome watch_out(struct cpu *c, struct stretch *s, s64 n)
 {
 	struct round round;

@@ -172,7 +172,8 @@ u64 copy_vector_at(const struct op *o, const struct patch *p)
 	return p->kind > PATCH_MARKED + LEA ? (u64)copy_named(o, p) + ((u32)p->addend >> PATCH_PART_SHIFT) : 0;
 }
 
-/* A use or put of vector registers. A half that is to be kept but is in no host register is loaded to its place first. */
+/* A use or put of vector registers. A half that is to be kept but is in no host register is loaded to its place
+ * first. */
 static unsigned put_vector(const struct copy *c, const struct patch *p, const u8 *from, bool use, u8 *out)
 {
 	enum { MOVAPS = 0x128 };

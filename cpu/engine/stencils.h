@@ -25,7 +25,9 @@ enum patch_kind {
 	PATCH_8, PATCH_16, PATCH_32, PATCH_64, /* so many bytes of the value */
 	PATCH_SIGNED,                     /* 32 bits, to which the processor gives a sign: the value must be such a number */
 	PATCH_RELATIVE,                   /* 32 bits: the value less the field's address */
-	PATCH_MARKED,                     /* + USE_1 ... PUT_VECTOR (stencil.h): the displacement of an instruction that is rewritten; its register, and from PATCH_PART_SHIFT up what is added to the displacement */
+	PATCH_MARKED,                     /* + USE_1 ... PUT_VECTOR (stencil.h): the displacement of an instruction that is
+	                                   * rewritten. addend: its register, and from PATCH_PART_SHIFT up a number to
+	                                   * add to the displacement */
 };
 
 struct patch {

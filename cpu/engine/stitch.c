@@ -36,8 +36,8 @@ const bool stitch_built = VCPU_STITCH;
 #include "cpu/engine/stencil_copy.h"
 #include "cpu/jump.h"
 
-enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 12, STUB_BYTES = 11,
-       COMMON_BYTES = 64, VERIFY_BYTES = 128, VERIFY_VECTOR_BYTES = 24 };
+enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 12,
+       STUB_BYTES = 11, COMMON_BYTES = 64, VERIFY_BYTES = 128, VERIFY_VECTOR_BYTES = 24 };
 
 /* Of an operation: its code, and, of a jump, which stencil it is, the swaps of its block, and the code that undoes
  * them on the way out (0: none). Of a block's first operation: the end of its code, its stub, which lies aside, and
@@ -477,8 +477,8 @@ static void find_valid(struct plan *plan, const struct op *first, unsigned count
 static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, u16 swaps, const struct vectors *v)
 {
 	const struct stencil *st = plan[i].stencil;
-	struct copy c = { .stencil = st, .op = &o[i], .code = s->code, .writable = s->writable, .hot = plan[i].start, .aside = plan[i].aside,
-		.dead = plan[i].dead, .swaps = swaps, .vectors = v, .valid = plan[i].valid };
+	struct copy c = { .stencil = st, .op = &o[i], .code = s->code, .writable = s->writable,
+		.hot = plan[i].start, .aside = plan[i].aside, .dead = plan[i].dead, .swaps = swaps, .vectors = v, .valid = plan[i].valid };
 	struct op *jump;
 	u32 out = 0;
 
@@ -575,7 +575,8 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 		plan[i].start = hot;
 		plan[i].size = GLUE_BYTES;
 		if (st) {
-			struct copy c = { .stencil = st, .op = &first[i], .dead = plan[i].dead, .swaps = swaps, .vectors = &vectors, .valid = plan[i].valid };
+			struct copy c = { .stencil = st, .op = &first[i], .dead = plan[i].dead, .swaps = swaps,
+				.vectors = &vectors, .valid = plan[i].valid };
 
 			plan[i].size = st->hot - copy_saved(&c, st->hot);
 			plan[i].aside = aside(s, st->size - st->hot);
@@ -625,7 +626,8 @@ void stitch_link(struct stitch *s, struct op *jump)
 	if (!at->stencil || (at->swaps && !at->out) || !has_room(s, STUB_BYTES))
 		return;
 	st = &stencils[at->stencil - 1];
-	c = (struct copy){ .stencil = st, .op = jump - (st->links - 1), .code = s->code, .writable = s->writable, .hot = at->hot, .aside = at->aside, .swaps = at->swaps };
+	c = (struct copy){ .stencil = st, .op = jump - (st->links - 1), .code = s->code, .writable = s->writable,
+		.hot = at->hot, .aside = at->aside, .swaps = at->swaps };
 	if (!copy_fits(st, c.op))
 		return;
 	c.linked = entry(s, jump->target);

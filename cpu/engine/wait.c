@@ -13,10 +13,10 @@
  * device's event or the caller; none of them comes before the end that run.c knows. Nor does another answer of a
  * device: only what calls clock_steady() may be polled.
  *
- * The second is for rounds that do anything, as a call of the BIOS does. While a round is watched the TLB has no tags, so that each
- * store comes to watch_store(), which keeps what was there before. Back at the beginning, all that the processor knows (what a
- * snapshot has of it, and the TLB) and all that was stored must be as it was. Nobody may have learned the time, or told another
- * anything: cpu_sync() counts that, but for devices that call clock_steady(). */
+ * The second is for rounds that do anything, as a call of the BIOS does. While a round is watched the TLB has no tags,
+ * so that each store comes to watch_store(), which keeps the bytes from before. Back at the beginning, the processor's
+ * state (all of it that a snapshot has, and the TLB) and the stored bytes must be as they were. No instruction may have
+ * read the time or written to a device. cpu_sync() counts both, but for devices that call clock_steady(). */
 #include <stdlib.h>
 #include "cpu/engine/wait.h"
 #include "cpu/op.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting loops. A guest that waits for an interrupt or for another processor often reads memory or a device, calls
- * the BIOS, or just jumps, until something changes. Nothing does before the next event of the machine, or the instant that the
- * device names. A round of such a loop that leaves everything as it was is followed by another one like it; run.c
- * executes one, and counts the others. */
+ * the BIOS, or just jumps, until something changes. Nothing does before the next event of the machine, or the instant
+ * that the device names. A round of such a loop that leaves everything as it was is followed by another one like it;
+ * run.c executes one, and counts the others. */
 #ifndef CPU_WAIT_H
 #define CPU_WAIT_H
 
@@ -28,7 +28,8 @@ bool watch_pays(const struct cpu *c, s64 n);
 /* A round begins at C, between two instructions. When it is closed, the devices that it has read give the same
  * answers up to clock->steady_until. */
 void round_begin(struct round *round, struct cpu *c);
-/* The same; the round is watched, and has MOST instructions, WATCHED_MAX at most. False: it cannot be. round_end must follow. */
+/* The same; the round is watched, and has MOST instructions, WATCHED_MAX at most. False: it cannot be. round_end must
+ * follow. */
 enum { WATCHED_MAX = 4096 };
 bool round_watch(struct round *round, struct cpu *c, u64 most);
 /* C has executed one more instruction without a fault, or none yet. True: the next one may be another of the round.

@@ -13,7 +13,8 @@ ALWAYS_INLINE void product_flags(struct cpu *c, u64 low, bool wide, unsigned siz
 
 /* ---- one operand: rDX:rAX (AX for bytes) = rAX * operand ---- */
 
-ALWAYS_INLINE void multiply(struct cpu *c, const struct op *o __attribute__((unused)), u64 b, unsigned size, bool is_signed, bool flags)
+ALWAYS_INLINE void multiply(struct cpu *c, const struct op *o __attribute__((unused)), u64 b, unsigned size, bool is_signed,
+			    bool flags)
 {
 	u64 a = reg_get(c, 8 * RAX, size), low, high;
 	bool wide;
@@ -41,7 +42,8 @@ ALWAYS_INLINE void multiply(struct cpu *c, const struct op *o __attribute__((unu
 		product_flags(c, low, wide, size);
 }
 
-ALWAYS_INLINE HANDLER_TYPE multiply_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed, bool flags)
+ALWAYS_INLINE HANDLER_TYPE multiply_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed,
+				    bool flags)
 {
 	multiply(c, o, reg_get(c, o->dst, size), size, is_signed, flags);
 	RUN(o + 1);
@@ -60,7 +62,8 @@ struct multiply_forms { handler *reg[2] /* [without flags] */, *mem[2]; };
 	HANDLER(name##_r##size) { return multiply_reg(c, o, n, size, is_signed, true); } \
 	HANDLER(name##_r##size##_n) { return multiply_reg(c, o, n, size, is_signed, false); } \
 	MEMORY2(name##_m##size, multiply_mem(c, o, n, size, is_signed, MEMORY_ARGS))
-#define MULTIPLY_FORMS(name, size) { { name##_r##size, name##_r##size##_n }, { name##_m##size##_lin, name##_m##size##_seg } }
+#define MULTIPLY_FORMS(name, size) \
+	{ { name##_r##size, name##_r##size##_n }, { name##_m##size##_lin, name##_m##size##_seg } }
 #define MULTIPLY(name, is_signed) \
 	MULTIPLY_SIZE(name, 1, is_signed) MULTIPLY_SIZE(name, 2, is_signed) \
 	MULTIPLY_SIZE(name, 4, is_signed) MULTIPLY_SIZE(name, 8, is_signed) \

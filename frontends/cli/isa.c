@@ -125,7 +125,8 @@ int command_isa(int argc, char **argv)
 			}
 			break;
 		case 'h':
-			puts("Usage: vcpu isa [--json | --theorem CPU [--monitor HOW]]\nPrint the instruction table: one row for each form of an instruction.\n\n"
+			puts("Usage: vcpu isa [--json | --theorem CPU [--monitor HOW]]\n"
+			     "Print the instruction table: one row for each form of an instruction.\n\n"
 			     "      --json         print an array of JSON objects, with every column\n"
 			     "      --theorem CPU  print the rows that prevent the virtualisation of CPU without\n"
 			     "                     hardware support (Popek and Goldberg)\n"

@@ -22,7 +22,8 @@ static void help(FILE *f)
 	fprintf(f, "Usage: vcpu COMMAND [OPTION]...\nRun an x86 PC, exactly and deterministically.\n\nCommands:\n");
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].text);
-	fprintf(f, "\n  --help      print this text; vcpu COMMAND --help lists the options\n  --version   print the version\n");
+	fprintf(f, "\n  --help      print this text; vcpu COMMAND --help lists the options\n"
+		"  --version   print the version\n");
 }
 
 int main(int argc, char **argv)

@@ -6,7 +6,8 @@
 
 #include "cli.h"
 
-enum { O_TO = 256, O_LIMIT_TIME, O_GDB, O_GDB_FILES, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON, O_ENGINE, O_STATS, O_VERBOSE, O_NO_SANDBOX, O_HELP };
+enum { O_TO = 256, O_LIMIT_TIME, O_GDB, O_GDB_FILES, O_VERIFY, O_LIVE, O_SERIAL, O_DEBUGCON,
+       O_ENGINE, O_STATS, O_VERBOSE, O_NO_SANDBOX, O_HELP };
 
 static const struct option replay_options[] = {
 	{ "to", required_argument, NULL, O_TO },

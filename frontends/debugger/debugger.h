@@ -314,7 +314,7 @@ bool address(struct session *s, const char **text, uint64_t *value);
 struct value value_keep(struct session *s, const struct value *v); /* with what is in memory now; for value_drop */
 void value_drop(struct value *v);
 unsigned history_add(struct session *s, const struct value *v);    /* its number */
-/* NAME is what follows a $. False with *KNOWN: it is one that there is not yet, which has been said. */
+/* NAME follows a $. False with *KNOWN: it is such a name, but there is no value yet, and an error was printed. */
 bool history_value(struct session *s, const char *name, struct value *v, bool *known);
 struct variable *variable_by_name(struct session *s, const char *name, bool make); /* NULL: there is none */
 void history_end(struct session *s);

@@ -258,7 +258,8 @@ void ata_reply(struct ata_drive *drive, struct ata_command *cmd, u32 len, enum a
 
 /* ---- commands without data from the medium ---- */
 
-/* A transfer mode that IDENTIFY tells of:  7..3 kind: 0 the default one, 1 PIO, 4 multiword DMA, 8 Ultra DMA   2..0 mode */
+/* A transfer mode that IDENTIFY lists:
+ *   7..3 kind: 0 the default one, 1 PIO, 4 multiword DMA, 8 Ultra DMA   2..0 mode */
 static bool has_mode(u8 mode)
 {
 	static const u8 modes[] = { [0] = 2, [1] = 5, [4] = 3, [8] = 6 };

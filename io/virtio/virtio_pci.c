@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Virtio's registers on PCI (virtio 1.2; limits: virtio.h): the structures of 4.1.4 in memory, and the ports of 0.9.5 (4.1.4.10). */
+/* Virtio's registers on PCI (virtio 1.2; limits: virtio.h): the structures of 4.1.4 in memory, and the ports of
+ * 0.9.5 (4.1.4.10). */
 #include "io/virtio/virtio.h"
 
 /*  BAR 0  ports          the legacy registers, then the device's configuration

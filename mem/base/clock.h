@@ -61,9 +61,9 @@ void clock_fire(struct clock *clock);
 /* After a snapshot was loaded the `when` of events has changed: put the list in order again. */
 void clock_sort(struct clock *clock);
 
-/* Called by a device that is being read, once: if no event comes and nothing is written, it gives the same answer to each read
- * before the instant UNTIL, and no such read changes anything, but for what the last of them alone decides (as the instant at
- * which it was). Who polls it need not ask again. */
+/* Called by a device that is being read, once: if no event comes and nothing is written, it gives the same answer to
+ * each read before the instant UNTIL, and no such read changes anything, but for what the last of them alone decides
+ * (as the instant at which it was). Who polls it need not ask again. */
 static inline void clock_steady(struct clock *clock, u64 until)
 {
 	clock->steady_answers++;
@@ -71,9 +71,9 @@ static inline void clock_steady(struct clock *clock, u64 until)
 		clock->steady_until = until;
 }
 
-/* Called by a device that is being written, once: all that this changes is LEN bytes AT that place, 8 at most, which have
- * still their values from before, and what follows from them. If they have the same values later, it is as if nobody had
- * written. */
+/* Called by a device that is being written, once: all that this changes is LEN bytes AT that place, 8 at most, which
+ * have still their values from before, and what follows from them. If they have the same values later, it is as if
+ * nobody had written. */
 static inline void clock_changes(struct clock *clock, void *at, unsigned len)
 {
 	if (!clock->changes)
