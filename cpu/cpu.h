@@ -80,18 +80,18 @@ struct x87 {
 	u64 ip, dp;
 };
 
-/* The TLB has two layers. What the processor remembers, until the guest flushes it or another page takes its place, is in `known' and `phys': it
+/* The TLB has two layers. What the processor remembers, until the guest flushes it or another page takes its place, is in `valid' and `phys': it
  * is state, since memory may say something else by now. The tags are ours, and may vanish at any time: the linear page, or TLB_NONE where this
  * kind of access must take the slow path: no permission, not yet dirty, decoded code, a device, a watchpoint. host = linear + addend. */
 #define TLB_BITS 11
 #define TLB_SIZE (1u << TLB_BITS)
 #define TLB_NONE ((u64)-1)
-enum { KNOWN_READ = 1, KNOWN_WRITE = 2, KNOWN_GLOBAL = 4, KNOWN_SIZE = 3 << 3 /* of the page that it is a piece of: 4 KiB, 2 MiB, 4 MiB, 1 GiB */ };
-/* in the low bits of a known page */
-struct tlb_entry { u64 read, write, known, addend; };
+enum { VALID_READ = 1, VALID_WRITE = 2, VALID_GLOBAL = 4, VALID_SIZE = 3 << 3 /* of the page that it is a piece of: 4 KiB, 2 MiB, 4 MiB, 1 GiB */ };
+/* in the low bits of `valid' */
+struct tlb_entry { u64 read, write, valid, addend; };
 /* The same for fetches, of which there is one for a look-up of a block. The jump cache leads only to pages that are in here. What may be fetched
  * depends on CPL alone, so that there are two views of code (code_view). */
-struct tlb_code { u64 known, phys; u8 *host; /* of the page; NULL: not looked up yet */ };
+struct tlb_code { u64 valid, phys; u8 *host; /* of the page; NULL: not looked up yet */ };
 
 /* An operation of a block is a struct op (op.h). What is compiled as a stencil sees its own operation as that, with other members, and knows those in
  * memory by another name (stencil.h). */
@@ -113,8 +113,8 @@ struct view {
 	struct tlb_entry tlb[TLB_SIZE];
 	u64 phys[TLB_SIZE];        /* of the entry with the same index */
 	struct tlb_code code[TLB_SIZE];
-	u16 used[TLB_SIZE];        /* indexes at which something may be known */
-	u8 listed[TLB_SIZE];       /* LISTED_*: what may be known there, so that most of `used' need not be looked at */
+	u16 used[TLB_SIZE];        /* indexes at which something may be valid */
+	u8 listed[TLB_SIZE];       /* LISTED_*: what may be valid there, so that most of `used' need not be looked at */
 	unsigned nused;
 	bool large;                /* there may be pieces of large pages */
 	struct jump jump[1u << JUMP_BITS];
@@ -256,7 +256,7 @@ struct cpu {
 	/* Time. now = idle_ns + icount * ns_q16 >> 16 */
 	u64 icount;                /* retired, by all processors; exact outside of blocks and after cpu_sync. It stands while others run. */
 	u64 idle_ns, ns_q16;
-	u64 turn_end;              /* icount at which the next processor gets its turn; TURN_NEVER: there is no other */
+	u64 quantum_end;           /* icount at which the next processor gets its turn; QUANTUM_NEVER: there is no other */
 	u64 rand;                  /* RDRAND */
 
 	/* What the processor is wired to. */
@@ -307,7 +307,7 @@ static inline void vregs_clear(struct cpu *c, unsigned at, unsigned n)
 }
 
 /* ---- run.c ---- */
-enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION, CPU_OBSERVED, CPU_TURN /* another processor's turn */,
+enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION, CPU_OBSERVED, CPU_QUANTUM /* another processor's turn */,
 		CPU_TIME /* time_end of struct cpus */ };
 
 struct cpu_config {
@@ -348,7 +348,7 @@ bool cpu_wakes(const struct cpu *c);                  /* has it something to do?
 enum sleep { SLEPT, SLEPT_ENOUGH, SLEEPS_FOREVER } cpu_sleep(struct cpu *c, u64 end);
 
 /* ---- smp.c ---- */
-#define TURN_NEVER (~(u64)0)
+#define QUANTUM_NEVER (~(u64)0)
 /* cpu_run for all processors of a machine, in turns. CPU_REQUEST: something has asked for it, or `asked' is set. */
 enum cpu_stop cpus_run(struct cpus *all, u64 icount_end, u64 idle_end);
 static inline struct cpu *cpus_running(const struct cpus *all) { return all->cpu[all->turn]; }
@@ -438,12 +438,12 @@ void tlb_init(struct cpu *c);
 void jumps_flush(struct cpu *c);                      /* forget where jumps led; the translations stay */
 void tlb_protect(struct cpu *c, u64 phys);            /* a page got code: take write tags away */
 void tlb_drop_writes(struct cpu *c);                  /* the next write to each page takes the slow path, which marks it dirty */
-void tlb_drop_tags(struct cpu *c);                    /* everything does: flags of pages have changed. What is known stays. */
+void tlb_drop_tags(struct cpu *c);                    /* everything does: flags of pages have changed. What is valid stays. */
 /* The view whose `code' has what was fetched with the current rights. */
 static inline struct view *code_view(struct cpu *c) { return &c->views[c->cpl == 3 ? VIEW_USER : VIEW_SUPERVISOR]; }
-/* Fetch: like tlb_fill, through what is known. */
+/* Fetch: like tlb_fill, through valid entries. */
 bool tlb_fetch(struct cpu *c, u64 linear, u8 **host, u64 *phys);
-/* What is known, as numbers: at most TLB_WORDS; returns how many. And back. */
+/* The valid entries, as numbers: at most TLB_WORDS; returns how many. And back. */
 #define TLB_WORDS (VIEWS * (1 + TLB_SIZE * 5))
 unsigned tlb_save(const struct cpu *c, u64 *out);
 void tlb_load(struct cpu *c, const u64 *in, unsigned count);

@@ -26,7 +26,7 @@ struct dec {
 	/* Results of the passes (passes.c), by which gen functions choose handlers. */
 	bool dead_flags;   /* nobody can see the flags that it writes */
 	bool dead_behind;  /* nobody can see any of OSZAPC as they are behind it */
-	bool taking;       /* its operand, or base, is the value that the operation before has just written */
+	bool forwarded;    /* its operand, or base, is the value that the operation before has just written */
 	bool fused;        /* it does the conditional jump or move behind it, too */
 };
 

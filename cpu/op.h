@@ -78,7 +78,7 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 l
 #define HANDLER(name) handler name; HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
 #define COLD_HANDLER(name) handler name; COLD HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
 /* One that takes `last'. Stitched blocks have none. */
-#define TAKING_HANDLER HANDLER
+#define FORWARDED_HANDLER HANDLER
 /* The first operation of another block, and the one that O is linked to. */
 #define RUN_BLOCK(first) RUN(first)
 #define RUN_LINKED(o) RUN((o)->target)
@@ -165,9 +165,9 @@ ALWAYS_INLINE char *reg_at(const struct cpu *c, u64 off)
 
 /* In a handler that takes `last', the value of SIZE bytes that the operation before has written to the register at OFF. */
 #if VCPU_CHECKS
-#define TAKEN(off, size) (assert(trim(last, (size)) == reg_get(c, (off), (size))), trim(last, (size)))
+#define FORWARDED(off, size) (assert(trim(last, (size)) == reg_get(c, (off), (size))), trim(last, (size)))
 #else
-#define TAKEN(off, size) trim(last, (size))
+#define FORWARDED(off, size) trim(last, (size))
 #endif
 
 /* A general register as an operand of SIZE bytes: 32-bit writes clear the upper half (SDM vol. 1, 3.4.1.1). */

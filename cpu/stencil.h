@@ -341,7 +341,7 @@ extern stencil_fn next_1, next_2, linked;
 #define COLD_HANDLER(name) \
 	handler name; \
 	static inline HANDLER_CC void text_##name(struct cpu *c, const struct op *o, s64 n, u64 last)
-#define TAKING_HANDLER COLD_HANDLER
+#define FORWARDED_HANDLER COLD_HANDLER
 #define BODY(name) \
 	bool do_##name(struct cpu *c, const struct stored_op *o); \
 	static inline bool text_do_##name(struct cpu *c, const struct op *o)

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* Debugging: stops, and travelling in time.
  *
- *     shots:   0-------1-------2-------3---4-5-*      a snapshot every so often, more of them close before the last place that was sought
+ *  checkpoints: 0-------1-------2-------3---4-5-*      a snapshot every so often, more of them close before the last place that was sought
  *     inputs:      i       ii          i              given again when the run comes by
  *
- * What was executed and what was written between two shots is known by page, roughly (a Bloom filter): a search for the last stop skips what
+ * What was executed and what was written between two checkpoints is known by page, roughly (a Bloom filter): a search for the last stop skips what
  * cannot have it. */
 #include <stdlib.h>
 #include "lib/debug.h"
 #include "lib/replay.h"
 
-/* ---- shots ---- */
+/* ---- checkpoints ---- */
 
 static bool at_or_before(const struct vcpu_place *a, const struct vcpu_place *b) { return !place_before(b, a); }
 
-/* The last shot at or before PLACE: there always is one, the first. */
-static size_t shot_before(const struct vcpu_debug *d, const struct vcpu_place *place)
+/* The last checkpoint at or before PLACE: there always is one, the first. */
+static size_t checkpoint_before(const struct vcpu_debug *d, const struct vcpu_place *place)
 {
-	size_t low = 0, high = d->nshots;
+	size_t low = 0, high = d->ncheckpoints;
 
 	while (high - low > 1) {
 		size_t middle = (low + high) / 2;
 
-		if (at_or_before(&d->shots[middle]->at, place))
+		if (at_or_before(&d->checkpoints[middle]->at, place))
 			low = middle;
 		else
 			high = middle;
@@ -30,11 +30,11 @@ static size_t shot_before(const struct vcpu_debug *d, const struct vcpu_place *p
 	return low;
 }
 
-static void shot_free(struct vcpu_debug *d, size_t i)
+static void checkpoint_free(struct vcpu_debug *d, size_t i)
 {
-	vcpu_snapshot_free(d->v, d->shots[i]->state);
-	free(d->shots[i]);
-	memmove(&d->shots[i], &d->shots[i + 1], (--d->nshots - i) * sizeof *d->shots);
+	vcpu_snapshot_free(d->v, d->checkpoints[i]->state);
+	free(d->checkpoints[i]);
+	memmove(&d->checkpoints[i], &d->checkpoints[i + 1], (--d->ncheckpoints - i) * sizeof *d->checkpoints);
 }
 
 static void bloom_or(struct bloom *to, const struct bloom *from)
@@ -46,27 +46,27 @@ static void bloom_or(struct bloom *to, const struct bloom *from)
 /* Too many: give up the one whose loss makes the way to it longest, least, measured by how far away it is. */
 static void thin(struct vcpu_debug *d, u64 now)
 {
-	while (d->nshots > 3 && vcpu_snapshot_memory(d->v) > d->bytes_max) {
+	while (d->ncheckpoints > 3 && vcpu_snapshot_memory(d->v) > d->bytes_max) {
 		size_t worst = 1;
 		double least = 1e300;
 
-		for (size_t i = 1; i + 1 < d->nshots; i++) {
-			u64 at = d->shots[i]->at.instructions, far = at < now ? now - at : at - now;
-			double loss = (double)(d->shots[i + 1]->at.instructions - d->shots[i - 1]->at.instructions) / (double)(far + d->interval);
+		for (size_t i = 1; i + 1 < d->ncheckpoints; i++) {
+			u64 at = d->checkpoints[i]->at.instructions, far = at < now ? now - at : at - now;
+			double loss = (double)(d->checkpoints[i + 1]->at.instructions - d->checkpoints[i - 1]->at.instructions) / (double)(far + d->interval);
 
-			if (loss < least && d->observer.executed != &d->shots[i]->executed) {
+			if (loss < least && d->observer.executed != &d->checkpoints[i]->executed) {
 				least = loss;
 				worst = i;
 			}
 		}
-		bloom_or(&d->shots[worst - 1]->executed, &d->shots[worst]->executed);
-		bloom_or(&d->shots[worst - 1]->written, &d->shots[worst]->written);
-		shot_free(d, worst);
+		bloom_or(&d->checkpoints[worst - 1]->executed, &d->checkpoints[worst]->executed);
+		bloom_or(&d->checkpoints[worst - 1]->written, &d->checkpoints[worst]->written);
+		checkpoint_free(d, worst);
 	}
 }
 
-/* What runs from here on is noted in the shot that we stand behind. */
-static void note_in(struct vcpu_debug *d, struct shot *s)
+/* What runs from here on is noted in the checkpoint that we stand behind. */
+static void note_in(struct vcpu_debug *d, struct checkpoint *s)
 {
 	const struct cpus *all = d->v->cpu->all;
 
@@ -81,7 +81,7 @@ static bool note_written(struct vcpu_debug *d)
 	struct vcpu_place at = vcpu_where(d->v);
 	vcpu_snapshot *s;
 
-	d->v->past_written = &d->shots[shot_before(d, &at)]->written;
+	d->v->past_written = &d->checkpoints[checkpoint_before(d, &at)]->written;
 	s = vcpu_snapshot_take(d->v);
 	d->v->past_written = NULL;
 	vcpu_snapshot_free(d->v, s);
@@ -92,36 +92,36 @@ static bool note_written(struct vcpu_debug *d)
 static bool shoot(struct vcpu_debug *d)
 {
 	struct vcpu_place at = vcpu_where(d->v);
-	struct shot *s, **shots;
+	struct checkpoint *s, **checkpoints;
 	size_t i = 0;
 
-	if (d->nshots) {
-		i = shot_before(d, &at);
-		if (place_equal(&d->shots[i]->at, &at)) {
-			note_in(d, d->shots[i]);
+	if (d->ncheckpoints) {
+		i = checkpoint_before(d, &at);
+		if (place_equal(&d->checkpoints[i]->at, &at)) {
+			note_in(d, d->checkpoints[i]);
 			return true;
 		}
-		d->v->past_written = &d->shots[i]->written;
+		d->v->past_written = &d->checkpoints[i]->written;
 	}
 	s = calloc(1, sizeof *s);
-	shots = realloc(d->shots, (d->nshots + 1) * sizeof *shots);
-	if (shots)
-		d->shots = shots;
-	if (!s || !shots || !(s->state = vcpu_snapshot_take(d->v))) {
+	checkpoints = realloc(d->checkpoints, (d->ncheckpoints + 1) * sizeof *checkpoints);
+	if (checkpoints)
+		d->checkpoints = checkpoints;
+	if (!s || !checkpoints || !(s->state = vcpu_snapshot_take(d->v))) {
 		d->v->past_written = NULL;
 		free(s);
 		machine_error(d->v, "the host has no memory for a snapshot");
 		return false;
 	}
 	d->v->past_written = NULL;
-	if (d->nshots && ++i < d->nshots) { /* in the midst of what is known: all of it may be on this side, too */
-		s->executed = d->shots[i - 1]->executed;
-		s->written = d->shots[i - 1]->written;
+	if (d->ncheckpoints && ++i < d->ncheckpoints) { /* in the midst of what is known: all of it may be on this side, too */
+		s->executed = d->checkpoints[i - 1]->executed;
+		s->written = d->checkpoints[i - 1]->written;
 	}
 	s->at = at;
 	s->input = d->next;
-	memmove(&d->shots[i + 1], &d->shots[i], (d->nshots++ - i) * sizeof *d->shots);
-	d->shots[i] = s;
+	memmove(&d->checkpoints[i + 1], &d->checkpoints[i], (d->ncheckpoints++ - i) * sizeof *d->checkpoints);
+	d->checkpoints[i] = s;
 	note_in(d, s);
 	thin(d, at.instructions);
 	return true;
@@ -129,7 +129,7 @@ static bool shoot(struct vcpu_debug *d)
 
 static bool restore(struct vcpu_debug *d, size_t i)
 {
-	struct shot *s = d->shots[i];
+	struct checkpoint *s = d->checkpoints[i];
 
 	if (vcpu_snapshot_restore(d->v, s->state))
 		return false;
@@ -245,15 +245,15 @@ static void skip_here(struct vcpu_debug *d)
 	d->observer.skip_steps = at.steps;
 }
 
-/* Where the next shot is, or is due. */
-static u64 next_shot(const struct vcpu_debug *d)
+/* Where the next checkpoint is, or is due. */
+static u64 next_checkpoint(const struct vcpu_debug *d)
 {
 	struct vcpu_place at = vcpu_where(d->v);
-	size_t i = shot_before(d, &at);
-	u64 due = d->shots[i]->at.instructions + d->interval;
+	size_t i = checkpoint_before(d, &at);
+	u64 due = d->checkpoints[i]->at.instructions + d->interval;
 
-	if (i + 1 < d->nshots && d->shots[i + 1]->at.instructions <= due + d->interval / 2)
-		return d->shots[i + 1]->at.instructions;
+	if (i + 1 < d->ncheckpoints && d->checkpoints[i + 1]->at.instructions <= due + d->interval / 2)
+		return d->checkpoints[i + 1]->at.instructions;
 	return due > at.instructions ? due : at.instructions + 1;
 }
 
@@ -284,7 +284,7 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 	for (bool ok = debug_mark_pages(d); ok;) {
 		const struct input *in = d->next < d->ninputs ? &d->inputs[d->next] : NULL;
 		struct vcpu_place at = vcpu_where(d->v);
-		u64 shot = next_shot(d);
+		u64 checkpoint = next_checkpoint(d);
 		struct vcpu_stop stop;
 		bool there = false;
 
@@ -295,11 +295,11 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 			break;
 		}
 		/* Known inputs wake whoever sleeps. */
-		if (in && in->at.instructions <= shot && !place_before(&to, &in->at) && (to.ns || in->at.instructions < to.instructions ||
+		if (in && in->at.instructions <= checkpoint && !place_before(&to, &in->at) && (to.ns || in->at.instructions < to.instructions ||
 				(in->at.instructions == to.instructions && in->at.steps < to.steps))) {
 			stop = machine_run_to(d->v, &in->at);
-		} else if (shot < to.instructions) {
-			stop = machine_run(d->v, (struct place){ shot, 0 }, in ? ~(u64)0 : idle_end);
+		} else if (checkpoint < to.instructions) {
+			stop = machine_run(d->v, (struct place){ checkpoint, 0 }, in ? ~(u64)0 : idle_end);
 			if (stop.reason == VCPU_STOP_LIMIT) {
 				if (!shoot(d) || !debug_mark_pages(d)) {
 					s = stopped(d, VCPU_DEBUG_ERROR);
@@ -425,18 +425,18 @@ struct vcpu_debug_stop vcpu_debug_step(vcpu_debug *d) { return step(d, STOP_ACCE
 
 /* ---- going back ---- */
 
-/* Extra shots close before a place that somebody seems to be interested in: steps back from it are short. */
+/* Extra checkpoints close before a place that somebody seems to be interested in: steps back from it are short. */
 static const u64 near[] = { 4000000, 400000, 40000, 4000 };
 
 static struct vcpu_debug_stop seek(struct vcpu_debug *d, struct vcpu_place to)
 {
 	struct vcpu_place at = vcpu_where(d->v);
-	size_t i = shot_before(d, &to);
+	size_t i = checkpoint_before(d, &to);
 	struct vcpu_debug_stop s;
 
 	if (place_equal(&at, &to))
 		return stopped(d, VCPU_DEBUG_THERE);
-	if (place_before(&to, &at) || place_before(&at, &d->shots[i]->at) || (to.instructions == at.instructions && to.steps == at.steps &&
+	if (place_before(&to, &at) || place_before(&at, &d->checkpoints[i]->at) || (to.instructions == at.instructions && to.steps == at.steps &&
 		!to.ns))
 		if (!restore(d, i))
 			return stopped(d, VCPU_DEBUG_ERROR);
@@ -460,8 +460,8 @@ struct vcpu_debug_stop vcpu_debug_seek(vcpu_debug *d, struct vcpu_place place)
 
 	if (debug_refuses(d))
 		return stopped(d, VCPU_DEBUG_ERROR);
-	if (place_before(&place, &d->shots[0]->at)) {
-		struct vcpu_place first = d->shots[0]->at;
+	if (place_before(&place, &d->checkpoints[0]->at)) {
+		struct vcpu_place first = d->checkpoints[0]->at;
 
 		if (place.instructions != first.instructions || place.steps != first.steps) {
 			s = seek(d, first);
@@ -471,7 +471,7 @@ struct vcpu_debug_stop vcpu_debug_seek(vcpu_debug *d, struct vcpu_place place)
 		}
 		place = first;
 	}
-	if (place.instructions == d->end.instructions && place.steps == d->end.steps && !place.ns && !place_before(&place, &d->shots[0]->at))
+	if (place.instructions == d->end.instructions && place.steps == d->end.steps && !place.ns && !place_before(&place, &d->checkpoints[0]->at))
 		return seek(d, d->end);
 	return seek(d, place);
 }
@@ -510,7 +510,7 @@ struct vcpu_debug_stop vcpu_debug_step_back(vcpu_debug *d)
 	if (debug_refuses(d))
 		return stopped(d, VCPU_DEBUG_ERROR);
 	at = vcpu_where(d->v);
-	first = d->shots[0]->at;
+	first = d->checkpoints[0]->at;
 	if (!place_before(&first, &at))
 		return stopped(d, VCPU_DEBUG_START);
 	if (at.instructions == first.instructions && at.steps == first.steps)
@@ -527,8 +527,8 @@ struct vcpu_debug_stop vcpu_debug_step_back(vcpu_debug *d)
 	return s;
 }
 
-/* Can the part of WATCH that is in R have been written after shot S? */
-static bool may_have_written(const struct vcpu_debug *d, const struct shot *s, const struct watch *watch, const struct range *r)
+/* Can the part of WATCH that is in R have been written after checkpoint S? */
+static bool may_have_written(const struct vcpu_debug *d, const struct checkpoint *s, const struct watch *watch, const struct range *r)
 {
 	u64 first = watch->first < r->base ? 0 : watch->first - r->base, last = watch->last - r->base;
 
@@ -574,8 +574,8 @@ static bool is_request(const struct vcpu_debug_stop *s)
 	return s->what == VCPU_DEBUG_MACHINE && s->machine.reason == VCPU_STOP_REQUEST;
 }
 
-/* Can any point have been hit after shot S, before the next one? */
-static bool may_have_hit(const struct vcpu_debug *d, const struct shot *s)
+/* Can any point have been hit after checkpoint S, before the next one? */
+static bool may_have_hit(const struct vcpu_debug *d, const struct checkpoint *s)
 {
 	const struct observer *w = &d->observer;
 
@@ -605,10 +605,10 @@ struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 	if (debug_refuses(d) || !note_written(d))
 		return stopped(d, VCPU_DEBUG_ERROR);
 	at = vcpu_where(d->v);
-	for (size_t i = shot_before(d, &at) + 1; i-- > 0 && !any && (on = may_go_on(d));) {
-		struct vcpu_place first = d->shots[i]->at, to = i + 1 < d->nshots && place_before(&d->shots[i + 1]->at, &at) ? d->shots[i + 1]->at : at;
+	for (size_t i = checkpoint_before(d, &at) + 1; i-- > 0 && !any && (on = may_go_on(d));) {
+		struct vcpu_place first = d->checkpoints[i]->at, to = i + 1 < d->ncheckpoints && place_before(&d->checkpoints[i + 1]->at, &at) ? d->checkpoints[i + 1]->at : at;
 
-		if (!place_before(&first, &to) || !may_have_hit(d, d->shots[i]))
+		if (!place_before(&first, &to) || !may_have_hit(d, d->checkpoints[i]))
 			continue;
 		if (!restore(d, i))
 			return stopped(d, VCPU_DEBUG_ERROR);
@@ -625,7 +625,7 @@ struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 	if (!on)
 		return machine_stop(d, (struct vcpu_stop){ .reason = VCPU_STOP_REQUEST });
 	if (!any) {
-		s = vcpu_debug_seek(d, d->shots[0]->at);
+		s = vcpu_debug_seek(d, d->checkpoints[0]->at);
 		if (s.what == VCPU_DEBUG_THERE)
 			s.what = VCPU_DEBUG_START;
 		return s;
@@ -697,7 +697,7 @@ struct vcpu_debug_stop vcpu_debug_last_event(vcpu_debug *d, unsigned kinds, uint
 	return s;
 }
 
-struct vcpu_place vcpu_debug_start(const vcpu_debug *d) { return d ? d->shots[0]->at : (struct vcpu_place){ 0 }; }
+struct vcpu_place vcpu_debug_start(const vcpu_debug *d) { return d ? d->checkpoints[0]->at : (struct vcpu_place){ 0 }; }
 struct vcpu_place vcpu_debug_end(const vcpu_debug *d) { return d ? d->end : (struct vcpu_place){ 0 }; }
 
 void vcpu_debug_fields(const vcpu_debug *d, void (*each)(void *user, const char *part, const char *field, unsigned index, uint64_t value),
@@ -730,16 +730,16 @@ void vcpu_debug_tlb(const vcpu_debug *d, void (*each)(void *user, const struct v
 		for (unsigned k = 0; k < c->views[i].nused; k++) {
 			const struct view *view = &c->views[i];
 			unsigned n = view->used[k];
-			u64 data = view->tlb[n].known, code = view->code[n].known;
+			u64 data = view->tlb[n].valid, code = view->code[n].valid;
 
 			if (data != TLB_NONE)
-				each(user, &(struct vcpu_debug_translation){ data & PAGE_MASK, view->phys[n], sizes[(data & KNOWN_SIZE) >> 3], i == VIEW_USER ||
+				each(user, &(struct vcpu_debug_translation){ data & PAGE_MASK, view->phys[n], sizes[(data & VALID_SIZE) >> 3], i == VIEW_USER ||
 					i == VIEW_SLOW,
-					data & KNOWN_READ, data & KNOWN_WRITE, false, data & KNOWN_GLOBAL });
+					data & VALID_READ, data & VALID_WRITE, false, data & VALID_GLOBAL });
 			if (code != TLB_NONE)
-				each(user, &(struct vcpu_debug_translation){ code & PAGE_MASK, view->code[n].phys, sizes[(code & KNOWN_SIZE) >> 3], i == VIEW_USER ||
+				each(user, &(struct vcpu_debug_translation){ code & PAGE_MASK, view->code[n].phys, sizes[(code & VALID_SIZE) >> 3], i == VIEW_USER ||
 					i == VIEW_SLOW,
-					false, false, true, code & KNOWN_GLOBAL });
+					false, false, true, code & VALID_GLOBAL });
 		}
 	d->v->busy--;
 }
@@ -808,8 +808,8 @@ static void branch(struct vcpu_debug *d)
 
 	while (d->ninputs > d->next)
 		free(d->inputs[--d->ninputs].data);
-	while (d->nshots > 1 && place_before(&at, &d->shots[d->nshots - 1]->at))
-		shot_free(d, d->nshots - 1);
+	while (d->ncheckpoints > 1 && place_before(&at, &d->checkpoints[d->ncheckpoints - 1]->at))
+		checkpoint_free(d, d->ncheckpoints - 1);
 	d->end = d->heard = at;
 }
 
@@ -915,11 +915,11 @@ void vcpu_debug_free(vcpu_debug *d)
 	while (d->npoints)
 		vcpu_debug_delete(d, d->points[0].id);
 	debug_listen_no_more(d);
-	while (d->nshots)
-		shot_free(d, d->nshots - 1);
+	while (d->ncheckpoints)
+		checkpoint_free(d, d->ncheckpoints - 1);
 	while (d->ninputs)
 		free(d->inputs[--d->ninputs].data);
-	free(d->shots);
+	free(d->checkpoints);
 	free(d->inputs);
 	free(d->spare);
 	free(d->points);

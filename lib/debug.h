@@ -8,11 +8,11 @@
 #include "lib/vcpu_debug.h"
 #include "lib/vcpu_snapshot.h"
 
-struct shot {
+struct checkpoint {
 	struct vcpu_place at;
 	vcpu_snapshot *state;
 	size_t input;                       /* the next one */
-	struct bloom executed, written;     /* from here to the next shot, as far as the run has been there */
+	struct bloom executed, written;     /* from here to the next checkpoint, as far as the run has been there */
 };
 
 struct input {
@@ -42,8 +42,8 @@ struct said { u64 icount; u8 channel, byte; };
 struct vcpu_debug {
 	struct vcpu *v;
 	struct observer observer;
-	struct shot **shots;
-	size_t nshots;
+	struct checkpoint **checkpoints;
+	size_t ncheckpoints;
 	struct input *inputs;
 	size_t ninputs, inputs_room, next;
 	u8 *spare;                          /* for the bytes of the next one: debug_room */

@@ -339,7 +339,7 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 		return stopped(drives_news(v, &news) ? news : GO_ON, 0);
 	switch (why) {
 	case CPU_LIMIT: return stopped(VCPU_STOP_LIMIT, 0);
-	case CPU_REQUEST: case CPU_TURN: return stopped(GO_ON, 0);
+	case CPU_REQUEST: case CPU_QUANTUM: return stopped(GO_ON, 0);
 	case CPU_OBSERVED: return stopped(STOP_OBSERVED, 0);
 	case CPU_TRIPLE_FAULT: return stopped(VCPU_STOP_TRIPLE_FAULT, machine_running(v)->id);
 	case CPU_DEAD_HALT: return stopped(VCPU_STOP_HALT, 0);

@@ -608,7 +608,7 @@ bool block_known(struct cpu *c, const struct op *o)
 	u64 linear = (c->r[RIP] + c->cs_base) & c->linear_mask;
 	const struct tlb_code *t = &code_view(c)->code[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
-	if (o < b->arena || o >= b->arena + b->used || t->known == TLB_NONE || (t->known & PAGE_MASK) != (linear & PAGE_MASK))
+	if (o < b->arena || o >= b->arena + b->used || t->valid == TLB_NONE || (t->valid & PAGE_MASK) != (linear & PAGE_MASK))
 		return false;
 	for (size_t i = b->pool_used; i-- > 0;)
 		if (b->pool[i].ops == o)

@@ -33,7 +33,7 @@ void check_block(const struct dec *d, const struct op *o, unsigned count, unsign
 			check_operands(&d[i], &o[i]);
 		if (d[i].fused)
 			CHECK(!last && d[i].row->insn->fuse && d[i + 1].row && d[i + 1].row->insn->condition && !d[i + 1].raises);
-		if (d[i].taking)
+		if (d[i].forwarded)
 			CHECK(!first && d[i - 1].row && d[i - 1].row->insn->gives && !d[i - 1].raises && !dec_is_mem(&d[i - 1], 0) && dec_size(&d[i - 1], 0) >= 4 &&
 			      (o[i].base == o[i - 1].dst || o[i].src == o[i - 1].dst));
 		if (d[i].dead_flags)
@@ -51,8 +51,8 @@ static void check_tlb(struct cpu *c, const struct view *v)
 
 		if (page == TLB_NONE)
 			continue;
-		CHECK(e->known != TLB_NONE && (e->known & PAGE_MASK) == page && (e->write == TLB_NONE || e->write == page));
-		CHECK(e->write == TLB_NONE || e->known & KNOWN_WRITE);
+		CHECK(e->valid != TLB_NONE && (e->valid & PAGE_MASK) == page && (e->write == TLB_NONE || e->write == page));
+		CHECK(e->write == TLB_NONE || e->valid & VALID_WRITE);
 		CHECK((page >> PAGE_SHIFT & (TLB_SIZE - 1)) == v->used[i]);
 		r = space_find(c->mem, phys, NULL);
 		CHECK(r && r->kind == RANGE_RAM && page + e->addend == (u64)(uintptr_t)(r->ram->host + r->ram_offset + (phys - r->base)));

@@ -25,7 +25,7 @@ ALWAYS_INLINE bool holds(enum alu what, unsigned cc, u64 a, u64 b, u64 r, unsign
 	return yes ^ (cc & 1);
 }
 
-enum { PLAIN, TAKING }; /* the first source is a register's, or the operation before has just written it */
+enum { PLAIN, FORWARDED_REG }; /* the first source is a register's, or the operation before has just written it */
 
 /* The first half alone, for a memory operand that the TLB does not answer for; the jump follows by itself. */
 static bool slow_compare(struct cpu *c, const struct op *o)
@@ -56,12 +56,12 @@ COLD_HANDLER(fused_slow)
 	RUN(o + 1);
 }
 
-ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size, enum form form, bool in64, bool taking, u64 last)
+ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size, enum form form, bool in64, bool forwarded, u64 last)
 {
 	u64 a, b, r;
 
 	if (form == FORM_RR || form == FORM_RI || form == FORM_R) {
-		a = taking ? TAKEN(o->base, size) : reg_get(c, o->base, size);
+		a = forwarded ? FORWARDED(o->base, size) : reg_get(c, o->base, size);
 		b = form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size);
 	} else {
 		const u8 *p = fast_op(c, o, KIND_INDEX, size, false);
@@ -95,10 +95,10 @@ ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, 
 }
 
 #define FUSED(what, size, form, in64, cc) \
-	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); } \
-	TAKING_HANDLER(taking_##what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, TAKING, last); }
+	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, false, last); } \
+	FORWARDED_HANDLER(forwarded_##what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, true, last); }
 #define FUSED_LOAD(what, size, form, in64, cc) \
-	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, PLAIN, last); }
+	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, false, last); }
 #define MOVE(name, what, cc, size, form, msize) \
 	HANDLER(name) { return fused_move(c, o, n, what, cc, size, form, msize, true); } \
 	HANDLER(name##_n) { return fused_move(c, o, n, what, cc, size, form, msize, false); }
@@ -115,13 +115,13 @@ ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, 
 		return forms; \
 	}
 
-/* [taking] */
+/* [forwarded] */
 static handler *const *find_jump(u32 key)
 {
 	switch (key) {
 #define FUSED(what, size, form, in64, cc) \
 	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc), what##_##form##size##_##in64##_##cc, \
-		   taking_##what##_##form##size##_##in64##_##cc)
+		   forwarded_##what##_##form##size##_##in64##_##cc)
 #define FUSED_LOAD(what, size, form, in64, cc) \
 	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc), what##_##form##size##_##in64##_##cc, NULL)
 #define FUSED_MOVE(what, size, form, in64, cc)
@@ -156,9 +156,9 @@ handler *fused_handler(const struct dec *a, const struct op *o, const struct dec
 	key = FUSED_KEY(o->code, dec_size(a, 0), o->form, a->bits == 64, j->opcode & 15u);
 	if (condition == CONDITION_JUMP) {
 		forms = find_jump(key);
-		return forms ? forms[a->taking] : NULL;
+		return forms ? forms[a->forwarded] : NULL;
 	}
-	if (!j->mem && size >= 4 && !a->taking)
+	if (!j->mem && size >= 4 && !a->forwarded)
 		forms = find_move(key);
 	return forms ? forms[(size == 8) + 2 * j->dead_behind] : NULL;
 }

@@ -25,7 +25,7 @@ HANDLER(check_crossing)
 	u64 page = ((c->r[RIP] + c->cs_base + CROSSING_BYTES) & c->linear_mask) & PAGE_MASK;
 	const struct tlb_code *t = &code_view(c)->code[page >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
-	if (unlikely((t->known & PAGE_MASK) != page || t->known == TLB_NONE || t->phys != (u64)o->imm)) {
+	if (unlikely((t->valid & PAGE_MASK) != page || t->valid == TLB_NONE || t->phys != (u64)o->imm)) {
 		n += o->left;
 		LEAVE(EXIT_LOOKUP);
 	}

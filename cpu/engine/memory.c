@@ -35,7 +35,7 @@ static u8 *beside_code(const struct cpu *c, u64 linear, unsigned len)
 	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
 	u8 *host = fast_host(c, linear, len, false);
 
-	return host && c->view->tlb[n].known & KNOWN_WRITE && code_spares(c, c->view->phys[n], linear & (PAGE_SIZE - 1), len) ? host : NULL;
+	return host && c->view->tlb[n].valid & VALID_WRITE && code_spares(c, c->view->phys[n], linear & (PAGE_SIZE - 1), len) ? host : NULL;
 }
 
 /* The bytes of an access that needs no more: nobody watches them. NULL: look further. Implicit supervisor accesses have the rights of the supervisor's

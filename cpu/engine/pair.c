@@ -27,10 +27,10 @@ unsigned step_of(const struct dec *d, const struct op *o)
 }
 
 /* Do one. False: the TLB has no answer for its load. */
-ALWAYS_INLINE bool step(struct cpu *c, const struct op *o, unsigned what, bool taking, u64 last, u64 *v)
+ALWAYS_INLINE bool step(struct cpu *c, const struct op *o, unsigned what, bool forwarded, u64 last, u64 *v)
 {
 	u64 from = what == MOV4 || what == MOV8 ? o->src : o->base;
-	u64 base = taking ? TAKEN(from, 8) : REG64(from);
+	u64 base = forwarded ? FORWARDED(from, 8) : REG64(from);
 	const u8 *p;
 
 	switch (what) {
@@ -88,16 +88,16 @@ ALWAYS_INLINE HANDLER_TYPE both(struct cpu *c, const struct op *o, s64 n, u64 la
 
 #define PAIR(first, second, takes) \
 	HANDLER(pair_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first, 2 * second + takes); } \
-	HANDLER(taking_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first + 1, 2 * second + takes); }
+	HANDLER(forwarded_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first + 1, 2 * second + takes); }
 #include "cpu/engine/pairs.def"
 
 handler *paired_handler(const struct dec *d, const struct op *o)
 {
-#define PAIR(first, second, takes) [first][second][takes] = { pair_##first##_##second##_##takes, taking_##first##_##second##_##takes },
+#define PAIR(first, second, takes) [first][second][takes] = { pair_##first##_##second##_##takes, forwarded_##first##_##second##_##takes },
 	static handler *const pairs[STEPS][STEPS][2][2] = { /* [first][second][does the second take the first's result][does the first take one] */
 #include "cpu/engine/pairs.def"
 	};
 	unsigned first = step_of(d, o), second = first ? step_of(d + 1, o + 1) : STEP_NONE;
 
-	return second ? pairs[first][second][d[1].taking][d->taking] : NULL;
+	return second ? pairs[first][second][d[1].forwarded][d->forwarded] : NULL;
 }

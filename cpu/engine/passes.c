@@ -84,7 +84,7 @@ static void forward(struct dec *d, struct op *o, unsigned count)
 			o[i].src = o[i].base;
 			o[i].base = from;
 		}
-		d[i].taking = (which == TAKES_BASE ? o[i].base : o[i].src) == from;
+		d[i].forwarded = (which == TAKES_BASE ? o[i].base : o[i].src) == from;
 	}
 }
 
@@ -106,7 +106,7 @@ static bool fuse(struct dec *d, struct op *o)
 static void choose(struct dec *d, struct op *o, unsigned count, bool pairs)
 {
 	for (unsigned i = 0; i < count; i++)
-		if (!(i + 1 < count && fuse(&d[i], &o[i])) && (d[i].dead_flags || d[i].taking))
+		if (!(i + 1 < count && fuse(&d[i], &o[i])) && (d[i].dead_flags || d[i].forwarded))
 			insn_gen[o[i].code](&d[i], &o[i]);
 	/* Two by two. The second keeps its handler, for the case that the pair is left in its middle. */
 	for (unsigned i = 0; pairs && i + 1 < count; i++) {

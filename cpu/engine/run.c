@@ -356,8 +356,8 @@ static void pay(struct cpu *c, struct stretch *s)
 {
 	if (s->costs) {
 		c->idle_ns += c->ns_q16 >> 16 ? c->ns_q16 >> 16 : 1;
-		if (c->turn_end != TURN_NEVER)
-			c->turn_end--;
+		if (c->quantum_end != QUANTUM_NEVER)
+			c->quantum_end--;
 		s->costs = false;
 		s->passed = true;
 	}
@@ -388,7 +388,7 @@ static int end_reached(const struct cpu *c, struct stretch *s)
 	if (s->passed && c->clock->now >= (steps > 1 ? s->sleep_end : s->idle_end))
 		return CPU_IDLE;
 	s->passed = false;
-	return c->icount >= c->turn_end ? CPU_TURN : GO_ON;
+	return c->icount >= c->quantum_end ? CPU_QUANTUM : GO_ON;
 }
 
 /* INIT, SIPI, traps, interrupts. True: there was one. */
@@ -422,8 +422,8 @@ static int sleep_on(struct cpu *c, const struct stretch *s)
 {
 	if (c->bare)
 		return CPU_IDLE;
-	if (c->turn_end != TURN_NEVER)
-		return CPU_TURN;
+	if (c->quantum_end != QUANTUM_NEVER)
+		return CPU_QUANTUM;
 	switch (cpu_sleep(c, s->sleep_end)) {
 	case SLEPT: return GO_ON;
 	case SLEPT_ENOUGH: return CPU_IDLE;
@@ -456,8 +456,8 @@ static s64 distance(const struct cpu *c, u64 icount_end)
 
 	if (until > icount_end) /* it may be reached, but not yet its last step */
 		until = icount_end > c->icount ? icount_end : c->icount + 1;
-	if (until > c->turn_end)
-		until = c->turn_end;
+	if (until > c->quantum_end)
+		until = c->quantum_end;
 	return until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
 }
 
@@ -465,7 +465,7 @@ static s64 distance(const struct cpu *c, u64 icount_end)
 static bool disturbed(const struct cpu *c)
 {
 	return c->attn & ATTN_CLOCK || c->stop || *c->all->asked || c->all->remapped || c->activity != ACTIVITY_RUN ||
-	       c->init_pending || c->icount >= c->turn_end || due(c) || c->eflags & (FL_T | FL_RF);
+	       c->init_pending || c->icount >= c->quantum_end || due(c) || c->eflags & (FL_T | FL_RF);
 }
 
 /* Execute a round, instruction by instruction. */

@@ -9,12 +9,12 @@
  * They have one count of instructions and one time, which pass for all while any of them runs. When all sleep, time goes on to the next event. */
 #include "cpu/op.h"
 
-enum { TURN = 20000 }; /* instructions */
+enum { QUANTUM = 20000 }; /* instructions */
 
 /* With a seed, turns have other lengths: from half of that to one and a half. */
-static u64 turn_length(const struct cpus *all, u64 now)
+static u64 quantum_length(const struct cpus *all, u64 now)
 {
-	return all->seed ? TURN / 2 + hash64(all->seed ^ now, &all->turn, sizeof all->turn) % TURN : TURN;
+	return all->seed ? QUANTUM / 2 + hash64(all->seed ^ now, &all->turn, sizeof all->turn) % QUANTUM : QUANTUM;
 }
 
 /* C has slept or waited while FROM ran: it is as late for it, too. */
@@ -46,7 +46,7 @@ static void give_turn(struct cpus *all, unsigned n)
 	all->turn = n;
 	if (c->smm != smm)
 		smm_show(all);
-	c->turn_end = all->count > 1 ? c->icount + turn_length(all, c->icount) : TURN_NEVER;
+	c->quantum_end = all->count > 1 ? c->icount + quantum_length(all, c->icount) : QUANTUM_NEVER;
 	c->clock->attention = &c->attn;
 }
 
@@ -59,11 +59,11 @@ static enum cpu_stop next_turn(struct cpus *all, u64 idle_end)
 		if (cpu_wakes(all->cpu[n])) {
 			give_turn(all, n);
 			cpu_step(all->cpu[n]);
-			return CPU_TURN;
+			return CPU_QUANTUM;
 		}
 	}
 	switch (cpu_sleep(cpus_running(all), idle_end)) {
-	case SLEPT: return CPU_TURN;
+	case SLEPT: return CPU_QUANTUM;
 	case SLEPT_ENOUGH: return CPU_IDLE;
 	default: return CPU_DEAD_HALT;
 	}
@@ -77,16 +77,16 @@ enum cpu_stop cpus_run(struct cpus *all, u64 icount_end, u64 idle_end)
 		idle_end = all->time_end;
 	do {
 		why = cpu_run(cpus_running(all), icount_end, idle_end);
-		if (why == CPU_TURN)
+		if (why == CPU_QUANTUM)
 			why = next_turn(all, idle_end < all->sleep_end ? idle_end : all->sleep_end);
-	} while (why == CPU_TURN);
+	} while (why == CPU_QUANTUM);
 	pass_time_to_all(all);
 	return why;
 }
 
 void cpu_yield(struct cpu *c)
 {
-	c->turn_end = c->end - (u64)(c->n + c->op->left) + 1;
+	c->quantum_end = c->end - (u64)(c->n + c->op->left) + 1;
 	attend(c, ATTN_LINE);
 }
 
@@ -138,8 +138,8 @@ void cpus_loaded(struct cpus *all)
 		cpu_loaded(all->cpu[i]);
 	pass_time_to_all(all);
 	c = cpus_running(all);
-	if ((c->turn_end == TURN_NEVER) != (all->count == 1))
-		c->turn_end = all->count == 1 ? TURN_NEVER : c->icount;
+	if ((c->quantum_end == QUANTUM_NEVER) != (all->count == 1))
+		c->quantum_end = all->count == 1 ? QUANTUM_NEVER : c->icount;
 	c->clock->attention = &c->attn;
 	c->clock->now = cpu_now(c);
 	smm_show(all);

@@ -26,7 +26,7 @@ static const struct field cpu_fields[] = {
 	CPU(init_pending, BOOL), CPU(sipi_pending, BOOL), CPU(sipi_vector, U8), CPU(smm, BOOL), CPU(smi_pending, BOOL),
 	CPU(smm_nmi_blocked, BOOL), CPU(smbase, U32), FIELD_MAX(struct cpu, activity, U8, ACTIVITY_FERR),
 	CPU(db_pending, U64), CPU(monitor_phys, U64), CPU(monitor_armed, BOOL), CPU(mwait_breaks, BOOL), CPU(icount, U64), CPU(idle_ns, U64),
-	CPU(turn_end, U64), CPU(rand, U64),
+	CPU(quantum_end, U64), CPU(rand, U64),
 	FIELD_END
 };
 

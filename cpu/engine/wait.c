@@ -235,7 +235,7 @@ static bool quiet_here(struct cpu *c)
 
 	if (in_64(c) ? !canonical(rip) : rip > c->seg[CS].limit)
 		return false;
-	if (t->known == TLB_NONE || (t->known ^ linear) & PAGE_MASK || !tlb_fetch(c, linear, &host, &phys) || !host)
+	if (t->valid == TLB_NONE || (t->valid ^ linear) & PAGE_MASK || !tlb_fetch(c, linear, &host, &phys) || !host)
 		return false;
 	if (!in_64(c) && to_limit < room)
 		room = (unsigned)to_limit;

@@ -4,9 +4,9 @@
 #include "cpu/insn/alu.h"
 
 /* register, register or immediate; the first source may come from the operation before */
-ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, bool imm, bool flags, bool taking, u64 last)
+ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, bool imm, bool flags, bool forwarded, u64 last)
 {
-	u64 a = taking ? TAKEN(o->base, size) : reg_get(c, o->base, size);
+	u64 a = forwarded ? FORWARDED(o->base, size) : reg_get(c, o->base, size);
 	u64 b = imm ? op_imm(o, size) : reg_get(c, o->src, size);
 	u64 r = alu(c, what, a, b, size, flags);
 
@@ -60,13 +60,13 @@ ALWAYS_INLINE HANDLER_TYPE alu_modify(struct cpu *c, const struct op *o, s64 n, 
 /* One handler for each (instruction, size); `_n` has no flags. Forms: rr ri, rm (load), mr mi (modify or look); m: MEMORY2 makes _lin, _seg and their slow twin. */
 #define ALU_SIZE(name, NAME, size) \
 	HANDLER(name##_rr##size) { return alu_reg(c, o, n, NAME, size, false, true, false, last); } \
-	TAKING_HANDLER(name##_rr##size##_taking) { return alu_reg(c, o, n, NAME, size, false, true, true, last); } \
+	FORWARDED_HANDLER(name##_rr##size##_forwarded) { return alu_reg(c, o, n, NAME, size, false, true, true, last); } \
 	HANDLER(name##_ri##size) { return alu_reg(c, o, n, NAME, size, true, true, false, last); } \
-	TAKING_HANDLER(name##_ri##size##_taking) { return alu_reg(c, o, n, NAME, size, true, true, true, last); } \
+	FORWARDED_HANDLER(name##_ri##size##_forwarded) { return alu_reg(c, o, n, NAME, size, true, true, true, last); } \
 	HANDLER(name##_rr##size##_n) { return alu_reg(c, o, n, NAME, size, false, false, false, last); } \
-	TAKING_HANDLER(name##_rr##size##_n_taking) { return alu_reg(c, o, n, NAME, size, false, false, true, last); } \
+	FORWARDED_HANDLER(name##_rr##size##_n_forwarded) { return alu_reg(c, o, n, NAME, size, false, false, true, last); } \
 	HANDLER(name##_ri##size##_n) { return alu_reg(c, o, n, NAME, size, true, false, false, last); } \
-	TAKING_HANDLER(name##_ri##size##_n_taking) { return alu_reg(c, o, n, NAME, size, true, false, true, last); } \
+	FORWARDED_HANDLER(name##_ri##size##_n_forwarded) { return alu_reg(c, o, n, NAME, size, true, false, true, last); } \
 	MEMORY2(name##_rm##size, alu_load(c, o, n, NAME, size, MEMORY_ARGS)) \
 	MEMORY2(name##_mr##size, alu_memory(c, o, n, NAME, size, MEMORY_ARGS_REG)) \
 	MEMORY2(name##_mi##size, alu_memory(c, o, n, NAME, size, MEMORY_ARGS_IMM))
@@ -79,13 +79,13 @@ ALWAYS_INLINE HANDLER_TYPE alu_memory(struct cpu *c, const struct op *o, s64 n, 
 }
 
 struct alu_forms {
-	handler *reg[2][2][2]; /* [immediate][without flags][taking] */
+	handler *reg[2][2][2]; /* [immediate][without flags][forwarded] */
 	handler *rm[2], *mr[2], *mi[2]; /* [0]: linear, [1]: segmented */
 };
 
 #define ALU_FORMS(name, size) \
-	{ { { { name##_rr##size, name##_rr##size##_taking }, { name##_rr##size##_n, name##_rr##size##_n_taking } }, \
-	    { { name##_ri##size, name##_ri##size##_taking }, { name##_ri##size##_n, name##_ri##size##_n_taking } } }, \
+	{ { { { name##_rr##size, name##_rr##size##_forwarded }, { name##_rr##size##_n, name##_rr##size##_n_forwarded } }, \
+	    { { name##_ri##size, name##_ri##size##_forwarded }, { name##_ri##size##_n, name##_ri##size##_n_forwarded } } }, \
 	  { name##_rm##size##_lin, name##_rm##size##_seg }, \
 	  { name##_mr##size##_lin, name##_mr##size##_seg }, { name##_mi##size##_lin, name##_mi##size##_seg } }
 
@@ -99,7 +99,7 @@ static void choose(const struct dec *d, struct op *o, const struct alu_forms *f)
 	}
 	switch (o->form) {
 	case FORM_RR:
-	case FORM_RI: o->run = f->reg[o->form == FORM_RI][d->dead_flags][d->taking]; break;
+	case FORM_RI: o->run = f->reg[o->form == FORM_RI][d->dead_flags][d->forwarded]; break;
 	case FORM_RM: o->run = f->rm[seg]; break;
 	case FORM_MR: o->run = f->mr[seg]; break;
 	default: o->run = f->mi[seg]; break;
@@ -125,23 +125,23 @@ ALU(cmp, CMP)
 ALU(test, TEST)
 
 /* One operand: the same forms without a second one. */
-struct unary_forms { handler *r[2][2] /* [without flags][taking] */, *m[2]; };
+struct unary_forms { handler *r[2][2] /* [without flags][forwarded] */, *m[2]; };
 
 #define UNARY_SIZE(name, NAME, size) \
 	HANDLER(name##_r##size) { return alu_reg(c, o, n, NAME, size, true, true, false, last); } \
 	HANDLER(name##_r##size##_n) { return alu_reg(c, o, n, NAME, size, true, false, false, last); } \
-	TAKING_HANDLER(name##_r##size##_taking) { return alu_reg(c, o, n, NAME, size, true, true, true, last); } \
-	TAKING_HANDLER(name##_r##size##_n_taking) { return alu_reg(c, o, n, NAME, size, true, false, true, last); } \
+	FORWARDED_HANDLER(name##_r##size##_forwarded) { return alu_reg(c, o, n, NAME, size, true, true, true, last); } \
+	FORWARDED_HANDLER(name##_r##size##_n_forwarded) { return alu_reg(c, o, n, NAME, size, true, false, true, last); } \
 	MEMORY2(name##_m##size, alu_modify(c, o, n, NAME, size, MEMORY_ARGS_IMM))
 #define UNARY_FORMS(name, size) \
-	{ { { name##_r##size, name##_r##size##_taking }, { name##_r##size##_n, name##_r##size##_n_taking } }, { name##_m##size##_lin, name##_m##size##_seg } }
+	{ { { name##_r##size, name##_r##size##_forwarded }, { name##_r##size##_n, name##_r##size##_n_forwarded } }, { name##_m##size##_lin, name##_m##size##_seg } }
 #define UNARY(name, NAME) \
 	UNARY_SIZE(name, NAME, 1) UNARY_SIZE(name, NAME, 2) UNARY_SIZE(name, NAME, 4) UNARY_SIZE(name, NAME, 8) \
 	GEN(name) \
 	{ \
 		static const struct unary_forms forms[4] = { UNARY_FORMS(name, 1), UNARY_FORMS(name, 2), UNARY_FORMS(name, 4), UNARY_FORMS(name, 8) }; \
 		const struct unary_forms *f = &forms[log2_size(dec_size(d, 0))]; \
-		o->run = d->mem ? f->m[!d->simple_ea] : f->r[d->dead_flags][d->taking]; \
+		o->run = d->mem ? f->m[!d->simple_ea] : f->r[d->dead_flags][d->forwarded]; \
 	}
 
 UNARY(inc, INC)

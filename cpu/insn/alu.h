@@ -126,10 +126,10 @@ ALWAYS_INLINE bool alu_carry(enum alu what, u64 a, u64 b, u64 r, unsigned size)
 #define MEMORY3(name, expr) \
 	MEMORY2(name, expr) \
 	HANDLER(name##_base) { const enum kind kind_ = KIND_BASE; handler *const slow_ = name##_slow; return expr; }
-/* With one more, _taking, like _base, whose base is `last`. */
+/* With one more, _forwarded, like _base, whose base is `last`. */
 #define MEMORY4(name, expr) \
 	MEMORY3(name, expr) \
-	TAKING_HANDLER(name##_taking) { const enum kind kind_ = KIND_LAST; handler *const slow_ = name##_slow; return expr; }
+	FORWARDED_HANDLER(name##_forwarded) { const enum kind kind_ = KIND_LAST; handler *const slow_ = name##_slow; return expr; }
 #define MEMORY_ARGS kind_, slow_
 #define MEMORY_ARGS_REG kind_, false, slow_
 #define MEMORY_ARGS_IMM kind_, true, slow_

@@ -4,13 +4,13 @@
 #include "cpu/insn/condition.h"
 
 /* Of FORMS3 and FORMS4. */
-static unsigned memory_form(const struct dec *d) { return d->taking ? 3 : dec_kind_of_memory(d) - KIND_BASE; }
+static unsigned memory_form(const struct dec *d) { return d->forwarded ? 3 : dec_kind_of_memory(d) - KIND_BASE; }
 
-enum source { IMM, REG, LAST };
+enum source { IMM, REG, FORWARDED_REG };
 
 ALWAYS_INLINE HANDLER_TYPE mov_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, enum source from, u64 last)
 {
-	u64 v = trim(from == IMM ? (u64)o->imm : from == LAST ? TAKEN(o->src, size) : reg_get(c, o->src, size), size);
+	u64 v = trim(from == IMM ? (u64)o->imm : from == FORWARDED_REG ? FORWARDED(o->src, size) : reg_get(c, o->src, size), size);
 
 	reg_set(c, o->dst, size, v);
 	RUN_LAST(o + 1, v);
@@ -22,7 +22,7 @@ ALWAYS_INLINE HANDLER_TYPE mov_load(struct cpu *c, const struct op *o, s64 n, un
 	u64 v;
 
 	if (kind == KIND_LAST) {
-		const u8 *p = fast_host(c, TAKEN(o->base, 8) + (s64)o->disp, from, false);
+		const u8 *p = fast_host(c, FORWARDED(o->base, 8) + (s64)o->disp, from, false);
 
 		if (unlikely(!p))
 			TAIL(slow);
@@ -45,7 +45,7 @@ ALWAYS_INLINE HANDLER_TYPE mov_store(struct cpu *c, const struct op *o, s64 n, u
 
 #define MOV_SIZE(size) \
 	HANDLER(mov_rr##size) { return mov_reg(c, o, n, size, REG, last); } \
-	TAKING_HANDLER(mov_rr##size##_taking) { return mov_reg(c, o, n, size, LAST, last); } \
+	FORWARDED_HANDLER(mov_rr##size##_forwarded) { return mov_reg(c, o, n, size, FORWARDED_REG, last); } \
 	HANDLER(mov_ri##size) { return mov_reg(c, o, n, size, IMM, last); } \
 	MEMORY4(mov_rm##size, mov_load(c, o, n, size, size, false, MEMORY_ARGS, last)) \
 	MEMORY3(mov_mr##size, mov_store(c, o, n, size, MEMORY_ARGS_REG)) \
@@ -56,11 +56,11 @@ MOV_SIZE(4)
 MOV_SIZE(8)
 
 #define FORMS3(name) { name##_base, name##_lin, name##_seg }
-#define FORMS4(name) { name##_base, name##_lin, name##_seg, name##_taking }
+#define FORMS4(name) { name##_base, name##_lin, name##_seg, name##_forwarded }
 
 GEN(mov)
 {
-	static handler *const rr[4][2] = { { mov_rr1, mov_rr1_taking }, { mov_rr2, mov_rr2_taking }, { mov_rr4, mov_rr4_taking }, { mov_rr8, mov_rr8_taking } };
+	static handler *const rr[4][2] = { { mov_rr1, mov_rr1_forwarded }, { mov_rr2, mov_rr2_forwarded }, { mov_rr4, mov_rr4_forwarded }, { mov_rr8, mov_rr8_forwarded } };
 	static handler *const ri[4] = { mov_ri1, mov_ri2, mov_ri4, mov_ri8 };
 	static handler *const rm[4][4] = { FORMS4(mov_rm1), FORMS4(mov_rm2), FORMS4(mov_rm4), FORMS4(mov_rm8) };
 	static handler *const mr[4][3] = { FORMS3(mov_mr1), FORMS3(mov_mr2), FORMS3(mov_mr4), FORMS3(mov_mr8) };
@@ -68,7 +68,7 @@ GEN(mov)
 	unsigned s = log2_size(dec_size(d, 0));
 
 	switch (o->form) {
-	case FORM_RR: o->run = rr[s][d->taking]; break;
+	case FORM_RR: o->run = rr[s][d->forwarded]; break;
 	case FORM_RI: o->run = ri[s]; break;
 	case FORM_RM: o->run = rm[s][memory_form(d)]; break;
 	case FORM_MR: o->run = mr[s][memory_form(d)]; break;
@@ -108,7 +108,7 @@ GEN(mov_moffs)
 
 ALWAYS_INLINE HANDLER_TYPE extend_reg(struct cpu *c, const struct op *o, s64 n, unsigned from, unsigned to, bool sign, enum source source, u64 last)
 {
-	u64 v = source == LAST ? TAKEN(o->src, from) : reg_get(c, o->src, from);
+	u64 v = source == FORWARDED_REG ? FORWARDED(o->src, from) : reg_get(c, o->src, from);
 
 	if (sign)
 		v = trim(extend(v, from), to);
@@ -118,7 +118,7 @@ ALWAYS_INLINE HANDLER_TYPE extend_reg(struct cpu *c, const struct op *o, s64 n, 
 
 #define EXTEND(name, from, to, sign) \
 	HANDLER(name##_r##from##to) { return extend_reg(c, o, n, from, to, sign, REG, last); } \
-	TAKING_HANDLER(name##_r##from##to##_taking) { return extend_reg(c, o, n, from, to, sign, LAST, last); } \
+	FORWARDED_HANDLER(name##_r##from##to##_forwarded) { return extend_reg(c, o, n, from, to, sign, FORWARDED_REG, last); } \
 	MEMORY4(name##_m##from##to, mov_load(c, o, n, from, to, sign, MEMORY_ARGS, last))
 #define EXTEND_TO(name, from, sign) EXTEND(name, from, 2, sign) EXTEND(name, from, 4, sign) EXTEND(name, from, 8, sign)
 EXTEND_TO(movzx, 1, false)
@@ -128,13 +128,13 @@ EXTEND_TO(movsx, 2, true)
 EXTEND(movsx, 4, 8, true)
 
 struct extend_forms { handler *r[2], *m[4]; };
-#define EXTEND_FORMS(name, from, to) { { name##_r##from##to, name##_r##from##to##_taking }, FORMS4(name##_m##from##to) }
+#define EXTEND_FORMS(name, from, to) { { name##_r##from##to, name##_r##from##to##_forwarded }, FORMS4(name##_m##from##to) }
 
 static void choose_extend(const struct dec *d, struct op *o, const struct extend_forms forms[2][3])
 {
 	const struct extend_forms *f = &forms[dec_size(d, 1) == 2][log2_size(dec_size(d, 0)) - 1];
 
-	o->run = d->mem ? f->m[memory_form(d)] : f->r[d->taking];
+	o->run = d->mem ? f->m[memory_form(d)] : f->r[d->forwarded];
 }
 
 GEN(movzx)
@@ -160,7 +160,7 @@ GEN(movsxd)
 	static const struct extend_forms wide = EXTEND_FORMS(movsx, 4, 8);
 
 	if (d->osize == 8)
-		o->run = d->mem ? wide.m[memory_form(d)] : wide.r[d->taking];
+		o->run = d->mem ? wide.m[memory_form(d)] : wide.r[d->forwarded];
 	else
 		gen_mov(d, o); /* without REX.W it is a plain move */
 }
@@ -179,10 +179,10 @@ HANDLER(lea2) { return lea_with(c, o, n, 2, true, REG64(o->base)); }
 HANDLER(lea4) { return lea_with(c, o, n, 4, true, REG64(o->base)); }
 HANDLER(lea8) { return lea_with(c, o, n, 8, false, REG64(o->base)); }
 HANDLER(lea8_short) { return lea_with(c, o, n, 8, true, REG64(o->base)); }
-TAKING_HANDLER(lea2_taking) { return lea_with(c, o, n, 2, true, TAKEN(o->base, 8)); }
-TAKING_HANDLER(lea4_taking) { return lea_with(c, o, n, 4, true, TAKEN(o->base, 8)); }
-TAKING_HANDLER(lea8_short_taking) { return lea_with(c, o, n, 8, true, TAKEN(o->base, 8)); }
-TAKING_HANDLER(lea8_taking) { return lea_with(c, o, n, 8, false, TAKEN(o->base, 8)); }
+FORWARDED_HANDLER(lea2_forwarded) { return lea_with(c, o, n, 2, true, FORWARDED(o->base, 8)); }
+FORWARDED_HANDLER(lea4_forwarded) { return lea_with(c, o, n, 4, true, FORWARDED(o->base, 8)); }
+FORWARDED_HANDLER(lea8_short_forwarded) { return lea_with(c, o, n, 8, true, FORWARDED(o->base, 8)); }
+FORWARDED_HANDLER(lea8_forwarded) { return lea_with(c, o, n, 8, false, FORWARDED(o->base, 8)); }
 ALWAYS_INLINE HANDLER_TYPE lea_base(struct cpu *c, const struct op *o, s64 n, u64 base)
 {
 	u64 v = base + (s64)o->disp;
@@ -191,14 +191,14 @@ ALWAYS_INLINE HANDLER_TYPE lea_base(struct cpu *c, const struct op *o, s64 n, u6
 	RUN_LAST(o + 1, v);
 }
 HANDLER(lea8_base) { return lea_base(c, o, n, REG64(o->base)); }
-TAKING_HANDLER(lea8_base_taking) { return lea_base(c, o, n, TAKEN(o->base, 8)); }
+FORWARDED_HANDLER(lea8_base_forwarded) { return lea_base(c, o, n, FORWARDED(o->base, 8)); }
 GEN(lea)
 {
 	static handler *const forms[5][2] = {
-		{ lea2, lea2_taking }, { lea4, lea4_taking }, { lea8_short, lea8_short_taking }, { lea8_base, lea8_base_taking }, { lea8, lea8_taking },
+		{ lea2, lea2_forwarded }, { lea4, lea4_forwarded }, { lea8_short, lea8_short_forwarded }, { lea8_base, lea8_base_forwarded }, { lea8, lea8_forwarded },
 	};
 
-	o->run = forms[d->osize == 2 ? 0 : d->osize == 4 ? 1 : d->asize != 8 ? 2 : d->no_index ? 3 : 4][d->taking];
+	o->run = forms[d->osize == 2 ? 0 : d->osize == 4 ? 1 : d->asize != 8 ? 2 : d->no_index ? 3 : 4][d->forwarded];
 }
 
 /* ---- XCHG ---- */
@@ -270,7 +270,7 @@ BODY(yield)
 BODY_HANDLER(yield)
 HANDLER(h_pause)
 {
-	if (c->turn_end != TURN_NEVER)
+	if (c->quantum_end != QUANTUM_NEVER)
 		TAIL(h_yield);
 	RUN(o + 1);
 }

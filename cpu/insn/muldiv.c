@@ -111,22 +111,22 @@ ALWAYS_INLINE HANDLER_TYPE imul_any_mem(struct cpu *c, const struct op *o, s64 n
 	FINISH_LAST(slow, r);
 }
 
-struct imul_forms { handler *reg[2][2][2], *mem[2][2]; }; /* [immediate][without flags][taking], [immediate][segmented] */
+struct imul_forms { handler *reg[2][2][2], *mem[2][2]; }; /* [immediate][without flags][forwarded], [immediate][segmented] */
 
 #define IMUL_SIZE(size) \
 	HANDLER(imul_rr##size) { return imul_any_reg(c, o, n, size, false, true, reg_get(c, o->base, size)); } \
 	HANDLER(imul_rri##size) { return imul_any_reg(c, o, n, size, true, true, reg_get(c, o->src, size)); } \
 	HANDLER(imul_rr##size##_n) { return imul_any_reg(c, o, n, size, false, false, reg_get(c, o->base, size)); } \
 	HANDLER(imul_rri##size##_n) { return imul_any_reg(c, o, n, size, true, false, reg_get(c, o->src, size)); } \
-	TAKING_HANDLER(imul_rr##size##_taking) { return imul_any_reg(c, o, n, size, false, true, TAKEN(o->base, size)); } \
-	TAKING_HANDLER(imul_rr##size##_n_taking) { return imul_any_reg(c, o, n, size, false, false, TAKEN(o->base, size)); } \
-	TAKING_HANDLER(imul_rri##size##_taking) { return imul_any_reg(c, o, n, size, true, true, TAKEN(o->src, size)); } \
-	TAKING_HANDLER(imul_rri##size##_n_taking) { return imul_any_reg(c, o, n, size, true, false, TAKEN(o->src, size)); } \
+	FORWARDED_HANDLER(imul_rr##size##_forwarded) { return imul_any_reg(c, o, n, size, false, true, FORWARDED(o->base, size)); } \
+	FORWARDED_HANDLER(imul_rr##size##_n_forwarded) { return imul_any_reg(c, o, n, size, false, false, FORWARDED(o->base, size)); } \
+	FORWARDED_HANDLER(imul_rri##size##_forwarded) { return imul_any_reg(c, o, n, size, true, true, FORWARDED(o->src, size)); } \
+	FORWARDED_HANDLER(imul_rri##size##_n_forwarded) { return imul_any_reg(c, o, n, size, true, false, FORWARDED(o->src, size)); } \
 	MEMORY2(imul_rm##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_REG)) \
 	MEMORY2(imul_rmi##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_IMM))
 #define IMUL_FORMS(size) \
-	{ { { { imul_rr##size, imul_rr##size##_taking }, { imul_rr##size##_n, imul_rr##size##_n_taking } }, \
-	    { { imul_rri##size, imul_rri##size##_taking }, { imul_rri##size##_n, imul_rri##size##_n_taking } } }, \
+	{ { { { imul_rr##size, imul_rr##size##_forwarded }, { imul_rr##size##_n, imul_rr##size##_n_forwarded } }, \
+	    { { imul_rri##size, imul_rri##size##_forwarded }, { imul_rri##size##_n, imul_rri##size##_n_forwarded } } }, \
 	  { { imul_rm##size##_lin, imul_rm##size##_seg }, { imul_rmi##size##_lin, imul_rmi##size##_seg } } }
 
 IMUL_SIZE(2)
@@ -139,7 +139,7 @@ GEN(imul_reg)
 	const struct imul_forms *f = &forms[log2_size(dec_size(d, 0))];
 	bool imm = dec_kind(d, 2) != OPK_NONE;
 
-	o->run = d->mem ? f->mem[imm][!d->simple_ea] : f->reg[imm][d->dead_flags][d->taking];
+	o->run = d->mem ? f->mem[imm][!d->simple_ea] : f->reg[imm][d->dead_flags][d->forwarded];
 }
 
 /* MULX: third:dst = lower, upper half of rDX * r/m; the upper half wins if they are the same register. No flags. */

@@ -51,7 +51,7 @@ ALWAYS_INLINE bool shift_any(struct cpu *c, const struct op *o, enum shift what,
 	return rm_store(c, o, o->dst, size, a);
 }
 
-struct shift_forms { handler *any_b, *any_v, *constant[4][2][2] /* [without flags][taking] */, *cl[4][2]; };
+struct shift_forms { handler *any_b, *any_v, *constant[4][2][2] /* [without flags][forwarded] */, *cl[4][2]; };
 
 /* What the forms have in common: put the count where the handlers look for it. True if it is a constant of a register form, not 0. */
 static bool shift_count(const struct dec *d, struct op *o, unsigned size)
@@ -75,7 +75,7 @@ static void choose(const struct dec *d, struct op *o, const struct shift_forms *
 	if (!has(d->model, F_I186))
 		return;
 	if (constant && f->constant[i][0][0])
-		o->run = f->constant[i][d->dead_flags][d->taking];
+		o->run = f->constant[i][d->dead_flags][d->forwarded];
 	else if (!d->mem && o->src == 8 * RCX && f->cl[i][0])
 		o->run = f->cl[i][d->dead_flags];
 }
@@ -88,12 +88,12 @@ static void choose(const struct dec *d, struct op *o, const struct shift_forms *
 #define SHIFT_CONST(name, NAME, size) \
 	HANDLER(name##_c##size) { return shift_const(c, o, n, NAME, size, true, reg_get(c, o->base, size)); } \
 	HANDLER(name##_c##size##_n) { return shift_const(c, o, n, NAME, size, false, reg_get(c, o->base, size)); } \
-	TAKING_HANDLER(name##_c##size##_taking) { return shift_const(c, o, n, NAME, size, true, TAKEN(o->base, size)); } \
-	TAKING_HANDLER(name##_c##size##_n_taking) { return shift_const(c, o, n, NAME, size, false, TAKEN(o->base, size)); }
+	FORWARDED_HANDLER(name##_c##size##_forwarded) { return shift_const(c, o, n, NAME, size, true, FORWARDED(o->base, size)); } \
+	FORWARDED_HANDLER(name##_c##size##_n_forwarded) { return shift_const(c, o, n, NAME, size, false, FORWARDED(o->base, size)); }
 #define SHIFT_CL(name, NAME, size) \
 	HANDLER(name##_cl##size) { return shift_cl(c, o, n, NAME, size, true); } \
 	HANDLER(name##_cl##size##_n) { return shift_cl(c, o, n, NAME, size, false); }
-#define SHIFT_FORMS(name) { { name, name##_taking }, { name##_n, name##_n_taking } }
+#define SHIFT_FORMS(name) { { name, name##_forwarded }, { name##_n, name##_n_forwarded } }
 #define SHIFT(name, NAME) \
 	SHIFT_ANY(name, NAME) \
 	SHIFT_CONST(name, NAME, 1) SHIFT_CONST(name, NAME, 2) SHIFT_CONST(name, NAME, 4) SHIFT_CONST(name, NAME, 8) \

@@ -40,7 +40,7 @@ static u8 ppr(const struct apic *a)
 	return (a->tpr & 0xf0) >= in_service ? a->tpr : in_service;
 }
 
-/* ---- taking interrupts in ---- */
+/* ---- forwarded interrupts in ---- */
 
 static void error(struct apic *a, u32 bits);
 

@@ -292,21 +292,21 @@ static void tags_clear(struct tlb_entry *e)
 static void slot_clear(struct view *v, unsigned n)
 {
 	tags_clear(&v->tlb[n]);
-	v->tlb[n].known = v->code[n].known = TLB_NONE;
+	v->tlb[n].valid = v->code[n].valid = TLB_NONE;
 }
 
-static bool known(u64 entry, u64 page, u64 flags)
+static bool holds(u64 entry, u64 page, u64 flags)
 {
 	return entry != TLB_NONE && (entry & (PAGE_MASK | flags)) == (page | flags);
 }
 
-/* Something will be known at N, of a page with the KNOWN_* FLAGS. */
+/* Entry N becomes valid, of a page with the VALID_* FLAGS. */
 static void slot_list(struct view *v, unsigned n, u64 flags)
 {
 	if (!v->listed[n])
 		v->used[v->nused++] = (u16)n;
-	v->listed[n] |= LISTED | (flags & KNOWN_GLOBAL ? 0 : LISTED_LOCAL) | (flags & KNOWN_SIZE ? LISTED_LARGE : 0);
-	v->large |= (flags & KNOWN_SIZE) != 0;
+	v->listed[n] |= LISTED | (flags & VALID_GLOBAL ? 0 : LISTED_LOCAL) | (flags & VALID_SIZE ? LISTED_LARGE : 0);
+	v->large |= (flags & VALID_SIZE) != 0;
 }
 
 static void jumps_clear(struct view *v)
@@ -325,7 +325,7 @@ static void jumps_prune(struct view *v, const struct view *code)
 		struct jump *j = &v->jump[v->jumped[i]];
 		u64 page = jump_page(j->key);
 
-		if (known(code->code[page >> PAGE_SHIFT & (TLB_SIZE - 1)].known, page, 0))
+		if (holds(code->code[page >> PAGE_SHIFT & (TLB_SIZE - 1)].valid, page, 0))
 			v->jumped[kept++] = v->jumped[i];
 		else
 			j->key = NO_JUMP;
@@ -339,7 +339,7 @@ void jumps_flush(struct cpu *c)
 		jumps_clear(&c->views[i]);
 }
 
-/* Some code is known no more. Views with EFLAGS.AC jump to what the ones without know. */
+/* An entry of code is no longer valid. Views with EFLAGS.AC jump to what the ones without know. */
 static void code_lost(struct cpu *c)
 {
 	static const u8 code[VIEWS] = { [VIEW_USER] = VIEW_USER, [VIEW_SLOW] = VIEW_USER, [VIEW_SUPERVISOR] = VIEW_SUPERVISOR, [VIEW_SMAP_AC] = VIEW_SUPERVISOR };
@@ -350,9 +350,9 @@ static void code_lost(struct cpu *c)
 
 static bool slot_is_global(const struct view *v, unsigned n)
 {
-	const u64 *data = &v->tlb[n].known, *code = &v->code[n].known;
+	const u64 *data = &v->tlb[n].valid, *code = &v->code[n].valid;
 
-	return (*data == TLB_NONE || *data & KNOWN_GLOBAL) && (*code == TLB_NONE || *code & KNOWN_GLOBAL);
+	return (*data == TLB_NONE || *data & VALID_GLOBAL) && (*code == TLB_NONE || *code & VALID_GLOBAL);
 }
 
 void tlb_flush(struct cpu *c, bool globals)
@@ -394,10 +394,10 @@ void tlb_init(struct cpu *c)
 	}
 }
 
-/* True: code was known there, and code_lost is due. */
+/* True: there was an entry of code, and code_lost is due. */
 static bool forget(struct view *v, unsigned n)
 {
-	bool code = v->code[n].known != TLB_NONE;
+	bool code = v->code[n].valid != TLB_NONE;
 
 	slot_clear(v, n); /* stays in `used': harmless */
 	return code;
@@ -411,7 +411,7 @@ static void forget_page(struct cpu *c, u64 linear)
 	for (int i = 0; i < VIEWS; i++) {
 		struct view *v = &c->views[i];
 
-		if (known(v->tlb[n].known, linear & PAGE_MASK, 0) || known(v->code[n].known, linear & PAGE_MASK, 0))
+		if (holds(v->tlb[n].valid, linear & PAGE_MASK, 0) || holds(v->code[n].valid, linear & PAGE_MASK, 0))
 			code |= forget(v, n);
 	}
 	if (code)
@@ -423,7 +423,7 @@ static bool is_piece_of(u64 entry, u64 linear)
 {
 	static const u8 shift[] = { 12, 21, 22, 30 };
 
-	return entry != TLB_NONE && (entry ^ linear) >> shift[(entry & KNOWN_SIZE) >> 3] == 0;
+	return entry != TLB_NONE && (entry ^ linear) >> shift[(entry & VALID_SIZE) >> 3] == 0;
 }
 
 void tlb_flush_page(struct cpu *c, u64 linear)
@@ -437,7 +437,7 @@ void tlb_flush_page(struct cpu *c, u64 linear)
 		for (unsigned k = 0; k < v->nused && v->large; k++) {
 			unsigned n = v->used[k];
 
-			if (v->listed[n] & LISTED_LARGE && (is_piece_of(v->tlb[n].known, linear) || is_piece_of(v->code[n].known, linear)))
+			if (v->listed[n] & LISTED_LARGE && (is_piece_of(v->tlb[n].valid, linear) || is_piece_of(v->code[n].valid, linear)))
 				code |= forget(v, n);
 		}
 	}
@@ -474,7 +474,7 @@ void tlb_drop_tags(struct cpu *c)
 enum { SLOT_WORDS = 5 };
 static void slot_words(const struct view *v, unsigned n, u64 out[SLOT_WORDS])
 {
-	u64 data = v->tlb[n].known, code = v->code[n].known;
+	u64 data = v->tlb[n].valid, code = v->code[n].valid;
 
 	memcpy(out, (u64[]){ n, data, data == TLB_NONE ? 0 : v->phys[n], code, code == TLB_NONE ? 0 : v->code[n].phys }, SLOT_WORDS * sizeof *out);
 }
@@ -507,8 +507,8 @@ void tlb_load(struct cpu *c, const u64 *in, unsigned count)
 			unsigned at = in[0] & (TLB_SIZE - 1);
 			u64 mask = c->mem->mask & PAGE_MASK;
 
-			slot_list(v, at, KNOWN_SIZE); /* it may be of any kind */
-			v->tlb[at].known = in[1];
+			slot_list(v, at, VALID_SIZE); /* it may be of any kind */
+			v->tlb[at].valid = in[1];
 			v->phys[at] = in[2] & mask;
 			v->code[at] = (struct tlb_code){ in[3], in[4] & mask, NULL };
 		}
@@ -565,7 +565,7 @@ static void remember_code(struct cpu *c, unsigned n, u64 page, u64 phys, u64 fla
 {
 	struct view *v = code_view(c);
 
-	bool lost = v->code[n].known != TLB_NONE && !known(v->code[n].known, page, 0);
+	bool lost = v->code[n].valid != TLB_NONE && !holds(v->code[n].valid, page, 0);
 
 	slot_list(v, n, flags);
 	v->code[n] = (struct tlb_code){ page | flags, phys, host };
@@ -578,13 +578,13 @@ static void remember_data(struct view *v, unsigned n, u64 page, u64 phys, u64 fl
 	struct tlb_entry *e = &v->tlb[n];
 
 	/* An entry describes one page: keep what other kinds of access had found out about it, unless it was somewhere else then. */
-	if (!known(e->known, page, 0) || v->phys[n] != phys) {
+	if (!holds(e->valid, page, 0) || v->phys[n] != phys) {
 		tags_clear(e);
-		e->known = page;
+		e->valid = page;
 		v->phys[n] = phys;
 	}
 	slot_list(v, n, flags);
-	e->known = (e->known & ~(u64)(KNOWN_GLOBAL | KNOWN_SIZE)) | flags;
+	e->valid = (e->valid & ~(u64)(VALID_GLOBAL | VALID_SIZE)) | flags;
 }
 
 bool tlb_fetch(struct cpu *c, u64 linear, u8 **host, u64 *phys)
@@ -594,7 +594,7 @@ bool tlb_fetch(struct cpu *c, u64 linear, u8 **host, u64 *phys)
 	const struct range *range;
 	u8 *flags;
 
-	if (!known(t->known, page, 0))
+	if (!holds(t->valid, page, 0))
 		return tlb_fill(c, linear, ACCESS_FETCH, host, phys);
 	if (!t->host)
 		t->host = ram_page(c, t->phys, &range, &flags);
@@ -614,7 +614,7 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 	u8 *flags, *at;
 
 	*host = NULL;
-	if (keep && kind != ACCESS_FETCH && known(e->known, page, kind == ACCESS_WRITE ? KNOWN_WRITE : KNOWN_READ)) {
+	if (keep && kind != ACCESS_FETCH && holds(e->valid, page, kind == ACCESS_WRITE ? VALID_WRITE : VALID_READ)) {
 		*phys_out = v->phys[n] | offset;
 		at = ram_page(c, v->phys[n], &range, &flags);
 		if (!at)
@@ -630,11 +630,11 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		if (!at || (kind == ACCESS_WRITE && range->rom))
 			return true;
 		phys = *phys_out & PAGE_MASK;
-		flags_known = (t.global ? KNOWN_GLOBAL : 0) | (t.page_size == 2 * MiB ? 1 << 3 : t.page_size == 4 * MiB ? 2 << 3 : t.page_size == GiB ? 3 << 3 : 0);
+		flags_known = (t.global ? VALID_GLOBAL : 0) | (t.page_size == 2 * MiB ? 1 << 3 : t.page_size == 4 * MiB ? 2 << 3 : t.page_size == GiB ? 3 << 3 : 0);
 		if (keep && kind == ACCESS_FETCH)
 			remember_code(c, n, page, phys, flags_known, at);
 		else if (keep)
-			remember_data(v, n, page, phys, flags_known | KNOWN_READ | (t.writable && !range->rom ? KNOWN_WRITE : 0));
+			remember_data(v, n, page, phys, flags_known | VALID_READ | (t.writable && !range->rom ? VALID_WRITE : 0));
 	}
 	if (kind == ACCESS_FETCH) {
 		*host = at + offset;
@@ -648,7 +648,7 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		return true;
 	e->addend = (u64)(uintptr_t)at - page;
 	e->read = page;
-	if (e->known & KNOWN_WRITE && (*flags & (PAGE_CODE | PAGE_DIRTY)) == PAGE_DIRTY)
+	if (e->valid & VALID_WRITE && (*flags & (PAGE_CODE | PAGE_DIRTY)) == PAGE_DIRTY)
 		e->write = page;
 	return true;
 }

@@ -65,25 +65,25 @@ static void catch_up(struct acpi *acpi)
 	acpi->checked = now;
 }
 
-static void drive(const struct acpi *acpi)
+static void acpi_drive(const struct acpi *acpi)
 {
 	line_set(&acpi->wire.sci, (acpi->control & CONTROL_SCI) && (acpi->status & acpi->enable));
 }
 
-static void update(struct acpi *acpi)
+static void acpi_update(struct acpi *acpi)
 {
 	u64 next = ((timer_at(acpi->wire.clock->now) >> TIMER_TOP) + 1) << TIMER_TOP;
 	bool wait = (acpi->enable & ~acpi->status & STATUS_TIMER) && next < timer_at(CLOCK_NEVER - 1);
 
 	clock_arm(acpi->wire.clock, &acpi->carry, wait ? clock_ns(next, ACPI_PM_HZ) : CLOCK_NEVER);
-	drive(acpi);
+	acpi_drive(acpi);
 }
 
 static void carry(void *owner, u64 late)
 {
 	(void)late;
 	catch_up(owner);
-	update(owner);
+	acpi_update(owner);
 }
 
 /*  15   14  13      12..10   9..3  2        1       0
@@ -147,7 +147,7 @@ static void write_pm(void *owner, u64 offset, unsigned size, u64 value)
 	acpi->enable = get16(&image[PM1_ENABLE]) & ENABLE_ALL;
 	if (offset < PM_TIMER && offset + size > PM1_CONTROL)
 		write_control(acpi, get16(&image[PM1_CONTROL]));
-	update(acpi);
+	acpi_update(acpi);
 }
 
 /* APMC and APMS. Without firmware nobody would answer the commands that the FADT promises, so the chip does, before the processor may hear of
@@ -165,7 +165,7 @@ static void write_smi(void *owner, u64 offset, unsigned size, u64 value)
 		acpi->control |= CONTROL_SCI;
 	else if (value == ACPI_OFF)
 		acpi->control &= ~CONTROL_SCI;
-	update(acpi);
+	acpi_update(acpi);
 	if ((acpi->global & SMI_ENABLE) && (pci_config32(&acpi->pci, DEVACTB) & APMC_ENABLE)) {
 		line_set(&acpi->wire.smi, true);
 		line_set(&acpi->wire.smi, false);
@@ -237,7 +237,7 @@ static void written(void *owner, unsigned offset, unsigned len)
 	place_all(owner);
 }
 
-static void sane(void *state)
+static void acpi_post_load(void *state)
 {
 	struct acpi *acpi = state;
 
@@ -315,17 +315,17 @@ u16 acpi_base(const struct acpi *acpi)
 void acpi_power_button(struct acpi *acpi)
 {
 	acpi->status |= STATUS_POWER_BUTTON;
-	drive(acpi);
+	acpi_drive(acpi);
 }
 
 void acpi_refresh(struct acpi *acpi)
 {
 	place_all(acpi);
-	drive(acpi);
+	acpi_drive(acpi);
 	line_set(&acpi->wire.poweroff, acpi->off);
 }
 
 struct part acpi_part(struct acpi *acpi)
 {
-	return (struct part){ .name = "acpi", .state = acpi, .fields = acpi_fields, .loaded = sane };
+	return (struct part){ .name = "acpi", .state = acpi, .fields = acpi_fields, .post_load = acpi_post_load };
 }

@@ -96,7 +96,7 @@ u32 dma_move(struct dma *dma, unsigned channel, void *data, u32 len, bool to_mem
 
 /* ---- registers ---- */
 
-static u8 read_register(struct controller *c, unsigned offset)
+static u8 dma_read_register(struct controller *c, unsigned offset)
 {
 	struct channel *ch = &c->channel[offset >> 1 & 3];
 	u16 value = offset & 1 ? ch->count : ch->address;
@@ -128,7 +128,7 @@ static void write_count(struct controller *c, unsigned offset, u8 value)
 	c->high = !c->high;
 }
 
-static void write_register(struct controller *c, unsigned offset, u8 value)
+static void dma_write_register(struct controller *c, unsigned offset, u8 value)
 {
 	u8 bit = (u8)(1 << (value & 3));
 
@@ -152,25 +152,25 @@ static void write_register(struct controller *c, unsigned offset, u8 value)
 static u64 low_read(void *owner, u64 offset, unsigned size)
 {
 	(void)size;
-	return read_register(&((struct dma *)owner)->controller[0], (unsigned)offset);
+	return dma_read_register(&((struct dma *)owner)->controller[0], (unsigned)offset);
 }
 
 static void low_write(void *owner, u64 offset, unsigned size, u64 value)
 {
 	(void)size;
-	write_register(&((struct dma *)owner)->controller[0], (unsigned)offset, (u8)value);
+	dma_write_register(&((struct dma *)owner)->controller[0], (unsigned)offset, (u8)value);
 }
 
 static u64 high_read(void *owner, u64 offset, unsigned size)
 {
 	(void)size;
-	return read_register(&((struct dma *)owner)->controller[1], (unsigned)offset >> 1);
+	return dma_read_register(&((struct dma *)owner)->controller[1], (unsigned)offset >> 1);
 }
 
 static void high_write(void *owner, u64 offset, unsigned size, u64 value)
 {
 	(void)size;
-	write_register(&((struct dma *)owner)->controller[1], (unsigned)offset >> 1, (u8)value);
+	dma_write_register(&((struct dma *)owner)->controller[1], (unsigned)offset >> 1, (u8)value);
 }
 
 static u64 page_read(void *owner, u64 offset, unsigned size)

@@ -89,7 +89,7 @@ void ioapic_eoi(struct ioapic *ioapic, u8 vector)
 	}
 }
 
-static u32 read_register(const struct ioapic *ioapic)
+static u32 ioapic_read_register(const struct ioapic *ioapic)
 {
 	unsigned i = ioapic->select;
 
@@ -130,7 +130,7 @@ static u64 read_ioapic(void *owner, u64 offset, unsigned size)
 	(void)size;
 	switch (offset) {
 	case IOREGSEL: return ioapic->select;
-	case IOWIN: return read_register(ioapic);
+	case IOWIN: return ioapic_read_register(ioapic);
 	default: return 0;
 	}
 }
@@ -160,7 +160,7 @@ static void write_ioapic(void *owner, u64 offset, unsigned size, u64 value)
 
 static const struct device_ops ioapic_ops = { read_ioapic, write_ioapic, 4, 4 };
 
-static void sane(void *state)
+static void ioapic_post_load(void *state)
 {
 	struct ioapic *ioapic = state;
 
@@ -200,5 +200,5 @@ void ioapic_refresh(struct ioapic *ioapic)
 
 struct part ioapic_part(struct ioapic *ioapic)
 {
-	return (struct part){ .name = "ioapic", .state = ioapic, .fields = ioapic_fields, .loaded = sane };
+	return (struct part){ .name = "ioapic", .state = ioapic, .fields = ioapic_fields, .post_load = ioapic_post_load };
 }

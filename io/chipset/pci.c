@@ -68,7 +68,7 @@ static u8 pirq_levels(const struct pci_bus *bus)
 	return levels;
 }
 
-static void drive(struct pci_bus *bus, u8 changed)
+static void pci_drive(struct pci_bus *bus, u8 changed)
 {
 	for (int i = 0; i < 4; i++)
 		if (bus->wire.pirq.set && (changed >> i & 1))
@@ -80,7 +80,7 @@ static void update_pins(struct pci_bus *bus)
 	u8 levels = pirq_levels(bus), changed = levels ^ bus->driven;
 
 	bus->driven = levels;
-	drive(bus, changed);
+	pci_drive(bus, changed);
 }
 
 void pci_irq(struct pci_function *f, bool level)
@@ -461,7 +461,7 @@ void pci_refresh(struct pci_bus *bus)
 		if (bus->wire.at[i])
 			place_all(bus->wire.at[i]);
 	bus->driven = pirq_levels(bus);
-	drive(bus, 15);
+	pci_drive(bus, 15);
 }
 
 unsigned pci_parts(struct pci_bus *bus, struct part *out, unsigned max)

@@ -107,7 +107,7 @@ static void set_input(struct chip *chip, unsigned ir, bool level)
 	chip->lines = level ? chip->lines | bit : chip->lines & ~bit;
 }
 
-static void update(struct pic *pic)
+static void pic_update(struct pic *pic)
 {
 	bool out;
 
@@ -126,7 +126,7 @@ void pic_set_irq(void *owner, int n, bool level)
 	if (n < 0 || n > 15 || n == CASCADE)
 		return;
 	set_input(&pic->chip[n >> 3], n & 7, level);
-	update(pic);
+	pic_update(pic);
 }
 
 /* Acknowledge on one chip: the IR, or -1 if it was spurious. */
@@ -157,7 +157,7 @@ u8 pic_acknowledge(struct pic *pic)
 		chip = &pic->chip[SLAVE];
 		ir = acknowledge(pic, SLAVE);
 	}
-	update(pic);
+	pic_update(pic);
 	return (chip->icw2 & 0xf8) | (ir < 0 ? 7 : (u8)ir);
 }
 
@@ -170,7 +170,7 @@ static void write_icw1(struct pic *pic, struct chip *chip, u8 value)
 	chip->latch = chip->imr = chip->isr = 0;
 	chip->lowest = 7;
 	chip->read_isr = chip->poll = chip->special_mask = chip->rotate_aeoi = false;
-	update(pic);
+	pic_update(pic);
 }
 
 static void end_of_interrupt(struct chip *chip, int ir, bool rotate)
@@ -249,7 +249,7 @@ static void write_chip(struct pic *pic, int which, u64 offset, u8 value)
 		write_ocw3(chip, value);
 	else
 		write_ocw2(chip, value);
-	update(pic);
+	pic_update(pic);
 }
 
 static u8 read_chip(struct pic *pic, int which, u64 offset)
@@ -260,7 +260,7 @@ static u8 read_chip(struct pic *pic, int which, u64 offset)
 	if (chip->poll) {
 		chip->poll = false;
 		ir = acknowledge(pic, which);
-		update(pic);
+		pic_update(pic);
 		return ir < 0 ? 7 : 0x80 | (u8)ir;
 	}
 	if (offset)
@@ -307,7 +307,7 @@ static void write_elcr(void *owner, u64 offset, unsigned size, u64 value)
 
 	(void)size;
 	pic->chip[offset].elcr = (u8)value & (offset ? 0xde : 0xf8);
-	update(pic);
+	pic_update(pic);
 }
 
 static const struct device_ops master_ops = { read_master, write_master, 1, 1 };

@@ -36,19 +36,19 @@ static u16 routed(const struct piix *piix)
 	return irqs;
 }
 
-static void drive(struct piix *piix, u16 changed)
+static void piix_drive(struct piix *piix, u16 changed)
 {
 	for (int irq = 0; irq < 16; irq++)
 		if (piix->wire.irq.set && (changed >> irq & 1))
 			piix->wire.irq.set(piix->wire.irq.owner, irq, piix->driven >> irq & 1);
 }
 
-static void update(struct piix *piix)
+static void piix_update(struct piix *piix)
 {
 	u16 irqs = routed(piix), changed = irqs ^ piix->driven;
 
 	piix->driven = irqs;
-	drive(piix, changed);
+	piix_drive(piix, changed);
 }
 
 void piix_pirq(void *owner, int n, bool level)
@@ -56,13 +56,13 @@ void piix_pirq(void *owner, int n, bool level)
 	struct piix *piix = owner;
 
 	piix->pirq = (u8)((piix->pirq & ~(1 << n)) | level << n);
-	update(piix);
+	piix_update(piix);
 }
 
 static void written(void *owner, unsigned offset, unsigned len)
 {
 	(void)offset, (void)len;
-	update(owner);
+	piix_update(owner);
 }
 
 /* CF8h-CFBh, byte by byte: CF9h is the reset control:
@@ -126,7 +126,7 @@ void piix_free(struct piix *piix)
 void piix_refresh(struct piix *piix)
 {
 	piix->driven = routed(piix);
-	drive(piix, 0xffff);
+	piix_drive(piix, 0xffff);
 }
 
 struct part piix_part(struct piix *piix)

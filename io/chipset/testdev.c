@@ -19,7 +19,7 @@ static const struct field testdev_fields[] = {
 	FIELD_END
 };
 
-static u64 read_register(void *owner, u64 offset, unsigned size)
+static u64 testdev_read_register(void *owner, u64 offset, unsigned size)
 {
 	const struct testdev *t = owner;
 
@@ -27,7 +27,7 @@ static u64 read_register(void *owner, u64 offset, unsigned size)
 	return t->ioport >> (8 * (offset & 3));
 }
 
-static void write_register(void *owner, u64 offset, unsigned size, u64 value)
+static void testdev_write_register(void *owner, u64 offset, unsigned size, u64 value)
 {
 	struct testdev *t = owner;
 	unsigned shift = 8 * (offset & 3);
@@ -67,8 +67,8 @@ static void write_memory(void *owner, u64 offset, unsigned size, u64 value)
 	put_size(t->memory + offset, size, value);
 }
 
-static const struct device_ops register_ops = { read_register, write_register, 1, 4 };
-static const struct device_ops byte_ops = { read_register, write_register, 1, 1 };
+static const struct device_ops register_ops = { testdev_read_register, testdev_write_register, 1, 4 };
+static const struct device_ops byte_ops = { testdev_read_register, testdev_write_register, 1, 1 };
 static const struct device_ops page_ops = { NULL, NULL, 1, 4 };
 static const struct device_ops irq_ops = { NULL, write_irq, 1, 1 };
 static const struct device_ops memory_ops = { read_memory, write_memory, 1, 8 };

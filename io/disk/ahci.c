@@ -74,7 +74,7 @@ static void update_irq(struct ahci *ahci)
 	pci_irq(&ahci->pci, (ahci->ghc & GHC_IRQ) && ahci->is);
 }
 
-static void interrupt(struct port *p, u32 bits)
+static void ahci_interrupt(struct port *p, u32 bits)
 {
 	p->is |= bits;
 	update_irq(p->ahci);
@@ -138,7 +138,7 @@ static void send_device_bits(struct port *p, u32 done)
 	set_task_file(p);
 	receive(p, AT_SDB, fis, sizeof fis);
 	p->sact &= ~done;
-	interrupt(p, IS_SDB);
+	ahci_interrupt(p, IS_SDB);
 }
 
 /* ---- commands ---- */
@@ -199,10 +199,10 @@ static void complete(struct port *p)
 		send_registers(p);
 		if (!failed)
 			p->ci &= ~bit;
-		interrupt(p, IS_D2H);
+		ahci_interrupt(p, IS_D2H);
 	}
 	if (failed)
-		interrupt(p, IS_TASK_FILE); /* and the port stands until PxCMD.ST goes off and on */
+		ahci_interrupt(p, IS_TASK_FILE); /* and the port stands until PxCMD.ST goes off and on */
 	else
 		look_for_work(p);
 }
@@ -266,7 +266,7 @@ static void begin(struct port *p, unsigned slot)
 	space_read_block(memory(p), h.table, fis, sizeof fis);
 	p->cmd = (p->cmd & ~(u32)CMD_SLOT) | slot << 8;
 	if (fis[0] != FIS_H2D) {
-		interrupt(p, IS_INTERFACE);
+		ahci_interrupt(p, IS_INTERFACE);
 		return;
 	}
 	if (!(fis[1] & FIS_COMMAND)) { /* the control register: a software reset is two of these */
@@ -276,7 +276,7 @@ static void begin(struct port *p, unsigned slot)
 		if (p->srst && !srst) {
 			ata_reset(p->drive, &p->ata);
 			send_registers(p);
-			interrupt(p, IS_D2H);
+			ahci_interrupt(p, IS_D2H);
 		}
 		p->srst = srst;
 		p->last = (u8)slot;
@@ -422,7 +422,7 @@ static void port_write(struct port *p, unsigned offset, u32 value)
 
 /* ---- the controller's registers ---- */
 
-static void reset(struct ahci *ahci)
+static void ahci_reset(struct ahci *ahci)
 {
 	ahci->ghc = GHC_AHCI;
 	ahci->is = 0;
@@ -465,7 +465,7 @@ static void ahci_write(void *owner, u64 offset, unsigned size, u64 value)
 	switch (offset) {
 	case GHC:
 		if (value & GHC_RESET) {
-			reset(ahci);
+			ahci_reset(ahci);
 			break;
 		}
 		ahci->ghc = GHC_AHCI | (value & GHC_IRQ);
@@ -507,7 +507,7 @@ struct ahci *ahci_new(struct pci_bus *pci, unsigned slot, struct clock *clock, s
 		free(ahci);
 		return NULL;
 	}
-	reset(ahci);
+	ahci_reset(ahci);
 	return ahci;
 }
 

@@ -166,7 +166,7 @@ static void wait_for(struct fdc *fdc, u64 ns)
 
 /* ---- a command's end ---- */
 
-static void answer(struct fdc *fdc, const u8 *bytes, unsigned len)
+static void fdc_answer(struct fdc *fdc, const u8 *bytes, unsigned len)
 {
 	if (len)
 		memcpy(fdc->result, bytes, len);
@@ -191,7 +191,7 @@ static void finish(struct fdc *fdc, u8 st0)
 
 	if (fdc->st1 || fdc->st2 & ~(ST2_SCAN_EQUAL | ST2_SCAN_NOT))
 		st0 |= ST0_ABNORMAL;
-	answer(fdc, (u8[7]){ (u8)(st0 | (c[1] & 7)), fdc->st1, fdc->st2, c[2], c[3], c[4], c[5] }, 7);
+	fdc_answer(fdc, (u8[7]){ (u8)(st0 | (c[1] & 7)), fdc->st1, fdc->st2, c[2], c[3], c[4], c[5] }, 7);
 	set_irq(fdc, true);
 }
 
@@ -552,10 +552,10 @@ static void sense_interrupt(struct fdc *fdc)
 		if (!(fdc->pending >> n & 1))
 			continue;
 		fdc->pending &= (u8)~(1 << n);
-		answer(fdc, (u8[2]){ fdc->pending_st0[n], fdc->pcn[n] }, 2);
+		fdc_answer(fdc, (u8[2]){ fdc->pending_st0[n], fdc->pcn[n] }, 2);
 		return;
 	}
-	answer(fdc, (u8[1]){ ST0_INVALID }, 1);
+	fdc_answer(fdc, (u8[1]){ ST0_INVALID }, 1);
 }
 
 static u8 st3(struct fdc *fdc)
@@ -572,7 +572,7 @@ static u8 st3(struct fdc *fdc)
 
 static void dump_registers(struct fdc *fdc)
 {
-	answer(fdc, (u8[10]){ fdc->pcn[0], fdc->pcn[1], fdc->pcn[2], fdc->pcn[3], fdc->specify[0], fdc->specify[1], fdc->command[6],
+	fdc_answer(fdc, (u8[10]){ fdc->pcn[0], fdc->pcn[1], fdc->pcn[2], fdc->pcn[3], fdc->specify[0], fdc->specify[1], fdc->command[6],
 		(u8)(fdc->lock << 7 | (fdc->perpendicular & 0x3f)), fdc->config, fdc->precompensation }, 10);
 }
 
@@ -601,32 +601,32 @@ static void run_command(struct fdc *fdc)
 	switch (op(fdc)) {
 	case SPECIFY:
 		memcpy(fdc->specify, c + 1, 2);
-		answer(fdc, NULL, 0);
+		fdc_answer(fdc, NULL, 0);
 		break;
-	case SENSE_DRIVE: answer(fdc, (u8[1]){ st3(fdc) }, 1); break;
+	case SENSE_DRIVE: fdc_answer(fdc, (u8[1]){ st3(fdc) }, 1); break;
 	case SENSE_INTERRUPT: sense_interrupt(fdc); break;
 	case DUMPREG: dump_registers(fdc); break;
-	case VERSION: answer(fdc, (u8[1]){ 0x90 }, 1); break;
+	case VERSION: fdc_answer(fdc, (u8[1]){ 0x90 }, 1); break;
 	case RECALIBRATE:
-		answer(fdc, NULL, 0);
+		fdc_answer(fdc, NULL, 0);
 		begin_seek(fdc, unit(fdc), 0);
 		break;
 	case SEEK:
-		answer(fdc, NULL, 0);
+		fdc_answer(fdc, NULL, 0);
 		begin_seek(fdc, unit(fdc), !(c[0] & RELATIVE) ? c[2] : c[0] & UP ? fdc->pcn[unit(fdc)] + c[2] : fdc->pcn[unit(fdc)] - c[2]);
 		break;
 	case PERPENDICULAR:
 		fdc->perpendicular = c[1] & 0x80 ? c[1] & 0x3f : (fdc->perpendicular & 0x3c) | (c[1] & 3);
-		answer(fdc, NULL, 0);
+		fdc_answer(fdc, NULL, 0);
 		break;
 	case CONFIGURE:
 		fdc->config = c[2];
 		fdc->precompensation = c[3];
-		answer(fdc, NULL, 0);
+		fdc_answer(fdc, NULL, 0);
 		break;
 	case LOCK:
 		fdc->lock = c[0] & 0x80;
-		answer(fdc, (u8[1]){ (u8)(fdc->lock << 4) }, 1);
+		fdc_answer(fdc, (u8[1]){ (u8)(fdc->lock << 4) }, 1);
 		break;
 	default: begin_execution(fdc);
 	}
@@ -639,7 +639,7 @@ static void command_byte(struct fdc *fdc, u8 value)
 		fdc->command_len = (u8)command_length(value);
 		if (!fdc->command_len) {
 			log_line(fdc->log, "fdc: there is no command %02xh", value);
-			answer(fdc, (u8[1]){ ST0_INVALID }, 1);
+			fdc_answer(fdc, (u8[1]){ ST0_INVALID }, 1);
 			return;
 		}
 	}
@@ -652,7 +652,7 @@ static void command_byte(struct fdc *fdc, u8 value)
 
 /* ---- reset ---- */
 
-static void reset(struct fdc *fdc)
+static void fdc_reset(struct fdc *fdc)
 {
 	clock_arm(fdc->clock, &fdc->event, CLOCK_NEVER);
 	for (unsigned n = 0; n < 2; n++) {
@@ -685,7 +685,7 @@ static void write_dor(struct fdc *fdc, u8 value)
 
 	fdc->dor = value;
 	if (!(value & DOR_RUN))
-		reset(fdc);
+		fdc_reset(fdc);
 	else if (!(was & DOR_RUN))
 		reset_ends(fdc);
 	else if (fdc->phase == EXECUTING && fdc->event.when == CLOCK_NEVER)
@@ -773,7 +773,7 @@ static void ports_write(void *owner, u64 offset, unsigned size, u64 value)
 		fdc->ccr = value & 3;
 		if ((value & DSR_RESET) && (fdc->dor & DOR_RUN)) {
 			fdc->dsr &= (u8)~DSR_RESET;
-			reset(fdc);
+			fdc_reset(fdc);
 			reset_ends(fdc);
 		}
 		break;

@@ -418,7 +418,7 @@ static void write_command(struct channel *ch, u8 command)
 /* A byte of a register pair: the old contents become the previous ones. */
 static u16 pushed(u16 old, u8 value) { return (u16)(old << 8 | value); }
 
-static void write_register(struct channel *ch, unsigned offset, u8 value)
+static void ide_write_register(struct channel *ch, unsigned offset, u8 value)
 {
 	ch->control &= (u8)~CONTROL_HOB;
 	if (offset == COMMAND) {
@@ -444,7 +444,7 @@ static void write_register(struct channel *ch, unsigned offset, u8 value)
 	drive_line(ch);
 }
 
-static u8 read_register(struct channel *ch, unsigned offset)
+static u8 ide_read_register(struct channel *ch, unsigned offset)
 {
 	bool absent = !ch->drive[ch->selected];
 	const struct ata_command *cmd = &ch->cmd[absent ? 0 : ch->selected];
@@ -478,7 +478,7 @@ static u64 ports_read(void *owner, u64 offset, unsigned size)
 	if (offset == DATA)
 		return data_read(ch, size);
 	for (unsigned i = 0; i < size; i++)
-		value |= (u64)read_register(ch, (unsigned)offset + i) << 8 * i;
+		value |= (u64)ide_read_register(ch, (unsigned)offset + i) << 8 * i;
 	return value;
 }
 
@@ -493,7 +493,7 @@ static void ports_write(void *owner, u64 offset, unsigned size, u64 value)
 		return;
 	}
 	for (unsigned i = 0; i < size; i++)
-		write_register(ch, (unsigned)offset + i, (u8)(value >> 8 * i));
+		ide_write_register(ch, (unsigned)offset + i, (u8)(value >> 8 * i));
 }
 
 static u64 control_read(void *owner, u64 offset, unsigned size)

@@ -130,7 +130,7 @@ void vbe_sane(struct vga *vga)
 	r[VBE_BANK] &= VGA_RAM / 65536 - 1;
 }
 
-static u64 read_port(void *owner, u64 offset, unsigned size)
+static u64 vbe_read_port(void *owner, u64 offset, unsigned size)
 {
 	struct vga *vga = owner;
 	u16 value = vbe_read(vga, vga->vbe_index);
@@ -141,7 +141,7 @@ static u64 read_port(void *owner, u64 offset, unsigned size)
 }
 
 /* A word at 1CFh comes as two bytes, the low one first. */
-static void write_port(void *owner, u64 offset, unsigned size, u64 value)
+static void vbe_write_port(void *owner, u64 offset, unsigned size, u64 value)
 {
 	struct vga *vga = owner;
 
@@ -155,4 +155,4 @@ static void write_port(void *owner, u64 offset, unsigned size, u64 value)
 		vbe_write(vga, vga->vbe_index, (u16)(value << 8 | vga->vbe_low));
 }
 
-const struct device_ops vbe_port_ops = { read_port, write_port, 1, 2 };
+const struct device_ops vbe_port_ops = { vbe_read_port, vbe_write_port, 1, 2 };

@@ -194,19 +194,19 @@ void vga_port_write(struct vga *vga, unsigned port, u8 value)
 	}
 }
 
-static u64 read_port(void *owner, u64 offset, unsigned size)
+static u64 vga_read_port(void *owner, u64 offset, unsigned size)
 {
 	(void)size;
 	return vga_port_read(owner, 0x3b0 + (unsigned)offset);
 }
 
-static void write_port(void *owner, u64 offset, unsigned size, u64 value)
+static void vga_write_port(void *owner, u64 offset, unsigned size, u64 value)
 {
 	(void)size;
 	vga_port_write(owner, 0x3b0 + (unsigned)offset, (u8)value);
 }
 
-static const struct device_ops port_ops = { read_port, write_port, 1, 1 };
+static const struct device_ops port_ops = { vga_read_port, vga_write_port, 1, 1 };
 
 /* BAR 2:   000h EDID (none)   400h ports 3C0h to 3DFh   500h registers of the display interface   600h size of what follows, byte order */
 static u64 read_registers(void *owner, u64 offset, unsigned size)
@@ -279,7 +279,7 @@ void vga_refresh(struct vga *vga)
 }
 
 /* What a hostile snapshot could ask of the drawing and of the memory. */
-static void sane(void *state)
+static void vga_post_load(void *state)
 {
 	struct vga *vga = state;
 
@@ -295,7 +295,7 @@ static void sane(void *state)
 
 struct part vga_part(struct vga *vga)
 {
-	return (struct part){ .name = "vga", .state = vga, .fields = vga_fields, .loaded = sane };
+	return (struct part){ .name = "vga", .state = vga, .fields = vga_fields, .post_load = vga_post_load };
 }
 
 /* ---- mode 3 ---- */

@@ -88,7 +88,7 @@ static const struct field i8042_fields[] = {
 	FIELD_END
 };
 
-static void drive(struct i8042 *k)
+static void i8042_drive(struct i8042 *k)
 {
 	line_set(&k->wire.irq1, k->full && !k->aux && (k->mode & MODE_IRQ1));
 	line_set(&k->wire.irq12, k->full && k->aux && (k->mode & MODE_IRQ12));
@@ -111,7 +111,7 @@ static void fill(struct i8042 *k, u8 byte, bool aux)
 	k->data = byte;
 	k->aux = aux;
 	k->full = true;
-	drive(k);
+	i8042_drive(k);
 }
 
 static bool keyboard_ready(const struct i8042 *k)
@@ -125,7 +125,7 @@ static bool mouse_ready(const struct i8042 *k)
 }
 
 /* If something wants into the empty buffer, it arrives after the time of a byte. */
-static void arm(struct i8042 *k)
+static void i8042_arm(struct i8042 *k)
 {
 	bool go = !k->full && (k->answer_waits || keyboard_ready(k) || mouse_ready(k));
 
@@ -165,7 +165,7 @@ static void next(void *owner, u64 late)
 	} else if (mouse_ready(k)) {
 		fill(k, ps2_mouse_take(&k->mouse), true);
 	}
-	arm(k);
+	i8042_arm(k);
 }
 
 static void arm_repeat(struct i8042 *k, u64 ns)
@@ -181,11 +181,11 @@ static void repeat(void *owner, u64 late)
 	if (ps2_keyboard_held(&k->keyboard))
 		ps2_keyboard_repeat(&k->keyboard);
 	arm_repeat(k, ps2_keyboard_period(&k->keyboard));
-	arm(k);
+	i8042_arm(k);
 }
 
 /* The controller itself answers. */
-static void answer(struct i8042 *k, u8 byte)
+static void i8042_answer(struct i8042 *k, u8 byte)
 {
 	if (!k->full) {
 		fill(k, byte, false);
@@ -210,7 +210,7 @@ static void write_output_port(struct i8042 *k, u8 value)
 static void write_mode(struct i8042 *k, u8 value)
 {
 	k->mode = value;
-	drive(k);
+	i8042_drive(k);
 }
 
 /* Port 64h. */
@@ -219,30 +219,30 @@ static void write_command(struct i8042 *k, u8 byte)
 	k->command = 0;
 	k->last_was_command = true;
 	switch (byte) {
-	case 0x20: answer(k, k->mode); break;
+	case 0x20: i8042_answer(k, k->mode); break;
 	case 0x60: case 0xd1: case 0xd2: case 0xd3: case 0xd4: k->command = byte; break;
-	case 0xa4: answer(k, 0xf1); break; /* no password, */
+	case 0xa4: i8042_answer(k, 0xf1); break; /* no password, */
 	case 0xa5: k->command = byte; break; /* nor room for one: it is read up to its 0 */
 	case 0xa6: break;
 	case 0xa7: write_mode(k, k->mode | MODE_AUX_OFF); break;
 	case 0xa8: write_mode(k, k->mode & ~MODE_AUX_OFF); break;
-	case 0xa9: answer(k, 0x00); break;
+	case 0xa9: i8042_answer(k, 0x00); break;
 	case 0xaa:
 		write_mode(k, k->mode | MODE_SYS);
-		answer(k, 0x55);
+		i8042_answer(k, 0x55);
 		break;
-	case 0xab: answer(k, 0x00); break;
+	case 0xab: i8042_answer(k, 0x00); break;
 	case 0xad: write_mode(k, k->mode | MODE_KBD_OFF); break;
 	case 0xae: write_mode(k, k->mode & ~MODE_KBD_OFF); break;
-	case 0xc0: answer(k, INPUT_NOT_LOCKED); break;
+	case 0xc0: i8042_answer(k, INPUT_NOT_LOCKED); break;
 	case 0xc1: case 0xc2: k->command = byte; break; /* the input port polled: the status shows it */
-	case 0xd0: answer(k, output_port(k)); break;
+	case 0xd0: i8042_answer(k, output_port(k)); break;
 	case 0xdd: set_a20(k, false); break;
 	case 0xdf: set_a20(k, true); break;
-	case 0xe0: answer(k, 0x00); break; /* test inputs: both clocks low */
+	case 0xe0: i8042_answer(k, 0x00); break; /* test inputs: both clocks low */
 	default:
 		if (byte > 0x20 && byte < 0x40) {
-			answer(k, k->ram[byte & 31]);
+			i8042_answer(k, k->ram[byte & 31]);
 		} else if (byte > 0x60 && byte < 0x80) {
 			k->command = byte;
 		} else if (byte >= 0xf0) { /* pulse output bits that are 0; only reset is wired so that it shows */
@@ -253,7 +253,7 @@ static void write_command(struct i8042 *k, u8 byte)
 		}
 		break;
 	}
-	arm(k);
+	i8042_arm(k);
 }
 
 /* Port 60h: the argument of a command, or for the keyboard. */
@@ -281,7 +281,7 @@ static void write_data(struct i8042 *k, u8 byte)
 		k->ram[command & 31] = byte;
 		break;
 	}
-	arm(k);
+	i8042_arm(k);
 }
 
 static u64 read_60(void *owner, u64 offset, unsigned size)
@@ -290,8 +290,8 @@ static u64 read_60(void *owner, u64 offset, unsigned size)
 
 	(void)offset, (void)size;
 	k->full = false;
-	drive(k);
-	arm(k);
+	i8042_drive(k);
+	i8042_arm(k);
 	return k->data;
 }
 
@@ -364,20 +364,20 @@ bool i8042_keyboard_input(struct i8042 *i8042, const void *scancodes, size_t len
 
 	if (taken)
 		arm_repeat(i8042, ps2_keyboard_delay(&i8042->keyboard));
-	arm(i8042);
+	i8042_arm(i8042);
 	return taken;
 }
 
 void i8042_mouse_input(struct i8042 *i8042, int dx, int dy, int dz, u8 buttons)
 {
 	ps2_mouse_move(&i8042->mouse, dx, dy, dz, buttons);
-	arm(i8042);
+	i8042_arm(i8042);
 }
 
 void i8042_refresh(struct i8042 *i8042)
 {
 	line_set(&i8042->wire.a20, i8042->a20);
-	drive(i8042);
+	i8042_drive(i8042);
 }
 
 struct part i8042_part(struct i8042 *i8042)

@@ -76,7 +76,7 @@ static u8 type_of(u8 command)
 	return types[command - 0xf7];
 }
 
-static void answer(struct ps2_answers *a, u8 byte)
+static void ps2_answer(struct ps2_answers *a, u8 byte)
 {
 	if (a->count < PS2_ANSWERS)
 		a->bytes[(a->head + a->count++) % PS2_ANSWERS] = byte;
@@ -140,11 +140,11 @@ static bool keyboard_argument(struct ps2_keyboard *keyboard, u8 byte)
 	case 0xf0:
 		if (byte > 3)
 			return false;
-		answer(&keyboard->answers, ACK);
+		ps2_answer(&keyboard->answers, ACK);
 		if (byte)
 			keyboard->set = byte;
 		else
-			answer(&keyboard->answers, keyboard->set);
+			ps2_answer(&keyboard->answers, keyboard->set);
 		return true;
 	case 0xf3:
 		if (byte > 0x7f)
@@ -160,7 +160,7 @@ static bool keyboard_argument(struct ps2_keyboard *keyboard, u8 byte)
 	default:
 		return false;
 	}
-	answer(&keyboard->answers, ACK);
+	ps2_answer(&keyboard->answers, ACK);
 	return true;
 }
 
@@ -177,45 +177,45 @@ void ps2_keyboard_command(struct ps2_keyboard *keyboard, u8 byte)
 		/* fall through */
 	case 0xed: case 0xf3:
 		keyboard->command = byte;
-		answer(a, ACK);
+		ps2_answer(a, ACK);
 		break;
 	case 0xee: /* echo */
-		answer(a, 0xee);
+		ps2_answer(a, 0xee);
 		break;
 	case 0xf2: /* identify: an enhanced keyboard; with translation it reads AB 41 */
-		answer(a, ACK);
-		answer(a, 0xab);
-		answer(a, 0x83);
+		ps2_answer(a, ACK);
+		ps2_answer(a, 0xab);
+		ps2_answer(a, 0x83);
 		break;
 	case 0xf4:
 		keyboard->count = 0;
 		keyboard->scanning = true;
-		answer(a, ACK);
+		ps2_answer(a, ACK);
 		break;
 	case 0xf5:
 	case 0xf6:
 		keyboard_defaults(keyboard);
 		keyboard->scanning = byte == 0xf6;
-		answer(a, ACK);
+		ps2_answer(a, ACK);
 		break;
 	case 0xf7: case 0xf8: case 0xf9: case 0xfa:
 		memset(keyboard->types, type_of(byte), sizeof keyboard->types);
-		answer(a, ACK);
+		ps2_answer(a, ACK);
 		break;
 	case 0xfb: case 0xfc: case 0xfd:
 		keyboard->command = byte;
-		answer(a, ACK);
+		ps2_answer(a, ACK);
 		break;
 	case 0xfe:
-		answer(a, keyboard->last);
+		ps2_answer(a, keyboard->last);
 		break;
 	case 0xff:
 		ps2_keyboard_reset(keyboard);
-		answer(a, ACK);
-		answer(a, BAT_PASSED);
+		ps2_answer(a, ACK);
+		ps2_answer(a, BAT_PASSED);
 		break;
 	default:
-		answer(a, RESEND);
+		ps2_answer(a, RESEND);
 		break;
 	}
 }
@@ -413,10 +413,10 @@ static void mouse_status(struct ps2_mouse *mouse)
 {
 	u8 b = mouse->buttons;
 
-	answer(&mouse->answers, (u8)(mouse->remote << 6 | mouse->reporting << 5 | mouse->scaling << 4 | (b & 1) << 2 | (b & 4) >> 1 |
+	ps2_answer(&mouse->answers, (u8)(mouse->remote << 6 | mouse->reporting << 5 | mouse->scaling << 4 | (b & 1) << 2 | (b & 4) >> 1 |
 		(b & 2) >> 1));
-	answer(&mouse->answers, mouse->resolution);
-	answer(&mouse->answers, mouse->rate);
+	ps2_answer(&mouse->answers, mouse->resolution);
+	ps2_answer(&mouse->answers, mouse->rate);
 }
 
 /* Microsoft's knock: after the rates 200, 100, 80 the mouse has a wheel, after 200, 200, 80 five buttons, too. KNOCK is the rates so far. */
@@ -442,7 +442,7 @@ static bool mouse_argument(struct ps2_mouse *mouse, u8 byte)
 		knock(mouse, mouse->rate = byte);
 	else
 		return false;
-	answer(&mouse->answers, ACK);
+	ps2_answer(&mouse->answers, ACK);
 	return true;
 }
 
@@ -459,13 +459,13 @@ void ps2_mouse_command(struct ps2_mouse *mouse, u8 byte)
 	unsigned count;
 
 	if (mouse->wrap && byte != 0xff && byte != 0xec) {
-		answer(a, byte);
+		ps2_answer(a, byte);
 		return;
 	}
 	if (mouse->command && mouse_argument(mouse, byte))
 		return;
 	if (mouse_knows(byte))
-		answer(a, ACK);
+		ps2_answer(a, ACK);
 	switch (byte) {
 	case 0xe6: mouse->scaling = false; break;
 	case 0xe7: mouse->scaling = true; break;
@@ -475,25 +475,25 @@ void ps2_mouse_command(struct ps2_mouse *mouse, u8 byte)
 	case 0xeb:
 		count = make_packet(mouse, packet, false);
 		for (unsigned i = 0; i < count; i++)
-			answer(a, packet[i]);
+			ps2_answer(a, packet[i]);
 		break;
 	case 0xec: mouse->wrap = false; break;
 	case 0xee: mouse->wrap = true; break;
 	case 0xf0: mouse->remote = true; break;
-	case 0xf2: answer(a, mouse->id); break;
+	case 0xf2: ps2_answer(a, mouse->id); break;
 	case 0xf3: mouse->command = byte; break;
 	case 0xf4: mouse->reporting = true; break;
 	case 0xf5: mouse->reporting = false; mouse->left = 0; break;
 	case 0xf6: mouse_defaults(mouse); break;
-	case 0xfe: answer(a, mouse->last); break;
+	case 0xfe: ps2_answer(a, mouse->last); break;
 	case 0xff:
 		ps2_mouse_reset(mouse);
-		answer(a, ACK);
-		answer(a, BAT_PASSED);
-		answer(a, 0x00);
+		ps2_answer(a, ACK);
+		ps2_answer(a, BAT_PASSED);
+		ps2_answer(a, 0x00);
 		break;
 	default:
-		answer(a, RESEND);
+		ps2_answer(a, RESEND);
 		break;
 	}
 	mouse_report(mouse);

@@ -23,7 +23,7 @@ static u64 earlier(u64 a, u64 b)
 }
 
 /* Drive the pin, and look again when a delay ends. */
-static void update(struct e1000 *e)
+static void e1000_update(struct e1000 *e)
 {
 	u64 now = e->clock->now, when;
 	bool level;
@@ -50,16 +50,16 @@ static void update(struct e1000 *e)
 	pci_irq(&e->pci, level);
 }
 
-static void interrupt(void *owner, u64 late)
+static void e1000_interrupt(void *owner, u64 late)
 {
 	(void)late;
-	update(owner);
+	e1000_update(owner);
 }
 
 void e1000_cause(struct e1000 *e, u32 causes)
 {
 	*e1000_reg(e, ICR) |= causes;
-	update(e);
+	e1000_update(e);
 }
 
 /* Delays count in 1.024 us; each frame starts DELAY again, ABSOLUTE (0: none) ends it. */
@@ -74,7 +74,7 @@ void e1000_cause_delayed(struct e1000 *e, u64 *due, u64 *limit, unsigned delay, 
 	if (*limit == CLOCK_NEVER && most)
 		*limit = clock_in(e->clock, most * 1024);
 	*due = earlier(clock_in(e->clock, ticks * 1024), *limit);
-	update(e);
+	e1000_update(e);
 }
 
 /* ---- EEPROM (5.6): 64 words ---- */
@@ -219,7 +219,7 @@ static void work(void *owner, u64 late)
 }
 
 /* Global reset (13.4.1): all but the PHY; the address comes from the EEPROM. */
-static void reset(struct e1000 *e)
+static void e1000_reset(struct e1000 *e)
 {
 	memset(e->reg, 0, sizeof e->reg);
 	*e1000_reg(e, CTRL) = 0x00000a09;
@@ -236,7 +236,7 @@ static void reset(struct e1000 *e)
 	clock_arm(e->clock, &e->work, CLOCK_NEVER);
 }
 
-static u64 read_register(void *owner, u64 offset, unsigned size)
+static u64 e1000_read_register(void *owner, u64 offset, unsigned size)
 {
 	struct e1000 *e = owner;
 	u32 value;
@@ -250,7 +250,7 @@ static u64 read_register(void *owner, u64 offset, unsigned size)
 		return read_eecd(e);
 	case ICR:
 		*e1000_reg(e, ICR) = 0;
-		update(e);
+		e1000_update(e);
 		break;
 	case ICS: case IMC:
 		return 0;
@@ -260,7 +260,7 @@ static u64 read_register(void *owner, u64 offset, unsigned size)
 	return value;
 }
 
-static void write_register(void *owner, u64 offset, unsigned size, u64 value64)
+static void e1000_write_register(void *owner, u64 offset, unsigned size, u64 value64)
 {
 	struct e1000 *e = owner;
 	u32 value = (u32)value64;
@@ -269,8 +269,8 @@ static void write_register(void *owner, u64 offset, unsigned size, u64 value64)
 	switch (offset) {
 	case CTRL:
 		if (value & CTRL_RST) {
-			reset(e);
-			update(e);
+			e1000_reset(e);
+			e1000_update(e);
 			return;
 		}
 		*e1000_reg(e, CTRL) = value & ~(1u << 31);
@@ -284,15 +284,15 @@ static void write_register(void *owner, u64 offset, unsigned size, u64 value64)
 			value = (value & 0xff00) | EERD_DONE | (u32)eeprom(e, value >> 8 & (EEPROM_WORDS - 1)) << 16;
 		break;
 	case MDIC: write_mdic(e, value); return;
-	case ICR: *e1000_reg(e, ICR) &= ~value; update(e); return;
+	case ICR: *e1000_reg(e, ICR) &= ~value; e1000_update(e); return;
 	case ICS: e1000_cause(e, value); return;
-	case IMS: *e1000_reg(e, IMS) |= value; update(e); return;
-	case IMC: *e1000_reg(e, IMS) &= ~value; update(e); return;
+	case IMS: *e1000_reg(e, IMS) |= value; e1000_update(e); return;
+	case IMC: *e1000_reg(e, IMS) &= ~value; e1000_update(e); return;
 	case RDTR: /* bit 31: flush the delay */
 		if (value >> 31 && e->rx_due != CLOCK_NEVER)
 			e->rx_due = e->clock->now;
 		*e1000_reg(e, RDTR) = value & 0xffff;
-		update(e);
+		e1000_update(e);
 		return;
 	case RDBAL: case TDBAL: value &= ~15u; break;
 	case RDLEN: case TDLEN: value &= 0xfff80; break;
@@ -305,27 +305,27 @@ static void write_register(void *owner, u64 offset, unsigned size, u64 value64)
 		soon(e);
 }
 
-static const struct device_ops register_ops = { read_register, write_register, 4, 4 };
+static const struct device_ops register_ops = { e1000_read_register, e1000_write_register, 4, 4 };
 
 /* Ports: 0 the address of a register, 4 the register (13.3.1). */
-static u64 read_port(void *owner, u64 offset, unsigned size)
+static u64 e1000_read_port(void *owner, u64 offset, unsigned size)
 {
 	struct e1000 *e = owner;
 
-	return offset == 0 ? e->io_address : offset == 4 ? read_register(e, e->io_address, size) : 0;
+	return offset == 0 ? e->io_address : offset == 4 ? e1000_read_register(e, e->io_address, size) : 0;
 }
 
-static void write_port(void *owner, u64 offset, unsigned size, u64 value)
+static void e1000_write_port(void *owner, u64 offset, unsigned size, u64 value)
 {
 	struct e1000 *e = owner;
 
 	if (offset == 0)
 		e->io_address = (u32)value & 0x1fffc;
 	else if (offset == 4)
-		write_register(e, e->io_address, size, value);
+		e1000_write_register(e, e->io_address, size, value);
 }
 
-static const struct device_ops port_ops = { read_port, write_port, 4, 4 };
+static const struct device_ops port_ops = { e1000_read_port, e1000_write_port, 4, 4 };
 
 bool e1000_input(struct e1000 *e, const void *frame, size_t len)
 {
@@ -339,7 +339,7 @@ bool e1000_input(struct e1000 *e, const void *frame, size_t len)
 	return true;
 }
 
-static void sane(void *state)
+static void e1000_post_load(void *state)
 {
 	struct e1000 *e = state;
 
@@ -359,7 +359,7 @@ struct e1000 *e1000_new(struct clock *clock, const u8 mac[6], void (*out)(void *
 	e->out = out;
 	e->owner = owner;
 	clock_add(clock, &e->work, "e1000 work", work, e);
-	clock_add(clock, &e->interrupt, "e1000 interrupt", interrupt, e);
+	clock_add(clock, &e->interrupt, "e1000 e1000_interrupt", e1000_interrupt, e);
 	pci_init(&e->pci, "e1000 pci", 0x8086, 0x100e, 0x020000);
 	e->pci.config[PCI_REVISION] = 3;
 	pci_subsystem(&e->pci, 0x8086, 0x001e);
@@ -367,7 +367,7 @@ struct e1000 *e1000_new(struct clock *clock, const u8 mac[6], void (*out)(void *
 	pci_bar_memory(&e->pci, 0, 128 * KiB, &register_ops, e);
 	pci_bar_ports(&e->pci, 1, 64, &port_ops, e);
 	phy_reset(e);
-	reset(e);
+	e1000_reset(e);
 	return e;
 }
 
@@ -383,5 +383,5 @@ struct pci_function *e1000_pci(struct e1000 *e)
 
 struct part e1000_part(struct e1000 *e)
 {
-	return (struct part){ .name = "e1000", .state = e, .fields = e1000_fields, .loaded = sane };
+	return (struct part){ .name = "e1000", .state = e, .fields = e1000_fields, .post_load = e1000_post_load };
 }

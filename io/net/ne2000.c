@@ -45,7 +45,7 @@ static const struct field ne2000_fields[] = {
 	FIELD_END
 };
 
-static void update(struct ne2000 *ne)
+static void ne2000_update(struct ne2000 *ne)
 {
 	pci_irq(&ne->wire.pci, ne->isr & ne->imr & 0x7f);
 }
@@ -79,7 +79,7 @@ static void advance(struct ne2000 *ne)
 	if (--ne->rbcr)
 		return;
 	ne->isr |= ISR_RDC;
-	update(ne);
+	ne2000_update(ne);
 }
 
 /* With word transfers, an access of one byte has a word pass, too. */
@@ -123,7 +123,7 @@ static void transmitted(void *owner, u64 late)
 	ne->cr &= (u8)~CR_TXP;
 	ne->tsr = TSR_PTX;
 	ne->isr |= ISR_PTX;
-	update(ne);
+	ne2000_update(ne);
 }
 
 /* The filter's bit is the highest six bits of the address's CRC, which zlib keeps the other way round. */
@@ -212,7 +212,7 @@ static void received(void *owner, u64 late)
 		return;
 	frames_drop(&ne->frames);
 	arm_receive(ne);
-	update(ne);
+	ne2000_update(ne);
 }
 
 bool ne2000_input(struct ne2000 *ne, const void *frame, size_t len)
@@ -229,7 +229,7 @@ bool ne2000_input(struct ne2000 *ne, const void *frame, size_t len)
 
 /* ---- registers ---- */
 
-static u8 read_register(struct ne2000 *ne, unsigned n)
+static u8 ne2000_read_register(struct ne2000 *ne, unsigned n)
 {
 	unsigned page = ne->cr >> 6;
 
@@ -279,7 +279,7 @@ static void write_command(struct ne2000 *ne, u8 value)
 		clock_arm(ne->wire.clock, &ne->transmit, clock_in(ne->wire.clock, wire_time(ne->tbcr)));
 }
 
-static void write_register(struct ne2000 *ne, unsigned n, u8 value)
+static void ne2000_write_register(struct ne2000 *ne, unsigned n, u8 value)
 {
 	unsigned page = ne->cr >> 6;
 
@@ -306,10 +306,10 @@ static void write_register(struct ne2000 *ne, unsigned n, u8 value)
 		case 0xf: ne->imr = value & 0x7f; break;
 		}
 	}
-	update(ne);
+	ne2000_update(ne);
 }
 
-static void reset(struct ne2000 *ne)
+static void ne2000_reset(struct ne2000 *ne)
 {
 	ne->cr = CR_STP | 0x20;
 	ne->isr = ISR_RST;
@@ -318,26 +318,26 @@ static void reset(struct ne2000 *ne)
 	frames_clear(&ne->frames);
 	clock_arm(ne->wire.clock, &ne->transmit, CLOCK_NEVER);
 	clock_arm(ne->wire.clock, &ne->receive, CLOCK_NEVER);
-	update(ne);
+	ne2000_update(ne);
 }
 
-static u64 read_port(void *owner, u64 offset, unsigned size)
+static u64 ne2000_read_port(void *owner, u64 offset, unsigned size)
 {
 	struct ne2000 *ne = owner;
 	u64 value = 0;
 
 	if (offset >= 0x18) {
-		reset(ne);
+		ne2000_reset(ne);
 		return 0;
 	}
 	if (offset >= 0x10)
 		return read_data(ne, size);
 	for (unsigned i = 0; i < size; i++)
-		value |= (u64)read_register(ne, (unsigned)offset + i) << (8 * i);
+		value |= (u64)ne2000_read_register(ne, (unsigned)offset + i) << (8 * i);
 	return value;
 }
 
-static void write_port(void *owner, u64 offset, unsigned size, u64 value)
+static void ne2000_write_port(void *owner, u64 offset, unsigned size, u64 value)
 {
 	struct ne2000 *ne = owner;
 
@@ -347,10 +347,10 @@ static void write_port(void *owner, u64 offset, unsigned size, u64 value)
 		write_data(ne, size, (u32)value);
 	else
 		for (unsigned i = 0; i < size; i++)
-			write_register(ne, (unsigned)offset + i, (u8)(value >> (8 * i)));
+			ne2000_write_register(ne, (unsigned)offset + i, (u8)(value >> (8 * i)));
 }
 
-static const struct device_ops port_ops = { read_port, write_port, 1, 4 };
+static const struct device_ops port_ops = { ne2000_read_port, ne2000_write_port, 1, 4 };
 
 struct ne2000 *ne2000_new(struct clock *clock, const u8 mac[6], void (*out)(void *owner, const void *frame, size_t len), void *owner)
 {

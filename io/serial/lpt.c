@@ -29,7 +29,7 @@ static const struct field lpt_fields[] = {
 	FIELD_END
 };
 
-static void drive(struct lpt *lpt)
+static void lpt_drive(struct lpt *lpt)
 {
 	line_set(&lpt->wire.irq, lpt->phase == ACKNOWLEDGE && (lpt->control & CONTROL_IRQ));
 }
@@ -38,7 +38,7 @@ static void enter(struct lpt *lpt, enum phase phase)
 {
 	lpt->phase = (u8)phase;
 	clock_arm(lpt->wire.clock, &lpt->next, phase == READY ? CLOCK_NEVER : clock_in(lpt->wire.clock, PHASE_NS));
-	drive(lpt);
+	lpt_drive(lpt);
 }
 
 static void next(void *owner, u64 late)
@@ -49,7 +49,7 @@ static void next(void *owner, u64 late)
 	enter(lpt, lpt->phase == BUSY ? ACKNOWLEDGE : READY);
 }
 
-static u64 read_port(void *owner, u64 offset, unsigned size)
+static u64 lpt_read_port(void *owner, u64 offset, unsigned size)
 {
 	struct lpt *lpt = owner;
 
@@ -63,7 +63,7 @@ static u64 read_port(void *owner, u64 offset, unsigned size)
 	}
 }
 
-static void write_port(void *owner, u64 offset, unsigned size, u64 value)
+static void lpt_write_port(void *owner, u64 offset, unsigned size, u64 value)
 {
 	struct lpt *lpt = owner;
 	u8 rising = (u8)value & ~lpt->control;
@@ -79,10 +79,10 @@ static void write_port(void *owner, u64 offset, unsigned size, u64 value)
 			lpt->wire.out(lpt->wire.owner, &lpt->data, 1);
 		enter(lpt, BUSY);
 	}
-	drive(lpt);
+	lpt_drive(lpt);
 }
 
-static const struct device_ops lpt_ops = { read_port, write_port, 1, 1 };
+static const struct device_ops lpt_ops = { lpt_read_port, lpt_write_port, 1, 1 };
 
 struct lpt *lpt_new(struct space *ports, struct clock *clock, u16 base, struct line irq,
 		void (*out)(void *owner, const void *data, size_t len), void *owner)
@@ -111,7 +111,7 @@ void lpt_free(struct lpt *lpt)
 
 void lpt_refresh(struct lpt *lpt)
 {
-	drive(lpt);
+	lpt_drive(lpt);
 }
 
 struct part lpt_part(struct lpt *lpt)

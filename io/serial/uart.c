@@ -121,7 +121,7 @@ static void catch_up(struct uart *uart)
 }
 
 /* On a PC, OUT2 is the gate of the interrupt; in loopback the pin is high, the gate shut. */
-static void update(struct uart *uart)
+static void uart_update(struct uart *uart)
 {
 	bool out;
 
@@ -194,7 +194,7 @@ static void receive(void *owner, u64 late)
 		uart->queue_count--;
 	}
 	arm_receive(uart);
-	update(uart);
+	uart_update(uart);
 }
 
 static void timeout(void *owner, u64 late)
@@ -203,13 +203,13 @@ static void timeout(void *owner, u64 late)
 
 	(void)late;
 	uart->timed_out = uart->count != 0;
-	update(uart);
+	uart_update(uart);
 }
 
 static void transmit(void *owner, u64 late)
 {
 	(void)late;
-	update(owner);
+	uart_update(owner);
 }
 
 /* An idle shift register takes the byte at once and leaves THR empty; otherwise it waits behind what is being sent. */
@@ -219,7 +219,7 @@ static void send(struct uart *uart, u8 byte)
 
 	uart->thre = false;
 	if (uart->wire.instant)
-		update(uart); /* the interrupt goes, and comes again: an edge, if nobody has taken it back */
+		uart_update(uart); /* the interrupt goes, and comes again: an edge, if nobody has taken it back */
 	uart->sending = true;
 	if (uart->wire.instant) {
 		uart->thre_at = uart->sent_at = now(uart);
@@ -288,7 +288,7 @@ static u8 read_lsr(struct uart *uart)
 		value |= LSR_TEMT;
 	if (uart->lsr) {
 		uart->lsr = 0;
-		update(uart);
+		uart_update(uart);
 	} else {
 		clock_steady(uart->wire.clock, thre_at < sent_at ? thre_at : sent_at);
 	}
@@ -303,7 +303,7 @@ static u8 read_iir(struct uart *uart)
 	value = cause(uart);
 	if (value == IIR_THRE) {
 		uart->thre = false;
-		update(uart);
+		uart_update(uart);
 	}
 	return (u8)(value | (fifos(uart) ? IIR_FIFOS : 0));
 }
@@ -319,7 +319,7 @@ static u64 read_uart(void *owner, u64 offset, unsigned size)
 		if (uart->lcr & LCR_DLAB)
 			return uart->divisor & 0xff;
 		value = take(uart);
-		update(uart);
+		uart_update(uart);
 		return value;
 	case 1: return uart->lcr & LCR_DLAB ? uart->divisor >> 8 : uart->ier;
 	case 2: return read_iir(uart);
@@ -329,7 +329,7 @@ static u64 read_uart(void *owner, u64 offset, unsigned size)
 	case 6:
 		value = uart->msr;
 		uart->msr &= ~MSR_DELTA;
-		update(uart);
+		uart_update(uart);
 		return value;
 	default: return uart->scr;
 	}
@@ -378,7 +378,7 @@ static void write_uart(void *owner, u64 offset, unsigned size, u64 value)
 	default: /* LSR and MSR: factory tests write them, nobody else */
 		break;
 	}
-	update(uart);
+	uart_update(uart);
 }
 
 static const struct device_ops uart_ops = { read_uart, write_uart, 1, 1 };
@@ -396,7 +396,7 @@ bool uart_input(struct uart *uart, const void *data, size_t len)
 }
 
 /* The combinations that the registers cannot reach. */
-static void sane(void *state)
+static void uart_post_load(void *state)
 {
 	struct uart *uart = state;
 
@@ -461,5 +461,5 @@ void uart_refresh(struct uart *uart)
 
 struct part uart_part(struct uart *uart)
 {
-	return (struct part){ .name = uart->wire.name, .state = uart, .fields = uart_fields, .loaded = sane };
+	return (struct part){ .name = uart->wire.name, .state = uart, .fields = uart_fields, .post_load = uart_post_load };
 }

@@ -72,15 +72,15 @@ static void drive_level(struct sb16 *card, bool level)
 			card->wire.irq.set(card->wire.irq.owner, irqs[i].irq, level);
 }
 
-static void drive(struct sb16 *card)
+static void sb16_drive(struct sb16 *card)
 {
 	drive_level(card, card->pending);
 }
 
-static void interrupt(struct sb16 *card, u8 which, bool level)
+static void sb16_interrupt(struct sb16 *card, u8 which, bool level)
 {
 	card->pending = (u8)((card->pending & ~which) | (level ? which : 0));
-	drive(card);
+	sb16_drive(card);
 }
 
 /* ---- the transfer ---- */
@@ -95,7 +95,7 @@ static unsigned channel(const struct sb16 *card, bool wide)
 }
 
 /* The next frame; where time has jumped, what it jumped over is not heard. */
-static void arm(struct sb16 *card)
+static void sb16_arm(struct sb16 *card)
 {
 	u64 now = card->wire.clock->now, when = card->origin + clock_ns(card->frames + 1, card->rate);
 
@@ -112,7 +112,7 @@ static void restart(struct sb16 *card)
 {
 	card->origin = card->wire.clock->now;
 	card->frames = 0;
-	arm(card);
+	sb16_arm(card);
 }
 
 /* A sample of eight or sixteen bits, signed or not, as a signed one of sixteen. */
@@ -131,7 +131,7 @@ static void end_of_block(struct sb16 *card)
 		card->running = card->ending = false;
 		card->out[0] = card->out[1] = 0;
 	}
-	interrupt(card, card->wide ? PENDING_16 : PENDING_8, true);
+	sb16_interrupt(card, card->wide ? PENDING_16 : PENDING_8, true);
 }
 
 static void units_done(struct sb16 *card, unsigned units)
@@ -203,7 +203,7 @@ static void frame(void *owner, u64 late)
 			units_done(card, 1);
 		else
 			adpcm_frame(card);
-		arm(card);
+		sb16_arm(card);
 		return;
 	}
 	if (card->input && !card->is_signed)
@@ -217,7 +217,7 @@ static void frame(void *owner, u64 late)
 		}
 		units_done(card, units);
 	}
-	arm(card);
+	sb16_arm(card);
 }
 
 static void start(struct sb16 *card, bool wide, bool stereo, bool is_signed, bool repeat, bool input, u32 length)
@@ -236,7 +236,7 @@ static void start(struct sb16 *card, bool wide, bool stereo, bool is_signed, boo
 
 /* ---- the DSP ---- */
 
-static void answer(struct sb16 *card, u8 byte)
+static void sb16_answer(struct sb16 *card, u8 byte)
 {
 	if (card->count < ANSWERS)
 		card->answers[(card->head + card->count++) % ANSWERS] = byte;
@@ -346,7 +346,7 @@ static void execute(struct sb16 *card, u8 command)
 	case 0x14: start_old(card, false, false, length); break;
 	case 0x16: case 0x17: start_adpcm(card, ADPCM_2, command & 1, false, length); break;
 	case 0x1f: start_adpcm(card, ADPCM_2, true, true, card->block); break;
-	case 0x20: answer(card, 0x80); break; /* nothing is heard */
+	case 0x20: sb16_answer(card, 0x80); break; /* nothing is heard */
 	case 0x1c: case 0x90: start_old(card, true, false, card->block); break;
 	case 0x91: start_old(card, false, false, card->block); break;
 	case 0x24: start_old(card, false, true, length); break;
@@ -368,33 +368,33 @@ static void execute(struct sb16 *card, u8 command)
 	case 0x45: case 0x47: case 0xd0: case 0xd4: case 0xd5: case 0xd6: case 0xd9: case 0xda: control(card, command); break;
 	case 0xd1: card->speaker = true; break;
 	case 0xd3: card->speaker = false; break;
-	case 0xd8: answer(card, card->speaker ? 0xff : 0x00); break;
-	case 0xe0: answer(card, (u8)~a[0]); break;
+	case 0xd8: sb16_answer(card, card->speaker ? 0xff : 0x00); break;
+	case 0xe0: sb16_answer(card, (u8)~a[0]); break;
 	case 0xe1:
-		answer(card, 4);
-		answer(card, 5);
+		sb16_answer(card, 4);
+		sb16_answer(card, 5);
 		break;
 	case 0xe2: identify_dma(card, a[0]); break;
 	case 0xe3:
 		for (unsigned i = 0; i < sizeof copyright; i++)
-			answer(card, (u8)copyright[i]);
+			sb16_answer(card, (u8)copyright[i]);
 		break;
 	case 0xe4: card->test = a[0]; break;
-	case 0xe8: answer(card, card->test); break;
-	case 0xf2: interrupt(card, PENDING_8, true); break;
-	case 0xf3: interrupt(card, PENDING_16, true); break;
-	case 0xf8: case 0xf9: answer(card, 0); break;
-	case 0xfb: answer(card, status(card)); break;
-	case 0xfc: answer(card, auxiliary_status(card)); break;
-	case 0xfd: answer(card, card->before); break;
-	case 0x03: case 0x08: case 0x0f: answer(card, 0xff); break; /* there is nobody */
+	case 0xe8: sb16_answer(card, card->test); break;
+	case 0xf2: sb16_interrupt(card, PENDING_8, true); break;
+	case 0xf3: sb16_interrupt(card, PENDING_16, true); break;
+	case 0xf8: case 0xf9: sb16_answer(card, 0); break;
+	case 0xfb: sb16_answer(card, status(card)); break;
+	case 0xfc: sb16_answer(card, auxiliary_status(card)); break;
+	case 0xfd: sb16_answer(card, card->before); break;
+	case 0x03: case 0x08: case 0x0f: sb16_answer(card, 0xff); break; /* there is nobody */
 	case 0x04: case 0x05: case 0x0e: break;
 	case 0x30: case 0x31: case 0x32: case 0x33: case 0x38: break; /* MIDI: nobody is at the other end */
 	case 0xa0: case 0xa8: break; /* recording in mono, in stereo, of the Sound Blaster Pro */
 	default: log_line(card->wire.log, "sb16: unknown command %02xh", command); break;
 	}
 	card->before = command;
-	arm(card);
+	sb16_arm(card);
 }
 
 static void write_dsp(struct sb16 *card, u8 byte)
@@ -448,7 +448,7 @@ static void write_mixer(struct sb16 *card, u8 value)
 		card->mixer[pair] = (value & 0xf0) | 0x08;
 		card->mixer[pair + 1] = (u8)(value << 4) | 0x08;
 	}
-	drive(card);
+	sb16_drive(card);
 }
 
 /* Five bits, steps of 2 dB: 65536 * 10 ^ (-(31 - n) / 10), and nothing. */
@@ -478,12 +478,12 @@ static void reset_dsp(struct sb16 *card)
 	card->id_key = ID_KEY;
 	card->out[0] = card->out[1] = 0;
 	card->rate = 22050;
-	interrupt(card, PENDING_8 | PENDING_16, false);
-	answer(card, 0xaa);
-	arm(card);
+	sb16_interrupt(card, PENDING_8 | PENDING_16, false);
+	sb16_answer(card, 0xaa);
+	sb16_arm(card);
 }
 
-static u64 read_port(void *owner, u64 offset, unsigned size)
+static u64 sb16_read_port(void *owner, u64 offset, unsigned size)
 {
 	struct sb16 *card = owner;
 
@@ -494,16 +494,16 @@ static u64 read_port(void *owner, u64 offset, unsigned size)
 	case 0xa: return read_answer(card);
 	case 0xc: return card->wire.clock->now % BUSY_CYCLE_NS < BUSY_NS ? 0xff : 0x7f; /* the DSP has work of its own now and then */
 	case 0xe:
-		interrupt(card, PENDING_8, false);
+		sb16_interrupt(card, PENDING_8, false);
 		return card->count ? 0xff : 0x7f;
 	case 0xf:
-		interrupt(card, PENDING_16, false);
+		sb16_interrupt(card, PENDING_16, false);
 		return 0xff;
 	default: return 0xff;
 	}
 }
 
-static void write_port(void *owner, u64 offset, unsigned size, u64 value)
+static void sb16_write_port(void *owner, u64 offset, unsigned size, u64 value)
 {
 	struct sb16 *card = owner;
 
@@ -520,10 +520,10 @@ static void write_port(void *owner, u64 offset, unsigned size, u64 value)
 	}
 }
 
-static const struct device_ops sb16_ops = { read_port, write_port, 1, 1 };
+static const struct device_ops sb16_ops = { sb16_read_port, sb16_write_port, 1, 1 };
 
 /* A rate that can be divided by, and no more arguments than there are. */
-static void sane(void *state)
+static void sb16_post_load(void *state)
 {
 	struct sb16 *card = state;
 
@@ -568,10 +568,10 @@ void sb16_free(struct sb16 *card)
 
 void sb16_refresh(struct sb16 *card)
 {
-	drive(card);
+	sb16_drive(card);
 }
 
 struct part sb16_part(struct sb16 *card)
 {
-	return (struct part){ .name = "sb16", .state = card, .fields = sb16_fields, .loaded = sane };
+	return (struct part){ .name = "sb16", .state = card, .fields = sb16_fields, .post_load = sb16_post_load };
 }

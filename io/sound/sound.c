@@ -32,7 +32,7 @@ static u16 clamp(int v)
 	return (u16)(v < -32768 ? -32768 : v > 32767 ? 32767 : v);
 }
 
-static void arm(struct sound *sound)
+static void sound_arm(struct sound *sound)
 {
 	u64 when = clock_ns(sound->ticks + 1, SOUND_HZ);
 
@@ -57,7 +57,7 @@ static void sample(void *owner, u64 late)
 	}
 	/* A time that jumped leaves no samples behind. */
 	sound->ticks = clock_ticks(sound->wire.clock->now, SOUND_HZ);
-	arm(sound);
+	sound_arm(sound);
 }
 
 struct sound *sound_new(struct clock *clock, struct pit *pit, struct sb16 *card, void (*out)(void *owner, const void *data, size_t len),
@@ -73,7 +73,7 @@ struct sound *sound_new(struct clock *clock, struct pit *pit, struct sb16 *card,
 	sound->wire.out = out;
 	sound->wire.owner = owner;
 	clock_add(clock, &sound->sample, "sound", sample, sound);
-	arm(sound);
+	sound_arm(sound);
 	return sound;
 }
 

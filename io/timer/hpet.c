@@ -100,7 +100,7 @@ static void drive_line(const struct line *line, bool *driven, bool level)
 	line_set(line, level);
 }
 
-static void drive(struct hpet *hpet)
+static void hpet_drive(struct hpet *hpet)
 {
 	bool irq0 = false, irq8 = false;
 	u32 pins = 0, changed;
@@ -127,7 +127,7 @@ static void drive(struct hpet *hpet)
 }
 
 /* Find the instant at which the counter meets timer N's comparator. If they are equal now, that is either now or one wrap away. */
-static void arm(struct hpet *hpet, unsigned n, bool also_now)
+static void hpet_arm(struct hpet *hpet, unsigned n, bool also_now)
 {
 	struct timer *timer = &hpet->timer[n];
 	u64 distance = (timer->comparator - counter(hpet)) & width(timer), t = tick(hpet), when = CLOCK_NEVER;
@@ -142,7 +142,7 @@ static void arm(struct hpet *hpet, unsigned n, bool also_now)
 static void arm_all(struct hpet *hpet)
 {
 	for (unsigned n = 0; n < HPET_TIMERS; n++)
-		arm(hpet, n, true);
+		hpet_arm(hpet, n, true);
 }
 
 static void match(struct hpet *hpet, unsigned n)
@@ -160,11 +160,11 @@ static void match(struct hpet *hpet, unsigned n)
 		hpet->status |= (u64)1 << n;
 	} else {
 		timer->held = false;
-		drive(hpet);
+		hpet_drive(hpet);
 		timer->held = timer->config & T_ENABLE;
 	}
-	drive(hpet);
-	arm(hpet, n, false);
+	hpet_drive(hpet);
+	hpet_arm(hpet, n, false);
 }
 
 static void match0(void *owner, u64 late)
@@ -221,7 +221,7 @@ static void put_config(struct hpet *hpet, u64 value)
 	for (unsigned n = 0; n < HPET_TIMERS; n++)
 		hpet->timer[n].held &= !(changed & (CONFIG_ENABLE | CONFIG_LEGACY));
 	line_set(&hpet->wire.legacy, hpet->config & CONFIG_LEGACY);
-	drive(hpet);
+	hpet_drive(hpet);
 	if (changed & CONFIG_ENABLE)
 		arm_all(hpet);
 }
@@ -234,9 +234,9 @@ static void put_timer_config(struct hpet *hpet, unsigned n, u64 value)
 	timer->config = value & T_WRITABLE;
 	if (changed & (T_ENABLE | T_LEVEL | (u64)31 << T_PIN_SHIFT))
 		timer->held = false;
-	drive(hpet);
+	hpet_drive(hpet);
 	if (changed & T_32BIT)
-		arm(hpet, n, true);
+		hpet_arm(hpet, n, true);
 }
 
 /* MASK: the bits that this access writes. In periodic mode the comparator is reached only through the set bit, which wears off; without it
@@ -250,7 +250,7 @@ static void put_comparator(struct hpet *hpet, unsigned n, u64 value, u64 mask)
 	if (!(timer->config & T_PERIODIC) || (timer->config & T_SET))
 		timer->comparator = (timer->comparator & ~mask) | value;
 	timer->config &= ~(u64)T_SET;
-	arm(hpet, n, true);
+	hpet_arm(hpet, n, true);
 }
 
 static u64 read_hpet(void *owner, u64 offset, unsigned size)
@@ -273,7 +273,7 @@ static void write_hpet(void *owner, u64 offset, unsigned size, u64 value)
 		return;
 	case REG_STATUS: /* write one to clear */
 		hpet->status &= ~value;
-		drive(hpet);
+		hpet_drive(hpet);
 		return;
 	case REG_COUNTER:
 		hpet->base = whole;
@@ -292,7 +292,7 @@ static void write_hpet(void *owner, u64 offset, unsigned size, u64 value)
 
 static const struct device_ops hpet_ops = { read_hpet, write_hpet, 4, 8 };
 
-static void sane(void *state)
+static void hpet_post_load(void *state)
 {
 	struct hpet *hpet = state;
 
@@ -344,5 +344,5 @@ void hpet_refresh(struct hpet *hpet)
 
 struct part hpet_part(struct hpet *hpet)
 {
-	return (struct part){ .name = "hpet", .state = hpet, .fields = hpet_fields, .loaded = sane };
+	return (struct part){ .name = "hpet", .state = hpet, .fields = hpet_fields, .post_load = hpet_post_load };
 }

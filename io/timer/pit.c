@@ -226,7 +226,7 @@ static u64 next_edge(const struct counter *c, u64 t)
 	return next;
 }
 
-static void arm(struct pit *pit)
+static void pit_arm(struct pit *pit)
 {
 	u64 next = next_edge(&pit->counter[0], tick(pit));
 	bool never = next >= clock_ticks(CLOCK_NEVER - 1, PIT_HZ);
@@ -234,7 +234,7 @@ static void arm(struct pit *pit)
 	clock_arm(pit->wire.clock, &pit->edge, never ? CLOCK_NEVER : clock_ns(next, PIT_HZ));
 }
 
-static void drive(struct pit *pit, bool level)
+static void pit_drive(struct pit *pit, bool level)
 {
 	if (level == pit->out0)
 		return;
@@ -245,8 +245,8 @@ static void drive(struct pit *pit, bool level)
 /* Counter 0 was touched. */
 static void changed(struct pit *pit)
 {
-	drive(pit, mode(&pit->counter[0]) == 2 || output(&pit->counter[0], tick(pit)));
-	arm(pit);
+	pit_drive(pit, mode(&pit->counter[0]) == 2 || output(&pit->counter[0], tick(pit)));
+	pit_arm(pit);
 }
 
 static void edge(void *owner, u64 late)
@@ -260,9 +260,9 @@ static void edge(void *owner, u64 late)
 	take_over(c, t);
 	level = mode(c) == 2 || output(c, t);
 	if (level) /* a low pulse that has passed meanwhile still makes its rising edge */
-		drive(pit, false);
-	drive(pit, level);
-	arm(pit);
+		pit_drive(pit, false);
+	pit_drive(pit, level);
+	pit_arm(pit);
 }
 
 /* A control word, or the first byte of a count in mode 0: the counting element keeps what it has until a count is
@@ -505,7 +505,7 @@ static const struct device_ops pit_ops = { read_pit, write_pit, 1, 1 };
 static const struct device_ops port61_ops = { read_61, write_61, 1, 1 };
 
 /* A snapshot says what it likes; these have meanings that the code relies on. */
-static void sane(void *state)
+static void pit_post_load(void *state)
 {
 	struct pit *pit = state;
 
@@ -527,7 +527,7 @@ struct pit *pit_new(struct space *ports, struct clock *clock, struct line irq0)
 		pit->counter[i].mode = 3;
 	}
 	pit->out0 = true;
-	sane(pit);
+	pit_post_load(pit);
 	if (space_add_device(ports, "pit", 0x40, 4, &pit_ops, pit) < 0 ||
 	    space_add_device(ports, "port 61h", 0x61, 1, &port61_ops, pit) < 0) {
 		free(pit);
@@ -558,5 +558,5 @@ void pit_refresh(struct pit *pit)
 
 struct part pit_part(struct pit *pit)
 {
-	return (struct part){ .name = "pit", .state = pit, .fields = pit_fields, .loaded = sane };
+	return (struct part){ .name = "pit", .state = pit, .fields = pit_fields, .post_load = pit_post_load };
 }

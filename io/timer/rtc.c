@@ -229,7 +229,7 @@ static u64 earlier(u64 a, u64 b)
 }
 
 /* Drive the line, and find the next flag that somebody waits for. */
-static void update(struct rtc *rtc)
+static void rtc_update(struct rtc *rtc)
 {
 	u8 wanted = rtc->cmos[REG_B] & ~rtc->cmos[REG_C];
 	u64 now = rtc->wire.clock->now, when = CLOCK_NEVER, t, alarm;
@@ -255,7 +255,7 @@ static void fire(void *owner, u64 late)
 
 	(void)late;
 	catch_up(rtc);
-	update(rtc);
+	rtc_update(rtc);
 }
 
 static bool is_time(unsigned index)
@@ -280,7 +280,7 @@ static u64 steady_until(const struct rtc *rtc, unsigned index)
 	return clock_in(rtc->wire.clock, end - in_second);
 }
 
-static u8 read_register(struct rtc *rtc, unsigned index)
+static u8 rtc_read_register(struct rtc *rtc, unsigned index)
 {
 	u8 value;
 
@@ -293,7 +293,7 @@ static u8 read_register(struct rtc *rtc, unsigned index)
 	case REG_C:
 		value = rtc->cmos[REG_C] | (interrupting(rtc) ? C_IRQF : 0);
 		rtc->cmos[REG_C] = 0;
-		update(rtc);
+		rtc_update(rtc);
 		return value;
 	case REG_D:
 		return D_VRT;
@@ -322,7 +322,7 @@ static void write_mode(struct rtc *rtc, unsigned index, u8 value)
 		adopt(rtc);
 }
 
-static void write_register(struct rtc *rtc, unsigned index, u8 value)
+static void rtc_write_register(struct rtc *rtc, unsigned index, u8 value)
 {
 	catch_up(rtc);
 	if (index == REG_C || index == REG_D)
@@ -336,7 +336,7 @@ static void write_register(struct rtc *rtc, unsigned index, u8 value)
 	} else {
 		rtc->cmos[index] = value;
 	}
-	update(rtc);
+	rtc_update(rtc);
 }
 
 static u64 read_rtc(void *owner, u64 offset, unsigned size)
@@ -344,7 +344,7 @@ static u64 read_rtc(void *owner, u64 offset, unsigned size)
 	struct rtc *rtc = owner;
 
 	(void)size;
-	return offset ? read_register(rtc, rtc->index) : 0xff;
+	return offset ? rtc_read_register(rtc, rtc->index) : 0xff;
 }
 
 static void write_rtc(void *owner, u64 offset, unsigned size, u64 value)
@@ -353,7 +353,7 @@ static void write_rtc(void *owner, u64 offset, unsigned size, u64 value)
 
 	(void)size;
 	if (offset) {
-		write_register(rtc, rtc->index, (u8)value);
+		rtc_write_register(rtc, rtc->index, (u8)value);
 		return;
 	}
 	clock_changes(rtc->wire.clock, &rtc->index, sizeof rtc->index + sizeof rtc->nmi_masked);
@@ -365,7 +365,7 @@ static void write_rtc(void *owner, u64 offset, unsigned size, u64 value)
 static const struct device_ops rtc_ops = { read_rtc, write_rtc, 1, 1 };
 
 /* What index arithmetic and the flags rely on. */
-static void sane(void *state)
+static void rtc_post_load(void *state)
 {
 	struct rtc *rtc = state;
 
@@ -433,8 +433,8 @@ void rtc_free(struct rtc *rtc)
 
 void rtc_reset(struct rtc *rtc)
 {
-	write_register(rtc, REG_B, rtc->cmos[REG_B] & (u8)~(B_PIE | B_AIE | B_UIE));
-	read_register(rtc, REG_C);
+	rtc_write_register(rtc, REG_B, rtc->cmos[REG_B] & (u8)~(B_PIE | B_AIE | B_UIE));
+	rtc_read_register(rtc, REG_C);
 	rtc->index = REG_D;
 	rtc->nmi_masked = false;
 }
@@ -447,5 +447,5 @@ void rtc_refresh(struct rtc *rtc)
 
 struct part rtc_part(struct rtc *rtc)
 {
-	return (struct part){ .name = "rtc", .state = rtc, .fields = rtc_fields, .loaded = sane };
+	return (struct part){ .name = "rtc", .state = rtc, .fields = rtc_fields, .post_load = rtc_post_load };
 }

@@ -316,7 +316,7 @@ static void work(void *owner, u64 late)
 		v->run(v->owner);
 }
 
-static void reset(struct virtio *v)
+static void virtio_reset(struct virtio *v)
 {
 	v->driver_features = 0;
 	v->device_features_select = v->driver_features_select = 0;
@@ -338,7 +338,7 @@ void virtio_set_status(struct virtio *v, u8 status)
 	bool was = virtio_live(v);
 
 	if (!status) {
-		reset(v);
+		virtio_reset(v);
 		pci_irq(&v->pci, false);
 		if (v->reset)
 			v->reset(v->owner);
@@ -353,7 +353,7 @@ void virtio_set_status(struct virtio *v, u8 status)
 		virtio_soon(v, VIRTIO_WORK_NS); /* what came before is there already */
 }
 
-void virtio_loaded(void *state)
+void virtio_post_load(void *state)
 {
 	struct virtio *v = state;
 
@@ -376,7 +376,7 @@ void virtio_init(struct virtio *v, const char *name, unsigned number, unsigned t
 	v->reset = reset_device;
 	v->owner = owner;
 	clock_add(clock, &v->work, v->work_name, work, v);
-	reset(v);
+	virtio_reset(v);
 	virtio_pci_init(v, type, pci_class);
 }
 
@@ -384,5 +384,5 @@ struct part virtio_part(struct virtio *v)
 {
 	static const struct field virtio_fields[] = { VIRTIO_FIELDS, FIELD_END };
 
-	return (struct part){ .name = v->name, .state = v, .fields = virtio_fields, .loaded = virtio_loaded };
+	return (struct part){ .name = v->name, .state = v, .fields = virtio_fields, .post_load = virtio_post_load };
 }

@@ -59,7 +59,7 @@ struct virtio {
 void virtio_init(struct virtio *v, const char *name, unsigned number, unsigned type, u32 pci_class, unsigned queues, struct clock *clock,
 		void (*run)(void *owner), void (*reset)(void *owner), void *owner, const struct log *log);
 struct part virtio_part(struct virtio *v);
-/* For a device that remembers more: its struct begins with its struct virtio, its fields with these, and its `loaded' calls virtio_loaded. */
+/* For a device that remembers more: its struct begins with its struct virtio, its fields with these, and its `post_load' calls virtio_post_load. */
 #define VIRTIO_FIELDS \
 	FIELD(struct virtio, driver_features, U64), \
 	FIELD(struct virtio, device_features_select, U32), FIELD(struct virtio, driver_features_select, U32), \
@@ -71,7 +71,7 @@ struct part virtio_part(struct virtio *v);
 	FIELDS(struct virtio, desc, U64), FIELDS(struct virtio, avail, U64), FIELDS(struct virtio, used, U64), \
 	FIELDS(struct virtio, taken, U16), FIELDS(struct virtio, pushed, U16), FIELDS(struct virtio, signalled, U16), \
 	FIELD(struct virtio, work, EVENT)
-void virtio_loaded(void *v);
+void virtio_post_load(void *v);
 
 static inline bool virtio_has(const struct virtio *v, u64 feature)
 {

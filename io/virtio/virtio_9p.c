@@ -67,7 +67,7 @@ bool virtio_9p_input(struct virtio_9p *p9, const void *data, size_t len)
 	return true;
 }
 
-static void reset(void *owner)
+static void virtio_9p_reset(void *owner)
 {
 	struct virtio_9p *p9 = owner;
 
@@ -86,7 +86,7 @@ struct virtio_9p *virtio_9p_new(struct clock *clock, const char *mount_tag, void
 		len = P9_TAG_MAX;
 	p9->out = out;
 	p9->owner = owner;
-	virtio_init(&p9->v, "virtio-9p", 0, VIRTIO_9P, 0x00ff00, 1, clock, run, reset, p9, log);
+	virtio_init(&p9->v, "virtio-9p", 0, VIRTIO_9P, 0x00ff00, 1, clock, run, virtio_9p_reset, p9, log);
 	p9->v.features |= F_MOUNT_TAG;
 	p9->v.config_size = 2 + (unsigned)len;
 	put16(p9->v.config, (u16)len);
@@ -106,5 +106,5 @@ struct pci_function *virtio_9p_pci(struct virtio_9p *p9)
 
 struct part virtio_9p_part(struct virtio_9p *p9)
 {
-	return (struct part){ .name = p9->v.name, .state = p9, .fields = p9_fields, .loaded = virtio_loaded };
+	return (struct part){ .name = p9->v.name, .state = p9, .fields = p9_fields, .post_load = virtio_post_load };
 }

@@ -125,7 +125,7 @@ static u8 request(struct virtio_blk *blk, u64 *written)
 }
 
 /* The last byte that the driver lets us write. */
-static void answer(struct virtio_blk *blk, u8 status)
+static void virtio_blk_answer(struct virtio_blk *blk, u8 status)
 {
 	struct virtio_cursor at = virtio_in(&blk->chain);
 	u64 skip = blk->chain.in_len - 1;
@@ -156,7 +156,7 @@ static void run(void *owner)
 			virtio_soon(v, RETRY_NS);
 			break;
 		}
-		answer(blk, status);
+		virtio_blk_answer(blk, status);
 		virtio_take(v, 0, 1);
 		virtio_push(v, 0, blk->chain.head, (u32)written + 1);
 		bytes += SECTOR + blk->chain.in_len + blk->chain.out_len;

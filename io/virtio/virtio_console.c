@@ -119,5 +119,5 @@ struct pci_function *virtio_console_pci(struct virtio_console *con)
 
 struct part virtio_console_part(struct virtio_console *con)
 {
-	return (struct part){ .name = con->v.name, .state = con, .fields = console_fields, .loaded = virtio_loaded };
+	return (struct part){ .name = con->v.name, .state = con, .fields = console_fields, .post_load = virtio_post_load };
 }

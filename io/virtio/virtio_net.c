@@ -301,7 +301,7 @@ static void run(void *owner)
 		virtio_soon(&net->v, (sent + received) / 4);
 }
 
-static void reset(void *owner)
+static void virtio_net_reset(void *owner)
 {
 	struct virtio_net *net = owner;
 
@@ -332,13 +332,13 @@ struct virtio_net *virtio_net_new(struct clock *clock, const u8 mac[6], void (*o
 	memcpy(net->mac, mac, 6);
 	net->out = out;
 	net->owner = owner;
-	virtio_init(&net->v, "virtio-net", 0, VIRTIO_NET, 0x020000, QUEUES, clock, run, reset, net, log);
+	virtio_init(&net->v, "virtio-net", 0, VIRTIO_NET, 0x020000, QUEUES, clock, run, virtio_net_reset, net, log);
 	net->v.features |= F_CSUM | F_GUEST_CSUM | F_MAC | F_GUEST_TSO4 | F_GUEST_TSO6 | F_HOST_TSO4 | F_HOST_TSO6 | F_MRG_RXBUF | F_STATUS |
 		F_CTRL_VQ | F_CTRL_RX | F_CTRL_MAC;
 	net->v.config_size = C_SIZE;
 	net->v.config_writable = 6;
 	put16(net->v.config + C_STATUS, STATUS_LINK_UP);
-	reset(net);
+	virtio_net_reset(net);
 	return net;
 }
 
@@ -354,5 +354,5 @@ struct pci_function *virtio_net_pci(struct virtio_net *net)
 
 struct part virtio_net_part(struct virtio_net *net)
 {
-	return (struct part){ .name = net->v.name, .state = net, .fields = net_fields, .loaded = virtio_loaded };
+	return (struct part){ .name = net->v.name, .state = net, .fields = net_fields, .post_load = virtio_post_load };
 }

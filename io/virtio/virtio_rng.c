@@ -59,5 +59,5 @@ struct pci_function *virtio_rng_pci(struct virtio_rng *rng)
 
 struct part virtio_rng_part(struct virtio_rng *rng)
 {
-	return (struct part){ .name = rng->v.name, .state = rng, .fields = rng_fields, .loaded = virtio_loaded };
+	return (struct part){ .name = rng->v.name, .state = rng, .fields = rng_fields, .post_load = virtio_post_load };
 }

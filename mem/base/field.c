@@ -142,8 +142,8 @@ bool part_load(const struct part *part, const u8 *in, size_t len, const char **w
 		for (u32 i = 0; i < field->count; i++, in += size)
 			set_element(part, field, i, get_size(in, (unsigned)size));
 	}
-	if (part->loaded)
-		part->loaded(part->state);
+	if (part->post_load)
+		part->post_load(part->state);
 	return true;
 }
 
@@ -191,8 +191,8 @@ void part_randomise(const struct part *part, u64 *seed)
 			set_element(part, field, i, value);
 		}
 	}
-	if (part->loaded)
-		part->loaded(part->state);
+	if (part->post_load)
+		part->post_load(part->state);
 }
 
 #define K0 0x9fb21c651e98df25u

@@ -60,13 +60,13 @@ enum { FIELD_APART_MAX = 256 };
 #define FIELD_IS_BOOL(first) _Generic(first, bool *: 1, default: 0)
 #define FIELD_IS_EVENT(first) _Generic(first, struct event *: 1, default: 0)
 
-/* One part: a name, the struct, its list. `loaded` (may be NULL) recomputes what is derived from the fields; it must not call
+/* One part: a name, the struct, its list. `post_load` (may be NULL) recomputes what is derived from the fields; it must not call
  * into another part: after all parts are loaded, whoever is in charge drives the lines. */
 struct part {
 	const char *name;
 	void *state;
 	const struct field *fields;
-	void (*loaded)(void *state);
+	void (*post_load)(void *state);
 };
 
 /* Bytes that part_save writes. */

@@ -40,7 +40,7 @@ static void count(struct dec *d, struct op *o, unsigned n)
 	first = step_of(&d[0], &o[0]);
 	second = step_of(&d[1], &o[1]);
 	if (first && second)
-		pairs[first][second][d[1].taking]++;
+		pairs[first][second][d[1].forwarded]++;
 	if (d[0].row->insn->fuse && d[1].row->insn->condition == CONDITION_JUMP && (!d[0].mem || d[0].simple_ea))
 		count_fusion(&d[0], &o[0]);
 }
