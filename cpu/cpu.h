@@ -18,19 +18,24 @@
 #include "mem/base/log.h"
 #include "mem/space.h"
 
-/* General registers by number; two more stand behind them, so that an effective address is always base + index * scale + disp. */
+/* General registers by number; two more stand behind them, so that an effective address is always base + index * scale
+ * + disp. */
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15,
-       RIP,   /* while a block runs: where it starts; RIP of an operation is r[RIP] + op->ip. Exact outside of blocks. */
+       /* while a block runs: where it starts; RIP of an operation is r[RIP] + op->ip. Exact outside of blocks. */
+       RIP,
        RZERO, /* always 0 */
-       R2GIB, /* always 2^31: index of an address so far from RIP that its distance from the block does not fit in op->disp */
+       /* always 2^31: index of an address so far from RIP that its distance from the block does not fit in op->disp */
+       R2GIB,
        REGISTERS };
 
 enum { ES, CS, SS, DS, FS, GS, FLAT /* base 0, no limit: what 64-bit mode uses */, LDTR, TR, SEGMENTS };
 
 /* EFLAGS bits (SDM vol. 1, 3.4.3) */
 enum {
-	FL_C = 1, FL_1 = 2, FL_P = 4, FL_A = 0x10, FL_Z = 0x40, FL_S = 0x80, FL_T = 0x100, FL_I = 0x200, FL_D = 0x400, FL_O = 0x800,
-	FL_IOPL = 0x3000, FL_NT = 0x4000, FL_RF = 0x10000, FL_VM = 0x20000, FL_AC = 0x40000, FL_VIF = 0x80000, FL_VIP = 0x100000,
+	FL_C = 1, FL_1 = 2, FL_P = 4, FL_A = 0x10, FL_Z = 0x40, FL_S = 0x80, FL_T = 0x100, FL_I = 0x200, FL_D = 0x400,
+		FL_O = 0x800,
+	FL_IOPL = 0x3000, FL_NT = 0x4000, FL_RF = 0x10000, FL_VM = 0x20000, FL_AC = 0x40000, FL_VIF = 0x80000,
+	FL_VIP = 0x100000,
 	FL_ID = 0x200000,
 	OSZAPC = FL_O | FL_S | FL_Z | FL_A | FL_P | FL_C,
 };
@@ -38,17 +43,21 @@ enum {
 enum { CR0_PE = 1, CR0_MP = 2, CR0_EM = 4, CR0_TS = 8, CR0_ET = 0x10, CR0_NE = 0x20, CR0_WP = 0x10000, CR0_AM = 0x40000,
        CR0_NW = 0x20000000, CR0_CD = 0x40000000 };
 #define CR0_PG 0x80000000u
-enum { CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 0x10, CR4_PAE = 0x20, CR4_MCE = 0x40, CR4_PGE = 0x80,
-       CR4_PCE = 0x100, CR4_OSFXSR = 0x200, CR4_OSXMMEXCPT = 0x400, CR4_UMIP = 0x800, CR4_LA57 = 0x1000, CR4_VMXE = 0x2000,
+enum { CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 0x10, CR4_PAE = 0x20, CR4_MCE = 0x40,
+	CR4_PGE = 0x80,
+       CR4_PCE = 0x100, CR4_OSFXSR = 0x200, CR4_OSXMMEXCPT = 0x400, CR4_UMIP = 0x800, CR4_LA57 = 0x1000,
+       CR4_VMXE = 0x2000,
        CR4_FSGSBASE = 0x10000, CR4_PCIDE = 0x20000, CR4_OSXSAVE = 0x40000, CR4_SMEP = 0x100000, CR4_SMAP = 0x200000,
        CR4_PKE = 0x400000 };
 enum { MISC_MONITOR = 1 << 18 }; /* of IA32_MISC_ENABLE: MONITOR and MWAIT are there */
 enum { EFER_SCE = 1, EFER_LME = 0x100, EFER_LMA = 0x400, EFER_NXE = 0x800, EFER_FFXSR = 0x4000 };
 
-enum vector { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP, VEC_SS, VEC_GP, VEC_PF,
+enum vector { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP, VEC_SS,
+	VEC_GP, VEC_PF,
               VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM };
 
-/* A segment register with its hidden part. attr is bits 8-23 of the descriptor's second word, as VMX shows access rights:
+/* A segment register with its hidden part. attr is bits 8-23 of the descriptor's second word, as VMX shows access
+ * rights:
  *    16      15 14 13 12 11..8  7  6-5  4  3..0
  *    unusable G D/B L AVL  0    P  DPL  S  type */
 struct seg {
@@ -56,10 +65,12 @@ struct seg {
 	u32 limit;      /* bytes, granularity applied: the last valid offset (expand-down: the last invalid one) */
 	u32 attr;
 	u16 sel;
-	/* For the fast path: an access of SIZE at offset EA is allowed if EA + SIZE <= this. 0 sends every access to the slow path. */
+	/* For the fast path: an access of SIZE at offset EA is allowed if EA + SIZE <= this. 0 sends every access to
+	 * the slow path. */
 	u64 read_end, write_end;
 };
-enum { SEG_A = 1, SEG_W = 2, SEG_E = 4, SEG_CODE = 8, SEG_S = 0x10, SEG_DPL = 0x60, SEG_P = 0x80, SEG_AVL = 0x1000, SEG_L = 0x2000,
+enum { SEG_A = 1, SEG_W = 2, SEG_E = 4, SEG_CODE = 8, SEG_S = 0x10, SEG_DPL = 0x60, SEG_P = 0x80, SEG_AVL = 0x1000,
+	SEG_L = 0x2000,
        SEG_DB = 0x4000, SEG_G = 0x8000, SEG_UNUSABLE = 0x10000 };
 static inline unsigned seg_dpl(const struct seg *s) { return (s->attr >> 5) & 3; }
 
@@ -80,21 +91,23 @@ struct x87 {
 	u64 ip, dp;
 };
 
-/* The TLB has two layers. What the processor remembers, until the guest flushes it or another page takes its place, is in `valid' and `phys': it
- * is state, since memory may say something else by now. The tags are ours, and may vanish at any time: the linear page, or TLB_NONE where this
- * kind of access must take the slow path: no permission, not yet dirty, decoded code, a device, a watchpoint. host = linear + addend. */
+/* The TLB has two layers. What the processor remembers, until the guest flushes it or another page takes its place, is
+ * in `valid' and `phys': it is state, since memory may say something else by now. The tags are ours, and may vanish at
+ * any time: the linear page, or TLB_NONE where this kind of access must take the slow path: no permission, not yet
+ * dirty, decoded code, a device, a watchpoint. host = linear + addend. */
 #define TLB_BITS 11
 #define TLB_SIZE (1u << TLB_BITS)
 #define TLB_NONE ((u64)-1)
-enum { VALID_READ = 1, VALID_WRITE = 2, VALID_GLOBAL = 4, VALID_SIZE = 3 << 3 /* of the page that it is a piece of: 4 KiB, 2 MiB, 4 MiB, 1 GiB */ };
+enum { VALID_READ = 1, VALID_WRITE = 2, VALID_GLOBAL = 4,
+	VALID_SIZE = 3 << 3 /* of the page that it is a piece of: 4 KiB, 2 MiB, 4 MiB, 1 GiB */ };
 /* in the low bits of `valid' */
 struct tlb_entry { u64 read, write, valid, addend; };
-/* The same for fetches, of which there is one for a look-up of a block. The jump cache leads only to pages that are in here. What may be fetched
- * depends on CPL alone, so that there are two views of code (code_view). */
+/* The same for fetches, of which there is one for a look-up of a block. The jump cache leads only to pages that are in
+ * here. What may be fetched depends on CPL alone, so that there are two views of code (code_view). */
 struct tlb_code { u64 valid, phys; u8 *host; /* of the page; NULL: not looked up yet */ };
 
-/* An operation of a block is a struct op (op.h). What is compiled as a stencil sees its own operation as that, with other members, and knows those in
- * memory by another name (stencil.h). */
+/* An operation of a block is a struct op (op.h). What is compiled as a stencil sees its own operation as that, with
+ * other members, and knows those in memory by another name (stencil.h). */
 #ifdef VCPU_STENCIL
 #define STORED_OP stored_op
 #else
@@ -108,7 +121,8 @@ struct jump { u64 key; const struct STORED_OP *op; };
 enum { NO_JUMP = 1 }; /* a key that no address has: modes have numbers from 1, which are in the bits above 46 */
 
 /* One view of memory. There is one for each set of rights, so that changing CPL does not flush anything. */
-enum { VIEW_SUPERVISOR, VIEW_USER, VIEW_SMAP_AC, VIEW_SLOW, VIEWS }; /* SMAP_AC: supervisor with EFLAGS.AC; SLOW: #AC is armed, always misses */
+/* SMAP_AC: supervisor with EFLAGS.AC; SLOW: #AC is armed, always misses */
+enum { VIEW_SUPERVISOR, VIEW_USER, VIEW_SMAP_AC, VIEW_SLOW, VIEWS };
 struct view {
 	struct tlb_entry tlb[TLB_SIZE];
 	u64 phys[TLB_SIZE];        /* of the entry with the same index */
@@ -121,7 +135,8 @@ struct view {
 	u16 jumped[1u << JUMP_BITS]; /* indexes of entries in use */
 	unsigned njumps;
 };
-enum { LISTED = 1, LISTED_LOCAL = 2 /* of a page that is not global */, LISTED_LARGE = 4 /* a piece of a large page */ };
+enum { LISTED = 1, LISTED_LOCAL = 2 /* of a page that is not global */,
+	LISTED_LARGE = 4 /* a piece of a large page */ };
 
 /* The execution mode: what decoding and fixed checks depend on. Blocks are keyed by its number. */
 enum {
@@ -144,25 +159,31 @@ enum { ATTN_NONE = 0, ATTN_CODE = 1, ATTN_MODE = 2, ATTN_LINE = 4, ATTN_CLOCK = 
 
 enum { STEP_TF = 1, STEP_RF = 2 };
 
-enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP, EXIT_LINK /* at r[RIP], and c->op is the direct jump that led there */,
+enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP,
+	EXIT_LINK /* at r[RIP], and c->op is the direct jump that led there */,
             EXIT_HOT /* before a block that has run often: c->op is its counter */ };
 
-struct fault { u8 vector; bool has_error; u32 error; const char *why; /* the check that failed, for people; NULL: the vector says it */ };
+struct fault { u8 vector; bool has_error; u32 error; const char *why;
+	/* the check that failed, for people; NULL: the vector says it */ };
 
 struct fault_note { u8 vector; bool has_error; u32 error; u16 cs; u64 rip, cr2; const char *why; };
 
-enum { ACTIVITY_RUN, ACTIVITY_HALT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI, ACTIVITY_MWAIT, ACTIVITY_FERR /* before a waiting x87 instruction: x87.h */ };
+enum { ACTIVITY_RUN, ACTIVITY_HALT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI, ACTIVITY_MWAIT,
+	ACTIVITY_FERR /* before a waiting x87 instruction: x87.h */ };
 
 enum { MODES = VCPU_CHECKS ? 8 : 4000 };
 
-/* The processors of a machine. They run in turns (smp.c) and share the decode cache, and time: one count of instructions, whoever retires them. */
+/* The processors of a machine. They run in turns (smp.c) and share the decode cache, and time: one count of
+ * instructions, whoever retires them. */
 #define CPUS_MAX 64
 struct cpus {
 	unsigned count;
 	u32 turn;                  /* the number of the one that runs */
 	bool remapped;             /* decoded code may no longer be what memory shows */
-	const volatile bool *asked;/* leave soon: set by a signal handler or another thread, cleared by whoever calls cpus_run */
-	u64 time_end, sleep_end;   /* virtual time beyond which nothing runs; in which nobody sleeps. CLOCK_NEVER: no such end. */
+	/* leave soon: set by a signal handler or another thread, cleared by whoever calls cpus_run */
+	const volatile bool *asked;
+	/* virtual time beyond which nothing runs; in which nobody sleeps. CLOCK_NEVER: no such end. */
+	u64 time_end, sleep_end;
 	u64 modes[MODES + 1];      /* mode.c: the mode with each number from 1 */
 	unsigned hot_after;        /* how often a block runs before it is stitched (stitch.h) */
 	bool verified;             /* stitched code is made so that it verifies itself (stitch_block): for tests */
@@ -187,9 +208,9 @@ struct cpu {
 	 *   cv    carries at the top of it:        CF = bit 63, OF = bit 63 ^ bit 62; the other bits mean nothing
 	 *   fix   AF in bit 4; bits 7 and 2 are normally 0, and else flip SF and PF, for values of FLAGS that no result has
 	 *   SF = bit 63 of res ^ fix.7, PF = even parity of the low byte of res, ^ fix.2
-	 * Inside of blocks fix may have FIX_DEFERRED, and the logarithm of the size in bytes at FIX_SIZE. Then cv holds the first operand of a subtraction, res the
-	 * difference of the zero-extended operands, not cut; or, with FIX_SUM, cv the first operand of an addition, res the
-	 * sum, sign-extended.
+	 * Inside of blocks fix may have FIX_DEFERRED, and the logarithm of the size in bytes at FIX_SIZE. Then cv holds
+	 * the first operand of a subtraction, res the difference of the zero-extended operands, not cut; or, with
+	 * FIX_SUM, cv the first operand of an addition, res the sum, sign-extended.
 	 * FIX_CARRIED: a carry or borrow came in.
 	 * FIX_LOOSE alone, after a shift: other bits of cv are still to be cleared. */
 	u64 res, cv;
@@ -205,9 +226,11 @@ struct cpu {
 	u16 mode_number;           /* mode.c */
 	u32 attn;                  /* ATTN_* */
 	const struct STORED_OP *op; /* where the last block was left */
-	u64 go_to;                 /* if `goes': a callback has set RIP, and this comes behind the instruction that called it */
+	/* if `goes': a callback has set RIP, and this comes behind the instruction that called it */
+	u64 go_to;
 	bool goes;
-	u64 moved;                 /* how far the instruction that is under way has moved r[RIP], and has still to touch memory */
+	/* how far the instruction that is under way has moved r[RIP], and has still to touch memory */
+	u64 moved;
 	u32 exit;                  /* enum exit */
 	u64 val;                   /* what a slow load read */
 
@@ -219,7 +242,8 @@ struct cpu {
 	u64 dr[8];
 	u64 pdpte[4];              /* PAE: loaded with CR3 (SDM vol. 3, 4.4.1) */
 
-	/* Registers 16 to 31, bits 256 and up, and the masks come with AVX-512: until then no instruction reaches them, they are zero and not saved. */
+	/* Registers 16 to 31, bits 256 and up, and the masks come with AVX-512: until then no instruction reaches them,
+	 * they are zero and not saved. */
 	_Alignas(64) union vreg v[32];
 	u64 k[8];
 	u32 mxcsr;                 /* lacks the newest flags while mxcsr_live: see mxcsr.h */
@@ -245,7 +269,9 @@ struct cpu {
 	u32 smbase;
 	u8 activity;               /* ACTIVITY_* */
 	u64 db_pending;            /* DR6 bits of a trap that is due after this instruction */
-	u8 step;                   /* STEP_*: TF, RF were set when the instruction began; who loads them otherwise, or delivers an interruption, clears it */
+	/* STEP_*: TF, RF were set when the instruction began; who loads them otherwise, or delivers an interruption,
+	 * clears it */
+	u8 step;
 	bool db_fault;             /* debug_code_check found a breakpoint: fault holds #DB */
 	u64 monitor_phys;          /* MONITOR: a byte of the line; a store there disarms it (block.c) */
 	bool monitor_armed;
@@ -254,9 +280,11 @@ struct cpu {
 	unsigned chain_len;
 
 	/* Time. now = idle_ns + icount * ns_q16 >> 16 */
-	u64 icount;                /* retired, by all processors; exact outside of blocks and after cpu_sync. It stands while others run. */
+	/* retired, by all processors; exact outside of blocks and after cpu_sync. It stands while others run. */
+	u64 icount;
 	u64 idle_ns, ns_q16;
-	u64 quantum_end;           /* icount at which the next processor gets its turn; QUANTUM_NEVER: there is no other */
+	/* icount at which the next processor gets its turn; QUANTUM_NEVER: there is no other */
+	u64 quantum_end;
 	u64 rand;                  /* RDRAND */
 
 	/* What the processor is wired to. */
@@ -281,7 +309,8 @@ struct cpu {
 	u64 walks;                 /* calls of page_walk. No state. */
 	u64 syncs, asks;           /* calls of cpu_sync; those of them by cpu_ask. No state. */
 	struct watch *watch;       /* who is to see each store to RAM (wait.c); NULL: nobody */
-	u64 look_at, watch_at;     /* icount of the next look whether the processor waits (wait.h); of the next watched one */
+	/* icount of the next look whether the processor waits (wait.h); of the next watched one */
+	u64 look_at, watch_at;
 	u64 watched;               /* instructions of the last round that was watched, if that was not in vain; 0 */
 	u8 doubts, watch_doubts;   /* looks in a row that were in vain: computation looks like waiting. No state. */
 
@@ -289,7 +318,8 @@ struct cpu {
 	struct view views[VIEWS];
 };
 
-/* Bytes AT to AT + 15 (0: XMM; 16: the upper half of YMM) of the vector registers 0 to N - 1, one behind the other as FXSAVE and XSAVE have them. */
+/* Bytes AT to AT + 15 (0: XMM; 16: the upper half of YMM) of the vector registers 0 to N - 1, one behind the other as
+ * FXSAVE and XSAVE have them. */
 static inline void vregs_save(const struct cpu *c, unsigned at, void *out, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -307,7 +337,8 @@ static inline void vregs_clear(struct cpu *c, unsigned at, unsigned n)
 }
 
 /* ---- run.c ---- */
-enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION, CPU_OBSERVED, CPU_QUANTUM /* another processor's turn */,
+enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION, CPU_OBSERVED,
+	CPU_QUANTUM /* another processor's turn */,
 		CPU_TIME /* time_end of struct cpus */ };
 
 struct cpu_config {
@@ -317,7 +348,8 @@ struct cpu_config {
 	const struct log *log;
 	u8 (*acknowledge)(void *owner);
 	void *acknowledge_owner;
-	struct cpu *with;          /* another processor of the same machine; NULL: this is the first. The others are freed before it. */
+	/* another processor of the same machine; NULL: this is the first. The others are freed before it. */
+	struct cpu *with;
 	u64 ns_q16, seed;
 	const volatile bool *asked;/* as in struct cpus; NULL: nobody asks */
 	bool bare, apic;
@@ -327,12 +359,15 @@ struct cpu_config {
 struct cpu *cpu_new(const struct cpu_config *config); /* NULL: host out of memory. In its power-on state. */
 void cpu_free(struct cpu *c);
 void cpu_reset(struct cpu *c, bool init);             /* RESET, or INIT (keeps what SDM vol. 3, table 10-1 says) */
-/* Run until icount reaches ICOUNT_END or something stops it; CPU_IDLE: the clock has come to IDLE_END (virtual ns) while it was halted, or delivered
- * what retires nothing. One processor, of a machine that has others until its turn is over or it sleeps. */
+/* Run until icount reaches ICOUNT_END or something stops it; CPU_IDLE: the clock has come to IDLE_END (virtual ns)
+ * while it was halted, or delivered what retires nothing. One processor, of a machine that has others until its turn is
+ * over or it sleeps. */
 enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end);
-void cpu_sync(struct cpu *c); /* make icount and clock->now exact for the instruction c->op (NULL: between blocks, they are) */
+/* make icount and clock->now exact for the instruction c->op (NULL: between blocks, they are) */
+void cpu_sync(struct cpu *c);
 void cpu_ask(struct cpu *c);  /* the same, before an access to a space: its devices call clock_steady */
-/* For who is called in the middle of an instruction: RIP of that instruction, or what cpu_go_to has put in its place; between instructions, r[RIP]. */
+/* For who is called in the middle of an instruction: RIP of that instruction, or what cpu_go_to has put in its place;
+ * between instructions, r[RIP]. */
 u64 cpu_rip(const struct cpu *c);
 /* Go on at RIP behind the instruction that is under way, if it does not fault. False: none is. */
 bool cpu_go_to(struct cpu *c, u64 rip);
@@ -342,7 +377,8 @@ void cpu_attention(struct cpu *c);                    /* something happened: loo
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 u64 cpu_now(const struct cpu *c);
-void cpu_step(struct cpu *c);                         /* the run goes to another place with no instruction retired: a handler, another processor */
+/* the run goes to another place with no instruction retired: a handler, another processor */
+void cpu_step(struct cpu *c);
 bool cpu_wakes(const struct cpu *c);                  /* has it something to do? */
 /* Asleep: let time pass until the next event, but not beyond END. */
 enum sleep { SLEPT, SLEPT_ENOUGH, SLEEPS_FOREVER } cpu_sleep(struct cpu *c, u64 end);
@@ -388,15 +424,18 @@ const u8 *block_code(const struct cpu *c, const struct block_view *b, const stru
 bool blocks_new(struct cpu *c, const struct cpu *with, bool stitched); /* WITH: share that one's, unless NULL */
 extern const bool stitch_built;                       /* stitch.c: there are stencils */
 bool blocks_stitched(const struct cpu *c);            /* hot blocks become machine code */
-void block_link(struct cpu *c, struct op *jump, const struct op *target); /* a direct jump, to the first operation of a block */
+/* a direct jump, to the first operation of a block */
+void block_link(struct cpu *c, struct op *jump, const struct op *target);
 void block_hot(struct cpu *c, struct op *counter);    /* EXIT_HOT */
 void blocks_free(struct cpu *c);
-bool blocks_kept(const struct cpu *c);                /* may the block that block_find gave last be remembered? (not if fetched from a device) */
+/* may the block that block_find gave last be remembered? (not if fetched from a device) */
+bool blocks_kept(const struct cpu *c);
 u64 blocks_generation(const struct cpu *c);           /* changes when everything was forgotten */
 void blocks_flush(struct cpu *c);                     /* forget all decoded code */
-void monitor_watch(struct cpu *c);                    /* from now on, a store to the line at monitor_phys clears monitor_armed */
-/* What is where in memory has changed (ranges, A20): translations go at once, decoded code at the next instruction boundary: the processor may
- * stand in it. Of all processors of the machine. */
+/* from now on, a store to the line at monitor_phys clears monitor_armed */
+void monitor_watch(struct cpu *c);
+/* What is where in memory has changed (ranges, A20): translations go at once, decoded code at the next instruction
+ * boundary: the processor may stand in it. Of all processors of the machine. */
 void cpu_map_changed(struct cpu *c);
 /* First operation of the block at c->r[RIP]; NULL: the fetch faulted (c->fault). */
 const struct op *block_find(struct cpu *c);
@@ -409,8 +448,8 @@ bool code_spares(const struct cpu *c, u64 page, unsigned offset, unsigned len);
 
 /* ---- mxcsr.c ---- */
 void sse_unload(struct cpu *c);
-/* Make c->mxcsr exact and give the host its own MXCSR back: before anybody looks, and before foreign code runs (devices, callbacks, the
- * end of cpu_run). Cheap when there is nothing to do. */
+/* Make c->mxcsr exact and give the host its own MXCSR back: before anybody looks, and before foreign code runs
+ * (devices, callbacks, the end of cpu_run). Cheap when there is nothing to do. */
 static inline void sse_park(struct cpu *c)
 {
 	if (c->mxcsr_live)
@@ -424,21 +463,25 @@ void watch_store(struct cpu *c, u8 *host, u64 phys, unsigned len);
 /* ---- flags.c ---- */
 u32 cpu_flags(const struct cpu *c);                   /* the whole EFLAGS */
 void cpu_set_arith(struct cpu *c, u32 flags);         /* OSZAPC from FLAGS */
-void cpu_set_flags(struct cpu *c, u32 flags, u32 mask); /* bits of MASK from FLAGS; takes care of IF, TF, AC, VM effects */
+/* bits of MASK from FLAGS; takes care of IF, TF, AC, VM effects */
+void cpu_set_flags(struct cpu *c, u32 flags, u32 mask);
 
 /* ---- page.c ---- */
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_SYSTEM = 4 /* flag: implicit supervisor access */ };
 /* Linear to physical without any effect, as supervisor; for debuggers. */
 bool page_peek(const struct cpu *c, u64 linear, u64 *phys);
-/* Fill the TLB for LINEAR. False: fault. *host gets the byte's address if it is RAM that may be touched directly, else NULL and *phys is set. */
+/* Fill the TLB for LINEAR. False: fault. *host gets the byte's address if it is RAM that may be touched directly, else
+ * NULL and *phys is set. */
 bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys);
 void tlb_flush(struct cpu *c, bool globals);
 void tlb_flush_page(struct cpu *c, u64 linear);
 void tlb_init(struct cpu *c);
 void jumps_flush(struct cpu *c);                      /* forget where jumps led; the translations stay */
 void tlb_protect(struct cpu *c, u64 phys);            /* a page got code: take write tags away */
-void tlb_drop_writes(struct cpu *c);                  /* the next write to each page takes the slow path, which marks it dirty */
-void tlb_drop_tags(struct cpu *c);                    /* everything does: flags of pages have changed. What is valid stays. */
+/* the next write to each page takes the slow path, which marks it dirty */
+void tlb_drop_writes(struct cpu *c);
+/* everything does: flags of pages have changed. What is valid stays. */
+void tlb_drop_tags(struct cpu *c);
 /* The view whose `code' has what was fetched with the current rights. */
 static inline struct view *code_view(struct cpu *c) { return &c->views[c->cpl == 3 ? VIEW_USER : VIEW_SUPERVISOR]; }
 /* Fetch: like tlb_fill, through valid entries. */
@@ -451,10 +494,12 @@ u64 tlb_hash(const struct cpu *c, u64 h);
 bool page_load_pdptes(struct cpu *c, u64 cr3);        /* false: #GP(0) */
 void write_pkru(struct cpu *c, u32 v);
 
-/* ---- memory.c: linear accesses with the current rights. False: fault set, nothing written. SIZE 1, 2, 4, 8. May cross pages. ---- */
+/* ---- memory.c: linear accesses with the current rights. False: fault set, nothing written. SIZE 1, 2, 4, 8. May cross
+ * pages. ---- */
 bool mem_read(struct cpu *c, u64 linear, unsigned size, u64 *out);
 bool mem_write(struct cpu *c, u64 linear, unsigned size, u64 value);
-bool mem_read_block(struct cpu *c, u64 linear, void *out, unsigned len);  /* up to 4096 bytes; all pages are checked first */
+/* up to 4096 bytes; all pages are checked first */
+bool mem_read_block(struct cpu *c, u64 linear, void *out, unsigned len);
 bool mem_write_block(struct cpu *c, u64 linear, const void *in, unsigned len);
 bool mem_check_write(struct cpu *c, u64 linear, unsigned len);            /* would a write fault? */
 /* The same with supervisor rights whatever the CPL: descriptor tables, TSS, stacks of inner rings. */
@@ -464,34 +509,44 @@ bool sys_write(struct cpu *c, u64 linear, unsigned size, u64 value);
 /* ---- faults. They return false, so that a body can say `return fault_gp(c, 0)`. ---- */
 bool fault(struct cpu *c, unsigned vector);
 bool fault_error(struct cpu *c, unsigned vector, u32 error);
-/* With the check that failed, in words that follow a "because"; a string constant. Numbers in brackets are sections of the SDM's vol. 3. */
+/* With the check that failed, in words that follow a "because"; a string constant. Numbers in brackets are sections of
+ * the SDM's vol. 3. */
 bool fault_because(struct cpu *c, unsigned vector, u32 error, const char *why);
 bool fault_target(struct cpu *c); /* #GP(0): RIP would leave CS's limit, or the canonical addresses */
-static inline bool gp_because(struct cpu *c, u32 error, const char *why) { return fault_because(c, VEC_GP, error, why); }
+static inline bool gp_because(struct cpu *c, u32 error, const char *why)
+{
+	return fault_because(c, VEC_GP, error, why);
+}
 static inline bool fault_ud(struct cpu *c) { return fault(c, VEC_UD); }
 static inline bool fault_gp(struct cpu *c, u32 error) { return fault_error(c, VEC_GP, error); }
 
 /* ---- seg.c, far.c, intr.c, task.c ---- */
-bool seg_load(struct cpu *c, unsigned reg, u16 sel);  /* MOV/POP/LxS to ES SS DS FS GS, in every mode, with all checks */
-void seg_load_real(struct cpu *c, unsigned reg, u16 sel); /* base = sel << 4; limit and rights as real and V86 mode leave them */
+/* MOV/POP/LxS to ES SS DS FS GS, in every mode, with all checks */
+bool seg_load(struct cpu *c, unsigned reg, u16 sel);
+/* base = sel << 4; limit and rights as real and V86 mode leave them */
+void seg_load_real(struct cpu *c, unsigned reg, u16 sel);
 void seg_update(struct cpu *c, unsigned reg);         /* derive read_end, write_end (and what depends on CS, SS) */
-bool descriptor_read(struct cpu *c, u16 sel, u64 *lo, u64 *hi, unsigned vector); /* hi only for 16-byte ones; fault VECTOR(sel) beyond the limit */
+/* hi only for 16-byte ones; fault VECTOR(sel) beyond the limit */
+bool descriptor_read(struct cpu *c, u16 sel, u64 *lo, u64 *hi, unsigned vector);
 void descriptor_to_seg(struct seg *s, u16 sel, u64 descriptor);
 bool far_jump(struct cpu *c, u16 sel, u64 offset, unsigned osize);
 bool far_call(struct cpu *c, u16 sel, u64 offset, unsigned osize, u64 return_rip);
 bool far_return(struct cpu *c, unsigned osize, unsigned pop);
 bool interrupt_return(struct cpu *c, unsigned osize);
-enum interrupt_kind { INT_EXTERNAL, INT_EXCEPTION, INT_TRAP /* #DB after an instruction */, INT_SOFTWARE /* INT n */, INT_SOFT_EXC /* INT3, INTO */, INT_ICEBP };
+enum interrupt_kind { INT_EXTERNAL, INT_EXCEPTION, INT_TRAP /* #DB after an instruction */, INT_SOFTWARE /* INT n */,
+	INT_SOFT_EXC /* INT3, INTO */, INT_ICEBP };
 /* Deliver through the IVT or IDT. Return address is r[RIP]. False: another fault happened on the way (c->fault). */
 bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error);
 /* Deliver c->fault: contributory rules, double fault; false on a triple fault. */
 bool deliver_fault(struct cpu *c);
-enum task_switch { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT /* INT n */, TASK_EVENT /* other interruptions: false for faults of the new task, too */ };
+enum task_switch { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT /* INT n */,
+	TASK_EVENT /* other interruptions: false for faults of the new task, too */ };
 bool task_switch(struct cpu *c, u16 sel, u64 descriptor, enum task_switch how, u64 next_rip, bool has_error, u32 error);
 bool io_allowed(struct cpu *c, u16 port, unsigned size); /* IOPL and the TSS bitmap; false: #GP(0) set */
 
 /* ---- smm.c ---- */
-void cpu_smi(void *cpu, int n, bool level);           /* line target: SMI#, an edge; goes to the processor that runs, which has caused it */
+/* line target: SMI#, an edge; goes to the processor that runs, which has caused it */
+void cpu_smi(void *cpu, int n, bool level);
 void smm_enter(struct cpu *c);
 void smm_show(const struct cpus *all);                /* drive SMIACT# */
 
@@ -507,24 +562,30 @@ bool write_msr(struct cpu *c, u32 index, u64 v);
 void msrs_reset(struct cpu *c);                       /* RESET, of those whose state is listed in msr.def */
 void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4]); /* eax ebx ecx edx */
 u64 read_tsc(const struct cpu *c);                    /* needs a synced clock */
-void update_mode(struct cpu *c);                      /* CR0, CR4, EFER, CS, SS, EFLAGS.VM or CPL changed: mode, view, masks; sets ATTN_MODE if it changed */
+/* CR0, CR4, EFER, CS, SS, EFLAGS.VM or CPL changed: mode, view, masks; sets ATTN_MODE if it changed */
+void update_mode(struct cpu *c);
 void update_view(struct cpu *c);                      /* CPL, AC, SMAP, AM: which view */
 void debug_code_check(struct cpu *c);
-bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write); /* data breakpoints that cover any of it are pending then */
+/* data breakpoints that cover any of it are pending then */
+bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write);
 u64 debug_next(const struct cpu *c);                  /* RIP of the instruction behind the one at RIP */
 
 struct apic *apic_new(struct cpu *c, struct clock *clock, struct space *mem);
 void apic_free(struct apic *a);
-void apic_reset(struct apic *a, bool init);           /* RESET, or INIT (SDM vol. 3, 11.4.7.3: the ID and the place in memory stay) */
+/* RESET, or INIT (SDM vol. 3, 11.4.7.3: the ID and the place in memory stay) */
+void apic_reset(struct apic *a, bool init);
 struct part apic_part(struct apic *a);
 void apic_refresh(struct apic *a);
-/* A message from an IOAPIC or MSI: address FEExxxxxh and data as on the bus (SDM vol. 3, 11.11). A target for ioapic's msi. All APICs hear it,
- * whichever is given. */
+/* A message from an IOAPIC or MSI: address FEExxxxxh and data as on the bus (SDM vol. 3, 11.11). A target for ioapic's
+ * msi. All APICs hear it, whichever is given. */
 void apic_message(void *apic, u64 address, u32 data);
-void apic_lint(void *apic, int n, bool level);        /* line target: LINT0 (n = 0, from the 8259), LINT1 (n = 1, NMI) */
-void apic_set_eoi(struct apic *a, void (*eoi)(void *owner, u8 vector), void *owner); /* told of every EOI of a level interrupt */
+/* line target: LINT0 (n = 0, from the 8259), LINT1 (n = 1, NMI) */
+void apic_lint(void *apic, int n, bool level);
+/* told of every EOI of a level interrupt */
+void apic_set_eoi(struct apic *a, void (*eoi)(void *owner, u8 vector), void *owner);
 bool apic_pending(const struct apic *a);              /* wants INTR */
-int apic_acknowledge(struct apic *a);                 /* the vector that is taken into service; -1: ask the 8259 (ExtINT) */
+/* the vector that is taken into service; -1: ask the 8259 (ExtINT) */
+int apic_acknowledge(struct apic *a);
 bool apic_read_msr(struct apic *a, u32 index, u64 *v);/* x2APIC 800h-8FFh; false: no such register in this mode */
 bool apic_write_msr(struct apic *a, u32 index, u64 v);
 bool apic_set_base(struct apic *a, u64 v);            /* IA32_APIC_BASE; false: #GP */

@@ -32,7 +32,8 @@ struct dec {
 
 /* Operand size in bytes of operand N ('v' etc. resolved). */
 unsigned dec_size(const struct dec *d, unsigned n);
-static inline unsigned dec_kind(const struct dec *d, unsigned n) { return n < d->row->operands ? d->row->operand[n].kind : OPK_NONE; }
+static inline unsigned dec_kind(const struct dec *d, unsigned n) { return n < d->row->operands ? d->row->operand[n].kind
+	: OPK_NONE; }
 static inline bool dec_is_mem(const struct dec *d, unsigned n)
 {
 	unsigned k = dec_kind(d, n);
@@ -40,18 +41,21 @@ static inline bool dec_is_mem(const struct dec *d, unsigned n)
 	return d->mem && (k == OPK_E || k == OPK_M || k == OPK_W || k == OPK_Q);
 }
 
-/* Bytes that an instruction may have. Before the 286 nothing limits them; EARLY_PREFIXES are taken together (decode.c). */
+/* Bytes that an instruction may have. Before the 286 nothing limits them; EARLY_PREFIXES are taken together (decode.c).
+ * */
 enum { INSN_BYTES = 15, EARLY_PREFIXES = 32, EARLY_BYTES = EARLY_PREFIXES + INSN_BYTES };
 static inline unsigned decode_window(const struct model *m) { return has(m, F_I286) ? INSN_BYTES : EARLY_BYTES; }
 
 enum decode_result { DECODE_OK, DECODE_MORE /* bytes ran out */, DECODE_UD, DECODE_LONG /* over 15 bytes: #GP */ };
 
-/* Decode up to LEN bytes at CODE for MODE. O is filled with operands; o->run is set by the row's gen. A row whose fixed checks fail in MODE gets a
- * handler that raises the fault. */
-enum decode_result decode(const struct isa *isa, const struct model *model, u64 mode, const u8 *code, unsigned len, struct dec *d, struct op *o);
+/* Decode up to LEN bytes at CODE for MODE. O is filled with operands; o->run is set by the row's gen. A row whose fixed
+ * checks fail in MODE gets a handler that raises the fault. */
+enum decode_result decode(const struct isa *isa, const struct model *model, u64 mode, const u8 *code, unsigned len,
+			  struct dec *d, struct op *o);
 
 /* What O raises in place of an instruction: #UD, #NM, #GP(0) and why. */
-enum raise { RAISE_NONE, RAISE_UD, RAISE_NM, RAISE_GP_CPL /* privileged */, RAISE_GP_UMIP, RAISE_GP_TSD, RAISE_GP_PCE, RAISE_GP_LIMIT /* of the code segment */, RAISE_GP_LONG };
+enum raise { RAISE_NONE, RAISE_UD, RAISE_NM, RAISE_GP_CPL /* privileged */, RAISE_GP_UMIP, RAISE_GP_TSD, RAISE_GP_PCE,
+	RAISE_GP_LIMIT /* of the code segment */, RAISE_GP_LONG };
 void decode_fault(struct op *o, enum raise raise);
 
 #endif

@@ -8,7 +8,8 @@
 
 static inline u64 jump_key(const struct cpu *c, u64 rip) { return (rip + c->cs_base) ^ c->mode_key; }
 
-/* The linear page that a key leads to: bits 47-62 of an address are as bit 63. (Of one that wraps around 4 GiB, a page that there is not.) */
+/* The linear page that a key leads to: bits 47-62 of an address are as bit 63. (Of one that wraps around 4 GiB, a page
+ * that there is not.) */
 static inline u64 jump_page(u64 key)
 {
 	const u64 upper = ~(u64)0 << 47;
@@ -59,11 +60,13 @@ static inline void jump_learn(struct cpu *c, u64 key, const struct STORED_OP *t)
 		RUN_LINKED(o); \
 	} while (0)
 
-/* Near the end of 64 KiB, a block that is known from another CS may reach beyond the limit here. block_find looks at that, links do not. */
+/* Near the end of 64 KiB, a block that is known from another CS may reach beyond the limit here. block_find looks at
+ * that, links do not. */
 enum { NEAR_TOP = 0x10000 - 96 * 15 };
 static inline bool near_top(const struct cpu *c, u64 rip)
 {
-	return rip >= NEAR_TOP && ((c->mode & MODE_BITS) == MODE_16 ? rip < 0x20000 : !in_64(c) && rip > c->seg[CS].limit);
+	return rip >= NEAR_TOP &&
+	       ((c->mode & MODE_BITS) == MODE_16 ? rip < 0x20000 : !in_64(c) && rip > c->seg[CS].limit);
 }
 
 /* Go on at r[RIP], wherever that is. */
@@ -100,7 +103,8 @@ handler jump_unlinked; /* flow.c */
 #define OFTEN(o, yes) (yes)
 #endif
 
-/* Take the direct jump O. In legacy modes EIP is cut to the operand size, and a target beyond CS's limit faults on the jump itself. */
+/* Take the direct jump O. In legacy modes EIP is cut to the operand size, and a target beyond CS's limit faults on the
+ * jump itself. */
 ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n, bool in64)
 {
 	u64 rip = reg_get(c, 8 * RIP, 8) + (s64)o->disp;

@@ -10,9 +10,11 @@
 struct watch { u64 first, last; bool physical, read, write; };
 
 enum observed { OBSERVED_POINT = 1, OBSERVED_READ, OBSERVED_WRITE, OBSERVED_EVENT };
-/* Events that are no code and no plain memory. As in lib/vcpu_debug.h, which says what each one's address and value are. */
+/* Events that are no code and no plain memory. As in lib/vcpu_debug.h, which says what each one's address and value
+ * are. */
 enum event_kind {
-	EVENT_EXCEPTION = 1, EVENT_INTERRUPT = 2, EVENT_PORT = 4, EVENT_MMIO = 8, EVENT_MSR = 0x10, EVENT_CR3 = 0x20, EVENT_MODE = 0x40,
+	EVENT_EXCEPTION = 1, EVENT_INTERRUPT = 2, EVENT_PORT = 4, EVENT_MMIO = 8, EVENT_MSR = 0x10, EVENT_CR3 = 0x20,
+		EVENT_MODE = 0x40,
 	EVENT_CLOCK = 0x80, EVENT_OUTPUT = 0x100, EVENT_MEMORY = 0x200, EVENT_RESET = 0x400 /* for `saw' only */
 };
 struct seen {
@@ -45,7 +47,8 @@ enum observing { OBSERVE_NOTHING, OBSERVE_ACCESSES, OBSERVE_ALL };
 struct observer {
 	enum observing active;     /* what to stop at; the pages are always noted */
 	bool tracing;              /* tell `saw' */
-	/* Code: the processor stops before the instruction at one of these addresses, unless it is at this place: where it stopped last. */
+	/* Code: the processor stops before the instruction at one of these addresses, unless it is at this place: where
+	 * it stopped last. */
 	struct { u64 address; bool physical; } *points;
 	unsigned npoints;
 	u64 offsets[PAGE_SIZE / 64]; /* bit n: a point has page offset n */
@@ -63,7 +66,8 @@ struct observer {
 	u32 kinds;                 /* EVENT_* of all filters and of `trace': nobody asks for others */
 	u32 trace;                 /* EVENT_*: those that go to `saw' */
 	void (*saw)(void *owner, struct cpu *c, const struct seen *seen);
-	void (*built)(void *owner, u64 linear, unsigned bytes); /* code is about to run for the first time since blocks_flush; NULL: nobody asks */
+	/* code is about to run for the first time since blocks_flush; NULL: nobody asks */
+	void (*built)(void *owner, u64 linear, unsigned bytes);
 	void *owner;
 	/* What happened first since `hit' was cleared. */
 	enum observed hit;
@@ -73,7 +77,8 @@ struct observer {
 	bool hit_physical, hit_dma, hit_magic;
 	struct seen hit_event;
 	unsigned hit_filter;
-	struct bloom *executed;    /* gets the linear and physical pages that blocks are looked up in; NULL: nobody asks */
+	/* gets the linear and physical pages that blocks are looked up in; NULL: nobody asks */
+	struct bloom *executed;
 };
 
 static inline bool observed_offset(const struct observer *w, unsigned offset)
@@ -106,7 +111,9 @@ static inline bool observes(const struct cpu *c, enum event_kind kind)
 static inline void observe(struct cpu *c, enum event_kind kind, u64 address, u64 value, unsigned size, bool write)
 {
 	if (observes(c, kind))
-		observe_event(c, &(struct seen){ .kind = kind, .address = address, .value = value, .size = size, .write = write });
+		observe_event(c,
+			      &(struct seen){
+				      .kind = kind, .address = address, .value = value, .size = size, .write = write });
 }
 /* Target for ram->watched: a write that went through a space. */
 void cpu_ram_watched(void *cpu, u64 phys, unsigned len);

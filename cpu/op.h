@@ -36,13 +36,14 @@
 #define HANDLER_CC
 #endif
 
-/* A handler's last argument is the value that the operation before it wrote to its destination register, where that operation says so
- * (RUN_LAST): an operation whose source is that register has a second handler (block.c chooses it) which takes the value from there and need
- * not wait for the store to come back from memory. Everybody else passes anything. The portable loop does without. */
+/* A handler's last argument is the value that the operation before it wrote to its destination register, where that
+ * operation says so (RUN_LAST): an operation whose source is that register has a second handler (block.c chooses it)
+ * which takes the value from there and need not wait for the store to come back from memory. Everybody else passes
+ * anything. The portable loop does without. */
 #if VCPU_TAIL
-/* For gcc on x86-64, two arguments in the middle carry nothing: they leave rdx and rcx, which it takes first for scratch and shifts, to the
- * body, and keep n and last out of the way in r8 and r9. And the next operation's address takes the register of this one's. Together a
- * sixth fewer instructions. */
+/* For gcc on x86-64, two arguments in the middle carry nothing: they leave rdx and rcx, which it takes first for
+ * scratch and shifts, to the body, and keep n and last out of the way in r8 and r9. And the next operation's address
+ * takes the register of this one's. Together a sixth fewer instructions. */
 #if defined __x86_64__ && !defined __clang__
 #define SPARE_PARAMS u64 nothing1_ __attribute__((unused)), u64 nothing2_ __attribute__((unused)),
 #define SPARE_ARGS spare1_, spare2_,
@@ -59,7 +60,8 @@ typedef HANDLER_CC void handler(struct cpu *c, const struct STORED_OP *o, SPARE_
 #define ANYTHING(v) u64 v; __asm__("" : "=r"(v));
 #ifndef VCPU_STENCIL
 #define RUN_LAST(next_op, value) \
-	do { const struct op *next_ = (next_op); IN_PLACE(next_) SPARE next_->run(c, next_, SPARE_ARGS n, value); return; } while (0)
+	do { const struct op *next_ = (next_op); IN_PLACE(next_) SPARE next_->run(c, next_, SPARE_ARGS n, value); \
+		return; } while (0)
 #define RUN(next_op) do { ANYTHING(any_) RUN_LAST(next_op, any_); } while (0)
 #define TAIL(fn) do { ANYTHING(any_) SPARE (fn)(c, o, SPARE_ARGS n, any_); return; } while (0)
 #define LEAVE(why) do { c->n = n; c->op = o; c->exit = (why); return; } while (0)
@@ -75,8 +77,10 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 l
 #endif
 #include "cpu/stencil.h"
 #ifndef VCPU_STENCIL
-#define HANDLER(name) handler name; HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
-#define COLD_HANDLER(name) handler name; COLD HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, u64 last __attribute__((unused)))
+#define HANDLER(name) handler name; HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, \
+	u64 last __attribute__((unused)))
+#define COLD_HANDLER(name) handler name; COLD HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, \
+	u64 last __attribute__((unused)))
 /* One that takes `last'. Stitched blocks have none. */
 #define FORWARDED_HANDLER HANDLER
 /* The first operation of another block, and the one that O is linked to. */
@@ -92,14 +96,19 @@ struct STORED_OP {
 	handler *run;
 	union {
 	struct {
-	u8 dst, src;      /* general registers: byte offset into cpu (8 * n, + 1 for AH..BH); others: the register's number */
-	u8 base, index;   /* effective address: byte offsets into cpu (RZERO where there is none); register forms: base = dst, the first source */
+	/* general registers: byte offset into cpu (8 * n, + 1 for AH..BH); others: the register's number */
+	u8 dst, src;
+	/* effective address: byte offsets into cpu (RZERO where there is none); register forms: base = dst, the first
+	 * source */
+	u8 base, index;
 	};
-	s32 cost;         /* linked jumps and block ends: what entering target takes from n, less what leaving here gives back */
+	/* linked jumps and block ends: what entering target takes from n, less what leaving here gives back */
+	s32 cost;
 	};
 	union {
 	u8 scale;         /* bits 0-1: shift of the index; bit 7: memory operand must be aligned: 16 bytes, or 32 */
-	bool in_page;     /* direct jumps and block ends: the target is in the block's page, so that they can be linked */
+	/* direct jumps and block ends: the target is in the block's page, so that they can be linked */
+	bool in_page;
 	};
 	u8 seg : 3;       /* of the memory operand: ES..GS or FLAT */
 	u8 mem : 1;       /* there is one */
@@ -108,13 +117,15 @@ struct STORED_OP {
 	u8 osize : 4;     /* operand size in bytes */
 	u8 form : 4;      /* enum form */
 	u8 len;           /* bytes of the instruction */
-	u32 left : 8;     /* instructions from this one to the end of the block; in the first operation: the block's length */
+	/* instructions from this one to the end of the block; in the first operation: the block's length */
+	u32 left : 8;
 	u32 code : 12;    /* enum code */
 	u32 ip : 12;      /* offset of the instruction from the block's start */
 	s32 disp;         /* of the effective address; of direct jumps: from the block's start to the target */
 	union {
 	s64 imm;          /* the immediate, sign-extended. Without one: a number of the operation's own */
-	const struct STORED_OP *target; /* linked jumps and block ends: the first operation of the next block. NULL: not linked yet */
+	/* linked jumps and block ends: the first operation of the next block. NULL: not linked yet */
+	const struct STORED_OP *target;
 	struct { u8 imm8 /* imm's lowest byte */, third /* VEX.vvvv: a register's number, or a general register's byte offset; of vectors, the first source */,
 	            vlen /* of vectors: bytes that the operation works on; 0: SSE, 16, and the rest of the register stays */; };
 	};
@@ -137,8 +148,9 @@ static inline u64 op_ip_mask(const struct op *o) { return o->osize == 2 ? 0xffff
 #define OP_VREG(c, o, which) ((union vreg *)&(c)->v[(o)->which])
 #endif
 
-/* The general register at OFF. Its address is made by an addition of its own, not by an index in the access: processors that pass a store's value to
- * the next load of it without delay (measured on an Intel Xeon of family 6, model 207: 0.1 ns instead of 2) do so for a plain base register only. */
+/* The general register at OFF. Its address is made by an addition of its own, not by an index in the access: processors
+ * that pass a store's value to the next load of it without delay (measured on an Intel Xeon of family 6, model 207: 0.1
+ * ns instead of 2) do so for a plain base register only. */
 ALWAYS_INLINE char *reg_at(const struct cpu *c, u64 off)
 {
 	char *p = (char *)c + off;
@@ -163,7 +175,8 @@ ALWAYS_INLINE char *reg_at(const struct cpu *c, u64 off)
 #define REG64(off) (*(u64 *)reg_at(c, off))
 #endif
 
-/* In a handler that takes `last', the value of SIZE bytes that the operation before has written to the register at OFF. */
+/* In a handler that takes `last', the value of SIZE bytes that the operation before has written to the register at OFF.
+ * */
 #if VCPU_CHECKS
 #define FORWARDED(off, size) (assert(trim(last, (size)) == reg_get(c, (off), (size))), trim(last, (size)))
 #else
@@ -188,8 +201,9 @@ ALWAYS_INLINE void reg_set(struct cpu *c, u64 off, unsigned size, u64 v)
 }
 #endif
 
-/* RIP of O, and of the instruction after it, truncated to what the processor has. After an instruction that ends at FFFFh an 8086 goes on at 0, a
- * 286 meets the limit; with a larger limit 16-bit code of a 386 goes on at 10000h (386 manual, 14.7). */
+/* RIP of O, and of the instruction after it, truncated to what the processor has. After an instruction that ends at
+ * FFFFh an 8086 goes on at 0, a 286 meets the limit; with a larger limit 16-bit code of a 386 goes on at 10000h (386
+ * manual, 14.7). */
 static inline u64 trim_rip(const struct cpu *c, u64 rip)
 {
 	return in_64(c) ? rip : has(c->model, F_I286) ? (u32)rip : (u16)rip;
@@ -211,11 +225,16 @@ ALWAYS_INLINE u64 op_sum(const struct cpu *c, const struct op *o, u64 base)
 #endif
 }
 /* Offset of O's memory operand within its segment. */
-static inline u64 op_offset(const struct cpu *c, const struct op *o) { return op_sum(c, o, REG64(o->base)) & op_amask(o); }
-/* Before the 286 an operand that reaches the end of a segment goes on at its beginning (SDM vol. 3, "Segment Wraparound"). Its linear address says so in
- * bits 48-63: the bytes before the end. No canonical address looks like that. */
+static inline u64 op_offset(const struct cpu *c, const struct op *o)
+{
+	return op_sum(c, o, REG64(o->base)) & op_amask(o);
+}
+/* Before the 286 an operand that reaches the end of a segment goes on at its beginning (SDM vol. 3, "Segment
+ * Wraparound"). Its linear address says so in bits 48-63: the bytes before the end. No canonical address looks like
+ * that. */
 static inline u64 wrapping(u64 linear, unsigned before) { return linear | (u64)before << 48; }
-/* Linear address of an access of SIZE bytes at OFFSET in segment SEG (ES..GS, FLAT): segment and canonical checks, #GP(0) or #SS(0). (memory.c) */
+/* Linear address of an access of SIZE bytes at OFFSET in segment SEG (ES..GS, FLAT): segment and canonical checks,
+ * #GP(0) or #SS(0). (memory.c) */
 bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear);
 /* #AC, where it is armed. (memory.c) */
 bool check_alignment(struct cpu *c, u64 linear, unsigned size);
@@ -223,10 +242,13 @@ bool check_alignment(struct cpu *c, u64 linear, unsigned size);
 bool data_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear);
 /* The operand of O, with alignment checks. (memory.c) */
 bool op_linear(struct cpu *c, const struct STORED_OP *o, unsigned size, bool write, u64 *linear);
-bool op_load(struct cpu *c, const struct STORED_OP *o, unsigned size, u64 *out);   /* memory operand, 1 2 4 8 bytes, zero-extended */
+/* memory operand, 1 2 4 8 bytes, zero-extended */
+bool op_load(struct cpu *c, const struct STORED_OP *o, unsigned size, u64 *out);
 bool op_store(struct cpu *c, const struct STORED_OP *o, unsigned size, u64 v);
-bool op_load_rmw(struct cpu *c, const struct STORED_OP *o, unsigned size, u64 *out); /* a load that a store to the same place will follow: faults as a write */
-bool op_load_block(struct cpu *c, const struct STORED_OP *o, void *out, unsigned len); /* 10, 16, 32, 512... bytes; honours .align */
+/* a load that a store to the same place will follow: faults as a write */
+bool op_load_rmw(struct cpu *c, const struct STORED_OP *o, unsigned size, u64 *out);
+/* 10, 16, 32, 512... bytes; honours .align */
+bool op_load_block(struct cpu *c, const struct STORED_OP *o, void *out, unsigned len);
 bool op_store_block(struct cpu *c, const struct STORED_OP *o, const void *in, unsigned len);
 #ifdef VCPU_STENCIL
 #define op_linear(c, o, ...) op_linear(c, HERE(o), __VA_ARGS__)
@@ -262,7 +284,8 @@ static inline bool rm_store(struct cpu *c, const struct op *o, u64 off, unsigned
 /* Stack, with SS and its size; SIZE 2, 4, 8. push_check-ed: the register changes only on success. (memory.c) */
 bool stack_push(struct cpu *c, unsigned size, u64 v);
 bool stack_pop(struct cpu *c, unsigned size, u64 *v);
-static inline u64 stack_mask(const struct cpu *c) { return in_64(c) ? ~(u64)0 : c->mode & MODE_STACK32 ? 0xffffffff : 0xffff; }
+static inline u64 stack_mask(const struct cpu *c) { return in_64(c) ? ~(u64)0 : c->mode & MODE_STACK32 ? 0xffffffff
+	: 0xffff; }
 
 typedef bool body_fn(struct cpu *c, const struct op *o);
 #ifndef VCPU_STENCIL
@@ -287,8 +310,8 @@ typedef bool body_fn(struct cpu *c, const struct op *o);
 		RELOAD(c, o); \
 		RUN(o + 1); \
 	}
-/* The same for one that sets r[RIP] itself (far transfers) or must be followed by a new look-up (mode changes: use with a body that
- * sets c->r[RIP] = next_rip(c, o)). Its row has .ends. On a fault r[RIP] must be as it was. */
+/* The same for one that sets r[RIP] itself (far transfers) or must be followed by a new look-up (mode changes: use with
+ * a body that sets c->r[RIP] = next_rip(c, o)). Its row has .ends. On a fault r[RIP] must be as it was. */
 #define JUMP_HANDLER(name) \
 	HANDLER(h_##name) \
 	{ \
@@ -307,9 +330,10 @@ typedef bool body_fn(struct cpu *c, const struct op *o);
 void cpu_sync(struct cpu *c);
 /* Inside a body: leave the block after this instruction. */
 static inline void attend(struct cpu *c, u32 what) { c->attn |= what; }
-/* An instruction takes as long as UNITS memory accesses, and more than some ordinary ones. A processor that has worked much leaves its block, so that
- * vcpu_stop is seen in time; the guest sees nothing of it. */
-enum { LABOUR = 1 << 16, LABOUR_DEVICE = LABOUR / 256 /* an access to a device in memory */, LABOUR_PORT = LABOUR / 16 };
+/* An instruction takes as long as UNITS memory accesses, and more than some ordinary ones. A processor that has worked
+ * much leaves its block, so that vcpu_stop is seen in time; the guest sees nothing of it. */
+enum { LABOUR = 1 << 16, LABOUR_DEVICE = LABOUR / 256 /* an access to a device in memory */,
+	LABOUR_PORT = LABOUR / 16 };
 static inline void labour(struct cpu *c, u32 units)
 {
 	c->labour += units;
@@ -321,8 +345,9 @@ static inline void labour(struct cpu *c, u32 units)
 
 /* ---- the fast path to memory ---- */
 
-/* Host address of SIZE bytes at LINEAR, or NULL where the slow path must go. One compare answers permission, mapping, page crossing,
- * dirty, code, devices and watches: an entry can hold only its own page, so a crossing access, whose last byte is on the next, misses. */
+/* Host address of SIZE bytes at LINEAR, or NULL where the slow path must go. One compare answers permission, mapping,
+ * page crossing, dirty, code, devices and watches: an entry can hold only its own page, so a crossing access, whose
+ * last byte is on the next, misses. */
 ALWAYS_INLINE u8 *fast_host(const struct cpu *c, u64 linear, unsigned size, bool write)
 {
 	const struct tlb_entry *e = &c->view->tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
@@ -385,10 +410,11 @@ static inline enum kind dec_kind_of_memory(const struct dec *d)
 /* ---- flags (the layout is in cpu.h) ---- */
 
 ALWAYS_INLINE u64 trim(u64 v, unsigned size) { return size == 1 ? (u8)v : size == 2 ? (u16)v : size == 4 ? (u32)v : v; }
-ALWAYS_INLINE u64 extend(u64 v, unsigned size) { return size == 1 ? (u64)(s8)v : size == 2 ? (u64)(s16)v : size == 4 ? (u64)(s32)v : v; }
+ALWAYS_INLINE u64 extend(u64 v, unsigned size) { return size == 1 ? (u64)(s8)v : size == 2 ? (u64)(s16)v : size == 4
+	? (u64)(s32)v : v; }
 
-/* OSZAPC after WIDE = a + b (+ 1) or a - b (- 1), not yet cut to SIZE. x has the carry (borrow) into every bit: AF is the one into bit 4,
- * and of narrow operands CF the one into the bit above the top. */
+/* OSZAPC after WIDE = a + b (+ 1) or a - b (- 1), not yet cut to SIZE. x has the carry (borrow) into every bit: AF is
+ * the one into bit 4, and of narrow operands CF the one into the bit above the top. */
 ALWAYS_INLINE void set_flags_sum(struct cpu *c, u64 a, u64 b, u64 wide, unsigned size, bool subtract)
 {
 	u64 x = a ^ b ^ wide;
@@ -402,7 +428,10 @@ ALWAYS_INLINE void set_flags_sum(struct cpu *c, u64 a, u64 b, u64 wide, unsigned
 }
 
 /* The same for a - b and a + b, put off until somebody asks, which hardly anybody does. A and B are zero-extended. */
-ALWAYS_INLINE u8 deferred(unsigned size) { return (u8)(FIX_DEFERRED | (size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3) << FIX_SIZE); }
+ALWAYS_INLINE u8 deferred(unsigned size)
+{
+	return (u8)(FIX_DEFERRED | (size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3) << FIX_SIZE);
+}
 ALWAYS_INLINE void defer_flags_difference(struct cpu *c, u64 a, u64 b, unsigned size)
 {
 	c->res = a - b;
@@ -454,7 +483,8 @@ ALWAYS_INLINE void settle_flags(const struct cpu *const_c)
 	} else if (unlikely(c->fix & FIX_DEFERRED)) {
 		bool sum = c->fix & FIX_SUM;
 		unsigned up = deferred_shift(c);
-		u64 b = deferred_operand(c), x = c->cv ^ b ^ c->res, top_a = c->cv << up, top_b = b << up, top = c->res << up;
+		u64 b = deferred_operand(c), x = c->cv ^ b ^ c->res, top_a = c->cv << up, top_b = b << up,
+		    top = c->res << up;
 
 		c->fix = x & FL_A;
 		c->cv = sum ? (top_a & top_b) | ((top_a | top_b) & ~top) : (~top_a & top_b) | (~(top_a ^ top_b) & top);

@@ -31,8 +31,10 @@
 /* Members of struct op, and what follows from one: the place in struct cpu of its segment, and of the vector
  * registers that dst, src and third name. */
 #define STENCIL_MEMBERS(X, n) \
-	X(n, dst) X(n, src) X(n, base) X(n, index) X(n, scale) X(n, seg) X(n, mem) X(n, rep) X(n, asize) X(n, osize) X(n, form) X(n, len) X(n, left) X(n, code) \
-	X(n, ip) X(n, imm8) X(n, third) X(n, vlen) X(n, disp) X(n, imm) X(n, cost) X(n, at_seg) X(n, at_dst) X(n, at_src) X(n, at_third)
+	X(n, dst) X(n, src) X(n, base) X(n, index) X(n, scale) X(n, seg) X(n, mem) X(n, rep) X(n, asize) X(n, \
+		osize) X(n, form) X(n, len) X(n, left) X(n, code) \
+	X(n, ip) X(n, imm8) X(n, third) X(n, vlen) X(n, disp) X(n, imm) X(n, cost) X(n, at_seg) X(n, at_dst) X(n, \
+		at_src) X(n, at_third)
 
 /* Instructions that stitch.c rewrites are relocations whose addend has MARK and one of these in its bits 24-29.
  * Sizes in bytes. */
@@ -51,7 +53,8 @@ enum { KEPT_VECTORS = 8 };
 struct op {
 	unsigned nth;                /* 0: the operation itself; 1, 2: those behind it */
 	handler *run;
-	u64 dst, src, base, index, scale, seg, mem, rep, asize, osize, form, len, left, code, ip, imm8, third, vlen, at_seg, at_dst, at_src, at_third;
+	u64 dst, src, base, index, scale, seg, mem, rep, asize, osize, form, len, left, code, ip, imm8, third, vlen,
+		at_seg, at_dst, at_src, at_third;
 	s64 cost, disp, imm;
 	bool in_page;
 	const struct stored_op *target;
@@ -64,7 +67,8 @@ STENCIL_MEMBERS(HOLE, 1)
 #define SYMBOL(n, member) .member = (__typeof__(((struct op *)0)->member))(uintptr_t)hole_##n##_##member,
 #define SYMBOLS(n, to) { .nth = n, STENCIL_MEMBERS(SYMBOL, n) .in_page = !!(to), .target = (to), .kept = &kept_ }
 #define OPERATIONS(to) \
-	struct kept kept_ = { rsp_, rip_, rdi_, rsi_, rcx_, rdx_, rbx_, rax_, { v0_, v1_, v2_, v3_, v4_, v5_, v6_, v7_ } }; \
+	struct kept kept_ = { rsp_, rip_, rdi_, rsi_, rcx_, rdx_, rbx_, rax_, \
+		{ v0_, v1_, v2_, v3_, v4_, v5_, v6_, v7_ } }; \
 	const struct op ops_[3] = { SYMBOLS(0, to), SYMBOLS(1, to), { .nth = 2, .kept = &kept_ } }
 /* What target says in the forms of a direct jump: there is no link; there is one, and the jump is taken more often
  * than not, or less often. */
@@ -78,7 +82,8 @@ STENCIL_MEMBERS(HOLE, 1)
 typedef u64 kept_vector __attribute__((vector_size(16)));
 struct kept { u64 rsp, rip, rdi, rsi, rcx, rdx, rbx, rax; kept_vector v[KEPT_VECTORS]; };
 #define STENCIL_PARAMS \
-	struct cpu *c, u64 rsp_, s64 n, u64 rip_, u64 rdi_, u64 rsi_, u64 rdx_, u64 any_, u64 rcx_, u64 rbx_, u64 rax_, \
+	struct cpu *c, u64 rsp_, s64 n, u64 rip_, u64 rdi_, u64 rsi_, u64 rdx_, u64 any_, u64 rcx_, u64 rbx_, \
+		u64 rax_, \
 	kept_vector v0_, kept_vector v1_, kept_vector v2_, kept_vector v3_, \
 	kept_vector v4_, kept_vector v5_, kept_vector v6_, kept_vector v7_
 typedef HANDLER_CC void stencil_fn(STENCIL_PARAMS);
@@ -208,7 +213,8 @@ ALWAYS_INLINE void stencil_set(struct cpu *c, struct kept *k, u64 off, unsigned 
 	constraint(pin_v5), constraint(pin_v6), constraint(pin_v7)
 #define KEEP_VECTORS(k) \
 	do { \
-		const kept_vector pinned_[KEPT_VECTORS] = { pin_v0, pin_v1, pin_v2, pin_v3, pin_v4, pin_v5, pin_v6, pin_v7 }; \
+		const kept_vector pinned_[KEPT_VECTORS] = { pin_v0, pin_v1, pin_v2, pin_v3, pin_v4, pin_v5, pin_v6, \
+			pin_v7 }; \
 		for (unsigned i_ = 0; i_ < KEPT_VECTORS; i_++) \
 			(k)->v[i_] = pinned_[i_]; \
 	} while (0)
@@ -318,7 +324,8 @@ extern stencil_fn next_1, next_2, linked;
 		CALL_STENCIL((stencil_fn *)((uintptr_t)first_ + (s64)first_->cost), (o)->kept, (uintptr_t)first_); \
 		return; \
 	} while (0)
-#define RUN_LINKED(o) do { u64 any_; __asm__("" : "=c"(any_)); CALL_STENCIL(linked, (o)->kept, any_); return; } while (0)
+#define RUN_LINKED(o) do { u64 any_; __asm__("" : "=c"(any_)); CALL_STENCIL(linked, (o)->kept, any_); return; \
+	} while (0)
 #define TAIL(fn) do { ANYTHING(any_) (fn)(c, HERE(o), n, any_); return; } while (0)
 #define LEAVE(why) do { c->n = n; c->op = HERE(o); c->exit = (why); return; } while (0)
 

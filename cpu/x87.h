@@ -11,14 +11,16 @@
 
 #include "cpu/cpu.h"
 
-enum { X87_IE = 1, X87_DE = 2, X87_ZE = 4, X87_OE = 8, X87_UE = 0x10, X87_PE = 0x20, X87_SF = 0x40, X87_ES = 0x80, X87_C0 = 0x100,
+enum { X87_IE = 1, X87_DE = 2, X87_ZE = 4, X87_OE = 8, X87_UE = 0x10, X87_PE = 0x20, X87_SF = 0x40, X87_ES = 0x80,
+	X87_C0 = 0x100,
        X87_C1 = 0x200, X87_C2 = 0x400, X87_TOP = 0x3800, X87_C3 = 0x4000, X87_B = 0x8000, X87_EXCEPTIONS = 0x3f,
        X87_CC = X87_C0 | X87_C1 | X87_C2 | X87_C3 };
 
 void x87_init(struct cpu *c);  /* as FNINIT leaves it */
 void x87_reset(struct cpu *c); /* as RESET leaves it: SDM vol. 3, table 10-1 */
 
-/* Derive ES and B from flags and masks, and drive FERR# (while CR0.NE is 0). To be called after either changed by other means than these. */
+/* Derive ES and B from flags and masks, and drive FERR# (while CR0.NE is 0). To be called after either changed by other
+ * means than these. */
 void x87_update(struct cpu *c);
 
 /* The abridged tag word of FXSAVE: bit n set = physical register n is not empty. */
@@ -59,14 +61,16 @@ static inline void x87_set_reg(struct cpu *c, unsigned i, const u8 in[10])
 	c->x87.st[n].exp = get16(in + 8);
 }
 
-/* With CR0.NE = 0 the PC's way (SDM vol. 1, 8.7.2 and D.2.1): an error asserts FERR#, and before the next waiting instruction the processor stops until an
- * interrupt comes, unless IGNNE# is asserted. An 8086 looks at neither. */
+/* With CR0.NE = 0 the PC's way (SDM vol. 1, 8.7.2 and D.2.1): an error asserts FERR#, and before the next waiting
+ * instruction the processor stops until an interrupt comes, unless IGNNE# is asserted. An 8086 looks at neither. */
 static inline bool x87_freezes(const struct cpu *c)
 {
-	return c->x87.sw & X87_ES && !(c->cr0 & CR0_NE) && has(c->model, F_I286) && c->ignne && !c->ignne(c->ignne_owner);
+	return c->x87.sw & X87_ES && !(c->cr0 & CR0_NE) && has(c->model, F_I286) && c->ignne &&
+	       !c->ignne(c->ignne_owner);
 }
 
-/* What waiting instructions do first (CHK_MF): false, with #MF raised, if an unmasked exception is pending and CR0.NE is set. */
+/* What waiting instructions do first (CHK_MF): false, with #MF raised, if an unmasked exception is pending and CR0.NE
+ * is set. */
 static inline bool x87_wait(struct cpu *c)
 {
 	return likely(!(c->x87.sw & X87_ES)) || !(c->cr0 & CR0_NE) || fault(c, VEC_MF);

@@ -36,7 +36,8 @@ int main(void)
 	vcpu_set(v, VCPU_RIP, 0x1000);
 
 	stop = vcpu_run(v, 1000);
-	printf("%s after %" PRIu64 " instructions; the 90th Fibonacci number is %" PRIu64 "\n", vcpu_stop_name(stop.reason),
+	printf("%s after %" PRIu64 " instructions; the 90th Fibonacci number is %" PRIu64 "\n",
+		vcpu_stop_name(stop.reason),
 	       vcpu_instructions(v), vcpu_get(v, VCPU_RAX));
 	vcpu_free(v);
 	return stop.reason != VCPU_STOP_IDLE;

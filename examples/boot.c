@@ -38,7 +38,8 @@ int main(int argc, char **argv)
 		stop = vcpu_run(v, 10000000);
 		fflush(stdout);
 	} while (stop.reason == VCPU_STOP_LIMIT || stop.reason == VCPU_STOP_IDLE);
-	printf("%s after %" PRIu64 " instructions, %" PRIu64 " ms of virtual time, %" PRIu64 " MiB touched\n", vcpu_stop_name(stop.reason),
+	printf("%s after %" PRIu64 " instructions, %" PRIu64 " ms of virtual time, %" PRIu64 " MiB touched\n",
+		vcpu_stop_name(stop.reason),
 	       vcpu_instructions(v), vcpu_virtual_ns(v) / 1000000, vcpu_resident(v) >> 20);
 	vcpu_free(v);
 	return stop.reason != VCPU_STOP_POWEROFF;

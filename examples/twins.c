@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Two machines, side by side in one process, run the same boot sector: one in a single call, the other an instruction at a time. They end
- * in the same state, because a run depends on nothing but its configuration and its input.
+/* Two machines, side by side in one process, run the same boot sector: one in a single call, the other an instruction
+ * at a time. They end in the same state, because a run depends on nothing but its configuration and its input.
  *
  *     cc twins.c $(pkg-config --cflags --libs libvcpu) && ./a.out */
 #include <inttypes.h>
@@ -50,7 +50,8 @@ int main(void)
 	while (vcpu_run(b, 1).reason == VCPU_STOP_LIMIT)
 		;
 	same = vcpu_state_hash(a) == vcpu_state_hash(b);
-	printf("%s %" PRIu32 " after %" PRIu64 " and %" PRIu64 " instructions: %s\n", vcpu_stop_name(stop.reason), stop.code,
+	printf("%s %" PRIu32 " after %" PRIu64 " and %" PRIu64 " instructions: %s\n", vcpu_stop_name(stop.reason),
+		stop.code,
 	       vcpu_instructions(a), vcpu_instructions(b), same ? "the same state" : "DIFFERENT states");
 	vcpu_free(a);
 	vcpu_free(b);

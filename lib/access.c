@@ -113,20 +113,25 @@ int vcpu_map(vcpu *v, uint64_t address, uint64_t len)
 	if (!v->bare)
 		return machine_error(v, "a PC has its memory already");
 	if (!len || (address | len) & (PAGE_SIZE - 1))
-		return machine_error(v, "map %llx, %llx bytes: both must be multiples of 4096", (unsigned long long)address,
+		return machine_error(v, "map %llx, %llx bytes: both must be multiples of 4096",
+			(unsigned long long)address,
 			(unsigned long long)len);
 	if (address >= room || len > room - address)
-		return machine_error(v, "map %llx, %llx bytes: that is beyond the %u address lines of a %s", (unsigned long long)address,
-			(unsigned long long)len, v->model.physical_bits, v->model.name);
+		return machine_error(v, "map %llx, %llx bytes: that is beyond the %u address lines of a %s",
+				     (unsigned long long)address, (unsigned long long)len, v->model.physical_bits,
+				     v->model.name);
 	if (len > MEMORY_MAX)
-		return machine_error(v, "map %llx, %llx bytes: more than a machine can have (%llu MiB)", (unsigned long long)address,
-			(unsigned long long)len, (unsigned long long)(MEMORY_MAX / MiB));
+		return machine_error(v, "map %llx, %llx bytes: more than a machine can have (%llu MiB)",
+				     (unsigned long long)address, (unsigned long long)len,
+				     (unsigned long long)(MEMORY_MAX / MiB));
 	if (overlaps(&v->mem, address, len))
-		return machine_error(v, "map %llx, %llx bytes: part of it is mapped already", (unsigned long long)address,
+		return machine_error(v, "map %llx, %llx bytes: part of it is mapped already",
+			(unsigned long long)address,
 			(unsigned long long)len);
 	ram = ram_new(len);
 	if (!ram || !machine_add_block(v, address, ram, false))
-		return machine_error(v, "map %llx, %llx bytes: the host has no memory", (unsigned long long)address, (unsigned long long)len);
+		return machine_error(v, "map %llx, %llx bytes: the host has no memory", (unsigned long long)address,
+				     (unsigned long long)len);
 	if (space_add_ram(&v->mem, "mapped", address, len, ram, 0, false) < 0) {
 		v->nblocks--;
 		ram_free(ram);
@@ -182,30 +187,36 @@ static struct user_device **device_slot(struct vcpu *v, const char *name)
 	return at;
 }
 
-static int check_device(struct vcpu *v, const struct space *space, const char *name, u64 base, u64 size, const struct vcpu_device *device)
+static int check_device(struct vcpu *v, const struct space *space, const char *name, u64 base, u64 size,
+			const struct vcpu_device *device)
 {
 	bool saved = device && (device->state_size || device->save || device->restore);
 
 	if (!name || !*name || !device)
 		return machine_error(v, "a device needs a name and functions");
 	if (strlen(name) > VCPU_DEVICE_NAME)
-		return machine_error(v, "a device's name has at most %d bytes, not %zu", VCPU_DEVICE_NAME, strlen(name));
+		return machine_error(v, "a device's name has at most %d bytes, not %zu", VCPU_DEVICE_NAME,
+				     strlen(name));
 	if (*device_slot(v, name))
 		return machine_error(v, "%s: there is a device of that name", name);
 	if (v->ndevices == OWN_DEVICES_MAX)
 		return machine_error(v, "%s: there are %u devices, and no more are possible", name, OWN_DEVICES_MAX);
 	if (!size || (base & ~space->mask) || size - 1 > space->mask - base)
-		return machine_error(v, "%s: the addresses from %llx, %llx of them, do not exist", name, (unsigned long long)base,
+		return machine_error(v, "%s: the addresses from %llx, %llx of them, do not exist", name,
+			(unsigned long long)base,
 			(unsigned long long)size);
-	if (saved && (device->stateless || !device->state_size || device->state_size > VCPU_DEVICE_STATE || !device->save || !device->restore))
-		return machine_error(v, "%s: a device is stateless, or has save, restore and a state_size of at most %u bytes", name,
+	if (saved && (device->stateless || !device->state_size || device->state_size > VCPU_DEVICE_STATE ||
+		      !device->save || !device->restore))
+		return machine_error(
+			v, "%s: a device is stateless, or has save, restore and a state_size of at most %u bytes", name,
 			VCPU_DEVICE_STATE);
 	if (v->recorder)
 		return machine_error(v, "%s: the machine is being recorded: map its devices before that", name);
 	return 0;
 }
 
-static int add_device(vcpu *v, struct space *space, const char *name, u64 base, u64 size, const struct vcpu_device *device)
+static int add_device(vcpu *v, struct space *space, const char *name, u64 base, u64 size,
+		      const struct vcpu_device *device)
 {
 	struct user_device *d;
 

@@ -14,8 +14,10 @@ static const struct key {
 } keys[] = {
 #define KEY(member, kind) { #member, offsetof(struct vcpu_config, member), kind }
 	KEY(memory, NUMBER), KEY(cpu, TEXT), KEY(bare, FLAG), KEY(kernel, TEXT), KEY(initrd, TEXT), KEY(append, TEXT),
-	KEY(processors, UNSIGNED), KEY(bios, TEXT), KEY(vars, TEXT), KEY(display, TEXT), KEY(boot, TEXT), KEY(ide, FLAG),
-	KEY(nic, TEXT), KEY(console, FLAG), KEY(rng, FLAG), KEY(share, TEXT), KEY(sound, FLAG), KEY(serial_instant, FLAG),
+	KEY(processors, UNSIGNED), KEY(bios, TEXT), KEY(vars, TEXT), KEY(display, TEXT), KEY(boot, TEXT),
+	KEY(ide, FLAG),
+	KEY(nic, TEXT), KEY(console, FLAG), KEY(rng, FLAG), KEY(share, TEXT), KEY(sound, FLAG),
+	KEY(serial_instant, FLAG),
 	KEY(test_ports, FLAG), KEY(ns_per_instruction_q16, NUMBER), KEY(seed, NUMBER), KEY(rtc, NUMBER),
 #undef KEY
 };
@@ -84,7 +86,10 @@ char *config_write(const struct vcpu_config *config)
 	for (const struct key *k = keys; k < keys + ARRAY_LEN(keys); k++) {
 		const char *at = (const char *)config + k->offset;
 		const char *string = k->kind == TEXT ? *(const char *const *)at : NULL;
-		u64 n = k->kind == NUMBER ? *(const uint64_t *)at : k->kind == UNSIGNED ? *(const unsigned *)at : k->kind == FLAG ? *(const bool *)at : 0;
+		u64 n = k->kind == NUMBER     ? *(const uint64_t *)at
+			: k->kind == UNSIGNED ? *(const unsigned *)at
+			: k->kind == FLAG     ? *(const bool *)at
+					      : 0;
 
 		if (string) {
 			add(&t, "%s=", k->name);
@@ -94,12 +99,14 @@ char *config_write(const struct vcpu_config *config)
 		}
 	}
 	if (memcmp(config->mac, (uint8_t[6]){ 0 }, 6))
-		add(&t, "mac=%02x:%02x:%02x:%02x:%02x:%02x\n", config->mac[0], config->mac[1], config->mac[2], config->mac[3], config->mac[4],
+		add(&t, "mac=%02x:%02x:%02x:%02x:%02x:%02x\n", config->mac[0], config->mac[1], config->mac[2],
+			config->mac[3], config->mac[4],
 			config->mac[5]);
 	for (unsigned i = 0; i < config->drives_count && i < VCPU_DRIVES; i++) {
 		const struct vcpu_drive *d = &config->drives[i];
 
-		add(&t, "drive=%s,%s,", (unsigned)d->bus < ARRAY_LEN(bus_names) ? bus_names[d->bus] : "ide", d->cdrom ? "cdrom" : "disk");
+		add(&t, "drive=%s,%s,", (unsigned)d->bus < ARRAY_LEN(bus_names) ? bus_names[d->bus] : "ide",
+		    d->cdrom ? "cdrom" : "disk");
 		add_image(&t, d->image ? d->image : "");
 	}
 	for (unsigned i = 0; i < config->loads_count && i < VCPU_LOADS; i++) {

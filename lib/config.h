@@ -6,8 +6,8 @@
 #include "lib/vcpu.h"
 #include "mem/base/bits.h"
 
-/* All of it but the contents of images and the callback, malloc'd; NULL: no memory. Numbers that are zero and strings that are NULL are left out.
- * A drive that would be written becomes a snapshot of itself. */
+/* All of it but the contents of images and the callback, malloc'd; NULL: no memory. Numbers that are zero and strings
+ * that are NULL are left out. A drive that would be written becomes a snapshot of itself. */
 char *config_write(const struct vcpu_config *config);
 
 /* One that was read: strings and drives point into what it owns. */

@@ -4,8 +4,8 @@
  *  checkpoints: 0-------1-------2-------3---4-5-*      a snapshot every so often, more of them close before the last place that was sought
  *     inputs:      i       ii          i              given again when the run comes by
  *
- * What was executed and what was written between two checkpoints is known by page, roughly (a Bloom filter): a search for the last stop skips what
- * cannot have it. */
+ * What was executed and what was written between two checkpoints is known by page, roughly (a Bloom filter): a search
+ * for the last stop skips what cannot have it. */
 #include <stdlib.h>
 #include "lib/debug.h"
 #include "lib/replay.h"
@@ -52,7 +52,9 @@ static void thin(struct vcpu_debug *d, u64 now)
 
 		for (size_t i = 1; i + 1 < d->ncheckpoints; i++) {
 			u64 at = d->checkpoints[i]->at.instructions, far = at < now ? now - at : at - now;
-			double loss = (double)(d->checkpoints[i + 1]->at.instructions - d->checkpoints[i - 1]->at.instructions) / (double)(far + d->interval);
+			double loss = (double)(d->checkpoints[i + 1]->at.instructions -
+					       d->checkpoints[i - 1]->at.instructions) /
+				      (double)(far + d->interval);
 
 			if (loss < least && d->observer.executed != &d->checkpoints[i]->executed) {
 				least = loss;
@@ -114,7 +116,8 @@ static bool shoot(struct vcpu_debug *d)
 		return false;
 	}
 	d->v->past_written = NULL;
-	if (d->ncheckpoints && ++i < d->ncheckpoints) { /* in the midst of what is known: all of it may be on this side, too */
+	/* in the midst of what is known: all of it may be on this side, too */
+	if (d->ncheckpoints && ++i < d->ncheckpoints) {
 		s->executed = d->checkpoints[i - 1]->executed;
 		s->written = d->checkpoints[i - 1]->written;
 	}
@@ -158,8 +161,9 @@ static struct vcpu_debug_stop machine_stop(const struct vcpu_debug *d, struct vc
 static struct vcpu_debug_stop hit_stop(struct vcpu_debug *d)
 {
 	const struct observer *w = &d->observer;
-	struct vcpu_debug_stop s = stopped(d, w->hit == OBSERVED_POINT ? VCPU_DEBUG_BREAK : w->hit == OBSERVED_EVENT ? VCPU_DEBUG_EVENT :
-		VCPU_DEBUG_WATCH);
+	struct vcpu_debug_stop s = stopped(d, w->hit == OBSERVED_POINT   ? VCPU_DEBUG_BREAK
+					      : w->hit == OBSERVED_EVENT ? VCPU_DEBUG_EVENT
+									 : VCPU_DEBUG_WATCH);
 
 	s.id = debug_hit_id(d);
 	s.address = w->hit_address;
@@ -295,8 +299,9 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 			break;
 		}
 		/* Known inputs wake whoever sleeps. */
-		if (in && in->at.instructions <= checkpoint && !place_before(&to, &in->at) && (to.ns || in->at.instructions < to.instructions ||
-				(in->at.instructions == to.instructions && in->at.steps < to.steps))) {
+		if (in && in->at.instructions <= checkpoint && !place_before(&to, &in->at) &&
+		    (to.ns || in->at.instructions < to.instructions ||
+		     (in->at.instructions == to.instructions && in->at.steps < to.steps))) {
 			stop = machine_run_to(d->v, &in->at);
 		} else if (checkpoint < to.instructions) {
 			stop = machine_run(d->v, (struct place){ checkpoint, 0 }, in ? ~(u64)0 : idle_end);
@@ -314,7 +319,8 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 			if (to.ns)
 				stop = machine_run_to(d->v, &to);
 			else
-				stop = machine_run(d->v, (struct place){ to.instructions, to.steps }, in ? ~(u64)0 : idle_end);
+				stop = machine_run(d->v, (struct place){ to.instructions, to.steps },
+						   in ? ~(u64)0 : idle_end);
 			there = stop.reason == VCPU_STOP_LIMIT;
 		}
 		if (stop.reason == STOP_OBSERVED || (stop.reason == VCPU_STOP_LIMIT && w->hit)) {
@@ -365,7 +371,8 @@ static bool point_here(struct vcpu_debug *d, struct vcpu_debug_stop *s)
 		u8 code[3];
 
 		if (mapped)
-			may |= observed_magic(w, c->mode & MODE_BITS, code, (unsigned)vcpu_read_physical(d->v, physical, code, sizeof code));
+			may |= observed_magic(w, c->mode & MODE_BITS, code,
+					      (unsigned)vcpu_read_physical(d->v, physical, code, sizeof code));
 		for (unsigned k = 0; k < w->npoints; k++)
 			may |= w->points[k].physical ? mapped && w->points[k].address == physical
 						     : w->points[k].address == linear;
@@ -436,7 +443,8 @@ static struct vcpu_debug_stop seek(struct vcpu_debug *d, struct vcpu_place to)
 
 	if (place_equal(&at, &to))
 		return stopped(d, VCPU_DEBUG_THERE);
-	if (place_before(&to, &at) || place_before(&at, &d->checkpoints[i]->at) || (to.instructions == at.instructions && to.steps == at.steps &&
+	if (place_before(&to, &at) || place_before(&at, &d->checkpoints[i]->at) ||
+		(to.instructions == at.instructions && to.steps == at.steps &&
 		!to.ns))
 		if (!restore(d, i))
 			return stopped(d, VCPU_DEBUG_ERROR);
@@ -471,7 +479,8 @@ struct vcpu_debug_stop vcpu_debug_seek(vcpu_debug *d, struct vcpu_place place)
 		}
 		place = first;
 	}
-	if (place.instructions == d->end.instructions && place.steps == d->end.steps && !place.ns && !place_before(&place, &d->checkpoints[0]->at))
+	if (place.instructions == d->end.instructions && place.steps == d->end.steps && !place.ns &&
+	    !place_before(&place, &d->checkpoints[0]->at))
 		return seek(d, d->end);
 	return seek(d, place);
 }
@@ -528,7 +537,8 @@ struct vcpu_debug_stop vcpu_debug_step_back(vcpu_debug *d)
 }
 
 /* Can the part of WATCH that is in R have been written after checkpoint S? */
-static bool may_have_written(const struct vcpu_debug *d, const struct checkpoint *s, const struct watch *watch, const struct range *r)
+static bool may_have_written(const struct vcpu_debug *d, const struct checkpoint *s, const struct watch *watch,
+			     const struct range *r)
 {
 	u64 first = watch->first < r->base ? 0 : watch->first - r->base, last = watch->last - r->base;
 
@@ -537,7 +547,8 @@ static bool may_have_written(const struct vcpu_debug *d, const struct checkpoint
 	if (last >= r->size)
 		last = r->size - 1;
 	for (unsigned n = 0; n < d->v->nblocks; n++)
-		for (u64 page = (r->ram_offset + first) >> PAGE_SHIFT; d->v->blocks[n].ram == r->ram && page <= (r->ram_offset + last) >> PAGE_SHIFT; page++)
+		for (u64 page = (r->ram_offset + first) >> PAGE_SHIFT;
+		     d->v->blocks[n].ram == r->ram && page <= (r->ram_offset + last) >> PAGE_SHIFT; page++)
 			if (bloom_has(&s->written, (u64)n << 52 | page))
 				return true;
 	return false;
@@ -548,7 +559,8 @@ static bool is_behind(const struct vcpu_debug *d, const struct vcpu_debug_stop *
 {
 	bool here = s->place.instructions == at->instructions && s->place.steps == at->steps;
 
-	return (s->what == VCPU_DEBUG_WATCH ? at_or_before(&s->place, at) : place_before(&s->place, at)) || (d->here_counts && here);
+	return (s->what == VCPU_DEBUG_WATCH ? at_or_before(&s->place, at) : place_before(&s->place, at)) ||
+	       (d->here_counts && here);
 }
 
 /* To the last place where the access that S tells of has not been made: the old value is there. */
@@ -582,7 +594,8 @@ static bool may_have_hit(const struct vcpu_debug *d, const struct checkpoint *s)
 	if (w->nfilters || w->magic)
 		return true;
 	for (unsigned i = 0; i < w->npoints; i++)
-		if (bloom_has(&s->executed, w->points[i].physical ? ~(w->points[i].address >> PAGE_SHIFT) : w->points[i].address >> PAGE_SHIFT))
+		if (bloom_has(&s->executed, w->points[i].physical ? ~(w->points[i].address >> PAGE_SHIFT)
+								  : w->points[i].address >> PAGE_SHIFT))
 			return true;
 	for (unsigned i = 0; i < w->nwatches; i++) {
 		const struct watch *watch = &w->watches[i];
@@ -606,7 +619,10 @@ struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 		return stopped(d, VCPU_DEBUG_ERROR);
 	at = vcpu_where(d->v);
 	for (size_t i = checkpoint_before(d, &at) + 1; i-- > 0 && !any && (on = may_go_on(d));) {
-		struct vcpu_place first = d->checkpoints[i]->at, to = i + 1 < d->ncheckpoints && place_before(&d->checkpoints[i + 1]->at, &at) ? d->checkpoints[i + 1]->at : at;
+		struct vcpu_place first = d->checkpoints[i]->at,
+				  to = i + 1 < d->ncheckpoints && place_before(&d->checkpoints[i + 1]->at, &at)
+					       ? d->checkpoints[i + 1]->at
+					       : at;
 
 		if (!place_before(&first, &to) || !may_have_hit(d, d->checkpoints[i]))
 			continue;
@@ -614,7 +630,8 @@ struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 			return stopped(d, VCPU_DEBUG_ERROR);
 		for (unsigned how = STOP | HERE_TOO;; how = STOP) {
 			s = run(d, to, ~(u64)0, how);
-			if ((s.what != VCPU_DEBUG_BREAK && s.what != VCPU_DEBUG_WATCH && s.what != VCPU_DEBUG_EVENT) || !is_behind(d, &s, &at))
+			if ((s.what != VCPU_DEBUG_BREAK && s.what != VCPU_DEBUG_WATCH && s.what != VCPU_DEBUG_EVENT) ||
+			    !is_behind(d, &s, &at))
 				break;
 			found = s;
 			any = true;
@@ -631,7 +648,8 @@ struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 		return s;
 	}
 	s = found.what == VCPU_DEBUG_WATCH ? seek_before(d, &found)
-					   : seek(d, (struct vcpu_place){ found.place.instructions, found.place.steps, 0 });
+					   : seek(d, (struct vcpu_place){ found.place.instructions, found.place.steps,
+					   	0 });
 	if (s.what != VCPU_DEBUG_THERE)
 		return s;
 	found.place = s.place;
@@ -639,7 +657,8 @@ struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 }
 
 /* Points that are out of the way while a search has one of its own. */
-struct aside { struct stop_point *points; size_t npoints; bool (*counts)(void *user, const struct vcpu_debug_stop *stop); };
+struct aside { struct stop_point *points; size_t npoints;
+	bool (*counts)(void *user, const struct vcpu_debug_stop *stop); };
 
 static struct aside put_aside(struct vcpu_debug *d)
 {
@@ -700,7 +719,8 @@ struct vcpu_debug_stop vcpu_debug_last_event(vcpu_debug *d, unsigned kinds, uint
 struct vcpu_place vcpu_debug_start(const vcpu_debug *d) { return d ? d->checkpoints[0]->at : (struct vcpu_place){ 0 }; }
 struct vcpu_place vcpu_debug_end(const vcpu_debug *d) { return d ? d->end : (struct vcpu_place){ 0 }; }
 
-void vcpu_debug_fields(const vcpu_debug *d, void (*each)(void *user, const char *part, const char *field, unsigned index, uint64_t value),
+void vcpu_debug_fields(const vcpu_debug *d, void (*each)(void *user, const char *part, const char *field,
+	unsigned index, uint64_t value),
 		void *user)
 {
 	struct part parts[PARTS_MAX];
@@ -733,13 +753,15 @@ void vcpu_debug_tlb(const vcpu_debug *d, void (*each)(void *user, const struct v
 			u64 data = view->tlb[n].valid, code = view->code[n].valid;
 
 			if (data != TLB_NONE)
-				each(user, &(struct vcpu_debug_translation){ data & PAGE_MASK, view->phys[n], sizes[(data & VALID_SIZE) >> 3], i == VIEW_USER ||
-					i == VIEW_SLOW,
-					data & VALID_READ, data & VALID_WRITE, false, data & VALID_GLOBAL });
+				each(user, &(struct vcpu_debug_translation){
+						   data & PAGE_MASK, view->phys[n], sizes[(data & VALID_SIZE) >> 3],
+						   i == VIEW_USER || i == VIEW_SLOW, data & VALID_READ,
+						   data & VALID_WRITE, false, data & VALID_GLOBAL });
 			if (code != TLB_NONE)
-				each(user, &(struct vcpu_debug_translation){ code & PAGE_MASK, view->code[n].phys, sizes[(code & VALID_SIZE) >> 3], i == VIEW_USER ||
-					i == VIEW_SLOW,
-					false, false, true, code & VALID_GLOBAL });
+				each(user, &(struct vcpu_debug_translation){ code & PAGE_MASK, view->code[n].phys,
+									     sizes[(code & VALID_SIZE) >> 3],
+									     i == VIEW_USER || i == VIEW_SLOW, false,
+									     false, true, code & VALID_GLOBAL });
 		}
 	d->v->busy--;
 }
@@ -791,7 +813,8 @@ bool debug_room(struct vcpu *v, size_t len)
 }
 
 /* HEAD and DATA, for which there is room. */
-static void add_input(struct vcpu_debug *d, struct vcpu_place at, unsigned channel, const void *head, size_t nhead, const void *data, size_t len)
+static void add_input(struct vcpu_debug *d, struct vcpu_place at, unsigned channel, const void *head, size_t nhead,
+		      const void *data, size_t len)
 {
 	if (nhead)
 		memcpy(d->spare, head, nhead);
@@ -865,8 +888,9 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 		return NULL;
 	}
 	if (r && replay_inputs_size(r) > INPUTS_MAX) {
-		error_write(error, "recording: its inputs would unpack to %llu MiB, more than the %llu that a debugger keeps",
-			(unsigned long long)(replay_inputs_size(r) / MiB), INPUTS_MAX / MiB);
+		error_write(error,
+			    "recording: its inputs would unpack to %llu MiB, more than the %llu that a debugger keeps",
+			    (unsigned long long)(replay_inputs_size(r) / MiB), INPUTS_MAX / MiB);
 		free(d);
 		return NULL;
 	}

@@ -17,7 +17,8 @@ struct checkpoint {
 
 struct input {
 	struct vcpu_place at;
-	unsigned channel;                   /* enum vcpu_channel, or enum change: then DATA is a struct changed and what follows it */
+	/* enum vcpu_channel, or enum change: then DATA is a struct changed and what follows it */
+	unsigned channel;
 	u8 *data;
 	size_t len;
 };
@@ -48,7 +49,8 @@ struct vcpu_debug {
 	size_t ninputs, inputs_room, next;
 	u8 *spare;                          /* for the bytes of the next one: debug_room */
 	bool feeding;                       /* vcpu_input is called by us */
-	bool here_counts;                   /* vcpu_debug_run_back finds what happened on the way to this very place, too */
+	/* vcpu_debug_run_back finds what happened on the way to this very place, too */
+	bool here_counts;
 	struct vcpu_place end;              /* the run is known up to here */
 	struct vcpu_place heard;            /* what the guest said has been told up to here */
 	struct stop_point *points;
@@ -57,7 +59,8 @@ struct vcpu_debug {
 	int last_id;
 	struct marked_page *marked;
 	size_t nmarked;
-	struct vcpu_place unseen;           /* vcpu_debug_run ended here without a look at what stops here; all ones: nowhere */
+	/* vcpu_debug_run ended here without a look at what stops here; all ones: nowhere */
+	struct vcpu_place unseen;
 	u64 bytes_max, interval;
 	bool (*on)(void *user);             /* vcpu_debug_progress's; NULL: nobody asks */
 	void *on_user;
@@ -76,10 +79,14 @@ struct vcpu_debug {
 /* ---- debug_stops.c ---- */
 
 /* In a callback, or for NULL: vcpu_debug_* that would change anything is refused. */
-static inline bool debug_refuses(const struct vcpu_debug *d) { return !d || machine_refuses(d->v, "a function of the debugger"); }
+static inline bool debug_refuses(const struct vcpu_debug *d)
+{
+	return !d || machine_refuses(d->v, "a function of the debugger");
+}
 /* Tell the processors what to look for. */
 void debug_arm(struct vcpu_debug *d);
-/* Watched pages may be elsewhere now: to be called before every run and now and then in it. False with the machine's error text: no memory. */
+/* Watched pages may be elsewhere now: to be called before every run and now and then in it. False with the machine's
+ * error text: no memory. */
 bool debug_mark_pages(struct vcpu_debug *d);
 /* The point that the observer's hit is one of; 0: none. */
 int debug_hit_id(const struct vcpu_debug *d);

@@ -22,7 +22,8 @@ static const char *name_of(unsigned code)
 static void list_block(void *owner, const struct block_view *b)
 {
 	static const char *const forms[] = {
-		[FORM_OTHER] = "", [FORM_R] = "R", [FORM_M] = "M", [FORM_RR] = "RR", [FORM_RI] = "RI", [FORM_RM] = "RM", [FORM_MR] = "MR", [FORM_MI] = "MI",
+		[FORM_OTHER] = "", [FORM_R] = "R", [FORM_M] = "M", [FORM_RR] = "RR", [FORM_RI] = "RI", [FORM_RM] = "RM",
+			[FORM_MR] = "MR", [FORM_MI] = "MI",
 	};
 	static const unsigned bits[] = { [MODE_16] = 16, [MODE_32] = 32, [MODE_64] = 64 };
 	const struct listing *l = owner;
@@ -33,8 +34,10 @@ static void list_block(void *owner, const struct block_view *b)
 	for (unsigned i = 0; i < b->count; i++) {
 		const struct op *o = &b->ops[i];
 		struct vcpu_debug_operation out = {
-			.block = l->linear - into, .bytes = b->bytes, .bits = bits[b->mode & MODE_BITS], .index = i, .count = b->count,
-			.single = b->mode & MODE_SINGLE, .stitched = b->stitched, .address = l->linear - into + o->ip, .size = o->len,
+			.block = l->linear - into, .bytes = b->bytes, .bits = bits[b->mode & MODE_BITS], .index = i,
+				.count = b->count,
+			.single = b->mode & MODE_SINGLE, .stitched = b->stitched, .address = l->linear - into + o->ip,
+			.size = o->len,
 			.name = name_of(o->code), .form = forms[o->form],
 		};
 
@@ -43,7 +46,8 @@ static void list_block(void *owner, const struct block_view *b)
 	}
 }
 
-void vcpu_debug_blocks(const vcpu_debug *d, uint64_t address, void (*each)(void *user, const struct vcpu_debug_operation *o), void *user)
+void vcpu_debug_blocks(const vcpu_debug *d, uint64_t address,
+		       void (*each)(void *user, const struct vcpu_debug_operation *o), void *user)
 {
 	struct listing l = { .linear = address, .each = each, .user = user };
 

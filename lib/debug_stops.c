@@ -29,7 +29,8 @@ static bool mark_page(struct vcpu_debug *d, u64 address)
 		m = (struct marked_page){ r->ram, (r->ram_offset + (address - r->base)) >> PAGE_SHIFT };
 		if (m.ram->pages[m.page] & PAGE_WATCH)
 			continue;
-		if (!(d->nmarked & (d->nmarked - 1)) && !grow(&d->marked, d->nmarked ? 2 * d->nmarked : 1, sizeof *d->marked))
+		if (!(d->nmarked & (d->nmarked - 1)) &&
+		    !grow(&d->marked, d->nmarked ? 2 * d->nmarked : 1, sizeof *d->marked))
 			return false;
 		d->marked[d->nmarked++] = m;
 		m.ram->pages[m.page] |= PAGE_WATCH;
@@ -86,7 +87,8 @@ static bool reserve(struct vcpu_debug *d, size_t n)
 		return false;
 	if (n <= d->room)
 		return true;
-	if (!grow(&w->points, n, sizeof *w->points) || !grow(&w->watches, n, sizeof *w->watches) || !grow(&w->filters, n, sizeof *w->filters))
+	if (!grow(&w->points, n, sizeof *w->points) || !grow(&w->watches, n, sizeof *w->watches) ||
+	    !grow(&w->filters, n, sizeof *w->filters))
 		return false;
 	d->room = n;
 	return true;
@@ -191,7 +193,8 @@ int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what)
 	if (!what)
 		return machine_error(d->v, "vcpu_debug_catch needs a struct vcpu_debug_catch");
 	if (!what->kinds || what->kinds & ~ALL_EVENTS || what->first > what->last || !(what->read || what->write))
-		return machine_error(d->v, "no event of the kinds %x from %llx to %llx can be caught", what->kinds, (unsigned long long)what->first,
+		return machine_error(d->v, "no event of the kinds %x from %llx to %llx can be caught", what->kinds,
+			(unsigned long long)what->first,
 			(unsigned long long)what->last);
 	if (what->kinds & EVENT_OUTPUT && (!what->name || !*what->name))
 		return machine_error(d->v, "VCPU_EVENT_OUTPUT needs a text in `name'");
@@ -214,11 +217,14 @@ int debug_hit_id(const struct vcpu_debug *d)
 			if (w->hit == OBSERVED_EVENT && filter++ == w->hit_filter)
 				return p->id;
 		} else if (w->hit == OBSERVED_POINT) {
-			if (w->hit_magic ? p->kind == POINT_MAGIC : p->kind == POINT_BREAK && p->address == w->hit_address &&
-				p->physical == w->hit_physical)
+			if (w->hit_magic ? p->kind == POINT_MAGIC
+					 : p->kind == POINT_BREAK && p->address == w->hit_address &&
+						   p->physical == w->hit_physical)
 				return p->id;
-		} else if (p->kind == POINT_WATCH && p->physical == w->hit_physical && w->hit_address <= p->watch.last &&
-			   w->hit_address + (w->hit_len - 1) >= p->watch.first && (w->hit == OBSERVED_WRITE ? p->watch.write : p->watch.read)) {
+		} else if (p->kind == POINT_WATCH && p->physical == w->hit_physical &&
+			w->hit_address <= p->watch.last &&
+			   w->hit_address + (w->hit_len - 1) >= p->watch.first &&
+			   (w->hit == OBSERVED_WRITE ? p->watch.write : p->watch.read)) {
 			return p->id;
 		}
 	}
@@ -235,27 +241,32 @@ void vcpu_debug_condition(vcpu_debug *d, bool (*counts)(void *user, const struct
 
 /* ---- tracing ---- */
 
-_Static_assert((int)VCPU_CAUSE_FAULT == INT_EXCEPTION && (int)VCPU_CAUSE_TRAP == INT_TRAP && (int)VCPU_CAUSE_INT == INT_SOFTWARE &&
+_Static_assert((int)VCPU_CAUSE_FAULT == INT_EXCEPTION && (int)VCPU_CAUSE_TRAP == INT_TRAP &&
+	(int)VCPU_CAUSE_INT == INT_SOFTWARE &&
 	       (int)VCPU_CAUSE_INT3_INTO == INT_SOFT_EXC && (int)VCPU_CAUSE_INT1 == INT_ICEBP, "enum interrupt_kind");
 #define SAME(kind) ((int)VCPU_EVENT_##kind == EVENT_##kind)
-_Static_assert(SAME(EXCEPTION) && SAME(INTERRUPT) && SAME(PORT) && SAME(MMIO) && SAME(MSR) && SAME(CR3) && SAME(MODE) && SAME(CLOCK) && SAME(OUTPUT) &&
+_Static_assert(SAME(EXCEPTION) && SAME(INTERRUPT) && SAME(PORT) && SAME(MMIO) && SAME(MSR) && SAME(CR3) && SAME(MODE) &&
+	SAME(CLOCK) && SAME(OUTPUT) &&
 	       SAME(MEMORY) && SAME(RESET), "enum event_kind");
 #undef SAME
 /* The values of VCPU_EVENT_MODE. */
-_Static_assert((int)VCPU_MODE_16 == MODE_16 && (int)VCPU_MODE_32 == MODE_32 && (int)VCPU_MODE_64 == MODE_64 && (int)VCPU_MODE_PROTECTED == MODE_PE &&
+_Static_assert((int)VCPU_MODE_16 == MODE_16 && (int)VCPU_MODE_32 == MODE_32 && (int)VCPU_MODE_64 == MODE_64 &&
+	(int)VCPU_MODE_PROTECTED == MODE_PE &&
 	       (int)VCPU_MODE_V86 == MODE_V86 && (int)VCPU_MODE_LONG == MODE_LONG, "the execution mode in cpu.h");
 
 static void saw(void *debug, struct cpu *c, const struct seen *seen)
 {
 	struct vcpu_debug *d = debug;
-	struct vcpu_debug_event e = { .kind = seen->kind, .size = seen->size, .processor = c->id, .address = seen->address, .value = seen->value,
+	struct vcpu_debug_event e = { .kind = seen->kind, .size = seen->size, .processor = c->id,
+		.address = seen->address, .value = seen->value,
 		.write = seen->write, .name = seen->name, .cause = (enum vcpu_cause)seen->cause };
 
 	e.instructions = observe_place(c, &e.rip);
 	d->each(d->each_user, &e);
 }
 
-void vcpu_debug_trace(vcpu_debug *d, unsigned kinds, void (*each)(void *user, const struct vcpu_debug_event *event), void *user)
+void vcpu_debug_trace(vcpu_debug *d, unsigned kinds, void (*each)(void *user, const struct vcpu_debug_event *event),
+		      void *user)
 {
 	if (debug_refuses(d))
 		return;
@@ -327,15 +338,20 @@ static void say(struct vcpu_debug *d, unsigned channel, u8 byte)
 		for (size_t i = 0; i < d->npoints; i++) {
 			const struct filter *f = &d->points[i].filter;
 
-			if (d->points[i].kind == POINT_CATCH && f->kinds & EVENT_OUTPUT && channel >= f->first && channel <= f->last &&
+			if (d->points[i].kind == POINT_CATCH && f->kinds & EVENT_OUTPUT && channel >= f->first &&
+				channel <= f->last &&
 			    just_said(d, channel, f->name))
-				observe_event(c, &(struct seen){ .kind = EVENT_OUTPUT, .address = channel, .write = true, .name = f->name });
+				observe_event(c, &(struct seen){ .kind = EVENT_OUTPUT,
+								 .address = channel,
+								 .write = true,
+								 .name = f->name });
 		}
 }
 
 static void listen_to(void *debug, enum vcpu_channel channel, const void *data, size_t len)
 {
-	static const u32 bytes = 1u << VCPU_COM1 | 1u << VCPU_COM2 | 1u << VCPU_COM3 | 1u << VCPU_COM4 | 1u << VCPU_DEBUGCON | 1u << VCPU_CONSOLE |
+	static const u32 bytes = 1u << VCPU_COM1 | 1u << VCPU_COM2 | 1u << VCPU_COM3 | 1u << VCPU_COM4 |
+		1u << VCPU_DEBUGCON | 1u << VCPU_CONSOLE |
 		1u << VCPU_FIRMWARE | 1u << VCPU_LPT1;
 	_Static_assert(VCPU_CHANNELS <= 32, "a bit for each");
 	struct vcpu_debug *d = debug;

@@ -7,8 +7,10 @@
 #include "lib/pc.h"
 
 /* Drives that a bus has places for. */
-static const unsigned places[] = { [VCPU_BUS_IDE] = 4, [VCPU_BUS_AHCI] = AHCI_PORTS, [VCPU_BUS_VIRTIO] = VCPU_DRIVES, [VCPU_BUS_FLOPPY] = 2, [VCPU_BUS_SHELF] = VCPU_DRIVES };
-static const char *const buses[] = { [VCPU_BUS_IDE] = "IDE", [VCPU_BUS_AHCI] = "AHCI", [VCPU_BUS_VIRTIO] = "virtio", [VCPU_BUS_FLOPPY] = "floppy", [VCPU_BUS_SHELF] = "shelf" };
+static const unsigned places[] = { [VCPU_BUS_IDE] = 4, [VCPU_BUS_AHCI] = AHCI_PORTS, [VCPU_BUS_VIRTIO] = VCPU_DRIVES,
+	[VCPU_BUS_FLOPPY] = 2, [VCPU_BUS_SHELF] = VCPU_DRIVES };
+static const char *const buses[] = { [VCPU_BUS_IDE] = "IDE", [VCPU_BUS_AHCI] = "AHCI", [VCPU_BUS_VIRTIO] = "virtio",
+	[VCPU_BUS_FLOPPY] = "floppy", [VCPU_BUS_SHELF] = "shelf" };
 
 /* ---- what disks tell of the host ---- */
 
@@ -97,7 +99,8 @@ int vcpu_flush(vcpu *v)
 /* ---- */
 
 /* What cannot be written is opened read-only without being asked. */
-static struct disk *open_image(const struct vcpu_drive *from, bool cdrom, const struct reach *reach, unsigned number, char **error)
+static struct disk *open_image(const struct vcpu_drive *from, bool cdrom, const struct reach *reach, unsigned number,
+			       char **error)
 {
 	static const char suffix[] = ",readonly";
 	char *spec = malloc(strlen(from->image) + sizeof suffix);
@@ -130,14 +133,18 @@ bool drives_open(struct vcpu *v, const struct vcpu_config *config, char **error)
 		if ((unsigned)from->bus >= ARRAY_LEN(places))
 			return error_set(error, "drive %u: there is no bus %u", i, (unsigned)from->bus);
 		if (++count[from->bus] > places[from->bus])
-			return error_set(error, "drive %u: there is room for %u %s drives", i, places[from->bus], buses[from->bus]);
+			return error_set(error, "drive %u: there is room for %u %s drives", i, places[from->bus],
+					 buses[from->bus]);
 		if (from->cdrom && from->bus != VCPU_BUS_IDE && from->bus != VCPU_BUS_AHCI)
-			return error_set(error, "drive %u: a CD-ROM drive is for IDE or AHCI, not %s", i, buses[from->bus]);
+			return error_set(error, "drive %u: a CD-ROM drive is for IDE or AHCI, not %s", i,
+					 buses[from->bus]);
 		if (from->bus != VCPU_BUS_SHELF)
 			owner = from->cdrom || from->bus == VCPU_BUS_FLOPPY ? from : NULL;
 		if (!owner && from->bus == VCPU_BUS_SHELF)
-			return error_set(error, "drive %u: a medium must follow the floppy or CD-ROM drive that it is for", i);
-		if (!from->image && (from->bus == VCPU_BUS_SHELF || from->bus == VCPU_BUS_VIRTIO || (from->bus != VCPU_BUS_FLOPPY && !from->cdrom)))
+			return error_set(error,
+					 "drive %u: a medium must follow the floppy or CD-ROM drive that it is for", i);
+		if (!from->image && (from->bus == VCPU_BUS_SHELF || from->bus == VCPU_BUS_VIRTIO ||
+				     (from->bus != VCPU_BUS_FLOPPY && !from->cdrom)))
 			return error_set(error, "drive %u: only a CD-ROM or floppy drive can be empty", i);
 		if (from->image) {
 			drive->disk = open_image(from, owner && owner->cdrom, v->reach, i, error);
@@ -182,7 +189,8 @@ u64 drives_hash(const struct vcpu *v)
 
 unsigned drives_parts(struct vcpu *v, struct part *out)
 {
-	static const char *const names[VCPU_DRIVES] = { "disk0", "disk1", "disk2", "disk3", "disk4", "disk5", "disk6", "disk7",
+	static const char *const names[VCPU_DRIVES] = { "disk0", "disk1", "disk2", "disk3", "disk4", "disk5", "disk6",
+		"disk7",
 		"disk8", "disk9", "disk10", "disk11", "disk12", "disk13", "disk14", "disk15" };
 	unsigned n = 0;
 

@@ -31,9 +31,11 @@ static void page_fault_text(const struct fault_note *note, char *text, size_t si
 {
 	u32 e = note->error;
 
-	snprintf(text, size, "#PF: %s %s of %llx: %s", e & 4 ? "user" : "supervisor", e & 16 ? "fetch" : e & 2 ? "write" : "read",
+	snprintf(text, size, "#PF: %s %s of %llx: %s", e & 4 ? "user" : "supervisor", e & 16 ? "fetch" : e & 2 ? "write"
+		: "read",
 		(unsigned long long)note->cr2,
-		e & 8 ? "an entry on the way has a reserved bit set" : e & 1 ? "the page does not allow it" : "no page is there");
+		e & 8 ? "an entry on the way has a reserved bit set" : e & 1 ? "the page does not allow it"
+		: "no page is there");
 }
 
 static void __attribute__((format(printf, 3, 4))) add(char *text, size_t size, const char *format, ...)

@@ -9,26 +9,35 @@
 struct word { u32 bit; const char *text; };
 
 static const struct word checks[] = {
-	{ CHK_PROT, "PROT" }, { CHK_NO64, "NO64" }, { CHK_UMIP, "UMIP" }, { CHK_CPL0, "CPL0" }, { CHK_FPU, "FPU" }, { CHK_WAIT, "WAIT" },
-	{ CHK_MMX, "MMX" }, { CHK_SSE, "SSE" }, { CHK_AVX, "AVX" }, { CHK_XSAVE, "XSAVE" }, { CHK_FSGSBASE, "FSGSBASE" }, { CHK_IOPL, "IOPL" },
+	{ CHK_PROT, "PROT" }, { CHK_NO64, "NO64" }, { CHK_UMIP, "UMIP" }, { CHK_CPL0, "CPL0" }, { CHK_FPU, "FPU" },
+		{ CHK_WAIT, "WAIT" },
+	{ CHK_MMX, "MMX" }, { CHK_SSE, "SSE" }, { CHK_AVX, "AVX" }, { CHK_XSAVE, "XSAVE" },
+		{ CHK_FSGSBASE, "FSGSBASE" }, { CHK_IOPL, "IOPL" },
 	{ CHK_V86IOPL, "V86IOPL" }, { CHK_V86INT, "V86INT" }, { CHK_TSD, "TSD" }, { CHK_PCE, "PCE" }, { CHK_MF, "MF" },
-	{ CHK_RING0, "RING0" }, { CHK_SMM, "SMM" }, { CHK_SCE, "SCE" }, { CHK_SEP, "SEP" }, { CHK_OSXSAVE, "OSXSAVE" }, { CHK_PKE, "PKE" },
+	{ CHK_RING0, "RING0" }, { CHK_SMM, "SMM" }, { CHK_SCE, "SCE" }, { CHK_SEP, "SEP" }, { CHK_OSXSAVE, "OSXSAVE" },
+		{ CHK_PKE, "PKE" },
 };
 
 static const struct word port[] = { { 1, "IO" } };
 
 static const struct word resources[] = {
-	{ SR_CR0, "CR0" }, { SR_CR2, "CR2" }, { SR_CR3, "CR3" }, { SR_CR4, "CR4" }, { SR_CR8, "CR8" }, { SR_DR, "DR" }, { SR_GDTR, "GDTR" },
-	{ SR_IDTR, "IDTR" }, { SR_LDTR, "LDTR" }, { SR_TR, "TR" }, { SR_MSR, "MSR" }, { SR_IF, "IF" }, { SR_IOPL, "IOPL" }, { SR_CPL, "CPL" },
-	{ SR_SEG, "SEG" }, { SR_IO, "IO" }, { SR_TSC, "TSC" }, { SR_XCR0, "XCR0" }, { SR_TLB, "TLB" }, { SR_CACHE, "CACHE" },
-	{ SR_ACTIVITY, "ACTIVITY" }, { SR_DESC, "DESC" }, { SR_FSGSBASE, "FSGSBASE" }, { SR_TASK, "TASK" }, { SR_RAND, "RAND" },
+	{ SR_CR0, "CR0" }, { SR_CR2, "CR2" }, { SR_CR3, "CR3" }, { SR_CR4, "CR4" }, { SR_CR8, "CR8" }, { SR_DR, "DR" },
+		{ SR_GDTR, "GDTR" },
+	{ SR_IDTR, "IDTR" }, { SR_LDTR, "LDTR" }, { SR_TR, "TR" }, { SR_MSR, "MSR" }, { SR_IF, "IF" },
+		{ SR_IOPL, "IOPL" }, { SR_CPL, "CPL" },
+	{ SR_SEG, "SEG" }, { SR_IO, "IO" }, { SR_TSC, "TSC" }, { SR_XCR0, "XCR0" }, { SR_TLB, "TLB" },
+		{ SR_CACHE, "CACHE" },
+	{ SR_ACTIVITY, "ACTIVITY" }, { SR_DESC, "DESC" }, { SR_FSGSBASE, "FSGSBASE" }, { SR_TASK, "TASK" },
+		{ SR_RAND, "RAND" },
 	{ SR_CPUID, "CPUID" }, { SR_AC, "AC" }, { SR_APIC, "APIC" },
 };
 
-static const struct word letters[] = { { FL_O, "O" }, { FL_S, "S" }, { FL_Z, "Z" }, { FL_A, "A" }, { FL_P, "P" }, { FL_C, "C" } };
+static const struct word letters[] = { { FL_O, "O" }, { FL_S, "S" }, { FL_Z, "Z" }, { FL_A, "A" }, { FL_P, "P" },
+	{ FL_C, "C" } };
 
 static const struct word flag_words[] = {
-	{ FL_D, "D" }, { FL_I, "I" }, { FL_T, "T" }, { FL_IOPL, "IOPL" }, { FL_NT, "NT" }, { FL_RF, "RF" }, { FL_VM, "VM" }, { FL_AC, "AC" },
+	{ FL_D, "D" }, { FL_I, "I" }, { FL_T, "T" }, { FL_IOPL, "IOPL" }, { FL_NT, "NT" }, { FL_RF, "RF" },
+		{ FL_VM, "VM" }, { FL_AC, "AC" },
 	{ FL_VIF, "VIF" }, { FL_VIP, "VIP" }, { FL_ID, "ID" },
 };
 
@@ -56,7 +65,8 @@ bool vcpu_isa_row(unsigned row, struct vcpu_insn *out)
 #undef X
 	};
 	static const char *const classes[] = {
-		[INNOCUOUS] = "innocuous", [PRIVILEGED] = "privileged", [CONTROL] = "control", [BEHAVIOUR] = "behaviour",
+		[INNOCUOUS] = "innocuous", [PRIVILEGED] = "privileged", [CONTROL] = "control",
+			[BEHAVIOUR] = "behaviour",
 	};
 	const struct insn *insn;
 
@@ -96,7 +106,8 @@ int vcpu_isa_theorem(const char *cpu, enum vcpu_monitor monitor, unsigned *rows,
 
 	if ((unsigned)monitor > VCPU_MONITOR_VTX || (max && !rows) || !model_parse(&model, cpu, NULL))
 		return -1;
-	n = pg_theorem(&model, monitor == VCPU_MONITOR_VTX ? &pg_vtx : monitor == VCPU_MONITOR_UMIP ? &pg_umip : &pg_ia32, found, ARRAY_LEN(found));
+	n = pg_theorem(&model, monitor == VCPU_MONITOR_VTX ? &pg_vtx : monitor == VCPU_MONITOR_UMIP ? &pg_umip
+		: &pg_ia32, found, ARRAY_LEN(found));
 	for (unsigned i = 0; i < n && i < max && i < ARRAY_LEN(found); i++)
 		rows[i] = (unsigned)(found[i] - insn_table);
 	return (int)n;

@@ -73,7 +73,8 @@ static bool read_stream(struct blob *b, FILE *file, u64 limit, char **error)
 		got = fread(b->data + b->size, 1, room - b->size, file);
 		b->size += got;
 		if (b->size > limit)
-			return error_set(error, "%s: larger than the %llu MiB that there is room for", b->name, (unsigned long long)(limit / MiB));
+			return error_set(error, "%s: larger than the %llu MiB that there is room for", b->name,
+					 (unsigned long long)(limit / MiB));
 		if (!got)
 			return !ferror(file) || errno_text(error, b->name, errno);
 	}
@@ -83,7 +84,8 @@ static bool read_stream(struct blob *b, FILE *file, u64 limit, char **error)
 static FILE *open_file(const char *name, const struct reach *reach, const char *given, u64 *limit, char **error)
 {
 	bool moved = given;
-	char *now = given || !reach ? strdup(given ? given : name) : reach_name(reach, name, &moved), text[DISK_ERROR_MAX];
+	char *now = given || !reach ? strdup(given ? given : name) : reach_name(reach, name, &moved),
+	     text[DISK_ERROR_MAX];
 	FILE *file = NULL;
 	int fd;
 
@@ -118,7 +120,8 @@ bool blob_read(struct blob *b, const char *name, const void *data, size_t size, 
 		return no_memory(error, name);
 	if (data) {
 		if (size > limit)
-			return error_set(error, "%s: larger than the %llu MiB that there is room for", name, (unsigned long long)(limit / MiB));
+			return error_set(error, "%s: larger than the %llu MiB that there is room for", name,
+					 (unsigned long long)(limit / MiB));
 		b->data = malloc(size ? size : 1);
 		if (!b->data)
 			return no_memory(error, name);
@@ -136,7 +139,8 @@ bool blob_read(struct blob *b, const char *name, const void *data, size_t size, 
 	return b->size || error_set(error, "%s: the file is empty", name);
 }
 
-static bool add_module(struct boot *boot, const char *name, const char *text, const void *data, size_t size, u64 limit, char **error)
+static bool add_module(struct boot *boot, const char *name, const char *text, const void *data, size_t size, u64 limit,
+		       char **error)
 {
 	struct blob *modules;
 
@@ -179,7 +183,8 @@ static bool add_modules(struct boot *boot, const char *list, u64 limit, char **e
 			break;
 		}
 		name[strcspn(name, " ")] = 0;
-		ok = *name ? add_module(boot, name, text, NULL, 0, limit, error) : error_set(error, "%s: a module without a name", list);
+		ok = *name ? add_module(boot, name, text, NULL, 0, limit, error)
+			   : error_set(error, "%s: a module without a name", list);
 		free(name);
 	}
 	free(copy);
@@ -212,7 +217,8 @@ static const char *guess(const struct blob *b)
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(known); i++)
-		if (b->size >= (size_t)known[i].offset + known[i].len && !memcmp(b->data + known[i].offset, known[i].magic, known[i].len))
+		if (b->size >= (size_t)known[i].offset + known[i].len &&
+		    !memcmp(b->data + known[i].offset, known[i].magic, known[i].len))
 			return known[i].what;
 	if (b->size >= 512 && get16(b->data + 510) == 0x55aa)
 		return "bytes 510 and 511 are AAh 55h, the wrong way round: a boot sector ends with 55h AAh";
@@ -310,7 +316,8 @@ static bool read_firmware(struct boot *boot, const struct vcpu_config *config, c
 	if (boot->kernel.data && !config->bios)
 		return true;
 	if (boot->kernel.data && boot->kind != IMAGE_LINUX)
-		return error_set(error, "%s: firmware starts Linux kernels only; %s is none", config->bios, boot->kernel.name);
+		return error_set(error, "%s: firmware starts Linux kernels only; %s is none", config->bios,
+				 boot->kernel.name);
 	if (!config->bios && !config->drives_count && !screen)
 		return true;
 	return firmware_read(&boot->bios, config->bios ? config->bios : DEFAULT_BIOS, boot->reach, error);
@@ -324,8 +331,9 @@ static bool read_all(struct boot *boot, const struct vcpu_config *config, u64 li
 	if (!boot->append)
 		return no_memory(error, name);
 	if (!config->kernel && !config->kernel_data)
-		return (!config->initrd && !config->initrd_data) || error_set(error, "%s: an initial RAM disk without a kernel",
-			config->initrd ? config->initrd : "initrd");
+		return (!config->initrd && !config->initrd_data) ||
+		       error_set(error, "%s: an initial RAM disk without a kernel",
+				 config->initrd ? config->initrd : "initrd");
 	if (!blob_read(&boot->kernel, name, config->kernel_data, config->kernel_size, limit, boot->reach,
 			boot->reach ? boot->reach->kernel : NULL, error) ||
 	    !classify(boot, error))
@@ -334,9 +342,11 @@ static bool read_all(struct boot *boot, const struct vcpu_config *config, u64 li
 		return true;
 	name = config->initrd ? config->initrd : "initrd";
 	if (boot->kind == IMAGE_FLAT)
-		return error_set(error, "%s: %s is a flat image, which takes no initial RAM disk", name, boot->kernel.name);
+		return error_set(error, "%s: %s is a flat image, which takes no initial RAM disk", name,
+				 boot->kernel.name);
 	if (config->initrd_data)
-		return add_module(boot, name, boot->kind == IMAGE_LINUX && config->initrd ? "" : name, config->initrd_data,
+		return add_module(boot, name, boot->kind == IMAGE_LINUX && config->initrd ? "" : name,
+			config->initrd_data,
 			config->initrd_size, limit, error);
 	if (boot->kind == IMAGE_LINUX)
 		return add_module(boot, name, "", NULL, 0, limit, error);
@@ -348,7 +358,8 @@ static bool read_extras(struct boot *boot, const struct vcpu_config *config, u64
 	for (unsigned i = 0; i < config->loads_count; i++) {
 		if (!extra_read(boot, config->loads[i], limit, error))
 			return false;
-		limit -= boot->extras[i].blob.size < limit ? boot->extras[i].blob.size : limit; /* a recording may name a file many times */
+		/* a recording may name a file many times */
+		limit -= boot->extras[i].blob.size < limit ? boot->extras[i].blob.size : limit;
 	}
 	return true;
 }
@@ -429,8 +440,10 @@ bool load_modules(struct vcpu *v, u64 low, u64 high, u64 extra, struct placement
 		const struct blob *b = &boot->modules[i];
 
 		if (!load_room(v, at, b->size))
-			return error_set(error, "%s: %zu bytes do not fit into memory behind the kernel and other modules, at %llxh", b->name, b->size,
-				(unsigned long long)at);
+			return error_set(
+				error,
+				"%s: %zu bytes do not fit into memory behind the kernel and other modules, at %llxh",
+				b->name, b->size, (unsigned long long)at);
 		load_bytes(v, at, b->data, b->size);
 		p->module[i] = at;
 		at = align_up(at + b->size, PAGE_SIZE);
@@ -439,7 +452,8 @@ bool load_modules(struct vcpu *v, u64 low, u64 high, u64 extra, struct placement
 	p->info = INFO_LOW;
 	if (need > INFO_LOW_END - INFO_LOW || (low < INFO_LOW + need && high > INFO_LOW))
 		p->info = at;
-	return load_room(v, p->info, need) || error_set(error, "%s: no room in memory for the command line and tables", boot->kernel.name);
+	return load_room(v, p->info, need) ||
+	       error_set(error, "%s: no room in memory for the command line and tables", boot->kernel.name);
 }
 
 u64 load_put(struct vcpu *v, struct placement *p, const void *data, u64 len)
@@ -456,8 +470,8 @@ u64 load_put(struct vcpu *v, struct placement *p, const void *data, u64 len)
 #define FLAT_BASE 0x7c00u
 #define IRET_STUB 0xf000ff53u /* F000:FF53, see pc.c */
 
-/* As firmware hands over to a boot sector: real mode, 0000:7C00, DL the drive. There are no services behind the vectors, but each
- * leads to an IRET. */
+/* As firmware hands over to a boot sector: real mode, 0000:7C00, DL the drive. There are no services behind the
+ * vectors, but each leads to an IRET. */
 static bool flat_load(struct vcpu *v, char **error)
 {
 	const struct blob *b = &v->boot.kernel;
@@ -465,7 +479,8 @@ static bool flat_load(struct vcpu *v, char **error)
 	u8 vectors[1024];
 
 	if (!load_room(v, FLAT_BASE, b->size))
-		return error_set(error, "%s: a flat image of %zu bytes does not fit between 7C00h and A0000h", b->name, b->size);
+		return error_set(error, "%s: a flat image of %zu bytes does not fit between 7C00h and A0000h", b->name,
+				 b->size);
 	for (unsigned i = 0; i < 256; i++)
 		put32(vectors + 4 * i, IRET_STUB);
 	load_bytes(v, 0, vectors, sizeof vectors);

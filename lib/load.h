@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Boot images: reading them, telling them apart, and putting them into the memory of a PC as their boot protocol says. */
+/* Boot images: reading them, telling them apart, and putting them into the memory of a PC as their boot protocol says.
+ * */
 #ifndef LIB_LOAD_H
 #define LIB_LOAD_H
 
@@ -39,8 +40,8 @@ struct boot {
 
 #define BOOT_MODULES_MAX 256
 
-/* Read what CONFIG names, as far as REACH (io/disk/reach.h) lets a stranger's go; NULL: it is the user's own. No file may be larger than LIMIT bytes.
- * False: *ERROR says which file and what is wrong; BOOT is empty. */
+/* Read what CONFIG names, as far as REACH (io/disk/reach.h) lets a stranger's go; NULL: it is the user's own. No file
+ * may be larger than LIMIT bytes. False: *ERROR says which file and what is wrong; BOOT is empty. */
 bool boot_read(struct boot *boot, const struct vcpu_config *config, u64 limit, const struct reach *reach, char **error);
 void boot_free(struct boot *boot);
 /* Put it into memory and set up the processor. False: *ERROR says what is wrong; memory may have been written. */
@@ -57,7 +58,8 @@ bool load_room(const struct vcpu *v, u64 base, u64 len);
 void load_bytes(struct vcpu *v, u64 base, const void *data, u64 len);
 /* Zero a stretch; pages that nobody has written are left alone. */
 void load_zero(struct vcpu *v, u64 base, u64 len);
-/* Write four descriptors at BASE, of which selector CODE (8 or 10h) is flat code and the one behind it flat data, and point GDTR there. */
+/* Write four descriptors at BASE, of which selector CODE (8 or 10h) is flat code and the one behind it flat data, and
+ * point GDTR there. */
 void load_gdt(struct vcpu *v, u64 base, u16 code, bool wide);
 
 /* Where the modules went, and where there is room for what the kernel is told about the machine. */
@@ -65,7 +67,8 @@ struct placement {
 	u64 module[BOOT_MODULES_MAX];
 	u64 info; /* next free address; multiple of 8 */
 };
-/* Load the modules behind a kernel that fills [LOW, HIGH), and find room for all texts and tables (EXTRA bytes beside the texts). */
+/* Load the modules behind a kernel that fills [LOW, HIGH), and find room for all texts and tables (EXTRA bytes beside
+ * the texts). */
 bool load_modules(struct vcpu *v, u64 low, u64 high, u64 extra, struct placement *p, char **error);
 /* Write LEN bytes to p->info and go on behind them. Returns where they are. */
 u64 load_put(struct vcpu *v, struct placement *p, const void *data, u64 len);
@@ -116,7 +119,8 @@ bool elf_is(const struct blob *b);
 bool elf_is_64(const struct blob *b); /* its class, where it is an ELF */
 /* False: *ERROR says why this is no ELF for us. *PVH: it has the note, *ENTRY is what it says. */
 bool elf_check(const struct blob *b, bool *pvh, u64 *entry, char **error);
-/* Load all segments at their physical addresses. *ENTRY is the physical entry point, [*LOW, *HIGH) spans what was filled. */
+/* Load all segments at their physical addresses. *ENTRY is the physical entry point, [*LOW, *HIGH) spans what was
+ * filled. */
 bool elf_load(struct vcpu *v, const struct blob *b, u64 *entry, u64 *low, u64 *high, char **error);
 bool pvh_load(struct vcpu *v, char **error);
 /* Its table of section headers: COUNT of SIZE bytes each at OFFSET of the file. COUNT is 0: it has none. NAMES: the

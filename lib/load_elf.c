@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ELF images: their segments, and the PVH way into them (Xen's docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h). */
+/* ELF images: their segments, and the PVH way into them (Xen's docs/misc/pvh.pandoc and
+ * public/arch-x86/hvm/start_info.h). */
 #include "lib/machine.h"
 
 /* ELF header:   class 4  data 5   | type 16  machine 18  entry 24 | phoff 28 (32 bits) 32 (64)  phentsize 42/54  phnum 44/56
@@ -49,10 +50,12 @@ static bool elf_parse(struct elf *elf, const struct blob *b, char **error)
 	if (b->size < 20)
 		return error_set(error, "%s: truncated: an ELF of %zu bytes", b->name, b->size);
 	if ((f[4] != CLASS_32 && f[4] != CLASS_64) || (f[5] != DATA_LITTLE && f[5] != 2))
-		return error_set(error, "%s: an ELF of unknown class %u, byte order %u (offset 4)", b->name, f[4], f[5]);
+		return error_set(error, "%s: an ELF of unknown class %u, byte order %u (offset 4)", b->name, f[4],
+				 f[5]);
 	machine = f[5] == DATA_LITTLE ? get16(f + 18) : (u16)(f[18] << 8 | f[19]);
 	if (f[5] != DATA_LITTLE || (machine != MACHINE_386 && machine != MACHINE_X86_64))
-		return error_set(error, "%s: an ELF for %s (machine %u), not for x86", b->name, machine_name(machine), machine);
+		return error_set(error, "%s: an ELF for %s (machine %u), not for x86", b->name, machine_name(machine),
+				 machine);
 	elf->wide = f[4] == CLASS_64;
 	if (b->size < (elf->wide ? 64 : 52))
 		return error_set(error, "%s: truncated: an ELF of %zu bytes", b->name, b->size);
@@ -62,9 +65,12 @@ static bool elf_parse(struct elf *elf, const struct blob *b, char **error)
 	elf->phnum = get16(f + (elf->wide ? 56 : 44));
 	if (!elf->phnum)
 		return error_set(error, "%s: an ELF without program headers: an object file or a library?", b->name);
-	if (elf->phentsize < (elf->wide ? 56 : 32) || elf->phoff > b->size || (b->size - elf->phoff) / elf->phentsize < elf->phnum)
-		return error_set(error, "%s: truncated or damaged: %u program headers of %u bytes at offset %llu, in a file of %zu", b->name,
-			elf->phnum, elf->phentsize, (unsigned long long)elf->phoff, b->size);
+	if (elf->phentsize < (elf->wide ? 56 : 32) || elf->phoff > b->size ||
+	    (b->size - elf->phoff) / elf->phentsize < elf->phnum)
+		return error_set(
+			error,
+			"%s: truncated or damaged: %u program headers of %u bytes at offset %llu, in a file of %zu",
+			b->name, elf->phnum, elf->phentsize, (unsigned long long)elf->phoff, b->size);
 	return true;
 }
 
@@ -74,14 +80,17 @@ static bool get_segment(const struct elf *elf, unsigned n, struct segment *s, ch
 	const u8 *p = elf->b->data + elf->phoff + (u64)n * elf->phentsize;
 
 	if (elf->wide)
-		*s = (struct segment){ get32(p), get64(p + 8), get64(p + 16), get64(p + 24), get64(p + 32), get64(p + 40) };
+		*s = (struct segment){ get32(p), get64(p + 8), get64(p + 16), get64(p + 24), get64(p + 32),
+			get64(p + 40) };
 	else
-		*s = (struct segment){ get32(p), get32(p + 4), get32(p + 8), get32(p + 12), get32(p + 16), get32(p + 20) };
+		*s = (struct segment){ get32(p), get32(p + 4), get32(p + 8), get32(p + 12), get32(p + 16),
+			get32(p + 20) };
 	if (s->type != PT_LOAD && s->type != PT_NOTE)
 		return true;
 	if (s->offset > elf->b->size || s->filesz > elf->b->size - s->offset)
-		return error_set(error, "%s: truncated or damaged: segment %u has %llu bytes at offset %llu, in a file of %zu", elf->b->name, n,
-			(unsigned long long)s->filesz, (unsigned long long)s->offset, elf->b->size);
+		return error_set(
+			error, "%s: truncated or damaged: segment %u has %llu bytes at offset %llu, in a file of %zu",
+			elf->b->name, n, (unsigned long long)s->filesz, (unsigned long long)s->offset, elf->b->size);
 	return true;
 }
 
@@ -94,7 +103,8 @@ static bool find_entry_note(const u8 *p, u64 len, u64 *entry)
 
 		if (name > len - 12 || descsz > len - 12 - name)
 			return false;
-		if (namesz == 4 && !memcmp(p + 12, "Xen", 4) && type == NOTE_PHYS32_ENTRY && (descsz == 4 || descsz == 8)) {
+		if (namesz == 4 && !memcmp(p + 12, "Xen", 4) && type == NOTE_PHYS32_ENTRY &&
+		    (descsz == 4 || descsz == 8)) {
 			*entry = get_size(p + 12 + name, (unsigned)descsz);
 			return true;
 		}
@@ -153,12 +163,15 @@ bool elf_load(struct vcpu *v, const struct blob *b, u64 *entry, u64 *low, u64 *h
 		if (s.type != PT_LOAD || !s.memsz)
 			continue;
 		if (s.filesz > s.memsz)
-			return error_set(error, "%s: damaged: segment %u has %llu bytes in the file, but %llu in memory", b->name, i,
-				(unsigned long long)s.filesz, (unsigned long long)s.memsz);
+			return error_set(error,
+					 "%s: damaged: segment %u has %llu bytes in the file, but %llu in memory",
+					 b->name, i, (unsigned long long)s.filesz, (unsigned long long)s.memsz);
 		if (!load_room(v, s.paddr, s.memsz))
-			return error_set(error, "%s: segment %u wants %llu bytes at address %llxh, where this machine has no room%s",
-				b->name, i,
-				(unsigned long long)s.memsz, (unsigned long long)s.paddr, place_hint(v, &s));
+			return error_set(
+				error,
+				"%s: segment %u wants %llu bytes at address %llxh, where this machine has no room%s",
+				b->name, i, (unsigned long long)s.memsz, (unsigned long long)s.paddr,
+				place_hint(v, &s));
 		load_bytes(v, s.paddr, b->data + s.offset, s.filesz);
 		load_zero(v, s.paddr + s.filesz, s.memsz - s.filesz);
 		if (elf.entry - s.vaddr < s.memsz && !found) { /* the entry is a virtual address */
@@ -209,7 +222,8 @@ bool elf_find_sections(const struct blob *b, struct elf_sections *s, char **erro
 		if (unloaded(f + s->offset + i * s->size, wide, &offset, &len) &&
 		    (offset > b->size || len > b->size - offset))
 			return error_set(error, "%s: truncated or damaged: section %u has %llu bytes at offset %llu, "
-				"in a file of %zu", b->name, i, (unsigned long long)len, (unsigned long long)offset, b->size);
+				"in a file of %zu", b->name, i, (unsigned long long)len, (unsigned long long)offset,
+					b->size);
 	return true;
 }
 
@@ -271,18 +285,22 @@ static u64 put_map(struct vcpu *v, struct placement *p, unsigned *count)
 bool pvh_load(struct vcpu *v, char **error)
 {
 	const struct boot *boot = &v->boot;
-	u64 entry, elf_entry, low, high, extra = START_INFO + GDT_SIZE + MEMORY_REGIONS * MAP_ENTRY + boot->nmodules * MODULE_ENTRY;
+	u64 entry, elf_entry, low, high,
+		extra = START_INFO + GDT_SIZE + MEMORY_REGIONS * MAP_ENTRY + boot->nmodules * MODULE_ENTRY;
 	u8 start[START_INFO] = { 0 };
 	struct placement p;
 	unsigned regions;
 	bool pvh;
 
 	if (!has(&v->model, F_I386))
-		return error_set(error, "%s: a PVH kernel needs a 386 or later, not a %s", boot->kernel.name, v->model.name);
-	if (!elf_check(&boot->kernel, &pvh, &entry, error) || !elf_load(v, &boot->kernel, &elf_entry, &low, &high, error))
+		return error_set(error, "%s: a PVH kernel needs a 386 or later, not a %s", boot->kernel.name,
+				 v->model.name);
+	if (!elf_check(&boot->kernel, &pvh, &entry, error) ||
+	    !elf_load(v, &boot->kernel, &elf_entry, &low, &high, error))
 		return false;
 	if (entry < low || entry >= high)
-		return error_set(error, "%s: the PVH entry %llxh is not in what was loaded", boot->kernel.name, (unsigned long long)entry);
+		return error_set(error, "%s: the PVH entry %llxh is not in what was loaded", boot->kernel.name,
+				 (unsigned long long)entry);
 	if (!load_modules(v, low, high, extra, &p, error))
 		return false;
 	put32(start, START_MAGIC);

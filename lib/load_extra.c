@@ -58,7 +58,9 @@ bool extras_load(struct vcpu *v, char **error)
 		const struct extra *e = &v->boot.extras[i];
 
 		if (!load_room(v, e->at, e->blob.size))
-			return error_set(error, "%s: %zu bytes at %llxh: not all of that is RAM below 640 KiB, or between 1 MiB "
+			return error_set(
+				error,
+				"%s: %zu bytes at %llxh: not all of that is RAM below 640 KiB, or between 1 MiB "
 				"and the end of RAM below 4 GiB",
 				e->blob.name, e->blob.size, (unsigned long long)e->at);
 		load_bytes(v, e->at, e->blob.data, e->blob.size);

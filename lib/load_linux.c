@@ -20,10 +20,13 @@
 
 /* Fields of the setup header: offsets in the file and in boot_params. */
 enum {
-	HDR_START = 0x1f1, HDR_SETUP_SECTS = 0x1f1, HDR_SYSSIZE = 0x1f4, HDR_BOOT_FLAG = 0x1fe, HDR_JUMP = 0x201, HDR_MAGIC = 0x202,
-	HDR_VERSION = 0x206, HDR_TYPE_OF_LOADER = 0x210, HDR_LOADFLAGS = 0x211, HDR_CODE32_START = 0x214, HDR_RAMDISK_IMAGE = 0x218,
+	HDR_START = 0x1f1, HDR_SETUP_SECTS = 0x1f1, HDR_SYSSIZE = 0x1f4, HDR_BOOT_FLAG = 0x1fe, HDR_JUMP = 0x201,
+		HDR_MAGIC = 0x202,
+	HDR_VERSION = 0x206, HDR_TYPE_OF_LOADER = 0x210, HDR_LOADFLAGS = 0x211, HDR_CODE32_START = 0x214,
+	HDR_RAMDISK_IMAGE = 0x218,
 	HDR_RAMDISK_SIZE = 0x21c, HDR_HEAP_END_PTR = 0x224, HDR_CMD_LINE_PTR = 0x228, HDR_INITRD_ADDR_MAX = 0x22c,
-	HDR_KERNEL_ALIGNMENT = 0x230, HDR_RELOCATABLE = 0x234, HDR_XLOADFLAGS = 0x236, HDR_CMDLINE_SIZE = 0x238, HDR_SETUP_DATA = 0x250,
+	HDR_KERNEL_ALIGNMENT = 0x230, HDR_RELOCATABLE = 0x234, HDR_XLOADFLAGS = 0x236, HDR_CMDLINE_SIZE = 0x238,
+	HDR_SETUP_DATA = 0x250,
 	HDR_PREF_ADDRESS = 0x258, HDR_INIT_SIZE = 0x260, HDR_LIMIT = 0x290,
 };
 /* Fields of boot_params that are not in the file. */
@@ -45,7 +48,8 @@ struct linux_header {
 
 bool linux_is(const struct blob *b)
 {
-	return b->size >= HDR_VERSION && get16(b->data + HDR_BOOT_FLAG) == 0xaa55 && !memcmp(b->data + HDR_MAGIC, "HdrS", 4);
+	return b->size >= HDR_VERSION && get16(b->data + HDR_BOOT_FLAG) == 0xaa55 &&
+	       !memcmp(b->data + HDR_MAGIC, "HdrS", 4);
 }
 
 bool linux_is_64(const struct blob *b)
@@ -77,15 +81,18 @@ static bool parse(const struct vcpu *v, struct linux_header *h, char **error)
 		return error_set(error, "%s: truncated: %zu bytes, which ends in the setup header", b->name, b->size);
 	h->version = get16(f + HDR_VERSION);
 	if (h->version < 0x0202)
-		return error_set(error, "%s: boot protocol %u.%02u of this kernel is too old (2.02 is needed)", b->name, h->version >> 8,
+		return error_set(error, "%s: boot protocol %u.%02u of this kernel is too old (2.02 is needed)", b->name,
+			h->version >> 8,
 			h->version & 0xff);
 	if (!(f[HDR_LOADFLAGS] & LOADED_HIGH))
 		return error_set(error, "%s: a zImage, which loads below 1 MiB; only bzImages can be loaded", b->name);
 	h->setup_size = linux_setup_size(b);
 	if (h->setup_size >= b->size)
-		return error_set(error, "%s: truncated: %zu bytes, but the setup code alone has %u", b->name, b->size, h->setup_size);
+		return error_set(error, "%s: truncated: %zu bytes, but the setup code alone has %u", b->name, b->size,
+				 h->setup_size);
 	h->kernel_size = (u32)(b->size - h->setup_size);
-	wanted = (u64)get32(f + HDR_SYSSIZE) * 16; /* the file's padding may be missing: 15 bytes, or a signature's place */
+	/* the file's padding may be missing: 15 bytes, or a signature's place */
+	wanted = (u64)get32(f + HDR_SYSSIZE) * 16;
 	if (h->version >= 0x0204 && wanted > h->kernel_size + 15u)
 		return error_set(error, "%s: truncated: %zu bytes, but the header at 1F4h says %llu", b->name, b->size,
 			(unsigned long long)(h->setup_size + wanted));
@@ -125,7 +132,8 @@ static bool find_initrd(const struct vcpu *v, const struct linux_header *h, u64 
 		*at = (top - b->size) & PAGE_MASK;
 	if (*at < h->kernel + h->init_size)
 		return error_set(error, "%s: an initial RAM disk of %llu MiB does not fit between the kernel's end (%llu MiB) and %llu MiB",
-			b->name, (unsigned long long)((b->size + MiB - 1) / MiB), (unsigned long long)((h->kernel + h->init_size + MiB - 1) / MiB),
+			b->name, (unsigned long long)((b->size + MiB - 1) / MiB),
+			(unsigned long long)((h->kernel + h->init_size + MiB - 1) / MiB),
 			(unsigned long long)(top / MiB));
 	return true;
 }
@@ -161,7 +169,8 @@ static void memory_map(struct vcpu *v, u8 *zero_page)
 	put32(zero_page + ZP_ALT_MEM_K, (u32)(above / KiB));
 }
 
-/* Where and how the kernel finds the display: in mode 3, as the video BIOS would leave it (boot protocol, "screen_info"). */
+/* Where and how the kernel finds the display: in mode 3, as the video BIOS would leave it (boot protocol,
+ * "screen_info"). */
 static void screen_info(const struct vcpu *v, u8 *zero_page)
 {
 	enum { MODE = 0x06, COLUMNS = 0x07, LINES = 0x0e, IS_VGA = 0x0f, POINTS = 0x10 };
@@ -230,7 +239,8 @@ bool linux_load(struct vcpu *v, char **error)
 		return false;
 	if (!get32(b->data + HDR_CODE32_START))
 		return error_set(error, "%s: its setup header names no entry in protected mode (code32_start is 0): "
-			"its code is for real mode and a BIOS' services (--bios /usr/share/seabios/bios-256k.bin)", b->name);
+			"its code is for real mode and a BIOS' services (--bios /usr/share/seabios/bios-256k.bin)",
+				b->name);
 	if (!fill_zero_page(v, &h, zero_page, error))
 		return false;
 	load_bytes(v, h.kernel, b->data + h.setup_size, h.kernel_size);
@@ -265,8 +275,9 @@ bool linux_in_real_mode(const struct vcpu *v, struct linux_setup *out, char **er
 	out->size = h.setup_size;
 	out->header_size = header_size(b);
 	if (out->size > REAL_SETUP_MAX || HDR_START + out->header_size < HDR_INITRD_ADDR_MAX)
-		return error_set(error, "%s: setup code of %u bytes with a header of %u, which cannot be started in real mode",
-			b->name, out->size, out->header_size);
+		return error_set(error,
+				 "%s: setup code of %u bytes with a header of %u, which cannot be started in real mode",
+				 b->name, out->size, out->header_size);
 	memcpy(answers + HDR_START, b->data + HDR_START, out->header_size);
 	answers[HDR_TYPE_OF_LOADER] = LOADER_UNKNOWN;
 	answers[HDR_LOADFLAGS] |= CAN_USE_HEAP;

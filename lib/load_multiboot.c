@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Multiboot 1 images (Multiboot Specification 0.6.96): ELF, or any format with addresses in the header (the "a.out kludge").
+/* Multiboot 1 images (Multiboot Specification 0.6.96): ELF, or any format with addresses in the header (the "a.out
+ * kludge").
  *
  * Header, in the first 8 KiB, 4-byte aligned:
  *   magic 0   flags 4   checksum 8   | header_addr 12  load_addr 16  load_end 20  bss_end 24  entry 28 (flag 16)
@@ -49,8 +50,10 @@ static bool almost(const u8 *p, size_t n, size_t offset, char *text, size_t size
 		snprintf(text, size, "its multiboot header (offset %zu) says that it has addresses, flag 16, "
 			"and the file ends before them", offset);
 	else if (!right && offset < SEARCH && offset % 4 == 0)
-		snprintf(text, size, "its multiboot header (offset %zu) is not valid: the checksum is %x; it must be %x, "
-			"so that the sum of magic, flags and checksum is 0", offset, sum, -(magic + flags));
+		snprintf(text, size,
+			 "its multiboot header (offset %zu) is not valid: the checksum is %x; it must be %x, "
+			 "so that the sum of magic, flags and checksum is 0",
+			 offset, sum, -(magic + flags));
 	else
 		return false;
 	return true;
@@ -70,8 +73,10 @@ bool load_by_address(struct vcpu *v, u32 at, const struct addresses *a, u64 *low
 	u64 start, len;
 
 	if (a->load > a->header || a->header - a->load > at)
-		return error_set(error, "%s: the multiboot header (offset %u) is at %llxh, but the image is to be loaded at %llxh", b->name, at,
-			(unsigned long long)a->header, (unsigned long long)a->load);
+		return error_set(
+			error,
+			"%s: the multiboot header (offset %u) is at %llxh, but the image is to be loaded at %llxh",
+			b->name, at, (unsigned long long)a->header, (unsigned long long)a->load);
 	start = at - (a->header - a->load);
 	len = a->load_end ? a->load_end - a->load : b->size - start;
 	if ((a->load_end && a->load_end < a->load) || len > b->size - start)
@@ -92,8 +97,8 @@ bool load_by_address(struct vcpu *v, u32 at, const struct addresses *a, u64 *low
 
 void load_enter(struct vcpu *v, u64 entry, u32 magic, u64 info, const struct placement *p)
 {
-	/* "The exact value is undefined" (3.2), but some systems, like xv6, put a GDT of their own in place and never load
-	 * CS: it must be their 8. */
+	/* "The exact value is undefined" (3.2), but some systems, like xv6, put a GDT of their own in place and never
+	 * load CS: it must be their 8. */
 	mode_setup(v, SETUP_PROTECTED, 8, 0x10, 0);
 	/* "The OS image must create its own stack as soon as it needs one" (3.2), but some use the one that is there:
 	 * GRUB's is below the EBDA. */
@@ -169,23 +174,28 @@ bool multiboot_load(struct vcpu *v, char **error)
 	bool ok;
 
 	if (!has(&v->model, F_I386))
-		return error_set(error, "%s: a multiboot kernel needs a 386 or later, not a %s", b->name, v->model.name);
+		return error_set(error, "%s: a multiboot kernel needs a 386 or later, not a %s", b->name,
+				 v->model.name);
 	if (found < 0)
 		return error_set(error, "%s: no multiboot header", b->name);
 	at = (u32)found;
 	flags = get32(b->data + at + 4);
 	if (flags & 0xffff & ~(WANTS_PAGES | WANTS_MEMORY | WANTS_VIDEO)) /* bits 0-15 must be understood */
-		return error_set(error, "%s: the multiboot header (offset %u) asks for features %04x, which are unknown", b->name, at,
-			flags & 0xffff & ~(WANTS_PAGES | WANTS_MEMORY | WANTS_VIDEO));
+		return error_set(error,
+				 "%s: the multiboot header (offset %u) asks for features %04x, which are unknown",
+				 b->name, at, flags & 0xffff & ~(WANTS_PAGES | WANTS_MEMORY | WANTS_VIDEO));
 	if (!(flags & HAS_ADDRESSES) && !elf_is(b))
-		return error_set(error, "%s: the multiboot header (offset %u) gives no addresses, and the image is no ELF", b->name, at);
+		return error_set(error,
+				 "%s: the multiboot header (offset %u) gives no addresses, and the image is no ELF",
+				 b->name, at);
 	if (!(flags & HAS_ADDRESSES) && elf_is_64(b))
 		return error_set(error, "%s: a 64-bit ELF with a multiboot 1 header, which is for 32-bit ones "
 			"(objcopy -O elf32-i386 makes one)", b->name);
 	if (flags & HAS_ADDRESSES) {
 		const u8 *header = b->data + at;
 
-		place = (struct addresses){ get32(header + 12), get32(header + 16), get32(header + 20), get32(header + 24) };
+		place = (struct addresses){ get32(header + 12), get32(header + 16), get32(header + 20),
+					    get32(header + 24) };
 		entry = get32(header + 28);
 		ok = load_by_address(v, at, &place, &low, &high, error);
 	} else {
@@ -194,7 +204,8 @@ bool multiboot_load(struct vcpu *v, char **error)
 	if (!ok)
 		return false;
 	if (entry < low || entry >= high)
-		return error_set(error, "%s: the entry point %llxh is not in what was loaded", b->name, (unsigned long long)entry);
+		return error_set(error, "%s: the entry point %llxh is not in what was loaded", b->name,
+				 (unsigned long long)entry);
 	if (!load_modules(v, low, high, extra, &p, error))
 		return false;
 	info = put_info(v, &p);

@@ -25,7 +25,8 @@ enum header_tag {
 	WANTS_EFI, WANTS_EFI_ENTRY_32, WANTS_EFI_ENTRY_64, WANTS_RELOCATION,
 };
 enum info_tag {
-	INFO_END, INFO_CMDLINE, INFO_LOADER, INFO_MODULE, INFO_MEMORY, INFO_MAP = 6, INFO_FRAMEBUFFER = 8, INFO_SECTIONS,
+	INFO_END, INFO_CMDLINE, INFO_LOADER, INFO_MODULE, INFO_MEMORY, INFO_MAP = 6, INFO_FRAMEBUFFER = 8,
+		INFO_SECTIONS,
 	INFO_RSDP = 14, INFO_RSDP_2, INFO_LOAD_BASE = 21,
 };
 
@@ -62,20 +63,24 @@ static bool almost(const u8 *p, size_t n, size_t offset, char *text, size_t size
 		return false;
 	architecture = get32(p + 4), len = get32(p + 8), sum = get32(p + 12);
 	if (HEADER_MAGIC + architecture + len + sum)
-		snprintf(text, size, "its multiboot 2 header (offset %zu) is not valid: the checksum is %x; it must be %x, "
-			"so that the sum of magic, architecture, header length and checksum is 0",
-			offset, sum, -(HEADER_MAGIC + architecture + len));
+		snprintf(text, size,
+			 "its multiboot 2 header (offset %zu) is not valid: the checksum is %x; it must be %x, "
+			 "so that the sum of magic, architecture, header length and checksum is 0",
+			 offset, sum, -(HEADER_MAGIC + architecture + len));
 	else if (architecture != ARCHITECTURE_I386)
 		snprintf(text, size, "its multiboot 2 header (offset %zu) is for architecture %u%s; x86 is 0, "
-			"for 64-bit kernels, too", offset, architecture, architecture == ARCHITECTURE_MIPS ? ", MIPS" : "");
+			"for 64-bit kernels, too", offset, architecture, architecture == ARCHITECTURE_MIPS ? ", MIPS"
+				: "");
 	else if (offset % 8)
 		snprintf(text, size, "its multiboot 2 header is at offset %zu, which is not a multiple of 8", offset);
 	else if (len < HEADER_SIZE || len > n)
 		snprintf(text, size, "its multiboot 2 header (offset %zu) says that it has %u bytes, "
 			"and the file has %zu from there on", offset, len, n);
 	else
-		snprintf(text, size, "its multiboot 2 header (offset %zu, %u bytes) is not within the first 32768 bytes: "
-			"the linker script must put its section first", offset, len);
+		snprintf(text, size,
+			 "its multiboot 2 header (offset %zu, %u bytes) is not within the first 32768 bytes: "
+			 "the linker script must put its section first",
+			 offset, len);
 	return true;
 }
 
@@ -174,8 +179,9 @@ static bool load_image(struct vcpu *v, u32 at, struct wishes *w, u64 *entry, u64
 		if (w->place.load == 0xffffffff) /* from the beginning of the file */
 			w->place.load = w->place.header - at;
 		if (!w->entry)
-			return error_set(error, "%s: the multiboot 2 header (offset %u) has addresses, and no entry (tag 3)",
-				b->name, at);
+			return error_set(error,
+					 "%s: the multiboot 2 header (offset %u) has addresses, and no entry (tag 3)",
+					 b->name, at);
 		if (!load_by_address(v, at, &w->place, low, high, error))
 			return false;
 	} else if (!elf_is(b)) {

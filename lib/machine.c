@@ -43,7 +43,8 @@ static void log_to_output(void *owner, const char *text)
 bool machine_refuses(const struct vcpu *v, const char *what)
 {
 	if (v && v->busy)
-		machine_error((struct vcpu *)v, "%s was called from a callback of the same machine", what); /* a text is no state */
+		machine_error((struct vcpu *)v, "%s was called from a callback of the same machine", what);
+			/* a text is no state */
 	return !v || v->busy;
 }
 
@@ -55,7 +56,8 @@ static bool configure_memory(struct vcpu *v, u64 asked, char **error)
 
 	v->memory = asked ? asked : MEMORY_DEFAULT < room ? MEMORY_DEFAULT : room;
 	if (v->memory & (MiB - 1))
-		return error_set(error, "memory of %llu bytes is not a multiple of 1 MiB", (unsigned long long)v->memory);
+		return error_set(error, "memory of %llu bytes is not a multiple of 1 MiB",
+				 (unsigned long long)v->memory);
 	if (v->memory > MEMORY_MAX)
 		return error_set(error, "memory of %llu MiB is more than a machine can have (%llu MiB)",
 			(unsigned long long)(v->memory / MiB), (unsigned long long)(MEMORY_MAX / MiB));
@@ -71,13 +73,15 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 	if (config->drives_count && !config->drives)
 		return error_set(error, "%u drives at NULL", config->drives_count);
 	if (config->drives_count > VCPU_DRIVES)
-		return error_set(error, "%u drives are more than a machine can have (%u)", config->drives_count, VCPU_DRIVES);
+		return error_set(error, "%u drives are more than a machine can have (%u)", config->drives_count,
+				 VCPU_DRIVES);
 	if (config->loads_count > VCPU_LOADS || (config->loads_count && !config->loads))
 		return error_set(error, "%u loads at %s; a machine can have %u", config->loads_count,
 			config->loads ? "an address" : "NULL", VCPU_LOADS);
 	if ((config->kernel_size && !config->kernel_data) || (config->initrd_size && !config->initrd_data))
-		return error_set(error, "%zu bytes of %s at NULL", config->kernel_data ? config->initrd_size : config->kernel_size,
-			config->kernel_data ? "an initrd" : "a kernel");
+		return error_set(error, "%zu bytes of %s at NULL",
+				 config->kernel_data ? config->initrd_size : config->kernel_size,
+				 config->kernel_data ? "an initrd" : "a kernel");
 	if (!model_parse(&v->model, config->cpu, error))
 		return false;
 	v->config = config_write(config);
@@ -90,20 +94,26 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 	v->output = config->output;
 	v->user = config->user;
 	if (v->ns_q16 > (u64)1000000000 << 16)
-		return error_set(error, "%llu ns for an instruction is more than a second", (unsigned long long)(v->ns_q16 >> 16));
+		return error_set(error, "%llu ns for an instruction is more than a second",
+				 (unsigned long long)(v->ns_q16 >> 16));
 	if (v->rtc >= 253402300800) /* 10000-01-01: the century register has two digits */
-		return error_set(error, "the clock cannot start at %llu s: that is beyond the year 9999", (unsigned long long)v->rtc);
+		return error_set(error, "the clock cannot start at %llu s: that is beyond the year 9999",
+				 (unsigned long long)v->rtc);
 	v->processors = config->processors ? config->processors : 1;
 	if (v->processors > CPUS_MAX)
 		return error_set(error, "%u processors are more than a machine can have (%u)", v->processors, CPUS_MAX);
 	if (v->processors > 1 && !has(&v->model, F_APIC))
-		return error_set(error, "%u processors need local APICs, which a %s has not", v->processors, v->model.name);
+		return error_set(error, "%u processors need local APICs, which a %s has not", v->processors,
+				 v->model.name);
 	if (v->processors > 1 && v->bare)
 		return error_set(error, "a bare machine has one processor, not %u", v->processors);
 	if (config->display && strcmp(config->display, "vga") && strcmp(config->display, "none"))
 		return error_set(error, "there is no display '%s', only \"vga\" and \"none\"", config->display);
 	if (config->boot && config->boot[strspn(config->boot, "acdn")])
-		return error_set(error, "the boot order '%s' is not of the letters a (floppy), c (disk), d (CD-ROM), n (network)", config->boot);
+		return error_set(
+			error,
+			"the boot order '%s' is not of the letters a (floppy), c (disk), d (CD-ROM), n (network)",
+			config->boot);
 	if (!v->bare)
 		return configure_memory(v, config->memory, error);
 	if (config->kernel || config->kernel_data || config->initrd || config->initrd_data || config->bios)
@@ -167,7 +177,8 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 	if (!v->cpu)
 		return error_set(error, "the host has no memory for a processor");
 	if (settings->engine == VCPU_ENGINE_STITCHED && !blocks_stitched(v->cpu))
-		return error_set(error, "there is no stitched engine: %s", stitch_built ? "the host lets no code be made" : "the library was built without it");
+		return error_set(error, "there is no stitched engine: %s",
+				 stitch_built ? "the host lets no code be made" : "the library was built without it");
 	if (settings->engine == VCPU_ENGINE_BEST && stitch_built && !blocks_stitched(v->cpu))
 		log_line(&v->log, "the host lets no code be made: the interpreter runs alone");
 	v->mem.changed = map_changed;
@@ -176,7 +187,8 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 		return mode_add_identity(v) || error_set(error, "the host has no memory for page tables");
 	ram = ram_new(v->memory);
 	if (!ram)
-		return error_set(error, "the host has no %llu MiB of memory to give", (unsigned long long)(v->memory / MiB));
+		return error_set(error, "the host has no %llu MiB of memory to give",
+				 (unsigned long long)(v->memory / MiB));
 	if (machine_add_block(v, 0, ram, false) && drives_add_blocks(v) && pc_new(v, settings, error))
 		return true;
 	return error && *error ? false : error_set(error, "the host has no memory for the devices");
@@ -319,8 +331,8 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 	v->clock.steps_end = end.steps;
 	why = cpus_run(c->all, end.icount, idle_end);
 
-	/* What a device asked for in the last instruction comes before everything else, so that it makes no difference whether a run
-	 * happened to end there. */
+	/* What a device asked for in the last instruction comes before everything else, so that it makes no difference
+	 * whether a run happened to end there. */
 	if (v->off)
 		return stopped(VCPU_STOP_POWEROFF, 0);
 	if (v->reset_wanted) {
@@ -344,7 +356,8 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 	case CPU_TRIPLE_FAULT: return stopped(VCPU_STOP_TRIPLE_FAULT, machine_running(v)->id);
 	case CPU_DEAD_HALT: return stopped(VCPU_STOP_HALT, 0);
 	case CPU_TIME: return stopped(VCPU_STOP_TIME, 0);
-	case CPU_IDLE: return stopped(cpu_now(c) >= c->all->time_end || cpu_now(c) >= c->all->sleep_end ? VCPU_STOP_TIME : VCPU_STOP_IDLE, 0);
+	case CPU_IDLE: return stopped(cpu_now(c) >= c->all->time_end || cpu_now(c) >= c->all->sleep_end ? VCPU_STOP_TIME
+		: VCPU_STOP_IDLE, 0);
 	case CPU_EXCEPTION: return stopped(VCPU_STOP_EXCEPTION, c->fault.vector);
 	}
 	machine_error(v, "the processor stopped for no known reason");
@@ -491,7 +504,8 @@ struct vcpu_cache vcpu_cache_counts(const vcpu *v)
 		b = blocks_counts(v->cpu);
 	return (struct vcpu_cache){
 		.blocks_16 = b.built[MODE_16], .blocks_32 = b.built[MODE_32], .blocks_64 = b.built[MODE_64],
-		.operations = b.ops, .guest_bytes = b.bytes, .single = b.single, .stitched = b.stitched, .host_bytes = b.code_bytes,
+		.operations = b.ops, .guest_bytes = b.bytes, .single = b.single, .stitched = b.stitched,
+		.host_bytes = b.code_bytes,
 		.links = b.links, .stale = b.stale, .flushes = b.flushes,
 	};
 }
@@ -505,7 +519,8 @@ unsigned vcpu_fault_chain(const vcpu *v, struct vcpu_fault *out, unsigned max)
 	for (unsigned i = 0; out && i < c->chain_len && i < max; i++) {
 		const struct fault_note *note = &c->chain[i];
 
-		out[i] = (struct vcpu_fault){ .vector = note->vector, .has_error = note->has_error, .error = note->error,
+		out[i] = (struct vcpu_fault){ .vector = note->vector, .has_error = note->has_error,
+			.error = note->error,
 			.cs = note->cs, .rip = note->rip, .cr2 = note->cr2, .why = note->why };
 		fault_text(note, out[i].text, sizeof out[i].text);
 	}
@@ -520,7 +535,8 @@ int vcpu_select(vcpu *v, unsigned n)
 	if (!v)
 		return -1;
 	if (n >= v->cpu->all->count)
-		return machine_error(v, "there is no processor %u: they are numbered from 0 to %u", n, v->cpu->all->count - 1);
+		return machine_error(v, "there is no processor %u: they are numbered from 0 to %u", n,
+				     v->cpu->all->count - 1);
 	v->selected = n;
 	return 0;
 }

@@ -23,7 +23,8 @@
 #define MEMORY_MAX ((u64)1 << 40)
 #define RAM_LOW_MAX 0xc0000000u /* RAM beyond 3 GiB goes above 4 GiB */
 #define OWN_DEVICES_MAX 256
-#define RANGES_SPARE 512 /* more than a guest can map of devices in a space: no memory is needed for that while it runs */
+/* more than a guest can map of devices in a space: no memory is needed for that while it runs */
+#define RANGES_SPARE 512
 #define PARTS_MAX (768 + OWN_DEVICES_MAX) /* 64 processors and a PC, and those */
 
 struct pc;
@@ -90,11 +91,13 @@ struct vcpu {
 	struct map *past;           /* what memory was at the last snapshot (past.c); NULL: there was none */
 	u64 past_bytes;
 	struct vcpu_snapshot *snapshots;
-	struct bloom *past_written; /* gets the pages that are found written at a snapshot (debug.c); NULL: nobody asks */
+	/* gets the pages that are found written at a snapshot (debug.c); NULL: nobody asks */
+	struct bloom *past_written;
 	struct vcpu_debug *debug;   /* NULL: none */
 	struct recorder *recorder;  /* NULL: not recorded */
 	volatile bool asked;        /* vcpu_stop was called */
-	unsigned busy;              /* calls of this machine that are under way and may call back; in a callback it is not 0 */
+	/* calls of this machine that are under way and may call back; in a callback it is not 0 */
+	unsigned busy;
 	char error[512];
 };
 
@@ -120,8 +123,8 @@ static inline void machine_called(struct vcpu *v)
 	if (unlikely(v->asked))
 		machine_attention(v);
 }
-/* A place in a run: before the instruction after ICOUNT, and after STEPS handlers were entered there (clock.h). Whoever stops at a place, at a
- * virtual time, finds the same state, however the run was cut. */
+/* A place in a run: before the instruction after ICOUNT, and after STEPS handlers were entered there (clock.h). Whoever
+ * stops at a place, at a virtual time, finds the same state, however the run was cut. */
 struct place { u64 icount; u32 steps; };
 static inline bool place_reached(struct place at, struct place end)
 {
@@ -129,7 +132,8 @@ static inline bool place_reached(struct place at, struct place end)
 }
 /* A stop that only debug.c sees: the observer has a hit. */
 #define STOP_OBSERVED ((enum vcpu_stop_reason)(VCPU_STOP_HOST + 2))
-/* Before an input or a change by hand: a debugger makes room for LEN bytes of it. False with the machine's error text: no memory. */
+/* Before an input or a change by hand: a debugger makes room for LEN bytes of it. False with the machine's error text:
+ * no memory. */
 bool debug_room(struct vcpu *v, size_t len);
 void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *data, size_t len);
 /* The caller has changed the machine by hand, not in a callback. HOW it was done, with LEN bytes of memory behind
@@ -168,10 +172,12 @@ static inline void state_seal(u8 *file, size_t len)
 struct memory_region { u64 base, size; bool usable; };
 #define MEMORY_REGIONS 8
 
-/* Build all devices around V's processor and spaces. False: *ERROR says what CONFIG asks for that cannot be; if nothing, there is no memory. */
+/* Build all devices around V's processor and spaces. False: *ERROR says what CONFIG asks for that cannot be; if
+ * nothing, there is no memory. */
 bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error);
 void pc_free(struct pc *pc);
-/* The devices as at power-on, at the present time; without firmware, as firmware leaves them, and its tables written again. False: no memory. */
+/* The devices as at power-on, at the present time; without firmware, as firmware leaves them, and its tables written
+ * again. False: no memory. */
 bool pc_reset(struct vcpu *v);
 unsigned pc_parts(struct pc *pc, struct part out[], unsigned max);
 void pc_loaded(struct pc *pc);
@@ -209,7 +215,8 @@ enum cpu_setup {
 	SETUP_PROTECTED,  /* flat 32-bit segments, no paging */
 	SETUP_LONG,       /* 64-bit code with the page tables at CR3 */
 };
-/* The processor as a boot loader leaves it: interrupts off, flat segments with selectors CODE and DATA (SETUP_REAL: ignored), GDTR empty. */
+/* The processor as a boot loader leaves it: interrupts off, flat segments with selectors CODE and DATA (SETUP_REAL:
+ * ignored), GDTR empty. */
 void mode_setup(struct vcpu *v, enum cpu_setup how, u16 code, u16 data, u64 cr3);
 /* Write the hidden identity page tables of a bare machine, if it has them. */
 void mode_fill_identity(struct vcpu *v);
@@ -225,7 +232,8 @@ unsigned devices_parts(struct vcpu *v, struct part *out);
 u64 devices_hash(const struct vcpu *v, u64 h);
 /* False with the machine's error text: one of them cannot be asked for its state. */
 bool devices_known(const struct vcpu *v);
-/* Their parts have been loaded: give them their states. False with the machine's error text, and their states as they were. */
+/* Their parts have been loaded: give them their states. False with the machine's error text, and their states as they
+ * were. */
 bool devices_restore(struct vcpu *v);
 
 /* ---- fault.c ---- */

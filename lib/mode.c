@@ -21,7 +21,8 @@ static void set_segments(struct cpu *c, enum cpu_setup how, u16 code, u16 data)
 		else
 			*s = flat_segment(data, SEG_DB);
 	}
-	/* A task register that a 32-bit kernel may save to: busy TSS, base 0, 104 bytes (PVH asks for it, others do not mind). */
+	/* A task register that a 32-bit kernel may save to: busy TSS, base 0, 104 bytes (PVH asks for it, others do not
+	 * mind). */
 	c->seg[TR] = (struct seg){ .limit = 0x67, .attr = 0x0b | SEG_P };
 	c->seg[LDTR] = (struct seg){ .limit = 0xffff, .attr = 0x02 | SEG_P };
 }
@@ -58,8 +59,8 @@ void mode_setup(struct vcpu *v, enum cpu_setup how, u16 code, u16 data, u64 cr3)
 
 /* ---- the identity map of a bare processor ----
  *
- * In 64-bit mode there is no way without page tables (SDM vol. 3, 4.1.1), so they lie where no guest keeps anything: in a little ROM at
- * the top of the physical address space.
+ * In 64-bit mode there is no way without page tables (SDM vol. 3, 4.1.1), so they lie where no guest keeps anything: in
+ * a little ROM at the top of the physical address space.
  *
  *   base          PML4: one entry for each 512 GiB
  *   base + 4 KiB  PDPTs, with 1 GiB pages; or, in a model without those,
@@ -108,7 +109,8 @@ void mode_fill_identity(struct vcpu *v)
 	for (u64 i = 0; i < size.pdpts; i++)
 		put64(pml4 + 8 * i, (pdpts + i * PAGE_SIZE) | PAGE_FLAGS);
 	for (u64 i = 0; i < size.gib; i++)
-		put64(pdpt + 8 * i, size.directories ? (directories + i * PAGE_SIZE) | PAGE_FLAGS : i * GiB | PAGE_FLAGS | LARGE);
+		put64(pdpt + 8 * i, size.directories ? (directories + i * PAGE_SIZE) | PAGE_FLAGS : i * GiB |
+			PAGE_FLAGS | LARGE);
 	for (u64 i = 0; i < size.directories * 512; i++)
 		put64(directory + 8 * i, i * 2 * MiB | PAGE_FLAGS | LARGE);
 }
@@ -120,7 +122,8 @@ int vcpu_set_mode(vcpu *v, unsigned bits)
 	if (machine_refuses(v, "vcpu_set_mode"))
 		return -1;
 	if (bits == 64 && !v->identity)
-		return machine_error(v, v->bare ? "a %s has no 64-bit mode" : "a PC's 64-bit mode needs its own page tables (%s)",
+		return machine_error(
+			v, v->bare ? "a %s has no 64-bit mode" : "a PC's 64-bit mode needs its own page tables (%s)",
 			v->model.name);
 	if (bits == 32 && !has(&v->model, F_I386))
 		return machine_error(v, "a %s has no 32-bit mode", v->model.name);
@@ -133,7 +136,8 @@ int vcpu_set_mode(vcpu *v, unsigned bits)
 	if (has(&v->model, F_SSE))
 		cr4 |= CR4_OSXMMEXCPT;
 	v->cpu->cr4 = cr4;
-	mode_setup(v, bits == 16 ? SETUP_REAL : bits == 32 ? SETUP_PROTECTED : SETUP_LONG, 0x10, 0x18, v->identity_base);
+	mode_setup(v, bits == 16 ? SETUP_REAL : bits == 32 ? SETUP_PROTECTED : SETUP_LONG, 0x10, 0x18,
+		v->identity_base);
 	return 0;
 }
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Snapshots in memory. The RAM of a snapshot is a map from page numbers to pages, in two levels, whose nodes know how many share them:
+/* Snapshots in memory. The RAM of a snapshot is a map from page numbers to pages, in two levels, whose nodes know how
+ * many share them:
  *
  *     map:  block 0 -> leaf leaf NULL leaf ...        leaf: 512 pages     NULL: nothing was ever written there
  *           block 1 -> ...
  *
- * The machine's own RAM is always some map, v->past, but for the pages that were written since (PAGE_SINCE). Taking a snapshot copies these into a
- * new map that shares all the rest; going back copies the pages in which the two maps differ, and these.
+ * The machine's own RAM is always some map, v->past, but for the pages that were written since (PAGE_SINCE). Taking a
+ * snapshot copies these into a new map that shares all the rest; going back copies the pages in which the two maps
+ * differ, and these.
  *
- * Block 0 is the rest of the state, since most of that stays as it is, too: the parts as part_save writes them, and from the next page on, for
- * each processor as many pages as it may ever need, how many words its TLB has, and these. RAM follows. */
+ * Block 0 is the rest of the state, since most of that stays as it is, too: the parts as part_save writes them, and
+ * from the next page on, for each processor as many pages as it may ever need, how many words its TLB has, and these.
+ * RAM follows. */
 #include <stdlib.h>
 #include "cpu/observe.h"
 #include "lib/machine.h"
@@ -174,7 +177,8 @@ static bool put_memory(struct vcpu *v, struct map *m)
 		const struct ram *ram = v->blocks[i].ram;
 		struct map_block *b = &m->block[1 + i];
 
-		for (u64 page = next_written(ram, 0, b->pages); page < b->pages; page = next_written(ram, page + 1, b->pages)) {
+		for (u64 page = next_written(ram, 0, b->pages); page < b->pages;
+		     page = next_written(ram, page + 1, b->pages)) {
 			if (v->past_written)
 				bloom_add(v->past_written, (u64)i << 52 | page);
 			if (!map_put(v, b, page, ram->host + page * PAGE_SIZE))
@@ -291,7 +295,8 @@ static void put_back_memory(struct vcpu *v, struct map *to)
 		struct ram *ram = v->blocks[i].ram;
 		const struct map_block *is = &v->past->block[1 + i], *b = &to->block[1 + i];
 
-		for (u64 page = next_written(ram, 0, b->pages); page < b->pages; page = next_written(ram, page + 1, b->pages))
+		for (u64 page = next_written(ram, 0, b->pages); page < b->pages;
+		     page = next_written(ram, page + 1, b->pages))
 			put_back(v, ram, page, page_at(b, page));
 		for (u64 k = 0; k < b->leaves; k++) {
 			if (is->leaf[k] == b->leaf[k])
@@ -388,8 +393,9 @@ int vcpu_snapshot_restore(vcpu *v, const vcpu_snapshot *s)
 	if (s->map->count != v->nblocks + 1)
 		return machine_error(v, "the snapshot is of a machine with other memory: some was mapped since");
 	if (s->devices != v->ndevices)
-		return machine_error(v, "the snapshot is of a machine with %u devices of the caller's own, and there are %u now", s->devices,
-			v->ndevices);
+		return machine_error(
+			v, "the snapshot is of a machine with %u devices of the caller's own, and there are %u now",
+			s->devices, v->ndevices);
 	selected = s->selected;
 	if (!devices_known(v) || !go_back(v, s->map))
 		return -1;

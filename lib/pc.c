@@ -39,7 +39,8 @@
 #include "io/serial/uart.h"
 #include "lib/pc.h"
 
-/* A character at 115200 baud takes 87 us, which is 87,000 instructions of a guest that polls. This board's crystal is faster: 0.7 us. */
+/* A character at 115200 baud takes 87 us, which is 87,000 instructions of a guest that polls. This board's crystal is
+ * faster: 0.7 us. */
 #define UART_CRYSTAL (128 * UART_HZ)
 
 /* ---- wires that end in the processor or outside the machine ---- */
@@ -112,8 +113,9 @@ static void debug_exit(void *owner, u32 value)
 	machine_attention(v);
 }
 
-/* Port F0h: a write takes the coprocessor's interrupt back (ISP, "Coprocessor error"), and asserts IGNNE# for as long as the error lasts (SDM vol. 1,
- * D.2.1.2). So it is asserted where FERR#, which makes the interrupt, has made none; the processor asks only while it asserts FERR#. */
+/* Port F0h: a write takes the coprocessor's interrupt back (ISP, "Coprocessor error"), and asserts IGNNE# for as long
+ * as the error lasts (SDM vol. 1, D.2.1.2). So it is asserted where FERR#, which makes the interrupt, has made none;
+ * the processor asks only while it asserts FERR#. */
 static bool ignne(void *owner) { return !(((struct pc *)owner)->isa >> IRQ_FPU & 1); }
 
 static void fpu_busy_write(void *owner, u64 offset, unsigned size, u64 value)
@@ -186,7 +188,8 @@ static bool build_interrupts(struct pc *pc)
 	cpu->ignne = ignne;
 	cpu->ignne_owner = pc;
 	if (apic) {
-		if (!pc_add(pc, &ioapic_kind, pc->ioapic = ioapic_new(&v->mem, mptable_ioapic_id(v->processors), apic_message, apic)))
+		if (!pc_add(pc, &ioapic_kind,
+			    pc->ioapic = ioapic_new(&v->mem, mptable_ioapic_id(v->processors), apic_message, apic)))
 			return false;
 		for (unsigned i = 0; i < cpu->all->count; i++)
 			apic_set_eoi(cpu->all->cpu[i]->apic, end_of_interrupt, pc->ioapic);
@@ -200,10 +203,12 @@ static bool build_timers(struct pc *pc)
 	struct vcpu *v = pc->v;
 	struct line pins = { pc_hpet_pin, pc, 0 }, no_nmi_source = { 0 };
 
-	return (!pc->ioapic || pc_add(pc, &hpet_kind, hpet_new(&v->mem, &v->clock, pins, timer(pc, FROM_HPET0), timer(pc, FROM_HPET1),
-				timer(pc, LEGACY)))) &&
-		pc_add(pc, &pit_kind, pc->pit = pit_new(&v->io, &v->clock, timer(pc, FROM_PIT))) &&
-		pc_add(pc, &rtc_kind, rtc_new(&v->io, &v->clock, timer(pc, FROM_RTC), no_nmi_source, v->rtc, v->memory, pc_low_ram(v)));
+	return (!pc->ioapic || pc_add(pc, &hpet_kind,
+				      hpet_new(&v->mem, &v->clock, pins, timer(pc, FROM_HPET0), timer(pc, FROM_HPET1),
+					       timer(pc, LEGACY)))) &&
+	       pc_add(pc, &pit_kind, pc->pit = pit_new(&v->io, &v->clock, timer(pc, FROM_PIT))) &&
+	       pc_add(pc, &rtc_kind,
+		      rtc_new(&v->io, &v->clock, timer(pc, FROM_RTC), no_nmi_source, v->rtc, v->memory, pc_low_ram(v)));
 }
 
 /* COM1 and COM3 share an interrupt, COM2 and COM4 another one. */
@@ -217,8 +222,10 @@ static void com_irq(void *owner, int n, bool level)
 
 static bool build_serial(struct pc *pc)
 {
-	static const struct { const char *name; u16 base; void (*out)(void *owner, const void *data, size_t len); } ports[] = {
-		{ "com1", 0x3f8, com1_out }, { "com2", 0x2f8, com2_out }, { "com3", 0x3e8, com3_out }, { "com4", 0x2e8, com4_out },
+	static const struct { const char *name; u16 base; void (*out)(void *owner, const void *data, size_t len);
+		} ports[] = {
+		{ "com1", 0x3f8, com1_out }, { "com2", 0x2f8, com2_out }, { "com3", 0x3e8, com3_out },
+			{ "com4", 0x2e8, com4_out },
 	};
 	struct vcpu *v = pc->v;
 
@@ -260,7 +267,8 @@ static bool build_sound(struct pc *pc)
 	if (!pc->config->sound)
 		return true;
 	card = sb16_new(&v->io, &v->clock, pc->dma, irq, &v->log);
-	return pc_add(pc, &sb16_kind, card) && pc_add(pc, &sound_kind, sound_new(&v->clock, pc->pit, card, sound_out, pc));
+	return pc_add(pc, &sb16_kind, card) &&
+	       pc_add(pc, &sound_kind, sound_new(&v->clock, pc->pit, card, sound_out, pc));
 }
 
 DEVICE_KIND(testdev)
@@ -285,14 +293,16 @@ static bool build_pci(struct pc *pc)
 		return false;
 	v->cpu->smiact = (struct line){ i440fx_smiact, pc->bridge, 0 };
 	return pc_add(pc, &piix_kind, pc->piix = piix_new(pc->pci, irq, resets)) &&
-		pc_add(pc, &acpi_kind, pc->acpi = acpi_new(&v->io, pc->pci, &v->clock, isa(pc, ACPI_SCI_IRQ), smi, off, log));
+	       pc_add(pc, &acpi_kind,
+		      pc->acpi = acpi_new(&v->io, pc->pci, &v->clock, isa(pc, ACPI_SCI_IRQ), smi, off, log));
 }
 
 static bool build_firmware(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
 
-	return pc_tables_new(pc) && (!pc->rom || (pc_add(pc, &fwcfg_kind, pc->fwcfg = fwcfg_new(&v->io, &v->mem)) && pc_describe(pc)));
+	return pc_tables_new(pc) &&
+	       (!pc->rom || (pc_add(pc, &fwcfg_kind, pc->fwcfg = fwcfg_new(&v->io, &v->mem)) && pc_describe(pc)));
 }
 
 bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
@@ -305,8 +315,9 @@ bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
 	pc->v = v;
 	pc->config = config;
 	pc->error = error;
-	built = pc_build_memory(v) && pc_build_flash(pc) && build_interrupts(pc) && build_pci(pc) && build_timers(pc) && build_isa(pc) && build_sound(pc) && pc_build_drives(pc) && pc_build_media(pc) &&
-		build_test_ports(pc) && pc_build_cards(pc) && pc_build_display(pc) && build_firmware(pc);
+	built = pc_build_memory(v) && pc_build_flash(pc) && build_interrupts(pc) && build_pci(pc) && build_timers(pc) &&
+		build_isa(pc) && build_sound(pc) && pc_build_drives(pc) && pc_build_media(pc) && build_test_ports(pc) &&
+		pc_build_cards(pc) && pc_build_display(pc) && build_firmware(pc);
 	pc->config = NULL;
 	pc->error = NULL;
 	if (!built)
@@ -317,7 +328,9 @@ bool pc_new(struct vcpu *v, const struct vcpu_config *config, char **error)
 
 static int serial_input(struct vcpu *v, unsigned n, const void *data, size_t len)
 {
-	return uart_input(v->pc->com[n], data, len) ? 0 : machine_error(v, "COM%u has no room for %zu bytes more", n + 1, len);
+	return uart_input(v->pc->com[n], data, len)
+		       ? 0
+		       : machine_error(v, "COM%u has no room for %zu bytes more", n + 1, len);
 }
 
 enum { MOUSE_MAX = 4096 };
@@ -327,7 +340,8 @@ static int mouse_input(struct vcpu *v, const void *data, size_t len)
 	struct vcpu_mouse mouse;
 
 	if (len % sizeof mouse || len > MOUSE_MAX * sizeof mouse)
-		return machine_error(v, "%zu bytes are no whole number of struct vcpu_mouse, or more than %d", len, MOUSE_MAX);
+		return machine_error(v, "%zu bytes are no whole number of struct vcpu_mouse, or more than %d", len,
+				     MOUSE_MAX);
 	for (size_t done = 0; done < len; done += sizeof mouse) {
 		memcpy(&mouse, (const char *)data + done, sizeof mouse);
 		i8042_mouse_input(v->pc->i8042, mouse.dx, mouse.dy, mouse.wheel, (u8)mouse.buttons);
@@ -347,7 +361,9 @@ int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t
 	case VCPU_COM2: case VCPU_COM3: case VCPU_COM4:
 		return serial_input(v, channel - VCPU_COM2 + 1, data, len);
 	case VCPU_KEYBOARD:
-		return i8042_keyboard_input(pc->i8042, data, len) ? 0 : machine_error(v, "the keyboard has no room for %zu bytes more", len);
+		return i8042_keyboard_input(pc->i8042, data, len)
+			       ? 0
+			       : machine_error(v, "the keyboard has no room for %zu bytes more", len);
 	case VCPU_MOUSE:
 		return mouse_input(v, data, len);
 	case VCPU_POWER:

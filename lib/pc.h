@@ -61,7 +61,8 @@ struct pc {
 	struct virtio_9p *share;
 	struct {
 		u8 in[VCPU_DRIVES];               /* the number of the medium in each drive */
-		struct ata_drive *ata[VCPU_DRIVES]; /* of a CD-ROM drive; of floppy drives, the controller and the place there */
+		/* of a CD-ROM drive; of floppy drives, the controller and the place there */
+		struct ata_drive *ata[VCPU_DRIVES];
 		struct fdc *fdc;
 		u8 place[VCPU_DRIVES];
 	} media;
@@ -99,11 +100,13 @@ bool pc_remember_fresh(struct pc *pc);
 
 /* ---- pc_irq.c: the functions are for struct line; OWNER is the struct pc ---- */
 
-enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_COM2 = 3, IRQ_COM1 = 4, IRQ_LPT1 = 7, IRQ_FLOPPY = 6, IRQ_RTC = 8, IRQ_MOUSE = 12, IRQ_FPU = 13, IRQ_IDE = 14 };
+enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_COM2 = 3, IRQ_COM1 = 4, IRQ_LPT1 = 7, IRQ_FLOPPY = 6, IRQ_RTC = 8,
+	IRQ_MOUSE = 12, IRQ_FPU = 13, IRQ_IDE = 14 };
 enum timer_wire { FROM_PIT, FROM_RTC, FROM_HPET0, FROM_HPET1, LEGACY };
 
 void pc_isa_irq(void *owner, int n, bool level);    /* IRQ N, from a device of the ISA bus */
-void pc_test_irq(void *owner, int n, bool level);   /* pin N of the I/O APIC, from the test device; the first 16 are IRQs */
+/* pin N of the I/O APIC, from the test device; the first 16 are IRQs */
+void pc_test_irq(void *owner, int n, bool level);
 void pc_sound_irq(void *owner, int n, bool level);  /* IRQ N, from the sound card */
 void pc_pirq(void *owner, int n, bool level);       /* PIRQA# + N, from the PCI bus */
 void pc_routed_irq(void *owner, int n, bool level); /* IRQ N, from PIRQs that the chipset routes there */
@@ -155,7 +158,8 @@ const struct ram *pc_vars(const struct vcpu *v);
 
 /* ---- pc_firmware.c ---- */
 
-/* Set the chipset and the cards up, and write the tables that a system looks for. False: there is no room for them in the guest's. */
+/* Set the chipset and the cards up, and write the tables that a system looks for. False: there is no room for them in
+ * the guest's. */
 bool pc_set_up(struct vcpu *v);
 /* Where cards may have their memory: from here up to the APICs. */
 u32 pc_card_memory(const struct vcpu *v);

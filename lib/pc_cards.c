@@ -45,10 +45,14 @@ static bool build_nic(struct pc *pc)
 	if (!kind || !strcmp(kind, "none"))
 		return true;
 	if (mac[0] & 1)
-		return error_set(pc->error, "the network adapter's address is one of several adapters: its first byte, %02x, is odd", mac[0]);
+		return error_set(
+			pc->error,
+			"the network adapter's address is one of several adapters: its first byte, %02x, is odd",
+			mac[0]);
 	if (!strcmp(kind, "virtio"))
-		return pc_add(pc, &virtio_net_kind, pc->virtio_net = virtio_net_new(&v->clock, mac, net_out, pc, &v->log)) &&
-			attach(pc, 3, virtio_net_pci(pc->virtio_net));
+		return pc_add(pc, &virtio_net_kind,
+			      pc->virtio_net = virtio_net_new(&v->clock, mac, net_out, pc, &v->log)) &&
+		       attach(pc, 3, virtio_net_pci(pc->virtio_net));
 	if (!strcmp(kind, "e1000"))
 		return pc_add(pc, &e1000_kind, pc->e1000 = e1000_new(&v->clock, mac, net_out, pc)) &&
 			attach(pc, 3, e1000_pci(pc->e1000));
@@ -78,8 +82,9 @@ static bool build_drives(struct pc *pc)
 
 static bool build_console(struct pc *pc)
 {
-	return pc_add(pc, &virtio_console_kind, pc->console = virtio_console_new(&pc->v->clock, console_out, pc, &pc->v->log)) &&
-		attach(pc, 4, virtio_console_pci(pc->console));
+	return pc_add(pc, &virtio_console_kind,
+		      pc->console = virtio_console_new(&pc->v->clock, console_out, pc, &pc->v->log)) &&
+	       attach(pc, 4, virtio_console_pci(pc->console));
 }
 
 static bool build_rng(struct pc *pc)
@@ -101,7 +106,8 @@ static bool build_share(struct pc *pc)
 
 bool pc_build_cards(struct pc *pc)
 {
-	return build_nic(pc) && build_drives(pc) && (!pc->config->console || build_console(pc)) && (!pc->config->rng || build_rng(pc)) &&
+	return build_nic(pc) && build_drives(pc) && (!pc->config->console || build_console(pc)) &&
+		(!pc->config->rng || build_rng(pc)) &&
 		(!pc->config->share || build_share(pc));
 }
 
@@ -113,11 +119,16 @@ int pc_cards_input(struct pc *pc, enum vcpu_channel channel, const void *data, s
 		bool taken = pc->virtio_net ? virtio_net_input(pc->virtio_net, data, len) :
 			pc->e1000 ? e1000_input(pc->e1000, data, len) : ne2000_input(pc->ne2000, data, len);
 
-		return taken ? 0 : machine_error(pc->v, "the network adapter cannot take a frame of %zu bytes now", len);
+		return taken ? 0
+			     : machine_error(pc->v, "the network adapter cannot take a frame of %zu bytes now", len);
 	}
 	if (channel == VCPU_CONSOLE && pc->console)
-		return virtio_console_input(pc->console, data, len) ? 0 : machine_error(pc->v, "the console has no room for %zu bytes more", len);
+		return virtio_console_input(pc->console, data, len)
+			       ? 0
+			       : machine_error(pc->v, "the console has no room for %zu bytes more", len);
 	if (channel == VCPU_SHARE && pc->share)
-		return virtio_9p_input(pc->share, data, len) ? 0 : machine_error(pc->v, "the share waits for no such answer of %zu bytes", len);
+		return virtio_9p_input(pc->share, data, len)
+			       ? 0
+			       : machine_error(pc->v, "the share waits for no such answer of %zu bytes", len);
 	return machine_error(pc->v, "channel %d takes no input", (int)channel);
 }

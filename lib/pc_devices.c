@@ -33,7 +33,8 @@ bool pc_add(struct pc *pc, const struct device_kind *kind, void *device)
 	return true;
 }
 
-/* The state that a reset takes back to what it was at power-on: the board's, the PCI bus's, and that of the devices without a reset of their own. */
+/* The state that a reset takes back to what it was at power-on: the board's, the PCI bus's, and that of the devices
+ * without a reset of their own. */
 static unsigned volatile_parts(struct pc *pc, struct part *out, unsigned max)
 {
 	unsigned n = 0;

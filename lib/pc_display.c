@@ -23,7 +23,8 @@ static bool unreadable(struct pc *pc, int number)
 	return error_set(pc->error, "%s", text);
 }
 
-/* The video BIOS, into *OUT. A machine can do without. False: the host cannot read it (with the error's text), or has no memory. */
+/* The video BIOS, into *OUT. A machine can do without. False: the host cannot read it (with the error's text), or has
+ * no memory. */
 static bool read_rom(struct pc *pc, struct ram **out)
 {
 	FILE *file = fopen(ROM_FILE, "rbe");

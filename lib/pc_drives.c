@@ -25,7 +25,8 @@ static struct part ata_kind_part(void *device) { return ata_part(device); }
 static const struct device_kind ata_kind = { ata_kind_free, NULL, ata_kind_part, NULL };
 
 /* The drives of BUS in their places, of which each UNITS share a cable. Returns how many; -1: no memory. */
-static int build_ata(struct pc *pc, enum vcpu_bus bus, const char *controller, int units, const char *const names[], struct ata_drive *out[])
+static int build_ata(struct pc *pc, enum vcpu_bus bus, const char *controller, int units, const char *const names[],
+		     struct ata_drive *out[])
 {
 	struct vcpu *v = pc->v;
 	int n = 0;
@@ -35,7 +36,8 @@ static int build_ata(struct pc *pc, enum vcpu_bus bus, const char *controller, i
 
 		if (drive->bus != bus)
 			continue;
-		snprintf(drive->path, sizeof drive->path, "%s/drive@%x/disk@%x", controller, (unsigned)(n / units), (unsigned)(n % units));
+		snprintf(drive->path, sizeof drive->path, "%s/drive@%x/disk@%x", controller, (unsigned)(n / units),
+			 (unsigned)(n % units));
 		out[n] = pc->media.ata[i] = ata_new(names[n], drive->disk, drive->cdrom, bus == VCPU_BUS_AHCI, &v->log);
 		if (!pc_add(pc, &ata_kind, out[n++]))
 			return -1;
@@ -142,7 +144,10 @@ bool pc_describe_drives(struct pc *pc)
 
 			if (drive->bus == VCPU_BUS_SHELF)
 				continue;
-			if (*letter == (drive->cdrom ? 'd' : drive->bus == VCPU_BUS_FLOPPY ? 'a' : 'c') && len < sizeof text)
+			if (*letter == (drive->cdrom                    ? 'd'
+					: drive->bus == VCPU_BUS_FLOPPY ? 'a'
+									: 'c') &&
+			    len < sizeof text)
 				len += (size_t)snprintf(text + len, sizeof text - len, "/pci@i0cf8/%s\n", drive->path);
 		}
 	}

@@ -75,7 +75,8 @@ static void set_up_card(struct vcpu *v, unsigned function, struct room *room)
 	pin = config_read(v, function, PCI_INT_PIN, 1);
 	if (pin && function / 8 != PIIX_SLOT)
 		config_write(v, function, PCI_INT_LINE, 1, (function / 8 + pin) % 2 ? 11 : 10);
-	config_write(v, function, PCI_COMMAND, 2, config_read(v, function, PCI_COMMAND, 2) | PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	config_write(v, function, PCI_COMMAND, 2,
+		     config_read(v, function, PCI_COMMAND, 2) | PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 }
 
 u32 pc_card_memory(const struct vcpu *v)
@@ -121,7 +122,9 @@ static struct acpi_system acpi_system_of(const struct vcpu *v)
 {
 	u16 base = acpi_base(v->pc->acpi);
 
-	return (struct acpi_system){ .cpus = v->processors, .pm_base = base ? base : ACPI_PM_BASE, .card_memory = pc_card_memory(v) };
+	return (struct acpi_system){ .cpus = v->processors,
+				     .pm_base = base ? base : ACPI_PM_BASE,
+				     .card_memory = pc_card_memory(v) };
 }
 
 bool pc_tables_new(struct pc *pc)
@@ -135,7 +138,8 @@ static bool write_acpi(struct vcpu *v)
 {
 	struct acpi_system system = acpi_system_of(v);
 
-	return acpi_tables_build(v->pc->tables, &system) && acpi_tables_place(v->pc->tables, &v->mem, ROM_TABLES, MP_TABLE - ROM_TABLES);
+	return acpi_tables_build(v->pc->tables, &system) &&
+	       acpi_tables_place(v->pc->tables, &v->mem, ROM_TABLES, MP_TABLE - ROM_TABLES);
 }
 
 static u32 build_smbios(struct vcpu *v, bool firmware, u32 address, u8 entry[SMBIOS_ENTRY], u8 out[SMBIOS_MAX])
@@ -164,7 +168,8 @@ static void write_smbios(struct vcpu *v)
 static void write_bios_data(struct vcpu *v)
 {
 	static const struct { u32 at; u16 value; } words[] = {
-		{ 0x400, 0x3f8 }, { 0x402, 0x2f8 }, { 0x404, 0x3e8 }, { 0x406, 0x2e8 }, { 0x408, 0x378 }, { 0x40e, EBDA >> 4 }, { 0x413, EBDA / 1024 },
+		{ 0x400, 0x3f8 }, { 0x402, 0x2f8 }, { 0x404, 0x3e8 }, { 0x406, 0x2e8 }, { 0x408, 0x378 },
+			{ 0x40e, EBDA >> 4 }, { 0x413, EBDA / 1024 },
 		{ 0x449, 3 | 80 << 8 }, { 0x463, 0x3d4 }, { EBDA, 1 },
 	};
 
@@ -175,7 +180,8 @@ static void write_bios_data(struct vcpu *v)
 bool pc_set_up(struct vcpu *v)
 {
 	static const u8 iret = 0xcf;
-	static const u8 halt[] = { 0xfa, 0xf4, 0xeb, 0xfc }; /* cli; hlt; jmp to the cli: no boot image, no firmware, nothing to do */
+	/* cli; hlt; jmp to the cli: no boot image, no firmware, nothing to do */
+	static const u8 halt[] = { 0xfa, 0xf4, 0xeb, 0xfc };
 	struct room room = { CARD_PORTS, pc_card_memory(v) };
 	u32 id[4]; /* eax ebx ecx edx */
 
@@ -242,7 +248,8 @@ static bool describe_smbios(struct vcpu *v, struct fwcfg *fw)
 	u8 entry[SMBIOS_ENTRY], structures[SMBIOS_MAX];
 	u32 len = build_smbios(v, false, 0, entry, structures);
 
-	return fwcfg_add_file(fw, "etc/smbios/smbios-anchor", entry, sizeof entry) && fwcfg_add_file(fw, "etc/smbios/smbios-tables", structures, len);
+	return fwcfg_add_file(fw, "etc/smbios/smbios-anchor", entry, sizeof entry) &&
+	       fwcfg_add_file(fw, "etc/smbios/smbios-tables", structures, len);
 }
 
 bool pc_describe(struct pc *pc)
@@ -253,7 +260,9 @@ bool pc_describe(struct pc *pc)
 
 	return describe_memory(v, fw) && describe_smbios(v, fw) && pc_describe_drives(pc) && pc_describe_kernel(pc) &&
 		(!pc->ioapic || describe_acpi(pc)) &&
-		fwcfg_add_number(fw, FWCFG_CPUS, v->processors, 2) && fwcfg_add_number(fw, FWCFG_MAX_CPUS, v->processors, 2) &&
+		fwcfg_add_number(fw, FWCFG_CPUS, v->processors, 2) &&
+		fwcfg_add_number(fw, FWCFG_MAX_CPUS, v->processors, 2) &&
 		fwcfg_add_number(fw, FWCFG_NUMA, 0, 8) && fwcfg_add_number(fw, FWCFG_BOOT_MENU, 0, 2) &&
-		fwcfg_add_number(fw, FWCFG_IRQ0_OVERRIDE, 1, 4) && fwcfg_add_file(fw, "etc/boot-fail-wait", for_ever, sizeof for_ever);
+		fwcfg_add_number(fw, FWCFG_IRQ0_OVERRIDE, 1, 4) && fwcfg_add_file(fw, "etc/boot-fail-wait", for_ever,
+		sizeof for_ever);
 }

@@ -111,7 +111,9 @@ bool pc_build_flash(struct pc *pc)
 		return error_set(pc->error, "%s: it cannot be written (\",snapshot\" leaves it as it is)", spec);
 	if (!fill(pc, spec, config->vars_data, size))
 		return false;
-	return pc_add(pc, &flash_kind, flash_new(&v->mem, 4 * GiB - pc->rom->size - size, pc->vars_ram, keep ? write_back : NULL, pc, &v->log));
+	return pc_add(pc, &flash_kind,
+		      flash_new(&v->mem, 4 * GiB - pc->rom->size - size, pc->vars_ram, keep ? write_back : NULL, pc,
+				&v->log));
 }
 
 const struct ram *pc_vars(const struct vcpu *v) { return v->pc ? v->pc->vars_ram : NULL; }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Floppy disks and discs that are changed while the machine runs. A drive can hold the image that it was given and those on the shelf behind it in the
- * list of drives, by number from 1; 0: it is empty. */
+/* Floppy disks and discs that are changed while the machine runs. A drive can hold the image that it was given and
+ * those on the shelf behind it in the list of drives, by number from 1; 0: it is empty. */
 #include "io/disk/ata.h"
 #include "io/disk/fdc.h"
 #include "lib/pc.h"

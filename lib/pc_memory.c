@@ -52,7 +52,8 @@ bool pc_build_memory(struct vcpu *v)
 {
 	struct ram *ram = v->blocks[0].ram, *rom;
 	const struct blob *bios = &v->boot.bios;
-	u64 low = pc_low_ram(v), top = v->model.physical_bits < 32 ? (u64)1 << v->model.physical_bits : 4 * GiB, size = bios->size;
+	u64 low = pc_low_ram(v), top = v->model.physical_bits < 32 ? (u64)1 << v->model.physical_bits : 4 * GiB,
+	    size = bios->size;
 
 	if (space_add_ram(&v->mem, "ram", 0, low, ram, 0, false) < 0 ||
 			space_add_device(&v->mem, "no display", LOW_END, ROM_BASE - LOW_END, &nothing_ops, v->pc) < 0)
@@ -60,7 +61,8 @@ bool pc_build_memory(struct vcpu *v)
 	if (v->memory > low && space_add_ram(&v->mem, "ram above 4 GiB", 4 * GiB, v->memory - low, ram, low, false) < 0)
 		return false;
 	if (!bios->data)
-		return top == ROM_END || space_add_ram(&v->mem, "rom at the top", top - ROM_TOP, ROM_TOP, ram, ROM_END - ROM_TOP, true) >= 0;
+		return top == ROM_END || space_add_ram(&v->mem, "rom at the top", top - ROM_TOP, ROM_TOP, ram,
+						       ROM_END - ROM_TOP, true) >= 0;
 	rom = ram_new(size);
 	if (!rom || !machine_add_block(v, top - size, rom, false))
 		return false;

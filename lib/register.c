@@ -16,34 +16,49 @@ static const struct { const char *name; u16 number; } names[] = {
 	{ "r8", VCPU_R8 }, { "r9", VCPU_R9 }, { "r10", VCPU_R10 }, { "r11", VCPU_R11 },
 	{ "r12", VCPU_R12 }, { "r13", VCPU_R13 }, { "r14", VCPU_R14 }, { "r15", VCPU_R15 },
 	{ "rip", VCPU_RIP }, { "rflags", VCPU_RFLAGS },
-	{ "es", VCPU_ES }, { "cs", VCPU_CS }, { "ss", VCPU_SS }, { "ds", VCPU_DS }, { "fs", VCPU_FS }, { "gs", VCPU_GS },
+	{ "es", VCPU_ES }, { "cs", VCPU_CS }, { "ss", VCPU_SS }, { "ds", VCPU_DS }, { "fs", VCPU_FS },
+		{ "gs", VCPU_GS },
 	{ "ldtr", VCPU_LDTR }, { "tr", VCPU_TR },
-	{ "cr0", VCPU_CR0 }, { "cr2", VCPU_CR2 }, { "cr3", VCPU_CR3 }, { "cr4", VCPU_CR4 }, { "cr8", VCPU_CR8 }, { "efer", VCPU_EFER },
-	{ "dr0", VCPU_DR0 }, { "dr1", VCPU_DR1 }, { "dr2", VCPU_DR2 }, { "dr3", VCPU_DR3 }, { "dr6", VCPU_DR6 }, { "dr7", VCPU_DR7 },
-	{ "fs_base", VCPU_FS_BASE }, { "gs_base", VCPU_GS_BASE }, { "mxcsr", VCPU_MXCSR }, { "fcw", VCPU_FCW }, { "fsw", VCPU_FSW },
-	{ "es_base", VCPU_ES_BASE }, { "cs_base", VCPU_CS_BASE }, { "ss_base", VCPU_SS_BASE }, { "ds_base", VCPU_DS_BASE },
-	{ "ldtr_base", VCPU_LDTR_BASE }, { "tr_base", VCPU_TR_BASE }, { "gdtr_base", VCPU_GDTR_BASE }, { "idtr_base", VCPU_IDTR_BASE },
-	{ "ldtr_limit", VCPU_LDTR_LIMIT }, { "tr_limit", VCPU_TR_LIMIT }, { "gdtr_limit", VCPU_GDTR_LIMIT }, { "idtr_limit", VCPU_IDTR_LIMIT },
+	{ "cr0", VCPU_CR0 }, { "cr2", VCPU_CR2 }, { "cr3", VCPU_CR3 }, { "cr4", VCPU_CR4 }, { "cr8", VCPU_CR8 },
+		{ "efer", VCPU_EFER },
+	{ "dr0", VCPU_DR0 }, { "dr1", VCPU_DR1 }, { "dr2", VCPU_DR2 }, { "dr3", VCPU_DR3 }, { "dr6", VCPU_DR6 },
+		{ "dr7", VCPU_DR7 },
+	{ "fs_base", VCPU_FS_BASE }, { "gs_base", VCPU_GS_BASE }, { "mxcsr", VCPU_MXCSR }, { "fcw", VCPU_FCW },
+		{ "fsw", VCPU_FSW },
+	{ "es_base", VCPU_ES_BASE }, { "cs_base", VCPU_CS_BASE }, { "ss_base", VCPU_SS_BASE },
+		{ "ds_base", VCPU_DS_BASE },
+	{ "ldtr_base", VCPU_LDTR_BASE }, { "tr_base", VCPU_TR_BASE }, { "gdtr_base", VCPU_GDTR_BASE },
+		{ "idtr_base", VCPU_IDTR_BASE },
+	{ "ldtr_limit", VCPU_LDTR_LIMIT }, { "tr_limit", VCPU_TR_LIMIT }, { "gdtr_limit", VCPU_GDTR_LIMIT },
+		{ "idtr_limit", VCPU_IDTR_LIMIT },
 	{ "code_bits", VCPU_CODE_BITS }, { "cpl", VCPU_CPL },
 
-#define PARTS(reg, e, x, l) { e, VCPU_##reg + PART * PART_32 }, { x, VCPU_##reg + PART * PART_16 }, { l, VCPU_##reg + PART * PART_LOW }
-	PARTS(RAX, "eax", "ax", "al"), PARTS(RCX, "ecx", "cx", "cl"), PARTS(RDX, "edx", "dx", "dl"), PARTS(RBX, "ebx", "bx", "bl"),
-	PARTS(RSP, "esp", "sp", "spl"), PARTS(RBP, "ebp", "bp", "bpl"), PARTS(RSI, "esi", "si", "sil"), PARTS(RDI, "edi", "di", "dil"),
-	PARTS(R8, "r8d", "r8w", "r8b"), PARTS(R9, "r9d", "r9w", "r9b"), PARTS(R10, "r10d", "r10w", "r10b"), PARTS(R11, "r11d", "r11w", "r11b"),
+#define PARTS(reg, e, x, l) { e, VCPU_##reg + PART * PART_32 }, { x, VCPU_##reg + PART * PART_16 }, \
+	{ l, VCPU_##reg + PART * PART_LOW }
+	PARTS(RAX, "eax", "ax", "al"), PARTS(RCX, "ecx", "cx", "cl"), PARTS(RDX, "edx", "dx", "dl"),
+		PARTS(RBX, "ebx", "bx", "bl"),
+	PARTS(RSP, "esp", "sp", "spl"), PARTS(RBP, "ebp", "bp", "bpl"), PARTS(RSI, "esi", "si", "sil"),
+	PARTS(RDI, "edi", "di", "dil"),
+	PARTS(R8, "r8d", "r8w", "r8b"), PARTS(R9, "r9d", "r9w", "r9b"), PARTS(R10, "r10d", "r10w", "r10b"),
+	PARTS(R11, "r11d", "r11w", "r11b"),
 	PARTS(R12, "r12d", "r12w", "r12b"), PARTS(R13, "r13d", "r13w", "r13b"), PARTS(R14, "r14d", "r14w", "r14b"),
 	PARTS(R15, "r15d", "r15w", "r15b"),
 #undef PARTS
-	{ "ah", VCPU_RAX + PART * PART_HIGH }, { "ch", VCPU_RCX + PART * PART_HIGH }, { "dh", VCPU_RDX + PART * PART_HIGH },
+	{ "ah", VCPU_RAX + PART * PART_HIGH }, { "ch", VCPU_RCX + PART * PART_HIGH },
+		{ "dh", VCPU_RDX + PART * PART_HIGH },
 	{ "bh", VCPU_RBX + PART * PART_HIGH },
 	{ "eip", VCPU_RIP + PART * PART_32 }, { "ip", VCPU_RIP + PART * PART_16 },
 	{ "eflags", VCPU_RFLAGS + PART * PART_32 }, { "flags", VCPU_RFLAGS + PART * PART_16 },
 
 #define EIGHT(prefix, base, first) \
-	{ prefix "0", base + first }, { prefix "1", base + first + 1 }, { prefix "2", base + first + 2 }, { prefix "3", base + first + 3 }, \
-	{ prefix "4", base + first + 4 }, { prefix "5", base + first + 5 }, { prefix "6", base + first + 6 }, { prefix "7", base + first + 7 }
+	{ prefix "0", base + first }, { prefix "1", base + first + 1 }, { prefix "2", base + first + 2 }, \
+		{ prefix "3", base + first + 3 }, \
+	{ prefix "4", base + first + 4 }, { prefix "5", base + first + 5 }, { prefix "6", base + first + 6 }, \
+		{ prefix "7", base + first + 7 }
 	EIGHT("xmm", XMM, 0), EIGHT("st", ST, 0),
 #undef EIGHT
-	{ "xmm8", XMM + 8 }, { "xmm9", XMM + 9 }, { "xmm10", XMM + 10 }, { "xmm11", XMM + 11 }, { "xmm12", XMM + 12 }, { "xmm13", XMM + 13 },
+	{ "xmm8", XMM + 8 }, { "xmm9", XMM + 9 }, { "xmm10", XMM + 10 }, { "xmm11", XMM + 11 }, { "xmm12", XMM + 12 },
+		{ "xmm13", XMM + 13 },
 	{ "xmm14", XMM + 14 }, { "xmm15", XMM + 15 },
 };
 
@@ -67,10 +82,13 @@ const char *vcpu_register_name(int reg)
 
 static const u8 segment_of[] = { ES, CS, SS, DS, FS, GS, LDTR, TR };
 static const u8 debug_of[] = { 0, 1, 2, 3, 6, 7 };
-_Static_assert(VCPU_TR - VCPU_ES + 1 == ARRAY_LEN(segment_of) && VCPU_DR7 - VCPU_DR0 + 1 == ARRAY_LEN(debug_of), "one for each");
+_Static_assert(VCPU_TR - VCPU_ES + 1 == ARRAY_LEN(segment_of) && VCPU_DR7 - VCPU_DR0 + 1 == ARRAY_LEN(debug_of),
+	"one for each");
 #define SAME(reg) (VCPU_##reg - VCPU_RAX == (int)reg)
-_Static_assert(SAME(RAX) && SAME(RCX) && SAME(RDX) && SAME(RBX) && SAME(RSP) && SAME(RBP) && SAME(RSI) && SAME(RDI) && SAME(R8) && SAME(R9) &&
-	       SAME(R10) && SAME(R11) && SAME(R12) && SAME(R13) && SAME(R14) && SAME(R15), "the order of general registers in cpu.h");
+_Static_assert(SAME(RAX) && SAME(RCX) && SAME(RDX) && SAME(RBX) && SAME(RSP) && SAME(RBP) && SAME(RSI) && SAME(RDI) &&
+	SAME(R8) && SAME(R9) &&
+	       SAME(R10) && SAME(R11) && SAME(R12) && SAME(R13) && SAME(R14) && SAME(R15),
+	       "the order of general registers in cpu.h");
 #undef SAME
 
 static u64 get_whole(const struct cpu *c, int reg)
@@ -153,7 +171,8 @@ static bool set_system_segment(struct cpu *c, unsigned reg, u16 sel)
 	type = desc_type(lo);
 	if (desc_s(lo) || !desc_present(lo))
 		return false;
-	if (reg == LDTR ? type != SYS_LDT : (type & ~(unsigned)SYS_BUSY) != SYS_TSS && (type & ~(unsigned)SYS_BUSY) != SYS_TSS16)
+	if (reg == LDTR ? type != SYS_LDT
+			: (type & ~(unsigned)SYS_BUSY) != SYS_TSS && (type & ~(unsigned)SYS_BUSY) != SYS_TSS16)
 		return false;
 	descriptor_to_seg(&c->seg[reg], sel, lo);
 	c->seg[reg].base |= hi << 32;
@@ -292,11 +311,13 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 	case PART_LOW: whole = (whole & ~(u64)0xff) | (value & 0xff); break;
 	case PART_HIGH: whole = (whole & ~(u64)0xff00) | (value & 0xff) << 8; break;
 	}
-	if ((reg / PART == PART_32 && value >> 32) || (reg / PART == PART_16 && value >> 16) || (reg / PART >= PART_LOW && value >> 8))
+	if ((reg / PART == PART_32 && value >> 32) || (reg / PART == PART_16 && value >> 16) ||
+	    (reg / PART >= PART_LOW && value >> 8))
 		return machine_error(v, "%s cannot hold %llx", vcpu_register_name(reg), (unsigned long long)value);
 	if (v->busy && c == machine_running(v) && !ordinary(reg % PART)) {
 		if (!c->op)
-			return machine_error(v, "%s cannot be set in a callback that no instruction has caused", vcpu_register_name(reg));
+			return machine_error(v, "%s cannot be set in a callback that no instruction has caused",
+					     vcpu_register_name(reg));
 		cpu_attention(c);
 	}
 	fault = c->fault; /* a check that fails leaves its fault there, which is nobody's */

@@ -50,7 +50,8 @@ static u32 most(enum kind kind, u32 len)
 {
 	switch (kind) {
 	case CONFIG: return CONFIG_MAX;
-	case IMAGE: return len <= IMAGE_FREE / IMAGE_RATIO ? IMAGE_FREE : len < CHUNK_MAX / IMAGE_RATIO ? len * IMAGE_RATIO : CHUNK_MAX;
+	case IMAGE: return len <= IMAGE_FREE / IMAGE_RATIO ? IMAGE_FREE : len < CHUNK_MAX / IMAGE_RATIO
+		? len * IMAGE_RATIO : CHUNK_MAX;
 	case START: return START_MAX;
 	case INPUT: return INPUT_MAX;
 	default: return STATE_MAX;
@@ -85,9 +86,10 @@ static struct vcpu_stop lost(struct vcpu *v, const struct vcpu_place *where)
 {
 	struct vcpu_place at = vcpu_where(v);
 
-	machine_error(v, "the run is at instruction %llu+%u, %llu ns, and has passed the recorded place %llu+%u, %llu ns",
-		(unsigned long long)at.instructions,
-		at.steps, (unsigned long long)at.ns, (unsigned long long)where->instructions, where->steps, (unsigned long long)where->ns);
+	machine_error(v,
+		      "the run is at instruction %llu+%u, %llu ns, and has passed the recorded place %llu+%u, %llu ns",
+		      (unsigned long long)at.instructions, at.steps, (unsigned long long)at.ns,
+		      (unsigned long long)where->instructions, where->steps, (unsigned long long)where->ns);
 	return (struct vcpu_stop){ .reason = VCPU_STOP_HOST };
 }
 
@@ -103,7 +105,8 @@ struct vcpu_stop machine_run_to(struct vcpu *v, const struct vcpu_place *where)
 			return stop.reason == VCPU_STOP_HALT ? lost(v, where) : stop;
 	}
 	at = vcpu_where(v);
-	if (at.ns < where->ns && at.instructions == where->instructions && at.steps == where->steps) { /* sleep until then */
+	/* sleep until then */
+	if (at.ns < where->ns && at.instructions == where->instructions && at.steps == where->steps) {
 		end.steps++;
 		stop = machine_run(v, end, where->ns);
 		if (stop.reason != VCPU_STOP_IDLE && stop.reason != VCPU_STOP_HALT)
@@ -188,7 +191,8 @@ static void chunk(struct recorder *r, enum kind kind, const void *head, size_t n
 		memcpy(out, head, nhead);
 	if (ndata)
 		memcpy(out + nhead, data, ndata);
-	if (full >= PACK_FROM && compress2(out + full, &room, out, full, 6) == Z_OK && room < full && full <= most(kind, (u32)room)) {
+	if (full >= PACK_FROM && compress2(out + full, &room, out, full, 6) == Z_OK && room < full &&
+	    full <= most(kind, (u32)room)) {
 		memmove(out, out + full, room);
 		len = room;
 	}
@@ -298,7 +302,8 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 	if (!devices_known(v))
 		return -1;
 	if (recording->embed && v->boot.nmodules > 1)
-		return machine_error(v, "only one initrd or module can be put into a recording, not %u", v->boot.nmodules);
+		return machine_error(v, "only one initrd or module can be put into a recording, not %u",
+				     v->boot.nmodules);
 	for (unsigned i = 0; recording->embed && i < v->boot.nextras; i++)
 		if (v->boot.extras[i].file)
 			return machine_error(v, "%s: a file that is loaded at an address is not put into a recording; its bytes as hex: are",
@@ -451,7 +456,8 @@ static bool take_overlay(vcpu_replay *r, u8 *bytes, u32 full)
 
 	for (unsigned i = 0; i < VCPU_DRIVES; i++)
 		all += r->disks[i].blocks_len;
-	if (full < 3 || *bytes != 'o' || bytes[1] >= r->config.drives_count || r->overlays[bytes[1]] || all > OVERLAY_MAX + 2)
+	if (full < 3 || *bytes != 'o' || bytes[1] >= r->config.drives_count || r->overlays[bytes[1]] ||
+	    all > OVERLAY_MAX + 2)
 		return false;
 	r->overlays[bytes[1]] = bytes;
 	r->disks[bytes[1]].blocks = bytes + 2;
@@ -557,14 +563,20 @@ static bool look(vcpu_replay *r, const u8 *data, size_t len, char **error)
 			snprintf(r->cut, sizeof r->cut, "it is cut off after %zu bytes", at);
 			break;
 		}
-		item = (struct item){ .kind = (enum kind)get32(head), .bytes = head + CHUNK_HEAD, .len = get32(head + 4), .full = get32(head + 8) };
+		item = (struct item){ .kind = (enum kind)get32(head),
+				      .bytes = head + CHUNK_HEAD,
+				      .len = get32(head + 4),
+				      .full = get32(head + 8) };
 		/* zlib makes nothing smaller than a 1032nd. */
-		if (item.full > CHUNK_MAX || item.full / 1100 > item.len || get32(head + 12) != chunk_sum(head, item.bytes, item.len)) {
+		if (item.full > CHUNK_MAX || item.full / 1100 > item.len ||
+		    get32(head + 12) != chunk_sum(head, item.bytes, item.len)) {
 			snprintf(r->cut, sizeof r->cut, "it is damaged at byte %zu", at);
 			break;
 		}
 		if (item.full > most(item.kind, item.len))
-			return error_set(error, "recording: the chunk at byte %zu would unpack to %u bytes, beyond the bound of %u", at,
+			return error_set(
+				error,
+				"recording: the chunk at byte %zu would unpack to %u bytes, beyond the bound of %u", at,
 				item.full, most(item.kind, item.len));
 		if (!r->started) {
 			if (!take_front(r, item.kind, item.bytes, item.len, item.full, error))
@@ -600,7 +612,8 @@ vcpu_replay *vcpu_replay_open(const void *data, size_t len, char **error)
 		return NULL;
 	}
 	if (get32(head + 8) < VERSION_OLD || get32(head + 8) > VERSION || get32(head + 12)) {
-		error_write(error, "recording: version %u, but only %u and %u can be replayed", get32(head + 8), VERSION_OLD, VERSION);
+		error_write(error, "recording: version %u, but only %u and %u can be replayed", get32(head + 8),
+			    VERSION_OLD, VERSION);
 		return NULL;
 	}
 	r = calloc(1, sizeof *r);
@@ -654,7 +667,8 @@ bool vcpu_replay_allow(vcpu_replay *r, const struct vcpu_replay_files *files)
 	for (unsigned i = 0; r->reach.moves && ok && i < files->moved_count; i++) {
 		struct reach_move *move = &r->reach.moves[r->reach.nmoves++];
 
-		ok = copy(files->moved[i].from, &move->from) && copy(files->moved[i].to, &move->to) && move->from && move->to;
+		ok = copy(files->moved[i].from, &move->from) && copy(files->moved[i].to, &move->to) && move->from &&
+		     move->to;
 	}
 	ok = ok && (r->reach.moves || !files->moved_count);
 	if (!ok)
@@ -700,7 +714,8 @@ struct vcpu_place vcpu_replay_end(const vcpu_replay *r)
 	return r && r->count ? r->items[r->count - 1].at : (struct vcpu_place){ 0 };
 }
 
-vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len), void *user,
+vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_channel channel, const void *data,
+	size_t len), void *user,
 		char **error)
 {
 	struct vcpu_config config;
@@ -720,8 +735,9 @@ vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_c
 		config.initrd = r->reach.initrd;
 	v = machine_new(&config, &r->reach, error);
 	if (v && v->boot.hash != r->boot_hash) {
-		error_write(error, "recording: %s%s%s is not what was recorded", config.kernel ? config.kernel : "the boot image",
-			config.initrd ? " or " : "", config.initrd ? config.initrd : "");
+		error_write(error, "recording: %s%s%s is not what was recorded",
+			    config.kernel ? config.kernel : "the boot image", config.initrd ? " or " : "",
+			    config.initrd ? config.initrd : "");
 		vcpu_free(v);
 		return NULL;
 	}
@@ -767,9 +783,11 @@ static void name_difference(struct vcpu *v, const struct state *is, const struct
 					continue;
 				if (f->count > 1)
 					snprintf(index, sizeof index, "[%u]", k);
-				snprintf(text, size, "part %s, field %s%s, is %llx and was %llx", parts[i].name, f->name, index,
-					(unsigned long long)get_size(is->bytes + at, (unsigned)step),
-					at + step <= was->size ? (unsigned long long)get_size(was->bytes + at, (unsigned)step) : 0ull);
+				snprintf(text, size, "part %s, field %s%s, is %llx and was %llx", parts[i].name,
+					 f->name, index, (unsigned long long)get_size(is->bytes + at, (unsigned)step),
+					 at + step <= was->size
+						 ? (unsigned long long)get_size(was->bytes + at, (unsigned)step)
+						 : 0ull);
 				return;
 			}
 		}
@@ -831,7 +849,8 @@ static bool give(vcpu_replay *r, struct vcpu *v, const struct item *item)
 	ok = !machine_input(v, (enum vcpu_channel)get32(out + PLACE), out + PLACE + 4, item->full - PLACE - 4);
 	free(out);
 	if (!ok) {
-		snprintf(text, sizeof text, "at instruction %llu, an input was not taken: %s", (unsigned long long)item->at.instructions, vcpu_error(v));
+		snprintf(text, sizeof text, "at instruction %llu, an input was not taken: %s",
+			 (unsigned long long)item->at.instructions, vcpu_error(v));
 		diverged(r, v, text);
 	}
 	return ok;
@@ -846,7 +865,8 @@ u64 replay_inputs_size(const struct vcpu_replay *r)
 	return size;
 }
 
-bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct vcpu_place at, enum vcpu_channel channel, const void *data,
+bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct vcpu_place at,
+	enum vcpu_channel channel, const void *data,
 		size_t len), void *owner, const char **why)
 {
 	for (size_t i = 0; i < r->count; i++) {
@@ -858,7 +878,8 @@ bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct
 			continue;
 		*why = no_memory;
 		out = unpack(item->bytes, item->len, item->full, why);
-		ok = out && each(owner, item->at, (enum vcpu_channel)get32(out + PLACE), out + PLACE + 4, item->full - PLACE - 4);
+		ok = out && each(owner, item->at, (enum vcpu_channel)get32(out + PLACE), out + PLACE + 4,
+				 item->full - PLACE - 4);
 		free(out);
 		if (!ok)
 			return false;
@@ -883,7 +904,9 @@ struct vcpu_stop vcpu_replay_run(vcpu_replay *r, vcpu *v, uint64_t instructions)
 			struct place p = { end, 0 };
 
 			stop = machine_run(v, p, ~(u64)0);
-			return stop.reason == VCPU_STOP_HALT ? diverged(r, v, "the machine sleeps for ever, before the recording does") : stop;
+			return stop.reason == VCPU_STOP_HALT
+				       ? diverged(r, v, "the machine sleeps for ever, before the recording does")
+				       : stop;
 		}
 		stop = machine_run_to(v, &item->at);
 		at = vcpu_where(v);

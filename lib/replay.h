@@ -6,13 +6,17 @@
 #include "lib/machine.h"
 #include "lib/vcpu_replay.h"
 
-/* The file: a head, then chunks, each with a head: kind, bytes, bytes unpacked, and a checksum of these three and the bytes (replay.c). */
+/* The file: a head, then chunks, each with a head: kind, bytes, bytes unpacked, and a checksum of these three and the
+ * bytes (replay.c). */
 #define FILE_HEAD 16u
 #define CHUNK_HEAD 16u
-static inline u32 chunk_sum(const u8 *head, const void *bytes, size_t len) { return (u32)hash64(hash64(0, head, 12), bytes, len); }
+static inline u32 chunk_sum(const u8 *head, const void *bytes, size_t len)
+{
+	return (u32)hash64(hash64(0, head, 12), bytes, len);
+}
 
-/* Run to WHERE exactly. VCPU_STOP_LIMIT: there; VCPU_STOP_HOST with vcpu_error: the machine did not come by there; else it stopped for this
- * reason on the way (call again). */
+/* Run to WHERE exactly. VCPU_STOP_LIMIT: there; VCPU_STOP_HOST with vcpu_error: the machine did not come by there; else
+ * it stopped for this reason on the way (call again). */
 struct vcpu_stop machine_run_to(struct vcpu *v, const struct vcpu_place *where);
 bool place_equal(const struct vcpu_place *a, const struct vcpu_place *b);
 /* In the order of time: is A before B? */
@@ -21,7 +25,8 @@ bool place_before(const struct vcpu_place *a, const struct vcpu_place *b);
 /* Bytes of all inputs of a recording. */
 u64 replay_inputs_size(const struct vcpu_replay *r);
 /* All inputs of a recording, in order, to EACH, until it says false: it has no memory. False: *WHY says why. */
-bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct vcpu_place at, enum vcpu_channel channel, const void *data,
+bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct vcpu_place at,
+	enum vcpu_channel channel, const void *data,
 	size_t len), void *owner, const char **why);
 
 /* ---- the recorder: NULL when there is none ---- */

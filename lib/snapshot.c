@@ -35,7 +35,8 @@ static u64 page_count(const struct ram *ram)
 /* ---- configuration ---- */
 
 static const char *const config_names[] = {
-	"size of memory", "speed", "seed", "start of the clock", "kind (PC or bare processor)", "processor", "processor", "processor",
+	"size of memory", "speed", "seed", "start of the clock", "kind (PC or bare processor)", "processor",
+		"processor", "processor",
 	"boot image", "map of memory and devices", "number of processors", "set of drives",
 };
 enum { CONFIG_WORDS = ARRAY_LEN(config_names) };
@@ -49,8 +50,11 @@ static void config_words(const struct vcpu *v, u64 out[CONFIG_WORDS])
 		map = hash64(map, &v->blocks[i].ram->size, sizeof v->blocks[i].ram->size);
 	}
 	map = devices_hash(v, map);
-	memcpy(out, (u64[CONFIG_WORDS]){ v->memory, v->ns_q16, v->seed, v->rtc, v->bare, v->model.features[0], v->model.features[1],
-		v->model.signature | (u64)v->model.physical_bits << 32, v->boot.hash, map, v->processors, drives_hash(v) }, CONFIG_WORDS * sizeof *out);
+	memcpy(out,
+	       (u64[CONFIG_WORDS]){ v->memory, v->ns_q16, v->seed, v->rtc, v->bare, v->model.features[0],
+				    v->model.features[1], v->model.signature | (u64)v->model.physical_bits << 32,
+				    v->boot.hash, map, v->processors, drives_hash(v) },
+	       CONFIG_WORDS * sizeof *out);
 }
 
 /* ---- hash ---- */
@@ -351,7 +355,8 @@ static bool get(struct reader *r, void *out, size_t len)
 		if (result == Z_STREAM_END)
 			r->ended = true;
 		else if (result != Z_OK)
-			return not_inflated(r, result, result == Z_BUF_ERROR ? "it is cut off" : "its compressed data is damaged");
+			return not_inflated(r, result,
+					    result == Z_BUF_ERROR ? "it is cut off" : "its compressed data is damaged");
 		now -= r->z.avail_out;
 		to += now;
 		len -= now;
@@ -382,7 +387,9 @@ static bool check_end(struct reader *r)
 		r->z.avail_out = 1;
 		result = inflate(&r->z, Z_NO_FLUSH);
 		if (result != Z_STREAM_END || !r->z.avail_out)
-			return not_inflated(r, result, result == Z_OK ? "there is more than there should be" : "its compressed data is damaged");
+			return not_inflated(r, result,
+					    result == Z_OK ? "there is more than there should be"
+							   : "its compressed data is damaged");
 	}
 	if (r->z.avail_in || r->taken != r->len)
 		return damaged(r, "there is something behind its end");
@@ -399,7 +406,8 @@ static bool get_parts(struct reader *r, const struct part *parts, unsigned n, u8
 		u64 name = get_number(r);
 		char text[NAME_MAX_LEN];
 
-		if (name != strlen(parts[i].name) || name > sizeof text || !get(r, text, name) || memcmp(text, parts[i].name, name))
+		if (name != strlen(parts[i].name) || name > sizeof text || !get(r, text, name) ||
+		    memcmp(text, parts[i].name, name))
 			return damaged(r, "it has other parts than this machine");
 		if (get_number(r) != size)
 			return damaged(r, "a part has another size than in this machine");
@@ -477,7 +485,8 @@ static bool check_config(struct reader *r, const struct vcpu *v)
 }
 
 /* Look at everything; the parts' bytes go to BYTES. */
-static bool check_all(struct reader *r, struct vcpu *v, const struct part *parts, unsigned n, u8 *bytes, u64 *words, char **error)
+static bool check_all(struct reader *r, struct vcpu *v, const struct part *parts, unsigned n, u8 *bytes, u64 *words,
+		      char **error)
 {
 	if (!check_config(r, v)) {
 		bool config = false;
@@ -505,7 +514,8 @@ static bool take_parts(const struct part *parts, unsigned n, const u8 *bytes, co
 		size_t size = part_size(&parts[i]);
 
 		if (!part_load(&parts[i], bytes, size, &which)) {
-			error_write(error, "saved state: the field %s of %s has an impossible value", which, parts[i].name);
+			error_write(error, "saved state: the field %s of %s has an impossible value", which,
+				    parts[i].name);
 			for (unsigned k = 0; k < i; old += part_size(&parts[k++]))
 				part_load(&parts[k], old, part_size(&parts[k]), NULL);
 			return false;
@@ -515,7 +525,8 @@ static bool take_parts(const struct part *parts, unsigned n, const u8 *bytes, co
 	return true;
 }
 
-static bool load(struct vcpu *v, struct reader *r, u8 *bytes, u8 *old, u64 *words, const struct part *parts, unsigned n, char **error)
+static bool load(struct vcpu *v, struct reader *r, u8 *bytes, u8 *old, u64 *words, const struct part *parts, unsigned n,
+		 char **error)
 {
 	u8 *at = old;
 

@@ -3,7 +3,8 @@
 #include <sys/mman.h>
 #include "mem/space.h"
 
-/* Anonymous, unreserved: the host gives a zeroed page at the first write to it, and reads of the others share its one page of zeroes. */
+/* Anonymous, unreserved: the host gives a zeroed page at the first write to it, and reads of the others share its one
+ * page of zeroes. */
 static void *reserve(u64 size)
 {
 	void *p;

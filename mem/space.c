@@ -2,7 +2,8 @@
 #include <stdlib.h>
 #include "mem/space.h"
 
-/* A stretch of addresses with one answer: [first, last] inclusive, so that the top of a 64-bit space needs no special case. */
+/* A stretch of addresses with one answer: [first, last] inclusive, so that the top of a 64-bit space needs no special
+ * case. */
 struct stretch {
 	const struct range *range; /* NULL: nothing there */
 	u64 last, first;           /* first: of find alone */
@@ -63,9 +64,11 @@ static void insert(struct space *space, struct range range)
 bool space_reserve(struct space *space, unsigned more)
 {
 	if (space->room - space->count < more) {
-		unsigned need = space->count + more, twice = space->room ? 2 * space->room : 32, room = need > twice ? need : twice;
+		unsigned need = space->count + more, twice = space->room ? 2 * space->room : 32,
+			 room = need > twice ? need : twice;
 		struct range *ranges = realloc(space->ranges, room * sizeof *ranges);
-		struct piece *pieces = realloc(space->pieces, (2 * room + 1) * sizeof *pieces); /* every range begins and ends one at most */
+		/* every range begins and ends one at most */
+		struct piece *pieces = realloc(space->pieces, (2 * room + 1) * sizeof *pieces);
 
 		if (ranges)
 			space->ranges = ranges;
@@ -91,13 +94,18 @@ int space_add_ram(struct space *space, const char *name, u64 base, u64 size, str
 {
 	if (ram_offset > ram->size || size > ram->size - ram_offset)
 		return -1;
-	return add(space, (struct range){ .base = base, .size = size, .kind = RANGE_RAM, .ram = ram, .ram_offset = ram_offset,
+	return add(space, (struct range){ .base = base, .size = size, .kind = RANGE_RAM, .ram = ram,
+		.ram_offset = ram_offset,
 		.rom = rom, .name = name });
 }
 
-int space_add_device(struct space *space, const char *name, u64 base, u64 size, const struct device_ops *ops, void *owner)
+int space_add_device(struct space *space, const char *name, u64 base, u64 size, const struct device_ops *ops,
+		     void *owner)
 {
-	return add(space, (struct range){ .base = base, .size = size, .kind = RANGE_DEVICE, .ops = ops, .owner = owner, .name = name });
+	return add(
+		space,
+		(struct range){
+			.base = base, .size = size, .kind = RANGE_DEVICE, .ops = ops, .owner = owner, .name = name });
 }
 
 void space_set_string(struct space *space, int number, read_string *string)
@@ -174,7 +182,8 @@ static void make_pieces(struct space *space)
 	do {
 		struct stretch stretch = find_under(space, addr, space->count);
 
-		space->pieces[space->npieces++] = (struct piece){ stretch.last, stretch.range ? (unsigned)(stretch.range - space->ranges) : SPACE_NOTHING };
+		space->pieces[space->npieces++] = (struct piece){ stretch.last, stretch.range
+			? (unsigned)(stretch.range - space->ranges) : SPACE_NOTHING };
 		addr = stretch.last + 1;
 	} while (addr);
 }
@@ -202,7 +211,8 @@ static struct stretch find(const struct space *space, u64 addr)
 	piece = &space->pieces[low];
 	if (low && piece[-1].last >= first)
 		first = piece[-1].last + 1;
-	return (struct stretch){ piece->range == SPACE_NOTHING ? NULL : &space->ranges[piece->range], piece->last < edge ? piece->last : edge, first };
+	return (struct stretch){ piece->range == SPACE_NOTHING ? NULL : &space->ranges[piece->range],
+				 piece->last < edge ? piece->last : edge, first };
 }
 
 const struct range *space_find(const struct space *space, u64 addr, u64 *end)
@@ -235,7 +245,8 @@ static struct stretch find_again(struct space *space, u64 addr)
 	struct stretch stretch;
 
 	if (addr >= space->hit_first && addr <= space->hit_last)
-		return (struct stretch){ space->hit == SPACE_NOTHING ? NULL : &space->ranges[space->hit], space->hit_last };
+		return (struct stretch){ space->hit == SPACE_NOTHING ? NULL : &space->ranges[space->hit],
+					 space->hit_last };
 	stretch = find(space, addr);
 	space->hit = stretch.range ? (unsigned)(stretch.range - space->ranges) : SPACE_NOTHING;
 	space->hit_first = addr;
@@ -271,8 +282,8 @@ static u64 ones(unsigned size)
 	return ~(u64)0 >> (64 - 8 * size);
 }
 
-/* LEN (1 to 8) bytes of a device, in pieces that it knows. The range may vanish during a call (a device may change the map), so
- * it is taken by value. */
+/* LEN (1 to 8) bytes of a device, in pieces that it knows. The range may vanish during a call (a device may change the
+ * map), so it is taken by value. */
 static u64 device_read(struct space *space, struct range range, u64 offset, unsigned len)
 {
 	const struct device_ops *ops = range.ops;
@@ -480,7 +491,8 @@ void space_written(struct space *space, u64 addr, u64 len)
 		run = PAGE_SIZE - (at & (PAGE_SIZE - 1));
 		run = run_length(stretch, at, run < len ? run : len);
 		if (stretch.range && stretch.range->kind == RANGE_RAM)
-			ram_touch(stretch.range->ram, stretch.range->ram_offset + (at - stretch.range->base), (unsigned)run, at);
+			ram_touch(stretch.range->ram, stretch.range->ram_offset + (at - stretch.range->base),
+				  (unsigned)run, at);
 	}
 }
 

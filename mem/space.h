@@ -29,7 +29,8 @@ struct ram {
 	u8 *host;    /* contiguous */
 	u64 size;    /* bytes, multiple of PAGE_SIZE */
 	u8 *pages;   /* PAGE_* flags, one byte a page */
-	/* Called after bytes of a PAGE_CODE page changed; ADDR is physical in the space that the RAM was first put in. */
+	/* Called after bytes of a PAGE_CODE page changed; ADDR is physical in the space that the RAM was first put in.
+	 * */
 	void (*written)(void *owner, u64 addr, unsigned len);
 	void (*watched)(void *owner, u64 addr, unsigned len); /* the same for PAGE_WATCH */
 	void *owner;
@@ -39,16 +40,17 @@ struct ram {
 struct ram *ram_new(u64 size);
 void ram_free(struct ram *ram);
 
-/* A device's view: OFFSET from the start of its range, SIZE 1, 2, 4 or 8 bytes. It is asked only for sizes within [min, max] of its
- * range: wider and unaligned accesses are cut into naturally aligned ones (by OFFSET), narrower ones are widened with a read. An access
- * never runs over the range's end, if its size is a multiple of min. */
+/* A device's view: OFFSET from the start of its range, SIZE 1, 2, 4 or 8 bytes. It is asked only for sizes within [min,
+ * max] of its range: wider and unaligned accesses are cut into naturally aligned ones (by OFFSET), narrower ones are
+ * widened with a read. An access never runs over the range's end, if its size is a multiple of min. */
 struct device_ops {
 	u64 (*read)(void *owner, u64 offset, unsigned size);
 	void (*write)(void *owner, u64 offset, unsigned size, u64 value);
 	u8 min, max; /* 0 means 1 and 4 */
 };
 
-/* What N reads of SIZE bytes at OFFSET, one after the other, would give, into OUT; how many of them were made, 0: use read. */
+/* What N reads of SIZE bytes at OFFSET, one after the other, would give, into OUT; how many of them were made, 0: use
+ * read. */
 typedef u64 read_string(void *owner, u64 offset, unsigned size, void *out, u64 n);
 
 enum range_kind { RANGE_NONE, RANGE_RAM, RANGE_DEVICE };
@@ -59,7 +61,8 @@ struct range {
 	struct ram *ram;            /* RANGE_RAM: */
 	u64 ram_offset;             /*   byte of the RAM that base shows */
 	bool rom;                   /*   writes vanish, or */
-	bool through;               /*   go to what lies under it (a rom only): shadow memory being filled, flash taking commands */
+	/*  go to what lies under it (a rom only): shadow memory being filled, flash taking commands */
+	bool through;
 	const struct device_ops *ops; /* RANGE_DEVICE: */
 	void *owner;
 	read_string *string;        /*   may be NULL */
@@ -73,12 +76,14 @@ struct piece;
 struct space {
 	struct range *ranges; /* later ones on top */
 	unsigned count, room;
-	struct piece *pieces; /* the map seen from above, piece by piece in order of address; made at the first look after a change */
+	/* the map seen from above, piece by piece in order of address; made at the first look after a change */
+	struct piece *pieces;
 	unsigned npieces;     /* 0: not made */
 	u64 mask;             /* address bits that exist; A20 clears bit 20 here */
 	void (*changed)(void *owner); /* the map changed: cached translations are void */
 	void *owner;
-	/* The last answer, kept by space_read and friends: addresses [hit_first, hit_last] are ranges[hit] (SPACE_NOTHING: nothing is there). */
+	/* The last answer, kept by space_read and friends: addresses [hit_first, hit_last] are ranges[hit]
+	 * (SPACE_NOTHING: nothing is there). */
 	u64 hit_first, hit_last;
 	unsigned hit;
 	u64 calls;            /* of devices' callbacks */
@@ -93,27 +98,29 @@ void space_init(struct space *space);
 void space_free(struct space *space);
 /* Make room for MORE ranges: that many can be put in without asking the host for memory. False: it has none. */
 bool space_reserve(struct space *space, unsigned more);
-/* Put a range on top. Returns its number, for space_remove; -1 when the host has no memory, or the range is empty, wraps around or
- * shows more RAM than there is. NAME must outlive it. */
+/* Put a range on top. Returns its number, for space_remove; -1 when the host has no memory, or the range is empty,
+ * wraps around or shows more RAM than there is. NAME must outlive it. */
 int space_add_ram(struct space *space, const char *name, u64 base, u64 size, struct ram *ram, u64 ram_offset, bool rom);
-int space_add_device(struct space *space, const char *name, u64 base, u64 size, const struct device_ops *ops, void *owner);
+int space_add_device(struct space *space, const char *name, u64 base, u64 size, const struct device_ops *ops,
+		     void *owner);
 /* The device at range NUMBER can give many elements at once. */
 void space_set_string(struct space *space, int number, read_string *string);
 void space_remove(struct space *space, int number);
-/* Put a range over all those of the same or a lower rank [0], under those of a higher one. What moves about and may meet another one needs a rank
- * of its own: which of them is seen must not depend on what came first, which a saved state does not know. */
+/* Put a range over all those of the same or a lower rank [0], under those of a higher one. What moves about and may
+ * meet another one needs a rank of its own: which of them is seen must not depend on what came first, which a saved
+ * state does not know. */
 void space_rank(struct space *space, int number, int rank);
 /* Let writes to a ROM go to what lies under it. */
 void space_write_through(struct space *space, int number);
 /* Change which address bits count (A20). */
 void space_set_mask(struct space *space, u64 mask);
 
-/* The range that answers at ADDR (already masked), or NULL. *END, if asked for, gets the first address at which the answer may change
- * (all ones: never). */
+/* The range that answers at ADDR (already masked), or NULL. *END, if asked for, gets the first address at which the
+ * answer may change (all ones: never). */
 const struct range *space_find(const struct space *space, u64 addr, u64 *end);
 
-/* The RAM that answers at the LEN bytes from ADDR (masked), for whoever looks often: the host's view of them, and in *RANGE, if asked for, which it
- * is. NULL: something else does. Writing is the caller's affair, as with space_view. */
+/* The RAM that answers at the LEN bytes from ADDR (masked), for whoever looks often: the host's view of them, and in
+ * *RANGE, if asked for, which it is. NULL: something else does. Writing is the caller's affair, as with space_view. */
 u8 *space_ram_at(struct space *space, u64 addr, unsigned len, const struct range **range); /* the slow way */
 static inline u8 *space_ram(struct space *space, u64 addr, unsigned len, const struct range **range)
 {
@@ -133,19 +140,23 @@ static inline bool range_is_hole(const struct range *r)
 /* Did the last space_read or space_write find that? A hint. */
 static inline bool space_missed(const struct space *space)
 {
-	return space->hit_first <= space->hit_last && (space->hit == SPACE_NOTHING || range_is_hole(&space->ranges[space->hit]));
+	return space->hit_first <= space->hit_last &&
+	       (space->hit == SPACE_NOTHING || range_is_hole(&space->ranges[space->hit]));
 }
 
-/* One access of SIZE 1, 2, 4 or 8 bytes, as a processor or a bus master makes it: devices are called, code pages are told. */
+/* One access of SIZE 1, 2, 4 or 8 bytes, as a processor or a bus master makes it: devices are called, code pages are
+ * told. */
 u64 space_read(struct space *space, u64 addr, unsigned size);
 void space_write(struct space *space, u64 addr, unsigned size, u64 value);
-/* N reads of SIZE bytes at one address into OUT, for a device that can give many at once; how many were made, 0: it cannot. */
+/* N reads of SIZE bytes at one address into OUT, for a device that can give many at once; how many were made, 0: it
+ * cannot. */
 u64 space_read_string(struct space *space, u64 addr, unsigned size, void *out, u64 n);
 /* Blocks of bytes (DMA, loaders). Device ranges are accessed byte by byte. */
 void space_read_block(struct space *space, u64 addr, void *out, u64 len);
 void space_write_block(struct space *space, u64 addr, const void *in, u64 len);
-/* The host's view of RAM at ADDR, for what goes straight between it and a file: *LEN (at least 1) is cut to the bytes that lie together. NULL:
- * no RAM; WRITE: ROM is none. It is good until the map changes. After writing LEN bytes through it, tell space_written. */
+/* The host's view of RAM at ADDR, for what goes straight between it and a file: *LEN (at least 1) is cut to the bytes
+ * that lie together. NULL: no RAM; WRITE: ROM is none. It is good until the map changes. After writing LEN bytes
+ * through it, tell space_written. */
 u8 *space_view(struct space *space, u64 addr, u64 *len, bool write);
 void space_written(struct space *space, u64 addr, u64 len);
 /* Look or poke without side effects (debuggers, loaders): devices read as ones and are not written; ROM is written. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The decode cache. A block is a run of operations decoded from one physical page for one mode; it may be left in its middle (a conditional
- * jump that is taken) but is entered only at its start. Blocks know nothing of linear addresses: r[RIP] says where the block runs this time.
+/* The decode cache. A block is a run of operations decoded from one physical page for one mode; it may be left in its
+ * middle (a conditional jump that is taken) but is entered only at its start. Blocks know nothing of linear addresses:
+ * r[RIP] says where the block runs this time.
  *
  *     ops:  [guard] insn  insn  jcc  insn ... [end]        end: goes on in the next block; absent after an unconditional transfer
  *     an instruction that crosses into the next page has a block of its own, with a first operation that checks where that page is
  *
- * Nothing is freed singly. A block whose bytes change gets a first operation that sends everybody to look again; when the arena is full,
- * everything is forgotten at once. */
+ * Nothing is freed singly. A block whose bytes change gets a first operation that sends everybody to look again; when
+ * the arena is full, everything is forgotten at once. */
 #include <stdlib.h>
 #include "cpu/engine/guard.h"
 #include "cpu/engine/passes.h"
@@ -38,8 +39,8 @@ struct code_page {
 	struct code_page *next;
 };
 
-/* Blocks that were found lately, for one look instead of two or three, each of which misses the host's cache. None that needs a look at CS's limit or
- * at a second page is here. */
+/* Blocks that were found lately, for one look instead of two or three, each of which misses the host's cache. None that
+ * needs a look at CS's limit or at a second page is here. */
 struct found {
 	u64 tag;                     /* block_tag; 0: none */
 	struct op *ops;
@@ -55,7 +56,8 @@ struct blocks {
 	struct found found[1 << FOUND_BITS];
 	struct code_page *pages[1 << PAGE_BITS];
 	struct block_counts counts;  /* flushes: the generation. code_bytes: without what there is now */
-	bool kept;                   /* the block that was found last may be found again by others: it is in the cache */
+	/* the block that was found last may be found again by others: it is in the cache */
+	bool kept;
 };
 
 /* A block has at least two operations. */
@@ -78,7 +80,8 @@ bool blocks_new(struct cpu *c, const struct cpu *with, bool stitched)
 
 static struct code_page **page_slot(struct blocks *b, u64 page)
 {
-	struct code_page **at = &b->pages[(page >> PAGE_SHIFT ^ page >> (PAGE_SHIFT + PAGE_BITS)) & ((1 << PAGE_BITS) - 1)];
+	struct code_page **at =
+		&b->pages[(page >> PAGE_SHIFT ^ page >> (PAGE_SHIFT + PAGE_BITS)) & ((1 << PAGE_BITS) - 1)];
 
 	while (*at && (*at)->page != page)
 		at = &(*at)->next;
@@ -94,8 +97,8 @@ static u8 *page_flags(struct cpu *c, u64 page)
 	return r && r->kind == RANGE_RAM ? &r->ram->pages[(r->ram_offset + (page - r->base)) >> PAGE_SHIFT] : NULL;
 }
 
-/* RAM may be seen at several places, as a ROM is below 1 MiB and below 4 GiB: the pages, one after the other, that show what PAGE does. *AT
- * counts; it begins as 0. PAGE itself comes first. */
+/* RAM may be seen at several places, as a ROM is below 1 MiB and below 4 GiB: the pages, one after the other, that show
+ * what PAGE does. *AT counts; it begins as 0. PAGE itself comes first. */
 static bool alias(struct cpu *c, u64 page, unsigned *at, u64 *out)
 {
 	const struct range *r = space_find(c->mem, page, NULL), *q;
@@ -112,7 +115,8 @@ static bool alias(struct cpu *c, u64 page, unsigned *at, u64 *out)
 	while (*at <= c->mem->count) {
 		q = &c->mem->ranges[(*at)++ - 1];
 		*out = q->base + (offset - q->ram_offset);
-		if (q->kind == RANGE_RAM && q->ram == r->ram && offset - q->ram_offset < q->size && *out != page && !(*out & ~PAGE_MASK))
+		if (q->kind == RANGE_RAM && q->ram == r->ram && offset - q->ram_offset < q->size && *out != page &&
+		    !(*out & ~PAGE_MASK))
 			return true;
 	}
 	return false;
@@ -126,7 +130,8 @@ static bool has_alias(struct cpu *c, u64 page)
 	return alias(c, page, &at, &other);
 }
 
-/* MONITOR's lines, of 64 bytes (CPUID leaf 5). Their pages are marked like those of code, so that whoever writes there says so. */
+/* MONITOR's lines, of 64 bytes (CPUID leaf 5). Their pages are marked like those of code, so that whoever writes there
+ * says so. */
 enum { MONITOR_LINE = 64 };
 
 static bool monitored(const struct cpu *c, u64 page)
@@ -295,7 +300,8 @@ struct source {
 	unsigned max;                /* instructions */
 	bool limited;                /* room ends at CS's limit, not at the page's end */
 	u64 phys;                    /* of the first byte */
-	u64 crossing;                /* physical page of what is beyond the page's end, if it must be looked at; NO_PAGE: not */
+	/* physical page of what is beyond the page's end, if it must be looked at; NO_PAGE: not */
+	u64 crossing;
 };
 
 /* Do blocks of MODE become machine code when they are hot? They begin with a counter. */
@@ -332,15 +338,18 @@ static bool point_at(const struct cpu *c, const struct source *s, unsigned ip)
 		observed_magic(c->all->observer, c->mode & MODE_BITS, s->bytes + ip, s->room - ip);
 }
 
-/* Decode into D, O. Returns how many operations; *bytes gets the length. 0: the first instruction needs more bytes than there are. */
+/* Decode into D, O. Returns how many operations; *bytes gets the length. 0: the first instruction needs more bytes than
+ * there are. */
 static unsigned build(struct cpu *c, const struct source *s, struct dec *d, struct op *o, unsigned *bytes)
 {
 	unsigned ip = 0, insns = 0, left = 0, count = begin(c, s, d, o);
 	u8 counts[MAX_OPS] = { 0 };  /* instructions that an operation does */
-	bool open = true, covered = c->all->observer && c->all->observer->built, branch; /* covered: what follows a branch is a block of its own */
+	/* covered: what follows a branch is a block of its own */
+	bool open = true, covered = c->all->observer && c->all->observer->built, branch;
 
 	while (insns < s->max && open && ip <= OP_IP_MAX - EARLY_BYTES && !(insns && unlikely(point_at(c, s, ip)))) {
-		enum decode_result r = decode(c->isa, c->model, c->mode, s->bytes + ip, s->room - ip, &d[count], &o[count]);
+		enum decode_result r =
+			decode(c->isa, c->model, c->mode, s->bytes + ip, s->room - ip, &d[count], &o[count]);
 		u32 checks;
 
 		if (r == DECODE_MORE && (insns || !s->limited)) {
@@ -350,7 +359,8 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		}
 		if (r == DECODE_MORE || r == DECODE_LONG) { /* beyond the limit, or longer than 15 bytes: #GP(0) */
 			decode_fault(&o[count], r == DECODE_LONG ? RAISE_GP_LONG : RAISE_GP_LIMIT);
-			o[count].len = (u8)(s->room - ip < 15 ? s->room - ip : 15); /* what the verdict was made from, so that a write there voids it */
+			/* what the verdict was made from, so that a write there voids it */
+			o[count].len = (u8)(s->room - ip < 15 ? s->room - ip : 15);
 			d[count].row = NULL;
 		}
 		checks = d[count].row && !d[count].raises ? guard_checks(d[count].row->insn->check, c->mode) : 0;
@@ -358,7 +368,8 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			d[count + 1] = d[count];
 			o[count + 1] = o[count];
 			d[count].row = NULL;
-			o[count] = (struct op){ .run = guard, .imm = checks, .ip = ip & OP_IP_MAX, .len = o[count + 1].len, .osize = o[count + 1].osize };
+			o[count] = (struct op){ .run = guard, .imm = checks, .ip = ip & OP_IP_MAX,
+				.len = o[count + 1].len, .osize = o[count + 1].osize };
 			counts[count++] = 0;
 		}
 		o[count].ip = ip & OP_IP_MAX;
@@ -374,7 +385,8 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			} else {
 				o[count].disp = (s32)target;
 				o[count].target = NULL;
-				o[count].in_page = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && target + s->offset >= 0 && target + s->offset < PAGE_SIZE;
+				o[count].in_page = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && target + s->offset >= 0 &&
+						   target + s->offset < PAGE_SIZE;
 			}
 		}
 		open = d[count].row && (conditional(&d[count]) || !d[count].row->insn->ends);
@@ -479,7 +491,8 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		s.room = (unsigned)to_limit;
 		s.limited = true;
 	}
-	if (!has(c->model, F_I286) && to_limit < window) { /* round the end of the segment: an instruction of its own, never kept */
+	/* round the end of the segment: an instruction of its own, never kept */
+	if (!has(c->model, F_I286) && to_limit < window) {
 		read_bytes(c, host, phys, copy, (unsigned)to_limit);
 		read_bytes(c, NULL, c->cs_base, copy + to_limit, window - (unsigned)to_limit);
 		s = (struct source){ copy, window, offset, 1, false, phys, NO_PAGE };
@@ -521,7 +534,8 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	b->used += (count + 1) & ~(size_t)1;
 	block = &b->pool[b->pool_used++];
 	count_block(c, count, bytes);
-	*block = (struct block){ .phys = phys, .mode = c->mode_number, .count = (u16)count, .bytes = (u16)bytes, .ops = o,
+	*block = (struct block){ .phys = phys, .mode = c->mode_number, .count = (u16)count, .bytes = (u16)bytes,
+		.ops = o,
 		.room = s.limited ? (u16)s.room : 0, .phys2 = crossing ? phys2 & PAGE_MASK : NO_PAGE };
 	if (!note_page(c, block, 0, phys & PAGE_MASK, offset, bytes < room ? bytes : room) ||
 	    (crossing && bytes > room && !note_page(c, block, 1, phys2 & PAGE_MASK, 0, bytes - room))) {
@@ -555,7 +569,8 @@ static void block_remove(struct cpu *c, struct block *block)
 const struct op *block_find(struct cpu *c)
 {
 	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, phys2;
-	bool unlimited = in_64(c) || (c->seg[CS].limit == 0xffffffff && !c->cs_base); /* no block of one page can reach beyond */
+	/* no block of one page can reach beyond */
+	bool unlimited = in_64(c) || (c->seg[CS].limit == 0xffffffff && !c->cs_base);
 	struct block *block;
 	struct found *found;
 	u8 *host, *host2;
@@ -584,7 +599,8 @@ const struct op *block_find(struct cpu *c)
 		return block_build(c, linear, phys, host);
 	c->blocks->kept = true;
 	/* It was made for another limit of CS? */
-	if (!in_64(c) && (block->room ? block->room != (u64)c->seg[CS].limit - rip + 1 : block->bytes > (u64)c->seg[CS].limit - rip + 1)) {
+	if (!in_64(c) && (block->room ? block->room != (u64)c->seg[CS].limit - rip + 1
+				      : block->bytes > (u64)c->seg[CS].limit - rip + 1)) {
 		block_remove(c, block);
 		return block_build(c, linear, phys, host);
 	}
@@ -608,11 +624,13 @@ bool block_known(struct cpu *c, const struct op *o)
 	u64 linear = (c->r[RIP] + c->cs_base) & c->linear_mask;
 	const struct tlb_code *t = &code_view(c)->code[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
-	if (o < b->arena || o >= b->arena + b->used || t->valid == TLB_NONE || (t->valid & PAGE_MASK) != (linear & PAGE_MASK))
+	if (o < b->arena || o >= b->arena + b->used || t->valid == TLB_NONE ||
+	    (t->valid & PAGE_MASK) != (linear & PAGE_MASK))
 		return false;
 	for (size_t i = b->pool_used; i-- > 0;)
 		if (b->pool[i].ops == o)
-			return b->pool[i].mode == c->mode_number && b->pool[i].phys == (t->phys | (linear & (PAGE_SIZE - 1)));
+			return b->pool[i].mode == c->mode_number &&
+			       b->pool[i].phys == (t->phys | (linear & (PAGE_SIZE - 1)));
 	return false;
 }
 #endif
@@ -668,7 +686,8 @@ bool code_spares(const struct cpu *c, u64 page, unsigned offset, unsigned len)
 {
 	const struct code_page *p = *page_slot(c->blocks, page);
 
-	return p && p->alone && !c->all->remapped && (*p->flags & (PAGE_DIRTY | PAGE_WATCH)) == PAGE_DIRTY && !decoded(p, offset, len);
+	return p && p->alone && !c->all->remapped && (*p->flags & (PAGE_DIRTY | PAGE_WATCH)) == PAGE_DIRTY &&
+	       !decoded(p, offset, len);
 }
 
 static void page_written(struct cpu *c, u64 page, unsigned from, unsigned len)

@@ -6,7 +6,8 @@
 #if VCPU_CHECKS
 static void check_operands(const struct dec *d, const struct op *o)
 {
-	CHECK(o->form == d->row->form[d->mem] || (o->code == CODE_test && o->form == FORM_RI)); /* TEST of a register with itself has one source */
+	/* TEST of a register with itself has one source */
+	CHECK(o->form == d->row->form[d->mem] || (o->code == CODE_test && o->form == FORM_RI));
 	CHECK(o->mem == d->mem && o->osize <= 8 && o->asize <= 2);
 	if (!d->mem)
 		return;
@@ -27,14 +28,17 @@ void check_block(const struct dec *d, const struct op *o, unsigned count, unsign
 		CHECK(last ? o[i].left <= 1 : o[i].left >= o[i + 1].left && o[i].left - o[i + 1].left <= 2);
 		if (!d[i].row)
 			continue;
-		CHECK(d[i].raises ? o[i].code == CODE_NONE : o[i].code == d[i].row->insn->code || (d[i].row->next && o[i].code));
+		CHECK(d[i].raises ? o[i].code == CODE_NONE
+				  : o[i].code == d[i].row->insn->code || (d[i].row->next && o[i].code));
 		CHECK(first || o[i].ip >= o[i - 1].ip);
 		if (!d[i].raises && !d[i].fused)
 			check_operands(&d[i], &o[i]);
 		if (d[i].fused)
-			CHECK(!last && d[i].row->insn->fuse && d[i + 1].row && d[i + 1].row->insn->condition && !d[i + 1].raises);
+			CHECK(!last && d[i].row->insn->fuse && d[i + 1].row && d[i + 1].row->insn->condition &&
+			      !d[i + 1].raises);
 		if (d[i].forwarded)
-			CHECK(!first && d[i - 1].row && d[i - 1].row->insn->gives && !d[i - 1].raises && !dec_is_mem(&d[i - 1], 0) && dec_size(&d[i - 1], 0) >= 4 &&
+			CHECK(!first && d[i - 1].row && d[i - 1].row->insn->gives && !d[i - 1].raises &&
+			      !dec_is_mem(&d[i - 1], 0) && dec_size(&d[i - 1], 0) >= 4 &&
 			      (o[i].base == o[i - 1].dst || o[i].src == o[i - 1].dst));
 		if (d[i].dead_flags)
 			CHECK(d[i].row->insn->pure && !d[i].mem && !last);
@@ -51,12 +55,15 @@ static void check_tlb(struct cpu *c, const struct view *v)
 
 		if (page == TLB_NONE)
 			continue;
-		CHECK(e->valid != TLB_NONE && (e->valid & PAGE_MASK) == page && (e->write == TLB_NONE || e->write == page));
+		CHECK(e->valid != TLB_NONE && (e->valid & PAGE_MASK) == page &&
+		      (e->write == TLB_NONE || e->write == page));
 		CHECK(e->write == TLB_NONE || e->valid & VALID_WRITE);
 		CHECK((page >> PAGE_SHIFT & (TLB_SIZE - 1)) == v->used[i]);
 		r = space_find(c->mem, phys, NULL);
-		CHECK(r && r->kind == RANGE_RAM && page + e->addend == (u64)(uintptr_t)(r->ram->host + r->ram_offset + (phys - r->base)));
-		CHECK(e->write == TLB_NONE || !(r->ram->pages[(r->ram_offset + (phys - r->base)) >> PAGE_SHIFT] & PAGE_CODE));
+		CHECK(r && r->kind == RANGE_RAM &&
+		      page + e->addend == (u64)(uintptr_t)(r->ram->host + r->ram_offset + (phys - r->base)));
+		CHECK(e->write == TLB_NONE ||
+		      !(r->ram->pages[(r->ram_offset + (phys - r->base)) >> PAGE_SHIFT] & PAGE_CODE));
 	}
 }
 

@@ -3,7 +3,8 @@
  *
  *     prefixes  [REX | VEX]  opcode map, opcode  ModRM  SIB  displacement  immediate
  *
- * The table says which row the bytes are and what its operands are; this file only knows how instructions are laid out (SDM vol. 2, chapter 2). */
+ * The table says which row the bytes are and what its operands are; this file only knows how instructions are laid out
+ * (SDM vol. 2, chapter 2). */
 #include "cpu/op.h"
 
 struct reader {
@@ -134,7 +135,8 @@ static bool take_vex(struct reader *r, struct dec *d, bool three)
 	}
 	if (d->bits != 64)
 		d->rex &= REX_W;
-	d->vvvv = ~(b >> 3) & 15; /* outside of 64-bit mode bit 3 says nothing, but where all four must be 1 (SDM vol. 2, 2.3.5.6) */
+	/* outside of 64-bit mode bit 3 says nothing, but where all four must be 1 (SDM vol. 2, 2.3.5.6) */
+	d->vvvv = ~(b >> 3) & 15;
 	d->vex_l = b >> 2 & 1;
 	d->pp = (u8[]){ 0, 1, 2, 3 }[b & 3];
 	d->map = map;
@@ -145,7 +147,8 @@ static bool take_opcode(struct reader *r, struct dec *d, const struct model *mod
 {
 	u8 b = (u8)take(r, 1);
 
-	if ((b == 0xc4 || b == 0xc5) && (has(model, F_AVX) || has(model, F_BMI1) || has(model, F_BMI2)) && (d->bits == 64 || (r->at < r->end && *r->at >= 0xc0 && (d->mode & (MODE_PE | MODE_V86)) == MODE_PE))) {
+	if ((b == 0xc4 || b == 0xc5) && (has(model, F_AVX) || has(model, F_BMI1) || has(model, F_BMI2)) &&
+	    (d->bits == 64 || (r->at < r->end && *r->at >= 0xc0 && (d->mode & (MODE_PE | MODE_V86)) == MODE_PE))) {
 		if (!take_vex(r, d, b == 0xc4))
 			return false;
 		d->opcode = (u8)take(r, 1);
@@ -169,7 +172,8 @@ static bool take_opcode(struct reader *r, struct dec *d, const struct model *mod
 
 static void ea16(struct reader *r, struct dec *d, struct op *o)
 {
-	static const u8 base[8] = { RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX }, index[8] = { RSI, RDI, RSI, RDI, RZERO, RZERO, RZERO, RZERO };
+	static const u8 base[8] = { RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX },
+			index[8] = { RSI, RDI, RSI, RDI, RZERO, RZERO, RZERO, RZERO };
 	unsigned mod = d->modrm >> 6, rm = d->modrm & 7;
 
 	o->base = (u8)(8 * base[rm]);
@@ -249,7 +253,8 @@ static void set_register(struct op *o, unsigned position, unsigned reg)
 static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned n, bool *had_imm)
 {
 	const struct operand *p = &d->row->operand[n];
-	unsigned size = size_of(d, p->size), reg = (d->modrm >> 3 & 7) | (d->rex & REX_R) << 1, rm = (d->modrm & 7) | (d->rex & REX_B) << 3;
+	unsigned size = size_of(d, p->size), reg = (d->modrm >> 3 & 7) | (d->rex & REX_R) << 1,
+		 rm = (d->modrm & 7) | (d->rex & REX_B) << 3;
 	s64 imm;
 
 	switch (p->kind) {
@@ -354,7 +359,8 @@ BODY(raise_gp)
 		o->imm == RAISE_GP_LIMIT ? "the instruction's bytes go on beyond the limit of the code segment (5.3)" :
 		o->imm == RAISE_GP_UMIP ? "CR4.UMIP keeps it from all rings but 0 (2.5)" :
 		o->imm == RAISE_GP_TSD ? "CR4.TSD is set, and CPL is not 0 (2.5)" :
-		o->imm == RAISE_GP_PCE ? "CR4.PCE is clear, and CPL is not 0 (2.5)" : "it is a privileged instruction, and CPL is not 0 (5.9)");
+		o->imm == RAISE_GP_PCE ? "CR4.PCE is clear, and CPL is not 0 (2.5)"
+		: "it is a privileged instruction, and CPL is not 0 (5.9)");
 }
 BODY_HANDLER(raise_gp)
 
@@ -376,8 +382,8 @@ static bool vvvv_ok(const struct dec *d)
 	return !d->vvvv;
 }
 
-/* Control and debug registers that do not exist are #UD, before anything else is looked at (SDM vol. 2, MOV). DR4 and DR5 are a matter of
- * CR4.DE. */
+/* Control and debug registers that do not exist are #UD, before anything else is looked at (SDM vol. 2, MOV). DR4 and
+ * DR5 are a matter of CR4.DE. */
 static bool system_registers_ok(const struct dec *d)
 {
 	unsigned reg = (d->modrm >> 3 & 7) | (d->rex & REX_R) << 1;
@@ -393,7 +399,8 @@ static bool system_registers_ok(const struct dec *d)
 	return true;
 }
 
-/* The index of a gather is a vector register, any of them; there must be a SIB byte, and destination, index and mask must be three. */
+/* The index of a gather is a vector register, any of them; there must be a SIB byte, and destination, index and mask
+ * must be three. */
 static bool take_vector_index(struct dec *d, struct op *o)
 {
 	unsigned index = (d->sib >> 3 & 7) | (d->rex & REX_X) << 2;
@@ -408,8 +415,8 @@ static bool take_vector_index(struct dec *d, struct op *o)
 
 /* ---- the whole ---- */
 
-/* Before the 286 an instruction may have any number of prefixes. A row of more than we look at is an instruction of its own, which does nothing: they are
- * the same ones again and again. */
+/* Before the 286 an instruction may have any number of prefixes. A row of more than we look at is an instruction of its
+ * own, which does nothing: they are the same ones again and again. */
 BODY(prefixes)
 {
 	c->r[RIP] = next_rip(c, o);
@@ -427,8 +434,9 @@ static enum decode_result skip_prefixes(struct dec *d, struct op *o)
 
 static u64 key_of(const struct dec *d)
 {
-	return d->modrm | (d->mem ? KEY_MEM : 0) | (u64)d->pp << 9 | (d->rex & REX_W ? KEY_W : 0) | (d->vex_l ? KEY_L : 0) |
-	       (d->bits == 64 ? KEY_64 : 0) | (d->vex ? KEY_VEX : 0) | (d->opsize_prefix != (d->bits == 16) ? KEY_O16 : 0);
+	return d->modrm | (d->mem ? KEY_MEM : 0) | (u64)d->pp << 9 | (d->rex & REX_W ? KEY_W : 0) |
+	       (d->vex_l ? KEY_L : 0) | (d->bits == 64 ? KEY_64 : 0) | (d->vex ? KEY_VEX : 0) |
+	       (d->opsize_prefix != (d->bits == 16) ? KEY_O16 : 0);
 }
 
 static const struct isa_row *match(const struct isa_row *row, u64 key)
@@ -479,7 +487,8 @@ static enum decode_result take_row(struct reader *r, const struct isa *isa, stru
 		return DECODE_UD;
 	/* MOV to and from CR, DR: ModRM.mod is ignored, rm is always a register (SDM vol. 2, MOV). */
 	for (unsigned i = 0; i < d->row->operands; i++)
-		if (d->row->operand[i].kind == OPK_R && (dec_kind(d, 0) == OPK_C || dec_kind(d, 1) == OPK_C || dec_kind(d, 0) == OPK_D || dec_kind(d, 1) == OPK_D))
+		if (d->row->operand[i].kind == OPK_R && (dec_kind(d, 0) == OPK_C || dec_kind(d, 1) == OPK_C ||
+							 dec_kind(d, 0) == OPK_D || dec_kind(d, 1) == OPK_D))
 			d->mem = false;
 	return DECODE_OK;
 }
@@ -551,14 +560,17 @@ static void choose_handler(struct dec *d, struct op *o)
 		insn_gen[d->row->insn->code](d, o);
 }
 
-enum decode_result decode(const struct isa *isa, const struct model *model, u64 mode, const u8 *code, unsigned len, struct dec *d, struct op *o)
+enum decode_result decode(const struct isa *isa, const struct model *model, u64 mode, const u8 *code, unsigned len,
+			  struct dec *d, struct op *o)
 {
-	const unsigned limit = has(model, F_I386) || !has(model, F_I286) ? decode_window(model) : 10; /* a 286 takes 10 bytes */
+	/* a 286 takes 10 bytes */
+	const unsigned limit = has(model, F_I386) || !has(model, F_I286) ? decode_window(model) : 10;
 	struct reader r = { code, code + (len < limit ? len : limit), false };
 	enum decode_result result;
 	bool whole;
 
-	*d = (struct dec){ .model = model, .mode = mode, .bits = (mode & MODE_BITS) == MODE_64 ? 64 : (mode & MODE_BITS) == MODE_32 ? 32 : 16, .seg = FLAT };
+	*d = (struct dec){ .model = model, .mode = mode, .bits = (mode & MODE_BITS) == MODE_64 ? 64
+		: (mode & MODE_BITS) == MODE_32 ? 32 : 16, .seg = FLAT };
 	*o = (struct op){ .base = 8 * RZERO, .index = 8 * RZERO };
 	whole = take_prefixes(&r, d, model) && take_opcode(&r, d, model);
 	if (unlikely(r.at - code > EARLY_PREFIXES + 1) && !has(model, F_I286))

@@ -8,7 +8,8 @@
 #include "cpu/insn/alu.h"
 #include "cpu/jump.h"
 
-/* Condition CC (see condition.h) after WHAT gave R from A and B. Not all can be asked of the result alone: see fused.def. */
+/* Condition CC (see condition.h) after WHAT gave R from A and B. Not all can be asked of the result alone: see
+ * fused.def. */
 ALWAYS_INLINE bool holds(enum alu what, unsigned cc, u64 a, u64 b, u64 r, unsigned size)
 {
 	s64 sa = (s64)extend(a, size), sb = (s64)extend(b, size), sr = (s64)extend(r, size);
@@ -56,7 +57,8 @@ COLD_HANDLER(fused_slow)
 	RUN(o + 1);
 }
 
-ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size, enum form form, bool in64, bool forwarded, u64 last)
+ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size,
+				 enum form form, bool in64, bool forwarded, u64 last)
 {
 	u64 a, b, r;
 
@@ -84,7 +86,8 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 }
 
 /* The second half is CMOVcc of MSIZE bytes. Without FLAGS nobody sees those of the first half behind it. */
-ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size,
+ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc,
+	unsigned size,
 				      enum form form, unsigned msize, bool flags)
 {
 	u64 a = reg_get(c, o->base, size), b = form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size);
@@ -95,10 +98,13 @@ ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, 
 }
 
 #define FUSED(what, size, form, in64, cc) \
-	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, false, last); } \
-	FORWARDED_HANDLER(forwarded_##what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, true, last); }
+	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, \
+		FORM_##form, in64, false, last); } \
+	FORWARDED_HANDLER(forwarded_##what##_##form##size##_##in64##_##cc) { \
+		return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, true, last); }
 #define FUSED_LOAD(what, size, form, in64, cc) \
-	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, false, last); }
+	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, \
+		FORM_##form, in64, false, last); }
 #define MOVE(name, what, cc, size, form, msize) \
 	HANDLER(name) { return fused_move(c, o, n, what, cc, size, form, msize, true); } \
 	HANDLER(name##_n) { return fused_move(c, o, n, what, cc, size, form, msize, false); }

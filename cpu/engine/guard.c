@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Operations that are not instructions: they stand before those of a block, count nothing, and see to it that the block, or an instruction, may run. */
+/* Operations that are not instructions: they stand before those of a block, count nothing, and see to it that the
+ * block, or an instruction, may run. */
 #include "cpu/engine/guard.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 #include "cpu/x87.h"
 
-/* The block is no longer what memory holds. Once it is known what came in its place, target says so: links to it keep working. */
+/* The block is no longer what memory holds. Once it is known what came in its place, target says so: links to it keep
+ * working. */
 HANDLER(stale)
 {
 	n += o->left;
@@ -99,7 +101,8 @@ HANDLER(guard)
 		if (x87_freezes(c)) {
 			c->r[RIP] = op_rip(c, o);
 			c->activity = ACTIVITY_FERR;
-			c->shadow_at = 0; /* STI's holds off what comes before the next instruction begins, and that has begun */
+			/* STI's holds off what comes before the next instruction begins, and that has begun */
+			c->shadow_at = 0;
 			c->step = 0;      /* but it is not over */
 			c->attn |= ATTN_LINE;
 			n += o->left;

@@ -12,8 +12,8 @@ handler stale;          /* in place of the first operation of a block whose byte
 handler check_crossing; /* imm: the page that the second part of the instruction was read from */
 handler observed_point; /* imm: the physical address */
 handler magic_point;
-/* Which checks of a row with CHECK are made each time in MODE, and what makes those that imm names before the operation behind it, whose operand
- * size it has. */
+/* Which checks of a row with CHECK are made each time in MODE, and what makes those that imm names before the operation
+ * behind it, whose operand size it has. */
 u32 guard_checks(u32 check, u64 mode);
 handler guard;
 

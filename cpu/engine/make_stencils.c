@@ -83,9 +83,15 @@ static GElf_Sym symbol(const struct object *o, size_t n)
 	return s;
 }
 
-static const char *symbol_name(const struct object *o, const GElf_Sym *s) { return elf_strptr(o->elf, o->strings, s->st_name); }
+static const char *symbol_name(const struct object *o, const GElf_Sym *s)
+{
+	return elf_strptr(o->elf, o->strings, s->st_name);
+}
 
-static Elf_Data *contents(const struct object *o, size_t section) { return elf_getdata(elf_getscn(o->elf, section), NULL); }
+static Elf_Data *contents(const struct object *o, size_t section)
+{
+	return elf_getdata(elf_getscn(o->elf, section), NULL);
+}
 
 /* ---- what the stencils refer to ---- */
 
@@ -142,7 +148,8 @@ static int32_t data_at(const struct object *o, size_t section)
 
 struct block { size_t section; bool placed; unsigned at, size; };
 
-struct relocation { unsigned at; const char *symbol; size_t section /* of the symbol, SHN_UNDEF: none */; unsigned type; int64_t addend; };
+struct relocation { unsigned at; const char *symbol; size_t section /* of the symbol, SHN_UNDEF: none */; unsigned type;
+	int64_t addend; };
 
 struct patch { unsigned at; char kind[16], hole[32]; int64_t addend; };
 
@@ -160,7 +167,8 @@ static struct relocation relocation(const struct object *o, size_t section, size
 
 	gelf_getrela(o->relocations[section], (int)n, &r);
 	s = symbol(o, GELF_R_SYM(r.r_info));
-	return (struct relocation){ (unsigned)r.r_offset, symbol_name(o, &s), s.st_shndx, (unsigned)GELF_R_TYPE(r.r_info), r.r_addend + (int64_t)s.st_value };
+	return (struct relocation){ (unsigned)r.r_offset, symbol_name(o, &s), s.st_shndx,
+				    (unsigned)GELF_R_TYPE(r.r_info), r.r_addend + (int64_t)s.st_value };
 }
 
 static size_t relocation_count(const struct object *o, size_t section)
@@ -185,7 +193,8 @@ static bool last_jump(const struct object *o, unsigned b, struct relocation *out
 	for (size_t i = 0; i < n; i++) {
 		struct relocation r = relocation(o, blocks[b].section, i);
 
-		if (r.at + 4 == d->d_size && r.at >= 1 && ((uint8_t *)d->d_buf)[r.at - 1] == JMP && (r.at < 2 || ((uint8_t *)d->d_buf)[r.at - 2] != 0x0f)) {
+		if (r.at + 4 == d->d_size && r.at >= 1 && ((uint8_t *)d->d_buf)[r.at - 1] == JMP &&
+		    (r.at < 2 || ((uint8_t *)d->d_buf)[r.at - 2] != 0x0f)) {
 			*out = r;
 			return true;
 		}
@@ -208,7 +217,8 @@ static struct relocation threaded(const struct object *o, struct relocation r)
 		int b = block_of(r.section);
 		struct relocation next;
 
-		if (b < 0 || r.addend != -4 || contents(o, blocks[b].section)->d_size != JMP_SIZE || !last_jump(o, (unsigned)b, &next))
+		if (b < 0 || r.addend != -4 || contents(o, blocks[b].section)->d_size != JMP_SIZE ||
+		    !last_jump(o, (unsigned)b, &next))
 			break;
 		r.section = next.section;
 		r.symbol = next.symbol;
@@ -249,7 +259,8 @@ static bool member_hole(const struct relocation *r, struct patch *p)
 {
 	for (unsigned i = 0; i < MEMBERS; i++)
 		if (!strncmp(r->symbol, "hole_", 5) && is(r->symbol + 7, member_names[i])) {
-			snprintf(p->hole, sizeof p->hole, "%s%s", r->symbol[5] == '1' ? "HOLE_MEMBERS + HOLE_" : "HOLE_", member_names[i]);
+			snprintf(p->hole, sizeof p->hole, "%s%s",
+				 r->symbol[5] == '1' ? "HOLE_MEMBERS + HOLE_" : "HOLE_", member_names[i]);
 			return true;
 		}
 	return false;
@@ -265,7 +276,8 @@ static bool marked(const struct relocation *r, struct patch *p, unsigned at)
 	unsigned rex = at - (two_bytes ? 5 : 4);
 
 	snprintf(p->kind, sizeof p->kind, "MARKED + %u", mark);
-	p->addend = (code[at - 2] >> 3 & 7) | (code[rex] & 4) << 1 | (r->addend & ((1 << MARK_SHIFT) - 1)) << PATCH_PART_SHIFT;
+	p->addend = (code[at - 2] >> 3 & 7) | (code[rex] & 4) << 1 |
+		    (r->addend & ((1 << MARK_SHIFT) - 1)) << PATCH_PART_SHIFT;
 	return mark && mark < MARKS && is_rex(code[rex]) && member_hole(r, p);
 }
 
@@ -303,8 +315,9 @@ static bool describe(const struct object *o, const struct relocation *r, struct 
 	if (r->section != SHN_UNDEF) { /* constants that the compiler has put aside: not code, not what may change */
 		GElf_Shdr h;
 
-		if (r->section >= o->sections || !gelf_getshdr(elf_getscn(o->elf, r->section), &h) || h.sh_flags & (SHF_EXECINSTR | SHF_WRITE) ||
-		    h.sh_type != SHT_PROGBITS || relocation_count(o, r->section))
+		if (r->section >= o->sections || !gelf_getshdr(elf_getscn(o->elf, r->section), &h) ||
+		    h.sh_flags & (SHF_EXECINSTR | SHF_WRITE) || h.sh_type != SHT_PROGBITS ||
+		    relocation_count(o, r->section))
 			return false;
 		strcpy(p->hole, "HOLE_DATA");
 		p->addend += data_at(o, r->section);
@@ -312,7 +325,10 @@ static bool describe(const struct object *o, const struct relocation *r, struct 
 	}
 	if (r->addend != -4 || !strncmp(r->symbol, "mem", 3)) /* libc's may be too far away */
 		return false;
-	strcpy(p->hole, is(r->symbol, "next_1") ? "HOLE_NEXT_1" : is(r->symbol, "next_2") ? "HOLE_NEXT_2" : is(r->symbol, "linked") ? "HOLE_LINKED" : "HOLE_FUNCTION");
+	strcpy(p->hole, is(r->symbol, "next_1")   ? "HOLE_NEXT_1"
+			: is(r->symbol, "next_2") ? "HOLE_NEXT_2"
+			: is(r->symbol, "linked") ? "HOLE_LINKED"
+						  : "HOLE_FUNCTION");
 	p->addend = is(p->hole, "HOLE_FUNCTION") ? function_index(r->symbol) : 0;
 	return true;
 }
@@ -322,7 +338,8 @@ static bool describe(const struct object *o, const struct relocation *r, struct 
 static FILE *out_code, *out_patches, *out_table;
 static unsigned code_total, patch_total, stencil_total, left_out;
 static const char **plains;
-static struct { const char *plain; unsigned size; uint8_t code[MAX_CODE]; } last_linked; /* the form L_ that was made last */
+/* the form L_ that was made last */
+static struct { const char *plain; unsigned size; uint8_t code[MAX_CODE]; } last_linked;
 
 /* A way on must be a jump: a call would come back. */
 static bool jumps(const struct patch *p)
@@ -335,7 +352,8 @@ struct facts {
 	unsigned hot;
 	int next, links;
 	bool seldom, skips, leaves, fixed, calls, indirect, vectors;
-	bool returns, written;            /* aside code goes back to hot code; vector registers are written without marks */
+	/* aside code goes back to hot code; vector registers are written without marks */
+	bool returns, written;
 	bool uses_link, second;           /* there is a linked jump: its own; that of the operation behind it */
 };
 
@@ -343,14 +361,16 @@ static void finish(const char *plain, const struct facts *f)
 {
 	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d },\n",
 	        plain, code_total, patch_total, f->hot, code_size,
-	        patch_count, f->next, f->links, f->seldom, f->skips, f->leaves, !f->leaves && f->next == 1 && f->hot == code_size, f->fixed,
+	        patch_count, f->next, f->links, f->seldom, f->skips, f->leaves, !f->leaves && f->next == 1 &&
+	        f->hot == code_size, f->fixed,
 	        f->calls || f->indirect, f->vectors, !f->fixed && !f->returns, f->calls || f->written);
 	plains = grow(plains, (stencil_total + 1) * sizeof *plains);
 	plains[stencil_total++] = strdup(plain);
 	for (unsigned i = 0; i < code_size; i++)
 		fprintf(out_code, "%u,%s", code[i], i % 32 == 31 || i + 1 == code_size ? "\n" : "");
 	for (unsigned i = 0; i < patch_count; i++)
-		fprintf(out_patches, "\t{ %u, %s, PATCH_%s, %ld },\n", patches[i].at, patches[i].hole, patches[i].kind, (long)patches[i].addend);
+		fprintf(out_patches, "\t{ %u, %s, PATCH_%s, %ld },\n", patches[i].at, patches[i].hole, patches[i].kind,
+			(long)patches[i].addend);
 	code_total += code_size;
 	patch_total += patch_count;
 }
@@ -364,7 +384,8 @@ static bool find_blocks(const struct object *o, const char *name)
 		GElf_Sym s = symbol(o, i);
 		const char *n = symbol_name(o, &s);
 
-		if (s.st_shndx == SHN_UNDEF || s.st_shndx >= o->sections || strncmp(n, name, len) || (n[len] && strncmp(n + len, ".__part.", 8) && !is(n + len, ".cold")))
+		if (s.st_shndx == SHN_UNDEF || s.st_shndx >= o->sections || strncmp(n, name, len) ||
+		    (n[len] && strncmp(n + len, ".__part.", 8) && !is(n + len, ".cold")))
 			continue;
 		if (block_count == MAX_BLOCKS)
 			return false;
@@ -447,7 +468,8 @@ static bool add_patch(const struct object *o, const struct block *b, const struc
 	f->calls |= is(p->hole, "HOLE_FUNCTION") && code[at - 1] == CALL;
 	f->vectors |= vector_mark(r);
 	f->returns |= is(p->hole, "HOLE_SELF") && at >= f->hot && p->addend < f->hot;
-	if (is(p->hole, "HOLE_SELF") && (at < f->hot) == (p->addend < f->hot)) { /* both here, or both aside: they keep their distance */
+	if (is(p->hole, "HOLE_SELF") && (at < f->hot) == (p->addend < f->hot)) {
+		/* both here, or both aside: they keep their distance */
 		int32_t distance = (int32_t)(p->addend - (at + 4));
 
 		memcpy(code + at, &distance, 4);
@@ -468,7 +490,8 @@ static bool find_patches(const struct object *o, struct facts *f)
 			struct relocation r = threaded(o, relocation(o, b->section, k));
 
 			f->written |= r.type == R_X86_64_NONE && is(r.symbol, "vectors_written");
-			if (r.at < b->size && r.type != R_X86_64_NONE && !add_patch(o, b, &r, f)) /* else it went with the jump */
+			/* else it went with the jump */
+			if (r.at < b->size && r.type != R_X86_64_NONE && !add_patch(o, b, &r, f))
 				return false;
 		}
 	}
@@ -495,8 +518,10 @@ static bool make(const struct object *o, const char *name)
 	f.skips |= f.next == 2;
 	f.links = links + f.second;
 	if (links != f.uses_link)
-		return links; /* of a handler without links the second form is the same as the first: not wanted, and no loss */
-	if (f.seldom && last_linked.plain && is(last_linked.plain, name + 2) && last_linked.size == code_size && !memcmp(last_linked.code, code, code_size))
+		/* of a handler without links the second form is the same as the first: not wanted, and no loss */
+		return links;
+	if (f.seldom && last_linked.plain && is(last_linked.plain, name + 2) && last_linked.size == code_size &&
+	    !memcmp(last_linked.code, code, code_size))
 		return true; /* the same */
 	if (links && !f.seldom) {
 		last_linked.plain = name + 2;
@@ -513,7 +538,8 @@ static void make_all(const struct object *o)
 		GElf_Sym s = symbol(o, i);
 		const char *n = symbol_name(o, &s);
 
-		if (GELF_ST_TYPE(s.st_info) != STT_FUNC || s.st_shndx == SHN_UNDEF || strstr(n, ".__part.") || strstr(n, ".cold") ||
+		if (GELF_ST_TYPE(s.st_info) != STT_FUNC || s.st_shndx == SHN_UNDEF || strstr(n, ".__part.") ||
+			strstr(n, ".cold") ||
 		    (strncmp(n, "S_", 2) && strncmp(n, "L_", 2) && strncmp(n, "N_", 2)))
 			continue;
 		if (!make(o, n)) {

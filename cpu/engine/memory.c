@@ -28,18 +28,21 @@ static bool page_access(struct cpu *c, u64 linear, unsigned access, u8 **host, u
 	return tlb_fill(c, linear, access, host, phys);
 }
 
-/* Bytes that may be written although their page, which has code, has no tag for writes: the one for reads is there, the TLB knows that the page is
- * writable, and no instruction was decoded from them. */
+/* Bytes that may be written although their page, which has code, has no tag for writes: the one for reads is there, the
+ * TLB knows that the page is writable, and no instruction was decoded from them. */
 static u8 *beside_code(const struct cpu *c, u64 linear, unsigned len)
 {
 	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
 	u8 *host = fast_host(c, linear, len, false);
 
-	return host && c->view->tlb[n].valid & VALID_WRITE && code_spares(c, c->view->phys[n], linear & (PAGE_SIZE - 1), len) ? host : NULL;
+	return host && c->view->tlb[n].valid & VALID_WRITE &&
+			       code_spares(c, c->view->phys[n], linear & (PAGE_SIZE - 1), len)
+		       ? host
+		       : NULL;
 }
 
-/* The bytes of an access that needs no more: nobody watches them. NULL: look further. Implicit supervisor accesses have the rights of the supervisor's
- * view, but from CPL 3 they walk each time (page.c). */
+/* The bytes of an access that needs no more: nobody watches them. NULL: look further. Implicit supervisor accesses have
+ * the rights of the supervisor's view, but from CPL 3 they walk each time (page.c). */
 static u8 *tagged(const struct cpu *c, u64 linear, unsigned len, unsigned access)
 {
 	bool write = (access & 3) == ACCESS_WRITE;
@@ -65,7 +68,10 @@ struct span { u8 *host[2]; u64 phys[2]; unsigned len[2]; };
 static bool wraps(u64 linear) { return (linear >> 48) - 1 < 0x100; }
 static unsigned bytes_before(u64 linear) { return (unsigned)(linear >> 48); }
 static u64 first_part(u64 linear) { return linear & 0xffffffff; }
-static u64 second_part(const struct cpu *c, u64 linear) { return wrap(c, first_part(linear) + bytes_before(linear) - 0x10000); }
+static u64 second_part(const struct cpu *c, u64 linear)
+{
+	return wrap(c, first_part(linear) + bytes_before(linear) - 0x10000);
+}
 
 static bool span_open(struct cpu *c, struct span *s, u64 linear, unsigned len, unsigned access)
 {
@@ -100,7 +106,8 @@ static void observe_span(struct cpu *c, const struct span *s, u64 linear, const 
 {
 	for (int i = 0; i < 2 && s->len[i]; linear = wrap(c, linear + s->len[i]), bytes += s->len[i], i++) {
 		if (!s->host[i] && observes(c, EVENT_MMIO) && is_device(c, s->phys[i]))
-			observe(c, EVENT_MMIO, s->phys[i], get_size(bytes, s->len[i] < 8 ? s->len[i] : 8), s->len[i], write);
+			observe(c, EVENT_MMIO, s->phys[i], get_size(bytes, s->len[i] < 8 ? s->len[i] : 8), s->len[i],
+				write);
 		observe_access(c, linear, s->phys[i], bytes, s->len[i], write);
 	}
 }
@@ -132,7 +139,8 @@ static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsign
 	}
 	if (unlikely(wraps(linear)))
 		return read_with(c, first_part(linear), to, bytes_before(linear), access) &&
-		       read_with(c, second_part(c, linear), to + bytes_before(linear), len - bytes_before(linear), access);
+		       read_with(c, second_part(c, linear), to + bytes_before(linear), len - bytes_before(linear),
+		       access);
 	if (!span_open(c, &s, linear, len, access))
 		return false;
 	for (int i = 0; i < 2 && s.len[i]; to += s.len[i], i++) {
@@ -159,7 +167,8 @@ static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, 
 	}
 	if (unlikely(wraps(linear)))
 		return write_with(c, first_part(linear), from, bytes_before(linear), access) &&
-		       write_with(c, second_part(c, linear), from + bytes_before(linear), len - bytes_before(linear), access);
+		       write_with(c, second_part(c, linear), from + bytes_before(linear), len - bytes_before(linear),
+		       access);
 	if (!span_open(c, &s, linear, len, access))
 		return false;
 	for (int i = 0; i < 2 && s.len[i]; from += s.len[i], i++) {
@@ -216,7 +225,8 @@ bool mem_check_write(struct cpu *c, u64 linear, unsigned len)
 {
 	struct span s;
 
-	return tagged(c, linear, len, ACCESS_WRITE) || wraps(linear) || span_open(c, &s, linear, len, ACCESS_WRITE); /* where offsets wrap, nothing faults */
+	/* where offsets wrap, nothing faults */
+	return tagged(c, linear, len, ACCESS_WRITE) || wraps(linear) || span_open(c, &s, linear, len, ACCESS_WRITE);
 }
 
 bool sys_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
@@ -275,20 +285,24 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 	}
 	if (in_protected(c)) {
 		if (s->attr & SEG_UNUSABLE || !(s->attr & SEG_P))
-			return fault_because(c, vector, 0, "the operand's segment register holds the null selector (5.4.1)");
+			return fault_because(c, vector, 0,
+					     "the operand's segment register holds the null selector (5.4.1)");
 		if (write && s->attr & SEG_CODE)
 			return fault_because(c, vector, 0, "the operand that is written is in a code segment (5.4)");
 		if (write && !(s->attr & SEG_W))
-			return fault_because(c, vector, 0, "the operand that is written is in a read-only segment (5.4)");
+			return fault_because(c, vector, 0,
+					     "the operand that is written is in a read-only segment (5.4)");
 		if (s->attr & SEG_CODE && !(s->attr & SEG_W))
-			return fault_because(c, vector, 0, "the operand is in a code segment that is not readable (5.4)");
+			return fault_because(c, vector, 0,
+					     "the operand is in a code segment that is not readable (5.4)");
 	}
 	if ((s->attr & (SEG_CODE | SEG_E)) == SEG_E) {
 		u32 top = s->attr & SEG_DB ? 0xffffffff : 0xffff;
 
 		if (offset <= s->limit || last > top)
 			return fault_because(c, vector, 0, "the operand is outside of its expand-down segment (5.3)");
-	} else if (last > s->limit && (s->limit != 0xffffffff || s->base)) { /* a flat segment wraps: SDM vol. 3, 5.3 leaves it open */
+	} else if (last > s->limit && (s->limit != 0xffffffff || s->base)) {
+		/* a flat segment wraps: SDM vol. 3, 5.3 leaves it open */
 		if (!in_protected(c) && !in_v86(c))
 			log_line(c->log, "cpu%u: real mode: %04x:%llx reaches beyond the segment's limit, %x: #%s, as on silicon", c->id, s->sel,
 				 (unsigned long long)offset, s->limit, vector == VEC_SS ? "SS" : "GP");
@@ -297,7 +311,8 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 	return true;
 }
 
-/* SDM vol. 3, table 6-7: what an access of SIZE bytes must be aligned to with EFLAGS.AC. SSE operands have rules of their own. */
+/* SDM vol. 3, table 6-7: what an access of SIZE bytes must be aligned to with EFLAGS.AC. SSE operands have rules of
+ * their own. */
 static unsigned natural_alignment(unsigned size)
 {
 	switch (size) {
@@ -310,7 +325,8 @@ static unsigned natural_alignment(unsigned size)
 
 bool check_alignment(struct cpu *c, u64 linear, unsigned size)
 {
-	if (likely(!(c->eflags & FL_AC)) || c->cpl != 3 || !(c->cr0 & CR0_AM) || !(linear & (natural_alignment(size) - 1)))
+	if (likely(!(c->eflags & FL_AC)) || c->cpl != 3 || !(c->cr0 & CR0_AM) ||
+	    !(linear & (natural_alignment(size) - 1)))
 		return true;
 	return fault_because(c, VEC_AC, 0, "the operand is not aligned, and CR0.AM and EFLAGS.AC are set (6.15)");
 }
@@ -335,7 +351,9 @@ bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64
 		return false;
 	if (!check_alignment(c, *linear, size))
 		return false;
-	return size > 32 && o->scale & 0x80 && *linear & 15 ? gp_because(c, 0, "the instruction wants its operand aligned (vol. 1, 4.1.1)") : true;
+	return size > 32 && o->scale & 0x80 && *linear & 15
+		       ? gp_because(c, 0, "the instruction wants its operand aligned (vol. 1, 4.1.1)")
+		       : true;
 }
 
 bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
@@ -375,7 +393,8 @@ bool op_load_rmw(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 		*out = get_size(host, size);
 		return true;
 	}
-	return op_linear(c, o, size, true, &linear) && mem_check_write(c, linear, size) && mem_read(c, linear, size, out);
+	return op_linear(c, o, size, true, &linear) && mem_check_write(c, linear, size) &&
+	       mem_read(c, linear, size, out);
 }
 
 bool op_load_block(struct cpu *c, const struct op *o, void *out, unsigned len)
@@ -442,5 +461,7 @@ bool fault_because(struct cpu *c, unsigned vector, u32 error, const char *why)
 
 bool fault_target(struct cpu *c)
 {
-	return gp_because(c, 0, in_64(c) ? "the target is not a canonical address (vol. 1, 3.3.7.1)" : "the target is beyond the limit of the code segment (5.3)");
+	return gp_because(c, 0,
+			  in_64(c) ? "the target is not a canonical address (vol. 1, 3.3.7.1)"
+				   : "the target is beyond the limit of the code segment (5.3)");
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Modes have numbers: a machine's table of those that it has met. A block and a jump are known by the number, so that a mode may have as many bits as it
- * likes. A guest that makes more modes than the table holds starts it again, without its blocks. */
+/* Modes have numbers: a machine's table of those that it has met. A block and a jump are known by the number, so that a
+ * mode may have as many bits as it likes. A guest that makes more modes than the table holds starts it again, without
+ * its blocks. */
 #include "cpu/cpu.h"
 
 /* Numbers begin at 1: an empty entry of the jump cache has a key that no canonical address then has. */
@@ -19,8 +20,8 @@ static u16 number_of(struct cpus *all, u64 mode)
 	return *guess = (u16)all->nmodes;
 }
 
-/* Bits 47-63 of a canonical address are equal, so a number XORed into 47-62 can be told from the address: no two pairs of address and mode have the
- * same key. */
+/* Bits 47-63 of a canonical address are equal, so a number XORed into 47-62 can be told from the address: no two pairs
+ * of address and mode have the same key. */
 static bool set_key(struct cpu *c)
 {
 	c->mode_number = number_of(c->all, c->mode);

@@ -70,7 +70,8 @@ bool observes_page(const struct observer *w, u64 linear)
 	if (w->trace & EVENT_MEMORY)
 		return true;
 	for (unsigned i = 0; i < w->nwatches; i++)
-		if (!w->watches[i].physical && (linear | (PAGE_SIZE - 1)) >= w->watches[i].first && (linear & PAGE_MASK) <= w->watches[i].last)
+		if (!w->watches[i].physical && (linear | (PAGE_SIZE - 1)) >= w->watches[i].first &&
+		    (linear & PAGE_MASK) <= w->watches[i].last)
 			return true;
 	return false;
 }
@@ -86,7 +87,8 @@ void observe_access(struct cpu *c, u64 linear, u64 phys, const void *bytes, unsi
 	struct observer *w = c->all->observer;
 
 	if (w->tracing && w->trace & EVENT_MEMORY && bytes)
-		tell(c, &(struct seen){ EVENT_MEMORY, linear, get_size(bytes, len < 8 ? len : 8), len, write, NULL, 0 });
+		tell(c,
+		     &(struct seen){ EVENT_MEMORY, linear, get_size(bytes, len < 8 ? len : 8), len, write, NULL, 0 });
 	for (unsigned i = 0; i < w->nwatches; i++) {
 		const struct watch *watch = &w->watches[i];
 		u64 first = watch->physical ? phys : linear;
@@ -102,7 +104,8 @@ static bool passes(const struct filter *f, const struct seen *seen)
 {
 	u64 last = seen->address + (seen->kind & (EVENT_PORT | EVENT_MMIO) && seen->size ? seen->size - 1 : 0);
 
-	return f->kinds & seen->kind && (seen->write ? f->write : f->read) && seen->address <= f->last && last >= f->first &&
+	return f->kinds & seen->kind && (seen->write ? f->write : f->read) && seen->address <= f->last &&
+		last >= f->first &&
 		(!f->name || !seen->name || !strncmp(f->name, seen->name, strlen(f->name)));
 }
 
@@ -125,7 +128,8 @@ void observe_event(struct cpu *c, const struct seen *seen)
 void observe_clock(struct cpu *c)
 {
 	for (const struct event *e = c->clock->first; e && e->when <= c->clock->now; e = e->next)
-		observe_event(c, &(struct seen){ .kind = EVENT_CLOCK, .value = e->when, .write = true, .name = e->name });
+		observe_event(c,
+			      &(struct seen){ .kind = EVENT_CLOCK, .value = e->when, .write = true, .name = e->name });
 }
 
 /* A device has written LEN bytes from PHYS: is any of it at a linear address of WATCH, for any processor? Where that

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Two simple operations in one handler: one dispatch less, and the first's result reaches the second in a host register. The pairs of pairs.def
- * are expanded here from the meanings in alu.h and shift.h. */
+/* Two simple operations in one handler: one dispatch less, and the first's result reaches the second in a host
+ * register. The pairs of pairs.def are expanded here from the meanings in alu.h and shift.h. */
 #include "cpu/engine/passes.h"
 #include "cpu/insn/shift.h"
 
@@ -17,11 +17,13 @@ unsigned step_of(const struct dec *d, const struct op *o)
 		return STEP_NONE;
 	if (o->code == CODE_lea)
 		return d->osize != 8 || d->asize != 8 ? STEP_NONE : d->no_index ? LEAB8 : LEA8;
-	if ((insn->flags & OSZAPC && !d->dead_flags) || (d->mem && dec_kind_of_memory(d) != KIND_BASE) || (insn->by_count && !o->imm))
+	if ((insn->flags & OSZAPC && !d->dead_flags) || (d->mem && dec_kind_of_memory(d) != KIND_BASE) ||
+	    (insn->by_count && !o->imm))
 		return STEP_NONE;
 	size = dec_size(d, 0);
 	for (unsigned s = STEP_NONE + 1; s < STEPS; s++)
-		if (steps[s].code == o->code && steps[s].form == o->form && steps[s].size == size && (o->form == FORM_RI || steps[s].from == dec_size(d, 1)))
+		if (steps[s].code == o->code && steps[s].form == o->form && steps[s].size == size &&
+		    (o->form == FORM_RI || steps[s].from == dec_size(d, 1)))
 			return s;
 	return STEP_NONE;
 }
@@ -48,7 +50,8 @@ ALWAYS_INLINE bool step(struct cpu *c, const struct op *o, unsigned what, bool f
 	case LEA8: *v = op_sum(c, o, base); break;
 	case LEAB8: *v = base + (s64)o->disp; break;
 	default:
-		p = fast_host(c, base + (s64)o->disp, what == LOADZ1 ? 1 : what == LOADZ2 ? 2 : what == LOAD4 ? 4 : 8, false);
+		p = fast_host(c, base + (s64)o->disp, what == LOADZ1 ? 1 : what == LOADZ2 ? 2 : what == LOAD4 ? 4 : 8,
+		false);
 		if (unlikely(!p))
 			return false;
 		*v = get_size(p, what == LOADZ1 ? 1 : what == LOADZ2 ? 2 : what == LOAD4 ? 4 : 8);
@@ -79,7 +82,8 @@ ALWAYS_INLINE HANDLER_TYPE both(struct cpu *c, const struct op *o, s64 n, u64 la
 	u64 given, v;
 
 	if (!step(c, o, first >> 1, first & 1, last, &given))
-		TAIL(first >> 1 == LOADZ1 ? load_slow1 : first >> 1 == LOADZ2 ? load_slow2 : first >> 1 == LOAD4 ? load_slow4 : load_slow8);
+		TAIL(first >> 1 == LOADZ1 ? load_slow1 : first >> 1 == LOADZ2 ? load_slow2 : first >> 1 == LOAD4
+			? load_slow4 : load_slow8);
 	o++;
 	if (!step(c, o, second >> 1, second & 1, given, &v))
 		RUN_LAST(o, given);
@@ -88,13 +92,16 @@ ALWAYS_INLINE HANDLER_TYPE both(struct cpu *c, const struct op *o, s64 n, u64 la
 
 #define PAIR(first, second, takes) \
 	HANDLER(pair_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first, 2 * second + takes); } \
-	HANDLER(forwarded_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first + 1, 2 * second + takes); }
+	HANDLER(forwarded_##first##_##second##_##takes) { return both(c, o, n, last, 2 * first + 1, 2 * second + \
+		takes); }
 #include "cpu/engine/pairs.def"
 
 handler *paired_handler(const struct dec *d, const struct op *o)
 {
-#define PAIR(first, second, takes) [first][second][takes] = { pair_##first##_##second##_##takes, forwarded_##first##_##second##_##takes },
-	static handler *const pairs[STEPS][STEPS][2][2] = { /* [first][second][does the second take the first's result][does the first take one] */
+#define PAIR(first, second, takes) [first][second][takes] = { pair_##first##_##second##_##takes, \
+	forwarded_##first##_##second##_##takes },
+	/* [first][second][does the second take the first's result][does the first take one] */
+	static handler *const pairs[STEPS][STEPS][2][2] = {
 #include "cpu/engine/pairs.def"
 	};
 	unsigned first = step_of(d, o), second = first ? step_of(d + 1, o + 1) : STEP_NONE;

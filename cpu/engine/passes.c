@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Facts about an operation that follow from its neighbours in the block. None of them changes an instruction's result. */
+/* Facts about an operation that follow from its neighbours in the block. None of them changes an instruction's result.
+ * */
 #include "cpu/engine/passes.h"
 
 /* A shift or rotate of a register by a constant that is not 0: it writes its flags, and has a handler of its own. */
@@ -8,8 +9,8 @@ static bool shifts_by_constant(const struct dec *d, const struct op *o)
 	return d->row->insn->by_count && !d->mem && o->imm && has(d->model, F_I186);
 }
 
-/* ---- MOV r, s and then an instruction that overwrites r from r: one operation, whose first source is s. Neither can fault or stop, so nobody can
- * look between them. ---- */
+/* ---- MOV r, s and then an instruction that overwrites r from r: one operation, whose first source is s. Neither can
+ * fault or stop, so nobody can look between them. ---- */
 
 bool pass_merge(const struct dec *move, const struct op *mo, const struct dec *d, struct op *o)
 {
@@ -18,7 +19,8 @@ bool pass_merge(const struct dec *move, const struct op *mo, const struct dec *d
 
 	if (mo->code != CODE_mov || mo->form != FORM_RR || dec_size(move, 0) < 4)
 		return false;
-	if (!insn || d->mem || d->lock || d->raises || !insn->pure || !insn->gives || insn->takes != TAKES_BASE || (insn->by_count && !shifts_by_constant(d, o)))
+	if (!insn || d->mem || d->lock || d->raises || !insn->pure || !insn->gives || insn->takes != TAKES_BASE ||
+	    (insn->by_count && !shifts_by_constant(d, o)))
 		return false;
 	size = dec_size(d, 0);
 	if (size < 4 || size > dec_size(move, 0) || o->dst != mo->dst)
@@ -29,7 +31,8 @@ bool pass_merge(const struct dec *move, const struct op *mo, const struct dec *d
 	return true;
 }
 
-/* ---- backwards over the block: which flags can anybody still see? An operation that may fault or leave sees all of them. ---- */
+/* ---- backwards over the block: which flags can anybody still see? An operation that may fault or leave sees all of
+ * them. ---- */
 
 static void drop_dead_flags(struct dec *d, const struct op *o, unsigned count)
 {
@@ -56,7 +59,8 @@ static bool gives(const struct dec *d, const struct op *o)
 {
 	const struct insn *insn = d->row ? d->row->insn : NULL;
 
-	return insn && insn->gives && !d->raises && dec_size(d, 0) >= 4 && !dec_is_mem(d, 0) && (!insn->by_count || shifts_by_constant(d, o));
+	return insn && insn->gives && !d->raises && dec_size(d, 0) >= 4 && !dec_is_mem(d, 0) &&
+	       (!insn->by_count || shifts_by_constant(d, o));
 }
 
 static unsigned takes(const struct dec *d, const struct op *o)

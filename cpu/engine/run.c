@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The loop around the blocks: events, interrupts, exact stops. Everything that is not inside a block happens here, at an instruction boundary
- * whose number is the same however the run is cut (ARCHITECTURE.md, law 2). */
+/* The loop around the blocks: events, interrupts, exact stops. Everything that is not inside a block happens here, at
+ * an instruction boundary whose number is the same however the run is cut (ARCHITECTURE.md, law 2). */
 #include <stdio.h>
 #include <stdlib.h>
 #include "cpu/engine/passes.h"
@@ -132,7 +132,8 @@ static void set_single(struct cpu *c, bool on)
 	}
 }
 
-/* Instructions between two looks at `asked', and whether the guest waits: many more than a block has, and ordinary ones take less than a millisecond. */
+/* Instructions between two looks at `asked', and whether the guest waits: many more than a block has, and ordinary ones
+ * take less than a millisecond. */
 enum { LOOK = 50000, DOUBTS_MAX = 5, WATCH_DOUBTS_MAX = 13 };
 
 /* Of the *REST instructions that may still run, give N the next ones. False: there are none. */
@@ -197,7 +198,8 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 			block_hot(c, (struct op *)o);
 		check_between_blocks(c, n, 0);
 		c->attn &= ~(u32)ATTN_MODE; /* a new look-up is all that asks for */
-		if (n == 0 || (c->exit == EXIT_BUDGET && rest) || c->attn || *c->all->asked || (c->eflags & (FL_T | FL_RF)))
+		if (n == 0 || (c->exit == EXIT_BUDGET && rest) || c->attn || *c->all->asked ||
+		    (c->eflags & (FL_T | FL_RF)))
 			break;
 		if (c->exit == EXIT_BUDGET)
 			set_single(c, true);
@@ -234,16 +236,18 @@ static enum due due(const struct cpu *c)
 		return DUE_TRAP;
 	if (c->smi_pending && !c->smm && !shadow)
 		return DUE_SMI;
-	if (c->nmi_pending && !c->nmi_blocked && !shadow) /* STI holds it off, too, as Intel's processors do (vol. 2, STI: "may be") */
+	/* STI holds it off, too, as Intel's processors do (vol. 2, STI: "may be") */
+	if (c->nmi_pending && !c->nmi_blocked && !shadow)
 		return DUE_NMI;
 	if ((c->eflags & FL_I) && !shadow && intr_pending(c))
 		return DUE_INTR;
 	return DUE_NOTHING;
 }
 
-/* The run goes to a handler. That retires nothing, but it must pass time, or a guest could keep its caller, and the other processors, for ever: a
- * fault takes as long as an instruction, and so does every delivery that comes when nothing has retired since the last one. An interrupt or trap behind
- * an instruction is free. (Of several processors the steps are turns, too, so that a few more are.) True: it takes time. */
+/* The run goes to a handler. That retires nothing, but it must pass time, or a guest could keep its caller, and the
+ * other processors, for ever: a fault takes as long as an instruction, and so does every delivery that comes when
+ * nothing has retired since the last one. An interrupt or trap behind an instruction is free. (Of several processors
+ * the steps are turns, too, so that a few more are.) True: it takes time. */
 static bool step_to_handler(struct cpu *c, bool fault)
 {
 	bool first = clock_steps(c->clock, c->icount) <= (c->all->count > 1 ? 4 * c->all->count : 0);
@@ -252,7 +256,8 @@ static bool step_to_handler(struct cpu *c, bool fault)
 	return fault || !first;
 }
 
-/* Traps that the last instruction left behind, then interrupts. True: one was delivered, or failed to be (*ok false: triple fault). */
+/* Traps that the last instruction left behind, then interrupts. True: one was delivered, or failed to be (*ok false:
+ * triple fault). */
 static bool interruption(struct cpu *c, bool *ok, bool *costs)
 {
 	enum due what = due(c);
@@ -349,7 +354,8 @@ enum sleep cpu_sleep(struct cpu *c, u64 end)
 struct stretch {
 	u64 icount_end, idle_end, sleep_end;
 	bool costs, passed; /* a delivery takes time; has taken it */
-	s64 soon;           /* instructions to run before the next look whether the processor waits; 0: a slice of run_blocks */
+	/* instructions to run before the next look whether the processor waits; 0: a slice of run_blocks */
+	s64 soon;
 };
 
 static void pay(struct cpu *c, struct stretch *s)
@@ -563,7 +569,8 @@ static bool execute(struct cpu *c, struct stretch *s)
 	bool trap = c->eflags & FL_T, branches_only = trap && c->debugctl & DEBUGCTL_BTF, resume = c->eflags & FL_RF;
 	u64 next = branches_only ? debug_next(c) : 0;
 	enum outcome outcome;
-	/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow holds off. */
+	/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow
+	 * holds off. */
 	bool stepping = trap || resume || code_breakpoints(c) || (c->icount == c->shadow_at && c->shadow_at);
 
 	if (stepping) {
@@ -597,7 +604,8 @@ static bool execute(struct cpu *c, struct stretch *s)
 
 enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 {
-	struct stretch s = { icount_end, idle_end, idle_end < c->all->sleep_end ? idle_end : c->all->sleep_end, .soon = 0 };
+	struct stretch s = { icount_end, idle_end, idle_end < c->all->sleep_end ? idle_end : c->all->sleep_end,
+			     .soon = 0 };
 
 	for (;;) {
 		int stop;
@@ -661,7 +669,8 @@ void cpu_reset(struct cpu *c, bool init)
 	c->seg[CS].attr = SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A;
 	c->seg[CS].sel = has(c->model, F_I286) ? 0xf000 : 0xffff;
 	c->seg[CS].base = !has(c->model, F_I286) ? 0xffff0 : has(c->model, F_I386) ? 0xffff0000 : 0xff0000;
-	c->seg[FLAT] = (struct seg){ .limit = 0xffffffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A, .read_end = ~(u64)0, .write_end = ~(u64)0 };
+	c->seg[FLAT] = (struct seg){ .limit = 0xffffffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A, .read_end = ~(u64)0,
+		.write_end = ~(u64)0 };
 	c->seg[LDTR] = (struct seg){ .limit = 0xffff, .attr = SEG_P | 2 };
 	c->seg[TR] = (struct seg){ .limit = 0xffff, .attr = SEG_P | 3 };
 	c->gdtr.base = c->idtr.base = 0;
@@ -736,7 +745,8 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	tlb_init(c);
 	c->view = &c->views[VIEW_SUPERVISOR];
 	c->linear_mask = 0xffffffff;
-	if (!c->isa || !blocks_new(c, config->with, config->stitched) || (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
+	if (!c->isa || !blocks_new(c, config->with, config->stitched) ||
+	    (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
 		cpu_free(c);
 		return NULL;
 	}

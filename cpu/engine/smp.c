@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Several processors: one at a time, in turns of exact numbers of instructions, so that each memory operation of one is a whole to the others and
- * a run is the same every time.
+/* Several processors: one at a time, in turns of exact numbers of instructions, so that each memory operation of one is
+ * a whole to the others and a run is the same every time.
  *
  *     cpu0 |=====turn=====|                  |==...       a turn ends: by its length; when the processor sleeps; at PAUSE, which is
  *     cpu1                |==hlt|            |            how a processor says that it waits for another
  *     cpu2                      |====turn====|
  *
- * They have one count of instructions and one time, which pass for all while any of them runs. When all sleep, time goes on to the next event. */
+ * They have one count of instructions and one time, which pass for all while any of them runs. When all sleep, time
+ * goes on to the next event. */
 #include "cpu/op.h"
 
 enum { QUANTUM = 20000 }; /* instructions */

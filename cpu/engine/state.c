@@ -12,8 +12,10 @@
 static const struct field cpu_fields[] = {
 	FIELDS(struct cpu, r, U64), CPU(res, U64), CPU(cv, U64), CPU(fix, U8), CPU(eflags, U32),
 	SEGMENT(ES), SEGMENT(CS), SEGMENT(SS), SEGMENT(DS), SEGMENT(FS), SEGMENT(GS), SEGMENT(LDTR), SEGMENT(TR),
-	CPU(gdtr.base, U64), CPU(gdtr.limit, U16), CPU(idtr.base, U64), CPU(idtr.limit, U16), FIELD_MAX(struct cpu, cpl, U8, 3),
-	CPU(cr0, U64), CPU(cr2, U64), CPU(cr3, U64), CPU(cr4, U64), CPU(cr8, U64), CPU(efer, U64), CPU(xcr0, U64), CPU(pkru, U32),
+	CPU(gdtr.base, U64), CPU(gdtr.limit, U16), CPU(idtr.base, U64), CPU(idtr.limit, U16),
+	FIELD_MAX(struct cpu, cpl, U8, 3),
+	CPU(cr0, U64), CPU(cr2, U64), CPU(cr3, U64), CPU(cr4, U64), CPU(cr8, U64), CPU(efer, U64), CPU(xcr0, U64),
+	CPU(pkru, U32),
 	CPUS(dr, U64), CPUS(pdpte, U64), HALVES(xmm, v[0].q[0]), HALVES(ymm_high, v[0].q[2]), CPU(mxcsr, U32),
 	X87(0), X87(1), X87(2), X87(3), X87(4), X87(5), X87(6), X87(7),
 	CPU(x87.cw, U16), CPU(x87.sw, U16), FIELD_MAX(struct cpu, x87.top, U8, 7), CPU(x87.valid, U8),
@@ -22,10 +24,12 @@ static const struct field cpu_fields[] = {
 #define MSR_STATE(member) CPU(member, U64),
 #define MSR_STATES(member, count) CPUS(member, U64),
 #include "cpu/system/msr.def"
-	CPU(shadow_at, U64), CPU(rep_at, U64), CPU(shadow_ss, BOOL), CPU(intr, BOOL), CPU(nmi_pending, BOOL), CPU(nmi_blocked, BOOL),
+	CPU(shadow_at, U64), CPU(rep_at, U64), CPU(shadow_ss, BOOL), CPU(intr, BOOL), CPU(nmi_pending, BOOL),
+		CPU(nmi_blocked, BOOL),
 	CPU(init_pending, BOOL), CPU(sipi_pending, BOOL), CPU(sipi_vector, U8), CPU(smm, BOOL), CPU(smi_pending, BOOL),
 	CPU(smm_nmi_blocked, BOOL), CPU(smbase, U32), FIELD_MAX(struct cpu, activity, U8, ACTIVITY_FERR),
-	CPU(db_pending, U64), CPU(monitor_phys, U64), CPU(monitor_armed, BOOL), CPU(mwait_breaks, BOOL), CPU(icount, U64), CPU(idle_ns, U64),
+	CPU(db_pending, U64), CPU(monitor_phys, U64), CPU(monitor_armed, BOOL), CPU(mwait_breaks, BOOL),
+	CPU(icount, U64), CPU(idle_ns, U64),
 	CPU(quantum_end, U64), CPU(rand, U64),
 	FIELD_END
 };
@@ -58,7 +62,8 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 {
 	unsigned count = 0;
 
-	/* The lazy form of the flags has many spellings; a snapshot must not see which one the last instructions left. */
+	/* The lazy form of the flags has many spellings; a snapshot must not see which one the last instructions left.
+	 * */
 	cpu_set_arith(c, cpu_flags(c));
 	if (count < max)
 		out[count++] = (struct part){ c->name, c, cpu_fields, NULL };

@@ -72,7 +72,8 @@ static s64 member(const struct op *o, unsigned hole)
 	case HOLE_vlen: return o->vlen;
 	case HOLE_disp: return o->disp;
 	case HOLE_imm: return o->imm;
-	case HOLE_cost: return o->target ? o->cost : -(s64)(o->left ? o->left - 1 : 0); /* without a link nothing is entered */
+	/* without a link nothing is entered */
+	case HOLE_cost: return o->target ? o->cost : -(s64)(o->left ? o->left - 1 : 0);
 	case HOLE_at_seg: return (s64)(offsetof(struct cpu, seg) + o->seg * sizeof(struct seg));
 	case HOLE_at_dst: return vector_at(o->dst);
 	case HOLE_at_src: return vector_at(o->src);
@@ -210,7 +211,8 @@ static unsigned put_marked(const struct copy *c, const struct patch *p, u8 *out)
 		if (off == 8 * RZERO)
 			return put_insn(out, 4, 0x31, reg, reg); /* xor */
 		if (kept && !(off & 7))
-			return put_insn(out, size == 2 ? 4 : size, size == 1 ? 0x1b6 : size == 2 ? 0x1b7 : 0x8b, reg, host);
+			return put_insn(out, size == 2 ? 4 : size, size == 1 ? 0x1b6 : size == 2 ? 0x1b7 : 0x8b, reg,
+				host);
 		return with_displacement(out, from, before, (s32)off);
 	}
 	if (mark != PUT_8 || !(c->dead >> off / 8 & 1))
@@ -251,7 +253,8 @@ void copy_put(const struct copy *c)
 	memcpy(c->writable + c->aside, code + st->hot, st->size - st->hot);
 	for (unsigned i = 0; i < st->count; i++) {
 		const struct patch *p = &stencil_patches[st->patches + i];
-		unsigned mark = p->kind - PATCH_MARKED, start = p->at - marks[p->kind > PATCH_MARKED ? mark : 0].before, len;
+		unsigned mark = p->kind - PATCH_MARKED, start = p->at - marks[p->kind > PATCH_MARKED ? mark : 0].before,
+			 len;
 		bool hot = p->at < st->hot;
 		u8 *to = c->writable + c->aside + start - st->hot;
 

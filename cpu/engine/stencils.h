@@ -23,7 +23,8 @@ enum hole {
 
 enum patch_kind {
 	PATCH_8, PATCH_16, PATCH_32, PATCH_64, /* so many bytes of the value */
-	PATCH_SIGNED,                     /* 32 bits, to which the processor gives a sign: the value must be such a number */
+	/* 32 bits, to which the processor gives a sign: the value must be such a number */
+	PATCH_SIGNED,
 	PATCH_RELATIVE,                   /* 32 bits: the value less the field's address */
 	PATCH_MARKED,                     /* + USE_1 ... PUT_VECTOR (stencil.h): the displacement of an instruction that is
 	                                   * rewritten. addend: its register, and from PATCH_PART_SHIFT up a number to
@@ -42,14 +43,18 @@ struct stencil {
 	u32 code, patches;                /* first byte in stencil_code, first in stencil_patches */
 	u16 hot, size;                    /* bytes that follow the operation before; those and what lies aside */
 	u8 count;                         /* patches */
-	u8 next;                          /* hot code ends where the operation so many behind it begins; 0: it never gets there */
-	u8 links;                         /* the form for a linked jump: 1, its own; 2, that of the operation behind it */
+	/* hot code ends where the operation so many behind it begins; 0: it never gets there */
+	u8 next;
+	/* the form for a linked jump: 1, its own; 2, that of the operation behind it */
+	u8 links;
 	bool seldom;                      /* of those, the one for a jump that is seldom taken */
 	bool skips;                       /* it does the operation behind it, too */
 	bool leaves;                      /* it may go on outside of stitched code */
 	bool closed;                      /* it goes to the operation behind it and nowhere else */
-	bool fixed;                       /* hot code has jumps within itself: none of its instructions may become shorter */
-	bool rigid;                       /* it calls functions, or goes to blocks that it finds itself: registers must be kept where they usually are */
+	/* hot code has jumps within itself: none of its instructions may become shorter */
+	bool fixed;
+	/* it calls functions, or goes to blocks that it finds itself: registers must be kept where they usually are */
+	bool rigid;
 	bool vectors;                     /* some of the instructions that are rewritten use or put vector registers */
 	bool straight;                    /* all hot code runs, but for what leaves it for good */
 	bool clobbers;                    /* vector registers may be others behind it */

@@ -52,7 +52,8 @@ struct stitch {
 	u32 hot, aside;                /* offsets of the first free and the last used byte */
 	u32 kept;                      /* bytes that stitch_forget will need for the blocks that there are */
 	struct site *sites;            /* by operation */
-	u16 plain[SLOTS], linked[SLOTS], seldom[SLOTS]; /* hash of a handler -> 1 + number of its stencil, of the forms with a link */
+	/* hash of a handler -> 1 + number of its stencil, of the forms with a link */
+	u16 plain[SLOTS], linked[SLOTS], seldom[SLOTS];
 };
 
 /* ---- memory ---- */
@@ -99,8 +100,9 @@ static unsigned slot(const u16 *table, handler *h)
 static bool map_code(struct stitch *s)
 {
 	s->writable = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return s->writable != MAP_FAILED && mremap(s->writable, 0, CODE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, s->code) == s->code &&
-		!mprotect(s->code, CODE_BYTES, PROT_READ | PROT_EXEC);
+	return s->writable != MAP_FAILED &&
+	       mremap(s->writable, 0, CODE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, s->code) == s->code &&
+	       !mprotect(s->code, CODE_BYTES, PROT_READ | PROT_EXEC);
 }
 
 /* What the head of this file calls reload and handler. */
@@ -264,7 +266,8 @@ static u8 *put_swaps(u8 *p, u16 swaps, bool back)
 {
 	for (unsigned i = 0; i < sizeof swappable; i++)
 		if (swapped(swaps, i))
-			p = copy_register_memory(p, 0x8b, copy_host(0, swappable[i]), 8 * (back ? swappable[i] : swapped(swaps, i)));
+			p = copy_register_memory(p, 0x8b, copy_host(0, swappable[i]),
+						 8 * (back ? swappable[i] : swapped(swaps, i)));
 	return p;
 }
 
@@ -478,7 +481,8 @@ static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, 
 {
 	const struct stencil *st = plan[i].stencil;
 	struct copy c = { .stencil = st, .op = &o[i], .code = s->code, .writable = s->writable,
-		.hot = plan[i].start, .aside = plan[i].aside, .dead = plan[i].dead, .swaps = swaps, .vectors = v, .valid = plan[i].valid };
+		.hot = plan[i].start, .aside = plan[i].aside, .dead = plan[i].dead, .swaps = swaps, .vectors = v,
+		.valid = plan[i].valid };
 	struct op *jump;
 	u32 out = 0;
 
@@ -525,7 +529,8 @@ static u32 verify(struct stitch *s, u32 at, u16 swaps, const struct vectors *v, 
 			put32(p + 5, v->at[i]);
 			memcpy(p + 9, "\x66\x44\x0f\x76", 4);                   /* pcmpeqd %xmm, %xmm15 */
 			p[13] = (u8)(0xf8 | i);
-			memcpy(p + 14, "\x41\x0f\x50\xc7\x3c\x0f\x74\x02\x0f\x0b", 10); /* movmskps %xmm15, %eax; cmp $15, %al; je; ud2 */
+			memcpy(p + 14, "\x41\x0f\x50\xc7\x3c\x0f\x74\x02\x0f\x0b", 10);
+				/* movmskps %xmm15, %eax; cmp $15, %al; je; ud2 */
 			p += 24;
 		}
 	return (u32)(p - s->writable) - at;
@@ -546,11 +551,14 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 	for (unsigned i = 0; i < count; i++) {
 		const struct stencil *st = i ? choose(s, &first[i]) : NULL;
 
-		if (st && i + (st->skips ? 2 : 1) >= count && st->next) /* its next operation is none of the block's: it never gets there */
+		/* its next operation is none of the block's: it never gets there */
+		if (st && i + (st->skips ? 2 : 1) >= count && st->next)
 			st = NULL;
 		plan[i] = (struct plan){ .plain = first[i].run, .stencil = st,
-			.done_before = i > 1 && plan[i - 1].stencil && plan[i - 1].stencil->skips && !plan[i - 1].done_before };
-		total += (st ? st->size : 0) + 2 * (GLUE_BYTES + SWAP_BYTES) + STUB_BYTES + JMP_BYTES + (verified ? VERIFY_BYTES : 0);
+			.done_before = i > 1 && plan[i - 1].stencil && plan[i - 1].stencil->skips &&
+			!plan[i - 1].done_before };
+		total += (st ? st->size : 0) + 2 * (GLUE_BYTES + SWAP_BYTES) + STUB_BYTES + JMP_BYTES +
+			 (verified ? VERIFY_BYTES : 0);
 	}
 	if (choose_vectors(plan, first, count, &vectors)) {
 		find_valid(plan, first, count, &vectors);
@@ -595,7 +603,8 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 		if (!plan[i].done_before)
 			emit(s, plan, first, i, swaps, &vectors);
 	for (unsigned i = 1; i < count; i++) /* a handler, or a stencil's slow one, goes on there */
-		if (!plan[i].done_before && !(i > 1 && in_code(&plan[i - 1]) && in_code(&plan[i - 1 - plan[i - 1].done_before])))
+		if (!plan[i].done_before &&
+		    !(i > 1 && in_code(&plan[i - 1]) && in_code(&plan[i - 1 - plan[i - 1].done_before])))
 			first[i].run = way_in(s, load_for(s, swaps, &vectors, plan[i].valid, plan[i].hot));
 	return true;
 }
@@ -606,7 +615,8 @@ const u8 *stitch_code(const struct stitch *s, const struct op *first, const stru
 {
 	u32 at = site(s, o)->hot, end = site(s, first)->hot;
 
-	if (o <= first || (o > first + 1 && site(s, o - 1)->hot == at)) /* the counter; what the operation before does as well */
+	/* the counter; what the operation before does as well */
+	if (o <= first || (o > first + 1 && site(s, o - 1)->hot == at))
 		return NULL;
 	for (const struct op *next = o + 1; next < first + first->disp; next++)
 		if (site(s, next)->hot > at) {

@@ -59,7 +59,8 @@ static u64 unsteady(const struct cpu *c) { return c->mem->calls + c->io->calls -
 
 void round_begin(struct round *round, struct cpu *c)
 {
-	*round = (struct round){ .icount = c->icount, .walks = c->walks, .flags = cpu_flags(c), .unsteady = unsteady(c) };
+	*round = (struct round){ .icount = c->icount, .walks = c->walks, .flags = cpu_flags(c),
+		.unsteady = unsteady(c) };
 	memcpy(round->r, c->r, sizeof round->r);
 	c->clock->steady_until = CLOCK_NEVER;
 	c->labour = 0; /* else it would leave some rounds for a look at `asked' */
@@ -67,7 +68,8 @@ void round_begin(struct round *round, struct cpu *c)
 
 static bool as_at_begin(const struct round *round, const struct cpu *c)
 {
-	return !memcmp(round->r, c->r, sizeof round->r) && round->flags == cpu_flags(c) && round->walks == c->walks && round->unsteady == unsteady(c);
+	return !memcmp(round->r, c->r, sizeof round->r) && round->flags == cpu_flags(c) && round->walks == c->walks &&
+	       round->unsteady == unsteady(c);
 }
 
 /* ---- rounds that are watched ---- */
@@ -217,8 +219,8 @@ bool quiet(const struct dec *d)
 {
 	const struct insn *insn = d->row->insn;
 
-	/* What is pure in its register form reads an operand in memory that is not its first. Rows with checks have other
-	 * registers. */
+	/* What is pure in its register form reads an operand in memory that is not its first. Rows with checks have
+	 * other registers. */
 	return insn->quiet || insn->condition || (insn->pure && !insn->check && !dec_is_mem(d, 0));
 }
 
@@ -226,7 +228,8 @@ bool quiet(const struct dec *d)
  * may be walked for a mere look. */
 static bool quiet_here(struct cpu *c)
 {
-	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, to_limit = (u64)c->seg[CS].limit - rip + 1;
+	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys,
+	    to_limit = (u64)c->seg[CS].limit - rip + 1;
 	const struct tlb_code *t = &code_view(c)->code[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
 	unsigned room = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
 	struct dec d;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The eight two-operand arithmetic and logic instructions, TEST, and INC DEC NEG NOT. Hot: every size and form has its own handler,
- * expanded from the one meaning of each instruction that is written here; and, for results whose flags nobody can see, a form without. */
+/* The eight two-operand arithmetic and logic instructions, TEST, and INC DEC NEG NOT. Hot: every size and form has its
+ * own handler, expanded from the one meaning of each instruction that is written here; and, for results whose flags
+ * nobody can see, a form without. */
 #include "cpu/insn/alu.h"
 
 /* register, register or immediate; the first source may come from the operation before */
-ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, bool imm, bool flags, bool forwarded, u64 last)
+ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, bool imm,
+				   bool flags, bool forwarded, u64 last)
 {
 	u64 a = forwarded ? FORWARDED(o->base, size) : reg_get(c, o->base, size);
 	u64 b = imm ? op_imm(o, size) : reg_get(c, o->src, size);
@@ -17,7 +19,8 @@ ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enu
 }
 
 /* register, memory */
-ALWAYS_INLINE HANDLER_TYPE alu_load(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, enum kind kind, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE alu_load(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size,
+				    enum kind kind, handler *slow)
 {
 	u64 a, r;
 
@@ -31,21 +34,24 @@ ALWAYS_INLINE HANDLER_TYPE alu_load(struct cpu *c, const struct op *o, s64 n, en
 }
 
 /* memory, register or immediate; only looks at memory for CMP and TEST */
-ALWAYS_INLINE HANDLER_TYPE alu_look(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, enum kind kind, bool imm, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE alu_look(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size,
+				    enum kind kind, bool imm, handler *slow)
 {
 	LOAD_OPERAND(size, kind, slow);
 	alu(c, what, loaded, imm ? op_imm(o, size) : reg_get(c, o->src, size), size, true);
 	FINISH(slow);
 }
 
-ALWAYS_INLINE HANDLER_TYPE alu_modify(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, enum kind kind, bool imm, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE alu_modify(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size,
+				      enum kind kind, bool imm, handler *slow)
 {
 	if (slow) {
 		u8 *p = fast_op(c, o, kind, size, true);
 
 		if (unlikely(!p))
 			TAIL(slow);
-		put_size(p, size, alu(c, what, get_size(p, size), imm ? op_imm(o, size) : reg_get(c, o->src, size), size, true));
+		put_size(p, size,
+			 alu(c, what, get_size(p, size), imm ? op_imm(o, size) : reg_get(c, o->src, size), size, true));
 		RUN(o + 1);
 	}
 	c->n = n;
@@ -57,21 +63,27 @@ ALWAYS_INLINE HANDLER_TYPE alu_modify(struct cpu *c, const struct op *o, s64 n, 
 	FINISH(slow);
 }
 
-/* One handler for each (instruction, size); `_n` has no flags. Forms: rr ri, rm (load), mr mi (modify or look); m: MEMORY2 makes _lin, _seg and their slow twin. */
+/* One handler for each (instruction, size); `_n` has no flags. Forms: rr ri, rm (load), mr mi (modify or look); m:
+ * MEMORY2 makes _lin, _seg and their slow twin. */
 #define ALU_SIZE(name, NAME, size) \
 	HANDLER(name##_rr##size) { return alu_reg(c, o, n, NAME, size, false, true, false, last); } \
-	FORWARDED_HANDLER(name##_rr##size##_forwarded) { return alu_reg(c, o, n, NAME, size, false, true, true, last); } \
+	FORWARDED_HANDLER(name##_rr##size##_forwarded) { return alu_reg(c, o, n, NAME, size, false, true, true, last); \
+		} \
 	HANDLER(name##_ri##size) { return alu_reg(c, o, n, NAME, size, true, true, false, last); } \
-	FORWARDED_HANDLER(name##_ri##size##_forwarded) { return alu_reg(c, o, n, NAME, size, true, true, true, last); } \
+	FORWARDED_HANDLER(name##_ri##size##_forwarded) { return alu_reg(c, o, n, NAME, size, true, true, true, last); \
+		} \
 	HANDLER(name##_rr##size##_n) { return alu_reg(c, o, n, NAME, size, false, false, false, last); } \
-	FORWARDED_HANDLER(name##_rr##size##_n_forwarded) { return alu_reg(c, o, n, NAME, size, false, false, true, last); } \
+	FORWARDED_HANDLER(name##_rr##size##_n_forwarded) { return alu_reg(c, o, n, NAME, size, false, false, true, \
+		last); } \
 	HANDLER(name##_ri##size##_n) { return alu_reg(c, o, n, NAME, size, true, false, false, last); } \
-	FORWARDED_HANDLER(name##_ri##size##_n_forwarded) { return alu_reg(c, o, n, NAME, size, true, false, true, last); } \
+	FORWARDED_HANDLER(name##_ri##size##_n_forwarded) { return alu_reg(c, o, n, NAME, size, true, false, true, \
+		last); } \
 	MEMORY2(name##_rm##size, alu_load(c, o, n, NAME, size, MEMORY_ARGS)) \
 	MEMORY2(name##_mr##size, alu_memory(c, o, n, NAME, size, MEMORY_ARGS_REG)) \
 	MEMORY2(name##_mi##size, alu_memory(c, o, n, NAME, size, MEMORY_ARGS_IMM))
 
-ALWAYS_INLINE HANDLER_TYPE alu_memory(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, enum kind kind, bool imm, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE alu_memory(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size,
+				      enum kind kind, bool imm, handler *slow)
 {
 	if (writes(what))
 		return alu_modify(c, o, n, what, size, kind, imm, slow);
@@ -84,8 +96,10 @@ struct alu_forms {
 };
 
 #define ALU_FORMS(name, size) \
-	{ { { { name##_rr##size, name##_rr##size##_forwarded }, { name##_rr##size##_n, name##_rr##size##_n_forwarded } }, \
-	    { { name##_ri##size, name##_ri##size##_forwarded }, { name##_ri##size##_n, name##_ri##size##_n_forwarded } } }, \
+	{ { { { name##_rr##size, name##_rr##size##_forwarded }, \
+		{ name##_rr##size##_n, name##_rr##size##_n_forwarded } }, \
+	    { { name##_ri##size, name##_ri##size##_forwarded }, \
+	    	{ name##_ri##size##_n, name##_ri##size##_n_forwarded } } }, \
 	  { name##_rm##size##_lin, name##_rm##size##_seg }, \
 	  { name##_mr##size##_lin, name##_mr##size##_seg }, { name##_mi##size##_lin, name##_mi##size##_seg } }
 
@@ -110,7 +124,8 @@ static void choose(const struct dec *d, struct op *o, const struct alu_forms *f)
 	ALU_SIZE(name, NAME, 1) ALU_SIZE(name, NAME, 2) ALU_SIZE(name, NAME, 4) ALU_SIZE(name, NAME, 8) \
 	GEN(name) \
 	{ \
-		static const struct alu_forms forms[4] = { ALU_FORMS(name, 1), ALU_FORMS(name, 2), ALU_FORMS(name, 4), ALU_FORMS(name, 8) }; \
+		static const struct alu_forms forms[4] = { ALU_FORMS(name, 1), ALU_FORMS(name, 2), ALU_FORMS(name, 4), \
+			ALU_FORMS(name, 8) }; \
 		choose(d, o, &forms[log2_size(dec_size(d, 0))]); \
 	}
 
@@ -131,15 +146,18 @@ struct unary_forms { handler *r[2][2] /* [without flags][forwarded] */, *m[2]; }
 	HANDLER(name##_r##size) { return alu_reg(c, o, n, NAME, size, true, true, false, last); } \
 	HANDLER(name##_r##size##_n) { return alu_reg(c, o, n, NAME, size, true, false, false, last); } \
 	FORWARDED_HANDLER(name##_r##size##_forwarded) { return alu_reg(c, o, n, NAME, size, true, true, true, last); } \
-	FORWARDED_HANDLER(name##_r##size##_n_forwarded) { return alu_reg(c, o, n, NAME, size, true, false, true, last); } \
+	FORWARDED_HANDLER(name##_r##size##_n_forwarded) { return alu_reg(c, o, n, NAME, size, true, false, true, \
+		last); } \
 	MEMORY2(name##_m##size, alu_modify(c, o, n, NAME, size, MEMORY_ARGS_IMM))
 #define UNARY_FORMS(name, size) \
-	{ { { name##_r##size, name##_r##size##_forwarded }, { name##_r##size##_n, name##_r##size##_n_forwarded } }, { name##_m##size##_lin, name##_m##size##_seg } }
+	{ { { name##_r##size, name##_r##size##_forwarded }, { name##_r##size##_n, name##_r##size##_n_forwarded } }, \
+		{ name##_m##size##_lin, name##_m##size##_seg } }
 #define UNARY(name, NAME) \
 	UNARY_SIZE(name, NAME, 1) UNARY_SIZE(name, NAME, 2) UNARY_SIZE(name, NAME, 4) UNARY_SIZE(name, NAME, 8) \
 	GEN(name) \
 	{ \
-		static const struct unary_forms forms[4] = { UNARY_FORMS(name, 1), UNARY_FORMS(name, 2), UNARY_FORMS(name, 4), UNARY_FORMS(name, 8) }; \
+		static const struct unary_forms forms[4] = { UNARY_FORMS(name, 1), UNARY_FORMS(name, 2), \
+			UNARY_FORMS(name, 4), UNARY_FORMS(name, 8) }; \
 		const struct unary_forms *f = &forms[log2_size(dec_size(d, 0))]; \
 		o->run = d->mem ? f->m[!d->simple_ea] : f->r[d->dead_flags][d->forwarded]; \
 	}

@@ -24,7 +24,8 @@ ALWAYS_INLINE void set_carry(struct cpu *c, bool value)
 		c->cv ^= (u64)3 << 62;
 }
 
-enum alu { ADD = CODE_add, OR = CODE_or, ADC = CODE_adc, SBB = CODE_sbb, AND = CODE_and, SUB = CODE_sub, XOR = CODE_xor, CMP = CODE_cmp, TEST = CODE_test,
+enum alu { ADD = CODE_add, OR = CODE_or, ADC = CODE_adc, SBB = CODE_sbb, AND = CODE_and, SUB = CODE_sub, XOR = CODE_xor,
+	CMP = CODE_cmp, TEST = CODE_test,
            INC = CODE_inc, DEC = CODE_dec, NEG = CODE_neg, NOT = CODE_not, BT = CODE_bt };
 
 /* CF, for ADC and SBB: of 64 bits another addition (or subtraction) has most likely left it. */
@@ -116,8 +117,9 @@ ALWAYS_INLINE bool alu_carry(enum alu what, u64 a, u64 b, u64 r, unsigned size)
 	}
 }
 
-/* A memory handler is expanded three times: _lin (the address is linear as it is), _seg (segment, limit, address size), and _slow, which
- * both go to when the TLB does not answer, and which does the whole instruction through memory.c. EXPR uses MEMORY_ARGS: (kind, slow). */
+/* A memory handler is expanded three times: _lin (the address is linear as it is), _seg (segment, limit, address size),
+ * and _slow, which both go to when the TLB does not answer, and which does the whole instruction through memory.c. EXPR
+ * uses MEMORY_ARGS: (kind, slow). */
 #define MEMORY2(name, expr) \
 	COLD_HANDLER(name##_slow) { const enum kind kind_ = KIND_SEG; handler *const slow_ = NULL; return expr; } \
 	HANDLER(name##_lin) { const enum kind kind_ = KIND_INDEX; handler *const slow_ = name##_slow; return expr; } \
@@ -129,7 +131,8 @@ ALWAYS_INLINE bool alu_carry(enum alu what, u64 a, u64 b, u64 r, unsigned size)
 /* With one more, _forwarded, like _base, whose base is `last`. */
 #define MEMORY4(name, expr) \
 	MEMORY3(name, expr) \
-	FORWARDED_HANDLER(name##_forwarded) { const enum kind kind_ = KIND_LAST; handler *const slow_ = name##_slow; return expr; }
+	FORWARDED_HANDLER(name##_forwarded) { const enum kind kind_ = KIND_LAST; handler *const slow_ = name##_slow; \
+		return expr; }
 #define MEMORY_ARGS kind_, slow_
 #define MEMORY_ARGS_REG kind_, false, slow_
 #define MEMORY_ARGS_IMM kind_, true, slow_

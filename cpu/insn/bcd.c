@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Decimal adjustments: DAA DAS AAA AAS AAM AAD (SDM vol. 2 of each). Flags that the manual leaves undefined come from AL, as on Intel's
- * processors; on an 8086 from the addition or subtraction of the adjustment. */
+/* Decimal adjustments: DAA DAS AAA AAS AAM AAD (SDM vol. 2 of each). Flags that the manual leaves undefined come from
+ * AL, as on Intel's processors; on an 8086 from the addition or subtraction of the adjustment. */
 #include "cpu/insn/shift.h"
 
 /* SF ZF PF from V, AF and CF as given, OF 0. */
@@ -32,7 +32,8 @@ static bool packed(struct cpu *c, const struct op *o __attribute__((unused)), bo
 		adjust = 6;
 	if (cf)
 		adjust += 0x60;
-	/* DAS borrows, too, when the low digit's 6 goes below 0. DAA's carry out of the low digit's 6 means AL was above 99h. */
+	/* DAS borrows, too, when the low digit's 6 goes below 0. DAA's carry out of the low digit's 6 means AL was
+	 * above 99h. */
 	if (subtract && af && al < 6 && !is_8086(c))
 		cf = true;
 	v = subtract ? al - adjust : al + adjust;

@@ -2,7 +2,8 @@
 /* Bit tests and scans, BMI1, BMI2 and ADX. */
 #include "cpu/insn/alu.h"
 
-/* ZF and SF from R, CF as given, OF 0; AF and PF, which the manual leaves undefined, 0 as Intel's processors have them. */
+/* ZF and SF from R, CF as given, OF 0; AF and PF, which the manual leaves undefined, 0 as Intel's processors have them.
+ * */
 static void set_scan(struct cpu *c, u64 r, bool cf, unsigned size)
 {
 	c->res = extend(r, size);
@@ -10,7 +11,8 @@ static void set_scan(struct cpu *c, u64 r, bool cf, unsigned size)
 	c->fix = __builtin_parity(r & 0xff) ? 0 : FL_P;
 }
 
-/* ---- BT BTS BTR BTC. Only CF changes: the manual leaves OF SF AF PF undefined, and Intel's processors leave them alone. ---- */
+/* ---- BT BTS BTR BTC. Only CF changes: the manual leaves OF SF AF PF undefined, and Intel's processors leave them
+ * alone. ---- */
 
 enum test { LOOK, SET, CLEAR, FLIP };
 
@@ -21,8 +23,8 @@ ALWAYS_INLINE u64 change(enum test what, u64 v, unsigned n)
 	return what == SET ? v | mask : what == CLEAR ? v & ~mask : what == FLIP ? v ^ mask : v;
 }
 
-/* A register, or memory with an immediate: the bit number wraps in the operand. A register as bit number reaches any bit from the
- * operand's address on, 2^(width - 1) to either side (SDM vol. 2, 3.1.1.9). */
+/* A register, or memory with an immediate: the bit number wraps in the operand. A register as bit number reaches any
+ * bit from the operand's address on, 2^(width - 1) to either side (SDM vol. 2, 3.1.1.9). */
 ALWAYS_INLINE bool test_bit(struct cpu *c, const struct op *o, enum test what, bool imm)
 {
 	const unsigned size = o->osize, width = 8 * size;
@@ -66,8 +68,9 @@ BIT_TEST(btc, FLIP)
 
 /* ---- scans and counts ---- */
 
-/* A source of 0 leaves the destination as it was (the manual: undefined; every processor does so), even its upper half. ZF tells of the
- * source; of the others, which the manual leaves undefined, PF tells of the bit's number, and the rest is 0. */
+/* A source of 0 leaves the destination as it was (the manual: undefined; every processor does so), even its upper half.
+ * ZF tells of the source; of the others, which the manual leaves undefined, PF tells of the bit's number, and the rest
+ * is 0. */
 ALWAYS_INLINE bool scan(struct cpu *c, const struct op *o, bool reverse)
 {
 	const unsigned size = o->osize;
@@ -237,7 +240,8 @@ ALWAYS_INLINE bool add_with(struct cpu *c, const struct op *o, bool overflow)
 BODY(adcx) { return add_with(c, o, false); }
 BODY(adox) { return add_with(c, o, true); }
 
-/* Where 66h is part of the opcode, or in a 16-bit segment, the operand size is still 32 or 64 bits: it is the destination's. */
+/* Where 66h is part of the opcode, or in a 16-bit segment, the operand size is still 32 or 64 bits: it is the
+ * destination's. */
 #define GEN_WIDE(name) BODY_HANDLER(name) GEN(name) { o->osize = dec_size(d, 0) & 15; o->run = h_##name; }
 GEN_BODY(bsf)
 GEN_BODY(bsr)

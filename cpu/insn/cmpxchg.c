@@ -2,8 +2,8 @@
 /* CMPXCHG, CMPXCHG8B, CMPXCHG16B, XADD; BOUND; hints. One processor runs at a time, so that LOCK needs nothing. */
 #include "cpu/insn/alu.h"
 
-/* rAX against the destination: equal, the source goes there, else it goes to rAX. Memory is written in both cases, with what it has if they
- * differ (SDM vol. 2, CMPXCHG). */
+/* rAX against the destination: equal, the source goes there, else it goes to rAX. Memory is written in both cases, with
+ * what it has if they differ (SDM vol. 2, CMPXCHG). */
 ALWAYS_INLINE bool compare_exchange(struct cpu *c, const struct op *o, unsigned size)
 {
 	u64 old, a = reg_get(c, 8 * RAX, size), r;
@@ -37,8 +37,10 @@ ALWAYS_INLINE bool exchange_add(struct cpu *c, const struct op *o, unsigned size
 	return true;
 }
 
-/* Both in memory that the TLB answers for. Then nothing can fault, and memory that keeps its value need not be written. */
-ALWAYS_INLINE HANDLER_TYPE compare_exchange_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind, handler *slow)
+/* Both in memory that the TLB answers for. Then nothing can fault, and memory that keeps its value need not be written.
+ * */
+ALWAYS_INLINE HANDLER_TYPE compare_exchange_fast(struct cpu *c, const struct op *o, s64 n, unsigned size,
+						 enum kind kind, handler *slow)
 {
 	u8 *p = fast_op(c, o, kind, size, true);
 	u64 old, a = reg_get(c, 8 * RAX, size);
@@ -54,7 +56,8 @@ ALWAYS_INLINE HANDLER_TYPE compare_exchange_fast(struct cpu *c, const struct op 
 	RUN(o + 1);
 }
 
-ALWAYS_INLINE HANDLER_TYPE exchange_add_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE exchange_add_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind,
+					     handler *slow)
 {
 	u8 *p = fast_op(c, o, kind, size, true);
 	u64 old, b = reg_get(c, o->src, size);
@@ -70,7 +73,8 @@ ALWAYS_INLINE HANDLER_TYPE exchange_add_fast(struct cpu *c, const struct op *o, 
 
 #define BYTE_AND_WIDE(name, function) \
 	BODY(name##_b) { return function(c, o, 1); } \
-	BODY(name##_v) { return o->osize == 2 ? function(c, o, 2) : o->osize == 4 ? function(c, o, 4) : function(c, o, 8); } \
+	BODY(name##_v) { return o->osize == 2 ? function(c, o, 2) : o->osize == 4 ? function(c, o, 4) \
+		: function(c, o, 8); } \
 	BODY_HANDLER(name##_b) \
 	BODY_HANDLER(name##_v) \
 	HANDLER(name##_m4_lin) { return function##_fast(c, o, n, 4, KIND_INDEX, h_##name##_v); } \
@@ -79,9 +83,11 @@ ALWAYS_INLINE HANDLER_TYPE exchange_add_fast(struct cpu *c, const struct op *o, 
 	HANDLER(name##_m8_seg) { return function##_fast(c, o, n, 8, KIND_SEG, h_##name##_v); } \
 	GEN(name) \
 	{ \
-		static handler *const fast[2][2] = { { name##_m4_lin, name##_m4_seg }, { name##_m8_lin, name##_m8_seg } }; \
+		static handler *const fast[2][2] = { { name##_m4_lin, name##_m4_seg }, \
+			{ name##_m8_lin, name##_m8_seg } }; \
 		unsigned size = dec_size(d, 0); \
-		o->run = d->mem && size >= 4 ? fast[size == 8][!d->simple_ea] : size == 1 ? h_##name##_b : h_##name##_v; \
+		o->run = d->mem && size >= 4 ? fast[size == 8][!d->simple_ea] : size == 1 ? h_##name##_b \
+			: h_##name##_v; \
 	}
 BYTE_AND_WIDE(cmpxchg, compare_exchange)
 BYTE_AND_WIDE(xadd, exchange_add)
@@ -114,7 +120,8 @@ BODY(cmpxchg16b)
 	u64 old[2], new[2], linear;
 	bool equal;
 
-	if (!op_linear(c, o, 16, true, &linear) || !mem_check_write(c, linear, 16) || !mem_read_block(c, linear, old, 16))
+	if (!op_linear(c, o, 16, true, &linear) || !mem_check_write(c, linear, 16) ||
+	    !mem_read_block(c, linear, old, 16))
 		return false;
 	equal = old[0] == c->r[RAX] && old[1] == c->r[RDX];
 	new[0] = equal ? c->r[RBX] : old[0];
@@ -140,7 +147,8 @@ BODY(bound)
 
 	if (!op_load(c, o, size, &low))
 		return false;
-	if (!seg_linear(c, o->seg, (offset + size) & op_amask(o), size, false, &linear) || !mem_read(c, linear, size, &high))
+	if (!seg_linear(c, o->seg, (offset + size) & op_amask(o), size, false, &linear) ||
+	    !mem_read(c, linear, size, &high))
 		return false;
 	if (index < (s64)extend(low, size) || index > (s64)extend(high, size))
 		return fault(c, VEC_BR);

@@ -62,8 +62,8 @@ void flow_end(struct op *o, u64 mode, unsigned ip, bool wraps)
 	                  .osize = bits == MODE_64 ? 8 : wraps ? 2 : 4 };
 }
 
-/* A direct jump or call in 64-bit mode to more than 2 GiB beyond the block's start, which op->disp cannot say: imm is the displacement. src:
- * condition, or one of these. */
+/* A direct jump or call in 64-bit mode to more than 2 GiB beyond the block's start, which op->disp cannot say: imm is
+ * the displacement. src: condition, or one of these. */
 enum { FAR_JMP = 16, FAR_CALL };
 
 BODY(beyond)
@@ -109,7 +109,8 @@ ALWAYS_INLINE bool loop_taken(struct cpu *c, const struct op *o, unsigned which)
 ALWAYS_INLINE HANDLER_TYPE loop_any(struct cpu *c, const struct op *o, s64 n, unsigned which)
 {
 	bool in64 = in_64(c);
-	u64 rip = (reg_get(c, 8 * RIP, 8) + (s64)o->disp) & (in64 ? ~(u64)0 : ip_mask(o)), count = reg_get(c, 8 * RCX, 8);
+	u64 rip = (reg_get(c, 8 * RIP, 8) + (s64)o->disp) & (in64 ? ~(u64)0 : ip_mask(o)),
+	    count = reg_get(c, 8 * RCX, 8);
 
 	if (!loop_taken(c, o, which))
 		RUN(o + 1);
@@ -273,7 +274,10 @@ GEN(jmp)
 	if (dec_kind(d, 0) == OPK_J)
 		o->run = d->bits == 64 ? jmp_64 : jmp_legacy;
 	else
-		o->run = d->bits != 64 ? h_jmp_indirect : !d->mem ? jmp_reg_64 : d->simple_ea ? jmp_mem_64 : h_jmp_indirect;
+		o->run = d->bits != 64  ? h_jmp_indirect
+			 : !d->mem      ? jmp_reg_64
+			 : d->simple_ea ? jmp_mem_64
+					: h_jmp_indirect;
 }
 
 GEN(call)
@@ -281,7 +285,10 @@ GEN(call)
 	if (dec_kind(d, 0) == OPK_J)
 		o->run = d->bits == 64 ? call_64 : d->osize == 2 ? call_16 : call_32;
 	else
-		o->run = d->bits != 64 ? h_call_indirect : !d->mem ? call_reg_64 : d->simple_ea ? call_mem_64 : h_call_indirect;
+		o->run = d->bits != 64  ? h_call_indirect
+			 : !d->mem      ? call_reg_64
+			 : d->simple_ea ? call_mem_64
+					: h_call_indirect;
 }
 
 GEN(ret) { o->run = d->bits != 64 ? d->osize == 2 ? ret_16 : ret_32 : d->osize == 8 ? ret_64 : h_ret; }

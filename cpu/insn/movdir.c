@@ -11,7 +11,8 @@ BODY(movdir64b)
 	u64 linear;
 	u8 v[64];
 
-	if (!op_load_block(c, o, v, sizeof v) || !seg_linear(c, ES, REG64(o->dst) & op_amask(o), sizeof v, true, &linear))
+	if (!op_load_block(c, o, v, sizeof v) ||
+	    !seg_linear(c, ES, REG64(o->dst) & op_amask(o), sizeof v, true, &linear))
 		return false;
 	if (linear & 63)
 		return gp_because(c, 0, "the destination is not aligned to 64 bytes (vol. 2, MOVDIR64B)");

@@ -10,14 +10,18 @@ enum source { IMM, REG, FORWARDED_REG };
 
 ALWAYS_INLINE HANDLER_TYPE mov_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, enum source from, u64 last)
 {
-	u64 v = trim(from == IMM ? (u64)o->imm : from == FORWARDED_REG ? FORWARDED(o->src, size) : reg_get(c, o->src, size), size);
+	u64 v = trim(from == IMM             ? (u64)o->imm
+		     : from == FORWARDED_REG ? FORWARDED(o->src, size)
+					     : reg_get(c, o->src, size),
+		     size);
 
 	reg_set(c, o->dst, size, v);
 	RUN_LAST(o + 1, v);
 }
 
 /* A load of FROM bytes into a register of TO, zero- or sign-extended. */
-ALWAYS_INLINE HANDLER_TYPE mov_load(struct cpu *c, const struct op *o, s64 n, unsigned from, unsigned to, bool sign, enum kind kind, handler *slow, u64 last)
+ALWAYS_INLINE HANDLER_TYPE mov_load(struct cpu *c, const struct op *o, s64 n, unsigned from, unsigned to, bool sign,
+				    enum kind kind, handler *slow, u64 last)
 {
 	u64 v;
 
@@ -37,7 +41,8 @@ ALWAYS_INLINE HANDLER_TYPE mov_load(struct cpu *c, const struct op *o, s64 n, un
 	FINISH_LAST(slow, v);
 }
 
-ALWAYS_INLINE HANDLER_TYPE mov_store(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind, bool imm, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE mov_store(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind, bool imm,
+				     handler *slow)
 {
 	STORE_OPERAND(size, kind, slow, imm ? (u64)o->imm : reg_get(c, o->src, size));
 	FINISH(slow);
@@ -60,7 +65,10 @@ MOV_SIZE(8)
 
 GEN(mov)
 {
-	static handler *const rr[4][2] = { { mov_rr1, mov_rr1_forwarded }, { mov_rr2, mov_rr2_forwarded }, { mov_rr4, mov_rr4_forwarded }, { mov_rr8, mov_rr8_forwarded } };
+	static handler *const rr[4][2] = { { mov_rr1, mov_rr1_forwarded },
+					   { mov_rr2, mov_rr2_forwarded },
+					   { mov_rr4, mov_rr4_forwarded },
+					   { mov_rr8, mov_rr8_forwarded } };
 	static handler *const ri[4] = { mov_ri1, mov_ri2, mov_ri4, mov_ri8 };
 	static handler *const rm[4][4] = { FORMS4(mov_rm1), FORMS4(mov_rm2), FORMS4(mov_rm4), FORMS4(mov_rm8) };
 	static handler *const mr[4][3] = { FORMS3(mov_mr1), FORMS3(mov_mr2), FORMS3(mov_mr4), FORMS3(mov_mr8) };
@@ -91,7 +99,8 @@ BODY(mov_moffs_load)
 {
 	u64 linear, v;
 
-	if (!data_linear(c, o->seg, (u64)o->imm & op_amask(o), o->osize, false, &linear) || !mem_read(c, linear, o->osize, &v))
+	if (!data_linear(c, o->seg, (u64)o->imm & op_amask(o), o->osize, false, &linear) ||
+	    !mem_read(c, linear, o->osize, &v))
 		return false;
 	reg_set(c, 8 * RAX, o->osize, v);
 	return true;
@@ -106,7 +115,8 @@ GEN(mov_moffs)
 
 /* ---- MOVZX, MOVSX, MOVSXD ---- */
 
-ALWAYS_INLINE HANDLER_TYPE extend_reg(struct cpu *c, const struct op *o, s64 n, unsigned from, unsigned to, bool sign, enum source source, u64 last)
+ALWAYS_INLINE HANDLER_TYPE extend_reg(struct cpu *c, const struct op *o, s64 n, unsigned from, unsigned to, bool sign,
+				      enum source source, u64 last)
 {
 	u64 v = source == FORWARDED_REG ? FORWARDED(o->src, from) : reg_get(c, o->src, from);
 
@@ -118,7 +128,8 @@ ALWAYS_INLINE HANDLER_TYPE extend_reg(struct cpu *c, const struct op *o, s64 n, 
 
 #define EXTEND(name, from, to, sign) \
 	HANDLER(name##_r##from##to) { return extend_reg(c, o, n, from, to, sign, REG, last); } \
-	FORWARDED_HANDLER(name##_r##from##to##_forwarded) { return extend_reg(c, o, n, from, to, sign, FORWARDED_REG, last); } \
+	FORWARDED_HANDLER(name##_r##from##to##_forwarded) { return extend_reg(c, o, n, from, to, sign, FORWARDED_REG, \
+		last); } \
 	MEMORY4(name##_m##from##to, mov_load(c, o, n, from, to, sign, MEMORY_ARGS, last))
 #define EXTEND_TO(name, from, sign) EXTEND(name, from, 2, sign) EXTEND(name, from, 4, sign) EXTEND(name, from, 8, sign)
 EXTEND_TO(movzx, 1, false)
@@ -128,7 +139,8 @@ EXTEND_TO(movsx, 2, true)
 EXTEND(movsx, 4, 8, true)
 
 struct extend_forms { handler *r[2], *m[4]; };
-#define EXTEND_FORMS(name, from, to) { { name##_r##from##to, name##_r##from##to##_forwarded }, FORMS4(name##_m##from##to) }
+#define EXTEND_FORMS(name, from, to) { { name##_r##from##to, name##_r##from##to##_forwarded }, \
+	FORMS4(name##_m##from##to) }
 
 static void choose_extend(const struct dec *d, struct op *o, const struct extend_forms forms[2][3])
 {
@@ -195,7 +207,8 @@ FORWARDED_HANDLER(lea8_base_forwarded) { return lea_base(c, o, n, FORWARDED(o->b
 GEN(lea)
 {
 	static handler *const forms[5][2] = {
-		{ lea2, lea2_forwarded }, { lea4, lea4_forwarded }, { lea8_short, lea8_short_forwarded }, { lea8_base, lea8_base_forwarded }, { lea8, lea8_forwarded },
+		{ lea2, lea2_forwarded }, { lea4, lea4_forwarded }, { lea8_short, lea8_short_forwarded },
+			{ lea8_base, lea8_base_forwarded }, { lea8, lea8_forwarded },
 	};
 
 	o->run = forms[d->osize == 2 ? 0 : d->osize == 4 ? 1 : d->asize != 8 ? 2 : d->no_index ? 3 : 4][d->forwarded];
@@ -248,7 +261,8 @@ HANDLER(h_nop) { RUN(o + 1); }
 
 GEN(xchg)
 {
-	static handler *const rr[4] = { xchg_rr1, xchg_rr2, xchg_rr4, xchg_rr8 }, *const m[4] = { xchg_m1, xchg_m2, xchg_m4, xchg_m8 };
+	static handler *const rr[4] = { xchg_rr1, xchg_rr2, xchg_rr4, xchg_rr8 }, *const m[4] = { xchg_m1, xchg_m2,
+												  xchg_m4, xchg_m8 };
 	unsigned size = dec_size(d, 0);
 
 	if (d->mem) {
@@ -306,8 +320,10 @@ ALWAYS_INLINE HANDLER_TYPE cmov_fast(struct cpu *c, const struct op *o, s64 n, u
 
 #define CMOV(cc) \
 	HANDLER(cmov_2_##cc) { if (condition(c, cc)) reg_set(c, o->dst, 2, REG16(o->src)); RUN(o + 1); } \
-	HANDLER(cmov_4_##cc) { u64 a = REG32(o->src), b = REG32(o->dst); reg_set(c, o->dst, 8, condition(c, cc) ? a : b); RUN(o + 1); } \
-	HANDLER(cmov_8_##cc) { u64 a = REG64(o->src), b = REG64(o->dst); reg_set(c, o->dst, 8, condition(c, cc) ? a : b); RUN(o + 1); } \
+	HANDLER(cmov_4_##cc) { u64 a = REG32(o->src), b = REG32(o->dst); \
+		reg_set(c, o->dst, 8, condition(c, cc) ? a : b); RUN(o + 1); } \
+	HANDLER(cmov_8_##cc) { u64 a = REG64(o->src), b = REG64(o->dst); \
+		reg_set(c, o->dst, 8, condition(c, cc) ? a : b); RUN(o + 1); } \
 	HANDLER(cmov_m4_##cc) { return cmov_fast(c, o, n, 4, cc); } \
 	HANDLER(cmov_m8_##cc) { return cmov_fast(c, o, n, 8, cc); } \
 	HANDLER(set_##cc) { reg_set(c, o->dst, 1, condition(c, cc)); RUN(o + 1); }

@@ -2,8 +2,8 @@
 /* MUL IMUL DIV IDIV, and MULX. */
 #include "cpu/insn/alu.h"
 
-/* CF = OF = whether the product needs its upper half. The manual leaves SF ZF AF PF undefined: on Intel's processors SF and PF tell of the
- * lower half, ZF and AF are 0. (300h is not 0, positive, and its low byte has the parity of 0.) */
+/* CF = OF = whether the product needs its upper half. The manual leaves SF ZF AF PF undefined: on Intel's processors SF
+ * and PF tell of the lower half, ZF and AF are 0. (300h is not 0, positive, and its low byte has the parity of 0.) */
 ALWAYS_INLINE void product_flags(struct cpu *c, u64 low, bool wide, unsigned size)
 {
 	c->res = low ? extend(low, size) : 0x300;
@@ -13,7 +13,8 @@ ALWAYS_INLINE void product_flags(struct cpu *c, u64 low, bool wide, unsigned siz
 
 /* ---- one operand: rDX:rAX (AX for bytes) = rAX * operand ---- */
 
-ALWAYS_INLINE void multiply(struct cpu *c, const struct op *o __attribute__((unused)), u64 b, unsigned size, bool is_signed,
+ALWAYS_INLINE void multiply(struct cpu *c, const struct op *o __attribute__((unused)), u64 b, unsigned size,
+	bool is_signed,
 			    bool flags)
 {
 	u64 a = reg_get(c, 8 * RAX, size), low, high;
@@ -49,7 +50,8 @@ ALWAYS_INLINE HANDLER_TYPE multiply_reg(struct cpu *c, const struct op *o, s64 n
 	RUN(o + 1);
 }
 
-ALWAYS_INLINE HANDLER_TYPE multiply_mem(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed, enum kind kind, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE multiply_mem(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed,
+					enum kind kind, handler *slow)
 {
 	LOAD_OPERAND(size, kind, slow);
 	multiply(c, o, loaded, size, is_signed, true);
@@ -70,7 +72,8 @@ struct multiply_forms { handler *reg[2] /* [without flags] */, *mem[2]; };
 	GEN(name) \
 	{ \
 		static const struct multiply_forms forms[4] = { \
-			MULTIPLY_FORMS(name, 1), MULTIPLY_FORMS(name, 2), MULTIPLY_FORMS(name, 4), MULTIPLY_FORMS(name, 8), \
+			MULTIPLY_FORMS(name, 1), MULTIPLY_FORMS(name, 2), MULTIPLY_FORMS(name, 4), \
+				MULTIPLY_FORMS(name, 8), \
 		}; \
 		const struct multiply_forms *f = &forms[log2_size(dec_size(d, 0))]; \
 		o->run = d->mem ? f->mem[!d->simple_ea] : f->reg[d->dead_flags]; \
@@ -95,14 +98,16 @@ ALWAYS_INLINE u64 multiply_to(struct cpu *c, const struct op *o, u64 a, u64 b, u
 	return low;
 }
 
-ALWAYS_INLINE HANDLER_TYPE imul_any_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, bool imm, bool flags, u64 first)
+ALWAYS_INLINE HANDLER_TYPE imul_any_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, bool imm, bool flags,
+					u64 first)
 {
 	u64 r = multiply_to(c, o, first, imm ? (u64)o->imm : reg_get(c, o->src, size), size, flags);
 
 	RUN_LAST(o + 1, r);
 }
 
-ALWAYS_INLINE HANDLER_TYPE imul_any_mem(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind, bool imm, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE imul_any_mem(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind,
+					bool imm, handler *slow)
 {
 	u64 r;
 
@@ -111,22 +116,28 @@ ALWAYS_INLINE HANDLER_TYPE imul_any_mem(struct cpu *c, const struct op *o, s64 n
 	FINISH_LAST(slow, r);
 }
 
-struct imul_forms { handler *reg[2][2][2], *mem[2][2]; }; /* [immediate][without flags][forwarded], [immediate][segmented] */
+/* [immediate][without flags][forwarded], [immediate][segmented] */
+struct imul_forms { handler *reg[2][2][2], *mem[2][2]; };
 
 #define IMUL_SIZE(size) \
 	HANDLER(imul_rr##size) { return imul_any_reg(c, o, n, size, false, true, reg_get(c, o->base, size)); } \
 	HANDLER(imul_rri##size) { return imul_any_reg(c, o, n, size, true, true, reg_get(c, o->src, size)); } \
 	HANDLER(imul_rr##size##_n) { return imul_any_reg(c, o, n, size, false, false, reg_get(c, o->base, size)); } \
 	HANDLER(imul_rri##size##_n) { return imul_any_reg(c, o, n, size, true, false, reg_get(c, o->src, size)); } \
-	FORWARDED_HANDLER(imul_rr##size##_forwarded) { return imul_any_reg(c, o, n, size, false, true, FORWARDED(o->base, size)); } \
-	FORWARDED_HANDLER(imul_rr##size##_n_forwarded) { return imul_any_reg(c, o, n, size, false, false, FORWARDED(o->base, size)); } \
-	FORWARDED_HANDLER(imul_rri##size##_forwarded) { return imul_any_reg(c, o, n, size, true, true, FORWARDED(o->src, size)); } \
-	FORWARDED_HANDLER(imul_rri##size##_n_forwarded) { return imul_any_reg(c, o, n, size, true, false, FORWARDED(o->src, size)); } \
+	FORWARDED_HANDLER(imul_rr##size##_forwarded) { return imul_any_reg(c, o, n, size, false, true, \
+		FORWARDED(o->base, size)); } \
+	FORWARDED_HANDLER(imul_rr##size##_n_forwarded) { return imul_any_reg(c, o, n, size, false, false, \
+		FORWARDED(o->base, size)); } \
+	FORWARDED_HANDLER(imul_rri##size##_forwarded) { \
+		return imul_any_reg(c, o, n, size, true, true, FORWARDED(o->src, size)); } \
+	FORWARDED_HANDLER(imul_rri##size##_n_forwarded) { return imul_any_reg(c, o, n, size, true, false, \
+		FORWARDED(o->src, size)); } \
 	MEMORY2(imul_rm##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_REG)) \
 	MEMORY2(imul_rmi##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_IMM))
 #define IMUL_FORMS(size) \
 	{ { { { imul_rr##size, imul_rr##size##_forwarded }, { imul_rr##size##_n, imul_rr##size##_n_forwarded } }, \
-	    { { imul_rri##size, imul_rri##size##_forwarded }, { imul_rri##size##_n, imul_rri##size##_n_forwarded } } }, \
+	    { { imul_rri##size, imul_rri##size##_forwarded }, \
+	    	{ imul_rri##size##_n, imul_rri##size##_n_forwarded } } }, \
 	  { { imul_rm##size##_lin, imul_rm##size##_seg }, { imul_rmi##size##_lin, imul_rmi##size##_seg } } }
 
 IMUL_SIZE(2)
@@ -135,7 +146,9 @@ IMUL_SIZE(8)
 
 GEN(imul_reg)
 {
-	static const struct imul_forms forms[4] = { { .mem = { { NULL } } }, IMUL_FORMS(2), IMUL_FORMS(4), IMUL_FORMS(8) };
+	static const struct imul_forms forms[4] = {
+		{ .mem = { { NULL } } }, IMUL_FORMS(2), IMUL_FORMS(4), IMUL_FORMS(8)
+	};
 	const struct imul_forms *f = &forms[log2_size(dec_size(d, 0))];
 	bool imm = dec_kind(d, 2) != OPK_NONE;
 
@@ -159,8 +172,8 @@ BODY(mulx)
 BODY_HANDLER(mulx)
 GEN(mulx) { o->osize = dec_size(d, 0) & 15; o->run = h_mulx; }
 
-/* ---- division. A quotient that does not fit is #DE, like a divisor of 0: both are seen before the host divides. The flags, which the manual
- * leaves undefined, stay. ---- */
+/* ---- division. A quotient that does not fit is #DE, like a divisor of 0: both are seen before the host divides. The
+ * flags, which the manual leaves undefined, stay. ---- */
 
 static bool divide_unsigned(struct cpu *c, u64 high, u64 low, u64 by, unsigned size, u64 *quotient, u64 *rest)
 {
@@ -229,10 +242,13 @@ ALWAYS_INLINE bool divide(struct cpu *c, const struct op *o, unsigned size, bool
 	return true;
 }
 
-/* 32 and 64 bits, where the dividend is no wider than the host divides quickly and the quotient fits. All else is SLOW's. */
-ALWAYS_INLINE HANDLER_TYPE divide_fast(struct cpu *c, const struct op *o, s64 n, u64 by, unsigned size, bool is_signed, handler *slow)
+/* 32 and 64 bits, where the dividend is no wider than the host divides quickly and the quotient fits. All else is
+ * SLOW's. */
+ALWAYS_INLINE HANDLER_TYPE divide_fast(struct cpu *c, const struct op *o, s64 n, u64 by, unsigned size, bool is_signed,
+				       handler *slow)
 {
-	u64 low = reg_get(c, 8 * RAX, size), high = reg_get(c, 8 * RDX, size), a = size == 8 ? low : high << 32 | low, quotient, rest;
+	u64 low = reg_get(c, 8 * RAX, size), high = reg_get(c, 8 * RDX, size), a = size == 8 ? low : high << 32 | low,
+	    quotient, rest;
 
 	if (is_signed) {
 		s64 divisor = (s64)extend(by, size);
@@ -254,7 +270,8 @@ ALWAYS_INLINE HANDLER_TYPE divide_fast(struct cpu *c, const struct op *o, s64 n,
 	RUN(o + 1);
 }
 
-ALWAYS_INLINE HANDLER_TYPE divide_memory(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE divide_memory(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed,
+					 handler *slow)
 {
 	const u8 *p = fast_op(c, o, KIND_INDEX, size, false);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* MUL, IMUL, DIV, IDIV of an 8086: a bit at a time, as its microcode has them, since the flags, which the manual leaves undefined, are those of the last
- * addition or subtraction that was asked for them. tests/silicon/vectors compares them with a real one. */
+/* MUL, IMUL, DIV, IDIV of an 8086: a bit at a time, as its microcode has them, since the flags, which the manual leaves
+ * undefined, are those of the last addition or subtraction that was asked for them. tests/silicon/vectors compares them
+ * with a real one. */
 #include "cpu/insn/shift.h"
 
-/* CF = OF = whether the product needs its upper half. The others are of a look at it: as it is, or, signed, with the lower half's sign added, which is 0
- * where it is not needed. */
+/* CF = OF = whether the product needs its upper half. The others are of a look at it: as it is, or, signed, with the
+ * lower half's sign added, which is 0 where it is not needed. */
 static void product_flags(struct cpu *c, u64 low, u64 high, unsigned size, bool is_signed)
 {
 	u64 sign = is_signed ? bit(low, 8 * size - 1) : 0;
@@ -32,8 +33,8 @@ static bool multiply(struct cpu *c, const struct op *o, unsigned size, bool is_s
 	return true;
 }
 
-/* *HIGH:*LOW by BY, unsigned: *LOW becomes the quotient, *HIGH the rest. The quotient is made as its complement; what is not subtracted is a 1. False:
- * it does not fit. */
+/* *HIGH:*LOW by BY, unsigned: *LOW becomes the quotient, *HIGH the rest. The quotient is made as its complement; what
+ * is not subtracted is a 1. False: it does not fit. */
 static bool divide_bits(struct cpu *c, u64 *high, u64 *low, u64 by, unsigned size)
 {
 	const unsigned top = 8 * size - 1;

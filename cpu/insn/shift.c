@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Shifts and rotates: SHL SHR SAR ROL ROR RCL RCR, SHLD SHRD, and the flagless ones of BMI2. Shifts of registers by a constant, and by CL
- * at 32 and 64 bits, are hot: one handler for each, expanded from the one meaning written here. */
+/* Shifts and rotates: SHL SHR SAR ROL ROR RCL RCR, SHLD SHRD, and the flagless ones of BMI2. Shifts of registers by a
+ * constant, and by CL at 32 and 64 bits, are hot: one handler for each, expanded from the one meaning written here. */
 #include "cpu/insn/shift.h"
 
-ALWAYS_INLINE HANDLER_TYPE shift_const(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size, bool flags, u64 a)
+ALWAYS_INLINE HANDLER_TYPE shift_const(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size,
+				       bool flags, u64 a)
 {
 	u64 r = shift(c, what, trim(a, size), (unsigned)o->imm, size, flags);
 
@@ -11,7 +12,8 @@ ALWAYS_INLINE HANDLER_TYPE shift_const(struct cpu *c, const struct op *o, s64 n,
 	RUN_LAST(o + 1, r);
 }
 
-ALWAYS_INLINE HANDLER_TYPE shift_cl(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size, bool flags)
+ALWAYS_INLINE HANDLER_TYPE shift_cl(struct cpu *c, const struct op *o, s64 n, enum shift what, unsigned size,
+				    bool flags)
 {
 	u64 a = reg_get(c, o->dst, size);
 	unsigned count = REG8(8 * RCX) & (8 * size - 1);
@@ -22,7 +24,8 @@ ALWAYS_INLINE HANDLER_TYPE shift_cl(struct cpu *c, const struct op *o, s64 n, en
 	RUN(o + 1);
 }
 
-/* An 8086 shifts by one, again and again: SHL adds the operand to itself, and whole turns through the carry have an OF, too. */
+/* An 8086 shifts by one, again and again: SHL adds the operand to itself, and whole turns through the carry have an OF,
+ * too. */
 static void flags_8086(struct cpu *c, enum shift what, u64 r, unsigned size)
 {
 	const unsigned top = 8 * size - 1;
@@ -53,7 +56,8 @@ ALWAYS_INLINE bool shift_any(struct cpu *c, const struct op *o, enum shift what,
 
 struct shift_forms { handler *any_b, *any_v, *constant[4][2][2] /* [without flags][forwarded] */, *cl[4][2]; };
 
-/* What the forms have in common: put the count where the handlers look for it. True if it is a constant of a register form, not 0. */
+/* What the forms have in common: put the count where the handlers look for it. True if it is a constant of a register
+ * form, not 0. */
 static bool shift_count(const struct dec *d, struct op *o, unsigned size)
 {
 	if (dec_kind(d, 1) == OPK_FIXED && d->row->operand[1].size == 'b') {
@@ -82,14 +86,17 @@ static void choose(const struct dec *d, struct op *o, const struct shift_forms *
 
 #define SHIFT_ANY(name, NAME) \
 	BODY(name##_b) { return shift_any(c, o, NAME, 1); } \
-	BODY(name##_v) { return o->osize == 2 ? shift_any(c, o, NAME, 2) : o->osize == 4 ? shift_any(c, o, NAME, 4) : shift_any(c, o, NAME, 8); } \
+	BODY(name##_v) { return o->osize == 2 ? shift_any(c, o, NAME, 2) : o->osize == 4 ? shift_any(c, o, NAME, 4) \
+		: shift_any(c, o, NAME, 8); } \
 	BODY_HANDLER(name##_b) \
 	BODY_HANDLER(name##_v)
 #define SHIFT_CONST(name, NAME, size) \
 	HANDLER(name##_c##size) { return shift_const(c, o, n, NAME, size, true, reg_get(c, o->base, size)); } \
 	HANDLER(name##_c##size##_n) { return shift_const(c, o, n, NAME, size, false, reg_get(c, o->base, size)); } \
-	FORWARDED_HANDLER(name##_c##size##_forwarded) { return shift_const(c, o, n, NAME, size, true, FORWARDED(o->base, size)); } \
-	FORWARDED_HANDLER(name##_c##size##_n_forwarded) { return shift_const(c, o, n, NAME, size, false, FORWARDED(o->base, size)); }
+	FORWARDED_HANDLER(name##_c##size##_forwarded) { \
+		return shift_const(c, o, n, NAME, size, true, FORWARDED(o->base, size)); } \
+	FORWARDED_HANDLER(name##_c##size##_n_forwarded) { \
+		return shift_const(c, o, n, NAME, size, false, FORWARDED(o->base, size)); }
 #define SHIFT_CL(name, NAME, size) \
 	HANDLER(name##_cl##size) { return shift_cl(c, o, n, NAME, size, true); } \
 	HANDLER(name##_cl##size##_n) { return shift_cl(c, o, n, NAME, size, false); }
@@ -102,7 +109,8 @@ static void choose(const struct dec *d, struct op *o, const struct shift_forms *
 	{ \
 		static const struct shift_forms forms = { \
 			h_##name##_b, h_##name##_v, \
-			{ SHIFT_FORMS(name##_c1), SHIFT_FORMS(name##_c2), SHIFT_FORMS(name##_c4), SHIFT_FORMS(name##_c8) }, \
+			{ SHIFT_FORMS(name##_c1), SHIFT_FORMS(name##_c2), SHIFT_FORMS(name##_c4), \
+				SHIFT_FORMS(name##_c8) }, \
 			{ { NULL }, { NULL }, { name##_cl4, name##_cl4_n }, { name##_cl8, name##_cl8_n } }, \
 		}; \
 		choose(d, o, &forms); \
@@ -170,8 +178,9 @@ static bool shift_double_any(struct cpu *c, const struct op *o, bool left)
 	if (!rm_load_rmw(c, o, size, &a))
 		return false;
 	if (count)
-		a = size == 2 ? shift_double(c, a, b, count, 2, left) : size == 4 ? shift_double(c, a, b, count, 4, left) :
-			shift_double(c, a, b, count, 8, left);
+		a = size == 2   ? shift_double(c, a, b, count, 2, left)
+		    : size == 4 ? shift_double(c, a, b, count, 4, left)
+				: shift_double(c, a, b, count, 8, left);
 	return rm_store(c, o, o->dst, size, a);
 }
 
@@ -207,7 +216,8 @@ SHIFT_DOUBLE(shrd, false)
 /* BMI2: no flags, any register as the count. */
 ALWAYS_INLINE bool shift_plain(struct cpu *c, const struct op *o, enum shift what)
 {
-	unsigned size = o->osize, count = (unsigned)(what == ROR ? o->imm8 : reg_get(c, o->third, size)) & (8 * size - 1);
+	unsigned size = o->osize,
+		 count = (unsigned)(what == ROR ? o->imm8 : reg_get(c, o->third, size)) & (8 * size - 1);
 	u64 a;
 
 	if (!rm_load(c, o, o->src, size, &a))

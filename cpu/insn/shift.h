@@ -76,7 +76,8 @@ ALWAYS_INLINE u64 shift(struct cpu *c, enum shift what, u64 a, unsigned count, u
 		k = size < 4 ? count % (width + 1) : count;
 		if (!k)
 			return a;
-		r = trim((k == 64 ? 0 : a >> k) | (u64)flag_c(c) << (width - k) | (k > 1 ? a << (width + 1 - k) : 0), size);
+		r = trim((k == 64 ? 0 : a >> k) | (u64)flag_c(c) << (width - k) | (k > 1 ? a << (width + 1 - k) : 0),
+			 size);
 		cf = bit(a, k - 1);
 		cv = carry_bits(cf, cf ^ bit(r, top) ^ bit(r, top - 1));
 		break;

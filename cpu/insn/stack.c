@@ -48,7 +48,9 @@ GEN(push)
 	if (dec_kind(d, 0) == OPK_I || dec_kind(d, 0) == OPK_SI)
 		o->run = push_imms[width];
 	else
-		o->run = d->mem ? h_push_mem : o->dst == 8 * RSP && !has(d->model, F_I286) ? h_push_sp_8086 : push_regs[width];
+		o->run = d->mem                                        ? h_push_mem
+			 : o->dst == 8 * RSP && !has(d->model, F_I286) ? h_push_sp_8086
+								       : push_regs[width];
 }
 
 BODY(pop_reg)
@@ -130,9 +132,9 @@ BODY(popa)
 }
 GEN_BODY(popa)
 
-/* SDM vol. 2, ENTER. imm: bytes of frame, nesting level at bits 16-23. Everything that can fault is tried first: old frame pointers are read,
- * the slots of the new ones can be written, and so can the new top, though nothing is written there ("#SS or #PF if a write using the final
- * value..."). */
+/* SDM vol. 2, ENTER. imm: bytes of frame, nesting level at bits 16-23. Everything that can fault is tried first: old
+ * frame pointers are read, the slots of the new ones can be written, and so can the new top, though nothing is written
+ * there ("#SS or #PF if a write using the final value..."). */
 static bool enter_checks(struct cpu *c, unsigned size, unsigned level, u64 frame_size)
 {
 	u64 rsp = c->r[RSP] - size, rbp = c->r[RBP], linear, v;
@@ -142,7 +144,8 @@ static bool enter_checks(struct cpu *c, unsigned size, unsigned level, u64 frame
 	for (unsigned i = 1; i < level; i++) {
 		rbp -= size;
 		rsp -= size;
-		if (!data_linear(c, SS, rbp & stack_mask(c), size, false, &linear) || !mem_read(c, linear, size, &v) || !stack_room(c, rsp, size))
+		if (!data_linear(c, SS, rbp & stack_mask(c), size, false, &linear) || !mem_read(c, linear, size, &v) ||
+		    !stack_room(c, rsp, size))
 			return false;
 	}
 	if (level && !stack_room(c, rsp -= size, size))
@@ -160,7 +163,8 @@ BODY(enter)
 	frame = c->r[RSP];
 	for (unsigned i = 1; i < level; i++) {
 		rbp -= size;
-		if (!data_linear(c, SS, rbp & mask, size, false, &linear) || !mem_read(c, linear, size, &v) || !stack_push(c, size, v))
+		if (!data_linear(c, SS, rbp & mask, size, false, &linear) || !mem_read(c, linear, size, &v) ||
+		    !stack_push(c, size, v))
 			goto back;
 	}
 	if (level && !stack_push(c, size, frame))

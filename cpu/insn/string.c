@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* String instructions. Repeated ones work on whole runs of host memory where nobody can tell, and otherwise element by element.
+/* String instructions. Repeated ones work on whole runs of host memory where nobody can tell, and otherwise element by
+ * element.
  *
- * A repetition does at most CHUNK elements at a time and then, unless it is finished, stops at itself, so that interrupts get in: each such
- * part retires as one instruction. How long a part is depends on nothing but what the guest sees; how it is done depends on the host. */
+ * A repetition does at most CHUNK elements at a time and then, unless it is finished, stops at itself, so that
+ * interrupts get in: each such part retires as one instruction. How long a part is depends on nothing but what the
+ * guest sees; how it is done depends on the host. */
 #include "cpu/insn/alu.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
@@ -48,7 +50,8 @@ static bool port_in(struct cpu *c, u64 di, unsigned size)
 	u16 port = (u16)c->r[RDX];
 	u64 linear, v;
 
-	if (!io_allowed(c, port, size) || !data_linear(c, ES, di, size, true, &linear) || !mem_check_write(c, linear, size))
+	if (!io_allowed(c, port, size) || !data_linear(c, ES, di, size, true, &linear) ||
+	    !mem_check_write(c, linear, size))
 		return false;
 	cpu_ask(c);
 	v = space_read(c->io, port, size);
@@ -133,8 +136,9 @@ ALWAYS_INLINE bool once(struct cpu *c, const struct op *o, enum string what)
 
 /* ---- runs ---- */
 
-/* Where nothing answers, ones are read, and what is written goes nowhere. That need not be found out for every element of a page: only for one, by
- * element(), whose page walk is not to be seen earlier than it is made. Then it is among these for the rest. */
+/* Where nothing answers, ones are read, and what is written goes nowhere. That need not be found out for every element
+ * of a page: only for one, by element(), whose page walk is not to be seen earlier than it is made. Then it is among
+ * these for the rest. */
 struct holes { u64 from, to; /* pages (linear); NO_PAGE: none */ };
 #define NO_PAGE ((u64)1)
 static const u8 ones[PAGE_SIZE] = { [0 ... PAGE_SIZE - 1] = 0xff };
@@ -146,7 +150,8 @@ static u64 string_linear(const struct cpu *c, unsigned seg, u64 offset)
 	return ((in_64(c) && seg != FS && seg != GS ? 0 : c->seg[seg].base) + offset) & c->linear_mask;
 }
 
-/* The page of OFFSET, which has just been accessed, if nothing answers in all of it, and nobody wants to hear of accesses. */
+/* The page of OFFSET, which has just been accessed, if nothing answers in all of it, and nobody wants to hear of
+ * accesses. */
 static u64 hole(struct cpu *c, unsigned seg, u64 offset)
 {
 	u64 linear = string_linear(c, seg, offset) & PAGE_MASK, phys, end;
@@ -157,9 +162,11 @@ static u64 hole(struct cpu *c, unsigned seg, u64 offset)
 	return range_is_hole(space_find(c->mem, phys, &end)) && end - phys >= PAGE_SIZE ? linear : NO_PAGE;
 }
 
-/* How many elements from OFFSET on (downwards with DOWN) are within the segment, do not wrap, and have host memory that may be touched
- * directly, up to K; *host is the first one's. Where there is nothing it is among the ones, which are not to be written. */
-static u64 run(const struct cpu *c, const struct op *o, unsigned seg, u64 offset, bool write, bool down, u64 hole_page, u64 k, u8 **host)
+/* How many elements from OFFSET on (downwards with DOWN) are within the segment, do not wrap, and have host memory that
+ * may be touched directly, up to K; *host is the first one's. Where there is nothing it is among the ones, which are
+ * not to be written. */
+static u64 run(const struct cpu *c, const struct op *o, unsigned seg, u64 offset, bool write, bool down, u64 hole_page,
+	       u64 k, u8 **host)
 {
 	const struct seg *s = &c->seg[seg];
 	const unsigned size = o->osize;
@@ -220,7 +227,8 @@ static void fill_run(u8 *to, u64 v, unsigned size, u64 n, bool down)
 }
 
 /* Compare until the condition to go on fails. A fixed value has step 0. Returns the number of elements compared. */
-ALWAYS_INLINE u64 compare_run_of(const u8 *a, s64 a_step, const u8 *b, s64 b_step, u64 n, unsigned size, bool while_equal, struct pair *p)
+ALWAYS_INLINE u64 compare_run_of(const u8 *a, s64 a_step, const u8 *b, s64 b_step, u64 n, unsigned size,
+				 bool while_equal, struct pair *p)
 {
 	for (u64 i = 0; i < n; i++, a += a_step, b += b_step) {
 		p->a = get_size(a, size);
@@ -231,7 +239,8 @@ ALWAYS_INLINE u64 compare_run_of(const u8 *a, s64 a_step, const u8 *b, s64 b_ste
 	return n;
 }
 
-static u64 compare_run(const u8 *a, s64 a_step, const u8 *b, s64 b_step, u64 n, unsigned size, bool while_equal, struct pair *p)
+static u64 compare_run(const u8 *a, s64 a_step, const u8 *b, s64 b_step, u64 n, unsigned size, bool while_equal,
+		       struct pair *p)
 {
 	switch (size) {
 	case 1: return compare_run_of(a, a_step, b, b_step, n, 1, while_equal, p);
@@ -251,7 +260,8 @@ static u64 port_run(struct cpu *c, const struct op *o, u8 *to, u64 k)
 }
 
 /* Do up to K elements on host memory; how many were done, 0 if it cannot be had. */
-ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, const struct holes *holes, u64 k, bool while_equal, struct pair *p)
+ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, const struct holes *holes, u64 k,
+			 bool while_equal, struct pair *p)
 {
 	const unsigned size = o->osize;
 	bool down = c->eflags & FL_D;
@@ -292,8 +302,9 @@ ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, co
 	}
 }
 
-/* Ends: count 0, the condition of CMPS and SCAS, a fault (what is done is done, and RIP stays), a data breakpoint, the chunk. With TF every
- * element is a step of its own. Flags change only at the end (SDM vol. 2, REP: a fault restores them). */
+/* Ends: count 0, the condition of CMPS and SCAS, a fault (what is done is done, and RIP stays), a data breakpoint, the
+ * chunk. With TF every element is a step of its own. Flags change only at the end (SDM vol. 2, REP: a fault restores
+ * them). */
 ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 {
 	const bool while_equal = o->rep == 3;
@@ -302,9 +313,11 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 	struct holes holes = { NO_PAGE, NO_PAGE };
 	bool compared = false, over = !count;
 
-	if ((what == INS || what == OUTS) && !io_allowed(c, (u16)c->r[RDX], o->osize)) /* even if there is nothing to move */
+	/* even if there is nothing to move */
+	if ((what == INS || what == OUTS) && !io_allowed(c, (u16)c->r[RDX], o->osize))
 		return false;
-	/* With 32-bit addresses upper halves go, whether or not anything is moved: RCX's always, RSI's and RDI's as Intel's processors have it. */
+	/* With 32-bit addresses upper halves go, whether or not anything is moved: RCX's always, RSI's and RDI's as
+	 * Intel's processors have it. */
 	set_address_reg(c, o, RCX, count);
 	if (what == MOVS || what == STOS)
 		advance(c, o, what, 0);
@@ -317,7 +330,8 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 			if (!element(c, o, what, si, di, &p))
 				return false;
 			if (space_missed(c->mem))
-				holes = (struct holes){ uses_si(what) ? hole(c, o->seg, si) : NO_PAGE, uses_di(what) ? hole(c, ES, di) : NO_PAGE };
+				holes = (struct holes){ uses_si(what) ? hole(c, o->seg, si) : NO_PAGE,
+							uses_di(what) ? hole(c, ES, di) : NO_PAGE };
 			n = 1;
 		}
 		advance(c, o, what, n * step_of(c, o));

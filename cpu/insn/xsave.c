@@ -6,13 +6,14 @@
  *     16  FDP (64 bits, or 32 and FDS) | MXCSR | MXCSR_MASK
  *     32  ST0..ST7, 16 bytes each, of which 10 are used
  *    160  XMM0..XMM15 (XMM7 outside of 64-bit mode)
- * then XSAVE's header: 512 XSTATE_BV, 520 XCOMP_BV, 528-575 zeros; then the other components, each at its own place, or, in the compacted
- * format, one behind the other. Only the parts of what is asked for are touched. */
+ * then XSAVE's header: 512 XSTATE_BV, 520 XCOMP_BV, 528-575 zeros; then the other components, each at its own place,
+ * or, in the compacted format, one behind the other. Only the parts of what is asked for are touched. */
 #include "cpu/insn/vector/vector.h"
 #include "cpu/x87.h"
 #include "cpu/system/xsave.h"
 
-enum { AT_MXCSR = 24, AT_ST = 32, AT_XMM = 160, LEGACY = 512, AT_COMPACT = LEGACY + 8, HEADER_END = LEGACY + 64, AREA = 2696 };
+enum { AT_MXCSR = 24, AT_ST = 32, AT_XMM = 160, LEGACY = 512, AT_COMPACT = LEGACY + 8, HEADER_END = LEGACY + 64,
+	AREA = 2696 };
 #define COMPACT ((u64)1 << 63)
 
 /* ---- MXCSR ---- */
@@ -83,7 +84,8 @@ static void save_mxcsr(const struct cpu *c, u8 *image)
 
 /* ---- FXSAVE, FXRSTOR ---- */
 
-/* AMD's fast form leaves XMM registers alone in 64-bit mode at CPL 0 (APM vol. 2, 11.4.3); without CR4.OSFXSR they are not there. */
+/* AMD's fast form leaves XMM registers alone in 64-bit mode at CPL 0 (APM vol. 2, 11.4.3); without CR4.OSFXSR they are
+ * not there. */
 static bool with_xmm(const struct cpu *c)
 {
 	return (c->cr4 & CR4_OSFXSR) && !((c->efer & EFER_FFXSR) && in_64(c) && c->cpl == 0);
@@ -183,7 +185,8 @@ static u64 in_use(const struct cpu *c)
 	u64 used = 0;
 	const struct x87 *x = &c->x87;
 
-	if (x->cw != 0x37f || x87_status(c) || x->valid || x->op || x->ip || x->dp || x87_fcs(c) || x87_fds(c) || !all_zero(x->st, sizeof x->st))
+	if (x->cw != 0x37f || x87_status(c) || x->valid || x->op || x->ip || x->dp || x87_fcs(c) || x87_fds(c) ||
+	    !all_zero(x->st, sizeof x->st))
 		used |= STATE_X87;
 	for (unsigned i = 0; i < xmm_count(c); i++) {
 		if (c->v[i].q[0] | c->v[i].q[1])
@@ -203,7 +206,8 @@ u64 xsave_in_use(const struct cpu *c)
 	return in_use(c) | (c->mxcsr != MXCSR_RESET ? STATE_SSE : 0);
 }
 
-/* What is read or written: outside of 64-bit mode the registers that are not there stay as they are, in memory as well. */
+/* What is read or written: outside of 64-bit mode the registers that are not there stay as they are, in memory as well.
+ * */
 static unsigned component_len(const struct cpu *c, const struct component *p)
 {
 	return p->number == 2 ? 16 * xmm_count(c) : p->size;
@@ -247,8 +251,10 @@ static bool area_begins(struct cpu *c, const struct op *o, bool write)
 	return linear & 63 ? gp_because(c, 0, "the XSAVE area is not aligned to 64 bytes (vol. 1, 13.4)") : true;
 }
 
-/* LEN bytes come in; with WRITE it is seen to it that they may be written, and the first WRITTEN of them are a part that will be. */
-static bool area_part(struct cpu *c, const struct op *o, struct area *a, unsigned from, unsigned len, unsigned written, bool write)
+/* LEN bytes come in; with WRITE it is seen to it that they may be written, and the first WRITTEN of them are a part
+ * that will be. */
+static bool area_part(struct cpu *c, const struct op *o, struct area *a, unsigned from, unsigned len, unsigned written,
+		      bool write)
 {
 	u64 linear;
 
@@ -267,13 +273,15 @@ static bool area_write(struct cpu *c, const struct area *a)
 	return true;
 }
 
-/* Of an area whose layout has the components ALL: those ASKED for must be there whole, also where nothing of them is read or written (13.13 lets
- * the processor touch them, and Intel's do); WRITTEN are those that will be. */
-static bool area_parts(struct cpu *c, const struct op *o, struct area *a, u64 asked, u64 written, bool mxcsr, u64 all, bool compact, bool write)
+/* Of an area whose layout has the components ALL: those ASKED for must be there whole, also where nothing of them is
+ * read or written (13.13 lets the processor touch them, and Intel's do); WRITTEN are those that will be. */
+static bool area_parts(struct cpu *c, const struct op *o, struct area *a, u64 asked, u64 written, bool mxcsr, u64 all,
+		       bool compact, bool write)
 {
 	unsigned x87 = written & STATE_X87 ? AT_XMM - AT_ST : 0, xmm = 16 * xmm_count(c);
 
-	if (asked & STATE_X87 && (!area_part(c, o, a, 0, AT_MXCSR, x87 ? AT_MXCSR : 0, write) || !area_part(c, o, a, AT_ST, AT_XMM - AT_ST, x87, write)))
+	if (asked & STATE_X87 && (!area_part(c, o, a, 0, AT_MXCSR, x87 ? AT_MXCSR : 0, write) ||
+				  !area_part(c, o, a, AT_ST, AT_XMM - AT_ST, x87, write)))
 		return false;
 	if ((mxcsr || asked & STATE_SSE) && !area_part(c, o, a, AT_MXCSR, 8, mxcsr ? 8 : 0, write))
 		return false;
@@ -293,7 +301,8 @@ static bool area_parts(struct cpu *c, const struct op *o, struct area *a, u64 as
 
 #define EDX_EAX(c) ((c)->r[RDX] << 32 | (u32)(c)->r[RAX])
 
-/* XSAVEOPT leaves out components that are as at reset; XSAVEC besides says so in XCOMP_BV, and packs what follows the header. */
+/* XSAVEOPT leaves out components that are as at reset; XSAVEC besides says so in XCOMP_BV, and packs what follows the
+ * header. */
 ALWAYS_INLINE bool xsave_body(struct cpu *c, const struct op *o, u64 rfbm, bool optimised, bool compact)
 {
 	struct area a;
@@ -307,7 +316,8 @@ ALWAYS_INLINE bool xsave_body(struct cpu *c, const struct op *o, u64 rfbm, bool 
 	sse_park(c);
 	a.nparts = 0;
 	if (!area_begins(c, o, true) || !area_part(c, o, &a, LEGACY, header, header, true) ||
-	    !mem_read_block(c, a.parts[0].linear, a.image + LEGACY, 8) || !area_parts(c, o, &a, rfbm, states, mxcsr, rfbm, compact, true))
+	    !mem_read_block(c, a.parts[0].linear, a.image + LEGACY, 8) ||
+	    !area_parts(c, o, &a, rfbm, states, mxcsr, rfbm, compact, true))
 		return false;
 	if (compact) {
 		put64(a.image + LEGACY, rfbm & used);
@@ -345,7 +355,8 @@ static bool header_valid(const struct cpu *c, const u8 *image, u64 possible)
 
 	if (!(layout & COMPACT))
 		return !(present & ~possible) && !layout && !get64(image + LEGACY + 16);
-	return has(c->model, F_XSAVEC) && !(layout & ~COMPACT & ~possible) && !(present & ~layout) && all_zero(image + LEGACY + 16, 48);
+	return has(c->model, F_XSAVEC) && !(layout & ~COMPACT & ~possible) && !(present & ~layout) &&
+	       all_zero(image + LEGACY + 16, 48);
 }
 
 ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, bool supervisor)
@@ -362,7 +373,8 @@ ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, 
 	if (!header_valid(c, a.image, possible) || (supervisor && !compact))
 		return gp_because(c, 0, "the header of the XSAVE area is not valid (vol. 1, 13.4.2)");
 	states = rfbm & get64(a.image + LEGACY);
-	/* Standard format: MXCSR comes with SSE or AVX, whatever XSTATE_BV says (13.8.1); compacted: with SSE, or its reset value. */
+	/* Standard format: MXCSR comes with SSE or AVX, whatever XSTATE_BV says (13.8.1); compacted: with SSE, or its
+	 * reset value. */
 	mxcsr = compact ? states & STATE_SSE : rfbm & (STATE_SSE | STATE_AVX);
 	if (!area_parts(c, o, &a, compact ? rfbm & layout : rfbm, 0, mxcsr, layout, compact, false))
 		return false;
@@ -387,7 +399,8 @@ ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, 
 		unsigned number = components[i].number;
 
 		if (rfbm >> number & 1)
-			component_load(c, number, states >> number & 1 ? a.image + place(&components[i], layout, compact) : NULL);
+			component_load(c, number,
+				       states >> number & 1 ? a.image + place(&components[i], layout, compact) : NULL);
 	}
 	return true;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The local APIC (SDM vol. 3, chapter 11): priorities, the timer, LINT pins, messages; through its page in memory or, as x2APIC, through MSRs. */
+/* The local APIC (SDM vol. 3, chapter 11): priorities, the timer, LINT pins, messages; through its page in memory or,
+ * as x2APIC, through MSRs. */
 #include <stdlib.h>
 #include "cpu/system/apic.h"
 
-enum { LVT_MASKED = 1 << 16, LVT_MODE = 7 << 8, LVT_LEVEL = 1 << 15, LVT_RIRR = 1 << 14, LVT_TIMER = 3 << 17, TIMER_PERIODIC = 1 << 17,
+enum { LVT_MASKED = 1 << 16, LVT_MODE = 7 << 8, LVT_LEVEL = 1 << 15, LVT_RIRR = 1 << 14, LVT_TIMER = 3 << 17,
+	TIMER_PERIODIC = 1 << 17,
        TIMER_DEADLINE = 2 << 17 };
 enum { FIXED, LOWEST, SMI, NMI = 4, INIT, SIPI, EXTINT };
 enum { ESR_SEND_VECTOR = 0x20, ESR_RECEIVE_VECTOR = 0x40, ESR_REGISTER = 0x80 };
@@ -14,7 +16,10 @@ enum { SVR_ENABLE = 1 << 8 };
 #define VERSION 0x00050014u /* six LVT entries | integrated APIC */
 
 static bool on(const struct apic *a) { return a->cpu->apic_base & BASE_ENABLE; }
-static bool x2(const struct apic *a) { return (a->cpu->apic_base & (BASE_ENABLE | BASE_X2)) == (BASE_ENABLE | BASE_X2); }
+static bool x2(const struct apic *a)
+{
+	return (a->cpu->apic_base & (BASE_ENABLE | BASE_X2)) == (BASE_ENABLE | BASE_X2);
+}
 static bool in_memory(const struct apic *a) { return on(a) && !x2(a); }
 static bool software_on(const struct apic *a) { return on(a) && a->svr & SVR_ENABLE; }
 
@@ -130,8 +135,10 @@ static bool addressed(const struct apic *a, u32 dest, bool logical)
 	return dest >> 4 == a->ldr >> 28 && dest & (a->ldr >> 24 & 15); /* cluster */
 }
 
-/* A message on the bus. Lowest priority (11.6.2.4): for that one of those addressed whose processor does the least important thing. */
-static void bus(const struct cpus *all, const struct apic *but, u32 dest, bool logical, unsigned mode, unsigned vector, bool level)
+/* A message on the bus. Lowest priority (11.6.2.4): for that one of those addressed whose processor does the least
+ * important thing. */
+static void bus(const struct cpus *all, const struct apic *but, u32 dest, bool logical, unsigned mode, unsigned vector,
+		bool level)
 {
 	struct apic *lowest = NULL;
 
@@ -154,7 +161,8 @@ void apic_message(void *apic, u64 address, u32 data)
 {
 	u32 dest = address >> 12 & 0xff;
 
-	bus(((struct apic *)apic)->cpu->all, NULL, dest == 0xff ? EVERYBODY : dest, address >> 2 & 1, data >> 8 & 7, data & 0xff, data >> 15 & 1);
+	bus(((struct apic *)apic)->cpu->all, NULL, dest == 0xff ? EVERYBODY : dest, address >> 2 & 1, data >> 8 & 7,
+	    data & 0xff, data >> 15 & 1);
 }
 
 /* ---- what the processor asks ---- */
@@ -366,7 +374,8 @@ static void send(struct apic *a)
 	if (shorthand == SELF)
 		deliver(a, mode, vector, false);
 	else
-		bus(a->cpu->all, shorthand == ALL_BUT_SELF ? a : NULL, shorthand ? EVERYBODY : dest, low >> 11 & 1 && !shorthand, mode, vector, false);
+		bus(a->cpu->all, shorthand == ALL_BUT_SELF ? a : NULL, shorthand ? EVERYBODY : dest,
+		    low >> 11 & 1 && !shorthand, mode, vector, false);
 }
 
 /* ---- registers, by their offset in the page ---- */
@@ -409,7 +418,8 @@ static bool read_register(struct apic *a, unsigned reg, u32 *v)
 
 static void write_lvt(struct apic *a, unsigned entry, u32 v)
 {
-	static const u32 writable[] = { 0, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff }; /* timer, thermal, performance, LINT0, LINT1, error */
+	/* timer, thermal, performance, LINT0, LINT1, error */
+	static const u32 writable[] = { 0, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff };
 
 	if (!software_on(a))
 		v |= LVT_MASKED;
@@ -581,7 +591,8 @@ static void place(struct apic *changed)
 		bool first = true;
 
 		for (unsigned k = 0; a && k < i && first; k++)
-			first = !in_memory(all->cpu[k]->apic) || (all->cpu[k]->apic_base ^ a->cpu->apic_base) & PAGE_MASK;
+			first = !in_memory(all->cpu[k]->apic) ||
+				(all->cpu[k]->apic_base ^ a->cpu->apic_base) & PAGE_MASK;
 		if (a)
 			place_one(a, in_memory(a) && first);
 	}
@@ -610,7 +621,8 @@ static void clear(struct apic *a)
 bool apic_set_base(struct apic *a, u64 v)
 {
 	const struct model *m = a->cpu->model;
-	u64 all = (((u64)1 << m->physical_bits) - PAGE_SIZE) | BASE_BSP | BASE_ENABLE | (has(m, F_X2APIC) ? BASE_X2 : 0);
+	u64 all =
+		(((u64)1 << m->physical_bits) - PAGE_SIZE) | BASE_BSP | BASE_ENABLE | (has(m, F_X2APIC) ? BASE_X2 : 0);
 	u64 was = a->cpu->apic_base;
 
 	if (v & ~all || (v & (BASE_X2 | BASE_ENABLE)) == BASE_X2)
@@ -629,8 +641,8 @@ bool apic_set_base(struct apic *a, u64 v)
 	return true;
 }
 
-/* A PC comes out of RESET with its 8259s in charge (MP specification 1.4, 3.6.2): on the boot processor that is the virtual wire. Firmware
- * would set it up; the machine may have none, and one that has sets up the same. */
+/* A PC comes out of RESET with its 8259s in charge (MP specification 1.4, 3.6.2): on the boot processor that is the
+ * virtual wire. Firmware would set it up; the machine may have none, and one that has sets up the same. */
 void apic_reset(struct apic *a, bool init)
 {
 	bool boot = a->cpu->id == 0;
@@ -682,9 +694,12 @@ static void loaded(void *apic) { apic_refresh(apic); }
 struct part apic_part(struct apic *a)
 {
 	static const struct field fields[] = {
-		FIELD(struct apic, id, U32), FIELD(struct apic, tpr, U8), FIELDS(struct apic, isr, U32), FIELDS(struct apic, irr, U32),
-		FIELDS(struct apic, tmr, U32), FIELD(struct apic, ldr, U32), FIELD(struct apic, dfr, U32), FIELD(struct apic, svr, U32),
-		FIELD(struct apic, esr, U32), FIELD(struct apic, errors, U32), FIELD(struct apic, icr, U64), FIELDS(struct apic, lvt, U32),
+		FIELD(struct apic, id, U32), FIELD(struct apic, tpr, U8), FIELDS(struct apic, isr, U32),
+			FIELDS(struct apic, irr, U32),
+		FIELDS(struct apic, tmr, U32), FIELD(struct apic, ldr, U32), FIELD(struct apic, dfr, U32),
+		FIELD(struct apic, svr, U32),
+		FIELD(struct apic, esr, U32), FIELD(struct apic, errors, U32), FIELD(struct apic, icr, U64),
+		FIELDS(struct apic, lvt, U32),
 		FIELD(struct apic, initial, U32), FIELD(struct apic, divide, U32), FIELDS(struct apic, lint, BOOL),
 		FIELD(struct apic, extint, BOOL), FIELD(struct apic, timer, EVENT), FIELD_END
 	};

@@ -30,7 +30,8 @@ struct apic {
 	void *eoi_owner;
 };
 
-/* The APIC as firmware leaves it on the boot processor (MP specification 1.4, 3.6.2.2): enabled, the 8259 on LINT0 (ExtINT), NMI on LINT1. */
+/* The APIC as firmware leaves it on the boot processor (MP specification 1.4, 3.6.2.2): enabled, the 8259 on LINT0
+ * (ExtINT), NMI on LINT1. */
 void apic_virtual_wire(struct apic *a);
 
 #endif

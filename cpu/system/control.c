@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Control registers, descriptor table registers, the TLB and cache instructions (SDM vol. 3, chapter 2; vol. 2, each instruction). */
+/* Control registers, descriptor table registers, the TLB and cache instructions (SDM vol. 3, chapter 2; vol. 2, each
+ * instruction). */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 #include "cpu/x87.h"
@@ -48,13 +49,16 @@ bool write_cr0(struct cpu *c, u64 v)
 				return false;
 			}
 		} else if (in_64(c) || c->cr4 & CR4_PCIDE) {
-			return gp_because(c, 0, "CR0.PG cannot be cleared in 64-bit mode or with CR4.PCIDE set (4.1.2)");
+			return gp_because(c, 0,
+					  "CR0.PG cannot be cleared in 64-bit mode or with CR4.PCIDE set (4.1.2)");
 		}
-	} else if (v & CR0_PG && c->cr4 & CR4_PAE && !in_long(c) && changed & (CR0_CD | CR0_NW) && !page_load_pdptes(c, c->cr3)) {
+	} else if (v & CR0_PG && c->cr4 & CR4_PAE && !in_long(c) && changed & (CR0_CD | CR0_NW) &&
+		!page_load_pdptes(c, c->cr3)) {
 		return false;
 	}
 	c->cr0 = v;
-	if (changed & CR0_NE && !(v & CR0_NE) && c->x87.sw & X87_ES) { /* an error that waits: the PC's way from now on */
+	/* an error that waits: the PC's way from now on */
+	if (changed & CR0_NE && !(v & CR0_NE) && c->x87.sw & X87_ES) {
 		cpu_sync(c);
 		line_set(&c->ferr, true);
 	}
@@ -75,7 +79,8 @@ bool write_cr3(struct cpu *c, u64 v)
 		if (c->cr4 & CR4_PCIDE)
 			v &= ~((u64)1 << 63); /* "keep this PCID's translations": dropping them is allowed too */
 		if (v >> c->model->physical_bits)
-			return gp_because(c, 0, "a bit of CR3 would be set that is beyond the physical addresses (4.5)");
+			return gp_because(c, 0,
+					  "a bit of CR3 would be set that is beyond the physical addresses (4.5)");
 	} else if (c->cr4 & CR4_PAE && c->cr0 & CR0_PG && !page_load_pdptes(c, v)) {
 		return false;
 	}
@@ -88,9 +93,12 @@ bool write_cr3(struct cpu *c, u64 v)
 u64 cr4_bits(const struct model *m)
 {
 	static const struct { u32 bits; u8 feature; } all[] = {
-		{ CR4_VME | CR4_PVI, F_VME }, { CR4_TSD, F_TSC }, { CR4_DE, F_DE }, { CR4_PSE, F_PSE }, { CR4_PAE, F_PAE }, { CR4_MCE, F_MCE },
-		{ CR4_PGE, F_PGE }, { CR4_PCE, F_P6 }, { CR4_OSFXSR, F_FXSR }, { CR4_OSXMMEXCPT, F_SSE }, { CR4_UMIP, F_UMIP },
-		{ CR4_FSGSBASE, F_FSGSBASE }, { CR4_PCIDE, F_PCID }, { CR4_OSXSAVE, F_XSAVE }, { CR4_SMEP, F_SMEP }, { CR4_SMAP, F_SMAP },
+		{ CR4_VME | CR4_PVI, F_VME }, { CR4_TSD, F_TSC }, { CR4_DE, F_DE }, { CR4_PSE, F_PSE },
+			{ CR4_PAE, F_PAE }, { CR4_MCE, F_MCE },
+		{ CR4_PGE, F_PGE }, { CR4_PCE, F_P6 }, { CR4_OSFXSR, F_FXSR }, { CR4_OSXMMEXCPT, F_SSE },
+			{ CR4_UMIP, F_UMIP },
+		{ CR4_FSGSBASE, F_FSGSBASE }, { CR4_PCIDE, F_PCID }, { CR4_OSXSAVE, F_XSAVE }, { CR4_SMEP, F_SMEP },
+			{ CR4_SMAP, F_SMAP },
 		{ CR4_PKE, F_PKU },
 	};
 	u64 bits = 0;
@@ -110,7 +118,8 @@ bool write_cr4(struct cpu *c, u64 v)
 	if (in_long(c) && !(v & CR4_PAE))
 		return gp_because(c, 0, "CR4.PAE would be cleared in IA-32e mode (4.1.2)");
 	if (changed & v & CR4_PCIDE && (!in_long(c) || c->cr3 & 0xfff))
-		return gp_because(c, 0, "CR4.PCIDE is set in IA-32e mode only, with bits 11 to 0 of CR3 clear (4.10.1)");
+		return gp_because(c, 0,
+				  "CR4.PCIDE is set in IA-32e mode only, with bits 11 to 0 of CR3 clear (4.10.1)");
 	if (v & CR4_PAE && c->cr0 & CR0_PG && !in_long(c) && changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP) &&
 	    !page_load_pdptes(c, c->cr3))
 		return false;
@@ -294,13 +303,15 @@ static bool system_descriptor(struct cpu *c, u16 sel, unsigned types, u64 *d, st
 	if (!descriptor_read(c, sel, d, in_64(c) ? &high : NULL, VEC_GP))
 		return false;
 	if (desc_s(*d) || !(types >> desc_type(*d) & 1) || high >> 40 & 31)
-		return gp_because(c, sel & 0xfffc, types >> SYS_LDT & 1 ? "it is not the descriptor of an LDT (vol. 2, LLDT)" :
-			"it is not the descriptor of an available TSS (vol. 2, LTR)");
+		return gp_because(c, sel & 0xfffc,
+				  types >> SYS_LDT & 1 ? "it is not the descriptor of an LDT (vol. 2, LLDT)"
+						       : "it is not the descriptor of an available TSS (vol. 2, LTR)");
 	if (!desc_present(*d))
 		return fault_because(c, VEC_NP, sel & 0xfffc, "it is not present (bit 47, P, is clear)");
 	descriptor_to_seg(s, sel, *d);
 	s->base |= high << 32;
-	return canonical(s->base) || gp_because(c, sel & 0xfffc, "the base is not a canonical address (vol. 1, 3.3.7.1)");
+	return canonical(s->base) ||
+	       gp_because(c, sel & 0xfffc, "the base is not a canonical address (vol. 1, 3.3.7.1)");
 }
 
 BODY(lldt)
@@ -368,7 +379,8 @@ BODY(invpcid)
 		return false;
 	pcid = get64(image);
 	linear = get64(image + 8);
-	if (type > 3 || pcid & ~(u64)0xfff || (type < 2 && !(c->cr4 & CR4_PCIDE) && pcid) || (type == 0 && !canonical(linear)))
+	if (type > 3 || pcid & ~(u64)0xfff || (type < 2 && !(c->cr4 & CR4_PCIDE) && pcid) ||
+	    (type == 0 && !canonical(linear)))
 		return gp_because(c, 0, "its type or its descriptor is not valid (vol. 2, INVPCID)");
 	if (type >= 2)
 		tlb_flush(c, type == 2);
@@ -431,7 +443,8 @@ BODY(monitor)
 }
 GEN_BODY(monitor)
 
-/* Sleep until a store to the line, an interrupt that may be taken, or, with bit 0 of ECX, any (SDM vol. 2, MWAIT). Hints are just that. */
+/* Sleep until a store to the line, an interrupt that may be taken, or, with bit 0 of ECX, any (SDM vol. 2, MWAIT).
+ * Hints are just that. */
 BODY(mwait)
 {
 	if (monitor_off(c))

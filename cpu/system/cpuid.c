@@ -19,8 +19,12 @@ static void features(const struct model *m, u32 leaf, u32 sub, u32 out[4])
 			out[feature_bits[f].reg] |= 1u << feature_bits[f].bit;
 }
 
-/* Several processors are the cores of one package, if CPUID has a way to say so; else they are packages. APIC IDs that it takes: */
-static u32 ids(const struct cpu *c) { return c->model->max_leaf < 4 || c->all->count == 1 ? 1 : 2u << (31 - __builtin_clz(c->all->count - 1)); }
+/* Several processors are the cores of one package, if CPUID has a way to say so; else they are packages. APIC IDs that
+ * it takes: */
+static u32 ids(const struct cpu *c)
+{
+	return c->model->max_leaf < 4 || c->all->count == 1 ? 1 : 2u << (31 - __builtin_clz(c->all->count - 1));
+}
 
 /* Leaf 4: deterministic cache parameters.
  *   EAX 4-0 type (1 data, 2 code, 3 unified) | 7-5 level | 8 self-initialising | 25-14 threads sharing - 1 | 31-26 cores - 1
@@ -123,7 +127,8 @@ static void extended_features(const struct cpu *c, u32 sub, u32 out[4])
 	}
 }
 
-/* Leaf 0Bh: one thread a core. EAX 4-0: bits of the ID below the next level; ECX 7-0 echoes the sub-leaf, 15-8 the level's type. */
+/* Leaf 0Bh: one thread a core. EAX 4-0: bits of the ID below the next level; ECX 7-0 echoes the sub-leaf, 15-8 the
+ * level's type. */
 static void topology(const struct cpu *c, u32 sub, u32 out[4])
 {
 	out[ECX] = sub & 0xff;

@@ -43,11 +43,12 @@ static u64 matches(const struct cpu *c, u64 at, unsigned len, unsigned kinds)
 	return armed ? hit : 0;
 }
 
-/* Instruction breakpoints: a fault, before the instruction at r[RIP], unless RF is set, a stack switch is being completed, or the instruction is a
- * repeated one that has begun. */
+/* Instruction breakpoints: a fault, before the instruction at r[RIP], unless RF is set, a stack switch is being
+ * completed, or the instruction is a repeated one that has begun. */
 void debug_code_check(struct cpu *c)
 {
-	bool shadow = c->shadow_ss && c->shadow_at && c->icount == c->shadow_at, begun = c->rep_at && c->icount == c->rep_at;
+	bool shadow = c->shadow_ss && c->shadow_at && c->icount == c->shadow_at,
+	     begun = c->rep_at && c->icount == c->rep_at;
 	u64 hit;
 
 	c->db_fault = false;
@@ -83,8 +84,8 @@ void debug_io(struct cpu *c, u16 port, unsigned size)
 	}
 }
 
-/* Where the instruction at r[RIP] ends. With DEBUGCTL.BTF a single step traps only where the next one is not there (SDM vol. 3, 17.4.3). A jump to the next
- * instruction is not told from none. */
+/* Where the instruction at r[RIP] ends. With DEBUGCTL.BTF a single step traps only where the next one is not there (SDM
+ * vol. 3, 17.4.3). A jump to the next instruction is not told from none. */
 u64 debug_next(const struct cpu *c)
 {
 	u64 linear = (c->cs_base + c->r[RIP]) & c->linear_mask, phys;
@@ -119,7 +120,8 @@ bool write_dr(struct cpu *c, unsigned n, u64 v)
 	return true;
 }
 
-/* DR4 and DR5 are DR6 and DR7 unless CR4.DE is set. With DR7.GD any access traps, so that a debugger keeps them for itself. */
+/* DR4 and DR5 are DR6 and DR7 unless CR4.DE is set. With DR7.GD any access traps, so that a debugger keeps them for
+ * itself. */
 static bool dr_number(struct cpu *c, unsigned *n)
 {
 	if (*n == 4 || *n == 5) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The system bits of EFLAGS: PUSHF, POPF, CLI, STI, STAC, CLAC, with what virtual-8086 mode and its extensions make of them
- * (SDM vol. 3, 20.2.7, 20.3 and 20.4). */
+/* The system bits of EFLAGS: PUSHF, POPF, CLI, STI, STAC, CLAC, with what virtual-8086 mode and its extensions make of
+ * them (SDM vol. 3, 20.2.7, 20.3 and 20.4). */
 #include "cpu/system/system.h"
 
 u32 flags_of_model(const struct cpu *c)
@@ -36,7 +36,9 @@ static bool popf_vme(struct cpu *c, u32 flags)
 	u32 mask = OSZAPC | FL_D | FL_NT | FL_T | FL_VIF;
 
 	if (flags & FL_T || (flags & FL_I && c->eflags & FL_VIP))
-		return gp_because(c, 0, flags & FL_T ? "POPF with CR4.VME and IOPL below 3 cannot set TF (20.3.3)" : "it sets VIF while VIP is set (20.3.3)");
+		return gp_because(c, 0,
+				  flags & FL_T ? "POPF with CR4.VME and IOPL below 3 cannot set TF (20.3.3)"
+					       : "it sets VIF while VIP is set (20.3.3)");
 	flags = (flags & 0xffff) | (flags & FL_I ? FL_VIF : 0);
 	cpu_set_flags(c, flags, mask);
 	return true;

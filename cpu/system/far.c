@@ -17,16 +17,20 @@ static bool direct_check(struct cpu *c, u16 sel, u64 d)
 		return gp_because(c, sel & 0xfffc, "the selector's RPL is above CPL (5.8.1.1)");
 	if (!desc_conforming(d) && desc_dpl(d) != c->cpl)
 		return gp_because(c, sel & 0xfffc, "the DPL of the code segment is not CPL (5.8.1.1)");
-	return desc_present(d) || fault_because(c, VEC_NP, sel & 0xfffc, "the code segment is not present (bit 47, P, is clear)");
+	return desc_present(d) ||
+	       fault_because(c, VEC_NP, sel & 0xfffc, "the code segment is not present (bit 47, P, is clear)");
 }
 
 /* A gate or a TSS: may we use it, and is it there? */
 static bool system_check(struct cpu *c, u16 sel, u64 d)
 {
 	if (desc_dpl(d) < c->cpl || desc_dpl(d) < (sel & 3u))
-		return gp_because(c, sel & 0xfffc, desc_dpl(d) < c->cpl ? "CPL is above the DPL of the gate or TSS (5.8.4)" :
-			"the selector's RPL is above the DPL of the gate or TSS (5.8.4)");
-	return desc_present(d) || fault_because(c, VEC_NP, sel & 0xfffc, "the gate or TSS is not present (bit 47, P, is clear)");
+		return gp_because(c, sel & 0xfffc,
+				  desc_dpl(d) < c->cpl
+					  ? "CPL is above the DPL of the gate or TSS (5.8.4)"
+					  : "the selector's RPL is above the DPL of the gate or TSS (5.8.4)");
+	return desc_present(d) ||
+	       fault_because(c, VEC_NP, sel & 0xfffc, "the gate or TSS is not present (bit 47, P, is clear)");
 }
 
 /* To another task, through its TSS or a task gate. */
@@ -45,7 +49,8 @@ static bool to_task(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 nex
 		if (desc_s(d) || (desc_type(d) != SYS_TSS && desc_type(d) != SYS_TSS16))
 			return gp_because(c, sel & 0xfffc, "the task gate names no available TSS (7.2.5)");
 		if (!desc_present(d))
-			return fault_because(c, VEC_NP, sel & 0xfffc, "the task gate's TSS is not present (bit 47, P, is clear)");
+			return fault_because(c, VEC_NP, sel & 0xfffc,
+					     "the task gate's TSS is not present (bit 47, P, is clear)");
 	}
 	return task_switch(c, sel, d, how, next_rip, false, 0);
 }
@@ -72,11 +77,13 @@ static bool gate_target(struct cpu *c, u64 gate, u64 high, bool call, struct tar
 	if (desc_dpl(t->d) > c->cpl)
 		return gp_because(c, t->sel & 0xfffc, "the DPL of the call gate's code segment is above CPL (5.8.4)");
 	if (!call && !conforming && desc_dpl(t->d) != c->cpl)
-		return gp_because(c, t->sel & 0xfffc, "JMP cannot change CPL: the DPL of the call gate's code segment is not CPL (5.8.4)");
+		return gp_because(c, t->sel & 0xfffc,
+				  "JMP cannot change CPL: the DPL of the call gate's code segment is not CPL (5.8.4)");
 	if (in_long(c) && (t->d >> 53 & 3) != 1)
 		return gp_because(c, t->sel & 0xfffc, "a 64-bit call gate leads to 64-bit code only (5.8.3.1)");
 	if (!desc_present(t->d))
-		return fault_because(c, VEC_NP, t->sel & 0xfffc, "the call gate's code segment is not present (bit 47, P, is clear)");
+		return fault_because(c, VEC_NP, t->sel & 0xfffc,
+				     "the call gate's code segment is not present (bit 47, P, is clear)");
 	t->inner = call && !conforming && desc_dpl(t->d) < c->cpl;
 	return true;
 }
@@ -91,20 +98,27 @@ static bool system_kind(struct cpu *c, u16 sel, u64 d, u64 *high)
 	if (!in_long(c))
 		types |= 1 << SYS_CALL16 | 1 << SYS_TASK_GATE | 1 << SYS_TSS | 1 << SYS_TSS16;
 	if (!(types >> desc_type(d) & 1))
-		return gp_because(c, sel & 0xfffc, in_long(c) ? "it is neither a code segment nor a 64-bit call gate (5.8)" :
-			"it is neither a code segment nor a call gate, a task gate or an available TSS (5.8)");
+		return gp_because(
+			c, sel & 0xfffc,
+			in_long(c)
+				? "it is neither a code segment nor a 64-bit call gate (5.8)"
+				: "it is neither a code segment nor a call gate, a task gate or an available TSS (5.8)");
 	if (!in_long(c))
 		return true;
 	if (!descriptor_read(c, sel, &both, high, VEC_GP))
 		return false;
-	return !(*high >> 40 & 31) || gp_because(c, sel & 0xfffc, "the type in the upper half of the call gate is not 0 (5.8.3.1)");
+	return !(*high >> 40 & 31) ||
+	       gp_because(c, sel & 0xfffc, "the type in the upper half of the call gate is not 0 (5.8.3.1)");
 }
 
 static bool is_call_gate(u64 d) { return desc_type(d) == SYS_CALL || desc_type(d) == SYS_CALL16; }
 
 /* ---- JMP ---- */
 
-static bool real_limit(struct cpu *c, u64 offset) { return offset <= (in_v86(c) ? 0xffff : c->seg[CS].limit) || fault_target(c); }
+static bool real_limit(struct cpu *c, u64 offset)
+{
+	return offset <= (in_v86(c) ? 0xffff : c->seg[CS].limit) || fault_target(c);
+}
 
 static bool jump_real(struct cpu *c, u16 sel, u64 offset)
 {
@@ -159,14 +173,16 @@ static bool call_real(struct cpu *c, u16 sel, u64 offset, unsigned osize, u64 re
 	struct stack s;
 
 	stack_current(c, &s);
-	if (!stack_room(c, &s, osize, 2) || !real_limit(c, offset) || !stack_writable(c, &s, osize, 2) || !stack_put(c, &s, osize, c->seg[CS].sel) ||
-	    !stack_put(c, &s, osize, return_rip) || !jump_real(c, sel, offset))
+	if (!stack_room(c, &s, osize, 2) || !real_limit(c, offset) || !stack_writable(c, &s, osize, 2) ||
+	    !stack_put(c, &s, osize, c->seg[CS].sel) || !stack_put(c, &s, osize, return_rip) ||
+	    !jump_real(c, sel, offset))
 		return false;
 	c->r[RSP] = s.rsp;
 	return true;
 }
 
-/* Through a call gate to an inner ring: its stack comes from the TSS, with SS:RSP and the parameters of the caller on it. */
+/* Through a call gate to an inner ring: its stack comes from the TSS, with SS:RSP and the parameters of the caller on
+ * it. */
 static bool call_inner(struct cpu *c, u64 gate, struct target *t, u64 return_rip)
 {
 	unsigned cpl = desc_dpl(t->d), params = in_long(c) ? 0 : gate >> 32 & 31;
@@ -179,7 +195,8 @@ static bool call_inner(struct cpu *c, u64 gate, struct target *t, u64 return_rip
 	if (in_long(c)) {
 		ss = (u16)cpl;
 		if (!canonical(rsp))
-			return fault_because(c, VEC_SS, 0, "the stack pointer in the TSS is not a canonical address (5.8.5.1)");
+			return fault_because(c, VEC_SS, 0,
+					     "the stack pointer in the TSS is not a canonical address (5.8.5.1)");
 		stack_inner(c, &s, 0, 0, rsp, true);
 	} else {
 		if (!stack_check(c, ss, cpl, VEC_TS, &ss_d))
@@ -215,13 +232,15 @@ static bool call_same(struct cpu *c, u16 sel, u64 d, u64 offset, unsigned size, 
 	struct stack s;
 
 	stack_current(c, &s);
-	if (in_long(c) && d >> 53 & 1 && !in_64(c)) { /* from compatibility mode to 64-bit code: its stack has no segment */
+	/* from compatibility mode to 64-bit code: its stack has no segment */
+	if (in_long(c) && d >> 53 & 1 && !in_64(c)) {
 		s.flat = true;
 		s.mask = ~(u64)0;
 	}
 	offset = code_offset(c, d, offset);
-	if (!stack_room(c, &s, size, 2) || !code_limit(c, d, offset) || !stack_writable(c, &s, size, 2) || !descriptor_accessed(c, sel, &d) ||
-	    !stack_put(c, &s, size, c->seg[CS].sel) || !stack_put(c, &s, size, return_rip))
+	if (!stack_room(c, &s, size, 2) || !code_limit(c, d, offset) || !stack_writable(c, &s, size, 2) ||
+	    !descriptor_accessed(c, sel, &d) || !stack_put(c, &s, size, c->seg[CS].sel) ||
+	    !stack_put(c, &s, size, return_rip))
 		return false;
 	cs_set(c, sel, d, c->cpl);
 	c->r[RSP] = s.rsp;
@@ -282,13 +301,18 @@ bool return_code_check(struct cpu *c, u16 sel, u64 *d)
 	if (!desc_code(*d))
 		return gp_because(c, sel & 0xfffc, "the return address is not in a code segment (5.8.6)");
 	if (rpl < c->cpl)
-		return gp_because(c, sel & 0xfffc, "the RPL of the return address is below CPL: no return leads inwards (5.8.6)");
+		return gp_because(c, sel & 0xfffc,
+				  "the RPL of the return address is below CPL: no return leads inwards (5.8.6)");
 	if (desc_conforming(*d) ? desc_dpl(*d) > rpl : desc_dpl(*d) != rpl)
-		return gp_because(c, sel & 0xfffc, desc_conforming(*d) ? "the DPL of the conforming code segment is above the return address's RPL (5.8.6)" :
-			"the DPL of the code segment is not the return address's RPL (5.8.6)");
+		return gp_because(
+			c, sel & 0xfffc,
+			desc_conforming(*d)
+				? "the DPL of the conforming code segment is above the return address's RPL (5.8.6)"
+				: "the DPL of the code segment is not the return address's RPL (5.8.6)");
 	if (in_long(c) && (*d >> 53 & 3) == 3)
 		return gp_because(c, sel & 0xfffc, "the code segment has both L and D set (5.2.1)");
-	return desc_present(*d) || fault_because(c, VEC_NP, sel & 0xfffc, "the code segment is not present (bit 47, P, is clear)");
+	return desc_present(*d) ||
+	       fault_because(c, VEC_NP, sel & 0xfffc, "the code segment is not present (bit 47, P, is clear)");
 }
 
 bool return_stack_check(struct cpu *c, u16 sel, u16 cs, u64 cs_d, u64 *d)
@@ -298,7 +322,9 @@ bool return_stack_check(struct cpu *c, u16 sel, u16 cs, u64 cs_d, u64 *d)
 	*d = 0;
 	/* 64-bit code of rings 0 to 2 may have a null stack segment. */
 	if (null_sel(sel) && in_long(c) && cs_d >> 53 & 1 && rpl < 3)
-		return (sel & 3u) == rpl || gp_because(c, sel & 0xfffc, "the RPL of the null selector for SS is not the return address's RPL (5.8.6)");
+		return (sel & 3u) == rpl ||
+		       gp_because(c, sel & 0xfffc,
+				  "the RPL of the null selector for SS is not the return address's RPL (5.8.6)");
 	return stack_check(c, sel, rpl, VEC_GP, d) && descriptor_accessed(c, sel, d);
 }
 
@@ -310,7 +336,8 @@ bool far_return(struct cpu *c, unsigned osize, unsigned pop)
 	if (!protected_mode(c))
 		return return_real(c, osize, pop);
 	stack_current(c, &s);
-	if (!stack_get(c, &s, osize, &rip) || !stack_get_selector(c, &s, osize, &cs) || !return_code_check(c, (u16)cs, &d))
+	if (!stack_get(c, &s, osize, &rip) || !stack_get_selector(c, &s, osize, &cs) ||
+	    !return_code_check(c, (u16)cs, &d))
 		return false;
 	rip = code_offset(c, d, rip);
 	if ((cs & 3) == c->cpl) {
@@ -323,8 +350,9 @@ bool far_return(struct cpu *c, unsigned osize, unsigned pop)
 		return true;
 	}
 	s.rsp += pop;
-	if (!stack_get(c, &s, osize, &rsp) || !stack_get_selector(c, &s, osize, &ss) || !return_stack_check(c, (u16)ss, (u16)cs, d, &ss_d) ||
-	    !code_limit(c, d, rip) || !descriptor_accessed(c, (u16)cs, &d))
+	if (!stack_get(c, &s, osize, &rsp) || !stack_get_selector(c, &s, osize, &ss) ||
+	    !return_stack_check(c, (u16)ss, (u16)cs, d, &ss_d) || !code_limit(c, d, rip) ||
+	    !descriptor_accessed(c, (u16)cs, &d))
 		return false;
 	cs_set(c, (u16)cs, d, cs & 3);
 	ss_set(c, (u16)ss, ss_d);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Interrupts and exceptions: through the IVT or the IDT and on to the handler (SDM vol. 3, chapter 6; vol. 2, INT n). */
+/* Interrupts and exceptions: through the IVT or the IDT and on to the handler (SDM vol. 3, chapter 6; vol. 2, INT n).
+ * */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 
 /* ---- delivery in real mode, and to 8086 handlers in virtual-8086 mode ---- */
 
-/* FLAGS, CS and IP are pushed; CS:IP comes from the four bytes at 4 * vector. IMAGE is what is pushed as FLAGS, CLEAR what is cleared. */
+/* FLAGS, CS and IP are pushed; CS:IP comes from the four bytes at 4 * vector. IMAGE is what is pushed as FLAGS, CLEAR
+ * what is cleared. */
 static bool through_ivt(struct cpu *c, u64 table, unsigned vector, u32 image, u32 clear)
 {
 	struct stack s;
@@ -19,7 +21,8 @@ static bool through_ivt(struct cpu *c, u64 table, unsigned vector, u32 image, u3
 		return false;
 	if ((entry & 0xffff) > c->seg[CS].limit)
 		return gp_because(c, 0, "the handler's offset is beyond the limit of the code segment (20.1.4)");
-	if (!stack_writable(c, &s, 2, 3) || !stack_put(c, &s, 2, image & 0xffff) || !stack_put(c, &s, 2, c->seg[CS].sel) ||
+	if (!stack_writable(c, &s, 2, 3) || !stack_put(c, &s, 2, image & 0xffff) ||
+		!stack_put(c, &s, 2, c->seg[CS].sel) ||
 	    !stack_put(c, &s, 2, c->r[RIP] & 0xffff))
 		return false;
 	c->r[RSP] = s.rsp;
@@ -40,7 +43,8 @@ static bool interrupt_real(struct cpu *c, unsigned vector)
 	return through_ivt(c, c->idtr.base, vector, image, FL_I | FL_T | FL_RF | FL_AC);
 }
 
-/* INT n in virtual-8086 mode with CR4.VME (SDM vol. 3, 20.3.3): does the bitmap below the I/O map send it to the 8086 handler? */
+/* INT n in virtual-8086 mode with CR4.VME (SDM vol. 3, 20.3.3): does the bitmap below the I/O map send it to the 8086
+ * handler? */
 static bool redirected(struct cpu *c, unsigned vector, bool *yes)
 {
 	const struct seg *tr = &c->seg[TR];
@@ -51,7 +55,8 @@ static bool redirected(struct cpu *c, unsigned vector, bool *yes)
 	if (!sys_read(c, tr->base + 102, 2, &map))
 		return false;
 	if (map < 32 || map - 32 + vector / 8 > tr->limit)
-		return gp_because(c, 0, "CR4.VME is set, and the interrupt redirection map is not within the TSS (20.3.3)");
+		return gp_because(c, 0,
+				  "CR4.VME is set, and the interrupt redirection map is not within the TSS (20.3.3)");
 	if (!sys_read(c, tr->base + map - 32 + vector / 8, 1, &byte))
 		return false;
 	*yes = !(byte >> (vector & 7) & 1);
@@ -70,11 +75,13 @@ static bool to_8086_handler(struct cpu *c, unsigned vector)
 
 /* ---- delivery through the IDT ---- */
 
-/* The EFLAGS that the handler finds on its stack. RF is set for faults, so that the instruction's own breakpoint does not fire again
- * when it is restarted, but not for that breakpoint itself; and so it is for what comes between two parts of a repeated string instruction (SDM vol. 3, 17.3.1.1). */
+/* The EFLAGS that the handler finds on its stack. RF is set for faults, so that the instruction's own breakpoint does
+ * not fire again when it is restarted, but not for that breakpoint itself; and so it is for what comes between two
+ * parts of a repeated string instruction (SDM vol. 3, 17.3.1.1). */
 static u32 pushed_flags(const struct cpu *c, unsigned vector, enum interrupt_kind kind)
 {
-	bool is_fault = kind == INT_EXCEPTION && !(vector == VEC_DB && c->db_fault) && vector != VEC_BP && vector != VEC_OF && vector != VEC_NMI &&
+	bool is_fault = kind == INT_EXCEPTION && !(vector == VEC_DB && c->db_fault) && vector != VEC_BP &&
+		vector != VEC_OF && vector != VEC_NMI &&
 			vector != VEC_DF && vector != VEC_MC;
 
 	return cpu_flags(c) | (is_fault || (!c->op && c->rep_at && c->icount == c->rep_at) ? FL_RF : 0);
@@ -105,7 +112,8 @@ static bool handler_stack(struct cpu *c, struct stack *s, bool inner, unsigned c
 			return false;
 		*sel = (u16)cpl; /* a null selector */
 		stack_inner(c, s, 0, 0, rsp & ~(u64)15, true);
-		return canonical(rsp) || fault_because(c, VEC_SS, 0, "the stack pointer in the TSS is not a canonical address (6.14.2)");
+		return canonical(rsp) ||
+		       fault_because(c, VEC_SS, 0, "the stack pointer in the TSS is not a canonical address (6.14.2)");
 	}
 	if (!tss_stack(c, cpl, &rsp, sel) || !stack_check(c, *sel, cpl, VEC_TS, d) || !descriptor_accessed(c, *sel, d))
 		return false;
@@ -134,21 +142,26 @@ static bool through_gate(struct cpu *c, u64 gate, u64 gate_high, u32 flags, bool
 	if (in_long(c) && (d >> 53 & 3) != 1)
 		return gp_because(c, sel & 0xfffc, "a 64-bit gate leads to 64-bit code only (6.14.1)");
 	if (!desc_present(d))
-		return fault_because(c, VEC_NP, sel & 0xfffc, "the gate's code segment is not present (bit 47, P, is clear)");
+		return fault_because(c, VEC_NP, sel & 0xfffc,
+				     "the gate's code segment is not present (bit 47, P, is clear)");
 	inner = !desc_conforming(d) && desc_dpl(d) < cpl;
 	if (v86 && (!inner || desc_dpl(d) != 0))
-		return gp_because(c, sel & 0xfffc, "an interrupt of virtual-8086 mode is handled by nonconforming code of DPL 0 only (20.3.1)");
+		return gp_because(
+			c, sel & 0xfffc,
+			"an interrupt of virtual-8086 mode is handled by nonconforming code of DPL 0 only (20.3.1)");
 	if (inner)
 		cpl = desc_dpl(d);
 	words = (v86 ? 4 : 0) + (inner || in_long(c) ? 2 : 0) + 3 + has_error;
-	if (!handler_stack(c, &s, inner, cpl, in_long(c) ? gate >> 32 & 7 : 0, &ss, &ss_d) || !stack_room(c, &s, size, words) || !code_limit(c, d, offset) ||
-	    !stack_writable(c, &s, size, words) || !descriptor_accessed(c, sel, &d))
+	if (!handler_stack(c, &s, inner, cpl, in_long(c) ? gate >> 32 & 7 : 0, &ss, &ss_d) ||
+	    !stack_room(c, &s, size, words) || !code_limit(c, d, offset) || !stack_writable(c, &s, size, words) ||
+	    !descriptor_accessed(c, sel, &d))
 		return false;
 	if (v86 && !push_v86_segs(c, &s, size))
 		return false;
 	if ((inner || in_long(c)) && !(stack_put(c, &s, size, c->seg[SS].sel) && stack_put(c, &s, size, c->r[RSP])))
 		return false;
-	if (!stack_put(c, &s, size, flags) || !stack_put(c, &s, size, c->seg[CS].sel) || !stack_put(c, &s, size, c->r[RIP]))
+	if (!stack_put(c, &s, size, flags) || !stack_put(c, &s, size, c->seg[CS].sel) ||
+	    !stack_put(c, &s, size, c->r[RIP]))
 		return false;
 	if (has_error && !stack_put(c, &s, size, error))
 		return false;
@@ -180,7 +193,8 @@ static bool through_task_gate(struct cpu *c, u64 gate, u32 flags, enum task_swit
 	if (desc_s(d) || (desc_type(d) != SYS_TSS && desc_type(d) != SYS_TSS16))
 		return gp_because(c, sel & 0xfffc, "the task gate names no available TSS (7.2.5)");
 	if (!desc_present(d))
-		return fault_because(c, VEC_NP, sel & 0xfffc, "the task gate's TSS is not present (bit 47, P, is clear)");
+		return fault_because(c, VEC_NP, sel & 0xfffc,
+				     "the task gate's TSS is not present (bit 47, P, is clear)");
 	c->eflags |= flags & FL_RF; /* for the image in the old TSS */
 	return task_switch(c, sel, d, how, c->r[RIP], has_error, error);
 }
@@ -199,14 +213,18 @@ static bool through_idt(struct cpu *c, unsigned vector, enum interrupt_kind kind
 	if (!sys_read(c, linear, 8, &gate) || (in_long(c) && !sys_read(c, linear + 8, 8, &high)))
 		return false;
 	if (desc_s(gate) || !(types >> desc_type(gate) & 1))
-		return gp_because(c, idt_error, in_long(c) ? "the IDT's entry is neither a 64-bit interrupt gate nor a trap gate (6.14.1)" :
-			"the IDT's entry is no interrupt, trap or task gate (6.11)");
+		return gp_because(
+			c, idt_error,
+			in_long(c) ? "the IDT's entry is neither a 64-bit interrupt gate nor a trap gate (6.14.1)"
+				   : "the IDT's entry is no interrupt, trap or task gate (6.11)");
 	if (software && desc_dpl(gate) < c->cpl)
-		return gp_because(c, idt_error, "CPL is above the gate's DPL: this INT instruction may not use it (6.12.1.2)");
+		return gp_because(c, idt_error,
+				  "CPL is above the gate's DPL: this INT instruction may not use it (6.12.1.2)");
 	if (!desc_present(gate))
 		return fault_because(c, VEC_NP, idt_error, "the gate is not present (bit 47, P, is clear)");
 	if (desc_type(gate) == SYS_TASK_GATE)
-		return through_task_gate(c, gate, flags, software || kind == INT_ICEBP ? TASK_INT : TASK_EVENT, has_error, error);
+		return through_task_gate(c, gate, flags, software || kind == INT_ICEBP ? TASK_INT : TASK_EVENT,
+					 has_error, error);
 	return through_gate(c, gate, (u32)high, flags, has_error, error);
 }
 
@@ -222,7 +240,8 @@ static bool deliver(struct cpu *c, unsigned vector, enum interrupt_kind kind, bo
 		if (yes)
 			return to_8086_handler(c, vector);
 		if (iopl(c) < 3)
-			return gp_because(c, 0, "the interrupt redirection map names the IDT, and IOPL is not 3 (20.3.3)");
+			return gp_because(c, 0,
+					  "the interrupt redirection map names the IDT, and IOPL is not 3 (20.3.3)");
 	}
 	return through_idt(c, vector, kind, has_error, error);
 }
@@ -233,7 +252,8 @@ static void tell(struct cpu *c, unsigned vector, enum interrupt_kind kind, u32 e
 	enum event_kind event = kind == INT_EXTERNAL ? EVENT_INTERRUPT : EVENT_EXCEPTION;
 
 	if (observes(c, event))
-		observe_event(c, &(struct seen){ .kind = event, .address = vector, .value = error, .write = true, .cause = (u8)kind,
+		observe_event(c, &(struct seen){ .kind = event, .address = vector, .value = error, .write = true,
+			.cause = (u8)kind,
 			.name = kind == INT_EXCEPTION && c->fault.vector == vector ? c->fault.why : NULL });
 }
 
@@ -247,13 +267,15 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 		const struct fault *f = &c->fault;
 
 		/* EXT: it happened while something that is not the program's doing was delivered (SDM vol. 3, 6.13). */
-		if (f->has_error && f->vector >= VEC_TS && f->vector <= VEC_GP && kind != INT_SOFTWARE && kind != INT_SOFT_EXC)
+		if (f->has_error && f->vector >= VEC_TS && f->vector <= VEC_GP && kind != INT_SOFTWARE &&
+		    kind != INT_SOFT_EXC)
 			c->fault.error |= 1;
 		return false;
 	}
 	if (nmi)
 		c->nmi_blocked = true;
-	/* A single step that was due is not any more, also one that MOV SS held back; data breakpoints stay pending (SDM vol. 3, 6.8.3). */
+	/* A single step that was due is not any more, also one that MOV SS held back; data breakpoints stay pending
+	 * (SDM vol. 3, 6.8.3). */
 	c->step = 0;
 	c->rep_at = 0;
 	c->db_pending &= ~((u64)1 << 14);
@@ -295,7 +317,8 @@ static void note(struct cpu *c, const struct fault *f)
 		memmove(c->chain + 1, c->chain + 2, sizeof c->chain - 2 * sizeof *c->chain);
 		c->chain_len--;
 	}
-	c->chain[c->chain_len++] = (struct fault_note){ f->vector, f->has_error, f->error, c->seg[CS].sel, c->r[RIP], c->cr2, f->why };
+	c->chain[c->chain_len++] = (struct fault_note){ f->vector, f->has_error, f->error, c->seg[CS].sel, c->r[RIP],
+		c->cr2, f->why };
 }
 
 bool deliver_fault(struct cpu *c)
@@ -303,7 +326,8 @@ bool deliver_fault(struct cpu *c)
 	struct fault f = c->fault;
 
 	c->chain_len = 0;
-	/* Benign ones can follow each other, but each leads on to a harder one or to a handler: a few rounds at most. */
+	/* Benign ones can follow each other, but each leads on to a harder one or to a handler: a few rounds at most.
+	 * */
 	for (unsigned round = 0; round < 16; round++) {
 		int first = fault_class(f.vector), second;
 

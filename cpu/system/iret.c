@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* IRET in all its forms (SDM vol. 2, IRET): real mode, virtual-8086 mode with and without VME, to the same ring, to an outer one,
- * to virtual-8086 mode, to the task that was interrupted, and in 64-bit mode, where SS:RSP always comes along. */
+/* IRET in all its forms (SDM vol. 2, IRET): real mode, virtual-8086 mode with and without VME, to the same ring, to an
+ * outer one, to virtual-8086 mode, to the task that was interrupted, and in 64-bit mode, where SS:RSP always comes
+ * along. */
 #include "cpu/system/system.h"
 
 /* Flags that an IRET of SIZE may change at the present CPL and IOPL. */
@@ -72,7 +73,9 @@ static bool return_v86(struct cpu *c, unsigned size)
 	if (!pop_three(c, size, &s, &rip, &cs, &flags))
 		return false;
 	if (flags & FL_T || (flags & FL_I && c->eflags & FL_VIP))
-		return gp_because(c, 0, flags & FL_T ? "IRET with CR4.VME and IOPL below 3 cannot set TF (20.3.3)" : "it sets VIF while VIP is set (20.3.3)");
+		return gp_because(c, 0,
+				  flags & FL_T ? "IRET with CR4.VME and IOPL below 3 cannot set TF (20.3.3)"
+					       : "it sets VIF while VIP is set (20.3.3)");
 	c->r[RSP] = s.rsp;
 	c->r[RIP] = rip;
 	seg_load_real(c, CS, (u16)cs);
@@ -121,9 +124,11 @@ static bool return_to_task(struct cpu *c)
 	if (!descriptor_read(c, sel, &d, NULL, VEC_TS))
 		return false;
 	if (desc_s(d) || (desc_type(d) != SYS_TSS_BUSY && desc_type(d) != SYS_TSS16_BUSY))
-		return fault_because(c, VEC_TS, sel & 0xfffc, "NT is set, and the TSS's back link names no busy TSS (7.3)");
+		return fault_because(c, VEC_TS, sel & 0xfffc,
+				     "NT is set, and the TSS's back link names no busy TSS (7.3)");
 	if (!desc_present(d))
-		return fault_because(c, VEC_NP, sel & 0xfffc, "NT is set, and the back link's TSS is not present (bit 47, P, is clear)");
+		return fault_because(c, VEC_NP, sel & 0xfffc,
+				     "NT is set, and the back link's TSS is not present (bit 47, P, is clear)");
 	return task_switch(c, sel, d, TASK_IRET, c->op ? next_rip(c, c->op) : c->r[RIP], false, 0);
 }
 
@@ -135,7 +140,8 @@ static bool return_protected(struct cpu *c, unsigned size)
 	u32 mask;
 
 	if (c->eflags & FL_NT)
-		return in_long(c) ? gp_because(c, 0, "NT is set, and IA-32e mode has no task switches (7.7)") : return_to_task(c);
+		return in_long(c) ? gp_because(c, 0, "NT is set, and IA-32e mode has no task switches (7.7)")
+				  : return_to_task(c);
 	if (!pop_three(c, size, &s, &rip, &cs, &flags))
 		return false;
 	if (flags & FL_VM && size == 4 && c->cpl == 0 && !in_long(c))

@@ -23,12 +23,15 @@ static const u8 news_x64[] = { F_X64, F_CLFSH, F_SSE, F_SSE2, F_SYSCALL, F_NX, E
 static const u8 news_core2[] = { F_SSE3, F_MONITOR, F_SSSE3, F_CX16, F_LAHF64, END };
 static const u8 news_nehalem[] = { F_SSE4_1, F_SSE4_2, F_POPCNT, F_RDTSCP, F_INVTSC, END };
 static const u8 news_haswell[] = {
-	F_PCLMUL, F_FMA, F_PCID, F_X2APIC, F_MOVBE, F_TSC_DEADLINE, F_AES, F_XSAVE, F_AVX, F_F16C, F_RDRAND, F_FSGSBASE, F_TSC_ADJUST, F_BMI1, F_AVX2,
+	F_PCLMUL, F_FMA, F_PCID, F_X2APIC, F_MOVBE, F_TSC_DEADLINE, F_AES, F_XSAVE, F_AVX, F_F16C, F_RDRAND, F_FSGSBASE,
+		F_TSC_ADJUST, F_BMI1, F_AVX2,
 	F_SMEP, F_BMI2, F_ERMS, F_INVPCID, F_NO_FCS, F_XSAVEOPT, F_ABM, F_PDPE1GB, F_ARAT, END
 };
 static const u8 news_max[] = {
-	F_RDSEED, F_ADX, F_SMAP, F_CLFLUSHOPT, F_UMIP, F_RDPID, F_FSRM, F_XSAVEC, F_XGETBV1, F_XSAVES, F_PKU, F_PREFETCHW, F_SPEC_CTRL, F_STIBP,
-	F_ARCH_CAPS, F_SSBD, F_BHI_CTRL, F_MCDT_NO, F_SHA, F_GFNI, F_VAES, F_VPCLMUL, F_MOVDIRI, F_MOVDIR64B, F_SERIALIZE, F_CLWB, END
+	F_RDSEED, F_ADX, F_SMAP, F_CLFLUSHOPT, F_UMIP, F_RDPID, F_FSRM, F_XSAVEC, F_XGETBV1, F_XSAVES, F_PKU,
+		F_PREFETCHW, F_SPEC_CTRL, F_STIBP,
+	F_ARCH_CAPS, F_SSBD, F_BHI_CTRL, F_MCDT_NO, F_SHA, F_GFNI, F_VAES, F_VPCLMUL, F_MOVDIRI, F_MOVDIR64B,
+	F_SERIALIZE, F_CLWB, END
 };
 
 #define NO_CACHES { { 0 } }, { 0 }
@@ -57,13 +60,16 @@ static const struct generation {
 	{ "core2", news_core2, "Intel(R) Core(TM)2 Duo CPU     T7700  @ 2.40GHz", 0x06fb, 10, 0x80000008, 36, 48,
 	  { { 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 16, 4096 } }, { 0x05b0b101, 0x005657f0, 0, 0x2cb43049 } },
 	{ "nehalem", news_nehalem, "Intel(R) Core(TM) i7 CPU         920  @ 2.67GHz", 0x106a5, 11, 0x80000008, 36, 48,
-	  { { 1, 1, 8, 64 }, { 2, 1, 4, 128 }, { 3, 2, 8, 512 }, { 3, 3, 16, 8192 } }, { 0x55035a01, 0x00f0b2e4, 0, 0x09ca212c } },
+	  { { 1, 1, 8, 64 }, { 2, 1, 4, 128 }, { 3, 2, 8, 512 }, { 3, 3, 16, 8192 } },
+	  	{ 0x55035a01, 0x00f0b2e4, 0, 0x09ca212c } },
 	{ "haswell", news_haswell, "Intel(R) Core(TM) i7-4770 CPU @ 3.40GHz", 0x306c3, 13, 0x80000008, 39, 48,
-	  { { 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 8, 512 }, { 3, 3, 16, 8192 } }, { 0x76036301, 0x00f0b5ff, 0, 0x00c10000 } },
+	  { { 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 8, 512 }, { 3, 3, 16, 8192 } },
+	  	{ 0x76036301, 0x00f0b5ff, 0, 0x00c10000 } },
 	{ "max", news_max, "libvcpu", 0x606a6, 0x16, 0x80000008, 40, 48, ANY_CACHES, SEE_LEAF_4 },
 };
 
-const char *const model_names[] = { "8086", "186", "286", "386", "486", "pentium", "p6", "x86-64", "core2", "nehalem", "haswell", "max", NULL };
+const char *const model_names[] = { "8086", "186", "286", "386", "486", "pentium", "p6", "x86-64", "core2", "nehalem",
+	"haswell", "max", NULL };
 
 static bool fail(char **error, const char *what, const char *name, size_t len)
 {

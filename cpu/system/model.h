@@ -5,34 +5,51 @@
 
 #include "mem/base/bits.h"
 
-/* Features: name as in --cpu, and the CPUID bit that shows it (leaf, sub-leaf, register, bit), or 0 for none. The generations come first;
- * each contains what all earlier ones have. */
+/* Features: name as in --cpu, and the CPUID bit that shows it (leaf, sub-leaf, register, bit), or 0 for none. The
+ * generations come first; each contains what all earlier ones have. */
 #define FEATURES(X) \
 	X(I8086, "8086", 0, 0, 0, 0) X(I186, "186", 0, 0, 0, 0) X(I286, "286", 0, 0, 0, 0) X(I386, "386", 0, 0, 0, 0) \
-	X(I486, "486", 0, 0, 0, 0) X(PENTIUM, "pentium", 0, 0, 0, 0) X(P6, "p6", 0, 0, 0, 0) X(X64, "x64", 0x80000001, 0, 3, 29) \
-	X(FPU, "fpu", 1, 0, 3, 0) X(VME, "vme", 1, 0, 3, 1) X(DE, "de", 1, 0, 3, 2) X(PSE, "pse", 1, 0, 3, 3) X(TSC, "tsc", 1, 0, 3, 4) \
-	X(MSR, "msr", 1, 0, 3, 5) X(PAE, "pae", 1, 0, 3, 6) X(MCE, "mce", 1, 0, 3, 7) X(CX8, "cx8", 1, 0, 3, 8) X(APIC, "apic", 1, 0, 3, 9) \
+	X(I486, "486", 0, 0, 0, 0) X(PENTIUM, "pentium", 0, 0, 0, 0) X(P6, "p6", 0, 0, 0, 0) X(X64, "x64", 0x80000001, \
+		0, 3, 29) \
+	X(FPU, "fpu", 1, 0, 3, 0) X(VME, "vme", 1, 0, 3, 1) X(DE, "de", 1, 0, 3, 2) X(PSE, "pse", 1, 0, 3, 3) X(TSC, \
+		"tsc", 1, 0, 3, 4) \
+	X(MSR, "msr", 1, 0, 3, 5) X(PAE, "pae", 1, 0, 3, 6) X(MCE, "mce", 1, 0, 3, 7) X(CX8, "cx8", 1, 0, 3, \
+		8) X(APIC, "apic", 1, 0, 3, 9) \
 	X(SEP, "sep", 1, 0, 3, 11) X(MTRR, "mtrr", 1, 0, 3, 12) X(PGE, "pge", 1, 0, 3, 13) X(MCA, "mca", 1, 0, 3, 14) \
-	X(CMOV, "cmov", 1, 0, 3, 15) X(PAT, "pat", 1, 0, 3, 16) X(PSE36, "pse36", 1, 0, 3, 17) X(CLFSH, "clflush", 1, 0, 3, 19) \
-	X(MMX, "mmx", 1, 0, 3, 23) X(FXSR, "fxsr", 1, 0, 3, 24) X(SSE, "sse", 1, 0, 3, 25) X(SSE2, "sse2", 1, 0, 3, 26) \
-	X(SSE3, "sse3", 1, 0, 2, 0) X(PCLMUL, "pclmulqdq", 1, 0, 2, 1) X(MONITOR, "monitor", 1, 0, 2, 3) X(SSSE3, "ssse3", 1, 0, 2, 9) \
-	X(FMA, "fma", 1, 0, 2, 12) X(CX16, "cx16", 1, 0, 2, 13) X(PCID, "pcid", 1, 0, 2, 17) X(SSE4_1, "sse4.1", 1, 0, 2, 19) \
-	X(SSE4_2, "sse4.2", 1, 0, 2, 20) X(X2APIC, "x2apic", 1, 0, 2, 21) X(MOVBE, "movbe", 1, 0, 2, 22) X(POPCNT, "popcnt", 1, 0, 2, 23) \
-	X(TSC_DEADLINE, "tsc-deadline", 1, 0, 2, 24) X(AES, "aes", 1, 0, 2, 25) X(XSAVE, "xsave", 1, 0, 2, 26) X(AVX, "avx", 1, 0, 2, 28) \
+	X(CMOV, "cmov", 1, 0, 3, 15) X(PAT, "pat", 1, 0, 3, 16) X(PSE36, "pse36", 1, 0, 3, 17) X(CLFSH, "clflush", 1, \
+		0, 3, 19) \
+	X(MMX, "mmx", 1, 0, 3, 23) X(FXSR, "fxsr", 1, 0, 3, 24) X(SSE, "sse", 1, 0, 3, 25) X(SSE2, "sse2", 1, 0, 3, \
+		26) \
+	X(SSE3, "sse3", 1, 0, 2, 0) X(PCLMUL, "pclmulqdq", 1, 0, 2, 1) X(MONITOR, "monitor", 1, 0, 2, 3) X(SSSE3, \
+		"ssse3", 1, 0, 2, 9) \
+	X(FMA, "fma", 1, 0, 2, 12) X(CX16, "cx16", 1, 0, 2, 13) X(PCID, "pcid", 1, 0, 2, 17) X(SSE4_1, "sse4.1", 1, 0, \
+		2, 19) \
+	X(SSE4_2, "sse4.2", 1, 0, 2, 20) X(X2APIC, "x2apic", 1, 0, 2, 21) X(MOVBE, "movbe", 1, 0, 2, 22) X(POPCNT, \
+		"popcnt", 1, 0, 2, 23) \
+	X(TSC_DEADLINE, "tsc-deadline", 1, 0, 2, 24) X(AES, "aes", 1, 0, 2, 25) X(XSAVE, "xsave", 1, 0, 2, 26) X(AVX, \
+		"avx", 1, 0, 2, 28) \
 	X(F16C, "f16c", 1, 0, 2, 29) X(RDRAND, "rdrand", 1, 0, 2, 30) \
-	X(FSGSBASE, "fsgsbase", 7, 0, 1, 0) X(TSC_ADJUST, "tsc-adjust", 7, 0, 1, 1) X(NO_FCS, "no-fcs", 7, 0, 1, 13) X(BMI1, "bmi1", 7, 0, 1, 3) X(AVX2, "avx2", 7, 0, 1, 5) X(SMEP, "smep", 7, 0, 1, 7) \
-	X(BMI2, "bmi2", 7, 0, 1, 8) X(ERMS, "erms", 7, 0, 1, 9) X(INVPCID, "invpcid", 7, 0, 1, 10) X(RDSEED, "rdseed", 7, 0, 1, 18) \
-	X(ADX, "adx", 7, 0, 1, 19) X(SMAP, "smap", 7, 0, 1, 20) X(CLFLUSHOPT, "clflushopt", 7, 0, 1, 23) X(CLWB, "clwb", 7, 0, 1, 24) \
+	X(FSGSBASE, "fsgsbase", 7, 0, 1, 0) X(TSC_ADJUST, "tsc-adjust", 7, 0, 1, 1) X(NO_FCS, "no-fcs", 7, 0, 1, \
+		13) X(BMI1, "bmi1", 7, 0, 1, 3) X(AVX2, "avx2", 7, 0, 1, 5) X(SMEP, "smep", 7, 0, 1, 7) \
+	X(BMI2, "bmi2", 7, 0, 1, 8) X(ERMS, "erms", 7, 0, 1, 9) X(INVPCID, "invpcid", 7, 0, 1, 10) X(RDSEED, "rdseed", \
+		7, 0, 1, 18) \
+	X(ADX, "adx", 7, 0, 1, 19) X(SMAP, "smap", 7, 0, 1, 20) X(CLFLUSHOPT, "clflushopt", 7, 0, 1, 23) X(CLWB, \
+		"clwb", 7, 0, 1, 24) \
 	X(SHA, "sha", 7, 0, 1, 29) X(UMIP, "umip", 7, 0, 2, 2) X(PKU, "pku", 7, 0, 2, 3) X(GFNI, "gfni", 7, 0, 2, 8) \
 	X(VAES, "vaes", 7, 0, 2, 9) X(VPCLMUL, "vpclmulqdq", 7, 0, 2, 10) X(RDPID, "rdpid", 7, 0, 2, 22) \
-	X(MOVDIRI, "movdiri", 7, 0, 2, 27) X(MOVDIR64B, "movdir64b", 7, 0, 2, 28) X(SERIALIZE, "serialize", 7, 0, 3, 14) \
+	X(MOVDIRI, "movdiri", 7, 0, 2, 27) X(MOVDIR64B, "movdir64b", 7, 0, 2, 28) X(SERIALIZE, "serialize", 7, 0, 3, \
+		14) \
 	X(FSRM, "fsrm", 7, 0, 3, 4) X(XSAVEOPT, "xsaveopt", 0xd, 1, 0, 0) X(XSAVEC, "xsavec", 0xd, 1, 0, 1) \
 	X(XGETBV1, "xgetbv1", 0xd, 1, 0, 2) X(XSAVES, "xsaves", 0xd, 1, 0, 3) \
-	X(LAHF64, "lahf64", 0x80000001, 0, 2, 0) X(ABM, "lzcnt", 0x80000001, 0, 2, 5) X(PREFETCHW, "prefetchw", 0x80000001, 0, 2, 8) \
-	X(SSE4A, "sse4a", 0x80000001, 0, 2, 6) X(3DNOWEXT, "3dnowext", 0x80000001, 0, 3, 30) X(3DNOW, "3dnow", 0x80000001, 0, 3, 31) \
-	X(SYSCALL, "syscall", 0x80000001, 0, 3, 11) X(NX, "nx", 0x80000001, 0, 3, 20) X(PDPE1GB, "pdpe1gb", 0x80000001, 0, 3, 26) \
+	X(LAHF64, "lahf64", 0x80000001, 0, 2, 0) X(ABM, "lzcnt", 0x80000001, 0, 2, 5) X(PREFETCHW, "prefetchw", \
+		0x80000001, 0, 2, 8) \
+	X(SSE4A, "sse4a", 0x80000001, 0, 2, 6) X(3DNOWEXT, "3dnowext", 0x80000001, 0, 3, 30) X(3DNOW, "3dnow", \
+		0x80000001, 0, 3, 31) \
+	X(SYSCALL, "syscall", 0x80000001, 0, 3, 11) X(NX, "nx", 0x80000001, 0, 3, 20) X(PDPE1GB, "pdpe1gb", \
+		0x80000001, 0, 3, 26) \
 	X(RDTSCP, "rdtscp", 0x80000001, 0, 3, 27) X(INVTSC, "invtsc", 0x80000007, 0, 3, 8) X(ARAT, "arat", 6, 0, 0, 2) \
-	X(SPEC_CTRL, "spec-ctrl", 7, 0, 3, 26) X(STIBP, "stibp", 7, 0, 3, 27) X(ARCH_CAPS, "arch-capabilities", 7, 0, 3, 29) \
+	X(SPEC_CTRL, "spec-ctrl", 7, 0, 3, 26) X(STIBP, "stibp", 7, 0, 3, 27) X(ARCH_CAPS, "arch-capabilities", 7, 0, \
+		3, 29) \
 	X(SSBD, "ssbd", 7, 0, 3, 31) X(BHI_CTRL, "bhi-ctrl", 7, 2, 3, 4) X(MCDT_NO, "mcdt-no", 7, 2, 3, 5)
 
 enum feature {

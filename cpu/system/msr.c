@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Model-specific registers (SDM vol. 4, chapter 2), the time-stamp counter, XCR0. Registers that a model lacks give #GP(0), as they do in silicon. */
+/* Model-specific registers (SDM vol. 4, chapter 2), the time-stamp counter, XCR0. Registers that a model lacks give
+ * #GP(0), as they do in silicon. */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 #include "cpu/system/xsave.h"
@@ -21,7 +22,8 @@ static void set_tsc_offset(struct cpu *c, u64 offset)
 
 u64 efer_bits(const struct model *m)
 {
-	return (has(m, F_SYSCALL) ? EFER_SCE : 0) | (has(m, F_X64) ? EFER_LME | EFER_LMA : 0) | (has(m, F_NX) ? EFER_NXE : 0);
+	return (has(m, F_SYSCALL) ? EFER_SCE : 0) | (has(m, F_X64) ? EFER_LME | EFER_LMA : 0) |
+	       (has(m, F_NX) ? EFER_NXE : 0);
 }
 
 bool write_efer(struct cpu *c, u64 v)
@@ -209,7 +211,10 @@ static const struct msr *find(const struct cpu *c, u32 index, unsigned denied)
 	return m && has(c->model, m->feature) && (!m->apic || c->apic) && m->access != denied ? m : NULL;
 }
 
-static u64 *place(struct cpu *c, const struct msr *m, u32 index) { return (u64 *)((char *)c + m->at) + (index - m->first); }
+static u64 *place(struct cpu *c, const struct msr *m, u32 index)
+{
+	return (u64 *)((char *)c + m->at) + (index - m->first);
+}
 
 void msrs_reset(struct cpu *c)
 {
@@ -238,7 +243,8 @@ bool read_msr(struct cpu *c, u32 index, u64 *v)
 	if (m && get(c, m, index, v))
 		return true;
 	cpu_sync(c);
-	log_line(c->log, "cpu%u: RDMSR %x at %04x:%llx: no such register", c->id, index, c->seg[CS].sel, (unsigned long long)cpu_rip(c));
+	log_line(c->log, "cpu%u: RDMSR %x at %04x:%llx: no such register", c->id, index, c->seg[CS].sel,
+		 (unsigned long long)cpu_rip(c));
 	return gp_because(c, 0, "this processor has no such MSR (vol. 2, RDMSR)");
 }
 
@@ -260,7 +266,8 @@ bool write_msr(struct cpu *c, u32 index, u64 v)
 	if (m && set(c, m, index, v))
 		return true;
 	cpu_sync(c);
-	log_line(c->log, "cpu%u: WRMSR %x := %llx at %04x:%llx refused", c->id, index, (unsigned long long)v, c->seg[CS].sel,
+	log_line(c->log, "cpu%u: WRMSR %x := %llx at %04x:%llx refused", c->id, index, (unsigned long long)v,
+		c->seg[CS].sel,
 		 (unsigned long long)cpu_rip(c));
 	return gp_because(c, 0, "this processor has no such MSR, or the MSR takes no such value (vol. 2, WRMSR)");
 }

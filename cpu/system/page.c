@@ -21,8 +21,8 @@ struct walk {
 	unsigned levels;    /* how many */
 };
 
-/* Where in the machine's memory the guest-physical address GUEST is: of a paging-structure entry, or of the page in the end. All of them are asked for
- * here. There is no second level of paging, so it is there itself. */
+/* Where in the machine's memory the guest-physical address GUEST is: of a paging-structure entry, or of the page in the
+ * end. All of them are asked for here. There is no second level of paging, so it is there itself. */
 static inline u64 physical(const struct cpu *c, u64 guest)
 {
 	(void)c;
@@ -47,7 +47,8 @@ static u64 beyond_physical(const struct cpu *c)
 	return ((u64)1 << 52) - ((u64)1 << c->model->physical_bits);
 }
 
-/* Reserved bits of an entry that maps 4 MBytes: its bits 13 up are address bits 32 up to MAXPHYADDR or 40, with PSE-36 (table 4-4). */
+/* Reserved bits of an entry that maps 4 MBytes: its bits 13 up are address bits 32 up to MAXPHYADDR or 40, with PSE-36
+ * (table 4-4). */
 static u32 large_reserved(const struct cpu *c)
 {
 	unsigned width = !has(c->model, F_PSE36) ? 32 : c->model->physical_bits < 40 ? c->model->physical_bits : 40;
@@ -237,7 +238,9 @@ struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 
 	c->walks++;
 	if (!paging(c))
-		return (struct translation){ .ok = true, .phys = physical(c, linear), .page_size = PAGE_SIZE, .writable = true };
+		return (struct translation){
+			.ok = true, .phys = physical(c, linear), .page_size = PAGE_SIZE, .writable = true
+		};
 	found = walk(c, linear, &w);
 	if (found != FOUND)
 		return refused(c, linear, error | (found == RESERVED_BIT ? PF_P | PF_RSVD : 0));
@@ -249,7 +252,8 @@ struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 	set_accessed(c, &w, write);
 	return (struct translation){
 		.ok = true, .phys = w.phys, .page_size = w.size, .global = w.global && (c->cr4 & CR4_PGE),
-		.writable = (write || (w.leaf & PTE_D)) && ((w.rights & PTE_W) || (!user && !(c->cr0 & CR0_WP))) && !(denied & KEY_WRITE),
+		.writable = (write || (w.leaf & PTE_D)) && ((w.rights & PTE_W) || (!user && !(c->cr0 & CR0_WP))) &&
+		!(denied & KEY_WRITE),
 	};
 }
 
@@ -276,7 +280,8 @@ bool page_load_pdptes(struct cpu *c, u64 cr3)
 	for (int i = 0; i < 4; i++) {
 		e[i] = entry_read(c, physical(c, (cr3 & 0xffffffe0) + 8 * i), 8);
 		if ((e[i] & PTE_P) && (e[i] & reserved))
-			return gp_because(c, 0, "an entry of the page-directory-pointer table has a reserved bit set (4.4.1)");
+			return gp_because(
+				c, 0, "an entry of the page-directory-pointer table has a reserved bit set (4.4.1)");
 	}
 	memcpy(c->pdpte, e, sizeof e);
 	return true;
@@ -342,7 +347,10 @@ void jumps_flush(struct cpu *c)
 /* An entry of code is no longer valid. Views with EFLAGS.AC jump to what the ones without know. */
 static void code_lost(struct cpu *c)
 {
-	static const u8 code[VIEWS] = { [VIEW_USER] = VIEW_USER, [VIEW_SLOW] = VIEW_USER, [VIEW_SUPERVISOR] = VIEW_SUPERVISOR, [VIEW_SMAP_AC] = VIEW_SUPERVISOR };
+	static const u8 code[VIEWS] = { [VIEW_USER] = VIEW_USER,
+					[VIEW_SLOW] = VIEW_USER,
+					[VIEW_SUPERVISOR] = VIEW_SUPERVISOR,
+					[VIEW_SMAP_AC] = VIEW_SUPERVISOR };
 
 	for (int i = 0; i < VIEWS; i++)
 		jumps_prune(&c->views[i], &c->views[code[i]]);
@@ -437,7 +445,8 @@ void tlb_flush_page(struct cpu *c, u64 linear)
 		for (unsigned k = 0; k < v->nused && v->large; k++) {
 			unsigned n = v->used[k];
 
-			if (v->listed[n] & LISTED_LARGE && (is_piece_of(v->tlb[n].valid, linear) || is_piece_of(v->code[n].valid, linear)))
+			if (v->listed[n] & LISTED_LARGE &&
+			    (is_piece_of(v->tlb[n].valid, linear) || is_piece_of(v->code[n].valid, linear)))
 				code |= forget(v, n);
 		}
 	}
@@ -476,7 +485,8 @@ static void slot_words(const struct view *v, unsigned n, u64 out[SLOT_WORDS])
 {
 	u64 data = v->tlb[n].valid, code = v->code[n].valid;
 
-	memcpy(out, (u64[]){ n, data, data == TLB_NONE ? 0 : v->phys[n], code, code == TLB_NONE ? 0 : v->code[n].phys }, SLOT_WORDS * sizeof *out);
+	memcpy(out, (u64[]){ n, data, data == TLB_NONE ? 0 : v->phys[n], code, code == TLB_NONE ? 0 : v->code[n].phys },
+	       SLOT_WORDS * sizeof *out);
 }
 
 /* For each view: how many entries, then index, data page, its physical page, code page, its physical page. */
@@ -553,12 +563,14 @@ static u8 *ram_page(struct cpu *c, u64 phys, const struct range **range, u8 **fl
 	return host;
 }
 
-/* An implicit supervisor access has other rights than the views of the user and of EFLAGS.AC. At CPL 3 it is rare enough to walk each time. */
+/* An implicit supervisor access has other rights than the views of the user and of EFLAGS.AC. At CPL 3 it is rare
+ * enough to walk each time. */
 static bool remembers(const struct cpu *c, unsigned access)
 {
 	if (access & ACCESS_SYSTEM)
 		return c->view == &c->views[VIEW_SUPERVISOR] && c->cpl != 3;
-	return (access & 3) == ACCESS_FETCH || c->view != &c->views[VIEW_SLOW]; /* fetches know no alignment; blocks over two pages need them */
+	/* fetches know no alignment; blocks over two pages need them */
+	return (access & 3) == ACCESS_FETCH || c->view != &c->views[VIEW_SLOW];
 }
 
 static void remember_code(struct cpu *c, unsigned n, u64 page, u64 phys, u64 flags, u8 *host)
@@ -577,7 +589,8 @@ static void remember_data(struct view *v, unsigned n, u64 page, u64 phys, u64 fl
 {
 	struct tlb_entry *e = &v->tlb[n];
 
-	/* An entry describes one page: keep what other kinds of access had found out about it, unless it was somewhere else then. */
+	/* An entry describes one page: keep what other kinds of access had found out about it, unless it was somewhere
+	 * else then. */
 	if (!holds(e->valid, page, 0) || v->phys[n] != phys) {
 		tags_clear(e);
 		e->valid = page;
@@ -630,11 +643,15 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		if (!at || (kind == ACCESS_WRITE && range->rom))
 			return true;
 		phys = *phys_out & PAGE_MASK;
-		flags_known = (t.global ? VALID_GLOBAL : 0) | (t.page_size == 2 * MiB ? 1 << 3 : t.page_size == 4 * MiB ? 2 << 3 : t.page_size == GiB ? 3 << 3 : 0);
+		flags_known = (t.global ? VALID_GLOBAL : 0) | (t.page_size == 2 * MiB   ? 1 << 3
+							       : t.page_size == 4 * MiB ? 2 << 3
+							       : t.page_size == GiB     ? 3 << 3
+											: 0);
 		if (keep && kind == ACCESS_FETCH)
 			remember_code(c, n, page, phys, flags_known, at);
 		else if (keep)
-			remember_data(v, n, page, phys, flags_known | VALID_READ | (t.writable && !range->rom ? VALID_WRITE : 0));
+			remember_data(v, n, page, phys,
+				      flags_known | VALID_READ | (t.writable && !range->rom ? VALID_WRITE : 0));
 	}
 	if (kind == ACCESS_FETCH) {
 		*host = at + offset;
@@ -642,7 +659,8 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 	}
 	if (kind == ACCESS_WRITE)
 		*flags |= PAGE_DIRTY;
-	if (kind != ACCESS_WRITE || !(*flags & PAGE_CODE)) /* else memory.c writes through the space, which tells the decode cache */
+	/* else memory.c writes through the space, which tells the decode cache */
+	if (kind != ACCESS_WRITE || !(*flags & PAGE_CODE))
 		*host = at + offset;
 	if (!keep || *flags & PAGE_WATCH || page_watched(c, linear))
 		return true;

@@ -10,7 +10,8 @@ bool io_allowed(struct cpu *c, u16 port, unsigned size)
 
 	if (!(c->cr0 & CR0_PE) || (!(c->eflags & FL_VM) && c->cpl <= iopl(c)))
 		return true;
-	/* The bitmap's offset is at 102 of a 32-bit TSS. Two bytes of it are always read, so that any four ports are covered. */
+	/* The bitmap's offset is at 102 of a 32-bit TSS. Two bytes of it are always read, so that any four ports are
+	 * covered. */
 	if (tr->attr & SEG_UNUSABLE || !(tr->attr & 8) || tr->limit < 103)
 		return gp_because(c, 0, "CPL is above IOPL, and the TSS has no I/O map (vol. 1, 19.5.2)");
 	if (!sys_read(c, tr->base + 102, 2, &map))
@@ -19,7 +20,8 @@ bool io_allowed(struct cpu *c, u16 port, unsigned size)
 		return gp_because(c, 0, "CPL is above IOPL, and the port is beyond the TSS's I/O map (vol. 1, 19.5.2)");
 	if (!sys_read(c, tr->base + map + port / 8, 2, &bits))
 		return false;
-	return !(bits >> (port & 7) & ((1u << size) - 1)) || gp_because(c, 0, "CPL is above IOPL, and the TSS's I/O map forbids the port (vol. 1, 19.5.2)");
+	return !(bits >> (port & 7) & ((1u << size) - 1)) ||
+	       gp_because(c, 0, "CPL is above IOPL, and the TSS's I/O map forbids the port (vol. 1, 19.5.2)");
 }
 
 ALWAYS_INLINE bool port_in(struct cpu *c, u16 port, unsigned size)

@@ -6,7 +6,8 @@
 
 void stack_current(const struct cpu *c, struct stack *s)
 {
-	*s = (struct stack){ .seg = c->seg[SS], .rsp = c->r[RSP], .mask = stack_mask(c), .flat = in_64(c), .vector = VEC_SS };
+	*s = (struct stack){ .seg = c->seg[SS], .rsp = c->r[RSP], .mask = stack_mask(c), .flat = in_64(c),
+		.vector = VEC_SS };
 	if (!has(c->model, F_I386) && !in_protected(c))
 		s->vector = VEC_GP;
 }
@@ -14,7 +15,8 @@ void stack_current(const struct cpu *c, struct stack *s)
 void stack_inner(const struct cpu *c, struct stack *s, u16 sel, u64 d, u64 rsp, bool flat)
 {
 	(void)c;
-	*s = (struct stack){ .rsp = rsp, .flat = flat, .inner = true, .vector = VEC_SS, .error = flat ? 0 : sel & 0xfffc };
+	*s = (struct stack){ .rsp = rsp, .flat = flat, .inner = true, .vector = VEC_SS, .error = flat ? 0
+		: sel & 0xfffc };
 	if (!flat)
 		descriptor_to_seg(&s->seg, sel, d);
 	s->mask = flat ? ~(u64)0 : s->seg.attr & SEG_DB ? 0xffffffff : 0xffff;
@@ -42,11 +44,13 @@ static bool stack_linear(struct cpu *c, const struct stack *s, u64 offset, unsig
 			ok = true;
 		}
 	}
-	return ok || fault_because(c, s->vector, s->error, s->flat ? "the stack's address is not canonical (vol. 1, 3.3.7.1)" :
-		"the stack has no room within its segment (5.3)");
+	return ok || fault_because(c, s->vector, s->error,
+				   s->flat ? "the stack's address is not canonical (vol. 1, 3.3.7.1)"
+					   : "the stack has no room within its segment (5.3)");
 }
 
-static void stack_move(struct stack *s, u64 rsp) { s->rsp = s->mask == 0xffff ? (s->rsp & ~s->mask) | (rsp & s->mask) : rsp & s->mask; }
+static void stack_move(struct stack *s, u64 rsp) { s->rsp = s->mask == 0xffff ? (s->rsp & ~s->mask) | (rsp & s->mask)
+	: rsp & s->mask; }
 
 /* Words lie next to each other, unless the stack pointer wraps: then all are looked at. */
 bool stack_room(struct cpu *c, const struct stack *s, unsigned size, unsigned count)
@@ -96,7 +100,8 @@ bool stack_get(struct cpu *c, struct stack *s, unsigned size, u64 *v)
 {
 	u64 linear;
 
-	if (!stack_linear(c, s, s->rsp & s->mask, size, &linear) || !check_alignment(c, linear, size) || !mem_read(c, linear, size, v))
+	if (!stack_linear(c, s, s->rsp & s->mask, size, &linear) || !check_alignment(c, linear, size) ||
+	    !mem_read(c, linear, size, v))
 		return false;
 	stack_move(s, s->rsp + size);
 	return true;
@@ -106,7 +111,8 @@ bool stack_get_selector(struct cpu *c, struct stack *s, unsigned size, u64 *sel)
 {
 	u64 linear;
 
-	if (!stack_linear(c, s, s->rsp & s->mask, 2, &linear) || !check_alignment(c, linear, size) || !mem_read(c, linear, 2, sel))
+	if (!stack_linear(c, s, s->rsp & s->mask, 2, &linear) || !check_alignment(c, linear, size) ||
+	    !mem_read(c, linear, 2, sel))
 		return false;
 	stack_move(s, s->rsp + size);
 	return true;
@@ -122,11 +128,13 @@ bool tss_stack(struct cpu *c, unsigned cpl, u64 *rsp, u16 *sel)
 {
 	const struct seg *tr = &c->seg[TR];
 	bool tss16 = !(tr->attr & 8);
-	unsigned at = tss16 ? 2 + 4 * cpl : 4 + 8 * cpl, len = in_long(c) ? 8 : tss16 ? 4 : 6, size = in_long(c) ? 8 : tss16 ? 2 : 4;
+	unsigned at = tss16 ? 2 + 4 * cpl : 4 + 8 * cpl, len = in_long(c) ? 8 : tss16 ? 4 : 6, size = in_long(c) ? 8
+		: tss16 ? 2 : 4;
 	u64 v;
 
 	if (at + len - 1 > tr->limit || tr->attr & SEG_UNUSABLE)
-		return fault_because(c, VEC_TS, tr->sel & 0xfffc, "the stack of the inner ring would be beyond the limit of the TSS (5.8.5)");
+		return fault_because(c, VEC_TS, tr->sel & 0xfffc,
+				     "the stack of the inner ring would be beyond the limit of the TSS (5.8.5)");
 	if (!sys_read(c, tr->base + at, size, rsp))
 		return false;
 	if (in_long(c))
@@ -144,7 +152,8 @@ bool tss_ist(struct cpu *c, unsigned ist, u64 *rsp)
 	unsigned at = 28 + 8 * ist;
 
 	if (at + 7 > tr->limit || tr->attr & SEG_UNUSABLE)
-		return fault_because(c, VEC_TS, tr->sel & 0xfffc, "the gate's IST entry would be beyond the limit of the TSS (6.14.5)");
+		return fault_because(c, VEC_TS, tr->sel & 0xfffc,
+				     "the gate's IST entry would be beyond the limit of the TSS (6.14.5)");
 	return sys_read(c, tr->base + at, 8, rsp);
 }
 
@@ -163,7 +172,8 @@ bool stack_check(struct cpu *c, u16 sel, unsigned cpl, unsigned vector, u64 *d)
 	if (desc_dpl(*d) != cpl)
 		return fault_because(c, vector, sel & 0xfffc, "the DPL of the new SS is not the new CPL (5.8.5)");
 	if (!desc_present(*d))
-		return fault_because(c, VEC_SS, sel & 0xfffc, "the new stack segment is not present (bit 47, P, is clear)");
+		return fault_because(c, VEC_SS, sel & 0xfffc,
+				     "the new stack segment is not present (bit 47, P, is clear)");
 	return true;
 }
 
@@ -172,5 +182,7 @@ bool code_limit(struct cpu *c, u64 d, u64 rip)
 	bool l = in_long(c) && d >> 53 & 1;
 
 	return (l ? canonical(rip) : rip <= desc_limit(d)) ||
-		gp_because(c, 0, l ? "the target is not a canonical address (vol. 1, 3.3.7.1)" : "the target is beyond the limit of its code segment (5.3)");
+	       gp_because(c, 0,
+			  l ? "the target is not a canonical address (vol. 1, 3.3.7.1)"
+			    : "the target is beyond the limit of its code segment (5.3)");
 }

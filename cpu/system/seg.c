@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Segment registers: descriptors, loads with their checks, and what follows from them for the fast path (SDM vol. 3, chapters 3 and 5). */
+/* Segment registers: descriptors, loads with their checks, and what follows from them for the fast path (SDM vol. 3,
+ * chapters 3 and 5). */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 
@@ -27,9 +28,11 @@ bool descriptor_read(struct cpu *c, u16 sel, u64 *lo, u64 *hi, unsigned vector)
 	u64 linear;
 
 	if (!descriptor_address(c, sel, hi ? 16 : 8, &linear))
-		return fault_because(c, vector, sel & 0xfffc, !(sel & 4) ? "the selector's index is beyond the limit of the GDT (3.5.1)" :
-			c->seg[LDTR].attr & SEG_UNUSABLE ? "the selector is of the LDT, and there is none (3.5.1)" :
-			"the selector's index is beyond the limit of the LDT (3.5.1)");
+		return fault_because(c, vector, sel & 0xfffc,
+				     !(sel & 4) ? "the selector's index is beyond the limit of the GDT (3.5.1)"
+				     : c->seg[LDTR].attr & SEG_UNUSABLE
+					     ? "the selector is of the LDT, and there is none (3.5.1)"
+					     : "the selector's index is beyond the limit of the LDT (3.5.1)");
 	if (!sys_read(c, linear, 8, lo) || (hi && !sys_read(c, linear + 8, 8, hi)))
 		return false;
 	if (!has(c->model, F_I386))
@@ -118,7 +121,8 @@ static u64 current_mode(const struct cpu *c)
 	mode |= MODE_CR4(c->cr4 & (CR4_TSD | CR4_PCE | CR4_FSGSBASE | CR4_PKE)) | (c->efer & EFER_SCE ? MODE_SCE : 0);
 	if (c->cr4 & CR4_OSXSAVE)
 		mode |= MODE_OSXSAVE | ((c->xcr0 & 6) == 6 ? MODE_AVX : 0);
-	if ((mode & MODE_BITS) == MODE_32 ? cs->limit != 0xffffffff : (mode & MODE_BITS) == MODE_16 && cs->limit < 0xffff)
+	if ((mode & MODE_BITS) == MODE_32 ? cs->limit != 0xffffffff
+					  : (mode & MODE_BITS) == MODE_16 && cs->limit < 0xffff)
 		mode |= MODE_LIMIT;
 	return mode;
 }
@@ -141,7 +145,8 @@ void update_mode(struct cpu *c)
 
 		c->attn |= ATTN_MODE;
 		if (changed & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG))
-			observe(c, EVENT_MODE, mode & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG), old & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG),
+			observe(c, EVENT_MODE, mode & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG),
+				old & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG),
 				0, true);
 		if (changed & (MODE_PE | MODE_V86) || ((mode & MODE_BITS) == MODE_64) != ((old & MODE_BITS) == MODE_64))
 			for (unsigned reg = ES; reg <= GS; reg++)
@@ -183,7 +188,8 @@ void seg_load_real(struct cpu *c, unsigned reg, u16 sel)
 		s->limit = 0xffff;
 		s->attr = SEG_P | SEG_DPL | SEG_S | SEG_W | SEG_A;
 	} else if (reg == CS) {
-		/* Limit and default size stay (that is how unreal mode is made), but a code segment becomes a writable one. */
+		/* Limit and default size stay (that is how unreal mode is made), but a code segment becomes a writable
+		 * one. */
 		s->attr = (s->attr & ~(u32)(0xff | SEG_UNUSABLE | SEG_L)) | SEG_P | SEG_S | SEG_W | SEG_A;
 	} else {
 		s->attr &= ~(u32)SEG_UNUSABLE;
@@ -197,7 +203,9 @@ static bool load_null(struct cpu *c, unsigned reg, u16 sel)
 	if (reg == SS && !in_64(c))
 		return gp_because(c, 0, "SS takes no null selector (5.4.1)");
 	if (reg == SS && (c->cpl == 3 || (sel & 3) != c->cpl))
-		return gp_because(c, 0, c->cpl == 3 ? "SS takes no null selector at CPL 3 (5.4.1.1)" : "the RPL of a null selector for SS must be CPL (5.4.1.1)");
+		return gp_because(c, 0,
+				  c->cpl == 3 ? "SS takes no null selector at CPL 3 (5.4.1.1)"
+					      : "the RPL of a null selector for SS must be CPL (5.4.1.1)");
 	seg_null(c, reg, sel);
 	if (reg == SS) {
 		/* The hidden DPL of SS is CPL, whatever was loaded. */
@@ -236,7 +244,9 @@ bool seg_load(struct cpu *c, unsigned reg, u16 sel)
 		if (desc_code(d) && !(desc_type(d) & SEG_W))
 			return gp_because(c, sel & 0xfffc, "it is a code segment that is not readable (5.4.1)");
 		if (!desc_conforming(d) && (rpl > dpl || c->cpl > dpl))
-			return gp_because(c, sel & 0xfffc, c->cpl > dpl ? "CPL is above the segment's DPL (5.6)" : "the selector's RPL is above the segment's DPL (5.6)");
+			return gp_because(c, sel & 0xfffc,
+					  c->cpl > dpl ? "CPL is above the segment's DPL (5.6)"
+						       : "the selector's RPL is above the segment's DPL (5.6)");
 		if (!desc_present(d))
 			return fault_because(c, VEC_NP, sel & 0xfffc, "it is not present (bit 47, P, is clear)");
 	}
@@ -387,7 +397,8 @@ ALWAYS_INLINE bool pop_to(struct cpu *c, const struct op *o, unsigned reg)
 {
 	u64 rsp = c->r[RSP] & stack_mask(c), linear, sel, mask = stack_mask(c);
 
-	if (!data_linear(c, SS, rsp, 2, false, &linear) || !mem_read(c, linear, 2, &sel)) /* of the rest nothing is read */
+	/* of the rest nothing is read */
+	if (!data_linear(c, SS, rsp, 2, false, &linear) || !mem_read(c, linear, 2, &sel))
 		return false;
 	if (!seg_load(c, reg, (u16)sel))
 		return false;
@@ -423,7 +434,8 @@ bool far_pointer(struct cpu *c, const struct op *o, unsigned size, u64 *offset, 
 
 	if (!op_linear(c, o, size, false, &linear) || !mem_read(c, linear, size, offset))
 		return false;
-	if (!seg_linear(c, o->seg, (op_offset(c, o) + size) & op_amask(o), 2, false, &linear) || !mem_read(c, linear, 2, &v))
+	if (!seg_linear(c, o->seg, (op_offset(c, o) + size) & op_amask(o), 2, false, &linear) ||
+	    !mem_read(c, linear, 2, &v))
 		return false;
 	*sel = (u16)v;
 	return true;
@@ -463,8 +475,8 @@ GEN_LOOK(lss)
 
 static void set_zf(struct cpu *c, bool z) { cpu_set_flags(c, z ? FL_Z : 0, FL_Z); }
 
-/* The descriptor that SEL names, if the rules of LAR and friends let CPL and RPL see it. TYPES: system types that are allowed, by bit;
- * 0: none. *SEEN says whether they do; false: a page fault. */
+/* The descriptor that SEL names, if the rules of LAR and friends let CPL and RPL see it. TYPES: system types that are
+ * allowed, by bit; 0: none. *SEEN says whether they do; false: a page fault. */
 static bool look(struct cpu *c, u16 sel, unsigned types, u64 *d, bool *seen)
 {
 	u64 linear;

@@ -5,18 +5,23 @@
  *   SMBASE + FE00h  the state, up to FFFFh: in the layout of AMD64 (APM vol. 2, table 10-1) for processors with 64-bit mode, whoever made them, as
  *                   firmware for virtual machines has it; of the P6 (SDM table 31-1) for others. Its revision identifier says which.
  *
- * The line SMIACT# tells the chipset when the handler's memory shows. Not modelled: restart of I/O instructions (its bit in the revision identifier
- * is 0). */
+ * The line SMIACT# tells the chipset when the handler's memory shows. Not modelled: restart of I/O instructions (its
+ * bit in the revision identifier is 0). */
 #include "cpu/system/system.h"
 
 enum { SAVE = 0x8000, REVISION_32 = 0x20000, REVISION_64 = 0x20064 /* bit 17: SMBASE can be changed */ };
-/* Offsets from SMBASE + 8000h. The state of a hidden CPL, which follows from SS but in long mode, is in a reserved byte. */
+/* Offsets from SMBASE + 8000h. The state of a hidden CPL, which follows from SS but in long mode, is in a reserved
+ * byte. */
 enum {
-	S64_ES = 0x7e00, S64_GDTR = 0x7e60, S64_LDTR = 0x7e70, S64_IDTR = 0x7e80, S64_TR = 0x7e90, S64_AUTO_HALT = 0x7ec9, S64_EFER = 0x7ed0,
-	S64_CPL = 0x7ef0, S_REVISION = 0x7efc, S64_SMBASE = 0x7f00, S64_CR4 = 0x7f48, S64_CR3 = 0x7f50, S64_CR0 = 0x7f58, S64_DR7 = 0x7f60,
+	S64_ES = 0x7e00, S64_GDTR = 0x7e60, S64_LDTR = 0x7e70, S64_IDTR = 0x7e80, S64_TR = 0x7e90,
+		S64_AUTO_HALT = 0x7ec9, S64_EFER = 0x7ed0,
+	S64_CPL = 0x7ef0, S_REVISION = 0x7efc, S64_SMBASE = 0x7f00, S64_CR4 = 0x7f48, S64_CR3 = 0x7f50,
+	S64_CR0 = 0x7f58, S64_DR7 = 0x7f60,
 	S64_DR6 = 0x7f68, S64_RFLAGS = 0x7f70, S64_RIP = 0x7f78, S64_R15 = 0x7f80,
-	S32_SMBASE = 0x7ef8, S32_AUTO_HALT = 0x7f02, S32_CR4 = 0x7f14, S32_DS = 0x7f2c, S32_IDTR = 0x7f50, S32_TR = 0x7f5c, S32_GDTR = 0x7f6c,
-	S32_LDTR = 0x7f78, S32_ES = 0x7f84, S32_SELECTORS = 0x7fa8, S32_DR7 = 0x7fc8, S32_DR6 = 0x7fcc, S32_EAX = 0x7fd0, S32_EIP = 0x7ff0,
+	S32_SMBASE = 0x7ef8, S32_AUTO_HALT = 0x7f02, S32_CR4 = 0x7f14, S32_DS = 0x7f2c, S32_IDTR = 0x7f50,
+	S32_TR = 0x7f5c, S32_GDTR = 0x7f6c,
+	S32_LDTR = 0x7f78, S32_ES = 0x7f84, S32_SELECTORS = 0x7fa8, S32_DR7 = 0x7fc8, S32_DR6 = 0x7fcc,
+	S32_EAX = 0x7fd0, S32_EIP = 0x7ff0,
 	S32_EFLAGS = 0x7ff4, S32_CR3 = 0x7ff8, S32_CR0 = 0x7ffc,
 };
 enum { AREA = 0x7e00, AREA_SIZE = 0x200 };
@@ -162,7 +167,8 @@ static void load_64(struct cpu *c, struct image *m, struct control *k)
 	c->r[RIP] = get64(at(m, S64_RIP));
 	for (unsigned i = 0; i < 16; i++)
 		c->r[i] = get64(at(m, S64_R15 + 8 * (15 - i)));
-	*k = (struct control){ get64(at(m, S64_CR0)), get64(at(m, S64_CR3)), get64(at(m, S64_CR4)), get64(at(m, S64_EFER)),
+	*k = (struct control){ get64(at(m, S64_CR0)), get64(at(m, S64_CR3)), get64(at(m, S64_CR4)),
+		get64(at(m, S64_EFER)),
 		get64(at(m, S64_RFLAGS)), *at(m, S64_CPL) & 3, *at(m, S64_AUTO_HALT) & 1 };
 }
 
@@ -186,7 +192,8 @@ static void load_32(struct cpu *c, struct image *m, struct control *k)
 	c->r[RIP] = get32(at(m, S32_EIP));
 	for (unsigned i = 0; i < 8; i++)
 		c->r[i] = get32(at(m, S32_EAX + 4 * i));
-	*k = (struct control){ get32(at(m, S32_CR0)), get32(at(m, S32_CR3)), get32(at(m, S32_CR4)), 0, get32(at(m, S32_EFLAGS)),
+	*k = (struct control){ get32(at(m, S32_CR0)), get32(at(m, S32_CR3)), get32(at(m, S32_CR4)), 0,
+		get32(at(m, S32_EFLAGS)),
 		(c->seg[SS].attr & SEG_DPL) >> 5, get16(at(m, S32_AUTO_HALT)) & 1 };
 }
 
@@ -234,7 +241,8 @@ void smm_enter(struct cpu *c)
 	derive(c);
 }
 
-/* Combinations that put the processor into shutdown (SDM vol. 2, RSM): reserved bits, PG without PE, NW without CD, long mode without PAE. */
+/* Combinations that put the processor into shutdown (SDM vol. 2, RSM): reserved bits, PG without PE, NW without CD,
+ * long mode without PAE. */
 static bool possible(struct cpu *c, const struct control *k)
 {
 	if (k->cr4 & ~cr4_bits(c->model) || k->efer & ~efer_bits(c->model) || k->cr0 >> 32)
@@ -272,7 +280,9 @@ BODY(rsm)
 	c->cr3 = k.cr3;
 	c->cr4 = k.cr4;
 	c->efer = (k.efer & ~(u64)EFER_LMA) | (k.efer & EFER_LME && k.cr0 & CR0_PG ? EFER_LMA : 0);
-	c->eflags = ((u32)k.flags & (FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_VM | FL_AC | FL_VIF | FL_VIP | FL_ID)) | FL_1;
+	c->eflags = ((u32)k.flags &
+		     (FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_VM | FL_AC | FL_VIF | FL_VIP | FL_ID)) |
+		    FL_1;
 	cpu_set_arith(c, (u32)k.flags);
 	c->cpl = !(c->cr0 & CR0_PE) ? 0 : c->eflags & FL_VM ? 3 : k.cpl;
 	derive(c);

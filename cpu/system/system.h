@@ -8,9 +8,11 @@
 /* A segment or system descriptor (SDM vol. 3, 3.4.5), as a 64-bit number:
  *    63-56 base 31-24 | 55 G | 54 D/B | 53 L | 52 AVL | 51-48 limit 19-16 | 47 P | 46-45 DPL | 44 S | 43-40 type
  *    39-16 base 23-0 | 15-0 limit 15-0
- * A gate:  63-48 offset 31-16 | 47 P | 46-45 DPL | 44 0 | 43-40 type | 36-32 parameters (or 34-32 IST) | 31-16 selector | 15-0 offset 15-0 */
+ * A gate: 63-48 offset 31-16 | 47 P | 46-45 DPL | 44 0 | 43-40 type | 36-32 parameters (or 34-32 IST) | 31-16 selector
+ * | 15-0 offset 15-0 */
 enum {
-	SYS_TSS16 = 1, SYS_LDT = 2, SYS_TSS16_BUSY = 3, SYS_CALL16 = 4, SYS_TASK_GATE = 5, SYS_INT16 = 6, SYS_TRAP16 = 7, SYS_TSS = 9,
+	SYS_TSS16 = 1, SYS_LDT = 2, SYS_TSS16_BUSY = 3, SYS_CALL16 = 4, SYS_TASK_GATE = 5, SYS_INT16 = 6,
+		SYS_TRAP16 = 7, SYS_TSS = 9,
 	SYS_TSS_BUSY = 11, SYS_CALL = 12, SYS_INT = 14, SYS_TRAP = 15, SYS_BUSY = 2,
 };
 static inline unsigned desc_type(u64 d) { return d >> 40 & 15; }
@@ -25,14 +27,16 @@ static inline u16 gate_sel(u64 d) { return (u16)(d >> 16); }
 static inline u32 gate_offset(u64 d) { return (u32)(d & 0xffff) | (u32)(d >> 32 & 0xffff0000); }
 static inline bool null_sel(u16 sel) { return !(sel & 0xfffc); }
 
-/* Linear address of the LEN-byte descriptor that SEL names; false: SEL is beyond its table, or there is no LDT. No fault is set. */
+/* Linear address of the LEN-byte descriptor that SEL names; false: SEL is beyond its table, or there is no LDT. No
+ * fault is set. */
 bool descriptor_address(const struct cpu *c, u16 sel, unsigned len, u64 *linear);
 /* Set the accessed bit (S = 1) of the descriptor of SEL if it is clear, in memory and in *DESCRIPTOR. */
 bool descriptor_accessed(struct cpu *c, u16 sel, u64 *descriptor);
 /* CS := code segment at CPL, after all checks. SS := stack segment. */
 void cs_set(struct cpu *c, u16 sel, u64 descriptor, unsigned cpl);
 void ss_set(struct cpu *c, u16 sel, u64 descriptor);
-/* After CPL became lower in privilege: data segments that the new CPL may not have become null (SDM vol. 2, RET and IRET). */
+/* After CPL became lower in privilege: data segments that the new CPL may not have become null (SDM vol. 2, RET and
+ * IRET). */
 void segs_revalidate(struct cpu *c);
 void seg_null(struct cpu *c, unsigned reg, u16 sel);
 /* What RET and IRET ask of CS and SS for a ring that is the same or an outer one (far.c). */
@@ -51,7 +55,8 @@ bool stack_check(struct cpu *c, u16 sel, unsigned cpl, unsigned vector, u64 *des
 /* Instruction pointers: within CS's limit, or canonical in 64-bit code; else #GP(0). */
 bool code_limit(struct cpu *c, u64 descriptor, u64 rip);
 /* What of a 64-bit offset counts in a code segment: compatibility mode has 32 bits (SDM vol. 3, 5.2.1). */
-static inline u64 code_offset(const struct cpu *c, u64 descriptor, u64 rip) { return in_long(c) && descriptor >> 53 & 1 ? rip : (u32)rip; }
+static inline u64 code_offset(const struct cpu *c, u64 descriptor, u64 rip) { return in_long(c) && descriptor >> 53 & 1
+	? rip : (u32)rip; }
 u32 desc_limit(u64 d);
 u32 flags_of_model(const struct cpu *c);              /* bits of EFLAGS that there are, in the present mode */
 /* Bits of control registers that the model has. */
@@ -65,7 +70,8 @@ struct stack {
 	u64 rsp, mask; /* of the stack pointer */
 	bool flat;     /* 64-bit: no base, no limit, canonical addresses only */
 	bool inner;    /* of a ring that we are about to enter: supervisor rights */
-	u8 vector;     /* of the fault that its limit gives: #SS, but a 286 in real mode has #GP for all but interrupts */
+	/* of the fault that its limit gives: #SS, but a 286 in real mode has #GP for all but interrupts */
+	u8 vector;
 	u16 error;
 };
 void stack_current(const struct cpu *c, struct stack *s);
@@ -75,7 +81,8 @@ bool stack_room(struct cpu *c, const struct stack *s, unsigned size, unsigned co
 bool stack_writable(struct cpu *c, const struct stack *s, unsigned size, unsigned count);
 bool stack_put(struct cpu *c, struct stack *s, unsigned size, u64 v);
 bool stack_get(struct cpu *c, struct stack *s, unsigned size, u64 *v);
-bool stack_get_selector(struct cpu *c, struct stack *s, unsigned size, u64 *sel); /* of a slot of SIZE bytes the first two, which are all that is read */
+/* of a slot of SIZE bytes the first two, which are all that is read */
+bool stack_get_selector(struct cpu *c, struct stack *s, unsigned size, u64 *sel);
 
 bool sys_check_write(struct cpu *c, u64 linear, unsigned len); /* mem_check_write, with supervisor rights (memory.c) */
 
@@ -87,7 +94,8 @@ static inline void rsp_set(struct cpu *c, u64 rsp)
 }
 
 /* icount when the instruction that runs now is over. */
-static inline u64 icount_after(const struct cpu *c) { return (c->op ? c->end - (u64)(c->n + c->op->left) : c->icount) + 1; }
+static inline u64 icount_after(const struct cpu *c) { return (c->op ? c->end - (u64)(c->n + c->op->left) : c->icount) +
+	1; }
 
 /* Interrupts (and, after a stack switch, debug traps) are held off until the next instruction is over. */
 static inline void shadow(struct cpu *c, bool ss)
@@ -104,7 +112,8 @@ static inline bool interrupt_waits(const struct cpu *c)
 
 handler h_ud; /* #UD (seg.c) */
 
-/* Like JUMP_HANDLER, for what is often executed: goes on at once where the jump cache knows the way, in the new mode and with the new rights. */
+/* Like JUMP_HANDLER, for what is often executed: goes on at once where the jump cache knows the way, in the new mode
+ * and with the new rights. */
 #define LOOK_HANDLER(name) \
 	HANDLER(h_##name) \
 	{ \

@@ -27,8 +27,10 @@ static bool image_read(struct cpu *c, u64 base, const struct layout *l, struct i
 
 	memset(im, 0, sizeof *im);
 	if (l->cr3)
-		ok = sys_read(c, base + l->cr3, 4, &im->cr3) && sys_read(c, base + 100, 1, &v) && (im->trap = v & 1, true);
-	ok = ok && sys_read(c, base + l->rip, l->size, &im->rip) && sys_read(c, base + l->rip + l->size, l->size, &im->flags);
+		ok = sys_read(c, base + l->cr3, 4, &im->cr3) && sys_read(c, base + 100, 1, &v) &&
+		     (im->trap = v & 1, true);
+	ok = ok && sys_read(c, base + l->rip, l->size, &im->rip) &&
+	     sys_read(c, base + l->rip + l->size, l->size, &im->flags);
 	for (unsigned i = 0; ok && i < 8; i++)
 		ok = sys_read(c, base + l->regs + i * l->size, l->size, &im->r[i]);
 	for (unsigned i = 0; ok && i < l->nsegs; i++)
@@ -58,11 +60,13 @@ static bool can_write_type(struct cpu *c, u16 sel)
 	return !descriptor_address(c, sel, 8, &linear) || sys_check_write(c, linear + 5, 1);
 }
 
-/* Everything that is written while the old task is the current one: page faults must come before the first of it (7.3). */
+/* Everything that is written while the old task is the current one: page faults must come before the first of it (7.3).
+ * */
 static bool writable(struct cpu *c, const struct layout *l, u16 sel, u64 base, enum task_switch how)
 {
-	return sys_check_write(c, c->seg[TR].base + l->rip, l->segs + l->nsegs * l->size - l->rip) && (!nests(how) || sys_check_write(c, base, 2)) &&
-	       (!frees_old(how) || can_write_type(c, c->seg[TR].sel)) && (how == TASK_IRET || can_write_type(c, sel));
+	return sys_check_write(c, c->seg[TR].base + l->rip, l->segs + l->nsegs * l->size - l->rip) &&
+	       (!nests(how) || sys_check_write(c, base, 2)) && (!frees_old(how) || can_write_type(c, c->seg[TR].sel)) &&
+	       (how == TASK_IRET || can_write_type(c, sel));
 }
 
 static bool set_busy(struct cpu *c, u16 sel, bool busy)
@@ -71,7 +75,8 @@ static bool set_busy(struct cpu *c, u16 sel, bool busy)
 
 	if (!descriptor_address(c, sel, 8, &linear)) /* the table became shorter after LTR */
 		return true;
-	return sys_read(c, linear + 5, 1, &type) && sys_write(c, linear + 5, 1, busy ? type | SYS_BUSY : type & ~(u64)SYS_BUSY);
+	return sys_read(c, linear + 5, 1, &type) &&
+	       sys_write(c, linear + 5, 1, busy ? type | SYS_BUSY : type & ~(u64)SYS_BUSY);
 }
 
 /* ---- in the new task: faults are its own, with #TS for what its TSS says ---- */
@@ -84,7 +89,8 @@ static bool load_cr3(struct cpu *c, u64 cr3)
 	c->cr3 = cr3;
 	tlb_flush(c, false);
 	if (c->cr4 & CR4_PAE && !page_load_pdptes(c, cr3))
-		return fault_because(c, VEC_TS, c->seg[TR].sel & 0xfffc, "the new task's CR3 leads to a PDPTE with a reserved bit set (4.4.1)");
+		return fault_because(c, VEC_TS, c->seg[TR].sel & 0xfffc,
+				     "the new task's CR3 leads to a PDPTE with a reserved bit set (4.4.1)");
 	return true;
 }
 
@@ -96,13 +102,15 @@ static bool load_ldt(struct cpu *c, u16 sel)
 	if (null_sel(sel))
 		return true;
 	if (sel & 4)
-		return fault_because(c, VEC_TS, sel & 0xfffc, "the new task's LDT selector is itself of an LDT (table 7-1)");
+		return fault_because(c, VEC_TS, sel & 0xfffc,
+				     "the new task's LDT selector is itself of an LDT (table 7-1)");
 	if (!descriptor_read(c, sel, &d, NULL, VEC_TS))
 		return false;
 	if (desc_s(d) || desc_type(d) != SYS_LDT)
 		return fault_because(c, VEC_TS, sel & 0xfffc, "the new task's LDT selector names no LDT (table 7-1)");
 	if (!desc_present(d))
-		return fault_because(c, VEC_TS, sel & 0xfffc, "the new task's LDT is not present (bit 47, P, is clear; table 7-1)");
+		return fault_because(c, VEC_TS, sel & 0xfffc,
+				     "the new task's LDT is not present (bit 47, P, is clear; table 7-1)");
 	descriptor_to_seg(&c->seg[LDTR], sel, d);
 	return true;
 }
@@ -119,9 +127,11 @@ static bool load_cs(struct cpu *c, u16 sel)
 	if (!desc_code(d))
 		return fault_because(c, VEC_TS, sel & 0xfffc, "the new task's CS is not a code segment (table 7-1)");
 	if (desc_conforming(d) ? desc_dpl(d) > rpl : desc_dpl(d) != rpl)
-		return fault_because(c, VEC_TS, sel & 0xfffc, "the DPL of the new task's code segment does not fit its RPL (table 7-1)");
+		return fault_because(c, VEC_TS, sel & 0xfffc,
+				     "the DPL of the new task's code segment does not fit its RPL (table 7-1)");
 	if (!desc_present(d))
-		return fault_because(c, VEC_NP, sel & 0xfffc, "the new task's code segment is not present (bit 47, P, is clear)");
+		return fault_because(c, VEC_NP, sel & 0xfffc,
+				     "the new task's code segment is not present (bit 47, P, is clear)");
 	if (!descriptor_accessed(c, sel, &d))
 		return false;
 	cs_set(c, sel, d, rpl);
@@ -164,7 +174,8 @@ static bool load_segments(struct cpu *c, const struct image *im)
 	for (unsigned i = 0; i < ARRAY_LEN(data); i++)
 		if (!load_data(c, data[i], (u16)im->sel[data[i]]))
 			return false;
-	return c->r[RIP] <= c->seg[CS].limit || gp_because(c, 0, "the new task's EIP is beyond the limit of its code segment (table 7-1)");
+	return c->r[RIP] <= c->seg[CS].limit ||
+	       gp_because(c, 0, "the new task's EIP is beyond the limit of its code segment (table 7-1)");
 }
 
 /* Everything that cannot fail; the hidden parts of the segments follow. */
@@ -173,7 +184,8 @@ static void enter(struct cpu *c, const struct image *im, const struct layout *l,
 	u32 flags = (u32)im->flags;
 
 	for (unsigned i = 0; i < 8; i++)
-		c->r[i] = l->size == 4 ? im->r[i] : im->r[i] | 0xffff0000; /* upper halves are undefined; silicon leaves ones */
+		/* upper halves are undefined; silicon leaves ones */
+		c->r[i] = l->size == 4 ? im->r[i] : im->r[i] | 0xffff0000;
 	c->moved += im->rip - c->r[RIP];
 	c->r[RIP] = im->rip;
 	if (l->size == 2)
@@ -222,7 +234,9 @@ bool task_switch(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_r
 
 	descriptor_to_seg(&tr, sel, d);
 	if (tr.limit < new->min_limit)
-		return fault_because(c, VEC_TS, sel & 0xfffc, "the new TSS is too short: its limit must be at least 67h, or 2Bh with 16 bits (table 7-1)");
+		return fault_because(
+			c, VEC_TS, sel & 0xfffc,
+			"the new TSS is too short: its limit must be at least 67h, or 2Bh with 16 bits (table 7-1)");
 	if (!image_read(c, tr.base, new, &im) || !writable(c, old, sel, tr.base, how))
 		return false;
 	if (how == TASK_IRET)

@@ -27,7 +27,8 @@ gen_fn *const insn_gen[CODES] = {
 };
 
 #define ROW(name, identity, enc, ops, feature, ...) \
-	{ .mnemonic = name, .code = identity, .encoding = enc, .operands = ops, .since = F_##feature, .check = INSN_CHECK, __VA_ARGS__ },
+	{ .mnemonic = name, .code = identity, .encoding = enc, .operands = ops, .since = F_##feature, \
+		.check = INSN_CHECK, __VA_ARGS__ },
 #define INSN(mnemonic, ...) ROW(#mnemonic, CODE_##mnemonic, __VA_ARGS__)
 #define INSV(mnemonic, variant, ...) ROW(#mnemonic, CODE_##mnemonic##_##variant, __VA_ARGS__)
 #define ALSO INSN
@@ -219,17 +220,23 @@ static bool compile_encoding(struct isa_row *row, const char *s)
 
 /* Registers that stand for themselves: size as an operand's size; 's' is a segment register. */
 static const struct { char name[5]; u8 size, reg; } fixed[] = {
-	{ "AL", 'b', RAX }, { "CL", 'b', RCX }, { "AX", 'w', RAX }, { "DX", 'w', RDX }, { "eAX", 'z', RAX }, { "rAX", 'v', RAX },
-	{ "EAX", 'd', RAX }, { "ECX", 'd', RCX }, { "EDX", 'd', RDX }, { "1", 0, 1 }, { "ES", 's', ES }, { "CS", 's', CS },
-	{ "SS", 's', SS }, { "DS", 's', DS }, { "FS", 's', FS }, { "GS", 's', GS }, { "ST0", 't', 0 }, { "XMM0", 'o', 0 },
+	{ "AL", 'b', RAX }, { "CL", 'b', RCX }, { "AX", 'w', RAX }, { "DX", 'w', RDX }, { "eAX", 'z', RAX },
+		{ "rAX", 'v', RAX },
+	{ "EAX", 'd', RAX }, { "ECX", 'd', RCX }, { "EDX", 'd', RDX }, { "1", 0, 1 }, { "ES", 's', ES },
+		{ "CS", 's', CS },
+	{ "SS", 's', SS }, { "DS", 's', DS }, { "FS", 's', FS }, { "GS", 's', GS }, { "ST0", 't', 0 },
+		{ "XMM0", 'o', 0 },
 };
 
 static u8 kind_of(char letter)
 {
 	static const struct { char letter; u8 kind; } kinds[] = {
-		{ 'E', OPK_E }, { 'G', OPK_G }, { 'M', OPK_M }, { 'R', OPK_R }, { 'I', OPK_I }, { 'J', OPK_J }, { 'O', OPK_O }, { 'A', OPK_A },
-		{ 'S', OPK_S }, { 'C', OPK_C }, { 'D', OPK_D }, { 'X', OPK_X }, { 'Y', OPK_Y }, { 'Z', OPK_Z }, { 'V', OPK_V }, { 'W', OPK_W },
-		{ 'U', OPK_U }, { 'P', OPK_P }, { 'Q', OPK_Q }, { 'N', OPK_N }, { 'H', OPK_H }, { 'B', OPK_B }, { 'L', OPK_L },
+		{ 'E', OPK_E }, { 'G', OPK_G }, { 'M', OPK_M }, { 'R', OPK_R }, { 'I', OPK_I }, { 'J', OPK_J },
+			{ 'O', OPK_O }, { 'A', OPK_A },
+		{ 'S', OPK_S }, { 'C', OPK_C }, { 'D', OPK_D }, { 'X', OPK_X }, { 'Y', OPK_Y }, { 'Z', OPK_Z },
+			{ 'V', OPK_V }, { 'W', OPK_W },
+		{ 'U', OPK_U }, { 'P', OPK_P }, { 'Q', OPK_Q }, { 'N', OPK_N }, { 'H', OPK_H }, { 'B', OPK_B },
+			{ 'L', OPK_L },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
@@ -279,7 +286,8 @@ static bool compile_operands(struct isa_row *row, const char *s)
 	while (*s) {
 		size_t len = strcspn(s, ",");
 
-		if (row->operands == ARRAY_LEN(row->operand) || !len || !compile_operand(row, &row->operand[row->operands++], s, len))
+		if (row->operands == ARRAY_LEN(row->operand) || !len ||
+			!compile_operand(row, &row->operand[row->operands++], s, len))
 			return false;
 		s += len;
 		if (*s == ',')
@@ -302,7 +310,8 @@ static char form_letter(const struct operand *op, bool mem)
 
 static u8 form_of(const struct isa_row *row, bool mem)
 {
-	static const char names[][3] = { [FORM_R] = "R", [FORM_M] = "M", [FORM_RR] = "RR", [FORM_RI] = "RI", [FORM_RM] = "RM", [FORM_MR] = "MR", [FORM_MI] = "MI" };
+	static const char names[][3] = { [FORM_R] = "R", [FORM_M] = "M", [FORM_RR] = "RR", [FORM_RI] = "RI",
+		[FORM_RM] = "RM", [FORM_MR] = "MR", [FORM_MI] = "MI" };
 	char name[3] = { 0 };
 
 	for (unsigned i = 0; i < row->operands && i < 2; i++)
@@ -402,14 +411,16 @@ void isa_free(struct isa *isa)
 /* No processor has both: one was gone when the other came. */
 static bool insn_apart(const struct insn *a, const struct insn *b)
 {
-	return (a->until && b->since >= a->until && b->since <= F_X64) || (b->until && a->since >= b->until && a->since <= F_X64);
+	return (a->until && b->since >= a->until && b->since <= F_X64) ||
+		(b->until && a->since >= b->until && a->since <= F_X64);
 }
 
 bool isa_overlap(const struct isa_row *a, const struct isa_row *b)
 {
 	u64 both = a->mask & b->mask;
 
-	if (insn_apart(a->insn, b->insn) || a->map != b->map || a->vex != b->vex || (a->opcode ^ b->opcode) & a->opcode_mask & b->opcode_mask)
+	if (insn_apart(a->insn, b->insn) || a->map != b->map || a->vex != b->vex ||
+		(a->opcode ^ b->opcode) & a->opcode_mask & b->opcode_mask)
 		return false;
 	return !((a->match ^ b->match) & both);
 }

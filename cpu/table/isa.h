@@ -46,10 +46,14 @@ enum pg_class { INNOCUOUS, PRIVILEGED, CONTROL, BEHAVIOUR }; /* Popek and Goldbe
 
 /* System resources, for .reads and .writes. */
 enum {
-	SR_CR0 = 1, SR_CR2 = 2, SR_CR3 = 4, SR_CR4 = 8, SR_CR8 = 0x10, SR_DR = 0x20, SR_GDTR = 0x40, SR_IDTR = 0x80, SR_LDTR = 0x100,
-	SR_TR = 0x200, SR_MSR = 0x400, SR_IF = 0x800, SR_IOPL = 0x1000, SR_CPL = 0x2000, SR_SEG = 0x4000, SR_IO = 0x8000, SR_TSC = 0x10000,
-	SR_XCR0 = 0x20000, SR_TLB = 0x40000, SR_CACHE = 0x80000, SR_ACTIVITY = 0x100000, SR_DESC = 0x200000, SR_FSGSBASE = 0x400000,
-	SR_TASK = 0x800000, SR_RAND = 0x1000000, SR_CPUID = 0x2000000, SR_AC = 0x4000000 /* EFLAGS.AC: SMAP looks at it */,
+	SR_CR0 = 1, SR_CR2 = 2, SR_CR3 = 4, SR_CR4 = 8, SR_CR8 = 0x10, SR_DR = 0x20, SR_GDTR = 0x40, SR_IDTR = 0x80,
+		SR_LDTR = 0x100,
+	SR_TR = 0x200, SR_MSR = 0x400, SR_IF = 0x800, SR_IOPL = 0x1000, SR_CPL = 0x2000, SR_SEG = 0x4000,
+	SR_IO = 0x8000, SR_TSC = 0x10000,
+	SR_XCR0 = 0x20000, SR_TLB = 0x40000, SR_CACHE = 0x80000, SR_ACTIVITY = 0x100000, SR_DESC = 0x200000,
+	SR_FSGSBASE = 0x400000,
+	SR_TASK = 0x800000, SR_RAND = 0x1000000, SR_CPUID = 0x2000000,
+	SR_AC = 0x4000000 /* EFLAGS.AC: SMAP looks at it */,
 	SR_APIC = 0x8000000, /* IA32_APIC_BASE. SR_XCR0 is CR4.OSXSAVE, too. */
 };
 
@@ -94,16 +98,22 @@ struct insn {
 	const char *vmexit;
 };
 
-static inline bool insn_in(const struct insn *i, const struct model *m) { return has(m, i->since) && !(i->until && has(m, i->until)); }
+static inline bool insn_in(const struct insn *i, const struct model *m) { return has(m, i->since) &&
+	!(i->until && has(m, i->until)); }
 
 /* An operand, from its SDM letter: kind and size code. */
 enum operand_kind {
-	OPK_NONE, OPK_E /* r/m general */, OPK_G, OPK_M /* memory only */, OPK_R /* rm must be a register */, OPK_I, OPK_SI /* sign-extended imm8 */, OPK_J, OPK_O /* moffs */,
-	OPK_A /* far pointer */, OPK_S /* segment register in reg */, OPK_C, OPK_D, OPK_X, OPK_Y, OPK_Z /* register in opcode bits 0-2 */,
-	OPK_V /* xmm in reg */, OPK_W /* xmm/mem */, OPK_U /* xmm in rm */, OPK_P /* mmx in reg */, OPK_Q /* mmx/mem */, OPK_N /* mmx in rm */,
-	OPK_H /* VEX.vvvv xmm */, OPK_B /* VEX.vvvv general */, OPK_L /* xmm in imm8[7:4] */, OPK_ST /* st(i) in rm */, OPK_FIXED /* a named register or 1 */,
+	OPK_NONE, OPK_E /* r/m general */, OPK_G, OPK_M /* memory only */, OPK_R /* rm must be a register */, OPK_I,
+		OPK_SI /* sign-extended imm8 */, OPK_J, OPK_O /* moffs */,
+	OPK_A /* far pointer */, OPK_S /* segment register in reg */, OPK_C, OPK_D, OPK_X, OPK_Y,
+	OPK_Z /* register in opcode bits 0-2 */,
+	OPK_V /* xmm in reg */, OPK_W /* xmm/mem */, OPK_U /* xmm in rm */, OPK_P /* mmx in reg */, OPK_Q /* mmx/mem */,
+	OPK_N /* mmx in rm */,
+	OPK_H /* VEX.vvvv xmm */, OPK_B /* VEX.vvvv general */, OPK_L /* xmm in imm8[7:4] */, OPK_ST /* st(i) in rm */,
+	OPK_FIXED /* a named register or 1 */,
 };
-struct operand { u8 kind, size /* 'b' 'w' 'd' 'q' 'v' 'z' 'y' 'p' 's' 'x' ('o' = 16 bytes) 't' = 10 bytes, 0 none */, reg; };
+struct operand { u8 kind, size /* 'b' 'w' 'd' 'q' 'v' 'z' 'y' 'p' 's' 'x' ('o' = 16 bytes) 't' = 10 bytes, 0 none */,
+	reg; };
 
 /* The kinds of an instruction's one or two operands: register, memory, immediate. FORM_OTHER: there are more, or others. */
 enum form { FORM_OTHER, FORM_R, FORM_M, FORM_RR, FORM_RI, FORM_RM, FORM_MR, FORM_MI };
@@ -122,7 +132,8 @@ struct isa_row { /* compiled */
 
 /* The decode key:
  *    modrm 0-7 | mem 8 (mod != 3) | pp 9-10 (0, 1 = 66, 2 = F3, 3 = F2) | W 11 | L 12 | 64-bit mode 13 | vex 14 | operand size is 16: 15 */
-enum { KEY_MODRM = 0xff, KEY_MEM = 1 << 8, KEY_PP = 3 << 9, KEY_W = 1 << 11, KEY_L = 1 << 12, KEY_64 = 1 << 13, KEY_VEX = 1 << 14, KEY_O16 = 1 << 15 };
+enum { KEY_MODRM = 0xff, KEY_MEM = 1 << 8, KEY_PP = 3 << 9, KEY_W = 1 << 11, KEY_L = 1 << 12, KEY_64 = 1 << 13,
+	KEY_VEX = 1 << 14, KEY_O16 = 1 << 15 };
 
 enum { MAP_3DNOW = 4, MAPS };
 

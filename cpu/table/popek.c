@@ -4,7 +4,8 @@
 
 /* Changing one of these changes what the processor is, or whom it obeys. A segment register or FS.base is not among them: a program may load what
  * its descriptor tables grant it. Accessed bits are not either, nor is the random number generator. */
-static const u32 controlled = SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_CR8 | SR_DR | SR_GDTR | SR_IDTR | SR_LDTR | SR_TR | SR_MSR | SR_IF | SR_IOPL |
+static const u32 controlled = SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_CR8 | SR_DR | SR_GDTR | SR_IDTR | SR_LDTR | SR_TR |
+	SR_MSR | SR_IF | SR_IOPL |
 	SR_CPL | SR_IO | SR_TSC | SR_XCR0 | SR_TLB | SR_CACHE | SR_ACTIVITY | SR_TASK | SR_AC | SR_APIC;
 
 /* Seeing one of these tells a guest what the monitor has put there in place of its own. Selectors are: their low bits are the CPL. What CPUID says
@@ -13,10 +14,12 @@ static const u32 observed = controlled | SR_SEG | SR_DESC;
 
 #define CLOSED (CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_TSD | CHK_PCE | CHK_SMM | CHK_SCE | CHK_SEP)
 const struct pg_policy pg_ia32 = { "at CPL 3 with IOPL 0, CR4.TSD, no VME", CLOSED, true, 0, false };
-const struct pg_policy pg_umip = { "at CPL 3 with IOPL 0, CR4.TSD, no VME, CR4.UMIP", CLOSED | CHK_UMIP, true, 0, false };
+const struct pg_policy pg_umip = { "at CPL 3 with IOPL 0, CR4.TSD, no VME, CR4.UMIP", CLOSED | CHK_UMIP, true, 0,
+	false };
 /* Task switches have a VM exit of their own, whichever instruction makes them. */
 const struct pg_policy pg_vtx = { "in VMX non-root operation", 0, false,
-	SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_GDTR | SR_IDTR | SR_LDTR | SR_TR | SR_MSR | SR_IF | SR_IOPL | SR_CPL | SR_SEG | SR_DESC | SR_AC | SR_XCR0 | SR_TASK,
+	SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_GDTR | SR_IDTR | SR_LDTR | SR_TR | SR_MSR | SR_IF | SR_IOPL | SR_CPL |
+	SR_SEG | SR_DESC | SR_AC | SR_XCR0 | SR_TASK,
 	true };
 
 /* Resources that MODEL has not got. The others are as old as the instructions that name them. */
@@ -35,7 +38,8 @@ static u32 missing(const struct model *model)
 
 enum pg_class pg_derive(const struct insn *row, const struct model *model, const struct pg_policy *policy)
 {
-	u32 theirs = missing(model) | policy->own, writes = row->writes & controlled & ~theirs, reads = row->reads & observed & ~theirs;
+	u32 theirs = missing(model) | policy->own, writes = row->writes & controlled & ~theirs,
+		reads = row->reads & observed & ~theirs;
 
 	if (!writes && !reads)
 		return INNOCUOUS;

@@ -28,8 +28,8 @@ struct run_options;
 /* A window, for programs that have one. */
 struct face {
 	bool (*open)(vcpu *machine, const struct run_options *o);  /* false, having complained: there can be none */
-	/* After each slice: show, hear; the machine can do without being run for WAIT ns of the host's time (-1: until something comes in). False: the
-	 * person has had enough. */
+	/* After each slice: show, hear; the machine can do without being run for WAIT ns of the host's time (-1: until
+	 * something comes in). False: the person has had enough. */
 	bool (*step)(vcpu *machine, int64_t wait);
 	void (*sound)(const void *data, size_t len);
 	void (*close)(void);
@@ -39,7 +39,9 @@ struct run_options {
 	struct vcpu_config config; /* without output and user: run_machine has its own */
 	struct vcpu_drive drives[VCPU_DRIVES]; /* config.drives */
 	const char *loads[VCPU_LOADS];         /* config.loads */
-	const char *where[VCPU_CHANNELS]; /* the channel's bytes go to: "stdio", "null", "file:PATH", COM1 to COM4 also "pty" or "unix:PATH"; NULL: nowhere */
+	/* the channel's bytes go to: "stdio", "null", "file:PATH", COM1 to COM4 also "pty" or "unix:PATH"; NULL:
+	 * nowhere */
+	const char *where[VCPU_CHANNELS];
 	bool text;                 /* --display text */
 	bool realtime;             /* virtual time is held back to the host's */
 	const struct face *face;   /* NULL: none */
@@ -66,13 +68,14 @@ struct run_options {
 	bool no_sandbox;
 };
 
-/* options.c: fill *O from the command line of a command that runs a machine. True: go on. False: stop with *STATUS; what there is to say
- * has been said. DEMO: no options that choose what to boot. */
+/* options.c: fill *O from the command line of a command that runs a machine. True: go on. False: stop with *STATUS;
+ * what there is to say has been said. DEMO: no options that choose what to boot. */
 bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int *status);
 /* Bytes from "256M"; false if it is no number, has another suffix than K, M, G, T, or does not fit 64 bits. */
 bool options_size(const char *text, uint64_t *size);
 
-/* A number given for --OPTION; a place for bytes, "stdio", "null" or "file:PATH". False, having complained, if TEXT is none. */
+/* A number given for --OPTION; a place for bytes, "stdio", "null" or "file:PATH". False, having complained, if TEXT is
+ * none. */
 bool options_number(const char *option, const char *text, uint64_t *n);
 bool options_time(const char *option, const char *text, uint64_t *ns); /* "30s"; more than 0 */
 bool options_place(const char *option, const char *text);
@@ -81,8 +84,8 @@ bool options_engine(const char *option, const char *text, enum vcpu_engine *engi
 /* The limits of O that are times become MACHINE's, whose instructions take NS_Q16 (as in its configuration). */
 void options_limit_time(const struct run_options *o, vcpu *machine, uint64_t ns_q16);
 
-/* recording.c: a recording to be repeated. It may open what vcpu_replay_machine says, and what these options name: the five go into a table for
- * getopt_long, and their values to recording_option. */
+/* recording.c: a recording to be repeated. It may open what vcpu_replay_machine says, and what these options name: the
+ * five go into a table for getopt_long, and their values to recording_option. */
 #define RECORDING_MOVES 32
 struct recording {
 	vcpu_replay *replay;
@@ -93,7 +96,8 @@ struct recording {
 enum { RECORDING_PATH = 512, RECORDING_ALLOW_NBD, RECORDING_KERNEL, RECORDING_INITRD, RECORDING_BIOS };
 #define RECORDING_OPTIONS \
 	{ "path", required_argument, NULL, RECORDING_PATH }, { "allow-nbd", no_argument, NULL, RECORDING_ALLOW_NBD }, \
-	{ "kernel", required_argument, NULL, RECORDING_KERNEL }, { "initrd", required_argument, NULL, RECORDING_INITRD }, \
+	{ "kernel", required_argument, NULL, RECORDING_KERNEL }, \
+		{ "initrd", required_argument, NULL, RECORDING_INITRD }, \
 	{ "bios", required_argument, NULL, RECORDING_BIOS }
 #define RECORDING_HELP \
 	"      --path=OLD=NEW    use NEW for the file or folder that the recording calls OLD; may repeat\n" \
@@ -130,12 +134,12 @@ void observed_close(void);    /* before the machine is freed */
 /* "#PF"; "INT" of what is no exception. */
 const char *vector_name(unsigned vector);
 
-/* png.c: the picture as it is now into FD, which is closed; NAME is for complaints. False, having complained, if there is none or it cannot be
- * written. */
+/* png.c: the picture as it is now into FD, which is closed; NAME is for complaints. False, having complained, if there
+ * is none or it cannot be written. */
 bool screenshot(const vcpu *machine, int fd, const char *name);
 
-/* confine.c: what O needs when the machine runs; what it needs to be made, too. Enter a layer of the sandbox, and say so where the host does not have
- * it; false, having complained: it cannot be entered. */
+/* confine.c: what O needs when the machine runs; what it needs to be made, too. Enter a layer of the sandbox, and say
+ * so where the host does not have it; false, having complained: it cannot be entered. */
 struct sandbox;
 void confine_later(struct sandbox *s, const struct run_options *o);
 void confine_inputs(struct sandbox *s, const struct run_options *o);
@@ -149,11 +153,13 @@ void port_work(vcpu *machine);                /* what has come goes to the machi
 unsigned port_fds(struct pollfd fds[PORTS]);  /* what to wait for; returns how many: 0, there are no such ports */
 void port_close(void);
 
-/* script.c: --type and --expect. Add a step (TEXT is NULL: --next-medium); false, having complained: it is no regular expression, or there are too many. */
+/* script.c: --type and --expect. Add a step (TEXT is NULL: --next-medium); false, having complained: it is no regular
+ * expression, or there are too many. */
 bool script_add(bool expect, const char *text);
 /* Output of COM1. */
 void script_hear(const char *data, size_t len);
-/* After a slice of the run: what can be done of the next steps is done. True: the last step was an expectation and is met; the run ends. */
+/* After a slice of the run: what can be done of the next steps is done. True: the last step was an expectation and is
+ * met; the run ends. */
 bool script_step(vcpu *machine);
 bool script_waits(void);         /* there are steps left */
 const char *script_unmet(void);  /* the first expectation that is left, or NULL */
@@ -173,10 +179,11 @@ int command_isa(int argc, char **argv);
 /* One line on stderr: "vcpu: ...". */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
 
-/* terminal.c: standard input and the signals. If stdin is a terminal it becomes raw, and is given back in every way that the program
- * can end, fatal signals included.
+/* terminal.c: standard input and the signals. If stdin is a terminal it becomes raw, and is given back in every way
+ * that the program can end, fatal signals included.
  *
- * SIGINT, SIGTERM, SIGHUP and SIGQUIT: common/ending.h. From terminal_open on they stop MACHINE, and terminal_signal says which came. */
+ * SIGINT, SIGTERM, SIGHUP and SIGQUIT: common/ending.h. From terminal_open on they stop MACHINE, and terminal_signal
+ * says which came. */
 void terminal_signals(void);
 void terminal_open(vcpu *machine, bool want_input);
 void terminal_close(void);
@@ -189,13 +196,14 @@ struct pollfd;
 void terminal_wait(int64_t ns, struct pollfd *others, unsigned count);
 
 bool terminal_ending(void);      /* it does, or Ctrl-A X has been typed */
-/* Wait until FD takes output, and keep what is typed meanwhile for terminal_read. False: it does not, and the run is to end, or the
- * wait is IN_VAIN from the start. */
+/* Wait until FD takes output, and keep what is typed meanwhile for terminal_read. False: it does not, and the run is to
+ * end, or the wait is IN_VAIN from the start. */
 bool terminal_wait_writable(int fd, bool in_vain);
 
 enum terminal_event { TERMINAL_NOTHING, TERMINAL_BYTES, TERMINAL_QUIT };
-/* Wait up to NS nanoseconds (-1: for ever) for input, and put what the guest is to get, at most SIZE bytes, into BUFFER, *LEN bytes.
- * Ctrl-A sequences of a terminal are dealt with here; from anything else all bytes are the guest's. */
+/* Wait up to NS nanoseconds (-1: for ever) for input, and put what the guest is to get, at most SIZE bytes, into
+ * BUFFER, *LEN bytes. Ctrl-A sequences of a terminal are dealt with here; from anything else all bytes are the guest's.
+ * */
 enum terminal_event terminal_read(int64_t ns, void *buffer, size_t size, size_t *len);
 
 #endif

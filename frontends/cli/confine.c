@@ -11,10 +11,12 @@
 #include "helper.h"
 #include "sandbox.h"
 
-/* "unix:PATH", or "SCHEME://[USER@]HOST[:PORT]/...": libnbd connects when the machine is made, and once more when the server has gone. */
+/* "unix:PATH", or "SCHEME://[USER@]HOST[:PORT]/...": libnbd connects when the machine is made, and once more when the
+ * server has gone. */
 static void allow_nbd(struct sandbox *s, const char *uri)
 {
-	static const char *const resolver[] = { "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/host.conf", "/etc/services" };
+	static const char *const resolver[] = { "/etc/hosts",    "/etc/resolv.conf", "/etc/nsswitch.conf",
+						"/etc/gai.conf", "/etc/host.conf",   "/etc/services" };
 	const char *host = strstr(uri, "://"), *colon;
 	size_t len;
 
@@ -33,7 +35,8 @@ static void allow_nbd(struct sandbox *s, const char *uri)
 		sandbox_allow(s, SANDBOX_READ, resolver[i]);
 }
 
-/* FILE[,OPTION]..., the options without a value that make a disk one to be read only in KEEP. An overlay must be there to be allowed. */
+/* FILE[,OPTION]..., the options without a value that make a disk one to be read only in KEEP. An overlay must be there
+ * to be allowed. */
 static void allow_image(struct sandbox *s, const char *image, bool cdrom)
 {
 	char *text = strdup(image), *next = text, *file = text ? strsep(&next, ",") : NULL, *option;
@@ -70,12 +73,16 @@ static void allow_modules(struct sandbox *s, const char *modules)
 	free(text);
 }
 
-/* Drivers, their settings, devices, and the sockets of who draws and plays: SDL opens them before the guest runs, and some later. */
+/* Drivers, their settings, devices, and the sockets of who draws and plays: SDL opens them before the guest runs, and
+ * some later. */
 static void allow_window(struct sandbox *s)
 {
-	static const char *const read[] = { "/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/run", "/var/lib/dbus", "/tmp/.X11-unix" };
-	static const char *const home[] = { ".Xauthority", ".config/pulse", ".pulse-cookie", ".config/pipewire", ".drirc", ".asoundrc" };
-	const char *display = getenv("DISPLAY"), *colon = display ? strrchr(display, ':') : NULL, *directory = getenv("HOME");
+	static const char *const read[] = { "/usr", "/lib", "/lib64",        "/etc",          "/proc",
+					    "/sys", "/run", "/var/lib/dbus", "/tmp/.X11-unix" };
+	static const char *const home[] = { ".Xauthority",      ".config/pulse", ".pulse-cookie",
+					    ".config/pipewire", ".drirc",        ".asoundrc" };
+	const char *display = getenv("DISPLAY"), *colon = display ? strrchr(display, ':') : NULL,
+		   *directory = getenv("HOME");
 	char path[4096];
 
 	s->window = true;
@@ -104,7 +111,8 @@ void confine_later(struct sandbox *s, const struct run_options *o)
 		char *directory = strndup(o->share, strcspn(o->share, ","));
 		const char *options = o->share + strcspn(o->share, ",");
 
-		sandbox_allow(s, strstr(options, ",rw") ? SANDBOX_READ | SANDBOX_WRITE | SANDBOX_CHANGE : SANDBOX_READ, directory);
+		sandbox_allow(s, strstr(options, ",rw") ? SANDBOX_READ | SANDBOX_WRITE | SANDBOX_CHANGE : SANDBOX_READ,
+			      directory);
 		free(directory);
 	}
 	if (o->gdb_files)

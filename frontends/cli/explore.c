@@ -109,7 +109,9 @@ static bool run(const struct run_options *o, struct lines *l, FILE *recording)
 	}
 	options_limit_time(o, l->machine, with.ns_per_instruction_q16);
 	do
-		stop = vcpu_run(l->machine, limit && limit - vcpu_instructions(l->machine) < SLICE ? limit - vcpu_instructions(l->machine) : SLICE);
+		stop = vcpu_run(l->machine, limit && limit - vcpu_instructions(l->machine) < SLICE
+						    ? limit - vcpu_instructions(l->machine)
+						    : SLICE);
 	while (!l->failed && (!limit || vcpu_instructions(l->machine) < limit) &&
 	       (stop.reason == VCPU_STOP_LIMIT || stop.reason == VCPU_STOP_IDLE));
 	if (stop.reason == VCPU_STOP_TIME) /* a limit of ours */
@@ -118,7 +120,8 @@ static bool run(const struct run_options *o, struct lines *l, FILE *recording)
 		snprintf(end, sizeof end, "stop %s %" PRIu32, vcpu_stop_name(stop.reason), stop.code);
 	else
 		snprintf(end, sizeof end, "stop %s", vcpu_stop_name(stop.reason));
-	if (stop.reason == VCPU_STOP_HOST || stop.reason == VCPU_STOP_DISK_FULL || stop.reason == VCPU_STOP_DISK_ERROR) {
+	if (stop.reason == VCPU_STOP_HOST || stop.reason == VCPU_STOP_DISK_FULL ||
+	    stop.reason == VCPU_STOP_DISK_ERROR) {
 		complain("%s: %s", vcpu_stop_name(stop.reason), vcpu_error(l->machine));
 		ok = false;
 	}
@@ -210,7 +213,8 @@ static bool seeds(const char *text, struct exploration *e)
 {
 	int end = 0;
 
-	if (*text >= '0' && *text <= '9' && sscanf(text, "%" SCNu64 "..%" SCNu64 "%n", &e->first, &e->last, &end) == 2 && end && !text[end] &&
+	if (*text >= '0' && *text <= '9' &&
+	    sscanf(text, "%" SCNu64 "..%" SCNu64 "%n", &e->first, &e->last, &end) == 2 && end && !text[end] &&
 	    e->first <= e->last)
 		return true;
 	complain("--seeds %s: not a range, like 1..500", text);
@@ -221,8 +225,9 @@ static bool shard(const char *text, struct exploration *e)
 {
 	int end = 0;
 
-	if (*text >= '0' && *text <= '9' && sscanf(text, "%" SCNu64 "/%" SCNu64 "%n", &e->shard, &e->shards, &end) == 2 &&
-	    end && !text[end] && e->shard && e->shard <= e->shards)
+	if (*text >= '0' && *text <= '9' &&
+	    sscanf(text, "%" SCNu64 "/%" SCNu64 "%n", &e->shard, &e->shards, &end) == 2 && end && !text[end] &&
+	    e->shard && e->shard <= e->shards)
 		return true;
 	complain("--shard %s: not a shard, like 2/8, the second of eight", text);
 	return false;

@@ -55,12 +55,15 @@ static void print_text(void)
 {
 	struct vcpu_insn i;
 
-	printf("%-14s %-26s %-14s %-10s %-10s %-10s %-10s %-10s %-10s %-12s %s\n", "mnemonic", "encoding", "operands", "since", "check",
+	printf("%-14s %-26s %-14s %-10s %-10s %-10s %-10s %-10s %-10s %-12s %s\n", "mnemonic", "encoding", "operands",
+		"since", "check",
 	       "modes", "written", "read", "undefined", "popek", "");
 	for (unsigned row = 0; vcpu_isa_row(row, &i); row++)
 		printf("%-14s %-26s %-14s %-10s %-10s %-10s %-10s %-10s %-10s %-12s%s%s%s%s\n", i.mnemonic, i.encoding,
-		       or_dash(i.operands), or_dash(i.since), or_dash(i.check), or_dash(i.modes), or_dash(i.flags_written),
-		       or_dash(i.flags_read), or_dash(i.flags_undefined), or_dash(i.popek), i.lock ? " lock" : "", i.rep ? " rep" : "",
+		       or_dash(i.operands), or_dash(i.since), or_dash(i.check), or_dash(i.modes),
+		       or_dash(i.flags_written),
+		       or_dash(i.flags_read), or_dash(i.flags_undefined), or_dash(i.popek), i.lock ? " lock" : "", i.rep
+		       ? " rep" : "",
 		       *i.since_256 ? " 256:" : "", i.since_256);
 }
 

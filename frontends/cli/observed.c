@@ -20,7 +20,8 @@ static unsigned logged;          /* VCPU_EVENT_* and LOG_* */
 const char *vector_name(unsigned vector)
 {
 	static const char *const names[] = {
-		"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "#9", "#TS", "#NP", "#SS", "#GP", "#PF", "#15",
+		"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "#9", "#TS", "#NP", "#SS", "#GP", "#PF",
+			"#15",
 		"#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
 	};
 
@@ -34,7 +35,8 @@ static void begin_line(const char *kind, unsigned processor, uint64_t instructio
 	vcpu_select(machine, processor);
 	fprintf(log_to, "%s %" PRIu64 " %" PRIu64 " %u %04" PRIx64 ":%0*" PRIx64, kind, instructions,
 		vcpu_virtual_ns(machine), processor,
-		vcpu_get(machine, VCPU_CS), vcpu_get(machine, VCPU_CODE_BITS) == 64 ? 16 : 8, vcpu_get(machine, VCPU_RIP));
+		vcpu_get(machine, VCPU_CS), vcpu_get(machine, VCPU_CODE_BITS) == 64 ? 16 : 8,
+		vcpu_get(machine, VCPU_RIP));
 }
 
 /* The words of QEMU's -d int. */
@@ -50,7 +52,8 @@ static void log_interrupt(const struct vcpu_debug_event *e)
 	if (exception && e->address == 14)
 		fprintf(log_to, " CR2=%08" PRIx64, vcpu_get(machine, VCPU_CR2));
 	if (exception)
-		fprintf(log_to, " %s%s%s\n", vector_name((unsigned)e->address), e->name ? ": " : "", e->name ? e->name : "");
+		fprintf(log_to, " %s%s%s\n", vector_name((unsigned)e->address), e->name ? ": " : "",
+			e->name ? e->name : "");
 	else
 		fprintf(log_to, software ? " INT instruction\n" : " external\n");
 }
@@ -68,9 +71,12 @@ static void log_event(void *user, const struct vcpu_debug_event *e)
 		fprintf(log_to, e->address ? " INIT\n" : " machine\n");
 		break;
 	default:
-		begin_line(e->kind == VCPU_EVENT_PORT ? "port" : e->kind == VCPU_EVENT_MMIO ? "mmio" : "msr", e->processor,
-			e->instructions);
-		fprintf(log_to, " %s %" PRIx64 " %u %" PRIx64 "\n", e->write ? "write" : "read", e->address, e->size, e->value);
+		begin_line(e->kind == VCPU_EVENT_PORT   ? "port"
+			   : e->kind == VCPU_EVENT_MMIO ? "mmio"
+							: "msr",
+			   e->processor, e->instructions);
+		fprintf(log_to, " %s %" PRIx64 " %u %" PRIx64 "\n", e->write ? "write" : "read", e->address, e->size,
+			e->value);
 	}
 }
 
@@ -118,9 +124,11 @@ bool observed(void) { return debug; }
 /* Bochs drops to its prompt here. */
 static void print_magic(void)
 {
-	static const int shown[] = { VCPU_RAX, VCPU_RBX, VCPU_RCX, VCPU_RDX, VCPU_RSI, VCPU_RDI, VCPU_RBP, VCPU_RSP, VCPU_R8,
+	static const int shown[] = { VCPU_RAX, VCPU_RBX, VCPU_RCX, VCPU_RDX, VCPU_RSI, VCPU_RDI, VCPU_RBP, VCPU_RSP,
+		VCPU_R8,
 		VCPU_R9, VCPU_R10, VCPU_R11,
-		VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15, VCPU_RFLAGS, VCPU_CS, VCPU_SS, VCPU_DS, VCPU_ES, VCPU_FS, VCPU_GS, VCPU_CPL,
+		VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15, VCPU_RFLAGS, VCPU_CS, VCPU_SS, VCPU_DS, VCPU_ES, VCPU_FS,
+		VCPU_GS, VCPU_CPL,
 			VCPU_CR0, VCPU_CR2,
 		VCPU_CR3, VCPU_CR4 };
 

@@ -75,10 +75,14 @@ void options_limit_time(const struct run_options *o, vcpu *machine, uint64_t ns_
 {
 	unsigned __int128 asleep = (unsigned __int128)o->limit * (ns_q16 ? ns_q16 : 65536) >> 16;
 
-	vcpu_limit_time(machine, o->limit_time ? o->limit_time : UINT64_MAX, o->limit && asleep < UINT64_MAX ? (uint64_t)asleep : UINT64_MAX);
+	vcpu_limit_time(machine, o->limit_time ? o->limit_time : UINT64_MAX,
+			o->limit && asleep < UINT64_MAX ? (uint64_t)asleep : UINT64_MAX);
 }
 
-static bool is_place(const char *text) { return !strcmp(text, "stdio") || !strcmp(text, "null") || (!strncmp(text, "file:", 5) && text[5]); }
+static bool is_place(const char *text)
+{
+	return !strcmp(text, "stdio") || !strcmp(text, "null") || (!strncmp(text, "file:", 5) && text[5]);
+}
 
 bool options_place(const char *option, const char *text)
 {
@@ -210,7 +214,9 @@ static bool set_memory(struct parsing *p, const char *name, const char *text, vo
 /* [BUS:]IMAGE for --NAME into the next drive. */
 static bool set_drive(struct parsing *p, const char *name, const char *image, void *at)
 {
-	static const char *const buses[] = { [VCPU_BUS_IDE] = "ide:", [VCPU_BUS_AHCI] = "ahci:", [VCPU_BUS_VIRTIO] = "virtio:" };
+	static const char *const buses[] = {
+		[VCPU_BUS_IDE] = "ide:", [VCPU_BUS_AHCI] = "ahci:", [VCPU_BUS_VIRTIO] = "virtio:"
+	};
 	struct run_options *o = p->o;
 	struct vcpu_drive *d = &o->drives[o->config.drives_count];
 
@@ -219,7 +225,8 @@ static bool set_drive(struct parsing *p, const char *name, const char *image, vo
 		complain("--%s %s: a machine has at most %u drives", name, image, VCPU_DRIVES);
 		return false;
 	}
-	*d = (struct vcpu_drive){ image, !strcmp(name, "floppy") ? VCPU_BUS_FLOPPY : !strcmp(name, "medium") ? VCPU_BUS_SHELF : VCPU_BUS_IDE,
+	*d = (struct vcpu_drive){ image, !strcmp(name, "floppy") ? VCPU_BUS_FLOPPY : !strcmp(name, "medium")
+		? VCPU_BUS_SHELF : VCPU_BUS_IDE,
 		!strcmp(name, "cdrom") };
 	for (unsigned i = 0; d->bus == VCPU_BUS_IDE && i < sizeof buses / sizeof *buses; i++) {
 		if (strncmp(image, buses[i], strlen(buses[i])))
@@ -261,7 +268,9 @@ static bool set_mac(struct parsing *p, const char *name, const char *text, void 
 	int end = 0;
 
 	(void)p, (void)name;
-	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", out, out + 1, out + 2, out + 3, out + 4, out + 5, &end) == 6 && !text[end])
+	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", out, out + 1, out + 2, out + 3, out + 4, out + 5,
+		   &end) == 6 &&
+	    !text[end])
 		return true;
 	complain("--mac %s: not an address, like 52:54:00:12:34:56", text);
 	return false;
@@ -304,10 +313,12 @@ static bool set_log(struct parsing *p, const char *name, const char *text, void 
 		size_t i = 0;
 
 		len = strcspn(kind, ",=");
-		while (i < sizeof known / sizeof *known && (strlen(known[i].name) != len || strncmp(known[i].name, kind, len)))
+		while (i < sizeof known / sizeof *known &&
+		       (strlen(known[i].name) != len || strncmp(known[i].name, kind, len)))
 			i++;
 		if (i == sizeof known / sizeof *known || (file && !file[1])) {
-			complain("--%s %s: not KIND[,KIND]...[=FILE], of int, reset, guest-errors, port, mmio, msr", name, text);
+			complain("--%s %s: not KIND[,KIND]...[=FILE], of int, reset, guest-errors, port, mmio, msr",
+				 name, text);
 			return false;
 		}
 		p->o->log |= known[i].kinds;
@@ -320,7 +331,9 @@ static bool set_log(struct parsing *p, const char *name, const char *text, void 
 
 bool options_engine(const char *option, const char *text, enum vcpu_engine *engine)
 {
-	static const char *const names[] = { [VCPU_ENGINE_INTERPRETER] = "interpreter", [VCPU_ENGINE_STITCHED] = "stitched" };
+	static const char *const names[] = {
+		[VCPU_ENGINE_INTERPRETER] = "interpreter", [VCPU_ENGINE_STITCHED] = "stitched"
+	};
 
 	for (unsigned i = VCPU_ENGINE_INTERPRETER; i <= VCPU_ENGINE_STITCHED; i++)
 		if (!strcmp(text, names[i])) {
@@ -585,7 +598,8 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 	*o = (struct run_options){ 0 };
 	*status = STATUS_USAGE;
 	for (int i = 0; i < ROWS; i++)
-		options[i] = (struct option){ rows[i].name, rows[i].value ? required_argument : no_argument, NULL, FIRST + i };
+		options[i] = (struct option){ rows[i].name, rows[i].value ? required_argument : no_argument, NULL,
+					      FIRST + i };
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		const struct row *r = c < FIRST ? NULL : &rows[c - FIRST];
 
@@ -593,7 +607,8 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 			return false;
 	}
 	if (optind < argc) {
-		complain("%s: unexpected argument '%s' (vcpu %s --help lists the options)", p.command, argv[optind], p.command);
+		complain("%s: unexpected argument '%s' (vcpu %s --help lists the options)", p.command, argv[optind],
+			 p.command);
 		return false;
 	}
 	if (!options_agree(&p))
@@ -602,7 +617,8 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		o->where[VCPU_COM1] = o->text || p.window ? "null" : "stdio";
 	if (o->gdb && !strcmp(o->gdb, "stdio") && !strcmp(o->where[VCPU_COM1], "stdio"))
 		o->where[VCPU_COM1] = "null";
-	o->config.ide |= o->config.bios != NULL; /* every board has one, and firmware may not look whether it is there */
+	/* every board has one, and firmware may not look whether it is there */
+	o->config.ide |= o->config.bios != NULL;
 	o->config.drives = o->drives;
 	o->config.loads = o->loads;
 	if (o->net && !o->config.nic)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A picture as a PNG file (ISO/IEC 15948): signature, then chunks of length, type, data, CRC; rows of RGB, each behind a filter byte of 0, in one
- * zlib stream. */
+/* A picture as a PNG file (ISO/IEC 15948): signature, then chunks of length, type, data, CRC; rows of RGB, each behind
+ * a filter byte of 0, in one zlib stream. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,12 +37,14 @@ static bool write_png(FILE *f, const uint32_t *pixels, uint32_t width, uint32_t 
 	for (uint32_t y = 0; ok && y < height; y++) {
 		*p++ = 0;
 		for (uint32_t x = 0; x < width; x++, p += 3, pixels++)
-			p[0] = (unsigned char)(*pixels >> 16), p[1] = (unsigned char)(*pixels >> 8), p[2] = (unsigned char)*pixels;
+			p[0] = (unsigned char)(*pixels >> 16), p[1] = (unsigned char)(*pixels >> 8),
+				p[2] = (unsigned char)*pixels;
 	}
 	put32(header, width);
 	put32(header + 4, height);
 	ok = ok && compress(packed, &packed_size, raw, size) == Z_OK && fwrite("\x89PNG\r\n\x1a\n", 8, 1, f) == 1 &&
-		chunk(f, "IHDR", header, sizeof header) && chunk(f, "IDAT", packed, (uint32_t)packed_size) && chunk(f, "IEND", header, 0);
+	     chunk(f, "IHDR", header, sizeof header) && chunk(f, "IDAT", packed, (uint32_t)packed_size) &&
+	     chunk(f, "IEND", header, 0);
 	free(raw);
 	free(packed);
 	return ok;
@@ -62,7 +64,8 @@ bool screenshot(const vcpu *machine, int fd, const char *name)
 	}
 	pixels = malloc((size_t)s.width * s.height * sizeof *pixels);
 	f = fdopen(fd, "wb");
-	ok = pixels && f && !ftruncate(fd, 0) && vcpu_screen(machine, &s, pixels, (size_t)s.width * s.height) && write_png(f, pixels, s.width, s.height);
+	ok = pixels && f && !ftruncate(fd, 0) && vcpu_screen(machine, &s, pixels, (size_t)s.width * s.height) &&
+	     write_png(f, pixels, s.width, s.height);
 	if (f ? fclose(f) : close(fd))
 		ok = false;
 	free(pixels);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Serial ports that others connect to: a pseudo-terminal, or a socket in the file system that takes one peer after the other. What nobody takes
- * is lost, as on a wire. */
+/* Serial ports that others connect to: a pseudo-terminal, or a socket in the file system that takes one peer after the
+ * other. What nobody takes is lost, as on a wire. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -93,7 +93,8 @@ void port_write(enum vcpu_channel channel, const char *data, size_t len)
 		struct port *port = &ports[i];
 
 		for (size_t done = 0, n; port->channel == channel && port->fd >= 0 && done < len; done += n) {
-			n = sizeof port->waiting - port->len < len - done ? sizeof port->waiting - port->len : len - done;
+			n = sizeof port->waiting - port->len < len - done ? sizeof port->waiting - port->len
+									  : len - done;
 			memcpy(port->waiting + port->len, data + done, n);
 			port->len += n;
 			if (port->len == sizeof port->waiting)

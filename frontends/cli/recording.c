@@ -15,8 +15,10 @@ bool recording_option(struct recording *r, int c, char *value)
 	case RECORDING_PATH:
 		to = strchr(value, '=');
 		if (!to || to == value || !to[1] || r->files.moved_count == RECORDING_MOVES) {
-			complain("--path %s: %s", value, r->files.moved_count == RECORDING_MOVES ? "there are too many" :
-				"OLD=NEW is needed, the name in the recording and where it is now");
+			complain("--path %s: %s", value,
+				 r->files.moved_count == RECORDING_MOVES
+					 ? "there are too many"
+					 : "OLD=NEW is needed, the name in the recording and where it is now");
 			return false;
 		}
 		*to++ = 0;

@@ -52,7 +52,8 @@ struct session {
 	bool unseen;                    /* the guest wrote to a screen that there is not */
 };
 
-/* A reader that is slow makes the guest wait, but not whoever wants the run to end: for them, what does not go out is lost. */
+/* A reader that is slow makes the guest wait, but not whoever wants the run to end: for them, what does not go out is
+ * lost. */
 static void flush(struct sink *s)
 {
 	size_t done = 0;
@@ -246,8 +247,8 @@ static void print_fault_chain(vcpu *machine)
 /* Instructions between two looks at the terminal; and at a network, where a look late is a packet late. */
 enum { SLICE = 4000000, NET_SLICE = 250000 };
 
-/* A machine on a terminal is a companion: when it idles, its virtual time must not rush ahead of the host's, and this process must not
- * keep a processor busy. That does not change what the guest computes, only when it hears of a key. */
+/* A machine on a terminal is a companion: when it idles, its virtual time must not rush ahead of the host's, and this
+ * process must not keep a processor busy. That does not change what the guest computes, only when it hears of a key. */
 struct pace {
 	uint64_t host, virtual, instructions; /* when the last slice began */
 	int64_t owed;                         /* ns that were not worth sleeping for yet */
@@ -255,8 +256,8 @@ struct pace {
 
 enum { NAP = 1000000 }; /* ns: below that, going to sleep and waking up is what takes the time */
 
-/* How long to sleep after a slice, ns: what the guest slept, less what the host was slower than the guest's own time. A guest that sleeps for a few
- * microseconds between much work, as it waits for a disk, is not held up. */
+/* How long to sleep after a slice, ns: what the guest slept, less what the host was slower than the guest's own time. A
+ * guest that sleeps for a few microseconds between much work, as it waits for a disk, is not held up. */
 static int64_t pace_next(struct pace *p, const vcpu *machine)
 {
 	uint64_t host = host_ns(), virtual = vcpu_virtual_ns(machine), instructions = vcpu_instructions(machine);
@@ -269,7 +270,8 @@ static int64_t pace_next(struct pace *p, const vcpu *machine)
 	return owed >= NAP ? owed : 0;
 }
 
-/* --realtime: how far virtual time is ahead of the host's. Who has fallen behind by more than a second does not run after it. */
+/* --realtime: how far virtual time is ahead of the host's. Who has fallen behind by more than a second does not run
+ * after it. */
 static int64_t ahead(uint64_t base[2], const vcpu *machine)
 {
 	int64_t ns = (int64_t)(vcpu_virtual_ns(machine) - base[0]) - (int64_t)(host_ns() - base[1]);
@@ -373,8 +375,9 @@ static bool replay_goes_on(struct session *s, const struct run_options *o, enum 
 /* The guest sleeps, and what comes from outside can still be an interrupt. */
 static bool may_wake(const struct session *s, const struct loop *l, enum vcpu_stop_reason reason)
 {
-	return reason == VCPU_STOP_HALT && (s->face || l->ports || !terminal_eof() || (s->net && net_connected(s->net))) &&
-		(vcpu_get(s->machine, VCPU_RFLAGS) & 0x200);
+	return reason == VCPU_STOP_HALT &&
+	       (s->face || l->ports || !terminal_eof() || (s->net && net_connected(s->net))) &&
+	       (vcpu_get(s->machine, VCPU_RFLAGS) & 0x200);
 }
 
 /* After REASON: false, the run ends; else *WAIT gets the ns to wait for input, -1: until there is some. */
@@ -438,7 +441,8 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 {
 	vcpu *machine = s->machine;
 	struct pollfd fds[PORTS];
-	struct loop l = { .o = o, .slice = s->net || s->share ? NET_SLICE : SLICE, .realtime = { vcpu_virtual_ns(machine), host_ns() }, .pace = { .host = host_ns() },
+	struct loop l = { .o = o, .slice = s->net || s->share ? NET_SLICE : SLICE,
+		.realtime = { vcpu_virtual_ns(machine), host_ns() }, .pace = { .host = host_ns() },
 		.ports = port_fds(fds), .keyboard = is_stdio(o, VCPU_CONSOLE) ? VCPU_CONSOLE : VCPU_COM1 };
 	struct vcpu_stop stop = { VCPU_STOP_REQUEST, 0 };
 
@@ -534,12 +538,16 @@ static void print_stats(const vcpu *machine, double seconds, const char *stop)
 
 	fprintf(stderr, "{\"instructions\": %" PRIu64 ", \"seconds\": %.6f, \"mips\": %.1f, \"virtual_ns\": %" PRIu64
 		", \"state_hash\": \"%016" PRIx64 "\", \"stop\": \"%s\"", instructions, seconds,
-		seconds > 0 ? (double)instructions / seconds / 1e6 : 0, vcpu_virtual_ns(machine), vcpu_state_hash(machine), stop);
-	fprintf(stderr, ", \"blocks\": {\"16\": %" PRIu64 ", \"32\": %" PRIu64 ", \"64\": %" PRIu64 ", \"operations_each\": %.2f"
-		", \"guest_bytes\": %" PRIu64 ", \"single\": %" PRIu64 ", \"stitched\": %" PRIu64 ", \"host_bytes\": %" PRIu64
-		", \"links\": %" PRIu64 ", \"stale\": %" PRIu64 ", \"flushes\": %" PRIu64 "}}\n", c.blocks_16, c.blocks_32, c.blocks_64,
-		blocks ? (double)c.operations / (double)blocks : 0, c.guest_bytes, c.single, c.stitched, c.host_bytes, c.links, c.stale,
-		c.flushes);
+		seconds > 0 ? (double)instructions / seconds / 1e6 : 0, vcpu_virtual_ns(machine),
+		vcpu_state_hash(machine), stop);
+	fprintf(stderr,
+		", \"blocks\": {\"16\": %" PRIu64 ", \"32\": %" PRIu64 ", \"64\": %" PRIu64
+		", \"operations_each\": %.2f"
+		", \"guest_bytes\": %" PRIu64 ", \"single\": %" PRIu64 ", \"stitched\": %" PRIu64
+		", \"host_bytes\": %" PRIu64 ", \"links\": %" PRIu64 ", \"stale\": %" PRIu64 ", \"flushes\": %" PRIu64
+		"}}\n",
+		c.blocks_16, c.blocks_32, c.blocks_64, blocks ? (double)c.operations / (double)blocks : 0,
+		c.guest_bytes, c.single, c.stitched, c.host_bytes, c.links, c.stale, c.flushes);
 }
 
 static struct session the; /* large, and there is one */
@@ -586,8 +594,9 @@ static bool open_outputs(struct session *s, const struct run_options *o)
 	if (o->record && ((fd = open_output("--record", o->record)) < 0 || !(s->recording = fdopen(fd, "wb"))))
 		return false;
 	if (o->gdb) {
-		s->gdb = gdb_open(o->gdb, &(struct gdb_options){ .files = o->gdb_files, .magic = o->magic, .tell = complain },
-			&error);
+		s->gdb = gdb_open(o->gdb,
+				  &(struct gdb_options){ .files = o->gdb_files, .magic = o->magic, .tell = complain },
+				  &error);
 		if (!s->gdb) {
 			complain("--gdb %s", error ? error : "out of memory");
 			free(error);
@@ -626,7 +635,9 @@ static bool make_machine(struct session *s, const struct run_options *o, int *st
 	s->replay = o->replay;
 	s->machine = o->replay ? vcpu_replay_machine(o->replay, output, s, &error) : vcpu_new(&config, &error);
 	if (s->machine) {
-		options_limit_time(o, s->machine, o->replay ? vcpu_replay_config(o->replay)->ns_per_instruction_q16 : config.ns_per_instruction_q16);
+		options_limit_time(o, s->machine,
+				   o->replay ? vcpu_replay_config(o->replay)->ns_per_instruction_q16
+					     : config.ns_per_instruction_q16);
 		return true;
 	}
 	complain(o->replay && error ? "%s (" RECORDING_HINT ")" : "%s", error ? error : "out of memory");
@@ -658,7 +669,8 @@ static bool get_ready(struct session *s, const struct run_options *o, int *statu
 	bool ok;
 
 	confine_later(&sandbox, o);
-	ok = confine(&sandbox, false, false) && (!o->face || o->face->open(s->machine, o)) && confine(&sandbox, true, o->verbose);
+	ok = confine(&sandbox, false, false) && (!o->face || o->face->open(s->machine, o)) &&
+	     confine(&sandbox, true, o->verbose);
 	sandbox_free(&sandbox);
 	*status = ok ? STATUS_USAGE : STATUS_HOST;
 	s->face = o->face;

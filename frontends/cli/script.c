@@ -140,7 +140,8 @@ static bool typed(vcpu *machine, const struct step *step)
 		complain("--next-medium: %s", vcpu_error(machine));
 	if (!*key)
 		return true;
-	if (vcpu_screen(machine, &s, NULL, 0) ? vcpu_type_text(machine, key) == 1 : !vcpu_input(machine, VCPU_COM1, key, 1))
+	if (vcpu_screen(machine, &s, NULL, 0) ? vcpu_type_text(machine, key) == 1
+					      : !vcpu_input(machine, VCPU_COM1, key, 1))
 		script.typed++;
 	return !step->text[script.typed];
 }

@@ -30,7 +30,8 @@ static struct {
 
 static const int deadly[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
 
-/* Safe in a signal handler. Nobody waits for output to drain, which may take for ever, or is stopped for being in the background. */
+/* Safe in a signal handler. Nobody waits for output to drain, which may take for ever, or is stopped for being in the
+ * background. */
 static void set(const struct termios *t)
 {
 	sigset_t one, before;
@@ -218,7 +219,8 @@ static bool quits(const unsigned char *p, size_t len)
 	return false;
 }
 
-/* Wait for input, if it is WANTED, for a signal that asks for the end, and for the others. True: there is input, or its end. */
+/* Wait for input, if it is WANTED, for a signal that asks for the end, and for the others. True: there is input, or its
+ * end. */
 static bool wait_for(int64_t ns, bool wanted, struct pollfd *others, unsigned count)
 {
 	struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* --display text: the text screen in the terminal, and its keys for the machine's keyboard. Without a terminal, the last screen is printed. */
+/* --display text: the text screen in the terminal, and its keys for the machine's keyboard. Without a terminal, the
+ * last screen is printed. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,7 +36,8 @@ void textscreen_show(const vcpu *machine, uint64_t host_ns)
 	screen.next = host_ns + INTERVAL;
 	vcpu_screen(machine, &s, NULL, 0);
 	vcpu_screen_text(machine, screen.now, sizeof screen.now);
-	if (s.columns && (strcmp(screen.now, screen.shown) || s.cursor_row != screen.last.cursor_row || s.cursor_column != screen.last.cursor_column)) {
+	if (s.columns && (strcmp(screen.now, screen.shown) || s.cursor_row != screen.last.cursor_row ||
+			  s.cursor_column != screen.last.cursor_column)) {
 		draw(&s);
 		memcpy(screen.shown, screen.now, sizeof screen.shown);
 		screen.last = s;
@@ -56,7 +58,8 @@ void textscreen_end(const vcpu *machine)
 
 /* What a terminal sends for keys without a character, and the key's scan code behind E0h. */
 static const struct { const char *sequence; unsigned char code; } keys[] = {
-	{ "\033[A", 0x48 }, { "\033[B", 0x50 }, { "\033[C", 0x4d }, { "\033[D", 0x4b }, { "\033[H", 0x47 }, { "\033[F", 0x4f }, { "\033[1~", 0x47 },
+	{ "\033[A", 0x48 }, { "\033[B", 0x50 }, { "\033[C", 0x4d }, { "\033[D", 0x4b }, { "\033[H", 0x47 },
+		{ "\033[F", 0x4f }, { "\033[1~", 0x47 },
 	{ "\033[2~", 0x52 }, { "\033[3~", 0x53 }, { "\033[4~", 0x4f }, { "\033[5~", 0x49 }, { "\033[6~", 0x51 },
 };
 
@@ -66,7 +69,8 @@ void textscreen_keys(vcpu *machine, const char *text, size_t len)
 		size_t used = 1, i = 0, count = sizeof keys / sizeof *keys;
 		char one[2] = { *text };
 
-		while (i < count && (len < strlen(keys[i].sequence) || memcmp(text, keys[i].sequence, strlen(keys[i].sequence))))
+		while (i < count &&
+		       (len < strlen(keys[i].sequence) || memcmp(text, keys[i].sequence, strlen(keys[i].sequence))))
 			i++;
 		if (i < count) {
 			unsigned char codes[4] = { 0xe0, keys[i].code, 0xe0, keys[i].code | 0x80 };

@@ -123,9 +123,12 @@ static void hint_mode(struct gdb *g)
 	if (bits == g->arch.bits || g->hinted || g->arch_fixed)
 		return;
 	g->hinted = true;
-	console(g, text, (size_t)snprintf(text, sizeof text, "This is %u-bit code, and gdb was told of a processor for %u-bit "
-		"code. unset tdesc filename\nmakes gdb ask again; monitor x/5i $rip shows the instructions in any case.\n",
-		bits, g->arch.bits));
+	console(g, text,
+		(size_t)snprintf(
+			text, sizeof text,
+			"This is %u-bit code, and gdb was told of a processor for %u-bit "
+			"code. unset tdesc filename\nmakes gdb ask again; monitor x/5i $rip shows the instructions in any case.\n",
+			bits, g->arch.bits));
 }
 
 /* What gdb is told when it connects: a kernel's file is what gdb is likely to have loaded, too. When it asks again,
@@ -365,7 +368,8 @@ static void monitor(struct gdb *g, const char *line)
 	console(g, text, strlen(text));
 	free(text);
 	if (moved) {
-		static const char hint[] = "gdb does not know of it: flushregs (maintenance flush register-cache) shows it the place\n";
+		static const char hint[] =
+			"gdb does not know of it: flushregs (maintenance flush register-cache) shows it the place\n";
 
 		report_stop(g, moved);
 		console(g, hint, sizeof hint - 1);
@@ -411,8 +415,10 @@ static void queries(struct gdb *g, const char *p)
 	const char *rest;
 
 	if (query(p, "qSupported")) {
-		snprintf(g->reply, sizeof g->reply, "PacketSize=%x;qXfer:features:read+;QStartNoAckMode+;vContSupported+;swbreak+;hwbreak+;"
-			 "ReverseStep+;ReverseContinue+", GDB_PACKET);
+		snprintf(g->reply, sizeof g->reply,
+			 "PacketSize=%x;qXfer:features:read+;QStartNoAckMode+;vContSupported+;swbreak+;hwbreak+;"
+			 "ReverseStep+;ReverseContinue+",
+			 GDB_PACKET);
 		put_text(g, g->reply);
 	} else if (query(p, "QStartNoAckMode")) {
 		put_text(g, "OK");
@@ -476,7 +482,8 @@ static void registers(struct gdb *g, const char *p)
 		put_text(g, g->reply);
 		break;
 	case 'G':
-		for (unsigned i = 0; (r = gdb_reg(g->arch, i)) && strlen(rest) >= 2 * r->bytes; i++, rest += 2 * r->bytes)
+		for (unsigned i = 0; (r = gdb_reg(g->arch, i)) && strlen(rest) >= 2 * r->bytes;
+		     i++, rest += 2 * r->bytes)
 			if (gdb_get_hex(rest, bytes, r->bytes) == r->bytes)
 				gdb_reg_write(g->machine, r, bytes);
 		put_text(g, "OK");
@@ -489,7 +496,10 @@ static void registers(struct gdb *g, const char *p)
 			gdb_reg_put(g->machine, r, out);
 			put_text(g, g->reply);
 		} else {
-			put_text(g, *rest == '=' && gdb_get_hex(rest + 1, bytes, r->bytes) == r->bytes && gdb_reg_write(g->machine, r, bytes) ? "OK" : "E00");
+			put_text(g, *rest == '=' && gdb_get_hex(rest + 1, bytes, r->bytes) == r->bytes &&
+						    gdb_reg_write(g->machine, r, bytes)
+					    ? "OK"
+					    : "E00");
 		}
 	}
 }
@@ -608,7 +618,10 @@ struct gdb *gdb_open(const char *where, const struct gdb_options *options, char 
 	if (comma) {
 		*comma = 0;
 		comma += strlen(",arch=");
-		g->arch.bits = !strcmp(comma, "x86-64") ? 64 : !strcmp(comma, "i386") ? 32 : !strcmp(comma, "i8086") ? 16 : 0;
+		g->arch.bits = !strcmp(comma, "x86-64")  ? 64
+			       : !strcmp(comma, "i386")  ? 32
+			       : !strcmp(comma, "i8086") ? 16
+							 : 0;
 		g->arch_fixed = true;
 		ok = ok && g->arch.bits;
 	}

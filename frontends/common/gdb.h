@@ -39,7 +39,8 @@ enum gdb_wish {
 };
 /* Do what gdb asks for while the guest stands still. */
 enum gdb_wish gdb_serve(struct gdb *g);
-/* Run for at most INSTRUCTIONS, and tell gdb if that ended at something of interest. What vcpu_run would have returned. */
+/* Run for at most INSTRUCTIONS, and tell gdb if that ended at something of interest. What vcpu_run would have returned.
+ * */
 struct vcpu_stop gdb_run(struct gdb *g, uint64_t instructions);
 /* The run has ended, with this exit status. */
 void gdb_ended(struct gdb *g, int status);

@@ -8,19 +8,24 @@
 
 #define G(n) { n, "int64", 8, NULL }
 static const struct gdb_reg wide_core[] = {
-	G("rax"), G("rbx"), G("rcx"), G("rdx"), G("rsi"), G("rdi"), { "rbp", "data_ptr", 8, NULL }, { "rsp", "data_ptr", 8, NULL },
-	G("r8"), G("r9"), G("r10"), G("r11"), G("r12"), G("r13"), G("r14"), G("r15"), { "rip", "code_ptr", 8, NULL }, { "eflags", "i386_eflags", 4, NULL },
+	G("rax"), G("rbx"), G("rcx"), G("rdx"), G("rsi"), G("rdi"), { "rbp", "data_ptr", 8, NULL },
+		{ "rsp", "data_ptr", 8, NULL },
+	G("r8"), G("r9"), G("r10"), G("r11"), G("r12"), G("r13"), G("r14"), G("r15"), { "rip", "code_ptr", 8, NULL },
+	{ "eflags", "i386_eflags", 4, NULL },
 };
 #undef G
 #define G(n) { n, "int32", 4, NULL }
 static const struct gdb_reg narrow_core[] = {
-	G("eax"), G("ecx"), G("edx"), G("ebx"), { "esp", "data_ptr", 4, NULL }, { "ebp", "data_ptr", 4, NULL }, G("esi"), G("edi"),
+	G("eax"), G("ecx"), G("edx"), G("ebx"), { "esp", "data_ptr", 4, NULL }, { "ebp", "data_ptr", 4, NULL },
+		G("esi"), G("edi"),
 	{ "eip", "code_ptr", 4, NULL }, { "eflags", "i386_eflags", 4, NULL },
 };
 static const struct gdb_reg both_core[] = {
 	G("cs"), G("ss"), G("ds"), G("es"), G("fs"), G("gs"),
-	{ "st0", "i387_ext", 10, "" }, { "st1", "i387_ext", 10, "" }, { "st2", "i387_ext", 10, "" }, { "st3", "i387_ext", 10, "" },
-	{ "st4", "i387_ext", 10, "" }, { "st5", "i387_ext", 10, "" }, { "st6", "i387_ext", 10, "" }, { "st7", "i387_ext", 10, "" },
+	{ "st0", "i387_ext", 10, "" }, { "st1", "i387_ext", 10, "" }, { "st2", "i387_ext", 10, "" },
+		{ "st3", "i387_ext", 10, "" },
+	{ "st4", "i387_ext", 10, "" }, { "st5", "i387_ext", 10, "" }, { "st6", "i387_ext", 10, "" },
+		{ "st7", "i387_ext", 10, "" },
 	{ "fctrl", "int", 4, "fcw" }, { "fstat", "int", 4, "fsw" }, { "ftag", "int", 4, "" }, { "fiseg", "int", 4, "" },
 	{ "fioff", "int", 4, "" }, { "foseg", "int", 4, "" }, { "fooff", "int", 4, "" }, { "fop", "int", 4, "" },
 };
@@ -35,8 +40,10 @@ static const struct gdb_reg mxcsr[] = { { "mxcsr", "i386_mxcsr", 4, NULL } };
 static const struct gdb_reg segments[] = { { "fs_base", "int64", 8, NULL }, { "gs_base", "int64", 8, NULL } };
 #define S(n) { n, "int64", 8, NULL }
 static const struct gdb_reg control[] = {
-	S("cr0"), S("cr2"), S("cr3"), S("cr4"), S("cr8"), S("efer"), S("cs_base"), S("ss_base"), S("ds_base"), S("es_base"),
-	S("gdtr_base"), S("gdtr_limit"), S("idtr_base"), S("idtr_limit"), S("ldtr"), S("ldtr_base"), S("tr"), S("tr_base"),
+	S("cr0"), S("cr2"), S("cr3"), S("cr4"), S("cr8"), S("efer"), S("cs_base"), S("ss_base"), S("ds_base"),
+		S("es_base"),
+	S("gdtr_base"), S("gdtr_limit"), S("idtr_base"), S("idtr_limit"), S("ldtr"), S("ldtr_base"), S("tr"),
+	S("tr_base"),
 	S("dr0"), S("dr1"), S("dr2"), S("dr3"), S("dr6"), S("dr7"), S("cpl"),
 	/* The registers of 64-bit mode, for a gdb that was told of a narrower one. */
 	S("rax"), S("rbx"), S("rcx"), S("rdx"), S("rsi"), S("rdi"), S("rbp"), S("rsp"),
@@ -139,7 +146,10 @@ void gdb_target_xml(struct gdb_arch arch, char *out, size_t size)
 
 #define ADD(...) (n += (size_t)snprintf(out + n, size - n, __VA_ARGS__))
 	ADD("<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\"><target version=\"1.0\"><architecture>%s</architecture>%s%s",
-	    arch.bits == 64 ? "i386:x86-64" : arch.bits == 32 ? "i386" : "i8086", arch.bits == 16 ? "<osabi>none</osabi>" : "",
+	    arch.bits == 64   ? "i386:x86-64"
+	    : arch.bits == 32 ? "i386"
+			      : "i8086",
+	    arch.bits == 16 ? "<osabi>none</osabi>" : "",
 	    /* else gdb would go by a file for x86-64 that it has loaded, and not understand a word */
 	    arch.bits < 64 && arch.extended ? "<compatible>i386:x86-64</compatible>" : "");
 	for (const struct feature *f = features(arch); f->regs; f++) {
@@ -160,7 +170,8 @@ void gdb_target_xml(struct gdb_arch arch, char *out, size_t size)
 
 			if (!strcmp(type, "i386_eflags") || !strcmp(type, "i386_mxcsr")) /* gdb has those of its own */
 				type = "int";
-			ADD("<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>", f->regs[i].name, 8 * f->regs[i].bytes, type);
+			ADD("<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>", f->regs[i].name, 8 * f->regs[i].bytes,
+				type);
 		}
 	}
 	ADD("</feature></target>");

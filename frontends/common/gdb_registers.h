@@ -9,7 +9,8 @@
 struct gdb_reg {
 	const char *name, *type;
 	unsigned bytes;
-	const char *ours; /* the library's name, NULL: the same; "": vectors, st, and those that the library does not have */
+	/* the library's name, NULL: the same; "": vectors, st, and those that the library does not have */
+	const char *ours;
 };
 
 /* What gdb takes the processor for: i8086, i386 or x86-64. EXTENDED: the first two with the registers of 64-bit

@@ -129,7 +129,8 @@ bool gdb_wire_accept(struct gdb_wire *w)
 	while (w->in < 0 && (errno == EINTR || errno == EAGAIN || errno == ECONNABORTED) && !ending_signal());
 	if (w->in < 0)
 		return false;
-	setsockopt(w->in, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a Unix socket has no such thing, and needs none */
+	/* a Unix socket has no such thing, and needs none */
+	setsockopt(w->in, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (is_gdb(w))
 		return true;
 	gdb_wire_hang_up(w);
@@ -201,7 +202,10 @@ static void consume(struct gdb_wire *w, size_t n)
 
 int gdb_digit(int c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 ptrdiff_t gdb_wire_get(struct gdb_wire *w)

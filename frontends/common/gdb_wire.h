@@ -11,7 +11,8 @@ enum { GDB_PACKET = 1 << 14 }; /* bytes of the longest one */
 struct gdb_wire {
 	int listener, in, out;  /* -1: none */
 	char *path;             /* of a Unix socket, to be removed */
-	int stranger;           /* the first byte of somebody who is no gdb and was hung up on; -1: nobody said anything in time */
+	/* the first byte of somebody who is no gdb and was hung up on; -1: nobody said anything in time */
+	int stranger;
 	bool acks;              /* packets are acknowledged, with + and - */
 	bool gone;              /* nobody is at the other end any more */
 	size_t have;
@@ -19,7 +20,8 @@ struct gdb_wire {
 	char packet[GDB_PACKET + 1];
 };
 
-/* Listen at "[HOST]:PORT", "unix:PATH", or take "stdio". False with errno: EINVAL, it is none of these; then gdb_wire_close is still due. */
+/* Listen at "[HOST]:PORT", "unix:PATH", or take "stdio". False with errno: EINVAL, it is none of these; then
+ * gdb_wire_close is still due. */
 bool gdb_wire_open(struct gdb_wire *w, const char *place);
 /* Wait for gdb. False with errno; EPROTO: somebody else was there, w->stranger tells who, and the next one may be
  * gdb. */
@@ -35,7 +37,8 @@ ptrdiff_t gdb_wire_get(struct gdb_wire *w);
 /* While the guest runs: does gdb want it to stop, or has it hung up? */
 bool gdb_wire_interrupted(struct gdb_wire *w);
 
-/* Bytes as pairs of hexadecimal digits: the end of what was written, with a zero there; how many bytes were read, at most LEN. */
+/* Bytes as pairs of hexadecimal digits: the end of what was written, with a zero there; how many bytes were read, at
+ * most LEN. */
 char *gdb_put_hex(char *out, const void *data, size_t len);
 size_t gdb_get_hex(const char *text, void *data, size_t len);
 int gdb_digit(int c); /* -1: it is none */

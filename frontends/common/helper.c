@@ -62,7 +62,9 @@ static void create(const struct message *names, uint64_t number)
 	fd = *names->path ? open(name, flags, 0666) : -1;
 	error = fd >= 0 ? 0 : errno;
 	if (fd >= 0) {
-		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof fd),
+						   .cmsg_level = SOL_SOCKET,
+						   .cmsg_type = SCM_RIGHTS };
 		memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
 		message.msg_control = control.bytes;
 		message.msg_controllen = sizeof control.bytes;
@@ -153,10 +155,13 @@ int helper_create(uint64_t number)
 	union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr header; } control = { 0 };
 	int fd = -1, error = EPERM;
 	struct iovec data = { &error, sizeof error };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes
+	};
 
 	say(&(struct message){ .wish = CREATE, .number = number });
-	if (wire >= 0 && recvmsg(wire, &message, MSG_CMSG_CLOEXEC) == (ssize_t)sizeof error && !error && CMSG_FIRSTHDR(&message))
+	if (wire >= 0 && recvmsg(wire, &message, MSG_CMSG_CLOEXEC) == (ssize_t)sizeof error && !error &&
+	    CMSG_FIRSTHDR(&message))
 		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
 	errno = error;
 	return fd;

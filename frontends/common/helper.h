@@ -9,7 +9,8 @@
 
 /* Remove the socket PATH at the end. Before there are threads. */
 void helper_remove(const char *path);
-/* Allow helper_create to make BEFORE NUMBER AFTER in the directory where the program was started; FRESH: only if there is none. Before there are threads. */
+/* Allow helper_create to make BEFORE NUMBER AFTER in the directory where the program was started; FRESH: only if there
+ * is none. Before there are threads. */
 void helper_names(const char *before, const char *after, bool fresh);
 void helper_seal(void);
 /* A descriptor for writing, or -1 with errno. */

@@ -9,7 +9,8 @@
 #include "net_slirp.h"
 #include "pcap.h"
 
-/* Frames on their way to the guest, one behind the other. A sender that does not wait loses what does not fit, as on every wire. */
+/* Frames on their way to the guest, one behind the other. A sender that does not wait loses what does not fit, as on
+ * every wire. */
 #define WAITING_MAX (4u << 20)
 
 struct waiting {

@@ -14,15 +14,16 @@
 
 struct net;
 
-/* SPEC is "user[,restrict][,hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT]...", or "none". CAPTURE, if not NULL, names a pcap file to write.
- * NULL with a malloc'd line in *ERROR. */
+/* SPEC is "user[,restrict][,hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT]...", or "none". CAPTURE, if not NULL, names
+ * a pcap file to write. NULL with a malloc'd line in *ERROR. */
 struct net *net_open(const char *spec, const char *capture, char **error);
 /* False: the capture could not be written; errno says why. */
 bool net_close(struct net *net);
 bool net_connected(const struct net *net); /* there is somebody at the other end */
 /* A frame from the guest, at virtual time NS. */
 void net_output(struct net *net, const void *frame, size_t len, uint64_t ns);
-/* What to wait for: at most MAX of the host's files; *WAIT nanoseconds (-1: for ever) become fewer if something is due before. Returns how many. */
+/* What to wait for: at most MAX of the host's files; *WAIT nanoseconds (-1: for ever) become fewer if something is due
+ * before. Returns how many. */
 unsigned net_poll(struct net *net, struct pollfd *fds, unsigned max, int64_t *wait);
 /* After the wait: do what is there to do, and give the machine the frames that came. */
 void net_deliver(struct net *net, const struct pollfd *fds, unsigned count, vcpu *machine);

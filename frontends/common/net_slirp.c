@@ -123,7 +123,8 @@ static const SlirpCb callbacks = {
 /* ---- polling ---- */
 
 static const struct { int slirp; short host; } poll_bits[] = {
-	{ SLIRP_POLL_IN, POLLIN }, { SLIRP_POLL_OUT, POLLOUT }, { SLIRP_POLL_PRI, POLLPRI }, { SLIRP_POLL_ERR, POLLERR }, { SLIRP_POLL_HUP, POLLHUP },
+	{ SLIRP_POLL_IN, POLLIN }, { SLIRP_POLL_OUT, POLLOUT }, { SLIRP_POLL_PRI, POLLPRI },
+		{ SLIRP_POLL_ERR, POLLERR }, { SLIRP_POLL_HUP, POLLHUP },
 };
 
 static int add_poll(int fd, int events, void *opaque)
@@ -216,7 +217,8 @@ static bool forward(struct net_slirp *s, char *spec, char **error)
 
 	if (minus)
 		*minus = 0;
-	if (!minus || (!udp && strncmp(spec, "tcp:", 4)) || !parse_end(spec + 4, &host, &host_port) || !parse_end(minus + 1, &guest, &guest_port)) {
+	if (!minus || (!udp && strncmp(spec, "tcp:", 4)) || !parse_end(spec + 4, &host, &host_port) ||
+	    !parse_end(minus + 1, &guest, &guest_port)) {
 		if (minus)
 			*minus = '-';
 		say(error, "hostfwd=%s: that is not tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT", spec);
@@ -241,7 +243,8 @@ static bool parse(struct net_slirp *s, char *options, SlirpConfig *config, char 
 			} else if (!strncmp(option, "hostfwd=", 8)) {
 				ok = !pass || forward(s, option + 8, error);
 			} else if (*option) {
-				say(error, "there is no option '%s' of the user network, only restrict and hostfwd=", option);
+				say(error,
+				    "there is no option '%s' of the user network, only restrict and hostfwd=", option);
 				ok = false;
 			}
 		}
@@ -258,13 +261,15 @@ static bool parse(struct net_slirp *s, char *options, SlirpConfig *config, char 
 	return true;
 }
 
-struct net_slirp *net_slirp_new(const char *options, void (*arrived)(void *owner, const void *frame, size_t len), void *owner, char **error)
+struct net_slirp *net_slirp_new(const char *options, void (*arrived)(void *owner, const void *frame, size_t len),
+				void *owner, char **error)
 {
 	SlirpConfig config = {
 		.version = 4, .in_enabled = true, .vhostname = "vcpu",
 		.vnetwork = { htonl(NETWORK) }, .vnetmask = { htonl(NETMASK) }, .vhost = { htonl(NETWORK | 2) },
 		.vnameserver = { htonl(NETWORK | 3) }, .vdhcp_start = { htonl(NETWORK | 15) },
-		.in6_enabled = true, .vprefix_addr6 = PREFIX6(0), .vprefix_len = 64, .vhost6 = PREFIX6(2), .vnameserver6 = PREFIX6(3),
+		.in6_enabled = true, .vprefix_addr6 = PREFIX6(0), .vprefix_len = 64, .vhost6 = PREFIX6(2),
+		.vnameserver6 = PREFIX6(3),
 	};
 	struct net_slirp *s = calloc(1, sizeof *s);
 	char *copy = strdup(options);
@@ -294,7 +299,8 @@ void net_slirp_free(struct net_slirp *s)
 
 #else
 
-struct net_slirp *net_slirp_new(const char *options, void (*arrived)(void *owner, const void *frame, size_t len), void *owner, char **error)
+struct net_slirp *net_slirp_new(const char *options, void (*arrived)(void *owner, const void *frame, size_t len),
+				void *owner, char **error)
 {
 	(void)options, (void)arrived, (void)owner;
 	say(error, "this program was built without libslirp, which the user network needs");
@@ -302,8 +308,11 @@ struct net_slirp *net_slirp_new(const char *options, void (*arrived)(void *owner
 }
 
 void net_slirp_free(struct net_slirp *s) { (void)s; }
-void net_slirp_input(struct net_slirp *s, const void *frame, size_t len, uint64_t ns) { (void)s, (void)frame, (void)len, (void)ns; }
-unsigned net_slirp_poll(struct net_slirp *s, struct pollfd *fds, unsigned max, int64_t *wait) { (void)s, (void)fds, (void)max, (void)wait; return 0; }
-void net_slirp_work(struct net_slirp *s, const struct pollfd *fds, unsigned count, uint64_t ns) { (void)s, (void)fds, (void)count, (void)ns; }
+void net_slirp_input(struct net_slirp *s, const void *frame, size_t len, uint64_t ns) { (void)s, (void)frame, (void)len,
+	(void)ns; }
+unsigned net_slirp_poll(struct net_slirp *s, struct pollfd *fds, unsigned max, int64_t *wait) { (void)s, (void)fds,
+	(void)max, (void)wait; return 0; }
+void net_slirp_work(struct net_slirp *s, const struct pollfd *fds, unsigned count, uint64_t ns) { (void)s, (void)fds,
+	(void)count, (void)ns; }
 
 #endif

@@ -57,7 +57,10 @@ struct ruleset { uint64_t fs, net, scoped; };
 struct path_rule { uint64_t access; int32_t fd; } __attribute__((packed));
 struct port_rule { uint64_t access, port; };
 
-static int create_ruleset(const struct ruleset *r, size_t size, unsigned flags) { return (int)syscall(444, r, size, flags); }
+static int create_ruleset(const struct ruleset *r, size_t size, unsigned flags)
+{
+	return (int)syscall(444, r, size, flags);
+}
 static int add_rule(int ruleset, int kind, const void *rule) { return (int)syscall(445, ruleset, kind, rule, 0); }
 static int restrict_self(int ruleset) { return (int)syscall(446, ruleset, 0); }
 
@@ -82,7 +85,9 @@ static bool add_path(int ruleset, uint64_t handled, const char *path, unsigned r
 
 bool sandbox_files(const struct sandbox *s, const char **lacks)
 {
-	struct ruleset r = { .fs = FS(13) - 1, .net = s->internet && !s->nports ? 0 : NET_TCP, .scoped = s->window ? 0 : SCOPE };
+	struct ruleset r = { .fs = FS(13) - 1,
+			     .net = s->internet && !s->nports ? 0 : NET_TCP,
+			     .scoped = s->window ? 0 : SCOPE };
 	int abi = s->off ? 0 : create_ruleset(NULL, 0, 1), ruleset;
 	bool ok = true;
 
@@ -99,7 +104,8 @@ bool sandbox_files(const struct sandbox *s, const char **lacks)
 		*lacks = "Landlock for TCP, which Linux has from 6.7 on";
 	r.net = abi >= 4 ? r.net : 0;
 	r.scoped = abi >= 6 ? r.scoped : 0;
-	ruleset = create_ruleset(&r, abi >= 6 ? sizeof r : abi >= 4 ? offsetof(struct ruleset, scoped) : offsetof(struct ruleset, net), 0);
+	ruleset = create_ruleset(&r, abi >= 6 ? sizeof r : abi >= 4 ? offsetof(struct ruleset, scoped)
+		: offsetof(struct ruleset, net), 0);
 	if (ruleset < 0)
 		return false;
 	for (unsigned i = 0; i < s->count; i++)
@@ -117,38 +123,53 @@ bool sandbox_files(const struct sandbox *s, const char **lacks)
 
 /* What libc, zlib and the rest of us ask for while a machine runs. */
 static const char *const always[] = {
-	"read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "lseek", "close", "close_range", "fstat",
-	"newfstatat", "statx", "stat", "lstat", "statfs", "fstatfs", "fdatasync", "fsync", "ftruncate", "fallocate", "fadvise64", "sync_file_range", "copy_file_range",
-	"sendfile", "fcntl", "dup", "dup2", "dup3", "pipe", "pipe2", "eventfd2", "getcwd", "readlink", "readlinkat", "access", "faccessat", "faccessat2",
+	"read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "lseek",
+		"close", "close_range", "fstat",
+	"newfstatat", "statx", "stat", "lstat", "statfs", "fstatfs", "fdatasync", "fsync", "ftruncate", "fallocate",
+	"fadvise64", "sync_file_range", "copy_file_range",
+	"sendfile", "fcntl", "dup", "dup2", "dup3", "pipe", "pipe2", "eventfd2", "getcwd", "readlink", "readlinkat",
+	"access", "faccessat", "faccessat2",
 	"poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait",
 	"munmap", "mremap", "madvise", "brk", "msync", "mincore", "membarrier",
-	"futex", "futex_waitv", "set_robust_list", "get_robust_list", "rseq", "sched_yield", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
-	"getcpu", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "restart_syscall",
-	"getpid", "getppid", "gettid", "getuid", "geteuid", "getgid", "getegid", "getpgrp", "getpgid", "getsid", "getrlimit", "getrusage", "sysinfo", "uname",
+	"futex", "futex_waitv", "set_robust_list", "get_robust_list", "rseq", "sched_yield", "sched_getaffinity",
+	"sched_getparam", "sched_getscheduler",
+	"getcpu", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigsuspend",
+	"sigaltstack", "restart_syscall",
+	"getpid", "getppid", "gettid", "getuid", "geteuid", "getgid", "getegid", "getpgrp", "getpgid", "getsid",
+	"getrlimit", "getrusage", "sysinfo", "uname",
 	"times", "wait4", "waitid", "exit", "exit_group", "arch_prctl",
-	"clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "getitimer", "setitimer", "alarm", "timer_create",
+	"clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "getitimer",
+	"setitimer", "alarm", "timer_create",
 	"timer_settime", "timer_gettime", "timer_getoverrun", "timer_delete", "getrandom",
-	"accept", "accept4", "recvfrom", "recvmsg", "recvmmsg", "sendto", "sendmsg", "sendmmsg", "shutdown", "getsockopt", "setsockopt", "getsockname",
+	"accept", "accept4", "recvfrom", "recvmsg", "recvmmsg", "sendto", "sendmsg", "sendmmsg", "shutdown",
+	"getsockopt", "setsockopt", "getsockname",
 	"getpeername",
 };
 /* Where names are allowed; Landlock says which. */
 static const char *const names[] = { "open", "openat", "openat2", "creat", "getdents64" };
 /* Where directories may be changed. What Landlock does not look at, modes and times, is changed by descriptor only. */
 static const char *const changes[] = {
-	"mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "fchmod",
+	"mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat",
+		"symlink", "symlinkat", "fchmod",
 };
 static const char *const sockets[] = { "connect", "bind", "listen" };
 /* SDL's drivers, with threads. */
 static const char *const window_only[] = {
-	"open", "openat", "getdents64", "getdents", "mmap", "mprotect", "ioctl", "clone", "set_tid_address", "memfd_create", "mlock", "munlock", "shmget", "shmat", "shmdt", "shmctl",
-	"sched_setaffinity", "sched_setscheduler", "sched_get_priority_max", "sched_get_priority_min", "setpriority", "getpriority", "prctl", "tgkill", "prlimit64",
-	"inotify_init1", "inotify_add_watch", "inotify_rm_watch", "timerfd_create", "timerfd_settime", "signalfd4", "fchmod", "unlink", "kcmp", "ftruncate",
+	"open", "openat", "getdents64", "getdents", "mmap", "mprotect", "ioctl", "clone", "set_tid_address",
+		"memfd_create", "mlock", "munlock", "shmget", "shmat", "shmdt", "shmctl",
+	"sched_setaffinity", "sched_setscheduler", "sched_get_priority_max", "sched_get_priority_min", "setpriority",
+	"getpriority", "prctl", "tgkill", "prlimit64",
+	"inotify_init1", "inotify_add_watch", "inotify_rm_watch", "timerfd_create", "timerfd_settime", "signalfd4",
+	"fchmod", "unlink", "kcmp", "ftruncate",
 };
 /* Nobody asks for these by mistake. */
 static const char *const deadly[] = {
-	"execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kexec_load", "kexec_file_load", "init_module",
-	"finit_module", "delete_module", "mount", "umount2", "move_mount", "fsopen", "pivot_root", "chroot", "setns", "unshare", "bpf", "perf_event_open",
-	"userfaultfd", "open_by_handle_at", "reboot", "swapon", "swapoff", "iopl", "ioperm", "setuid", "setgid", "setreuid", "setregid", "setresuid",
+	"execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd",
+		"kexec_load", "kexec_file_load", "init_module",
+	"finit_module", "delete_module", "mount", "umount2", "move_mount", "fsopen", "pivot_root", "chroot", "setns",
+	"unshare", "bpf", "perf_event_open",
+	"userfaultfd", "open_by_handle_at", "reboot", "swapon", "swapoff", "iopl", "ioperm", "setuid", "setgid",
+	"setreuid", "setregid", "setresuid",
 	"setresgid", "setgroups", "capset", "keyctl", "add_key", "request_key", "modify_ldt", "personality",
 };
 
@@ -175,7 +196,8 @@ static void allow_if(struct filter *f, int number, struct scmp_arg_cmp compariso
 static void fill(struct filter *f, const struct sandbox *s)
 {
 	/* Of terminals, what sets and asks; never what types (TIOCSTI, TIOCLINUX). */
-	static const unsigned long ioctls[] = { TCGETS, TCSETS, TCSETSW, TCSETSF, TIOCGWINSZ, TIOCSWINSZ, TIOCGPGRP, TIOCOUTQ, FIONREAD, FIONBIO, FIOCLEX };
+	static const unsigned long ioctls[] = { TCGETS,    TCSETS,   TCSETSW,  TCSETSF, TIOCGWINSZ, TIOCSWINSZ,
+						TIOCGPGRP, TIOCOUTQ, FIONREAD, FIONBIO, FIOCLEX };
 	unsigned rights = 0;
 
 	for (unsigned i = 0; i < s->count; i++)
@@ -225,8 +247,10 @@ bool sandbox_calls(const struct sandbox *s, const char **lacks)
 		return true;
 	}
 	fill(&f, s);
-	/* All threads; and the speculation of ours is left as fast as it was: secrets of others are not in this process. */
-	f.ok = f.ok && !seccomp_attr_set(f.context, SCMP_FLTATR_CTL_TSYNC, 1) && !seccomp_attr_set(f.context, SCMP_FLTATR_CTL_SSB, 1);
+	/* All threads; and the speculation of ours is left as fast as it was: secrets of others are not in this
+	 * process. */
+	f.ok = f.ok && !seccomp_attr_set(f.context, SCMP_FLTATR_CTL_TSYNC, 1) &&
+	       !seccomp_attr_set(f.context, SCMP_FLTATR_CTL_SSB, 1);
 	seccomp_attr_set(f.context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	error = f.ok ? seccomp_load(f.context) : -EINVAL;
 	seccomp_release(f.context);

@@ -31,8 +31,8 @@ struct sandbox {
 void sandbox_allow(struct sandbox *s, unsigned rights, const char *path);
 void sandbox_free(struct sandbox *s);
 
-/* The two layers. They can only be made narrower, never wider. What the host does not have is said in *LACKS, if that is not NULL (a literal). False,
- * with errno: the host has it, and it failed. */
+/* The two layers. They can only be made narrower, never wider. What the host does not have is said in *LACKS, if that
+ * is not NULL (a literal). False, with errno: the host has it, and it failed. */
 bool sandbox_files(const struct sandbox *s, const char **lacks);
 bool sandbox_calls(const struct sandbox *s, const char **lacks);
 

@@ -14,9 +14,12 @@
 #include <unistd.h>
 #include "share.h"
 
-/* Messages: size (32)  type (8)  tag (16)  body. Strings have a 16-bit length; a qid is type (8) version (32) path (64). */
-enum { TSTATFS = 8, TLOPEN = 12, TLCREATE = 14, TSYMLINK = 16, TREADLINK = 22, TGETATTR = 24, TSETATTR = 26, TXATTRWALK = 30, TREADDIR = 40,
-	TFSYNC = 50, TLOCK = 52, TGETLOCK = 54, TLINK = 70, TMKDIR = 72, TRENAMEAT = 74, TUNLINKAT = 76, TVERSION = 100, TATTACH = 104,
+/* Messages: size (32) type (8) tag (16) body. Strings have a 16-bit length; a qid is type (8) version (32) path (64).
+ * */
+enum { TSTATFS = 8, TLOPEN = 12, TLCREATE = 14, TSYMLINK = 16, TREADLINK = 22, TGETATTR = 24, TSETATTR = 26,
+	TXATTRWALK = 30, TREADDIR = 40,
+	TFSYNC = 50, TLOCK = 52, TGETLOCK = 54, TLINK = 70, TMKDIR = 72, TRENAMEAT = 74, TUNLINKAT = 76, TVERSION = 100,
+	TATTACH = 104,
 	TFLUSH = 108, TWALK = 110, TREAD = 116, TWRITE = 118, TCLUNK = 120, TREMOVE = 122, RLERROR = 7 };
 enum { HEADER = 7, MESSAGE_MAX = 512 * 1024, FIDS = 4096, WALK_MAX = 16, WAITING_MAX = 64 << 20, SPARE_FILES = 64 };
 /* Names of directories that are being read: so many pieces of so many names, 5 MiB at most. */
@@ -431,7 +434,8 @@ static int getattr(struct share *s)
 	put(s, (uint64_t)st.st_size, 8);
 	put(s, (uint64_t)st.st_blksize, 8);
 	put(s, (uint64_t)st.st_blocks, 8);
-	for (unsigned i = 0; i < 3; i++) { /* access: as the last change, for a look must not change what the next one sees */
+	/* access: as the last change, for a look must not change what the next one sees */
+	for (unsigned i = 0; i < 3; i++) {
 		const struct timespec *t = i < 2 ? &st.st_mtim : &st.st_ctim;
 
 		put(s, (uint64_t)t->tv_sec, 8);
@@ -605,7 +609,8 @@ static int find_piece(struct share *s, struct fid *f, uint64_t offset, struct pi
 	return error;
 }
 
-/* Entries: qid  offset of the next (64)  type (8)  name. ".." looks like the directory itself: what is above it is not to be seen. */
+/* Entries: qid offset of the next (64) type (8) name. ".." looks like the directory itself: what is above it is not to
+ * be seen. */
 static int readdir_9p(struct share *s)
 {
 	struct fid *f = get_fid(s);
@@ -828,11 +833,16 @@ static const struct request {
 	int (*run)(struct share *s);
 	bool writes;
 } requests[256] = {
-	[TVERSION] = { version, false }, [TATTACH] = { attach, false }, [TWALK] = { walk, false }, [TFLUSH] = { nothing, false },
-	[TCLUNK] = { clunk, false }, [TSTATFS] = { statfs_9p, false }, [TLOPEN] = { lopen, false }, [TLCREATE] = { lcreate, true },
-	[TGETATTR] = { getattr, false }, [TSETATTR] = { setattr, true }, [TREAD] = { read_file, false }, [TWRITE] = { write_file, true },
-	[TREADDIR] = { readdir_9p, false }, [TREADLINK] = { readlink_9p, false }, [TMKDIR] = { mkdir_9p, true }, [TSYMLINK] = { symlink_9p, true },
-	[TLINK] = { link_9p, true }, [TRENAMEAT] = { renameat_9p, true }, [TUNLINKAT] = { unlinkat_9p, true }, [TFSYNC] = { fsync_9p, false },
+	[TVERSION] = { version, false }, [TATTACH] = { attach, false }, [TWALK] = { walk, false },
+		[TFLUSH] = { nothing, false },
+	[TCLUNK] = { clunk, false }, [TSTATFS] = { statfs_9p, false }, [TLOPEN] = { lopen, false },
+	[TLCREATE] = { lcreate, true },
+	[TGETATTR] = { getattr, false }, [TSETATTR] = { setattr, true }, [TREAD] = { read_file, false },
+	[TWRITE] = { write_file, true },
+	[TREADDIR] = { readdir_9p, false }, [TREADLINK] = { readlink_9p, false }, [TMKDIR] = { mkdir_9p, true },
+	[TSYMLINK] = { symlink_9p, true },
+	[TLINK] = { link_9p, true }, [TRENAMEAT] = { renameat_9p, true }, [TUNLINKAT] = { unlinkat_9p, true },
+	[TFSYNC] = { fsync_9p, false },
 	[TLOCK] = { lock, false }, [TGETLOCK] = { getlock, false },
 };
 

@@ -45,7 +45,8 @@ static bool converted(struct session *s, const struct value *from, const struct 
 
 static bool write_memory(struct session *s, uint64_t at, const void *bytes, size_t size)
 {
-	return vcpu_write_linear(s->machine, at, bytes, size) == size || complaint(s, "0x%" PRIx64 " cannot be written", at);
+	return vcpu_write_linear(s->machine, at, bytes, size) == size ||
+	       complaint(s, "0x%" PRIx64 " cannot be written", at);
 }
 
 static bool assign_memory(struct session *s, const struct value *to, const struct value *from)
@@ -57,7 +58,8 @@ static bool assign_memory(struct session *s, const struct value *to, const struc
 		char *bytes = from->in_memory && from->type->size == to->type->size ? malloc(to->type->size) : NULL;
 		bool ok = bytes && value_read(s, from, from->address, bytes, to->type->size) == to->type->size;
 
-		ok = ok ? write_memory(s, to->address, bytes, to->type->size) : complaint(s, "that is no value of the same type");
+		ok = ok ? write_memory(s, to->address, bytes, to->type->size)
+			: complaint(s, "that is no value of the same type");
 		free(bytes);
 		return ok;
 	}
@@ -112,7 +114,8 @@ bool value_assign(struct session *s, struct value *to, const struct value *from)
  * scripts may do it. */
 bool do_set(struct session *s, const char *args)
 {
-	static const char *const elsewhere[] = { "confirm", "pagination", "height", "width", "logging", "style", "verbose",
+	static const char *const elsewhere[] = { "confirm", "pagination", "height", "width", "logging", "style",
+		"verbose",
 		"print", "disassembly-flavor" };
 	size_t n = strcspn(args, " ");
 	struct value v;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The decode cache: the blocks at an address, as the guest's instructions, their operations, and the host's machine code. */
+/* The decode cache: the blocks at an address, as the guest's instructions, their operations, and the host's machine
+ * code. */
 #include <inttypes.h>
 #include <stdio.h>
 #if HAVE_ZYDIS
@@ -39,7 +40,8 @@ static void print_host(struct session *s, const uint8_t *code, unsigned size)
 #if HAVE_ZYDIS
 		ZydisDisassembledInstruction in;
 
-		if (ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, (uintptr_t)(code + at), code + at, size - at, &in))) {
+		if (ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, (uintptr_t)(code + at), code + at,
+						       size - at, &in))) {
 			len = in.info.length;
 			text = in.text;
 		}
@@ -60,8 +62,10 @@ static void print_operation(void *user, const struct vcpu_debug_operation *o)
 	if (o->index == 0) {
 		l->blocks++;
 		l->next = o->block;
-		fprintf(s->out, "block at 0x%0*" PRIx64 "%s: %u-bit code, %u bytes, %u operations%s%s\n", address_digits(s), o->block,
-			symbol_text(s, o->block, text, sizeof text), o->bits, o->bytes, o->count, o->single ? ", for a run that ends here" : "",
+		fprintf(s->out, "block at 0x%0*" PRIx64 "%s: %u-bit code, %u bytes, %u operations%s%s\n",
+			address_digits(s), o->block,
+			symbol_text(s, o->block, text, sizeof text), o->bits, o->bytes, o->count, o->single
+			? ", for a run that ends here" : "",
 			o->stitched ? ", stitched" : "");
 	}
 	if (o->size)
@@ -86,5 +90,6 @@ bool do_blocks(struct session *s, const char *args)
 	if (*args && !address(s, &args, &at))
 		return false;
 	vcpu_debug_blocks(s->debug, at, print_operation, &l);
-	return l.blocks || complaint(s, "no block has the byte at %" PRIx64 ": it has not run since the last flush", at);
+	return l.blocks ||
+	       complaint(s, "no block has the byte at %" PRIx64 ": it has not run since the last flush", at);
 }

@@ -24,7 +24,8 @@ bool complaint(struct session *s, const char *format, ...)
 
 bool files_allowed(struct session *s)
 {
-	return !s->no_files || complaint(s, "through gdb, no command opens a file unless vcpu was started with --gdb-files");
+	return !s->no_files ||
+	       complaint(s, "through gdb, no command opens a file unless vcpu was started with --gdb-files");
 }
 
 bool enough(struct session *s)
@@ -67,7 +68,8 @@ static const struct row {
 	{ "reverse-nexti", "rni", do_nexti_back, "[N]", "the same, backwards", NULL },
 	{ "finish", "fin", do_finish, "", "to where this function returns to", NULL },
 	{ "reverse-finish", "rfin", do_finish_back, "", "back to where this function was called", NULL },
-	{ "until", "u", do_until, "[PLACE]", "run to there, or out of this frame; alone: to a line behind this one", "p" },
+	{ "until", "u", do_until, "[PLACE]", "run to there, or out of this frame; alone: to a line behind this one",
+		"p" },
 	{ "advance", NULL, do_advance, "PLACE", "run to there, in whatever frame, or out of this one", "p" },
 	{ "run", "r", do_run, "[N]", "N instructions [1000000]", NULL },
 	{ "goto", "g", do_goto, "N[+S] | start | end | T ns|us|ms|s | BOOKMARK",
@@ -76,17 +78,22 @@ static const struct row {
 	{ "bookmark", NULL, do_bookmark, "[NAME]", "give this place a name for goto; without one, list them", NULL },
 	{ "undo", NULL, do_undo, "", "be where the last command that moved found the machine", NULL },
 	{ NULL, "Stops", NULL, NULL, NULL, NULL },
-	{ "break", "b", do_break, "[PLACE] [if EXPR]", "stop before the instruction there; PLACE: an address, FILE:LINE",
+	{ "break", "b", do_break, "[PLACE] [if EXPR]",
+		"stop before the instruction there; PLACE: an address, FILE:LINE",
 		"p" },
 	{ "tbreak", "tb", do_tbreak, "[PLACE] [if EXPR]", "the same, once", "p" },
 	{ "pbreak", "pb", do_pbreak, "ADDRESS [if EXPR]", "the same, by physical address", "e" },
 	{ "magic", NULL, do_magic, "", "before every XCHG BX,BX, the magic breakpoint of Bochs", NULL },
-	{ "watch", NULL, do_watch, "EXPR [SIZE] [if EXPR]", "stop after a write that changes it; going back, before it", "e" },
+	{ "watch", NULL, do_watch, "EXPR [SIZE] [if EXPR]", "stop after a write that changes it; going back, before it",
+		"e" },
 	{ "rwatch", NULL, do_rwatch, "ADDRESS [SIZE] [if EXPR]", "after a read", "e" },
 	{ "awatch", NULL, do_awatch, "ADDRESS [SIZE] [if EXPR]", "after either", "e" },
-	{ "pwatch", NULL, do_pwatch, "ADDRESS [SIZE] [if EXPR]", "after a write to physical memory, by devices too", "e" },
-	{ "catch", NULL, do_catch, "EVENT [RANGE] [r|w] [if EXPR]", "stop after an event; alone: says which there are", "v" },
-	{ "condition", "cond", do_condition, "ID [EXPR]", "stop ID counts only where EXPR is not 0; none: always", "n" },
+	{ "pwatch", NULL, do_pwatch, "ADDRESS [SIZE] [if EXPR]", "after a write to physical memory, by devices too",
+		"e" },
+	{ "catch", NULL, do_catch, "EVENT [RANGE] [r|w] [if EXPR]", "stop after an event; alone: says which there are",
+		"v" },
+	{ "condition", "cond", do_condition, "ID [EXPR]", "stop ID counts only where EXPR is not 0; none: always",
+		"n" },
 	{ "ignore", NULL, do_ignore, "ID N", "let the next N hits of ID pass", "n" },
 	{ "commands", NULL, do_commands, "ID", "the lines that follow, up to `end', are done at each hit of ID", "n" },
 	{ "enable", NULL, do_enable, "[ID]...", "let these, or all, stop again", "n" },
@@ -100,10 +107,12 @@ static const struct row {
 	{ "undisplay", NULL, do_undisplay, "[N]...", "these, or all, no more", NULL },
 	{ "x", NULL, do_x, "/NFU ADDRESS", "memory: F is x z d u o t c f s i a, U is b h w g; alone: goes on", "e" },
 	{ "xp", NULL, do_xp, "/NFU ADDRESS", "physical memory", "e" },
-	{ "find", NULL, do_find, "[/UN] FROM, TO or +LENGTH, VALUE...", "where these values, or \"texts\", are in memory",
+	{ "find", NULL, do_find, "[/UN] FROM, TO or +LENGTH, VALUE...",
+		"where these values, or \"texts\", are in memory",
 		"e" },
 	{ "info", "i", do_info, "[WHAT]", "registers, breakpoints, gdt ...; alone: says what there is", "i" },
-	{ "disassemble", "disas", do_disassemble, "[ADDRESS [N]]", "instructions; with a function's name, all of it", "p" },
+	{ "disassemble", "disas", do_disassemble, "[ADDRESS [N]]", "instructions; with a function's name, all of it",
+		"p" },
 	{ "blocks", NULL, do_blocks, "[ADDRESS]", "decoded code there: operations, the host's machine code", "p" },
 	{ "backtrace", "bt", do_backtrace, "[full] [N]", "who called: by DWARF, Linux's ORC tables, or frame pointers",
 		"w=full" },
@@ -121,7 +130,8 @@ static const struct row {
 	{ "creg", NULL, do_creg, "", "control registers, bit by bit", NULL },
 	{ "sreg", NULL, do_sreg, "", "segment registers, with their hidden parts", NULL },
 	{ "processor", "cpu", do_processor, "[N]", "whose registers these are", NULL },
-	{ "symbols", "sym", do_symbols, "FILE [OFFSET] | kallsyms", "names: ELF, System.map, or the Linux guest's own", "f" },
+	{ "symbols", "sym", do_symbols, "FILE [OFFSET] | kallsyms", "names: ELF, System.map, or the Linux guest's own",
+		"f" },
 	{ "hash", NULL, do_hash, "", "of the whole state", NULL },
 	{ NULL, "Writing down", NULL, NULL, NULL, NULL },
 	{ "trace", NULL, do_trace, "FILE N [instructions|memory|ports|EVENT]...",
@@ -150,7 +160,8 @@ static const struct row *find(const char *name, size_t n, bool *several)
 
 		if (!r->name)
 			continue;
-		if ((strlen(r->name) == n && !memcmp(r->name, name, n)) || (r->alias && strlen(r->alias) == n && !memcmp(r->alias, name, n))) {
+		if ((strlen(r->name) == n && !memcmp(r->name, name, n)) ||
+		    (r->alias && strlen(r->alias) == n && !memcmp(r->alias, name, n))) {
 			*several = false;
 			return r;
 		}
@@ -242,7 +253,8 @@ static bool collect(struct session *s, const char *line)
 /* Whatever command moves: undo comes back to where it found the machine. */
 static bool run_row(struct session *s, const struct row *row, const char *args)
 {
-	struct vcpu_place before = vcpu_where(s->machine), after, *more = realloc(s->trail, (s->ntrail + 1) * sizeof *more);
+	struct vcpu_place before = vcpu_where(s->machine), after,
+			  *more = realloc(s->trail, (s->ntrail + 1) * sizeof *more);
 	bool moves = more && row->run != do_undo, ok;
 	unsigned trail = s->ntrail;
 
@@ -252,7 +264,8 @@ static bool run_row(struct session *s, const struct row *row, const char *args)
 		more[s->ntrail++] = before;
 	ok = row->run(s, args);
 	after = vcpu_where(s->machine);
-	if (moves && s->ntrail == trail + 1 && after.instructions == before.instructions && after.steps == before.steps && after.ns == before.ns)
+	if (moves && s->ntrail == trail + 1 && after.instructions == before.instructions &&
+	    after.steps == before.steps && after.ns == before.ns)
 		s->ntrail = trail;
 	return ok;
 }
@@ -276,7 +289,10 @@ bool command(struct session *s, const char *line)
 		return complaint(s, "what is this? %s (help tells what there is)", line);
 	found = find(line, n, &several);
 	if (!found || several)
-		return complaint(s, several ? "more than one command begins with %.*s" : "there is no command %.*s (help tells what there is)", (int)n, line);
+		return complaint(s,
+				 several ? "more than one command begins with %.*s"
+					 : "there is no command %.*s (help tells what there is)",
+				 (int)n, line);
 	for (line += n; *line == ' '; line++)
 		;
 	args = needed(strdup(line)); /* a stop's commands may replace what it came from */

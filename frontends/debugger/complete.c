@@ -89,7 +89,8 @@ static void offer_registers(struct session *s)
 {
 	for (int i = 0; vcpu_register_name(i); i++)
 		offer(s, vcpu_register_name(i));
-	offer_words(s, "pc sp eax ebx ecx edx esi edi esp ebp eip eflags address value size write by icount ns processor");
+	offer_words(s,
+		    "pc sp eax ebx ecx edx esi edi esp ebp eip eflags address value size write by icount ns processor");
 	for (const struct variable *x = s->variables; x; x = x->next)
 		offer(s, x->name);
 }
@@ -148,8 +149,9 @@ static bool complete_member(struct session *s, const char *line, const char *wor
 
 	while (name > line && (isalnum((unsigned char)name[-1]) || name[-1] == '_'))
 		name--;
-	dot = name > line && name[-1] == '.' ? name - 1 : name > line + 1 && name[-1] == '>' && name[-2] == '-' ? name - 2 :
-		NULL;
+	dot = name > line && name[-1] == '.'                          ? name - 1
+	      : name > line + 1 && name[-1] == '>' && name[-2] == '-' ? name - 2
+								      : NULL;
 	if (!dot)
 		return false;
 	text = object_begin(line, dot);

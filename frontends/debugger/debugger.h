@@ -112,7 +112,8 @@ struct session {
 	struct line listed;          /* around which list did it last; its file is NULL: it did not, at this place */
 	int listed_first, listed_last;
 	unsigned frame;              /* selected */
-	uint64_t scope;              /* an expression is only being tried, as if the machine stood at this address; 0: it is not */
+	/* an expression is only being tried, as if the machine stood at this address; 0: it is not */
+	uint64_t scope;
 	struct value *history;       /* $1, $2 ... */
 	unsigned nhistory;
 	struct variable *variables;
@@ -128,7 +129,8 @@ struct session {
 	bool no_files;               /* commands open none */
 	bool quit;
 	volatile bool interrupted;   /* Ctrl-C */
-	bool (*stop_wanted)(void *user); /* asked every now and then while a command goes on; NULL: nobody is to be asked */
+	/* asked every now and then while a command goes on; NULL: nobody is to be asked */
+	bool (*stop_wanted)(void *user);
 	void *user;
 	unsigned long rounds;        /* of loops, for that */
 };
@@ -140,13 +142,14 @@ bool command(struct session *s, const char *line);
 bool nested_command(struct session *s, const char *line); /* one that another command does */
 const char *command_name(unsigned i); /* the I-th; NULL: no more */
 const char *command_completes(const char *name, size_t n); /* its way, for complete.c; NULL: none */
-/* Commands print to TO; NULL: no more. Control characters are replaced by question marks, since names come from files and guests. False: no memory. */
+/* Commands print to TO; NULL: no more. Control characters are replaced by question marks, since names come from files
+ * and guests. False: no memory. */
 bool session_print_to(struct session *s, FILE *to);
 void session_end(struct session *s); /* free what S has but the machine */
 /* False, having said so. */
 bool complaint(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Shall the command end before it is done? For every loop whose length a line, the guest or a file decides: Ctrl-C; whoever is to be asked has had enough, or
- * has been told more than anybody reads. */
+/* Shall the command end before it is done? For every loop whose length a line, the guest or a file decides: Ctrl-C;
+ * whoever is to be asked has had enough, or has been told more than anybody reads. */
 bool enough(struct session *s);
 static inline const char *error_of(struct session *s) { return vcpu_error(s->machine); }
 /* A number at the beginning of TEXT. */
@@ -177,7 +180,8 @@ command_fn do_display, do_undisplay, info_display;
 /* ---- run.c ---- */
 
 uint64_t linear_rip(struct session *s);
-command_fn do_continue, do_reverse, do_stepi, do_stepi_back, do_step, do_step_back, do_next, do_next_back, do_nexti, do_nexti_back,
+command_fn do_continue, do_reverse, do_stepi, do_stepi_back, do_step, do_step_back, do_next, do_next_back, do_nexti,
+	do_nexti_back,
 	do_finish,
 	   do_finish_back, do_until, do_advance, do_goto, do_run, do_when, do_bookmark, do_undo;
 
@@ -213,7 +217,8 @@ command_fn do_watch, do_rwatch, do_awatch, do_pwatch, do_last_write;
 
 /* ---- symbols.c ---- */
 
-/* An ELF file, or lines "ADDRESS TYPE NAME" as System.map and /proc/kallsyms have, shifted by OFFSET (automatic: NULL). False, having said why. */
+/* An ELF file, or lines "ADDRESS TYPE NAME" as System.map and /proc/kallsyms have, shifted by OFFSET (automatic: NULL).
+ * False, having said why. */
 bool symbols_read(struct session *s, const char *path, const uint64_t *offset);
 /* SIZE 0: not known. ROOM: bytes that follow in its section, 0: not known. False: no memory. */
 bool symbol_add(struct session *s, uint64_t address, uint64_t size, uint64_t room, bool code, const char *name,
@@ -228,7 +233,8 @@ command_fn do_symbols;
 
 /* ---- kallsyms.c: the table that a Linux kernel has of itself, in the guest's memory ---- */
 bool kallsyms_read(struct session *s);
-/* An address in the kernel that the processor knows: where system calls or page faults enter. 0: none. *NAME, if not NULL, gets that symbol's name. */
+/* An address in the kernel that the processor knows: where system calls or page faults enter. 0: none. *NAME, if not
+ * NULL, gets that symbol's name. */
 uint64_t kernel_entry(struct session *s, const char *const **names);
 /* The value of FIELD of the running processor. */
 uint64_t processor_field(struct session *s, const char *field);
@@ -236,9 +242,11 @@ bool field_value(struct session *s, const char *part, const char *field, unsigne
 
 /* ---- type.c, value.c, assign.c, expr.c ---- */
 
-enum type_kind { TYPE_VOID, TYPE_INT, TYPE_BOOL, TYPE_CHAR, TYPE_FLOAT, TYPE_ENUM, TYPE_POINTER, TYPE_ARRAY, TYPE_STRUCT, TYPE_FUNCTION };
+enum type_kind { TYPE_VOID, TYPE_INT, TYPE_BOOL, TYPE_CHAR, TYPE_FLOAT, TYPE_ENUM, TYPE_POINTER, TYPE_ARRAY,
+	TYPE_STRUCT, TYPE_FUNCTION };
 struct type;
-struct member { const char *name; const struct type *type; uint64_t offset; unsigned bit, bits; /* bits 0: no bit field */ };
+struct member { const char *name; const struct type *type; uint64_t offset; unsigned bit, bits;
+	/* bits 0: no bit field */ };
 struct type {
 	enum type_kind kind;
 	const char *name;            /* NULL: it has none */
@@ -265,7 +273,9 @@ struct value {
 	bool in_memory;              /* at `address'; else `bits' is all of it */
 	uint64_t address, bits;
 	unsigned bit, nbits;
-	uint64_t base;               /* of a register that counts from a segment's base, as RIP does in real mode: an address made of the value has it added */
+	/* of a register that counts from a segment's base, as RIP does in real mode: an address made of the value has
+	 * it added */
+	uint64_t base;
 };
 
 /* What `set $name = ...' makes. */
@@ -303,11 +313,13 @@ void value_json_members(struct session *s, const struct value *v); /* type and v
 /* TO becomes FROM; then it is what is there. False, having complained. */
 bool value_assign(struct session *s, struct value *to, const struct value *from);
 command_fn do_set;
-/* All of *TEXT up to its end or, if that is given, to a character of STOP outside of parentheses; *TEXT moves behind it. */
+/* All of *TEXT up to its end or, if that is given, to a character of STOP outside of parentheses; *TEXT moves behind
+ * it. */
 bool evaluate(struct session *s, const char **text, struct value *v);
 /* Digits of an address: 16 in long mode, 8 else. For printf's "0x%0*". */
 int address_digits(struct session *s);
-/* The same as a number: what an address is wanted for. $rip, $rsp and $rbp, plus or minus something, are linear here, whatever the mode. */
+/* The same as a number: what an address is wanted for. $rip, $rsp and $rbp, plus or minus something, are linear here,
+ * whatever the mode. */
 bool address(struct session *s, const char **text, uint64_t *value);
 
 /* ---- history.c ---- */
@@ -421,7 +433,8 @@ command_fn do_page, do_explain;
 void explain_page(struct session *s, uint64_t linear);
 /* One instruction, as text; how long it is, 0: nothing is mapped there. */
 unsigned instruction_text(struct session *s, uint64_t address, char *text, size_t size);
-unsigned instruction_text_as(struct session *s, uint64_t address, uint64_t bits, char *text, size_t size); /* in code of BITS */
+/* in code of BITS */
+unsigned instruction_text_as(struct session *s, uint64_t address, uint64_t bits, char *text, size_t size);
 void disassemble_next(struct session *s); /* the instruction that is next */
 uint64_t disassemble(struct session *s, uint64_t address, unsigned count); /* where the next one begins */
 /* The walk to LINEAR, entry by entry; how many there are, at most 5. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Devices in words: what their registers mean, by the data sheets. All fields are there, too: `info PART' shows them behind. */
+/* Devices in words: what their registers mean, by the data sheets. All fields are there, too: `info PART' shows them
+ * behind. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,8 @@ static void pic(struct session *s, const char *part)
 /* Intel 8254: 1.193182 MHz; a count of 0 is 65536. */
 static void pit(struct session *s, const char *part)
 {
-	static const char *const modes[] = { "interrupt on terminal count", "one-shot", "rate generator", "square wave", "software strobe",
+	static const char *const modes[] = { "interrupt on terminal count", "one-shot", "rate generator", "square wave",
+		"software strobe",
 		"hardware strobe" };
 	static const char *const uses[] = { "IRQ 0", "refresh", "speaker" };
 	char name[64];
@@ -67,13 +69,15 @@ static void pit(struct session *s, const char *part)
 		if (!field(s, part, 0, name))
 			fprintf(s->out, ", stands still\n");
 		else
-			fprintf(s->out, ", count %u: %.3f %s\n", count ? count : 65536, mode == 2 || mode == 3 ? 1193181.8 / (count ? count : 65536) :
-				(count ? count : 65536) / 1193.1818,
+			fprintf(s->out, ", count %u: %.3f %s\n", count ? count : 65536,
+				mode == 2 || mode == 3 ? 1193181.8 / (count ? count : 65536)
+						       : (count ? count : 65536) / 1193.1818,
 				mode == 2 || mode == 3 ? "Hz" : "ms");
 	}
 }
 
-static const char *const deliveries[8] = { "", ", lowest priority", ", SMI", ", reserved", ", NMI", ", INIT", ", reserved",
+static const char *const deliveries[8] = { "", ", lowest priority", ", SMI", ", reserved", ", NMI", ", INIT",
+	", reserved",
 	", ExtINT (the 8259's)" };
 
 /* SDM vol. 3, figure 11-8. */
@@ -84,7 +88,8 @@ static void apic(struct session *s, const char *part)
 	uint64_t svr = field(s, part, 0, "svr");
 	bool any = false;
 
-	fprintf(s->out, "APIC ID %u, %s, task priority %u\n", (unsigned)field(s, part, 0, "id"), svr >> 8 & 1 ? "enabled" : "disabled",
+	fprintf(s->out, "APIC ID %u, %s, task priority %u\n", (unsigned)field(s, part, 0, "id"), svr >> 8 & 1
+		? "enabled" : "disabled",
 		(unsigned)field(s, part, 0, "tpr") >> 4);
 	for (unsigned i = 0; i < 6; i++) {
 		unsigned lvt = (unsigned)field(s, part, i, "lvt");
@@ -93,7 +98,8 @@ static void apic(struct session *s, const char *part)
 		if (lvt >> 16 & 1)
 			fprintf(s->out, "masked\n");
 		else
-			fprintf(s->out, "vector 0x%02x%s%s%s\n", lvt & 0xff, i ? deliveries[lvt >> 8 & 7] : "", i ? "" : ", ", i ? "" : timers[lvt >> 17 & 3]);
+			fprintf(s->out, "vector 0x%02x%s%s%s\n", lvt & 0xff, i ? deliveries[lvt >> 8 & 7] : "",
+				i ? "" : ", ", i ? "" : timers[lvt >> 17 & 3]);
 	}
 	for (unsigned k = 0; k < 2; k++)
 		for (unsigned i = 0; i < 8; i++) {
@@ -101,13 +107,16 @@ static void apic(struct session *s, const char *part)
 
 			for (unsigned b = 0; b < 32; b++)
 				if (bits >> b & 1)
-					fprintf(s->out, "%svector 0x%02x %s", any ? ", " : "", 32 * i + b, k ? "in service" : "requested"), any = true;
+					fprintf(s->out, "%svector 0x%02x %s", any ? ", " : "", 32 * i + b,
+						k ? "in service" : "requested"),
+						any = true;
 		}
 	if (any)
 		fputc('\n', s->out);
 }
 
-/* Intel 82093AA, redirection table: 63-56 destination, 16 masked, 15 level, 14 remote IRR, 13 active low, 11 logical, 10-8 delivery, 7-0 vector */
+/* Intel 82093AA, redirection table: 63-56 destination, 16 masked, 15 level, 14 remote IRR, 13 active low, 11 logical,
+ * 10-8 delivery, 7-0 vector */
 static void ioapic(struct session *s, const char *part)
 {
 	for (unsigned i = 0; i < 24; i++) {
@@ -115,9 +124,11 @@ static void ioapic(struct session *s, const char *part)
 
 		if (e >> 16 & 1)
 			continue;
-		fprintf(s->out, "pin %2u: vector 0x%02x%s, %s, active %s, to %s 0x%02x%s\n", i, (unsigned)(e & 0xff), deliveries[e >> 8 & 7],
+		fprintf(s->out, "pin %2u: vector 0x%02x%s, %s, active %s, to %s 0x%02x%s\n", i, (unsigned)(e & 0xff),
+			deliveries[e >> 8 & 7],
 			e >> 15 & 1 ? "level" : "edge",
-			e >> 13 & 1 ? "low" : "high", e >> 11 & 1 ? "logical" : "APIC", (unsigned)(e >> 56), e >> 14 & 1 ? ", in service" : "");
+			e >> 13 & 1 ? "low" : "high", e >> 11 & 1 ? "logical" : "APIC", (unsigned)(e >> 56), e >> 14 & 1
+			? ", in service" : "");
 	}
 	fprintf(s->out, "the other pins are masked\n");
 }
@@ -126,17 +137,22 @@ static void ioapic(struct session *s, const char *part)
 static void uart(struct session *s, const char *part)
 {
 	static const char *const parities[] = { "N", "O", "N", "E", "N", "1", "N", "0" };
-	unsigned lcr = (unsigned)field(s, part, 0, "lcr"), divisor = (unsigned)field(s, part, 0, "divisor"), ier = (unsigned)field(s, part, 0,
+	unsigned lcr = (unsigned)field(s, part, 0, "lcr"), divisor = (unsigned)field(s, part, 0, "divisor"),
+		ier = (unsigned)field(s, part, 0,
 		"ier"),
 		mcr = (unsigned)field(s, part, 0, "mcr");
 
-	fprintf(s->out, "%u baud, %u%s%s; FIFOs %s; interrupts:%s%s%s%s%s%s%s%s\n", divisor ? 115200 / divisor : 115200, 5 + (lcr & 3),
+	fprintf(s->out, "%u baud, %u%s%s; FIFOs %s; interrupts:%s%s%s%s%s%s%s%s\n", divisor ? 115200 / divisor : 115200,
+		5 + (lcr & 3),
 		parities[lcr >> 3 & 7],
-		lcr & 4 ? lcr & 3 ? "2" : "1.5" : "1", field(s, part, 0, "fcr") & 1 ? "on" : "off", ier & 1 ? " received" : "", ier & 2 ?
+		lcr & 4 ? lcr & 3 ? "2" : "1.5" : "1", field(s, part, 0, "fcr") & 1 ? "on" : "off", ier & 1
+		? " received" : "", ier & 2 ?
 			" transmitter empty" : "",
-		ier & 4 ? " line status" : "", ier & 8 ? " modem status" : "", ier & 15 ? "" : " none", mcr & 1 ? "; DTR" : "", mcr & 2 ? ", RTS" : "",
+		ier & 4 ? " line status" : "", ier & 8 ? " modem status" : "", ier & 15 ? "" : " none", mcr & 1
+		? "; DTR" : "", mcr & 2 ? ", RTS" : "",
 		mcr & 16 ? "; loopback" : "");
-	fprintf(s->out, "%u bytes received wait to be read, %u more to be received\n", (unsigned)field(s, part, 0, "count"), (unsigned)field(s,
+	fprintf(s->out, "%u bytes received wait to be read, %u more to be received\n",
+		(unsigned)field(s, part, 0, "count"), (unsigned)field(s,
 		part, 0, "queue_count"));
 }
 
@@ -145,9 +161,11 @@ static void rtc(struct session *s, const char *part)
 {
 	unsigned b = (unsigned)field(s, part, 11, "cmos"), rate = (unsigned)field(s, part, 10, "cmos") & 15;
 
-	fprintf(s->out, "%" PRIu64 " seconds since 1970; periodic rate %u%s%s%s%s; %s, %s hours\n", field(s, part, 0, "seconds"), rate ?
+	fprintf(s->out, "%" PRIu64 " seconds since 1970; periodic rate %u%s%s%s%s; %s, %s hours\n",
+		field(s, part, 0, "seconds"), rate ?
 		65536 >> rate : 0, b & 0x40 ? ", interrupting" : "",
-		b & 0x20 ? "; alarm" : "", b & 0x10 ? "; update interrupts" : "", b & 0x80 ? "; being set" : "", b & 4 ? "binary" : "BCD", b & 2 ?
+		b & 0x20 ? "; alarm" : "", b & 0x10 ? "; update interrupts" : "", b & 0x80 ? "; being set" : "", b & 4
+		? "binary" : "BCD", b & 2 ?
 			"24" : "12");
 }
 
@@ -160,7 +178,8 @@ bool device_words(struct session *s, const char *part)
 	uint64_t value;
 
 	for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
-		if (strlen(words[i].name) == n && !strncmp(words[i].name, part, n) && field_value(s, part, i == 0 ? "out" : i == 1 ? "port61" :
+		if (strlen(words[i].name) == n && !strncmp(words[i].name, part, n) &&
+			field_value(s, part, i == 0 ? "out" : i == 1 ? "port61" :
 			i == 2 ? "svr" : i == 3 ?
 				"lines" : i == 4 ? "lcr" : "nmi_masked", 0, &value)) {
 			words[i].print(s, part);

@@ -52,7 +52,8 @@ static bool is_sse(const unsigned char *code)
 		prefix |= (*code & 0xf0) != 0x40;
 	if (*code++ != 0x0f)
 		return false;
-	return (*code >= 0x10 && *code <= 0x17) || (*code >= 0x28 && *code <= 0x2f) || (*code >= 0x50 && *code <= 0x5f) ||
+	return (*code >= 0x10 && *code <= 0x17) || (*code >= 0x28 && *code <= 0x2f) ||
+		(*code >= 0x50 && *code <= 0x5f) ||
 		*code == 0xc2 || *code == 0xc6 ||
 		(prefix && ((*code >= 0x60 && *code <= 0x7f) || *code >= 0xd0));
 }
@@ -62,7 +63,8 @@ static void undefined(struct words *w, const unsigned char *code)
 	uint64_t cr0 = get(w, VCPU_CR0), cr4 = get(w, VCPU_CR4);
 
 	if (is_sse(code) && (cr0 & 4 || !(cr4 & 0x200)))
-		say(w, "an SSE instruction, but %s", cr0 & 4 ? "CR0.EM is set" : "CR4.OSFXSR is clear: SSE has not been enabled");
+		say(w, "an SSE instruction, but %s",
+		    cr0 & 4 ? "CR0.EM is set" : "CR4.OSFXSR is clear: SSE has not been enabled");
 	else if (code[0] == 0x0f && code[1] == 0x0b)
 		say(w, "UD2, which compilers put where execution must not come");
 	else
@@ -79,7 +81,9 @@ static void paged(struct words *w, const struct vcpu_fault *f, uint64_t rip)
 		size_t n = vcpu_read_physical(w->machine, rip - 3, code, sizeof code);
 
 		if (n == 3 && code[0] == 0x0f && code[1] == 0x22 && (code[2] & 0xf8) == 0xc0)
-			say(w, "paging is on, and the page of the next instruction itself, %08" PRIx64 ", is not mapped", f->cr2);
+			say(w,
+			    "paging is on, and the page of the next instruction itself, %08" PRIx64 ", is not mapped",
+			    f->cr2);
 		else
 			say(w, "the guest has jumped to %" PRIx64 ", %s%s", f->cr2, not,
 				rip < 0x1000 ? ": a null function pointer, or a RET to 0" : "");
@@ -108,7 +112,8 @@ static bool iret(struct words *w, const struct vcpu_fault *f, const unsigned cha
 	size = bits == 64 ? wide ? 8 : 4 : (bits == 32) != wide ? 4 : 2;
 	for (unsigned i = 0; i < 3; i++)
 		vcpu_read_linear(w->machine, at + i * size, &frame[i], size);
-	say(w, "IRET found CS %04" PRIx64 ", EIP %08" PRIx64 ", EFLAGS %08" PRIx64 " on the stack: %s", frame[1] & 0xffff,
+	say(w, "IRET found CS %04" PRIx64 ", EIP %08" PRIx64 ", EFLAGS %08" PRIx64 " on the stack: %s",
+		frame[1] & 0xffff,
 		frame[0], frame[2],
 		f->why ? f->why : "no such frame");
 	return true;
@@ -138,7 +143,8 @@ static void through_idt(struct words *w, const struct vcpu_fault *f)
 	if (!(f->error & 1))
 		say(w, "INT %u: ", vector);
 	else if (vector >= 8 && vector < 16)
-		say(w, "IRQ %u came through vector %u, an exception's: the 8259 has not been remapped; ", vector - 8, vector);
+		say(w, "IRQ %u came through vector %u, an exception's: the 8259 has not been remapped; ", vector - 8,
+		    vector);
 	else
 		say(w, "an interrupt came through vector %u: ", vector);
 	idt(w, vector, f->why ? f->why : "it is no gate");
@@ -158,8 +164,9 @@ static void protection(struct words *w, const struct vcpu_fault *f, const unsign
 		say(w, "at CPL %" PRIu64 " needs the kernel's stack, and there is no TSS: LTR has not been executed",
 			get(w, VCPU_CPL));
 	} else if (!iret(w, f, code)) {
-		say(w, "%s", get(w, VCPU_CPL) == 3 && (has(f, "CPL") || has(f, "ring 0")) ? "a privileged instruction at CPL 3" :
-			names[f->vector]);
+		say(w, "%s",
+		    get(w, VCPU_CPL) == 3 && (has(f, "CPL") || has(f, "ring 0")) ? "a privileged instruction at CPL 3"
+										 : names[f->vector]);
 		if (f->error & 0xfff8)
 			say(w, ", selector %04" PRIx32, f->error & 0xfffc);
 		if (f->why)
@@ -174,8 +181,10 @@ static void first(struct words *w, const struct vcpu_fault *f)
 
 	vcpu_read_linear(w->machine, rip, code, sizeof code - 1);
 	if (rip < 0x400 && f->vector != 14 && get(w, VCPU_CR0) & 1)
-		say(w, "the guest runs at address %" PRIx64 ": a call through a null pointer, or a RET to 0; it came to %s", rip,
-			f->text);
+		say(w,
+		    "the guest runs at address %" PRIx64
+		    ": a call through a null pointer, or a RET to 0; it came to %s",
+		    rip, f->text);
 	else if (f->vector == 0)
 		say(w, "a division by zero, or a quotient that its register cannot hold");
 	else if (f->vector == 6)
@@ -209,7 +218,8 @@ static void handler(struct words *w, const struct vcpu_fault *f, unsigned vector
 	else if (f->error & 2)
 		say(w, "its handler cannot be entered: IDT entry %u: %s", vector, f->why ? f->why : f->text);
 	else if (f->error & 0xfff8)
-		say(w, "its handler cannot be entered: selector %04" PRIx32 " in IDT entry %u: %s", f->error & 0xfffc, vector,
+		say(w, "its handler cannot be entered: selector %04" PRIx32 " in IDT entry %u: %s", f->error & 0xfffc,
+			vector,
 			f->why ? f->why : f->text);
 	else
 		say(w, "its handler cannot be entered: %s", f->text);
@@ -282,11 +292,13 @@ bool diagnosis_asleep(vcpu *machine, const vcpu_debug *debug, bool for_ever, cha
 				i < 8 ? "" : " and A0h");
 			return true;
 		}
-	if (for_ever || field(debug, "apic0", "lvt", LINT0) & LVT_MASKED) /* no device runs; the guest does without the 8259 */
+	if (for_ever || field(debug, "apic0", "lvt",
+		LINT0) & LVT_MASKED) /* no device runs; the guest does without the 8259 */
 		held = 0;
 	for (unsigned i = 0; i < 16; i++)
 		if (held & 1u << i) {
-			say(&w, "IRQ %u is requested, but masked at the 8259: bit %u of port %s", i, i % 8, i < 8 ? "21h" : "A1h");
+			say(&w, "IRQ %u is requested, but masked at the 8259: bit %u of port %s", i, i % 8,
+			    i < 8 ? "21h" : "A1h");
 			return true;
 		}
 	if (for_ever)

@@ -94,7 +94,8 @@ bool do_display(struct session *s, const char *args)
 	if (*text)
 		return complaint(s, "what is this behind the expression? %s", text);
 	new = needed(malloc(sizeof *new));
-	*new = (struct display){ ++s->last_display, needed(strndup(args, n)), needed(strdup(expression)), memory, NULL };
+	*new = (struct display){ ++s->last_display, needed(strndup(args, n)), needed(strdup(expression)), memory,
+		NULL };
 	*last(s) = new;
 	json_open(s, "displays", '[');
 	show(s, new);

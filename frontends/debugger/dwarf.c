@@ -13,7 +13,8 @@
 
 static char *no_path;
 static const Dwfl_Callbacks callbacks = {
-	.find_elf = dwfl_build_id_find_elf, .find_debuginfo = dwfl_standard_find_debuginfo, .section_address = dwfl_offline_section_address,
+	.find_elf = dwfl_build_id_find_elf, .find_debuginfo = dwfl_standard_find_debuginfo,
+		.section_address = dwfl_offline_section_address,
 	.debuginfo_path = &no_path,
 };
 
@@ -52,14 +53,18 @@ static void add_names(struct dwarf *d, Dwarf_Die *unit, Dwarf_Addr bias)
 	do {
 		const char *name = dwarf_diename(&die);
 
-		if (dwarf_hasattr(&die, DW_AT_declaration) || (name && !add_name(d, (struct name){ name, die, bias, false })))
+		if (dwarf_hasattr(&die, DW_AT_declaration) ||
+		    (name && !add_name(d, (struct name){ name, die, bias, false })))
 			continue;
 		if (dwarf_tag(&die) == DW_TAG_enumeration_type)
 			add_enumerators(d, &die, bias);
 	} while (!dwarf_siblingof(&die, &die));
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const struct name *)a)->name, ((const struct name *)b)->name); }
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct name *)a)->name, ((const struct name *)b)->name);
+}
 
 bool dwarf_open(struct session *s, const char *path, uint64_t offset)
 {
@@ -160,7 +165,8 @@ static bool complete(struct session *s, struct type *t)
 		Dwarf_Attribute a;
 		uint64_t at;
 
-		if (dwarf_tag(&die) != DW_TAG_member || !dwarf_formref_die(dwarf_attr(&die, DW_AT_type, &a), &type) || !(m = add_member(t)))
+		if (dwarf_tag(&die) != DW_TAG_member || !dwarf_formref_die(dwarf_attr(&die, DW_AT_type, &a), &type) ||
+		    !(m = add_member(t)))
 			continue;
 		m->name = dwarf_diename(&die);
 		m->type = dwarf_type_of(s, &type);
@@ -190,7 +196,8 @@ static void enumerators(struct type *t, Dwarf_Die *whole)
 		Dwarf_Sword n;
 		struct member *m;
 
-		if (dwarf_tag(&die) == DW_TAG_enumerator && dwarf_attr(&die, DW_AT_const_value, &a) && !dwarf_formsdata(&a, &n) &&
+		if (dwarf_tag(&die) == DW_TAG_enumerator && dwarf_attr(&die, DW_AT_const_value, &a) &&
+			!dwarf_formsdata(&a, &n) &&
 			(m = add_member(t)) != NULL) {
 			m->name = dwarf_diename(&die);
 			m->offset = (uint64_t)n;
@@ -228,7 +235,8 @@ static const struct type *array_of(struct session *s, Dwarf_Die *dimension, cons
 static struct type *base_type(struct session *s, Dwarf_Die *die)
 {
 	static const char *const names[][2] = {
-		{ "short int", "short" }, { "short unsigned int", "unsigned short" }, { "long int", "long" }, { "long unsigned int", "unsigned long" },
+		{ "short int", "short" }, { "short unsigned int", "unsigned short" }, { "long int", "long" },
+			{ "long unsigned int", "unsigned long" },
 		{ "long long int", "long long" }, { "long long unsigned int", "unsigned long long" },
 	};
 	uint64_t encoding = number_of(die, DW_AT_encoding, DW_ATE_unsigned), size = number_of(die, DW_AT_byte_size, 0);
@@ -395,7 +403,8 @@ static const struct type *type_of_die(struct session *s, Dwarf_Die *die)
 const struct type *dwarf_type(struct session *s, const char *name)
 {
 	static const struct { const char *word; int tag; } kinds[] = {
-		{ "struct ", DW_TAG_structure_type }, { "union ", DW_TAG_union_type }, { "enum ", DW_TAG_enumeration_type },
+		{ "struct ", DW_TAG_structure_type }, { "union ", DW_TAG_union_type },
+			{ "enum ", DW_TAG_enumeration_type },
 	};
 	int tag = DW_TAG_typedef;
 	struct name *n;
@@ -436,10 +445,14 @@ static bool is_of(enum dwarf_kind kind, int tag)
 static void declare(struct session *s, struct name *n, char *text, size_t size)
 {
 	int tag = dwarf_tag(&n->die);
-	const struct type *t = tag == DW_TAG_variable || tag == DW_TAG_typedef ? dwarf_target(s, &n->die) : dwarf_type_of(s,
+	const struct type *t = tag == DW_TAG_variable || tag == DW_TAG_typedef ? dwarf_target(s, &n->die)
+		: dwarf_type_of(s,
 		&n->die);
-	const char *before = tag == DW_TAG_typedef ? "typedef " : (tag == DW_TAG_variable || tag == DW_TAG_subprogram) &&
-		!dwarf_hasattr_integrate(&n->die, DW_AT_external) ? "static " : "";
+	const char *before = tag == DW_TAG_typedef ? "typedef "
+			     : (tag == DW_TAG_variable || tag == DW_TAG_subprogram) &&
+					     !dwarf_hasattr_integrate(&n->die, DW_AT_external)
+				     ? "static "
+				     : "";
 	bool named = tag == DW_TAG_variable || tag == DW_TAG_subprogram || tag == DW_TAG_typedef;
 	char rest[512];
 
@@ -508,7 +521,8 @@ void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds,
 
 #else /* without libdw there are symbols, and nothing else */
 
-bool dwarf_open(struct session *s, const char *path, uint64_t offset) { (void)s, (void)path, (void)offset; return false; }
+bool dwarf_open(struct session *s, const char *path, uint64_t offset) { (void)s, (void)path, (void)offset; return false;
+	}
 void dwarf_each(struct session *s, enum dwarf_kind kind, bool (*wanted)(void *user, const char *name),
 	void (*each)(void *user, const char *name, const char *file, int line, const char *declaration), void *user)
 {

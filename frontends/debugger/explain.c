@@ -31,9 +31,11 @@ unsigned walk_to(struct session *s, uint64_t linear, struct walk_entry out[5])
 
 		if (wide && !lma && level == 2)
 			index &= 3;
-		*e = (struct walk_entry){ names[level], index, (unsigned)level, table + (uint64_t)index * size, 0, false, false };
+		*e = (struct walk_entry){ names[level], index, (unsigned)level, table + (uint64_t)index * size, 0,
+			false, false };
 		e->missing = vcpu_read_physical(v, e->at, &e->value, size) != size;
-		e->leaf = level == 0 || (e->value & 0x80 && level < 3 && (wide || cr4 & CR4_PSE) && !(wide && !lma && level == 2));
+		e->leaf = level == 0 ||
+			  (e->value & 0x80 && level < 3 && (wide || cr4 & CR4_PSE) && !(wide && !lma && level == 2));
 		if (e->missing || !(e->value & 1) || e->leaf)
 			break;
 		table = e->value & (wide ? 0xffffffffff000 : 0xfffff000);
@@ -45,8 +47,10 @@ static void entry_bits(struct session *s, const struct walk_entry *e, bool wide)
 {
 	uint64_t v = e->value;
 
-	fprintf(s->out, "%s, %s, %s%s%s%s%s\n", v & 1 ? "present" : "NOT PRESENT", v & 2 ? "writable" : "read-only", v & 4 ? "user" : "supervisor",
-		v & 0x20 ? ", accessed" : "", e->leaf && v & 0x40 ? ", dirty" : "", e->leaf && v & 0x100 ? ", global" : "",
+	fprintf(s->out, "%s, %s, %s%s%s%s%s\n", v & 1 ? "present" : "NOT PRESENT", v & 2 ? "writable" : "read-only",
+		v & 4 ? "user" : "supervisor",
+		v & 0x20 ? ", accessed" : "", e->leaf && v & 0x40 ? ", dirty" : "", e->leaf && v & 0x100 ? ", global"
+		: "",
 		wide && v >> 63 ? ", no execution" : "");
 }
 
@@ -72,7 +76,8 @@ void explain_page(struct session *s, uint64_t linear)
 	} else if (e) {
 		uint64_t mask = ((uint64_t)1 << (12 + (wide ? 9 : 10) * e->level)) - 1;
 
-		fprintf(s->out, "physical %" PRIx64 ", in a page of %" PRIu64 " KiB\n", (e->value & 0xffffffffff000 & ~mask) | (linear & mask),
+		fprintf(s->out, "physical %" PRIx64 ", in a page of %" PRIu64 " KiB\n",
+			(e->value & 0xffffffffff000 & ~mask) | (linear & mask),
 			(mask + 1) >> 10);
 	}
 }
@@ -107,22 +112,26 @@ unsigned instruction_text_as(struct session *s, uint64_t address, uint64_t bits,
 	ZydisDecodedInstruction in;
 	ZydisFormatter formatter;
 	ZydisDecoder decoder;
-	uint64_t offset = base ? (uint32_t)(address - base) : address; /* targets of jumps are offsets in CS, as the guest has them */
+	/* targets of jumps are offsets in CS, as the guest has them */
+	uint64_t offset = base ? (uint32_t)(address - base) : address;
 
 	ZydisDecoderInit(&decoder, bits == 64 ? ZYDIS_MACHINE_MODE_LONG_64 : bits == 32 ? ZYDIS_MACHINE_MODE_LEGACY_32 :
 		vcpu_get(s->machine, VCPU_CR0) & 1 ? ZYDIS_MACHINE_MODE_LEGACY_16 : ZYDIS_MACHINE_MODE_REAL_16,
 		bits == 64 ? ZYDIS_STACK_WIDTH_64 : bits == 32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
 	ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
 	if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) {
-		ZydisFormatterFormatInstruction(&formatter, &in, operands, in.operand_count_visible, text, size, offset, NULL);
+		ZydisFormatterFormatInstruction(&formatter, &in, operands, in.operand_count_visible, text, size, offset,
+			NULL);
 		for (unsigned i = 0; i < in.operand_count_visible; i++) {
 			char name[128];
 			uint64_t to;
 
 			if ((operands[i].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && operands[i].imm.is_relative) ||
-			    (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[i].mem.base == ZYDIS_REGISTER_RIP))
+			    (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+			    operands[i].mem.base == ZYDIS_REGISTER_RIP))
 				if (ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&in, &operands[i], offset, &to)))
-					snprintf(text + strlen(text), size - strlen(text), "%s", symbol_text(s, to + base, name, sizeof name));
+					snprintf(text + strlen(text), size - strlen(text), "%s",
+						 symbol_text(s, to + base, name, sizeof name));
 		}
 		return in.length;
 	}
@@ -139,7 +148,8 @@ static unsigned print_instruction(struct session *s, uint64_t address, char *tex
 	char name[128];
 
 	if (len)
-		fprintf(s->out, "%s 0x%0*" PRIx64 "%s %s\n", address == linear_rip(s) ? "=>" : "  ", address_digits(s), address,
+		fprintf(s->out, "%s 0x%0*" PRIx64 "%s %s\n", address == linear_rip(s) ? "=>" : "  ", address_digits(s),
+			address,
 			symbol_text(s, address, name, sizeof name), text);
 	else
 		fprintf(s->out, "0x%0*" PRIx64 ": not mapped\n", address_digits(s), address);
@@ -162,7 +172,8 @@ uint64_t disassemble(struct session *s, uint64_t address, unsigned count)
 		char text[256];
 		unsigned len;
 
-		if (count > 1 && dwarf_line(s, address, &line) && (line.line != before.line || strcmp(line.name, before.name))) {
+		if (count > 1 && dwarf_line(s, address, &line) &&
+		    (line.line != before.line || strcmp(line.name, before.name))) {
 			fprintf(s->out, "%s:%d\n", line.name, line.line);
 			before = line;
 		}

@@ -107,7 +107,8 @@ static bool element(struct parser *p, struct value *v)
 	if (!parse_accept(p, "]"))
 		return complaint(p->s, "a ] is missing: %s", p->at);
 	if (t->kind == TYPE_ARRAY && v->in_memory) {
-		*v = (struct value){ .type = t->to, .held = v->held, .in_memory = true, .address = v->address + i * stride(t) };
+		*v = (struct value){ .type = t->to, .held = v->held, .in_memory = true, .address = v->address +
+			i * stride(t) };
 		return true;
 	}
 	if (!value_number(p->s, v, &at))
@@ -159,7 +160,8 @@ static bool unary_of(struct parser *p, char operator, struct value *v)
 	}
 	if (!value_number(p->s, v, &n))
 		return false;
-	set_number(p, v, operator == '-' ? -n : operator == '~' ? ~n : !n, operator == '!' || operator == '-' || v->type->is_signed);
+	set_number(p, v, operator == '-' ? -n : operator == '~' ? ~n : !n, operator == '!' || operator == '-' ||
+		v->type->is_signed);
 	return true;
 }
 
@@ -229,7 +231,8 @@ static bool unary(struct parser *p, struct value *v)
 }
 
 static const struct { const char *text; int level; } operators[] = {
-	{ "||", 0 }, { "&&", 1 }, { "|", 2 }, { "^", 3 }, { "&", 4 }, { "==", 5 }, { "!=", 5 }, { "<=", 6 }, { ">=", 6 }, { "<<", 7 }, { ">>", 7 },
+	{ "||", 0 }, { "&&", 1 }, { "|", 2 }, { "^", 3 }, { "&", 4 }, { "==", 5 }, { "!=", 5 }, { "<=", 6 },
+		{ ">=", 6 }, { "<<", 7 }, { ">>", 7 },
 	{ "<", 6 }, { ">", 6 }, { "@", 8 }, { "+", 9 }, { "-", 9 }, { "*", 10 }, { "/", 10 }, { "%", 10 },
 };
 enum { OPERATORS = sizeof operators / sizeof *operators };
@@ -300,7 +303,8 @@ static bool apply(struct parser *p, const char *operator, struct value *a, struc
 		if (is_signed && y == UINT64_MAX)
 			n = *operator == '/' ? -x : 0;
 		else if (is_signed)
-			n = *operator == '/' ? (uint64_t)((int64_t)x / (int64_t)y) : (uint64_t)((int64_t)x % (int64_t)y);
+			n = *operator == '/' ? (uint64_t)((int64_t)x / (int64_t)y)
+				: (uint64_t)((int64_t)x % (int64_t)y);
 		else
 			n = *operator == '/' ? x / y : x % y;
 		break;
@@ -310,19 +314,25 @@ static bool apply(struct parser *p, const char *operator, struct value *a, struc
 	case '=': n = x == y; break;
 	case '!': n = x != y; break;
 	case '<':
-		n = operator[1] == '<' ? y < 64 ? x << y : 0 : operator[1] == '=' ? is_signed ? (int64_t)x <= (int64_t)y : x <= y :
-			is_signed ? (int64_t)x < (int64_t)y : x < y;
+		n = operator[1] == '<' ? y < 64 ? x << y : 0 :
+		    operator[1] == '=' ? is_signed ? (int64_t)x <= (int64_t)y : x <= y
+		    : is_signed        ? (int64_t)x < (int64_t)y
+				       : x<y;
 		break;
 	default:
-		n = operator[1] == '>' ? y >= 64 ? 0 : is_signed ? (uint64_t)((int64_t)x >> y) : x >> y : operator[1] == '=' ?
+		n = operator[1] == '>' ? y >= 64 ? 0 : is_signed ? (uint64_t)((int64_t)x >> y) : x >> y
+		: operator[1] == '=' ?
 			is_signed ? (int64_t)x >= (int64_t)y : x >= y : is_signed ? (int64_t)x > (int64_t)y : x > y;
 	}
 	if (pointer && *operator == '-' && b->type->kind == TYPE_POINTER) {
-		set_number(p, a, stride(pointer) > INT64_MAX ? 0 : (uint64_t)((int64_t)n / (int64_t)stride(pointer)), true);
+		set_number(p, a, stride(pointer) > INT64_MAX ? 0 : (uint64_t)((int64_t)n / (int64_t)stride(pointer)),
+			   true);
 	} else if (pointer && (*operator == '+' || *operator == '-')) {
-		*a = (struct value){ .type = pointer->kind == TYPE_POINTER ? pointer : type_pointer(p->s, pointer->to), .bits = n };
+		*a = (struct value){ .type = pointer->kind == TYPE_POINTER ? pointer : type_pointer(p->s, pointer->to),
+			.bits = n };
 	} else {
-		bool truth = strchr("=!", *operator) || (operator[1] && *operator != '<' && *operator != '>') || (strchr("<>", *operator) &&
+		bool truth = strchr("=!", *operator) || (operator[1] && *operator != '<' && *operator != '>') ||
+			(strchr("<>", *operator) &&
 			operator[1] != *operator);
 
 		set_number(p, a, n, truth || is_signed);
@@ -332,7 +342,8 @@ static bool apply(struct parser *p, const char *operator, struct value *a, struc
 	return true;
 }
 
-/* Operators of LEVEL and those that bind closer. Where no operator follows, the expression ends: `watch a 8' has two. */
+/* Operators of LEVEL and those that bind closer. Where no operator follows, the expression ends: `watch a 8' has two.
+ * */
 static bool binary(struct parser *p, int level, struct value *v)
 {
 	int i;

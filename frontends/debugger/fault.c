@@ -43,8 +43,11 @@ static void why_paged(struct session *s, uint32_t error, uint64_t cr2)
 	uint64_t cr0 = vcpu_get(s->machine, VCPU_CR0), cr4 = vcpu_get(s->machine, VCPU_CR4);
 	bool said = false;
 
-	fprintf(s->out, "%s of linear address %" PRIx64 " by %s\n", error & PF_I ? "instruction fetch" : error & PF_W ? "write" : "read", cr2,
-		error & PF_U ? "user code (CPL 3)" : "the supervisor");
+	fprintf(s->out, "%s of linear address %" PRIx64 " by %s\n",
+		error & PF_I   ? "instruction fetch"
+		: error & PF_W ? "write"
+			       : "read",
+		cr2, error & PF_U ? "user code (CPL 3)" : "the supervisor");
 	explain_page(s, cr2);
 	if (!n)
 		return;
@@ -56,23 +59,29 @@ static void why_paged(struct session *s, uint32_t error, uint64_t cr2)
 	if (error & PF_RSVD)
 		fprintf(s->out, "because an entry has a bit set that is reserved (4.7, RSVD)\n");
 	if (error & PF_PK)
-		fprintf(s->out, "because PKRU forbids it for protection key %u (4.6.2)\n", (unsigned)(e->value >> 59 & 15));
+		fprintf(s->out, "because PKRU forbids it for protection key %u (4.6.2)\n",
+			(unsigned)(e->value >> 59 & 15));
 	for (unsigned i = 0; i < n; i++) {
 		e = &walk[i];
 		if (error & PF_U && !(e->value & 4))
-			fprintf(s->out, "because the %s has bit 2 (U/S) clear: it is the supervisor's\n", e->name), said = true;
+			fprintf(s->out, "because the %s has bit 2 (U/S) clear: it is the supervisor's\n", e->name),
+				said = true;
 		if (error & PF_W && !(e->value & 2) && (error & PF_U || cr0 & 0x10000))
-			fprintf(s->out, "because the %s has bit 1 (R/W) clear%s\n", e->name, error & PF_U ? "" : ", and CR0.WP is set"), said = true;
+			fprintf(s->out, "because the %s has bit 1 (R/W) clear%s\n", e->name,
+				error & PF_U ? "" : ", and CR0.WP is set"),
+				said = true;
 		if (error & PF_I && e->value >> 63)
 			fprintf(s->out, "because the %s has bit 63 (XD) set\n", e->name), said = true;
 	}
 	if (!said && !(error & (PF_U | PF_RSVD | PF_PK)) && e->value & 4) {
 		if (error & PF_I && cr4 & 0x100000)
-			fprintf(s->out, "because it is a user page, and CR4.SMEP forbids the supervisor to execute it (4.6)\n");
+			fprintf(s->out,
+				"because it is a user page, and CR4.SMEP forbids the supervisor to execute it (4.6)\n");
 		else if (cr4 & 0x200000)
 			fprintf(s->out, "because it is a user page, and CR4.SMAP forbids the supervisor to touch it with EFLAGS.AC clear (4.6)\n");
 	} else if (!said && !(error & (PF_RSVD | PF_PK))) {
-		fprintf(s->out, "the tables allow it now: they were changed since, or the TLB had an older entry (4.10.4)\n");
+		fprintf(s->out,
+			"the tables allow it now: they were changed since, or the TLB had an older entry (4.10.4)\n");
 	}
 }
 
@@ -80,16 +89,21 @@ static void why_paged(struct session *s, uint32_t error, uint64_t cr2)
 
 static const char *segment_kind(unsigned type)
 {
-	return type & 8 ? type & 4 ? type & 2 ? "readable conforming code" : "conforming code" : type & 2 ? "readable code" : "code that is not readable" :
-		type & 2 ? "writable data" : "read-only data";
+	return type & 8   ? type & 4   ? type & 2 ? "readable conforming code" : "conforming code"
+			    : type & 2 ? "readable code"
+				       : "code that is not readable"
+	       : type & 2 ? "writable data"
+			  : "read-only data";
 }
 
 /* The descriptor that the error code names, as it is now. */
 static void which_selector(struct session *s, uint32_t error)
 {
-	static const char *const system[16] = { "reserved", "an available 16-bit TSS", "an LDT", "a busy 16-bit TSS", "a 16-bit call gate",
+	static const char *const system[16] = { "reserved", "an available 16-bit TSS", "an LDT", "a busy 16-bit TSS",
+		"a 16-bit call gate",
 		"a task gate",
-		"a 16-bit interrupt gate", "a 16-bit trap gate", "reserved", "an available TSS", "reserved", "a busy TSS", "a call gate", "reserved",
+		"a 16-bit interrupt gate", "a 16-bit trap gate", "reserved", "an available TSS", "reserved",
+		"a busy TSS", "a call gate", "reserved",
 		"an interrupt gate", "a trap gate" };
 	bool wide = vcpu_get(s->machine, VCPU_EFER) & 0x400, idt = error & 2, ldt = !idt && error & 4;
 	unsigned index = error >> 3 & 0x1fff, size = idt && wide ? 16 : 8, type;
@@ -97,16 +111,19 @@ static void which_selector(struct session *s, uint32_t error)
 		limit = vcpu_get(s->machine, idt ? VCPU_IDTR_LIMIT : ldt ? VCPU_LDTR_LIMIT : VCPU_GDTR_LIMIT), d = 0;
 	const char *table = idt ? "IDT" : ldt ? "LDT" : "GDT";
 
-	fprintf(s->out, "error code %04x: %s %s %x of the %s%s (6.13)\n", error, idt ? "gate" : "selector", idt ? "number" : "index", index, table,
+	fprintf(s->out, "error code %04x: %s %s %x of the %s%s (6.13)\n", error, idt ? "gate" : "selector",
+		idt ? "number" : "index", index, table,
 		error & 1 ? ", while something from outside was delivered (EXT)" : "");
 	if ((uint64_t)index * size + size - 1 > limit) {
-		fprintf(s->out, "the %s ends at %" PRIx64 " (limit), and the descriptor would be at %x\n", table, limit, index * size);
+		fprintf(s->out, "the %s ends at %" PRIx64 " (limit), and the descriptor would be at %x\n", table, limit,
+			index * size);
 	} else if (vcpu_read_linear(s->machine, base + (uint64_t)index * size, &d, 8) != 8) {
 		fprintf(s->out, "the %s at %" PRIx64 " is not mapped there\n", table, base);
 	} else {
 		type = d >> 40 & 15;
-		fprintf(s->out, "the descriptor is %016" PRIx64 ": %s, DPL %u, %s; CPL is %u\n", d, d >> 44 & 1 ? segment_kind(type) : system[type],
-			(unsigned)(d >> 45 & 3), d >> 47 & 1 ? "present" : "NOT PRESENT", (unsigned)vcpu_get(s->machine, VCPU_CPL));
+		fprintf(s->out, "the descriptor is %016" PRIx64 ": %s, DPL %u, %s; CPL is %u\n", d,
+			d >> 44 & 1 ? segment_kind(type) : system[type], (unsigned)(d >> 45 & 3),
+			d >> 47 & 1 ? "present" : "NOT PRESENT", (unsigned)vcpu_get(s->machine, VCPU_CPL));
 	}
 }
 
@@ -138,15 +155,19 @@ static void which_operand(struct session *s, const ZydisDecodedInstruction *in, 
 	}
 	snprintf(limit, sizeof limit, "seg[%c%c].limit", seg[0] & ~32, seg[1] & ~32);
 	snprintf(attr, sizeof attr, "seg[%c%c].attr", seg[0] & ~32, seg[1] & ~32);
-	fprintf(s->out, "its operand of %u bytes is at %s:%" PRIx64 "; the segment: selector %04" PRIx64 ", limit %" PRIx64 ", attributes %" PRIx64 "\n", o->size / 8, seg, at,
-		register_value(s, o->mem.segment), processor_field(s, limit), processor_field(s, attr));
+	fprintf(s->out,
+		"its operand of %u bytes is at %s:%" PRIx64 "; the segment: selector %04" PRIx64 ", limit %" PRIx64
+		", attributes %" PRIx64 "\n",
+		o->size / 8, seg, at, register_value(s, o->mem.segment), processor_field(s, limit),
+		processor_field(s, attr));
 }
 
 static void why_instruction(struct session *s, uint64_t rip, unsigned vector)
 {
 	unsigned char code[15] = { 0 };
 	size_t len = vcpu_read_linear(s->machine, rip, code, sizeof code);
-	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), cr0 = vcpu_get(s->machine, VCPU_CR0), cr4 = vcpu_get(s->machine, VCPU_CR4);
+	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), cr0 = vcpu_get(s->machine, VCPU_CR0),
+		cr4 = vcpu_get(s->machine, VCPU_CR4);
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction in;
 	ZydisDecoder decoder;
@@ -160,13 +181,16 @@ static void why_instruction(struct session *s, uint64_t rip, unsigned vector)
 		return;
 	}
 	if (vector == 6) {
-		if (in.mnemonic == ZYDIS_MNEMONIC_UD2 || in.mnemonic == ZYDIS_MNEMONIC_UD1 || in.mnemonic == ZYDIS_MNEMONIC_UD0)
+		if (in.mnemonic == ZYDIS_MNEMONIC_UD2 || in.mnemonic == ZYDIS_MNEMONIC_UD1 ||
+		    in.mnemonic == ZYDIS_MNEMONIC_UD0)
 			fprintf(s->out, "because that is what this instruction is for (Linux: BUG() or WARN())\n");
 		else if (in.mnemonic == ZYDIS_MNEMONIC_VMCALL || in.mnemonic == ZYDIS_MNEMONIC_VMMCALL)
 			fprintf(s->out, "because no hypervisor is there to take the call (vol. 3, 30.3, VMCALL): the guest asks one without looking "
 				"at CPUID.1:ECX[31]\n");
-		else if (in.meta.isa_ext >= ZYDIS_ISA_EXT_SSE && strstr(ZydisISAExtGetString(in.meta.isa_ext), "SSE") && (cr0 & 4 || !(cr4 & 0x200)))
-			fprintf(s->out, "because %s (vol. 3, 13.1)\n", cr0 & 4 ? "CR0.EM is set" : "CR4.OSFXSR is clear: no one has enabled SSE");
+		else if (in.meta.isa_ext >= ZYDIS_ISA_EXT_SSE && strstr(ZydisISAExtGetString(in.meta.isa_ext), "SSE") &&
+			 (cr0 & 4 || !(cr4 & 0x200)))
+			fprintf(s->out, "because %s (vol. 3, 13.1)\n",
+				cr0 & 4 ? "CR0.EM is set" : "CR4.OSFXSR is clear: no one has enabled SSE");
 		else if (strstr(ZydisISAExtGetString(in.meta.isa_ext), "AVX") && !(cr4 & 0x40000))
 			fprintf(s->out, "because CR4.OSXSAVE is clear: no one has enabled AVX (vol. 3, 13.1)\n");
 		else
@@ -175,8 +199,9 @@ static void why_instruction(struct session *s, uint64_t rip, unsigned vector)
 		return;
 	}
 	if (in.mnemonic == ZYDIS_MNEMONIC_RDMSR || in.mnemonic == ZYDIS_MNEMONIC_WRMSR)
-		fprintf(s->out, "ECX is %" PRIx64 ", EDX:EAX %08" PRIx64 ":%08" PRIx64 "\n", vcpu_get(s->machine, VCPU_RCX) & 0xffffffff,
-			vcpu_get(s->machine, VCPU_RDX) & 0xffffffff, vcpu_get(s->machine, VCPU_RAX) & 0xffffffff);
+		fprintf(s->out, "ECX is %" PRIx64 ", EDX:EAX %08" PRIx64 ":%08" PRIx64 "\n",
+			vcpu_get(s->machine, VCPU_RCX) & 0xffffffff, vcpu_get(s->machine, VCPU_RDX) & 0xffffffff,
+			vcpu_get(s->machine, VCPU_RAX) & 0xffffffff);
 	for (unsigned i = 0; i < in.operand_count; i++)
 		if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[i].mem.type == ZYDIS_MEMOP_TYPE_MEM)
 			which_operand(s, &in, &operands[i]);
@@ -191,15 +216,18 @@ static void why_debug(struct session *s, uint64_t dr6)
 {
 	for (unsigned i = 0; i < 4; i++)
 		if (dr6 >> i & 1)
-			fprintf(s->out, "breakpoint %u of the guest's own, at %" PRIx64 " (DR6.B%u)\n", i, vcpu_get(s->machine, (int)(VCPU_DR0 + i)), i);
+			fprintf(s->out, "breakpoint %u of the guest's own, at %" PRIx64 " (DR6.B%u)\n", i,
+				vcpu_get(s->machine, (int)(VCPU_DR0 + i)), i);
 	if (dr6 & 0x4000)
 		fprintf(s->out, "a single step: TF was set (DR6.BS)\n");
 	if (dr6 & 0x2000)
 		fprintf(s->out, "an access to a debug register with DR7.GD set (DR6.BD)\n");
 }
 
-/* The machine stands before the instruction that has raised it. WHY: the check that failed; NULL: the vector says all. */
-static void explain_fault(struct session *s, unsigned vector, uint32_t error, uint64_t cr2, uint64_t dr6, const char *why)
+/* The machine stands before the instruction that has raised it. WHY: the check that failed; NULL: the vector says all.
+ * */
+static void explain_fault(struct session *s, unsigned vector, uint32_t error, uint64_t cr2, uint64_t dr6,
+			  const char *why)
 {
 	uint64_t cr0 = vcpu_get(s->machine, VCPU_CR0);
 
@@ -250,17 +278,21 @@ static void name_interrupt(struct session *s, const struct vcpu_debug_stop *stop
 
 static void name_exception(struct session *s, unsigned vector)
 {
-	fprintf(s->out, "vector %u, %s: %s (SDM vol. 3, %s)\n", vector, vector < 32 && vectors[vector].name ? vectors[vector].name : "an exception",
+	fprintf(s->out, "vector %u, %s: %s (SDM vol. 3, %s)\n", vector,
+		vector < 32 && vectors[vector].name ? vectors[vector].name : "an exception",
 		vector < 32 && vectors[vector].text ? vectors[vector].text : "of no known meaning",
 		vector < 32 && vectors[vector].section ? vectors[vector].section : "6.3");
 }
 
-/* The handler at whose entry the machine stands, of whatever kind; else the last exception or INT instruction below vector 32. */
+/* The handler at whose entry the machine stands, of whatever kind; else the last exception or INT instruction below
+ * vector 32. */
 static struct vcpu_debug_stop last_event(struct session *s, struct vcpu_place here)
 {
-	struct vcpu_debug_stop stop = vcpu_debug_last_event(s->debug, VCPU_EVENT_EXCEPTION | VCPU_EVENT_INTERRUPT, 0, 255);
+	struct vcpu_debug_stop stop =
+		vcpu_debug_last_event(s->debug, VCPU_EVENT_EXCEPTION | VCPU_EVENT_INTERRUPT, 0, 255);
 
-	if (stop.what == VCPU_DEBUG_EVENT && (stop.place.instructions != here.instructions || stop.place.steps != here.steps) &&
+	if (stop.what == VCPU_DEBUG_EVENT &&
+	    (stop.place.instructions != here.instructions || stop.place.steps != here.steps) &&
 	    (stop.event != VCPU_EVENT_EXCEPTION || stop.address > 31))
 		stop = vcpu_debug_last_event(s->debug, VCPU_EVENT_EXCEPTION, 0, 31);
 	return stop;
@@ -277,7 +309,9 @@ static bool explain_last(struct session *s)
 		if (stop.what == VCPU_DEBUG_ERROR)
 			return complaint(s, "%s", error_of(s));
 		vcpu_debug_seek(s->debug, here);
-		return complaint(s, stop.what == VCPU_DEBUG_START ? "there has been no exception, as far back as is known" : "the search was ended");
+		return complaint(s, stop.what == VCPU_DEBUG_START
+					    ? "there has been no exception, as far back as is known"
+					    : "the search was ended");
 	}
 	vcpu_select(s->machine, vcpu_running(s->machine));
 	cr2 = vcpu_get(s->machine, VCPU_CR2);
@@ -310,10 +344,12 @@ bool do_explain(struct session *s, const char *args)
 		fprintf(s->out, "%s\n", cause);
 	fprintf(s->out, "a triple fault: nobody took the last of these, and the processor has shut down (SDM vol. 3, 6.15, Interrupt 8)\n");
 	for (unsigned i = 0; i < n && i < 8; i++) {
-		fprintf(s->out, "vector %u at %04x:%" PRIx64 "%s: %s\n", faults[i].vector, faults[i].cs, faults[i].rip, symbol_text(s, faults[i].rip,
+		fprintf(s->out, "vector %u at %04x:%" PRIx64 "%s: %s\n", faults[i].vector, faults[i].cs, faults[i].rip,
+			symbol_text(s, faults[i].rip,
 			text, sizeof text),
 			faults[i].text);
-		explain_fault(s, faults[i].vector, faults[i].has_error ? faults[i].error : 0, faults[i].cr2, 0, faults[i].why);
+		explain_fault(s, faults[i].vector, faults[i].has_error ? faults[i].error : 0, faults[i].cr2, 0,
+			      faults[i].why);
 	}
 	return true;
 }

@@ -197,7 +197,8 @@ static void print_saved(struct session *s, const struct frame *f, const struct f
 
 		if (reg < 0 || !up->saved[i] || up->saved[i] == f->saved[i])
 			continue;
-		fprintf(s->out, "%s%s at 0x%" PRIx64, n++ ? ", " : " Saved registers:\n  ", register_text(reg, bits), up->saved[i]);
+		fprintf(s->out, "%s%s at 0x%" PRIx64, n++ ? ", " : " Saved registers:\n  ", register_text(reg, bits),
+			up->saved[i]);
 		json_hex(s, register_text(reg, bits), up->saved[i]);
 	}
 	json_close(s);
@@ -218,7 +219,8 @@ bool info_frame(struct session *s, const char *args)
 	struct line line;
 
 	(void)args;
-	fprintf(s->out, "Stack level %u, frame at 0x%" PRIx64 ":\n %s = 0x%" PRIx64, s->frame, called ? up.sp : 0, pc, f.pc);
+	fprintf(s->out, "Stack level %u, frame at 0x%" PRIx64 ":\n %s = 0x%" PRIx64, s->frame, called ? up.sp : 0, pc,
+		f.pc);
 	json_open(s, "frame", '{');
 	json_number(s, "level", s->frame);
 	json_hex(s, pc, f.pc);

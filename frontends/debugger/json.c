@@ -127,7 +127,8 @@ void json_line(struct session *s, uint64_t pc)
 
 static void put_stop(struct session *s)
 {
-	static const char *const what[] = { "machine", "breakpoint", "watchpoint", "event", "there", "start", "end", "error" };
+	static const char *const what[] = { "machine", "breakpoint", "watchpoint", "event",
+					    "there",   "start",      "end",        "error" };
 	const struct vcpu_debug_stop *stop = &s->last;
 
 	json_open(s, "stop", '{');

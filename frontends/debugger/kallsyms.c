@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Linux's table of its own symbols, found in the guest's memory: right whatever the kernel is, and wherever it has moved itself.
+/* Linux's table of its own symbols, found in the guest's memory: right whatever the kernel is, and wherever it has
+ * moved itself.
  *
  *   kallsyms_offsets        s32 each: below 0, the address is relative_base - 1 - offset; else it is the address (a per-CPU variable)
  *   kallsyms_relative_base  an address [these two to 6.3 here, since 6.4 at the end]
@@ -11,15 +12,16 @@
  *   kallsyms_token_table    256 strings
  *   kallsyms_token_index    u16: where in the table each is
  *
- * All aligned to a pointer. What is looked for is the part of the token table that is known: the digits stand for themselves; and a number that as many
- * names follow as it says, with markers that fit them. */
+ * All aligned to a pointer. What is looked for is the part of the token table that is known: the digits stand for
+ * themselves; and a number that as many names follow as it says, with markers that fit them. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "debugger.h"
 
-enum { KERNEL_MAX = 128 << 20, BLOCK = 4096, COUNT_MIN = 500, COUNT_MAX = 1 << 20, NAME_MAX_LINUX = 512, LOOKED_AT_MAX = 1 << 28 };
+enum { KERNEL_MAX = 128 << 20, BLOCK = 4096, COUNT_MIN = 500, COUNT_MAX = 1 << 20, NAME_MAX_LINUX = 512,
+	LOOKED_AT_MAX = 1 << 28 };
 
 /* ---- where the kernel is ---- */
 
@@ -56,7 +58,8 @@ uint64_t processor_field(struct session *s, const char *field)
 
 uint64_t kernel_entry(struct session *s, const char *const **names)
 {
-	static const char *const calls[] = { "entry_SYSCALL_64", "system_call", NULL }, *const faults[] = { "asm_exc_page_fault", "page_fault",
+	static const char *const calls[] = { "entry_SYSCALL_64", "system_call", NULL },
+		*const faults[] = { "asm_exc_page_fault", "page_fault",
 		NULL };
 	bool wide = vcpu_get(s->machine, VCPU_EFER) & 0x400;
 	unsigned size = wide ? 16 : 8;
@@ -66,7 +69,8 @@ uint64_t kernel_entry(struct session *s, const char *const **names)
 		*names = lstar ? calls : faults;
 	if (lstar)
 		return lstar;
-	if (!(vcpu_get(s->machine, VCPU_CR0) >> 31) || vcpu_read_linear(s->machine, vcpu_get(s->machine, VCPU_IDTR_BASE) + 14 * size, gate,
+	if (!(vcpu_get(s->machine, VCPU_CR0) >> 31) ||
+		vcpu_read_linear(s->machine, vcpu_get(s->machine, VCPU_IDTR_BASE) + 14 * size, gate,
 		size) != size)
 		return 0;
 	return (gate[0] & 0xffff) | (gate[0] >> 32 & 0xffff0000) | gate[1] << 32;
@@ -83,7 +87,8 @@ static unsigned char *read_image(struct session *s, uint64_t *base, size_t *size
 		free(image);
 		return NULL;
 	}
-	for (*base = at; at - *base < KERNEL_MAX && vcpu_read_linear(s->machine, *base - large, &byte, 1); *base -= large)
+	for (*base = at; at - *base < KERNEL_MAX && vcpu_read_linear(s->machine, *base - large, &byte, 1);
+	     *base -= large)
 		;
 	for (end = *base; end - *base < KERNEL_MAX && holes < 8 * large; end += BLOCK) {
 		size_t n = vcpu_read_linear(s->machine, end, image + (end - *base), BLOCK);
@@ -198,7 +203,8 @@ static bool find_names(struct session *s, struct tables *t, unsigned pointer)
 {
 	for (size_t at = 0; at + 2 * pointer < t->size && t->looked_at < LOOKED_AT_MAX && !enough(s); at += pointer) {
 		t->count = u32(t, at);
-		if (t->count >= COUNT_MIN && t->count <= COUNT_MAX && (pointer == 4 || !u32(t, at + 4)) && names_fit(t, at + pointer, t->count,
+		if (t->count >= COUNT_MIN && t->count <= COUNT_MAX && (pointer == 4 || !u32(t, at + 4)) &&
+			names_fit(t, at + pointer, t->count,
 			pointer)) {
 			t->names = at + pointer;
 			return true;
@@ -248,7 +254,8 @@ static bool add_all(struct session *s, const struct tables *t, uint64_t base)
 		}
 		if (at >= t->size)
 			return false;
-		if (len > 1 && address >= base && !symbol_add(s, address, 0, 0, strchr("tTwW", name[0]), name + 1, len - 1))
+		if (len > 1 && address >= base &&
+		    !symbol_add(s, address, 0, 0, strchr("tTwW", name[0]), name + 1, len - 1))
 			return complaint(s, "out of memory");
 	}
 	return true;
@@ -269,8 +276,10 @@ bool kallsyms_read(struct session *s)
 	s->interrupted = false;
 	ok = find_tokens(s, &t) && find_names(s, &t, pointer) && find_offsets(&t, pointer, base);
 	if (!ok)
-		complaint(s, "there is no table of symbols in the %zu MiB from %" PRIx64 " (a Linux kernel has one with CONFIG_KALLSYMS)",
-			t.size >> 20, base);
+		complaint(s,
+			  "there is no table of symbols in the %zu MiB from %" PRIx64
+			  " (a Linux kernel has one with CONFIG_KALLSYMS)",
+			  t.size >> 20, base);
 	else if (add_all(s, &t, base))
 		fprintf(s->out, "%zu symbols from the guest's kernel at %" PRIx64 "\n", s->nsymbols - before, base);
 	symbols_sort(s);

@@ -54,7 +54,8 @@ static int find_line(Dwfl_Module *module, void **u, const char *n, Dwarf_Addr a,
 		Dwarf_Addr at;
 		int line;
 
-		if (dwfl_lineinfo(lines[i], &at, &line, NULL, NULL, NULL) && better(w, line, begins_statement(lines[i]), at)) {
+		if (dwfl_lineinfo(lines[i], &at, &line, NULL, NULL, NULL) &&
+		    better(w, line, begins_statement(lines[i]), at)) {
 			w->best = line;
 			w->statement = begins_statement(lines[i]);
 			w->at = at;
@@ -200,7 +201,8 @@ uint64_t dwarf_behind_prologue(struct session *s, uint64_t address)
 
 static Dwarf_Die *function_of(struct session *s, uint64_t address, Dwarf_Die *function, uint64_t *bias)
 {
-	Dwarf_Die *unit = s->dwarf && s->dwarf->dwfl ? dwfl_addrdie(s->dwarf->dwfl, address, bias) : NULL, *scopes = NULL;
+	Dwarf_Die *unit = s->dwarf && s->dwarf->dwfl ? dwfl_addrdie(s->dwarf->dwfl, address, bias) : NULL,
+		*scopes = NULL;
 	int n = unit ? dwarf_getscopes(unit, address - *bias, &scopes) : 0;
 	bool found = false;
 
@@ -257,7 +259,8 @@ bool dwarf_unit(struct session *s, uint64_t address, struct unit *u)
 	if (!unit)
 		return false;
 	dwarf_cu_die(unit->cu, &(Dwarf_Die){ 0 }, &version, NULL, NULL, NULL, NULL, NULL);
-	*u = (struct unit){ language(dwarf_srclang(unit)), dwarf_formstring(dwarf_attr(unit, DW_AT_producer, &a)), version };
+	*u = (struct unit){ language(dwarf_srclang(unit)), dwarf_formstring(dwarf_attr(unit, DW_AT_producer, &a)),
+		version };
 	return true;
 }
 

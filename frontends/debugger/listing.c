@@ -29,7 +29,8 @@ static void add_entry(void *user, const char *name, const char *file, int line, 
 
 	if (!(l->n & (l->n - 1)))
 		l->entries = needed(realloc(l->entries, (l->n ? 2 * l->n : 1) * sizeof *l->entries));
-	l->entries[l->n++] = (struct entry){ needed(strdup(name)), file ? file : "", line, needed(strdup(declaration)) };
+	l->entries[l->n++] = (struct entry){ needed(strdup(name)), file ? file : "", line,
+		needed(strdup(declaration)) };
 }
 
 static int by_file_and_name(const void *a, const void *b)
@@ -78,7 +79,8 @@ static void print_symbols(struct session *s, struct listing *l, bool code)
 
 		if (y->code != code || !wanted(l, y->name) || dwarf_knows(s, y->name))
 			continue;
-		fprintf(s->out, "%s0x%0*" PRIx64 "  %s\n", any ? "" : "\nNon-debugging symbols:\n", address_digits(s), y->address,
+		fprintf(s->out, "%s0x%0*" PRIx64 "  %s\n", any ? "" : "\nNon-debugging symbols:\n", address_digits(s),
+			y->address,
 			y->name);
 		any = true;
 		json_open(s, NULL, '{');

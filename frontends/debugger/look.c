@@ -135,7 +135,8 @@ static void print_field(void *user, const char *part, const char *field, unsigne
 		fprintf(w->s->out, index ? "%s[%u] = %" PRIx64 "\n" : "%s%.0u = %" PRIx64 "\n", field, index, value);
 }
 
-static bool info_state(struct session *s, const char *args) { (void)args; vcpu_state_parts(s->machine, print_part, s); return true; }
+static bool info_state(struct session *s, const char *args) { (void)args; vcpu_state_parts(s->machine, print_part, s);
+	return true; }
 
 static bool info_symbol(struct session *s, const char *args)
 {
@@ -157,7 +158,8 @@ static bool info_processors(struct session *s, const char *args)
 	(void)args;
 	for (unsigned i = 0; i < vcpu_processors(s->machine); i++) {
 		vcpu_select(s->machine, i);
-		fprintf(s->out, "%c %u  0x%0*" PRIx64 "%s\n", i == selected ? '*' : ' ', i, address_digits(s), linear_rip(s),
+		fprintf(s->out, "%c %u  0x%0*" PRIx64 "%s\n", i == selected ? '*' : ' ', i, address_digits(s),
+			linear_rip(s),
 			symbol_text(s, linear_rip(s), text, sizeof text));
 	}
 	vcpu_select(s->machine, selected);
@@ -208,7 +210,8 @@ bool do_info(struct session *s, const char *args)
 	for (unsigned i = 0; !*args && i < INFOS; i++)
 		fprintf(s->out, "info %-12s %s\n", infos[i].name, infos[i].text);
 	if (!*args) {
-		fprintf(s->out, "info PART         what it remembers, field by field; info state lists them: pic, pit ...\n");
+		fprintf(s->out,
+			"info PART         what it remembers, field by field; info state lists them: pic, pit ...\n");
 		return true;
 	}
 	for (unsigned i = 0; i < INFOS; i++)
@@ -216,7 +219,8 @@ bool do_info(struct session *s, const char *args)
 			return infos[i].run(s, rest);
 	device_words(s, args);
 	vcpu_debug_fields(s->debug, print_field, &wanted);
-	for (unsigned i = 0; !wanted.any && i < INFOS; i++) /* no part has this name: the first of these that begins so */
+	/* no part has this name: the first of these that begins so */
+	for (unsigned i = 0; !wanted.any && i < INFOS; i++)
 		if (!strncmp(infos[i].name, args, n))
 			return infos[i].run(s, rest);
 	return wanted.any || complaint(s, "there is nothing called %s: info tells what there is", args);

@@ -196,7 +196,8 @@ static const char *recording_name(int argc, char **argv)
 		return NULL;
 	memcpy(words, argv, (size_t)argc * sizeof *words);
 	opterr = 0;
-	while ((c = getopt_long(argc, words, "", options, NULL)) != -1 && c != '?' && recording_option(&recording, c, optarg))
+	while ((c = getopt_long(argc, words, "", options, NULL)) != -1 && c != '?' &&
+	       recording_option(&recording, c, optarg))
 		;
 	name = c == -1 && optind == argc - 1 ? words[optind] : NULL;
 	optind = 0; /* as new */
@@ -205,7 +206,8 @@ static const char *recording_name(int argc, char **argv)
 	return name;
 }
 
-/* It reads all files that the user may read: sources, symbols, what a recording names. What it writes, and what it connects to, O names. */
+/* It reads all files that the user may read: sources, symbols, what a recording names. What it writes, and what it
+ * connects to, O names. */
 static bool enter_sandbox(const struct run_options *o)
 {
 	struct sandbox sandbox = { 0 };
@@ -228,7 +230,8 @@ static bool make(int argc, char **argv, int *status)
 	*status = STATUS_USAGE;
 	name = recording_name(argc, argv);
 	if (name) {
-		if (!enter_sandbox(&(struct run_options){ .no_sandbox = no_sandbox, .connects = recording_connects(&recording) }) ||
+		if (!enter_sandbox(&(struct run_options){ .no_sandbox = no_sandbox,
+							  .connects = recording_connects(&recording) }) ||
 		    !recording_open(&recording, name))
 			return false;
 		session.machine = vcpu_replay_machine(recording.replay, output, NULL, &error);
@@ -251,7 +254,8 @@ static bool make(int argc, char **argv, int *status)
 	if (session.machine)
 		session.debug = vcpu_debug_new(session.machine, recording.replay, &error);
 	if (!session.debug)
-		complain(recording.replay && !session.machine && error ? "%s (" RECORDING_HINT ")" : "%s", error ? error : "out of memory");
+		complain(recording.replay && !session.machine && error ? "%s (" RECORDING_HINT ")" : "%s",
+			 error ? error : "out of memory");
 	free(error);
 	return session.debug && (!magic || do_magic(&session, ""));
 }

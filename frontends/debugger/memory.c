@@ -9,7 +9,8 @@
 
 static size_t read_at(struct session *s, bool physical, uint64_t at, void *bytes, size_t size)
 {
-	return physical ? vcpu_read_physical(s->machine, at, bytes, size) : vcpu_read_linear(s->machine, at, bytes, size);
+	return physical ? vcpu_read_physical(s->machine, at, bytes, size)
+			: vcpu_read_linear(s->machine, at, bytes, size);
 }
 
 /* ---- x ---- */
@@ -18,7 +19,8 @@ static void print_label(struct session *s, uint64_t at, bool physical)
 {
 	char text[160];
 
-	fprintf(s->out, "0x%0*" PRIx64 "%s:", address_digits(s), at, physical ? "" : symbol_text(s, at, text, sizeof text));
+	fprintf(s->out, "0x%0*" PRIx64 "%s:", address_digits(s), at,
+		physical ? "" : symbol_text(s, at, text, sizeof text));
 }
 
 static bool print_element(struct session *s, uint64_t at, const struct examined *e)
@@ -31,8 +33,9 @@ static bool print_element(struct session *s, uint64_t at, const struct examined 
 		fputc('\n', s->out);
 		return complaint(s, "there is no memory at 0x%" PRIx64, at);
 	}
-	v = (struct value){ .type = type_basic(s, e->format == 'f' ? e->size == 4 ? "float" : "double" : types[e->size - 1]),
-		.bits = n };
+	v = (struct value){ .type = type_basic(s, e->format == 'f' ? e->size == 4 ? "float" : "double"
+								   : types[e->size - 1]),
+			    .bits = n };
 	fputc('\t', s->out);
 	if (e->format == 'x' || e->format == 'z')
 		fprintf(s->out, "0x%0*" PRIx64, (int)(2 * e->size), n);
@@ -192,8 +195,9 @@ static bool add_value(struct session *s, const char **args, unsigned size, struc
 	if (!value_number(s, &v, &n))
 		return false;
 	if (!size)
-		size = v.in_memory || v.type->size < 8 ? (unsigned)v.type->size : n + 0x80000000 <= UINT32_MAX || n <= UINT32_MAX ?
-			4 : 8;
+		size = v.in_memory || v.type->size < 8                   ? (unsigned)v.type->size
+		       : n + 0x80000000 <= UINT32_MAX || n <= UINT32_MAX ? 4
+									 : 8;
 	return add_bytes(s, p, &n, size);
 }
 
@@ -204,7 +208,8 @@ static bool find_next(struct session *s, const struct pattern *p, uint64_t *at, 
 	static unsigned char chunk[CHUNK];
 
 	while (*at < end && end - *at >= p->len && !enough(s)) {
-		size_t want = end - *at < sizeof chunk ? (size_t)(end - *at) : sizeof chunk, n = vcpu_read_linear(s->machine, *at,
+		size_t want = end - *at < sizeof chunk ? (size_t)(end - *at) : sizeof chunk,
+			n = vcpu_read_linear(s->machine, *at,
 			chunk, want);
 		unsigned char *found = memmem(chunk, n, p->bytes, p->len);
 

@@ -42,7 +42,9 @@ void set_number(struct parser *p, struct value *v, uint64_t n, bool is_signed)
 
 const struct type *parse_type(struct parser *p)
 {
-	static const char *const words[] = { "unsigned", "signed", "long", "short", "int", "char", "const", "volatile" };
+	static const char *const words[] = {
+		"unsigned", "signed", "long", "short", "int", "char", "const", "volatile"
+	};
 	const char *start = p->at;
 	const struct type *t = NULL;
 	char name[256] = "", word[128];
@@ -62,7 +64,8 @@ const struct type *parse_type(struct parser *p)
 		for (i = 0; i < sizeof words / sizeof *words && strcmp(words[i], word); i++)
 			;
 		if (i < sizeof words / sizeof *words) {
-			is_unsigned |= i == 0, is_signed |= i == 1, longs += i == 2, is_short |= i == 3, is_char |= i == 5;
+			is_unsigned |= i == 0, is_signed |= i == 1, longs += i == 2, is_short |= i == 3,
+				is_char |= i == 5;
 			any |= i < 6;
 			p->at += n;
 			continue;
@@ -86,12 +89,14 @@ const struct type *parse_type(struct parser *p)
 			break;
 	}
 	if (any)
-		t = type_basic(p->s, is_char ? is_unsigned ? "unsigned char" : is_signed ? "signed char" : "char" : is_short ?
-			is_unsigned ?
-			"unsigned short" : "short" :
-			longs > 1 ? is_unsigned ? "unsigned long long" : "long long" : longs ? is_unsigned ? "unsigned long" : "long" :
-				is_unsigned ?
-				"unsigned int" : "int");
+		t = type_basic(p->s, is_char       ? is_unsigned ? "unsigned char"
+						     : is_signed ? "signed char"
+								 : "char"
+				     : is_short    ? is_unsigned ? "unsigned short" : "short"
+				     : longs > 1   ? is_unsigned ? "unsigned long long" : "long long"
+				     : longs       ? is_unsigned ? "unsigned long" : "long"
+				     : is_unsigned ? "unsigned int"
+						   : "int");
 	if (!t) {
 		p->at = start;
 		return NULL;
@@ -111,7 +116,8 @@ uint64_t linear_address(struct session *s, uint64_t offset, uint64_t base)
 /* The base of the segment that register NAME counts from. */
 static uint64_t base_of(struct session *s, const char *name)
 {
-	static const char *const of_code[] = { "rip", "eip", "ip" }, *const of_stack[] = { "rsp", "esp", "sp", "rbp", "ebp",
+	static const char *const of_code[] = { "rip", "eip", "ip" }, *const of_stack[] = { "rsp", "esp", "sp", "rbp",
+		"ebp",
 		"bp" };
 
 	if (vcpu_get(s->machine, VCPU_CODE_BITS) == 64)
@@ -132,10 +138,13 @@ static bool of_the_stop(struct parser *p, const char *name, struct value *v)
 	const struct vcpu_debug_stop *l = &s->last;
 	bool of_memory = l->what == VCPU_DEBUG_WATCH || (l->what == VCPU_DEBUG_EVENT &&
 		l->event & (VCPU_EVENT_MMIO | VCPU_EVENT_CR3));
-	const struct type *number = type_basic(s, "u64"), *data = type_address(s, type_basic(s, "void")), *code = type_code(s);
+	const struct type *number = type_basic(s, "u64"), *data = type_address(s, type_basic(s, "void")),
+			  *code = type_code(s);
 	const struct { const char *name; uint64_t value; const struct type *type; } all[] = {
-		{ "address", l->address, of_memory ? data : number }, { "value", l->value, number }, { "size", l->size, number },
-		{ "write", l->write, number }, { "by", l->rip, code }, { "icount", vcpu_instructions(s->machine), number },
+		{ "address", l->address, of_memory ? data : number }, { "value", l->value, number },
+			{ "size", l->size, number },
+		{ "write", l->write, number }, { "by", l->rip, code },
+			{ "icount", vcpu_instructions(s->machine), number },
 		{ "ns", vcpu_virtual_ns(s->machine), number }, { "processor", vcpu_running(s->machine), number },
 	};
 
@@ -177,7 +186,8 @@ static bool register_value(struct parser *p, const char *name, struct value *v)
 	if (reg < 0) { /* Model-specific registers and others have no number, but a field. */
 		snprintf(part, sizeof part, "cpu%u", vcpu_running(s->machine));
 		set_number(p, v, 0, false);
-		return field_value(s, part, name, 0, &v->bits) || complaint(s, "there is no such register or variable: $%s", name);
+		return field_value(s, part, name, 0, &v->bits) ||
+		       complaint(s, "there is no such register or variable: $%s", name);
 	}
 	*v = (struct value){ .type = register_type(s, reg), .base = base_of(s, name), .bits = vcpu_get(s->machine, reg),
 		.reg = reg + 1 };
@@ -281,14 +291,16 @@ bool parse_operand(struct parser *p, struct value *v)
 		size_t more = 1 + strspn(p->at + n + 1, "@"), all = n + more + parse_word_length(p->at + n + more);
 		char longer[256];
 
-		if (all < sizeof longer && snprintf(longer, sizeof longer, "%.*s", (int)all, p->at) && symbol_by_name(p->s, longer))
+		if (all < sizeof longer && snprintf(longer, sizeof longer, "%.*s", (int)all, p->at) &&
+		    symbol_by_name(p->s, longer))
 			memcpy(word, longer, (n = all) + 1);
 	}
 	p->at += n;
 	if (*word == '$' || *word == '%') {
 		/* The names of some have dots. */
-		while (*p->at == '.' && n + 1 < sizeof word && isalpha((unsigned char)p->at[1]) && isalpha((unsigned char)word[1]) &&
-			vcpu_register_by_name(word + 1) < 0 && !variable_by_name(p->s, word + 1, false)) {
+		while (*p->at == '.' && n + 1 < sizeof word && isalpha((unsigned char)p->at[1]) &&
+		       isalpha((unsigned char)word[1]) && vcpu_register_by_name(word + 1) < 0 &&
+		       !variable_by_name(p->s, word + 1, false)) {
 			size_t more = 1 + parse_word_length(p->at + 1);
 
 			if (n + more >= sizeof word)

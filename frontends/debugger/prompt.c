@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * With GNU readline (HAVE_READLINE), which is under GPL-3.0-or-later, the program vcpu-dbg as a whole is under that licence. */
+ * With GNU readline (HAVE_READLINE), which is under GPL-3.0-or-later, the program vcpu-dbg as a whole is under that
+ * licence. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +45,8 @@ static const char *sourced(const char *text)
 
 	text += strspn(text, " \t");
 	n = strcspn(text, " \t");
-	return n >= 2 && n < sizeof name && !strncmp(text, name, n) && text[n] ? text + n + strspn(text + n, " \t") : NULL;
+	return n >= 2 && n < sizeof name && !strncmp(text, name, n) && text[n] ? text + n + strspn(text + n, " \t")
+									       : NULL;
 }
 
 void prompt_allow(const char *text)
@@ -101,7 +103,9 @@ static void say(char kind, const void *text, size_t len, int fd)
 	struct msghdr message = { .msg_iov = data, .msg_iovlen = 2 };
 
 	if (fd >= 0) {
-		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof fd),
+						   .cmsg_level = SOL_SOCKET,
+						   .cmsg_type = SCM_RIGHTS };
 		memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
 		message.msg_control = control.bytes;
 		message.msg_controllen = sizeof control.bytes;
@@ -115,7 +119,9 @@ static char hear(int *fd)
 {
 	union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr header; } control = { 0 };
 	struct iovec data = { buffer, sizeof buffer - 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes
+	};
 	ssize_t n;
 
 	while ((n = recvmsg(wire, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
@@ -307,8 +313,9 @@ static void answer_completion(void)
 {
 	unsigned start, i;
 	int used = 0;
-	const char *name = sscanf(buffer + 1, "%u %u%n", &start, &i, &used) == 2 && used ? completes(buffer + 2 + used, start,
-		i) : NULL;
+	const char *name = sscanf(buffer + 1, "%u %u%n", &start, &i, &used) == 2 && used
+				   ? completes(buffer + 2 + used, start, i)
+				   : NULL;
 
 	say('c', name ? name : "", name ? strlen(name) : 0, -1);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The prompt, as a process of its own outside of the sandbox: it reads what the user types, and makes the files that the user's lines name. Whoever has
- * got hold of the debugger itself (the guest's memory, a symbol file, a recording are strangers') can make no other file. */
+/* The prompt, as a process of its own outside of the sandbox: it reads what the user types, and makes the files that
+ * the user's lines name. Whoever has got hold of the debugger itself (the guest's memory, a symbol file, a recording
+ * are strangers') can make no other file. */
 #ifndef PROMPT_H
 #define PROMPT_H
 

@@ -27,7 +27,8 @@ static void print_registers(struct session *s)
 
 	json_open(s, "registers", '{');
 	for (int i = 0; i < VCPU_REGISTERS; i++) {
-		fprintf(s->out, "%-8s %016" PRIx64 "%s", vcpu_register_name(i), vcpu_get(s->machine, i), i % 3 == 2 ? "\n" : "  ");
+		fprintf(s->out, "%-8s %016" PRIx64 "%s", vcpu_register_name(i), vcpu_get(s->machine, i),
+			i % 3 == 2 ? "\n" : "  ");
 		json_hex(s, vcpu_register_name(i), vcpu_get(s->machine, i));
 	}
 	json_close(s);
@@ -124,12 +125,15 @@ bool info_vectors(struct session *s, const char *args)
 
 bool do_creg(struct session *s, const char *args)
 {
-	static const struct bit cr0[] = { { 31, "PG" }, { 30, "CD" }, { 29, "NW" }, { 18, "AM" }, { 16, "WP" }, { 5, "NE" },
+	static const struct bit cr0[] = { { 31, "PG" }, { 30, "CD" }, { 29, "NW" }, { 18, "AM" }, { 16, "WP" },
+		{ 5, "NE" },
 		{ 4, "ET" }, { 3, "TS" }, { 2, "EM" },
 		{ 1, "MP" }, { 0, "PE" }, { 0, NULL } };
-	static const struct bit cr4[] = { { 23, "CET" }, { 22, "PKE" }, { 21, "SMAP" }, { 20, "SMEP" }, { 18, "OSXSAVE" },
+	static const struct bit cr4[] = { { 23, "CET" }, { 22, "PKE" }, { 21, "SMAP" }, { 20, "SMEP" },
+		{ 18, "OSXSAVE" },
 		{ 17, "PCIDE" }, { 16, "FSGSBASE" },
-		{ 14, "SMXE" }, { 13, "VMXE" }, { 12, "LA57" }, { 11, "UMIP" }, { 10, "OSXMMEXCPT" }, { 9, "OSFXSR" }, { 8, "PCE" },
+		{ 14, "SMXE" }, { 13, "VMXE" }, { 12, "LA57" }, { 11, "UMIP" }, { 10, "OSXMMEXCPT" }, { 9, "OSFXSR" },
+			{ 8, "PCE" },
 			{ 7, "PGE" }, { 6, "MCE" },
 		{ 5, "PAE" }, { 4, "PSE" }, { 3, "DE" }, { 2, "TSD" }, { 1, "PVI" }, { 0, "VME" }, { 0, NULL } };
 	static const struct bit efer[] = { { 14, "FFXSR" }, { 11, "NXE" }, { 10, "LMA" }, { 8, "LME" }, { 0, "SCE" },
@@ -170,7 +174,8 @@ static void print_segment_register(struct session *s, const char *name, uint64_t
 	else if (!(attr & 0x10))
 		fprintf(s->out, " %s\n", (attr & 15) == 2 ? "LDT" : "TSS");
 	else
-		fprintf(s->out, " %s%s, DPL %u\n", attr & 8 ? attr & 0x2000 ? "64-bit " : attr & 0x4000 ? "32-bit " : "16-bit " : "",
+		fprintf(s->out, " %s%s, DPL %u\n", attr & 8 ? attr & 0x2000 ? "64-bit " : attr & 0x4000 ? "32-bit "
+			: "16-bit " : "",
 			attr & 8 ? "code" :
 			attr & 2 ? "writable data" : "read-only data", attr >> 5 & 3);
 }
@@ -184,9 +189,10 @@ bool do_sreg(struct session *s, const char *args)
 	(void)args;
 	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
 		print_segment_register(s, shown[i].name, vcpu_get(s->machine, shown[i].reg));
-	fprintf(s->out, "GDTR      base %016" PRIx64 " limit %08" PRIx64 "\n"
+	fprintf(s->out,
+		"GDTR      base %016" PRIx64 " limit %08" PRIx64 "\n"
 		"IDTR      base %016" PRIx64 " limit %08" PRIx64 "\n",
-		vcpu_get(s->machine, VCPU_GDTR_BASE), vcpu_get(s->machine, VCPU_GDTR_LIMIT), vcpu_get(s->machine, VCPU_IDTR_BASE),
-		vcpu_get(s->machine, VCPU_IDTR_LIMIT));
+		vcpu_get(s->machine, VCPU_GDTR_BASE), vcpu_get(s->machine, VCPU_GDTR_LIMIT),
+		vcpu_get(s->machine, VCPU_IDTR_BASE), vcpu_get(s->machine, VCPU_IDTR_LIMIT));
 	return true;
 }

@@ -68,10 +68,12 @@ static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 	switch (stop->event) {
 	case VCPU_EVENT_EXCEPTION:
 	case VCPU_EVENT_INTERRUPT:
-		if (stop->cause == VCPU_CAUSE_INT || stop->cause == VCPU_CAUSE_INT3_INTO || stop->cause == VCPU_CAUSE_INT1)
+		if (stop->cause == VCPU_CAUSE_INT || stop->cause == VCPU_CAUSE_INT3_INTO ||
+		    stop->cause == VCPU_CAUSE_INT1)
 			fprintf(out, "INT %" PRIu64 " instruction", stop->address);
 		else
-			fprintf(out, "%s %" PRIu64, stop->event == VCPU_EVENT_EXCEPTION ? "exception" : "interrupt", stop->address);
+			fprintf(out, "%s %" PRIu64, stop->event == VCPU_EVENT_EXCEPTION ? "exception" : "interrupt",
+				stop->address);
 		if (stop->event == VCPU_EVENT_EXCEPTION && stop->value)
 			fprintf(out, ", error code %" PRIx64, stop->value);
 		break;
@@ -83,7 +85,8 @@ static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 			stop->address, stop->size, stop->size == 1 ? "" : "s", stop->value);
 		break;
 	case VCPU_EVENT_MSR:
-		fprintf(out, "%s MSR %" PRIx64 ": %" PRIx64, stop->write ? "write to" : "read of", stop->address, stop->value);
+		fprintf(out, "%s MSR %" PRIx64 ": %" PRIx64, stop->write ? "write to" : "read of", stop->address,
+			stop->value);
 		break;
 	case VCPU_EVENT_CR3:
 		fprintf(out, "CR3 %" PRIx64 ", was %" PRIx64, stop->address, stop->value);
@@ -119,22 +122,26 @@ static void print_stop(struct session *s, const struct vcpu_debug_stop *stop)
 	case VCPU_DEBUG_MACHINE:
 		if (stop->machine.reason != VCPU_STOP_LIMIT && stop->machine.reason != VCPU_STOP_IDLE &&
 			stop->machine.reason != VCPU_STOP_REQUEST)
-			fprintf(s->out, "the machine stopped: %s%s%s\n", vcpu_stop_name(stop->machine.reason), host_failed(stop) ? ": " : "",
+			fprintf(s->out, "the machine stopped: %s%s%s\n", vcpu_stop_name(stop->machine.reason),
+				host_failed(stop) ? ": " : "",
 				host_failed(stop) ? vcpu_error(s->machine) : "");
 		break;
 	case VCPU_DEBUG_BREAK:
 		if (!p || !p->hidden)
-			fprintf(s->out, "%s %d, ", p && p->temporary ? "Temporary breakpoint" : "Breakpoint", p ? p->number : stop->id);
+			fprintf(s->out, "%s %d, ", p && p->temporary ? "Temporary breakpoint" : "Breakpoint",
+				p ? p->number : stop->id);
 		anyhow = !p || !p->hidden;
 		break;
 	case VCPU_DEBUG_WATCH:
 		if (p && p->watched)
 			watch_print(s, p, s->went_back);
-		fprintf(s->out, "%s%s of %u bytes at %s0x%" PRIx64, stop->device ? "a device's " : "", stop->write ? "write" :
+		fprintf(s->out, "%s%s of %u bytes at %s0x%" PRIx64, stop->device ? "a device's " : "", stop->write
+			? "write" :
 			"read", stop->size,
 			stop->physical ? "physical " : "", stop->address);
 		if (!stop->device)
-			fprintf(s->out, " by the instruction at 0x%" PRIx64 "%s (%" PRIu64 ")", stop->rip, symbol_text(s, stop->rip, text,
+			fprintf(s->out, " by the instruction at 0x%" PRIx64 "%s (%" PRIu64 ")", stop->rip,
+				symbol_text(s, stop->rip, text,
 				sizeof text),
 				stop->when.instructions);
 		fputc('\n', s->out);

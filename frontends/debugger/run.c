@@ -122,10 +122,12 @@ static bool is_return(struct session *s)
 	code_at(s, linear_rip(s), code);
 	if ((code[0] & 0xf0) == 0x40 && vcpu_get(s->machine, VCPU_CODE_BITS) == 64)
 		code[0] = code[1]; /* REX: of IRETQ */
-	return code[0] == 0xc3 || code[0] == 0xc2 || code[0] == 0xcb || code[0] == 0xca || code[0] == 0xcf || (code[0] == 0xf3 && code[1] == 0xc3);
+	return code[0] == 0xc3 || code[0] == 0xc2 || code[0] == 0xcb || code[0] == 0xca || code[0] == 0xcf ||
+	       (code[0] == 0xf3 && code[1] == 0xc3);
 }
 
-/* An instruction, and what it calls. Forwards: by a breakpoint behind it. Backwards: who wrote the return address that a RET has just taken? */
+/* An instruction, and what it calls. Forwards: by a breakpoint behind it. Backwards: who wrote the return address that
+ * a RET has just taken? */
 static struct vcpu_debug_stop one_over(struct session *s, bool back)
 {
 	uint64_t rip = linear_rip(s), sp = vcpu_get(s->machine, VCPU_RSP), physical;
@@ -178,7 +180,10 @@ bool do_stepi_back(struct session *s, const char *args) { return steps(s, args, 
 bool do_nexti(struct session *s, const char *args) { return steps(s, args, true, false); }
 bool do_nexti_back(struct session *s, const char *args) { return steps(s, args, true, true); }
 
-static bool same_line(const struct line *a, const struct line *b) { return a->line == b->line && !strcmp(a->file, b->file); }
+static bool same_line(const struct line *a, const struct line *b)
+{
+	return a->line == b->line && !strcmp(a->file, b->file);
+}
 
 /* A line: until another begins, with UNTIL one that is behind it in this function, so that a loop is gone through.
  * Code without lines is passed through, with the functions that it belongs to. Backwards, to a line's beginning. */
@@ -358,7 +363,8 @@ bool do_finish_back(struct session *s, const char *args)
 
 /* ---- places ---- */
 
-/* The place where virtual time is NS, or the end of what is known: instructions between two known times are as good as time, but for sleep. */
+/* The place where virtual time is NS, or the end of what is known: instructions between two known times are as good as
+ * time, but for sleep. */
 static struct vcpu_debug_stop seek_time(struct session *s, uint64_t ns)
 {
 	struct vcpu_place low = vcpu_debug_start(s->debug), high = vcpu_debug_end(s->debug);
@@ -378,7 +384,10 @@ static struct vcpu_debug_stop seek_time(struct session *s, uint64_t ns)
 
 bool do_goto(struct session *s, const char *args)
 {
-	static const struct { const char *name; double ns; } units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
 	struct vcpu_place to = { 0 };
 	char *end;
 
@@ -416,7 +425,8 @@ bool do_run(struct session *s, const char *args)
 	s->interrupted = false;
 	do
 		stop = vcpu_debug_run(s->debug, end - vcpu_instructions(s->machine));
-	while (stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE && vcpu_instructions(s->machine) < end && !enough(s));
+	while (stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE &&
+	       vcpu_instructions(s->machine) < end && !enough(s));
 	return report(s, stop);
 }
 
@@ -436,7 +446,8 @@ bool do_bookmark(struct session *s, const char *args)
 
 	if (!*args) {
 		for (unsigned i = 0; i < s->nbookmarks; i++)
-			fprintf(s->out, "%-20s instruction %" PRIu64 "+%" PRIu32 "\n", s->bookmarks[i].name, s->bookmarks[i].place.instructions,
+			fprintf(s->out, "%-20s instruction %" PRIu64 "+%" PRIu32 "\n", s->bookmarks[i].name,
+				s->bookmarks[i].place.instructions,
 				s->bookmarks[i].place.steps);
 		return true;
 	}

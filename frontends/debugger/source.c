@@ -110,8 +110,9 @@ static const char *behind_file(const char *args)
 {
 	size_t n = strcspn(args, ": \t,\"'(*");
 
-	return n && args[n] == ':' && args[n + 1] != ':' && (isalnum((unsigned char)args[n + 1]) || args[n + 1] == '_') ?
-		args + n + 1 : NULL;
+	return n && args[n] == ':' && args[n + 1] != ':' && (isalnum((unsigned char)args[n + 1]) || args[n + 1] == '_')
+		       ? args + n + 1
+		       : NULL;
 }
 
 /* "N", "FILE:N": the line is LINE's, *AT where its code begins. */
@@ -209,7 +210,8 @@ static bool list_range(struct session *s, const char *args)
 		return false;
 	args = comma + 1 + strspn(comma + 1, " ");
 	if (!*args)
-		return from ? print_lines(s, first, first.line, first.line + TEN - 1) : complaint(s, "list: which lines?");
+		return from ? print_lines(s, first, first.line, first.line + TEN - 1)
+			    : complaint(s, "list: which lines?");
 	if (from && !s->listed.file)
 		s->listed = first;
 	if (!listed_place(s, &args, &last))
@@ -227,12 +229,14 @@ bool do_list(struct session *s, const char *args)
 	if (*args && strcmp(args, "-")) {
 		if (!listed_place(s, &args, &line))
 			return false;
-		return print_lines(s, line, line.line - TEN / 2, (line.line > TEN / 2 ? line.line : TEN / 2 + 1) + TEN / 2 - 1);
+		return print_lines(s, line, line.line - TEN / 2,
+				   (line.line > TEN / 2 ? line.line : TEN / 2 + 1) + TEN / 2 - 1);
 	}
 	if (!current_line(s, &line))
 		return complaint(s, "no line of source is known here");
 	if (!s->listed.file)
-		return print_lines(s, line, line.line - TEN / 2, (line.line > TEN / 2 ? line.line : TEN / 2 + 1) + TEN / 2 - 1);
+		return print_lines(s, line, line.line - TEN / 2,
+				   (line.line > TEN / 2 ? line.line : TEN / 2 + 1) + TEN / 2 - 1);
 	if (!*args)
 		return print_lines(s, line, s->listed_last + 1, s->listed_last + TEN);
 	return s->listed_first > 1 ? print_lines(s, line, s->listed_first - TEN, s->listed_first - 1) :

@@ -149,11 +149,13 @@ static void announce(struct session *s, const struct stop *p)
 	else if (!p->address || p->physical)
 		fprintf(s->out, "Breakpoint %d %s\n", p->number, p->what);
 	else if (dwarf_line(s, p->address, &line))
-		fprintf(s->out, "%s %d at 0x%" PRIx64 ": file %s, line %d.\n", p->temporary ? "Temporary breakpoint" : "Breakpoint",
+		fprintf(s->out, "%s %d at 0x%" PRIx64 ": file %s, line %d.\n", p->temporary ? "Temporary breakpoint"
+			: "Breakpoint",
 			p->number, p->address,
 			line.file, line.line);
 	else
-		fprintf(s->out, "%s %d at 0x%" PRIx64 "\n", p->temporary ? "Temporary breakpoint" : "Breakpoint", p->number,
+		fprintf(s->out, "%s %d at 0x%" PRIx64 "\n", p->temporary ? "Temporary breakpoint" : "Breakpoint",
+			p->number,
 			p->address);
 	if (p->address)
 		json_hex(s, "address", p->address);
@@ -168,7 +170,8 @@ static bool add_break(struct session *s, const char *args, bool physical, bool t
 	const char *rest = copy;
 	struct stop *p;
 
-	if ((*rest && !(physical ? address(s, &rest, &at) : place(s, &rest, true, &at))) || !condition_parses(s, condition,
+	if ((*rest && !(physical ? address(s, &rest, &at) : place(s, &rest, true, &at))) ||
+		!condition_parses(s, condition,
 		at)) {
 		free(copy);
 		free(condition);
@@ -177,7 +180,8 @@ static bool add_break(struct session *s, const char *args, bool physical, bool t
 	free(copy);
 	snprintf(text, sizeof text, "at %s0x%0*" PRIx64 "%s", physical ? "physical " : "", address_digits(s), at,
 		physical ? "" : symbol_text(s, at, name, sizeof name));
-	p = stop_add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, physical), .kind = STOP_BREAK, .address = at,
+	p = stop_add(s, (struct stop){ .id = vcpu_debug_break(s->debug, at, physical), .kind = STOP_BREAK,
+		.address = at,
 		.temporary = temporary,
 		.physical = physical, .what = needed(strdup(text)), .condition = condition });
 	announce(s, p);
@@ -214,7 +218,8 @@ static const struct event {
 	{ "cr3", VCPU_EVENT_CR3, UINT64_MAX, "[VALUE[-VALUE]]", "another address space" },
 	{ "mode", VCPU_EVENT_MODE, UINT64_MAX, "", "real, protected, 64-bit ... mode" },
 	{ "device", VCPU_EVENT_CLOCK, 0, "[NAME]", "an event of its own: names are in info clock" },
-	{ "text", VCPU_EVENT_OUTPUT, 0, "TEXT or \"TEXT\"", "the guest has said it on COM1 to COM4, port E9h or the console" },
+	{ "text", VCPU_EVENT_OUTPUT, 0, "TEXT or \"TEXT\"",
+		"the guest has said it on COM1 to COM4, port E9h or the console" },
 };
 enum { EVENTS = sizeof events / sizeof *events };
 
@@ -223,7 +228,8 @@ const char *catch_name(unsigned i) { return i < EVENTS ? events[i].name : NULL; 
 bool do_catch(struct session *s, const char *args)
 {
 	struct vcpu_debug_catch what = { .read = true, .write = true };
-	char *copy = needed(strdup(args)), *quote = strrchr(copy, '"'), *condition = cut_condition(quote ? quote : copy), text[160], *word, *rest;
+	char *copy = needed(strdup(args)), *quote = strrchr(copy, '"'),
+	     *condition = cut_condition(quote ? quote : copy), text[160], *word, *rest;
 	const struct event *e = NULL;
 	const char *at;
 	size_t len = strlen(copy); /* without the condition */
@@ -245,7 +251,8 @@ bool do_catch(struct session *s, const char *args)
 		if (!e->most) {
 			size_t n = rest ? strlen(rest) : 0;
 
-			if (n > 2 && *rest == '"' && rest[n - 1] == '"') { /* with blanks at its ends, or an " if " in it */
+			if (n > 2 && *rest == '"' && rest[n - 1] == '"') {
+				/* with blanks at its ends, or an " if " in it */
 				rest[n - 1] = 0;
 				rest++;
 			}
@@ -384,7 +391,8 @@ static void print_one(struct session *s, const struct stop *p)
 {
 	const char *kind = p->kind == STOP_BREAK ? "breakpoint" : p->kind == STOP_CATCH ? "catchpoint" : watch_kind(p);
 
-	fprintf(s->out, "%-7d %-14s %s %c   ", p->number, kind, p->temporary ? "del " : "keep", p->disabled ? 'n' : 'y');
+	fprintf(s->out, "%-7d %-14s %s %c   ", p->number, kind, p->temporary ? "del " : "keep",
+		p->disabled ? 'n' : 'y');
 	json_open(s, NULL, '{');
 	json_number(s, "id", p->number);
 	json_string(s, "kind", kind);
@@ -416,7 +424,8 @@ static bool list_stops(struct session *s, bool watches)
 		if (s->stops[i].hidden || (watches && s->stops[i].kind != STOP_WATCH))
 			continue;
 		if (!n++)
-			fprintf(s->out, "%-7s %-14s %s %s %-*s What\n", "Num", "Type", "Disp", "Enb", address_digits(s) + 2, "Address");
+			fprintf(s->out, "%-7s %-14s %s %s %-*s What\n", "Num", "Type", "Disp", "Enb",
+				address_digits(s) + 2, "Address");
 		print_one(s, &s->stops[i]);
 	}
 	json_close(s);

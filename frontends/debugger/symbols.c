@@ -61,7 +61,8 @@ static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size &
 #define READ_ELF(bits) \
 	/* Of code, from Y to the end of its section; 1 at the end itself, where _etext and its like are, and for data: as in gdb, what \
 	 * has no size there has its own address only. 0: not known. *CODE: the section is executable. */ \
-	static uint64_t room_in_section##bits(const unsigned char *data, size_t size, const Elf##bits##_Ehdr *h, const Elf##bits##_Sym *y, bool *code) \
+	static uint64_t room_in_section##bits(const unsigned char *data, size_t size, const Elf##bits##_Ehdr *h, \
+		const Elf##bits##_Sym *y, bool *code) \
 	{ \
 		uint64_t at = h->e_shoff + (uint64_t)y->st_shndx * sizeof(Elf##bits##_Shdr); \
 		Elf##bits##_Shdr section; \
@@ -70,7 +71,8 @@ static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size &
 			return 0; \
 		memcpy(&section, data + at, sizeof section); \
 		*code |= ELF##bits##_ST_TYPE(y->st_info) == STT_NOTYPE && section.sh_flags & SHF_EXECINSTR; \
-		return *code && y->st_value - section.sh_addr < section.sh_size ? section.sh_addr + section.sh_size - y->st_value : 1; \
+		return *code && y->st_value - section.sh_addr < section.sh_size ? section.sh_addr + section.sh_size - \
+			y->st_value : 1; \
 	} \
 	static bool read_elf##bits(struct session *s, const unsigned char *data, size_t size) \
 	{ \
@@ -83,22 +85,27 @@ static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size &
 			if (!within(size, h.e_shoff + (uint64_t)i * sizeof t, sizeof t)) \
 				return false; \
 			memcpy(&t, data + h.e_shoff + i * sizeof t, sizeof t); \
-			if (t.sh_type != SHT_SYMTAB || !within(size, h.e_shoff + (uint64_t)t.sh_link * sizeof t, sizeof t)) \
+			if (t.sh_type != SHT_SYMTAB || !within(size, h.e_shoff + (uint64_t)t.sh_link * sizeof t, \
+				sizeof t)) \
 				continue; \
 			memcpy(&strings, data + h.e_shoff + t.sh_link * sizeof t, sizeof t); \
-			if (!within(size, t.sh_offset, t.sh_size) || !within(size, strings.sh_offset, strings.sh_size)) \
+			if (!within(size, t.sh_offset, t.sh_size) || \
+				!within(size, strings.sh_offset, strings.sh_size)) \
 				return false; \
-			for (uint64_t at = 0; at + sizeof(Elf##bits##_Sym) <= t.sh_size; at += sizeof(Elf##bits##_Sym)) { \
+			for (uint64_t at = 0; at + sizeof(Elf##bits##_Sym) <= t.sh_size; \
+				at += sizeof(Elf##bits##_Sym)) { \
 				Elf##bits##_Sym y; \
 				const char *name; \
 				uint64_t room; \
 				bool code; \
 				memcpy(&y, data + t.sh_offset + at, sizeof y); \
-				if (ELF##bits##_ST_TYPE(y.st_info) > STT_FUNC || !y.st_name || y.st_name >= strings.sh_size || !y.st_value || y.st_shndx == SHN_ABS) \
+				if (ELF##bits##_ST_TYPE(y.st_info) > STT_FUNC || !y.st_name || \
+					y.st_name >= strings.sh_size || !y.st_value || y.st_shndx == SHN_ABS) \
 					continue; \
 				name = (const char *)data + strings.sh_offset + y.st_name; \
 				room = room_in_section##bits(data, size, &h, &y, &code); \
-				symbol_add(s, y.st_value, y.st_size, room, code, name, strnlen(name, strings.sh_size - y.st_name)); \
+				symbol_add(s, y.st_value, y.st_size, room, code, name, \
+					strnlen(name, strings.sh_size - y.st_name)); \
 			} \
 		} \
 		return true; \
@@ -106,7 +113,8 @@ static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size &
 READ_ELF(32)
 READ_ELF(64)
 
-/* Where the kernel really is, less where the symbols from BEFORE on say it is: Linux moves itself by multiples of 2 MiB, or by 16 MiB with 32 bits. */
+/* Where the kernel really is, less where the symbols from BEFORE on say it is: Linux moves itself by multiples of 2
+ * MiB, or by 16 MiB with 32 bits. */
 static uint64_t moved_by(struct session *s, size_t before)
 {
 	const char *const *names;
@@ -143,13 +151,15 @@ bool symbols_read(struct session *s, const char *path, const uint64_t *offset)
 	} else {
 		data[len] = 0;
 		elf = len > EI_CLASS && !memcmp(data, ELFMAG, SELFMAG);
-		ok = !elf ? read_lines(s, data) : (data[EI_CLASS] == ELFCLASS64 ? read_elf64 : read_elf32)(s, (unsigned char *)data, len);
+		ok = !elf ? read_lines(s, data)
+			  : (data[EI_CLASS] == ELFCLASS64 ? read_elf64 : read_elf32)(s, (unsigned char *)data, len);
 		by = offset ? *offset : moved_by(s, before);
 		for (size_t i = before; by && i < s->nsymbols; i++)
 			s->symbols[i].address += by;
 		fprintf(s->out, "%zu symbols from %s%s", s->nsymbols - before, path, ok ? "" : ", which is damaged");
 		if (by)
-			fprintf(s->out, ", moved by %" PRIx64 "%s", by, offset ? "" : ", as the guest's kernel has moved itself");
+			fprintf(s->out, ", moved by %" PRIx64 "%s", by,
+				offset ? "" : ", as the guest's kernel has moved itself");
 		fputc('\n', s->out);
 		symbols_sort(s);
 	}

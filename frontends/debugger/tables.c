@@ -13,9 +13,11 @@ static bool long_mode(struct session *s) { return vcpu_get(s->machine, VCPU_EFER
 
 static void print_segment(struct session *s, unsigned selector, uint64_t d, uint64_t high)
 {
-	static const char *const system[16] = { "reserved", "16-bit TSS", "LDT", "16-bit TSS, busy", "16-bit call gate", "task gate",
+	static const char *const system[16] = { "reserved", "16-bit TSS", "LDT", "16-bit TSS, busy", "16-bit call gate",
+		"task gate",
 		"16-bit interrupt gate",
-		"16-bit trap gate", "reserved", "TSS", "reserved", "TSS, busy", "call gate", "reserved", "interrupt gate", "trap gate" };
+		"16-bit trap gate", "reserved", "TSS", "reserved", "TSS, busy", "call gate", "reserved",
+		"interrupt gate", "trap gate" };
 	uint64_t base = (d >> 16 & 0xffffff) | (d >> 32 & 0xff000000), limit = (d & 0xffff) | (d >> 32 & 0xf0000);
 	unsigned type = d >> 40 & 15, dpl = d >> 45 & 3;
 	bool wide = long_mode(s);
@@ -28,16 +30,21 @@ static void print_segment(struct session *s, unsigned selector, uint64_t d, uint
 
 		fprintf(s->out, "%s to %04x:%" PRIx64, system[type], (unsigned)(d >> 16 & 0xffff), to);
 	} else if (!(d >> 44 & 1)) {
-		fprintf(s->out, "%s, base %0*" PRIx64 ", limit %" PRIx64, system[type], wide ? 16 : 8, base | (wide ? high << 32 : 0), limit);
+		fprintf(s->out, "%s, base %0*" PRIx64 ", limit %" PRIx64, system[type], wide ? 16 : 8,
+			base | (wide ? high << 32 : 0), limit);
 	} else if (type & 8) {
-		fprintf(s->out, "%s-bit %scode%s, base %08" PRIx64 ", limit %" PRIx64, d >> 53 & 1 ? "64" : d >> 54 & 1 ? "32" : "16", type & 4 ?
-			"conforming " : "",
-			type & 2 ? "" : " that cannot be read", base, limit);
+		fprintf(s->out, "%s-bit %scode%s, base %08" PRIx64 ", limit %" PRIx64,
+			d >> 53 & 1   ? "64"
+			: d >> 54 & 1 ? "32"
+				      : "16",
+			type & 4 ? "conforming " : "", type & 2 ? "" : " that cannot be read", base, limit);
 	} else {
-		fprintf(s->out, "%s%s data, base %08" PRIx64 ", limit %" PRIx64, type & 2 ? "writable" : "read-only", type & 4 ? ", expand-down" : "",
+		fprintf(s->out, "%s%s data, base %08" PRIx64 ", limit %" PRIx64, type & 2 ? "writable" : "read-only",
+			type & 4 ? ", expand-down" : "",
 			base, limit);
 	}
-	fprintf(s->out, ", DPL %u%s%s\n", dpl, d >> 47 & 1 ? "" : ", NOT PRESENT", d >> 44 & 1 && type & 1 ? ", accessed" : "");
+	fprintf(s->out, ", DPL %u%s%s\n", dpl, d >> 47 & 1 ? "" : ", NOT PRESENT",
+		d >> 44 & 1 && type & 1 ? ", accessed" : "");
 }
 
 static bool print_table(struct session *s, uint64_t base, uint64_t limit, unsigned ti)
@@ -64,7 +71,8 @@ static bool print_table(struct session *s, uint64_t base, uint64_t limit, unsign
 bool info_gdt(struct session *s, const char *args)
 {
 	(void)args;
-	fprintf(s->out, "GDT at %" PRIx64 ", limit %" PRIx64 "\n", vcpu_get(s->machine, VCPU_GDTR_BASE), vcpu_get(s->machine, VCPU_GDTR_LIMIT));
+	fprintf(s->out, "GDT at %" PRIx64 ", limit %" PRIx64 "\n", vcpu_get(s->machine, VCPU_GDTR_BASE),
+		vcpu_get(s->machine, VCPU_GDTR_LIMIT));
 	return print_table(s, vcpu_get(s->machine, VCPU_GDTR_BASE), vcpu_get(s->machine, VCPU_GDTR_LIMIT), 0);
 }
 
@@ -75,7 +83,8 @@ bool info_ldt(struct session *s, const char *args)
 		fprintf(s->out, "there is no LDT: LDTR holds the null selector\n");
 		return true;
 	}
-	fprintf(s->out, "LDT %04x at %" PRIx64 ", limit %" PRIx64 "\n", (unsigned)vcpu_get(s->machine, VCPU_LDTR), vcpu_get(s->machine,
+	fprintf(s->out, "LDT %04x at %" PRIx64 ", limit %" PRIx64 "\n", (unsigned)vcpu_get(s->machine, VCPU_LDTR),
+		vcpu_get(s->machine,
 		VCPU_LDTR_BASE),
 		vcpu_get(s->machine, VCPU_LDTR_LIMIT));
 	return print_table(s, vcpu_get(s->machine, VCPU_LDTR_BASE), vcpu_get(s->machine, VCPU_LDTR_LIMIT), 4);
@@ -83,9 +92,11 @@ bool info_ldt(struct session *s, const char *args)
 
 bool info_idt(struct session *s, const char *args)
 {
-	static const char *const types[16] = { [5] = "task gate", [6] = "16-bit interrupt", [7] = "16-bit trap", [14] = "interrupt",
+	static const char *const types[16] = { [5] = "task gate", [6] = "16-bit interrupt", [7] = "16-bit trap",
+		[14] = "interrupt",
 		[15] = "trap" };
-	uint64_t base = vcpu_get(s->machine, VCPU_IDTR_BASE), limit = vcpu_get(s->machine, VCPU_IDTR_LIMIT), first = number(args, 0),
+	uint64_t base = vcpu_get(s->machine, VCPU_IDTR_BASE), limit = vcpu_get(s->machine, VCPU_IDTR_LIMIT),
+		first = number(args, 0),
 		last = *args ? first : 255;
 	bool protected = vcpu_get(s->machine, VCPU_CR0) & 1, wide = long_mode(s);
 	unsigned size = !protected ? 4 : wide ? 16 : 8;
@@ -99,14 +110,16 @@ bool info_idt(struct session *s, const char *args)
 		if (vcpu_read_linear(s->machine, base + n * size, d, size) != size)
 			return complaint(s, "%02x: not mapped", (unsigned)n);
 		if (!protected) {
-			fprintf(s->out, "%02x  %04x:%04x\n", (unsigned)n, (unsigned)(d[0] >> 16 & 0xffff), (unsigned)(d[0] & 0xffff));
+			fprintf(s->out, "%02x  %04x:%04x\n", (unsigned)n, (unsigned)(d[0] >> 16 & 0xffff),
+				(unsigned)(d[0] & 0xffff));
 			continue;
 		}
 		type = d[0] >> 40 & 31;
 		to = (d[0] & 0xffff) | (d[0] >> 32 & 0xffff0000) | (wide ? d[1] << 32 : 0);
 		if (!d[0])
 			continue;
-		fprintf(s->out, "%02x  %-9s %04x:%0*" PRIx64 "%s, DPL %u", (unsigned)n, type < 16 && types[type] ? types[type] : "no gate",
+		fprintf(s->out, "%02x  %-9s %04x:%0*" PRIx64 "%s, DPL %u", (unsigned)n, type < 16 && types[type]
+			? types[type] : "no gate",
 			(unsigned)(d[0] >> 16 & 0xffff),
 			wide ? 16 : 8, to, symbol_text(s, to, text, sizeof text), (unsigned)(d[0] >> 45 & 3));
 		if (wide && d[0] >> 32 & 7)
@@ -129,7 +142,8 @@ bool info_tss(struct session *s, const char *args)
 		fprintf(s->out, "there is no task: TR holds the null selector\n");
 		return true;
 	}
-	fprintf(s->out, "TSS %04x at %" PRIx64 ", limit %" PRIx64 "\n", (unsigned)vcpu_get(s->machine, VCPU_TR), base, limit);
+	fprintf(s->out, "TSS %04x at %" PRIx64 ", limit %" PRIx64 "\n", (unsigned)vcpu_get(s->machine, VCPU_TR), base,
+		limit);
 	if (vcpu_read_linear(s->machine, base, t, limit < 103 ? limit + 1 : 104) < 44)
 		return complaint(s, "it is not mapped");
 	if (long_mode(s)) {
@@ -150,7 +164,8 @@ bool info_tss(struct session *s, const char *args)
 		fprintf(s->out, "CR3 %08x\n", w);
 	}
 	memcpy(&w, t + 100, 4);
-	fprintf(s->out, "I/O map at %x%s\n", w >> 16, (w >> 16) > limit ? ": none, all ports are denied to those above IOPL" : "");
+	fprintf(s->out, "I/O map at %x%s\n", w >> 16,
+		(w >> 16) > limit ? ": none, all ports are denied to those above IOPL" : "");
 	return true;
 }
 
@@ -177,13 +192,16 @@ static void print_entry(struct session *s, unsigned level, unsigned index, uint6
 {
 	static const char *const names[] = { "PTE", "PDE", "PDPTE", "PML4E", "PML5E" };
 
-	fprintf(s->out, "%*s%s %03x %016" PRIx64 " = %016" PRIx64 " %s%s%s%s%s\n", (int)(2 * (4 - level)), "", names[level],
+	fprintf(s->out, "%*s%s %03x %016" PRIx64 " = %016" PRIx64 " %s%s%s%s%s\n", (int)(2 * (4 - level)), "",
+		names[level],
 		index, at, e, e & 2 ? "w" : "-",
-		e & 4 ? "u" : "s", e & 0x20 ? ", accessed" : "", e & 0x40 ? ", dirty" : "", level && e & 0x80 ? ", large" : "");
+		e & 4 ? "u" : "s", e & 0x20 ? ", accessed" : "", e & 0x40 ? ", dirty" : "", level && e & 0x80
+		? ", large" : "");
 }
 
 /* Tables can be shared, and lead to themselves, 512 times at each of five levels: after LEFT of them it is enough. */
-static void walk(struct session *s, uint64_t table, int level, unsigned bits, uint64_t linear, unsigned rights, uint64_t from,
+static void walk(struct session *s, uint64_t table, int level, unsigned bits, uint64_t linear, unsigned rights,
+	uint64_t from,
 	uint64_t to, struct map *m, unsigned *left)
 {
 	unsigned size = bits == 9 ? 8 : 4, shift = 12 + bits * (unsigned)level, count = 1u << bits;
@@ -211,11 +229,13 @@ static void walk(struct session *s, uint64_t table, int level, unsigned bits, ui
 		if (m->show == SHOW_ENTRIES)
 			print_entry(s, (unsigned)level, i, at, e);
 		if (level && !(e & 0x80 && level < 3)) {
-			walk(s, e & (size == 8 ? 0xffffffffff000 : 0xfffff000), level - 1, bits, at, here, from, to, m, left);
+			walk(s, e & (size == 8 ? 0xffffffffff000 : 0xfffff000), level - 1, bits, at, here, from, to, m,
+			     left);
 			continue;
 		}
 		physical = e & (size == 8 ? 0xffffffffff000 : 0xfffff000) & ~(((uint64_t)1 << shift) - 1);
-		if (m->to != at || m->rights != here || (m->show == SHOW_PHYSICAL && m->physical + (at - m->from) != physical)) {
+		if (m->to != at || m->rights != here ||
+		    (m->show == SHOW_PHYSICAL && m->physical + (at - m->from) != physical)) {
 			print_map(s, m);
 			*m = (struct map){ m->show, at, at, physical, here };
 		}
@@ -239,8 +259,11 @@ static bool show(struct session *s, const char *args, enum show what)
 		return true;
 	}
 	s->interrupted = false;
-	walk(s, cr3 & (pae ? lma ? 0xffffffffff000 : 0xffffffe0 : 0xfffff000), lma ? cr4 & 0x1000 ? 4 : 3 : pae ? 2 : 1, pae ? 9 : 10, 0,
-		W | U, from, to, &m, &left);
+	walk(s, cr3 & (pae ? lma ? 0xffffffffff000 : 0xffffffe0 : 0xfffff000),
+	     lma   ? cr4 & 0x1000 ? 4 : 3
+	     : pae ? 2
+		   : 1,
+	     pae ? 9 : 10, 0, W | U, from, to, &m, &left);
 	print_map(s, &m);
 	if (!left)
 		fprintf(s->out, "... and so on: with FROM TO, a part\n");
@@ -266,7 +289,8 @@ static void print_translation(void *user, const struct vcpu_debug_translation *t
 	if (t->linear < span->from || t->linear > span->to)
 		return;
 	span->count++;
-	fprintf(s->out, "%016" PRIx64 " %09" PRIx64 " %c%c%c %s%s", t->linear, t->physical, t->read ? 'r' : '-', t->write ? 'w' : '-',
+	fprintf(s->out, "%016" PRIx64 " %09" PRIx64 " %c%c%c %s%s", t->linear, t->physical, t->read ? 'r' : '-',
+		t->write ? 'w' : '-',
 		t->execute ? 'x' : '-',
 		t->user ? "user" : "supervisor", t->global ? ", global" : "");
 	if (t->size > 4096)
@@ -319,7 +343,8 @@ static void print_vectors(struct session *s, const char *part, const char *field
 bool info_pending(struct session *s, const char *args)
 {
 	static const char *const pic[2][5] = {
-		{ "chip[MASTER].latch", "chip[MASTER].lines", "chip[MASTER].elcr", "chip[MASTER].imr", "chip[MASTER].isr" },
+		{ "chip[MASTER].latch", "chip[MASTER].lines", "chip[MASTER].elcr", "chip[MASTER].imr",
+			"chip[MASTER].isr" },
 		{ "chip[SLAVE].latch", "chip[SLAVE].lines", "chip[SLAVE].elcr", "chip[SLAVE].imr", "chip[SLAVE].isr" },
 	};
 	unsigned cpu = vcpu_running(s->machine);
@@ -341,14 +366,16 @@ bool info_pending(struct session *s, const char *args)
 	for (unsigned i = 0; i < 2; i++) {
 		const char *const *f = pic[i];
 
-		if (!field_value(s, "pic", f[0], 0, &irr) || !field_value(s, "pic", f[1], 0, &lines) || !field_value(s, "pic", f[2], 0, &elcr) ||
-		    !field_value(s, "pic", f[3], 0, &imr) || !field_value(s, "pic", f[4], 0, &isr))
+		if (!field_value(s, "pic", f[0], 0, &irr) || !field_value(s, "pic", f[1], 0, &lines) ||
+		    !field_value(s, "pic", f[2], 0, &elcr) || !field_value(s, "pic", f[3], 0, &imr) ||
+		    !field_value(s, "pic", f[4], 0, &isr))
 			break;
 		irr |= lines & elcr;
 		for (unsigned b = 0; b < 8; b++)
 			if ((irr | isr) >> b & 1)
-				fprintf(s->out, "IRQ %u%s%s%s\n", 8 * i + b, irr >> b & 1 ? " is requested at the 8259" : "", irr & imr & 1u << b ?
-					", which masks it" : "",
+				fprintf(s->out, "IRQ %u%s%s%s\n", 8 * i + b,
+					irr >> b & 1 ? " is requested at the 8259" : "",
+					irr & imr & 1u << b ? ", which masks it" : "",
 					isr >> b & 1 ? ", and in service" : "");
 	}
 	return true;

@@ -51,8 +51,10 @@ struct tracing { struct session *s; FILE *file; };
 static void write_event(void *user, const struct vcpu_debug_event *e)
 {
 	static const struct { unsigned kind; const char *name; } kinds[] = {
-		{ VCPU_EVENT_EXCEPTION, "exception" }, { VCPU_EVENT_INTERRUPT, "interrupt" }, { VCPU_EVENT_PORT, "port" }, { VCPU_EVENT_MMIO, "mmio" },
-		{ VCPU_EVENT_MSR, "msr" }, { VCPU_EVENT_CR3, "cr3" }, { VCPU_EVENT_MODE, "mode" }, { VCPU_EVENT_CLOCK, "device" },
+		{ VCPU_EVENT_EXCEPTION, "exception" }, { VCPU_EVENT_INTERRUPT, "interrupt" },
+			{ VCPU_EVENT_PORT, "port" }, { VCPU_EVENT_MMIO, "mmio" },
+		{ VCPU_EVENT_MSR, "msr" }, { VCPU_EVENT_CR3, "cr3" }, { VCPU_EVENT_MODE, "mode" },
+			{ VCPU_EVENT_CLOCK, "device" },
 		{ VCPU_EVENT_OUTPUT, "text" }, { VCPU_EVENT_MEMORY, "memory" },
 	};
 	struct tracing *t = user;
@@ -63,7 +65,8 @@ static void write_event(void *user, const struct vcpu_debug_event *e)
 	if (e->kind & (VCPU_EVENT_CLOCK | VCPU_EVENT_OUTPUT))
 		fprintf(t->file, " %s\n", e->name);
 	else if (e->kind & (VCPU_EVENT_PORT | VCPU_EVENT_MMIO | VCPU_EVENT_MSR | VCPU_EVENT_MEMORY))
-		fprintf(t->file, " %s %" PRIx64 " %u %" PRIx64 " at %" PRIx64 "\n", e->write ? "write" : "read", e->address, e->size, e->value, e->rip);
+		fprintf(t->file, " %s %" PRIx64 " %u %" PRIx64 " at %" PRIx64 "\n", e->write ? "write" : "read",
+			e->address, e->size, e->value, e->rip);
 	else
 		fprintf(t->file, " %" PRIx64 " %" PRIx64 " at %" PRIx64 "\n", e->address, e->value, e->rip);
 }
@@ -85,11 +88,13 @@ static struct vcpu_debug_stop trace_instructions(struct session *s, struct traci
 		stop = vcpu_debug_step(s->debug);
 		fclose(t->file);
 		if (stop.place.instructions > at)
-			fprintf(file, "%" PRIu64 " %u %016" PRIx64 "%s %s\n", at, cpu, rip, symbol_text(s, rip, name, sizeof name), text);
+			fprintf(file, "%" PRIu64 " %u %016" PRIx64 "%s %s\n", at, cpu, rip,
+				symbol_text(s, rip, name, sizeof name), text);
 		fputs(events, file);
 		free(events);
 		vcpu_select(s->machine, vcpu_running(s->machine));
-		if (stop.what != VCPU_DEBUG_THERE && !(stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE))
+		if (stop.what != VCPU_DEBUG_THERE &&
+		    !(stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE))
 			break;
 	}
 	t->file = file;
@@ -99,9 +104,11 @@ static struct vcpu_debug_stop trace_instructions(struct session *s, struct traci
 bool do_trace(struct session *s, const char *args)
 {
 	static const struct { const char *name; unsigned kinds; } what[] = {
-		{ "instructions", 0 }, { "memory", VCPU_EVENT_MEMORY }, { "ports", VCPU_EVENT_PORT }, { "mmio", VCPU_EVENT_MMIO }, { "msr",
+		{ "instructions", 0 }, { "memory", VCPU_EVENT_MEMORY }, { "ports", VCPU_EVENT_PORT },
+			{ "mmio", VCPU_EVENT_MMIO }, { "msr",
 			VCPU_EVENT_MSR },
-		{ "interrupts", VCPU_EVENT_INTERRUPT }, { "exceptions", VCPU_EVENT_EXCEPTION }, { "cr3", VCPU_EVENT_CR3 }, { "mode", VCPU_EVENT_MODE },
+		{ "interrupts", VCPU_EVENT_INTERRUPT }, { "exceptions", VCPU_EVENT_EXCEPTION },
+			{ "cr3", VCPU_EVENT_CR3 }, { "mode", VCPU_EVENT_MODE },
 		{ "devices", VCPU_EVENT_CLOCK },
 	};
 	char *path = word(&args), *kind;
@@ -112,7 +119,9 @@ bool do_trace(struct session *s, const char *args)
 	bool instructions = false, ok;
 
 	free(word(&args));
-	ok = (*path && n) || complaint(s, "trace FILE N [instructions|memory|ports|mmio|msr|interrupts|exceptions|cr3|mode|devices]...");
+	ok = (*path && n) ||
+	     complaint(s,
+		       "trace FILE N [instructions|memory|ports|mmio|msr|interrupts|exceptions|cr3|mode|devices]...");
 	instructions = !*args;
 	while (ok && *args) {
 		unsigned i;
@@ -137,7 +146,8 @@ bool do_trace(struct session *s, const char *args)
 			stop = trace_instructions(s, &t, end);
 		else do
 			stop = vcpu_debug_run(s->debug, end - vcpu_instructions(s->machine));
-		while (stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE && vcpu_instructions(s->machine) < end &&
+		while (stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE &&
+			vcpu_instructions(s->machine) < end &&
 			!enough(s));
 		vcpu_debug_trace(s->debug, 0, NULL, NULL);
 		ok = close_it(s, t.file, path) && report(s, stop);
@@ -180,7 +190,8 @@ static void merge(struct session *s, struct trace *t)
 		struct piece *last = n ? &t->pieces[n - 1] : NULL, p = t->pieces[i];
 		const uint64_t end = last ? last->address + last->size : 0;
 
-		if (last && (p.address < end || (p.address == end && symbol_at(s, p.address) == symbol_at(s, last->address)))) {
+		if (last &&
+		    (p.address < end || (p.address == end && symbol_at(s, p.address) == symbol_at(s, last->address)))) {
 			if (p.address + p.size > end)
 				last->size = (unsigned)(p.address + p.size - last->address);
 		} else {
@@ -207,7 +218,8 @@ static void write_lines(struct session *s, FILE *file, const struct trace *t)
 		for (uint64_t at = t->pieces[i].address; at < t->pieces[i].address + t->pieces[i].size;) {
 			unsigned len = instruction_text(s, at, text, sizeof text);
 
-			if (dwarf_line(s, at, &line) && (!last.file || line.line != last.line || strcmp(line.file, last.file))) {
+			if (dwarf_line(s, at, &line) &&
+			    (!last.file || line.line != last.line || strcmp(line.file, last.file))) {
 				if (!last.file || strcmp(line.file, last.file))
 					fprintf(file, "%sSF:%s\n", last.file ? "end_of_record\n" : "TN:\n", line.file);
 				fprintf(file, "DA:%d,1\n", line.line);
@@ -245,7 +257,8 @@ bool do_coverage(struct session *s, const char *args)
 	for (size_t i = 0; i < t->npieces; i++) {
 		bytes += t->pieces[i].size;
 		if (strlen(args) <= 10 || strcmp(args + strlen(args) - 5, ".info"))
-			fprintf(file, "%016" PRIx64 " %u%s\n", t->pieces[i].address, t->pieces[i].size, symbol_text(s, t->pieces[i].address, text, sizeof text));
+			fprintf(file, "%016" PRIx64 " %u%s\n", t->pieces[i].address, t->pieces[i].size,
+				symbol_text(s, t->pieces[i].address, text, sizeof text));
 	}
 	fprintf(s->out, "%" PRIu64 " bytes of code in %zu pieces have run\n", bytes, t->npieces);
 	return close_it(s, file, args + 5);
@@ -290,12 +303,16 @@ static char *stack_text(struct session *s)
 	return text;
 }
 
-static int by_stack(const void *a, const void *b) { return strcmp(((const struct sample *)a)->stack, ((const struct sample *)b)->stack); }
+static int by_stack(const void *a, const void *b)
+{
+	return strcmp(((const struct sample *)a)->stack, ((const struct sample *)b)->stack);
+}
 
 bool do_profile(struct session *s, const char *args)
 {
 	char *path = word(&args), *rest;
-	uint64_t n = strtoull(args, &rest, 0), every = number(rest + strspn(rest, " "), 100000), end = vcpu_instructions(s->machine) + n,
+	uint64_t n = strtoull(args, &rest, 0), every = number(rest + strspn(rest, " "), 100000),
+		end = vcpu_instructions(s->machine) + n,
 		total = 0;
 	struct vcpu_debug_stop stop = { 0 };
 	struct sample *samples = NULL, *more;
@@ -308,7 +325,8 @@ bool do_profile(struct session *s, const char *args)
 		uint64_t from = vcpu_instructions(s->machine), left = end - from;
 
 		stop = vcpu_debug_run(s->debug, left < every ? left : every);
-		if (stop.what != VCPU_DEBUG_MACHINE || (stop.machine.reason != VCPU_STOP_LIMIT && stop.machine.reason != VCPU_STOP_IDLE))
+		if (stop.what != VCPU_DEBUG_MACHINE ||
+		    (stop.machine.reason != VCPU_STOP_LIMIT && stop.machine.reason != VCPU_STOP_IDLE))
 			break;
 		if (stop.machine.reason == VCPU_STOP_IDLE)
 			continue;

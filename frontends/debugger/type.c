@@ -64,19 +64,27 @@ const struct type *type_basic(struct session *s, const char *name)
 {
 	static const struct { const char *name; enum type_kind kind; signed char size; bool is_signed; } basic[] = {
 		{ "void", TYPE_VOID, 0, false }, { "char", TYPE_CHAR, 1, true }, { "signed char", TYPE_CHAR, 1, true },
-		{ "unsigned char", TYPE_CHAR, 1, false }, { "short", TYPE_INT, 2, true }, { "unsigned short", TYPE_INT, 2, false },
-		{ "int", TYPE_INT, 4, true }, { "unsigned int", TYPE_INT, 4, false }, { "unsigned", TYPE_INT, 4, false }, { "signed",
+		{ "unsigned char", TYPE_CHAR, 1, false }, { "short", TYPE_INT, 2, true },
+			{ "unsigned short", TYPE_INT, 2, false },
+		{ "int", TYPE_INT, 4, true }, { "unsigned int", TYPE_INT, 4, false },
+			{ "unsigned", TYPE_INT, 4, false }, { "signed",
 			TYPE_INT, 4, true },
-		{ "long", TYPE_INT, -1, true }, { "unsigned long", TYPE_INT, -1, false }, { "long long", TYPE_INT, 8, true },
-		{ "unsigned long long", TYPE_INT, 8, false }, { "long int", TYPE_INT, -1, true }, { "long unsigned int", TYPE_INT,
+		{ "long", TYPE_INT, -1, true }, { "unsigned long", TYPE_INT, -1, false },
+			{ "long long", TYPE_INT, 8, true },
+		{ "unsigned long long", TYPE_INT, 8, false }, { "long int", TYPE_INT, -1, true },
+			{ "long unsigned int", TYPE_INT,
 			-1, false },
-		{ "u8", TYPE_INT, 1, false }, { "u16", TYPE_INT, 2, false }, { "u32", TYPE_INT, 4, false }, { "u64", TYPE_INT, 8,
+		{ "u8", TYPE_INT, 1, false }, { "u16", TYPE_INT, 2, false }, { "u32", TYPE_INT, 4, false },
+			{ "u64", TYPE_INT, 8,
 			false },
-		{ "s8", TYPE_INT, 1, true }, { "s16", TYPE_INT, 2, true }, { "s32", TYPE_INT, 4, true }, { "s64", TYPE_INT, 8, true },
-		{ "uint8_t", TYPE_INT, 1, false }, { "uint16_t", TYPE_INT, 2, false }, { "uint32_t", TYPE_INT, 4, false },
+		{ "s8", TYPE_INT, 1, true }, { "s16", TYPE_INT, 2, true }, { "s32", TYPE_INT, 4, true },
+			{ "s64", TYPE_INT, 8, true },
+		{ "uint8_t", TYPE_INT, 1, false }, { "uint16_t", TYPE_INT, 2, false },
+			{ "uint32_t", TYPE_INT, 4, false },
 			{ "uint64_t", TYPE_INT, 8,
 			false },
-		{ "int8_t", TYPE_INT, 1, true }, { "int16_t", TYPE_INT, 2, true }, { "int32_t", TYPE_INT, 4, true }, { "int64_t",
+		{ "int8_t", TYPE_INT, 1, true }, { "int16_t", TYPE_INT, 2, true }, { "int32_t", TYPE_INT, 4, true },
+			{ "int64_t",
 			TYPE_INT, 8, true },
 		{ "size_t", TYPE_INT, -1, false }, { "bool", TYPE_BOOL, 1, false }, { "_Bool", TYPE_BOOL, 1, false },
 		{ "float", TYPE_FLOAT, 4, true }, { "double", TYPE_FLOAT, 8, true },
@@ -184,7 +192,8 @@ static const struct type *declarator(const struct type *t, const char *name, boo
 	char part[512];
 
 	snprintf(text, size, "%s", name);
-	for (unsigned n = 0; t && n < NESTING_MAX; n++, t = t->to) { /* a file can have a type that is a pointer to itself */
+	/* a file can have a type that is a pointer to itself */
+	for (unsigned n = 0; t && n < NESTING_MAX; n++, t = t->to) {
 		const struct type *root = t;
 
 		if (t->is_typedef && !plain)
@@ -194,9 +203,11 @@ static const struct type *declarator(const struct type *t, const char *name, boo
 		while (root->of)
 			root = root->of;
 		if (t->kind == TYPE_POINTER) {
-			bool wraps = t->to && (t->to->kind == TYPE_ARRAY || t->to->kind == TYPE_FUNCTION) && (plain || !t->to->is_typedef);
+			bool wraps = t->to && (t->to->kind == TYPE_ARRAY || t->to->kind == TYPE_FUNCTION) &&
+				     (plain || !t->to->is_typedef);
 
-			snprintf(part, sizeof part, "%s*%s%s%s", wraps ? "(" : "", t->is_const ? " const" : "", t->is_volatile ?
+			snprintf(part, sizeof part, "%s*%s%s%s", wraps ? "(" : "", t->is_const ? " const" : "",
+				t->is_volatile ?
 				" volatile" : "",
 				(t->is_const || t->is_volatile) && *text ? " " : "");
 			around(text, size, part, wraps ? ")" : "");
@@ -266,10 +277,12 @@ static void print_members(struct session *s, const struct type *t, bool offsets,
 
 	for (unsigned i = 0; i < t->nmembers && !enough(s); i++) {
 		const struct member *m = &t->members[i];
-		const struct type *base = declarator(m->type, m->name ? m->name : "", false, declaration, sizeof declaration, 0);
+		const struct type *base =
+			declarator(m->type, m->name ? m->name : "", false, declaration, sizeof declaration, 0);
 
 		if (offsets && m->bits)
-			fprintf(s->out, "/* %6" PRIu64 ":%2u   | %7" PRIu64 " */", offset + m->offset, m->bit, m->type->size);
+			fprintf(s->out, "/* %6" PRIu64 ":%2u   | %7" PRIu64 " */", offset + m->offset, m->bit,
+				m->type->size);
 		else if (offsets)
 			fprintf(s->out, "/* %6" PRIu64 "      | %7" PRIu64 " */", offset + m->offset, m->type->size);
 		fprintf(s->out, "%*s", indent + 4, "");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Who called. Three who may know, asked in this order: DWARF; the ORC tables that a Linux kernel carries; the frame pointer.
+/* Who called. Three who may know, asked in this order: DWARF; the ORC tables that a Linux kernel carries; the frame
+ * pointer.
  *
- * ORC (Linux, Documentation/x86/orc-unwinder): two tables, sorted by address. __start_orc_unwind_ip has for each piece of code its distance from the
- * entry, s32; __start_orc_unwind has as many entries of 6 bytes:
+ * ORC (Linux, Documentation/x86/orc-unwinder): two tables, sorted by address. __start_orc_unwind_ip has for each piece
+ * of code its distance from the entry, s32; __start_orc_unwind has as many entries of 6 bytes:
  *
  *     0  s16 sp_offset   2  s16 bp_offset   4  sp_reg, bp_reg (4 bits each)   5  to 6.3: type (2 bits), end; since 6.4: type (3 bits), signal */
 #include <inttypes.h>
@@ -23,8 +24,10 @@ static bool read_stack(struct session *s, uint64_t at, unsigned size, uint64_t *
 
 int register_of_dwarf(struct session *s, unsigned n)
 {
-	static const int wide[17] = { VCPU_RAX, VCPU_RDX, VCPU_RCX, VCPU_RBX, VCPU_RSI, VCPU_RDI, VCPU_RBP, VCPU_RSP, VCPU_R8, VCPU_R9, VCPU_R10,
-		VCPU_R11, VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15, VCPU_RIP }, narrow[9] = { VCPU_RAX, VCPU_RCX, VCPU_RDX, VCPU_RBX, VCPU_RSP, VCPU_RBP,
+	static const int wide[17] = { VCPU_RAX, VCPU_RDX, VCPU_RCX, VCPU_RBX, VCPU_RSI, VCPU_RDI, VCPU_RBP, VCPU_RSP,
+		VCPU_R8, VCPU_R9, VCPU_R10,
+		VCPU_R11, VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15, VCPU_RIP },
+		narrow[9] = { VCPU_RAX, VCPU_RCX, VCPU_RDX, VCPU_RBX, VCPU_RSP, VCPU_RBP,
 		VCPU_RSI, VCPU_RDI, VCPU_RIP };
 	bool is_wide = vcpu_get(s->machine, VCPU_EFER) & 0x400;
 
@@ -33,7 +36,9 @@ int register_of_dwarf(struct session *s, unsigned n)
 
 struct frame frame_here(struct session *s)
 {
-	struct frame f = { .pc = linear_rip(s), .sp = vcpu_get(s->machine, VCPU_RSP), .bp = vcpu_get(s->machine, VCPU_RBP) };
+	struct frame f = { .pc = linear_rip(s),
+			   .sp = vcpu_get(s->machine, VCPU_RSP),
+			   .bp = vcpu_get(s->machine, VCPU_RBP) };
 
 	for (unsigned i = 0; i < 17 && register_of_dwarf(s, i) >= 0; i++)
 		f.regs[i] = vcpu_get(s->machine, register_of_dwarf(s, i));
@@ -77,8 +82,9 @@ static bool orc_entry(struct session *s, uint64_t table, uint64_t i, struct orc 
 
 static bool orc_find(struct session *s, uint64_t pc, struct orc *o)
 {
-	const struct symbol *ip = symbol_by_name(s, "__start_orc_unwind_ip"), *stop = symbol_by_name(s, "__stop_orc_unwind_ip"),
-		*table = symbol_by_name(s, "__start_orc_unwind");
+	const struct symbol *ip = symbol_by_name(s, "__start_orc_unwind_ip"),
+			    *stop = symbol_by_name(s, "__stop_orc_unwind_ip"),
+			    *table = symbol_by_name(s, "__start_orc_unwind");
 	uint64_t low = 0, high;
 	unsigned raw, old = 0, new = 0;
 	int32_t distance;
@@ -103,7 +109,8 @@ static bool orc_find(struct session *s, uint64_t pc, struct orc *o)
 	}
 	if (!orc_entry(s, table->address, low, o, &raw))
 		return false;
-	o->type = old >= new ? raw & 4 ? END : raw & 3 : (raw & 7) == 2 ? CALL : (raw & 7) == 3 ? REGS : (raw & 7) == 4 ? IRET_FRAME : END;
+	o->type = old >= new ? raw & 4 ? END : raw & 3 : (raw & 7) == 2 ? CALL : (raw & 7) == 3 ? REGS : (raw & 7) == 4
+		? IRET_FRAME : END;
 	return true;
 }
 
@@ -113,7 +120,8 @@ static bool orc_unwind(struct session *s, struct frame *f)
 	struct frame up = *f;
 	uint64_t sp, cs = 0, bp = f->bp;
 
-	if (!s->nsymbols || vcpu_get(s->machine, VCPU_CODE_BITS) != 64 || f->pc >> 63 == 0 || !orc_find(s, f->pc - f->called, &o) || o.type == END)
+	if (!s->nsymbols || vcpu_get(s->machine, VCPU_CODE_BITS) != 64 || f->pc >> 63 == 0 ||
+	    !orc_find(s, f->pc - f->called, &o) || o.type == END)
 		return false;
 	switch (o.sp_reg) {
 	case ORC_SP: sp = f->sp; break;
@@ -143,7 +151,8 @@ static bool orc_unwind(struct session *s, struct frame *f)
 	} else {
 		uint64_t regs = o.type == REGS ? sp : sp - PT_IP;
 
-		if (!read_stack(s, regs + PT_IP, 8, &up.pc) || !read_stack(s, regs + PT_SP, 8, &up.sp) || !read_stack(s, regs + PT_CS, 8, &cs))
+		if (!read_stack(s, regs + PT_IP, 8, &up.pc) || !read_stack(s, regs + PT_SP, 8, &up.sp) ||
+		    !read_stack(s, regs + PT_CS, 8, &cs))
 			return false;
 		if (o.type == REGS && !read_stack(s, regs + PT_BP, 8, &bp))
 			return false;
@@ -162,7 +171,8 @@ static bool orc_unwind(struct session *s, struct frame *f)
 
 /* ---- the frame pointer ---- */
 
-/* How much of its frame has the function made that F stands at the beginning of? 0: nothing; 1: the pointer is saved; 2: all. */
+/* How much of its frame has the function made that F stands at the beginning of? 0: nothing; 1: the pointer is saved;
+ * 2: all. */
 static unsigned frame_made(struct session *s, const struct frame *f)
 {
 	const struct symbol *y = symbol_at(s, f->pc);
@@ -180,11 +190,13 @@ static unsigned frame_made(struct session *s, const struct frame *f)
 
 static bool pointer_unwind(struct session *s, struct frame *f)
 {
-	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), code_base = bits == 64 ? 0 : vcpu_get(s->machine, VCPU_CS_BASE), pc, bp = f->bp;
+	uint64_t bits = vcpu_get(s->machine, VCPU_CODE_BITS), code_base = bits == 64 ? 0
+		: vcpu_get(s->machine, VCPU_CS_BASE), pc, bp = f->bp;
 	unsigned size = (unsigned)bits / 8, made = frame_made(s, f);
 	uint64_t at = made == 2 ? f->bp + size : f->sp + made * size;
 
-	if (!read_stack(s, at, size, &pc) || !pc || (made == 2 && (!read_stack(s, f->bp, size, &bp) || f->bp < f->sp || (bp && bp <= f->bp))))
+	if (!read_stack(s, at, size, &pc) || !pc ||
+	    (made == 2 && (!read_stack(s, f->bp, size, &bp) || f->bp < f->sp || (bp && bp <= f->bp))))
 		return false;
 	f->saved[bits == 64 ? 16 : 8] = at;
 	if (made == 2)

@@ -46,7 +46,10 @@ static bool load(struct session *s, const struct value *v, uint64_t *bits)
 /* N as its type has it: cut, and with its sign. */
 static uint64_t extended(const struct value *v, uint64_t n)
 {
-	unsigned bits = v->nbits ? v->nbits : v->type->size < 8 ? 8 * (unsigned)v->type->size : 64, up = bits && bits < 64 ? 64 - bits : 0;
+	unsigned bits = v->nbits            ? v->nbits
+			: v->type->size < 8 ? 8 * (unsigned)v->type->size
+					    : 64,
+		 up = bits && bits < 64 ? 64 - bits : 0;
 
 	return v->type->is_signed ? (uint64_t)((int64_t)(n << up) >> up) : n << up >> up;
 }
@@ -123,7 +126,8 @@ static void print_number(struct session *s, const struct value *v, uint64_t n, c
 	case 'o': fprintf(s->out, "0%" PRIo64, cut); break;
 	case 'u': fprintf(s->out, "%" PRIu64, cut); break;
 	case 'd': fprintf(s->out, "%" PRId64, (int64_t)(n << (64 - bits)) >> (64 - bits)); break;
-	case 'c': fprintf(s->out, "%d '", (signed char)n), print_char(s->out, (unsigned char)n, '\''), fputc('\'', s->out); break;
+	case 'c': fprintf(s->out, "%d '", (signed char)n), print_char(s->out, (unsigned char)n, '\''),
+		fputc('\'', s->out); break;
 	case 't':
 		for (unsigned i = bits; i-- > 0;)
 			if (cut >> i || !i)
@@ -170,13 +174,17 @@ static void print_array(struct session *s, const struct value *v, char format, u
 	}
 	fputc('{', s->out);
 	for (uint64_t i = 0; i < n && i < ELEMENTS_MAX && !enough(s); i++) {
-		struct value e = { .type = of, .held = v->held, .in_memory = true, .address = v->address + i * of->size };
+		struct value e = {
+			.type = of, .held = v->held, .in_memory = true, .address = v->address + i * of->size
+		};
 		unsigned char a[64], b[64];
 
 		/* Equal ones are told once. */
-		for (last = i; last + 1 < n && !enough(s) && of->size && of->size <= sizeof a && value_read(s, v, e.address, a,
-			of->size) == of->size &&
-				value_read(s, v, v->address + (last + 1) * of->size, b, of->size) == of->size && !memcmp(a, b, of->size); last++)
+		for (last = i; last + 1 < n && !enough(s) && of->size && of->size <= sizeof a &&
+			       value_read(s, v, e.address, a, of->size) == of->size &&
+			       value_read(s, v, v->address + (last + 1) * of->size, b, of->size) == of->size &&
+			       !memcmp(a, b, of->size);
+		     last++)
 			;
 		if (i)
 			fputs(", ", s->out);
@@ -204,9 +212,12 @@ static void print_struct(struct session *s, const struct value *v, char format, 
 	fputc('{', s->out);
 	for (unsigned i = 0; i < t->nmembers; i++) {
 		const struct member *m = &t->members[i];
-		struct value e = { .type = m->type, .held = v->held, .in_memory = true, .address = v->address + m->offset,
-			.bit = m->bit,
-			.nbits = m->bits };
+		struct value e = { .type = m->type,
+				   .held = v->held,
+				   .in_memory = true,
+				   .address = v->address + m->offset,
+				   .bit = m->bit,
+				   .nbits = m->bits };
 
 		fprintf(s->out, "%s%s%s", i ? ", " : "", m->name ? m->name : "", m->name ? " = " : "");
 		print(s, &e, format, depth + 1);
@@ -300,8 +311,10 @@ static void put_elements(struct session *s, const char *name, const struct value
 	}
 	json_open(s, name, '[');
 	for (uint64_t i = 0; i < v->type->count && i < ELEMENTS_MAX; i++)
-		put(s, NULL, &(struct value){ .type = of, .held = v->held, .in_memory = true, .address = v->address + i * of->size },
-			depth + 1);
+		put(s, NULL,
+		    &(struct value){
+			    .type = of, .held = v->held, .in_memory = true, .address = v->address + i * of->size },
+		    depth + 1);
 	json_close(s);
 }
 

@@ -13,7 +13,8 @@
 struct place { enum { NOWHERE, MEMORY, REGISTER, VALUE } kind; uint64_t at; };
 
 /* BASE: of the frame, for DW_OP_fbreg; BIAS: what is added to addresses in the file. */
-static struct place locate(struct session *s, const Dwarf_Op *ops, size_t count, const struct frame *f, uint64_t base, uint64_t bias)
+static struct place locate(struct session *s, const Dwarf_Op *ops, size_t count, const struct frame *f, uint64_t base,
+			   uint64_t bias)
 {
 	uint64_t stack[32];
 	unsigned n = 0;
@@ -152,7 +153,9 @@ bool dwarf_unwind(struct session *s, struct frame *f)
 		if (p.kind == MEMORY)
 			up.saved[r] = p.at;
 		up.regs[r] = p.kind == REGISTER ? f->regs[p.at] : p.at;
-		if (p.kind == NOWHERE || (p.kind == MEMORY && (up.regs[r] = 0, vcpu_read_linear(s->machine, p.at, &up.regs[r], size) != size))) {
+		if (p.kind == NOWHERE ||
+		    (p.kind == MEMORY &&
+		     (up.regs[r] = 0, vcpu_read_linear(s->machine, p.at, &up.regs[r], size) != size))) {
 			free(frame);
 			return false;
 		}
@@ -172,7 +175,8 @@ bool dwarf_unwind(struct session *s, struct frame *f)
 
 /* ---- variables ---- */
 
-static bool location(struct session *s, Dwarf_Die *die, unsigned attribute, const struct frame *f, uint64_t base, uint64_t bias,
+static bool location(struct session *s, Dwarf_Die *die, unsigned attribute, const struct frame *f, uint64_t base,
+	uint64_t bias,
 	struct place *p)
 {
 	Dwarf_Attribute a;
@@ -185,7 +189,8 @@ static bool location(struct session *s, Dwarf_Die *die, unsigned attribute, cons
 	return p->kind != NOWHERE;
 }
 
-static bool variable_of(struct session *s, Dwarf_Die *die, const struct frame *f, uint64_t base, uint64_t bias, struct value *v)
+static bool variable_of(struct session *s, Dwarf_Die *die, const struct frame *f, uint64_t base, uint64_t bias,
+			struct value *v)
 {
 	const struct type *t = dwarf_target(s, die);
 	struct place p;
@@ -200,7 +205,8 @@ static bool variable_of(struct session *s, Dwarf_Die *die, const struct frame *f
 	}
 	if (!location(s, die, DW_AT_location, f, base, bias, &p))
 		return false;
-	*v = (struct value){ .type = t, .in_memory = p.kind == MEMORY, .address = p.at, .bits = p.kind == REGISTER ? f->regs[p.at] : p.at };
+	*v = (struct value){ .type = t, .in_memory = p.kind == MEMORY, .address = p.at, .bits = p.kind == REGISTER
+		? f->regs[p.at] : p.at };
 	if (p.kind == REGISTER && f->saved[p.at]) {
 		v->in_memory = true;
 		v->address = f->saved[p.at];
@@ -211,7 +217,8 @@ static bool variable_of(struct session *s, Dwarf_Die *die, const struct frame *f
 }
 
 /* EACH variable that is seen from F's place, inner ones first; stops when it says so. */
-static bool each_local(struct session *s, struct frame *f, bool (*each)(struct session *s, Dwarf_Die *die, const struct frame *f,
+static bool each_local(struct session *s, struct frame *f, bool (*each)(struct session *s, Dwarf_Die *die,
+	const struct frame *f,
 	uint64_t base,
 		       uint64_t bias, void *user), void *user)
 {
@@ -226,7 +233,8 @@ static bool each_local(struct session *s, struct frame *f, bool (*each)(struct s
 		find_cfa(s, frame, f, frame_bias);
 	free(frame);
 	for (int i = 0; i < n; i++)
-		if (dwarf_tag(&scopes[i]) == DW_TAG_subprogram && location(s, &scopes[i], DW_AT_frame_base, f, 0, bias, &p)) {
+		if (dwarf_tag(&scopes[i]) == DW_TAG_subprogram &&
+		    location(s, &scopes[i], DW_AT_frame_base, f, 0, bias, &p)) {
 			base = p.kind == REGISTER ? f->regs[p.at] : p.at;
 			break;
 		}
@@ -285,7 +293,8 @@ bool dwarf_variable(struct session *s, const char *name, const struct frame *f, 
 		if (dwarf_tag(&n->die) == DW_TAG_variable && variable_of(s, &n->die, f, 0, n->bias, v))
 			return true;
 		if (dwarf_tag(&n->die) == DW_TAG_subprogram && !dwarf_lowpc(&n->die, &low)) {
-			*v = (struct value){ .type = dwarf_type_of(s, &n->die), .in_memory = true, .address = low + n->bias };
+			*v = (struct value){ .type = dwarf_type_of(s, &n->die), .in_memory = true, .address = low +
+				n->bias };
 			return true;
 		}
 	}
@@ -317,7 +326,8 @@ void dwarf_locals(struct session *s, const struct frame *f, void (*each)(void *u
 
 #else
 
-bool dwarf_variable(struct session *s, const char *name, const struct frame *f, struct value *v) { (void)s, (void)name, (void)f,
+bool dwarf_variable(struct session *s, const char *name, const struct frame *f, struct value *v) { (void)s, (void)name,
+	(void)f,
 	(void)v; return false; }
 void dwarf_locals(struct session *s, const struct frame *f, void (*each)(void *user, const char *name, bool argument,
 	const struct value *v),

@@ -155,7 +155,8 @@ static bool find_watched(struct session *s, const char *args, struct value *v, c
 		return false;
 	*v = (struct value){ .in_memory = true, .address = at };
 	*format = 'x';
-	v->type = size - 1 < 8 && types[size - 1] ? type_basic(s, types[size - 1]) : type_array(s, type_basic(s, "u8"), size);
+	v->type = size - 1 < 8 && types[size - 1] ? type_basic(s, types[size - 1])
+						  : type_array(s, type_basic(s, "u8"), size);
 	return true;
 }
 
@@ -170,12 +171,17 @@ static bool add_watch(struct session *s, const char *args, bool physical, bool r
 		free(condition);
 		return false;
 	}
-	snprintf(text, sizeof text, "on %s of %" PRIu64 " bytes at %s0x%" PRIx64 "%s", !read ? "writes" : write ? "accesses" :
-		"reads", w.value.type->size,
-		physical ? "physical " : "", w.value.address, physical ? "" : symbol_text(s, w.value.address, name, sizeof name));
+	snprintf(text, sizeof text, "on %s of %" PRIu64 " bytes at %s0x%" PRIx64 "%s",
+		 !read   ? "writes"
+		 : write ? "accesses"
+			 : "reads",
+		 w.value.type->size, physical ? "physical " : "", w.value.address,
+		 physical ? "" : symbol_text(s, w.value.address, name, sizeof name));
 	p = stop_add(s, (struct stop){
-		.id = vcpu_debug_watch(s->debug, w.value.address, w.value.type->size, physical, read, write), .kind = STOP_WATCH,
-		.physical = physical, .reads = read, .writes = write, .what = needed(strdup(text)), .condition = condition,
+		.id = vcpu_debug_watch(s->debug, w.value.address, w.value.type->size, physical, read, write),
+			.kind = STOP_WATCH,
+		.physical = physical, .reads = read, .writes = write, .what = needed(strdup(text)),
+		.condition = condition,
 		.expression = copy, .watched = needed(memcpy(needed(malloc(sizeof w)), &w, sizeof w)) });
 	if (!p)
 		return false;

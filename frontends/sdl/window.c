@@ -43,7 +43,8 @@ static bool fit(const struct vcpu_screen *s)
 	window.width = s->width;
 	window.height = s->height;
 	window.pixels = malloc((size_t)s->width * s->height * sizeof *window.pixels);
-	window.texture = SDL_CreateTexture(window.renderer, SDL_PIXELFORMAT_RGB888, SDL_TEXTUREACCESS_STREAMING, (int)s->width, (int)s->height);
+	window.texture = SDL_CreateTexture(window.renderer, SDL_PIXELFORMAT_RGB888, SDL_TEXTUREACCESS_STREAMING,
+					   (int)s->width, (int)s->height);
 	if (!window.full)
 		SDL_SetWindowSize(window.window, (int)(s->width * window.scale), (int)(s->height * window.scale));
 	SDL_RenderSetLogicalSize(window.renderer, (int)s->width, (int)s->height);
@@ -72,7 +73,8 @@ static void title(const vcpu *machine, uint64_t now)
 	char text[128];
 
 	snprintf(text, sizeof text, "vcpu%s: %.0f MIPS, %.0f %% of real time%s", window.paused ? " (paused)" : "",
-		 (double)(instructions - window.title_instructions) / seconds / 1e6, (double)(virtual - window.title_virtual) / seconds / 1e7,
+		 (double)(instructions - window.title_instructions) / seconds / 1e6,
+		 (double)(virtual - window.title_virtual) / seconds / 1e7,
 		 window.grabbed ? " - Ctrl+Alt+G frees the mouse" : "");
 	SDL_SetWindowTitle(window.window, text);
 	window.title_instructions = instructions;
@@ -151,7 +153,8 @@ static void key(vcpu *machine, const SDL_KeyboardEvent *event)
 
 static void button(const SDL_MouseButtonEvent *event)
 {
-	static const uint16_t bits[] = { [SDL_BUTTON_LEFT] = 1, [SDL_BUTTON_MIDDLE] = 4, [SDL_BUTTON_RIGHT] = 2, [SDL_BUTTON_X1] = 8, [SDL_BUTTON_X2] = 16 };
+	static const uint16_t bits[] = { [SDL_BUTTON_LEFT] = 1, [SDL_BUTTON_MIDDLE] = 4, [SDL_BUTTON_RIGHT] = 2,
+		[SDL_BUTTON_X1] = 8, [SDL_BUTTON_X2] = 16 };
 	uint16_t bit = event->button < sizeof bits / sizeof *bits ? bits[event->button] : 0;
 
 	if (event->type == SDL_MOUSEBUTTONDOWN)
@@ -220,13 +223,15 @@ static bool face_open(vcpu *machine, const struct run_options *o)
 	}
 	window.scale = o->scale ? o->scale : 1;
 	window.full = o->full_screen;
-	window.window = SDL_CreateWindow("vcpu", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, (int)(640 * window.scale), (int)(400 * window.scale), flags);
+	window.window = SDL_CreateWindow("vcpu", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED,
+					 (int)(640 * window.scale), (int)(400 * window.scale), flags);
 	window.renderer = window.window ? SDL_CreateRenderer(window.window, -1, 0) : NULL;
 	if (!window.renderer) {
 		complain("no window: %s", SDL_GetError());
 		return false;
 	}
-	if (o->config.sound && !SDL_InitSubSystem(SDL_INIT_AUDIO) && (window.audio = SDL_OpenAudioDevice(NULL, 0, &spec, NULL, 0)))
+	if (o->config.sound && !SDL_InitSubSystem(SDL_INIT_AUDIO) &&
+	    (window.audio = SDL_OpenAudioDevice(NULL, 0, &spec, NULL, 0)))
 		SDL_PauseAudioDevice(window.audio, 0);
 	return true;
 }

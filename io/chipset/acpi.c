@@ -6,7 +6,8 @@
 #include "io/chipset/pci.h"
 
 enum {
-	PM1_STATUS = 0, PM1_ENABLE = 2, PM1_CONTROL = 4, PM_TIMER = 8, GLOBAL_CONTROL = 0x28, DEVICE_CONTROL = 0x2c, PM_SIZE = 64,
+	PM1_STATUS = 0, PM1_ENABLE = 2, PM1_CONTROL = 4, PM_TIMER = 8, GLOBAL_CONTROL = 0x28, DEVICE_CONTROL = 0x2c,
+		PM_SIZE = 64,
 	STATUS_TIMER = 0x0001, STATUS_POWER_BUTTON = 0x0100, STATUS_RTC = 0x0400, STATUS_WAKE = 0x8000,
 	STATUS_ALL = 0x8731, /* what can be cleared: wake, RTC, sleep and power button, global, bus master, timer */
 	ENABLE_ALL = 0x0721,
@@ -150,8 +151,8 @@ static void write_pm(void *owner, u64 offset, unsigned size, u64 value)
 	acpi_update(acpi);
 }
 
-/* APMC and APMS. Without firmware nobody would answer the commands that the FADT promises, so the chip does, before the processor may hear of
- * it. */
+/* APMC and APMS. Without firmware nobody would answer the commands that the FADT promises, so the chip does, before the
+ * processor may hear of it. */
 static void write_smi(void *owner, u64 offset, unsigned size, u64 value)
 {
 	struct acpi *acpi = owner;
@@ -209,7 +210,8 @@ static const struct device_ops pm_ops = { read_pm, write_pm, 1, 4 };
 static const struct device_ops smi_ops = { read_smi, write_smi, 1, 1 };
 static const struct device_ops smbus_ops = { read_smbus, write_smbus, 1, 1 };
 
-static void place(struct acpi *acpi, struct window *w, int rank, const char *name, u16 at, unsigned size, const struct device_ops *ops)
+static void place(struct acpi *acpi, struct window *w, int rank, const char *name, u16 at, unsigned size,
+		  const struct device_ops *ops)
 {
 	if (at == w->at)
 		return;
@@ -225,10 +227,12 @@ static void place_all(struct acpi *acpi)
 	const u8 *config = acpi->pci.config;
 	u16 before = acpi->pm.at;
 
-	place(acpi, &acpi->pm, 2, "acpi pm", config[ACPI_PMREGMISC] & PM_DECODED ? get16(&config[ACPI_PMBASE]) & 0xffc0 : 0, PM_SIZE, &pm_ops);
+	place(acpi, &acpi->pm, 2, "acpi pm",
+	      config[ACPI_PMREGMISC] & PM_DECODED ? get16(&config[ACPI_PMBASE]) & 0xffc0 : 0, PM_SIZE, &pm_ops);
 	if (acpi->pm.at != before && acpi->wire.moved)
 		acpi->wire.moved(acpi->wire.owner);
-	place(acpi, &acpi->smbus, 1, "smbus", config[SMBHSTCFG] & 1 ? get16(&config[SMBBASE]) & 0xfff0 : 0, SMB_SIZE, &smbus_ops);
+	place(acpi, &acpi->smbus, 1, "smbus", config[SMBHSTCFG] & 1 ? get16(&config[SMBBASE]) & 0xfff0 : 0, SMB_SIZE,
+	      &smbus_ops);
 }
 
 static void written(void *owner, unsigned offset, unsigned len)
@@ -270,7 +274,8 @@ static void describe(struct acpi *acpi)
 	f->owner = acpi;
 }
 
-struct acpi *acpi_new(struct space *ports, struct pci_bus *pci, struct clock *clock, struct line sci, struct line smi, struct line poweroff,
+struct acpi *acpi_new(struct space *ports, struct pci_bus *pci, struct clock *clock, struct line sci, struct line smi,
+	struct line poweroff,
 		const struct log *log)
 {
 	struct acpi *acpi = calloc(1, sizeof *acpi);

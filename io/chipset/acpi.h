@@ -34,9 +34,11 @@
 struct acpi;
 struct pci_bus;
 
-/* Takes the ports above. SCI is the level of the system control interrupt, active high; SMI pulses when a command is written and
- * SMIs of commands are enabled (a line that ends in the air: there is no SMM); POWEROFF goes high when the guest enters S5. NULL: no memory. */
-struct acpi *acpi_new(struct space *ports, struct pci_bus *pci, struct clock *clock, struct line sci, struct line smi, struct line poweroff,
+/* Takes the ports above. SCI is the level of the system control interrupt, active high; SMI pulses when a command is
+ * written and SMIs of commands are enabled (a line that ends in the air: there is no SMM); POWEROFF goes high when the
+ * guest enters S5. NULL: no memory. */
+struct acpi *acpi_new(struct space *ports, struct pci_bus *pci, struct clock *clock, struct line sci, struct line smi,
+	struct line poweroff,
 		const struct log *log);
 void acpi_free(struct acpi *acpi);
 /* MOVED is called after PMBASE changed. acpi_base: what it is, 0: not decoded. */
@@ -56,7 +58,8 @@ struct part acpi_part(struct acpi *acpi);
 #define ACPI_TABLES_FILE "etc/acpi/tables"
 #define ACPI_SCRIPT_MAX (32 * 128u)
 
-/* What the tables say. CPUS processors (at most 255) have local APIC IDs 0 to CPUS-1, the I/O APIC at FEC00000h has mptable_ioapic_id(CPUS). */
+/* What the tables say. CPUS processors (at most 255) have local APIC IDs 0 to CPUS-1, the I/O APIC at FEC00000h has
+ * mptable_ioapic_id(CPUS). */
 struct acpi_system {
 	unsigned cpus;
 	u16 pm_base;
@@ -70,11 +73,12 @@ struct acpi_tables *acpi_tables_new(const struct acpi_system *system);
 /* The same again, of another system, in place. False: too many processors. */
 bool acpi_tables_build(struct acpi_tables *tables, const struct acpi_system *system);
 void acpi_tables_free(struct acpi_tables *tables);
-/* Write them into MEMORY (ROM as well) at [BASE, BASE + SIZE), once, the RSDP first. BASE is a multiple of 64 below 4 GiB, and within E0000h-FFFFFh
- * for a guest that scans for it. Returns the bytes used; 0 if SIZE is too small or BASE is wrong. */
+/* Write them into MEMORY (ROM as well) at [BASE, BASE + SIZE), once, the RSDP first. BASE is a multiple of 64 below 4
+ * GiB, and within E0000h-FFFFFh for a guest that scans for it. Returns the bytes used; 0 if SIZE is too small or BASE
+ * is wrong. */
 u64 acpi_tables_place(struct acpi_tables *tables, struct space *memory, u64 base, u64 size);
-/* For firmware that places them: the RSDP, at ACPI_RSDP_ROOM the other tables, and the script that puts them together (etc/table-loader): OUT has
- * room for ACPI_SCRIPT_MAX bytes; returns how many there are. */
+/* For firmware that places them: the RSDP, at ACPI_RSDP_ROOM the other tables, and the script that puts them together
+ * (etc/table-loader): OUT has room for ACPI_SCRIPT_MAX bytes; returns how many there are. */
 const u8 *acpi_tables_bytes(const struct acpi_tables *tables, u32 *len);
 u32 acpi_tables_script(const struct acpi_tables *tables, u8 *out);
 

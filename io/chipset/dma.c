@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include "io/chipset/dma.h"
 
-enum { STATUS = 8, COMMAND = 8, REQUEST = 9, MASK_ONE = 10, MODE = 11, CLEAR_FLIP_FLOP = 12, TEMPORARY = 13, MASTER_CLEAR = 13, CLEAR_MASK = 14,
+enum { STATUS = 8, COMMAND = 8, REQUEST = 9, MASK_ONE = 10, MODE = 11, CLEAR_FLIP_FLOP = 12, TEMPORARY = 13,
+	MASTER_CLEAR = 13, CLEAR_MASK = 14,
        MASK_ALL = 15 };
 enum { COMMAND_OFF = 4 };
-/* mode:   7..6 demand, single, block, cascade   5 downwards   4 starts again at the end   3..2 verify, to memory, from memory   1..0 channel */
+/* mode: 7..6 demand, single, block, cascade 5 downwards 4 starts again at the end 3..2 verify, to memory, from memory
+ * 1..0 channel */
 enum { MODE_DOWN = 0x20, MODE_AGAIN = 0x10, MODE_TYPE = 0x0c, VERIFY = 0, TO_MEMORY = 4, FROM_MEMORY = 8 };
 
 struct channel {
@@ -27,13 +29,16 @@ struct dma {
 };
 
 #define CHANNEL_FIELDS(c, n) \
-	FIELD(struct dma, controller[c].channel[n].base_address, U16), FIELD(struct dma, controller[c].channel[n].base_count, U16), \
-	FIELD(struct dma, controller[c].channel[n].address, U16), FIELD(struct dma, controller[c].channel[n].count, U16), \
+	FIELD(struct dma, controller[c].channel[n].base_address, U16), \
+		FIELD(struct dma, controller[c].channel[n].base_count, U16), \
+	FIELD(struct dma, controller[c].channel[n].address, U16), FIELD(struct dma, controller[c].channel[n].count, \
+		U16), \
 	FIELD(struct dma, controller[c].channel[n].mode, U8)
 #define CONTROLLER_FIELDS(c) \
 	CHANNEL_FIELDS(c, 0), CHANNEL_FIELDS(c, 1), CHANNEL_FIELDS(c, 2), CHANNEL_FIELDS(c, 3), \
 	FIELD(struct dma, controller[c].command, U8), FIELD(struct dma, controller[c].mask, U8), \
-	FIELD(struct dma, controller[c].reached, U8), FIELD(struct dma, controller[c].request, U8), FIELD(struct dma, controller[c].high, BOOL)
+	FIELD(struct dma, controller[c].reached, U8), FIELD(struct dma, controller[c].request, U8), \
+		FIELD(struct dma, controller[c].high, BOOL)
 
 static const struct field dma_fields[] = {
 	CONTROLLER_FIELDS(0),
@@ -74,7 +79,8 @@ u32 dma_move(struct dma *dma, unsigned channel, void *data, u32 len, bool to_mem
 	u8 type = ch->mode & MODE_TYPE, *at = data;
 	u32 done = 0;
 
-	if (c->command & COMMAND_OFF || c->mask >> n & 1 || (type != VERIFY && type != (to_memory ? TO_MEMORY : FROM_MEMORY)))
+	if (c->command & COMMAND_OFF || c->mask >> n & 1 ||
+	    (type != VERIFY && type != (to_memory ? TO_MEMORY : FROM_MEMORY)))
 		return 0;
 	while (done + unit <= len) {
 		u64 addr = address_of(dma, channel, ch->address);
@@ -197,8 +203,9 @@ struct dma *dma_new(struct space *ports, struct space *mem)
 		return NULL;
 	dma->mem = mem;
 	dma->controller[0].mask = dma->controller[1].mask = 15;
-	if (space_add_device(ports, "dma 8 bits", 0x00, 16, &low_ops, dma) < 0 || space_add_device(ports, "dma 16 bits", 0xc0, 32, &high_ops, dma) < 0 ||
-			space_add_device(ports, "dma pages", 0x80, 16, &page_ops, dma) < 0) {
+	if (space_add_device(ports, "dma 8 bits", 0x00, 16, &low_ops, dma) < 0 ||
+	    space_add_device(ports, "dma 16 bits", 0xc0, 32, &high_ops, dma) < 0 ||
+	    space_add_device(ports, "dma pages", 0x80, 16, &page_ops, dma) < 0) {
 		free(dma);
 		return NULL;
 	}

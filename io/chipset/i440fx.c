@@ -91,7 +91,8 @@ static void place_smram(struct i440fx *b)
 		return;
 	if (b->smram >= 0)
 		space_remove(b->wire.mem, b->smram);
-	b->smram = seen ? space_add_ram(b->wire.mem, "smram", SMRAM_BASE, SMRAM_SIZE, b->wire.ram, SMRAM_BASE, false) : -1;
+	b->smram =
+		seen ? space_add_ram(b->wire.mem, "smram", SMRAM_BASE, SMRAM_SIZE, b->wire.ram, SMRAM_BASE, false) : -1;
 	space_rank(b->wire.mem, b->smram, 2); /* over the display's */
 }
 

@@ -200,5 +200,7 @@ void ioapic_refresh(struct ioapic *ioapic)
 
 struct part ioapic_part(struct ioapic *ioapic)
 {
-	return (struct part){ .name = "ioapic", .state = ioapic, .fields = ioapic_fields, .post_load = ioapic_post_load };
+	return (struct part){
+		.name = "ioapic", .state = ioapic, .fields = ioapic_fields, .post_load = ioapic_post_load
+	};
 }

@@ -12,8 +12,10 @@
 
 enum { BAR_IO = 1, BAR_PREFETCH = 8, ROM_ENABLE = 1 };
 enum { STATUS_INTERRUPT = 0x08, STATUS_CAPABILITIES = 0x10 };
-enum { COMMAND_WRITABLE = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | 0x40 | 0x100 | PCI_COMMAND_NO_INTX };
-enum { MSIX_ID = 0x11, MSIX_LEN = 12, MSIX_CONTROL = 2, MSIX_ENABLE = 0x8000, MSIX_MASK = 0x4000, MSIX_BAR = 4 * KiB, MSIX_PENDING = 0x800 };
+enum { COMMAND_WRITABLE = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | 0x40 | 0x100 |
+	PCI_COMMAND_NO_INTX };
+enum { MSIX_ID = 0x11, MSIX_LEN = 12, MSIX_CONTROL = 2, MSIX_ENABLE = 0x8000, MSIX_MASK = 0x4000, MSIX_BAR = 4 * KiB,
+	MSIX_PENDING = 0x800 };
 
 struct pci_bus {
 	u32 address;      /* CF8h */
@@ -62,7 +64,8 @@ static u8 pirq_levels(const struct pci_bus *bus)
 	for (unsigned i = 0; i < FUNCTIONS; i++) {
 		const struct pci_function *f = bus->wire.at[i];
 
-		if (f && f->pin_level && f->config[PCI_INT_PIN] && !(command(f) & PCI_COMMAND_NO_INTX) && !pci_msix_on(f))
+		if (f && f->pin_level && f->config[PCI_INT_PIN] && !(command(f) & PCI_COMMAND_NO_INTX) &&
+		    !pci_msix_on(f))
 			levels |= (u8)(1 << pirq_of(f));
 	}
 	return levels;
@@ -100,7 +103,8 @@ static bool msix_open(const struct pci_function *f, unsigned vector)
 {
 	u16 control = get16(&f->config[f->msix_cap + MSIX_CONTROL]);
 
-	return (control & MSIX_ENABLE) && !(control & MSIX_MASK) && pci_master(f) && !(f->msix_table[16 * vector + 12] & 1);
+	return (control & MSIX_ENABLE) && !(control & MSIX_MASK) && pci_master(f) &&
+	       !(f->msix_table[16 * vector + 12] & 1);
 }
 
 static void msix_send_pending(struct pci_function *f)
@@ -424,7 +428,8 @@ struct space *pci_memory(const struct pci_function *f)
 
 /* ---- the bus ---- */
 
-struct pci_bus *pci_new(struct space *ports, struct space *mem, struct line pirq, void (*message)(void *owner, u64 address, u32 data),
+struct pci_bus *pci_new(struct space *ports, struct space *mem, struct line pirq,
+	void (*message)(void *owner, u64 address, u32 data),
 		void *owner)
 {
 	struct pci_bus *bus = calloc(1, sizeof *bus);

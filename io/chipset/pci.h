@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The PCI bus (PCI Local Bus Specification 3.0): configuration space by mechanism 1 (ports CF8h and CFCh), base address registers,
- * interrupt pins, MSI-X.
+/* The PCI bus (PCI Local Bus Specification 3.0): configuration space by mechanism 1 (ports CF8h and CFCh), base address
+ * registers, interrupt pins, MSI-X.
  *
  *     device --- struct pci_function ---> bus ---> ports, memory (the ranges that its base address registers decode)
  *                                          |---> INTA#..INTD# --swizzle by slot--> PIRQA..PIRQD of the chipset
  *                                          `---> message (address, data) of MSI-X ---> APIC bus
  *
- * A function lives inside its device, which initialises it, describes its registers with the calls below, and then attaches it. The
- * bus saves, loads and refreshes the functions that are attached to it: the device's own part is only what it remembers besides.
+ * A function lives inside its device, which initialises it, describes its registers with the calls below, and then
+ * attaches it. The bus saves, loads and refreshes the functions that are attached to it: the device's own part is only
+ * what it remembers besides.
  *
  *     pci_init(&d->pci, "e1000 pci", 0x8086, 0x100e, 0x020000);
  *     pci_bar_memory(&d->pci, 0, 128 * KiB, &e1000_ops, d);
@@ -27,7 +28,8 @@
 #include "mem/space.h"
 
 enum {
-	PCI_ID = 0x00, PCI_COMMAND = 0x04, PCI_STATUS = 0x06, PCI_REVISION = 0x08, PCI_CLASS = 0x09, PCI_HEADER = 0x0e, PCI_BAR0 = 0x10,
+	PCI_ID = 0x00, PCI_COMMAND = 0x04, PCI_STATUS = 0x06, PCI_REVISION = 0x08, PCI_CLASS = 0x09, PCI_HEADER = 0x0e,
+		PCI_BAR0 = 0x10,
 	PCI_SUBSYSTEM = 0x2c, PCI_ROM = 0x30, PCI_CAPABILITIES = 0x34, PCI_INT_LINE = 0x3c, PCI_INT_PIN = 0x3d,
 };
 enum { PCI_COMMAND_IO = 1, PCI_COMMAND_MEMORY = 2, PCI_COMMAND_MASTER = 4, PCI_COMMAND_NO_INTX = 0x400 };
@@ -68,20 +70,22 @@ struct pci_function {
 	void *owner;
 };
 
-/* PIRQ: lines n = 0..3 are PIRQA# to PIRQD#, levels (true: asserted). MESSAGE takes the writes that MSI-X makes. MEM is what bus masters
- * see. NULL: no memory. The bus owns none of its functions. */
-struct pci_bus *pci_new(struct space *ports, struct space *mem, struct line pirq, void (*message)(void *owner, u64 address, u32 data),
+/* PIRQ: lines n = 0..3 are PIRQA# to PIRQD#, levels (true: asserted). MESSAGE takes the writes that MSI-X makes. MEM is
+ * what bus masters see. NULL: no memory. The bus owns none of its functions. */
+struct pci_bus *pci_new(struct space *ports, struct space *mem, struct line pirq,
+	void (*message)(void *owner, u64 address, u32 data),
 		void *owner);
 void pci_free(struct pci_bus *bus);
 /* After a load: place the ranges of all functions, drive PIRQA# to PIRQD#. */
 void pci_refresh(struct pci_bus *bus);
 /* The bus's part and those of all functions, at most MAX. Returns how many. */
 unsigned pci_parts(struct pci_bus *bus, struct part *out, unsigned max);
-/* Accesses to CF8h-CFBh that are no dwords, and so not the bus's, go to OPS (its offset 1 is the chipset's reset control, CF9h). */
+/* Accesses to CF8h-CFBh that are no dwords, and so not the bus's, go to OPS (its offset 1 is the chipset's reset
+ * control, CF9h). */
 void pci_bytes(struct pci_bus *bus, const struct device_ops *ops, void *owner);
 
-/* Begin: all zero but vendor, device, class (base << 16 | sub << 8 | interface) and the writable bits that every function has. NAME, which names
- * the part, must outlive it. */
+/* Begin: all zero but vendor, device, class (base << 16 | sub << 8 | interface) and the writable bits that every
+ * function has. NAME, which names the part, must outlive it. */
 void pci_init(struct pci_function *f, const char *name, u16 vendor, u16 device, u32 class);
 void pci_subsystem(struct pci_function *f, u16 vendor, u16 device);
 void pci_pin(struct pci_function *f, unsigned pin); /* 1 INTA# .. 4 INTD# */
@@ -92,7 +96,8 @@ void pci_bar_ram(struct pci_function *f, unsigned n, struct ram *ram); /* prefet
 /* Room for a capability of LEN bytes (its first two are filled in); returns its offset, 0 if there is none left. */
 unsigned pci_capability(struct pci_function *f, u8 id, unsigned len);
 void pci_writable(struct pci_function *f, unsigned offset, unsigned len, u32 mask);
-/* MSI-X with VECTORS (at most PCI_VECTORS) whose table and pending bits are BAR N (4 KiB of memory, which this call makes). */
+/* MSI-X with VECTORS (at most PCI_VECTORS) whose table and pending bits are BAR N (4 KiB of memory, which this call
+ * makes). */
 void pci_msix(struct pci_function *f, unsigned n, unsigned vectors);
 
 /* Put the function at SLOT (0..31), NUMBER (0..7); false: the place is taken. It must be set up completely. */
@@ -111,7 +116,8 @@ struct space *pci_memory(const struct pci_function *f);
 
 static inline u32 pci_config32(const struct pci_function *f, unsigned offset)
 {
-	return (u32)f->config[offset] | (u32)f->config[offset + 1] << 8 | (u32)f->config[offset + 2] << 16 | (u32)f->config[offset + 3] << 24;
+	return (u32)f->config[offset] | (u32)f->config[offset + 1] << 8 | (u32)f->config[offset + 2] << 16 |
+	       (u32)f->config[offset + 3] << 24;
 }
 
 #endif

@@ -29,8 +29,10 @@ struct pic {
 };
 
 #define CHIP_FIELDS(n) \
-	FIELD(struct pic, chip[n].lines, U8), FIELD(struct pic, chip[n].latch, U8), FIELD(struct pic, chip[n].elcr, U8), \
-	FIELD(struct pic, chip[n].imr, U8), FIELD(struct pic, chip[n].isr, U8), FIELD_MAX(struct pic, chip[n].step, U8, 4), \
+	FIELD(struct pic, chip[n].lines, U8), FIELD(struct pic, chip[n].latch, U8), \
+		FIELD(struct pic, chip[n].elcr, U8), \
+	FIELD(struct pic, chip[n].imr, U8), FIELD(struct pic, chip[n].isr, U8), \
+		FIELD_MAX(struct pic, chip[n].step, U8, 4), \
 	FIELD(struct pic, chip[n].icw1, U8), FIELD(struct pic, chip[n].icw2, U8), FIELD(struct pic, chip[n].icw3, U8), \
 	FIELD(struct pic, chip[n].icw4, U8), FIELD_MAX(struct pic, chip[n].lowest, U8, 7), \
 	FIELD(struct pic, chip[n].read_isr, BOOL), FIELD(struct pic, chip[n].poll, BOOL), \

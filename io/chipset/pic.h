@@ -24,7 +24,8 @@ struct pic *pic_new(struct space *ports, struct line intr, const struct log *log
 void pic_free(struct pic *pic);
 /* The level of IRQ N (0 to 15, not 2). OWNER is the struct pic: for struct line. */
 void pic_set_irq(void *owner, int n, bool level);
-/* The two INTA cycles: the vector. With nothing to acknowledge it is the spurious IR7 of the master (or of the slave). */
+/* The two INTA cycles: the vector. With nothing to acknowledge it is the spurious IR7 of the master (or of the slave).
+ * */
 u8 pic_acknowledge(struct pic *pic);
 /* After a load: drive INTR again. */
 void pic_refresh(struct pic *pic);

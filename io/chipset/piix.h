@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The 82371SB (PIIX3) ISA bridge, function 0 of slot 1 (Intel 82371FB/82371SB data sheet): which IRQ a PCI interrupt becomes, and reset control.
+/* The 82371SB (PIIX3) ISA bridge, function 0 of slot 1 (Intel 82371FB/82371SB data sheet): which IRQ a PCI interrupt
+ * becomes, and reset control.
  *
  *     60h-63h  PIRQRC A..D: bit 7 not routed, bits 3-0 the IRQ        CF9h  reset control: 2 reset on its rise, 1 hard
  *
- * Its 8259s, 8254, 8237s and the edge/level control (4D0h) are devices of their own. Not modelled: X-bus chip selects, bus timing. */
+ * Its 8259s, 8254, 8237s and the edge/level control (4D0h) are devices of their own. Not modelled: X-bus chip selects,
+ * bus timing. */
 #ifndef IO_PIIX_H
 #define IO_PIIX_H
 

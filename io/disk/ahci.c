@@ -5,18 +5,23 @@
 
 /* Generic host control (3.1), and port registers (3.3) from 100h + 80h * port on. */
 enum { CAP = 0x00, GHC = 0x04, IS = 0x08, PI = 0x0c, VS = 0x10, CAP2 = 0x24, PORT0 = 0x100, PORT_SIZE = 0x80 };
-enum { PX_CLB = 0x00, PX_CLBU = 0x04, PX_FB = 0x08, PX_FBU = 0x0c, PX_IS = 0x10, PX_IE = 0x14, PX_CMD = 0x18, PX_TFD = 0x20, PX_SIG = 0x24,
+enum { PX_CLB = 0x00, PX_CLBU = 0x04, PX_FB = 0x08, PX_FBU = 0x0c, PX_IS = 0x10, PX_IE = 0x14, PX_CMD = 0x18,
+	PX_TFD = 0x20, PX_SIG = 0x24,
        PX_SSTS = 0x28, PX_SCTL = 0x2c, PX_SERR = 0x30, PX_SACT = 0x34, PX_CI = 0x38 };
 enum { GHC_RESET = 1, GHC_IRQ = 2 };
 #define GHC_AHCI 0x80000000u
-/* 32 slots, NCQ, staggered spin-up no, 64-bit addresses, AHCI only, gen 2 speed; command list override; ports in bits 4..0 */
+/* 32 slots, NCQ, staggered spin-up no, 64-bit addresses, AHCI only, gen 2 speed; command list override; ports in bits
+ * 4..0 */
 #define CAP_VALUE (0x80000000u | 1u << 30 | 1u << 24 | 1u << 18 | 2u << 20 | 31u << 8)
-enum { CMD_START = 1, CMD_SPIN = 2, CMD_POWER = 4, CMD_OVERRIDE = 8, CMD_RECEIVE = 0x10, CMD_RECEIVING = 1 << 14, CMD_RUNNING = 1 << 15,
+enum { CMD_START = 1, CMD_SPIN = 2, CMD_POWER = 4, CMD_OVERRIDE = 8, CMD_RECEIVE = 0x10, CMD_RECEIVING = 1 << 14,
+	CMD_RUNNING = 1 << 15,
        CMD_ATAPI = 1 << 24, CMD_SLOT = 0x1f00 };
 #define CMD_WRITABLE (CMD_START | CMD_SPIN | CMD_POWER | CMD_RECEIVE | CMD_ATAPI | 0x06000000u)
-enum { IS_D2H = 1, IS_PIO = 2, IS_DMA = 4, IS_SDB = 8, IS_OVERFLOW = 1 << 24, IS_INTERFACE = 1 << 27, IS_TASK_FILE = 1 << 30 };
+enum { IS_D2H = 1, IS_PIO = 2, IS_DMA = 4, IS_SDB = 8, IS_OVERFLOW = 1 << 24, IS_INTERFACE = 1 << 27,
+	IS_TASK_FILE = 1 << 30 };
 /* FISes (Serial ATA 3.0, 10.3), and their places among the received ones (AHCI 4.2.1). */
-enum { FIS_H2D = 0x27, FIS_D2H = 0x34, FIS_PIO_SETUP = 0x5f, FIS_SDB = 0xa1, AT_PIO = 0x20, AT_D2H = 0x40, AT_SDB = 0x58 };
+enum { FIS_H2D = 0x27, FIS_D2H = 0x34, FIS_PIO_SETUP = 0x5f, FIS_SDB = 0xa1, AT_PIO = 0x20, AT_D2H = 0x40,
+	AT_SDB = 0x58 };
 enum { FIS_COMMAND = 0x80, FIS_IRQ = 0x40 };
 enum { HEADER_LEN = 32, TABLE_ACMD = 0x40, TABLE_REGIONS = 0x80 };
 enum { COMMAND_PACKET = 0xa0, COMMAND_READ_FPDMA = 0x60, COMMAND_WRITE_FPDMA = 0x61, CONTROL_SRST = 4 };
@@ -45,10 +50,14 @@ struct ahci {
 };
 
 #define PORT_FIELDS(n) \
-	FIELD(struct ahci, port[n].clb, U64), FIELD(struct ahci, port[n].fb, U64), FIELD(struct ahci, port[n].is, U32), \
-	FIELD(struct ahci, port[n].ie, U32), FIELD(struct ahci, port[n].cmd, U32), FIELD(struct ahci, port[n].sctl, U32), \
-	FIELD(struct ahci, port[n].serr, U32), FIELD(struct ahci, port[n].sact, U32), FIELD(struct ahci, port[n].ci, U32), \
-	FIELD(struct ahci, port[n].tfd, U32), FIELD(struct ahci, port[n].sig, U32), ATA_COMMAND_FIELDS(struct ahci, port[n].ata), \
+	FIELD(struct ahci, port[n].clb, U64), FIELD(struct ahci, port[n].fb, U64), \
+		FIELD(struct ahci, port[n].is, U32), \
+	FIELD(struct ahci, port[n].ie, U32), FIELD(struct ahci, port[n].cmd, U32), \
+		FIELD(struct ahci, port[n].sctl, U32), \
+	FIELD(struct ahci, port[n].serr, U32), FIELD(struct ahci, port[n].sact, U32), \
+		FIELD(struct ahci, port[n].ci, U32), \
+	FIELD(struct ahci, port[n].tfd, U32), FIELD(struct ahci, port[n].sig, U32), \
+		ATA_COMMAND_FIELDS(struct ahci, port[n].ata), \
 	FIELD_MAX(struct ahci, port[n].slot, U8, NO_SLOT), FIELD_MAX(struct ahci, port[n].last, U8, 31), \
 	FIELD(struct ahci, port[n].srst, BOOL), FIELD(struct ahci, port[n].event, EVENT)
 
@@ -90,7 +99,8 @@ static void receive(struct port *p, unsigned at, const u8 *fis, unsigned len)
 		space_write_block(memory(p), p->fb + at, fis, len);
 }
 
-/*  0 type   1 flags   2 status   3 error   4 LBA 7..0, 15..8, 23..16   7 device   8 LBA 31..24, 39..32, 47..40   12 count (16 bits) */
+/*  0 type 1 flags 2 status 3 error 4 LBA 7..0, 15..8, 23..16 7 device 8 LBA 31..24, 39..32, 47..40 12 count (16 bits)
+ * */
 static void fill_registers(const struct ata_command *ata, u8 type, u8 flags, u8 *fis)
 {
 	fis[0] = type;
@@ -257,7 +267,7 @@ static void begin_packet(struct port *p, struct header h)
 	ata_packet(p->drive, &p->ata, packet, p->ata.feature & 1);
 }
 
-/* The command FIS:  1 bit 7: a command   2 command   3 feature   4.. LBA   7 device   11 feature 15..8   12 count   15 control */
+/* The command FIS: 1 bit 7: a command 2 command 3 feature 4.. LBA 7 device 11 feature 15..8 12 count 15 control */
 static void begin(struct port *p, unsigned slot)
 {
 	struct header h = read_header(p, slot);
@@ -283,7 +293,9 @@ static void begin(struct port *p, unsigned slot)
 		look_for_work(p);
 		return;
 	}
-	p->ata = (struct ata_command){ .command = fis[2], .device = fis[7], .feature = (u16)(fis[3] | fis[11] << 8), .count = get16(fis + 12) };
+	p->ata = (struct ata_command){
+		.command = fis[2], .device = fis[7], .feature = (u16)(fis[3] | fis[11] << 8), .count = get16(fis + 12)
+	};
 	for (unsigned i = 0; i < 3; i++)
 		p->ata.lba |= (u64)fis[4 + i] << 8 * i | (u64)fis[8 + i] << (24 + 8 * i);
 	ata_begin(p->drive, &p->ata);
@@ -349,7 +361,8 @@ static void write_cmd(struct port *p, u32 value)
 	bool was = p->cmd & CMD_START;
 
 	p->cmd = (p->cmd & ~CMD_WRITABLE) | (value & CMD_WRITABLE);
-	p->cmd = (p->cmd & ~(u32)(CMD_RUNNING | CMD_RECEIVING)) | (p->cmd & CMD_START ? CMD_RUNNING : 0) | (p->cmd & CMD_RECEIVE ? CMD_RECEIVING : 0);
+	p->cmd = (p->cmd & ~(u32)(CMD_RUNNING | CMD_RECEIVING)) | (p->cmd & CMD_START ? CMD_RUNNING : 0) |
+		 (p->cmd & CMD_RECEIVE ? CMD_RECEIVING : 0);
 	if (was && !(value & CMD_START))
 		stop(p);
 	if (value & CMD_OVERRIDE) /* of BSY and DRQ */
@@ -482,7 +495,8 @@ static const struct device_ops ahci_ops = { ahci_read, ahci_write, 4, 4 };
 
 /* ---- life ---- */
 
-struct ahci *ahci_new(struct pci_bus *pci, unsigned slot, struct clock *clock, struct ata_drive *const drives[AHCI_PORTS])
+struct ahci *ahci_new(struct pci_bus *pci, unsigned slot, struct clock *clock,
+		      struct ata_drive *const drives[AHCI_PORTS])
 {
 	static const char *const names[AHCI_PORTS] = { "ahci 0", "ahci 1", "ahci 2", "ahci 3", "ahci 4", "ahci 5" };
 	struct ahci *ahci = calloc(1, sizeof *ahci);

@@ -6,13 +6,19 @@
 enum { SECTOR = 512, MULTIPLE_MAX = ATA_BLOCK_MAX / SECTOR, HEADS = 16, SECTORS = 63, QUEUE = 32 };
 
 enum command {
-	NOP = 0x00, DATA_SET_MANAGEMENT = 0x06, DEVICE_RESET = 0x08, RECALIBRATE = 0x10, READ_SECTORS = 0x20, READ_SECTORS_NO_RETRY = 0x21,
-	READ_SECTORS_EXT = 0x24, READ_DMA_EXT = 0x25, READ_MULTIPLE_EXT = 0x29, READ_LOG_EXT = 0x2f, WRITE_SECTORS = 0x30,
-	WRITE_SECTORS_NO_RETRY = 0x31, WRITE_SECTORS_EXT = 0x34, WRITE_DMA_EXT = 0x35, WRITE_MULTIPLE_EXT = 0x39, WRITE_DMA_FUA_EXT = 0x3d,
-	VERIFY = 0x40, VERIFY_NO_RETRY = 0x41, VERIFY_EXT = 0x42, READ_FPDMA = 0x60, WRITE_FPDMA = 0x61, SEEK = 0x70, DIAGNOSTIC = 0x90,
-	INIT_PARAMETERS = 0x91, PACKET = 0xa0, IDENTIFY_PACKET = 0xa1, SMART = 0xb0, READ_MULTIPLE = 0xc4, WRITE_MULTIPLE = 0xc5,
+	NOP = 0x00, DATA_SET_MANAGEMENT = 0x06, DEVICE_RESET = 0x08, RECALIBRATE = 0x10, READ_SECTORS = 0x20,
+		READ_SECTORS_NO_RETRY = 0x21,
+	READ_SECTORS_EXT = 0x24, READ_DMA_EXT = 0x25, READ_MULTIPLE_EXT = 0x29, READ_LOG_EXT = 0x2f,
+	WRITE_SECTORS = 0x30,
+	WRITE_SECTORS_NO_RETRY = 0x31, WRITE_SECTORS_EXT = 0x34, WRITE_DMA_EXT = 0x35, WRITE_MULTIPLE_EXT = 0x39,
+	WRITE_DMA_FUA_EXT = 0x3d,
+	VERIFY = 0x40, VERIFY_NO_RETRY = 0x41, VERIFY_EXT = 0x42, READ_FPDMA = 0x60, WRITE_FPDMA = 0x61, SEEK = 0x70,
+	DIAGNOSTIC = 0x90,
+	INIT_PARAMETERS = 0x91, PACKET = 0xa0, IDENTIFY_PACKET = 0xa1, SMART = 0xb0, READ_MULTIPLE = 0xc4,
+	WRITE_MULTIPLE = 0xc5,
 	SET_MULTIPLE = 0xc6, READ_DMA = 0xc8, READ_DMA_NO_RETRY = 0xc9, WRITE_DMA = 0xca, WRITE_DMA_NO_RETRY = 0xcb,
-	WRITE_MULTIPLE_FUA_EXT = 0xce, STANDBY_IMMEDIATE = 0xe0, IDLE_IMMEDIATE = 0xe1, STANDBY = 0xe2, IDLE = 0xe3, CHECK_POWER = 0xe5,
+	WRITE_MULTIPLE_FUA_EXT = 0xce, STANDBY_IMMEDIATE = 0xe0, IDLE_IMMEDIATE = 0xe1, STANDBY = 0xe2, IDLE = 0xe3,
+	CHECK_POWER = 0xe5,
 	SLEEP = 0xe6, FLUSH = 0xe7, FLUSH_EXT = 0xea, IDENTIFY = 0xec, SET_FEATURES = 0xef,
 };
 
@@ -206,7 +212,8 @@ static void identify(struct ata_drive *drive)
 	u8 *id = drive->reply;
 	u64 sectors = total(drive);
 	u32 lba28 = sectors < 0xfffffff ? (u32)sectors : 0xfffffff;
-	u64 cylinders = sectors / ((u64)default_heads(drive) * default_sectors(drive)), now = drive->heads * drive->sectors;
+	u64 cylinders = sectors / ((u64)default_heads(drive) * default_sectors(drive)),
+	    now = drive->heads * drive->sectors;
 	u16 on = (u16)(drive->smart | 1 << 3 | drive->write_cache << 5 | drive->look_ahead << 6 | 1 << 14);
 	u8 sum = 0xa5;
 
@@ -331,8 +338,8 @@ static void init_parameters(struct ata_drive *drive, struct ata_command *cmd)
 	drive->sectors = (u8)cmd->count;
 }
 
-/* The log of errors of queued commands (10h) and its directory: they are what a host asks for. No command of the queue ever fails but by
- * its address, and then all of them are taken back. */
+/* The log of errors of queued commands (10h) and its directory: they are what a host asks for. No command of the queue
+ * ever fails but by its address, and then all of them are taken back. */
 static void read_log(struct ata_drive *drive, struct ata_command *cmd)
 {
 	u8 page = cmd->lba & 0xff;
@@ -426,7 +433,8 @@ static void cdrom_begin(struct ata_drive *drive, struct ata_command *cmd)
 	case DEVICE_RESET:
 		ata_reset(drive, cmd);
 		break;
-	case IDENTIFY: case READ_SECTORS: /* aborted with the signature in the registers, so that the host knows what this is */
+	/* aborted with the signature in the registers, so that the host knows what this is */
+	case IDENTIFY: case READ_SECTORS:
 		ata_signature(drive, cmd);
 		ata_abort(cmd, ATA_ABRT);
 		break;

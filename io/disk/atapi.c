@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* The packets of a CD-ROM drive (MMC-5, SPC-3; SFF-8020i for what they replaced). Numbers in packets and replies are big-endian. */
+/* The packets of a CD-ROM drive (MMC-5, SPC-3; SFF-8020i for what they replaced). Numbers in packets and replies are
+ * big-endian. */
 #include "io/disk/ata_drive.h"
 
 enum { BLOCK = 2048, RAW = 2352, LEAD_IN = 150, FRAMES = 75, CD_MAX = 80 * 60 * FRAMES };
 enum { NOT_READY = 2, ILLEGAL_REQUEST = 5, UNIT_ATTENTION = 6 };
-enum { INVALID_OPCODE = 0x20, LBA_OUT_OF_RANGE = 0x21, INVALID_FIELD = 0x24, INVALID_PARAMETER = 0x26, MEDIUM_CHANGED = 0x28,
+enum { INVALID_OPCODE = 0x20, LBA_OUT_OF_RANGE = 0x21, INVALID_FIELD = 0x24, INVALID_PARAMETER = 0x26,
+	MEDIUM_CHANGED = 0x28,
        RESET_OCCURRED = 0x29, NO_MEDIUM = 0x3a, REMOVAL_PREVENTED = 0x53 };
 
 enum packet {
-	TEST_UNIT_READY = 0x00, REQUEST_SENSE = 0x03, INQUIRY = 0x12, START_STOP = 0x1b, PREVENT_REMOVAL = 0x1e, READ_FORMAT_CAPACITIES = 0x23,
-	READ_CAPACITY = 0x25, READ_10 = 0x28, SEEK_10 = 0x2b, READ_SUBCHANNEL = 0x42, READ_TOC = 0x43, GET_CONFIGURATION = 0x46,
-	GET_EVENT = 0x4a, READ_DISC_INFORMATION = 0x51, READ_TRACK_INFORMATION = 0x52, MODE_SELECT_10 = 0x55, MODE_SENSE_10 = 0x5a,
-	READ_12 = 0xa8, READ_DVD_STRUCTURE = 0xad, READ_CD_MSF = 0xb9, SET_CD_SPEED = 0xbb, MECHANISM_STATUS = 0xbd, READ_CD = 0xbe,
+	TEST_UNIT_READY = 0x00, REQUEST_SENSE = 0x03, INQUIRY = 0x12, START_STOP = 0x1b, PREVENT_REMOVAL = 0x1e,
+		READ_FORMAT_CAPACITIES = 0x23,
+	READ_CAPACITY = 0x25, READ_10 = 0x28, SEEK_10 = 0x2b, READ_SUBCHANNEL = 0x42, READ_TOC = 0x43,
+	GET_CONFIGURATION = 0x46,
+	GET_EVENT = 0x4a, READ_DISC_INFORMATION = 0x51, READ_TRACK_INFORMATION = 0x52, MODE_SELECT_10 = 0x55,
+	MODE_SENSE_10 = 0x5a,
+	READ_12 = 0xa8, READ_DVD_STRUCTURE = 0xad, READ_CD_MSF = 0xb9, SET_CD_SPEED = 0xbb, MECHANISM_STATUS = 0xbd,
+	READ_CD = 0xbe,
 };
 
 static u16 be16(const u8 *p) { return (u16)(p[0] << 8 | p[1]); }
@@ -138,7 +144,8 @@ static u32 get_configuration(struct ata_drive *drive, const u8 *packet)
 	u8 which = packet[1] & 3;
 
 	for (unsigned i = 0; i < ARRAY_LEN(features); i++) {
-		bool wanted = which == 2 ? features[i].code == start : features[i].code >= start && (!which || features[i].flags & 1);
+		bool wanted = which == 2 ? features[i].code == start
+					 : features[i].code >= start && (!which || features[i].flags & 1);
 
 		if (wanted)
 			at = feature(at, features[i].code, features[i].flags, features[i].data, features[i].len);
@@ -494,7 +501,8 @@ static bool do_packet(struct ata_drive *drive, struct ata_command *cmd, const u8
 	case READ_12: begin_read(drive, cmd, be32(packet + 2), be32(packet + 6), BLOCK, dma); return true;
 	case READ_CD: read_cd(drive, cmd, packet, be32(packet + 2), be24(packet + 6), dma); return true;
 	case READ_CD_MSF: {
-		u32 from = (packet[3] * 60u + packet[4]) * FRAMES + packet[5], to = (packet[6] * 60u + packet[7]) * FRAMES + packet[8];
+		u32 from = (packet[3] * 60u + packet[4]) * FRAMES + packet[5],
+		    to = (packet[6] * 60u + packet[7]) * FRAMES + packet[8];
 
 		if (from < LEAD_IN || to < from)
 			illegal(drive, cmd, INVALID_FIELD);
@@ -567,7 +575,8 @@ void ata_packet(struct ata_drive *drive, struct ata_command *cmd, const u8 packe
 	cmd->block = !limit || limit > ATA_BLOCK_MAX ? ATA_BLOCK_MAX : limit;
 }
 
-/* The parameters of MODE SELECT are taken note of and change nothing: there is nothing to set in a drive of this kind. */
+/* The parameters of MODE SELECT are taken note of and change nothing: there is nothing to set in a drive of this kind.
+ * */
 void atapi_finish(struct ata_drive *drive, struct ata_command *cmd)
 {
 	bool wrote = cmd->protocol == ATA_PIO_OUT || cmd->protocol == ATA_DMA_OUT;

@@ -145,7 +145,8 @@ enum disk_result cow_blocks(struct store *store, size_t max, u8 **out, size_t *l
 		if (!is_top(cow, block))
 			continue;
 		put64(to + *len, block);
-		result = cow->top->ops->read(cow->top, at, to + *len + 8, store->size - at < COW_BLOCK ? store->size - at : COW_BLOCK);
+		result = cow->top->ops->read(cow->top, at, to + *len + 8,
+					     store->size - at < COW_BLOCK ? store->size - at : COW_BLOCK);
 		*len += 8 + COW_BLOCK;
 	}
 	return result;
@@ -219,7 +220,8 @@ static void snapshot_free(struct store *store)
 	free(cow);
 }
 
-static const struct store_ops snapshot_ops = { cow_read, cow_write, snapshot_flush, cow_discard, snapshot_free, cow_data };
+static const struct store_ops snapshot_ops = { cow_read, cow_write, snapshot_flush, cow_discard, snapshot_free,
+	cow_data };
 
 struct store *snapshot_new(struct store *base, char *error)
 {
@@ -230,7 +232,8 @@ struct store *snapshot_new(struct store *base, char *error)
 	if (memory)
 		memory->ram = ram_new(data + cow_map_size(base->size));
 	if (!cow || !memory || !memory->ram) {
-		store_failed(error, DISK_ERROR, "the host has no memory for a snapshot of %llu MiB", (unsigned long long)(base->size / MiB));
+		store_failed(error, DISK_ERROR, "the host has no memory for a snapshot of %llu MiB",
+			     (unsigned long long)(base->size / MiB));
 		base->ops->free(base);
 		ram_free(memory ? memory->ram : NULL);
 		free(cow);

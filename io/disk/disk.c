@@ -40,7 +40,8 @@ enum disk_result store_errno(char *error, int number, const char *what, const ch
 	char text[100];
 	bool full = number == ENOSPC || number == EDQUOT || number == EFBIG;
 
-	return store_failed(error, full ? DISK_FULL : DISK_ERROR, "%s: cannot %s: %s", name, what, strerror_r(number, text, sizeof text));
+	return store_failed(error, full ? DISK_FULL : DISK_ERROR, "%s: cannot %s: %s", name, what,
+			    strerror_r(number, text, sizeof text));
 }
 
 enum disk_result store_zero(struct store *store, u64 offset, u64 len)
@@ -104,14 +105,17 @@ static bool parse_option(struct spec *spec, char *option, char *error)
 	} else if (value && !strcmp(option, "overlay") && *value) {
 		spec->overlay = value;
 	} else if (value && (!strcmp(option, "offset") || !strcmp(option, "size"))) {
-		if (!parse_bytes(value, *option == 'o' ? &spec->offset : &spec->size) || (*option == 's' && !spec->size)) {
-			store_failed(error, DISK_ERROR, "%s: %s=%s is not a number of bytes, like 512 or 10M", spec->file, option, value);
+		if (!parse_bytes(value, *option == 'o' ? &spec->offset : &spec->size) ||
+		    (*option == 's' && !spec->size)) {
+			store_failed(error, DISK_ERROR, "%s: %s=%s is not a number of bytes, like 512 or 10M",
+				     spec->file, option, value);
 			return false;
 		}
 		spec->has_size |= *option == 's';
 	} else {
-		store_failed(error, DISK_ERROR, "%s: '%s' is none of readonly, snapshot, overlay=FILE, offset=BYTES, size=BYTES",
-			spec->file, option);
+		store_failed(error, DISK_ERROR,
+			     "%s: '%s' is none of readonly, snapshot, overlay=FILE, offset=BYTES, size=BYTES",
+			     spec->file, option);
 		return false;
 	}
 	return true;
@@ -182,7 +186,8 @@ static struct store *open_store(struct disk *disk, const struct spec *spec)
 	enum raw_access access = spec->reach && !spec->given_file ? RAW_STRANGER : base_writable ? RAW_WRITE : RAW_READ;
 	struct store *store;
 
-	store = nbd ? nbd_open(spec->file + 4, base_writable, &disk->host, disk->error) : raw_open(spec->file, access, disk->error);
+	store = nbd ? nbd_open(spec->file + 4, base_writable, &disk->host, disk->error)
+		    : raw_open(spec->file, access, disk->error);
 	if (!store)
 		return NULL;
 	if (!set_window(store, spec, disk->error) || (!nbd && !raw_lock(store, access))) {
@@ -225,8 +230,9 @@ static bool is_same(struct disk *disk, const struct spec *spec, const struct dis
 	u64 now;
 
 	if (was->size && was->size != disk_size(disk)) {
-		store_failed(disk->error, DISK_ERROR, "recording: %s has %llu bytes, but had %llu when the recording began", spec->file,
-			(unsigned long long)disk_size(disk), (unsigned long long)was->size);
+		store_failed(disk->error, DISK_ERROR,
+			     "recording: %s has %llu bytes, but had %llu when the recording began", spec->file,
+			     (unsigned long long)disk_size(disk), (unsigned long long)was->size);
 		return false;
 	}
 	if (disk_contents(disk, &now) != DISK_OK)
@@ -248,7 +254,8 @@ static bool put_blocks(struct disk *disk, const struct spec *spec, const struct 
 		u64 len = size - offset < COW_BLOCK ? size - offset : COW_BLOCK;
 
 		if (!disk->ram || was->blocks_len % EACH || offset >= size) {
-			store_failed(disk->error, DISK_ERROR, "recording: what it has of the overlay of %s is damaged", spec->file);
+			store_failed(disk->error, DISK_ERROR, "recording: what it has of the overlay of %s is damaged",
+				     spec->file);
 			return false;
 		}
 		if (disk->store->ops->write(disk->store, offset, at + 8, len) != DISK_OK)
@@ -257,7 +264,8 @@ static bool put_blocks(struct disk *disk, const struct spec *spec, const struct 
 	return true;
 }
 
-static struct disk *open_spec(const char *text, const struct reach *reach, const struct disk_was *was, bool overlay, char **error)
+static struct disk *open_spec(const char *text, const struct reach *reach, const struct disk_was *was, bool overlay,
+			      char **error)
 {
 	struct disk *disk = calloc(1, sizeof *disk);
 	struct spec spec = { .text = strdup(text) };
@@ -342,7 +350,8 @@ static enum disk_result answered(struct disk *disk, enum disk_result result)
 
 enum disk_result disk_read(struct disk *disk, u64 offset, void *out, size_t len)
 {
-	return outside(disk, offset, len) ? DISK_RANGE : answered(disk, disk->store->ops->read(disk->store, offset, out, len));
+	return outside(disk, offset, len) ? DISK_RANGE
+					  : answered(disk, disk->store->ops->read(disk->store, offset, out, len));
 }
 
 /* May it be written there? Then it is to be flushed, whatever comes of it. */
@@ -367,7 +376,9 @@ enum disk_result disk_write(struct disk *disk, u64 offset, const void *in, size_
 
 enum disk_result disk_flush(struct disk *disk)
 {
-	enum disk_result result = *disk->lost ? DISK_ERROR : disk->unflushed ? disk->store->ops->flush(disk->store) : DISK_OK;
+	enum disk_result result = *disk->lost       ? DISK_ERROR
+				  : disk->unflushed ? disk->store->ops->flush(disk->store)
+						    : DISK_OK;
 
 	if (result == DISK_OK)
 		disk->unflushed = false;
@@ -407,10 +418,12 @@ enum disk_result disk_contents(struct disk *disk, u64 *hash)
 	enum { RUN = 1 << 20 };
 	u64 size = disk->remote ? 0 : disk_size(disk), h = size ? hash64(0, &size, sizeof size) : 0;
 	u8 *bytes = malloc(RUN);
-	enum disk_result result = bytes ? DISK_OK : store_failed(disk->error, DISK_ERROR, "the host has no memory to read a disk");
+	enum disk_result result =
+		bytes ? DISK_OK : store_failed(disk->error, DISK_ERROR, "the host has no memory to read a disk");
 
 	/* Holes and zeroes are the same. */
-	for (u64 at = 0, next; result == DISK_OK && at < size && (next = store_data(disk->store, at)) < size; at += RUN) {
+	for (u64 at = 0, next; result == DISK_OK && at < size && (next = store_data(disk->store, at)) < size;
+	     at += RUN) {
 		u64 len;
 
 		at = next & ~(u64)(RUN - 1);

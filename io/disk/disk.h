@@ -30,14 +30,17 @@ enum disk_result {
 struct disk;
 struct ram;
 
-/* SPEC as above. NULL, with a malloc'd line in *ERROR. The contents' length is rounded down to a multiple of 512 bytes; an empty disk is an error. */
+/* SPEC as above. NULL, with a malloc'd line in *ERROR. The contents' length is rounded down to a multiple of 512 bytes;
+ * an empty disk is an error. */
 struct disk *disk_open(const char *spec, char **error);
 struct reach;
 /* What a disk had. */
 struct disk_was {
 	u64 contents; /* as disk_contents said; 0 of a network block device */
 	u64 size;     /* bytes; 0: not known */
-	const u8 *blocks; /* of its overlay, in place of which they are put into memory: number (64 bits) and 4096 bytes of each; NULL: not known */
+	/* of its overlay, in place of which they are put into memory: number (64 bits) and 4096 bytes of each; NULL:
+	 * not known */
+	const u8 *blocks;
 	size_t blocks_len;
 };
 /* The same for a SPEC that a stranger wrote: opened as far as REACH goes (reach.h), and what is written stays in
@@ -60,11 +63,14 @@ const char *disk_error(const struct disk *disk);
 /* What the owner of a disk hears of the host, and is asked. Each may be NULL. */
 struct disk_host {
 	void *owner;
-	void (*waiting)(void *owner, struct disk *disk);       /* disk_wait was called, for want of room: disk_error tells */
+	/* disk_wait was called, for want of room: disk_error tells */
+	void (*waiting)(void *owner, struct disk *disk);
 	void (*stalled)(void *owner, struct disk *disk);       /* the same, but because of HURRY */
-	void (*say)(void *owner, const char *text);            /* a line for the user: the host failed; not twice the same */
+	/* a line for the user: the host failed; not twice the same */
+	void (*say)(void *owner, const char *text);
 	void (*lost)(void *owner, struct disk *disk);          /* the first flush that failed: disk_error tells */
-	bool (*hurry)(void *owner);                            /* the owner wants to stop: do not wait long for the host */
+	/* the owner wants to stop: do not wait long for the host */
+	bool (*hurry)(void *owner);
 };
 void disk_set_host(struct disk *disk, const struct disk_host *host);
 void disk_wait(struct disk *disk);
@@ -73,10 +79,11 @@ enum disk_result disk_contents(struct disk *disk, u64 *hash);
 /* The blocks that an overlay has which will be written, as in struct disk_was, malloc'd; *OUT is NULL if there are
  * none, or more than MAX bytes. */
 enum disk_result disk_overlay_blocks(struct disk *disk, size_t max, u8 **out, size_t *len);
-/* What is state in every disk: a hash of all that was written since it was opened, wherever the bytes are kept. NAME must live as long. */
+/* What is state in every disk: a hash of all that was written since it was opened, wherever the bytes are kept. NAME
+ * must live as long. */
 struct part disk_part(struct disk *disk, const char *name);
-/* The memory that is all the other state of a `snapshot' disk: what was written to it, and behind that a map of where; NULL for others. Owned by the
- * disk. */
+/* The memory that is all the other state of a `snapshot' disk: what was written to it, and behind that a map of where;
+ * NULL for others. Owned by the disk. */
 struct ram *disk_ram(struct disk *disk);
 
 #endif

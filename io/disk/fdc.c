@@ -16,8 +16,10 @@ enum { ST3_PROTECTED = 0x40, ST3_READY = 0x20, ST3_TRACK_0 = 0x10, ST3_TWO_SIDES
 enum { CONFIG_IMPLIED_SEEK = 0x40, CONFIG_NO_POLL = 0x10 };
 
 enum op {
-	READ_TRACK = 2, SPECIFY, SENSE_DRIVE, WRITE, READ, RECALIBRATE, SENSE_INTERRUPT, WRITE_DELETED, READ_ID, READ_DELETED = 0x0c, FORMAT,
-	DUMPREG, SEEK, VERSION, SCAN_EQUAL, PERPENDICULAR, CONFIGURE, LOCK, VERIFY = 0x16, SCAN_LOW = 0x19, SCAN_HIGH = 0x1d,
+	READ_TRACK = 2, SPECIFY, SENSE_DRIVE, WRITE, READ, RECALIBRATE, SENSE_INTERRUPT, WRITE_DELETED, READ_ID,
+		READ_DELETED = 0x0c, FORMAT,
+	DUMPREG, SEEK, VERSION, SCAN_EQUAL, PERPENDICULAR, CONFIGURE, LOCK, VERIFY = 0x16, SCAN_LOW = 0x19,
+	SCAN_HIGH = 0x1d,
 };
 enum { MT = 0x80, MFM = 0x40, RELATIVE = 0x80, UP = 0x40 };
 
@@ -111,7 +113,8 @@ struct format { u8 tracks, heads, sectors, rates; enum fdc_type type; };
 
 static const struct format formats[] = {
 	{ 40, 1, 8, 6, FDC_360K }, { 40, 1, 9, 6, FDC_360K }, { 40, 2, 8, 6, FDC_360K }, { 40, 2, 9, 6, FDC_360K },
-	{ 80, 2, 8, 4, FDC_720K }, { 80, 2, 9, 4, FDC_720K }, { 80, 2, 15, 1, FDC_1200K }, { 80, 2, 21, 1, FDC_1440K }, { 82, 2, 21, 1, FDC_1440K },
+	{ 80, 2, 8, 4, FDC_720K }, { 80, 2, 9, 4, FDC_720K }, { 80, 2, 15, 1, FDC_1200K }, { 80, 2, 21, 1, FDC_1440K },
+		{ 82, 2, 21, 1, FDC_1440K },
 	{ 80, 2, 18, 1, FDC_1440K }, { 80, 2, 36, 8, FDC_2880K },
 };
 #define FORMAT_1440K (&formats[9])
@@ -209,7 +212,8 @@ static bool non_dma(const struct fdc *fdc) { return fdc->specify[1] & 1; }
 /* There is a disk, turning, written at this rate, in MFM. */
 static bool readable(const struct fdc *fdc, const struct drive *d)
 {
-	return d && d->disk && (d->format->rates >> (fdc->ccr & 3) & 1) && (fdc->command[0] & MFM) && head(fdc) < d->format->heads;
+	return d && d->disk && (d->format->rates >> (fdc->ccr & 3) & 1) && (fdc->command[0] & MFM) &&
+	       head(fdc) < d->format->heads;
 }
 
 static u64 offset_of(const struct drive *d, unsigned side, unsigned sector)
@@ -384,8 +388,8 @@ static void write_here(struct fdc *fdc, struct drive *d)
 	}
 }
 
-/* ---- FORMAT: command: 2 N, 3 sectors, 4 gap, 5 filler. The host gives C H R N of each. DATA_AT counts the sectors that are done, DATA has the
- * four bytes of the one that is next. ---- */
+/* ---- FORMAT: command: 2 N, 3 sectors, 4 gap, 5 filler. The host gives C H R N of each. DATA_AT counts the sectors
+ * that are done, DATA has the four bytes of the one that is next. ---- */
 
 static void format_sector(struct fdc *fdc, struct drive *d)
 {
@@ -394,7 +398,8 @@ static void format_sector(struct fdc *fdc, struct drive *d)
 	enum disk_result result = DISK_OK;
 
 	memset(filler, fdc->command[5], SECTOR);
-	if (id[0] == d->track && id[1] == head(fdc) && id[2] && id[2] <= d->format->sectors && id[3] == 2 && d->track < d->format->tracks)
+	if (id[0] == d->track && id[1] == head(fdc) && id[2] && id[2] <= d->format->sectors && id[3] == 2 &&
+	    d->track < d->format->tracks)
 		result = disk_write(d->disk, offset_of(d, head(fdc), id[2]), filler, SECTOR);
 	fdc->have = result == DISK_FULL;
 	fdc->phase = EXECUTING;
@@ -537,8 +542,10 @@ static void begin_seek(struct fdc *fdc, unsigned n, int target)
 static unsigned command_length(u8 byte)
 {
 	static const u8 lengths[32] = {
-		[READ_TRACK] = 9, [SPECIFY] = 3, [SENSE_DRIVE] = 2, [WRITE] = 9, [READ] = 9, [RECALIBRATE] = 2, [SENSE_INTERRUPT] = 1,
-		[WRITE_DELETED] = 9, [READ_ID] = 2, [READ_DELETED] = 9, [FORMAT] = 6, [DUMPREG] = 1, [SEEK] = 3, [VERSION] = 1, [SCAN_EQUAL] = 9,
+		[READ_TRACK] = 9, [SPECIFY] = 3, [SENSE_DRIVE] = 2, [WRITE] = 9, [READ] = 9, [RECALIBRATE] = 2,
+			[SENSE_INTERRUPT] = 1,
+		[WRITE_DELETED] = 9, [READ_ID] = 2, [READ_DELETED] = 9, [FORMAT] = 6, [DUMPREG] = 1, [SEEK] = 3,
+		[VERSION] = 1, [SCAN_EQUAL] = 9,
 		[PERPENDICULAR] = 2, [CONFIGURE] = 4, [LOCK] = 1, [VERIFY] = 9, [SCAN_LOW] = 9, [SCAN_HIGH] = 9,
 	};
 
@@ -572,8 +579,11 @@ static u8 st3(struct fdc *fdc)
 
 static void dump_registers(struct fdc *fdc)
 {
-	fdc_answer(fdc, (u8[10]){ fdc->pcn[0], fdc->pcn[1], fdc->pcn[2], fdc->pcn[3], fdc->specify[0], fdc->specify[1], fdc->command[6],
-		(u8)(fdc->lock << 7 | (fdc->perpendicular & 0x3f)), fdc->config, fdc->precompensation }, 10);
+	fdc_answer(fdc,
+		   (u8[10]){ fdc->pcn[0], fdc->pcn[1], fdc->pcn[2], fdc->pcn[3], fdc->specify[0], fdc->specify[1],
+			     fdc->command[6], (u8)(fdc->lock << 7 | (fdc->perpendicular & 0x3f)), fdc->config,
+			     fdc->precompensation },
+		   10);
 }
 
 static void begin_execution(struct fdc *fdc)
@@ -584,7 +594,8 @@ static void begin_execution(struct fdc *fdc)
 	fdc->phase = EXECUTING;
 	fdc->st1 = fdc->st2 = 0;
 	fdc->tc = fdc->have = fdc->compared_all = false;
-	if (d && (fdc->config & CONFIG_IMPLIED_SEEK) && op(fdc) != FORMAT && op(fdc) != READ_ID && d->track != fdc->command[2]) {
+	if (d && (fdc->config & CONFIG_IMPLIED_SEEK) && op(fdc) != FORMAT && op(fdc) != READ_ID &&
+	    d->track != fdc->command[2]) {
 		ns += SETTLE_NS;
 		d->track = fdc->command[2] < TRACKS_MAX ? fdc->command[2] : TRACKS_MAX;
 		fdc->pcn[d->number] = fdc->command[2];
@@ -613,7 +624,10 @@ static void run_command(struct fdc *fdc)
 		break;
 	case SEEK:
 		fdc_answer(fdc, NULL, 0);
-		begin_seek(fdc, unit(fdc), !(c[0] & RELATIVE) ? c[2] : c[0] & UP ? fdc->pcn[unit(fdc)] + c[2] : fdc->pcn[unit(fdc)] - c[2]);
+		begin_seek(fdc, unit(fdc),
+			   !(c[0] & RELATIVE) ? c[2]
+			   : c[0] & UP        ? fdc->pcn[unit(fdc)] + c[2]
+					      : fdc->pcn[unit(fdc)] - c[2]);
 		break;
 	case PERPENDICULAR:
 		fdc->perpendicular = c[1] & 0x80 ? c[1] & 0x3f : (fdc->perpendicular & 0x3c) | (c[1] & 3);
@@ -783,14 +797,18 @@ static void ports_write(void *owner, u64 offset, unsigned size, u64 value)
 }
 
 static u64 dir_read(void *owner, u64 offset, unsigned size) { return ports_read(owner, offset + DIR, size); }
-static void ccr_write(void *owner, u64 offset, unsigned size, u64 value) { ports_write(owner, offset + CCR, size, value); }
+static void ccr_write(void *owner, u64 offset, unsigned size, u64 value)
+{
+	ports_write(owner, offset + CCR, size, value);
+}
 
 static const struct device_ops ports_ops = { ports_read, ports_write, 1, 1 };
 static const struct device_ops dir_ops = { dir_read, ccr_write, 1, 1 };
 
 /* ---- life ---- */
 
-struct fdc *fdc_new(struct space *ports, struct clock *clock, struct line irq6, struct dma *dma, struct disk *const disks[2],
+struct fdc *fdc_new(struct space *ports, struct clock *clock, struct line irq6, struct dma *dma,
+	struct disk *const disks[2],
 		const bool present[2], const struct log *log)
 {
 	static const char *const names[] = { "fdc seek 0", "fdc seek 1" };
@@ -815,7 +833,8 @@ struct fdc *fdc_new(struct space *ports, struct clock *clock, struct line irq6, 
 		d->changed = true;
 		clock_add(clock, &d->seek, names[n], fire_seek, d);
 	}
-	if (space_add_device(ports, "fdc", 0x3f0, 6, &ports_ops, fdc) < 0 || space_add_device(ports, "fdc", 0x3f7, 1, &dir_ops, fdc) < 0) {
+	if (space_add_device(ports, "fdc", 0x3f0, 6, &ports_ops, fdc) < 0 ||
+	    space_add_device(ports, "fdc", 0x3f7, 1, &dir_ops, fdc) < 0) {
 		free(fdc);
 		return NULL;
 	}

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include "io/disk/ide.h"
 
-enum { DATA, ERROR, COUNT, LBA_LOW, LBA_MID, LBA_HIGH, DEVICE, COMMAND }; /* read: error, status; written: feature, command */
+/* read: error, status; written: feature, command */
+enum { DATA, ERROR, COUNT, LBA_LOW, LBA_MID, LBA_HIGH, DEVICE, COMMAND };
 enum { FEATURE = ERROR, STATUS = COMMAND };
 enum { CONTROL_NO_IRQ = 2, CONTROL_SRST = 4, CONTROL_HOB = 0x80 };
 enum { BM_COMMAND = 0, BM_STATUS = 2, BM_TABLE = 4 };
@@ -55,7 +56,8 @@ struct ide {
 	FIELD_MAX(struct ide, channel[n].selected, U8, 1), FIELD_MAX(struct ide, channel[n].active, U8, 1), \
 	FIELD_MAX(struct ide, channel[n].phase, U8, PHASES - 1), FIELD(struct ide, channel[n].control, U8), \
 	FIELD(struct ide, channel[n].irq, BOOL), FIELDS(struct ide, channel[n].buffer, U8), \
-	FIELD_MAX(struct ide, channel[n].at, U32, ATA_BLOCK_MAX), FIELD_MAX(struct ide, channel[n].len, U32, ATA_BLOCK_MAX), \
+	FIELD_MAX(struct ide, channel[n].at, U32, ATA_BLOCK_MAX), \
+		FIELD_MAX(struct ide, channel[n].len, U32, ATA_BLOCK_MAX), \
 	FIELD(struct ide, channel[n].bm_command, U8), FIELD(struct ide, channel[n].bm_status, U8), \
 	FIELD(struct ide, channel[n].bm_table, U32), FIELD(struct ide, channel[n].event, EVENT)
 
@@ -438,7 +440,8 @@ static void ide_write_register(struct channel *ch, unsigned offset, u8 value)
 		case COUNT: cmd->count = pushed(cmd->count, value); break;
 		case DEVICE: cmd->device = value; break;
 		default: /*   low, mid, high */
-			cmd->lba = (cmd->lba & ~((u64)0xff0000ff << shift)) | (cmd->lba >> shift & 0xff) << (shift + 24) | (u64)value << shift;
+			cmd->lba = (cmd->lba & ~((u64)0xff0000ff << shift)) |
+				   (cmd->lba >> shift & 0xff) << (shift + 24) | (u64)value << shift;
 		}
 	}
 	drive_line(ch);
@@ -563,7 +566,8 @@ static const struct device_ops bm_ops = { bm_read, bm_write, 1, 4 };
 
 /* ---- life ---- */
 
-static bool add_channel(struct ide *ide, unsigned n, struct space *ports, struct line irq, struct ata_drive *const drives[2])
+static bool add_channel(struct ide *ide, unsigned n, struct space *ports, struct line irq,
+			struct ata_drive *const drives[2])
 {
 	static const char *const names[] = { "ide primary", "ide secondary" };
 	struct channel *ch = &ide->channel[n];

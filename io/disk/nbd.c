@@ -48,7 +48,8 @@ static enum disk_result failed(struct nbd *nbd)
 	const char *text = nbd_get_error();
 	int number = nbd_get_errno();
 
-	return store_failed(nbd->store.error, number == ENOSPC || number == EDQUOT ? DISK_FULL : DISK_ERROR, "nbd:%s: %s", nbd->uri,
+	return store_failed(nbd->store.error, number == ENOSPC || number == EDQUOT ? DISK_FULL : DISK_ERROR,
+		"nbd:%s: %s", nbd->uri,
 		text ? text : "the connection is closed");
 }
 
@@ -110,7 +111,8 @@ static enum disk_result call(struct nbd *nbd, u64 patience)
 	nbd->handle = nbd_create();
 	if (!nbd->handle)
 		return failed(nbd);
-	if (strncmp(uri, "unix:", 5) ? nbd_aio_connect_uri(nbd->handle, uri) : nbd_aio_connect_unix(nbd->handle, uri + 5))
+	if (strncmp(uri, "unix:", 5) ? nbd_aio_connect_uri(nbd->handle, uri)
+				     : nbd_aio_connect_unix(nbd->handle, uri + 5))
 		result = failed(nbd);
 	while (result == DISK_OK && nbd_aio_is_connecting(nbd->handle))
 		result = turn(nbd, &waited, patience);
@@ -140,7 +142,8 @@ static enum disk_result start(struct nbd *nbd, enum op op, u64 offset, const voi
 {
 	nbd->bytes = malloc(len ? len : 1);
 	if (!nbd->bytes)
-		return store_failed(nbd->store.error, DISK_ERROR, "nbd:%s: the host has no memory for a request", nbd->uri);
+		return store_failed(nbd->store.error, DISK_ERROR, "nbd:%s: the host has no memory for a request",
+				    nbd->uri);
 	if (op == WRITE)
 		memcpy(nbd->bytes, data, len);
 	nbd->op = op;
@@ -196,7 +199,8 @@ static enum disk_result end(struct nbd *nbd, void *data, bool *late)
 
 static bool is_under_way(const struct nbd *nbd, enum op op, u64 offset, const void *data, size_t len)
 {
-	return nbd->op == op && nbd->offset == offset && nbd->len == len && (op != WRITE || !memcmp(data, nbd->bytes, len));
+	return nbd->op == op && nbd->offset == offset && nbd->len == len &&
+	       (op != WRITE || !memcmp(data, nbd->bytes, len));
 }
 
 static enum disk_result request(struct nbd *nbd, enum op op, u64 offset, void *data, size_t len)
@@ -211,7 +215,8 @@ static enum disk_result request(struct nbd *nbd, enum op op, u64 offset, void *d
 		late = false;
 		result = called ? call_again(nbd) : DISK_OK;
 		if (op == FLUSH && nbd->lost)
-			return store_failed(nbd->store.error, DISK_ERROR, "nbd:%s: cannot flush: the server was gone or failed", nbd->uri);
+			return store_failed(nbd->store.error, DISK_ERROR,
+					    "nbd:%s: cannot flush: the server was gone or failed", nbd->uri);
 		if (op == FLUSH && result == DISK_OK && nbd_can_flush(nbd->handle) != 1)
 			return DISK_OK;
 		if (result == DISK_OK && !nbd->op)
@@ -260,14 +265,16 @@ static void nbd_store_free(struct store *store)
 
 	/* A goodbye, without waiting long for the answer. */
 	if (nbd->handle && !nbd->op && nbd_aio_is_ready(nbd->handle) && !nbd_aio_disconnect(nbd->handle, 0))
-		while (!nbd_aio_is_closed(nbd->handle) && !nbd_aio_is_dead(nbd->handle) && turn(nbd, &waited, HURRY) == DISK_OK)
+		while (!nbd_aio_is_closed(nbd->handle) && !nbd_aio_is_dead(nbd->handle) &&
+		       turn(nbd, &waited, HURRY) == DISK_OK)
 			;
 	nbd_close(nbd->handle);
 	free(nbd->bytes);
 	free(nbd);
 }
 
-static const struct store_ops nbd_ops = { nbd_store_read, nbd_store_write, nbd_store_flush, store_zero, nbd_store_free, NULL };
+static const struct store_ops nbd_ops = { nbd_store_read, nbd_store_write, nbd_store_flush, store_zero, nbd_store_free,
+	NULL };
 
 struct store *nbd_open(const char *uri, bool writable, const struct disk_host *host, char *error)
 {

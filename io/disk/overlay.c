@@ -8,8 +8,9 @@
  *   4096  the map: bit n % 8 of byte n / 8 says that block n is here and not in the original; rounded up to whole blocks
  *      .  block 0, block 1, ...
  *
- * Numbers are 64 bits unless it is said, little-endian. A flush writes the blocks out first and then the bits that speak of them: whenever
- * the host dies, a block that the map knows is one that was written, and what was flushed is there. */
+ * Numbers are 64 bits unless it is said, little-endian. A flush writes the blocks out first and then the bits that
+ * speak of them: whenever the host dies, a block that the map knows is one that was written, and what was flushed is
+ * there. */
 #include <stdlib.h>
 #include "io/disk/store.h"
 #include "mem/base/field.h"
@@ -47,7 +48,8 @@ static enum disk_result data_discard(struct store *data, u64 offset, u64 len)
 
 static const struct store_ops data_ops = { data_read, data_write, NULL, data_discard, NULL, NULL };
 
-/* Of the original: its size and the contents of SAMPLES blocks, the first and the last among them. It survives being copied. */
+/* Of the original: its size and the contents of SAMPLES blocks, the first and the last among them. It survives being
+ * copied. */
 static enum disk_result fingerprint(struct store *base, u64 *out)
 {
 	u64 blocks = (base->size + COW_BLOCK - 1) / COW_BLOCK, n = blocks < SAMPLES ? blocks : SAMPLES;
@@ -111,7 +113,8 @@ static enum disk_result overlay_flush(struct store *store)
 	for (u64 page = 0; result == DISK_OK && page < map->size >> PAGE_SHIFT; page++) {
 		if (!(map->pages[page] & PAGE_DIRTY))
 			continue;
-		result = o->file->ops->write(o->file, MAP_START + page * PAGE_SIZE, map->host + page * PAGE_SIZE, PAGE_SIZE);
+		result = o->file->ops->write(o->file, MAP_START + page * PAGE_SIZE, map->host + page * PAGE_SIZE,
+					     PAGE_SIZE);
 		any = true;
 	}
 	if (!any || result != DISK_OK)
@@ -137,7 +140,8 @@ static const struct store_ops overlay_ops = { cow_read, cow_write, overlay_flush
 /* The map, as far as the file has any of it: of a huge disk it is huge, too. */
 static bool read_map(struct overlay *o, u64 size)
 {
-	for (u64 at = 0, next; at < size && (next = store_data(o->file, MAP_START + at) - MAP_START) < size; at += PAGE_SIZE) {
+	for (u64 at = 0, next; at < size && (next = store_data(o->file, MAP_START + at) - MAP_START) < size;
+	     at += PAGE_SIZE) {
 		at = next & PAGE_MASK;
 		if (o->file->ops->read(o->file, MAP_START + at, o->cow.map->host + at, PAGE_SIZE) != DISK_OK)
 			return false;
@@ -154,7 +158,8 @@ static bool set_up(struct overlay *o, const char *name, bool writable)
 		return false;
 	if (!o->file->size && writable) {
 		make_head(head, size, original);
-		if (o->file->ops->write(o->file, 0, head, sizeof head) != DISK_OK || o->file->ops->flush(o->file) != DISK_OK)
+		if (o->file->ops->write(o->file, 0, head, sizeof head) != DISK_OK ||
+		    o->file->ops->flush(o->file) != DISK_OK)
 			return false;
 	} else if (!check_head(o, name, original)) {
 		return false;

@@ -19,7 +19,8 @@ struct raw {
 
 static enum disk_result too_short(const struct raw *raw)
 {
-	return store_failed(raw->store.error, DISK_ERROR, "%s: somebody has cut it off, it had %llu bytes", raw->name, (unsigned long long)raw->end);
+	return store_failed(raw->store.error, DISK_ERROR, "%s: somebody has cut it off, it had %llu bytes", raw->name,
+			    (unsigned long long)raw->end);
 }
 
 /* A write behind the new end would turn what is gone into zeroes. */
@@ -137,7 +138,10 @@ bool raw_lock(struct store *store, enum raw_access access)
 
 static int open_user(const char *name, enum raw_access access, char *error)
 {
-	int fd = open(name, (access >= RAW_WRITE ? O_RDWR : O_RDONLY) | (access == RAW_CREATE ? O_CREAT : 0) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+	int fd = open(name,
+		      (access >= RAW_WRITE ? O_RDWR : O_RDONLY) | (access == RAW_CREATE ? O_CREAT : 0) | O_CLOEXEC |
+			      O_NONBLOCK | O_NOCTTY,
+		      0666);
 
 	if (fd < 0)
 		store_errno(error, errno, access >= RAW_WRITE ? "write" : "read", name);

@@ -20,7 +20,8 @@ char *reach_name(const struct reach *reach, const char *name, bool *given)
 		size_t len = strlen(move->from);
 		char *to;
 
-		if (strncmp(name, move->from, len) || (name[len] && name[len] != '/' && (!len || move->from[len - 1] != '/')))
+		if (strncmp(name, move->from, len) ||
+		    (name[len] && name[len] != '/' && (!len || move->from[len - 1] != '/')))
 			continue;
 		*given = true;
 		if (asprintf(&to, "%s%s", move->to, name + len) < 0)
@@ -33,7 +34,8 @@ char *reach_name(const struct reach *reach, const char *name, bool *given)
 /* Files that the kernel makes up: to open or to read one may do something. */
 static bool made_up(const char *name)
 {
-	static const long types[] = { PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC, SECURITYFS_MAGIC, CGROUP_SUPER_MAGIC,
+	static const long types[] = { PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC, SECURITYFS_MAGIC,
+		CGROUP_SUPER_MAGIC,
 		CGROUP2_SUPER_MAGIC, EFIVARFS_MAGIC };
 	struct statfs fs;
 
@@ -56,7 +58,9 @@ int reach_open(const char *name, char *error)
 		return -1;
 	}
 	if (!S_ISREG(before.st_mode) || made_up(name)) {
-		store_failed(error, DISK_ERROR, "%s: that is not a regular file, and nothing else is opened because a recording names it", name);
+		store_failed(error, DISK_ERROR,
+			     "%s: that is not a regular file, and nothing else is opened because a recording names it",
+			     name);
 		return -1;
 	}
 	fd = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

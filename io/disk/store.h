@@ -27,7 +27,8 @@ struct store_ops {
 	enum disk_result (*flush)(struct store *store);
 	enum disk_result (*discard)(struct store *store, u64 offset, u64 len);
 	void (*free)(struct store *store);
-	/* The first byte from OFFSET on that may be anything but zero; the end or beyond if there is none. NULL: any may be. */
+	/* The first byte from OFFSET on that may be anything but zero; the end or beyond if there is none. NULL: any
+	 * may be. */
 	u64 (*data)(struct store *store, u64 offset);
 };
 
@@ -63,7 +64,8 @@ struct ram *snapshot_ram(struct store *store);
 
 #define COW_BLOCK 4096u
 
-/* TOP has the blocks whose bit is set in the map, which lies at MAP_AT of MAP; its dirty pages are those in which bits were set. */
+/* TOP has the blocks whose bit is set in the map, which lies at MAP_AT of MAP; its dirty pages are those in which bits
+ * were set. */
 struct cow {
 	struct store store;
 	struct store *base, *top;

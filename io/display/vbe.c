@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The Bochs display interface: eleven 16-bit registers behind an index and a data port, for modes with up to 32 bits a pixel, as Bochs and QEMU
- * have it (their interface version B0C5h).
+/* The Bochs display interface: eleven 16-bit registers behind an index and a data port, for modes with up to 32 bits a
+ * pixel, as Bochs and QEMU have it (their interface version B0C5h).
  *
  *     1CEh index   1CFh data (and 1D0h, for processors that cannot write a word to an odd address)
  *

@@ -50,11 +50,13 @@ static u8 status(const struct vga *vga)
 	u8 over = vga->crtc[CRTC_OVERFLOW];
 	u32 retrace = vga->crtc[CRTC_V_RETRACE] | (over & 4) << 6 | (over & 0x80) << 2, x, y;
 	u64 dots = clock_ticks(vga->wire.clock->now, dot_clock(vga));
-	u32 line = whole_line(vga), shown = (vga->crtc[CRTC_H_DISPLAY] + 1) * character(vga), in_line = (u32)(dots % line);
+	u32 line = whole_line(vga), shown = (vga->crtc[CRTC_H_DISPLAY] + 1) * character(vga),
+	    in_line = (u32)(dots % line);
 	bool in_retrace;
 
 	vga_beam(vga, vga->wire.clock->now, &x, &y);
-	clock_steady(vga->wire.clock, clock_ns(dots - in_line + (in_line < shown && shown < line ? shown : line), dot_clock(vga)));
+	clock_steady(vga->wire.clock,
+		     clock_ns(dots - in_line + (in_line < shown && shown < line ? shown : line), dot_clock(vga)));
 	in_retrace = y >= retrace && y - retrace < ((vga->crtc[CRTC_V_RETRACE_END] - retrace) & 15);
 	return (u8)(in_retrace << 3 | (y >= vga_lines(vga) || x > vga->crtc[CRTC_H_DISPLAY]));
 }
@@ -208,13 +210,15 @@ static void vga_write_port(void *owner, u64 offset, unsigned size, u64 value)
 
 static const struct device_ops port_ops = { vga_read_port, vga_write_port, 1, 1 };
 
-/* BAR 2:   000h EDID (none)   400h ports 3C0h to 3DFh   500h registers of the display interface   600h size of what follows, byte order */
+/* BAR 2: 000h EDID (none) 400h ports 3C0h to 3DFh 500h registers of the display interface 600h size of what follows,
+ * byte order */
 static u64 read_registers(void *owner, u64 offset, unsigned size)
 {
 	struct vga *vga = owner;
 
 	if (offset - 0x400 < 0x20)
-		return vga_port_read(vga, 0x3c0 + (unsigned)(offset - 0x400)) | (size == 2 ? vga_port_read(vga, 0x3c1 + (unsigned)(offset - 0x400)) << 8 : 0);
+		return vga_port_read(vga, 0x3c0 + (unsigned)(offset - 0x400)) |
+		       (size == 2 ? vga_port_read(vga, 0x3c1 + (unsigned)(offset - 0x400)) << 8 : 0);
 	if (offset - 0x500 < 2 * VBE_REGISTERS)
 		return vbe_read(vga, (unsigned)(offset - 0x500) / 2) >> 8 * (offset & 1);
 	return offset == 0x600 ? 8 : offset == 0x604 || offset == 0x606 ? 0x1e1e : 0;
@@ -308,7 +312,8 @@ static const u8 text_crtc[CRTC_REGISTERS] = {
 };
 static const u8 text_gfx[9] = { 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x0e, 0x00, 0xff };
 static const u8 text_attr[ATTR_REGISTERS] = {
-	0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x14, 0x07, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x0c, 0x00, 0x0f, 0x08, 0x00,
+	0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x14, 0x07, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x0c, 0x00,
+		0x0f, 0x08, 0x00,
 };
 
 static void text_mode(struct vga *vga)
@@ -322,7 +327,8 @@ static void text_mode(struct vga *vga)
 	memcpy(vga->gfx, text_gfx, sizeof vga->gfx);
 	memcpy(vga->attr, text_attr, sizeof vga->attr);
 	vga->attr_index = ATTR_VIDEO;
-	/* 64 colours of two bits a primary: bits 5 to 3 are the weaker halves of red, green and blue, bits 2 to 0 the stronger ones. */
+	/* 64 colours of two bits a primary: bits 5 to 3 are the weaker halves of red, green and blue, bits 2 to 0 the
+	 * stronger ones. */
 	for (unsigned i = 0; i < 64; i++)
 		for (unsigned c = 0; c < 3; c++)
 			vga->dac[3 * i + c] = (u8)((i >> (2 - c) & 1) * 42 + (i >> (5 - c) & 1) * 21);

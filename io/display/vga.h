@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* The VGA (IBM VGA/XGA Technical Reference, 1992) with the Bochs display interface, as a PCI function: QEMU's "standard VGA", 1234:1111.
+/* The VGA (IBM VGA/XGA Technical Reference, 1992) with the Bochs display interface, as a PCI function: QEMU's "standard
+ * VGA", 1234:1111.
  *
  *     processor --A0000h..BFFFFh--> graphics controller --> four planes --> CRTC, attribute controller, DAC --> picture
  *               --ports 3B0h..3DFh--> registers                 ^
  *               --BAR 0, linear-------------------------------'      BAR 2: the registers again, memory-mapped    ROM: the video BIOS
  *
- * The planes lie byte by byte in the RAM that the machine gives: plane P at offset O is byte 4 O + P. Chain-4 and the packed modes of the display
- * interface see that RAM as it lies, as in SVGA chips (IBM's own would leave three of four bytes unused), so that their window is RAM, too, as
- * long as nothing but plain bytes can be written.
+ * The planes lie byte by byte in the RAM that the machine gives: plane P at offset O is byte 4 O + P. Chain-4 and the
+ * packed modes of the display interface see that RAM as it lies, as in SVGA chips (IBM's own would leave three of four
+ * bytes unused), so that their window is RAM, too, as long as nothing but plain bytes can be written.
  *
  * The picture is a pure function of the state and of the time. Retraces happen on virtual time.
  *
- * Not modelled: what a program changes while the beam is on its way (the whole picture is drawn with the registers of one moment), the
- * border, the vertical interrupt, light pen and feature connector, the latches after reads from a window that is RAM. */
+ * Not modelled: what a program changes while the beam is on its way (the whole picture is drawn with the registers of
+ * one moment), the border, the vertical interrupt, light pen and feature connector, the latches after reads from a
+ * window that is RAM. */
 #ifndef IO_VGA_H
 #define IO_VGA_H
 
@@ -25,7 +27,8 @@
 
 struct vga;
 
-/* Takes ports 3B0h to 3DFh and 1CEh to 1D0h, and A0000h to BFFFFh of MEM. VRAM, of VGA_RAM bytes, belongs to the caller. NULL: no memory. */
+/* Takes ports 3B0h to 3DFh and 1CEh to 1D0h, and A0000h to BFFFFh of MEM. VRAM, of VGA_RAM bytes, belongs to the
+ * caller. NULL: no memory. */
 struct vga *vga_new(struct space *ports, struct space *mem, struct clock *clock, struct ram *vram);
 void vga_free(struct vga *vga);
 /* Put it on BUS at SLOT. ROM (the caller's; NULL: none) is the video BIOS. False: the place is taken. */
@@ -34,8 +37,8 @@ void vga_refresh(struct vga *vga);
 struct part vga_part(struct vga *vga);
 /* RESET#. The memory keeps what it has. */
 void vga_reset(struct vga *vga);
-/* What the video BIOS does, for a machine that starts without one: from now on a reset leaves mode 3, 80 x 25 characters of FONT (256 of 16 rows
- * each, the caller's; NULL: the picture has no characters). */
+/* What the video BIOS does, for a machine that starts without one: from now on a reset leaves mode 3, 80 x 25
+ * characters of FONT (256 of 16 rows each, the caller's; NULL: the picture has no characters). */
 void vga_start_in_text_mode(struct vga *vga, const u8 *font);
 
 /* ---- vga_draw.c ---- */

@@ -16,7 +16,8 @@ static u32 dac_rgb(const struct vga *vga, unsigned index)
 	u32 rgb = 0;
 
 	for (unsigned i = 0; i < 3; i++)
-		rgb = rgb << 8 | (vga->vbe[VBE_ENABLE] & VBE_8_BIT_DAC ? c[i] : (c[i] & 0x3f) << 2 | (c[i] & 0x3f) >> 4);
+		rgb = rgb << 8 |
+		      (vga->vbe[VBE_ENABLE] & VBE_8_BIT_DAC ? c[i] : (c[i] & 0x3f) << 2 | (c[i] & 0x3f) >> 4);
 	return rgb;
 }
 
@@ -77,7 +78,8 @@ static unsigned row_lines(const struct vga *vga)
 void vga_picture(const struct vga *vga, struct vga_picture *picture)
 {
 	const u8 *crtc = vga->crtc;
-	u32 cell = ((u32)crtc[CRTC_CURSOR_HIGH] << 8 | crtc[CRTC_CURSOR_LOW]) - start(vga), pitch = 2u * crtc[CRTC_OFFSET];
+	u32 cell = ((u32)crtc[CRTC_CURSOR_HIGH] << 8 | crtc[CRTC_CURSOR_LOW]) - start(vga),
+	    pitch = 2u * crtc[CRTC_OFFSET];
 
 	*picture = (struct vga_picture){ .cursor = ~0u };
 	if (vga->vbe[VBE_ENABLE] & VBE_ENABLED) {
@@ -93,7 +95,8 @@ void vga_picture(const struct vga *vga, struct vga_picture *picture)
 		return;
 	picture->columns = crtc[CRTC_H_DISPLAY] + 1u;
 	picture->rows = picture->height / row_lines(vga);
-	if (pitch && !(crtc[CRTC_CURSOR_START] & 0x20) && cell / pitch < picture->rows && cell % pitch < picture->columns)
+	if (pitch && !(crtc[CRTC_CURSOR_START] & 0x20) && cell / pitch < picture->rows &&
+	    cell % pitch < picture->columns)
 		picture->cursor = cell / pitch * picture->columns + cell % pitch;
 }
 
@@ -136,7 +139,8 @@ u16 vga_cell(const struct vga *vga, unsigned row, unsigned column)
 	return (u16)vga_planes(vga, crtc_address(vga, start(vga) + row * 2 * vga->crtc[CRTC_OFFSET] + column, 0));
 }
 
-/* Where plane 2 has the characters: three bits for those with attribute bit 3 set, three for the others, in an odd order. */
+/* Where plane 2 has the characters: three bits for those with attribute bit 3 set, three for the others, in an odd
+ * order. */
 static u32 font(const struct vga *vga, u8 attribute)
 {
 	u8 r = vga->seq[SEQ_FONT];
@@ -157,11 +161,13 @@ static unsigned glyph(const struct vga *vga, u8 ch, u8 attribute, unsigned row, 
 	return bits << 1 | ((vga->attr[ATTR_MODE] & ATTR_9TH_DOT) && (ch & 0xe0) == 0xc0 ? bits & 1 : 0);
 }
 
-static void text_line(const struct vga *vga, u8 *out, unsigned count, u32 counter, unsigned row, struct blinking blinking)
+static void text_line(const struct vga *vga, u8 *out, unsigned count, u32 counter, unsigned row,
+		      struct blinking blinking)
 {
 	const u8 *crtc = vga->crtc;
 	u32 cursor = (u32)crtc[CRTC_CURSOR_HIGH] << 8 | crtc[CRTC_CURSOR_LOW];
-	bool cursor_row = blinking.cursor && !(crtc[CRTC_CURSOR_START] & 0x20) && row >= (crtc[CRTC_CURSOR_START] & 0x1fu) &&
+	bool cursor_row = blinking.cursor && !(crtc[CRTC_CURSOR_START] & 0x20) &&
+		row >= (crtc[CRTC_CURSOR_START] & 0x1fu) &&
 		row <= (crtc[CRTC_CURSOR_END] & 0x1fu);
 	unsigned wide = dots(vga);
 
@@ -188,7 +194,8 @@ static void text_line(const struct vga *vga, u8 *out, unsigned count, u32 counte
 static void planar_dots(u8 *out, u32 planes)
 {
 	for (unsigned dot = 8; dot-- > 0;)
-		*out++ = (u8)((planes >> dot & 1) | (planes >> (dot + 7) & 2) | (planes >> (dot + 14) & 4) | (planes >> (dot + 21) & 8));
+		*out++ = (u8)((planes >> dot & 1) | (planes >> (dot + 7) & 2) | (planes >> (dot + 14) & 4) |
+			(planes >> (dot + 21) & 8));
 }
 
 /* or two bits at a time, planes 0 and 2, then 1 and 3; */
@@ -248,7 +255,8 @@ static void draw_vga(const struct vga *vga, u64 now, u32 *pixels, const struct v
 	const u8 *crtc = vga->crtc;
 	u32 compare = crtc[CRTC_LINE_COMPARE] | (crtc[CRTC_OVERFLOW] & 0x10u) << 4 | (crtc[CRTC_MAX_SCAN] & 0x40u) << 3;
 	u32 counter = start(vga) + (crtc[CRTC_PRESET_ROW] >> 5 & 3), x, y;
-	unsigned row = crtc[CRTC_PRESET_ROW] & 0x1f, pan = panning(vga), wide = stretch(vga), repeat = crtc[CRTC_MAX_SCAN] >> 7, again = repeat;
+	unsigned row = crtc[CRTC_PRESET_ROW] & 0x1f, pan = panning(vga), wide = stretch(vga),
+		 repeat = crtc[CRTC_MAX_SCAN] >> 7, again = repeat;
 	unsigned count = crtc[CRTC_H_DISPLAY] + 1u;
 	u64 frame = vga_beam(vga, now, &x, &y);
 	struct blinking blinking = { .cursor = !(frame & 8), .text = !(frame & 16) };

@@ -15,10 +15,13 @@ static u32 bank(const struct vga *vga)
 	return vga->vbe[VBE_ENABLE] & VBE_ENABLED ? (u32)vga->vbe[VBE_BANK] << 16 : 0;
 }
 
-/* Graphics register 6, bits 3 and 2: A0000h 128 KiB, A0000h 64 KiB, B0000h 32 KiB, B8000h 32 KiB. False: not our address. */
+/* Graphics register 6, bits 3 and 2: A0000h 128 KiB, A0000h 64 KiB, B0000h 32 KiB, B8000h 32 KiB. False: not our
+ * address. */
 static bool decode(const struct vga *vga, u64 at, u32 *address)
 {
-	static const struct { u32 base, size; } map[4] = { { 0, 0x20000 }, { 0, 0x10000 }, { 0x10000, 0x8000 }, { 0x18000, 0x8000 } };
+	static const struct {
+		u32 base, size;
+	} map[4] = { { 0, 0x20000 }, { 0, 0x10000 }, { 0x10000, 0x8000 }, { 0x18000, 0x8000 } };
 	unsigned which = vga->gfx[GFX_MISC] >> 2 & 3;
 
 	*address = (u32)at - map[which].base;
@@ -28,7 +31,8 @@ static bool decode(const struct vga *vga, u64 at, u32 *address)
 	return true;
 }
 
-/* Decoded instructions in this page, if there are any, have been seen through the linear memory or through the window. */
+/* Decoded instructions in this page, if there are any, have been seen through the linear memory or through the window.
+ * */
 static void tell_code(struct vga *vga, u64 offset, unsigned len)
 {
 	struct ram *ram = vga->wire.vram;
@@ -159,7 +163,9 @@ void vga_place_window(struct vga *vga)
 		return;
 	if (vga->window >= 0)
 		space_remove(vga->wire.mem, vga->window);
-	vga->window = wanted ? space_add_ram(vga->wire.mem, "vga window", WINDOW, 0x10000, vga->wire.vram, offset, false) : -1;
+	vga->window =
+		wanted ? space_add_ram(vga->wire.mem, "vga window", WINDOW, 0x10000, vga->wire.vram, offset, false)
+		       : -1;
 	space_rank(vga->wire.mem, vga->window, 1);
 	vga->window_offset = offset;
 }

@@ -32,7 +32,8 @@ static void bytes(struct aml *a, const void *p, u32 len)
 static void number16(struct aml *a, u16 n) { bytes(a, &n, sizeof n); }
 static void number32(struct aml *a, u32 n) { bytes(a, &n, sizeof n); }
 
-/* A package of bytes: its length, which counts itself, is written when it ends (20.2.4): 1 0 . . 3..0 | 11..4 | 19..12. */
+/* A package of bytes: its length, which counts itself, is written when it ends (20.2.4): 1 0 . . 3..0 | 11..4 | 19..12.
+ * */
 static u32 open(struct aml *a)
 {
 	a->at += PACKAGE_ROOM;
@@ -44,7 +45,8 @@ static void close(struct aml *a, u32 start)
 	u32 len = a->at - start;
 
 	if (a->out)
-		memcpy(a->out + start, (u8[]){ (u8)(0x80 | (len & 15)), (u8)(len >> 4), (u8)(len >> 12) }, PACKAGE_ROOM);
+		memcpy(a->out + start, (u8[]){ (u8)(0x80 | (len & 15)), (u8)(len >> 4), (u8)(len >> 12) },
+		       PACKAGE_ROOM);
 }
 
 static u32 open_scope(struct aml *a, const char *name)
@@ -153,7 +155,8 @@ static void windows(struct aml *a, const struct acpi_system *system)
 	close_resources(a, start);
 }
 
-/* Name (NAME, Package () { Package () { slot << 16 | FFFFh, pin, source, index } ... }): the pins of all slots. ROUTED: the source is a link. */
+/* Name (NAME, Package () { Package () { slot << 16 | FFFFh, pin, source, index } ... }): the pins of all slots. ROUTED:
+ * the source is a link. */
 static void pins(struct aml *a, const char *name, bool routed)
 {
 	u32 all, one;
@@ -216,7 +219,8 @@ static void isa_devices(struct aml *a)
 	close(a, start);
 }
 
-/* Device (ISA_) { _ADR slot 1; OperationRegion (PIRQ, PCI_Config, 60h, 4); Field (PIRQ, ByteAcc) { PRQA, 8, ... PRQD, 8 } ... } */
+/* Device (ISA_) { _ADR slot 1; OperationRegion (PIRQ, PCI_Config, 60h, 4); Field (PIRQ, ByteAcc) { PRQA, 8, ... PRQD, 8
+ * } ... } */
 static void isa_bridge(struct aml *a)
 {
 	u32 start, field;
@@ -306,7 +310,8 @@ u32 acpi_dsdt(u8 *out, const struct acpi_system *system)
 		link(&a, n);
 	device = open_device(&a, "HPET", 0x0103);
 	uid(&a, 0);
-	RESOURCES(&a, "_CRS", 0x86, 0x09, 0x00, 0x00, 0x00, 0x00, HPET_BASE >> 16 & 255, HPET_BASE >> 24, 0x00, 0x04, 0x00, 0x00);
+	RESOURCES(&a, "_CRS", 0x86, 0x09, 0x00, 0x00, 0x00, 0x00, HPET_BASE >> 16 & 255, HPET_BASE >> 24, 0x00, 0x04,
+		0x00, 0x00);
 	close(&a, device);
 	close(&a, scope);
 	return a.at;

@@ -14,8 +14,9 @@
  *                                        +-> MADT
  *                                        +-> HPET
  *
- * They are put together in a buffer of the host's, where a pointer is the offset behind the RSDP's place and checksums are missing. Whoever knows
- * where they will lie fills those in: acpi_tables_place here, or firmware by following a script. */
+ * They are put together in a buffer of the host's, where a pointer is the offset behind the RSDP's place and checksums
+ * are missing. Whoever knows where they will lie fills those in: acpi_tables_place here, or firmware by following a
+ * script. */
 #define LAPIC_BASE 0xfee00000u
 #define HEADER 36u /* of every table but RSDP and FACS */
 
@@ -59,7 +60,8 @@ static void sum_up(struct acpi_tables *b, const u8 *p, const u8 *start, u32 len)
 	b->sums[b->nsums++].len = len;
 }
 
-/*  0 signature  4 length  8 revision  9 checksum  10 OEM ID  16 OEM table ID  24 OEM revision  28 creator  32 creator revision */
+/*  0 signature 4 length 8 revision 9 checksum 10 OEM ID 16 OEM table ID 24 OEM revision 28 creator 32 creator revision
+ * */
 static u8 *table(struct acpi_tables *b, const char *signature, u8 revision, u32 len)
 {
 	u8 *t = allocate(b, len, 16);
@@ -78,7 +80,8 @@ static u8 *table(struct acpi_tables *b, const char *signature, u8 revision, u32 
 	return t;
 }
 
-/* Generic address structure: space (0 memory, 1 I/O), width in bits, offset, access size (1 byte, 2 word, 3 dword), address. */
+/* Generic address structure: space (0 memory, 1 I/O), width in bits, offset, access size (1 byte, 2 word, 3 dword),
+ * address. */
 static void gas(u8 *p, u8 space, u8 width, u8 access, u64 at)
 {
 	p[0] = space;
@@ -110,11 +113,13 @@ static u8 *build_facs(struct acpi_tables *b)
 	return t;
 }
 
-/* Fixed ACPI description table, revision 3 (ACPI 2.0), 244 bytes; offsets are those of the specification's table 5-5. */
+/* Fixed ACPI description table, revision 3 (ACPI 2.0), 244 bytes; offsets are those of the specification's table 5-5.
+ * */
 static u8 *build_fadt(struct acpi_tables *b, u16 pm, const u8 *facs, const u8 *dsdt)
 {
 	enum {
-		WBINVD = 1 << 0, PROC_C1 = 1 << 2, SLP_BUTTON_IS_A_DEVICE = 1 << 5, RTC_WAKE_NOT_FIXED = 1 << 6, TMR_VAL_EXT = 1 << 8,
+		WBINVD = 1 << 0, PROC_C1 = 1 << 2, SLP_BUTTON_IS_A_DEVICE = 1 << 5, RTC_WAKE_NOT_FIXED = 1 << 6,
+			TMR_VAL_EXT = 1 << 8,
 		RESET_REG_SUP = 1 << 10,
 		LEGACY_DEVICES = 1 << 0, HAS_8042 = 1 << 1,
 	};
@@ -196,7 +201,8 @@ static u8 *build_hpet(struct acpi_tables *b)
 
 	if (!t)
 		return NULL;
-	put32(t + 36, 0x8086u << 16 | 1 << 15 | 1 << 13 | (HPET_TIMERS - 1) << 8 | 1); /* low half of its capabilities */
+	/* low half of its capabilities */
+	put32(t + 36, 0x8086u << 16 | 1 << 15 | 1 << 13 | (HPET_TIMERS - 1) << 8 | 1);
 	gas(t + 40, 0, 64, 0, HPET_BASE);
 	put16(t + 53, 128); /* shortest period, ticks */
 	return t;
@@ -204,7 +210,8 @@ static u8 *build_hpet(struct acpi_tables *b)
 
 static void build_roots(struct acpi_tables *b, u8 *const *tables, unsigned count)
 {
-	u8 *rsdp = b->bytes, *rsdt = table(b, "RSDT", 1, HEADER + 4 * count), *xsdt = table(b, "XSDT", 1, HEADER + 8 * count);
+	u8 *rsdp = b->bytes, *rsdt = table(b, "RSDT", 1, HEADER + 4 * count),
+	   *xsdt = table(b, "XSDT", 1, HEADER + 8 * count);
 
 	if (!rsdt || !xsdt)
 		return;

@@ -5,7 +5,8 @@
 
 enum { ARRAY, STATUS, IDENTIFIER, QUERY, MODES };
 enum {
-	PROGRAM_10 = 0x10, ERASE = 0x20, PROGRAM_40 = 0x40, CLEAR_STATUS = 0x50, READ_STATUS = 0x70, READ_IDENTIFIER = 0x90, READ_QUERY = 0x98,
+	PROGRAM_10 = 0x10, ERASE = 0x20, PROGRAM_40 = 0x40, CLEAR_STATUS = 0x50, READ_STATUS = 0x70,
+		READ_IDENTIFIER = 0x90, READ_QUERY = 0x98,
 	CONFIRM = 0xd0, READ_ARRAY = 0xff,
 };
 enum { READY = 0x80, SEQUENCE_ERROR = 0x30 };
@@ -56,7 +57,8 @@ static u8 query(const struct flash *f, u64 offset)
 	u32 blocks = (u32)(f->wire.ram->size / FLASH_BLOCK) - 1;
 	u8 size = (u8)(63 - __builtin_clzll(f->wire.ram->size));
 	const u8 table[QUERY_LEN] = {
-		[0x10] = 'Q', 'R', 'Y', 0x01, 0x00, 0x31, 0x00, [0x1b] = 0x27, 0x36, [0x1f] = 1, [0x21] = 1, [0x27] = size, [0x2c] = 1,
+		[0x10] = 'Q', 'R', 'Y', 0x01, 0x00, 0x31, 0x00, [0x1b] = 0x27, 0x36, [0x1f] = 1, [0x21] = 1,
+			[0x27] = size, [0x2c] = 1,
 		(u8)blocks, (u8)(blocks >> 8), FLASH_BLOCK >> 8 & 255, FLASH_BLOCK >> 16,
 	};
 
@@ -142,7 +144,8 @@ static void write_flash(void *owner, u64 offset, unsigned size, u64 value)
 
 static const struct device_ops flash_ops = { read_flash, write_flash, 1, 1 };
 
-struct flash *flash_new(struct space *mem, u64 base, struct ram *ram, void (*changed)(void *owner, u64 offset, u64 len), void *owner,
+struct flash *flash_new(struct space *mem, u64 base, struct ram *ram, void (*changed)(void *owner, u64 offset, u64 len),
+	void *owner,
 		const struct log *log)
 {
 	struct flash *f = calloc(1, sizeof *f);

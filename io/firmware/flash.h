@@ -21,9 +21,10 @@
 
 struct flash;
 
-/* The contents are RAM, a multiple of FLASH_BLOCK, shown at BASE in MEM; they are saved with the other memory. CHANGED (may be NULL) is told which bytes
- * of it have been written. NULL: no memory. */
-struct flash *flash_new(struct space *mem, u64 base, struct ram *ram, void (*changed)(void *owner, u64 offset, u64 len), void *owner,
+/* The contents are RAM, a multiple of FLASH_BLOCK, shown at BASE in MEM; they are saved with the other memory. CHANGED
+ * (may be NULL) is told which bytes of it have been written. NULL: no memory. */
+struct flash *flash_new(struct space *mem, u64 base, struct ram *ram, void (*changed)(void *owner, u64 offset, u64 len),
+	void *owner,
 		const struct log *log);
 void flash_free(struct flash *flash);
 void flash_refresh(struct flash *flash);

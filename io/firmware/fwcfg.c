@@ -211,9 +211,10 @@ struct fwcfg *fwcfg_new(struct space *ports, struct space *mem)
 	if (!fw)
 		return NULL;
 	fw->wire.mem = mem;
-	if (space_add_device(ports, "fw_cfg", PORT, 2, &port_ops, fw) < 0 || space_add_device(ports, "fw_cfg dma", PORT + 4, 8, &dma_ops, fw) < 0 ||
-			!fwcfg_add(fw, FWCFG_SIGNATURE, "QEMU", 4) || !fwcfg_add_number(fw, FWCFG_ID, HAS_ALL, 4) ||
-			!fwcfg_add_number(fw, FWCFG_DIRECTORY, 0, 4)) {
+	if (space_add_device(ports, "fw_cfg", PORT, 2, &port_ops, fw) < 0 ||
+	    space_add_device(ports, "fw_cfg dma", PORT + 4, 8, &dma_ops, fw) < 0 ||
+	    !fwcfg_add(fw, FWCFG_SIGNATURE, "QEMU", 4) || !fwcfg_add_number(fw, FWCFG_ID, HAS_ALL, 4) ||
+	    !fwcfg_add_number(fw, FWCFG_DIRECTORY, 0, 4)) {
 		fwcfg_free(fw);
 		return NULL;
 	}

@@ -7,7 +7,8 @@
 #define LAPIC_BASE 0xfee00000u
 enum { ENTRY_PROCESSOR, ENTRY_BUS, ENTRY_IOAPIC, ENTRY_INTERRUPT, ENTRY_LOCAL };
 enum { INT, NMI, SMI, EXTINT };
-enum { FLOATING = 16, HEADER = 44, PROCESSOR = 20, OTHER = 8, PCI_BUS = 0, ISA_BUS = 1, EVERY_APIC = 0xff, PCI_SLOTS = 32,
+enum { FLOATING = 16, HEADER = 44, PROCESSOR = 20, OTHER = 8, PCI_BUS = 0, ISA_BUS = 1, EVERY_APIC = 0xff,
+	PCI_SLOTS = 32,
 	ROOM = FLOATING + HEADER + 255 * PROCESSOR + (24 + 4 * PCI_SLOTS) * OTHER };
 
 static u8 checksum(const u8 *p, unsigned len)
@@ -19,7 +20,7 @@ static u8 checksum(const u8 *p, unsigned len)
 	return (u8)-sum;
 }
 
-/* Table 4-9, 4-11: 0 type  1 kind  2 polarity and trigger (0: as the bus has it)  4 bus  5 its IRQ  6 APIC  7 its input */
+/* Table 4-9, 4-11: 0 type 1 kind 2 polarity and trigger (0: as the bus has it) 4 bus 5 its IRQ 6 APIC 7 its input */
 static u8 *mptable_interrupt(u8 *p, u8 type, u8 kind, u16 flags, u8 bus, u8 irq, u8 apic, u8 input)
 {
 	p[0] = type;
@@ -65,12 +66,14 @@ static unsigned build_table(u8 *t, unsigned cpus, u32 signature, u32 features)
 	for (u8 irq = 0; irq < 16; irq++) {
 		if (irq == 2)
 			continue; /* the cascade */
-		p = mptable_interrupt(p, ENTRY_INTERRUPT, INT, irq == ACPI_SCI_IRQ ? 0xd : 0, ISA_BUS, irq, ioapic, irq ? irq : 2);
+		p = mptable_interrupt(p, ENTRY_INTERRUPT, INT, irq == ACPI_SCI_IRQ ? 0xd : 0, ISA_BUS, irq, ioapic,
+				      irq ? irq : 2);
 		count++;
 	}
 	for (u8 slot = 1; slot < PCI_SLOTS; slot++)
 		for (u8 pin = 0; pin < 4; pin++, count++)
-			p = mptable_interrupt(p, ENTRY_INTERRUPT, INT, 0, PCI_BUS, (u8)(slot << 2 | pin), ioapic, PIRQ_PIN + ((slot - 1 + pin) & 3));
+			p = mptable_interrupt(p, ENTRY_INTERRUPT, INT, 0, PCI_BUS, (u8)(slot << 2 | pin), ioapic,
+					      PIRQ_PIN + ((slot - 1 + pin) & 3));
 	p = mptable_interrupt(p, ENTRY_LOCAL, EXTINT, 0, ISA_BUS, 0, 0, 0);
 	p = mptable_interrupt(p, ENTRY_LOCAL, NMI, 0, ISA_BUS, 0, EVERY_APIC, 1);
 	count += 2;

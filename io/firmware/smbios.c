@@ -3,7 +3,8 @@
 #include "io/firmware/smbios.h"
 
 /* Chapter 7: the types of structures that there are here. */
-enum { FIRMWARE = 0, SYSTEM = 1, ENCLOSURE = 3, PROCESSOR = 4, MEMORY_ARRAY = 16, MEMORY_DEVICE = 17, MEMORY_MAP = 19, BOOT = 32, END = 127 };
+enum { FIRMWARE = 0, SYSTEM = 1, ENCLOSURE = 3, PROCESSOR = 4, MEMORY_ARRAY = 16, MEMORY_DEVICE = 17, MEMORY_MAP = 19,
+	BOOT = 32, END = 127 };
 
 struct build {
 	u8 *at;

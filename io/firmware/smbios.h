@@ -17,7 +17,8 @@ struct smbios_system {
 	bool firmware;             /* with a structure about the firmware: there is no other that would add one */
 };
 
-/* Write the structures to OUT (SMBIOS_MAX bytes) and the entry point, which says that they lie at ADDRESS, to ENTRY. Returns their length. */
+/* Write the structures to OUT (SMBIOS_MAX bytes) and the entry point, which says that they lie at ADDRESS, to ENTRY.
+ * Returns their length. */
 u32 smbios_build(const struct smbios_system *system, u32 address, u8 entry[SMBIOS_ENTRY], u8 *out);
 
 #endif

@@ -7,7 +7,8 @@
 enum {
 	STATUS_OBF = 0x01, STATUS_SYS = 0x04, STATUS_COMMAND = 0x08, STATUS_NOT_LOCKED = 0x10, STATUS_AUX = 0x20,
 	INPUT_NOT_LOCKED = 0x80, /* the only input pin that means something here */
-	MODE_IRQ1 = 0x01, MODE_IRQ12 = 0x02, MODE_SYS = 0x04, MODE_KBD_OFF = 0x10, MODE_AUX_OFF = 0x20, MODE_TRANSLATE = 0x40,
+	MODE_IRQ1 = 0x01, MODE_IRQ12 = 0x02, MODE_SYS = 0x04, MODE_KBD_OFF = 0x10, MODE_AUX_OFF = 0x20,
+		MODE_TRANSLATE = 0x40,
 	OUT_RUN = 0x01, OUT_A20 = 0x02, OUT_IRQ1 = 0x10, OUT_IRQ12 = 0x20,
 };
 
@@ -170,7 +171,8 @@ static void next(void *owner, u64 late)
 
 static void arm_repeat(struct i8042 *k, u64 ns)
 {
-	clock_arm(k->wire.clock, &k->repeat, ps2_keyboard_held(&k->keyboard) ? clock_in(k->wire.clock, ns) : CLOCK_NEVER);
+	clock_arm(k->wire.clock, &k->repeat,
+		  ps2_keyboard_held(&k->keyboard) ? clock_in(k->wire.clock, ns) : CLOCK_NEVER);
 }
 
 static void repeat(void *owner, u64 late)
@@ -197,7 +199,8 @@ static void i8042_answer(struct i8042 *k, u8 byte)
 
 static u8 output_port(const struct i8042 *k)
 {
-	return (u8)(OUT_RUN | (k->a20 ? OUT_A20 : 0) | (k->full && !k->aux ? OUT_IRQ1 : 0) | (k->full && k->aux ? OUT_IRQ12 : 0) | 0xc0);
+	return (u8)(OUT_RUN | (k->a20 ? OUT_A20 : 0) | (k->full && !k->aux ? OUT_IRQ1 : 0) |
+		    (k->full && k->aux ? OUT_IRQ12 : 0) | 0xc0);
 }
 
 static void write_output_port(struct i8042 *k, u8 value)
@@ -326,7 +329,8 @@ static void write_64(void *owner, u64 offset, unsigned size, u64 value)
 static const struct device_ops data_ops = { read_60, write_60, 1, 1 };
 static const struct device_ops command_ops = { read_64, write_64, 1, 1 };
 
-struct i8042 *i8042_new(struct space *ports, struct clock *clock, struct line irq1, struct line irq12, struct line a20, struct line reset,
+struct i8042 *i8042_new(struct space *ports, struct clock *clock, struct line irq1, struct line irq12, struct line a20,
+	struct line reset,
 		const struct log *log)
 {
 	struct i8042 *k = calloc(1, sizeof *k);

@@ -19,12 +19,15 @@
 struct i8042;
 
 /* Takes ports 60h and 64h. A20 is high while bit 20 of addresses passes; RESET pulses high. NULL: no memory. */
-struct i8042 *i8042_new(struct space *ports, struct clock *clock, struct line irq1, struct line irq12, struct line a20, struct line reset,
+struct i8042 *i8042_new(struct space *ports, struct clock *clock, struct line irq1, struct line irq12, struct line a20,
+	struct line reset,
 		const struct log *log);
 void i8042_free(struct i8042 *i8042);
-/* Keys, as scan-code set 1 bytes (what a guest sees that leaves translation on). False, and nothing is taken, if there is no room. */
+/* Keys, as scan-code set 1 bytes (what a guest sees that leaves translation on). False, and nothing is taken, if there
+ * is no room. */
 bool i8042_keyboard_input(struct i8042 *i8042, const void *scancodes, size_t len);
-/* The mouse moved (right, up, and the wheel towards the user are positive) or its buttons changed (bit 0 left, 1 right, 2 middle, 3 and 4 beside). */
+/* The mouse moved (right, up, and the wheel towards the user are positive) or its buttons changed (bit 0 left, 1 right,
+ * 2 middle, 3 and 4 beside). */
 void i8042_mouse_input(struct i8042 *i8042, int dx, int dy, int dz, u8 buttons);
 void i8042_refresh(struct i8042 *i8042);
 struct part i8042_part(struct i8042 *i8042);

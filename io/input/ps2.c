@@ -49,17 +49,22 @@ static const u8 set3_of[128] = {
 	0x72, 0x7a, 0x70, 0x71, 0x57, 0x00, 0x13, 0x56, 0x5e,
 };
 static const u8 set3_of_e0[128] = {
-	[0x1c] = 0x79, [0x1d] = 0x58, [0x35] = 0x77, [0x37] = 0x57, [0x38] = 0x39, [0x47] = 0x6e, [0x48] = 0x63, [0x49] = 0x6f, [0x4b] = 0x61,
-	[0x4d] = 0x6a, [0x4f] = 0x65, [0x50] = 0x60, [0x51] = 0x6d, [0x52] = 0x67, [0x53] = 0x64, [0x5b] = 0x8b, [0x5c] = 0x8c, [0x5d] = 0x8d,
+	[0x1c] = 0x79, [0x1d] = 0x58, [0x35] = 0x77, [0x37] = 0x57, [0x38] = 0x39, [0x47] = 0x6e, [0x48] = 0x63,
+		[0x49] = 0x6f, [0x4b] = 0x61,
+	[0x4d] = 0x6a, [0x4f] = 0x65, [0x50] = 0x60, [0x51] = 0x6d, [0x52] = 0x67, [0x53] = 0x64, [0x5b] = 0x8b,
+	[0x5c] = 0x8c, [0x5d] = 0x8d,
 };
 enum { PAUSE_SET3 = 0x62, TYPE_REPEAT = 1, TYPE_BREAK = 2 };
 
-/* At power-on, keys of set 3 repeat; those that shift tell when they go up, and what lies around the typewriter's just goes down. */
+/* At power-on, keys of set 3 repeat; those that shift tell when they go up, and what lies around the typewriter's just
+ * goes down. */
 static void default_types(struct ps2_keyboard *keyboard)
 {
 	static const u8 breaks[] = { 0x11, 0x12, 0x14, 0x19, 0x59 };
-	static const u8 makes[] = { 0x07, 0x08, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x39, 0x3f, 0x47, 0x4f, 0x56, 0x57, 0x58, 0x5e, 0x5f, 0x62, 0x65,
-		0x67, 0x69, 0x6b, 0x6c, 0x6d, 0x6e, 0x6f, 0x70, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x79, 0x7a, 0x7d, 0x7e, 0x84 };
+	static const u8 makes[] = { 0x07, 0x08, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x39, 0x3f, 0x47, 0x4f, 0x56, 0x57,
+		0x58, 0x5e, 0x5f, 0x62, 0x65,
+		0x67, 0x69, 0x6b, 0x6c, 0x6d, 0x6e, 0x6f, 0x70, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x79, 0x7a,
+		0x7d, 0x7e, 0x84 };
 
 	memset(keyboard->types, TYPE_REPEAT, sizeof keyboard->types);
 	for (unsigned i = 0; i < sizeof breaks; i++)
@@ -367,7 +372,8 @@ static int scaled(int v)
  * Returns how many bytes there are. */
 static unsigned make_packet(struct ps2_mouse *mouse, u8 packet[4], bool scale)
 {
-	int dx = clamp((s16)mouse->dx, -256, 255), dy = clamp((s16)mouse->dy, -256, 255), dz = clamp((s16)mouse->dz, -8, 7);
+	int dx = clamp((s16)mouse->dx, -256, 255), dy = clamp((s16)mouse->dy, -256, 255),
+	    dz = clamp((s16)mouse->dz, -8, 7);
 
 	mouse->dx -= (u16)dx;
 	mouse->dy -= (u16)dy;
@@ -413,13 +419,15 @@ static void mouse_status(struct ps2_mouse *mouse)
 {
 	u8 b = mouse->buttons;
 
-	ps2_answer(&mouse->answers, (u8)(mouse->remote << 6 | mouse->reporting << 5 | mouse->scaling << 4 | (b & 1) << 2 | (b & 4) >> 1 |
+	ps2_answer(&mouse->answers, (u8)(mouse->remote << 6 | mouse->reporting << 5 | mouse->scaling << 4 |
+		(b & 1) << 2 | (b & 4) >> 1 |
 		(b & 2) >> 1));
 	ps2_answer(&mouse->answers, mouse->resolution);
 	ps2_answer(&mouse->answers, mouse->rate);
 }
 
-/* Microsoft's knock: after the rates 200, 100, 80 the mouse has a wheel, after 200, 200, 80 five buttons, too. KNOCK is the rates so far. */
+/* Microsoft's knock: after the rates 200, 100, 80 the mouse has a wheel, after 200, 200, 80 five buttons, too. KNOCK is
+ * the rates so far. */
 static void knock(struct ps2_mouse *mouse, u8 rate)
 {
 	enum { NONE, ONE, WHEEL, FIVE };
@@ -428,7 +436,9 @@ static void knock(struct ps2_mouse *mouse, u8 rate)
 		mouse->id = 3;
 	else if (rate == 80 && mouse->knock == FIVE)
 		mouse->id = 4;
-	mouse->knock = rate == 200 ? (mouse->knock == ONE ? FIVE : ONE) : rate == 100 && mouse->knock == ONE ? WHEEL : NONE;
+	mouse->knock = rate == 200                          ? (mouse->knock == ONE ? FIVE : ONE)
+		       : rate == 100 && mouse->knock == ONE ? WHEEL
+							    : NONE;
 }
 
 static bool mouse_argument(struct ps2_mouse *mouse, u8 byte)

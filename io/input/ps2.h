@@ -31,7 +31,8 @@ struct ps2_keyboard {
 	u8 command;      /* command that waits for its argument, or 0 */
 	u8 last;         /* last byte sent, for FEh */
 	bool scanning;
-	u8 prefix;       /* E0h: came, its key follows; E1h, E2h: one or two bytes of Pause have come (set 3 only); or 0 */
+	/* E0h: came, its key follows; E1h, E2h: one or two bytes of Pause have come (set 3 only); or 0 */
+	u8 prefix;
 	u8 held;         /* the key that repeats, set 1; 0: none */
 	bool held_e0;
 	u8 types[256];   /* set 3: what each key sends, by its code */

@@ -5,10 +5,12 @@
 
 static const struct field e1000_fields[] = {
 	FIELDS(struct e1000, reg, U32), FIELDS(struct e1000, phy, U16), FIELD(struct e1000, io_address, U32),
-	FIELD(struct e1000, eeprom_in, U16), FIELD(struct e1000, eeprom_out, U16), FIELD_MAX(struct e1000, eeprom_left, U8, 17),
+	FIELD(struct e1000, eeprom_in, U16), FIELD(struct e1000, eeprom_out, U16),
+	FIELD_MAX(struct e1000, eeprom_left, U8, 17),
 	FIELD(struct e1000, tx_due, U64), FIELD(struct e1000, rx_due, U64), FIELD(struct e1000, tx_limit, U64),
 	FIELD(struct e1000, rx_limit, U64), FIELD(struct e1000, quiet, U64),
-	FIELDS(struct e1000, context, U32), FIELD_MAX(struct e1000, tx_len, U32, E1000_SEGMENT), FIELD(struct e1000, tx_options, U8),
+	FIELDS(struct e1000, context, U32), FIELD_MAX(struct e1000, tx_len, U32, E1000_SEGMENT),
+	FIELD(struct e1000, tx_options, U8),
 	FIELDS(struct e1000, tx_data, U8),
 	FRAMES_FIELDS(struct e1000, frames),
 	FIELD(struct e1000, work, EVENT), FIELD(struct e1000, interrupt, EVENT),
@@ -107,8 +109,8 @@ static u16 eeprom(const struct e1000 *e, unsigned word)
 	return sum;
 }
 
-/* A Microwire EEPROM (93C46): after chip select, start bit 1, operation 10 (read) and 6 bits of address come in at rising edges of the clock; a 0
- * and 16 bits of data go out. What would write to it is not heard. */
+/* A Microwire EEPROM (93C46): after chip select, start bit 1, operation 10 (read) and 6 bits of address come in at
+ * rising edges of the clock; a 0 and 16 bits of data go out. What would write to it is not heard. */
 static void write_eecd(struct e1000 *e, u32 value)
 {
 	u32 *eecd = e1000_reg(e, EECD), old = *eecd;
@@ -143,16 +145,19 @@ static u32 read_eecd(struct e1000 *e)
 
 /* ---- PHY (IEEE 802.3 clause 22; Marvell 88E1011) ---- */
 
-enum { PHY_CONTROL = 0, PHY_STATUS = 1, PHY_ID1 = 2, PHY_ID2 = 3, PHY_ANAR = 4, PHY_PARTNER = 5, PHY_ANER = 6, PHY_1000T_CONTROL = 9,
+enum { PHY_CONTROL = 0, PHY_STATUS = 1, PHY_ID1 = 2, PHY_ID2 = 3, PHY_ANAR = 4, PHY_PARTNER = 5, PHY_ANER = 6,
+	PHY_1000T_CONTROL = 9,
 	PHY_1000T_STATUS = 10, PHY_EXTENDED = 15, PHY_SPECIFIC = 16, PHY_SPECIFIC_STATUS = 17, PHY_SPECIFIC_MORE = 20 };
 enum { MDIC_WRITE = 1, MDIC_READ = 2, MDIC_READY = 1 << 28, MDIC_INTERRUPT = 1 << 29, MDIC_ERROR = 1 << 30 };
 
 static void phy_reset(struct e1000 *e)
 {
 	static const u16 initial[32] = {
-		[PHY_CONTROL] = 0x1140, [PHY_STATUS] = 0x796d, [PHY_ID1] = 0x0141, [PHY_ID2] = 0x0c20, [PHY_ANAR] = 0x0de1,
+		[PHY_CONTROL] = 0x1140, [PHY_STATUS] = 0x796d, [PHY_ID1] = 0x0141, [PHY_ID2] = 0x0c20,
+			[PHY_ANAR] = 0x0de1,
 		[PHY_PARTNER] = 0x45e1, [PHY_ANER] = 0x0007, [PHY_1000T_CONTROL] = 0x0e00, [PHY_1000T_STATUS] = 0x7c00,
-		[PHY_EXTENDED] = 0x3000, [PHY_SPECIFIC] = 0x0360, [PHY_SPECIFIC_STATUS] = 0xac00, [PHY_SPECIFIC_MORE] = 0x0d60,
+		[PHY_EXTENDED] = 0x3000, [PHY_SPECIFIC] = 0x0360, [PHY_SPECIFIC_STATUS] = 0xac00,
+		[PHY_SPECIFIC_MORE] = 0x0d60,
 	};
 
 	memcpy(e->phy, initial, sizeof e->phy);
@@ -160,7 +165,8 @@ static void phy_reset(struct e1000 *e)
 
 static bool phy_writable(unsigned reg)
 {
-	return reg == PHY_CONTROL || reg == PHY_ANAR || reg == PHY_1000T_CONTROL || reg == PHY_SPECIFIC || reg >= PHY_SPECIFIC_MORE;
+	return reg == PHY_CONTROL || reg == PHY_ANAR || reg == PHY_1000T_CONTROL || reg == PHY_SPECIFIC ||
+	       reg >= PHY_SPECIFIC_MORE;
 }
 
 static void phy_write(struct e1000 *e, unsigned reg, u16 value)
@@ -348,7 +354,8 @@ static void e1000_post_load(void *state)
 	*e1000_reg(e, TDLEN) &= 0xfff80;
 }
 
-struct e1000 *e1000_new(struct clock *clock, const u8 mac[6], void (*out)(void *owner, const void *frame, size_t len), void *owner)
+struct e1000 *e1000_new(struct clock *clock, const u8 mac[6], void (*out)(void *owner, const void *frame, size_t len),
+			void *owner)
 {
 	struct e1000 *e = calloc(1, sizeof *e);
 

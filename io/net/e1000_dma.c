@@ -10,12 +10,14 @@ enum { DESC = 16, BATCH = 256, FRAMES = 16384 /* descriptors, and frames, at one
  *   0  address (64)                                        address (64)                             IPCSS IPCSO IPCSE(16) | TUCSS TUCSO TUCSE(16)
  *   8  length (16)  CSO  command                           length (20)  type (4)  command           PAYLEN (20)  type (4)  command
  *   12 status  CSS  VLAN tag (16)                          status  POPTS  VLAN tag (16)             status  HDRLEN  MSS (16) */
-enum { CMD_EOP = 0x01, CMD_IC = 0x04 /* legacy: insert checksum */, CMD_TSE = 0x04, CMD_RS = 0x08, CMD_DEXT = 0x20, CMD_VLE = 0x40, CMD_IDE = 0x80 };
+enum { CMD_EOP = 0x01, CMD_IC = 0x04 /* legacy: insert checksum */, CMD_TSE = 0x04, CMD_RS = 0x08, CMD_DEXT = 0x20,
+	CMD_VLE = 0x40, CMD_IDE = 0x80 };
 enum { TUCMD_TCP = 0x01, TUCMD_IP = 0x02, POPTS_IXSM = 1, POPTS_TXSM = 2, STA_DD = 1 };
 enum { TCP_SEQUENCE = 4, TCP_FLAGS = 13, TCP_FIN_PSH = 0x09 };
 
 /* Receive descriptor: 0 address (64)  8 length (16)  10 checksum (16)  12 status  13 errors  14 VLAN tag (16) */
-enum { RX_DD = 0x01, RX_EOP = 0x02, RX_IXSM = 0x04, RX_VP = 0x08, RX_TCPCS = 0x20, RX_IPCS = 0x40, RX_PIF = 0x80, RX_TCPE = 0x20, RX_IPE = 0x40 };
+enum { RX_DD = 0x01, RX_EOP = 0x02, RX_IXSM = 0x04, RX_VP = 0x08, RX_TCPCS = 0x20, RX_IPCS = 0x40, RX_PIF = 0x80,
+	RX_TCPE = 0x20, RX_IPE = 0x40 };
 enum { RXCSUM_IP = 0x100, RXCSUM_TCP = 0x200 };
 
 static u64 ring_base(struct e1000 *e, unsigned low)
@@ -65,8 +67,8 @@ static void send(struct e1000 *e, u8 *frame, size_t len, u8 options)
 		e->out(e->owner, frame, len);
 }
 
-/* TCP segmentation (3.5): HDRLEN bytes before every MSS bytes of the data; lengths, identification, sequence numbers and flags change. Returns how many
- * frames it makes. */
+/* TCP segmentation (3.5): HDRLEN bytes before every MSS bytes of the data; lengths, identification, sequence numbers
+ * and flags change. Returns how many frames it makes. */
 static unsigned segment(struct e1000 *e)
 {
 	const u8 *c = (const u8 *)e->context;
@@ -76,7 +78,8 @@ static unsigned segment(struct e1000 *e)
 	u8 *head = e->tx_data;
 	bool v4 = c[11] & TUCMD_IP;
 
-	if (!mss || header > left || header + mss > E1000_FRAME_MAX || ip + 20u > header || tcp + 20u > header || sum + 2u > header ||
+	if (!mss || header > left || header + mss > E1000_FRAME_MAX || ip + 20u > header || tcp + 20u > header || sum +
+		2u > header ||
 			left - header > 64 * KiB)
 		return 0;
 	for (; done < left; n++) {
@@ -264,7 +267,8 @@ static void check(struct e1000 *e, const u8 *frame, size_t len, u8 *status, u8 *
 static void deliver(struct e1000 *e, size_t len)
 {
 	struct space *mem = pci_memory(&e->pci);
-	u32 ring = *e1000_reg(e, RDLEN) / DESC, size = buffer_size(e), *head = e1000_reg(e, RDH), start = *e1000_reg(e, RXCSUM) & 0xff;
+	u32 ring = *e1000_reg(e, RDLEN) / DESC, size = buffer_size(e), *head = e1000_reg(e, RDH),
+	    start = *e1000_reg(e, RXCSUM) & 0xff;
 	u8 status = e->frame[0] & 1 ? RX_PIF : 0, errors = 0, *frame = e->frame;
 	u16 tag = 0, sum;
 

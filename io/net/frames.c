@@ -37,7 +37,8 @@ size_t frames_next(struct frames *f, u32 *at, void *out, size_t room)
 	if (*at >= f->used)
 		return 0;
 	copy_out(f, (f->head + *at) % FRAMES_ROOM, &len, sizeof len);
-	if (f->used - *at < sizeof len || !len || len > FRAME_MAX || len > f->used - *at - sizeof len) { /* only a state that nobody saved */
+	/* only a state that nobody saved */
+	if (f->used - *at < sizeof len || !len || len > FRAME_MAX || len > f->used - *at - sizeof len) {
 		frames_clear(f);
 		return 0;
 	}

@@ -23,7 +23,8 @@ static inline void put32be(u8 *p, u32 v) { put16be(p, (u16)(v >> 16)); put16be(p
 
 /* The headers of an Ethernet frame (one VLAN tag is skipped); false: no whole IPv4 or IPv6 packet. */
 bool inet_parse(const u8 *frame, size_t len, struct inet *i);
-/* One's complement sum of big-endian 16-bit words, 16 bits, on top of SUM. An odd byte at the end is a word's high half. */
+/* One's complement sum of big-endian 16-bit words, 16 bits, on top of SUM. An odd byte at the end is a word's high
+ * half. */
 u16 inet_sum(const u8 *data, size_t len, u32 sum);
 /* The sum of the pseudo header, for a TCP or UDP packet. */
 u16 inet_pseudo(const u8 *frame, const struct inet *i);

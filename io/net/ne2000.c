@@ -34,9 +34,12 @@ struct ne2000 {
 };
 
 static const struct field ne2000_fields[] = {
-	FIELD(struct ne2000, cr, U8), FIELD(struct ne2000, isr, U8), FIELD(struct ne2000, imr, U8), FIELD(struct ne2000, rcr, U8),
-	FIELD(struct ne2000, tcr, U8), FIELD(struct ne2000, dcr, U8), FIELD(struct ne2000, tsr, U8), FIELD(struct ne2000, rsr, U8),
-	FIELD(struct ne2000, pstart, U8), FIELD(struct ne2000, pstop, U8), FIELD(struct ne2000, bnry, U8), FIELD(struct ne2000, tpsr, U8),
+	FIELD(struct ne2000, cr, U8), FIELD(struct ne2000, isr, U8), FIELD(struct ne2000, imr, U8),
+		FIELD(struct ne2000, rcr, U8),
+	FIELD(struct ne2000, tcr, U8), FIELD(struct ne2000, dcr, U8), FIELD(struct ne2000, tsr, U8),
+	FIELD(struct ne2000, rsr, U8),
+	FIELD(struct ne2000, pstart, U8), FIELD(struct ne2000, pstop, U8), FIELD(struct ne2000, bnry, U8),
+	FIELD(struct ne2000, tpsr, U8),
 	FIELD(struct ne2000, curr, U8),
 	FIELD(struct ne2000, tbcr, U16), FIELD(struct ne2000, rsar, U16), FIELD(struct ne2000, rbcr, U16),
 	FIELDS(struct ne2000, par, U8), FIELDS(struct ne2000, mar, U8), FIELDS(struct ne2000, memory, U8),
@@ -155,7 +158,8 @@ static bool wanted(const struct ne2000 *ne, const u8 *frame)
 
 static bool running(const struct ne2000 *ne)
 {
-	return (ne->cr & (CR_STA | CR_STP)) == CR_STA && ne->pstart < ne->pstop && ne->curr >= ne->pstart && ne->curr < ne->pstop;
+	return (ne->cr & (CR_STA | CR_STP)) == CR_STA && ne->pstart < ne->pstop && ne->curr >= ne->pstart &&
+	       ne->curr < ne->pstop;
 }
 
 /* The frame in hand into the ring of pages: status, next page, count (16), then its bytes and CRC. False: no room. */
@@ -193,7 +197,8 @@ static bool deliver(struct ne2000 *ne, unsigned len)
 	return true;
 }
 
-/* The next frame is on the wire, unless there is none or nobody listens. One that found no room comes again when there may be some. */
+/* The next frame is on the wire, unless there is none or nobody listens. One that found no room comes again when there
+ * may be some. */
 static void arm_receive(struct ne2000 *ne)
 {
 	size_t len = running(ne) ? frames_first(&ne->frames, NULL) : 0;
@@ -352,7 +357,8 @@ static void ne2000_write_port(void *owner, u64 offset, unsigned size, u64 value)
 
 static const struct device_ops port_ops = { ne2000_read_port, ne2000_write_port, 1, 4 };
 
-struct ne2000 *ne2000_new(struct clock *clock, const u8 mac[6], void (*out)(void *owner, const void *frame, size_t len), void *owner)
+struct ne2000 *ne2000_new(struct clock *clock, const u8 mac[6], void (*out)(void *owner, const void *frame, size_t len),
+			  void *owner)
 {
 	struct ne2000 *ne = calloc(1, sizeof *ne);
 

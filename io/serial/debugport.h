@@ -8,8 +8,8 @@
 
 struct debugport;
 
-/* OUT gets every byte written to E9h, FIRMWARE those to 402h; EXIT gets every value (1, 2 or 4 bytes, zero-extended) written to F4h. Each may be NULL. The part
- * has no state. NULL: no memory. */
+/* OUT gets every byte written to E9h, FIRMWARE those to 402h; EXIT gets every value (1, 2 or 4 bytes, zero-extended)
+ * written to F4h. Each may be NULL. The part has no state. NULL: no memory. */
 struct debugport *debugport_new(struct space *ports, void (*out)(void *owner, const void *data, size_t len),
 		void (*firmware)(void *owner, const void *data, size_t len),
 		void (*exit)(void *owner, u32 value), void *owner);

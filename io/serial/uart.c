@@ -9,7 +9,8 @@
 
 enum {
 	IER_RDA = 0x01, IER_THRE = 0x02, IER_RLS = 0x04, IER_MS = 0x08,
-	IIR_NONE = 0x01, IIR_MS = 0x00, IIR_THRE = 0x02, IIR_RDA = 0x04, IIR_RLS = 0x06, IIR_TIMEOUT = 0x0c, IIR_FIFOS = 0xc0,
+	IIR_NONE = 0x01, IIR_MS = 0x00, IIR_THRE = 0x02, IIR_RDA = 0x04, IIR_RLS = 0x06, IIR_TIMEOUT = 0x0c,
+	IIR_FIFOS = 0xc0,
 	FCR_ENABLE = 0x01, FCR_RX_RESET = 0x02, FCR_TX_RESET = 0x04, FCR_KEPT = 0xc9,
 	LCR_STOP = 0x04, LCR_PARITY = 0x08, LCR_DLAB = 0x80,
 	MCR_DTR = 0x01, MCR_RTS = 0x02, MCR_OUT1 = 0x04, MCR_OUT2 = 0x08, MCR_LOOP = 0x10,
@@ -47,8 +48,10 @@ struct uart {
 };
 
 static const struct field uart_fields[] = {
-	FIELD(struct uart, ier, U8), FIELD(struct uart, fcr, U8), FIELD(struct uart, lcr, U8), FIELD(struct uart, mcr, U8),
-	FIELD(struct uart, scr, U8), FIELD(struct uart, lsr, U8), FIELD(struct uart, msr, U8), FIELD(struct uart, divisor, U16),
+	FIELD(struct uart, ier, U8), FIELD(struct uart, fcr, U8), FIELD(struct uart, lcr, U8),
+		FIELD(struct uart, mcr, U8),
+	FIELD(struct uart, scr, U8), FIELD(struct uart, lsr, U8), FIELD(struct uart, msr, U8),
+	FIELD(struct uart, divisor, U16),
 	FIELDS(struct uart, fifo, U8),
 	FIELD_MAX(struct uart, head, U8, FIFO - 1), FIELD_MAX(struct uart, count, U8, FIFO),
 	FIELD(struct uart, timed_out, BOOL), FIELD(struct uart, thre, BOOL), FIELD(struct uart, sending, BOOL),
@@ -78,7 +81,8 @@ static unsigned trigger(const struct uart *uart)
 	return fifos(uart) ? level[uart->fcr >> 6] : 1;
 }
 
-/* Start bit, 5 to 8 data bits, parity, 1, 1.5 or 2 stop bits; 16 clocks of crystal / divisor each. Counted in half bits. */
+/* Start bit, 5 to 8 data bits, parity, 1, 1.5 or 2 stop bits; 16 clocks of crystal / divisor each. Counted in half
+ * bits. */
 static void set_speed(struct uart *uart)
 {
 	unsigned data = 5 + (uart->lcr & 3), halves = 2 + 2 * data + 2;
@@ -277,7 +281,8 @@ static void set_modem(struct uart *uart)
 
 static u8 read_lsr(struct uart *uart)
 {
-	u64 t = now(uart), thre_at = t < uart->thre_at ? uart->thre_at : CLOCK_NEVER, sent_at = t < uart->sent_at ? uart->sent_at : CLOCK_NEVER;
+	u64 t = now(uart), thre_at = t < uart->thre_at ? uart->thre_at : CLOCK_NEVER,
+	    sent_at = t < uart->sent_at ? uart->sent_at : CLOCK_NEVER;
 	u8 value = uart->lsr;
 
 	if (uart->count)
@@ -461,5 +466,7 @@ void uart_refresh(struct uart *uart)
 
 struct part uart_part(struct uart *uart)
 {
-	return (struct part){ .name = uart->wire.name, .state = uart, .fields = uart_fields, .post_load = uart_post_load };
+	return (struct part){
+		.name = uart->wire.name, .state = uart, .fields = uart_fields, .post_load = uart_post_load
+	};
 }

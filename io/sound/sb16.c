@@ -5,7 +5,8 @@
 
 #define ANSWERS 64u
 
-enum { MIXER_RESET = 0x00, MIXER_VOICE_PRO = 0x04, MIXER_STEREO_PRO = 0x0e, MIXER_MASTER_PRO = 0x22, MIXER_MASTER = 0x30, MIXER_VOICE = 0x32,
+enum { MIXER_RESET = 0x00, MIXER_VOICE_PRO = 0x04, MIXER_STEREO_PRO = 0x0e, MIXER_MASTER_PRO = 0x22,
+	MIXER_MASTER = 0x30, MIXER_VOICE = 0x32,
        MIXER_IRQ = 0x80, MIXER_DMA = 0x81, MIXER_PENDING = 0x82 };
 enum { PENDING_8 = 1, PENDING_16 = 2 };
 /* Of a transfer: whole samples; time only (80h); ADPCM of so many bits a sample, of which 3 are Creative's "2.6". */
@@ -47,14 +48,21 @@ struct sb16 {
 
 static const struct field sb16_fields[] = {
 	FIELD(struct sb16, mixer_index, U8), FIELDS(struct sb16, mixer, U8), FIELD(struct sb16, reset, BOOL),
-	FIELDS(struct sb16, answers, U8), FIELD_MAX(struct sb16, head, U8, ANSWERS - 1), FIELD_MAX(struct sb16, count, U8, ANSWERS),
-	FIELD(struct sb16, last, U8), FIELD(struct sb16, command, U8), FIELDS(struct sb16, arguments, U8), FIELD_MAX(struct sb16, have, U8, 3),
-	FIELD(struct sb16, uart, BOOL), FIELD(struct sb16, before, U8), FIELD(struct sb16, test, U8), FIELD(struct sb16, id, U8),
+	FIELDS(struct sb16, answers, U8), FIELD_MAX(struct sb16, head, U8, ANSWERS - 1),
+	FIELD_MAX(struct sb16, count, U8, ANSWERS),
+	FIELD(struct sb16, last, U8), FIELD(struct sb16, command, U8), FIELDS(struct sb16, arguments, U8),
+	FIELD_MAX(struct sb16, have, U8, 3),
+	FIELD(struct sb16, uart, BOOL), FIELD(struct sb16, before, U8), FIELD(struct sb16, test, U8),
+	FIELD(struct sb16, id, U8),
 	FIELD(struct sb16, id_key, U8), FIELD(struct sb16, speaker, BOOL), FIELD_MAX(struct sb16, pending, U8, 3),
-	FIELD(struct sb16, rate, U32), FIELD(struct sb16, block, U32), FIELD(struct sb16, running, BOOL), FIELD(struct sb16, paused, BOOL),
-	FIELD(struct sb16, wide, BOOL), FIELD(struct sb16, stereo, BOOL), FIELD(struct sb16, is_signed, BOOL), FIELD(struct sb16, repeat, BOOL),
-	FIELD(struct sb16, input, BOOL), FIELD(struct sb16, ending, BOOL), FIELD(struct sb16, left, U32), FIELD(struct sb16, origin, U64),
-	FIELD_MAX(struct sb16, kind, U8, KINDS - 1), FIELD(struct sb16, wants_reference, BOOL), FIELD(struct sb16, level, U8),
+	FIELD(struct sb16, rate, U32), FIELD(struct sb16, block, U32), FIELD(struct sb16, running, BOOL),
+	FIELD(struct sb16, paused, BOOL),
+	FIELD(struct sb16, wide, BOOL), FIELD(struct sb16, stereo, BOOL), FIELD(struct sb16, is_signed, BOOL),
+	FIELD(struct sb16, repeat, BOOL),
+	FIELD(struct sb16, input, BOOL), FIELD(struct sb16, ending, BOOL), FIELD(struct sb16, left, U32),
+	FIELD(struct sb16, origin, U64),
+	FIELD_MAX(struct sb16, kind, U8, KINDS - 1), FIELD(struct sb16, wants_reference, BOOL),
+	FIELD(struct sb16, level, U8),
 	FIELD_MAX(struct sb16, scale, U8, 5), FIELD(struct sb16, codes, U8), FIELD_MAX(struct sb16, code_bits, U8, 8),
 	FIELD(struct sb16, frames, U64), FIELDS(struct sb16, out, U16), FIELD(struct sb16, frame, EVENT),
 	FIELD_END
@@ -147,8 +155,10 @@ static void units_done(struct sb16 *card, unsigned units)
  * fourth. */
 static void decode(struct sb16 *card, unsigned code)
 {
-	static const u8 top_scale[KINDS] = { [ADPCM_2] = 5, [ADPCM_3] = 4, [ADPCM_4] = 3 }, large[KINDS] = { [ADPCM_2] = 1, [ADPCM_3] = 3, [ADPCM_4] = 5 };
-	unsigned sign = 1u << (card->kind - 1), magnitude = code & (sign - 1), step = (2 * magnitude + 1) << card->scale >> 1;
+	static const u8 top_scale[KINDS] = { [ADPCM_2] = 5, [ADPCM_3] = 4, [ADPCM_4] = 3 },
+			large[KINDS] = { [ADPCM_2] = 1, [ADPCM_3] = 3, [ADPCM_4] = 5 };
+	unsigned sign = 1u << (card->kind - 1), magnitude = code & (sign - 1),
+		 step = (2 * magnitude + 1) << card->scale >> 1;
 	int level;
 
 	if (card->kind == ADPCM_3 && card->scale == 4)
@@ -182,7 +192,8 @@ static void adpcm_frame(struct sb16 *card)
 		return;
 	code = card->codes >> (8 - bits);
 	card->codes = (u8)(card->codes << bits);
-	card->code_bits = (u8)(card->code_bits > bits ? card->code_bits - bits : 0); /* the third code of three has only two bits: the upper ones */
+	/* the third code of three has only two bits: the upper ones */
+	card->code_bits = (u8)(card->code_bits > bits ? card->code_bits - bits : 0);
 	decode(card, code);
 	card->out[0] = card->out[1] = (u16)((card->level ^ 0x80) << 8);
 	if (!card->code_bits)
@@ -365,7 +376,8 @@ static void execute(struct sb16 *card, u8 command)
 		card->kind = SILENCE;
 		card->out[0] = card->out[1] = 0;
 		break;
-	case 0x45: case 0x47: case 0xd0: case 0xd4: case 0xd5: case 0xd6: case 0xd9: case 0xda: control(card, command); break;
+	case 0x45: case 0x47: case 0xd0: case 0xd4: case 0xd5: case 0xd6: case 0xd9: case 0xda: control(card, command);
+		break;
 	case 0xd1: card->speaker = true; break;
 	case 0xd3: card->speaker = false; break;
 	case 0xd8: sb16_answer(card, card->speaker ? 0xff : 0x00); break;
@@ -454,9 +466,11 @@ static void write_mixer(struct sb16 *card, u8 value)
 /* Five bits, steps of 2 dB: 65536 * 10 ^ (-(31 - n) / 10), and nothing. */
 static int scaled(const struct sb16 *card, unsigned side)
 {
-	static const u32 level[32] = { 0, 66, 83, 104, 131, 165, 207, 261, 328, 414, 521, 655, 825, 1039, 1308, 1646, 2072, 2609, 3285, 4135, 5206, 6554,
+	static const u32 level[32] = { 0, 66, 83, 104, 131, 165, 207, 261, 328, 414, 521, 655, 825, 1039, 1308, 1646,
+		2072, 2609, 3285, 4135, 5206, 6554,
 		8250, 10387, 13076, 16462, 20724, 26090, 32846, 41350, 52057, 65536 };
-	u64 gain = (u64)level[card->mixer[MIXER_MASTER + side] >> 3] * level[card->mixer[MIXER_VOICE + side] >> 3] >> 16;
+	u64 gain =
+		(u64)level[card->mixer[MIXER_MASTER + side] >> 3] * level[card->mixer[MIXER_VOICE + side] >> 3] >> 16;
 
 	return (int)((s16)card->out[side] * (s64)gain / 65536);
 }
@@ -492,7 +506,8 @@ static u64 sb16_read_port(void *owner, u64 offset, unsigned size)
 	case 0x4: return card->mixer_index;
 	case 0x5: return card->mixer_index == MIXER_PENDING ? card->pending : card->mixer[card->mixer_index];
 	case 0xa: return read_answer(card);
-	case 0xc: return card->wire.clock->now % BUSY_CYCLE_NS < BUSY_NS ? 0xff : 0x7f; /* the DSP has work of its own now and then */
+	/* the DSP has work of its own now and then */
+	case 0xc: return card->wire.clock->now % BUSY_CYCLE_NS < BUSY_NS ? 0xff : 0x7f;
 	case 0xe:
 		sb16_interrupt(card, PENDING_8, false);
 		return card->count ? 0xff : 0x7f;

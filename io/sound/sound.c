@@ -36,7 +36,8 @@ static void sound_arm(struct sound *sound)
 {
 	u64 when = clock_ns(sound->ticks + 1, SOUND_HZ);
 
-	clock_arm(sound->wire.clock, &sound->sample, when > sound->wire.clock->now ? when : CLOCK_NEVER); /* time has an end */
+	/* time has an end */
+	clock_arm(sound->wire.clock, &sound->sample, when > sound->wire.clock->now ? when : CLOCK_NEVER);
 }
 
 static void sample(void *owner, u64 late)
@@ -60,7 +61,8 @@ static void sample(void *owner, u64 late)
 	sound_arm(sound);
 }
 
-struct sound *sound_new(struct clock *clock, struct pit *pit, struct sb16 *card, void (*out)(void *owner, const void *data, size_t len),
+struct sound *sound_new(struct clock *clock, struct pit *pit, struct sb16 *card,
+	void (*out)(void *owner, const void *data, size_t len),
 		void *owner)
 {
 	struct sound *sound = calloc(1, sizeof *sound);

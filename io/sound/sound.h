@@ -14,7 +14,8 @@
 struct sound;
 
 /* CARD may be NULL. OUT gets SOUND_PIECE times left and right. NULL: no memory. */
-struct sound *sound_new(struct clock *clock, struct pit *pit, struct sb16 *card, void (*out)(void *owner, const void *data, size_t len),
+struct sound *sound_new(struct clock *clock, struct pit *pit, struct sb16 *card,
+	void (*out)(void *owner, const void *data, size_t len),
 		void *owner);
 void sound_free(struct sound *sound);
 void sound_refresh(struct sound *sound);

@@ -4,7 +4,8 @@
 #include "io/timer/hpet.h"
 
 enum {
-	REG_CAPABILITIES = 0x00, REG_CONFIG = 0x10, REG_STATUS = 0x20, REG_COUNTER = 0xf0, REG_TIMER = 0x100, TIMER_SIZE = 0x20,
+	REG_CAPABILITIES = 0x00, REG_CONFIG = 0x10, REG_STATUS = 0x20, REG_COUNTER = 0xf0, REG_TIMER = 0x100,
+		TIMER_SIZE = 0x20,
 	TIMER_CONFIG = 0x00, TIMER_COMPARATOR = 0x08,
 	CONFIG_ENABLE = 1, CONFIG_LEGACY = 2,
 };
@@ -24,7 +25,8 @@ struct timer {
 	u64 config;
 	u64 comparator;
 	u64 period;
-	bool held;          /* edge mode: the line was raised by the last match and stays up, so that the next one finds it so */
+	/* edge mode: the line was raised by the last match and stays up, so that the next one finds it so */
+	bool held;
 	struct event match;
 };
 
@@ -35,7 +37,8 @@ struct hpet {
 	u64 started;        /*   and the tick of the clock at which it was started */
 	struct timer timer[HPET_TIMERS];
 	u32 pins;           /* I/O APIC pins that are driven high now, */
-	bool irq0, irq8;    /*   and the two wires of legacy replacement; others drive them too, so they are touched only on a change */
+	/*  and the two wires of legacy replacement; others drive them too, so they are touched only on a change */
+	bool irq0, irq8;
 	struct {
 		struct clock *clock;
 		struct line ioapic, irq0, irq8, legacy;
@@ -126,7 +129,8 @@ static void hpet_drive(struct hpet *hpet)
 			hpet->wire.ioapic.set(hpet->wire.ioapic.owner, i, pins >> i & 1);
 }
 
-/* Find the instant at which the counter meets timer N's comparator. If they are equal now, that is either now or one wrap away. */
+/* Find the instant at which the counter meets timer N's comparator. If they are equal now, that is either now or one
+ * wrap away. */
 static void hpet_arm(struct hpet *hpet, unsigned n, bool also_now)
 {
 	struct timer *timer = &hpet->timer[n];
@@ -187,7 +191,8 @@ static void match2(void *owner, u64 late)
 
 static u64 capabilities(void)
 {
-	return (u64)FEMTOSECONDS << 32 | 0x8086u << 16 | 1 << 15 /* legacy */ | 1 << 13 /* 64 bits */ | (HPET_TIMERS - 1) << 8 | 1;
+	return (u64)FEMTOSECONDS << 32 | 0x8086u << 16 | 1 << 15 /* legacy */ | 1 << 13 /* 64 bits */ |
+		(HPET_TIMERS - 1) << 8 | 1;
 }
 
 /* The 64-bit register at OFFSET, a multiple of 8. */
@@ -239,8 +244,8 @@ static void put_timer_config(struct hpet *hpet, unsigned n, u64 value)
 		hpet_arm(hpet, n, true);
 }
 
-/* MASK: the bits that this access writes. In periodic mode the comparator is reached only through the set bit, which wears off; without it
- * the write is to the period. */
+/* MASK: the bits that this access writes. In periodic mode the comparator is reached only through the set bit, which
+ * wears off; without it the write is to the period. */
 static void put_comparator(struct hpet *hpet, unsigned n, u64 value, u64 mask)
 {
 	struct timer *timer = &hpet->timer[n];
@@ -302,7 +307,8 @@ static void hpet_post_load(void *state)
 		hpet->timer[n].config &= T_WRITABLE;
 }
 
-struct hpet *hpet_new(struct space *memory, struct clock *clock, struct line ioapic, struct line irq0, struct line irq8, struct line legacy)
+struct hpet *hpet_new(struct space *memory, struct clock *clock, struct line ioapic, struct line irq0, struct line irq8,
+		      struct line legacy)
 {
 	struct hpet *hpet = calloc(1, sizeof *hpet);
 

@@ -20,9 +20,11 @@
 
 struct hpet;
 
-/* Takes 1 KiB of MEMORY at HPET_BASE. Timer interrupts routed to I/O APIC pin N go to IOAPIC with n = N (its own n is ignored), so do the
- * ones of legacy replacement go to IRQ0 and IRQ8. LEGACY is high while legacy replacement is on. NULL: no memory. */
-struct hpet *hpet_new(struct space *memory, struct clock *clock, struct line ioapic, struct line irq0, struct line irq8, struct line legacy);
+/* Takes 1 KiB of MEMORY at HPET_BASE. Timer interrupts routed to I/O APIC pin N go to IOAPIC with n = N (its own n is
+ * ignored), so do the ones of legacy replacement go to IRQ0 and IRQ8. LEGACY is high while legacy replacement is on.
+ * NULL: no memory. */
+struct hpet *hpet_new(struct space *memory, struct clock *clock, struct line ioapic, struct line irq0, struct line irq8,
+		      struct line legacy);
 void hpet_free(struct hpet *hpet);
 void hpet_refresh(struct hpet *hpet);
 struct part hpet_part(struct hpet *hpet);

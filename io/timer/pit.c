@@ -5,8 +5,8 @@
 
 enum { REFRESH_TICKS = 18 };
 
-/* All times below are in ticks of the 1193182 Hz input since power-on. A counter remembers the tick at which its counting element was
- * loaded; what it shows and the level of OUT follow from the ticks since then. */
+/* All times below are in ticks of the 1193182 Hz input since power-on. A counter remembers the tick at which its
+ * counting element was loaded; what it shows and the level of OUT follow from the ticks since then. */
 struct counter {
 	u8 mode;           /* as written: 6 and 7 are 2 and 3 */
 	bool bcd;
@@ -16,9 +16,12 @@ struct counter {
 	bool running;      /* a count was written (and, modes 1 and 5, triggered) */
 	bool written;      /* a count was written since the control word */
 	bool gate;
-	u64 frozen;        /* ticks since the load when GATE went low, modes 0, 2, 3, 4; while nothing runs: what the counting element has */
+	/* ticks since the load when GATE went low, modes 0, 2, 3, 4; while nothing runs: what the counting element has
+	 * */
+	u64 frozen;
 	bool before;       /* mode 1: OUT before the load */
-	bool pending;      /* next_count takes over: modes 2 and 3 at tick switch_at, modes 1 and 5 at the next trigger */
+	/* next_count takes over: modes 2 and 3 at tick switch_at, modes 1 and 5 at the next trigger */
+	bool pending;
 	u16 next_count;
 	u64 switch_at;
 	u8 low;            /* first byte of a two-byte write */
@@ -188,7 +191,8 @@ static u8 status(const struct counter *c, u64 t)
 	return (u8)(output(c, t) << 7 | null << 6 | c->access << 4 | c->mode << 1 | c->bcd);
 }
 
-/* The next tick after T at which the line must be driven; ~0: never. The one-tick pulse of mode 2 is driven at its end as a whole. */
+/* The next tick after T at which the line must be driven; ~0: never. The one-tick pulse of mode 2 is driven at its end
+ * as a whole. */
 static u64 next_edge(const struct counter *c, u64 t)
 {
 	u32 n = number(c, c->count);

@@ -84,8 +84,9 @@ static unsigned decode_hours(const struct rtc *rtc, u8 byte)
 	return decode(rtc, byte & 0x7f) % 12 + (byte & 0x80 ? 12 : 0);
 }
 
-/* Days since 1970-01-01 to and from the Gregorian calendar. Years are counted from 1 March, so that the leap day is the last one:
- * months then begin at day (153 m + 2) / 5. 146097 days are 400 years; 719468 days lie between 0000-03-01 and 1970-01-01. */
+/* Days since 1970-01-01 to and from the Gregorian calendar. Years are counted from 1 March, so that the leap day is the
+ * last one: months then begin at day (153 m + 2) / 5. 146097 days are 400 years; 719468 days lie between 0000-03-01 and
+ * 1970-01-01. */
 struct date {
 	u64 year;
 	unsigned month, day; /* from 1 */
@@ -141,7 +142,8 @@ static u64 shown(const struct rtc *rtc)
 
 	if (date.year < 1970)
 		date.year += 100 * ((2069 - date.year) / 100); /* a guest that knows no century: 70-99, 00-69 */
-	return days_of(date) * 86400 + decode_hours(rtc, rtc->cmos[HOURS]) * 3600 + decode(rtc, rtc->cmos[MINUTES]) * 60 +
+	return days_of(date) * 86400 + decode_hours(rtc, rtc->cmos[HOURS]) * 3600 +
+		decode(rtc, rtc->cmos[MINUTES]) * 60 +
 		decode(rtc, rtc->cmos[SECONDS]);
 }
 
@@ -156,7 +158,8 @@ static bool alarm_is(u8 alarm, u8 now)
 	return alarm >= 0xc0 || alarm == now; /* 11xxxxxx: don't care */
 }
 
-/* The first second after FROM that the alarm matches, or ~0: skip hours, then minutes, then seconds. A day has all there is. */
+/* The first second after FROM that the alarm matches, or ~0: skip hours, then minutes, then seconds. A day has all
+ * there is. */
 static u64 next_alarm(const struct rtc *rtc, u64 from)
 {
 	u64 i = 1;
@@ -260,7 +263,8 @@ static void fire(void *owner, u64 late)
 
 static bool is_time(unsigned index)
 {
-	return index == SECONDS || index == MINUTES || (index >= HOURS && index <= YEAR && index != HOURS_ALARM) || index == CENTURY;
+	return index == SECONDS || index == MINUTES || (index >= HOURS && index <= YEAR && index != HOURS_ALARM) ||
+	       index == CENTURY;
 }
 
 static bool updating(const struct rtc *rtc)
@@ -378,7 +382,8 @@ static void put_cmos16(struct rtc *rtc, unsigned index, u64 value, u64 most)
 	put16(&rtc->cmos[index], (u16)(value < most ? value : most));
 }
 
-/* The size registers, as firmware leaves them: KiB below 1 MiB, KiB above it (two copies), 64 KiB above 16 MiB, 64 KiB above 4 GiB. */
+/* The size registers, as firmware leaves them: KiB below 1 MiB, KiB above it (two copies), 64 KiB above 16 MiB, 64 KiB
+ * above 4 GiB. */
 static void fill_sizes(struct rtc *rtc, u64 ram, u64 low_end)
 {
 	u64 low = ram < low_end ? ram : low_end, high = ram - low;
@@ -402,7 +407,8 @@ static void fill_checksum(struct rtc *rtc)
 	rtc->cmos[CHECKSUM + 1] = (u8)sum;
 }
 
-struct rtc *rtc_new(struct space *ports, struct clock *clock, struct line irq8, struct line nmi_mask, u64 start, u64 ram, u64 low_end)
+struct rtc *rtc_new(struct space *ports, struct clock *clock, struct line irq8, struct line nmi_mask, u64 start,
+		    u64 ram, u64 low_end)
 {
 	struct rtc *rtc = calloc(1, sizeof *rtc);
 

@@ -73,8 +73,8 @@ static u16 ring_read16(struct virtio *v, u64 addr)
 
 /* ---- chains ---- */
 
-/* Add the descriptors from INDEX on, of a table of COUNT at TABLE, to C. *INDIRECT: there may be a descriptor of a table, which ends the chain
- * here; its address and length come back in *TABLE and *COUNT. */
+/* Add the descriptors from INDEX on, of a table of COUNT at TABLE, to C. *INDIRECT: there may be a descriptor of a
+ * table, which ends the chain here; its address and length come back in *TABLE and *COUNT. */
 static bool walk(struct virtio *v, struct virtio_chain *c, u64 *table, u32 *count, u32 index, bool *indirect)
 {
 	for (;;) {
@@ -89,7 +89,8 @@ static bool walk(struct virtio *v, struct virtio_chain *c, u64 *table, u32 *coun
 		len = get32(d + 8);
 		flags = get16(d + 12);
 		if (flags & DESC_INDIRECT) {
-			if (!*indirect || (flags & DESC_NEXT) || !len || len % DESC_SIZE || !virtio_has(v, VIRTIO_F_INDIRECT))
+			if (!*indirect || (flags & DESC_NEXT) || !len || len % DESC_SIZE ||
+			    !virtio_has(v, VIRTIO_F_INDIRECT))
 				return broken(v, "an indirect descriptor that is not allowed"), false;
 			*table = get64(d);
 			*count = len / DESC_SIZE;
@@ -362,7 +363,8 @@ void virtio_post_load(void *state)
 			v->size[q] = VIRTIO_QUEUE_MAX;
 }
 
-void virtio_init(struct virtio *v, const char *name, unsigned number, unsigned type, u32 pci_class, unsigned queues, struct clock *clock,
+void virtio_init(struct virtio *v, const char *name, unsigned number, unsigned type, u32 pci_class, unsigned queues,
+	struct clock *clock,
 		void (*run)(void *owner), void (*reset_device)(void *owner), void *owner, const struct log *log)
 {
 	snprintf(v->name, sizeof v->name, "%.12s %u", name, number);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Virtio 1.2 (OASIS): the part that all devices share. Transport over PCI (4.1), both as of 1.x (capabilities) and as of 0.9.5 (a BAR of ports), so
- * that old and new drivers find a device: a "transitional" one. Split rings (2.7) with indirect descriptors and event indexes.
+/* Virtio 1.2 (OASIS): the part that all devices share. Transport over PCI (4.1), both as of 1.x (capabilities) and as
+ * of 0.9.5 (a BAR of ports), so that old and new drivers find a device: a "transitional" one. Split rings (2.7) with
+ * indirect descriptors and event indexes.
  *
  *     driver --- rings in RAM ---> virtio_peek, virtio_take ---> the device works ---> virtio_push, virtio_interrupt ---> INTx or MSI-X
  *        `------ notify ---> the work event, WORK_NS later ---> work()
  *
- * A device does all its work in that event, so what a driver asks for is done at a definite virtual time, and nothing is ever called from
- * within itself. What a driver says is not trusted: rings and buffers must lie in RAM, chains are bounded; a driver that breaks the rules
- * finds DEVICE_NEEDS_RESET set (2.1.1), and the device does nothing more until it is reset.
+ * A device does all its work in that event, so what a driver asks for is done at a definite virtual time, and nothing
+ * is ever called from within itself. What a driver says is not trusted: rings and buffers must lie in RAM, chains are
+ * bounded; a driver that breaks the rules finds DEVICE_NEEDS_RESET set (2.1.1), and the device does nothing more until
+ * it is reset.
  *
  * Not modelled: packed rings, rings or buffers in other devices' registers, an IOMMU. */
 #ifndef IO_VIRTIO_H
@@ -54,12 +56,15 @@ struct virtio {
 #define VIRTIO_F_EVENT_IDX ((u64)1 << 29)
 #define VIRTIO_F_VERSION_1 ((u64)1 << 32)
 
-/* Set up V, all zero, as device NAME NUMBER ("virtio-blk", 0) of TYPE with QUEUES queues. RUN does what is there to do, in the work event; RESET
- * (may be NULL) follows a reset by the driver. Then fill in config[], features (beyond the general ones), config_size and attach v->pci. */
-void virtio_init(struct virtio *v, const char *name, unsigned number, unsigned type, u32 pci_class, unsigned queues, struct clock *clock,
+/* Set up V, all zero, as device NAME NUMBER ("virtio-blk", 0) of TYPE with QUEUES queues. RUN does what is there to do,
+ * in the work event; RESET (may be NULL) follows a reset by the driver. Then fill in config[], features (beyond the
+ * general ones), config_size and attach v->pci. */
+void virtio_init(struct virtio *v, const char *name, unsigned number, unsigned type, u32 pci_class, unsigned queues,
+	struct clock *clock,
 		void (*run)(void *owner), void (*reset)(void *owner), void *owner, const struct log *log);
 struct part virtio_part(struct virtio *v);
-/* For a device that remembers more: its struct begins with its struct virtio, its fields with these, and its `post_load' calls virtio_post_load. */
+/* For a device that remembers more: its struct begins with its struct virtio, its fields with these, and its
+ * `post_load' calls virtio_post_load. */
 #define VIRTIO_FIELDS \
 	FIELD(struct virtio, driver_features, U64), \
 	FIELD(struct virtio, device_features_select, U32), FIELD(struct virtio, driver_features_select, U32), \
@@ -92,7 +97,8 @@ struct virtio_chain {
 	struct { u64 addr; u32 len; } segment[VIRTIO_SEGMENTS];
 };
 
-/* Look at the chain that comes after N others which wait in queue Q. False: there is none, or the driver broke the rules. */
+/* Look at the chain that comes after N others which wait in queue Q. False: there is none, or the driver broke the
+ * rules. */
 bool virtio_peek(struct virtio *v, unsigned q, unsigned n, struct virtio_chain *c);
 /* Look again at the chain that begins at descriptor HEAD. */
 bool virtio_chain_at(struct virtio *v, unsigned q, u16 head, struct virtio_chain *c);
@@ -117,8 +123,8 @@ struct virtio_cursor virtio_in(const struct virtio_chain *c);
 /* Bytes from or to the cursor's place, which moves on. Returns how many there were. */
 size_t virtio_read(struct virtio *v, struct virtio_cursor *at, void *out, size_t len);
 size_t virtio_write(struct virtio *v, struct virtio_cursor *at, const void *in, size_t len);
-/* The next *LEN bytes or fewer, in place, and the cursor moves on; NULL: the end, or no RAM (which makes the device broken). What was written to a
- * view (WRITE) must be told to virtio_viewed before the next. */
+/* The next *LEN bytes or fewer, in place, and the cursor moves on; NULL: the end, or no RAM (which makes the device
+ * broken). What was written to a view (WRITE) must be told to virtio_viewed before the next. */
 u8 *virtio_view(struct virtio *v, struct virtio_cursor *at, u64 *len, bool write);
 void virtio_viewed(struct virtio *v, const struct virtio_cursor *at, u64 len);
 

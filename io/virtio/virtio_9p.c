@@ -57,7 +57,8 @@ bool virtio_9p_input(struct virtio_9p *p9, const void *data, size_t len)
 	tag = get16((const u8 *)data + 5);
 	while (head < VIRTIO_QUEUE_MAX && !(p9->waiting[head] && p9->tag[head] == tag))
 		head++;
-	if (head == VIRTIO_QUEUE_MAX || !virtio_live(v) || !virtio_chain_at(v, 0, (u16)head, &p9->chain) || p9->chain.in_len < len)
+	if (head == VIRTIO_QUEUE_MAX || !virtio_live(v) || !virtio_chain_at(v, 0, (u16)head, &p9->chain) ||
+	    p9->chain.in_len < len)
 		return false;
 	p9->waiting[head] = false;
 	at = virtio_in(&p9->chain);
@@ -74,7 +75,8 @@ static void virtio_9p_reset(void *owner)
 	memset(p9->waiting, 0, sizeof p9->waiting);
 }
 
-struct virtio_9p *virtio_9p_new(struct clock *clock, const char *mount_tag, void (*out)(void *owner, const void *data, size_t len), void *owner,
+struct virtio_9p *virtio_9p_new(struct clock *clock, const char *mount_tag,
+	void (*out)(void *owner, const void *data, size_t len), void *owner,
 		const struct log *log)
 {
 	struct virtio_9p *p9 = calloc(1, sizeof *p9);

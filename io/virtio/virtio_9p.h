@@ -17,9 +17,10 @@ enum { P9_MESSAGE_MAX = 1 << 20, P9_TAG_MAX = 32 };
 
 struct virtio_9p;
 
-/* MOUNT_TAG, at most P9_TAG_MAX bytes, names the share to the guest. OUT gets each request, 7 to P9_MESSAGE_MAX bytes. The caller attaches
- * virtio_9p_pci. NULL: no memory. */
-struct virtio_9p *virtio_9p_new(struct clock *clock, const char *mount_tag, void (*out)(void *owner, const void *data, size_t len), void *owner,
+/* MOUNT_TAG, at most P9_TAG_MAX bytes, names the share to the guest. OUT gets each request, 7 to P9_MESSAGE_MAX bytes.
+ * The caller attaches virtio_9p_pci. NULL: no memory. */
+struct virtio_9p *virtio_9p_new(struct clock *clock, const char *mount_tag,
+	void (*out)(void *owner, const void *data, size_t len), void *owner,
 		const struct log *log);
 void virtio_9p_free(struct virtio_9p *p9);
 /* An answer. False, and nothing is taken: no request has its tag, or it is longer than the request has room for. */

@@ -11,14 +11,16 @@
 #define ERASE_SECTORS (1u << 22) /* of one discard or write-zeroes: 2 GiB */
 #define ERASE_SEGMENTS 16u
 
-enum { F_SEG_MAX = 1 << 2, F_RO = 1 << 5, F_BLK_SIZE = 1 << 6, F_FLUSH = 1 << 9, F_TOPOLOGY = 1 << 10, F_DISCARD = 1 << 13,
+enum { F_SEG_MAX = 1 << 2, F_RO = 1 << 5, F_BLK_SIZE = 1 << 6, F_FLUSH = 1 << 9, F_TOPOLOGY = 1 << 10,
+	F_DISCARD = 1 << 13,
 	F_WRITE_ZEROES = 1 << 14 };
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2, S_WAIT = 3 /* ours: the host has no room yet, nothing is answered */ };
 enum { HEADER = 16, ID = 20, ERASE = 16 };
 
 /* Configuration (5.2.4). */
-enum { C_CAPACITY = 0, C_SEG_MAX = 12, C_BLK_SIZE = 20, C_MIN_IO = 26, C_OPT_IO = 28, C_DISCARD_SECTORS = 36, C_DISCARD_SEG = 40,
+enum { C_CAPACITY = 0, C_SEG_MAX = 12, C_BLK_SIZE = 20, C_MIN_IO = 26, C_OPT_IO = 28, C_DISCARD_SECTORS = 36,
+	C_DISCARD_SEG = 40,
 	C_DISCARD_ALIGN = 44, C_ZEROES_SECTORS = 48, C_ZEROES_SEG = 52, C_ZEROES_UNMAP = 56, C_SIZE = 60 };
 
 struct virtio_blk {
@@ -57,7 +59,8 @@ static u8 transfer(struct virtio_blk *blk, u64 offset, struct virtio_cursor *at,
 	return S_OK;
 }
 
-/* Discard and write zeroes: segments of { sector (64), sectors (32), flags (32): bit 0 unmap }. After either the sectors read as zeroes. */
+/* Discard and write zeroes: segments of { sector (64), sectors (32), flags (32): bit 0 unmap }. After either the
+ * sectors read as zeroes. */
 static u8 erase(struct virtio_blk *blk, struct virtio_cursor *at, u64 len, u32 allowed_flags)
 {
 	u8 s[ERASE];
@@ -90,7 +93,8 @@ static u8 kept(struct virtio_blk *blk, u8 status)
 	return status != S_OK || virtio_has(&blk->v, F_FLUSH) ? status : status_of(disk_flush(blk->disk));
 }
 
-/* Do the request in the chain: a header, data, and in the last byte the status. *WRITTEN: bytes of data that the driver gets. */
+/* Do the request in the chain: a header, data, and in the last byte the status. *WRITTEN: bytes of data that the driver
+ * gets. */
 static u8 request(struct virtio_blk *blk, u64 *written)
 {
 	struct virtio_cursor out = virtio_out(&blk->chain), in = virtio_in(&blk->chain);

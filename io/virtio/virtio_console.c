@@ -93,7 +93,8 @@ bool virtio_console_input(struct virtio_console *con, const void *data, size_t l
 	return true;
 }
 
-struct virtio_console *virtio_console_new(struct clock *clock, void (*out)(void *owner, const void *data, size_t len), void *owner,
+struct virtio_console *virtio_console_new(struct clock *clock, void (*out)(void *owner, const void *data, size_t len),
+	void *owner,
 		const struct log *log)
 {
 	struct virtio_console *con = calloc(1, sizeof *con);
@@ -119,5 +120,7 @@ struct pci_function *virtio_console_pci(struct virtio_console *con)
 
 struct part virtio_console_part(struct virtio_console *con)
 {
-	return (struct part){ .name = con->v.name, .state = con, .fields = console_fields, .post_load = virtio_post_load };
+	return (struct part){
+		.name = con->v.name, .state = con, .fields = console_fields, .post_load = virtio_post_load
+	};
 }

@@ -8,11 +8,14 @@
 #define BATCH (1 * MiB)  /* bytes sent or received at one instant */
 
 enum { RX, TX, CTRL, QUEUES };
-enum { F_CSUM = 1 << 0, F_GUEST_CSUM = 1 << 1, F_MAC = 1 << 5, F_GUEST_TSO4 = 1 << 7, F_GUEST_TSO6 = 1 << 8, F_HOST_TSO4 = 1 << 11,
-	F_HOST_TSO6 = 1 << 12, F_MRG_RXBUF = 1 << 15, F_STATUS = 1 << 16, F_CTRL_VQ = 1 << 17, F_CTRL_RX = 1 << 18, F_CTRL_MAC = 1 << 23 };
+enum { F_CSUM = 1 << 0, F_GUEST_CSUM = 1 << 1, F_MAC = 1 << 5, F_GUEST_TSO4 = 1 << 7, F_GUEST_TSO6 = 1 << 8,
+	F_HOST_TSO4 = 1 << 11,
+	F_HOST_TSO6 = 1 << 12, F_MRG_RXBUF = 1 << 15, F_STATUS = 1 << 16, F_CTRL_VQ = 1 << 17, F_CTRL_RX = 1 << 18,
+	F_CTRL_MAC = 1 << 23 };
 enum { C_MAC = 0, C_STATUS = 6, C_SIZE = 8, STATUS_LINK_UP = 1 };
 
-/* Header before every frame (5.1.6): 0 flags  1 gso_type  2 hdr_len  4 gso_size  6 csum_start  8 csum_offset  10 num_buffers */
+/* Header before every frame (5.1.6): 0 flags 1 gso_type 2 hdr_len 4 gso_size 6 csum_start 8 csum_offset 10 num_buffers
+ * */
 enum { HEADER = 12, HEADER_OLD = 10 /* without num_buffers */ };
 enum { H_FLAGS = 0, H_GSO = 1, H_HDR_LEN = 2, H_GSO_SIZE = 4, H_CSUM_START = 6, H_CSUM_OFFSET = 8, H_BUFFERS = 10 };
 enum { ACK = 0x10, PSH = 8 }; /* flags of TCP */
@@ -33,7 +36,8 @@ struct virtio_net {
 
 static const struct field net_fields[] = {
 	VIRTIO_FIELDS,
-	FIELD(struct virtio_net, promiscuous, BOOL), FIELD(struct virtio_net, all_multicast, BOOL), FIELD(struct virtio_net, table, BOOL),
+	FIELD(struct virtio_net, promiscuous, BOOL), FIELD(struct virtio_net, all_multicast, BOOL),
+	FIELD(struct virtio_net, table, BOOL),
 	FRAMES_FIELDS(struct virtio_net, frames),
 	FIELD_END
 };
@@ -114,7 +118,8 @@ static bool describe(struct virtio_net *net, u8 *header, u8 *frame, size_t len)
 			header[H_FLAGS] = FLAG_DATA_VALID;
 		return true;
 	}
-	if (i.protocol != INET_TCP || !csum || !virtio_has(&net->v, i.v6 ? F_GUEST_TSO6 : F_GUEST_TSO4) || !inet_l4_valid(frame, &i))
+	if (i.protocol != INET_TCP || !csum || !virtio_has(&net->v, i.v6 ? F_GUEST_TSO6 : F_GUEST_TSO4) ||
+	    !inet_l4_valid(frame, &i))
 		return false;
 	header[H_FLAGS] = FLAG_NEEDS_CSUM;
 	header[H_GSO] = i.v6 ? GSO_TCPV6 : GSO_TCPV4;
@@ -162,16 +167,17 @@ static bool deliver(struct virtio_net *net, u8 *data, size_t len)
 	return true;
 }
 
-/* TCP over IPv4 with data, in order, nothing unusual about it. Offsets: 14 IP (16 length, 18 number, 24 checksum, 26 addresses), 34 TCP: ports,
- * 38 sequence, 42 acknowledgement, 46 offset, 47 flags, 48 window, 50 checksum. */
+/* TCP over IPv4 with data, in order, nothing unusual about it. Offsets: 14 IP (16 length, 18 number, 24 checksum, 26
+ * addresses), 34 TCP: ports, 38 sequence, 42 acknowledgement, 46 offset, 47 flags, 48 window, 50 checksum. */
 static bool plain_segment(const u8 *frame, size_t len, struct inet *i)
 {
-	return inet_parse(frame, len, i) && !i->v6 && i->protocol == INET_TCP && i->ip == 14 && i->l4 == 34 && i->payload < i->end &&
+	return inet_parse(frame, len, i) && !i->v6 && i->protocol == INET_TCP && i->ip == 14 && i->l4 == 34 &&
+		i->payload < i->end &&
 		(frame[47] & ~PSH) == ACK && inet_ip_valid(frame, i) && inet_l4_valid(frame, i);
 }
 
-/* Segments that follow each other in a connection go to a driver that takes large ones as one: FRAME, the first, of *LEN bytes, grows by them.
- * Returns how many there are in it; *MSS: the data that each but the last has. */
+/* Segments that follow each other in a connection go to a driver that takes large ones as one: FRAME, the first, of
+ * *LEN bytes, grows by them. Returns how many there are in it; *MSS: the data that each but the last has. */
 static unsigned gather(struct virtio_net *net, u8 *frame, size_t *len, u16 *mss)
 {
 	struct inet i, n;
@@ -180,17 +186,21 @@ static unsigned gather(struct virtio_net *net, u8 *frame, size_t *len, u16 *mss)
 	size_t end, more;
 	u32 at = 0;
 
-	if (!virtio_has(&net->v, F_GUEST_CSUM) || !virtio_has(&net->v, F_GUEST_TSO4) || *len > FRAME_WIRE || !plain_segment(frame, *len, &i))
+	if (!virtio_has(&net->v, F_GUEST_CSUM) || !virtio_has(&net->v, F_GUEST_TSO4) || *len > FRAME_WIRE ||
+	    !plain_segment(frame, *len, &i))
 		return 1;
 	end = i.end;
 	*mss = (u16)(i.end - i.payload);
 	frames_next(&net->frames, &at, NULL, 0);
-	while (!(frame[47] & PSH) && (more = frames_next(&net->frames, &at, next, sizeof next)) && more <= sizeof next) {
+	while (!(frame[47] & PSH) && (more = frames_next(&net->frames, &at, next, sizeof next)) &&
+	       more <= sizeof next) {
 		size_t data;
 
-		if (!plain_segment(next, more, &n) || n.payload != i.payload || memcmp(next, frame, 16) || memcmp(next + 20, frame + 20, 4) ||
-				memcmp(next + 26, frame + 26, 12) || get32be(next + 38) != get32be(frame + 38) + (u32)(end - i.payload) ||
-				memcmp(next + 42, frame + 42, 5) || memcmp(next + 48, frame + 48, 2) || memcmp(next + 52, frame + 52, i.payload - 52))
+		if (!plain_segment(next, more, &n) || n.payload != i.payload || memcmp(next, frame, 16) ||
+		    memcmp(next + 20, frame + 20, 4) || memcmp(next + 26, frame + 26, 12) ||
+		    get32be(next + 38) != get32be(frame + 38) + (u32)(end - i.payload) ||
+		    memcmp(next + 42, frame + 42, 5) || memcmp(next + 48, frame + 48, 2) ||
+		    memcmp(next + 52, frame + 52, i.payload - 52))
 			break;
 		data = n.end - n.payload;
 		if (data > *mss || end + data > FRAME_MAX)
@@ -322,7 +332,8 @@ bool virtio_net_input(struct virtio_net *net, const void *frame, size_t len)
 	return true;
 }
 
-struct virtio_net *virtio_net_new(struct clock *clock, const u8 mac[6], void (*out)(void *owner, const void *frame, size_t len), void *owner,
+struct virtio_net *virtio_net_new(struct clock *clock, const u8 mac[6],
+	void (*out)(void *owner, const void *frame, size_t len), void *owner,
 		const struct log *log)
 {
 	struct virtio_net *net = calloc(1, sizeof *net);
@@ -333,7 +344,8 @@ struct virtio_net *virtio_net_new(struct clock *clock, const u8 mac[6], void (*o
 	net->out = out;
 	net->owner = owner;
 	virtio_init(&net->v, "virtio-net", 0, VIRTIO_NET, 0x020000, QUEUES, clock, run, virtio_net_reset, net, log);
-	net->v.features |= F_CSUM | F_GUEST_CSUM | F_MAC | F_GUEST_TSO4 | F_GUEST_TSO6 | F_HOST_TSO4 | F_HOST_TSO6 | F_MRG_RXBUF | F_STATUS |
+	net->v.features |= F_CSUM | F_GUEST_CSUM | F_MAC | F_GUEST_TSO4 | F_GUEST_TSO6 | F_HOST_TSO4 | F_HOST_TSO6 |
+		F_MRG_RXBUF | F_STATUS |
 		F_CTRL_VQ | F_CTRL_RX | F_CTRL_MAC;
 	net->v.config_size = C_SIZE;
 	net->v.config_writable = 6;

@@ -7,10 +7,11 @@
  *  BAR 1  memory         MSI-X: vectors for each queue and for changes of configuration
  *  BAR 4  memory 0000h   common configuration        1000h  ISR status
  *                2000h   device configuration        3000h  notify queue n at 3000h + 4n */
-enum { BAR_LEGACY = 0, BAR_MSIX = 1, BAR_MODERN = 4, COMMON = 0x0000, ISR = 0x1000, DEVICE = 0x2000, NOTIFY = 0x3000, MODERN_SIZE = 0x4000 };
+enum { BAR_LEGACY = 0, BAR_MSIX = 1, BAR_MODERN = 4, COMMON = 0x0000, ISR = 0x1000, DEVICE = 0x2000, NOTIFY = 0x3000,
+	MODERN_SIZE = 0x4000 };
 enum { LEGACY_SIZE = 128, LEGACY_CONFIG = 20, LEGACY_CONFIG_MSIX = 24, LEGACY_ALIGN = 4096 };
 
-/* Vendor-specific capability (4.1.4): 2 length  3 type  4 BAR  8 offset  12 length, and 16: what two types have besides. */
+/* Vendor-specific capability (4.1.4): 2 length 3 type 4 BAR 8 offset 12 length, and 16: what two types have besides. */
 enum { CAP_ID = 0x09, CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_ISR = 3, CAP_DEVICE = 4, CAP_PCI = 5 };
 enum { CAP_BAR = 4, CAP_OFFSET = 8, CAP_LENGTH = 12, CAP_MORE = 16 };
 
@@ -160,7 +161,8 @@ static void modern_write(void *owner, u64 offset, unsigned size, u64 value)
 
 static const struct device_ops modern_ops = { modern_read, modern_write, 1, 4 };
 
-/* A driver that cannot reach the memory goes through configuration space (4.1.4.9): bytes 16 to 19 of the capability are a window to it. */
+/* A driver that cannot reach the memory goes through configuration space (4.1.4.9): bytes 16 to 19 of the capability
+ * are a window to it. */
 static unsigned window(const struct virtio *v, unsigned offset, unsigned len, u64 *at)
 {
 	unsigned cap = v->window, size = get32(&v->pci.config[cap + CAP_LENGTH]);

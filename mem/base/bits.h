@@ -34,7 +34,8 @@ static inline u64 bits(u64 x, unsigned hi, unsigned lo)
 	return (x >> lo) & (~(u64)0 >> (63 - (hi - lo)));
 }
 
-/* Guest data is little-endian. Everything from memory goes through these, so that a big-endian host needs one change. */
+/* Guest data is little-endian. Everything from memory goes through these, so that a big-endian host needs one change.
+ * */
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "a little-endian host is needed"
 #endif

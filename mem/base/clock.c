@@ -26,7 +26,8 @@ static void unlink_event(struct clock *clock, struct event *event)
 	*at = event->next;
 }
 
-void clock_add(struct clock *clock, struct event *event, const char *name, void (*fire)(void *owner, u64 late), void *owner)
+void clock_add(struct clock *clock, struct event *event, const char *name, void (*fire)(void *owner, u64 late),
+	       void *owner)
 {
 	*event = (struct event){ .name = name, .fire = fire, .owner = owner, .when = CLOCK_NEVER, .known = true };
 	insert(clock, event);

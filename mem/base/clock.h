@@ -28,21 +28,28 @@ struct event {
 struct clock {
 	u64 now;              /* virtual ns since power-on */
 	struct event *first;  /* the earliest deadline first */
-	u64 seed;             /* not 0: deadlines come up to CLOCK_JITTER ns late, each by its own amount, the same for the same seed */
-	/* Places where the machine has been since instruction steps_at retired, without another one retiring: handlers of interrupts and of faults, other processors.
-	 * Together with the instruction count it names every place of a run. steps_end: which of them is the end of a run. */
+	/* not 0: deadlines come up to CLOCK_JITTER ns late, each by its own amount, the same for the same seed */
+	u64 seed;
+	/* Places where the machine has been since instruction steps_at retired, without another one retiring: handlers
+	 * of interrupts and of faults, other processors. Together with the instruction count it names every place of a
+	 * run. steps_end: which of them is the end of a run. */
 	u64 steps_at;
 	u32 steps, steps_end;
-	/* Since somebody set them: answers of devices that stay the same for a while, and the instant until which all of them do. No state. */
+	/* Since somebody set them: answers of devices that stay the same for a while, and the instant until which all
+	 * of them do. No state. */
 	u64 steady_answers, steady_until;
 	void (*changes)(void *owner, void *at, unsigned len); /* hears of clock_changes; NULL: nobody does */
 	void *changes_owner;
-	u32 *attention;       /* gets CLOCK_MOVED whenever the earliest deadline may have changed: the processor's, who runs until then; may be NULL */
+	/* gets CLOCK_MOVED whenever the earliest deadline may have changed: the processor's, who runs until then; may
+	 * be NULL */
+	u32 *attention;
 };
 
 /* Make EVENT known to the clock, not armed. NAME and OWNER must outlive it. */
-void clock_add(struct clock *clock, struct event *event, const char *name, void (*fire)(void *owner, u64 late), void *owner);
-/* Arm (or move) EVENT to the absolute time WHEN; CLOCK_NEVER disarms it. A time in the past fires at the next chance. */
+void clock_add(struct clock *clock, struct event *event, const char *name, void (*fire)(void *owner, u64 late),
+	       void *owner);
+/* Arm (or move) EVENT to the absolute time WHEN; CLOCK_NEVER disarms it. A time in the past fires at the next chance.
+ * */
 void clock_arm(struct clock *clock, struct event *event, u64 when);
 /* The instant NS nanoseconds from now; CLOCK_NEVER when time ends before that (a loaded clock may stand anywhere). */
 static inline u64 clock_in(const struct clock *clock, u64 ns)
@@ -82,8 +89,8 @@ static inline void clock_changes(struct clock *clock, void *at, unsigned len)
 	clock->changes(clock->changes_owner, at, len);
 }
 
-/* A counter that runs at HZ: ticks in NS nanoseconds since its origin, and the first instant at which it shows TICKS. Exact for
- * all u64 inputs whose result fits. */
+/* A counter that runs at HZ: ticks in NS nanoseconds since its origin, and the first instant at which it shows TICKS.
+ * Exact for all u64 inputs whose result fits. */
 static inline u64 clock_ticks(u64 ns, u64 hz)
 {
 	return (u64)((unsigned __int128)ns * hz / 1000000000u);

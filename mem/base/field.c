@@ -156,7 +156,8 @@ u64 part_hash(const struct part *part, u64 h)
 
 			if (field->piece)
 				get_numbers(part, field, pieces);
-			h = hash64(h, field->piece ? pieces : (const u8 *)part->state + field->offset, field_size(field));
+			h = hash64(h, field->piece ? pieces : (const u8 *)part->state + field->offset,
+				   field_size(field));
 			continue;
 		}
 		for (u32 i = 0; i < field->count; i++) {
@@ -185,7 +186,10 @@ void part_randomise(const struct part *part, u64 *seed)
 			u64 value = random64(seed), top = limit(field);
 
 			if (field->type == FIELD_EVENT) /* never, soon, later, or anywhere */
-				value = value % 4 == 0 ? CLOCK_NEVER : value >> (value % 4 == 1 ? 44 : value % 4 == 2 ? 24 : 0);
+				value = value % 4 == 0 ? CLOCK_NEVER
+						       : value >> (value % 4 == 1   ? 44
+								   : value % 4 == 2 ? 24
+										    : 0);
 			else if (top != ~(u64)0)
 				value %= top + 1;
 			set_element(part, field, i, value);
@@ -199,8 +203,8 @@ void part_randomise(const struct part *part, u64 *seed)
 #define K1 0xc2b2ae3d27d4eb4fu
 #define K2 0xa0761d6478bd642fu
 
-/* The high half of a product is where every bit of the word has gone; a shift or rotation instead leaves patterns of two or three bits in
- * neighbouring words that cancel out. */
+/* The high half of a product is where every bit of the word has gone; a shift or rotation instead leaves patterns of
+ * two or three bits in neighbouring words that cancel out. */
 static u64 step(u64 lane, u64 word)
 {
 	unsigned __int128 product = (unsigned __int128)(lane ^ word) * K0;

@@ -23,24 +23,31 @@ struct field {
 	const char *name;
 	u32 offset;
 	u32 count; /* elements; 1 for a plain member */
-	u32 max;   /* largest value that a load accepts, 0 = any: for indexes, which a hostile snapshot must not push out of bounds */
+	/* largest value that a load accepts, 0 = any: for indexes, which a hostile snapshot must not push out of bounds
+	 * */
+	u32 max;
 	enum field_type type;
 	u32 piece; /* elements that lie side by side, 0 = all */
 	u32 stride; /* bytes from one piece to the next */
 };
 
 #define FIELD(type, member, kind) FIELD_MAX(type, member, kind, 0)
-#define FIELD_MAX(type, member, kind, max) { #member, FIELD_AT(type, member, kind, &((type *)0)->member), 1, max, FIELD_##kind, 0, 0 }
+#define FIELD_MAX(type, member, kind, max) { #member, FIELD_AT(type, member, kind, &((type *)0)->member), 1, max, \
+	FIELD_##kind, 0, 0 }
 #define FIELDS(type, member, kind) \
-	{ #member, FIELD_AT(type, member, kind, ((type *)0)->member), sizeof(((type *)0)->member) / FIELD_SIZE_##kind, 0, FIELD_##kind, 0, 0 }
-/* COUNT elements from FIRST, which is in ARRAY[0], and as many at the same place in each of the first N elements of ARRAY. Saved and hashed as one
- * array. Numbers only. */
+	{ #member, FIELD_AT(type, member, kind, ((type *)0)->member), sizeof(((type *)0)->member) / FIELD_SIZE_##kind, \
+		0, FIELD_##kind, 0, 0 }
+/* COUNT elements from FIRST, which is in ARRAY[0], and as many at the same place in each of the first N elements of
+ * ARRAY. Saved and hashed as one array. Numbers only. */
 #define FIELDS_APART(type, name, first, count, array, n, kind) \
 	{ #name, FIELD_AT(type, first, kind, &((type *)0)->first) + 0 * sizeof(struct { \
-		_Static_assert((n) <= sizeof(((type *)0)->array) / sizeof(((type *)0)->array[0]), #array " is shorter"); \
-		_Static_assert(offsetof(type, first) >= offsetof(type, array) && offsetof(type, first) + (count) * FIELD_SIZE_##kind <= offsetof(type, array[1]), \
+		_Static_assert((n) <= sizeof(((type *)0)->array) / sizeof(((type *)0)->array[0]), \
+			#array " is shorter"); \
+		_Static_assert(offsetof(type, first) >= offsetof(type, array) && offsetof(type, first) + \
+			(count) * FIELD_SIZE_##kind <= offsetof(type, array[1]), \
 			       #first " reaches beyond " #array "[0]"); \
-		_Static_assert((count) * (n) * FIELD_SIZE_##kind <= FIELD_APART_MAX, "part_hash has room for FIELD_APART_MAX bytes"); int nothing; }), \
+		_Static_assert((count) * (n) * FIELD_SIZE_##kind <= FIELD_APART_MAX, \
+			"part_hash has room for FIELD_APART_MAX bytes"); int nothing; }), \
 	  (count) * (n), 0, FIELD_##kind, count, sizeof(((type *)0)->array[0]) }
 enum { FIELD_APART_MAX = 256 };
 #define FIELD_END { NULL, 0, 0, 0, FIELD_NONE, 0, 0 }
@@ -49,10 +56,11 @@ enum { FIELD_APART_MAX = 256 };
 #define FIELD_SIZE_U32 4
 #define FIELD_SIZE_U64 8
 #define FIELD_SIZE_BOOL sizeof(bool)
-/* A member's offset. It does not compile if the member's type is not of KIND. FIRST points to the member, or to the first element of the array. An
- * enumeration without negative values is a U32. */
+/* A member's offset. It does not compile if the member's type is not of KIND. FIRST points to the member, or to the
+ * first element of the array. An enumeration without negative values is a U32. */
 #define FIELD_AT(type, member, kind, first) \
-	(offsetof(type, member) + 0 * sizeof(struct { _Static_assert(FIELD_IS_##kind(first), #member " is not " #kind); int nothing; }))
+	(offsetof(type, member) + 0 * sizeof(struct { \
+		_Static_assert(FIELD_IS_##kind(first), #member " is not " #kind); int nothing; }))
 #define FIELD_IS_U8(first) _Generic(first, u8 *: 1, s8 *: 1, default: 0)
 #define FIELD_IS_U16(first) _Generic(first, u16 *: 1, s16 *: 1, default: 0)
 #define FIELD_IS_U32(first) _Generic(first, u32 *: 1, s32 *: 1, default: 0)
@@ -60,8 +68,8 @@ enum { FIELD_APART_MAX = 256 };
 #define FIELD_IS_BOOL(first) _Generic(first, bool *: 1, default: 0)
 #define FIELD_IS_EVENT(first) _Generic(first, struct event *: 1, default: 0)
 
-/* One part: a name, the struct, its list. `post_load` (may be NULL) recomputes what is derived from the fields; it must not call
- * into another part: after all parts are loaded, whoever is in charge drives the lines. */
+/* One part: a name, the struct, its list. `post_load` (may be NULL) recomputes what is derived from the fields; it must
+ * not call into another part: after all parts are loaded, whoever is in charge drives the lines. */
 struct part {
 	const char *name;
 	void *state;
@@ -73,7 +81,8 @@ struct part {
 size_t part_size(const struct part *part);
 /* Write the fields in order, little-endian, packed. OUT has part_size bytes. */
 void part_save(const struct part *part, u8 *out);
-/* Read them back; false (state unchanged) if LEN is not part_size or a value is beyond its field's max, and *WHICH names the field. */
+/* Read them back; false (state unchanged) if LEN is not part_size or a value is beyond its field's max, and *WHICH
+ * names the field. */
 bool part_load(const struct part *part, const u8 *in, size_t len, const char **which);
 /* Element I of FIELD as a number. */
 u64 part_get(const struct part *part, const struct field *field, u32 i);

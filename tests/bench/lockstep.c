@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* lockstep SECONDS -- NAME COMMAND ARGUMENT... [-- NAME COMMAND ARGUMENT...]...: run emulators in turns of 50 ms; the others
- * are stopped. Their guests print "begin PROGRAM", "end PROGRAM RESULT" and at last "done". None goes on behind a "begin"
- * before all are there: so all are at the same program, and whatever else the host does is shared by them.
+/* lockstep SECONDS -- NAME COMMAND ARGUMENT... [-- NAME COMMAND ARGUMENT...]...: run emulators in turns of 50 ms; the
+ * others are stopped. Their guests print "begin PROGRAM", "end PROGRAM RESULT" and at last "done". None goes on behind
+ * a "begin" before all are there: so all are at the same program, and whatever else the host does is shared by them.
  *
- * For each program and emulator it prints "NAME PROGRAM SECONDS RESULT", in seconds of the emulator's processor time, and
- * for the way to the first program "NAME boot SECONDS -". Exit status: 0 if all were done, 1 if one ended before, 124 if it
- * took more than SECONDS. */
+ * For each program and emulator it prints "NAME PROGRAM SECONDS RESULT", in seconds of the emulator's processor time,
+ * and for the way to the first program "NAME boot SECONDS -". Exit status: 0 if all were done, 1 if one ended before,
+ * 124 if it took more than SECONDS. */
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The pairs of operations that a guest executes, as lines of cpu/engine/pairs.def and fused.def, each with its share of all instructions in millionths.
- * Every 499 instructions the next operations are a sample.
+/* The pairs of operations that a guest executes, as lines of cpu/engine/pairs.def and fused.def, each with its share of
+ * all instructions in millionths. Every 499 instructions the next operations are a sample.
  *
  *     profile INSTRUCTIONS KERNEL [INITRD APPEND]      -: the firmware alone */
 #include <stdio.h>
@@ -21,9 +21,11 @@ static struct fusion { const char *mnemonic; unsigned size, form, in64, cc; unsi
 
 static void count_fusion(const struct dec *d, const struct op *o)
 {
-	struct fusion key = { d->row->insn->mnemonic, dec_size(d, 0), o->form, d->bits == 64, d[1].opcode & 15u, 0 }, *f = fusions;
+	struct fusion key = { d->row->insn->mnemonic, dec_size(d, 0), o->form, d->bits == 64, d[1].opcode & 15u, 0 },
+		      *f = fusions;
 
-	while (f->mnemonic && (f->mnemonic != key.mnemonic || f->size != key.size || f->form != key.form || f->in64 != key.in64 || f->cc != key.cc))
+	while (f->mnemonic && (f->mnemonic != key.mnemonic || f->size != key.size || f->form != key.form ||
+			       f->in64 != key.in64 || f->cc != key.cc))
 		f++;
 	key.count = f->count + 1;
 	*f = key;
@@ -59,7 +61,8 @@ static void sample(struct cpu *c)
 	room = room < WINDOW ? room : WINDOW;
 	for (unsigned i = 0; i < room; i++)
 		code[i] = (u8)space_read(c->mem, phys + i, 1);
-	while (n < OPS && decode(c->isa, c->model, c->mode & ~(u64)MODE_SINGLE, code + at, room - at, &d[n], &o[n]) == DECODE_OK) {
+	while (n < OPS &&
+	       decode(c->isa, c->model, c->mode & ~(u64)MODE_SINGLE, code + at, room - at, &d[n], &o[n]) == DECODE_OK) {
 		const struct insn *insn = d[n].row ? d[n].row->insn : NULL;
 
 		at += o[n].len;
@@ -82,7 +85,9 @@ static void print_pairs(void)
 		for (unsigned b = 1; b < STEPS; b++)
 			for (unsigned takes = 0; takes < 2; takes++)
 				if (pairs[a][b][takes])
-					printf("%7.0f PAIR(%s, %s, %u)\n", 1e6 * (double)pairs[a][b][takes] / (double)samples, names[a], names[b], takes);
+					printf("%7.0f PAIR(%s, %s, %u)\n",
+					       1e6 * (double)pairs[a][b][takes] / (double)samples, names[a], names[b],
+					       takes);
 }
 
 static void print_fusions(void)
@@ -91,8 +96,9 @@ static void print_fusions(void)
 
 	for (const struct fusion *f = fusions; f->mnemonic; f++)
 		printf("%7.0f FUSED%s(%s, %u, %s, %u, %u)\n", 1e6 * (double)f->count / (double)samples,
-			f->form == FORM_RM || f->form == FORM_MR || f->form == FORM_MI || f->form == FORM_M ? "_LOAD" : "", f->mnemonic, f->size,
-			forms[f->form], f->in64, f->cc);
+		       f->form == FORM_RM || f->form == FORM_MR || f->form == FORM_MI || f->form == FORM_M ? "_LOAD"
+													   : "",
+		       f->mnemonic, f->size, forms[f->form], f->in64, f->cc);
 }
 
 int main(int argc, char **argv)

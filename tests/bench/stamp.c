@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* stamp SECONDS LAST COMMAND ARGUMENT...: run COMMAND, and print each line of its standard output behind the seconds since the start.
- * With BENCH_CLOCK=cpu in the environment they are seconds of COMMAND's processor time, for hosts that have other things to do.
- * It is killed when a line has LAST in it ("" never), or when SECONDS have passed. Exit status: 0 if LAST was seen, else COMMAND's own, 124 for
- * a timeout. */
+/* stamp SECONDS LAST COMMAND ARGUMENT...: run COMMAND, and print each line of its standard output behind the seconds
+ * since the start. With BENCH_CLOCK=cpu in the environment they are seconds of COMMAND's processor time, for hosts that
+ * have other things to do. It is killed when a line has LAST in it ("" never), or when SECONDS have passed. Exit
+ * status: 0 if LAST was seen, else COMMAND's own, 124 for a timeout. */
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* unicorn KERNELS.ELF64 REPS: the bench's kernels in libunicorn, printing what the guest prints elsewhere. There is no machine around the
- * processor here: the function `start' is called with its three arguments in flat 64-bit memory. */
+/* unicorn KERNELS.ELF64 REPS: the bench's kernels in libunicorn, printing what the guest prints elsewhere. There is no
+ * machine around the processor here: the function `start' is called with its three arguments in flat 64-bit memory. */
 #include <elf.h>
 #include <inttypes.h>
 #include <stdio.h>

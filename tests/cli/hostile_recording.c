@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Recordings made by somebody who means harm: `vcpu replay' and `vcpu-dbg' must leave the host's files as they are, create none, connect to nothing and
- * wait for nobody. The guests write to their disk or their flash, so that a file that was opened for writing would show it. Called by tests/summary in
- * the build folder; ends with "N passed, N failed". */
+/* Recordings made by somebody who means harm: `vcpu replay' and `vcpu-dbg' must leave the host's files as they are,
+ * create none, connect to nothing and wait for nobody. The guests write to their disk or their flash, so that a file
+ * that was opened for writing would show it. Called by tests/summary in the build folder; ends with "N passed, N
+ * failed". */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -134,8 +135,11 @@ static void record(const struct vcpu_config *config, bool embed)
 static void record_disk(void)
 {
 	struct vcpu_drive drive = { .image = "copy,snapshot", .bus = VCPU_BUS_IDE };
-	struct vcpu_config config = { .memory = 1 << 20, .kernel_data = disk_writer, .kernel_size = sizeof disk_writer, .drives = &drive,
-		.drives_count = 1 };
+	struct vcpu_config config = { .memory = 1 << 20,
+				      .kernel_data = disk_writer,
+				      .kernel_size = sizeof disk_writer,
+				      .drives = &drive,
+				      .drives_count = 1 };
 
 	record(&config, true);
 }
@@ -170,7 +174,8 @@ static void forge(const char *text, u32 version, char less)
 		uLongf room = sizeof old;
 		bool packed = len != full;
 
-		if (kind == IMAGE && less && ((packed && uncompress(old, &room, tape + at + 16, len) != Z_MEM_ERROR) || !packed)) {
+		if (kind == IMAGE && less &&
+		    ((packed && uncompress(old, &room, tape + at + 16, len) != Z_MEM_ERROR) || !packed)) {
 			/* a role is the first byte, also of what did not fit */
 			if ((packed ? old[0] : tape[at + 16]) == (u8)less)
 				continue;
@@ -211,7 +216,8 @@ static pid_t start(char *const argv[])
 	pid_t pid = fork();
 
 	if (!pid) {
-		int out = open("out", O_WRONLY | O_CREAT | O_TRUNC, 0666), err = open("err", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+		int out = open("out", O_WRONLY | O_CREAT | O_TRUNC, 0666),
+		    err = open("err", O_WRONLY | O_CREAT | O_TRUNC, 0666);
 		int in = open("/dev/null", O_RDONLY);
 
 		dup2(in, 0);
@@ -266,7 +272,8 @@ static void refused(const char *what, const char *words)
 	int status = run(NULL);
 
 	check(status == 2, "%s: status %d, expected 2: %s", what, status, said);
-	check(strstr(said, words) && strchr(said, '\n') == said + strlen(said) - 1, "%s: not one line with '%s': %s", what, words, said);
+	check(strstr(said, words) && strchr(said, '\n') == said + strlen(said) - 1, "%s: not one line with '%s': %s",
+	      what, words, said);
 	check(debug() == 2, "%s: vcpu-dbg opens it", what);
 }
 
@@ -353,8 +360,9 @@ static void not_regular(void)
 	}
 	usleep(50000);
 	mkdir("folder", 0700);
-	for (const char *const *name = (const char *const []){ "fifo", "folder", "/dev/null", "/dev/zero", "/dev/tty", "/dev/stdin", "/proc/self/maps",
-			"/proc/self/mem", NULL }; *name; name++) {
+	for (const char *const *name = (const char *const[]){ "fifo", "folder", "/dev/null", "/dev/zero", "/dev/tty",
+							      "/dev/stdin", "/proc/self/maps", "/proc/self/mem", NULL };
+	     *name; name++) {
 		static const char *const keys[] = { "kernel", "bios", "kernel=victim\ninitrd", NULL };
 		char text[400];
 
@@ -403,7 +411,9 @@ static void network(void)
 		perror("socket");
 		exit(1);
 	}
-	for (const char *const *name = (const char *const []){ "nbd:unix:socket", "nbd:nbd+unix:///?socket=socket", NULL }; *name; name++) {
+	for (const char *const *name =
+		     (const char *const[]){ "nbd:unix:socket", "nbd:nbd+unix:///?socket=socket", NULL };
+	     *name; name++) {
 		forge_disk("%s", *name);
 		refused(*name, "connects to nothing");
 		run("--path", "nbd:=nbd:", NULL);
@@ -423,14 +433,17 @@ static void network(void)
 		skipped++;
 	else
 		check(heard, "--allow-nbd: nobody connects: %s", said);
-	check(run("--path", "nbd:unix:socket=victim", NULL) != 2 || strstr(said, "is not what it was"), "an nbd: that is a file now: %s", said);
+	check(run("--path", "nbd:unix:socket=victim", NULL) != 2 || strstr(said, "is not what it was"),
+	      "an nbd: that is a file now: %s", said);
 	close(listener);
 }
 
 static void other_keys(void)
 {
-	for (const char *const *line = (const char *const []){ "serial=file:new", "pcap=new", "record=new", "screenshot=new", "sound=file:new", "net=user",
-			"drive=ide,disk,a\033]0;b", "bios=\nx", NULL }; *line; line++) {
+	for (const char *const *line = (const char *const[]){ "serial=file:new", "pcap=new", "record=new",
+							      "screenshot=new", "sound=file:new", "net=user",
+							      "drive=ide,disk,a\033]0;b", "bios=\nx", NULL };
+	     *line; line++) {
 		char text[200];
 
 		snprintf(text, sizeof text, "memory=1048576\n%s\ndrive=ide,disk,victim\n", *line);
@@ -443,8 +456,8 @@ static void other_keys(void)
 	check(untouched("victim"), "share=: the disk is written");
 }
 
-/* The firmware's variables are in the recording, so that an honest one can be repeated as often as one likes; one that was made before that names a file,
- * which is read. */
+/* The firmware's variables are in the recording, so that an honest one can be repeated as often as one likes; one that
+ * was made before that names a file, which is read. */
 static void variables(void)
 {
 	struct vcpu_config config = { .memory = 1 << 20, .bios = "firmware", .vars = "vars", .display = "none" };
@@ -459,24 +472,30 @@ static void variables(void)
 	memcpy(now, get_file("vars", &len), sizeof now);
 	for (int i = 0; i < 2; i++) {
 		check(run("--verify", NULL) == 1, "variables, replay %d: %s", i + 1, said);
-		check(!memcmp(get_file("vars", &len), now, sizeof now), "variables, replay %d: the file is written", i + 1);
+		check(!memcmp(get_file("vars", &len), now, sizeof now), "variables, replay %d: the file is written",
+		      i + 1);
 	}
 	put_file("vars", vars, sizeof vars);
 	for (int i = 0; i < 2; i++) {
 		forge("memory=1048576\nbios=firmware\nvars=vars\ndisplay=none\n", 2, 'v');
 		check(run(NULL) == 1, "variables of version 2: %s", said);
-		check(!memcmp(get_file("vars", &len), vars, sizeof vars), "variables of version 2: the file is written");
+		check(!memcmp(get_file("vars", &len), vars, sizeof vars),
+		      "variables of version 2: the file is written");
 	}
 	put_file("vars", now, sizeof now);
-	check(run(NULL) == 2 && strstr(said, "is not what was recorded"), "variables of version 2 that have changed: %s", said);
+	check(run(NULL) == 2 && strstr(said, "is not what was recorded"),
+	      "variables of version 2 that have changed: %s", said);
 }
 
 /* An overlay that has something already is changed by the run that is recorded. */
 static void honest_overlay(void)
 {
 	struct vcpu_drive drive = { .image = "copy,overlay=cow", .bus = VCPU_BUS_IDE };
-	struct vcpu_config config = { .memory = 1 << 20, .kernel_data = disk_writer, .kernel_size = sizeof disk_writer, .drives = &drive,
-		.drives_count = 1 };
+	struct vcpu_config config = { .memory = 1 << 20,
+				      .kernel_data = disk_writer,
+				      .kernel_size = sizeof disk_writer,
+				      .drives = &drive,
+				      .drives_count = 1 };
 	static char before[65536];
 	size_t len, now;
 
@@ -489,7 +508,8 @@ static void honest_overlay(void)
 	memcpy(before, get_file("cow", &len), sizeof before);
 	for (int i = 0; i < 2; i++) {
 		check(run("--verify", NULL) == 1, "an overlay that was not new, replay %d: %s", i + 1, said);
-		check(!memcmp(get_file("cow", &now), before, len) && now == len, "an overlay that was not new is written");
+		check(!memcmp(get_file("cow", &now), before, len) && now == len,
+		      "an overlay that was not new is written");
 	}
 	unlink("cow");
 	check(run("--verify", NULL) == 1 && !there("cow"), "an overlay that is gone: %s", said);

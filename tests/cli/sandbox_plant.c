@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Preloaded into vcpu by tests/cli/sandbox: the calls by which its channels reach the host try what a guest that has taken the program over would try,
- * once each and as soon as the machine runs, and say on stderr with which errno that ends (0: it worked).
+/* Preloaded into vcpu by tests/cli/sandbox: the calls by which its channels reach the host try what a guest that has
+ * taken the program over would try, once each and as soon as the machine runs, and say on stderr with which errno that
+ * ends (0: it worked).
  *
  *   PLANT_SECRET a file to read   PLANT_NEW one to make   PLANT_PORT TCP, to connect to   PLANT_EXEC the call that tries to start a program, too
  */
@@ -37,7 +38,8 @@ static void plant(const char *name, int *done)
 {
 	struct sockaddr_in tcp = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct sockaddr_un local = { .sun_family = AF_UNIX };
-	const char *secret = getenv("PLANT_SECRET"), *new = getenv("PLANT_NEW"), *port = getenv("PLANT_PORT"), *exec = getenv("PLANT_EXEC");
+	const char *secret = getenv("PLANT_SECRET"), *new = getenv("PLANT_NEW"), *port = getenv("PLANT_PORT"),
+		   *exec = getenv("PLANT_EXEC");
 	char *const arguments[] = { "true", NULL };
 	char line[256];
 	int e = errno, n;
@@ -48,10 +50,13 @@ static void plant(const char *name, int *done)
 	tcp.sin_port = htons((unsigned short)atoi(port));
 	strcpy(local.sun_path, "/dev/log");
 	n = snprintf(line, sizeof line, "plant %s: read %d make %d unlink %d chmod %d tcp %d unix %d executable %d kill %d\n", name,
-		error_of(syscall(SYS_openat, AT_FDCWD, secret, O_RDONLY)), error_of(syscall(SYS_openat, AT_FDCWD, new, O_WRONLY | O_CREAT, 0666)),
-		error_of(syscall(SYS_unlink, secret)), error_of(syscall(SYS_chmod, secret, 0777)), try_connect((struct sockaddr *)&tcp, sizeof tcp),
+		error_of(syscall(SYS_openat, AT_FDCWD, secret, O_RDONLY)),
+		error_of(syscall(SYS_openat, AT_FDCWD, new, O_WRONLY | O_CREAT, 0666)),
+		error_of(syscall(SYS_unlink, secret)), error_of(syscall(SYS_chmod, secret, 0777)),
+		try_connect((struct sockaddr *)&tcp, sizeof tcp),
 		try_connect((struct sockaddr *)&local, sizeof local),
-		error_of(syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)),
+		error_of(syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0)),
 		error_of(syscall(SYS_kill, getppid(), 0)));
 	syscall(SYS_write, 2, line, n);
 	if (exec && !strcmp(exec, name))

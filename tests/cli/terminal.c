@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The terminal: raw while the machine runs, its own again in every way that the program can end. `vcpu run' gets a pseudo-terminal, and the
- * guest is examples/guests/echo.s. Called by tests/summary in the build folder; ends with "N passed, N failed". */
+/* The terminal: raw while the machine runs, its own again in every way that the program can end. `vcpu run' gets a
+ * pseudo-terminal, and the guest is examples/guests/echo.s. Called by tests/summary in the build folder; ends with "N
+ * passed, N failed". */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
@@ -167,7 +168,8 @@ static void keys(void)
 
 	check(begin(&s), "a pseudo-terminal");
 	check(await(&s, "echo: q ends it"), "the guest's banner");
-	check(!tcgetattr(s.slave, &t) && !(t.c_lflag & (ICANON | ECHO | ISIG)), "the terminal is raw while the machine runs");
+	check(!tcgetattr(s.slave, &t) && !(t.c_lflag & (ICANON | ECHO | ISIG)),
+	      "the terminal is raw while the machine runs");
 	type(&s, "abc", 3);
 	check(await(&s, "abc"), "keys reach the guest");
 	type(&s, "\x03x", 2);
@@ -226,13 +228,15 @@ static bool boot_sector(const char *name, const unsigned char *code, size_t len)
 /* A guest that says more than anybody reads. It ends all the same. */
 static void unread(int signal, const char *what)
 {
-	static const unsigned char flood[] = { 0xba, 0xf8, 0x03, 0xb0, 'x', 0xee, 0xeb, 0xfd }; /* mov dx, 3f8h; mov al, 'x'; out dx, al; jmp back to it */
+	/* mov dx, 3f8h; mov al, 'x'; out dx, al; jmp back to it */
+	static const unsigned char flood[] = { 0xba, 0xf8, 0x03, 0xb0, 'x', 0xee, 0xeb, 0xfd };
 	static char *const arguments[] = { "vcpu", "run", "--kernel", "terminal-flood.bin", "--memory", "1M", NULL };
 	struct session s;
 	int status = 0, waited;
 	double start;
 
-	check(boot_sector("terminal-flood.bin", flood, sizeof flood) && begin_with(&s, arguments), "a guest that floods");
+	check(boot_sector("terminal-flood.bin", flood, sizeof flood) && begin_with(&s, arguments),
+	      "a guest that floods");
 	usleep(500000);
 	start = now();
 	if (signal)
@@ -243,7 +247,9 @@ static void unread(int signal, const char *what)
 		usleep(10000);
 	printf("%s: %.2f s\n", what, now() - start);
 	check(waited > 0 && now() < start + 2, what);
-	check(signal ? WIFSIGNALED(status) && WTERMSIG(status) == signal : WIFEXITED(status) && WEXITSTATUS(status) == 10, what);
+	check(signal ? WIFSIGNALED(status) && WTERMSIG(status) == signal
+		     : WIFEXITED(status) && WEXITSTATUS(status) == 10,
+	      what);
 	check(restored(&s), what);
 	if (waited <= 0)
 		kill(s.pid, SIGKILL);
@@ -254,24 +260,30 @@ static void unread(int signal, const char *what)
 /* The host has no room for what the guest writes: the machine waits, and the terminal works. */
 static void full(void)
 {
-	/* Sector after sector of the first IDE disk, for ever: LBA in 1F3h to 1F5h, WRITE SECTORS (30h), DRQ, REP OUTSW, BSY. */
+	/* Sector after sector of the first IDE disk, for ever: LBA in 1F3h to 1F5h, WRITE SECTORS (30h), DRQ, REP
+	 * OUTSW, BSY. */
 	static const unsigned char fill[] = {
-		0x66, 0x31, 0xdb, 0x66, 0x43, 0xba, 0xf6, 0x01, 0xb0, 0xe0, 0xee, 0xba, 0xf2, 0x01, 0xb0, 0x01, 0xee, 0x42, 0x88, 0xd8, 0xee, 0x42, 0x88,
-		0xf8, 0xee, 0xba, 0xf7, 0x01, 0xb0, 0x30, 0xee, 0xec, 0xa8, 0x08, 0x74, 0xfb, 0xba, 0xf0, 0x01, 0xb9, 0x00, 0x01, 0xf3, 0x6f, 0xba, 0xf7,
+		0x66, 0x31, 0xdb, 0x66, 0x43, 0xba, 0xf6, 0x01, 0xb0, 0xe0, 0xee, 0xba, 0xf2, 0x01, 0xb0, 0x01, 0xee,
+			0x42, 0x88, 0xd8, 0xee, 0x42, 0x88,
+		0xf8, 0xee, 0xba, 0xf7, 0x01, 0xb0, 0x30, 0xee, 0xec, 0xa8, 0x08, 0x74, 0xfb, 0xba, 0xf0, 0x01, 0xb9,
+		0x00, 0x01, 0xf3, 0x6f, 0xba, 0xf7,
 		0x01, 0xec, 0xa8, 0x80, 0x75, 0xfb, 0xeb, 0xcd,
 	};
-	static char *const arguments[] = { "vcpu", "run", "--kernel", "terminal-fill.bin", "--memory", "1M", "--disk", "terminal-disk.img", "--floppy", "",
+	static char *const arguments[] = { "vcpu", "run", "--kernel", "terminal-fill.bin", "--memory", "1M", "--disk",
+		"terminal-disk.img", "--floppy", "",
 		"--medium", "echo_guest.bin", NULL };
 	FILE *file = fopen("terminal-disk.img", "wb");
 	struct session s;
 	struct termios t;
 	int status;
 
-	check(boot_sector("terminal-fill.bin", fill, sizeof fill) && file && !ftruncate(fileno(file), 8 * FILE_MAX), "a disk");
+	check(boot_sector("terminal-fill.bin", fill, sizeof fill) && file && !ftruncate(fileno(file), 8 * FILE_MAX),
+	      "a disk");
 	if (file)
 		fclose(file);
 	check(begin_with(&s, arguments) && await(&s, "waiting for room"), "the disk is full");
-	check(!tcgetattr(s.slave, &t) && !(t.c_lflag & (ICANON | ECHO | ISIG)), "the terminal is raw while the machine waits for room");
+	check(!tcgetattr(s.slave, &t) && !(t.c_lflag & (ICANON | ECHO | ISIG)),
+	      "the terminal is raw while the machine waits for room");
 	type(&s, "\x01n", 2);
 	type(&s, "\x01h", 2);
 	check(await(&s, "Ctrl-A X"), "Ctrl-A N and Ctrl-A H while the machine waits for room");
@@ -296,7 +308,8 @@ static void idle(void)
 	type(&s, "q", 1);
 	end(&s);
 	getrusage(RUSAGE_CHILDREN, &r);
-	used = (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+	used = (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+	       (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
 	printf("a second of idling: %.3f s of processor time\n", used);
 	check(used < 0.5, "an idle guest leaves the host alone");
 	finish(&s);

@@ -34,7 +34,8 @@ static void touch(struct space *space, u64 address, unsigned widest)
 		space_read(space, address, size);
 }
 
-/* A register of any device, most often near the beginning of its range, or where AHCI has its ports and the 82540EM its rings. */
+/* A register of any device, most often near the beginning of its range, or where AHCI has its ports and the 82540EM its
+ * rings. */
 static void access_range(struct space *space, unsigned widest)
 {
 	const struct range *range = &space->ranges[below(space->count)];
@@ -54,7 +55,8 @@ static void access_range(struct space *space, unsigned widest)
 /* A command for an ATAPI drive, whose packet is not all nonsense. */
 static void packet(struct vcpu *v)
 {
-	static const u8 commands[] = { 0x00, 0x03, 0x12, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x42, 0x43, 0x44, 0x46, 0x4a, 0x51, 0x5a, 0xa8, 0xad, 0xbb, 0xbd, 0xbe };
+	static const u8 commands[] = { 0x00, 0x03, 0x12, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x42, 0x43,
+				       0x44, 0x46, 0x4a, 0x51, 0x5a, 0xa8, 0xad, 0xbb, 0xbd, 0xbe };
 	u8 bytes[12] = { commands[below(ARRAY_LEN(commands))] };
 
 	for (unsigned i = 1; i < sizeof bytes; i++)
@@ -69,7 +71,7 @@ static void packet(struct vcpu *v)
 		space_read(&v->io, 0x1f0, 2);
 }
 
-/* A ring of virtio's descriptors: 0 address  8 length  12 flags  14 next; queues are where the old interface puts them. */
+/* A ring of virtio's descriptors: 0 address 8 length 12 flags 14 next; queues are where the old interface puts them. */
 static void ring(struct vcpu *v)
 {
 	u64 page = below(64) + 16, base = 0xc000 + (below(64) << 6);
@@ -120,7 +122,8 @@ static void configure(struct vcpu *v)
 		break;
 	case 1: /* a base address that will do */
 		space_write(&v->io, 0xcf8, 4, 0x80000000 | function << 8 | (0x10 + 4 * (u32)below(6)));
-		space_write(&v->io, 0xcfc, 4, below(2) ? 0xe0000000 + ((u32)below(64) << 20) : 0xc000 + ((u32)below(64) << 8));
+		space_write(&v->io, 0xcfc, 4,
+			    below(2) ? 0xe0000000 + ((u32)below(64) << 20) : 0xc000 + ((u32)below(64) << 8));
 		break;
 	default:
 		touch(&v->io, 0xcfc + (offset & 3), 3);
@@ -212,8 +215,10 @@ struct vcpu *device_machine(unsigned kind)
 	static struct vcpu_drive drives[5];
 	static const char *bios, *vars;
 	struct vcpu_config config = {
-		.memory = MEMORY, .display = "vga", .nic = nics[kind % 3], .console = true, .rng = true, .share = "fuzz", .sound = true,
-		.kernel_data = boot, .kernel_size = sizeof boot, .drives = drives, .drives_count = 5, .output = output, .seed = 1,
+		.memory = MEMORY, .display = "vga", .nic = nics[kind % 3], .console = true, .rng = true,
+			.share = "fuzz", .sound = true,
+		.kernel_data = boot, .kernel_size = sizeof boot, .drives = drives, .drives_count = 5, .output = output,
+		.seed = 1,
 	};
 	char *error = NULL;
 	struct vcpu *v;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Random steps (device_steps.h) with one machine after the other: what comes of long runs, as fuzz_devices.c finds what comes of few steps.
+/* Random steps (device_steps.h) with one machine after the other: what comes of long runs, as fuzz_devices.c finds what
+ * comes of few steps.
  *
  *     devices [STEPS [SEED]]
  *

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* A host that fails: the Nth allocation, mapping, open, read, write or flush of a short run does, for every N. A call that fails says why, in a line; the
- * same call made again succeeds, and the run ends as if nothing had happened. Data that the guest was told is on the disk is there. Everything is freed.
+/* A host that fails: the Nth allocation, mapping, open, read, write or flush of a short run does, for every N. A call
+ * that fails says why, in a line; the same call made again succeeds, and the run ends as if nothing had happened. Data
+ * that the guest was told is on the disk is there. Everything is freed.
  *
  *     failures [EVERY [KIND [N]]]
  *
- * N goes up by EVERY; without EVERY the program takes a sample. Each N is tried twice: that operation fails, or all do from there on (then only data
- * that was promised has to be there, and nothing may leak). The linker's --wrap stands between the library and libc. Each case is a process of its own; one that
- * takes a minute of processor time is a hang. */
+ * N goes up by EVERY; without EVERY the program takes a sample. Each N is tried twice: that operation fails, or all do
+ * from there on (then only data that was promised has to be there, and nothing may leak). The linker's --wrap stands
+ * between the library and libc. Each case is a process of its own; one that takes a minute of processor time is a hang.
+ * */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdarg.h>
@@ -37,8 +39,10 @@ static const struct kind {
 	unsigned what;
 	int number;      /* errno, or one of those */
 } kinds[] = {
-	{ "memory", ALLOCATE, ENOMEM }, { "map", MAP, ENOMEM }, { "open", OPEN, EMFILE }, { "look", LOOK, EIO }, { "read", READ, EIO },
-	{ "write", WRITE, EIO }, { "full", WRITE, ENOSPC }, { "flush", FLUSH, EIO }, { "flush-full", FLUSH, ENOSPC }, { "record", RECORD, 0 },
+	{ "memory", ALLOCATE, ENOMEM }, { "map", MAP, ENOMEM }, { "open", OPEN, EMFILE }, { "look", LOOK, EIO },
+		{ "read", READ, EIO },
+	{ "write", WRITE, EIO }, { "full", WRITE, ENOSPC }, { "flush", FLUSH, EIO }, { "flush-full", FLUSH, ENOSPC },
+		{ "record", RECORD, 0 },
 	{ "interrupted", READ | WRITE | FLUSH, AGAIN }, { "short", READ | WRITE, SHORT },
 };
 
@@ -66,7 +70,8 @@ static void finding(const char *format, ...)
 {
 	va_list ap;
 
-	fprintf(stderr, "%s, %s %llu%s: ", scenario, kind ? kind->name : "nothing", at, for_good ? " and all that follow" : "");
+	fprintf(stderr, "%s, %s %llu%s: ", scenario, kind ? kind->name : "nothing", at,
+		for_good ? " and all that follow" : "");
 	va_start(ap, format);
 	vfprintf(stderr, format, ap);
 	va_end(ap);
@@ -104,7 +109,8 @@ static void take(const void *p)
 		live[i - 1] = live[--nlive];
 }
 
-#define REAL(type, name, ...) type __real_##name(__VA_ARGS__); type __wrap_##name(__VA_ARGS__); type __wrap_##name(__VA_ARGS__)
+#define REAL(type, name, ...) type __real_##name(__VA_ARGS__); type __wrap_##name(__VA_ARGS__); \
+	type __wrap_##name(__VA_ARGS__)
 
 REAL(void *, malloc, size_t n) { return fails(ALLOCATE) ? NULL : give(__real_malloc(n)); }
 REAL(void *, calloc, size_t n, size_t each) { return fails(ALLOCATE) ? NULL : give(__real_calloc(n, each)); }
@@ -332,7 +338,8 @@ static void note(const char *what, u64 value)
 	if (!at)
 		expected[notes] = value;
 	else if (!told && expected[notes] != value)
-		finding("%s is %llx after a failure%s, and %llx without", what, (unsigned long long)value, refusals ? "" : " of which no call has told",
+		finding("%s is %llx after a failure%s, and %llx without", what, (unsigned long long)value, refusals ? ""
+			: " of which no call has told",
 			(unsigned long long)expected[notes]);
 	notes++;
 }
@@ -356,7 +363,8 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 
 static char directory[] = "/tmp/vcpu-failures-XXXXXX", paths[16][64];
 enum file { RAW, BASE, OVERLAY, BIOS, VARS, FLOPPY, CDROM, KERNEL, MODULE, FILES };
-static const char *const names[FILES] = { "raw", "base", "overlay", "bios", "vars", "floppy", "cdrom", "kernel", "module" };
+static const char *const names[FILES] = { "raw", "base", "overlay", "bios", "vars", "floppy", "cdrom", "kernel",
+	"module" };
 static u8 image[360 << 10];
 
 static void write_file(enum file file, const void *data, size_t len)
@@ -387,15 +395,17 @@ static void write_images(void)
 
 /* ---- the guest ----
  *
- * Writes sector n of drive n % 2 for n from 0 to 7, full of bytes n + 1, flushes it, reads it, reads a byte from COM1 and says a letter; then debug-exit. At
- * 600h + n and 700h + n are the statuses of the drive after the write and the flush; at 500h the sum of the bytes from COM1. */
+ * Writes sector n of drive n % 2 for n from 0 to 7, full of bytes n + 1, flushes it, reads it, reads a byte from COM1
+ * and says a letter; then debug-exit. At 600h + n and 700h + n are the statuses of the drive after the write and the
+ * flush; at 500h the sum of the bytes from COM1. */
 enum { SECTORS = 8, WRITTEN = 0x600, FLUSHED = 0x700, ERROR_BITS = 0x21 /* ERR, DF */ };
 static const u8 guest[512] = {
 	0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0, 0xbc, 0x00, 0x7c, 0xfc, /* segments 0, stack at 7C00 */
 	0x31, 0xdb,                                                             /* n = BX = 0 */
 	0xbf, 0x00, 0x80, 0x88, 0xd8, 0x40, 0x88, 0xc4, 0xb9, 0x00, 0x01, 0xf3, 0xab, /* next: 8000h: 512 bytes n + 1 */
 	0xba, 0xf6, 0x01, 0x88, 0xd8, 0x24, 0x01, 0xc0, 0xe0, 0x04, 0x0c, 0xe0, 0xee, /* drive n % 2 */
-	0xba, 0xf2, 0x01, 0xb0, 0x01, 0xee, 0x42, 0x88, 0xd8, 0xee, 0x42, 0x31, 0xc0, 0xee, 0x42, 0xee, /* one sector, n */
+	/* one sector, n */
+	0xba, 0xf2, 0x01, 0xb0, 0x01, 0xee, 0x42, 0x88, 0xd8, 0xee, 0x42, 0x31, 0xc0, 0xee, 0x42, 0xee,
 	0xb0, 0x30, 0xe8, 0x4b, 0x00, 0xa8, 0x08, 0x74, 0x0e,                         /* write; if DRQ, */
 	0xba, 0xf0, 0x01, 0xbe, 0x00, 0x80, 0xb9, 0x00, 0x01, 0xf3, 0x6f, 0xe8, 0x3d, 0x00, /* the data */
 	0x88, 0x87, 0x00, 0x06, 0xb0, 0xe7, 0xe8, 0x30, 0x00, 0x88, 0x87, 0x00, 0x07, /* flush */
@@ -404,7 +414,8 @@ static const u8 guest[512] = {
 	0xba, 0xf8, 0x03, 0xec, 0x00, 0x06, 0x00, 0x05,                               /* COM1 */
 	0x88, 0xd8, 0x04, 0x61, 0xee,
 	0x43, 0x80, 0xfb, SECTORS, 0x72, 0x8b, 0xe6, 0xf4, 0xf4, 0xeb, 0xfd,          /* until n is 8; out F4h; hlt */
-	0xba, 0xf7, 0x01, 0xee, 0xba, 0xf7, 0x01, 0xec, 0xa8, 0x80, 0x75, 0xf8, 0xc3, /* command AL; wait until not BSY */
+	/* command AL; wait until not BSY */
+	0xba, 0xf7, 0x01, 0xee, 0xba, 0xf7, 0x01, 0xec, 0xa8, 0x80, 0x75, 0xf8, 0xc3,
 	[510] = 0x55, 0xaa,
 };
 enum { LOOP = 0x7c0e, COMMAND = 0x7c88 };
@@ -417,7 +428,8 @@ static void ask_guest(vcpu *v)
 	u8 written[SECTORS], flushed[SECTORS];
 
 	memset(told_kept, 0, sizeof told_kept);
-	if (!v || vcpu_read_physical(v, WRITTEN, written, SECTORS) != SECTORS || vcpu_read_physical(v, FLUSHED, flushed, SECTORS) != SECTORS)
+	if (!v || vcpu_read_physical(v, WRITTEN, written, SECTORS) != SECTORS ||
+	    vcpu_read_physical(v, FLUSHED, flushed, SECTORS) != SECTORS)
 		return;
 	for (unsigned i = 0; i < SECTORS; i++)
 		told_kept[i] = written[i] && flushed[i] && !((written[i] | flushed[i]) & ERROR_BITS);
@@ -438,7 +450,8 @@ static void check_images(void)
 			continue;
 		if (!disk)
 			finding("an image cannot be opened any more: %s", error);
-		if (disk_read(disk, 512 * i, sector, sizeof sector) != DISK_OK || *sector != i + 1 || memcmp(sector, sector + 1, 511))
+		if (disk_read(disk, 512 * i, sector, sizeof sector) != DISK_OK || *sector != i + 1 ||
+		    memcmp(sector, sector + 1, 511))
 			finding("sector %u was flushed, and is lost", i);
 		disk_free(disk);
 	}
@@ -446,11 +459,13 @@ static void check_images(void)
 
 static char raw_spec[160], overlay_spec[160], snapshot_spec[160];
 static struct vcpu_drive disks[2] = { { raw_spec, VCPU_BUS_IDE, false }, { overlay_spec, VCPU_BUS_IDE, false } };
-static struct vcpu_drive snapshots[2] = { { snapshot_spec, VCPU_BUS_IDE, false }, { snapshot_spec, VCPU_BUS_IDE, false } };
+static struct vcpu_drive snapshots[2] = { { snapshot_spec, VCPU_BUS_IDE, false },
+	{ snapshot_spec, VCPU_BUS_IDE, false } };
 
 static struct vcpu_config config_with(struct vcpu_drive *drives)
 {
-	return (struct vcpu_config){ .memory = 1 << 20, .kernel_data = guest, .kernel_size = sizeof guest, .drives = drives, .drives_count = 2,
+	return (struct vcpu_config){ .memory = 1 << 20, .kernel_data = guest, .kernel_size = sizeof guest,
+		.drives = drives, .drives_count = 2,
 		.bios = NULL, .display = "none", .seed = 1, .output = output };
 }
 
@@ -462,8 +477,10 @@ static bool run(vcpu *v, u64 slice)
 
 		if (stop.reason == VCPU_STOP_DEBUG_EXIT)
 			return true;
-		told |= stop.reason == VCPU_STOP_DISK_ERROR || (failed_once && stop.reason == VCPU_STOP_DISK_FULL); /* the guest waits, and time passes */
-		if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_IDLE && !refused("vcpu_run", vcpu_error(v)) && !told)
+		/* the guest waits, and time passes */
+		told |= stop.reason == VCPU_STOP_DISK_ERROR || (failed_once && stop.reason == VCPU_STOP_DISK_FULL);
+		if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_IDLE &&
+		    !refused("vcpu_run", vcpu_error(v)) && !told)
 			return false;
 		if (for_good && stop.reason == VCPU_STOP_DISK_FULL)
 			return false;
@@ -476,10 +493,15 @@ static bool run(vcpu *v, u64 slice)
 static void make_machines(void)
 {
 	static char cdrom[160], vars[160], modules[300];
-	struct vcpu_drive drives[] = { { raw_spec, VCPU_BUS_IDE, false }, { cdrom, VCPU_BUS_IDE, true }, { paths[CDROM], VCPU_BUS_SHELF, false },
-		{ overlay_spec, VCPU_BUS_VIRTIO, false }, { snapshot_spec, VCPU_BUS_AHCI, false }, { paths[FLOPPY], VCPU_BUS_FLOPPY, false } };
-	struct vcpu_config config = { .memory = 1 << 20, .cpu = "haswell,-avx2", .processors = 2, .bios = paths[BIOS], .vars = vars, .display = "vga",
-		.drives = drives, .drives_count = ARRAY_LEN(drives), .boot = "cd", .nic = "e1000", .console = true, .rng = true, .share = "tag",
+	struct vcpu_drive drives[] = {
+		{ raw_spec, VCPU_BUS_IDE, false },       { cdrom, VCPU_BUS_IDE, true },
+		{ paths[CDROM], VCPU_BUS_SHELF, false }, { overlay_spec, VCPU_BUS_VIRTIO, false },
+		{ snapshot_spec, VCPU_BUS_AHCI, false }, { paths[FLOPPY], VCPU_BUS_FLOPPY, false }
+	};
+	struct vcpu_config config = { .memory = 1 << 20, .cpu = "haswell,-avx2", .processors = 2, .bios = paths[BIOS],
+		.vars = vars, .display = "vga",
+		.drives = drives, .drives_count = ARRAY_LEN(drives), .boot = "cd", .nic = "e1000", .console = true,
+		.rng = true, .share = "tag",
 		.sound = true, .test_ports = true, .output = output };
 	vcpu *v = NULL, *other = NULL;
 	char *error = NULL;
@@ -505,7 +527,8 @@ static void make_machines(void)
 	note("the loaded state", vcpu_state_hash(v));
 
 	snprintf(modules, sizeof modules, "%s one,%s two", paths[MODULE], paths[MODULE]);
-	config = (struct vcpu_config){ .memory = 4 << 20, .kernel = paths[KERNEL], .initrd = modules, .append = "words", .nic = "virtio", .display = "vga",
+	config = (struct vcpu_config){ .memory = 4 << 20, .kernel = paths[KERNEL], .initrd = modules, .append = "words",
+		.nic = "virtio", .display = "vga",
 		.vars_data = NULL, .output = output };
 	TRY(other = vcpu_new(&config, &error), of(&error));
 	vcpu_run(other, 1000);
@@ -537,7 +560,9 @@ static void record_and_replay(void)
 {
 	struct vcpu_config config = config_with(disks);
 	struct vcpu_recording to = { .write = append, .embed = true, .interval = 20000 };
-	struct vcpu_replay_files files = { .kernel = paths[KERNEL], .moved = &(struct vcpu_moved){ "/nowhere", "/elsewhere" }, .moved_count = 1 };
+	struct vcpu_replay_files files = { .kernel = paths[KERNEL],
+					   .moved = &(struct vcpu_moved){ "/nowhere", "/elsewhere" },
+					   .moved_count = 1 };
 	vcpu *v = NULL, *other = NULL;
 	vcpu_replay *r = NULL;
 	void *data = NULL;
@@ -563,7 +588,8 @@ static void record_and_replay(void)
 	if (vcpu_flush(v) && !refused("vcpu_flush", vcpu_error(v)) && !told)
 		goto out;
 	TRY(vcpu_save(v, &data, &len, &error), of(&error));
-	TRY(other = vcpu_new(&(struct vcpu_config){ .memory = config.memory, .kernel_data = guest, .kernel_size = sizeof guest, .drives = snapshots,
+	TRY(other = vcpu_new(&(struct vcpu_config){ .memory = config.memory, .kernel_data = guest,
+		.kernel_size = sizeof guest, .drives = snapshots,
 		.drives_count = 2, .display = "none", .seed = 1 }, &error), of(&error));
 	ask_guest(v);
 	vcpu_free(v);
@@ -637,7 +663,8 @@ static void note_stop(const char *call, const struct vcpu_debug_stop *s)
 			if (!refused(#call, vcpu_error(debugged))) \
 				goto out; \
 			if (vcpu_debug_seek(d, from).what != VCPU_DEBUG_THERE) \
-				finding("after a failure of " #call " there is no way back: %s", vcpu_error(debugged)); \
+				finding("after a failure of " #call " there is no way back: %s", \
+					vcpu_error(debugged)); \
 			again = true; \
 			events = before; \
 		} \
@@ -672,8 +699,10 @@ static void debug(void)
 	TRY(!vcpu_set(v, VCPU_RSI, 0x1234), vcpu_error(v));
 	TRY(vcpu_write_physical(v, 0x510, "by hand", 8) == 8, vcpu_error(v));
 	GO(vcpu_debug_run(d, 100000));
-	TRY((id = vcpu_debug_catch(d, &(struct vcpu_debug_catch){ VCPU_EVENT_OUTPUT, VCPU_COM1, VCPU_COM1, true, true, "ef" })) > 0, vcpu_error(v));
-	TRY(vcpu_debug_catch(d, &(struct vcpu_debug_catch){ VCPU_EVENT_CLOCK, 0, ~(u64)0, true, true, "ide" }) > 0, vcpu_error(v));
+	TRY((id = vcpu_debug_catch(d, &(struct vcpu_debug_catch){ VCPU_EVENT_OUTPUT, VCPU_COM1, VCPU_COM1, true, true,
+		"ef" })) > 0, vcpu_error(v));
+	TRY(vcpu_debug_catch(d, &(struct vcpu_debug_catch){ VCPU_EVENT_CLOCK, 0, ~(u64)0, true, true, "ide" }) > 0,
+		vcpu_error(v));
 	for (unsigned i = 0; i < 12; i++)
 		GO(vcpu_debug_run(d, 100000));
 	TRY(!vcpu_debug_delete(d, watch), vcpu_error(v));
@@ -703,15 +732,18 @@ out:
 /* ---- a bare processor, and a recording that is debugged ---- */
 
 static u64 device_read(void *user, u64 offset, unsigned size) { (void)size; return *(u8 *)user + offset; }
-static void device_write(void *user, u64 offset, unsigned size, u64 value) { (void)size, (void)offset; *(u8 *)user = (u8)value; }
+static void device_write(void *user, u64 offset, unsigned size, u64 value) { (void)size, (void)offset;
+	*(u8 *)user = (u8)value; }
 static void device_save(void *user, void *state) { memcpy(state, user, 1); }
 static bool device_restore(void *user, const void *state) { memcpy(user, state, 1); return true; }
 
 static void map_by_hand(void)
 {
-	static const u8 code[] = { 0xe4, 0x80, 0xe6, 0x81, 0xa0, 0x00, 0x20, 0xfe, 0xc0, 0xa2, 0x00, 0x20, 0xeb, 0xf2 }; /* in 80h; out 81h; inc [2000h]; again */
+	/* in 80h; out 81h; inc [2000h]; again */
+	static const u8 code[] = { 0xe4, 0x80, 0xe6, 0x81, 0xa0, 0x00, 0x20, 0xfe, 0xc0, 0xa2, 0x00, 0x20, 0xeb, 0xf2 };
 	u8 register_ = 1;
-	struct vcpu_device device = { .read = device_read, .write = device_write, .user = &register_, .state_size = 1, .save = device_save,
+	struct vcpu_device device = { .read = device_read, .write = device_write, .user = &register_, .state_size = 1,
+		.save = device_save,
 		.restore = device_restore };
 	vcpu_snapshot *shot = NULL;
 	vcpu *v = NULL, *other = NULL;
@@ -798,7 +830,8 @@ out:
 enum { SAMPLE = 31 };
 
 static const struct { const char *name; void (*run)(void); } scenarios[] = {
-	{ "machines", make_machines }, { "a run", record_and_replay }, { "a debugger", debug }, { "a bare processor", map_by_hand }, { "a debugged recording", debug_recording },
+	{ "machines", make_machines }, { "a run", record_and_replay }, { "a debugger", debug },
+		{ "a bare processor", map_by_hand }, { "a debugged recording", debug_recording },
 };
 
 static void play(unsigned which)
@@ -845,7 +878,8 @@ static bool passes(unsigned which)
 	if (waitpid(child, &status, 0) != child)
 		return false;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
-		fprintf(stderr, "%s, %s %llu%s: the process ends with status %x\n", scenarios[which].name, kind->name, at, for_good ? " and all that follow" : "",
+		fprintf(stderr, "%s, %s %llu%s: the process ends with status %x\n", scenarios[which].name, kind->name,
+			at, for_good ? " and all that follow" : "",
 			(unsigned)status);
 	return !status;
 }
@@ -863,7 +897,8 @@ static unsigned long long total(unsigned which)
 
 int main(int argc, char **argv)
 {
-	unsigned long long every = argc > 1 ? strtoull(argv[1], NULL, 0) : SAMPLE, only = argc > 3 ? strtoull(argv[3], NULL, 0) : 0, cases = 0, findings = 0;
+	unsigned long long every = argc > 1 ? strtoull(argv[1], NULL, 0) : SAMPLE,
+			   only = argc > 3 ? strtoull(argv[3], NULL, 0) : 0, cases = 0, findings = 0;
 	unsigned passed = 0, failed = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -906,7 +941,8 @@ int main(int argc, char **argv)
 					findings += !passes(which);
 					cases++;
 				}
-			printf("%s, %s: %llu operations, %llu findings\n", scenarios[which].name, k->name, n, findings - before);
+			printf("%s, %s: %llu operations, %llu findings\n", scenarios[which].name, k->name, n,
+			       findings - before);
 			*(findings == before ? &passed : &failed) += 1;
 		}
 	}

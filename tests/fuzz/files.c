@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What comes from files, damaged: saved states, recordings, kernels, overlays. Each is either refused, with one line that says why, or taken; then it
- * runs. The host must not crash, hang or ask for memory that no such file can need.
+/* What comes from files, damaged: saved states, recordings, kernels, overlays. Each is either refused, with one line
+ * that says why, or taken; then it runs. The host must not crash, hang or ask for memory that no such file can need.
  *
  *     files [CASES [SEED [KIND]]]
  *
- * Everything follows from SEED: what fails, fails again. Run it in a build with --enable-sanitizers. A case that takes a processor a minute is a hang. */
+ * Everything follows from SEED: what fails, fails again. Run it in a build with --enable-sanitizers. A case that takes
+ * a processor a minute is a hang. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,8 @@ static u64 seed, number, taken, refused;
 static const char *kind;
 static char directory[] = "/tmp/vcpu-fuzz-XXXXXX";
 
-/* An allocation of more than this is a bomb that went off. The memory of a machine is not among them: the host gives it as it is touched. */
+/* An allocation of more than this is a bomb that went off. The memory of a machine is not among them: the host gives it
+ * as it is touched. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "max_allocation_size_mb=2200:detect_leaks=1"; }
 
@@ -65,7 +67,8 @@ static void check_refusal(char *error)
 
 static u64 extreme(size_t len)
 {
-	const u64 values[] = { 0, 1, ~(u64)0, (u64)1 << 60, (u64)1 << 63, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffff0, len, len - 1, len + 1, 0x7f, 0xff };
+	const u64 values[] = { 0,          1,          ~(u64)0, (u64)1 << 60, (u64)1 << 63, 0x7fffffff, 0x80000000,
+			       0xffffffff, 0xfffffff0, len,     len - 1,      len + 1,      0x7f,       0xff };
 
 	return below(4) ? values[below(ARRAY_LEN(values))] : next_random() >> below(64);
 }
@@ -209,10 +212,13 @@ static bool write_firmware(void)
 static void state_begin(void)
 {
 	static char disk[128], floppy[128];
-	struct vcpu_drive drives[] = { { disk, VCPU_BUS_IDE, false }, { disk, VCPU_BUS_VIRTIO, false }, { disk, VCPU_BUS_AHCI, false },
-		{ floppy, VCPU_BUS_FLOPPY, false } };
+	struct vcpu_drive drives[] = { { disk, VCPU_BUS_IDE, false },
+				       { disk, VCPU_BUS_VIRTIO, false },
+				       { disk, VCPU_BUS_AHCI, false },
+				       { floppy, VCPU_BUS_FLOPPY, false } };
 	struct vcpu_config config = {
-		.memory = 1 << 20, .bios = path_of("bios"), .display = "vga", .nic = "e1000", .console = true, .rng = true, .share = "fuzz",
+		.memory = 1 << 20, .bios = path_of("bios"), .display = "vga", .nic = "e1000", .console = true,
+			.rng = true, .share = "fuzz",
 		.sound = true, .processors = 2, .drives = drives, .drives_count = ARRAY_LEN(drives),
 	};
 	struct bytes disk_bytes = { allocate(1 << 16), 1 << 16 }, floppy_bytes = { allocate(360 << 10), 360 << 10 };
@@ -241,7 +247,8 @@ static void state_begin(void)
 static void state_case(void)
 {
 	bool deep = !below(8), packed = below(2);
-	struct bytes b = deep ? damaged_parts() : damaged(good_state.data, good_state.len < LARGEST ? good_state.len : LARGEST);
+	struct bytes b =
+		deep ? damaged_parts() : damaged(good_state.data, good_state.len < LARGEST ? good_state.len : LARGEST);
 	char *error = NULL;
 
 	if (!deep && packed)
@@ -284,8 +291,11 @@ static bool append(void *user, const void *data, size_t len)
 
 static void recording_begin(void)
 {
-	static const u8 code[512] = { 0xba, 0xf8, 0x03, 0xec, 0x00, 0x06, 0x00, 0x06, 0xee, 0xeb, 0xf5, [510] = 0x55, 0xaa }; /* mov dx, 3F8h; in al, dx; add [600h], al; out */
-	struct vcpu_config config = { .memory = 1 << 20, .kernel_data = code, .kernel_size = sizeof code, .console = true, .nic = "ne2000", .seed = 1 };
+	/* mov dx, 3F8h; in al, dx; add [600h], al; out */
+	static const u8 code[512] = { 0xba, 0xf8, 0x03, 0xec, 0x00,         0x06, 0x00,
+				      0x06, 0xee, 0xeb, 0xf5, [510] = 0x55, 0xaa };
+	struct vcpu_config config = { .memory = 1 << 20, .kernel_data = code, .kernel_size = sizeof code,
+		.console = true, .nic = "ne2000", .seed = 1 };
 	struct vcpu_recording recording = { .write = append, .user = &good_recording, .embed = true, .interval = 5000 };
 	char *error = NULL;
 	struct vcpu *v = vcpu_new(&config, &error);
@@ -307,15 +317,19 @@ static void recording_begin(void)
 static struct bytes damaged_config(const u8 *text, size_t len)
 {
 	static const char *const lines[] = {
-		"memory=%llu\n", "processors=%llu\n", "seed=%llu\n", "rtc=%llu\n", "ns_per_instruction_q16=%llu\n", "bare=%llu\n", "sound=%llu\n", "drive=ide,disk,%llu\n",
-		"drive=floppy,disk,\n", "drive=ide,cdrom,\n", "cpu=%llu\n", "cpu=486,+sse2\n", "bios=%llu\n", "display=vga\n", "nic=e1000\n", "mac=%llx:0:0:0:0:0\n",
-		"share=\n", "kernel=\n", "initrd=/dev/null\n", "append=\\", "=\n", "drive=ahci,disk,/dev/zero\n", "boot=%llu\n",
+		"memory=%llu\n", "processors=%llu\n", "seed=%llu\n", "rtc=%llu\n", "ns_per_instruction_q16=%llu\n",
+			"bare=%llu\n", "sound=%llu\n", "drive=ide,disk,%llu\n",
+		"drive=floppy,disk,\n", "drive=ide,cdrom,\n", "cpu=%llu\n", "cpu=486,+sse2\n", "bios=%llu\n",
+		"display=vga\n", "nic=e1000\n", "mac=%llx:0:0:0:0:0\n",
+		"share=\n", "kernel=\n", "initrd=/dev/null\n", "append=\\", "=\n", "drive=ahci,disk,/dev/zero\n",
+		"boot=%llu\n",
 	};
 	struct bytes b = { allocate(LARGEST), len };
 
 	memcpy(b.data, text, len);
 	for (u64 n = 1 + below(3); n-- > 0;)
-		b.len += (size_t)snprintf((char *)b.data + b.len, 128, lines[below(ARRAY_LEN(lines))], (unsigned long long)extreme(len));
+		b.len += (size_t)snprintf((char *)b.data + b.len, 128, lines[below(ARRAY_LEN(lines))],
+					  (unsigned long long)extreme(len));
 	if (below(4))
 		return b;
 	damage_once(&b);
@@ -377,7 +391,8 @@ static void recording_case(void)
 	if (v) {
 		taken++;
 		vcpu_replay_verify(r, below(2));
-		for (unsigned i = 0; i < 5 && !vcpu_replay_done(r) && vcpu_replay_run(r, v, 5000).reason == VCPU_STOP_LIMIT; i++)
+		for (unsigned i = 0;
+		     i < 5 && !vcpu_replay_done(r) && vcpu_replay_run(r, v, 5000).reason == VCPU_STOP_LIMIT; i++)
 			;
 		if (vcpu_replay_cut(r) && !*vcpu_replay_cut(r))
 			fail("cut off without a reason");
@@ -482,10 +497,13 @@ static void kernel_begin(void)
 static void kernel_case(void)
 {
 	unsigned which = (unsigned)below(ARRAY_LEN(kernels));
-	struct bytes b = exact(number < ARRAY_LEN(kernels) ? (struct bytes){ memcpy(allocate(KERNEL), kernels[which = (unsigned)number], KERNEL), KERNEL } :
-		damaged(kernels[which], KERNEL));
+	struct bytes b = exact(
+		number < ARRAY_LEN(kernels)
+			? (struct bytes){ memcpy(allocate(KERNEL), kernels[which = (unsigned)number], KERNEL), KERNEL }
+			: damaged(kernels[which], KERNEL));
 	struct vcpu_config config = {
-		.memory = 2 << 20, .kernel_data = b.data, .kernel_size = b.len, .append = below(2) ? "console=ttyS0" : NULL,
+		.memory = 2 << 20, .kernel_data = b.data, .kernel_size = b.len, .append = below(2) ? "console=ttyS0"
+			: NULL,
 		.initrd_data = which != 4 && below(2) ? kernels : NULL,
 	};
 	char *error = NULL;
@@ -539,7 +557,8 @@ static void disk_begin(void)
 
 static void disk_case(void)
 {
-	static const char *const more[] = { "", ",offset=%llu", ",size=%llu", ",offset=512,size=%llu", ",readonly", ",snapshot", ",offset=%lluG", ",size=%lluK",
+	static const char *const more[] = { "", ",offset=%llu", ",size=%llu", ",offset=512,size=%llu", ",readonly",
+		",snapshot", ",offset=%lluG", ",size=%lluK",
 		",nonsense", ",", ",overlay=", ",offset=", ",offset=-1" };
 	struct bytes b = damaged(good_overlay.data, good_overlay.len);
 	char spec[512], *error = NULL;
@@ -555,7 +574,8 @@ static void disk_case(void)
 	write_file("overlay", b);
 	free(b.data);
 	if (below(2))
-		n += (size_t)snprintf(spec + n, sizeof spec - n, more[below(ARRAY_LEN(more))], (unsigned long long)extreme(1 << 16));
+		n += (size_t)snprintf(spec + n, sizeof spec - n, more[below(ARRAY_LEN(more))],
+				      (unsigned long long)extreme(1 << 16));
 	snprintf(spec + n, sizeof spec - n, ",overlay=%s", path_of("overlay"));
 	disk = disk_open(spec, &error);
 	if (!disk) {
@@ -617,7 +637,8 @@ int main(int argc, char **argv)
 		}
 		kinds[i].end();
 		setitimer(ITIMER_PROF, &never, NULL);
-		printf("%s: %llu cases, %llu taken, %llu refused\n", kind, (unsigned long long)n, (unsigned long long)taken, (unsigned long long)refused);
+		printf("%s: %llu cases, %llu taken, %llu refused\n", kind, (unsigned long long)n,
+		       (unsigned long long)taken, (unsigned long long)refused);
 		done++;
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(files); i++)

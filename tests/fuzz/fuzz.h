@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by the targets of the fuzzers. A target is fuzz_NAME.c: LLVMFuzzerTestOneInput gives the bytes of an input to the library, as an attacker
- * would. `make fuzz' links it with libFuzzer, which looks for bytes that reach more of the code; `make check' links it with replay_corpus.c, which gives
- * it the files of corpus/NAME. An input that fails ends the process. The same bytes always do the same. */
+/* Shared by the targets of the fuzzers. A target is fuzz_NAME.c: LLVMFuzzerTestOneInput gives the bytes of an input to
+ * the library, as an attacker would. `make fuzz' links it with libFuzzer, which looks for bytes that reach more of the
+ * code; `make check' links it with replay_corpus.c, which gives it the files of corpus/NAME. An input that fails ends
+ * the process. The same bytes always do the same. */
 #ifndef FUZZ_H
 #define FUZZ_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A guest's messages to the server of a shared folder. Nothing outside of the folder may change, nothing in it without "rw", and each message that has a
- * head gets one answer that is well formed.
+/* A guest's messages to the server of a shared folder. Nothing outside of the folder may change, nothing in it without
+ * "rw", and each message that has a head gets one answer that is well formed.
  *
  *   0 bit 0 "rw", 1 the session has been begun: fid 1 is the folder   1 messages: type (8 bits), length of the body (8), body; type 0: the body goes as it is */
 #include "tests/fuzz/fuzz.h"
@@ -99,7 +99,8 @@ static int add_file(const char *path, const struct stat *st, int type, struct FT
 	(void)ftw;
 	for (const char *p = path; *p; p++)
 		one = one * 131 + (u8)*p;
-	checksum += one * ((u64)type + 1) + (type == FTW_D ? 0 : (u64)st->st_size * 7 + (u64)st->st_mtim.tv_nsec) + st->st_mode * 13;
+	checksum += one * ((u64)type + 1) + (type == FTW_D ? 0 : (u64)st->st_size * 7 + (u64)st->st_mtim.tv_nsec) +
+		    st->st_mode * 13;
 	return 0;
 }
 

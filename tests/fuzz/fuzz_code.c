@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes as code, in any mode, on any processor, in a PC. A run of the interpreter must be the same run when it is cut into slices, of blocks that are
- * stitched at once, and when it is saved and loaded on its way. A longer one must be the same when the rounds of waiting loops
- * are executed.
+/* Bytes as code, in any mode, on any processor, in a PC. A run of the interpreter must be the same run when it is cut
+ * into slices, of blocks that are stitched at once, and when it is saved and loaded on its way. A longer one must be
+ * the same when the rounds of waiting loops are executed.
  *
  *   0 mode   1 processor   2 flags: bit 0 ring 3, 1 paging (32-bit modes), 2 handlers, 3 an alignment check, 4-7 the registers' seed
  *   3 instructions of a slice   4 pages that are not present, read-only, the supervisor's or not to be executed   5 code
@@ -21,7 +21,8 @@
 
 /* Instructions that pay for a look whether it waits; the second look finds the TLB full. */
 enum { LONG_BUDGET = 15000, LONG_RUNS = 4 };
-enum { BUDGET = 400, CODE_MAX = 512, GDT = 0x1000, IDT = 0x2000, TSS_AT = 0x3000, HANDLER = 0x7000, HANDLER_ERROR = 0x7080, CODE = 0x8000, TABLES = 0x10000,
+enum { BUDGET = 400, CODE_MAX = 512, GDT = 0x1000, IDT = 0x2000, TSS_AT = 0x3000, HANDLER = 0x7000,
+	HANDLER_ERROR = 0x7080, CODE = 0x8000, TABLES = 0x10000,
        TABLES_32 = 0x14000, DATA = 0x20000, STACK = 0x38000, STACK0 = 0x3c000 };
 enum mode { REAL, P16, P32, C16, C32, LONG, V86, MODE_KINDS };
 
@@ -38,7 +39,9 @@ static void poke(vcpu *v, u64 at, u64 value, unsigned size) { space_poke(&v->mem
 static void make_machine(unsigned n)
 {
 	static const u8 boot[512] = { 0xf4, [510] = 0x55, 0xaa };
-	struct vcpu_config config = { .memory = MiB, .cpu = vcpu_models()[n], .kernel_data = boot, .kernel_size = sizeof boot };
+	struct vcpu_config config = {
+		.memory = MiB, .cpu = vcpu_models()[n], .kernel_data = boot, .kernel_size = sizeof boot
+	};
 	char *error = NULL;
 
 	machines[n] = vcpu_new(&config, &error);
@@ -56,11 +59,13 @@ static void fill_tables(vcpu *v, enum mode mode, u64 pages)
 	u16 code = wide ? CODE64 : CODE32;
 
 	for (unsigned ring = 0; ring < 2; ring++) {
-		static const struct { u32 limit; u8 access, flags; } kinds[] = { { 0xffff, 0x9b, 0 }, { 0xfffff, 0x9b, 0xc }, { 0xfffff, 0x9b, 0xa }, { 0xffff, 0x93, 0 },
+		static const struct { u32 limit; u8 access, flags; } kinds[] = { { 0xffff, 0x9b, 0 },
+			{ 0xfffff, 0x9b, 0xc }, { 0xfffff, 0x9b, 0xa }, { 0xffff, 0x93, 0 },
 			{ 0xfffff, 0x93, 0xc } };
 
 		for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
-			poke(v, GDT + 8 + RING3 * ring + 8 * i, descriptor(kinds[i].limit, kinds[i].access | (ring ? 0x60u : 0), kinds[i].flags), 8);
+			poke(v, GDT + 8 + RING3 * ring + 8 * i,
+			     descriptor(kinds[i].limit, kinds[i].access | (ring ? 0x60u : 0), kinds[i].flags), 8);
 	}
 	poke(v, GDT + TASK, descriptor(0x1ff, 0x8b, 0) | (u64)TSS_AT << 16, 8);
 	poke(v, GDT + CALL, HANDLER | (u64)code << 16 | (u64)0xec << 40, 8);
@@ -79,7 +84,8 @@ static void fill_tables(vcpu *v, enum mode mode, u64 pages)
 		space_poke(&v->mem, HANDLER, "\x55\x89\xe5\xff\x46\x02\x5d\xcf", 8);
 	else /* add rsp, 8; inc qword [rsp]; iret; without 48h: of 4 bytes */
 		for (unsigned error = 0; error < 2; error++) {
-			const char *from = error ? "\x48\x83\xc4\x08\x48\xff\x04\x24\x48\xcf" : "\x48\xff\x04\x24\x48\xcf";
+			const char *from =
+				error ? "\x48\x83\xc4\x08\x48\xff\x04\x24\x48\xcf" : "\x48\xff\x04\x24\x48\xcf";
 			u64 to = error ? HANDLER_ERROR : HANDLER;
 
 			for (; *from; from++)
@@ -145,7 +151,8 @@ static void enter(vcpu *v, enum mode mode, unsigned flags)
 
 static void set_registers(vcpu *v, enum mode mode, unsigned flags)
 {
-	static const u64 values[] = { 0, 1, DATA, DATA + 0xff8, 0x7f, ~(u64)0, 0x8000, CODE + 0x40, 0x80000000, 0x3f8, (u64)1 << 63, 0x12345678 };
+	static const u64 values[] = { 0,      1,           DATA,       DATA + 0xff8, 0x7f,         ~(u64)0,
+				      0x8000, CODE + 0x40, 0x80000000, 0x3f8,        (u64)1 << 63, 0x12345678 };
 	u64 seed = flags >> 4;
 
 	for (unsigned i = VCPU_RAX; i <= VCPU_R15; i++)
@@ -253,11 +260,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (again.reason == VCPU_STOP_LIMIT && why.reason != VCPU_STOP_LIMIT && why.reason != VCPU_STOP_IDLE)
 		again = vcpu_run(v, 1); /* a shutdown takes no time */
 	if (again.reason != why.reason && why.reason != VCPU_STOP_IDLE)
-		fuzz_fail("in slices of %u it stops with %s, not with %s", slice, vcpu_stop_name(again.reason), vcpu_stop_name(why.reason));
+		fuzz_fail("in slices of %u it stops with %s, not with %s", slice, vcpu_stop_name(again.reason),
+			  vcpu_stop_name(why.reason));
 	at = vcpu_where(v);
 	if (!place_equal(&at, &end))
-		fuzz_fail("in slices of %u it comes to %llu+%u, %llu ns, not to %llu+%u, %llu ns", slice, (unsigned long long)at.instructions, at.steps,
-			(unsigned long long)at.ns, (unsigned long long)end.instructions, end.steps, (unsigned long long)end.ns);
+		fuzz_fail("in slices of %u it comes to %llu+%u, %llu ns, not to %llu+%u, %llu ns", slice,
+			  (unsigned long long)at.instructions, at.steps, (unsigned long long)at.ns,
+			  (unsigned long long)end.instructions, end.steps, (unsigned long long)end.ns);
 	hashes_check(&free_run, v, "in slices");
 	vcpu_snapshot_free(v, start);
 	return 0;

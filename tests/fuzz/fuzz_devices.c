@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A guest that writes to devices (device_steps.h): first byte the machine, then what decides the steps. What a device reads of memory by DMA is
- * filled in as it is read, from the bytes that come next: so rings, descriptors and commands can be anything without the input having to place them. */
+/* A guest that writes to devices (device_steps.h): first byte the machine, then what decides the steps. What a device
+ * reads of memory by DMA is filled in as it is read, from the bytes that come next: so rings, descriptors and commands
+ * can be anything without the input having to place them. */
 #include "tests/fuzz/fuzz.h"
 #include "lib/machine.h"
 #include "lib/vcpu_snapshot.h"

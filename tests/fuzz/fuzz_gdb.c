@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Packets of gdb, or of another client of its port. First byte: the architecture that gdb is told. Then lines. A line is a packet, which gets its $ and a
- * right checksum here. A line that begins with ! is sent as it is, without its end. The stub must answer or hang up. */
+/* Packets of gdb, or of another client of its port. First byte: the architecture that gdb is told. Then lines. A line
+ * is a packet, which gets its $ and a right checksum here. A line that begins with ! is sent as it is, without its end.
+ * The stub must answer or hang up. */
 #include "tests/fuzz/fuzz.h"
 #include "frontends/common/gdb.h"
 #include "vcpu_snapshot.h"
@@ -13,8 +14,10 @@ static struct fuzz_file session;
 
 static void begin(void)
 {
-	/* mov cx, 1000; 1: inc byte [600h]; mov ds, ax; pusha; popa; loop 1b; cli; hlt: a continue without a breakpoint ends, too */
-	static const unsigned char code[512] = { 0xb9, 0xe8, 0x03, 0xfe, 0x06, 0x00, 0x06, 0x8e, 0xd8, 0x60, 0x61, 0xe2, 0xf6, 0xfa, 0xf4, [510] = 0x55, 0xaa };
+	/* mov cx, 1000; 1: inc byte [600h]; mov ds, ax; pusha; popa; loop 1b; cli; hlt: a continue without a breakpoint
+	 * ends, too */
+	static const unsigned char code[512] = { 0xb9, 0xe8, 0x03, 0xfe, 0x06, 0x00, 0x06,         0x8e, 0xd8,
+						 0x60, 0x61, 0xe2, 0xf6, 0xfa, 0xf4, [510] = 0x55, 0xaa };
 	struct vcpu_config config = { .memory = MiB, .kernel_data = code, .kernel_size = sizeof code, .processors = 2 };
 	int null = open("/dev/null", O_WRONLY);
 	char *error = NULL;

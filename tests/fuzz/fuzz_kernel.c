@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned how = (unsigned)take(&in, 1);
 	u8 *file = exact_copy(in.at, in.left);
 	struct vcpu_config config = {
-		.memory = how & 4 ? 16 * MiB : 2 * MiB, .kernel_data = file, .kernel_size = in.left, .append = how & 1 ? "console=ttyS0 \"a b\"" : NULL,
+		.memory = how & 4 ? 16 * MiB : 2 * MiB, .kernel_data = file, .kernel_size = in.left, .append = how & 1
+			? "console=ttyS0 \"a b\"" : NULL,
 		.initrd_data = how & 2 ? initrd : NULL, .initrd_size = how & 2 ? sizeof initrd : 0,
 	};
 	char *error = NULL;

@@ -25,7 +25,8 @@ static void begin(void)
 	fuzz_file_set(base, image, BASE);
 	snprintf(spec, sizeof spec, "%s,overlay=%s", base.path, overlay.path);
 	disk = disk_open(spec, &error);
-	if (!disk || disk_flush(disk) != DISK_OK || pread(overlay.fd, good_head, sizeof good_head, 0) != sizeof good_head)
+	if (!disk || disk_flush(disk) != DISK_OK ||
+	    pread(overlay.fd, good_head, sizeof good_head, 0) != sizeof good_head)
 		fuzz_fail("no good overlay: %s", error);
 	disk_free(disk);
 }
@@ -103,7 +104,8 @@ static void request(struct disk *disk, u64 size, struct input *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const more[] = { "", ",offset=%llu", ",size=%llu", ",offset=512,size=%llu", ",readonly", ",snapshot", ",offset=%lluG", ",size=%lluK",
+	static const char *const more[] = { "", ",offset=%llu", ",size=%llu", ",offset=512,size=%llu", ",readonly",
+		",snapshot", ",offset=%lluG", ",size=%lluK",
 		",nonsense", ",", ",overlay=", ",offset=", ",offset=-1", ",offset=%lluK,size=4K" };
 	struct input in = { data, size };
 	char spec[160], options[64];

@@ -12,7 +12,8 @@ enum { RUNS = 5, RUN = 2000 };
 static size_t put_chunk(struct input *in, u8 *out)
 {
 	u8 bytes[1 << 16];
-	u32 kind = (u32)take(in, 1), how = (u32)take(in, 1), len = (u32)take(in, 2), full = how & 2 ? (u32)take(in, 4) : 0;
+	u32 kind = (u32)take(in, 1), how = (u32)take(in, 1), len = (u32)take(in, 2),
+	    full = how & 2 ? (u32)take(in, 4) : 0;
 	uLongf packed;
 
 	len = (u32)take_bytes(in, bytes, len);
@@ -62,7 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		v = vcpu_replay_machine(r, NULL, NULL, &error);
 	if (v) {
 		vcpu_replay_verify(r, true);
-		for (unsigned i = 0; i < RUNS && !vcpu_replay_done(r) && vcpu_replay_run(r, v, RUN).reason == VCPU_STOP_LIMIT; i++)
+		for (unsigned i = 0;
+		     i < RUNS && !vcpu_replay_done(r) && vcpu_replay_run(r, v, RUN).reason == VCPU_STOP_LIMIT; i++)
 			;
 		if (vcpu_replay_cut(r) && !*vcpu_replay_cut(r))
 			fuzz_fail("cut off without a reason");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Saved states. A state that the machine takes must be saved again as it was, and run. A state that it refuses must not have changed it.
+/* Saved states. A state that the machine takes must be saved again as it was, and run. A state that it refuses must not
+ * have changed it.
  *
  *   0 kind: 0 the whole file follows, 1 the zlib stream, 2 the contents of the stream, 3 changes to the parts of a good one; plus 4 to leave length and checksum as they are
  *   1 the rest; changes: number of the part (16 bits), place in it (16), how many bytes (8), bytes */
@@ -37,11 +38,16 @@ static void find_parts(void)
 
 static void begin(void)
 {
-	static const u8 boot[512] = { 0xfe, 0x06, 0x00, 0x06, 0xe6, 0x40, 0xeb, 0xf8, [510] = 0x55, 0xaa }; /* inc byte [600h]; out 40h, al; jmp */
+	/* inc byte [600h]; out 40h, al; jmp */
+	static const u8 boot[512] = { 0xfe, 0x06, 0x00, 0x06, 0xe6, 0x40, 0xeb, 0xf8, [510] = 0x55, 0xaa };
 	static char disk[64];
-	struct vcpu_drive drives[] = { { disk, VCPU_BUS_IDE, false }, { disk, VCPU_BUS_VIRTIO, false }, { disk, VCPU_BUS_AHCI, false }, { NULL, VCPU_BUS_FLOPPY, false } };
+	struct vcpu_drive drives[] = { { disk, VCPU_BUS_IDE, false },
+				       { disk, VCPU_BUS_VIRTIO, false },
+				       { disk, VCPU_BUS_AHCI, false },
+				       { NULL, VCPU_BUS_FLOPPY, false } };
 	struct vcpu_config config = {
-		.memory = MiB, .display = "vga", .nic = "e1000", .console = true, .rng = true, .share = "fuzz", .sound = true, .processors = 2,
+		.memory = MiB, .display = "vga", .nic = "e1000", .console = true, .rng = true, .share = "fuzz",
+			.sound = true, .processors = 2,
 		.kernel_data = boot, .kernel_size = sizeof boot, .drives = drives, .drives_count = ARRAY_LEN(drives),
 	};
 	struct fuzz_file file = fuzz_file();
@@ -73,11 +79,13 @@ static void begin(void)
 static void change(struct input *in, u8 *stream)
 {
 	while (in->left) {
-		unsigned part = (unsigned)take(in, 2) % nparts, at = (unsigned)take(in, 2), n = (unsigned)take(in, 1) & 15;
+		unsigned part = (unsigned)take(in, 2) % nparts, at = (unsigned)take(in, 2),
+			 n = (unsigned)take(in, 1) & 15;
 
 		if (parts[part].len) {
 			at %= parts[part].len;
-			take_bytes(in, stream + parts[part].at + at, n < parts[part].len - at ? n : parts[part].len - at);
+			take_bytes(in, stream + parts[part].at + at,
+				   n < parts[part].len - at ? n : parts[part].len - at);
 		}
 	}
 }

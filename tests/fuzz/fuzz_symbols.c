@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Symbol files: ELF with DWARF, System.map. First byte: bit 0 with an offset; then the file. Its symbols are asked for as a user would, at the
- * place where the guest stands and by names that the corpus has. */
+/* Symbol files: ELF with DWARF, System.map. First byte: bit 0 with an offset; then the file. Its symbols are asked for
+ * as a user would, at the place where the guest stands and by names that the corpus has. */
 #include "tests/fuzz/fuzz.h"
 #include "frontends/debugger/debugger.h"
 #include "vcpu_snapshot.h"
@@ -10,14 +10,17 @@ static vcpu_debug *debug;
 static struct fuzz_file file;
 
 static const char *const commands[] = {
-	"backtrace 5", "list", "list main", "info locals", "print count", "print *pair", "print pair->next", "ptype pair", "ptype struct pair", "print counter", "print (enum color)1",
-	"print main", "disassemble main", "x/4a $rsp", "x/2i main", "break seed.c:3", "info symbol 0x7c05", "frame 1", "info locals", "print table", "print &table[1].name", "step", "next",
+	"backtrace 5", "list", "list main", "info locals", "print count", "print *pair", "print pair->next",
+		"ptype pair", "ptype struct pair", "print counter", "print (enum color)1",
+	"print main", "disassemble main", "x/4a $rsp", "x/2i main", "break seed.c:3", "info symbol 0x7c05", "frame 1",
+	"info locals", "print table", "print &table[1].name", "step", "next",
 };
 
 static void begin(void)
 {
 	/* mov sp, 7b00h; nop ...; call 1f; cli; hlt; 1: nop; ret */
-	static const unsigned char code[512] = { [0] = 0xbc, 0x00, 0x7b, 0x90, 0x90, 0x90, 0xe8, 0x02, 0x00, 0xfa, 0xf4, 0x90, 0xc3, [510] = 0x55, 0xaa };
+	static const unsigned char code[512] = { [0] = 0xbc, 0x00, 0x7b, 0x90, 0x90, 0x90,         0xe8, 0x02,
+						 0x00,       0xfa, 0xf4, 0x90, 0xc3, [510] = 0x55, 0xaa };
 	struct vcpu_config config = { .memory = MiB, .kernel_data = code, .kernel_size = sizeof code };
 	char *error = NULL;
 

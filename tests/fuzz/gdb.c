@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What comes from gdb, or from whoever else has connected: packets with strange numbers, packets that are none, noise. The stub must answer or hang
- * up, and never crash.
+/* What comes from gdb, or from whoever else has connected: packets with strange numbers, packets that are none, noise.
+ * The stub must answer or hang up, and never crash.
  *
  *     gdb [SESSIONS [SEED]]
  *
- * Everything follows from SEED: what fails, fails again. Run it in a build with --enable-sanitizers. A session that takes a processor a minute is a hang. */
+ * Everything follows from SEED: what fails, fails again. Run it in a build with --enable-sanitizers. A session that
+ * takes a processor a minute is a hang. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <inttypes.h>
@@ -48,12 +49,17 @@ static uint64_t number(void)
 	}
 }
 
-/* %x a number; %h some bytes in hexadecimal; %b bytes as they are; %w a word of those that follow the packets' names. */
+/* %x a number; %h some bytes in hexadecimal; %b bytes as they are; %w a word of those that follow the packets' names.
+ * */
 static const char *const forms[] = {
-	"?", "g", "G%h", "p%x", "P%x=%h", "m%x,%x", "m%x,4", "M%x,%x:%h", "X%x,%x:%b", "Z0,%x,1", "Z1,%x,1", "Z2,%x,%x", "Z3,%x,8", "Z4,%x,%x", "z0,%x,1", "z2,%x,%x",
-	"Z%x,%x", "c", "c%x", "s", "s", "bc", "bs", "bs", "vCont?", "vCont;c", "vCont;s:%x", "vCont;%b", "vMustReplyEmpty", "Hg%x", "Hg-1", "Hc%x", "T%x", "qSupported:%b",
-	"QStartNoAckMode", "qXfer:features:read:target.xml:%x,%x", "qXfer:%b", "qfThreadInfo", "qsThreadInfo", "qThreadExtraInfo,%x", "qC", "qAttached",
-	"qRcmd,%h", "qRcmd,7768656e", "qRcmd,68617368", "qRcmd,706879736963616c20%h", "qRcmd,6c6173742d777269746520%h", "D", "k", "vKill;1", "%b", "q%b", "",
+	"?", "g", "G%h", "p%x", "P%x=%h", "m%x,%x", "m%x,4", "M%x,%x:%h", "X%x,%x:%b", "Z0,%x,1", "Z1,%x,1", "Z2,%x,%x",
+		"Z3,%x,8", "Z4,%x,%x", "z0,%x,1", "z2,%x,%x",
+	"Z%x,%x", "c", "c%x", "s", "s", "bc", "bs", "bs", "vCont?", "vCont;c", "vCont;s:%x", "vCont;%b",
+	"vMustReplyEmpty", "Hg%x", "Hg-1", "Hc%x", "T%x", "qSupported:%b",
+	"QStartNoAckMode", "qXfer:features:read:target.xml:%x,%x", "qXfer:%b", "qfThreadInfo", "qsThreadInfo",
+	"qThreadExtraInfo,%x", "qC", "qAttached",
+	"qRcmd,%h", "qRcmd,7768656e", "qRcmd,68617368", "qRcmd,706879736963616c20%h", "qRcmd,6c6173742d777269746520%h",
+	"D", "k", "vKill;1", "%b", "q%b", "",
 };
 
 static void put(char c)
@@ -116,7 +122,8 @@ static void connect_session(void)
 {
 	int file = memfd_create("session", 0);
 
-	if (file < 0 || write(file, session, have) != (ssize_t)have || lseek(file, 0, SEEK_SET) || dup2(file, STDIN_FILENO) < 0) {
+	if (file < 0 || write(file, session, have) != (ssize_t)have || lseek(file, 0, SEEK_SET) ||
+	    dup2(file, STDIN_FILENO) < 0) {
 		perror("session");
 		exit(2);
 	}
@@ -125,8 +132,11 @@ static void connect_session(void)
 
 static vcpu *new_machine(void)
 {
-	static const unsigned char code[512] = { 0xfe, 0x06, 0x00, 0x06, 0x8e, 0xd8, 0x60, 0x61, 0xeb, 0xf6, [510] = 0x55, 0xaa };
-	struct vcpu_config config = { .memory = 1 << 20, .kernel_data = code, .kernel_size = sizeof code, .processors = 1 + (unsigned)below(2) };
+	static const unsigned char code[512] = { 0xfe, 0x06, 0x00, 0x06, 0x8e,         0xd8,
+						 0x60, 0x61, 0xeb, 0xf6, [510] = 0x55, 0xaa };
+	struct vcpu_config config = {
+		.memory = 1 << 20, .kernel_data = code, .kernel_size = sizeof code, .processors = 1 + (unsigned)below(2)
+	};
 	char *error = NULL;
 	vcpu *v = vcpu_new(&config, &error);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* guest.s at work: a guest that programs every register of every device with random values. Whatever it does, the host must not crash, hang or take
- * more and more memory; every device must have been reached; and at random moments the machine is saved and loaded into another one, which must go on
- * exactly as it does.
+/* guest.s at work: a guest that programs every register of every device with random values. Whatever it does, the host
+ * must not crash, hang or take more and more memory; every device must have been reached; and at random moments the
+ * machine is saved and loaded into another one, which must go on exactly as it does.
  *
  *     guest [INSTRUCTIONS [SEED]]
  *
- * A guest that resets itself or shuts down is started again. Everything follows from SEED: what fails, fails again. Run it in a build with
+ * A guest that resets itself or shuts down is started again. Everything follows from SEED: what fails, fails again. Run
+ * it in a build with
  * --enable-sanitizers. A step that takes a processor a minute is a hang. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +55,8 @@ static uint64_t below(uint64_t n) { return next_random() % n; }
 
 static void fail(const char *what, const char *more)
 {
-	fprintf(stderr, "kind %u, instruction %llu: %s%s%s\n", kind, (unsigned long long)done, what, more ? ": " : "", more ? more : "");
+	fprintf(stderr, "kind %u, instruction %llu: %s%s%s\n", kind, (unsigned long long)done, what, more ? ": " : "",
+		more ? more : "");
 	failed++;
 }
 
@@ -113,7 +115,10 @@ static void make_step(struct step *s)
 	s->len = 0;
 	if (s->channel == VCPU_RESET || below(3))
 		return;
-	s->len = s->channel == VCPU_POWER ? 0 : s->channel == VCPU_MOUSE ? sizeof(struct vcpu_mouse) : below(8) ? below(64) + 1 : below(sizeof s->bytes) + 1;
+	s->len = s->channel == VCPU_POWER   ? 0
+		 : s->channel == VCPU_MOUSE ? sizeof(struct vcpu_mouse)
+		 : below(8)                 ? below(64) + 1
+					    : below(sizeof s->bytes) + 1;
 	for (size_t i = 0; i < s->len; i++)
 		s->bytes[i] = (unsigned char)next_random();
 }
@@ -138,7 +143,8 @@ static void compare_parts(vcpu *a, vcpu *b)
 			for (u32 k = 0; k < f->count; k++)
 				if (part_get(&of_a[i], f, k) != part_get(&of_b[i], f, k))
 					fprintf(stderr, "    %s %s[%u]: %llx and %llx\n", of_a[i].name, f->name, k,
-						(unsigned long long)part_get(&of_a[i], f, k), (unsigned long long)part_get(&of_b[i], f, k));
+						(unsigned long long)part_get(&of_a[i], f, k),
+						(unsigned long long)part_get(&of_b[i], f, k));
 }
 
 static void compare(const struct machine *a, const struct machine *b, const char *when)
@@ -166,7 +172,8 @@ static struct vcpu_stop twin(struct machine *a, struct machine *b)
 	free(data);
 	b->output = a->output;
 	compare(a, b, "after the load");
-	for (; steps-- > 0 && (of_a.reason == VCPU_STOP_LIMIT || of_a.reason == VCPU_STOP_IDLE) && !failed; done += step.instructions) {
+	for (; steps-- > 0 && (of_a.reason == VCPU_STOP_LIMIT || of_a.reason == VCPU_STOP_IDLE) && !failed;
+	     done += step.instructions) {
 		make_step(&step);
 		of_a = take_step(a, &step);
 		of_b = take_step(b, &step);
@@ -252,20 +259,24 @@ static void make_files(const unsigned char rom[ROM_COPY])
 static bool make(struct machine *m)
 {
 	static const char *const nics[] = { "virtio", "e1000", "ne2000" };
-	static const enum vcpu_bus buses[] = { VCPU_BUS_IDE, VCPU_BUS_IDE, VCPU_BUS_VIRTIO, VCPU_BUS_AHCI, VCPU_BUS_AHCI, VCPU_BUS_FLOPPY };
+	static const enum vcpu_bus buses[] = { VCPU_BUS_IDE,  VCPU_BUS_IDE,  VCPU_BUS_VIRTIO,
+					       VCPU_BUS_AHCI, VCPU_BUS_AHCI, VCPU_BUS_FLOPPY };
 	static char images[6][128], vars[128];
 	struct vcpu_device device = { .write = round_write, .user = m, .stateless = true };
 	struct vcpu_drive drives[6];
 	struct vcpu_config config = {
-		.memory = 16 << 20, .processors = kind < KINDS / 2 ? 1 : 2, .bios = path_of("bios"), .vars = vars, .display = "vga", .drives = drives,
-		.drives_count = 6, .nic = nics[kind % 3], .console = true, .rng = true, .share = "fuzz", .sound = true, .seed = kind % 2 ? 1 : 0,
+		.memory = 16 << 20, .processors = kind < KINDS / 2 ? 1 : 2, .bios = path_of("bios"), .vars = vars,
+			.display = "vga", .drives = drives,
+		.drives_count = 6, .nic = nics[kind % 3], .console = true, .rng = true, .share = "fuzz", .sound = true,
+		.seed = kind % 2 ? 1 : 0,
 		.output = output, .user = m, .engine = m->engine,
 	};
 	char *error = NULL;
 
 	snprintf(vars, sizeof vars, "%s,snapshot", path_of("vars"));
 	for (unsigned i = 0; i < 6; i++) {
-		snprintf(images[i], sizeof images[i], "%s%s", path_of(names[i]), strstr(names[i], "cdrom") ? "" : ",snapshot");
+		snprintf(images[i], sizeof images[i], "%s%s", path_of(names[i]),
+			 strstr(names[i], "cdrom") ? "" : ",snapshot");
 		drives[i] = (struct vcpu_drive){ images[i], buses[i], strstr(names[i], "cdrom") != NULL };
 	}
 	m->v = vcpu_new(&config, &error);
@@ -324,7 +335,8 @@ int main(int argc, char **argv)
 		unlink(path_of(names[i]));
 	rmdir(directory);
 	getrusage(RUSAGE_SELF, &usage);
-	printf("%llu instructions, %llu rounds of accesses, %u resets, %u twins", (unsigned long long)done, (unsigned long long)rounds, lives, twins);
+	printf("%llu instructions, %llu rounds of accesses, %u resets, %u twins", (unsigned long long)done,
+	       (unsigned long long)rounds, lives, twins);
 	for (unsigned i = 0; i <= VCPU_STOP_HOST; i++)
 		if (stops[i])
 			printf(", %s %llu", vcpu_stop_name((enum vcpu_stop_reason)i), (unsigned long long)stops[i]);

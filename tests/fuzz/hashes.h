@@ -32,13 +32,15 @@ static inline void hashes_take(struct hashes *h, const vcpu *v)
 	vcpu_state_parts(v, hashes_keep, h);
 }
 
-/* Ends the process, having said in which parts, if V is not in the state of which H was taken; HOW it should have come to it. */
+/* Ends the process, having said in which parts, if V is not in the state of which H was taken; HOW it should have come
+ * to it. */
 static inline void hashes_check(struct hashes *h, const vcpu *v, const char *how)
 {
 	h->n = h->wrong = 0;
 	vcpu_state_parts(v, hashes_compare, h);
 	if (h->wrong)
-		fuzz_fail("%s, the state is another, at instruction %llu, %llu ns", how, (unsigned long long)vcpu_instructions(v),
+		fuzz_fail("%s, the state is another, at instruction %llu, %llu ns", how,
+			(unsigned long long)vcpu_instructions(v),
 			(unsigned long long)vcpu_virtual_ns(v));
 }
 

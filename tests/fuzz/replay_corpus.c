@@ -44,7 +44,8 @@ int main(int argc, char **argv)
 
 	for (int i = 1; i < argc; i++)
 		replay(argv[i]);
-	snprintf(directory, sizeof directory, "%s/tests/fuzz/corpus/%s", source ? source : ".", name ? name + 1 : argv[0]);
+	snprintf(directory, sizeof directory, "%s/tests/fuzz/corpus/%s", source ? source : ".",
+		 name ? name + 1 : argv[0]);
 	n = argc > 1 ? 0 : scandir(directory, &files, visible, alphasort);
 	if (n < 0)
 		fuzz_fail("%s: cannot be read", directory);

@@ -67,7 +67,8 @@ static uint64_t report(vcpu *v, const char *how, struct vcpu_stop stop, const ch
 	uint64_t hash = vcpu_state_hash(v);
 	FILE *f = getenv("CUTS_PARTS") ? fopen(file, "w") : NULL;
 
-	printf("%s: %s, %" PRIu64 " instructions, %" PRIu64 " ns, state %016" PRIx64 "\n", how, vcpu_stop_name(stop.reason), vcpu_instructions(v),
+	printf("%s: %s, %" PRIu64 " instructions, %" PRIu64 " ns, state %016" PRIx64 "\n", how,
+		vcpu_stop_name(stop.reason), vcpu_instructions(v),
 		vcpu_virtual_ns(v), hash);
 	if (f) {
 		vcpu_state_parts(v, print_part, f);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A recorded run, gone through in random order: every place has the state that the plain replay has there, and steps back lead to where it was
- * before.
+/* A recorded run, gone through in random order: every place has the state that the plain replay has there, and steps
+ * back lead to where it was before.
  *
  *     travel RECORDING [COUNT [SEED]]      COUNT places [100]; prints "N passed, N failed", and how long it took to get to them */
 #include <inttypes.h>
@@ -72,7 +72,8 @@ static uint64_t hash_at(vcpu_replay *r, vcpu *v, uint64_t at)
 		struct vcpu_stop stop = vcpu_replay_run(r, v, at - vcpu_instructions(v));
 
 		if (stop.reason != VCPU_STOP_LIMIT && stop.reason != VCPU_STOP_IDLE)
-			die("the plain replay", stop.reason == VCPU_STOP_HOST ? vcpu_error(v) : vcpu_stop_name(stop.reason));
+			die("the plain replay",
+			    stop.reason == VCPU_STOP_HOST ? vcpu_error(v) : vcpu_stop_name(stop.reason));
 	}
 	return vcpu_state_hash(v);
 }
@@ -126,7 +127,8 @@ static void step_back(vcpu_debug *d, vcpu *v, const struct point *p, unsigned st
 	}
 	for (unsigned i = 0; vcpu_where(v).instructions < p->at && i < 100 * steps; i++)
 		vcpu_debug_step(d);
-	count(vcpu_where(v).instructions == p->at && vcpu_state_hash(v) == p->hash, "state after steps back and on again", v);
+	count(vcpu_where(v).instructions == p->at && vcpu_state_hash(v) == p->hash,
+	      "state after steps back and on again", v);
 }
 
 int main(int argc, char **argv)
@@ -170,7 +172,8 @@ int main(int argc, char **argv)
 		if (!dice(&seed, 2))
 			step_back(d, v, &p, 1 + (unsigned)dice(&seed, 3), &longest_step);
 	}
-	printf("%u places: a goto took %.1f ms, at most %.1f ms; a step back at most %.1f ms\n", n, all / n, longest, longest_step);
+	printf("%u places: a goto took %.1f ms, at most %.1f ms; a step back at most %.1f ms\n", n, all / n, longest,
+	       longest_step);
 	printf("%u passed, %u failed\n", passed, failed);
 	vcpu_debug_free(d);
 	vcpu_free(v);

@@ -8,15 +8,18 @@ static char text[256];
 
 static const char *differ(const char *what, u64 host, u64 here)
 {
-	snprintf(text, sizeof text, "%s: %llx here, %llx on the host", what, (unsigned long long)here, (unsigned long long)host);
+	snprintf(text, sizeof text, "%s: %llx here, %llx on the host", what, (unsigned long long)here,
+		 (unsigned long long)host);
 	return text;
 }
 
 /* Where the manual promises less than a comparison to the bit. */
 enum freedom { ROUGH, NEAR, FAULT_ADDRESS, FAULT_KIND, FAULT_REGISTERS, FAULT_STACK };
 static const struct { enum freedom what; const char *names, *why; } freedoms[] = {
-	{ ROUGH, " rcpps rcpss rsqrtps rsqrtss vrcpps vrcpss vrsqrtps vrsqrtss ", "SDM vol. 2, RCPPS, RSQRTPS: relative error up to 1.5 * 2^-12" },
-	{ NEAR, " f2xm1 fyl2x fyl2xp1 fptan fpatan fsin fcos fsincos ", "SDM vol. 1, 8.3.10: error up to one unit in the last place; C1 with it" },
+	{ ROUGH, " rcpps rcpss rsqrtps rsqrtss vrcpps vrcpss vrsqrtps vrsqrtss ",
+		"SDM vol. 2, RCPPS, RSQRTPS: relative error up to 1.5 * 2^-12" },
+	{ NEAR, " f2xm1 fyl2x fyl2xp1 fptan fpatan fsin fcos fsincos ",
+		"SDM vol. 1, 8.3.10: error up to one unit in the last place; C1 with it" },
 	{ FAULT_ADDRESS, " fxsave fxrstor xsave xrstor xsaveopt xsavec fldenv fnstenv frstor fnsave maskmovq maskmovdqu vmaskmovdqu vmaskmovps vmaskmovpd "
 	  "vpmaskmovd vpmaskmovq cmps ret iret call ",
 	  "SDM vol. 3, 4.7: CR2 is one of the addresses, of several accesses in no particular order" },
@@ -45,7 +48,8 @@ void compare_print_freedoms(void)
 		printf("|%s| %s |\n", freedoms[i].names, freedoms[i].why);
 }
 
-static bool is_fault(const struct state *s) { return (s->vector >= VEC_TS && s->vector <= VEC_PF) || s->vector == VEC_AC || s->vector == VEC_BR; }
+static bool is_fault(const struct state *s) { return (s->vector >= VEC_TS && s->vector <= VEC_PF) ||
+	s->vector == VEC_AC || s->vector == VEC_BR; }
 
 static bool stores_much(const struct insn *insn)
 {
@@ -55,7 +59,9 @@ static bool stores_much(const struct insn *insn)
 /* May memory at AT differ, after an exception? */
 bool compare_memory_free(const struct trial *t, const struct state *host, unsigned at)
 {
-	u64 rsp = t->in.r[RSP] + (t->in.seg[SS] == ldt(L_DATA16) ? 0 : t->bits == 64 ? -(u64)WINDOW : segment_base(t->in.seg[SS]) - (u64)WINDOW);
+	u64 rsp = t->in.r[RSP] + (t->in.seg[SS] == ldt(L_DATA16) ? 0
+				  : t->bits == 64                ? -(u64)WINDOW
+								 : segment_base(t->in.seg[SS]) - (u64)WINDOW);
 
 	if (t->in.seg[SS] == ldt(L_DATA16))
 		rsp &= 0xffff;
@@ -65,7 +71,8 @@ bool compare_memory_free(const struct trial *t, const struct state *host, unsign
 	return host->vector != VEC_BP && named(t, FAULT_STACK) && ((rsp - 1 - at) & 0xffff) < 33 * 8;
 }
 
-/* Approximations are good to 1.5 * 2^-12 (SDM vol. 2, RCPPS, RSQRTPS); ours are within half of that, as the host's are. */
+/* Approximations are good to 1.5 * 2^-12 (SDM vol. 2, RCPPS, RSQRTPS); ours are within half of that, as the host's are.
+ * */
 static bool near(u32 a, u32 b)
 {
 	float x, y;
@@ -92,8 +99,8 @@ static const char *vectors(const struct trial *t, const struct state *host, cons
 	return NULL;
 }
 
-/* An MMX instruction whose memory operand faults has already made the x87 registers MMX registers, on the host: it will be run again. The
- * manual (SDM vol. 1, 9.5.1) does not say. */
+/* An MMX instruction whose memory operand faults has already made the x87 registers MMX registers, on the host: it will
+ * be run again. The manual (SDM vol. 1, 9.5.1) does not say. */
 static bool uses_mmx(const struct insn *insn)
 {
 	return insn->check & (CHK_MMX | CHK_SSE) && insn->check & CHK_MF;
@@ -130,8 +137,10 @@ static const char *x87(const struct trial *t, const struct state *host, const st
 	for (unsigned i = 0; i < 8; i++) { /* physical registers */
 		const u8 *a = host->f.st[(i - (host->f.sw >> 11)) & 7], *b = here->f.st[(i - (here->f.sw >> 11)) & 7];
 
-		if (memcmp(a, b, 10) && !(soft && host_st_near(a, b, 2)) /* SDM vol. 1, 8.3.10: one unit in the last place, of each */) {
-			snprintf(text, sizeof text, "R%u: %04x:%016llx here, %04x:%016llx on the host", i, get16(b + 8), (unsigned long long)get64(b),
+		if (memcmp(a, b, 10) && !(soft &&
+			host_st_near(a, b, 2)) /* SDM vol. 1, 8.3.10: one unit in the last place, of each */) {
+			snprintf(text, sizeof text, "R%u: %04x:%016llx here, %04x:%016llx on the host", i, get16(b + 8),
+				(unsigned long long)get64(b),
 				 get16(a + 8), (unsigned long long)get64(a));
 			return text;
 		}
@@ -139,7 +148,8 @@ static const char *x87(const struct trial *t, const struct state *host, const st
 	return NULL;
 }
 
-static const char *const reg_names[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
+static const char *const reg_names[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10",
+	"r11", "r12", "r13", "r14", "r15" };
 static const char *const seg_names[] = { "es", "cs", "ss", "ds", "fs", "gs" };
 
 static bool same_gather(const struct trial *t)
@@ -150,8 +160,8 @@ static bool same_gather(const struct trial *t)
 	return false;
 }
 
-/* RET far from a 16-bit stack into 64-bit code, where SS does not count: how many bits the immediate is added to is nowhere said, and not the
- * same for all immediates. */
+/* RET far from a 16-bit stack into 64-bit code, where SS does not count: how many bits the immediate is added to is
+ * nowhere said, and not the same for all immediates. */
 static bool far_to_64(const struct trial *t, const struct state *host)
 {
 	return t->in.seg[CS] != USER_CS && host->seg[CS] == USER_CS && t->in.seg[SS] == ldt(L_DATA16);
@@ -168,7 +178,8 @@ const char *compare(const struct trial *t, const struct state *host, const struc
 	u32 flags = OSZAPC | FL_T | FL_D | FL_NT | FL_AC | FL_ID;
 	const char *what;
 
-	if (host->vector != here->vector && host->rip == here->rip && is_fault(host) && is_fault(here) && named(t, FAULT_KIND))
+	if (host->vector != here->vector && host->rip == here->rip && is_fault(host) && is_fault(here) &&
+	    named(t, FAULT_KIND))
 		return NULL;
 	if (host->vector != here->vector)
 		return differ("exception", (u64)(s64)host->vector, (u64)(s64)here->vector);
@@ -177,11 +188,14 @@ const char *compare(const struct trial *t, const struct state *host, const struc
 	if (host->vector == VEC_PF && host->cr2 != here->cr2 && !(named(t, FAULT_ADDRESS) || same_gather(t)))
 		return differ("cr2", host->cr2, here->cr2);
 	/* The kernel does not tell whether its own pages are there. */
-	if ((host->error ^ here->error) & ~(host->vector == VEC_PF && (host->cr2 >= 0x7ffffffff000 || named(t, FAULT_ADDRESS)) ? 1u : 0u))
+	if ((host->error ^ here->error) &
+	    ~(host->vector == VEC_PF && (host->cr2 >= 0x7ffffffff000 || named(t, FAULT_ADDRESS)) ? 1u : 0u))
 		return differ("error code", host->error, here->error);
 	/* Upper halves are undefined once 64-bit mode is left (SDM vol. 1, 3.4.1.1). */
 	for (unsigned i = 0; i < 16; i++)
-		if ((host->r[i] ^ here->r[i]) & (host->seg[CS] == USER_CS ? ~(u64)0 : 0xffffffff) && !(i == RSP && far_to_64(t, host) && !((host->r[i] ^ here->r[i]) & 0xffff)) && !(is_fault(host) && i != RSP && named(t, FAULT_REGISTERS)))
+		if ((host->r[i] ^ here->r[i]) & (host->seg[CS] == USER_CS ? ~(u64)0 : 0xffffffff) &&
+		    !(i == RSP && far_to_64(t, host) && !((host->r[i] ^ here->r[i]) & 0xffff)) &&
+		    !(is_fault(host) && i != RSP && named(t, FAULT_REGISTERS)))
 			return differ(reg_names[i], host->r[i], here->r[i]);
 	flags &= ~(host->vector == VEC_BP && host->rip == last_rip(t) ? t->undefined : t->ever);
 	if ((host->flags ^ here->flags) & flags)

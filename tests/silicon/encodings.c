@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Every encoding there can be, as far as it decides what is an instruction: opcodes of all maps with every kind of ModRM, prefix, REX.W, LOCK and VEX
- * field, in 64- and 32-bit code, and lengths around 15 bytes. Both must agree about what is #UD (SDM vol. 2, 2.3 and appendix A), and about
- * what is too long. */
+/* Every encoding there can be, as far as it decides what is an instruction: opcodes of all maps with every kind of
+ * ModRM, prefix, REX.W, LOCK and VEX field, in 64- and 32-bit code, and lengths around 15 bytes. Both must agree about
+ * what is #UD (SDM vol. 2, 2.3 and appendix A), and about what is too long. */
 #include <string.h>
 #include "tests/silicon/trial.h"
 
-enum { MODRM = 72, LEGACY = MODRM * 256 * 4 * 5 * 2, VEX_MODRM = 16, VEX = VEX_MODRM * 256 * 32 * 4 * 8, LONG = 4 * 5 * 20, ALL = LEGACY + VEX + LONG };
+enum { MODRM = 72, LEGACY = MODRM * 256 * 4 * 5 * 2, VEX_MODRM = 16, VEX = VEX_MODRM * 256 * 32 * 4 * 8,
+	LONG = 4 * 5 * 20, ALL = LEGACY + VEX + LONG };
 
 u64 encodings_count(void) { return 2 * (u64)ALL; }
 
@@ -13,13 +14,19 @@ u64 encodings_count(void) { return 2 * (u64)ALL; }
 enum { VEX_MAP = 0x80 };
 static const struct { u8 map, first, last; } beyond[] = {
 	{ 0, 0xc6, 0xc7 },                                                                 /* TSX */
-	{ 1, 0x01, 0x01 },                                                                 /* VMX (a hypervisor answers), TDX, SGX, TSX, CET */
-	{ 1, 0xae, 0xae }, { 1, 0xc7, 0xc7 },                                              /* PTWRITE, WAITPKG, CET, user interrupts */
-	{ 2, 0xd8, 0xdf }, { 2, 0xf5, 0xfc }, { 3, 0xf0, 0xf0 },                           /* Key Locker, CET, ENQCMD, RAO-INT, HRESET */
-	{ VEX_MAP | 1, 0x41, 0x4b }, { VEX_MAP | 1, 0x90, 0x99 }, { VEX_MAP | 3, 0x30, 0x33 }, /* AVX-512's mask registers */
+	/* VMX (a hypervisor answers), TDX, SGX, TSX, CET */
+	{ 1, 0x01, 0x01 },
+	/* PTWRITE, WAITPKG, CET, user interrupts */
+	{ 1, 0xae, 0xae }, { 1, 0xc7, 0xc7 },
+	/* Key Locker, CET, ENQCMD, RAO-INT, HRESET */
+	{ 2, 0xd8, 0xdf }, { 2, 0xf5, 0xfc }, { 3, 0xf0, 0xf0 },
+	/* AVX-512's mask registers */
+	{ VEX_MAP | 1, 0x41, 0x4b }, { VEX_MAP | 1, 0x90, 0x99 }, { VEX_MAP | 3, 0x30, 0x33 },
 	{ VEX_MAP | 2, 0x49, 0x4b }, { VEX_MAP | 2, 0x5c, 0x5e },                          /* AMX */
-	{ VEX_MAP | 2, 0x50, 0x53 }, { VEX_MAP | 2, 0xd2, 0xd3 }, { VEX_MAP | 2, 0xb0, 0xb5 }, /* AVX-VNNI, AVX-IFMA, AVX-NE-CONVERT */
-	{ VEX_MAP | 2, 0xcb, 0xda }, { VEX_MAP | 2, 0xe0, 0xef },                          /* SHA512, SM3, SM4, CMPccXADD */
+	/* AVX-VNNI, AVX-IFMA, AVX-NE-CONVERT */
+	{ VEX_MAP | 2, 0x50, 0x53 }, { VEX_MAP | 2, 0xd2, 0xd3 }, { VEX_MAP | 2, 0xb0, 0xb5 },
+	/* SHA512, SM3, SM4, CMPccXADD */
+	{ VEX_MAP | 2, 0xcb, 0xda }, { VEX_MAP | 2, 0xe0, 0xef },
 };
 
 static bool is_beyond(unsigned map, unsigned opcode)
@@ -52,7 +59,8 @@ static u8 *put_legacy(u8 *p, u64 n, unsigned bits, bool *other)
 {
 	static const u8 prefixes[] = { 0, 0x66, 0xf3, 0xf2, 0xf0 };
 	static const char not_opcodes[] = "\x0f\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3";
-	unsigned modrm = digit(&n, MODRM), opcode = digit(&n, 256), map = digit(&n, 4), prefix = digit(&n, ARRAY_LEN(prefixes)), w = digit(&n, 2);
+	unsigned modrm = digit(&n, MODRM), opcode = digit(&n, 256), map = digit(&n, 4),
+		 prefix = digit(&n, ARRAY_LEN(prefixes)), w = digit(&n, 2);
 
 	if (map == 0 && (memchr(not_opcodes, (int)opcode, sizeof not_opcodes - 1) || (bits == 64 && opcode >> 4 == 4)))
 		return NULL;
@@ -78,7 +86,8 @@ static u8 *put_legacy(u8 *p, u64 n, unsigned bits, bool *other)
 
 static u8 *put_vex(u8 *p, u64 n, bool *other)
 {
-	unsigned modrm = digit(&n, VEX_MODRM), opcode = digit(&n, 256), map = digit(&n, 32), pp = digit(&n, 4), l = digit(&n, 2), w = digit(&n, 2), v = digit(&n, 2);
+	unsigned modrm = digit(&n, VEX_MODRM), opcode = digit(&n, 256), map = digit(&n, 32), pp = digit(&n, 4),
+		 l = digit(&n, 2), w = digit(&n, 2), v = digit(&n, 2);
 
 	if ((map < 1 || map > 3) && (modrm || l || w || v)) /* nothing is there at all */
 		return NULL;
@@ -95,7 +104,8 @@ static u8 *put_long(u8 *p, u64 n)
 {
 	static const u8 prefixes[] = { 0x66, 0x67, 0x2e, 0x64, 0xf2 };
 	static const struct { u8 len, bytes[5]; } all[4] = {
-		{ 1, { 0x90 } }, { 2, { 0x01, 0x03 } }, { 4, { 0x0f, 0xa4, 0xd6, 3 } }, { 5, { 0xf2, 0x0f, 0x38, 0xf1, 0xc2 } },
+		{ 1, { 0x90 } }, { 2, { 0x01, 0x03 } }, { 4, { 0x0f, 0xa4, 0xd6, 3 } },
+			{ 5, { 0xf2, 0x0f, 0x38, 0xf1, 0xc2 } },
 	};
 	unsigned which = digit(&n, 4), prefix = digit(&n, ARRAY_LEN(prefixes)), count = digit(&n, 20);
 
@@ -118,7 +128,9 @@ void make_encoding(struct trial *t, u64 n)
 	t->beyond = false;
 	t->pokes = 1;
 	t->count = 0;
-	end = n < LEGACY ? put_legacy(p, n, t->bits, &t->beyond) : n < LEGACY + VEX ? put_vex(p, n - LEGACY, &t->beyond) : put_long(p, n - LEGACY - VEX);
+	end = n < LEGACY         ? put_legacy(p, n, t->bits, &t->beyond)
+	      : n < LEGACY + VEX ? put_vex(p, n - LEGACY, &t->beyond)
+				 : put_long(p, n - LEGACY - VEX);
 	if (!end)
 		return;
 	memset(end, 0, 15);

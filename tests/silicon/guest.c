@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Trials run by libvcpu: a bare processor at CPL 3, set up as Linux sets up a program's, with the features that the host has, too. */
+/* Trials run by libvcpu: a bare processor at CPL 3, set up as Linux sets up a program's, with the features that the
+ * host has, too. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "cpu/op.h"
@@ -9,7 +10,8 @@
 #endif
 
 /* Physical memory: tables, and the window. The kernel's half of the linear space shows all of it. */
-enum { GDT = 0x1000, GDT_ENTRIES = 16, LDT = 0x2000, TSS = 0x3000, PML4 = 0x4000, PDPT = 0x5000, DIRECTORY = 0x6000, TABLE = 0x7000, KERNEL_PDPT = 0x8000,
+enum { GDT = 0x1000, GDT_ENTRIES = 16, LDT = 0x2000, TSS = 0x3000, PML4 = 0x4000, PDPT = 0x5000, DIRECTORY = 0x6000,
+	TABLE = 0x7000, KERNEL_PDPT = 0x8000,
        KERNEL_DIRECTORY = 0x9000, RAM_WINDOW = 0x10000, RAM_SIZE = 0x20000 };
 #define KERNEL 0xffff800000000000
 enum { P = 1, W = 2, U = 4, AD = 0x60, LARGE = 0x80 };
@@ -34,7 +36,8 @@ bool host_has(enum feature f)
 	if (!bits[f].leaf)
 		return true;
 #ifdef __x86_64__
-	return __get_cpuid_count(bits[f].leaf, bits[f].sub, &r[0], &r[1], &r[2], &r[3]) && r[bits[f].reg] >> bits[f].bit & 1;
+	return __get_cpuid_count(bits[f].leaf, bits[f].sub, &r[0], &r[1], &r[2], &r[3]) &&
+	       r[bits[f].reg] >> bits[f].bit & 1;
 #else
 	return r[0];
 #endif
@@ -42,7 +45,8 @@ bool host_has(enum feature f)
 
 static u64 descriptor(u32 base, u32 limit, unsigned access, unsigned flags)
 {
-	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 | (u64)flags << 52 |
+	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 |
+		(u64)flags << 52 |
 	       (u64)(base >> 24) << 56;
 }
 
@@ -73,7 +77,8 @@ u32 segment_base(u16 selector)
 
 static void map_window(void)
 {
-	static const u64 rights[16] = { [1] = P | W | U | NX, [2] = P | W | U | NX, [4] = P | U | NX, [6] = P | W | U, [7] = P | W | U,
+	static const u64 rights[16] = { [1] = P | W | U | NX, [2] = P | W | U | NX, [4] = P | U | NX, [6] = P | W | U,
+		[7] = P | W | U,
 					[9] = P | W | U | NX, [10] = P | W | U | NX, [15] = P | W | U | NX };
 
 	for (unsigned i = 0; i < 16; i++)
@@ -103,7 +108,8 @@ void guest_new(bool stitched)
 	ram = ram_new(RAM_SIZE);
 	if (!ram || space_add_ram(&mem, "ram", 0, RAM_SIZE, ram, 0, false) < 0)
 		abort();
-	guest = cpu_new(&(struct cpu_config){ .model = &model, .mem = &mem, .io = &io, .clock = &now, .bare = true, .stitched = stitched });
+	guest = cpu_new(&(struct cpu_config){
+		.model = &model, .mem = &mem, .io = &io, .clock = &now, .bare = true, .stitched = stitched });
 	if (!guest)
 		abort();
 	ram->written = cpu_code_written;
@@ -116,7 +122,8 @@ void guest_new(bool stitched)
 	space_write(&mem, TSS + 102, 2, 0x68); /* no ports */
 	guest->gdtr.base = KERNEL + GDT;
 	guest->gdtr.limit = 8 * GDT_ENTRIES - 1;
-	guest->seg[LDTR] = (struct seg){ .base = KERNEL + LDT, .limit = 8 * L_COUNT - 1, .attr = SEG_P | 2, .sel = 0x50 };
+	guest->seg[LDTR] = (struct seg){ .base = KERNEL + LDT, .limit = 8 * L_COUNT - 1, .attr = SEG_P | 2,
+		.sel = 0x50 };
 	guest->seg[TR] = (struct seg){ .base = KERNEL + TSS, .limit = 0x67, .attr = SEG_P | 11, .sel = 0x40 };
 	guest->seg[ES] = guest->seg[DS] = (struct seg){ 0 };
 	guest->idtr.limit = 0;
@@ -153,9 +160,11 @@ void guest_poke(unsigned at, const void *bytes, unsigned len)
 
 enum decode_result guest_decode(unsigned bits, const u8 *code, unsigned len, struct dec *d, struct op *o)
 {
-	u32 mode = MODE_LONG | MODE_PE | MODE_CPL | MODE_OSFXSR | MODE_OSXSAVE | MODE_AVX | MODE_MP | MODE_XMM_EXC | MODE_UMIP;
+	u32 mode = MODE_LONG | MODE_PE | MODE_CPL | MODE_OSFXSR | MODE_OSXSAVE | MODE_AVX | MODE_MP | MODE_XMM_EXC |
+		   MODE_UMIP;
 
-	return decode(guest->isa, &model, mode | (bits == 64 ? MODE_64 : bits == 32 ? MODE_32 : MODE_16), code, len, d, o);
+	return decode(guest->isa, &model, mode | (bits == 64 ? MODE_64 : bits == 32 ? MODE_32 : MODE_16), code, len, d,
+		o);
 }
 
 /* ---- states ---- */
@@ -238,8 +247,8 @@ static void store(struct state *s)
 	}
 }
 
-/* INT3, INTO and INT1 that find no IDT are #GP with the entry's number; the host's kernel has the entry, and says so in its signal. #GP for UMIP it
- * does not show at all. */
+/* INT3, INTO and INT1 that find no IDT are #GP with the entry's number; the host's kernel has the entry, and says so in
+ * its signal. #GP for UMIP it does not show at all. */
 static void kernel_does_otherwise(struct state *s)
 {
 	u8 code[16];
@@ -250,11 +259,16 @@ static void kernel_does_otherwise(struct state *s)
 	if (s->vector != VEC_GP || linear < WINDOW + CODE || linear >= WINDOW + CODE_END)
 		return;
 	memcpy(code, guest_window() + (linear - WINDOW), sizeof code); /* nothing is behind, but bytes are */
-	if (guest_decode(s->seg[CS] == USER_CS ? 64 : s->seg[CS] == ldt(L_CODE16) ? 16 : 32, code, sizeof code, &d, &o) != DECODE_OK)
+	if (guest_decode(s->seg[CS] == USER_CS         ? 64
+			 : s->seg[CS] == ldt(L_CODE16) ? 16
+						       : 32,
+			 code, sizeof code, &d, &o) != DECODE_OK)
 		return;
 	if (!s->error && d.row->insn->check & CHK_UMIP)
 		s->vector = HOST_EMULATES;
-	else if (s->error & 2 && d.map == 0 && (d.opcode == 0xcc || d.opcode == 0xce || d.opcode == 0xf1 || (d.opcode == 0xcd && (d.imm == 3 || d.imm == 4)))) {
+	else if (s->error & 2 && d.map == 0 &&
+		 (d.opcode == 0xcc || d.opcode == 0xce || d.opcode == 0xf1 ||
+		  (d.opcode == 0xcd && (d.imm == 3 || d.imm == 4)))) {
 		s->vector = (int)(s->error >> 3);
 		s->error = 0;
 		s->rip += d.len;

@@ -33,8 +33,8 @@ void host_alarm(int number, siginfo_t *info, void *context) __attribute__((visib
 void host_landed(int number, const siginfo_t *info, const ucontext_t *u) __attribute__((visibility("hidden"), used));
 
 /* host_enter: what the ABI wants kept goes to the stack, segments are loaded, and rt_sigreturn takes the frame at RSP.
- * host_signal: any state but the stack; AC, NT and ID are put out, segments are saved, and after host_landed it is host_enter that returns.
- * host_alarm: the timer ticks all the time; two ticks in one run are too many. */
+ * host_signal: any state but the stack; AC, NT and ID are put out, segments are saved, and after host_landed it is
+ * host_enter that returns. host_alarm: the timer ticks all the time; two ticks in one run are too many. */
 __asm__(".text\n"
 	"host_enter:\n"
 	"	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n"
@@ -125,10 +125,13 @@ static void load_frame(ucontext_t *u, const struct state *s)
 	put64(fpu + SW_RESERVED + 8, 7);
 	put32(fpu + SW_RESERVED + 16, sizeof s->f);
 	memset(fpu + 512, 0, 64);
-	put64(fpu + 512, 1 | (any(s->f.xmm, sizeof s->f.xmm) ? 2 : 0) | (any(s->f.ymm_high, sizeof s->f.ymm_high) ? 4 : 0)); /* XINUSE */
+	/* XINUSE */
+	put64(fpu + 512, 1 | (any(s->f.xmm, sizeof s->f.xmm) ? 2 : 0) |
+		(any(s->f.ymm_high, sizeof s->f.ymm_high) ? 4 : 0));
 	put32(fpu + sizeof s->f, FP_MAGIC2);
 	u->uc_mcontext.fpregs = (void *)fpu;
-	host_in = (struct host_segments){ s->fs_base, s->gs_base, s->seg[0], s->seg[3], s->seg[4], s->seg[5], s->seg[1] == 0x33 };
+	host_in = (struct host_segments){ s->fs_base, s->gs_base, s->seg[0],        s->seg[3],
+					  s->seg[4],  s->seg[5],  s->seg[1] == 0x33 };
 }
 
 void host_landed(int number, const siginfo_t *info, const ucontext_t *u)
@@ -140,7 +143,9 @@ void host_landed(int number, const siginfo_t *info, const ucontext_t *u)
 		return;
 	}
 	store_frame(result, u);
-	result->vector = number == SIGALRM ? HOST_TIMEOUT : number == SIGSYS ? HOST_SYSCALL : (int)u->uc_mcontext.gregs[REG_TRAPNO];
+	result->vector = number == SIGALRM  ? HOST_TIMEOUT
+			 : number == SIGSYS ? HOST_SYSCALL
+					    : (int)u->uc_mcontext.gregs[REG_TRAPNO];
 	result->error = (u32)u->uc_mcontext.gregs[REG_ERR];
 	result->cr2 = (u64)u->uc_mcontext.gregs[REG_CR2];
 }
@@ -150,7 +155,8 @@ bool host_init(const char **why)
 	static const int signals[] = { SIGSEGV, SIGFPE, SIGILL, SIGBUS, SIGTRAP, SIGSYS };
 	static const struct itimerval often = { { 0, 50000 }, { 0, 50000 } };
 	struct sigaction action = { .sa_sigaction = host_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
-	stack_t alt = { .ss_sp = mmap(NULL, ALT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), .ss_size = ALT_SIZE };
+	stack_t alt = { .ss_sp = mmap(NULL, ALT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+			.ss_size = ALT_SIZE };
 
 	if (!(getauxval(AT_HWCAP2) & 2)) {
 		*why = "the kernel does not give FSGSBASE to programs";
@@ -203,7 +209,8 @@ bool host_ldt(unsigned n, u64 descriptor)
 	return syscall(SYS_modify_ldt, 0x11, &d, sizeof d) == 0;
 }
 
-/* LAR and LSL say all but the base, which is 0 in every segment that Linux gives to programs (but TLS, which is not set up). */
+/* LAR and LSL say all but the base, which is 0 in every segment that Linux gives to programs (but TLS, which is not set
+ * up). */
 u64 host_gdt(u16 selector)
 {
 	u64 rights, limit;
@@ -221,8 +228,8 @@ u64 host_gdt(u16 selector)
 	return rights << 32 | (limit & 0xffff) | (limit >> 16 & 15) << 48;
 }
 
-/* Code in the window may be anything, also a system call: they come to nothing below 4 GiB, where none of our own code is. (In the end that
- * is a SIGSYS.) */
+/* Code in the window may be anything, also a system call: they come to nothing below 4 GiB, where none of our own code
+ * is. (In the end that is a SIGSYS.) */
 bool host_no_system_calls(void)
 {
 	struct sock_filter filter[] = {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Code run by the host's own processor, with everything that a program sees given and read back: registers, flags, segments, x87, SSE and AVX
- * state, and the exception that ended it.
+/* Code run by the host's own processor, with everything that a program sees given and read back: registers, flags,
+ * segments, x87, SSE and AVX state, and the exception that ended it.
  *
- * The kernel does the loading and the storing: a hand-made signal frame goes in through rt_sigreturn, and what comes out is the frame of the
- * signal that the exception becomes. So 16- and 32-bit code, whose segments are in the LDT, is run by the same few lines. */
+ * The kernel does the loading and the storing: a hand-made signal frame goes in through rt_sigreturn, and what comes
+ * out is the frame of the signal that the exception becomes. So 16- and 32-bit code, whose segments are in the LDT, is
+ * run by the same few lines. */
 #ifndef SILICON_HOST_H
 #define SILICON_HOST_H
 
@@ -48,16 +49,18 @@ bool host_ldt(unsigned n, u64 descriptor);
 u64 host_gdt(u16 selector);
 /* From now on system calls by code below 4 GiB end a run as HOST_SYSCALL. */
 bool host_no_system_calls(void);
-/* Run from *S until an exception: INT3 behind the code, or TF in S->flags for one instruction, is the ordinary one. HOST_TIMEOUT after 0.1 s. */
+/* Run from *S until an exception: INT3 behind the code, or TF in S->flags for one instruction, is the ordinary one.
+ * HOST_TIMEOUT after 0.1 s. */
 void host_run(struct state *s);
 
 enum maker { MAKER_INTEL, MAKER_AMD, MAKER_UNKNOWN };
 enum maker host_maker(void);
 u64 host_xcr0(void);
 
-/* Are two x87 registers at most ULPS units in the last place apart? As one number each: sign and exponent, and the significand without its first bit,
- * which denormal numbers do not have. Of two neighbours at the lower end of the normal numbers one may have been an underflow, whose exponent is larger by
- * 24576 where it is unmasked (SDM vol. 1, 8.5.5). */
+/* Are two x87 registers at most ULPS units in the last place apart? As one number each: sign and exponent, and the
+ * significand without its first bit, which denormal numbers do not have. Of two neighbours at the lower end of the
+ * normal numbers one may have been an underflow, whose exponent is larger by 24576 where it is unmasked (SDM vol. 1,
+ * 8.5.5). */
 static inline bool host_st_near(const u8 *a, const u8 *b, unsigned ulps)
 {
 	const u8 *st[2] = { a, b };
@@ -73,7 +76,8 @@ static inline bool host_st_near(const u8 *a, const u8 *b, unsigned ulps)
 	return n[0] - n[1] + ulps <= 2 * ulps;
 }
 
-/* Whether a function's result at the lower end of the normal numbers is an underflow depends on one unit in the last place, too. */
+/* Whether a function's result at the lower end of the normal numbers is an underflow depends on one unit in the last
+ * place, too. */
 static inline bool host_st_tiny(const u8 *st)
 {
 	unsigned e = get16(st + 8) & 0x7fff;

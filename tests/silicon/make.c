@@ -33,8 +33,10 @@ static bool one_in(unsigned n) { return below(n) == 0; }
 
 static u64 integer(void)
 {
-	static const u64 edges[] = { 0, 1, 2, 3, 7, 8, 15, 16, 31, 32, 63, 64, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000,
-				     0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000, 0x5555555555555555 };
+	static const u64 edges[] = { 0, 1, 2, 3, 7, 8, 15, 16, 31, 32, 63, 64, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000,
+		0xffff, 0x10000, 0x7fffffff, 0x80000000,
+				     0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000,
+				     0x5555555555555555 };
 	u64 v;
 
 	switch (below(6)) {
@@ -50,9 +52,12 @@ static u64 integer(void)
 static u32 single(void)
 {
 	static const u32 edges[] = {
-		0, 1, 2, 0x3f800000, 0x3f000000, 0x3fc00000, 0x40200000, 0x7f800000, 0x7f7fffff, 0x00800000, 0x007fffff, 0x7fc00001, 0x7f800001, 0x7fffffff,
-		0x4f000000, 0x4effffff, 0x5f000000, 0x4b000000, 0x4affffff, 0x3effffff, 0x20000000, 0x1fffffff, 0x7e800000, 0x7fc00000, 0x7fa00000, 0x4f800000,
-		0x477fe000, 0x477fefff, 0x477ff000, 0x38800000, 0x387fffff, 0x387fe000, 0x33800000, 0x33000000, 0x33000001, 0x387ff000, 0x20000001, 0x1f800000,
+		0, 1, 2, 0x3f800000, 0x3f000000, 0x3fc00000, 0x40200000, 0x7f800000, 0x7f7fffff, 0x00800000, 0x007fffff,
+			0x7fc00001, 0x7f800001, 0x7fffffff,
+		0x4f000000, 0x4effffff, 0x5f000000, 0x4b000000, 0x4affffff, 0x3effffff, 0x20000000, 0x1fffffff,
+		0x7e800000, 0x7fc00000, 0x7fa00000, 0x4f800000,
+		0x477fe000, 0x477fefff, 0x477ff000, 0x38800000, 0x387fffff, 0x387fe000, 0x33800000, 0x33000000,
+		0x33000001, 0x387ff000, 0x20000001, 0x1f800000,
 	};
 
 	switch (below(4)) {
@@ -66,10 +71,14 @@ static u32 single(void)
 static u64 twice(void)
 {
 	static const u64 edges[] = {
-		0, 1, 0x3ff0000000000000, 0x3fe0000000000000, 0x3ff8000000000000, 0x4004000000000000, 0x7ff0000000000000, 0x7fefffffffffffff,
-		0x0010000000000000, 0x000fffffffffffff, 0x7ff8000000000001, 0x7ff0000000000001, 0x41e0000000000000, 0x41dfffffffc00000, 0x7ff8000000000000,
-		0x41dfffffffffffff, 0x43e0000000000000, 0x43dfffffffffffff, 0x4330000000000000, 0x432fffffffffffff, 0x3fdfffffffffffff, 0x7ff4000000000000,
-		0x47efffffe0000000, 0x47effffff0000000, 0x3810000000000000, 0x380fffffffffffff, 0x36a0000000000000, 0x3690000000000000, 0x2000000000000000,
+		0, 1, 0x3ff0000000000000, 0x3fe0000000000000, 0x3ff8000000000000, 0x4004000000000000,
+			0x7ff0000000000000, 0x7fefffffffffffff,
+		0x0010000000000000, 0x000fffffffffffff, 0x7ff8000000000001, 0x7ff0000000000001, 0x41e0000000000000,
+		0x41dfffffffc00000, 0x7ff8000000000000,
+		0x41dfffffffffffff, 0x43e0000000000000, 0x43dfffffffffffff, 0x4330000000000000, 0x432fffffffffffff,
+		0x3fdfffffffffffff, 0x7ff4000000000000,
+		0x47efffffe0000000, 0x47effffff0000000, 0x3810000000000000, 0x380fffffffffffff, 0x36a0000000000000,
+		0x3690000000000000, 0x2000000000000000,
 		0x1ff8000000000000, 0x1e60000000000001,
 	};
 
@@ -84,10 +93,14 @@ static u64 twice(void)
 /* 80 bits: every class of SDM vol. 1, tables 4-3 and 8-3, and the formats that the 387 does away with. */
 static void extended(u8 *p)
 {
-	static const u16 exponents[] = { 0, 1, 2, 0x3ffe, 0x3fff, 0x4000, 0x3fff - 63, 0x3fff + 15, 0x3fff + 31, 0x3fff + 62, 0x3fff + 63, 0x3fff + 64, 0x7ffe, 0x7fff,
-					 0x3fff - 1022, 0x3fff - 1074, 0x3fff - 126, 0x3fff - 149, 0x3fff + 127, 0x3fff + 1023, 0x3fff - 23, 0x3fff - 52 };
-	static const u64 fractions[] = { (u64)1 << 63, ~(u64)0, (u64)3 << 62, (u64)3 << 62 | 1, (u64)1 << 63 | 1, 0, 1, (u64)1 << 62, ((u64)1 << 63) - 1,
-					 0xffffff0000000000, 0xffffff8000000000, 0xfffffffffffff800, 0xfffffffffffffc00, 0xc90fdaa22168c235 };
+	static const u16 exponents[] = { 0, 1, 2, 0x3ffe, 0x3fff, 0x4000, 0x3fff - 63, 0x3fff + 15, 0x3fff + 31,
+		0x3fff + 62, 0x3fff + 63, 0x3fff + 64, 0x7ffe, 0x7fff,
+					 0x3fff - 1022, 0x3fff - 1074, 0x3fff - 126, 0x3fff - 149, 0x3fff + 127,
+					 0x3fff + 1023, 0x3fff - 23, 0x3fff - 52 };
+	static const u64 fractions[] = { (u64)1 << 63, ~(u64)0, (u64)3 << 62, (u64)3 << 62 | 1, (u64)1 << 63 | 1, 0, 1,
+		(u64)1 << 62, ((u64)1 << 63) - 1,
+					 0xffffff0000000000, 0xffffff8000000000, 0xfffffffffffff800, 0xfffffffffffffc00,
+					 0xc90fdaa22168c235 };
 	u16 exp = one_in(2) ? exponents[below(ARRAY_LEN(exponents))] : (u16)(0x3fff - 40 + below(80));
 	u64 frac = one_in(2) ? fractions[below(ARRAY_LEN(fractions))] : rnd() | (u64)1 << 63;
 
@@ -240,13 +253,16 @@ static void put_tail(u8 *p, unsigned len)
 	unsigned kind = below(6);
 
 	for (unsigned i = 0; i < len; i += 8)
-		put64(p + i, kind == 0 ? 0 : kind == 1 ? ~(u64)0 : kind == 2 ? below(64) : kind == 3 ? integer() : rnd());
+		put64(p + i, kind == 0 ? 0 : kind == 1 ? ~(u64)0 : kind == 2 ? below(64) : kind == 3 ? integer()
+			: rnd());
 }
 
 static unsigned put_vex(u8 *p, const struct isa_row *row, unsigned bits, unsigned pp, unsigned w)
 {
 	bool uses_v = has_operand(row, OPK_H) || has_operand(row, OPK_B);
-	unsigned l = row->mask & KEY_L ? row->match >> 12 & 1 : below(2) & (!row->insn->wide || host_has(row->insn->wide)), v = uses_v || one_in(60) ? below(16) : 0;
+	unsigned l = row->mask & KEY_L ? row->match >> 12 & 1
+				       : below(2) & (!row->insn->wide || host_has(row->insn->wide)),
+		 v = uses_v || one_in(60) ? below(16) : 0;
 	unsigned rxb = bits == 64 ? below(8) : one_in(2) ? 0 : 1;
 
 	if (bits != 64)
@@ -265,7 +281,9 @@ static unsigned put_vex(u8 *p, const struct isa_row *row, unsigned bits, unsigne
 /* LEGAL: no prefix that does not belong. */
 static void put_row(struct encoded *c, const struct isa_row *row, unsigned bits, bool legal)
 {
-	unsigned pp = row->mask & KEY_PP ? row->match >> 9 & 3 : 0, w = row->mask & KEY_W ? row->match >> 11 & 1 : bits == 64 || row->vex ? one_in(3) : 0;
+	unsigned pp = row->mask & KEY_PP ? row->match >> 9 & 3 : 0, w = row->mask & KEY_W        ? row->match >> 11 & 1
+									: bits == 64 || row->vex ? one_in(3)
+												 : 0;
 	u8 *p = c->bytes, modrm = (u8)((rnd() & ~row->mask) | (row->match & 0xff));
 	bool asize_prefix = false, mem;
 	unsigned at;
@@ -335,7 +353,9 @@ static void put_row(struct encoded *c, const struct isa_row *row, unsigned bits,
 				at++;
 			}
 			c->disp_at = at;
-			c->disp_size = mod == 1 ? 1 : mod == 2 || (mod == 0 && (rm == 5 || (rm == 4 && (sib & 7) == 5))) ? 4 : 0;
+			c->disp_size = mod == 1                                                             ? 1
+				       : mod == 2 || (mod == 0 && (rm == 5 || (rm == 4 && (sib & 7) == 5))) ? 4
+													    : 0;
 		}
 	}
 	at = (unsigned)(p - c->bytes);
@@ -348,7 +368,8 @@ static void put_row(struct encoded *c, const struct isa_row *row, unsigned bits,
 		unsigned n = (bits == 16) == (memchr(c->bytes, 0x66, at - 1) == NULL) ? 2 : 4;
 
 		put32(p, bits == 16 ? CODE + below(0x1f00) : WINDOW + CODE + below(0x1f00));
-		put16(p + n, one_in(3) ? (u16)rnd() : bits == 16 ? ldt(L_CODE16) : one_in(2) ? ldt(L_CODE32) : USER_CS32);
+		put16(p + n, one_in(3) ? (u16)rnd() : bits == 16 ? ldt(L_CODE16) : one_in(2) ? ldt(L_CODE32)
+			: USER_CS32);
 	}
 	if (is(row, " enter ") && !one_in(4))
 		p[1] = 0;
@@ -445,7 +466,8 @@ static void fill(struct trial *t, struct poke *p, enum flavour flavour)
 		put64(p->bytes + 512, rnd() & 7);
 		if (one_in(16))
 			p->bytes[512 + below(32)] ^= (u8)(1 << below(8));
-		put32(p->bytes + 512, get32(p->bytes + 512) & ~0x602e0u); /* components that the host may have: AVX-512, PKRU, AMX */
+		/* components that the host may have: AVX-512, PKRU, AMX */
+		put32(p->bytes + 512, get32(p->bytes + 512) & ~0x602e0u);
 		if (one_in(4))
 			memset(p->bytes + 416, 0, 96);
 		return;
@@ -455,7 +477,9 @@ static void fill(struct trial *t, struct poke *p, enum flavour flavour)
 
 		if (flavour == ADDRESSES && kind < 8) {
 			for (unsigned k = 0; k < 16; k += step)
-				put_size(b + k, step, (k / step & 1) ? (kind < 4 ? code_selector(t->bits) : address(t->bits)) : address(t->bits));
+				put_size(b + k, step,
+					 (k / step & 1) ? (kind < 4 ? code_selector(t->bits) : address(t->bits))
+							: address(t->bits));
 			if (kind == 0 && t->bits == 64) { /* m16:32 */
 				put32(b, (u32)address(64));
 				put16(b + 4, code_selector(64));
@@ -485,7 +509,8 @@ static void fill(struct trial *t, struct poke *p, enum flavour flavour)
 /* A place in the window, for an operand of SIZE bytes. */
 static unsigned place(unsigned size)
 {
-	static const u16 starts[] = { DATA, STACK, DATA2, READ_ONLY, CODE + 0x1800 }, ends[] = { 0x3000, STACK_END, 0xffff, 0x5000, CODE_END };
+	static const u16 starts[] = { DATA, STACK, DATA2, READ_ONLY, CODE + 0x1800 },
+			 ends[] = { 0x3000, STACK_END, 0xffff, 0x5000, CODE_END };
 	unsigned i = one_in(12) ? 3 : one_in(24) ? 4 : one_in(5) ? 2 : one_in(5) ? 1 : 0;
 	unsigned room = ends[i] - starts[i];
 
@@ -562,11 +587,14 @@ static void pick_state(struct trial *t)
 		s->fs_base = one_in(2) ? WINDOW + DATA : rnd() >> 17;
 		s->gs_base = one_in(2) ? WINDOW : rnd() >> 17;
 	} else {
-		static const u8 usual[] = { L_DATA32, L_DATA16, L_ODD, L_DATA32, L_DATA16, L_SMALL, L_DOWN, L_READ, L_CODE32, L_DOWN16 };
+		static const u8 usual[] = { L_DATA32, L_DATA16, L_ODD,  L_DATA32, L_DATA16,
+					    L_SMALL,  L_DOWN,   L_READ, L_CODE32, L_DOWN16 };
 
 		for (unsigned i = ES; i <= GS; i++)
 			if (i != CS && i != SS)
-				s->seg[i] = one_in(40) ? 0 : one_in(4) ? USER_DS : ldt(usual[one_in(2) ? below(5) : below(ARRAY_LEN(usual))]);
+				s->seg[i] = one_in(40)  ? 0
+					    : one_in(4) ? USER_DS
+							: ldt(usual[one_in(2) ? below(5) : below(ARRAY_LEN(usual))]);
 	}
 	s->f.cw = (u16)(0x7f | (rnd() & 0xf00));
 	if (one_in(3))
@@ -601,7 +629,8 @@ static void pick_state(struct trial *t)
 		memcpy(s->f.xmm[a], s->f.xmm[b], 16);
 		if (one_in(2)) /* numbers that cancel */
 			for (unsigned i = 0; i < 4; i++)
-				put32(s->f.xmm[a] + 4 * i, get32(s->f.xmm[a] + 4 * i) ^ (u32)(rnd() << 31) ^ (u32)(rnd() & 1));
+				put32(s->f.xmm[a] + 4 * i,
+					get32(s->f.xmm[a] + 4 * i) ^ (u32)(rnd() << 31) ^ (u32)(rnd() & 1));
 	}
 }
 
@@ -629,9 +658,12 @@ static void pick_implicit(struct trial *t, const struct isa_row *row)
 		if (rep || one_in(2)) {
 			unsigned at = place(8);
 
-			if (rep && at >= CODE && at < CODE_END) /* a string over the code itself: who knows what was fetched */
+			/* a string over the code itself: who knows what was fetched */
+			if (rep && at >= CODE && at < CODE_END)
 				at = DATA;
-			s->r[pointers[i].reg] = t->bits == 64 ? WINDOW + at : (u32)(WINDOW + at - segment_base(s->seg[pointers[i].seg]));
+			s->r[pointers[i].reg] = t->bits == 64
+							? WINDOW + at
+							: (u32)(WINDOW + at - segment_base(s->seg[pointers[i].seg]));
 			if (i < 2 && rep) {
 				struct poke *p = add_poke(t, at > 24 ? at - 24 : 0, 64);
 
@@ -734,17 +766,23 @@ void make_single(struct trial *t, const struct isa_row *row, unsigned bits)
 
 			aim(t, &c, target, t->in.rip);
 			if (bits_too && !one_in(4) && c.o.src != c.o.base && c.o.src != c.o.index)
-				t->in.r[c.o.src / 8] = (u64)(s64)((int)below(512) - 128) & (bits == 64 ? ~(u64)0 : 0xffffffff);
+				t->in.r[c.o.src / 8] = (u64)(s64)((int)below(512) - 128) & (bits == 64 ? ~(u64)0
+					: 0xffffffff);
 		} else {
-			u64 base = bits != 64 ? segment_base(t->in.seg[c.d.seg]) : c.d.seg == FS ? t->in.fs_base : c.d.seg == GS ? t->in.gs_base : 0;
+			u64 base = bits != 64      ? segment_base(t->in.seg[c.d.seg])
+				   : c.d.seg == FS ? t->in.fs_base
+				   : c.d.seg == GS ? t->in.gs_base
+						   : 0;
 
 			put_size(c.bytes + c.len - c.d.asize, c.d.asize, WINDOW + target - base);
 		}
-		fill(t, add_poke(t, target > 8 ? target - (one_in(2) ? 8 : 0) : 0, flavour == FPU_IMAGES ? 832 : 96), flavour);
+		fill(t, add_poke(t, target > 8 ? target - (one_in(2) ? 8 : 0) : 0, flavour == FPU_IMAGES ? 832 : 96),
+		     flavour);
 		if (flavour == FPU_IMAGES)
 			t->poke[t->pokes - 1].at = (u16)target;
 	}
-	if (is(row, " xsave xrstor xsaveopt xsavec xsaves xrstors ") && t->in.r[RAX] & ~(u64)7) { /* it was the address, too */
+	if (is(row, " xsave xrstor xsaveopt xsavec xsaves xrstors ") && t->in.r[RAX] & ~(u64)7) {
+		/* it was the address, too */
 		t->count = 0;
 		return;
 	}
@@ -770,14 +808,17 @@ static bool in_sequence(const struct isa_row *row)
 {
 	const char *why;
 
-	if (!row_usable(row, &why) || row->insn->pg == PRIVILEGED || flavour_of(row) == FPU_IMAGES || flavour_of(row) == SELECTORS)
+	if (!row_usable(row, &why) || row->insn->pg == PRIVILEGED || flavour_of(row) == FPU_IMAGES ||
+	    flavour_of(row) == SELECTORS)
 		return false;
 	if (row->insn->ends && !row->insn->rep && !is_jump(row))
 		return false;
 	if (row->insn->rep && is(row, " movs stos ")) /* they would run over the code */
 		return false;
-	return !is(row, " popf enter leave popa bound ud0 ud1 ud2 rcpps rcpss rsqrtps rsqrtss vrcpps vrcpss vrsqrtps vrsqrtss "
-			"f2xm1 fyl2x fyl2xp1 fptan fpatan fsin fcos fsincos int1 movdir64b fnsave fnstenv wrfsbase wrgsbase fninit ");
+	return !is(
+		row,
+		" popf enter leave popa bound ud0 ud1 ud2 rcpps rcpss rsqrtps rsqrtss vrcpps vrcpss vrsqrtps vrsqrtss "
+		"f2xm1 fyl2x fyl2xp1 fptan fpatan fsin fcos fsincos int1 movdir64b fnsave fnstenv wrfsbase wrgsbase fninit ");
 }
 
 /* One that may be next: half of them are what compilers write most, where the engine is at its most clever. */
@@ -821,7 +862,8 @@ static unsigned jump_size(const struct encoded *c)
 
 void make_sequence(struct trial *t, unsigned bits)
 {
-	unsigned n = 2 + below(11), at = CODE + 0x400 + below(0x400), len = 0, changed = 1 << RAX | 1 << RCX | 1 << RDX, aimed = 1 << RSP, tries = 0, floor = 0;
+	unsigned n = 2 + below(11), at = CODE + 0x400 + below(0x400), len = 0, changed = 1 << RAX | 1 << RCX | 1 << RDX,
+		 aimed = 1 << RSP, tries = 0, floor = 0;
 	struct { unsigned at, size; } jumps[16], imms[16];
 	unsigned njumps = 0, nimms = 0, patch = one_in(4) && bits == 64 ? 1 + below(3) : 0, patch_at = 0;
 	struct poke *code = &t->poke[0];
@@ -857,7 +899,8 @@ void make_sequence(struct trial *t, unsigned bits)
 		if (dst & aimed)
 			continue;
 		if (c.d.mem) {
-			unsigned base = c.o.base / 8, index = c.o.index / 8, regs = (base < 16 ? 1u << base : 0) | (index < 16 ? 1u << index : 0);
+			unsigned base = c.o.base / 8, index = c.o.index / 8,
+				 regs = (base < 16 ? 1u << base : 0) | (index < 16 ? 1u << index : 0);
 
 			if (c.d.seg == FS || c.d.seg == GS || c.o.index == 8 * R2GIB || (regs & changed && !one_in(30)))
 				continue;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* libvcpu against the host's own processor: random trials (make.c) run by both (host.c, guest.c), which must agree (compare.c) about every
- * register, flag, byte of memory and exception.
+/* libvcpu against the host's own processor: random trials (make.c) run by both (host.c, guest.c), which must agree
+ * (compare.c) about every register, flag, byte of memory and exception.
  *
  *     native [--seed S] [--count N] [--first I] [--rows REGEXP] [--bits 16|32|64] [--sequences PERCENT] [--show] [--table] [--stitched]
  *     native --encodings          what is #UD, and what is too long, among all encodings
  *     native --case 'WORDS'       one trial, as a failure prints it
  *
  * --stitched: libvcpu does all of it by machine code, which is made at once.
- * --table ends with a table of what was compared. --count 0 goes on until SIGINT. Trial I of seed S is always the same one.
- * Where the manuals leave something open, libvcpu's models do what Intel's processors do (family 6, model 207). On AMD's processors a trial that differs
- * and has an instruction of the table in makers.h is stepped over, and counted under that name. */
+ * --table ends with a table of what was compared. --count 0 goes on until SIGINT. Trial I of seed S is always the same
+ * one. Where the manuals leave something open, libvcpu's models do what Intel's processors do (family 6, model 207). On
+ * AMD's processors a trial that differs and has an instruction of the table in makers.h is stepped over, and counted
+ * under that name. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <regex.h>
@@ -54,10 +55,12 @@ static void make_window(void)
 	if (window == MAP_FAILED)
 		abort();
 	for (unsigned page = 0; page < 16; page++) {
-		int rights = page == 6 || page == 7 ? PROT_READ | PROT_WRITE | PROT_EXEC : PROT_READ | (page_writable(page) ? PROT_WRITE : 0);
+		int rights = page == 6 || page == 7 ? PROT_READ | PROT_WRITE | PROT_EXEC
+						    : PROT_READ | (page_writable(page) ? PROT_WRITE : 0);
 		void *at = (void *)(uintptr_t)(WINDOW + page * PAGE_SIZE);
 
-		if (page_mapped(page) && mmap(at, PAGE_SIZE, rights, MAP_SHARED | MAP_POPULATE | MAP_FIXED_NOREPLACE, fd, page * PAGE_SIZE) != at)
+		if (page_mapped(page) && mmap(at, PAGE_SIZE, rights, MAP_SHARED | MAP_POPULATE | MAP_FIXED_NOREPLACE,
+					      fd, page * PAGE_SIZE) != at)
 			abort();
 	}
 	close(fd);
@@ -85,7 +88,8 @@ static int settle_window(const struct trial *t, const struct state *host)
 			for (unsigned k = page; k < page + PAGE_SIZE && where < 0; k++)
 				if (window[k] != here[k] && !compare_memory_free(t, host, k))
 					where = (int)k;
-		if (!memcmp(window + page, window_default + page, PAGE_SIZE) && !memcmp(here + page, window_default + page, PAGE_SIZE))
+		if (!memcmp(window + page, window_default + page, PAGE_SIZE) &&
+		    !memcmp(here + page, window_default + page, PAGE_SIZE))
 			continue;
 		for (unsigned k = page; k < page + PAGE_SIZE; k += 256) {
 			if (memcmp(window + k, window_default + k, 256))
@@ -132,7 +136,8 @@ static enum outcome run(const struct trial *t, struct state *host)
 
 /* ---- trials as words ---- */
 
-static const char *const reg_names[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
+static const char *const reg_names[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10",
+	"r11", "r12", "r13", "r14", "r15" };
 static const char *const seg_names[] = { "es", "cs", "ss", "ds", "fs", "gs" };
 
 static void print_bytes(const char *name, unsigned n, const u8 *b, unsigned len, bool always)
@@ -197,8 +202,10 @@ static unsigned parse_bytes(const char *s, u8 *out, unsigned room)
 static bool parse_word(struct trial *t, const char *word, const char *value)
 {
 	static const struct { const char *name; size_t offset; u8 size; } fields[] = {
-		{ "rip", offsetof(struct state, rip), 8 }, { "flags", offsetof(struct state, flags), 8 }, { "fsbase", offsetof(struct state, fs_base), 8 },
-		{ "gsbase", offsetof(struct state, gs_base), 8 }, { "fcw", offsetof(struct state, f.cw), 2 }, { "fsw", offsetof(struct state, f.sw), 2 },
+		{ "rip", offsetof(struct state, rip), 8 }, { "flags", offsetof(struct state, flags), 8 },
+			{ "fsbase", offsetof(struct state, fs_base), 8 },
+		{ "gsbase", offsetof(struct state, gs_base), 8 }, { "fcw", offsetof(struct state, f.cw), 2 },
+			{ "fsw", offsetof(struct state, f.sw), 2 },
 		{ "tags", offsetof(struct state, f.tags), 1 }, { "mxcsr", offsetof(struct state, f.mxcsr), 4 },
 	};
 	struct state *s = &t->in;
@@ -230,7 +237,8 @@ static bool parse_word(struct trial *t, const char *word, const char *value)
 		struct poke *p = &t->poke[t->pokes++];
 
 		p->at = (u16)n;
-		p->len = (u16)parse_bytes(value, p->bytes, WINDOW_SIZE - n < sizeof p->bytes ? WINDOW_SIZE - n : sizeof p->bytes);
+		p->len = (u16)parse_bytes(value, p->bytes,
+					  WINDOW_SIZE - n < sizeof p->bytes ? WINDOW_SIZE - n : sizeof p->bytes);
 	} else if (sscanf(word, "st%x", &n) == 1 && n < 8)
 		parse_bytes(value, s->f.st[n], 10);
 	else if (sscanf(word, "xmm%x", &n) == 1 && n < 16)
@@ -274,7 +282,8 @@ static int run_case(char *words)
 	}
 	name_rows(&t);
 	switch (run(&t, &host)) {
-	case AGREE: printf("agree: exception %d at %llx\n1 passed, 0 failed\n", host.vector, (unsigned long long)host.rip); return 0;
+	case AGREE: printf("agree: exception %d at %llx\n1 passed, 0 failed\n", host.vector,
+		(unsigned long long)host.rip); return 0;
 	case SKIP: printf("no end\n0 passed, 0 failed, 1 skipped\n"); return 0;
 	case STEP_OVER: printf("%s: as the makers differ\n0 passed, 0 failed, 1 skipped\n", difference); return 0;
 	default: printf("%s\n0 passed, 1 failed\n", difference); return 1;
@@ -290,7 +299,8 @@ static bool still(const struct trial *t)
 	return run(t, &host) == DIFFER;
 }
 
-#define TRY(change) do { struct trial old = *t; change; if (memcmp(&old, t, sizeof old) && !still(t)) *t = old; } while (0)
+#define TRY(change) do { struct trial old = *t; change; if (memcmp(&old, t, sizeof old) && !still(t)) *t = old; \
+	} while (0)
 
 static void shrink(struct trial *t)
 {
@@ -374,7 +384,8 @@ static void report(struct trial *t, u64 number)
 	snprintf(first_words, sizeof first_words, "%s", difference);
 	if (!t->definedness)
 		shrink(t);
-	printf("FAILED %llu: %s \"%s\" \"%s\"%s: %s\n    ", (unsigned long long)number, insn->mnemonic, insn->encoding, insn->operands,
+	printf("FAILED %llu: %s \"%s\" \"%s\"%s: %s\n    ", (unsigned long long)number, insn->mnemonic, insn->encoding,
+		insn->operands,
 	       t->count > 1 ? ", ..." : "", first_words);
 	print_trial(t);
 }
@@ -497,8 +508,9 @@ static void print_table(void)
 		}
 		if (!rows)
 			continue;
-		printf("| %s | %u | %u | %llu | %llu | %llu | %llu | ", feature_name(f), rows, ran, (unsigned long long)cases, (unsigned long long)retired,
-		       (unsigned long long)faulted, (unsigned long long)failed);
+		printf("| %s | %u | %u | %llu | %llu | %llu | %llu | ", feature_name(f), rows, ran,
+		       (unsigned long long)cases, (unsigned long long)retired, (unsigned long long)faulted,
+		       (unsigned long long)failed);
 		for (unsigned k = 0; k < nreasons; k++)
 			printf("%s%s", k ? "; " : "", reasons[k]);
 		printf(" |\n");
@@ -629,7 +641,8 @@ int main(int argc, char **argv)
 		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 			break;
 		progress->failed++;
-		printf("FAILED %llu: it killed the runner (status %x)\n    ", (unsigned long long)progress->next, status);
+		printf("FAILED %llu: it killed the runner (status %x)\n    ", (unsigned long long)progress->next,
+		       status);
 		print_trial(&progress->trial);
 		progress->next++;
 		if (progress->reported++ >= REPORTS)
@@ -641,10 +654,12 @@ int main(int argc, char **argv)
 	if (stitched)
 		printf("%llu blocks were stitched\n", (unsigned long long)progress->stitched);
 	if (progress->skipped)
-		printf("%llu more did not end, or in the host's kernel: they say nothing\n", (unsigned long long)progress->skipped);
+		printf("%llu more did not end, or in the host's kernel: they say nothing\n",
+		       (unsigned long long)progress->skipped);
 	if (!same_maker)
 		printf("%llu more stepped over: what the makers do not do alike (tests/silicon/makers.h)\n",
 		       (unsigned long long)sum(progress->stepped_over, DIFF_COUNT));
-	printf("%llu passed, %llu failed\n", (unsigned long long)progress->passed, (unsigned long long)progress->failed);
+	printf("%llu passed, %llu failed\n", (unsigned long long)progress->passed,
+	       (unsigned long long)progress->failed);
 	return progress->failed != 0;
 }

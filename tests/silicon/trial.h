@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* A trial: code and the state that it starts from, to be run by the host (host.c) and by libvcpu (guest.c), which must agree.
+/* A trial: code and the state that it starts from, to be run by the host (host.c) and by libvcpu (guest.c), which must
+ * agree.
  *
  * Both have the same 64 KiB of memory, the window, at the same linear addresses:
  *
  *     page  0        1    2    3        4     5        6    7    8        9    A    B ... E     F
  *           nothing  data data nothing  r/o   nothing  code code nothing  stack     nothing     data
  *
- * Code pages are writable and full of INT3; the others cannot be executed. 16-bit segments begin where the window begins. */
+ * Code pages are writable and full of INT3; the others cannot be executed. 16-bit segments begin where the window
+ * begins. */
 #ifndef SILICON_TRIAL_H
 #define SILICON_TRIAL_H
 
 #include "cpu/op.h"
 #include "tests/silicon/makers.h"
 
-enum { WINDOW = 0x20000000, WINDOW_SIZE = 0x10000, DATA = 0x1000, READ_ONLY = 0x4000, CODE = 0x6000, CODE_END = 0x8000, STACK = 0x9000, STACK_END = 0xb000,
+enum { WINDOW = 0x20000000, WINDOW_SIZE = 0x10000, DATA = 0x1000, READ_ONLY = 0x4000, CODE = 0x6000, CODE_END = 0x8000,
+	STACK = 0x9000, STACK_END = 0xb000,
        DATA2 = 0xf000 };
 
 /* The LDT. Selectors are those of user programs. */

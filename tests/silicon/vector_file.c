@@ -18,7 +18,8 @@
 #include <zlib.h>
 #include "tests/silicon/vector_file.h"
 
-const char *const vector_reg_names[NREGS] = { "ax", "bx", "cx", "dx", "cs", "ss", "ds", "es", "sp", "bp", "si", "di", "ip", "flags", "fs", "gs" };
+const char *const vector_reg_names[NREGS] = { "ax", "bx", "cx", "dx", "cs", "ss", "ds", "es", "sp", "bp", "si", "di",
+	"ip", "flags", "fs", "gs" };
 
 static void masks_reset(u32 *mask)
 {
@@ -161,7 +162,8 @@ static unsigned memory(struct json *j, struct byte *out)
 	return n;
 }
 
-static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1; }
+static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' +
+	10 : -1; }
 
 static void code(struct json *j, struct test *v)
 {
@@ -259,7 +261,8 @@ static enum next json_next(struct vector_file *f, struct test *v)
 
 struct chunk { const u8 *at, *end; };
 
-/* The next chunk of *IN goes to *OUT, its name to NAME. False: there is none, or it is longer than what it is in (*bad). */
+/* The next chunk of *IN goes to *OUT, its name to NAME. False: there is none, or it is longer than what it is in
+ * (*bad). */
 static bool chunk_next(struct chunk *in, struct chunk *out, char name[5], bool *bad)
 {
 	u32 len;
@@ -295,7 +298,8 @@ static void moo_registers(struct chunk c, bool wide, u32 *out, bool *bad)
 {
 	enum { NONE = NREGS };
 	static const u8 words[16] = { AX, BX, CX, DX, R_CS, R_SS, R_DS, R_ES, SP, BP, SI, DI, IP, FLAGS, NONE, NONE };
-	static const u8 doublewords[32] = { NONE, NONE, AX, BX, CX, DX, SI, DI, BP, SP, R_CS, R_DS, R_ES, R_FS, R_GS, R_SS, IP, FLAGS, NONE, NONE,
+	static const u8 doublewords[32] = { NONE, NONE, AX, BX, CX, DX, SI, DI, BP, SP, R_CS, R_DS, R_ES, R_FS, R_GS,
+		R_SS, IP, FLAGS, NONE, NONE,
 		NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE };
 	const unsigned size = wide ? 4 : 2;
 	u32 present = take(&c, size, bad);

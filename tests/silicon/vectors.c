@@ -3,11 +3,12 @@
  *
  *     vectors [-v] [--model MODEL] [DIR | FILE]...     default: $VECTORS, then ../shared/silicon/80286 beside the sources
  *
- * Without --model: what a MOO file says of itself, else what its folder is called (8086, 8088, 80186, 80386), else a 286. Early processors have no
- * coprocessor here, as those had none.
+ * Without --model: what a MOO file says of itself, else what its folder is called (8086, 8088, 80186, 80386), else a
+ * 286. Early processors have no coprocessor here, as those had none.
  *
- * Flags that the instruction table calls undefined after an instruction are not compared, neither in the register nor in the image that
- * an exception pushed; of an 8086 everything is. Everything else must be the same: registers, memory, and which exception it was. */
+ * Flags that the instruction table calls undefined after an instruction are not compared, neither in the register nor
+ * in the image that an exception pushed; of an 8086 everything is. Everything else must be the same: registers, memory,
+ * and which exception it was. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,7 +19,8 @@
 #include "cpu/op.h"
 #include "tests/silicon/vector_file.h"
 
-static const u8 general[NREGS] = { [AX] = RAX, [BX] = RBX, [CX] = RCX, [DX] = RDX, [SP] = RSP, [BP] = RBP, [SI] = RSI, [DI] = RDI, [IP] = RIP };
+static const u8 general[NREGS] = { [AX] = RAX, [BX] = RBX, [CX] = RCX, [DX] = RDX, [SP] = RSP, [BP] = RBP, [SI] = RSI,
+	[DI] = RDI, [IP] = RIP };
 static const u8 segment[NREGS] = { [R_CS] = CS, [R_SS] = SS, [R_DS] = DS, [R_ES] = ES, [R_FS] = FS, [R_GS] = GS };
 
 /* ---- the machine: a processor and all the memory that it can reach, up to 16 MiB; nothing else ---- */
@@ -161,7 +163,9 @@ static bool same_registers(const struct test *v, u32 undefined, u32 ignored)
 	for (unsigned i = 0; i < NREGS; i++) {
 		u32 now = reg_now(i), then = v->after[i], mask = v->mask[i];
 
-		mask &= i == FLAGS ? flag_bits() & ~undefined : segment[i] || i == R_ES || !has(&model, F_I386) ? 0xffff : 0xffffffff;
+		mask &= i == FLAGS                                        ? flag_bits() & ~undefined
+			: segment[i] || i == R_ES || !has(&model, F_I386) ? 0xffff
+									  : 0xffffffff;
 		if ((now ^ then) & mask && !(ignored >> i & 1) && (has(&model, F_I386) || (i != R_FS && i != R_GS)))
 			return wrong("%s: %04x, should be %04x", vector_reg_names[i], now & mask, then & mask);
 	}
@@ -251,7 +255,8 @@ static void run_vector(const char *file, const struct test *v, unsigned *bad)
 	load(v);
 	current++;
 	ok = run_instruction(v) && same(v, undefined, 0, true);
-	for (unsigned i = 0; !ok && !known && c->activity == ACTIVITY_HALT && d.row && i < ARRAY_LEN(differences); i++) {
+	for (unsigned i = 0; !ok && !known && c->activity == ACTIVITY_HALT && d.row && i < ARRAY_LEN(differences);
+	     i++) {
 		const struct difference *difference = &differences[i];
 
 		known = difference->applies(v, &d) && same(v, undefined, difference->ignored, !difference->memory);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The decoder against Zydis: random byte strings in all three modes; length, name and operands must agree (tests/unit/zydis.h).
+/* The decoder against Zydis: random byte strings in all three modes; length, name and operands must agree
+ * (tests/unit/zydis.h).
  *
  *     zydis [--seed S] [--count N]      N strings (1000000); half of them are any bytes, the others likely opcodes behind prefixes
  *
@@ -15,16 +16,21 @@ static const struct { const char *what, *ours, *theirs, *why; } settled[] = {
 	{ "we have nothing", "-", "sysret", "SDM vol. 2, SYSRET: #UD outside of 64-bit mode" },
 };
 
-/* Extensions that Zydis knows and libvcpu does not have: their instructions are #UD, as on every processor without them. */
+/* Extensions that Zydis knows and libvcpu does not have: their instructions are #UD, as on every processor without
+ * them. */
 static const char *const absent[] = {
-	"AMD_INVLPGB", "AMX_BF16", "AMX_FP16", "AMX_INT8", "AMX_TILE", "AVX512EVEX", "AVX512VEX", "AVX_IFMA", "AVX_NE_CONVERT", "AVX_VNNI", "AVX_VNNI_INT8",
-	"CET", "CLZERO", "CMPCCXADD", "ENQCMD", "FMA4", "HRESET", "KEYLOCKER", "KEYLOCKER_WIDE", "KNC", "KNCE", "KNCJKBR", "KNCSTREAM", "KNCV", "LKGS", "LWP",
-	"MCOMMIT", "MONITORX", "MSRLIST", "PADLOCK", "PBNDKB", "PCONFIG", "PT", "RAO_INT", "RDPRU", "RTM", "SGX", "SGX_ENCLV", "SMX", "SNP", "SVM", "TBM", "TDX",
+	"AMD_INVLPGB", "AMX_BF16", "AMX_FP16", "AMX_INT8", "AMX_TILE", "AVX512EVEX", "AVX512VEX", "AVX_IFMA",
+		"AVX_NE_CONVERT", "AVX_VNNI", "AVX_VNNI_INT8",
+	"CET", "CLZERO", "CMPCCXADD", "ENQCMD", "FMA4", "HRESET", "KEYLOCKER", "KEYLOCKER_WIDE", "KNC", "KNCE",
+	"KNCJKBR", "KNCSTREAM", "KNCV", "LKGS", "LWP",
+	"MCOMMIT", "MONITORX", "MSRLIST", "PADLOCK", "PBNDKB", "PCONFIG", "PT", "RAO_INT", "RDPRU", "RTM", "SGX",
+	"SGX_ENCLV", "SMX", "SNP", "SVM", "TBM", "TDX",
 	"TSX_LDTRK", "UINTR", "VMFUNC", "VTX", "WAITPKG", "WBNOINVD", "WRMSRNS", "XOP",
 };
 
 enum { KINDS = 512 };
-/* SDM vol. 2, table 2-3: SIB.base 101b with mod 00 is no base but a displacement, whatever REX.B says; so it is on silicon. Zydis 4.0 names R13. */
+/* SDM vol. 2, table 2-3: SIB.base 101b with mod 00 is no base but a displacement, whatever REX.B says; so it is on
+ * silicon. Zydis 4.0 names R13. */
 static bool is_no_base(const struct dec *d)
 {
 	return d->row && d->mem && (d->modrm & 0xc7) == 4 && (d->sib & 7) == 5 && d->rex & 1;
@@ -38,7 +44,8 @@ static bool fits(const char *pattern, const char *name) { return !strcmp(pattern
 static bool is_settled(struct disagree *k)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(settled); i++)
-		if (fits(settled[i].what, k->what) && fits(settled[i].ours, k->ours) && fits(settled[i].theirs, k->theirs)) {
+		if (fits(settled[i].what, k->what) && fits(settled[i].ours, k->ours) &&
+		    fits(settled[i].theirs, k->theirs)) {
 			k->why = settled[i].why;
 			return true;
 		}
@@ -103,7 +110,8 @@ int main(int argc, char **argv)
 		{ 32, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32 },
 		{ 64, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64 },
 	};
-	static const ZydisDecoderMode off[] = { ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_CLDEMOTE };
+	static const ZydisDecoderMode off[] = { ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET,
+						ZYDIS_DECODER_MODE_CLDEMOTE };
 	ZydisDecoder decoder[3];
 	const struct insn *which;
 	u64 count = 1000000, failed = 0;
@@ -142,7 +150,9 @@ int main(int argc, char **argv)
 		pick(code);
 		what = disagreement(&decoder[m], modes[m].bits, code, &d, &z, &theirs);
 		if (what && !is_no_base(&d)) {
-			struct disagree *k = find_kind(what, d.row ? d.row->insn->mnemonic : "-", !theirs ? "-" : d.row || theirs->meta.isa_ext == ZYDIS_ISA_EXT_BASE ? ZydisMnemonicGetString(theirs->mnemonic) :
+			struct disagree *k = find_kind(what, d.row ? d.row->insn->mnemonic : "-", !theirs ? "-"
+				: d.row || theirs->meta.isa_ext == ZYDIS_ISA_EXT_BASE
+				? ZydisMnemonicGetString(theirs->mnemonic) :
 						      ZydisISAExtGetString(theirs->meta.isa_ext), modes[m].bits, code);
 
 			k->count++;
@@ -151,7 +161,8 @@ int main(int argc, char **argv)
 	}
 	for (const struct disagree *k = kinds; k < kinds + nkinds; k++)
 		if (!k->why) {
-			printf("%llu: %s: %s, Zydis: %s, %u bits:", (unsigned long long)k->count, k->what, k->ours, k->theirs, k->bits);
+			printf("%llu: %s: %s, Zydis: %s, %u bits:", (unsigned long long)k->count, k->what, k->ours,
+			       k->theirs, k->bits);
 			for (unsigned i = 0; i < sizeof k->code; i++)
 				printf(" %02x", k->code[i]);
 			printf("\n");

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Linked into the tests with --wrap=cpu_run. Every second run stitches its blocks at once, so that both engines do what the tests ask for.
+/* Linked into the tests with --wrap=cpu_run. Every second run stitches its blocks at once, so that both engines do what
+ * the tests ask for.
  *
- * And: which rows of the instruction table a test retired, and which raised a fault. If VCPU_COVERAGE names a file, every run is a run of single
- * instructions, and "row retired faulted" is appended to it at exit. (make isa-coverage) */
+ * And: which rows of the instruction table a test retired, and which raised a fault. If VCPU_COVERAGE names a file,
+ * every run is a run of single instructions, and "row retired faulted" is appended to it at exit. (make isa-coverage)
+ * */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +24,8 @@ static void append(void)
 
 	for (unsigned i = 0; fd >= 0 && i < insn_count && i < MAX_ROWS; i++)
 		if (rows[i].retired || rows[i].faulted) {
-			int n = snprintf(line, sizeof line, "%u %llu %llu\n", i, (unsigned long long)rows[i].retired, (unsigned long long)rows[i].faulted);
+			int n = snprintf(line, sizeof line, "%u %llu %llu\n", i, (unsigned long long)rows[i].retired,
+					 (unsigned long long)rows[i].faulted);
 
 			if (write(fd, line, (size_t)n) != n)
 				break;
@@ -45,7 +48,9 @@ static int row_here(const struct cpu *c)
 		if (page_peek(c, linear, &phys))
 			space_peek(c->mem, phys, &code[i], 1);
 	}
-	return decode(c->isa, c->model, c->mode & ~(u64)MODE_SINGLE, code, sizeof code, &d, &o) == DECODE_OK ? (int)(d.row->insn - insn_table) : -1;
+	return decode(c->isa, c->model, c->mode & ~(u64)MODE_SINGLE, code, sizeof code, &d, &o) == DECODE_OK
+		       ? (int)(d.row->insn - insn_table)
+		       : -1;
 }
 
 /* Run to ICOUNT_END, and put it down to the row that is next. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What every test of a device needs: a machine of one device, wires that remember, time that passes, and the round trip of its state. */
+/* What every test of a device needs: a machine of one device, wires that remember, time that passes, and the round trip
+ * of its state. */
 #ifndef TEST_DEVICE_H
 #define TEST_DEVICE_H
 
@@ -57,8 +58,9 @@ static inline void fresh(void)
 	memset(wires, 0, sizeof wires);
 }
 
-/* A test may run cut everywhere: after each access and each event the devices are saved, freed, made anew and loaded, and go on as if nothing had
- * happened, with their wires as they were. What does the four steps is the test's own; RAM stays. */
+/* A test may run cut everywhere: after each access and each event the devices are saved, freed, made anew and loaded,
+ * and go on as if nothing had happened, with their wires as they were. What does the four steps is the test's own; RAM
+ * stays. */
 enum { CUT_PARTS = 16 };
 struct cut {
 	void (*end)(void);                        /* free the devices */
@@ -101,7 +103,8 @@ static inline void cut_here(void)
 	clock_sort(&test_clock);
 	c.refresh();
 	for (unsigned i = 0; i < ARRAY_LEN(wires); i++)
-		ck_assert_msg(wires[i].level == kept[i].level && wires[i].rises == kept[i].rises, "wire %u moves in a cut", i);
+		ck_assert_msg(wires[i].level == kept[i].level && wires[i].rises == kept[i].rises,
+			      "wire %u moves in a cut", i);
 	cut = c;
 }
 
@@ -170,10 +173,12 @@ static inline void cut_everywhere(Suite *suite, void (*setup)(void), void (*tear
 	suite_add_tcase(suite, tc);
 }
 
-/* The state of a device as the test sees it. Every round: random state, saved, loaded into a second one made alike, same hash and same
- * bytes; then the device lives on with random accesses to [base, base + size) and time jumps: it must survive what no guest can reach.
- * MAKE builds one on the (fresh) bus and clock, PART and REFRESH are the device's own. */
-static inline void round_trips(void *(*make)(void), void (*destroy)(void *), struct part (*part_of)(void *), void (*refresh)(void *),
+/* The state of a device as the test sees it. Every round: random state, saved, loaded into a second one made alike,
+ * same hash and same bytes; then the device lives on with random accesses to [base, base + size) and time jumps: it
+ * must survive what no guest can reach. MAKE builds one on the (fresh) bus and clock, PART and REFRESH are the device's
+ * own. */
+static inline void round_trips(void *(*make)(void), void (*destroy)(void *), struct part (*part_of)(void *),
+	void (*refresh)(void *),
 		const u64 (*ranges)[2], unsigned count, unsigned widest)
 {
 	u64 seed = 12345;
@@ -229,7 +234,8 @@ static inline void round_trips(void *(*make)(void), void (*destroy)(void *), str
 				    clock_next(&test_clock) > test_clock.now)
 					test_clock.now = clock_next(&test_clock);
 				else
-					test_clock.now = clock_in(&test_clock, test_random(&seed) >> (20 + test_random(&seed) % 44));
+					test_clock.now = clock_in(&test_clock,
+								  test_random(&seed) >> (20 + test_random(&seed) % 44));
 				clock_fire(&test_clock);
 				ck_assert(clock_next(&test_clock) > test_clock.now || test_clock.now == CLOCK_NEVER);
 				break;

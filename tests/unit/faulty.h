@@ -29,7 +29,8 @@ static inline enum disk_result faulty_pass(struct store *store, unsigned kind)
 {
 	if (++faulty[kind].seen != faulty[kind].fail_at)
 		return DISK_OK;
-	return store_failed(store->error, faulty[kind].result, "faulty: request %u of kind %u", faulty[kind].seen, kind);
+	return store_failed(store->error, faulty[kind].result, "faulty: request %u of kind %u", faulty[kind].seen,
+			    kind);
 }
 
 static inline enum disk_result faulty_read(struct store *store, u64 offset, void *out, size_t len)

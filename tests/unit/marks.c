@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Check writes the place of each assertion that holds to a file, for the report of a test that crashes: a system call each, half of the time of a test with a
- * million assertions. Linked with --wrap=_mark_point, this lets the first thousand of a test through, then one of a thousand. */
+/* Check writes the place of each assertion that holds to a file, for the report of a test that crashes: a system call
+ * each, half of the time of a test with a million assertions. Linked with --wrap=_mark_point, this lets the first
+ * thousand of a test through, then one of a thousand. */
 void __real__mark_point(const char *file, int line);
 void __wrap__mark_point(const char *file, int line);
 

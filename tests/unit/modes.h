@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A bare processor in any mode and ring, with every table that the manual's pseudo-code looks at: for tests that take its checks one by one.
+/* A bare processor in any mode and ring, with every table that the manual's pseudo-code looks at: for tests that take
+ * its checks one by one.
  *
- * Everything lies in the first 64 KBytes, identity-mapped and dirty where there is paging. Every ring has a code and a data segment of each size,
- * flat (16-bit ones: of 64 KBytes), and a stack in the TSS; SLOT, SLOT2, SLOT3 and SYSTEM are for the test, 16 bytes each; FAR_SLOT is one in the
- * LDT. Gates of the IDT lead to handler_of(vector), which halts; the IDT has no limit until a test gives it one, so that a fault ends the run where
- * it is. */
+ * Everything lies in the first 64 KBytes, identity-mapped and dirty where there is paging. Every ring has a code and a
+ * data segment of each size, flat (16-bit ones: of 64 KBytes), and a stack in the TSS; SLOT, SLOT2, SLOT3 and SYSTEM
+ * are for the test, 16 bytes each; FAR_SLOT is one in the LDT. Gates of the IDT lead to handler_of(vector), which
+ * halts; the IDT has no limit until a test gives it one, so that a fault ends the run where it is. */
 #ifndef TESTS_MODES_H
 #define TESTS_MODES_H
 
@@ -13,8 +14,10 @@
 #include "cpu/system/system.h"
 #include "tests/unit/bare.h"
 
-enum { IVT = 0, GDT = 0x1000, LDT_AT = 0x1400, IDT = 0x2000 /* up to 2500h */, TSS_AT = 0x3000, TSS2_AT = 0x3200, TSS3_AT = 0x3400, DATA = 0x5000,
-       CODE = 0x8000, HANDLER = 0x9000, STACK = 0xa800, STACK0 = 0xb000 /* and of ring n, 400h n above */, PML4 = 0xd000, RAM_SIZE = 0x10000 };
+enum { IVT = 0, GDT = 0x1000, LDT_AT = 0x1400, IDT = 0x2000 /* up to 2500h */, TSS_AT = 0x3000, TSS2_AT = 0x3200,
+	TSS3_AT = 0x3400, DATA = 0x5000,
+       CODE = 0x8000, HANDLER = 0x9000, STACK = 0xa800, STACK0 = 0xb000 /* and of ring n, 400h n above */,
+       PML4 = 0xd000, RAM_SIZE = 0x10000 };
 
 /* Selectors: of ring N, with that RPL. */
 #define CODE32(n) ((0x08 + 8 * (n)) | (n))
@@ -22,13 +25,15 @@ enum { IVT = 0, GDT = 0x1000, LDT_AT = 0x1400, IDT = 0x2000 /* up to 2500h */, T
 #define CODE16(n) ((0x48 + 8 * (n)) | (n))
 #define DATA16(n) ((0x68 + 8 * (n)) | (n))
 #define CODE64(n) ((0x88 + 8 * (n)) | (n))
-enum { TASK = 0xa8, SLOT = 0xb8, SLOT2 = 0xc8, SLOT3 = 0xd8, SYSTEM = 0xe8, LDT_SEL = 0xf8, GDT_END = 0x108, BEYOND = GDT_END, FAR_SLOT = 0x10 | 4, LDT_END = 0x20 };
+enum { TASK = 0xa8, SLOT = 0xb8, SLOT2 = 0xc8, SLOT3 = 0xd8, SYSTEM = 0xe8, LDT_SEL = 0xf8, GDT_END = 0x108,
+	BEYOND = GDT_END, FAR_SLOT = 0x10 | 4, LDT_END = 0x20 };
 static inline u32 ring_stack(unsigned n) { return STACK0 + 0x400 * n; }
 static inline u32 handler_of(unsigned vector) { return HANDLER + 16 * vector; }
 enum { VECTORS = 0x50 };
 
 enum mode { REAL, V86, P16, P32, C16, C32, LONG, MODE_COUNT };
-static const char *const mode_names[] = { "real", "v86", "16-bit protected", "32-bit protected", "16-bit compatibility", "32-bit compatibility", "64-bit" };
+static const char *const mode_names[] = { "real", "v86", "16-bit protected", "32-bit protected", "16-bit compatibility",
+	"32-bit compatibility", "64-bit" };
 static inline bool is_long(enum mode m) { return m >= C16; }
 static inline bool is_16(enum mode m) { return m == REAL || m == V86 || m == P16 || m == C16; }
 /* Bytes of an operand without prefix. */
@@ -49,7 +54,8 @@ static inline u64 peek(u64 at, unsigned size) { return get_size(ram->host + at, 
 /* A segment descriptor: ACCESS is byte 5, FLAGS the upper half of byte 6 (SDM vol. 3, figure 3-8). */
 static inline u64 descriptor(u32 base, u32 limit, unsigned access, unsigned flags)
 {
-	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 | (u64)flags << 52 |
+	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 |
+		(u64)flags << 52 |
 	       (u64)(base >> 24) << 56;
 }
 /* A gate: ACCESS is byte 5, COUNT the parameters or the IST. */
@@ -131,7 +137,10 @@ static void settle(void)
 
 static void load_seg(unsigned reg, u16 sel) { descriptor_to_seg(&c->seg[reg], sel, peek(descriptor_at(sel), 8)); }
 
-static inline u16 code_of(enum mode m, unsigned n) { return m == LONG ? CODE64(n) : m == P32 || m == C32 ? CODE32(n) : CODE16(n); }
+static inline u16 code_of(enum mode m, unsigned n)
+{
+	return m == LONG ? CODE64(n) : m == P32 || m == C32 ? CODE32(n) : CODE16(n);
+}
 static inline u16 data_of(enum mode m, unsigned n) { return m == P32 || m == C32 || m == LONG ? DATA32(n) : DATA16(n); }
 
 /* In MODE and ring CPL (V86: 3) at CODE. Change what you want; registers behind the processor's back want settle(). */
@@ -185,13 +194,18 @@ static inline void with_idt(void) { c->idtr.limit = (u16)(VECTORS * (in_long(c) 
 
 static inline void modes_setup(void) { bare_new("max", RAM_SIZE); }
 
-/* The stack that a ring 0 of a 32-bit TSS may have (vol. 3, 5.8.5): the TSS must have it, #TS(TSS); the segment must be a writable one of the new ring,
- * #TS(SS), and be there, #SS(SS); what does not fit is #SS(SS). ROOM: words more than are needed. */
+/* The stack that a ring 0 of a 32-bit TSS may have (vol. 3, 5.8.5): the TSS must have it, #TS(TSS); the segment must be
+ * a writable one of the new ring, #TS(SS), and be there, #SS(SS); what does not fit is #SS(SS). ROOM: words more than
+ * are needed. */
 static const struct stack_row { u16 ss; u8 access; u16 tss_limit; int room; int vector; u16 error; } stack_rows[] = {
-	{ SLOT2, 0x93, 0x67, 0, -1, 0 }, { SLOT2, 0x93, 9, 0, -1, 0 }, { SLOT2, 0x93, 8, 0, VEC_TS, TASK }, { 0, 0, 0x67, 0, VEC_TS, 0 }, { 3, 0, 0x67, 0, VEC_TS, 0 },
-	{ BEYOND, 0, 0x67, 0, VEC_TS, BEYOND }, { SLOT2 | 3, 0x93, 0x67, 0, VEC_TS, SLOT2 }, { SLOT2, 0xf3, 0x67, 0, VEC_TS, SLOT2 }, { SLOT2, 0xb3, 0x67, 0, VEC_TS, SLOT2 },
-	{ SLOT2, 0x91, 0x67, 0, VEC_TS, SLOT2 }, { SLOT2, 0x9b, 0x67, 0, VEC_TS, SLOT2 }, { SLOT2, 0x83, 0x67, 0, VEC_TS, SLOT2 }, { SLOT2, 0x13, 0x67, 0, VEC_SS, SLOT2 },
-	{ SLOT2 | 3, 0x13, 0x67, 0, VEC_TS, SLOT2 }, { SLOT2, 0x93, 0x67, -1, VEC_SS, SLOT2 }, { SLOT2, 0x93, 0x67, -4, VEC_SS, SLOT2 }, { SLOT2, 0x97, 0x67, 0, -1, 0 },
+	{ SLOT2, 0x93, 0x67, 0, -1, 0 }, { SLOT2, 0x93, 9, 0, -1, 0 }, { SLOT2, 0x93, 8, 0, VEC_TS, TASK },
+		{ 0, 0, 0x67, 0, VEC_TS, 0 }, { 3, 0, 0x67, 0, VEC_TS, 0 },
+	{ BEYOND, 0, 0x67, 0, VEC_TS, BEYOND }, { SLOT2 | 3, 0x93, 0x67, 0, VEC_TS, SLOT2 },
+		{ SLOT2, 0xf3, 0x67, 0, VEC_TS, SLOT2 }, { SLOT2, 0xb3, 0x67, 0, VEC_TS, SLOT2 },
+	{ SLOT2, 0x91, 0x67, 0, VEC_TS, SLOT2 }, { SLOT2, 0x9b, 0x67, 0, VEC_TS, SLOT2 },
+		{ SLOT2, 0x83, 0x67, 0, VEC_TS, SLOT2 }, { SLOT2, 0x13, 0x67, 0, VEC_SS, SLOT2 },
+	{ SLOT2 | 3, 0x13, 0x67, 0, VEC_TS, SLOT2 }, { SLOT2, 0x93, 0x67, -1, VEC_SS, SLOT2 },
+		{ SLOT2, 0x93, 0x67, -4, VEC_SS, SLOT2 }, { SLOT2, 0x97, 0x67, 0, -1, 0 },
 };
 enum { INNER = DATA + 0x300 };
 static inline void set_inner_stack(const struct stack_row *r, unsigned words, unsigned size)
@@ -221,7 +235,8 @@ static inline void name_case(const char *format, ...)
 
 enum { RETIRED = -1 };
 
-/* What the next instruction does: RETIRED, or the vector of its fault, c->fault. Then nothing else has changed but CR2. */
+/* What the next instruction does: RETIRED, or the vector of its fault, c->fault. Then nothing else has changed but CR2.
+ * */
 static inline int outcome(void)
 {
 	static u8 before[RAM_SIZE];
@@ -237,9 +252,11 @@ static inline int outcome(void)
 	}
 	if (c->fault.vector == VEC_PF)
 		c->cr2 = cr2;
-	ck_assert_msg(bare_state() == was, "%s: fault %u(%x) has changed a register", what, c->fault.vector, c->fault.error);
+	ck_assert_msg(bare_state() == was, "%s: fault %u(%x) has changed a register", what, c->fault.vector,
+		      c->fault.error);
 	for (unsigned i = 0; memcmp(before, ram->host, RAM_SIZE) && i < RAM_SIZE; i++)
-		ck_assert_msg(before[i] == ram->host[i], "%s: fault %u(%x) has changed memory at %x", what, c->fault.vector, c->fault.error, i);
+		ck_assert_msg(before[i] == ram->host[i], "%s: fault %u(%x) has changed memory at %x", what,
+			      c->fault.vector, c->fault.error, i);
 	return c->fault.vector;
 }
 
@@ -248,7 +265,8 @@ static inline void expect(int vector, u32 error)
 {
 	int got = outcome();
 
-	ck_assert_msg(got == vector && (vector == RETIRED || c->fault.error == error), "%s: %d(%x), not %d(%x)", what, got, got == RETIRED ? 0 : c->fault.error,
+	ck_assert_msg(got == vector && (vector == RETIRED || c->fault.error == error), "%s: %d(%x), not %d(%x)", what,
+		got, got == RETIRED ? 0 : c->fault.error,
 		      vector, error);
 }
 /* Run until a handler has halted; its vector. -1: shut down. */
@@ -258,13 +276,16 @@ static inline int taken(void)
 
 	if (stop == CPU_TRIPLE_FAULT)
 		return -1;
-	ck_assert_msg(stop == CPU_IDLE && c->r[RIP] > HANDLER && c->r[RIP] <= handler_of(VECTORS), "%s: stop %d at %llx", what, stop, (unsigned long long)c->r[RIP]);
+	ck_assert_msg(stop == CPU_IDLE && c->r[RIP] > HANDLER && c->r[RIP] <= handler_of(VECTORS),
+		      "%s: stop %d at %llx", what, stop, (unsigned long long)c->r[RIP]);
 	return (int)((c->r[RIP] - 1 - HANDLER) / 16);
 }
 /* The N-th fault that came before that. */
 #define FAULT(n, v, e) \
-	ck_assert_msg(c->chain_len > (n) && c->chain[n].vector == (v) && c->chain[n].error == (u32)(e), "%s: fault %u of %u is %u(%x), not %u(%x)", what, n, \
+	ck_assert_msg(c->chain_len > (n) && c->chain[n].vector == (v) && c->chain[n].error == (u32)(e), \
+		"%s: fault %u of %u is %u(%x), not %u(%x)", what, n, \
 		      c->chain_len, c->chain[n].vector, c->chain[n].error, v, (u32)(e))
-#define EQ(a, b) ck_assert_msg((u64)(a) == (u64)(b), "%s: " #a " is %llx, not %llx", what, (unsigned long long)(a), (unsigned long long)(b))
+#define EQ(a, b) ck_assert_msg((u64)(a) == (u64)(b), "%s: " #a " is %llx, not %llx", what, (unsigned long long)(a), \
+	(unsigned long long)(b))
 
 #endif

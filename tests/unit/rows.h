@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Any row of the instruction table, run once on a bare processor in a chosen mode: for the tests that compare the table's columns with what
- * happens. The machine has 64 KiB, tables for every kind of descriptor, and a state that sample() makes anew each time. */
+/* Any row of the instruction table, run once on a bare processor in a chosen mode: for the tests that compare the
+ * table's columns with what happens. The machine has 64 KiB, tables for every kind of descriptor, and a state that
+ * sample() makes anew each time. */
 #ifndef TESTS_ROWS_H
 #define TESTS_ROWS_H
 
 #include "cpu/op.h"
 #include "tests/unit/bare.h"
 
-enum { GDT = 0x1000, GDT_COPY = 0x1400, LDT_AT = 0x1800, IDT = 0x2000, IDT_COPY = 0x2800, TSS_AT = 0x3000, TSS2_AT = 0x3400, DATA = 0x5000, CODE = 0x8000,
+enum { GDT = 0x1000, GDT_COPY = 0x1400, LDT_AT = 0x1800, IDT = 0x2000, IDT_COPY = 0x2800, TSS_AT = 0x3000,
+	TSS2_AT = 0x3400, DATA = 0x5000, CODE = 0x8000,
        TARGET = 0x9000, STACK = 0xa800, STACK0 = 0xb800, PML4 = 0xc000, RAM_SIZE = 0x10000 };
 /* SYSENTER wants the first four in this order. */
-enum { S_CODE0 = 0x08, S_DATA0 = 0x10, S_CODE3 = 0x18, S_DATA3 = 0x20, S_TASK = 0x28 /* 16 bytes */, S_SLOT = 0x38, S_TASK2 = 0x40, S_GATE = 0x48, S_CODE64 = 0x50,
-       S_CODE64_3 = 0x58, S_CONFORMING = 0x60, S_LDT = 0x68, S_LDT_HIGH = 0x70, S_CODE3B = 0x78, S_DATA3B = 0x80, S_DATA0B = 0x88, S_CODE0B = 0x90, S_END = 0x98 };
+enum { S_CODE0 = 0x08, S_DATA0 = 0x10, S_CODE3 = 0x18, S_DATA3 = 0x20, S_TASK = 0x28 /* 16 bytes */, S_SLOT = 0x38,
+	S_TASK2 = 0x40, S_GATE = 0x48, S_CODE64 = 0x50,
+       S_CODE64_3 = 0x58, S_CONFORMING = 0x60, S_LDT = 0x68, S_LDT_HIGH = 0x70, S_CODE3B = 0x78, S_DATA3B = 0x80,
+       S_DATA0B = 0x88, S_CODE0B = 0x90, S_END = 0x98 };
 
 static u8 head[offsetof(struct cpu, blocks)]; /* the processor after RESET: everything before its caches */
 static u8 wanted[RAM_SIZE];                   /* what sample() wants in memory */
@@ -30,7 +34,8 @@ static unsigned below(unsigned n) { return (unsigned)(rnd() >> 33) % n; }
 /* A segment descriptor: ACCESS is byte 5, FLAGS the upper half of byte 6 (SDM vol. 3, figure 3-8). */
 static u64 descriptor(u32 base, u32 limit, unsigned access, unsigned flags)
 {
-	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 | (u64)flags << 52 |
+	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 |
+		(u64)flags << 52 |
 	       (u64)(base >> 24) << 56;
 }
 static u64 gate(u16 sel, u32 offset, unsigned access)
@@ -62,8 +67,10 @@ static void restore(void)
 static u16 selector(void)
 {
 	static const u16 all[] = {
-		0, S_CODE0, S_DATA0, S_CODE3 | 3, S_DATA3 | 3, S_DATA3, S_TASK, S_SLOT, S_SLOT | 3, S_TASK2, S_TASK2 | 3, S_GATE | 3, S_CODE64, S_CODE64_3 | 3,
-		S_CONFORMING, S_CONFORMING | 3, S_LDT, S_CODE3B | 3, S_DATA3B | 3, S_DATA0B, S_CODE0B, S_END, S_DATA3 | 4,
+		0, S_CODE0, S_DATA0, S_CODE3 | 3, S_DATA3 | 3, S_DATA3, S_TASK, S_SLOT, S_SLOT | 3, S_TASK2, S_TASK2 |
+			3, S_GATE | 3, S_CODE64, S_CODE64_3 | 3,
+		S_CONFORMING, S_CONFORMING | 3, S_LDT, S_CODE3B | 3, S_DATA3B | 3, S_DATA0B, S_CODE0B, S_END, S_DATA3 |
+		4,
 	};
 
 	return all[below(ARRAY_LEN(all))];
@@ -72,7 +79,8 @@ static u16 selector(void)
 static u64 number(void)
 {
 	static const u64 some[] = {
-		0, 1, 2, 3, 7, 0xd, 0x10, 0x11, 0x60000011, 0x174, 0x175, 0x176, 0x277, 0xc0000080, 0xc0000081, 0xc0000102, 0xc0000103, DATA, DATA + 0x40, TARGET, STACK0, 0xff,
+		0, 1, 2, 3, 7, 0xd, 0x10, 0x11, 0x60000011, 0x174, 0x175, 0x176, 0x277, 0xc0000080, 0xc0000081,
+			0xc0000102, 0xc0000103, DATA, DATA + 0x40, TARGET, STACK0, 0xff,
 		0x80, 0x7fffffff, 0x80000000, 0xffffffff, 0x3f800000,
 	};
 
@@ -105,12 +113,15 @@ static bool only_64(const struct isa_row *row)
 	return row->insn->modes == ONLY64 || (!row->vex && row->mask & row->match & KEY_W);
 }
 
-/* ROW as bytes for a mode of BITS, at least 24 of them, with MEMORY or register operand; memory is DATA. LOCK: with F0. */
+/* ROW as bytes for a mode of BITS, at least 24 of them, with MEMORY or register operand; memory is DATA. LOCK: with F0.
+ * */
 static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory, bool lock)
 {
 	static const u8 prefix[4] = { 0, 0x66, 0xf3, 0xf2 };
 	u8 modrm = (u8)((rnd() & ~row->mask) | (row->match & 0xff)), *p = at;
-	unsigned pp = row->mask & KEY_PP ? row->match >> 9 & 3 : 0, w = row->mask & KEY_W ? row->match >> 11 & 1 : bits == 64 ? below(4) == 0 : 0;
+	unsigned pp = row->mask & KEY_PP ? row->match >> 9 & 3 : 0, w = row->mask & KEY_W ? row->match >> 11 & 1
+									: bits == 64      ? below(4) == 0
+											  : 0;
 	u64 imm = below(2) ? rnd() : number();
 
 	if (memory)
@@ -130,7 +141,8 @@ static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory
 
 		*p++ = 0xc4;
 		*p++ = (u8)(0xe0 | row->map);
-		*p++ = (u8)(w << 7 | (row->insn->vsib ? 13 : has_operand(row, OPK_B) || has_operand(row, OPK_H) ? 8 + below(8) : 15) << 3 | l << 2 | pp);
+		*p++ = (u8)(w << 7 | (row->insn->vsib ? 13 : has_operand(row, OPK_B) || has_operand(row, OPK_H) ? 8 +
+			below(8) : 15) << 3 | l << 2 | pp);
 	} else {
 		if (row->mask & KEY_O16 && !(row->match & KEY_O16) == (bits != 16) ? false : row->mask & KEY_O16)
 			*p++ = 0x66;
@@ -194,8 +206,10 @@ static void settle(void)
 static void put_tables(void)
 {
 	static const struct { u16 sel; u8 access, flags; } flat[] = {
-		{ S_CODE0, 0x9b, 0xc }, { S_DATA0, 0x93, 0xc }, { S_CODE3, 0xfb, 0xc }, { S_DATA3, 0xf3, 0xc }, { S_CODE64, 0x9b, 0xa }, { S_CODE64_3, 0xfb, 0xa },
-		{ S_CONFORMING, 0x9f, 0xc }, { S_CODE3B, 0xfb, 0xc }, { S_DATA3B, 0xf3, 0xc }, { S_DATA0B, 0x93, 0xc }, { S_CODE0B, 0x9b, 0xc },
+		{ S_CODE0, 0x9b, 0xc }, { S_DATA0, 0x93, 0xc }, { S_CODE3, 0xfb, 0xc }, { S_DATA3, 0xf3, 0xc },
+			{ S_CODE64, 0x9b, 0xa }, { S_CODE64_3, 0xfb, 0xa },
+		{ S_CONFORMING, 0x9f, 0xc }, { S_CODE3B, 0xfb, 0xc }, { S_DATA3B, 0xf3, 0xc }, { S_DATA0B, 0x93, 0xc },
+			{ S_CODE0B, 0x9b, 0xc },
 	};
 	u8 *tss = wanted + TSS2_AT;
 
@@ -210,7 +224,8 @@ static void put_tables(void)
 	memcpy(wanted + LDT_AT + (S_DATA3 & ~7), wanted + GDT + S_DATA3, 8);
 	memcpy(wanted + GDT_COPY, wanted + GDT, S_END);
 	for (unsigned v = 0; v < 256; v++)
-		put64(wanted + IDT + 8 * v, below(8) == 0 ? gate(S_TASK2, 0, 0xe5) : gate(S_CODE0, TARGET, below(2) ? 0x8e : below(2) ? 0xee : 0xef));
+		put64(wanted + IDT + 8 * v, below(8) == 0 ? gate(S_TASK2, 0, 0xe5)
+			: gate(S_CODE0, TARGET, below(2) ? 0x8e : below(2) ? 0xee : 0xef));
 	memcpy(wanted + IDT_COPY, wanted + IDT, 0x800);
 	put32(wanted + TSS_AT + 4, STACK0);
 	put16(wanted + TSS_AT + 8, S_DATA0);
@@ -406,7 +421,9 @@ static bool run_one(void)
 	settle();
 	cpu_run(c, c->icount + 1, 0);
 	if (c->chain_len) /* what came first, whatever delivering it led to */
-		c->fault = (struct fault){ .vector = c->chain[0].vector, .has_error = c->chain[0].has_error, .error = c->chain[0].error };
+		c->fault = (struct fault){ .vector = c->chain[0].vector,
+					   .has_error = c->chain[0].has_error,
+					   .error = c->chain[0].error };
 	return c->fault.vector != 0xff;
 }
 
@@ -425,7 +442,8 @@ struct seen {
 	u32 mxcsr;
 };
 
-/* FLAGS: which of EFLAGS count. x87's pointers to the last instruction and operand do not: they name CS and DS, whoever wrote them. */
+/* FLAGS: which of EFLAGS count. x87's pointers to the last instruction and operand do not: they name CS and DS, whoever
+ * wrote them. */
 static void look(struct seen *s, u32 flags)
 {
 	memset(s, 0, sizeof *s);

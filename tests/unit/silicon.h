@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Instructions with XMM and YMM registers here and on the host's own processor (tests/silicon/host.h), from the same state. The operands lie at the
- * end of a page, behind which nothing is mapped. Where the host cannot be asked, host_works is false and *host_why says why. */
+/* Instructions with XMM and YMM registers here and on the host's own processor (tests/silicon/host.h), from the same
+ * state. The operands lie at the end of a page, behind which nothing is mapped. Where the host cannot be asked,
+ * host_works is false and *host_why says why. */
 #ifndef TESTS_SILICON_H
 #define TESTS_SILICON_H
 
@@ -28,7 +29,8 @@ static inline bool host_has(enum feature f)
 	};
 	u32 r[4] = { 0 };
 
-	return bits[f].leaf && __get_cpuid_count(bits[f].leaf, bits[f].sub, &r[0], &r[1], &r[2], &r[3]) && r[bits[f].reg] >> bits[f].bit & 1;
+	return bits[f].leaf && __get_cpuid_count(bits[f].leaf, bits[f].sub, &r[0], &r[1], &r[2], &r[3]) &&
+	       r[bits[f].reg] >> bits[f].bit & 1;
 }
 
 #else
@@ -47,7 +49,9 @@ static void make_guest(void)
 	c->efer = EFER_LME | EFER_LMA;
 	c->cr0 = CR0_PG | CR0_PE | CR0_NE | CR0_MP;
 	for (unsigned i = ES; i <= GS; i++) {
-		c->seg[i] = (struct seg){ .limit = 0xffffffff, .attr = SEG_A | SEG_W | SEG_S | SEG_P | SEG_G | (i == CS ? SEG_CODE | SEG_L : SEG_DB) };
+		c->seg[i] = (struct seg){ .limit = 0xffffffff,
+					  .attr = SEG_A | SEG_W | SEG_S | SEG_P | SEG_G |
+						  (i == CS ? SEG_CODE | SEG_L : SEG_DB) };
 		seg_update(c, i);
 	}
 	c->idtr.limit = 0;
@@ -123,7 +127,8 @@ static u8 *page; /* executable, below 4 GiB; the data is at the end of the secon
 static void make_host(void)
 {
 	host_works = host_init(&host_why);
-	page = mmap(NULL, 3 * PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	page = mmap(NULL, 3 * PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT,
+		    -1, 0);
 	ck_assert_ptr_ne(page, MAP_FAILED);
 	ck_assert_int_eq(mprotect(page + 2 * PAGE_SIZE, PAGE_SIZE, PROT_NONE), 0);
 }
@@ -182,8 +187,10 @@ static inline bool makers_differ(const struct insn *row, const struct vec_state 
 
 	if (host_same_maker(c->model))
 		return false;
-	return strstr(name, "dpp") /* DIFF_DP_NAN */ || (strstr(name, "ldmxcsr") && host->mxcsr & 1 << 17) /* DIFF_MXCSR_MM */ ||
-	       (!strcmp(name, "vcvtps2ph") && host->exception >= 0) /* DIFF_PS2PH */ || (row->vsib && host->exception >= 0) /* DIFF_GATHER_FAULT */ ||
+	return strstr(name, "dpp") /* DIFF_DP_NAN */ ||
+		(strstr(name, "ldmxcsr") && host->mxcsr & 1 << 17) /* DIFF_MXCSR_MM */ ||
+	       (!strcmp(name, "vcvtps2ph") && host->exception >= 0) /* DIFF_PS2PH */ ||
+	       (row->vsib && host->exception >= 0) /* DIFF_GATHER_FAULT */ ||
 	       (row->since == F_SHA && guest->exception == VEC_GP) /* DIFF_SHA_ALIGNMENT */;
 }
 
@@ -200,16 +207,23 @@ static u64 rnd(void)
 }
 
 static const u32 edges32[] = {
-	0, 1, 0x3f800000, 0x3f000000, 0x3fc00000, 0x40200000, 0x7f800000, 0x7f7fffff, 0x00800000, 0x007fffff, 0x7fc00001, 0x7f800001, 0x7fffffff,
-	0x4f000000, 0x4effffff, 0x5f000000, 0x4b000000, 0x4affffff, 0x3effffff, 0x00000002, 0x20000000, 0x1fffffff, 0x7e800000,
-	0x477fe000, 0x477fefff, 0x477ff000, 0x38800000, 0x387fffff, 0x387fe000, 0x33800000, 0x33000000, 0x33000001, 0x387ff000, 0x20000001, 0x1f800000,
+	0, 1, 0x3f800000, 0x3f000000, 0x3fc00000, 0x40200000, 0x7f800000, 0x7f7fffff, 0x00800000, 0x007fffff,
+		0x7fc00001, 0x7f800001, 0x7fffffff,
+	0x4f000000, 0x4effffff, 0x5f000000, 0x4b000000, 0x4affffff, 0x3effffff, 0x00000002, 0x20000000, 0x1fffffff,
+	0x7e800000,
+	0x477fe000, 0x477fefff, 0x477ff000, 0x38800000, 0x387fffff, 0x387fe000, 0x33800000, 0x33000000, 0x33000001,
+	0x387ff000, 0x20000001, 0x1f800000,
 };
 
 static const u64 edges64[] = {
-	0, 1, 0x3ff0000000000000, 0x3fe0000000000000, 0x3ff8000000000000, 0x4004000000000000, 0x7ff0000000000000, 0x7fefffffffffffff,
-	0x0010000000000000, 0x000fffffffffffff, 0x7ff8000000000001, 0x7ff0000000000001, 0x41e0000000000000, 0x41dfffffffc00000,
-	0x41dfffffffffffff, 0x43e0000000000000, 0x43dfffffffffffff, 0x4330000000000000, 0x432fffffffffffff, 0x3fdfffffffffffff,
-	0x47efffffe0000000, 0x47effffff0000000, 0x3810000000000000, 0x380fffffffffffff, 0x36a0000000000000, 0x3690000000000000, 0x2000000000000000,
+	0, 1, 0x3ff0000000000000, 0x3fe0000000000000, 0x3ff8000000000000, 0x4004000000000000, 0x7ff0000000000000,
+		0x7fefffffffffffff,
+	0x0010000000000000, 0x000fffffffffffff, 0x7ff8000000000001, 0x7ff0000000000001, 0x41e0000000000000,
+	0x41dfffffffc00000,
+	0x41dfffffffffffff, 0x43e0000000000000, 0x43dfffffffffffff, 0x4330000000000000, 0x432fffffffffffff,
+	0x3fdfffffffffffff,
+	0x47efffffe0000000, 0x47effffff0000000, 0x3810000000000000, 0x380fffffffffffff, 0x36a0000000000000,
+	0x3690000000000000, 0x2000000000000000,
 	0x1ff8000000000000, 0x1e60000000000001,
 };
 
@@ -275,18 +289,21 @@ static inline void random_state(struct vec_state *s, bool fp)
 	}
 }
 
-/* How the r/m operand is given: another register, the same for all operands, registers 9-11; [RDI], [RSI + RBP * 2 + 8], [EDI], an odd
- * address, and one so near the end of the page that not all of it is there. */
-enum shape { SHAPE_REG, SHAPE_SAME, SHAPE_HIGH, SHAPE_BASE, SHAPE_INDEX, SHAPE_SEG, SHAPE_UNALIGNED, SHAPE_EDGE, SHAPES };
+/* How the r/m operand is given: another register, the same for all operands, registers 9-11; [RDI], [RSI + RBP * 2 +
+ * 8], [EDI], an odd address, and one so near the end of the page that not all of it is there. */
+enum shape { SHAPE_REG, SHAPE_SAME, SHAPE_HIGH, SHAPE_BASE, SHAPE_INDEX, SHAPE_SEG, SHAPE_UNALIGNED, SHAPE_EDGE,
+	SHAPES };
 
 static void show(const char *who, const struct vec_state *s, char *out, size_t room)
 {
-	int n = snprintf(out, room, "%s: exception %d mxcsr %04x flags %03lx rcx %016lx rdx %016lx", who, s->exception, s->mxcsr, (unsigned long)s->flags,
+	int n = snprintf(out, room, "%s: exception %d mxcsr %04x flags %03lx rcx %016lx rdx %016lx", who, s->exception,
+		s->mxcsr, (unsigned long)s->flags,
 			 (unsigned long)s->r[RCX], (unsigned long)s->r[RDX]);
 
 	n += snprintf(out + n, room - (size_t)n, " cw %04x sw %04x tags %02x", s->cw, s->sw, s->tags);
 	for (unsigned i = 0; i < 5; i++)
-		n += snprintf(out + n, room - (size_t)n, "\n  ymm%u %016lx%016lx%016lx%016lx", i, (unsigned long)s->ymm[i].q[3], (unsigned long)s->ymm[i].q[2],
+		n += snprintf(out + n, room - (size_t)n, "\n  ymm%u %016lx%016lx%016lx%016lx", i,
+			      (unsigned long)s->ymm[i].q[3], (unsigned long)s->ymm[i].q[2],
 			      (unsigned long)s->ymm[i].q[1], (unsigned long)s->ymm[i].q[0]);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* 3DNow! against the tables of AMD's manual (21928) and, where those say "normal", against the host's doubles; SSE4a against the manual (26568) and,
- * where the host has it, against the host. */
+/* 3DNow! against the tables of AMD's manual (21928) and, where those say "normal", against the host's doubles; SSE4a
+ * against the manual (26568) and, where the host has it, against the host. */
 #include <math.h>
 #include "tests/unit/bare.h"
 #ifdef __x86_64__
@@ -15,7 +15,8 @@ static void build(const char *name)
 	c->cr0 |= CR0_PE | CR0_NE;
 	c->cr4 = CR4_OSFXSR;
 	for (unsigned i = ES; i <= GS; i++)
-		c->seg[i] = (struct seg){ .limit = 0xffffffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_DB | (i == CS ? SEG_CODE : 0) };
+		c->seg[i] = (struct seg){ .limit = 0xffffffff,
+					  .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_DB | (i == CS ? SEG_CODE : 0) };
 	for (unsigned i = ES; i <= GS; i++)
 		seg_update(c, i);
 	update_mode(c);
@@ -66,8 +67,10 @@ static u32 lane(u8 opcode, u32 a, u32 b)
 	return (u32)r;
 }
 
-enum { PI2FW = 0x0c, PI2FD = 0x0d, PF2IW = 0x1c, PF2ID = 0x1d, PFNACC = 0x8a, PFPNACC = 0x8e, PFCMPGE = 0x90, PFMIN = 0x94, PFRCP = 0x96, PFRSQRT = 0x97,
-       PFSUB = 0x9a, PFADD = 0x9e, PFCMPGT = 0xa0, PFMAX = 0xa4, PFRCPIT1 = 0xa6, PFRSQIT1 = 0xa7, PFSUBR = 0xaa, PFACC = 0xae, PFCMPEQ = 0xb0,
+enum { PI2FW = 0x0c, PI2FD = 0x0d, PF2IW = 0x1c, PF2ID = 0x1d, PFNACC = 0x8a, PFPNACC = 0x8e, PFCMPGE = 0x90,
+	PFMIN = 0x94, PFRCP = 0x96, PFRSQRT = 0x97,
+       PFSUB = 0x9a, PFADD = 0x9e, PFCMPGT = 0xa0, PFMAX = 0xa4, PFRCPIT1 = 0xa6, PFRSQIT1 = 0xa7, PFSUBR = 0xaa,
+       PFACC = 0xae, PFCMPEQ = 0xb0,
        PFMUL = 0xb4, PFRCPIT2 = 0xb6, PMULHRW = 0xb7, PSWAPD = 0xbb, PAVGUSB = 0xbf };
 enum { ONE = 0x3f800000, TWO = 0x40000000, THREE = 0x40400000, LARGEST = 0x7f7fffff, SMALLEST = 0x00800000 };
 #define MINUS 0x80000000u
@@ -88,8 +91,8 @@ static u32 bits_of(float f)
 	return v;
 }
 
-/* The exact result (or one rounded to 53 bits, which makes no difference to the second rounding) as the manual's notes have it: ZERO_SIGN is that
- * of a result too small. */
+/* The exact result (or one rounded to 53 bits, which makes no difference to the second rounding) as the manual's notes
+ * have it: ZERO_SIGN is that of a result too small. */
 static u32 fits(double exact, u32 zero_sign)
 {
 	u32 r = bits_of((float)exact);
@@ -141,7 +144,8 @@ START_TEST(sums)
 	}
 	ck_assert_uint_eq(lane(PFADD, LARGEST, LARGEST), LARGEST);
 	ck_assert_uint_eq(lane(PFSUB, MINUS | LARGEST, LARGEST), MINUS | LARGEST);
-	ck_assert_uint_eq(lane(PFSUB, MINUS | THREE, MINUS | THREE), MINUS); /* equal magnitudes: the sign of source 1 */
+	/* equal magnitudes: the sign of source 1 */
+	ck_assert_uint_eq(lane(PFSUB, MINUS | THREE, MINUS | THREE), MINUS);
 }
 END_TEST
 
@@ -166,7 +170,9 @@ END_TEST
 /* Tables 6 to 10 (PFCMPEQ, PFCMPGE, PFCMPGT, PFMAX, PFMIN): zeros are equal, and positive as a result. */
 START_TEST(comparisons)
 {
-	static const u32 some[] = { 0, MINUS, 1, ONE, MINUS | ONE, TWO, MINUS | TWO, SMALLEST, MINUS | SMALLEST, LARGEST, MINUS | LARGEST };
+	static const u32 some[] = {
+		0, MINUS, 1, ONE, MINUS | ONE, TWO, MINUS | TWO, SMALLEST, MINUS | SMALLEST, LARGEST, MINUS | LARGEST
+	};
 
 	for (unsigned n = 0; n < 20000; n++) {
 		u32 a = n < 121 ? some[n / 11] : normal(), b = n < 121 ? some[n % 11] : rnd() % 4 ? normal() : a;
@@ -186,9 +192,12 @@ END_TEST
 START_TEST(conversions)
 {
 	static const struct { u32 v, dword, word; } edges[] = {
-		{ 0, 0, 0 }, { MINUS, 0, 0 }, { 1, 0, 0 }, { 0x3f7fffff, 0, 0 }, { ONE, 1, 1 }, { MINUS | ONE, ~0u, ~0u }, { 0x3fffffff, 1, 1 },
-		{ 0x46fffe00, 0x7fff, 0x7fff }, { 0x47000000, 0x8000, 0x7fff }, { 0xc7000000, 0xffff8000, 0xffff8000 }, { 0xc7000100, 0xffff7fff, 0xffff8000 },
-		{ 0x4effffff, 0x7fffff80, 0x7fff }, { 0x4f000000, 0x7fffffff, 0x7fff }, { 0xcf000000, 0x80000000, 0xffff8000 }, { 0xcf000001, 0x80000000, 0xffff8000 },
+		{ 0, 0, 0 }, { MINUS, 0, 0 }, { 1, 0, 0 }, { 0x3f7fffff, 0, 0 }, { ONE, 1, 1 },
+			{ MINUS | ONE, ~0u, ~0u }, { 0x3fffffff, 1, 1 },
+		{ 0x46fffe00, 0x7fff, 0x7fff }, { 0x47000000, 0x8000, 0x7fff }, { 0xc7000000, 0xffff8000, 0xffff8000 },
+			{ 0xc7000100, 0xffff7fff, 0xffff8000 },
+		{ 0x4effffff, 0x7fffff80, 0x7fff }, { 0x4f000000, 0x7fffffff, 0x7fff },
+			{ 0xcf000000, 0x80000000, 0xffff8000 }, { 0xcf000001, 0x80000000, 0xffff8000 },
 		{ LARGEST, 0x7fffffff, 0x7fff }, { MINUS | LARGEST, 0x80000000, 0xffff8000 },
 	};
 
@@ -201,7 +210,9 @@ START_TEST(conversions)
 		u32 f = normal();
 		double t = trunc(value(f)), d = i;
 
-		ck_assert_uint_eq(lane(PF2ID, 0, f), t >= 2147483647. ? 0x7fffffff : t <= -2147483648. ? 0x80000000 : (u32)(s32)t);
+		ck_assert_uint_eq(lane(PF2ID, 0, f), t >= 2147483647.    ? 0x7fffffff
+						     : t <= -2147483648. ? 0x80000000
+									 : (u32)(s32)t);
 		ck_assert_uint_eq(lane(PF2IW, 0, f), t >= 32767 ? 0x7fff : t <= -32768 ? 0xffff8000 : (u32)(s32)t);
 		if (fabs((double)(float)d) > fabs(d)) /* rounded up */
 			ck_assert_uint_eq(lane(PI2FD, 0, (u32)i), bits_of((float)d) - 1);
@@ -221,11 +232,13 @@ START_TEST(across)
 	ck_assert_uint_eq(op(PFPNACC, d, s), (u64)bits_of(12) << 32 | bits_of(-2));
 	ck_assert_uint_eq(op(PSWAPD, d, s), s << 32 | s >> 32);
 	ck_assert_uint_eq(op(PAVGUSB, 0x00ff01fe80007f10, 0x00ff02ff81ff8011), 0x00ff02ff81808011);
-	ck_assert_uint_eq(op(PMULHRW, 0x7fff8000c0000003, 0x7fff800040008000), 0x3fff4000f000ffff); /* (3 * -8000h + 8000h) >> 16 = -1 */
+	/* (3 * -8000h + 8000h) >> 16 = -1 */
+	ck_assert_uint_eq(op(PMULHRW, 0x7fff8000c0000003, 0x7fff800040008000), 0x3fff4000f000ffff);
 }
 END_TEST
 
-/* Within the 14 and 15 bits that AMD promises, and by the manual's sequences within one place of 24 bits. Powers of two are exact. */
+/* Within the 14 and 15 bits that AMD promises, and by the manual's sequences within one place of 24 bits. Powers of two
+ * are exact. */
 START_TEST(reciprocals)
 {
 	for (unsigned n = 0; n < 100000; n++) {
@@ -266,12 +279,14 @@ END_TEST
 START_TEST(definition)
 {
 	for (unsigned n = 0; n < 100000; n++) {
-		u32 b = (u32)(64 + rnd() % 120) << 23 | ((u32)rnd() & 0x7fffff), x = lane(PFRCP, 0, b), y = lane(PFRSQRT, 0, b);
+		u32 b = (u32)(64 + rnd() % 120) << 23 | ((u32)rnd() & 0x7fffff), x = lane(PFRCP, 0, b),
+		    y = lane(PFRSQRT, 0, b);
 		long double v = value(b);
 
 		ck_assert_uint_eq(x & 0xff, 0);
 		ck_assert_uint_eq(y & 0xff, 0);
-		ck_assert(fabsl(value(x) - 1 / v) <= fabsl(value(x + 0x100) - 1 / v) && fabsl(value(x) - 1 / v) <= fabsl(value(x - 0x100) - 1 / v));
+		ck_assert(fabsl(value(x) - 1 / v) <= fabsl(value(x + 0x100) - 1 / v) &&
+			  fabsl(value(x) - 1 / v) <= fabsl(value(x - 0x100) - 1 / v));
 		ck_assert(fabsl(value(y) - 1 / sqrtl(v)) <= fabsl(value(y + 0x100) - 1 / sqrtl(v)) &&
 			  fabsl(value(y) - 1 / sqrtl(v)) <= fabsl(value(y - 0x100) - 1 / sqrtl(v)));
 	}
@@ -281,7 +296,8 @@ END_TEST
 /* All other opcodes behind 0F 0F are #UD, and so is everything without the feature; CR0.EM and TS as for MMX. */
 START_TEST(undefined)
 {
-	static const u8 plain[] = { 0x0d, 0x1d, 0x90, 0x94, 0x96, 0x97, 0x9a, 0x9e, 0xa0, 0xa4, 0xa6, 0xa7, 0xaa, 0xae, 0xb0, 0xb4, 0xb6, 0xb7, 0xbf },
+	static const u8 plain[] = { 0x0d, 0x1d, 0x90, 0x94, 0x96, 0x97, 0x9a, 0x9e, 0xa0, 0xa4, 0xa6, 0xa7, 0xaa, 0xae,
+		0xb0, 0xb4, 0xb6, 0xb7, 0xbf },
 			extended[] = { 0x0c, 0x1c, 0x8a, 0x8e, 0xbb };
 	static const char *const models[] = { "max,+3dnow,+3dnowext", "max,+3dnow", "max", "core2" };
 
@@ -289,7 +305,8 @@ START_TEST(undefined)
 		bare_free();
 		build(models[m]);
 		for (unsigned i = 0; i < 256; i++) {
-			bool there = (m < 2 && memchr(plain, (int)i, sizeof plain)) || (m < 1 && memchr(extended, (int)i, sizeof extended));
+			bool there = (m < 2 && memchr(plain, (int)i, sizeof plain)) ||
+				     (m < 1 && memchr(extended, (int)i, sizeof extended));
 
 			ck_assert_int_eq(run((const u8[]){ 0x0f, 0x0f, 0xca, (u8)i }, 4), there ? -1 : VEC_UD);
 		}
@@ -353,7 +370,8 @@ START_TEST(fields)
 		if (length + index > 64 || (!length && index))
 			continue;
 		memcpy(&c->v[1], &one, 16);
-		ck_assert_int_eq(run((const u8[]){ 0x66, 0x0f, 0x78, 0xc1, (u8)(length | junk), (u8)(index | junk) }, 6), -1);
+		ck_assert_int_eq(
+			run((const u8[]){ 0x66, 0x0f, 0x78, 0xc1, (u8)(length | junk), (u8)(index | junk) }, 6), -1);
 		ck_assert_uint_eq(c->v[1].q[0], extracted(a, length, index));
 		memcpy(&c->v[1], &one, 16);
 		c->v[2].q[0] = (rnd() & ~(u64)0x3f3f) | length | index << 8;
@@ -361,7 +379,8 @@ START_TEST(fields)
 		ck_assert_uint_eq(c->v[1].q[0], extracted(a, length, index));
 		memcpy(&c->v[1], &one, 16);
 		memcpy(&c->v[2], &two, 16);
-		ck_assert_int_eq(run((const u8[]){ 0xf2, 0x0f, 0x78, 0xca, (u8)(length | junk), (u8)(index | junk) }, 6), -1);
+		ck_assert_int_eq(
+			run((const u8[]){ 0xf2, 0x0f, 0x78, 0xca, (u8)(length | junk), (u8)(index | junk) }, 6), -1);
 		ck_assert_uint_eq(c->v[1].q[0], inserted(a, b, length, index));
 		memcpy(&c->v[1], &one, 16);
 		c->v[2].q[1] = (rnd() & ~(u64)0x3f3f) | length | index << 8;
@@ -406,7 +425,8 @@ START_TEST(fields_as_the_host)
 		put16(two.b + 8, (u16)(length | index << 8));
 		for (unsigned which = 0; which < 2; which++) {
 			__asm__("movups %1, %%xmm1\n movups %2, %%xmm2\n test %3, %3\n jnz 1f\n .byte 0x66, 0x0f, 0x79, 0xca\n jmp 2f\n"
-				"1: .byte 0xf2, 0x0f, 0x79, 0xca\n 2: movups %%xmm1, %0" : "=m"(host) : "m"(one), "m"(two), "r"(which) : "xmm1", "xmm2", "cc");
+				"1: .byte 0xf2, 0x0f, 0x79, 0xca\n 2: movups %%xmm1, %0" : "=m"(host) : "m"(one),
+					"m"(two), "r"(which) : "xmm1", "xmm2", "cc");
 			memcpy(&c->v[1], &one, 16);
 			memcpy(&c->v[2], &two, 16);
 			ck_assert_int_eq(run((const u8[]){ which ? 0xf2 : 0x66, 0x0f, 0x79, 0xca }, 4), -1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Processors before the 286: offsets wrap (SDM vol. 3, "Segment Wraparound"), a division error is a trap (80286 manual, D.2), nothing is undefined or too
- * long on an 8086; a 186 has the 286's instructions. What each instruction does is compared with vectors of real ones (tests/silicon/vectors). */
+/* Processors before the 286: offsets wrap (SDM vol. 3, "Segment Wraparound"), a division error is a trap (80286 manual,
+ * D.2), nothing is undefined or too long on an 8086; a 186 has the 286's instructions. What each instruction does is
+ * compared with vectors of real ones (tests/silicon/vectors). */
 #include "cpu/op.h"
 #include "tests/unit/modes.h"
 
@@ -24,9 +25,12 @@ static void run(unsigned m, const char *name)
 START_TEST(offsets_wrap)
 {
 	static const struct { const char *name; u8 code[5]; u64 rax; u16 word; } cases[] = {
-		{ "mov ax, [bx]", { 0x8b, 0x07 }, 0x1234, 0x1234 }, { "mov [bx], cx", { 0x89, 0x0f }, 0xaaaa, 0x5678 }, { "add [bx], cx", { 0x01, 0x0f }, 0xaaaa, 0x68ac },
-		{ "mov ax, [FFFF]", { 0xa1, 0xff, 0xff }, 0x1234, 0x1234 }, { "lodsw", { 0xad }, 0x1234, 0x1234 }, { "stosw", { 0xab }, 0xaaaa, 0xaaaa },
-		{ "push cx", { 0x51 }, 0xaaaa, 0x5678 }, { "pop ax", { 0x58 }, 0x1234, 0x1234 }, { "pushf", { 0x9c }, 0xaaaa, 0 }, { "mov [bx], ds", { 0x8c, 0x1f }, 0xaaaa, 0 },
+		{ "mov ax, [bx]", { 0x8b, 0x07 }, 0x1234, 0x1234 }, { "mov [bx], cx", { 0x89, 0x0f }, 0xaaaa, 0x5678 },
+			{ "add [bx], cx", { 0x01, 0x0f }, 0xaaaa, 0x68ac },
+		{ "mov ax, [FFFF]", { 0xa1, 0xff, 0xff }, 0x1234, 0x1234 }, { "lodsw", { 0xad }, 0x1234, 0x1234 },
+			{ "stosw", { 0xab }, 0xaaaa, 0xaaaa },
+		{ "push cx", { 0x51 }, 0xaaaa, 0x5678 }, { "pop ax", { 0x58 }, 0x1234, 0x1234 },
+			{ "pushf", { 0x9c }, 0xaaaa, 0 }, { "mov [bx], ds", { 0x8c, 0x1f }, 0xaaaa, 0 },
 		{ "pop [bx+si+1]", { 0x8f, 0x40, 0x01 }, 0xaaaa, 0x1234 },
 	};
 
@@ -84,7 +88,8 @@ START_TEST(pairs_wrap)
 		expect(RETIRED, 0);
 		EQ(c->r[RSP], (sp - 6) & 0xffff);
 		for (unsigned i = 0; i < 6; i++)
-			EQ(ram->host[(sp - 6 + i) & 0xffff], ((const u8[]){ (CODE + 2) & 0xff, (CODE + 2) >> 8, 0, 0, 2, 0xf0 }[i]));
+			EQ(ram->host[(sp - 6 + i) & 0xffff],
+				((const u8[]){ (CODE + 2) & 0xff, (CODE + 2) >> 8, 0, 0, 2, 0xf0 }[i]));
 		expect(RETIRED, 0); /* and back by its own IRET */
 		EQ(c->r[RSP], sp);
 		EQ(c->r[RIP], CODE + 2);
@@ -134,7 +139,8 @@ START_TEST(prefixes)
 			c->r[RBX] = 0x700;
 			c->r[RIP] = start;
 			name_case("%u prefixes at %x", n, start);
-			for (unsigned i = 0; i <= (n ? n - 1 : 0) / 32; i++) /* 32 that more follow are an instruction of their own */
+			/* 32 that more follow are an instruction of their own */
+			for (unsigned i = 0; i <= (n ? n - 1 : 0) / 32; i++)
 				expect(RETIRED, 0);
 			EQ(c->r[RIP], (start + len) & 0xffff);
 			EQ(c->r[RAX], n ? 0x5a : 0xa5);
@@ -207,8 +213,8 @@ START_TEST(aliases)
 }
 END_TEST
 
-/* Every opcode with every byte behind it is an instruction of an 8086, and but for a division none has an exception. A 186 knows opcodes that are
- * undefined, and BOUND; no segment has an end there either. */
+/* Every opcode with every byte behind it is an instruction of an 8086, and but for a division none has an exception. A
+ * 186 knows opcodes that are undefined, and BOUND; no segment has an end there either. */
 START_TEST(nothing_faults)
 {
 	static const char *const models[] = { "8086", "8086,-fpu", "186" };
@@ -230,7 +236,8 @@ START_TEST(nothing_faults)
 		c->idtr.limit = 0x3ff;
 		c->chain_len = 0;
 		cpu_run(c, c->icount + 1, CLOCK_NEVER);
-		ck_assert_msg(!c->chain_len || c->chain[0].vector == VEC_DE || (is_186 && (c->chain[0].vector == VEC_UD || c->chain[0].vector == VEC_BR)),
+		ck_assert_msg(!c->chain_len || c->chain[0].vector == VEC_DE ||
+				      (is_186 && (c->chain[0].vector == VEC_UD || c->chain[0].vector == VEC_BR)),
 			      "%s: exception %u", what, c->chain[0].vector);
 	}
 	bare_free();

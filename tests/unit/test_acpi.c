@@ -160,7 +160,8 @@ static u8 memory[64 * KiB];
 static u64 build(unsigned cpus, u64 size)
 {
 	static struct ram *ram;
-	struct acpi_tables *tables = acpi_tables_new(&(struct acpi_system){ .cpus = cpus, .pm_base = STATUS, .card_memory = 0x80000000 });
+	struct acpi_tables *tables =
+		acpi_tables_new(&(struct acpi_system){ .cpus = cpus, .pm_base = STATUS, .card_memory = 0x80000000 });
 	u64 used;
 
 	if (!tables)
@@ -286,7 +287,8 @@ static unsigned package(const u8 **p)
 	return length;
 }
 
-/* Every package of AML that a known operator begins lies within the one around it; devices have the objects that a system needs of them. */
+/* Every package of AML that a known operator begins lies within the one around it; devices have the objects that a
+ * system needs of them. */
 START_TEST(dsdt)
 {
 	u64 used = build(1, 0x10000);
@@ -306,7 +308,8 @@ START_TEST(dsdt)
 			ck_assert(!memcmp(q + 4, "\x08_HID\x0c\x41\xd0", 8) || !memcmp(q + 4, "\x08_ADR", 5));
 			devices++;
 		} else if (*p == 0x12 && !memcmp(p + 4, "\x04\x0c", 2)) {
-			/* Slot and pin as the spec has them, the interrupt as the board does: INTA# of slot 1 is I/O APIC pin 16. */
+			/* Slot and pin as the spec has them, the interrupt as the board does: INTA# of slot 1 is I/O
+			 * APIC pin 16. */
 			u32 slot = get32(p + 6);
 			u8 pin = p[11];
 
@@ -326,7 +329,8 @@ END_TEST
 
 static u32 address_of(const char *file) { return strcmp(file, ACPI_RSDP_FILE) ? 0x10000 : 0; }
 
-/* Follow the script as firmware does, with the files at these addresses: the result is the one that acpi_tables_place makes. */
+/* Follow the script as firmware does, with the files at these addresses: the result is the one that acpi_tables_place
+ * makes. */
 START_TEST(script)
 {
 	struct acpi_system system = { .cpus = 2, .pm_base = STATUS, .card_memory = 0x80000000 };

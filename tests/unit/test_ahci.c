@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The AHCI controller, driven as a host does: AHCI 1.3.1, Serial ATA 3.0, and an array that says what a disk should hold. */
+/* The AHCI controller, driven as a host does: AHCI 1.3.1, Serial ATA 3.0, and an array that says what a disk should
+ * hold. */
 #define _GNU_SOURCE
 #include <unistd.h>
 #include "io/disk/ahci.h"
@@ -217,7 +218,8 @@ START_TEST(queue)
 }
 END_TEST
 
-/* A flush that fails: FLUSH CACHE EXT, WRITE DMA FUA EXT and queued writes with FUA say so, now and later; a plain write does not. */
+/* A flush that fails: FLUSH CACHE EXT, WRITE DMA FUA EXT and queued writes with FUA say so, now and later; a plain
+ * write does not. */
 START_TEST(flush_fails)
 {
 	destroy(ahci);
@@ -332,7 +334,9 @@ static void refresh(void *p) { ahci_refresh(p); }
 
 START_TEST(hostile)
 {
-	static const u64 ranges[][2] = { { ABAR, 0x40 }, { ABAR + 0x100, 0x40 }, { ABAR + 0x200, 0x40 }, { LIST, 0x400 } };
+	static const u64 ranges[][2] = {
+		{ ABAR, 0x40 }, { ABAR + 0x100, 0x40 }, { ABAR + 0x200, 0x40 }, { LIST, 0x400 }
+	};
 
 	destroy(ahci);
 	round_trips(make, destroy, part_of, refresh, ranges, ARRAY_LEN(ranges), 3);

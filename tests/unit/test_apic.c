@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include "cpu/system/apic.h"
 
-enum { REG_ID = 0x20, REG_VERSION = 0x30, REG_TPR = 0x80, REG_PPR = 0xa0, REG_EOI = 0xb0, REG_LDR = 0xd0, REG_DFR = 0xe0, REG_SVR = 0xf0,
-       REG_ISR = 0x100, REG_TMR = 0x180, REG_IRR = 0x200, REG_ESR = 0x280, REG_ICR = 0x300, REG_ICR2 = 0x310, REG_TIMER = 0x320,
-       REG_LINT0 = 0x350, REG_LINT1 = 0x360, REG_ERROR = 0x370, REG_INITIAL = 0x380, REG_CURRENT = 0x390, REG_DIVIDE = 0x3e0 };
+enum { REG_ID = 0x20, REG_VERSION = 0x30, REG_TPR = 0x80, REG_PPR = 0xa0, REG_EOI = 0xb0, REG_LDR = 0xd0,
+	REG_DFR = 0xe0, REG_SVR = 0xf0,
+       REG_ISR = 0x100, REG_TMR = 0x180, REG_IRR = 0x200, REG_ESR = 0x280, REG_ICR = 0x300, REG_ICR2 = 0x310,
+       REG_TIMER = 0x320,
+       REG_LINT0 = 0x350, REG_LINT1 = 0x360, REG_ERROR = 0x370, REG_INITIAL = 0x380, REG_CURRENT = 0x390,
+       REG_DIVIDE = 0x3e0 };
 enum { MASKED = 1 << 16 };
 #define BASE 0xfee00000u
 
@@ -153,7 +156,10 @@ END_TEST
 /* One shot: INITIAL counts of the divided clock of CPUID leaf 15h, which is 40 ns. */
 START_TEST(one_shot)
 {
-	static const struct { u8 code; unsigned divider; } all[] = { { 0, 2 }, { 1, 4 }, { 2, 8 }, { 3, 16 }, { 8, 32 }, { 9, 64 }, { 10, 128 }, { 11, 1 } };
+	static const struct {
+		u8 code;
+		unsigned divider;
+	} all[] = { { 0, 2 }, { 1, 4 }, { 2, 8 }, { 3, 16 }, { 8, 32 }, { 9, 64 }, { 10, 128 }, { 11, 1 } };
 	u64 period = 1000 * 40 * all[_i].divider;
 
 	enable();
@@ -227,9 +233,12 @@ END_TEST
 START_TEST(destinations)
 {
 	static const struct { u32 dfr, ldr, dest; bool logical, hit; } all[] = {
-		{ 0xffffffff, 0x02000000, 0x02, true, true }, { 0xffffffff, 0x02000000, 0x06, true, true }, { 0xffffffff, 0x02000000, 0x05, true, false },
-		{ 0x0fffffff, 0x32000000, 0x32, true, true }, { 0x0fffffff, 0x32000000, 0x3f, true, true }, { 0x0fffffff, 0x32000000, 0x22, true, false },
-		{ 0x0fffffff, 0x32000000, 0x34, true, false }, { 0xffffffff, 0x02000000, 0, false, true }, { 0xffffffff, 0x02000000, 2, false, false },
+		{ 0xffffffff, 0x02000000, 0x02, true, true }, { 0xffffffff, 0x02000000, 0x06, true, true },
+			{ 0xffffffff, 0x02000000, 0x05, true, false },
+		{ 0x0fffffff, 0x32000000, 0x32, true, true }, { 0x0fffffff, 0x32000000, 0x3f, true, true },
+			{ 0x0fffffff, 0x32000000, 0x22, true, false },
+		{ 0x0fffffff, 0x32000000, 0x34, true, false }, { 0xffffffff, 0x02000000, 0, false, true },
+			{ 0xffffffff, 0x02000000, 2, false, false },
 		{ 0xffffffff, 0, 0xff, true, true }, { 0xffffffff, 0, 0xff, false, true },
 	};
 
@@ -302,7 +311,8 @@ START_TEST(modes)
 {
 	enum { OFF = 0x100, XAPIC = 0x900, X2APIC = 0xd00, INVALID = 0x500 };
 	static const struct { unsigned from, to; bool ok; } all[] = {
-		{ XAPIC, X2APIC, true }, { XAPIC, OFF, true }, { X2APIC, OFF, true }, { OFF, XAPIC, true }, { X2APIC, XAPIC, false },
+		{ XAPIC, X2APIC, true }, { XAPIC, OFF, true }, { X2APIC, OFF, true }, { OFF, XAPIC, true },
+			{ X2APIC, XAPIC, false },
 		{ OFF, X2APIC, false }, { XAPIC, INVALID, false }, { X2APIC, INVALID, false }, { OFF, INVALID, false },
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* NULL and impossible arguments, for every function of the installed headers: an error, and the machine is as it was. A function that is added to a
- * header has no row here, and the test fails. */
+/* NULL and impossible arguments, for every function of the installed headers: an error, and the machine is as it was. A
+ * function that is added to a header has no row here, and the test fails. */
 #include <check.h>
 #include <dirent.h>
 #include <stdio.h>
@@ -44,7 +44,8 @@ static bool each_stop(void *user, const struct vcpu_debug_stop *stop) { (void)us
 /* A call that must fail, and say why where it can. */
 #define SAYS(v) ck_assert_str_ne(vcpu_error(v), "")
 #define FAILS(v, call) do { ck_assert_int_eq((call), -1); SAYS(v); } while (0)
-#define TELLS(call) do { error = NULL; ck_assert(!(call)); ck_assert_ptr_nonnull(error); ck_assert_ptr_null(strchr(error, '\n')); free(error); } while (0)
+#define TELLS(call) do { error = NULL; ck_assert(!(call)); ck_assert_ptr_nonnull(error); \
+	ck_assert_ptr_null(strchr(error, '\n')); free(error); } while (0)
 #define ERROR(call) ck_assert_int_eq((call).what, VCPU_DEBUG_ERROR)
 #define ROW(name) static void row_##name(void)
 
@@ -52,14 +53,21 @@ static bool each_stop(void *user, const struct vcpu_debug_stop *stop) { (void)us
 
 ROW(vcpu_new)
 {
-	static const struct vcpu_drive odd_bus = { .bus = (enum vcpu_bus)99 }, empty = { .bus = VCPU_BUS_VIRTIO }, none = { "", VCPU_BUS_IDE, false };
+	static const struct vcpu_drive odd_bus = { .bus = (enum vcpu_bus)99 }, empty = { .bus = VCPU_BUS_VIRTIO },
+				       none = { "", VCPU_BUS_IDE, false };
 	static const struct vcpu_config bad[] = {
-		{ .memory = 1 }, { .memory = ~(uint64_t)0 }, { .memory = (uint64_t)1 << 63 }, { .processors = 65 }, { .processors = ~0u }, { .drives_count = 1 },
-		{ .drives = &odd_bus, .drives_count = 1 }, { .drives = &empty, .drives_count = 1 }, { .drives = &none, .drives_count = 1 },
-		{ .drives = &none, .drives_count = VCPU_DRIVES + 1 }, { .drives = &none, .drives_count = ~0u }, { .cpu = "," },
-		{ .cpu = "max," }, { .display = "" }, { .display = "x" }, { .nic = "x" }, { .kernel_size = 1 }, { .initrd_size = 1 },
-		{ .kernel_data = "", .kernel_size = 0 }, { .ns_per_instruction_q16 = ~(uint64_t)0 }, { .rtc = ~(uint64_t)0 }, { .kernel = "" },
-		{ .bios = "" }, { .bare = true, .processors = 2 }, { .bare = true, .drives = &empty, .drives_count = 1 }, { .boot = "z" },
+		{ .memory = 1 }, { .memory = ~(uint64_t)0 }, { .memory = (uint64_t)1 << 63 }, { .processors = 65 },
+			{ .processors = ~0u }, { .drives_count = 1 },
+		{ .drives = &odd_bus, .drives_count = 1 }, { .drives = &empty, .drives_count = 1 },
+			{ .drives = &none, .drives_count = 1 },
+		{ .drives = &none, .drives_count = VCPU_DRIVES + 1 }, { .drives = &none, .drives_count = ~0u },
+			{ .cpu = "," },
+		{ .cpu = "max," }, { .display = "" }, { .display = "x" }, { .nic = "x" }, { .kernel_size = 1 },
+			{ .initrd_size = 1 },
+		{ .kernel_data = "", .kernel_size = 0 }, { .ns_per_instruction_q16 = ~(uint64_t)0 },
+			{ .rtc = ~(uint64_t)0 }, { .kernel = "" },
+		{ .bios = "" }, { .bare = true, .processors = 2 },
+			{ .bare = true, .drives = &empty, .drives_count = 1 }, { .boot = "z" },
 		{ .share = "" },
 	};
 
@@ -96,8 +104,10 @@ ROW(vcpu_limit_time)
 ROW(vcpu_input)
 {
 	static const struct { enum vcpu_channel channel; size_t len; } bad[] = {
-		{ (enum vcpu_channel)-1, 1 }, { VCPU_CHANNELS, 1 }, { VCPU_LOG, 1 }, { VCPU_COM1, ~(size_t)0 }, { VCPU_KEYBOARD, ~(size_t)0 },
-		{ VCPU_MOUSE, 1 }, { VCPU_MOUSE, ~(size_t)7 }, { VCPU_MEDIUM, 1 }, { VCPU_MEDIUM, 2 }, { VCPU_MEDIUM, ~(size_t)1 }, { VCPU_NET, ~(size_t)0 },
+		{ (enum vcpu_channel)-1, 1 }, { VCPU_CHANNELS, 1 }, { VCPU_LOG, 1 }, { VCPU_COM1, ~(size_t)0 },
+			{ VCPU_KEYBOARD, ~(size_t)0 },
+		{ VCPU_MOUSE, 1 }, { VCPU_MOUSE, ~(size_t)7 }, { VCPU_MEDIUM, 1 }, { VCPU_MEDIUM, 2 },
+			{ VCPU_MEDIUM, ~(size_t)1 }, { VCPU_NET, ~(size_t)0 },
 		{ VCPU_SHARE, ~(size_t)0 }, { VCPU_CONSOLE, ~(size_t)0 },
 	};
 
@@ -131,7 +141,8 @@ ROW(vcpu_register_by_name)
 	ck_assert_int_eq(vcpu_register_by_name("raxx"), -1);
 }
 
-static const int no_register[] = { -1, VCPU_REGISTERS, 0xff, 0x200 + VCPU_ES, 0x300 + VCPU_RIP, 0x500, 0x1010, 0x1108, 0x7fffffff, -0x7fffffff };
+static const int no_register[] = { -1, VCPU_REGISTERS, 0xff, 0x200 + VCPU_ES, 0x300 + VCPU_RIP, 0x500, 0x1010, 0x1108,
+	0x7fffffff, -0x7fffffff };
 
 ROW(vcpu_register_name)
 {
@@ -147,9 +158,12 @@ ROW(vcpu_get)
 ROW(vcpu_set)
 {
 	static const struct { int reg; uint64_t value; } bad[] = {
-		{ VCPU_CS, 0x10000 }, { VCPU_RFLAGS, ~(uint64_t)0 }, { VCPU_RIP, (uint64_t)1 << 32 }, { VCPU_CR0, ~(uint64_t)0 }, { VCPU_CR4, ~(uint64_t)0 },
-		{ VCPU_CR8, 16 }, { VCPU_EFER, ~(uint64_t)0 }, { VCPU_MXCSR, 0x10000 }, { VCPU_FCW, 0x10000 }, { VCPU_FSW, 0x10000 }, { VCPU_DR7, ~(uint64_t)0 },
-		{ VCPU_FS_BASE, (uint64_t)1 << 60 }, { VCPU_CPL, 0 }, { VCPU_CODE_BITS, 64 }, { VCPU_IDTR_LIMIT, 1 }, { 0x100 + VCPU_RAX, (uint64_t)1 << 32 },
+		{ VCPU_CS, 0x10000 }, { VCPU_RFLAGS, ~(uint64_t)0 }, { VCPU_RIP, (uint64_t)1 << 32 },
+			{ VCPU_CR0, ~(uint64_t)0 }, { VCPU_CR4, ~(uint64_t)0 },
+		{ VCPU_CR8, 16 }, { VCPU_EFER, ~(uint64_t)0 }, { VCPU_MXCSR, 0x10000 }, { VCPU_FCW, 0x10000 },
+			{ VCPU_FSW, 0x10000 }, { VCPU_DR7, ~(uint64_t)0 },
+		{ VCPU_FS_BASE, (uint64_t)1 << 60 }, { VCPU_CPL, 0 }, { VCPU_CODE_BITS, 64 }, { VCPU_IDTR_LIMIT, 1 },
+			{ 0x100 + VCPU_RAX, (uint64_t)1 << 32 },
 		{ 0x300 + VCPU_RAX, 256 },
 	};
 
@@ -239,8 +253,10 @@ ROW(vcpu_write_linear)
 ROW(vcpu_map)
 {
 	static const struct { uint64_t address, len; } bad[] = {
-		{ 0x100000, 0 }, { 0x100000, 1 }, { 0x100001, 0x1000 }, { 0, 0x1000 }, { 0xf000, 0x2000 }, { ~(uint64_t)0xfff, 0x1000 },
-		{ ~(uint64_t)0xfff, 0x2000 }, { 0x100000, ~(uint64_t)0xfff }, { (uint64_t)1 << 63, (uint64_t)1 << 63 }, { 0x100000, (uint64_t)1 << 45 },
+		{ 0x100000, 0 }, { 0x100000, 1 }, { 0x100001, 0x1000 }, { 0, 0x1000 }, { 0xf000, 0x2000 },
+			{ ~(uint64_t)0xfff, 0x1000 },
+		{ ~(uint64_t)0xfff, 0x2000 }, { 0x100000, ~(uint64_t)0xfff }, { (uint64_t)1 << 63, (uint64_t)1 << 63 },
+			{ 0x100000, (uint64_t)1 << 45 },
 	};
 
 	FAILS(NULL, vcpu_map(NULL, 0x100000, 0x1000));
@@ -412,7 +428,8 @@ ROW(vcpu_replay_machine) { TELLS(vcpu_replay_machine(NULL, NULL, NULL, &error));
 ROW(vcpu_replay_allow)
 {
 	static const struct vcpu_moved no_to = { "from", NULL };
-	static const struct vcpu_replay_files none = { .kernel = "x" }, lost = { .moved_count = 1 }, bad = { .moved = &no_to, .moved_count = 1 };
+	static const struct vcpu_replay_files none = { .kernel = "x" }, lost = { .moved_count = 1 },
+					      bad = { .moved = &no_to, .moved_count = 1 };
 
 	ck_assert(!vcpu_replay_allow(NULL, &none));
 	ck_assert(!vcpu_replay_allow(replay, NULL));
@@ -463,9 +480,12 @@ ROW(vcpu_debug_delete)
 }
 ROW(vcpu_debug_catch)
 {
-	static const struct vcpu_debug_catch nothing = { .last = 1, .write = true }, odd = { .kinds = 1u << 31, .last = 1, .write = true },
-		memory = { .kinds = VCPU_EVENT_MEMORY, .write = true }, silent = { .kinds = VCPU_EVENT_OUTPUT, .write = true },
-		empty = { .kinds = VCPU_EVENT_OUTPUT, .name = "", .write = true }, backwards = { .kinds = VCPU_EVENT_PORT, .first = 2, .last = 1, .read = true },
+	static const struct vcpu_debug_catch nothing = { .last = 1, .write = true },
+		odd = { .kinds = 1u << 31, .last = 1, .write = true },
+		memory = { .kinds = VCPU_EVENT_MEMORY, .write = true },
+		silent = { .kinds = VCPU_EVENT_OUTPUT, .write = true },
+		empty = { .kinds = VCPU_EVENT_OUTPUT, .name = "", .write = true },
+		backwards = { .kinds = VCPU_EVENT_PORT, .first = 2, .last = 1, .read = true },
 		good = { .kinds = VCPU_EVENT_PORT, .last = 1, .read = true };
 
 	FAILS(NULL, vcpu_debug_catch(NULL, &good));
@@ -563,20 +583,30 @@ ROW(vcpu_debug_translate)
 
 #define R(name) { #name, row_##name }
 static const struct { const char *name; void (*row)(void); } rows[] = {
-	R(vcpu_new), R(vcpu_free), R(vcpu_stop_name), R(vcpu_run), R(vcpu_flush), R(vcpu_stop), R(vcpu_limit_time), R(vcpu_input), R(vcpu_instructions), R(vcpu_virtual_ns),
-	R(vcpu_resident), R(vcpu_cache_counts), R(vcpu_error), R(vcpu_fault_chain), R(vcpu_register_by_name), R(vcpu_register_name), R(vcpu_get), R(vcpu_set),
-	R(vcpu_get_vector), R(vcpu_set_vector), R(vcpu_get_st), R(vcpu_set_st), R(vcpu_processors), R(vcpu_select), R(vcpu_selected), R(vcpu_running),
-	R(vcpu_widest_mode), R(vcpu_kernel_bits), R(vcpu_set_mode), R(vcpu_read_physical), R(vcpu_write_physical), R(vcpu_read_linear), R(vcpu_write_linear),
-	R(vcpu_map), R(vcpu_map_device), R(vcpu_map_ports), R(vcpu_state_hash), R(vcpu_save), R(vcpu_load), R(vcpu_state_parts), R(vcpu_screen),
-	R(vcpu_screen_text), R(vcpu_type_text), R(vcpu_next_medium), R(vcpu_version), R(vcpu_models), R(vcpu_isa_row), R(vcpu_isa_theorem),
+	R(vcpu_new), R(vcpu_free), R(vcpu_stop_name), R(vcpu_run), R(vcpu_flush), R(vcpu_stop), R(vcpu_limit_time),
+		R(vcpu_input), R(vcpu_instructions), R(vcpu_virtual_ns),
+	R(vcpu_resident), R(vcpu_cache_counts), R(vcpu_error), R(vcpu_fault_chain), R(vcpu_register_by_name),
+	R(vcpu_register_name), R(vcpu_get), R(vcpu_set),
+	R(vcpu_get_vector), R(vcpu_set_vector), R(vcpu_get_st), R(vcpu_set_st), R(vcpu_processors), R(vcpu_select),
+	R(vcpu_selected), R(vcpu_running),
+	R(vcpu_widest_mode), R(vcpu_kernel_bits), R(vcpu_set_mode), R(vcpu_read_physical), R(vcpu_write_physical),
+	R(vcpu_read_linear), R(vcpu_write_linear),
+	R(vcpu_map), R(vcpu_map_device), R(vcpu_map_ports), R(vcpu_state_hash), R(vcpu_save), R(vcpu_load),
+	R(vcpu_state_parts), R(vcpu_screen),
+	R(vcpu_screen_text), R(vcpu_type_text), R(vcpu_next_medium), R(vcpu_version), R(vcpu_models), R(vcpu_isa_row),
+	R(vcpu_isa_theorem),
 	R(vcpu_snapshot_take), R(vcpu_snapshot_restore), R(vcpu_snapshot_free), R(vcpu_snapshot_memory),
-	R(vcpu_where), R(vcpu_record), R(vcpu_record_end), R(vcpu_recording_ok), R(vcpu_replay_open), R(vcpu_replay_free), R(vcpu_replay_cut),
-	R(vcpu_replay_end), R(vcpu_replay_config), R(vcpu_replay_machine), R(vcpu_replay_allow), R(vcpu_replay_verify), R(vcpu_replay_engine), R(vcpu_replay_run), R(vcpu_replay_done),
+	R(vcpu_where), R(vcpu_record), R(vcpu_record_end), R(vcpu_recording_ok), R(vcpu_replay_open),
+	R(vcpu_replay_free), R(vcpu_replay_cut),
+	R(vcpu_replay_end), R(vcpu_replay_config), R(vcpu_replay_machine), R(vcpu_replay_allow), R(vcpu_replay_verify),
+	R(vcpu_replay_engine), R(vcpu_replay_run), R(vcpu_replay_done),
 	R(vcpu_replay_divergence), R(vcpu_replay_checked),
 	R(vcpu_debug_new), R(vcpu_debug_free), R(vcpu_debug_limits), R(vcpu_debug_break),
 	R(vcpu_debug_magic), R(vcpu_debug_watch), R(vcpu_debug_delete),
-	R(vcpu_debug_catch), R(vcpu_debug_condition), R(vcpu_debug_trace), R(vcpu_debug_coverage), R(vcpu_debug_run), R(vcpu_debug_step),
-	R(vcpu_debug_step_back), R(vcpu_debug_seek), R(vcpu_debug_run_back), R(vcpu_debug_last_write), R(vcpu_debug_last_event), R(vcpu_debug_progress), R(vcpu_debug_start), R(vcpu_debug_end),
+	R(vcpu_debug_catch), R(vcpu_debug_condition), R(vcpu_debug_trace), R(vcpu_debug_coverage), R(vcpu_debug_run),
+	R(vcpu_debug_step),
+	R(vcpu_debug_step_back), R(vcpu_debug_seek), R(vcpu_debug_run_back), R(vcpu_debug_last_write),
+	R(vcpu_debug_last_event), R(vcpu_debug_progress), R(vcpu_debug_start), R(vcpu_debug_end),
 	R(vcpu_debug_fields), R(vcpu_debug_tlb), R(vcpu_debug_blocks), R(vcpu_debug_clock), R(vcpu_debug_translate),
 };
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -599,7 +629,8 @@ static void record(void)
 
 START_TEST(arguments)
 {
-	struct vcpu_config of_bare = { .bare = true }, of_pc = { .memory = 4 << 20, .kernel_data = sector, .kernel_size = sizeof sector,
+	struct vcpu_config of_bare = { .bare = true }, of_pc = { .memory = 4 << 20, .kernel_data = sector,
+		.kernel_size = sizeof sector,
 		.display = "vga", .nic = "e1000", .console = true, .share = "share", .seed = 1 };
 	uint64_t hash[2];
 
@@ -616,7 +647,8 @@ START_TEST(arguments)
 	hash[1] = vcpu_state_hash(pc);
 	rows[_i].row();
 	ck_assert_msg(!called, "%s: there was nobody to call", rows[_i].name);
-	ck_assert_msg(vcpu_state_hash(bare) == hash[0] && vcpu_state_hash(pc) == hash[1], "%s: the machine has changed", rows[_i].name);
+	ck_assert_msg(vcpu_state_hash(bare) == hash[0] && vcpu_state_hash(pc) == hash[1], "%s: the machine has changed",
+		      rows[_i].name);
 	vcpu_replay_free(replay);
 	vcpu_debug_free(debugger);
 	vcpu_free(pc);
@@ -666,7 +698,8 @@ START_TEST(all_functions)
 	dir = opendir(path);
 	ck_assert_msg(dir != NULL, "%s", path);
 	while ((entry = readdir(dir)))
-		if (!strncmp(entry->d_name, "vcpu", 4) && strchr(entry->d_name, '.') && !strcmp(strchr(entry->d_name, '.'), ".h")) {
+		if (!strncmp(entry->d_name, "vcpu", 4) && strchr(entry->d_name, '.') &&
+		    !strcmp(strchr(entry->d_name, '.'), ".h")) {
 			snprintf(path, sizeof path, "%s/lib/%s", srcdir ? srcdir : ".", entry->d_name);
 			missing += without_row(path, &found);
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Instructions with VEX prefixes, SHA, GFNI and direct stores against the silicon of the host: each row of the table is encoded, the same
- * bytes run here and in the guest, from the same registers, and everything must come out the same: registers to bit 255, MXCSR, memory, and
- * which exception there was.
+/* Instructions with VEX prefixes, SHA, GFNI and direct stores against the silicon of the host: each row of the table is
+ * encoded, the same bytes run here and in the guest, from the same registers, and everything must come out the same:
+ * registers to bit 255, MXCSR, memory, and which exception there was.
  *
  * Without an x86-64 host there is nothing to compare with; extensions that the host lacks are left out. */
 #define _GNU_SOURCE
@@ -15,12 +15,16 @@
 /* Rows of insn_avx.def. */
 static bool is_ours(const struct insn *i)
 {
-	bool plain = i->since == F_SHA || i->since == F_GFNI || i->since == F_MOVDIRI || i->since == F_MOVDIR64B || i->since == F_SERIALIZE;
+	bool plain = i->since == F_SHA || i->since == F_GFNI || i->since == F_MOVDIRI || i->since == F_MOVDIR64B ||
+		     i->since == F_SERIALIZE;
 
 	return (plain || i->check & CHK_AVX) && i->modes != NO64 && host_has(i->since);
 }
 
-static bool approximate(const struct insn *i) { return !strncmp(i->mnemonic, "vrcp", 4) || !strncmp(i->mnemonic, "vrsqrt", 6); }
+static bool approximate(const struct insn *i)
+{
+	return !strncmp(i->mnemonic, "vrcp", 4) || !strncmp(i->mnemonic, "vrsqrt", 6);
+}
 
 struct encoded { u8 bytes[16]; unsigned len, index; };
 
@@ -29,9 +33,11 @@ static bool host_has_256(const struct insn *i) { return !i->wide || host_has(i->
 static bool encode(const struct isa_row *row, enum shape form, struct encoded *out)
 {
 	u8 *p = out->bytes, reg = 1, rm = 2, vvvv = 0, w = row->mask & KEY_W ? !!(row->match & KEY_W) : rnd() & 1;
-	u8 l = row->mask & KEY_L ? !!(row->match & KEY_L) : (rnd() & 1) && host_has_256(row->insn), pp = row->match >> 9 & 3, third = 3, index = 0;
+	u8 l = row->mask & KEY_L ? !!(row->match & KEY_L) : (rnd() & 1) && host_has_256(row->insn),
+	   pp = row->match >> 9 & 3, third = 3, index = 0;
 	static const u8 prefix[4] = { 0, 0x66, 0xf3, 0xf2 };
-	bool is_mem = form >= SHAPE_BASE, has_h = false, has_mem = false, has_rm = false, general = false, high = form == SHAPE_HIGH;
+	bool is_mem = form >= SHAPE_BASE, has_h = false, has_mem = false, has_rm = false, general = false,
+	     high = form == SHAPE_HIGH;
 
 	for (unsigned i = 0; i < row->operands; i++) {
 		u8 kind = row->operand[i].kind;
@@ -52,7 +58,9 @@ static bool encode(const struct isa_row *row, enum shape form, struct encoded *o
 	if (row->mask & 0x38)
 		reg = (u8)(row->match >> 3 & 7);
 	if (row->insn->vsib) {
-		static const u8 indices[SHAPES] = { [SHAPE_BASE] = 5, [SHAPE_INDEX] = 13, [SHAPE_SEG] = 4, [SHAPE_UNALIGNED] = 15, [SHAPE_EDGE] = 5 };
+		static const u8 indices[SHAPES] = {
+			[SHAPE_BASE] = 5, [SHAPE_INDEX] = 13, [SHAPE_SEG] = 4, [SHAPE_UNALIGNED] = 15, [SHAPE_EDGE] = 5
+		};
 
 		index = out->index = indices[form];
 	}
@@ -122,7 +130,8 @@ static void set_address(struct vec_state *s, const struct insn *row, enum shape 
 	}
 }
 
-/* Two approximations to within 1.5 * 2^-12; NaNs, infinities and zeros as they are, but that silicon may give denormals. */
+/* Two approximations to within 1.5 * 2^-12; NaNs, infinities and zeros as they are, but that silicon may give
+ * denormals. */
 static bool near(const union ymm *a, const union ymm *b)
 {
 	for (unsigned i = 0; i < 8; i++)
@@ -135,10 +144,12 @@ static bool near(const union ymm *a, const union ymm *b)
 static bool same(const struct insn *row, const struct vec_state *a, const struct vec_state *b)
 {
 	for (unsigned i = 0; i < 8; i++)
-		if (i != RSP && i != RSI && i != RDI && (i != RCX || strcmp(row->mnemonic, "movdir64b")) && a->r[i] != b->r[i])
+		if (i != RSP && i != RSI && i != RDI && (i != RCX || strcmp(row->mnemonic, "movdir64b")) &&
+		    a->r[i] != b->r[i])
 			return false;
 	for (unsigned i = 0; i < 16; i++)
-		if ((i & 7) == 1 && approximate(row) ? !near(&a->ymm[i], &b->ymm[i]) : memcmp(&a->ymm[i], &b->ymm[i], 32))
+		if ((i & 7) == 1 && approximate(row) ? !near(&a->ymm[i], &b->ymm[i])
+						     : memcmp(&a->ymm[i], &b->ymm[i], 32))
 			return false;
 	return a->exception == b->exception && (a->exception >= 0 || a->flags == b->flags) && a->mxcsr == b->mxcsr &&
 	       !memcmp(a->data, b->data, sizeof a->data);
@@ -180,8 +191,9 @@ static void compare_once(const struct isa_row *r, enum shape form, bool unmasked
 	show("before", &before, text[0], sizeof text[0]);
 	show("host  ", &host, text[1], sizeof text[1]);
 	show("guest ", &guest, text[2], sizeof text[2]);
-	ck_abort_msg("%s %s, form %d, imm %02x, data %016lx%016lx\n%s\n%s\n%s", row->mnemonic, row->encoding, form, code.bytes[code.len - 1],
-		     (unsigned long)get64(before.data + 40), (unsigned long)get64(before.data + 32), text[0], text[1], text[2]);
+	ck_abort_msg("%s %s, form %d, imm %02x, data %016lx%016lx\n%s\n%s\n%s", row->mnemonic, row->encoding, form,
+		     code.bytes[code.len - 1], (unsigned long)get64(before.data + 40),
+		     (unsigned long)get64(before.data + 32), text[0], text[1], text[2]);
 }
 
 static void each_row(unsigned times, bool unmasked)
@@ -216,7 +228,8 @@ START_TEST(unmasked)
 }
 END_TEST
 
-/* Fields that must have one value, prefixes that must not be there, lengths that do not exist; and what SSE does to the upper half. */
+/* Fields that must have one value, prefixes that must not be there, lengths that do not exist; and what SSE does to the
+ * upper half. */
 START_TEST(reserved)
 {
 	enum { vpermq_w0 = 18 };
@@ -270,7 +283,8 @@ START_TEST(reserved)
 			guest.r[RDI] = RAM_SIZE - PAGE_SIZE;
 			host_step(codes[i].bytes, codes[i].len, &host);
 			guest_step(codes[i].bytes, codes[i].len, &guest);
-			ck_assert_msg(host.exception == guest.exception && !memcmp(host.ymm, guest.ymm, sizeof host.ymm),
+			ck_assert_msg(host.exception == guest.exception &&
+					      !memcmp(host.ymm, guest.ymm, sizeof host.ymm),
 				      "%u: exception %d, here %d", i, guest.exception, host.exception);
 		}
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Decoded code and the memory that it came from: stores into code by every way, pages that move, instructions in two pages, CS's limit; and
- * where interrupts get in (SDM vol. 3, 6.8, 11.6). 64-bit mode with 4 KiB pages unless a test says otherwise. */
+/* Decoded code and the memory that it came from: stores into code by every way, pages that move, instructions in two
+ * pages, CS's limit; and where interrupts get in (SDM vol. 3, 6.8, 11.6). 64-bit mode with 4 KiB pages unless a test
+ * says otherwise. */
 #include <check.h>
 #include <stdlib.h>
 #include "cpu/cpu.h"
 
-enum { RAM = 256 * 1024, TABLES = 0x1000, PT = 0x4000, IDT = 0x5000, GDT = 0x4800, STACK = 0x7000, CODE = 0x8000, HANDLER = 0x6000,
+enum { RAM = 256 * 1024, TABLES = 0x1000, PT = 0x4000, IDT = 0x5000, GDT = 0x4800, STACK = 0x7000, CODE = 0x8000,
+	HANDLER = 0x6000,
        DATA = 0x10000, LINEAR = 0x20000 /* pages that tests map */, OTHER = 0x30000 };
 
 static struct space mem, io;
@@ -55,7 +57,9 @@ static void tick(void *owner, u64 late)
 
 static void setup(void)
 {
-	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true, .acknowledge = acknowledge };
+	struct cpu_config config = {
+		.model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true, .acknowledge = acknowledge
+	};
 
 	ck_assert(model_parse(&model, "max", NULL));
 	space_init(&mem);
@@ -111,7 +115,8 @@ static void faults(u64 at, unsigned vector)
 /* inc eax = FF C0, dec eax = FF C8 */
 START_TEST(next_instruction)
 {
-	BYTES_AT(CODE, 0xc6, 0x04, 0x25, 9, 0x80, 0, 0, 0xc8 /* mov byte [CODE + 9], C8h */, 0xff, 0xc0 /* inc eax */, 0xff, 0xc0);
+	BYTES_AT(CODE, 0xc6, 0x04, 0x25, 9, 0x80, 0, 0, 0xc8 /* mov byte [CODE + 9], C8h */, 0xff, 0xc0 /* inc eax */,
+		0xff, 0xc0);
 	c->r[RAX] = 10;
 	go(CODE, 3);
 	ck_assert_uint_eq(c->r[RAX], 10);
@@ -127,7 +132,8 @@ START_TEST(own_block)
 {
 	struct block_counts counts;
 
-	BYTES_AT(CODE, 0xff, 0xc0 /* inc eax */, 0xff, 0xc1 /* inc ecx */, 0x83, 0xf9, 3 /* cmp ecx, 3 */, 0x75, 4 /* jne +4 */,
+	BYTES_AT(CODE, 0xff, 0xc0 /* inc eax */, 0xff, 0xc1 /* inc ecx */, 0x83, 0xf9, 3 /* cmp ecx, 3 */, 0x75,
+		4 /* jne +4 */,
 		 0x90, 0xc6, 0x07, 0xc8 /* mov byte [rdi], C8h */, 0xeb, 0xf1 /* jmp CODE */);
 	c->r[RDI] = CODE + 1;
 	c->r[RAX] = c->r[RCX] = 0;
@@ -186,7 +192,8 @@ START_TEST(dma)
 }
 END_TEST
 
-/* REP MOVSB puts other code where it itself and what follows are: it is finished as it began, then the new bytes count. */
+/* REP MOVSB puts other code where it itself and what follows are: it is finished as it began, then the new bytes count.
+ * */
 START_TEST(string_over_code)
 {
 	BYTES_AT(CODE, 0xf3, 0xa4 /* rep movsb */, 0xff, 0xc0, 0xff, 0xc0);
@@ -223,8 +230,8 @@ START_TEST(aliases)
 }
 END_TEST
 
-/* One page of RAM at two physical addresses, as a ROM has them, or as with A20 off: a store at either changes both, also when nothing is left of
- * what was decoded at the other. */
+/* One page of RAM at two physical addresses, as a ROM has them, or as with A20 off: a store at either changes both,
+ * also when nothing is left of what was decoded at the other. */
 START_TEST(physical_aliases)
 {
 	if (_i)
@@ -265,8 +272,8 @@ START_TEST(physical_aliases)
 }
 END_TEST
 
-/* Bytes beside code are stored without the decode cache's hearing of it, which `labour' shows; but not code, and not where a snapshot or MONITOR wants to
- * know. */
+/* Bytes beside code are stored without the decode cache's hearing of it, which `labour' shows; but not code, and not
+ * where a snapshot or MONITOR wants to know. */
 START_TEST(beside_code)
 {
 	u8 *flags = &ram->pages[OTHER >> PAGE_SHIFT];
@@ -316,7 +323,8 @@ START_TEST(remapped)
 	BYTES_AT(OTHER, 0xff, 0xc0, 0xc3); /* inc eax, ret */
 	BYTES_AT(LINEAR, 0xff, 0xc8, 0xc3);
 	/* call LINEAR; mov [page table entry], rbx; invlpg [LINEAR]; call LINEAR */
-	BYTES_AT(CODE, 0xe8, 0xfb, 0x7f, 1, 0, 0x48, 0x89, 0x1c, 0x25, 0, 0x41, 0, 0, 0x0f, 0x01, 0x3c, 0x25, 0, 0, 2, 0, 0xe8, 0xe6, 0x7f, 1, 0);
+	BYTES_AT(CODE, 0xe8, 0xfb, 0x7f, 1, 0, 0x48, 0x89, 0x1c, 0x25, 0, 0x41, 0, 0, 0x0f, 0x01, 0x3c, 0x25, 0, 0, 2,
+		0, 0xe8, 0xe6, 0x7f, 1, 0);
 	c->r[RBX] = LINEAR | 3;
 	c->r[RAX] = 10;
 	go(CODE, 3);
@@ -327,7 +335,8 @@ START_TEST(remapped)
 }
 END_TEST
 
-/* A device puts other memory over the page that the processor is in, and takes it away: what comes next is what is there then. */
+/* A device puts other memory over the page that the processor is in, and takes it away: what comes next is what is
+ * there then. */
 static struct ram *cover;
 static int covering = -1;
 static void cover_or_not(void *owner, u64 offset, unsigned size, u64 value)
@@ -361,7 +370,8 @@ START_TEST(covered)
 }
 END_TEST
 
-/* The second page of a crossing instruction is another one, is absent, is physical page 0, is the same page as the first. */
+/* The second page of a crossing instruction is another one, is absent, is physical page 0, is the same page as the
+ * first. */
 START_TEST(second_page_moves)
 {
 	crossing();
@@ -485,7 +495,8 @@ START_TEST(cut_under_ac)
 	u64 known[2];
 
 	for (int cut = 0; cut < 2; cut++) {
-		BYTES_AT(CODE, 0x0f, 0x01, 0xcb, 0x90, 0x90, 0x0f, 0x01, 0xca, 0xff, 0xc1, 0xeb, 0xf4); /* stac; nop; nop; clac; inc ecx; jmp CODE */
+		/* stac; nop; nop; clac; inc ecx; jmp CODE */
+		BYTES_AT(CODE, 0x0f, 0x01, 0xcb, 0x90, 0x90, 0x0f, 0x01, 0xca, 0xff, 0xc1, 0xeb, 0xf4);
 		c->cr4 |= CR4_SMAP;
 		cpu_loaded(c);
 		tlb_flush(c, true);
@@ -502,7 +513,8 @@ START_TEST(cut_under_ac)
 }
 END_TEST
 
-/* STI: the next instruction is executed first; STI CLI opens nothing; IF that was set already shades nothing (SDM vol. 2, STI). */
+/* STI: the next instruction is executed first; STI CLI opens nothing; IF that was set already shades nothing (SDM vol.
+ * 2, STI). */
 START_TEST(sti_shadow)
 {
 	interrupts();

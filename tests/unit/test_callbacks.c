@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* In the callbacks of devices and of output: where the machine stands, what can be asked of it there, and what is refused. The right values are the
- * processor's: the address of an instruction is where its bytes are, and stopping, or reading a register, changes nothing of what it does. */
+/* In the callbacks of devices and of output: where the machine stands, what can be asked of it there, and what is
+ * refused. The right values are the processor's: the address of an instruction is where its bytes are, and stopping, or
+ * reading a register, changes nothing of what it does. */
 #include <check.h>
 #include <stdlib.h>
 #include "lib/vcpu_debug.h"
@@ -73,9 +74,11 @@ static void make(const uint8_t *code, size_t len)
 	vcpu_set(v, VCPU_RCX, 3);
 }
 
-/* Ways of touching a device, each behind the 5 bytes of MOV EAX, 1: their bytes; how many of them come before the instruction that does it, and how
- * many instructions that are; where it goes on (0: behind it); how often the device is called. */
-static const struct way { const char *name; uint8_t bytes[16]; unsigned len, at, before; uint64_t next; unsigned calls; } ways[] = {
+/* Ways of touching a device, each behind the 5 bytes of MOV EAX, 1: their bytes; how many of them come before the
+ * instruction that does it, and how many instructions that are; where it goes on (0: behind it); how often the device
+ * is called. */
+static const struct way { const char *name; uint8_t bytes[16]; unsigned len, at, before; uint64_t next; unsigned calls;
+	} ways[] = {
 	{ "out imm8, al", { 0xe6, PORT }, 2, .calls = 1 },
 	{ "out dx, eax", { 0xef }, 1, .calls = 1 },
 	{ "in al, imm8", { 0xe4, PORT }, 2, .calls = 1 },
@@ -183,7 +186,8 @@ START_TEST(stop)
 	vcpu_free(v);
 	make_way(w, STOP);
 	ck_assert_msg(vcpu_run(v, 100).reason == VCPU_STOP_REQUEST, "%s", w->name);
-	ck_assert_msg(vcpu_get(v, VCPU_RIP) == next, "%s: stops at %llx", w->name, (unsigned long long)vcpu_get(v, VCPU_RIP));
+	ck_assert_msg(vcpu_get(v, VCPU_RIP) == next, "%s: stops at %llx", w->name,
+		      (unsigned long long)vcpu_get(v, VCPU_RIP));
 	ck_assert_uint_eq(vcpu_instructions(v), 2 + w->before);
 	ck_assert_int_eq(vcpu_run(v, 100).reason, VCPU_STOP_IDLE); /* once */
 	ck_assert_uint_eq(vcpu_state_hash(v), hash);
@@ -214,7 +218,8 @@ START_TEST(go)
 		}
 		ck_assert_int_eq(vcpu_run(v, 100).reason, VCPU_STOP_IDLE);
 		ck_assert_int_eq(dev.set, 0);
-		ck_assert_msg(vcpu_get(v, VCPU_RIP) == TARGET + 1, "%s: ends at %llx", w->name, (unsigned long long)vcpu_get(v, VCPU_RIP));
+		ck_assert_msg(vcpu_get(v, VCPU_RIP) == TARGET + 1, "%s: ends at %llx", w->name,
+			      (unsigned long long)vcpu_get(v, VCPU_RIP));
 		ck_assert_uint_ne(vcpu_get(v, VCPU_RBP), 7);
 		ck_assert_uint_eq(vcpu_instructions(v), i ? 5 + 2 * w->before : 3 + w->before);
 		vcpu_free(v);
@@ -296,7 +301,8 @@ START_TEST(delivery)
 	uint8_t gdt[24] = { [16] = 0, 0, 0, 0, 0, 0x9b, 0x20, 0 }, gdtr[10] = { sizeof gdt - 1, 0, 0, 0x68 };
 
 	/* lidt [5000]; lgdt [5010]; mov rsp, rsi; ud2 or int 6 */
-	make(CODE(0x0f, 0x01, 0x1c, 0x25, 0, 0x50, 0, 0, 0x0f, 0x01, 0x14, 0x25, 0x10, 0x50, 0, 0, 0x48, 0x89, 0xf4, 0x0f, 0x0b));
+	make(CODE(0x0f, 0x01, 0x1c, 0x25, 0, 0x50, 0, 0, 0x0f, 0x01, 0x14, 0x25, 0x10, 0x50, 0, 0, 0x48, 0x89, 0xf4,
+		  0x0f, 0x0b));
 	if (_i)
 		vcpu_write_physical(v, AT + 19, "\xcd\x06", 2);
 	vcpu_write_physical(v, 0x5000, idtr, sizeof idtr);
@@ -325,7 +331,8 @@ static size_t state_len;
 static vcpu_snapshot *shot;
 static unsigned parts_seen;
 
-static void count_part(void *user, const char *part, uint64_t hash) { (void)user, (void)part, (void)hash; parts_seen++; }
+static void count_part(void *user, const char *part, uint64_t hash) { (void)user, (void)part, (void)hash; parts_seen++;
+	}
 static bool write_nothing(void *user, const void *data, size_t len) { (void)user, (void)data, (void)len; return true; }
 
 static void refused(void)
@@ -438,7 +445,8 @@ static void seen_code(void *user, uint64_t address, unsigned size)
 
 START_TEST(refusals_of_a_debugger)
 {
-	make(CODE(0xb8, 1, 0, 0, 0, 0xe6, PORT, 0x89, 0x04, 0x25, 0, 0x70, 0, 0, 0xf4)); /* mov eax, 1; out; mov [7000], eax; hlt */
+	/* mov eax, 1; out; mov [7000], eax; hlt */
+	make(CODE(0xb8, 1, 0, 0, 0, 0xe6, PORT, 0x89, 0x04, 0x25, 0, 0x70, 0, 0, 0xf4));
 	dev.what = ODD;
 	dev.odd = refused_debug;
 	debugger = vcpu_debug_new(v, NULL, NULL);
@@ -531,8 +539,11 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 START_TEST(outputs)
 {
 	/* A boot sector: mov al, 'x'; out e9h, al; mov ecx, 12345h; rdmsr, which is logged and faults. */
-	static const uint8_t sector[512] = { 0xb0, 'x', 0xe6, 0xe9, 0x66, 0xb9, 0x45, 0x23, 0x01, 0x00, 0x0f, 0x32, [510] = 0x55, 0xaa };
-	struct vcpu_config config = { .memory = 1 << 20, .kernel_data = sector, .kernel_size = sizeof sector, .output = output };
+	static const uint8_t sector[512] = { 0xb0, 'x',  0xe6, 0xe9, 0x66, 0xb9,         0x45,
+					     0x23, 0x01, 0x00, 0x0f, 0x32, [510] = 0x55, 0xaa };
+	struct vcpu_config config = {
+		.memory = 1 << 20, .kernel_data = sector, .kernel_size = sizeof sector, .output = output
+	};
 
 	dev = (struct device){ .what = STOP };
 	odd_result[0] = 0;

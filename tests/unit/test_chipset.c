@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The host bridge and the ISA bridge against their data sheets (440FX; 82371SB), and the device that firmware asks about its machine. */
+/* The host bridge and the ISA bridge against their data sheets (440FX; 82371SB), and the device that firmware asks
+ * about its machine. */
 #include "io/firmware/fwcfg.h"
 #include "io/chipset/i440fx.h"
 #include "io/chipset/pci.h"

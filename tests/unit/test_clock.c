@@ -133,7 +133,8 @@ START_TEST(sorted_after_a_load)
 }
 END_TEST
 
-/* The n-th tick's instant is the first at which the counter shows n: for the PIT's, the ACPI timer's and the RTC's frequencies. */
+/* The n-th tick's instant is the first at which the counter shows n: for the PIT's, the ACPI timer's and the RTC's
+ * frequencies. */
 START_TEST(conversions_are_exact)
 {
 	static const u64 hz[] = { 1193182, 3579545, 32768, 100000000, 1000000000, 1843200 };

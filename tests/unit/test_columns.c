@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ARCHITECTURE.md, law 7: every column of the instruction table is obeyed. Each row is run many times, with random operands, in states that differ just in
- * what a column speaks of. */
+/* ARCHITECTURE.md, law 7: every column of the instruction table is obeyed. Each row is run many times, with random
+ * operands, in states that differ just in what a column speaks of. */
 #ifdef HAVE_ZYDIS
 #include <Zydis/Zydis.h>
 #endif
@@ -42,8 +42,10 @@ static void complain(const struct isa_row *row, enum run_mode m, const char *wha
 static const char *flag_words(u32 flags)
 {
 	static const struct { u32 bit; const char *name; } names[] = {
-		{ FL_C, " C" }, { FL_P, " P" }, { FL_A, " A" }, { FL_Z, " Z" }, { FL_S, " S" }, { FL_T, " T" }, { FL_I, " I" }, { FL_D, " D" }, { FL_O, " O" },
-		{ FL_IOPL, " IOPL" }, { FL_NT, " NT" }, { FL_RF, " RF" }, { FL_VM, " VM" }, { FL_AC, " AC" }, { FL_VIF, " VIF" }, { FL_VIP, " VIP" }, { FL_ID, " ID" },
+		{ FL_C, " C" }, { FL_P, " P" }, { FL_A, " A" }, { FL_Z, " Z" }, { FL_S, " S" }, { FL_T, " T" },
+			{ FL_I, " I" }, { FL_D, " D" }, { FL_O, " O" },
+		{ FL_IOPL, " IOPL" }, { FL_NT, " NT" }, { FL_RF, " RF" }, { FL_VM, " VM" }, { FL_AC, " AC" },
+			{ FL_VIF, " VIF" }, { FL_VIP, " VIP" }, { FL_ID, " ID" },
 	};
 	static char text[128];
 
@@ -102,7 +104,8 @@ static bool run_with(enum run_mode m, u32 flags, bool idt, u32 out, struct seen 
 	return faulted;
 }
 
-/* .flags: no other bit of EFLAGS changes. .uses: no other bit makes a difference, to the flags that are written neither. */
+/* .flags: no other bit of EFLAGS changes. .uses: no other bit makes a difference, to the flags that are written
+ * neither. */
 START_TEST(flags_and_uses)
 {
 	for (unsigned i = 0; i < isa->count; i++) {
@@ -111,13 +114,15 @@ START_TEST(flags_and_uses)
 
 		for (unsigned k = 0; k < 200; k++) {
 			enum run_mode m = mode_for(row);
-			u32 flags = (u32)rnd() & some_flags, other = (u32)rnd() & some_flags & ~row->insn->uses, out = row->insn->flags;
+			u32 flags = (u32)rnd() & some_flags, other = (u32)rnd() & some_flags & ~row->insn->uses,
+			    out = row->insn->flags;
 			bool idt = !wide(m) && below(2);
 			struct seen a, b;
 
 			sample(row, m);
 			if (!run_with(m, flags, idt, out, &a))
-				extra_out |= (cpu_flags(c) ^ (flags | (m == V86 ? FL_VM : 0))) & ~out & ~(u32)(FL_1 | FL_RF);
+				extra_out |=
+					(cpu_flags(c) ^ (flags | (m == V86 ? FL_VM : 0))) & ~out & ~(u32)(FL_1 | FL_RF);
 			run_with(m, flags ^ other, idt, out, &b);
 			if (!memcmp(&a, &b, sizeof a))
 				continue;
@@ -231,7 +236,8 @@ static bool listed(const char *name, const char *list)
 START_TEST(as_in_the_manual)
 {
 	/* SDM vol. 2, LOCK. */
-	static const char *const lockable = "add adc and btc btr bts cmpxchg cmpxchg8b cmpxchg16b dec inc neg not or sbb sub xor xadd xchg";
+	static const char *const lockable =
+		"add adc and btc btr bts cmpxchg cmpxchg8b cmpxchg16b dec inc neg not or sbb sub xor xadd xchg";
 	/* Vol. 3, 5.9, and those that came later; MOV of control and debug registers beside them. */
 	static const char *const privileged = "lgdt lldt ltr lidt lmsw clts invd wbinvd invlpg hlt rdmsr wrmsr swapgs sysexit sysret xsetbv invpcid xsaves xrstors";
 	/* Vol. 2: "not recognized in real-address mode"; the last ones because of VEX. */
@@ -284,10 +290,12 @@ START_TEST(flags_as_zydis)
 		f = z.cpu_flags;
 		written = (f->modified | f->set_0 | f->set_1 | f->undefined) & of;
 		/* Vol. 2, PTEST and VTESTPS: OF, SF, AF and PF are cleared, with VEX, too. */
-		if (!strcmp(insn->mnemonic, "vptest") || !strcmp(insn->mnemonic, "vtestps") || !strcmp(insn->mnemonic, "vtestpd"))
+		if (!strcmp(insn->mnemonic, "vptest") || !strcmp(insn->mnemonic, "vtestps") ||
+		    !strcmp(insn->mnemonic, "vtestpd"))
 			written |= FL_O | FL_S | FL_A | FL_P;
 		/* Zydis does not think of task switches (vol. 2, CALL, JMP, INT n: flags affected). */
-		if ((insn->flags & of) != written && !(insn->writes & SR_TASK && insn->flags & FL_NT && insn->uses & FL_NT)) {
+		if ((insn->flags & of) != written &&
+		    !(insn->writes & SR_TASK && insn->flags & FL_NT && insn->uses & FL_NT)) {
 			printf("%s: writes, we say%s,", row_name(row), flag_words(insn->flags & of));
 			printf(" Zydis%s\n", flag_words(written));
 			bad++;
@@ -318,7 +326,8 @@ END_TEST
 
 /* ---- modes and fixed checks ---- */
 
-/* Does the row that the bytes at CODE are, in M, say the same as ROW? Another row may have the bytes in another mode. */
+/* Does the row that the bytes at CODE are, in M, say the same as ROW? Another row may have the bytes in another mode.
+ * */
 static const struct isa_row *decoded(enum run_mode m)
 {
 	struct dec d;
@@ -339,7 +348,8 @@ START_TEST(modes)
 		if (!row->insn->modes)
 			continue;
 		for (unsigned k = 0; k < 8; k++) {
-			enum run_mode here = row->insn->modes == ONLY64 ? LONG0 : PROT0, there = row->insn->modes == ONLY64 ? PROT0 : LONG0;
+			enum run_mode here = row->insn->modes == ONLY64 ? LONG0 : PROT0,
+				      there = row->insn->modes == ONLY64 ? PROT0 : LONG0;
 			const struct isa_row *other;
 
 			sample(row, here);
@@ -435,7 +445,8 @@ START_TEST(checks_fault)
 	for (unsigned i = 0; i < isa->count; i++) {
 		const struct isa_row *row = &isa->rows[i];
 
-		if (!(k->port ? row->insn->port : row->insn->check & k->check) || (wide(k->mode) ? row->insn->modes == NO64 : only_64(row)))
+		if (!(k->port ? row->insn->port : row->insn->check & k->check) ||
+		    (wide(k->mode) ? row->insn->modes == NO64 : only_64(row)))
 			continue;
 		if (k->mode == V86 && k->vector != VEC_UD && row->insn->check & CHK_PROT) /* #UD comes first */
 			continue;
@@ -470,10 +481,13 @@ START_TEST(checks_are_complete)
 		u32 same = 0;
 
 		for (unsigned n = 0; n < ARRAY_LEN(checks); n++) /* other words with the same cause */
-			if ((checks[n].cr0 & k->cr0) | (checks[n].cr4_on & k->cr4_on) | (checks[n].cr4_off & k->cr4_off) |
-			    (checks[n].xcr0_off & k->xcr0_off) | (checks[n].efer_off & k->efer_off) || (checks[n].no_sysenter && k->no_sysenter))
+			if ((checks[n].cr0 & k->cr0) | (checks[n].cr4_on & k->cr4_on) |
+				    (checks[n].cr4_off & k->cr4_off) | (checks[n].xcr0_off & k->xcr0_off) |
+				    (checks[n].efer_off & k->efer_off) ||
+			    (checks[n].no_sysenter && k->no_sysenter))
 				same |= checks[n].check;
-		if (row->insn->check & same || row->insn->reads & (SR_CR0 | SR_CR4 | SR_XCR0 | (k->efer_off || k->no_sysenter ? SR_MSR : 0)) ||
+		if (row->insn->check & same ||
+		    row->insn->reads & (SR_CR0 | SR_CR4 | SR_XCR0 | (k->efer_off || k->no_sysenter ? SR_MSR : 0)) ||
 		    (wide(k->mode) ? row->insn->modes == NO64 : only_64(row)))
 			continue;
 		for (unsigned n = 0; n < 16; n++) {
@@ -560,7 +574,8 @@ START_TEST(ports)
 }
 END_TEST
 
-/* What changes CPL from 0 to 3 alone raises no #GP(0) where .check names nothing: neither privileged, nor I/O, nor IOPL. */
+/* What changes CPL from 0 to 3 alone raises no #GP(0) where .check names nothing: neither privileged, nor I/O, nor
+ * IOPL. */
 START_TEST(unprivileged)
 {
 	const u32 named = CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_PCE | CHK_V86IOPL | CHK_V86INT;
@@ -593,7 +608,8 @@ END_TEST
 
 /* ---- pure, ends, rep, align ---- */
 
-/* .quiet, and what wait.c makes of .pure and .condition: memory and what is no general register stay as they are, and time makes no difference. */
+/* .quiet, and what wait.c makes of .pure and .condition: memory and what is no general register stay as they are, and
+ * time makes no difference. */
 START_TEST(quiet_rows)
 {
 	unsigned rows = 0;
@@ -611,7 +627,8 @@ START_TEST(quiet_rows)
 
 			sample(row, m);
 			enter(m);
-			if (decode(isa, &model, c->mode, wanted + CODE, 15, &d, &o) != DECODE_OK || d.raises || !quiet(&d))
+			if (decode(isa, &model, c->mode, wanted + CODE, 15, &d, &o) != DECODE_OK || d.raises ||
+			    !quiet(&d))
 				continue;
 			before = bare_state();
 			flags = cpu_flags(c);
@@ -646,7 +663,8 @@ START_TEST(quiet_rows)
 }
 END_TEST
 
-/* Without .ends: RIP goes on to the next instruction, or stays at a fault; and the mode that decoding depends on is as before. */
+/* Without .ends: RIP goes on to the next instruction, or stays at a fault; and the mode that decoding depends on is as
+ * before. */
 START_TEST(ends)
 {
 	for (unsigned i = 0; i < isa->count; i++) {
@@ -764,7 +782,9 @@ START_TEST(align)
 			if (a.faulted)
 				continue;
 			if (row->insn->align ? !b.faulted || b.vector != VEC_GP || b.error : b.faulted) {
-				complain(row, m, row->insn->align ? "is not aligned, and does not fault" : "faults, as if it had to be aligned");
+				complain(row, m,
+					 row->insn->align ? "is not aligned, and does not fault"
+							  : "faults, as if it had to be aligned");
 				break;
 			}
 		}
@@ -773,7 +793,8 @@ START_TEST(align)
 }
 END_TEST
 
-/* Whatever jumps to a target beyond CS's limit is #GP(0) and has done nothing (SDM vol. 2, Jcc, LOOP, JMP, CALL), and only if it does jump. */
+/* Whatever jumps to a target beyond CS's limit is #GP(0) and has done nothing (SDM vol. 2, Jcc, LOOP, JMP, CALL), and
+ * only if it does jump. */
 START_TEST(branches_are_limited)
 {
 	for (unsigned i = 0; i < isa->count; i++) {
@@ -792,11 +813,14 @@ START_TEST(branches_are_limited)
 			c->seg[CS].limit = CODE + d.len - 1;
 			c->seg[CS].attr &= ~(u32)SEG_G;
 			if (!run_one())
-				stayed += c->r[RIP] == (u64)CODE + d.len && c->r[RCX] == (u32)(regs.r[RCX] - !strncmp(row->insn->mnemonic, "loop", 4));
+				stayed += c->r[RIP] == (u64)CODE + d.len &&
+					  c->r[RCX] == (u32)(regs.r[RCX] - !strncmp(row->insn->mnemonic, "loop", 4));
 			else
-				jumped += c->fault.vector == VEC_GP && !c->fault.error && c->r[RIP] == CODE && c->r[RCX] == regs.r[RCX] && c->r[RSP] == STACK;
+				jumped += c->fault.vector == VEC_GP && !c->fault.error && c->r[RIP] == CODE &&
+					  c->r[RCX] == regs.r[RCX] && c->r[RSP] == STACK;
 		}
-		if (has_operand(row, OPK_J) && !only_64(row) && (!jumped || !stayed != always || jumped + stayed != 200))
+		if (has_operand(row, OPK_J) && !only_64(row) &&
+		    (!jumped || !stayed != always || jumped + stayed != 200))
 			complain(row, PROT3, "jumps beyond the limit, or stays wrongly");
 	}
 	ck_assert_uint_eq(bad, 0);

@@ -1,25 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* Instructions that talk to the processor itself (SDM vol. 2, each one's operation and exceptions; vol. 3, chapter 2): control registers, descriptor
- * table registers, model-specific registers, ports, and the entries that know no descriptors. */
+/* Instructions that talk to the processor itself (SDM vol. 2, each one's operation and exceptions; vol. 3, chapter 2):
+ * control registers, descriptor table registers, model-specific registers, ports, and the entries that know no
+ * descriptors. */
 #include "tests/unit/modes.h"
 
 /* ---- who may ---- */
 
 /* What an instruction is above ring 0, in protected and in virtual-8086 mode; -1: it runs. */
 static const struct privilege { const char *name; u8 code[6]; int above, v86; bool only_64; } privileges[] = {
-	{ "hlt", { 0xf4 }, VEC_GP, VEC_GP, false }, { "clts", { 0x0f, 0x06 }, VEC_GP, VEC_GP, false }, { "lmsw ax", { 0x0f, 0x01, 0xf0 }, VEC_GP, VEC_GP, false },
-	{ "lgdt [bx]", { 0x0f, 0x01, 0x17 }, VEC_GP, VEC_GP, false }, { "lidt [bx]", { 0x0f, 0x01, 0x1f }, VEC_GP, VEC_GP, false },
-	{ "lldt ax", { 0x0f, 0x00, 0xd0 }, VEC_GP, VEC_UD, false }, { "ltr ax", { 0x0f, 0x00, 0xd8 }, VEC_GP, VEC_UD, false },
-	{ "mov eax, cr0", { 0x0f, 0x20, 0xc0 }, VEC_GP, VEC_GP, false }, { "mov cr0, eax", { 0x0f, 0x22, 0xc0 }, VEC_GP, VEC_GP, false },
-	{ "mov cr3, eax", { 0x0f, 0x22, 0xd8 }, VEC_GP, VEC_GP, false }, { "mov eax, dr0", { 0x0f, 0x21, 0xc0 }, VEC_GP, VEC_GP, false },
-	{ "mov dr0, eax", { 0x0f, 0x23, 0xc0 }, VEC_GP, VEC_GP, false }, { "rdmsr", { 0x0f, 0x32 }, VEC_GP, VEC_GP, false }, { "wrmsr", { 0x0f, 0x30 }, VEC_GP, VEC_GP, false },
-	{ "invd", { 0x0f, 0x08 }, VEC_GP, VEC_GP, false }, { "wbinvd", { 0x0f, 0x09 }, VEC_GP, VEC_GP, false }, { "invlpg [bx]", { 0x0f, 0x01, 0x3f }, VEC_GP, VEC_GP, false },
-	{ "invpcid", { 0x66, 0x0f, 0x38, 0x82, 0x07 }, VEC_GP, VEC_GP, false }, { "xsetbv", { 0x0f, 0x01, 0xd1 }, VEC_GP, VEC_GP, false },
-	{ "swapgs", { 0x0f, 0x01, 0xf8 }, VEC_GP, VEC_UD, true }, { "sysretq", { 0x48, 0x0f, 0x07 }, VEC_GP, VEC_UD, true }, { "sysexit", { 0x0f, 0x35 }, VEC_GP, VEC_GP, false },
-	{ "monitor", { 0x0f, 0x01, 0xc8 }, VEC_UD, VEC_UD, false }, { "mwait", { 0x0f, 0x01, 0xc9 }, VEC_UD, VEC_UD, false }, { "stac", { 0x0f, 0x01, 0xcb }, VEC_UD, VEC_UD, false },
+	{ "hlt", { 0xf4 }, VEC_GP, VEC_GP, false }, { "clts", { 0x0f, 0x06 }, VEC_GP, VEC_GP, false },
+		{ "lmsw ax", { 0x0f, 0x01, 0xf0 }, VEC_GP, VEC_GP, false },
+	{ "lgdt [bx]", { 0x0f, 0x01, 0x17 }, VEC_GP, VEC_GP, false },
+		{ "lidt [bx]", { 0x0f, 0x01, 0x1f }, VEC_GP, VEC_GP, false },
+	{ "lldt ax", { 0x0f, 0x00, 0xd0 }, VEC_GP, VEC_UD, false }, { "ltr ax", { 0x0f, 0x00, 0xd8 }, VEC_GP, VEC_UD,
+		false },
+	{ "mov eax, cr0", { 0x0f, 0x20, 0xc0 }, VEC_GP, VEC_GP, false }, { "mov cr0, eax", { 0x0f, 0x22, 0xc0 }, VEC_GP,
+		VEC_GP, false },
+	{ "mov cr3, eax", { 0x0f, 0x22, 0xd8 }, VEC_GP, VEC_GP, false }, { "mov eax, dr0", { 0x0f, 0x21, 0xc0 }, VEC_GP,
+		VEC_GP, false },
+	{ "mov dr0, eax", { 0x0f, 0x23, 0xc0 }, VEC_GP, VEC_GP, false },
+		{ "rdmsr", { 0x0f, 0x32 }, VEC_GP, VEC_GP, false }, { "wrmsr", { 0x0f, 0x30 }, VEC_GP, VEC_GP, false },
+	{ "invd", { 0x0f, 0x08 }, VEC_GP, VEC_GP, false }, { "wbinvd", { 0x0f, 0x09 }, VEC_GP, VEC_GP, false },
+		{ "invlpg [bx]", { 0x0f, 0x01, 0x3f }, VEC_GP, VEC_GP, false },
+	{ "invpcid", { 0x66, 0x0f, 0x38, 0x82, 0x07 }, VEC_GP, VEC_GP, false },
+		{ "xsetbv", { 0x0f, 0x01, 0xd1 }, VEC_GP, VEC_GP, false },
+	{ "swapgs", { 0x0f, 0x01, 0xf8 }, VEC_GP, VEC_UD, true }, { "sysretq", { 0x48, 0x0f, 0x07 }, VEC_GP, VEC_UD,
+		true }, { "sysexit", { 0x0f, 0x35 }, VEC_GP, VEC_GP, false },
+	{ "monitor", { 0x0f, 0x01, 0xc8 }, VEC_UD, VEC_UD, false }, { "mwait", { 0x0f, 0x01, 0xc9 }, VEC_UD, VEC_UD,
+		false }, { "stac", { 0x0f, 0x01, 0xcb }, VEC_UD, VEC_UD, false },
 	{ "clac", { 0x0f, 0x01, 0xca }, VEC_UD, VEC_UD, false }, { "rsm", { 0x0f, 0xaa }, VEC_UD, VEC_UD, false },
-	{ "smsw ax", { 0x0f, 0x01, 0xe0 }, -1, -1, false }, { "sgdt [bx]", { 0x0f, 0x01, 0x07 }, -1, -1, false }, { "sidt [bx]", { 0x0f, 0x01, 0x0f }, -1, -1, false },
-	{ "sldt ax", { 0x0f, 0x00, 0xc0 }, -1, VEC_UD, false }, { "str ax", { 0x0f, 0x00, 0xc8 }, -1, VEC_UD, false }, { "rdtsc", { 0x0f, 0x31 }, -1, -1, false },
+	{ "smsw ax", { 0x0f, 0x01, 0xe0 }, -1, -1, false }, { "sgdt [bx]", { 0x0f, 0x01, 0x07 }, -1, -1, false },
+		{ "sidt [bx]", { 0x0f, 0x01, 0x0f }, -1, -1, false },
+	{ "sldt ax", { 0x0f, 0x00, 0xc0 }, -1, VEC_UD, false }, { "str ax", { 0x0f, 0x00, 0xc8 }, -1, VEC_UD, false },
+		{ "rdtsc", { 0x0f, 0x31 }, -1, -1, false },
 	{ "cpuid", { 0x0f, 0xa2 }, -1, -1, false }, { "xgetbv", { 0x0f, 0x01, 0xd0 }, -1, -1, false },
 };
 
@@ -49,8 +62,10 @@ END_TEST
 START_TEST(umip)
 {
 	static const struct { const char *name; u8 code[3]; bool prot; } rows[] = {
-		{ "smsw ax", { 0x0f, 0x01, 0xe0 }, false }, { "sgdt [bx]", { 0x0f, 0x01, 0x07 }, false }, { "sidt [bx]", { 0x0f, 0x01, 0x0f }, false },
-		{ "sldt ax", { 0x0f, 0x00, 0xc0 }, true }, { "str ax", { 0x0f, 0x00, 0xc8 }, true }, { "smsw [bx]", { 0x0f, 0x01, 0x27 }, false },
+		{ "smsw ax", { 0x0f, 0x01, 0xe0 }, false }, { "sgdt [bx]", { 0x0f, 0x01, 0x07 }, false },
+			{ "sidt [bx]", { 0x0f, 0x01, 0x0f }, false },
+		{ "sldt ax", { 0x0f, 0x00, 0xc0 }, true }, { "str ax", { 0x0f, 0x00, 0xc8 }, true },
+			{ "smsw [bx]", { 0x0f, 0x01, 0x27 }, false },
 	};
 
 	for (enum mode m = REAL; m < MODE_COUNT; m++)
@@ -95,7 +110,8 @@ END_TEST
 
 /* ---- CR0 ---- */
 
-/* Vol. 2, MOV to CR0: PG wants PE, NW wants CD, 64-bit mode wants PG; the upper half is reserved; the rest of the lower is ignored, ET is one. */
+/* Vol. 2, MOV to CR0: PG wants PE, NW wants CD, 64-bit mode wants PG; the upper half is reserved; the rest of the lower
+ * is ignored, ET is one. */
 START_TEST(cr0)
 {
 	static const enum mode modes[] = { REAL, P32, C32, LONG };
@@ -103,9 +119,12 @@ START_TEST(cr0)
 	for (unsigned k = 0; k < ARRAY_LEN(modes); k++)
 		for (unsigned n = 0; n < 128; n++) {
 			enum mode m = modes[k];
-			u64 v = (n & 1 ? CR0_PE : 0) | (n & 2 ? CR0_PG : 0) | (n & 4 ? CR0_CD : 0) | (n & 8 ? CR0_NW : 0) | (n & 16 ? CR0_TS | CR0_EM | CR0_MP : 0) |
-				(n & 32 ? 0x1ffaffd0 & ~(u32)(CR0_WP | CR0_AM | CR0_NE | CR0_ET) : 0) | (n & 64 && m == LONG ? (u64)1 << 40 : 0);
-			bool bad = (v & CR0_PG && !(v & CR0_PE)) || (v & CR0_NW && !(v & CR0_CD)) || v >> 32 || (m == LONG && !(v & CR0_PG));
+			u64 v = (n & 1 ? CR0_PE : 0) | (n & 2 ? CR0_PG : 0) | (n & 4 ? CR0_CD : 0) |
+				(n & 8 ? CR0_NW : 0) | (n & 16 ? CR0_TS | CR0_EM | CR0_MP : 0) |
+				(n & 32 ? 0x1ffaffd0 & ~(u32)(CR0_WP | CR0_AM | CR0_NE | CR0_ET) : 0) |
+				(n & 64 && m == LONG ? (u64)1 << 40 : 0);
+			bool bad = (v & CR0_PG && !(v & CR0_PE)) || (v & CR0_NW && !(v & CR0_CD)) || v >> 32 ||
+				   (m == LONG && !(v & CR0_PG));
 
 			name_case("%s: CR0 := %llx", mode_names[m], (unsigned long long)v);
 			enter(m, 0);
@@ -125,7 +144,8 @@ END_TEST
 START_TEST(into_long_mode)
 {
 	static const struct { const char *name; bool pae, l, tss16; int vector; } rows[] = {
-		{ "as it should be", true, false, false, RETIRED }, { "no PAE", false, false, false, VEC_GP }, { "CS.L", true, true, false, VEC_GP }, { "16-bit TSS", true, false, true, VEC_GP },
+		{ "as it should be", true, false, false, RETIRED }, { "no PAE", false, false, false, VEC_GP },
+			{ "CS.L", true, true, false, VEC_GP }, { "16-bit TSS", true, false, true, VEC_GP },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
@@ -149,7 +169,8 @@ START_TEST(into_long_mode)
 }
 END_TEST
 
-/* LMSW sets PE and cannot clear it, and knows MP, EM and TS besides. SMSW: 16 bits to memory, as many as there are to a register. */
+/* LMSW sets PE and cannot clear it, and knows MP, EM and TS besides. SMSW: 16 bits to memory, as many as there are to a
+ * register. */
 START_TEST(machine_status_word)
 {
 	for (enum mode m = REAL; m < MODE_COUNT; m++)
@@ -187,8 +208,10 @@ END_TEST
 
 START_TEST(cr4)
 {
-	const u64 known = 0x7f /* VME PVI TSD DE PSE PAE MCE */ | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE |
-			  CR4_SMEP | CR4_SMAP | CR4_PKE; /* vol. 3, 2.5; no VMX, SMX, LA57, CET, PKS, LAM here, as CPUID says */
+	const u64 known = 0x7f /* VME PVI TSD DE PSE PAE MCE */ | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT |
+		CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE |
+			  /* vol. 3, 2.5; no VMX, SMX, LA57, CET, PKS, LAM here, as CPUID says */
+			  CR4_SMEP | CR4_SMAP | CR4_PKE;
 
 	for (enum mode m = P32; m < MODE_COUNT; m++)
 		for (unsigned bit = 0; bit < 64; bit++) {
@@ -227,7 +250,8 @@ START_TEST(cr4)
 }
 END_TEST
 
-/* CR3: reserved are bits from MAXPHYADDR up, but 63 with PCIDE. CR8: four bits. CR2: anything. The others are no registers. */
+/* CR3: reserved are bits from MAXPHYADDR up, but 63 with PCIDE. CR8: four bits. CR2: anything. The others are no
+ * registers. */
 START_TEST(others)
 {
 	for (unsigned pcide = 0; pcide < 2; pcide++)
@@ -302,14 +326,20 @@ START_TEST(descriptors_286)
 }
 END_TEST
 
-/* PAE paging reads four entries with CR3, and when CR0 or CR4 turn it on or change what counts (vol. 3, 4.4.1): P with a reserved bit is #GP(0). */
+/* PAE paging reads four entries with CR3, and when CR0 or CR4 turn it on or change what counts (vol. 3, 4.4.1): P with
+ * a reserved bit is #GP(0). */
 START_TEST(pdptes)
 {
 	static const struct { const char *name; u8 reg; u64 cr0, cr4, v; bool loads; } rows[] = {
-		{ "CR3", 3, CR0_PG, CR4_PAE, DATA, true }, { "CR3 without paging", 3, 0, CR4_PAE, DATA, false }, { "CR3 without PAE", 3, CR0_PG, 0, DATA, false },
-		{ "PG on", 0, 0, CR4_PAE, CR0_PE | CR0_PG, true }, { "PGE", 4, CR0_PG, CR4_PAE, CR4_PAE | CR4_PGE, true },
-		{ "PSE", 4, CR0_PG, CR4_PAE, CR4_PAE | CR4_PSE, true }, { "SMEP", 4, CR0_PG, CR4_PAE, CR4_PAE | CR4_SMEP, true }, { "TSD", 4, CR0_PG, CR4_PAE, CR4_PAE | CR4_TSD, false },
-		{ "CD", 0, CR0_PG, CR4_PAE, CR0_PE | CR0_PG | CR0_CD, true }, { "WP", 0, CR0_PG, CR4_PAE, CR0_PE | CR0_PG | CR0_WP, false },
+		{ "CR3", 3, CR0_PG, CR4_PAE, DATA, true }, { "CR3 without paging", 3, 0, CR4_PAE, DATA, false },
+			{ "CR3 without PAE", 3, CR0_PG, 0, DATA, false },
+		{ "PG on", 0, 0, CR4_PAE, CR0_PE | CR0_PG, true }, { "PGE", 4, CR0_PG, CR4_PAE, CR4_PAE | CR4_PGE,
+			true },
+		{ "PSE", 4, CR0_PG, CR4_PAE, CR4_PAE | CR4_PSE, true },
+			{ "SMEP", 4, CR0_PG, CR4_PAE, CR4_PAE | CR4_SMEP, true },
+			{ "TSD", 4, CR0_PG, CR4_PAE, CR4_PAE | CR4_TSD, false },
+		{ "CD", 0, CR0_PG, CR4_PAE, CR0_PE | CR0_PG | CR0_CD, true },
+			{ "WP", 0, CR0_PG, CR4_PAE, CR0_PE | CR0_PG | CR0_WP, false },
 	};
 
 	for (unsigned i = 0; i < 2 * ARRAY_LEN(rows); i++) {
@@ -317,7 +347,8 @@ START_TEST(pdptes)
 
 		name_case("%s, %s", rows[k].name, i & 1 ? "reserved" : "good");
 		enter(P32, 0);
-		/* Tables for two levels and for PAE at once: there a page table whose eighth entry is CODE, here a directory whose first is a large page. */
+		/* Tables for two levels and for PAE at once: there a page table whose eighth entry is CODE, here a
+		 * directory whose first is a large page. */
 		poke64(DATA, (PML4 + 0x2000) | (i & 1 ? 3 : 1));
 		poke64(DATA + 8, i & 1 ? 0 : 2); /* not present: nothing else counts */
 		poke64(PML4 + 0x2000, 0xe7);
@@ -351,7 +382,8 @@ START_TEST(efer)
 			enter(m, 0);
 			was = c->efer;
 			v ^= was;
-			bad = v & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE) || (bit == 8 && is_long(m)); /* LME stays while there is paging */
+			/* LME stays while there is paging */
+			bad = v & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE) || (bit == 8 && is_long(m));
 			POKE(CODE, 0x0f, 0x30);
 			c->r[RCX] = 0xc0000080;
 			c->r[RAX] = (u32)v;
@@ -366,8 +398,10 @@ END_TEST
 START_TEST(xcr0)
 {
 	static const struct { bool osxsave; unsigned cpl; u32 ecx; u64 v; int vector; } rows[] = {
-		{ false, 0, 0, 1, VEC_UD }, { false, 3, 0, 1, VEC_UD }, { true, 3, 0, 1, VEC_GP }, { true, 0, 0, 0, VEC_GP }, { true, 0, 0, 1, RETIRED }, { true, 0, 0, 3, RETIRED },
-		{ true, 0, 0, 7, RETIRED }, { true, 0, 0, 5, VEC_GP }, { true, 0, 0, 6, VEC_GP }, { true, 0, 1, 1, VEC_GP }, { true, 0, 0, (u64)1 << 63 | 1, VEC_GP },
+		{ false, 0, 0, 1, VEC_UD }, { false, 3, 0, 1, VEC_UD }, { true, 3, 0, 1, VEC_GP },
+			{ true, 0, 0, 0, VEC_GP }, { true, 0, 0, 1, RETIRED }, { true, 0, 0, 3, RETIRED },
+		{ true, 0, 0, 7, RETIRED }, { true, 0, 0, 5, VEC_GP }, { true, 0, 0, 6, VEC_GP },
+			{ true, 0, 1, 1, VEC_GP }, { true, 0, 0, (u64)1 << 63 | 1, VEC_GP },
 		{ true, 0, 0, 9, VEC_GP }, { true, 0, 0, 0x11, VEC_GP },
 	};
 
@@ -393,13 +427,20 @@ END_TEST
 START_TEST(msrs)
 {
 	static const struct { u32 index; u64 v; int vector; } rows[] = {
-		{ 0x12345, 0, VEC_GP }, { 0xc0000081, ~(u64)0, RETIRED }, { 0xc0000082, (u64)1 << 47, VEC_GP }, { 0xc0000082, 0xffff800000000000, RETIRED },
-		{ 0xc0000083, (u64)1 << 60, VEC_GP }, { 0xc0000084, (u64)1 << 32, VEC_GP }, { 0xc0000084, 0xffffffff, RETIRED }, { 0xc0000100, 0x800000000000, VEC_GP },
-		{ 0xc0000101, 0x7fffffffffff, RETIRED }, { 0xc0000102, 0x800000000000, VEC_GP }, { 0x174, 0xffff, RETIRED }, { 0x175, 0x800000000000, VEC_GP },
-		{ 0x176, 0x800000000000, VEC_GP }, { 0x277, 0x0007040600070406, RETIRED }, { 0x277, 2, VEC_GP }, { 0x277, 8, VEC_GP }, { 0x277, (u64)3 << 56, VEC_GP },
-		{ 0x2ff, 0xc06, RETIRED }, { 0x2ff, 0x100, VEC_GP }, { 0x2ff, 0x1000, VEC_GP }, { 0x2ff, 2, VEC_GP }, { 0x200, 6, RETIRED }, { 0x200, 7, VEC_GP }, { 0x200, 0x800, VEC_GP },
-		{ 0x201, 0x800, RETIRED }, { 0x201, 0x400, VEC_GP }, { 0x201, (u64)1 << 40, VEC_GP }, { 0x250, 0x0606060606060606, RETIRED }, { 0x250, 0x0606060606060602, VEC_GP },
-		{ 0x10a, 0, VEC_GP }, { 0xfe, 0, VEC_GP }, { 0xc0000103, (u64)1 << 32, VEC_GP }, { 0xc0000103, 0xffffffff, RETIRED }, { 0xda0, 1, VEC_GP }, { 0xda0, 0, RETIRED },
+		{ 0x12345, 0, VEC_GP }, { 0xc0000081, ~(u64)0, RETIRED }, { 0xc0000082, (u64)1 << 47, VEC_GP },
+			{ 0xc0000082, 0xffff800000000000, RETIRED },
+		{ 0xc0000083, (u64)1 << 60, VEC_GP }, { 0xc0000084, (u64)1 << 32, VEC_GP },
+			{ 0xc0000084, 0xffffffff, RETIRED }, { 0xc0000100, 0x800000000000, VEC_GP },
+		{ 0xc0000101, 0x7fffffffffff, RETIRED }, { 0xc0000102, 0x800000000000, VEC_GP },
+			{ 0x174, 0xffff, RETIRED }, { 0x175, 0x800000000000, VEC_GP },
+		{ 0x176, 0x800000000000, VEC_GP }, { 0x277, 0x0007040600070406, RETIRED }, { 0x277, 2, VEC_GP },
+			{ 0x277, 8, VEC_GP }, { 0x277, (u64)3 << 56, VEC_GP },
+		{ 0x2ff, 0xc06, RETIRED }, { 0x2ff, 0x100, VEC_GP }, { 0x2ff, 0x1000, VEC_GP }, { 0x2ff, 2, VEC_GP },
+			{ 0x200, 6, RETIRED }, { 0x200, 7, VEC_GP }, { 0x200, 0x800, VEC_GP },
+		{ 0x201, 0x800, RETIRED }, { 0x201, 0x400, VEC_GP }, { 0x201, (u64)1 << 40, VEC_GP },
+			{ 0x250, 0x0606060606060606, RETIRED }, { 0x250, 0x0606060606060602, VEC_GP },
+		{ 0x10a, 0, VEC_GP }, { 0xfe, 0, VEC_GP }, { 0xc0000103, (u64)1 << 32, VEC_GP },
+			{ 0xc0000103, 0xffffffff, RETIRED }, { 0xda0, 1, VEC_GP }, { 0xda0, 0, RETIRED },
 		{ 0x10, 0x123456789, RETIRED }, { 0x1d9, 3, RETIRED }, { 0x1d9, (u64)1 << 40, VEC_GP },
 	};
 
@@ -420,13 +461,17 @@ START_TEST(msrs)
 }
 END_TEST
 
-/* INIT (vol. 3, 10.1 and table 10-1): MSRs, x87 and SSE registers stay; EFER and the bases of FS and GS do not, which belong to what is set anew. */
+/* INIT (vol. 3, 10.1 and table 10-1): MSRs, x87 and SSE registers stay; EFER and the bases of FS and GS do not, which
+ * belong to what is set anew. */
 START_TEST(init)
 {
 	static const struct { u32 index; u64 v, after; } rows[] = {
-		{ 0x174, 0x10, 0x10 }, { 0x175, 0x1234, 0x1234 }, { 0x176, 0x5678, 0x5678 }, { 0x277, 0x0606060606060606, 0x0606060606060606 }, { 0x2ff, 0xc06, 0xc06 },
-		{ 0xc0000081, 0x1234567890, 0x1234567890 }, { 0xc0000082, 0x1234, 0x1234 }, { 0xc0000083, 0x1234, 0x1234 }, { 0xc0000084, 0x200, 0x200 },
-		{ 0xc0000102, 0x1234, 0x1234 }, { 0xc0000103, 7, 7 }, { 0xc0000080, EFER_SCE, 0 }, { 0xc0000100, 0x1234, 0 }, { 0xc0000101, 0x1234, 0 },
+		{ 0x174, 0x10, 0x10 }, { 0x175, 0x1234, 0x1234 }, { 0x176, 0x5678, 0x5678 },
+			{ 0x277, 0x0606060606060606, 0x0606060606060606 }, { 0x2ff, 0xc06, 0xc06 },
+		{ 0xc0000081, 0x1234567890, 0x1234567890 }, { 0xc0000082, 0x1234, 0x1234 },
+			{ 0xc0000083, 0x1234, 0x1234 }, { 0xc0000084, 0x200, 0x200 },
+		{ 0xc0000102, 0x1234, 0x1234 }, { 0xc0000103, 7, 7 }, { 0xc0000080, EFER_SCE, 0 },
+			{ 0xc0000100, 0x1234, 0 }, { 0xc0000101, 0x1234, 0 },
 	};
 
 	for (unsigned hard = 0; hard < 2; hard++) {
@@ -524,7 +569,8 @@ static void flat_state(unsigned reg, u16 sel, u32 attr)
 	EQ(c->seg[reg].limit, 0xffffffff);
 	EQ(c->seg[reg].attr, attr);
 }
-enum { FLAT_CODE = SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A | SEG_G, FLAT_DATA = SEG_P | SEG_S | SEG_W | SEG_A | SEG_G | SEG_DB, RING3 = SEG_DPL };
+enum { FLAT_CODE = SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A | SEG_G, FLAT_DATA = SEG_P | SEG_S | SEG_W | SEG_A | SEG_G |
+	SEG_DB, RING3 = SEG_DPL };
 
 START_TEST(sysenter)
 {
@@ -557,8 +603,10 @@ END_TEST
 START_TEST(sysexit)
 {
 	static const struct { u64 rcx, rdx; u16 cs; bool wide; int vector; } rows[] = {
-		{ 0x5000, 0x6000, 0x08, false, RETIRED }, { 0x5000, 0x6000, 3, false, VEC_GP }, { 0x5000, 0x6000, 0x08, true, RETIRED }, { 0x800000000000, 0x6000, 0x08, true, VEC_GP },
-		{ 0x5000, 0x800000000000, 0x08, true, VEC_GP }, { 0x800000005000, 0x900000006000, 0x08, false, RETIRED },
+		{ 0x5000, 0x6000, 0x08, false, RETIRED }, { 0x5000, 0x6000, 3, false, VEC_GP },
+			{ 0x5000, 0x6000, 0x08, true, RETIRED }, { 0x800000000000, 0x6000, 0x08, true, VEC_GP },
+		{ 0x5000, 0x800000000000, 0x08, true, VEC_GP },
+			{ 0x800000005000, 0x900000006000, 0x08, false, RETIRED },
 	};
 
 	for (enum mode m = REAL; m < MODE_COUNT; m++)
@@ -579,7 +627,8 @@ START_TEST(sysexit)
 			expect(vector, 0);
 			if (vector != RETIRED)
 				continue;
-			flat_state(CS, (u16)((rows[i].cs + (w ? 32 : 16)) | 3), FLAT_CODE | RING3 | (w ? SEG_L : SEG_DB));
+			flat_state(CS, (u16)((rows[i].cs + (w ? 32 : 16)) | 3),
+				   FLAT_CODE | RING3 | (w ? SEG_L : SEG_DB));
 			flat_state(SS, (u16)((rows[i].cs + (w ? 40 : 24)) | 3), FLAT_DATA | RING3);
 			EQ(c->cpl, 3);
 			EQ(c->r[RIP], w ? rows[i].rdx : (u32)rows[i].rdx);
@@ -621,9 +670,12 @@ END_TEST
 START_TEST(sysret)
 {
 	static const struct { enum mode m; bool sce; unsigned cpl; bool wide; u64 rcx; int vector; } rows[] = {
-		{ LONG, true, 0, true, 0x5000, RETIRED }, { LONG, true, 0, false, 0x123400005000, RETIRED }, { LONG, true, 0, true, 0x800000000000, VEC_GP },
-		{ LONG, true, 3, true, 0x5000, VEC_GP }, { LONG, true, 1, false, 0x5000, VEC_GP }, { LONG, false, 0, true, 0x5000, VEC_UD }, { LONG, false, 3, true, 0x5000, VEC_UD },
-		{ C32, true, 0, false, 0x5000, VEC_UD }, { P32, true, 0, false, 0x5000, VEC_UD }, { REAL, true, 0, false, 0x5000, VEC_UD }, { V86, true, 3, false, 0x5000, VEC_UD },
+		{ LONG, true, 0, true, 0x5000, RETIRED }, { LONG, true, 0, false, 0x123400005000, RETIRED },
+			{ LONG, true, 0, true, 0x800000000000, VEC_GP },
+		{ LONG, true, 3, true, 0x5000, VEC_GP }, { LONG, true, 1, false, 0x5000, VEC_GP },
+			{ LONG, false, 0, true, 0x5000, VEC_UD }, { LONG, false, 3, true, 0x5000, VEC_UD },
+		{ C32, true, 0, false, 0x5000, VEC_UD }, { P32, true, 0, false, 0x5000, VEC_UD },
+			{ REAL, true, 0, false, 0x5000, VEC_UD }, { V86, true, 3, false, 0x5000, VEC_UD },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
@@ -659,21 +711,24 @@ START_TEST(bases)
 		for (unsigned n = 0; n < 16; n++) {
 			bool gs = n & 1, write = n & 2, wide = n & 4, enabled = n & 8;
 
-			name_case("ring %u: %s%sBASE, %u bits, FSGSBASE %d", cpl, write ? "WR" : "RD", gs ? "GS" : "FS", wide ? 64 : 32, enabled);
+			name_case("ring %u: %s%sBASE, %u bits, FSGSBASE %d", cpl, write ? "WR" : "RD", gs ? "GS" : "FS",
+				  wide ? 64 : 32, enabled);
 			for (unsigned bad = 0; bad < 2; bad++) {
 				u64 v = bad ? 0x800012345678 : 0x7fff12345678;
 				int vector = !enabled ? VEC_UD : bad && write && wide ? VEC_GP : RETIRED;
 
 				enter(LONG, cpl);
 				c->cr4 |= enabled ? CR4_FSGSBASE : 0;
-				POKE(CODE, 0xf3, wide ? 0x48 : 0x40, 0x0f, 0xae, (u8)(0xc0 | (write ? 2 : 0) << 3 | gs << 3));
+				POKE(CODE, 0xf3, wide ? 0x48 : 0x40, 0x0f, 0xae,
+					(u8)(0xc0 | (write ? 2 : 0) << 3 | gs << 3));
 				c->r[RAX] = v;
 				if (!write)
 					c->seg[gs ? GS : FS].base = 0x7fff12345678;
 				settle();
 				expect(vector, 0);
 				if (vector == RETIRED && !bad)
-					EQ(write ? c->seg[gs ? GS : FS].base : c->r[RAX], wide ? 0x7fff12345678 : 0x12345678);
+					EQ(write ? c->seg[gs ? GS : FS].base : c->r[RAX], wide ? 0x7fff12345678
+						: 0x12345678);
 			}
 		}
 	/* There are none outside of 64-bit mode. */
@@ -702,19 +757,24 @@ END_TEST
 
 /* ---- ports (vol. 1, 19.5) ---- */
 
-/* IN and OUT in protected mode with CPL > IOPL, and in virtual-8086 mode always: the bits of all the ports must be clear. Two bytes are read, and both
- * must be inside the TSS, which must be one of 32 bits that has a map. */
+/* IN and OUT in protected mode with CPL > IOPL, and in virtual-8086 mode always: the bits of all the ports must be
+ * clear. Two bytes are read, and both must be inside the TSS, which must be one of 32 bits that has a map. */
 START_TEST(ports)
 {
 	static const struct { u16 port; unsigned size; u16 limit; bool tss16; int vector; } rows[] = {
-		{ 0x10, 1, 0x1ff, false, RETIRED }, { 0x13, 1, 0x1ff, false, VEC_GP }, { 0x12, 2, 0x1ff, false, VEC_GP }, { 0x10, 4, 0x1ff, false, VEC_GP },
-		{ 0x14, 4, 0x1ff, false, RETIRED }, { 0xf, 4, 0x1ff, false, RETIRED }, { 0x17, 4, 0x1ff, false, RETIRED }, { 0x10, 1, 0x88 + 2, false, VEC_GP },
-		{ 0x10, 1, 0x88 + 3, false, RETIRED }, { 0x10, 1, 0x66, false, VEC_GP }, { 0x10, 1, 0x67, false, VEC_GP }, { 0x10, 1, 0x1ff, true, VEC_GP }, { 0xffff, 1, 0x1ff, false, VEC_GP },
+		{ 0x10, 1, 0x1ff, false, RETIRED }, { 0x13, 1, 0x1ff, false, VEC_GP },
+			{ 0x12, 2, 0x1ff, false, VEC_GP }, { 0x10, 4, 0x1ff, false, VEC_GP },
+		{ 0x14, 4, 0x1ff, false, RETIRED }, { 0xf, 4, 0x1ff, false, RETIRED },
+			{ 0x17, 4, 0x1ff, false, RETIRED }, { 0x10, 1, 0x88 + 2, false, VEC_GP },
+		{ 0x10, 1, 0x88 + 3, false, RETIRED }, { 0x10, 1, 0x66, false, VEC_GP },
+			{ 0x10, 1, 0x67, false, VEC_GP }, { 0x10, 1, 0x1ff, true, VEC_GP },
+			{ 0xffff, 1, 0x1ff, false, VEC_GP },
 	};
 
 	for (enum mode m = REAL; m < MODE_COUNT; m++)
 		for (unsigned i = 0; i < 8 * 4 * ARRAY_LEN(rows); i++) {
-			unsigned k = i / 32, level = i & 3, way = i >> 2 & 1, cpl = m == V86 ? 3 : i >> 3 & 3, prefix = rows[k].size > 1 && (rows[k].size == 2) != is_16(m);
+			unsigned k = i / 32, level = i & 3, way = i >> 2 & 1, cpl = m == V86 ? 3 : i >> 3 & 3,
+				 prefix = rows[k].size > 1 && (rows[k].size == 2) != is_16(m);
 			bool free = m == REAL || (m != V86 && cpl <= level);
 
 			if (m == REAL && cpl)
@@ -743,7 +803,8 @@ END_TEST
 START_TEST(monitor)
 {
 	static const struct { u64 rcx, rax; bool off; int vector; } rows[] = {
-		{ 0, DATA, false, RETIRED }, { 1, DATA, false, VEC_GP }, { 0x100000000, DATA, false, VEC_GP }, { 0, 0x800000000000, false, VEC_GP }, { 0, DATA, true, VEC_UD },
+		{ 0, DATA, false, RETIRED }, { 1, DATA, false, VEC_GP }, { 0x100000000, DATA, false, VEC_GP },
+			{ 0, 0x800000000000, false, VEC_GP }, { 0, DATA, true, VEC_UD },
 		{ 0, (u64)511 * GiB, false, VEC_PF },
 	};
 
@@ -770,9 +831,12 @@ END_TEST
 START_TEST(invpcid)
 {
 	static const struct { u64 type, pcid, linear; bool pcide; int vector; } rows[] = {
-		{ 0, 0, 0x1000, false, RETIRED }, { 0, 1, 0x1000, false, VEC_GP }, { 0, 1, 0x1000, true, RETIRED }, { 0, 0x1000, 0x1000, true, VEC_GP }, { 0, 0, 0x800000000000, true, VEC_GP },
-		{ 1, 1, 0x800000000000, true, RETIRED }, { 1, 1, 0, false, VEC_GP }, { 2, 0, 0, false, RETIRED }, { 3, 0, 0, true, RETIRED }, { 4, 0, 0, true, VEC_GP },
-		{ (u64)1 << 32, 0, 0, true, VEC_GP }, { 2, (u64)1 << 12, 0, true, VEC_GP }, { 3, (u64)1 << 63, 0, false, VEC_GP },
+		{ 0, 0, 0x1000, false, RETIRED }, { 0, 1, 0x1000, false, VEC_GP }, { 0, 1, 0x1000, true, RETIRED },
+			{ 0, 0x1000, 0x1000, true, VEC_GP }, { 0, 0, 0x800000000000, true, VEC_GP },
+		{ 1, 1, 0x800000000000, true, RETIRED }, { 1, 1, 0, false, VEC_GP }, { 2, 0, 0, false, RETIRED },
+			{ 3, 0, 0, true, RETIRED }, { 4, 0, 0, true, VEC_GP },
+		{ (u64)1 << 32, 0, 0, true, VEC_GP }, { 2, (u64)1 << 12, 0, true, VEC_GP },
+			{ 3, (u64)1 << 63, 0, false, VEC_GP },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {

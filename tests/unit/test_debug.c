@@ -6,15 +6,19 @@
 #include "lib/machine.h"
 #include "lib/vcpu_debug.h"
 
-/* Timer interrupts count in [500h]; the loop counts in [bx+1000h], changes its own code, adds to [502h], and sends bytes from COM1 back. */
+/* Timer interrupts count in [500h]; the loop counts in [bx+1000h], changes its own code, adds to [502h], and sends
+ * bytes from COM1 back. */
 static const u8 sector[512] = {
 	0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0, 0xbc, 0x00, 0x7c,       /* cli; ds = ss = 0; sp = 7c00h */
 	0xc7, 0x06, 0x20, 0x00, 0x80, 0x7c, 0xc7, 0x06, 0x22, 0x00, 0, 0, /* vector 8: 0:7c80h */
-	0xb0, 0x11, 0xe6, 0x20, 0xb0, 0x08, 0xe6, 0x21, 0xb0, 0x04, 0xe6, 0x21, 0xb0, 0x01, 0xe6, 0x21, 0xb0, 0xfe, 0xe6, 0x21,
+	0xb0, 0x11, 0xe6, 0x20, 0xb0, 0x08, 0xe6, 0x21, 0xb0, 0x04, 0xe6, 0x21, 0xb0, 0x01, 0xe6, 0x21, 0xb0, 0xfe,
+		0xe6, 0x21,
 	0xb0, 0x34, 0xe6, 0x43, 0xb0, 0xa9, 0xe6, 0x40, 0xb0, 0x04, 0xe6, 0x40,
 	0xfb, 0x31, 0xdb,                                                 /* sti; bx = 0 */
-	0x43, 0x81, 0xe3, 0xff, 0x3f, 0x89, 0x9f, 0x00, 0x10,             /* 7c39 l: inc bx; bx &= 3fffh; [bx+1000h] = bx */
-	0x2e, 0x89, 0x1e, 0x48, 0x7c,                                     /* the immediate of the next instruction = bx */
+	/* 7c39 l: inc bx; bx &= 3fffh; [bx+1000h] = bx */
+	0x43, 0x81, 0xe3, 0xff, 0x3f, 0x89, 0x9f, 0x00, 0x10,
+	/* the immediate of the next instruction = bx */
+	0x2e, 0x89, 0x1e, 0x48, 0x7c,
 	0xb9, 0x00, 0x00, 0x01, 0x0e, 0x02, 0x05,                         /* 7c47: cx = imm; [502h] += cx */
 	0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0x04,                   /* 7c4e: dx = 3fdh; al = [dx]; no byte: on */
 	0xb2, 0xf8, 0xec, 0xee,                                           /* 7c56: dl = f8h; al = [dx]; [dx] = al */
@@ -64,7 +68,8 @@ static struct vcpu_place place(u64 instructions, u32 steps)
 
 static void check_what(struct vcpu_debug_stop s, enum vcpu_debug_what what)
 {
-	ck_assert_msg(s.what == what, "stop %d, not %d, at %llu+%u: %s", s.what, what, (unsigned long long)s.place.instructions, s.place.steps,
+	ck_assert_msg(s.what == what, "stop %d, not %d, at %llu+%u: %s", s.what, what,
+		(unsigned long long)s.place.instructions, s.place.steps,
 		vcpu_error(v));
 }
 
@@ -258,11 +263,13 @@ static int catch(unsigned kinds, u64 first, u64 last, bool read, bool write, con
 	return id;
 }
 
-/* Ports: the second write to 43h and 40h in the sector's text, and the only reads are of the serial port. The same, backwards. */
+/* Ports: the second write to 43h and 40h in the sector's text, and the only reads are of the serial port. The same,
+ * backwards. */
 START_TEST(ports)
 {
 	static const struct { u64 port, value, next; bool write; } seen[] = {
-		{ 0x43, 0x34, 0x7c2e, true }, { 0x40, 0xa9, 0x7c32, true }, { 0x40, 0x04, 0x7c36, true }, { 0x3fd, 0x60, 0x7c52, false },
+		{ 0x43, 0x34, 0x7c2e, true }, { 0x40, 0xa9, 0x7c32, true }, { 0x40, 0x04, 0x7c36, true },
+			{ 0x3fd, 0x60, 0x7c52, false },
 	};
 	struct vcpu_debug_stop s;
 
@@ -288,7 +295,8 @@ START_TEST(ports)
 }
 END_TEST
 
-/* The guest sends back what it is sent: a text is found, though snapshots come between its bytes, and found again from the other side. */
+/* The guest sends back what it is sent: a text is found, though snapshots come between its bytes, and found again from
+ * the other side. */
 START_TEST(texts)
 {
 	struct vcpu_debug_stop s;
@@ -316,7 +324,8 @@ END_TEST
 /* A guest that resets itself: the stop at what asks for it is not lost in the reset, nor are those after it. */
 START_TEST(resets)
 {
-	static const u8 code[512] = { 0xb0, 0xfe, 0xe6, 0x64, 0xf4, [510] = 0x55, 0xaa }; /* al = feh; [64h] = al; hlt */
+	/* al = feh; [64h] = al; hlt */
+	static const u8 code[512] = { 0xb0, 0xfe, 0xe6, 0x64, 0xf4, [510] = 0x55, 0xaa };
 	struct vcpu_config config = { .memory = 4 * MiB, .kernel_data = code, .kernel_size = sizeof code };
 	vcpu *m = vcpu_new(&config, NULL);
 	vcpu_debug *with = vcpu_debug_new(m, NULL, NULL);
@@ -358,7 +367,8 @@ START_TEST(traces)
 	struct counted n = { 0 };
 	vcpu *other = machine();
 
-	vcpu_debug_trace(d, VCPU_EVENT_PORT | VCPU_EVENT_MEMORY | VCPU_EVENT_INTERRUPT | VCPU_EVENT_CLOCK, count_event, &n);
+	vcpu_debug_trace(d, VCPU_EVENT_PORT | VCPU_EVENT_MEMORY | VCPU_EVENT_INTERRUPT | VCPU_EVENT_CLOCK, count_event,
+			 &n);
 	vcpu_debug_coverage(d, count_bytes, covered);
 	while (vcpu_instructions(v) < 20000)
 		check_what(vcpu_debug_run(d, 20000 - vcpu_instructions(v)), VCPU_DEBUG_MACHINE);
@@ -367,8 +377,8 @@ START_TEST(traces)
 	ck_assert_uint_eq(vcpu_state_hash(v), vcpu_state_hash(other));
 	ck_assert_uint_ge(n.by_kind[__builtin_ctz(VCPU_EVENT_INTERRUPT)], 3);
 	ck_assert_uint_ge(n.by_kind[__builtin_ctz(VCPU_EVENT_CLOCK)], n.by_kind[__builtin_ctz(VCPU_EVENT_INTERRUPT)]);
-	/* The loop has 12 instructions, or 13 with its HLT: two stores and an addition to memory, one IN. Six more accesses an interrupt takes, and two its
-	 * handler's push and pop, two its INC, three its IRET. */
+	/* The loop has 12 instructions, or 13 with its HLT: two stores and an addition to memory, one IN. Six more
+	 * accesses an interrupt takes, and two its handler's push and pop, two its INC, three its IRET. */
 	ck_assert_uint_gt(n.by_kind[__builtin_ctz(VCPU_EVENT_MEMORY)], 20000 / 13 * 4);
 	ck_assert_uint_gt(n.by_kind[__builtin_ctz(VCPU_EVENT_PORT)], 20000 / 13);
 	ck_assert_uint_eq(covered[LOOP], 1);
@@ -449,7 +459,8 @@ END_TEST
 /* 7c00: [600h] = 1; nop; 7c07: [600h] = 2; 7c0d: di = 700h; cx = 16; al = 5ah; 7c15: rep stosb; 7c17: push ax; add
  * [600h], 5; 7c1d: hlt */
 static const u8 writers[512] = {
-	0xc7, 0x06, 0x00, 0x06, 0x01, 0x00, 0x90, 0xc7, 0x06, 0x00, 0x06, 0x02, 0x00, 0xbf, 0x00, 0x07, 0xb9, 0x10, 0x00, 0xb0, 0x5a, 0xf3, 0xaa,
+	0xc7, 0x06, 0x00, 0x06, 0x01, 0x00, 0x90, 0xc7, 0x06, 0x00, 0x06, 0x02, 0x00, 0xbf, 0x00, 0x07, 0xb9, 0x10,
+		0x00, 0xb0, 0x5a, 0xf3, 0xaa,
 	0x50, 0x83, 0x06, 0x00, 0x06, 0x05, 0xf4, [510] = 0x55, 0xaa,
 };
 
@@ -538,11 +549,15 @@ static void fdc(const u8 *bytes, unsigned len)
 /* The guest spins, or sleeps; the sector's first bytes come to 2000h. */
 START_TEST(devices)
 {
-	static const u8 code[2][512] = { { 0xfa, 0xeb, 0xfe, [510] = 0x55, 0xaa }, { 0xfb, 0xf4, 0xeb, 0xfd, [510] = 0x55, 0xaa } };
-	static const u8 dma[][2] = { { 0x0a, 6 }, { 0x0c, 0 }, { 0x0b, 0x46 }, { 4, 0 }, { 4, 0x20 }, { 0x81, 0 }, { 5, 0xff }, { 5, 1 }, { 0x0a, 2 } };
+	static const u8 code[2][512] = { { 0xfa, 0xeb, 0xfe, [510] = 0x55, 0xaa },
+					 { 0xfb, 0xf4, 0xeb, 0xfd, [510] = 0x55, 0xaa } };
+	static const u8 dma[][2] = { { 0x0a, 6 }, { 0x0c, 0 }, { 0x0b, 0x46 }, { 4, 0 },   { 4, 0x20 },
+				     { 0x81, 0 }, { 5, 0xff }, { 5, 1 },       { 0x0a, 2 } };
 	char image[] = "/tmp/test_debug.XXXXXX";
 	struct vcpu_drive drive = { .image = image, .bus = VCPU_BUS_FLOPPY };
-	struct vcpu_config config = { .memory = 4 * MiB, .kernel_data = code[_i / 2], .kernel_size = 512, .drives = &drive, .drives_count = 1 };
+	struct vcpu_config config = {
+		.memory = 4 * MiB, .kernel_data = code[_i / 2], .kernel_size = 512, .drives = &drive, .drives_count = 1
+	};
 	int fd = mkstemp(image), physical = _i % 2, id;
 	static u8 bytes[1474560] = "a sector";
 	struct vcpu_debug_stop s, back;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Disks: what they are opened from, what they hold, what survives. The host's file system and an NBD server are the judges. */
+/* Disks: what they are opened from, what they hold, what survives. The host's file system and an NBD server are the
+ * judges. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
@@ -100,7 +101,8 @@ static void work(struct disk *disk, u64 seed, unsigned count)
 	static u8 data[70000];
 
 	for (unsigned i = 0; i < count; i++) {
-		u64 len = 1 + test_random(&seed) % (test_random(&seed) % 4 ? 9000 : sizeof data), at = test_random(&seed) % (SIZE - len + 1);
+		u64 len = 1 + test_random(&seed) % (test_random(&seed) % 4 ? 9000 : sizeof data),
+		    at = test_random(&seed) % (SIZE - len + 1);
 
 		if (test_random(&seed) % 2) {
 			at &= ~(u64)511;
@@ -272,7 +274,8 @@ START_TEST(combined)
 }
 END_TEST
 
-/* The process is killed at any time: what was flushed before is there, and no block has anything else than its old or its new bytes. */
+/* The process is killed at any time: what was flushed before is there, and no block has anything else than its old or
+ * its new bytes. */
 START_TEST(killed)
 {
 	static u8 seen[SIZE];
@@ -287,7 +290,8 @@ START_TEST(killed)
 		child = fork();
 		ck_assert_int_ge(child, 0);
 		if (!child) {
-			struct disk *disk = disk_open((snprintf((char *)buffer, 400, "%s,overlay=%s", image, copy), (char *)buffer), NULL);
+			struct disk *disk = disk_open(
+				(snprintf((char *)buffer, 400, "%s,overlay=%s", image, copy), (char *)buffer), NULL);
 
 			for (u8 n = 1; disk && n; n++) { /* sector 9i gets n's pattern, all of them before each flush */
 				u8 sector[512];
@@ -319,7 +323,8 @@ START_TEST(killed)
 			bool ours = i / 512 % 9 == 0 && i / 512 / 9 < 200;
 
 			if (ours ? seen[i] < flushed || (!flushed && seen[i] == 255) : seen[i] != model[i])
-				ck_abort_msg("round %u, byte %llu is %02x; %u was flushed", round, (unsigned long long)i, seen[i], flushed);
+				ck_abort_msg("round %u, byte %llu is %02x; %u was flushed", round,
+					     (unsigned long long)i, seen[i], flushed);
 		}
 		disk_free(disk);
 	}
@@ -426,7 +431,8 @@ START_TEST(overlay_fails)
 				failures += failed;
 				ck_assert_uint_eq(waits, no_room && failed);
 				ck_assert(no_room || kind == FAULTY_WRITE || (flushed == DISK_ERROR) == failed);
-				if (flushed == DISK_OK && (no_room || !failed)) /* else a write has failed half-way, and the guest knows it */
+				/* else a write has failed half-way, and the guest knows it */
+				if (flushed == DISK_OK && (no_room || !failed))
 					same(disk);
 				disk_free(disk);
 				if (flushed != DISK_OK || (!no_room && failed))
@@ -460,7 +466,8 @@ START_TEST(cut_off)
 
 	unlink(copy);
 	disk = open_ok("%s,overlay=%s", image, copy);
-	ck_assert_int_eq(disk_read(disk, SIZE - 512, buffer, 512), DISK_OK); /* nothing is in the overlay yet, and it is short */
+	/* nothing is in the overlay yet, and it is short */
+	ck_assert_int_eq(disk_read(disk, SIZE - 512, buffer, 512), DISK_OK);
 	ck_assert_int_eq(disk_write(disk, 512 * KiB, "x", 1), DISK_OK);
 	ck_assert_int_eq(truncate(copy, 64 * KiB), 0);
 	ck_assert_int_eq(disk_read(disk, 512 * KiB, buffer, 512), DISK_ERROR);
@@ -506,7 +513,8 @@ START_TEST(in_use)
 }
 END_TEST
 
-/* Overlays that lie. Each byte of the header counts; the map may say anything, and then blocks are zero or whatever the file has. */
+/* Overlays that lie. Each byte of the header counts; the map may say anything, and then blocks are zero or whatever the
+ * file has. */
 START_TEST(hostile_overlays)
 {
 	u8 head[8192], bad[8192];

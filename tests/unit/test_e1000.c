@@ -4,7 +4,8 @@
 #include "io/net/inet.h"
 #include "virtio.h" /* a PCI bus with RAM */
 
-enum { MMIO = 0xe0000000u, TX_RING = RINGS, RX_RING = RINGS + 0x4000, DATA = BUFFERS, RXBUF = BUFFERS + 0x80000, COUNT = 16 };
+enum { MMIO = 0xe0000000u, TX_RING = RINGS, RX_RING = RINGS + 0x4000, DATA = BUFFERS, RXBUF = BUFFERS + 0x80000,
+	COUNT = 16 };
 enum { WORK = 2000 };
 
 static const u8 mac[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
@@ -158,10 +159,12 @@ START_TEST(transmits)
 }
 END_TEST
 
-/* 3.5: 3000 bytes in segments of 1460; all checksums right, sequence numbers and identification counted, FIN only at the end. */
+/* 3.5: 3000 bytes in segments of 1460; all checksums right, sequence numbers and identification counted, FIN only at
+ * the end. */
 START_TEST(segments_tcp)
 {
-	u8 head[54] = { [12] = 8, [14] = 0x45, [22] = 64, [23] = 6, [26] = 10, [29] = 15, [30] = 10, [33] = 2, [46] = 0x50, [47] = 0x19 };
+	u8 head[54] = { [12] = 8,  [14] = 0x45, [22] = 64, [23] = 6,    [26] = 10,
+			[29] = 15, [30] = 10,   [33] = 2,  [46] = 0x50, [47] = 0x19 };
 	struct inet i;
 	u32 total = 0;
 
@@ -172,7 +175,8 @@ START_TEST(segments_tcp)
 	for (unsigned k = 0; k < 3000; k++)
 		out8(DATA + 54 + k, (u8)(k / 7));
 	start_tx();
-	/* Context: IP header 14..33, checksum at 24; TCP from 34, checksum at 50; 3000 bytes, TSE, IP, TCP, 54 of header, 1460 MSS. */
+	/* Context: IP header 14..33, checksum at 24; TCP from 34, checksum at 50; 3000 bytes, TSE, IP, TCP, 54 of
+	 * header, 1460 MSS. */
 	space_write(&bus, TX_RING, 8, 14 | 24 << 8 | 33 << 16 | (u64)(34 | 50 << 8) << 32);
 	out32(TX_RING + 8, 3000 | 0x27000000);
 	out32(TX_RING + 12, 54 << 8 | 1460 << 16);
@@ -313,7 +317,8 @@ START_TEST(moderation)
 }
 END_TEST
 
-/* 3.4.3.1: TIDV = 100 * 1.024 us after the last frame that asks for a delay, but at most TADV = 150 * 1.024 us after the first. */
+/* 3.4.3.1: TIDV = 100 * 1.024 us after the last frame that asks for a delay, but at most TADV = 150 * 1.024 us after
+ * the first. */
 START_TEST(delayed_transmit)
 {
 	start_tx();
@@ -377,7 +382,8 @@ static void refresh(void *device) { (void)device; }
 
 START_TEST(random_states)
 {
-	static const u64 ranges[][2] = { { MMIO, 0x6000 }, { MMIO + 0x2800, 0x40 }, { MMIO + 0x3800, 0x40 }, { MMIO + 0xc0, 0x20 }, { MMIO + 0x100, 4 } };
+	static const u64 ranges[][2] = { { MMIO, 0x6000 }, { MMIO + 0x2800, 0x40 }, { MMIO + 0x3800, 0x40 },
+		{ MMIO + 0xc0, 0x20 }, { MMIO + 0x100, 4 } };
 
 	teardown();
 	round_trips(make, destroy, part_of, refresh, ranges, ARRAY_LEN(ranges), 3);

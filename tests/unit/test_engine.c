@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* ARCHITECTURE.md, laws 2 and 3, for the engine: however a run is cut, the same state at the same instruction. Random programs run one instruction at a
- * time (nothing fused, merged or dropped: that is the measure), in one piece, in random slices, and with single steps trapped; faults end them
- * like everything else. A clock event raises INTR in the middle of others. */
+/* ARCHITECTURE.md, laws 2 and 3, for the engine: however a run is cut, the same state at the same instruction. Random
+ * programs run one instruction at a time (nothing fused, merged or dropped: that is the measure), in one piece, in
+ * random slices, and with single steps trapped; faults end them like everything else. A clock event raises INTR in the
+ * middle of others. */
 #include <stdio.h>
 #include "tests/unit/bare.h"
 
-enum { RAM = 256 * 1024, TABLES = 0x1000, STACK = 0x7008, CODE = 0x8000, DATA = 0xb000, HANDLER = 0x6000, IDT = 0x5000, GDT = 0x4800,
+enum { RAM = 256 * 1024, TABLES = 0x1000, STACK = 0x7008, CODE = 0x8000, DATA = 0xb000, HANDLER = 0x6000, IDT = 0x5000,
+	GDT = 0x4800,
        LENGTH = 300 /* instructions that are run */, TIME = 100000 /* ns, for those that only fault */,
        MAX_INSNS = 120, MAX_BYTES = 3000, STEPS = 64 };
 
 
-/* The timer of some programs: INTR, and now and then NMI, after intervals that only the number of the interrupt decides. */
+/* The timer of some programs: INTR, and now and then NMI, after intervals that only the number of the interrupt
+ * decides. */
 static struct event timer;
 static unsigned fired;
 
@@ -53,7 +56,8 @@ static bool chance(unsigned percent) { return below(100) < percent; }
 
 /* ---- programs ---- */
 
-enum { WITH_TRAPS = 1 /* instructions that look at flags or memory which single steps change are left out */, WITH_INTERRUPTS = 2 };
+enum { WITH_TRAPS = 1 /* instructions that look at flags or memory which single steps change are left out */,
+	WITH_INTERRUPTS = 2 };
 
 struct program {
 	unsigned bits, base, len, count, traits;
@@ -112,7 +116,8 @@ static bool modrm(unsigned reg, bool byte, unsigned memory_percent)
 	return false;
 }
 
-/* Prefixes; returns true if the operands are 66h-sized. In 64-bit mode a REX with only W, so that the registers stay those above. */
+/* Prefixes; returns true if the operands are 66h-sized. In 64-bit mode a REX with only W, so that the registers stay
+ * those above. */
 static bool prefixes(bool byte)
 {
 	bool small = !byte && chance(20);
@@ -196,12 +201,17 @@ static void one_of_the_rest(void)
 	case 0: op = below(2); prefixes(!op); emit(0x86 | op); modrm(some_reg(!op), !op, 30); break; /* XCHG */
 	case 1: prefixes(false); emit(0x0f); emit(0x40 | below(16)); modrm(some_reg(false), false, 30); break;
 	case 2: emit(0x0f); emit(0x90 | below(16)); modrm(0, true, 30); break;
-	case 3: prefixes(false); emit(0x0f); emit(0xa3 | below(4) << 3); emit(0xc0 | some_reg(false) << 3 | some_reg(false)); break;
+	case 3: prefixes(false); emit(0x0f); emit(0xa3 | below(4) << 3);
+		emit(0xc0 | some_reg(false) << 3 | some_reg(false)); break;
 	case 4: prefixes(false); emit(0x0f); emit(0xba); modrm(4 + below(4), false, 30); emit(below(64)); break;
-	case 5: prefixes(false); emit(0x0f); emit((const u8[]){ 0xa4, 0xac }[below(2)]); modrm(some_reg(false), false, 30); emit(below(64)); break;
-	case 6: prefixes(false); emit(0x0f); emit((const u8[]){ 0xa5, 0xad, 0xbc, 0xbd, 0xaf }[below(5)]); modrm(some_reg(false), false, 30); break;
-	case 7: op = below(2); prefixes(!op); emit(0x0f); emit((const u8[]){ 0xb0, 0xc0 }[below(2)] | op); modrm(some_reg(!op), !op, 50); break;
-	case 8: prefixes(false); emit(0x0f); emit((const u8[]){ 0xb6, 0xbe }[below(2)]); modrm(some_reg(false), true, 40); break;
+	case 5: prefixes(false); emit(0x0f); emit((const u8[]){ 0xa4, 0xac }[below(2)]);
+		modrm(some_reg(false), false, 30); emit(below(64)); break;
+	case 6: prefixes(false); emit(0x0f); emit((const u8[]){ 0xa5, 0xad, 0xbc, 0xbd, 0xaf }[below(5)]);
+		modrm(some_reg(false), false, 30); break;
+	case 7: op = below(2); prefixes(!op); emit(0x0f); emit((const u8[]){ 0xb0, 0xc0 }[below(2)] | op);
+		modrm(some_reg(!op), !op, 50); break;
+	case 8: prefixes(false); emit(0x0f); emit((const u8[]){ 0xb6, 0xbe }[below(2)]);
+		modrm(some_reg(false), true, 40); break;
 	case 9: prefixes(false); emit(0x8d); modrm_mem(some_reg(false)); break;
 	case 10: prefixes(false); emit(0x98 | below(2)); break;
 	case 11: emit((const u8[]){ 0xf5, 0xf8, 0xf9, 0xfc, 0xfd, 0x9e, 0x9f }[below(7)]); break;
@@ -244,7 +254,8 @@ static void stack_instruction(void)
 		break;
 	default: /* PUSH flags, POPF */
 		emit(0x68);
-		emit_n((random64() & (OSZAPC | FL_D)) | (p.traits & WITH_INTERRUPTS && chance(70) ? FL_I : 0), p.bits == 16 ? 2 : 4);
+		emit_n((random64() & (OSZAPC | FL_D)) | (p.traits & WITH_INTERRUPTS && chance(70) ? FL_I : 0),
+		       p.bits == 16 ? 2 : 4);
 		p.start[p.count++] = p.len;
 		emit(p.traits & WITH_TRAPS ? 0x58 : 0x9d);
 	}
@@ -351,7 +362,9 @@ static void make_program(unsigned bits, unsigned traits)
 {
 	unsigned insns = 4 + below(MAX_INSNS - 40);
 
-	p = (struct program){ .bits = bits, .traits = traits, .base = CODE + (chance(50) ? 0x1000 - below(200) : below(64)) };
+	p = (struct program){ .bits = bits,
+			      .traits = traits,
+			      .base = CODE + (chance(50) ? 0x1000 - below(200) : below(64)) };
 	while (p.count < insns && p.len < MAX_BYTES - 64)
 		instruction();
 	p.start[p.count] = p.len;
@@ -382,7 +395,8 @@ static void segments(void)
 {
 	for (unsigned i = ES; i <= GS; i++)
 		c->seg[i] = p.bits == 16 ? (struct seg){ .limit = 0xffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A }
-					 : (struct seg){ .limit = 0xffffffff, .sel = 0x10, .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_DB | SEG_G };
+					 : (struct seg){ .limit = 0xffffffff, .sel = 0x10, .attr = SEG_P | SEG_S |
+					 	SEG_W | SEG_A | SEG_DB | SEG_G };
 	c->seg[CS].attr |= SEG_CODE;
 	c->seg[CS].sel = p.bits == 16 ? 0 : 8;
 	if (p.bits == 64)
@@ -451,7 +465,8 @@ static void make_memory(void)
 	if (p.traits & WITH_INTERRUPTS)
 		for (unsigned i = 0; i <= 0x20; i++)
 			gate(i);
-	memcpy(memory + HANDLER, p.traits & WITH_INTERRUPTS ? "\x50\x58\x48\xcf" /* PUSH, POP, IRETQ */ : "\x90\x90\x48\xcf", 4);
+	memcpy(memory + HANDLER, p.traits & WITH_INTERRUPTS ? "\x50\x58\x48\xcf" /* PUSH, POP, IRETQ */
+		: "\x90\x90\x48\xcf", 4);
 	if (p.bits != 64)
 		memory[HANDLER + 2] = 0x90;
 	if (p.traits & WITH_TRAPS)
@@ -480,7 +495,8 @@ static u64 state(void)
 static const char *disagreement;
 static void show(const char *what, unsigned long number, u64 at)
 {
-	fprintf(stderr, "%s: program %lu, %u bits, base %x, %s differs at %llu:", what, number, p.bits, p.base, disagreement, (unsigned long long)at);
+	fprintf(stderr, "%s: program %lu, %u bits, base %x, %s differs at %llu:", what, number, p.bits, p.base,
+		disagreement, (unsigned long long)at);
 	for (unsigned i = 0; i < p.count; i++) {
 		fprintf(stderr, "\n%5x ", p.base + p.start[i]);
 		for (unsigned k = p.start[i]; k < p.start[i + 1]; k++)
@@ -490,7 +506,8 @@ static void show(const char *what, unsigned long number, u64 at)
 }
 
 /* What the run by single instructions was like. */
-static struct { u64 state[LENGTH + 1], last; unsigned length; enum cpu_stop stop; struct fault fault; u8 memory[RAM]; } measure;
+static struct { u64 state[LENGTH + 1], last; unsigned length; enum cpu_stop stop; struct fault fault; u8 memory[RAM];
+	} measure;
 
 static void make_measure(unsigned length)
 {
@@ -519,8 +536,11 @@ static bool agrees(unsigned length, unsigned slice)
 		u64 to = c->icount + 1 + below(slice);
 
 		stop = cpu_run(c, to < length ? to : length, TIME);
-		disagreement = stop == CPU_LIMIT || stop == measure.stop ? "state" : stop == CPU_EXCEPTION ? "exception" : "stop";
-		if (c->icount > measure.length || state() != (stop == CPU_LIMIT ? measure.state[c->icount] : measure.last))
+		disagreement = stop == CPU_LIMIT || stop == measure.stop ? "state"
+			       : stop == CPU_EXCEPTION                   ? "exception"
+									 : "stop";
+		if (c->icount > measure.length ||
+		    state() != (stop == CPU_LIMIT ? measure.state[c->icount] : measure.last))
 			return false;
 		disagreement = "instruction count";
 		if (stop == CPU_LIMIT && c->icount != (to < length ? to : length))
@@ -547,16 +567,20 @@ static void explain(unsigned long number, unsigned slice)
 	show(slice > LENGTH ? "one piece" : "slices", number, at);
 	cpu_parts(c, &part, 1);
 	part_save(&part, theirs);
-	fprintf(stderr, "length %u, stop %u, rip %llx, fault %u(%x)", measure.length, measure.stop, (unsigned long long)c->r[RIP], c->fault.vector, c->fault.error);
+	fprintf(stderr, "length %u, stop %u, rip %llx, fault %u(%x)", measure.length, measure.stop,
+		(unsigned long long)c->r[RIP], c->fault.vector, c->fault.error);
 	make_measure((unsigned)at);
 	part_save(&part, ours);
-	fprintf(stderr, ", by steps %u: rip %llx, fault %u(%x)\n", measure.length, (unsigned long long)c->r[RIP], c->fault.vector, c->fault.error);
+	fprintf(stderr, ", by steps %u: rip %llx, fault %u(%x)\n", measure.length, (unsigned long long)c->r[RIP],
+		c->fault.vector, c->fault.error);
 	for (const struct field *f = part.fields; f->name; f++) {
-		static const u8 sizes[] = { [FIELD_U8] = 1, [FIELD_U16] = 2, [FIELD_U32] = 4, [FIELD_U64] = 8, [FIELD_BOOL] = 1, [FIELD_EVENT] = 8 };
+		static const u8 sizes[] = { [FIELD_U8] = 1,  [FIELD_U16] = 2,  [FIELD_U32] = 4,
+					    [FIELD_U64] = 8, [FIELD_BOOL] = 1, [FIELD_EVENT] = 8 };
 
 		for (unsigned i = 0; i < f->count; i++, k += sizes[f->type])
 			if (memcmp(theirs + k, ours + k, sizes[f->type]))
-				fprintf(stderr, "%s[%u]: %llx, by steps %llx\n", f->name, i, (unsigned long long)get_size(theirs + k, sizes[f->type]),
+				fprintf(stderr, "%s[%u]: %llx, by steps %llx\n", f->name, i,
+					(unsigned long long)get_size(theirs + k, sizes[f->type]),
 					(unsigned long long)get_size(ours + k, sizes[f->type]));
 	}
 }
@@ -582,7 +606,8 @@ static void cut(unsigned bits, unsigned traits, unsigned programs)
 	}
 	ck_assert_uint_gt(instructions, programs * 50ul);
 	if (getenv("SHOW"))
-		fprintf(stderr, "%u bits: %lu instructions in %u programs, %lu interrupts\n", bits, instructions, programs, interrupts);
+		fprintf(stderr, "%u bits: %lu instructions in %u programs, %lu interrupts\n", bits, instructions,
+			programs, interrupts);
 }
 
 enum { PROGRAMS = 700 };
@@ -605,7 +630,8 @@ static void one_mode(unsigned bits)
 START_TEST(one_mode_32) { one_mode(32); } END_TEST
 START_TEST(one_mode_64) { one_mode(64); } END_TEST
 
-/* With TF, and a handler of #DB that is one IRET: after 2 k instructions, K of the program. Registers and flags are as without. */
+/* With TF, and a handler of #DB that is one IRET: after 2 k instructions, K of the program. Registers and flags are as
+ * without. */
 static void traps(unsigned bits)
 {
 	static struct { u64 r[RIP + 1]; u32 flags; } steps[STEPS + 1];
@@ -617,7 +643,8 @@ static void traps(unsigned bits)
 		make_program(bits, WITH_TRAPS);
 		make_memory();
 		for (start(); length < STEPS; length++) {
-			if (cpu_run(c, length + 1, CLOCK_NEVER) != CPU_LIMIT || c->r[RIP] < p.base || c->r[RIP] > p.base + p.len)
+			if (cpu_run(c, length + 1, CLOCK_NEVER) != CPU_LIMIT || c->r[RIP] < p.base ||
+			    c->r[RIP] > p.base + p.len)
 				break;
 			memcpy(steps[length + 1].r, c->r, sizeof steps->r);
 			steps[length + 1].flags = cpu_flags(c);
@@ -627,11 +654,13 @@ static void traps(unsigned bits)
 		for (unsigned k = 1; k <= length; k++) {
 			ck_assert_int_eq(cpu_run(c, 2 * k, CLOCK_NEVER), CPU_LIMIT);
 			disagreement = "a register";
-			if (memcmp(c->r, steps[k].r, sizeof steps->r) || (cpu_flags(c) & ~(u32)FL_T) != steps[k].flags) {
+			if (memcmp(c->r, steps[k].r, sizeof steps->r) ||
+			    (cpu_flags(c) & ~(u32)FL_T) != steps[k].flags) {
 				show("traps", i, k);
 				for (unsigned n = 0; n <= RIP; n++)
 					if (c->r[n] != steps[k].r[n])
-						fprintf(stderr, "r[%u]: %llx, by steps %llx\n", n, (unsigned long long)c->r[n], (unsigned long long)steps[k].r[n]);
+						fprintf(stderr, "r[%u]: %llx, by steps %llx\n", n,
+							(unsigned long long)c->r[n], (unsigned long long)steps[k].r[n]);
 				ck_abort_msg("program %u of %u bits, instruction %u", i, bits, k);
 			}
 		}

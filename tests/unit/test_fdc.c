@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The floppy disk controller and the DMA controllers, driven as a host does: 82077AA and 8237A data sheets, and an array that says what the disk
- * should hold. */
+/* The floppy disk controller and the DMA controllers, driven as a host does: 82077AA and 8237A data sheets, and an
+ * array that says what the disk should hold. */
 #define _GNU_SOURCE
 #include <unistd.h>
 #include "io/disk/fdc.h"
@@ -377,8 +377,10 @@ END_TEST
 START_TEST(kinds)
 {
 	static const struct { u32 size; enum fdc_type type; } sizes[] = {
-		{ 163840, FDC_360K }, { 184320, FDC_360K }, { 327680, FDC_360K }, { 368640, FDC_360K }, { 655360, FDC_720K }, { 737280, FDC_720K },
-		{ 1228800, FDC_1200K }, { 1474560, FDC_1440K }, { 2949120, FDC_2880K }, { 512, FDC_1440K }, { 1296384, FDC_1440K },
+		{ 163840, FDC_360K }, { 184320, FDC_360K }, { 327680, FDC_360K }, { 368640, FDC_360K },
+			{ 655360, FDC_720K }, { 737280, FDC_720K },
+		{ 1228800, FDC_1200K }, { 1474560, FDC_1440K }, { 2949120, FDC_2880K }, { 512, FDC_1440K },
+			{ 1296384, FDC_1440K },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
@@ -479,7 +481,8 @@ static void dma_refreshes(void *p) { (void)p; dma_refresh(dma); }
 
 START_TEST(hostile)
 {
-	static const u64 ranges[][2] = { { 0x3f0, 6 }, { 0x3f4, 2 }, { 0x3f7, 1 } }, dma_ranges[][2] = { { 0, 16 }, { 0x80, 16 }, { 0xc0, 32 } };
+	static const u64 ranges[][2] = { { 0x3f0, 6 }, { 0x3f4, 2 }, { 0x3f7, 1 } },
+			 dma_ranges[][2] = { { 0, 16 }, { 0x80, 16 }, { 0xc0, 32 } };
 
 	destroy(fdc);
 	round_trips(make, destroy, part_of, refresh, ranges, ARRAY_LEN(ranges), 1);

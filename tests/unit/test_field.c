@@ -41,9 +41,11 @@ static struct part toy_part(struct toy *toy)
 
 static struct toy sample(void)
 {
-	return (struct toy){ .a = 1, .b = { 0x0302, 0x0504, 0x0706 }, .c = 0x0b0a0908, .d = 0x131211100f0e0d0c, .e = { true, false },
+	return (struct toy){ .a = 1, .b = { 0x0302, 0x0504, 0x0706 }, .c = 0x0b0a0908, .d = 0x131211100f0e0d0c,
+		.e = { true, false },
 		.index = 5, .tick.when = 0x1f1e1d1c1b1a1918,
-		.lanes = { { { 97, 98 }, { 0x23222120, 0x27262524 }, 99 }, { { 0 }, { 0x2b2a2928, 0x2f2e2d2c }, 99 }, { { 0 }, { 0x33323130, 0x37363534 }, 99 } },
+		.lanes = { { { 97, 98 }, { 0x23222120, 0x27262524 }, 99 }, { { 0 }, { 0x2b2a2928, 0x2f2e2d2c }, 99 },
+		{ { 0 }, { 0x33323130, 0x37363534 }, 99 } },
 		.wiring = 7 };
 }
 
@@ -52,7 +54,8 @@ START_TEST(kinds)
 {
 	struct toy *toy = NULL;
 
-	ck_assert(FIELD_IS_U8(&toy->a) && FIELD_IS_U16(toy->b) && FIELD_IS_U16(&toy->b[1]) && FIELD_IS_U32(&toy->c) && FIELD_IS_U64(&toy->d));
+	ck_assert(FIELD_IS_U8(&toy->a) && FIELD_IS_U16(toy->b) && FIELD_IS_U16(&toy->b[1]) && FIELD_IS_U32(&toy->c) &&
+		  FIELD_IS_U64(&toy->d));
 	ck_assert(FIELD_IS_BOOL(toy->e) && FIELD_IS_EVENT(&toy->tick));
 	ck_assert(!FIELD_IS_U16(&toy->a));     /* too small */
 	ck_assert(!FIELD_IS_U8(&toy->c));      /* too large */
@@ -67,7 +70,8 @@ START_TEST(layout)
 {
 	/* little-endian, packed, in order */
 	static const u8 want[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 1, 0, 5,
-		0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x2b, 0x2c, 0x2d, 0x2e, 0x2f,
+		0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28,
+		0x29, 0x2a, 0x2b, 0x2c, 0x2d, 0x2e, 0x2f,
 		0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37 };
 	struct toy toy = sample(), other = { .lanes[1].rest = 8, .wiring = 9 };
 	struct part part = toy_part(&toy), copy = toy_part(&other);
@@ -83,13 +87,16 @@ START_TEST(layout)
 	ck_assert_uint_eq(other.tick.when, 0x1f1e1d1c1b1a1918);
 	ck_assert_uint_eq(other.lanes[2].high[1], 0x37363534);
 	ck_assert_uint_eq(part_get(&copy, &toy_fields[7], 3), 0x2f2e2d2c);
-	ck_assert(!other.lanes[0].low[1] && !other.lanes[0].rest && other.lanes[1].rest == 8 && !other.lanes[3].high[0]); /* the gaps stay */
+	/* the gaps stay */
+	ck_assert(!other.lanes[0].low[1] && !other.lanes[0].rest && other.lanes[1].rest == 8 &&
+		  !other.lanes[3].high[0]);
 	ck_assert_int_eq(other.wiring, 9);
 	ck_assert_uint_eq(part_hash(&part, 1), part_hash(&copy, 1));
 }
 END_TEST
 
-/* A list of one array, and one of the same numbers in pieces: nobody who sees the saved bytes or the hash can tell which it was. */
+/* A list of one array, and one of the same numbers in pieces: nobody who sees the saved bytes or the hash can tell
+ * which it was. */
 START_TEST(pieces_are_as_an_array)
 {
 	struct whole { u32 high[6]; } whole = { { 1, 2, 3, 4, 5, 6 } };

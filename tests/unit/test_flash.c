@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The flash chip: Intel's command set as its data sheets (28F640J3) and JESD68 have it, and the way in which OVMF finds out that it is one. */
+/* The flash chip: Intel's command set as its data sheets (28F640J3) and JESD68 have it, and the way in which OVMF finds
+ * out that it is one. */
 #include "io/firmware/flash.h"
 #include "device.h"
 

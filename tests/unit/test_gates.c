@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Far CALL, JMP and RET (SDM vol. 2, each instruction's operation; vol. 3, 5.8): every check of a target, a gate, a stack, and what they leave. */
+/* Far CALL, JMP and RET (SDM vol. 2, each instruction's operation; vol. 3, 5.8): every check of a target, a gate, a
+ * stack, and what they leave. */
 #include "tests/unit/modes.h"
 
 enum how { JMP, CALL };
@@ -22,8 +23,8 @@ enum { AFTER = CODE + 3 };
 
 /* ---- to a code segment ---- */
 
-/* Vol. 2, CALL: "CONFORMING-CODE-SEGMENT", "NONCONFORMING-CODE-SEGMENT", and what is no code segment and no gate. 286 and 386 TSSs, task gates
- * and call gates are elsewhere. */
+/* Vol. 2, CALL: "CONFORMING-CODE-SEGMENT", "NONCONFORMING-CODE-SEGMENT", and what is no code segment and no gate. 286
+ * and 386 TSSs, task gates and call gates are elsewhere. */
 static int direct_fault(enum mode m, unsigned access, unsigned flags, unsigned cpl, unsigned rpl)
 {
 	unsigned dpl = access >> 5 & 3;
@@ -57,7 +58,8 @@ static void direct(enum mode m, unsigned step)
 
 		if (is_system_target(m, access))
 			continue;
-		name_case("%s, ring %u: %s to access %x, flags %x, RPL %u", mode_names[m], cpl, how_names[how], access, flags, rpl);
+		name_case("%s, ring %u: %s to access %x, flags %x, RPL %u", mode_names[m], cpl, how_names[how], access,
+			  flags, rpl);
 		enter(m, cpl);
 		set_descriptor(SLOT, descriptor(0, 0xfffff, access, flags));
 		transfer(how, m, (u16)(SLOT | rpl), HANDLER);
@@ -91,8 +93,10 @@ END_TEST
 START_TEST(direct_rows)
 {
 	static const struct { u16 sel; u32 offset, limit; u32 rsp; int vector; u16 error; } rows[] = {
-		{ 0, HANDLER, 0xffff, STACK, VEC_GP, 0 }, { 3, HANDLER, 0xffff, STACK, VEC_GP, 0 }, { BEYOND, HANDLER, 0xffff, STACK, VEC_GP, BEYOND },
-		{ LDT_END | 4, HANDLER, 0xffff, STACK, VEC_GP, LDT_END | 4 }, { SLOT, HANDLER, HANDLER, STACK, RETIRED, 0 }, { SLOT, HANDLER + 1, HANDLER, STACK, VEC_GP, 0 },
+		{ 0, HANDLER, 0xffff, STACK, VEC_GP, 0 }, { 3, HANDLER, 0xffff, STACK, VEC_GP, 0 },
+			{ BEYOND, HANDLER, 0xffff, STACK, VEC_GP, BEYOND },
+		{ LDT_END | 4, HANDLER, 0xffff, STACK, VEC_GP, LDT_END | 4 },
+			{ SLOT, HANDLER, HANDLER, STACK, RETIRED, 0 }, { SLOT, HANDLER + 1, HANDLER, STACK, VEC_GP, 0 },
 		{ FAR_SLOT, HANDLER, 0xffff, STACK, RETIRED, 0 },
 	};
 
@@ -126,7 +130,8 @@ START_TEST(direct_rows)
 }
 END_TEST
 
-/* The stack of a CALL: what does not fit is #SS(0), before the offset is looked at; a page that is not there is #PF with nothing written. */
+/* The stack of a CALL: what does not fit is #SS(0), before the offset is looked at; a page that is not there is #PF
+ * with nothing written. */
 START_TEST(call_stack)
 {
 	for (enum mode m = REAL; m <= C32; m++) {
@@ -188,7 +193,8 @@ END_TEST
 /* ---- call gates ---- */
 
 /* Vol. 2, "CALL-GATE": the gate, then the code segment that it names. JMP: conforming code, or of the same ring. */
-static int gate_fault(enum mode m, enum how how, unsigned gate_access, unsigned access, unsigned flags, unsigned cpl, unsigned rpl, u16 *error)
+static int gate_fault(enum mode m, enum how how, unsigned gate_access, unsigned access, unsigned flags, unsigned cpl,
+		      unsigned rpl, u16 *error)
 {
 	unsigned gate_dpl = gate_access >> 5 & 3, dpl = access >> 5 & 3;
 	bool conforming = access & 4;
@@ -216,16 +222,20 @@ static void gates(enum mode m, unsigned step)
 	for (unsigned n = 0; n < 4 * 4 * 4 * 2 * 2 * 2 * 64; n += step) {
 		unsigned cpl = n & 3, rpl = n >> 2 & 3, gate_dpl = n >> 4 & 3, small = n >> 6 & 1, t = n >> 9;
 		unsigned gate_access = (n >> 7 & 1 ? 0x80 : 0) | gate_dpl << 5 | (small && !is_long(m) ? 4 : 12);
-		unsigned access = (t & 1 ? 0x80 : 0x80 * (n >> 8 & 1)) | (t >> 1 & 3) << 5 | (t & 8 ? 0x10 : 0x18) | (t >> 4 & 3) << 1 | 1;
-		unsigned flags = is_long(m) ? (t & 4 ? 0xa : 0xc) : small ? 0 : 0xc, size = is_long(m) ? 8 : small ? 2 : 4, to;
+		unsigned access = (t & 1 ? 0x80 : 0x80 * (n >> 8 & 1)) | (t >> 1 & 3) << 5 | (t & 8 ? 0x10 : 0x18) |
+				  (t >> 4 & 3) << 1 | 1;
+		unsigned flags = is_long(m) ? (t & 4 ? 0xa : 0xc) : small ? 0 : 0xc, size = is_long(m) ? 8 : small ? 2
+			: 4, to;
 		enum how how = (enum how)(n >> 8 & 1);
 		bool inner;
 		u16 error;
 		int vector = gate_fault(m, how, gate_access, access, flags, cpl, rpl, &error);
 
-		name_case("%s, ring %u: %s gate %x to access %x, flags %x, RPL %u", mode_names[m], cpl, how_names[how], gate_access, access, flags, rpl);
+		name_case("%s, ring %u: %s gate %x to access %x, flags %x, RPL %u", mode_names[m], cpl, how_names[how],
+			  gate_access, access, flags, rpl);
 		enter(m, cpl);
-		set_descriptor(SLOT, gate(SLOT3 | 3, 0x66660000 | HANDLER, gate_access, 0)); /* the RPL in the gate means nothing */
+		/* the RPL in the gate means nothing */
+		set_descriptor(SLOT, gate(SLOT3 | 3, 0x66660000 | HANDLER, gate_access, 0));
 		if (size != 2)
 			set_descriptor(SLOT, gate(SLOT3 | 3, HANDLER, gate_access, 0));
 		set_descriptor(SLOT3, descriptor(0, 0xfffff, access, flags));
@@ -266,11 +276,15 @@ END_TEST
 START_TEST(gate_selectors)
 {
 	static const struct { u16 sel; u32 offset; u64 high; bool only_64; int vector; u16 error; } rows[] = {
-		{ 0, HANDLER, 0, false, VEC_GP, 0 }, { 3, HANDLER, 0, false, VEC_GP, 0 }, { BEYOND, HANDLER, 0, false, VEC_GP, BEYOND },
-		{ LDT_END | 4, HANDLER, 0, false, VEC_GP, LDT_END | 4 }, { SLOT3, HANDLER, 0, false, RETIRED, 0 }, { SLOT3, 0x12345678, 0, false, VEC_GP, 0 },
+		{ 0, HANDLER, 0, false, VEC_GP, 0 }, { 3, HANDLER, 0, false, VEC_GP, 0 },
+			{ BEYOND, HANDLER, 0, false, VEC_GP, BEYOND },
+		{ LDT_END | 4, HANDLER, 0, false, VEC_GP, LDT_END | 4 }, { SLOT3, HANDLER, 0, false, RETIRED, 0 },
+			{ SLOT3, 0x12345678, 0, false, VEC_GP, 0 },
 		{ SLOT3, HANDLER, 0x8000, true, VEC_GP, 0 }, { SLOT3, HANDLER, 0xffff8000, true, RETIRED, 0 },
-		{ SLOT3, HANDLER, (u64)1 << 40, true, VEC_GP, SLOT }, { SLOT3, HANDLER, (u64)31 << 40, true, VEC_GP, SLOT },
-		{ SLOT3, HANDLER, (u64)1 << 45 | (u64)0xff << 32, true, RETIRED, 0 }, /* the other bits are reserved, but not looked at */
+		{ SLOT3, HANDLER, (u64)1 << 40, true, VEC_GP, SLOT },
+			{ SLOT3, HANDLER, (u64)31 << 40, true, VEC_GP, SLOT },
+		/* the other bits are reserved, but not looked at */
+		{ SLOT3, HANDLER, (u64)1 << 45 | (u64)0xff << 32, true, RETIRED, 0 },
 	};
 
 	for (enum mode m = P16; m < MODE_COUNT; m++)
@@ -278,9 +292,11 @@ START_TEST(gate_selectors)
 			unsigned k = i / 4, cpl = i & 2 ? 3 : 0;
 			enum how how = (enum how)(i & 1);
 
-			if ((rows[k].only_64 && !is_long(m)) || (rows[k].offset > 0xffff && is_long(m)) || (how == JMP && cpl))
+			if ((rows[k].only_64 && !is_long(m)) || (rows[k].offset > 0xffff && is_long(m)) ||
+			    (how == JMP && cpl))
 				continue;
-			name_case("%s, ring %u: %s gate to %x:%x, %llx above", mode_names[m], cpl, how_names[how], rows[k].sel, rows[k].offset, (unsigned long long)rows[k].high);
+			name_case("%s, ring %u: %s gate to %x:%x, %llx above", mode_names[m], cpl, how_names[how],
+				  rows[k].sel, rows[k].offset, (unsigned long long)rows[k].high);
 			enter(m, cpl);
 			set_descriptor(SLOT, gate(rows[k].sel, rows[k].offset, 0xec, 0));
 			poke64(GDT + SLOT + 8, rows[k].high);
@@ -317,7 +333,8 @@ START_TEST(gate_stack)
 			transfer(CALL, m, SLOT | 3, 0);
 			poke32(STACK, 0x11112222);
 			poke32(STACK + 4, 0x33334444);
-			expect(r->vector == RETIRED && beyond ? VEC_GP : r->vector, r->error); /* room first, then the offset */
+			/* room first, then the offset */
+			expect(r->vector == RETIRED && beyond ? VEC_GP : r->vector, r->error);
 			if (r->vector != RETIRED || beyond)
 				continue;
 			EQ(c->r[RSP], INNER - 6 * size);
@@ -366,7 +383,8 @@ END_TEST
 START_TEST(gate_stack_64)
 {
 	static const struct { u64 rsp; u16 limit; int vector; u16 error; } rows[] = {
-		{ STACK0, 0x67, RETIRED, 0 }, { STACK0 + 4, 0x67, RETIRED, 0 }, { STACK0, 11, RETIRED, 0 }, { STACK0, 10, VEC_TS, TASK }, { 0x800000000000, 0x67, VEC_SS, 0 },
+		{ STACK0, 0x67, RETIRED, 0 }, { STACK0 + 4, 0x67, RETIRED, 0 }, { STACK0, 11, RETIRED, 0 },
+			{ STACK0, 10, VEC_TS, TASK }, { 0x800000000000, 0x67, VEC_SS, 0 },
 		{ 0x800000000020, 0x67, VEC_SS, 0 },
 	};
 
@@ -421,7 +439,8 @@ static void returns(enum mode m, unsigned step)
 	static const u8 sizes[] = { 0xc, 0, 0xa, 0xe };
 
 	for (unsigned n = 0; n < 4 * 4 * 256; n += step) {
-		unsigned cpl = n & 3, rpl = n >> 2 & 3, access = n >> 4 & 0xff, flags = sizes[(n >> 2 ^ n >> 6) & 3], size = word_of(m), pop = n & 0x40 ? 0x18 : 0;
+		unsigned cpl = n & 3, rpl = n >> 2 & 3, access = n >> 4 & 0xff, flags = sizes[(n >> 2 ^ n >> 6) & 3],
+			 size = word_of(m), pop = n & 0x40 ? 0x18 : 0;
 		int vector = return_code_fault(m, access, flags, cpl, rpl);
 		bool to64 = is_long(m) && flags & 2;
 
@@ -457,7 +476,9 @@ START_TEST(return_stack)
 	for (enum mode m = P16; m < MODE_COUNT; m++)
 		for (unsigned n = 0; n < 4 * 256; n++) {
 			unsigned rpl = n & 3, access = n >> 2, dpl = access >> 5 & 3;
-			int vector = rpl != 3 || (access & 0x1a) != 0x12 || dpl != 3 ? VEC_GP : access & 0x80 ? RETIRED : VEC_SS;
+			int vector = rpl != 3 || (access & 0x1a) != 0x12 || dpl != 3 ? VEC_GP
+				     : access & 0x80                                 ? RETIRED
+										     : VEC_SS;
 
 			name_case("%s: RET to a stack of access %x, RPL %u", mode_names[m], access, rpl);
 			enter(m, 0);
@@ -472,11 +493,17 @@ START_TEST(return_rows)
 {
 	/* From ring 0 to CS:OFFSET and SS, with ROOM bytes of stack below its limit. */
 	static const struct { u16 cs; u32 offset; u16 ss; int room; bool outer; int vector; u16 error; } rows[] = {
-		{ 0, HANDLER, 0, 99, false, VEC_GP, 0 }, { 3, HANDLER, 0, 99, false, VEC_GP, 0 }, { BEYOND, HANDLER, 0, 99, false, VEC_GP, BEYOND },
-		{ LDT_END | 4, HANDLER, 0, 99, false, VEC_GP, LDT_END | 4 }, { CODE32(3), HANDLER, 0, 99, true, VEC_GP, 0 }, { CODE32(3), HANDLER, 3, 99, true, VEC_GP, 0 },
-		{ CODE32(3), HANDLER, BEYOND | 3, 99, true, VEC_GP, BEYOND }, { CODE32(0), HANDLER, 0, 2, false, RETIRED, 0 }, { CODE32(0), HANDLER, 0, 1, false, VEC_SS, 0 },
-		{ CODE32(0), HANDLER, 0, 0, false, VEC_SS, 0 }, { CODE32(3), HANDLER, DATA32(3), 4, true, RETIRED, 0 }, { CODE32(3), HANDLER, DATA32(3), 3, true, VEC_SS, 0 },
-		{ CODE32(3), HANDLER, DATA32(3), 2, true, VEC_SS, 0 }, { CODE16(3), 0x12345, DATA32(3), 99, true, VEC_GP, 0 }, { CODE16(0), 0x12345, 0, 99, false, VEC_GP, 0 },
+		{ 0, HANDLER, 0, 99, false, VEC_GP, 0 }, { 3, HANDLER, 0, 99, false, VEC_GP, 0 },
+			{ BEYOND, HANDLER, 0, 99, false, VEC_GP, BEYOND },
+		{ LDT_END | 4, HANDLER, 0, 99, false, VEC_GP, LDT_END | 4 },
+			{ CODE32(3), HANDLER, 0, 99, true, VEC_GP, 0 }, { CODE32(3), HANDLER, 3, 99, true, VEC_GP, 0 },
+		{ CODE32(3), HANDLER, BEYOND | 3, 99, true, VEC_GP, BEYOND },
+			{ CODE32(0), HANDLER, 0, 2, false, RETIRED, 0 }, { CODE32(0), HANDLER, 0, 1, false, VEC_SS, 0 },
+		{ CODE32(0), HANDLER, 0, 0, false, VEC_SS, 0 }, { CODE32(3), HANDLER, DATA32(3), 4, true, RETIRED, 0 },
+			{ CODE32(3), HANDLER, DATA32(3), 3, true, VEC_SS, 0 },
+		{ CODE32(3), HANDLER, DATA32(3), 2, true, VEC_SS, 0 },
+			{ CODE16(3), 0x12345, DATA32(3), 99, true, VEC_GP, 0 },
+			{ CODE16(0), 0x12345, 0, 99, false, VEC_GP, 0 },
 		{ CODE16(3), 0x12345, 0, 99, true, VEC_GP, 0 }, { CODE16(3), 0xffff, DATA32(3), 99, true, RETIRED, 0 },
 	};
 
@@ -484,7 +511,8 @@ START_TEST(return_rows)
 		for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
 			if (rows[i].offset > 0xffff && is_16(m))
 				continue;
-			name_case("%s: RET to %x:%x, SS %x, %d words", mode_names[m], rows[i].cs, rows[i].offset, rows[i].ss, rows[i].room);
+			name_case("%s: RET to %x:%x, SS %x, %d words", mode_names[m], rows[i].cs, rows[i].offset,
+				  rows[i].ss, rows[i].room);
 			enter(m, 0);
 			ret(m, false, 0, rows[i].cs, rows[i].offset, rows[i].ss, STACK - 0x100);
 			c->seg[SS].limit = STACK + (u32)rows[i].room * word_of(m) - 1;
@@ -494,13 +522,18 @@ START_TEST(return_rows)
 }
 END_TEST
 
-/* 64-bit code (vol. 2, RET, "IA-32e-MODE-RETURN-TO-OUTER-PRIVILEGE-LEVEL"): a null SS for 64-bit code of rings 1 and 2, with its RPL. */
+/* 64-bit code (vol. 2, RET, "IA-32e-MODE-RETURN-TO-OUTER-PRIVILEGE-LEVEL"): a null SS for 64-bit code of rings 1 and 2,
+ * with its RPL. */
 START_TEST(return_rows_64)
 {
 	static const struct { u16 cs; u64 rip; u16 ss; int vector; u16 error; } rows[] = {
-		{ CODE64(3), HANDLER, DATA32(3), RETIRED, 0 }, { CODE64(3), HANDLER, 3, VEC_GP, 0 }, { CODE64(1), HANDLER, 1, RETIRED, 0 }, { CODE64(1), HANDLER, 2, VEC_GP, 0 },
-		{ CODE64(2), HANDLER, 2, RETIRED, 0 }, { CODE64(2), HANDLER, 0, VEC_GP, 0 }, { CODE32(1), HANDLER, 1, VEC_GP, 0 }, { CODE64(0), 0x800000000000, 0, VEC_GP, 0 },
-		{ CODE64(3), 0x800000000000, DATA32(3), VEC_GP, 0 }, { CODE64(3), 0xffff800000000000, DATA32(3), RETIRED, 0 }, { CODE32(3), 0x7700000000 | HANDLER, DATA32(3), RETIRED, 0 },
+		{ CODE64(3), HANDLER, DATA32(3), RETIRED, 0 }, { CODE64(3), HANDLER, 3, VEC_GP, 0 },
+			{ CODE64(1), HANDLER, 1, RETIRED, 0 }, { CODE64(1), HANDLER, 2, VEC_GP, 0 },
+		{ CODE64(2), HANDLER, 2, RETIRED, 0 }, { CODE64(2), HANDLER, 0, VEC_GP, 0 },
+			{ CODE32(1), HANDLER, 1, VEC_GP, 0 }, { CODE64(0), 0x800000000000, 0, VEC_GP, 0 },
+		{ CODE64(3), 0x800000000000, DATA32(3), VEC_GP, 0 },
+			{ CODE64(3), 0xffff800000000000, DATA32(3), RETIRED, 0 },
+			{ CODE32(3), 0x7700000000 | HANDLER, DATA32(3), RETIRED, 0 },
 		{ CODE32(0), 0x7700000000 | HANDLER, 0, RETIRED, 0 },
 	};
 
@@ -517,7 +550,8 @@ START_TEST(return_rows_64)
 }
 END_TEST
 
-/* Segments that the outer ring may not have become null, and so do null selectors that have an RPL (vol. 2, RET: "FOR each of segment register"). */
+/* Segments that the outer ring may not have become null, and so do null selectors that have an RPL (vol. 2, RET: "FOR
+ * each of segment register"). */
 START_TEST(return_data_segments)
 {
 	for (enum mode m = P16; m < MODE_COUNT; m++)

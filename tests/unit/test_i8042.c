@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The keyboard controller, keyboard and mouse, as their drivers talk to them; codes from the IBM PS/2 technical reference. */
+/* The keyboard controller, keyboard and mouse, as their drivers talk to them; codes from the IBM PS/2 technical
+ * reference. */
 #include "io/input/i8042.h"
 #include "io/chipset/port92.h"
 #include "device.h"
@@ -86,7 +87,8 @@ START_TEST(controller)
 	ck_assert_uint_eq(in8(0x64) & 0x08, 0x00);
 	ck_assert_int_eq(get(), 0xee);
 	ck_assert_int_eq(ask(0xc0), 0x80); /* the input port: the keyboard is not locked */
-	ck_assert_int_eq(ask(0xc1), -1);   /* its lower half, and its upper half, in the status up to the next command; */
+	/* its lower half, and its upper half, in the status up to the next command; */
+	ck_assert_int_eq(ask(0xc1), -1);
 	ck_assert_uint_eq(in8(0x64) & 0xf0, 0x00);
 	ck_assert_int_eq(ask(0xc2), -1);
 	ck_assert_uint_eq(in8(0x64) & 0xf0, 0x80);

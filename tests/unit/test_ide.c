@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The IDE function and the drives behind it, driven as a host does: against ATA8-ACS, MMC-5, the PIIX3 data sheet, and an array that says what a disk
- * should hold. */
+/* The IDE function and the drives behind it, driven as a host does: against ATA8-ACS, MMC-5, the PIIX3 data sheet, and
+ * an array that says what a disk should hold. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <sys/resource.h>
@@ -272,8 +272,9 @@ START_TEST(small_disks)
 		read_words(id, 512);
 		c = get16(id + 2), h = get16(id + 6), s = get16(id + 12);
 		ck_assert_uint_eq(get32(id + 120), n);
-		ck_assert_msg(c && h && h <= 16 && s && s <= 63 && c * h * s <= n && n - c * h * s < (n < 1008 ? 63u : 1008u),
-			"%u sectors: %u/%u/%u", n, c, h, s);
+		ck_assert_msg(c && h && h <= 16 && s && s <= 63 && c * h * s <= n &&
+				      n - c * h * s < (n < 1008 ? 63u : 1008u),
+			      "%u sectors: %u/%u/%u", n, c, h, s);
 		ck_assert_uint_eq(get16(id + 108), c);
 		ck_assert_uint_eq(get16(id + 110), h);
 		ck_assert_uint_eq(get16(id + 112), s);
@@ -307,7 +308,8 @@ START_TEST(reset)
 }
 END_TEST
 
-/* What the two drives of a channel make of each other (ATA/ATAPI-6, 9.16 and table 26), for each pair of nothing, a disk, a CD-ROM drive. */
+/* What the two drives of a channel make of each other (ATA/ATAPI-6, 9.16 and table 26), for each pair of nothing, a
+ * disk, a CD-ROM drive. */
 enum { NONE, DISK, CDROM, SORTS };
 static struct ata_drive *pair[4];
 
@@ -317,7 +319,9 @@ static void plug(unsigned drive0, unsigned drive1)
 	const unsigned sorts[2] = { drive0, drive1 };
 
 	for (unsigned i = 0; i < 2; i++)
-		pair[i] = sorts[i] ? ata_new(i ? "one" : "zero", sorts[i] == DISK ? disk : cd, sorts[i] == CDROM, false, &log) : NULL;
+		pair[i] = sorts[i] ? ata_new(i ? "one" : "zero", sorts[i] == DISK ? disk : cd, sorts[i] == CDROM, false,
+					     &log)
+				   : NULL;
 	pci = pci_new(&bus, &memory, (struct line){ 0 }, NULL, NULL);
 	ide = ide_new(&bus, pci, 1, 1, &test_clock, wire(0), wire(1), pair, true);
 }
@@ -409,7 +413,8 @@ START_TEST(two_drives)
 }
 END_TEST
 
-/* Drive 0 answers for drive 1: a disk with its own registers, but not with data, and it keeps its interrupt to itself. */
+/* Drive 0 answers for drive 1: a disk with its own registers, but not with data, and it keeps its interrupt to itself.
+ * */
 START_TEST(drive_1_is_absent)
 {
 	u8 id[512];
@@ -574,7 +579,8 @@ START_TEST(bus_master)
 }
 END_TEST
 
-/* A table that is too short holds the transfer up; the next one goes on with it. The bus master may come after the drive. */
+/* A table that is too short holds the transfer up; the next one goes on with it. The bus master may come after the
+ * drive. */
 START_TEST(short_table)
 {
 	u8 got[2048];
@@ -607,9 +613,12 @@ END_TEST
 START_TEST(errors)
 {
 	static const struct { u8 command, device; u64 lba; u16 count; u8 error; } bad[] = {
-		{ 0x20, 0xe0, SECTORS, 1, ATA_IDNF }, { 0x20, 0xe0, SECTORS - 1, 2, ATA_IDNF }, { 0x24, 0xe0, (u64)1 << 47, 1, ATA_IDNF },
-		{ 0x25, 0xe0, 0xffffffffffff, 0, ATA_IDNF }, { 0x30, 0xef, 0xffffff, 0, ATA_IDNF }, { 0x40, 0xe0, SECTORS, 1, ATA_IDNF },
-		{ 0x60, 0xe0, 0, 0, ATA_ABRT }, { 0xa0, 0xe0, 0, 0, ATA_ABRT }, { 0xa1, 0xe0, 0, 0, ATA_ABRT }, { 0xf1, 0xe0, 0, 0, ATA_ABRT },
+		{ 0x20, 0xe0, SECTORS, 1, ATA_IDNF }, { 0x20, 0xe0, SECTORS - 1, 2, ATA_IDNF },
+			{ 0x24, 0xe0, (u64)1 << 47, 1, ATA_IDNF },
+		{ 0x25, 0xe0, 0xffffffffffff, 0, ATA_IDNF }, { 0x30, 0xef, 0xffffff, 0, ATA_IDNF },
+			{ 0x40, 0xe0, SECTORS, 1, ATA_IDNF },
+		{ 0x60, 0xe0, 0, 0, ATA_ABRT }, { 0xa0, 0xe0, 0, 0, ATA_ABRT }, { 0xa1, 0xe0, 0, 0, ATA_ABRT },
+			{ 0xf1, 0xe0, 0, 0, ATA_ABRT },
 		{ 0x00, 0xe0, 0, 0, ATA_ABRT }, { 0xef, 0xe0, 0, 0, ATA_ABRT }, { 0xb0, 0xe0, 0, 0, ATA_ABRT },
 	};
 
@@ -790,8 +799,8 @@ static void packet_fails(const u8 *bytes, u8 key, u8 asc)
 	ck_assert_uint_eq(sense[12], asc);
 }
 
-/* A flush that fails is an error of FLUSH CACHE, and of every one after it; so are writes that must be kept (cache off, FUA). A failed read or write is
- * an error of that command alone. */
+/* A flush that fails is an error of FLUSH CACHE, and of every one after it; so are writes that must be kept (cache off,
+ * FUA). A failed read or write is an error of that command alone. */
 START_TEST(host_fails)
 {
 	u8 got[512];
@@ -864,7 +873,8 @@ START_TEST(packets)
 	packet((u8[12]){ 0xbe, 0, 0, 0, 0, 20, 0, 0, 3, 0xf8 }, 0xfffe); /* raw */
 	ck_assert_uint_eq(reply(got, sizeof got, 0xfffe), 3 * 2352);
 	for (unsigned i = 0; i < 3; i++) {
-		ck_assert_mem_eq(got + i * 2352, ((u8[12]){ 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0 }), 12);
+		ck_assert_mem_eq(got + i * 2352, ((u8[12]){ 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0 }),
+				 12);
 		ck_assert_mem_eq(got + i * 2352 + 12, ((u8[4]){ 0, 2, (u8)(0x20 + i), 1 }), 4); /* 0:02:20, mode 1 */
 		ck_assert_mem_eq(got + i * 2352 + 16, disc + (20 + i) * 2048, 2048);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Shifts, multiplication, division, bit instructions, compare-and-exchange and strings against the processor that the tests run on: the same bytes,
- * registers, flags and memory, in 64-bit mode. Flags that the table calls undefined are not compared. */
+/* Shifts, multiplication, division, bit instructions, compare-and-exchange and strings against the processor that the
+ * tests run on: the same bytes, registers, flags and memory, in 64-bit mode. Flags that the table calls undefined are
+ * not compared. */
 #include "tests/unit/silicon.h"
 
 #ifdef __x86_64__
@@ -10,8 +11,10 @@
 static u64 value(void)
 {
 	static const u64 edges[] = {
-		0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-		0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000, ~(u64)0, ~(u64)0 - 1, 0x8080808080808080, 0x00ff00ff00ff00ff,
+		0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff,
+			0x7fffffff, 0x80000000,
+		0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000, ~(u64)0, ~(u64)0 - 1,
+		0x8080808080808080, 0x00ff00ff00ff00ff,
 	};
 	u64 r = rnd();
 
@@ -37,7 +40,8 @@ static void fill(struct vec_state *s)
 
 /* ---- one instruction, many times ---- */
 
-enum kind_of_case { ORDINARY, DIVIDE /* the quotient must fit */, SIGNED_DIVIDE, BIT_STRING /* the offset must stay in the buffer */ };
+enum kind_of_case { ORDINARY, DIVIDE /* the quotient must fit */, SIGNED_DIVIDE,
+	BIT_STRING /* the offset must stay in the buffer */ };
 
 static void limit(struct vec_state *s, enum kind_of_case kind, unsigned size)
 {
@@ -68,7 +72,8 @@ static void try(const char *name, const u8 *code, unsigned len, enum kind_of_cas
 	struct op o;
 	u32 defined;
 
-	ck_assert_msg(decode(c->isa, &model, MODE_64 | MODE_LONG | MODE_PE, code, len, &d, &o) == DECODE_OK, "%s is not decoded", name);
+	ck_assert_msg(decode(c->isa, &model, MODE_64 | MODE_LONG | MODE_PE, code, len, &d, &o) == DECODE_OK,
+		      "%s is not decoded", name);
 	ck_assert_msg(d.len == len, "%s: %u bytes, not %u", name, d.len, len);
 	defined = OSZAPC & ~(u32)d.row->insn->undef;
 	cases++;
@@ -83,19 +88,22 @@ static void try(const char *name, const u8 *code, unsigned len, enum kind_of_cas
 		host_step(code, len, &host);
 		guest_step(code, len, &here);
 		host.r[RSI] = here.r[RSI];
-		if (host.exception == here.exception && !memcmp(host.r, here.r, sizeof host.r) && !((host.flags ^ here.flags) & defined) &&
+		if (host.exception == here.exception && !memcmp(host.r, here.r, sizeof host.r) &&
+			!((host.flags ^ here.flags) & defined) &&
 		    !memcmp(host.data, here.data, DATA_SIZE))
 			continue;
 		show("before", &before, text[0], sizeof text[0]);
 		show("host  ", &host, text[1], sizeof text[1]);
 		show("guest ", &here, text[2], sizeof text[2]);
-		ck_abort_msg("%s, %u bytes, rax %llx, memory %llx:\n%s\n%s\n%s", name, len, (long long)before.r[RAX], (long long)get64(before.data + MIDDLE),
+		ck_abort_msg("%s, %u bytes, rax %llx, memory %llx:\n%s\n%s\n%s", name, len, (long long)before.r[RAX],
+			(long long)get64(before.data + MIDDLE),
 			     text[0], text[1], text[2]);
 	}
 }
 
 /* PREFIX (0 or F3, 66...), operand size 1 2 4 8, opcode with its map, ModRM, and an immediate byte (-1: none). */
-static void legacy(const char *name, u8 prefix, unsigned size, unsigned opcode, u8 modrm, int imm, enum kind_of_case kind)
+static void legacy(const char *name, u8 prefix, unsigned size, unsigned opcode, u8 modrm, int imm,
+		   enum kind_of_case kind)
 {
 	u8 code[16];
 	unsigned n = 0;
@@ -118,7 +126,8 @@ static void legacy(const char *name, u8 prefix, unsigned size, unsigned opcode, 
 }
 
 /* Register and memory forms, all sizes from MIN on. ModRM.reg is REG; the register form's rm is RM. */
-static void forms(const char *name, u8 prefix, unsigned min, unsigned opcode, unsigned byte_opcode, unsigned reg, unsigned rm, int imm,
+static void forms(const char *name, u8 prefix, unsigned min, unsigned opcode, unsigned byte_opcode, unsigned reg,
+	unsigned rm, int imm,
 		  enum kind_of_case kind)
 {
 	for (unsigned size = min; size <= 8; size *= 2) {
@@ -133,7 +142,8 @@ static void forms(const char *name, u8 prefix, unsigned min, unsigned opcode, un
 static void vex(const char *name, unsigned map, unsigned pp, u8 opcode, unsigned reg, bool uses_vvvv, int imm)
 {
 	for (unsigned form = 0; form < 4; form++) {
-		u8 code[7] = { 0xc4, (u8)(0xe0 | map), (u8)((form & 1) << 7 | (uses_vvvv ? ~RDX & 15 : 15) << 3 | pp), opcode,
+		u8 code[7] = { 0xc4, (u8)(0xe0 | map), (u8)((form & 1) << 7 | (uses_vvvv ? ~RDX & 15 : 15) << 3 | pp),
+			opcode,
 			       (u8)(reg << 3 | (form & 2 ? 6 : 0xc1)), (u8)imm };
 
 		try(name, code, imm >= 0 ? 6 : 5, ORDINARY, form & 1 ? 8 : 4);
@@ -272,10 +282,12 @@ static void try_string(u8 rep, unsigned size, u8 opcode)
 		guest_step(code, n, &here);
 		host_step(code, n, &host);
 		ck_assert_msg(!memcmp(host.data, here.data, DATA_SIZE), "%02x %02x size %u: memory", rep, opcode, size);
-		ck_assert_msg(here.exception == -1 && here.r[RCX] == host.r[RCX] && here.r[RAX] == host.r[RAX] && here.r[RSI] - DATA == host.r[RSI] - there &&
-			      here.r[RDI] - DATA == host.r[RDI] - there && here.flags == host.flags,
-			      "%02x %02x size %u: rcx %llx rsi %llx rdi %llx flags %llx", rep, opcode, size, (long long)here.r[RCX],
-			      (long long)here.r[RSI] - DATA, (long long)here.r[RDI] - DATA, (long long)here.flags);
+		ck_assert_msg(here.exception == -1 && here.r[RCX] == host.r[RCX] && here.r[RAX] == host.r[RAX] &&
+				      here.r[RSI] - DATA == host.r[RSI] - there &&
+				      here.r[RDI] - DATA == host.r[RDI] - there && here.flags == host.flags,
+			      "%02x %02x size %u: rcx %llx rsi %llx rdi %llx flags %llx", rep, opcode, size,
+			      (long long)here.r[RCX], (long long)here.r[RSI] - DATA, (long long)here.r[RDI] - DATA,
+			      (long long)here.flags);
 	}
 }
 
@@ -290,7 +302,8 @@ START_TEST(strings)
 }
 END_TEST
 
-/* A long one comes in parts, each an instruction, the same parts whether the TLB knew the pages or not, and the first byte goes everywhere. */
+/* A long one comes in parts, each an instruction, the same parts whether the TLB knew the pages or not, and the first
+ * byte goes everywhere. */
 START_TEST(long_strings)
 {
 	enum { FAR_DATA = 0x20000 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Interrupts and exceptions (SDM vol. 2, INT n; vol. 3, chapter 6): every check of the IDT, the gate, the code segment and the stack, by who asks; what
- * lies on the handler's stack; what a fault on the way becomes; what holds interrupts off. */
+/* Interrupts and exceptions (SDM vol. 2, INT n; vol. 3, chapter 6): every check of the IDT, the gate, the code segment
+ * and the stack, by who asks; what lies on the handler's stack; what a fault on the way becomes; what holds interrupts
+ * off. */
 #include "tests/unit/modes.h"
 
 /* Ways to come to a handler: INT 40h, an undefined instruction, #GP with an error code, a line. */
@@ -37,7 +38,8 @@ static void go(enum way way)
 	}
 }
 
-/* The fault on the way to the handler of WAY: VECTOR with ERROR, and EXT for what is not the program's doing (vol. 3, 6.13). */
+/* The fault on the way to the handler of WAY: VECTOR with ERROR, and EXT for what is not the program's doing (vol. 3,
+ * 6.13). */
 static void on_the_way(enum way way, unsigned vector, u32 error)
 {
 	bool contributory = way == WITH_ERROR;
@@ -56,7 +58,8 @@ START_TEST(gates)
 	for (enum mode m = P16; m < MODE_COUNT; m++)
 		for (unsigned n = 0; n < 2 * 256 * 3; n++) {
 			static const enum way ways[] = { INT_N, EXCEPTION, EXTERNAL };
-			unsigned cpl = n & 1 ? 3 : 0, access = n >> 1 & 0xff, dpl = access >> 5 & 3, type = access & 31, v;
+			unsigned cpl = n & 1 ? 3 : 0, access = n >> 1 & 0xff, dpl = access >> 5 & 3, type = access & 31,
+				 v;
 			enum way way = ways[n >> 9];
 			bool right = type == 14 || type == 15 || (!is_long(m) && (type == 6 || type == 7));
 			unsigned vector = !right || (way == INT_N && dpl < cpl) ? VEC_GP : access & 0x80 ? 0 : VEC_NP;
@@ -103,7 +106,8 @@ START_TEST(code_segments)
 {
 	for (enum mode m = V86; m < MODE_COUNT; m++)
 		for (unsigned n = 0; n < 2 * 256 * 2 * 4; n++) {
-			unsigned cpl = m == V86 ? 3 : n & 3, access = n >> 2 & 0xff, dpl = access >> 5 & 3, flags = n >> 10 & 1 ? 0xc : is_long(m) ? 0xa : 0, v;
+			unsigned cpl = m == V86 ? 3 : n & 3, access = n >> 2 & 0xff, dpl = access >> 5 & 3,
+				flags = n >> 10 & 1 ? 0xc : is_long(m) ? 0xa : 0, v;
 			enum way way = n >> 11 ? EXCEPTION : INT_N;
 			bool code = (access & 0x18) == 0x18, conforming = access & 4;
 			unsigned vector = 0;
@@ -115,7 +119,8 @@ START_TEST(code_segments)
 				vector = VEC_NP;
 			else if (m == V86 && (conforming || dpl)) /* "IF code segment is conforming, or DPL != 0" */
 				vector = VEC_GP;
-			name_case("%s, ring %u: %s to access %x, flags %x", mode_names[m], cpl, way_names[way], access, flags);
+			name_case("%s, ring %u: %s to access %x, flags %x", mode_names[m], cpl, way_names[way], access,
+				  flags);
 			enter(m, cpl);
 			c->eflags |= FL_IOPL;
 			set_descriptor(SLOT, descriptor(0, 0xffff, access, flags));
@@ -139,8 +144,10 @@ START_TEST(code_selectors)
 {
 	enum { LEGACY = 1, IA32E = 2, BOTH = 3 };
 	static const struct { u16 sel; u32 offset, high; unsigned in, vector; u16 error; } rows[] = {
-		{ 0, HANDLER, 0, BOTH, VEC_GP, 0 }, { 3, HANDLER, 0, BOTH, VEC_GP, 0 }, { BEYOND, HANDLER, 0, BOTH, VEC_GP, BEYOND },
-		{ LDT_END | 4, HANDLER, 0, BOTH, VEC_GP, LDT_END | 4 }, { SLOT, 0x10000, 0, LEGACY, VEC_GP, 0 }, { CODE64(0), HANDLER, 0x8000, IA32E, VEC_GP, 0 },
+		{ 0, HANDLER, 0, BOTH, VEC_GP, 0 }, { 3, HANDLER, 0, BOTH, VEC_GP, 0 },
+			{ BEYOND, HANDLER, 0, BOTH, VEC_GP, BEYOND },
+		{ LDT_END | 4, HANDLER, 0, BOTH, VEC_GP, LDT_END | 4 }, { SLOT, 0x10000, 0, LEGACY, VEC_GP, 0 },
+			{ CODE64(0), HANDLER, 0x8000, IA32E, VEC_GP, 0 },
 	};
 
 	for (enum mode m = P16; m < MODE_COUNT; m++)
@@ -151,7 +158,8 @@ START_TEST(code_selectors)
 
 				if (!(rows[i].in & (is_long(m) ? IA32E : LEGACY)))
 					continue;
-				name_case("%s: %s to %x:%x", mode_names[m], way_names[way], rows[i].sel, rows[i].offset);
+				name_case("%s: %s to %x:%x", mode_names[m], way_names[way], rows[i].sel,
+					  rows[i].offset);
 				enter(m, w & 1 ? 3 : 0);
 				set_descriptor(SLOT, descriptor(0, 0xffff, 0x9b, 4));
 				set_gate(v, gate(rows[i].sel, rows[i].offset, 0xee, 0));
@@ -193,7 +201,8 @@ START_TEST(inner_stack)
 				vector = VEC_GP; /* room first, then the offset */
 				error = 0;
 			}
-			name_case("%s: %s, %u-byte gate, stack row %u, offset %d", mode_names[m], way_names[way], size, i / 8, beyond);
+			name_case("%s: %s, %u-byte gate, stack row %u, offset %d", mode_names[m], way_names[way], size,
+				  i / 8, beyond);
 			enter(m, 3);
 			if (m == V86)
 				c->eflags |= FL_IOPL;
@@ -219,11 +228,13 @@ START_TEST(same_stack)
 	for (enum mode m = P16; m <= P32; m++)
 		for (unsigned i = 0; i < 2 * 4 * 6; i++) {
 			enum way way = i & 1 ? EXTERNAL : INT_N;
-			unsigned room = i >> 1 & 3, beyond = i >> 3 & 1, size = i >> 4 & 1 ? 4 : 2, v = way_vectors[way];
+			unsigned room = i >> 1 & 3, beyond = i >> 3 & 1, size = i >> 4 & 1 ? 4 : 2,
+				 v = way_vectors[way];
 
 			if (beyond && size == 2)
 				continue;
-			name_case("%s: %s, room for %u words of %u, offset %u", mode_names[m], way_names[way], room, size, beyond);
+			name_case("%s: %s, room for %u words of %u, offset %u", mode_names[m], way_names[way], room,
+				  size, beyond);
 			enter(m, 0);
 			set_descriptor(SLOT, descriptor(0, 0xffff, 0x9b, 4));
 			set_gate(v, gate(SLOT, handler_of(v) + (beyond ? 0x10000 : 0), size == 4 ? 0xee : 0xe6, 0));
@@ -247,8 +258,10 @@ END_TEST
 START_TEST(stack_64)
 {
 	static const struct { unsigned cpl, ist; u64 rsp; u16 limit; unsigned vector; u16 error; } rows[] = {
-		{ 3, 0, STACK0, 0x67, 0, 0 }, { 3, 0, STACK0, 11, 0, 0 }, { 3, 0, STACK0, 10, VEC_TS, TASK }, { 3, 0, 0x800000000000, 0x67, VEC_SS, 0 },
-		{ 0, 0, 0, 10, 0, 0 }, { 3, 7, STACK0, 91, 0, 0 }, { 3, 7, STACK0, 90, VEC_TS, TASK }, { 0, 7, STACK0, 90, VEC_TS, TASK }, { 0, 7, 0xffff7fffffffffff, 91, VEC_SS, 0 },
+		{ 3, 0, STACK0, 0x67, 0, 0 }, { 3, 0, STACK0, 11, 0, 0 }, { 3, 0, STACK0, 10, VEC_TS, TASK },
+			{ 3, 0, 0x800000000000, 0x67, VEC_SS, 0 },
+		{ 0, 0, 0, 10, 0, 0 }, { 3, 7, STACK0, 91, 0, 0 }, { 3, 7, STACK0, 90, VEC_TS, TASK },
+			{ 0, 7, STACK0, 90, VEC_TS, TASK }, { 0, 7, 0xffff7fffffffffff, 91, VEC_SS, 0 },
 		{ 3, 1, STACK0 + 7, 43, 0, 0 }, { 3, 1, STACK0 + 8, 42, VEC_TS, TASK }, { 0, 1, STACK0 + 15, 43, 0, 0 },
 	};
 
@@ -276,7 +289,8 @@ START_TEST(stack_64)
 }
 END_TEST
 
-/* A page of the inner stack that is not there: #PF with the address of the first word that lies in it, and the frame begins nowhere. */
+/* A page of the inner stack that is not there: #PF with the address of the first word that lies in it, and the frame
+ * begins nowhere. */
 START_TEST(stack_page)
 {
 	const u64 edge = 511 * (u64)GiB + 2 * MiB;
@@ -302,12 +316,14 @@ END_TEST
 
 /* ---- what lies on the stack ---- */
 
-/* Figures 6-4, 6-8 and 20-4: from the top down GS FS DS ES (V86), SS ESP (another ring; always in IA-32e mode), EFLAGS CS EIP, error code. */
+/* Figures 6-4, 6-8 and 20-4: from the top down GS FS DS ES (V86), SS ESP (another ring; always in IA-32e mode), EFLAGS
+ * CS EIP, error code. */
 START_TEST(frames)
 {
 	for (enum mode m = V86; m < MODE_COUNT; m++)
 		for (unsigned n = 0; n < 4 * 2 * 2 * WAYS; n++) {
-			unsigned cpl = m == V86 ? 3 : n & 3, small = n >> 2 & 1, trap = n >> 3 & 1, v, words, size, flags;
+			unsigned cpl = m == V86 ? 3 : n & 3, small = n >> 2 & 1, trap = n >> 3 & 1, v, words, size,
+				 flags;
 			enum way way = (enum way)(n >> 4);
 			bool other = cpl > 0;
 			u64 sp;
@@ -318,9 +334,11 @@ START_TEST(frames)
 				continue;
 			v = way_vectors[way];
 			size = is_long(m) ? 8 : small ? 2 : 4;
-			name_case("%s, ring %u: %s, %u-byte %s gate", mode_names[m], cpl, way_names[way], size, trap ? "trap" : "interrupt");
+			name_case("%s, ring %u: %s, %u-byte %s gate", mode_names[m], cpl, way_names[way], size,
+				  trap ? "trap" : "interrupt");
 			enter(m, cpl);
-			set_gate(v, gate(is_long(m) ? CODE64(0) : CODE32(0), handler_of(v), (small ? 0xe6 : 0xee) + trap, 0));
+			set_gate(v, gate(is_long(m) ? CODE64(0) : CODE32(0), handler_of(v),
+					 (small ? 0xe6 : 0xee) + trap, 0));
 			c->eflags |= FL_I | FL_NT | FL_IOPL | FL_AC | FL_ID | FL_D | FL_VIF;
 			if (m == V86) {
 				seg_load_real(c, ES, 0x1111);
@@ -345,7 +363,8 @@ START_TEST(frames)
 			EQ(peek(sp + size, 2), m == V86 ? 0 : code_of(m, cpl));
 			flags = FL_1 | FL_I | FL_NT | FL_IOPL | FL_D;
 			if (size > 2)
-				flags |= FL_AC | FL_ID | FL_VIF | (m == V86 ? FL_VM : 0) | (way == EXCEPTION || way == WITH_ERROR ? FL_RF : 0);
+				flags |= FL_AC | FL_ID | FL_VIF | (m == V86 ? FL_VM : 0) |
+					 (way == EXCEPTION || way == WITH_ERROR ? FL_RF : 0);
 			EQ(peek(sp + 2 * size, size), flags);
 			if (other || is_long(m)) {
 				EQ(peek(sp + 3 * size, size), STACK);
@@ -360,7 +379,8 @@ START_TEST(frames)
 					if (reg != CS && reg != SS)
 						EQ(c->seg[reg].sel, 0);
 			}
-			EQ(c->eflags, FL_1 | FL_IOPL | FL_AC | FL_ID | FL_D | FL_VIF | (trap ? FL_I : 0)); /* TF NT RF VM are cleared, and IF by an interrupt gate */
+			/* TF NT RF VM are cleared, and IF by an interrupt gate */
+			EQ(c->eflags, FL_1 | FL_IOPL | FL_AC | FL_ID | FL_D | FL_VIF | (trap ? FL_I : 0));
 			EQ(c->cpl, 0);
 			if (other)
 				EQ(c->seg[SS].sel, is_long(m) ? 0 : m == P16 ? DATA16(0) : DATA32(0));
@@ -368,10 +388,12 @@ START_TEST(frames)
 }
 END_TEST
 
-/* Real mode: three words, IF TF AC cleared; 64 KBytes wrap, but a word does not: an odd SP comes to an end (vol. 3, 20.1.4). */
+/* Real mode: three words, IF TF AC cleared; 64 KBytes wrap, but a word does not: an odd SP comes to an end (vol. 3,
+ * 20.1.4). */
 START_TEST(frames_real)
 {
-	static const struct { u16 sp; bool ok; } rows[] = { { STACK, true }, { 6, true }, { 0, true }, { 2, true }, { 7, true }, { 5, false }, { 3, false }, { 1, false } };
+	static const struct { u16 sp; bool ok; } rows[] = { { STACK, true }, { 6, true }, { 0, true }, { 2, true },
+		{ 7, true }, { 5, false }, { 3, false }, { 1, false } };
 
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
 		for (enum way way = INT_N; way < WAYS; way++) {
@@ -390,7 +412,8 @@ START_TEST(frames_real)
 			if (!rows[i].ok)
 				continue;
 			EQ(c->r[RSP], 0x770000 | (u16)(rows[i].sp - 6));
-			EQ(peek((u16)(rows[i].sp - 2), 2), FL_1 | FL_I | FL_NT | FL_IOPL | FL_D | (way == EXTERNAL ? 0 : FL_T));
+			EQ(peek((u16)(rows[i].sp - 2), 2), FL_1 | FL_I | FL_NT | FL_IOPL | FL_D |
+				(way == EXTERNAL ? 0 : FL_T));
 			EQ(peek((u16)(rows[i].sp - 6), 2), way == INT_N ? CODE + 2 : CODE);
 			EQ(c->eflags, FL_1 | FL_NT | FL_IOPL | FL_D);
 		}
@@ -403,16 +426,19 @@ END_TEST
 START_TEST(one_byte_interrupts)
 {
 	static const struct { u8 code[2]; u8 vector; bool dpl, trap; } rows[] = {
-		{ { 0xcc }, VEC_BP, true, true }, { { 0xce }, VEC_OF, true, true }, { { 0xf1 }, VEC_DB, false, true }, { { 0x62, 0x03 }, VEC_BR, false, false },
+		{ { 0xcc }, VEC_BP, true, true }, { { 0xce }, VEC_OF, true, true }, { { 0xf1 }, VEC_DB, false, true },
+			{ { 0x62, 0x03 }, VEC_BR, false, false },
 		{ { 0xcd, 3 }, VEC_BP, true, true },
 	};
 
 	for (enum mode m = V86; m < MODE_COUNT; m++)
 		for (unsigned i = 0; i < 4 * ARRAY_LEN(rows); i++) {
 			unsigned k = i / 4, v = rows[k].vector, len = rows[k].code[1] ? 2 : 1;
-			bool user = i & 1, low = i & 2, refused = low && rows[k].dpl && (user || m == V86), gone = m == LONG && (v == VEC_OF || v == VEC_BR);
+			bool user = i & 1, low = i & 2, refused = low && rows[k].dpl && (user || m == V86),
+			     gone = m == LONG && (v == VEC_OF || v == VEC_BR);
 
-			name_case("%s, %s: %02x, DPL %u", mode_names[m], user ? "user" : "ring 0", rows[k].code[0], low ? 0 : 3);
+			name_case("%s, %s: %02x, DPL %u", mode_names[m], user ? "user" : "ring 0", rows[k].code[0],
+				  low ? 0 : 3);
 			enter(m, user ? 3 : 0);
 			poke(CODE, rows[k].code, 2);
 			if (v == VEC_BR)
@@ -429,7 +455,8 @@ START_TEST(one_byte_interrupts)
 			EQ(taken(), gone ? VEC_UD : refused ? VEC_GP : (int)v);
 			if (refused && !gone)
 				FAULT(0, VEC_GP, v * 8 + 2);
-			EQ(peek(c->r[RSP] + (refused && !gone ? (is_long(m) ? 8 : 4) : 0), 4), gone || refused || !rows[k].trap ? CODE : CODE + len);
+			EQ(peek(c->r[RSP] + (refused && !gone ? (is_long(m) ? 8 : 4) : 0), 4), gone || refused ||
+				!rows[k].trap ? CODE : CODE + len);
 		}
 }
 END_TEST
@@ -437,7 +464,9 @@ END_TEST
 /* INT1 is not the program's doing: EXT (vol. 3, 6.13). INT3 and INTO are. */
 START_TEST(ext)
 {
-	static const struct { u8 code, vector, ext; } rows[] = { { 0xcc, VEC_BP, 0 }, { 0xce, VEC_OF, 0 }, { 0xf1, VEC_DB, 1 } };
+	static const struct {
+		u8 code, vector, ext;
+	} rows[] = { { 0xcc, VEC_BP, 0 }, { 0xce, VEC_OF, 0 }, { 0xf1, VEC_DB, 1 } };
 
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
 		name_case("%02x", rows[i].code);
@@ -457,9 +486,12 @@ END_TEST
 
 enum class { BENIGN, CONTRIBUTORY, PAGE_FAULT, KINDS };
 static const struct { const char *name; u8 code[4]; u8 vector; enum class kind; } firsts[] = {
-	{ "#UD", { 0x0f, 0x0b }, VEC_UD, BENIGN }, { "INT3", { 0xcc }, VEC_BP, BENIGN }, { "INT1", { 0xf1 }, VEC_DB, BENIGN }, { "#NM", { 0xd9, 0xe8 }, VEC_NM, BENIGN },
-	{ "#DE", { 0xf7, 0xf1 }, VEC_DE, CONTRIBUTORY }, { "#GP", { 0x0f, 0x01, 0xd1 /* XSETBV */ }, VEC_GP, CONTRIBUTORY }, { "#SS", { 0x8b, 0x45, 0 }, VEC_SS, CONTRIBUTORY },
-	{ "#NP", { 0x8e, 0xd8 }, VEC_NP, CONTRIBUTORY }, { "#PF", { 0x8b, 0x03 }, VEC_PF, PAGE_FAULT }, { "NMI", { 0x90 }, VEC_NMI, BENIGN },
+	{ "#UD", { 0x0f, 0x0b }, VEC_UD, BENIGN }, { "INT3", { 0xcc }, VEC_BP, BENIGN },
+		{ "INT1", { 0xf1 }, VEC_DB, BENIGN }, { "#NM", { 0xd9, 0xe8 }, VEC_NM, BENIGN },
+	{ "#DE", { 0xf7, 0xf1 }, VEC_DE, CONTRIBUTORY }, { "#GP", { 0x0f, 0x01, 0xd1 /* XSETBV */ }, VEC_GP,
+		CONTRIBUTORY }, { "#SS", { 0x8b, 0x45, 0 }, VEC_SS, CONTRIBUTORY },
+	{ "#NP", { 0x8e, 0xd8 }, VEC_NP, CONTRIBUTORY }, { "#PF", { 0x8b, 0x03 }, VEC_PF, PAGE_FAULT },
+		{ "NMI", { 0x90 }, VEC_NMI, BENIGN },
 };
 
 START_TEST(double_faults)
@@ -531,9 +563,12 @@ END_TEST
 START_TEST(shadows)
 {
 	static const struct { const char *name; u8 code[12]; u32 flags; int intr, nmi; } rows[] = {
-		{ "nop; nop", { 0x90, 0x90, 0x90 }, FL_I, 0, 0 }, { "sti; nop; nop", { 0xfb, 0x90, 0x90 }, 0, 2, 0 }, { "sti (IF was set); nop", { 0xfb, 0x90 }, FL_I, 0, 0 },
-		{ "sti; sti; nop", { 0xfb, 0xfb, 0x90 }, 0, 2, 0 }, { "sti; cli; nop; sti; nop", { 0xfb, 0xfa, 0x90, 0xfb, 0x90 }, 0, 5, 0 },
-		{ "sti; hlt", { 0xfb, 0xf4 }, 0, 2, 0 }, { "popf; nop", { 0x9d, 0x90, 0x90 }, 0, 1, 0 }, { "iret; nop", { 0xcf }, 0, 1, 0 },
+		{ "nop; nop", { 0x90, 0x90, 0x90 }, FL_I, 0, 0 }, { "sti; nop; nop", { 0xfb, 0x90, 0x90 }, 0, 2, 0 },
+			{ "sti (IF was set); nop", { 0xfb, 0x90 }, FL_I, 0, 0 },
+		{ "sti; sti; nop", { 0xfb, 0xfb, 0x90 }, 0, 2, 0 },
+			{ "sti; cli; nop; sti; nop", { 0xfb, 0xfa, 0x90, 0xfb, 0x90 }, 0, 5, 0 },
+		{ "sti; hlt", { 0xfb, 0xf4 }, 0, 2, 0 }, { "popf; nop", { 0x9d, 0x90, 0x90 }, 0, 1, 0 },
+			{ "iret; nop", { 0xcf }, 0, 1, 0 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
@@ -560,12 +595,13 @@ START_TEST(shadows)
 }
 END_TEST
 
-/* MOV SS and POP SS hold off both for one instruction, LSS nothing (vol. 3, 6.8.3); STI holds off INTR, and in silicon NMI (kvm-unit-tests' apic wants
- * it so). The lines rise while the first instruction runs. */
+/* MOV SS and POP SS hold off both for one instruction, LSS nothing (vol. 3, 6.8.3); STI holds off INTR, and in silicon
+ * NMI (kvm-unit-tests' apic wants it so). The lines rise while the first instruction runs. */
 START_TEST(stack_shadows)
 {
 	static const struct { const char *name; u8 code[8]; unsigned at; } rows[] = {
-		{ "mov ss, ax; nop", { 0x8e, 0xd0, 0x90, 0x90 }, 3 }, { "pop ss; nop", { 0x17, 0x90, 0x90 }, 2 }, { "lss eax, [ebx]; nop", { 0x0f, 0xb2, 0x03, 0x90 }, 3 },
+		{ "mov ss, ax; nop", { 0x8e, 0xd0, 0x90, 0x90 }, 3 }, { "pop ss; nop", { 0x17, 0x90, 0x90 }, 2 },
+			{ "lss eax, [ebx]; nop", { 0x0f, 0xb2, 0x03, 0x90 }, 3 },
 		{ "mov ds, ax; nop", { 0x8e, 0xd8, 0x90, 0x90 }, 2 }, { "sti; nop", { 0xfb, 0x90, 0x90 }, 2 },
 	};
 
@@ -601,7 +637,8 @@ START_TEST(nmi_blocking)
 		POKE(CODE, 0x90, 0x90, 0x90);
 		POKE(handler_of(VEC_NMI), 0x41, 0x41, 0xcf); /* inc ecx; inc ecx; iret */
 		if (bad)
-			POKE(handler_of(VEC_NMI), 0x41, 0x58, 0xcf); /* inc ecx; pop eax; iret: from a frame that is none */
+			/* inc ecx; pop eax; iret: from a frame that is none */
+			POKE(handler_of(VEC_NMI), 0x41, 0x58, 0xcf);
 		with_idt();
 		c->r[RCX] = 0;
 		cpu_nmi(c, 0, true);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* IRET (SDM vol. 2, its operation): to the same ring, an outer one, virtual-8086 mode, 64-bit code; from each of them; which flags it loads. */
+/* IRET (SDM vol. 2, its operation): to the same ring, an outer one, virtual-8086 mode, 64-bit code; from each of them;
+ * which flags it loads. */
 #include "tests/unit/modes.h"
 
 /* IRET with a frame of SIZE-byte words; nothing beyond what it needs is on the stack. */
@@ -24,7 +25,8 @@ static int code_fault(enum mode m, unsigned access, unsigned flags, unsigned cpl
 {
 	unsigned dpl = access >> 5 & 3;
 
-	if ((access & 0x18) != 0x18 || rpl < cpl || (access & 4 ? dpl > rpl : dpl != rpl) || (is_long(m) && (flags & 6) == 6))
+	if ((access & 0x18) != 0x18 || rpl < cpl || (access & 4 ? dpl > rpl : dpl != rpl) ||
+	    (is_long(m) && (flags & 6) == 6))
 		return VEC_GP;
 	return access & 0x80 ? RETIRED : VEC_NP;
 }
@@ -34,11 +36,13 @@ static void code_segments(enum mode m, unsigned step)
 	static const u8 sizes[] = { 0xc, 0, 0xa, 0xe };
 
 	for (unsigned n = 0; n < 4 * 4 * 256; n += step) {
-		unsigned cpl = n & 3, rpl = n >> 2 & 3, access = n >> 4 & 0xff, flags = sizes[(n >> 2 ^ n >> 6) & 3], size = n / step & 1 ? 2 : 4;
+		unsigned cpl = n & 3, rpl = n >> 2 & 3, access = n >> 4 & 0xff, flags = sizes[(n >> 2 ^ n >> 6) & 3],
+			 size = n / step & 1 ? 2 : 4;
 		int vector = code_fault(m, access, flags, cpl, rpl);
 		bool all = rpl > cpl || m == LONG; /* SS:RSP, too */
 
-		name_case("%s, ring %u: IRET to access %x, flags %x, RPL %u, %u bytes", mode_names[m], cpl, access, flags, rpl, size);
+		name_case("%s, ring %u: IRET to access %x, flags %x, RPL %u, %u bytes", mode_names[m], cpl, access,
+			  flags, rpl, size);
 		enter(m, cpl);
 		set_descriptor(SLOT, descriptor(0, 0xfffff, access, flags));
 		iret(m, size, &(struct frame){ HANDLER, (u16)(SLOT | rpl), FL_1 | FL_C, STACK - 0x100, DATA32(rpl) });
@@ -70,7 +74,9 @@ START_TEST(stack_segments)
 	for (enum mode m = P16; m < MODE_COUNT; m++)
 		for (unsigned n = 0; n < 4 * 256 * 2; n++) {
 			unsigned to = n >> 10 ? 3 : 0, rpl = n & 3, access = n >> 2 & 0xff, dpl = access >> 5 & 3;
-			int vector = rpl != to || (access & 0x1a) != 0x12 || dpl != to ? VEC_GP : access & 0x80 ? RETIRED : VEC_SS;
+			int vector = rpl != to || (access & 0x1a) != 0x12 || dpl != to ? VEC_GP
+				     : access & 0x80                                   ? RETIRED
+										       : VEC_SS;
 
 			if (!to && m != LONG)
 				continue; /* it stays */
@@ -87,16 +93,21 @@ END_TEST
 START_TEST(rows)
 {
 	static const struct { u16 cs; u32 rip; u16 ss; unsigned room; int vector; u16 error; } frames[] = {
-		{ 0, HANDLER, 0, 9, VEC_GP, 0 }, { 3, HANDLER, 0, 9, VEC_GP, 0 }, { BEYOND, HANDLER, 0, 9, VEC_GP, BEYOND }, { LDT_END | 4, HANDLER, 0, 9, VEC_GP, LDT_END | 4 },
-		{ CODE32(3), HANDLER, 0, 9, VEC_GP, 0 }, { CODE32(3), HANDLER, 3, 9, VEC_GP, 0 }, { CODE32(1), HANDLER, 1, 9, VEC_GP, 0 }, { CODE32(3), HANDLER, BEYOND | 3, 9, VEC_GP, BEYOND },
-		{ CODE32(0), HANDLER, 0, 3, RETIRED, 0 }, { CODE32(0), HANDLER, 0, 2, VEC_SS, 0 }, { CODE32(0), HANDLER, 0, 0, VEC_SS, 0 }, { CODE32(3), HANDLER, DATA32(3), 5, RETIRED, 0 },
-		{ CODE32(3), HANDLER, DATA32(3), 4, VEC_SS, 0 }, { CODE32(3), HANDLER, DATA32(3), 3, VEC_SS, 0 }, { CODE16(0), 0x12345, 0, 9, VEC_GP, 0 },
+		{ 0, HANDLER, 0, 9, VEC_GP, 0 }, { 3, HANDLER, 0, 9, VEC_GP, 0 },
+			{ BEYOND, HANDLER, 0, 9, VEC_GP, BEYOND }, { LDT_END | 4, HANDLER, 0, 9, VEC_GP, LDT_END | 4 },
+		{ CODE32(3), HANDLER, 0, 9, VEC_GP, 0 }, { CODE32(3), HANDLER, 3, 9, VEC_GP, 0 },
+			{ CODE32(1), HANDLER, 1, 9, VEC_GP, 0 }, { CODE32(3), HANDLER, BEYOND | 3, 9, VEC_GP, BEYOND },
+		{ CODE32(0), HANDLER, 0, 3, RETIRED, 0 }, { CODE32(0), HANDLER, 0, 2, VEC_SS, 0 },
+			{ CODE32(0), HANDLER, 0, 0, VEC_SS, 0 }, { CODE32(3), HANDLER, DATA32(3), 5, RETIRED, 0 },
+		{ CODE32(3), HANDLER, DATA32(3), 4, VEC_SS, 0 }, { CODE32(3), HANDLER, DATA32(3), 3, VEC_SS, 0 },
+			{ CODE16(0), 0x12345, 0, 9, VEC_GP, 0 },
 		{ CODE16(3), 0x12345, DATA32(3), 9, VEC_GP, 0 }, { CODE16(3), 0x12345, 0, 9, VEC_GP, 0 },
 	};
 
 	for (enum mode m = P16; m <= C32; m++)
 		for (unsigned i = 0; i < ARRAY_LEN(frames); i++) {
-			name_case("%s: IRET to %x:%x, SS %x, %u words", mode_names[m], frames[i].cs, frames[i].rip, frames[i].ss, frames[i].room);
+			name_case("%s: IRET to %x:%x, SS %x, %u words", mode_names[m], frames[i].cs, frames[i].rip,
+				  frames[i].ss, frames[i].room);
 			enter(m, 0);
 			iret(m, 4, &(struct frame){ frames[i].rip, frames[i].cs, FL_1, STACK - 0x100, frames[i].ss });
 			c->seg[SS].limit = STACK + frames[i].room * 4 - 1;
@@ -109,12 +120,19 @@ END_TEST
 START_TEST(rows_64)
 {
 	static const struct { struct frame f; int vector; } frames[] = {
-		{ { HANDLER, CODE64(3), FL_1, STACK, DATA32(3) }, RETIRED }, { { HANDLER, CODE64(3), FL_1, STACK, 3 }, VEC_GP }, { { HANDLER, CODE64(0), FL_1, STACK, 0 }, RETIRED },
-		{ { HANDLER, CODE64(0), FL_1, STACK, 3 }, VEC_GP }, { { HANDLER, CODE64(2), FL_1, STACK, 2 }, RETIRED }, { { HANDLER, CODE64(1), FL_1, STACK, 0 }, VEC_GP },
-		{ { HANDLER, CODE32(0), FL_1, STACK, 0 }, VEC_GP }, { { HANDLER, CODE32(2), FL_1, STACK, 2 }, VEC_GP }, { { 0x800000000000, CODE64(0), FL_1, STACK, 0 }, VEC_GP },
-		{ { 0x800000000000, CODE64(3), FL_1, STACK, DATA32(3) }, VEC_GP }, { { 0xffff800000000000, CODE64(3), FL_1, STACK, DATA32(3) }, RETIRED },
+		{ { HANDLER, CODE64(3), FL_1, STACK, DATA32(3) }, RETIRED },
+			{ { HANDLER, CODE64(3), FL_1, STACK, 3 }, VEC_GP },
+			{ { HANDLER, CODE64(0), FL_1, STACK, 0 }, RETIRED },
+		{ { HANDLER, CODE64(0), FL_1, STACK, 3 }, VEC_GP }, { { HANDLER, CODE64(2), FL_1, STACK, 2 }, RETIRED },
+			{ { HANDLER, CODE64(1), FL_1, STACK, 0 }, VEC_GP },
+		{ { HANDLER, CODE32(0), FL_1, STACK, 0 }, VEC_GP }, { { HANDLER, CODE32(2), FL_1, STACK, 2 }, VEC_GP },
+			{ { 0x800000000000, CODE64(0), FL_1, STACK, 0 }, VEC_GP },
+		{ { 0x800000000000, CODE64(3), FL_1, STACK, DATA32(3) }, VEC_GP },
+			{ { 0xffff800000000000, CODE64(3), FL_1, STACK, DATA32(3) }, RETIRED },
 		{ { HANDLER, CODE64(3), FL_1, 0x800000000000, DATA32(3) }, RETIRED }, /* RSP may be anything */
-		{ { HANDLER, CODE64(0), FL_1 | FL_NT, STACK, 0 }, RETIRED }, { { HANDLER, CODE64(0), FL_1 | FL_VM, STACK, 0 }, RETIRED }, /* VM means nothing here */
+		/* VM means nothing here */
+		{ { HANDLER, CODE64(0), FL_1 | FL_NT, STACK, 0 }, RETIRED },
+			{ { HANDLER, CODE64(0), FL_1 | FL_VM, STACK, 0 }, RETIRED },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(frames); i++) {
@@ -151,8 +169,8 @@ END_TEST
 
 #define WORD_FLAGS (OSZAPC | FL_T | FL_D | FL_NT)
 
-/* Which bits of EFLAGS come from the frame (vol. 2, IRET, "RETURN-TO-SAME-PRIVILEGE-LEVEL" and "RETURN-TO-OUTER..."): by the CPL and the IOPL that it comes
- * from. Real mode: all but VM, VIF and VIP. */
+/* Which bits of EFLAGS come from the frame (vol. 2, IRET, "RETURN-TO-SAME-PRIVILEGE-LEVEL" and "RETURN-TO-OUTER..."):
+ * by the CPL and the IOPL that it comes from. Real mode: all but VM, VIF and VIP. */
 static u32 loaded(enum mode m, unsigned cpl, unsigned level, unsigned size)
 {
 	u32 mask = WORD_FLAGS;
@@ -177,12 +195,17 @@ START_TEST(flags)
 			unsigned cpl = n & 3, level = n >> 2 & 3, size = 2u << (n / 16 % 3), to = n / 48 & 1 ? 3 : cpl;
 			u32 all = 0x3d7fd5 & ~(u32)FL_VM, ones = n / 96, mask, was, popped;
 
-			if ((m == V86 && (cpl != 3 || level != 3)) || (m == REAL && cpl) || (size == 8 && m != LONG) || (m <= V86 && to != cpl))
+			if ((m == V86 && (cpl != 3 || level != 3)) || (m == REAL && cpl) || (size == 8 && m != LONG) ||
+			    (m <= V86 && to != cpl))
 				continue;
-			name_case("%s, ring %u to %u, IOPL %u: IRET of %u bytes, %s", mode_names[m], cpl, to, level, size, ones ? "ones" : "zeros");
+			name_case("%s, ring %u to %u, IOPL %u: IRET of %u bytes, %s", mode_names[m], cpl, to, level,
+				  size, ones ? "ones" : "zeros");
 			enter(m, cpl);
-			iret(m, size, &(struct frame){ HANDLER, m <= V86 ? 0 : code_of(m, to), ones ? all & ~(u32)FL_T : 0, STACK, data_of(m, to) });
-			c->eflags |= (ones ? 0 : FL_D | FL_AC | FL_ID | FL_VIF | FL_VIP | FL_I) | level << 12; /* but NT, which would be another task */
+			iret(m, size,
+			     &(struct frame){ HANDLER, m <= V86 ? 0 : code_of(m, to), ones ? all & ~(u32)FL_T : 0,
+					      STACK, data_of(m, to) });
+			/* but NT, which would be another task */
+			c->eflags |= (ones ? 0 : FL_D | FL_AC | FL_ID | FL_VIF | FL_VIP | FL_I) | level << 12;
 			if (!ones)
 				cpu_set_arith(c, OSZAPC);
 			settle();
@@ -205,7 +228,9 @@ START_TEST(to_v86)
 	for (unsigned n = 0; n < 10 + 2; n++) {
 		name_case("room for %u words, EIP %s", n, n > 9 ? "beyond" : "good");
 		enter(P32, 0);
-		iret(P32, 4, &(struct frame){ n == 10 ? 0x10000 : HANDLER, 0x123, FL_1 | FL_VM | FL_IOPL | FL_VIF | FL_VIP | FL_I | FL_AC | FL_C, 0, 0 });
+		iret(P32, 4,
+		     &(struct frame){ n == 10 ? 0x10000 : HANDLER, 0x123,
+				      FL_1 | FL_VM | FL_IOPL | FL_VIF | FL_VIP | FL_I | FL_AC | FL_C, 0, 0 });
 		for (unsigned i = 0; i < ARRAY_LEN(tail); i++)
 			poke32(STACK + 12 + 4 * i, 0xdead0000 | tail[i]);
 		poke32(STACK + 12, tail[0]);
@@ -284,7 +309,8 @@ END_TEST
 START_TEST(real_mode)
 {
 	static const struct { u32 rip; u16 sp; unsigned size; int vector; } frames[] = {
-		{ HANDLER, STACK, 2, RETIRED }, { HANDLER, STACK, 4, RETIRED }, { 0x10000, STACK, 4, VEC_GP }, { HANDLER, 0xfffe, 2, RETIRED }, { HANDLER, 0xffff, 2, VEC_SS },
+		{ HANDLER, STACK, 2, RETIRED }, { HANDLER, STACK, 4, RETIRED }, { 0x10000, STACK, 4, VEC_GP },
+			{ HANDLER, 0xfffe, 2, RETIRED }, { HANDLER, 0xffff, 2, VEC_SS },
 		{ HANDLER, 0xfffd, 2, VEC_SS }, { HANDLER, 0xfffe, 4, VEC_SS }, { HANDLER, 0xfffc, 4, RETIRED },
 	};
 

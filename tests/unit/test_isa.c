@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The laws of the instruction table: every encoding parses, no two rows overlap unless one says that it wins, every key has at most
- * one row; and for every row, in every mode, with every ModRM byte and prefix, Zydis agrees on length, name and operands. */
+/* The laws of the instruction table: every encoding parses, no two rows overlap unless one says that it wins, every key
+ * has at most one row; and for every row, in every mode, with every ModRM byte and prefix, Zydis agrees on length, name
+ * and operands. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -35,7 +36,8 @@ START_TEST(rows_parse)
 		const struct isa_row *row = &isa->rows[i];
 
 		ck_assert_msg(!(row->match & ~row->mask), "%s %s", row->insn->mnemonic, row->insn->encoding);
-		ck_assert_msg(!(row->mask & KEY_MODRM) || row->modrm, "%s %s", row->insn->mnemonic, row->insn->encoding);
+		ck_assert_msg(!(row->mask & KEY_MODRM) || row->modrm, "%s %s", row->insn->mnemonic,
+			      row->insn->encoding);
 	}
 }
 END_TEST
@@ -50,21 +52,24 @@ START_TEST(encodings)
 		const char *e = row->insn->encoding;
 
 		if (!strcmp(e, "00 /r")) {
-			ck_assert(row->map == 0 && row->opcode == 0 && row->opcode_mask == 0xff && row->modrm && row->mask == KEY_VEX);
+			ck_assert(row->map == 0 && row->opcode == 0 && row->opcode_mask == 0xff && row->modrm &&
+				  row->mask == KEY_VEX);
 			ck_assert(row->operands == 2 && row->operand[0].kind == OPK_E && row->operand[1].kind == OPK_G);
 			seen |= 1;
 		} else if (!strcmp(e, "0F C8+r")) {
 			ck_assert(row->map == 1 && row->opcode == 0xc8 && row->opcode_mask == 0xf8 && !row->modrm);
 			seen |= 2;
 		} else if (!strcmp(e, "REX.W1 0F C7 /1 mem")) {
-			ck_assert(row->mask == (0x38 | KEY_MEM | KEY_W | KEY_VEX) && row->match == (0x08 | KEY_MEM | KEY_W));
+			ck_assert(row->mask == (0x38 | KEY_MEM | KEY_W | KEY_VEX) &&
+				  row->match == (0x08 | KEY_MEM | KEY_W));
 			seen |= 4;
 		} else if (!strcmp(e, "VEX.LZ.F2.0F3A F0 /r")) {
 			ck_assert(row->map == 3 && row->vex && row->opcode == 0xf0);
 			ck_assert(row->mask == (KEY_PP | KEY_L | KEY_VEX) && row->match == (3 << 9 | KEY_VEX));
 			seen |= 8;
 		} else if (!strcmp(e, "D9 F2")) { /* F2 after an opcode is a ModRM byte */
-			ck_assert(row->map == 0 && row->opcode == 0xd9 && (row->mask & 0x1ff) == 0x1ff && (row->match & 0x1ff) == 0xf2);
+			ck_assert(row->map == 0 && row->opcode == 0xd9 && (row->mask & 0x1ff) == 0x1ff &&
+				  (row->match & 0x1ff) == 0xf2);
 			seen |= 16;
 		}
 	}
@@ -89,7 +94,8 @@ START_TEST(no_overlap)
 			wins = true;
 			loses[k] = true;
 			if (!a->over && !b->last) {
-				printf("overlap: %s \"%s\" and %s \"%s\"\n", a->mnemonic, a->encoding, b->mnemonic, b->encoding);
+				printf("overlap: %s \"%s\" and %s \"%s\"\n", a->mnemonic, a->encoding, b->mnemonic,
+				       b->encoding);
 				bad++;
 			}
 		}
@@ -107,7 +113,8 @@ START_TEST(no_overlap)
 }
 END_TEST
 
-/* The same from the other side: of the rows that a key has in its list, all but the last say .over, or the last says .last. All of a list agree on ModRM. */
+/* The same from the other side: of the rows that a key has in its list, all but the last say .over, or the last says
+ * .last. All of a list agree on ModRM. */
 static void one_row(const struct isa *table)
 {
 	for (unsigned slot = 0; slot < 2 * MAPS * 256; slot++) {
@@ -120,12 +127,14 @@ static void one_row(const struct isa *table)
 		for (u64 key = 0; list && key < KEY_O16 << 1; key++) {
 			const struct isa_row *found = NULL;
 
-			if (!(key & KEY_VEX) != !(slot & 1) || !(key & KEY_MEM) != ((key & 0xc0) == 0xc0) || (!list->modrm && key & 0xff))
+			if (!(key & KEY_VEX) != !(slot & 1) || !(key & KEY_MEM) != ((key & 0xc0) == 0xc0) ||
+			    (!list->modrm && key & 0xff))
 				continue;
 			for (struct isa_row *row = list; row; row = row->next) {
 				if ((key & row->mask) != row->match)
 					continue;
-				ck_assert_msg(!found || found->insn->over || row->insn->last, "key %llx has \"%s\" and \"%s\"", (unsigned long long)key,
+				ck_assert_msg(!found || found->insn->over || row->insn->last,
+					      "key %llx has \"%s\" and \"%s\"", (unsigned long long)key,
 					      found ? found->insn->encoding : "", row->insn->encoding);
 				found = row;
 			}
@@ -205,7 +214,8 @@ START_TEST(columns)
 		ck_assert_msg(!(r->undef & ~r->flags), "%s %s: undefined, but not written", r->mnemonic, name);
 		ck_assert_msg(!(r->pure && r->ends), "%s %s", r->mnemonic, name);
 		ck_assert_msg(!(r->d64 && r->f64), "%s %s", r->mnemonic, name);
-		ck_assert_msg(!r->lock || strchr("EM", r->operands[0]), "%s %s: LOCK without a memory destination", r->mnemonic, name);
+		ck_assert_msg(!r->lock || strchr("EM", r->operands[0]), "%s %s: LOCK without a memory destination",
+			      r->mnemonic, name);
 		ck_assert_msg(!(r->check & CHK_CPL0) || r->pg == PRIVILEGED, "%s %s", r->mnemonic, name);
 	}
 }
@@ -221,7 +231,8 @@ static struct isa *isa_of(struct model *model, const char *name)
 	return isa_new(model, &which);
 }
 
-static enum decode_result result(const struct isa *i, const struct model *model, unsigned bits, const u8 *code, unsigned len)
+static enum decode_result result(const struct isa *i, const struct model *model, unsigned bits, const u8 *code,
+				 unsigned len)
 {
 	u32 mode = MODE_PE | MODE_OSFXSR | MODE_OSXSAVE | MODE_AVX | (bits == 64 ? MODE_LONG | MODE_64 : MODE_32);
 	struct dec d;
@@ -233,9 +244,11 @@ static enum decode_result result(const struct isa *i, const struct model *model,
 /* .wide: VPADDB came with AVX, of 256 bits with AVX2; VADDPS both with AVX. */
 START_TEST(lengths)
 {
-	static const u8 vpaddb[2][4] = { { 0xc5, 0xf1, 0xfc, 0xc2 }, { 0xc5, 0xf5, 0xfc, 0xc2 } }, vaddps[2][4] = { { 0xc5, 0xf0, 0x58, 0xc2 }, { 0xc5, 0xf4, 0x58, 0xc2 } };
+	static const u8 vpaddb[2][4] = { { 0xc5, 0xf1, 0xfc, 0xc2 }, { 0xc5, 0xf5, 0xfc, 0xc2 } },
+			vaddps[2][4] = { { 0xc5, 0xf0, 0x58, 0xc2 }, { 0xc5, 0xf4, 0x58, 0xc2 } };
 	static const struct { const char *name; bool integers[2], floats; } cases[] = {
-		{ "haswell", { true, true }, true }, { "haswell,-avx2", { true, false }, true }, { "haswell,-avx", { false, true }, false }, { "nehalem", { false, false }, false },
+		{ "haswell", { true, true }, true }, { "haswell,-avx2", { true, false }, true },
+			{ "haswell,-avx", { false, true }, false }, { "nehalem", { false, false }, false },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
@@ -243,38 +256,55 @@ START_TEST(lengths)
 		struct isa *of_model = isa_of(&model, cases[i].name);
 
 		for (unsigned l = 0; l < 2; l++) {
-			ck_assert_msg((result(of_model, &model, 64, vpaddb[l], 4) == DECODE_OK) == cases[i].integers[l], "%s, VPADDB, L %u", cases[i].name, l);
-			ck_assert_msg((result(of_model, &model, 64, vaddps[l], 4) == DECODE_OK) == cases[i].floats, "%s, VADDPS, L %u", cases[i].name, l);
+			ck_assert_msg((result(of_model, &model, 64, vpaddb[l], 4) == DECODE_OK) == cases[i].integers[l],
+				      "%s, VPADDB, L %u", cases[i].name, l);
+			ck_assert_msg((result(of_model, &model, 64, vaddps[l], 4) == DECODE_OK) == cases[i].floats,
+				      "%s, VADDPS, L %u", cases[i].name, l);
 		}
 		isa_free(of_model);
 	}
 }
 END_TEST
 
-/* The cells that are empty in the opcode maps of SDM vol. 2, appendix A, with and without prefixes; the processor gives the same answers to
- * tests/silicon/native --encodings. */
+/* The cells that are empty in the opcode maps of SDM vol. 2, appendix A, with and without prefixes; the processor gives
+ * the same answers to tests/silicon/native --encodings. */
 START_TEST(undefined)
 {
-	enum { ANY = -1, REG = -2, MEM = -3 }; /* ModRM: every byte, with a register, with memory; else reg / 8, of both kinds, or a byte from C0 on */
+	/* ModRM: every byte, with a register, with memory; else reg / 8, of both kinds, or a byte from C0 on */
+	enum { ANY = -1, REG = -2, MEM = -3 };
 	static const struct { u8 bits, map, opcode; s16 modrm[9]; } empty[] = {
-		{ 64, 0, 0x06, { ANY } }, { 64, 0, 0x07, { ANY } }, { 64, 0, 0x0e, { ANY } }, { 64, 0, 0x16, { ANY } }, { 64, 0, 0x17, { ANY } },
-		{ 64, 0, 0x1e, { ANY } }, { 64, 0, 0x1f, { ANY } }, { 64, 0, 0x27, { ANY } }, { 64, 0, 0x2f, { ANY } }, { 64, 0, 0x37, { ANY } },
-		{ 64, 0, 0x3f, { ANY } }, { 64, 0, 0x60, { ANY } }, { 64, 0, 0x61, { ANY } }, { 64, 0, 0x82, { ANY } }, { 64, 0, 0x9a, { ANY } },
-		{ 64, 0, 0xce, { ANY } }, { 64, 0, 0xd4, { ANY } }, { 64, 0, 0xd5, { ANY } }, { 64, 0, 0xd6, { ANY } }, { 64, 0, 0xea, { ANY } },
-		{ 0, 0, 0x8d, { REG } }, { 0, 0, 0x8f, { 1, 2, 3, 4, 5, 6, 7 } }, { 0, 0, 0x8e, { 1, 6, 7 } }, { 32, 0, 0x62, { REG } },
+		{ 64, 0, 0x06, { ANY } }, { 64, 0, 0x07, { ANY } }, { 64, 0, 0x0e, { ANY } }, { 64, 0, 0x16, { ANY } },
+			{ 64, 0, 0x17, { ANY } },
+		{ 64, 0, 0x1e, { ANY } }, { 64, 0, 0x1f, { ANY } }, { 64, 0, 0x27, { ANY } }, { 64, 0, 0x2f, { ANY } },
+			{ 64, 0, 0x37, { ANY } },
+		{ 64, 0, 0x3f, { ANY } }, { 64, 0, 0x60, { ANY } }, { 64, 0, 0x61, { ANY } }, { 64, 0, 0x82, { ANY } },
+			{ 64, 0, 0x9a, { ANY } },
+		{ 64, 0, 0xce, { ANY } }, { 64, 0, 0xd4, { ANY } }, { 64, 0, 0xd5, { ANY } }, { 64, 0, 0xd6, { ANY } },
+			{ 64, 0, 0xea, { ANY } },
+		{ 0, 0, 0x8d, { REG } }, { 0, 0, 0x8f, { 1, 2, 3, 4, 5, 6, 7 } }, { 0, 0, 0x8e, { 1, 6, 7 } },
+			{ 32, 0, 0x62, { REG } },
 		{ 0, 0, 0xc6, { 1, 2, 3, 4, 5, 6, 0xf9, 0xff } }, { 0, 0, 0xc7, { 1, 2, 3, 4, 5, 6, 0xf9, 0xff } },
 		{ 0, 0, 0xfe, { 2, 3, 4, 5, 6, 7 } }, { 0, 0, 0xff, { 7, 0xd8, 0xdf, 0xe8, 0xef } },
-		{ 0, 0, 0xd9, { 0xd1, 0xd7, 0xe2, 0xe3, 0xe6, 0xe7, 0xef } }, { 0, 0, 0xda, { 0xe0, 0xe8, 0xea, 0xf0, 0xff } },
-		{ 0, 0, 0xdb, { 0xe5, 0xe7, 0xf8, 0xff } }, { 0, 0, 0xdd, { 0xf0, 0xf8, 0xff } }, { 0, 0, 0xde, { 0xd8, 0xda, 0xdf } },
+		{ 0, 0, 0xd9, { 0xd1, 0xd7, 0xe2, 0xe3, 0xe6, 0xe7, 0xef } },
+			{ 0, 0, 0xda, { 0xe0, 0xe8, 0xea, 0xf0, 0xff } },
+		{ 0, 0, 0xdb, { 0xe5, 0xe7, 0xf8, 0xff } }, { 0, 0, 0xdd, { 0xf0, 0xf8, 0xff } },
+			{ 0, 0, 0xde, { 0xd8, 0xda, 0xdf } },
 		{ 0, 0, 0xdf, { 0xe1, 0xe7, 0xf8, 0xff } },
-		{ 0, 1, 0x00, { 6, 7 } }, { 0, 1, 0x01, { 0xc0, 0xc7, 0xfe } }, { 0, 1, 0x04, { ANY } }, { 0, 1, 0x0a, { ANY } }, { 0, 1, 0x0c, { ANY } },
-		{ 0, 1, 0x13, { REG } }, { 0, 1, 0x17, { REG } }, { 0, 1, 0x24, { ANY } }, { 0, 1, 0x25, { ANY } }, { 0, 1, 0x26, { ANY } }, { 0, 1, 0x27, { ANY } },
-		{ 0, 1, 0x2b, { REG } }, { 0, 1, 0x36, { ANY } }, { 0, 1, 0x37, { ANY } }, { 0, 1, 0x39, { ANY } }, { 0, 1, 0x3b, { ANY } }, { 0, 1, 0x3f, { ANY } },
-		{ 0, 1, 0x50, { MEM } }, { 0, 1, 0x71, { MEM } }, { 0, 1, 0x71, { 0, 1, 3, 5, 7 } }, { 0, 1, 0x72, { 0, 1, 3, 5, 7 } }, { 0, 1, 0x73, { 0, 1, 4, 5 } },
-		{ 0, 1, 0x7a, { ANY } }, { 0, 1, 0x7b, { ANY } }, { 0, 1, 0xa6, { ANY } }, { 0, 1, 0xa7, { ANY } }, { 0, 1, 0xb2, { REG } }, { 0, 1, 0xb4, { REG } },
-		{ 0, 1, 0xb5, { REG } }, { 0, 1, 0xba, { 0, 1, 2, 3 } }, { 0, 1, 0xc3, { REG } }, { 0, 1, 0xc7, { 0, 2 } }, { 0, 1, 0xd7, { MEM } },
+		{ 0, 1, 0x00, { 6, 7 } }, { 0, 1, 0x01, { 0xc0, 0xc7, 0xfe } }, { 0, 1, 0x04, { ANY } },
+			{ 0, 1, 0x0a, { ANY } }, { 0, 1, 0x0c, { ANY } },
+		{ 0, 1, 0x13, { REG } }, { 0, 1, 0x17, { REG } }, { 0, 1, 0x24, { ANY } }, { 0, 1, 0x25, { ANY } },
+			{ 0, 1, 0x26, { ANY } }, { 0, 1, 0x27, { ANY } },
+		{ 0, 1, 0x2b, { REG } }, { 0, 1, 0x36, { ANY } }, { 0, 1, 0x37, { ANY } }, { 0, 1, 0x39, { ANY } },
+			{ 0, 1, 0x3b, { ANY } }, { 0, 1, 0x3f, { ANY } },
+		{ 0, 1, 0x50, { MEM } }, { 0, 1, 0x71, { MEM } }, { 0, 1, 0x71, { 0, 1, 3, 5, 7 } },
+			{ 0, 1, 0x72, { 0, 1, 3, 5, 7 } }, { 0, 1, 0x73, { 0, 1, 4, 5 } },
+		{ 0, 1, 0x7a, { ANY } }, { 0, 1, 0x7b, { ANY } }, { 0, 1, 0xa6, { ANY } }, { 0, 1, 0xa7, { ANY } },
+			{ 0, 1, 0xb2, { REG } }, { 0, 1, 0xb4, { REG } },
+		{ 0, 1, 0xb5, { REG } }, { 0, 1, 0xba, { 0, 1, 2, 3 } }, { 0, 1, 0xc3, { REG } },
+			{ 0, 1, 0xc7, { 0, 2 } }, { 0, 1, 0xd7, { MEM } },
 		{ 0, 1, 0xe7, { REG } }, { 0, 1, 0xf7, { MEM } },
-		{ 0, 2, 0x0c, { ANY } }, { 0, 2, 0x11, { ANY } }, { 0, 2, 0x1f, { ANY } }, { 0, 2, 0x2a, { REG } }, { 0, 2, 0x42, { ANY } }, { 0, 2, 0xf7, { ANY } },
+		{ 0, 2, 0x0c, { ANY } }, { 0, 2, 0x11, { ANY } }, { 0, 2, 0x1f, { ANY } }, { 0, 2, 0x2a, { REG } },
+			{ 0, 2, 0x42, { ANY } }, { 0, 2, 0xf7, { ANY } },
 		{ 0, 3, 0x00, { ANY } }, { 0, 3, 0x18, { ANY } }, { 0, 3, 0x4a, { ANY } }, { 0, 3, 0xf0, { ANY } },
 	};
 	static const u8 prefixes[] = { 0, 0x66, 0xf3, 0xf2, 0x2e, 0xf0 };
@@ -283,7 +313,8 @@ START_TEST(undefined)
 	unsigned bad = 0;
 
 	for (unsigned n = 0; n < ARRAY_LEN(empty) * 2 * ARRAY_LEN(prefixes) * 256; n++) {
-		unsigned modrm = n & 255, prefix = n / 256 % ARRAY_LEN(prefixes), bits = n / 256 / ARRAY_LEN(prefixes) & 1 ? 32 : 64;
+		unsigned modrm = n & 255, prefix = n / 256 % ARRAY_LEN(prefixes),
+			 bits = n / 256 / ARRAY_LEN(prefixes) & 1 ? 32 : 64;
 		unsigned i = n / 256 / ARRAY_LEN(prefixes) / 2;
 		u8 code[32] = { 0 }, *p = code;
 		bool is_empty = false;
@@ -291,7 +322,8 @@ START_TEST(undefined)
 		for (unsigned k = 0; k < ARRAY_LEN(empty[i].modrm); k++) {
 			int m = empty[i].modrm[k];
 
-			is_empty |= m == ANY || (m == REG && modrm >= 0xc0) || (m == MEM && modrm < 0xc0) || (m >= 0xc0 && m == (int)modrm);
+			is_empty |= m == ANY || (m == REG && modrm >= 0xc0) || (m == MEM && modrm < 0xc0) ||
+				    (m >= 0xc0 && m == (int)modrm);
 			/* reg / 8: behind the first, 0 is just the end of the list */
 			is_empty |= m >= 0 && m < 8 && (m || !k) && (modrm >> 3 & 7) == (unsigned)m;
 		}
@@ -308,19 +340,23 @@ START_TEST(undefined)
 		if (result(now, &max, bits, code, sizeof code) == DECODE_UD)
 			continue;
 		bad++;
-		printf("%u bits: prefix %02x, map %u, %02x %02x\n", bits, prefixes[prefix], empty[i].map, empty[i].opcode, modrm);
+		printf("%u bits: prefix %02x, map %u, %02x %02x\n", bits, prefixes[prefix], empty[i].map,
+		       empty[i].opcode, modrm);
 	}
 	ck_assert_uint_eq(bad, 0);
 	isa_free(now);
 }
 END_TEST
 
-/* SDM vol. 2, 2.3.11: 15 bytes are the most, whatever they are; more is #GP(0), which is what the engine makes of DECODE_LONG. */
+/* SDM vol. 2, 2.3.11: 15 bytes are the most, whatever they are; more is #GP(0), which is what the engine makes of
+ * DECODE_LONG. */
 START_TEST(fifteen_bytes)
 {
 	static const struct { u8 len, bytes[10]; } all[] = {
-		{ 1, { 0x90 } }, { 2, { 0x01, 0x03 } }, { 7, { 0x81, 0x80, 1, 2, 3, 4 } }, { 5, { 0xb8 } }, { 4, { 0x0f, 0xa4, 0xd6, 3 } },
-		{ 5, { 0x66, 0x0f, 0x38, 0x00, 0xc1 } }, { 4, { 0xc5, 0xf8, 0x58, 0xca } }, { 10, { 0xc4, 0xe3, 0x79, 0x0f, 0x80 } },
+		{ 1, { 0x90 } }, { 2, { 0x01, 0x03 } }, { 7, { 0x81, 0x80, 1, 2, 3, 4 } }, { 5, { 0xb8 } },
+			{ 4, { 0x0f, 0xa4, 0xd6, 3 } },
+		{ 5, { 0x66, 0x0f, 0x38, 0x00, 0xc1 } }, { 4, { 0xc5, 0xf8, 0x58, 0xca } },
+			{ 10, { 0xc4, 0xe3, 0x79, 0x0f, 0x80 } },
 	};
 	static const u8 prefixes[] = { 0x2e, 0x36, 0x64, 0x67 };
 	struct model max;
@@ -331,14 +367,17 @@ START_TEST(fifteen_bytes)
 			for (unsigned k = 0; k < ARRAY_LEN(prefixes); k++)
 				for (unsigned n = 0; n <= 20; n++) {
 					u8 code[40] = { 0 };
-					unsigned len = n + all[i].len + (all[i].len == 7 ? 3 : 0); /* 81 80: disp32, imm32 */
+					/* 81 80: disp32, imm32 */
+					unsigned len = n + all[i].len + (all[i].len == 7 ? 3 : 0);
 
 					if (prefixes[k] == 0x67 && bits == 32 && all[i].len > 5) /* another ModRM */
 						continue;
 					memset(code, prefixes[k], n);
 					memcpy(code + n, all[i].bytes, all[i].len);
-					ck_assert_msg(result(now, &max, bits, code, sizeof code) == (len > 15 ? DECODE_LONG : DECODE_OK), "case %u, %u bits, %u of %02x: %u bytes",
-						      i, bits, n, prefixes[k], len);
+					ck_assert_msg(result(now, &max, bits, code, sizeof code) ==
+							      (len > 15 ? DECODE_LONG : DECODE_OK),
+						      "case %u, %u bits, %u of %02x: %u bytes", i, bits, n, prefixes[k],
+						      len);
 				}
 	isa_free(now);
 }
@@ -351,7 +390,8 @@ END_TEST
 static unsigned compared, differ;
 static u8 *reported; /* by row */
 
-static void report(const char *what, const struct insn *insn, unsigned bits, const u8 *code, const ZydisDecodedInstruction *z)
+static void report(const char *what, const struct insn *insn, unsigned bits, const u8 *code,
+		   const ZydisDecodedInstruction *z)
 {
 	unsigned n = insn ? (unsigned)(insn - plain_rows) : 0;
 
@@ -359,10 +399,12 @@ static void report(const char *what, const struct insn *insn, unsigned bits, con
 	if (insn && reported[n])
 		return;
 	reported[n] = insn != NULL;
-	printf("%s: %s \"%s\" \"%s\", %u bits:", what, insn ? insn->mnemonic : "-", insn ? insn->encoding : "", insn ? insn->operands : "", bits);
+	printf("%s: %s \"%s\" \"%s\", %u bits:", what, insn ? insn->mnemonic : "-", insn ? insn->encoding : "",
+	       insn ? insn->operands : "", bits);
 	for (unsigned i = 0; i < 12; i++)
 		printf(" %02x", code[i]);
-	printf("  Zydis: %s, %u bytes, %u operands\n", z ? ZydisMnemonicGetString(z->mnemonic) : "invalid", z ? z->length : 0,
+	printf("  Zydis: %s, %u bytes, %u operands\n", z ? ZydisMnemonicGetString(z->mnemonic) : "invalid", z
+		? z->length : 0,
 	       z ? z->operand_count_visible : 0);
 }
 
@@ -388,7 +430,9 @@ static unsigned put_row(u8 *at, const struct isa_row *row, unsigned opcode, u8 m
 	if (row->vex) {
 		*p++ = 0xc4;
 		*p++ = (u8)((rex & 4 ? 0 : 0x80) | (rex & 2 ? 0 : 0x40) | (rex & 1 ? 0 : 0x20) | row->map);
-		*p++ = (u8)((rex & 8 ? 0x80 : 0) | ((row->insn->operands[0] == 'B' || strstr(row->insn->operands, ",B") || strchr(row->insn->operands, 'H')) ?
+		*p++ = (u8)((rex & 8 ? 0x80 : 0) |
+			((row->insn->operands[0] == 'B' || strstr(row->insn->operands, ",B") ||
+			strchr(row->insn->operands, 'H')) ?
 			    5 << 3 : 0x78) | l << 2 | pp);
 	} else {
 		if (pp)
@@ -419,7 +463,8 @@ static unsigned operand_len(u8 modrm, u8 sib, unsigned asize)
 static void all_encodings(const ZydisDecoder *decoder, const struct isa_row *row, unsigned bits)
 {
 	static const u8 rexes[] = { 0, 0x48, 0x40, 0x44, 0x42, 0x41, 0x4f };
-	static const u8 tail[] = { 0x71, 0x83, 0x25, 0x42, 0x91, 0x64, 0x37, 0x58, 0x66, 0x13, 0x05, 0x22, 0x78, 0x12, 0x34 };
+	static const u8 tail[] = { 0x71, 0x83, 0x25, 0x42, 0x91, 0x64, 0x37, 0x58,
+				   0x66, 0x13, 0x05, 0x22, 0x78, 0x12, 0x34 };
 
 	for (unsigned variant = 0; variant < 4 * 4 * ARRAY_LEN(rexes) * 2; variant++) {
 		unsigned pp = variant & 3, extra = variant >> 2 & 3;
@@ -430,7 +475,8 @@ static void all_encodings(const ZydisDecoder *decoder, const struct isa_row *row
 			continue;
 		if ((row->mask & KEY_PP) != 0 && (row->match & KEY_PP) >> 9 != pp)
 			continue;
-		if ((row->mask & KEY_W && (bool)(row->match & KEY_W) != (bool)(rex & 8)) || (row->mask & KEY_L && (bool)(row->match & KEY_L) != l))
+		if ((row->mask & KEY_W && (bool)(row->match & KEY_W) != (bool)(rex & 8)) ||
+		    (row->mask & KEY_L && (bool)(row->match & KEY_L) != l))
 			continue;
 		for (unsigned modrm = 0; modrm < (row->modrm ? 256u : 1u); modrm++) {
 			u64 key = modrm | (modrm < 0xc0 ? KEY_MEM : 0);
@@ -451,7 +497,9 @@ static void all_encodings(const ZydisDecoder *decoder, const struct isa_row *row
 
 				memcpy(code + m, tail + (modrm & 3), 11);
 				if (row->map == MAP_3DNOW)
-					code[m + operand_len((u8)modrm, code[m], bits == 64 ? 8 : (bits == 16) != !!(extra & 2) ? 2 : 4)] = row->opcode;
+					code[m +
+						operand_len((u8)modrm, code[m], bits == 64 ? 8
+						: (bits == 16) != !!(extra & 2) ? 2 : 4)] = row->opcode;
 				compare(decoder, row->insn, bits, code);
 			}
 		}

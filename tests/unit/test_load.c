@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Boot protocols: what a kernel finds when it is entered (boot.rst, the Multiboot Specification, the PVH document), and images that lie. */
+/* Boot protocols: what a kernel finds when it is entered (boot.rst, the Multiboot Specification, the PVH document), and
+ * images that lie. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,8 @@ static void make_linux(u8 *f)
 
 #define ELF_SIZE 0x300
 
-/* An ELF of 32 or 64 bits: one segment of 100h bytes from offset 200h, 180h in memory, linked at C0100000h, loaded at 100000h. */
+/* An ELF of 32 or 64 bits: one segment of 100h bytes from offset 200h, 180h in memory, linked at C0100000h, loaded at
+ * 100000h. */
 static void make_elf(u8 *f, bool wide)
 {
 	memset(f, 0, ELF_SIZE);
@@ -148,7 +150,9 @@ START_TEST(linux_64)
 	vcpu *v;
 
 	make_linux(f);
-	v = boot(f, sizeof f, (struct vcpu_config){ .append = "console=ttyS0", .initrd_data = initrd, .initrd_size = sizeof initrd });
+	v = boot(
+		f, sizeof f,
+		(struct vcpu_config){ .append = "console=ttyS0", .initrd_data = initrd, .initrd_size = sizeof initrd });
 	zero_page = vcpu_get(v, VCPU_RSI);
 	/* boot.rst, "64-bit boot protocol" */
 	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), 0x1000200);
@@ -290,7 +294,8 @@ static const char *make_firmware(bool roms)
 
 START_TEST(linux_real_mode)
 {
-	struct vcpu_config config = { .append = "one two", .initrd_data = "ab", .initrd_size = 3, .bios = make_firmware(true), .display = "none" };
+	struct vcpu_config config = { .append = "one two", .initrd_data = "ab", .initrd_size = 3,
+		.bios = make_firmware(true), .display = "none" };
 	static u8 f[LINUX_SIZE + 17 * MiB];
 	u8 *rom, *request, *header;
 	u32 len, entry;
@@ -396,7 +401,8 @@ static void check_multiboot(const vcpu *v)
 	check_text(v, peek(v, info + 64, 4), "libvcpu");
 }
 
-static const struct vcpu_config with_module = { .append = "one two", .initrd = "a module", .initrd_data = "ab", .initrd_size = 3 };
+static const struct vcpu_config with_module = { .append = "one two", .initrd = "a module", .initrd_data = "ab",
+	.initrd_size = 3 };
 
 START_TEST(multiboot_elf)
 {
@@ -533,7 +539,9 @@ static size_t add_sections(u8 *f, size_t size, bool wide)
 
 START_TEST(multiboot2_elf)
 {
-	static const u8 optional[32] = { 99, 0, 1, 0, 12, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 1, 0, 0, 0, 12, 0, 0, 0, 21 };
+	static const u8 optional[32] = {
+		99, 0, 1, 0, 12, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 1, 0, 0, 0, 12, 0, 0, 0, 21
+	};
 	bool wide = _i;
 	u8 f[ELF_SIZE + 3 * 64], *table = f + ELF_SIZE;
 	size_t size, header = wide ? 64 : 40;
@@ -562,7 +570,8 @@ START_TEST(multiboot2_elf)
 END_TEST
 
 static const u8 with_addresses[] = {
-	2, 0, 0, 0, 24, 0, 0, 0, 0x40, 0, 0x20, 0, 0x10, 0, 0x20, 0, 0, 2, 0x20, 0, 0, 0x10, 0x20, 0, /* header load end bss */
+	/* header load end bss */
+	2, 0, 0, 0, 24, 0, 0, 0, 0x40, 0, 0x20, 0, 0x10, 0, 0x20, 0, 0, 2, 0x20, 0, 0, 0x10, 0x20, 0,
 	3, 0, 0, 0, 12, 0, 0, 0, 0, 1, 0x20, 0, 0, 0, 0, 0, /* entry */
 	10, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0x10, 0, 0xff, 0xff, 0xff, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, /* relocatable */
 };
@@ -725,7 +734,9 @@ static u64 random64(u64 *seed)
 /* Load the image into V, and see that it either works or says one line. */
 static void attempt(vcpu *v, const u8 *f, size_t size)
 {
-	struct vcpu_config config = { .kernel_data = f, .kernel_size = size, .append = "a", .initrd_data = "b", .initrd_size = 1 };
+	struct vcpu_config config = {
+		.kernel_data = f, .kernel_size = size, .append = "a", .initrd_data = "b", .initrd_size = 1
+	};
 	char *error = NULL;
 
 	boot_free(&v->boot);
@@ -774,7 +785,9 @@ START_TEST(mutations)
 		free(exact);
 	}
 	for (unsigned round = 0; round < 3000; round++) {
-		static const u64 edges[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, ~(u64)0, 0x9ffff, 0x100000, 0xfffff };
+		static const u64 edges[] = { 0,          1,          0x7f,       0x80,        0xff,
+					     0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, ~(u64)0,
+					     0x9ffff,    0x100000,   0xfffff };
 
 		memcpy(g, f, size);
 		for (u64 n = 1 + random64(&seed) % 4; n; n--) {
@@ -783,7 +796,8 @@ START_TEST(mutations)
 			if (random64(&seed) & 1)
 				g[at] ^= 1u << (random64(&seed) & 7);
 			else
-				put_size(g + at, 1u << (random64(&seed) & 3), edges[random64(&seed) % ARRAY_LEN(edges)]);
+				put_size(g + at, 1u << (random64(&seed) & 3),
+					 edges[random64(&seed) % ARRAY_LEN(edges)]);
 		}
 		attempt(v, g, size);
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The parallel port, as the printer adapter's reference describes it and as the BIOS prints: data, strobe on, strobe off. */
+/* The parallel port, as the printer adapter's reference describes it and as the BIOS prints: data, strobe on, strobe
+ * off. */
 #include "io/serial/lpt.h"
 #include "device.h"
 

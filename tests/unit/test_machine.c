@@ -41,8 +41,9 @@ static vcpu *pc(const char *model, const unsigned char *code, size_t len, struct
 START_TEST(bare_64)
 {
 	/* mov rax, 0x1122334455667788; bswap rax; add rax, 1; hlt */
-	vcpu *v = bare(NULL, 64, 0x200000, CODE(0x48, 0xb8, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0x48, 0x0f, 0xc8, 0x48, 0x83, 0xc0, 1,
-		0xf4));
+	vcpu *v = bare(NULL, 64, 0x200000,
+		       CODE(0x48, 0xb8, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0x48, 0x0f, 0xc8, 0x48, 0x83,
+			    0xc0, 1, 0xf4));
 	struct vcpu_stop stop = vcpu_run(v, 100);
 
 	ck_assert_int_eq(stop.reason, VCPU_STOP_IDLE);
@@ -109,7 +110,8 @@ END_TEST
 START_TEST(cut_runs)
 {
 	/* mov ecx, 1000; l: add eax, ecx; imul edx, eax, 3; dec ecx; jnz l; hlt */
-	static const unsigned char code[] = { 0xb9, 0xe8, 3, 0, 0, 0x01, 0xc8, 0x6b, 0xd0, 3, 0xff, 0xc9, 0x75, 0xf7, 0xf4 };
+	static const unsigned char code[] = { 0xb9, 0xe8, 3,    0,    0,    0x01, 0xc8, 0x6b,
+					      0xd0, 3,    0xff, 0xc9, 0x75, 0xf7, 0xf4 };
 	static const unsigned pieces[] = { 1, 2, 3, 7, 100 };
 	vcpu *a = bare(NULL, 64, 0x1000, code, sizeof code), *b;
 
@@ -165,7 +167,8 @@ START_TEST(user_devices)
 	/* mov rax, [rbx+8]; mov [rbx+16], ax; in al, 40h+2; out 43h, eax... */
 	vcpu *v = bare(NULL, 64, 0x1000, CODE(0x48, 0x8b, 0x43, 8, 0x66, 0x89, 0x43, 16, 0xe4, 0x42, 0xe7, 0x40, 0xf4));
 	struct note memory = { 0 }, ports = { 0 };
-	struct vcpu_device a = { .read = note_read, .write = note_write, .user = &memory }, b = { .read = note_read, .write = note_write, .user = &ports };
+	struct vcpu_device a = { .read = note_read, .write = note_write, .user = &memory },
+			   b = { .read = note_read, .write = note_write, .user = &ports };
 
 	ck_assert_int_eq(vcpu_map_device(v, "memory", 0x80000000, 0x1000, &a), 0);
 	ck_assert_int_eq(vcpu_map_ports(v, "ports", 0x40, 8, &b), 0);
@@ -206,7 +209,8 @@ END_TEST
 
 START_TEST(debug_exit)
 {
-	vcpu *v = pc("8086", CODE(0xb0, 0x2a, 0xe6, 0xf4, 0xeb, 0xfe), (struct vcpu_config){ 0 }); /* mov al, 42; out f4h, al; jmp . */
+	vcpu *v = pc("8086", CODE(0xb0, 0x2a, 0xe6, 0xf4, 0xeb, 0xfe), (struct vcpu_config){ 0 });
+		/* mov al, 42; out f4h, al; jmp . */
 	struct vcpu_stop stop = vcpu_run(v, 100);
 
 	ck_assert_int_eq(stop.reason, VCPU_STOP_DEBUG_EXIT);
@@ -218,17 +222,23 @@ START_TEST(debug_exit)
 }
 END_TEST
 
-/* With CR0.NE = 0 an x87 error stops the processor before the next waiting instruction until an interrupt comes; a write to port F0h asserts IGNNE#, and
- * it goes on (SDM vol. 1, 8.7.2, D.2.1). The guest divides by 0, unmasked; STI; FSTP to 7E00h; FLD1; FSTP to 7E08h; ends with 3. IRQ 13's handler counts at
- * 7E10h, keeps at 7E12h what is in 7E06h, and writes to port F0h. */
+/* With CR0.NE = 0 an x87 error stops the processor before the next waiting instruction until an interrupt comes; a
+ * write to port F0h asserts IGNNE#, and it goes on (SDM vol. 1, 8.7.2, D.2.1). The guest divides by 0, unmasked; STI;
+ * FSTP to 7E00h; FLD1; FSTP to 7E08h; ends with 3. IRQ 13's handler counts at 7E10h, keeps at 7E12h what is in 7E06h,
+ * and writes to port F0h. */
 START_TEST(x87_error)
 {
 	static const unsigned char code[] = {
-		0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0, 0xbc, 0x00, 0x70, 0xb0, 0x11, 0xe6, 0x20, 0xe6, 0xa0, 0xb0, 0x08, 0xe6, 0x21, 0xb0,
-		0x70, 0xe6, 0xa1, 0xb0, 0x04, 0xe6, 0x21, 0xb0, 0x02, 0xe6, 0xa1, 0xb0, 0x01, 0xe6, 0x21, 0xe6, 0xa1, 0xb0, 0xfb, 0xe6,
-		0x21, 0xb0, 0xdf, 0xe6, 0xa1, 0xc7, 0x06, 0xd4, 0x01, 0x57, 0x7c, 0xa3, 0xd6, 0x01, 0xc7, 0x06, 0xd6, 0x01, 0x00, 0x00,
-		0xdb, 0xe3, 0xd9, 0x2e, 0x6a, 0x7c, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9, 0xfb, 0xdd, 0x1e, 0x00, 0x7e, 0xd9, 0xe8, 0xdd,
-		0x1e, 0x08, 0x7e, 0xb0, 0x03, 0xe6, 0xf4, 0xff, 0x06, 0x10, 0x7e, 0xa1, 0x06, 0x7e, 0xa3, 0x12, 0x7e, 0xe6, 0xf0, 0xb0,
+		0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0, 0xbc, 0x00, 0x70, 0xb0, 0x11, 0xe6, 0x20, 0xe6, 0xa0, 0xb0, 0x08,
+			0xe6, 0x21, 0xb0,
+		0x70, 0xe6, 0xa1, 0xb0, 0x04, 0xe6, 0x21, 0xb0, 0x02, 0xe6, 0xa1, 0xb0, 0x01, 0xe6, 0x21, 0xe6, 0xa1,
+		0xb0, 0xfb, 0xe6,
+		0x21, 0xb0, 0xdf, 0xe6, 0xa1, 0xc7, 0x06, 0xd4, 0x01, 0x57, 0x7c, 0xa3, 0xd6, 0x01, 0xc7, 0x06, 0xd6,
+		0x01, 0x00, 0x00,
+		0xdb, 0xe3, 0xd9, 0x2e, 0x6a, 0x7c, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9, 0xfb, 0xdd, 0x1e, 0x00, 0x7e,
+		0xd9, 0xe8, 0xdd,
+		0x1e, 0x08, 0x7e, 0xb0, 0x03, 0xe6, 0xf4, 0xff, 0x06, 0x10, 0x7e, 0xa1, 0x06, 0x7e, 0xa3, 0x12, 0x7e,
+		0xe6, 0xf0, 0xb0,
 		0x20, 0xe6, 0xa0, 0xe6, 0x20, 0xcf, 0x7b, 0x03
 	};
 	static const char *const models[] = { "286", "386", "max" };
@@ -252,7 +262,8 @@ START_TEST(x87_error)
 			ck_assert_int_eq(stop.code, 3);
 			vcpu_read_physical(v, 0x7e00, seen, sizeof seen);
 			ck_assert_uint_eq(seen[16], 1);
-			ck_assert_msg(seen[18] == 0xaa && seen[19] == 0xaa, "%s: FSTP was done before the handler", models[i / 2]);
+			ck_assert_msg(seen[18] == 0xaa && seen[19] == 0xaa, "%s: FSTP was done before the handler",
+				      models[i / 2]);
 			ck_assert_uint_ne(seen[7], 0xaa); /* and after it, with the next */
 			ck_assert_uint_ne(seen[15], 0xaa);
 		} else {
@@ -290,7 +301,8 @@ START_TEST(power_off)
 }
 END_TEST
 
-/* The CMOS outlives a reset; everything else is loaded again. Each guest counts its boots there and resets until it has booted three times. */
+/* The CMOS outlives a reset; everything else is loaded again. Each guest counts its boots there and resets until it has
+ * booted three times. */
 START_TEST(resets)
 {
 	static const unsigned char prologue[] = {
@@ -314,7 +326,8 @@ START_TEST(resets)
 		memcpy(code + sizeof prologue, ways[i].code, ways[i].len);
 		v = pc(ways[i].model, code, sizeof prologue + ways[i].len, (struct vcpu_config){ 0 });
 		stop = vcpu_run(v, 10000);
-		ck_assert_msg(stop.reason == VCPU_STOP_DEBUG_EXIT, "%s: %s", ways[i].model, vcpu_stop_name(stop.reason));
+		ck_assert_msg(stop.reason == VCPU_STOP_DEBUG_EXIT, "%s: %s", ways[i].model,
+			      vcpu_stop_name(stop.reason));
 		ck_assert_msg(stop.code == 0x103, "%s: %x", ways[i].model, stop.code);
 		vcpu_free(v);
 	}
@@ -339,7 +352,8 @@ END_TEST
 
 START_TEST(triple_fault)
 {
-	/* lidt [7c10h] (limit 0); int3: #GP, for vector 3 is beyond the limit; so is vector 13; so is vector 8, of the double fault */
+	/* lidt [7c10h] (limit 0); int3: #GP, for vector 3 is beyond the limit; so is vector 13; so is vector 8, of the
+	 * double fault */
 	vcpu *v = pc("386", CODE(0x0f, 0x01, 0x1e, 0x10, 0x7c, 0xcc), (struct vcpu_config){ 0 });
 	struct vcpu_fault chain[8];
 	unsigned n;
@@ -373,9 +387,12 @@ static void hear(void *user, enum vcpu_channel channel, const void *data, size_t
 
 START_TEST(input_and_output)
 {
-	/* mov dx, 3fdh; l: in al, dx; test al, 1; jz l; mov dl, f8h; in al, dx; inc ax; out dx, al; out e9h, al; cli; hlt */
+	/* mov dx, 3fdh; l: in al, dx; test al, 1; jz l; mov dl, f8h; in al, dx; inc ax; out dx, al; out e9h, al; cli;
+	 * hlt */
 	struct heard heard = { .len = 0 };
-	vcpu *v = pc("8086", CODE(0xba, 0xfd, 0x03, 0xec, 0xa8, 1, 0x74, 0xfb, 0xb2, 0xf8, 0xec, 0x40, 0xee, 0xe6, 0xe9, 0xfa, 0xf4),
+	vcpu *v = pc(
+		"8086",
+		CODE(0xba, 0xfd, 0x03, 0xec, 0xa8, 1, 0x74, 0xfb, 0xb2, 0xf8, 0xec, 0x40, 0xee, 0xe6, 0xe9, 0xfa, 0xf4),
 		(struct vcpu_config){ .output = hear, .user = &heard });
 	static const char much[70000];
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Disks that are changed: what a floppy controller (82077AA: DISK CHANGE) and a CD-ROM drive (MMC: unit attention, PREVENT MEDIUM REMOVAL) tell then. */
+/* Disks that are changed: what a floppy controller (82077AA: DISK CHANGE) and a CD-ROM drive (MMC: unit attention,
+ * PREVENT MEDIUM REMOVAL) tell then. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,9 @@ static void make(unsigned n, size_t size, int byte)
 static vcpu *machine(const struct vcpu_drive *drives, unsigned count, char **error)
 {
 	static const u8 loops[512] = { 0xeb, 0xfe, [510] = 0x55, 0xaa };
-	struct vcpu_config config = { .memory = 1 << 20, .kernel_data = loops, .kernel_size = 512, .drives = drives, .drives_count = count };
+	struct vcpu_config config = {
+		.memory = 1 << 20, .kernel_data = loops, .kernel_size = 512, .drives = drives, .drives_count = count
+	};
 
 	return vcpu_new(&config, error);
 }
@@ -34,7 +37,8 @@ static vcpu *machine(const struct vcpu_drive *drives, unsigned count, char **err
 static void set_up(void)
 {
 	struct vcpu_drive drives[] = {
-		{ names[0], VCPU_BUS_FLOPPY, false }, { names[1], VCPU_BUS_SHELF, false }, { names[2], VCPU_BUS_IDE, true }, { names[3], VCPU_BUS_SHELF, false },
+		{ names[0], VCPU_BUS_FLOPPY, false }, { names[1], VCPU_BUS_SHELF, false },
+			{ names[2], VCPU_BUS_IDE, true }, { names[3], VCPU_BUS_SHELF, false },
 	};
 	char *error = NULL;
 

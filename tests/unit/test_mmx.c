@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* MMX against the silicon of the host: every row of the table with an MMX operand is encoded, with a register and with memory, and the same
- * bytes run here and in the guest from the same random state. Without an x86-64 host, what the manual says about the x87 state remains. */
+/* MMX against the silicon of the host: every row of the table with an MMX operand is encoded, with a register and with
+ * memory, and the same bytes run here and in the guest from the same random state. Without an x86-64 host, what the
+ * manual says about the x87 state remains. */
 #define _GNU_SOURCE
 #include "tests/unit/silicon.h"
 
@@ -167,8 +168,9 @@ static unsigned compare_one(const struct isa_row *row, const u8 *code, unsigned 
 	host_step(code, len, &host);
 	guest_step(code, len, &here);
 	host.r[RDX] = host.r[RDI] = DATA;
-	if (host.exception == here.exception && host.sw == here.sw && host.tags == here.tags && !memcmp(host.st, here.st, sizeof host.st) &&
-	    !memcmp(host.data, here.data, DATA_SIZE) && !memcmp(host.ymm, here.ymm, sizeof host.ymm) && host.mxcsr == here.mxcsr &&
+	if (host.exception == here.exception && host.sw == here.sw && host.tags == here.tags &&
+	    !memcmp(host.st, here.st, sizeof host.st) && !memcmp(host.data, here.data, DATA_SIZE) &&
+	    !memcmp(host.ymm, here.ymm, sizeof host.ymm) && host.mxcsr == here.mxcsr &&
 	    !memcmp(host.r, here.r, sizeof host.r))
 		return 0;
 	show("before", &before, text[0], sizeof text[0]);
@@ -176,7 +178,8 @@ static unsigned compare_one(const struct isa_row *row, const u8 *code, unsigned 
 	show("guest ", &here, text[2], sizeof text[2]);
 	printf("%s %s:\n%s\n%s\n%s\n", row->insn->mnemonic, row->insn->encoding, text[0], text[1], text[2]);
 	for (unsigned i = 0; i < 8; i++)
-		printf("  st%u %016llx: %016llx %016llx\n", i, (unsigned long long)get64(before.st[i]), (unsigned long long)get64(host.st[i]),
+		printf("  st%u %016llx: %016llx %016llx\n", i, (unsigned long long)get64(before.st[i]),
+			(unsigned long long)get64(host.st[i]),
 		       (unsigned long long)get64(here.st[i]));
 	return 1;
 }

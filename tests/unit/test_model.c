@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Models: CPUID as the processors that they are named after show it (SDM vol. 2, CPUID; Intel's specification updates), and what follows from it. */
+/* Models: CPUID as the processors that they are named after show it (SDM vol. 2, CPUID; Intel's specification updates),
+ * and what follows from it. */
 #include <check.h>
 #include <stdlib.h>
 #include "cpu/cpu.h"
@@ -13,7 +14,9 @@ static struct cpu *c;
 static bool with_apic = true;
 static void build(const char *name)
 {
-	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true, .apic = with_apic };
+	struct cpu_config config = {
+		.model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true, .apic = with_apic
+	};
 
 	ck_assert(model_parse(&model, name, NULL));
 	space_init(&mem);
@@ -45,7 +48,8 @@ static u32 leaf(u32 n, u32 sub, unsigned reg)
 enum { EAX, EBX, ECX, EDX };
 
 /* What the silicon shows and no model here has: debug store, thermal and power management, virtualisation, threads. */
-enum { NO_EDX = 1 << 21 | 1 << 22 | 1 << 27 | 1 << 28 | 1 << 29 | (int)(1u << 31), NO_ECX = 1 << 2 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 11 | 1 << 14 | 1 << 15 };
+enum { NO_EDX = 1 << 21 | 1 << 22 | 1 << 27 | 1 << 28 | 1 << 29 | (int)(1u << 31), NO_ECX = 1 << 2 | 1 << 4 | 1 << 5 |
+	1 << 6 | 1 << 7 | 1 << 8 | 1 << 11 | 1 << 14 | 1 << 15 };
 
 static const struct silicon {
 	const char *name;
@@ -58,11 +62,14 @@ static const struct silicon {
 	{ "pentium", 0x0525, 1, 0, 0x3bf, 0, 0, 0, 0, { 0 }, { 0 }, 0, "" },
 	{ "p6", 0x0652, 2, 0, 0x0183fbff, 0, 0, 0, 0, { 0x03020101, 0, 0, 0x0c040843 }, { 0 }, 0, "" },
 	/* T7700 (Merom), i7-920 (Bloomfield), i7-4770 with the microcode that takes transactions away */
-	{ "core2", 0x6fb, 10, 0xe3bd, 0xbfebfbff, 0, 0x1, 0x20100000, 0x3024, { 0x05b0b101, 0x005657f0, 0, 0x2cb43049 }, { 32, 32, 4096 }, 0x10008040,
+	{ "core2", 0x6fb, 10, 0xe3bd, 0xbfebfbff, 0, 0x1, 0x20100000, 0x3024, { 0x05b0b101, 0x005657f0, 0, 0x2cb43049 },
+		{ 32, 32, 4096 }, 0x10008040,
 	  "Intel(R) Core(TM)2 Duo CPU     T7700  @ 2.40GHz" },
-	{ "nehalem", 0x106a5, 11, 0x98e3bd, 0xbfebfbff, 0, 0x1, 0x28100000, 0x3024, { 0x55035a01, 0x00f0b2e4, 0, 0x09ca212c }, { 32, 32, 256, 8192 }, 0x01006040,
+	{ "nehalem", 0x106a5, 11, 0x98e3bd, 0xbfebfbff, 0, 0x1, 0x28100000, 0x3024,
+		{ 0x55035a01, 0x00f0b2e4, 0, 0x09ca212c }, { 32, 32, 256, 8192 }, 0x01006040,
 	  "Intel(R) Core(TM) i7 CPU         920  @ 2.67GHz" },
-	{ "haswell", 0x306c3, 13, 0x7ffafbff, 0xbfebfbff, 0x27ab, 0x21, 0x2c100000, 0x3027, { 0x76036301, 0x00f0b5ff, 0, 0x00c10000 },
+	{ "haswell", 0x306c3, 13, 0x7ffafbff, 0xbfebfbff, 0x27ab, 0x21, 0x2c100000, 0x3027,
+		{ 0x76036301, 0x00f0b5ff, 0, 0x00c10000 },
 	  { 32, 32, 256, 8192 }, 0x01006040, "Intel(R) Core(TM) i7-4770 CPU @ 3.40GHz" },
 };
 
@@ -83,7 +90,8 @@ START_TEST(as_silicon)
 			ck_assert_uint_eq(leaf(2, 0, i), s->leaf2[i]);
 	if (s->max >= 4) {
 		for (unsigned i = 0; i < 4; i++) {
-			u32 b = leaf(4, i, EBX), kib = ((b >> 22) + 1) * ((b >> 12 & 0x3ff) + 1) * ((b & 0xfff) + 1) * (leaf(4, i, ECX) + 1) / 1024;
+			u32 b = leaf(4, i, EBX), kib = ((b >> 22) + 1) * ((b >> 12 & 0x3ff) + 1) * ((b & 0xfff) + 1) *
+						       (leaf(4, i, ECX) + 1) / 1024;
 
 			ck_assert_uint_eq(leaf(4, i, EAX) & 31 ? kib : 0, s->cache_kib[i]);
 		}
@@ -121,13 +129,16 @@ START_TEST(generations)
 }
 END_TEST
 
-/* In every mode that they are in: CLFLUSHOPT, CLFLUSH, RDSEED, RDPID, PREFETCHW (vol. 2 has no restriction for them). */
+/* In every mode that they are in: CLFLUSHOPT, CLFLUSH, RDSEED, RDPID, PREFETCHW (vol. 2 has no restriction for them).
+ * */
 START_TEST(everywhere)
 {
-	static const u8 all[][4] = { { 0x66, 0x0f, 0xae, 0x3f }, { 0x0f, 0xae, 0x3f, 0x90 }, { 0x0f, 0xc7, 0xf8, 0x90 }, { 0xf3, 0x0f, 0xc7, 0xf8 }, { 0x0f, 0x0d, 0x0f, 0x90 } };
+	static const u8 all[][4] = { { 0x66, 0x0f, 0xae, 0x3f }, { 0x0f, 0xae, 0x3f, 0x90 }, { 0x0f, 0xc7, 0xf8, 0x90 },
+		{ 0xf3, 0x0f, 0xc7, 0xf8 }, { 0x0f, 0x0d, 0x0f, 0x90 } };
 
 	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
-		for (unsigned mode = 0; mode < 6; mode++) { /* real, V86, protected at CPL 0 and 3, 64-bit at CPL 0 and 3 */
+		/* real, V86, protected at CPL 0 and 3, 64-bit at CPL 0 and 3 */
+		for (unsigned mode = 0; mode < 6; mode++) {
 			bool wide = mode >= 4;
 
 			build("max");
@@ -143,7 +154,9 @@ START_TEST(everywhere)
 				c->cr0 |= CR0_PG;
 			}
 			for (unsigned s = ES; s <= GS; s++)
-				c->seg[s] = (struct seg){ .limit = 0xffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A | (s == CS ? SEG_CODE | (wide ? SEG_L : 0) : 0) };
+				c->seg[s] = (struct seg){ .limit = 0xffff,
+							  .attr = SEG_P | SEG_S | SEG_W | SEG_A |
+								  (s == CS ? SEG_CODE | (wide ? SEG_L : 0) : 0) };
 			for (unsigned s = ES; s <= GS; s++)
 				seg_update(c, s);
 			update_mode(c);
@@ -151,7 +164,8 @@ START_TEST(everywhere)
 			space_write_block(&mem, 0x100, all[i], 4);
 			c->r[RIP] = 0x100;
 			c->r[RBX] = c->r[RDI] = 0x2000;
-			ck_assert_msg(cpu_run(c, c->icount + 1, ~(u64)0) == CPU_LIMIT, "instruction %u, mode %u: fault %u", i, mode, c->fault.vector);
+			ck_assert_msg(cpu_run(c, c->icount + 1, ~(u64)0) == CPU_LIMIT,
+				      "instruction %u, mode %u: fault %u", i, mode, c->fault.vector);
 			tear_down();
 		}
 }
@@ -193,9 +207,12 @@ END_TEST
 START_TEST(umov)
 {
 	static const struct { u8 code[4]; u64 eax; u16 memory; } all[] = {
-		{ { 0x0f, 0x10, 0xc8 }, 0x11112288, 0x5555 }, { { 0x0f, 0x11, 0xc8 }, 0x11116688, 0x5555 }, /* al, cl; ax, cx */
-		{ { 0x0f, 0x12, 0x07 }, 0x11112255, 0x5555 }, { { 0x0f, 0x13, 0x07 }, 0x11115555, 0x5555 }, /* al, [bx]; ax, [bx] */
-		{ { 0x0f, 0x11, 0x0f }, 0x11112222, 0x6688 },                                               /* [bx], cx */
+		/* al, cl; ax, cx */
+		{ { 0x0f, 0x10, 0xc8 }, 0x11112288, 0x5555 }, { { 0x0f, 0x11, 0xc8 }, 0x11116688, 0x5555 },
+		/* al, [bx]; ax, [bx] */
+		{ { 0x0f, 0x12, 0x07 }, 0x11112255, 0x5555 }, { { 0x0f, 0x13, 0x07 }, 0x11115555, 0x5555 },
+		/* [bx], cx */
+		{ { 0x0f, 0x11, 0x0f }, 0x11112222, 0x6688 },
 	};
 	static const char *const models[] = { "386", "486", "pentium" };
 
@@ -217,12 +234,14 @@ START_TEST(umov)
 }
 END_TEST
 
-/* 16-bit code at the end of its segment (386 manual, 14.7, 13): an 8086 goes on at 0, also in the middle of an instruction; later ones meet the
- * limit, in front of an instruction that crosses it and behind one that ends there. Three times, by links and by the jump cache. */
+/* 16-bit code at the end of its segment (386 manual, 14.7, 13): an 8086 goes on at 0, also in the middle of an
+ * instruction; later ones meet the limit, in front of an instruction that crosses it and behind one that ends there.
+ * Three times, by links and by the jump cache. */
 START_TEST(end_of_segment)
 {
 	static const struct { const char *model; bool crosses, wraps; } all[] = {
-		{ "8086", false, true }, { "8086", true, true }, { "286", false, false }, { "286", true, false }, { "386", false, false }, { "max", true, false },
+		{ "8086", false, true }, { "8086", true, true }, { "286", false, false }, { "286", true, false },
+			{ "386", false, false }, { "max", true, false },
 	};
 	bool crosses = all[_i].crosses;
 
@@ -230,7 +249,10 @@ START_TEST(end_of_segment)
 	for (unsigned n = 0; n < 3; n++) {
 		seg_load_real(c, CS, 0); /* the whole RAM is the segment */
 		c->activity = ACTIVITY_RUN;
-		space_write_block(&mem, 0xfff0, (const u8[]){ 0x40, 0xeb, 0x00, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40 }, 16);
+		space_write_block(&mem, 0xfff0,
+				  (const u8[]){ 0x40, 0xeb, 0x00, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40,
+						0x40, 0x40, 0x40, 0x40 },
+				  16);
 		space_write_block(&mem, 0, (const u8[]){ 0x43, 0xf4, 0xf4 }, 3); /* inc bx; hlt */
 		if (crosses) {
 			space_write_block(&mem, 0xffff, (const u8[]){ 0xb9 }, 1); /* mov cx, F443h */
@@ -255,7 +277,8 @@ START_TEST(end_of_segment)
 }
 END_TEST
 
-/* The same bytes by another CS, whose limit is elsewhere: what is decoded and linked there does not take this one past its limit. */
+/* The same bytes by another CS, whose limit is elsewhere: what is decoded and linked there does not take this one past
+ * its limit. */
 START_TEST(end_of_other_segment)
 {
 	build("386");
@@ -292,7 +315,8 @@ START_TEST(mov_cs)
 		}
 		seg_load_real(c, CS, 0);
 		seg_load_real(c, SS, 0);
-		space_write_block(&mem, 0x200, n & 1 ? (const u8[]){ 0x0f, 0xff } : (const u8[]){ 0x8e, 0xc8 }, 2); /* pop cs; mov cs, ax */
+		/* pop cs; mov cs, ax */
+		space_write_block(&mem, 0x200, n & 1 ? (const u8[]){ 0x0f, 0xff } : (const u8[]){ 0x8e, 0xc8 }, 2);
 		memset(ram->host + 0x1200, 0xf4, 16);
 		ram->host[0x1201] = 0x43; /* inc bx */
 		ram->host[0x1202] = n & 1 ? 0xf4 : 0x43;
@@ -315,7 +339,8 @@ START_TEST(mov_cs)
 }
 END_TEST
 
-/* MONITOR and MWAIT (vol. 2): it sleeps until somebody writes to the line; or an interrupt comes that may be taken, or any with ECX = 1. */
+/* MONITOR and MWAIT (vol. 2): it sleeps until somebody writes to the line; or an interrupt comes that may be taken, or
+ * any with ECX = 1. */
 START_TEST(mwait)
 {
 	with_apic = false;
@@ -327,7 +352,9 @@ START_TEST(mwait)
 		c->r[RAX] = 0x1010;
 		c->r[RBX] = c->r[RDX] = c->r[RCX] = 0;
 		memset(ram->host + 0x200, 0x90, 32);
-		space_write_block(&mem, 0x200, (const u8[]){ 0x0f, 0x01, 0xc8, 0x89, 0xe9, 0x0f, 0x01, 0xc9, 0x43, 0xf4 }, 10); /* monitor; mov cx, bp; mwait; inc bx; hlt */
+		/* monitor; mov cx, bp; mwait; inc bx; hlt */
+		space_write_block(&mem, 0x200,
+				  (const u8[]){ 0x0f, 0x01, 0xc8, 0x89, 0xe9, 0x0f, 0x01, 0xc9, 0x43, 0xf4 }, 10);
 		c->r[RBP] = n == 4;
 		c->activity = ACTIVITY_RUN;
 		ck_assert_int_eq(cpu_run(c, c->icount + 2, ~(u64)0), CPU_LIMIT);
@@ -412,10 +439,13 @@ START_TEST(no_fcs)
 		c->x87.cs = 0x1234;
 		c->x87.ds = 0x5678;
 		for (unsigned i = ES; i <= GS; i++)
-			c->seg[i] = (struct seg){ .limit = 0xffffffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_DB | (i == CS ? SEG_CODE : 0) };
+			c->seg[i] = (struct seg){ .limit = 0xffffffff,
+						  .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_DB |
+							  (i == CS ? SEG_CODE : 0) };
 		for (unsigned i = ES; i <= GS; i++)
 			seg_update(c, i);
-		space_write_block(&mem, 0, (const u8[]){ 0xd9, 0x33, 0x0f, 0xae, 0x06 }, 5); /* fnstenv [ebx]; fxsave [esi] */
+		/* fnstenv [ebx]; fxsave [esi] */
+		space_write_block(&mem, 0, (const u8[]){ 0xd9, 0x33, 0x0f, 0xae, 0x06 }, 5);
 		c->r[RIP] = 0;
 		c->r[RBX] = 0x1000;
 		c->r[RSI] = 0x2000;

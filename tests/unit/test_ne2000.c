@@ -146,7 +146,8 @@ START_TEST(receives)
 	ck_assert_uint_eq(rd(7) & 1, 1);
 	ck_assert(wires[2].level);
 	remote(1, PSTART * 256, 10);
-	ck_assert_uint_eq(space_read(&ports, IO + 16, 4), 0x01 | (PSTART + 2) << 8 | 304 << 16); /* status, next, count with CRC */
+	/* status, next, count with CRC */
+	ck_assert_uint_eq(space_read(&ports, IO + 16, 4), 0x01 | (PSTART + 2) << 8 | 304 << 16);
 	ck_assert_uint_eq(space_read(&ports, IO + 16, 4), 0x12005452);
 	/* Not for us; broadcast; multicast by its hash. */
 	frame[5] = 9;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Devices of the caller's own that remember something: in saved states, snapshots, recordings and under a debugger. What is right is a machine that
- * never went back; where that cannot be had, an error, and nothing has changed. */
+/* Devices of the caller's own that remember something: in saved states, snapshots, recordings and under a debugger.
+ * What is right is a machine that never went back; where that cannot be had, an error, and nothing has changed. */
 #include <check.h>
 #include <stdlib.h>
 #include "lib/vcpu_debug.h"
@@ -29,11 +29,14 @@ static bool counter_restore(void *user, const void *state)
 
 static struct vcpu_device device_of(struct counter *c)
 {
-	return (struct vcpu_device){ .read = counter_read, .user = c, .state_size = 8, .save = counter_save, .restore = counter_restore };
+	return (struct vcpu_device){
+		.read = counter_read, .user = c, .state_size = 8, .save = counter_save, .restore = counter_restore
+	};
 }
 
 /* l: in al, 10h; add ebx, eax; mov eax, [80000000h]; add ecx, eax; inc dword [2000h]; jmp l */
-static const uint8_t code[] = { 0xe4, 0x10, 0x01, 0xc3, 0xa1, 0, 0, 0, 0x80, 0x01, 0xc1, 0xff, 0x05, 0, 0x20, 0, 0, 0xeb, 0xed };
+static const uint8_t code[] = { 0xe4, 0x10, 0x01, 0xc3, 0xa1, 0, 0, 0, 0x80, 0x01, 0xc1, 0xff, 0x05, 0, 0x20, 0, 0,
+	0xeb, 0xed };
 
 struct machine { vcpu *v; struct counter port, memory; };
 
@@ -240,8 +243,10 @@ START_TEST(other_devices)
 		if (i != 0) /* none; one; another name, place, size of the state */
 			ck_assert_int_eq(vcpu_map_ports(b.v, "port", 0x10, 1, &device), 0);
 		if (i > 1)
-			ck_assert_int_eq(vcpu_map_device(b.v, i == 2 ? "Memory" : "memory", i == 3 ? 0x80001000 : 0x80000000, i == 4 ? 0x2000 : 0x1000,
-				i == 5 ? &other : &device), 0);
+			ck_assert_int_eq(vcpu_map_device(b.v, i == 2 ? "Memory" : "memory",
+							 i == 3 ? 0x80001000 : 0x80000000, i == 4 ? 0x2000 : 0x1000,
+							 i == 5 ? &other : &device),
+					 0);
 		vcpu_run(b.v, 10);
 		hash = vcpu_state_hash(b.v);
 		ck_assert(!vcpu_load(b.v, data, len, &error));

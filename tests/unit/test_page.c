@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Paging against SDM vol. 3, chapter 4: who may do what (4.6), error codes (4.7), accessed and dirty (4.8), sizes and reserved bits of each
- * kind of entry (4.3 to 4.5), what drops cached translations (4.10). */
+/* Paging against SDM vol. 3, chapter 4: who may do what (4.6), error codes (4.7), accessed and dirty (4.8), sizes and
+ * reserved bits of each kind of entry (4.3 to 4.5), what drops cached translations (4.10). */
 #include "cpu/system/page.h"
 #include "tests/unit/bare.h"
 
@@ -26,8 +26,14 @@ static u64 entry_at(enum paging mode, unsigned level)
 
 	return TABLES + level * PAGE_SIZE + ((u64)LINEAR >> (12 + bits * level) & ((1u << bits) - 1)) * size;
 }
-static u64 entry_get(enum paging mode, unsigned level) { return get_size(ram->host + entry_at(mode, level), mode == TWO_LEVEL ? 4 : 8); }
-static void entry_set(enum paging mode, unsigned level, u64 e) { put_size(ram->host + entry_at(mode, level), mode == TWO_LEVEL ? 4 : 8, e); }
+static u64 entry_get(enum paging mode, unsigned level)
+{
+	return get_size(ram->host + entry_at(mode, level), mode == TWO_LEVEL ? 4 : 8);
+}
+static void entry_set(enum paging mode, unsigned level, u64 e)
+{
+	put_size(ram->host + entry_at(mode, level), mode == TWO_LEVEL ? 4 : 8, e);
+}
 
 /* All present; the leaf with LEAF, all others with UPPER. */
 static void tables(enum paging mode, u64 leaf, u64 upper)
@@ -89,11 +95,13 @@ static bool allowed(unsigned access, u64 rights, bool implicit)
 
 static u64 rights_of(unsigned n) { return (n & 1 ? W : 0) | (n & 2 ? U : 0) | (n & 4 ? XD : 0); }
 
-/* Each access twice, so that the second finds what the first left in the TLB, with all combinations of CPL and AC in between. */
+/* Each access twice, so that the second finds what the first left in the TLB, with all combinations of CPL and AC in
+ * between. */
 static void try_all(enum paging mode, u64 rights)
 {
 	for (unsigned n = 0; n < 2 * 4 * 2 * 4; n++) {
-		static const unsigned kinds[] = { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_READ | ACCESS_SYSTEM };
+		static const unsigned kinds[] = { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH,
+						  ACCESS_READ | ACCESS_SYSTEM };
 		unsigned access = kinds[n & 3];
 		bool implicit = access & ACCESS_SYSTEM, user, ok;
 		u32 error;
@@ -103,9 +111,10 @@ static void try_all(enum paging mode, u64 rights)
 		update_mode(c);
 		user = c->cpl == 3 && !implicit;
 		ok = touch(access);
-		ck_assert_msg(ok == allowed(access & 3, rights, implicit), "paging %u, rights %llx, access %u, cpl %u, ac %u, cr0 %llx, cr4 %llx, efer %llx",
-			      mode, (unsigned long long)rights, access, c->cpl, n & 8, (unsigned long long)c->cr0, (unsigned long long)c->cr4,
-			      (unsigned long long)c->efer);
+		ck_assert_msg(ok == allowed(access & 3, rights, implicit),
+			      "paging %u, rights %llx, access %u, cpl %u, ac %u, cr0 %llx, cr4 %llx, efer %llx", mode,
+			      (unsigned long long)rights, access, c->cpl, n & 8, (unsigned long long)c->cr0,
+			      (unsigned long long)c->cr4, (unsigned long long)c->efer);
 		if (ok)
 			continue;
 		error = EP | ((access & 3) == ACCESS_WRITE ? EW : 0) | (user ? EU : 0);
@@ -230,10 +239,14 @@ START_TEST(large_pages)
 }
 END_TEST
 
-/* Table 4-4: 4-MByte pages. Bits 13 up are address bits 32 up with PSE-36, as many as there are; the rest up to 21 is reserved. */
+/* Table 4-4: 4-MByte pages. Bits 13 up are address bits 32 up with PSE-36, as many as there are; the rest up to 21 is
+ * reserved. */
 START_TEST(four_megabytes)
 {
-	static const struct { const char *model; unsigned address_bits; } models[] = { { "max", 40 }, { "p6", 36 }, { "pentium", 32 } };
+	static const struct {
+		const char *model;
+		unsigned address_bits;
+	} models[] = { { "max", 40 }, { "p6", 36 }, { "pentium", 32 } };
 
 	for (unsigned i = 0; i < ARRAY_LEN(models); i++) {
 		bare_free();
@@ -241,7 +254,9 @@ START_TEST(four_megabytes)
 		ck_assert(large(TWO_LEVEL, 1, 0x40c00000 | PS | P, 0x40c01000));
 		ck_assert(large(TWO_LEVEL, 1, 0x40c00000 | 1 << 12 | PS | P, 0x40c01000)); /* PAT */
 		for (unsigned bit = 13; bit < 22; bit++)
-			ck_assert_int_eq(large(TWO_LEVEL, 1, 0x40c00000 | (u64)1 << bit | PS | P, 0x40c01000 | (u64)1 << (bit + 19)), bit + 19 < models[i].address_bits);
+			ck_assert_int_eq(large(TWO_LEVEL, 1, 0x40c00000 | (u64)1 << bit | PS | P,
+					       0x40c01000 | (u64)1 << (bit + 19)),
+					 bit + 19 < models[i].address_bits);
 	}
 	/* Without CR4.PSE the bit is ignored. */
 	tables(TWO_LEVEL, P, P);
@@ -280,7 +295,8 @@ START_TEST(accessed_dirty)
 			tables(mode, P | W | U, P | W | U);
 			ck_assert(touch((unsigned)access));
 			for (unsigned level = 0; level < levels(mode); level++)
-				ck_assert_uint_eq(entry_get(mode, level) & (A | D), level == 0 && access == ACCESS_WRITE ? A | D : A);
+				ck_assert_uint_eq(entry_get(mode, level) & (A | D),
+						  level == 0 && access == ACCESS_WRITE ? A | D : A);
 		}
 		/* Read first: the write behind it still sets D. */
 		tables(mode, P | W | U, P | W | U);
@@ -324,14 +340,16 @@ static bool key_allows(unsigned access, bool user_page, bool implicit, unsigned 
 
 START_TEST(protection_keys)
 {
-	static const unsigned kinds[] = { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_READ | ACCESS_SYSTEM, ACCESS_WRITE | ACCESS_SYSTEM };
+	static const unsigned kinds[] = { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_READ | ACCESS_SYSTEM,
+					  ACCESS_WRITE | ACCESS_SYSTEM };
 	u32 state = 1;
 
 	for (unsigned n = 0; n < 4000; n++) {
 		unsigned key = n & 15;
 		bool user_page = n & 16;
 
-		tables(FOUR_LEVEL, P | W | KEY(key) | (user_page ? U : 0), P | W | U | KEY(key ^ 5)); /* above the leaf the bits mean nothing */
+		/* above the leaf the bits mean nothing */
+		tables(FOUR_LEVEL, P | W | KEY(key) | (user_page ? U : 0), P | W | U | KEY(key ^ 5));
 		c->cr0 |= n & 32 ? CR0_WP : 0;
 		c->cr4 |= n & 64 ? 0 : CR4_PKE;
 		update_mode(c);
@@ -349,7 +367,8 @@ START_TEST(protection_keys)
 			if (ok)
 				continue;
 			ck_assert_uint_eq(c->fault.vector, VEC_PF);
-			ck_assert_uint_eq(c->fault.error, EP | EPK | ((access & 3) == ACCESS_WRITE ? EW : 0) | (c->cpl == 3 && !implicit ? EU : 0));
+			ck_assert_uint_eq(c->fault.error, EP | EPK | ((access & 3) == ACCESS_WRITE ? EW : 0) |
+								  (c->cpl == 3 && !implicit ? EU : 0));
 		}
 	}
 	/* A page that may not be written anyhow: the key's bit is set as well. Not present, reserved: it is not. */
@@ -375,7 +394,8 @@ START_TEST(pkru)
 {
 	static const struct { u8 last; u32 ecx, edx; bool pke; int vector; } all[] = {
 		{ 0xee, 0, 7, true, -1 }, { 0xee, 1, 0, true, VEC_GP }, { 0xee, 0, 0, false, VEC_UD },
-		{ 0xef, 0, 0, true, -1 }, { 0xef, 1, 0, true, VEC_GP }, { 0xef, 0, 1, true, VEC_GP }, { 0xef, 0, 0, false, VEC_UD },
+		{ 0xef, 0, 0, true, -1 }, { 0xef, 1, 0, true, VEC_GP }, { 0xef, 0, 1, true, VEC_GP },
+			{ 0xef, 0, 0, false, VEC_UD },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
@@ -390,7 +410,8 @@ START_TEST(pkru)
 			c->r[RDX] = all[i].edx;
 			c->r[RAX] = 0x5678;
 			update_mode(c);
-			ck_assert_int_eq(cpu_run(c, c->icount + 1, ~(u64)0) == CPU_EXCEPTION ? c->fault.vector : -1, all[i].vector);
+			ck_assert_int_eq(cpu_run(c, c->icount + 1, ~(u64)0) == CPU_EXCEPTION ? c->fault.vector : -1,
+					 all[i].vector);
 			ck_assert_uint_eq(c->pkru, all[i].vector < 0 && all[i].last == 0xef ? 0x5678 : 0x1234);
 			ck_assert_uint_eq(c->r[RAX], all[i].vector < 0 && all[i].last == 0xee ? 0x1234 : 0x5678);
 			ck_assert_uint_eq(c->r[RDX], all[i].vector < 0 && all[i].last == 0xee ? 0 : all[i].edx);
@@ -479,7 +500,8 @@ START_TEST(split_large_page)
 }
 END_TEST
 
-/* A stale translation may be used, but never half of it with half of the new one: what was writable stays the page that was writable. */
+/* A stale translation may be used, but never half of it with half of the new one: what was writable stays the page that
+ * was writable. */
 START_TEST(stale_is_whole)
 {
 	u64 phys;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The PCI bus against the PCI Local Bus Specification 3.0: configuration mechanism 1 (3.2.2.3.2), sizing of base addresses (6.2.5.1), command
- * and status (6.2.2, 6.2.3), interrupt pins, MSI-X (6.8.2). */
+/* The PCI bus against the PCI Local Bus Specification 3.0: configuration mechanism 1 (3.2.2.3.2), sizing of base
+ * addresses (6.2.5.1), command and status (6.2.2, 6.2.3), interrupt pins, MSI-X (6.8.2). */
 #include "io/chipset/pci.h"
 #include "device.h"
 

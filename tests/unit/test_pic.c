@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The 8259A pair against its data sheet: initialisation, priorities, the ways to end an interrupt, modes, spurious requests. */
+/* The 8259A pair against its data sheet: initialisation, priorities, the ways to end an interrupt, modes, spurious
+ * requests. */
 #include "io/chipset/pic.h"
 #include "device.h"
 
@@ -193,7 +194,8 @@ END_TEST
 
 START_TEST(spurious_slave)
 {
-	/* the slave's request goes away between the two INTA cycles' point of view: master has IR2, slave has nothing */
+	/* the slave's request goes away between the two INTA cycles' point of view: master has IR2, slave has nothing
+	 * */
 	out8(0xa1, 0x00);
 	pulse(9);
 	out8(0xa0, 0x0c); /* poll takes it away from the slave */

@@ -62,7 +62,8 @@ static bool out2(void)
 	return in8(0x61) & 0x20;
 }
 
-/* Counter 2, whose gate and output can be seen: expected OUT from the tick after the count was written, as a string of 0 and 1. */
+/* Counter 2, whose gate and output can be seen: expected OUT from the tick after the count was written, as a string of
+ * 0 and 1. */
 static void expect(const char *wave)
 {
 	u64 t = tick();

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Popek and Goldberg's theorem about the instruction table: the class that each row declares is the one that its columns give, the one
- * that is seen when it runs, and the rows that a monitor would miss on IA-32 are those that Robin and Irvine found. */
+/* Popek and Goldberg's theorem about the instruction table: the class that each row declares is the one that its
+ * columns give, the one that is seen when it runs, and the rows that a monitor would miss on IA-32 are those that Robin
+ * and Irvine found. */
 #include "cpu/table/popek.h"
 #include "rows.h"
 
-static const char *const class_names[] = { [INNOCUOUS] = "innocuous", [PRIVILEGED] = "privileged", [CONTROL] = "control", [BEHAVIOUR] = "behaviour" };
+static const char *const class_names[] = { [INNOCUOUS] = "innocuous", [PRIVILEGED] = "privileged",
+	[CONTROL] = "control", [BEHAVIOUR] = "behaviour" };
 
 START_TEST(declared_is_derived)
 {
@@ -16,7 +18,8 @@ START_TEST(declared_is_derived)
 
 		if (class == row->pg)
 			continue;
-		printf("%s \"%s\": declared %s, derived %s\n", row->mnemonic, row->encoding, class_names[row->pg], class_names[class]);
+		printf("%s \"%s\": declared %s, derived %s\n", row->mnemonic, row->encoding, class_names[row->pg],
+		       class_names[class]);
 		bad++;
 	}
 	ck_assert_uint_eq(bad, 0);
@@ -25,8 +28,9 @@ END_TEST
 
 /* ---- the theorem ---- */
 
-/* J. S. Robin, C. E. Irvine, "Analysis of the Intel Pentium's Ability to Support a Secure Virtual Machine Monitor", USENIX Security 2000. The paper
- * says seventeen; these are the names in its lists. PUSH and POP, MOV, CALL, JMP and RET are those of segment registers and far pointers. */
+/* J. S. Robin, C. E. Irvine, "Analysis of the Intel Pentium's Ability to Support a Secure Virtual Machine Monitor",
+ * USENIX Security 2000. The paper says seventeen; these are the names in its lists. PUSH and POP, MOV, CALL, JMP and
+ * RET are those of segment registers and far pointers. */
 static const char *const robin_irvine[] = {
 	"sgdt", "sidt", "sldt", "smsw", "pushf", "popf",
 	"lar", "lsl", "verr", "verw", "pop", "push", "call", "jmp", "int", "ret", "str", "mov",
@@ -51,7 +55,8 @@ static void expect_witnesses(const char *name, const struct pg_policy *policy, c
 	count = pg_theorem(&m, policy, rows, ARRAY_LEN(rows));
 	ck_assert_uint_le(count, ARRAY_LEN(rows));
 	for (unsigned i = 0; i < count; i++)
-		ck_assert_msg(in_list(pg_witness(rows[i]), list, n), "%s (%s): %s \"%s\"", name, policy->name, rows[i]->mnemonic, rows[i]->encoding);
+		ck_assert_msg(in_list(pg_witness(rows[i]), list, n), "%s (%s): %s \"%s\"", name, policy->name,
+			      rows[i]->mnemonic, rows[i]->encoding);
 	for (unsigned i = 0; i < n; i++) {
 		bool found = false;
 
@@ -80,7 +85,8 @@ START_TEST(only_those_forms)
 		if (!strcmp(row->mnemonic, "mov"))
 			ck_assert_msg(witness == (!strncmp(e, "8C", 2) || !strncmp(e, "8E", 2)), "%s", e);
 		else if (!strcmp(row->mnemonic, "push") || !strcmp(row->mnemonic, "pop"))
-			ck_assert_msg(witness == (strstr("ES CS SS DS FS GS", row->operands) && *row->operands), "%s", e);
+			ck_assert_msg(witness == (strstr("ES CS SS DS FS GS", row->operands) && *row->operands), "%s",
+				      e);
 		else if (!strcmp(row->mnemonic, "call") || !strcmp(row->mnemonic, "jmp"))
 			ck_assert_msg(witness == (row->operands[1] == 'p'), "%s", e);
 		else if (!strcmp(row->mnemonic, "ret"))
@@ -89,15 +95,18 @@ START_TEST(only_those_forms)
 }
 END_TEST
 
-/* Later processors add to the list: what shows IA32_APIC_BASE, CR4.OSFXSR, XCR0, TSC_AUX. UMIP (SDM vol. 3, 2.5) takes five names off it, and the answer stays no. */
+/* Later processors add to the list: what shows IA32_APIC_BASE, CR4.OSFXSR, XCR0, TSC_AUX. UMIP (SDM vol. 3, 2.5) takes
+ * five names off it, and the answer stays no. */
 START_TEST(later_processors)
 {
 	static const char *const p6[] = {
-		"sgdt", "sidt", "sldt", "smsw", "pushf", "popf", "lar", "lsl", "verr", "verw", "pop", "push", "call", "jmp", "int", "ret", "str", "mov", "cpuid",
+		"sgdt", "sidt", "sldt", "smsw", "pushf", "popf", "lar", "lsl", "verr", "verw", "pop", "push", "call",
+			"jmp", "int", "ret", "str", "mov", "cpuid",
 		"fxsave", "fxrstor",
 	};
 	static const char *const max_umip[] = {
-		"pushf", "popf", "lar", "lsl", "verr", "verw", "pop", "push", "call", "jmp", "int", "ret", "mov", "cpuid", "xgetbv", "xsave", "xrstor", "xsaveopt", "xsavec",
+		"pushf", "popf", "lar", "lsl", "verr", "verw", "pop", "push", "call", "jmp", "int", "ret", "mov",
+			"cpuid", "xgetbv", "xsave", "xrstor", "xsaveopt", "xsavec",
 		"rdpid", "fxsave", "fxrstor",
 	};
 
@@ -118,8 +127,10 @@ END_TEST
 
 /* Ways in which two machines can differ that a program should not see. */
 static const struct variation { u32 resource; const char *name; } variations[] = {
-	{ SR_CPL, "CPL" }, { SR_CR0, "CR0" }, { SR_CR2, "CR2" }, { SR_CR3, "CR3" }, { SR_CR4, "CR4" }, { SR_DR, "DR" }, { SR_GDTR, "GDTR" }, { SR_IDTR, "IDTR" },
-	{ SR_LDTR, "LDTR" }, { SR_TR, "TR" }, { SR_MSR, "MSR" }, { SR_IF, "IF" }, { SR_IOPL, "IOPL" }, { SR_SEG, "SEG" }, { SR_TSC, "TSC" }, { SR_XCR0, "XCR0" },
+	{ SR_CPL, "CPL" }, { SR_CR0, "CR0" }, { SR_CR2, "CR2" }, { SR_CR3, "CR3" }, { SR_CR4, "CR4" }, { SR_DR, "DR" },
+		{ SR_GDTR, "GDTR" }, { SR_IDTR, "IDTR" },
+	{ SR_LDTR, "LDTR" }, { SR_TR, "TR" }, { SR_MSR, "MSR" }, { SR_IF, "IF" }, { SR_IOPL, "IOPL" },
+		{ SR_SEG, "SEG" }, { SR_TSC, "TSC" }, { SR_XCR0, "XCR0" },
 	{ SR_DESC, "DESC" }, { SR_AC, "AC" },
 	/* Those that most depend on come more often. */
 	{ SR_CPL, NULL }, { SR_CPL, NULL }, { SR_DESC, NULL }, { SR_CPL, NULL }, { SR_DESC, NULL },
@@ -128,7 +139,8 @@ static const struct variation { u32 resource; const char *name; } variations[] =
 /* Make this machine differ in RESOURCE from what enter() gave it. */
 static void vary(u32 resource)
 {
-	static const struct { u8 reg; u16 sel; } aliases[] = { { CS, S_CODE3B | 3 }, { SS, S_DATA3B | 3 }, { DS, S_DATA3B | 3 }, { ES, S_DATA3B }, { FS, S_DATA3B }, { GS, S_DATA3B | 3 } };
+	static const struct { u8 reg; u16 sel; } aliases[] = { { CS, S_CODE3B | 3 }, { SS, S_DATA3B | 3 },
+		{ DS, S_DATA3B | 3 }, { ES, S_DATA3B }, { FS, S_DATA3B }, { GS, S_DATA3B | 3 } };
 
 	switch (resource) {
 	case SR_CR0: c->cr0 ^= CR0_MP | CR0_WP; break;
@@ -142,7 +154,8 @@ static void vary(u32 resource)
 		if (!(c->mode & MODE_LONG))
 			c->idtr.limit = 0x7ff - c->idtr.limit;
 		break;
-	case SR_LDTR: descriptor_to_seg(&c->seg[LDTR], S_LDT, get64(wanted + GDT + S_LDT)); c->seg[LDTR].sel = S_SLOT; break;
+	case SR_LDTR: descriptor_to_seg(&c->seg[LDTR], S_LDT, get64(wanted + GDT + S_LDT)); c->seg[LDTR].sel = S_SLOT;
+		break;
 	case SR_TR: c->seg[TR].sel = S_TASK2; break;
 	case SR_MSR: c->tsc_aux ^= 5; c->kernel_gs_base ^= 0x100; c->pat ^= 1; c->sysenter_esp ^= 8; break;
 	case SR_IF: c->eflags ^= FL_I; break;
@@ -157,7 +170,8 @@ static void vary(u32 resource)
 			for (unsigned i = 0; i < ARRAY_LEN(aliases); i++)
 				load_seg(aliases[i].reg, aliases[i].sel);
 		else
-			c->seg[CS].sel = S_CODE0B, c->seg[SS].sel = S_DATA0B, c->seg[DS].sel = S_DATA0B, c->seg[ES].sel = c->seg[FS].sel = c->seg[GS].sel = S_DATA0;
+			c->seg[CS].sel = S_CODE0B, c->seg[SS].sel = S_DATA0B, c->seg[DS].sel = S_DATA0B,
+				c->seg[ES].sel = c->seg[FS].sel = c->seg[GS].sel = S_DATA0;
 		break;
 	}
 }
@@ -171,8 +185,10 @@ static struct system system_now(void)
 	memset(&s, 0, sizeof s);
 	s = (struct system){
 		.cr0 = c->cr0, .cr2 = c->cr2, .cr3 = c->cr3, .cr4 = c->cr4, .xcr0 = c->xcr0,
-		.msr = { c->efer, c->star, c->lstar, c->cstar, c->sfmask, c->kernel_gs_base, c->sysenter_cs, c->sysenter_esp, c->sysenter_eip, c->pat, c->tsc_aux, c->misc_enable },
-		.gdtr = c->gdtr.base << 16 | c->gdtr.limit, .idtr = c->idtr.base << 16 | c->idtr.limit, .ldtr = c->seg[LDTR].sel, .tr = c->seg[TR].base << 16 | c->seg[TR].sel,
+		.msr = { c->efer, c->star, c->lstar, c->cstar, c->sfmask, c->kernel_gs_base, c->sysenter_cs,
+		c->sysenter_esp, c->sysenter_eip, c->pat, c->tsc_aux, c->misc_enable },
+		.gdtr = c->gdtr.base << 16 | c->gdtr.limit, .idtr = c->idtr.base << 16 | c->idtr.limit,
+		.ldtr = c->seg[LDTR].sel, .tr = c->seg[TR].base << 16 | c->seg[TR].sel,
 		.cpl = c->cpl, .flags = c->eflags, .activity = (u64)c->activity << 1 | c->monitor_armed,
 	};
 	memcpy(s.dr, c->dr, sizeof s.dr);
@@ -347,7 +363,8 @@ START_TEST(observed_is_declared)
 		class = class_of(&o);
 		runs++;
 		if (class != insn->pg) {
-			printf("%s: declared %s, observed %s", row_name(row), class_names[insn->pg], class_names[class]);
+			printf("%s: declared %s, observed %s", row_name(row), class_names[insn->pg],
+			       class_names[class]);
 			printf(" (reads%s;", words(o.reads));
 			printf(" writes%s)\n", words(o.writes));
 			bad++;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Recordings: a run comes out the same however it is cut, what is left of a file can be replayed, and no file does harm. */
+/* Recordings: a run comes out the same however it is cut, what is left of a file can be replayed, and no file does
+ * harm. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,9 @@ static u64 dice(u64 *seed, u64 n)
 /* echo.s: interrupts, HLT, and bytes that come back. Cut anywhere, with bytes at any time. */
 static u64 record(struct tape *t, u64 seed, struct vcpu_place *end)
 {
-	struct vcpu_config config = { .memory = 1 << 20, .kernel = "echo_guest.bin", .rtc = 1000000000, .append = "a\nb\\c" };
+	struct vcpu_config config = {
+		.memory = 1 << 20, .kernel = "echo_guest.bin", .rtc = 1000000000, .append = "a\nb\\c"
+	};
 	struct vcpu_recording recording = { .write = append, .user = t, .embed = true, .interval = 20000 };
 	char *error = NULL;
 	vcpu *v = vcpu_new(&config, &error);
@@ -107,7 +110,9 @@ static void try(const u8 *data, size_t len)
 		vcpu_replay_verify(r, true);
 		v = vcpu_replay_machine(r, NULL, NULL, NULL);
 		if (v)
-			for (int i = 0; i < 20 && !vcpu_replay_done(r) && vcpu_replay_run(r, v, 5000).reason == VCPU_STOP_LIMIT; i++)
+			for (int i = 0;
+			     i < 20 && !vcpu_replay_done(r) && vcpu_replay_run(r, v, 5000).reason == VCPU_STOP_LIMIT;
+			     i++)
 				;
 		vcpu_free(v);
 		vcpu_replay_free(r);
@@ -145,7 +150,8 @@ START_TEST(cut_off)
 }
 END_TEST
 
-/* Change bytes; in every other file, make the checks of the chunks right again, so that the change is taken seriously. */
+/* Change bytes; in every other file, make the checks of the chunks right again, so that the change is taken seriously.
+ * */
 START_TEST(mutated)
 {
 	struct vcpu_place end;
@@ -159,8 +165,10 @@ START_TEST(mutated)
 		memcpy(data, t.data, t.len);
 		for (u64 n = 1 + dice(&seed, 4); n--;)
 			data[dice(&seed, i % 3 ? t.len : 400)] = (u8)dice(&seed, 256);
-		for (size_t at = 16; i % 2 && at + 16 <= t.len && get32(data + at + 4) <= t.len - at - 16; at += 16 + get32(data + at + 4))
-			put32(data + at + 12, (u32)hash64(hash64(0, data + at, 12), data + at + 16, get32(data + at + 4)));
+		for (size_t at = 16; i % 2 && at + 16 <= t.len && get32(data + at + 4) <= t.len - at - 16;
+		     at += 16 + get32(data + at + 4))
+			put32(data + at + 12, (u32)hash64(hash64(0, data + at, 12), data + at + 16,
+				get32(data + at + 4)));
 		try(data, t.len);
 	}
 	free(data);
@@ -185,7 +193,8 @@ START_TEST(divergence)
 	while (vcpu_replay_run(r, v, 1000).reason == VCPU_STOP_LIMIT)
 		ck_assert(!vcpu_replay_done(r));
 	ck_assert_ptr_nonnull(vcpu_replay_divergence(r));
-	ck_assert_msg(strstr(vcpu_replay_divergence(r), "part cpu0, field r[15], is 1234 and was 0"), "%s", vcpu_replay_divergence(r));
+	ck_assert_msg(strstr(vcpu_replay_divergence(r), "part cpu0, field r[15], is 1234 and was 0"), "%s",
+		      vcpu_replay_divergence(r));
 	vcpu_free(v);
 	vcpu_replay_free(r);
 	free(t.data);
@@ -224,7 +233,8 @@ START_TEST(allow)
 	ck_assert(!vcpu_replay_allow(r, NULL));
 	ck_assert(!vcpu_replay_allow(r, &(struct vcpu_replay_files){ .moved_count = 1 }));
 	ck_assert(!vcpu_replay_allow(r, &(struct vcpu_replay_files){ .moved = moved, .moved_count = 2 }));
-	ck_assert(vcpu_replay_allow(r, &(struct vcpu_replay_files){ .moved = moved, .moved_count = 1, .kernel = "/no/such", .nbd = true }));
+	ck_assert(vcpu_replay_allow(
+		r, &(struct vcpu_replay_files){ .moved = moved, .moved_count = 1, .kernel = "/no/such", .nbd = true }));
 	v = vcpu_replay_machine(r, NULL, NULL, &error); /* its kernel is in the recording */
 	ck_assert_msg(v != NULL, "%s", error);
 	vcpu_free(v);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sound: the Sound Blaster 16 as Creative's programming guide lets a program find and use it, with the 8237; the PC speaker; what comes out. */
+/* Sound: the Sound Blaster 16 as Creative's programming guide lets a program find and use it, with the 8237; the PC
+ * speaker; what comes out. */
 #include "io/sound/sb16.h"
 #include "io/sound/sound.h"
 #include "device.h"
@@ -83,7 +84,8 @@ static void loud(void)
 static void program_dma(unsigned n, u32 address, u16 len, bool repeat)
 {
 	static const u16 page[8] = { 0x87, 0x83, 0x81, 0x82, 0x8f, 0x8b, 0x89, 0x8a };
-	u16 base = n < 4 ? (u16)(2 * n) : (u16)(0xc0 + 4 * (n - 4)), step = n < 4 ? 1 : 2, control = n < 4 ? 0x08 : 0xd0;
+	u16 base = n < 4 ? (u16)(2 * n) : (u16)(0xc0 + 4 * (n - 4)), step = n < 4 ? 1 : 2,
+	    control = n < 4 ? 0x08 : 0xd0;
 	u32 offset = n < 4 ? address : address >> 1;
 
 	if (n >= 4)
@@ -207,9 +209,13 @@ static void set_dma(u8 mode, unsigned len)
  * reference byte is no sample. */
 START_TEST(durations)
 {
-	static const struct { u8 command; unsigned samples; } once[] = { { 0x80, 256 }, { 0x14, 256 }, { 0x74, 512 }, { 0x75, 510 }, { 0x76, 768 },
+	static const struct { u8 command; unsigned samples; } once[] = { { 0x80, 256 }, { 0x14, 256 }, { 0x74, 512 },
+		{ 0x75, 510 }, { 0x76, 768 },
 		{ 0x77, 765 }, { 0x16, 1024 }, { 0x17, 1020 } };
-	static const struct { u8 command; unsigned samples, later; } again[] = { { 0x7d, 510, 512 }, { 0x7f, 765, 768 }, { 0x1f, 1020, 1024 } };
+	static const struct {
+		u8 command;
+		unsigned samples, later;
+	} again[] = { { 0x7d, 510, 512 }, { 0x7f, 765, 768 }, { 0x1f, 1020, 1024 } };
 
 	for (unsigned i = 0; i < ARRAY_LEN(once); i++) {
 		unsigned before;
@@ -273,7 +279,8 @@ START_TEST(adpcm)
 
 			pass(100000);
 			sb16_samples(card, &left, &right);
-			ck_assert_msg(left == (s16)((cases[i].levels[n] ^ 0x80) << 8) && right == left, "%02x: sample %u is %d", cases[i].command, n,
+			ck_assert_msg(left == (s16)((cases[i].levels[n] ^ 0x80) << 8) && right == left,
+				"%02x: sample %u is %d", cases[i].command, n,
 				(u8)(left >> 8) ^ 0x80);
 		}
 	}
@@ -283,10 +290,14 @@ END_TEST
 /* Every command has its arguments, and none of them is taken for a command (D3h would switch the speaker off). */
 START_TEST(lengths)
 {
-	static const u8 lens[] = { 0x04, 1, 0x05, 2, 0x08, 1, 0x0e, 2, 0x0f, 1, 0x10, 1, 0x14, 2, 0x16, 2, 0x17, 2, 0x1c, 0, 0x1f, 0, 0x20, 0, 0x24, 2, 0x2c, 0,
-		0x03, 0, 0x30, 0, 0x31, 0, 0x32, 0, 0x33, 0, 0x38, 1, 0x40, 1, 0x41, 2, 0x42, 2, 0x45, 0, 0x47, 0, 0x48, 2, 0x74, 2, 0x75, 2, 0x76, 2, 0x77, 2, 0x7d, 0, 0x7f, 0, 0x80, 2,
-		0x90, 0, 0x91, 0, 0x98, 0, 0x99, 0, 0xa0, 0, 0xa8, 0, 0xb0, 3, 0xb6, 3, 0xc6, 3, 0xcf, 3, 0xd0, 0, 0xd4, 0, 0xd5, 0, 0xd6, 0, 0xd9, 0, 0xda, 0,
-		0xe0, 1, 0xe1, 0, 0xe2, 1, 0xe3, 0, 0xe4, 1, 0xe8, 0, 0xf2, 0, 0xf3, 0, 0xf8, 0, 0xf9, 1, 0xfb, 0, 0xfc, 0,
+	static const u8 lens[] = { 0x04, 1, 0x05, 2, 0x08, 1, 0x0e, 2, 0x0f, 1, 0x10, 1, 0x14, 2, 0x16, 2, 0x17, 2,
+		0x1c, 0, 0x1f, 0, 0x20, 0, 0x24, 2, 0x2c, 0,
+		0x03, 0, 0x30, 0, 0x31, 0, 0x32, 0, 0x33, 0, 0x38, 1, 0x40, 1, 0x41, 2, 0x42, 2, 0x45, 0, 0x47, 0, 0x48,
+		2, 0x74, 2, 0x75, 2, 0x76, 2, 0x77, 2, 0x7d, 0, 0x7f, 0, 0x80, 2,
+		0x90, 0, 0x91, 0, 0x98, 0, 0x99, 0, 0xa0, 0, 0xa8, 0, 0xb0, 3, 0xb6, 3, 0xc6, 3, 0xcf, 3, 0xd0, 0, 0xd4,
+		0, 0xd5, 0, 0xd6, 0, 0xd9, 0, 0xda, 0,
+		0xe0, 1, 0xe1, 0, 0xe2, 1, 0xe3, 0, 0xe4, 1, 0xe8, 0, 0xf2, 0, 0xf3, 0, 0xf8, 0, 0xf9, 1, 0xfb, 0, 0xfc,
+		0,
 		0xfd, 0 };
 
 	for (unsigned i = 0; i < sizeof lens; i += 2) {
@@ -305,7 +316,8 @@ START_TEST(lengths)
 }
 END_TEST
 
-/* Pause, go on, leave auto-init: each has a command for eight bits, and one for sixteen, which leaves the other alone. FBh and FCh tell what runs. */
+/* Pause, go on, leave auto-init: each has a command for eight bits, and one for sixteen, which leaves the other alone.
+ * FBh and FCh tell what runs. */
 START_TEST(controls)
 {
 	static const struct { u8 start, pause, go_on, leave, stay, status, repeats; } widths[] = {

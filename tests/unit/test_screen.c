@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The picture, its text and keys as an embedder has them: a guest that draws by formula, code page 437, a US keyboard. */
+/* The picture, its text and keys as an embedder has them: a guest that draws by formula, code page 437, a US keyboard.
+ * */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,9 @@ static u32 pixels[800 * 600];
 
 static vcpu *machine(const void *kernel, size_t size)
 {
-	struct vcpu_config config = { .memory = 1 << 20, .display = "vga", .kernel = "guest", .kernel_data = kernel, .kernel_size = size };
+	struct vcpu_config config = {
+		.memory = 1 << 20, .display = "vga", .kernel = "guest", .kernel_data = kernel, .kernel_size = size
+	};
 	char *error = NULL;
 	vcpu *v = vcpu_new(&config, &error);
 
@@ -45,7 +48,8 @@ START_TEST(picture)
 		for (unsigned x = 0; x < 640; x++) {
 			unsigned n = ((x / 2) ^ (y / 2)) & 255, red = n / 4, green = 63 - n / 4;
 
-			ck_assert_uint_eq(pixels[640 * y + x], (red << 2 | red >> 4) << 16 | (green << 2 | green >> 4) << 8);
+			ck_assert_uint_eq(pixels[640 * y + x], (red << 2 | red >> 4) << 16 | (green << 2 | green >> 4)
+												     << 8);
 		}
 	ck_assert_uint_eq(vcpu_state_hash(v), before); /* looking changes nothing */
 	/* The reset button: it draws again. */
@@ -123,7 +127,8 @@ END_TEST
 
 START_TEST(text)
 {
-	/* mov ax,b800; mov es,ax; xor di,di; mov si,text; mov cx,count; 1: lodsb; stosb; inc di; loop 1b; 2: hlt; jmp 2b */
+	/* mov ax,b800; mov es,ax; xor di,di; mov si,text; mov cx,count; 1: lodsb; stosb; inc di; loop 1b; 2: hlt; jmp
+	 * 2b */
 	static const u8 code[512] = "\xb8\x00\xb8\x8e\xc0\x31\xff\xbe\x15\x7c\xb9\x08\x00\xac\xaa\x47\xe2\xfb\xf4\xeb\xfdH\x81\xb0 \xec\x01\x9b!";
 	u8 sector[512];
 	char out[4096];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Segment registers: what may be loaded into them, what LAR, LSL, VERR, VERW, ARPL, LLDT and LTR make of descriptors, and which bytes a segment lets
- * through (SDM vol. 2, each instruction's operation; vol. 3, 3.4, 5.3 to 5.6 and 5.10). */
+/* Segment registers: what may be loaded into them, what LAR, LSL, VERR, VERW, ARPL, LLDT and LTR make of descriptors,
+ * and which bytes a segment lets through (SDM vol. 2, each instruction's operation; vol. 3, 3.4, 5.3 to 5.6 and 5.10).
+ * */
 #include "tests/unit/modes.h"
 
 /* ---- loads ---- */
@@ -27,7 +28,8 @@ static int load_fault(bool ss, unsigned access, unsigned cpl, unsigned rpl)
 enum how { MOV, POP, LXS, HOWS };
 static bool load_instruction(enum how how, enum mode m, unsigned reg, u16 sel)
 {
-	static const u8 pops[] = { [ES] = 0x07, [SS] = 0x17, [DS] = 0x1f, [FS] = 0xa1, [GS] = 0xa9 }, loads[] = { [ES] = 0xc4, [DS] = 0xc5, [SS] = 0xb2, [FS] = 0xb4, [GS] = 0xb5 };
+	static const u8 pops[] = { [ES] = 0x07, [SS] = 0x17, [DS] = 0x1f, [FS] = 0xa1, [GS] = 0xa9 },
+			loads[] = { [ES] = 0xc4, [DS] = 0xc5, [SS] = 0xb2, [FS] = 0xb4, [GS] = 0xb5 };
 	bool two = reg >= FS;
 
 	c->r[RAX] = sel;
@@ -63,7 +65,8 @@ static void loads(enum mode m, unsigned step)
 		int vector;
 
 		for (unsigned twice = 0; twice < 2; twice++, reg = SS) {
-			name_case("%s, ring %u: load %u way %u of RPL %u, access %x", mode_names[m], cpl, reg, how, rpl, access);
+			name_case("%s, ring %u: load %u way %u of RPL %u, access %x", mode_names[m], cpl, reg, how, rpl,
+				  access);
 			enter(m, cpl);
 			set_descriptor(SLOT, descriptor(0x1230, 0xff, access, 0xc));
 			if (!load_instruction(how, m, reg, sel))
@@ -89,7 +92,8 @@ START_TEST(loads_others)
 }
 END_TEST
 
-/* Null selectors (vol. 2, MOV; vol. 3, 5.4.1): in DS, ES, FS, GS always; in SS in 64-bit code of rings 0 to 2 with RPL = CPL. */
+/* Null selectors (vol. 2, MOV; vol. 3, 5.4.1): in DS, ES, FS, GS always; in SS in 64-bit code of rings 0 to 2 with RPL
+ * = CPL. */
 START_TEST(null_selectors)
 {
 	for (enum mode m = P16; m < MODE_COUNT; m++)
@@ -107,7 +111,9 @@ START_TEST(null_selectors)
 				continue;
 			enter(m, cpl);
 			load_instruction(MOV, m, reg, (u16)rpl);
-			POKE(CODE + 2, (const u8[]){ [ES] = 0x26, [DS] = 0x3e, [FS] = 0x64, [GS] = 0x65 }[reg], 0x8a, rm_bx(m)); /* mov al, reg:[bx] */
+			/* mov al, reg:[bx] */
+			POKE(CODE + 2, (const u8[]){ [ES] = 0x26, [DS] = 0x3e, [FS] = 0x64, [GS] = 0x65 }[reg], 0x8a,
+				rm_bx(m));
 			expect(RETIRED, 0);
 			expect(m == LONG ? RETIRED : VEC_GP, 0);
 		}
@@ -118,9 +124,13 @@ END_TEST
 START_TEST(table_limits)
 {
 	static const struct { u16 sel; bool no_ldt; u16 gdt_limit; int vector; } rows[] = {
-		{ BEYOND, false, GDT_END - 1, VEC_GP }, { 0xfff8, false, GDT_END - 1, VEC_GP }, { DATA32(3), false, (DATA32(3) & 0xfff8) + 7, RETIRED },
-		{ DATA32(3), false, (DATA32(3) & 0xfff8) + 6, VEC_GP }, { DATA32(3), false, 0, VEC_GP }, { FAR_SLOT | 3, false, GDT_END - 1, RETIRED },
-		{ FAR_SLOT | 3, true, GDT_END - 1, VEC_GP }, { LDT_END | 7, false, GDT_END - 1, VEC_GP }, { 4, false, GDT_END - 1, VEC_GP }, /* entry 0 of the LDT is none of nothing */
+		{ BEYOND, false, GDT_END - 1, VEC_GP }, { 0xfff8, false, GDT_END - 1, VEC_GP },
+			{ DATA32(3), false, (DATA32(3) & 0xfff8) + 7, RETIRED },
+		{ DATA32(3), false, (DATA32(3) & 0xfff8) + 6, VEC_GP }, { DATA32(3), false, 0, VEC_GP },
+			{ FAR_SLOT | 3, false, GDT_END - 1, RETIRED },
+		/* entry 0 of the LDT is none of nothing */
+		{ FAR_SLOT | 3, true, GDT_END - 1, VEC_GP }, { LDT_END | 7, false, GDT_END - 1, VEC_GP },
+			{ 4, false, GDT_END - 1, VEC_GP },
 	};
 
 	for (enum mode m = P16; m < MODE_COUNT; m++)
@@ -169,7 +179,8 @@ static bool reachable(unsigned access, unsigned cpl, unsigned rpl)
 START_TEST(lar_lsl_verr_verw)
 {
 	/* System types; bit 0 LAR, bit 1 LSL. */
-	static const u8 legacy[16] = { 0, 3, 3, 3, 1, 1, 0, 0, 0, 3, 0, 3, 1, 0, 0, 0 }, ia32e[16] = { [2] = 3, [9] = 3, [11] = 3, [12] = 1 };
+	static const u8 legacy[16] = { 0, 3, 3, 3, 1, 1, 0, 0, 0, 3, 0, 3, 1, 0, 0, 0 },
+			ia32e[16] = { [2] = 3, [9] = 3, [11] = 3, [12] = 1 };
 	static const enum mode modes[] = { P32, C32, LONG };
 
 	for (unsigned k = 0; k < ARRAY_LEN(modes); k++)
@@ -177,14 +188,16 @@ START_TEST(lar_lsl_verr_verw)
 			unsigned cpl = n & 3, rpl = n >> 2 & 3, access = n >> 4;
 			bool s = access & 0x10, code = s && access & 8, reach = reachable(access, cpl, rpl);
 			unsigned valid = !reach ? 0 : s ? 3 : (is_long(modes[k]) ? ia32e : legacy)[access & 15];
-			bool z[4] = { valid & 1, valid >> 1, s && reach && (!code || access & 2), s && reach && !code && access & 2 };
+			bool z[4] = { valid & 1, valid >> 1, s && reach && (!code || access & 2),
+				      s && reach && !code && access & 2 };
 
 			name_case("%s, ring %u: RPL %u, access %x", mode_names[modes[k]], cpl, rpl, access);
 			enter(modes[k], cpl);
 			set_descriptor(SLOT, descriptor(0x12345678, 0x12345, access, 0xd));
 			c->r[RAX] = SLOT | rpl;
 			c->r[RBX] = c->r[RCX] = 0x55;
-			POKE(CODE, 0x0f, 0x02, 0xd8, 0x0f, 0x03, 0xc8, 0x0f, 0x00, 0xe0, 0x0f, 0x00, 0xe8); /* lar ebx, eax; lsl ecx, eax; verr ax; verw ax */
+			/* lar ebx, eax; lsl ecx, eax; verr ax; verw ax */
+			POKE(CODE, 0x0f, 0x02, 0xd8, 0x0f, 0x03, 0xc8, 0x0f, 0x00, 0xe0, 0x0f, 0x00, 0xe8);
 			for (unsigned i = 0; i < 4; i++) {
 				expect(RETIRED, 0);
 				EQ(flag_z(c), z[i]);
@@ -196,10 +209,13 @@ START_TEST(lar_lsl_verr_verw)
 }
 END_TEST
 
-/* Selectors that name nothing clear ZF; in real and virtual-8086 mode there is no such instruction. A 16-bit LAR has no upper half. */
+/* Selectors that name nothing clear ZF; in real and virtual-8086 mode there is no such instruction. A 16-bit LAR has no
+ * upper half. */
 START_TEST(look_at_nothing)
 {
-	static const u8 opcodes[][3] = { { 0x0f, 0x02, 0xd8 }, { 0x0f, 0x03, 0xd8 }, { 0x0f, 0x00, 0xe0 }, { 0x0f, 0x00, 0xe8 } };
+	static const u8 opcodes[][3] = {
+		{ 0x0f, 0x02, 0xd8 }, { 0x0f, 0x03, 0xd8 }, { 0x0f, 0x00, 0xe0 }, { 0x0f, 0x00, 0xe8 }
+	};
 	static const u16 sels[] = { 0, 3, 4, BEYOND, 0xffff, LDT_END | 4 };
 
 	for (enum mode m = REAL; m < MODE_COUNT; m++)
@@ -258,7 +274,8 @@ START_TEST(lldt_and_ltr)
 	for (enum mode m = REAL; m < MODE_COUNT; m++)
 		for (unsigned n = 0; n < 2 * 4 * 64; n++) {
 			bool ltr = n & 1, s = n >> 3 & 1, present = n >> 4 & 1;
-			unsigned cpl = n >> 1 & 3, type = n >> 5, access = 0x60 | (present ? 0x80 : 0) | (s ? 0x10 : 0) | type;
+			unsigned cpl = n >> 1 & 3, type = n >> 5,
+				 access = 0x60 | (present ? 0x80 : 0) | (s ? 0x10 : 0) | type;
 			bool right = !s && (ltr ? type == 9 || (type == 1 && !is_long(m)) : type == 2);
 			int vector;
 
@@ -286,18 +303,23 @@ END_TEST
 START_TEST(lldt_and_ltr_selectors)
 {
 	static const struct { u16 sel; bool ltr, upper; u64 high; int vector; u16 error; } rows[] = {
-		{ 0, false, false, 0, RETIRED, 0 }, { 3, false, false, 0, RETIRED, 0 }, { 0, true, false, 0, VEC_GP, 0 }, { 3, true, false, 0, VEC_GP, 0 },
-		{ FAR_SLOT, false, false, 0, VEC_GP, FAR_SLOT }, { FAR_SLOT, true, false, 0, VEC_GP, FAR_SLOT }, { BEYOND, false, false, 0, VEC_GP, BEYOND },
+		{ 0, false, false, 0, RETIRED, 0 }, { 3, false, false, 0, RETIRED, 0 },
+			{ 0, true, false, 0, VEC_GP, 0 }, { 3, true, false, 0, VEC_GP, 0 },
+		{ FAR_SLOT, false, false, 0, VEC_GP, FAR_SLOT }, { FAR_SLOT, true, false, 0, VEC_GP, FAR_SLOT },
+			{ BEYOND, false, false, 0, VEC_GP, BEYOND },
 		{ BEYOND | 3, true, false, 0, VEC_GP, BEYOND },
-		{ GDT_END - 8, false, true, 0, VEC_GP, GDT_END - 8 }, /* the second half of 16 bytes is beyond the limit */
-		{ SLOT, false, true, 0x8000, VEC_GP, SLOT }, { SLOT, false, true, (u64)1 << 40, VEC_GP, SLOT }, { SLOT, false, true, 0xffff8000, RETIRED, 0 },
+		/* the second half of 16 bytes is beyond the limit */
+		{ GDT_END - 8, false, true, 0, VEC_GP, GDT_END - 8 },
+		{ SLOT, false, true, 0x8000, VEC_GP, SLOT }, { SLOT, false, true, (u64)1 << 40, VEC_GP, SLOT },
+			{ SLOT, false, true, 0xffff8000, RETIRED, 0 },
 	};
 
 	for (enum mode m = P16; m < MODE_COUNT; m++)
 		for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
 			if (rows[i].upper && m != LONG)
 				continue;
-			name_case("%s: %s of %x, %llx above", mode_names[m], rows[i].ltr ? "LTR" : "LLDT", rows[i].sel, (unsigned long long)rows[i].high);
+			name_case("%s: %s of %x, %llx above", mode_names[m], rows[i].ltr ? "LTR" : "LLDT", rows[i].sel,
+				  (unsigned long long)rows[i].high);
 			enter(m, 0);
 			set_descriptor(SLOT, descriptor(0, 0x3ff, rows[i].ltr ? 0x89 : 0x82, 0));
 			set_descriptor(FAR_SLOT, descriptor(0, 0x3ff, rows[i].ltr ? 0x89 : 0x82, 0));
@@ -306,7 +328,8 @@ START_TEST(lldt_and_ltr_selectors)
 			POKE(CODE, 0x0f, 0x00, rows[i].ltr ? 0xd8 : 0xd0);
 			c->r[RAX] = rows[i].sel;
 			expect(rows[i].vector, rows[i].error);
-			if (rows[i].vector == RETIRED && rows[i].sel < 4) { /* a null LDTR: its selectors name nothing */
+			/* a null LDTR: its selectors name nothing */
+			if (rows[i].vector == RETIRED && rows[i].sel < 4) {
 				EQ(c->seg[LDTR].sel, rows[i].sel);
 				set_descriptor(FAR_SLOT, descriptor(0, 0xffff, 0xf3, 4));
 				POKE(CODE + 3, 0x8e, 0xc0);
@@ -341,11 +364,16 @@ static int access_fault(unsigned type, u32 limit, bool big, u64 offset, unsigned
 }
 
 static const struct accessor { const char *name; u8 bytes[8]; unsigned size; bool write; } accesses[] = {
-	{ "mov al, [ebx]", { 0x8a, 0x03 }, 1, false }, { "mov [ebx], al", { 0x88, 0x03 }, 1, true }, { "mov ax, [ebx]", { 0x66, 0x8b, 0x03 }, 2, false },
-	{ "mov [ebx], ax", { 0x66, 0x89, 0x03 }, 2, true }, { "mov eax, [ebx]", { 0x8b, 0x03 }, 4, false }, { "add [ebx], eax", { 0x01, 0x03 }, 4, true },
-	{ "fld qword [ebx]", { 0xdd, 0x03 }, 8, false }, { "movq [ebx], mm0", { 0x0f, 0x7f, 0x03 }, 8, true }, { "fstp tword [ebx]", { 0xdb, 0x3b }, 10, true },
-	{ "movups xmm0, [ebx]", { 0x0f, 0x10, 0x03 }, 16, false }, { "movups [ebx], xmm0", { 0x0f, 0x11, 0x03 }, 16, true },
-	{ "fxsave [ebx]", { 0x0f, 0xae, 0x03 }, 512, true }, { "test al, [ebx]", { 0x84, 0x03 }, 1, false }, { "lgdt [ebx]", { 0x0f, 0x01, 0x13 }, 6, false },
+	{ "mov al, [ebx]", { 0x8a, 0x03 }, 1, false }, { "mov [ebx], al", { 0x88, 0x03 }, 1, true },
+		{ "mov ax, [ebx]", { 0x66, 0x8b, 0x03 }, 2, false },
+	{ "mov [ebx], ax", { 0x66, 0x89, 0x03 }, 2, true }, { "mov eax, [ebx]", { 0x8b, 0x03 }, 4, false },
+		{ "add [ebx], eax", { 0x01, 0x03 }, 4, true },
+	{ "fld qword [ebx]", { 0xdd, 0x03 }, 8, false }, { "movq [ebx], mm0", { 0x0f, 0x7f, 0x03 }, 8, true },
+		{ "fstp tword [ebx]", { 0xdb, 0x3b }, 10, true },
+	{ "movups xmm0, [ebx]", { 0x0f, 0x10, 0x03 }, 16, false }, { "movups [ebx], xmm0", { 0x0f, 0x11, 0x03 }, 16,
+		true },
+	{ "fxsave [ebx]", { 0x0f, 0xae, 0x03 }, 512, true }, { "test al, [ebx]", { 0x84, 0x03 }, 1, false },
+		{ "lgdt [ebx]", { 0x0f, 0x01, 0x13 }, 6, false },
 };
 
 /* All types of code and data at the edges of limits, through DS and SS, in 32-bit code of both kinds. */
@@ -358,7 +386,9 @@ static void bytes(enum mode m)
 		bool big = n & 16, stack, g;
 		u32 limit = limits[k / 12 % ARRAY_LEN(limits)];
 		const struct accessor *a = &accesses[k / 12 / ARRAY_LEN(limits)];
-		u32 at = edge < 6 ? limit + 2 - edge - (edge & 1 ? a->size : 0) : edge < 9 ? 0x10001 - (edge - 6) - a->size : edge - 9;
+		u32 at = edge < 6   ? limit + 2 - edge - (edge & 1 ? a->size : 0)
+			 : edge < 9 ? 0x10001 - (edge - 6) - a->size
+				    : edge - 9;
 		int vector;
 
 		stack = !(type & 8) && type & 2 && edge & 1; /* what SS can be */
@@ -367,9 +397,11 @@ static void bytes(enum mode m)
 			at &= ~15u;
 		if (a->size > 1 && (u64)at + a->size > 0x100000000) /* a wrap has a test of its own */
 			continue;
-		name_case("%s: %s at %x, type %x, limit %x, B %d, %s", mode_names[m], a->name, at, type, limit, big, stack ? "SS" : "DS");
+		name_case("%s: %s at %x, type %x, limit %x, B %d, %s", mode_names[m], a->name, at, type, limit, big,
+			  stack ? "SS" : "DS");
 		enter(m, 0);
-		c->seg[DS] = (struct seg){ .base = 0, .limit = limit, .sel = DATA32(0), .attr = SEG_P | SEG_S | SEG_A | type | (big ? SEG_DB : 0) | (g ? SEG_G : 0) };
+		c->seg[DS] = (struct seg){ .base = 0, .limit = limit, .sel = DATA32(0), .attr = SEG_P | SEG_S | SEG_A |
+			type | (big ? SEG_DB : 0) | (g ? SEG_G : 0) };
 		if (stack) {
 			c->seg[SS] = c->seg[DS];
 			POKE(CODE, 0x36);
@@ -388,20 +420,24 @@ static void bytes(enum mode m)
 START_TEST(bytes_protected) { bytes(P32); } END_TEST
 START_TEST(bytes_compatibility) { bytes(C32); } END_TEST
 
-/* PUSH and POP at the edges of a stack: a word above the limit, a word that wraps. An access over 4 GBytes is beyond the limit, except in a flat segment,
- * where the manual leaves it open (5.3) and silicon wraps. */
+/* PUSH and POP at the edges of a stack: a word above the limit, a word that wraps. An access over 4 GBytes is beyond
+ * the limit, except in a flat segment, where the manual leaves it open (5.3) and silicon wraps. */
 START_TEST(edges)
 {
 	static const struct { u8 code[2]; u32 base, limit; u8 type; u32 esp; int vector; } rows[] = {
-		{ { 0x50 }, 0, 0xfff, 3, 0x1000, RETIRED }, { { 0x50 }, 0, 0xfff, 3, 0x1001, VEC_SS }, { { 0x50 }, 0, 0xfff, 3, 2, VEC_SS }, { { 0x50 }, 0, 0xfff, 7, 0x1004, RETIRED },
-		{ { 0x50 }, 0, 0xfff, 7, 0x1003, VEC_SS }, { { 0x58 }, 0, 0xfff, 3, 0xffc, RETIRED }, { { 0x58 }, 0, 0xfff, 3, 0xffd, VEC_SS }, { { 0x58 }, 0, 0xfff, 7, 0xfff, VEC_SS },
-		{ { 0x58 }, 0x10, 0xffffffff, 3, 0xfffffffe, VEC_SS }, { { 0x58 }, 0, 0xfff, 7, 0xfffffffe, VEC_SS }, { { 0x58 }, 0, 0xffffffff, 3, 0xfffffffe, RETIRED },
+		{ { 0x50 }, 0, 0xfff, 3, 0x1000, RETIRED }, { { 0x50 }, 0, 0xfff, 3, 0x1001, VEC_SS },
+			{ { 0x50 }, 0, 0xfff, 3, 2, VEC_SS }, { { 0x50 }, 0, 0xfff, 7, 0x1004, RETIRED },
+		{ { 0x50 }, 0, 0xfff, 7, 0x1003, VEC_SS }, { { 0x58 }, 0, 0xfff, 3, 0xffc, RETIRED },
+			{ { 0x58 }, 0, 0xfff, 3, 0xffd, VEC_SS }, { { 0x58 }, 0, 0xfff, 7, 0xfff, VEC_SS },
+		{ { 0x58 }, 0x10, 0xffffffff, 3, 0xfffffffe, VEC_SS }, { { 0x58 }, 0, 0xfff, 7, 0xfffffffe, VEC_SS },
+			{ { 0x58 }, 0, 0xffffffff, 3, 0xfffffffe, RETIRED },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
 		name_case("row %u", i);
 		enter(P32, 0);
-		c->seg[SS] = (struct seg){ .base = rows[i].base, .limit = rows[i].limit, .sel = DATA32(0), .attr = SEG_P | SEG_S | SEG_A | SEG_DB | rows[i].type };
+		c->seg[SS] = (struct seg){ .base = rows[i].base, .limit = rows[i].limit, .sel = DATA32(0),
+			.attr = SEG_P | SEG_S | SEG_A | SEG_DB | rows[i].type };
 		poke(CODE, rows[i].code, 2);
 		c->r[RSP] = rows[i].esp;
 		settle();
@@ -410,21 +446,27 @@ START_TEST(edges)
 }
 END_TEST
 
-/* 16-bit addresses: the sum wraps at 64 KBytes, the access does not; of an expand-down segment without B nothing above FFFFh is inside. */
+/* 16-bit addresses: the sum wraps at 64 KBytes, the access does not; of an expand-down segment without B nothing above
+ * FFFFh is inside. */
 START_TEST(addresses_16)
 {
 	static const struct { enum mode m; u32 limit; u8 type; u16 bx; s8 disp; u8 size; int vector; } rows[] = {
-		{ REAL, 0xffff, 3, 0xffff, 0, 2, VEC_GP }, { REAL, 0xffff, 3, 0xffff, 0, 1, RETIRED }, { REAL, 0xffff, 3, 0xffff, 1, 2, RETIRED }, { REAL, 0xffff, 3, 0, -1, 2, VEC_GP },
-		{ V86, 0xffff, 3, 0xffff, 0, 2, VEC_GP }, { V86, 0xffff, 3, 0xfffe, 0, 2, RETIRED }, { P16, 0xffff, 3, 0xffff, 0, 2, VEC_GP },
-		{ P16, 0xfffff, 3, 0xffff, 0, 1, RETIRED }, { P16, 0xfff, 7, 0xffff, 0, 2, VEC_GP }, { P16, 0xfff, 7, 0xfffe, 0, 2, RETIRED }, { P16, 0xfff, 7, 0xfff, 0, 1, VEC_GP },
-		{ P16, 0xfff, 7, 0x1000, 0, 2, RETIRED }, { P16, 0xffff, 7, 0x5000, 0, 1, VEC_GP }, { C16, 0xfff, 3, 0x1000, -1, 1, RETIRED }, { C16, 0xfff, 3, 0x1000, -1, 2, VEC_GP },
+		{ REAL, 0xffff, 3, 0xffff, 0, 2, VEC_GP }, { REAL, 0xffff, 3, 0xffff, 0, 1, RETIRED },
+			{ REAL, 0xffff, 3, 0xffff, 1, 2, RETIRED }, { REAL, 0xffff, 3, 0, -1, 2, VEC_GP },
+		{ V86, 0xffff, 3, 0xffff, 0, 2, VEC_GP }, { V86, 0xffff, 3, 0xfffe, 0, 2, RETIRED },
+			{ P16, 0xffff, 3, 0xffff, 0, 2, VEC_GP },
+		{ P16, 0xfffff, 3, 0xffff, 0, 1, RETIRED }, { P16, 0xfff, 7, 0xffff, 0, 2, VEC_GP },
+			{ P16, 0xfff, 7, 0xfffe, 0, 2, RETIRED }, { P16, 0xfff, 7, 0xfff, 0, 1, VEC_GP },
+		{ P16, 0xfff, 7, 0x1000, 0, 2, RETIRED }, { P16, 0xffff, 7, 0x5000, 0, 1, VEC_GP },
+			{ C16, 0xfff, 3, 0x1000, -1, 1, RETIRED }, { C16, 0xfff, 3, 0x1000, -1, 2, VEC_GP },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
 		name_case("%s, row %u", mode_names[rows[i].m], i);
 		enter(rows[i].m, 0);
 		if (rows[i].m > V86)
-			c->seg[DS] = (struct seg){ .limit = rows[i].limit, .sel = DATA16(0), .attr = SEG_P | SEG_S | SEG_A | rows[i].type };
+			c->seg[DS] = (struct seg){ .limit = rows[i].limit, .sel = DATA16(0), .attr = SEG_P | SEG_S |
+				SEG_A | rows[i].type };
 		POKE(CODE, rows[i].size == 1 ? 0x8a : 0x8b, 0x47, (u8)rows[i].disp);
 		c->r[RBX] = rows[i].bx;
 		settle();
@@ -433,19 +475,28 @@ START_TEST(addresses_16)
 }
 END_TEST
 
-/* 64-bit mode (vol. 3, 3.4.4 and 5.3.1): no limits, no types, bases of FS and GS only; addresses must be canonical, also the last byte; what goes
- * through RSP or RBP is #SS. */
+/* 64-bit mode (vol. 3, 3.4.4 and 5.3.1): no limits, no types, bases of FS and GS only; addresses must be canonical,
+ * also the last byte; what goes through RSP or RBP is #SS. */
 START_TEST(addresses_64)
 {
 	static const struct { u8 code[8]; u64 rbx, fs; int vector; } rows[] = {
-		{ { 0x8b, 0x03 }, DATA, 0, RETIRED }, { { 0x2e, 0x88, 0x03 }, DATA, 0, RETIRED }, { { 0x3e, 0x88, 0x03 }, DATA, 0, RETIRED }, { { 0x26, 0x8b, 0x03 }, DATA, 0, RETIRED },
-		{ { 0x64, 0x8a, 0x03 }, 0x10, DATA, RETIRED }, { { 0x64, 0x8a, 0x03 }, 0, 0x7fffffffffff, VEC_PF }, { { 0x64, 0x8a, 0x03 }, 1, 0x7fffffffffff, VEC_GP },
-		{ { 0x64, 0x8b, 0x03 }, 0, 0x7ffffffffffe, VEC_GP }, { { 0x64, 0x8a, 0x03 }, (u64)-0x100, DATA + 0x100, RETIRED }, { { 0x8b, 0x03 }, 0x800000000000, 0, VEC_GP },
-		{ { 0x8b, 0x03 }, 0x7ffffffffffc, 0, VEC_PF }, { { 0x8b, 0x03 }, 0x7ffffffffffd, 0, VEC_GP }, { { 0x8b, 0x03 }, 0xffff7fffffffffff, 0, VEC_GP },
-		{ { 0x8b, 0x03 }, 0xffff800000000000, 0, VEC_PF }, { { 0x36, 0x8b, 0x03 }, 0x800000000000, 0, VEC_GP }, /* SS prefix: ignored */
-		{ { 0x8b, 0x45, 0 }, 0x800000000000, 0, VEC_SS }, { { 0x3e, 0x8b, 0x45, 0 }, 0x800000000000, 0, VEC_SS }, { { 0x64, 0x8b, 0x45, 0 }, 0x800000000000, 0, VEC_GP },
-		{ { 0x8b, 0x04, 0x24 }, 0x800000000000, 0, VEC_SS }, { { 0x50 }, 0x800000000001, 0, VEC_SS }, { { 0x58 }, 0x7ffffffffffc, 0, VEC_SS },
-		{ { 0x67, 0x8b, 0x03 }, 0xffffffff00000000 | DATA, 0, RETIRED },                                      /* 32-bit address */
+		{ { 0x8b, 0x03 }, DATA, 0, RETIRED }, { { 0x2e, 0x88, 0x03 }, DATA, 0, RETIRED },
+			{ { 0x3e, 0x88, 0x03 }, DATA, 0, RETIRED }, { { 0x26, 0x8b, 0x03 }, DATA, 0, RETIRED },
+		{ { 0x64, 0x8a, 0x03 }, 0x10, DATA, RETIRED }, { { 0x64, 0x8a, 0x03 }, 0, 0x7fffffffffff, VEC_PF },
+			{ { 0x64, 0x8a, 0x03 }, 1, 0x7fffffffffff, VEC_GP },
+		{ { 0x64, 0x8b, 0x03 }, 0, 0x7ffffffffffe, VEC_GP }, { { 0x64, 0x8a, 0x03 }, (u64)-0x100, DATA + 0x100,
+			RETIRED }, { { 0x8b, 0x03 }, 0x800000000000, 0, VEC_GP },
+		{ { 0x8b, 0x03 }, 0x7ffffffffffc, 0, VEC_PF }, { { 0x8b, 0x03 }, 0x7ffffffffffd, 0, VEC_GP },
+			{ { 0x8b, 0x03 }, 0xffff7fffffffffff, 0, VEC_GP },
+		/* SS prefix: ignored */
+		{ { 0x8b, 0x03 }, 0xffff800000000000, 0, VEC_PF }, { { 0x36, 0x8b, 0x03 }, 0x800000000000, 0, VEC_GP },
+		{ { 0x8b, 0x45, 0 }, 0x800000000000, 0, VEC_SS },
+			{ { 0x3e, 0x8b, 0x45, 0 }, 0x800000000000, 0, VEC_SS },
+			{ { 0x64, 0x8b, 0x45, 0 }, 0x800000000000, 0, VEC_GP },
+		{ { 0x8b, 0x04, 0x24 }, 0x800000000000, 0, VEC_SS }, { { 0x50 }, 0x800000000001, 0, VEC_SS },
+			{ { 0x58 }, 0x7ffffffffffc, 0, VEC_SS },
+		/* 32-bit address */
+		{ { 0x67, 0x8b, 0x03 }, 0xffffffff00000000 | DATA, 0, RETIRED },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
@@ -455,7 +506,9 @@ START_TEST(addresses_64)
 			poke(CODE, rows[i].code, sizeof rows[i].code);
 			for (unsigned reg = ES; reg <= GS; reg++)
 				if (reg != CS) {
-					c->seg[reg] = (struct seg){ .sel = 0x33, .base = 0x77700000, .limit = 0, .attr = SEG_UNUSABLE };
+					c->seg[reg] = (struct seg){
+						.sel = 0x33, .base = 0x77700000, .limit = 0, .attr = SEG_UNUSABLE
+					};
 					c->seg[reg].base = reg == FS ? rows[i].fs : reg == GS ? 0 : 0x77700000;
 				}
 			c->seg[SS].attr |= cpl << 5;
@@ -472,7 +525,8 @@ END_TEST
 /* Fetches: an instruction must be inside CS to its last byte; what lies before the end runs. */
 START_TEST(fetches)
 {
-	static const u8 code[] = { 0x90, 0xb8, 1, 2, 3, 4, 0x90 }; /* nop; mov eax, imm32 (16-bit: imm16, add al, [...]); nop */
+	/* nop; mov eax, imm32 (16-bit: imm16, add al, [...]); nop */
+	static const u8 code[] = { 0x90, 0xb8, 1, 2, 3, 4, 0x90 };
 
 	for (enum mode m = P16; m <= C32; m++)
 		for (unsigned end = 0; end <= 6; end++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The 9P server of the shared folder, as a hostile guest sees it: nothing leads out of the folder, nothing is written without "rw", no message does
- * harm. Messages are made by hand from the protocol's description. */
+/* The 9P server of the shared folder, as a hostile guest sees it: nothing leads out of the folder, nothing is written
+ * without "rw", no message does harm. Messages are made by hand from the protocol's description. */
 #define _GNU_SOURCE
 #include <check.h>
 #include <errno.h>
@@ -12,8 +12,10 @@
 #include <unistd.h>
 #include "frontends/common/share.h"
 
-enum { TLOPEN = 12, TLCREATE = 14, TSYMLINK = 16, TREADLINK = 22, TGETATTR = 24, TSETATTR = 26, TREADDIR = 40, TLINK = 70, TMKDIR = 72,
-	TRENAMEAT = 74, TUNLINKAT = 76, TVERSION = 100, TATTACH = 104, TWALK = 110, TREAD = 116, TWRITE = 118, TCLUNK = 120, RLERROR = 7 };
+enum { TLOPEN = 12, TLCREATE = 14, TSYMLINK = 16, TREADLINK = 22, TGETATTR = 24, TSETATTR = 26, TREADDIR = 40,
+	TLINK = 70, TMKDIR = 72,
+	TRENAMEAT = 74, TUNLINKAT = 76, TVERSION = 100, TATTACH = 104, TWALK = 110, TREAD = 116, TWRITE = 118,
+	TCLUNK = 120, RLERROR = 7 };
 
 static char folder[] = "/tmp/test_share.XXXXXX";
 static struct share *share;
@@ -77,7 +79,8 @@ static int ask(void)
 }
 
 static int version(void) { begin(TVERSION); number(65536, 4); text("9P2000.L"); return ask(); }
-static int attach(unsigned fid) { begin(TATTACH); number(fid, 4); number(~0u, 4); text("root"); text(""); number(0, 4); return ask(); }
+static int attach(unsigned fid) { begin(TATTACH); number(fid, 4); number(~0u, 4); text("root"); text(""); number(0, 4);
+	return ask(); }
 static int clunk(unsigned fid) { begin(TCLUNK); number(fid, 4); return ask(); }
 static int lopen(unsigned fid, unsigned flags) { begin(TLOPEN); number(fid, 4); number(flags, 4); return ask(); }
 
@@ -232,7 +235,8 @@ START_TEST(only_for_reading)
 	ck_assert_int_eq(ask(), EROFS);
 	begin(TUNLINKAT), number(1, 4), text("file"), number(0, 4);
 	ck_assert_int_eq(ask(), EROFS);
-	begin(TSETATTR), number(2, 4), number(8, 4), number(0, 4), number(0, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8);
+	begin(TSETATTR), number(2, 4), number(8, 4), number(0, 4), number(0, 8), number(0, 8), number(0, 8),
+		number(0, 8), number(0, 8), number(0, 8);
 	ck_assert_int_eq(ask(), EROFS);
 	shell("test \"$(cat in/file)\" = contents && test ! -e in/new");
 }
@@ -271,7 +275,8 @@ START_TEST(writes)
 	ck_assert_int_eq(walk(1, 4, "up", NULL), 0);
 	begin(TLINK), number(3, 4), number(4, 4), text("hard");
 	ck_assert_int_ne(ask(), 0);
-	begin(TSETATTR), number(4, 4), number(1, 4), number(0, 4), number(0, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8);
+	begin(TSETATTR), number(4, 4), number(1, 4), number(0, 4), number(0, 8), number(0, 8), number(0, 8),
+		number(0, 8), number(0, 8), number(0, 8);
 	ck_assert_int_ne(ask(), 0);
 	shell("test \"$(cat secret)\" = secret && test -f in/file2 && test ! -e in/link && test -x .");
 }
@@ -298,13 +303,16 @@ START_TEST(hostile)
 	share_close(share);
 	start(",rw");
 	for (unsigned i = 0; i < 100000; i++) {
-		static const unsigned char types[] = { 8, 12, 14, 16, 22, 24, 26, 30, 40, 50, 52, 54, 70, 72, 74, 76, 104, 108, 110, 116, 118, 120 };
+		static const unsigned char types[] = { 8,  12, 14, 16, 22, 24,  26,  30,  40,  50,  52,
+						       54, 70, 72, 74, 76, 104, 108, 110, 116, 118, 120 };
 
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
 		begin(seed >> 60 ? types[(seed >> 40) % sizeof types] : (seed >> 32) & 0xff);
 		len += (seed >> 20) % 80;
 		for (unsigned k = 7; k < len; k++)
-			m[k] = (unsigned char)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 62 ? (seed >> 50) % 3 : (seed >> 40));
+			m[k] = (unsigned char)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 62
+						       ? (seed >> 50) % 3
+						       : (seed >> 40));
 		ask();
 	}
 	shell("test \"$(cat secret)\" = secret");
@@ -390,7 +398,8 @@ static void whole_messages(unsigned i)
 	case 3: begin(TLINK), number(1, 4), number(6, 4), text("new"); break;
 	case 4: begin(TRENAMEAT), number(1, 4), text("file"), number(1, 4), text("new"); break;
 	case 5: begin(TUNLINKAT), number(1, 4), text("file"), number(0, 4); break;
-	case 6: begin(TSETATTR), number(6, 4), number(8, 4), number(0, 4), number(0, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8); break;
+	case 6: begin(TSETATTR), number(6, 4), number(8, 4), number(0, 4), number(0, 8), number(0, 8), number(0, 8),
+		number(0, 8), number(0, 8), number(0, 8); break;
 	case 7: begin(TWRITE), number(6, 4), number(0, 8), number(3, 4), number(0x787878, 3); break;
 	case 8: begin(TLOPEN), number(7, 4), number(01001, 4); break; /* truncates */
 	case 9: begin(TWALK), number(1, 4), number(8, 4), number(1, 2), text("dir"); break;
@@ -456,9 +465,11 @@ START_TEST(names_and_files)
 	start(",rw");
 	ck_assert_int_eq(walk(1, 2, NULL, NULL), 0);
 	for (unsigned i = 0; i < 2; i++) {
-		begin(TMKDIR), number(1, 4), number(3, 2), number('a' | (i ? '/' : 0) << 8 | 'b' << 16, 3), number(0755, 4), number(0, 4);
+		begin(TMKDIR), number(1, 4), number(3, 2), number('a' | (i ? '/' : 0) << 8 | 'b' << 16, 3),
+			number(0755, 4), number(0, 4);
 		ck_assert_int_eq(ask(), EINVAL);
-		begin(TSYMLINK), number(1, 4), text("sym"), number(3, 2), number('a' | (i ? 'x' : 0) << 8 | 'b' << 16, 3), number(0, 4);
+		begin(TSYMLINK), number(1, 4), text("sym"), number(3, 2),
+			number('a' | (i ? 'x' : 0) << 8 | 'b' << 16, 3), number(0, 4);
 		ck_assert_int_eq(ask(), i ? 0 : ENAMETOOLONG);
 	}
 	make("in/other", "other");
@@ -470,13 +481,15 @@ START_TEST(names_and_files)
 	begin(TREAD), number(3, 4), number(0, 8), number(100, 4); /* the old one is still there for who has it open */
 	ck_assert_int_eq(ask(), 0);
 	ck_assert_mem_eq(answer + 11, "contents", 8);
-	begin(TSETATTR), number(3, 4), number(8, 4), number(0, 4), number(0, 8), number(2, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8);
+	begin(TSETATTR), number(3, 4), number(8, 4), number(0, 4), number(0, 8), number(2, 8), number(0, 8),
+		number(0, 8), number(0, 8), number(0, 8);
 	ck_assert_int_eq(ask(), 0);
 	shell("test \"$(cat in/file)\" = other");
 	ck_assert_int_eq(walk(1, 4, "fifo", NULL), 0);
 	for (unsigned flags = 0; flags < 3; flags++)
 		ck_assert_int_eq(lopen(4, flags), EACCES);
-	begin(TSETATTR), number(4, 4), number(1, 4), number(0777, 4), number(0, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8), number(0, 8);
+	begin(TSETATTR), number(4, 4), number(1, 4), number(0777, 4), number(0, 8), number(0, 8), number(0, 8),
+		number(0, 8), number(0, 8), number(0, 8);
 	ck_assert_int_eq(ask(), EOPNOTSUPP);
 	snprintf(path, sizeof path, "%s/in/fifo", folder);
 	ck_assert_int_eq(stat(path, &st), 0);
@@ -493,7 +506,9 @@ END_TEST
 
 START_TEST(options)
 {
-	static const char *const wrong[] = { "/nonexistent", "/tmp,ro", "/tmp,tag=", "/tmp,tag=a-tag-that-is-longer-than-32-bytes-are", "/dev/null" };
+	static const char *const wrong[] = { "/nonexistent", "/tmp,ro",
+					     "/tmp,tag=", "/tmp,tag=a-tag-that-is-longer-than-32-bytes-are",
+					     "/dev/null" };
 
 	for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		char *error = NULL;

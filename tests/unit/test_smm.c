@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* System management mode: where the state is saved (AMD64 APM vol. 2, table 10-1; SDM vol. 3, table 31-1), how the handler begins (31.5.1), that RSM
- * gives everything back, and what waits meanwhile (31.3.1, 31.7, 31.8, 31.10, 31.11). */
+/* System management mode: where the state is saved (AMD64 APM vol. 2, table 10-1; SDM vol. 3, table 31-1), how the
+ * handler begins (31.5.1), that RSM gives everything back, and what waits meanwhile (31.3.1, 31.7, 31.8, 31.10, 31.11).
+ * */
 #include <check.h>
 #include <stdlib.h>
 #include "cpu/cpu.h"
@@ -59,8 +60,10 @@ static void mode(unsigned bits, unsigned cpl)
 	c->r[RSP] = STACK;
 	c->r[RIP] = bits == 16 ? CODE : CODE + 1;
 	for (unsigned i = ES; i <= GS; i++)
-		c->seg[i] = (struct seg){ .sel = (u16)(bits == 16 ? 0 : (0x10 + 8 * i) | cpl), .limit = bits == 16 ? 0xffff : 0xffffffff,
-			.attr = SEG_P | SEG_S | SEG_W | SEG_A | (bits == 16 ? 0 : SEG_DB | SEG_G | cpl << 5) };
+		c->seg[i] = (struct seg){ .sel = (u16)(bits == 16 ? 0 : (0x10 + 8 * i) | cpl),
+					  .limit = bits == 16 ? 0xffff : 0xffffffff,
+					  .attr = SEG_P | SEG_S | SEG_W | SEG_A |
+						  (bits == 16 ? 0 : SEG_DB | SEG_G | cpl << 5) };
 	c->seg[CS].attr |= SEG_CODE;
 	if (bits == 64)
 		c->seg[CS].attr = (c->seg[CS].attr & ~(u32)SEG_DB) | SEG_L;
@@ -200,7 +203,8 @@ START_TEST(handler)
 END_TEST
 
 static const struct { const char *model; unsigned bits, cpl; } modes[] = {
-	{ "max", 64, 3 }, { "max", 64, 0 }, { "max", 32, 3 }, { "max", 16, 0 }, { "p6", 32, 0 }, { "p6", 32, 3 }, { "pentium", 16, 0 },
+	{ "max", 64, 3 }, { "max", 64, 0 }, { "max", 32, 3 }, { "max", 16, 0 }, { "p6", 32, 0 }, { "p6", 32, 3 },
+		{ "pentium", 16, 0 },
 };
 
 START_TEST(round_trip)
@@ -228,7 +232,8 @@ START_TEST(moved)
 {
 	build("max");
 	mode(32, 0);
-	memcpy(ram->host + BASE + 0x8000, "\x66\x67\xc7\x05\x00\xff\x03\x00\x00\x00\x05\x00\x0f\xaa", 14); /* mov dword [3FF00h], 50000h; rsm */
+	memcpy(ram->host + BASE + 0x8000, "\x66\x67\xc7\x05\x00\xff\x03\x00\x00\x00\x05\x00\x0f\xaa", 14);
+		/* mov dword [3FF00h], 50000h; rsm */
 	smi();
 	go(2);
 	ck_assert(!c->smm);

@@ -12,7 +12,8 @@
 static const u8 sector[512] = {
 	0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0, 0xbc, 0x00, 0x7c,       /* cli; ds = ss = 0; sp = 7c00h */
 	0xc7, 0x06, 0x20, 0x00, 0x80, 0x7c, 0xc7, 0x06, 0x22, 0x00, 0, 0, /* vector 8: 0:7c80h */
-	0xb0, 0x11, 0xe6, 0x20, 0xb0, 0x08, 0xe6, 0x21, 0xb0, 0x04, 0xe6, 0x21, 0xb0, 0x01, 0xe6, 0x21, 0xb0, 0xfe, 0xe6, 0x21,
+	0xb0, 0x11, 0xe6, 0x20, 0xb0, 0x08, 0xe6, 0x21, 0xb0, 0x04, 0xe6, 0x21, 0xb0, 0x01, 0xe6, 0x21, 0xb0, 0xfe,
+		0xe6, 0x21,
 	0xb0, 0x34, 0xe6, 0x43, 0xb0, 0xa9, 0xe6, 0x40, 0xb0, 0x04, 0xe6, 0x40,
 	0xfb, 0x31, 0xdb, 0xba, 0xf8, 0x03,                               /* sti; bx = 0; dx = 3f8h */
 	0x43, 0x81, 0xe3, 0xff, 0x0f, 0x89, 0x9f, 0x00, 0x10,             /* l: inc bx; bx &= fffh; [bx+1000h] = bx */
@@ -131,7 +132,8 @@ END_TEST
 /* Pages that hold nothing but zeroes are as good as ones that nobody touched. */
 START_TEST(zero_pages)
 {
-	vcpu *a = machine((struct vcpu_config){ .memory = 1024 * MiB }), *b = machine((struct vcpu_config){ .memory = 1024 * MiB });
+	vcpu *a = machine((struct vcpu_config){ .memory = 1024 * MiB }),
+	     *b = machine((struct vcpu_config){ .memory = 1024 * MiB });
 	u8 byte = 0;
 	size_t len;
 	void *data;
@@ -274,7 +276,8 @@ END_TEST
 /* Any state that the fields can hold comes back; and a machine survives running on from it. */
 START_TEST(randomised)
 {
-	vcpu *a = machine((struct vcpu_config){ .cpu = _i & 1 ? "max" : "386" }), *b = machine((struct vcpu_config){ .cpu = _i & 1 ? "max" : "386" });
+	vcpu *a = machine((struct vcpu_config){ .cpu = _i & 1 ? "max" : "386" }),
+	     *b = machine((struct vcpu_config){ .cpu = _i & 1 ? "max" : "386" });
 	struct part parts[PARTS_MAX];
 	u64 seed = (u64)_i;
 	unsigned n = machine_parts(a, parts);
@@ -305,7 +308,8 @@ END_TEST
 
 START_TEST(bare_maps)
 {
-	static const u8 code[] = { 0x48, 0xff, 0xc0, 0x48, 0x89, 0x03, 0xeb, 0xf8 }; /* l: inc rax; mov [rbx], rax; jmp l */
+	/* l: inc rax; mov [rbx], rax; jmp l */
+	static const u8 code[] = { 0x48, 0xff, 0xc0, 0x48, 0x89, 0x03, 0xeb, 0xf8 };
 	struct vcpu_config config = { .bare = true };
 	vcpu *v[3];
 	size_t len;

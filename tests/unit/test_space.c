@@ -222,7 +222,8 @@ START_TEST(a20)
 }
 END_TEST
 
-/* space_ram has an answer of its own that it remembers: it must be space_find's, in every order of looks and after every change of the map. */
+/* space_ram has an answer of its own that it remembers: it must be space_find's, in every order of looks and after
+ * every change of the map. */
 START_TEST(ram_is_found_again)
 {
 	enum { PAGES = 0x202 };
@@ -231,7 +232,8 @@ START_TEST(ram_is_found_again)
 	int card = -1;
 
 	ck_assert_int_ge(space_add_ram(&bus, "low", 0, 0x200 * PAGE_SIZE, ram, 0, false), 0);
-	ck_assert_int_ge(space_add_ram(&bus, "rom", 0xff000, 2 * PAGE_SIZE, ram, 0x200 * PAGE_SIZE, true), 0); /* over the edge that A20 makes */
+	ck_assert_int_ge(space_add_ram(&bus, "rom", 0xff000, 2 * PAGE_SIZE, ram, 0x200 * PAGE_SIZE, true), 0);
+		/* over the edge that A20 makes */
 	for (unsigned i = 0; i < 100000; i++) {
 		const struct range *range = NULL, *right;
 		unsigned len = i & 1 ? 8 : PAGE_SIZE;
@@ -245,7 +247,8 @@ START_TEST(ram_is_found_again)
 			card = space_add_device(&bus, "card", 0x40000, 0x8010, &spy_byte, NULL);
 		else if (seed >> 24 == 2 && card >= 0)
 			space_remove(&bus, card), card = -1;
-		addr = (seed >> 8 & 7 ? (seed >> 11) % (0x210 * PAGE_SIZE) : 0xfe000 + (seed >> 11 & 0x3fff)) & bus.mask;
+		addr = (seed >> 8 & 7 ? (seed >> 11) % (0x210 * PAGE_SIZE) : 0xfe000 + (seed >> 11 & 0x3fff)) &
+		       bus.mask;
 		right = space_find(&bus, addr, &end);
 		host = space_ram(&bus, addr, len, &range);
 		if (!right || right->kind != RANGE_RAM || end - addr < len) {

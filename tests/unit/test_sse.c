@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* SSE instructions against the silicon of the host: each row of the table is encoded, the same bytes run here and in the guest, from the
- * same registers, and everything must come out the same: registers, MXCSR, memory, and which exception there was.
+/* SSE instructions against the silicon of the host: each row of the table is encoded, the same bytes run here and in
+ * the guest, from the same registers, and everything must come out the same: registers, MXCSR, memory, and which
+ * exception there was.
  *
- * Without an x86-64 host there is nothing to compare with; extensions that the host lacks are left out. RCPxS and RSQRTxS are compared
- * with their definition instead: |relative error| <= 1.5 * 2^-12. */
+ * Without an x86-64 host there is nothing to compare with; extensions that the host lacks are left out. RCPxS and
+ * RSQRTxS are compared with their definition instead: |relative error| <= 1.5 * 2^-12. */
 #define _GNU_SOURCE
 #include <math.h>
 #include "tests/unit/silicon.h"
@@ -24,10 +25,13 @@ static bool is_ours(const struct insn *i)
 	return host_has(i->since);
 }
 
-static bool approximate(const struct insn *i) { return !strncmp(i->mnemonic, "rcp", 3) || !strncmp(i->mnemonic, "rsqrt", 5); }
+static bool approximate(const struct insn *i)
+{
+	return !strncmp(i->mnemonic, "rcp", 3) || !strncmp(i->mnemonic, "rsqrt", 5);
+}
 
-/* The bytes of ROW in FORM: XMM1 (or 9) or RCX in reg; XMM2 (or 10) or RDX in rm, or [RDI], [RSI + RBP * 2 + 8], [EDI]. False: there is no
- * such form. */
+/* The bytes of ROW in FORM: XMM1 (or 9) or RCX in reg; XMM2 (or 10) or RDX in rm, or [RDI], [RSI + RBP * 2 + 8], [EDI].
+ * False: there is no such form. */
 static bool encode(const struct insn *row, enum shape form, u8 imm, struct encoded *out)
 {
 	char text[64], *word, *save = NULL;
@@ -145,8 +149,9 @@ static void compare_once(const struct insn *row, enum shape form, bool unmasked)
 	show("before", &before, text[0], sizeof text[0]);
 	show("host  ", &host, text[1], sizeof text[1]);
 	show("guest ", &guest, text[2], sizeof text[2]);
-	ck_abort_msg("%s %s, form %d, imm %02x, data %016lx%016lx\n%s\n%s\n%s", row->mnemonic, row->encoding, form, code.bytes[code.len - 1],
-		     (unsigned long)get64(before.data + 24), (unsigned long)get64(before.data + 16), text[0], text[1], text[2]);
+	ck_abort_msg("%s %s, form %d, imm %02x, data %016lx%016lx\n%s\n%s\n%s", row->mnemonic, row->encoding, form,
+		     code.bytes[code.len - 1], (unsigned long)get64(before.data + 24),
+		     (unsigned long)get64(before.data + 16), text[0], text[1], text[2]);
 }
 
 static void each_row(unsigned times, bool unmasked)
@@ -213,11 +218,13 @@ static void compare_images(const u8 *code, unsigned len, const u8 *image, bool e
 	if (extended) { /* silicon may call a component used that is not; and the other way round never */
 		u64 host_bv = get64(saved[0] + 512), guest_bv = get64(saved[1] + 512);
 
-		ck_assert_msg(!(guest_bv & ~host_bv), "XSTATE_BV %lx, here %lx", (unsigned long)guest_bv, (unsigned long)host_bv);
+		ck_assert_msg(!(guest_bv & ~host_bv), "XSTATE_BV %lx, here %lx", (unsigned long)guest_bv,
+			      (unsigned long)host_bv);
 		memcpy(saved[0] + 512, saved[1] + 512, 8);
 	}
 	for (unsigned i = 0; i < IMAGE; i++)
-		ck_assert_msg(saved[0][i] == saved[1][i] || makers_image(c->model, i), "byte %u: %02x, here %02x", i, saved[1][i], saved[0][i]);
+		ck_assert_msg(saved[0][i] == saved[1][i] || makers_image(c->model, i), "byte %u: %02x, here %02x", i,
+			      saved[1][i], saved[0][i]);
 }
 
 static void random_image(u8 *image)
@@ -235,7 +242,8 @@ static void random_image(u8 *image)
 
 START_TEST(fxsave)
 {
-	static const u8 code32[] = { 0x0f, 0xae, 0x0f, 0x0f, 0xae, 0x06 }, code64[] = { 0x48, 0x0f, 0xae, 0x0f, 0x48, 0x0f, 0xae, 0x06 };
+	static const u8 code32[] = { 0x0f, 0xae, 0x0f, 0x0f, 0xae, 0x06 },
+			code64[] = { 0x48, 0x0f, 0xae, 0x0f, 0x48, 0x0f, 0xae, 0x06 };
 	static u8 image[IMAGE];
 
 	for (unsigned n = 0; host_works && n < 500; n++) {
@@ -248,7 +256,8 @@ END_TEST
 
 START_TEST(xsave)
 {
-	static const u8 code32[] = { 0x0f, 0xae, 0x2f, 0x0f, 0xae, 0x26 }, code64[] = { 0x48, 0x0f, 0xae, 0x2f, 0x48, 0x0f, 0xae, 0x26 };
+	static const u8 code32[] = { 0x0f, 0xae, 0x2f, 0x0f, 0xae, 0x26 },
+			code64[] = { 0x48, 0x0f, 0xae, 0x2f, 0x48, 0x0f, 0xae, 0x26 };
 	static u8 image[IMAGE];
 
 	if (!host_works)
@@ -273,8 +282,10 @@ END_TEST
 START_TEST(unavailable)
 {
 	static const struct { u64 cr0, cr4; int exception; } cases[] = {
-		{ CR0_TS, CR4_OSFXSR | CR4_OSXMMEXCPT, VEC_NM }, { CR0_EM, CR4_OSFXSR | CR4_OSXMMEXCPT, VEC_UD }, { 0, CR4_OSXMMEXCPT, VEC_UD },
-		{ CR0_TS | CR0_EM, CR4_OSFXSR, VEC_UD }, { 0, CR4_OSFXSR | CR4_OSXMMEXCPT, VEC_XM }, { 0, CR4_OSFXSR, VEC_UD },
+		{ CR0_TS, CR4_OSFXSR | CR4_OSXMMEXCPT, VEC_NM }, { CR0_EM, CR4_OSFXSR | CR4_OSXMMEXCPT, VEC_UD },
+			{ 0, CR4_OSXMMEXCPT, VEC_UD },
+		{ CR0_TS | CR0_EM, CR4_OSFXSR, VEC_UD }, { 0, CR4_OSFXSR | CR4_OSXMMEXCPT, VEC_XM },
+			{ 0, CR4_OSFXSR, VEC_UD },
 	};
 	static const u8 divss[] = { 0xf3, 0x0f, 0x5e, 0xca };
 	u64 cr0 = c->cr0, cr4 = c->cr4;
@@ -301,7 +312,8 @@ END_TEST
 /* Flags that nobody reads need not be computed; but an instruction that is not available is somebody. */
 START_TEST(unavailable_in_a_block)
 {
-	static const u8 code[] = { 0x01, 0xc0, /* add eax, eax */ 0x66, 0x0f, 0xef, 0xca, /* pxor xmm1, xmm2 */ 0x29, 0xc9, /* sub ecx, ecx */
+	static const u8 code[] = { 0x01, 0xc0, /* add eax, eax */ 0x66, 0x0f, 0xef, 0xca, /* pxor xmm1, xmm2 */ 0x29,
+		0xc9, /* sub ecx, ecx */
 	                           0xeb, 0xfe };
 
 	space_write_block(&mem, CODE, code, sizeof code);
@@ -328,7 +340,10 @@ static double relative(double got, double want)
 /* SDM vol. 1, 10.4.1.2: the maximum relative error. */
 START_TEST(approximations)
 {
-	static const struct { u8 code[4]; bool root; } insn[] = { { { 0xf3, 0x0f, 0x53, 0xca }, false }, { { 0xf3, 0x0f, 0x52, 0xca }, true } };
+	static const struct {
+		u8 code[4];
+		bool root;
+	} insn[] = { { { 0xf3, 0x0f, 0x53, 0xca }, false }, { { 0xf3, 0x0f, 0x52, 0xca }, true } };
 
 	for (unsigned i = 0; i < ARRAY_LEN(insn); i++)
 		for (u32 n = 0; n < 65536; n++) {
@@ -343,7 +358,8 @@ START_TEST(approximations)
 			want = insn[i].root ? 1 / sqrt(f) : 1 / (double)f;
 			ck_assert_int_eq(s.exception, -1);
 			ck_assert_uint_eq(s.mxcsr, 0x1f80);
-			ck_assert_msg(relative((double)s.ymm[1].f[0], want) <= 1.5 / 4096, "%08x -> %08x", x, s.ymm[1].d[0]);
+			ck_assert_msg(relative((double)s.ymm[1].f[0], want) <= 1.5 / 4096, "%08x -> %08x", x,
+				      s.ymm[1].d[0]);
 		}
 }
 END_TEST
@@ -352,10 +368,14 @@ END_TEST
 START_TEST(approximations_special)
 {
 	static const struct { bool root; u32 x, want; } cases[] = {
-		{ false, 0, 0x7f800000 }, { false, 0x80000000, 0xff800000 }, { false, 0x807fffff, 0xff800000 }, { false, 0x7f800000, 0 },
-		{ false, 0xff800000, 0x80000000 }, { false, 0x7f800001, 0x7fc00001 }, { false, 0xffc00003, 0xffc00003 }, { false, 0x7f7fffff, 0 },
-		{ false, 0x3f800000, 0x3f7ff000 }, { true, 0, 0x7f800000 }, { true, 0x80000001, 0xff800000 }, { true, 0x7f800000, 0 },
-		{ true, 0xbf800000, 0xffc00000 }, { true, 0xff800000, 0xffc00000 }, { true, 0x7f800001, 0x7fc00001 }, { true, 0x3f800000, 0x3f7ff800 },
+		{ false, 0, 0x7f800000 }, { false, 0x80000000, 0xff800000 }, { false, 0x807fffff, 0xff800000 },
+			{ false, 0x7f800000, 0 },
+		{ false, 0xff800000, 0x80000000 }, { false, 0x7f800001, 0x7fc00001 }, { false, 0xffc00003, 0xffc00003 },
+			{ false, 0x7f7fffff, 0 },
+		{ false, 0x3f800000, 0x3f7ff000 }, { true, 0, 0x7f800000 }, { true, 0x80000001, 0xff800000 },
+			{ true, 0x7f800000, 0 },
+		{ true, 0xbf800000, 0xffc00000 }, { true, 0xff800000, 0xffc00000 }, { true, 0x7f800001, 0x7fc00001 },
+			{ true, 0x3f800000, 0x3f7ff800 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
@@ -364,7 +384,8 @@ START_TEST(approximations_special)
 
 		s.ymm[2].d[0] = cases[i].x;
 		guest_step(code, 4, &s);
-		ck_assert_msg(s.ymm[1].d[0] == cases[i].want && s.mxcsr == 0x1f80, "%d %08x -> %08x, not %08x", cases[i].root, cases[i].x,
+		ck_assert_msg(s.ymm[1].d[0] == cases[i].want && s.mxcsr == 0x1f80, "%d %08x -> %08x, not %08x",
+			cases[i].root, cases[i].x,
 			      s.ymm[1].d[0], cases[i].want);
 	}
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* ENTER, LEAVE, PUSHA, POPA, PUSH and POP on stacks of 16 and 32 bits, with operands of both sizes, round the end of a 16-bit stack: against the
- * pseudo-code of the manual (SDM vol. 2, of each; vol. 3, 6.8.3), written out here once more. The upper half of ESP is never the stack's. */
+/* ENTER, LEAVE, PUSHA, POPA, PUSH and POP on stacks of 16 and 32 bits, with operands of both sizes, round the end of a
+ * 16-bit stack: against the pseudo-code of the manual (SDM vol. 2, of each; vol. 3, 6.8.3), written out here once more.
+ * The upper half of ESP is never the stack's. */
 #include "cpu/op.h"
 #include "tests/unit/modes.h"
 
@@ -80,7 +81,8 @@ static void as_wanted(void)
 	EQ(c->r[RSP], want.esp);
 	EQ(c->r[RBP], want.ebp);
 	for (unsigned i = 0; memcmp(ram->host, want.memory, RAM_SIZE) && i < RAM_SIZE; i++)
-		ck_assert_msg(ram->host[i] == want.memory[i], "%s: byte %x is %02x, not %02x", what, i, ram->host[i], want.memory[i]);
+		ck_assert_msg(ram->host[i] == want.memory[i], "%s: byte %x is %02x, not %02x", what, i, ram->host[i],
+			      want.memory[i]);
 }
 
 /* Of each: operand size, stack size, stack pointer, its upper half, nesting level. */
@@ -89,8 +91,10 @@ START_TEST(enter_and_leave)
 	for (unsigned n = 0; n < 2 * 2 * 2 * ARRAY_LEN(sp_cases) * 5; n++) {
 		bool big = n & 1, code32 = n & 2;
 		unsigned size = n & 4 ? 4 : 2, level = (u8[]){ 0, 1, 2, 5, 31 }[n / 8 % 5];
-		u32 sp = sp_cases[n / 40] & ~(size - 1), esp = big ? 0xa000 + sp % 0x100 : 0x30000 | sp, ebp = big ? 0xb0c0 : 0xabcdffc0;
-		u8 code[] = { 0x66, 0xc8, 0x24, 0x00, (u8)(level | 0xe0), 0x66, 0xc9 }, *p = code + (size == (code32 ? 4 : 2));
+		u32 sp = sp_cases[n / 40] & ~(size - 1), esp = big ? 0xa000 + sp % 0x100 : 0x30000 | sp,
+		    ebp = big ? 0xb0c0 : 0xabcdffc0;
+		u8 code[] = { 0x66, 0xc8, 0x24, 0x00, (u8)(level | 0xe0), 0x66, 0xc9 },
+		   *p = code + (size == (code32 ? 4 : 2));
 
 		if (p != code) { /* without prefixes */
 			code[5] = 0xc9;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Whole sequences of what test_segments, test_gates, test_interrupts, test_iret, test_task, test_v86, test_control and test_traps take one by one: into a
- * handler and back, into a mode and out of it (SDM vol. 2 and 3; the section is with each test). */
+/* Whole sequences of what test_segments, test_gates, test_interrupts, test_iret, test_task, test_v86, test_control and
+ * test_traps take one by one: into a handler and back, into a mode and out of it (SDM vol. 2 and 3; the section is with
+ * each test). */
 #include "tests/unit/modes.h"
 
 static enum cpu_stop step(unsigned n) { return cpu_run(c, c->icount + n, CLOCK_NEVER); }
@@ -14,11 +15,13 @@ static void expect_halt(void)
 {
 	enum cpu_stop stop = step(1000);
 
-	ck_assert_msg(stop == CPU_IDLE, "stop %d, fault %u (%x) at %x:%llx", stop, c->fault.vector, c->fault.error, c->seg[CS].sel,
+	ck_assert_msg(stop == CPU_IDLE, "stop %d, fault %u (%x) at %x:%llx", stop, c->fault.vector, c->fault.error,
+		c->seg[CS].sel,
 		      (unsigned long long)c->r[RIP]);
 }
 
-/* A fault: the handler mends it, and IRET restarts the instruction (vol. 3, 6.5). The second time it is INT 13, whose gate has DPL 0. */
+/* A fault: the handler mends it, and IRET restarts the instruction (vol. 3, 6.5). The second time it is INT 13, whose
+ * gate has DPL 0. */
 START_TEST(fault_and_restart)
 {
 	u32 gp = handler_of(VEC_GP);
@@ -27,7 +30,8 @@ START_TEST(fault_and_restart)
 	with_idt();
 	set_gate(VEC_GP, gate(CODE32(0), gp, 0x8e, 0));
 	POKE(CODE, 0x8e, 0xd8, 0xcd, VEC_GP); /* mov ds, ax (bad); int 13 */
-	POKE(gp, 0x58, 0x89, 0xc1, 0xb8, DATA32(3), 0, 0, 0, 0x8b, 0x54, 0x24, 0x08, 0xcf); /* pop eax; mov ecx, eax; mov eax, DATA32(3); mov edx, [esp + 8]; iret */
+	/* pop eax; mov ecx, eax; mov eax, DATA32(3); mov edx, [esp + 8]; iret */
+	POKE(gp, 0x58, 0x89, 0xc1, 0xb8, DATA32(3), 0, 0, 0, 0x8b, 0x54, 0x24, 0x08, 0xcf);
 	c->r[RAX] = DATA32(0);
 	step(6);
 	ck_assert_uint_eq(c->r[RCX], DATA32(0));
@@ -78,8 +82,10 @@ START_TEST(call_gate)
 
 	enter(P32, 3);
 	set_descriptor(SLOT, gate(CODE32(0), HANDLER, 0xec, 3));
-	POKE(CODE, 0x6a, 1, 0x6a, 2, 0x6a, 3, 0x9a, 0, 0, 0, 0, SLOT | 3, 0, 0x0f, 0x0b); /* push 1; 2; 3; call SLOT:0; ud2 */
-	POKE(HANDLER, 0x8b, 0x44, 0x24, 0x08, 0x8b, 0x5c, 0x24, 0x10, 0x89, 0xe1, 0xca, 12, 0); /* mov eax, [esp + 8]; mov ebx, [esp + 16]; mov ecx, esp; retf 12 */
+	/* push 1; 2; 3; call SLOT:0; ud2 */
+	POKE(CODE, 0x6a, 1, 0x6a, 2, 0x6a, 3, 0x9a, 0, 0, 0, 0, SLOT | 3, 0, 0x0f, 0x0b);
+	/* mov eax, [esp + 8]; mov ebx, [esp + 16]; mov ecx, esp; retf 12 */
+	POKE(HANDLER, 0x8b, 0x44, 0x24, 0x08, 0x8b, 0x5c, 0x24, 0x10, 0x89, 0xe1, 0xca, 12, 0);
 	expect_fault(VEC_UD, 0);
 	ck_assert_uint_eq(c->r[RAX], 3);
 	ck_assert_uint_eq(c->r[RBX], 1);
@@ -90,8 +96,8 @@ START_TEST(call_gate)
 }
 END_TEST
 
-/* As a 286 has it, on itself and on its successors: a TSS of 44 bytes, gates of 16 bits, a frame of words; and a task of that kind, called and left by
- * IRET. Five words lie on the inner stack (286 manual, 7.4 and 9.4). */
+/* As a 286 has it, on itself and on its successors: a TSS of 44 bytes, gates of 16 bits, a frame of words; and a task
+ * of that kind, called and left by IRET. Five words lie on the inner stack (286 manual, 7.4 and 9.4). */
 START_TEST(sixteen_bits)
 {
 	static const char *const models[] = { "286", "386", "max" };
@@ -135,7 +141,8 @@ START_TEST(sixteen_bits)
 }
 END_TEST
 
-/* A virtual-8086 monitor: a fault comes with nine doublewords and the error code (figure 20-4), IRET goes back behind it. */
+/* A virtual-8086 monitor: a fault comes with nine doublewords and the error code (figure 20-4), IRET goes back behind
+ * it. */
 START_TEST(v86_and_back)
 {
 	u64 top = ring_stack(0);
@@ -145,7 +152,8 @@ START_TEST(v86_and_back)
 	seg_load_real(c, GS, 0x1111);
 	seg_load_real(c, DS, 0x2222);
 	POKE(CODE, 0xfa, 0x90, 0x0f, 0x0b); /* cli with IOPL 0: #GP(0); nop; ud2 */
-	POKE(handler_of(VEC_GP), 0x58, 0x66, 0x8c, 0xd9, 0x89, 0xe2, 0xff, 0x04, 0x24, 0xcf); /* pop eax; mov cx, ds; mov edx, esp; inc dword [esp]; iret */
+	/* pop eax; mov cx, ds; mov edx, esp; inc dword [esp]; iret */
+	POKE(handler_of(VEC_GP), 0x58, 0x66, 0x8c, 0xd9, 0x89, 0xe2, 0xff, 0x04, 0x24, 0xcf);
 	c->r[RCX] = 0xffff;
 	step(6);
 	ck_assert_uint_eq(c->r[RCX], 0);
@@ -202,7 +210,8 @@ START_TEST(compatibility)
 	poke32(DATA, CODE + 0x80);
 	poke16(DATA + 4, CODE32(0));
 	POKE(CODE, 0xff, 0x2c, 0x25, DATA & 0xff, DATA >> 8, 0x00, 0x00); /* jmp far [DATA] */
-	POKE(CODE + 0x80, 0x48, 0xea, 0x00, 0x90, 0x00, 0x00, CODE64(0), 0x00); /* here 48h is DEC EAX; jmp CODE64(0):9000h */
+	/* here 48h is DEC EAX; jmp CODE64(0):9000h */
+	POKE(CODE + 0x80, 0x48, 0xea, 0x00, 0x90, 0x00, 0x00, CODE64(0), 0x00);
 	POKE(HANDLER, 0x48, 0xff, 0xc3, 0xf4); /* inc rbx; hlt */
 	c->r[RAX] = 8;
 	c->r[RBX] = 0xffffffff;
@@ -254,7 +263,8 @@ START_TEST(cpuid_facts)
 	c->cr4 |= CR4_OSXSAVE;
 	cpuid(c, 1, 0, out);
 	ck_assert_uint_eq(out[2] >> 27 & 1, 1);
-	for (u32 sub = 0; sub < 8; sub++) {                  /* leaf 4: sub-leaves beyond the last cache are null, however far */
+	/* leaf 4: sub-leaves beyond the last cache are null, however far */
+	for (u32 sub = 0; sub < 8; sub++) {
 		cpuid(c, 4, sub, out);
 		ck_assert_uint_eq(out[0] != 0, sub < 4);
 	}
@@ -267,12 +277,13 @@ START_TEST(cpuid_facts)
 }
 END_TEST
 
-/* A near jump or call to an address that is not canonical is #GP(0) at the instruction, with nothing changed (vol. 2, JMP, CALL, LOOP, RET). The code
- * is mapped at the very end of the lower half. */
+/* A near jump or call to an address that is not canonical is #GP(0) at the instruction, with nothing changed (vol. 2,
+ * JMP, CALL, LOOP, RET). The code is mapped at the very end of the lower half. */
 START_TEST(not_canonical)
 {
 	static const struct { u8 code[8]; } all[] = {
-		{ { 0xe9, 0, 1, 0, 0 } }, { { 0xe8, 0, 1, 0, 0 } }, { { 0x0f, 0x84, 0, 1, 0, 0 } }, { { 0xeb, 0x7f } }, { { 0xe2, 0x7f } }, { { 0xe3, 0x7f } },
+		{ { 0xe9, 0, 1, 0, 0 } }, { { 0xe8, 0, 1, 0, 0 } }, { { 0x0f, 0x84, 0, 1, 0, 0 } }, { { 0xeb, 0x7f } },
+			{ { 0xe2, 0x7f } }, { { 0xe3, 0x7f } },
 		{ { 0x39, 0xc0, 0x74, 0x7f } }, /* cmp eax, eax; jz: one operation */
 		{ { 0xff, 0xe3 } }, { { 0xff, 0xd3 } }, { { 0xc3 } },
 	};
@@ -300,7 +311,8 @@ START_TEST(not_canonical)
 		ck_assert_uint_eq(c->r[RCX], all[_i].code[0] == 0xe3 ? 0 : 5);
 		ck_assert_uint_eq(peek(STACK - 8, 8), 0x1234);
 	}
-	/* Nor does it help that another mode has been where the jump cache would look: CR0.TS is one bit of the key, bit 47 of the address another. */
+	/* Nor does it help that another mode has been where the jump cache would look: CR0.TS is one bit of the key,
+	 * bit 47 of the address another. */
 	c->cr0 |= CR0_TS;
 	update_mode(c);
 	POKE(CODE, 0xff, 0xe3); /* jmp rbx */
@@ -320,8 +332,8 @@ START_TEST(not_canonical)
 }
 END_TEST
 
-/* An interrupt between two parts of a repeated string instruction finds RF set in its image, so that the instruction's breakpoint does not fire
- * again (vol. 3, 17.3.1.1); after the last part it is clear. */
+/* An interrupt between two parts of a repeated string instruction finds RF set in its image, so that the instruction's
+ * breakpoint does not fire again (vol. 3, 17.3.1.1); after the last part it is clear. */
 START_TEST(interrupted_repetition)
 {
 	enter(P32, 0);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Task switches (SDM vol. 3, chapter 7; vol. 2, JMP, CALL, IRET, INT n): who may switch to what, what is saved and loaded, and whose fault it is when the
- * new task's segments are bad. In IA-32e mode neither TSSs nor task gates are anything to jump to: test_gates. */
+/* Task switches (SDM vol. 3, chapter 7; vol. 2, JMP, CALL, IRET, INT n): who may switch to what, what is saved and
+ * loaded, and whose fault it is when the new task's segments are bad. In IA-32e mode neither TSSs nor task gates are
+ * anything to jump to: test_gates. */
 #include "tests/unit/modes.h"
 
 /* The ways to another task. */
 enum way { JMP, CALL, JMP_GATE, CALL_GATE, INT_GATE, IRET, WAYS };
-static const char *const way_names[] = { "JMP", "CALL", "JMP through a gate", "CALL through a gate", "INT through a gate", "IRET" };
+static const char *const way_names[] = { "JMP", "CALL", "JMP through a gate", "CALL through a gate",
+	"INT through a gate", "IRET" };
 static bool nests(enum way w) { return w == CALL || w == CALL_GATE || w == INT_GATE; }
 
 enum { NEW_ESP = 0x6800, NEW_EIP = 0x6000 };
@@ -33,7 +35,10 @@ static void make_task(u64 at, unsigned bits, u32 eip, u32 esp)
 		poke16(at + 42, LDT_SEL);
 	}
 }
-static u64 tss(u64 at, unsigned bits, bool busy) { return descriptor((u32)at, bits == 32 ? 0x67 : 0x2b, (bits == 32 ? 0x89 : 0x81) | (busy ? 2 : 0), 0); }
+static u64 tss(u64 at, unsigned bits, bool busy)
+{
+	return descriptor((u32)at, bits == 32 ? 0x67 : 0x2b, (bits == 32 ? 0x89 : 0x81) | (busy ? 2 : 0), 0);
+}
 
 /* In P32, ring CPL, about to switch to SLOT, a task of BITS, by WAY; SLOT2 is the gate. */
 static void prepare(enum way way, unsigned cpl, unsigned bits)
@@ -85,7 +90,8 @@ END_TEST
 START_TEST(gate_descriptors)
 {
 	for (unsigned n = 0; n < 4 * 4 * 8; n++) {
-		unsigned cpl = n & 3, rpl = n >> 2 & 3, access = 5 | (n >> 4 & 3) << 5 | (n & 64 ? 0x80 : 0), dpl = access >> 5 & 3;
+		unsigned cpl = n & 3, rpl = n >> 2 & 3, access = 5 | (n >> 4 & 3) << 5 | (n & 64 ? 0x80 : 0),
+			 dpl = access >> 5 & 3;
 		int vector = dpl < cpl || dpl < rpl ? VEC_GP : access & 0x80 ? RETIRED : VEC_NP;
 
 		name_case("ring %u: gate of access %x, RPL %u", cpl, access, rpl);
@@ -104,7 +110,10 @@ START_TEST(gate_descriptors)
 			prepare(way, 0, type & 8 ? 32 : 16);
 			set_descriptor(SLOT, descriptor(TSS2_AT, 0x67, access, 0));
 			if (way != INT_GATE) {
-				expect(!right ? VEC_GP : access & 0x80 ? RETIRED : VEC_NP, right && access & 0x80 ? 0 : SLOT);
+				expect(!right          ? VEC_GP
+				       : access & 0x80 ? RETIRED
+						       : VEC_NP,
+				       right && access & 0x80 ? 0 : SLOT);
 			} else if (!right || !(access & 0x80)) {
 				with_idt();
 				EQ(taken(), right ? VEC_NP : VEC_GP);
@@ -117,7 +126,8 @@ END_TEST
 START_TEST(selectors)
 {
 	static const struct { u16 sel; int vector; u16 error; } rows[] = {
-		{ 0, VEC_GP, 0 }, { 3, VEC_GP, 0 }, { BEYOND, VEC_GP, BEYOND }, { FAR_SLOT, VEC_GP, FAR_SLOT }, { LDT_END | 4, VEC_GP, LDT_END | 4 }, { SLOT, RETIRED, 0 },
+		{ 0, VEC_GP, 0 }, { 3, VEC_GP, 0 }, { BEYOND, VEC_GP, BEYOND }, { FAR_SLOT, VEC_GP, FAR_SLOT },
+			{ LDT_END | 4, VEC_GP, LDT_END | 4 }, { SLOT, RETIRED, 0 },
 	};
 
 	for (enum way way = JMP; way <= CALL_GATE; way++)
@@ -133,7 +143,8 @@ START_TEST(selectors)
 }
 END_TEST
 
-/* IRET with NT: the back link (vol. 2, IRET, "TASK-RETURN"): #TS for all but a busy TSS of the GDT, #NP if it is not there. */
+/* IRET with NT: the back link (vol. 2, IRET, "TASK-RETURN"): #TS for all but a busy TSS of the GDT, #NP if it is not
+ * there. */
 START_TEST(back_links)
 {
 	static const u16 sels[] = { 0, 3, BEYOND, FAR_SLOT, LDT_END | 4 };
@@ -164,7 +175,8 @@ START_TEST(limits)
 			for (int less = 0; less < 2; less++) {
 				name_case("%s: %u bits, %d less", way_names[way], bits, less);
 				prepare(way, 0, bits);
-				set_descriptor(SLOT, descriptor(TSS2_AT, (bits == 32 ? 0x67 : 0x2b) - (u32)less, (bits == 32 ? 0x89 : 0x81) | (way == IRET ? 2 : 0), 0));
+				set_descriptor(SLOT, descriptor(TSS2_AT, (bits == 32 ? 0x67 : 0x2b) - (u32)less,
+								(bits == 32 ? 0x89 : 0x81) | (way == IRET ? 2 : 0), 0));
 				if (way == INT_GATE) {
 					with_idt();
 					if (!less)
@@ -226,7 +238,8 @@ START_TEST(switches)
 		EQ(c->r[RIP], NEW_EIP);
 		for (unsigned i = 0; i < 8; i++)
 			if (i != RSP)
-				EQ(new == 32 ? c->r[i] : (u16)c->r[i], new == 32 ? 0x11110000 * i + 0x100 + i : 0x100 + i);
+				EQ(new == 32 ? c->r[i] : (u16)c->r[i], new == 32 ? 0x11110000 * i + 0x100 + i : 0x100 +
+					i);
 		EQ(new == 32 ? c->r[RSP] : (u16)c->r[RSP], NEW_ESP);
 		EQ(c->seg[ES].sel, DATA32(0));
 		EQ(c->seg[CS].sel, CODE32(0));
@@ -254,7 +267,8 @@ START_TEST(nested)
 		EQ(c->seg[TR].sel, TASK);
 		EQ(access_of(TASK), 0x8b);
 		EQ(access_of(SLOT), bits == 32 ? 0xe9 : 0xe1);
-		EQ(peek(TSS2_AT + (bits == 32 ? 32 : 14), 2), NEW_EIP + 1); /* it goes on there when it is called again */
+		/* it goes on there when it is called again */
+		EQ(peek(TSS2_AT + (bits == 32 ? 32 : 14), 2), NEW_EIP + 1);
 		EQ(peek(TSS2_AT + (bits == 32 ? 36 : 16), 2) & FL_NT, 0);
 		EQ(c->eflags & FL_NT, 0);
 	}
@@ -263,21 +277,33 @@ END_TEST
 
 /* ---- a bad new task ---- */
 
-/* Member of the TSS's image that is SEL, which has ACCESS. The fault is the new task's (7.3, table 7-1); handlers of such faults are a task, TSS3. */
+/* Member of the TSS's image that is SEL, which has ACCESS. The fault is the new task's (7.3, table 7-1); handlers of
+ * such faults are a task, TSS3. */
 enum member { M_ES, M_CS, M_SS, M_DS, M_FS, M_GS, M_LDT };
 static const struct { enum member which; u16 sel; u8 access; int vector; u16 error; } bad[] = {
-	{ M_LDT, 0, 0, RETIRED, 0 }, { M_LDT, 3, 0, RETIRED, 0 }, { M_LDT, SLOT3, 0x82, RETIRED, 0 }, { M_LDT, FAR_SLOT, 0x82, VEC_TS, FAR_SLOT }, { M_LDT, BEYOND, 0, VEC_TS, BEYOND },
-	{ M_LDT, SLOT3, 0x92, VEC_TS, SLOT3 }, { M_LDT, SLOT3, 0x89, VEC_TS, SLOT3 }, { M_LDT, SLOT3, 0x02, VEC_TS, SLOT3 },
-	{ M_CS, 0, 0, VEC_TS, 0 }, { M_CS, 3, 0, VEC_TS, 0 }, { M_CS, BEYOND, 0, VEC_TS, BEYOND }, { M_CS, SLOT3, 0x9b, RETIRED, 0 }, { M_CS, SLOT3, 0x93, VEC_TS, SLOT3 },
-	{ M_CS, SLOT3, 0x82, VEC_TS, SLOT3 }, { M_CS, SLOT3, 0xfb, VEC_TS, SLOT3 }, { M_CS, SLOT3 | 3, 0x9b, VEC_TS, SLOT3 }, { M_CS, SLOT3, 0x1b, VEC_NP, SLOT3 },
-	{ M_CS, SLOT3, 0x9f, RETIRED, 0 }, { M_CS, SLOT3, 0xff, VEC_TS, SLOT3 }, { M_CS, SLOT3, 0x1f, VEC_NP, SLOT3 }, { M_CS, FAR_SLOT, 0x9b, RETIRED, 0 },
-	{ M_SS, 0, 0, VEC_TS, 0 }, { M_SS, BEYOND, 0, VEC_TS, BEYOND }, { M_SS, SLOT3, 0x93, RETIRED, 0 }, { M_SS, SLOT3 | 1, 0x93, VEC_TS, SLOT3 },
-	{ M_SS, SLOT3, 0xb3, VEC_TS, SLOT3 }, { M_SS, SLOT3, 0x91, VEC_TS, SLOT3 }, { M_SS, SLOT3, 0x9b, VEC_TS, SLOT3 }, { M_SS, SLOT3, 0x82, VEC_TS, SLOT3 },
+	{ M_LDT, 0, 0, RETIRED, 0 }, { M_LDT, 3, 0, RETIRED, 0 }, { M_LDT, SLOT3, 0x82, RETIRED, 0 },
+		{ M_LDT, FAR_SLOT, 0x82, VEC_TS, FAR_SLOT }, { M_LDT, BEYOND, 0, VEC_TS, BEYOND },
+	{ M_LDT, SLOT3, 0x92, VEC_TS, SLOT3 }, { M_LDT, SLOT3, 0x89, VEC_TS, SLOT3 },
+		{ M_LDT, SLOT3, 0x02, VEC_TS, SLOT3 },
+	{ M_CS, 0, 0, VEC_TS, 0 }, { M_CS, 3, 0, VEC_TS, 0 }, { M_CS, BEYOND, 0, VEC_TS, BEYOND },
+		{ M_CS, SLOT3, 0x9b, RETIRED, 0 }, { M_CS, SLOT3, 0x93, VEC_TS, SLOT3 },
+	{ M_CS, SLOT3, 0x82, VEC_TS, SLOT3 }, { M_CS, SLOT3, 0xfb, VEC_TS, SLOT3 },
+		{ M_CS, SLOT3 | 3, 0x9b, VEC_TS, SLOT3 }, { M_CS, SLOT3, 0x1b, VEC_NP, SLOT3 },
+	{ M_CS, SLOT3, 0x9f, RETIRED, 0 }, { M_CS, SLOT3, 0xff, VEC_TS, SLOT3 }, { M_CS, SLOT3, 0x1f, VEC_NP, SLOT3 },
+		{ M_CS, FAR_SLOT, 0x9b, RETIRED, 0 },
+	{ M_SS, 0, 0, VEC_TS, 0 }, { M_SS, BEYOND, 0, VEC_TS, BEYOND }, { M_SS, SLOT3, 0x93, RETIRED, 0 },
+		{ M_SS, SLOT3 | 1, 0x93, VEC_TS, SLOT3 },
+	{ M_SS, SLOT3, 0xb3, VEC_TS, SLOT3 }, { M_SS, SLOT3, 0x91, VEC_TS, SLOT3 },
+		{ M_SS, SLOT3, 0x9b, VEC_TS, SLOT3 }, { M_SS, SLOT3, 0x82, VEC_TS, SLOT3 },
 	{ M_SS, SLOT3, 0x13, VEC_SS, SLOT3 },
-	{ M_DS, 0, 0, RETIRED, 0 }, { M_DS, BEYOND, 0, VEC_TS, BEYOND }, { M_DS, SLOT3, 0x93, RETIRED, 0 }, { M_DS, SLOT3, 0x91, RETIRED, 0 }, { M_DS, SLOT3, 0x9b, RETIRED, 0 },
-	{ M_DS, SLOT3, 0x99, VEC_TS, SLOT3 }, { M_DS, SLOT3, 0x82, VEC_TS, SLOT3 }, { M_DS, SLOT3 | 3, 0x93, VEC_TS, SLOT3 }, { M_DS, SLOT3 | 3, 0x9f, RETIRED, 0 },
-	{ M_DS, SLOT3, 0x13, VEC_NP, SLOT3 }, { M_ES, SLOT3, 0x13, VEC_NP, SLOT3 }, { M_ES, SLOT3, 0x99, VEC_TS, SLOT3 }, { M_FS, SLOT3, 0x13, VEC_NP, SLOT3 },
-	{ M_FS, SLOT3, 0x99, VEC_TS, SLOT3 }, { M_GS, SLOT3, 0x13, VEC_NP, SLOT3 }, { M_GS, SLOT3, 0x99, VEC_TS, SLOT3 },
+	{ M_DS, 0, 0, RETIRED, 0 }, { M_DS, BEYOND, 0, VEC_TS, BEYOND }, { M_DS, SLOT3, 0x93, RETIRED, 0 },
+		{ M_DS, SLOT3, 0x91, RETIRED, 0 }, { M_DS, SLOT3, 0x9b, RETIRED, 0 },
+	{ M_DS, SLOT3, 0x99, VEC_TS, SLOT3 }, { M_DS, SLOT3, 0x82, VEC_TS, SLOT3 },
+		{ M_DS, SLOT3 | 3, 0x93, VEC_TS, SLOT3 }, { M_DS, SLOT3 | 3, 0x9f, RETIRED, 0 },
+	{ M_DS, SLOT3, 0x13, VEC_NP, SLOT3 }, { M_ES, SLOT3, 0x13, VEC_NP, SLOT3 },
+		{ M_ES, SLOT3, 0x99, VEC_TS, SLOT3 }, { M_FS, SLOT3, 0x13, VEC_NP, SLOT3 },
+	{ M_FS, SLOT3, 0x99, VEC_TS, SLOT3 }, { M_GS, SLOT3, 0x13, VEC_NP, SLOT3 },
+		{ M_GS, SLOT3, 0x99, VEC_TS, SLOT3 },
 };
 
 static void handlers_are_a_task(void)
@@ -334,7 +360,8 @@ START_TEST(bad_handlers)
 
 			if (bad[i].vector == RETIRED)
 				continue;
-			name_case("%s: member %u is %x of access %x", names[way], bad[i].which, bad[i].sel, bad[i].access);
+			name_case("%s: member %u is %x of access %x", names[way], bad[i].which, bad[i].sel,
+				  bad[i].access);
 			prepare(INT_GATE, 0, 32);
 			set_member(i);
 			handlers_are_a_task();
@@ -449,10 +476,14 @@ START_TEST(directories)
 }
 END_TEST
 
-/* A page that cannot be written: #PF in the old task, which has changed nothing (7.3: all that takes part is in memory before anything is saved). */
+/* A page that cannot be written: #PF in the old task, which has changed nothing (7.3: all that takes part is in memory
+ * before anything is saved). */
 START_TEST(pages)
 {
-	static const struct { const char *name; u64 page; } rows[] = { { "the old TSS, the new one", TSS_AT }, { "the descriptors", GDT } };
+	static const struct {
+		const char *name;
+		u64 page;
+	} rows[] = { { "the old TSS, the new one", TSS_AT }, { "the descriptors", GDT } };
 
 	for (enum way way = JMP; way < WAYS; way++)
 		for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
@@ -462,7 +493,8 @@ START_TEST(pages)
 			prepare(way, 0, 32);
 			poke32(PML4, (PML4 + 0x1000) | 0x67); /* 4-KByte pages, CR3 of both */
 			for (unsigned page = 0; page < RAM_SIZE >> PAGE_SHIFT; page++)
-				poke32(PML4 + 0x1000 + 4 * page, page << PAGE_SHIFT | (page << PAGE_SHIFT == rows[i].page ? 0x65 : 0x67));
+				poke32(PML4 + 0x1000 + 4 * page, page << PAGE_SHIFT |
+					(page << PAGE_SHIFT == rows[i].page ? 0x65 : 0x67));
 			poke32(TSS2_AT + 28, PML4);
 			c->cr3 = PML4;
 			c->cr0 |= CR0_PG | CR0_WP;
@@ -480,7 +512,8 @@ END_TEST
 START_TEST(flags_of_models)
 {
 	static const struct { const char *model; u32 flags; } rows[] = {
-		{ "386", FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF }, { "486", FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_AC | FL_ID | FL_VIF | FL_VIP },
+		{ "386", FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF }, { "486", FL_T | FL_I | FL_D | FL_IOPL | FL_NT |
+			FL_RF | FL_AC | FL_ID | FL_VIF | FL_VIP },
 		{ "max", FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_AC | FL_ID | FL_VIF | FL_VIP },
 	};
 

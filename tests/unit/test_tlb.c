@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What the TLB remembers is part of the state: programs that change page tables, with and without telling, and clear accessed and dirty bits, do the
- * same and leave the same whether they run in one piece, in slices, step by step, or are saved and loaded on their way; and when a page fault and
- * INVLPG make it forget (SDM vol. 3, 4.10.4.1). */
+/* What the TLB remembers is part of the state: programs that change page tables, with and without telling, and clear
+ * accessed and dirty bits, do the same and leave the same whether they run in one piece, in slices, step by step, or
+ * are saved and loaded on their way; and when a page fault and INVLPG make it forget (SDM vol. 3, 4.10.4.1). */
 #include "tests/unit/bare.h"
 
-enum { RAM = 1 << 20, TABLES = 0x1000, PT = 0x4000, PT_FAR = 0x5000, STACK = 0x7000, CODE = 0x8000, CODE_END = 0xe000, FRAMES = 0x80000, NFRAMES = 6,
-       WINDOW = 0x100000, FAR = TLB_SIZE * PAGE_SIZE /* the same slots of the TLB */, ENTRIES = 64 /* bytes between subroutines in a frame */ };
+enum { RAM = 1 << 20, TABLES = 0x1000, PT = 0x4000, PT_FAR = 0x5000, STACK = 0x7000, CODE = 0x8000, CODE_END = 0xe000,
+	FRAMES = 0x80000, NFRAMES = 6,
+       WINDOW = 0x100000, FAR = TLB_SIZE * PAGE_SIZE /* the same slots of the TLB */,
+       ENTRIES = 64 /* bytes between subroutines in a frame */ };
 
 
 static u64 seed;
@@ -22,7 +24,8 @@ static void setup(void) { bare_new("max", RAM); }
 /* ---- programs ---- */
 
 static u64 window(unsigned i) { return WINDOW + i % NFRAMES * PAGE_SIZE + (i >= NFRAMES ? FAR : 0); }
-static u64 entry(unsigned i) { return (i < NFRAMES ? PT + (WINDOW >> PAGE_SHIFT) * 8 : PT_FAR + (WINDOW >> PAGE_SHIFT) * 8) + i % NFRAMES * 8; }
+static u64 entry(unsigned i) { return (i < NFRAMES ? PT + (WINDOW >> PAGE_SHIFT) * 8 : PT_FAR +
+	(WINDOW >> PAGE_SHIFT) * 8) + i % NFRAMES * 8; }
 
 static u8 *at;
 static void byte(u8 b) { *at++ = b; }
@@ -42,7 +45,8 @@ static void emit(void)
 
 	switch (below(16)) {
 	case 0: case 1: case 2: /* mov [page + x], eax; data, or the number in a subroutine */
-		bytes("\x89\x04\x25", 3), number(page + (below(3) ? 0x800 + below(0x7f8) : (1 + below(31)) * ENTRIES + 1));
+		bytes("\x89\x04\x25", 3),
+			number(page + (below(3) ? 0x800 + below(0x7f8) : (1 + below(31)) * ENTRIES + 1));
 		break;
 	case 3: case 4: case 5: /* add eax, [page + x] */
 		bytes("\x03\x04\x25", 3), number(page + below(0xffd));
@@ -69,7 +73,8 @@ static void emit(void)
 	}
 }
 
-/* Frames of subroutines: add eax, imm32; ret. One crosses into whatever page is mapped behind, whose first bytes end it. */
+/* Frames of subroutines: add eax, imm32; ret. One crosses into whatever page is mapped behind, whose first bytes end
+ * it. */
 static void make(u64 number_of_program)
 {
 	seed = number_of_program * 0x9e3779b97f4a7c15 + 1;
@@ -94,14 +99,17 @@ static void make(u64 number_of_program)
 		at = frame + 0xffd;
 		bytes("\x81\xc0\x11", 3);
 		at = frame;
-		bytes("\x05\x05\x05\x90\x90\xc3", 6); /* at once the end of an instruction, 81 C0 11 05 05 05, two NOPs, and RET */
+		bytes("\x05\x05\x05\x90\x90\xc3", 6);
+			/* at once the end of an instruction, 81 C0 11 05 05 05, two NOPs, and RET */
 	}
 	at = ram->host + CODE;
 	while (at < ram->host + CODE_END - 64)
 		emit();
 	byte(0xf4);
 	for (unsigned i = ES; i <= GS; i++)
-		c->seg[i] = (struct seg){ .limit = 0xffffffff, .sel = 0x10, .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_DB | SEG_G };
+		c->seg[i] = (struct seg){ .limit = 0xffffffff,
+					  .sel = 0x10,
+					  .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_DB | SEG_G };
 	c->seg[CS].attr = (c->seg[CS].attr & ~(u32)SEG_DB) | SEG_CODE | SEG_L;
 	memset(c->r, 0, sizeof c->r);
 	c->r[RIP] = CODE;
@@ -145,7 +153,8 @@ static u64 run(u64 program, enum how how)
 			save_and_load();
 		if (how == TAGS)
 			tlb_drop_tags(c);
-		if (cpu_run(c, c->icount + (how == STEPS ? 1 : how == SLICES ? 17 : 1 + below(40)), CLOCK_NEVER) == CPU_EXCEPTION)
+		if (cpu_run(c, c->icount + (how == STEPS ? 1 : how == SLICES ? 17 : 1 + below(40)),
+			CLOCK_NEVER) == CPU_EXCEPTION)
 			break;
 	}
 	if (how == UNCUT)
@@ -162,8 +171,9 @@ START_TEST(cut)
 		for (enum how how = STEPS; how <= TAGS; how++) {
 			u64 now = run(program, how);
 
-			ck_assert_msg(now == first, "program %llu, way %d: %llu instructions of %llu", (unsigned long long)program, how,
-				(unsigned long long)c->icount, (unsigned long long)count);
+			ck_assert_msg(now == first, "program %llu, way %d: %llu instructions of %llu",
+				      (unsigned long long)program, how, (unsigned long long)c->icount,
+				      (unsigned long long)count);
 		}
 	}
 }
@@ -210,8 +220,8 @@ START_TEST(invlpg)
 }
 END_TEST
 
-/* A load of CR3 leaves the code of global pages known, and the ways there; those of others lead to what the tables say by then. With and without a
- * supervisor who has EFLAGS.AC, for whom the ways are others. */
+/* A load of CR3 leaves the code of global pages known, and the ways there; those of others lead to what the tables say
+ * by then. With and without a supervisor who has EFLAGS.AC, for whom the ways are others. */
 START_TEST(jumps)
 {
 	for (unsigned ac = 0; ac < 2; ac++) {
@@ -241,7 +251,8 @@ START_TEST(jumps)
 		}
 		cpu_run(c, 1000, CLOCK_NEVER);
 		ck_assert_uint_eq(c->activity, ACTIVITY_HALT);
-		ck_assert_uint_eq(c->r[RAX], 3 /* page 0: frame 0 */ + (1 << 8) /* and 2 */ + (1 << 4) /* page 1: frame 1 */ + (3 << 12) /* and 3 */);
+		ck_assert_uint_eq(c->r[RAX], 3 /* page 0: frame 0 */ + (1 << 8) /* and 2 */ +
+			(1 << 4) /* page 1: frame 1 */ + (3 << 12) /* and 3 */);
 	}
 }
 END_TEST

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Virtual-8086 mode: the instructions that look at IOPL, with and without the extensions of CR4.VME, the interrupt redirection bitmap, and the virtual
- * interrupts of CR4.PVI in protected mode (SDM vol. 3, 20.2.7, 20.3, 20.4; vol. 2, each instruction). */
+/* Virtual-8086 mode: the instructions that look at IOPL, with and without the extensions of CR4.VME, the interrupt
+ * redirection bitmap, and the virtual interrupts of CR4.PVI in protected mode (SDM vol. 3, 20.2.7, 20.3, 20.4; vol. 2,
+ * each instruction). */
 #include "tests/unit/modes.h"
 
 enum { IMAGE = FL_1 | FL_C | FL_NT | FL_D, OLD_CS = 0x10, VECTOR = 0x43 };
@@ -17,7 +18,8 @@ static void v86(unsigned level, bool vme, u32 flags)
 
 /* ---- CLI, STI, PUSHF, POPF, IRET ---- */
 
-/* With IOPL 3 as in real mode; with VME and operands of 16 bits VIF stands for IF; else #GP(0): tables 3-7 and 4-20 of vol. 2. */
+/* With IOPL 3 as in real mode; with VME and operands of 16 bits VIF stands for IF; else #GP(0): tables 3-7 and 4-20 of
+ * vol. 2. */
 START_TEST(cli_sti)
 {
 	for (unsigned n = 0; n < 4 * 2 * 2 * 8; n++) {
@@ -40,7 +42,8 @@ START_TEST(pushf)
 {
 	for (unsigned n = 0; n < 4 * 2 * 2 * 8; n++) {
 		unsigned level = n & 3, vme = n >> 2 & 1, wide = n >> 3 & 1;
-		u32 flags = (n & 16 ? FL_I : 0) | (n & 32 ? FL_VIF : 0) | (n & 64 ? FL_VIP : 0) | FL_NT | FL_AC | FL_RF, pushed;
+		u32 flags = (n & 16 ? FL_I : 0) | (n & 32 ? FL_VIF : 0) | (n & 64 ? FL_VIP : 0) | FL_NT | FL_AC | FL_RF,
+		    pushed;
 		int vector = level == 3 ? RETIRED : !vme || wide ? VEC_GP : RETIRED;
 
 		name_case("PUSHF of %u bytes, IOPL %u, VME %u, flags %x", wide ? 4 : 2, level, vme, flags);
@@ -66,13 +69,16 @@ START_TEST(popf_iret)
 		bool iret = n & 1, wide = n & 2, vme = n & 4, virtual_if;
 		unsigned level = n >> 3 & 3, size = wide ? 4 : 2;
 		u32 flags = (n & 32 ? FL_I : 0) | (n & 64 ? FL_VIF : 0) | (n & 128 ? FL_VIP : 0);
-		u32 popped = IMAGE | (n & 256 ? FL_I : 0) | (n & 512 ? FL_T : 0) | FL_IOPL | FL_VIF | FL_VIP | FL_AC | FL_ID | FL_RF, now;
+		u32 popped = IMAGE | (n & 256 ? FL_I : 0) | (n & 512 ? FL_T : 0) | FL_IOPL | FL_VIF | FL_VIP | FL_AC |
+			     FL_ID | FL_RF,
+		    now;
 		int vector = RETIRED;
 
 		virtual_if = level < 3;
 		if (virtual_if && (!vme || wide || popped & FL_T || (popped & FL_I && flags & FL_VIP)))
 			vector = VEC_GP;
-		name_case("%s of %u bytes, IOPL %u, VME %d, flags %x, image %x", iret ? "IRET" : "POPF", size, level, vme, flags, popped);
+		name_case("%s of %u bytes, IOPL %u, VME %d, flags %x, image %x", iret ? "IRET" : "POPF", size, level,
+			  vme, flags, popped);
 		v86(level, vme, flags);
 		if (wide)
 			AT_CODE(0x66, iret ? 0xcf : 0x9d);
@@ -174,7 +180,8 @@ END_TEST
 /* The 8086 handler's frame must fit: #SS(0), and nothing has happened. */
 START_TEST(int_n_stack)
 {
-	static const struct { u16 sp; int vector; } rows[] = { { 6, RETIRED }, { 0, RETIRED }, { 2, RETIRED }, { 4, RETIRED }, { 1, VEC_SS }, { 3, VEC_SS }, { 5, VEC_SS }, { 7, RETIRED } };
+	static const struct { u16 sp; int vector; } rows[] = { { 6, RETIRED }, { 0, RETIRED }, { 2, RETIRED },
+		{ 4, RETIRED }, { 1, VEC_SS }, { 3, VEC_SS }, { 5, VEC_SS }, { 7, RETIRED } };
 
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
 		name_case("SP %x", rows[i].sp);
@@ -194,10 +201,14 @@ START_TEST(protected)
 	for (enum mode m = P16; m < MODE_COUNT; m++)
 		for (unsigned n = 0; n < 4 * 4 * 2 * 2 * 8; n++) {
 			unsigned cpl = n & 3, level = n >> 2 & 3, pvi = n >> 4 & 1, sti = n >> 5 & 1;
-			u32 flags = (n & 64 ? FL_I : 0) | (n & 128 ? FL_VIF : 0) | (n & 256 ? FL_VIP : 0), which = cpl <= level ? FL_I : FL_VIF;
-			int vector = cpl <= level ? RETIRED : !pvi || cpl < 3 || (sti && flags & FL_VIP) ? VEC_GP : RETIRED;
+			u32 flags = (n & 64 ? FL_I : 0) | (n & 128 ? FL_VIF : 0) | (n & 256 ? FL_VIP : 0),
+			    which = cpl <= level ? FL_I : FL_VIF;
+			int vector = cpl <= level                                 ? RETIRED
+				     : !pvi || cpl < 3 || (sti && flags & FL_VIP) ? VEC_GP
+										  : RETIRED;
 
-			name_case("%s, ring %u: %s, IOPL %u, PVI %u, flags %x", mode_names[m], cpl, sti ? "STI" : "CLI", level, pvi, flags);
+			name_case("%s, ring %u: %s, IOPL %u, PVI %u, flags %x", mode_names[m], cpl, sti ? "STI" : "CLI",
+				  level, pvi, flags);
 			enter(m, cpl);
 			c->cr4 |= pvi ? CR4_PVI : 0;
 			c->eflags |= flags | level << 12;
@@ -221,7 +232,8 @@ START_TEST(popf_protected)
 			if (m == V86 || (m == REAL && cpl))
 				continue;
 			size = m == LONG ? prefix ? 2 : 8 : prefix ? 6 - word_of(m) : word_of(m);
-			name_case("%s, ring %u, IOPL %u: POPF of %u bytes, %s", mode_names[m], cpl, level, size, ones ? "ones" : "zeros");
+			name_case("%s, ring %u, IOPL %u: POPF of %u bytes, %s", mode_names[m], cpl, level, size,
+				  ones ? "ones" : "zeros");
 			enter(m, cpl);
 			POKE(CODE, prefix ? 0x66 : 0x9d, 0x9d);
 			poke64(STACK, ones ? all & ~(u32)FL_T : 0);

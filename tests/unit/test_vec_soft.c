@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Floating point in integers, as hosts without SSE use it, against the host's SSE: every operation, rounding, DAZ, FTZ, and the flags. */
+/* Floating point in integers, as hosts without SSE use it, against the host's SSE: every operation, rounding, DAZ, FTZ,
+ * and the flags. */
 #define VCPU_SOFT_FP 1
 #include "cpu/insn/vector/vec_soft.c"
 #include <check.h>
@@ -21,9 +22,12 @@ static u64 rnd(void)
 static u64 number(void)
 {
 	static const u64 edges[] = {
-		0, 1, 0x3f8000003f800000, 0x3ff0000000000000, 0x7f8000007f800000, 0x7ff0000000000000, 0x7f7fffff7f7fffff, 0x7fefffffffffffff,
-		0x0080000000800000, 0x0010000000000000, 0x007fffff007fffff, 0x000fffffffffffff, 0x7fc000017f800001, 0x7ff8000000000001,
-		0x7ff0000000000001, 0x41e00000cf000000, 0x41dfffffffc00000, 0x43e000005f000000, 0x47efffffefffffff, 0x380fffffffffffff,
+		0, 1, 0x3f8000003f800000, 0x3ff0000000000000, 0x7f8000007f800000, 0x7ff0000000000000,
+			0x7f7fffff7f7fffff, 0x7fefffffffffffff,
+		0x0080000000800000, 0x0010000000000000, 0x007fffff007fffff, 0x000fffffffffffff, 0x7fc000017f800001,
+		0x7ff8000000000001,
+		0x7ff0000000000001, 0x41e00000cf000000, 0x41dfffffffc00000, 0x43e000005f000000, 0x47efffffefffffff,
+		0x380fffffffffffff,
 	};
 	u64 v = edges[rnd() % ARRAY_LEN(edges)];
 
@@ -48,7 +52,8 @@ static u32 leave_mxcsr(u32 v)
 	static vec native_##name(vec a, vec b, u32 *v) \
 	{ \
 		u32 old, now = *v; \
-		__asm__ volatile("stmxcsr %1\n\tldmxcsr %2\n\t" #name " %3, %0" : "+x"(a), "=m"(old) : "m"(now), "x"(b)); \
+		__asm__ volatile("stmxcsr %1\n\tldmxcsr %2\n\t" #name " %3, %0" : "+x"(a), "=m"(old) : "m"(now), \
+			"x"(b)); \
 		*v = leave_mxcsr(old); \
 		return a; \
 	}
@@ -62,7 +67,8 @@ ALL(NATIVE)
 	static vec native_##name##predicate(vec a, vec b, u32 *v) \
 	{ \
 		u32 old, now = *v; \
-		__asm__ volatile("stmxcsr %1\n\tldmxcsr %2\n\t" #name " $" #predicate ", %3, %0" : "+x"(a), "=m"(old) : "m"(now), "x"(b)); \
+		__asm__ volatile("stmxcsr %1\n\tldmxcsr %2\n\t" #name " $" #predicate ", %3, %0" : "+x"(a), "=m"(old) \
+			: "m"(now), "x"(b)); \
 		*v = leave_mxcsr(old); \
 		return a; \
 	} \
@@ -78,7 +84,8 @@ ALL_CMP(CMP)
 	{ \
 		u32 old, now = *v; \
 		type r; \
-		__asm__ volatile("stmxcsr %1\n\tldmxcsr %2\n\t" #insn " %3, %0" : "=r"(r), "=m"(old) : "m"(now), "x"(b)); \
+		__asm__ volatile("stmxcsr %1\n\tldmxcsr %2\n\t" #insn " %3, %0" : "=r"(r), "=m"(old) : "m"(now), \
+			"x"(b)); \
 		*v = leave_mxcsr(old); \
 		return (vec){ r, a[1] }; \
 	} \
@@ -87,16 +94,20 @@ ALL_CMP(CMP)
 	static vec native_##name(vec a, vec b, u32 *v) \
 	{ \
 		u32 old, now = *v; \
-		__asm__ volatile("stmxcsr %1\n\tldmxcsr %2\n\t" #insn " %3, %0" : "+x"(a), "=m"(old) : "m"(now), "r"((type)b[0])); \
+		__asm__ volatile("stmxcsr %1\n\tldmxcsr %2\n\t" #insn " %3, %0" : "+x"(a), "=m"(old) : "m"(now), \
+			"r"((type)b[0])); \
 		*v = leave_mxcsr(old); \
 		return a; \
 	} \
 	static vec soft_##name(struct cpu *c, vec a, vec b) { return vec_##name(c, a, (type)b[0]); }
 #define ALL_INT(X) \
-	X(cvtss2si32, cvtss2si, u32) X(cvttss2si32, cvttss2si, u32) X(cvtsd2si32, cvtsd2si, u32) X(cvttsd2si32, cvttsd2si, u32) \
-	X(cvtss2si64, cvtss2si, u64) X(cvttss2si64, cvttss2si, u64) X(cvtsd2si64, cvtsd2si, u64) X(cvttsd2si64, cvttsd2si, u64)
+	X(cvtss2si32, cvtss2si, u32) X(cvttss2si32, cvttss2si, u32) X(cvtsd2si32, cvtsd2si, u32) X(cvttsd2si32, \
+		cvttsd2si, u32) \
+	X(cvtss2si64, cvtss2si, u64) X(cvttss2si64, cvttss2si, u64) X(cvtsd2si64, cvtsd2si, u64) X(cvttsd2si64, \
+		cvttsd2si, u64)
 #define ALL_FROM(X) \
-	X(cvtsi2ss32, cvtsi2ssl, u32) X(cvtsi2sd32, cvtsi2sdl, u32) X(cvtsi2ss64, cvtsi2ssq, u64) X(cvtsi2sd64, cvtsi2sdq, u64)
+	X(cvtsi2ss32, cvtsi2ssl, u32) X(cvtsi2sd32, cvtsi2sdl, u32) X(cvtsi2ss64, cvtsi2ssq, u64) X(cvtsi2sd64, \
+		cvtsi2sdq, u64)
 ALL_INT(INT)
 ALL_FROM(FROM)
 
@@ -125,7 +136,8 @@ START_TEST(against_silicon)
 			native = pairs[i].native(a, b, &flags);
 			ck_assert_msg(soft[0] == native[0] && soft[1] == native[1] && c->soft_mxcsr == flags,
 				      "%s %016lx%016lx, %016lx%016lx, MXCSR %x: %016lx%016lx, %x; silicon %016lx%016lx, %x", pairs[i].name, (long)a[1],
-				      (long)a[0], (long)b[1], (long)b[0], mxcsr, (long)soft[1], (long)soft[0], c->soft_mxcsr, (long)native[1],
+				      (long)a[0], (long)b[1], (long)b[0], mxcsr, (long)soft[1], (long)soft[0],
+				      c->soft_mxcsr, (long)native[1],
 				      (long)native[0], flags);
 		}
 	}
@@ -137,7 +149,8 @@ START_TEST(comparisons)
 {
 	/* SDM vol. 2, UCOMISD: ZF PF CF. */
 	static const struct { u64 a, b; u8 zf, pf, cf; bool ucomis_invalid, comis_invalid; } cases[] = {
-		{ 0x3ff0000000000000, 0, 0, 0, 0, false, false }, { 0, 0x3ff0000000000000, 0, 0, 1, false, false }, { 0, (u64)1 << 63, 1, 0, 0, false, false },
+		{ 0x3ff0000000000000, 0, 0, 0, 0, false, false }, { 0, 0x3ff0000000000000, 0, 0, 1, false, false },
+			{ 0, (u64)1 << 63, 1, 0, 0, false, false },
 		{ 0x7ff8000000000000, 0, 1, 1, 1, false, true }, { 0, 0x7ff0000000000001, 1, 1, 1, true, true },
 	};
 	struct cpu *c = calloc(1, sizeof *c);
@@ -148,7 +161,8 @@ START_TEST(comparisons)
 			u8 zf, pf, cf;
 
 			c->soft_mxcsr = 0x1f80;
-			(comis ? vec_comisd : vec_ucomisd)(c, (vec){ cases[i].a, 0 }, (vec){ cases[i].b, 0 }, &zf, &pf, &cf);
+			(comis ? vec_comisd : vec_ucomisd)(c, (vec){ cases[i].a, 0 }, (vec){ cases[i].b, 0 }, &zf, &pf,
+				&cf);
 			ck_assert_int_eq(zf, cases[i].zf);
 			ck_assert_int_eq(pf, cases[i].pf);
 			ck_assert_int_eq(cf, cases[i].cf);

@@ -109,7 +109,8 @@ static void registers(const char *name, unsigned size, u32 bits, const u32 *valu
 static void make_moo(bool wide)
 {
 	const u32 before16[14] = { 7, 0, 0, 0, 0x1000, 0, 0, 0, 0, 0, 0, 0x55, 0, 2 }, after16[2] = { 8, 1 };
-	const u32 before32[20] = { 0, 0, 7, 0, 0, 0, 0, 0x55, 0, 0, 0x1000, 0, 0, 0x11, 0x12, 0, 0, 2, 0, 0 }, after32[2] = { 8, 1 };
+	const u32 before32[20] = { 0, 0, 7, 0, 0, 0, 0, 0x55, 0, 0, 0x1000, 0, 0, 0x11, 0x12, 0, 0, 2, 0, 0 },
+		  after32[2] = { 8, 1 };
 	const u32 mask[1] = { 0xff };
 	size_t at, test, state;
 

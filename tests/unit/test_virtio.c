@@ -453,9 +453,11 @@ START_TEST(random_states)
 			} else if (test_random(&seed) % 2) {
 				space_read(&bus, BAR4 + at, 1u << test_random(&seed) % 4);
 			} else {
-				space_write(&bus, BAR4 + (at & 0x103f), 1u << test_random(&seed) % 4, test_random(&seed));
+				space_write(&bus, BAR4 + (at & 0x103f), 1u << test_random(&seed) % 4,
+					    test_random(&seed));
 			}
-			space_write(&ports, BAR0 + at % 64, 1u << test_random(&seed) % 3, test_random(&seed) >> test_random(&seed) % 64);
+			space_write(&ports, BAR0 + at % 64, 1u << test_random(&seed) % 3,
+				    test_random(&seed) >> test_random(&seed) % 64);
 		}
 		free(saved);
 		free(again);

@@ -82,7 +82,8 @@ static void ask(u32 type, u64 sector, u32 len, unsigned pieces, bool in)
 	out8(STATUS, 0xee);
 	put_desc(desc_of(0), 0, HEAD, 16, D_NEXT, 1);
 	for (unsigned i = 0; i < pieces; i++)
-		put_desc(desc_of(0), 1 + i, DATA + i * (len / pieces), len / pieces, D_NEXT | (in ? D_WRITE : 0), (u16)(2 + i));
+		put_desc(desc_of(0), 1 + i, DATA + i * (len / pieces), len / pieces, D_NEXT | (in ? D_WRITE : 0),
+			 (u16)(2 + i));
 	put_desc(desc_of(0), 1 + pieces, STATUS, 1, D_WRITE, 0);
 	offer(0, SIZE, 0);
 	kick(0);
@@ -104,7 +105,8 @@ START_TEST(configuration)
 {
 	place_bars();
 	ck_assert_uint_eq(config_get(SLOT, 0, 4), 0x10011af4);
-	ck_assert_uint_eq(in32(BAR4 + 4) & (1 << 2 | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 13 | 1 << 14), 1 << 2 | 1 << 6 | 1 << 9 | 1 << 13 | 1 << 14);
+	ck_assert_uint_eq(in32(BAR4 + 4) & (1 << 2 | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 13 | 1 << 14),
+			  1 << 2 | 1 << 6 | 1 << 9 | 1 << 13 | 1 << 14);
 	ck_assert_uint_eq(in32(BAR4 + 0x2000), SECTORS);
 	ck_assert_uint_eq(in32(BAR4 + 0x2014), 512);
 }
@@ -244,7 +246,8 @@ START_TEST(disk_full)
 }
 END_TEST
 
-/* Errors of the host are errors of the request; that of a flush is one of all later ones, and, for a driver that cannot flush, of writes. */
+/* Errors of the host are errors of the request; that of a flush is one of all later ones, and, for a driver that cannot
+ * flush, of writes. */
 START_TEST(host_fails)
 {
 	demolish();

@@ -6,7 +6,8 @@
 #include "virtio.h"
 
 enum { SIZE = 64, RX = 0, TX = 1, CTRL = 2, FRAME = BUFFERS, RXBUF = BUFFERS + 0x40000 };
-enum { F_CSUM = 1 << 0, F_GUEST_CSUM = 1 << 1, F_GUEST_TSO4 = 1 << 7, F_HOST_TSO4 = 1 << 11, F_MRG = 1 << 15, F_CTRL = 1 << 17 };
+enum { F_CSUM = 1 << 0, F_GUEST_CSUM = 1 << 1, F_GUEST_TSO4 = 1 << 7, F_HOST_TSO4 = 1 << 11, F_MRG = 1 << 15,
+	F_CTRL = 1 << 17 };
 
 static const u8 mac[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
 static struct virtio_net *net;
@@ -97,11 +98,13 @@ START_TEST(sums)
 {
 	static const u8 rfc[8] = { 0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7 };
 	/* The IPv4 header that everybody's textbook has: checksum b861. */
-	static const u8 header[20] = { 0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7 };
+	static const u8 header[20] = { 0x45, 0,    0,    0x73, 0, 0, 0x40, 0,    0x40, 0x11,
+				       0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0,    0xc7 };
 
 	ck_assert_uint_eq(inet_sum(rfc, 8, 0), 0xddf2);
 	ck_assert_uint_eq(inet_sum(rfc, 7, 0), 0xdcfb);
-	ck_assert_uint_eq(inet_sum(rfc + 1, 7, 0), inet_sum((u8[8]){ 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7, 0 }, 8, 0));
+	ck_assert_uint_eq(inet_sum(rfc + 1, 7, 0),
+			  inet_sum((u8[8]){ 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7, 0 }, 8, 0));
 	ck_assert_uint_eq(inet_sum(header, 20, 0), 0xffff);
 }
 END_TEST
@@ -240,12 +243,15 @@ START_TEST(merges_buffers)
 }
 END_TEST
 
-/* Segments in order become one that the guest could have been sent as such (5.1.6.4.1: gso_type, gso_size); others stay alone. */
+/* Segments in order become one that the guest could have been sent as such (5.1.6.4.1: gso_type, gso_size); others stay
+ * alone. */
 START_TEST(gathers)
 {
 	static u8 frame[FRAME_MAX], got[FRAME_MAX];
 	static const struct { u32 sequence; unsigned payload; u8 flags; unsigned becomes; } segments[] = {
-		{ 0xfffffc00, 1400, 0x10, 0 }, { 0xfffffc00 + 1400u, 1400, 0x10, 0 }, { 0xfffffc00 + 2800u, 300, 0x18, 3100 }, /* wraps; PSH ends it */
+		/* wraps; PSH ends it */
+		{ 0xfffffc00, 1400, 0x10, 0 }, { 0xfffffc00 + 1400u, 1400, 0x10, 0 },
+			{ 0xfffffc00 + 2800u, 300, 0x18, 3100 },
 		{ 0xfffffc00 + 3100u, 1400, 0x10, 1400 }, { 7, 1400, 0x10, 1400 },  /* not what follows */
 		{ 1407, 100, 0x11, 100 },                                           /* FIN */
 	};
@@ -326,7 +332,8 @@ END_TEST
 START_TEST(control)
 {
 	static const u8 promiscuous[3] = { 0, 0, 1 }, address[8] = { 1, 1, 2, 3, 4, 5, 6, 7 }, unknown[3] = { 9, 9, 9 };
-	const struct { const u8 *data; u32 len; u8 ack; } commands[] = { { promiscuous, 3, 0 }, { address, 8, 0 }, { unknown, 3, 1 } };
+	const struct { const u8 *data; u32 len; u8 ack; } commands[] = { { promiscuous, 3, 0 }, { address, 8, 0 },
+		{ unknown, 3, 1 } };
 
 	driver_start(F_CTRL, 3, SIZE);
 	for (unsigned i = 0; i < 3; i++) {

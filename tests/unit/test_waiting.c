@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting loops (cpu/engine/wait.h): whoever skips rounds has the state, at every count of instructions, of whoever executes them; what waits is hardly executed;
- * what does not wait is. */
+/* Waiting loops (cpu/engine/wait.h): whoever skips rounds has the state, at every count of instructions, of whoever
+ * executes them; what waits is hardly executed; what does not wait is. */
 #include "cpu/observe.h"
 #include "io/timer/pit.h"
 #include "io/timer/rtc.h"
 #include "tests/unit/modes.h"
 
-enum { PERIOD = 700000 /* instructions between two events, of 1 ns each */, TOTAL = 3000000, CUTS = 100, VECTOR = 0x20, OTHER_CODE = CODE + 0x100 };
+enum { PERIOD = 700000 /* instructions between two events, of 1 ns each */, TOTAL = 3000000, CUTS = 100, VECTOR = 0x20,
+	OTHER_CODE = CODE + 0x100 };
 #define BEYOND_1_GIB ((u64)1 << 30)
 
 static struct event timer;
@@ -42,7 +43,8 @@ static u64 read_device(void *owner, u64 offset, unsigned size)
 	return 0;
 }
 
-/* Its answer changes every 6000 and 25000 ns, which it says if OWNER is not NULL; and what it says of the second byte is nothing. */
+/* Its answer changes every 6000 and 25000 ns, which it says if OWNER is not NULL; and what it says of the second byte
+ * is nothing. */
 static u64 read_raster(void *owner, u64 offset, unsigned size)
 {
 	u64 at = clk.now % 31000, line = clk.now - at;
@@ -97,11 +99,13 @@ static void end(void)
 static void wait_for_tick(void)
 {
 	begin(REAL, count_in_memory);
-	POKE(CODE, 0xa1, 0x00, 0x50, /* mov ax, [5000h] */ 0x39, 0xd8, /* cmp ax, bx */ 0x74, 0xf9, /* je -7 */ 0x89, 0xc3, /* mov bx, ax */
+	POKE(CODE, 0xa1, 0x00, 0x50, /* mov ax, [5000h] */ 0x39, 0xd8, /* cmp ax, bx */ 0x74, 0xf9, /* je -7 */ 0x89,
+		0xc3, /* mov bx, ax */
 	     0x41, /* inc cx */ 0xeb, 0xf4 /* jmp -12 */);
 }
 
-static const u8 wait_at_bx[] = { 0x8b, 0x03, /* mov eax, [ebx] */ 0x39, 0xc8, /* cmp eax, ecx */ 0x74, 0xfa, /* je -6 */ 0x89, 0xc1, /* mov ecx, eax */
+static const u8 wait_at_bx[] = { 0x8b, 0x03, /* mov eax, [ebx] */ 0x39, 0xc8, /* cmp eax, ecx */ 0x74,
+	0xfa, /* je -6 */ 0x89, 0xc1, /* mov ecx, eax */
 	0xff, 0xc2, /* inc edx */ 0xeb, 0xf4 /* jmp -12 */ };
 
 static void wait_in_32_bits(void)
@@ -123,7 +127,8 @@ static void wait_for_handler(void)
 	begin(REAL, interrupt_it);
 	with_idt();
 	c->eflags |= FL_I;
-	POKE(CODE, 0xf3, 0x90, /* pause */ 0xf6, 0x06, 0x00, 0x50, 0x01, /* test byte [5000h], 1 */ 0x74, 0xf7, /* je -9 */
+	POKE(CODE, 0xf3, 0x90, /* pause */ 0xf6, 0x06, 0x00, 0x50, 0x01, /* test byte [5000h], 1 */ 0x74,
+		0xf7, /* je -9 */
 	     0x80, 0x36, 0x00, 0x50, 0x01, /* xor byte [5000h], 1 */ 0x41, /* inc cx */ 0xeb, 0xef /* jmp -17 */);
 	POKE(handler_of(VECTOR), 0x80, 0x36, 0x00, 0x50, 0x01, /* xor byte [5000h], 1 */ 0xcf /* iret */);
 }
@@ -143,7 +148,8 @@ static void with_other(u8 free)
 	struct cpu_config config = { .model = &model, .mem = &mem, .io = &io, .clock = &clk, .bare = true };
 
 	begin(REAL, nothing);
-	POKE(OTHER_CODE, 0xb9, 0x00, 0x00, /* mov cx, 0 */ 0xe2, 0xfe, /* loop -2 */ 0xc6, 0x06, 0x00, 0x50, free, /* mov byte [5000h], free */
+	POKE(OTHER_CODE, 0xb9, 0x00, 0x00, /* mov cx, 0 */ 0xe2, 0xfe, /* loop -2 */ 0xc6, 0x06, 0x00, 0x50,
+		free, /* mov byte [5000h], free */
 	     0xeb, 0xf4 /* jmp -12 */);
 	config.with = c;
 	other = cpu_new(&config);
@@ -160,14 +166,16 @@ static void with_other(u8 free)
 static void spin(void)
 {
 	with_other(1);
-	POKE(CODE, 0x80, 0x3e, 0x00, 0x50, 0x00, /* cmp byte [5000h], 0 */ 0x74, 0xf9, /* je -7 */ 0xc6, 0x06, 0x00, 0x50, 0x00, /* mov byte [5000h], 0 */
+	POKE(CODE, 0x80, 0x3e, 0x00, 0x50, 0x00, /* cmp byte [5000h], 0 */ 0x74, 0xf9, /* je -7 */ 0xc6, 0x06, 0x00,
+		0x50, 0x00, /* mov byte [5000h], 0 */
 	     0x41, /* inc cx */ 0xeb, 0xf1 /* jmp -15 */);
 }
 
 static void spin_by_exchange(void)
 {
 	with_other(0);
-	POKE(CODE, 0xb0, 0x01, /* mov al, 1 */ 0x86, 0x06, 0x00, 0x50, /* xchg [5000h], al */ 0x84, 0xc0, /* test al, al */ 0x75, 0xf6, /* jnz -10 */
+	POKE(CODE, 0xb0, 0x01, /* mov al, 1 */ 0x86, 0x06, 0x00, 0x50, /* xchg [5000h], al */ 0x84,
+		0xc0, /* test al, al */ 0x75, 0xf6, /* jnz -10 */
 	     0x41, /* inc cx */ 0xeb, 0xf3 /* jmp -13 */);
 }
 
@@ -176,7 +184,8 @@ static void poll_port(unsigned port)
 {
 	begin(REAL, count_in_memory);
 	c->r[RDX] = port;
-	POKE(CODE, 0xec, /* in al, dx */ 0xa8, 0x08, /* test al, 8 */ 0x74, 0xfb, /* jz -5 */ 0xec, 0xa8, 0x08, 0x75, 0xfb, /* jnz -5 */ 0x41, /* inc cx */
+	POKE(CODE, 0xec, /* in al, dx */ 0xa8, 0x08, /* test al, 8 */ 0x74, 0xfb, /* jz -5 */ 0xec, 0xa8, 0x08, 0x75,
+		0xfb, /* jnz -5 */ 0x41, /* inc cx */
 	     0xeb, 0xf3 /* jmp -13 */);
 }
 static void wait_for_raster(void) { poll_port(0x3da); }
@@ -190,7 +199,8 @@ static void call_bios(void)
 	c->eflags |= FL_I;
 	POKE(CODE, 0xb4, 0x01, /* mov ah, 1 */ 0xcd, 0x16, /* int 16h */ 0x74, 0xfa, /* jz -6 */
 	     0x80, 0x36, 0x00, 0x50, 0x01, /* xor byte [5000h], 1 */ 0x41, /* inc cx */ 0xeb, 0xf2 /* jmp -14 */);
-	POKE(handler_of(0x16), 0x1e, /* push ds */ 0x60, /* pusha */ 0xfb, /* sti */ 0x31, 0xc0, /* xor ax, ax */ 0x8e, 0xd8, /* mov ds, ax */
+	POKE(handler_of(0x16), 0x1e, /* push ds */ 0x60, /* pusha */ 0xfb, /* sti */ 0x31, 0xc0, /* xor ax, ax */ 0x8e,
+		0xd8, /* mov ds, ax */
 	     0x8e, 0xd0, /* mov ss, ax */ 0xfa, /* cli */ 0xf6, 0x06, 0x00, 0x50, 0x01, /* test byte [5000h], 1 */
 	     0x61, /* popa */ 0x1f, /* pop ds */ 0xfb, 0xca, 0x02, 0x00 /* retf 2 */);
 	POKE(handler_of(VECTOR), 0x80, 0x36, 0x00, 0x50, 0x01, /* xor byte [5000h], 1 */ 0xcf /* iret */);
@@ -202,7 +212,8 @@ static void call_function(void)
 	begin(LONG, count_in_memory);
 	POKE(CODE, 0xe8, 0x0b, 0x00, 0x00, 0x00, /* call +11 */ 0x39, 0xc8, /* cmp eax, ecx */ 0x74, 0xf7, /* je -9 */
 	     0x89, 0xc1, /* mov ecx, eax */ 0xff, 0xc2, /* inc edx */ 0xeb, 0xf1, /* jmp -15 */ 0x90,
-	     0x55, /* push rbp */ 0x48, 0x89, 0xe5, /* mov rbp, rsp */ 0x53, /* push rbx */ 0x8b, 0x03, /* mov eax, [rbx] */
+	     0x55, /* push rbp */ 0x48, 0x89, 0xe5, /* mov rbp, rsp */ 0x53, /* push rbx */ 0x8b,
+	     0x03, /* mov eax, [rbx] */
 	     0x89, 0x45, 0xf0, /* mov [rbp-16], eax */ 0x5b, /* pop rbx */ 0x5d, /* pop rbp */ 0xc3);
 }
 
@@ -219,7 +230,8 @@ static void clear_accessed(void)
 {
 	begin(LONG, count_in_memory);
 	poke64(PML4 + 0x1008, 0xe7);
-	POKE(CODE, 0x0f, 0x01, 0x3b, /* invlpg [rbx] */ 0x80, 0x26, 0xdf, /* and byte [rsi], DFh */ 0x8b, 0x03, /* mov eax, [rbx] */
+	POKE(CODE, 0x0f, 0x01, 0x3b, /* invlpg [rbx] */ 0x80, 0x26, 0xdf, /* and byte [rsi], DFh */ 0x8b,
+		0x03, /* mov eax, [rbx] */
 	     0xeb, 0xf6 /* jmp -10 */);
 	c->r[RBX] = DATA + BEYOND_1_GIB;
 	c->r[RSI] = PML4 + 0x1008;
@@ -235,7 +247,8 @@ static void poll_timer(u64 ns, u8 index, u8 port, u8 bit)
 	c->idle_ns = 1000000000 - ns;
 	clk.now = cpu_now(c);
 	clock_arm(&clk, &timer, clk.now + PERIOD);
-	POKE(CODE, 0xb0, index, 0xe6, 0x70, /* out 70h, al */ 0xe4, port, /* in al, port */ 0xa8, bit, /* test al, bit */
+	POKE(CODE, 0xb0, index, 0xe6, 0x70, /* out 70h, al */ 0xe4, port, /* in al, port */ 0xa8,
+		bit, /* test al, bit */
 	     0x74, 0xf6, /* jz -10 */ 0x41, /* inc cx */
 	     0xb0, index, 0xe6, 0x70, 0xe4, port, 0xa8, bit, 0x75, 0xf6, /* jnz -10 */ 0x41, 0xeb, 0xe8 /* jmp -24 */);
 }
@@ -257,22 +270,27 @@ PROGRAM(exchange, 0x86, 0x06, 0x10, 0x50, /* xchg [5010h], al */ 0xeb, 0xfa)
 PROGRAM(push_and_pop, 0x50, 0x58, 0xeb, 0xfc)
 PROGRAM(read_time, 0x0f, 0x31, /* rdtsc */ 0xeb, 0xfc)
 PROGRAM(read_no_port, 0xe4, 0x61, /* in al, 61h */ 0xeb, 0xfc)
-PROGRAM(read_two_bytes, 0xba, 0xda, 0x03, /* mov dx, 3DAh */ 0xed, /* in ax, dx */ 0xb0, 0x00, /* mov al, 0 */ 0xb4, 0x00, /* mov ah, 0 */ 0xeb, 0xf6)
+PROGRAM(read_two_bytes, 0xba, 0xda, 0x03, /* mov dx, 3DAh */ 0xed, /* in ax, dx */ 0xb0, 0x00, /* mov al, 0 */ 0xb4,
+	0x00, /* mov ah, 0 */ 0xeb, 0xf6)
 PROGRAM(allow_interrupts, 0xfb, /* sti */ 0xeb, 0xfd)
 PROGRAM(toggle, 0x80, 0x36, 0x10, 0x50, 0x01, /* xor byte [5010h], 1 */ 0xeb, 0xf9)
 PROGRAM(store_same_code, 0xc6, 0x06, 0x06, 0x80, 0x90, /* mov byte [8006h], 90h */ 0x90, 0x90, 0xeb, 0xf7)
 /* Everything is as it was after 256 times. */
-PROGRAM(store_other_code, 0xfe, 0x06, 0x05, 0x80, /* inc byte [8005h] */ 0xb0, 0x00, /* mov al, n */ 0x30, 0xc0, /* xor al, al */
+PROGRAM(store_other_code, 0xfe, 0x06, 0x05, 0x80, /* inc byte [8005h] */ 0xb0, 0x00, /* mov al, n */ 0x30,
+	0xc0, /* xor al, al */
 	0xeb, 0xf6)
-PROGRAM(fill_much, 0x31, 0xff, /* xor di, di */ 0xb9, 0x00, 0x10, /* mov cx, 1000h */ 0xbf, 0x00, 0x50, /* mov di, 5000h */
+PROGRAM(fill_much, 0x31, 0xff, /* xor di, di */ 0xb9, 0x00, 0x10, /* mov cx, 1000h */ 0xbf, 0x00,
+	0x50, /* mov di, 5000h */
 	0xf3, 0xaa, /* rep stosb */ 0xeb, 0xf4)
-PROGRAM(copy_little, 0xb9, 0x10, 0x00, /* mov cx, 10h */ 0xbe, 0x20, 0x50, /* mov si, 5020h */ 0xbf, 0x40, 0x50, /* mov di, 5040h */
+PROGRAM(copy_little, 0xb9, 0x10, 0x00, /* mov cx, 10h */ 0xbe, 0x20, 0x50, /* mov si, 5020h */ 0xbf, 0x40,
+	0x50, /* mov di, 5040h */
 	0xf3, 0xa4, /* rep movsb */ 0xeb, 0xf3)
 PROGRAM(write_port, 0xe6, 0x80, /* out 80h, al */ 0xeb, 0xfc)
 PROGRAM(write_device_port, 0xba, 0xda, 0x03, 0xee, /* out dx, al */ 0xeb, 0xfa)
 PROGRAM(draw, 0x0f, 0xc7, 0xf0, /* rdrand ax */ 0xb8, 0x00, 0x00, 0xeb, 0xf8)
 PROGRAM(push_time, 0x0f, 0x31, 0x50, 0x58, 0x31, 0xc0, 0x31, 0xd2, 0xeb, 0xf6)
-PROGRAM(read_time_register, 0xb9, 0x10, 0x00, 0x66, 0x31, 0xd2, /* xor edx, edx */ 0x0f, 0x32, /* rdmsr */ 0x66, 0x31, 0xc0,
+PROGRAM(read_time_register, 0xb9, 0x10, 0x00, 0x66, 0x31, 0xd2, /* xor edx, edx */ 0x0f, 0x32, /* rdmsr */ 0x66, 0x31,
+	0xc0,
 	0x66, 0x31, 0xd2, 0xeb, 0xf0)
 
 static void read_memory_of_device(void)
@@ -358,7 +376,8 @@ static u64 run(void (*program)(void), bool skip, u64 which, struct place *places
 	for (unsigned i = 0; i < CUTS; i++) {
 		static const unsigned lengths[] = { 3, 1100, 60000, 300000, TOTAL };
 		u64 left = TOTAL - c->icount, length = 1 + below(lengths[below(ARRAY_LEN(lengths))]);
-		enum cpu_stop stop = cpus_run(c->all, c->icount + (i == CUTS - 1 || length > left ? left : length), CLOCK_NEVER);
+		enum cpu_stop stop =
+			cpus_run(c->all, c->icount + (i == CUTS - 1 || length > left ? left : length), CLOCK_NEVER);
 
 		ck_assert_int_eq(stop, CPU_LIMIT);
 		places[i] = (struct place){ c->icount, state() };
@@ -387,7 +406,8 @@ static u64 same(void (*program)(void), const char *name)
 		most = skipped > most ? skipped : most;
 		for (unsigned i = 0; i < CUTS; i++)
 			ck_assert_msg(with[i].icount == without[i].icount && with[i].state == without[i].state,
-				      "%s, run %u, cut %u: another state at %llu (%llu)", name, (unsigned)which, i, (unsigned long long)with[i].icount,
+				      "%s, run %u, cut %u: another state at %llu (%llu)", name, (unsigned)which, i,
+				      (unsigned long long)with[i].icount,
 				      (unsigned long long)without[i].icount);
 	}
 	return most;
@@ -395,15 +415,20 @@ static u64 same(void (*program)(void), const char *name)
 
 #define KIND(program, percent) { program, #program, percent }
 static const struct waiter { void (*program)(void); const char *name; unsigned percent; } waiting[] = {
-	KIND(wait_for_tick, 80), KIND(wait_in_32_bits, 80), KIND(wait_in_64_bits, 80), KIND(wait_for_handler, 80), KIND(jump_to_itself, 80),
+	KIND(wait_for_tick, 80), KIND(wait_in_32_bits, 80), KIND(wait_in_64_bits, 80), KIND(wait_for_handler, 80),
+		KIND(jump_to_itself, 80),
 	KIND(spin, 20), KIND(wait_for_raster, 80), KIND(read_no_port, 80), KIND(store_the_same, 80), KIND(exchange, 80),
-	KIND(push_and_pop, 80), KIND(allow_interrupts, 80), KIND(read_two_pages, 80), KIND(store_other_code, 80), KIND(be_long, 80),
-	KIND(toggle, 80), KIND(store_same_code, 80), KIND(copy_little, 80), KIND(write_port, 80), KIND(call_bios, 70), KIND(call_function, 70),
+	KIND(push_and_pop, 80), KIND(allow_interrupts, 80), KIND(read_two_pages, 80), KIND(store_other_code, 80),
+	KIND(be_long, 80),
+	KIND(toggle, 80), KIND(store_same_code, 80), KIND(copy_little, 80), KIND(write_port, 80), KIND(call_bios, 70),
+	KIND(call_function, 70),
 	KIND(switch_mode, 80), KIND(clear_accessed, 80), KIND(wait_for_update, 80), KIND(wait_for_second, 80),
 	KIND(wait_for_refresh, 80), KIND(spin_by_exchange, 20),
 }, busy[] = {
-	KIND(count_up, 0), KIND(store_another, 0), KIND(read_time, 0), KIND(poll_what_says_nothing, 0), KIND(read_two_bytes, 0),
-	KIND(read_memory_of_device, 0), KIND(have_breakpoint, 0), KIND(be_observed, 0), KIND(fill_much, 0), KIND(write_device_port, 0),
+	KIND(count_up, 0), KIND(store_another, 0), KIND(read_time, 0), KIND(poll_what_says_nothing, 0),
+		KIND(read_two_bytes, 0),
+	KIND(read_memory_of_device, 0), KIND(have_breakpoint, 0), KIND(be_observed, 0), KIND(fill_much, 0),
+	KIND(write_device_port, 0),
 	KIND(draw, 0), KIND(push_time, 0), KIND(read_time_register, 0), KIND(read_flags_of_rtc, 0),
 };
 
@@ -412,7 +437,8 @@ START_TEST(waits)
 	u64 skipped = same(waiting[_i].program, waiting[_i].name);
 
 	if (!getenv("VCPU_COVERAGE"))
-		ck_assert_msg(skipped * 100 >= (u64)TOTAL * waiting[_i].percent, "%s: only %llu instructions were skipped", waiting[_i].name, (unsigned long long)skipped);
+		ck_assert_msg(skipped * 100 >= (u64)TOTAL * waiting[_i].percent,
+			      "%s: only %llu instructions were skipped", waiting[_i].name, (unsigned long long)skipped);
 }
 END_TEST
 
@@ -432,15 +458,23 @@ static u64 loop_seed;
 static void any_loop(void)
 {
 	static const struct { u8 len, bytes[5]; } some[] = {
-		{ 3, { 0xa1, 0x00, 0x50 } }, /* mov ax, [5000h] */ { 4, { 0x8b, 0x16, 0x02, 0x50 } }, /* mov dx, [5002h] */ { 2, { 0x8b, 0x07 } }, /* mov ax, [bx] */
-		{ 4, { 0x3b, 0x06, 0x00, 0x50 } }, /* cmp ax, [5000h] */ { 5, { 0x80, 0x3e, 0x00, 0x50, 0x03 } }, /* cmp byte [5000h], 3 */ { 2, { 0x39, 0xd0 } }, /* cmp ax, dx */
-		{ 3, { 0x25, 0x0f, 0x00 } }, /* and ax, 15 */ { 2, { 0x31, 0xc0 } }, /* xor ax, ax */ { 2, { 0x09, 0xd0 } }, /* or ax, dx */ { 1, { 0x90 } },
-		{ 2, { 0xf3, 0x90 } }, { 2, { 0x72, 0x00 } }, /* jb */ { 2, { 0x75, 0x00 } }, /* jne */ { 1, { 0xf5 } }, /* cmc */ { 1, { 0x98 } }, /* cbw */ { 2, { 0xd1, 0xe8 } }, /* shr ax, 1 */
-		{ 5, { 0x0f, 0xa3, 0x06, 0x00, 0x50 } }, /* bt [5000h], ax */ { 3, { 0x0f, 0x44, 0xc2 } }, /* cmove ax, dx */ { 2, { 0x87, 0xf7 } }, /* xchg si, di */
+		{ 3, { 0xa1, 0x00, 0x50 } }, /* mov ax, [5000h] */ { 4,
+			{ 0x8b, 0x16, 0x02, 0x50 } }, /* mov dx, [5002h] */ { 2, { 0x8b, 0x07 } }, /* mov ax, [bx] */
+		{ 4, { 0x3b, 0x06, 0x00, 0x50 } }, /* cmp ax, [5000h] */ { 5,
+			{ 0x80, 0x3e, 0x00, 0x50, 0x03 } }, /* cmp byte [5000h], 3 */ { 2,
+			{ 0x39, 0xd0 } }, /* cmp ax, dx */
+		{ 3, { 0x25, 0x0f, 0x00 } }, /* and ax, 15 */ { 2, { 0x31, 0xc0 } }, /* xor ax, ax */ { 2,
+			{ 0x09, 0xd0 } }, /* or ax, dx */ { 1, { 0x90 } },
+		{ 2, { 0xf3, 0x90 } }, { 2, { 0x72, 0x00 } }, /* jb */ { 2, { 0x75, 0x00 } }, /* jne */ { 1,
+			{ 0xf5 } }, /* cmc */ { 1, { 0x98 } }, /* cbw */ { 2, { 0xd1, 0xe8 } }, /* shr ax, 1 */
+		{ 5, { 0x0f, 0xa3, 0x06, 0x00, 0x50 } }, /* bt [5000h], ax */ { 3,
+			{ 0x0f, 0x44, 0xc2 } }, /* cmove ax, dx */ { 2, { 0x87, 0xf7 } }, /* xchg si, di */
 		{ 2, { 0x50, 0x5e } }, /* push ax, pop si */ { 2, { 0x52, 0x5b } }, /* push dx, pop bx */
-		{ 3, { 0x87, 0x47, 0x10 } }, /* xchg ax, [bx+10h] */ { 5, { 0xc6, 0x06, 0x04, 0x50, 0x07 } }, /* mov byte [5004h], 7 */
+		{ 3, { 0x87, 0x47, 0x10 } }, /* xchg ax, [bx+10h] */ { 5,
+			{ 0xc6, 0x06, 0x04, 0x50, 0x07 } }, /* mov byte [5004h], 7 */
 		{ 1, { 0xfa } }, /* cli */ { 2, { 0x0e, 0x07 } }, /* push cs, pop es */
-		{ 1, { 0x41 } }, /* inc cx */ { 4, { 0x89, 0x16, 0x02, 0x50 } }, /* mov [5002h], dx */ { 2, { 0x13, 0xc2 } }, /* adc ax, dx */
+		{ 1, { 0x41 } }, /* inc cx */ { 4, { 0x89, 0x16, 0x02, 0x50 } }, /* mov [5002h], dx */ { 2,
+			{ 0x13, 0xc2 } }, /* adc ax, dx */
 	};
 	u64 keep = random_seed;
 	unsigned at = CODE;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* x87 instructions against the silicon of the host: the same bytes run here and in the guest, from the same random state, and status word,
- * tags, registers, memory and EFLAGS must come out the same, bit by bit; transcendental functions within one unit in the last place.
- * Without an x86-64 host that part is left out, and what the manual says remains: formats, faults, well-known values. */
+/* x87 instructions against the silicon of the host: the same bytes run here and in the guest, from the same random
+ * state, and status word, tags, registers, memory and EFLAGS must come out the same, bit by bit; transcendental
+ * functions within one unit in the last place. Without an x86-64 host that part is left out, and what the manual says
+ * remains: formats, faults, well-known values. */
 #define _GNU_SOURCE
 #include "tests/unit/silicon.h"
 
@@ -26,7 +27,9 @@ static void make_flat(void)
 	ferr = 0;
 	c->cr0 = CR0_PE | CR0_NE | CR0_MP;
 	for (unsigned i = ES; i <= GS; i++) {
-		c->seg[i] = (struct seg){ .limit = 0xffffffff, .attr = SEG_A | SEG_W | SEG_S | SEG_P | SEG_G | SEG_DB | (i == CS ? SEG_CODE : 0) };
+		c->seg[i] = (struct seg){ .limit = 0xffffffff,
+					  .attr = SEG_A | SEG_W | SEG_S | SEG_P | SEG_G | SEG_DB |
+						  (i == CS ? SEG_CODE : 0) };
 		seg_update(c, i);
 	}
 	c->idtr.limit = 0;
@@ -302,8 +305,10 @@ END_TEST
 static u64 pick_fraction(void)
 {
 	static const u64 table[] = {
-		0x8000000000000000, 0x8000000000000001, 0xffffffffffffffff, 0xfffffffffffffffe, 0xc000000000000000, 0xc000000000000001,
-		0xc90fdaa22168c235, 0x8000000000000400, 0x8000000000000800, 0x8000008000000000, 0xffffff0000000000, 0xffffff8000000000,
+		0x8000000000000000, 0x8000000000000001, 0xffffffffffffffff, 0xfffffffffffffffe, 0xc000000000000000,
+			0xc000000000000001,
+		0xc90fdaa22168c235, 0x8000000000000400, 0x8000000000000800, 0x8000008000000000, 0xffffff0000000000,
+		0xffffff8000000000,
 		0xfffffffffffff800, 0xfffffffffffffc00, 0xa000000000000000, 0x8000010000000000,
 	};
 
@@ -313,7 +318,8 @@ static u64 pick_fraction(void)
 /* Numbers of every class, and near to where something happens. */
 static void pick_real(u8 *p)
 {
-	static const s16 limits[] = { 15, 31, 63, -126, -149, 127, -1022, -1074, 1023 }; /* of integers, floats, doubles */
+	/* of integers, floats, doubles */
+	static const s16 limits[] = { 15, 31, 63, -126, -149, 127, -1022, -1074, 1023 };
 	u64 frac = rnd() | J_ONE;
 	u16 exp = (u16)(16383 + (int)(rnd() % 300) - 150);
 
@@ -339,7 +345,8 @@ static void pick_real(u8 *p)
 		break;
 	}
 	case 12: exp = (u16)(16383 + (int)(rnd() % 70) - 3); break;
-	case 13: frac = pick_fraction(), exp = (u16)(16383 + limits[rnd() % ARRAY_LEN(limits)] + (int)(rnd() % 3) - 1); break;
+	case 13: frac = pick_fraction(), exp = (u16)(16383 + limits[rnd() % ARRAY_LEN(limits)] + (int)(rnd() % 3) - 1);
+		break;
 	}
 	put64(p, frac);
 	put16(p + 8, (u16)((exp & 0x7fff) | (rnd() & 0x8000)));
@@ -397,7 +404,8 @@ static void pick_state(struct vec_state *s, u8 op, u8 modrm, bool with_traps)
 		pick_real(s->st[i]);
 	if (transcendental(op, modrm) && rnd() & 1) { /* where they are interesting */
 		put64(s->st[0], rnd() | J_ONE);
-		put16(s->st[0] + 8, (u16)((modrm == 0xf0 || modrm == 0xf9 ? 16382 - rnd() % 70 : 16367 + rnd() % 20) | (rnd() & 0x8000)));
+		put16(s->st[0] + 8, (u16)((modrm == 0xf0 || modrm == 0xf9 ? 16382 - rnd() % 70 : 16367 + rnd() % 20) |
+			(rnd() & 0x8000)));
 		if (modrm == 0xf1)
 			s->st[0][9] &= 0x7f;
 	}
@@ -435,11 +443,13 @@ static unsigned compare_one(const u8 code[2], bool with_traps)
 	for (unsigned i = 0; trans && i < 2; i++)
 		if (host_st_tiny(host.st[i]))
 			differ &= ~(u32)X87_UE;
-	bad = host.exception != here.exception || differ || host.tags != here.tags || host.cw != here.cw || host.flags != here.flags ||
+	bad = host.exception != here.exception || differ || host.tags != here.tags || host.cw != here.cw ||
+		host.flags != here.flags ||
 	      host.r[RAX] != here.r[RAX] || memcmp(host.data, here.data, DATA_SIZE);
 	for (unsigned i = 0; i < 8; i++)
 		bad |= memcmp(host.st[i], here.st[i], 10) && !(trans && host_st_near(host.st[i], here.st[i], 1));
-	if (code[0] == 0xd9 && code[1] == 0xfd && host.sw & ~here.sw & X87_UE && !host_same_maker(c->model)) /* DIFF_FSCALE_TINY */
+	/* DIFF_FSCALE_TINY */
+	if (code[0] == 0xd9 && code[1] == 0xfd && host.sw & ~here.sw & X87_UE && !host_same_maker(c->model))
 		return 0;
 	if (bad) {
 		show("before", &before, text[0], sizeof text[0]);
@@ -447,8 +457,10 @@ static unsigned compare_one(const u8 code[2], bool with_traps)
 		show("guest ", &here, text[2], sizeof text[2]);
 		printf("%02x %02x:\n%s\n%s\n%s\n", code[0], code[1], text[0], text[1], text[2]);
 		for (unsigned i = 0; i < 8; i++)
-			printf("  st%u %04x:%016llx: %04x:%016llx %04x:%016llx\n", i, get16(before.st[i] + 8), (unsigned long long)get64(before.st[i]),
-			       get16(host.st[i] + 8), (unsigned long long)get64(host.st[i]), get16(here.st[i] + 8), (unsigned long long)get64(here.st[i]));
+			printf("  st%u %04x:%016llx: %04x:%016llx %04x:%016llx\n", i, get16(before.st[i] + 8),
+			       (unsigned long long)get64(before.st[i]), get16(host.st[i] + 8),
+			       (unsigned long long)get64(host.st[i]), get16(here.st[i] + 8),
+			       (unsigned long long)get64(here.st[i]));
 		for (unsigned i = 0; i < 10; i++)
 			printf("%s %02x %02x %02x", i ? "," : " ", before.data[i], host.data[i], here.data[i]);
 		printf("\n");
@@ -463,7 +475,8 @@ static bool is_x87(u8 op, u8 modrm)
 	if (modrm < 0xc0 && (modrm & 0xc7) != 2) /* [rdx] */
 		return false;
 	/* control word, environment and state have tests of their own */
-	if ((op == 0xd9 && modrm < 0xc0 && modrm >> 3 >= 4 && modrm >> 3 <= 6) || (op == 0xdd && modrm < 0xc0 && (modrm >> 3 == 4 || modrm >> 3 == 6)))
+	if ((op == 0xd9 && modrm < 0xc0 && modrm >> 3 >= 4 && modrm >> 3 <= 6) ||
+	    (op == 0xdd && modrm < 0xc0 && (modrm >> 3 == 4 || modrm >> 3 == 6)))
 		return false;
 	for (r = c->isa->index[0][op]; r; r = r->next) {
 		u64 key = modrm | (modrm < 0xc0 ? KEY_MEM : 0);

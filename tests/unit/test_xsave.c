@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* XSAVE and its relatives (SDM vol. 1, chapter 13): layout, what is left out, every #GP, and the host's own XSAVE, XSAVEOPT, XSAVEC and XRSTOR. */
+/* XSAVE and its relatives (SDM vol. 1, chapter 13): layout, what is left out, every #GP, and the host's own XSAVE,
+ * XSAVEOPT, XSAVEC and XRSTOR. */
 #include <setjmp.h>
 #include <signal.h>
 #include "tests/silicon/makers.h"
@@ -21,7 +22,9 @@ static void build(const char *name)
 	c->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE;
 	c->xcr0 = 0x207;
 	for (unsigned i = ES; i <= GS; i++)
-		c->seg[i] = (struct seg){ .limit = 0xffffffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A | (i == CS ? SEG_CODE | SEG_L : SEG_DB) | SEG_G };
+		c->seg[i] = (struct seg){ .limit = 0xffffffff,
+					  .attr = SEG_P | SEG_S | SEG_W | SEG_A |
+						  (i == CS ? SEG_CODE | SEG_L : SEG_DB) | SEG_G };
 	c->x87.cw = 0x37f;
 	c->x87.valid = 0;
 	for (unsigned i = ES; i <= GS; i++)
@@ -32,8 +35,9 @@ static void build(const char *name)
 static void setup(void) { build("max"); }
 
 /* [RDI], with REX.W */
-static const u8 xsave[] = { 0x48, 0x0f, 0xae, 0x27 }, xsaveopt[] = { 0x48, 0x0f, 0xae, 0x37 }, xsavec[] = { 0x48, 0x0f, 0xc7, 0x27 },
-		xsaves[] = { 0x48, 0x0f, 0xc7, 0x2f }, xrstor[] = { 0x48, 0x0f, 0xae, 0x2f }, xrstors[] = { 0x48, 0x0f, 0xc7, 0x1f };
+static const u8 xsave[] = { 0x48, 0x0f, 0xae, 0x27 }, xsaveopt[] = { 0x48, 0x0f, 0xae, 0x37 },
+		xsavec[] = { 0x48, 0x0f, 0xc7, 0x27 }, xsaves[] = { 0x48, 0x0f, 0xc7, 0x2f },
+		xrstor[] = { 0x48, 0x0f, 0xae, 0x2f }, xrstors[] = { 0x48, 0x0f, 0xc7, 0x1f };
 
 /* Run one of them; -1, or the vector of its fault. */
 static int run(const u8 code[4], u64 address, u64 rfbm)
@@ -86,11 +90,13 @@ START_TEST(standard)
 }
 END_TEST
 
-/* 13.10: components follow one another, those that are not in use leave their place, XCOMP_BV says which places there are. */
+/* 13.10: components follow one another, those that are not in use leave their place, XCOMP_BV says which places there
+ * are. */
 START_TEST(compacted)
 {
 	static const struct { u64 rfbm; bool ymm; unsigned pkru_at; } all[] = {
-		{ 0x207, true, AREA_YMM + 256 }, { 0x207, false, AREA_YMM + 256 }, { 0x203, false, AREA_YMM }, { 0x200, false, AREA_YMM },
+		{ 0x207, true, AREA_YMM + 256 }, { 0x207, false, AREA_YMM + 256 }, { 0x203, false, AREA_YMM },
+			{ 0x200, false, AREA_YMM },
 	};
 
 	for (unsigned i = 0; i < 2 * ARRAY_LEN(all); i++) {
@@ -166,7 +172,9 @@ END_TEST
 
 START_TEST(round_trip)
 {
-	static const u8 *const save[] = { xsave, xsaveopt, xsavec, xsaves, xsaves }, *const restore[] = { xrstor, xrstor, xrstor, xrstor, xrstors };
+	static const u8 *const save[] = { xsave, xsaveopt, xsavec, xsaves, xsaves }, *const restore[] = {
+		xrstor, xrstor, xrstor, xrstor, xrstors
+	};
 	u64 rfbm = _i & 7 ? (u64)(_i & 7) | 0x200 : 0x207;
 	unsigned how = (unsigned)_i >> 3;
 	struct x87 x87;
@@ -222,7 +230,8 @@ START_TEST(refused)
 			if (all[n].extra_at)
 				put32(image(all[n].extra_at), (u32)all[n].extra);
 			c->v[0].q[0] = 99;
-			ck_assert_msg(run(which ? xrstors : xrstor, IMAGE, ~(u64)0) == (ok ? -1 : VEC_GP), "area %u, %s", n, which ? "xrstors" : "xrstor");
+			ck_assert_msg(run(which ? xrstors : xrstor, IMAGE, ~(u64)0) == (ok ? -1 : VEC_GP),
+				      "area %u, %s", n, which ? "xrstors" : "xrstor");
 			ck_assert_uint_eq(c->v[0].q[0], ok ? 0 : 99);
 		}
 }
@@ -278,7 +287,8 @@ START_TEST(all_or_nothing)
 		ck_assert(untouched(0, 2 * PAGE_SIZE));
 		ck_assert_int_eq(run(all[i], OUT + at, 3), -1); /* which is not touched without it */
 	}
-	/* As at reset they are neither read nor written; but 13.13 lets the processor touch what is asked for, and the host's does. */
+	/* As at reset they are neither read nor written; but 13.13 lets the processor touch what is asked for, and the
+	 * host's does. */
 	put64(ram->host + 0x7000 + 8 * (OUT / PAGE_SIZE + 1), 0);
 	vregs_clear(c, 16, 16);
 	tlb_flush(c, true);
@@ -324,7 +334,8 @@ END_TEST
 START_TEST(registers)
 {
 	static const struct { u64 v; bool ok; } xcr0[] = {
-		{ 1, true }, { 3, true }, { 7, true }, { 0x207, true }, { 0x201, true }, { 0, false }, { 2, false }, { 5, false }, { 9, false }, { 0x107, false },
+		{ 1, true }, { 3, true }, { 7, true }, { 0x207, true }, { 0x201, true }, { 0, false }, { 2, false },
+			{ 5, false }, { 9, false }, { 0x107, false },
 		{ (u64)1 << 63 | 7, false },
 	};
 
@@ -382,12 +393,14 @@ static u64 rnd(void)
 	return seed * 0x2545f4914f6cdd1d;
 }
 
-#define CLOBBERS "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+#define CLOBBERS "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
+	"xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
 /* Restore BASE whole, then FROM, then save to TO, with these masks; the host's own state comes back behind it. */
 #define HOST(save, base, from, restore_mask, to, save_mask) \
 	__asm__ volatile("stmxcsr %[mxcsr]\n mov $7, %%eax\n xor %%edx, %%edx\n xrstor64 (%[b])\n mov %[rm], %%eax\n xrstor64 (%[f])\n" \
 			 "mov $1, %%ecx\n xgetbv\n mov %%eax, %[xinuse]\n xor %%edx, %%edx\n mov %[sm], %%eax\n" save " (%[t])\n fninit\n vzeroall\n ldmxcsr %[mxcsr]" \
-			 : [mxcsr] "+m"(mxcsr), [xinuse] "=m"(xinuse) : [b] "r"(base), [f] "r"(from), [t] "r"(to), [rm] "m"(restore_mask), [sm] "m"(save_mask) \
+			 : [mxcsr] "+m"(mxcsr), [xinuse] "=m"(xinuse) : [b] "r"(base), [f] "r"(from), [t] "r"(to), \
+			 	[rm] "m"(restore_mask), [sm] "m"(save_mask) \
 			 : "rax", "rcx", "rdx", CLOBBERS)
 
 static bool host_has(void)
@@ -470,16 +483,20 @@ START_TEST(as_the_host)
 			continue;
 		c->r[RCX] = 1;
 		ck_assert_int_eq(run((const u8[]){ 0x0f, 0x01, 0xd0, 0x90 }, 0, 0), -1);
-		ck_assert_msg(!(c->r[RAX] & ~(u64)xinuse), "XINUSE %x, here %llx", xinuse, (unsigned long long)c->r[RAX]);
+		ck_assert_msg(!(c->r[RAX] & ~(u64)xinuse), "XINUSE %x, here %llx", xinuse,
+			      (unsigned long long)c->r[RAX]);
 		ck_assert_int_eq(run(save[how], OUT, save_mask), -1);
 		host_bv = get64(to + HEADER);
 		bv = get64(out(HEADER));
-		ck_assert_msg(!(bv & ~host_bv), "XSTATE_BV %llx, here %llx", (unsigned long long)host_bv, (unsigned long long)bv);
+		ck_assert_msg(!(bv & ~host_bv), "XSTATE_BV %llx, here %llx", (unsigned long long)host_bv,
+			      (unsigned long long)bv);
 		if (bv != host_bv) /* silicon may call a component used that is not; the other way round never */
 			continue;
 		same++;
 		for (unsigned i = 0; i < sizeof to; i++)
-			ck_assert_msg(to[i] == *out(i) || makers_image(c->model, i), "save %u, masks %x %x, byte %u: %02x, here %02x", how, restore_mask, save_mask, i, to[i], *out(i));
+			ck_assert_msg(to[i] == *out(i) || makers_image(c->model, i),
+				      "save %u, masks %x %x, byte %u: %02x, here %02x", how, restore_mask, save_mask, i,
+				      to[i], *out(i));
 	}
 	ck_assert_uint_gt(same, 2000);
 	ck_assert_uint_gt(faults, 100);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The driver's side of a virtio device, for tests: a PCI bus with RAM and one device, found and set up as virtio 1.2 says (3.1.1, 4.1). */
+/* The driver's side of a virtio device, for tests: a PCI bus with RAM and one device, found and set up as virtio 1.2
+ * says (3.1.1, 4.1). */
 #ifndef TEST_VIRTIO_H
 #define TEST_VIRTIO_H
 

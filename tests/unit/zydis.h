@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the decoder makes of bytes, compared with what Zydis makes of them: length, name and operands. For test_isa.c, which knows all
- * encodings, and tests/silicon/zydis.c, which knows none. */
+/* What the decoder makes of bytes, compared with what Zydis makes of them: length, name and operands. For test_isa.c,
+ * which knows all encodings, and tests/silicon/zydis.c, which knows none. */
 #ifndef TESTS_ZYDIS_H
 #define TESTS_ZYDIS_H
 
@@ -12,7 +12,8 @@
 static struct model everything; /* every row is enabled */
 static struct isa *isa;
 
-static struct insn *plain_rows; /* the table, of codes whose gen function changes nothing, so that operands can be seen as decoded */
+/* the table, of codes whose gen function changes nothing, so that operands can be seen as decoded */
+static struct insn *plain_rows;
 
 static void make_plain(void)
 {
@@ -21,7 +22,8 @@ static void make_plain(void)
 	for (unsigned i = 0; i < insn_count; i++)
 		plain_rows[i].code = CODE_NONE;
 	for (unsigned slot = 0; slot < 2 * MAPS * 256; slot++)
-		for (struct isa_row *row = (slot & 1 ? isa->vex_index : isa->index)[slot / 512][slot >> 1 & 255]; row; row = row->next)
+		for (struct isa_row *row = (slot & 1 ? isa->vex_index : isa->index)[slot / 512][slot >> 1 & 255]; row;
+		     row = row->next)
 			row->insn = &plain_rows[row->insn - insn_table];
 }
 
@@ -30,15 +32,23 @@ static void make_plain(void)
 /* Names that Zydis spells otherwise; where it has several, it distinguishes by size what we do not. */
 static const struct { const char *ours, *theirs; } names[] = {
 	{ "cbw", "cbw cwde cdqe" }, { "cwd", "cwd cdq cqo" }, { "jcxz", "jcxz jecxz jrcxz" },
-	{ "movs", "movsb movsw movsd movsq" }, { "cmps", "cmpsb cmpsw cmpsd cmpsq" }, { "stos", "stosb stosw stosd stosq" },
+	{ "movs", "movsb movsw movsd movsq" }, { "cmps", "cmpsb cmpsw cmpsd cmpsq" },
+		{ "stos", "stosb stosw stosd stosq" },
 	{ "lods", "lodsb lodsw lodsd lodsq" }, { "scas", "scasb scasw scasd scasq" }, { "ins", "insb insw insd" },
-	{ "outs", "outsb outsw outsd" }, { "pusha", "pusha pushad" }, { "popa", "popa popad" }, { "pushf", "pushf pushfd pushfq" },
-	{ "popf", "popf popfd popfq" }, { "iret", "iret iretd iretq" }, { "je", "jz" }, { "jne", "jnz" }, { "jae", "jnb" }, { "ja", "jnbe" },
-	{ "jge", "jnl" }, { "jg", "jnle" }, { "sete", "setz" }, { "setne", "setnz" }, { "setae", "setnb" }, { "seta", "setnbe" },
-	{ "setge", "setnl" }, { "setg", "setnle" }, { "cmove", "cmovz" }, { "cmovne", "cmovnz" }, { "cmovae", "cmovnb" },
-	{ "cmova", "cmovnbe" }, { "cmovge", "cmovnl" }, { "cmovg", "cmovnle" }, { "nop", "nop prefetch prefetchw prefetchwt1 xchg" },
-	{ "fneni", "feni8087_nop" }, { "fndisi", "fdisi8087_nop" }, { "fnsetpm", "fsetpm287_nop" }, { "fxsave", "fxsave64" },
-	{ "fxrstor", "fxrstor64" }, { "xsave", "xsave64" }, { "xrstor", "xrstor64" }, { "xsaveopt", "xsaveopt64" }, { "xsavec", "xsavec64" }, { "xsaves", "xsaves64" },
+	{ "outs", "outsb outsw outsd" }, { "pusha", "pusha pushad" }, { "popa", "popa popad" },
+		{ "pushf", "pushf pushfd pushfq" },
+	{ "popf", "popf popfd popfq" }, { "iret", "iret iretd iretq" }, { "je", "jz" }, { "jne", "jnz" },
+		{ "jae", "jnb" }, { "ja", "jnbe" },
+	{ "jge", "jnl" }, { "jg", "jnle" }, { "sete", "setz" }, { "setne", "setnz" }, { "setae", "setnb" },
+		{ "seta", "setnbe" },
+	{ "setge", "setnl" }, { "setg", "setnle" }, { "cmove", "cmovz" }, { "cmovne", "cmovnz" },
+		{ "cmovae", "cmovnb" },
+	{ "cmova", "cmovnbe" }, { "cmovge", "cmovnl" }, { "cmovg", "cmovnle" },
+		{ "nop", "nop prefetch prefetchw prefetchwt1 xchg" },
+	{ "fneni", "feni8087_nop" }, { "fndisi", "fdisi8087_nop" }, { "fnsetpm", "fsetpm287_nop" },
+		{ "fxsave", "fxsave64" },
+	{ "fxrstor", "fxrstor64" }, { "xsave", "xsave64" }, { "xrstor", "xrstor64" }, { "xsaveopt", "xsaveopt64" },
+		{ "xsavec", "xsavec64" }, { "xsaves", "xsaves64" },
 	{ "xrstors", "xrstors64" }, { "pfrsqrt", "pfsqrt" }, { "pfrcpit1", "pfcpit1" },
 };
 
@@ -70,8 +80,10 @@ static int general(unsigned offset, unsigned size)
 
 	switch (size) {
 	case 1:
-		return offset & 1 ? ZYDIS_REGISTER_AH + (int)n : n < 4 ? ZYDIS_REGISTER_AL + (int)n : n < 8 ? ZYDIS_REGISTER_SPL + (int)n - 4 :
-		       ZYDIS_REGISTER_R8B + (int)n - 8;
+		return offset & 1 ? ZYDIS_REGISTER_AH + (int)n
+		       : n < 4    ? ZYDIS_REGISTER_AL + (int)n
+		       : n < 8    ? ZYDIS_REGISTER_SPL + (int)n - 4
+				  : ZYDIS_REGISTER_R8B + (int)n - 8;
 	case 2: return ZYDIS_REGISTER_AX + (int)n;
 	case 4: return ZYDIS_REGISTER_EAX + (int)n;
 	default: return ZYDIS_REGISTER_RAX + (int)n;
@@ -114,7 +126,8 @@ static bool same_register(const struct dec *d, unsigned n, unsigned reg, const Z
 			want = general(8u * p->reg, dec_size(d, n));
 		break;
 	default: /* vectors */
-		return (int)z->reg.value == ZYDIS_REGISTER_XMM0 + (int)reg || (d->vex && (int)z->reg.value == ZYDIS_REGISTER_YMM0 + (int)reg);
+		return (int)z->reg.value == ZYDIS_REGISTER_XMM0 + (int)reg ||
+		       (d->vex && (int)z->reg.value == ZYDIS_REGISTER_YMM0 + (int)reg);
 	}
 	if (any_width(d) && z->reg.value >= ZYDIS_REGISTER_AL && z->reg.value <= ZYDIS_REGISTER_R15)
 		return ZydisRegisterGetId(z->reg.value) == (ZyanI8)(reg / 8);
@@ -141,9 +154,11 @@ static bool same_memory(const struct dec *d, const struct op *o, unsigned n, con
 		return z->mem.base == ZYDIS_REGISTER_RIP || z->mem.base == ZYDIS_REGISTER_EIP;
 	if (d->row->insn->vsib) /* a vector is the index, and its number and scale are in imm */
 		return (int)z->mem.base == address_register(o->base, d->asize) && z->mem.scale == 1u << (o->imm >> 4) &&
-		       ((int)z->mem.index == ZYDIS_REGISTER_XMM0 + (o->imm & 15) || (int)z->mem.index == ZYDIS_REGISTER_YMM0 + (o->imm & 15)) &&
+		       ((int)z->mem.index == ZYDIS_REGISTER_XMM0 + (o->imm & 15) ||
+		       (int)z->mem.index == ZYDIS_REGISTER_YMM0 + (o->imm & 15)) &&
 		       (z->mem.disp.has_displacement ? z->mem.disp.value : 0) == o->disp;
-	if ((int)z->mem.base != address_register(o->base, d->asize) || (int)z->mem.index != address_register(o->index, d->asize))
+	if ((int)z->mem.base != address_register(o->base, d->asize) ||
+	    (int)z->mem.index != address_register(o->index, d->asize))
 		return false;
 	if (o->index != 8 * RZERO && z->mem.scale != 1u << (o->scale & 3))
 		return false;
@@ -173,9 +188,11 @@ static bool same_operand(const struct dec *d, const struct op *o, unsigned n, co
 			return same_immediate(d, n, o->imm >> 16, z);
 		return same_immediate(d, n, o->imm, z);
 	case OPK_O:
-		return z->type == ZYDIS_OPERAND_TYPE_MEMORY && !(((u64)z->mem.disp.value ^ (u64)o->imm) << (64 - 8 * d->asize));
+		return z->type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		       !(((u64)z->mem.disp.value ^ (u64)o->imm) << (64 - 8 * d->asize));
 	case OPK_A:
-		return z->type == ZYDIS_OPERAND_TYPE_POINTER && z->ptr.segment == (u16)(o->imm >> 32) && z->ptr.offset == (u32)o->imm;
+		return z->type == ZYDIS_OPERAND_TYPE_POINTER && z->ptr.segment == (u16)(o->imm >> 32) &&
+		       z->ptr.offset == (u32)o->imm;
 	case OPK_X: case OPK_Y:
 		return z->type == ZYDIS_OPERAND_TYPE_MEMORY && z->size == 8 * dec_size(d, n);
 	case OPK_L:
@@ -187,7 +204,8 @@ static bool same_operand(const struct dec *d, const struct op *o, unsigned n, co
 	case OPK_H: case OPK_B:
 		return same_register(d, n, o->third, z);
 	default:
-		if (n == 1 && dec_kind(d, 2) == OPK_FIXED) /* CL, where the decoder has put it over the register of ModRM.reg */
+		/* CL, where the decoder has put it over the register of ModRM.reg */
+		if (n == 1 && dec_kind(d, 2) == OPK_FIXED)
 			reg = 8 * ((d->modrm >> 3 & 7) | (d->rex & 4) << 1);
 		return dec_is_mem(d, n) ? same_memory(d, o, n, z) : same_register(d, n, reg, z);
 	}
@@ -195,8 +213,8 @@ static bool same_operand(const struct dec *d, const struct op *o, unsigned n, co
 
 static bool is_hint(const struct dec *d) { return !strcmp(d->row->insn->mnemonic, "nop"); }
 
-/* Register operands that the manual and Zydis write in another width than the table: the number counts. LAR and LSL look at 16 bits of the
- * source, MOV to and from CR and DR and the others take what the mode has. */
+/* Register operands that the manual and Zydis write in another width than the table: the number counts. LAR and LSL
+ * look at 16 bits of the source, MOV to and from CR and DR and the others take what the mode has. */
 static bool any_width(const struct dec *d)
 {
 	static const char *const names_of[] = { "lar", "lsl", "rdpid", "invpcid", "movmskps", "movmskpd", "movdir64b" };
@@ -230,9 +248,10 @@ static bool body_says(const struct dec *d)
 
 /* ---- one encoding ---- */
 
-/* What the two disagree about in the 15 bytes at CODE, or NULL. D->row: what it is for us, NULL if nothing; *THEIRS: NULL if it is nothing for
- * Zydis. */
-static const char *disagreement(const ZydisDecoder *decoder, unsigned bits, const u8 *code, struct dec *d, ZydisDecodedInstruction *z,
+/* What the two disagree about in the 15 bytes at CODE, or NULL. D->row: what it is for us, NULL if nothing; *THEIRS:
+ * NULL if it is nothing for Zydis. */
+static const char *disagreement(const ZydisDecoder *decoder, unsigned bits, const u8 *code, struct dec *d,
+	ZydisDecodedInstruction *z,
                                 const ZydisDecodedInstruction **theirs)
 {
 	u64 mode = bits == 64 ? MODE_64 | MODE_LONG | MODE_PE : (bits == 32 ? MODE_32 : MODE_16) | MODE_PE;

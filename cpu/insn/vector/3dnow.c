@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* 3DNow! and its extensions: pairs of single-precision numbers in MMX registers (AMD 21928, 22466).
  *
- * There are no infinities, no NaNs, no denormals and no exceptions: an exponent of 0 is zero, results too small become zero, results too large
- * the largest normal number, everything is rounded to the nearest even (PF2ID, PF2IW and PI2FD truncate). What AMD leaves to the implementation
- * is defined here, once and for every host:
+ * There are no infinities, no NaNs, no denormals and no exceptions: an exponent of 0 is zero, results too small become
+ * zero, results too large the largest normal number, everything is rounded to the nearest even (PF2ID, PF2IW and PI2FD
+ * truncate). What AMD leaves to the implementation is defined here, once and for every host:
  *
  *   an exponent of 255 ("unsupported")  one more binade: 2^128 and up. A result that would need it is the largest normal number.
  *   PFRCP, PFRSQRT                      1 / x and 1 / sqrt |x|, rounded to 16 bits of significand; PFRSQRT keeps x's sign.
@@ -131,7 +131,8 @@ static u32 reciprocal(u32 v)
 
 	if (!n.sig)
 		return v >> 31 << 31 | LARGEST;
-	return pack((struct number){ n.negative, -n.exp - 62, ((u64)1 << 62) / n.sig | (((u64)1 << 62) % n.sig != 0) }, 16);
+	return pack((struct number){ n.negative, -n.exp - 62, ((u64)1 << 62) / n.sig | (((u64)1 << 62) % n.sig != 0) },
+		    16);
 }
 
 /* With an even exponent E: 2^(-E / 2 - 63) * sqrt(2^126 / sig). The root has 51 or 52 bits. */
@@ -218,7 +219,8 @@ ALWAYS_INLINE bool pair_body(struct cpu *c, const struct op *o, pair_fn *fn)
 }
 
 #define PAIRS(name, low_half, high_half) \
-	static struct pair p_##name(struct pair d __attribute__((unused)), struct pair s) { return (struct pair){ low_half, high_half }; } \
+	static struct pair p_##name(struct pair d __attribute__((unused)), struct pair s) { \
+		return (struct pair){ low_half, high_half }; } \
 	BODY(name) { return pair_body(c, o, p_##name); } \
 	GEN_BODY(name)
 #define LANES(name, fn) PAIRS(name, fn(d.low, s.low), fn(d.high, s.high))

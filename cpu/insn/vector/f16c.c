@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* F16C: numbers of 16 bits, 1 sign, 5 exponent, 10 fraction, to and from single precision (SDM vol. 1, 14.4). Of a denormal one no
- * account is made, neither DAZ nor DE, nor of FTZ where one is the result. */
+/* F16C: numbers of 16 bits, 1 sign, 5 exponent, 10 fraction, to and from single precision (SDM vol. 1, 14.4). Of a
+ * denormal one no account is made, neither DAZ nor DE, nor of FTZ where one is the result. */
 #include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_soft.h"
 
@@ -14,7 +14,9 @@ static u32 to_single(struct cpu *c, u16 v)
 			flag(c, MXCSR_IE);
 		return s | 0x7fc00000 | (v & 0x3ffu) << 13;
 	}
-	return n.class == ZERO ? s : n.class == INFINITE ? s | 0x7f800000 : (u32)pack(c, n.sign, n.exp, (u128)n.sig << 64, f32);
+	return n.class == ZERO       ? s
+	       : n.class == INFINITE ? s | 0x7f800000
+				     : (u32)pack(c, n.sign, n.exp, (u128)n.sig << 64, f32);
 }
 
 static u16 to_half(struct cpu *c, u32 v)
@@ -29,7 +31,9 @@ static u16 to_half(struct cpu *c, u32 v)
 	}
 	if (n.denormal)
 		flag(c, MXCSR_DE | MXCSR_PE); /* far below the smallest half, and never taken for exact */
-	return (u16)(n.class == ZERO ? s : n.class == INFINITE ? s | 0x7c00 : pack(c, n.sign, n.exp, (u128)n.sig << 64, f16));
+	return (u16)(n.class == ZERO       ? s
+		     : n.class == INFINITE ? s | 0x7c00
+					   : pack(c, n.sign, n.exp, (u128)n.sig << 64, f16));
 }
 
 static bool finish(struct cpu *c, u32 saved)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* FMA: a product and a sum with one rounding (SDM vol. 2, VFMADD132PD and following). It is computed with integers (vec_soft.h), or, where
- * all exceptions are masked, by the host, if that has the same instructions: there is only one result.
+/* FMA: a product and a sum with one rounding (SDM vol. 2, VFMADD132PD and following). It is computed with integers
+ * (vec_soft.h), or, where all exceptions are masked, by the host, if that has the same instructions: there is only one
+ * result.
  *
  *   opcode bits 7-4: 9 132 first * third + second    bits 3-0: 6 the odd elements add, the even ones subtract   7 the other way round
  *                    A 213 second * first + third              8 9 x * y + z    A B x * y - z    C D -x * y + z    E F -x * y - z
@@ -17,7 +18,8 @@ static u64 sum_with_zero(struct cpu *c, bool sign, struct num z, struct format f
 }
 
 /* Both are  sig * 2^(exp - 126),  bit 126 the highest that is set. */
-static u64 sum_of(struct cpu *c, bool sign, s32 exp, u128 big, bool small_sign, s32 small_exp, u128 small, struct format f)
+static u64 sum_of(struct cpu *c, bool sign, s32 exp, u128 big, bool small_sign, s32 small_exp, u128 small,
+		  struct format f)
 {
 	unsigned shift;
 
@@ -90,8 +92,10 @@ static bool host_has_fma(void) { return __builtin_cpu_supports("fma"); }
 	NATIVE(fmaddsub231p##size) NATIVE(fmsubadd231p##size) NATIVE(fmadd231p##size) NATIVE(fmadd231s##size) NATIVE(fmsub231p##size) \
 	NATIVE(fmsub231s##size) NATIVE(fnmadd231p##size) NATIVE(fnmadd231s##size) NATIVE(fnmsub231p##size) NATIVE(fnmsub231s##size) \
 	static vec (*const natives_##size[16])(vec a, vec b, vec z) = { \
-		[6] = native_fmaddsub231p##size, native_fmsubadd231p##size, native_fmadd231p##size, native_fmadd231s##size, \
-		native_fmsub231p##size, native_fmsub231s##size, native_fnmadd231p##size, native_fnmadd231s##size, native_fnmsub231p##size, \
+		[6] = native_fmaddsub231p##size, native_fmsubadd231p##size, native_fmadd231p##size, \
+			native_fmadd231s##size, \
+		native_fmsub231p##size, native_fmsub231s##size, native_fnmadd231p##size, native_fnmadd231s##size, \
+			native_fnmsub231p##size, \
 		native_fnmsub231s##size, \
 	};
 NATIVE_ALL(s)
@@ -105,7 +109,8 @@ ALWAYS_INLINE vec native(u8 opcode, unsigned size, vec a, vec b, vec z)
 #else
 
 static bool host_has_fma(void) { return false; }
-ALWAYS_INLINE vec native(u8 opcode, unsigned size, vec a, vec b, vec z) { (void)opcode, (void)size, (void)a, (void)b; return z; }
+ALWAYS_INLINE vec native(u8 opcode, unsigned size, vec a, vec b, vec z) { (void)opcode, (void)size, (void)a, (void)b;
+	return z; }
 
 #endif
 
@@ -116,7 +121,8 @@ ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bo
 {
 	const bool wide = o->vlen == 32;
 	u8 opcode = o->imm8, kind = opcode & 14;
-	vec operand[3][2] = { { xmm_get(c, o->dst), high_get(c, o->dst) }, { xmm_get(c, o->third), high_get(c, o->third) } };
+	vec operand[3][2] = { { xmm_get(c, o->dst), high_get(c, o->dst) },
+		{ xmm_get(c, o->third), high_get(c, o->third) } };
 	static const u8 orders[3][3] = { { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 } };
 	const u8 *order = orders[(opcode >> 4) - 9];
 	const unsigned lanes = scalar ? 1 : (wide ? 32 : 16) / size;
@@ -141,8 +147,10 @@ ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bo
 	for (unsigned i = 0; i < lanes; i++) {
 		unsigned half = i * size / 16, at = i & (16 / size - 1);
 		bool minus = kind == 6 ? (opcode & 1) == (i & 1) : kind == 10 || kind == 14;
-		u64 v = fma_lane(c, vec_extract(operand[order[0]][half], at, size), vec_extract(operand[order[1]][half], at, size),
-				 vec_extract(operand[order[2]][half], at, size), kind >= 12, minus, size == 4 ? f32 : f64);
+		u64 v = fma_lane(c, vec_extract(operand[order[0]][half], at, size),
+				 vec_extract(operand[order[1]][half], at, size),
+				 vec_extract(operand[order[2]][half], at, size), kind >= 12, minus,
+				 size == 4 ? f32 : f64);
 
 		put_size(&r.b[i * size], size, v);
 	}

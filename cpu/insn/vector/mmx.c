@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* MMX: 64-bit vectors in the fractions of the x87 registers (SDM vol. 1, chapter 9), with what SSE, SSE2 and SSSE3 added on them: operands, moves and
- * conversions. Arithmetic and shuffles stand beside those of SSE (vec_int.c, vec_shuffle.c).
+/* MMX: 64-bit vectors in the fractions of the x87 registers (SDM vol. 1, chapter 9), with what SSE, SSE2 and SSSE3
+ * added on them: operands, moves and conversions. Arithmetic and shuffles stand beside those of SSE (vec_int.c,
+ * vec_shuffle.c).
  *
  * Every instruction first waits for a pending x87 exception, and leaves TOP 0 and all registers valid. */
 #include "cpu/insn/vector/mmx.h"
@@ -97,7 +98,8 @@ BODY(maskmovq)
 	u64 linear, mask = mmx_get(c, o->src), v = mmx_get(c, o->dst);
 
 	/* All of the place must be writable, whichever bytes are chosen (SDM leaves it open; processors do so). */
-	if (!x87_wait(c) || !data_linear(c, o->seg, c->r[RDI] & op_amask(o), 8, true, &linear) || !mem_check_write(c, linear, 8))
+	if (!x87_wait(c) || !data_linear(c, o->seg, c->r[RDI] & op_amask(o), 8, true, &linear) ||
+	    !mem_check_write(c, linear, 8))
 		return false;
 	for (unsigned i = 0; i < 8; i++)
 		if (mask >> (8 * i + 7) & 1 && !mem_write(c, linear + i, 1, (u8)(v >> 8 * i)))
@@ -133,7 +135,8 @@ GEN_BODY(movdq2q)
 
 /* ---- conversions between MMX integers and XMM numbers: rounding and exceptions are MXCSR's ---- */
 
-static struct fp sse_fp(const struct cpu *c) { return (struct fp){ .cw = (u16)(X87_EXCEPTIONS | 0x300 | (c->mxcsr & MXCSR_RC) >> 3) }; }
+static struct fp sse_fp(const struct cpu *c) { return (struct fp){
+	.cw = (u16)(X87_EXCEPTIONS | 0x300 | (c->mxcsr & MXCSR_RC) >> 3) }; }
 
 /* From memory these are SSE instructions that have nothing to do with MMX. */
 static inline bool integers(struct cpu *c, const struct op *o, u64 *out)
@@ -187,7 +190,8 @@ ALWAYS_INLINE bool to_integers(struct cpu *c, const struct op *o, u64 lo, u64 hi
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct fp load = { 0 };
-		struct real a = doubles ? real_from_double(&load, i ? hi : lo) : real_from_float(&load, (u32)(lo >> 32 * i));
+		struct real a =
+			doubles ? real_from_double(&load, i ? hi : lo) : real_from_float(&load, (u32)(lo >> 32 * i));
 
 		if (load.denormal && c->mxcsr & MXCSR_DAZ)
 			a = REAL_ZERO(0);

@@ -23,8 +23,8 @@ COLD void sse_begin_slow(struct cpu *c)
 	host_set_mxcsr(c, c->mxcsr_live ? c->mxcsr : control_for(c));
 }
 
-/* Exceptions come in two rounds (11.5.3): what operands cause (IE, DE, ZE), in all lanes, and only if none of those is unmasked, what
- * results cause. */
+/* Exceptions come in two rounds (11.5.3): what operands cause (IE, DE, ZE), in all lanes, and only if none of those is
+ * unmasked, what results cause. */
 static bool raise(struct cpu *c, u32 flags)
 {
 	u32 unmasked = flags & ~(c->mxcsr >> 7);
@@ -39,9 +39,9 @@ static bool raise(struct cpu *c, u32 flags)
 
 /* ---- unmasked overflow and underflow ----
  *
- * Masked, PE says that the result as stored is not exact; and UE, that it is tiny and not exact. Unmasked, being tiny is enough for UE,
- * and PE is about the result with an unbounded exponent (SDM vol. 1, 4.9.1.4 to 4.9.1.6). For that the operation is repeated, lane by
- * lane, on operands that are scaled to where the exponent does not matter. */
+ * Masked, PE says that the result as stored is not exact; and UE, that it is tiny and not exact. Unmasked, being tiny
+ * is enough for UE, and PE is about the result with an unbounded exponent (SDM vol. 1, 4.9.1.4 to 4.9.1.6). For that
+ * the operation is repeated, lane by lane, on operands that are scaled to where the exponent does not matter. */
 
 struct format { unsigned frac_bits, bias; };
 static const struct format single = { 23, 127 }, wide = { 52, 1023 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-1 and SHA-256 rounds and message schedules (FIPS 180-4; SDM vol. 2, at each). Element 3 holds the first of four words, but in the
- * schedules of SHA-256, where it is element 0. */
+/* SHA-1 and SHA-256 rounds and message schedules (FIPS 180-4; SDM vol. 2, at each). Element 3 holds the first of four
+ * words, but in the schedules of SHA-256, where it is element 0. */
 #include "cpu/insn/vector/vector.h"
 
 static u32 rol(u32 x, unsigned n) { return x << n | x >> (32 - n); }

@@ -74,7 +74,8 @@ static u32 aggregate(const struct strings *s, u8 imm)
 	return res;
 }
 
-/* IntRes2, and the flags: CF something was found, ZF and SF the string, the needle ends within its register, OF bit 0. */
+/* IntRes2, and the flags: CF something was found, ZF and SF the string, the needle ends within its register, OF bit 0.
+ * */
 static u32 compare_strings(struct cpu *c, const struct op *o, vec b, bool explicit, unsigned *n)
 {
 	union xmm x = vec_lanes(xmm_get(c, o->dst)), y = vec_lanes(b);
@@ -91,7 +92,8 @@ static u32 compare_strings(struct cpu *c, const struct op *o, vec b, bool explic
 	res = aggregate(&s, imm);
 	if (imm & 0x10)
 		res ^= imm & 0x20 ? (1u << s.b_len) - 1 : (1u << s.n) - 1;
-	cpu_set_arith(c, (res ? FL_C : 0) | (s.b_len < s.n ? FL_Z : 0) | (s.a_len < s.n ? FL_S : 0) | (res & 1 ? FL_O : 0));
+	cpu_set_arith(c, (res ? FL_C : 0) | (s.b_len < s.n ? FL_Z : 0) | (s.a_len < s.n ? FL_S : 0) |
+				 (res & 1 ? FL_O : 0));
 	*n = s.n;
 	return res;
 }

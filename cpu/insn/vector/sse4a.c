@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* SSE4a: bit fields of 64 bits in XMM registers, and scalar stores past the cache (AMD 26568, vol. 4).
  *
- * A field is LENGTH bits (0: 64) from INDEX. AMD leaves open what is above bit 63 of the result, and what a field that reaches beyond bit 63
- * does. Here the upper half becomes zero, and such a field ends at bit 63. */
+ * A field is LENGTH bits (0: 64) from INDEX. AMD leaves open what is above bit 63 of the result, and what a field that
+ * reaches beyond bit 63 does. Here the upper half becomes zero, and such a field ends at bit 63. */
 #include "cpu/insn/vector/vector.h"
 
 static u64 field_mask(unsigned length)

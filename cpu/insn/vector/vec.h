@@ -22,7 +22,8 @@ typedef u32 vu32 __attribute__((vector_size(16)));
 typedef s32 vs32 __attribute__((vector_size(16)));
 typedef s64 vs64 __attribute__((vector_size(16)));
 
-/* 16 bytes of a result: from those of the first source and of the second. PART says which (0: bits 127:0, 1: bits 255:128). C is there for MXCSR. */
+/* 16 bytes of a result: from those of the first source and of the second. PART says which (0: bits 127:0, 1: bits
+ * 255:128). C is there for MXCSR. */
 typedef vec vec_fn(struct cpu *c, vec a, vec b, u8 imm, unsigned part);
 
 ALWAYS_INLINE vec vec_load(const void *p) { return *(const vec_any *)p; }

@@ -13,7 +13,8 @@
 typedef vec compare_lanes_fn(struct cpu *c, vec a, vec b, u8 predicate);
 enum { EQ, LT, LE, UNORD, NEQ, NLT, NLE, ORD };
 
-/* Are ordered elements, whose NaNs have been replaced by zeros, less (or equal)? So no NaN is seen, and none is invalid. */
+/* Are ordered elements, whose NaNs have been replaced by zeros, less (or equal)? So no NaN is seen, and none is
+ * invalid. */
 static vec without_nans(struct cpu *c, vec a, vec b, u8 predicate, compare_lanes_fn *cmp, vec unordered)
 {
 	return cmp(c, a & ~unordered, b & ~unordered, predicate);
@@ -93,8 +94,9 @@ CMP(cmppd, vec_cmppd, 64, PACKED)
 CMP(cmpss, vec_cmpps, 32, ONE)
 CMP(cmpsd, vec_cmppd, 64, ONE)
 
-/* COMISx differs from UCOMISx in that a quiet NaN, too, is an invalid operand. ZF, PF, CF: unordered 111, > 000, < 001, = 100; OF, SF,
- * AF = 0. In the lazy form (cpu.h): the result is 0 or 1, whose parities are even and odd; fix.2 turns PF where ZF stands alone. */
+/* COMISx differs from UCOMISx in that a quiet NaN, too, is an invalid operand. ZF, PF, CF: unordered 111, > 000, < 001,
+ * = 100; OF, SF, AF = 0. In the lazy form (cpu.h): the result is 0 or 1, whose parities are even and odd; fix.2 turns
+ * PF where ZF stands alone. */
 typedef void compare_fn(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf);
 
 ALWAYS_INLINE void set_compared(struct cpu *c, u8 zf, u8 pf, u8 cf)
@@ -127,7 +129,8 @@ ALWAYS_INLINE void compare(struct cpu *c, vec a, vec b, compare_fn *fn)
 	set_compared(c, zf, pf, cf);
 }
 
-ALWAYS_INLINE HANDLER_TYPE compare_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, compare_fn *fn, unsigned size, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE compare_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, compare_fn *fn,
+					unsigned size, handler *slow)
 {
 	vec b;
 
@@ -146,7 +149,8 @@ ALWAYS_INLINE HANDLER_TYPE compare_fast(struct cpu *c, const struct op *o, s64 n
 	HANDLER(h_##name##_seg) { return compare_fast(c, o, n, KIND_SEG, vec_##name, size, h_##name); } \
 	GEN(name##_x) \
 	{ \
-		static handler *const by_kind[] = { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }; \
+		static handler *const by_kind[] = { h_##name##_reg, h_##name##_base, h_##name##_index, \
+			h_##name##_seg }; \
 		o->run = by_kind[dec_kind_of_memory(d)]; \
 	} \
 	GEN(v##name) { gen_##name##_x(d, o); }

@@ -30,7 +30,8 @@ ALWAYS_INLINE bool from_int_body(struct cpu *c, const struct op *o, from_int_fn 
 	return true;
 }
 
-ALWAYS_INLINE HANDLER_TYPE from_int_reg(struct cpu *c, const struct op *o, s64 n, from_int_fn *fn, unsigned size, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE from_int_reg(struct cpu *c, const struct op *o, s64 n, from_int_fn *fn, unsigned size,
+					handler *slow)
 {
 	if (unlikely(!c->mxcsr_live))
 		TAIL(slow);
@@ -93,7 +94,8 @@ ALWAYS_INLINE bool to_int_body(struct cpu *c, const struct op *o, to_int_fn *fn,
 	return true;
 }
 
-ALWAYS_INLINE HANDLER_TYPE to_int_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, to_int_fn *fn, unsigned size, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE to_int_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, to_int_fn *fn,
+				       unsigned size, handler *slow)
 {
 	VEC_FAST_OPERAND(p, kind, size, true, slow)
 	reg_set(c, o->dst, 8, fn(c, vec_fast_source(c, o, p, kind, size)));
@@ -106,7 +108,8 @@ ALWAYS_INLINE HANDLER_TYPE to_int_fast(struct cpu *c, const struct op *o, s64 n,
 	HANDLER(h_##name##_reg) { return to_int_fast(c, o, n, KIND_REG, fn, size, h_##name); } \
 	HANDLER(h_##name##_index) { return to_int_fast(c, o, n, KIND_INDEX, fn, size, h_##name); } \
 	HANDLER(h_##name##_seg) { return to_int_fast(c, o, n, KIND_SEG, fn, size, h_##name); }
-#define TO_INT_FORMS(name) { h_##name##_reg, h_##name##_index, h_##name##_index, h_##name##_seg } /* in the order of enum kind */
+/* in the order of enum kind */
+#define TO_INT_FORMS(name) { h_##name##_reg, h_##name##_index, h_##name##_index, h_##name##_seg }
 
 TO_INT(cvtss2si32, ss_to32, 4)
 TO_INT(cvtss2si64, vec_cvtss2si64, 4)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Floating-point arithmetic of SSE to AVX: what vec_fp.h defines, as instructions. Scalar operations keep the first source's other elements. */
+/* Floating-point arithmetic of SSE to AVX: what vec_fp.h defines, as instructions. Scalar operations keep the first
+ * source's other elements. */
 #include "cpu/insn/vector/vector.h"
 
 VEC(addps,  32, PACKED, ADD,  FAST,     vec_addps(c, a, b))
@@ -37,7 +38,8 @@ VEC(rsqrtps, 32, PACKED, EXACT, SLOW, vec_rsqrtps(a, b))
 VEC(rsqrtss, 32, ONE,    EXACT, SLOW, vec_rsqrtss(a, b))
 
 /* R = FN(A, B) in all parts, with the exceptions of all. */
-ALWAYS_INLINE bool fp_apply(struct cpu *c, const struct op *o, vec_fn *fn, const vec a[2], const vec b[2], enum post post, vec r[2])
+ALWAYS_INLINE bool fp_apply(struct cpu *c, const struct op *o, vec_fn *fn, const vec a[2], const vec b[2],
+			    enum post post, vec r[2])
 {
 	u32 flags = 0;
 
@@ -76,8 +78,8 @@ VEC_OWN(hsubps)
 BODY(hsubpd) { return horizontal_body(c, o, lanes_subpd, 64); }
 VEC_OWN(hsubpd)
 
-/* A - B in even lanes, A + B in those of ODD. Subtraction is not addition of -B: another NaN may result. So both are computed, each with
- * zeros where the other's lanes are. */
+/* A - B in even lanes, A + B in those of ODD. Subtraction is not addition of -B: another NaN may result. So both are
+ * computed, each with zeros where the other's lanes are. */
 ALWAYS_INLINE bool addsub_body(struct cpu *c, const struct op *o, vec_fn *sub, vec_fn *add, unsigned bits)
 {
 	const vec odd = bits == 64 ? (vec){ 0, ~(u64)0 } : (vec){ 0xffffffff00000000, 0xffffffff00000000 };
@@ -106,7 +108,8 @@ VEC_OWN(addsubpd)
 
 /* ---- dot products: IMM bits 7-4 which lanes are multiplied, bits 3-0 which receive the sum ----
  *
- * Every lane makes its own sum, and where there are several NaNs its own survives; silicon adds neighbours with the other one first. */
+ * Every lane makes its own sum, and where there are several NaNs its own survives; silicon adds neighbours with the
+ * other one first. */
 
 BODY(dpps)
 {
@@ -138,7 +141,8 @@ VEC_OWN(dpps)
 /* VEX.128 at most. */
 BODY(dppd)
 {
-	vec take = spread_mask64(o->imm8 >> 4 & 3), a[2] = { vec_first(c, o, 0) & take }, b[2], r[2], other[2] = { vec_zero };
+	vec take = spread_mask64(o->imm8 >> 4 & 3), a[2] = { vec_first(c, o, 0) & take }, b[2], r[2],
+	    other[2] = { vec_zero };
 
 	if (!vec_operand(c, o, 16, b))
 		return false;

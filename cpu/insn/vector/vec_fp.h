@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Floating point on vectors (SDM vol. 1, chapter 11; vol. 1, 4.8 and appendix E).
  *
- * IEEE 754 leaves one thing open that programs can see: which NaN survives when both operands are. SSE says: A, the first operand, made
- * quiet; else B. MIN and MAX return B. A compiler may exchange the operands of + and *, so on x86 hosts the instruction itself is
- * written. Rounding, DAZ, FTZ and the flags are the host's MXCSR, which mxcsr.h makes the guest's. Other hosts (and builds with VCPU_SOFT_FP)
- * compute with integers, and c->soft_mxcsr stands for the host's. */
+ * IEEE 754 leaves one thing open that programs can see: which NaN survives when both operands are. SSE says: A, the
+ * first operand, made quiet; else B. MIN and MAX return B. A compiler may exchange the operands of + and *, so on x86
+ * hosts the instruction itself is written. Rounding, DAZ, FTZ and the flags are the host's MXCSR, which mxcsr.h makes
+ * the guest's. Other hosts (and builds with VCPU_SOFT_FP) compute with integers, and c->soft_mxcsr stands for the
+ * host's. */
 #ifndef CPU_VEC_FP_H
 #define CPU_VEC_FP_H
 
@@ -52,12 +53,14 @@ VEC_FP(cvtdq2ps) VEC_FP(cvtps2dq) VEC_FP(cvttps2dq) VEC_FP(cvtpd2dq) VEC_FP(cvtt
 VEC_CMP(cmpps) VEC_CMP(cmppd) VEC_CMP(cmpss) VEC_CMP(cmpsd)
 #undef VEC_CMP
 
-/* Scalar comparison into flags. (SETcc is written out: clang 19 uses flag outputs after it has overwritten the flags.) */
+/* Scalar comparison into flags. (SETcc is written out: clang 19 uses flag outputs after it has overwritten the flags.)
+ * */
 #define VEC_COMPARE(name) \
 	ALWAYS_INLINE void vec_##name(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf) \
 	{ \
 		(void)c; \
-		__asm__ volatile(#name " %4, %3\n\tsete %0\n\tsetp %1\n\tsetc %2" : "=q"(*zf), "=q"(*pf), "=q"(*cf) : "x"(a), "x"(b) : "cc"); \
+		__asm__ volatile(#name " %4, %3\n\tsete %0\n\tsetp %1\n\tsetc %2" : "=q"(*zf), "=q"(*pf), "=q"(*cf) \
+			: "x"(a), "x"(b) : "cc"); \
 	}
 VEC_COMPARE(ucomiss) VEC_COMPARE(ucomisd) VEC_COMPARE(comiss) VEC_COMPARE(comisd)
 #undef VEC_COMPARE
@@ -90,21 +93,27 @@ VEC_FROM_INT(cvtsi2ss64, "cvtsi2ssq", u64) VEC_FROM_INT(cvtsi2sd64, "cvtsi2sdq",
 #undef VEC_FROM_INT
 
 static inline void host_set_mxcsr(struct cpu *c, u32 v) { (void)c; __asm__ volatile("ldmxcsr %0" : : "m"(v)); }
-static inline u32 host_mxcsr(const struct cpu *c) { u32 v; (void)c; __asm__ volatile("stmxcsr %0" : "=m"(v)); return v; }
+static inline u32 host_mxcsr(const struct cpu *c) { u32 v; (void)c; __asm__ volatile("stmxcsr %0" : "=m"(v)); return v;
+	}
 
 #else /* vec_soft.c */
 
 typedef vec fp_soft_fn(struct cpu *c, vec a, vec b);
 typedef vec fp_soft_cmp_fn(struct cpu *c, vec a, vec b, u8 predicate);
 typedef void fp_soft_compare_fn(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf);
-fp_soft_fn vec_addps, vec_addpd, vec_addss, vec_addsd, vec_subps, vec_subpd, vec_subss, vec_subsd, vec_mulps, vec_mulpd, vec_mulss, vec_mulsd,
-	vec_divps, vec_divpd, vec_divss, vec_divsd, vec_minps, vec_minpd, vec_minss, vec_minsd, vec_maxps, vec_maxpd, vec_maxss, vec_maxsd,
-	vec_sqrtps, vec_sqrtpd, vec_sqrtss, vec_sqrtsd, vec_cvtps2pd, vec_cvtpd2ps, vec_cvtss2sd, vec_cvtsd2ss, vec_cvtdq2ps, vec_cvtps2dq,
+fp_soft_fn vec_addps, vec_addpd, vec_addss, vec_addsd, vec_subps, vec_subpd, vec_subss, vec_subsd, vec_mulps, vec_mulpd,
+	vec_mulss, vec_mulsd,
+	vec_divps, vec_divpd, vec_divss, vec_divsd, vec_minps, vec_minpd, vec_minss, vec_minsd, vec_maxps, vec_maxpd,
+	vec_maxss, vec_maxsd,
+	vec_sqrtps, vec_sqrtpd, vec_sqrtss, vec_sqrtsd, vec_cvtps2pd, vec_cvtpd2ps, vec_cvtss2sd, vec_cvtsd2ss,
+	vec_cvtdq2ps, vec_cvtps2dq,
 	vec_cvttps2dq, vec_cvtpd2dq, vec_cvttpd2dq;
 fp_soft_cmp_fn vec_cmpps, vec_cmppd, vec_cmpss, vec_cmpsd;
 fp_soft_compare_fn vec_ucomiss, vec_ucomisd, vec_comiss, vec_comisd;
-u32 vec_cvtss2si32(struct cpu *c, vec b), vec_cvttss2si32(struct cpu *c, vec b), vec_cvtsd2si32(struct cpu *c, vec b), vec_cvttsd2si32(struct cpu *c, vec b);
-u64 vec_cvtss2si64(struct cpu *c, vec b), vec_cvttss2si64(struct cpu *c, vec b), vec_cvtsd2si64(struct cpu *c, vec b), vec_cvttsd2si64(struct cpu *c, vec b);
+u32 vec_cvtss2si32(struct cpu *c, vec b), vec_cvttss2si32(struct cpu *c, vec b), vec_cvtsd2si32(struct cpu *c, vec b),
+	vec_cvttsd2si32(struct cpu *c, vec b);
+u64 vec_cvtss2si64(struct cpu *c, vec b), vec_cvttss2si64(struct cpu *c, vec b), vec_cvtsd2si64(struct cpu *c, vec b),
+	vec_cvttsd2si64(struct cpu *c, vec b);
 vec vec_cvtsi2ss32(struct cpu *c, vec a, u32 v), vec_cvtsi2sd32(struct cpu *c, vec a, u32 v);
 vec vec_cvtsi2ss64(struct cpu *c, vec a, u64 v), vec_cvtsi2sd64(struct cpu *c, vec a, u64 v);
 
@@ -137,10 +146,12 @@ ALWAYS_INLINE vec vec_odd64(vec a, vec b) { return (vec){ a[1], b[1] }; }
 
 /* ---- approximations ----
  *
- * Ours, the same on every host: no flags, no rounding modes, denormals are zeros. Architecturally |relative error| <= 1.5 * 2^-12.
+ * Ours, the same on every host: no flags, no rounding modes, denormals are zeros. Architecturally |relative error| <=
+ * 1.5 * 2^-12.
  *
- * RCP: the fraction is cut to its 11 high bits; in the middle of that interval stands 1 + (k + 1/2) / 2048 = N / 4096, N = 4097 + 2k.
- * An operand is at most 2^-12 of it away, so 2^36 / N, a 24-bit fraction of the reciprocal, is at most 2^-12 (1 + 2^-11) off. */
+ * RCP: the fraction is cut to its 11 high bits; in the middle of that interval stands 1 + (k + 1/2) / 2048 = N / 4096,
+ * N = 4097 + 2k. An operand is at most 2^-12 of it away, so 2^36 / N, a 24-bit fraction of the reciprocal, is at most
+ * 2^-12 (1 + 2^-11) off. */
 static inline u32 approximate_rcp(u32 x)
 {
 	u32 sign = x & 0x80000000, exp = x >> 23 & 0xff, frac = x & 0x7fffff;
@@ -156,8 +167,8 @@ static inline u32 approximate_rcp(u32 x)
 	return sign | (253 - exp) << 23 | (q & 0x7fffff);
 }
 
-/* RSQRT: the same cut, N / 4096 now in [1, 4) with the exponent's odd bit: 2^24 / sqrt(N / 4096) = sqrt(2^60 / N), off by half of the
- * operand's 2^-12. */
+/* RSQRT: the same cut, N / 4096 now in [1, 4) with the exponent's odd bit: 2^24 / sqrt(N / 4096) = sqrt(2^60 / N), off
+ * by half of the operand's 2^-12. */
 static inline u32 approximate_rsqrt(u32 x)
 {
 	u32 sign = x & 0x80000000, exp = x >> 23 & 0xff, frac = x & 0x7fffff;

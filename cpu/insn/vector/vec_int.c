@@ -108,7 +108,8 @@ VEC(psrlq, 64, COUNT, EXACT, MM_FAST, vec_psrlq(a, b))
 VEC(psraw, 16, COUNT, EXACT, MM_FAST, vec_psraw(a, b))
 VEC(psrad, 32, COUNT, EXACT, MM_FAST, vec_psrad(a, b))
 
-/* ---- shifts by an immediate: of B, which is also the destination's old value in SSE. With VEX, vvvv is the destination. ---- */
+/* ---- shifts by an immediate: of B, which is also the destination's old value in SSE. With VEX, vvvv is the
+ * destination. ---- */
 
 static void choose_shift(const struct dec *d, struct op *o, handler *const forms[3])
 {
@@ -122,9 +123,12 @@ static void choose_shift(const struct dec *d, struct op *o, handler *const forms
 
 #define SHIFT_LANES(name, expression) \
 	VEC_LANES(name##_i, expression) \
-	HANDLER(h_##name##_xi) { return vec_fast(c, o, n, KIND_REG, 0, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); } \
-	HANDLER(h_##name##_128_i) { return vec_fast(c, o, n, KIND_REG, 16, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); } \
-	HANDLER(h_##name##_256_i) { return vec_fast(c, o, n, KIND_REG, 32, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); } \
+	HANDLER(h_##name##_xi) { return vec_fast(c, o, n, KIND_REG, 0, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); \
+		} \
+	HANDLER(h_##name##_128_i) { return vec_fast(c, o, n, KIND_REG, 16, lanes_##name##_i, 0, PACKED, POST_EXACT, \
+		NULL); } \
+	HANDLER(h_##name##_256_i) { return vec_fast(c, o, n, KIND_REG, 32, lanes_##name##_i, 0, PACKED, POST_EXACT, \
+		NULL); } \
 	static handler *const shifts_##name[3] = { h_##name##_xi, h_##name##_128_i, h_##name##_256_i }; \
 	GEN(name##_xi) { choose_shift(d, o, shifts_##name); } \
 	GEN(v##name##_xi) { choose_shift(d, o, shifts_##name); }
@@ -156,7 +160,8 @@ SHIFT_LANES(psrldq, vec_psrldq(b, imm))
 
 /* ---- shifts by a count for each element ---- */
 
-/* In lanes of 64 bits: of 32 bits, clang makes powers of two by a conversion from floating point, which would raise the guest's IE. */
+/* In lanes of 64 bits: of 32 bits, clang makes powers of two by a conversion from floating point, which would raise the
+ * guest's IE. */
 static vec each_left_d(vec a, vec b)
 {
 	vec low = (a & 0xffffffff) << (b & 31), high = a >> 32 << (b >> 32 & 31);

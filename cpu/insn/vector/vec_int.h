@@ -238,9 +238,12 @@ ALWAYS_INLINE vec vec_pabsw(vec a, vec b) { vec m = (vec)((vs16)b < 0); (void)a;
 ALWAYS_INLINE vec vec_pabsd(vec a, vec b) { vec m = (vec)((vs32)b < 0); (void)a; return vec_psubd(b ^ m, m); }
 
 /* A, negated where B is negative, 0 where B is. */
-ALWAYS_INLINE vec vec_psignb(vec a, vec b) { vec m = (vec)((vs8)b < 0); return vec_psubb(a ^ m, m) & ~(vec)((vu8)b == 0); }
-ALWAYS_INLINE vec vec_psignw(vec a, vec b) { vec m = (vec)((vs16)b < 0); return vec_psubw(a ^ m, m) & ~(vec)((vu16)b == 0); }
-ALWAYS_INLINE vec vec_psignd(vec a, vec b) { vec m = (vec)((vs32)b < 0); return vec_psubd(a ^ m, m) & ~(vec)((vu32)b == 0); }
+ALWAYS_INLINE vec vec_psignb(vec a, vec b) { vec m = (vec)((vs8)b < 0);
+	return vec_psubb(a ^ m, m) & ~(vec)((vu8)b == 0); }
+ALWAYS_INLINE vec vec_psignw(vec a, vec b) { vec m = (vec)((vs16)b < 0);
+	return vec_psubw(a ^ m, m) & ~(vec)((vu16)b == 0); }
+ALWAYS_INLINE vec vec_psignd(vec a, vec b) { vec m = (vec)((vs32)b < 0);
+	return vec_psubd(a ^ m, m) & ~(vec)((vu32)b == 0); }
 
 /* The smallest of B's words in bits 0-15, and where it first is in bits 16-18. */
 static inline vec vec_phminposuw(vec a, vec b)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Moves of some elements: VMASKMOVPx, VPMASKMOVx and the gathers (SDM vol. 2, at each). Elements that the mask leaves out are not
- * accessed, and so cannot fault. */
+/* Moves of some elements: VMASKMOVPx, VPMASKMOVx and the gathers (SDM vol. 2, at each). Elements that the mask leaves
+ * out are not accessed, and so cannot fault. */
 #include "cpu/insn/vector/vector.h"
 
 /* A register's elements of 4 or 8 bytes, in one array. */
@@ -53,7 +53,8 @@ ALWAYS_INLINE bool masked_store(struct cpu *c, const struct op *o, unsigned size
 
 	for (unsigned at = 0; at < bytes; at += size)
 		if (chosen(&mask, at, size) &&
-		    (!element_linear(c, o, at, size, true, &linear[at / size]) || !mem_check_write(c, linear[at / size], size)))
+		    (!element_linear(c, o, at, size, true, &linear[at / size]) ||
+		    !mem_check_write(c, linear[at / size], size)))
 			return false;
 	for (unsigned at = 0; at < bytes; at += size)
 		if (chosen(&mask, at, size) && !mem_write(c, linear[at / size], size, get_size(v.b + at, size)))
@@ -85,12 +86,13 @@ GEN(vpmaskmovq) { gen_vmaskmovpd(d, o); }
 
 /* ---- gathers: o->imm8 bits 3-0 the register of indices, 5-4 their scale; vvvv is the mask ----
  *
- * First the elements of the mask become all ones or zeros; then elements come in order, and each takes itself out of the mask. When one
- * faults, those before it have been loaded, and the instruction may be repeated. */
+ * First the elements of the mask become all ones or zeros; then elements come in order, and each takes itself out of
+ * the mask. When one faults, those before it have been loaded, and the instruction may be repeated. */
 
 static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsigned size)
 {
-	struct elements index = elements_of(c, o->imm8 & 15), mask = elements_of(c, o->third), r = elements_of(c, o->dst);
+	struct elements index = elements_of(c, o->imm8 & 15), mask = elements_of(c, o->third),
+			r = elements_of(c, o->dst);
 	unsigned length = o->vlen, most = length / (size > index_size ? size : index_size);
 	unsigned scale = o->imm8 >> 4 & 3, done;
 	bool loaded = false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Moves between vector registers, memory and general registers; non-temporal ones, which are ordinary here; broadcasts, VZEROUPPER, VZEROALL; fences,
- * which have nothing to do where every access is in order. */
+/* Moves between vector registers, memory and general registers; non-temporal ones, which are ordinary here; broadcasts,
+ * VZEROUPPER, VZEROALL; fences, which have nothing to do where every access is in order. */
 #include "cpu/insn/vector/vector.h"
 
 /* ---- loads, and moves between registers ---- */
@@ -24,7 +24,8 @@ ALWAYS_INLINE bool vec_store_body(struct cpu *c, const struct op *o, unsigned si
 	return size >= 16 ? op_store_block(c, o, v.b, size) : op_store(c, o, size, size == 4 ? v.d[0] : v.q[high]);
 }
 
-ALWAYS_INLINE HANDLER_TYPE vec_store_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned size, bool high, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE vec_store_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned size,
+					  bool high, handler *slow)
 {
 	u8 *p = fast_op(c, o, kind, size, true);
 
@@ -49,7 +50,8 @@ ALWAYS_INLINE HANDLER_TYPE vec_store_fast(struct cpu *c, const struct op *o, s64
 	HANDLER(h_##name##_base) { return vec_store_fast(c, o, n, KIND_BASE, size, high, h_##name); } \
 	HANDLER(h_##name##_index) { return vec_store_fast(c, o, n, KIND_INDEX, size, high, h_##name); } \
 	HANDLER(h_##name##_seg) { return vec_store_fast(c, o, n, KIND_SEG, size, high, h_##name); } \
-	static handler *const name[] = { [KIND_BASE] = h_##name##_base, [KIND_INDEX] = h_##name##_index, [KIND_SEG] = h_##name##_seg };
+	static handler *const name[] = { [KIND_BASE] = h_##name##_base, [KIND_INDEX] = h_##name##_index, \
+		[KIND_SEG] = h_##name##_seg };
 VEC_STORE(vec_store32, 32, false)
 VEC_STORE(vec_store16, 16, false)
 VEC_STORE(vec_store8, 8, false)
@@ -133,7 +135,8 @@ static void move_general(const struct dec *d, struct op *o, handler *const *stor
 }
 #define MOVE_GENERAL(name, size) \
 	GEN(name##_xr) { move_general(d, o, vec_store##size, gen_vec_load##size##_x, h_vec_from_general##size); } \
-	GEN(v##name##_xr) { move_general(d, o, vec_store##size, gen_vvec_load##size, h_vec_from_general##size##_128); } \
+	GEN(v##name##_xr) { move_general(d, o, vec_store##size, gen_vvec_load##size, h_vec_from_general##size##_128); \
+		} \
 	GEN(name##_rx) { move_general(d, o, vec_store##size, gen_vec_load##size##_x, h_vec_to_general##size); } \
 	GEN(v##name##_rx) { gen_##name##_rx(d, o); }
 MOVE_GENERAL(movd, 4)
@@ -154,7 +157,8 @@ BODY(maskmovdqu)
 	u32 mask = vec_mask8(xmm_get(c, o->src));
 
 	/* All of the place must be writable, whichever bytes are chosen (SDM leaves it open; processors do so). */
-	if (!seg_linear(c, o->seg, c->r[RDI] & op_amask(o), 16, true, &linear) || !check_alignment(c, linear, 8) || !mem_check_write(c, linear, 16))
+	if (!seg_linear(c, o->seg, c->r[RDI] & op_amask(o), 16, true, &linear) || !check_alignment(c, linear, 8) ||
+	    !mem_check_write(c, linear, 16))
 		return false;
 	for (unsigned i = 0; i < 16; i++)
 		if (mask >> i & 1 && !mem_write(c, linear + i, 1, c->v[o->dst].b[i]))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ROUNDxx (SSE4.1, AVX): IMM bit 3 no PE, bit 2 rounding as MXCSR says, else as bits 1-0: nearest even, down, up, to zero. */
+/* ROUNDxx (SSE4.1, AVX): IMM bit 3 no PE, bit 2 rounding as MXCSR says, else as bits 1-0: nearest even, down, up, to
+ * zero. */
 #include "cpu/insn/vector/vector.h"
 
 /* A finite number's magnitude (FRAC_BITS of fraction, the exponent above) rounded to an integer. */
@@ -22,7 +23,8 @@ static u64 round_magnitude(u64 v, bool negative, unsigned frac_bits, unsigned bi
 		return v;
 	*inexact = true;
 	if (rc == 0)
-		up = low > unit / 2 || (low == unit / 2 && (v & unit)); /* 1.x: the exponent is odd like the 1 that is not stored */
+		/* 1.x: the exponent is odd like the 1 that is not stored */
+		up = low > unit / 2 || (low == unit / 2 && (v & unit));
 	return v - low + (up ? unit : 0);
 }
 
@@ -41,7 +43,9 @@ static u64 round_lane(u64 x, bool wide, u32 mxcsr, u8 imm, u32 *flags)
 	}
 	if (v >> frac_bits == 0 && (mxcsr & MXCSR_DAZ))
 		v = 0;
-	v = v == infinity ? v : round_magnitude(v, x & sign, frac_bits, bias, imm & 4 ? mxcsr >> 13 & 3 : imm & 3, &inexact);
+	v = v == infinity
+		    ? v
+		    : round_magnitude(v, x & sign, frac_bits, bias, imm & 4 ? mxcsr >> 13 & 3 : imm & 3, &inexact);
 	if (inexact && !(imm & 8))
 		*flags |= MXCSR_PE;
 	return v | (x & sign);
@@ -65,7 +69,8 @@ ALWAYS_INLINE bool round_body(struct cpu *c, const struct op *o, bool wide, enum
 	if (!vec_operand(c, o, vec_reads(lanes, wide ? 64 : 32, o->vlen), b))
 		return false;
 	for (unsigned part = 0; part < vec_parts(o); part++)
-		r[part] = round_lanes(c, vec_first(c, o, part), b[part], o->imm8, wide, lanes == ONE ? 1 : wide ? 2 : 4, &flags);
+		r[part] = round_lanes(c, vec_first(c, o, part), b[part], o->imm8, wide, lanes == ONE ? 1 : wide ? 2 : 4,
+			&flags);
 	if (!sse_raise(c, flags))
 		return false;
 	vec_result(c, o, r);

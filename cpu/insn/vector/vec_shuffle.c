@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Shuffles, unpacks, packs, blends, widening and single lanes of MMX to AVX2. Most work within 16 bytes; those that cross are at the end. */
+/* Shuffles, unpacks, packs, blends, widening and single lanes of MMX to AVX2. Most work within 16 bytes; those that
+ * cross are at the end. */
 #include "cpu/insn/vector/mmx.h"
 
 /* ---- unpacks ---- */

@@ -20,8 +20,14 @@ ALWAYS_INLINE vec vec_low_to_high(vec a, vec b) { return (vec){ a[0], b[0] }; }
 
 /* ---- unpacks: one lane from A, one from B ---- */
 
-ALWAYS_INLINE vec vec_punpcklbw(vec a, vec b) { return SHUFFLE8(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }
-ALWAYS_INLINE vec vec_punpckhbw(vec a, vec b) { return SHUFFLE8(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); }
+ALWAYS_INLINE vec vec_punpcklbw(vec a, vec b)
+{
+	return SHUFFLE8(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+ALWAYS_INLINE vec vec_punpckhbw(vec a, vec b)
+{
+	return SHUFFLE8(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
 ALWAYS_INLINE vec vec_punpcklwd(vec a, vec b) { return SHUFFLE16(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
 ALWAYS_INLINE vec vec_punpckhwd(vec a, vec b) { return SHUFFLE16(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
 ALWAYS_INLINE vec vec_punpckldq(vec a, vec b) { return SHUFFLE32(a, b, 0, 4, 1, 5); }
@@ -88,7 +94,8 @@ ALWAYS_INLINE vec vec_pshufd(vec a, vec b, u8 imm)
 
 static inline u64 shuffle_words(u64 v, u8 imm)
 {
-	return (v >> 16 * (imm & 3) & 0xffff) | (v >> 16 * (imm >> 2 & 3) & 0xffff) << 16 | (v >> 16 * (imm >> 4 & 3) & 0xffff) << 32 |
+	return (v >> 16 * (imm & 3) & 0xffff) | (v >> 16 * (imm >> 2 & 3) & 0xffff) << 16 |
+		(v >> 16 * (imm >> 4 & 3) & 0xffff) << 32 |
 	       v >> 16 * (imm >> 6) << 48;
 }
 
@@ -156,9 +163,11 @@ static inline vec vec_blend_sign64(vec a, vec b, vec mask) { return vec_select((
 
 /* ---- widening: B's low lanes ---- */
 
-static inline vec vec_pmovsxbw(vec a, vec b) { (void)a; return (vec)((vs16)SHUFFLE8(b, b, 0, 0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7) >> 8); }
+static inline vec vec_pmovsxbw(vec a, vec b) { (void)a;
+	return (vec)((vs16)SHUFFLE8(b, b, 0, 0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7) >> 8); }
 static inline vec vec_pmovzxbw(vec a, vec b) { (void)a; return vec_punpcklbw(b, (vec){ 0, 0 }); }
-static inline vec vec_pmovsxwd(vec a, vec b) { (void)a; return (vec)((vs32)SHUFFLE16(b, b, 0, 0, 0, 1, 0, 2, 0, 3) >> 16); }
+static inline vec vec_pmovsxwd(vec a, vec b) { (void)a;
+	return (vec)((vs32)SHUFFLE16(b, b, 0, 0, 0, 1, 0, 2, 0, 3) >> 16); }
 static inline vec vec_pmovzxwd(vec a, vec b) { (void)a; return vec_punpcklwd(b, (vec){ 0, 0 }); }
 static inline vec vec_pmovzxdq(vec a, vec b) { (void)a; return vec_punpckldq(b, (vec){ 0, 0 }); }
 static inline vec vec_pmovsxdq(vec a, vec b) { (void)a; return (vec){ (u64)(s64)(s32)b[0], (u64)((s64)b[0] >> 32) }; }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* SSE's floating point in integers (vec_soft.h), for hosts whose own differs: other NaNs, other tininess, no denormal-operand flag.
- * Exceptions are masked here; mxcsr.c sees to the others. */
+/* SSE's floating point in integers (vec_soft.h), for hosts whose own differs: other NaNs, other tininess, no
+ * denormal-operand flag. Exceptions are masked here; mxcsr.c sees to the others. */
 #include "cpu/insn/vector/vec_soft.h"
 
 #if !defined __x86_64__ || defined VCPU_SOFT_FP
@@ -120,7 +120,8 @@ static u64 lane_sqrt(struct cpu *c, u64 a, u64 b, struct format f)
 	return pack_sum(c, false, (y.exp - (y.exp & 1)) / 2, root << 64 | (root * root != rest), f);
 }
 
-/* MIN and MAX are a comparison and a choice: B unless A is surely the one (SDM vol. 1, 11.5.2.1: any NaN is invalid). */
+/* MIN and MAX are a comparison and a choice: B unless A is surely the one (SDM vol. 1, 11.5.2.1: any NaN is invalid).
+ * */
 static int order(struct num x, struct num y)
 {
 	int sx = x.sign ? -1 : 1, sy = y.sign ? -1 : 1;
@@ -175,7 +176,10 @@ static int compare(struct cpu *c, u64 a, u64 b, struct format f, bool quiet_is_i
 static u64 predicate_mask(struct cpu *c, u64 a, u64 b, struct format f, u8 predicate)
 {
 	int r = compare(c, a, b, f, predicate & 3 && (predicate & 3) != 3);
-	bool hit = (predicate & 3) == 0 ? r == EQUAL : (predicate & 3) == 1 ? r == LESS : (predicate & 3) == 2 ? r == LESS || r == EQUAL : r == UNORDERED;
+	bool hit = (predicate & 3) == 0   ? r == EQUAL
+		   : (predicate & 3) == 1 ? r == LESS
+		   : (predicate & 3) == 2 ? r == LESS || r == EQUAL
+					  : r == UNORDERED;
 
 	return hit != !!(predicate & 4) ? ~(u64)0 : 0;
 }
@@ -195,7 +199,9 @@ static u64 to_int(struct cpu *c, u64 v, struct format f, unsigned bits, bool cho
 		flag(c, MXCSR_IE);
 		return none;
 	}
-	r = n.exp == 63 ? n.sig : (u64)round_bits((u128)n.sig << 64, (unsigned)(127 - n.exp), chop ? 3 : rounding(c), n.sign, &inexact);
+	r = n.exp == 63 ? n.sig
+			: (u64)round_bits((u128)n.sig << 64, (unsigned)(127 - n.exp), chop ? 3 : rounding(c), n.sign,
+					  &inexact);
 	if (n.exp == 63)
 		inexact = false;
 	if (r > none - !n.sign) {
@@ -225,7 +231,9 @@ static u64 widen(struct cpu *c, u64 v)
 		return s | infinity(f64) | quiet(f64) | (v & 0x7fffff) << 29;
 	}
 	denormals(c, n, n);
-	return n.class == ZERO ? s : n.class == INFINITE ? s | infinity(f64) : pack(c, n.sign, n.exp, (u128)n.sig << 64, f64);
+	return n.class == ZERO       ? s
+	       : n.class == INFINITE ? s | infinity(f64)
+				     : pack(c, n.sign, n.exp, (u128)n.sig << 64, f64);
 }
 
 static u64 narrow(struct cpu *c, u64 v)
@@ -239,7 +247,9 @@ static u64 narrow(struct cpu *c, u64 v)
 		return s | infinity(f32) | quiet(f32) | (v >> 29 & 0x7fffff);
 	}
 	denormals(c, n, n);
-	return n.class == ZERO ? s : n.class == INFINITE ? s | infinity(f32) : pack(c, n.sign, n.exp, (u128)n.sig << 64, f32);
+	return n.class == ZERO       ? s
+	       : n.class == INFINITE ? s | infinity(f32)
+				     : pack(c, n.sign, n.exp, (u128)n.sig << 64, f32);
 }
 
 /* ---- lanes ---- */
@@ -301,10 +311,22 @@ static void set(int r, u8 *zf, u8 *pf, u8 *cf)
 	*cf = r == LESS || r == UNORDERED;
 }
 
-void vec_ucomiss(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf) { set(compare(c, (u32)a[0], (u32)b[0], f32, false), zf, pf, cf); }
-void vec_ucomisd(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf) { set(compare(c, a[0], b[0], f64, false), zf, pf, cf); }
-void vec_comiss(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf) { set(compare(c, (u32)a[0], (u32)b[0], f32, true), zf, pf, cf); }
-void vec_comisd(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf) { set(compare(c, a[0], b[0], f64, true), zf, pf, cf); }
+void vec_ucomiss(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf)
+{
+	set(compare(c, (u32)a[0], (u32)b[0], f32, false), zf, pf, cf);
+}
+void vec_ucomisd(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf)
+{
+	set(compare(c, a[0], b[0], f64, false), zf, pf, cf);
+}
+void vec_comiss(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf)
+{
+	set(compare(c, (u32)a[0], (u32)b[0], f32, true), zf, pf, cf);
+}
+void vec_comisd(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf)
+{
+	set(compare(c, a[0], b[0], f64, true), zf, pf, cf);
+}
 
 u32 vec_cvtss2si32(struct cpu *c, vec b) { return (u32)to_int(c, (u32)b[0], f32, 32, false); }
 u32 vec_cvttss2si32(struct cpu *c, vec b) { return (u32)to_int(c, (u32)b[0], f32, 32, true); }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Floating point in integers: numbers taken apart, and rounded and put together again. c->soft_mxcsr stands for MXCSR: control bits are
- * read from it, flags are set in it.
+/* Floating point in integers: numbers taken apart, and rounded and put together again. c->soft_mxcsr stands for MXCSR:
+ * control bits are read from it, flags are set in it.
  *
  * A finite number that is not zero is  significand * 2^(exp - 63), the significand's highest bit set. */
 #ifndef CPU_VEC_SOFT_H
@@ -70,8 +70,9 @@ static inline u128 round_bits(u128 sig, unsigned drop, unsigned rc, bool sign, b
 	return sig + up;
 }
 
-/* The number SIG * 2^(EXP - 127) in format F; SIG's highest bit is set, its lowest is sticky. Where overflow or underflow is not masked,
- * the flags are those of a trap: a tiny number is enough for UE, and PE is about the result with an unbounded exponent. */
+/* The number SIG * 2^(EXP - 127) in format F; SIG's highest bit is set, its lowest is sticky. Where overflow or
+ * underflow is not masked, the flags are those of a trap: a tiny number is enough for UE, and PE is about the result
+ * with an unbounded exponent. */
 static inline u64 pack(struct cpu *c, bool sign, s32 exp, u128 sig, struct format f)
 {
 	u64 s = sign ? f.sign : 0;

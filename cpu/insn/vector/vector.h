@@ -129,7 +129,10 @@ ALWAYS_INLINE bool vec_source(struct cpu *c, const struct op *o, unsigned size, 
 }
 
 /* The first source's 16 bytes at PART. */
-ALWAYS_INLINE vec vec_first(const struct cpu *c, const struct op *o, unsigned part) { return vec_load(&OP_VREG(c, o, third)->q[2 * part]); }
+ALWAYS_INLINE vec vec_first(const struct cpu *c, const struct op *o, unsigned part)
+{
+	return vec_load(&OP_VREG(c, o, third)->q[2 * part]);
+}
 
 ALWAYS_INLINE unsigned vec_parts(const struct op *o) { return o->vlen == 32 ? 2 : 1; }
 
@@ -143,7 +146,8 @@ ALWAYS_INLINE void vec_result(struct cpu *c, const struct op *o, const vec r[2])
 
 /* ---- the body ---- */
 
-ALWAYS_INLINE bool vec_body(struct cpu *c, const struct op *o, vec_fn *fn, unsigned bits, enum lanes lanes, enum post post)
+ALWAYS_INLINE bool vec_body(struct cpu *c, const struct op *o, vec_fn *fn, unsigned bits, enum lanes lanes,
+			    enum post post)
 {
 	vec b[2], r[2] = { vec_zero, vec_zero };
 	u32 flags = 0;
@@ -154,7 +158,8 @@ ALWAYS_INLINE bool vec_body(struct cpu *c, const struct op *o, vec_fn *fn, unsig
 		sse_begin(c);
 	r[0] = sse_step(c, fn, vec_first(c, o, 0), b[0], o->imm8, 0, vec_post(post, lanes, bits), &flags);
 	if (lanes != ONE && o->vlen == 32)
-		r[1] = sse_step(c, fn, vec_first(c, o, 1), vec_second(lanes, b[0], b[1]), o->imm8, 1, vec_post(post, lanes, bits), &flags);
+		r[1] = sse_step(c, fn, vec_first(c, o, 1), vec_second(lanes, b[0], b[1]), o->imm8, 1,
+			vec_post(post, lanes, bits), &flags);
 	if (post != POST_EXACT && !sse_done(c, flags))
 		return false;
 	if (lanes == NARROW && o->vlen == 32) {
@@ -188,7 +193,8 @@ ALWAYS_INLINE vec vec_fast_source(const struct cpu *c, const struct op *o, const
 }
 
 /* VLEN is a constant here. */
-ALWAYS_INLINE HANDLER_TYPE vec_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen, vec_fn *fn, unsigned bits, enum lanes lanes,
+ALWAYS_INLINE HANDLER_TYPE vec_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen, vec_fn *fn,
+	unsigned bits, enum lanes lanes,
 				    enum post post, handler *slow)
 {
 	const unsigned size = vec_reads(lanes, bits, vlen);
@@ -211,7 +217,8 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast(struct cpu *c, const struct op *o, s64 n, en
 
 /* ---- from the line to the forms ---- */
 
-/* By enum kind; VEX forms, which are mostly addressed with an index or by a base alone, have KIND_INDEX for both. NULL: the body. */
+/* By enum kind; VEX forms, which are mostly addressed with an index or by a base alone, have KIND_INDEX for both. NULL:
+ * the body. */
 struct vec_handlers { handler *body, *sse[4], *vex_128[3], *vex_256[3]; };
 
 /* o->third and o->vlen: see above. */
@@ -227,8 +234,10 @@ void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h,
 
 /* The lane function. */
 #define VEC_LANES(name, expression) \
-	ALWAYS_INLINE vec lanes_##name(struct cpu *c __attribute__((unused)), vec a __attribute__((unused)), vec b __attribute__((unused)), \
-				       u8 imm __attribute__((unused)), unsigned part __attribute__((unused))) { return expression; }
+	ALWAYS_INLINE vec lanes_##name(struct cpu *c __attribute__((unused)), vec a __attribute__((unused)), \
+		vec b __attribute__((unused)), \
+				       u8 imm __attribute__((unused)), unsigned part __attribute__((unused))) { \
+				       	return expression; }
 
 /* Forms. Those of what is rarer: by body only. */
 #define VEC_SSE_ONLY(name, bits, lanes, post) GEN(name) { vec_operands(d, o, lanes); o->run = h_##name; }
@@ -243,9 +252,11 @@ void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h,
 	VEC_HANDLER(reg, KIND_REG, 0, __VA_ARGS__) VEC_HANDLER(base, KIND_BASE, 0, __VA_ARGS__) \
 	VEC_HANDLER(index, KIND_INDEX, 0, __VA_ARGS__) VEC_HANDLER(seg, KIND_SEG, 0, __VA_ARGS__)
 #define VEC_128_HANDLERS(...) \
-	VEC_HANDLER(128_reg, KIND_REG, 16, __VA_ARGS__) VEC_HANDLER(128_index, KIND_INDEX, 16, __VA_ARGS__) VEC_HANDLER(128_seg, KIND_SEG, 16, __VA_ARGS__)
+	VEC_HANDLER(128_reg, KIND_REG, 16, __VA_ARGS__) VEC_HANDLER(128_index, KIND_INDEX, 16, \
+		__VA_ARGS__) VEC_HANDLER(128_seg, KIND_SEG, 16, __VA_ARGS__)
 #define VEC_256_HANDLERS(...) \
-	VEC_HANDLER(256_reg, KIND_REG, 32, __VA_ARGS__) VEC_HANDLER(256_index, KIND_INDEX, 32, __VA_ARGS__) VEC_HANDLER(256_seg, KIND_SEG, 32, __VA_ARGS__)
+	VEC_HANDLER(256_reg, KIND_REG, 32, __VA_ARGS__) VEC_HANDLER(256_index, KIND_INDEX, 32, \
+		__VA_ARGS__) VEC_HANDLER(256_seg, KIND_SEG, 32, __VA_ARGS__)
 #define VEC_CHOOSE(name, lanes, ...) \
 	static const struct vec_handlers handlers_##name = { h_##name, __VA_ARGS__ }; \
 	GEN(name##_x) { vec_choose(d, o, &handlers_##name, lanes); } \
@@ -267,7 +278,8 @@ void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h,
 	VEC_128_HANDLERS(name, bits, lanes, post) \
 	VEC_256_HANDLERS(name, bits, lanes, post) \
 	VEC_CHOOSE(name, lanes, { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }, \
-		   { h_##name##_128_reg, h_##name##_128_index, h_##name##_128_seg }, { h_##name##_256_reg, h_##name##_256_index, h_##name##_256_seg })
+		   { h_##name##_128_reg, h_##name##_128_index, h_##name##_128_seg }, \
+		   	{ h_##name##_256_reg, h_##name##_256_index, h_##name##_256_seg })
 
 /* The same with an MMX form, of which one source and the result are 8 bytes (mmx.h). */
 #define VEC_MM_SLOW(name, ...) MMX_BODY(name, lanes_##name, 8) VEC_SLOW(name, __VA_ARGS__)

@@ -21,7 +21,8 @@ void x87_update(struct cpu *c)
 
 /* ---- operands in memory: which kind, the escape byte says ---- */
 
-enum { ESC_FLOAT = 0, ESC_INT32 = 2, ESC_DOUBLE = 4, ESC_INT16 = 6 }; /* D8, DA, DC, DE, and one more for D9, DB, DD, DF */
+/* D8, DA, DC, DE, and one more for D9, DB, DD, DF */
+enum { ESC_FLOAT = 0, ESC_INT32 = 2, ESC_DOUBLE = 4, ESC_INT16 = 6 };
 
 static inline bool load_operand(struct cpu *c, const struct op *o, struct fp *f, struct real *out)
 {
@@ -237,7 +238,8 @@ BODY(ftst)
 }
 X87_BODY(ftst)
 
-/* Class of ST0 as C3 C2 C0: unsupported 000, NaN 001, normal 010, infinity 011, zero 100, empty 101, denormal 110. C1 is its sign. */
+/* Class of ST0 as C3 C2 C0: unsupported 000, NaN 001, normal 010, infinity 011, zero 100, empty 101, denormal 110. C1
+ * is its sign. */
 BODY(fxam)
 {
 	struct real a = st_get(c, 0);
@@ -348,11 +350,12 @@ BODY(fbld)
 }
 X87_BODY(fbld)
 
-/* FLD1 FLDL2T FLDL2E FLDPI FLDLG2 FLDLN2 FLDZ: D9 E8 to EE. The 64 bits, and what the digits behind them do: more than half (nearest is up
- * already) or less. */
+/* FLD1 FLDL2T FLDL2E FLDPI FLDLG2 FLDLN2 FLDZ: D9 E8 to EE. The 64 bits, and what the digits behind them do: more than
+ * half (nearest is up already) or less. */
 BODY(fld_constant)
 {
-	static const struct { u64 frac; u16 exp; s8 rest; /* 0 exact, 1: below the true value, -1: above it */ } constants[8] = {
+	static const struct { u64 frac; u16 exp; s8 rest;
+		/* 0 exact, 1: below the true value, -1: above it */ } constants[8] = {
 		{ J_BIT, EXP_BIAS, 0 },
 		{ 0xd49a784bcd1b8afe, EXP_BIAS + 1, 1 },  /* log2 10 */
 		{ 0xb8aa3b295c17f0bc, EXP_BIAS, -1 },     /* log2 e */
@@ -414,7 +417,9 @@ ALWAYS_INLINE bool store(struct cpu *c, const struct op *o, enum store kind, uns
 		case STORE_REAL: ok = true; break;
 		}
 	}
-	if (ok && !(kind == STORE_REAL ? fp_store_real(c, o, a) : kind == STORE_BCD ? op_store_block(c, o, block, 10) : fp_store(c, o, bytes, v)))
+	if (ok && !(kind == STORE_REAL  ? fp_store_real(c, o, a)
+		    : kind == STORE_BCD ? op_store_block(c, o, block, 10)
+					: fp_store(c, o, bytes, v)))
 		return false;
 	x87_note(c, o);
 	fp_settle(c, &f);
@@ -489,7 +494,8 @@ BODY_HANDLER(fst_reg)
 BODY_HANDLER(fstp_reg)
 X87_BODY(fbstp)
 GEN(fst) { x87_gen(d, o, !d->mem ? h_fst_reg : d->opcode == 0xd9 ? h_fst_m32 : h_fst_m64); }
-GEN(fstp) { x87_gen(d, o, !d->mem ? h_fstp_reg : d->opcode == 0xd9 ? h_fstp_m32 : d->opcode == 0xdb ? h_fstp_m80 : h_fstp_m64); }
+GEN(fstp) { x87_gen(d, o, !d->mem ? h_fstp_reg : d->opcode == 0xd9 ? h_fstp_m32 : d->opcode == 0xdb ? h_fstp_m80
+	: h_fstp_m64); }
 GEN(fist) { x87_gen(d, o, d->opcode == 0xdf ? h_fist_m16 : h_fist_m32); }
 GEN(fistp) { x87_gen(d, o, d->opcode == 0xdb ? h_fistp_m32 : (d->modrm >> 3 & 7) == 7 ? h_fistp_m64 : h_fistp_m16); }
 GEN(fisttp) { x87_gen(d, o, d->opcode == 0xdb ? h_fisttp_m32 : d->opcode == 0xdd ? h_fisttp_m64 : h_fisttp_m16); }

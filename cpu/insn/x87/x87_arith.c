@@ -64,7 +64,8 @@ ALWAYS_INLINE struct real round_inline(struct fp *f, bool sign, s32 exp, u64 hi,
 
 	if (unlikely(exp <= 0))
 		return round_tiny(f, sign, exp, hi, lo, prec);
-	if (likely(!(f->cw & 0xc00) && prec == 64 && exp < EXP_MAX - 1)) { /* as most programs have it: to nearest, all bits */
+	/* as most programs have it: to nearest, all bits */
+	if (likely(!(f->cw & 0xc00) && prec == 64 && exp < EXP_MAX - 1)) {
 		unsigned up = (unsigned)(lo >> 63) & ((lo << 1 != 0) | (unsigned)(hi & 1));
 
 		f->raised |= (u16)((lo ? X87_PE : 0) | up * X87_C1);
@@ -102,7 +103,8 @@ struct real real_round(struct fp *f, bool sign, s32 exp, u64 hi, u64 lo, unsigne
 	return round_inline(f, sign, exp, hi, lo, prec);
 }
 
-/* Of two NaNs the larger significand wins; a quiet one before a signalling one; positive before negative (SDM vol. 1, table 4-7). */
+/* Of two NaNs the larger significand wins; a quiet one before a signalling one; positive before negative (SDM vol. 1,
+ * table 4-7). */
 static struct real choose_nan(struct real a, struct real b)
 {
 	bool as = real_is_snan(a), bs = real_is_snan(b);
@@ -301,7 +303,8 @@ struct real real_div(struct fp *f, struct real a, struct real b)
 /* floor(sqrt(M)), M >= 2^62. */
 static u64 root32(u64 m)
 {
-	/* A line along the curve, good for 5 bits; each step of Newton's doubles them, and never ends below the root. */
+	/* A line along the curve, good for 5 bits; each step of Newton's doubles them, and never ends below the root.
+	 * */
 	u64 r = 0x5aa00000 + ((m >> 32) * 0xaaaaaaab >> 32);
 
 	for (int i = 0; i < 3; i++)
@@ -423,7 +426,8 @@ u16 real_compare(struct fp *f, struct real a, struct real b, bool quiet)
 
 	if (unlikely(f->denormal || real_is_special(a) || real_is_special(b))) {
 		if (real_is_unsupported(a) || real_is_unsupported(b) || real_is_nan(a) || real_is_nan(b)) {
-			if (!quiet || real_is_unsupported(a) || real_is_unsupported(b) || real_is_snan(a) || real_is_snan(b))
+			if (!quiet || real_is_unsupported(a) || real_is_unsupported(b) || real_is_snan(a) ||
+			    real_is_snan(b))
 				fp_raise(f, X87_IE);
 			return X87_C3 | X87_C2 | X87_C0;
 		}

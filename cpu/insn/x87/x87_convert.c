@@ -69,7 +69,8 @@ static inline bool narrow(struct fp *f, struct real a, unsigned prec, s32 exp_ma
 	u64 sign = real_sign(a), hi, rem, ulp = (u64)1 << drop;
 	s32 exp, bias = exp_max >> 1;
 	bool up, tiny;
-	u64 top = sign * ((u64)(exp_max + 1) << (prec - 1)), inf = top | (u64)exp_max << (prec - 1), fraction = ((u64)1 << (prec - 1)) - 1;
+	u64 top = sign * ((u64)(exp_max + 1) << (prec - 1)), inf = top | (u64)exp_max << (prec - 1),
+	    fraction = ((u64)1 << (prec - 1)) - 1;
 
 	if (real_is_zero(a)) {
 		*out = top;
@@ -144,7 +145,8 @@ bool real_to_float(struct fp *f, struct real a, u32 *out)
 
 bool real_to_double(struct fp *f, struct real a, u64 *out) { return narrow(f, a, 53, 0x7ff, out); }
 
-/* The integer nearest to |A| in direction RC, for |A| < 2^64; *REM is what was cut off, *UP whether it was rounded up. Carries to 0 beyond 2^64. */
+/* The integer nearest to |A| in direction RC, for |A| < 2^64; *REM is what was cut off, *UP whether it was rounded up.
+ * Carries to 0 beyond 2^64. */
 static u64 to_magnitude(struct real a, unsigned rc, u64 *rem, bool *up)
 {
 	s32 exp;

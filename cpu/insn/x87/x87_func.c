@@ -160,7 +160,10 @@ ALWAYS_INLINE bool binary_pop(struct cpu *c, const struct op *o, binary_fn *fn)
 	return true;
 }
 
-static inline struct real atan_st1_st0(struct fp *f, struct real st0, struct real st1) { return real_atan2(f, st1, st0); }
+static inline struct real atan_st1_st0(struct fp *f, struct real st0, struct real st1)
+{
+	return real_atan2(f, st1, st0);
+}
 
 BODY(fyl2x) { return binary_pop(c, o, real_yl2x); }
 BODY(fyl2xp1) { return binary_pop(c, o, real_yl2xp1); }
@@ -177,7 +180,8 @@ BODY(fscale)
 	if (!x87_wait(c))
 		return false;
 	x87_note(c, o);
-	r = unlikely(x87_empty(c, 0) || x87_empty(c, 1)) ? fp_underflow(&f) : real_scale(&f, st_get(c, 0), st_get(c, 1));
+	r = unlikely(x87_empty(c, 0) || x87_empty(c, 1)) ? fp_underflow(&f)
+							 : real_scale(&f, st_get(c, 0), st_get(c, 1));
 	if (fp_settle(c, &f))
 		st_set(c, 0, r);
 	return true;

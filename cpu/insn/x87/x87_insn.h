@@ -105,7 +105,10 @@ static inline void fp_push(struct cpu *c, struct fp *f, struct real v)
 		st_push(c, v);
 }
 
-static inline void x87_set_cc(struct cpu *c, u16 cc) { c->x87.sw = (u16)((c->x87.sw & ~(X87_C0 | X87_C2 | X87_C3)) | cc); }
+static inline void x87_set_cc(struct cpu *c, u16 cc)
+{
+	c->x87.sw = (u16)((c->x87.sw & ~(X87_C0 | X87_C2 | X87_C3)) | cc);
+}
 
 /* Memory operands, by the fast path where that answers. */
 ALWAYS_INLINE bool fp_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)

@@ -66,7 +66,9 @@ struct real real_f2xm1(struct fp *f, struct real x)
 	if (fp_denormal(f, x, x) || real_is_zero(x))
 		return x;
 	if (real_exp(x) >= EXP_BIAS) /* 1, -1, and beyond what the instruction is defined for: X itself, inexact */
-		return f->raised |= X87_PE, x.exp == (EXP_BIAS | EXP_SIGN) && x.frac == J_BIT ? (struct real){ J_BIT, (EXP_BIAS - 1) | EXP_SIGN } : x;
+		return f->raised |= X87_PE, x.exp == (EXP_BIAS | EXP_SIGN) && x.frac == J_BIT
+						    ? (struct real){ J_BIT, (EXP_BIAS - 1) | EXP_SIGN }
+						    : x;
 	/* e^t - 1 = t (1 + t/2! + t^2/3! + ...) with t = x ln 2 */
 	t = wide_mul(wide_real(x), LN2);
 	u = wide_to_q(t);
@@ -81,8 +83,10 @@ struct real real_f2xm1(struct fp *f, struct real x)
 /* 1 + s^2/3 + s^4/5 + ...: atanh s / s (ALTERNATE: 1 - s^2/3 + ...: atan s / s), for |s| below 0.18. */
 static u128 odd_series(struct wide s, bool alternate)
 {
-	static const u128 odd[] = { Q_ONE, Q_ONE / 3, Q_ONE / 5, Q_ONE / 7, Q_ONE / 9, Q_ONE / 11, Q_ONE / 13, Q_ONE / 15, Q_ONE / 17, Q_ONE / 19,
-	                            Q_ONE / 21, Q_ONE / 23, Q_ONE / 25, Q_ONE / 27, Q_ONE / 29, Q_ONE / 31, Q_ONE / 33, Q_ONE / 35, Q_ONE / 37 };
+	static const u128 odd[] = { Q_ONE, Q_ONE / 3, Q_ONE / 5, Q_ONE / 7, Q_ONE / 9, Q_ONE / 11, Q_ONE / 13,
+		Q_ONE / 15, Q_ONE / 17, Q_ONE / 19,
+	                            Q_ONE / 21, Q_ONE / 23, Q_ONE / 25, Q_ONE / 27, Q_ONE / 29, Q_ONE / 31, Q_ONE / 33,
+	                            Q_ONE / 35, Q_ONE / 37 };
 	u128 u = wide_to_q(wide_mul(s, s)), sum = Q_ONE / 39;
 
 	for (int k = ARRAY_LEN(odd) - 1; k >= 0; k--)
@@ -190,7 +194,8 @@ struct real real_yl2xp1(struct fp *f, struct real x, struct real y)
 	if (real_sign(x) && real_exp(x) >= EXP_BIAS) /* -1 and below: not defined, the chip gives X back */
 		return f->raised |= X87_PE, x;
 	w = wide_real(x);
-	l = real_exp(x) < EXP_BIAS - 2 ? log2_ratio(wide_div(w, wide_add(w, two))) : wide_log2(wide_add(w, one), &exact);
+	l = real_exp(x) < EXP_BIAS - 2 ? log2_ratio(wide_div(w, wide_add(w, two)))
+				       : wide_log2(wide_add(w, one), &exact);
 	return settle(f, wide_mul(l, wide_real(y)), exact);
 }
 
@@ -200,8 +205,10 @@ struct real real_yl2xp1(struct fp *f, struct real x, struct real y)
 static struct wide atan_quotient(struct wide y, struct wide x)
 {
 	/* atan k/4 */
-	static const u128 quarters[5] = { 0, Q(0x1f5b75f92c80dd62, 0xadb8f3debef442fd), Q(0x3b58ce0ac3769ed1, 0x5bf9117b2f0ea341),
-	                                  Q(0x525e3e8c9a7b8492, 0x0cd43f9522bed64f), Q(0x6487ed5110b4611a, 0x62633145c06e0e69) };
+	static const u128 quarters[5] = { 0, Q(0x1f5b75f92c80dd62, 0xadb8f3debef442fd),
+		Q(0x3b58ce0ac3769ed1, 0x5bf9117b2f0ea341),
+	                                  Q(0x525e3e8c9a7b8492, 0x0cd43f9522bed64f),
+	                                  Q(0x6487ed5110b4611a, 0x62633145c06e0e69) };
 	struct wide t;
 	s32 d = x.exp - y.exp;
 	unsigned k = 0;

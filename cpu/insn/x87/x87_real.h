@@ -4,8 +4,9 @@
  *    79  78         64 63 62            0
  *    S   exponent      J  fraction          value = (-1)^S * J.fraction * 2^(exponent - 16383)
  *
- * (SDM vol. 1, 4.2.2 and 8.2.) With exponent 0: zero, denormals, and pseudo-denormals (J = 1), which are worth what exponent 1 would give them.
- * With another exponent and J = 0: no number at all for a 387 and later (unnormal, pseudo-infinity, pseudo-NaN): an invalid operand. */
+ * (SDM vol. 1, 4.2.2 and 8.2.) With exponent 0: zero, denormals, and pseudo-denormals (J = 1), which are worth what
+ * exponent 1 would give them. With another exponent and J = 0: no number at all for a 387 and later (unnormal,
+ * pseudo-infinity, pseudo-NaN): an invalid operand. */
 #ifndef CPU_X87_REAL_H
 #define CPU_X87_REAL_H
 
@@ -22,7 +23,8 @@ struct fp {
 	bool denormal; /* an operand in memory was a denormal float or double (as a real it no longer shows) */
 };
 
-enum { EXP_BIAS = 16383, EXP_MAX = 0x7fff, EXP_SIGN = 0x8000, EXP_WRAP = 24576 /* what an unmasked overflow takes off */ };
+enum { EXP_BIAS = 16383, EXP_MAX = 0x7fff, EXP_SIGN = 0x8000,
+	EXP_WRAP = 24576 /* what an unmasked overflow takes off */ };
 #define J_BIT ((u64)1 << 63)
 #define QUIET_BIT ((u64)1 << 62)
 
@@ -76,7 +78,10 @@ static inline bool fp_denormal(struct fp *f, struct real a, struct real b)
 	return (f->denormal || real_is_denormal(a) || real_is_denormal(b)) && fp_raise(f, X87_DE);
 }
 
-static inline unsigned clz128(u128 x) { return x >> 64 ? (unsigned)__builtin_clzll((u64)(x >> 64)) : 64 + (unsigned)__builtin_clzll((u64)x); }
+static inline unsigned clz128(u128 x)
+{
+	return x >> 64 ? (unsigned)__builtin_clzll((u64)(x >> 64)) : 64 + (unsigned)__builtin_clzll((u64)x);
+}
 /* X >> N with everything that falls out kept as bit 0. */
 static inline u128 shift_jam(u128 x, unsigned n)
 {
@@ -93,8 +98,8 @@ static inline u64 real_normal(struct real a, s32 *exp)
 
 /* ---- x87_arith.c ---- */
 
-/* The number (-1)^SIGN * HI.LO * 2^(EXP - bias), HI with J set, LO below it with a sticky bit 0, rounded to PREC (24, 53, 64) bits with masked and
- * unmasked overflow and underflow (SDM vol. 1, 8.5.4 to 8.5.6). */
+/* The number (-1)^SIGN * HI.LO * 2^(EXP - bias), HI with J set, LO below it with a sticky bit 0, rounded to PREC (24,
+ * 53, 64) bits with masked and unmasked overflow and underflow (SDM vol. 1, 8.5.4 to 8.5.6). */
 struct real real_round(struct fp *f, bool sign, s32 exp, u64 hi, u64 lo, unsigned prec);
 /* Round up a magnitude that has REM (bit 63: half, the rest below) behind it? */
 bool round_up(unsigned rc, bool sign, bool odd, u64 rem);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Sine, cosine and tangent (SDM vol. 1, 8.3.7 and 8.3.8).
  *
- * The argument is reduced with the pi of the real chip, which has 66 bits: so the sine of the 64-bit pi is what that pi lacks, to two bits. */
+ * The argument is reduced with the pi of the real chip, which has 66 bits: so the sine of the 64-bit pi is what that pi
+ * lacks, to two bits. */
 #include "cpu/insn/x87/x87_wide.h"
 
 /* 66 bits: pi/2 in units of 2^-65, odd, and so never divides what 64 bits can say */
@@ -16,7 +17,8 @@ static struct wide reduce(struct real x, unsigned *quadrant)
 	*quadrant = 0;
 	if (w.exp < -1)
 		return w;
-	/* In units of 2^-65, x is its significand * 2^(exp + 2). Full turns are 68 bits, and so may go 59 places at a time. */
+	/* In units of 2^-65, x is its significand * 2^(exp + 2). Full turns are 68 bits, and so may go 59 places at a
+	 * time. */
 	for (s32 left = w.exp + 2; left;) {
 		s32 n = left < 59 ? left : 59;
 
@@ -32,7 +34,8 @@ static struct wide reduce(struct real x, unsigned *quadrant)
 	return wide_norm(w.neg, 127 - 65, r);
 }
 
-/* 1 - u/2! + u^2/4! - ... (FIRST 0), or 1 - u/3! + u^2/5! - ... (FIRST 1), with u = R^2. Below 1, if only by the last bit. */
+/* 1 - u/2! + u^2/4! - ... (FIRST 0), or 1 - u/3! + u^2/5! - ... (FIRST 1), with u = R^2. Below 1, if only by the last
+ * bit. */
 static struct wide series(struct wide r, unsigned first)
 {
 	u128 u = wide_to_q(wide_mul(r, r)), sum = x87_inverse_factorial[26 + first];
@@ -128,6 +131,7 @@ bool real_tan(struct fp *f, struct real x, struct real *tangent)
 		return true;
 	}
 	w = reduce(x, &quadrant);
-	*tangent = wide_round(f, wide_div(sine(w, quadrant, real_sign(x), false), sine(w, quadrant, real_sign(x), true)));
+	*tangent = wide_round(f, wide_div(sine(w, quadrant, real_sign(x), false),
+		sine(w, quadrant, real_sign(x), true)));
 	return true;
 }

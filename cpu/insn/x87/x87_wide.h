@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers with 128 bits of significand, for the inner steps of transcendental functions: 64 bits more than a result keeps, so that rounding it
- * once gives the nearest value but in cases that do not occur in practice. Inside of x87_math.c and x87_trig.c only. */
+/* Numbers with 128 bits of significand, for the inner steps of transcendental functions: 64 bits more than a result
+ * keeps, so that rounding it once gives the nearest value but in cases that do not occur in practice. Inside of
+ * x87_math.c and x87_trig.c only. */
 #ifndef CPU_X87_WIDE_H
 #define CPU_X87_WIDE_H
 
@@ -69,8 +70,8 @@ static inline struct wide wide_add(struct wide a, struct wide b)
 	return wide_norm(a.neg, a.exp + (a.neg == b.neg), s);
 }
 
-/* One more digit, base 2^64, of a quotient: of N with BELOW behind it, by D, with N < D and bit 127 of D set. N becomes the remainder.
- * (Knuth, 4.3.1, algorithm D.) */
+/* One more digit, base 2^64, of a quotient: of N with BELOW behind it, by D, with N < D and bit 127 of D set. N becomes
+ * the remainder. (Knuth, 4.3.1, algorithm D.) */
 static inline u64 div_digit(u128 *n, u64 below, u128 d)
 {
 	u64 dh = (u64)(d >> 64), dl = (u64)d, nh = (u64)(*n >> 64);

@@ -60,11 +60,13 @@ static void encrypt(uint32_t *s)
 	for (int round = 1; round < 10; round++) {
 		for (int i = 0; i < 4; i++)
 			t[i] = tables[0][s[i] & 255] ^ tables[1][s[(i + 1) % 4] >> 8 & 255] ^
-				tables[2][s[(i + 2) % 4] >> 16 & 255] ^ tables[3][s[(i + 3) % 4] >> 24] ^ keys[4 * round + i];
+				tables[2][s[(i + 2) % 4] >> 16 & 255] ^ tables[3][s[(i +
+					3) % 4] >> 24] ^ keys[4 * round + i];
 		memcpy(s, t, sizeof t);
 	}
 	for (int i = 0; i < 4; i++)
-		t[i] = keys[40 + i] ^ substitute((s[i] & 0xff) | (s[(i + 1) % 4] & 0xff00) | (s[(i + 2) % 4] & 0xff0000) |
+		t[i] = keys[40 + i] ^ substitute((s[i] & 0xff) | (s[(i + 1) % 4] & 0xff00) |
+			(s[(i + 2) % 4] & 0xff0000) |
 			(s[(i + 3) % 4] & 0xff000000));
 	memcpy(s, t, sizeof t);
 }

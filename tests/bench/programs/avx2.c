@@ -9,7 +9,8 @@ static uint32_t __attribute__((aligned(32))) data[SIZE];
 
 __attribute__((target("avx2"))) static uint64_t work(void)
 {
-	const __m256i turn = _mm256_broadcastsi128_si256(_mm_setr_epi8(3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14));
+	const __m256i turn =
+		_mm256_broadcastsi128_si256(_mm_setr_epi8(3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14));
 	const __m256i mask = _mm256_set1_epi32(SIZE - 1), factor = _mm256_set1_epi32(0x01000193);
 	__m256i total = _mm256_setzero_si256();
 	uint64_t parts[4];

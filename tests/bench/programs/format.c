@@ -14,8 +14,9 @@ uint64_t run_format(void)
 
 	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t r = next_random(&seed);
-		int n = snprintf(text, sizeof text, "%d %08x %-12s|%10llu %c %.3f", i, (unsigned)r, i & 1 ? "odd" : "even",
-			(unsigned long long)r, 'a' + i % 26, (double)(r % 1000000) / 1024);
+		int n = snprintf(text, sizeof text, "%d %08x %-12s|%10llu %c %.3f", i, (unsigned)r,
+				 i & 1 ? "odd" : "even", (unsigned long long)r, 'a' + i % 26,
+				 (double)(r % 1000000) / 1024);
 		char *end;
 
 		sum = mix(sum, (uint64_t)strtol(text, &end, 10) + strtoul(end, NULL, 16));

@@ -7,8 +7,8 @@ enum { SIZE = 300000, ROUNDS = 42, LONGEST = 130, WINDOW = 65535 };
 
 static uint8_t data[SIZE], packed[SIZE + SIZE / 64 + 16], unpacked[SIZE];
 
-/* A token N below 128: N + 1 bytes follow. From 128: a distance of two bytes follows; N - 125 bytes are those that stand
- * so far back. */
+/* A token N below 128: N + 1 bytes follow. From 128: a distance of two bytes follows; N - 125 bytes are those that
+ * stand so far back. */
 static size_t compress(void)
 {
 	static int32_t seen[1 << 14];

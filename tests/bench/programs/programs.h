@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The programs that tests/bench/programs/run measures. Each is a file with run_NAME(), which does a fixed amount of work
- * and returns a checksum of its results. Nothing in them depends on time, on addresses or on the processor, but for
- * SKIPPED. */
+/* The programs that tests/bench/programs/run measures. Each is a file with run_NAME(), which does a fixed amount of
+ * work and returns a checksum of its results. Nothing in them depends on time, on addresses or on the processor, but
+ * for SKIPPED. */
 #include <stddef.h>
 #include <stdint.h>
 

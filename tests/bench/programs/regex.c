@@ -71,7 +71,8 @@ static bool match(const char *pattern, const char *text)
 uint64_t run_regex(void)
 {
 	static const char *const patterns[] = {
-		"[a-c]+x[0-9]*y", "^.*ab.*ba.*$", "a.*b.*c.*d.*7$", "[xyz][xyz]+[0-9][0-9]?[a-d]", "^[a-d0-4]+$", "b[cd]?.c*d?a*9",
+		"[a-c]+x[0-9]*y", "^.*ab.*ba.*$", "a.*b.*c.*d.*7$", "[xyz][xyz]+[0-9][0-9]?[a-d]", "^[a-d0-4]+$",
+			"b[cd]?.c*d?a*9",
 	};
 	uint64_t sum = 0, seed = 5;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An interpreter of a machine with 16 registers and 32-bit instructions: a switch, of which the compiler makes an indirect
- * jump. It runs Euclid's algorithm by subtraction on many pairs. */
+/* An interpreter of a machine with 16 registers and 32-bit instructions: a switch, of which the compiler makes an
+ * indirect jump. It runs Euclid's algorithm by subtraction on many pairs. */
 #include "programs.h"
 
 enum opcode { LOAD, MOVE, ADD, SUB, XOR, SHR, LESS, BRANCH, JUMP, MIX, HALT };

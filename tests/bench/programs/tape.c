@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An interpreter of a machine with a tape and seven commands, character by character: > < + - [ ] and, for output, a dot. */
+/* An interpreter of a machine with a tape and seven commands, character by character: > < + - [ ] and, for output, a
+ * dot. */
 #include "programs.h"
 
 enum { CELLS = 256, ROUNDS = 14 };
