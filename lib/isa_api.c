@@ -57,16 +57,16 @@ static void spell(char *out, size_t room, u32 set, const struct word *words, siz
 
 #define SPELL(out, set, words, gap) spell(out, sizeof (out), set, words, ARRAY_LEN(words), gap)
 
+static const char *const classes[] = {
+	[INNOCUOUS] = "innocuous", [PRIVILEGED] = "privileged", [CONTROL] = "control", [BEHAVIOUR] = "behaviour",
+};
+
 bool vcpu_isa_row(unsigned row, struct vcpu_insn *out)
 {
 	static const char *const features[F_COUNT] = {
 #define X(id, name, leaf, sub, reg, bit) [F_##id] = name,
 		FEATURES(X)
 #undef X
-	};
-	static const char *const classes[] = {
-		[INNOCUOUS] = "innocuous", [PRIVILEGED] = "privileged", [CONTROL] = "control",
-			[BEHAVIOUR] = "behaviour",
 	};
 	const struct insn *insn;
 
@@ -98,17 +98,41 @@ bool vcpu_isa_row(unsigned row, struct vcpu_insn *out)
 	return true;
 }
 
+/* NULL: there is no such monitor. */
+static const struct pg_policy *policy_of(enum vcpu_monitor monitor)
+{
+	static const struct pg_policy *const all[VCPU_MONITORS] = {
+		[VCPU_MONITOR_CPL3] = &pg_ia32,   [VCPU_MONITOR_UMIP] = &pg_umip,
+		[VCPU_MONITOR_VTX] = &pg_vtx,     [VCPU_MONITOR_SVM] = &pg_svm,
+		[VCPU_MONITOR_RING1] = &pg_ring1, [VCPU_MONITOR_RING1_IOPL] = &pg_ring1_iopl,
+	};
+
+	return (unsigned)monitor < VCPU_MONITORS ? all[monitor] : NULL;
+}
+
 int vcpu_isa_theorem(const char *cpu, enum vcpu_monitor monitor, unsigned *rows, unsigned max)
 {
+	const struct pg_policy *policy = policy_of(monitor);
 	const struct insn *found[256];
 	struct model model;
 	unsigned n;
 
-	if ((unsigned)monitor > VCPU_MONITOR_VTX || (max && !rows) || !model_parse(&model, cpu, NULL))
+	if (!policy || (max && !rows) || !model_parse(&model, cpu, NULL))
 		return -1;
-	n = pg_theorem(&model, monitor == VCPU_MONITOR_VTX ? &pg_vtx : monitor == VCPU_MONITOR_UMIP ? &pg_umip
-		: &pg_ia32, found, ARRAY_LEN(found));
+	n = pg_theorem(&model, policy, found, ARRAY_LEN(found));
 	for (unsigned i = 0; i < n && i < max && i < ARRAY_LEN(found); i++)
 		rows[i] = (unsigned)(found[i] - insn_table);
 	return (int)n;
+}
+
+const char *vcpu_isa_class(const char *cpu, enum vcpu_monitor monitor, bool user, unsigned row)
+{
+	const struct pg_policy *policy = policy_of(monitor);
+	struct model model;
+
+	if (!policy || row >= insn_count || !model_parse(&model, cpu, NULL))
+		return NULL;
+	if (!insn_in(&insn_table[row], &model))
+		return "";
+	return classes[(user ? pg_derive_user : pg_derive)(&insn_table[row], &model, policy)];
 }

@@ -431,12 +431,24 @@ struct vcpu_insn {
 	const char *since_256;      /* the feature of the 256-bit form, if it is not `since'; "": the same */
 };
 VCPU_API bool vcpu_isa_row(unsigned row, struct vcpu_insn *out);
-/* Popek and Goldberg's theorem: get the rows that access system resources without a trap, if a monitor executes its
- * guest directly on processor CPU (as in the configuration). The guest runs at CPL 3, at CPL 3 with CR4.UMIP set, or
- * in VMX non-root operation. Returns the number of rows, and the first MAX of them in ROWS (NULL if MAX is 0), in
- * order; -1: there is no such processor. */
-enum vcpu_monitor { VCPU_MONITOR_CPL3, VCPU_MONITOR_UMIP, VCPU_MONITOR_VTX };
+/* Popek and Goldberg's theorem 1: get the rows that access system resources without a trap, if a monitor executes its
+ * guest directly on processor CPU (as in the configuration). Returns the number of rows, and the first MAX of them in
+ * ROWS (NULL if MAX is 0), in order; -1: there is no such processor. */
+enum vcpu_monitor {
+	VCPU_MONITOR_CPL3,      /* the whole guest runs at CPL 3 */
+	VCPU_MONITOR_UMIP,      /* and CR4.UMIP is set */
+	VCPU_MONITOR_VTX,       /* in VMX non-root operation */
+	VCPU_MONITOR_SVM,       /* in SVM guest mode */
+	VCPU_MONITOR_RING1,     /* its CPL 0 is CPL 1, with IOPL 0 */
+	VCPU_MONITOR_RING1_IOPL, /* the same with IOPL 1 */
+	VCPU_MONITORS           /* their number */
+};
 VCPU_API int vcpu_isa_theorem(const char *cpu, enum vcpu_monitor monitor, unsigned *rows, unsigned max);
+/* The class of row ROW on processor CPU below that monitor: "innocuous", "privileged", "control" or "behaviour". If
+ * USER is set, of its execution at CPL 3 alone: theorem 3 says that a hybrid monitor, which interprets the guest at other
+ * levels, can be built if no row is "control" or "behaviour". "": the processor does not have the row. NULL: there is
+ * no such processor, monitor or row. */
+VCPU_API const char *vcpu_isa_class(const char *cpu, enum vcpu_monitor monitor, bool user, unsigned row);
 
 #ifdef __cplusplus
 }

@@ -95,7 +95,9 @@ struct insn {
 	bool by_count;           /* shifts and rotates by a constant: of 0 they change nothing, flags included */
 	u32 reads, writes;       /* SR_* */
 	u8 pg;                   /* enum pg_class */
+	u32 inner;               /* of .writes: what it changes at CPL 0 to 2 only (privilege can only be given up) */
 	const char *vmexit;
+	bool no_intercept;       /* VT-x has that exit; SVM has no intercept */
 };
 
 static inline bool insn_in(const struct insn *i, const struct model *m) { return has(m, i->since) &&

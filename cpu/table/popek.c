@@ -13,14 +13,27 @@ static const u32 controlled = SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_CR8 | SR_DR
 static const u32 observed = controlled | SR_SEG | SR_DESC;
 
 #define CLOSED (CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_TSD | CHK_PCE | CHK_SMM | CHK_SCE | CHK_SEP)
-const struct pg_policy pg_ia32 = { "at CPL 3 with IOPL 0, CR4.TSD, no VME", CLOSED, true, 0, false };
-const struct pg_policy pg_umip = { "at CPL 3 with IOPL 0, CR4.TSD, no VME, CR4.UMIP", CLOSED | CHK_UMIP, true, 0,
-	false };
-/* Task switches have a VM exit of their own, whichever instruction makes them. */
-const struct pg_policy pg_vtx = { "in VMX non-root operation", 0, false,
-	SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_GDTR | SR_IDTR | SR_LDTR | SR_TR | SR_MSR | SR_IF | SR_IOPL | SR_CPL |
-	SR_SEG | SR_DESC | SR_AC | SR_XCR0 | SR_TASK,
-	true };
+const struct pg_policy pg_ia32 = {
+	.name = "at CPL 3 with IOPL 0, CR4.TSD, no VME", .traps = CLOSED, .user_traps = CLOSED, .ports = true,
+};
+const struct pg_policy pg_umip = {
+	.name = "at CPL 3 with IOPL 0, CR4.TSD, no VME, CR4.UMIP", .traps = CLOSED | CHK_UMIP,
+	.user_traps = CLOSED | CHK_UMIP, .ports = true,
+};
+/* The checks make no difference between CPL 1 and CPL 3 but for IOPL. */
+const struct pg_policy pg_ring1 = {
+	.name = "at CPL 1 and 3 with IOPL 0, CR4.TSD", .traps = CLOSED, .user_traps = CLOSED, .ports = true,
+};
+const struct pg_policy pg_ring1_iopl = {
+	.name = "at CPL 1 and 3 with IOPL 1, CR4.TSD", .traps = CLOSED & ~(u32)CHK_IOPL, .user_traps = CLOSED,
+};
+
+/* What VMCS and VMCB hold for the guest, and what a monitor loads for it (XCR0, MSRs, CR2). Task switches have an exit
+ * of their own, whichever instruction makes them. */
+#define GUEST_STATE (SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_GDTR | SR_IDTR | SR_LDTR | SR_TR | SR_MSR | SR_IF | \
+	SR_IOPL | SR_CPL | SR_SEG | SR_DESC | SR_AC | SR_XCR0 | SR_TASK)
+const struct pg_policy pg_vtx = { .name = "in VMX non-root operation", .own = GUEST_STATE, .exits = VTX_EXITS };
+const struct pg_policy pg_svm = { .name = "in SVM guest mode", .own = GUEST_STATE, .exits = SVM_EXITS };
 
 /* Resources that MODEL has not got. The others are as old as the instructions that name them. */
 static u32 missing(const struct model *model)
@@ -36,16 +49,37 @@ static u32 missing(const struct model *model)
 	return none;
 }
 
-enum pg_class pg_derive(const struct insn *row, const struct model *model, const struct pg_policy *policy)
+static bool exits(const struct insn *row, enum pg_exits kind)
+{
+	return kind != NO_EXITS && row->vmexit && !(kind == SVM_EXITS && row->no_intercept);
+}
+
+/* What the guest's user mode shares with the processor's is no matter for theorem 3. */
+static enum pg_class derive(const struct insn *row, const struct model *model, const struct pg_policy *policy, bool user)
 {
 	u32 theirs = missing(model) | policy->own, writes = row->writes & controlled & ~theirs,
 		reads = row->reads & observed & ~theirs;
 
 	if (!writes && !reads)
 		return INNOCUOUS;
-	if (row->check & policy->traps || (policy->ports && row->port) || (policy->exits && row->vmexit))
+	if (row->check & (user ? policy->user_traps : policy->traps) || exits(row, policy->exits) ||
+	    (row->port && (user ? policy->exits == NO_EXITS : policy->ports)))
 		return PRIVILEGED;
-	return writes ? CONTROL : BEHAVIOUR;
+	if (user) {
+		writes &= ~(row->inner | SR_AC);
+		reads &= ~(u32)(SR_CPL | SR_SEG | SR_AC);
+	}
+	return writes ? CONTROL : reads ? BEHAVIOUR : INNOCUOUS;
+}
+
+enum pg_class pg_derive(const struct insn *row, const struct model *model, const struct pg_policy *policy)
+{
+	return derive(row, model, policy, false);
+}
+
+enum pg_class pg_derive_user(const struct insn *row, const struct model *model, const struct pg_policy *policy)
+{
+	return derive(row, model, policy, true);
 }
 
 unsigned pg_theorem(const struct model *model, const struct pg_policy *policy, const struct insn **out, unsigned max)

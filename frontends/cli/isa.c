@@ -67,33 +67,51 @@ static void print_text(void)
 		       *i.since_256 ? " 256:" : "", i.since_256);
 }
 
-/* The rows because of which processor CPU cannot be virtualised as Popek and Goldberg meant it. */
-static const struct { const char *name, *text; } monitors[] = {
-	[VCPU_MONITOR_CPL3] = { "cpl3", "at CPL 3 (IOPL 0, CR4.TSD, no VME)" },
-	[VCPU_MONITOR_UMIP] = { "umip", "at CPL 3 (IOPL 0, CR4.TSD, no VME, CR4.UMIP)" },
-	[VCPU_MONITOR_VTX] = { "vt-x", "in VMX non-root operation" },
+static const struct { const char *name, *text, *user; } monitors[VCPU_MONITORS] = {
+	[VCPU_MONITOR_CPL3] = { "cpl3", "at CPL 3 (IOPL 0, CR4.TSD, no VME)", "at CPL 3 (IOPL 0, CR4.TSD, no VME)" },
+	[VCPU_MONITOR_UMIP] = { "umip", "at CPL 3 (IOPL 0, CR4.TSD, no VME, CR4.UMIP)",
+				"at CPL 3 (IOPL 0, CR4.TSD, no VME, CR4.UMIP)" },
+	[VCPU_MONITOR_RING1] = { "ring1", "at CPL 1 (IOPL 0, CR4.TSD)", "at CPL 3 (IOPL 0, CR4.TSD)" },
+	[VCPU_MONITOR_RING1_IOPL] = { "ring1-iopl", "at CPL 1 (IOPL 1, CR4.TSD)", "at CPL 3 (IOPL 1, CR4.TSD)" },
+	[VCPU_MONITOR_VTX] = { "vt-x", "in VMX non-root operation", "in VMX non-root operation" },
+	[VCPU_MONITOR_SVM] = { "svm", "in SVM guest mode", "in SVM guest mode" },
 };
 
 static int find_monitor(const char *name)
 {
-	for (int i = 0; i < (int)(sizeof monitors / sizeof *monitors); i++)
+	for (int i = 0; i < VCPU_MONITORS; i++)
 		if (!strcmp(monitors[i].name, name))
 			return i;
 	return -1;
 }
 
+/* The class of ROW, if it is sensitive and does not trap. */
+static const char *witness(const char *cpu, enum vcpu_monitor monitor, bool user, unsigned row)
+{
+	const char *class = vcpu_isa_class(cpu, monitor, user, row);
+
+	return class && (!strcmp(class, "control") || !strcmp(class, "behaviour")) ? class : NULL;
+}
+
+/* The rows that prevent the monitors of theorems 1 and 3. */
 static bool print_theorem(const char *cpu, enum vcpu_monitor monitor)
 {
-	unsigned rows[256];
-	int n = vcpu_isa_theorem(cpu, monitor, rows, sizeof rows / sizeof *rows);
 	struct vcpu_insn i;
 
-	if (n < 0)
+	if (!vcpu_isa_class(cpu, monitor, false, 0))
 		return false;
-	printf("%s: %d rows are sensitive and do not trap %s%s\n", cpu, n, monitors[monitor].text, n ? ":" : ".");
-	for (int k = 0; k < n && k < (int)(sizeof rows / sizeof *rows); k++)
-		if (vcpu_isa_row(rows[k], &i))
-			printf("%-10s %-20s %-10s %s\n", i.mnemonic, i.encoding, or_dash(i.operands), i.popek);
+	for (int user = 0; user < 2; user++) {
+		unsigned n = 0;
+
+		for (unsigned row = 0; vcpu_isa_row(row, &i); row++)
+			n += witness(cpu, monitor, user, row) != NULL;
+		printf("%s%s: %u rows are %ssensitive and do not trap %s%s\n", user ? "\nTheorem 3, " : "Theorem 1, ", cpu, n,
+		       user ? "user-" : "", user ? monitors[monitor].user : monitors[monitor].text, n ? ":" : ".");
+		for (unsigned row = 0; vcpu_isa_row(row, &i); row++)
+			if (witness(cpu, monitor, user, row))
+				printf("%-10s %-20s %-10s %s\n", i.mnemonic, i.encoding, or_dash(i.operands),
+				       witness(cpu, monitor, user, row));
+	}
 	return true;
 }
 
@@ -123,7 +141,7 @@ int command_isa(int argc, char **argv)
 		case 'm':
 			monitor = find_monitor(optarg);
 			if (monitor < 0) {
-				complain("isa: there is no monitor '%s': cpl3, umip, vt-x", optarg);
+				complain("isa: there is no monitor '%s': cpl3, umip, ring1, ring1-iopl, vt-x, svm", optarg);
 				return STATUS_USAGE;
 			}
 			break;
@@ -131,10 +149,11 @@ int command_isa(int argc, char **argv)
 			puts("Usage: vcpu isa [--json | --theorem CPU [--monitor HOW]]\n"
 			     "Print the instruction table: one row for each form of an instruction.\n\n"
 			     "      --json         print an array of JSON objects, with every column\n"
-			     "      --theorem CPU  print the rows that prevent the virtualisation of CPU without\n"
-			     "                     hardware support (Popek and Goldberg)\n"
-			     "      --monitor HOW  run the guest of the monitor at CPL 3: cpl3; with CR4.UMIP: umip;\n"
-			     "                     in VMX non-root operation: vt-x [cpl3]\n"
+			     "      --theorem CPU  print the rows that prevent a virtual machine monitor on CPU (Popek\n"
+			     "                     and Goldberg's theorem 1), and a hybrid one (theorem 3)\n"
+			     "      --monitor HOW  run the guest of the monitor at CPL 3: cpl3; with CR4.UMIP: umip; its\n"
+			     "                     kernel at CPL 1: ring1; with IOPL 1: ring1-iopl; in VMX non-root\n"
+			     "                     operation: vt-x; in SVM guest mode: svm [cpl3]\n"
 			     "      --help         print this text");
 			return STATUS_OK;
 		default:

@@ -367,10 +367,18 @@ ROW(vcpu_isa_theorem)
 	unsigned row;
 
 	ck_assert_int_eq(vcpu_isa_theorem("80487", VCPU_MONITOR_CPL3, &row, 1), -1);
-	ck_assert_int_eq(vcpu_isa_theorem(NULL, (enum vcpu_monitor)3, &row, 1), -1);
+	ck_assert_int_eq(vcpu_isa_theorem(NULL, VCPU_MONITORS, &row, 1), -1);
 	ck_assert_int_eq(vcpu_isa_theorem(NULL, (enum vcpu_monitor)-1, &row, 1), -1);
 	ck_assert_int_eq(vcpu_isa_theorem(NULL, VCPU_MONITOR_CPL3, NULL, 1), -1);
 	ck_assert_int_ge(vcpu_isa_theorem(NULL, VCPU_MONITOR_CPL3, NULL, 0), 0);
+}
+ROW(vcpu_isa_class)
+{
+	ck_assert_ptr_null(vcpu_isa_class("80487", VCPU_MONITOR_CPL3, false, 0));
+	ck_assert_ptr_null(vcpu_isa_class(NULL, VCPU_MONITORS, false, 0));
+	ck_assert_ptr_null(vcpu_isa_class(NULL, (enum vcpu_monitor)-1, false, 0));
+	ck_assert_ptr_null(vcpu_isa_class(NULL, VCPU_MONITOR_CPL3, false, ~0u));
+	ck_assert_str_eq(vcpu_isa_class(NULL, VCPU_MONITOR_CPL3, true, 0), "innocuous");
 }
 
 /* ---- vcpu_snapshot.h ---- */
@@ -594,7 +602,7 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_map), R(vcpu_map_device), R(vcpu_map_ports), R(vcpu_state_hash), R(vcpu_save), R(vcpu_load),
 	R(vcpu_state_parts), R(vcpu_screen),
 	R(vcpu_screen_text), R(vcpu_type_text), R(vcpu_next_medium), R(vcpu_version), R(vcpu_models), R(vcpu_isa_row),
-	R(vcpu_isa_theorem),
+	R(vcpu_isa_theorem), R(vcpu_isa_class),
 	R(vcpu_snapshot_take), R(vcpu_snapshot_restore), R(vcpu_snapshot_free), R(vcpu_snapshot_memory),
 	R(vcpu_where), R(vcpu_record), R(vcpu_record_end), R(vcpu_recording_ok), R(vcpu_replay_open),
 	R(vcpu_replay_free), R(vcpu_replay_cut),
