@@ -15,7 +15,8 @@ enum { GDT = 0x1000, GDT_COPY = 0x1400, LDT_AT = 0x1800, IDT = 0x2000, IDT_COPY 
 enum { S_CODE0 = 0x08, S_DATA0 = 0x10, S_CODE3 = 0x18, S_DATA3 = 0x20, S_TASK = 0x28 /* 16 bytes */, S_SLOT = 0x38,
 	S_TASK2 = 0x40, S_GATE = 0x48, S_CODE64 = 0x50,
        S_CODE64_3 = 0x58, S_CONFORMING = 0x60, S_LDT = 0x68, S_LDT_HIGH = 0x70, S_CODE3B = 0x78, S_DATA3B = 0x80,
-       S_DATA0B = 0x88, S_CODE0B = 0x90, S_END = 0x98 };
+       S_DATA0B = 0x88, S_CODE0B = 0x90, S_CODE1 = 0x98, S_DATA1 = 0xa0, S_CODE2 = 0xa8, S_DATA2 = 0xb0,
+       S_CODE64_1 = 0xb8, S_CODE64_2 = 0xc0, S_END = 0xc8 };
 
 static u8 head[offsetof(struct cpu, blocks)]; /* the processor after RESET: everything before its caches */
 static u8 wanted[RAM_SIZE];                   /* what sample() wants in memory */
@@ -71,6 +72,7 @@ static u16 selector(void)
 			3, S_GATE | 3, S_CODE64, S_CODE64_3 | 3,
 		S_CONFORMING, S_CONFORMING | 3, S_LDT, S_CODE3B | 3, S_DATA3B | 3, S_DATA0B, S_CODE0B, S_END, S_DATA3 |
 		4,
+		S_CODE1 | 1, S_DATA1 | 1, S_CODE2 | 2, S_DATA2 | 2,
 	};
 
 	return all[below(ARRAY_LEN(all))];
@@ -210,6 +212,8 @@ static void put_tables(void)
 			{ S_CODE64, 0x9b, 0xa }, { S_CODE64_3, 0xfb, 0xa },
 		{ S_CONFORMING, 0x9f, 0xc }, { S_CODE3B, 0xfb, 0xc }, { S_DATA3B, 0xf3, 0xc }, { S_DATA0B, 0x93, 0xc },
 			{ S_CODE0B, 0x9b, 0xc },
+		{ S_CODE1, 0xbb, 0xc }, { S_DATA1, 0xb3, 0xc }, { S_CODE2, 0xdb, 0xc }, { S_DATA2, 0xd3, 0xc },
+		{ S_CODE64_1, 0xbb, 0xa }, { S_CODE64_2, 0xdb, 0xa },
 	};
 	u8 *tss = wanted + TSS2_AT;
 
@@ -346,10 +350,13 @@ enum run_mode { REAL, V86, PROT0, PROT3, LONG0, LONG3 };
 static unsigned bits_of(enum run_mode m) { return m <= V86 ? 16 : m <= PROT3 ? 32 : 64; }
 static unsigned cpl_of(enum run_mode m) { return m == V86 || m == PROT3 || m == LONG3 ? 3 : 0; }
 
-/* The processor, in MODE, at CODE, with `regs'; nothing is virtualised yet. Call settle() after further changes. */
-static void enter(enum run_mode m)
+/* The processor, in MODE, but at CPL, at CODE, with `regs'; nothing is virtualised yet. Call settle() after further
+ * changes. */
+static void enter_at(enum run_mode m, unsigned cpl)
 {
-	unsigned cpl = cpl_of(m);
+	static const u16 code[] = { S_CODE0, S_CODE1 | 1, S_CODE2 | 2, S_CODE3 | 3 },
+			 code64[] = { S_CODE64, S_CODE64_1 | 1, S_CODE64_2 | 2, S_CODE64_3 | 3 },
+			 stack[] = { S_DATA0, S_DATA1 | 1, S_DATA2 | 2, S_DATA3 | 3 };
 
 	restore();
 	memcpy(c->r, regs.r, sizeof regs.r);
@@ -401,8 +408,8 @@ static void enter(enum run_mode m)
 		c->efer = EFER_LME | EFER_LMA | EFER_SCE;
 		c->cr0 |= CR0_PG;
 	}
-	load_seg(CS, bits_of(m) == 64 ? (cpl ? S_CODE64_3 | 3 : S_CODE64) : cpl ? S_CODE3 | 3 : S_CODE0);
-	load_seg(SS, cpl ? S_DATA3 | 3 : S_DATA0);
+	load_seg(CS, bits_of(m) == 64 ? code64[cpl] : code[cpl]);
+	load_seg(SS, stack[cpl]);
 	load_seg(DS, S_DATA3 | 3);
 	load_seg(ES, S_DATA3 | 3);
 	load_seg(FS, S_DATA3 | 3);
@@ -414,6 +421,8 @@ static void enter(enum run_mode m)
 	}
 	settle();
 }
+
+static inline void enter(enum run_mode m) { enter_at(m, cpl_of(m)); }
 
 /* One instruction, and the delivery of its fault where there is an IDT. True: it raised one. */
 static bool run_one(void)

@@ -115,11 +115,70 @@ START_TEST(later_processors)
 }
 END_TEST
 
-/* With VT-x the answer is yes: nothing is left, on any processor. */
-START_TEST(vtx)
+/* With VT-x and SVM the answer is yes: nothing is left, on any processor. */
+START_TEST(hardware_support)
 {
-	for (unsigned i = 0; model_names[i]; i++)
+	for (unsigned i = 0; model_names[i]; i++) {
 		expect_witnesses(model_names[i], &pg_vtx, NULL, 0);
+		expect_witnesses(model_names[i], &pg_svm, NULL, 0);
+	}
+}
+END_TEST
+
+/* Ring compression changes nothing: what traps at CPL 3 traps at CPL 1, and the rest does not. IOPL 1 adds what IOPL
+ * guards (SDM vol. 2: CLI, STI, IN, OUT, INS, OUTS). */
+START_TEST(ring_compression)
+{
+	static const char *const guarded[] = { "cli", "sti", "in", "out", "ins", "outs" };
+
+	for (unsigned i = 0; i < insn_count; i++) {
+		const struct insn *row = &insn_table[i];
+		enum pg_class class = pg_derive(row, NULL, &pg_ring1_iopl);
+
+		ck_assert_int_eq(pg_derive(row, NULL, &pg_ring1), row->pg);
+		if (in_list(row->mnemonic, guarded, ARRAY_LEN(guarded)))
+			ck_assert_msg(class == CONTROL || class == BEHAVIOUR, "%s", row->mnemonic);
+		else
+			ck_assert_msg(class == row->pg, "%s", row->mnemonic);
+	}
+}
+END_TEST
+
+/* Theorem 3. A hybrid monitor is not possible either: in user mode, too, a program sees GDTR and its like, IF, and what
+ * the descriptor tables say. What only shows the CPL, as PUSH CS, is no witness any more. Those that remain are the
+ * instructions which Robin and Irvine find to be user-level, but for PUSH and MOV from a segment register. */
+START_TEST(hybrid)
+{
+	static const char *const pentium[] = {
+		"sgdt", "sidt", "sldt", "smsw", "pushf", "popf", "lar", "lsl", "verr", "verw", "pop", "call", "jmp", "int",
+		"ret", "str", "mov",
+	};
+
+	for (unsigned k = 0; k < 6; k++) {
+		const struct pg_policy *policy = (const struct pg_policy *const[]){ &pg_ia32, &pg_umip, &pg_ring1,
+			&pg_ring1_iopl, &pg_vtx, &pg_svm }[k];
+		bool found[ARRAY_LEN(pentium)] = { false };
+
+		ck_assert(model_parse(&model, "pentium", NULL));
+		for (unsigned i = 0; i < insn_count; i++) {
+			const struct insn *row = &insn_table[i];
+			enum pg_class class = pg_derive_user(row, &model, policy);
+
+			if (!insn_in(row, &model) || class == INNOCUOUS || class == PRIVILEGED)
+				continue;
+			ck_assert_msg(k < 4 && strncmp(row->encoding, "8C", 2) && strcmp(row->mnemonic, "push"), "%s",
+				      row->encoding);
+			ck_assert_msg(in_list(pg_witness(row), pentium, ARRAY_LEN(pentium)), "%s", row->mnemonic);
+			for (unsigned n = 0; n < ARRAY_LEN(pentium); n++)
+				found[n] |= !strcmp(pg_witness(row), pentium[n]);
+		}
+		for (unsigned n = 0; n < ARRAY_LEN(pentium); n++) {
+			bool umip = k == 1 && (*pentium[n] == 's');
+
+			ck_assert_msg(found[n] == (k < 4 && !umip && strcmp(pentium[n], k == 1 ? "str" : "")), "%s: %s",
+				      policy->name, pentium[n]);
+		}
+	}
 }
 END_TEST
 
@@ -131,10 +190,28 @@ static const struct variation { u32 resource; const char *name; } variations[] =
 		{ SR_GDTR, "GDTR" }, { SR_IDTR, "IDTR" },
 	{ SR_LDTR, "LDTR" }, { SR_TR, "TR" }, { SR_MSR, "MSR" }, { SR_IF, "IF" }, { SR_IOPL, "IOPL" },
 		{ SR_SEG, "SEG" }, { SR_TSC, "TSC" }, { SR_XCR0, "XCR0" },
-	{ SR_DESC, "DESC" }, { SR_AC, "AC" },
+	{ SR_DESC, "DESC" }, { SR_AC, "AC" }, { SR_IO, "IO" },
 	/* Those that most depend on come more often. */
 	{ SR_CPL, NULL }, { SR_CPL, NULL }, { SR_DESC, NULL }, { SR_CPL, NULL }, { SR_DESC, NULL },
 };
+
+/* A device at every port. */
+static u64 port_value, port_writes;
+static u64 read_port(void *owner, u64 offset, unsigned size)
+{
+	(void)owner;
+	(void)offset;
+	(void)size;
+	return port_value;
+}
+static void write_port(void *owner, u64 offset, unsigned size, u64 value)
+{
+	(void)owner;
+	(void)offset;
+	(void)size;
+	(void)value;
+	port_writes++;
+}
 
 /* Make this machine differ in RESOURCE from what enter() gave it. */
 static void vary(u32 resource)
@@ -163,9 +240,12 @@ static void vary(u32 resource)
 	case SR_AC: c->eflags ^= FL_AC; break;
 	case SR_TSC: c->idle_ns += 1000; break;
 	case SR_XCR0: c->xcr0 ^= 4; break;
+	case SR_IO: port_value ^= 0xff; break;
 	case SR_SEG:
 		if (c->mode & MODE_LONG)
 			c->seg[ES].sel = c->seg[FS].sel = S_DATA0B;
+		else if (c->cpl == 1 || c->cpl == 2)
+			c->seg[DS].sel = c->seg[ES].sel = c->seg[FS].sel = c->seg[GS].sel = S_DATA0B;
 		else if (c->cpl)
 			for (unsigned i = 0; i < ARRAY_LEN(aliases); i++)
 				load_seg(aliases[i].reg, aliases[i].sel);
@@ -177,7 +257,7 @@ static void vary(u32 resource)
 }
 
 /* What of the system RESOURCES the instruction changed. */
-struct system { u64 cr0, cr2, cr3, cr4, efer, xcr0, dr[8], msr[12], gdtr, idtr, ldtr, tr, cpl, flags, activity; };
+struct system { u64 cr0, cr2, cr3, cr4, efer, xcr0, dr[8], msr[12], gdtr, idtr, ldtr, tr, cpl, flags, activity, io; };
 static struct system system_now(void)
 {
 	struct system s;
@@ -190,6 +270,7 @@ static struct system system_now(void)
 		.gdtr = c->gdtr.base << 16 | c->gdtr.limit, .idtr = c->idtr.base << 16 | c->idtr.limit,
 		.ldtr = c->seg[LDTR].sel, .tr = c->seg[TR].base << 16 | c->seg[TR].sel,
 		.cpl = c->cpl, .flags = c->eflags, .activity = (u64)c->activity << 1 | c->monitor_armed,
+		.io = port_writes,
 	};
 	memcpy(s.dr, c->dr, sizeof s.dr);
 	return s;
@@ -220,24 +301,41 @@ static u32 changed(const struct system *a, const struct system *b)
 	what |= flags & FL_IOPL ? SR_IOPL : 0;
 	what |= flags & FL_AC ? SR_AC : 0;
 	what |= a->activity != b->activity ? SR_ACTIVITY : 0;
+	what |= a->io != b->io ? SR_IO : 0;
 	return what;
 }
 
+/* Where a monitor runs its guest, directly. */
+static const struct place {
+	const char *name;
+	unsigned cpl, iopl;
+	bool user; /* a hybrid monitor: the guest's user mode alone, whatever its IOPL */
+	const struct pg_policy *policy;
+	unsigned samples; /* of a row that is sensitive */
+} places[] = {
+	{ "CPL 3", 3, 0, false, &pg_ia32, 2400 },
+	{ "CPL 2", 2, 0, false, &pg_ia32, 1200 },
+	{ "CPL 1", 1, 0, false, &pg_ring1, 1200 },
+	{ "CPL 1, IOPL 1", 1, 1, false, &pg_ring1_iopl, 1200 },
+	{ "user mode", 3, 0, true, &pg_ia32, 1200 },
+};
+
 struct observation {
-	bool ran0, ran3;      /* without a trap, at CPL 0 and at CPL 3 */
+	bool ran0, ran;       /* without a trap, at CPL 0 and at the place's */
 	u32 writes, reads;    /* SR_* */
 };
 
-/* A random state, the same each time for the same BASE. At CPL 3 the monitor's policy holds. */
-static void begin(enum run_mode m, u64 base)
+/* A random state, the same each time for the same BASE. At CPL > 0 the monitor's policy holds. */
+static void begin(bool wide, unsigned cpl, unsigned iopl, u64 base)
 {
 	u64 keep = seed;
 
 	seed = base;
-	enter(m);
-	c->eflags |= rnd() & (FL_I | FL_AC | FL_ID);
+	enter_at(wide ? LONG0 : PROT0, cpl);
+	c->eflags |= (rnd() & (FL_I | FL_AC | FL_ID)) | iopl << 12;
 	c->sfmask = rnd() & (FL_I | FL_AC | FL_D);
-	c->idtr.limit = rnd() & 1 && bits_of(m) == 32 ? 0x7ff : 0;
+	c->idtr.limit = rnd() & 1 && !wide ? 0x7ff : 0;
+	port_value = 0x5a5a5a5a;
 	if (c->cpl) {
 		c->cr4 |= CR4_TSD;
 		c->efer &= ~(u64)EFER_SCE;
@@ -264,48 +362,74 @@ static bool go(struct seen *s, u32 *writes)
 /* #UD and #NM that one side has are features which the monitor has turned off: traps, nothing that is seen. */
 static bool switched_off(const struct seen *s) { return s->faulted && (s->vector == VEC_UD || s->vector == VEC_NM); }
 
-static void observe(const struct isa_row *row, struct observation *seen, unsigned samples)
+/* Put a selector of S_SLOT, whose descriptor varies, where an instruction at CPL may take one from. */
+static void aim_at_slot(unsigned cpl, unsigned bits)
+{
+	u16 sel = (u16)(S_SLOT | (below(4) ? cpl : 3));
+
+	for (unsigned i = RAX; i <= RBX; i++)
+		regs.r[i] = sel;
+	if (below(2)) { /* as an operand, and for POP */
+		put64(wanted + DATA, sel);
+		put64(wanted + STACK, sel);
+	} else { /* behind an offset: far pointers and returns */
+		put64(wanted + DATA, TARGET);
+		put16(wanted + DATA + bits / 8, sel);
+		put64(wanted + STACK, TARGET);
+		put64(wanted + STACK + bits / 8, sel);
+	}
+}
+
+static void observe(const struct isa_row *row, const struct place *place, struct observation *seen, unsigned samples)
 {
 	const bool wide = only_64(row);
 	const unsigned bits = wide ? 64 : 32;
 
 	memset(seen, 0, sizeof *seen);
 	for (unsigned k = 0; k < samples; k++) {
-		const struct variation *v = &variations[k % ARRAY_LEN(variations)];
-		bool memory = may_be(row, true) && (below(2) || !may_be(row, false));
+		u32 varied = variations[k % ARRAY_LEN(variations)].resource;
+		bool memory = may_be(row, true) && (below(2) || !may_be(row, false)), ran;
+		unsigned cpl = place->cpl, iopl = place->user && below(2) ? 3 : place->iopl;
 		struct seen a, b;
 		u64 base = rnd() | 1, slot;
 
+		if (place->user && varied == SR_CPL) /* there it does not vary */
+			varied = SR_DESC;
 		sample_registers();
 		if (is_rep(row))
 			regs.r[RCX] = row->insn->port ? 1 + below(5) : below(6); /* no count, no I/O */
 		sample_memory(bits);
+		if (varied == SR_DESC && below(2))
+			aim_at_slot(cpl, bits);
+		if (varied == SR_XCR0 && below(2)) /* CPUID's leaf that shows it */
+			regs.r[RAX] = 0xd, regs.r[RCX] = 0;
 		encode(wanted + CODE, row, bits, memory, false);
 
-		begin(wide ? LONG3 : PROT3, base);
-		seen->ran3 |= go(&a, &seen->writes);
-		if (v->resource == SR_CPL) {
-			begin(wide ? LONG0 : PROT0, base);
+		begin(wide, cpl, iopl, base);
+		ran = go(&a, &seen->writes);
+		if (varied == SR_CPL) {
+			begin(wide, 0, iopl, base);
 			seen->ran0 |= go(&b, &seen->writes);
-		} else if (v->resource == SR_DESC) {
+		} else if (varied == SR_DESC) {
 			slot = descriptor(0, below(2) ? 0xfff : 0xffff, below(256), 4);
 			put64(wanted + GDT + S_SLOT, slot);
 			put64(wanted + GDT_COPY + S_SLOT, slot);
-			begin(wide ? LONG3 : PROT3, base);
+			begin(wide, cpl, iopl, base);
 			go(&b, &seen->writes);
-		} else if (v->resource == SR_IOPL) { /* the policy is that it is 0 at CPL 3 */
-			begin(wide ? LONG0 : PROT0, base);
+		} else if (varied == SR_IOPL && !place->user) { /* the policy fixes it where the guest runs */
+			begin(wide, 0, iopl, base);
 			seen->ran0 |= go(&a, &seen->writes);
-			begin(wide ? LONG0 : PROT0, base);
-			vary(v->resource);
+			begin(wide, 0, iopl, base);
+			vary(varied);
 			seen->ran0 |= go(&b, &seen->writes);
 		} else {
-			begin(wide ? LONG3 : PROT3, base);
-			vary(v->resource);
-			seen->ran3 |= go(&b, &seen->writes);
+			begin(wide, cpl, iopl, base);
+			vary(varied);
+			ran |= go(&b, &seen->writes) && varied != SR_IOPL;
 		}
+		seen->ran |= ran && iopl == place->iopl;
 		if (memcmp(&a, &b, sizeof a) && !switched_off(&a) && !switched_off(&b))
-			seen->reads |= v->resource;
+			seen->reads |= varied;
 	}
 }
 
@@ -315,11 +439,13 @@ static const struct { const char *mnemonic, *why; } unseen[] = {
 	{ "rdpmc", "there are no counters: always #GP" },
 };
 
-static enum pg_class class_of(const struct observation *o)
+static enum pg_class class_of(const struct place *place, const struct observation *o)
 {
-	if (o->ran0 && !o->ran3)
+	u32 shared = place->user ? SR_CPL | SR_SEG | SR_AC : 0; /* by the guest's user mode and the processor's */
+
+	if (o->ran0 && !o->ran)
 		return PRIVILEGED;
-	return o->writes ? CONTROL : o->reads ? BEHAVIOUR : INNOCUOUS;
+	return o->writes & ~shared || o->writes & SR_CPL ? CONTROL : o->reads & ~shared ? BEHAVIOUR : INNOCUOUS;
 }
 
 static const char *words(u32 set)
@@ -337,13 +463,49 @@ static const char *words(u32 set)
 	return text;
 }
 
-START_TEST(observed_is_declared)
+/* Complain about what was seen at PLACE. Returns the number of complaints. */
+static unsigned compare(const struct isa_row *row, const struct place *place, const struct observation *o)
 {
+	const struct insn *insn = row->insn;
+	enum pg_class class = class_of(place, o),
+		      wanted_class = (place->user ? pg_derive_user : pg_derive)(insn, NULL, place->policy);
+	unsigned bad = 0;
+	/* That it faults where the guest runs is said by .check. */
+	u32 reads = o->reads & ~insn->reads & ~(class == PRIVILEGED ? SR_CPL | SR_IOPL : 0);
+
+	if (class != wanted_class) {
+		printf("%s, %s: derived %s, observed %s", place->name, row_name(row), class_names[wanted_class],
+		       class_names[class]);
+		printf(" (reads%s;", words(o->reads));
+		printf(" writes%s)\n", words(o->writes));
+		bad++;
+	}
+	if (o->writes & ~insn->writes) {
+		printf("%s, %s: changes%s\n", place->name, row_name(row), words(o->writes & ~insn->writes));
+		bad++;
+	}
+	if (reads) {
+		printf("%s, %s: depends on%s\n", place->name, row_name(row), words(reads));
+		bad++;
+	}
+	if (place->user && o->writes & insn->inner) {
+		printf("%s: changes%s at CPL 3\n", row_name(row), words(o->writes & insn->inner));
+		bad++;
+	}
+	return bad;
+}
+
+/* At every CPL that a monitor can choose, and in the guest's user mode. */
+START_TEST(observed_is_derived)
+{
+	static const struct device_ops ports = { read_port, write_port, 1, 4 };
+	const struct place *place = &places[_i];
 	const struct insn *which;
 	struct isa *isa;
 	unsigned bad = 0, runs = 0;
 
 	build();
+	ck_assert_int_ge(space_add_device(&io, "ports", 0, 0x10000, &ports, NULL), 0);
 	isa = isa_new(&model, &which);
 	ck_assert_ptr_nonnull(isa);
 	while (!isa->rows[isa->count - 1].enabled)
@@ -352,34 +514,18 @@ START_TEST(observed_is_declared)
 		const struct isa_row *row = &isa->rows[i];
 		const struct insn *insn = row->insn;
 		struct observation o;
-		enum pg_class class;
 		bool skip = false;
 
 		for (unsigned k = 0; k < ARRAY_LEN(unseen); k++)
 			skip |= !strcmp(unseen[k].mnemonic, insn->mnemonic);
 		if (skip)
 			continue;
-		observe(row, &o, insn->pg == INNOCUOUS ? 108 : 3600);
-		class = class_of(&o);
+		observe(row, place, &o, place->samples / (insn->pg == INNOCUOUS ? 24 : 1));
+		o.ran0 |= place->user && insn->pg == PRIVILEGED; /* other places have seen that */
+		bad += compare(row, place, &o);
 		runs++;
-		if (class != insn->pg) {
-			printf("%s: declared %s, observed %s", row_name(row), class_names[insn->pg],
-			       class_names[class]);
-			printf(" (reads%s;", words(o.reads));
-			printf(" writes%s)\n", words(o.writes));
-			bad++;
-		}
-		if (o.writes & ~insn->writes) {
-			printf("%s: changes%s\n", row_name(row), words(o.writes & ~insn->writes));
-			bad++;
-		}
-		/* That it faults at CPL 3 is said by .check. */
-		if (o.reads & ~insn->reads & ~(class == PRIVILEGED ? SR_CPL | SR_IOPL : 0)) {
-			printf("%s: depends on%s\n", row_name(row), words(o.reads & ~insn->reads));
-			bad++;
-		}
 	}
-	printf("%u rows observed\n", runs);
+	printf("%s: %u rows observed\n", place->name, runs);
 	ck_assert_uint_eq(bad, 0);
 	isa_free(isa);
 	bare_free();
@@ -400,8 +546,10 @@ int main(void)
 	tcase_add_test(table, robin_and_irvine);
 	tcase_add_test(table, only_those_forms);
 	tcase_add_test(table, later_processors);
-	tcase_add_test(table, vtx);
-	tcase_add_test(table, observed_is_declared);
+	tcase_add_test(table, hardware_support);
+	tcase_add_test(table, ring_compression);
+	tcase_add_test(table, hybrid);
+	tcase_add_loop_test(table, observed_is_derived, 0, ARRAY_LEN(places));
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
