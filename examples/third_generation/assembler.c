@@ -7,13 +7,13 @@
  * An operand is #expression (its value), expression (its address) or @expression (the address of its address). An
  * expression is a sum or difference of numbers, characters in quotes, labels and `.', the address here. Directives:
  * .word x, y ... puts words; .psw mode, p, l, b a program status word; .base x makes the addresses that follow count
- * from x. */
+ * from x; .include NAME reads a file of the same folder. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include "machine.h"
 
-struct assembler { struct program *out; const char *path, *at; unsigned line; word here; bool second, failed; };
+struct assembler { struct program *out; const char *path, *at; unsigned line, depth; word here; bool second, failed; };
 
 static void fail(struct assembler *s, const char *what)
 {
@@ -153,6 +153,28 @@ static void instruction(struct assembler *s, const char *operation)
 	put(s, w);
 }
 
+static void read_file(struct assembler *s, const char *path);
+
+/* The file NAME in the folder of the one that names it. */
+static void include(struct assembler *s, const char *name)
+{
+	const char *path = s->path, *at = s->at, *slash = strrchr(path, '/');
+	unsigned line = s->line;
+	char other[1024];
+
+	if ((size_t)snprintf(other, sizeof other, "%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, name) >=
+		    sizeof other || s->depth == 8) {
+		fail(s, "the name is too long, or files include each other");
+		return;
+	}
+	s->depth++;
+	read_file(s, other);
+	s->depth--;
+	s->path = path;
+	s->at = at;
+	s->line = line;
+}
+
 static void statement(struct assembler *s)
 {
 	char word_here[32];
@@ -178,36 +200,46 @@ static void statement(struct assembler *s)
 		put(s, w);
 	} else if (!strcmp(word_here, ".base")) {
 		s->here = expression(s);
+	} else if (!strcmp(word_here, ".include")) {
+		name(s, word_here);
+		include(s, word_here);
 	} else {
 		instruction(s, word_here);
 	}
 }
 
-bool assemble(const char *path, struct program *out)
+static void read_file(struct assembler *s, const char *path)
 {
-	struct assembler s = { .out = out, .path = path };
 	char text[256];
 	FILE *f = fopen(path, "r");
 
-	memset(out, 0, sizeof *out);
 	if (!f) {
-		perror(path);
-		return false;
+		fail(s, path);
+		return;
 	}
-	for (int pass = 0; pass < 2; pass++, s.second = true) {
-		rewind(f);
-		out->count = s.line = 0;
-		s.here = 0;
-		while (fgets(text, sizeof text, f)) {
-			s.line++;
-			text[strcspn(text, ";")] = 0;
-			s.at = text;
-			statement(&s);
-			skip(&s);
-			if (*s.at)
-				fail(&s, "there is more on the line than a statement");
-		}
+	s->path = path;
+	s->line = 0;
+	while (fgets(text, sizeof text, f)) {
+		s->line++;
+		text[strcspn(text, ";")] = 0;
+		s->at = text;
+		statement(s);
+		skip(s);
+		if (*s->at)
+			fail(s, "there is more on the line than a statement");
 	}
 	fclose(f);
+}
+
+bool assemble(const char *path, struct program *out)
+{
+	struct assembler s = { .out = out, .path = path };
+
+	memset(out, 0, sizeof *out);
+	for (int pass = 0; pass < 2; pass++, s.second = true) {
+		out->count = 0;
+		s.here = 0;
+		read_file(&s, path);
+	}
 	return !s.failed;
 }
