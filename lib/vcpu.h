@@ -445,9 +445,9 @@ enum vcpu_monitor {
 };
 VCPU_API int vcpu_isa_theorem(const char *cpu, enum vcpu_monitor monitor, unsigned *rows, unsigned max);
 /* The class of row ROW on processor CPU below that monitor: "innocuous", "privileged", "control" or "behaviour". If
- * USER is set, of its execution at CPL 3 alone: theorem 3 says that a hybrid monitor, which interprets the guest at other
- * levels, can be built if no row is "control" or "behaviour". "": the processor does not have the row. NULL: there is
- * no such processor, monitor or row. */
+ * USER is set, of its execution at CPL 3 alone: theorem 3 says that a hybrid monitor, which interprets the guest at
+ * other levels, can be built if no row is "control" or "behaviour". "": the processor does not have the row. NULL:
+ * there is no such processor, monitor or row. */
 VCPU_API const char *vcpu_isa_class(const char *cpu, enum vcpu_monitor monitor, bool user, unsigned row);
 
 #ifdef __cplusplus

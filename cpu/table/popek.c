@@ -55,7 +55,8 @@ static bool exits(const struct insn *row, enum pg_exits kind)
 }
 
 /* What the guest's user mode shares with the processor's is no matter for theorem 3. */
-static enum pg_class derive(const struct insn *row, const struct model *model, const struct pg_policy *policy, bool user)
+static enum pg_class derive(const struct insn *row, const struct model *model, const struct pg_policy *policy,
+			    bool user)
 {
 	u32 theirs = missing(model) | policy->own, writes = row->writes & controlled & ~theirs,
 		reads = row->reads & observed & ~theirs;

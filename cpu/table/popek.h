@@ -48,8 +48,8 @@ enum pg_class pg_derive(const struct insn *row, const struct model *model, const
 /* The same for the states with CPL 3 alone, in which a hybrid monitor runs its guest. */
 enum pg_class pg_derive_user(const struct insn *row, const struct model *model, const struct pg_policy *policy);
 
-/* Theorem 1: rows of MODEL that are sensitive and do not trap, in table order. Returns how many there are; the first MAX
- * are in OUT. None would mean that the processor can be virtualised. */
+/* Theorem 1: rows of MODEL that are sensitive and do not trap, in table order. Returns how many there are; the first
+ * MAX are in OUT. None would mean that the processor can be virtualised. */
 unsigned pg_theorem(const struct model *model, const struct pg_policy *policy, const struct insn **out, unsigned max);
 
 /* The name under which Robin and Irvine (USENIX Security 2000) count ROW: their MOV is any load of a segment register, their POPF has IRET beside

@@ -67,14 +67,13 @@ static void print_text(void)
 		       *i.since_256 ? " 256:" : "", i.since_256);
 }
 
-static const struct { const char *name, *text, *user; } monitors[VCPU_MONITORS] = {
-	[VCPU_MONITOR_CPL3] = { "cpl3", "at CPL 3 (IOPL 0, CR4.TSD, no VME)", "at CPL 3 (IOPL 0, CR4.TSD, no VME)" },
-	[VCPU_MONITOR_UMIP] = { "umip", "at CPL 3 (IOPL 0, CR4.TSD, no VME, CR4.UMIP)",
-				"at CPL 3 (IOPL 0, CR4.TSD, no VME, CR4.UMIP)" },
-	[VCPU_MONITOR_RING1] = { "ring1", "at CPL 1 (IOPL 0, CR4.TSD)", "at CPL 3 (IOPL 0, CR4.TSD)" },
-	[VCPU_MONITOR_RING1_IOPL] = { "ring1-iopl", "at CPL 1 (IOPL 1, CR4.TSD)", "at CPL 3 (IOPL 1, CR4.TSD)" },
-	[VCPU_MONITOR_VTX] = { "vt-x", "in VMX non-root operation", "in VMX non-root operation" },
-	[VCPU_MONITOR_SVM] = { "svm", "in SVM guest mode", "in SVM guest mode" },
+static const struct { const char *name, *text; } monitors[VCPU_MONITORS] = {
+	[VCPU_MONITOR_CPL3] = { "cpl3", "at CPL 3 (IOPL 0, CR4.TSD, no VME)" },
+	[VCPU_MONITOR_UMIP] = { "umip", "at CPL 3 (IOPL 0, CR4.TSD, no VME, CR4.UMIP)" },
+	[VCPU_MONITOR_RING1] = { "ring1", "at CPL 1 and 3 (IOPL 0, CR4.TSD)" },
+	[VCPU_MONITOR_RING1_IOPL] = { "ring1-iopl", "at CPL 1 and 3 (IOPL 1, CR4.TSD)" },
+	[VCPU_MONITOR_VTX] = { "vt-x", "in VMX non-root operation" },
+	[VCPU_MONITOR_SVM] = { "svm", "in SVM guest mode" },
 };
 
 static int find_monitor(const char *name)
@@ -105,8 +104,8 @@ static bool print_theorem(const char *cpu, enum vcpu_monitor monitor)
 
 		for (unsigned row = 0; vcpu_isa_row(row, &i); row++)
 			n += witness(cpu, monitor, user, row) != NULL;
-		printf("%s%s: %u rows are %ssensitive and do not trap %s%s\n", user ? "\nTheorem 3, " : "Theorem 1, ", cpu, n,
-		       user ? "user-" : "", user ? monitors[monitor].user : monitors[monitor].text, n ? ":" : ".");
+		printf("%s, %s: %u rows are %s and do not trap %s%s\n", user ? "\nTheorem 3" : "Theorem 1", cpu, n,
+		       user ? "user-sensitive" : "sensitive", monitors[monitor].text, n ? ":" : ".");
 		for (unsigned row = 0; vcpu_isa_row(row, &i); row++)
 			if (witness(cpu, monitor, user, row))
 				printf("%-10s %-20s %-10s %s\n", i.mnemonic, i.encoding, or_dash(i.operands),
@@ -141,7 +140,8 @@ int command_isa(int argc, char **argv)
 		case 'm':
 			monitor = find_monitor(optarg);
 			if (monitor < 0) {
-				complain("isa: there is no monitor '%s': cpl3, umip, ring1, ring1-iopl, vt-x, svm", optarg);
+				complain("isa: there is no monitor '%s': cpl3, umip, ring1, ring1-iopl, vt-x, svm",
+					 optarg);
 				return STATUS_USAGE;
 			}
 			break;
