@@ -79,6 +79,8 @@ bool options_size(const char *text, uint64_t *size);
 bool options_number(const char *option, const char *text, uint64_t *n);
 bool options_time(const char *option, const char *text, uint64_t *ns); /* "30s"; more than 0 */
 bool options_place(const char *option, const char *text);
+/* With gdb on standard input and output, discard the bytes of the channels that would be there. */
+void options_stdio(struct run_options *o);
 bool options_engine(const char *option, const char *text, enum vcpu_engine *engine);
 
 /* The limits of O that are times become MACHINE's, whose instructions take NS_Q16 (as in its configuration). */

@@ -12,6 +12,7 @@
 #include <vcpu_debug.h>
 
 #include "cli.h"
+#include "gdb.h"
 
 bool options_size(const char *text, uint64_t *size)
 {
@@ -90,6 +91,13 @@ bool options_place(const char *option, const char *text)
 		return true;
 	complain("--%s %s: not one of stdio, null and file:PATH", option, text);
 	return false;
+}
+
+void options_stdio(struct run_options *o)
+{
+	for (unsigned i = 0; i < VCPU_CHANNELS && gdb_takes_stdio(o->gdb); i++)
+		if (o->where[i] && !strcmp(o->where[i], "stdio"))
+			o->where[i] = "null";
 }
 
 /* ---- functions of options. NAME is the option's, TEXT its value. False, having complained. ---- */
@@ -575,6 +583,10 @@ static bool options_agree(const struct parsing *p)
 		complain("--gdb and --record exclude each other: a recording cannot go back in time");
 		return false;
 	}
+	if (gdb_takes_stdio(o->gdb) && o->text) {
+		complain("--gdb stdio and --display text exclude each other: both need standard output");
+		return false;
+	}
 	if (o->gdb && o->log) {
 		complain("--log and --gdb exclude each other: gdb's monitor has the commands trace and catch");
 		return false;
@@ -615,8 +627,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 		return false;
 	if (!o->where[VCPU_COM1])
 		o->where[VCPU_COM1] = o->text || p.window ? "null" : "stdio";
-	if (o->gdb && !strcmp(o->gdb, "stdio") && !strcmp(o->where[VCPU_COM1], "stdio"))
-		o->where[VCPU_COM1] = "null";
+	options_stdio(o);
 	/* every board has one, and firmware may not look whether it is there */
 	o->config.ide |= o->config.bios != NULL;
 	o->config.drives = o->drives;

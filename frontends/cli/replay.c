@@ -128,6 +128,7 @@ int command_replay(int argc, char **argv)
 
 	if (!parse(&o, &recording, argc, argv, &verify, &status))
 		return status;
+	options_stdio(&o);
 	o.connects = recording_connects(&recording);
 	if (!run_outputs(&o) || !recording_open(&recording, argv[optind]))
 		return STATUS_USAGE;

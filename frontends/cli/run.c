@@ -652,7 +652,7 @@ static bool attach_gdb(struct session *s, const struct run_options *o)
 
 	if (!s->gdb)
 		return true;
-	if (strcmp(o->gdb, "stdio"))
+	if (!gdb_takes_stdio(o->gdb))
 		complain("waiting for gdb at %s", o->gdb);
 	if (gdb_attach(s->gdb, s->machine, o->replay, &error))
 		return true;

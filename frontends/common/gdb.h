@@ -10,6 +10,8 @@
 #ifndef COMMON_GDB_H
 #define COMMON_GDB_H
 
+#include <string.h>
+
 #include <vcpu_debug.h>
 
 struct gdb;
@@ -27,6 +29,13 @@ struct gdb_options {
  * mode at that time: see gdb_registers.h]. Listens, and waits for nobody. NULL, with a malloc'd line in *ERROR. */
 struct gdb *gdb_open(const char *where, const struct gdb_options *options, char **error);
 void gdb_close(struct gdb *g); /* NULL is fine */
+/* Is WHERE standard input and output? Nothing else may read or write these then. NULL is not. */
+static inline bool gdb_takes_stdio(const char *where)
+{
+	size_t len = strlen("stdio");
+
+	return where && !strncmp(where, "stdio", len) && (!where[len] || where[len] == ',');
+}
 /* Debug MACHINE from where it stands, with the inputs of REPLAY, if it is one (else NULL). Waits for gdb to connect;
  * clients whose first byte is none of gdb's are hung up on. False, with a malloc'd line in *ERROR. */
 bool gdb_attach(struct gdb *g, vcpu *machine, const vcpu_replay *replay, char **error);
