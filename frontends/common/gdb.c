@@ -51,7 +51,7 @@ struct gdb {
 	char reply[2 * GDB_PACKET + 64];
 };
 
-static void put_text(struct gdb *g, const char *text) { gdb_wire_put(&g->wire, text, strlen(text)); }
+static bool put_text(struct gdb *g, const char *text) { return gdb_wire_put(&g->wire, text, strlen(text)); }
 
 static uint64_t number(const char **text)
 {
@@ -421,8 +421,8 @@ static void queries(struct gdb *g, const char *p)
 			 GDB_PACKET);
 		put_text(g, g->reply);
 	} else if (query(p, "QStartNoAckMode")) {
-		put_text(g, "OK");
-		g->wire.acks = false;
+		if (put_text(g, "OK"))
+			gdb_wire_end_acks(&g->wire);
 	} else if ((rest = query(p, "qXfer:features:read:target.xml:"))) {
 		features_read(g, rest);
 	} else if (query(p, "qfThreadInfo")) {

@@ -88,30 +88,28 @@ static bool ready(int fd, short events, int ms)
 	return poll(p, 2, ms) > 0 && p[0].revents && !ending_signal();
 }
 
-/* More input, waiting for it at most MS milliseconds (-1: for ever). False: there is none. */
-static bool fill(struct gdb_wire *w, int ms)
+/* More input, waiting for it at most MS milliseconds (-1: for ever). False: there is none; *end: nor will there be. */
+static bool fill(struct gdb_wire *w, int ms, bool *end)
 {
 	ssize_t n;
 
+	*end = false;
 	if (w->in < 0 || w->have == sizeof w->input || !ready(w->in, POLLIN, ms))
 		return false;
 	n = read(w->in, w->input + w->have, sizeof w->input - w->have);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	if (n <= 0) {
-		gdb_wire_hang_up(w);
-		return false;
-	}
-	w->have += (size_t)n;
-	return true;
+	*end = !n || (n < 0 && errno != EAGAIN && errno != EINTR);
+	w->have += n > 0 ? (size_t)n : 0;
+	return n > 0;
 }
 
 /* A browser, too, can be made to connect to a port of its own host: what it says must not be taken for commands. The
  * first byte of gdb is of a packet, an acknowledgement, or a break. */
 static bool is_gdb(struct gdb_wire *w)
 {
+	bool end;
+
 	w->have = 0;
-	w->stranger = fill(w, FIRST_BYTE_MS) ? w->input[0] : -1;
+	w->stranger = fill(w, FIRST_BYTE_MS, &end) ? w->input[0] : -1;
 	return w->stranger == '+' || w->stranger == '-' || w->stranger == '$' || w->stranger == 3;
 }
 
@@ -147,6 +145,7 @@ void gdb_wire_close(struct gdb_wire *w)
 	if (w->path)
 		unlink(w->path);
 	free(w->path);
+	free(w->sent);
 }
 
 /* A pipe that is ready takes PIPE_BUF bytes at once. */
@@ -164,17 +163,78 @@ static void put_bytes(struct gdb_wire *w, const char *data, size_t len)
 	}
 }
 
+static void consume(struct gdb_wire *w, size_t n)
+{
+	memmove(w->input, w->input + n, w->have - n);
+	w->have -= n;
+}
+
+/* The length of the packet at the beginning of the input, $ and checksum included; 0: no whole packet is there. */
+static size_t whole_packet(const struct gdb_wire *w)
+{
+	const unsigned char *hash = w->have && *w->input == '$' ? memchr(w->input, '#', w->have) : NULL;
+	size_t len = hash ? (size_t)(hash - w->input) + 3 : 0;
+
+	return len <= w->have ? len : 0;
+}
+
+/* gdb sends a packet again if it has waited 2 seconds for the acknowledgement, as on a busy host: a second answer would
+ * be taken for that of the next packet. gdb acknowledges an answer before it asks again, so an equal packet before that
+ * is such a copy. */
+static bool drop_copy(struct gdb_wire *w)
+{
+	size_t len = w->acks ? whole_packet(w) : 0;
+
+	if (!len || len != w->request_length || memcmp(w->input, w->request, len))
+		return false;
+	consume(w, len);
+	put_bytes(w, "+", 1);
+	return true;
+}
+
+/* gdb has the packets that were sent to it. */
+static void acknowledged(struct gdb_wire *w, unsigned packets)
+{
+	w->unacked -= packets < w->unacked ? packets : w->unacked;
+	w->acks &= !w->last_ack;
+}
+
+void gdb_wire_end_acks(struct gdb_wire *w) { w->last_ack = true; }
+
+/* A - that was sent before the answer is not about the answer: gdb has waited 2 seconds for it. After three of them gdb
+ * gives up, and the answer would be taken for that of the packet that follows. */
+static bool given_up(struct gdb_wire *w)
+{
+	bool impatient = false, end;
+
+	while (fill(w, 0, &end))
+		;
+	while (w->have)
+		if (*w->input == '+' || *w->input == '-') {
+			impatient |= *w->input == '-';
+			if (*w->input == '+')
+				acknowledged(w, 1);
+			consume(w, 1);
+		} else if (!drop_copy(w)) {
+			break;
+		}
+	return impatient && w->have && *w->input == '$';
+}
+
 /* $PAYLOAD#checksum; }, $, # and * in it are escaped. */
-void gdb_wire_put(struct gdb_wire *w, const char *payload, size_t len)
+bool gdb_wire_put(struct gdb_wire *w, const char *payload, size_t len)
 {
 	static const char hex[] = "0123456789abcdef";
-	char *out = malloc(2 * len + 4);
 	unsigned char sum = 0;
 	size_t n = 1;
+	char *out;
 
+	if (given_up(w))
+		return false;
+	out = malloc(2 * len + 4);
 	if (!out) {
 		gdb_wire_hang_up(w);
-		return;
+		return true;
 	}
 	out[0] = '$';
 	for (size_t i = 0; i < len; i++) {
@@ -190,14 +250,12 @@ void gdb_wire_put(struct gdb_wire *w, const char *payload, size_t len)
 	out[n++] = '#';
 	out[n++] = hex[sum >> 4];
 	out[n++] = hex[sum & 15];
+	free(w->sent);
+	w->sent = out;
+	w->sent_length = n;
+	w->unacked++;
 	put_bytes(w, out, n);
-	free(out);
-}
-
-static void consume(struct gdb_wire *w, size_t n)
-{
-	memmove(w->input, w->input + n, w->have - n);
-	w->have -= n;
+	return true;
 }
 
 int gdb_digit(int c)
@@ -208,55 +266,87 @@ int gdb_digit(int c)
 				      : -1;
 }
 
+/* Wait for a whole packet at the beginning of the input. Its length; 0: gdb is gone, or a signal asks for the end. */
+static size_t wait_packet(struct gdb_wire *w)
+{
+	bool end;
+
+	for (;;) {
+		size_t len = whole_packet(w);
+
+		if (len && !(w->unacked && drop_copy(w)))
+			return len;
+		if (len)
+			continue;
+		if (w->have && *w->input != '$') { /* a break is nothing: the guest stands already */
+			unsigned char c = *w->input;
+
+			consume(w, 1);
+			if (c == '+')
+				acknowledged(w, 1);
+			else if (c == '-' && w->acks && w->unacked)
+				put_bytes(w, w->sent, w->sent_length);
+			continue;
+		}
+		if (w->have == sizeof w->input)
+			consume(w, w->have); /* no packet is that long */
+		fill(w, -1, &end);
+		if (end)
+			gdb_wire_hang_up(w);
+		if (w->gone || ending_signal())
+			return 0;
+	}
+}
+
+/* Unescape the payload of the packet of LEN bytes that the input begins with. False: its checksum is wrong. */
+static bool unpack(struct gdb_wire *w, size_t len, size_t *payload)
+{
+	const unsigned char *hash = w->input + len - 3;
+	int high = gdb_digit(hash[1]), low = gdb_digit(hash[2]);
+	unsigned char sum = 0;
+	size_t n = 0;
+
+	for (const unsigned char *p = w->input + 1; p < hash; p++) {
+		bool escape = *p == '}' && p + 1 < hash;
+
+		sum = (unsigned char)(sum + *p);
+		if (escape)
+			sum = (unsigned char)(sum + *++p);
+		if (n < GDB_PACKET)
+			w->packet[n++] = (char)(escape ? *p ^ 0x20 : *p);
+	}
+	w->packet[n] = 0;
+	*payload = n;
+	return high >= 0 && low >= 0 && (high << 4 | low) == sum;
+}
+
 ptrdiff_t gdb_wire_get(struct gdb_wire *w)
 {
 	for (;;) {
-		unsigned char *end, sum = 0;
-		size_t start = 0, len = 0;
+		size_t len = wait_packet(w), payload;
+		bool good;
 
-		while (start < w->have && w->input[start] != '$') /* acknowledgements, and breaks: it stands already */
-			start++;
-		consume(w, start);
-		end = w->have ? memchr(w->input, '#', w->have) : NULL;
-		if (!end || end + 2 >= w->input + w->have) {
-			if (w->have == sizeof w->input)
-				consume(w, w->have); /* no packet is that long */
-			if (!fill(w, -1) && (w->gone || ending_signal()))
-				return -1;
-			continue;
-		}
-		for (unsigned char *p = w->input + 1; p < end; p++) {
-			sum = (unsigned char)(sum + *p);
-			if (len == GDB_PACKET)
-				continue;
-			if (*p == '}' && p + 1 < end) {
-				sum = (unsigned char)(sum + *++p);
-				w->packet[len++] = (char)(*p ^ 0x20);
-			} else {
-				w->packet[len++] = (char)*p;
-			}
-		}
-		start = (size_t)(end + 3 - w->input);
-		if (w->acks && (gdb_digit(end[1]) << 4 | gdb_digit(end[2])) != sum) {
-			consume(w, start);
-			put_bytes(w, "-", 1);
-			continue;
-		}
-		consume(w, start);
+		if (!len)
+			return -1;
+		acknowledged(w, w->unacked); /* a client that asks on has the answer */
+		good = unpack(w, len, &payload) || !w->acks;
+		memcpy(w->request, w->input, w->request_length = len);
+		consume(w, len);
 		if (w->acks)
-			put_bytes(w, "+", 1);
-		w->packet[len] = 0;
-		return (ptrdiff_t)len;
+			put_bytes(w, good ? "+" : "-", 1);
+		if (good)
+			return (ptrdiff_t)payload;
 	}
 }
 
 bool gdb_wire_interrupted(struct gdb_wire *w)
 {
 	unsigned char *c;
+	bool end;
 
-	while (fill(w, 0))
+	while (fill(w, 0, &end))
 		;
-	if (w->have == sizeof w->input) /* gdb says no more than a break meanwhile */
+	if (end || w->have == sizeof w->input) /* gdb says no more than a break meanwhile */
 		gdb_wire_hang_up(w);
 	c = memchr(w->input, 3, w->have);
 	if (c)

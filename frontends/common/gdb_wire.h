@@ -14,10 +14,18 @@ struct gdb_wire {
 	/* the first byte of somebody who is no gdb and was hung up on; -1: nobody said anything in time */
 	int stranger;
 	bool acks;              /* packets are acknowledged, with + and - */
+	bool last_ack;          /* the next + ends that */
+	unsigned unacked;       /* packets to gdb that it has not acknowledged */
 	bool gone;              /* nobody is at the other end any more */
 	size_t have;
 	unsigned char input[2 * GDB_PACKET];
+	/* the packet that is being answered: as it came, $ and checksum included; and unescaped */
+	size_t request_length;
+	unsigned char request[2 * GDB_PACKET];
 	char packet[GDB_PACKET + 1];
+	/* the last packet to gdb, which it may want again */
+	size_t sent_length;
+	char *sent;
 };
 
 /* Listen at "[HOST]:PORT", "unix:PATH", or take "stdio". False with errno: EINVAL, it is none of these; then
@@ -29,11 +37,15 @@ bool gdb_wire_accept(struct gdb_wire *w);
 void gdb_wire_hang_up(struct gdb_wire *w);
 void gdb_wire_close(struct gdb_wire *w);
 
-/* Send LEN bytes as a packet. Whoever does not take it is waited for until a signal asks for the end (ending.h). */
-void gdb_wire_put(struct gdb_wire *w, const char *payload, size_t len);
-/* Wait for the next packet: it is in w->packet, unescaped, with a zero behind it. Its length, or -1: gdb is
- * gone, or a signal asks for the end. */
+/* Send LEN bytes as a packet. A client that does not take it is waited for until a signal asks for the end (ending.h).
+ * False: gdb has given up waiting for an answer, and has sent another packet: nothing was sent. */
+bool gdb_wire_put(struct gdb_wire *w, const char *payload, size_t len);
+/* Wait for the next packet: it is in w->packet, unescaped, with a zero behind it. Meanwhile, with acknowledgements: a -
+ * from gdb sends the last packet again, and a packet whose checksum is wrong is answered by -. The packet's length, or
+ * -1: gdb is gone, or a signal asks for the end. */
 ptrdiff_t gdb_wire_get(struct gdb_wire *w);
+/* No acknowledgements any more, once gdb has acknowledged the packet that was just sent (QStartNoAckMode). */
+void gdb_wire_end_acks(struct gdb_wire *w);
 /* While the guest runs: does gdb want it to stop, or has it hung up? */
 bool gdb_wire_interrupted(struct gdb_wire *w);
 
