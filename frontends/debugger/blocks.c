@@ -16,25 +16,34 @@ struct listing {
 };
 
 /* The guest's instructions up to the one at END. */
-static void print_guest(struct listing *l, unsigned bits, uint64_t end)
+static void print_guest(struct listing *l, const char *name, unsigned bits, uint64_t end)
 {
+	struct session *s = l->s;
 	char text[256];
 
+	json_open(s, name, '[');
 	while (l->next < end && !enough(l->s)) {
 		unsigned len = instruction_text_as(l->s, l->next, bits, text, sizeof text);
 
 		if (!len)
 			break;
-		fprintf(l->s->out, "   0x%0*" PRIx64 " %s\n", address_digits(l->s), l->next, text);
+		json_open(s, NULL, '{');
+		fprintf(s->out, "   0x%0*" PRIx64, address_digits(s), l->next);
+		json_hex(s, "address", l->next);
+		SHOW_STRING(s, "text", " %s\n", text);
+		json_close(s);
 		l->next += len;
 	}
+	json_close(s);
 }
 
 /* One instruction a line, or, where nobody knows them, 16 bytes. */
 static void print_host(struct session *s, const uint8_t *code, unsigned size)
 {
+	json_open(s, "host", '[');
 	for (unsigned at = 0, len; at < size; at += len) {
 		const char *text = "";
+		char bytes[33];
 
 		len = size - at < 16 ? size - at : 16;
 #if HAVE_ZYDIS
@@ -46,40 +55,56 @@ static void print_host(struct session *s, const uint8_t *code, unsigned size)
 			text = in.text;
 		}
 #endif
-		fprintf(s->out, "            %" PRIxPTR " ", (uintptr_t)(code + at));
 		for (unsigned i = 0; i < len; i++)
-			fprintf(s->out, "%02x", code[at + i]);
-		fprintf(s->out, "%*s%s\n", *text && len < 10 ? 2 * (10 - (int)len) + 1 : *text ? 1 : 0, "", text);
+			snprintf(bytes + 2 * i, sizeof bytes - 2 * i, "%02x", code[at + i]);
+		json_open(s, NULL, '{');
+		SHOW_HEX(s, "address", "            %" PRIx64, (uintptr_t)(code + at));
+		SHOW_STRING(s, "bytes", *text ? " %-20s " : " %s", bytes);
+		SHOW_STRING(s, "text", "%s\n", text);
+		json_close(s);
 	}
+	json_close(s);
 }
 
 static void print_operation(void *user, const struct vcpu_debug_operation *o)
 {
 	struct listing *l = user;
 	struct session *s = l->s;
-	char text[128];
 
 	if (o->index == 0) {
 		l->blocks++;
 		l->next = o->block;
-		fprintf(s->out, "block at 0x%0*" PRIx64 "%s: %u-bit code, %u bytes, %u operations%s%s\n",
-			address_digits(s), o->block,
-			symbol_text(s, o->block, text, sizeof text), o->bits, o->bytes, o->count, o->single
-			? ", for a run that ends here" : "",
-			o->stitched ? ", stitched" : "");
+		json_open(s, NULL, '{');
+		fprintf(s->out, "block at 0x%0*" PRIx64, address_digits(s), o->block);
+		json_hex(s, "address", o->block);
+		show_symbol(s, o->block);
+		SHOW_NUMBER(s, "bits", ": %" PRIu64 "-bit code", o->bits);
+		SHOW_NUMBER(s, "bytes", ", %" PRIu64 " bytes", o->bytes);
+		SHOW_NUMBER(s, "count", ", %" PRIu64 " operations", o->count);
+		show_flag(s, "single", o->single, ", for a run that ends here", "");
+		show_flag(s, "stitched", o->stitched, ", stitched\n", "\n");
+		json_open(s, "operations", '[');
 	}
+	json_open(s, NULL, '{');
 	if (o->size)
-		print_guest(l, o->bits, o->address + o->size);
-	fprintf(s->out, "      %3u %s%s%s", o->index, *o->name ? o->name : "-", *o->form ? " " : "", o->form);
+		print_guest(l, "guest", o->bits, o->address + o->size);
+	SHOW_NUMBER(s, "index", "      %3" PRIu64 " ", o->index);
+	SHOW_STRING(s, "name", "%s", *o->name ? o->name : "-");
+	SHOW_STRING(s, "form", *o->form ? " %s" : "%s", o->form);
 	if (o->code)
-		fprintf(s->out, ", %u bytes of code", o->code_size);
+		SHOW_NUMBER(s, "code", ", %" PRIu64 " bytes of code", o->code_size);
 	else if (o->stitched && o->size)
 		fprintf(s->out, ", done by the one before it");
 	fputc('\n', s->out);
 	if (o->code && !s->no_files) /* those who come through gdb need not know where the host has what */
 		print_host(s, o->code, o->code_size);
 	if (o->index + 1 == o->count)
-		print_guest(l, o->bits, o->block + o->bytes);
+		print_guest(l, "behind", o->bits, o->block + o->bytes);
+	json_close(s);
+	if (o->index + 1 == o->count) {
+		json_close(s);
+		json_close(s);
+	}
 }
 
 bool do_blocks(struct session *s, const char *args)
@@ -89,7 +114,9 @@ bool do_blocks(struct session *s, const char *args)
 
 	if (*args && !address(s, &args, &at))
 		return false;
+	json_open(s, "blocks", '[');
 	vcpu_debug_blocks(s->debug, at, print_operation, &l);
+	json_close(s);
 	return l.blocks ||
 	       complaint(s, "no block has the byte at %" PRIx64 ": it has not run since the last flush", at);
 }

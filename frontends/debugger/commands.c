@@ -179,6 +179,12 @@ static void print_row(struct session *s, const struct row *r)
 	const char *text = r->text;
 	char usage[96];
 
+	json_open(s, NULL, '{');
+	json_string(s, "name", r->name);
+	json_string(s, "alias", r->alias ? r->alias : "");
+	json_string(s, "args", r->args);
+	json_string(s, "text", r->text);
+	json_close(s);
 	snprintf(usage, sizeof usage, "%s%s%s %s", r->name, r->alias ? ", " : "", r->alias ? r->alias : "", r->args);
 	if (strlen(usage) > LEFT) {
 		fprintf(s->out, "  %s\n", usage);
@@ -203,12 +209,14 @@ static bool do_help(struct session *s, const char *args)
 
 	if (*args && !one)
 		return complaint(s, "there is no such command: %s", args);
+	json_open(s, "help", '[');
 	for (unsigned i = 0; i < ROWS; i++) {
 		if (!rows[i].name && !one)
 			fprintf(s->out, "%s%s\n", i ? "\n" : "", rows[i].alias);
 		else if (rows[i].name && (!one || one == &rows[i]))
 			print_row(s, &rows[i]);
 	}
+	json_close(s);
 	if (!one)
 		fprintf(s->out, "\nWhat begins like one command only is that command. ADDRESS, SIZE and EXPR are\n"
 			"expressions: 0x1f, $rax, jiffies, *(int *)($rsp + 8), task->comm[0]; $address,\n"

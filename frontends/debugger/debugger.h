@@ -452,6 +452,22 @@ void json_number(struct session *s, const char *name, int64_t n);
 void json_hex(struct session *s, const char *name, uint64_t n);
 void json_bool(struct session *s, const char *name, bool yes);
 void json_line(struct session *s, uint64_t pc); /* its symbol and its line of source */
+/* A piece of a command's text and the member of its JSON, from one statement. FORMAT is printf's, with one value. */
+#define SHOW_NUMBER(s, name, format, n) SHOW(s, name, format, uint64_t, n, json_number(s, name, (int64_t)shown))
+#define SHOW_HEX(s, name, format, n) SHOW(s, name, format, uint64_t, n, json_hex(s, name, shown))
+#define SHOW_STRING(s, name, format, text) SHOW(s, name, format, const char *, text, json_string(s, name, shown))
+#define SHOW(s, name, format, type, value, json) \
+	do { \
+		type shown = (value); \
+		fprintf((s)->out, format, shown); \
+		json; \
+	} while (0)
+/* The text is one of two. */
+void show_flag(struct session *s, const char *name, bool yes, const char *if_yes, const char *if_not);
+/* An address in code: its name, as symbol_text has it, and the members of json_line. */
+void show_symbol(struct session *s, uint64_t at);
+/* The numbers of the bits that are set, from FIRST on, behind WHAT, which is left out if there are none. */
+void show_bits(struct session *s, const char *name, const char *what, uint64_t bits, unsigned first);
 /* A command begins, which writes its members to MEMBERS. */
 void json_begin(struct session *s, FILE *members);
 /* It is done: its line of JSON on OUT, with TEXT that it has printed. */

@@ -43,15 +43,24 @@ unsigned walk_to(struct session *s, uint64_t linear, struct walk_entry out[5])
 	return n;
 }
 
-static void entry_bits(struct session *s, const struct walk_entry *e, bool wide)
+static void print_entry(struct session *s, const struct walk_entry *e, bool wide)
 {
 	uint64_t v = e->value;
 
-	fprintf(s->out, "%s, %s, %s%s%s%s%s\n", v & 1 ? "present" : "NOT PRESENT", v & 2 ? "writable" : "read-only",
-		v & 4 ? "user" : "supervisor",
-		v & 0x20 ? ", accessed" : "", e->leaf && v & 0x40 ? ", dirty" : "", e->leaf && v & 0x100 ? ", global"
-		: "",
-		wide && v >> 63 ? ", no execution" : "");
+	SHOW_STRING(s, "name", "  %-5s", e->name);
+	SHOW_NUMBER(s, "index", " %03" PRIx64, e->index);
+	SHOW_HEX(s, "at", " at %09" PRIx64, e->at);
+	show_flag(s, "missing", e->missing, ": there is no memory\n", "");
+	if (e->missing)
+		return;
+	SHOW_HEX(s, "value", " = %016" PRIx64 "  ", v);
+	show_flag(s, "present", v & 1, "present", "NOT PRESENT");
+	show_flag(s, "write", v & 2, ", writable", ", read-only");
+	show_flag(s, "user", v & 4, ", user", ", supervisor");
+	show_flag(s, "accessed", v & 0x20, ", accessed", "");
+	show_flag(s, "dirty", e->leaf && v & 0x40, ", dirty", "");
+	show_flag(s, "global", e->leaf && v & 0x100, ", global", "");
+	show_flag(s, "execute", !(wide && v >> 63), "\n", ", no execution\n");
 }
 
 void explain_page(struct session *s, uint64_t linear)
@@ -60,26 +69,26 @@ void explain_page(struct session *s, uint64_t linear)
 	struct walk_entry walk[5], *e = NULL;
 	unsigned n = walk_to(s, linear, walk);
 
+	json_open(s, "page", '{');
 	if (!n)
-		fprintf(s->out, "paging is off: physical %" PRIx64 "\n", linear);
+		SHOW_HEX(s, "physical", "paging is off: physical %" PRIx64 "\n", linear);
+	json_open(s, "walk", '[');
 	for (unsigned i = 0; i < n; i++) {
 		e = &walk[i];
-		if (e->missing) {
-			fprintf(s->out, "  %-5s %03x at %09" PRIx64 ": there is no memory\n", e->name, e->index, e->at);
-			return;
-		}
-		fprintf(s->out, "  %-5s %03x at %09" PRIx64 " = %016" PRIx64 "  ", e->name, e->index, e->at, e->value);
-		entry_bits(s, e, wide);
+		json_open(s, NULL, '{');
+		print_entry(s, e, wide);
+		json_close(s);
 	}
-	if (e && !(e->value & 1)) {
+	json_close(s);
+	if (e && !e->missing && !(e->value & 1)) {
 		fprintf(s->out, "not mapped: an access is #PF (SDM vol. 3, 4.7)\n");
-	} else if (e) {
+	} else if (e && !e->missing) {
 		uint64_t mask = ((uint64_t)1 << (12 + (wide ? 9 : 10) * e->level)) - 1;
 
-		fprintf(s->out, "physical %" PRIx64 ", in a page of %" PRIu64 " KiB\n",
-			(e->value & 0xffffffffff000 & ~mask) | (linear & mask),
-			(mask + 1) >> 10);
+		SHOW_HEX(s, "physical", "physical %" PRIx64, (e->value & 0xffffffffff000 & ~mask) | (linear & mask));
+		SHOW_NUMBER(s, "kib", ", in a page of %" PRIu64 " KiB\n", (mask + 1) >> 10);
 	}
+	json_close(s);
 }
 
 bool do_page(struct session *s, const char *args)
@@ -160,7 +169,12 @@ void disassemble_next(struct session *s)
 {
 	char text[256];
 
-	print_instruction(s, linear_rip(s), text, sizeof text);
+	if (!print_instruction(s, linear_rip(s), text, sizeof text))
+		return;
+	json_open(s, "next", '{');
+	json_hex(s, "address", linear_rip(s));
+	json_string(s, "text", text);
+	json_close(s);
 }
 
 uint64_t disassemble(struct session *s, uint64_t address, unsigned count)

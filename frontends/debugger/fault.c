@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Exceptions in words: the check that failed, and its section of the SDM. */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #if HAVE_ZYDIS
@@ -32,9 +33,30 @@ static const struct { const char *name, *text, *section; } vectors[32] = {
 	[21] = { "#CP", "control protection", "6.15, Interrupt 21" },
 };
 
+/* A line of text, and an element of the array of the reasons. */
+__attribute__((format(printf, 2, 3)))
+static void say(struct session *s, const char *format, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	SHOW_STRING(s, NULL, "%s\n", text);
+}
+
 /* ---- page faults ---- */
 
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16, PF_PK = 32 };
+
+static void print_access(struct session *s, uint32_t error, uint64_t cr2)
+{
+	SHOW_STRING(s, "access", "%s", error & PF_I ? "instruction fetch" : error & PF_W ? "write" : "read");
+	SHOW_HEX(s, "linear", " of linear address %" PRIx64, cr2);
+	SHOW_STRING(s, "by", " by %s\n", error & PF_U ? "user code (CPL 3)" : "the supervisor");
+	explain_page(s, cr2);
+}
 
 static void why_paged(struct session *s, uint32_t error, uint64_t cr2)
 {
@@ -43,45 +65,38 @@ static void why_paged(struct session *s, uint32_t error, uint64_t cr2)
 	uint64_t cr0 = vcpu_get(s->machine, VCPU_CR0), cr4 = vcpu_get(s->machine, VCPU_CR4);
 	bool said = false;
 
-	fprintf(s->out, "%s of linear address %" PRIx64 " by %s\n",
-		error & PF_I   ? "instruction fetch"
-		: error & PF_W ? "write"
-			       : "read",
-		cr2, error & PF_U ? "user code (CPL 3)" : "the supervisor");
-	explain_page(s, cr2);
 	if (!n)
 		return;
 	e = &walk[n - 1];
 	if (!(error & PF_P)) {
-		fprintf(s->out, "because the %s at physical %" PRIx64 " has bit 0 (P) clear\n", e->name, e->at);
+		say(s, "because the %s at physical %" PRIx64 " has bit 0 (P) clear", e->name, e->at);
 		return;
 	}
 	if (error & PF_RSVD)
-		fprintf(s->out, "because an entry has a bit set that is reserved (4.7, RSVD)\n");
+		say(s, "because an entry has a bit set that is reserved (4.7, RSVD)");
 	if (error & PF_PK)
-		fprintf(s->out, "because PKRU forbids it for protection key %u (4.6.2)\n",
+		say(s, "because PKRU forbids it for protection key %u (4.6.2)",
 			(unsigned)(e->value >> 59 & 15));
 	for (unsigned i = 0; i < n; i++) {
 		e = &walk[i];
 		if (error & PF_U && !(e->value & 4))
-			fprintf(s->out, "because the %s has bit 2 (U/S) clear: it is the supervisor's\n", e->name),
+			say(s, "because the %s has bit 2 (U/S) clear: it is the supervisor's", e->name),
 				said = true;
 		if (error & PF_W && !(e->value & 2) && (error & PF_U || cr0 & 0x10000))
-			fprintf(s->out, "because the %s has bit 1 (R/W) clear%s\n", e->name,
+			say(s, "because the %s has bit 1 (R/W) clear%s", e->name,
 				error & PF_U ? "" : ", and CR0.WP is set"),
 				said = true;
 		if (error & PF_I && e->value >> 63)
-			fprintf(s->out, "because the %s has bit 63 (XD) set\n", e->name), said = true;
+			say(s, "because the %s has bit 63 (XD) set", e->name), said = true;
 	}
 	if (!said && !(error & (PF_U | PF_RSVD | PF_PK)) && e->value & 4) {
 		if (error & PF_I && cr4 & 0x100000)
-			fprintf(s->out,
-				"because it is a user page, and CR4.SMEP forbids the supervisor to execute it (4.6)\n");
+			say(s, "because it is a user page, and CR4.SMEP forbids the supervisor to execute it (4.6)");
 		else if (cr4 & 0x200000)
-			fprintf(s->out, "because it is a user page, and CR4.SMAP forbids the supervisor to touch it with EFLAGS.AC clear (4.6)\n");
+			say(s, "because it is a user page, and CR4.SMAP forbids the supervisor to touch it "
+			       "with EFLAGS.AC clear (4.6)");
 	} else if (!said && !(error & (PF_RSVD | PF_PK))) {
-		fprintf(s->out,
-			"the tables allow it now: they were changed since, or the TLB had an older entry (4.10.4)\n");
+		say(s, "the tables allow it now: they were changed since, or the TLB had an older entry (4.10.4)");
 	}
 }
 
@@ -111,17 +126,17 @@ static void which_selector(struct session *s, uint32_t error)
 		limit = vcpu_get(s->machine, idt ? VCPU_IDTR_LIMIT : ldt ? VCPU_LDTR_LIMIT : VCPU_GDTR_LIMIT), d = 0;
 	const char *table = idt ? "IDT" : ldt ? "LDT" : "GDT";
 
-	fprintf(s->out, "error code %04x: %s %s %x of the %s%s (6.13)\n", error, idt ? "gate" : "selector",
+	say(s, "error code %04x: %s %s %x of the %s%s (6.13)", error, idt ? "gate" : "selector",
 		idt ? "number" : "index", index, table,
 		error & 1 ? ", while something from outside was delivered (EXT)" : "");
 	if ((uint64_t)index * size + size - 1 > limit) {
-		fprintf(s->out, "the %s ends at %" PRIx64 " (limit), and the descriptor would be at %x\n", table, limit,
+		say(s, "the %s ends at %" PRIx64 " (limit), and the descriptor would be at %x", table, limit,
 			index * size);
 	} else if (vcpu_read_linear(s->machine, base + (uint64_t)index * size, &d, 8) != 8) {
-		fprintf(s->out, "the %s at %" PRIx64 " is not mapped there\n", table, base);
+		say(s, "the %s at %" PRIx64 " is not mapped there", table, base);
 	} else {
 		type = d >> 40 & 15;
-		fprintf(s->out, "the descriptor is %016" PRIx64 ": %s, DPL %u, %s; CPL is %u\n", d,
+		say(s, "the descriptor is %016" PRIx64 ": %s, DPL %u, %s; CPL is %u", d,
 			d >> 44 & 1 ? segment_kind(type) : system[type], (unsigned)(d >> 45 & 3),
 			d >> 47 & 1 ? "present" : "NOT PRESENT", (unsigned)vcpu_get(s->machine, VCPU_CPL));
 	}
@@ -150,14 +165,14 @@ static void which_operand(struct session *s, const ZydisDecodedInstruction *in, 
 	if (vcpu_get(s->machine, VCPU_CODE_BITS) == 64) {
 		if (o->mem.segment == ZYDIS_REGISTER_FS || o->mem.segment == ZYDIS_REGISTER_GS)
 			at += vcpu_get(s->machine, o->mem.segment == ZYDIS_REGISTER_FS ? VCPU_FS_BASE : VCPU_GS_BASE);
-		fprintf(s->out, "its operand of %u bytes is at %" PRIx64 "\n", o->size / 8, at);
+		say(s, "its operand of %u bytes is at %" PRIx64, o->size / 8, at);
 		return;
 	}
 	snprintf(limit, sizeof limit, "seg[%c%c].limit", seg[0] & ~32, seg[1] & ~32);
 	snprintf(attr, sizeof attr, "seg[%c%c].attr", seg[0] & ~32, seg[1] & ~32);
-	fprintf(s->out,
+	say(s,
 		"its operand of %u bytes is at %s:%" PRIx64 "; the segment: selector %04" PRIx64 ", limit %" PRIx64
-		", attributes %" PRIx64 "\n",
+		", attributes %" PRIx64,
 		o->size / 8, seg, at, register_value(s, o->mem.segment), processor_field(s, limit),
 		processor_field(s, attr));
 }
@@ -177,29 +192,30 @@ static void why_instruction(struct session *s, uint64_t rip, unsigned vector)
 		bits == 64 ? ZYDIS_STACK_WIDTH_64 : bits == 32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) {
 		if (vector == 6)
-			fprintf(s->out, "the bytes %02x %02x %02x ... are no instruction\n", code[0], code[1], code[2]);
+			say(s, "the bytes %02x %02x %02x ... are no instruction", code[0], code[1], code[2]);
 		return;
 	}
 	if (vector == 6) {
 		if (in.mnemonic == ZYDIS_MNEMONIC_UD2 || in.mnemonic == ZYDIS_MNEMONIC_UD1 ||
 		    in.mnemonic == ZYDIS_MNEMONIC_UD0)
-			fprintf(s->out, "because that is what this instruction is for (Linux: BUG() or WARN())\n");
+			say(s, "because that is what this instruction is for (Linux: BUG() or WARN())");
 		else if (in.mnemonic == ZYDIS_MNEMONIC_VMCALL || in.mnemonic == ZYDIS_MNEMONIC_VMMCALL)
-			fprintf(s->out, "because no hypervisor is there to take the call (vol. 3, 30.3, VMCALL): the guest asks one without looking "
-				"at CPUID.1:ECX[31]\n");
+			say(s, "because no hypervisor is there to take the call (vol. 3, 30.3, VMCALL): "
+			       "the guest asks one without looking at CPUID.1:ECX[31]");
 		else if (in.meta.isa_ext >= ZYDIS_ISA_EXT_SSE && strstr(ZydisISAExtGetString(in.meta.isa_ext), "SSE") &&
 			 (cr0 & 4 || !(cr4 & 0x200)))
-			fprintf(s->out, "because %s (vol. 3, 13.1)\n",
+			say(s, "because %s (vol. 3, 13.1)",
 				cr0 & 4 ? "CR0.EM is set" : "CR4.OSFXSR is clear: no one has enabled SSE");
 		else if (strstr(ZydisISAExtGetString(in.meta.isa_ext), "AVX") && !(cr4 & 0x40000))
-			fprintf(s->out, "because CR4.OSXSAVE is clear: no one has enabled AVX (vol. 3, 13.1)\n");
+			say(s, "because CR4.OSXSAVE is clear: no one has enabled AVX (vol. 3, 13.1)");
 		else
-			fprintf(s->out, "%s of %s: this processor lacks it, or it is not allowed in this mode or with this prefix\n",
+			say(s, "%s of %s: this processor lacks it, or it is not allowed in this mode or with this "
+			       "prefix",
 				ZydisMnemonicGetString(in.mnemonic), ZydisISAExtGetString(in.meta.isa_ext));
 		return;
 	}
 	if (in.mnemonic == ZYDIS_MNEMONIC_RDMSR || in.mnemonic == ZYDIS_MNEMONIC_WRMSR)
-		fprintf(s->out, "ECX is %" PRIx64 ", EDX:EAX %08" PRIx64 ":%08" PRIx64 "\n",
+		say(s, "ECX is %" PRIx64 ", EDX:EAX %08" PRIx64 ":%08" PRIx64,
 			vcpu_get(s->machine, VCPU_RCX) & 0xffffffff, vcpu_get(s->machine, VCPU_RDX) & 0xffffffff,
 			vcpu_get(s->machine, VCPU_RAX) & 0xffffffff);
 	for (unsigned i = 0; i < in.operand_count; i++)
@@ -216,12 +232,12 @@ static void why_debug(struct session *s, uint64_t dr6)
 {
 	for (unsigned i = 0; i < 4; i++)
 		if (dr6 >> i & 1)
-			fprintf(s->out, "breakpoint %u of the guest's own, at %" PRIx64 " (DR6.B%u)\n", i,
+			say(s, "breakpoint %u of the guest's own, at %" PRIx64 " (DR6.B%u)", i,
 				vcpu_get(s->machine, (int)(VCPU_DR0 + i)), i);
 	if (dr6 & 0x4000)
-		fprintf(s->out, "a single step: TF was set (DR6.BS)\n");
+		say(s, "a single step: TF was set (DR6.BS)");
 	if (dr6 & 0x2000)
-		fprintf(s->out, "an access to a debug register with DR7.GD set (DR6.BD)\n");
+		say(s, "an access to a debug register with DR7.GD set (DR6.BD)");
 }
 
 /* The machine stands before the instruction that has raised it. WHY: the check that failed; NULL: the vector says all.
@@ -231,10 +247,13 @@ static void explain_fault(struct session *s, unsigned vector, uint32_t error, ui
 {
 	uint64_t cr0 = vcpu_get(s->machine, VCPU_CR0);
 
+	if (vector == 14)
+		print_access(s, error, cr2);
+	json_open(s, "reasons", '[');
 	switch (vector) {
 	case 1: why_debug(s, dr6); break;
 	case 6: why_instruction(s, linear_rip(s), vector); break;
-	case 7: fprintf(s->out, "because CR0.%s is set\n", cr0 & 4 ? "EM" : "TS"); break;
+	case 7: say(s, "because CR0.%s is set", cr0 & 4 ? "EM" : "TS"); break;
 	case 14: why_paged(s, error, cr2); break;
 	case 10:
 	case 11:
@@ -246,42 +265,51 @@ static void explain_fault(struct session *s, unsigned vector, uint32_t error, ui
 		else
 			why_instruction(s, linear_rip(s), vector);
 		break;
-	case 16: fprintf(s->out, "status word %04x, control word %04x\n", (unsigned)vcpu_get(s->machine, VCPU_FSW),
+	case 16: say(s, "status word %04x, control word %04x", (unsigned)vcpu_get(s->machine, VCPU_FSW),
 		(unsigned)vcpu_get(s->machine, VCPU_FCW)); break;
-	case 19: fprintf(s->out, "MXCSR %04x\n", (unsigned)vcpu_get(s->machine, VCPU_MXCSR)); break;
+	case 19: say(s, "MXCSR %04x", (unsigned)vcpu_get(s->machine, VCPU_MXCSR)); break;
 	}
 	if (why)
-		fprintf(s->out, "because %s\n", why);
+		say(s, "because %s", why);
+	json_close(s);
 }
 
 /* What is no exception, though it comes through the same table. */
 static void name_interrupt(struct session *s, const struct vcpu_debug_stop *stop)
 {
 	unsigned n = (unsigned)stop->address;
+	char text[160];
 
+	json_number(s, "vector", n);
 	switch (stop->cause) {
 	case VCPU_CAUSE_INT:
-		fprintf(s->out, "INT %u instruction (INT %02Xh): a software interrupt through vector %u, not an exception (SDM vol. 3, 6.4.4)\n", n, n, n);
+		snprintf(text, sizeof text, "INT %u instruction (INT %02Xh): a software interrupt through vector %u, "
+			 "not an exception (SDM vol. 3, 6.4.4)", n, n, n);
 		break;
 	case VCPU_CAUSE_INT3_INTO:
-		fprintf(s->out, n == 3 ? "INT3 instruction: a breakpoint of the guest's own, #BP (SDM vol. 3, 6.15, Interrupt 3)\n" :
-			"INTO instruction with OF set: #OF (SDM vol. 3, 6.15, Interrupt 4)\n");
+		strcpy(text, n == 3 ? "INT3 instruction: a breakpoint of the guest's own, #BP "
+				      "(SDM vol. 3, 6.15, Interrupt 3)"
+				    : "INTO instruction with OF set: #OF (SDM vol. 3, 6.15, Interrupt 4)");
 		break;
 	case VCPU_CAUSE_INT1:
-		fprintf(s->out, "INT1 instruction (ICEBP): #DB (SDM vol. 2, INT n; vol. 3, 6.15, Interrupt 1)\n");
+		strcpy(text, "INT1 instruction (ICEBP): #DB (SDM vol. 2, INT n; vol. 3, 6.15, Interrupt 1)");
 		break;
 	default:
-		fprintf(s->out, n == 2 ? "a non-maskable interrupt from outside, vector %u, not an exception (SDM vol. 3, 6.7)\n" :
-			"an interrupt from outside, vector %u, not an exception (SDM vol. 3, 6.3)\n", n);
+		snprintf(text, sizeof text,
+			 n == 2 ? "a non-maskable interrupt from outside, vector %u, not an exception (SDM vol. 3, 6.7)"
+				: "an interrupt from outside, vector %u, not an exception (SDM vol. 3, 6.3)", n);
 	}
+	SHOW_STRING(s, "text", "%s\n", text);
 }
 
 static void name_exception(struct session *s, unsigned vector)
 {
-	fprintf(s->out, "vector %u, %s: %s (SDM vol. 3, %s)\n", vector,
-		vector < 32 && vectors[vector].name ? vectors[vector].name : "an exception",
-		vector < 32 && vectors[vector].text ? vectors[vector].text : "of no known meaning",
-		vector < 32 && vectors[vector].section ? vectors[vector].section : "6.3");
+	bool known = vector < 32 && vectors[vector].name;
+
+	SHOW_NUMBER(s, "vector", "vector %" PRIu64 ", ", vector);
+	SHOW_STRING(s, "name", "%s: ", known ? vectors[vector].name : "an exception");
+	SHOW_STRING(s, "text", "%s", known ? vectors[vector].text : "of no known meaning");
+	SHOW_STRING(s, "section", " (SDM vol. 3, %s)\n", known ? vectors[vector].section : "6.3");
 }
 
 /* The handler at whose entry the machine stands, of whatever kind; else the last exception or INT instruction below
@@ -318,14 +346,16 @@ static bool explain_last(struct session *s)
 	dr6 = vcpu_get(s->machine, VCPU_DR6);
 	vcpu_debug_seek(s->debug, stop.when);
 	vcpu_select(s->machine, vcpu_running(s->machine));
+	json_open(s, "event", '{');
 	if (software)
 		name_interrupt(s, &stop);
 	else
 		name_exception(s, (unsigned)stop.address);
-	fprintf(s->out, "instruction %" PRIu64 ":\n", stop.when.instructions);
+	SHOW_NUMBER(s, "instructions", "instruction %" PRIu64 ":\n", stop.when.instructions);
 	disassemble_next(s);
 	if (!software)
 		explain_fault(s, (unsigned)stop.address, (uint32_t)stop.value, cr2, dr6, stop.name);
+	json_close(s);
 	vcpu_debug_seek(s->debug, here);
 	vcpu_select(s->machine, vcpu_running(s->machine));
 	return true;
@@ -335,21 +365,28 @@ bool do_explain(struct session *s, const char *args)
 {
 	struct vcpu_fault faults[8];
 	unsigned n = vcpu_fault_chain(s->machine, faults, 8);
-	char text[160], cause[DIAGNOSIS];
+	char cause[DIAGNOSIS];
 
 	(void)args;
 	if (!n)
 		return explain_last(s);
+	json_open(s, "triple_fault", '{');
 	if (diagnosis_triple_fault(s->machine, cause))
-		fprintf(s->out, "%s\n", cause);
+		SHOW_STRING(s, "cause", "%s\n", cause);
 	fprintf(s->out, "a triple fault: nobody took the last of these, and the processor has shut down (SDM vol. 3, 6.15, Interrupt 8)\n");
+	json_open(s, "faults", '[');
 	for (unsigned i = 0; i < n && i < 8; i++) {
-		fprintf(s->out, "vector %u at %04x:%" PRIx64 "%s: %s\n", faults[i].vector, faults[i].cs, faults[i].rip,
-			symbol_text(s, faults[i].rip,
-			text, sizeof text),
-			faults[i].text);
+		json_open(s, NULL, '{');
+		SHOW_NUMBER(s, "vector", "vector %" PRIu64, faults[i].vector);
+		SHOW_HEX(s, "cs", " at %04" PRIx64, faults[i].cs);
+		SHOW_HEX(s, "rip", ":%" PRIx64, faults[i].rip);
+		show_symbol(s, faults[i].rip);
+		SHOW_STRING(s, "text", ": %s\n", faults[i].text);
 		explain_fault(s, faults[i].vector, faults[i].has_error ? faults[i].error : 0, faults[i].cr2, 0,
 			      faults[i].why);
+		json_close(s);
 	}
+	json_close(s);
+	json_close(s);
 	return true;
 }

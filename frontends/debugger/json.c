@@ -123,6 +123,32 @@ void json_line(struct session *s, uint64_t pc)
 	}
 }
 
+/* ---- members that are text, too ---- */
+
+void show_flag(struct session *s, const char *name, bool yes, const char *if_yes, const char *if_not)
+{
+	fputs(yes ? if_yes : if_not, s->out);
+	json_bool(s, name, yes);
+}
+
+void show_symbol(struct session *s, uint64_t at)
+{
+	char text[160];
+
+	fputs(symbol_text(s, at, text, sizeof text), s->out);
+	json_line(s, at);
+}
+
+void show_bits(struct session *s, const char *name, const char *what, uint64_t bits, unsigned first)
+{
+	fputs(bits ? what : "", s->out);
+	json_open(s, name, '[');
+	for (unsigned i = 0; i < 64; i++)
+		if (bits >> i & 1)
+			SHOW_NUMBER(s, NULL, " %" PRIu64, first + i);
+	json_close(s);
+}
+
 /* ---- commands ---- */
 
 static void put_stop(struct session *s)

@@ -280,8 +280,10 @@ bool kallsyms_read(struct session *s)
 			  "there is no table of symbols in the %zu MiB from %" PRIx64
 			  " (a Linux kernel has one with CONFIG_KALLSYMS)",
 			  t.size >> 20, base);
-	else if (add_all(s, &t, base))
-		fprintf(s->out, "%zu symbols from the guest's kernel at %" PRIx64 "\n", s->nsymbols - before, base);
+	else if (add_all(s, &t, base)) {
+		SHOW_NUMBER(s, "symbols", "%" PRIu64 " symbols", s->nsymbols - before);
+		SHOW_HEX(s, "kernel", " from the guest's kernel at %" PRIx64 "\n", base);
+	}
 	symbols_sort(s);
 	free(image);
 	return ok;

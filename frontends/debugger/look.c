@@ -119,7 +119,10 @@ static void print_part(void *user, const char *part, uint64_t hash)
 {
 	struct session *s = user;
 
-	fprintf(s->out, "%-16s %016" PRIx64 "\n", part, hash);
+	json_open(s, NULL, '{');
+	SHOW_STRING(s, "part", "%-16s ", part);
+	SHOW_HEX(s, "hash", "%016" PRIx64 "\n", hash);
+	json_close(s);
 }
 
 struct wanted { struct session *s; const char *part; bool any; };
@@ -130,13 +133,27 @@ static void print_field(void *user, const char *part, const char *field, unsigne
 
 	if (strcmp(part, w->part))
 		return;
+	if (!w->any)
+		json_open(w->s, "fields", '[');
 	w->any = true;
-	if (value || !index)
-		fprintf(w->s->out, index ? "%s[%u] = %" PRIx64 "\n" : "%s%.0u = %" PRIx64 "\n", field, index, value);
+	if (!value && index)
+		return;
+	json_open(w->s, NULL, '{');
+	SHOW_STRING(w->s, "field", "%s", field);
+	if (index)
+		SHOW_NUMBER(w->s, "index", "[%" PRIu64 "]", index);
+	SHOW_HEX(w->s, "value", " = %" PRIx64 "\n", value);
+	json_close(w->s);
 }
 
-static bool info_state(struct session *s, const char *args) { (void)args; vcpu_state_parts(s->machine, print_part, s);
-	return true; }
+static bool info_state(struct session *s, const char *args)
+{
+	(void)args;
+	json_open(s, "parts", '[');
+	vcpu_state_parts(s->machine, print_part, s);
+	json_close(s);
+	return true;
+}
 
 static bool info_symbol(struct session *s, const char *args)
 {
@@ -147,21 +164,31 @@ static bool info_symbol(struct session *s, const char *args)
 		return false;
 	symbol_text(s, at, text, sizeof text);
 	fprintf(s->out, "0x%0*" PRIx64 "%s\n", address_digits(s), at, *text ? text : " has no name");
+	json_open(s, "named", '{');
+	json_hex(s, "address", at);
+	json_line(s, at);
+	json_close(s);
 	return true;
 }
 
 static bool info_processors(struct session *s, const char *args)
 {
 	unsigned selected = s->machine ? vcpu_running(s->machine) : 0;
-	char text[160];
 
 	(void)args;
+	json_open(s, "processors", '[');
 	for (unsigned i = 0; i < vcpu_processors(s->machine); i++) {
 		vcpu_select(s->machine, i);
-		fprintf(s->out, "%c %u  0x%0*" PRIx64 "%s\n", i == selected ? '*' : ' ', i, address_digits(s),
-			linear_rip(s),
-			symbol_text(s, linear_rip(s), text, sizeof text));
+		json_open(s, NULL, '{');
+		show_flag(s, "selected", i == selected, "* ", "  ");
+		SHOW_NUMBER(s, "processor", "%" PRIu64, i);
+		fprintf(s->out, "  0x%0*" PRIx64, address_digits(s), linear_rip(s));
+		json_hex(s, "pc", linear_rip(s));
+		show_symbol(s, linear_rip(s));
+		fputc('\n', s->out);
+		json_close(s);
 	}
+	json_close(s);
 	vcpu_select(s->machine, selected);
 	return true;
 }
@@ -207,9 +234,15 @@ bool do_info(struct session *s, const char *args)
 	size_t n = strcspn(args, " ");
 	const char *rest = args + n + strspn(args + n, " ");
 
-	for (unsigned i = 0; !*args && i < INFOS; i++)
-		fprintf(s->out, "info %-12s %s\n", infos[i].name, infos[i].text);
 	if (!*args) {
+		json_open(s, "info", '[');
+		for (unsigned i = 0; i < INFOS; i++) {
+			json_open(s, NULL, '{');
+			SHOW_STRING(s, "name", "info %-12s ", infos[i].name);
+			SHOW_STRING(s, "text", "%s\n", infos[i].text);
+			json_close(s);
+		}
+		json_close(s);
 		fprintf(s->out,
 			"info PART         what it remembers, field by field; info state lists them: pic, pit ...\n");
 		return true;
@@ -219,6 +252,8 @@ bool do_info(struct session *s, const char *args)
 			return infos[i].run(s, rest);
 	device_words(s, args);
 	vcpu_debug_fields(s->debug, print_field, &wanted);
+	if (wanted.any)
+		json_close(s);
 	/* no part has this name: the first of these that begins so */
 	for (unsigned i = 0; !wanted.any && i < INFOS; i++)
 		if (!strncmp(infos[i].name, args, n))
@@ -237,7 +272,7 @@ bool do_processor(struct session *s, const char *args)
 bool do_hash(struct session *s, const char *args)
 {
 	(void)args;
-	fprintf(s->out, "%016" PRIx64 "\n", vcpu_state_hash(s->machine));
+	SHOW_HEX(s, "hash", "%016" PRIx64 "\n", vcpu_state_hash(s->machine));
 	return true;
 }
 

@@ -8,11 +8,13 @@
 
 struct bit { unsigned n; const char *name; };
 
-static void print_bits(struct session *s, uint64_t value, const struct bit *bits)
+static void print_bits(struct session *s, const char *name, uint64_t value, const struct bit *bits)
 {
+	json_open(s, name, '[');
 	for (; bits->name; bits++)
 		if (value >> bits->n & 1)
-			fprintf(s->out, " %s", bits->name);
+			SHOW_STRING(s, NULL, " %s", bits->name);
+	json_close(s);
 }
 
 static const struct bit flags[] = {
@@ -27,14 +29,14 @@ static void print_registers(struct session *s)
 
 	json_open(s, "registers", '{');
 	for (int i = 0; i < VCPU_REGISTERS; i++) {
-		fprintf(s->out, "%-8s %016" PRIx64 "%s", vcpu_register_name(i), vcpu_get(s->machine, i),
-			i % 3 == 2 ? "\n" : "  ");
-		json_hex(s, vcpu_register_name(i), vcpu_get(s->machine, i));
+		fprintf(s->out, "%-8s ", vcpu_register_name(i));
+		SHOW_HEX(s, vcpu_register_name(i), "%016" PRIx64, vcpu_get(s->machine, i));
+		fputs(i % 3 == 2 ? "\n" : "  ", s->out);
 	}
 	json_close(s);
 	fprintf(s->out, "%sflags   ", VCPU_REGISTERS % 3 ? "\n" : "");
-	print_bits(s, rflags, flags);
-	fprintf(s->out, " IOPL=%u\n", (unsigned)(rflags >> 12 & 3));
+	print_bits(s, "flags", rflags, flags);
+	SHOW_NUMBER(s, "iopl", " IOPL=%" PRIu64 "\n", rflags >> 12 & 3);
 }
 
 /* As gdb shows one: in hexadecimal, and as print would; of the selected frame. */
@@ -104,20 +106,28 @@ bool info_registers(struct session *s, const char *args)
 bool info_vectors(struct session *s, const char *args)
 {
 	uint64_t half[2];
+	char name[8], text[40];
 
 	(void)args;
-	for (unsigned i = 0; i < 16 && !vcpu_get_vector(s->machine, i, half); i++)
-		fprintf(s->out, "xmm%-2u %016" PRIx64 "%016" PRIx64 "\n", i, half[1], half[0]);
+	json_open(s, "vectors", '{');
+	for (unsigned i = 0; i < 16 && !vcpu_get_vector(s->machine, i, half); i++) {
+		snprintf(name, sizeof name, "xmm%u", i);
+		snprintf(text, sizeof text, "0x%016" PRIx64 "%016" PRIx64, half[1], half[0]);
+		fprintf(s->out, "%-5s %s\n", name, text + 2);
+		json_string(s, name, text);
+	}
 	for (unsigned i = 0; i < 8; i++) {
 		unsigned char st[10];
 
 		if (vcpu_get_st(s->machine, i, st))
 			break;
-		fprintf(s->out, "st%u   ", i);
-		for (unsigned k = 10; k-- > 0;)
-			fprintf(s->out, "%02x", st[k]);
-		fputc('\n', s->out);
+		snprintf(name, sizeof name, "st%u", i);
+		for (unsigned k = 10, at = (unsigned)sprintf(text, "0x"); k-- > 0; at += 2)
+			snprintf(text + at, sizeof text - at, "%02x", st[k]);
+		fprintf(s->out, "%-5s %s\n", name, text + 2);
+		json_string(s, name, text);
 	}
+	json_close(s);
 	return true;
 }
 
@@ -138,20 +148,32 @@ bool do_creg(struct session *s, const char *args)
 		{ 5, "PAE" }, { 4, "PSE" }, { 3, "DE" }, { 2, "TSD" }, { 1, "PVI" }, { 0, "VME" }, { 0, NULL } };
 	static const struct bit efer[] = { { 14, "FFXSR" }, { 11, "NXE" }, { 10, "LMA" }, { 8, "LME" }, { 0, "SCE" },
 		{ 0, NULL } };
-	static const struct { int reg; const struct bit *bits; } shown[] = { { VCPU_CR0, cr0 }, { VCPU_CR2, NULL },
+	static const struct { int reg; const struct bit *bits; } registers[] = { { VCPU_CR0, cr0 }, { VCPU_CR2, NULL },
 		{ VCPU_CR3, NULL }, { VCPU_CR4, cr4 },
 		{ VCPU_CR8, NULL }, { VCPU_EFER, efer } };
 
 	(void)args;
-	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
-		uint64_t value = vcpu_get(s->machine, shown[i].reg);
+	json_open(s, "registers", '{');
+	for (size_t i = 0; i < sizeof registers / sizeof *registers; i++) {
+		const char *name = vcpu_register_name(registers[i].reg);
+		uint64_t value = vcpu_get(s->machine, registers[i].reg);
 
-		fprintf(s->out, "%-4s %016" PRIx64, vcpu_register_name(shown[i].reg), value);
-		if (shown[i].bits)
-			print_bits(s, value, shown[i].bits);
+		fprintf(s->out, "%-4s ", name);
+		json_open(s, name, '{');
+		SHOW_HEX(s, "value", "%016" PRIx64, value);
+		if (registers[i].bits)
+			print_bits(s, "bits", value, registers[i].bits);
 		fputc('\n', s->out);
+		json_close(s);
 	}
+	json_close(s);
 	return true;
+}
+
+static void print_base(struct session *s, uint64_t base, uint64_t limit)
+{
+	SHOW_HEX(s, "base", " base %016" PRIx64, base);
+	SHOW_HEX(s, "limit", " limit %08" PRIx64, limit);
 }
 
 /* The hidden part of a segment register: its attributes are bits 8 to 23 of the descriptor's second word. */
@@ -168,31 +190,45 @@ static void print_segment_register(struct session *s, const char *name, uint64_t
 		field_value(s, part, field, 0, &value[i]);
 	}
 	attr = (unsigned)value[2];
-	fprintf(s->out, "%-4s %04" PRIx64 " base %016" PRIx64 " limit %08" PRIx64, name, selector, value[0], value[1]);
-	if (attr & 0x10000)
-		fprintf(s->out, " unusable\n");
-	else if (!(attr & 0x10))
-		fprintf(s->out, " %s\n", (attr & 15) == 2 ? "LDT" : "TSS");
-	else
-		fprintf(s->out, " %s%s, DPL %u\n", attr & 8 ? attr & 0x2000 ? "64-bit " : attr & 0x4000 ? "32-bit "
-			: "16-bit " : "",
-			attr & 8 ? "code" :
-			attr & 2 ? "writable data" : "read-only data", attr >> 5 & 3);
+	json_open(s, name, '{');
+	fprintf(s->out, "%-4s ", name);
+	SHOW_HEX(s, "selector", "%04" PRIx64, selector);
+	print_base(s, value[0], value[1]);
+	if (attr & 0x10000) {
+		SHOW_STRING(s, "kind", " %s", "unusable");
+	} else if (!(attr & 0x10)) {
+		SHOW_STRING(s, "kind", " %s", (attr & 15) == 2 ? "LDT" : "TSS");
+	} else {
+		if (attr & 8)
+			SHOW_NUMBER(s, "bits", " %" PRIu64 "-bit", attr & 0x2000 ? 64 : attr & 0x4000 ? 32 : 16);
+		SHOW_STRING(s, "kind", " %s", attr & 8 ? "code" : attr & 2 ? "writable data" : "read-only data");
+		SHOW_NUMBER(s, "dpl", ", DPL %" PRIu64, attr >> 5 & 3);
+	}
+	fputc('\n', s->out);
+	json_close(s);
 }
 
 bool do_sreg(struct session *s, const char *args)
 {
-	static const struct { const char *name; int reg; } shown[] = { { "ES", VCPU_ES }, { "CS", VCPU_CS },
+	static const struct { const char *name; int reg; } segments[] = { { "ES", VCPU_ES }, { "CS", VCPU_CS },
 		{ "SS", VCPU_SS }, { "DS", VCPU_DS }, { "FS", VCPU_FS },
 		{ "GS", VCPU_GS }, { "LDTR", VCPU_LDTR }, { "TR", VCPU_TR } };
+	static const struct { const char *name; int base, limit; } tables[] = {
+		{ "GDTR", VCPU_GDTR_BASE, VCPU_GDTR_LIMIT }, { "IDTR", VCPU_IDTR_BASE, VCPU_IDTR_LIMIT } };
 
 	(void)args;
-	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
-		print_segment_register(s, shown[i].name, vcpu_get(s->machine, shown[i].reg));
-	fprintf(s->out,
-		"GDTR      base %016" PRIx64 " limit %08" PRIx64 "\n"
-		"IDTR      base %016" PRIx64 " limit %08" PRIx64 "\n",
-		vcpu_get(s->machine, VCPU_GDTR_BASE), vcpu_get(s->machine, VCPU_GDTR_LIMIT),
-		vcpu_get(s->machine, VCPU_IDTR_BASE), vcpu_get(s->machine, VCPU_IDTR_LIMIT));
+	json_open(s, "segments", '{');
+	for (size_t i = 0; i < sizeof segments / sizeof *segments; i++)
+		print_segment_register(s, segments[i].name, vcpu_get(s->machine, segments[i].reg));
+	json_close(s);
+	json_open(s, "tables", '{');
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+		fprintf(s->out, "%-9s", tables[i].name);
+		json_open(s, tables[i].name, '{');
+		print_base(s, vcpu_get(s->machine, tables[i].base), vcpu_get(s->machine, tables[i].limit));
+		fputc('\n', s->out);
+		json_close(s);
+	}
+	json_close(s);
 	return true;
 }

@@ -436,7 +436,10 @@ bool do_when(struct session *s, const char *args)
 
 	(void)args;
 	print_where(s);
-	fprintf(s->out, "known from %" PRIu64 " to %" PRIu64 "\n", first.instructions, last.instructions);
+	json_open(s, "known", '{');
+	SHOW_NUMBER(s, "from", "known from %" PRIu64, first.instructions);
+	SHOW_NUMBER(s, "to", " to %" PRIu64 "\n", last.instructions);
+	json_close(s);
 	return true;
 }
 
@@ -445,10 +448,15 @@ bool do_bookmark(struct session *s, const char *args)
 	struct bookmark *more;
 
 	if (!*args) {
-		for (unsigned i = 0; i < s->nbookmarks; i++)
-			fprintf(s->out, "%-20s instruction %" PRIu64 "+%" PRIu32 "\n", s->bookmarks[i].name,
-				s->bookmarks[i].place.instructions,
-				s->bookmarks[i].place.steps);
+		json_open(s, "bookmarks", '[');
+		for (unsigned i = 0; i < s->nbookmarks; i++) {
+			json_open(s, NULL, '{');
+			SHOW_STRING(s, "name", "%-20s", s->bookmarks[i].name);
+			SHOW_NUMBER(s, "instructions", " instruction %" PRIu64, s->bookmarks[i].place.instructions);
+			SHOW_NUMBER(s, "steps", "+%" PRIu64 "\n", s->bookmarks[i].place.steps);
+			json_close(s);
+		}
+		json_close(s);
 		return true;
 	}
 	for (unsigned i = 0; i < s->nbookmarks; i++)

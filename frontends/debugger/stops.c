@@ -242,8 +242,15 @@ bool do_catch(struct session *s, const char *args)
 		if (!strncmp(events[i].name, word, strlen(word)))
 			e = &events[i];
 	if (!e) {
-		for (unsigned i = 0; i < EVENTS; i++)
-			fprintf(s->out, "catch %-9s %-26s %s\n", events[i].name, events[i].range, events[i].text);
+		json_open(s, "events", '[');
+		for (unsigned i = 0; i < EVENTS; i++) {
+			json_open(s, NULL, '{');
+			SHOW_STRING(s, "name", "catch %-9s", events[i].name);
+			SHOW_STRING(s, "range", " %-26s", events[i].range);
+			SHOW_STRING(s, "text", " %s\n", events[i].text);
+			json_close(s);
+		}
+		json_close(s);
 		ok = !*args;
 	} else {
 		what.kinds = e->kind;
@@ -402,17 +409,17 @@ static void print_one(struct session *s, const struct stop *p)
 	print_place(s, p);
 	json_bool(s, "enabled", !p->disabled);
 	json_number(s, "hits", (int64_t)p->hits);
-	if (p->condition) {
-		fprintf(s->out, "\tstop only if %s\n", p->condition);
-		json_string(s, "condition", p->condition);
-	}
+	if (p->condition)
+		SHOW_STRING(s, "condition", "\tstop only if %s\n", p->condition);
 	if (p->hits)
 		fprintf(s->out, "\tbreakpoint already hit %lu time%s\n", p->hits, p->hits == 1 ? "" : "s");
 	if (p->ignore)
-		fprintf(s->out, "\tignore next %lu hits\n", p->ignore);
-	json_close(s);
+		SHOW_NUMBER(s, "ignore", "\tignore next %" PRIu64 " hits\n", p->ignore);
+	json_open(s, "commands", '[');
 	for (unsigned k = 0; p->commands && p->commands[k]; k++)
-		fprintf(s->out, "        %s\n", p->commands[k]);
+		SHOW_STRING(s, NULL, "        %s\n", p->commands[k]);
+	json_close(s);
+	json_close(s);
 }
 
 static bool list_stops(struct session *s, bool watches)

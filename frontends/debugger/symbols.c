@@ -156,10 +156,13 @@ bool symbols_read(struct session *s, const char *path, const uint64_t *offset)
 		by = offset ? *offset : moved_by(s, before);
 		for (size_t i = before; by && i < s->nsymbols; i++)
 			s->symbols[i].address += by;
-		fprintf(s->out, "%zu symbols from %s%s", s->nsymbols - before, path, ok ? "" : ", which is damaged");
-		if (by)
-			fprintf(s->out, ", moved by %" PRIx64 "%s", by,
-				offset ? "" : ", as the guest's kernel has moved itself");
+		SHOW_NUMBER(s, "symbols", "%" PRIu64 " symbols", s->nsymbols - before);
+		fprintf(s->out, " from %s", path);
+		show_flag(s, "damaged", !ok, ", which is damaged", "");
+		if (by) {
+			SHOW_HEX(s, "moved", ", moved by %" PRIx64, by);
+			fputs(offset ? "" : ", as the guest's kernel has moved itself", s->out);
+		}
 		fputc('\n', s->out);
 		symbols_sort(s);
 	}

@@ -19,35 +19,45 @@ static void print_segment(struct session *s, unsigned selector, uint64_t d, uint
 		"16-bit trap gate", "reserved", "TSS", "reserved", "TSS, busy", "call gate", "reserved",
 		"interrupt gate", "trap gate" };
 	uint64_t base = (d >> 16 & 0xffffff) | (d >> 32 & 0xff000000), limit = (d & 0xffff) | (d >> 32 & 0xf0000);
-	unsigned type = d >> 40 & 15, dpl = d >> 45 & 3;
-	bool wide = long_mode(s);
+	unsigned type = d >> 40 & 15;
+	bool wide = long_mode(s), code_or_data = d >> 44 & 1;
 
 	if (d >> 55 & 1)
 		limit = limit << 12 | 0xfff;
-	fprintf(s->out, "%04x  ", selector);
-	if (!(d >> 44 & 1) && (type == 4 || type == 12)) {
-		uint64_t to = (d & 0xffff) | (d >> 32 & 0xffff0000) | (wide ? high << 32 : 0);
-
-		fprintf(s->out, "%s to %04x:%" PRIx64, system[type], (unsigned)(d >> 16 & 0xffff), to);
-	} else if (!(d >> 44 & 1)) {
-		fprintf(s->out, "%s, base %0*" PRIx64 ", limit %" PRIx64, system[type], wide ? 16 : 8,
-			base | (wide ? high << 32 : 0), limit);
+	json_open(s, NULL, '{');
+	SHOW_HEX(s, "selector", "%04" PRIx64 "  ", selector);
+	if (!code_or_data) {
+		SHOW_STRING(s, "kind", "%s", system[type]);
+		base |= wide ? high << 32 : 0;
 	} else if (type & 8) {
-		fprintf(s->out, "%s-bit %scode%s, base %08" PRIx64 ", limit %" PRIx64,
-			d >> 53 & 1   ? "64"
-			: d >> 54 & 1 ? "32"
-				      : "16",
-			type & 4 ? "conforming " : "", type & 2 ? "" : " that cannot be read", base, limit);
+		SHOW_NUMBER(s, "bits", "%" PRIu64 "-bit ", d >> 53 & 1 ? 64 : d >> 54 & 1 ? 32 : 16);
+		show_flag(s, "conforming", type & 4, "conforming ", "");
+		SHOW_STRING(s, "kind", "%s", "code");
+		show_flag(s, "readable", type & 2, "", " that cannot be read");
 	} else {
-		fprintf(s->out, "%s%s data, base %08" PRIx64 ", limit %" PRIx64, type & 2 ? "writable" : "read-only",
-			type & 4 ? ", expand-down" : "",
-			base, limit);
+		show_flag(s, "writable", type & 2, "writable", "read-only");
+		show_flag(s, "expand_down", type & 4, ", expand-down", "");
+		SHOW_STRING(s, "kind", " %s", "data");
 	}
-	fprintf(s->out, ", DPL %u%s%s\n", dpl, d >> 47 & 1 ? "" : ", NOT PRESENT",
-		d >> 44 & 1 && type & 1 ? ", accessed" : "");
+	if (!code_or_data && (type == 4 || type == 12)) {
+		SHOW_HEX(s, "to_selector", " to %04" PRIx64, d >> 16 & 0xffff);
+		SHOW_HEX(s, "to", ":%" PRIx64, (d & 0xffff) | (d >> 32 & 0xffff0000) | (wide ? high << 32 : 0));
+	} else {
+		if (wide && !code_or_data)
+			SHOW_HEX(s, "base", ", base %016" PRIx64, base);
+		else
+			SHOW_HEX(s, "base", ", base %08" PRIx64, base);
+		SHOW_HEX(s, "limit", ", limit %" PRIx64, limit);
+	}
+	SHOW_NUMBER(s, "dpl", ", DPL %" PRIu64, d >> 45 & 3);
+	show_flag(s, "present", d >> 47 & 1, "", ", NOT PRESENT");
+	if (code_or_data)
+		show_flag(s, "accessed", type & 1, ", accessed", "");
+	fputc('\n', s->out);
+	json_close(s);
 }
 
-static bool print_table(struct session *s, uint64_t base, uint64_t limit, unsigned ti)
+static bool print_entries(struct session *s, uint64_t base, uint64_t limit, unsigned ti)
 {
 	uint64_t d[2];
 
@@ -68,105 +78,176 @@ static bool print_table(struct session *s, uint64_t base, uint64_t limit, unsign
 	return true;
 }
 
+static void print_base(struct session *s, uint64_t base, uint64_t limit)
+{
+	SHOW_HEX(s, "base", " at %" PRIx64, base);
+	SHOW_HEX(s, "limit", ", limit %" PRIx64 "\n", limit);
+}
+
+static bool print_table(struct session *s, uint64_t base, uint64_t limit, unsigned ti)
+{
+	bool ok;
+
+	print_base(s, base, limit);
+	json_open(s, "descriptors", '[');
+	ok = print_entries(s, base, limit, ti);
+	json_close(s);
+	return ok;
+}
+
 bool info_gdt(struct session *s, const char *args)
 {
+	bool ok;
+
 	(void)args;
-	fprintf(s->out, "GDT at %" PRIx64 ", limit %" PRIx64 "\n", vcpu_get(s->machine, VCPU_GDTR_BASE),
-		vcpu_get(s->machine, VCPU_GDTR_LIMIT));
-	return print_table(s, vcpu_get(s->machine, VCPU_GDTR_BASE), vcpu_get(s->machine, VCPU_GDTR_LIMIT), 0);
+	fputs("GDT", s->out);
+	json_open(s, "gdt", '{');
+	ok = print_table(s, vcpu_get(s->machine, VCPU_GDTR_BASE), vcpu_get(s->machine, VCPU_GDTR_LIMIT), 0);
+	json_close(s);
+	return ok;
 }
 
 bool info_ldt(struct session *s, const char *args)
 {
+	uint64_t selector = vcpu_get(s->machine, VCPU_LDTR);
+	bool ok = true;
+
 	(void)args;
-	if (!(vcpu_get(s->machine, VCPU_LDTR) & ~(uint64_t)3)) {
-		fprintf(s->out, "there is no LDT: LDTR holds the null selector\n");
-		return true;
+	json_open(s, "ldt", '{');
+	if (selector & ~(uint64_t)3) {
+		SHOW_HEX(s, "selector", "LDT %04" PRIx64, selector);
+		ok = print_table(s, vcpu_get(s->machine, VCPU_LDTR_BASE), vcpu_get(s->machine, VCPU_LDTR_LIMIT), 4);
+	} else {
+		fputs("there is no LDT: LDTR holds the null selector\n", s->out);
+		json_hex(s, "selector", selector);
 	}
-	fprintf(s->out, "LDT %04x at %" PRIx64 ", limit %" PRIx64 "\n", (unsigned)vcpu_get(s->machine, VCPU_LDTR),
-		vcpu_get(s->machine,
-		VCPU_LDTR_BASE),
-		vcpu_get(s->machine, VCPU_LDTR_LIMIT));
-	return print_table(s, vcpu_get(s->machine, VCPU_LDTR_BASE), vcpu_get(s->machine, VCPU_LDTR_LIMIT), 4);
+	json_close(s);
+	return ok;
 }
 
-bool info_idt(struct session *s, const char *args)
+static void print_vector(struct session *s, unsigned n, const uint64_t d[2], bool protected, bool wide)
 {
 	static const char *const types[16] = { [5] = "task gate", [6] = "16-bit interrupt", [7] = "16-bit trap",
 		[14] = "interrupt",
 		[15] = "trap" };
+	unsigned type = d[0] >> 40 & 31;
+	uint64_t to = (d[0] & 0xffff) | (d[0] >> 32 & 0xffff0000) | (wide ? d[1] << 32 : 0);
+
+	if (protected && !d[0])
+		return;
+	json_open(s, NULL, '{');
+	SHOW_NUMBER(s, "vector", "%02" PRIx64 "  ", n);
+	if (protected)
+		SHOW_STRING(s, "kind", "%-9s ", type < 16 && types[type] ? types[type] : "no gate");
+	SHOW_HEX(s, "selector", "%04" PRIx64 ":", d[0] >> 16 & 0xffff);
+	if (!protected) {
+		SHOW_HEX(s, "to", "%04" PRIx64, d[0] & 0xffff);
+	} else {
+		if (wide)
+			SHOW_HEX(s, "to", "%016" PRIx64, to);
+		else
+			SHOW_HEX(s, "to", "%08" PRIx64, to);
+		show_symbol(s, to);
+		SHOW_NUMBER(s, "dpl", ", DPL %" PRIu64, d[0] >> 45 & 3);
+		if (wide && d[0] >> 32 & 7)
+			SHOW_NUMBER(s, "ist", ", IST %" PRIu64, d[0] >> 32 & 7);
+		show_flag(s, "present", d[0] >> 47 & 1, "", ", NOT PRESENT");
+	}
+	fputc('\n', s->out);
+	json_close(s);
+}
+
+bool info_idt(struct session *s, const char *args)
+{
 	uint64_t base = vcpu_get(s->machine, VCPU_IDTR_BASE), limit = vcpu_get(s->machine, VCPU_IDTR_LIMIT),
 		first = number(args, 0),
 		last = *args ? first : 255;
-	bool protected = vcpu_get(s->machine, VCPU_CR0) & 1, wide = long_mode(s);
+	bool protected = vcpu_get(s->machine, VCPU_CR0) & 1, wide = long_mode(s), ok = true;
 	unsigned size = !protected ? 4 : wide ? 16 : 8;
-	char text[160];
 
-	fprintf(s->out, "IDT at %" PRIx64 ", limit %" PRIx64 "\n", base, limit);
-	for (uint64_t n = first; n <= last && n * size + size - 1 <= limit; n++) {
-		uint64_t d[2] = { 0 }, to;
-		unsigned type;
+	fputs("IDT", s->out);
+	json_open(s, "idt", '{');
+	print_base(s, base, limit);
+	json_open(s, "gates", '[');
+	for (uint64_t n = first; ok && n <= last && n * size + size - 1 <= limit; n++) {
+		uint64_t d[2] = { 0 };
 
-		if (vcpu_read_linear(s->machine, base + n * size, d, size) != size)
-			return complaint(s, "%02x: not mapped", (unsigned)n);
-		if (!protected) {
-			fprintf(s->out, "%02x  %04x:%04x\n", (unsigned)n, (unsigned)(d[0] >> 16 & 0xffff),
-				(unsigned)(d[0] & 0xffff));
-			continue;
-		}
-		type = d[0] >> 40 & 31;
-		to = (d[0] & 0xffff) | (d[0] >> 32 & 0xffff0000) | (wide ? d[1] << 32 : 0);
-		if (!d[0])
-			continue;
-		fprintf(s->out, "%02x  %-9s %04x:%0*" PRIx64 "%s, DPL %u", (unsigned)n, type < 16 && types[type]
-			? types[type] : "no gate",
-			(unsigned)(d[0] >> 16 & 0xffff),
-			wide ? 16 : 8, to, symbol_text(s, to, text, sizeof text), (unsigned)(d[0] >> 45 & 3));
-		if (wide && d[0] >> 32 & 7)
-			fprintf(s->out, ", IST %u", (unsigned)(d[0] >> 32 & 7));
-		fprintf(s->out, "%s\n", d[0] >> 47 & 1 ? "" : ", NOT PRESENT");
+		if (vcpu_read_linear(s->machine, base + n * size, d, size) == size)
+			print_vector(s, (unsigned)n, d, protected, wide);
+		else
+			ok = complaint(s, "%02x: not mapped", (unsigned)n);
 	}
-	return true;
+	json_close(s);
+	json_close(s);
+	return ok;
 }
 
 /* SDM vol. 3, figures 8-2 and 8-11. */
-bool info_tss(struct session *s, const char *args)
+static void print_stacks(struct session *s, const unsigned char t[104])
 {
-	uint64_t base = vcpu_get(s->machine, VCPU_TR_BASE), limit = vcpu_get(s->machine, VCPU_TR_LIMIT);
-	unsigned char t[104] = { 0 };
 	uint64_t q;
 	uint32_t w;
 
-	(void)args;
+	json_open(s, "stacks", '[');
+	for (unsigned i = 0; i < 3; i++) {
+		memcpy(&q, t + 4 + 8 * i, 8);
+		if (long_mode(s)) {
+			fprintf(s->out, "RSP%u ", i);
+			SHOW_HEX(s, NULL, "%016" PRIx64 "\n", q);
+			continue;
+		}
+		fprintf(s->out, "SS%u:ESP%u ", i, i);
+		json_open(s, NULL, '{');
+		SHOW_HEX(s, "ss", "%04" PRIx64 ":", q >> 32 & 0xffff);
+		SHOW_HEX(s, "esp", "%08" PRIx64 "\n", (uint32_t)q);
+		json_close(s);
+	}
+	json_close(s);
+	if (!long_mode(s)) {
+		memcpy(&w, t + 28, 4);
+		SHOW_HEX(s, "cr3", "CR3 %08" PRIx64 "\n", w);
+		return;
+	}
+	json_open(s, "ist", '[');
+	for (unsigned i = 1; i < 8; i++) {
+		memcpy(&q, t + 28 + 8 * i, 8);
+		fprintf(s->out, "IST%u ", i);
+		SHOW_HEX(s, NULL, "%016" PRIx64 "\n", q);
+	}
+	json_close(s);
+}
+
+static bool print_tss(struct session *s)
+{
+	uint64_t base = vcpu_get(s->machine, VCPU_TR_BASE), limit = vcpu_get(s->machine, VCPU_TR_LIMIT);
+	unsigned char t[104] = { 0 };
+	uint32_t w;
+
 	if (!(vcpu_get(s->machine, VCPU_TR) & ~(uint64_t)3)) {
-		fprintf(s->out, "there is no task: TR holds the null selector\n");
+		fputs("there is no task: TR holds the null selector\n", s->out);
+		json_hex(s, "selector", 0);
 		return true;
 	}
-	fprintf(s->out, "TSS %04x at %" PRIx64 ", limit %" PRIx64 "\n", (unsigned)vcpu_get(s->machine, VCPU_TR), base,
-		limit);
+	SHOW_HEX(s, "selector", "TSS %04" PRIx64, vcpu_get(s->machine, VCPU_TR));
+	print_base(s, base, limit);
 	if (vcpu_read_linear(s->machine, base, t, limit < 103 ? limit + 1 : 104) < 44)
 		return complaint(s, "it is not mapped");
-	if (long_mode(s)) {
-		for (unsigned i = 0; i < 3; i++) {
-			memcpy(&q, t + 4 + 8 * i, 8);
-			fprintf(s->out, "RSP%u %016" PRIx64 "\n", i, q);
-		}
-		for (unsigned i = 1; i < 8; i++) {
-			memcpy(&q, t + 28 + 8 * i, 8);
-			fprintf(s->out, "IST%u %016" PRIx64 "\n", i, q);
-		}
-	} else {
-		for (unsigned i = 0; i < 3; i++) {
-			memcpy(&q, t + 4 + 8 * i, 8);
-			fprintf(s->out, "SS%u:ESP%u %04x:%08x\n", i, i, (unsigned)(q >> 32 & 0xffff), (unsigned)q);
-		}
-		memcpy(&w, t + 28, 4);
-		fprintf(s->out, "CR3 %08x\n", w);
-	}
+	print_stacks(s, t);
 	memcpy(&w, t + 100, 4);
-	fprintf(s->out, "I/O map at %x%s\n", w >> 16,
-		(w >> 16) > limit ? ": none, all ports are denied to those above IOPL" : "");
+	SHOW_HEX(s, "io_map", "I/O map at %" PRIx64, w >> 16);
+	fputs((w >> 16) > limit ? ": none, all ports are denied to those above IOPL\n" : "\n", s->out);
 	return true;
+}
+
+bool info_tss(struct session *s, const char *args)
+{
+	bool ok;
+
+	(void)args;
+	json_open(s, "tss", '{');
+	ok = print_tss(s);
+	json_close(s);
+	return ok;
 }
 
 /* ---- mappings ---- */
@@ -176,27 +257,49 @@ enum show { SHOW_RIGHTS, SHOW_PHYSICAL, SHOW_ENTRIES };
 struct map { enum show show; uint64_t from, to, physical; unsigned rights; };
 enum { W = 1, U = 2, NX = 4 };
 
+static void print_rights(struct session *s, bool write, bool execute, bool user)
+{
+	show_flag(s, "write", write, "w", "-");
+	show_flag(s, "execute", execute, "x", "-");
+	show_flag(s, "user", user, " user", " supervisor");
+}
+
 static void print_map(struct session *s, const struct map *m)
 {
-	if (m->to == m->from || m->show == SHOW_ENTRIES)
+	uint64_t size = m->to - m->from;
+
+	if (!size || m->show == SHOW_ENTRIES)
 		return;
-	fprintf(s->out, "%016" PRIx64 "-%016" PRIx64, m->from, m->to);
-	if (m->show == SHOW_PHYSICAL)
-		fprintf(s->out, " -> %09" PRIx64 "-%09" PRIx64, m->physical, m->physical + (m->to - m->from));
-	fprintf(s->out, " %10" PRIu64 "K r%c%c %s\n", (m->to - m->from) >> 10, m->rights & W ? 'w' : '-',
-		m->rights & NX ? '-' : 'x',
-		m->rights & U ? "user" : "supervisor");
+	json_open(s, NULL, '{');
+	SHOW_HEX(s, "from", "%016" PRIx64, m->from);
+	SHOW_HEX(s, "to", "-%016" PRIx64, m->to);
+	if (m->show == SHOW_PHYSICAL) {
+		SHOW_HEX(s, "physical", " -> %09" PRIx64, m->physical);
+		fprintf(s->out, "-%09" PRIx64, m->physical + size);
+	}
+	SHOW_NUMBER(s, "kib", " %10" PRIu64 "K r", size >> 10);
+	print_rights(s, m->rights & W, !(m->rights & NX), m->rights & U);
+	fputc('\n', s->out);
+	json_close(s);
 }
 
 static void print_entry(struct session *s, unsigned level, unsigned index, uint64_t at, uint64_t e)
 {
 	static const char *const names[] = { "PTE", "PDE", "PDPTE", "PML4E", "PML5E" };
 
-	fprintf(s->out, "%*s%s %03x %016" PRIx64 " = %016" PRIx64 " %s%s%s%s%s\n", (int)(2 * (4 - level)), "",
-		names[level],
-		index, at, e, e & 2 ? "w" : "-",
-		e & 4 ? "u" : "s", e & 0x20 ? ", accessed" : "", e & 0x40 ? ", dirty" : "", level && e & 0x80
-		? ", large" : "");
+	json_open(s, NULL, '{');
+	fprintf(s->out, "%*s", (int)(2 * (4 - level)), "");
+	SHOW_STRING(s, "name", "%s", names[level]);
+	SHOW_NUMBER(s, "index", " %03" PRIx64, index);
+	SHOW_HEX(s, "linear", " %016" PRIx64, at);
+	SHOW_HEX(s, "value", " = %016" PRIx64 " ", e);
+	show_flag(s, "write", e & 2, "w", "-");
+	show_flag(s, "user", e & 4, "u", "s");
+	show_flag(s, "accessed", e & 0x20, ", accessed", "");
+	show_flag(s, "dirty", e & 0x40, ", dirty", "");
+	show_flag(s, "large", level && e & 0x80, ", large", "");
+	fputc('\n', s->out);
+	json_close(s);
 }
 
 /* Tables can be shared, and lead to themselves, 512 times at each of five levels: after LEFT of them it is enough. */
@@ -246,7 +349,7 @@ static void walk(struct session *s, uint64_t table, int level, unsigned bits, ui
 static bool show(struct session *s, const char *args, enum show what)
 {
 	uint64_t from = 0, to = UINT64_MAX, cr3 = vcpu_get(s->machine, VCPU_CR3), cr4 = vcpu_get(s->machine, VCPU_CR4);
-	bool pae = cr4 & 0x20, lma = long_mode(s);
+	bool pae = cr4 & 0x20, lma = long_mode(s), paging = vcpu_get(s->machine, VCPU_CR0) >> 31;
 	struct map m = { .show = what };
 	unsigned left = 100000;
 
@@ -254,19 +357,19 @@ static bool show(struct session *s, const char *args, enum show what)
 		return false;
 	if (*args && !address(s, &args, &to))
 		return false;
-	if (!(vcpu_get(s->machine, VCPU_CR0) >> 31)) {
-		fprintf(s->out, "paging is off: linear addresses are physical\n");
+	show_flag(s, "paging", paging, "", "paging is off: linear addresses are physical\n");
+	if (!paging)
 		return true;
-	}
 	s->interrupted = false;
+	json_open(s, what == SHOW_ENTRIES ? "entries" : "maps", '[');
 	walk(s, cr3 & (pae ? lma ? 0xffffffffff000 : 0xffffffe0 : 0xfffff000),
 	     lma   ? cr4 & 0x1000 ? 4 : 3
 	     : pae ? 2
 		   : 1,
 	     pae ? 9 : 10, 0, W | U, from, to, &m, &left);
 	print_map(s, &m);
-	if (!left)
-		fprintf(s->out, "... and so on: with FROM TO, a part\n");
+	json_close(s);
+	show_flag(s, "complete", left, "", "... and so on: with FROM TO, a part\n");
 	return true;
 }
 
@@ -285,30 +388,36 @@ static void print_translation(void *user, const struct vcpu_debug_translation *t
 	struct walk_entry walk[5], *e;
 	unsigned n;
 	uint64_t size, physical;
+	bool stale = false;
 
 	if (t->linear < span->from || t->linear > span->to)
 		return;
 	span->count++;
-	fprintf(s->out, "%016" PRIx64 " %09" PRIx64 " %c%c%c %s%s", t->linear, t->physical, t->read ? 'r' : '-',
-		t->write ? 'w' : '-',
-		t->execute ? 'x' : '-',
-		t->user ? "user" : "supervisor", t->global ? ", global" : "");
+	json_open(s, NULL, '{');
+	SHOW_HEX(s, "linear", "%016" PRIx64, t->linear);
+	SHOW_HEX(s, "physical", " %09" PRIx64 " ", t->physical);
+	show_flag(s, "read", t->read, "r", "-");
+	print_rights(s, t->write, t->execute, t->user);
+	show_flag(s, "global", t->global, ", global", "");
 	if (t->size > 4096)
 		fprintf(s->out, ", of a page of %" PRIu64 "M", t->size >> 20);
+	json_number(s, "page", (int64_t)t->size);
 	n = walk_to(s, t->linear, walk);
 	e = n ? &walk[n - 1] : NULL;
 	if (e && !(e->value & 1)) {
-		fprintf(s->out, ", STALE: it is not mapped any more");
-		span->stale++;
+		fputs(", STALE: it is not mapped any more", s->out);
+		stale = true;
 	} else if (e && !e->missing) {
 		size = (uint64_t)1 << (12 + (vcpu_get(s->machine, VCPU_CR4) & 0x20 ? 9 : 10) * e->level);
 		physical = (e->value & 0xffffffffff000 & ~(size - 1)) | (t->linear & (size - 1));
-		if (physical != t->physical) {
-			fprintf(s->out, ", STALE: the tables lead to %" PRIx64, physical);
-			span->stale++;
-		}
+		stale = physical != t->physical;
+		if (stale)
+			SHOW_HEX(s, "now", ", STALE: the tables lead to %" PRIx64, physical);
 	}
+	json_bool(s, "stale", stale);
+	span->stale += stale;
 	fputc('\n', s->out);
+	json_close(s);
 }
 
 bool info_tlb(struct session *s, const char *args)
@@ -319,7 +428,9 @@ bool info_tlb(struct session *s, const char *args)
 		return false;
 	if (*args && !address(s, &args, &span.to))
 		return false;
+	json_open(s, "tlb", '[');
 	vcpu_debug_tlb(s->debug, print_translation, &span);
+	json_close(s);
 	fprintf(s->out, "%u translations%s\n", span.count, span.stale ?
 		"; stale ones are right until INVLPG or a write to CR3 (SDM vol. 3, 4.10)" : "");
 	return true;
@@ -331,52 +442,66 @@ static void print_vectors(struct session *s, const char *part, const char *field
 {
 	uint64_t word;
 
-	for (unsigned i = 0; i < 8; i++) {
-		if (!field_value(s, part, field, i, &word))
-			return;
+	json_open(s, field, '[');
+	for (unsigned i = 0; i < 8 && field_value(s, part, field, i, &word); i++)
 		for (unsigned b = 0; b < 32; b++)
-			if (word >> b & 1)
-				fprintf(s->out, "vector 0x%02x %s\n", 32 * i + b, what);
+			if (word >> b & 1) {
+				SHOW_NUMBER(s, NULL, "vector 0x%02" PRIx64, 32 * i + b);
+				fprintf(s->out, " %s\n", what);
+			}
+	json_close(s);
+}
+
+/* The IRQs from FIRST on, at one of the two 8259s. */
+static void print_irqs(struct session *s, const char *chip, unsigned first)
+{
+	static const char *const names[] = { "latch", "lines", "elcr", "imr", "isr" };
+	uint64_t v[5], irr;
+	char name[64];
+
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(name, sizeof name, "chip[%s].%s", chip, names[i]);
+		if (!field_value(s, "pic", name, 0, &v[i]))
+			return;
+	}
+	irr = v[0] | (v[1] & v[2]);
+	for (unsigned b = 0; b < 8; b++) {
+		if (!((irr | v[4]) >> b & 1))
+			continue;
+		json_open(s, NULL, '{');
+		SHOW_NUMBER(s, "irq", "IRQ %" PRIu64, first + b);
+		show_flag(s, "requested", irr >> b & 1, " is requested at the 8259", "");
+		show_flag(s, "masked", irr & v[3] & 1u << b, ", which masks it", "");
+		show_flag(s, "in_service", v[4] >> b & 1, ", and in service", "");
+		fputc('\n', s->out);
+		json_close(s);
 	}
 }
 
 bool info_pending(struct session *s, const char *args)
 {
-	static const char *const pic[2][5] = {
-		{ "chip[MASTER].latch", "chip[MASTER].lines", "chip[MASTER].elcr", "chip[MASTER].imr",
-			"chip[MASTER].isr" },
-		{ "chip[SLAVE].latch", "chip[SLAVE].lines", "chip[SLAVE].elcr", "chip[SLAVE].imr", "chip[SLAVE].isr" },
-	};
 	unsigned cpu = vcpu_running(s->machine);
 	char part[16], apic[16];
-	uint64_t irr, lines, elcr, imr, isr, value;
-	bool any_if = vcpu_get(s->machine, VCPU_RFLAGS) >> 9 & 1;
+	uint64_t value, blocked;
 
 	(void)args;
 	snprintf(part, sizeof part, "cpu%u", cpu);
 	snprintf(apic, sizeof apic, "apic%u", cpu);
-	fprintf(s->out, "processor %u: IF is %s\n", cpu, any_if ? "set" : "clear, which holds interrupts up");
-	if (field_value(s, part, "intr", 0, &value) && value)
-		fprintf(s->out, "the INTR pin is high\n");
-	if (field_value(s, part, "nmi_pending", 0, &value) && value)
-		fprintf(s->out, "an NMI is pending%s\n", field_value(s, part, "nmi_blocked", 0, &value) && value ?
-			", held up by one that has not returned" : "");
+	json_open(s, "pending", '{');
+	SHOW_NUMBER(s, "processor", "processor %" PRIu64 ": IF is ", cpu);
+	show_flag(s, "if", vcpu_get(s->machine, VCPU_RFLAGS) >> 9 & 1, "set\n", "clear, which holds interrupts up\n");
+	show_flag(s, "intr", field_value(s, part, "intr", 0, &value) && value, "the INTR pin is high\n", "");
+	if (field_value(s, part, "nmi_pending", 0, &value) && value) {
+		show_flag(s, "nmi", true, "an NMI is pending", "");
+		show_flag(s, "nmi_blocked", field_value(s, part, "nmi_blocked", 0, &blocked) && blocked,
+			  ", held up by one that has not returned\n", "\n");
+	}
 	print_vectors(s, apic, "irr", "is pending in the local APIC");
 	print_vectors(s, apic, "isr", "is in service");
-	for (unsigned i = 0; i < 2; i++) {
-		const char *const *f = pic[i];
-
-		if (!field_value(s, "pic", f[0], 0, &irr) || !field_value(s, "pic", f[1], 0, &lines) ||
-		    !field_value(s, "pic", f[2], 0, &elcr) || !field_value(s, "pic", f[3], 0, &imr) ||
-		    !field_value(s, "pic", f[4], 0, &isr))
-			break;
-		irr |= lines & elcr;
-		for (unsigned b = 0; b < 8; b++)
-			if ((irr | isr) >> b & 1)
-				fprintf(s->out, "IRQ %u%s%s%s\n", 8 * i + b,
-					irr >> b & 1 ? " is requested at the 8259" : "",
-					irr & imr & 1u << b ? ", which masks it" : "",
-					isr >> b & 1 ? ", and in service" : "");
-	}
+	json_open(s, "irqs", '[');
+	print_irqs(s, "MASTER", 0);
+	print_irqs(s, "SLAVE", 8);
+	json_close(s);
+	json_close(s);
 	return true;
 }

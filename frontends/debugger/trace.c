@@ -260,7 +260,8 @@ bool do_coverage(struct session *s, const char *args)
 			fprintf(file, "%016" PRIx64 " %u%s\n", t->pieces[i].address, t->pieces[i].size,
 				symbol_text(s, t->pieces[i].address, text, sizeof text));
 	}
-	fprintf(s->out, "%" PRIu64 " bytes of code in %zu pieces have run\n", bytes, t->npieces);
+	SHOW_NUMBER(s, "bytes", "%" PRIu64 " bytes of code", bytes);
+	SHOW_NUMBER(s, "pieces", " in %" PRIu64 " pieces have run\n", t->npieces);
 	return close_it(s, file, args + 5);
 }
 
@@ -352,7 +353,7 @@ bool do_profile(struct session *s, const char *args)
 		free(samples[i].stack);
 	free(samples);
 	if (file) {
-		fprintf(s->out, "%" PRIu64 " samples\n", total);
+		SHOW_NUMBER(s, "samples", "%" PRIu64 " samples\n", total);
 		ok = close_it(s, file, path) && report(s, stop);
 	}
 	free(path);

@@ -259,12 +259,18 @@ static void print_enumerators(struct session *s, const struct type *t)
 	uint64_t next = 0;
 
 	fputc('{', s->out);
+	json_open(s, "enumerators", '[');
 	for (unsigned i = 0; i < t->nmembers; i++) {
-		fprintf(s->out, "%s%s", i ? ", " : "", t->members[i].name);
+		json_open(s, NULL, '{');
+		fputs(i ? ", " : "", s->out);
+		SHOW_STRING(s, "name", "%s", t->members[i].name);
 		if (t->members[i].offset != next)
 			fprintf(s->out, " = %" PRId64, (int64_t)t->members[i].offset);
+		json_number(s, "value", (int64_t)t->members[i].offset);
 		next = t->members[i].offset + 1;
+		json_close(s);
 	}
+	json_close(s);
 	fputc('}', s->out);
 }
 
@@ -273,13 +279,19 @@ static void print_body(struct session *s, const struct type *t, const char *text
 
 static void print_members(struct session *s, const struct type *t, bool offsets, uint64_t offset, int indent, int show)
 {
-	char declaration[512];
+	char declaration[512], name[512];
 
+	json_open(s, "members", '[');
 	for (unsigned i = 0; i < t->nmembers && !enough(s); i++) {
 		const struct member *m = &t->members[i];
 		const struct type *base =
 			declarator(m->type, m->name ? m->name : "", false, declaration, sizeof declaration, 0);
 
+		json_open(s, NULL, '{');
+		json_string(s, "name", m->name ? m->name : "");
+		json_string(s, "type", type_text(m->type, name, sizeof name));
+		json_number(s, "at", (int64_t)(offset + m->offset));
+		json_number(s, "size", (int64_t)m->type->size);
 		if (offsets && m->bits)
 			fprintf(s->out, "/* %6" PRIu64 ":%2u   | %7" PRIu64 " */", offset + m->offset, m->bit,
 				m->type->size);
@@ -287,10 +299,14 @@ static void print_members(struct session *s, const struct type *t, bool offsets,
 			fprintf(s->out, "/* %6" PRIu64 "      | %7" PRIu64 " */", offset + m->offset, m->type->size);
 		fprintf(s->out, "%*s", indent + 4, "");
 		print_body(s, base, declaration, offsets, offset + m->offset, indent + 4, show - 1);
-		if (m->bits)
-			fprintf(s->out, " : %u", m->bits);
+		if (m->bits) {
+			SHOW_NUMBER(s, "bits", " : %" PRIu64, m->bits);
+			json_number(s, "bit", m->bit);
+		}
 		fputs(";\n", s->out);
+		json_close(s);
 	}
+	json_close(s);
 }
 
 /* T, and TEXT, what stands around the name that is declared. Its members or enumerators are printed if SHOW is
