@@ -12,7 +12,7 @@
  *   operand.c   registers, symbols       value.c     values                  main.c      options, prompt
  *   assign.c    changes by hand          history.c   values that are kept    json.c      for machines
  *   watch.c     watch: old, new values   display.c   shown at every stop     listing.c   info types, functions ...
- *   complete.c  words begun */
+ *   complete.c  words begun            returned.c  what functions return */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
 
@@ -271,6 +271,7 @@ struct value {
 	struct variable *variable;   /* of the session, which it is; NULL: none */
 	int reg;                     /* 1 + the number of the register that it is, which can be assigned to; 0: none */
 	bool in_memory;              /* at `address'; else `bits' is all of it */
+	bool no_place;               /* `held' was in registers: `address' counts from its first byte */
 	uint64_t address, bits;
 	unsigned bit, nbits;
 	/* of a register that counts from a segment's base, as RIP does in real mode: an address made of the value has
@@ -330,6 +331,10 @@ unsigned history_add(struct session *s, const struct value *v);    /* its number
 bool history_value(struct session *s, const char *name, struct value *v, bool *known);
 struct variable *variable_by_name(struct session *s, const char *name, bool make); /* NULL: there is none */
 void history_end(struct session *s);
+
+/* ---- returned.c ---- */
+/* The value of type T that a function has just returned, for value_drop. False: none, or none that is known. */
+bool returned_value(struct session *s, const struct type *t, struct value *v);
 
 /* ---- dwarf.c ---- */
 

@@ -107,8 +107,8 @@ static bool element(struct parser *p, struct value *v)
 	if (!parse_accept(p, "]"))
 		return complaint(p->s, "a ] is missing: %s", p->at);
 	if (t->kind == TYPE_ARRAY && v->in_memory) {
-		*v = (struct value){ .type = t->to, .held = v->held, .in_memory = true, .address = v->address +
-			i * stride(t) };
+		v->type = t->to;
+		v->address += i * stride(t);
 		return true;
 	}
 	if (!value_number(p->s, v, &at))
@@ -152,7 +152,7 @@ static bool unary_of(struct parser *p, char operator, struct value *v)
 	if (operator == '*')
 		return dereference(p, v);
 	if (operator == '&') {
-		if (v->nbits || (!v->in_memory && v->type->size != 8))
+		if (v->nbits || v->no_place || (!v->in_memory && v->type->size != 8))
 			return complaint(p->s, "that is not in memory");
 		if (v->in_memory)
 			*v = (struct value){ .type = type_pointer(p->s, v->type), .bits = v->address };

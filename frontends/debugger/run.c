@@ -270,49 +270,6 @@ bool do_advance(struct session *s, const char *args)
 bool do_until(struct session *s, const char *args) { return *args ? run_to_place(s, args, true) : line_steps(s, args,
 	true, false, true); }
 
-/* ---- what a function returns ---- */
-
-/* Of x87, 80 bits. */
-static bool returned_float(struct session *s, struct value *v)
-{
-	unsigned char st[16] = { 0 };
-	long double wide = 0;
-	double d;
-	float f;
-
-	if (vcpu_get_st(s->machine, 0, st))
-		return false;
-	memcpy(&wide, st, 10);
-	d = (double)wide;
-	f = (float)wide;
-	memcpy(&v->bits, v->type->size == 4 ? (void *)&f : (void *)&d, v->type->size);
-	return true;
-}
-
-/* As the System V ABI has it for C. False: it is nothing, or in several registers. */
-static bool returned(struct session *s, const struct type *t, struct value *v)
-{
-	bool wide = address_digits(s) == 16;
-	uint64_t a = vcpu_get(s->machine, VCPU_RAX), d = vcpu_get(s->machine, VCPU_RDX);
-
-	*v = (struct value){ .type = t };
-	switch (t->kind) {
-	case TYPE_VOID:
-	case TYPE_FUNCTION: return false;
-	case TYPE_STRUCT:
-	case TYPE_ARRAY:
-		v->in_memory = true;
-		v->address = wide ? a : (uint32_t)a;
-		return !wide || t->size > 16;
-	case TYPE_FLOAT:
-		v->bits = vcpu_get(s->machine, vcpu_register_by_name("xmm0"));
-		return wide || returned_float(s, v);
-	default:
-		v->bits = wide || t->size <= 4 ? a : (uint32_t)a | d << 32;
-		return t->size <= 8;
-	}
-}
-
 bool do_finish(struct session *s, const char *args)
 {
 	struct frame f = frame_selected(s), up = f;
@@ -333,7 +290,7 @@ bool do_finish(struct session *s, const char *args)
 	fputc('\n', s->out);
 	stop = run_to(s, up.pc, up.sp - 1);
 	ok = report(s, stop);
-	if (stop.what != VCPU_DEBUG_THERE || !t || !returned(s, t, &v))
+	if (stop.what != VCPU_DEBUG_THERE || !t || !returned_value(s, t, &v))
 		return ok;
 	fprintf(s->out, "Value returned is $%u = ", history_add(s, &v));
 	value_print(s, &v, 0);
@@ -341,6 +298,7 @@ bool do_finish(struct session *s, const char *args)
 	json_number(s, "history", s->nhistory);
 	value_json_members(s, &v);
 	json_close(s);
+	value_drop(&v);
 	return ok;
 }
 

@@ -372,7 +372,7 @@ void value_json_members(struct session *s, const struct value *v)
 	if (!s->json.to)
 		return;
 	json_string(s, "type", type_text(v->type, text, sizeof text));
-	if (v->in_memory)
+	if (v->in_memory && !v->no_place)
 		json_hex(s, "address", v->address);
 	put(s, "value", v, 0);
 }

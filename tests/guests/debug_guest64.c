@@ -73,6 +73,34 @@ static unsigned char byte(void)
 	return 200;
 }
 
+/* Structures in registers, of each class. */
+struct pair { int x, y; };
+struct longs { long a, b; };
+struct number { long n; double d; };
+struct first { double d; char text[5]; };
+struct floats { float x, y, z; };
+struct doubles { double x, y; };
+struct both { float f; int i; const char *name; };
+struct shorts { short s[5]; };
+union either { double d; long l; };
+struct inner { struct { float f; } in[2]; unsigned char c; };
+struct bits { unsigned a : 3; int b : 20; long c : 33; };
+struct __attribute__((packed)) packed { char c; long l; };
+
+#define RETURNS(type, name, ...) static struct type name(void) { return (struct type){ __VA_ARGS__ }; }
+RETURNS(pair, get_pair, 1, -2)
+RETURNS(longs, get_longs, -3, 4)
+RETURNS(number, get_number, 5, 6.5)
+RETURNS(first, get_first, 7.25, "text")
+RETURNS(floats, get_floats, 1.5f, 2.5f, -3.5f)
+RETURNS(doubles, get_doubles, 0.5, -0.25)
+RETURNS(both, get_both, 8.5f, 9, "name")
+RETURNS(shorts, get_shorts, { 10, 11, 12, -13, 14 })
+RETURNS(inner, get_inner, { { 15.5f }, { 16.5f } }, 17)
+RETURNS(bits, get_bits, 5, -6, 1L << 31)
+RETURNS(packed, get_packed, 18, 19)
+static union either get_either(void) { return (union either){ .d = 2 }; }
+
 void kernel_main(void);
 
 void kernel_main(void)
@@ -81,4 +109,16 @@ void kernel_main(void)
 	results[1] = (long)half(5);
 	results[2] = pick(1)->b + byte();
 	results[3] = whole(7).a;
+	get_pair();
+	get_longs();
+	get_number();
+	get_first();
+	get_floats();
+	get_doubles();
+	get_both();
+	get_shorts();
+	get_inner();
+	get_bits();
+	get_packed();
+	get_either();
 }
