@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Changes by hand: registers, memory, variables of the session. The run has them at this place from now on; what came
- * after it is forgotten. */
+/* Assignments by the user: registers, memory, variables of the session. They become part of the run at this place, and
+ * the run that was known after it is forgotten. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +91,7 @@ bool value_assign(struct session *s, struct value *to, const struct value *from)
 		*to = kept;
 		return true;
 	}
-	if (s->scope) /* it is only being tried */
+	if (s->scope) /* the expression is only checked, for a condition */
 		return true;
 	if (s->asked)
 		return complaint(s, "a condition looks, and changes nothing");
@@ -110,8 +110,8 @@ bool value_assign(struct session *s, struct value *to, const struct value *from)
 	return ok;
 }
 
-/* set var EXPR, set $REGISTER = EXPR, set {TYPE}ADDRESS = EXPR. What else gdb can set concerns what this has not, but
- * scripts may do it. */
+/* set var EXPR, set $REGISTER = EXPR, set {TYPE}ADDRESS = EXPR. gdb's other settings have no meaning here. They are
+ * accepted, since scripts for gdb contain them. */
 bool do_set(struct session *s, const char *args)
 {
 	static const char *const elsewhere[] = { "confirm", "pagination", "height", "width", "logging", "style",

@@ -11,11 +11,11 @@
 
 struct listing {
 	struct session *s;
-	uint64_t next;               /* the guest's instruction that is to be shown next */
+	uint64_t next;               /* address of the guest's instruction to print next */
 	unsigned blocks;
 };
 
-/* The guest's instructions up to the one at END. */
+/* Print the guest's instructions up to END, which is not included. */
 static void print_guest(struct listing *l, const char *name, unsigned bits, uint64_t end)
 {
 	struct session *s = l->s;
@@ -37,7 +37,7 @@ static void print_guest(struct listing *l, const char *name, unsigned bits, uint
 	json_close(s);
 }
 
-/* One instruction a line, or, where nobody knows them, 16 bytes. */
+/* Print one instruction of the host a line; without a disassembler, 16 bytes a line. */
 static void print_host(struct session *s, const uint8_t *code, unsigned size)
 {
 	json_open(s, "host", '[');
@@ -96,7 +96,7 @@ static void print_operation(void *user, const struct vcpu_debug_operation *o)
 	else if (o->stitched && o->size)
 		fprintf(s->out, ", done by the one before it");
 	fputc('\n', s->out);
-	if (o->code && !s->no_files) /* those who come through gdb need not know where the host has what */
+	if (o->code && !s->no_files) /* a user of gdb's monitor does not see addresses of the host */
 		print_host(s, o->code, o->code_size);
 	if (o->index + 1 == o->count)
 		print_guest(l, "behind", o->bits, o->block + o->bytes);

@@ -52,7 +52,7 @@ static const struct row {
 	const char *name, *alias;
 	command_fn *run;
 	const char *args, *text;
-	const char *completes;       /* complete.c's ways: a letter, and behind a = words; NULL: nothing */
+	const char *completes;       /* the way of complete.c: a letter; words follow a =; NULL: none */
 } rows[] = {
 	{ NULL, "Time", NULL, NULL, NULL, NULL },
 	{ "continue", "c", do_continue, "[N]", "run until something stops it, as Ctrl-C does; N: the N-th hit of this stop",
@@ -149,7 +149,7 @@ static const struct row {
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
-/* NULL: none; *several: it could be more than one. */
+/* The row of a command, by its name or a prefix of it. NULL: no such command. *SEVERAL: more than one begins so. */
 static const struct row *find(const char *name, size_t n, bool *several)
 {
 	const struct row *found = NULL;
@@ -190,7 +190,7 @@ static void print_row(struct session *s, const struct row *r)
 		fprintf(s->out, "  %s\n", usage);
 		*usage = 0;
 	}
-	do { /* lines that fit into 80 columns */
+	do { /* wrap the text at 80 columns */
 		size_t n = strlen(text);
 
 		for (; n > RIGHT; n--)
@@ -258,7 +258,7 @@ static bool collect(struct session *s, const char *line)
 	return true;
 }
 
-/* Whatever command moves: undo comes back to where it found the machine. */
+/* Run a command. If it moves the machine, save its former place for undo. */
 static bool run_row(struct session *s, const struct row *row, const char *args)
 {
 	struct vcpu_place before = vcpu_where(s->machine), after,
@@ -303,8 +303,8 @@ bool command(struct session *s, const char *line)
 				 (int)n, line);
 	for (line += n; *line == ' '; line++)
 		;
-	args = needed(strdup(line)); /* a stop's commands may replace what it came from */
-	/* behind complete, a blank begins a word */
+	args = needed(strdup(line)); /* the command may free LINE, if it is a command of a stop */
+	/* complete needs a blank at the end: it begins a new word */
 	for (len = strlen(args); len && isspace((unsigned char)args[len - 1]) && found->run != do_complete;)
 		args[--len] = 0;
 	ok = run_row(s, found, args);
@@ -312,7 +312,7 @@ bool command(struct session *s, const char *line)
 	return ok;
 }
 
-/* A command within another one. */
+/* A command that another command executes: of a script, or of a stop. */
 bool nested_command(struct session *s, const char *line)
 {
 	bool ok;
@@ -378,7 +378,7 @@ bool session_print_to(struct session *s, FILE *to)
 	s->said = 0;
 	s->out = to ? fopencookie(s, "w", (cookie_io_functions_t){ .write = write_clean }) : NULL;
 	if (s->out)
-		setvbuf(s->out, NULL, _IONBF, 0); /* it keeps its order among what others write to TO */
+		setvbuf(s->out, NULL, _IONBF, 0); /* others write to TO, too: the order is kept */
 	return s->out || !to;
 }
 

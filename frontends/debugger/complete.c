@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a word that has been begun can become: for the prompt's Tab, and for `complete'. */
+/* Completions of a word: for Tab at the prompt, and for the command `complete'. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +12,8 @@ const char completion_file[] = "";
 struct completions {
 	char **words;
 	size_t n;
-	const char *before;          /* stands before each word, as "second." before a member */
-	const char *word;            /* as far as it has been typed, behind that */
+	const char *before;          /* text before each completion, as "second." before a member */
+	const char *word;            /* the typed part of the word, without that text */
 };
 
 void completions_end(struct session *s)
@@ -117,7 +117,7 @@ static void offer_members(struct session *s, const struct type *type)
 
 /* ---- expressions ---- */
 
-/* Where the object begins that a . or -> at AT follows. */
+/* The beginning of the expression before a . or -> at AT. */
 static const char *object_begin(const char *line, const char *at)
 {
 	unsigned depth = 0;
@@ -137,7 +137,7 @@ static const char *object_begin(const char *line, const char *at)
 	return at;
 }
 
-/* A member, if the word stands behind an object. */
+/* Offer the members of the object, if . or -> precedes the word. */
 static bool complete_member(struct session *s, const char *line, const char *word)
 {
 	const char *name = word + strlen(word), *dot, *text;
@@ -221,7 +221,7 @@ static void offer_stops(struct session *s)
 		}
 }
 
-/* WAY: of a command's row. False: a file's name is wanted. */
+/* Offer the completions that WAY, of a command's row, selects. False: the word is a file's name. */
 static bool complete_way(struct session *s, const char *way, const char *line, const char *args, const char *word)
 {
 	bool first = word == args;
@@ -287,7 +287,7 @@ const char *completion(struct session *s, const char *line, unsigned start, unsi
 	return c->n ? c->words[0] : NULL;
 }
 
-/* The lines that LINE can become, as in gdb. */
+/* Print each completion of LINE as a whole line, as gdb does. */
 bool do_complete(struct session *s, const char *args)
 {
 	size_t n = strlen(args), start = n;

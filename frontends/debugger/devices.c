@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Devices in words: what their registers mean, by the data sheets. All fields are there, too: `info PART' shows them
- * behind. */
+/* Devices in words: the meaning of their registers, by the data sheets. `info PART' prints all fields after that. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

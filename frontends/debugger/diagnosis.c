@@ -34,7 +34,7 @@ static bool in_table(const struct words *w, uint64_t address, int base, int limi
 	return address - get(w, base) <= get(w, limit);
 }
 
-/* An access of the stack's, at ADDRESS. */
+/* Is ADDRESS near the stack pointer, as in a PUSH, POP, CALL or RET? */
 static bool at_stack(const struct words *w, uint64_t address)
 {
 	enum { NEAR = 128 };
@@ -98,7 +98,7 @@ static void paged(struct words *w, const struct vcpu_fault *f, uint64_t rip)
 	}
 }
 
-/* IRET, and what it pops. */
+/* Describe IRET and the frame that it pops. False: CODE is no IRET. */
 static bool iret(struct words *w, const struct vcpu_fault *f, const unsigned char *code)
 {
 	unsigned bits = (unsigned)get(w, VCPU_CODE_BITS), size;
@@ -119,7 +119,7 @@ static bool iret(struct words *w, const struct vcpu_fault *f, const unsigned cha
 	return true;
 }
 
-/* What the IDT is, where it has no gate for VECTOR. */
+/* Describe the IDT, which has no gate for VECTOR. */
 static void idt(struct words *w, unsigned vector, const char *why)
 {
 	uint64_t base = get(w, VCPU_IDTR_BASE), limit = get(w, VCPU_IDTR_LIMIT);
@@ -202,7 +202,7 @@ static void first(struct words *w, const struct vcpu_fault *f)
 
 /* ---- its handler ---- */
 
-/* F came on the way to the handler of VECTOR. */
+/* Describe F, which was raised while the handler of VECTOR was to be entered. */
 static void handler(struct words *w, const struct vcpu_fault *f, unsigned vector)
 {
 	say(w, "; ");
@@ -261,7 +261,7 @@ static unsigned field(const vcpu_debug *debug, const char *part, const char *nam
 	return (unsigned)w.value;
 }
 
-/* Both chips of the 8259A, IRQ 0 to 15. */
+/* A register of both 8259As: bit N is IRQ N, 0 to 15. */
 static unsigned pic(const vcpu_debug *debug, const char *name)
 {
 	char master[32], slave[32];
@@ -293,7 +293,7 @@ bool diagnosis_asleep(vcpu *machine, const vcpu_debug *debug, bool for_ever, cha
 			return true;
 		}
 	if (for_ever || field(debug, "apic0", "lvt",
-		LINT0) & LVT_MASKED) /* no device runs; the guest does without the 8259 */
+		LINT0) & LVT_MASKED) /* no device has an event; or the guest does not use the 8259 */
 		held = 0;
 	for (unsigned i = 0; i < 16; i++)
 		if (held & 1u << i) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is shown at every stop. */
+/* Expressions that are printed at every stop. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ struct display {
 	int number;
 	char *format;                /* "/2xw", "/x" or "" */
 	char *expression;
-	bool memory;                 /* as x has it; else as print */
+	bool memory;                 /* printed as by x; else as by print */
 	struct display *next;
 };
 
@@ -34,7 +34,7 @@ static void show_value(struct session *s, const struct display *d, const struct 
 	value_json_members(s, v);
 }
 
-/* What cannot be told here, as another function's variable, is left out. */
+/* Print one. An expression without a value here, as a variable of another function, is omitted. */
 static void show(struct session *s, const struct display *d)
 {
 	const char *text = d->expression;
@@ -79,7 +79,7 @@ bool do_display(struct session *s, const char *args)
 {
 	size_t n = *args == '/' ? strcspn(args, " ") : 0;
 	const char *expression = args + n + strspn(args + n, " "), *text = expression;
-	bool memory = strcspn(args, "isbhwg0123456789") < n; /* /i, /s, and what has a size or a number */
+	bool memory = strcspn(args, "isbhwg0123456789") < n; /* /i, /s, and formats with a size or a count */
 	struct display *new;
 	struct value v;
 
@@ -119,7 +119,7 @@ static bool undisplay(struct session *s, long number)
 	return false;
 }
 
-/* These, or all. */
+/* Delete these, or all. */
 bool do_undisplay(struct session *s, const char *args)
 {
 	char *end;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What compilers write down of their code (DWARF 2 to 5), read by elfutils' libdw: names and types. Variables and
- * frames: variable.c; lines: line.c. */
+/* Debugging information of compilers (DWARF 2 to 5), read by elfutils' libdw: names and types. Variables and frames:
+ * variable.c; lines: line.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,7 +147,7 @@ static bool complete(struct session *s, struct type *t)
 	Dwarf_Die die, whole = s->dwarf->types[t->where].die;
 
 	t->complete = NULL;
-	if (dwarf_hasattr(&whole, DW_AT_declaration) && t->name) { /* it is told elsewhere */
+	if (dwarf_hasattr(&whole, DW_AT_declaration) && t->name) { /* another entry has its description */
 		struct name *n = dwarf_names(s->dwarf, t->name);
 
 		for (; dwarf_named(s->dwarf, n, t->name); n++)
@@ -213,7 +213,7 @@ const struct type *dwarf_target(struct session *s, Dwarf_Die *die)
 	return dwarf_attr_integrate(die, DW_AT_type, &a) && dwarf_formref_die(&a, &to) ? dwarf_type_of(s, &to) : NULL;
 }
 
-/* Dimensions from DIE's children on: the first is the outermost. */
+/* An array's type by its dimensions, which are entries from DIE on: the first is the outermost. */
 static const struct type *array_of(struct session *s, Dwarf_Die *dimension, const struct type *of)
 {
 	Dwarf_Die next;
@@ -242,7 +242,7 @@ static struct type *base_type(struct session *s, Dwarf_Die *die)
 	uint64_t encoding = number_of(die, DW_AT_encoding, DW_ATE_unsigned), size = number_of(die, DW_AT_byte_size, 0);
 	struct type *t = type_new(s, TYPE_INT, dwarf_diename(die), size);
 
-	/* As people write them. */
+	/* Basic types by the names that C programmers use. */
 	for (unsigned i = 0; t->name && i < sizeof names / sizeof *names; i++)
 		if (!strcmp(names[i][0], t->name))
 			t->name = names[i][1];
@@ -279,7 +279,7 @@ static void function_parameters(struct session *s, Dwarf_Die *function, struct t
 
 static const struct type *type_of_die(struct session *s, Dwarf_Die *die);
 
-/* Types of types: a file can have them lead back to themselves, or have no end. */
+/* Types refer to types: in a damaged file they form cycles or chains without end. */
 const struct type *dwarf_type_of(struct session *s, Dwarf_Die *die)
 {
 	const struct type *t = s->dwarf->depth < TYPE_DEPTH_MAX ? (s->dwarf->depth++, type_of_die(s, die)) : NULL;
@@ -290,7 +290,8 @@ const struct type *dwarf_type_of(struct session *s, Dwarf_Die *die)
 	return t;
 }
 
-/* 1 + the slot that ADDRESS's type is in, or would be put into; 0: there are none yet. */
+/* 1 + the slot of the type at ADDRESS in the hash table, which is empty if the type is not known yet; 0: there is no
+ * table yet. */
 static size_t type_slot(const struct dwarf *d, const void *address)
 {
 	size_t mask = d->nslots - 1, i = ((uintptr_t)address * 0x9e3779b97f4a7c15 >> 20) & mask;
@@ -302,7 +303,7 @@ static size_t type_slot(const struct dwarf *d, const void *address)
 	return i + 1;
 }
 
-/* Twice as many slots, so that half of them are free. */
+/* Double the hash table, so that half of its slots are free. */
 static bool more_slots(struct dwarf *d)
 {
 	size_t n = d->nslots ? 2 * d->nslots : 1024;
@@ -395,7 +396,7 @@ static const struct type *type_of_die(struct session *s, Dwarf_Die *die)
 	if (t->kind == TYPE_FUNCTION)
 		function_parameters(s, die, t);
 	if ((t->kind == TYPE_POINTER || t->kind == TYPE_FUNCTION) && (to = dwarf_target(s,
-		die)) != NULL) /* now that T is known: it may lead back to it */
+		die)) != NULL) /* after T is in the table, since the entries can refer to T */
 		t->to = to;
 	return t;
 }
@@ -441,7 +442,7 @@ static bool is_of(enum dwarf_kind kind, int tag)
 	}
 }
 
-/* As it would be declared: "static int fib(int);", "typedef int myint;". */
+/* Its declaration in C: "static int fib(int);", "typedef int myint;". */
 static void declare(struct session *s, struct name *n, char *text, size_t size)
 {
 	int tag = dwarf_tag(&n->die);
@@ -519,7 +520,7 @@ void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds,
 			each(user, d->names[low].name);
 }
 
-#else /* without libdw there are symbols, and nothing else */
+#else /* without libdw only symbols are known */
 
 bool dwarf_open(struct session *s, const char *path, uint64_t offset) { (void)s, (void)path, (void)offset; return false;
 	}

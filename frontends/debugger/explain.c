@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The processor's view in words: where a linear address leads and why, and instructions. */
+/* Page walks in words, and disassembly. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,7 +121,7 @@ unsigned instruction_text_as(struct session *s, uint64_t address, uint64_t bits,
 	ZydisDecodedInstruction in;
 	ZydisFormatter formatter;
 	ZydisDecoder decoder;
-	/* targets of jumps are offsets in CS, as the guest has them */
+	/* targets of jumps are offsets in CS, as in the guest's code */
 	uint64_t offset = base ? (uint32_t)(address - base) : address;
 
 	ZydisDecoderInit(&decoder, bits == 64 ? ZYDIS_MACHINE_MODE_LONG_64 : bits == 32 ? ZYDIS_MACHINE_MODE_LEGACY_32 :
@@ -150,7 +150,7 @@ unsigned instruction_text_as(struct session *s, uint64_t address, uint64_t bits,
 	return 1;
 }
 
-/* How long the instruction there is; 0: nothing is mapped there, which has been said. */
+/* Print an instruction. Returns its length; 0: ADDRESS is not mapped, and that was printed. */
 static unsigned print_instruction(struct session *s, uint64_t address, char *text, size_t size)
 {
 	unsigned len = instruction_text(s, address, text, size);

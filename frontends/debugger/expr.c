@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Expressions, as C has them: registers, numbers, symbols, variables, what can be computed of them, and assignments.
- * Integers are 64 bits wide; those of a type that has no sign make what they meet have none. */
+/* Expressions of C: registers, numbers, symbols, variables, operators, and assignments. Integers are computed with 64
+ * bits. An operation is unsigned if one of its operands is. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static bool dereference(struct parser *p, struct value *v)
 	return true;
 }
 
-/* Members of members without a name are members, too. */
+/* Find a member. Members of an unnamed member are members of the structure, as in C. */
 static bool find_member(struct session *s, const struct type *type, const char *name, struct value *v, unsigned depth)
 {
 	const struct type *t = depth > NESTING_MAX || type->kind != TYPE_STRUCT ? NULL : type_whole(s, type);
@@ -156,7 +156,7 @@ static bool unary_of(struct parser *p, char operator, struct value *v)
 			return complaint(p->s, "that is not in memory");
 		if (v->in_memory)
 			*v = (struct value){ .type = type_pointer(p->s, v->type), .bits = v->address };
-		return true; /* a symbol without a type is its address */
+		return true; /* the value of a symbol without a type is its address already */
 	}
 	if (!value_number(p->s, v, &n))
 		return false;
@@ -181,7 +181,7 @@ static bool size_of(struct parser *p, struct value *v)
 	return true;
 }
 
-/* {TYPE}ADDRESS: what is there. */
+/* {TYPE}ADDRESS: the object at ADDRESS. */
 static bool typed_memory(struct parser *p, struct value *v)
 {
 	const struct type *t = parse_type(p);
@@ -246,7 +246,7 @@ static int next_operator(struct parser *p)
 	return -1;
 }
 
-/* The operator of an assignment, += and the like. */
+/* The operator of a compound assignment, as + of +=. */
 static bool is_assignment(const struct parser *p, int operator)
 {
 	const char *text = operators[operator].text, *behind = p->at + strlen(text);
@@ -255,7 +255,7 @@ static bool is_assignment(const struct parser *p, int operator)
 		text[strlen(text) - 1] != '=';
 }
 
-/* N of what A is, from there on. */
+/* A@N: an array of N elements, of which A is the first. */
 static bool repeated(struct parser *p, struct value *a, const struct value *n)
 {
 	uint64_t count;
@@ -342,8 +342,8 @@ static bool apply(struct parser *p, const char *operator, struct value *a, struc
 	return true;
 }
 
-/* Operators of LEVEL and those that bind closer. Where no operator follows, the expression ends: `watch a 8' has two.
- * */
+/* An expression of operators of LEVEL and of those that bind closer. It ends before a word that is no operator: `watch
+ * a 8' has two expressions. */
 static bool binary(struct parser *p, int level, struct value *v)
 {
 	int i;

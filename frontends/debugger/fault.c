@@ -33,7 +33,7 @@ static const struct { const char *name, *text, *section; } vectors[32] = {
 	[21] = { "#CP", "control protection", "6.15, Interrupt 21" },
 };
 
-/* A line of text, and an element of the array of the reasons. */
+/* Print a line, which is an element of the JSON array of reasons, too. */
 __attribute__((format(printf, 2, 3)))
 static void say(struct session *s, const char *format, ...)
 {
@@ -111,7 +111,7 @@ static const char *segment_kind(unsigned type)
 			  : "read-only data";
 }
 
-/* The descriptor that the error code names, as it is now. */
+/* Describe the descriptor that the error code selects, as it is in memory now. */
 static void which_selector(struct session *s, uint32_t error)
 {
 	static const char *const system[16] = { "reserved", "an available 16-bit TSS", "an LDT", "a busy 16-bit TSS",
@@ -152,7 +152,7 @@ static uint64_t register_value(struct session *s, ZydisRegister r)
 	return n < 0 ? 0 : vcpu_get(s->machine, n);
 }
 
-/* A memory operand: its address, and what its segment allows. */
+/* Describe a memory operand: its address, and its segment's limit and attributes. */
 static void which_operand(struct session *s, const ZydisDecodedInstruction *in, const ZydisDecodedOperand *o)
 {
 	const char *seg = ZydisRegisterGetString(o->mem.segment);
@@ -240,8 +240,8 @@ static void why_debug(struct session *s, uint64_t dr6)
 		say(s, "an access to a debug register with DR7.GD set (DR6.BD)");
 }
 
-/* The machine stands before the instruction that has raised it. WHY: the check that failed; NULL: the vector says all.
- * */
+/* Describe a fault. The machine stands before the instruction that has raised it. WHY: the check that failed; NULL: no
+ * more than the vector says. */
 static void explain_fault(struct session *s, unsigned vector, uint32_t error, uint64_t cr2, uint64_t dr6,
 			  const char *why)
 {
@@ -274,7 +274,7 @@ static void explain_fault(struct session *s, unsigned vector, uint32_t error, ui
 	json_close(s);
 }
 
-/* What is no exception, though it comes through the same table. */
+/* Name an interrupt: no exception, though it enters through the IDT, too. */
 static void name_interrupt(struct session *s, const struct vcpu_debug_stop *stop)
 {
 	unsigned n = (unsigned)stop->address;
@@ -312,8 +312,8 @@ static void name_exception(struct session *s, unsigned vector)
 	SHOW_STRING(s, "section", " (SDM vol. 3, %s)\n", known ? vectors[vector].section : "6.3");
 }
 
-/* The handler at whose entry the machine stands, of whatever kind; else the last exception or INT instruction below
- * vector 32. */
+/* The event whose handler the machine is about to execute, an interrupt too; else the last exception, or INT
+ * instruction, of a vector below 32. */
 static struct vcpu_debug_stop last_event(struct session *s, struct vcpu_place here)
 {
 	struct vcpu_debug_stop stop =

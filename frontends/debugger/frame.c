@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames: which one is selected, what is in it. */
+/* Frames: selection, variables, backtrace. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static void list_one(void *user, const char *name, bool argument, const struct v
 	value_json(l->s, name, v);
 }
 
-/* Arguments or other variables of F. How many there are. */
+/* Print the arguments, or the other variables, of F. Returns their number. */
 static unsigned list_variables(struct session *s, const struct frame *f, bool arguments, bool brief)
 {
 	struct listing l = { s, arguments, brief, 0 };
@@ -65,11 +65,10 @@ bool info_locals(struct session *s, const char *args)
 
 /* ---- a frame in a line ---- */
 
-/* "fib (n=3) at guest.c:36"; a function that has no lines is with its offset, as only the address would tell where it
- * is. */
+/* "fib (n=3) at guest.c:36"; a function without lines has the offset, the only hint at the place in it. */
 void frame_print(struct session *s, const struct frame *f, bool file)
 {
-	const uint64_t pc = f->pc - f->called; /* a call can be the last of its function */
+	const uint64_t pc = f->pc - f->called; /* a call can be the last instruction of its function */
 	const struct symbol *y = symbol_at(s, pc);
 	uint64_t low, high;
 	const char *name = dwarf_function(s, pc, &low, &high);
@@ -95,7 +94,7 @@ void frame_print(struct session *s, const struct frame *f, bool file)
 	}
 }
 
-/* Frame N; behind it, with SOURCE, its line. */
+/* Print frame N; with SOURCE, its line of source, too. */
 static void print_frame(struct session *s, unsigned n, const struct frame *f, bool source)
 {
 	struct line line;
@@ -143,7 +142,7 @@ static bool select_frame(struct session *s, uint64_t want)
 {
 	struct frame f = frame_here(s);
 
-	if (want > FRAME_LAST) /* a stack can be made so that it has no end */
+	if (want > FRAME_LAST) /* a guest can make a stack without end */
 		return complaint(s, "frames are looked at up to %u", FRAME_LAST);
 	for (uint64_t n = 0; n < want; n++)
 		if (!frame_up(s, &f))
@@ -158,7 +157,7 @@ static bool select_frame(struct session *s, uint64_t want)
 
 bool do_frame(struct session *s, const char *args) { return select_frame(s, number(args, s->frame)); }
 
-/* N, or as many as there are. */
+/* Select the frame N above or below, or the outermost or innermost one. */
 bool do_up(struct session *s, const char *args)
 {
 	uint64_t n = number(args, 1), most = s->frame;
@@ -184,7 +183,7 @@ bool do_down(struct session *s, const char *args)
 
 static const char *register_text(int reg, unsigned bits)
 {
-	return vcpu_register_name(bits == 64 ? reg : reg + 0x100); /* of the half: lib/register.c */
+	return vcpu_register_name(bits == 64 ? reg : reg + 0x100); /* the numbers of the 32-bit names: lib/register.c */
 }
 
 static void print_saved(struct session *s, const struct frame *f, const struct frame *up, unsigned bits)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Values that are kept: $1, $2 ... of what print has shown, and variables that `set $name = ...' makes. */
+/* Values that are kept: $1, $2 ... that print has printed, and variables that `set $name = ...' makes. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,9 +5,9 @@
  *      "stop": {"what": "breakpoint", "id": 1, ...}, "place": {"instructions": N, "steps": N, "ns": N}, "pc": "0x...", "symbol": "...",
  *      "file": "...", "line": N}
  *
- * The members that a command has of its own (frames, value, registers ...) stand behind "output". One that has
- * failed has "error": {"message": "..."}. Addresses and what else can be larger than 2^53 are strings. "stop" is
- * there if the command has moved. */
+ * The members of single commands (frames, value, registers ...) follow "output". A command that failed has
+ * "error": {"message": "..."}. Addresses, and numbers that can be larger than 2^53, are strings. "stop" is there if the
+ * command has moved the machine. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static void put_text(FILE *out, const char *text, size_t len)
 
 /* ---- members ---- */
 
-/* A comma, if something is before, and NAME. False: nobody wants JSON. */
+/* Write a comma, if a member precedes, and NAME. False: there is no --json. */
 static bool begin(struct session *s, const char *name)
 {
 	struct json *j = &s->json;
@@ -207,8 +207,7 @@ void json_begin(struct session *s, FILE *members)
 	*s->error = 0;
 }
 
-/* What a command has written into MEMBERS stands between what is known of every command before it and what is known
- * behind it. */
+/* MEMBERS, which the command has written, stand between the members of every command. */
 void json_end(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *members,
 	const char *guest)
 {

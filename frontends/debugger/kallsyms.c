@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Linux's table of its own symbols, found in the guest's memory: right whatever the kernel is, and wherever it has
- * moved itself.
+/* Linux's table of its own symbols, found in the guest's memory: it is right for the kernel that runs, at its address.
  *
  *   kallsyms_offsets        s32 each: below 0, the address is relative_base - 1 - offset; else it is the address (a per-CPU variable)
  *   kallsyms_relative_base  an address [these two to 6.3 here, since 6.4 at the end]
@@ -12,8 +11,8 @@
  *   kallsyms_token_table    256 strings
  *   kallsyms_token_index    u16: where in the table each is
  *
- * All aligned to a pointer. What is looked for is the part of the token table that is known: the digits stand for
- * themselves; and a number that as many names follow as it says, with markers that fit them. */
+ * All are aligned to a pointer. The token table is found by its known part: the tokens of the digits are the digits.
+ * The names are found by a number, after which there are as many names, with markers that fit them. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +106,7 @@ struct tables {
 	size_t size, names, tokens, index, offsets;
 	uint64_t relative;
 	unsigned count;
-	uint64_t looked_at;          /* names: memory can be made so that there is no end of them */
+	uint64_t looked_at;          /* limit for names, as a guest can make a table without end */
 };
 
 static uint32_t u32(const struct tables *t, size_t at)
@@ -121,7 +120,7 @@ static uint32_t u32(const struct tables *t, size_t at)
 
 static unsigned u16(const struct tables *t, size_t at) { return u32(t, at) & 0xffff; }
 
-/* Behind the string at AT and its zero; the image's end, if that comes first. */
+/* The address after the string at AT and its zero; at most the image's end. */
 static size_t behind_string(const struct tables *t, size_t at)
 {
 	at += at < t->size ? strnlen((const char *)t->image + at, t->size - at) + 1 : 0;
@@ -138,7 +137,7 @@ static bool find_tokens(struct session *s, struct tables *t)
 		unsigned back = '0', n;
 
 		from = p + 1;
-		/* Back over the strings before "0". */
+		/* The beginning of the table, going back over the strings before "0". */
 		while (back && at > 1 && (size_t)(p - t->image) - at < 4096) {
 			at--;
 			while (at && t->image[at - 1])
@@ -151,14 +150,14 @@ static bool find_tokens(struct session *s, struct tables *t)
 		for (t->index = (end + 3) & ~(size_t)3; t->index < end + 12; t->index += 4) {
 			for (n = 0, at = t->tokens; n < 256 && u16(t, t->index + 2 * n) == at - t->tokens; n++)
 				at = behind_string(t, at);
-			if (n == 256 && at < t->size) /* so that all 256 end with a zero that is there */
+			if (n == 256 && at < t->size) /* the zero of the last string is in the image */
 				return true;
 		}
 	}
 	return false;
 }
 
-/* The length of the symbol at AT of the names; *TOKENS is where its tokens are. */
+/* The length of the symbol at AT in the names; *TOKENS is the address of its tokens. */
 static unsigned name_length(const struct tables *t, size_t at, size_t *tokens)
 {
 	unsigned n = t->image[at++];

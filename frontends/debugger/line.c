@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines of source, and what else DWARF says of code: where a prologue ends, which function and unit it is in. */
+/* Lines of source, and further facts of DWARF about code: the end of a prologue, the function and unit of an
+ * address. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +34,8 @@ bool dwarf_line(struct session *s, uint64_t address, struct line *line)
 
 struct wanted_line { const char *file; int line; Dwarf_Addr at; int best; bool statement; };
 
-/* The line itself or the next one that has code; where a statement of it begins, and there the first. */
+/* Is an entry better than the best one yet? The best is of the line itself, or of the next one that has code; of its
+ * addresses, the first one at which a statement begins. */
 static bool better(const struct wanted_line *w, int line, bool statement, Dwarf_Addr at)
 {
 	if (line < w->line || !w->best || line != w->best)
@@ -75,7 +77,7 @@ bool dwarf_line_address(struct session *s, const char *file, int line, uint64_t 
 	return w.best;
 }
 
-/* The first address behind ADDRESS where the line table has an entry, and that one's line; 0: there is none. */
+/* The first address after ADDRESS that has an entry in the line table, and the entry's line; 0: there is none. */
 static uint64_t next_entry(struct session *s, uint64_t address, int *line)
 {
 	Dwfl_Line *l = s->dwarf && s->dwarf->dwfl ? dwfl_getsrc(s->dwarf->dwfl, address) : NULL;
@@ -123,8 +125,7 @@ static bool in_a_loop(Dwfl_Line *l)
 	return line && !dwarf_linediscriminator(line, &discriminator) && discriminator;
 }
 
-/* What entries there are at ADDRESS: does one begin a statement, is one a part of a loop's line, are they of two
- * lines? */
+/* Facts about the entries at ADDRESS: one begins a statement, one is of a loop's line, or they are of two lines. */
 static void entries_at(struct session *s, uint64_t address, bool *statement, bool *part, bool *two)
 {
 	Dwfl_Line *l = s->dwarf && s->dwarf->dwfl ? dwfl_getsrc(s->dwarf->dwfl, address) : NULL;
@@ -149,7 +150,7 @@ static void entries_at(struct session *s, uint64_t address, bool *statement, boo
 	}
 }
 
-/* As in gdb, the parts of a loop's line that follow each other count as one. */
+/* Adjacent parts of a loop's line count as one, as in gdb. */
 bool dwarf_begins(struct session *s, uint64_t address)
 {
 	uint64_t low, high;

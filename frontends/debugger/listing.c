@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* info types, functions, variables: what there is, by file, with names that match a regular expression. */
+/* info types, functions, variables: the names that match a regular expression, by file. */
 #include <inttypes.h>
 #include <regex.h>
 #include <stdlib.h>
@@ -52,7 +52,7 @@ static void print_entries(struct session *s, const struct listing *l)
 	for (size_t i = 0; i < l->n; i++) {
 		const struct entry *e = &l->entries[i];
 
-		if (i && same_entry(e, e - 1)) /* a header's, in many units */
+		if (i && same_entry(e, e - 1)) /* a header's type is in many units */
 			continue;
 		if (!i || strcmp(e->file, e[-1].file))
 			fprintf(s->out, "\nFile %s:\n", e->file);
@@ -69,7 +69,7 @@ static void print_entries(struct session *s, const struct listing *l)
 	}
 }
 
-/* Symbols of which no file with debugging information tells. */
+/* Symbols without debugging information. */
 static void print_symbols(struct session *s, struct listing *l, bool code)
 {
 	bool any = false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking: memory, expressions, source, what the parts of the machine remember. */
+/* print, ptype, disassemble, info, and other commands that only read. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ bool do_print(struct session *s, const char *args)
 	return true;
 }
 
-/* The type that ARGS is, or that its value has. NULL, having complained. */
+/* The type that ARGS names, or the type of the expression ARGS. NULL, having complained. */
 static const struct type *type_meant(struct session *s, const char *args)
 {
 	const struct type *named = type_named(s, args);
@@ -75,7 +75,7 @@ bool do_whatis(struct session *s, const char *args)
 
 	if (!t)
 		return false;
-	if (t->is_typedef && type_named(s, args)) /* as in gdb: of a typedef, what it stands for */
+	if (t->is_typedef && type_named(s, args)) /* a typedef: its target, as in gdb */
 		t = t->of;
 	fprintf(s->out, "type = %s\n", type_text(t, text, sizeof text));
 	json_type(s, t);
@@ -97,7 +97,7 @@ bool do_disassemble(struct session *s, const char *args)
 	if (counted && !address(s, &args, &count))
 		return false;
 	y = symbol_at(s, at);
-	if (named && !counted && y && y->code && y->address == at) { /* a whole function */
+	if (named && !counted && y && y->code && y->address == at) { /* the address of a function alone: all of it */
 		uint64_t end, here = at;
 
 		for (next = y + 1; next < last && (next->address == at || !next->code); next++)
@@ -254,7 +254,7 @@ bool do_info(struct session *s, const char *args)
 	vcpu_debug_fields(s->debug, print_field, &wanted);
 	if (wanted.any)
 		json_close(s);
-	/* no part has this name: the first of these that begins so */
+	/* no part has this name: it is a prefix of a name in the table */
 	for (unsigned i = 0; !wanted.any && i < INFOS; i++)
 		if (!strncmp(infos[i].name, args, n))
 			return infos[i].run(s, rest);
@@ -276,7 +276,7 @@ bool do_hash(struct session *s, const char *args)
 	return true;
 }
 
-/* Text for COM1; \n is the key Enter. */
+/* Insert the next medium into its drive. */
 bool do_medium(struct session *s, const char *args)
 {
 	(void)args;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vcpu-dbg: a prompt before a machine. */
+/* vcpu-dbg: options, and the loop of the prompt. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
@@ -19,7 +19,7 @@ static struct session session;
 static bool json, no_sandbox;
 static volatile sig_atomic_t busy; /* with a command */
 static struct recording recording;
-static FILE *said;               /* json: what the guest says while a command is done; NULL: to the screen */
+static FILE *said;               /* json: the guest's output during a command; NULL: it goes to the screen */
 static char *said_text;
 static size_t said_len;
 
@@ -75,7 +75,7 @@ static void interrupt_command(void)
 		vcpu_stop(session.machine);
 }
 
-/* Ctrl-C of whoever sits at the prompt; a second one, for a command that does not come back, ends the program. */
+/* Ctrl-C ends the command that runs. A second one, while the command still runs, ends the program. */
 static void interrupt(int n)
 {
 	if (busy && session.interrupted)
@@ -101,7 +101,7 @@ static bool do_plain(bool (*run)(struct session *s, const char *text), const cha
 	return ok;
 }
 
-/* RUN with TEXT; with --json, a line that says that it was command LINE. */
+/* Call RUN with TEXT. With --json: print its line of JSON, whose command is LINE. */
 static bool do_as(const char *line, bool (*run)(struct session *s, const char *text), const char *argument)
 {
 	char *text = NULL, *members = NULL;
@@ -158,7 +158,7 @@ static bool prompt(void)
 	while (!over() && (line = prompt_line(json ? "" : session.collecting ? "> " : "(vcpu) "))) {
 		if (*line)
 			snprintf(last, sizeof last, "%s", line);
-		ok = do_line(*line || !isatty(STDIN_FILENO) ? line : last); /* Enter: the same again */
+		ok = do_line(*line || !isatty(STDIN_FILENO) ? line : last); /* an empty line repeats the last command */
 		fflush(stdout);
 		free(line);
 	}
@@ -184,11 +184,11 @@ static bool do_file(const char *path)
 	return ok;
 }
 
-/* Is the rest of the command line a RECORDING with options for it? Then its name; else NULL. */
+/* The name of the recording, if the rest of the command line is one with options for it; else NULL. */
 static const char *recording_name(int argc, char **argv)
 {
 	static const struct option options[] = { RECORDING_OPTIONS, { 0 } };
-	char **words = needed(calloc((size_t)argc + 1, sizeof *words)); /* getopt puts them into another order */
+	char **words = needed(calloc((size_t)argc + 1, sizeof *words)); /* getopt reorders the arguments */
 	const char *name;
 	int c;
 
@@ -200,14 +200,14 @@ static const char *recording_name(int argc, char **argv)
 	       recording_option(&recording, c, optarg))
 		;
 	name = c == -1 && optind == argc - 1 ? words[optind] : NULL;
-	optind = 0; /* as new */
+	optind = 0; /* getopt starts anew */
 	opterr = 1;
 	free(words);
 	return name;
 }
 
-/* It reads all files that the user may read: sources, symbols, what a recording names. What it writes, and what it
- * connects to, O names. */
+/* The debugger may read all files that the user may read: sources, symbols, files of a recording. It may write to, and
+ * connect to, only the files that O names. */
 static bool enter_sandbox(const struct run_options *o)
 {
 	struct sandbox sandbox = { 0 };
@@ -220,7 +220,7 @@ static bool enter_sandbox(const struct run_options *o)
 	return ok;
 }
 
-/* Make the machine that the rest of the command line says. */
+/* Make the machine that the rest of the command line describes. */
 static bool make(int argc, char **argv, int *status)
 {
 	char *error = NULL;
@@ -260,13 +260,14 @@ static bool make(int argc, char **argv, int *status)
 	return session.debug && (!magic || do_magic(&session, ""));
 }
 
-/* What the command line wants done: -s, -x and -e, in this order. */
+/* Execute the options -s, -x and -e, in this order. */
 enum { TODO_MAX = 64 };
 static struct { char what; const char *text; } todo[TODO_MAX];
 static unsigned ntodo;
-static bool ask = true;          /* there is a prompt */
+static bool ask = true;          /* interactive */
 
-/* Our options; what is left, of a machine or a recording, goes to REST. False with *STATUS: that was all. */
+/* Parse the debugger's options. The others, of a machine or a recording, go to REST. False: the program ends with
+ * *STATUS. */
 static bool options(int argc, char **argv, char **rest, int *nrest, int *status)
 {
 	for (int i = 1; i < argc; i++) {
@@ -348,7 +349,7 @@ int main(int argc, char **argv)
 	vcpu_debug_free(session.debug);
 	status = ok ? STATUS_OK : STATUS_USAGE;
 	if (over())
-		vcpu_stop(session.machine); /* nobody wants to wait for a server now */
+		vcpu_stop(session.machine); /* do not wait for a server of a disk */
 	if (vcpu_flush(session.machine)) {
 		complain("%s", vcpu_error(session.machine));
 		status = STATUS_HOST;

@@ -91,7 +91,7 @@ static bool print_strings(struct session *s, struct examined *e)
 	return true;
 }
 
-/* /NFU at the beginning of *ARGS, which moves behind it. */
+/* Parse /NFU at the beginning of *ARGS, which is then the text after it. */
 static bool read_format(struct session *s, const char **args, struct examined *e)
 {
 	const char *at = *args;
@@ -168,8 +168,8 @@ static bool add_bytes(struct session *s, struct pattern *p, const void *bytes, s
 	return true;
 }
 
-/* "TEXT", or an expression: as many bytes as SIZE, or if that is 0 its type, says; a plain number has 4, or 8 if it
- * needs them. */
+/* Parse a pattern: "TEXT", or an expression with SIZE bytes. If SIZE is 0, its type has the size; a plain number has 4
+ * bytes, or 8 if it needs them. */
 static bool add_value(struct session *s, const char **args, unsigned size, struct pattern *p)
 {
 	const char *end = **args == '"' ? strchr(*args + 1, '"') : NULL;
@@ -201,8 +201,7 @@ static bool add_value(struct session *s, const char **args, unsigned size, struc
 	return add_bytes(s, p, &n, size);
 }
 
-/* The first place in [AT, END) where P begins. False: there is none up to the end, or to where nothing is mapped,
- * which is said. */
+/* Find P in [AT, END). False: it is not there. If the search met an unmapped page, that was printed. */
 static bool find_next(struct session *s, const struct pattern *p, uint64_t *at, uint64_t end)
 {
 	static unsigned char chunk[CHUNK];

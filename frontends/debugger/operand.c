@@ -113,7 +113,7 @@ uint64_t linear_address(struct session *s, uint64_t offset, uint64_t base)
 	return base && vcpu_get(s->machine, VCPU_CODE_BITS) != 64 ? (uint32_t)(offset + base) : offset;
 }
 
-/* The base of the segment that register NAME counts from. */
+/* The base of the segment that register NAME is an offset in. */
 static uint64_t base_of(struct session *s, const char *name)
 {
 	static const char *const of_code[] = { "rip", "eip", "ip" }, *const of_stack[] = { "rsp", "esp", "sp", "rbp",
@@ -131,7 +131,7 @@ static uint64_t base_of(struct session *s, const char *name)
 	return 0;
 }
 
-/* What is known of the last stop, and of this place. */
+/* Names for values of the last stop, and of this place. */
 static bool of_the_stop(struct parser *p, const char *name, struct value *v)
 {
 	struct session *s = p->s;
@@ -183,7 +183,7 @@ static bool register_value(struct parser *p, const char *name, struct value *v)
 
 	if (of_the_stop(p, name, v))
 		return true;
-	if (reg < 0) { /* Model-specific registers and others have no number, but a field. */
+	if (reg < 0) { /* Registers without a number in vcpu.h, as model-specific ones: by their field. */
 		snprintf(part, sizeof part, "cpu%u", vcpu_running(s->machine));
 		set_number(p, v, 0, false);
 		return field_value(s, part, name, 0, &v->bits) ||
@@ -198,7 +198,7 @@ static bool register_value(struct parser *p, const char *name, struct value *v)
 			v->type = type_basic(s, "u32");
 		if (v->in_memory || v->bits != vcpu_get(s->machine, reg))
 			v->reg = 0;
-		v->base = 0; /* linear already */
+		v->base = 0; /* the value is linear already */
 	} else if (is_pc) {
 		v->bits = linear_rip(s);
 		v->base = 0;
@@ -207,7 +207,7 @@ static bool register_value(struct parser *p, const char *name, struct value *v)
 	return true;
 }
 
-/* Behind a $: a value that is kept, a variable of the session, or a register. */
+/* Parse the name after a $: a value of the history, a variable of the session, or a register. */
 static bool dollar(struct parser *p, const char *name, struct value *v)
 {
 	struct variable *x = variable_by_name(p->s, name, false);
@@ -239,7 +239,7 @@ static bool identifier(struct parser *p, const char *name, struct value *v)
 			return true;
 	}
 	y = symbol_by_name(p->s, name);
-	if (y) { /* of no known type */
+	if (y) { /* its type is not known */
 		*v = (struct value){ .type = type_basic(p->s, "u64"), .bits = y->address };
 		return true;
 	}
@@ -286,7 +286,7 @@ bool parse_operand(struct parser *p, struct value *v)
 		return complaint(p->s, *p->at ? "an expression is wanted: %s" : "an expression is wanted%s", p->at);
 	memcpy(word, p->at, n);
 	word[n] = 0;
-	/* A symbol of a compiler's or linker's: x.0, f.cold, f@plt */
+	/* A name that a compiler or linker made: x.0, f.cold, f@plt */
 	if (p->at[n] == '.' || p->at[n] == '@') {
 		size_t more = 1 + strspn(p->at + n + 1, "@"), all = n + more + parse_word_length(p->at + n + more);
 		char longer[256];
@@ -297,7 +297,7 @@ bool parse_operand(struct parser *p, struct value *v)
 	}
 	p->at += n;
 	if (*word == '$' || *word == '%') {
-		/* The names of some have dots. */
+		/* Some names of fields contain dots. */
 		while (*p->at == '.' && n + 1 < sizeof word && isalpha((unsigned char)p->at[1]) &&
 		       isalpha((unsigned char)word[1]) && vcpu_register_by_name(word + 1) < 0 &&
 		       !variable_by_name(p->s, word + 1, false)) {

@@ -27,7 +27,7 @@
  */
 enum { LONGEST = 65536 };
 
-static char *words;          /* of all lines, each with a newline before and behind it */
+static char *words;          /* text of all lines, with a newline before and after each */
 static size_t words_len;
 static int wire = -1;
 static pid_t process;
@@ -37,7 +37,7 @@ static char buffer[LONGEST + 16];
 
 /* ---- words ---- */
 
-/* The file of `source FILE'; NULL: TEXT is no such command. */
+/* The file of a command `source FILE'; NULL: TEXT is another command. */
 static const char *sourced(const char *text)
 {
 	static const char name[] = "source";
@@ -114,7 +114,7 @@ static void say(char kind, const void *text, size_t len, int fd)
 		;
 }
 
-/* The kind; the text is in `buffer', with a 0 behind it. 0: the other end has gone. */
+/* Receive a datagram. Returns its kind; its text is in `buffer', and a 0 follows. 0: the other end has gone. */
 static char hear(int *fd)
 {
 	union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr header; } control = { 0 };
@@ -135,7 +135,7 @@ static char hear(int *fd)
 /* ---- the prompt's process ---- */
 
 #if HAVE_READLINE
-/* A file's name goes back to the blank before it: TEXT is only what is behind the last / or the like. */
+/* The name of a file begins after a blank. TEXT begins later, after its last / or a similar character. */
 static char *complete_file(const char *text, int state)
 {
 	int begin = rl_point, typed;
@@ -177,7 +177,7 @@ static char *complete(const char *text, int state)
 #if HAVE_READLINE
 enum { HISTORY_LINES = 1000 };
 
-/* $VCPU_HISTORY, which can be empty: none; or ~/.vcpu_history. */
+/* The file: $VCPU_HISTORY, or ~/.vcpu_history. NULL: $VCPU_HISTORY is empty, so there is none. */
 static const char *history_path(void)
 {
 	static char path[4096];
@@ -198,7 +198,7 @@ static void history_begin(void)
 		history_truncate_file(path, HISTORY_LINES);
 }
 
-/* Each line at once: the process can end in many ways. What users type is nobody else's to read. */
+/* Write each line at once, as the process can end in many ways. Other users may not read the file. */
 static void history_line(const char *line)
 {
 	const char *path = history_path();
@@ -268,9 +268,9 @@ __attribute__((noreturn)) static void work(void)
 {
 	char kind;
 
-	signal(SIGINT, nothing); /* it is the debugger's */
+	signal(SIGINT, nothing); /* the file is the debugger's */
 	signal(SIGQUIT, nothing);
-	signal(SIGTERM, SIG_DFL); /* comes with the end of the debugger, too; readline gives the terminal back */
+	signal(SIGTERM, SIG_DFL); /* the end of the debugger comes here, too: readline restores the terminal */
 	signal(SIGHUP, SIG_DFL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	prctl(PR_SET_NAME, "vcpu-dbg-prompt");

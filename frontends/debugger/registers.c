@@ -39,7 +39,7 @@ static void print_registers(struct session *s)
 	SHOW_NUMBER(s, "iopl", " IOPL=%" PRIu64 "\n", rflags >> 12 & 3);
 }
 
-/* As gdb shows one: in hexadecimal, and as print would; of the selected frame. */
+/* Print a register of the selected frame as gdb does: in hexadecimal, and as print does. */
 static bool print_register(struct session *s, const char *name, size_t n)
 {
 	const char *start, *text;

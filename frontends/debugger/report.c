@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a stop says: why, where, and what is displayed there. */
+/* Stops: the reason, the place, and the displays. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ void print_where(struct session *s)
 	disassemble_next(s);
 }
 
-/* The function, where it is another one than at the last stop or ANYHOW, and the line. */
+/* Print the function, if it differs from the last stop's or ANYHOW, and the line. */
 static void print_code(struct session *s, bool anyhow)
 {
 	struct frame f = frame_here(s);
@@ -186,7 +186,7 @@ bool report(struct session *s, struct vcpu_debug_stop stop)
 
 		while (p->commands[n])
 			n++;
-		lines = needed(calloc(n + 1, sizeof *lines)); /* they may delete the stop */
+		lines = needed(calloc(n + 1, sizeof *lines)); /* a copy, as the commands may delete the stop */
 		for (unsigned i = 0; i < n; i++)
 			lines[i] = needed(strdup(p->commands[i]));
 		json_open(s, "commands", '[');

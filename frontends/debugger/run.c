@@ -6,7 +6,7 @@
 
 #include "debugger.h"
 
-/* In real mode, where code is at 16 * CS. */
+/* With the base of CS, as code in real mode is at 16 * CS. */
 uint64_t linear_rip(struct session *s)
 {
 	uint64_t rip = vcpu_get(s->machine, VCPU_RIP);
@@ -22,7 +22,7 @@ static bool went_on(struct vcpu_debug_stop stop)
 		stop.machine.reason == VCPU_STOP_IDLE);
 }
 
-/* Going back, an access that is watched has been come to: is it one to tell of? */
+/* The way back has reached a watched access. Is it to be reported? */
 static bool told_of(struct session *s, const struct vcpu_debug_stop *stop)
 {
 	struct stop *p = stop->what == VCPU_DEBUG_WATCH ? stop_by_id(s, stop->id) : NULL;
@@ -48,7 +48,7 @@ static struct vcpu_debug_stop run_on(struct session *s, bool back)
 	return stop;
 }
 
-/* N: the stop where it stands lets the next N - 1 hits pass. */
+/* With N, ignore the next N - 1 hits of the stop that the machine stands at. */
 bool do_continue(struct session *s, const char *args)
 {
 	struct stop *p = stop_by_id(s, s->last.id);
@@ -71,7 +71,7 @@ bool do_reverse(struct session *s, const char *args)
 	return report(s, run_on(s, true));
 }
 
-/* Run to where one of the hidden breakpoints IDS is, of which one can be -1: there is none. They are deleted. */
+/* Run to one of the hidden breakpoints IDS, and delete them. An id can be -1: no breakpoint. */
 static struct vcpu_debug_stop run_to_either(struct session *s, const int ids[2])
 {
 	struct vcpu_debug_stop stop = run_on(s, false);
@@ -86,7 +86,7 @@ static struct vcpu_debug_stop run_to_either(struct session *s, const int ids[2])
 	return stop;
 }
 
-/* Run to ADDRESS with the stack above ABOVE. */
+/* Run to ADDRESS, until RSP is above ABOVE there. */
 static struct vcpu_debug_stop run_to(struct session *s, uint64_t address, uint64_t above)
 {
 	int ids[2] = { hidden_break(s, address, above, 0), -1 };
@@ -126,8 +126,8 @@ static bool is_return(struct session *s)
 	       (code[0] == 0xf3 && code[1] == 0xc3);
 }
 
-/* An instruction, and what it calls. Forwards: by a breakpoint behind it. Backwards: who wrote the return address that
- * a RET has just taken? */
+/* Step over an instruction and the function that it calls. Forwards: by a breakpoint after it. Backwards over a RET: to
+ * the last write of the return address. */
 static struct vcpu_debug_stop one_over(struct session *s, bool back)
 {
 	uint64_t rip = linear_rip(s), sp = vcpu_get(s->machine, VCPU_RSP), physical;
@@ -156,7 +156,7 @@ static struct vcpu_debug_stop any_one(struct session *s, bool over, bool back)
 {
 	struct vcpu_debug_stop stop = over ? one_over(s, back) : one(s, back);
 
-	/* Asleep: on to what wakes it. */
+	/* The processor sleeps: run until an event wakes it. */
 	while (!back && stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason == VCPU_STOP_IDLE && !enough(s))
 		stop = vcpu_debug_step(s->debug);
 	return stop;
@@ -185,8 +185,8 @@ static bool same_line(const struct line *a, const struct line *b)
 	return a->line == b->line && !strcmp(a->file, b->file);
 }
 
-/* A line: until another begins, with UNTIL one that is behind it in this function, so that a loop is gone through.
- * Code without lines is passed through, with the functions that it belongs to. Backwards, to a line's beginning. */
+/* Step until another line begins. UNTIL: until one that is after it in this function, so that a loop is executed to its
+ * end. Functions without lines are executed as a whole. Backwards: to the beginning of a line. */
 static bool line_steps(struct session *s, const char *args, bool over, bool back, bool until)
 {
 	uint64_t low = 0, high = 0, behind = 0;
@@ -207,7 +207,7 @@ static bool line_steps(struct session *s, const char *args, bool over, bool back
 			stop = any_one(s, over, back);
 			if (stop.what != VCPU_DEBUG_THERE)
 				break;
-			if (!dwarf_line(s, linear_rip(s), &now)) { /* a function that no line is known of: out of it */
+			if (!dwarf_line(s, linear_rip(s), &now)) { /* a function without lines: leave it */
 				struct frame f = frame_here(s);
 
 				if (!back && frame_up(s, &f) && dwarf_line(s, f.pc, &now)) {
@@ -219,11 +219,11 @@ static bool line_steps(struct session *s, const char *args, bool over, bool back
 			}
 			if (!moved && (same_line(&from, &now) || (linear_rip(s) >= low && linear_rip(s) < behind)))
 				continue;
-			if (!back && !dwarf_begins(s, linear_rip(s))) /* in the midst of one, as behind a call */
+			if (!back && !dwarf_begins(s, linear_rip(s))) /* in the middle of a line, as after a call */
 				continue;
 			if (!back)
 				break;
-			/* In the midst of the line before: on to its beginning. */
+			/* In the middle of the line before: go to its beginning. */
 			if (!moved)
 				from = now;
 			moved = true;
@@ -242,8 +242,8 @@ bool do_step_back(struct session *s, const char *args) { return line_steps(s, ar
 bool do_next(struct session *s, const char *args) { return line_steps(s, args, true, false, false); }
 bool do_next_back(struct session *s, const char *args) { return line_steps(s, args, true, true, false); }
 
-/* Run to a place, or to where the selected frame returns to. UNTIL: it passes the place in frames that
- * this one has called. */
+/* Run to a place, or to the return address of the selected frame. UNTIL: do not stop at the place in functions that the
+ * frame has called. */
 static bool run_to_place(struct session *s, const char *args, bool until)
 {
 	struct frame f = frame_selected(s), up = f;
@@ -302,7 +302,7 @@ bool do_finish(struct session *s, const char *args)
 	return ok;
 }
 
-/* The return address was written by the call. */
+/* Go back to the last write of the return address, which is the call. */
 bool do_finish_back(struct session *s, const char *args)
 {
 	unsigned bytes = (unsigned)vcpu_get(s->machine, VCPU_CODE_BITS) / 8;
@@ -321,8 +321,7 @@ bool do_finish_back(struct session *s, const char *args)
 
 /* ---- places ---- */
 
-/* The place where virtual time is NS, or the end of what is known: instructions between two known times are as good as
- * time, but for sleep. */
+/* Go to virtual time NS, or to the end of the known run, by bisection: time grows with the number of instructions. */
 static struct vcpu_debug_stop seek_time(struct session *s, uint64_t ns)
 {
 	struct vcpu_place low = vcpu_debug_start(s->debug), high = vcpu_debug_end(s->debug);

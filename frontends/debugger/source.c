@@ -12,7 +12,8 @@
 
 /* ---- files ---- */
 
-/* A stranger's symbol file may name any file: not one that waits, never ends, or does something when it is opened. */
+/* Open a source file. An untrusted symbol file can name any file: pipes and devices are refused, as opening or reading
+ * them can block or act. */
 static FILE *open_regular(const char *path)
 {
 	enum { LARGEST = 64 << 20 };
@@ -36,7 +37,8 @@ static FILE *open_source(const struct line *line)
 	return file ? file : open_regular(line->name);
 }
 
-/* Tell EACH of lines FIRST to LAST. How many lines there are up to LAST, or the file's end; -1: it cannot be read. */
+/* Call EACH with lines FIRST to LAST. Returns the number of lines up to LAST or the file's end; -1: the file cannot be
+ * read. */
 static int each_line(struct session *s, const struct line *line, int first, int last, void (*each)(struct session *s,
 	int n, const char *text))
 {
@@ -75,7 +77,7 @@ bool source_print_line(struct session *s, const struct line *line)
 
 /* ---- places ---- */
 
-/* The line that list and numbers of lines count from: what was listed last, or the selected frame's. False: it is not
+/* The current line, for list and relative line numbers: the one listed last, or the selected frame's. False: it is not
  * known. */
 static bool current_line(struct session *s, struct line *line)
 {
@@ -105,7 +107,7 @@ static bool bare_line(struct session *s, const char **args, struct line *line)
 	return true;
 }
 
-/* FILE:N or FILE:FUNCTION: what is behind the colon; NULL: it is neither. */
+/* The text after the colon of FILE:N or FILE:FUNCTION; NULL: TEXT is neither. */
 static const char *behind_file(const char *args)
 {
 	size_t n = strcspn(args, ": \t,\"'(*");
@@ -115,7 +117,7 @@ static const char *behind_file(const char *args)
 		       : NULL;
 }
 
-/* "N", "FILE:N": the line is LINE's, *AT where its code begins. */
+/* Parse "N" or "FILE:N": sets LINE, and *AT to the first address of its code. */
 static bool line_place(struct session *s, const char **args, struct line *line, uint64_t *at)
 {
 	const char *behind = behind_file(*args);
@@ -164,7 +166,7 @@ bool place(struct session *s, const char **args, bool behind_prologue, uint64_t 
 
 enum { TEN = 10 };
 
-/* Any place, as a line. */
+/* Parse any place, and find its line. */
 static bool listed_place(struct session *s, const char **args, struct line *line)
 {
 	uint64_t at;
@@ -219,7 +221,8 @@ static bool list_range(struct session *s, const char *args)
 	return print_lines(s, last, from ? first.line : last.line - TEN + 1, last.line);
 }
 
-/* Nothing: around the current line, or what follows; -: what is before; PLACE: around it; [PLACE],[PLACE]. */
+/* Without arguments: the lines around the current one, or the lines after the last listing; -: the lines before it;
+ * PLACE: the lines around it; [PLACE],[PLACE]: from one to the other. */
 bool do_list(struct session *s, const char *args)
 {
 	struct line line;

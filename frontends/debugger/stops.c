@@ -67,7 +67,7 @@ int hidden_break(struct session *s, uint64_t at, uint64_t above, uint64_t caller
 	return p ? p->id : -1;
 }
 
-/* Is the stack where a hidden stop wants it? */
+/* Is RSP within the bounds of a hidden stop? */
 static bool in_its_frame(struct session *s, const struct stop *p)
 {
 	struct frame f = frame_here(s);
@@ -88,7 +88,7 @@ static bool condition_holds(struct session *s, const struct stop *p, const struc
 	s->last = *hit;
 	s->asked = true;
 	if (!evaluate(s, &text, &v) || !value_number(s, &v, &yes))
-		yes = 1; /* what cannot be told stops */
+		yes = 1; /* a condition without a value stops */
 	s->asked = false;
 	return yes;
 }
@@ -207,7 +207,7 @@ bool do_magic(struct session *s, const char *args)
 static const struct event {
 	const char *name;
 	unsigned kind;
-	uint64_t most;               /* the largest of what it is limited by; 0: a name */
+	uint64_t most;               /* the largest bound of its range; 0: it has a name instead */
 	const char *range, *text;
 } events[] = {
 	{ "exception", VCPU_EVENT_EXCEPTION, 255, "[VECTOR[-VECTOR]]", "at its handler" },
@@ -232,7 +232,7 @@ bool do_catch(struct session *s, const char *args)
 	     *condition = cut_condition(quote ? quote : copy), text[160], *word, *rest;
 	const struct event *e = NULL;
 	const char *at;
-	size_t len = strlen(copy); /* without the condition */
+	size_t len = strlen(copy); /* length without the condition */
 	struct stop *p;
 	bool ok = true;
 
@@ -259,7 +259,7 @@ bool do_catch(struct session *s, const char *args)
 			size_t n = rest ? strlen(rest) : 0;
 
 			if (n > 2 && *rest == '"' && rest[n - 1] == '"') {
-				/* with blanks at its ends, or an " if " in it */
+				/* quoted: it can have blanks at its ends, and " if " in it */
 				rest[n - 1] = 0;
 				rest++;
 			}
@@ -296,7 +296,7 @@ bool do_catch(struct session *s, const char *args)
 
 /* ---- what there is ---- */
 
-/* The stop that ARGS begins with the number of; *REST is what follows. */
+/* The stop whose number ARGS begins with; *REST is the text after it. NULL, having complained. */
 static struct stop *named(struct session *s, const char *args, const char **rest)
 {
 	char *end;

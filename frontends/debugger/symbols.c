@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names for addresses. */
+/* Symbols: names of addresses. */
 #include <ctype.h>
 #include <elf.h>
 #include <errno.h>
@@ -22,13 +22,13 @@ bool symbol_add(struct session *s, uint64_t address, uint64_t size, uint64_t roo
 	more[s->nsymbols] = (struct symbol){ address, size, size ? size : room, strndup(name, len), code };
 	if (!more[s->nsymbols].name)
 		return false;
-	for (char *c = more[s->nsymbols].name; *c; c++) /* a file or a guest shall not steer the terminal */
+	for (char *c = more[s->nsymbols].name; *c; c++) /* no control characters reach the terminal */
 		*c = iscntrl((unsigned char)*c) ? '?' : *c;
 	s->nsymbols++;
 	return true;
 }
 
-/* Of those at one address, functions last: symbol_at finds them. */
+/* By address; of the symbols at one address, functions last, as symbol_at returns the last one. */
 static int by_address(const void *a, const void *b)
 {
 	const struct symbol *x = a, *y = b;
@@ -113,8 +113,8 @@ static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size &
 READ_ELF(32)
 READ_ELF(64)
 
-/* Where the kernel really is, less where the symbols from BEFORE on say it is: Linux moves itself by multiples of 2
- * MiB, or by 16 MiB with 32 bits. */
+/* The kernel's address in memory less its address by the symbols from BEFORE on: Linux moves itself by multiples of 2
+ * MiB, or of 16 MiB with 32 bits. */
 static uint64_t moved_by(struct session *s, size_t before)
 {
 	const char *const *names;
@@ -200,7 +200,7 @@ const struct symbol *symbol_by_name(const struct session *s, const char *name)
 
 enum { GAP = 1 << 20, PAGE = 4096, LABELS_MAX = 16 };
 
-/* Of the one before a gap, and of the last: a function that nobody knows the size of has perhaps a page. */
+/* The reach of a symbol before a gap, and of the last one: a function without a size gets at most a page. */
 static uint64_t reach(const struct session *s, size_t i)
 {
 	const struct symbol *y = &s->symbols[i];

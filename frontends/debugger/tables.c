@@ -67,7 +67,7 @@ static bool print_entries(struct session *s, uint64_t base, uint64_t limit, unsi
 			return complaint(s, "%" PRIx64 ": not mapped", base + at);
 		if (!d[0])
 			continue;
-		if (long_mode(s) && !(d[0] >> 44 & 1) && at + 15 <= limit) { /* twice as long */
+		if (long_mode(s) && !(d[0] >> 44 & 1) && at + 15 <= limit) { /* it has 16 bytes */
 			vcpu_read_linear(s->machine, base + at + 8, &d[1], 8);
 			print_segment(s, (unsigned)at | ti, d[0], d[1]);
 			at += 8;
@@ -252,7 +252,7 @@ bool info_tss(struct session *s, const char *args)
 
 /* ---- mappings ---- */
 
-/* What is to be shown: stretches of the same rights; of neighbouring physical pages, too; all entries. */
+/* Print ranges of equal rights; ranges that are contiguous in physical memory, too; or each entry. */
 enum show { SHOW_RIGHTS, SHOW_PHYSICAL, SHOW_ENTRIES };
 struct map { enum show show; uint64_t from, to, physical; unsigned rights; };
 enum { W = 1, U = 2, NX = 4 };
@@ -302,7 +302,8 @@ static void print_entry(struct session *s, unsigned level, unsigned index, uint6
 	json_close(s);
 }
 
-/* Tables can be shared, and lead to themselves, 512 times at each of five levels: after LEFT of them it is enough. */
+/* Walk the tables. They can be shared, and refer to themselves, 512 times at each of five levels, so the walk ends
+ * after LEFT tables. */
 static void walk(struct session *s, uint64_t table, int level, unsigned bits, uint64_t linear, unsigned rights,
 	uint64_t from,
 	uint64_t to, struct map *m, unsigned *left)

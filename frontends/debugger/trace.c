@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is written down of a run: a trace, the code that it went through, where it spends its time. */
+/* Files about a run: trace, coverage, profile. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -179,7 +179,7 @@ static int by_address(const void *a, const void *b)
 	return (x->address > y->address) - (x->address < y->address);
 }
 
-/* Sorted, and those of one function that touch made one. */
+/* Sort the pieces, and join adjacent ones of one function. */
 static void merge(struct session *s, struct trace *t)
 {
 	size_t n = 0;
@@ -199,7 +199,7 @@ static void merge(struct session *s, struct trace *t)
 		}
 	}
 	t->npieces = n;
-	if (n & (n - 1)) { /* the room is a power of two again */
+	if (n & (n - 1)) { /* keep the allocated size a power of two */
 		size_t room = 1;
 
 		while (room < n)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Types: made by names and by DWARF, and as C writes them. */
+/* Types: by name and by DWARF, and their text in C. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,7 +159,7 @@ const struct type *type_code(struct session *s)
 
 static void text_of(const struct type *t, const char *name, bool plain, char *text, size_t size, unsigned depth);
 
-/* TEXT gets BEFORE and AFTER around it, if there is room. */
+/* Put BEFORE and AFTER around TEXT, if there is room. */
 static void around(char *text, size_t size, const char *before, const char *after)
 {
 	size_t n = strlen(before), len = strlen(text), behind = strlen(after);
@@ -184,15 +184,15 @@ static void parameters(const struct type *t, char *text, size_t size, unsigned d
 		snprintf(text + n, size - n, "%s)", !t->nmembers && t->is_prototype ? "void" : "");
 }
 
-/* What stands around NAME in a declaration of T. Returned is the type that it begins with; NULL: void. PLAIN: the
- * first typedef is resolved. */
+/* TEXT gets the declarator around NAME in a declaration of T. Returns the type that the declaration begins with; NULL:
+ * void. PLAIN: resolve the first typedef. */
 static const struct type *declarator(const struct type *t, const char *name, bool plain, char *text, size_t size,
 	unsigned depth)
 {
 	char part[512];
 
 	snprintf(text, size, "%s", name);
-	/* a file can have a type that is a pointer to itself */
+	/* in a damaged file a type can be a pointer to itself */
 	for (unsigned n = 0; t && n < NESTING_MAX; n++, t = t->to) {
 		const struct type *root = t;
 
@@ -224,7 +224,7 @@ static const struct type *declarator(const struct type *t, const char *name, boo
 	return t;
 }
 
-/* What a declaration begins with: "const struct task". */
+/* The beginning of a declaration: "const struct task". */
 static void base_text(const struct type *t, char *text, size_t size)
 {
 	const char *kind = t->is_typedef ? "" : t->kind == TYPE_STRUCT ? t->is_union ? "union " : "struct " :
@@ -309,8 +309,8 @@ static void print_members(struct session *s, const struct type *t, bool offsets,
 	json_close(s);
 }
 
-/* T, and TEXT, what stands around the name that is declared. Its members or enumerators are printed if SHOW is
- * positive, or is 0 and T has no name. OFFSET is T's in the outermost structure. */
+/* Print T and the declarator TEXT. The members or enumerators of T are printed if SHOW is positive, or if it is 0 and T
+ * has no name. OFFSET is the offset of T in the outermost structure. */
 static void print_body(struct session *s, const struct type *t, const char *text, bool offsets, uint64_t offset,
 	int indent, int show)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who called. Three who may know, asked in this order: DWARF; the ORC tables that a Linux kernel carries; the frame
- * pointer.
+/* Callers: by DWARF, by the ORC tables of a Linux kernel, or by the frame pointer, in this order.
  *
  * ORC (Linux, Documentation/x86/orc-unwinder): two tables, sorted by address. __start_orc_unwind_ip has for each piece
  * of code its distance from the entry, s32; __start_orc_unwind has as many entries of 6 bytes:
@@ -47,7 +46,7 @@ struct frame frame_here(struct session *s)
 
 bool frame_register(struct session *s, int reg, uint64_t *value, uint64_t *saved)
 {
-	enum { PART = 0x100 }; /* numbers of parts: lib/register.c */
+	enum { PART = 0x100 }; /* the numbers of the 32-bit names: lib/register.c */
 	static const uint64_t masks[] = { UINT64_MAX, UINT32_MAX, 0xffff, 0xff };
 	struct frame f = frame_selected(s);
 
@@ -92,7 +91,7 @@ static bool orc_find(struct session *s, uint64_t pc, struct orc *o)
 	if (!ip || !stop || !table || stop->address <= ip->address)
 		return false;
 	high = (stop->address - ip->address) / 4;
-	/* Most entries are of calls: their number tells the version. */
+	/* Most entries are of type call. Its number differs between the versions of the format. */
 	for (uint64_t i = 0; i < 64 && orc_entry(s, table->address, high / 64 * i, o, &raw); i++) {
 		old += (raw & 3) == 0;
 		new += (raw & 7) == 2;
@@ -171,8 +170,8 @@ static bool orc_unwind(struct session *s, struct frame *f)
 
 /* ---- the frame pointer ---- */
 
-/* How much of its frame has the function made that F stands at the beginning of? 0: nothing; 1: the pointer is saved;
- * 2: all. */
+/* F is at the beginning of a function. Which part of the frame exists? 0: nothing; 1: the saved frame pointer; 2:
+ * all. */
 static unsigned frame_made(struct session *s, const struct frame *f)
 {
 	const struct symbol *y = symbol_at(s, f->pc);

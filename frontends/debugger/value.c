@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Values as people read them. */
+/* Values as text, and as JSON. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ static bool load(struct session *s, const struct value *v, uint64_t *bits)
 	return true;
 }
 
-/* N as its type has it: cut, and with its sign. */
+/* N truncated to its type, and sign-extended if that is signed. */
 static uint64_t extended(const struct value *v, uint64_t n)
 {
 	unsigned bits = v->nbits            ? v->nbits
@@ -97,7 +97,7 @@ void text_print(struct session *s, const unsigned char *text, size_t len)
 	fputs(len > TEXT_MAX ? "\"..." : "\"", s->out);
 }
 
-/* Up to a zero, or LIMIT bytes; at most SIZE of them into TEXT. */
+/* Read a string: up to a zero, or LIMIT bytes. At most SIZE of them go to TEXT. */
 static size_t read_text(struct session *s, const struct value *v, uint64_t at, uint64_t limit, unsigned char *text,
 	size_t size)
 {
@@ -148,7 +148,7 @@ static void print_enum(struct session *s, const struct type *t, uint64_t n)
 			fputs(t->members[i].name, s->out);
 			return;
 		}
-	/* Flags? */
+	/* No enumerator has this value: print a combination of them. */
 	for (unsigned i = 0; i < t->nmembers; i++)
 		if (t->members[i].offset && (t->members[i].offset & rest) == t->members[i].offset) {
 			fprintf(s->out, "%s%s", any ? " | " : "(", t->members[i].name);
@@ -179,7 +179,7 @@ static void print_array(struct session *s, const struct value *v, char format, u
 		};
 		unsigned char a[64], b[64];
 
-		/* Equal ones are told once. */
+		/* Equal elements are printed once, with their count. */
 		for (last = i; last + 1 < n && !enough(s) && of->size && of->size <= sizeof a &&
 			       value_read(s, v, e.address, a, of->size) == of->size &&
 			       value_read(s, v, v->address + (last + 1) * of->size, b, of->size) == of->size &&
@@ -353,7 +353,7 @@ static void put(struct session *s, const char *name, const struct value *v, unsi
 		json_bool(s, name, n);
 	} else if ((v->type->kind == TYPE_POINTER || v->type->kind == TYPE_FUNCTION) && value_number(s, v, &n)) {
 		json_hex(s, name, n);
-	} else { /* as people read it */
+	} else { /* the text of print */
 		s->out = open_memstream(&text, &len);
 		if (s->out) {
 			print(s, v, 0, depth);

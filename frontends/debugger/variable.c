@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where DWARF says that things are: frames, variables, arguments. */
+/* Locations by DWARF: frames, variables, arguments. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 
 struct place { enum { NOWHERE, MEMORY, REGISTER, VALUE } kind; uint64_t at; };
 
-/* BASE: of the frame, for DW_OP_fbreg; BIAS: what is added to addresses in the file. */
+/* BASE: the frame's, for DW_OP_fbreg. BIAS: added to addresses of the file. */
 static struct place locate(struct session *s, const Dwarf_Op *ops, size_t count, const struct frame *f, uint64_t base,
 			   uint64_t bias)
 {
@@ -99,7 +99,7 @@ static struct place locate(struct session *s, const Dwarf_Op *ops, size_t count,
 
 static Dwarf_Frame *frame_of(struct session *s, const struct frame *f, uint64_t *bias)
 {
-	uint64_t pc = f->pc - f->called; /* a caller is at its call, not behind it */
+	uint64_t pc = f->pc - f->called; /* the address of a caller is its call's, not the one after it */
 	Dwfl_Module *m = s->dwarf ? dwfl_addrmodule(s->dwarf->dwfl, pc) : NULL;
 	Dwarf_Frame *frame = NULL;
 
@@ -143,7 +143,7 @@ bool dwarf_unwind(struct session *s, struct frame *f)
 		struct place p;
 
 		if (dwarf_frame_register(frame, (int)r, memory, &ops, &n) || (!n && ops != memory))
-			continue; /* as it was */
+			continue; /* unchanged */
 		up.saved[r] = 0;
 		if (!n) {
 			up.regs[r] = 0;
@@ -216,7 +216,7 @@ static bool variable_of(struct session *s, Dwarf_Die *die, const struct frame *f
 	return true;
 }
 
-/* EACH variable that is seen from F's place, inner ones first; stops when it says so. */
+/* Call EACH for the variables in scope at F's place, inner ones first, until it says that it has enough. */
 static bool each_local(struct session *s, struct frame *f, bool (*each)(struct session *s, Dwarf_Die *die,
 	const struct frame *f,
 	uint64_t base,

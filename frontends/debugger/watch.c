@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Watched memory: what was there before an access, and what is there behind it. */
+/* Watched memory: its values before and after an access. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -10,14 +10,14 @@
 /* ---- values ---- */
 
 struct watched {
-	struct value value;          /* what is watched; its format for print */
+	struct value value;          /* the watched value; its format for print */
 	char format;
-	bool on_change;              /* an access that leaves the value as it was is none */
-	struct content *before, *after; /* the access that was told of last; NULL: not known */
-	uint64_t before_at, after_at; /* where in physical memory: another address space has another variable */
+	bool on_change;              /* accesses that leave the value as it was do not count */
+	struct content *before, *after; /* value at the access that was reported last; NULL: not known */
+	uint64_t before_at, after_at; /* physical: the linear address is of one address space */
 };
 
-/* What is there now; NULL: it cannot be read. */
+/* The value now; NULL: it cannot be read. */
 static struct content *content_now(struct session *s, const struct stop *p, uint64_t *at)
 {
 	const struct value *v = &p->watched->value;
@@ -65,9 +65,9 @@ void watches_look(struct session *s)
 	}
 }
 
-/* All that was written there since watches_look has been told of here, so that what is there behind one access is
- * there before the next. Going back, the run is gone through in pieces: only what is there behind an access is
- * known, and what was before it is there where the machine then stands. */
+/* The library reports each access since watches_look, so the value after one access is the value before the next. On
+ * the way back the library executes pieces of the run: only the value after an access is known, and the value before it
+ * is in memory once the machine stands there. */
 bool watch_counts(struct session *s, struct stop *p, const struct vcpu_debug_stop *hit)
 {
 	struct watched *w = p->watched;
@@ -105,7 +105,7 @@ static void print_content(struct session *s, const struct watched *w, const stru
 	json_close(s);
 }
 
-/* As gdb calls it, at a stop and in a list. */
+/* The name that gdb prints, at a stop and in a list. */
 static const char *title(const struct stop *p)
 {
 	return !p->reads ? "Hardware watchpoint" : p->writes ? "Hardware access (read/write) watchpoint" :
@@ -124,7 +124,7 @@ void watch_print(struct session *s, struct stop *p, bool back)
 	fprintf(s->out, "\n%s %d: %s\n\n", title(p), p->number, p->expression);
 	if (same(w)) {
 		print_content(s, w, w->after, "Value", "value");
-	} else { /* as in gdb: in the order in which one comes to them */
+	} else { /* in the order of the run, as in gdb */
 		print_content(s, w, back ? w->after : w->before, "Old value", "old");
 		print_content(s, w, back ? w->before : w->after, "New value", "new");
 	}
@@ -132,7 +132,7 @@ void watch_print(struct session *s, struct stop *p, bool back)
 
 /* ---- commands ---- */
 
-/* Where a variable is, how large; else a number and, behind it, a size. */
+/* The address and size of a variable; else a number as the address, and the size after it. */
 static bool find_watched(struct session *s, const char *args, struct value *v, char *format)
 {
 	static const char *const types[] = { "u8", "u16", NULL, "u32", NULL, NULL, NULL, "u64" };
