@@ -63,7 +63,7 @@ static void accept(struct apic *a, unsigned vector, bool level)
 	cpu_attention(a->cpu);
 }
 
-/* Whatever arrives at this APIC, once it is known to be meant. */
+/* Accept a message that is addressed to this APIC. */
 static void deliver(struct apic *a, unsigned mode, unsigned vector, bool level)
 {
 	struct cpu *c = a->cpu;
@@ -86,7 +86,7 @@ static void deliver(struct apic *a, unsigned mode, unsigned vector, bool level)
 		c->sipi_pending = false;
 		cpu_attention(c);
 		break;
-	case SIPI: /* only a processor that waits for it takes notice, and of the first only */
+	case SIPI: /* only a processor in wait-for-SIPI accepts it, and only the first one */
 		if (c->sipi_pending || (c->activity != ACTIVITY_WAIT_SIPI && !c->init_pending))
 			break;
 		c->sipi_pending = true;
@@ -100,7 +100,7 @@ static void deliver(struct apic *a, unsigned mode, unsigned vector, bool level)
 	}
 }
 
-/* An interrupt of the local vector table. */
+/* Raise an interrupt of the local vector table. */
 static void local(struct apic *a, u32 lvt)
 {
 	if (!(lvt & LVT_MASKED) && software_on(a))
@@ -118,7 +118,7 @@ static void error(struct apic *a, u32 bits)
 
 #define EVERYBODY 0xffffffffu
 
-/* Does a message to DEST reach us? SDM vol. 3, 11.6.2. */
+/* Is a message to DEST addressed to this APIC? SDM vol. 3, 11.6.2. */
 static bool addressed(const struct apic *a, u32 dest, bool logical)
 {
 	if (dest == EVERYBODY || (dest == 0xff && !x2(a)))
@@ -135,8 +135,8 @@ static bool addressed(const struct apic *a, u32 dest, bool logical)
 	return dest >> 4 == a->ldr >> 28 && dest & (a->ldr >> 24 & 15); /* cluster */
 }
 
-/* A message on the bus. Lowest priority (11.6.2.4): for that one of those addressed whose processor does the least
- * important thing. */
+/* Deliver a message of the bus. Lowest priority (11.6.2.4): to the addressed APIC whose processor priority is the
+ * lowest. */
 static void bus(const struct cpus *all, const struct apic *but, u32 dest, bool logical, unsigned mode, unsigned vector,
 		bool level)
 {
@@ -198,7 +198,7 @@ int apic_acknowledge(struct apic *a)
 		a->extint = false;
 		return -1;
 	}
-	return a->svr & 0xff; /* it went away: the spurious vector, which is not in service */
+	return a->svr & 0xff; /* the interrupt was withdrawn: the spurious vector, which is not in service */
 }
 
 static void eoi(struct apic *a)
@@ -253,7 +253,7 @@ void apic_lint(void *apic, int n, bool level)
 	}
 	cpu_attention(a->cpu);
 	if (mode == EXTINT || *lvt & LVT_MASKED || !software_on(a))
-		return; /* ExtINT is looked at when asked */
+		return; /* ExtINT is read when the processor acknowledges an interrupt */
 	if (mode == FIXED && *lvt & LVT_LEVEL) {
 		if (level && !(*lvt & LVT_RIRR)) {
 			*lvt |= LVT_RIRR;
@@ -309,7 +309,7 @@ static void timer_fire(void *apic, u64 late)
 	if ((lvt & LVT_TIMER) == TIMER_PERIODIC && a->initial) {
 		u64 next = period(a);
 
-		/* Keep to the grid, also after a jump of time over several periods. */
+		/* The next end of a period, also if time has passed several of them. */
 		arm(a, clock_in(a->clock, next - late % next));
 	}
 	local(a, lvt);
@@ -343,7 +343,7 @@ static void write_timer_lvt(struct apic *a, u32 v)
 	}
 }
 
-/* The divider changes under a running count: what is left of the count goes on at the new speed. */
+/* The divider changes while the counter runs: the rest of the count runs at the new speed. */
 static void write_divide(struct apic *a, u32 v)
 {
 	u32 left = current_count(a);
@@ -366,7 +366,7 @@ static void send(struct apic *a)
 	if (mode == EXTINT || mode == 3)
 		return;
 	if (mode == INIT && !(low & 1 << 14))
-		return; /* INIT level de-assert: arbitration IDs, long gone */
+		return; /* INIT level de-assert sets arbitration IDs, which processors do not have any more */
 	if ((mode == FIXED || mode == LOWEST) && vector < 16) {
 		error(a, ESR_SEND_VECTOR);
 		return;
@@ -487,7 +487,7 @@ static bool write_register(struct apic *a, unsigned reg, u32 v)
 	}
 }
 
-/* Each processor sees its own APIC; where it has none, nothing. */
+/* Each processor accesses its own APIC. Without one there, reads are ones and writes are ignored. */
 static struct apic *own_page(const struct apic *any)
 {
 	struct apic *a = cpus_running(any->cpu->all)->apic;
@@ -519,7 +519,7 @@ static void page_write(void *apic, u64 offset, unsigned size, u64 v)
 
 static const struct device_ops page_ops = { page_read, page_write, 4, 4 };
 
-/* x2APIC (11.12): MSR 800h + register / 16. ICR is one 64-bit register; 83Fh sends to ourselves. */
+/* x2APIC (11.12): MSR 800h + register / 16. ICR is one 64-bit register; 83Fh is SELF IPI. */
 bool apic_read_msr(struct apic *a, u32 index, u64 *v)
 {
 	unsigned reg = (index & 0xff) << 4;
@@ -576,12 +576,12 @@ static void place_one(struct apic *a, bool wanted)
 	}
 	if (wanted && a->range < 0) {
 		a->range = space_add_device(a->mem, "local apic", base, PAGE_SIZE, &page_ops, a);
-		space_rank(a->mem, a->range, 3); /* a processor finds it before it looks elsewhere */
+		space_rank(a->mem, a->range, 3); /* it covers RAM and other devices at its addresses */
 		a->placed = base;
 	}
 }
 
-/* The pages of all APICs are usually at one place: one range for all of them, which the first has. */
+/* The pages of all APICs are usually at one address. They share one range, which is the first one's. */
 static void place(struct apic *changed)
 {
 	const struct cpus *all = changed->cpu->all;
@@ -617,7 +617,7 @@ static void clear(struct apic *a)
 	arm(a, CLOCK_NEVER);
 }
 
-/* SDM vol. 3, 11.4.4: which transitions of IA32_APIC_BASE there are. */
+/* SDM vol. 3, 11.4.4: the legal transitions of IA32_APIC_BASE. */
 bool apic_set_base(struct apic *a, u64 v)
 {
 	const struct model *m = a->cpu->model;
@@ -641,8 +641,8 @@ bool apic_set_base(struct apic *a, u64 v)
 	return true;
 }
 
-/* A PC comes out of RESET with its 8259s in charge (MP specification 1.4, 3.6.2): on the boot processor that is the
- * virtual wire. Firmware would set it up; the machine may have none, and one that has sets up the same. */
+/* After RESET a PC gets its interrupts from the 8259s (MP specification 1.4, 3.6.2): on the boot processor in virtual
+ * wire mode. Firmware sets this mode up, but a machine can have none. */
 void apic_reset(struct apic *a, bool init)
 {
 	bool boot = a->cpu->id == 0;
@@ -682,7 +682,7 @@ struct apic *apic_new(struct cpu *c, struct clock *clock, struct space *mem)
 
 void apic_free(struct apic *a) { free(a); }
 
-/* After a load: the page's place follows from IA32_APIC_BASE. */
+/* After a load: map the page where IA32_APIC_BASE has it. */
 void apic_refresh(struct apic *a)
 {
 	place(a);

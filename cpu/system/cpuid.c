@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* CPUID (SDM vol. 2, CPUID): everything follows from the model and from the few control bits that show through. */
+/* CPUID (SDM vol. 2, CPUID): all values follow from the model and from a few control bits. */
 #include "cpu/cpu.h"
 #include "cpu/op.h"
 #include "cpu/system/xsave.h"
@@ -10,7 +10,7 @@ static const struct { u32 leaf, sub; u8 reg, bit; } feature_bits[F_COUNT] = {
 #undef X
 };
 
-enum { EAX, EBX, ECX, EDX }; /* as .reg in model.h's list: 0 eax, 1 ebx, 2 ecx, 3 edx */
+enum { EAX, EBX, ECX, EDX }; /* numbers as .reg of model.h's list: 0 EAX, 1 EBX, 2 ECX, 3 EDX */
 
 static void features(const struct model *m, u32 leaf, u32 sub, u32 out[4])
 {
@@ -19,8 +19,8 @@ static void features(const struct model *m, u32 leaf, u32 sub, u32 out[4])
 			out[feature_bits[f].reg] |= 1u << feature_bits[f].bit;
 }
 
-/* Several processors are the cores of one package, if CPUID has a way to say so; else they are packages. APIC IDs that
- * it takes: */
+/* Several processors are the cores of one package, if the model's CPUID has leaves for that; else they are packages.
+ * The number of APIC IDs of the package: */
 static u32 ids(const struct cpu *c)
 {
 	return c->model->max_leaf < 4 || c->all->count == 1 ? 1 : 2u << (31 - __builtin_clz(c->all->count - 1));
@@ -37,13 +37,13 @@ static void cache(const struct cpu *c, u32 sub, u32 out[4])
 		return;
 	l = &c->model->caches[sub];
 	out[EAX] = l->type | l->level << 5 | 1 << 8 | (ids(c) - 1) << 26;
-	if (l->level == 3) /* which all share */
+	if (l->level == 3) /* all processors share it */
 		out[EAX] |= (ids(c) - 1) << 14;
 	out[EBX] = 63 | (u32)(l->ways - 1) << 22;
 	out[ECX] = l->sets - 1u;
 }
 
-/* The second level, as leaf 80000006h has it: line | ways as a code << 12 | KiB << 16. */
+/* Leaf 80000006h, the second level: line | ways as a code << 12 | KiB << 16. */
 static u32 second_level(const struct model *m)
 {
 	const struct cache_level *l = m->caches;
@@ -53,7 +53,7 @@ static u32 second_level(const struct model *m)
 	return l->level == 2 ? 64 | (l->ways == 8 ? 6 : 8) << 12 | (u32)l->ways * l->sets / 16 << 16 : 0;
 }
 
-/* Leaf 0Dh: where XSAVE puts things. */
+/* Leaf 0Dh: the layout of XSAVE's area. */
 static void xsave_area(const struct cpu *c, u32 sub, u32 out[4])
 {
 	const struct model *m = c->model;
@@ -82,7 +82,7 @@ static void vendor(const struct model *m, u32 out[4])
 	memcpy(&out[ECX], m->vendor + 8, 4);
 }
 
-/* Leaf 1: signature, and the features that no control bit hides. */
+/* Leaf 1: signature, and features. */
 static void version(const struct cpu *c, u32 out[4])
 {
 	const struct model *m = c->model;
@@ -163,7 +163,7 @@ static void brand(const struct model *m, unsigned part, u32 out[4])
 	memcpy(out, text + part * 16, 16);
 }
 
-/* The leaf that is shown for LEAF: beyond the end, an Intel processor shows its highest basic one. */
+/* The leaf that CPUID returns for LEAF: beyond the last one, an Intel processor returns its highest basic leaf. */
 static u32 shown(const struct model *m, u32 leaf, u32 max)
 {
 	if (leaf >= 0x80000000)
@@ -198,7 +198,7 @@ void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 	case 0x80000001:
 		features(m, leaf, 0, out);
 		if (!in_64(c))
-			out[EDX] &= ~(1u << 11); /* SYSCALL shows in 64-bit mode only */
+			out[EDX] &= ~(1u << 11); /* the SYSCALL bit is set in 64-bit mode only */
 		break;
 	case 0x80000002: case 0x80000003: case 0x80000004: brand(m, leaf - 0x80000002, out); break;
 	case 0x80000006: out[ECX] = second_level(m); break;

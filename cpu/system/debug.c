@@ -20,7 +20,7 @@ static unsigned dr7_len(const struct cpu *c, unsigned n)
 
 static bool dr7_enabled(const struct cpu *c, unsigned n) { return c->dr[7] >> (2 * n) & 3; }
 
-/* Does the breakpoint of N cover a byte of [AT, AT + LEN)? Its own range is aligned to its length. */
+/* Does breakpoint N cover a byte of [AT, AT + LEN)? Its range is aligned to its length. */
 static bool covers(const struct cpu *c, unsigned n, u64 at, unsigned len)
 {
 	u64 own = dr7_len(c, n), from = c->dr[n] & ~(own - 1);
@@ -28,7 +28,7 @@ static bool covers(const struct cpu *c, unsigned n, u64 at, unsigned len)
 	return at < from + own && from < at + len;
 }
 
-/* All that match, enabled or not, if at least one that is enabled does: that is what DR6 shows. */
+/* The bits for DR6: all breakpoints that match, enabled or not, if one that is enabled matches. */
 static u64 matches(const struct cpu *c, u64 at, unsigned len, unsigned kinds)
 {
 	u64 hit = 0;
@@ -84,12 +84,12 @@ void debug_io(struct cpu *c, u16 port, unsigned size)
 	}
 }
 
-/* Where the instruction at r[RIP] ends. With DEBUGCTL.BTF a single step traps only where the next one is not there (SDM
- * vol. 3, 17.4.3). A jump to the next instruction is not told from none. */
+/* The end of the instruction at r[RIP]. With DEBUGCTL.BTF a single step traps only after a branch (SDM vol. 3, 17.4.3):
+ * if the next instruction is not at this end. So a jump to the next instruction counts as none. */
 u64 debug_next(const struct cpu *c)
 {
 	u64 linear = (c->cs_base + c->r[RIP]) & c->linear_mask, phys;
-	u8 code[15] = { 0 }; /* what cannot be read is not needed, or will fault */
+	u8 code[15] = { 0 }; /* bytes that cannot be read are not of the instruction, or its fetch faults */
 	struct dec d = { 0 };
 	struct op o;
 
@@ -120,8 +120,8 @@ bool write_dr(struct cpu *c, unsigned n, u64 v)
 	return true;
 }
 
-/* DR4 and DR5 are DR6 and DR7 unless CR4.DE is set. With DR7.GD any access traps, so that a debugger keeps them for
- * itself. */
+/* DR4 and DR5 are DR6 and DR7 unless CR4.DE is set. With DR7.GD any access traps: a debugger protects its registers
+ * so. */
 static bool dr_number(struct cpu *c, unsigned *n)
 {
 	if (*n == 4 || *n == 5) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The system bits of EFLAGS: PUSHF, POPF, CLI, STI, STAC, CLAC, with what virtual-8086 mode and its extensions make of
- * them (SDM vol. 3, 20.2.7, 20.3 and 20.4). */
+/* The system bits of EFLAGS: PUSHF, POPF, CLI, STI, STAC, CLAC, also in virtual-8086 mode and with its extensions (SDM
+ * vol. 3, 20.2.7, 20.3 and 20.4). */
 #include "cpu/system/system.h"
 
 u32 flags_of_model(const struct cpu *c)
@@ -25,7 +25,7 @@ BODY(pushf)
 	if (in_v86(c) && iopl(c) < 3) /* with CR4.VME */
 		flags = (flags & ~(u32)FL_I) | FL_IOPL | (flags & FL_VIF ? FL_I : 0);
 	if (!has(c->model, F_I286))
-		flags |= 0xf000; /* bits that the 8086 does not have read as ones */
+		flags |= 0xf000; /* bits that the 8086 lacks are ones */
 	return stack_push(c, o->osize, flags);
 }
 GEN_BODY(pushf)
@@ -69,7 +69,7 @@ BODY(popf)
 }
 GEN_BODY(popf)
 
-/* Who touches IF; the others have VIF (CHK_IOPL). */
+/* Does the instruction change IF? If not, it changes VIF (CHK_IOPL). */
 static bool if_real(const struct cpu *c) { return iopl(c) >= c->cpl || !(c->cr0 & CR0_PE); }
 
 BODY(cli)

@@ -21,7 +21,7 @@ static bool direct_check(struct cpu *c, u16 sel, u64 d)
 	       fault_because(c, VEC_NP, sel & 0xfffc, "the code segment is not present (bit 47, P, is clear)");
 }
 
-/* A gate or a TSS: may we use it, and is it there? */
+/* Check a gate or a TSS: privilege, and the present bit. */
 static bool system_check(struct cpu *c, u16 sel, u64 d)
 {
 	if (desc_dpl(d) < c->cpl || desc_dpl(d) < (sel & 3u))
@@ -33,7 +33,7 @@ static bool system_check(struct cpu *c, u16 sel, u64 d)
 	       fault_because(c, VEC_NP, sel & 0xfffc, "the gate or TSS is not present (bit 47, P, is clear)");
 }
 
-/* To another task, through its TSS or a task gate. */
+/* Switch to another task, through its TSS or a task gate. */
 static bool to_task(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_rip)
 {
 	if (desc_type(d) != SYS_TASK_GATE && sel & 4) /* a TSS in the LDT (vol. 3, 7.2.2) */
@@ -88,7 +88,7 @@ static bool gate_target(struct cpu *c, u64 gate, u64 high, bool call, struct tar
 	return true;
 }
 
-/* The system descriptor D of SEL: is it something to jump to? In IA-32e mode only 64-bit call gates are. */
+/* Check that a jump can use the system descriptor D of SEL. In IA-32e mode only 64-bit call gates are allowed. */
 static bool system_kind(struct cpu *c, u16 sel, u64 d, u64 *high)
 {
 	unsigned types = 1 << SYS_CALL;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* IRET in all its forms (SDM vol. 2, IRET): real mode, virtual-8086 mode with and without VME, to the same ring, to an
- * outer one, to virtual-8086 mode, to the task that was interrupted, and in 64-bit mode, where SS:RSP always comes
- * along. */
+ * outer one, to virtual-8086 mode, to the interrupted task, and in 64-bit mode, where it always pops SS:RSP. */
 #include "cpu/system/system.h"
 
 /* Flags that an IRET of SIZE may change at the present CPL and IOPL. */
@@ -10,7 +9,7 @@ static u32 flags_mask(const struct cpu *c, unsigned size)
 	u32 mask = OSZAPC | FL_T | FL_D | FL_NT;
 
 	if (!has(c->model, F_I386) && !(c->cr0 & CR0_PE))
-		mask &= ~(u32)FL_NT; /* the 80286 has NT and IOPL in protected mode only, the 8086 not at all */
+		mask &= ~(u32)FL_NT; /* the 80286 has NT and IOPL in protected mode only; the 8086 has neither */
 	else if (c->cpl == 0)
 		mask |= FL_IOPL;
 	if (c->cpl <= iopl(c))
@@ -35,7 +34,7 @@ static void set_flags(struct cpu *c, u32 flags, u32 mask)
 	if (c->eflags & FL_RF)
 		attend(c, ATTN_LINE);
 	else if (!attn && !(c->eflags & FL_T) && !interrupt_waits(c))
-		c->attn &= ~(u32)ATTN_LINE; /* IF was set, but nothing waits for it */
+		c->attn &= ~(u32)ATTN_LINE; /* IF is set, but no interrupt is pending */
 }
 
 /* IP, CS and FLAGS of real and virtual-8086 mode. */
@@ -83,7 +82,7 @@ static bool return_v86(struct cpu *c, unsigned size)
 	return true;
 }
 
-/* From ring 0 to virtual-8086 mode: above EFLAGS lie ESP, SS, ES, DS, FS, GS. */
+/* From ring 0 to virtual-8086 mode: the frame has ESP, SS, ES, DS, FS, GS above EFLAGS. */
 static bool return_to_v86(struct cpu *c, struct stack *s, u64 rip, u64 cs, u32 flags)
 {
 	static const u8 order[] = { SS, ES, DS, FS, GS };
@@ -110,7 +109,7 @@ static bool return_to_v86(struct cpu *c, struct stack *s, u64 rip, u64 cs, u32 f
 	return true;
 }
 
-/* NT: to the task that the TSS's back link names. */
+/* NT: switch to the task of the TSS's back link. */
 static bool return_to_task(struct cpu *c)
 {
 	u64 link, d;
@@ -158,7 +157,7 @@ static bool return_protected(struct cpu *c, unsigned size)
 	rip = code_offset(c, d, rip);
 	if (!code_limit(c, d, rip) || !descriptor_accessed(c, (u16)cs, &d))
 		return false;
-	mask = flags_mask(c, size); /* by the CPL and IOPL that we come from */
+	mask = flags_mask(c, size); /* by the CPL and IOPL before the IRET */
 	cs_set(c, (u16)cs, d, cs & 3);
 	if (stack_too) {
 		ss_set(c, (u16)ss, ss_d);
@@ -175,7 +174,7 @@ static bool return_protected(struct cpu *c, unsigned size)
 
 bool interrupt_return(struct cpu *c, unsigned size)
 {
-	/* NMIs are let through again even if the IRET faults (SDM vol. 3, 6.7.1). */
+	/* The IRET unblocks NMIs even if it faults (SDM vol. 3, 6.7.1). */
 	if (c->nmi_blocked) {
 		c->nmi_blocked = false;
 		attend(c, ATTN_LINE);

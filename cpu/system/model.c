@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The models that --cpu knows, and the text that names them: MODEL[,+feature|,-feature]... */
+/* The models of --cpu, and the parser of its text: MODEL[,+feature|,-feature]... */
 #include <stdio.h>
 #include <stdlib.h>
 #include "cpu/system/model.h"
@@ -11,7 +11,7 @@ static const struct { const char *name; u8 leafed; u32 leaf; } feature_names[F_C
 };
 
 #define END F_COUNT
-/* What each generation brought (its own mark first). An early processor has its coprocessor fitted. */
+/* The features that each generation added, its own mark first. An early processor has its coprocessor. */
 static const u8 news_8086[] = { F_I8086, F_FPU, END };
 static const u8 news_186[] = { F_I186, END };
 static const u8 news_286[] = { F_I286, END };
@@ -143,7 +143,7 @@ bool model_parse(struct model *m, const char *spec, char **error)
 		if (*spec == '+' || *spec == '-')
 			spec++;
 		len = strcspn(spec, ",");
-		/* Generations cannot be taken from one another: what a 486 without a 386 would be nobody knows. */
+		/* Marks of generations cannot be removed: a 486 without the 386's features is not defined. */
 		for (f = F_X64 + 1; f < F_COUNT; f++)
 			if (same(feature_names[f].name, spec, len))
 				break;

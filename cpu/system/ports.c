@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Ports: IN, OUT, and who may use them (SDM vol. 1, chapter 19). */
+/* Ports: IN, OUT, and the permission to use them (SDM vol. 1, chapter 19). */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 

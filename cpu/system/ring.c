@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by all changes of ring: stacks out of the TSS, checks of stack and code segments, stacks in the making. */
+/* Shared by all changes of ring: stacks of the TSS, checks of stack and code segments, pushes to a new stack. */
 #include "cpu/system/system.h"
 
 /* ---- stacks in the making ---- */
@@ -52,7 +52,7 @@ static bool stack_linear(struct cpu *c, const struct stack *s, u64 offset, unsig
 static void stack_move(struct stack *s, u64 rsp) { s->rsp = s->mask == 0xffff ? (s->rsp & ~s->mask) | (rsp & s->mask)
 	: rsp & s->mask; }
 
-/* Words lie next to each other, unless the stack pointer wraps: then all are looked at. */
+/* The words are contiguous, unless the stack pointer wraps: then each is checked. */
 bool stack_room(struct cpu *c, const struct stack *s, unsigned size, unsigned count)
 {
 	u64 rsp = s->rsp & s->mask, linear;
@@ -75,7 +75,7 @@ bool stack_writable(struct cpu *c, const struct stack *s, unsigned size, unsigne
 		rsp = (rsp - size) & s->mask;
 		if (!stack_linear(c, s, rsp, size, &linear) || (!s->inner && !check_alignment(c, linear, size)))
 			return false;
-		if ((linear & PAGE_MASK) == page) /* whose end was written to */
+		if ((linear & PAGE_MASK) == page) /* this page has been checked */
 			continue;
 		if (s->inner ? !sys_check_write(c, linear, size) : !mem_check_write(c, linear, size))
 			return false;

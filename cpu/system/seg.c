@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Segment registers: descriptors, loads with their checks, and what follows from them for the fast path (SDM vol. 3,
- * chapters 3 and 5). */
+/* Segment registers: descriptors, loads with their checks, and the values that the fast path derives from them (SDM
+ * vol. 3, chapters 3 and 5). */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 
@@ -36,7 +36,7 @@ bool descriptor_read(struct cpu *c, u16 sel, u64 *lo, u64 *hi, unsigned vector)
 	if (!sys_read(c, linear, 8, lo) || (hi && !sys_read(c, linear + 8, 8, hi)))
 		return false;
 	if (!has(c->model, F_I386))
-		*lo &= 0xffffffffffff; /* a 286 has 24 bits of base, 16 of limit, and looks at no more */
+		*lo &= 0xffffffffffff; /* a 286 has 24 bits of base and 16 of limit, and ignores the other bytes */
 	return true;
 }
 
@@ -208,7 +208,7 @@ static bool load_null(struct cpu *c, unsigned reg, u16 sel)
 					      : "the RPL of a null selector for SS must be CPL (5.4.1.1)");
 	seg_null(c, reg, sel);
 	if (reg == SS) {
-		/* The hidden DPL of SS is CPL, whatever was loaded. */
+		/* The hidden DPL of SS is CPL, not the descriptor's DPL. */
 		c->seg[SS].attr = SEG_UNUSABLE | (u32)c->cpl << 5;
 		update_mode(c);
 	}
@@ -316,7 +316,7 @@ BODY_HANDLER(mov_from_seg)
 
 GEN(mov_from_seg)
 {
-	o->src = (u8)(reg_field(d) & (has(d->model, F_I186) ? 7 : 3)); /* an 8086 has four, and looks at two bits */
+	o->src = (u8)(reg_field(d) & (has(d->model, F_I186) ? 7 : 3)); /* an 8086 has four, and decodes two bits */
 	o->run = o->src <= (has(d->model, F_I386) ? GS : DS) ? h_mov_from_seg : h_ud;
 }
 
@@ -340,7 +340,7 @@ BODY(mov_to_ss)
 }
 LOOK_HANDLER(mov_to_ss)
 
-/* The 8086 takes CS, too, and goes on there. */
+/* The 8086 loads CS, too, and continues there. */
 BODY(mov_to_cs)
 {
 	u64 sel, rip = next_rip(c, o);
@@ -397,7 +397,7 @@ ALWAYS_INLINE bool pop_to(struct cpu *c, const struct op *o, unsigned reg)
 {
 	u64 rsp = c->r[RSP] & stack_mask(c), linear, sel, mask = stack_mask(c);
 
-	/* of the rest nothing is read */
+	/* the other bytes of the stack slot are not read */
 	if (!data_linear(c, SS, rsp, 2, false, &linear) || !mem_read(c, linear, 2, &sel))
 		return false;
 	if (!seg_load(c, reg, (u16)sel))
@@ -475,8 +475,8 @@ GEN_LOOK(lss)
 
 static void set_zf(struct cpu *c, bool z) { cpu_set_flags(c, z ? FL_Z : 0, FL_Z); }
 
-/* The descriptor that SEL names, if the rules of LAR and friends let CPL and RPL see it. TYPES: system types that are
- * allowed, by bit; 0: none. *SEEN says whether they do; false: a page fault. */
+/* Read the descriptor of SEL. *SEEN: the rules of LAR, LSL, VERR and VERW allow CPL and RPL to access it. TYPES: a bit
+ * for each system type that is allowed; 0: none. False: a page fault. */
 static bool look(struct cpu *c, u16 sel, unsigned types, u64 *d, bool *seen)
 {
 	u64 linear;
@@ -559,7 +559,7 @@ BODY(arpl)
 	u64 dst, src = reg_get(c, o->src, 2);
 	bool raise;
 
-	if (!rm_load(c, o, o->dst, 2, &dst)) /* an operand that stays as it is need not be writable */
+	if (!rm_load(c, o, o->dst, 2, &dst)) /* an operand that does not change need not be writable */
 		return false;
 	raise = (dst & 3) < (src & 3);
 	if (raise && !rm_store(c, o, o->dst, 2, (dst & ~(u64)3) | (src & 3)))

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* System management mode (SDM vol. 3, chapter 31): SMI, the state that it saves, RSM.
  *
- *   SMBASE + 8000h  where the handler begins, in a mode like real mode with 4-GByte segments
+ *   SMBASE + 8000h  the handler's entry, in a mode like real mode with 4-GByte segments
  *   SMBASE + FE00h  the state, up to FFFFh: in the layout of AMD64 (APM vol. 2, table 10-1) for processors with 64-bit mode, whoever made them, as
  *                   firmware for virtual machines has it; of the P6 (SDM table 31-1) for others. Its revision identifier says which.
  *
- * The line SMIACT# tells the chipset when the handler's memory shows. Not modelled: restart of I/O instructions (its
- * bit in the revision identifier is 0). */
+ * The line SMIACT# tells the chipset that the processor is in SMM, so that the handler's memory is visible. Not
+ * modelled: restart of I/O instructions (its bit in the revision identifier is 0). */
 #include "cpu/system/system.h"
 
 enum { SAVE = 0x8000, REVISION_32 = 0x20000, REVISION_64 = 0x20064 /* bit 17: SMBASE can be changed */ };
@@ -89,7 +89,7 @@ static void load_seg_32(struct image *m, unsigned offset, struct seg *s)
 	s->base = get32(at(m, offset + 8));
 }
 
-/* Where the P6's map has segment I: ES CS SS are behind the LDTR, DS FS GS at its beginning. */
+/* The offset of segment I in the P6's map: ES CS SS follow the LDTR, DS FS GS are at the beginning. */
 static unsigned place_32(unsigned i) { return i < DS ? S32_ES + 12 * i : S32_DS + 12 * (i - DS); }
 
 /* ---- the whole state ---- */
@@ -148,7 +148,7 @@ static void save_32(const struct cpu *c, struct image *m)
 		put32(at(m, S32_EAX + 4 * i), (u32)c->r[i]);
 }
 
-/* Control registers are returned by these two: they belong together. */
+/* Registers that load_64() and load_32() return, for possible() to check together. */
 struct control { u64 cr0, cr3, cr4, efer, flags; unsigned cpl; bool halt; };
 
 static void load_64(struct cpu *c, struct image *m, struct control *k)
@@ -199,7 +199,7 @@ static void load_32(struct cpu *c, struct image *m, struct control *k)
 
 /* ---- in and out ---- */
 
-/* All that is derived from segments and control registers. */
+/* Derive the state that follows from segments and control registers. */
 static void derive(struct cpu *c)
 {
 	tlb_flush(c, true);
@@ -233,7 +233,7 @@ void smm_enter(struct cpu *c)
 	c->cr4 = c->efer = 0;
 	c->cpl = 0;
 	c->dr[7] = 0x400;
-	c->idtr.base = c->idtr.limit = 0; /* an exception before the handler has its own table is the end */
+	c->idtr.base = c->idtr.limit = 0; /* an exception before a LIDT shuts down */
 	for (unsigned i = ES; i <= GS; i++)
 		c->seg[i] = (struct seg){ .limit = 0xffffffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_G };
 	c->seg[CS].sel = (u16)(c->smbase >> 4);
@@ -271,7 +271,7 @@ BODY(rsm)
 	c->smm = false;
 	smm_show(c->all);
 	c->nmi_blocked = c->smm_nmi_blocked;
-	attend(c, ATTN_LINE); /* whatever was held off */
+	attend(c, ATTN_LINE); /* events that were held back */
 	if (!possible(c, &k)) {
 		c->activity = ACTIVITY_SHUTDOWN;
 		return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* SYSCALL, SYSENTER and their returns, SWAPGS, and the bases of FS and GS: the entries that know no descriptors (SDM
- * vol. 3, 5.8.7 and 5.8.8). They are on every system call's way, so the segments are written as constants and the mode
- * is derived once. */
+/* SYSCALL, SYSENTER and their returns, SWAPGS, and the bases of FS and GS: entries that read no descriptors (SDM vol.
+ * 3, 5.8.7 and 5.8.8). Every system call executes them, so the segments are written as constants, and the mode is
+ * derived once. */
 #include "cpu/system/system.h"
 
 /* Flat segments as SYSCALL and SYSENTER make them. L: 64-bit code. */
@@ -28,9 +28,9 @@ static void flat_ss(struct cpu *c, u16 sel, unsigned dpl, bool l)
 	s->read_end = s->write_end = l ? ~(u64)0 : (u64)1 << 32;
 }
 
-/* EFLAGS as a whole; the caller derives mode and view afterwards. It is the new TF that decides whether a trap follows
- * at once: a masked one is not seen by the kernel, and one that SYSRET restores traps before the program's first
- * instruction, unlike after IRET. */
+/* EFLAGS as a whole; the caller derives mode and view afterwards. The new TF decides whether a trap follows at once: if
+ * FMASK clears TF the kernel gets no trap, and a TF that SYSRET restores traps before the program's first instruction,
+ * unlike after IRET. */
 static void set_all_flags(struct cpu *c, u32 flags)
 {
 	u32 old = c->eflags;

@@ -49,7 +49,7 @@ static bool image_write(struct cpu *c, u64 base, const struct layout *l, u64 rip
 	return ok;
 }
 
-/* What table 7-2 says of the busy bits and of the back link. */
+/* Busy bits and back link, by table 7-2. */
 static bool frees_old(enum task_switch how) { return how == TASK_JMP || how == TASK_IRET; }
 static bool nests(enum task_switch how) { return how == TASK_CALL || how >= TASK_INT; }
 
@@ -60,8 +60,8 @@ static bool can_write_type(struct cpu *c, u16 sel)
 	return !descriptor_address(c, sel, 8, &linear) || sys_check_write(c, linear + 5, 1);
 }
 
-/* Everything that is written while the old task is the current one: page faults must come before the first of it (7.3).
- * */
+/* Check all writes that happen while the old task is the current one: a page fault must come before the first of them
+ * (7.3). */
 static bool writable(struct cpu *c, const struct layout *l, u16 sel, u64 base, enum task_switch how)
 {
 	return sys_check_write(c, c->seg[TR].base + l->rip, l->segs + l->nsegs * l->size - l->rip) &&
@@ -73,7 +73,7 @@ static bool set_busy(struct cpu *c, u16 sel, bool busy)
 {
 	u64 linear, type;
 
-	if (!descriptor_address(c, sel, 8, &linear)) /* the table became shorter after LTR */
+	if (!descriptor_address(c, sel, 8, &linear)) /* the limit of the GDT can be smaller than at the LTR */
 		return true;
 	return sys_read(c, linear + 5, 1, &type) &&
 	       sys_write(c, linear + 5, 1, busy ? type | SYS_BUSY : type & ~(u64)SYS_BUSY);
@@ -152,7 +152,7 @@ static bool load_data(struct cpu *c, unsigned reg, u16 sel)
 {
 	if (seg_load(c, reg, sel))
 		return true;
-	if (c->fault.vector == VEC_GP) /* what would be #GP(sel) in a MOV is #TS(sel) here */
+	if (c->fault.vector == VEC_GP) /* a #GP(sel) of MOV is #TS(sel) here */
 		c->fault.vector = VEC_TS;
 	return false;
 }
@@ -178,7 +178,7 @@ static bool load_segments(struct cpu *c, const struct image *im)
 	       gp_because(c, 0, "the new task's EIP is beyond the limit of its code segment (table 7-1)");
 }
 
-/* Everything that cannot fail; the hidden parts of the segments follow. */
+/* Load all registers whose load cannot fail; the hidden parts of the segments follow. */
 static void enter(struct cpu *c, const struct image *im, const struct layout *l, bool link)
 {
 	u32 flags = (u32)im->flags;
@@ -204,7 +204,7 @@ static void enter(struct cpu *c, const struct image *im, const struct layout *l,
 	update_mode(c);
 }
 
-/* A fault of the new task, before its first instruction. The switch has happened: it is delivered there. */
+/* A fault of the new task, before its first instruction. The switch has happened, so the fault is delivered there. */
 static void fault_inside(struct cpu *c)
 {
 	if (!deliver_fault(c))
@@ -255,7 +255,7 @@ bool task_switch(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_r
 	ok = (!new->cr3 || load_cr3(c, im.cr3)) && load_segments(c, &im) && (!has_error || push_error(c, new, error));
 	c->moved = 0;
 	if (!ok) {
-		if (how == TASK_EVENT) /* on the way to a handler: with EXT, and it can make a double fault */
+		if (how == TASK_EVENT) /* on the way to a handler: with EXT, and it can become a double fault */
 			return false;
 		fault_inside(c);
 		return true;
