@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The decode cache. A block is a run of operations decoded from one physical page for one mode; it may be left in its
- * middle (a conditional jump that is taken) but is entered only at its start. Blocks know nothing of linear addresses:
- * r[RIP] says where the block runs this time.
+/* The decode cache. A block is a sequence of operations decoded from one physical page for one mode. Execution
+ * enters it only at its start, and can leave it in its middle (at a conditional jump that is taken). Blocks contain no
+ * linear addresses: r[RIP] has the address of the present run.
  *
  *     ops:  [guard] insn  insn  jcc  insn ... [end]        end: goes on in the next block; absent after an unconditional transfer
  *     an instruction that crosses into the next page has a block of its own, with a first operation that checks where that page is
  *
- * Nothing is freed singly. A block whose bytes change gets a first operation that sends everybody to look again; when
- * the arena is full, everything is forgotten at once. */
+ * Single blocks are not freed. A block whose bytes change gets a first operation that leads to a new lookup. When the
+ * arena is full, all blocks are discarded. */
 #include <stdlib.h>
 #include "cpu/engine/guard.h"
 #include "cpu/engine/passes.h"
@@ -23,24 +23,24 @@ enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 5, ARENA_OPS = VCPU_CHECKS ? 1 
 
 struct block {
 	u64 phys, phys2;             /* first byte; page of the part beyond the page end, NO_PAGE: none */
-	u16 mode;                    /* its number */
+	u16 mode;                    /* the mode's number */
 	u16 count;                   /* operations */
-	u16 bytes, room;             /* room: distance to CS's limit that made it end, 0: nothing of that kind did */
+	u16 bytes, room;             /* room: distance to CS's limit, if the block ends there; else 0 */
 	struct block *hash_next, *page_next[2];
 	struct op *ops;
 };
 
 struct code_page {
 	u64 page;                    /* physical */
-	u64 decoded[PAGE_SIZE / 64]; /* bit n: a block has byte n, or one that is gone had it */
-	const u8 *flags;             /* of the page of RAM */
-	bool alone;                  /* no other page shows the same RAM, and no processor monitors it */
+	u64 decoded[PAGE_SIZE / 64]; /* bit n: byte n is of a block, present or removed */
+	const u8 *flags;             /* the flags of the page of RAM */
+	bool alone;                  /* no other physical page is the same RAM, and no processor monitors it */
 	struct block *blocks;
 	struct code_page *next;
 };
 
-/* Blocks that were found lately, for one look instead of two or three, each of which misses the host's cache. None that
- * needs a look at CS's limit or at a second page is here. */
+/* Blocks found lately: one access instead of two or three, each of which misses the host's cache. Blocks that need a
+ * check of CS's limit or of a second page are not here. */
 struct found {
 	u64 tag;                     /* block_tag; 0: none */
 	struct op *ops;
@@ -56,7 +56,7 @@ struct blocks {
 	struct found found[1 << FOUND_BITS];
 	struct code_page *pages[1 << PAGE_BITS];
 	struct block_counts counts;  /* flushes: the generation. code_bytes: without what there is now */
-	/* the block that was found last may be found again by others: it is in the cache */
+	/* the block found last is in the cache, so that other lookups can find it */
 	bool kept;
 };
 
@@ -97,8 +97,8 @@ static u8 *page_flags(struct cpu *c, u64 page)
 	return r && r->kind == RANGE_RAM ? &r->ram->pages[(r->ram_offset + (page - r->base)) >> PAGE_SHIFT] : NULL;
 }
 
-/* RAM may be seen at several places, as a ROM is below 1 MiB and below 4 GiB: the pages, one after the other, that show
- * what PAGE does. *AT counts; it begins as 0. PAGE itself comes first. */
+/* RAM can be mapped at several physical addresses, as a ROM is below 1 MiB and below 4 GiB. Iterates over the pages
+ * that are the same RAM as PAGE, PAGE first. *AT is the iterator; it begins as 0. */
 static bool alias(struct cpu *c, u64 page, unsigned *at, u64 *out)
 {
 	const struct range *r = space_find(c->mem, page, NULL), *q;
@@ -130,8 +130,8 @@ static bool has_alias(struct cpu *c, u64 page)
 	return alias(c, page, &at, &other);
 }
 
-/* MONITOR's lines, of 64 bytes (CPUID leaf 5). Their pages are marked like those of code, so that whoever writes there
- * says so. */
+/* MONITOR's lines, of 64 bytes (CPUID leaf 5). Their pages are marked like those of code, so that writes are
+ * reported. */
 enum { MONITOR_LINE = 64 };
 
 static bool monitored(const struct cpu *c, u64 page)
@@ -179,7 +179,7 @@ static void monitor_written(struct cpu *c, u64 page, unsigned from, unsigned len
 	}
 }
 
-/* No block is left in PAGE. */
+/* PAGE has no blocks any more: clear its mark. */
 static void page_forget(struct cpu *c, u64 page)
 {
 	u8 *flags = page_flags(c, page);
@@ -254,7 +254,7 @@ struct block_counts blocks_counts(const struct cpu *c)
 void block_link(struct cpu *c, struct op *jump, const struct op *target)
 {
 	jump->target = target;
-	if (jump->code == CODE_STALE) /* no jump, but what stands where a block was */
+	if (jump->code == CODE_STALE) /* it is the first operation of a removed block, no jump */
 		return;
 	jump->cost = target->left - (jump->left ? jump->left - 1 : 0);
 	c->blocks->counts.links++;
@@ -296,18 +296,18 @@ static bool direct(const struct dec *d) { return d->row && dec_kind(d, 0) == OPK
 struct source {
 	const u8 *bytes;
 	unsigned room;               /* bytes that may be decoded */
-	unsigned offset;             /* of the first in its page */
+	unsigned offset;             /* offset of the first byte in its page */
 	unsigned max;                /* instructions */
 	bool limited;                /* room ends at CS's limit, not at the page's end */
 	u64 phys;                    /* of the first byte */
-	/* physical page of what is beyond the page's end, if it must be looked at; NO_PAGE: not */
+	/* physical page of the bytes beyond the page's end, if the block must check it; else NO_PAGE */
 	u64 crossing;
 };
 
-/* Do blocks of MODE become machine code when they are hot? They begin with a counter. */
+/* Do blocks of MODE become machine code when they are hot? Then they begin with a counter. */
 static bool stitches(const struct blocks *b, u64 mode) { return b->stitch && !(mode & MODE_SINGLE); }
 
-/* Operations before the first instruction. */
+/* Make the operations before the first instruction. Returns their number. */
 static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d, struct op *o)
 {
 	unsigned count = 0;
@@ -331,20 +331,20 @@ static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d
 	return count;
 }
 
-/* A point stops before the instruction at IP, so that a block begins there. */
+/* Is there a point that stops before the instruction at IP? Then a block begins there. */
 static bool point_at(const struct cpu *c, const struct source *s, unsigned ip)
 {
 	return observed_offset(c->all->observer, s->offset + ip) ||
 		observed_magic(c->all->observer, c->mode & MODE_BITS, s->bytes + ip, s->room - ip);
 }
 
-/* Decode into D, O. Returns how many operations; *bytes gets the length. 0: the first instruction needs more bytes than
- * there are. */
+/* Decode into D and O. Returns the number of operations; *BYTES gets the length. 0: the first instruction needs more
+ * bytes than there are. */
 static unsigned build(struct cpu *c, const struct source *s, struct dec *d, struct op *o, unsigned *bytes)
 {
 	unsigned ip = 0, insns = 0, left = 0, count = begin(c, s, d, o);
 	u8 counts[MAX_OPS] = { 0 };  /* instructions that an operation does */
-	/* covered: what follows a branch is a block of its own */
+	/* covered: for coverage, a block ends at a branch */
 	bool open = true, covered = c->all->observer && c->all->observer->built, branch;
 
 	while (insns < s->max && open && ip <= OP_IP_MAX - EARLY_BYTES && !(insns && unlikely(point_at(c, s, ip)))) {
@@ -359,7 +359,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		}
 		if (r == DECODE_MORE || r == DECODE_LONG) { /* beyond the limit, or longer than 15 bytes: #GP(0) */
 			decode_fault(&o[count], r == DECODE_LONG ? RAISE_GP_LONG : RAISE_GP_LIMIT);
-			/* what the verdict was made from, so that a write there voids it */
+			/* the bytes that the decision depends on: a write to them voids it */
 			o[count].len = (u8)(s->room - ip < 15 ? s->room - ip : 15);
 			d[count].row = NULL;
 		}
@@ -437,7 +437,7 @@ static bool note_page(struct cpu *c, struct block *block, int which, u64 page, u
 		*at = p;
 		page_mark(c, page);
 	}
-	if (p->blocks != block) { /* else both of its pages are this one */
+	if (p->blocks != block) { /* if it is, both parts of the block are in this page */
 		block->page_next[which] = p->blocks;
 		p->blocks = block;
 	}
@@ -457,7 +457,7 @@ static void read_bytes(struct cpu *c, const u8 *host, u64 phys, u8 *out, unsigne
 		out[i] = (u8)space_read(c->mem, phys + i, 1);
 }
 
-/* A block of COUNT operations, made of BYTES, is kept. */
+/* Count a block of COUNT operations and BYTES bytes, which is kept. */
 static void count_block(struct cpu *c, unsigned count, unsigned bytes)
 {
 	struct block_counts *counts = &c->blocks->counts;
@@ -491,7 +491,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		s.room = (unsigned)to_limit;
 		s.limited = true;
 	}
-	/* round the end of the segment: an instruction of its own, never kept */
+	/* the instruction may wrap at the end of the segment: a block alone, never kept */
 	if (!has(c->model, F_I286) && to_limit < window) {
 		read_bytes(c, host, phys, copy, (unsigned)to_limit);
 		read_bytes(c, NULL, c->cs_base, copy + to_limit, window - (unsigned)to_limit);
@@ -504,7 +504,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		s.bytes = copy;
 	}
 	count = build(c, &s, d, o, &bytes);
-	if (!count) { /* the first instruction goes on in the next page */
+	if (!count) { /* the first instruction continues in the next page */
 		unsigned first = room < window ? room : window;
 
 		if (!tlb_fetch(c, (linear + first) & c->linear_mask, &host2, &phys2))
@@ -520,7 +520,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		}
 		count = build(c, &s, d, o, &bytes);
 		if (!count)
-			return NULL; /* cannot be: that many always suffice */
+			return NULL; /* cannot happen: an instruction has no more bytes than the window */
 	}
 	if (unlikely(c->all->observer && c->all->observer->built))
 		c->all->observer->built(c->all->observer->owner, linear, bytes);
@@ -539,7 +539,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		.room = s.limited ? (u16)s.room : 0, .phys2 = crossing ? phys2 & PAGE_MASK : NO_PAGE };
 	if (!note_page(c, block, 0, phys & PAGE_MASK, offset, bytes < room ? bytes : room) ||
 	    (crossing && bytes > room && !note_page(c, block, 1, phys2 & PAGE_MASK, 0, bytes - room))) {
-		b->kept = false; /* the host is out of memory: nobody would hear of writes */
+		b->kept = false; /* the host is out of memory: writes to the code would not be noticed */
 		return o;
 	}
 	block->hash_next = *hash_slot(b, phys, c->mode_number);
@@ -569,7 +569,7 @@ static void block_remove(struct cpu *c, struct block *block)
 const struct op *block_find(struct cpu *c)
 {
 	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, phys2;
-	/* no block of one page can reach beyond */
+	/* no block of one page reaches beyond */
 	bool unlimited = in_64(c) || (c->seg[CS].limit == 0xffffffff && !c->cs_base);
 	struct block *block;
 	struct found *found;
@@ -598,7 +598,7 @@ const struct op *block_find(struct cpu *c)
 	if (!block)
 		return block_build(c, linear, phys, host);
 	c->blocks->kept = true;
-	/* It was made for another limit of CS? */
+	/* Was it made for another limit of CS? */
 	if (!in_64(c) && (block->room ? block->room != (u64)c->seg[CS].limit - rip + 1
 				      : block->bytes > (u64)c->seg[CS].limit - rip + 1)) {
 		block_remove(c, block);
@@ -703,7 +703,7 @@ static void page_written(struct cpu *c, u64 page, unsigned from, unsigned len)
 	}
 	for (unsigned i = from; i < from + len; i++) {
 		touched |= p->decoded[i / 64] >> i % 64 & 1;
-		p->decoded[i / 64] &= ~((u64)1 << i % 64); /* no block will have it */
+		p->decoded[i / 64] &= ~((u64)1 << i % 64); /* the blocks with this byte are removed below */
 	}
 	if (!touched)
 		return;

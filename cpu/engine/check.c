@@ -45,7 +45,7 @@ void check_block(const struct dec *d, const struct op *o, unsigned count, unsign
 	}
 }
 
-/* An entry that may be used leads where its physical page is. */
+/* A valid entry's host address is the one of its physical page. */
 static void check_tlb(struct cpu *c, const struct view *v)
 {
 	for (unsigned i = 0; i < v->nused; i++) {

@@ -3,13 +3,13 @@
  *
  *     prefixes  [REX | VEX]  opcode map, opcode  ModRM  SIB  displacement  immediate
  *
- * The table says which row the bytes are and what its operands are; this file only knows how instructions are laid out
- * (SDM vol. 2, chapter 2). */
+ * The table has the row of the bytes and its operands. This file has only the layout of instructions (SDM vol. 2,
+ * chapter 2). */
 #include "cpu/op.h"
 
 struct reader {
 	const u8 *at, *end;
-	bool short_of; /* asked for more than there was */
+	bool short_of; /* a read beyond the available bytes */
 };
 
 static u64 take(struct reader *r, unsigned size)
@@ -135,7 +135,7 @@ static bool take_vex(struct reader *r, struct dec *d, bool three)
 	}
 	if (d->bits != 64)
 		d->rex &= REX_W;
-	/* outside of 64-bit mode bit 3 says nothing, but where all four must be 1 (SDM vol. 2, 2.3.5.6) */
+	/* outside of 64-bit mode bit 3 is ignored, except where all four must be 1 (SDM vol. 2, 2.3.5.6) */
 	d->vvvv = ~(b >> 3) & 15;
 	d->vex_l = b >> 2 & 1;
 	d->pp = (u8[]){ 0, 1, 2, 3 }[b & 3];
@@ -161,7 +161,7 @@ static bool take_opcode(struct reader *r, struct dec *d, const struct model *mod
 			d->map = b == 0x38 ? 2 : 3;
 			b = (u8)take(r, 1);
 		} else if (b == 0x0f && has(model, F_3DNOW)) {
-			d->map = MAP_3DNOW; /* the opcode comes later */
+			d->map = MAP_3DNOW; /* the opcode is the last byte */
 		}
 	}
 	d->opcode = b;
@@ -230,7 +230,7 @@ static void take_ea(struct reader *r, struct dec *d, struct op *o)
 		ea32(r, d, o);
 }
 
-/* 0F 0F, then ModRM with what belongs to it, then the opcode. */
+/* 0F 0F, then ModRM with SIB and displacement, then the opcode. */
 static void take_3dnow(struct reader *r, struct dec *d, struct op *o)
 {
 	d->modrm = (u8)take(r, 1);
@@ -371,9 +371,9 @@ void decode_fault(struct op *o, enum raise raise)
 	o->run = raise == RAISE_UD ? h_raise_ud : raise == RAISE_NM ? h_raise_nm : h_raise_gp;
 }
 
-/* ---- what VEX forbids ---- */
+/* ---- encodings that VEX forbids ---- */
 
-/* vvvv that names no operand must be 1111b. */
+/* A vvvv without an operand must be 1111b. */
 static bool vvvv_ok(const struct dec *d)
 {
 	for (unsigned i = 0; i < d->row->operands; i++)
@@ -382,8 +382,8 @@ static bool vvvv_ok(const struct dec *d)
 	return !d->vvvv;
 }
 
-/* Control and debug registers that do not exist are #UD, before anything else is looked at (SDM vol. 2, MOV). DR4 and
- * DR5 are a matter of CR4.DE. */
+/* Control and debug registers that do not exist are #UD, before all other checks (SDM vol. 2, MOV). CR4.DE decides
+ * about DR4 and DR5. */
 static bool system_registers_ok(const struct dec *d)
 {
 	unsigned reg = (d->modrm >> 3 & 7) | (d->rex & REX_R) << 1;
@@ -399,8 +399,7 @@ static bool system_registers_ok(const struct dec *d)
 	return true;
 }
 
-/* The index of a gather is a vector register, any of them; there must be a SIB byte, and destination, index and mask
- * must be three. */
+/* The index of a gather is any vector register. A SIB byte is required, and destination, index and mask must differ. */
 static bool take_vector_index(struct dec *d, struct op *o)
 {
 	unsigned index = (d->sib >> 3 & 7) | (d->rex & REX_X) << 2;
@@ -415,8 +414,8 @@ static bool take_vector_index(struct dec *d, struct op *o)
 
 /* ---- the whole ---- */
 
-/* Before the 286 an instruction may have any number of prefixes. A row of more than we look at is an instruction of its
- * own, which does nothing: they are the same ones again and again. */
+/* Before the 286 an instruction may have any number of prefixes. More prefixes than the decoder reads become an
+ * instruction of their own without effect, as they repeat each other. */
 BODY(prefixes)
 {
 	c->r[RIP] = next_rip(c, o);
@@ -460,7 +459,7 @@ static u8 operand_size(const struct dec *d)
 	return (d->bits == 16) != d->opsize_prefix ? 2 : 4;
 }
 
-/* ModRM, and the row that all that was read so far leads to. */
+/* Read ModRM, and find the row by all bytes so far. */
 static enum decode_result take_row(struct reader *r, const struct isa *isa, struct dec *d, struct op *o)
 {
 	const struct isa_row *rows;
@@ -507,7 +506,7 @@ static enum decode_result take_operands(struct reader *r, struct dec *d, struct 
 	return d->row->insn->vsib && !take_vector_index(d, o) ? DECODE_UD : DECODE_OK;
 }
 
-/* The segment of a memory operand: overrides of ES, CS, SS and DS mean nothing in 64-bit mode. */
+/* The segment of a memory operand. In 64-bit mode overrides of ES, CS, SS and DS are ignored. */
 static void settle_segment(struct dec *d)
 {
 	if (d->bits == 64) {
@@ -521,7 +520,7 @@ static void settle_segment(struct dec *d)
 	}
 }
 
-/* The members of O that follow from D. */
+/* Set the members of O that follow from D. */
 static void fill(struct dec *d, struct op *o)
 {
 	d->imm = o->imm;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* EFLAGS as the guest sees it, from the lazy form and back (the form is described in cpu.h). */
+/* EFLAGS in the guest's form, from the lazy form and back (cpu.h describes the lazy form). */
 #include "cpu/op.h"
 
 u32 cpu_flags(const struct cpu *c)
@@ -12,7 +12,8 @@ void cpu_set_arith(struct cpu *c, u32 flags)
 {
 	bool sf = flags & FL_S, pf = flags & FL_P, cf = flags & FL_C, of = flags & FL_O;
 
-	/* A result that is zero or not, positive, of even parity; fix says where SF and PF differ from that. */
+	/* A result that is zero or not, positive, of even parity; `fix' has the bits of SF and PF that differ from
+	 * that. */
 	c->res = flags & FL_Z ? 0 : 3;
 	c->fix = (sf ? 0x80 : 0) | (pf ? 0 : 4) | (flags & FL_A);
 	c->cv = (u64)cf << 63 | (u64)(cf ^ of) << 62;
@@ -31,7 +32,7 @@ void cpu_set_flags(struct cpu *c, u32 flags, u32 mask)
 		update_mode(c);
 	else if ((old ^ c->eflags) & FL_AC)
 		update_view(c);
-	/* Whether interrupts are on, or single steps are due, is the run loop's question. */
+	/* The run loop must check for interrupts and single steps. */
 	if ((c->eflags & ~old & FL_I) || (c->eflags & FL_T))
 		c->attn |= ATTN_LINE;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Operations that are not instructions: they stand before those of a block, count nothing, and see to it that the
+/* Operations that are not instructions. They precede the operations of a block, are not counted, and check that the
  * block, or an instruction, may run. */
 #include "cpu/engine/guard.h"
 #include "cpu/jump.h"
@@ -7,13 +7,13 @@
 #include "cpu/system/system.h"
 #include "cpu/x87.h"
 
-/* The block is no longer what memory holds. Once it is known what came in its place, target says so: links to it keep
- * working. */
+/* Memory has other bytes than the block. `target' is the block that replaced it, once that is known, so that links to
+ * this one still work. */
 HANDLER(stale)
 {
 	n += o->left;
 	if (likely(o->target)) {
-		/* What came in its place may be stale in its turn; the next one need not go there. */
+		/* The new block may be stale, too: skip it from now on. */
 		if (unlikely(o->target->code == CODE_STALE && o->target->target))
 			((struct op *)o)->target = o->target->target;
 		ENTER(o->target);
@@ -21,7 +21,7 @@ HANDLER(stale)
 	LEAVE(EXIT_LINK);
 }
 
-/* imm: physical page that the second part of the instruction was read from. */
+/* imm: the physical page of the instruction's second part. */
 HANDLER(check_crossing)
 {
 	u64 page = ((c->r[RIP] + c->cs_base + CROSSING_BYTES) & c->linear_mask) & PAGE_MASK;
@@ -34,7 +34,7 @@ HANDLER(check_crossing)
 	RUN(o + 1);
 }
 
-/* Somebody may want to stop here. imm: physical address. */
+/* A point of the debugger may stop here. imm: physical address. */
 HANDLER(observed_point)
 {
 	if (observe_point(c, (c->r[RIP] + c->cs_base) & c->linear_mask, (u64)o->imm, c->end - (u64)(n + o->left))) {
@@ -54,9 +54,9 @@ HANDLER(magic_point)
 	RUN(o + 1);
 }
 
-/* ---- checks that are made each time, before an instruction: what they look at is no part of the mode ----
+/* ---- checks before each execution of an instruction, of state that is not part of the mode ----
  *
- * An operation of its own, and only where the mode lets them fail: none for CLI in ring 0. */
+ * Each is an operation of its own, and is there only if it can fail in the mode: none for CLI in ring 0. */
 
 u32 guard_checks(u32 check, u64 mode)
 {
@@ -101,9 +101,9 @@ HANDLER(guard)
 		if (x87_freezes(c)) {
 			c->r[RIP] = op_rip(c, o);
 			c->activity = ACTIVITY_FERR;
-			/* STI's holds off what comes before the next instruction begins, and that has begun */
+			/* the shadow of STI ends when the next instruction begins, which has happened */
 			c->shadow_at = 0;
-			c->step = 0;      /* but it is not over */
+			c->step = 0;      /* but the instruction has not ended */
 			c->attn |= ATTN_LINE;
 			n += o->left;
 			LEAVE(EXIT_LOOKUP);

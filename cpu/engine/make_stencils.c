@@ -2,10 +2,10 @@
 /* make_stencils OBJECT...: the table of stencils, as C, from the objects that the handlers' sources were compiled to
  * (cpu/stencil.h). A build-time program.
  *
- * Every basic block has a section of its own there (-fbasic-block-sections), so that all jumps between blocks are
- * relocations and the blocks can be laid out anew: from the entry along the way that the compiler took for the
- * likely one, to the end of the handler, is what is copied behind the operation before; all other blocks lie aside.
- * A stencil with a relocation that cannot be filled in is left out: stitch.c then calls the handler. */
+ * Every basic block has a section of its own in the objects (-fbasic-block-sections), so that all jumps between blocks
+ * are relocations, and this program can order the blocks. The hot code is the path from the entry to the end of the
+ * handler that the compiler considers likely: it is copied after the operation before. All other blocks are aside. A
+ * stencil with a relocation that cannot be filled in is omitted: stitch.c then calls the handler. */
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
@@ -93,7 +93,7 @@ static Elf_Data *contents(const struct object *o, size_t section)
 	return elf_getdata(elf_getscn(o->elf, section), NULL);
 }
 
-/* ---- what the stencils refer to ---- */
+/* ---- constants of the stencils ---- */
 
 static const char **functions;
 static size_t function_count;
@@ -116,7 +116,7 @@ static size_t data_size;
 static struct { const struct object *object; size_t section; size_t at; } *data_parts;
 static size_t data_part_count;
 
-/* Where the bytes of read-only SECTION are in stencil_data. */
+/* The offset of the bytes of read-only SECTION in stencil_data. */
 static int32_t data_at(const struct object *o, size_t section)
 {
 	Elf_Data *d = contents(o, section);
@@ -210,7 +210,7 @@ static bool ends_indirect(const Elf_Data *d)
 	return d->d_size >= 2 && end[-2] == 0xff && (end[-1] & 0xf8) == 0xe0;
 }
 
-/* R, or, if it leads to a block that is nothing but a jump, where that leads. */
+/* R, or, if its target is a block of a single jump, that jump's relocation. */
 static struct relocation threaded(const struct object *o, struct relocation r)
 {
 	for (int limit = 0; limit < 8; limit++) {
@@ -233,7 +233,7 @@ static void place(unsigned b)
 	order[placed++] = b;
 }
 
-/* Place block B and what follows it along unconditional jumps. */
+/* Place block B, and the blocks after it along unconditional jumps. */
 static void place_chain(const struct object *o, unsigned b)
 {
 	struct relocation r;
@@ -254,7 +254,7 @@ static void place_chain(const struct object *o, unsigned b)
 static bool is_rex(uint8_t byte) { return (byte & 0xf0) == 0x40; }
 static bool is(const char *a, const char *b) { return !strcmp(a, b); }
 
-/* The member of an operation that R's symbol is. */
+/* The member of struct op that R's symbol stands for. */
 static bool member_hole(const struct relocation *r, struct patch *p)
 {
 	for (unsigned i = 0; i < MEMBERS; i++)
@@ -281,7 +281,7 @@ static bool marked(const struct relocation *r, struct patch *p, unsigned at)
 	return mark && mark < MARKS && is_rex(code[rex]) && member_hole(r, p);
 }
 
-/* What R is filled with. False: nothing that stitch.c knows. */
+/* The value for R. False: none that stitch.c can compute. */
 static bool describe(const struct object *o, const struct relocation *r, struct patch *p, unsigned at)
 {
 	int b = block_of(r->section);
@@ -312,7 +312,7 @@ static bool describe(const struct object *o, const struct relocation *r, struct 
 		p->addend = blocks[b].at;
 		return r->addend == -4;
 	}
-	if (r->section != SHN_UNDEF) { /* constants that the compiler has put aside: not code, not what may change */
+	if (r->section != SHN_UNDEF) { /* constants of the compiler: neither code nor writable data */
 		GElf_Shdr h;
 
 		if (r->section >= o->sections || !gelf_getshdr(elf_getscn(o->elf, r->section), &h) ||
@@ -323,7 +323,7 @@ static bool describe(const struct object *o, const struct relocation *r, struct 
 		p->addend += data_at(o, r->section);
 		return true;
 	}
-	if (r->addend != -4 || !strncmp(r->symbol, "mem", 3)) /* libc's may be too far away */
+	if (r->addend != -4 || !strncmp(r->symbol, "mem", 3)) /* functions of libc may be out of reach */
 		return false;
 	strcpy(p->hole, is(r->symbol, "next_1")   ? "HOLE_NEXT_1"
 			: is(r->symbol, "next_2") ? "HOLE_NEXT_2"
@@ -338,23 +338,23 @@ static bool describe(const struct object *o, const struct relocation *r, struct 
 static FILE *out_code, *out_patches, *out_table;
 static unsigned code_total, patch_total, stencil_total, left_out;
 static const char **plains;
-/* the form L_ that was made last */
+/* the last form L_ */
 static struct { const char *plain; unsigned size; uint8_t code[MAX_CODE]; } last_linked;
 
-/* A way on must be a jump: a call would come back. */
+/* A reference to the next operation must be a jump, as a call would return. */
 static bool jumps(const struct patch *p)
 {
 	return !strncmp(p->hole, "HOLE_NEXT", 9) || is(p->hole, "HOLE_LINKED");
 }
 
-/* The stencil that is being made, as struct stencil says it. */
+/* Print the present stencil as a struct stencil. */
 struct facts {
 	unsigned hot;
 	int next, links;
 	bool seldom, skips, leaves, fixed, calls, indirect, vectors;
-	/* aside code goes back to hot code; vector registers are written without marks */
+	/* code aside jumps back to hot code; vector registers are written without marks */
 	bool returns, written;
-	bool uses_link, second;           /* there is a linked jump: its own; that of the operation behind it */
+	bool uses_link, second;           /* it has a linked jump: of its own; of the operation after it */
 };
 
 static void finish(const char *plain, const struct facts *f)
@@ -409,7 +409,7 @@ static int by_place(const void *a, const void *b)
 	return p->at < q->at ? -1 : p->at > q->at;
 }
 
-/* Lay the blocks out, the first HOT_BLOCKS of them as hot code. A jump to what comes next is left away. */
+/* Lay the blocks out, the first HOT_BLOCKS of them as hot code. A jump to the next block is omitted. */
 static bool lay_out(const struct object *o, unsigned hot_blocks, struct facts *f)
 {
 	code_size = 0;
@@ -450,7 +450,7 @@ static bool vector_mark(const struct relocation *r)
 	return r->addend >= MARK && (mark == USE_VECTOR || mark == PUT_VECTOR);
 }
 
-/* The hole that R, of block B, leaves. False: it cannot be filled in. */
+/* Make the hole for R of block B. False: it cannot be filled in. */
 static bool add_patch(const struct object *o, const struct block *b, const struct relocation *r, struct facts *f)
 {
 	struct patch *p = &patches[patch_count];
@@ -469,7 +469,7 @@ static bool add_patch(const struct object *o, const struct block *b, const struc
 	f->vectors |= vector_mark(r);
 	f->returns |= is(p->hole, "HOLE_SELF") && at >= f->hot && p->addend < f->hot;
 	if (is(p->hole, "HOLE_SELF") && (at < f->hot) == (p->addend < f->hot)) {
-		/* both here, or both aside: they keep their distance */
+		/* both are hot or both aside, so their distance is constant */
 		int32_t distance = (int32_t)(p->addend - (at + 4));
 
 		memcpy(code + at, &distance, 4);
@@ -490,7 +490,7 @@ static bool find_patches(const struct object *o, struct facts *f)
 			struct relocation r = threaded(o, relocation(o, b->section, k));
 
 			f->written |= r.type == R_X86_64_NONE && is(r.symbol, "vectors_written");
-			/* else it went with the jump */
+			/* if it is beyond, it was omitted with the jump */
 			if (r.at < b->size && r.type != R_X86_64_NONE && !add_patch(o, b, &r, f))
 				return false;
 		}
@@ -499,7 +499,7 @@ static bool find_patches(const struct object *o, struct facts *f)
 	return true;
 }
 
-/* The stencil NAME, S_..., L_... or N_... . False: it cannot be one. */
+/* Make the stencil NAME: S_..., L_... or N_... . False: it cannot become one. */
 static bool make(const struct object *o, const char *name)
 {
 	struct facts f = { .seldom = *name == 'N' };
@@ -518,7 +518,7 @@ static bool make(const struct object *o, const char *name)
 	f.skips |= f.next == 2;
 	f.links = links + f.second;
 	if (links != f.uses_link)
-		/* of a handler without links the second form is the same as the first: not wanted, and no loss */
+		/* a handler without links has equal forms: the second is not needed */
 		return links;
 	if (f.seldom && last_linked.plain && is(last_linked.plain, name + 2) && last_linked.size == code_size &&
 	    !memcmp(last_linked.code, code, code_size))

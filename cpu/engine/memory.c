@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Accesses that the fast path of op.h does not answer: the checks in their order, pages one by one, devices. */
+/* Accesses that the fast path of op.h rejects: the checks in their order, page by page, and devices. */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 
@@ -15,21 +15,21 @@ static void watch(struct cpu *c, u64 linear, unsigned len, bool write)
 		c->attn |= ATTN_LINE;
 }
 
-/* One access within one page. HOST is where its bytes are, or NULL for a device at PHYS. */
+/* Translate an access within one page. *HOST is the address of its bytes, or NULL for a device at *PHYS. */
 static bool page_access(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys)
 {
 	const struct tlb_entry *e = &c->view->tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
 	if (!(access & ACCESS_SYSTEM) && (linear & PAGE_MASK) == ((access & 3) == ACCESS_WRITE ? e->write : e->read)) {
 		*host = (u8 *)(uintptr_t)(linear + e->addend);
-		*phys = ~(u64)0; /* nobody watches it */
+		*phys = ~(u64)0; /* no watchpoint is on this page */
 		return true;
 	}
 	return tlb_fill(c, linear, access, host, phys);
 }
 
-/* Bytes that may be written although their page, which has code, has no tag for writes: the one for reads is there, the
- * TLB knows that the page is writable, and no instruction was decoded from them. */
+/* Bytes of a page with code, which has no tag for writes. They can be written directly if the tag for reads is there,
+ * the TLB has the right to write, and no instruction was decoded from them. Else NULL. */
 static u8 *beside_code(const struct cpu *c, u64 linear, unsigned len)
 {
 	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
@@ -41,8 +41,8 @@ static u8 *beside_code(const struct cpu *c, u64 linear, unsigned len)
 		       : NULL;
 }
 
-/* The bytes of an access that needs no more: nobody watches them. NULL: look further. Implicit supervisor accesses have
- * the rights of the supervisor's view, but from CPL 3 they walk each time (page.c). */
+/* The bytes of an access that needs no further check, nor has a watchpoint. NULL: translate it. Implicit supervisor
+ * accesses have the rights of the supervisor's view, but from CPL 3 they walk each time (page.c). */
 static u8 *tagged(const struct cpu *c, u64 linear, unsigned len, unsigned access)
 {
 	bool write = (access & 3) == ACCESS_WRITE;
@@ -61,7 +61,7 @@ static unsigned in_page(u64 linear, unsigned len)
 	return len < room ? len : room;
 }
 
-/* A span of up to two pages, translated before anything is done. */
+/* An access to up to two pages, both translated before it begins. */
 struct span { u8 *host[2]; u64 phys[2]; unsigned len[2]; };
 
 /* See wrapping() in op.h. */
@@ -93,7 +93,7 @@ static void device_read(struct cpu *c, u64 phys, u8 *out, unsigned len)
 		space_read_block(c->mem, phys, out, len);
 }
 
-/* Or RAM that wants to hear of writes. */
+/* A device, or RAM that reports writes. */
 static bool is_device(struct cpu *c, u64 phys)
 {
 	u64 end;
@@ -262,7 +262,7 @@ bool sys_check_write(struct cpu *c, u64 linear, unsigned len)
 bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear)
 {
 	const struct seg *s = &c->seg[seg];
-	/* A 286 in real mode knows no stack fault: 13 for all segments. */
+	/* A 286 in real mode raises no stack fault: vector 13 for all segments. */
 	unsigned vector = seg == SS && (has(c->model, F_I386) || in_protected(c)) ? VEC_SS : VEC_GP;
 	u64 last = offset + size - 1;
 
@@ -340,7 +340,7 @@ bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64
 {
 	u64 offset = op_offset(c, o);
 
-	/* What must be aligned is #GP before a stack segment's #SS. */
+	/* A #GP for alignment precedes a stack segment's #SS. */
 	if (size <= 32 && unlikely(o->scale & 0x80)) {
 		u64 base = in_64(c) && o->seg != FS && o->seg != GS ? 0 : c->seg[o->seg].base;
 
@@ -363,7 +363,7 @@ bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 	return op_linear(c, o, size, false, &linear) && mem_read(c, linear, size, out);
 }
 
-/* What fast_op is, where beside_code answers and not the tag. */
+/* As fast_op(), by beside_code() instead of the tag. */
 static u8 *op_beside_code(const struct cpu *c, const struct op *o, unsigned size)
 {
 	const struct seg *s = OP_SEG(c, o);

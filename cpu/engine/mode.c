@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Modes have numbers: a machine's table of those that it has met. A block and a jump are known by the number, so that a
- * mode may have as many bits as it likes. A guest that makes more modes than the table holds starts it again, without
- * its blocks. */
+/* Numbers of modes: a table of the modes that the machine has been in. Blocks and jumps are found by the number, so a
+ * mode can have many bits. If the guest uses more modes than the table holds, the table and all blocks are
+ * discarded. */
 #include "cpu/cpu.h"
 
 /* Numbers begin at 1: an empty entry of the jump cache has a key that no canonical address then has. */
@@ -33,7 +33,7 @@ void mode_changed(struct cpu *c)
 {
 	if (likely(set_key(c)))
 		return;
-	blocks_flush(c); /* the running one stays in place until the next is built */
+	blocks_flush(c); /* the running block stays in memory until the next one is built */
 	c->all->nmodes = 0;
 	for (unsigned i = 0; i < c->all->count; i++)
 		set_key(c->all->cpu[i]);

@@ -33,7 +33,7 @@ static bool note(struct cpu *c, enum observed what, u64 address, unsigned len)
 	return note_at(c, what, address, len, icount, rip);
 }
 
-/* Points stop here, and the processor has not just been stopped here by one. */
+/* Do points stop here? Not if the processor was just stopped here by one. */
 static bool points_count(const struct cpu *c, u64 icount)
 {
 	const struct observer *w = c->all->observer;
@@ -118,7 +118,7 @@ void observe_event(struct cpu *c, const struct seen *seen)
 	for (unsigned i = 0; i < w->nfilters; i++)
 		if (passes(&w->filters[i], seen) && note(c, OBSERVED_EVENT, seen->address, seen->size)) {
 			w->hit_event = *seen;
-			/* On the way to a handler the step to it has been counted, but it was raised before. */
+			/* The step to the handler has been counted, but the event came before it. */
 			if (seen->kind & (EVENT_EXCEPTION | EVENT_INTERRUPT) && !c->op && w->hit_steps)
 				w->hit_steps--;
 			w->hit_filter = i;
@@ -132,8 +132,8 @@ void observe_clock(struct cpu *c)
 			      &(struct seen){ .kind = EVENT_CLOCK, .value = e->when, .write = true, .name = e->name });
 }
 
-/* A device has written LEN bytes from PHYS: is any of it at a linear address of WATCH, for any processor? Where that
- * begins. */
+/* A device has written LEN bytes from PHYS. Is one of them at a linear address of WATCH, on any processor? *LINEAR gets
+ * the first address. */
 static bool watched_linear(const struct cpus *all, const struct watch *watch, u64 phys, unsigned len, u64 *linear)
 {
 	for (u64 from = watch->first, to;; from = to + 1) {

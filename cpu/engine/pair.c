@@ -28,7 +28,7 @@ unsigned step_of(const struct dec *d, const struct op *o)
 	return STEP_NONE;
 }
 
-/* Do one. False: the TLB has no answer for its load. */
+/* Execute one of the two. False: its load is not in the TLB. */
 ALWAYS_INLINE bool step(struct cpu *c, const struct op *o, unsigned what, bool forwarded, u64 last, u64 *v)
 {
 	u64 from = what == MOV4 || what == MOV8 ? o->src : o->base;
@@ -60,7 +60,7 @@ ALWAYS_INLINE bool step(struct cpu *c, const struct op *o, unsigned what, bool f
 	return true;
 }
 
-/* A pair's first load on the slow way; the second follows by itself. All of them zero-extend. */
+/* The slow path of a pair's first load; the second operation then runs alone. All loads zero-extend. */
 ALWAYS_INLINE HANDLER_TYPE load_slow(struct cpu *c, const struct op *o, s64 n, unsigned size)
 {
 	c->n = n;

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Several processors: one at a time, in turns of exact numbers of instructions, so that each memory operation of one is
- * a whole to the others and a run is the same every time.
+/* Several processors: one at a time, in turns of exact numbers of instructions. So the memory operations of one are
+ * atomic for the others, and each run is the same.
  *
  *     cpu0 |=====turn=====|                  |==...       a turn ends: by its length; when the processor sleeps; at PAUSE, which is
  *     cpu1                |==hlt|            |            how a processor says that it waits for another
  *     cpu2                      |====turn====|
  *
- * They have one count of instructions and one time, which pass for all while any of them runs. When all sleep, time
- * goes on to the next event. */
+ * They share one count of instructions and one time, which advance for all while one of them runs. When all sleep, time
+ * advances to the next event. */
 #include "cpu/op.h"
 
 enum { QUANTUM = 20000 }; /* instructions */
 
-/* With a seed, turns have other lengths: from half of that to one and a half. */
+/* With a seed the lengths of turns vary from half of QUANTUM to one and a half. */
 static u64 quantum_length(const struct cpus *all, u64 now)
 {
 	return all->seed ? QUANTUM / 2 + hash64(all->seed ^ now, &all->turn, sizeof all->turn) % QUANTUM : QUANTUM;
 }
 
-/* C has slept or waited while FROM ran: it is as late for it, too. */
+/* C has slept or waited while FROM ran: C gets the time of FROM. */
 static void pass_time(struct cpu *c, const struct cpu *from)
 {
 	if (c == from)
 		return;
-	if (c->icount == c->shadow_at && c->shadow_at) /* interrupts are held off for its own next instruction */
+	if (c->icount == c->shadow_at && c->shadow_at) /* the shadow covers C's own next instruction */
 		c->shadow_at = from->icount;
 	if (c->icount == c->rep_at && c->rep_at)
 		c->rep_at = from->icount;
@@ -31,7 +31,7 @@ static void pass_time(struct cpu *c, const struct cpu *from)
 	c->idle_ns = from->idle_ns;
 }
 
-/* So that everybody's time is exact where somebody may look. */
+/* Give all processors the present time, for callers and snapshots. */
 static void pass_time_to_all(struct cpus *all)
 {
 	for (unsigned i = 0; i < all->count; i++)
@@ -51,7 +51,7 @@ static void give_turn(struct cpus *all, unsigned n)
 	c->clock->attention = &c->attn;
 }
 
-/* The next one that has something to do; if nobody has, sleep. */
+/* Give the turn to the next processor that can run; if none can, sleep. */
 static enum cpu_stop next_turn(struct cpus *all, u64 idle_end)
 {
 	for (unsigned i = 1; i <= all->count; i++) {

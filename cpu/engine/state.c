@@ -4,7 +4,7 @@
 
 #define CPU(member, kind) FIELD(struct cpu, member, kind)
 #define CPUS(member, kind) FIELDS(struct cpu, member, kind)
-/* Half a YMM register, of those that instructions reach. */
+/* Half of a YMM register: of those that instructions can access. */
 #define HALVES(name, first) FIELDS_APART(struct cpu, name, first, 2, v, VREGS, U64)
 #define SEGMENT(n) CPU(seg[n].base, U64), CPU(seg[n].limit, U32), CPU(seg[n].attr, U32), CPU(seg[n].sel, U16)
 #define X87(n) CPU(x87.st[n].frac, U64), CPU(x87.st[n].exp, U16)
@@ -40,7 +40,7 @@ void cpu_loaded(struct cpu *c)
 	c->r[R2GIB] = (u64)1 << 31;
 	c->mxcsr &= 0xffff;
 	c->eflags = (c->eflags & ~(u32)OSZAPC) | FL_1;
-	/* A time that no run comes to, and that would soon wrap around. */
+	/* A time that no run reaches, and that would soon wrap around. */
 	if (c->idle_ns >> 62 || (unsigned __int128)c->icount * c->ns_q16 >> 78)
 		c->idle_ns = c->icount = 0;
 	c->op = NULL;
@@ -62,8 +62,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 {
 	unsigned count = 0;
 
-	/* The lazy form of the flags has many spellings; a snapshot must not see which one the last instructions left.
-	 * */
+	/* Equal flags have many lazy forms. A snapshot must not depend on the form that the last instructions left. */
 	cpu_set_arith(c, cpu_flags(c));
 	if (count < max)
 		out[count++] = (struct part){ c->name, c, cpu_fields, NULL };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* One stencil's copy (stencil_copy.h). */
+/* The copy of one stencil (stencil_copy.h). */
 #include "cpu/engine/stencil_copy.h"
 
 #if VCPU_STITCH
 
-/* The order of parameters in stencil.h, and preserve_none, say which. */
+/* The order of parameters in stencil.h, and preserve_none, determine the registers. */
 unsigned copy_host(u16 swaps, u64 reg)
 {
 	enum { HOST_RDX = 2, HOST_RSI = 6, HOST_RDI, HOST_R8, HOST_R9, HOST_R11 = 11, HOST_R13 = 13, HOST_R15 = 15,
@@ -72,7 +72,7 @@ static s64 member(const struct op *o, unsigned hole)
 	case HOLE_vlen: return o->vlen;
 	case HOLE_disp: return o->disp;
 	case HOLE_imm: return o->imm;
-	/* without a link nothing is entered */
+	/* without a link the code is not entered */
 	case HOLE_cost: return o->target ? o->cost : -(s64)(o->left ? o->left - 1 : 0);
 	case HOLE_at_seg: return (s64)(offsetof(struct cpu, seg) + o->seg * sizeof(struct seg));
 	case HOLE_at_dst: return vector_at(o->dst);
@@ -89,7 +89,7 @@ s64 copy_named(const struct op *o, const struct patch *p)
 	return member(&o[p->hole / HOLE_MEMBERS], p->hole % HOLE_MEMBERS);
 }
 
-/* The nop of SIZE bytes, as few instructions as it takes. */
+/* NOPs of SIZE bytes, in as few instructions as possible. */
 static void nops(u8 *p, unsigned size)
 {
 	static const u8 nop[][8] = {
@@ -123,8 +123,7 @@ static unsigned put_insn(u8 *p, unsigned size, unsigned opcode, unsigned reg, un
 }
 
 
-/* Of the instructions that stencil.h marks: bytes of the register, bytes before the displacement, bytes in the
- * stencil. */
+/* The instructions that stencil.h marks: bytes of the register, bytes before the displacement, bytes in the stencil. */
 static const struct { u8 size, before, length; } marks[MARKS] = {
 	[USE_1] = { 1, 5, 9 }, [USE_2] = { 2, 5, 9 }, [USE_4] = { 4, 4, 8 }, [USE_8] = { 8, 4, 8 },
 	[PUT_1] = { 1, 4, 8 + PUT_1_NOP }, [PUT_2] = { 2, 5, 9 + PUT_2_NOP }, [PUT_8] = { 8, 4, 8 + PUT_8_NOP },
@@ -132,7 +131,8 @@ static const struct { u8 size, before, length; } marks[MARKS] = {
 	[USE_VECTOR] = { 16, 5, 9 + VECTOR_NOP }, [PUT_VECTOR] = { 16, 5, 9 + VECTOR_NOP },
 };
 
-/* BEFORE bytes of an instruction from FROM, which end in ModRM and SIB, and the displacement. Returns their length. */
+/* Write BEFORE bytes of an instruction at FROM, which end in ModRM and SIB, and the displacement. Returns the
+ * length. */
 static unsigned with_displacement(u8 *out, const u8 *from, unsigned before, s32 disp)
 {
 	memcpy(out, from, before);
@@ -173,8 +173,7 @@ u64 copy_vector_at(const struct op *o, const struct patch *p)
 	return p->kind > PATCH_MARKED + LEA ? (u64)copy_named(o, p) + ((u32)p->addend >> PATCH_PART_SHIFT) : 0;
 }
 
-/* A use or put of vector registers. A half that is to be kept but is in no host register is loaded to its place
- * first. */
+/* A use or put of vector registers. First load a half that has to be kept and is in no host register. */
 static unsigned put_vector(const struct copy *c, const struct patch *p, const u8 *from, bool use, u8 *out)
 {
 	enum { MOVAPS = 0x128 };
@@ -191,7 +190,7 @@ static unsigned put_vector(const struct copy *c, const struct patch *p, const u8
 	return use || place < 0 ? len : len + put_insn(out + len, 4, MOVAPS, (unsigned)place, reg);
 }
 
-/* The instruction that P marks, for C's operation, is written to OUT. Returns its length. */
+/* Write the instruction that P marks, for C's operation, to OUT. Returns its length. */
 enum { MARKED_MAX = 32 };
 static unsigned put_marked(const struct copy *c, const struct patch *p, u8 *out)
 {
@@ -207,7 +206,7 @@ static unsigned put_marked(const struct copy *c, const struct patch *p, u8 *out)
 		return put_vector(c, p, from, mark == USE_VECTOR, out);
 	if (mark < PUT_1) {
 		if (off == 8 * RZERO && p->hole % HOLE_MEMBERS == HOLE_index)
-			return 0; /* put_sum does without */
+			return 0; /* put_sum does not need it */
 		if (off == 8 * RZERO)
 			return put_insn(out, 4, 0x31, reg, reg); /* xor */
 		if (kept && !(off & 7))

@@ -3,50 +3,51 @@
  *
  *     round_begin()   r[], EFLAGS, page walks, calls of devices             A:  mov ax, [46Ch]        B:  in al, dx
  *         |                                                                     cmp ax, bx                test al, 8
- *     each instruction is looked at before it is executed: it reads memory      je A                      jz B
+ *     each instruction is checked before its execution: it reads memory         je A                      jz B
  *     or a device and changes general registers, EFLAGS and RIP, nothing else
  *         |
- *     back at A with the same registers and flags, no page was walked, and each device that was called has said until when its answer stays
+ *     back at A with the same registers and flags, no page was walked, and each device that was called has told until
+ *     when its answer stays
  *
- * Then the next round starts from the same state, reads the same bytes, and ends like this one. The TLB is a part of
- * the state: without a page walk nothing in it has changed. Memory changes by a store, a page walk (A and D), a
- * device's event or the caller; none of them comes before the end that run.c knows. Nor does another answer of a
- * device: only what calls clock_steady() may be polled.
+ * Then the next round begins with the same state, reads the same bytes, and ends in the same state. The TLB is a part
+ * of the state: without a page walk nothing in it has changed. Memory changes by a store, a page walk (A and D), a
+ * device's event or the caller; none of them comes before the end that run.c has computed. Nor does another answer of a
+ * device: only a device that calls clock_steady() may be polled.
  *
- * The second is for rounds that do anything, as a call of the BIOS does. While a round is watched the TLB has no tags,
- * so that each store comes to watch_store(), which keeps the bytes from before. Back at the beginning, the processor's
- * state (all of it that a snapshot has, and the TLB) and the stored bytes must be as they were. No instruction may have
- * read the time or written to a device. cpu_sync() counts both, but for devices that call clock_steady(). */
+ * The second is for rounds that also store, as a call of the BIOS does. While a round is watched the TLB has no tags,
+ * so that each store calls watch_store(), which saves the former bytes. Back at the beginning, the processor's state
+ * (that of a snapshot, and the TLB) and the stored bytes must be equal to before. No instruction may have read the time
+ * or written to a device. cpu_sync() counts both, but for devices that call clock_steady(). */
 #include <stdlib.h>
 #include "cpu/engine/wait.h"
 #include "cpu/op.h"
 
 enum {
 	ROUND_MAX = 64,        /* instructions; longer rounds are not found */
-	WORTH = 1000,          /* instructions that pay for a look */
+	WORTH = 1000,          /* a check pays for so many instructions */
 	WATCHED_WORTH = 10000,
 	STORES_MAX = 128,      /* places of up to 8 bytes that a round stores to */
-	SLOTS_MAX = 1024,      /* of the TLB, that are in use */
+	SLOTS_MAX = 1024,      /* slots of the TLB that are in use */
 	WORDS_MAX = 5 * SLOTS_MAX + VIEWS,
 	STATE_MAX = 8192,
 };
 
-/* Everything that a processor knows, but for memory and for counts of instructions. */
+/* The state of a processor without memory and without counts of instructions. */
 struct known {
 	u64 tlb[WORDS_MAX];
 	unsigned ntlb, nstate;
 	u8 state[STATE_MAX];
 };
 
-/* What a round that is watched began with. */
+/* The state at the beginning of a watched round. */
 struct watch {
 	struct known before, now;
 	struct { u8 *host; unsigned len; u8 before[8]; } store[STORES_MAX];
 	unsigned nstores;
-	bool lost; /* it stores too much, or where this cannot be seen */
+	bool lost; /* the round stores too much, or to memory that is not watched */
 };
 
-/* A read may leave a trap behind. */
+/* Are there breakpoints? A read may then cause a trap. */
 static bool breakpoints(const struct cpu *c) { return c->dr[7] & 0xff; }
 
 bool round_pays(const struct cpu *c, s64 n)
@@ -54,7 +55,7 @@ bool round_pays(const struct cpu *c, s64 n)
 	return n >= WORTH && !c->all->no_skip_waiting && !c->all->observer && !breakpoints(c);
 }
 
-/* Calls of devices that may have an effect, or may give another answer next time. */
+/* The number of calls of devices that may have an effect, or may give another answer next time. */
 static u64 unsteady(const struct cpu *c) { return c->mem->calls + c->io->calls - c->clock->steady_answers; }
 
 void round_begin(struct round *round, struct cpu *c)
@@ -63,7 +64,7 @@ void round_begin(struct round *round, struct cpu *c)
 		.unsteady = unsteady(c) };
 	memcpy(round->r, c->r, sizeof round->r);
 	c->clock->steady_until = CLOCK_NEVER;
-	c->labour = 0; /* else it would leave some rounds for a look at `asked' */
+	c->labour = 0; /* else its limit would end some rounds, to check `asked' */
 }
 
 static bool as_at_begin(const struct round *round, const struct cpu *c)
@@ -76,7 +77,7 @@ static bool as_at_begin(const struct round *round, const struct cpu *c)
 
 bool watch_pays(const struct cpu *c, s64 n) { return n >= WATCHED_WORTH && round_pays(c, n); }
 
-/* LEN bytes AT that place, at most 8, may change: now, and again later. Two places do not overlap. */
+/* Save LEN bytes at AT, at most 8, which may change now and later. Two places do not overlap. */
 static void keep(struct watch *w, u8 *at, unsigned len)
 {
 	unsigned i = 0;
@@ -111,7 +112,7 @@ void watch_store(struct cpu *c, u8 *host, u64 phys, unsigned len)
 		keep(w, at, 8);
 }
 
-/* In a device. */
+/* A member of a device changes. */
 static void member_changes(void *watch, void *at, unsigned len)
 {
 	struct watch *w = watch;
@@ -129,7 +130,7 @@ static bool stored_as_before(const struct watch *w)
 	return true;
 }
 
-/* False: it is too much. */
+/* Save the state. False: it is too large. */
 static bool know(struct cpu *c, struct known *known)
 {
 	u64 icount = c->icount, shadow_at = c->shadow_at, rep_at = c->rep_at;
@@ -145,7 +146,7 @@ static bool know(struct cpu *c, struct known *known)
 	if (slots > SLOTS_MAX || known->nstate > STATE_MAX)
 		return false;
 	known->ntlb = tlb_save(c, known->tlb);
-	c->icount = c->shadow_at = c->rep_at = 0; /* each round has its own */
+	c->icount = c->shadow_at = c->rep_at = 0; /* they differ in each round */
 	known->nstate = 0;
 	for (unsigned i = 0; i < nparts; i++) {
 		part_save(&parts[i], known->state + known->nstate);
@@ -164,13 +165,14 @@ static bool known_as_before(struct cpu *c, struct watch *w)
 	       !memcmp(w->now.state, w->before.state, w->now.nstate);
 }
 
-/* Between two instructions, and the next one is an ordinary one. */
+/* Is the processor between two instructions, and is the next one no special case? */
 static bool at_rest(const struct cpu *c)
 {
 	return (c->icount != c->shadow_at || !c->shadow_at) && (c->icount != c->rep_at || !c->rep_at);
 }
 
-/* Who learns the time, and who tells others anything, has asked a device that says until when its answer stays. */
+/* Instructions that read the time or have an effect outside, without those that ask a device for an answer that
+ * stays. */
 static u64 untold(const struct cpu *c) { return unsteady(c) + c->syncs - c->asks; }
 
 bool round_watch(struct round *round, struct cpu *c, u64 most)
@@ -200,7 +202,7 @@ void round_end(struct round *round, struct cpu *c)
 	c->clock->changes = NULL;
 }
 
-/* Inner loops come back to the beginning, too, but not to its state. */
+/* Inner loops return to the beginning, too, but not to its state. */
 static bool watched_goes_on(struct round *round, struct cpu *c)
 {
 	struct watch *w = c->watch;
@@ -219,13 +221,13 @@ bool quiet(const struct dec *d)
 {
 	const struct insn *insn = d->row->insn;
 
-	/* What is pure in its register form reads an operand in memory that is not its first. Rows with checks have
-	 * other registers. */
+	/* An instruction that is pure in its register form only reads a memory operand, if that is not its first
+	 * operand. Rows with checks access other registers. */
 	return insn->quiet || insn->condition || (insn->pure && !insn->check && !dec_is_mem(d, 0));
 }
 
-/* Is the next instruction quiet? One over two pages is not, nor is one of a page that the TLB does not know: nothing
- * may be walked for a mere look. */
+/* Is the next instruction quiet? One over two pages is not, nor is one of a page that is not in the TLB, as this check
+ * must not walk. */
 static bool quiet_here(struct cpu *c)
 {
 	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys,
