@@ -150,6 +150,7 @@ enum {
 	MODE_SINGLE = 1 << 15,  /* one instruction a block, nothing fused: for stops in the middle, TF, breakpoints */
 	MODE_UMIP = 1 << 16, MODE_XMM_EXC = 1 << 17,
 	MODE_SCE = 1 << 18,     /* EFER.SCE */
+	MODE_GUEST = 1 << 19,   /* VMX non-root operation: guards stand before what may exit */
 };
 /* Bits of CR4 that checks look at and nothing else in a mode does: in its upper half, as they are. */
 #define MODE_CR4(bits) ((u64)(bits) << 32)
@@ -296,8 +297,9 @@ struct cpu {
 	u8 (*acknowledge)(void *owner); /* INTA cycle of the 8259 */
 	void *acknowledge_owner;
 	struct apic *apic;         /* NULL: none */
+	struct vmx *vmx;           /* vmx.h. NULL: the model has no VMX */
 	struct cpus *all;
-	char name[8], apic_name[8], timer_name[16]; /* of its parts and its event */
+	char name[8], apic_name[8], timer_name[16], vmx_name[8]; /* of its parts and its event */
 	struct line ferr;          /* FERR#, to IRQ 13 */
 	bool (*ignne)(void *owner); /* is IGNNE# asserted? NULL: it always is */
 	void *ignne_owner;
@@ -565,6 +567,8 @@ u64 read_tsc(const struct cpu *c);                    /* needs a synced clock */
 /* CR0, CR4, EFER, CS, SS, EFLAGS.VM or CPL changed: mode, view, masks; sets ATTN_MODE if it changed */
 void update_mode(struct cpu *c);
 void update_view(struct cpu *c);                      /* CPL, AC, SMAP, AM: which view */
+/* DR6 for a #DB that comes: BITS of it. A guest whose #DB exits keeps its own (SDM vol. 3, 27.1). */
+void debug_report(struct cpu *c, u64 bits);
 void debug_code_check(struct cpu *c);
 /* data breakpoints that cover any of it are pending then */
 bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write);

@@ -15,7 +15,7 @@ static const struct word checks[] = {
 		{ CHK_FSGSBASE, "FSGSBASE" }, { CHK_IOPL, "IOPL" },
 	{ CHK_V86IOPL, "V86IOPL" }, { CHK_V86INT, "V86INT" }, { CHK_TSD, "TSD" }, { CHK_PCE, "PCE" }, { CHK_MF, "MF" },
 	{ CHK_RING0, "RING0" }, { CHK_SMM, "SMM" }, { CHK_SCE, "SCE" }, { CHK_SEP, "SEP" }, { CHK_OSXSAVE, "OSXSAVE" },
-		{ CHK_PKE, "PKE" },
+		{ CHK_PKE, "PKE" }, { CHK_VMX, "VMX" },
 };
 
 static const struct word port[] = { { 1, "IO" } };
@@ -29,7 +29,7 @@ static const struct word resources[] = {
 		{ SR_CACHE, "CACHE" },
 	{ SR_ACTIVITY, "ACTIVITY" }, { SR_DESC, "DESC" }, { SR_FSGSBASE, "FSGSBASE" }, { SR_TASK, "TASK" },
 		{ SR_RAND, "RAND" },
-	{ SR_CPUID, "CPUID" }, { SR_AC, "AC" }, { SR_APIC, "APIC" },
+	{ SR_CPUID, "CPUID" }, { SR_AC, "AC" }, { SR_APIC, "APIC" }, { SR_VMX, "VMX" },
 };
 
 static const struct word letters[] = { { FL_O, "O" }, { FL_S, "S" }, { FL_Z, "Z" }, { FL_A, "A" }, { FL_P, "P" },
@@ -68,6 +68,11 @@ bool vcpu_isa_row(unsigned row, struct vcpu_insn *out)
 		FEATURES(X)
 #undef X
 	};
+	static const char *const exits[] = {
+#define X(name, reason) [reason] = #name,
+		VMEXITS(X)
+#undef X
+	};
 	const struct insn *insn;
 
 	if (row >= insn_count || !out)
@@ -80,7 +85,7 @@ bool vcpu_isa_row(unsigned row, struct vcpu_insn *out)
 		.since = insn->since < F_COUNT ? features[insn->since] : "",
 		.modes = insn->modes == NO64 ? "no64" : insn->modes == ONLY64 ? "only64" : "",
 		.popek = insn->pg < ARRAY_LEN(classes) ? classes[insn->pg] : "",
-		.vmexit = insn->vmexit ? insn->vmexit : "",
+		.vmexit = insn->vmexit ? exits[insn->vmexit] : "",
 		.lock = insn->lock,
 		.rep = insn->rep,
 		.since_256 = insn->wide ? features[insn->wide] : "",

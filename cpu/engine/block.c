@@ -10,6 +10,7 @@
  * arena is full, all blocks are discarded. */
 #include <stdlib.h>
 #include "cpu/engine/guard.h"
+#include "cpu/system/vmx.h"
 #include "cpu/engine/passes.h"
 #include "cpu/engine/stitch.h"
 #include "cpu/insn/flow.h"
@@ -338,6 +339,29 @@ static bool point_at(const struct cpu *c, const struct source *s, unsigned ip)
 		observed_magic(c->all->observer, c->mode & MODE_BITS, s->bytes + ip, s->room - ip);
 }
 
+/* Put an operation that RUNs before the instruction in D and O, at IP. The instruction moves up by one. */
+static void put_before(struct dec *d, struct op *o, handler *run, s64 imm, unsigned ip)
+{
+	d[1] = d[0];
+	o[1] = o[0];
+	d[0].row = NULL;
+	o[0] = (struct op){ .run = run, .imm = imm, .ip = ip & OP_IP_MAX, .len = o[1].len, .osize = o[1].osize };
+}
+
+/* Put the checks before the instruction in D and O. Returns the number of operations. */
+static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, unsigned ip)
+{
+	const struct insn *insn = d->row && !d->raises ? d->row->insn : NULL;
+	bool exits = unlikely(c->mode & MODE_GUEST) && insn && insn->vmexit && !(insn->check & CHK_VMX);
+	u32 checks = insn ? guard_checks(insn->check, c->mode) : 0;
+
+	if (exits)
+		put_before(d, o, vmx_guard, insn->vmexit | d->opcode << 8, ip);
+	if (checks)
+		put_before(d + exits, o + exits, guard, checks, ip);
+	return (checks != 0) + exits;
+}
+
 /* Decode into D and O. Returns the number of operations; *BYTES gets the length. 0: the first instruction needs more
  * bytes than there are. */
 static unsigned build(struct cpu *c, const struct source *s, struct dec *d, struct op *o, unsigned *bytes)
@@ -350,7 +374,6 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 	while (insns < s->max && open && ip <= OP_IP_MAX - EARLY_BYTES && !(insns && unlikely(point_at(c, s, ip)))) {
 		enum decode_result r =
 			decode(c->isa, c->model, c->mode, s->bytes + ip, s->room - ip, &d[count], &o[count]);
-		u32 checks;
 
 		if (r == DECODE_MORE && (insns || !s->limited)) {
 			if (!insns)
@@ -363,15 +386,8 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			o[count].len = (u8)(s->room - ip < 15 ? s->room - ip : 15);
 			d[count].row = NULL;
 		}
-		checks = d[count].row && !d[count].raises ? guard_checks(d[count].row->insn->check, c->mode) : 0;
-		if (checks) {
-			d[count + 1] = d[count];
-			o[count + 1] = o[count];
-			d[count].row = NULL;
-			o[count] = (struct op){ .run = guard, .imm = checks, .ip = ip & OP_IP_MAX,
-				.len = o[count + 1].len, .osize = o[count + 1].osize };
+		for (unsigned before = put_guards(c, &d[count], &o[count], ip); before; before--)
 			counts[count++] = 0;
-		}
 		o[count].ip = ip & OP_IP_MAX;
 		ip += o[count].len;
 		if (o[count].mem && o[count].base == 8 * RIP)

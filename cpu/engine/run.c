@@ -9,6 +9,7 @@
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
+#include "cpu/system/vmx.h"
 #include "cpu/x87.h"
 
 /* ---- time ---- */
@@ -226,20 +227,31 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 
 enum { DR6_BS = 1 << 14, DEBUGCTL_BTF = 2 };
 
+/* A guest whose NMIs exit, and that has virtual ones, blocks those. */
+static bool nmi_blocked(const struct cpu *c)
+{
+	return vmx_pin(c, PIN_VIRTUAL_NMI) ? c->vmx->virtual_nmi_blocked : c->nmi_blocked;
+}
+
 /* What comes before the next instruction, in the order of SDM vol. 3, table 6-2. */
-enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR };
+enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR, DUE_VMX };
 static enum due due(const struct cpu *c)
 {
 	bool shadow = c->icount == c->shadow_at && c->shadow_at;
 
+	/* Both come before a trap; the first turns up only there (SDM vol. 3, 25.5.2). */
+	if (vmx_guest(c) && (c->vmx->trap_flag_due || c->vmx->inject))
+		return DUE_VMX;
 	if (c->db_pending && !(shadow && c->shadow_ss))
 		return DUE_TRAP;
 	if (c->smi_pending && !c->smm && !shadow)
 		return DUE_SMI;
+	if (vmx_guest(c) && vmx_due(c, shadow))
+		return DUE_VMX;
 	/* STI holds it off, too, as Intel's processors do (vol. 2, STI: "may be") */
-	if (c->nmi_pending && !c->nmi_blocked && !shadow)
+	if (c->nmi_pending && !nmi_blocked(c) && !shadow)
 		return DUE_NMI;
-	if ((c->eflags & FL_I) && !shadow && intr_pending(c))
+	if ((c->eflags & FL_I || vmx_pin(c, PIN_INTR)) && !shadow && intr_pending(c))
 		return DUE_INTR;
 	return DUE_NOTHING;
 }
@@ -256,6 +268,29 @@ static bool step_to_handler(struct cpu *c, bool fault)
 	return fault || !first;
 }
 
+/* A signal to a guest: an exit, with the activity that it had, or an injected event. False: the guest gets the signal. */
+static bool vmx_signal(struct cpu *c, enum due what, bool *ok)
+{
+	bool shadow = c->icount == c->shadow_at && c->shadow_at;
+
+	if (what == DUE_VMX) {
+		unsigned due = vmx_due(c, shadow);
+
+		if (due == VMX_DUE_INJECT)
+			c->shadow_at = 0;
+		if (!vmx_boundary(c, due))
+			*ok = deliver_fault(c);
+		return true;
+	}
+	if (what != DUE_INTR || !vmx_pin(c, PIN_INTR))
+		return false;
+	vmx_exits(c, VMEXIT_INTR, 0);
+	if (c->vmx->controls.exit & EXIT_ACK_INTR)
+		c->vmx->interruption = INTERRUPTION_VALID | acknowledge(c);
+	*ok = vmx_exit(c);
+	return true;
+}
+
 /* Traps that the last instruction left behind, then interrupts. True: one was delivered, or failed to be (*ok false:
  * triple fault). */
 static bool interruption(struct cpu *c, bool *ok, bool *costs)
@@ -270,17 +305,19 @@ static bool interruption(struct cpu *c, bool *ok, bool *costs)
 		smm_enter(c);
 		return true;
 	}
+	if (vmx_guest(c) && what != DUE_TRAP && vmx_signal(c, what, ok))
+		return true;
 	if (c->activity == ACTIVITY_MWAIT)
 		c->monitor_armed = false;
 	c->activity = ACTIVITY_RUN;
 	if (what == DUE_TRAP) {
-		c->dr[6] = (c->dr[6] & ~(u64)0xf) | c->db_pending;
+		debug_report(c, c->db_pending);
 		c->db_pending = 0;
 		if (interrupt(c, VEC_DB, INT_TRAP, false, 0))
 			return true;
 	} else if (what == DUE_NMI) {
 		c->nmi_pending = false;
-		c->nmi_blocked = true;
+		c->nmi_blocked |= !vmx_pin(c, PIN_NMI);
 		if (interrupt(c, VEC_NMI, INT_EXTERNAL, false, 0))
 			return true;
 	} else if (interrupt(c, acknowledge(c), INT_EXTERNAL, false, 0)) {
@@ -309,6 +346,13 @@ bool cpu_wakes(const struct cpu *c)
 
 static bool handle_init(struct cpu *c)
 {
+	if (c->init_pending && !c->smm && c->vmx && c->vmx->on) {
+		if (!vmx_guest(c)) /* held off in root operation (23.8) */
+			return false;
+		c->init_pending = false;
+		vmx_exits(c, VMEXIT_INIT, 0);
+		return vmx_exit(c);
+	}
 	if (c->init_pending && !c->smm) {
 		bool sipi = c->sipi_pending; /* it came after the INIT */
 
@@ -320,6 +364,10 @@ static bool handle_init(struct cpu *c)
 	}
 	if (c->activity == ACTIVITY_WAIT_SIPI && c->sipi_pending) {
 		c->sipi_pending = false;
+		if (vmx_guest(c)) {
+			vmx_exits(c, VMEXIT_SIPI, c->sipi_vector);
+			return vmx_exit(c);
+		}
 		c->activity = ACTIVITY_RUN;
 		seg_load_real(c, CS, (u16)(c->sipi_vector << 8));
 		c->r[RIP] = 0;
@@ -571,7 +619,7 @@ static bool execute(struct cpu *c, struct stretch *s)
 	enum outcome outcome;
 	/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow
 	 * holds off. */
-	bool stepping = trap || resume || code_breakpoints(c) || (c->icount == c->shadow_at && c->shadow_at);
+	bool trap_flag = vmx_proc(c, PROC_TRAP_FLAG), stepping = trap || trap_flag || resume || code_breakpoints(c) || (c->icount == c->shadow_at && c->shadow_at);
 
 	if (stepping) {
 		n = 1;
@@ -588,13 +636,18 @@ static bool execute(struct cpu *c, struct stretch *s)
 	if (outcome == FAULTED) {
 		c->clock->now = cpu_now(c);
 		c->db_pending = 0;
-		if (c->bare && !c->idtr.limit)
+		/* a guest has a monitor */
+		if (c->bare && !c->idtr.limit && c->fault.vector != FAULT_VMEXIT && !vmx_guest(c))
 			return false;
 		go_to_fault_handler(c, s, true);
+		if (trap_flag && vmx_guest(c))
+			c->vmx->trap_flag_due = true;
 		return true;
 	}
 	if (!stepping || unlikely(c->all->observer && c->all->observer->hit == OBSERVED_POINT))
 		return true;
+	if (trap_flag && vmx_guest(c))
+		c->vmx->trap_flag_due = true;
 	if (c->step & STEP_RF)
 		c->eflags &= ~(u32)FL_RF;
 	if (c->step & STEP_TF && !(branches_only && (c->r[RIP] == next || (c->rep_at && c->rep_at == c->icount))))
@@ -698,6 +751,8 @@ void cpu_reset(struct cpu *c, bool init)
 	}
 	if (c->apic)
 		apic_reset(c->apic, init);
+	if (c->vmx)
+		vmx_reset(c);
 	tlb_flush(c, true);
 	for (unsigned i = ES; i <= GS; i++)
 		seg_update(c, i);
@@ -746,6 +801,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	c->view = &c->views[VIEW_SUPERVISOR];
 	c->linear_mask = 0xffffffff;
 	if (!c->isa || !blocks_new(c, config->with, config->stitched) ||
+	    (has(c->model, F_VMX) && !vmx_new(c)) ||
 	    (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
 		cpu_free(c);
 		return NULL;
@@ -761,6 +817,7 @@ void cpu_free(struct cpu *c)
 		return;
 	if (c->apic)
 		apic_free(c->apic);
+	free(c->vmx);
 	c->all->count--;
 	if (!c->all->count) {
 		blocks_free(c);

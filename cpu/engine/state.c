@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The state of a processor in a snapshot, and the members that are derived from it. */
 #include "cpu/op.h"
+#include "cpu/system/vmx.h"
 
 #define CPU(member, kind) FIELD(struct cpu, member, kind)
 #define CPUS(member, kind) FIELDS(struct cpu, member, kind)
@@ -68,5 +69,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 		out[count++] = (struct part){ c->name, c, cpu_fields, NULL };
 	if (c->apic && count < max)
 		out[count++] = apic_part(c->apic);
+	if (c->vmx && count < max)
+		out[count++] = vmx_part(c);
 	return count;
 }

@@ -36,6 +36,8 @@ bool write_cr0(struct cpu *c, u64 v)
 		return gp_because(c, 0, "CR0.PG would be set without CR0.PE (2.5)");
 	if (v & CR0_NW && !(v & CR0_CD))
 		return gp_because(c, 0, "CR0.NW would be set without CR0.CD (2.5)");
+	if (!vmx_cr0_ok(c, v))
+		return gp_because(c, 0, "VMX operation does not allow this value of CR0 (23.8)");
 	v &= cr0_bits(c);
 	if (has(c->model, F_I386))
 		v |= CR0_ET;
@@ -99,7 +101,7 @@ u64 cr4_bits(const struct model *m)
 			{ CR4_UMIP, F_UMIP },
 		{ CR4_FSGSBASE, F_FSGSBASE }, { CR4_PCIDE, F_PCID }, { CR4_OSXSAVE, F_XSAVE }, { CR4_SMEP, F_SMEP },
 			{ CR4_SMAP, F_SMAP },
-		{ CR4_PKE, F_PKU },
+		{ CR4_PKE, F_PKU }, { CR4_VMXE, F_VMX },
 	};
 	u64 bits = 0;
 
@@ -115,6 +117,8 @@ bool write_cr4(struct cpu *c, u64 v)
 
 	if (v & ~cr4_bits(c->model))
 		return gp_because(c, 0, "a bit of CR4 would be set that this processor does not have (2.5)");
+	if (!vmx_cr4_ok(c, v))
+		return gp_because(c, 0, "CR4.VMXE cannot be cleared in VMX operation (23.7)");
 	if (in_long(c) && !(v & CR4_PAE))
 		return gp_because(c, 0, "CR4.PAE would be cleared in IA-32e mode (4.1.2)");
 	if (changed & v & CR4_PCIDE && (!in_long(c) || c->cr3 & 0xfff))
@@ -135,6 +139,10 @@ bool write_cr8(struct cpu *c, u64 v)
 {
 	if (v & ~(u64)15)
 		return gp_because(c, 0, "CR8 has four bits (11.8.6)");
+	if (vmx_proc(c, PROC_TPR_SHADOW)) {
+		vmx_write_tpr(c, v << 4);
+		return true;
+	}
 	c->cr8 = v;
 	if (c->apic) {
 		cpu_sync(c);
@@ -144,13 +152,26 @@ bool write_cr8(struct cpu *c, u64 v)
 	return true;
 }
 
-static u64 read_cr8(const struct cpu *c) { return c->apic ? apic_get_tpr(c->apic) >> 4 : c->cr8; }
+static u64 read_cr8(const struct cpu *c)
+{
+	u8 tpr = 0;
+
+	if (vmx_proc(c, PROC_TPR_SHADOW)) {
+		space_peek(c->mem, (c->vmx->controls.virtual_apic + VIRTUAL_TPR) & c->mem->mask, &tpr, 1);
+		return tpr >> 4;
+	}
+	return c->apic ? apic_get_tpr(c->apic) >> 4 : c->cr8;
+}
 
 static unsigned cr_number(const struct dec *d) { return (d->modrm >> 3 & 7) | (d->rex & 4) << 1; }
 
 BODY(mov_from_cr)
 {
-	u64 v = o->src == 0 ? c->cr0 : o->src == 2 ? c->cr2 : o->src == 3 ? c->cr3 : o->src == 4 ? c->cr4 : read_cr8(c);
+	u64 v = o->src == 0   ? vmx_cr0(c)
+		: o->src == 2 ? c->cr2
+		: o->src == 3 ? c->cr3
+		: o->src == 4 ? vmx_cr4(c)
+			      : read_cr8(c);
 
 	reg_set(c, o->dst, in_64(c) ? 8 : 4, v);
 	return true;
@@ -169,10 +190,10 @@ BODY(mov_to_cr)
 	bool ok = true;
 
 	switch (o->dst) {
-	case 0: ok = write_cr0(c, v); break;
+	case 0: ok = write_cr0(c, vmx_owned(c->cr0, v, vmx_guest(c) ? c->vmx->controls.cr0_mask : 0)); break;
 	case 2: c->cr2 = v; break;
 	case 3: ok = write_cr3(c, v); break;
-	case 4: ok = write_cr4(c, v); break;
+	case 4: ok = write_cr4(c, vmx_owned(c->cr4, v, vmx_guest(c) ? c->vmx->controls.cr4_mask : 0)); break;
 	case 8: ok = write_cr8(c, v); break;
 	}
 	if (ok)
@@ -189,7 +210,8 @@ GEN(mov_to_cr)
 
 BODY(clts)
 {
-	c->cr0 &= ~(u64)CR0_TS;
+	if (!vmx_guest(c) || !(c->vmx->controls.cr0_mask & CR0_TS)) /* else it is the host's, and its shadow is 0 */
+		c->cr0 &= ~(u64)CR0_TS;
 	c->r[RIP] = next_rip(c, o);
 	update_mode(c);
 	return true;
@@ -198,7 +220,7 @@ GEN_LOOK(clts)
 
 BODY(smsw)
 {
-	u64 v = c->cr0;
+	u64 v = vmx_cr0(c);
 
 	if (!has(c->model, F_I386))
 		v |= 0xfff0;
@@ -211,10 +233,10 @@ GEN_BODY(smsw)
 
 BODY(lmsw)
 {
-	u64 v, rip = next_rip(c, o);
+	u64 v, rip = next_rip(c, o), host = vmx_guest(c) ? c->vmx->controls.cr0_mask : 0;
 
 	/* PE can be set, but not cleared. */
-	if (!rm_load(c, o, o->dst, 2, &v) || !write_cr0(c, (c->cr0 & ~(u64)14) | (v & 15)))
+	if (!rm_load(c, o, o->dst, 2, &v) || !write_cr0(c, vmx_owned(c->cr0, (c->cr0 & ~(u64)14) | (v & 15), host)))
 		return false;
 	c->r[RIP] = rip;
 	return true;

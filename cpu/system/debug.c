@@ -43,6 +43,15 @@ static u64 matches(const struct cpu *c, u64 at, unsigned len, unsigned kinds)
 	return armed ? hit : 0;
 }
 
+void debug_report(struct cpu *c, u64 bits)
+{
+	if (vmx_guest(c)) {
+		c->vmx->dr6 = c->dr[6];
+		c->vmx->db_bits = bits;
+	}
+	c->dr[6] = (c->dr[6] & ~(u64)15) | bits;
+}
+
 /* Instruction breakpoints: a fault, before the instruction at r[RIP], unless RF is set, a stack switch is being
  * completed, or the instruction is a repeated one that has begun. */
 void debug_code_check(struct cpu *c)
@@ -57,7 +66,7 @@ void debug_code_check(struct cpu *c)
 	hit = matches(c, (c->cs_base + c->r[RIP]) & c->linear_mask, 1, 1 << RW_CODE);
 	if (!hit)
 		return;
-	c->dr[6] = (c->dr[6] & ~(u64)15) | hit;
+	debug_report(c, hit);
 	c->db_fault = true;
 	fault(c, VEC_DB);
 }
@@ -130,7 +139,10 @@ static bool dr_number(struct cpu *c, unsigned *n)
 		*n += 2;
 	}
 	if (c->dr[7] & DR7_GD) {
-		c->dr[6] |= 1 << 13;
+		u64 others = c->dr[6] & 15;
+
+		debug_report(c, 1 << 13);
+		c->dr[6] |= others;
 		return fault(c, VEC_DB);
 	}
 	return true;

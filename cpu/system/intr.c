@@ -261,6 +261,8 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 {
 	bool nmi = vector == VEC_NMI && kind == INT_EXTERNAL;
 
+	if (vmx_guest(c) && !vmx_delivers(c, vector, kind, has_error, error))
+		return false;
 	if (kind < INT_SOFTWARE)
 		tell(c, vector, kind, has_error ? error : 0);
 	if (!deliver(c, vector, kind, has_error, error)) {
@@ -272,7 +274,11 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 			c->fault.error |= 1;
 		return false;
 	}
-	if (nmi)
+	if (vmx_guest(c))
+		c->vmx->vectoring = 0;
+	if (nmi && vmx_pin(c, PIN_VIRTUAL_NMI))
+		c->vmx->virtual_nmi_blocked = true;
+	else if (nmi)
 		c->nmi_blocked = true;
 	/* A single step that was due is not any more, also one that MOV SS held back; data breakpoints stay pending
 	 * (SDM vol. 3, 6.8.3). */
@@ -326,6 +332,8 @@ bool deliver_fault(struct cpu *c)
 	struct fault f = c->fault;
 
 	c->chain_len = 0;
+	if (f.vector == FAULT_VMEXIT)
+		return vmx_exit(c);
 	/* Benign ones can follow each other, but each leads on to a harder one or to a handler: a few rounds at most.
 	 * */
 	for (unsigned round = 0; round < 16; round++) {
@@ -335,10 +343,15 @@ bool deliver_fault(struct cpu *c)
 			note(c, &f);
 		if (interrupt(c, f.vector, INT_EXCEPTION, f.has_error, f.error))
 			return true;
+		if (c->fault.vector == FAULT_VMEXIT)
+			return vmx_exit(c);
 		second = fault_class(c->fault.vector);
 		if (first == DOUBLE && second != BENIGN) {
 			note(c, &c->fault);
-			return false;
+			if (!vmx_guest(c))
+				return false;
+			vmx_exits(c, VMEXIT_TRIPLE_FAULT, 0);
+			return vmx_exit(c);
 		}
 		if (makes_double(first, second)) {
 			note(c, &c->fault);

@@ -174,9 +174,11 @@ static bool return_protected(struct cpu *c, unsigned size)
 
 bool interrupt_return(struct cpu *c, unsigned size)
 {
-	/* The IRET unblocks NMIs even if it faults (SDM vol. 3, 6.7.1). */
-	if (c->nmi_blocked) {
-		c->nmi_blocked = false;
+	bool *blocked = vmx_pin(c, PIN_VIRTUAL_NMI) ? &c->vmx->virtual_nmi_blocked : &c->nmi_blocked;
+
+	/* The IRET unblocks NMIs even if it faults (SDM vol. 3, 6.7.1), but not those that exit (25.3). */
+	if (*blocked && (!vmx_pin(c, PIN_NMI) || vmx_pin(c, PIN_VIRTUAL_NMI))) {
+		*blocked = false;
 		attend(c, ATTN_LINE);
 	}
 	if (!(c->cr0 & CR0_PE))

@@ -20,7 +20,7 @@
 		0, 3, 19) \
 	X(MMX, "mmx", 1, 0, 3, 23) X(FXSR, "fxsr", 1, 0, 3, 24) X(SSE, "sse", 1, 0, 3, 25) X(SSE2, "sse2", 1, 0, 3, \
 		26) \
-	X(SSE3, "sse3", 1, 0, 2, 0) X(PCLMUL, "pclmulqdq", 1, 0, 2, 1) X(MONITOR, "monitor", 1, 0, 2, 3) X(SSSE3, \
+	X(SSE3, "sse3", 1, 0, 2, 0) X(PCLMUL, "pclmulqdq", 1, 0, 2, 1) X(MONITOR, "monitor", 1, 0, 2, 3) X(VMX, "vmx", 1, 0, 2, 5) X(SSSE3, \
 		"ssse3", 1, 0, 2, 9) \
 	X(FMA, "fma", 1, 0, 2, 12) X(CX16, "cx16", 1, 0, 2, 13) X(PCID, "pcid", 1, 0, 2, 17) X(SSE4_1, "sse4.1", 1, 0, \
 		2, 19) \

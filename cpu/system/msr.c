@@ -10,7 +10,10 @@
  *    17 FB_CLEAR | 20 BHI_NO | 24 PBRSB_NO | 26 GDS_NO | 27 RFDS_NO | 62 ITS_NO */
 #define ARCH_CAPABILITIES (0x7bu | 1u << 8 | 7u << 13 | 1u << 17 | 1u << 20 | 1u << 24 | 3u << 26 | (u64)1 << 62)
 
-u64 read_tsc(const struct cpu *c) { return c->clock->now + c->tsc_offset; }
+u64 read_tsc(const struct cpu *c)
+{
+	return c->clock->now + c->tsc_offset + (vmx_proc(c, PROC_TSC_OFFSET) ? c->vmx->controls.tsc_offset : 0);
+}
 
 /* Which is IA32_TSC_ADJUST, too: what a write to one of them adds, the other gets as well (SDM vol. 3, 17.17.3). */
 static void set_tsc_offset(struct cpu *c, u64 offset)
@@ -131,6 +134,22 @@ static bool write_tsc_adjust(struct cpu *c, u32 index, u64 v)
 	(void)index;
 	cpu_sync(c);
 	set_tsc_offset(c, v);
+	return true;
+}
+
+/* Once bit 0 is set, the register stays as it is until RESET. */
+static bool write_feature_control(struct cpu *c, u32 index, u64 v)
+{
+	(void)index;
+	if (c->feature_control & 1)
+		return false;
+	c->feature_control = v;
+	return true;
+}
+
+static bool read_vmx_capability(struct cpu *c, u32 index, u64 *v)
+{
+	*v = vmx_capability(c, index);
 	return true;
 }
 
@@ -329,6 +348,8 @@ GEN_BODY(rdtscp)
 
 BODY(rdpid)
 {
+	if (vmx_guest(c) && !vmx_secondary(c, SEC_RDTSCP)) /* which stands for both (25.3) */
+		return fault_ud(c);
 	reg_set(c, o->dst, in_64(c) ? 8 : 4, c->tsc_aux);
 	return true;
 }

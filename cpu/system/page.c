@@ -3,6 +3,7 @@
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 #include "cpu/system/page.h"
+#include "cpu/system/vmx.h"
 
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
 #define PTE_NX ((u64)1 << 63)
@@ -10,23 +11,41 @@ enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x8
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 0x10, PF_PK = 0x20 };
 
 /* The result of a look-up in the tables, before rights are checked. */
-enum found { FOUND, NOT_PRESENT, RESERVED_BIT };
+enum found { FOUND, NOT_PRESENT, RESERVED_BIT, NOT_MAPPED /* by the second level: `ept' says why */ };
 struct walk {
+	u64 linear;
+	unsigned access;    /* ACCESS_* */
+	struct cpu *effects;/* whose tables get A and D flags; NULL: nobody's */
+	struct ept ept;     /* of the guest-physical address that was asked for last, guest_physical */
+	u64 guest_physical;
+	bool final;         /* which is that of the page, not of a paging-structure entry */
 	u64 phys, size;     /* of LINEAR itself; of the page */
 	u64 rights;         /* AND of W and U over the levels; NX as the OR of NX */
-	u64 leaf_addr, leaf;
+	u64 leaf_addr, leaf;/* its guest-physical address */
 	unsigned leaf_size; /* bytes of the entry: 4 or 8 */
 	bool global;
-	u64 path[5];        /* entries above the leaf that were used and have no A bit yet */
+	u64 path[5];        /* guest-physical, of entries above the leaf that were used and have no A bit yet */
 	unsigned levels;    /* how many */
 };
 
-/* Where in the machine's memory the guest-physical address GUEST is: of a paging-structure entry, or of the page in the
- * end. All of them are asked for here. There is no second level of paging, so it is there itself. */
-static inline u64 physical(const struct cpu *c, u64 guest)
+/* Where in the machine's memory the guest-physical address GUEST is: of the page in the end, or of a paging-structure
+ * entry, whose A flag may be set, so that with A and D flags of the second level it counts as written (28.3.3.2). All
+ * of them are asked for here. False: the second level of paging does not map it. */
+static bool physical(const struct cpu *c, struct walk *w, u64 guest, bool final, u64 *out)
 {
-	(void)c;
-	return guest;
+	bool entry_written = !final && vmx_guest(c) && c->vmx->controls.eptp & 0x40;
+
+	*out = guest;
+	if (likely(!ept_on(c)))
+		return true;
+	w->ept = ept_walk((struct cpu *)c, guest, final ? (enum access)(w->access & 3)
+			  : entry_written ? ACCESS_WRITE : ACCESS_READ, w->effects);
+	if (entry_written)
+		w->ept.qualification |= w->ept.reason ? 1 : 0;
+	w->guest_physical = guest;
+	w->final = final;
+	*out = w->ept.physical;
+	return !w->ept.reason;
 }
 
 static u64 entry_read(const struct cpu *c, u64 addr, unsigned size)
@@ -59,35 +78,39 @@ static u32 large_reserved(const struct cpu *c)
 /* Two-level paging with 4-byte entries (4.3). */
 static enum found walk_32(const struct cpu *c, u64 linear, struct walk *w)
 {
-	u64 addr = physical(c, (c->cr3 & 0xfffff000) | bits(linear, 31, 22) << 2);
-	u64 e = entry_read(c, addr, 4);
+	u64 guest = (c->cr3 & 0xfffff000) | bits(linear, 31, 22) << 2, addr, e;
 
 	w->leaf_size = 4;
 	w->levels = 0;
+	if (!physical(c, w, guest, false, &addr))
+		return NOT_MAPPED;
+	e = entry_read(c, addr, 4);
 	if (!(e & PTE_P))
 		return NOT_PRESENT;
 	if ((e & PTE_PS) && (c->cr4 & CR4_PSE)) {
 		if (e & large_reserved(c))
 			return RESERVED_BIT;
 		w->rights = e & (PTE_W | PTE_U);
-		w->phys = physical(c, (e & 0xffc00000) | bits(e, 20, 13) << 32 | (linear & 0x3fffff));
+		w->phys = (e & 0xffc00000) | bits(e, 20, 13) << 32 | (linear & 0x3fffff);
 		w->size = 4 * MiB;
-		w->leaf_addr = addr;
+		w->leaf_addr = guest;
 		w->leaf = e;
 		w->global = e & PTE_G;
 		return FOUND;
 	}
 	if (!(e & PTE_A))
-		w->path[w->levels++] = addr;
+		w->path[w->levels++] = guest;
 	w->rights = e & (PTE_W | PTE_U);
-	addr = physical(c, (e & 0xfffff000) | bits(linear, 21, 12) << 2);
+	guest = (e & 0xfffff000) | bits(linear, 21, 12) << 2;
+	if (!physical(c, w, guest, false, &addr))
+		return NOT_MAPPED;
 	e = entry_read(c, addr, 4);
 	if (!(e & PTE_P))
 		return NOT_PRESENT;
 	w->rights &= e;
-	w->phys = physical(c, (e & 0xfffff000) | (linear & 0xfff));
+	w->phys = (e & 0xfffff000) | (linear & 0xfff);
 	w->size = PAGE_SIZE;
-	w->leaf_addr = addr;
+	w->leaf_addr = guest;
 	w->leaf = e;
 	w->global = e & PTE_G;
 	return FOUND;
@@ -117,9 +140,11 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 	}
 	for (;; level--) {
 		unsigned shift = 12 + 9 * level;
-		u64 addr = physical(c, table | bits(linear, shift + 8, shift) << 3);
-		u64 e = entry_read(c, addr, 8);
+		u64 guest = table | bits(linear, shift + 8, shift) << 3, addr, e;
 
+		if (!physical(c, w, guest, false, &addr))
+			return NOT_MAPPED;
+		e = entry_read(c, addr, 8);
 		if (!(e & PTE_P))
 			return NOT_PRESENT;
 		if (e & reserved)
@@ -133,16 +158,16 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 				return RESERVED_BIT;
 			if (level && (e & (size - 1) & ~(u64)0x1fff)) /* bit 12 is PAT in a large page */
 				return RESERVED_BIT;
-			w->phys = physical(c, (e & 0xffffffffff000 & ~(size - 1)) | (linear & (size - 1)));
+			w->phys = (e & 0xffffffffff000 & ~(size - 1)) | (linear & (size - 1));
 			w->size = size;
-			w->leaf_addr = addr;
+			w->leaf_addr = guest;
 			w->leaf = e;
 			w->global = e & PTE_G;
 			w->rights |= nx;
 			return FOUND;
 		}
 		if (unlikely(!(e & PTE_A)))
-			w->path[w->levels++] = addr;
+			w->path[w->levels++] = guest;
 		table = e & 0xffffffffff000;
 	}
 }
@@ -153,19 +178,45 @@ static void forget_page(struct cpu *c, u64 linear);
 static bool page_fault(struct cpu *c, u64 linear, u32 error)
 {
 	forget_page(c, linear);
+	if (vmx_guest(c))
+		c->vmx->cr2 = c->cr2;
 	c->cr2 = linear;
 	return fault_error(c, VEC_PF, error);
 }
 
-static void set_bits(struct cpu *c, u64 addr, unsigned size, u64 set)
+/* The second level does not map what the walk W has asked for (27.2.1, table 27-7): bit 7, the linear address is valid;
+ * bit 8, it was its translation that failed, and not the access to an entry. */
+static bool not_mapped(struct cpu *c, const struct walk *w)
 {
-	u64 e = entry_read(c, addr, size);
+	struct vmx *v = c->vmx;
 
+	forget_page(c, w->linear);
+	v->linear = w->linear;
+	v->physical = w->guest_physical;
+	return vmx_exits(c, w->ept.reason, w->ept.reason == 48 ? w->ept.qualification | 0x80 | (w->final ? 0x100 : 0) : 0);
+}
+
+/* In the entry at guest-physical GUEST, which the walk has read. False: it cannot be written. */
+static bool set_bits(struct cpu *c, struct walk *w, u64 guest, unsigned size, u64 set)
+{
+	u64 addr = guest, e;
+
+	if (unlikely(ept_on(c))) {
+		w->ept = ept_walk(c, guest, ACCESS_WRITE, true);
+		w->guest_physical = guest;
+		w->final = false;
+		addr = w->ept.physical;
+		w->ept.qualification |= 1; /* an update reads, too */
+		if (w->ept.reason)
+			return not_mapped(c, w);
+	}
+	e = entry_read(c, addr, size);
 	if ((e & set) == set)
-		return;
+		return true;
 	if (unlikely(c->watch != NULL))
 		watch_store(c, NULL, addr & c->mem->mask, size);
 	space_write(c->mem, addr, size, e | set);
+	return true;
 }
 
 static bool paging(const struct cpu *c) { return c->cr0 & CR0_PG; }
@@ -213,12 +264,13 @@ static bool allowed(const struct cpu *c, const struct walk *w, unsigned access, 
 	return !write || (w->rights & PTE_W) || !(c->cr0 & CR0_WP);
 }
 
-static void set_accessed(struct cpu *c, const struct walk *w, bool write)
+static bool set_accessed(struct cpu *c, struct walk *w, bool write)
 {
 	for (unsigned i = 0; i < w->levels; i++)
-		set_bits(c, w->path[i], w->leaf_size, PTE_A);
-	if ((w->leaf & PTE_A) == 0 || (write && !(w->leaf & PTE_D)))
-		set_bits(c, w->leaf_addr, w->leaf_size, PTE_A | (write ? PTE_D : 0));
+		if (!set_bits(c, w, w->path[i], w->leaf_size, PTE_A))
+			return false;
+	return (w->leaf & PTE_A && (!write || w->leaf & PTE_D)) ||
+	       set_bits(c, w, w->leaf_addr, w->leaf_size, PTE_A | (write ? PTE_D : 0));
 }
 
 static struct translation refused(struct cpu *c, u64 linear, u32 error)
@@ -232,16 +284,22 @@ struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 	bool write = (access & 3) == ACCESS_WRITE, fetch = (access & 3) == ACCESS_FETCH;
 	bool nx_on = (c->efer & EFER_NXE) && (c->cr4 & CR4_PAE);
 	u32 error = (write ? PF_W : 0) | (user ? PF_U : 0) | (fetch && (nx_on || (c->cr4 & CR4_SMEP)) ? PF_I : 0);
-	struct walk w = { .global = false };
+	struct walk w = { .linear = linear, .access = access, .effects = c, .ept.write = true };
 	unsigned denied;
 	enum found found;
+	u64 phys;
 
 	c->walks++;
-	if (!paging(c))
+	if (!paging(c)) {
+		bool ok = physical(c, &w, linear, true, &phys) || not_mapped(c, &w);
+
 		return (struct translation){
-			.ok = true, .phys = physical(c, linear), .page_size = PAGE_SIZE, .writable = true
+			.ok = ok, .phys = phys, .page_size = PAGE_SIZE, .writable = w.ept.write
 		};
+	}
 	found = walk(c, linear, &w);
+	if (unlikely(found == NOT_MAPPED))
+		return (struct translation){ .ok = not_mapped(c, &w) };
 	if (found != FOUND)
 		return refused(c, linear, error | (found == RESERVED_BIT ? PF_P | PF_RSVD : 0));
 	denied = key_denies(c, &w, user);
@@ -249,36 +307,40 @@ struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 		return refused(c, linear, error | PF_P | PF_PK);
 	if (!allowed(c, &w, access, user, nx_on))
 		return refused(c, linear, error | PF_P);
-	set_accessed(c, &w, write);
+	if (!set_accessed(c, &w, write))
+		return (struct translation){ .ok = false };
+	if (!physical(c, &w, w.phys, true, &phys))
+		return (struct translation){ .ok = not_mapped(c, &w) };
 	return (struct translation){
-		.ok = true, .phys = w.phys, .page_size = w.size, .global = w.global && (c->cr4 & CR4_PGE),
+		.ok = true, .phys = phys, .page_size = w.size, .global = w.global && (c->cr4 & CR4_PGE),
 		.writable = (write || (w.leaf & PTE_D)) && ((w.rights & PTE_W) || (!user && !(c->cr0 & CR0_WP))) &&
-		!(denied & KEY_WRITE),
+		!(denied & KEY_WRITE) && (w.ept.write || !ept_on(c)),
 	};
 }
 
 bool page_peek(const struct cpu *c, u64 linear, u64 *phys)
 {
-	struct walk w;
+	struct walk w = { .linear = linear, .access = ACCESS_READ };
 
 	if (in_long(c) ? !canonical(linear) : linear >> 32) /* there is no such address */
 		return false;
-	if (!paging(c)) {
-		*phys = physical(c, linear);
-		return true;
-	}
-	if (walk(c, linear, &w) != FOUND)
-		return false;
-	*phys = w.phys;
-	return true;
+	if (!paging(c))
+		return physical(c, &w, linear, true, phys);
+	return walk(c, linear, &w) == FOUND && physical(c, &w, w.phys, true, phys);
 }
 
 bool page_load_pdptes(struct cpu *c, u64 cr3)
 {
-	u64 e[4], reserved = beyond_physical(c) | 0xfff0000000000000 | 0x1e6;
+	u64 e[4], reserved = beyond_physical(c) | 0xfff0000000000000 | 0x1e6, addr;
+	struct walk w = { .access = ACCESS_READ, .effects = c };
 
-	for (int i = 0; i < 4; i++) {
-		e[i] = entry_read(c, physical(c, (cr3 & 0xffffffe0) + 8 * i), 8);
+	if (!physical(c, &w, cr3 & 0xffffffe0, false, &addr)) {
+		not_mapped(c, &w);
+		c->vmx->qualification &= ~(u64)0x180; /* no linear address led there */
+		return false;
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		e[i] = entry_read(c, addr + 8 * i, 8);
 		if ((e[i] & PTE_P) && (e[i] & reserved))
 			return gp_because(
 				c, 0, "an entry of the page-directory-pointer table has a reserved bit set (4.4.1)");

@@ -118,7 +118,8 @@ static u64 current_mode(const struct cpu *c)
 	mode |= (c->cr0 & CR0_TS ? MODE_TS : 0) | (c->cr0 & CR0_EM ? MODE_EM : 0) | (c->cr0 & CR0_MP ? MODE_MP : 0);
 	mode |= (c->cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (c->cr4 & CR4_UMIP ? MODE_UMIP : 0);
 	mode |= c->cr4 & CR4_OSXMMEXCPT ? MODE_XMM_EXC : 0;
-	mode |= MODE_CR4(c->cr4 & (CR4_TSD | CR4_PCE | CR4_FSGSBASE | CR4_PKE)) | (c->efer & EFER_SCE ? MODE_SCE : 0);
+	mode |= MODE_CR4(c->cr4 & (CR4_TSD | CR4_PCE | CR4_FSGSBASE | CR4_PKE)) | (c->efer & EFER_SCE ? MODE_SCE : 0) |
+		(c->vmx && c->vmx->guest ? MODE_GUEST : 0);
 	if (c->cr4 & CR4_OSXSAVE)
 		mode |= MODE_OSXSAVE | ((c->xcr0 & 6) == 6 ? MODE_AVX : 0);
 	if ((mode & MODE_BITS) == MODE_32 ? cs->limit != 0xffffffff

@@ -4,6 +4,7 @@
 #define CPU_SYSTEM_H
 
 #include "cpu/jump.h"
+#include "cpu/system/vmx.h"
 
 /* A segment or system descriptor (SDM vol. 3, 3.4.5), as a 64-bit number:
  *    63-56 base 31-24 | 55 G | 54 D/B | 53 L | 52 AVL | 51-48 limit 19-16 | 47 P | 46-45 DPL | 44 S | 43-40 type
@@ -107,7 +108,7 @@ static inline void shadow(struct cpu *c, bool ss)
 /* Is there an interrupt that IF alone keeps out? What arrives later calls for attention by itself. */
 static inline bool interrupt_waits(const struct cpu *c)
 {
-	return c->nmi_pending || (c->apic ? apic_pending(c->apic) : c->intr);
+	return c->nmi_pending || vmx_proc(c, PROC_INTR_WINDOW) || (c->apic ? apic_pending(c->apic) : c->intr);
 }
 
 handler h_ud; /* #UD (seg.c) */

@@ -35,6 +35,7 @@ enum {
 	CHK_SCE = 0x80000, /* #UD without EFER.SCE */
 	CHK_SEP = 0x100000, /* each time: #GP(0) in real mode, and if IA32_SYSENTER_CS is null */
 	CHK_OSXSAVE = 0x200000, /* #UD without CR4.OSXSAVE */
+	CHK_VMX = 0x800000,  /* each time: #UD outside of VMX operation and in compatibility mode, VM exit of a guest, #GP(0) at CPL > 0 */
 	CHK_PKE = 0x400000, /* #UD without CR4.PKE */
 };
 
@@ -55,6 +56,23 @@ enum {
 	SR_TASK = 0x800000, SR_RAND = 0x1000000, SR_CPUID = 0x2000000,
 	SR_AC = 0x4000000 /* EFLAGS.AC: SMAP looks at it */,
 	SR_APIC = 0x8000000, /* IA32_APIC_BASE. SR_XCR0 is CR4.OSXSAVE, too. */
+	SR_VMX = 0x10000000, /* VMX operation, the current VMCS */
+};
+
+/* VM exits that the engine knows, by basic reason (SDM vol. 3, appendix C): an exit has its number, or 0, which is for exceptions and so no row's. */
+#define VMEXITS(X) \
+	X(INTR, 1) X(TRIPLE_FAULT, 2) X(INIT, 3) X(SIPI, 4) X(INTR_WINDOW, 7) X(NMI_WINDOW, 8) X(TASK_SWITCH, 9) \
+	X(CPUID, 10) X(HLT, 12) X(INVD, 13) X(INVLPG, 14) X(RDPMC, 15) X(RDTSC, 16) X(RSM, 17) X(VMCALL, 18) \
+	X(VMCLEAR, 19) X(VMLAUNCH, 20) X(VMPTRLD, 21) X(VMPTRST, 22) X(VMREAD, 23) X(VMRESUME, 24) X(VMWRITE, 25) \
+	X(VMXOFF, 26) X(VMXON, 27) X(CR_ACCESS, 28) X(DR_ACCESS, 29) X(IO, 30) X(RDMSR, 31) X(WRMSR, 32) \
+	X(MWAIT, 36) X(TRAP_FLAG, 37) X(MONITOR, 39) X(PAUSE, 40) X(TPR, 43) X(GDTR_IDTR, 46) X(LDTR_TR, 47) \
+	X(INVEPT, 50) X(RDTSCP, 51) X(TIMER, 52) X(INVVPID, 53) X(WBINVD, 54) X(XSETBV, 55) X(RDRAND, 57) \
+	X(INVPCID, 58) X(RDSEED, 61) X(XSAVES, 63) X(XRSTORS, 64)
+enum vmexit {
+	VMEXIT_EXCEPTION = 0,
+#define X(name, reason) VMEXIT_##name = reason,
+	VMEXITS(X)
+#undef X
 };
 
 /* The choice of a handler: a code's gen function sets op->run from the decoded instruction. */
@@ -96,7 +114,7 @@ struct insn {
 	u32 reads, writes;       /* SR_* */
 	u8 pg;                   /* enum pg_class */
 	u32 inner;               /* of .writes: what it changes at CPL 0 to 2 only (privilege can only be given up) */
-	const char *vmexit;
+	u8 vmexit;               /* VMEXIT_*: the VM exit that it may cause, in VMX non-root operation */
 	bool no_intercept;       /* VT-x has that exit; SVM has no intercept */
 };
 

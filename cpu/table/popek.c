@@ -6,13 +6,13 @@
  * its descriptor tables grant it. Accessed bits are not either, nor is the random number generator. */
 static const u32 controlled = SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_CR8 | SR_DR | SR_GDTR | SR_IDTR | SR_LDTR | SR_TR |
 	SR_MSR | SR_IF | SR_IOPL |
-	SR_CPL | SR_IO | SR_TSC | SR_XCR0 | SR_TLB | SR_CACHE | SR_ACTIVITY | SR_TASK | SR_AC | SR_APIC;
+	SR_CPL | SR_IO | SR_TSC | SR_XCR0 | SR_TLB | SR_CACHE | SR_ACTIVITY | SR_TASK | SR_AC | SR_APIC | SR_VMX;
 
 /* Seeing one of these tells a guest what the monitor has put there in place of its own. Selectors are: their low bits are the CPL. What CPUID says
  * of the model, random numbers, and FS.base, which the guest sets itself, are not. */
 static const u32 observed = controlled | SR_SEG | SR_DESC;
 
-#define CLOSED (CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_TSD | CHK_PCE | CHK_SMM | CHK_SCE | CHK_SEP)
+#define CLOSED (CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_TSD | CHK_PCE | CHK_SMM | CHK_SCE | CHK_SEP | CHK_VMX)
 const struct pg_policy pg_ia32 = {
 	.name = "at CPL 3 with IOPL 0, CR4.TSD, no VME", .traps = CLOSED, .user_traps = CLOSED, .ports = true,
 };

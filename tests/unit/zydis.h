@@ -217,7 +217,8 @@ static bool is_hint(const struct dec *d) { return !strcmp(d->row->insn->mnemonic
  * look at 16 bits of the source, MOV to and from CR and DR and the others take what the mode has. */
 static bool any_width(const struct dec *d)
 {
-	static const char *const names_of[] = { "lar", "lsl", "rdpid", "invpcid", "movmskps", "movmskpd", "movdir64b" };
+	static const char *const names_of[] = { "lar", "lsl", "rdpid", "invpcid", "movmskps", "movmskpd", "movdir64b",
+					   "vmread", "vmwrite", "invept", "invvpid" };
 
 	for (unsigned i = 0; i < 2; i++)
 		if (dec_kind(d, i) == OPK_C || dec_kind(d, i) == OPK_D)

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* VMX operation: VMXON, VMXOFF, what it asks of control registers, its state (SDM vol. 3, 23.6 to 23.8, chapter 30). */
+#include <stdlib.h>
+#include "cpu/system/system.h"
+
+enum { FEATURE_LOCKED = 1, FEATURE_VMX = 4 /* outside SMX */ };
+
+bool vmx_cr0_ok(const struct cpu *c, u64 v)
+{
+	u64 ones = CR0_NE;
+
+	if (!c->vmx || !c->vmx->on)
+		return true;
+	if (!vmx_secondary(c, SEC_UNRESTRICTED))
+		ones |= CR0_PE | CR0_PG;
+	return (v & ones) == ones;
+}
+
+bool vmx_cr4_ok(const struct cpu *c, u64 v) { return !c->vmx || !c->vmx->on || v & CR4_VMXE; }
+
+void vmx_write_tpr(struct cpu *c, u64 v)
+{
+	space_write(c->mem, (c->vmx->controls.virtual_apic + VIRTUAL_TPR) & c->mem->mask, 4, v);
+	if (v >> 4 < c->vmx->controls.tpr_threshold) {
+		c->vmx->below_threshold = true;
+		attend(c, ATTN_LINE);
+	}
+}
+
+BODY(vmxon)
+{
+	struct vmx *v = c->vmx;
+	u64 addr;
+
+	if (v->on)
+		return vmx_fail(c, 15);
+	if ((c->feature_control & (FEATURE_LOCKED | FEATURE_VMX)) != (FEATURE_LOCKED | FEATURE_VMX))
+		return gp_because(c, 0, "IA32_FEATURE_CONTROL does not allow it, or is not locked (23.7)");
+	if ((c->cr0 & (CR0_NE | CR0_PE | CR0_PG)) != (CR0_NE | CR0_PE | CR0_PG))
+		return gp_because(c, 0, "VMX operation wants CR0.NE, PE and PG (23.8)");
+	if (!op_load(c, o, 8, &addr))
+		return false;
+	v->current = NO_VMCS;
+	if (addr & (PAGE_SIZE - 1) || addr >> c->model->physical_bits)
+		return vmx_fail(c, 0);
+	if (space_read(c->mem, addr & c->mem->mask, 4) != VMCS_REVISION)
+		return vmx_fail(c, 0);
+	v->on = true;
+	v->vmxon = addr;
+	return vmx_succeed(c);
+}
+GEN_BODY(vmxon)
+
+BODY(vmxoff)
+{
+	(void)o;
+	c->vmx->on = false;
+	c->vmx->vmxon = c->vmx->current = NO_VMCS;
+	attend(c, ATTN_LINE); /* an INIT may have been held off */
+	return vmx_succeed(c);
+}
+GEN_BODY(vmxoff)
+
+/* In root operation there is no SMM monitor to call (30.3, VMCALL). */
+BODY(vmcall)
+{
+	(void)o;
+	return vmx_fail(c, 1);
+}
+GEN_BODY(vmcall)
+
+/* Translations are not kept over VM entries and exits, so that these have to check their operands only. */
+static bool descriptor(struct cpu *c, const struct op *o, u64 out[2])
+{
+	u8 image[16];
+
+	if (!op_load_block(c, o, image, sizeof image))
+		return false;
+	out[0] = get64(image);
+	out[1] = get64(image + 8);
+	return true;
+}
+
+BODY(invept)
+{
+	u64 type = reg_get(c, o->dst, in_64(c) ? 8 : 4), d[2];
+
+	if (!(vmx_secondary_allowed(c->model) & SEC_EPT))
+		return fault_ud(c);
+	if (type != 1 && type != 2)
+		return vmx_fail(c, 28);
+	if (!descriptor(c, o, d))
+		return false;
+	if (type == 1 && ((d[0] & 7) != 0 && (d[0] & 7) != 6))
+		return vmx_fail(c, 28);
+	if (type == 1 && ((d[0] >> 3 & 7) != 3 || d[0] & 0xf80 || d[0] >> c->model->physical_bits))
+		return vmx_fail(c, 28);
+	return vmx_succeed(c);
+}
+GEN_BODY(invept)
+
+BODY(invvpid)
+{
+	u64 type = reg_get(c, o->dst, in_64(c) ? 8 : 4), d[2];
+
+	if (!(vmx_secondary_allowed(c->model) & SEC_VPID))
+		return fault_ud(c);
+	if (type > 3)
+		return vmx_fail(c, 28);
+	if (!descriptor(c, o, d))
+		return false;
+	if (d[0] >> 16 || (type != 2 && !d[0]) || (type == 0 && !canonical(d[1])))
+		return vmx_fail(c, 28);
+	return vmx_succeed(c);
+}
+GEN_BODY(invvpid)
+
+/* ---- state ---- */
+
+static void timer_fired(void *cpu, u64 late)
+{
+	struct cpu *c = cpu;
+
+	(void)late;
+	c->vmx->timer_due = true;
+	cpu_attention(c);
+}
+
+bool vmx_new(struct cpu *c)
+{
+	c->vmx = calloc(1, sizeof *c->vmx);
+	if (!c->vmx)
+		return false;
+	snprintf(c->vmx_name, sizeof c->vmx_name, "vmx%u", c->id);
+	clock_add(c->clock, &c->vmx->timer, c->vmx_name, timer_fired, c);
+	return true;
+}
+
+void vmx_reset(struct cpu *c)
+{
+	struct vmx *v = c->vmx;
+
+	if (v->timer.when != CLOCK_NEVER)
+		clock_arm(c->clock, &v->timer, CLOCK_NEVER);
+	v->on = v->guest = v->injecting = v->virtual_nmi_blocked = v->timer_due = v->trap_flag_due =
+		v->below_threshold = false;
+	v->vmxon = v->current = NO_VMCS;
+	v->vectoring = v->inject = 0;
+	memset(&v->controls, 0, sizeof v->controls);
+}
+
+#define VMX(member, kind) FIELD(struct vmx, member, kind)
+static const struct field vmx_fields[] = {
+	VMX(on, BOOL), VMX(guest, BOOL), VMX(vmxon, U64), VMX(current, U64),
+	VMX(controls.pin, U32), VMX(controls.proc, U32), VMX(controls.secondary, U32), VMX(controls.exit, U32),
+	VMX(controls.entry, U32), VMX(controls.exceptions, U32), VMX(controls.pf_mask, U32),
+	VMX(controls.pf_match, U32), FIELD_MAX(struct vmx, controls.cr3_targets, U32, 4),
+	VMX(controls.tpr_threshold, U32), VMX(controls.cr0_mask, U64), VMX(controls.cr0_shadow, U64),
+	VMX(controls.cr4_mask, U64), VMX(controls.cr4_shadow, U64), FIELDS(struct vmx, controls.cr3_target, U64),
+	VMX(controls.io_a, U64), VMX(controls.io_b, U64), VMX(controls.msr_bitmap, U64),
+	VMX(controls.virtual_apic, U64), VMX(controls.tsc_offset, U64), VMX(controls.eptp, U64),
+	VMX(controls.xss_bitmap, U64), VMX(controls.ple_gap, U32), VMX(controls.ple_window, U32),
+	VMX(pause_first, U64), VMX(pause_last, U64), VMX(inject, U32), VMX(inject_error, U32), VMX(inject_length, U32),
+	VMX(virtual_nmi_blocked, BOOL), VMX(timer_due, BOOL), VMX(trap_flag_due, BOOL), VMX(below_threshold, BOOL), FIELD(struct vmx, timer, EVENT), FIELD_END
+};
+
+/* A state may say anything: a guest needs VMX operation and a VMCS. */
+static void vmx_post_load(void *vmx)
+{
+	struct vmx *v = vmx;
+
+	if (v->guest && (!v->on || v->current == NO_VMCS))
+		v->guest = false;
+	v->injecting = false;
+	v->vectoring = 0;
+}
+
+struct part vmx_part(struct cpu *c)
+{
+	return (struct part){ .name = c->vmx_name, .state = c->vmx, .fields = vmx_fields, .post_load = vmx_post_load };
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* Virtual-machine extensions (SDM vol. 3, chapters 23 to 28).
+ *
+ *   vmcs.c           the VMCS and its instructions       vmx_entry.c   VMLAUNCH, VMRESUME: checks, guest state
+ *   vmx.c            VMXON, VMXOFF, capability MSRs      vmx_exit.c    back to the host
+ *   vmx_intercept.c  which instructions and events exit  ept.c         extended page tables
+ *
+ * A VM exit is a fault whose vector is FAULT_VMEXIT: the instruction has not retired, and vmx_exit() is its delivery. */
+#ifndef CPU_VMX_H
+#define CPU_VMX_H
+
+#include "cpu/op.h"
+
+enum { ALWAYS = 0 };
+enum vmcs_field {
+#define VMCS(encoding, name, needs) VMCS_##name = encoding,
+#include "cpu/system/vmcs.def"
+#undef VMCS
+};
+
+/* Controls (SDM vol. 3, 24.6 to 24.8). */
+enum { PIN_INTR = 1, PIN_NMI = 1 << 3, PIN_VIRTUAL_NMI = 1 << 5, PIN_TIMER = 1 << 6 };
+#define PROC_INTR_WINDOW (1u << 2)
+#define PROC_TSC_OFFSET (1u << 3)
+#define PROC_HLT (1u << 7)
+#define PROC_INVLPG (1u << 9)
+#define PROC_MWAIT (1u << 10)
+#define PROC_RDPMC (1u << 11)
+#define PROC_RDTSC (1u << 12)
+#define PROC_CR3_LOAD (1u << 15)
+#define PROC_CR3_STORE (1u << 16)
+#define PROC_CR8_LOAD (1u << 19)
+#define PROC_CR8_STORE (1u << 20)
+#define PROC_TPR_SHADOW (1u << 21)
+#define PROC_NMI_WINDOW (1u << 22)
+#define PROC_MOV_DR (1u << 23)
+#define PROC_IO (1u << 24)
+#define PROC_IO_BITMAPS (1u << 25)
+#define PROC_TRAP_FLAG (1u << 27)
+#define PROC_MSR_BITMAPS (1u << 28)
+#define PROC_MONITOR (1u << 29)
+#define PROC_PAUSE (1u << 30)
+#define PROC_SECONDARY (1u << 31)
+enum { SEC_EPT = 1 << 1, SEC_TABLES = 1 << 2, SEC_RDTSCP = 1 << 3, SEC_VPID = 1 << 5, SEC_WBINVD = 1 << 6,
+       SEC_UNRESTRICTED = 1 << 7, SEC_PLE = 1 << 10, SEC_RDRAND = 1 << 11, SEC_INVPCID = 1 << 12, SEC_RDSEED = 1 << 16,
+       SEC_XSAVES = 1 << 20 };
+enum { EXIT_SAVE_DEBUG = 1 << 2, EXIT_HOST_64 = 1 << 9, EXIT_ACK_INTR = 1 << 15, EXIT_SAVE_PAT = 1 << 18,
+       EXIT_LOAD_PAT = 1 << 19, EXIT_SAVE_EFER = 1 << 20, EXIT_LOAD_EFER = 1 << 21, EXIT_SAVE_TIMER = 1 << 22 };
+enum { ENTRY_LOAD_DEBUG = 1 << 2, ENTRY_LONG = 1 << 9, ENTRY_LOAD_PAT = 1 << 14, ENTRY_LOAD_EFER = 1 << 15 };
+
+/* Interruption information (24.8.3, 24.9.2):
+ *    31 valid | 12 NMI unblocked by IRET, undefined for vectoring | 11 error code | 10-8 type | 7-0 vector */
+#define INTERRUPTION_VALID (1u << 31)
+#define INTERRUPTION_UNBLOCKED (1u << 12)
+#define INTERRUPTION_ERROR (1u << 11)
+enum { EVENT_TYPE_EXTERNAL = 0, EVENT_TYPE_NMI = 2, EVENT_TYPE_HARDWARE = 3, EVENT_TYPE_SOFTWARE = 4,
+       EVENT_TYPE_PRIVILEGED = 5, EVENT_TYPE_SOFT_EXCEPTION = 6, EVENT_TYPE_OTHER = 7 };
+
+/* Interruptibility (24.4.2). */
+enum { BLOCKED_BY_STI = 1, BLOCKED_BY_MOV_SS = 2, BLOCKED_BY_SMI = 4, BLOCKED_BY_NMI = 8 };
+
+#define NO_VMCS (~(u64)0)
+enum { VIRTUAL_TPR = 0x80 /* of the virtual-APIC page */ };
+enum { VMCS_REVISION = 0x11, FAULT_VMEXIT = 0xff };
+
+/* The controls that the VM entry has read. */
+struct vmx_controls {
+	u32 pin, proc, secondary, exit, entry, exceptions, pf_mask, pf_match, cr3_targets, tpr_threshold,
+		ple_gap, ple_window;
+	u64 cr0_mask, cr0_shadow, cr4_mask, cr4_shadow, cr3_target[4];
+	u64 io_a, io_b, msr_bitmap, virtual_apic, tsc_offset, eptp, xss_bitmap;
+};
+
+struct vmx {
+	bool on, guest;          /* VMX operation; non-root */
+	u64 vmxon, current;      /* physical addresses; NO_VMCS: there is no current VMCS */
+	struct vmx_controls controls;
+	/* Of the event that is being delivered to the guest, as IDT-vectoring information; 0: none is. */
+	u32 vectoring, vectoring_error, vectoring_length;
+	/* An event that the VM entry injects, before the guest's first instruction. */
+	u32 inject, inject_error, inject_length;
+	bool injecting;          /* it is being delivered: not subject to the exception bitmap */
+	bool virtual_nmi_blocked;
+	bool timer_due, trap_flag_due, below_threshold;
+	struct event timer;      /* VMX-preemption timer */
+	/* Why FAULT_VMEXIT is in c->fault. */
+	u32 reason, interruption, error, length, info;
+	u64 qualification, linear, physical;
+	u64 pause_first, pause_last; /* TSC of PAUSE in a loop: the first, the last */
+	u64 dr6, db_bits;        /* DR6 before a #DB that may become an exit; the bits that it reports */
+	u64 cr2;                 /* before a #PF that may become an exit */
+};
+
+static inline bool vmx_guest(const struct cpu *c) { return c->mode & MODE_GUEST; }
+/* CR0 and CR4 as the guest reads them; what a write of V leaves of the host's bits. */
+static inline u64 vmx_owned(u64 old, u64 v, u64 host) { return (old & host) | (v & ~host); }
+static inline u64 vmx_cr0(const struct cpu *c)
+{
+	return vmx_guest(c) ? vmx_owned(c->vmx->controls.cr0_shadow, c->cr0, c->vmx->controls.cr0_mask) : c->cr0;
+}
+static inline u64 vmx_cr4(const struct cpu *c)
+{
+	return vmx_guest(c) ? vmx_owned(c->vmx->controls.cr4_shadow, c->cr4, c->vmx->controls.cr4_mask) : c->cr4;
+}
+/* In non-root operation with one of these controls. */
+static inline bool vmx_pin(const struct cpu *c, u32 bits) { return vmx_guest(c) && c->vmx->controls.pin & bits; }
+static inline bool vmx_proc(const struct cpu *c, u32 bits) { return vmx_guest(c) && c->vmx->controls.proc & bits; }
+static inline bool vmx_secondary(const struct cpu *c, u32 bits)
+{
+	return vmx_guest(c) && c->vmx->controls.secondary & bits;
+}
+
+/* ---- vmcs.c ---- */
+u64 vmcs_get(const struct cpu *c, enum vmcs_field field); /* of the current VMCS, which there is */
+void vmcs_set(struct cpu *c, enum vmcs_field field, u64 v);
+bool vmcs_launched(const struct cpu *c);
+void vmcs_set_launched(struct cpu *c, bool on);
+u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 490h */
+u32 vmx_secondary_allowed(const struct model *m);
+/* VMfailInvalid or VMfailValid with the number ERROR (30.4); VMsucceed. All return true: the instruction retires. */
+bool vmx_fail(struct cpu *c, u32 error);
+bool vmx_succeed(struct cpu *c);
+
+/* ---- vmx.c ---- */
+bool vmx_new(struct cpu *c);
+struct part vmx_part(struct cpu *c);
+void vmx_reset(struct cpu *c);
+/* What VMX operation demands of a value of CR0, CR4. */
+bool vmx_cr0_ok(const struct cpu *c, u64 v);
+bool vmx_cr4_ok(const struct cpu *c, u64 v);
+/* The virtual TPR (29.1.1): exits behind the instruction if it falls below the threshold. */
+void vmx_write_tpr(struct cpu *c, u64 v);
+
+/* ---- vmx_intercept.c ---- */
+/* Exit for REASON (appendix C) at the instruction that is under way. Returns false. */
+bool vmx_exits(struct cpu *c, u32 reason, u64 qualification);
+/* May the instruction O of VMX run? False: #UD, #GP or an exit (the order of chapter 30). */
+bool vmx_permits(struct cpu *c, const struct op *o);
+handler vmx_guard;           /* imm: the row's exit. Stands before the operation. */
+/* An event is about to be delivered to the guest. False: it exits instead. */
+bool vmx_delivers(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error);
+/* What is due before the next instruction: the reason of an exit, VMX_DUE_INJECT, or 0. SHADOW: STI or MOV SS blocks. */
+enum { VMX_DUE_INJECT = 0x100 };
+unsigned vmx_due(const struct cpu *c, bool shadow);
+/* Do it. False: a fault, or the exit, is in c->fault. */
+bool vmx_boundary(struct cpu *c, unsigned due);
+
+/* ---- vmx_exit.c ---- */
+/* Leave the guest for c->vmx->reason. False: VMX abort. */
+bool vmx_exit(struct cpu *c);
+/* MSR-load area: false at the entry that cannot be loaded, *failed counts from 1. */
+bool vmx_load_msrs(struct cpu *c, u64 area, u32 count, u32 *failed);
+/* All that is derived from segments and control registers. */
+void vmx_derive(struct cpu *c);
+
+/* ---- ept.c ---- */
+struct ept {
+	u64 physical, size;      /* of the guest-physical address itself; of the page */
+	bool write;              /* a write changes nothing in the tables and is allowed */
+	u32 reason;              /* 0, or that of the exit; */
+	u64 qualification;       /* bits 0 to 6 of it */
+};
+/* Where guest-physical GUEST is, for an access of KIND. EFFECTS: may A and D flags be set? */
+struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects);
+static inline bool ept_on(const struct cpu *c) { return vmx_secondary(c, SEC_EPT); }
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/* What makes the guest exit: instructions (SDM vol. 3, 25.1) and events (25.2 to 25.5). */
+#include "cpu/system/system.h"
+
+bool vmx_exits(struct cpu *c, u32 reason, u64 qualification)
+{
+	struct vmx *v = c->vmx;
+
+	v->reason = reason;
+	v->qualification = qualification;
+	v->interruption = v->error = v->info = 0;
+	v->length = c->op ? c->op->len : 0;
+	c->fault = (struct fault){ .vector = FAULT_VMEXIT };
+	return false;
+}
+
+/* ---- instruction information (27.2.5) ---- */
+
+static u32 address_size(const struct op *o) { return (u32)o->asize << 7; } /* 0: 16 bits, 1: 32, 2: 64 */
+
+/* The memory operand: scale, address size, segment, index, base. Its displacement is the exit qualification. */
+static u32 describe_memory(const struct op *o)
+{
+	bool index = o->index != 8 * RZERO, base = o->base != 8 * RZERO && o->base != 8 * RIP;
+
+	return (index ? o->scale & 3u : 0) | address_size(o) | (o->seg == FLAT ? DS : o->seg) << 15 |
+	       (index ? (o->index / 8u) << 18 : 1u << 22) | (base ? (o->base / 8u) << 23 : 1u << 27);
+}
+
+/* Of an instruction with a register or memory operand RM, and perhaps another register operand, at byte offset REG. */
+static u32 describe(const struct op *o, u8 rm, u8 reg)
+{
+	return (o->mem ? describe_memory(o) : 1u << 10 | (rm / 8u) << 3) | (u32)(reg / 8) << 28;
+}
+
+static u64 displacement(const struct cpu *c, const struct op *o)
+{
+	u64 v = o->mem ? (u64)(s64)o->disp : 0;
+
+	return o->mem && o->base == 8 * RIP ? v + c->r[RIP] : v;
+}
+
+/* ---- instructions ---- */
+
+/* The instruction O exits, with INFO. Always true. */
+static bool exits(struct cpu *c, const struct op *o, u32 reason, u64 qualification, u32 info)
+{
+	vmx_exits(c, reason, qualification);
+	c->vmx->info = info;
+	c->vmx->length = o->len;
+	return true;
+}
+
+static bool undefined(struct cpu *c)
+{
+	fault_ud(c);
+	return true;
+}
+
+static bool bit_of(const struct cpu *c, u64 table, u32 n)
+{
+	u8 byte = 0;
+
+	space_peek(c->mem, (table + n / 8) & c->mem->mask, &byte, 1);
+	return byte >> (n & 7) & 1;
+}
+
+/* Read bitmaps for low and high MSRs, then write bitmaps, of 1 KiB each (24.6.9). */
+static bool msr_exits(const struct cpu *c, u32 index, bool write)
+{
+	u64 map = c->vmx->controls.msr_bitmap + (write ? 2048 : 0);
+
+	if (!(c->vmx->controls.proc & PROC_MSR_BITMAPS))
+		return true;
+	if (index < 0x2000)
+		return bit_of(c, map, index);
+	return index - 0xc0000000 >= 0x2000 || bit_of(c, map + 1024, index - 0xc0000000);
+}
+
+static bool port_exits(const struct cpu *c, u16 port, unsigned size)
+{
+	const struct vmx_controls *k = &c->vmx->controls;
+
+	if (!(k->proc & PROC_IO_BITMAPS))
+		return k->proc & PROC_IO;
+	if (port + size > 0x10000)
+		return true;
+	for (unsigned i = 0; i < size; i++)
+		if (bit_of(c, (port + i) & 0x8000 ? k->io_b : k->io_a, (port + i) & 0x7fff))
+			return true;
+	return false;
+}
+
+/* 2-0 size - 1 | 3 in | 4 string | 5 REP | 6 the port is an immediate | 31-16 port */
+static bool io(struct cpu *c, const struct op *guard, const struct op *o)
+{
+	unsigned opcode = guard->imm >> 8 & 0xff, size = !(opcode & 1) ? 1 : o->osize == 2 ? 2 : 4;
+	bool string = opcode < 0x70, in = string ? opcode < 0x6e : !(opcode & 2), imm = !string && !(opcode & 8);
+	u16 port = (u16)(imm ? o->imm & 0xff : c->r[RDX]);
+	u64 mask = op_amask(o), offset = c->r[in ? RDI : RSI] & mask;
+	unsigned seg = in ? ES : o->seg;
+
+	if (string && o->rep && !(c->r[RCX] & mask))
+		return false;
+	if (!io_allowed(c, port, size))
+		return true;
+	if (!port_exits(c, port, size))
+		return false;
+	exits(c, o, VMEXIT_IO,
+	      (size - 1) | in << 3 | string << 4 | (string && o->rep) << 5 | imm << 6 | (u64)port << 16,
+	      string ? address_size(o) | (in ? ES : seg == FLAT ? DS : seg) << 15 : 0);
+	if (string)
+		c->vmx->linear = (offset + (in_64(c) && seg != FS && seg != GS ? 0 : c->seg[seg].base)) & c->linear_mask;
+	return true;
+}
+
+static bool lmsw_exits(const struct vmx_controls *k, u64 source)
+{
+	u64 differ = (source ^ k->cr0_shadow) & k->cr0_mask;
+
+	return differ & 14 || (differ & source & CR0_PE);
+}
+
+/* 3-0 register | 5-4 0 to, 1 from, 2 CLTS, 3 LMSW | 6 LMSW from memory | 11-8 general register | 31-16 LMSW's source */
+static bool control_register(struct cpu *c, const struct op *o)
+{
+	const struct vmx_controls *k = &c->vmx->controls;
+	unsigned reg;
+	u64 v;
+
+	if (o->code == CODE_clts)
+		return k->cr0_mask & k->cr0_shadow & CR0_TS && exits(c, o, VMEXIT_CR_ACCESS, 2 << 4, 0);
+	if (o->code == CODE_lmsw) {
+		if (!rm_load(c, o, o->dst, 2, &v))
+			return true;
+		if (!lmsw_exits(k, v))
+			return false;
+		exits(c, o, VMEXIT_CR_ACCESS, 3 << 4 | (o->mem ? 1 << 6 : 0) | (o->mem ? 0 : (o->dst / 8u) << 8) | v << 16, 0);
+		if (o->mem)
+			c->vmx->linear = (op_offset(c, o) + (o->seg == FLAT || in_64(c) ? 0 : c->seg[o->seg].base)) &
+					 c->linear_mask;
+		return true;
+	}
+	if (o->code == CODE_mov_from_cr) {
+		reg = o->dst / 8u;
+		return ((o->src == 3 && k->proc & PROC_CR3_STORE) || (o->src == 8 && k->proc & PROC_CR8_STORE)) &&
+		       exits(c, o, VMEXIT_CR_ACCESS, o->src | 1 << 4 | reg << 8, 0);
+	}
+	reg = o->src / 8u;
+	v = reg_get(c, o->src, in_64(c) ? 8 : 4);
+	switch (o->dst) {
+	case 0:
+		if (!((v ^ k->cr0_shadow) & k->cr0_mask))
+			return false;
+		break;
+	case 3:
+		if (!(k->proc & PROC_CR3_LOAD))
+			return false;
+		for (unsigned i = 0; i < k->cr3_targets && i < ARRAY_LEN(k->cr3_target); i++)
+			if (v == k->cr3_target[i])
+				return false;
+		break;
+	case 4:
+		if (!((v ^ k->cr4_shadow) & k->cr4_mask))
+			return false;
+		break;
+	case 8:
+		if (!(k->proc & PROC_CR8_LOAD))
+			return false;
+		break;
+	default: return false;
+	}
+	return exits(c, o, VMEXIT_CR_ACCESS, o->dst | reg << 8, 0);
+}
+
+/* 2-0 register | 4 from | 11-8 general register */
+static bool debug_register(struct cpu *c, const struct op *o)
+{
+	bool from = o->code == CODE_mov_from_dr;
+	unsigned n = from ? o->src : o->dst, reg = (from ? o->dst : o->src) / 8u;
+
+	if ((n == 4 || n == 5) && c->cr4 & CR4_DE)
+		return undefined(c);
+	return exits(c, o, VMEXIT_DR_ACCESS, n | from << 4 | reg << 8, 0);
+}
+
+/* PAUSE in a loop (25.1.3): within PLE_GAP of the one before, and longer than PLE_WINDOW after the first. */
+static bool pause_exits(struct cpu *c)
+{
+	struct vmx *v = c->vmx;
+	u64 tsc;
+
+	if (v->controls.proc & PROC_PAUSE)
+		return true;
+	if (!(v->controls.secondary & SEC_PLE) || c->cpl)
+		return false;
+	cpu_sync(c);
+	tsc = read_tsc(c);
+	if (tsc - v->pause_last > v->controls.ple_gap)
+		v->pause_first = tsc;
+	v->pause_last = tsc;
+	return tsc - v->pause_first > v->controls.ple_window;
+}
+
+static u64 invalidated(const struct cpu *c, const struct op *o)
+{
+	return (op_offset(c, o) + (in_64(c) && o->seg != FS && o->seg != GS ? 0 : c->seg[o->seg].base)) & c->linear_mask;
+}
+
+/* RDRAND, RDSEED: 6-3 register | 12-11 operand size */
+static u32 describe_random(const struct op *o)
+{
+	return (o->dst / 8u) << 3 | (o->osize == 2 ? 0u : o->osize == 4 ? 1u : 2u) << 11;
+}
+
+/* LGDT, SIDT and their like: 11 operand size | 29-28 SGDT, SIDT, LGDT, LIDT */
+static u32 describe_table(const struct cpu *c, const struct op *o)
+{
+	u32 which = o->code == CODE_sgdt ? 0 : o->code == CODE_sidt ? 1 : o->code == CODE_lgdt ? 2 : 3;
+
+	return describe_memory(o) | (in_64(c) || o->osize != 2 ? 1u << 11 : 0) | which << 28;
+}
+
+/* 29-28 SLDT, STR, LLDT, LTR */
+static u32 describe_selector(const struct op *o)
+{
+	u32 which = o->code == CODE_sldt ? 0 : o->code == CODE_str ? 1 : o->code == CODE_lldt ? 2 : 3;
+
+	return describe(o, o->dst, 0) | which << 28;
+}
+
+static bool when(bool condition, struct cpu *c, const struct op *o, u32 reason)
+{
+	return condition && exits(c, o, reason, 0, 0);
+}
+
+static bool intercepts(struct cpu *c, const struct op *guard, const struct op *o, u32 exit)
+{
+	const struct vmx_controls *k = &c->vmx->controls;
+	u64 xss = c->xss & k->xss_bitmap & ((u32)c->r[RAX] | c->r[RDX] << 32);
+
+	switch (exit) {
+	case VMEXIT_CPUID: case VMEXIT_INVD: case VMEXIT_XSETBV: return exits(c, o, exit, 0, 0);
+	case VMEXIT_HLT: return when(k->proc & PROC_HLT, c, o, exit);
+	case VMEXIT_INVLPG: return k->proc & PROC_INVLPG && exits(c, o, exit, invalidated(c, o), 0);
+	case VMEXIT_RDPMC: return when(k->proc & PROC_RDPMC, c, o, exit);
+	case VMEXIT_RDTSC: return when(k->proc & PROC_RDTSC, c, o, exit);
+	case VMEXIT_RDTSCP: return k->secondary & SEC_RDTSCP ? when(k->proc & PROC_RDTSC, c, o, exit) : undefined(c);
+	case VMEXIT_CR_ACCESS: return control_register(c, o);
+	case VMEXIT_DR_ACCESS: return k->proc & PROC_MOV_DR && debug_register(c, o);
+	case VMEXIT_IO: return io(c, guard, o);
+	case VMEXIT_RDMSR: return when(msr_exits(c, (u32)c->r[RCX], false), c, o, exit);
+	case VMEXIT_WRMSR: return when(msr_exits(c, (u32)c->r[RCX], true), c, o, exit);
+	case VMEXIT_MWAIT: return k->proc & PROC_MWAIT && exits(c, o, exit, c->monitor_armed, 0);
+	case VMEXIT_MONITOR: return when(k->proc & PROC_MONITOR, c, o, exit);
+	case VMEXIT_PAUSE: return when(pause_exits(c), c, o, exit);
+	case VMEXIT_GDTR_IDTR:
+		return k->secondary & SEC_TABLES && exits(c, o, exit, displacement(c, o), describe_table(c, o));
+	case VMEXIT_LDTR_TR:
+		return k->secondary & SEC_TABLES && exits(c, o, exit, displacement(c, o), describe_selector(o));
+	case VMEXIT_WBINVD: return when(k->secondary & SEC_WBINVD, c, o, exit);
+	case VMEXIT_RDRAND: return k->secondary & SEC_RDRAND && exits(c, o, exit, 0, describe_random(o));
+	case VMEXIT_RDSEED: return k->secondary & SEC_RDSEED && exits(c, o, exit, 0, describe_random(o));
+	case VMEXIT_INVPCID:
+		if (!(k->secondary & SEC_INVPCID))
+			return undefined(c);
+		return k->proc & PROC_INVLPG && exits(c, o, exit, displacement(c, o), describe(o, 0, o->dst));
+	case VMEXIT_XSAVES: case VMEXIT_XRSTORS:
+		return k->secondary & SEC_XSAVES ? when(xss, c, o, exit) : undefined(c);
+	default: return false; /* of VMX itself: vmx_permits */
+	}
+}
+
+HANDLER(vmx_guard)
+{
+	c->n = n;
+	c->op = o + 1;
+	if (intercepts(c, o, o + 1, o->imm & 0xff))
+		LEAVE(EXIT_FAULT);
+	RUN(o + 1);
+}
+
+bool vmx_permits(struct cpu *c, const struct op *o)
+{
+	static const struct { u16 code; u8 exit; } all[] = {
+		{ CODE_vmcall, VMEXIT_VMCALL },     { CODE_vmclear, VMEXIT_VMCLEAR }, { CODE_vmlaunch, VMEXIT_VMLAUNCH },
+		{ CODE_vmptrld, VMEXIT_VMPTRLD },   { CODE_vmptrst, VMEXIT_VMPTRST }, { CODE_vmread, VMEXIT_VMREAD },
+		{ CODE_vmresume, VMEXIT_VMRESUME }, { CODE_vmwrite, VMEXIT_VMWRITE }, { CODE_vmxoff, VMEXIT_VMXOFF },
+		{ CODE_vmxon, VMEXIT_VMXON },       { CODE_invept, VMEXIT_INVEPT },   { CODE_invvpid, VMEXIT_INVVPID },
+	};
+	u8 exit = 0, rm, reg;
+
+	if (!c->vmx || (o->code == CODE_vmxon ? !(c->cr4 & CR4_VMXE) : !c->vmx->on) || (in_long(c) && !in_64(c)))
+		return fault_ud(c);
+	if (!vmx_guest(c))
+		return !c->cpl || gp_because(c, 0, "instructions of VMX are for CPL 0 (vol. 3, chapter 30)");
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		exit = all[i].code == o->code ? all[i].exit : exit;
+	rm = o->code == CODE_vmwrite ? o->src : o->dst;
+	reg = o->code == CODE_vmread ? o->src : o->mem || o->code == CODE_vmwrite ? o->dst : 0;
+	exits(c, o, exit, displacement(c, o), o->mem || exit == VMEXIT_VMREAD || exit == VMEXIT_VMWRITE
+		? describe(o, rm, reg) : 0);
+	return false;
+}
+
+/* ---- events ---- */
+
+static u32 type_of(unsigned vector, enum interrupt_kind kind)
+{
+	switch (kind) {
+	case INT_EXTERNAL: return vector == VEC_NMI ? EVENT_TYPE_NMI : EVENT_TYPE_EXTERNAL;
+	case INT_SOFTWARE: return EVENT_TYPE_SOFTWARE;
+	case INT_SOFT_EXC: return EVENT_TYPE_SOFT_EXCEPTION;
+	case INT_ICEBP: return EVENT_TYPE_PRIVILEGED;
+	default: return EVENT_TYPE_HARDWARE;
+	}
+}
+
+/* Does the exception exit (25.2)? Of a page fault the error code decides, too. */
+static bool in_bitmap(const struct vmx_controls *k, unsigned vector, u32 error)
+{
+	bool set = k->exceptions >> vector & 1;
+
+	return vector == VEC_PF ? set == ((error & k->pf_mask) == k->pf_match) : set;
+}
+
+bool vmx_delivers(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error)
+{
+	struct vmx *v = c->vmx;
+	u32 info = INTERRUPTION_VALID | vector | type_of(vector, kind) << 8 | (has_error ? INTERRUPTION_ERROR : 0);
+	bool nmi = kind == INT_EXTERNAL && vector == VEC_NMI, software = kind >= INT_SOFTWARE;
+	u32 length = software && c->op ? c->op->len : 0;
+
+	if (!v->injecting && (nmi ? v->controls.pin & PIN_NMI
+			      : kind != INT_EXTERNAL && kind != INT_SOFTWARE && in_bitmap(&v->controls, vector, error))) {
+		u64 qualification = vector == VEC_PF ? c->cr2 : vector == VEC_DB && kind != INT_ICEBP ? v->db_bits
+							    : 0;
+
+		if (vector == VEC_PF)
+			c->cr2 = v->cr2;
+		else if (vector == VEC_DB && kind != INT_ICEBP)
+			c->dr[6] = v->dr6;
+		vmx_exits(c, VMEXIT_EXCEPTION, qualification);
+		v->interruption = info;
+		v->error = error;
+		v->length = length;
+		return false;
+	}
+	v->vectoring = v->injecting ? v->inject & ~INTERRUPTION_UNBLOCKED : info;
+	v->vectoring_error = error;
+	v->vectoring_length = v->injecting ? v->inject_length : length;
+	return true;
+}
+
+/* What exits or is injected before the next instruction, in the order of 25.2, 25.5 and 26.7. */
+unsigned vmx_due(const struct cpu *c, bool shadow)
+{
+	const struct vmx *v = c->vmx;
+	u32 proc = v->controls.proc;
+
+	if (v->inject)
+		return VMX_DUE_INJECT;
+	if (v->below_threshold)
+		return VMEXIT_TPR;
+	if (v->trap_flag_due)
+		return VMEXIT_TRAP_FLAG;
+	if (v->timer_due && v->controls.pin & PIN_TIMER)
+		return VMEXIT_TIMER;
+	if (proc & PROC_NMI_WINDOW && !v->virtual_nmi_blocked && !shadow)
+		return VMEXIT_NMI_WINDOW;
+	if (proc & PROC_INTR_WINDOW && c->eflags & FL_I && !shadow)
+		return VMEXIT_INTR_WINDOW;
+	return 0;
+}
+
+bool vmx_boundary(struct cpu *c, unsigned due)
+{
+	struct vmx *v = c->vmx;
+	static const u8 kinds[8] = { INT_EXTERNAL, INT_EXTERNAL, INT_EXTERNAL, INT_EXCEPTION, INT_SOFTWARE, INT_ICEBP,
+				     INT_SOFT_EXC, INT_EXCEPTION };
+	unsigned type = v->inject >> 8 & 7, vector = v->inject & 0xff;
+	u64 rip = c->r[RIP];
+	bool ok;
+
+	if (due != VMX_DUE_INJECT)
+		return vmx_exits(c, due, 0);
+	if (type == EVENT_TYPE_OTHER) { /* a pending trap-flag exit */
+		v->inject = 0;
+		v->trap_flag_due = true;
+		return true;
+	}
+	if (type >= EVENT_TYPE_SOFTWARE)
+		c->r[RIP] = trim_rip(c, c->r[RIP] + v->inject_length);
+	v->injecting = true;
+	ok = interrupt(c, vector, (enum interrupt_kind)kinds[type], v->inject & INTERRUPTION_ERROR, v->inject_error);
+	v->injecting = false;
+	v->inject = 0;
+	if (!ok)
+		c->r[RIP] = rip;
+	else if (v->controls.proc & PROC_TRAP_FLAG)
+		v->trap_flag_due = true;
+	return ok;
+}

@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: MIT */
+/* VMX against the SDM's vol. 3: who may use it (23.7, chapter 30), the fields of the VMCS (appendix B), the errors of
+ * its instructions (30.4), the checks of VM entries (26.2, 26.3), which instructions exit and with which information
+ * (25.1, 27.2), EPT (28.3), events. A guest here is a few bytes of 64-bit code that ends with VMCALL. */
+#include "cpu/system/vmx.h" /* first: bare.h has names that it uses for parameters */
+#include "bare.h"
+
+enum { RAM = 1 << 20, TABLES = 0x1000, HOST = 0x8000, GUEST = 0x9000, ON = 0x10000, VM = 0x11000, VM2 = 0x12000,
+       EPT = 0x20000, BITMAPS = 0x30000, STACK = 0x7000, IDT = 0x5000, GDT = 0x4000 };
+
+static void host_mode(unsigned cpl)
+{
+	put64(ram->host + TABLES, (TABLES + 0x1000) | 7);
+	put64(ram->host + TABLES + 0x1000, 0x87); /* 1 GiB */
+	for (unsigned i = ES; i <= GS; i++)
+		c->seg[i] = (struct seg){ .sel = (u16)(8 * (i + 1) | cpl), .limit = 0xffffffff,
+					  .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_G | SEG_DB | cpl << 5 };
+	c->seg[CS].attr = SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A | SEG_G | SEG_L | cpl << 5;
+	c->seg[TR] = (struct seg){ .sel = 0x58, .base = 0x56780, .limit = 0x67, .attr = SEG_P | 11 };
+	c->gdtr.base = GDT, c->gdtr.limit = 0x7f;
+	c->idtr.base = IDT, c->idtr.limit = 0; /* bare: exceptions end cpu_run */
+	c->cpl = (u8)cpl;
+	c->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE;
+	c->cr3 = TABLES;
+	c->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXSAVE | CR4_VMXE;
+	c->efer = EFER_LME | EFER_LMA | EFER_NXE;
+	c->r[RIP] = HOST;
+	c->r[RSP] = STACK;
+	cpu_loaded(c);
+}
+
+static void setup(void)
+{
+	bare_new("max,+vmx", RAM);
+	c->feature_control = 5;
+	put32(ram->host + ON, VMCS_REVISION);
+	put32(ram->host + VM, VMCS_REVISION);
+	host_mode(0);
+}
+
+/* One instruction at HOST. Its exception; -1: none. */
+static int step(const char *code, unsigned len)
+{
+	enum cpu_stop stop;
+
+	cpu_code_written(c, HOST, 32);
+	memset(ram->host + HOST, 0x90, 32);
+	memcpy(ram->host + HOST, code, len);
+	c->r[RIP] = HOST;
+	stop = cpu_run(c, c->icount + 1, CLOCK_NEVER);
+	return stop == CPU_EXCEPTION ? c->fault.vector : -1;
+}
+#define STEP(code) step(code, sizeof code - 1)
+static u32 flags(void) { return cpu_flags(c) & OSZAPC; }
+
+#define VMXON "\xf3\x0f\xc7\x30"  /* vmxon [rax] */
+#define VMCLEAR "\x66\x0f\xc7\x30"
+#define VMPTRLD "\x0f\xc7\x30"
+#define VMPTRST "\x0f\xc7\x38"
+#define VMREAD "\x0f\x78\xd8"     /* vmread rax, rbx */
+#define VMWRITE "\x0f\x79\xd8"    /* vmwrite rbx, rax */
+#define VMLAUNCH "\x0f\x01\xc2"
+#define VMRESUME "\x0f\x01\xc3"
+#define VMXOFF "\x0f\x01\xc4"
+#define VMCALL "\x0f\x01\xc1"
+#define INVEPT "\x66\x0f\x38\x80\x08" /* invept rcx, [rax] */
+#define INVVPID "\x66\x0f\x38\x81\x08"
+static const char *const all[] = { VMXOFF, VMCLEAR, VMPTRLD, VMPTRST, VMREAD, VMWRITE, VMLAUNCH, VMRESUME, VMCALL, INVEPT,
+				   INVVPID };
+
+static u32 pointed(const char *code, unsigned len, u64 address)
+{
+	c->r[RAX] = 0x6000;
+	put64(ram->host + 0x6000, address);
+	ck_assert_int_eq(step(code, len), -1);
+	return flags();
+}
+#define POINTED(code, address) pointed(code, sizeof code - 1, address)
+
+static void on(void)
+{
+	ck_assert_uint_eq(POINTED(VMXON, ON), 0);
+	ck_assert_uint_eq(POINTED(VMCLEAR, VM), 0);
+	ck_assert_uint_eq(POINTED(VMPTRLD, VM), 0);
+}
+
+/* ---- instructions ---- */
+
+START_TEST(who_may)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++) /* before VMXON */
+		ck_assert_int_eq(step(all[i], (unsigned)strlen(all[i])), VEC_UD);
+	c->cr4 &= ~(u64)CR4_VMXE;
+	ck_assert_int_eq(STEP(VMXON), VEC_UD);
+	c->cr4 |= CR4_VMXE;
+	c->feature_control = 4; /* not locked */
+	ck_assert_int_eq(STEP(VMXON), VEC_GP);
+	c->feature_control = 1; /* locked without VMX */
+	ck_assert_int_eq(STEP(VMXON), VEC_GP);
+	c->feature_control = 5;
+	ck_assert_uint_eq(POINTED(VMXON, ON + 8), FL_C); /* not aligned: VMfailInvalid */
+	ck_assert_uint_eq(POINTED(VMXON, VM2), FL_C);    /* no revision */
+	on();
+	ck_assert(!write_cr4(c, c->cr4 & ~(u64)CR4_VMXE)); /* 23.7 */
+	ck_assert(!write_cr0(c, c->cr0 & ~(u64)CR0_NE));   /* 23.8 */
+	ck_assert(!write_msr(c, 0x3a, 1));
+	host_mode(3);
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		ck_assert_int_eq(step(all[i], (unsigned)strlen(all[i])), VEC_GP);
+	host_mode(0);
+	ck_assert_int_eq(STEP(VMXOFF), -1);
+	ck_assert_int_eq(STEP(VMCALL), VEC_UD);
+}
+END_TEST
+
+static void expect_error(u32 got, unsigned number)
+{
+	ck_assert_uint_eq(got, FL_Z);
+	ck_assert_uint_eq(vmcs_get(c, VMCS_INSTRUCTION_ERROR), number);
+}
+
+/* 30.4 */
+START_TEST(errors)
+{
+	ck_assert_uint_eq(POINTED(VMXON, ON), 0);
+	ck_assert_int_eq(STEP(VMREAD), -1);
+	ck_assert_uint_eq(flags(), FL_C); /* there is no current VMCS */
+	ck_assert_uint_eq(POINTED(VMPTRLD, VM), 0);
+	expect_error(POINTED(VMCLEAR, VM + 1), 2);
+	expect_error(POINTED(VMCLEAR, ON), 3);
+	ck_assert_int_eq(STEP(VMRESUME), -1);
+	expect_error(flags(), 5);
+	expect_error(POINTED(VMPTRLD, (u64)1 << 45), 9);
+	expect_error(POINTED(VMPTRLD, ON), 10);
+	expect_error(POINTED(VMPTRLD, VM2), 11);
+	c->r[RBX] = 0x6828;
+	ck_assert_int_eq(STEP(VMREAD), -1);
+	expect_error(flags(), 12);
+	expect_error(POINTED(VMXON, ON), 15);
+	ck_assert_int_eq(STEP(VMCALL), -1);
+	expect_error(flags(), 1);
+	c->r[RCX] = 3;
+	expect_error(POINTED(INVEPT, 0), 28);
+	c->r[RCX] = 4;
+	expect_error(POINTED(INVVPID, 1), 28);
+	vmcs_set_launched(c, true);
+	ck_assert_int_eq(STEP(VMLAUNCH), -1);
+	expect_error(flags(), 4);
+	ck_assert_int_eq(STEP(VMPTRST), -1);
+	ck_assert_uint_eq(get64(ram->host + 0x6000), VM);
+	ck_assert_uint_eq(POINTED(VMCLEAR, VM), 0);
+	ck_assert_int_eq(STEP(VMPTRST), -1);
+	ck_assert_uint_eq(get64(ram->host + 0x6000), ~(u64)0);
+}
+END_TEST
+
+/* No field lies on another, and each has its width. */
+START_TEST(fields)
+{
+	static const struct { u32 encoding; const char *name; } rows[] = {
+#define VMCS(encoding, name, needs) { encoding, #name },
+#include "cpu/system/vmcs.def"
+#undef VMCS
+	};
+
+	on();
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		c->r[RBX] = rows[i].encoding;
+		c->r[RAX] = 0x0101010101010101 * (i + 1);
+		ck_assert_int_eq(STEP(VMWRITE), -1);
+		ck_assert_msg(!flags(), "%s", rows[i].name);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		unsigned width = rows[i].encoding >> 13 & 3;
+		u64 v = 0x0101010101010101 * (i + 1), mask = width == 0 ? 0xffff : width == 2 ? 0xffffffff : ~(u64)0;
+
+		c->r[RBX] = rows[i].encoding;
+		ck_assert_int_eq(STEP(VMREAD), -1);
+		ck_assert_msg(c->r[RAX] == (v & mask), "%s: %llx", rows[i].name, (unsigned long long)c->r[RAX]);
+		if (width == 1) { /* its high half */
+			c->r[RBX]++;
+			ck_assert_int_eq(STEP(VMREAD), -1);
+			ck_assert_uint_eq(c->r[RAX], v >> 32);
+		}
+	}
+	ck_assert_uint_lt(ARRAY_LEN(rows), 256);
+}
+END_TEST
+
+/* ---- a guest ---- */
+
+static void set(enum vmcs_field f, u64 v) { vmcs_set(c, f, v); }
+static u64 get(enum vmcs_field f) { return vmcs_get(c, f); }
+
+/* A guest of 64-bit code at GUEST, with its host's tables, that exits for what it must. */
+static void valid_vm(void)
+{
+	static const enum vmcs_field selectors[] = { VMCS_HOST_ES_SELECTOR, VMCS_HOST_CS_SELECTOR, VMCS_HOST_SS_SELECTOR,
+						     VMCS_HOST_DS_SELECTOR, VMCS_HOST_TR_SELECTOR };
+
+	on();
+	set(VMCS_PIN_CONTROLS, 0x16);
+	set(VMCS_PROC_CONTROLS, 0x04006172 | PROC_SECONDARY);
+	set(VMCS_EXIT_CONTROLS, 0x36dfb | EXIT_HOST_64 | EXIT_SAVE_EFER | EXIT_LOAD_EFER);
+	set(VMCS_ENTRY_CONTROLS, 0x11fb | ENTRY_LONG | ENTRY_LOAD_EFER);
+	set(VMCS_VMCS_LINK, ~(u64)0);
+	set(VMCS_HOST_CR0, c->cr0);
+	set(VMCS_HOST_CR3, c->cr3);
+	set(VMCS_HOST_CR4, c->cr4);
+	set(VMCS_HOST_EFER, c->efer);
+	for (unsigned i = 0; i < ARRAY_LEN(selectors); i++)
+		set(selectors[i], 0x10);
+	set(VMCS_HOST_RIP, HOST + 0x100);
+	set(VMCS_HOST_RSP, STACK);
+	set(VMCS_HOST_GDTR_BASE, GDT);
+	set(VMCS_GUEST_CR0, c->cr0);
+	set(VMCS_GUEST_CR3, c->cr3);
+	set(VMCS_GUEST_CR4, c->cr4);
+	set(VMCS_GUEST_EFER, c->efer);
+	set(VMCS_GUEST_RFLAGS, 2);
+	set(VMCS_GUEST_RIP, GUEST);
+	set(VMCS_GUEST_RSP, STACK - 0x800);
+	for (unsigned i = 0; i < 6; i++) {
+		set((enum vmcs_field)(VMCS_GUEST_ES_SELECTOR + 2 * i), 0x10);
+		set((enum vmcs_field)(VMCS_GUEST_ES_LIMIT + 2 * i), 0xffffffff);
+		set((enum vmcs_field)(VMCS_GUEST_ES_RIGHTS + 2 * i), i == 1 ? 0xa09b : 0xc093);
+	}
+	set(VMCS_GUEST_LDTR_RIGHTS, SEG_UNUSABLE);
+	set(VMCS_GUEST_TR_SELECTOR, 0x58);
+	set(VMCS_GUEST_TR_LIMIT, 0x67);
+	set(VMCS_GUEST_TR_RIGHTS, 0x8b);
+	memset(ram->host + HOST + 0x100, 0x90, 128);
+}
+
+/* Enter the guest with CODE, and VMCALL behind it. Back in the host: the exit's reason. */
+static u32 guest(const char *code, unsigned len)
+{
+	bool again = vmcs_launched(c);
+
+	memcpy(ram->host + GUEST, code, len);
+	memcpy(ram->host + GUEST + len, VMCALL, 3);
+	cpu_code_written(c, GUEST, len + 3);
+	if (again ? STEP(VMRESUME) : STEP(VMLAUNCH))
+		ck_assert_msg(!flags() || vmx_guest(c) || c->r[RIP] != HOST + 3, "error %llu",
+			      (unsigned long long)get(VMCS_INSTRUCTION_ERROR));
+	for (unsigned i = 0; i < 100 && vmx_guest(c); i++)
+		cpu_run(c, c->icount + 1, CLOCK_NEVER);
+	ck_assert(!vmx_guest(c));
+	return (u32)get(VMCS_EXIT_REASON);
+}
+#define RUN_GUEST(code) guest(code, sizeof code - 1)
+
+/* A guest retires its instructions up to the one that exits; the host goes on at its RIP, with its own state. */
+START_TEST(in_and_out)
+{
+	valid_vm();
+	ck_assert_uint_eq(RUN_GUEST("\xb8\x78\x56\x34\x12\xf9"), 18); /* mov eax, 12345678h; stc */
+	ck_assert_uint_eq(c->r[RAX], 0x12345678);
+	ck_assert_uint_eq(get(VMCS_GUEST_RIP), GUEST + 6);
+	ck_assert_uint_eq(get(VMCS_GUEST_RFLAGS), 3);
+	ck_assert_uint_eq(get(VMCS_EXIT_INSTRUCTION_LENGTH), 3);
+	ck_assert_uint_eq(c->r[RSP], STACK);
+	ck_assert_uint_eq(flags(), 0);
+	ck_assert(vmcs_launched(c));
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(RUN_GUEST("\xb3\x07"), 18);
+	ck_assert_uint_eq(c->r[RBX] & 0xff, 7);
+}
+END_TEST
+
+static const struct {
+	const char *code;
+	unsigned len, reason;
+	u32 proc, secondary; /* the control that makes it exit; 0: it always does */
+	u64 qualification;
+} exiting[] = {
+#define X(code, ...) { code, sizeof code - 1, __VA_ARGS__ }
+	X("\x0f\xa2", 10, 0, 0, 0),                               /* cpuid */
+	X("\x0f\x08", 13, 0, 0, 0),                               /* invd */
+	X("\x0f\x01\xd1", 55, 0, 0, 0),                           /* xsetbv */
+	X("\xf4", 12, PROC_HLT, 0, 0),
+	X("\x0f\x01\x7b\x08", 14, PROC_INVLPG, 0, 0x6008),        /* invlpg [rbx + 8] */
+	X("\x0f\x31", 16, PROC_RDTSC, 0, 0),
+	X("\x0f\x33", 15, PROC_RDPMC, 0, 0),
+	X("\x0f\x22\xd8", 28, PROC_CR3_LOAD, 0, 3),               /* mov cr3, rax */
+	X("\x0f\x20\xda", 28, PROC_CR3_STORE, 0, 0x213),          /* mov rdx, cr3 */
+	X("\x44\x0f\x22\xc0", 28, PROC_CR8_LOAD, 0, 8),           /* mov cr8, rax */
+	X("\x44\x0f\x20\xc1", 28, PROC_CR8_STORE, 0, 0x118),      /* mov rcx, cr8 */
+	X("\x0f\x21\xf8", 29, PROC_MOV_DR, 0, 0x17),              /* mov rax, dr7 */
+	X("\xe4\x70", 30, PROC_IO, 0, 0x700048),                  /* in al, 70h */
+	X("\xef", 30, PROC_IO, 0, 0x560003),                      /* out dx, eax */
+	X("\x0f\x01\xc9", 36, PROC_MWAIT, 0, 0),
+	X("\x0f\x01\xc8", 39, PROC_MONITOR, 0, 0),
+	X("\xf3\x90", 40, PROC_PAUSE, 0, 0),
+	X("\x0f\x01\x03", 46, 0, SEC_TABLES, 0),                  /* sgdt [rbx] */
+	X("\x0f\x00\xc0", 47, 0, SEC_TABLES, 0),                  /* sldt eax */
+	X("\x0f\x09", 54, 0, SEC_WBINVD, 0),
+	X("\x0f\xc7\xf0", 57, 0, SEC_RDRAND, 0),
+	X("\x0f\xc7\xf8", 61, 0, SEC_RDSEED, 0),
+#undef X
+};
+
+/* Table by table: with the control the exit, at the instruction; without it, VMCALL's behind it. */
+START_TEST(instructions)
+{
+	valid_vm();
+	for (unsigned i = 0; i < ARRAY_LEN(exiting); i++)
+		for (unsigned with = 0; with < 2; with++) {
+			bool exits = with || !(exiting[i].proc | exiting[i].secondary);
+			u32 reason;
+
+			if (!exits && (exiting[i].reason == 12 || exiting[i].reason == 15 || exiting[i].reason == 36))
+				continue; /* they sleep, or fault */
+			set(VMCS_PROC_CONTROLS, 0x04006172 | PROC_SECONDARY | (with ? exiting[i].proc : 0));
+			set(VMCS_SECONDARY_CONTROLS, with ? exiting[i].secondary : 0);
+			set(VMCS_GUEST_RIP, GUEST);
+			set(VMCS_GUEST_INTERRUPTIBILITY, 0);
+			c->r[RAX] = exiting[i].qualification == 8 ? 0 : TABLES, c->r[RBX] = 0x6000, c->r[RCX] = 0, c->r[RDX] = 0x56;
+			reason = guest(exiting[i].code, exiting[i].len);
+			ck_assert_msg(reason == (exits ? exiting[i].reason : 18), "row %u, %u: %u", i, with, reason);
+			ck_assert_uint_eq(get(VMCS_GUEST_RIP), GUEST + (exits ? 0 : exiting[i].len));
+			if (!exits)
+				continue;
+			ck_assert_uint_eq(get(VMCS_EXIT_INSTRUCTION_LENGTH), exiting[i].len);
+			ck_assert_msg(get(VMCS_EXIT_QUALIFICATION) == exiting[i].qualification, "row %u: %llx", i,
+				      (unsigned long long)get(VMCS_EXIT_QUALIFICATION));
+		}
+}
+END_TEST
+
+/* 24.6.4, 24.6.9: bitmaps of ports and MSRs. */
+START_TEST(bitmaps)
+{
+	valid_vm();
+	set(VMCS_PROC_CONTROLS, 0x04006172 | PROC_IO_BITMAPS | PROC_MSR_BITMAPS);
+	set(VMCS_IO_BITMAP_A, BITMAPS);
+	set(VMCS_IO_BITMAP_B, BITMAPS + 0x1000);
+	set(VMCS_MSR_BITMAP, BITMAPS + 0x2000);
+	ck_assert_uint_eq(RUN_GUEST("\xe5\x70"), 18);
+	ram->host[BITMAPS + 0x73 / 8] = 1 << (0x73 & 7);
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(RUN_GUEST("\xe5\x70"), 30); /* in eax, 70h covers 73h */
+	c->r[RCX] = 0xc0000080;
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(RUN_GUEST("\x0f\x32"), 18);
+	ram->host[BITMAPS + 0x2000 + 1024 + 0x10] = 1;
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(RUN_GUEST("\x0f\x32"), 31);
+	c->r[RCX] = 0x40000000; /* in neither range */
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(RUN_GUEST("\x0f\x32"), 31);
+}
+END_TEST
+
+/* 25.3: the host's bits of CR0 and CR4 read from their shadows, and exit when they would differ from them. */
+START_TEST(shadows)
+{
+	valid_vm();
+	set(VMCS_CR0_MASK, CR0_TS | CR0_MP);
+	set(VMCS_CR0_SHADOW, CR0_TS);
+	ck_assert_uint_eq(RUN_GUEST("\x0f\x20\xc0"), 18);
+	ck_assert_uint_eq(c->r[RAX], (get(VMCS_GUEST_CR0) & ~(u64)(CR0_TS | CR0_MP)) | CR0_TS);
+	set(VMCS_GUEST_RIP, GUEST);
+	c->r[RAX] |= CR0_WP; /* the guest's own */
+	ck_assert_uint_eq(RUN_GUEST("\x0f\x22\xc0"), 18);
+	ck_assert(get(VMCS_GUEST_CR0) & CR0_WP && !(get(VMCS_GUEST_CR0) & CR0_TS));
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(RUN_GUEST("\x0f\x06"), 28); /* clts */
+	ck_assert_uint_eq(get(VMCS_EXIT_QUALIFICATION), 0x20);
+}
+END_TEST
+
+/* ---- checks of VM entries ---- */
+
+static const struct { enum vmcs_field field; u64 value; u32 result; /* 7, 8: an error; else an exit's reason */ } bad[] = {
+	{ VMCS_PIN_CONTROLS, 0, 7 }, { VMCS_PROC_CONTROLS, 0, 7 }, { VMCS_EXIT_CONTROLS, 0, 7 },
+	{ VMCS_ENTRY_CONTROLS, 0, 7 }, { VMCS_CR3_TARGET_COUNT, 5, 7 }, { VMCS_SECONDARY_CONTROLS, SEC_UNRESTRICTED, 7 },
+	{ VMCS_SECONDARY_CONTROLS, SEC_VPID, 7 }, { VMCS_SECONDARY_CONTROLS, SEC_EPT, 7 },
+	{ VMCS_ENTRY_INTERRUPTION, 0x80000100, 7 }, { VMCS_ENTRY_INTERRUPTION, 0x80000803, 7 },
+	{ VMCS_HOST_CR0, 0, 8 }, { VMCS_HOST_CR4, 0, 8 }, { VMCS_HOST_CR3, ~(u64)0, 8 }, { VMCS_HOST_CS_SELECTOR, 0, 8 },
+	{ VMCS_HOST_TR_SELECTOR, 0, 8 }, { VMCS_HOST_SS_SELECTOR, 3, 8 }, { VMCS_HOST_FS_BASE, (u64)1 << 47, 8 },
+	{ VMCS_HOST_RIP, (u64)1 << 47, 8 }, { VMCS_HOST_EFER, 0, 8 },
+	{ VMCS_GUEST_CR0, CR0_PE | CR0_PG, 33 }, { VMCS_GUEST_CR4, CR4_PAE, 33 }, { VMCS_GUEST_EFER, 0, 33 },
+	{ VMCS_GUEST_RFLAGS, 0, 33 }, { VMCS_GUEST_RFLAGS, 2 | FL_VM, 33 }, { VMCS_GUEST_RIP, (u64)1 << 47, 33 },
+	{ VMCS_GUEST_CS_RIGHTS, 0xa093, 33 }, { VMCS_GUEST_CS_RIGHTS, 0xe09b, 33 }, { VMCS_GUEST_SS_RIGHTS, 0xc09b, 33 },
+	{ VMCS_GUEST_DS_RIGHTS, 0xc013, 33 }, { VMCS_GUEST_TR_RIGHTS, 0x83, 33 }, { VMCS_GUEST_TR_SELECTOR, 4, 33 },
+	{ VMCS_GUEST_LDTR_RIGHTS, 0x80, 33 }, { VMCS_GUEST_ES_LIMIT, 0xfffffff0, 33 }, { VMCS_GUEST_ACTIVITY, 4, 33 },
+	{ VMCS_GUEST_INTERRUPTIBILITY, 3, 33 }, { VMCS_GUEST_INTERRUPTIBILITY, 0x10, 33 },
+	{ VMCS_GUEST_PENDING_DEBUG, 0x10, 33 }, { VMCS_VMCS_LINK, 0, 33 }, { VMCS_GUEST_GDTR_LIMIT, 0x10000, 33 },
+	{ VMCS_ENTRY_INTERRUPTION, 0x80000030, 33 }, /* an external interrupt with IF clear */
+};
+
+START_TEST(entry_checks)
+{
+	valid_vm();
+	ck_assert_uint_eq(RUN_GUEST("\x90"), 18);
+	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+		u64 good = get(bad[i].field);
+
+		set(VMCS_GUEST_RIP, GUEST);
+		set(bad[i].field, bad[i].value);
+		STEP(VMRESUME);
+		for (unsigned k = 0; k < 3 && vmx_guest(c); k++)
+			cpu_run(c, c->icount + 1, CLOCK_NEVER);
+		if (bad[i].result < 10) {
+			ck_assert_msg(flags() == FL_Z && get(VMCS_INSTRUCTION_ERROR) == bad[i].result, "row %u", i);
+		} else {
+			ck_assert_msg(get(VMCS_EXIT_REASON) == (0x80000000 | bad[i].result), "row %u: %llx", i,
+				      (unsigned long long)get(VMCS_EXIT_REASON));
+			ck_assert_uint_eq(get(VMCS_EXIT_QUALIFICATION), bad[i].field == VMCS_VMCS_LINK ? 4 : 0);
+			ck_assert_uint_eq(c->r[RSP], STACK);
+		}
+		set(bad[i].field, good);
+		set(VMCS_EXIT_REASON, 0);
+		host_mode(0);
+	}
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(RUN_GUEST("\x90"), 18);
+}
+END_TEST
+
+/* ---- EPT ---- */
+
+/* Guest-physical 0 to 1 MiB by pages, with RIGHTS. */
+static void ept_make(unsigned rights)
+{
+	put64(ram->host + EPT, (EPT + 0x1000) | 7);
+	put64(ram->host + EPT + 0x1000, (EPT + 0x2000) | 7);
+	put64(ram->host + EPT + 0x2000, (EPT + 0x3000) | 7);
+	for (unsigned i = 0; i < 256; i++)
+		put64(ram->host + EPT + 0x3000 + 8 * i, i << 12 | 6 << 3 | rights);
+	set(VMCS_SECONDARY_CONTROLS, SEC_EPT);
+	set(VMCS_EPT_POINTER, EPT | 3 << 3 | 6);
+}
+
+static u8 *ept_entry(u64 guest_physical) { return ram->host + EPT + 0x3000 + 8 * (guest_physical >> 12); }
+
+START_TEST(ept)
+{
+	static const char load[] = "\x48\x8b\x03", store[] = "\x48\x89\x03"; /* mov rax, [rbx]; mov [rbx], rax */
+
+	valid_vm();
+	ept_make(7);
+	c->r[RBX] = 0x40008;
+	put64(ram->host + 0x41008, 0x1234);
+	put64(ept_entry(0x40000), 0x41000 | 6 << 3 | 7); /* elsewhere */
+	ck_assert_uint_eq(guest(load, 3), 18);
+	ck_assert_uint_eq(c->r[RAX], 0x1234);
+
+	put64(ept_entry(0x40000), 0x41000 | 6 << 3 | 1); /* read-only */
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(guest(store, 3), 48);
+	ck_assert_uint_eq(get(VMCS_EXIT_QUALIFICATION), 2 | 1 << 3 | 0x180);
+	ck_assert_uint_eq(get(VMCS_GUEST_PHYSICAL_ADDRESS), 0x40008);
+	ck_assert_uint_eq(get(VMCS_GUEST_LINEAR_ADDRESS), 0x40008);
+	ck_assert_uint_eq(get(VMCS_GUEST_RIP), GUEST);
+
+	put64(ept_entry(0x40000), 0x41000 | 6 << 3 | 2); /* write-only: a misconfiguration */
+	ck_assert_uint_eq(guest(load, 3), 49);
+	put64(ept_entry(0x40000), 0x41000 | 6 << 3 | 7);
+
+	put64(ept_entry(TABLES), 0); /* the guest's own paging structure: bit 8 is clear */
+	ck_assert_uint_eq(guest(load, 3), 48);
+	ck_assert_uint_eq(get(VMCS_EXIT_QUALIFICATION), 1 | 0x80);
+	put64(ept_entry(TABLES), TABLES | 6 << 3 | 7);
+
+	set(VMCS_EPT_POINTER, EPT | 3 << 3 | 6 | 0x40); /* A and D flags */
+	ck_assert_uint_eq(guest(load, 3), 18);
+	ck_assert_uint_eq(get64(ept_entry(0x40000)) & 0x300, 0x100);
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(guest(store, 3), 18);
+	ck_assert_uint_eq(get64(ept_entry(0x40000)) & 0x300, 0x300);
+	put64(ept_entry(GUEST), GUEST | 6 << 3 | 3);     /* no execution */
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(guest(load, 3), 48);
+	ck_assert_uint_eq(get(VMCS_EXIT_QUALIFICATION), 4 | 3 << 3 | 0x180);
+}
+END_TEST
+
+/* ---- events ---- */
+
+/* An interrupt gate of the guest's for VECTOR: its handler is VMCALL at GUEST + 100h. */
+static void gate(unsigned vector)
+{
+	put64(ram->host + GDT + 0x10, (u64)0xaf9b << 40 | 0xffff);
+	put64(ram->host + IDT + 16 * vector, (u64)0x8e00 << 32 | 0x10 << 16 | (GUEST + 0x100));
+	put64(ram->host + IDT + 16 * vector + 8, 0);
+	memcpy(ram->host + GUEST + 0x100, VMCALL, 3);
+	set(VMCS_GUEST_IDTR_BASE, IDT);
+	set(VMCS_GUEST_IDTR_LIMIT, 0xfff);
+	set(VMCS_GUEST_GDTR_BASE, GDT);
+	set(VMCS_GUEST_GDTR_LIMIT, 0x7f);
+	set(VMCS_GUEST_CS_SELECTOR, 0x10);
+}
+
+START_TEST(events)
+{
+	valid_vm();
+	gate(0x30);
+	gate(VEC_UD);
+	set(VMCS_ENTRY_INTERRUPTION, 0x80000030); /* injected: an external interrupt */
+	set(VMCS_GUEST_RFLAGS, 2 | FL_I);
+	ck_assert_uint_eq(RUN_GUEST("\x90"), 18);
+	ck_assert_uint_eq(get(VMCS_GUEST_RIP), GUEST + 0x100);
+	ck_assert_uint_eq(get64(ram->host + get(VMCS_GUEST_RSP)), GUEST); /* returns to the first instruction */
+	ck_assert_uint_eq(get(VMCS_ENTRY_INTERRUPTION), 0x30);            /* no longer valid */
+
+	set(VMCS_GUEST_RIP, GUEST);
+	set(VMCS_EXCEPTION_BITMAP, 1 << VEC_UD);
+	ck_assert_uint_eq(RUN_GUEST("\x0f\x0b"), 0); /* ud2 */
+	ck_assert_uint_eq(get(VMCS_EXIT_INTERRUPTION), 0x80000306);
+	ck_assert_uint_eq(get(VMCS_GUEST_RIP), GUEST);
+	set(VMCS_EXCEPTION_BITMAP, 0);
+	ck_assert_uint_eq(RUN_GUEST("\x0f\x0b"), 18);
+	ck_assert_uint_eq(get(VMCS_GUEST_RIP), GUEST + 0x100);
+
+	set(VMCS_GUEST_RIP, GUEST);
+	set(VMCS_EXCEPTION_BITMAP, 1 << VEC_GP);
+	set(VMCS_GUEST_IDTR_LIMIT, 0);
+	ck_assert_uint_eq(RUN_GUEST("\xcd\x30"), 0); /* int 30h, whose gate is beyond the limit */
+	ck_assert_uint_eq(get(VMCS_EXIT_INTERRUPTION), 0x80000b0d);
+	ck_assert_uint_eq(get(VMCS_EXIT_ERROR_CODE), 0x30 * 8 + 2);
+	ck_assert_uint_eq(get(VMCS_IDT_VECTORING), 0x80000430);
+	ck_assert_uint_eq(get(VMCS_EXIT_INSTRUCTION_LENGTH), 2);
+	set(VMCS_EXCEPTION_BITMAP, 0);
+	ck_assert_uint_eq(RUN_GUEST("\xcd\x30"), 2); /* a triple fault */
+
+	set(VMCS_PIN_CONTROLS, 0x16 | PIN_TIMER);
+	set(VMCS_PREEMPTION_TIMER, 5);
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(RUN_GUEST("\xeb\xfe"), 52); /* jmp $ */
+	set(VMCS_PIN_CONTROLS, 0x16 | PIN_INTR);
+	cpu_intr(c, 0, true);
+	ck_assert_uint_eq(RUN_GUEST("\xeb\xfe"), 1);  /* although IF may be clear */
+	cpu_intr(c, 0, false);
+	set(VMCS_PIN_CONTROLS, 0x16);
+	set(VMCS_PROC_CONTROLS, 0x04006172 | PROC_INTR_WINDOW);
+	set(VMCS_GUEST_RFLAGS, 2);
+	ck_assert_uint_eq(RUN_GUEST("\xfb\x90\x90"), 7); /* sti; the window opens behind the next instruction */
+	ck_assert_uint_eq(get(VMCS_GUEST_RIP), GUEST + 2);
+	set(VMCS_PROC_CONTROLS, 0x04006172 | PROC_TRAP_FLAG);
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(RUN_GUEST("\x90\x90"), 37);
+	ck_assert_uint_eq(get(VMCS_GUEST_RIP), GUEST + 1);
+}
+END_TEST
+
+/* A state that was saved in the middle of a guest goes on like the one that was not. */
+START_TEST(saved)
+{
+	struct part part;
+	u8 image[1024], cpu[16384];
+	struct part parts[2];
+	u64 rbx;
+
+	valid_vm();
+	memcpy(ram->host + GUEST, "\xff\xc3\xff\xc3\xff\xc3", 6); /* inc ebx, three times */
+	memcpy(ram->host + GUEST + 6, VMCALL, 3);
+	c->r[RBX] = 0;
+	ck_assert_int_eq(STEP(VMLAUNCH), -1);
+	cpu_run(c, c->icount + 1, CLOCK_NEVER);
+	ck_assert(vmx_guest(c));
+	ck_assert_uint_eq(cpu_parts(c, parts, 2), 2);
+	part = parts[1];
+	ck_assert_uint_le(part_size(&part), sizeof image);
+	part_save(&part, image);
+	part_save(&parts[0], cpu);
+	cpu_run(c, c->icount + 3, CLOCK_NEVER);
+	rbx = c->r[RBX];
+	ck_assert(!vmx_guest(c));
+	ck_assert(part_load(&parts[0], cpu, part_size(&parts[0]), NULL) && part_load(&part, image, part_size(&part), NULL));
+	cpu_loaded(c);
+	ck_assert(vmx_guest(c));
+	cpu_run(c, c->icount + 3, CLOCK_NEVER);
+	ck_assert(!vmx_guest(c));
+	ck_assert_uint_eq(c->r[RBX], rbx);
+	ck_assert_uint_eq(get(VMCS_EXIT_REASON), 18);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("vmx");
+	TCase *t = tcase_create("vmx");
+
+	tcase_add_checked_fixture(t, setup, bare_free);
+	tcase_add_test(t, who_may);
+	tcase_add_test(t, errors);
+	tcase_add_test(t, fields);
+	tcase_add_test(t, in_and_out);
+	tcase_add_test(t, instructions);
+	tcase_add_test(t, bitmaps);
+	tcase_add_test(t, shadows);
+	tcase_add_test(t, entry_checks);
+	tcase_add_test(t, ept);
+	tcase_add_test(t, events);
+	tcase_add_test(t, saved);
+	suite_add_tcase(s, t);
+	return bare_run(s);
+}
