@@ -472,6 +472,8 @@ void cpu_set_flags(struct cpu *c, u32 flags, u32 mask);
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_SYSTEM = 4 /* flag: implicit supervisor access */ };
 /* Linear to physical without any effect, as supervisor; for debuggers. */
 bool page_peek(const struct cpu *c, u64 linear, u64 *phys);
+/* Guest-physical to physical without any effect: the same but in VMX non-root operation with EPT. */
+bool page_second_level(const struct cpu *c, u64 guest, u64 *phys);
 /* Fill the TLB for LINEAR. False: fault. *host gets the byte's address if it is RAM that may be touched directly, else
  * NULL and *phys is set. */
 bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include "lib/debug.h"
 #include "lib/replay.h"
+#include "cpu/system/vmx.h"
 
 /* ---- checkpoints ---- */
 
@@ -764,6 +765,24 @@ void vcpu_debug_tlb(const vcpu_debug *d, void (*each)(void *user, const struct v
 									     false, true, code & VALID_GLOBAL });
 		}
 	d->v->busy--;
+}
+
+bool vcpu_debug_second_level(const vcpu_debug *d, uint64_t guest, uint64_t *physical)
+{
+	return d && physical && page_second_level(machine_selected(d->v), guest, physical);
+}
+
+bool vcpu_debug_vmcs(const vcpu_debug *d, void (*each)(void *user, const char *name, uint32_t encoding, uint64_t value),
+		     void *user)
+{
+	bool there;
+
+	if (!d || !each)
+		return false;
+	d->v->busy++;
+	there = vmcs_each(machine_selected(d->v), each, user);
+	d->v->busy--;
+	return there;
 }
 
 void vcpu_debug_clock(const vcpu_debug *d, void (*each)(void *user, const char *name, uint64_t when), void *user)

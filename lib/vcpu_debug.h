@@ -168,6 +168,13 @@ VCPU_API void vcpu_debug_fields(const vcpu_debug *d,
 struct vcpu_debug_translation { uint64_t linear, physical, size; bool user, read, write, execute, global; };
 VCPU_API void vcpu_debug_tlb(const vcpu_debug *d,
 			     void (*each)(void *user, const struct vcpu_debug_translation *t), void *user);
+/* The second level of paging (EPT, SDM vol. 3, 28.3) of the selected processor: where guest-physical GUEST is in the
+ * machine's memory. GUEST itself if the processor does not run a guest with EPT. False: it is not mapped for reads. */
+VCPU_API bool vcpu_debug_second_level(const vcpu_debug *d, uint64_t guest, uint64_t *physical);
+/* Call EACH for every field of the current VMCS of the selected processor (SDM vol. 3, appendix B). NAME is a constant.
+ * False: the processor is not in VMX operation, or has no current VMCS. */
+VCPU_API bool vcpu_debug_vmcs(const vcpu_debug *d,
+			      void (*each)(void *user, const char *name, uint32_t encoding, uint64_t value), void *user);
 /* The cache of decoded code (vcpu_cache_counts): an operation of a block. */
 struct vcpu_debug_operation {
 	uint64_t block;            /* linear address of the block's first byte */

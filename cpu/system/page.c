@@ -329,6 +329,13 @@ bool page_peek(const struct cpu *c, u64 linear, u64 *phys)
 	return walk(c, linear, &w) == FOUND && physical(c, &w, w.phys, true, phys);
 }
 
+bool page_second_level(const struct cpu *c, u64 guest, u64 *phys)
+{
+	struct walk w = { .access = ACCESS_READ };
+
+	return physical(c, &w, guest, true, phys);
+}
+
 bool page_load_pdptes(struct cpu *c, u64 cr3)
 {
 	u64 e[4], reserved = beyond_physical(c) | 0xfff0000000000000 | 0x1e6, addr;

@@ -57,6 +57,22 @@ void vmcs_set(struct cpu *c, enum vmcs_field field, u64 v)
 	space_write(c->mem, (c->vmx->current + place_of(field)) & c->mem->mask, size_of(field), v);
 }
 
+bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 encoding, u64 value), void *user)
+{
+	static const struct { u16 encoding; const char *name; } rows[] = {
+#define VMCS(encoding, name, needs) { encoding, #name },
+#include "cpu/system/vmcs.def"
+#undef VMCS
+	};
+
+	if (!c->vmx || !c->vmx->on || c->vmx->current == NO_VMCS)
+		return false;
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+		if (exists(c, rows[i].encoding))
+			each(user, rows[i].name, rows[i].encoding, vmcs_get(c, (enum vmcs_field)rows[i].encoding));
+	return true;
+}
+
 bool vmcs_launched(const struct cpu *c) { return read_at(c, c->vmx->current + AT_LAUNCHED, 4) == 1; }
 void vmcs_set_launched(struct cpu *c, bool on)
 {

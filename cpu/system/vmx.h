@@ -113,6 +113,8 @@ static inline bool vmx_secondary(const struct cpu *c, u32 bits)
 /* ---- vmcs.c ---- */
 u64 vmcs_get(const struct cpu *c, enum vmcs_field field); /* of the current VMCS, which there is */
 void vmcs_set(struct cpu *c, enum vmcs_field field, u64 v);
+/* Call EACH for every field of the current VMCS that the model has. False: there is none. */
+bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 encoding, u64 value), void *user);
 bool vmcs_launched(const struct cpu *c);
 void vmcs_set_launched(struct cpu *c, bool on);
 u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 490h */

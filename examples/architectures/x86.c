@@ -9,7 +9,7 @@
  * of the model, random numbers and the bases that a program sets are no secret of the monitor's. */
 static const char header[] =
 	"mode CPL\n"
-	"controls CR0 CR2 CR3 CR4 CR8 DR GDTR IDTR LDTR TR MSR IF IOPL IO XCR0 TLB CACHE ACTIVITY TASK AC APIC TSC\n"
+	"controls CR0 CR2 CR3 CR4 CR8 DR GDTR IDTR LDTR TR MSR IF IOPL IO XCR0 TLB CACHE ACTIVITY TASK AC APIC TSC VMX\n"
 	"shows SEG DESC\n"
 	"own CPUID RAND FSGSBASE\n";
 

@@ -27,13 +27,16 @@ unsigned walk_to(struct session *s, uint64_t linear, struct walk_entry out[5])
 	table &= wide ? lma ? 0xffffffffff000 : 0xffffffe0 : 0xfffff000;
 	for (; level >= 0; level--) {
 		struct walk_entry *e = &out[n++];
+		uint64_t at;
 		unsigned index = (unsigned)(linear >> (12 + bits * (unsigned)level)) & ((1u << bits) - 1);
 
 		if (wide && !lma && level == 2)
 			index &= 3;
 		*e = (struct walk_entry){ names[level], index, (unsigned)level, table + (uint64_t)index * size, 0,
 			false, false };
-		e->missing = vcpu_read_physical(v, e->at, &e->value, size) != size;
+		/* of a guest in VMX non-root operation, AT is guest-physical */
+		e->missing = !vcpu_debug_second_level(s->debug, e->at, &at) ||
+			     vcpu_read_physical(v, at, &e->value, size) != size;
 		e->leaf = level == 0 ||
 			  (e->value & 0x80 && level < 3 && (wide || cr4 & CR4_PSE) && !(wide && !lma && level == 2));
 		if (e->missing || !(e->value & 1) || e->leaf)
@@ -63,6 +66,18 @@ static void print_entry(struct session *s, const struct walk_entry *e, bool wide
 	show_flag(s, "execute", !(wide && v >> 63), "\n", ", no execution\n");
 }
 
+/* The second level, if there is one: from guest-physical GUEST. */
+static void explain_second_level(struct session *s, uint64_t guest)
+{
+	uint64_t physical;
+
+	if (!vcpu_debug_second_level(s->debug, guest, &physical))
+		fprintf(s->out, "EPT does not map guest-physical %" PRIx64 ": an access is an EPT violation (SDM vol. 3, 28.3)\n",
+			guest);
+	else if (physical != guest)
+		SHOW_HEX(s, "second_level", "guest-physical by these tables; EPT leads to physical %" PRIx64 "\n", physical);
+}
+
 void explain_page(struct session *s, uint64_t linear)
 {
 	bool wide = vcpu_get(s->machine, VCPU_CR4) & CR4_PAE;
@@ -87,6 +102,7 @@ void explain_page(struct session *s, uint64_t linear)
 
 		SHOW_HEX(s, "physical", "physical %" PRIx64, (e->value & 0xffffffffff000 & ~mask) | (linear & mask));
 		SHOW_NUMBER(s, "kib", ", in a page of %" PRIu64 " KiB\n", (mask + 1) >> 10);
+		explain_second_level(s, (e->value & 0xffffffffff000 & ~mask) | (linear & mask));
 	}
 	json_close(s);
 }

@@ -437,6 +437,37 @@ bool info_tlb(struct session *s, const char *args)
 	return true;
 }
 
+/* ---- the VMCS ---- */
+
+struct chosen { struct session *s; const char *name; };
+
+static void print_field(void *user, const char *name, uint32_t encoding, uint64_t value)
+{
+	struct chosen *chosen = user;
+	struct session *s = chosen->s;
+
+	if (!strcasestr(name, chosen->name))
+		return;
+	json_open(s, NULL, '{');
+	SHOW_HEX(s, "encoding", "%04" PRIx64, encoding);
+	SHOW_STRING(s, "name", "  %-26s", name);
+	SHOW_HEX(s, "value", " %" PRIx64 "\n", value);
+	json_close(s);
+}
+
+bool info_vmcs(struct session *s, const char *args)
+{
+	struct chosen chosen = { s, args };
+	bool there;
+
+	json_open(s, "vmcs", '[');
+	there = vcpu_debug_vmcs(s->debug, print_field, &chosen);
+	json_close(s);
+	if (!there)
+		fprintf(s->out, "the processor has no current VMCS (SDM vol. 3, 24.1)\n");
+	return true;
+}
+
 /* ---- interrupts ---- */
 
 static void print_vectors(struct session *s, const char *part, const char *field, const char *what)
