@@ -209,8 +209,8 @@ END_TEST
 START_TEST(cr4)
 {
 	const u64 known = 0x7f /* VME PVI TSD DE PSE PAE MCE */ | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT |
-		CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE |
-			  /* vol. 3, 2.5; no VMX, SMX, LA57, CET, PKS, LAM here, as CPUID says */
+		CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_VMXE |
+			  /* vol. 3, 2.5; no SMX, LA57, CET, PKS, LAM here, as CPUID says */
 			  CR4_SMEP | CR4_SMAP | CR4_PKE;
 
 	for (enum mode m = P32; m < MODE_COUNT; m++)
