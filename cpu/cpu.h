@@ -151,6 +151,9 @@ enum {
 	MODE_UMIP = 1 << 16, MODE_XMM_EXC = 1 << 17,
 	MODE_SCE = 1 << 18,     /* EFER.SCE */
 	MODE_GUEST = 1 << 19,   /* VMX non-root operation: guards stand before what may exit */
+	/* outside of 64-bit mode: DS, ES and SS have base 0, and all 4 GiB may be read and written */
+	MODE_FLAT = 1 << 20,
+	MODE_FLAT_CODE = 1 << 21, /* 32-bit code with CS of base 0 and 4 GiB: jumps need no check */
 };
 /* Bits of CR4 that checks look at and nothing else in a mode does: in its upper half, as they are. */
 #define MODE_CR4(bits) ((u64)(bits) << 32)

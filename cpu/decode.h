@@ -20,7 +20,8 @@ struct dec {
 	u8 sib;            /* if there is one */
 	u8 seg;            /* ES..GS that a memory operand uses, overrides applied; FLAT where 64-bit mode ignores it */
 	bool simple_ea;    /* 64-bit address size, segment FLAT: base + index * scale + disp is the linear address */
-	bool no_index;     /* and there is no index */
+	bool flat_ea;      /* the same, cut to 32 bits, with 32-bit address size and a flat segment */
+	bool no_index;     /* there is no index */
 	s64 imm;
 	bool raises;       /* a fixed check fails: the operation raises its fault, whatever the row says */
 	/* Results of the passes (passes.c), by which gen functions choose handlers. */

@@ -103,13 +103,36 @@ handler jump_unlinked; /* flow.c */
 #define OFTEN(o, yes) (yes)
 #endif
 
-/* Take the direct jump O. In legacy modes EIP is cut to the operand size, and a target beyond CS's limit faults on the
- * jump itself. */
-ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n, bool in64)
-{
-	u64 rip = reg_get(c, 8 * RIP, 8) + (s64)o->disp;
+/* What a direct jump must check. */
+enum jump_kind {
+	JUMP_LEGACY, /* EIP is cut to the operand size, and a target beyond CS's limit faults on the jump itself */
+	JUMP_64,
+	JUMP_FLAT    /* 32-bit code of 4 GiB: every target is within the limit. Its stencil is that of JUMP_64. */
+};
 
-	if (!in64) {
+static inline enum jump_kind dec_jump_kind(const struct dec *d)
+{
+	return d->bits == 64 ? JUMP_64 : d->mode & MODE_FLAT_CODE && d->osize == 4 ? JUMP_FLAT : JUMP_LEGACY;
+}
+
+/* Where the direct jump or block end O leads, in 32-bit code before it is cut. (Stencils have cut it.) */
+ALWAYS_INLINE u64 jump_target(const struct cpu *c, const struct op *o)
+{
+#ifdef VCPU_STENCIL
+	return stencil_target(reg_get(c, 8 * RIP, 8), o->nth);
+#else
+	return reg_get(c, 8 * RIP, 8) + (s64)o->disp;
+#endif
+}
+
+/* Take the direct jump O. */
+ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n, enum jump_kind kind)
+{
+	u64 rip = jump_target(c, o);
+
+	if (kind == JUMP_FLAT)
+		rip = (u32)rip;
+	if (kind == JUMP_LEGACY) {
 		rip &= op_ip_mask(o);
 		if (unlikely(rip > c->seg[CS].limit)) {
 			fault_target(c);
@@ -125,11 +148,11 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 		reg_set(c, 8 * RIP, 8, rip);
 		ENTER_LINKED(o);
 	}
-	if (in64 && likely(!o->in_page)) { /* in another page: inline, for kernels are full of these */
+	if (kind != JUMP_LEGACY && likely(!o->in_page)) { /* in another page: inline, for kernels are full of these */
 		u64 key = rip ^ c->mode_key;
 		const struct jump *j = jump_slot(c, key);
 
-		if (unlikely(!canonical(rip))) {
+		if (kind == JUMP_64 && unlikely(!canonical(rip))) {
 			fault_target(c);
 			LEAVE(EXIT_FAULT);
 		}

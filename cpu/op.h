@@ -81,6 +81,8 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 l
 	u64 last __attribute__((unused)))
 #define COLD_HANDLER(name) handler name; COLD HANDLER_TYPE name(struct cpu *c, const struct op *o, SPARE_PARAMS s64 n, \
 	u64 last __attribute__((unused)))
+/* One whose stencil is the other's. */
+#define HANDLER_AS(name, other) HANDLER(name)
 /* One that takes `last'. Stitched blocks have none. */
 #define FORWARDED_HANDLER HANDLER
 /* The first operation of another block, and the one that O is linked to. */
@@ -224,10 +226,19 @@ ALWAYS_INLINE u64 op_sum(const struct cpu *c, const struct op *o, u64 base)
 	return base + (REG64(o->index) << (o->scale & 63)) + (s64)o->disp;
 #endif
 }
+/* The same, cut to the address size. Stencils' sums are, but to 16 bits. */
+ALWAYS_INLINE u64 op_ea(const struct cpu *c, const struct op *o, u64 base)
+{
+#ifdef VCPU_STENCIL
+	return op_sum(c, o, base) & (u64)o->cut;
+#else
+	return op_sum(c, o, base) & op_amask(o);
+#endif
+}
 /* Offset of O's memory operand within its segment. */
 static inline u64 op_offset(const struct cpu *c, const struct op *o)
 {
-	return op_sum(c, o, REG64(o->base)) & op_amask(o);
+	return op_ea(c, o, REG64(o->base));
 }
 /* Before the 286 an operand that reaches the end of a segment goes on at its beginning (SDM vol. 3, "Segment
  * Wraparound"). Its linear address says so in bits 48-63: the bytes before the end. No canonical address looks like
@@ -363,29 +374,44 @@ ALWAYS_INLINE u8 *fast_host(const struct cpu *c, u64 linear, unsigned size, bool
 }
 
 /* The same for SIZE bytes of the stack at OFFSET, where the stack pointer has SIZE bytes, too: 8 in 64-bit mode, else 2
- * or 4. NULL also if it has not. */
-ALWAYS_INLINE u8 *fast_stack(const struct cpu *c, u64 offset, unsigned size, bool write)
+ * or 4. NULL also if it has not. FLAT: the mode says that it has, and that SS is flat. */
+ALWAYS_INLINE u8 *fast_stack(const struct cpu *c, u64 offset, unsigned size, bool write, bool flat)
 {
 	const struct seg *s = &c->seg[SS];
 
-	if (size == 8)
-		return fast_host(c, offset, 8, write);
+	if (size == 8 || flat)
+		return fast_host(c, offset, size, write);
 	if (unlikely(!(c->mode & MODE_STACK32) != (size == 2) || offset + size > (write ? s->write_end : s->read_end)))
 		return NULL;
 	return fast_host(c, (offset + s->base) & c->linear_mask, size, write);
 }
 
+/* Is the stack of D flat, and its pointer as wide as D's operand, which has 4 bytes? */
+static inline bool dec_flat_stack(const struct dec *d)
+{
+	return d->bits != 64 && d->osize == 4 && (d->mode & MODE_FLAT) && (d->mode & MODE_STACK32);
+}
+
 /* How an operation's memory operand is addressed. */
-enum kind { KIND_REG, KIND_BASE /* base + disp, linear */, KIND_INDEX /* with index */, KIND_SEG /* segment, limit, masks */, KIND_LAST /* as BASE, but the base is what the operation before has just written */ };
+enum kind {
+	KIND_REG,
+	KIND_BASE,  /* base + disp, linear */
+	KIND_INDEX, /* with index */
+	KIND_SEG,   /* segment, limit, masks */
+	KIND_FLAT,  /* as INDEX, cut to 32 bits; its stencil is INDEX's */
+	KIND_LAST   /* as BASE, but the base is what the operation before has just written */
+};
 
 ALWAYS_INLINE u8 *fast_op(const struct cpu *c, const struct op *o, enum kind kind, unsigned size, bool write)
 {
-	u64 linear = kind == KIND_BASE ? REG64(o->base) + (s64)o->disp : op_sum(c, o, REG64(o->base));
+	u64 linear = kind == KIND_BASE ? REG64(o->base) + (s64)o->disp
+		     : kind == KIND_SEG ? op_offset(c, o) : op_sum(c, o, REG64(o->base));
 
+	if (kind == KIND_FLAT)
+		linear = (u32)linear;
 	if (kind == KIND_SEG) {
 		const struct seg *s = OP_SEG(c, o);
 
-		linear &= op_amask(o);
 		if (unlikely(linear + size > (write ? s->write_end : s->read_end)))
 			return NULL;
 		linear = (linear + s->base) & c->linear_mask;
@@ -406,6 +432,8 @@ static inline enum kind dec_kind_of_memory(const struct dec *d)
 {
 	return !d->mem ? KIND_REG : !d->simple_ea ? KIND_SEG : d->no_index ? KIND_BASE : KIND_INDEX;
 }
+/* Which of three handlers: address linear as it is, segmented, flat. */
+static inline unsigned dec_way(const struct dec *d) { return d->simple_ea ? 0 : d->flat_ea ? 2 : 1; }
 
 /* ---- flags (the layout is in cpu.h) ---- */
 

@@ -29,16 +29,16 @@
 #define CPU_STENCIL_H
 
 /* Members of struct op, and what follows from one: the place in struct cpu of its segment, and of the vector
- * registers that dst, src and third name. */
+ * registers that dst, src and third name; cut: the mask of a 16-bit address, or -1. */
 #define STENCIL_MEMBERS(X, n) \
 	X(n, dst) X(n, src) X(n, base) X(n, index) X(n, scale) X(n, seg) X(n, mem) X(n, rep) X(n, asize) X(n, \
 		osize) X(n, form) X(n, len) X(n, left) X(n, code) \
-	X(n, ip) X(n, imm8) X(n, third) X(n, vlen) X(n, disp) X(n, imm) X(n, cost) X(n, at_seg) X(n, at_dst) X(n, \
+	X(n, ip) X(n, imm8) X(n, third) X(n, vlen) X(n, disp) X(n, imm) X(n, cost) X(n, cut) X(n, at_seg) X(n, at_dst) X(n, \
 		at_src) X(n, at_third)
 
 /* Instructions that stitch.c rewrites are relocations whose addend has MARK and one of these in its bits 24-29.
  * Sizes in bytes. */
-enum { MARK = 0x40000000, MARK_SHIFT = 24, USE_1 = 1, USE_2, USE_4, USE_8, PUT_1, PUT_2, PUT_8, LEA,
+enum { MARK = 0x40000000, MARK_SHIFT = 24, USE_1 = 1, USE_2, USE_4, USE_8, PUT_1, PUT_2, PUT_8, LEA, LEA_RIP,
        USE_VECTOR, PUT_VECTOR, MARKS };
 /* In make_stencils' table: the register, and at this bit what is added to the displacement. */
 enum { PATCH_PART_SHIFT = 8 };
@@ -55,7 +55,7 @@ struct op {
 	handler *run;
 	u64 dst, src, base, index, scale, seg, mem, rep, asize, osize, form, len, left, code, ip, imm8, third, vlen,
 		at_seg, at_dst, at_src, at_third;
-	s64 cost, disp, imm;
+	s64 cost, cut, disp, imm;
 	bool in_page;
 	const struct stored_op *target;
 	struct kept *kept;
@@ -258,7 +258,7 @@ ALWAYS_INLINE void stencil_vector_set(struct cpu *c, struct kept *k, u64 off, u6
 			__asm__("" : "=x"(k_->v[i_])); \
 	} while (0)
 
-/* BASE + INDEX * scale + disp. */
+/* BASE + INDEX * scale + disp. With 32-bit address size it becomes an addition of 32 bits. */
 ALWAYS_INLINE u64 stencil_sum(u64 base, u64 index, unsigned nth)
 {
 #define SUM(nth) \
@@ -270,6 +270,22 @@ ALWAYS_INLINE u64 stencil_sum(u64 base, u64 index, unsigned nth)
 		SUM(1);
 #undef SUM
 	return base;
+}
+
+/* RIP + disp, the target of a direct jump; in 32-bit code an addition of 32 bits. */
+ALWAYS_INLINE u64 stencil_target(u64 rip, unsigned nth)
+{
+	u64 to;
+
+#define TARGET_OF(nth) \
+	__asm__("leaq hole_" #nth "_disp+%c[marked](%[rip],%%riz,1), %[to]" \
+	        : [to] "=r"(to) : [rip] "r"(rip), [marked] "i"(MARK + (LEA_RIP << MARK_SHIFT)))
+	if (nth == 0)
+		TARGET_OF(0);
+	else
+		TARGET_OF(1);
+#undef TARGET_OF
+	return to;
 }
 
 /* A member as a number without a sign: the mask of an address of O's size, 64 bits of it; that of an instruction
@@ -337,6 +353,15 @@ extern stencil_fn next_1, next_2, linked;
 #else
 #define LINKED_STENCIL(name)
 #endif
+/* make_stencils takes the other's stencils for this one, too. */
+#define SAME_STENCIL(form, name, other) extern stencil_fn A_##form##_##name __attribute__((alias(#form "_" #other)));
+#ifdef HAS_LINKS
+#define SAME_STENCILS(name, other) \
+	SAME_STENCIL(S, name, other) SAME_STENCIL(L, name, other) SAME_STENCIL(N, name, other)
+#else
+#define SAME_STENCILS(name, other) SAME_STENCIL(S, name, other)
+#endif
+#define HANDLER_AS(name, other) SAME_STENCILS(name, other) COLD_HANDLER(name)
 #define HANDLER(name) \
 	handler name; \
 	stencil_fn S_##name; \

@@ -513,11 +513,14 @@ static void settle_segment(struct dec *d)
 		bool override = d->seg == FS || d->seg == GS;
 
 		d->simple_ea = d->asize == 8 && !override;
+		d->flat_ea = d->asize == 4 && !override;
 		if (!override)
 			d->seg = d->asize == 8 ? (d->seg == SS ? SS : DS) : FLAT;
-	} else if (d->seg == FLAT) {
-		d->seg = DS;
+		return;
 	}
+	if (d->seg == FLAT)
+		d->seg = DS;
+	d->flat_ea = d->asize == 4 && d->mode & MODE_FLAT && (d->seg == DS || d->seg == ES || d->seg == SS);
 }
 
 /* Set the members of O that follow from D. */

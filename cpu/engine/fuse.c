@@ -58,7 +58,7 @@ COLD_HANDLER(fused_slow)
 }
 
 ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned cc, unsigned size,
-				 enum form form, bool in64, bool forwarded, u64 last)
+				 enum form form, enum jump_kind kind, bool forwarded, u64 last)
 {
 	u64 a, b, r;
 
@@ -66,7 +66,7 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 		a = forwarded ? FORWARDED(o->base, size) : reg_get(c, o->base, size);
 		b = form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size);
 	} else {
-		const u8 *p = fast_op(c, o, KIND_INDEX, size, false);
+		const u8 *p = fast_op(c, o, kind == JUMP_FLAT ? KIND_FLAT : KIND_INDEX, size, false);
 
 		if (unlikely(!p))
 			TAIL(fused_slow);
@@ -80,7 +80,7 @@ ALWAYS_INLINE HANDLER_TYPE fused(struct cpu *c, const struct op *o, s64 n, enum 
 		reg_set(c, o->dst, size, r);
 	if (OFTEN(o + 1, holds(what, cc, a, b, r, size))) {
 		o++;
-		return jump_direct(c, o, n, in64);
+		return jump_direct(c, o, n, kind);
 	}
 	RUN(o + 2);
 }
@@ -97,24 +97,41 @@ ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, 
 	RUN(o + 2);
 }
 
-#define FUSED(what, size, form, in64, cc) \
-	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, \
-		FORM_##form, in64, false, last); } \
-	FORWARDED_HANDLER(forwarded_##what##_##form##size##_##in64##_##cc) { \
-		return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, in64, true, last); }
-#define FUSED_LOAD(what, size, form, in64, cc) \
-	HANDLER(what##_##form##size##_##in64##_##cc) { return fused(c, o, n, (enum alu)CODE_##what, cc, size, \
-		FORM_##form, in64, false, last); }
+/* Handlers are named by the number of their enum jump_kind. What fused.def has for 64-bit code, and not of 8 bytes, has
+ * a form for flat 32-bit code, which is the same stencil. */
+#define FUSED_CALL(what, size, form, kind, cc, forwarded) \
+	{ return fused(c, o, n, (enum alu)CODE_##what, cc, size, FORM_##form, kind, forwarded, last); }
+#define FLAT_0_1(...)
+#define FLAT_0_2(...)
+#define FLAT_0_4(...)
+#define FLAT_1_1(flat, ...) flat(__VA_ARGS__)
+#define FLAT_1_2(flat, ...) flat(__VA_ARGS__)
+#define FLAT_1_4(flat, ...) flat(__VA_ARGS__)
+#define FLAT_1_8(...)
+#define FLAT_LOAD(what, size, form, cc) \
+	HANDLER_AS(what##_##form##size##_2_##cc, what##_##form##size##_1_##cc) \
+		FUSED_CALL(what, size, form, JUMP_FLAT, cc, false)
+#define FLAT(what, size, form, cc) \
+	FLAT_LOAD(what, size, form, cc) \
+	FORWARDED_HANDLER(forwarded_##what##_##form##size##_2_##cc) \
+		FUSED_CALL(what, size, form, JUMP_FLAT, cc, true)
+#define FUSED(what, size, form, kind, cc) \
+	HANDLER(what##_##form##size##_##kind##_##cc) FUSED_CALL(what, size, form, kind, cc, false) \
+	FORWARDED_HANDLER(forwarded_##what##_##form##size##_##kind##_##cc) FUSED_CALL(what, size, form, kind, cc, true) \
+	FLAT_##kind##_##size(FLAT, what, size, form, cc)
+#define FUSED_LOAD(what, size, form, kind, cc) \
+	HANDLER(what##_##form##size##_##kind##_##cc) FUSED_CALL(what, size, form, kind, cc, false) \
+	FLAT_##kind##_##size(FLAT_LOAD, what, size, form, cc)
 #define MOVE(name, what, cc, size, form, msize) \
 	HANDLER(name) { return fused_move(c, o, n, what, cc, size, form, msize, true); } \
 	HANDLER(name##_n) { return fused_move(c, o, n, what, cc, size, form, msize, false); }
-#define FUSED_MOVE(what, size, form, in64, cc) \
+#define FUSED_MOVE(what, size, form, kind, cc) \
 	MOVE(move4_##what##_##form##size##_##cc, (enum alu)CODE_##what, cc, size, FORM_##form, 4) \
 	MOVE(move8_##what##_##form##size##_##cc, (enum alu)CODE_##what, cc, size, FORM_##form, 8)
 #include "cpu/engine/fused.def"
 
 /* One number for instruction, size, form, mode and condition. */
-#define FUSED_KEY(code, size, form, in64, cc) ((u32)(code) << 16 | (size) << 12 | (form) << 8 | (in64) << 4 | (cc))
+#define FUSED_KEY(code, size, form, kind, cc) ((u32)(code) << 16 | (size) << 12 | (form) << 8 | (kind) << 4 | (cc))
 #define FUSED_CASE(key, ...) \
 	case key: { \
 		static handler *const forms[] = { __VA_ARGS__ }; \
@@ -125,12 +142,18 @@ ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, 
 static handler *const *find_jump(u32 key)
 {
 	switch (key) {
-#define FUSED(what, size, form, in64, cc) \
-	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc), what##_##form##size##_##in64##_##cc, \
-		   forwarded_##what##_##form##size##_##in64##_##cc)
-#define FUSED_LOAD(what, size, form, in64, cc) \
-	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc), what##_##form##size##_##in64##_##cc, NULL)
-#define FUSED_MOVE(what, size, form, in64, cc)
+#define JUMP_CASE(what, size, form, kind, cc) \
+	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, kind, cc), what##_##form##size##_##kind##_##cc, \
+		   forwarded_##what##_##form##size##_##kind##_##cc)
+#define LOAD_CASE(what, size, form, kind, cc) \
+	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, kind, cc), what##_##form##size##_##kind##_##cc, NULL)
+#define FLAT_JUMP_CASE(what, size, form, cc) JUMP_CASE(what, size, form, 2, cc)
+#define FLAT_LOAD_CASE(what, size, form, cc) LOAD_CASE(what, size, form, 2, cc)
+#define FUSED(what, size, form, kind, cc) \
+	JUMP_CASE(what, size, form, kind, cc) FLAT_##kind##_##size(FLAT_JUMP_CASE, what, size, form, cc)
+#define FUSED_LOAD(what, size, form, kind, cc) \
+	LOAD_CASE(what, size, form, kind, cc) FLAT_##kind##_##size(FLAT_LOAD_CASE, what, size, form, cc)
+#define FUSED_MOVE(what, size, form, kind, cc)
 #include "cpu/engine/fused.def"
 	default: return NULL;
 	}
@@ -140,10 +163,10 @@ static handler *const *find_jump(u32 key)
 static handler *const *find_move(u32 key)
 {
 	switch (key) {
-#define FUSED(what, size, form, in64, cc)
-#define FUSED_LOAD(what, size, form, in64, cc)
-#define FUSED_MOVE(what, size, form, in64, cc) \
-	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, in64, cc), move4_##what##_##form##size##_##cc, \
+#define FUSED(what, size, form, kind, cc)
+#define FUSED_LOAD(what, size, form, kind, cc)
+#define FUSED_MOVE(what, size, form, kind, cc) \
+	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, kind, cc), move4_##what##_##form##size##_##cc, \
 		   move8_##what##_##form##size##_##cc, \
 		   move4_##what##_##form##size##_##cc##_n, move8_##what##_##form##size##_##cc##_n)
 #include "cpu/engine/fused.def"
@@ -155,16 +178,18 @@ handler *fused_handler(const struct dec *a, const struct op *o, const struct dec
 {
 	const unsigned condition = j->row->insn->condition, size = dec_size(j, 0);
 	handler *const *forms = NULL;
-	u32 key;
 
-	if (!a->row->insn->fuse || !condition || (a->mem && !a->simple_ea) || a->lock)
+	if (!a->row->insn->fuse || !condition || a->lock)
 		return NULL;
-	key = FUSED_KEY(o->code, dec_size(a, 0), o->form, a->bits == 64, j->opcode & 15u);
 	if (condition == CONDITION_JUMP) {
-		forms = find_jump(key);
+		const enum jump_kind kind = dec_jump_kind(j);
+
+		if (a->mem && !(kind == JUMP_FLAT ? a->flat_ea : a->simple_ea))
+			return NULL;
+		forms = find_jump(FUSED_KEY(o->code, dec_size(a, 0), o->form, kind, j->opcode & 15u));
 		return forms ? forms[a->forwarded] : NULL;
 	}
-	if (!j->mem && size >= 4 && !a->forwarded)
-		forms = find_move(key);
+	if (!j->mem && size >= 4 && !a->forwarded) /* where it is does not matter without a jump */
+		forms = find_move(FUSED_KEY(o->code, dec_size(a, 0), o->form, JUMP_64, j->opcode & 15u));
 	return forms ? forms[(size == 8) + 2 * j->dead_behind] : NULL;
 }

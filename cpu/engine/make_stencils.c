@@ -336,8 +336,10 @@ static bool describe(const struct object *o, const struct relocation *r, struct 
 /* ---- output ---- */
 
 static FILE *out_code, *out_patches, *out_table;
-static unsigned code_total, patch_total, stencil_total, left_out;
+static unsigned code_total, patch_total, stencil_total, made_count, left_out;
 static const char **plains;
+/* What was made of each entry's section, for other handlers with the same stencil: the row but for its handler. */
+static struct made { const struct object *object; size_t section; char row[160]; } *made;
 /* the last form L_ */
 static struct { const char *plain; unsigned size; uint8_t code[MAX_CODE]; } last_linked;
 
@@ -357,15 +359,27 @@ struct facts {
 	bool uses_link, second;           /* it has a linked jump: of its own; of the operation after it */
 };
 
-static void finish(const char *plain, const struct facts *f)
+static void put_row(const char *plain, const char *row)
 {
-	fprintf(out_table, "\t{ %s, %u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d },\n",
-	        plain, code_total, patch_total, f->hot, code_size,
-	        patch_count, f->next, f->links, f->seldom, f->skips, f->leaves, !f->leaves && f->next == 1 &&
-	        f->hot == code_size, f->fixed,
-	        f->calls || f->indirect, f->vectors, !f->fixed && !f->returns, f->calls || f->written);
+	fprintf(out_table, "\t{ %s, %s },\n", plain, row);
 	plains = grow(plains, (stencil_total + 1) * sizeof *plains);
 	plains[stencil_total++] = strdup(plain);
+}
+
+static void finish(const struct object *o, const char *plain, const struct facts *f)
+{
+	struct made *m;
+
+	made = grow(made, (made_count + 1) * sizeof *made);
+	m = &made[made_count++];
+	m->object = o;
+	m->section = blocks[0].section;
+	snprintf(m->row, sizeof m->row, "%u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d",
+	         code_total, patch_total, f->hot, code_size,
+	         patch_count, f->next, f->links, f->seldom, f->skips, f->leaves, !f->leaves && f->next == 1 &&
+	         f->hot == code_size, f->fixed,
+	         f->calls || f->indirect, f->vectors, !f->fixed && !f->returns, f->calls || f->written);
+	put_row(plain, m->row);
 	for (unsigned i = 0; i < code_size; i++)
 		fprintf(out_code, "%u,%s", code[i], i % 32 == 31 || i + 1 == code_size ? "\n" : "");
 	for (unsigned i = 0; i < patch_count; i++)
@@ -528,7 +542,7 @@ static bool make(const struct object *o, const char *name)
 		last_linked.size = code_size;
 		memcpy(last_linked.code, code, code_size);
 	}
-	finish(name + 2, &f);
+	finish(o, name + 2, &f);
 	return true;
 }
 
@@ -547,6 +561,19 @@ static void make_all(const struct object *o)
 			if (getenv("STENCILS_VERBOSE"))
 				fprintf(stderr, "left out: %s\n", n);
 		}
+	}
+}
+
+/* A_S_..., A_L_..., A_N_...: another name of a stencil (stencil.h). */
+static void make_aliases(const struct object *o)
+{
+	for (size_t i = 0; i < o->count; i++) {
+		GElf_Sym s = symbol(o, i);
+		const char *n = symbol_name(o, &s);
+
+		for (unsigned k = 0; k < made_count && !strncmp(n, "A_", 2) && s.st_shndx != SHN_UNDEF; k++)
+			if (made[k].object == o && made[k].section == s.st_shndx)
+				put_row(n + 4, made[k].row);
 	}
 }
 
@@ -572,6 +599,7 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		objects[i] = open_object(argv[i]);
 		make_all(&objects[i]);
+		make_aliases(&objects[i]);
 	}
 	printf("/* Made by make_stencils from the handlers' sources. %u stencils, %u left out. */\n#include \"cpu/engine/stencils.h\"\n\n", stencil_total, left_out);
 	for (unsigned i = 0; i < stencil_total; i++)

@@ -80,6 +80,7 @@ static s64 member(const struct op *o, unsigned hole)
 	case HOLE_at_third: return vector_at(o->third);
 	case HOLE_amask: return (s64)op_amask(o);
 	case HOLE_ip_mask: return (s64)op_ip_mask(o);
+	case HOLE_cut: return o->asize ? -1 : 0xffff;
 	default: return 0;
 	}
 }
@@ -127,7 +128,7 @@ static unsigned put_insn(u8 *p, unsigned size, unsigned opcode, unsigned reg, un
 static const struct { u8 size, before, length; } marks[MARKS] = {
 	[USE_1] = { 1, 5, 9 }, [USE_2] = { 2, 5, 9 }, [USE_4] = { 4, 4, 8 }, [USE_8] = { 8, 4, 8 },
 	[PUT_1] = { 1, 4, 8 + PUT_1_NOP }, [PUT_2] = { 2, 5, 9 + PUT_2_NOP }, [PUT_8] = { 8, 4, 8 + PUT_8_NOP },
-	[LEA] = { 8, 4, 8 },
+	[LEA] = { 8, 4, 8 }, [LEA_RIP] = { 8, 4, 8 },
 	[USE_VECTOR] = { 16, 5, 9 + VECTOR_NOP }, [PUT_VECTOR] = { 16, 5, 9 + VECTOR_NOP },
 };
 
@@ -145,17 +146,48 @@ static unsigned with_displacement(u8 *out, const u8 *from, unsigned before, s32 
 	return before + 4;
 }
 
+/* The same LEA of 32 bits. */
+static void narrow(u8 *lea) { lea[0] &= (u8)~8; }
+
+/* A LEA of LEN bytes without an index needs no SIB byte, if its base is not RSP or R12. */
+static unsigned without_index(u8 *lea, unsigned len)
+{
+	unsigned base = lea[3] & 7;
+
+	if (base == 4)
+		return len;
+	lea[2] = (u8)((lea[2] & 0xf8) | base);
+	memmove(lea + 3, lea + 4, len - 4);
+	return len - 1;
+}
+
 /* lea disp(%base, %index, scale), %base. FROM has scale 1. */
 static unsigned put_sum(u8 *out, const u8 *from, const struct op *o)
 {
 	unsigned len = with_displacement(out, from, 4, o->disp);
 
+	if (o->asize == 1)
+		narrow(out);
 	if (o->index == 8 * RZERO) { /* none, which is 4 without REX.X */
 		out[0] &= (u8)~2;
 		out[3] = (u8)(4 << 3 | (out[3] & 7));
-	} else {
-		out[3] |= (u8)(o->scale << 6);
+		return without_index(out, len);
 	}
+	out[3] |= (u8)(o->scale << 6);
+	return len;
+}
+
+/* lea disp(%rip_, %riz, 1), %reg. To the start of its block a jump goes without, if the register is the same. */
+static unsigned put_target(u8 *out, const u8 *from, const struct op *o)
+{
+	const bool same = (from[2] >> 3 & 7) == (from[3] & 7) && !(from[0] & 4) == !(from[0] & 1);
+	unsigned len;
+
+	if (!o->disp && same)
+		return 0;
+	len = without_index(out, with_displacement(out, from, 4, o->disp));
+	if (o->osize == 4)
+		narrow(out);
 	return len;
 }
 
@@ -170,7 +202,7 @@ bool copy_always_runs(const struct stencil *st, const struct patch *p) { return 
 
 u64 copy_vector_at(const struct op *o, const struct patch *p)
 {
-	return p->kind > PATCH_MARKED + LEA ? (u64)copy_named(o, p) + ((u32)p->addend >> PATCH_PART_SHIFT) : 0;
+	return p->kind > PATCH_MARKED + LEA_RIP ? (u64)copy_named(o, p) + ((u32)p->addend >> PATCH_PART_SHIFT) : 0;
 }
 
 /* A use or put of vector registers. First load a half that has to be kept and is in no host register. */
@@ -202,6 +234,8 @@ static unsigned put_marked(const struct copy *c, const struct patch *p, u8 *out)
 
 	if (mark == LEA)
 		return put_sum(out, from, &c->op[p->hole / HOLE_MEMBERS]);
+	if (mark == LEA_RIP)
+		return put_target(out, from, &c->op[p->hole / HOLE_MEMBERS]);
 	if (mark == USE_VECTOR || mark == PUT_VECTOR)
 		return put_vector(c, p, from, mark == USE_VECTOR, out);
 	if (mark < PUT_1) {

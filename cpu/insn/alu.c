@@ -92,7 +92,7 @@ ALWAYS_INLINE HANDLER_TYPE alu_memory(struct cpu *c, const struct op *o, s64 n, 
 
 struct alu_forms {
 	handler *reg[2][2][2]; /* [immediate][without flags][forwarded] */
-	handler *rm[2], *mr[2], *mi[2]; /* [0]: linear, [1]: segmented */
+	handler *rm[3], *mr[3], *mi[3]; /* by dec_way() */
 };
 
 #define ALU_FORMS(name, size) \
@@ -100,12 +100,11 @@ struct alu_forms {
 		{ name##_rr##size##_n, name##_rr##size##_n_forwarded } }, \
 	    { { name##_ri##size, name##_ri##size##_forwarded }, \
 	    	{ name##_ri##size##_n, name##_ri##size##_n_forwarded } } }, \
-	  { name##_rm##size##_lin, name##_rm##size##_seg }, \
-	  { name##_mr##size##_lin, name##_mr##size##_seg }, { name##_mi##size##_lin, name##_mi##size##_seg } }
+	  FORMS2(name##_rm##size), FORMS2(name##_mr##size), FORMS2(name##_mi##size) }
 
 static void choose(const struct dec *d, struct op *o, const struct alu_forms *f)
 {
-	bool seg = d->mem && !d->simple_ea;
+	unsigned way = dec_way(d);
 
 	if (o->code == CODE_test && o->form == FORM_RR && o->base == o->src) { /* with itself: one source is enough */
 		o->imm = -1;
@@ -114,9 +113,9 @@ static void choose(const struct dec *d, struct op *o, const struct alu_forms *f)
 	switch (o->form) {
 	case FORM_RR:
 	case FORM_RI: o->run = f->reg[o->form == FORM_RI][d->dead_flags][d->forwarded]; break;
-	case FORM_RM: o->run = f->rm[seg]; break;
-	case FORM_MR: o->run = f->mr[seg]; break;
-	default: o->run = f->mi[seg]; break;
+	case FORM_RM: o->run = f->rm[way]; break;
+	case FORM_MR: o->run = f->mr[way]; break;
+	default: o->run = f->mi[way]; break;
 	}
 }
 
@@ -140,7 +139,7 @@ ALU(cmp, CMP)
 ALU(test, TEST)
 
 /* One operand: the same forms without a second one. */
-struct unary_forms { handler *r[2][2] /* [without flags][forwarded] */, *m[2]; };
+struct unary_forms { handler *r[2][2] /* [without flags][forwarded] */, *m[3]; };
 
 #define UNARY_SIZE(name, NAME, size) \
 	HANDLER(name##_r##size) { return alu_reg(c, o, n, NAME, size, true, true, false, last); } \
@@ -151,7 +150,7 @@ struct unary_forms { handler *r[2][2] /* [without flags][forwarded] */, *m[2]; }
 	MEMORY2(name##_m##size, alu_modify(c, o, n, NAME, size, MEMORY_ARGS_IMM))
 #define UNARY_FORMS(name, size) \
 	{ { { name##_r##size, name##_r##size##_forwarded }, { name##_r##size##_n, name##_r##size##_n_forwarded } }, \
-		{ name##_m##size##_lin, name##_m##size##_seg } }
+		FORMS2(name##_m##size) }
 #define UNARY(name, NAME) \
 	UNARY_SIZE(name, NAME, 1) UNARY_SIZE(name, NAME, 2) UNARY_SIZE(name, NAME, 4) UNARY_SIZE(name, NAME, 8) \
 	GEN(name) \
@@ -159,7 +158,7 @@ struct unary_forms { handler *r[2][2] /* [without flags][forwarded] */, *m[2]; }
 		static const struct unary_forms forms[4] = { UNARY_FORMS(name, 1), UNARY_FORMS(name, 2), \
 			UNARY_FORMS(name, 4), UNARY_FORMS(name, 8) }; \
 		const struct unary_forms *f = &forms[log2_size(dec_size(d, 0))]; \
-		o->run = d->mem ? f->m[!d->simple_ea] : f->r[d->dead_flags][d->forwarded]; \
+		o->run = d->mem ? f->m[dec_way(d)] : f->r[d->dead_flags][d->forwarded]; \
 	}
 
 UNARY(inc, INC)

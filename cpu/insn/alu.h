@@ -117,13 +117,19 @@ ALWAYS_INLINE bool alu_carry(enum alu what, u64 a, u64 b, u64 r, unsigned size)
 	}
 }
 
-/* A memory handler is expanded three times: _lin (the address is linear as it is), _seg (segment, limit, address size),
- * and _slow, which both go to when the TLB does not answer, and which does the whole instruction through memory.c. EXPR
- * uses MEMORY_ARGS: (kind, slow). */
+/* A memory handler is expanded four times: _lin (the address is linear as it is), _flat (of 32 bits), _seg (segment,
+ * limit, address size), and _slow, which all go to when the TLB does not answer, and which does the whole instruction
+ * through memory.c. EXPR uses MEMORY_ARGS: (kind, slow). */
 #define MEMORY2(name, expr) \
 	COLD_HANDLER(name##_slow) { const enum kind kind_ = KIND_SEG; handler *const slow_ = NULL; return expr; } \
 	HANDLER(name##_lin) { const enum kind kind_ = KIND_INDEX; handler *const slow_ = name##_slow; return expr; } \
+	HANDLER_AS(name##_flat, name##_lin) { \
+		const enum kind kind_ = KIND_FLAT; \
+		handler *const slow_ = name##_slow; \
+		return expr; \
+	} \
 	HANDLER(name##_seg) { const enum kind kind_ = KIND_SEG; handler *const slow_ = name##_slow; return expr; }
+#define FORMS2(name) { name##_lin, name##_seg, name##_flat }
 /* The same with one more, _base, for operands without an index. */
 #define MEMORY3(name, expr) \
 	MEMORY2(name, expr) \

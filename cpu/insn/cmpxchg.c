@@ -78,15 +78,16 @@ ALWAYS_INLINE HANDLER_TYPE exchange_add_fast(struct cpu *c, const struct op *o, 
 	BODY_HANDLER(name##_b) \
 	BODY_HANDLER(name##_v) \
 	HANDLER(name##_m4_lin) { return function##_fast(c, o, n, 4, KIND_INDEX, h_##name##_v); } \
+	HANDLER_AS(name##_m4_flat, name##_m4_lin) { return function##_fast(c, o, n, 4, KIND_FLAT, h_##name##_v); } \
+	HANDLER_AS(name##_m8_flat, name##_m8_lin) { return function##_fast(c, o, n, 8, KIND_FLAT, h_##name##_v); } \
 	HANDLER(name##_m4_seg) { return function##_fast(c, o, n, 4, KIND_SEG, h_##name##_v); } \
 	HANDLER(name##_m8_lin) { return function##_fast(c, o, n, 8, KIND_INDEX, h_##name##_v); } \
 	HANDLER(name##_m8_seg) { return function##_fast(c, o, n, 8, KIND_SEG, h_##name##_v); } \
 	GEN(name) \
 	{ \
-		static handler *const fast[2][2] = { { name##_m4_lin, name##_m4_seg }, \
-			{ name##_m8_lin, name##_m8_seg } }; \
+		static handler *const fast[2][3] = { FORMS2(name##_m4), FORMS2(name##_m8) }; \
 		unsigned size = dec_size(d, 0); \
-		o->run = d->mem && size >= 4 ? fast[size == 8][!d->simple_ea] : size == 1 ? h_##name##_b \
+		o->run = d->mem && size >= 4 ? fast[size == 8][dec_way(d)] : size == 1 ? h_##name##_b \
 			: h_##name##_v; \
 	}
 BYTE_AND_WIDE(cmpxchg, compare_exchange)

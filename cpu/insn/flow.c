@@ -16,32 +16,42 @@ COLD_HANDLER(jump_unlinked)
 	LOOK_UP(EXIT_LOOKUP);
 }
 
-HANDLER(jmp_64) { return jump_direct(c, o, n, true); }
-HANDLER(jmp_legacy) { return jump_direct(c, o, n, false); }
+HANDLER(jmp_64) { return jump_direct(c, o, n, JUMP_64); }
+HANDLER_AS(jmp_flat, jmp_64) { return jump_direct(c, o, n, JUMP_FLAT); }
+HANDLER(jmp_legacy) { return jump_direct(c, o, n, JUMP_LEGACY); }
 
+ALWAYS_INLINE HANDLER_TYPE jump_if(struct cpu *c, const struct op *o, s64 n, unsigned cc, enum jump_kind kind)
+{
+	if (OFTEN(o, condition(c, cc)))
+		return jump_direct(c, o, n, kind);
+	RUN(o + 1);
+}
 #define JCC(cc) \
-	HANDLER(jcc_64_##cc) { if (OFTEN(o, condition(c, cc))) return jump_direct(c, o, n, true); RUN(o + 1); } \
-	HANDLER(jcc_legacy_##cc) { if (OFTEN(o, condition(c, cc))) return jump_direct(c, o, n, false); RUN(o + 1); }
+	HANDLER(jcc_64_##cc) { return jump_if(c, o, n, cc, JUMP_64); } \
+	HANDLER_AS(jcc_flat_##cc, jcc_64_##cc) { return jump_if(c, o, n, cc, JUMP_FLAT); } \
+	HANDLER(jcc_legacy_##cc) { return jump_if(c, o, n, cc, JUMP_LEGACY); }
 CONDITIONS(JCC)
 
 static void choose_jcc(const struct dec *d, struct op *o)
 {
-#define BOTH(cc) { jcc_64_##cc, jcc_legacy_##cc },
-	static handler *const forms[16][2] = { CONDITIONS(BOTH) };
+#define KINDS(cc) { [JUMP_64] = jcc_64_##cc, [JUMP_LEGACY] = jcc_legacy_##cc, [JUMP_FLAT] = jcc_flat_##cc },
+	static handler *const forms[16][3] = { CONDITIONS(KINDS) };
 
-	o->run = forms[d->opcode & 15][d->bits != 64];
+	o->run = forms[d->opcode & 15][dec_jump_kind(d)];
 }
 #define GEN_JCC(name) GEN(j##name) { choose_jcc(d, o); }
 CONDITION_NAMES(GEN_JCC)
 
 /* The block goes on in another, or at the end of the page. Counts nothing. */
-HANDLER(end_64)
+ALWAYS_INLINE HANDLER_TYPE end_at(struct cpu *c, const struct op *o, s64 n, u64 rip)
 {
-	reg_set(c, 8 * RIP, 8, reg_get(c, 8 * RIP, 8) + o->ip);
+	reg_set(c, 8 * RIP, 8, rip);
 	if (likely(o->target))
 		ENTER_LINKED(o);
 	TAIL(jump_unlinked);
 }
+HANDLER(end_64) { return end_at(c, o, n, jump_target(c, o)); }
+HANDLER_AS(end_flat, end_64) { return end_at(c, o, n, (u32)jump_target(c, o)); }
 HANDLER(end_legacy)
 {
 	u64 rip = (reg_get(c, 8 * RIP, 8) + o->ip) & op_ip_mask(o);
@@ -58,7 +68,7 @@ void flow_end(struct op *o, u64 mode, unsigned ip, bool wraps)
 {
 	unsigned bits = mode & MODE_BITS;
 
-	*o = (struct op){ .run = bits == MODE_64 ? end_64 : end_legacy, .ip = ip & OP_IP_MAX, .disp = (s32)ip,
+	*o = (struct op){ .run = bits == MODE_64 ? end_64 : mode & MODE_FLAT_CODE ? end_flat : end_legacy, .ip = ip & OP_IP_MAX, .disp = (s32)ip,
 	                  .osize = bits == MODE_64 ? 8 : wraps ? 2 : 4 };
 }
 
@@ -120,8 +130,8 @@ ALWAYS_INLINE HANDLER_TYPE loop_any(struct cpu *c, const struct op *o, s64 n, un
 		LEAVE(EXIT_FAULT);
 	}
 	if (in64)
-		return jump_direct(c, o, n, true);
-	return jump_direct(c, o, n, false);
+		return jump_direct(c, o, n, JUMP_64);
+	return jump_direct(c, o, n, JUMP_LEGACY);
 }
 HANDLER(h_loopne) { return loop_any(c, o, n, 0); }
 HANDLER(h_loope) { return loop_any(c, o, n, 1); }
@@ -187,7 +197,7 @@ FLOW_HANDLER(call_direct)
 FLOW_HANDLER(call_indirect)
 FLOW_HANDLER(ret)
 
-/* 64-bit mode, to where the jump cache knows a block; the rest is SLOW's. */
+/* 64-bit mode, or flat code and stack of 32 bits, to where the jump cache knows a block; the rest is the slow form's. */
 ALWAYS_INLINE HANDLER_TYPE jump_to(struct cpu *c, const struct op *o, s64 n, u64 rip)
 {
 	u64 key = jump_key(c, rip);
@@ -199,59 +209,60 @@ ALWAYS_INLINE HANDLER_TYPE jump_to(struct cpu *c, const struct op *o, s64 n, u64
 	ENTER(j->op);
 }
 
-ALWAYS_INLINE HANDLER_TYPE call_to(struct cpu *c, const struct op *o, s64 n, u64 rip)
+ALWAYS_INLINE HANDLER_TYPE call_to(struct cpu *c, const struct op *o, s64 n, u64 rip, unsigned size)
 {
-	u64 rsp = reg_get(c, 8 * RSP, 8) - 8, key = jump_key(c, rip);
+	u64 rsp = trim(reg_get(c, 8 * RSP, size) - size, size), key = jump_key(c, rip);
 	const struct jump *j = jump_slot(c, key);
-	u8 *p = fast_host(c, rsp, 8, true);
+	u8 *p = fast_host(c, rsp, size, true);
 
 	if (unlikely(!p || !jump_is(j, key, rip)))
 		TAIL(h_call_indirect);
-	put64(p, reg_get(c, 8 * RIP, 8) + o->ip + o->len);
-	reg_set(c, 8 * RSP, 8, rsp);
+	put_size(p, size, reg_get(c, 8 * RIP, 8) + o->ip + o->len);
+	reg_set(c, 8 * RSP, size, rsp);
 	reg_set(c, 8 * RIP, 8, rip);
 	ENTER(j->op);
 }
 
-HANDLER(jmp_reg_64) { return jump_to(c, o, n, reg_get(c, o->dst, 8)); }
-HANDLER(call_reg_64) { return call_to(c, o, n, reg_get(c, o->dst, 8)); }
-HANDLER(jmp_mem_64)
+ALWAYS_INLINE HANDLER_TYPE indirect(struct cpu *c, const struct op *o, s64 n, unsigned size, bool call)
 {
-	const u8 *p = fast_op(c, o, KIND_INDEX, 8, false);
+	const u8 *p = fast_op(c, o, size == 8 ? KIND_INDEX : KIND_FLAT, size, false);
 
 	if (unlikely(!p))
-		TAIL(h_jmp_indirect);
-	return jump_to(c, o, n, get64(p));
-}
-HANDLER(call_mem_64)
-{
-	const u8 *p = fast_op(c, o, KIND_INDEX, 8, false);
-
-	if (unlikely(!p))
-		TAIL(h_call_indirect);
-	return call_to(c, o, n, get64(p));
+		TAIL(call ? h_call_indirect : h_jmp_indirect);
+	if (call)
+		return call_to(c, o, n, get_size(p, size), size);
+	return jump_to(c, o, n, get_size(p, size));
 }
 
-/* The stack pointer is as wide as the operand. */
-ALWAYS_INLINE HANDLER_TYPE call_fast(struct cpu *c, const struct op *o, s64 n, unsigned size)
-{
-	u64 rsp = trim(reg_get(c, 8 * RSP, size) - size, size), rip = reg_get(c, 8 * RIP, 8), to = rip + (s64)o->disp;
-	u8 *p = fast_stack(c, rsp, size, true);
+#define INDIRECT(name, size) \
+	HANDLER(jmp_reg_##name) { return jump_to(c, o, n, reg_get(c, o->dst, size)); } \
+	HANDLER(call_reg_##name) { return call_to(c, o, n, reg_get(c, o->dst, size), size); } \
+	HANDLER(jmp_mem_##name) { return indirect(c, o, n, size, false); } \
+	HANDLER(call_mem_##name) { return indirect(c, o, n, size, true); }
+INDIRECT(64, 8)
+INDIRECT(flat, 4)
 
-	if (unlikely(!p || (size == 8 ? !canonical(to) : (to & op_ip_mask(o)) > c->seg[CS].limit)))
+/* The stack pointer is as wide as the operand. FLAT: code and stack are. */
+ALWAYS_INLINE HANDLER_TYPE call_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, bool flat)
+{
+	u64 rsp = trim(reg_get(c, 8 * RSP, size) - size, size), to = jump_target(c, o);
+	u8 *p = fast_stack(c, rsp, size, true, flat);
+
+	if (unlikely(!p || (size == 8 ? !canonical(to) : !flat && (to & op_ip_mask(o)) > c->seg[CS].limit)))
 		TAIL(h_call_direct);
-	put_size(p, size, rip + o->ip + o->len);
+	put_size(p, size, reg_get(c, 8 * RIP, 8) + o->ip + o->len);
 	reg_set(c, 8 * RSP, size, rsp);
-	return jump_direct(c, o, n, size == 8);
+	return jump_direct(c, o, n, size == 8 ? JUMP_64 : flat ? JUMP_FLAT : JUMP_LEGACY);
 }
-HANDLER(call_16) { return call_fast(c, o, n, 2); }
-HANDLER(call_32) { return call_fast(c, o, n, 4); }
-HANDLER(call_64) { return call_fast(c, o, n, 8); }
+HANDLER(call_16) { return call_fast(c, o, n, 2, false); }
+HANDLER(call_32) { return call_fast(c, o, n, 4, false); }
+HANDLER(call_64) { return call_fast(c, o, n, 8, false); }
+HANDLER(call_flat) { return call_fast(c, o, n, 4, true); }
 
-ALWAYS_INLINE HANDLER_TYPE ret_fast(struct cpu *c, const struct op *o, s64 n, unsigned size)
+ALWAYS_INLINE HANDLER_TYPE ret_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, bool flat)
 {
 	u64 rsp = reg_get(c, 8 * RSP, size), rip, key;
-	const u8 *p = fast_stack(c, rsp, size, false);
+	const u8 *p = fast_stack(c, rsp, size, false, flat);
 	const struct jump *j;
 
 	if (unlikely(!p))
@@ -259,36 +270,50 @@ ALWAYS_INLINE HANDLER_TYPE ret_fast(struct cpu *c, const struct op *o, s64 n, un
 	rip = get_size(p, size);
 	key = jump_key(c, rip);
 	j = jump_slot(c, key);
-	if (unlikely(!jump_is(j, key, rip) || (size != 8 && (rip > c->seg[CS].limit || near_top(c, rip)))))
+	if (unlikely(!jump_is(j, key, rip) || (size != 8 && !flat && (rip > c->seg[CS].limit || near_top(c, rip)))))
 		TAIL(h_ret);
 	reg_set(c, 8 * RSP, size, rsp + size + (u16)o->imm);
 	reg_set(c, 8 * RIP, 8, rip);
 	ENTER(j->op);
 }
-HANDLER(ret_16) { return ret_fast(c, o, n, 2); }
-HANDLER(ret_32) { return ret_fast(c, o, n, 4); }
-HANDLER(ret_64) { return ret_fast(c, o, n, 8); }
+HANDLER(ret_16) { return ret_fast(c, o, n, 2, false); }
+HANDLER(ret_32) { return ret_fast(c, o, n, 4, false); }
+HANDLER(ret_64) { return ret_fast(c, o, n, 8, false); }
+HANDLER(ret_flat) { return ret_fast(c, o, n, 4, true); }
+
+static bool flat(const struct dec *d) { return d->mode & MODE_FLAT_CODE && dec_flat_stack(d); }
 
 GEN(jmp)
 {
+	static handler *const direct[] = { [JUMP_LEGACY] = jmp_legacy, [JUMP_64] = jmp_64, [JUMP_FLAT] = jmp_flat };
+	const enum jump_kind kind = dec_jump_kind(d);
+
 	if (dec_kind(d, 0) == OPK_J)
-		o->run = d->bits == 64 ? jmp_64 : jmp_legacy;
+		o->run = direct[kind];
+	else if (kind == JUMP_LEGACY || (d->mem && !(kind == JUMP_64 ? d->simple_ea : d->flat_ea)))
+		o->run = h_jmp_indirect;
+	else if (kind == JUMP_64)
+		o->run = d->mem ? jmp_mem_64 : jmp_reg_64;
 	else
-		o->run = d->bits != 64  ? h_jmp_indirect
-			 : !d->mem      ? jmp_reg_64
-			 : d->simple_ea ? jmp_mem_64
-					: h_jmp_indirect;
+		o->run = d->mem ? jmp_mem_flat : jmp_reg_flat;
 }
 
 GEN(call)
 {
 	if (dec_kind(d, 0) == OPK_J)
-		o->run = d->bits == 64 ? call_64 : d->osize == 2 ? call_16 : call_32;
+		o->run = d->bits == 64 ? call_64 : flat(d) ? call_flat : d->osize == 2 ? call_16 : call_32;
+	else if (d->bits == 64 && (!d->mem || d->simple_ea))
+		o->run = d->mem ? call_mem_64 : call_reg_64;
+	else if (flat(d) && (!d->mem || d->flat_ea))
+		o->run = d->mem ? call_mem_flat : call_reg_flat;
 	else
-		o->run = d->bits != 64  ? h_call_indirect
-			 : !d->mem      ? call_reg_64
-			 : d->simple_ea ? call_mem_64
-					: h_call_indirect;
+		o->run = h_call_indirect;
 }
 
-GEN(ret) { o->run = d->bits != 64 ? d->osize == 2 ? ret_16 : ret_32 : d->osize == 8 ? ret_64 : h_ret; }
+GEN(ret)
+{
+	if (d->bits == 64)
+		o->run = d->osize == 8 ? ret_64 : h_ret;
+	else
+		o->run = flat(d) ? ret_flat : d->osize == 2 ? ret_16 : ret_32;
+}

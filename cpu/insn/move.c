@@ -4,7 +4,10 @@
 #include "cpu/insn/condition.h"
 
 /* Of FORMS3 and FORMS4. */
-static unsigned memory_form(const struct dec *d) { return d->forwarded ? 3 : dec_kind_of_memory(d) - KIND_BASE; }
+static unsigned memory_form(const struct dec *d)
+{
+	return (d->forwarded ? KIND_LAST : d->flat_ea ? KIND_FLAT : dec_kind_of_memory(d)) - KIND_BASE;
+}
 
 enum source { IMM, REG, FORWARDED_REG };
 
@@ -60,8 +63,8 @@ MOV_SIZE(2)
 MOV_SIZE(4)
 MOV_SIZE(8)
 
-#define FORMS3(name) { name##_base, name##_lin, name##_seg }
-#define FORMS4(name) { name##_base, name##_lin, name##_seg, name##_forwarded }
+#define FORMS3(name) { name##_base, name##_lin, name##_seg, name##_flat }
+#define FORMS4(name) { name##_base, name##_lin, name##_seg, name##_flat, name##_forwarded }
 
 GEN(mov)
 {
@@ -70,9 +73,9 @@ GEN(mov)
 					   { mov_rr4, mov_rr4_forwarded },
 					   { mov_rr8, mov_rr8_forwarded } };
 	static handler *const ri[4] = { mov_ri1, mov_ri2, mov_ri4, mov_ri8 };
-	static handler *const rm[4][4] = { FORMS4(mov_rm1), FORMS4(mov_rm2), FORMS4(mov_rm4), FORMS4(mov_rm8) };
-	static handler *const mr[4][3] = { FORMS3(mov_mr1), FORMS3(mov_mr2), FORMS3(mov_mr4), FORMS3(mov_mr8) };
-	static handler *const mi[4][3] = { FORMS3(mov_mi1), FORMS3(mov_mi2), FORMS3(mov_mi4), FORMS3(mov_mi8) };
+	static handler *const rm[4][5] = { FORMS4(mov_rm1), FORMS4(mov_rm2), FORMS4(mov_rm4), FORMS4(mov_rm8) };
+	static handler *const mr[4][4] = { FORMS3(mov_mr1), FORMS3(mov_mr2), FORMS3(mov_mr4), FORMS3(mov_mr8) };
+	static handler *const mi[4][4] = { FORMS3(mov_mi1), FORMS3(mov_mi2), FORMS3(mov_mi4), FORMS3(mov_mi8) };
 	unsigned s = log2_size(dec_size(d, 0));
 
 	switch (o->form) {
@@ -108,9 +111,21 @@ BODY(mov_moffs_load)
 BODY_HANDLER(mov_moffs_load)
 GEN(mov_moffs)
 {
-	o->run = dec_kind(d, 0) == OPK_O ? h_mov_moffs_store : h_mov_moffs_load;
+	static handler *const loads[4][4] = { FORMS3(mov_rm1), FORMS3(mov_rm2), FORMS3(mov_rm4), FORMS3(mov_rm8) };
+	static handler *const stores[4][4] = { FORMS3(mov_mr1), FORMS3(mov_mr2), FORMS3(mov_mr4), FORMS3(mov_mr8) };
+	const bool store = dec_kind(d, 0) == OPK_O;
+
 	o->osize = dec_size(d, 0) & 15;
 	o->seg = d->seg & 7;
+	if (d->asize == 8 && o->imm != (s32)o->imm) {
+		o->run = store ? h_mov_moffs_store : h_mov_moffs_load;
+		return;
+	}
+	o->disp = (s32)o->imm;
+	o->base = 8 * RZERO;
+	o->run = (store ? stores : loads)[log2_size(o->osize)][(d->flat_ea     ? KIND_FLAT
+								 : d->simple_ea ? KIND_BASE
+										: KIND_SEG) - KIND_BASE];
 }
 
 /* ---- MOVZX, MOVSX, MOVSXD ---- */
@@ -138,7 +153,7 @@ EXTEND_TO(movsx, 1, true)
 EXTEND_TO(movsx, 2, true)
 EXTEND(movsx, 4, 8, true)
 
-struct extend_forms { handler *r[2], *m[4]; };
+struct extend_forms { handler *r[2], *m[5]; };
 #define EXTEND_FORMS(name, from, to) { { name##_r##from##to, name##_r##from##to##_forwarded }, \
 	FORMS4(name##_m##from##to) }
 
@@ -179,20 +194,21 @@ GEN(movsxd)
 
 /* ---- LEA ---- */
 
-ALWAYS_INLINE HANDLER_TYPE lea_with(struct cpu *c, const struct op *o, s64 n, unsigned size, bool mask, u64 base)
+ALWAYS_INLINE HANDLER_TYPE lea_with(struct cpu *c, const struct op *o, s64 n, unsigned size, bool cut, u64 base)
 {
-	u64 v = op_sum(c, o, base);
+	u64 v = trim(cut ? op_ea(c, o, base) : op_sum(c, o, base), size);
 
-	v = trim(mask ? v & op_amask(o) : v, size);
 	reg_set(c, o->dst, size, v);
 	RUN_LAST(o + 1, v);
 }
-HANDLER(lea2) { return lea_with(c, o, n, 2, true, REG64(o->base)); }
-HANDLER(lea4) { return lea_with(c, o, n, 4, true, REG64(o->base)); }
+HANDLER(lea2) { return lea_with(c, o, n, 2, false, REG64(o->base)); }
+HANDLER(lea4) { return lea_with(c, o, n, 4, false, REG64(o->base)); }
+HANDLER(lea4_short) { return lea_with(c, o, n, 4, true, REG64(o->base)); }
 HANDLER(lea8) { return lea_with(c, o, n, 8, false, REG64(o->base)); }
 HANDLER(lea8_short) { return lea_with(c, o, n, 8, true, REG64(o->base)); }
-FORWARDED_HANDLER(lea2_forwarded) { return lea_with(c, o, n, 2, true, FORWARDED(o->base, 8)); }
-FORWARDED_HANDLER(lea4_forwarded) { return lea_with(c, o, n, 4, true, FORWARDED(o->base, 8)); }
+FORWARDED_HANDLER(lea2_forwarded) { return lea_with(c, o, n, 2, false, FORWARDED(o->base, 8)); }
+FORWARDED_HANDLER(lea4_forwarded) { return lea_with(c, o, n, 4, false, FORWARDED(o->base, 8)); }
+FORWARDED_HANDLER(lea4_short_forwarded) { return lea_with(c, o, n, 4, true, FORWARDED(o->base, 8)); }
 FORWARDED_HANDLER(lea8_short_forwarded) { return lea_with(c, o, n, 8, true, FORWARDED(o->base, 8)); }
 FORWARDED_HANDLER(lea8_forwarded) { return lea_with(c, o, n, 8, false, FORWARDED(o->base, 8)); }
 ALWAYS_INLINE HANDLER_TYPE lea_base(struct cpu *c, const struct op *o, s64 n, u64 base)
@@ -206,12 +222,19 @@ HANDLER(lea8_base) { return lea_base(c, o, n, REG64(o->base)); }
 FORWARDED_HANDLER(lea8_base_forwarded) { return lea_base(c, o, n, FORWARDED(o->base, 8)); }
 GEN(lea)
 {
-	static handler *const forms[5][2] = {
-		{ lea2, lea2_forwarded }, { lea4, lea4_forwarded }, { lea8_short, lea8_short_forwarded },
-			{ lea8_base, lea8_base_forwarded }, { lea8, lea8_forwarded },
+	/* narrow: the register has as many bits as the address, or more of them */
+	static handler *const narrow[4][2] = {
+		{ lea2, lea2_forwarded }, { lea2, lea2_forwarded }, { lea4_short, lea4_short_forwarded },
+		{ lea4, lea4_forwarded },
+	};
+	static handler *const wide[3][2] = {
+		{ lea8_short, lea8_short_forwarded }, { lea8_base, lea8_base_forwarded }, { lea8, lea8_forwarded },
 	};
 
-	o->run = forms[d->osize == 2 ? 0 : d->osize == 4 ? 1 : d->asize != 8 ? 2 : d->no_index ? 3 : 4][d->forwarded];
+	if (d->osize == 8)
+		o->run = wide[d->asize != 8 ? 0 : d->no_index ? 1 : 2][d->forwarded];
+	else
+		o->run = narrow[2 * (d->osize == 4) + (d->asize != 2)][d->forwarded];
 }
 
 /* ---- XCHG ---- */
@@ -240,9 +263,9 @@ BODY(xchg_mem)
 }
 BODY_HANDLER(xchg_mem)
 
-ALWAYS_INLINE HANDLER_TYPE xchg_fast(struct cpu *c, const struct op *o, s64 n, unsigned size)
+ALWAYS_INLINE HANDLER_TYPE xchg_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind)
 {
-	u8 *p = fast_op(c, o, KIND_INDEX, size, true);
+	u8 *p = fast_op(c, o, kind, size, true);
 	u64 v;
 
 	if (unlikely(!p))
@@ -252,24 +275,28 @@ ALWAYS_INLINE HANDLER_TYPE xchg_fast(struct cpu *c, const struct op *o, s64 n, u
 	reg_set(c, o->src, size, v);
 	RUN(o + 1);
 }
-HANDLER(xchg_m1) { return xchg_fast(c, o, n, 1); }
-HANDLER(xchg_m2) { return xchg_fast(c, o, n, 2); }
-HANDLER(xchg_m4) { return xchg_fast(c, o, n, 4); }
-HANDLER(xchg_m8) { return xchg_fast(c, o, n, 8); }
+#define XCHG_MEM(size) \
+	HANDLER(xchg_m##size) { return xchg_fast(c, o, n, size, KIND_INDEX); } \
+	HANDLER_AS(xchg_m##size##_flat, xchg_m##size) { return xchg_fast(c, o, n, size, KIND_FLAT); }
+XCHG_MEM(1)
+XCHG_MEM(2)
+XCHG_MEM(4)
+XCHG_MEM(8)
 
 HANDLER(h_nop) { RUN(o + 1); }
 
 GEN(xchg)
 {
-	static handler *const rr[4] = { xchg_rr1, xchg_rr2, xchg_rr4, xchg_rr8 }, *const m[4] = { xchg_m1, xchg_m2,
-												  xchg_m4, xchg_m8 };
+	static handler *const rr[4] = { xchg_rr1, xchg_rr2, xchg_rr4, xchg_rr8 };
+	static handler *const m[4][2] = { { xchg_m1, xchg_m1_flat }, { xchg_m2, xchg_m2_flat },
+					  { xchg_m4, xchg_m4_flat }, { xchg_m8, xchg_m8_flat } };
 	unsigned size = dec_size(d, 0);
 
 	if (d->mem) {
 		o->osize = size & 15;
 		if (!dec_is_mem(d, 0))
 			o->src = o->dst;
-		o->run = d->simple_ea ? m[log2_size(size)] : h_xchg_mem;
+		o->run = dec_way(d) == 1 ? h_xchg_mem : m[log2_size(size)][d->flat_ea];
 	} else {
 		o->run = o->dst == o->src && d->opcode == 0x90 && d->map == 0 ? h_nop : rr[log2_size(size)];
 	}
@@ -306,9 +333,10 @@ BODY(cmov_mem)
 	return true;
 }
 BODY_HANDLER(cmov_mem)
-ALWAYS_INLINE HANDLER_TYPE cmov_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, unsigned cc)
+ALWAYS_INLINE HANDLER_TYPE cmov_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, unsigned cc,
+				     enum kind kind)
 {
-	const u8 *p = fast_op(c, o, KIND_INDEX, size, false);
+	const u8 *p = fast_op(c, o, kind, size, false);
 	u64 a, b = reg_get(c, o->dst, size);
 
 	if (unlikely(!p))
@@ -324,8 +352,9 @@ ALWAYS_INLINE HANDLER_TYPE cmov_fast(struct cpu *c, const struct op *o, s64 n, u
 		reg_set(c, o->dst, 8, condition(c, cc) ? a : b); RUN(o + 1); } \
 	HANDLER(cmov_8_##cc) { u64 a = REG64(o->src), b = REG64(o->dst); \
 		reg_set(c, o->dst, 8, condition(c, cc) ? a : b); RUN(o + 1); } \
-	HANDLER(cmov_m4_##cc) { return cmov_fast(c, o, n, 4, cc); } \
-	HANDLER(cmov_m8_##cc) { return cmov_fast(c, o, n, 8, cc); } \
+	HANDLER(cmov_m4_##cc) { return cmov_fast(c, o, n, 4, cc, KIND_INDEX); } \
+	HANDLER(cmov_m8_##cc) { return cmov_fast(c, o, n, 8, cc, KIND_INDEX); } \
+	HANDLER_AS(cmov_m4_flat_##cc, cmov_m4_##cc) { return cmov_fast(c, o, n, 4, cc, KIND_FLAT); } \
 	HANDLER(set_##cc) { reg_set(c, o->dst, 1, condition(c, cc)); RUN(o + 1); }
 CONDITIONS(CMOV)
 
@@ -334,11 +363,13 @@ BODY_HANDLER(set_mem)
 
 static void choose_cmov(const struct dec *d, struct op *o)
 {
-#define ROW(cc) { { cmov_2_##cc, cmov_4_##cc, cmov_8_##cc }, { h_cmov_mem, cmov_m4_##cc, cmov_m8_##cc } },
-	static handler *const forms[16][2][3] = { CONDITIONS(ROW) };
+#define ROW(cc) \
+	{ { cmov_2_##cc, cmov_4_##cc, cmov_8_##cc }, { h_cmov_mem, cmov_m4_##cc, cmov_m8_##cc }, \
+	  { h_cmov_mem, h_cmov_mem, h_cmov_mem }, { h_cmov_mem, cmov_m4_flat_##cc, h_cmov_mem } },
+	static handler *const forms[16][4][3] = { CONDITIONS(ROW) };
 
 	o->imm = d->opcode & 15;
-	o->run = d->mem && !d->simple_ea ? h_cmov_mem : forms[o->imm][d->mem][log2_size(d->osize) - 1];
+	o->run = forms[o->imm][d->mem ? 1 + dec_way(d) : 0][log2_size(d->osize) - 1];
 }
 
 static void choose_set(const struct dec *d, struct op *o)

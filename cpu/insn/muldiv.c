@@ -58,14 +58,14 @@ ALWAYS_INLINE HANDLER_TYPE multiply_mem(struct cpu *c, const struct op *o, s64 n
 	FINISH(slow);
 }
 
-struct multiply_forms { handler *reg[2] /* [without flags] */, *mem[2]; };
+struct multiply_forms { handler *reg[2] /* [without flags] */, *mem[3]; };
 
 #define MULTIPLY_SIZE(name, size, is_signed) \
 	HANDLER(name##_r##size) { return multiply_reg(c, o, n, size, is_signed, true); } \
 	HANDLER(name##_r##size##_n) { return multiply_reg(c, o, n, size, is_signed, false); } \
 	MEMORY2(name##_m##size, multiply_mem(c, o, n, size, is_signed, MEMORY_ARGS))
 #define MULTIPLY_FORMS(name, size) \
-	{ { name##_r##size, name##_r##size##_n }, { name##_m##size##_lin, name##_m##size##_seg } }
+	{ { name##_r##size, name##_r##size##_n }, FORMS2(name##_m##size) }
 #define MULTIPLY(name, is_signed) \
 	MULTIPLY_SIZE(name, 1, is_signed) MULTIPLY_SIZE(name, 2, is_signed) \
 	MULTIPLY_SIZE(name, 4, is_signed) MULTIPLY_SIZE(name, 8, is_signed) \
@@ -76,7 +76,7 @@ struct multiply_forms { handler *reg[2] /* [without flags] */, *mem[2]; };
 				MULTIPLY_FORMS(name, 8), \
 		}; \
 		const struct multiply_forms *f = &forms[log2_size(dec_size(d, 0))]; \
-		o->run = d->mem ? f->mem[!d->simple_ea] : f->reg[d->dead_flags]; \
+		o->run = d->mem ? f->mem[dec_way(d)] : f->reg[d->dead_flags]; \
 		if (!has(d->model, F_I186)) \
 			gen_muldiv_8086(d, o); \
 	}
@@ -116,8 +116,8 @@ ALWAYS_INLINE HANDLER_TYPE imul_any_mem(struct cpu *c, const struct op *o, s64 n
 	FINISH_LAST(slow, r);
 }
 
-/* [immediate][without flags][forwarded], [immediate][segmented] */
-struct imul_forms { handler *reg[2][2][2], *mem[2][2]; };
+/* [immediate][without flags][forwarded], [immediate][dec_way()] */
+struct imul_forms { handler *reg[2][2][2], *mem[2][3]; };
 
 #define IMUL_SIZE(size) \
 	HANDLER(imul_rr##size) { return imul_any_reg(c, o, n, size, false, true, reg_get(c, o->base, size)); } \
@@ -138,7 +138,7 @@ struct imul_forms { handler *reg[2][2][2], *mem[2][2]; };
 	{ { { { imul_rr##size, imul_rr##size##_forwarded }, { imul_rr##size##_n, imul_rr##size##_n_forwarded } }, \
 	    { { imul_rri##size, imul_rri##size##_forwarded }, \
 	    	{ imul_rri##size##_n, imul_rri##size##_n_forwarded } } }, \
-	  { { imul_rm##size##_lin, imul_rm##size##_seg }, { imul_rmi##size##_lin, imul_rmi##size##_seg } } }
+	  { FORMS2(imul_rm##size), FORMS2(imul_rmi##size) } }
 
 IMUL_SIZE(2)
 IMUL_SIZE(4)
@@ -152,7 +152,7 @@ GEN(imul_reg)
 	const struct imul_forms *f = &forms[log2_size(dec_size(d, 0))];
 	bool imm = dec_kind(d, 2) != OPK_NONE;
 
-	o->run = d->mem ? f->mem[imm][!d->simple_ea] : f->reg[imm][d->dead_flags][d->forwarded];
+	o->run = d->mem ? f->mem[imm][dec_way(d)] : f->reg[imm][d->dead_flags][d->forwarded];
 }
 
 /* MULX: third:dst = lower, upper half of rDX * r/m; the upper half wins if they are the same register. No flags. */
@@ -271,9 +271,9 @@ ALWAYS_INLINE HANDLER_TYPE divide_fast(struct cpu *c, const struct op *o, s64 n,
 }
 
 ALWAYS_INLINE HANDLER_TYPE divide_memory(struct cpu *c, const struct op *o, s64 n, unsigned size, bool is_signed,
-					 handler *slow)
+					 enum kind kind, handler *slow)
 {
-	const u8 *p = fast_op(c, o, KIND_INDEX, size, false);
+	const u8 *p = fast_op(c, o, kind, size, false);
 
 	if (unlikely(!p))
 		TAIL(slow);
@@ -288,16 +288,18 @@ ALWAYS_INLINE HANDLER_TYPE divide_memory(struct cpu *c, const struct op *o, s64 
 	BODY_HANDLER(name##1) BODY_HANDLER(name##2) BODY_HANDLER(name##4) BODY_HANDLER(name##8) \
 	HANDLER(name##_r4) { return divide_fast(c, o, n, reg_get(c, o->dst, 4), 4, is_signed, h_##name##4); } \
 	HANDLER(name##_r8) { return divide_fast(c, o, n, reg_get(c, o->dst, 8), 8, is_signed, h_##name##8); } \
-	HANDLER(name##_m4) { return divide_memory(c, o, n, 4, is_signed, h_##name##4); } \
-	HANDLER(name##_m8) { return divide_memory(c, o, n, 8, is_signed, h_##name##8); } \
+	HANDLER(name##_m4) { return divide_memory(c, o, n, 4, is_signed, KIND_INDEX, h_##name##4); } \
+	HANDLER(name##_m8) { return divide_memory(c, o, n, 8, is_signed, KIND_INDEX, h_##name##8); } \
+	HANDLER_AS(name##_m4_flat, name##_m4) { return divide_memory(c, o, n, 4, is_signed, KIND_FLAT, h_##name##4); } \
 	GEN(name) \
 	{ \
-		static handler *const forms[3][4] = { /* register, memory, the rest */ \
+		static handler *const forms[4][4] = { /* register, or memory by dec_way() */ \
 			{ h_##name##1, h_##name##2, name##_r4, name##_r8 }, \
 			{ h_##name##1, h_##name##2, name##_m4, name##_m8 }, \
 			{ h_##name##1, h_##name##2, h_##name##4, h_##name##8 }, \
+			{ h_##name##1, h_##name##2, name##_m4_flat, h_##name##8 }, \
 		}; \
-		o->run = forms[!d->mem ? 0 : d->simple_ea ? 1 : 2][log2_size(dec_size(d, 0))]; \
+		o->run = forms[d->mem ? 1 + dec_way(d) : 0][log2_size(dec_size(d, 0))]; \
 		if (!has(d->model, F_I186)) \
 			gen_muldiv_8086(d, o); \
 	}

@@ -18,28 +18,48 @@ BODY(push_mem)
 BODY_HANDLER(push_mem)
 
 /* The stack pointer is as wide as the operand: the common case. */
-ALWAYS_INLINE HANDLER_TYPE push_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, bool imm, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE push_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, bool flat, u64 v,
+				     handler *slow)
 {
 	u64 rsp = trim(reg_get(c, 8 * RSP, size) - size, size);
-	u8 *p = fast_stack(c, rsp, size, true);
+	u8 *p = fast_stack(c, rsp, size, true, flat);
 
 	if (unlikely(!p))
 		TAIL(slow);
-	put_size(p, size, imm ? (u64)o->imm : reg_get(c, o->dst, size));
+	put_size(p, size, v);
 	reg_set(c, 8 * RSP, size, rsp);
 	RUN(o + 1);
 }
-HANDLER(push_reg_16) { return push_fast(c, o, n, 2, false, h_push_reg); }
-HANDLER(push_reg_32) { return push_fast(c, o, n, 4, false, h_push_reg); }
-HANDLER(push_reg_64) { return push_fast(c, o, n, 8, false, h_push_reg); }
-HANDLER(push_imm_16) { return push_fast(c, o, n, 2, true, h_push_imm); }
-HANDLER(push_imm_32) { return push_fast(c, o, n, 4, true, h_push_imm); }
-HANDLER(push_imm_64) { return push_fast(c, o, n, 8, true, h_push_imm); }
+#define PUSH(name, size, flat) \
+	HANDLER(push_reg_##name) { return push_fast(c, o, n, size, flat, reg_get(c, o->dst, size), h_push_reg); } \
+	HANDLER(push_imm_##name) { return push_fast(c, o, n, size, flat, (u64)o->imm, h_push_imm); }
+PUSH(16, 2, false)
+PUSH(32, 4, false)
+PUSH(64, 8, false)
+PUSH(flat, 4, true)
 
-/* Handlers of registers and of immediates by the logarithm of the size; 0: the sizes cannot agree. */
-static unsigned stack_width(const struct dec *d) { return d->bits == 64 && d->osize != 8 ? 0 : log2_size(d->osize); }
-static handler *const push_regs[] = { h_push_reg, push_reg_16, push_reg_32, push_reg_64 };
-static handler *const push_imms[] = { h_push_imm, push_imm_16, push_imm_32, push_imm_64 };
+ALWAYS_INLINE HANDLER_TYPE push_load(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind)
+{
+	const u8 *p = fast_op(c, o, kind, size, false);
+
+	if (unlikely(!p))
+		TAIL(h_push_mem);
+	return push_fast(c, o, n, size, true, get_size(p, size), h_push_mem);
+}
+HANDLER(push_mem_64) { return push_load(c, o, n, 8, KIND_INDEX); }
+HANDLER(push_mem_flat) { return push_load(c, o, n, 4, KIND_FLAT); }
+
+/* Handlers by the logarithm of the size; 0: the sizes cannot agree, 4: flat. */
+static unsigned stack_width(const struct dec *d)
+{
+	return dec_flat_stack(d) ? 4 : d->bits == 64 && d->osize != 8 ? 0 : log2_size(d->osize);
+}
+static handler *const push_regs[] = { h_push_reg, push_reg_16, push_reg_32, push_reg_64, push_reg_flat };
+static handler *const push_imms[] = { h_push_imm, push_imm_16, push_imm_32, push_imm_64, push_imm_flat };
+static handler *push_memory(const struct dec *d)
+{
+	return d->simple_ea && d->osize == 8 ? push_mem_64 : d->flat_ea && dec_flat_stack(d) ? push_mem_flat : h_push_mem;
+}
 
 GEN(push)
 {
@@ -48,7 +68,7 @@ GEN(push)
 	if (dec_kind(d, 0) == OPK_I || dec_kind(d, 0) == OPK_SI)
 		o->run = push_imms[width];
 	else
-		o->run = d->mem                                        ? h_push_mem
+		o->run = d->mem                                        ? push_memory(d)
 			 : o->dst == 8 * RSP && !has(d->model, F_I286) ? h_push_sp_8086
 								       : push_regs[width];
 }
@@ -74,10 +94,10 @@ BODY(pop_mem)
 	return false;
 }
 BODY_HANDLER(pop_mem)
-ALWAYS_INLINE HANDLER_TYPE pop_fast(struct cpu *c, const struct op *o, s64 n, unsigned size)
+ALWAYS_INLINE HANDLER_TYPE pop_fast(struct cpu *c, const struct op *o, s64 n, unsigned size, bool flat)
 {
 	u64 rsp = reg_get(c, 8 * RSP, size), v;
-	const u8 *p = fast_stack(c, rsp, size, false);
+	const u8 *p = fast_stack(c, rsp, size, false, flat);
 
 	if (unlikely(!p))
 		TAIL(h_pop_reg);
@@ -86,10 +106,11 @@ ALWAYS_INLINE HANDLER_TYPE pop_fast(struct cpu *c, const struct op *o, s64 n, un
 	reg_set(c, o->dst, size, v);
 	RUN(o + 1);
 }
-HANDLER(pop_reg_16) { return pop_fast(c, o, n, 2); }
-HANDLER(pop_reg_32) { return pop_fast(c, o, n, 4); }
-HANDLER(pop_reg_64) { return pop_fast(c, o, n, 8); }
-static handler *const pop_regs[] = { h_pop_reg, pop_reg_16, pop_reg_32, pop_reg_64 };
+HANDLER(pop_reg_16) { return pop_fast(c, o, n, 2, false); }
+HANDLER(pop_reg_32) { return pop_fast(c, o, n, 4, false); }
+HANDLER(pop_reg_64) { return pop_fast(c, o, n, 8, false); }
+HANDLER(pop_reg_flat) { return pop_fast(c, o, n, 4, true); }
+static handler *const pop_regs[] = { h_pop_reg, pop_reg_16, pop_reg_32, pop_reg_64, pop_reg_flat };
 GEN(pop) { o->run = d->mem ? h_pop_mem : pop_regs[stack_width(d)]; }
 
 /* Could SIZE bytes be pushed to RSP? Only the bits of RSP that the stack has count. */
@@ -192,15 +213,17 @@ BODY(leave)
 	return true;
 }
 BODY_HANDLER(leave)
-HANDLER(leave_64)
+ALWAYS_INLINE HANDLER_TYPE leave_fast(struct cpu *c, const struct op *o, s64 n, unsigned size)
 {
-	u64 rbp = reg_get(c, 8 * RBP, 8);
-	const u8 *p = fast_host(c, rbp, 8, false);
+	u64 rbp = reg_get(c, 8 * RBP, size);
+	const u8 *p = fast_host(c, rbp, size, false);
 
 	if (unlikely(!p))
 		TAIL(h_leave);
-	reg_set(c, 8 * RSP, 8, rbp + 8);
-	reg_set(c, 8 * RBP, 8, get64(p));
+	reg_set(c, 8 * RSP, size, rbp + size);
+	reg_set(c, 8 * RBP, size, get_size(p, size));
 	RUN(o + 1);
 }
-GEN(leave) { o->run = d->bits == 64 && d->osize == 8 ? leave_64 : h_leave; }
+HANDLER(leave_64) { return leave_fast(c, o, n, 8); }
+HANDLER(leave_flat) { return leave_fast(c, o, n, 4); }
+GEN(leave) { o->run = d->bits == 64 && d->osize == 8 ? leave_64 : dec_flat_stack(d) ? leave_flat : h_leave; }

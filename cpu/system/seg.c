@@ -93,11 +93,30 @@ static void set_ends(const struct cpu *c, struct seg *s)
 		s->write_end = end;
 }
 
+static bool is_flat(const struct seg *s)
+{
+	const u64 end = (u64)1 << 32;
+
+	return !s->base && s->read_end == end && s->write_end == end;
+}
+
+static u64 flatness(const struct cpu *c)
+{
+	const struct seg *cs = &c->seg[CS];
+	u64 mode = 0;
+
+	if (is_flat(&c->seg[DS]) && is_flat(&c->seg[ES]) && is_flat(&c->seg[SS]))
+		mode |= MODE_FLAT;
+	if ((c->mode & MODE_BITS) == MODE_32 && !cs->base && cs->limit == 0xffffffff)
+		mode |= MODE_FLAT_CODE;
+	return mode;
+}
+
 void seg_update(struct cpu *c, unsigned reg)
 {
 	if (reg <= GS)
 		set_ends(c, &c->seg[reg]);
-	if (reg == CS || reg == SS)
+	if (reg == CS || reg == SS || flatness(c) != (c->mode & (MODE_FLAT | MODE_FLAT_CODE)))
 		update_mode(c);
 }
 
@@ -130,9 +149,12 @@ static u64 current_mode(const struct cpu *c)
 
 void update_mode(struct cpu *c)
 {
-	u64 old = c->mode, mode = current_mode(c);
+	u64 old = c->mode, mode = c->mode = current_mode(c);
 
-	c->mode = mode;
+	if ((mode ^ old) & (MODE_PE | MODE_V86) || ((mode & MODE_BITS) == MODE_64) != ((old & MODE_BITS) == MODE_64))
+		for (unsigned reg = ES; reg <= GS; reg++)
+			set_ends(c, &c->seg[reg]);
+	mode = c->mode |= flatness(c);
 	mode_changed(c);
 	if ((mode & MODE_BITS) == MODE_64) {
 		c->cs_base = 0;
@@ -149,9 +171,6 @@ void update_mode(struct cpu *c)
 			observe(c, EVENT_MODE, mode & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG),
 				old & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG),
 				0, true);
-		if (changed & (MODE_PE | MODE_V86) || ((mode & MODE_BITS) == MODE_64) != ((old & MODE_BITS) == MODE_64))
-			for (unsigned reg = ES; reg <= GS; reg++)
-				set_ends(c, &c->seg[reg]);
 	}
 	update_view(c);
 }
