@@ -20,7 +20,11 @@ ALWAYS_INLINE bool holds(enum alu what, unsigned cc, u64 a, u64 b, u64 r, unsign
 	case 2: yes = r == 0; break;
 	case 3: yes = alu_carry(what, a, b, r, size) || r == 0; break;
 	case 4: yes = sr < 0; break;
-	case 6: yes = what == CMP || what == SUB ? sa < sb : sr < 0; break;  /* the rest here never overflow */
+	case 6: /* SBB may overflow, as CMP and SUB; the rest here never do */
+		yes = what == CMP || what == SUB ? sa < sb
+		      : what == SBB              ? (s64)extend(r ^ ((a ^ b) & (a ^ r)), size) < 0
+						 : sr < 0;
+		break;
 	default: yes = what == CMP || what == SUB ? sa <= sb : sr <= 0; break;
 	}
 	return yes ^ (cc & 1);

@@ -148,20 +148,25 @@ GEN(setmoc) { o->osize = dec_size(d, 0) & 15; o->run = h_setmoc; }
 /* SHLD, SHRD: A by COUNT, which is not 0. The bits that come in are B's. A 16-bit one by more than 16 is undefined; P6
  * and later go on as if the first operand came again:
  *   SHLD  a:b:a << count, the highest third       SHRD  a:b:a >> count, the lowest third */
-ALWAYS_INLINE u64 shift_double(struct cpu *c, u64 a, u64 b, unsigned count, unsigned size, bool left)
+ALWAYS_INLINE u64 shift_double(struct cpu *c, u64 a, u64 b, unsigned count, unsigned size, bool left, bool flags)
 {
 	const unsigned width = 8 * size, top = width - 1;
-	u64 r, cf;
+	u64 r;
 
 	if (size == 2) {
-		u64 triple = a << 32 | b << 16 | a;
+		u64 triple = a << 32 | b << 16 | a, cf = left ? bit(triple, 48 - count) : bit(triple, count - 1);
 
 		r = trim(left ? triple << count >> 32 : triple >> count, 2);
-		cf = left ? bit(triple, 48 - count) : bit(triple, count - 1);
 		c->cv = carry_bits(cf, left ? bit(r, top) : cf ^ bit(r, top) ^ bit(r, top - 1));
 		c->fix = 0;
 	} else {
-		r = trim(left ? a << count | b >> (width - count) : a >> count | b << (width - count), size);
+		if (size == 4) /* with the type's own width the compiler knows it */
+			r = left ? (u32)a << count | (u32)b >> (32 - count)
+				 : (u32)a >> count | (u32)b << (32 - count);
+		else
+			r = left ? a << count | b >> (width - count) : a >> count | b << (width - count);
+		if (!flags)
+			return r;
 		c->cv = left ? last_out_left(a, count, size) : last_out(a, count) ^ (r ^ r << 1) << (63 - top) >> 1;
 		c->fix = FIX_LOOSE;
 	}
@@ -178,36 +183,40 @@ static bool shift_double_any(struct cpu *c, const struct op *o, bool left)
 	if (!rm_load_rmw(c, o, size, &a))
 		return false;
 	if (count)
-		a = size == 2   ? shift_double(c, a, b, count, 2, left)
-		    : size == 4 ? shift_double(c, a, b, count, 4, left)
-				: shift_double(c, a, b, count, 8, left);
+		a = size == 2   ? shift_double(c, a, b, count, 2, left, true)
+		    : size == 4 ? shift_double(c, a, b, count, 4, left, true)
+				: shift_double(c, a, b, count, 8, left, true);
 	return rm_store(c, o, o->dst, size, a);
 }
 
 /* Registers, by a constant that is not 0. */
-ALWAYS_INLINE HANDLER_TYPE shift_double_const(struct cpu *c, const struct op *o, s64 n, unsigned size, bool left)
+ALWAYS_INLINE HANDLER_TYPE shift_double_const(struct cpu *c, const struct op *o, s64 n, unsigned size, bool left,
+					      bool flags)
 {
 	u64 a = reg_get(c, o->dst, size), b = reg_get(c, o->src, size);
 
-	reg_set(c, o->dst, size, shift_double(c, a, b, (unsigned)o->imm, size, left));
+	reg_set(c, o->dst, size, shift_double(c, a, b, (unsigned)o->imm, size, left, flags));
 	RUN(o + 1);
 }
 
-static void choose_double(const struct dec *d, struct op *o, handler *any, handler *const constant[2])
+/* CONSTANT: [of 8 bytes][without flags] */
+static void choose_double(const struct dec *d, struct op *o, handler *any, handler *const constant[2][2])
 {
 	o->src = (u8)(8 * ((d->modrm >> 3 & 7) | (d->rex & 4) << 1)); /* CL may have taken its place */
 	o->imm = dec_kind(d, 2) == OPK_FIXED ? -1 : o->imm & (d->osize == 8 ? 63 : 31);
-	o->run = d->mem || o->imm <= 0 || d->osize == 2 ? any : constant[d->osize == 8];
+	o->run = d->mem || o->imm <= 0 || d->osize == 2 ? any : constant[d->osize == 8][d->dead_flags];
 }
 
 #define SHIFT_DOUBLE(name, left) \
 	BODY(name) { return shift_double_any(c, o, left); } \
 	BODY_HANDLER(name) \
-	HANDLER(name##_c4) { return shift_double_const(c, o, n, 4, left); } \
-	HANDLER(name##_c8) { return shift_double_const(c, o, n, 8, left); } \
+	HANDLER(name##_c4) { return shift_double_const(c, o, n, 4, left, true); } \
+	HANDLER(name##_c8) { return shift_double_const(c, o, n, 8, left, true); } \
+	HANDLER(name##_c4_n) { return shift_double_const(c, o, n, 4, left, false); } \
+	HANDLER(name##_c8_n) { return shift_double_const(c, o, n, 8, left, false); } \
 	GEN(name) \
 	{ \
-		static handler *const constant[] = { name##_c4, name##_c8 }; \
+		static handler *const constant[2][2] = { { name##_c4, name##_c4_n }, { name##_c8, name##_c8_n } }; \
 		choose_double(d, o, h_##name, constant); \
 	}
 SHIFT_DOUBLE(shld, true)
