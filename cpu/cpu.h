@@ -215,7 +215,7 @@ struct cpu {
 	 * Inside of blocks fix may have FIX_DEFERRED, and the logarithm of the size in bytes at FIX_SIZE. Then cv holds
 	 * the first operand of a subtraction, res the difference of the zero-extended operands, not cut; or, with
 	 * FIX_SUM, cv the first operand of an addition, res the sum, sign-extended.
-	 * FIX_CARRIED: a carry or borrow came in. ADC and SBB leave a res that is cut and sign-extended.
+	 * FIX_CARRIED: a carry or borrow came in.
 	 * FIX_LOOSE alone, after a shift: other bits of cv are still to be cleared. */
 	u64 res, cv;
 	u8 fix;

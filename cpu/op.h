@@ -473,12 +473,12 @@ ALWAYS_INLINE void defer_flags_sum(struct cpu *c, u64 a, u64 b, unsigned size)
 	c->fix = deferred(size) | FIX_SUM;
 }
 
-/* The same for ADC and SBB that gave R, to which CARRY came in. */
-ALWAYS_INLINE void defer_flags_carried(struct cpu *c, u64 a, u64 r, bool carry, unsigned size, bool sum)
+/* The same for ADC and SBB of 8 bytes, to which CARRY came in. */
+ALWAYS_INLINE void defer_flags_carried(struct cpu *c, u64 a, u64 r, bool carry, bool sum)
 {
-	c->res = extend(r, size);
+	c->res = r;
 	c->cv = a;
-	c->fix = (u8)(deferred(size) | (sum ? FIX_SUM : 0) | carry * FIX_CARRIED);
+	c->fix = (u8)(deferred(8) | (sum ? FIX_SUM : 0) | carry * FIX_CARRIED);
 }
 
 /* To the top, where one formula serves all sizes: how far. */

@@ -28,16 +28,17 @@ enum alu { ADD = CODE_add, OR = CODE_or, ADC = CODE_adc, SBB = CODE_sbb, AND = C
 	CMP = CODE_cmp, TEST = CODE_test,
            INC = CODE_inc, DEC = CODE_dec, NEG = CODE_neg, NOT = CODE_not, BT = CODE_bt };
 
-/* CF, for ADC and SBB: another addition (or subtraction) of their size has most likely left it. */
+/* CF, for ADC and SBB: an addition (or subtraction) of their size has most likely left it; of 64 bits, another ADC or
+ * SBB as well. Of narrow ones the sum is cut, the difference is not. */
 ALWAYS_INLINE bool carry_of(const struct cpu *c, unsigned size, bool sum)
 {
 	const u8 fix = c->fix;
 
-	const u64 r = trim(c->res, size);
-
-	if (unlikely((fix & ~FIX_CARRIED) != (deferred(size) | (sum ? FIX_SUM : 0))))
+	if (unlikely((size < 8 ? fix : fix & ~FIX_CARRIED) != (deferred(size) | (sum ? FIX_SUM : 0))))
 		return flag_c(c);
-	return sum ? borrows(r, c->cv, fix / FIX_CARRIED & 1) : borrows(c->cv, r, fix / FIX_CARRIED & 1);
+	if (size < 8)
+		return sum ? trim(c->res, size) < c->cv : c->res >> 63;
+	return sum ? borrows(c->res, c->cv, fix / FIX_CARRIED & 1) : borrows(c->cv, c->res, fix / FIX_CARRIED & 1);
 }
 
 /* SDM vol. 2 of each. A and B are zero-extended; so is what is returned. */
@@ -53,8 +54,10 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 	case ADC:
 		one = carry_of(c, size, true);
 		r = a + b + one;
-		if (flags)
-			defer_flags_carried(c, a, r, one, size, true);
+		if (flags && size == 8)
+			defer_flags_carried(c, a, r, one, true);
+		else if (flags)
+			set_flags_sum(c, a, b, r, size, false);
 		return trim(r, size);
 	case SUB:
 	case CMP:
@@ -64,8 +67,10 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 	case SBB:
 		one = carry_of(c, size, false);
 		r = a - b - one;
-		if (flags)
-			defer_flags_carried(c, a, r, one, size, false);
+		if (flags && size == 8)
+			defer_flags_carried(c, a, r, one, false);
+		else if (flags)
+			set_flags_sum(c, a, b, r, size, true);
 		return trim(r, size);
 	case AND:
 	case TEST:

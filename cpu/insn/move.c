@@ -13,7 +13,7 @@ enum source { IMM, REG, FORWARDED_REG };
 
 ALWAYS_INLINE HANDLER_TYPE mov_reg(struct cpu *c, const struct op *o, s64 n, unsigned size, enum source from, u64 last)
 {
-	u64 v = trim(from == IMM             ? (u64)o->imm
+	u64 v = trim(from == IMM             ? op_imm(o, size)
 		     : from == FORWARDED_REG ? FORWARDED(o->src, size)
 					     : reg_get(c, o->src, size),
 		     size);
@@ -47,7 +47,7 @@ ALWAYS_INLINE HANDLER_TYPE mov_load(struct cpu *c, const struct op *o, s64 n, un
 ALWAYS_INLINE HANDLER_TYPE mov_store(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind, bool imm,
 				     handler *slow)
 {
-	STORE_OPERAND(size, kind, slow, imm ? (u64)o->imm : reg_get(c, o->src, size));
+	STORE_OPERAND(size, kind, slow, imm ? op_imm(o, size) : reg_get(c, o->src, size));
 	FINISH(slow);
 }
 
