@@ -33,8 +33,8 @@
 #define STENCIL_MEMBERS(X, n) \
 	X(n, dst) X(n, src) X(n, base) X(n, index) X(n, scale) X(n, seg) X(n, mem) X(n, rep) X(n, asize) X(n, \
 		osize) X(n, form) X(n, len) X(n, left) X(n, code) \
-	X(n, ip) X(n, imm8) X(n, third) X(n, vlen) X(n, disp) X(n, imm) X(n, cost) X(n, cut) X(n, at_seg) X(n, at_dst) X(n, \
-		at_src) X(n, at_third)
+	X(n, ip) X(n, imm8) X(n, third) X(n, vlen) X(n, disp) X(n, imm) X(n, cost) X(n, cut) \
+	X(n, at_seg) X(n, at_dst) X(n, at_src) X(n, at_third)
 
 /* Instructions that stitch.c rewrites are relocations whose addend has MARK and one of these in its bits 24-29.
  * Sizes in bytes. */

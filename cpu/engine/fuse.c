@@ -121,7 +121,8 @@ ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, 
 		FUSED_CALL(what, size, form, JUMP_FLAT, cc, true)
 #define FUSED(what, size, form, kind, cc) \
 	HANDLER(what##_##form##size##_##kind##_##cc) FUSED_CALL(what, size, form, kind, cc, false) \
-	FORWARDED_HANDLER(forwarded_##what##_##form##size##_##kind##_##cc) FUSED_CALL(what, size, form, kind, cc, true) \
+	FORWARDED_HANDLER(forwarded_##what##_##form##size##_##kind##_##cc) \
+		FUSED_CALL(what, size, form, kind, cc, true) \
 	FLAT_##kind##_##size(FLAT, what, size, form, cc)
 #define FUSED_LOAD(what, size, form, kind, cc) \
 	HANDLER(what##_##form##size##_##kind##_##cc) FUSED_CALL(what, size, form, kind, cc, false) \

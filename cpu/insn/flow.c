@@ -68,8 +68,8 @@ void flow_end(struct op *o, u64 mode, unsigned ip, bool wraps)
 {
 	unsigned bits = mode & MODE_BITS;
 
-	*o = (struct op){ .run = bits == MODE_64 ? end_64 : mode & MODE_FLAT_CODE ? end_flat : end_legacy, .ip = ip & OP_IP_MAX, .disp = (s32)ip,
-	                  .osize = bits == MODE_64 ? 8 : wraps ? 2 : 4 };
+	*o = (struct op){ .run = bits == MODE_64 ? end_64 : mode & MODE_FLAT_CODE ? end_flat : end_legacy,
+	                  .ip = ip & OP_IP_MAX, .disp = (s32)ip, .osize = bits == MODE_64 ? 8 : wraps ? 2 : 4 };
 }
 
 /* A direct jump or call in 64-bit mode to more than 2 GiB beyond the block's start, which op->disp cannot say: imm is
@@ -197,7 +197,8 @@ FLOW_HANDLER(call_direct)
 FLOW_HANDLER(call_indirect)
 FLOW_HANDLER(ret)
 
-/* 64-bit mode, or flat code and stack of 32 bits, to where the jump cache knows a block; the rest is the slow form's. */
+/* In 64-bit mode, or with flat code and stack of 32 bits, to where the jump cache knows a block; the rest is the slow
+ * form's. */
 ALWAYS_INLINE HANDLER_TYPE jump_to(struct cpu *c, const struct op *o, s64 n, u64 rip)
 {
 	u64 key = jump_key(c, rip);

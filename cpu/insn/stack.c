@@ -58,7 +58,9 @@ static handler *const push_regs[] = { h_push_reg, push_reg_16, push_reg_32, push
 static handler *const push_imms[] = { h_push_imm, push_imm_16, push_imm_32, push_imm_64, push_imm_flat };
 static handler *push_memory(const struct dec *d)
 {
-	return d->simple_ea && d->osize == 8 ? push_mem_64 : d->flat_ea && dec_flat_stack(d) ? push_mem_flat : h_push_mem;
+	if (d->simple_ea && d->osize == 8)
+		return push_mem_64;
+	return d->flat_ea && dec_flat_stack(d) ? push_mem_flat : h_push_mem;
 }
 
 GEN(push)

@@ -555,6 +555,56 @@ START_TEST(fetches)
 }
 END_TEST
 
+/* A loop in which DS is flat in one half of each round, and has a base and a limit in the other; addresses wrap around
+ * 4 GiB, and upper halves of registers are not theirs. The limit lets 50 rounds through, or all. */
+START_TEST(flat_and_not)
+{
+	enum { ROUNDS = 100, BASE = 0x1000, SECOND = CODE + 5, LENGTH = 12 };
+
+	for (unsigned i = 0; i < 4; i++) {
+		enum mode m = i & 1 ? C32 : P32;
+		unsigned rounds = i & 2 ? ROUNDS : ROUNDS / 2;
+		enum cpu_stop stop;
+
+		name_case("%s, %u rounds", mode_names[m], rounds);
+		enter(m, 0);
+		set_descriptor(SLOT, descriptor(BASE, DATA + 4 * rounds - 1, 0x93, 4));
+		POKE(CODE, 0x03, 0x14, 0x8b, /* add edx, [ebx + ecx * 4] */
+		     0x8e, 0xde,             /* mov ds, si */
+		     0x03, 0x14, 0x8b,       /* add edx, [ebx + ecx * 4] */
+		     0x87, 0xee,             /* xchg esi, ebp */
+		     0xff, 0x34, 0x24,       /* push dword [esp] */
+		     0x58,                   /* pop eax */
+		     0x83, 0xc3, 0x04,       /* add ebx, 4 */
+		     0x83, 0xef, 0x01,       /* sub edi, 1 */
+		     0x75, 0xea,             /* jnz */
+		     0xf4);                  /* hlt */
+		for (unsigned n = 0; n < ROUNDS; n++) {
+			poke32(DATA + 4 * n, 1);
+			poke32(DATA + BASE + 4 * n, 0x10000);
+		}
+		poke32(STACK, 0xabcdef01);
+		c->r[RBX] = DATA | (m == C32 ? (u64)5 << 40 : 0);
+		c->r[RCX] = 0x40000000;
+		c->r[RDX] = 0;
+		c->r[RSI] = SLOT;
+		c->r[RBP] = DATA32(0);
+		c->r[RDI] = ROUNDS;
+		stop = cpu_run(c, c->icount + ROUNDS * LENGTH, CLOCK_NEVER);
+		EQ(c->r[RDX], rounds * 0x10001 + (rounds < ROUNDS));
+		EQ(c->r[RAX], 0xabcdef01);
+		EQ(c->r[RSP], STACK);
+		if (rounds < ROUNDS) {
+			EQ(stop, CPU_EXCEPTION);
+			EQ(c->fault.vector, VEC_GP);
+			EQ(c->r[RIP], SECOND);
+		} else {
+			EQ(stop, CPU_IDLE);
+		}
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("segments");
@@ -579,6 +629,7 @@ int main(void)
 	tcase_add_test(t, addresses_16);
 	tcase_add_test(t, addresses_64);
 	tcase_add_test(t, fetches);
+	tcase_add_test(t, flat_and_not);
 	suite_add_tcase(s, t);
 	return bare_run(s);
 }
