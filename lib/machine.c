@@ -545,7 +545,4 @@ unsigned vcpu_selected(const vcpu *v) { return v ? v->selected : 0; }
 
 const char *const *vcpu_models(void) { return model_names; }
 
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "0.1.0"
-#endif
 const char *vcpu_version(void) { return PACKAGE_VERSION; }
