@@ -228,6 +228,8 @@ struct cpu {
 	u64 linear_mask;           /* 32 bits, or all in 64-bit mode */
 	u64 mode, mode_key;        /* mode_key: made from mode_number, to be XORed into jump keys */
 	u16 mode_number;           /* mode.c */
+	u16 twin_number;           /* of the mode `twin', which differs in MODE_SINGLE; 0: not known */
+	u64 twin;
 	u32 attn;                  /* ATTN_* */
 	const struct STORED_OP *op; /* where the last block was left */
 	/* if `goes': a callback has set RIP, and this comes behind the instruction that called it */
@@ -381,7 +383,12 @@ void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
-u64 cpu_now(const struct cpu *c);
+/* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */
+static inline u64 cpu_time_at(const struct cpu *c, u64 icount)
+{
+	return c->idle_ns + (u64)((unsigned __int128)icount * c->ns_q16 >> 16);
+}
+static inline u64 cpu_now(const struct cpu *c) { return cpu_time_at(c, c->icount); }
 /* the run goes to another place with no instruction retired: a handler, another processor */
 void cpu_step(struct cpu *c);
 bool cpu_wakes(const struct cpu *c);                  /* has it something to do? */
@@ -402,6 +409,23 @@ void cpu_yield(struct cpu *c);
 
 /* ---- mode.c ---- */
 void mode_changed(struct cpu *c);                     /* c->mode is another one: number and key */
+/* Bits 47-63 of a canonical address are equal, so a number XORed into 47-62 can be told from the address: no two pairs
+ * of address and mode have the same key. */
+static inline u64 mode_key(u16 number) { return (u64)number << 47; }
+/* Set or clear MODE_SINGLE. Nothing but the number of the mode depends on it. */
+void mode_switch_single(struct cpu *c);
+static inline void mode_single(struct cpu *c, bool on)
+{
+	if (unlikely(!(c->mode & MODE_SINGLE) == on))
+		mode_switch_single(c);
+}
+/* The number of the mode with MODE_SINGLE; 0: not known. */
+static inline u16 mode_single_number(const struct cpu *c)
+{
+	return c->mode & MODE_SINGLE              ? c->mode_number
+	       : c->twin == (c->mode | MODE_SINGLE) ? c->twin_number
+						  : 0;
+}
 
 /* ---- block.c ---- */
 /* What the decode cache has done since it was made. Nobody decides anything by it. */

@@ -331,6 +331,8 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 	v->clock.steps_end = end.steps;
 	why = cpus_run(c->all, end.icount, idle_end);
 
+	if (likely(why == CPU_LIMIT && !(v->off | v->reset_wanted | v->exit_wanted | v->disk_news)))
+		return stopped(VCPU_STOP_LIMIT, 0);
 	/* What a device asked for in the last instruction comes before everything else, so that it makes no difference
 	 * whether a run happened to end there. */
 	if (v->off)

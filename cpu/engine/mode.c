@@ -20,12 +20,10 @@ static u16 number_of(struct cpus *all, u64 mode)
 	return *guess = (u16)all->nmodes;
 }
 
-/* Bits 47-63 of a canonical address are equal, so a number XORed into 47-62 can be told from the address: no two pairs
- * of address and mode have the same key. */
 static bool set_key(struct cpu *c)
 {
 	c->mode_number = number_of(c->all, c->mode);
-	c->mode_key = (u64)c->mode_number << 47;
+	c->mode_key = mode_key(c->mode_number);
 	return c->mode_number;
 }
 
@@ -35,6 +33,25 @@ void mode_changed(struct cpu *c)
 		return;
 	blocks_flush(c); /* the running block stays in memory until the next one is built */
 	c->all->nmodes = 0;
-	for (unsigned i = 0; i < c->all->count; i++)
+	for (unsigned i = 0; i < c->all->count; i++) {
 		set_key(c->all->cpu[i]);
+		c->all->cpu[i]->twin_number = 0;
+	}
+}
+
+void mode_switch_single(struct cpu *c)
+{
+	u64 old = c->mode;
+	u16 number = c->mode_number;
+
+	c->mode ^= MODE_SINGLE;
+	if (likely(c->twin_number && c->twin == c->mode)) {
+		c->mode_number = c->twin_number;
+		c->mode_key = mode_key(c->mode_number);
+		c->twin_number = number;
+	} else {
+		c->twin_number = number;
+		mode_changed(c);
+	}
+	c->twin = old;
 }

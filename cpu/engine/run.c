@@ -14,10 +14,6 @@
 
 /* ---- time ---- */
 
-u64 cpu_now(const struct cpu *c)
-{
-	return c->idle_ns + (u64)((unsigned __int128)c->icount * c->ns_q16 >> 16);
-}
 
 void cpu_sync(struct cpu *c)
 {
@@ -122,17 +118,6 @@ static void enter(struct cpu *c, const struct op *o, s64 n)
 
 enum outcome { RAN, FAULTED };
 
-/* Nothing but the number of the mode depends on that bit. */
-static void set_single(struct cpu *c, bool on)
-{
-	u64 mode = on ? c->mode | MODE_SINGLE : c->mode & ~(u64)MODE_SINGLE;
-
-	if (mode != c->mode) {
-		c->mode = mode;
-		mode_changed(c);
-	}
-}
-
 /* Instructions between two looks at `asked', and whether the guest waits: many more than a block has, and ordinary ones
  * take less than a millisecond. */
 enum { LOOK = 50000, DOUBTS_MAX = 5, WATCH_DOUBTS_MAX = 13 };
@@ -148,62 +133,97 @@ static bool go_on(struct cpu *c, s64 *n, s64 *rest)
 	return more;
 }
 
+/* The block at r[RIP] for the mode with NUMBER, 0: none, if the jump cache has it. */
+static const struct op *known_block(struct cpu *c, u16 number)
+{
+	u64 rip = c->r[RIP], key = (rip + c->cs_base) ^ mode_key(number);
+	const struct jump *j = jump_slot(c, key);
+
+	return jump_is(j, key, rip) && !near_top(c, rip) && j->op->code != CODE_STALE && !c->all->observer ? j->op
+													   : NULL;
+}
+
+/* That block, found or built; learn where it is. FROM: the direct jump that led there, or NULL. NULL: the fetch faults. */
+static const struct op *next_block(struct cpu *c, const struct op *from)
+{
+	u64 generation = blocks_generation(c);
+	const struct op *o = block_find(c);
+
+	if (!o || !blocks_kept(c))
+		return o;
+	if (from && blocks_generation(c) == generation)
+		block_link(c, (struct op *)from, o);
+	if (!(c->mode & MODE_LIMIT))
+		jump_learn(c, jump_key(c, c->r[RIP]), o);
+	return o;
+}
+
+/* The block that was entered last has been left. *N gets the rest of the budget. False: run_blocks is to end, with
+ * *OUTCOME. MORE: there is more budget to be had. */
+static bool go_on_behind(struct cpu *c, s64 *n, bool more, enum outcome *outcome)
+{
+	const struct op *o = c->op;
+
+	*n = c->n;
+	if (c->exit == EXIT_FAULT) {
+		*n += o->left;
+		/* Before the 286 a division error is a trap, not a fault (80286 manual, D.2). */
+		c->r[RIP] = c->fault.vector == VEC_DE && !has(c->model, F_I286) ? next_rip(c, o) : op_rip(c, o);
+		check_between_blocks(c, *n, c->icount);
+		*outcome = FAULTED;
+		return false;
+	}
+	if (c->exit == EXIT_ATTN) {
+		*n += o->left - 1;
+		check_between_blocks(c, *n, 0);
+		c->r[RIP] = next_rip(c, o);
+		return false;
+	}
+	if (c->exit == EXIT_HOT)
+		block_hot(c, (struct op *)o);
+	check_between_blocks(c, *n, 0);
+	c->attn &= ~(u32)ATTN_MODE; /* a new look-up is all that asks for */
+	if (*n == 0 || (c->exit == EXIT_BUDGET && more) || c->attn || *c->all->asked || (c->eflags & (FL_T | FL_RF)))
+		return false;
+	if (c->exit == EXIT_BUDGET)
+		mode_single(c, true);
+	return true;
+}
+
 /* Run at most REST instructions, leaving early for whatever wants attention. icount and r[RIP] are exact afterwards. */
 static enum outcome run_blocks(struct cpu *c, s64 rest)
 {
+	/* A single instruction does without a change of the mode: its budget ends what comes behind it. */
+	const struct op *o = known_block(c, rest == 1 ? mode_single_number(c) : c->mode_number);
 	enum outcome outcome = RAN;
+	bool more = true;
 	s64 n = 0;
 
 	c->end = c->icount;
 	go_on(c, &n, &rest);
-	for (;;) {
-		const struct op *from = c->exit == EXIT_LINK ? c->op : NULL, *o;
-		u64 generation = blocks_generation(c);
+	if (o && o->left <= n) {
+		enter(c, o, n - o->left);
+		more = go_on_behind(c, &n, rest, &outcome);
+	}
+	while (more) {
+		const struct op *from = c->exit == EXIT_LINK ? c->op : NULL;
 
 		c->op = NULL;
 		c->n = n;
 		c->exit = EXIT_LOOKUP;
 		c->icount = c->end - (u64)n;
-		o = block_find(c);
+		o = next_block(c, from);
 		if (!o) {
 			outcome = FAULTED;
 			break;
 		}
-		if (from && blocks_kept(c) && blocks_generation(c) == generation)
-			block_link(c, (struct op *)from, o);
-		if (blocks_kept(c) && !(c->mode & MODE_LIMIT))
-			jump_learn(c, jump_key(c, c->r[RIP]), o);
 		if (o->left > n) { /* would run past the end: one by one */
 			if (!go_on(c, &n, &rest))
-				set_single(c, true);
+				mode_single(c, true);
 			continue;
 		}
 		enter(c, o, n - o->left);
-		n = c->n;
-		o = c->op;
-		if (c->exit == EXIT_FAULT) {
-			n += o->left;
-			/* Before the 286 a division error is a trap, not a fault (80286 manual, D.2). */
-			c->r[RIP] = c->fault.vector == VEC_DE && !has(c->model, F_I286) ? next_rip(c, o) : op_rip(c, o);
-			check_between_blocks(c, n, c->icount);
-			outcome = FAULTED;
-			break;
-		}
-		if (c->exit == EXIT_ATTN) {
-			n += o->left - 1;
-			check_between_blocks(c, n, 0);
-			c->r[RIP] = next_rip(c, o);
-			break;
-		}
-		if (c->exit == EXIT_HOT)
-			block_hot(c, (struct op *)o);
-		check_between_blocks(c, n, 0);
-		c->attn &= ~(u32)ATTN_MODE; /* a new look-up is all that asks for */
-		if (n == 0 || (c->exit == EXIT_BUDGET && rest) || c->attn || *c->all->asked ||
-		    (c->eflags & (FL_T | FL_RF)))
-			break;
-		if (c->exit == EXIT_BUDGET)
-			set_single(c, true);
+		more = go_on_behind(c, &n, rest, &outcome);
 	}
 	if (unlikely(c->goes)) {
 		if (outcome == RAN) {
@@ -213,13 +233,12 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 		c->goes = false;
 	}
 	sse_park(c);
-	settle_flags(c);
 	c->op = NULL;
 	c->icount = c->end - (u64)n;
 	c->n = 0;
 	c->end = c->icount;
 	c->exit = EXIT_LOOKUP;
-	set_single(c, false);
+	mode_single(c, false);
 	return outcome;
 }
 
@@ -235,7 +254,7 @@ static bool nmi_blocked(const struct cpu *c)
 
 /* What comes before the next instruction, in the order of SDM vol. 3, table 6-2. */
 enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR, DUE_VMX };
-static enum due due(const struct cpu *c)
+ALWAYS_INLINE enum due due(const struct cpu *c)
 {
 	bool shadow = c->icount == c->shadow_at && c->shadow_at;
 
@@ -377,13 +396,14 @@ static bool handle_init(struct cpu *c)
 	return false;
 }
 
-static bool code_breakpoints(const struct cpu *c)
+static bool some_code_breakpoint(u64 dr7)
 {
 	for (int i = 0; i < 4; i++)
-		if ((c->dr[7] >> (2 * i) & 3) && !(c->dr[7] >> (16 + 4 * i) & 3))
+		if ((dr7 >> (2 * i) & 3) && !(dr7 >> (16 + 4 * i) & 3))
 			return true;
 	return false;
 }
+static bool code_breakpoints(const struct cpu *c) { return unlikely(c->dr[7] & 0xff) && some_code_breakpoint(c->dr[7]); }
 
 enum sleep cpu_sleep(struct cpu *c, u64 end)
 {
@@ -516,7 +536,7 @@ static s64 distance(const struct cpu *c, u64 icount_end)
 }
 
 /* Would cpu_run do anything but execute the next instruction? */
-static bool disturbed(const struct cpu *c)
+ALWAYS_INLINE bool disturbed(const struct cpu *c)
 {
 	return c->attn & ATTN_CLOCK || c->stop || *c->all->asked || c->all->remapped || c->activity != ACTIVITY_RUN ||
 	       c->init_pending || c->icount >= c->quantum_end || due(c) || c->eflags & (FL_T | FL_RF);
@@ -528,7 +548,7 @@ static enum outcome look(struct cpu *c, struct round *round)
 	enum outcome outcome = RAN;
 
 	while (outcome == RAN && round_goes_on(round, c)) {
-		set_single(c, true);
+		mode_single(c, true);
 		c->attn = 0;
 		outcome = run_blocks(c, 1);
 		if (disturbed(c))
@@ -610,6 +630,18 @@ static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
 	return watch_out(c, s, n);
 }
 
+/* The next instruction has faulted. False: the caller is to have the exception. */
+static bool handle_fault(struct cpu *c, struct stretch *s)
+{
+	c->clock->now = cpu_now(c);
+	c->db_pending = 0;
+	/* a guest has a monitor */
+	if (c->bare && !c->idtr.limit && c->fault.vector != FAULT_VMEXIT && !vmx_guest(c))
+		return false;
+	go_to_fault_handler(c, s, true);
+	return true;
+}
+
 /* Instructions, and the traps that they leave behind. False: an exception that the caller is to have. */
 static bool execute(struct cpu *c, struct stretch *s)
 {
@@ -623,7 +655,7 @@ static bool execute(struct cpu *c, struct stretch *s)
 
 	if (stepping) {
 		n = 1;
-		set_single(c, true);
+		mode_single(c, true);
 	}
 	c->step = (trap ? STEP_TF : 0) | (resume ? STEP_RF : 0);
 	if (soon && soon < n)
@@ -634,15 +666,11 @@ static bool execute(struct cpu *c, struct stretch *s)
 	else
 		outcome = run_blocks(c, n);
 	if (outcome == FAULTED) {
-		c->clock->now = cpu_now(c);
-		c->db_pending = 0;
-		/* a guest has a monitor */
-		if (c->bare && !c->idtr.limit && c->fault.vector != FAULT_VMEXIT && !vmx_guest(c))
-			return false;
-		go_to_fault_handler(c, s, true);
+		bool handled = handle_fault(c, s);
+
 		if (trap_flag && vmx_guest(c))
 			c->vmx->trap_flag_due = true;
-		return true;
+		return handled;
 	}
 	if (!stepping || unlikely(c->all->observer && c->all->observer->hit == OBSERVED_POINT))
 		return true;
@@ -655,11 +683,27 @@ static bool execute(struct cpu *c, struct stretch *s)
 	return true;
 }
 
-enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
+/* Would the loop of cpu_run come to the end without doing anything but execute instructions, if these do not disturb it
+ * either? Nor is there anything that the instructions must be looked at for. */
+static bool uneventful(const struct cpu *c, u64 icount_end)
+{
+	u64 n = icount_end - c->icount, end = cpu_time_at(c, icount_end);
+
+	return n - 1 < INT32_MAX && end < clock_next(c->clock) && end < c->all->time_end &&
+	       icount_end <= c->quantum_end && !c->clock->steps_end && !c->all->observer && !code_breakpoints(c) &&
+	       !vmx_proc(c, PROC_TRAP_FLAG) &&
+	       (c->icount != c->shadow_at || !c->shadow_at) && !disturbed(c) &&
+	       ((c->icount < c->look_at && c->icount < c->watch_at) || !round_pays(c, (s64)n));
+}
+
+/* cpu_run, with everything that may be due between two instructions. BEFORE: what the last instruction came to. */
+static enum cpu_stop run_on(struct cpu *c, u64 icount_end, u64 idle_end, enum outcome before)
 {
 	struct stretch s = { icount_end, idle_end, idle_end < c->all->sleep_end ? idle_end : c->all->sleep_end,
 			     .soon = 0 };
 
+	if (before == FAULTED && !handle_fault(c, &s))
+		return CPU_EXCEPTION;
 	for (;;) {
 		int stop;
 
@@ -694,6 +738,22 @@ enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
 		if (!execute(c, &s))
 			return CPU_EXCEPTION;
 	}
+}
+
+enum cpu_stop cpu_run(struct cpu *c, u64 icount_end, u64 idle_end)
+{
+	enum outcome outcome = RAN;
+
+	c->attn = 0;
+	if (uneventful(c, icount_end)) {
+		c->step = 0;
+		outcome = run_blocks(c, (s64)(icount_end - c->icount));
+		if (outcome == RAN && c->icount == icount_end && !c->attn && !c->stop && !*c->all->asked) {
+			c->clock->now = cpu_now(c);
+			return CPU_LIMIT;
+		}
+	}
+	return run_on(c, icount_end, idle_end, outcome);
 }
 
 /* ---- life ---- */

@@ -81,7 +81,8 @@ enum cpu_stop cpus_run(struct cpus *all, u64 icount_end, u64 idle_end)
 		if (why == CPU_QUANTUM)
 			why = next_turn(all, idle_end < all->sleep_end ? idle_end : all->sleep_end);
 	} while (why == CPU_QUANTUM);
-	pass_time_to_all(all);
+	if (all->count > 1)
+		pass_time_to_all(all);
 	return why;
 }
 

@@ -24,7 +24,6 @@
 
 enum {
 	ROUND_MAX = 64,        /* instructions; longer rounds are not found */
-	WORTH = 1000,          /* a check pays for so many instructions */
 	WATCHED_WORTH = 10000,
 	STORES_MAX = 128,      /* places of up to 8 bytes that a round stores to */
 	SLOTS_MAX = 1024,      /* slots of the TLB that are in use */
@@ -50,9 +49,9 @@ struct watch {
 /* Are there breakpoints? A read may then cause a trap. */
 static bool breakpoints(const struct cpu *c) { return c->dr[7] & 0xff; }
 
-bool round_pays(const struct cpu *c, s64 n)
+bool round_pays_now(const struct cpu *c)
 {
-	return n >= WORTH && !c->all->no_skip_waiting && !c->all->observer && !breakpoints(c);
+	return !c->all->no_skip_waiting && !c->all->observer && !breakpoints(c);
 }
 
 /* The number of calls of devices that may have an effect, or may give another answer next time. */

@@ -22,7 +22,9 @@ struct round {
 bool quiet(const struct dec *d);
 /* Is it worth while to look for a round, with N instructions until the next event? No if somebody wants to see each
  * instruction. */
-bool round_pays(const struct cpu *c, s64 n);
+enum { ROUND_WORTH = 1000 };
+bool round_pays_now(const struct cpu *c);
+static inline bool round_pays(const struct cpu *c, s64 n) { return n >= ROUND_WORTH && round_pays_now(c); }
 /* The same for a round that is watched. */
 bool watch_pays(const struct cpu *c, s64 n);
 /* A round begins at C, between two instructions. When it is closed, the devices that it has read give the same

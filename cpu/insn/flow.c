@@ -13,6 +13,8 @@ COLD_HANDLER(jump_unlinked)
 {
 	if (o->in_page)
 		LEAVE(EXIT_LINK);
+	if (!n) /* as whatever is found would do */
+		LEAVE(EXIT_BUDGET);
 	LOOK_UP(EXIT_LOOKUP);
 }
 

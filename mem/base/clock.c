@@ -53,11 +53,6 @@ void clock_arm(struct clock *clock, struct event *event, u64 when)
 		*clock->attention |= CLOCK_MOVED;
 }
 
-u64 clock_next(const struct clock *clock)
-{
-	return clock->first ? clock->first->when : CLOCK_NEVER;
-}
-
 void clock_fire(struct clock *clock)
 {
 	while (clock_next(clock) <= clock->now && clock_next(clock) != CLOCK_NEVER) {

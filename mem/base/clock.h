@@ -62,7 +62,10 @@ static inline u32 clock_steps(const struct clock *clock, u64 icount)
 	return clock->steps_at == icount ? clock->steps : 0;
 }
 /* The earliest deadline, or CLOCK_NEVER. */
-u64 clock_next(const struct clock *clock);
+static inline u64 clock_next(const struct clock *clock)
+{
+	return clock->first ? clock->first->when : CLOCK_NEVER;
+}
 /* Fire everything due at clock->now, in order. An event may arm itself or others again. */
 void clock_fire(struct clock *clock);
 /* After a snapshot was loaded the `when` of events has changed: put the list in order again. */
