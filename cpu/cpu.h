@@ -120,6 +120,14 @@ struct op;
 struct jump { u64 key; const struct STORED_OP *op; };
 enum { NO_JUMP = 1 }; /* a key that no address has: modes have numbers from 1, which are in the bits above 46 */
 
+/* A page with code has no tag for writes, but its granules may, if no instruction was decoded from them: GRANULE bytes
+ * with an address of their own, in an entry that their offset in the page chooses. As the tags, these may vanish at any
+ * time. */
+#define GRANULE_SHIFT 5
+#define GRANULE (1u << GRANULE_SHIFT)
+#define GRANULES (PAGE_SIZE / GRANULE)
+struct granule { u64 tag, addend; };
+
 /* One view of memory. There is one for each set of rights, so that changing CPL does not flush anything. */
 /* SMAP_AC: supervisor with EFLAGS.AC; SLOW: #AC is armed, always misses */
 enum { VIEW_SUPERVISOR, VIEW_USER, VIEW_SMAP_AC, VIEW_SLOW, VIEWS };
@@ -131,6 +139,8 @@ struct view {
 	u8 listed[TLB_SIZE];       /* LISTED_*: what may be valid there, so that most of `used' need not be looked at */
 	unsigned nused;
 	bool large;                /* there may be pieces of large pages */
+	struct granule granule[GRANULES];
+	bool granules;             /* there may be tags */
 	struct jump jump[1u << JUMP_BITS];
 	u16 jumped[1u << JUMP_BITS]; /* indexes of entries in use */
 	unsigned njumps;
@@ -509,6 +519,10 @@ void tlb_flush_page(struct cpu *c, u64 linear);
 void tlb_init(struct cpu *c);
 void jumps_flush(struct cpu *c);                      /* forget where jumps led; the translations stay */
 void tlb_protect(struct cpu *c, u64 phys);            /* a page got code: take write tags away */
+/* LEN bytes at OFFSET of a page got code. */
+void tlb_protect_granules(struct cpu *c, unsigned offset, unsigned len);
+/* The bytes around LINEAR, at HOST, may be written. */
+void tlb_learn_granule(struct cpu *c, u64 linear, const u8 *host);
 /* the next write to each page takes the slow path, which marks it dirty */
 void tlb_drop_writes(struct cpu *c);
 /* everything does: flags of pages have changed. What is valid stays. */

@@ -358,16 +358,26 @@ static inline void labour(struct cpu *c, u32 units)
 
 /* Host address of SIZE bytes at LINEAR, or NULL where the slow path must go. One compare answers permission, mapping,
  * page crossing, dirty, code, devices and watches: an entry can hold only its own page, so a crossing access, whose
- * last byte is on the next, misses. */
+ * last byte is on the next, misses. A second one, for writes, answers the same for a few bytes of a page with code. */
 ALWAYS_INLINE u8 *fast_host(const struct cpu *c, u64 linear, unsigned size, bool write)
 {
 	const struct tlb_entry *e = &c->view->tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
-
 	u8 *host;
 
-	if (unlikely(((linear + size - 1) & PAGE_MASK) != (write ? e->write : e->read)))
-		return NULL;
-	host = (u8 *)(uintptr_t)(linear + e->addend);
+	if (unlikely(((linear + size - 1) & PAGE_MASK) != (write ? e->write : e->read))) {
+		const struct granule *g = &c->view->granule[linear >> GRANULE_SHIFT & (GRANULES - 1)];
+		u64 last = linear;
+
+		if (!write || size > GRANULE)
+			return NULL;
+		__asm__("" : "+r"(last)); /* so that the likely way keeps nothing for this one */
+		if (((last + size - 1) & ~(u64)(GRANULE - 1)) != g->tag)
+			return NULL;
+		host = (u8 *)(uintptr_t)(linear + g->addend);
+		__asm__("" : "+r"(host));
+	} else {
+		host = (u8 *)(uintptr_t)(linear + e->addend);
+	}
 	if (!host)
 		__builtin_unreachable(); /* lets the caller's test for NULL vanish */
 	return host;

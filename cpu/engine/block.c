@@ -459,6 +459,8 @@ static bool note_page(struct cpu *c, struct block *block, int which, u64 page, u
 	}
 	for (unsigned i = from; i < from + len; i++)
 		p->decoded[i / 64] |= (u64)1 << i % 64;
+	for (unsigned i = 0; i < c->all->count; i++)
+		tlb_protect_granules(c->all->cpu[i], from, len);
 	return true;
 }
 

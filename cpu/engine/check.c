@@ -67,6 +67,26 @@ static void check_tlb(struct cpu *c, const struct view *v)
 	}
 }
 
+/* A granule with a tag is in a page that may be written, and has no code. */
+static void check_granules(const struct cpu *c, const struct view *v)
+{
+	for (unsigned i = 0; i < GRANULES; i++) {
+		u64 tag = v->granule[i].tag;
+		unsigned n = tag >> PAGE_SHIFT & (TLB_SIZE - 1);
+		const struct range *r = tag == TLB_NONE ? NULL : space_find(c->mem, v->phys[n], NULL);
+		u8 flags;
+
+		if (tag == TLB_NONE)
+			continue;
+		CHECK(tag / GRANULE % GRANULES == i && v->tlb[n].addend == v->granule[i].addend);
+		CHECK(v->tlb[n].read == (tag & PAGE_MASK) && v->tlb[n].valid & VALID_WRITE);
+		CHECK(r && r->kind == RANGE_RAM);
+		flags = r->ram->pages[(r->ram_offset + (v->phys[n] - r->base)) >> PAGE_SHIFT];
+		CHECK((flags & (PAGE_DIRTY | PAGE_WATCH)) == PAGE_DIRTY);
+		CHECK(!(flags & PAGE_CODE) || code_spares(c, v->phys[n], tag & (PAGE_SIZE - 1), GRANULE));
+	}
+}
+
 void check_between_blocks(struct cpu *c, s64 n, u64 icount)
 {
 	static const unsigned every = 256;
@@ -80,7 +100,9 @@ void check_between_blocks(struct cpu *c, s64 n, u64 icount)
 	CHECK((c->mode & MODE_CPL) >> 6 == c->cpl);
 	if (c->end - (u64)n < icount + 1 || (c->end - (u64)n) % every)
 		return;
-	for (unsigned i = 0; i < VIEWS; i++)
+	for (unsigned i = 0; i < VIEWS; i++) {
 		check_tlb(c, &c->views[i]);
+		check_granules(c, &c->views[i]);
+	}
 }
 #endif

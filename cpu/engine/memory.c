@@ -30,20 +30,21 @@ static bool page_access(struct cpu *c, u64 linear, unsigned access, u8 **host, u
 
 /* Bytes of a page with code, which has no tag for writes. They can be written directly if the tag for reads is there,
  * the TLB has the right to write, and no instruction was decoded from them. Else NULL. */
-static u8 *beside_code(const struct cpu *c, u64 linear, unsigned len)
+static u8 *beside_code(struct cpu *c, u64 linear, unsigned len)
 {
-	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
+	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1), offset = linear & (PAGE_SIZE - 1);
 	u8 *host = fast_host(c, linear, len, false);
 
-	return host && c->view->tlb[n].valid & VALID_WRITE &&
-			       code_spares(c, c->view->phys[n], linear & (PAGE_SIZE - 1), len)
-		       ? host
-		       : NULL;
+	if (!host || !(c->view->tlb[n].valid & VALID_WRITE) || !code_spares(c, c->view->phys[n], offset, len))
+		return NULL;
+	if (code_spares(c, c->view->phys[n], offset & ~(GRANULE - 1), GRANULE))
+		tlb_learn_granule(c, linear, host);
+	return host;
 }
 
 /* The bytes of an access that needs no further check, nor has a watchpoint. NULL: translate it. Implicit supervisor
  * accesses have the rights of the supervisor's view, but from CPL 3 they walk each time (page.c). */
-static u8 *tagged(const struct cpu *c, u64 linear, unsigned len, unsigned access)
+static u8 *tagged(struct cpu *c, u64 linear, unsigned len, unsigned access)
 {
 	bool write = (access & 3) == ACCESS_WRITE;
 	u8 *host;
@@ -364,7 +365,7 @@ bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 }
 
 /* As fast_op(), by beside_code() instead of the tag. */
-static u8 *op_beside_code(const struct cpu *c, const struct op *o, unsigned size)
+static u8 *op_beside_code(struct cpu *c, const struct op *o, unsigned size)
 {
 	const struct seg *s = OP_SEG(c, o);
 	u64 offset = op_offset(c, o);

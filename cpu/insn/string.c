@@ -176,6 +176,9 @@ static u64 run(const struct cpu *c, const struct op *o, unsigned seg, u64 offset
 	if (offset + size > end || offset + size < offset || in_page + size > PAGE_SIZE)
 		return 0;
 	*host = fast_host(c, linear, size, write);
+	/* of a page with code, only a granule may be written */
+	if (write && c->view->tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)].write != (linear & PAGE_MASK))
+		*host = NULL;
 	if (!*host) {
 		if ((linear & PAGE_MASK) != hole_page)
 			return 0;

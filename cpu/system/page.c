@@ -358,14 +358,22 @@ bool page_load_pdptes(struct cpu *c, u64 cr3)
 
 /* ---- the TLB ---- */
 
-static void tags_clear(struct tlb_entry *e)
+static void granules_clear(struct view *v)
 {
-	e->read = e->write = TLB_NONE;
+	if (unlikely(v->granules))
+		memset(v->granule, 0xff, sizeof v->granule); /* TLB_NONE */
+	v->granules = false;
+}
+
+static void tags_clear(struct view *v, unsigned n)
+{
+	v->tlb[n].read = v->tlb[n].write = TLB_NONE;
+	granules_clear(v);
 }
 
 static void slot_clear(struct view *v, unsigned n)
 {
-	tags_clear(&v->tlb[n]);
+	tags_clear(v, n);
 	v->tlb[n].valid = v->code[n].valid = TLB_NONE;
 }
 
@@ -463,6 +471,7 @@ void tlb_init(struct cpu *c)
 	for (int i = 0; i < VIEWS; i++) {
 		struct view *v = &c->views[i];
 
+		v->granules = true;
 		for (unsigned n = 0; n < TLB_SIZE; n++)
 			slot_clear(v, n);
 		for (unsigned n = 0; n < ARRAY_LEN(v->jump); n++)
@@ -530,23 +539,41 @@ void tlb_protect(struct cpu *c, u64 phys)
 		struct view *v = &c->views[i];
 
 		for (unsigned k = 0; k < v->nused; k++)
-			if (v->phys[v->used[k]] == phys)
+			if (v->phys[v->used[k]] == phys) {
 				v->tlb[v->used[k]].write = TLB_NONE;
+				granules_clear(v);
+			}
 	}
+}
+
+void tlb_protect_granules(struct cpu *c, unsigned offset, unsigned len)
+{
+	for (int i = 0; i < VIEWS; i++)
+		for (unsigned n = offset / GRANULE; c->views[i].granules && n <= (offset + len - 1) / GRANULE; n++)
+			c->views[i].granule[n].tag = TLB_NONE;
+}
+
+void tlb_learn_granule(struct cpu *c, u64 linear, const u8 *host)
+{
+	c->view->granule[linear / GRANULE % GRANULES] = (struct granule){
+		linear & ~(u64)(GRANULE - 1), (u64)(uintptr_t)host - linear };
+	c->view->granules = true;
 }
 
 void tlb_drop_writes(struct cpu *c)
 {
-	for (int i = 0; i < VIEWS; i++)
+	for (int i = 0; i < VIEWS; i++) {
 		for (unsigned k = 0; k < c->views[i].nused; k++)
 			c->views[i].tlb[c->views[i].used[k]].write = TLB_NONE;
+		granules_clear(&c->views[i]);
+	}
 }
 
 void tlb_drop_tags(struct cpu *c)
 {
 	for (int i = 0; i < VIEWS; i++)
 		for (unsigned k = 0; k < c->views[i].nused; k++)
-			tags_clear(&c->views[i].tlb[c->views[i].used[k]]);
+			tags_clear(&c->views[i], c->views[i].used[k]);
 }
 
 enum { SLOT_WORDS = 5 };
@@ -661,7 +688,7 @@ static void remember_data(struct view *v, unsigned n, u64 page, u64 phys, u64 fl
 	/* An entry describes one page: keep what other kinds of access had found out about it, unless it was somewhere
 	 * else then. */
 	if (!holds(e->valid, page, 0) || v->phys[n] != phys) {
-		tags_clear(e);
+		tags_clear(v, n);
 		e->valid = page;
 		v->phys[n] = phys;
 	}

@@ -314,6 +314,35 @@ START_TEST(beside_code)
 }
 END_TEST
 
+/* What is stored is later executed, and stored to again: beside other stores, by stitched blocks too, to every byte. */
+START_TEST(data_becomes_code)
+{
+	BYTES_AT(OTHER, 0xff, 0xc0, 0xeb, 0xfc); /* inc eax; jmp -4 */
+	BYTES_AT(CODE, 0x88, 0x0b, 0x66, 0x89, 0x55, 0x00, 0x57, 0x5f); /* mov [rbx], cl; mov [rbp], dx; push rdi; pop rdi */
+	go(OTHER, 2);
+	c->r[RSP] = OTHER + 0x160;
+	for (unsigned i = 0; i < 200; i++) {
+		u64 code = OTHER + 0x100 + i % 61;
+
+		ram->host[code] = 0xff, ram->host[code + 1] = 0xc0; /* unseen: nothing was decoded from it */
+		ram->host[code + 2] = 0xeb, ram->host[code + 3] = 0xfc;
+		c->r[RBP] = code - 6;
+		c->r[RBX] = code - 3;
+		go(CODE, 4);
+		go(CODE, 4);
+		c->r[RAX] = 10;
+		go(code, 4);
+		ck_assert_uint_eq(c->r[RAX], 12);
+		c->r[RBX] = code + 1;
+		c->r[RCX] = 0xc8;
+		go(CODE, 4);
+		go(code, 4);
+		ck_assert_uint_eq(c->r[RAX], 10);
+		space_write(&mem, code, 4, 0); /* no block is left there */
+	}
+}
+END_TEST
+
 /* ---- pages that move ---- */
 
 START_TEST(remapped)
@@ -622,6 +651,7 @@ int main(void)
 	tcase_add_test(t, aliases);
 	tcase_add_loop_test(t, physical_aliases, 0, 2);
 	tcase_add_test(t, beside_code);
+	tcase_add_test(t, data_becomes_code);
 	tcase_add_test(t, remapped);
 	tcase_add_test(t, covered);
 	tcase_add_test(t, second_page_moves);
