@@ -128,6 +128,15 @@ enum { NO_JUMP = 1 }; /* a key that no address has: modes have numbers from 1, w
 #define GRANULES (PAGE_SIZE / GRANULE)
 struct granule { u64 tag, addend; };
 
+/* The last walk that led to a device, which the TLB does not remember: where its entries are, and what they said. As
+ * long as they say that, with the same registers, another walk would find the same, and change nothing. */
+enum { WALK_LEVELS = 5 };
+struct walked {
+	u64 page, phys;            /* page: TLB_NONE: there is none */
+	unsigned levels, size;     /* of the entries, bytes */
+	struct { const u8 *host; u64 value; } entry[WALK_LEVELS];
+};
+
 /* One view of memory. There is one for each set of rights, so that changing CPL does not flush anything. */
 /* SMAP_AC: supervisor with EFLAGS.AC; SLOW: #AC is armed, always misses */
 enum { VIEW_SUPERVISOR, VIEW_USER, VIEW_SMAP_AC, VIEW_SLOW, VIEWS };
@@ -141,6 +150,7 @@ struct view {
 	bool large;                /* there may be pieces of large pages */
 	struct granule granule[GRANULES];
 	bool granules;             /* there may be tags */
+	struct walked walked[2];   /* for reads, for writes */
 	struct jump jump[1u << JUMP_BITS];
 	u16 jumped[1u << JUMP_BITS]; /* indexes of entries in use */
 	unsigned njumps;

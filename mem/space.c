@@ -267,10 +267,12 @@ static struct stretch find_written(struct space *space, u64 addr)
 	return under;
 }
 
+static unsigned widest(const struct device_ops *ops) { return ops->max ? ops->max : 4; }
+
 /* The largest naturally aligned piece at OFFSET that LEN bytes and the device's width allow. */
 static unsigned piece(const struct device_ops *ops, u64 offset, unsigned len)
 {
-	unsigned size = ops->max ? ops->max : 4;
+	unsigned size = widest(ops);
 
 	while (size > len || (offset & (size - 1)))
 		size >>= 1;
@@ -282,9 +284,15 @@ static u64 ones(unsigned size)
 	return ~(u64)0 >> (64 - 8 * size);
 }
 
+/* Are LEN bytes at OFFSET one access, as the device knows it? */
+static bool is_whole(const struct device_ops *ops, u64 offset, unsigned len)
+{
+	return len >= ops->min && len <= widest(ops) && !(len & (len - 1)) && !(offset & (len - 1));
+}
+
 /* LEN (1 to 8) bytes of a device, in pieces that it knows. The range may vanish during a call (a device may change the
  * map), so it is taken by value. */
-static u64 device_read(struct space *space, struct range range, u64 offset, unsigned len)
+static __attribute__((noinline)) u64 read_pieces(struct space *space, struct range range, u64 offset, unsigned len)
 {
 	const struct device_ops *ops = range.ops;
 	u64 value = 0;
@@ -309,7 +317,16 @@ static u64 device_read(struct space *space, struct range range, u64 offset, unsi
 	return value;
 }
 
-static void device_write(struct space *space, struct range range, u64 offset, unsigned len, u64 value)
+ALWAYS_INLINE u64 device_read(struct space *space, const struct range *range, u64 offset, unsigned len)
+{
+	if (!is_whole(range->ops, offset, len))
+		return read_pieces(space, *range, offset, len);
+	space->calls++;
+	return range->ops->read ? range->ops->read(range->owner, offset, len) & ones(len) : ones(len);
+}
+
+static __attribute__((noinline)) void write_pieces(struct space *space, struct range range, u64 offset, unsigned len,
+						   u64 value)
 {
 	const struct device_ops *ops = range.ops;
 	unsigned size;
@@ -333,6 +350,16 @@ static void device_write(struct space *space, struct range range, u64 offset, un
 			ops->write(range.owner, down, ops->min, whole);
 		}
 	}
+}
+
+ALWAYS_INLINE void device_write(struct space *space, const struct range *range, u64 offset, unsigned len, u64 value)
+{
+	if (!range->ops->write || !is_whole(range->ops, offset, len)) {
+		write_pieces(space, *range, offset, len, value);
+		return;
+	}
+	space->calls++;
+	range->ops->write(range->owner, offset, len, value & ones(len));
 }
 
 /* Write LEN bytes that lie in one range of RAM. HARD writes ROM too. */
@@ -369,7 +396,14 @@ static u64 run_length(struct stretch stretch, u64 addr, u64 len)
 	return stretch.last - addr < len - 1 ? stretch.last - addr + 1 : len;
 }
 
-u64 space_read(struct space *space, u64 addr, unsigned size)
+/* The range at ADDR (masked), if all SIZE bytes are in it and it is the same as last time. */
+ALWAYS_INLINE const struct range *found_again(const struct space *space, u64 addr, unsigned size)
+{
+	return addr >= space->hit_first && addr <= space->hit_last && space->hit_last - addr >= size - 1 &&
+	       space->hit != SPACE_NOTHING ? &space->ranges[space->hit] : NULL;
+}
+
+static __attribute__((noinline)) u64 read_runs(struct space *space, u64 addr, unsigned size)
 {
 	u64 value = 0;
 
@@ -385,14 +419,23 @@ u64 space_read(struct space *space, u64 addr, unsigned size)
 			memcpy(bytes, ram_at(stretch.range, at), run);
 			part = get64(bytes);
 		} else {
-			part = device_read(space, *stretch.range, at - stretch.range->base, run);
+			part = device_read(space, stretch.range, at - stretch.range->base, run);
 		}
 		value |= part << (8 * done);
 	}
 	return value;
 }
 
-void space_write(struct space *space, u64 addr, unsigned size, u64 value)
+u64 space_read(struct space *space, u64 addr, unsigned size)
+{
+	const struct range *range = found_again(space, addr & space->mask, size);
+
+	return range && range->kind == RANGE_DEVICE
+		       ? device_read(space, range, (addr & space->mask) - range->base, size)
+		       : read_runs(space, addr, size);
+}
+
+static __attribute__((noinline)) void write_runs(struct space *space, u64 addr, unsigned size, u64 value)
 {
 	for (unsigned done = 0, run; done < size; done += run) {
 		u64 at = (addr + done) & space->mask;
@@ -406,8 +449,18 @@ void space_write(struct space *space, u64 addr, unsigned size, u64 value)
 		if (stretch.range->kind == RANGE_RAM)
 			ram_write(stretch.range, at, bytes, run, false);
 		else
-			device_write(space, *stretch.range, at - stretch.range->base, run, value >> (8 * done));
+			device_write(space, stretch.range, at - stretch.range->base, run, value >> (8 * done));
 	}
+}
+
+void space_write(struct space *space, u64 addr, unsigned size, u64 value)
+{
+	const struct range *range = found_again(space, addr & space->mask, size);
+
+	if (range && range->kind == RANGE_DEVICE && !range->through)
+		device_write(space, range, (addr & space->mask) - range->base, size, value);
+	else
+		write_runs(space, addr, size, value);
 }
 
 u64 space_read_string(struct space *space, u64 addr, unsigned size, void *out, u64 n)
@@ -439,7 +492,7 @@ void space_read_block(struct space *space, u64 addr, void *out, u64 len)
 			memcpy(to, ram_at(stretch.range, at), run);
 		} else {
 			run = 1;
-			*to = (u8)device_read(space, *stretch.range, at - stretch.range->base, 1);
+			*to = (u8)device_read(space, stretch.range, at - stretch.range->base, 1);
 		}
 	}
 }
@@ -459,7 +512,7 @@ void space_write_block(struct space *space, u64 addr, const void *in, u64 len)
 			ram_write(stretch.range, at, from, run, false);
 		} else {
 			run = 1;
-			device_write(space, *stretch.range, at - stretch.range->base, 1, *from);
+			device_write(space, stretch.range, at - stretch.range->base, 1, *from);
 		}
 	}
 }

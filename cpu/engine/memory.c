@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Accesses that the fast path of op.h rejects: the checks in their order, page by page, and devices. */
 #include "cpu/observe.h"
+#include "cpu/system/page.h"
 #include "cpu/system/system.h"
 
 static u64 wrap(const struct cpu *c, u64 linear) { return linear & c->linear_mask; }
@@ -129,15 +130,14 @@ static void device_write(struct cpu *c, u64 phys, const u8 *in, unsigned len)
 		w->by_cpu = false;
 }
 
-static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)
+static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access);
+
+/* What tagged() does not answer. */
+static bool read_slow(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)
 {
 	struct span s;
-	u8 *to = out, *host = tagged(c, linear, len, access);
+	u8 *to = out;
 
-	if (likely(host)) {
-		memcpy(out, host, len);
-		return true;
-	}
 	if (unlikely(wraps(linear)))
 		return read_with(c, first_part(linear), to, bytes_before(linear), access) &&
 		       read_with(c, second_part(c, linear), to + bytes_before(linear), len - bytes_before(linear),
@@ -156,16 +156,23 @@ static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsign
 	return true;
 }
 
-static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access)
+static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)
+{
+	const u8 *host = tagged(c, linear, len, access);
+
+	if (unlikely(!host))
+		return read_slow(c, linear, out, len, access);
+	memcpy(out, host, len);
+	return true;
+}
+
+static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access);
+
+static bool write_slow(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access)
 {
 	struct span s;
 	const u8 *from = in;
-	u8 *host = tagged(c, linear, len, access);
 
-	if (likely(host)) {
-		memcpy(host, in, len);
-		return true;
-	}
 	if (unlikely(wraps(linear)))
 		return write_with(c, first_part(linear), from, bytes_before(linear), access) &&
 		       write_with(c, second_part(c, linear), from + bytes_before(linear), len - bytes_before(linear),
@@ -186,6 +193,16 @@ static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, 
 	return true;
 }
 
+static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access)
+{
+	u8 *host = tagged(c, linear, len, access);
+
+	if (unlikely(!host))
+		return write_slow(c, linear, in, len, access);
+	memcpy(host, in, len);
+	return true;
+}
+
 bool mem_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
 {
 	u64 v = 0;
@@ -195,7 +212,7 @@ bool mem_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
 		*out = get_size(host, size);
 		return true;
 	}
-	if (!read_with(c, linear, &v, size, ACCESS_READ))
+	if (!read_slow(c, linear, &v, size, ACCESS_READ))
 		return false;
 	*out = v;
 	return true;
@@ -209,7 +226,7 @@ bool mem_write(struct cpu *c, u64 linear, unsigned size, u64 value)
 		put_size(host, size, value);
 		return true;
 	}
-	return write_with(c, linear, &value, size, ACCESS_WRITE);
+	return write_slow(c, linear, &value, size, ACCESS_WRITE);
 }
 
 bool mem_read_block(struct cpu *c, u64 linear, void *out, unsigned len)
@@ -239,7 +256,7 @@ bool sys_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
 		*out = get_size(host, size);
 		return true;
 	}
-	if (!read_with(c, sys_wrap(c, linear), &v, size, ACCESS_READ | ACCESS_SYSTEM))
+	if (!read_slow(c, sys_wrap(c, linear), &v, size, ACCESS_READ | ACCESS_SYSTEM))
 		return false;
 	*out = v;
 	return true;
@@ -357,10 +374,32 @@ bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64
 		       : true;
 }
 
+/* The operand of O, SIZE bytes (8 at most), is in the device that the last access was made to, and nobody watches it:
+ * where. */
+static bool op_at_device(struct cpu *c, const struct op *o, unsigned size, unsigned access, u64 *phys)
+{
+	const struct seg *s = OP_SEG(c, o);
+	u64 offset = op_offset(c, o), linear = (offset + s->base) & c->linear_mask;
+	const struct walked *w = &c->view->walked[access];
+
+	if (((linear + size - 1) & PAGE_MASK) != w->page || c->view == &c->views[VIEW_SLOW] ||
+	    offset + size > (access == ACCESS_WRITE ? s->write_end : s->read_end) || c->all->observer ||
+	    c->watch || watching(c) || !page_walks_again(c, linear, access))
+		return false;
+	*phys = w->phys | (linear & (PAGE_SIZE - 1));
+	cpu_ask(c);
+	labour(c, LABOUR_DEVICE + size);
+	return true;
+}
+
 bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 {
-	u64 linear;
+	u64 linear, phys;
 
+	if (op_at_device(c, o, size, ACCESS_READ, &phys)) {
+		*out = space_read(c->mem, phys, size);
+		return true;
+	}
 	return op_linear(c, o, size, false, &linear) && mem_read(c, linear, size, out);
 }
 
@@ -375,9 +414,14 @@ static u8 *op_beside_code(struct cpu *c, const struct op *o, unsigned size)
 
 bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v)
 {
-	u64 linear;
-	u8 *host = op_beside_code(c, o, size);
+	u64 linear, phys;
+	u8 *host;
 
+	if (op_at_device(c, o, size, ACCESS_WRITE, &phys)) {
+		space_write(c->mem, phys, size, v);
+		return true;
+	}
+	host = op_beside_code(c, o, size);
 	if (host) {
 		put_size(host, size, v);
 		return true;

@@ -24,6 +24,8 @@ struct walk {
 	u64 leaf_addr, leaf;/* its guest-physical address */
 	unsigned leaf_size; /* bytes of the entry: 4 or 8 */
 	bool global;
+	u64 entry[WALK_LEVELS]; /* address of the entry of each level that was used; 0 is the lowest */
+	unsigned first, last;   /* levels */
 	u64 path[5];        /* guest-physical, of entries above the leaf that were used and have no A bit yet */
 	unsigned levels;    /* how many */
 };
@@ -85,6 +87,8 @@ static enum found walk_32(const struct cpu *c, u64 linear, struct walk *w)
 	if (!physical(c, w, guest, false, &addr))
 		return NOT_MAPPED;
 	e = entry_read(c, addr, 4);
+	w->first = w->last = 1;
+	w->entry[1] = addr;
 	if (!(e & PTE_P))
 		return NOT_PRESENT;
 	if ((e & PTE_PS) && (c->cr4 & CR4_PSE)) {
@@ -104,6 +108,8 @@ static enum found walk_32(const struct cpu *c, u64 linear, struct walk *w)
 	guest = (e & 0xfffff000) | bits(linear, 21, 12) << 2;
 	if (!physical(c, w, guest, false, &addr))
 		return NOT_MAPPED;
+	w->last = 0;
+	w->entry[0] = addr;
 	e = entry_read(c, addr, 4);
 	if (!(e & PTE_P))
 		return NOT_PRESENT;
@@ -138,13 +144,14 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 		level = 1;
 		reserved |= (u64)0x7ff << 52; /* bits 62-52 are reserved in PAE paging */
 	}
-	for (;; level--) {
+	for (w->first = (unsigned)level;; level--) {
 		unsigned shift = 12 + 9 * level;
 		u64 guest = table | bits(linear, shift + 8, shift) << 3, addr, e;
 
 		if (!physical(c, w, guest, false, &addr))
 			return NOT_MAPPED;
 		e = entry_read(c, addr, 8);
+		w->entry[level] = addr;
 		if (!(e & PTE_P))
 			return NOT_PRESENT;
 		if (e & reserved)
@@ -160,6 +167,7 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 				return RESERVED_BIT;
 			w->phys = (e & 0xffffffffff000 & ~(size - 1)) | (linear & (size - 1));
 			w->size = size;
+			w->last = (unsigned)level;
 			w->leaf_addr = guest;
 			w->leaf = e;
 			w->global = e & PTE_G;
@@ -377,6 +385,8 @@ static void slot_clear(struct view *v, unsigned n)
 	v->tlb[n].valid = v->code[n].valid = TLB_NONE;
 }
 
+static void walked_clear(struct view *v) { v->walked[ACCESS_READ].page = v->walked[ACCESS_WRITE].page = TLB_NONE; }
+
 static bool holds(u64 entry, u64 page, u64 flags)
 {
 	return entry != TLB_NONE && (entry & (PAGE_MASK | flags)) == (page | flags);
@@ -446,6 +456,7 @@ void tlb_flush(struct cpu *c, bool globals)
 		struct view *v = &c->views[i];
 		unsigned kept = 0;
 
+		walked_clear(v);
 		for (unsigned k = 0; k < v->nused; k++) {
 			unsigned n = v->used[k];
 
@@ -474,6 +485,7 @@ void tlb_init(struct cpu *c)
 		v->granules = true;
 		for (unsigned n = 0; n < TLB_SIZE; n++)
 			slot_clear(v, n);
+		walked_clear(v);
 		for (unsigned n = 0; n < ARRAY_LEN(v->jump); n++)
 			v->jump[n].key = NO_JUMP;
 		v->nused = v->njumps = 0;
@@ -649,6 +661,53 @@ static bool page_watched(const struct cpu *c, u64 linear)
 	return false;
 }
 
+/* The entry at HOST is one that the walk read. */
+static void note_entry(struct walked *w, const u8 *host)
+{
+	w->entry[w->levels].host = host;
+	w->entry[w->levels++].value = w->size == 4 ? get32(host) : get64(host);
+}
+
+/* An access to LINEAR, by the rights of the present view, has walked to a device at PHYS. */
+static void remember_walk(struct cpu *c, u64 linear, unsigned access, u64 phys)
+{
+	struct walked *w = &c->view->walked[access];
+	struct walk walk_now = { .linear = linear, .access = access };
+
+	*w = (struct walked){ .page = TLB_NONE, .phys = phys & PAGE_MASK, .size = 8 };
+	if (ept_on(c)) /* the entries of two levels: it walks each time */
+		return;
+	if (paging(c)) {
+		if (walk(c, linear, &walk_now) != FOUND)
+			return;
+		if (c->cr4 & CR4_PAE && !(c->efer & EFER_LMA))
+			note_entry(w, (const u8 *)&c->pdpte[bits(linear, 31, 30)]);
+		for (unsigned level = walk_now.last; level <= walk_now.first; level++) {
+			const u8 *host = space_ram(c->mem, walk_now.entry[level] & c->mem->mask,
+						   walk_now.leaf_size, NULL);
+
+			if (!host)
+				return;
+			w->size = walk_now.leaf_size;
+			note_entry(w, host);
+		}
+	}
+	w->page = linear & PAGE_MASK;
+}
+
+bool page_walks_again(struct cpu *c, u64 linear, unsigned access)
+{
+	const struct walked *w = &c->view->walked[access];
+
+	if (w->page != (linear & PAGE_MASK))
+		return false;
+	for (unsigned i = 0; i < w->levels; i++)
+		if ((w->size == 4 ? get32(w->entry[i].host) : get64(w->entry[i].host)) != w->entry[i].value)
+			return false;
+	c->walks++;
+	return true;
+}
+
 /* The RAM page at physical address PHYS, which is masked; NULL: there is none. *FLAGS: its. */
 static u8 *ram_page(struct cpu *c, u64 phys, const struct range **range, u8 **flags)
 {
@@ -723,6 +782,10 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 	u8 *flags, *at;
 
 	*host = NULL;
+	if (access <= ACCESS_WRITE && page_walks_again(c, linear, access)) {
+		*phys_out = v->walked[access].phys | offset;
+		return true;
+	}
 	if (keep && kind != ACCESS_FETCH && holds(e->valid, page, kind == ACCESS_WRITE ? VALID_WRITE : VALID_READ)) {
 		*phys_out = v->phys[n] | offset;
 		at = ram_page(c, v->phys[n], &range, &flags);
@@ -736,6 +799,8 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 			return false;
 		*phys_out = t.phys & c->mem->mask;
 		at = ram_page(c, *phys_out, &range, &flags);
+		if (!at && access <= ACCESS_WRITE)
+			remember_walk(c, linear, access, *phys_out);
 		if (!at || (kind == ACCESS_WRITE && range->rom))
 			return true;
 		phys = *phys_out & PAGE_MASK;

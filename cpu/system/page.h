@@ -15,5 +15,8 @@ struct translation {
 };
 /* With all checks, setting A and D. */
 struct translation page_walk(struct cpu *c, u64 linear, unsigned access);
+/* Is LINEAR in the page where the last walk for ACCESS, to read or to write, has found a device, and would another walk
+ * find it? Then that is as if one had been made. */
+bool page_walks_again(struct cpu *c, u64 linear, unsigned access);
 
 #endif

@@ -257,6 +257,52 @@ START_TEST(jumps)
 }
 END_TEST
 
+/* The TLB does not remember a device's page: each access obeys the tables, by every instruction. */
+static u64 device_reads(void *owner, u64 offset, unsigned size) { return *(u8 *)owner + offset * 0x100 + size * 0x1000; }
+static u64 written;
+static void device_writes(void *owner, u64 offset, unsigned size, u64 value)
+{
+	written = *(u8 *)owner + offset * 0x100 + size * 0x1000 + (value << 32);
+}
+
+START_TEST(device_pages)
+{
+	enum { DEVICES = 0x200000 };
+	static const struct device_ops ops = { device_reads, device_writes, 1, 8 };
+	static u8 which[] = { 1, 2 };
+	u64 walks;
+
+	make(0);
+	for (unsigned i = 0; i < 2; i++)
+		space_add_device(&mem, "device", DEVICES + i * PAGE_SIZE, PAGE_SIZE, &ops, &which[i]);
+	at = ram->host + CODE;
+	bytes("\x8b\x04\x25", 3), number(WINDOW + 8);               /* mov eax, [WINDOW + 8] */
+	bytes("\x89\x0c\x25", 3), number(WINDOW + 4), byte(0xf4); /* mov [WINDOW + 4], ecx */
+	c->r[RCX] = 7;
+	for (unsigned i = 0; i < 12; i++) {
+		put64(ram->host + entry(0), (DEVICES + (i / 3 & 1) * PAGE_SIZE) | (i & 4 ? 3 : 0x63));
+		walks = c->walks;
+		c->r[RIP] = CODE;
+		ck_assert_int_eq(cpu_run(c, c->icount + 2, CLOCK_NEVER), CPU_LIMIT);
+		ck_assert_uint_eq(c->r[RAX], 0x4801 + (i / 3 & 1));
+		ck_assert_uint_eq(written, 0x700004401 + (i / 3 & 1));
+		ck_assert_uint_eq(get64(ram->host + entry(0)) & 0x60, 0x60); /* accessed, dirty */
+		ck_assert_uint_ge(c->walks - walks, 2);
+	}
+	put64(ram->host + entry(0), DEVICES | 1);
+	c->cr0 |= CR0_WP;
+	c->r[RIP] = CODE;
+	ck_assert_int_eq(cpu_run(c, c->icount + 2, CLOCK_NEVER), CPU_EXCEPTION);
+	ck_assert_uint_eq(c->fault.error, 3);
+	put64(ram->host + entry(0), FRAMES | 3);
+	put32(ram->host + FRAMES + 8, 5);
+	c->r[RIP] = CODE;
+	ck_assert_int_eq(cpu_run(c, c->icount + 2, CLOCK_NEVER), CPU_LIMIT);
+	ck_assert_uint_eq(c->r[RAX], 5);
+	ck_assert_uint_eq(get32(ram->host + FRAMES + 4), 7);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tlb");
@@ -268,6 +314,7 @@ int main(void)
 	tcase_add_test(t, page_fault_forgets);
 	tcase_add_test(t, invlpg);
 	tcase_add_test(t, jumps);
+	tcase_add_test(t, device_pages);
 	suite_add_tcase(s, t);
 	return bare_run(s);
 }
