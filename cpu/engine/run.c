@@ -143,7 +143,8 @@ static const struct op *known_block(struct cpu *c, u16 number)
 													   : NULL;
 }
 
-/* That block, found or built; learn where it is. FROM: the direct jump that led there, or NULL. NULL: the fetch faults. */
+/* That block, found or built; learn where it is. FROM: the direct jump that led there, or NULL. NULL: the fetch
+ * faults. */
 static const struct op *next_block(struct cpu *c, const struct op *from)
 {
 	u64 generation = blocks_generation(c);
@@ -403,7 +404,10 @@ static bool some_code_breakpoint(u64 dr7)
 			return true;
 	return false;
 }
-static bool code_breakpoints(const struct cpu *c) { return unlikely(c->dr[7] & 0xff) && some_code_breakpoint(c->dr[7]); }
+static bool code_breakpoints(const struct cpu *c)
+{
+	return unlikely(c->dr[7] & 0xff) && some_code_breakpoint(c->dr[7]);
+}
 
 enum sleep cpu_sleep(struct cpu *c, u64 end)
 {

@@ -30,16 +30,16 @@ static const struct row {
 	ROW("read of a device's port", 64, OTHER, 200000, 100000, 10, "\xed\xeb\xfd"),
 	ROW("write to a device's port", 64, OTHER, 200000, 100000, 10, "\xef\xeb\xfd"),
 #define STORES(bits, data, name) \
-	/* four stores, MOV [RDI + n], EAX; JMP */ \
-	ROW("MOV to " name, bits, data, 500000, 400000, 20, \
+	/* four times MOV [RDI + n], EAX; JMP */ \
+	ROW("MOV: " name, bits, data, 500000, 400000, 20, \
 	    "\x89\x47\x00\x89\x47\x04\x89\x47\x08\x89\x47\x0c\xeb\xf2"), \
 	/* four times ADD [RDI + n], EAX */ \
-	ROW("ADD to " name, bits, data, 500000, 400000, 20, \
+	ROW("ADD: " name, bits, data, 500000, 400000, 20, \
 	    "\x01\x47\x00\x01\x47\x04\x01\x47\x08\x01\x47\x0c\xeb\xf2"), \
 	/* four times PUSH, POP */ \
-	ROW("PUSH and POP of " name, bits, data, 900000, 400000, 20, "\x50\x50\x50\x50\x5b\x5b\x5b\x5b\xeb\xf6"), \
+	ROW("PUSH, POP: " name, bits, data, 900000, 400000, 20, "\x50\x50\x50\x50\x5b\x5b\x5b\x5b\xeb\xf6"), \
 	/* CALL and RET, four times */ \
-	ROW("CALL and RET with " name, bits, data, 900000, 400000, 20, \
+	ROW("CALL, RET: " name, bits, data, 900000, 400000, 20, \
 	    "\xe8\x12\0\0\0\xe8\x0d\0\0\0\xe8\x08\0\0\0\xe8\x03\0\0\0\xeb\xea\x90\xc3")
 	STORES(64, OTHER, "another page, 64-bit"),
 	STORES(64, CODE + 0x800, "the code's page, 64-bit"),
@@ -47,15 +47,15 @@ static const struct row {
 	STORES(32, CODE + 0x800, "the code's page, 32-bit"),
 	/* four times movups [rdi + n], xmm0 */
 #define VECTORS(data, name) \
-	ROW("MOVUPS to " name, 64, data, 500000, 400000, 20, \
+	ROW("MOVUPS: " name, 64, data, 500000, 400000, 20, \
 	    "\x0f\x11\x47\x00\x0f\x11\x47\x10\x0f\x11\x47\x20\x0f\x11\x47\x30\xeb\xee")
 	VECTORS(OTHER, "another page, 64-bit"),
 	VECTORS(CODE + 0x800, "the code's page, 64-bit"),
 	/* four times MOV [DI + n], AX */
 #define STORES_16(data, name) \
-	ROW("MOV to " name, 16, data, 500000, 400000, 20, \
+	ROW("MOV: " name, 16, data, 500000, 400000, 20, \
 	    "\x89\x45\x00\x89\x45\x04\x89\x45\x08\x89\x45\x0c\xeb\xf2"), \
-	ROW("PUSH and POP of " name, 16, data, 900000, 400000, 20, "\x50\x50\x50\x50\x5b\x5b\x5b\x5b\xeb\xf6")
+	ROW("PUSH, POP: " name, 16, data, 900000, 400000, 20, "\x50\x50\x50\x50\x5b\x5b\x5b\x5b\xeb\xf6")
 	STORES_16(OTHER, "another page, 16-bit"),
 	STORES_16(CODE + 0x800, "the code's page, 16-bit"),
 };
