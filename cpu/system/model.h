@@ -20,7 +20,7 @@
 		0, 3, 19) \
 	X(MMX, "mmx", 1, 0, 3, 23) X(FXSR, "fxsr", 1, 0, 3, 24) X(SSE, "sse", 1, 0, 3, 25) X(SSE2, "sse2", 1, 0, 3, \
 		26) \
-	X(SSE3, "sse3", 1, 0, 2, 0) X(PCLMUL, "pclmulqdq", 1, 0, 2, 1) X(MONITOR, "monitor", 1, 0, 2, 3) X(VMX, "vmx", 1, 0, 2, 5) X(SSSE3, \
+	X(SSE3, "sse3", 1, 0, 2, 0) X(PCLMUL, "pclmulqdq", 1, 0, 2, 1) X(MONITOR, "monitor", 1, 0, 2, 3) X(SSSE3, \
 		"ssse3", 1, 0, 2, 9) \
 	X(FMA, "fma", 1, 0, 2, 12) X(CX16, "cx16", 1, 0, 2, 13) X(PCID, "pcid", 1, 0, 2, 17) X(SSE4_1, "sse4.1", 1, 0, \
 		2, 19) \
@@ -50,7 +50,7 @@
 	X(RDTSCP, "rdtscp", 0x80000001, 0, 3, 27) X(INVTSC, "invtsc", 0x80000007, 0, 3, 8) X(ARAT, "arat", 6, 0, 0, 2) \
 	X(SPEC_CTRL, "spec-ctrl", 7, 0, 3, 26) X(STIBP, "stibp", 7, 0, 3, 27) X(ARCH_CAPS, "arch-capabilities", 7, 0, \
 		3, 29) \
-	X(SSBD, "ssbd", 7, 0, 3, 31) X(BHI_CTRL, "bhi-ctrl", 7, 2, 3, 4) X(MCDT_NO, "mcdt-no", 7, 2, 3, 5)
+	X(SSBD, "ssbd", 7, 0, 3, 31) X(BHI_CTRL, "bhi-ctrl", 7, 2, 3, 4) X(MCDT_NO, "mcdt-no", 7, 2, 3, 5) X(VMX, "vmx", 1, 0, 2, 5)
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,
