@@ -133,7 +133,7 @@ static bool stored_as_before(const struct watch *w)
 static bool know(struct cpu *c, struct known *known)
 {
 	u64 icount = c->icount, shadow_at = c->shadow_at, rep_at = c->rep_at;
-	struct part parts[2];
+	struct part parts[CPU_PARTS];
 	unsigned nparts, slots = 0;
 
 	for (int i = 0; i < VIEWS; i++)

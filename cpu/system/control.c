@@ -154,12 +154,8 @@ bool write_cr8(struct cpu *c, u64 v)
 
 static u64 read_cr8(const struct cpu *c)
 {
-	u8 tpr = 0;
-
-	if (vmx_proc(c, PROC_TPR_SHADOW)) {
-		space_peek(c->mem, (c->vmx->controls.virtual_apic + VIRTUAL_TPR) & c->mem->mask, &tpr, 1);
-		return tpr >> 4;
-	}
+	if (vmx_proc(c, PROC_TPR_SHADOW))
+		return vmx_read(c, c->vmx->controls.virtual_apic + VIRTUAL_TPR, 1) >> 4;
 	return c->apic ? apic_get_tpr(c->apic) >> 4 : c->cr8;
 }
 

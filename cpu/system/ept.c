@@ -9,14 +9,6 @@
 enum { EPT_R = 1, EPT_W = 2, EPT_X = 4, EPT_PAGE = 0x80, EPT_A = 0x100, EPT_D = 0x200, EPT_AD_ON = 0x40 };
 enum { REASON_EPT_VIOLATION = 48, REASON_EPT_MISCONFIGURATION = 49 };
 
-static u64 entry_at(const struct cpu *c, u64 addr)
-{
-	u8 image[8];
-
-	space_peek(c->mem, addr & c->mem->mask, image, sizeof image);
-	return get64(image);
-}
-
 static bool misconfigured(const struct cpu *c, u64 e, int level)
 {
 	u64 reserved = ((u64)1 << 52) - ((u64)1 << c->model->physical_bits);
@@ -34,7 +26,7 @@ static bool misconfigured(const struct cpu *c, u64 e, int level)
 static void set_flags(struct cpu *c, u64 addr, u64 e, u64 flags)
 {
 	if ((e & flags) != flags)
-		space_write(c->mem, addr & c->mem->mask, 8, e | flags);
+		vmx_write(c, addr, 8, e | flags);
 }
 
 struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects)
@@ -48,7 +40,7 @@ struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects)
 		return (struct ept){ .reason = REASON_EPT_VIOLATION, .qualification = need };
 	for (int level = 3;; level--) {
 		unsigned shift = 12 + 9 * (unsigned)level;
-		u64 addr = table | (guest >> shift & 0x1ff) << 3, e = entry_at(c, addr), size = (u64)1 << shift;
+		u64 addr = table | (guest >> shift & 0x1ff) << 3, e = vmx_read(c, addr, 8), size = (u64)1 << shift;
 
 		if (!(e & (EPT_R | EPT_W | EPT_X)))
 			return (struct ept){ .reason = REASON_EPT_VIOLATION, .qualification = need };

@@ -35,26 +35,31 @@ static bool exists(const struct cpu *c, u64 field)
 	}
 }
 
-static u64 read_at(const struct cpu *c, u64 addr, unsigned size)
+u64 vmx_read(const struct cpu *c, u64 addr, unsigned size)
 {
 	const u8 *host = space_ram(c->mem, addr & c->mem->mask, size, NULL);
-	u8 image[8] = { 0 };
 
-	if (unlikely(!host)) {
-		space_peek(c->mem, addr & c->mem->mask, image, size);
-		host = image;
-	}
-	return size == 2 ? get16(host) : size == 4 ? get32(host) : get64(host);
+	return !host ? 0 : size == 1 ? *host : size == 2 ? get16(host) : size == 4 ? get32(host) : get64(host);
+}
+
+void vmx_write(struct cpu *c, u64 addr, unsigned size, u64 v)
+{
+	addr &= c->mem->mask;
+	if (unlikely(!space_ram(c->mem, addr, size, NULL)))
+		return;
+	if (unlikely(c->watch != NULL))
+		watch_store(c, NULL, addr, size);
+	space_write(c->mem, addr, size, v);
 }
 
 u64 vmcs_get(const struct cpu *c, enum vmcs_field field)
 {
-	return read_at(c, c->vmx->current + place_of(field), size_of(field));
+	return vmx_read(c, c->vmx->current + place_of(field), size_of(field));
 }
 
 void vmcs_set(struct cpu *c, enum vmcs_field field, u64 v)
 {
-	space_write(c->mem, (c->vmx->current + place_of(field)) & c->mem->mask, size_of(field), v);
+	vmx_write(c, c->vmx->current + place_of(field), size_of(field), v);
 }
 
 bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 encoding, u64 value), void *user)
@@ -73,10 +78,10 @@ bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u
 	return true;
 }
 
-bool vmcs_launched(const struct cpu *c) { return read_at(c, c->vmx->current + AT_LAUNCHED, 4) == 1; }
+bool vmcs_launched(const struct cpu *c) { return vmx_read(c, c->vmx->current + AT_LAUNCHED, 4) == 1; }
 void vmcs_set_launched(struct cpu *c, bool on)
 {
-	space_write(c->mem, (c->vmx->current + AT_LAUNCHED) & c->mem->mask, 4, on);
+	vmx_write(c, c->vmx->current + AT_LAUNCHED, 4, on);
 }
 
 /* ---- what an instruction says of itself (30.2) ---- */
@@ -173,7 +178,7 @@ BODY(vmclear)
 		return vmx_fail(c, 2);
 	if (addr == c->vmx->vmxon)
 		return vmx_fail(c, 3);
-	space_write(c->mem, (addr + AT_LAUNCHED) & c->mem->mask, 4, 0);
+	vmx_write(c, addr + AT_LAUNCHED, 4, 0);
 	if (addr == c->vmx->current)
 		c->vmx->current = NO_VMCS;
 	return vmx_succeed(c);
@@ -190,7 +195,7 @@ BODY(vmptrld)
 		return vmx_fail(c, 9);
 	if (addr == c->vmx->vmxon)
 		return vmx_fail(c, 10);
-	if (read_at(c, addr, 4) != VMCS_REVISION)
+	if (vmx_read(c, addr, 4) != VMCS_REVISION)
 		return vmx_fail(c, 11);
 	c->vmx->current = addr;
 	return vmx_succeed(c);

@@ -20,7 +20,7 @@ bool vmx_cr4_ok(const struct cpu *c, u64 v) { return !c->vmx || !c->vmx->on || v
 
 void vmx_write_tpr(struct cpu *c, u64 v)
 {
-	space_write(c->mem, (c->vmx->controls.virtual_apic + VIRTUAL_TPR) & c->mem->mask, 4, v);
+	vmx_write(c, c->vmx->controls.virtual_apic + VIRTUAL_TPR, 4, v);
 	if (v >> 4 < c->vmx->controls.tpr_threshold) {
 		c->vmx->below_threshold = true;
 		attend(c, ATTN_LINE);
@@ -43,7 +43,7 @@ BODY(vmxon)
 	v->current = NO_VMCS;
 	if (addr & (PAGE_SIZE - 1) || addr >> c->model->physical_bits)
 		return vmx_fail(c, 0);
-	if (space_read(c->mem, addr & c->mem->mask, 4) != VMCS_REVISION)
+	if (vmx_read(c, addr, 4) != VMCS_REVISION)
 		return vmx_fail(c, 0);
 	v->on = true;
 	v->vmxon = addr;

@@ -111,6 +111,9 @@ static inline bool vmx_secondary(const struct cpu *c, u32 bits)
 }
 
 /* ---- vmcs.c ---- */
+/* Numbers in the structures of VMX, which are in RAM. A device in their place is neither read nor written. */
+u64 vmx_read(const struct cpu *c, u64 addr, unsigned size);
+void vmx_write(struct cpu *c, u64 addr, unsigned size, u64 v);
 u64 vmcs_get(const struct cpu *c, enum vmcs_field field); /* of the current VMCS, which there is */
 void vmcs_set(struct cpu *c, enum vmcs_field field, u64 v);
 /* Call EACH for every field of the current VMCS that the model has. False: there is none. */

@@ -98,12 +98,9 @@ static bool controls_ok(const struct cpu *c, const struct vmx_controls *k)
 	if (k->proc & PROC_MSR_BITMAPS && !address_ok(c, k->msr_bitmap, PAGE_SIZE))
 		return false;
 	if (k->proc & PROC_TPR_SHADOW) {
-		u8 tpr = 0;
-
 		if (!address_ok(c, k->virtual_apic, PAGE_SIZE) || k->tpr_threshold >> 4)
 			return false;
-		space_peek(c->mem, (k->virtual_apic + 0x80) & c->mem->mask, &tpr, 1);
-		if (k->tpr_threshold > tpr >> 4u)
+		if (k->tpr_threshold > vmx_read(c, k->virtual_apic + VIRTUAL_TPR, 1) >> 4)
 			return false;
 	}
 	if (!(k->pin & PIN_NMI) && k->pin & PIN_VIRTUAL_NMI)
@@ -138,7 +135,7 @@ static bool fixed_ok(const struct cpu *c, u64 v, u32 ones, u64 waived)
 	return (v & must) == must && !(v & ~may);
 }
 
-/* LONG: EFER.LMA and LME must be that; CR0.PG is set, or LME counts not. */
+/* LMA must be as the control says; LME, too, where it counts. */
 static bool efer_ok(const struct cpu *c, u64 v, bool lma, bool lme_counts)
 {
 	return !(v & ~efer_bits(c->model)) && !(v & EFER_LMA) == !lma && (!lme_counts || !(v & EFER_LME) == !lma);
@@ -264,7 +261,7 @@ static bool stack_ok(const struct guest *g)
 {
 	const struct seg *cs = &g->seg[G_CS], *ss = &g->seg[G_SS];
 
-	if (!g->unrestricted && (ss->sel & 3) != (cs->sel & 3) )
+	if (!g->unrestricted && (ss->sel & 3) != (cs->sel & 3))
 		return false;
 	if (!g->unrestricted && seg_dpl(ss) != (ss->sel & 3u))
 		return false;
@@ -481,7 +478,7 @@ static bool fails(struct cpu *c, u32 reason, u64 qualification)
 	return false;
 }
 
-static bool enter_guest(struct cpu *c, bool launch, u64 rip)
+static bool enter_guest(struct cpu *c, bool launch)
 {
 	struct vmx *v = c->vmx;
 	struct vmx_controls k;
@@ -500,7 +497,6 @@ static bool enter_guest(struct cpu *c, bool launch, u64 rip)
 		return vmx_fail(c, ERROR_CONTROLS);
 	if (!host_ok(c, &k))
 		return vmx_fail(c, ERROR_HOST);
-	(void)rip;
 	g = read_guest(c, &k);
 	cpu_sync(c);
 	why = guest_fails(c, &k, &g);
@@ -535,7 +531,7 @@ static bool entry(struct cpu *c, const struct op *o, bool launch)
 {
 	u64 rip = next_rip(c, o);
 
-	if (!enter_guest(c, launch, rip))
+	if (!enter_guest(c, launch))
 		return false;
 	if (!vmx_guest(c))
 		c->r[RIP] = rip;

@@ -20,15 +20,13 @@ enum { MSRS_MAX = 512 }; /* IA32_VMX_MISC, bits 27-25, recommends no more */
 bool vmx_load_msrs(struct cpu *c, u64 area, u32 count, u32 *failed)
 {
 	for (u32 i = 0; i < count; i++) {
-		u8 e[16];
-		u32 index;
+		u64 at = area + 16 * (u64)i;
+		u32 index = (u32)vmx_read(c, at, 4);
 
-		space_peek(c->mem, (area + 16 * (u64)i) & c->mem->mask, e, sizeof e);
-		index = get32(e);
 		*failed = i + 1;
 		/* bases that the entry or exit loads otherwise; x2APIC's registers; IA32_SMM_MONITOR_CTL (26.4) */
-		if (i == MSRS_MAX || get32(e + 4) || index == 0xc0000100 || index == 0xc0000101 || index >> 8 == 8 || index == 0x9b ||
-		    !write_msr(c, index, get64(e + 8)))
+		if (i == MSRS_MAX || vmx_read(c, at + 4, 4) || index == 0xc0000100 || index == 0xc0000101 || index >> 8 == 8 || index == 0x9b ||
+		    !write_msr(c, index, vmx_read(c, at + 8, 8)))
 			return false;
 	}
 	return true;
@@ -37,13 +35,12 @@ bool vmx_load_msrs(struct cpu *c, u64 area, u32 count, u32 *failed)
 static bool store_msrs(struct cpu *c, u64 area, u32 count)
 {
 	for (u32 i = 0; i < count; i++) {
-		u64 at = (area + 16 * (u64)i) & c->mem->mask, v;
-		u8 e[16];
+		u64 at = area + 16 * (u64)i, v;
+		u32 index = (u32)vmx_read(c, at, 4);
 
-		space_peek(c->mem, at, e, sizeof e);
-		if (i == MSRS_MAX || get32(e + 4) || get32(e) >> 8 == 8 || get32(e) == 0x9e || !read_msr(c, get32(e), &v))
+		if (i == MSRS_MAX || vmx_read(c, at + 4, 4) || index >> 8 == 8 || index == 0x9e || !read_msr(c, index, &v))
 			return false;
-		space_write(c->mem, at + 8, 8, v);
+		vmx_write(c, at + 8, 8, v);
 	}
 	return true;
 }
@@ -184,7 +181,7 @@ static void report(struct cpu *c)
 
 static bool vmx_abort(struct cpu *c, u32 why)
 {
-	space_write(c->mem, (c->vmx->current + 4) & c->mem->mask, 4, why);
+	vmx_write(c, c->vmx->current + 4, 4, why);
 	return false;
 }
 

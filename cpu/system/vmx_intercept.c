@@ -59,10 +59,7 @@ static bool undefined(struct cpu *c)
 
 static bool bit_of(const struct cpu *c, u64 table, u32 n)
 {
-	u8 byte = 0;
-
-	space_peek(c->mem, (table + n / 8) & c->mem->mask, &byte, 1);
-	return byte >> (n & 7) & 1;
+	return vmx_read(c, table + n / 8, 1) >> (n & 7) & 1;
 }
 
 /* Read bitmaps for low and high MSRs, then write bitmaps, of 1 KiB each (24.6.9). */

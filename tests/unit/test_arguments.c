@@ -574,6 +574,27 @@ ROW(vcpu_debug_blocks)
 	vcpu_debug_blocks(NULL, 0, each_operation, NULL);
 	vcpu_debug_blocks(debugger, 0, NULL, NULL);
 }
+static void each_vmcs_field(void *user, const char *name, uint32_t encoding, uint64_t value)
+{
+	(void)user, (void)name, (void)encoding, (void)value;
+}
+
+ROW(vcpu_debug_vmcs)
+{
+	ck_assert(!vcpu_debug_vmcs(NULL, each_vmcs_field, NULL));
+	ck_assert(!vcpu_debug_vmcs(debugger, NULL, NULL));
+	ck_assert(!vcpu_debug_vmcs(debugger, each_vmcs_field, NULL)); /* not in VMX operation */
+}
+
+ROW(vcpu_debug_second_level)
+{
+	uint64_t at = 0;
+
+	ck_assert(!vcpu_debug_second_level(NULL, 0, &at));
+	ck_assert(!vcpu_debug_second_level(debugger, 0, NULL));
+	ck_assert(vcpu_debug_second_level(debugger, 0x1234, &at) && at == 0x1234);
+}
+
 ROW(vcpu_debug_clock)
 {
 	vcpu_debug_clock(NULL, each_clock, NULL);
@@ -615,7 +636,7 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_debug_step),
 	R(vcpu_debug_step_back), R(vcpu_debug_seek), R(vcpu_debug_run_back), R(vcpu_debug_last_write),
 	R(vcpu_debug_last_event), R(vcpu_debug_progress), R(vcpu_debug_start), R(vcpu_debug_end),
-	R(vcpu_debug_fields), R(vcpu_debug_tlb), R(vcpu_debug_blocks), R(vcpu_debug_clock), R(vcpu_debug_translate),
+	R(vcpu_debug_fields), R(vcpu_debug_tlb), R(vcpu_debug_vmcs), R(vcpu_debug_second_level), R(vcpu_debug_blocks), R(vcpu_debug_clock), R(vcpu_debug_translate),
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

@@ -545,6 +545,32 @@ START_TEST(events)
 }
 END_TEST
 
+/* A host that resumes a guest for ever, an instruction at a time: nothing but the VMCS changes from round to round, and
+ * that is enough for the rounds not to be counted in place of executed (wait.h). */
+START_TEST(rounds)
+{
+	u64 rip[2];
+
+	for (unsigned skip = 0; skip < 2; skip++) {
+		if (skip) {
+			bare_free();
+			setup();
+		}
+		c->all->no_skip_waiting = !skip;
+		valid_vm();
+		set(VMCS_PROC_CONTROLS, 0x04006172 | PROC_TRAP_FLAG);
+		memset(ram->host + GUEST, 0x90, 0x6000);
+		memcpy(ram->host + HOST + 0x100, VMRESUME, 3);
+		vmcs_set_launched(c, true);
+		c->r[RIP] = HOST + 0x100;
+		memcpy(ram->host + GUEST + 0x5000, "\xe9\xfb\xaf\xff\xff", 5); /* jmp GUEST */
+		ck_assert_int_eq(cpu_run(c, c->icount + 300001, CLOCK_NEVER), CPU_LIMIT);
+		rip[skip] = get(VMCS_GUEST_RIP);
+	}
+	ck_assert_uint_eq(rip[0], rip[1]);
+}
+END_TEST
+
 /* A state that was saved in the middle of a guest goes on like the one that was not. */
 START_TEST(saved)
 {
@@ -594,6 +620,7 @@ int main(void)
 	tcase_add_test(t, entry_checks);
 	tcase_add_test(t, ept);
 	tcase_add_test(t, events);
+	tcase_add_test(t, rounds);
 	tcase_add_test(t, saved);
 	suite_add_tcase(s, t);
 	return bare_run(s);
