@@ -548,6 +548,7 @@ unsigned tlb_save(const struct cpu *c, u64 *out);
 void tlb_load(struct cpu *c, const u64 *in, unsigned count);
 u64 tlb_hash(const struct cpu *c, u64 h);
 bool page_load_pdptes(struct cpu *c, u64 cr3);        /* false: #GP(0) */
+bool pdpte_valid(const struct cpu *c, u64 e);         /* no reserved bit of a present one is set */
 void write_pkru(struct cpu *c, u32 v);
 
 /* ---- memory.c: linear accesses with the current rights. False: fault set, nothing written. SIZE 1, 2, 4, 8. May cross
@@ -620,6 +621,8 @@ void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4]); /* eax ebx ecx e
 u64 read_tsc(const struct cpu *c);                    /* needs a synced clock */
 /* CR0, CR4, EFER, CS, SS, EFLAGS.VM or CPL changed: mode, view, masks; sets ATTN_MODE if it changed */
 void update_mode(struct cpu *c);
+/* All segments and control registers may have changed: derive what follows from them. The TLB is empty then. */
+void cpu_derive(struct cpu *c);
 void update_view(struct cpu *c);                      /* CPL, AC, SMAP, AM: which view */
 /* DR6 for a #DB that comes: BITS of it. A guest whose #DB exits keeps its own (SDM vol. 3, 27.1). */
 void debug_report(struct cpu *c, u64 bits);
@@ -653,6 +656,11 @@ u8 apic_get_tpr(const struct apic *a);                /* CR8 */
 void apic_set_tpr(struct apic *a, u8 tpr);
 
 static inline bool in_64(const struct cpu *c) { return (c->mode & MODE_BITS) == MODE_64; }
+/* The linear address of OFFSET in segment SEG, without checks. */
+static inline u64 linear_address(const struct cpu *c, unsigned seg, u64 offset)
+{
+	return ((in_64(c) && seg != FS && seg != GS ? 0 : c->seg[seg].base) + offset) & c->linear_mask;
+}
 static inline bool in_protected(const struct cpu *c) { return (c->mode & (MODE_PE | MODE_V86)) == MODE_PE; }
 static inline bool in_v86(const struct cpu *c) { return c->mode & MODE_V86; }
 static inline bool in_long(const struct cpu *c) { return c->mode & MODE_LONG; }

@@ -352,7 +352,7 @@ static void put_before(struct dec *d, struct op *o, handler *run, s64 imm, unsig
 static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, unsigned ip)
 {
 	const struct insn *insn = d->row && !d->raises ? d->row->insn : NULL;
-	bool exits = unlikely(c->mode & MODE_GUEST) && insn && insn->vmexit && !(insn->check & CHK_VMX);
+	bool exits = insn && insn->vmexit && (unlikely(c->mode & MODE_GUEST) || insn->check & CHK_VMX);
 	u32 checks = insn ? guard_checks(insn->check, c->mode) : 0;
 
 	if (exits)

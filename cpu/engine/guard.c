@@ -5,7 +5,6 @@
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
-#include "cpu/system/vmx.h"
 #include "cpu/x87.h"
 
 /* Memory has other bytes than the block. `target' is the block that replaced it, once that is known, so that links to
@@ -61,7 +60,7 @@ HANDLER(magic_point)
 
 u32 guard_checks(u32 check, u64 mode)
 {
-	u32 here = CHK_MF | CHK_MMX | CHK_SMM | CHK_SEP | CHK_VMX;
+	u32 here = CHK_MF | CHK_MMX | CHK_SMM | CHK_SEP;
 
 	if (mode & MODE_CPL)
 		here |= CHK_IOPL;
@@ -92,9 +91,7 @@ static bool allowed(struct cpu *c, u32 check, unsigned osize)
 
 HANDLER(guard)
 {
-	if (o->imm & CHK_VMX && !vmx_permits(c, o + 1))
-		LEAVE(EXIT_FAULT);
-	if (o->imm & ~(s64)(CHK_MF | CHK_MMX | CHK_VMX) && !allowed(c, (u32)o->imm, o->osize))
+	if (o->imm & ~(s64)(CHK_MF | CHK_MMX) && !allowed(c, (u32)o->imm, o->osize))
 		LEAVE(EXIT_FAULT);
 	if ((o->imm & (CHK_MF | CHK_MMX)) && c->x87.sw & X87_ES) {
 		if (c->cr0 & CR0_NE) {

@@ -14,7 +14,6 @@
 
 /* ---- time ---- */
 
-
 void cpu_sync(struct cpu *c)
 {
 	if (c->op)
@@ -655,7 +654,9 @@ static bool execute(struct cpu *c, struct stretch *s)
 	enum outcome outcome;
 	/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow
 	 * holds off. */
-	bool trap_flag = vmx_proc(c, PROC_TRAP_FLAG), stepping = trap || trap_flag || resume || code_breakpoints(c) || (c->icount == c->shadow_at && c->shadow_at);
+	bool trap_flag = vmx_proc(c, PROC_TRAP_FLAG);
+	bool stepping = trap || trap_flag || resume || code_breakpoints(c) ||
+			(c->icount == c->shadow_at && c->shadow_at);
 
 	if (stepping) {
 		n = 1;
@@ -817,10 +818,7 @@ void cpu_reset(struct cpu *c, bool init)
 		apic_reset(c->apic, init);
 	if (c->vmx)
 		vmx_reset(c);
-	tlb_flush(c, true);
-	for (unsigned i = ES; i <= GS; i++)
-		seg_update(c, i);
-	update_mode(c);
+	cpu_derive(c);
 }
 
 struct cpu *cpu_new(const struct cpu_config *config)

@@ -145,16 +145,11 @@ static const u8 ones[PAGE_SIZE] = { [0 ... PAGE_SIZE - 1] = 0xff };
 
 static bool is_ones(const u8 *host) { return (uintptr_t)host - (uintptr_t)ones < PAGE_SIZE; }
 
-static u64 string_linear(const struct cpu *c, unsigned seg, u64 offset)
-{
-	return ((in_64(c) && seg != FS && seg != GS ? 0 : c->seg[seg].base) + offset) & c->linear_mask;
-}
-
 /* The page of OFFSET, which has just been accessed, if nothing answers in all of it, and nobody wants to hear of
  * accesses. */
 static u64 hole(struct cpu *c, unsigned seg, u64 offset)
 {
-	u64 linear = string_linear(c, seg, offset) & PAGE_MASK, phys, end;
+	u64 linear = linear_address(c, seg, offset) & PAGE_MASK, phys, end;
 
 	if (c->view == &c->views[VIEW_SLOW] || c->dr[7] & 0xff || c->all->observer || !page_peek(c, linear, &phys))
 		return NO_PAGE;
@@ -171,7 +166,7 @@ static u64 run(const struct cpu *c, const struct op *o, unsigned seg, u64 offset
 	const struct seg *s = &c->seg[seg];
 	const unsigned size = o->osize;
 	u64 end = in_64(c) ? ~(u64)0 : write ? s->write_end : s->read_end;
-	u64 linear = string_linear(c, seg, offset), in_page = linear & (PAGE_SIZE - 1), last, n;
+	u64 linear = linear_address(c, seg, offset), in_page = linear & (PAGE_SIZE - 1), last, n;
 
 	if (offset + size > end || offset + size < offset || in_page + size > PAGE_SIZE)
 		return 0;

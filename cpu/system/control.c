@@ -374,11 +374,8 @@ GEN_BODY(ltr)
 
 BODY(invlpg)
 {
-	u64 linear = op_offset(c, o) + c->seg[o->seg].base;
+	u64 linear = linear_address(c, o->seg, op_offset(c, o));
 
-	if (in_64(c) && o->seg != FS && o->seg != GS)
-		linear = op_offset(c, o);
-	linear &= c->linear_mask;
 	if (canonical(linear))
 		tlb_flush_page(c, linear);
 	c->r[RIP] = next_rip(c, o);

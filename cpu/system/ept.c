@@ -6,8 +6,7 @@
  *          page | 2 execute | 1 write | 0 read */
 #include "cpu/system/vmx.h"
 
-enum { EPT_R = 1, EPT_W = 2, EPT_X = 4, EPT_PAGE = 0x80, EPT_A = 0x100, EPT_D = 0x200, EPT_AD_ON = 0x40 };
-enum { REASON_EPT_VIOLATION = 48, REASON_EPT_MISCONFIGURATION = 49 };
+enum { EPT_R = 1, EPT_W = 2, EPT_X = 4, EPT_PAGE = 0x80, EPT_A = 0x100, EPT_D = 0x200 };
 
 static bool misconfigured(const struct cpu *c, u64 e, int level)
 {
@@ -29,6 +28,11 @@ static void set_flags(struct cpu *c, u64 addr, u64 e, u64 flags)
 		vmx_write(c, addr, 8, e | flags);
 }
 
+bool ept_pointer_ok(const struct cpu *c, u64 v)
+{
+	return ((v & 7) == 0 || (v & 7) == 6) && (v >> 3 & 7) == 3 && !(v & 0xf80) && !(v >> c->model->physical_bits);
+}
+
 struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects)
 {
 	const struct vmx_controls *k = &c->vmx->controls;
@@ -37,15 +41,15 @@ struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects)
 	unsigned n = 0;
 
 	if (guest >> 48)
-		return (struct ept){ .reason = REASON_EPT_VIOLATION, .qualification = need };
+		return (struct ept){ .reason = VMEXIT_EPT_VIOLATION, .qualification = need };
 	for (int level = 3;; level--) {
 		unsigned shift = 12 + 9 * (unsigned)level;
 		u64 addr = table | (guest >> shift & 0x1ff) << 3, e = vmx_read(c, addr, 8), size = (u64)1 << shift;
 
 		if (!(e & (EPT_R | EPT_W | EPT_X)))
-			return (struct ept){ .reason = REASON_EPT_VIOLATION, .qualification = need };
+			return (struct ept){ .reason = VMEXIT_EPT_VIOLATION, .qualification = need };
 		if (misconfigured(c, e, level))
-			return (struct ept){ .reason = REASON_EPT_MISCONFIGURATION };
+			return (struct ept){ .reason = VMEXIT_EPT_MISCONFIGURATION };
 		rights &= (u32)e;
 		path[n] = addr;
 		entries[n++] = e;
@@ -53,12 +57,12 @@ struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects)
 		if (level && !(e & EPT_PAGE))
 			continue;
 		if (!(rights & need))
-			return (struct ept){ .reason = REASON_EPT_VIOLATION, .qualification = need | rights << 3 };
+			return (struct ept){ .reason = VMEXIT_EPT_VIOLATION, .qualification = need | rights << 3 };
 		if (effects && k->eptp & EPT_AD_ON)
 			for (unsigned i = 0; i < n; i++)
 				set_flags(c, path[i], entries[i],
 					  EPT_A | (i == n - 1 && kind == ACCESS_WRITE ? EPT_D : 0));
-		return (struct ept){ .physical = (table & ~(size - 1)) | (guest & (size - 1)), .size = size,
+		return (struct ept){ .physical = (table & ~(size - 1)) | (guest & (size - 1)),
 				     .write = rights & EPT_W && (kind == ACCESS_WRITE || !(k->eptp & EPT_AD_ON) ||
 								 entries[n - 1] & EPT_D) };
 	}

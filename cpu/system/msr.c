@@ -68,11 +68,13 @@ static bool canonical_address(const struct cpu *c, u32 index, u64 v)
 	return canonical(v);
 }
 
+bool pat_valid(u64 v) { return types_valid(v, true); }
+
 static bool pat_types(const struct cpu *c, u32 index, u64 v)
 {
 	(void)c;
 	(void)index;
-	return types_valid(v, true);
+	return pat_valid(v);
 }
 
 static bool mtrr_types(const struct cpu *c, u32 index, u64 v)

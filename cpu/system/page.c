@@ -35,7 +35,7 @@ struct walk {
  * of them are asked for here. False: the second level of paging does not map it. */
 static bool physical(const struct cpu *c, struct walk *w, u64 guest, bool final, u64 *out)
 {
-	bool entry_written = !final && vmx_guest(c) && c->vmx->controls.eptp & 0x40;
+	bool entry_written = !final && vmx_guest(c) && c->vmx->controls.eptp & EPT_AD_ON;
 
 	*out = guest;
 	if (likely(!ept_on(c)))
@@ -201,7 +201,8 @@ static bool not_mapped(struct cpu *c, const struct walk *w)
 	forget_page(c, w->linear);
 	v->linear = w->linear;
 	v->physical = w->guest_physical;
-	return vmx_exits(c, w->ept.reason, w->ept.reason == 48 ? w->ept.qualification | 0x80 | (w->final ? 0x100 : 0) : 0);
+	return vmx_exits(c, w->ept.reason, w->ept.reason == VMEXIT_EPT_VIOLATION
+			 ? w->ept.qualification | 0x80 | (w->final ? 0x100 : 0) : 0);
 }
 
 /* In the entry at guest-physical GUEST, which the walk has read. False: it cannot be written. */
@@ -344,9 +345,14 @@ bool page_second_level(const struct cpu *c, u64 guest, u64 *phys)
 	return physical(c, &w, guest, true, phys);
 }
 
+bool pdpte_valid(const struct cpu *c, u64 e)
+{
+	return !(e & PTE_P) || !(e & (beyond_physical(c) | 0xfff0000000000000 | 0x1e6));
+}
+
 bool page_load_pdptes(struct cpu *c, u64 cr3)
 {
-	u64 e[4], reserved = beyond_physical(c) | 0xfff0000000000000 | 0x1e6, addr;
+	u64 e[4], addr;
 	struct walk w = { .access = ACCESS_READ, .effects = c };
 
 	if (!physical(c, &w, cr3 & 0xffffffe0, false, &addr)) {
@@ -356,7 +362,7 @@ bool page_load_pdptes(struct cpu *c, u64 cr3)
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		e[i] = entry_read(c, addr + 8 * i, 8);
-		if ((e[i] & PTE_P) && (e[i] & reserved))
+		if (!pdpte_valid(c, e[i]))
 			return gp_because(
 				c, 0, "an entry of the page-directory-pointer table has a reserved bit set (4.4.1)");
 	}

@@ -175,6 +175,14 @@ void update_mode(struct cpu *c)
 	update_view(c);
 }
 
+void cpu_derive(struct cpu *c)
+{
+	tlb_flush(c, true);
+	for (unsigned i = ES; i <= GS; i++)
+		seg_update(c, i);
+	update_mode(c);
+}
+
 void update_view(struct cpu *c)
 {
 	unsigned v = VIEW_SUPERVISOR;

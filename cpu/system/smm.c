@@ -199,15 +199,6 @@ static void load_32(struct cpu *c, struct image *m, struct control *k)
 
 /* ---- in and out ---- */
 
-/* Derive the state that follows from segments and control registers. */
-static void derive(struct cpu *c)
-{
-	tlb_flush(c, true);
-	for (unsigned i = ES; i <= GS; i++)
-		seg_update(c, i);
-	update_mode(c);
-}
-
 /* SDM vol. 3, 31.5.1. */
 void smm_enter(struct cpu *c)
 {
@@ -238,7 +229,7 @@ void smm_enter(struct cpu *c)
 		c->seg[i] = (struct seg){ .limit = 0xffffffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_G };
 	c->seg[CS].sel = (u16)(c->smbase >> 4);
 	c->seg[CS].base = c->smbase;
-	derive(c);
+	cpu_derive(c);
 }
 
 /* Combinations that put the processor into shutdown (SDM vol. 2, RSM): reserved bits, PG without PE, NW without CD,
@@ -285,7 +276,7 @@ BODY(rsm)
 		    FL_1;
 	cpu_set_arith(c, (u32)k.flags);
 	c->cpl = !(c->cr0 & CR0_PE) ? 0 : c->eflags & FL_VM ? 3 : k.cpl;
-	derive(c);
+	cpu_derive(c);
 	if (c->cr0 & CR0_PG && c->cr4 & CR4_PAE && !(c->efer & EFER_LMA) && !page_load_pdptes(c, c->cr3))
 		c->activity = ACTIVITY_SHUTDOWN;
 	else if (k.halt)

@@ -64,6 +64,7 @@ u32 flags_of_model(const struct cpu *c);              /* bits of EFLAGS that the
 u64 cr0_bits(const struct cpu *c);
 u64 cr4_bits(const struct model *m);
 u64 efer_bits(const struct model *m);
+bool pat_valid(u64 v);                                /* eight memory types that there are (11.12.2) */
 
 /* A stack that is being written or read before SS:RSP become it, so that a fault in the middle changes nothing. */
 struct stack {

@@ -21,14 +21,12 @@ static u64 place_of(unsigned field)
 
 static bool exists(const struct cpu *c, u64 field)
 {
-	u32 have = vmx_secondary_allowed(c->model);
-
 	if (field >> 32)
 		return false;
 	if (field & 1 && width_of((unsigned)field) != 1)
 		return false;
 	switch (field & ~(u64)1) {
-#define VMCS(encoding, name, needs) case encoding: return needs == ALWAYS || have & needs;
+#define VMCS(encoding, name, needs) case encoding: return needs == ALWAYS || vmx_secondary_allowed(c->model) & needs;
 #include "cpu/system/vmcs.def"
 #undef VMCS
 	default: return false;
@@ -79,10 +77,8 @@ bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u
 }
 
 bool vmcs_launched(const struct cpu *c) { return vmx_read(c, c->vmx->current + AT_LAUNCHED, 4) == 1; }
-void vmcs_set_launched(struct cpu *c, bool on)
-{
-	vmx_write(c, c->vmx->current + AT_LAUNCHED, 4, on);
-}
+void vmcs_set_launched(struct cpu *c, bool on) { vmx_write(c, c->vmx->current + AT_LAUNCHED, 4, on); }
+void vmcs_set_abort(struct cpu *c, u32 why) { vmx_write(c, c->vmx->current + AT_ABORT, 4, why); }
 
 /* ---- what an instruction says of itself (30.2) ---- */
 
@@ -134,7 +130,8 @@ u32 vmx_secondary_allowed(const struct model *m)
 u64 vmx_capability(const struct cpu *c, u32 index)
 {
 	switch (index) {
-	/* revision | size of the region << 32 | write-back << 50 | 54: INS and OUTS are described | 55: the true ones */
+	/* revision | size of the region << 32 | write-back << 50 | 54: INS and OUTS are described | 55: the true ones
+	 * */
 	case 0x480: return VMCS_REVISION | (u64)PAGE_SIZE << 32 | (u64)6 << 50 | (u64)3 << 54;
 	case 0x481: case 0x48d: return PAIR(PIN_ONES, PIN_MAY);
 	case 0x482: return PAIR(PROC_ONES, PROC_MAY);
@@ -143,8 +140,8 @@ u64 vmx_capability(const struct cpu *c, u32 index)
 	case 0x48f: return PAIR(EXIT_TRUE_ONES, EXIT_MAY);
 	case 0x484: return PAIR(ENTRY_ONES, ENTRY_MAY);
 	case 0x490: return PAIR(ENTRY_TRUE_ONES, ENTRY_MAY);
-	/* 4-0 bit of the TSC that the timer counts: 0 | 5 EFER.LMA is stored | 8-6 activity states | 24-16 CR3 targets |
-	 * 29 VMWRITE writes exit information | 30 injection with length 0 */
+	/* 4-0 bit of the TSC that the timer counts: 0 | 5 EFER.LMA is stored | 8-6 activity states | 24-16 CR3 targets
+	 * | 29 VMWRITE writes exit information | 30 injection with length 0 */
 	case 0x485: return 1 << 5 | 7 << 6 | 4 << 16 | 1 << 29 | 1 << 30;
 	case 0x486: return CR0_PE | CR0_NE | CR0_PG;
 	case 0x487: return 0xffffffff;
@@ -163,7 +160,7 @@ u64 vmx_capability(const struct cpu *c, u32 index)
 /* The physical address in the memory operand. */
 static bool pointer(struct cpu *c, const struct op *o, u64 *addr) { return op_load(c, o, 8, addr); }
 
-static bool pointer_ok(const struct cpu *c, u64 addr)
+bool vmx_page_ok(const struct cpu *c, u64 addr)
 {
 	return !(addr & (PAGE_SIZE - 1)) && !(addr >> c->model->physical_bits);
 }
@@ -174,7 +171,7 @@ BODY(vmclear)
 
 	if (!pointer(c, o, &addr))
 		return false;
-	if (!pointer_ok(c, addr))
+	if (!vmx_page_ok(c, addr))
 		return vmx_fail(c, 2);
 	if (addr == c->vmx->vmxon)
 		return vmx_fail(c, 3);
@@ -191,7 +188,7 @@ BODY(vmptrld)
 
 	if (!pointer(c, o, &addr))
 		return false;
-	if (!pointer_ok(c, addr))
+	if (!vmx_page_ok(c, addr))
 		return vmx_fail(c, 9);
 	if (addr == c->vmx->vmxon)
 		return vmx_fail(c, 10);

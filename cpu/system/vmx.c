@@ -41,9 +41,7 @@ BODY(vmxon)
 	if (!op_load(c, o, 8, &addr))
 		return false;
 	v->current = NO_VMCS;
-	if (addr & (PAGE_SIZE - 1) || addr >> c->model->physical_bits)
-		return vmx_fail(c, 0);
-	if (vmx_read(c, addr, 4) != VMCS_REVISION)
+	if (!vmx_page_ok(c, addr) || vmx_read(c, addr, 4) != VMCS_REVISION)
 		return vmx_fail(c, 0);
 	v->on = true;
 	v->vmxon = addr;
@@ -91,9 +89,7 @@ BODY(invept)
 		return vmx_fail(c, 28);
 	if (!descriptor(c, o, d))
 		return false;
-	if (type == 1 && ((d[0] & 7) != 0 && (d[0] & 7) != 6))
-		return vmx_fail(c, 28);
-	if (type == 1 && ((d[0] >> 3 & 7) != 3 || d[0] & 0xf80 || d[0] >> c->model->physical_bits))
+	if (type == 1 && !ept_pointer_ok(c, d[0]))
 		return vmx_fail(c, 28);
 	return vmx_succeed(c);
 }
@@ -136,17 +132,24 @@ bool vmx_new(struct cpu *c)
 	return true;
 }
 
-void vmx_reset(struct cpu *c)
+void vmx_forget_guest(struct cpu *c)
 {
 	struct vmx *v = c->vmx;
 
 	if (v->timer.when != CLOCK_NEVER)
 		clock_arm(c->clock, &v->timer, CLOCK_NEVER);
-	v->on = v->guest = v->injecting = v->virtual_nmi_blocked = v->timer_due = v->trap_flag_due =
-		v->below_threshold = false;
-	v->vmxon = v->current = NO_VMCS;
-	v->vectoring = v->inject = 0;
+	v->timer_due = v->trap_flag_due = v->below_threshold = v->injecting = v->virtual_nmi_blocked = false;
+	v->inject = v->vectoring = 0;
 	memset(&v->controls, 0, sizeof v->controls);
+}
+
+void vmx_reset(struct cpu *c)
+{
+	struct vmx *v = c->vmx;
+
+	vmx_forget_guest(c);
+	v->on = v->guest = false;
+	v->vmxon = v->current = NO_VMCS;
 }
 
 #define VMX(member, kind) FIELD(struct vmx, member, kind)
@@ -161,7 +164,8 @@ static const struct field vmx_fields[] = {
 	VMX(controls.virtual_apic, U64), VMX(controls.tsc_offset, U64), VMX(controls.eptp, U64),
 	VMX(controls.xss_bitmap, U64), VMX(controls.ple_gap, U32), VMX(controls.ple_window, U32),
 	VMX(pause_first, U64), VMX(pause_last, U64), VMX(inject, U32), VMX(inject_error, U32), VMX(inject_length, U32),
-	VMX(virtual_nmi_blocked, BOOL), VMX(timer_due, BOOL), VMX(trap_flag_due, BOOL), VMX(below_threshold, BOOL), FIELD(struct vmx, timer, EVENT), FIELD_END
+	VMX(virtual_nmi_blocked, BOOL), VMX(timer_due, BOOL), VMX(trap_flag_due, BOOL), VMX(below_threshold, BOOL),
+	FIELD(struct vmx, timer, EVENT), FIELD_END
 };
 
 /* A state may say anything: a guest needs VMX operation and a VMCS. */

@@ -5,7 +5,8 @@
  *   vmx.c            VMXON, VMXOFF, capability MSRs      vmx_exit.c    back to the host
  *   vmx_intercept.c  which instructions and events exit  ept.c         extended page tables
  *
- * A VM exit is a fault whose vector is FAULT_VMEXIT: the instruction has not retired, and vmx_exit() is its delivery. */
+ * A VM exit is a fault whose vector is FAULT_VMEXIT: the instruction has not retired, and vmx_exit() is its delivery.
+ * */
 #ifndef CPU_VMX_H
 #define CPU_VMX_H
 
@@ -62,6 +63,7 @@ enum { BLOCKED_BY_STI = 1, BLOCKED_BY_MOV_SS = 2, BLOCKED_BY_SMI = 4, BLOCKED_BY
 #define NO_VMCS (~(u64)0)
 enum { VIRTUAL_TPR = 0x80 /* of the virtual-APIC page */ };
 enum { VMCS_REVISION = 0x11, FAULT_VMEXIT = 0xff };
+#define ENTRY_FAILURE (1u << 31) /* of an exit reason */
 
 /* The controls that the VM entry has read. */
 struct vmx_controls {
@@ -90,6 +92,10 @@ struct vmx {
 	u64 dr6, db_bits;        /* DR6 before a #DB that may become an exit; the bits that it reports */
 	u64 cr2;                 /* before a #PF that may become an exit */
 };
+
+/* Field I of a row of them, from FIRST on; the segments have that order. */
+static inline enum vmcs_field vmcs_nth(enum vmcs_field first, unsigned i) { return (enum vmcs_field)(first + 2 * i); }
+static inline unsigned vmx_segment(unsigned i) { return i <= GS ? i : LDTR + (i - GS - 1); }
 
 static inline bool vmx_guest(const struct cpu *c) { return c->mode & MODE_GUEST; }
 /* CR0 and CR4 as the guest reads them; what a write of V leaves of the host's bits. */
@@ -120,8 +126,11 @@ void vmcs_set(struct cpu *c, enum vmcs_field field, u64 v);
 bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 encoding, u64 value), void *user);
 bool vmcs_launched(const struct cpu *c);
 void vmcs_set_launched(struct cpu *c, bool on);
+void vmcs_set_abort(struct cpu *c, u32 why); /* the VMX-abort indicator (27.7) */
 u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 490h */
 u32 vmx_secondary_allowed(const struct model *m);
+/* A physical address of a structure that begins at a page. */
+bool vmx_page_ok(const struct cpu *c, u64 addr);
 /* VMfailInvalid or VMfailValid with the number ERROR (30.4); VMsucceed. All return true: the instruction retires. */
 bool vmx_fail(struct cpu *c, u32 error);
 bool vmx_succeed(struct cpu *c);
@@ -130,6 +139,7 @@ bool vmx_succeed(struct cpu *c);
 bool vmx_new(struct cpu *c);
 struct part vmx_part(struct cpu *c);
 void vmx_reset(struct cpu *c);
+void vmx_forget_guest(struct cpu *c); /* there is none: no event of its, no control */
 /* What VMX operation demands of a value of CR0, CR4. */
 bool vmx_cr0_ok(const struct cpu *c, u64 v);
 bool vmx_cr4_ok(const struct cpu *c, u64 v);
@@ -139,12 +149,11 @@ void vmx_write_tpr(struct cpu *c, u64 v);
 /* ---- vmx_intercept.c ---- */
 /* Exit for REASON (appendix C) at the instruction that is under way. Returns false. */
 bool vmx_exits(struct cpu *c, u32 reason, u64 qualification);
-/* May the instruction O of VMX run? False: #UD, #GP or an exit (the order of chapter 30). */
-bool vmx_permits(struct cpu *c, const struct op *o);
-handler vmx_guard;           /* imm: the row's exit. Stands before the operation. */
+handler vmx_guard;           /* before an operation; imm: the exit of its row | its opcode << 8 */
 /* An event is about to be delivered to the guest. False: it exits instead. */
 bool vmx_delivers(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error);
-/* What is due before the next instruction: the reason of an exit, VMX_DUE_INJECT, or 0. SHADOW: STI or MOV SS blocks. */
+/* What is due before the next instruction: the reason of an exit, VMX_DUE_INJECT, or 0. SHADOW: STI or MOV SS blocks.
+ * */
 enum { VMX_DUE_INJECT = 0x100 };
 unsigned vmx_due(const struct cpu *c, bool shadow);
 /* Do it. False: a fault, or the exit, is in c->fault. */
@@ -153,20 +162,22 @@ bool vmx_boundary(struct cpu *c, unsigned due);
 /* ---- vmx_exit.c ---- */
 /* Leave the guest for c->vmx->reason. False: VMX abort. */
 bool vmx_exit(struct cpu *c);
+/* CR0 := V, but for the bits that entries and exits leave alone (26.3.2.1, 27.5.1). */
+void vmx_load_cr0(struct cpu *c, u64 v);
 /* MSR-load area: false at the entry that cannot be loaded, *failed counts from 1. */
 bool vmx_load_msrs(struct cpu *c, u64 area, u32 count, u32 *failed);
-/* All that is derived from segments and control registers. */
-void vmx_derive(struct cpu *c);
 
 /* ---- ept.c ---- */
+enum { EPT_AD_ON = 0x40 }; /* of EPTP: A and D flags are on */
 struct ept {
-	u64 physical, size;      /* of the guest-physical address itself; of the page */
+	u64 physical;            /* of the guest-physical address itself */
 	bool write;              /* a write changes nothing in the tables and is allowed */
-	u32 reason;              /* 0, or that of the exit; */
+	u32 reason;              /* of the exit; 0: it is mapped */
 	u64 qualification;       /* bits 0 to 6 of it */
 };
 /* Where guest-physical GUEST is, for an access of KIND. EFFECTS: may A and D flags be set? */
 struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects);
+bool ept_pointer_ok(const struct cpu *c, u64 eptp); /* 26.2.1.1 */
 static inline bool ept_on(const struct cpu *c) { return vmx_secondary(c, SEC_EPT); }
 
 #endif

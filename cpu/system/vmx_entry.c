@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* VM entries (SDM vol. 3, chapter 26): checks of the controls and of the host's state (26.2), of the guest's (26.3), and
- * the load of the guest's. */
+/* VM entries (SDM vol. 3, chapter 26): checks of the controls and of the host's state (26.2), of the guest's (26.3),
+ * and the load of the guest's. */
 #include "cpu/system/system.h"
 
-enum { ENTRY_FAILED_STATE = 33, ENTRY_FAILED_MSR = 34 };
-#define ENTRY_FAILURE (1u << 31)
 enum { ERROR_NOT_CLEAR = 4, ERROR_NOT_LAUNCHED = 5, ERROR_CONTROLS = 7, ERROR_HOST = 8, ERROR_MOV_SS = 26 };
-
-/* A physical address that is a multiple of ALIGN. */
-static bool address_ok(const struct cpu *c, u64 v, u64 align)
-{
-	return !(v & (align - 1)) && !(v >> c->model->physical_bits);
-}
 
 /* ---- controls (26.2.1) ---- */
 
@@ -47,7 +39,7 @@ static void read_controls(const struct cpu *c, struct vmx_controls *k)
 		k->ple_window = (u32)vmcs_get(c, VMCS_PLE_WINDOW);
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(k->cr3_target); i++)
-		k->cr3_target[i] = vmcs_get(c, (enum vmcs_field)(VMCS_CR3_TARGET0 + 2 * i));
+		k->cr3_target[i] = vmcs_get(c, vmcs_nth(VMCS_CR3_TARGET0, i));
 }
 
 static bool msr_area_ok(const struct cpu *c, enum vmcs_field at, enum vmcs_field count)
@@ -55,11 +47,6 @@ static bool msr_area_ok(const struct cpu *c, enum vmcs_field at, enum vmcs_field
 	u64 first = vmcs_get(c, at), n = vmcs_get(c, count);
 
 	return !n || (!(first & 15) && !((first + n * 16 - 1) >> c->model->physical_bits) && !(first >> 52));
-}
-
-static bool eptp_ok(const struct cpu *c, u64 v)
-{
-	return ((v & 7) == 0 || (v & 7) == 6) && (v >> 3 & 7) == 3 && !(v & 0xf80) && !(v >> c->model->physical_bits);
 }
 
 /* 26.2.1.3: is it an event that the processor could deliver? */
@@ -93,12 +80,12 @@ static bool controls_ok(const struct cpu *c, const struct vmx_controls *k)
 		return false;
 	if (k->cr3_targets > 4)
 		return false;
-	if (k->proc & PROC_IO_BITMAPS && !(address_ok(c, k->io_a, PAGE_SIZE) && address_ok(c, k->io_b, PAGE_SIZE)))
+	if (k->proc & PROC_IO_BITMAPS && !(vmx_page_ok(c, k->io_a) && vmx_page_ok(c, k->io_b)))
 		return false;
-	if (k->proc & PROC_MSR_BITMAPS && !address_ok(c, k->msr_bitmap, PAGE_SIZE))
+	if (k->proc & PROC_MSR_BITMAPS && !vmx_page_ok(c, k->msr_bitmap))
 		return false;
 	if (k->proc & PROC_TPR_SHADOW) {
-		if (!address_ok(c, k->virtual_apic, PAGE_SIZE) || k->tpr_threshold >> 4)
+		if (!vmx_page_ok(c, k->virtual_apic) || k->tpr_threshold >> 4)
 			return false;
 		if (k->tpr_threshold > vmx_read(c, k->virtual_apic + VIRTUAL_TPR, 1) >> 4)
 			return false;
@@ -107,7 +94,7 @@ static bool controls_ok(const struct cpu *c, const struct vmx_controls *k)
 		return false;
 	if (!(k->pin & PIN_VIRTUAL_NMI) && k->proc & PROC_NMI_WINDOW)
 		return false;
-	if (k->secondary & SEC_EPT ? !eptp_ok(c, k->eptp) : k->secondary & SEC_UNRESTRICTED)
+	if (k->secondary & SEC_EPT ? !ept_pointer_ok(c, k->eptp) : k->secondary & SEC_UNRESTRICTED)
 		return false;
 	if (k->secondary & SEC_VPID && !vmcs_get(c, VMCS_VPID))
 		return false;
@@ -119,14 +106,6 @@ static bool controls_ok(const struct cpu *c, const struct vmx_controls *k)
 }
 
 /* ---- values of registers ---- */
-
-static bool pat_ok(u64 v)
-{
-	for (unsigned i = 0; i < 64; i += 8)
-		if ((v >> i & 0xff) > 7 || (v >> i & 0xff) == 2 || (v >> i & 0xff) == 3)
-			return false;
-	return true;
-}
 
 static bool fixed_ok(const struct cpu *c, u64 v, u32 ones, u64 waived)
 {
@@ -155,7 +134,7 @@ static bool host_ok(const struct cpu *c, const struct vmx_controls *k)
 	for (unsigned f = VMCS_HOST_FS_BASE; f <= VMCS_HOST_SYSENTER_EIP; f += 2)
 		if (!canonical(vmcs_get(c, (enum vmcs_field)f)))
 			return false;
-	if (k->exit & EXIT_LOAD_PAT && !pat_ok(vmcs_get(c, VMCS_HOST_PAT)))
+	if (k->exit & EXIT_LOAD_PAT && !pat_valid(vmcs_get(c, VMCS_HOST_PAT)))
 		return false;
 	if (k->exit & EXIT_LOAD_EFER && !efer_ok(c, vmcs_get(c, VMCS_HOST_EFER), long_host, true))
 		return false;
@@ -180,7 +159,6 @@ struct guest {
 	struct seg seg[8]; /* in the order of the VMCS: ES CS SS DS FS GS LDTR TR */
 };
 enum { G_ES, G_CS, G_SS, G_DS, G_FS, G_GS, G_LDTR, G_TR };
-static const u8 segments[8] = { ES, CS, SS, DS, FS, GS, LDTR, TR };
 
 static struct guest read_guest(const struct cpu *c, const struct vmx_controls *k)
 {
@@ -196,10 +174,10 @@ static struct guest read_guest(const struct cpu *c, const struct vmx_controls *k
 			 (g.long_mode ? EFER_LMA | (g.cr0 & CR0_PG ? EFER_LME : 0) : 0);
 	g.v86 = g.rflags & FL_VM;
 	for (unsigned i = 0; i < 8; i++)
-		g.seg[i] = (struct seg){ .sel = (u16)vmcs_get(c, (enum vmcs_field)(VMCS_GUEST_ES_SELECTOR + 2 * i)),
-					 .base = vmcs_get(c, (enum vmcs_field)(VMCS_GUEST_ES_BASE + 2 * i)),
-					 .limit = (u32)vmcs_get(c, (enum vmcs_field)(VMCS_GUEST_ES_LIMIT + 2 * i)),
-					 .attr = (u32)vmcs_get(c, (enum vmcs_field)(VMCS_GUEST_ES_RIGHTS + 2 * i)) };
+		g.seg[i] = (struct seg){ .sel = (u16)vmcs_get(c, vmcs_nth(VMCS_GUEST_ES_SELECTOR, i)),
+					 .base = vmcs_get(c, vmcs_nth(VMCS_GUEST_ES_BASE, i)),
+					 .limit = (u32)vmcs_get(c, vmcs_nth(VMCS_GUEST_ES_LIMIT, i)),
+					 .attr = (u32)vmcs_get(c, vmcs_nth(VMCS_GUEST_ES_RIGHTS, i)) };
 	return g;
 }
 
@@ -227,7 +205,7 @@ static bool registers_ok(const struct cpu *c, const struct vmx_controls *k, cons
 		return false;
 	if (!canonical(vmcs_get(c, VMCS_GUEST_SYSENTER_ESP)) || !canonical(vmcs_get(c, VMCS_GUEST_SYSENTER_EIP)))
 		return false;
-	if (k->entry & ENTRY_LOAD_PAT && !pat_ok(vmcs_get(c, VMCS_GUEST_PAT)))
+	if (k->entry & ENTRY_LOAD_PAT && !pat_valid(vmcs_get(c, VMCS_GUEST_PAT)))
 		return false;
 	return !(k->entry & ENTRY_LOAD_EFER) || efer_ok(c, g->efer, g->long_mode, g->cr0 & CR0_PG);
 }
@@ -279,7 +257,8 @@ static bool data_ok(const struct guest *g, const struct seg *s)
 
 	if (!usable(s))
 		return true;
-	if (!(type & 1) || (type & 8 && !(type & 2)) || !(s->attr & SEG_S) || !(s->attr & SEG_P) || s->attr & 0xfffe0f00)
+	if (!(type & 1) || (type & 8 && !(type & 2)) || !(s->attr & SEG_S) || !(s->attr & SEG_P) ||
+	    s->attr & 0xfffe0f00)
 		return false;
 	if (!g->unrestricted && type < 12 && seg_dpl(s) < (s->sel & 3u))
 		return false;
@@ -374,16 +353,11 @@ static bool activity_ok(const struct cpu *c, const struct vmx_controls *k, const
 
 static bool pdptes_ok(const struct cpu *c, const struct vmx_controls *k, const struct guest *g)
 {
-	u64 reserved = (((u64)1 << 52) - ((u64)1 << c->model->physical_bits)) | 0xfff0000000000000 | 0x1e6;
-
 	if (!(g->cr0 & CR0_PG) || !(g->cr4 & CR4_PAE) || g->long_mode || !(k->secondary & SEC_EPT))
 		return true;
-	for (unsigned i = 0; i < 4; i++) {
-		u64 e = vmcs_get(c, (enum vmcs_field)(VMCS_GUEST_PDPTE0 + 2 * i));
-
-		if (e & 1 && e & reserved)
+	for (unsigned i = 0; i < 4; i++)
+		if (!pdpte_valid(c, vmcs_get(c, vmcs_nth(VMCS_GUEST_PDPTE0, i))))
 			return false;
-	}
 	return true;
 }
 
@@ -403,9 +377,7 @@ static int guest_fails(const struct cpu *c, const struct vmx_controls *k, const 
 
 static void load_registers(struct cpu *c, const struct vmx_controls *k, const struct guest *g)
 {
-	const u64 kept = CR0_ET | CR0_CD | CR0_NW;
-
-	c->cr0 = (g->cr0 & cr0_bits(c) & ~kept) | (c->cr0 & kept);
+	vmx_load_cr0(c, g->cr0);
 	c->cr3 = g->cr3;
 	c->cr4 = g->cr4;
 	c->efer = g->efer;
@@ -423,8 +395,8 @@ static void load_registers(struct cpu *c, const struct vmx_controls *k, const st
 	c->idtr.base = vmcs_get(c, VMCS_GUEST_IDTR_BASE);
 	c->idtr.limit = (u16)vmcs_get(c, VMCS_GUEST_IDTR_LIMIT);
 	for (unsigned i = 0; i < 8; i++) {
-		c->seg[segments[i]] = g->seg[i];
-		c->seg[segments[i]].attr &= 0x1f0ff;
+		c->seg[vmx_segment(i)] = g->seg[i];
+		c->seg[vmx_segment(i)].attr &= 0x1f0ff;
 	}
 	c->cpl = g->v86 ? 3 : (u8)seg_dpl(&g->seg[G_SS]);
 	c->r[RSP] = vmcs_get(c, VMCS_GUEST_RSP);
@@ -502,19 +474,19 @@ static bool enter_guest(struct cpu *c, bool launch)
 	why = guest_fails(c, &k, &g);
 	v->controls = k;
 	if (why >= 0)
-		return fails(c, ENTRY_FAILED_STATE, (u64)why);
+		return fails(c, VMEXIT_ENTRY_STATE, (u64)why);
 	load_registers(c, &k, &g);
 	v->guest = true;
 	if (!vmx_load_msrs(c, vmcs_get(c, VMCS_ENTRY_MSR_LOAD), (u32)vmcs_get(c, VMCS_ENTRY_MSR_LOAD_COUNT), &failed))
-		return fails(c, ENTRY_FAILED_MSR, failed);
+		return fails(c, VMEXIT_ENTRY_MSR, failed);
 	load_conditions(c, &k);
-	vmx_derive(c);
+	cpu_derive(c);
 	if (g.cr0 & CR0_PG && g.cr4 & CR4_PAE && !g.long_mode) {
 		if (k.secondary & SEC_EPT)
 			for (unsigned i = 0; i < 4; i++)
-				c->pdpte[i] = vmcs_get(c, (enum vmcs_field)(VMCS_GUEST_PDPTE0 + 2 * i));
+				c->pdpte[i] = vmcs_get(c, vmcs_nth(VMCS_GUEST_PDPTE0, i));
 		else if (!page_load_pdptes(c, c->cr3))
-			return fails(c, ENTRY_FAILED_STATE, 2);
+			return fails(c, VMEXIT_ENTRY_STATE, 2);
 	}
 	arm_timer(c, &k);
 	v->trap_flag_due = v->below_threshold = false;

@@ -2,15 +2,11 @@
 /* VM exits (SDM vol. 3, chapter 27): the guest's state is saved, the host's loaded. */
 #include "cpu/system/system.h"
 
-#define ENTRY_FAILURE (1u << 31)
-static const u8 segments[8] = { ES, CS, SS, DS, FS, GS, LDTR, TR };
-
-void vmx_derive(struct cpu *c)
+void vmx_load_cr0(struct cpu *c, u64 v)
 {
-	tlb_flush(c, true);
-	for (unsigned i = ES; i <= GS; i++)
-		seg_update(c, i);
-	update_mode(c);
+	const u64 kept = CR0_ET | CR0_CD | CR0_NW;
+
+	c->cr0 = (v & cr0_bits(c) & ~kept) | (c->cr0 & kept);
 }
 
 /* ---- MSR areas: 16 bytes each, 31-0 the index, 127-64 the value (24.7.2) ---- */
@@ -25,8 +21,8 @@ bool vmx_load_msrs(struct cpu *c, u64 area, u32 count, u32 *failed)
 
 		*failed = i + 1;
 		/* bases that the entry or exit loads otherwise; x2APIC's registers; IA32_SMM_MONITOR_CTL (26.4) */
-		if (i == MSRS_MAX || vmx_read(c, at + 4, 4) || index == 0xc0000100 || index == 0xc0000101 || index >> 8 == 8 || index == 0x9b ||
-		    !write_msr(c, index, vmx_read(c, at + 8, 8)))
+		if (i == MSRS_MAX || vmx_read(c, at + 4, 4) || index == 0xc0000100 || index == 0xc0000101 ||
+		    index >> 8 == 8 || index == 0x9b || !write_msr(c, index, vmx_read(c, at + 8, 8)))
 			return false;
 	}
 	return true;
@@ -38,7 +34,8 @@ static bool store_msrs(struct cpu *c, u64 area, u32 count)
 		u64 at = area + 16 * (u64)i, v;
 		u32 index = (u32)vmx_read(c, at, 4);
 
-		if (i == MSRS_MAX || vmx_read(c, at + 4, 4) || index >> 8 == 8 || index == 0x9e || !read_msr(c, index, &v))
+		if (i == MSRS_MAX || vmx_read(c, at + 4, 4) || index >> 8 == 8 || index == 0x9e ||
+		    !read_msr(c, index, &v))
 			return false;
 		vmx_write(c, at + 8, 8, v);
 	}
@@ -72,17 +69,18 @@ static void save_registers(struct cpu *c, const struct vmx_controls *k)
 	vmcs_set(c, VMCS_GUEST_RIP, c->r[RIP]);
 	vmcs_set(c, VMCS_GUEST_RFLAGS, cpu_flags(c));
 	for (unsigned i = 0; i < 8; i++) {
-		const struct seg *s = &c->seg[segments[i]];
-		u32 attr = segments[i] == SS && !(c->eflags & FL_VM) ? (s->attr & ~(u32)SEG_DPL) | c->cpl << 5 : s->attr;
+		const struct seg *s = &c->seg[vmx_segment(i)];
+		bool stack = vmx_segment(i) == SS && !(c->eflags & FL_VM);
+		u32 attr = stack ? (s->attr & ~(u32)SEG_DPL) | c->cpl << 5 : s->attr;
 
-		vmcs_set(c, (enum vmcs_field)(VMCS_GUEST_ES_SELECTOR + 2 * i), s->sel);
-		vmcs_set(c, (enum vmcs_field)(VMCS_GUEST_ES_BASE + 2 * i), s->base);
-		vmcs_set(c, (enum vmcs_field)(VMCS_GUEST_ES_LIMIT + 2 * i), s->limit);
-		vmcs_set(c, (enum vmcs_field)(VMCS_GUEST_ES_RIGHTS + 2 * i), attr);
+		vmcs_set(c, vmcs_nth(VMCS_GUEST_ES_SELECTOR, i), s->sel);
+		vmcs_set(c, vmcs_nth(VMCS_GUEST_ES_BASE, i), s->base);
+		vmcs_set(c, vmcs_nth(VMCS_GUEST_ES_LIMIT, i), s->limit);
+		vmcs_set(c, vmcs_nth(VMCS_GUEST_ES_RIGHTS, i), attr);
 	}
 	if (k->secondary & SEC_EPT)
 		for (unsigned i = 0; i < 4; i++)
-			vmcs_set(c, (enum vmcs_field)(VMCS_GUEST_PDPTE0 + 2 * i), c->pdpte[i]);
+			vmcs_set(c, vmcs_nth(VMCS_GUEST_PDPTE0, i), c->pdpte[i]);
 }
 
 static void save_conditions(struct cpu *c, const struct vmx_controls *k)
@@ -111,7 +109,7 @@ static void load_segments(struct cpu *c, bool long_host)
 	static const u32 data = SEG_P | SEG_S | SEG_W | SEG_A | SEG_DB | SEG_G;
 
 	for (unsigned i = ES; i <= GS; i++) {
-		u16 sel = (u16)vmcs_get(c, (enum vmcs_field)(VMCS_HOST_ES_SELECTOR + 2 * i));
+		u16 sel = (u16)vmcs_get(c, vmcs_nth(VMCS_HOST_ES_SELECTOR, i));
 
 		c->seg[i] = (struct seg){ .sel = sel, .limit = 0xffffffff, .attr = sel ? data : SEG_UNUSABLE };
 	}
@@ -128,10 +126,9 @@ static void load_segments(struct cpu *c, bool long_host)
 
 static void load_host(struct cpu *c, const struct vmx_controls *k)
 {
-	const u64 kept = CR0_ET | CR0_CD | CR0_NW;
 	bool long_host = k->exit & EXIT_HOST_64;
 
-	c->cr0 = (vmcs_get(c, VMCS_HOST_CR0) & cr0_bits(c) & ~kept) | (c->cr0 & kept);
+	vmx_load_cr0(c, vmcs_get(c, VMCS_HOST_CR0));
 	c->cr3 = vmcs_get(c, VMCS_HOST_CR3);
 	c->cr4 = vmcs_get(c, VMCS_HOST_CR4) | (long_host ? CR4_PAE : 0);
 	if (!long_host)
@@ -174,14 +171,15 @@ static void report(struct cpu *c)
 	vmcs_set(c, VMCS_EXIT_ERROR_CODE, v->error);
 	vmcs_set(c, VMCS_IDT_VECTORING, v->vectoring);
 	vmcs_set(c, VMCS_IDT_VECTORING_ERROR, v->vectoring_error);
-	vmcs_set(c, VMCS_EXIT_INSTRUCTION_LENGTH, v->vectoring && v->vectoring_length ? v->vectoring_length : v->length);
+	vmcs_set(c, VMCS_EXIT_INSTRUCTION_LENGTH,
+		 v->vectoring && v->vectoring_length ? v->vectoring_length : v->length);
 	vmcs_set(c, VMCS_EXIT_INSTRUCTION_INFO, v->info);
 	vmcs_set(c, VMCS_ENTRY_INTERRUPTION, vmcs_get(c, VMCS_ENTRY_INTERRUPTION) & ~(u64)INTERRUPTION_VALID);
 }
 
 static bool vmx_abort(struct cpu *c, u32 why)
 {
-	vmx_write(c, c->vmx->current + 4, 4, why);
+	vmcs_set_abort(c, why);
 	return false;
 }
 
@@ -189,7 +187,8 @@ bool vmx_exit(struct cpu *c)
 {
 	struct vmx *v = c->vmx;
 	const struct vmx_controls k = v->controls;
-	bool failed_entry = v->reason & ENTRY_FAILURE, nmi = (v->interruption & 0xfff) == (EVENT_TYPE_NMI << 8 | VEC_NMI);
+	bool failed_entry = v->reason & ENTRY_FAILURE,
+	     nmi = (v->interruption & 0xfff) == (EVENT_TYPE_NMI << 8 | VEC_NMI);
 	u32 failed;
 
 	report(c);
@@ -197,11 +196,7 @@ bool vmx_exit(struct cpu *c)
 		save_registers(c, &k);
 		save_conditions(c, &k);
 	}
-	if (v->timer.when != CLOCK_NEVER)
-		clock_arm(c->clock, &v->timer, CLOCK_NEVER);
-	v->timer_due = v->trap_flag_due = v->below_threshold = v->injecting = v->virtual_nmi_blocked = false;
-	v->inject = v->vectoring = 0;
-	memset(&v->controls, 0, sizeof v->controls); /* nothing of the guest holds any more: the TSC is the host's */
+	vmx_forget_guest(c); /* the TSC is the host's again, before its MSRs are stored */
 	if (!failed_entry && !store_msrs(c, vmcs_get(c, VMCS_EXIT_MSR_STORE),
 					 (u32)vmcs_get(c, VMCS_EXIT_MSR_STORE_COUNT)))
 		return vmx_abort(c, 1);
@@ -209,7 +204,7 @@ bool vmx_exit(struct cpu *c)
 		c->nmi_blocked = true;
 	v->guest = false;
 	load_host(c, &k);
-	vmx_derive(c);
+	cpu_derive(c);
 	if (!(k.exit & EXIT_HOST_64) && c->cr4 & CR4_PAE && !page_load_pdptes(c, c->cr3))
 		return vmx_abort(c, 2);
 	if (!vmx_load_msrs(c, vmcs_get(c, VMCS_EXIT_MSR_LOAD), (u32)vmcs_get(c, VMCS_EXIT_MSR_LOAD_COUNT), &failed))

@@ -107,7 +107,7 @@ static bool io(struct cpu *c, const struct op *guard, const struct op *o)
 	      (size - 1) | in << 3 | string << 4 | (string && o->rep) << 5 | imm << 6 | (u64)port << 16,
 	      string ? address_size(o) | (in ? ES : seg == FLAT ? DS : seg) << 15 : 0);
 	if (string)
-		c->vmx->linear = (offset + (in_64(c) && seg != FS && seg != GS ? 0 : c->seg[seg].base)) & c->linear_mask;
+		c->vmx->linear = linear_address(c, seg, offset);
 	return true;
 }
 
@@ -132,10 +132,10 @@ static bool control_register(struct cpu *c, const struct op *o)
 			return true;
 		if (!lmsw_exits(k, v))
 			return false;
-		exits(c, o, VMEXIT_CR_ACCESS, 3 << 4 | (o->mem ? 1 << 6 : 0) | (o->mem ? 0 : (o->dst / 8u) << 8) | v << 16, 0);
+		exits(c, o, VMEXIT_CR_ACCESS,
+		      3 << 4 | (o->mem ? 1 << 6 : 0) | (o->mem ? 0 : (o->dst / 8u) << 8) | v << 16, 0);
 		if (o->mem)
-			c->vmx->linear = (op_offset(c, o) + (o->seg == FLAT || in_64(c) ? 0 : c->seg[o->seg].base)) &
-					 c->linear_mask;
+			c->vmx->linear = linear_address(c, o->seg, op_offset(c, o));
 		return true;
 	}
 	if (o->code == CODE_mov_from_cr) {
@@ -199,11 +199,6 @@ static bool pause_exits(struct cpu *c)
 	return tsc - v->pause_first > v->controls.ple_window;
 }
 
-static u64 invalidated(const struct cpu *c, const struct op *o)
-{
-	return (op_offset(c, o) + (in_64(c) && o->seg != FS && o->seg != GS ? 0 : c->seg[o->seg].base)) & c->linear_mask;
-}
-
 /* RDRAND, RDSEED: 6-3 register | 12-11 operand size */
 static u32 describe_random(const struct op *o)
 {
@@ -231,15 +226,28 @@ static bool when(bool condition, struct cpu *c, const struct op *o, u32 reason)
 	return condition && exits(c, o, reason, 0, 0);
 }
 
+/* May the instruction O of VMX not run? True: #UD, #GP or the exit (the order of chapter 30). */
+static bool forbidden(struct cpu *c, const struct op *o, u32 exit)
+{
+	u8 rm = o->code == CODE_vmwrite ? o->src : o->dst;
+	u8 reg = o->code == CODE_vmread ? o->src : o->mem || o->code == CODE_vmwrite ? o->dst : 0;
+	bool described = o->mem || o->code == CODE_vmread || o->code == CODE_vmwrite;
+
+	if ((o->code == CODE_vmxon ? !(c->cr4 & CR4_VMXE) : !c->vmx->on) || (in_long(c) && !in_64(c)))
+		return undefined(c);
+	if (vmx_guest(c))
+		return exits(c, o, exit, displacement(c, o), described ? describe(o, rm, reg) : 0);
+	return c->cpl && !gp_because(c, 0, "instructions of VMX are for CPL 0 (vol. 3, chapter 30)");
+}
+
 static bool intercepts(struct cpu *c, const struct op *guard, const struct op *o, u32 exit)
 {
 	const struct vmx_controls *k = &c->vmx->controls;
-	u64 xss = c->xss & k->xss_bitmap & ((u32)c->r[RAX] | c->r[RDX] << 32);
 
 	switch (exit) {
 	case VMEXIT_CPUID: case VMEXIT_INVD: case VMEXIT_XSETBV: return exits(c, o, exit, 0, 0);
 	case VMEXIT_HLT: return when(k->proc & PROC_HLT, c, o, exit);
-	case VMEXIT_INVLPG: return k->proc & PROC_INVLPG && exits(c, o, exit, invalidated(c, o), 0);
+	case VMEXIT_INVLPG: return k->proc & PROC_INVLPG && exits(c, o, exit, linear_address(c, o->seg, op_offset(c, o)), 0);
 	case VMEXIT_RDPMC: return when(k->proc & PROC_RDPMC, c, o, exit);
 	case VMEXIT_RDTSC: return when(k->proc & PROC_RDTSC, c, o, exit);
 	case VMEXIT_RDTSCP: return k->secondary & SEC_RDTSCP ? when(k->proc & PROC_RDTSC, c, o, exit) : undefined(c);
@@ -263,8 +271,11 @@ static bool intercepts(struct cpu *c, const struct op *guard, const struct op *o
 			return undefined(c);
 		return k->proc & PROC_INVLPG && exits(c, o, exit, displacement(c, o), describe(o, 0, o->dst));
 	case VMEXIT_XSAVES: case VMEXIT_XRSTORS:
-		return k->secondary & SEC_XSAVES ? when(xss, c, o, exit) : undefined(c);
-	default: return false; /* of VMX itself: vmx_permits */
+		if (!(k->secondary & SEC_XSAVES))
+			return undefined(c);
+		return when(c->xss & k->xss_bitmap & ((u32)c->r[RAX] | c->r[RDX] << 32), c, o, exit);
+	case VMEXIT_TASK_SWITCH: case VMEXIT_RSM: return false; /* task_switch() asks; CHK_SMM comes first */
+	default: return forbidden(c, o, exit);
 	}
 }
 
@@ -277,28 +288,6 @@ HANDLER(vmx_guard)
 	RUN(o + 1);
 }
 
-bool vmx_permits(struct cpu *c, const struct op *o)
-{
-	static const struct { u16 code; u8 exit; } all[] = {
-		{ CODE_vmcall, VMEXIT_VMCALL },     { CODE_vmclear, VMEXIT_VMCLEAR }, { CODE_vmlaunch, VMEXIT_VMLAUNCH },
-		{ CODE_vmptrld, VMEXIT_VMPTRLD },   { CODE_vmptrst, VMEXIT_VMPTRST }, { CODE_vmread, VMEXIT_VMREAD },
-		{ CODE_vmresume, VMEXIT_VMRESUME }, { CODE_vmwrite, VMEXIT_VMWRITE }, { CODE_vmxoff, VMEXIT_VMXOFF },
-		{ CODE_vmxon, VMEXIT_VMXON },       { CODE_invept, VMEXIT_INVEPT },   { CODE_invvpid, VMEXIT_INVVPID },
-	};
-	u8 exit = 0, rm, reg;
-
-	if (!c->vmx || (o->code == CODE_vmxon ? !(c->cr4 & CR4_VMXE) : !c->vmx->on) || (in_long(c) && !in_64(c)))
-		return fault_ud(c);
-	if (!vmx_guest(c))
-		return !c->cpl || gp_because(c, 0, "instructions of VMX are for CPL 0 (vol. 3, chapter 30)");
-	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
-		exit = all[i].code == o->code ? all[i].exit : exit;
-	rm = o->code == CODE_vmwrite ? o->src : o->dst;
-	reg = o->code == CODE_vmread ? o->src : o->mem || o->code == CODE_vmwrite ? o->dst : 0;
-	exits(c, o, exit, displacement(c, o), o->mem || exit == VMEXIT_VMREAD || exit == VMEXIT_VMWRITE
-		? describe(o, rm, reg) : 0);
-	return false;
-}
 
 /* ---- events ---- */
 

@@ -594,7 +594,8 @@ START_TEST(saved)
 	cpu_run(c, c->icount + 3, CLOCK_NEVER);
 	rbx = c->r[RBX];
 	ck_assert(!vmx_guest(c));
-	ck_assert(part_load(&parts[0], cpu, part_size(&parts[0]), NULL) && part_load(&part, image, part_size(&part), NULL));
+	ck_assert(part_load(&parts[0], cpu, part_size(&parts[0]), NULL) &&
+		  part_load(&part, image, part_size(&part), NULL));
 	cpu_loaded(c);
 	ck_assert(vmx_guest(c));
 	cpu_run(c, c->icount + 3, CLOCK_NEVER);
