@@ -161,7 +161,7 @@ int terminal_signal(void)
 static void help(void)
 {
 	static const char text[] =
-		"\r\nCtrl-A X       quit: the machine is gone, as if the plug were pulled\r\n"
+		"\r\nCtrl-A X       end the run at once: the guest does not shut down\r\n"
 		"Ctrl-A N       the next --medium into its drive; after the last one the drive is empty\r\n"
 		"Ctrl-A H       this text\r\n"
 		"Ctrl-A Ctrl-A  a Ctrl-A for the guest\r\n";
