@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""vcpu: an x86 PC as a library.
+
+    import vcpu
+
+    with vcpu.Machine(kernel="vmlinuz", initrd="initrd.img", append="console=ttyS0", memory="256M") as machine:
+        machine.expect("/root #")
+        machine.send("uname -a\\n")
+        print(machine.expect("/root #").decode())
+
+The words are those of the C headers (vcpu.h, vcpu_debug.h, vcpu_replay.h, vcpu_snapshot.h), which define every call."""
+from . import isa
+from ._library import Bus, Cause, Channel, Engine, Error, Event, Monitor, StopReason, What, lib, text
+from .debugger import Debugger, DebugStop, TraceEvent
+from .machine import Device, Fault, Machine, Memory, Place, Registers, Screen, Snapshot, Stop
+from .replay import Replay
+
+
+def models() -> list[str]:
+    """The processor models."""
+    names, out = lib.vcpu_models(), []
+    while names[len(out)]:
+        out.append(text(names[len(out)]))
+    return out
+
+
+__version__ = text(lib.vcpu_version())
+__all__ = [
+    "Bus", "Cause", "Channel", "DebugStop", "Debugger", "Device", "Engine", "Error", "Event", "Fault", "Machine", "Memory", "Monitor",
+    "Place", "Registers", "Replay", "Screen", "Snapshot", "Stop", "StopReason", "TraceEvent", "What", "isa", "models"]

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: MIT
+"""Tests of the Python package. The guests are a few instructions, and libvcpu's own demo guest (VCPU_DEMO)."""
+import os
+import struct
+import threading
+import zlib
+
+import pytest
+import vcpu
+
+DEMO = os.environ.get("VCPU_DEMO", "")
+needs_demo = pytest.mark.skipif(not os.path.exists(DEMO), reason="the demo guest is not built")
+
+# mov al, 'H'; out 0E9h, al; mov al, 'i'; out 0E9h, al; cli; hlt: a boot sector
+HELLO = bytes.fromhex("b048 e6e9 b069 e6e9 fa f4").ljust(510, b"\0") + b"\x55\xaa"
+# mov ecx, 1000; l: add [rdi], ecx; loop l; hlt
+SUM = bytes.fromhex("b9e8030000 010f e2fc f4")
+
+
+def bare(code=SUM, **more):
+    m = vcpu.Machine(bare=True, **more)
+    m.set_mode(64)
+    m.map(0x1000, 0x2000)
+    m.memory.write(0x1000, code)
+    m.registers.rip, m.registers.rdi = 0x1000, 0x2000
+    return m
+
+
+def test_boot_sector():
+    with vcpu.Machine(HELLO, memory="1M") as m:
+        stop = m.run()
+        assert stop.reason == vcpu.StopReason.HALT and stop.ended and str(stop) == "halt"
+        assert m.output[vcpu.Channel.DEBUGCON] == b"Hi"
+        assert m.instructions == 6 and m.place == (6, 0, m.virtual_ns)
+
+
+def test_bare_sum():
+    m = bare()
+    assert m.run(10**6).reason == vcpu.StopReason.IDLE
+    assert m.memory.integer(0x2000, 4) == sum(range(1001))
+    assert m.instructions == 2 + 2 * 1000
+
+
+def test_registers():
+    m = bare()
+    m.registers.update({"rax": 0x1122334455667788, "rbx": 5})
+    assert m.registers.ax == 0x7788 and m.registers["ah"] == 0x77 and m.registers.rbx == 5
+    m.registers.ah = 0
+    assert m.registers.rax == 0x1122334455660088
+    m.registers.set_xmm(3, bytes(range(16)))
+    assert m.registers.xmm(3) == bytes(range(16)) and m.registers.xmm3 == 0x0706050403020100
+    assert "rip" in m.registers and "1122334455660088" in repr(m.registers) and "<table>" in m.registers._repr_html_()
+    assert set(m.registers.as_dict()) == set(vcpu.Registers.NAMES)
+    with pytest.raises(AttributeError):
+        m.registers.nosuch
+    with pytest.raises(AttributeError):
+        m.registers.nosuch = 1
+    with pytest.raises(KeyError):
+        m.registers["nosuch"]
+    with pytest.raises(IndexError):
+        m.registers.xmm(99)
+
+
+def test_memory():
+    m = bare()
+    m.memory[0x2000:0x2004] = b"abcd"
+    m.memory[0x2004] = 0
+    assert m.memory[0x2000] == ord("a") and m.memory[0x2000:0x2005] == b"abcd\0"
+    assert m.linear[0x2000:0x2002] == b"ab" and m.linear.string(0x2000) == b"abcd"
+    assert m.memory.integer(0x2000, 2) == 0x6261
+    with pytest.raises(IndexError, match="0x3000"):
+        m.memory[0x2fff:0x3001]
+    with pytest.raises(ValueError):
+        m.memory[0x2000:0x2004] = b"abc"
+    numpy = pytest.importorskip("numpy")
+    assert list(m.memory.array(0x2000, 2, "<u2")) == [0x6261, 0x6463]
+    into = numpy.zeros(4, "u1")
+    m.memory.read_into(0x2000, into)
+    assert bytes(into) == b"abcd"
+
+
+def test_errors():
+    with pytest.raises(vcpu.Error, match="nosuch"):
+        vcpu.Machine(cpu="nosuch")
+    with pytest.raises(vcpu.Error, match="no-such-file"):
+        vcpu.Machine("/no-such-file")
+    with pytest.raises(TypeError, match="colour"):
+        vcpu.Machine(colour=1)
+    with pytest.raises(ValueError, match="much"):
+        vcpu.Machine(memory="much")
+    m = vcpu.Machine(HELLO, memory="1M")
+    with pytest.raises(vcpu.Error):
+        m.send(b"x", vcpu.Channel.DEBUGCON)
+    with pytest.raises(vcpu.Error, match="'Ho'"):
+        m.expect("Ho", channel=vcpu.Channel.DEBUGCON)
+    m.close()
+    with pytest.raises(vcpu.Error):
+        m.run(1)
+
+
+def test_expect_continues_behind_the_last_match():
+    m = vcpu.Machine(HELLO, memory="1M")
+    assert m.expect("H", channel=vcpu.Channel.DEBUGCON) == b"H"
+    assert m.expect("i", channel=vcpu.Channel.DEBUGCON) == b"i"
+    with pytest.raises(vcpu.Error):
+        m.expect("H", channel=vcpu.Channel.DEBUGCON)
+
+
+def test_output_callback_and_its_exception():
+    def output(channel, data):
+        raise ZeroDivisionError(data)
+
+    m = vcpu.Machine(HELLO, memory="1M", output=output)
+    with pytest.raises(ZeroDivisionError, match="H"):
+        m.run()
+    assert m.instructions == 2  # behind the OUT
+    with pytest.raises(ZeroDivisionError, match="i"):
+        m.run()
+
+
+def test_stops_and_iteration():
+    m = bare(bytes.fromhex("ebfe"))
+    count = 0
+    for stop in m.stops(100):
+        assert stop.reason == vcpu.StopReason.LIMIT and not stop.ended
+        count += 1
+        if count == 5:
+            break
+    assert m.instructions == 500
+
+
+def test_stop_from_another_thread():
+    m = bare(bytes.fromhex("ebfe"))
+    timer = threading.Timer(0.05, m.stop)
+    timer.start()
+    assert m.run(10**15).reason == vcpu.StopReason.REQUEST
+    timer.join()
+
+
+class Counter:
+    """A port that counts its reads."""
+    state_size = 4
+
+    def __init__(self):
+        self.count, self.written = 0, []
+
+    def read(self, offset, size):
+        self.count += 1
+        return self.count
+
+    def write(self, offset, size, value):
+        self.written.append((offset, size, value))
+
+    def save(self):
+        return struct.pack("<I", self.count)
+
+    def restore(self, state):
+        self.count, = struct.unpack("<I", state)
+
+
+# l: in al, 80h; out 81h, al; jmp l
+PORTS = bytes.fromhex("e480 e681 ebfa")
+
+
+def test_device_and_snapshot():
+    m, device = bare(PORTS), Counter()
+    m.map_ports("counter", 0x80, 2, device)
+    m.run(6)
+    assert device.written == [(1, 1, 1), (1, 1, 2)]
+    with m.snapshot() as s:
+        before = m.state_hash
+        m.run(30)
+        assert device.count == 12 and m.state_hash != before
+        s.restore()
+        assert device.count == 2 and m.state_hash == before
+    with pytest.raises(vcpu.Error):
+        m.map_ports("", 0x90, 1, device)
+
+
+def test_save_and_load():
+    m, other = bare(), bare()
+    m.run(501)
+    state = m.save()
+    other.load(state)
+    assert other.state_hash == m.state_hash and other.state_parts() == m.state_parts()
+    m.run(100)
+    other.run(100)
+    assert other.state_hash == m.state_hash
+    with pytest.raises(vcpu.Error):
+        other.load(state[:-3] + b"xyz")
+
+
+def test_engines_agree():
+    hashes = set()
+    for engine in vcpu.Engine.INTERPRETER, vcpu.Engine.BEST:
+        m = bare(engine=engine)
+        m.run(1501)
+        hashes.add(m.state_hash)
+    assert len(hashes) == 1
+
+
+def test_debugger_goes_back():
+    m = bare()
+    with vcpu.Debugger(m) as d:
+        d.watch(0x2000, 4)
+        hits = [d.run() for _ in range(3)]
+        assert [m.memory.integer(0x2000, 4), hits[2].what, hits[2].when.instructions] == [1000 + 999 + 998, vcpu.What.WATCH, 5]
+        assert d.run_back().what == vcpu.What.WATCH and m.memory.integer(0x2000, 4) == 1000 + 999
+        assert d.seek(1001).place.instructions == 1001
+        assert d.step_back().place.instructions == 1000
+        stop = d.last_write(0x2000, 4)
+        assert stop.rip == 0x1005 and stop.write and stop.size == 4
+        assert d.translate(0x2000) == 0x2000 and d.start == (0, 0, 0)
+        assert d.fields()["cpu0"]
+
+
+def test_debugger_breakpoint_and_condition():
+    m = bare()
+    with vcpu.Debugger(m) as d:
+        number = d.break_at(0x1005)
+        d.condition(lambda stop: m.registers.ecx == 500)
+        stop = d.run()
+        assert stop.what == vcpu.What.BREAK and stop.id == number and m.registers.ecx == 500
+        d.condition(None)
+        d.delete(number)
+        with pytest.raises(KeyError):
+            d.delete(number)
+        blocks, events = [], []
+        d.trace(vcpu.Event.MEMORY, events.append)
+        d.coverage(lambda address, size: blocks.append(address))
+        d.run(4)
+        writes = [e for e in events if e.write]
+        assert [e.address for e in writes] == [0x2000, 0x2000] and writes[0].rip == 0x1005
+
+
+@needs_demo
+def test_record_and_replay(tmp_path):
+    path = tmp_path / "demo.vrr"
+    with vcpu.Machine(DEMO, memory="128M", append="frames=1") as m:
+        m.record(path, embed=True, interval=1_000_000)
+        m.run(20_000_000)
+        m.record_end()
+        state_hash, output, where = m.state_hash, m.serial, m.place
+    for engine in vcpu.Engine:
+        replay = vcpu.Replay(path, verify=True, engine=engine)
+        assert replay.end == where and replay.cut is None
+        with replay.machine() as m:
+            while not replay.done:
+                m.run(1_000_000)
+            assert m.state_hash == state_hash and m.serial == output and replay.checked > 0 and replay.divergence is None
+    with replay.machine() as m, vcpu.Debugger(m) as d:
+        d.seek(where)
+        assert m.state_hash == state_hash
+        assert d.seek(5_000_000).place.instructions == 5_000_000
+    with pytest.raises(vcpu.Error):
+        vcpu.Replay(b"no recording")
+
+
+def test_screen():
+    m = vcpu.Machine(display="vga", memory="16M")
+    screen = None
+    for _ in m.stops(50_000_000):
+        screen = m.screen()
+        if screen and "SeaBIOS" in screen.text or m.instructions > 2 * 10**9:
+            break
+    assert screen and "SeaBIOS" in screen.text and screen.width == 720 and screen.height == 400
+    png = screen.png()
+    assert png[:8] == b"\x89PNG\r\n\x1a\n" and zlib.crc32(b"IEND") == struct.unpack(">I", png[-4:])[0]
+    pytest.importorskip("numpy")
+    assert screen.array.shape == (400, 720, 3) and screen.array.max() > 0
+
+
+def test_isa_and_models():
+    names = [row.mnemonic for row in vcpu.isa.rows()]
+    assert len(names) > 1000 and "add" in names
+    assert {names[n] for n in vcpu.isa.theorem("pentium")} >= {"sgdt", "popf", "smsw", "lar"}
+    assert vcpu.isa.theorem("max", vcpu.Monitor.VTX) == []
+    assert "max" in vcpu.models() and vcpu.__version__
+    with pytest.raises(ValueError):
+        vcpu.isa.theorem("nosuch")
+
+
+def test_a_triple_fault_has_its_faults():
+    # lidt [7c10h], where the limit is 0; ud2
+    m = vcpu.Machine(bytes.fromhex("0f011e107c 0f0b").ljust(510, b"\0") + b"\x55\xaa", memory="1M")
+    assert m.run().reason == vcpu.StopReason.TRIPLE_FAULT
+    faults = m.faults()
+    assert faults[0].vector == 6 and faults[0].rip == 0x7c05 and faults[0].text
