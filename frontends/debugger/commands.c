@@ -180,10 +180,10 @@ static void print_row(struct session *s, const struct row *r)
 	char usage[96];
 
 	json_open(s, NULL, '{');
-	json_string(s, "name", r->name);
-	json_string(s, "alias", r->alias ? r->alias : "");
-	json_string(s, "args", r->args);
-	json_string(s, "text", r->text);
+	json_cstring(s, "name", r->name);
+	json_cstring(s, "alias", r->alias ? r->alias : "");
+	json_cstring(s, "args", r->args);
+	json_cstring(s, "text", r->text);
 	json_close(s);
 	snprintf(usage, sizeof usage, "%s%s%s %s", r->name, r->alias ? ", " : "", r->alias ? r->alias : "", r->args);
 	if (strlen(usage) > LEFT) {
@@ -318,12 +318,12 @@ bool nested_command(struct session *s, const char *line)
 	bool ok;
 
 	json_open(s, NULL, '{');
-	json_string(s, "command", line);
+	json_cstring(s, "command", line);
 	ok = command(s, line);
 	json_bool(s, "ok", ok);
 	if (!ok) {
 		json_open(s, "error", '{');
-		json_string(s, "message", s->error);
+		json_cstring(s, "message", s->error);
 		json_close(s);
 	}
 	json_close(s);

@@ -298,7 +298,7 @@ bool do_complete(struct session *s, const char *args)
 	json_open(s, "completions", '[');
 	for (unsigned i = 0; (word = completion(s, args, (unsigned)start, i)) && word != completion_file; i++) {
 		fprintf(s->out, "%.*s%s\n", (int)start, args, word);
-		json_string(s, NULL, word);
+		json_cstring(s, NULL, word);
 	}
 	json_close(s);
 	return true;

@@ -271,6 +271,7 @@ struct value {
 	struct variable *variable;   /* of the session, which it is; NULL: none */
 	int reg;                     /* 1 + the number of the register that it is, which can be assigned to; 0: none */
 	bool in_memory;              /* at `address'; else `bits' is all of it */
+	bool symbol;                 /* one without a type, whose address is its value */
 	bool no_place;               /* `held' was in registers: `address' counts from its first byte */
 	uint64_t address, bits;
 	unsigned bit, nbits;
@@ -451,7 +452,7 @@ unsigned walk_to(struct session *s, uint64_t linear, struct walk_entry out[5]);
  * NAME is NULL. */
 void json_open(struct session *s, const char *name, char bracket); /* '{' or '[' */
 void json_close(struct session *s);
-void json_string(struct session *s, const char *name, const char *text);
+void json_cstring(struct session *s, const char *name, const char *text);
 void json_text(struct session *s, const char *name, const unsigned char *text, size_t len);
 void json_number(struct session *s, const char *name, int64_t n);
 void json_hex(struct session *s, const char *name, uint64_t n);
@@ -460,7 +461,7 @@ void json_line(struct session *s, uint64_t pc); /* its symbol and its line of so
 /* A piece of a command's text and the member of its JSON, from one statement. FORMAT is printf's, with one value. */
 #define SHOW_NUMBER(s, name, format, n) SHOW(s, name, format, uint64_t, n, json_number(s, name, (int64_t)shown))
 #define SHOW_HEX(s, name, format, n) SHOW(s, name, format, uint64_t, n, json_hex(s, name, shown))
-#define SHOW_STRING(s, name, format, text) SHOW(s, name, format, const char *, text, json_string(s, name, shown))
+#define SHOW_STRING(s, name, format, text) SHOW(s, name, format, const char *, text, json_cstring(s, name, shown))
 #define SHOW(s, name, format, type, value, json) \
 	do { \
 		type shown = (value); \

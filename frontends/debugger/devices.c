@@ -93,7 +93,7 @@ static void print_delivery(struct session *s, unsigned mode)
 	if (mode)
 		SHOW_STRING(s, "delivery", ", %s", deliveries[mode]);
 	else
-		json_string(s, "delivery", deliveries[mode]);
+		json_cstring(s, "delivery", deliveries[mode]);
 }
 
 /* SDM vol. 3, figure 11-8. */

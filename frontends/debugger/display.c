@@ -48,7 +48,7 @@ static void show(struct session *s, const struct display *d)
 		return;
 	json_open(s, NULL, '{');
 	json_number(s, "number", d->number);
-	json_string(s, "expression", d->expression);
+	json_cstring(s, "expression", d->expression);
 	if (d->memory)
 		show_memory(s, d);
 	else
@@ -152,8 +152,8 @@ bool info_display(struct session *s, const char *args)
 		fprintf(s->out, "%d:   y  %s%s%s\n", d->number, d->format, *d->format ? " " : "", d->expression);
 		json_open(s, NULL, '{');
 		json_number(s, "number", d->number);
-		json_string(s, "format", d->format);
-		json_string(s, "expression", d->expression);
+		json_cstring(s, "format", d->format);
+		json_cstring(s, "expression", d->expression);
 		json_close(s);
 	}
 	json_close(s);

@@ -191,7 +191,7 @@ void disassemble_next(struct session *s)
 		return;
 	json_open(s, "next", '{');
 	json_hex(s, "address", linear_rip(s));
-	json_string(s, "text", text);
+	json_cstring(s, "text", text);
 	json_close(s);
 }
 
@@ -214,7 +214,7 @@ uint64_t disassemble(struct session *s, uint64_t address, unsigned count)
 			break;
 		json_open(s, NULL, '{');
 		json_hex(s, "address", address);
-		json_string(s, "text", text);
+		json_cstring(s, "text", text);
 		json_line(s, address);
 		json_close(s);
 		address += len;

@@ -152,11 +152,11 @@ static bool unary_of(struct parser *p, char operator, struct value *v)
 	if (operator == '*')
 		return dereference(p, v);
 	if (operator == '&') {
-		if (v->nbits || v->no_place || (!v->in_memory && v->type->size != 8))
+		if (v->nbits || v->no_place || (!v->in_memory && !v->symbol))
 			return complaint(p->s, "that is not in memory");
 		if (v->in_memory)
 			*v = (struct value){ .type = type_pointer(p->s, v->type), .bits = v->address };
-		return true; /* the value of a symbol without a type is its address already */
+		return true;
 	}
 	if (!value_number(p->s, v, &n))
 		return false;

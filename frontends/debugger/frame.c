@@ -82,14 +82,14 @@ void frame_print(struct session *s, const struct frame *f, bool file)
 		fprintf(s->out, "%s+%" PRIu64 " (", y->name, f->pc - y->address);
 	else
 		fprintf(s->out, "%s (", name ? name : "??");
-	json_string(s, "function", name ? name : y ? y->name : "");
+	json_cstring(s, "function", name ? name : y ? y->name : "");
 	if (!name && y)
 		json_number(s, "offset", (int64_t)(f->pc - y->address));
 	list_variables(s, f, true, true);
 	fputc(')', s->out);
 	if (known && file) {
 		fprintf(s->out, " at %s:%d", line.file, line.line);
-		json_string(s, "file", line.file);
+		json_cstring(s, "file", line.file);
 		json_number(s, "line", line.line);
 	}
 }
@@ -234,7 +234,7 @@ bool info_frame(struct session *s, const char *args)
 			frame_up(s, &above) ? above.sp : 0);
 		json_hex(s, "address", up.sp);
 		json_hex(s, "caller", up.pc);
-		json_string(s, "how", up.how);
+		json_cstring(s, "how", up.how);
 	} else {
 		fprintf(s->out, "; saved %s = <not saved>\n Outermost frame: nobody knows who called\n", pc);
 	}

@@ -82,7 +82,7 @@ void json_text(struct session *s, const char *name, const unsigned char *text, s
 		put_text(s->json.to, (const char *)text, len);
 }
 
-void json_string(struct session *s, const char *name, const char *text)
+void json_cstring(struct session *s, const char *name, const char *text)
 {
 	if (begin(s, name))
 		put_text(s->json.to, text, strlen(text));
@@ -114,11 +114,11 @@ void json_line(struct session *s, uint64_t pc)
 	struct line line;
 
 	if (y) {
-		json_string(s, "symbol", y->name);
+		json_cstring(s, "symbol", y->name);
 		json_number(s, "offset", (int64_t)(pc - y->address));
 	}
 	if (dwarf_line(s, pc, &line)) {
-		json_string(s, "file", line.file);
+		json_cstring(s, "file", line.file);
 		json_number(s, "line", line.line);
 	}
 }
@@ -158,9 +158,9 @@ static void put_stop(struct session *s)
 	const struct vcpu_debug_stop *stop = &s->last;
 
 	json_open(s, "stop", '{');
-	json_string(s, "what", what[stop->what]);
+	json_cstring(s, "what", what[stop->what]);
 	if (stop->what == VCPU_DEBUG_MACHINE) {
-		json_string(s, "reason", vcpu_stop_name(stop->machine.reason));
+		json_cstring(s, "reason", vcpu_stop_name(stop->machine.reason));
 		json_number(s, "code", stop->machine.code);
 	}
 	if (s->stop_number)
@@ -180,7 +180,7 @@ static void put_stop(struct session *s)
 		json_number(s, "event", stop->event);
 		json_hex(s, "value", stop->value);
 		if (stop->name)
-			json_string(s, "name", stop->name);
+			json_cstring(s, "name", stop->name);
 	}
 	json_close(s);
 }
@@ -214,17 +214,17 @@ void json_end(struct session *s, FILE *out, const char *line, bool ok, const cha
 	s->json = (struct json){ .to = out };
 	json_open(s, NULL, '{');
 	json_bool(s, "ok", ok);
-	json_string(s, "command", line);
-	json_string(s, "output", text);
+	json_cstring(s, "command", line);
+	json_cstring(s, "output", text);
 	if (!ok) {
 		json_open(s, "error", '{');
-		json_string(s, "message", s->error);
+		json_cstring(s, "message", s->error);
 		json_close(s);
 	}
 	if (*members)
 		fprintf(out, ", %s", members);
 	if (*guest)
-		json_string(s, "guest", guest);
+		json_cstring(s, "guest", guest);
 	if (s->stopped)
 		put_stop(s);
 	put_place(s);

@@ -60,9 +60,9 @@ static void print_entries(struct session *s, const struct listing *l)
 			fprintf(s->out, "%d:", e->line);
 		fprintf(s->out, "\t%s\n", e->declaration);
 		json_open(s, NULL, '{');
-		json_string(s, "name", e->name);
-		json_string(s, "declaration", e->declaration);
-		json_string(s, "file", e->file);
+		json_cstring(s, "name", e->name);
+		json_cstring(s, "declaration", e->declaration);
+		json_cstring(s, "file", e->file);
 		if (e->line)
 			json_number(s, "line", e->line);
 		json_close(s);
@@ -84,7 +84,7 @@ static void print_symbols(struct session *s, struct listing *l, bool code)
 			y->name);
 		any = true;
 		json_open(s, NULL, '{');
-		json_string(s, "name", y->name);
+		json_cstring(s, "name", y->name);
 		json_hex(s, "address", y->address);
 		json_close(s);
 	}

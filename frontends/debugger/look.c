@@ -52,7 +52,7 @@ static void json_type(struct session *s, const struct type *t)
 {
 	char text[512];
 
-	json_string(s, "type", type_text(t, text, sizeof text));
+	json_cstring(s, "type", type_text(t, text, sizeof text));
 	json_number(s, "size", (int64_t)t->size);
 }
 

@@ -13,7 +13,7 @@
 #include "debugger.h"
 #include "ending.h"
 #include "prompt.h"
-#include "sandbox.h"
+#include "start.h"
 
 static struct session session;
 static bool json, no_sandbox;
@@ -184,82 +184,6 @@ static bool do_file(const char *path)
 	return ok;
 }
 
-/* The name of the recording, if the rest of the command line is one with options for it; else NULL. */
-static const char *recording_name(int argc, char **argv)
-{
-	static const struct option options[] = { RECORDING_OPTIONS, { 0 } };
-	char **words = needed(calloc((size_t)argc + 1, sizeof *words)); /* getopt reorders the arguments */
-	const char *name;
-	int c;
-
-	if (!words)
-		return NULL;
-	memcpy(words, argv, (size_t)argc * sizeof *words);
-	opterr = 0;
-	while ((c = getopt_long(argc, words, "", options, NULL)) != -1 && c != '?' &&
-	       recording_option(&recording, c, optarg))
-		;
-	name = c == -1 && optind == argc - 1 ? words[optind] : NULL;
-	optind = 0; /* getopt starts anew */
-	opterr = 1;
-	free(words);
-	return name;
-}
-
-/* The debugger may read all files that the user may read: sources, symbols, files of a recording. It may write to, and
- * connect to, only the files that O names. */
-static bool enter_sandbox(const struct run_options *o)
-{
-	struct sandbox sandbox = { 0 };
-	bool ok;
-
-	confine_inputs(&sandbox, o);
-	sandbox_allow(&sandbox, SANDBOX_READ, "/");
-	ok = confine(&sandbox, false, o->verbose) && confine(&sandbox, true, o->verbose);
-	sandbox_free(&sandbox);
-	return ok;
-}
-
-/* Make the machine that the rest of the command line describes. */
-static bool make(int argc, char **argv, int *status)
-{
-	char *error = NULL;
-	bool magic = false;
-	const char *name;
-
-	*status = STATUS_USAGE;
-	name = recording_name(argc, argv);
-	if (name) {
-		if (!enter_sandbox(&(struct run_options){ .no_sandbox = no_sandbox,
-							  .connects = recording_connects(&recording) }) ||
-		    !recording_open(&recording, name))
-			return false;
-		session.machine = vcpu_replay_machine(recording.replay, output, NULL, &error);
-	} else {
-		struct run_options o;
-
-		if (!options_parse(&o, argc, argv, false, status))
-			return false;
-		if (o.log) {
-			complain("--log: the commands trace and catch do that here");
-			return false;
-		}
-		o.config.output = output;
-		o.no_sandbox |= no_sandbox;
-		if (!enter_sandbox(&o))
-			return false;
-		session.machine = vcpu_new(&o.config, &error);
-		magic = o.magic;
-	}
-	if (session.machine)
-		session.debug = vcpu_debug_new(session.machine, recording.replay, &error);
-	if (!session.debug)
-		complain(recording.replay && !session.machine && error ? "%s (" RECORDING_HINT ")" : "%s",
-			 error ? error : "out of memory");
-	free(error);
-	return session.debug && (!magic || do_magic(&session, ""));
-}
-
 /* Execute the options -s, -x and -e, in this order. */
 enum { TODO_MAX = 64 };
 static struct { char what; const char *text; } todo[TODO_MAX];
@@ -335,7 +259,7 @@ int main(int argc, char **argv)
 		complain("no prompt: %s", strerror(errno));
 		return STATUS_HOST;
 	}
-	if (!make(nrest, rest, &status))
+	if (!session_start(&session, &recording, nrest, rest, no_sandbox, output, &status))
 		return status;
 	if (ask && isatty(STDIN_FILENO))
 		signal(SIGINT, interrupt);

@@ -240,7 +240,7 @@ static bool identifier(struct parser *p, const char *name, struct value *v)
 	}
 	y = symbol_by_name(p->s, name);
 	if (y) { /* its type is not known */
-		*v = (struct value){ .type = type_basic(p->s, "u64"), .bits = y->address };
+		*v = (struct value){ .type = type_basic(p->s, "u64"), .bits = y->address, .symbol = true };
 		return true;
 	}
 	set_number(p, v, strtoull(name, &end, 16), false);

@@ -114,7 +114,7 @@ bool info_vectors(struct session *s, const char *args)
 		snprintf(name, sizeof name, "xmm%u", i);
 		snprintf(text, sizeof text, "0x%016" PRIx64 "%016" PRIx64, half[1], half[0]);
 		fprintf(s->out, "%-5s %s\n", name, text + 2);
-		json_string(s, name, text);
+		json_cstring(s, name, text);
 	}
 	for (unsigned i = 0; i < 8; i++) {
 		unsigned char st[10];
@@ -125,7 +125,7 @@ bool info_vectors(struct session *s, const char *args)
 		for (unsigned k = 10, at = (unsigned)sprintf(text, "0x"); k-- > 0; at += 2)
 			snprintf(text + at, sizeof text - at, "%02x", st[k]);
 		fprintf(s->out, "%-5s %s\n", name, text + 2);
-		json_string(s, name, text);
+		json_cstring(s, name, text);
 	}
 	json_close(s);
 	return true;

@@ -64,7 +64,7 @@ static void print_line(struct session *s, int n, const char *text)
 	fprintf(s->out, "%d\t%s\n", n, text);
 	json_open(s, NULL, '{');
 	json_number(s, "line", n);
-	json_string(s, "text", text);
+	json_cstring(s, "text", text);
 	json_close(s);
 }
 
@@ -186,7 +186,7 @@ static bool print_lines(struct session *s, struct line line, int first, int last
 		return false;
 	first = first < 1 ? 1 : first;
 	json_open(s, "source", '{');
-	json_string(s, "file", line.file);
+	json_cstring(s, "file", line.file);
 	json_open(s, "lines", '[');
 	n = each_line(s, &line, first, last, print_line);
 	json_close(s);
@@ -263,7 +263,7 @@ bool info_line(struct session *s, const char *args)
 		line.file, line.begin,
 		symbol_text(s, line.begin, from, sizeof from), end, symbol_text(s, end, to, sizeof to));
 	json_open(s, "source", '{');
-	json_string(s, "file", line.file);
+	json_cstring(s, "file", line.file);
 	json_number(s, "line", line.line);
 	json_hex(s, "begin", line.begin);
 	json_hex(s, "end", end);
@@ -296,10 +296,10 @@ bool info_source(struct session *s, const char *args)
 	if (unit.version)
 		fprintf(s->out, "Compiled with DWARF %d debugging format.\n", unit.version);
 	json_open(s, "source", '{');
-	json_string(s, "file", line.file);
-	json_string(s, "directory", line.directory ? line.directory : "");
-	json_string(s, "language", unit.language ? unit.language : "");
-	json_string(s, "producer", unit.producer ? unit.producer : "");
+	json_cstring(s, "file", line.file);
+	json_cstring(s, "directory", line.directory ? line.directory : "");
+	json_cstring(s, "language", unit.language ? unit.language : "");
+	json_cstring(s, "producer", unit.producer ? unit.producer : "");
 	json_close(s);
 	return true;
 }

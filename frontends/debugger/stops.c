@@ -390,7 +390,7 @@ static void print_place(struct session *s, const struct stop *p)
 	}
 	fprintf(s->out, "0x%0*" PRIx64 " in %s at %s:%d\n", address_digits(s), p->address, function ? function : "??",
 		line.file, line.line);
-	json_string(s, "file", line.file);
+	json_cstring(s, "file", line.file);
 	json_number(s, "line", line.line);
 }
 
@@ -402,8 +402,8 @@ static void print_one(struct session *s, const struct stop *p)
 		p->disabled ? 'n' : 'y');
 	json_open(s, NULL, '{');
 	json_number(s, "id", p->number);
-	json_string(s, "kind", kind);
-	json_string(s, "what", p->what);
+	json_cstring(s, "kind", kind);
+	json_cstring(s, "what", p->what);
 	if (p->address)
 		json_hex(s, "address", p->address);
 	print_place(s, p);

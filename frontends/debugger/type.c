@@ -288,8 +288,8 @@ static void print_members(struct session *s, const struct type *t, bool offsets,
 			declarator(m->type, m->name ? m->name : "", false, declaration, sizeof declaration, 0);
 
 		json_open(s, NULL, '{');
-		json_string(s, "name", m->name ? m->name : "");
-		json_string(s, "type", type_text(m->type, name, sizeof name));
+		json_cstring(s, "name", m->name ? m->name : "");
+		json_cstring(s, "type", type_text(m->type, name, sizeof name));
 		json_number(s, "at", (int64_t)(offset + m->offset));
 		json_number(s, "size", (int64_t)m->type->size);
 		if (offsets && m->bits)

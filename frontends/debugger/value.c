@@ -360,7 +360,7 @@ static void put(struct session *s, const char *name, const struct value *v, unsi
 			fclose(s->out);
 		}
 		s->out = out;
-		json_string(s, name, text ? text : "");
+		json_cstring(s, name, text ? text : "");
 		free(text);
 	}
 }
@@ -371,7 +371,7 @@ void value_json_members(struct session *s, const struct value *v)
 
 	if (!s->json.to)
 		return;
-	json_string(s, "type", type_text(v->type, text, sizeof text));
+	json_cstring(s, "type", type_text(v->type, text, sizeof text));
 	if (v->in_memory && !v->no_place)
 		json_hex(s, "address", v->address);
 	put(s, "value", v, 0);
@@ -381,7 +381,7 @@ void value_json(struct session *s, const char *name, const struct value *v)
 {
 	json_open(s, NULL, '{');
 	if (name)
-		json_string(s, "name", name);
+		json_cstring(s, "name", name);
 	if (v)
 		value_json_members(s, v);
 	json_close(s);
