@@ -12,7 +12,7 @@
  *   operand.c   registers, symbols       value.c     values                  main.c      options, prompt
  *   assign.c    changes by hand          history.c   values that are kept    json.c      for machines
  *   watch.c     watch: old, new values   display.c   shown at every stop     listing.c   info types, functions ...
- *   complete.c  words begun            returned.c  what functions return */
+ *   complete.c  words begun            returned.c  what functions return     query.c     tables of a run */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
 
@@ -79,6 +79,7 @@ struct value;
 struct variable;
 struct display;
 struct dwarf;
+struct query;
 struct trace;
 
 struct session {
@@ -123,6 +124,7 @@ struct session {
 	struct types *types;
 	struct dwarf *dwarf;         /* NULL: none */
 	struct trace *trace;
+	struct query *query;         /* its pass goes on; NULL: none */
 	char *collecting;            /* lines of `commands' are being read for this stop; NULL: none */
 	unsigned sourcing;           /* depth of files that are being done */
 	bool keep_going;             /* commands go on behind one that failed */
@@ -433,6 +435,15 @@ command_fn info_clock;
 /* ---- trace.c ---- */
 command_fn do_trace, do_coverage, do_profile;
 void trace_end(struct session *s);
+
+/* A file for a command's output; NULL, having complained. Closing: false, having complained. */
+FILE *create_file(struct session *s, const char *path);
+bool close_file(struct session *s, FILE *file, const char *path);
+
+/* ---- query.c ---- */
+command_fn do_query;
+/* A hit during the pass of a query. True: the pass ends. */
+bool query_hit(struct session *s, const struct vcpu_debug_stop *hit);
 
 /* ---- explain.c, fault.c ---- */
 command_fn do_page, do_explain;

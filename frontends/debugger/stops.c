@@ -98,6 +98,8 @@ bool stop_counts(void *session, const struct vcpu_debug_stop *hit)
 	struct session *s = session;
 	struct stop *p = stop_by_id(s, hit->id);
 
+	if (s->query)
+		return query_hit(s, hit);
 	if (!p)
 		return true;
 	vcpu_select(s->machine, vcpu_running(s->machine));

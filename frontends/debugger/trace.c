@@ -14,7 +14,7 @@ struct trace {
 	bool covering;
 };
 
-static FILE *create(struct session *s, const char *path)
+FILE *create_file(struct session *s, const char *path)
 {
 	FILE *file;
 
@@ -26,7 +26,7 @@ static FILE *create(struct session *s, const char *path)
 	return file;
 }
 
-static bool close_it(struct session *s, FILE *file, const char *path)
+bool close_file(struct session *s, FILE *file, const char *path)
 {
 	bool ok = !ferror(file);
 
@@ -138,7 +138,7 @@ bool do_trace(struct session *s, const char *args)
 	}
 	if (instructions)
 		kinds |= VCPU_EVENT_INTERRUPT | VCPU_EVENT_EXCEPTION;
-	ok = ok && (t.file = create(s, path)) != NULL;
+	ok = ok && (t.file = create_file(s, path)) != NULL;
 	if (ok) {
 		s->interrupted = false;
 		vcpu_debug_trace(s->debug, kinds, write_event, &t);
@@ -150,7 +150,7 @@ bool do_trace(struct session *s, const char *args)
 			vcpu_instructions(s->machine) < end &&
 			!enough(s));
 		vcpu_debug_trace(s->debug, 0, NULL, NULL);
-		ok = close_it(s, t.file, path) && report(s, stop);
+		ok = close_file(s, t.file, path) && report(s, stop);
 	}
 	free(path);
 	return ok;
@@ -249,7 +249,7 @@ bool do_coverage(struct session *s, const char *args)
 	if (strncmp(args, "save ", 5))
 		return complaint(s, "coverage on, off, or save FILE (FILE.info: for lcov)");
 	merge(s, t);
-	file = create(s, args + 5);
+	file = create_file(s, args + 5);
 	if (!file)
 		return false;
 	if (strlen(args) > 10 && !strcmp(args + strlen(args) - 5, ".info"))
@@ -262,7 +262,7 @@ bool do_coverage(struct session *s, const char *args)
 	}
 	SHOW_NUMBER(s, "bytes", "%" PRIu64 " bytes of code", bytes);
 	SHOW_NUMBER(s, "pieces", " in %" PRIu64 " pieces have run\n", t->npieces);
-	return close_it(s, file, args + 5);
+	return close_file(s, file, args + 5);
 }
 
 void trace_end(struct session *s)
@@ -318,7 +318,7 @@ bool do_profile(struct session *s, const char *args)
 	struct vcpu_debug_stop stop = { 0 };
 	struct sample *samples = NULL, *more;
 	size_t count = 0;
-	FILE *file = *path && n && every ? create(s, path) : NULL;
+	FILE *file = *path && n && every ? create_file(s, path) : NULL;
 	bool ok = file || (*path && n && every) || complaint(s, "profile FILE N [EVERY]");
 
 	s->interrupted = false;
@@ -354,7 +354,7 @@ bool do_profile(struct session *s, const char *args)
 	free(samples);
 	if (file) {
 		SHOW_NUMBER(s, "samples", "%" PRIu64 " samples\n", total);
-		ok = close_it(s, file, path) && report(s, stop);
+		ok = close_file(s, file, path) && report(s, stop);
 	}
 	free(path);
 	return ok && file;
