@@ -15,14 +15,16 @@ enum observed { OBSERVED_POINT = 1, OBSERVED_READ, OBSERVED_WRITE, OBSERVED_EVEN
 enum event_kind {
 	EVENT_EXCEPTION = 1, EVENT_INTERRUPT = 2, EVENT_PORT = 4, EVENT_MMIO = 8, EVENT_MSR = 0x10, EVENT_CR3 = 0x20,
 		EVENT_MODE = 0x40,
-	EVENT_CLOCK = 0x80, EVENT_OUTPUT = 0x100, EVENT_MEMORY = 0x200, EVENT_RESET = 0x400 /* for `saw' only */
+	EVENT_CLOCK = 0x80, EVENT_OUTPUT = 0x100, EVENT_MEMORY = 0x200, EVENT_RESET = 0x400, /* for `saw' only */
+	EVENT_VMENTRY = 0x800, EVENT_VMEXIT = 0x1000, EVENT_VMFAIL = 0x2000
 };
 struct seen {
 	enum event_kind kind;
 	u64 address, value;
 	unsigned size;
 	bool write;
-	const char *name;          /* EVENT_CLOCK: whose event; EVENT_EXCEPTION: the check that failed, or NULL */
+	const char *name;          /* EVENT_CLOCK: whose event; EVENT_EXCEPTION: the check that failed, or NULL;
+	                            * EVENT_VMEXIT, EVENT_VMFAIL: why */
 	u8 cause;                  /* EVENT_EXCEPTION, EVENT_INTERRUPT: enum interrupt_kind */
 };
 /* Stop at events of KINDS whose address is in [first, last]; EVENT_CLOCK: whose name begins with NAME. */

@@ -119,7 +119,7 @@ void observe_event(struct cpu *c, const struct seen *seen)
 		if (passes(&w->filters[i], seen) && note(c, OBSERVED_EVENT, seen->address, seen->size)) {
 			w->hit_event = *seen;
 			/* The step to the handler has been counted, but the event came before it. */
-			if (seen->kind & (EVENT_EXCEPTION | EVENT_INTERRUPT) && !c->op && w->hit_steps)
+			if (seen->kind & (EVENT_EXCEPTION | EVENT_INTERRUPT | EVENT_VMEXIT) && !c->op && w->hit_steps)
 				w->hit_steps--;
 			w->hit_filter = i;
 		}

@@ -304,6 +304,7 @@ static bool vmx_signal(struct cpu *c, enum due what, bool *ok)
 	if (what != DUE_INTR || !vmx_pin(c, PIN_INTR))
 		return false;
 	vmx_exits(c, VMEXIT_INTR, 0);
+	vmx_because(c, VMCS_PIN_CONTROLS, PIN_INTR);
 	if (c->vmx->controls.exit & EXIT_ACK_INTR)
 		c->vmx->interruption = INTERRUPTION_VALID | acknowledge(c);
 	*ok = vmx_exit(c);

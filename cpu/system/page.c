@@ -201,8 +201,10 @@ static bool not_mapped(struct cpu *c, const struct walk *w)
 	forget_page(c, w->linear);
 	v->linear = w->linear;
 	v->physical = w->guest_physical;
-	return vmx_exits(c, w->ept.reason, w->ept.reason == VMEXIT_EPT_VIOLATION
+	vmx_exits(c, w->ept.reason, w->ept.reason == VMEXIT_EPT_VIOLATION
 			 ? w->ept.qualification | 0x80 | (w->final ? 0x100 : 0) : 0);
+	vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_EPT);
+	return false;
 }
 
 /* In the entry at guest-physical GUEST, which the walk has read. False: it cannot be written. */

@@ -3,6 +3,7 @@
  * machine's memory, at the address that VMPTRLD was given, in a form of our own:
  *
  *    0 revision identifier   4 VMX-abort indicator   8 1: launched   16 fields: of each type and width a table */
+#include "cpu/observe.h"
 #include "cpu/system/system.h"
 
 enum { AT_ABORT = 4, AT_LAUNCHED = 8, AT_FIELDS = 16 };
@@ -92,6 +93,9 @@ bool vmx_fail(struct cpu *c, u32 error)
 {
 	bool valid = c->vmx->current != NO_VMCS;
 
+	if (observes(c, EVENT_VMFAIL))
+		observe_event(c, &(struct seen){ .kind = EVENT_VMFAIL, .address = valid ? error : 0, .write = true,
+						 .name = vmx_error_name(valid ? error : 0) });
 	cpu_set_arith(c, valid ? FL_Z : FL_C);
 	if (valid)
 		vmcs_set(c, VMCS_INSTRUCTION_ERROR, error);

@@ -4,6 +4,7 @@
  *   vmcs.c           the VMCS and its instructions       vmx_entry.c   VMLAUNCH, VMRESUME: checks, guest state
  *   vmx.c            VMXON, VMXOFF, capability MSRs      vmx_exit.c    back to the host
  *   vmx_intercept.c  which instructions and events exit  ept.c         extended page tables
+ *   vmx_text.c       values in words, for people
  *
  * A VM exit is a fault whose vector is FAULT_VMEXIT: the instruction has not retired, and vmx_exit() is its delivery.
  * */
@@ -73,6 +74,15 @@ struct vmx_controls {
 	u64 io_a, io_b, msr_bitmap, virtual_apic, tsc_offset, eptp, xss_bitmap;
 };
 
+/* Why the guest exits: bit BIT of the control FIELD is 1, or WHY. Neither: it always does. For people alone. */
+struct vmx_cause {
+	enum vmcs_field field;
+	u32 bit;                 /* its mask */
+	const char *why;         /* a constant */
+};
+/* What a VM entry checks and finds wrong: the field, and what the SDM demands of it, a constant. */
+struct vmx_check { enum vmcs_field field; const char *rule; };
+
 struct vmx {
 	bool on, guest;          /* VMX operation; non-root */
 	u64 vmxon, current;      /* physical addresses; NO_VMCS: there is no current VMCS */
@@ -88,6 +98,7 @@ struct vmx {
 	/* Why FAULT_VMEXIT is in c->fault. */
 	u32 reason, interruption, error, length, info;
 	u64 qualification, linear, physical;
+	struct vmx_cause cause;
 	u64 pause_first, pause_last; /* TSC of PAUSE in a loop: the first, the last */
 	u64 dr6, db_bits;        /* DR6 before a #DB that may become an exit; the bits that it reports */
 	u64 cr2;                 /* before a #PF that may become an exit */
@@ -146,9 +157,26 @@ bool vmx_cr4_ok(const struct cpu *c, u64 v);
 /* The virtual TPR (29.1.1): exits behind the instruction if it falls below the threshold. */
 void vmx_write_tpr(struct cpu *c, u64 v);
 
+/* ---- vmx_entry.c ---- */
+/* Would a VM entry with the current VMCS, if there is one, come through its checks? False: *FAILED is the first that
+ * it does not. */
+bool vmx_entry_check(const struct cpu *c, struct vmx_check *failed);
+
+/* ---- vmx_text.c ---- */
+const char *vmx_exit_name(u32 reason);  /* NULL: there is no such */
+const char *vmx_error_name(u32 number); /* of a VM-instruction error */
+const char *vmx_cause_text(const struct vmx_cause *cause);
+/* What the value V of a field means, as snprintf writes it; nothing if the number is all that there is to say. */
+size_t vmcs_text(u32 field, u64 v, char *at, size_t size);
+
 /* ---- vmx_intercept.c ---- */
 /* Exit for REASON (appendix C) at the instruction that is under way. Returns false. */
 bool vmx_exits(struct cpu *c, u32 reason, u64 qualification);
+/* That is because of these bits of a control. */
+static inline void vmx_because(struct cpu *c, enum vmcs_field field, u32 bits)
+{
+	c->vmx->cause = (struct vmx_cause){ field, bits, NULL };
+}
 handler vmx_guard;           /* before an operation; imm: the exit of its row | its opcode << 8 */
 /* An event is about to be delivered to the guest. False: it exits instead. */
 bool vmx_delivers(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error);
@@ -177,6 +205,14 @@ struct ept {
 };
 /* Where guest-physical GUEST is, for an access of KIND. EFFECTS: may A and D flags be set? */
 struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects);
+/* The same walk for people: its entries, and why it ends with an exit. */
+enum { EPT_LEVELS = 4 };
+struct ept_trace {
+	unsigned count, culprit; /* entries that were read; the one that forbids it */
+	u64 at[EPT_LEVELS], entry[EPT_LEVELS];
+	const char *why;         /* NULL: it is allowed */
+};
+void ept_trace(struct cpu *c, u64 guest, enum access kind, struct ept_trace *t);
 bool ept_pointer_ok(const struct cpu *c, u64 eptp); /* 26.2.1.1 */
 static inline bool ept_on(const struct cpu *c) { return vmx_secondary(c, SEC_EPT); }
 

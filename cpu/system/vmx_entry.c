@@ -1,17 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /* VM entries (SDM vol. 3, chapter 26): checks of the controls and of the host's state (26.2), of the guest's (26.3),
  * and the load of the guest's. */
+#include "cpu/observe.h"
 #include "cpu/system/system.h"
 
 enum { ERROR_NOT_CLEAR = 4, ERROR_NOT_LAUNCHED = 5, ERROR_CONTROLS = 7, ERROR_HOST = 8, ERROR_MOV_SS = 26 };
 
+/* ---- what fails ---- */
+
+/* A check: is it OK? If not, F gets the field and RULE, which goes on from its value: "is ..., lacks ...". */
+static bool check(struct vmx_check *f, bool ok, enum vmcs_field field, const char *rule)
+{
+	if (!ok)
+		*f = (struct vmx_check){ field, rule };
+	return ok;
+}
+
 /* ---- controls (26.2.1) ---- */
 
-static bool within(const struct cpu *c, u32 value, u32 capability)
+static bool within(const struct cpu *c, struct vmx_check *f, u32 value, u32 capability, enum vmcs_field field)
 {
 	u64 m = vmx_capability(c, capability);
 
-	return (value & (u32)m) == (u32)m && !(value & ~(u32)(m >> 32));
+	return check(f, (value & (u32)m) == (u32)m, field,
+		     "has a bit clear that the capability MSR wants set (26.2.1; appendix A.3 to A.5)") &&
+	       check(f, !(value & ~(u32)(m >> 32)), field,
+		     "has a bit set that the capability MSR does not allow (26.2.1; appendix A.3 to A.5)");
 }
 
 static void read_controls(const struct cpu *c, struct vmx_controls *k)
@@ -42,17 +56,20 @@ static void read_controls(const struct cpu *c, struct vmx_controls *k)
 		k->cr3_target[i] = vmcs_get(c, vmcs_nth(VMCS_CR3_TARGET0, i));
 }
 
-static bool msr_area_ok(const struct cpu *c, enum vmcs_field at, enum vmcs_field count)
+static bool msr_area_ok(const struct cpu *c, struct vmx_check *f, enum vmcs_field at, enum vmcs_field count)
 {
 	u64 first = vmcs_get(c, at), n = vmcs_get(c, count);
 
-	return !n || (!(first & 15) && !((first + n * 16 - 1) >> c->model->physical_bits) && !(first >> 52));
+	return !n || (check(f, !(first & 15), at, "is not a multiple of 16 (26.2.1)") &&
+		      check(f, !((first + n * 16 - 1) >> c->model->physical_bits) && !(first >> 52), at,
+			    "and its count lead beyond the physical addresses (26.2.1)"));
 }
 
 /* 26.2.1.3: is it an event that the processor could deliver? */
-static bool injection_ok(const struct cpu *c, const struct vmx_controls *k)
+static bool injection_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
 {
-	u32 info = (u32)vmcs_get(c, VMCS_ENTRY_INTERRUPTION), error = (u32)vmcs_get(c, VMCS_ENTRY_ERROR_CODE);
+	const enum vmcs_field field = VMCS_ENTRY_INTERRUPTION;
+	u32 info = (u32)vmcs_get(c, field), error = (u32)vmcs_get(c, VMCS_ENTRY_ERROR_CODE);
 	u64 length = vmcs_get(c, VMCS_ENTRY_INSTRUCTION_LENGTH);
 	unsigned type = info >> 8 & 7, vector = info & 0xff;
 	bool pe = !(k->secondary & SEC_UNRESTRICTED) || vmcs_get(c, VMCS_GUEST_CR0) & CR0_PE;
@@ -60,49 +77,59 @@ static bool injection_ok(const struct cpu *c, const struct vmx_controls *k)
 
 	if (!(info & INTERRUPTION_VALID))
 		return true;
-	if (info & 0x7ffff000 || type == 1)
-		return false;
-	if (type == EVENT_TYPE_OTHER && (vector || !(vmx_capability(c, 0x48e) >> 32 & PROC_TRAP_FLAG)))
-		return false;
-	if ((type == EVENT_TYPE_NMI && vector != VEC_NMI) || (type == EVENT_TYPE_HARDWARE && vector > 31))
-		return false;
-	if (!(info & INTERRUPTION_ERROR) != !(pe && type == EVENT_TYPE_HARDWARE && pushes))
-		return false;
-	if (info & INTERRUPTION_ERROR && error >> 15)
-		return false;
-	return type < EVENT_TYPE_SOFTWARE || type == EVENT_TYPE_OTHER || length <= 15;
+	return check(f, !(info & 0x7ffff000), field, "has one of bits 30-12 set (26.2.1.3)") &&
+	       check(f, type != 1, field, "has the reserved type 1 (26.2.1.3)") &&
+	       check(f, type != EVENT_TYPE_OTHER || (!vector && vmx_capability(c, 0x48e) >> 32 & PROC_TRAP_FLAG), field,
+		     "is an other event that is not the monitor trap flag's (26.2.1.3)") &&
+	       check(f, type != EVENT_TYPE_NMI || vector == VEC_NMI, field,
+		     "is an NMI with another vector than 2 (26.2.1.3)") &&
+	       check(f, type != EVENT_TYPE_HARDWARE || vector <= 31, field,
+		     "is a hardware exception with a vector above 31 (26.2.1.3)") &&
+	       check(f, !(info & INTERRUPTION_ERROR) == !(pe && type == EVENT_TYPE_HARDWARE && pushes), field,
+		     "has bit 11 (an error code) not as its exception has it (26.2.1.3)") &&
+	       check(f, !(info & INTERRUPTION_ERROR) || !(error >> 15), VMCS_ENTRY_ERROR_CODE,
+		     "has one of bits 31-15 set (26.2.1.3)") &&
+	       check(f, type < EVENT_TYPE_SOFTWARE || type == EVENT_TYPE_OTHER || length <= 15,
+		     VMCS_ENTRY_INSTRUCTION_LENGTH, "is more than 15 (26.2.1.3)");
 }
 
-static bool controls_ok(const struct cpu *c, const struct vmx_controls *k)
+static const char not_a_page[] = "is not the physical address of a page (26.2.1.1)";
+
+static bool tpr_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
 {
-	if (!within(c, k->pin, 0x48d) || !within(c, k->proc, 0x48e) || !within(c, k->exit, 0x48f) ||
-	    !within(c, k->entry, 0x490) || (k->proc & PROC_SECONDARY && !within(c, k->secondary, 0x48b)))
-		return false;
-	if (k->cr3_targets > 4)
-		return false;
-	if (k->proc & PROC_IO_BITMAPS && !(vmx_page_ok(c, k->io_a) && vmx_page_ok(c, k->io_b)))
-		return false;
-	if (k->proc & PROC_MSR_BITMAPS && !vmx_page_ok(c, k->msr_bitmap))
-		return false;
-	if (k->proc & PROC_TPR_SHADOW) {
-		if (!vmx_page_ok(c, k->virtual_apic) || k->tpr_threshold >> 4)
-			return false;
-		if (k->tpr_threshold > vmx_read(c, k->virtual_apic + VIRTUAL_TPR, 1) >> 4)
-			return false;
-	}
-	if (!(k->pin & PIN_NMI) && k->pin & PIN_VIRTUAL_NMI)
-		return false;
-	if (!(k->pin & PIN_VIRTUAL_NMI) && k->proc & PROC_NMI_WINDOW)
-		return false;
-	if (k->secondary & SEC_EPT ? !ept_pointer_ok(c, k->eptp) : k->secondary & SEC_UNRESTRICTED)
-		return false;
-	if (k->secondary & SEC_VPID && !vmcs_get(c, VMCS_VPID))
-		return false;
-	if (!(k->pin & PIN_TIMER) && k->exit & EXIT_SAVE_TIMER)
-		return false;
-	return msr_area_ok(c, VMCS_EXIT_MSR_STORE, VMCS_EXIT_MSR_STORE_COUNT) &&
-	       msr_area_ok(c, VMCS_EXIT_MSR_LOAD, VMCS_EXIT_MSR_LOAD_COUNT) &&
-	       msr_area_ok(c, VMCS_ENTRY_MSR_LOAD, VMCS_ENTRY_MSR_LOAD_COUNT) && injection_ok(c, k);
+	if (!(k->proc & PROC_TPR_SHADOW))
+		return true;
+	return check(f, vmx_page_ok(c, k->virtual_apic), VMCS_VIRTUAL_APIC, not_a_page) &&
+	       check(f, !(k->tpr_threshold >> 4), VMCS_TPR_THRESHOLD, "has one of bits 31-4 set (26.2.1.1)") &&
+	       check(f, k->tpr_threshold <= vmx_read(c, k->virtual_apic + VIRTUAL_TPR, 1) >> 4, VMCS_TPR_THRESHOLD,
+		     "is above bits 7-4 of the virtual TPR (26.2.1.1)");
+}
+
+static bool controls_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+{
+	return within(c, f, k->pin, 0x48d, VMCS_PIN_CONTROLS) && within(c, f, k->proc, 0x48e, VMCS_PROC_CONTROLS) &&
+	       within(c, f, k->exit, 0x48f, VMCS_EXIT_CONTROLS) && within(c, f, k->entry, 0x490, VMCS_ENTRY_CONTROLS) &&
+	       (!(k->proc & PROC_SECONDARY) || within(c, f, k->secondary, 0x48b, VMCS_SECONDARY_CONTROLS)) &&
+	       check(f, k->cr3_targets <= 4, VMCS_CR3_TARGET_COUNT, "is above 4 (26.2.1.1)") &&
+	       check(f, !(k->proc & PROC_IO_BITMAPS) || vmx_page_ok(c, k->io_a), VMCS_IO_BITMAP_A, not_a_page) &&
+	       check(f, !(k->proc & PROC_IO_BITMAPS) || vmx_page_ok(c, k->io_b), VMCS_IO_BITMAP_B, not_a_page) &&
+	       check(f, !(k->proc & PROC_MSR_BITMAPS) || vmx_page_ok(c, k->msr_bitmap), VMCS_MSR_BITMAP, not_a_page) &&
+	       tpr_ok(c, f, k) &&
+	       check(f, k->pin & PIN_NMI || !(k->pin & PIN_VIRTUAL_NMI), VMCS_PIN_CONTROLS,
+		     "has \"virtual NMIs\" without \"NMI exiting\" (26.2.1.1)") &&
+	       check(f, k->pin & PIN_VIRTUAL_NMI || !(k->proc & PROC_NMI_WINDOW), VMCS_PROC_CONTROLS,
+		     "has \"NMI-window exiting\" without \"virtual NMIs\" (26.2.1.1)") &&
+	       check(f, !(k->secondary & SEC_EPT) || ept_pointer_ok(c, k->eptp), VMCS_EPT_POINTER,
+		     "has a memory type, a number of levels or a reserved bit that there is not (26.2.1.1)") &&
+	       check(f, k->secondary & SEC_EPT || !(k->secondary & SEC_UNRESTRICTED), VMCS_SECONDARY_CONTROLS,
+		     "has \"unrestricted guest\" without \"enable EPT\" (26.2.1.1)") &&
+	       check(f, !(k->secondary & SEC_VPID) || vmcs_get(c, VMCS_VPID), VMCS_VPID,
+		     "is 0 with \"enable VPID\" (26.2.1.1)") &&
+	       check(f, k->pin & PIN_TIMER || !(k->exit & EXIT_SAVE_TIMER), VMCS_EXIT_CONTROLS,
+		     "saves the value of a VMX-preemption timer that is not active (26.2.1.2)") &&
+	       msr_area_ok(c, f, VMCS_EXIT_MSR_STORE, VMCS_EXIT_MSR_STORE_COUNT) &&
+	       msr_area_ok(c, f, VMCS_EXIT_MSR_LOAD, VMCS_EXIT_MSR_LOAD_COUNT) &&
+	       msr_area_ok(c, f, VMCS_ENTRY_MSR_LOAD, VMCS_ENTRY_MSR_LOAD_COUNT) && injection_ok(c, f, k);
 }
 
 /* ---- values of registers ---- */
@@ -122,33 +149,56 @@ static bool efer_ok(const struct cpu *c, u64 v, bool lma, bool lme_counts)
 
 /* ---- the host's state (26.2.2 to 26.2.4) ---- */
 
-static bool host_ok(const struct cpu *c, const struct vmx_controls *k)
+static const char fixed[] = "has a bit that VMX operation fixes otherwise (23.8; appendix A.7, A.8)";
+static const char too_wide[] = "has a bit beyond the physical addresses (26.2.2, 26.3.1.1)";
+static const char not_canonical[] = "is not canonical (26.2.2, 26.2.3, 26.3.1)";
+static const char bad_pat[] = "has a memory type that there is not (26.2.2, 26.3.1.1)";
+static const char bad_efer[] = "has a reserved bit, or an LMA or LME other than the control (26.2.2, 26.3.1.1)";
+
+static bool host_addresses_ok(const struct cpu *c, struct vmx_check *f)
+{
+	for (unsigned i = VMCS_HOST_FS_BASE; i <= VMCS_HOST_SYSENTER_EIP; i += 2)
+		if (!check(f, canonical(vmcs_get(c, (enum vmcs_field)i)), (enum vmcs_field)i, not_canonical))
+			return false;
+	return true;
+}
+
+static bool host_selectors_ok(const struct cpu *c, struct vmx_check *f, bool long_host)
+{
+	static const char null[] = "is 0 (26.2.3)";
+
+	for (unsigned i = VMCS_HOST_ES_SELECTOR; i <= VMCS_HOST_TR_SELECTOR; i += 2)
+		if (!check(f, !(vmcs_get(c, (enum vmcs_field)i) & 7), (enum vmcs_field)i,
+			   "has an RPL or TI that is not 0 (26.2.3)"))
+			return false;
+	return check(f, vmcs_get(c, VMCS_HOST_CS_SELECTOR), VMCS_HOST_CS_SELECTOR, null) &&
+	       check(f, vmcs_get(c, VMCS_HOST_TR_SELECTOR), VMCS_HOST_TR_SELECTOR, null) &&
+	       check(f, long_host || vmcs_get(c, VMCS_HOST_SS_SELECTOR), VMCS_HOST_SS_SELECTOR, null);
+}
+
+static bool host_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
 {
 	u64 cr4 = vmcs_get(c, VMCS_HOST_CR4), rip = vmcs_get(c, VMCS_HOST_RIP);
 	bool long_host = k->exit & EXIT_HOST_64;
 
-	if (!fixed_ok(c, vmcs_get(c, VMCS_HOST_CR0), 0x486, 0) || !fixed_ok(c, cr4, 0x488, 0))
+	if (!check(f, fixed_ok(c, vmcs_get(c, VMCS_HOST_CR0), 0x486, 0), VMCS_HOST_CR0, fixed) ||
+	    !check(f, fixed_ok(c, cr4, 0x488, 0), VMCS_HOST_CR4, fixed) ||
+	    !check(f, !(vmcs_get(c, VMCS_HOST_CR3) >> c->model->physical_bits), VMCS_HOST_CR3, too_wide) ||
+	    !host_addresses_ok(c, f) ||
+	    !check(f, !(k->exit & EXIT_LOAD_PAT) || pat_valid(vmcs_get(c, VMCS_HOST_PAT)), VMCS_HOST_PAT, bad_pat) ||
+	    !check(f, !(k->exit & EXIT_LOAD_EFER) || efer_ok(c, vmcs_get(c, VMCS_HOST_EFER), long_host, true),
+		   VMCS_HOST_EFER, bad_efer) ||
+	    !host_selectors_ok(c, f, long_host) ||
+	    !check(f, in_long(c) == long_host, VMCS_EXIT_CONTROLS,
+		   "has \"host address-space size\" other than EFER.LMA is now (26.2.4)"))
 		return false;
-	if (vmcs_get(c, VMCS_HOST_CR3) >> c->model->physical_bits)
-		return false;
-	for (unsigned f = VMCS_HOST_FS_BASE; f <= VMCS_HOST_SYSENTER_EIP; f += 2)
-		if (!canonical(vmcs_get(c, (enum vmcs_field)f)))
-			return false;
-	if (k->exit & EXIT_LOAD_PAT && !pat_valid(vmcs_get(c, VMCS_HOST_PAT)))
-		return false;
-	if (k->exit & EXIT_LOAD_EFER && !efer_ok(c, vmcs_get(c, VMCS_HOST_EFER), long_host, true))
-		return false;
-	for (unsigned f = VMCS_HOST_ES_SELECTOR; f <= VMCS_HOST_TR_SELECTOR; f += 2)
-		if (vmcs_get(c, (enum vmcs_field)f) & 7)
-			return false;
-	if (!vmcs_get(c, VMCS_HOST_CS_SELECTOR) || !vmcs_get(c, VMCS_HOST_TR_SELECTOR) ||
-	    (!long_host && !vmcs_get(c, VMCS_HOST_SS_SELECTOR)))
-		return false;
-	if (in_long(c) != long_host)
-		return false;
-	if (!long_host)
-		return !(k->entry & ENTRY_LONG) && !(cr4 & CR4_PCIDE) && !(rip >> 32);
-	return cr4 & CR4_PAE && canonical(rip);
+	if (long_host)
+		return check(f, cr4 & CR4_PAE, VMCS_HOST_CR4, "lacks PAE with a 64-bit host (26.2.4)") &&
+		       check(f, canonical(rip), VMCS_HOST_RIP, not_canonical);
+	return check(f, !(k->entry & ENTRY_LONG), VMCS_ENTRY_CONTROLS,
+		     "has \"IA-32e mode guest\" with a host that is not in that mode (26.2.4)") &&
+	       check(f, !(cr4 & CR4_PCIDE), VMCS_HOST_CR4, "has PCIDE without a 64-bit host (26.2.4)") &&
+	       check(f, !(rip >> 32), VMCS_HOST_RIP, "is above 32 bits without a 64-bit host (26.2.4)");
 }
 
 /* ---- the guest's state (26.3) ---- */
@@ -189,131 +239,170 @@ static bool granular(const struct seg *s)
 	return s->attr & SEG_G ? (s->limit & 0xfff) == 0xfff : !(s->limit >> 20);
 }
 
-static bool registers_ok(const struct cpu *c, const struct vmx_controls *k, const struct guest *g)
+static bool registers_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, const struct guest *g)
 {
-	u64 debugctl = vmcs_get(c, VMCS_GUEST_DEBUGCTL);
+	bool debug = k->entry & ENTRY_LOAD_DEBUG, lma = g->long_mode;
 
-	if (!fixed_ok(c, g->cr0, 0x486, g->unrestricted ? CR0_PE | CR0_PG : 0) || !fixed_ok(c, g->cr4, 0x488, 0))
-		return false;
-	if (g->cr0 & CR0_PG && !(g->cr0 & CR0_PE))
-		return false;
-	if (k->entry & ENTRY_LOAD_DEBUG && (debugctl & ~(u64)0x43 || vmcs_get(c, VMCS_GUEST_DR7) >> 32))
-		return false;
-	if (g->long_mode ? !(g->cr0 & CR0_PG) || !(g->cr4 & CR4_PAE) : g->cr4 & CR4_PCIDE)
-		return false;
-	if (g->cr3 >> c->model->physical_bits)
-		return false;
-	if (!canonical(vmcs_get(c, VMCS_GUEST_SYSENTER_ESP)) || !canonical(vmcs_get(c, VMCS_GUEST_SYSENTER_EIP)))
-		return false;
-	if (k->entry & ENTRY_LOAD_PAT && !pat_valid(vmcs_get(c, VMCS_GUEST_PAT)))
-		return false;
-	return !(k->entry & ENTRY_LOAD_EFER) || efer_ok(c, g->efer, g->long_mode, g->cr0 & CR0_PG);
+	return check(f, fixed_ok(c, g->cr0, 0x486, g->unrestricted ? CR0_PE | CR0_PG : 0), VMCS_GUEST_CR0, fixed) &&
+	       check(f, !(g->cr0 & CR0_PG) || g->cr0 & CR0_PE, VMCS_GUEST_CR0, "has PG without PE (26.3.1.1)") &&
+	       check(f, fixed_ok(c, g->cr4, 0x488, 0), VMCS_GUEST_CR4, fixed) &&
+	       check(f, !debug || !(vmcs_get(c, VMCS_GUEST_DEBUGCTL) & ~(u64)0x43), VMCS_GUEST_DEBUGCTL,
+		     "has a reserved bit set (26.3.1.1)") &&
+	       check(f, !debug || !(vmcs_get(c, VMCS_GUEST_DR7) >> 32), VMCS_GUEST_DR7,
+		     "has one of bits 63-32 set (26.3.1.1)") &&
+	       check(f, !lma || g->cr0 & CR0_PG, VMCS_GUEST_CR0, "lacks PG with \"IA-32e mode guest\" (26.3.1.1)") &&
+	       check(f, !lma || g->cr4 & CR4_PAE, VMCS_GUEST_CR4, "lacks PAE with \"IA-32e mode guest\" (26.3.1.1)") &&
+	       check(f, lma || !(g->cr4 & CR4_PCIDE), VMCS_GUEST_CR4,
+		     "has PCIDE without \"IA-32e mode guest\" (26.3.1.1)") &&
+	       check(f, !(g->cr3 >> c->model->physical_bits), VMCS_GUEST_CR3, too_wide) &&
+	       check(f, canonical(vmcs_get(c, VMCS_GUEST_SYSENTER_ESP)), VMCS_GUEST_SYSENTER_ESP, not_canonical) &&
+	       check(f, canonical(vmcs_get(c, VMCS_GUEST_SYSENTER_EIP)), VMCS_GUEST_SYSENTER_EIP, not_canonical) &&
+	       check(f, !(k->entry & ENTRY_LOAD_PAT) || pat_valid(vmcs_get(c, VMCS_GUEST_PAT)), VMCS_GUEST_PAT,
+		     bad_pat) &&
+	       check(f, !(k->entry & ENTRY_LOAD_EFER) || efer_ok(c, g->efer, lma, g->cr0 & CR0_PG), VMCS_GUEST_EFER,
+		     bad_efer);
 }
 
-/* 26.3.1.2, in virtual-8086 mode: as real mode has them. */
-static bool segments_v86(const struct guest *g)
+/* ---- segments (26.3.1.2) ---- */
+
+static enum vmcs_field selector(unsigned i) { return vmcs_nth(VMCS_GUEST_ES_SELECTOR, i); }
+static enum vmcs_field base(unsigned i) { return vmcs_nth(VMCS_GUEST_ES_BASE, i); }
+static enum vmcs_field limit(unsigned i) { return vmcs_nth(VMCS_GUEST_ES_LIMIT, i); }
+static enum vmcs_field rights(unsigned i) { return vmcs_nth(VMCS_GUEST_ES_RIGHTS, i); }
+
+/* In virtual-8086 mode: as real mode has them. */
+static bool segments_v86(const struct guest *g, struct vmx_check *f)
 {
 	for (unsigned i = G_ES; i <= G_GS; i++)
-		if (g->seg[i].base != (u64)g->seg[i].sel << 4 || g->seg[i].limit != 0xffff || g->seg[i].attr != 0xf3)
+		if (!check(f, g->seg[i].base == (u64)g->seg[i].sel << 4, base(i),
+			   "is not 16 times its selector in virtual-8086 mode (26.3.1.2)") ||
+		    !check(f, g->seg[i].limit == 0xffff, limit(i), "is not FFFFh in virtual-8086 mode (26.3.1.2)") ||
+		    !check(f, g->seg[i].attr == 0xf3, rights(i), "are not F3h in virtual-8086 mode (26.3.1.2)"))
 			return false;
 	return true;
 }
 
-static bool code_ok(const struct guest *g)
+/* What all usable segments have in common. */
+static bool shape_ok(const struct guest *g, struct vmx_check *f, unsigned i, bool system)
 {
-	const struct seg *cs = &g->seg[G_CS], *ss = &g->seg[G_SS];
-	unsigned type = cs->attr & 15, dpl = seg_dpl(cs);
+	const struct seg *s = &g->seg[i];
 
-	switch (type) {
-	case 3: if (!g->unrestricted || dpl) return false; break;
-	case 9: case 11: if (dpl != seg_dpl(ss)) return false; break;
-	case 13: case 15: if (dpl > seg_dpl(ss)) return false; break;
-	default: return false;
-	}
-	if (!(cs->attr & SEG_S) || !(cs->attr & SEG_P) || cs->attr & 0xfffe0f00 || !granular(cs))
-		return false;
-	return !(g->long_mode && cs->attr & SEG_L && cs->attr & SEG_DB);
+	return check(f, !(s->attr & SEG_S) == system, rights(i),
+		     system ? "have S set, which system segments have not (26.3.1.2)"
+			    : "have S clear, which code and data segments have not (26.3.1.2)") &&
+	       check(f, s->attr & SEG_P, rights(i), "have P clear (26.3.1.2)") &&
+	       check(f, !(s->attr & 0xfffe0f00), rights(i), "have a reserved bit set (26.3.1.2)") &&
+	       check(f, granular(s), limit(i), "does not agree with bit G of the access rights (26.3.1.2)");
 }
 
-static bool stack_ok(const struct guest *g)
+static bool code_ok(const struct guest *g, struct vmx_check *f)
 {
-	const struct seg *cs = &g->seg[G_CS], *ss = &g->seg[G_SS];
+	const struct seg *cs = &g->seg[G_CS];
+	unsigned type = cs->attr & 15, dpl = seg_dpl(cs), stack = seg_dpl(&g->seg[G_SS]);
+	bool data = type == 3 && g->unrestricted;
 
-	if (!g->unrestricted && (ss->sel & 3) != (cs->sel & 3))
-		return false;
-	if (!g->unrestricted && seg_dpl(ss) != (ss->sel & 3u))
-		return false;
-	if (((cs->attr & 15) == 3 || !(g->cr0 & CR0_PE)) && seg_dpl(ss))
-		return false;
-	if (!usable(ss))
-		return true;
-	return ((ss->attr & 15) == 3 || (ss->attr & 15) == 7) && ss->attr & SEG_S && ss->attr & SEG_P &&
-	       !(ss->attr & 0xfffe0f00) && granular(ss);
+	return check(f, data || (type & 9) == 9, rights(G_CS), "have a type that CS cannot have (26.3.1.2)") &&
+	       check(f, data ? !dpl : type & 4 ? dpl <= stack : dpl == stack, rights(G_CS),
+		     "have a DPL that does not agree with the type and with SS's DPL (26.3.1.2)") &&
+	       shape_ok(g, f, G_CS, false) &&
+	       check(f, !(g->long_mode && cs->attr & SEG_L && cs->attr & SEG_DB), rights(G_CS),
+		     "have both L and D (26.3.1.2)");
 }
 
-static bool data_ok(const struct guest *g, const struct seg *s)
+static bool stack_ok(const struct guest *g, struct vmx_check *f)
 {
+	const struct seg *cs = &g->seg[G_CS], *ss = &g->seg[G_SS];
+	unsigned type = ss->attr & 15;
+
+	return check(f, g->unrestricted || (ss->sel & 3) == (cs->sel & 3), selector(G_SS),
+		     "has another RPL than CS (26.3.1.2)") &&
+	       check(f, g->unrestricted || seg_dpl(ss) == (ss->sel & 3u), rights(G_SS),
+		     "have a DPL that is not the RPL (26.3.1.2)") &&
+	       check(f, ((cs->attr & 15) != 3 && g->cr0 & CR0_PE) || !seg_dpl(ss), rights(G_SS),
+		     "have a DPL that is not 0 in real mode, or with a CS of type 3 (26.3.1.2)") &&
+	       (!usable(ss) || (check(f, type == 3 || type == 7, rights(G_SS),
+				      "have a type that SS cannot have (26.3.1.2)") &&
+				shape_ok(g, f, G_SS, false)));
+}
+
+static bool data_ok(const struct guest *g, struct vmx_check *f, unsigned i)
+{
+	const struct seg *s = &g->seg[i];
 	unsigned type = s->attr & 15;
 
 	if (!usable(s))
 		return true;
-	if (!(type & 1) || (type & 8 && !(type & 2)) || !(s->attr & SEG_S) || !(s->attr & SEG_P) ||
-	    s->attr & 0xfffe0f00)
-		return false;
-	if (!g->unrestricted && type < 12 && seg_dpl(s) < (s->sel & 3u))
-		return false;
-	return granular(s);
+	return check(f, type & 1 && (!(type & 8) || type & 2), rights(i),
+		     "have a type that is not accessed, or is code that cannot be read (26.3.1.2)") &&
+	       check(f, g->unrestricted || type >= 12 || seg_dpl(s) >= (s->sel & 3u), rights(i),
+		     "have a DPL below the RPL (26.3.1.2)") &&
+	       shape_ok(g, f, i, false);
 }
 
-static bool system_ok(const struct guest *g)
+static bool system_ok(const struct guest *g, struct vmx_check *f)
 {
+	static const char ti[] = "has TI set (26.3.1.2)";
 	const struct seg *tr = &g->seg[G_TR], *ldtr = &g->seg[G_LDTR];
 	unsigned type = tr->attr & 15;
 
-	if (tr->sel & 4 || !canonical(tr->base) || !usable(tr) || tr->attr & SEG_S || !(tr->attr & SEG_P) ||
-	    tr->attr & 0xfffe0f00 || !granular(tr) || (type != 11 && (g->long_mode || type != 3)))
+	if (!check(f, !(tr->sel & 4), selector(G_TR), ti) ||
+	    !check(f, canonical(tr->base), base(G_TR), not_canonical) ||
+	    !check(f, usable(tr), rights(G_TR), "say that TR is unusable (26.3.1.2)") ||
+	    !check(f, type == 11 || (type == 3 && !g->long_mode), rights(G_TR), "are not of a busy TSS (26.3.1.2)") ||
+	    !shape_ok(g, f, G_TR, true))
 		return false;
-	return !usable(ldtr) ||
-	       (!(ldtr->sel & 4) && canonical(ldtr->base) && (ldtr->attr & 15) == 2 && !(ldtr->attr & SEG_S) &&
-		ldtr->attr & SEG_P && !(ldtr->attr & 0xfffe0f00) && granular(ldtr));
+	return !usable(ldtr) || (check(f, !(ldtr->sel & 4), selector(G_LDTR), ti) &&
+				 check(f, canonical(ldtr->base), base(G_LDTR), not_canonical) &&
+				 check(f, (ldtr->attr & 15) == 2, rights(G_LDTR), "are not of an LDT (26.3.1.2)") &&
+				 shape_ok(g, f, G_LDTR, true));
 }
 
-static bool segments_ok(const struct guest *g)
+static bool segments_ok(const struct guest *g, struct vmx_check *f)
 {
-	if (!system_ok(g))
+	static const u8 data[] = { G_ES, G_DS, G_FS, G_GS };
+
+	if (!system_ok(g, f))
 		return false;
 	if (g->v86)
-		return segments_v86(g);
-	if (!canonical(g->seg[G_FS].base) || !canonical(g->seg[G_GS].base) || g->seg[G_CS].base >> 32)
-		return false;
-	for (unsigned i = G_ES; i <= G_DS; i++)
-		if (i != G_CS && usable(&g->seg[i]) && g->seg[i].base >> 32)
+		return segments_v86(g, f);
+	for (unsigned i = G_ES; i <= G_GS; i++)
+		if (i == G_FS || i == G_GS ? !check(f, canonical(g->seg[i].base), base(i), not_canonical)
+					   : (i == G_CS || usable(&g->seg[i])) &&
+						     !check(f, !(g->seg[i].base >> 32), base(i),
+							    "has one of bits 63-32 set (26.3.1.2)"))
 			return false;
-	if (!code_ok(g) || !stack_ok(g))
+	if (!code_ok(g, f) || !stack_ok(g, f))
 		return false;
-	return data_ok(g, &g->seg[G_ES]) && data_ok(g, &g->seg[G_DS]) && data_ok(g, &g->seg[G_FS]) &&
-	       data_ok(g, &g->seg[G_GS]);
+	for (unsigned i = 0; i < ARRAY_LEN(data); i++)
+		if (!data_ok(g, f, data[i]))
+			return false;
+	return true;
 }
 
-static bool tables_ok(const struct cpu *c)
+static bool tables_ok(const struct cpu *c, struct vmx_check *f)
 {
-	return canonical(vmcs_get(c, VMCS_GUEST_GDTR_BASE)) && canonical(vmcs_get(c, VMCS_GUEST_IDTR_BASE)) &&
-	       !(vmcs_get(c, VMCS_GUEST_GDTR_LIMIT) >> 16) && !(vmcs_get(c, VMCS_GUEST_IDTR_LIMIT) >> 16);
+	static const char wide[] = "has one of bits 31-16 set (26.3.1.3)";
+
+	return check(f, canonical(vmcs_get(c, VMCS_GUEST_GDTR_BASE)), VMCS_GUEST_GDTR_BASE, not_canonical) &&
+	       check(f, canonical(vmcs_get(c, VMCS_GUEST_IDTR_BASE)), VMCS_GUEST_IDTR_BASE, not_canonical) &&
+	       check(f, !(vmcs_get(c, VMCS_GUEST_GDTR_LIMIT) >> 16), VMCS_GUEST_GDTR_LIMIT, wide) &&
+	       check(f, !(vmcs_get(c, VMCS_GUEST_IDTR_LIMIT) >> 16), VMCS_GUEST_IDTR_LIMIT, wide);
 }
 
 /* 26.3.1.4 */
-static bool flow_ok(const struct cpu *c, const struct guest *g)
+static bool flow_ok(const struct cpu *c, struct vmx_check *f, const struct guest *g)
 {
 	u32 info = (u32)vmcs_get(c, VMCS_ENTRY_INTERRUPTION);
 	bool external = info & INTERRUPTION_VALID && (info >> 8 & 7) == EVENT_TYPE_EXTERNAL;
 
-	if (g->long_mode && g->seg[G_CS].attr & SEG_L ? !canonical(g->rip) : g->rip >> 32)
-		return false;
-	if (g->rflags & ~(u64)0x3f7fd7 || !(g->rflags & FL_1))
-		return false;
-	if (g->v86 && (g->long_mode || !(g->cr0 & CR0_PE)))
-		return false;
-	return !external || g->rflags & FL_I;
+	return check(f, g->long_mode && g->seg[G_CS].attr & SEG_L ? canonical(g->rip) : !(g->rip >> 32), VMCS_GUEST_RIP,
+		     "is not canonical, or above 32 bits outside of 64-bit mode (26.3.1.4)") &&
+	       check(f, !(g->rflags & ~(u64)0x3f7fd7) && g->rflags & FL_1, VMCS_GUEST_RFLAGS,
+		     "has a reserved bit set, or bit 1 clear (26.3.1.4)") &&
+	       check(f, !g->v86 || (!g->long_mode && g->cr0 & CR0_PE), VMCS_GUEST_RFLAGS,
+		     "has VM set in IA-32e or real mode (26.3.1.4)") &&
+	       check(f, !external || g->rflags & FL_I, VMCS_GUEST_RFLAGS,
+		     "has IF clear while an external interrupt is injected (26.3.1.4)");
 }
 
 /* 26.3.1.5: which events can be injected into a processor that sleeps? */
@@ -329,48 +418,78 @@ static bool wakes(u32 info, u64 activity)
 	return activity == 2 && (type == EVENT_TYPE_NMI || (type == EVENT_TYPE_HARDWARE && vector == VEC_MC));
 }
 
-static bool activity_ok(const struct cpu *c, const struct vmx_controls *k, const struct guest *g)
+static bool interruptibility_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k,
+				const struct guest *g)
 {
-	u64 activity = vmcs_get(c, VMCS_GUEST_ACTIVITY), block = vmcs_get(c, VMCS_GUEST_INTERRUPTIBILITY);
-	u64 pending = vmcs_get(c, VMCS_GUEST_PENDING_DEBUG), btf = vmcs_get(c, VMCS_GUEST_DEBUGCTL) & 2;
+	const enum vmcs_field field = VMCS_GUEST_INTERRUPTIBILITY;
+	u64 block = vmcs_get(c, field);
 	u32 info = (u32)vmcs_get(c, VMCS_ENTRY_INTERRUPTION), type = info >> 8 & 7;
 	bool held = block & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS), valid = info & INTERRUPTION_VALID;
 
-	if (activity > 3 || (activity == 1 && seg_dpl(&g->seg[G_SS])) || (activity && held) || !wakes(info, activity))
-		return false;
-	if (block & ~(u64)15 || (block & 3) == 3 || (block & BLOCKED_BY_STI && !(g->rflags & FL_I)) ||
-	    block & BLOCKED_BY_SMI)
-		return false;
-	if (valid && type == EVENT_TYPE_EXTERNAL && held)
-		return false;
-	if (valid && type == EVENT_TYPE_NMI &&
-	    (block & BLOCKED_BY_MOV_SS || (k->pin & PIN_VIRTUAL_NMI && block & BLOCKED_BY_NMI)))
-		return false;
-	if (pending & ~(u64)0x1500f)
-		return false;
-	return !(held || activity == 1) || !(pending >> 14 & 1) == !(g->rflags & FL_T && !btf);
+	return check(f, !(block & ~(u64)15) && !(block & BLOCKED_BY_SMI), field,
+		     "has a reserved bit or blocking by SMI (26.3.1.5)") &&
+	       check(f, (block & 3) != 3, field, "has blocking by STI and by MOV SS (26.3.1.5)") &&
+	       check(f, !(block & BLOCKED_BY_STI) || g->rflags & FL_I, field,
+		     "has blocking by STI with IF clear (26.3.1.5)") &&
+	       check(f, !valid || type != EVENT_TYPE_EXTERNAL || !held, field,
+		     "blocks the external interrupt that is injected (26.3.1.5)") &&
+	       check(f, !valid || type != EVENT_TYPE_NMI ||
+			     !(block & BLOCKED_BY_MOV_SS || (k->pin & PIN_VIRTUAL_NMI && block & BLOCKED_BY_NMI)),
+		     field, "blocks the NMI that is injected (26.3.1.5)");
 }
 
-static bool pdptes_ok(const struct cpu *c, const struct vmx_controls *k, const struct guest *g)
+static bool activity_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, const struct guest *g)
+{
+	u64 activity = vmcs_get(c, VMCS_GUEST_ACTIVITY);
+	u64 pending = vmcs_get(c, VMCS_GUEST_PENDING_DEBUG), btf = vmcs_get(c, VMCS_GUEST_DEBUGCTL) & 2;
+	bool held = vmcs_get(c, VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
+
+	return check(f, activity <= 3, VMCS_GUEST_ACTIVITY, "is above 3 (26.3.1.5)") &&
+	       check(f, activity != 1 || !seg_dpl(&g->seg[G_SS]), VMCS_GUEST_ACTIVITY,
+		     "is HLT with a DPL of SS that is not 0 (26.3.1.5)") &&
+	       check(f, !activity || !held, VMCS_GUEST_ACTIVITY, "is not active behind STI or MOV SS (26.3.1.5)") &&
+	       check(f, wakes((u32)vmcs_get(c, VMCS_ENTRY_INTERRUPTION), activity), VMCS_GUEST_ACTIVITY,
+		     "does not take the event that is injected (26.3.1.5)") &&
+	       interruptibility_ok(c, f, k, g) &&
+	       check(f, !(pending & ~(u64)0x1500f), VMCS_GUEST_PENDING_DEBUG, "has a reserved bit set (26.3.1.5)") &&
+	       check(f, !(held || activity == 1) || !(pending >> 14 & 1) == !(g->rflags & FL_T && !btf),
+		     VMCS_GUEST_PENDING_DEBUG, "has BS other than TF and BTF ask for (26.3.1.5)");
+}
+
+static bool pdptes_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, const struct guest *g)
 {
 	if (!(g->cr0 & CR0_PG) || !(g->cr4 & CR4_PAE) || g->long_mode || !(k->secondary & SEC_EPT))
 		return true;
 	for (unsigned i = 0; i < 4; i++)
-		if (!pdpte_valid(c, vmcs_get(c, vmcs_nth(VMCS_GUEST_PDPTE0, i))))
+		if (!check(f, pdpte_valid(c, vmcs_get(c, vmcs_nth(VMCS_GUEST_PDPTE0, i))),
+			   vmcs_nth(VMCS_GUEST_PDPTE0, i), "has a reserved bit set (26.3.1.6)"))
 			return false;
 	return true;
 }
 
 /* The exit qualification of a failure (26.8): 2 PDPTEs, 4 the link pointer. -1: all is well. */
-static int guest_fails(const struct cpu *c, const struct vmx_controls *k, const struct guest *g)
+static int guest_fails(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, const struct guest *g)
 {
-	u64 link = vmcs_get(c, VMCS_VMCS_LINK);
-
-	if (!registers_ok(c, k, g) || !segments_ok(g) || !tables_ok(c) || !flow_ok(c, g) || !activity_ok(c, k, g))
+	if (!registers_ok(c, f, k, g) || !segments_ok(g, f) || !tables_ok(c, f) || !flow_ok(c, f, g) ||
+	    !activity_ok(c, f, k, g))
 		return 0;
-	if (link != NO_VMCS)
+	if (!check(f, vmcs_get(c, VMCS_VMCS_LINK) == NO_VMCS, VMCS_VMCS_LINK, "is not all ones (26.3.1.5)"))
 		return 4;
-	return pdptes_ok(c, k, g) ? -1 : 2;
+	return pdptes_ok(c, f, k, g) ? -1 : 2;
+}
+
+bool vmx_entry_check(const struct cpu *c, struct vmx_check *failed)
+{
+	struct vmx_controls k;
+	struct guest g;
+
+	if (!c->vmx || !c->vmx->on || c->vmx->current == NO_VMCS)
+		return true;
+	read_controls(c, &k);
+	if (!controls_ok(c, failed, &k) || !host_ok(c, failed, &k))
+		return false;
+	g = read_guest(c, &k);
+	return guest_fails(c, failed, &k, &g) < 0;
 }
 
 /* ---- the load ---- */
@@ -443,10 +562,11 @@ static void arm_timer(struct cpu *c, const struct vmx_controls *k)
 	clock_arm(c->clock, &c->vmx->timer, now + ticks); /* the TSC counts nanoseconds */
 }
 
-static bool fails(struct cpu *c, u32 reason, u64 qualification)
+static bool fails(struct cpu *c, u32 reason, u64 qualification, const char *why)
 {
 	c->vmx->guest = true; /* for vmx_exit, which knows what not to save */
 	vmx_exits(c, reason | ENTRY_FAILURE, qualification);
+	c->vmx->cause.why = why;
 	return false;
 }
 
@@ -454,6 +574,7 @@ static bool enter_guest(struct cpu *c, bool launch)
 {
 	struct vmx *v = c->vmx;
 	struct vmx_controls k;
+	struct vmx_check failure = { 0 };
 	struct guest g;
 	u32 failed;
 	int why;
@@ -465,20 +586,22 @@ static bool enter_guest(struct cpu *c, bool launch)
 	if (launch ? vmcs_launched(c) : !vmcs_launched(c))
 		return vmx_fail(c, launch ? ERROR_NOT_CLEAR : ERROR_NOT_LAUNCHED);
 	read_controls(c, &k);
-	if (!controls_ok(c, &k))
+	if (!controls_ok(c, &failure, &k))
 		return vmx_fail(c, ERROR_CONTROLS);
-	if (!host_ok(c, &k))
+	if (!host_ok(c, &failure, &k))
 		return vmx_fail(c, ERROR_HOST);
 	g = read_guest(c, &k);
 	cpu_sync(c);
-	why = guest_fails(c, &k, &g);
+	why = guest_fails(c, &failure, &k, &g);
 	v->controls = k;
 	if (why >= 0)
-		return fails(c, VMEXIT_ENTRY_STATE, (u64)why);
+		return fails(c, VMEXIT_ENTRY_STATE, (u64)why, failure.rule);
+	observe(c, EVENT_VMENTRY, g.rip, vmcs_get(c, VMCS_ENTRY_INTERRUPTION), 0, true);
 	load_registers(c, &k, &g);
 	v->guest = true;
 	if (!vmx_load_msrs(c, vmcs_get(c, VMCS_ENTRY_MSR_LOAD), (u32)vmcs_get(c, VMCS_ENTRY_MSR_LOAD_COUNT), &failed))
-		return fails(c, VMEXIT_ENTRY_MSR, failed);
+		return fails(c, VMEXIT_ENTRY_MSR, failed,
+			     "an entry of the MSR-load area cannot be loaded (26.4)");
 	load_conditions(c, &k);
 	cpu_derive(c);
 	if (g.cr0 & CR0_PG && g.cr4 & CR4_PAE && !g.long_mode) {
@@ -486,7 +609,7 @@ static bool enter_guest(struct cpu *c, bool launch)
 			for (unsigned i = 0; i < 4; i++)
 				c->pdpte[i] = vmcs_get(c, vmcs_nth(VMCS_GUEST_PDPTE0, i));
 		else if (!page_load_pdptes(c, c->cr3))
-			return fails(c, VMEXIT_ENTRY_STATE, 2);
+			return fails(c, VMEXIT_ENTRY_STATE, 2, "a PDPTE at CR3 has a reserved bit set (26.3.1.6)");
 	}
 	arm_timer(c, &k);
 	v->trap_flag_due = v->below_threshold = false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* VM exits (SDM vol. 3, chapter 27): the guest's state is saved, the host's loaded. */
+#include "cpu/observe.h"
 #include "cpu/system/system.h"
 
 void vmx_load_cr0(struct cpu *c, u64 v)
@@ -191,6 +192,10 @@ bool vmx_exit(struct cpu *c)
 	     nmi = (v->interruption & 0xfff) == (EVENT_TYPE_NMI << 8 | VEC_NMI);
 	u32 failed;
 
+	if (observes(c, EVENT_VMEXIT))
+		observe_event(c, &(struct seen){ .kind = EVENT_VMEXIT, .address = v->reason & 0xffff,
+						 .value = v->qualification, .write = true,
+						 .name = vmx_cause_text(&v->cause) });
 	report(c);
 	if (!failed_entry) {
 		save_registers(c, &k);

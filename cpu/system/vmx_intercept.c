@@ -10,8 +10,31 @@ bool vmx_exits(struct cpu *c, u32 reason, u64 qualification)
 	v->qualification = qualification;
 	v->interruption = v->error = v->info = 0;
 	v->length = c->op ? c->op->len : 0;
+	v->cause = (struct vmx_cause){ 0 };
 	c->fault = (struct fault){ .vector = FAULT_VMEXIT };
 	return false;
+}
+
+/* ---- why ---- */
+
+/* Is a bit of this control set? If the guest exits now, it is because of that. */
+static bool proc(struct cpu *c, u32 bits)
+{
+	vmx_because(c, VMCS_PROC_CONTROLS, bits);
+	return c->vmx->controls.proc & bits;
+}
+
+static bool secondary(struct cpu *c, u32 bits)
+{
+	vmx_because(c, VMCS_SECONDARY_CONTROLS, bits);
+	return c->vmx->controls.secondary & bits;
+}
+
+/* If the guest exits now, it is because of WHY. Always true. */
+static bool because(struct cpu *c, const char *why)
+{
+	c->vmx->cause = (struct vmx_cause){ .why = why };
+	return true;
 }
 
 /* ---- instruction information (27.2.5) ---- */
@@ -42,10 +65,13 @@ static u64 displacement(const struct cpu *c, const struct op *o)
 
 /* ---- instructions ---- */
 
-/* The instruction O exits, with INFO. Always true. */
+/* The instruction O exits, with INFO, because of what was asked last. Always true. */
 static bool exits(struct cpu *c, const struct op *o, u32 reason, u64 qualification, u32 info)
 {
+	struct vmx_cause cause = c->vmx->cause;
+
 	vmx_exits(c, reason, qualification);
+	c->vmx->cause = cause;
 	c->vmx->info = info;
 	c->vmx->length = o->len;
 	return true;
@@ -63,28 +89,31 @@ static bool bit_of(const struct cpu *c, u64 table, u32 n)
 }
 
 /* Read bitmaps for low and high MSRs, then write bitmaps, of 1 KiB each (24.6.9). */
-static bool msr_exits(const struct cpu *c, u32 index, bool write)
+static bool msr_exits(struct cpu *c, u32 index, bool write)
 {
 	u64 map = c->vmx->controls.msr_bitmap + (write ? 2048 : 0);
+	bool high = index - 0xc0000000 < 0x2000;
 
-	if (!(c->vmx->controls.proc & PROC_MSR_BITMAPS))
-		return true;
-	if (index < 0x2000)
-		return bit_of(c, map, index);
-	return index - 0xc0000000 >= 0x2000 || bit_of(c, map + 1024, index - 0xc0000000);
+	if (!proc(c, PROC_MSR_BITMAPS))
+		return because(c, "\"use MSR bitmaps\" is 0 (25.1.3)");
+	if (index >= 0x2000 && !high)
+		return because(c, "the MSR bitmap has no bit for this MSR (25.1.3)");
+	return bit_of(c, map + (high ? 1024 : 0), high ? index - 0xc0000000 : index) &&
+	       because(c, write ? "the bit of the MSR in the write bitmap is 1 (24.6.9)"
+				: "the bit of the MSR in the read bitmap is 1 (24.6.9)");
 }
 
-static bool port_exits(const struct cpu *c, u16 port, unsigned size)
+static bool port_exits(struct cpu *c, u16 port, unsigned size)
 {
 	const struct vmx_controls *k = &c->vmx->controls;
 
-	if (!(k->proc & PROC_IO_BITMAPS))
-		return k->proc & PROC_IO;
+	if (!proc(c, PROC_IO_BITMAPS))
+		return proc(c, PROC_IO);
 	if (port + size > 0x10000)
-		return true;
+		return because(c, "the access wraps around port FFFFh (25.1.3)");
 	for (unsigned i = 0; i < size; i++)
 		if (bit_of(c, (port + i) & 0x8000 ? k->io_b : k->io_a, (port + i) & 0x7fff))
-			return true;
+			return because(c, "the bit of the port in the I/O bitmaps is 1 (24.6.4)");
 	return false;
 }
 
@@ -111,11 +140,15 @@ static bool io(struct cpu *c, const struct op *guard, const struct op *o)
 	return true;
 }
 
-static bool lmsw_exits(const struct vmx_controls *k, u64 source)
+static const char by_cr0_mask[] = "CR0_MASK gives the host a bit that would differ from CR0_SHADOW (25.1.3)";
+static const char by_cr4_mask[] = "CR4_MASK gives the host a bit that would differ from CR4_SHADOW (25.1.3)";
+
+static bool lmsw_exits(struct cpu *c, u64 source)
 {
+	const struct vmx_controls *k = &c->vmx->controls;
 	u64 differ = (source ^ k->cr0_shadow) & k->cr0_mask;
 
-	return differ & 14 || (differ & source & CR0_PE);
+	return (differ & 14 || differ & source & CR0_PE) && because(c, by_cr0_mask);
 }
 
 /* 3-0 register | 5-4 0 to, 1 from, 2 CLTS, 3 LMSW | 6 LMSW from memory | 11-8 general register | 31-16 LMSW's source */
@@ -126,11 +159,12 @@ static bool control_register(struct cpu *c, const struct op *o)
 	u64 v;
 
 	if (o->code == CODE_clts)
-		return k->cr0_mask & k->cr0_shadow & CR0_TS && exits(c, o, VMEXIT_CR_ACCESS, 2 << 4, 0);
+		return k->cr0_mask & k->cr0_shadow & CR0_TS && because(c, by_cr0_mask) &&
+		       exits(c, o, VMEXIT_CR_ACCESS, 2 << 4, 0);
 	if (o->code == CODE_lmsw) {
 		if (!rm_load(c, o, o->dst, 2, &v))
 			return true;
-		if (!lmsw_exits(k, v))
+		if (!lmsw_exits(c, v))
 			return false;
 		exits(c, o, VMEXIT_CR_ACCESS,
 		      3 << 4 | (o->mem ? 1 << 6 : 0) | (o->mem ? 0 : (o->dst / 8u) << 8) | v << 16, 0);
@@ -140,7 +174,7 @@ static bool control_register(struct cpu *c, const struct op *o)
 	}
 	if (o->code == CODE_mov_from_cr) {
 		reg = o->dst / 8u;
-		return ((o->src == 3 && k->proc & PROC_CR3_STORE) || (o->src == 8 && k->proc & PROC_CR8_STORE)) &&
+		return ((o->src == 3 && proc(c, PROC_CR3_STORE)) || (o->src == 8 && proc(c, PROC_CR8_STORE))) &&
 		       exits(c, o, VMEXIT_CR_ACCESS, o->src | 1 << 4 | reg << 8, 0);
 	}
 	reg = o->src / 8u;
@@ -149,9 +183,10 @@ static bool control_register(struct cpu *c, const struct op *o)
 	case 0:
 		if (!((v ^ k->cr0_shadow) & k->cr0_mask))
 			return false;
+		because(c, by_cr0_mask);
 		break;
 	case 3:
-		if (!(k->proc & PROC_CR3_LOAD))
+		if (!proc(c, PROC_CR3_LOAD))
 			return false;
 		for (unsigned i = 0; i < k->cr3_targets && i < ARRAY_LEN(k->cr3_target); i++)
 			if (v == k->cr3_target[i])
@@ -160,9 +195,10 @@ static bool control_register(struct cpu *c, const struct op *o)
 	case 4:
 		if (!((v ^ k->cr4_shadow) & k->cr4_mask))
 			return false;
+		because(c, by_cr4_mask);
 		break;
 	case 8:
-		if (!(k->proc & PROC_CR8_LOAD))
+		if (!proc(c, PROC_CR8_LOAD))
 			return false;
 		break;
 	default: return false;
@@ -187,9 +223,9 @@ static bool pause_exits(struct cpu *c)
 	struct vmx *v = c->vmx;
 	u64 tsc;
 
-	if (v->controls.proc & PROC_PAUSE)
+	if (proc(c, PROC_PAUSE))
 		return true;
-	if (!(v->controls.secondary & SEC_PLE) || c->cpl)
+	if (c->cpl || !secondary(c, SEC_PLE))
 		return false;
 	cpu_sync(c);
 	tsc = read_tsc(c);
@@ -244,36 +280,40 @@ static bool intercepts(struct cpu *c, const struct op *guard, const struct op *o
 {
 	const struct vmx_controls *k = &c->vmx->controls;
 
+	c->vmx->cause = (struct vmx_cause){ 0 };
 	switch (exit) {
 	case VMEXIT_CPUID: case VMEXIT_INVD: case VMEXIT_XSETBV: return exits(c, o, exit, 0, 0);
-	case VMEXIT_HLT: return when(k->proc & PROC_HLT, c, o, exit);
-	case VMEXIT_INVLPG: return k->proc & PROC_INVLPG && exits(c, o, exit, linear_address(c, o->seg, op_offset(c, o)), 0);
-	case VMEXIT_RDPMC: return when(k->proc & PROC_RDPMC, c, o, exit);
-	case VMEXIT_RDTSC: return when(k->proc & PROC_RDTSC, c, o, exit);
-	case VMEXIT_RDTSCP: return k->secondary & SEC_RDTSCP ? when(k->proc & PROC_RDTSC, c, o, exit) : undefined(c);
+	case VMEXIT_HLT: return when(proc(c, PROC_HLT), c, o, exit);
+	case VMEXIT_INVLPG:
+		return proc(c, PROC_INVLPG) && exits(c, o, exit, linear_address(c, o->seg, op_offset(c, o)), 0);
+	case VMEXIT_RDPMC: return when(proc(c, PROC_RDPMC), c, o, exit);
+	case VMEXIT_RDTSC: return when(proc(c, PROC_RDTSC), c, o, exit);
+	case VMEXIT_RDTSCP: return k->secondary & SEC_RDTSCP ? when(proc(c, PROC_RDTSC), c, o, exit) : undefined(c);
 	case VMEXIT_CR_ACCESS: return control_register(c, o);
-	case VMEXIT_DR_ACCESS: return k->proc & PROC_MOV_DR && debug_register(c, o);
+	case VMEXIT_DR_ACCESS: return proc(c, PROC_MOV_DR) && debug_register(c, o);
 	case VMEXIT_IO: return io(c, guard, o);
 	case VMEXIT_RDMSR: return when(msr_exits(c, (u32)c->r[RCX], false), c, o, exit);
 	case VMEXIT_WRMSR: return when(msr_exits(c, (u32)c->r[RCX], true), c, o, exit);
-	case VMEXIT_MWAIT: return k->proc & PROC_MWAIT && exits(c, o, exit, c->monitor_armed, 0);
-	case VMEXIT_MONITOR: return when(k->proc & PROC_MONITOR, c, o, exit);
+	case VMEXIT_MWAIT: return proc(c, PROC_MWAIT) && exits(c, o, exit, c->monitor_armed, 0);
+	case VMEXIT_MONITOR: return when(proc(c, PROC_MONITOR), c, o, exit);
 	case VMEXIT_PAUSE: return when(pause_exits(c), c, o, exit);
 	case VMEXIT_GDTR_IDTR:
-		return k->secondary & SEC_TABLES && exits(c, o, exit, displacement(c, o), describe_table(c, o));
+		return secondary(c, SEC_TABLES) && exits(c, o, exit, displacement(c, o), describe_table(c, o));
 	case VMEXIT_LDTR_TR:
-		return k->secondary & SEC_TABLES && exits(c, o, exit, displacement(c, o), describe_selector(o));
-	case VMEXIT_WBINVD: return when(k->secondary & SEC_WBINVD, c, o, exit);
-	case VMEXIT_RDRAND: return k->secondary & SEC_RDRAND && exits(c, o, exit, 0, describe_random(o));
-	case VMEXIT_RDSEED: return k->secondary & SEC_RDSEED && exits(c, o, exit, 0, describe_random(o));
+		return secondary(c, SEC_TABLES) && exits(c, o, exit, displacement(c, o), describe_selector(o));
+	case VMEXIT_WBINVD: return when(secondary(c, SEC_WBINVD), c, o, exit);
+	case VMEXIT_RDRAND: return secondary(c, SEC_RDRAND) && exits(c, o, exit, 0, describe_random(o));
+	case VMEXIT_RDSEED: return secondary(c, SEC_RDSEED) && exits(c, o, exit, 0, describe_random(o));
 	case VMEXIT_INVPCID:
 		if (!(k->secondary & SEC_INVPCID))
 			return undefined(c);
-		return k->proc & PROC_INVLPG && exits(c, o, exit, displacement(c, o), describe(o, 0, o->dst));
+		return proc(c, PROC_INVLPG) && exits(c, o, exit, displacement(c, o), describe(o, 0, o->dst));
 	case VMEXIT_XSAVES: case VMEXIT_XRSTORS:
 		if (!(k->secondary & SEC_XSAVES))
 			return undefined(c);
-		return when(c->xss & k->xss_bitmap & ((u32)c->r[RAX] | c->r[RDX] << 32), c, o, exit);
+		return when(c->xss & k->xss_bitmap & ((u32)c->r[RAX] | c->r[RDX] << 32) &&
+			    because(c, "XSS_EXITING_BITMAP has a bit of IA32_XSS that EDX:EAX asks for (25.1.3)"),
+			    c, o, exit);
 	case VMEXIT_TASK_SWITCH: case VMEXIT_RSM: return false; /* task_switch() asks; CHK_SMM comes first */
 	default: return forbidden(c, o, exit);
 	}
@@ -327,6 +367,10 @@ bool vmx_delivers(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool
 		else if (vector == VEC_DB && kind != INT_ICEBP)
 			c->dr[6] = v->dr6;
 		vmx_exits(c, VMEXIT_EXCEPTION, qualification);
+		if (vector == VEC_PF)
+			because(c, "EXCEPTION_BITMAP, PF_ERROR_MASK and PF_ERROR_MATCH ask for this error code (25.2)");
+		else
+			vmx_because(c, nmi ? VMCS_PIN_CONTROLS : VMCS_EXCEPTION_BITMAP, nmi ? PIN_NMI : 1u << vector);
 		v->interruption = info;
 		v->error = error;
 		v->length = length;
@@ -359,6 +403,17 @@ unsigned vmx_due(const struct cpu *c, bool shadow)
 	return 0;
 }
 
+static void window_cause(struct cpu *c, unsigned due)
+{
+	switch (due) {
+	case VMEXIT_TPR: vmx_because(c, VMCS_PROC_CONTROLS, PROC_TPR_SHADOW); break;
+	case VMEXIT_TRAP_FLAG: vmx_because(c, VMCS_PROC_CONTROLS, PROC_TRAP_FLAG); break;
+	case VMEXIT_TIMER: vmx_because(c, VMCS_PIN_CONTROLS, PIN_TIMER); break;
+	case VMEXIT_NMI_WINDOW: vmx_because(c, VMCS_PROC_CONTROLS, PROC_NMI_WINDOW); break;
+	case VMEXIT_INTR_WINDOW: vmx_because(c, VMCS_PROC_CONTROLS, PROC_INTR_WINDOW); break;
+	}
+}
+
 bool vmx_boundary(struct cpu *c, unsigned due)
 {
 	struct vmx *v = c->vmx;
@@ -368,8 +423,11 @@ bool vmx_boundary(struct cpu *c, unsigned due)
 	u64 rip = c->r[RIP];
 	bool ok;
 
-	if (due != VMX_DUE_INJECT)
-		return vmx_exits(c, due, 0);
+	if (due != VMX_DUE_INJECT) {
+		vmx_exits(c, due, 0);
+		window_cause(c, due);
+		return false;
+	}
 	if (type == EVENT_TYPE_OTHER) { /* a pending trap-flag exit */
 		v->inject = 0;
 		v->trap_flag_due = true;

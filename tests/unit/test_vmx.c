@@ -322,6 +322,10 @@ START_TEST(instructions)
 			if (!exits)
 				continue;
 			ck_assert_uint_eq(get(VMCS_EXIT_INSTRUCTION_LENGTH), exiting[i].len);
+			ck_assert_uint_eq(c->vmx->cause.bit, with ? exiting[i].proc | exiting[i].secondary : 0);
+			ck_assert_msg(!c->vmx->cause.bit ||
+				      c->vmx->cause.field == (exiting[i].proc ? VMCS_PROC_CONTROLS : VMCS_SECONDARY_CONTROLS),
+				      "row %u: %x", i, c->vmx->cause.field);
 			ck_assert_msg(get(VMCS_EXIT_QUALIFICATION) == exiting[i].qualification, "row %u: %llx", i,
 				      (unsigned long long)get(VMCS_EXIT_QUALIFICATION));
 		}
@@ -372,22 +376,27 @@ END_TEST
 
 /* ---- checks of VM entries ---- */
 
-static const struct { enum vmcs_field field; u64 value; u32 result; /* 7, 8: an error; else an exit's reason */ } bad[] = {
+static const struct {
+	enum vmcs_field field;
+	u64 value;
+	u32 result;              /* 7, 8: an error; else an exit's reason */
+	u32 named;               /* the field that is said to be wrong, + 1; 0: FIELD */
+} bad[] = {
 	{ VMCS_PIN_CONTROLS, 0, 7 }, { VMCS_PROC_CONTROLS, 0, 7 }, { VMCS_EXIT_CONTROLS, 0, 7 },
 	{ VMCS_ENTRY_CONTROLS, 0, 7 }, { VMCS_CR3_TARGET_COUNT, 5, 7 }, { VMCS_SECONDARY_CONTROLS, SEC_UNRESTRICTED, 7 },
-	{ VMCS_SECONDARY_CONTROLS, SEC_VPID, 7 }, { VMCS_SECONDARY_CONTROLS, SEC_EPT, 7 },
+	{ VMCS_SECONDARY_CONTROLS, SEC_VPID, 7, VMCS_VPID + 1 }, { VMCS_SECONDARY_CONTROLS, SEC_EPT, 7, VMCS_EPT_POINTER + 1 },
 	{ VMCS_ENTRY_INTERRUPTION, 0x80000100, 7 }, { VMCS_ENTRY_INTERRUPTION, 0x80000803, 7 },
 	{ VMCS_HOST_CR0, 0, 8 }, { VMCS_HOST_CR4, 0, 8 }, { VMCS_HOST_CR3, ~(u64)0, 8 }, { VMCS_HOST_CS_SELECTOR, 0, 8 },
 	{ VMCS_HOST_TR_SELECTOR, 0, 8 }, { VMCS_HOST_SS_SELECTOR, 3, 8 }, { VMCS_HOST_FS_BASE, (u64)1 << 47, 8 },
 	{ VMCS_HOST_RIP, (u64)1 << 47, 8 }, { VMCS_HOST_EFER, 0, 8 },
 	{ VMCS_GUEST_CR0, CR0_PE | CR0_PG, 33 }, { VMCS_GUEST_CR4, CR4_PAE, 33 }, { VMCS_GUEST_EFER, 0, 33 },
-	{ VMCS_GUEST_RFLAGS, 0, 33 }, { VMCS_GUEST_RFLAGS, 2 | FL_VM, 33 }, { VMCS_GUEST_RIP, (u64)1 << 47, 33 },
+	{ VMCS_GUEST_RFLAGS, 0, 33 }, { VMCS_GUEST_RFLAGS, 2 | FL_VM, 33, VMCS_GUEST_ES_BASE + 1 }, { VMCS_GUEST_RIP, (u64)1 << 47, 33 },
 	{ VMCS_GUEST_CS_RIGHTS, 0xa093, 33 }, { VMCS_GUEST_CS_RIGHTS, 0xe09b, 33 }, { VMCS_GUEST_SS_RIGHTS, 0xc09b, 33 },
 	{ VMCS_GUEST_DS_RIGHTS, 0xc013, 33 }, { VMCS_GUEST_TR_RIGHTS, 0x83, 33 }, { VMCS_GUEST_TR_SELECTOR, 4, 33 },
 	{ VMCS_GUEST_LDTR_RIGHTS, 0x80, 33 }, { VMCS_GUEST_ES_LIMIT, 0xfffffff0, 33 }, { VMCS_GUEST_ACTIVITY, 4, 33 },
 	{ VMCS_GUEST_INTERRUPTIBILITY, 3, 33 }, { VMCS_GUEST_INTERRUPTIBILITY, 0x10, 33 },
 	{ VMCS_GUEST_PENDING_DEBUG, 0x10, 33 }, { VMCS_VMCS_LINK, 0, 33 }, { VMCS_GUEST_GDTR_LIMIT, 0x10000, 33 },
-	{ VMCS_ENTRY_INTERRUPTION, 0x80000030, 33 }, /* an external interrupt with IF clear */
+	{ VMCS_ENTRY_INTERRUPTION, 0x80000030, 33, VMCS_GUEST_RFLAGS + 1 }, /* an external interrupt with IF clear */
 };
 
 START_TEST(entry_checks)
@@ -396,9 +405,14 @@ START_TEST(entry_checks)
 	ck_assert_uint_eq(RUN_GUEST("\x90"), 18);
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		u64 good = get(bad[i].field);
+		struct vmx_check failed;
 
+		ck_assert(vmx_entry_check(c, &failed));
 		set(VMCS_GUEST_RIP, GUEST);
 		set(bad[i].field, bad[i].value);
+		ck_assert(!vmx_entry_check(c, &failed));
+		ck_assert_msg(failed.field == (bad[i].named ? bad[i].named - 1 : bad[i].field) && strchr(failed.rule, '('),
+			      "row %u: %x %s", i, failed.field, failed.rule);
 		STEP(VMRESUME);
 		for (unsigned k = 0; k < 3 && vmx_guest(c); k++)
 			cpu_run(c, c->icount + 1, CLOCK_NEVER);
@@ -474,6 +488,74 @@ START_TEST(ept)
 	set(VMCS_GUEST_RIP, GUEST);
 	ck_assert_uint_eq(guest(load, 3), 48);
 	ck_assert_uint_eq(get(VMCS_EXIT_QUALIFICATION), 4 | 3 << 3 | 0x180);
+}
+END_TEST
+
+/* The entry that forbids an access, in words. */
+START_TEST(ept_in_words)
+{
+	static const struct { u64 entry; enum access kind; const char *why; } rows[] = {
+		{ 0x41000 | 6 << 3 | 7, ACCESS_WRITE, NULL },
+		{ 0x41000 | 6 << 3 | 5, ACCESS_WRITE, "lacks write permission" },
+		{ 0x41000 | 6 << 3 | 3, ACCESS_FETCH, "lacks execute permission" },
+		{ 0x41000 | 6 << 3 | 4, ACCESS_READ, "lacks read permission" },
+		{ 0, ACCESS_READ, "is not present" },
+		{ 0x41000 | 6 << 3 | 2, ACCESS_READ, "allows writes and no reads (28.3.3.1)" },
+		{ 0x41000 | 3 << 3 | 7, ACCESS_READ, "has a memory type that is reserved (28.3.3.1)" },
+		{ (u64)1 << 45 | 7, ACCESS_READ, "has an address beyond the processor's physical addresses (28.3.3.1)" },
+	};
+	struct ept_trace t;
+
+	valid_vm();
+	ept_make(7);
+	c->vmx->controls.eptp = get(VMCS_EPT_POINTER);
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		put64(ept_entry(0x40000), rows[i].entry);
+		ept_trace(c, 0x40008, rows[i].kind, &t);
+		ck_assert_uint_eq(t.count, 4);
+		ck_assert_uint_eq(t.culprit, 3);
+		ck_assert_uint_eq(t.at[3], EPT + 0x3000 + 8 * 0x40);
+		ck_assert_uint_eq(t.entry[3], rows[i].entry);
+		ck_assert_msg(rows[i].why ? t.why && !strcmp(t.why, rows[i].why) : !t.why, "row %u: %s", i, t.why);
+	}
+	put64(ram->host + EPT + 0x1000, (EPT + 0x2000) | 5); /* an inner table */
+	put64(ept_entry(0x40000), 0x41000 | 7);
+	ept_trace(c, 0x40008, ACCESS_WRITE, &t);
+	ck_assert_uint_eq(t.culprit, 1);
+	ck_assert_str_eq(t.why, "lacks write permission");
+	ept_trace(c, (u64)1 << 48, ACCESS_READ, &t);
+	ck_assert_uint_eq(t.count, 0);
+	ck_assert(t.why);
+}
+END_TEST
+
+/* Fields in words: the names that the SDM uses. */
+START_TEST(words)
+{
+	static const struct { enum vmcs_field field; u64 value; const char *text; } rows[] = {
+		{ VMCS_PIN_CONTROLS, 0x16 | PIN_INTR | PIN_TIMER,
+		  "external-interrupt exiting, activate VMX-preemption timer" },
+		{ VMCS_PROC_CONTROLS, 0x04006172 | PROC_HLT | PROC_PAUSE, "HLT exiting, PAUSE exiting" },
+		{ VMCS_SECONDARY_CONTROLS, SEC_EPT | SEC_UNRESTRICTED, "enable EPT, unrestricted guest" },
+		{ VMCS_EXIT_CONTROLS, EXIT_HOST_64 | EXIT_ACK_INTR,
+		  "host address-space size, acknowledge interrupt on exit" },
+		{ VMCS_ENTRY_CONTROLS, ENTRY_LONG, "IA-32e mode guest" },
+		{ VMCS_EXIT_REASON, 0x80000021, "VM-entry failure: guest state" },
+		{ VMCS_EXIT_REASON, 48, "EPT violation" }, { VMCS_EXIT_REASON, 77, "" },
+		{ VMCS_EXIT_INTERRUPTION, 0x80000b0e, "hardware exception, vector 14, error code" },
+		{ VMCS_EXIT_INTERRUPTION, 0x30e, "" }, { VMCS_GUEST_ACTIVITY, 3, "wait-for-SIPI" },
+		{ VMCS_GUEST_RIP, 0x1234, "" },
+	};
+	char text[160], cut[8];
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		ck_assert_uint_eq(vmcs_text(rows[i].field, rows[i].value, text, sizeof text), strlen(rows[i].text));
+		ck_assert_str_eq(text, rows[i].text);
+		ck_assert_uint_eq(vmcs_text(rows[i].field, rows[i].value, cut, sizeof cut), strlen(rows[i].text));
+		ck_assert(strlen(cut) < sizeof cut && !strncmp(cut, text, strlen(cut)));
+	}
+	ck_assert_str_eq(vmx_cause_text(&(struct vmx_cause){ VMCS_PROC_CONTROLS, PROC_HLT, NULL }),
+			 "\"HLT exiting\" is 1 (primary processor-based control, bit 7)");
 }
 END_TEST
 
@@ -620,6 +702,8 @@ int main(void)
 	tcase_add_test(t, shadows);
 	tcase_add_test(t, entry_checks);
 	tcase_add_test(t, ept);
+	tcase_add_test(t, ept_in_words);
+	tcase_add_test(t, words);
 	tcase_add_test(t, events);
 	tcase_add_test(t, rounds);
 	tcase_add_test(t, saved);

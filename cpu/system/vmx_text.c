@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* Values of the VMCS in words, for people who look at it: names of the SDM (vol. 3, 24.4 to 24.9, 30.4, appendix C). */
+#include <stdarg.h>
+#include <stdio.h>
+#include "cpu/system/vmx.h"
+
+static const struct { u16 field; u8 number; const char *name, *set; } named_bits[] = {
+#define BIT(field, number, name, kind) \
+	{ VMCS_##field, number, name, "\"" name "\" is 1 (" kind ", bit " #number ")" },
+#include "cpu/system/vmx_bits.def"
+};
+
+/* But for those of SMM monitors and SGX. */
+static const char *const exit_reasons[] = {
+	[VMEXIT_EXCEPTION] = "exception or NMI", [VMEXIT_INTR] = "external interrupt",
+	[VMEXIT_TRIPLE_FAULT] = "triple fault", [VMEXIT_INIT] = "INIT signal", [VMEXIT_SIPI] = "start-up IPI",
+	[VMEXIT_INTR_WINDOW] = "interrupt window",
+	[VMEXIT_NMI_WINDOW] = "NMI window", [VMEXIT_TASK_SWITCH] = "task switch", [VMEXIT_CPUID] = "CPUID",
+	[11] = "GETSEC", [VMEXIT_HLT] = "HLT", [VMEXIT_INVD] = "INVD", [VMEXIT_INVLPG] = "INVLPG",
+	[VMEXIT_RDPMC] = "RDPMC", [VMEXIT_RDTSC] = "RDTSC", [VMEXIT_RSM] = "RSM", [VMEXIT_VMCALL] = "VMCALL",
+	[VMEXIT_VMCLEAR] = "VMCLEAR", [VMEXIT_VMLAUNCH] = "VMLAUNCH", [VMEXIT_VMPTRLD] = "VMPTRLD",
+	[VMEXIT_VMPTRST] = "VMPTRST", [VMEXIT_VMREAD] = "VMREAD", [VMEXIT_VMRESUME] = "VMRESUME",
+	[VMEXIT_VMWRITE] = "VMWRITE", [VMEXIT_VMXOFF] = "VMXOFF", [VMEXIT_VMXON] = "VMXON",
+	[VMEXIT_CR_ACCESS] = "control-register access", [VMEXIT_DR_ACCESS] = "MOV DR",
+	[VMEXIT_IO] = "I/O instruction", [VMEXIT_RDMSR] = "RDMSR", [VMEXIT_WRMSR] = "WRMSR",
+	[VMEXIT_ENTRY_STATE] = "VM-entry failure: guest state", [VMEXIT_ENTRY_MSR] = "VM-entry failure: MSR loading",
+	[VMEXIT_MWAIT] = "MWAIT", [VMEXIT_TRAP_FLAG] = "monitor trap flag", [VMEXIT_MONITOR] = "MONITOR",
+	[VMEXIT_PAUSE] = "PAUSE", [41] = "VM-entry failure: machine check", [VMEXIT_TPR] = "TPR below threshold",
+	[44] = "APIC access", [45] = "virtualized EOI", [VMEXIT_GDTR_IDTR] = "access to GDTR or IDTR",
+	[VMEXIT_LDTR_TR] = "access to LDTR or TR", [VMEXIT_EPT_VIOLATION] = "EPT violation",
+	[VMEXIT_EPT_MISCONFIGURATION] = "EPT misconfiguration", [VMEXIT_INVEPT] = "INVEPT",
+	[VMEXIT_RDTSCP] = "RDTSCP", [VMEXIT_TIMER] = "VMX-preemption timer expired", [VMEXIT_INVVPID] = "INVVPID",
+	[VMEXIT_WBINVD] = "WBINVD", [VMEXIT_XSETBV] = "XSETBV", [56] = "APIC write", [VMEXIT_RDRAND] = "RDRAND",
+	[VMEXIT_INVPCID] = "INVPCID", [59] = "VMFUNC", [VMEXIT_RDSEED] = "RDSEED",
+	[62] = "page-modification log full", [VMEXIT_XSAVES] = "XSAVES", [VMEXIT_XRSTORS] = "XRSTORS",
+	[66] = "sub-page permission", [67] = "UMWAIT", [68] = "TPAUSE",
+};
+
+static const char *const instruction_errors[] = {
+	[0] = "there is no current VMCS", [1] = "VMCALL in root operation",
+	[2] = "VMCLEAR of an address that is not valid", [3] = "VMCLEAR of the VMXON region",
+	[4] = "VMLAUNCH of a VMCS that is not clear", [5] = "VMRESUME of a VMCS that is not launched",
+	[6] = "VMRESUME after VMXOFF", [7] = "VM entry with an invalid control field",
+	[8] = "VM entry with an invalid host-state field", [9] = "VMPTRLD of an address that is not valid",
+	[10] = "VMPTRLD of the VMXON region", [11] = "VMPTRLD of another revision",
+	[12] = "VMREAD or VMWRITE of a field that there is not", [13] = "VMWRITE of a read-only field",
+	[15] = "VMXON in root operation", [16] = "VM entry with an invalid executive-VMCS pointer",
+	[17] = "VM entry with an executive VMCS that is not launched",
+	[18] = "VM entry with an executive-VMCS pointer that is not the VMXON pointer",
+	[19] = "VMCALL with a VMCS that is not clear", [20] = "VMCALL with invalid VM-exit controls",
+	[22] = "VMCALL with another MSEG revision", [23] = "VMXOFF under dual-monitor treatment",
+	[24] = "VMCALL with invalid SMM-monitor features",
+	[25] = "VM entry with invalid VM-execution controls in the executive VMCS",
+	[26] = "VM entry behind MOV SS", [28] = "INVEPT or INVVPID with an invalid operand",
+};
+
+const char *vmx_exit_name(u32 reason)
+{
+	u32 basic = reason & 0xffff;
+
+	return basic < ARRAY_LEN(exit_reasons) ? exit_reasons[basic] : NULL;
+}
+
+const char *vmx_error_name(u32 number)
+{
+	return number < ARRAY_LEN(instruction_errors) && instruction_errors[number] ? instruction_errors[number]
+										    : "a number that the SDM does not list";
+}
+
+const char *vmx_cause_text(const struct vmx_cause *cause)
+{
+	if (cause->why)
+		return cause->why;
+	for (unsigned i = 0; i < ARRAY_LEN(named_bits); i++)
+		if (named_bits[i].field == cause->field && cause->bit >> named_bits[i].number & 1)
+			return named_bits[i].set;
+	return "it exits in any case (25.1.2, 25.2)";
+}
+
+/* ---- values ---- */
+
+struct text { char *at; size_t size, len; };
+
+__attribute__((format(printf, 2, 3)))
+static void add(struct text *t, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(t->len < t->size ? t->at + t->len : NULL, t->len < t->size ? t->size - t->len : 0, format, ap);
+	va_end(ap);
+	t->len += n > 0 ? (size_t)n : 0;
+}
+
+/* Interruption information and IDT-vectoring information (24.8.3, 24.9.2, 24.9.3). */
+static void interruption(struct text *t, u32 v)
+{
+	static const char *const types[] = { "external interrupt", "reserved type", "NMI", "hardware exception",
+					     "software interrupt", "privileged software exception",
+					     "software exception", "other event" };
+
+	if (!(v & INTERRUPTION_VALID))
+		return;
+	add(t, "%s, vector %u%s", types[v >> 8 & 7], v & 0xff, v & INTERRUPTION_ERROR ? ", error code" : "");
+}
+
+static void activity(struct text *t, u64 v)
+{
+	static const char *const states[] = { "active", "HLT", "shutdown", "wait-for-SIPI" };
+
+	add(t, "%s", v < ARRAY_LEN(states) ? states[v] : "");
+}
+
+static void set_bits(struct text *t, u32 field, u64 v)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(named_bits); i++)
+		if (named_bits[i].field == field && v >> named_bits[i].number & 1)
+			add(t, "%s%s", t->len ? ", " : "", named_bits[i].name);
+}
+
+size_t vmcs_text(u32 field, u64 v, char *at, size_t size)
+{
+	struct text t = { at, size, 0 };
+	const char *name;
+
+	if (size)
+		*at = 0;
+	switch (field) {
+	case VMCS_EXIT_REASON:
+		name = vmx_exit_name((u32)v);
+		add(&t, "%s", name ? name : "");
+		break;
+	case VMCS_INSTRUCTION_ERROR:
+		if (v)
+			add(&t, "%s", vmx_error_name((u32)v));
+		break;
+	case VMCS_ENTRY_INTERRUPTION: case VMCS_EXIT_INTERRUPTION: case VMCS_IDT_VECTORING:
+		interruption(&t, (u32)v);
+		break;
+	case VMCS_GUEST_ACTIVITY: activity(&t, v); break;
+	default: set_bits(&t, field, v);
+	}
+	return t.len;
+}
