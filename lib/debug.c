@@ -785,6 +785,51 @@ bool vcpu_debug_vmcs(const vcpu_debug *d, void (*each)(void *user, const char *n
 	return there;
 }
 
+bool vcpu_debug_ept(const vcpu_debug *d, uint64_t guest, unsigned access, struct vcpu_debug_ept *walk)
+{
+	_Static_assert(EPT_LEVELS <= ARRAY_LEN(walk->entries), "struct vcpu_debug_ept has room");
+	struct ept_trace t;
+	struct cpu *c;
+
+	if (!d || !walk || !ept_on(c = machine_selected(d->v)))
+		return false;
+	ept_trace(c, guest, access & 4 ? ACCESS_FETCH : access & 2 ? ACCESS_WRITE : ACCESS_READ, &t);
+	*walk = (struct vcpu_debug_ept){ .count = t.count, .culprit = t.culprit, .why = t.why };
+	for (unsigned i = 0; i < t.count; i++) {
+		walk->entries[i].address = t.at[i];
+		walk->entries[i].value = t.entry[i];
+	}
+	return true;
+}
+
+static void find_check(void *check, const char *name, u32 encoding, u64 value)
+{
+	struct vcpu_debug_check *failed = check;
+
+	if (encoding != failed->encoding)
+		return;
+	failed->field = name;
+	failed->value = value;
+}
+
+bool vcpu_debug_vmentry(const vcpu_debug *d, struct vcpu_debug_check *failed)
+{
+	struct vmx_check check;
+
+	if (!d || !failed || vmx_entry_check(machine_selected(d->v), &check))
+		return false;
+	*failed = (struct vcpu_debug_check){ .encoding = check.field, .rule = check.rule };
+	vmcs_each(machine_selected(d->v), find_check, failed);
+	return true;
+}
+
+size_t vcpu_vmcs_text(uint32_t encoding, uint64_t value, char *text, size_t size)
+{
+	return vmcs_text(encoding, value, text, text ? size : 0);
+}
+
+const char *vcpu_vmexit_name(uint32_t reason) { return vmx_exit_name(reason); }
+
 void vcpu_debug_clock(const vcpu_debug *d, void (*each)(void *user, const char *name, uint64_t when), void *user)
 {
 	if (!d || !each)

@@ -182,7 +182,7 @@ int vcpu_debug_delete(vcpu_debug *d, int id)
 	return machine_error(d->v, "there is no breakpoint %d", id);
 }
 
-#define ALL_EVENTS (2u * EVENT_OUTPUT - 1)
+#define ALL_EVENTS ((2u * EVENT_OUTPUT - 1) | EVENT_VMENTRY | EVENT_VMEXIT | EVENT_VMFAIL)
 
 int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what)
 {
@@ -247,7 +247,7 @@ _Static_assert((int)VCPU_CAUSE_FAULT == INT_EXCEPTION && (int)VCPU_CAUSE_TRAP ==
 #define SAME(kind) ((int)VCPU_EVENT_##kind == EVENT_##kind)
 _Static_assert(SAME(EXCEPTION) && SAME(INTERRUPT) && SAME(PORT) && SAME(MMIO) && SAME(MSR) && SAME(CR3) && SAME(MODE) &&
 	SAME(CLOCK) && SAME(OUTPUT) &&
-	       SAME(MEMORY) && SAME(RESET), "enum event_kind");
+	       SAME(MEMORY) && SAME(RESET) && SAME(VMENTRY) && SAME(VMEXIT) && SAME(VMFAIL), "enum event_kind");
 #undef SAME
 /* The values of VCPU_EVENT_MODE. */
 _Static_assert((int)VCPU_MODE_16 == MODE_16 && (int)VCPU_MODE_32 == MODE_32 && (int)VCPU_MODE_64 == MODE_64 &&

@@ -445,8 +445,18 @@ command_fn do_query;
 /* A hit during the pass of a query. True: the pass ends. */
 bool query_hit(struct session *s, const struct vcpu_debug_stop *hit);
 
+/* ---- vmexit.c ---- */
+/* A VM exit, or an instruction of VMX that failed. The machine stands where STOP is, and then at STOP->when. */
+void explain_vmx(struct session *s, const struct vcpu_debug_stop *stop);
+/* The walk of EPT for an access (1 read, 2 write, 4 fetch) to guest-physical GUEST, and why it is not allowed. False:
+ * there is no EPT here. */
+bool explain_ept(struct session *s, uint64_t guest, unsigned access);
+
 /* ---- explain.c, fault.c ---- */
 command_fn do_page, do_explain;
+/* Print a line, which is an element of the JSON array of reasons, too. */
+__attribute__((format(printf, 2, 3)))
+void say(struct session *s, const char *format, ...);
 void explain_page(struct session *s, uint64_t linear);
 /* One instruction, as text; how long it is, 0: nothing is mapped there. */
 unsigned instruction_text(struct session *s, uint64_t address, char *text, size_t size);

@@ -72,10 +72,7 @@ static void explain_second_level(struct session *s, uint64_t guest)
 	uint64_t physical;
 
 	if (!vcpu_debug_second_level(s->debug, guest, &physical))
-		fprintf(s->out,
-			"EPT does not map guest-physical %" PRIx64
-			": an access is an EPT violation (SDM vol. 3, 28.3)\n",
-			guest);
+		explain_ept(s, guest, 1);
 	else if (physical != guest)
 		SHOW_HEX(s, "second_level", "guest-physical by these tables; EPT leads to physical %" PRIx64 "\n", physical);
 }

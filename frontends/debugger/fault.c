@@ -33,9 +33,7 @@ static const struct { const char *name, *text, *section; } vectors[32] = {
 	[21] = { "#CP", "control protection", "6.15, Interrupt 21" },
 };
 
-/* Print a line, which is an element of the JSON array of reasons, too. */
-__attribute__((format(printf, 2, 3)))
-static void say(struct session *s, const char *format, ...)
+void say(struct session *s, const char *format, ...)
 {
 	char text[512];
 	va_list ap;
@@ -312,24 +310,25 @@ static void name_exception(struct session *s, unsigned vector)
 	SHOW_STRING(s, "section", " (SDM vol. 3, %s)\n", known ? vectors[vector].section : "6.3");
 }
 
-/* The event whose handler the machine is about to execute, an interrupt too; else the last exception, or INT
- * instruction, of a vector below 32. */
-static struct vcpu_debug_stop last_event(struct session *s, struct vcpu_place here)
+/* The event whose handler the machine is about to execute, an interrupt or VM exit too; else the last exception, or
+ * INT instruction, of a vector below 32, or instruction of VMX that failed. VMX: the last exit or failure. */
+static struct vcpu_debug_stop last_event(struct session *s, struct vcpu_place here, bool vmx)
 {
-	struct vcpu_debug_stop stop =
-		vcpu_debug_last_event(s->debug, VCPU_EVENT_EXCEPTION | VCPU_EVENT_INTERRUPT, 0, 255);
+	unsigned of_vmx = VCPU_EVENT_VMEXIT | VCPU_EVENT_VMFAIL,
+		 kinds = vmx ? of_vmx : of_vmx | VCPU_EVENT_EXCEPTION | VCPU_EVENT_INTERRUPT;
+	struct vcpu_debug_stop stop = vcpu_debug_last_event(s->debug, kinds, 0, 0xffff);
 
-	if (stop.what == VCPU_DEBUG_EVENT &&
+	if (stop.what == VCPU_DEBUG_EVENT && !vmx &&
 	    (stop.place.instructions != here.instructions || stop.place.steps != here.steps) &&
-	    (stop.event != VCPU_EVENT_EXCEPTION || stop.address > 31))
-		stop = vcpu_debug_last_event(s->debug, VCPU_EVENT_EXCEPTION, 0, 31);
+	    (!(stop.event & (VCPU_EVENT_EXCEPTION | VCPU_EVENT_VMFAIL)) || stop.address > 31))
+		stop = vcpu_debug_last_event(s->debug, VCPU_EVENT_EXCEPTION | VCPU_EVENT_VMFAIL, 0, 31);
 	return stop;
 }
 
-static bool explain_last(struct session *s)
+static bool explain_last(struct session *s, bool vmx)
 {
 	struct vcpu_place here = vcpu_where(s->machine);
-	struct vcpu_debug_stop stop = last_event(s, here);
+	struct vcpu_debug_stop stop = last_event(s, here, vmx);
 	uint64_t cr2, dr6;
 	bool software = stop.cause != VCPU_CAUSE_FAULT && stop.cause != VCPU_CAUSE_TRAP;
 
@@ -338,10 +337,17 @@ static bool explain_last(struct session *s)
 			return complaint(s, "%s", error_of(s));
 		vcpu_debug_seek(s->debug, here);
 		return complaint(s, stop.what == VCPU_DEBUG_START
-					    ? "there has been no exception, as far back as is known"
+					    ? vmx ? "there has been no VM exit, as far back as is known"
+						  : "there has been no exception, as far back as is known"
 					    : "the search was ended");
 	}
 	vcpu_select(s->machine, vcpu_running(s->machine));
+	if (stop.event & (VCPU_EVENT_VMEXIT | VCPU_EVENT_VMFAIL)) {
+		explain_vmx(s, &stop);
+		vcpu_debug_seek(s->debug, here);
+		vcpu_select(s->machine, vcpu_running(s->machine));
+		return true;
+	}
 	cr2 = vcpu_get(s->machine, VCPU_CR2);
 	dr6 = vcpu_get(s->machine, VCPU_DR6);
 	vcpu_debug_seek(s->debug, stop.when);
@@ -367,9 +373,10 @@ bool do_explain(struct session *s, const char *args)
 	unsigned n = vcpu_fault_chain(s->machine, faults, 8);
 	char cause[DIAGNOSIS];
 
-	(void)args;
-	if (!n)
-		return explain_last(s);
+	if (*args && strcmp(args, "vmexit"))
+		return complaint(s, "explain [vmexit]");
+	if (!n || *args)
+		return explain_last(s, *args);
 	json_open(s, "triple_fault", '{');
 	if (diagnosis_triple_fault(s->machine, cause))
 		SHOW_STRING(s, "cause", "%s\n", cause);

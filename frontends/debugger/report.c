@@ -63,7 +63,10 @@ static const char *mode_text(uint64_t mode)
 
 static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 {
+	enum { VMCS_EVENT = 0x4016 /* VM-entry interruption information */ };
 	FILE *out = s->out;
+	const char *name;
+	char text[160];
 
 	switch (stop->event) {
 	case VCPU_EVENT_EXCEPTION:
@@ -100,9 +103,21 @@ static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 	case VCPU_EVENT_OUTPUT:
 		fprintf(out, "the guest has said: %s", stop->name);
 		break;
+	case VCPU_EVENT_VMENTRY:
+		vcpu_vmcs_text(VMCS_EVENT, stop->value, text, sizeof text);
+		fprintf(out, "VM entry, guest RIP %" PRIx64 "%s%s", stop->address, *text ? ", injects " : "", text);
+		break;
+	case VCPU_EVENT_VMEXIT:
+		name = vcpu_vmexit_name((uint32_t)stop->address);
+		fprintf(out, "VM exit %" PRIu64 " (%s): %s; qualification %" PRIx64, stop->address,
+			name ? name : "unknown", stop->name, stop->value);
+		break;
+	case VCPU_EVENT_VMFAIL:
+		fprintf(out, "VM-instruction error %" PRIu64 ": %s", stop->address, stop->name);
+		break;
 	}
-	if (stop->rip && stop->event != VCPU_EVENT_CLOCK)
-		fprintf(out, ", at %" PRIx64, stop->rip);
+	if (stop->rip && stop->event != VCPU_EVENT_CLOCK && stop->event != VCPU_EVENT_VMENTRY)
+		fprintf(out, ", %s %" PRIx64, stop->event == VCPU_EVENT_VMEXIT ? "guest RIP" : "at", stop->rip);
 	fputc('\n', out);
 }
 

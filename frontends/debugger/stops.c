@@ -222,10 +222,42 @@ static const struct event {
 	{ "device", VCPU_EVENT_CLOCK, 0, "[NAME]", "an event of its own: names are in info clock" },
 	{ "text", VCPU_EVENT_OUTPUT, 0, "TEXT or \"TEXT\"",
 		"the guest has said it on COM1 to COM4, port E9h or the console" },
+	{ "vmexit", VCPU_EVENT_VMEXIT, 0xffff, "[REASON[-REASON]]",
+		"at the host's handler; a number, or hlt, cpuid, ept-violation ..." },
+	{ "vmentry", VCPU_EVENT_VMENTRY, UINT64_MAX, "[RIP[-RIP]]", "at the guest's first instruction" },
+	{ "vmfail", VCPU_EVENT_VMFAIL, 0xffff, "[ERROR[-ERROR]]", "an instruction of VMX that fails" },
 };
 enum { EVENTS = sizeof events / sizeof *events };
 
 const char *catch_name(unsigned i) { return i < EVENTS ? events[i].name : NULL; }
+
+/* The letter or digit of a name at *AT, or behind it; 0: there are no more before END. */
+static int letter(const char **at, const char *end)
+{
+	while (*at < end && !isalnum((unsigned char)**at))
+		++*at;
+	return *at < end ? tolower((unsigned char)*(*at)++) : 0;
+}
+
+/* The exit reason that the word AT begins: "hlt", "io", "ept-violation". Returns the end of the word; AT: it begins
+ * none. */
+static char *exit_reason(char *at, uint64_t *reason)
+{
+	char *end = at + strcspn(at, " ");
+
+	for (unsigned i = 0; i < 128; i++) {
+		const char *name = vcpu_vmexit_name(i), *word = at;
+		int c = 1;
+
+		while (name && c && (c = letter(&word, end)) && letter(&name, name + strlen(name)) == c)
+			;
+		if (name && !c) {
+			*reason = i;
+			return end;
+		}
+	}
+	return at;
+}
 
 bool do_catch(struct session *s, const char *args)
 {
@@ -275,6 +307,10 @@ bool do_catch(struct session *s, const char *args)
 					continue;
 				}
 				what.first = what.last = strtoull(at, &rest, 0);
+				if (rest == at && e->kind == VCPU_EVENT_VMEXIT) {
+					rest = exit_reason(copy + (at - copy), &what.first);
+					what.last = what.first;
+				}
 				ok = rest != at || complaint(s, "catch %s %s: what is %s?", e->name, e->range, at);
 				if (*rest == '-')
 					what.last = strtoull(rest + 1, &rest, 0);

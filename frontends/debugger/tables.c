@@ -439,29 +439,61 @@ bool info_tlb(struct session *s, const char *args)
 
 /* ---- the VMCS ---- */
 
-struct chosen { struct session *s; const char *name; };
+/* The fields of one type, bits 11-10 of the encoding (SDM vol. 3, 24.11.2), whose name has NAME in it. */
+struct chosen { struct session *s; const char *name; unsigned type, count; };
+static const char *const vmcs_types[] = { "controls (24.6 to 24.8)", "exit information (24.9)",
+					  "guest state (24.4)", "host state (24.5)" };
+
+/* What the value means, in lines of WIDTH behind the numbers, broken at blanks. */
+static void print_meaning(struct session *s, const char *text)
+{
+	enum { COLUMN = 51, WIDTH = 68 };
+
+	while (strlen(text) > WIDTH) {
+		int n = WIDTH;
+
+		while (n && text[n] != ' ')
+			n--;
+		if (!n)
+			break;
+		fprintf(s->out, "%.*s\n%*s", n, text, COLUMN, "");
+		text += n + 1;
+	}
+	fprintf(s->out, "%s\n", text);
+}
 
 static void print_field(void *user, const char *name, uint32_t encoding, uint64_t value)
 {
 	struct chosen *chosen = user;
 	struct session *s = chosen->s;
+	char text[1024];
 
-	if (!strcasestr(name, chosen->name))
+	if ((encoding >> 10 & 3) != chosen->type || !strcasestr(name, chosen->name))
 		return;
+	if (!chosen->count++)
+		fprintf(s->out, "%s\n", vmcs_types[chosen->type]);
+	vcpu_vmcs_text(encoding, value, text, sizeof text);
 	json_open(s, NULL, '{');
-	SHOW_HEX(s, "encoding", "%04" PRIx64, encoding);
-	SHOW_STRING(s, "name", "  %-26s", name);
-	SHOW_HEX(s, "value", " %" PRIx64 "\n", value);
+	SHOW_HEX(s, "encoding", "  %04" PRIx64, encoding);
+	SHOW_STRING(s, "name", "  %-25s", name);
+	SHOW_HEX(s, "value", *text ? " %-16" PRIx64 " " : " %" PRIx64 "\n", value);
+	if (*text) {
+		json_cstring(s, "text", text);
+		print_meaning(s, text);
+	}
 	json_close(s);
 }
 
 bool info_vmcs(struct session *s, const char *args)
 {
-	struct chosen chosen = { s, args };
-	bool there;
+	bool there = false;
 
 	json_open(s, "vmcs", '[');
-	there = vcpu_debug_vmcs(s->debug, print_field, &chosen);
+	for (unsigned type = 0; type < 4; type++) {
+		struct chosen chosen = { s, args, type, 0 };
+
+		there = vcpu_debug_vmcs(s->debug, print_field, &chosen);
+	}
 	json_close(s);
 	if (!there)
 		fprintf(s->out, "the processor has no current VMCS (SDM vol. 3, 24.1)\n");

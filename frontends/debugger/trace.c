@@ -55,7 +55,8 @@ static void write_event(void *user, const struct vcpu_debug_event *e)
 			{ VCPU_EVENT_PORT, "port" }, { VCPU_EVENT_MMIO, "mmio" },
 		{ VCPU_EVENT_MSR, "msr" }, { VCPU_EVENT_CR3, "cr3" }, { VCPU_EVENT_MODE, "mode" },
 			{ VCPU_EVENT_CLOCK, "device" },
-		{ VCPU_EVENT_OUTPUT, "text" }, { VCPU_EVENT_MEMORY, "memory" },
+		{ VCPU_EVENT_OUTPUT, "text" }, { VCPU_EVENT_MEMORY, "memory" }, { VCPU_EVENT_VMENTRY, "vmentry" },
+		{ VCPU_EVENT_VMEXIT, "vmexit" }, { VCPU_EVENT_VMFAIL, "vmfail" },
 	};
 	struct tracing *t = user;
 
@@ -109,7 +110,7 @@ bool do_trace(struct session *s, const char *args)
 			VCPU_EVENT_MSR },
 		{ "interrupts", VCPU_EVENT_INTERRUPT }, { "exceptions", VCPU_EVENT_EXCEPTION },
 			{ "cr3", VCPU_EVENT_CR3 }, { "mode", VCPU_EVENT_MODE },
-		{ "devices", VCPU_EVENT_CLOCK },
+		{ "devices", VCPU_EVENT_CLOCK }, { "vmx", VCPU_EVENT_VMENTRY | VCPU_EVENT_VMEXIT | VCPU_EVENT_VMFAIL },
 	};
 	char *path = word(&args), *kind;
 	unsigned kinds = 0;
@@ -120,8 +121,8 @@ bool do_trace(struct session *s, const char *args)
 
 	free(word(&args));
 	ok = (*path && n) ||
-	     complaint(s,
-		       "trace FILE N [instructions|memory|ports|mmio|msr|interrupts|exceptions|cr3|mode|devices]...");
+	     complaint(s, "trace FILE N "
+			  "[instructions|memory|ports|mmio|msr|interrupts|exceptions|cr3|mode|devices|vmx]...");
 	instructions = !*args;
 	while (ok && *args) {
 		unsigned i;

@@ -586,6 +586,42 @@ ROW(vcpu_debug_vmcs)
 	ck_assert(!vcpu_debug_vmcs(debugger, each_vmcs_field, NULL)); /* not in VMX operation */
 }
 
+ROW(vcpu_debug_ept)
+{
+	struct vcpu_debug_ept walk;
+
+	ck_assert(!vcpu_debug_ept(NULL, 0, 1, &walk));
+	ck_assert(!vcpu_debug_ept(debugger, 0, 1, NULL));
+	ck_assert(!vcpu_debug_ept(debugger, 0, 1, &walk)); /* no guest with EPT */
+}
+
+ROW(vcpu_debug_vmentry)
+{
+	struct vcpu_debug_check failed;
+
+	ck_assert(!vcpu_debug_vmentry(NULL, &failed));
+	ck_assert(!vcpu_debug_vmentry(debugger, NULL));
+	ck_assert(!vcpu_debug_vmentry(debugger, &failed)); /* there is no current VMCS */
+}
+
+ROW(vcpu_vmcs_text)
+{
+	char text[4];
+
+	ck_assert_uint_eq(vcpu_vmcs_text(0x4402, 12, NULL, 100), 3);
+	ck_assert_uint_eq(vcpu_vmcs_text(0x4402, 12, text, 0), 3);
+	ck_assert_uint_eq(vcpu_vmcs_text(0x4402, 12, text, sizeof text), 3);
+	ck_assert_str_eq(text, "HLT");
+	ck_assert_uint_eq(vcpu_vmcs_text(~0u, ~(uint64_t)0, text, sizeof text), 0);
+	ck_assert_str_eq(text, "");
+}
+
+ROW(vcpu_vmexit_name)
+{
+	ck_assert_str_eq(vcpu_vmexit_name(12), "HLT");
+	ck_assert_ptr_null(vcpu_vmexit_name(0xffff));
+}
+
 ROW(vcpu_debug_second_level)
 {
 	uint64_t at = 0;
@@ -636,7 +672,8 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_debug_step),
 	R(vcpu_debug_step_back), R(vcpu_debug_seek), R(vcpu_debug_run_back), R(vcpu_debug_last_write),
 	R(vcpu_debug_last_event), R(vcpu_debug_progress), R(vcpu_debug_start), R(vcpu_debug_end),
-	R(vcpu_debug_fields), R(vcpu_debug_tlb), R(vcpu_debug_vmcs), R(vcpu_debug_second_level), R(vcpu_debug_blocks), R(vcpu_debug_clock), R(vcpu_debug_translate),
+	R(vcpu_debug_fields), R(vcpu_debug_tlb), R(vcpu_debug_vmcs), R(vcpu_debug_second_level), R(vcpu_debug_ept),
+	R(vcpu_debug_vmentry), R(vcpu_vmcs_text), R(vcpu_vmexit_name), R(vcpu_debug_blocks), R(vcpu_debug_clock), R(vcpu_debug_translate),
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
