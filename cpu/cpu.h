@@ -323,8 +323,9 @@ struct cpu {
 	void *acknowledge_owner;
 	struct apic *apic;         /* NULL: none */
 	struct vmx *vmx;           /* vmx.h. NULL: the model has no VMX */
+	struct paravirt *paravirt; /* paravirt.h. NULL: there is no hypervisor's interface */
 	struct cpus *all;
-	char name[8], apic_name[8], timer_name[16], vmx_name[8]; /* of its parts and its event */
+	char name[8], apic_name[8], timer_name[16], vmx_name[8], paravirt_name[8]; /* of its parts and its event */
 	struct line ferr;          /* FERR#, to IRQ 13 */
 	bool (*ignne)(void *owner); /* is IGNNE# asserted? NULL: it always is */
 	void *ignne_owner;
@@ -377,7 +378,7 @@ struct cpu_config {
 	void *acknowledge_owner;
 	/* another processor of the same machine; NULL: this is the first. The others are freed before it. */
 	struct cpu *with;
-	u64 ns_q16, seed;
+	u64 ns_q16, seed, boot_time; /* boot_time: seconds since 1970 at virtual time 0 */
 	const volatile bool *asked;/* as in struct cpus; NULL: nobody asks */
 	bool bare, apic;
 	bool stitched;             /* hot blocks become machine code, where that can be (stitch.h) */
@@ -401,7 +402,7 @@ bool cpu_go_to(struct cpu *c, u64 rip);
 void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
-enum { CPU_PARTS = 3 }; /* the processor, its local APIC, VMX */
+enum { CPU_PARTS = 4 }; /* the processor, its local APIC, VMX, the paravirtual interface */
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 /* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */
@@ -644,6 +645,10 @@ void apic_message(void *apic, u64 address, u32 data);
 void apic_lint(void *apic, int n, bool level);
 /* told of every EOI of a level interrupt */
 void apic_set_eoi(struct apic *a, void (*eoi)(void *owner, u8 vector), void *owner);
+/* The APIC with this ID, if it is on; NULL: there is none. Deliver to it what the low half of an ICR asks for. */
+struct apic *apic_find(const struct cpus *all, u32 id);
+void apic_deliver(struct apic *a, u32 icr);
+void apic_look_for_eoi(struct apic *a);               /* one that the guest has given in memory counts from now on */
 bool apic_pending(const struct apic *a);              /* wants INTR */
 /* the vector that is taken into service; -1: ask the 8259 (ExtINT) */
 int apic_acknowledge(struct apic *a);

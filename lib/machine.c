@@ -155,6 +155,7 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 		.log = &v->log,
 		.ns_q16 = v->ns_q16,
 		.seed = v->seed,
+		.boot_time = v->rtc,
 		.bare = v->bare,
 		.apic = !v->bare && has(&v->model, F_APIC),
 		.asked = &v->asked,

@@ -9,6 +9,7 @@
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
+#include "cpu/system/paravirt.h"
 #include "cpu/system/vmx.h"
 #include "cpu/x87.h"
 
@@ -819,6 +820,8 @@ void cpu_reset(struct cpu *c, bool init)
 		apic_reset(c->apic, init);
 	if (c->vmx)
 		vmx_reset(c);
+	if (c->paravirt)
+		paravirt_reset(c);
 	cpu_derive(c);
 }
 
@@ -865,6 +868,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	c->linear_mask = 0xffffffff;
 	if (!c->isa || !blocks_new(c, config->with, config->stitched) ||
 	    (has(c->model, F_VMX) && !vmx_new(c)) ||
+	    (has(c->model, F_KVM) && !paravirt_new(c, config->boot_time)) ||
 	    (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
 		cpu_free(c);
 		return NULL;
@@ -881,6 +885,7 @@ void cpu_free(struct cpu *c)
 	if (c->apic)
 		apic_free(c->apic);
 	free(c->vmx);
+	free(c->paravirt);
 	c->all->count--;
 	if (!c->all->count) {
 		blocks_free(c);

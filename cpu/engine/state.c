@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The state of a processor in a snapshot, and the members that are derived from it. */
 #include "cpu/op.h"
+#include "cpu/system/paravirt.h"
 #include "cpu/system/vmx.h"
 
 #define CPU(member, kind) FIELD(struct cpu, member, kind)
@@ -71,5 +72,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 		out[count++] = apic_part(c->apic);
 	if (c->vmx && count < max)
 		out[count++] = vmx_part(c);
+	if (c->paravirt && count < max)
+		out[count++] = paravirt_part(c);
 	return count;
 }

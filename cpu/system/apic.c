@@ -3,6 +3,7 @@
  * as x2APIC, through MSRs. */
 #include <stdlib.h>
 #include "cpu/system/apic.h"
+#include "cpu/system/paravirt.h"
 
 enum { LVT_MASKED = 1 << 16, LVT_MODE = 7 << 8, LVT_LEVEL = 1 << 15, LVT_RIRR = 1 << 14, LVT_TIMER = 3 << 17,
 	TIMER_PERIODIC = 1 << 17,
@@ -48,6 +49,13 @@ static u8 ppr(const struct apic *a)
 /* ---- forwarded interrupts in ---- */
 
 static void error(struct apic *a, u32 bits);
+static void eoi(struct apic *a);
+
+void apic_look_for_eoi(struct apic *a)
+{
+	if (unlikely(a->cpu->paravirt != NULL) && paravirt_take_eoi(a->cpu))
+		eoi(a);
+}
 
 static void accept(struct apic *a, unsigned vector, bool level)
 {
@@ -55,6 +63,7 @@ static void accept(struct apic *a, unsigned vector, bool level)
 		error(a, ESR_RECEIVE_VECTOR);
 		return;
 	}
+	apic_look_for_eoi(a);
 	set_bit(a->irr, vector);
 	if (level)
 		set_bit(a->tmr, vector);
@@ -147,9 +156,12 @@ static void bus(const struct cpus *all, const struct apic *but, u32 dest, bool l
 
 		if (a == but || !on(a) || !addressed(a, dest, logical))
 			continue;
-		if (mode != LOWEST)
+		if (mode != LOWEST) {
 			deliver(a, mode, vector, level);
-		else if (software_on(a) && (!lowest || ppr(a) < ppr(lowest)))
+			continue;
+		}
+		apic_look_for_eoi(a);
+		if (software_on(a) && (!lowest || ppr(a) < ppr(lowest)))
 			lowest = a;
 	}
 	if (lowest)
@@ -163,6 +175,14 @@ void apic_message(void *apic, u64 address, u32 data)
 
 	bus(((struct apic *)apic)->cpu->all, NULL, dest == 0xff ? EVERYBODY : dest, address >> 2 & 1, data >> 8 & 7,
 	    data & 0xff, data >> 15 & 1);
+}
+
+struct apic *apic_find(const struct cpus *all, u32 id)
+{
+	for (unsigned i = 0; i < all->count; i++)
+		if (all->cpu[i]->apic && on(all->cpu[i]->apic) && all->cpu[i]->apic->id == id)
+			return all->cpu[i]->apic;
+	return NULL;
 }
 
 /* ---- what the processor asks ---- */
@@ -191,6 +211,9 @@ int apic_acknowledge(struct apic *a)
 
 	if (irr >= 0 && software_on(a) && (irr & 0xf0) > (ppr(a) & 0xf0)) {
 		clear_bit(a->irr, (unsigned)irr);
+		if (unlikely(a->cpu->paravirt != NULL) && highest(a->isr) < 0 && highest(a->irr) < 0 &&
+		    !test_bit(a->tmr, (unsigned)irr))
+			paravirt_offer_eoi(a->cpu);
 		set_bit(a->isr, (unsigned)irr);
 		return irr;
 	}
@@ -378,6 +401,14 @@ static void send(struct apic *a)
 		    low >> 11 & 1 && !shorthand, mode, vector, false);
 }
 
+void apic_deliver(struct apic *a, u32 icr)
+{
+	unsigned mode = icr >> 8 & 7;
+
+	if (mode != EXTINT && mode != 3)
+		deliver(a, mode, icr & 0xff, false);
+}
+
 /* ---- registers, by their offset in the page ---- */
 
 static int lvt_entry(unsigned reg) { return reg >= 0x320 && reg <= 0x370 ? (int)(reg - 0x320) >> 4 : -1; }
@@ -503,6 +534,7 @@ static u64 page_read(void *apic, u64 offset, unsigned size)
 	(void)size;
 	if (!a)
 		return ~(u64)0;
+	apic_look_for_eoi(a);
 	if (!(offset & 15) && !read_register(a, (unsigned)offset & 0xff0, &v))
 		error(a, ESR_REGISTER);
 	return v;
@@ -513,6 +545,8 @@ static void page_write(void *apic, u64 offset, unsigned size, u64 v)
 	struct apic *a = own_page(apic);
 
 	(void)size;
+	if (a)
+		apic_look_for_eoi(a);
 	if (a && !(offset & 15) && !write_register(a, (unsigned)offset & 0xff0, (u32)v))
 		error(a, ESR_REGISTER);
 }
@@ -527,6 +561,7 @@ bool apic_read_msr(struct apic *a, u32 index, u64 *v)
 
 	if (!x2(a) || reg == 0x310)
 		return false;
+	apic_look_for_eoi(a);
 	if (reg == 0x300) {
 		*v = a->icr;
 		return true;
@@ -543,6 +578,7 @@ bool apic_write_msr(struct apic *a, u32 index, u64 v)
 
 	if (!x2(a))
 		return false;
+	apic_look_for_eoi(a);
 	if (reg == 0x300) {
 		if (v & 0xfff32000)
 			return false;

@@ -2,6 +2,7 @@
 /* Control registers, descriptor table registers, the TLB and cache instructions (SDM vol. 3, chapter 2; vol. 2, each
  * instruction). */
 #include "cpu/observe.h"
+#include "cpu/system/paravirt.h"
 #include "cpu/system/system.h"
 #include "cpu/x87.h"
 
@@ -431,6 +432,8 @@ GEN_ALIAS(clwb, clflush)
 BODY(hlt)
 {
 	c->r[RIP] = next_rip(c, o);
+	if (unlikely(c->paravirt != NULL) && paravirt_awake(c))
+		return true;
 	c->activity = ACTIVITY_HALT;
 	attend(c, ATTN_LINE);
 	return true;

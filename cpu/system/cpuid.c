@@ -2,6 +2,7 @@
 /* CPUID (SDM vol. 2, CPUID): all values follow from the model and from a few control bits. */
 #include "cpu/cpu.h"
 #include "cpu/op.h"
+#include "cpu/system/paravirt.h"
 #include "cpu/system/xsave.h"
 
 static const struct { u32 leaf, sub; u8 reg, bit; } feature_bits[F_COUNT] = {
@@ -95,6 +96,8 @@ static void version(const struct cpu *c, u32 out[4])
 		out[EDX] |= 1 << 28; /* HTT: the number in EBX is valid */
 	if (has(m, F_XSAVE) && c->cr4 & CR4_OSXSAVE)
 		out[ECX] |= 1 << 27;
+	if (c->paravirt)
+		out[ECX] |= 1u << 31; /* there is a hypervisor */
 	if (!(c->misc_enable & MISC_MONITOR))
 		out[ECX] &= ~(1u << 3);
 	if (!c->apic || !(c->apic_base & 1 << 11)) {
@@ -176,6 +179,11 @@ void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 	const struct model *m = c->model;
 	u32 max = m->max_leaf;
 
+	if (c->paravirt && leaf - KVM_LEAF < KVM_LEAVES) {
+		memset(out, 0, 4 * sizeof *out);
+		paravirt_cpuid(c, leaf, out);
+		return;
+	}
 	if (c->misc_enable & 1u << 22 && max > 3) /* limit CPUID maxval */
 		max = 3;
 	leaf = shown(m, leaf, max);

@@ -50,7 +50,8 @@
 	X(RDTSCP, "rdtscp", 0x80000001, 0, 3, 27) X(INVTSC, "invtsc", 0x80000007, 0, 3, 8) X(ARAT, "arat", 6, 0, 0, 2) \
 	X(SPEC_CTRL, "spec-ctrl", 7, 0, 3, 26) X(STIBP, "stibp", 7, 0, 3, 27) X(ARCH_CAPS, "arch-capabilities", 7, 0, \
 		3, 29) \
-	X(SSBD, "ssbd", 7, 0, 3, 31) X(BHI_CTRL, "bhi-ctrl", 7, 2, 3, 4) X(MCDT_NO, "mcdt-no", 7, 2, 3, 5) X(VMX, "vmx", 1, 0, 2, 5)
+	X(SSBD, "ssbd", 7, 0, 3, 31) X(BHI_CTRL, "bhi-ctrl", 7, 2, 3, 4) X(MCDT_NO, "mcdt-no", 7, 2, 3, 5) X(VMX, "vmx", 1, 0, 2, 5) \
+	X(KVM, "kvm", 0, 0, 0, 0) /* the paravirtual interface: paravirt.h */
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,

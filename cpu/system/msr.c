@@ -2,6 +2,7 @@
 /* Model-specific registers (SDM vol. 4, chapter 2), the time-stamp counter, XCR0. Registers that a model lacks give
  * #GP(0), as they do in silicon. */
 #include "cpu/observe.h"
+#include "cpu/system/paravirt.h"
 #include "cpu/system/system.h"
 #include "cpu/system/xsave.h"
 
@@ -21,6 +22,8 @@ static void set_tsc_offset(struct cpu *c, u64 offset)
 	c->tsc_offset = offset;
 	if (c->apic && has(c->model, F_TSC_DEADLINE))
 		apic_write_deadline(c->apic, apic_read_deadline(c->apic));
+	if (c->paravirt)
+		paravirt_clock(c);
 }
 
 u64 efer_bits(const struct model *m)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* VMX operation: VMXON, VMXOFF, what it asks of control registers, its state (SDM vol. 3, 23.6 to 23.8, chapter 30). */
 #include <stdlib.h>
+#include "cpu/system/paravirt.h"
 #include "cpu/system/system.h"
 
 enum { FEATURE_LOCKED = 1, FEATURE_VMX = 4 /* outside SMX */ };
@@ -59,13 +60,17 @@ BODY(vmxoff)
 }
 GEN_BODY(vmxoff)
 
-/* In root operation there is no SMM monitor to call (30.3, VMCALL). */
+/* A hypercall, or, as there is no SMM monitor to call, an error (30.3, VMCALL). */
 BODY(vmcall)
 {
-	(void)o;
-	return vmx_fail(c, 1);
+	u64 rip = next_rip(c, o);
+
+	if (c->paravirt ? !paravirt_hypercall(c) : !vmx_fail(c, 1))
+		return false;
+	c->r[RIP] = rip;
+	return true;
 }
-GEN_BODY(vmcall)
+GEN_LOOK(vmcall)
 
 /* Translations are not kept over VM entries and exits, so that these have to check their operands only. */
 static bool descriptor(struct cpu *c, const struct op *o, u64 out[2])

@@ -280,6 +280,8 @@ static bool intercepts(struct cpu *c, const struct op *guard, const struct op *o
 {
 	const struct vmx_controls *k = &c->vmx->controls;
 
+	if (o->code == CODE_vmcall && c->paravirt && !vmx_guest(c))
+		return false; /* a hypercall, at any CPL */
 	c->vmx->cause = (struct vmx_cause){ 0 };
 	switch (exit) {
 	case VMEXIT_CPUID: case VMEXIT_INVD: case VMEXIT_XSETBV: return exits(c, o, exit, 0, 0);

@@ -89,6 +89,7 @@ struct insn {
 	u32 flags, uses, undef;  /* EFLAGS written (incl. undefined), read, undefined after */
 	u32 check;
 	u8 until;                /* enum feature: the generation that does not have it any more; 0: all later ones have it */
+	u8 also;                 /* enum feature: with that, a model has it without `since', too; 0: none */
 	u8 modes;                /* NO64, ONLY64 */
 	u8 wide;                 /* enum feature: what VEX.256 needs in place of `since'; 0: the same */
 	u8 align;                /* memory operand must be so aligned (#GP): 16 bytes, or the vector's length */
@@ -118,8 +119,11 @@ struct insn {
 	bool no_intercept;       /* VT-x has that exit; SVM has no intercept */
 };
 
-static inline bool insn_in(const struct insn *i, const struct model *m) { return has(m, i->since) &&
-	!(i->until && has(m, i->until)); }
+static inline bool insn_in(const struct insn *i, const struct model *m)
+{
+	return (has(m, i->since) || (i->also && has(m, (enum feature)i->also))) &&
+	       !(i->until && has(m, (enum feature)i->until));
+}
 
 /* An operand, from its SDM letter: kind and size code. */
 enum operand_kind {

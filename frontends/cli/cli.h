@@ -39,6 +39,8 @@ struct run_options {
 	struct vcpu_config config; /* without output and user: run_machine has its own */
 	struct vcpu_drive drives[VCPU_DRIVES]; /* config.drives */
 	const char *loads[VCPU_LOADS];         /* config.loads */
+	char model[1024];                      /* config.cpu with the feature of --paravirt */
+	bool paravirt;
 	/* the channel's bytes go to: "stdio", "null", "file:PATH", COM1 to COM4 also "pty" or "unix:PATH"; NULL:
 	 * nowhere */
 	const char *where[VCPU_CHANNELS];

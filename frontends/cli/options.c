@@ -384,6 +384,15 @@ static bool set_model(struct parsing *p, const char *name, const char *text, voi
 	return false;
 }
 
+static bool set_paravirt(struct parsing *p, const char *name, const char *text, void *at)
+{
+	(void)p, (void)name;
+	*(bool *)at = !strcmp(text, "kvm");
+	if (!*(bool *)at && strcmp(text, "none"))
+		complain("--paravirt takes kvm or none, not '%s'", text);
+	return *(bool *)at || !strcmp(text, "none");
+}
+
 static bool set_rtc(struct parsing *p, const char *name, const char *text, void *at)
 {
 	if (strcmp(text, "now"))
@@ -436,6 +445,8 @@ static const struct row {
 	  "set the size of RAM, with a suffix K, M, G or T [128M]" },
 	{ "cpu", "MODEL", set_model, IN(config.cpu), false,
 	  "set the processor: MODEL[,+FEATURE|,-FEATURE]...; \"help\" lists the models\n[max]" },
+	{ "paravirt", "KIND", set_paravirt, IN(paravirt), false,
+	  "give the guest a hypervisor's interface: kvm (as --cpu MODEL,+kvm), or none [none]" },
 	{ "smp", "N", set_processors, IN(config.processors), false,
 	  "set the number of processors, which run in turns: 1 to 64 [1]" },
 	{ "nic", "KIND", set_text, IN(config.nic), false,
@@ -632,6 +643,15 @@ bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int 
 	o->config.ide |= o->config.bios != NULL;
 	o->config.drives = o->drives;
 	o->config.loads = o->loads;
+	if (o->paravirt) {
+		const char *model = o->config.cpu ? o->config.cpu : "max";
+
+		if ((size_t)snprintf(o->model, sizeof o->model, "%s,+kvm", model) >= sizeof o->model) {
+			complain("--cpu %s is too long for --paravirt", model);
+			return false;
+		}
+		o->config.cpu = o->model;
+	}
 	if (o->net && !o->config.nic)
 		o->config.nic = "virtio";
 	return true;

@@ -693,6 +693,7 @@ int main(void)
 	TCase *t = tcase_create("vmx");
 
 	tcase_add_checked_fixture(t, setup, bare_free);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, who_may);
 	tcase_add_test(t, errors);
 	tcase_add_test(t, fields);
