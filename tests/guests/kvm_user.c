@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A program of a Linux guest that runs a virtual machine of its own through /dev/kvm (Linux's
  * Documentation/virt/kvm/api.rst): 16-bit code in real mode, 64-bit code with page tables of its own, and the time that
- * an exit costs. */
+ * exits cost: OUT and HLT, which this program handles, CPUID, RDMSR and EPT violations, which KVM does. */
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
  * no memory behind the second one. */
 enum { MEMORY = 1 << 21, CODE = 0x8000, PML4 = 0x1000, PDPT = 0x2000, DIRECTORY = 0x3000 };
 #define LINEAR 0x123440000000 /* tests/guests/kvm has it, too */
-enum { PORT = 0x42, OUTS = 1000 };
+enum { PORT = 0x42, TIMES = 1000, PAGES = 256 /* that nothing has touched before */ };
 
 __asm__("	.section .rodata\n"
 	"	.code16\n"
@@ -46,6 +46,29 @@ __asm__("	.section .rodata\n"
 	"	dec	%ecx\n"
 	"	jnz	2b\n"
 	"	hlt\n"
+	"	mov	$1000, %esi\n"
+	"3:	xor	%eax, %eax\n"
+	"	cpuid\n"
+	"	dec	%esi\n"
+	"	jnz	3b\n"
+	"	hlt\n"
+	"	mov	$1000, %esi\n"
+	"	mov	$0x1b, %ecx\n"
+	"4:	rdmsr\n"
+	"	dec	%esi\n"
+	"	jnz	4b\n"
+	"	hlt\n"
+	"	movabs	$0x123440080000, %rdi\n"
+	"	mov	$256, %esi\n"
+	"5:	mov	(%rdi), %al\n"
+	"	add	$4096, %rdi\n"
+	"	dec	%esi\n"
+	"	jnz	5b\n"
+	"	hlt\n"
+	"	mov	$1000, %esi\n"
+	"6:	hlt\n"
+	"	dec	%esi\n"
+	"	jnz	6b\n"
 	"long_mode_end:\n"
 	"	.text\n");
 extern const char real_mode[], real_mode_end[], long_mode[], long_mode_end[];
@@ -167,14 +190,24 @@ static void run_long_mode(char *memory, struct kvm_sregs s)
 	printf("kvm: long mode: rax %llu, rcx %llu\n", registers().rax, registers().rcx);
 }
 
-static void measure(void)
+/* RUNS times to an exit for REASON; on the way there are N exits for WHAT. */
+static void measure(const char *what, unsigned reason, int runs, unsigned n)
 {
 	unsigned long long begin = __builtin_ia32_rdtsc();
 
-	for (int i = 0; i < OUTS; i++)
-		run_to(KVM_EXIT_IO);
-	printf("kvm: cost of an exit: %llu ticks\n", (__builtin_ia32_rdtsc() - begin) / OUTS);
+	for (int i = 0; i < runs; i++)
+		run_to(reason);
+	printf("kvm: cost of %s: %llu ticks\n", what, (__builtin_ia32_rdtsc() - begin) / n);
+}
+
+static void measure_all(void)
+{
+	measure("OUT", KVM_EXIT_IO, TIMES, TIMES);
 	run_to(KVM_EXIT_HLT);
+	measure("CPUID", KVM_EXIT_HLT, 1, TIMES);
+	measure("RDMSR", KVM_EXIT_HLT, 1, TIMES);
+	measure("an EPT violation", KVM_EXIT_HLT, 1, PAGES);
+	measure("HLT", KVM_EXIT_HLT, TIMES, TIMES);
 }
 
 int main(void)
@@ -185,7 +218,7 @@ int main(void)
 	checked(ioctl(vcpu, KVM_GET_SREGS, &s), "KVM_GET_SREGS");
 	run_real_mode(memory, s);
 	run_long_mode(memory, s);
-	measure();
+	measure_all();
 	printf("kvm: %u exits\n", exits);
 	return 0;
 }
