@@ -110,7 +110,9 @@ struct vcpu_medium { uint8_t drive, medium; };
 enum vcpu_bus { VCPU_BUS_IDE, VCPU_BUS_AHCI, VCPU_BUS_VIRTIO, VCPU_BUS_FLOPPY, VCPU_BUS_SHELF };
 
 /* A drive and its medium. IMAGE is "FILE[,readonly][,snapshot][,overlay=FILE][,offset=BYTES][,size=BYTES]" or
- * "nbd:URI". NULL is an empty CD-ROM or floppy drive. Drives take the places of their bus in the order of the list.
+ * "nbd:URI". OFFSET and SIZE make a disk of a part of FILE: multiples of 512 within it, with a suffix K, M, G or T.
+ * Parts that overlap are refused, within a machine and between machines, if one of them can be written. NULL is an
+ * empty CD-ROM or floppy drive. Drives take the places of their bus in the order of the list.
  * A network block device that does not reply blocks vcpu_run for at most 30 seconds, or 250 ms after vcpu_stop. The
  * request is not lost then: the next vcpu_run waits for the rest of the time. */
 struct vcpu_drive {

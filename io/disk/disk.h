@@ -5,7 +5,7 @@
  *     FILE,snapshot           writes stay in memory and are forgotten at the end; they are state: saved, hashed, taken back by a load
  *     FILE,overlay=COPY       writes go to COPY, our copy-on-write file (made if it is not there); FILE stays as it is
  *     FILE,readonly
- *     FILE,offset=N,size=N    a minidisk: this range of FILE and nothing else (combines with the others; K, M, G suffixes)
+ *     FILE,offset=N,size=N    a minidisk: this range of FILE and nothing else (combines with the others; K, M, G, T suffixes)
  *     nbd:URI                 a network block device, e.g. nbd:unix:/tmp/socket or nbd:nbd://host/export
  *
  * Work is done when the call returns: how long it takes in virtual time is the controller's business. The same calls

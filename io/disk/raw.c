@@ -131,8 +131,9 @@ bool raw_lock(struct store *store, enum raw_access access)
 		return true;
 	if (errno != EAGAIN && errno != EACCES) /* a file system without locks is no reason */
 		return true;
-	store_failed(store->error, DISK_ERROR, "%s: %s", raw->name,
-		writable ? "it is in use" : "somebody else writes to it");
+	store_failed(store->error, DISK_ERROR, "%s: another drive or program %s bytes %llu to %llu of it, or some of them",
+		     raw->name, writable ? "uses" : "writes to", (unsigned long long)store->start,
+		     (unsigned long long)(store->start + store->size - 1));
 	return false;
 }
 

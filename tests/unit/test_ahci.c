@@ -2,6 +2,7 @@
 /* The AHCI controller, driven as a host does: AHCI 1.3.1, Serial ATA 3.0, and an array that says what a disk should
  * hold. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <unistd.h>
 #include "io/disk/ahci.h"
 #include "tests/unit/device.h"
@@ -72,6 +73,20 @@ static void set_up(void)
 	snprintf(spec, sizeof spec, "%s,readonly", image);
 	cd = disk_open(spec, NULL);
 	ram = ram_new(MEMORY);
+	make();
+}
+
+static void reopen(const char *options)
+{
+	char spec[100];
+
+	destroy(ahci);
+	disk_free(disk);
+	disk_free(cd);
+	fresh();
+	snprintf(spec, sizeof spec, "%s%s", image, options);
+	disk = disk_open(spec, NULL);
+	cd = NULL;
 	make();
 }
 
@@ -276,6 +291,41 @@ START_TEST(failure)
 }
 END_TEST
 
+/* Sectors 1000 to 1099 of an image are a disk: ERR and IDNF past its end, and nothing around it changes. */
+START_TEST(minidisk)
+{
+	enum { FIRST = 1000, COUNT = 100, IDNF = 0x10, ERR = 1 };
+	static const struct { u8 command; u64 lba; u16 count; } outside[] = {
+		{ 0x25, COUNT, 1 }, { 0x25, COUNT - 1, 2 }, { 0x35, COUNT, 1 }, { 0x35, COUNT - 1, 2 },
+		{ 0x35, 0xffffffffffff, 1 }, { 0x35, SECTORS, 1 }, { 0xca, COUNT, 1 },
+	};
+	static u8 now[sizeof model];
+	int fd;
+
+	reopen(",offset=500K,size=50K");
+	start(0);
+	memset(data(0), 0x55, 1024);
+	prepare(0, 0x35, COUNT - 1, 1, 0, 512, 512, true);
+	run(0, 0);
+	ck_assert_uint_eq(in32(port_at(0, 0x20)) & ERR, 0);
+	for (unsigned i = 0; i < ARRAY_LEN(outside); i++) {
+		bool write = outside[i].command != 0x25;
+
+		prepare(0, outside[i].command, outside[i].lba, outside[i].count, 0, 512u * outside[i].count, 512,
+			write);
+		run(0, 0);
+		ck_assert_uint_eq(in32(port_at(0, 0x20)) & 0xff01, IDNF << 8 | ERR);
+		out32(port_at(0, 0x18), 6); /* ST off and on clears PxCI */
+		start(0);
+	}
+	memset(model + (FIRST + COUNT - 1) * 512, 0x55, 512);
+	fd = open(image, O_RDONLY);
+	ck_assert_int_eq(read(fd, now, sizeof now), sizeof now);
+	close(fd);
+	ck_assert_mem_eq(now, model, sizeof now);
+}
+END_TEST
+
 START_TEST(packets)
 {
 	start(2);
@@ -356,6 +406,7 @@ int main(void)
 	tcase_add_test(tc, queue);
 	tcase_add_test(tc, flush_fails);
 	tcase_add_test(tc, failure);
+	tcase_add_test(tc, minidisk);
 	tcase_add_test(tc, packets);
 	tcase_add_test(tc, moved_house);
 	tcase_add_test(tc, hostile);

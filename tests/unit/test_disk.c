@@ -502,13 +502,20 @@ START_TEST(in_use)
 {
 	struct disk *disk = open_ok("%s", image), *reader;
 
-	open_fails("in use", "%s", image);
-	open_fails("writes to it", "%s,snapshot", image);
+	open_fails("program uses bytes 0 to", "%s", image);
+	open_fails("program writes to bytes 0 to", "%s,snapshot", image);
 	disk_free(disk);
 	disk = open_ok("%s,snapshot", image);
 	reader = open_ok("%s,overlay=%s", image, copy);
-	open_fails("in use", "%s,overlay=%s", image, copy);
+	open_fails("uses bytes", "%s,overlay=%s", image, copy);
 	disk_free(reader);
+	disk_free(disk);
+	disk = open_ok("%s,offset=64K,size=64K", image);
+	reader = open_ok("%s,size=64K", image); /* beside it */
+	open_fails("uses bytes 130560 to 131583", "%s,offset=130560,size=1K", image);
+	open_fails("writes to bytes 512 to 1023", "%s,offset=512,size=512,readonly", image);
+	disk_free(reader);
+	disk_free(open_ok("%s,offset=512,size=512,readonly", image));
 	disk_free(disk);
 }
 END_TEST

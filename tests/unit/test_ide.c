@@ -2,6 +2,7 @@
 /* The IDE function and the drives behind it, driven as a host does: against ATA8-ACS, MMC-5, the PIIX3 data sheet, and
  * an array that says what a disk should hold. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -117,6 +118,16 @@ static void tear_down(void)
 	unlink(image);
 	unlink(iso);
 	unlink(overlay);
+}
+
+static void reopen(const char *options)
+{
+	destroy(ide);
+	disk_free(disk);
+	disk_free(cd);
+	fresh();
+	open_disks(options);
+	make();
 }
 
 /* ---- a host ---- */
@@ -260,13 +271,8 @@ START_TEST(small_disks)
 		unsigned n = sizes[i], c, h, s;
 		char options[32];
 
-		destroy(ide);
-		disk_free(disk);
-		disk_free(cd);
-		fresh();
 		snprintf(options, sizeof options, ",size=%u", n * 512);
-		open_disks(options);
-		make();
+		reopen(options);
 		command(0xec, 0xa0, 0, 0, 0);
 		wait_ready();
 		read_words(id, 512);
@@ -283,6 +289,48 @@ START_TEST(small_disks)
 		read_words(sector, 512);
 		ck_assert_mem_eq(sector, model + (c * h * s - 1) * 512, 512);
 	}
+}
+END_TEST
+
+/* Sectors 1000 to 1099 of an image are a disk. A write past its end fails with IDNF and changes nothing around it. */
+START_TEST(minidisk)
+{
+	enum { FIRST = 1000, COUNT = 100 };
+	static const struct { u8 command; u64 lba; u16 count; } outside[] = {
+		{ 0x20, COUNT, 1 }, { 0x20, COUNT - 1, 2 }, { 0x24, SECTORS, 1 }, { 0x25, COUNT, 1 },
+		{ 0x30, COUNT, 1 }, { 0x30, COUNT - 1, 2 }, { 0x30, 0xfffffff, 1 },
+		{ 0x34, COUNT, 1 }, { 0x34, COUNT - 1, 2 }, { 0x34, 0xffffffffffff, 1 },
+		{ 0x34, ((u64)1 << 55) - FIRST, 1 }, { 0x35, COUNT, 1 }, { 0x39, COUNT - 1, 2 }, { 0xca, COUNT, 0 },
+	};
+	static u8 now[sizeof model];
+	int fd;
+
+	reopen(",offset=500K,size=50K");
+	command(0xec, 0xa0, 0, 0, 0);
+	wait_ready();
+	read_words(now, 512);
+	ck_assert_uint_eq(get32(now + 120), COUNT);
+	pio_read(0x24, COUNT - 1, 1, now, 1);
+	ck_assert_mem_eq(now, model + (FIRST + COUNT - 1) * 512, 512);
+	memset(now, 0x55, 1024);
+	ck_assert_uint_eq(pio_write(0x34, 0, 1, now, 1), 0x50);
+	ck_assert_uint_eq(pio_write(0x34, COUNT - 1, 1, now, 1), 0x50);
+	prds(1024, 512);
+	scatter(now, 1024, 512);
+	for (unsigned i = 0; i < ARRAY_LEN(outside); i++) {
+		command(outside[i].command, 0xe0 | (outside[i].lba >> 24 & 15), outside[i].lba, outside[i].count, 0);
+		out8(BM, outside[i].command == 0x25 ? 9 : 1);
+		ck_assert_uint_eq(wait_ready(), 0x51);
+		ck_assert_uint_eq(in8(0x1f1), ATA_IDNF);
+		out8(BM, 0);
+		in8(0x1f7);
+	}
+	memset(model + FIRST * 512, 0x55, 512);
+	memset(model + (FIRST + COUNT - 1) * 512, 0x55, 512);
+	fd = open(image, O_RDONLY);
+	ck_assert_int_eq(read(fd, now, sizeof now), sizeof now);
+	close(fd);
+	ck_assert_mem_eq(now, model, sizeof now);
 }
 END_TEST
 
@@ -1071,6 +1119,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, identify);
 	tcase_add_test(tc, small_disks);
+	tcase_add_test(tc, minidisk);
 	tcase_add_test(tc, reset);
 	tcase_add_test(tc, two_drives);
 	tcase_add_test(tc, drive_1_is_absent);

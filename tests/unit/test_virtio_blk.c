@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The virtio block device against virtio 1.2, 5.2, on an image in a temporary file. */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -191,6 +192,45 @@ START_TEST(read_only)
 END_TEST
 
 /* Twenty requests at once: one interrupt. */
+/* Sectors 1000 to 1099 of an image are a disk: VIRTIO_BLK_S_IOERR past its end, and nothing around it changes. */
+START_TEST(minidisk)
+{
+	enum { FIRST = 1000, COUNT = 100 };
+	static const struct { u32 type, len; u64 sector; } outside[] = {
+		{ T_IN, 512, COUNT }, { T_IN, 1024, COUNT - 1 }, { T_OUT, 512, COUNT }, { T_OUT, 1024, COUNT - 1 },
+		{ T_OUT, 512, ~(u64)0 }, { T_OUT, 512, ((u64)1 << 55) - FIRST }, { T_OUT, 512, SECTORS },
+	};
+	u32 sector[128];
+	int fd;
+
+	teardown();
+	setup_with(",offset=500K,size=50K");
+	driver_start(1 << 13 | 1 << 14, 1, SIZE);
+	ck_assert_uint_eq(in32(BAR4 + 0x2000), COUNT);
+	ck_assert_uint_eq(request(T_IN, COUNT - 1, 512, 1, true, NULL), 0);
+	ck_assert_uint_eq(in32(DATA), (FIRST + COUNT - 1) << 8);
+	for (u32 i = 0; i < 1024; i++)
+		out8(DATA + i, 0x55);
+	ck_assert_uint_eq(request(T_OUT, COUNT - 1, 512, 1, false, NULL), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(outside); i++)
+		ck_assert_uint_eq(request(outside[i].type, outside[i].sector, outside[i].len, 1,
+					  outside[i].type == T_IN, NULL), 1);
+	for (unsigned type = T_DISCARD; type <= T_WRITE_ZEROES; type += T_WRITE_ZEROES - T_DISCARD) {
+		space_write(&bus, DATA, 8, COUNT - 1);
+		out32(DATA + 8, 2);
+		out32(DATA + 12, 0);
+		ck_assert_uint_eq(request(type, 0, 16, 1, false, NULL), 1);
+	}
+	fd = open(path, O_RDONLY);
+	for (u32 i = 0; i < SECTORS; i++) {
+		ck_assert_int_eq(read(fd, sector, sizeof sector), sizeof sector);
+		for (u32 k = 0; k < 128; k++)
+			ck_assert_uint_eq(sector[k], i == FIRST + COUNT - 1 ? 0x55555555 : i << 8 | k);
+	}
+	close(fd);
+}
+END_TEST
+
 START_TEST(batch)
 {
 	u32 head, len;
@@ -348,6 +388,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	add_tests(tc);
 	tcase_add_test(tc, read_only);
+	tcase_add_test(tc, minidisk);
 	tcase_add_test(tc, host_fails);
 	tcase_add_test(tc, saved_in_the_middle);
 	suite_add_tcase(suite, tc);
