@@ -201,14 +201,14 @@ static bool build_interrupts(struct pc *pc)
 static bool build_timers(struct pc *pc)
 {
 	struct vcpu *v = pc->v;
-	struct line pins = { pc_hpet_pin, pc, 0 }, no_nmi_source = { 0 };
+	struct line pins = { pc_hpet_pin, pc, 0 }, nmi_mask = { pc_nmi_mask, pc, 0 };
 
 	return (!pc->ioapic || pc_add(pc, &hpet_kind,
 				      hpet_new(&v->mem, &v->clock, pins, timer(pc, FROM_HPET0), timer(pc, FROM_HPET1),
 					       timer(pc, LEGACY)))) &&
 	       pc_add(pc, &pit_kind, pc->pit = pit_new(&v->io, &v->clock, timer(pc, FROM_PIT))) &&
 	       pc_add(pc, &rtc_kind,
-		      rtc_new(&v->io, &v->clock, timer(pc, FROM_RTC), no_nmi_source, v->rtc, v->memory, pc_low_ram(v)));
+		      rtc_new(&v->io, &v->clock, timer(pc, FROM_RTC), nmi_mask, v->rtc, v->memory, pc_low_ram(v)));
 }
 
 /* COM1 and COM3 share an interrupt, COM2 and COM4 another one. */
@@ -369,6 +369,8 @@ int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t
 	case VCPU_POWER:
 		acpi_power_button(pc->acpi);
 		return 0;
+	case VCPU_NMI:
+		return pc_nmi(pc) ? 0 : machine_error(v, "bit 7 of port 70h masks the NMI");
 	case VCPU_RESET:
 		return machine_reset(v, NULL) ? 0 : machine_error(v, "the boot image cannot be loaded again");
 	case VCPU_MEDIUM:

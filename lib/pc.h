@@ -75,6 +75,7 @@ struct pc {
 	u32 pirq;              /* bit n: PIRQA# + n */
 	bool pit_out, rtc_out, hpet_irq0, hpet_irq8, legacy;
 	bool a20_keyboard, a20_fast;
+	bool nmi_masked;       /* bit 7 of port 70h */
 	bool unseen;           /* the guest has written to a screen that there is not, and that was said */
 	u8 *fresh;             /* all devices at power-on, to reset them to */
 };
@@ -112,6 +113,9 @@ void pc_pirq(void *owner, int n, bool level);       /* PIRQA# + N, from the PCI 
 void pc_routed_irq(void *owner, int n, bool level); /* IRQ N, from PIRQs that the chipset routes there */
 void pc_hpet_pin(void *owner, int n, bool level);   /* I/O APIC pin N */
 void pc_timer_wire(void *owner, int n, bool level); /* N: enum timer_wire */
+void pc_nmi_mask(void *owner, int n, bool level);   /* of the chip at port 70h */
+/* A pulse on the NMI line of the board. False: it is masked. */
+bool pc_nmi(struct pc *pc);
 
 /* ---- pc_cards.c ---- */
 

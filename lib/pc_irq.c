@@ -4,7 +4,8 @@
  *    ISA devices --IRQ n--+--> 8259 IRn and I/O APIC pin n (IRQ0: pin 2)
  *    PIRQA#..D# --router--+
  *    PIRQA#..D# --------------> I/O APIC pins 16..19
- *    HPET --------------------> I/O APIC pins of its choice, or in place of the PIT and the RTC */
+ *    HPET --------------------> I/O APIC pins of its choice, or in place of the PIT and the RTC
+ *    NMI, unless port 70h masks it --> LINT1 of each local APIC, or the NMI pin */
 #include "io/chipset/ioapic.h"
 #include "io/chipset/piix.h"
 #include "io/chipset/pic.h"
@@ -108,4 +109,27 @@ void pc_timer_wire(void *owner, int n, bool level)
 	case LEGACY: pc->legacy = level; break;
 	}
 	drive_timers(pc);
+}
+
+void pc_nmi_mask(void *owner, int n, bool level)
+{
+	(void)n;
+	((struct pc *)owner)->nmi_masked = level;
+}
+
+bool pc_nmi(struct pc *pc)
+{
+	const struct cpus *all = pc->v->cpu->all;
+
+	for (unsigned i = 0; !pc->nmi_masked && i < all->count; i++) {
+		struct cpu *c = all->cpu[i];
+
+		if (c->apic) {
+			apic_lint(c->apic, 1, true);
+			apic_lint(c->apic, 1, false);
+		} else {
+			cpu_nmi(c, 0, true);
+		}
+	}
+	return !pc->nmi_masked;
 }

@@ -91,6 +91,8 @@ enum vcpu_channel {
 	VCPU_MEDIUM,    /* input only: a struct vcpu_medium */
 	VCPU_HOST_LOG,  /* output only: one line of text for each failure of the host: an unreadable image, a lost
 	                   server */
+	VCPU_NMI,       /* input only, no bytes: an NMI, on LINT1 of all processors. Refused while bit 7 of port 70h masks
+	                   it */
 	VCPU_CHANNELS
 };
 

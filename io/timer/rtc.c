@@ -443,6 +443,7 @@ void rtc_reset(struct rtc *rtc)
 	rtc_read_register(rtc, REG_C);
 	rtc->index = REG_D;
 	rtc->nmi_masked = false;
+	line_set(&rtc->wire.nmi_mask, false);
 }
 
 void rtc_refresh(struct rtc *rtc)

@@ -410,6 +410,39 @@ START_TEST(input_and_output)
 }
 END_TEST
 
+/* An NMI ends HLT, though IF is clear, until port 70h masks it. */
+START_TEST(nmi)
+{
+	/* xor ax, ax; mov ds, ax; mov word [8], 7c20h; mov word [10], 0; cli; l: hlt; jmp l
+	 * 7c20h: mov al, 4eh; out e9h, al; mov al, 80h; out 70h, al; iret */
+	static const unsigned char code[64] = {
+		0x31, 0xc0, 0x8e, 0xd8, 0xc7, 6, 8, 0, 0x20, 0x7c, 0xc7, 6, 10, 0, 0, 0, 0xfa, 0xf4, 0xeb, 0xfd,
+		[0x20] = 0xb0, 0x4e, 0xe6, 0xe9, 0xb0, 0x80, 0xe6, 0x70, 0xcf
+	};
+	static const char *const models[] = { "8086", "386", "max" };
+
+	for (unsigned i = 0; i < sizeof models / sizeof *models; i++) {
+		struct heard heard = { .len = 0 };
+		vcpu *v = pc(models[i], code, sizeof code, (struct vcpu_config){ .output = hear, .user = &heard });
+
+		ck_assert_int_eq(vcpu_run(v, 1000).reason, VCPU_STOP_HALT);
+		ck_assert_uint_eq(heard.len, 0);
+		ck_assert_int_eq(vcpu_input(v, VCPU_NMI, NULL, 0), 0);
+		ck_assert_int_eq(vcpu_run(v, 1000).reason, VCPU_STOP_HALT);
+		ck_assert_uint_eq(heard.len, 1);
+		ck_assert_int_eq(heard.text[0], 'N');
+		ck_assert_int_eq(vcpu_input(v, VCPU_NMI, NULL, 0), -1);
+		ck_assert_str_eq(vcpu_error(v), "bit 7 of port 70h masks the NMI");
+		ck_assert_int_eq(vcpu_input(v, VCPU_RESET, NULL, 0), 0);
+		vcpu_run(v, 1000);
+		ck_assert_int_eq(vcpu_input(v, VCPU_NMI, NULL, 0), 0);
+		vcpu_run(v, 1000);
+		ck_assert_uint_eq(heard.len, 2);
+		vcpu_free(v);
+	}
+}
+END_TEST
+
 START_TEST(bad_configurations)
 {
 	static const struct { struct vcpu_config config; const char *says; } bad[] = {
@@ -520,6 +553,7 @@ int main(void)
 	tcase_add_test(tcase, nothing_to_boot);
 	tcase_add_test(tcase, triple_fault);
 	tcase_add_test(tcase, input_and_output);
+	tcase_add_test(tcase, nmi);
 	tcase_add_test(tcase, bad_configurations);
 	tcase_add_test(tcase, registers);
 	tcase_add_test(tcase, table);
