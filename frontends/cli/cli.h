@@ -8,6 +8,8 @@
 #include <vcpu.h>
 #include <vcpu_replay.h>
 
+#include "control_socket.h"
+
 /* Exit statuses. Odd ones are the guest's own, (value << 1) | 1 through the debug-exit port, so ours are all even. */
 enum status {
 	STATUS_OK = 0,            /* the guest switched the machine off; or a command without a run succeeded */
@@ -58,6 +60,8 @@ struct run_options {
 	bool verbose;              /* VCPU_LOG lines to stderr */
 	const char *gdb;           /* where to wait for gdb, as in common/gdb.h; NULL: nowhere */
 	bool gdb_files;            /* its monitor commands may open files */
+	const char *controls[CONTROL_SOCKETS]; /* where to be controlled, as in common/control_socket.h */
+	unsigned ncontrols;
 	bool magic;                /* XCHG BX,BX is a breakpoint: gdb's, or it ends the run */
 	unsigned log;              /* LOG_* and VCPU_EVENT_*: what to log; */
 	const char *log_file;      /* NULL: on stderr */
@@ -118,6 +122,7 @@ bool recording_connects(const struct recording *r); /* it may, to network block 
 /* run.c: open the outputs and enter the sandbox as far as possible, before an untrusted file is read. False, having
  * complained. run_machine does it if it is not done yet. */
 bool run_outputs(const struct run_options *o);
+uint64_t host_ns(void); /* the host's monotonic clock */
 /* Build the machine, run it to its end, and report the end. Returns the exit status. */
 int run_machine(const struct run_options *o);
 
@@ -157,9 +162,23 @@ void port_work(vcpu *machine);                /* what has come goes to the machi
 unsigned port_fds(struct pollfd fds[PORTS]);  /* what to wait for; returns how many: 0, there are no such ports */
 void port_close(void);
 
+/* control.c: --control. Open the sockets; false, having complained. */
+bool control_open(const struct run_options *o);
+/* From now on there is a MACHINE to control; and no more. */
+void control_start(vcpu *machine, const struct run_options *o);
+void control_end(void);
+/* Answer what has come. BUSY: the machine is in the middle of an instruction, whose output nobody takes. */
+void control_work(bool busy);
+uint64_t control_limit(void);       /* instructions; 0: none */
+bool control_quits(void);           /* the run is to end */
+bool control_holds(int64_t *ns);    /* the guest stands, for NS of the host's time; -1: until it is told to go on */
+void control_ran(uint64_t since);   /* it has run since that host's time */
+
 /* script.c: --type and --expect. Add a step (TEXT is NULL: --next-medium); false, having complained: it is no regular
  * expression, or there are too many. */
 bool script_add(bool expect, const char *text);
+/* TEXT as --type has it, at once, in place. False with the machine's error text: there is no room for all of it. */
+bool script_type(vcpu *machine, char *text);
 /* Output of COM1. */
 void script_hear(const char *data, size_t len);
 /* After a slice of the run: what can be done of the next steps is done. True: the last step was an expectation and is

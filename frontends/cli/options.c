@@ -352,6 +352,17 @@ bool options_engine(const char *option, const char *text, enum vcpu_engine *engi
 	return false;
 }
 
+static bool add_control(struct parsing *p, const char *name, const char *text, void *at)
+{
+	(void)at;
+	if (p->o->ncontrols == CONTROL_SOCKETS) {
+		complain("--%s %s: there are at most %d of them", name, text, CONTROL_SOCKETS);
+		return false;
+	}
+	p->o->controls[p->o->ncontrols++] = text;
+	return true;
+}
+
 static bool set_engine(struct parsing *p, const char *name, const char *text, void *at)
 {
 	(void)p;
@@ -514,6 +525,8 @@ static const struct row {
 	  "wait for gdb at unix:PATH, [HOST]:PORT or stdio; \"monitor help\" lists further\ncommands" },
 	{ "gdb-files", NULL, set_flag, IN(gdb_files), false,
 	  "let gdb's monitor commands open files: trace, symbols, list ..." },
+	{ "control", "WHERE", add_control, 0, false,
+	  "let vcpuctl control the run at unix:PATH[,class=g|a][,user=NAME]...; may repeat" },
 	{ "log", "KINDS[=FILE]", set_log, 0, false,
 	  "log events: int (exceptions, interrupts), reset, guest-errors, port, mmio, msr,\n"
 	  "separated by commas [to stderr]" },
@@ -537,7 +550,7 @@ static const char help_end[] =
 	"\n"
 	"Exit status: 0 the guest switched the machine off; odd: (value << 1) | 1, written to the debug-exit\n"
 	"port F4h; 2 bad usage or input; 4 triple fault; 6 --limit or --limit-time; 8 the host failed;\n"
-	"10 Ctrl-A X; 12 halted, and nothing can wake the guest; 16 an --expect did not match;\n"
+	"10 Ctrl-A X or vcpuctl quit; 12 halted, and nothing can wake the guest; 16 an --expect did not match;\n"
 	"20 --magic-break.\n";
 
 static void print_row(const struct row *r)
@@ -592,6 +605,10 @@ static bool options_agree(const struct parsing *p)
 	}
 	if (o->gdb && o->record) {
 		complain("--gdb and --record exclude each other: a recording cannot go back in time");
+		return false;
+	}
+	if (o->gdb && o->ncontrols) {
+		complain("--gdb and --control exclude each other: gdb starts and stops the guest");
 		return false;
 	}
 	if (gdb_takes_stdio(o->gdb) && o->text) {

@@ -46,7 +46,7 @@ static bool open_pty(struct port *port, const char *option)
 
 static bool open_socket(struct port *port, const char *option, const char *path)
 {
-	port->listener = unix_socket_listen(path);
+	port->listener = unix_socket_listen(path, 0600);
 	if (port->listener < 0) {
 		complain("--%s unix:%s: %s", option, path,
 			 errno == ENAMETOOLONG ? "longer than the name of a socket can be" : strerror(errno));

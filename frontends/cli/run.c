@@ -214,7 +214,7 @@ static void end_recording(struct session *s, const char *name)
 	s->recording = NULL;
 }
 
-static uint64_t host_ns(void)
+uint64_t host_ns(void)
 {
 	struct timespec t;
 
@@ -254,6 +254,7 @@ struct pace {
 	int64_t owed;                         /* ns that were not worth sleeping for yet */
 };
 
+enum { FACE_NAP = 20000000 }; /* ns */
 enum { NAP = 1000000 }; /* ns: below that, going to sleep and waking up is what takes the time */
 
 /* How long to sleep after a slice, ns: what the guest slept, less what the host was slower than the guest's own time. A
@@ -300,29 +301,47 @@ static bool is_stdio(const struct run_options *o, enum vcpu_channel channel)
 /* Wait up to NS nanoseconds for the network, or for a key, and give the machine what has come. */
 static void work_network(struct session *s, int64_t ns)
 {
-	struct pollfd fds[NET_FDS];
+	struct pollfd fds[NET_FDS + CONTROL_FDS];
 	unsigned count = net_poll(s->net, fds, NET_FDS, &ns);
 
 	if (count || ns)
-		terminal_wait(ns, fds, count);
+		terminal_wait(ns, fds, count + control_fds(fds + count));
 	net_deliver(s->net, fds, count, s->machine);
 }
 
 /* The same for serial ports that somebody is connected to. */
 static void work_ports(struct session *s, int64_t ns)
 {
-	struct pollfd fds[PORTS];
+	struct pollfd fds[PORTS + CONTROL_FDS];
+	unsigned count = port_fds(fds);
 
 	if (ns)
-		terminal_wait(ns, fds, port_fds(fds));
+		terminal_wait(ns, fds, count + control_fds(fds + count));
 	port_work(s->machine);
+}
+
+/* The same for those who control the run. False: they end it. */
+static bool work_control(int64_t ns)
+{
+	struct pollfd fds[CONTROL_FDS];
+
+	if (ns)
+		terminal_wait(ns, fds, control_fds(fds));
+	control_work(false);
+	return !control_quits();
 }
 
 /* One slice of the run, however it is run. */
 static struct vcpu_stop run_slice(struct session *s, uint64_t instructions)
 {
-	return s->gdb ? gdb_run(s->gdb, instructions) : s->replay ? vcpu_replay_run(s->replay, s->machine, instructions)
-	     : observed() ? observed_run(instructions, &s->magic) : vcpu_run(s->machine, instructions);
+	uint64_t began = host_ns();
+	struct vcpu_stop stop = s->gdb     ? gdb_run(s->gdb, instructions)
+			      : s->replay ? vcpu_replay_run(s->replay, s->machine, instructions)
+			      : observed() ? observed_run(instructions, &s->magic)
+					   : vcpu_run(s->machine, instructions);
+
+	control_ran(began);
+	return stop;
 }
 
 /* Let gdb have what it wants while the guest stands. False: the run ends. */
@@ -355,6 +374,7 @@ struct loop {
 	uint64_t realtime[2];           /* virtual and host ns at the beginning */
 	struct pace pace;
 	bool ports;                     /* there are sockets and pseudo-terminals to wait for */
+	bool control;                   /* the same of those who control the run */
 	enum vcpu_channel keyboard;     /* which channel the terminal's keys go to */
 };
 
@@ -376,7 +396,7 @@ static bool replay_goes_on(struct session *s, const struct run_options *o, enum 
 static bool may_wake(const struct session *s, const struct loop *l, enum vcpu_stop_reason reason)
 {
 	return reason == VCPU_STOP_HALT &&
-	       (s->face || l->ports || !terminal_eof() || (s->net && net_connected(s->net))) &&
+	       (s->face || l->ports || l->control || !terminal_eof() || (s->net && net_connected(s->net))) &&
 	       (vcpu_get(s->machine, VCPU_RFLAGS) & 0x200);
 }
 
@@ -407,6 +427,8 @@ static bool take_input(struct session *s, const struct loop *l, int64_t wait)
 	char keys[256];
 	size_t len;
 
+	if (s->face && l->control && (wait < 0 || wait > FACE_NAP)) /* a window waits for its own events only */
+		wait = FACE_NAP;
 	if (s->share)
 		share_deliver(s->share, s->machine);
 	if (s->net) {
@@ -415,6 +437,11 @@ static bool take_input(struct session *s, const struct loop *l, int64_t wait)
 	}
 	if (l->ports) {
 		work_ports(s, s->face ? 0 : wait);
+		wait = s->face ? wait : 0;
+	}
+	if (l->control) {
+		if (!work_control(s->face ? 0 : wait))
+			return false;
 		wait = s->face ? wait : 0;
 	}
 	if (s->face) {
@@ -436,24 +463,33 @@ static bool take_input(struct session *s, const struct loop *l, int64_t wait)
 	}
 }
 
+/* Instructions up to the limit, SLICE at most. */
+static uint64_t left(const vcpu *machine, uint64_t slice)
+{
+	uint64_t limit = control_limit(), now = vcpu_instructions(machine);
+
+	return !limit || (limit > now && limit - now > slice) ? slice : limit > now ? limit - now : 0;
+}
+
 /* Run until something ends the run. */
 static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 {
 	vcpu *machine = s->machine;
-	struct pollfd fds[PORTS];
+	struct pollfd fds[PORTS], controls[CONTROL_FDS];
 	struct loop l = { .o = o, .slice = s->net || s->share ? NET_SLICE : SLICE,
 		.realtime = { vcpu_virtual_ns(machine), host_ns() }, .pace = { .host = host_ns() },
-		.ports = port_fds(fds), .keyboard = is_stdio(o, VCPU_CONSOLE) ? VCPU_CONSOLE : VCPU_COM1 };
+		.ports = port_fds(fds), .control = control_fds(controls),
+		.keyboard = is_stdio(o, VCPU_CONSOLE) ? VCPU_CONSOLE : VCPU_COM1 };
 	struct vcpu_stop stop = { VCPU_STOP_REQUEST, 0 };
 
 	while (serve_gdb(s)) {
-		uint64_t left = o->limit ? o->limit - vcpu_instructions(machine) : UINT64_MAX;
 		int64_t wait;
+		bool held = control_holds(&wait);
 
-		stop = run_slice(s, left < l.slice ? left : l.slice);
+		stop = held ? (struct vcpu_stop){ VCPU_STOP_LIMIT, 0 } : run_slice(s, left(machine, l.slice));
 		flush_all(s);
-		if (terminal_signal() || s->bad || s->magic || (stop.reason == VCPU_STOP_LIMIT && o->limit &&
-			vcpu_instructions(machine) >= o->limit))
+		if (terminal_signal() || s->bad || s->magic ||
+		    (stop.reason == VCPU_STOP_LIMIT && !left(machine, l.slice)))
 			break;
 		if (s->replay) {
 			if (!replay_goes_on(s, o, stop.reason))
@@ -462,7 +498,7 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 		}
 		if (o->text)
 			textscreen_show(machine, host_ns());
-		if ((s->met = script_step(machine)) || !goes_on(s, &l, stop.reason, &wait))
+		if (!held && ((s->met = script_step(machine)) || !goes_on(s, &l, stop.reason, &wait)))
 			break;
 		if ((s->quit = !take_input(s, &l, wait)))
 			break;
@@ -586,7 +622,7 @@ static bool open_outputs(struct session *s, const struct run_options *o)
 			return false;
 		}
 	}
-	if (!observed_outputs(o))
+	if (!observed_outputs(o) || !control_open(o))
 		return false;
 	s->picture = -1;
 	if (o->screenshot && (s->picture = open_output("--screenshot", o->screenshot)) < 0)
@@ -683,6 +719,7 @@ static int finish(struct session *s, const struct run_options *o, struct vcpu_st
 	bool sent = terminal_signal();
 	int status;
 
+	control_end();
 	terminal_close();
 	if (o->text)
 		textscreen_end(s->machine);
@@ -735,6 +772,7 @@ int run_machine(const struct run_options *o)
 	}
 	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is for write() to tell */
 	terminal_open(s->machine, (o->text || is_stdio(o, VCPU_COM1) || is_stdio(o, VCPU_CONSOLE)) && !o->replay);
+	control_start(s->machine, o);
 	start = host_ns();
 	stop = loop(s, o);
 	if (stop.reason == VCPU_STOP_TIME) /* which is a limit of ours */

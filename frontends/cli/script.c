@@ -130,18 +130,31 @@ static bool met(vcpu *machine, const struct step *step)
 	return !regexec(&step->pattern, screen, 0, NULL, 0) || !regexec(&step->pattern, padded, 0, NULL, 0);
 }
 
+/* TEXT on the keyboard of a machine with a display, else into COM1. */
+static bool put(vcpu *machine, const char *text)
+{
+	struct vcpu_screen s;
+
+	return vcpu_screen(machine, &s, NULL, 0) ? vcpu_type_text(machine, text) == strlen(text)
+						 : !vcpu_input(machine, VCPU_COM1, text, strlen(text));
+}
+
+bool script_type(vcpu *machine, char *text)
+{
+	unescape(text);
+	return put(machine, text);
+}
+
 /* One character each time: a slice of the run is the pace of the keys. */
 static bool typed(vcpu *machine, const struct step *step)
 {
 	char key[2] = { step->text ? step->text[script.typed] : 0 };
-	struct vcpu_screen s;
 
 	if (!step->text && vcpu_next_medium(machine) < 0)
 		complain("--next-medium: %s", vcpu_error(machine));
 	if (!*key)
 		return true;
-	if (vcpu_screen(machine, &s, NULL, 0) ? vcpu_type_text(machine, key) == 1
-					      : !vcpu_input(machine, VCPU_COM1, key, 1))
+	if (put(machine, key))
 		script.typed++;
 	return !step->text[script.typed];
 }

@@ -258,19 +258,22 @@ static size_t hear(void *buffer, size_t size)
 
 bool terminal_ending(void)
 {
-	return ending_signal() || quits(terminal.ahead, terminal.ahead_len);
+	return ending_signal() || control_quits() || quits(terminal.ahead, terminal.ahead_len);
 }
 
 bool terminal_wait_writable(int fd, bool in_vain)
 {
 	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLOUT };
+		struct pollfd p[1 + CONTROL_FDS] = { { .fd = fd, .events = POLLOUT } };
+		unsigned controls = control_fds(p + 1);
 
 		in_vain |= terminal_ending();
-		if (wait_for(in_vain ? 0 : -1, terminal.interactive && terminal.ahead_len < AHEAD_MAX, &p, 1))
+		if (wait_for(in_vain ? 0 : -1, terminal.interactive && terminal.ahead_len < AHEAD_MAX, p, 1 + controls))
 			terminal.ahead_len += hear(terminal.ahead + terminal.ahead_len, AHEAD_MAX - terminal.ahead_len);
-		if (p.revents)
+		if (p->revents)
 			return true;
+		if (controls)
+			control_work(true);
 		if (in_vain)
 			return false;
 	}

@@ -42,7 +42,7 @@ static bool listen_tcp(struct gdb_wire *w, const char *host, const char *port)
 
 static bool listen_unix(struct gdb_wire *w, const char *path)
 {
-	w->listener = unix_socket_listen(path);
+	w->listener = unix_socket_listen(path, 0600);
 	if (w->listener < 0)
 		return false;
 	w->path = strdup(path);

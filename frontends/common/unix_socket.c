@@ -24,7 +24,7 @@ static bool is_stale(const struct sockaddr_un *address)
 	return stale;
 }
 
-int unix_socket_listen(const char *path)
+int unix_socket_listen(const char *path, mode_t mode)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd, bound, e;
@@ -38,7 +38,7 @@ int unix_socket_listen(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
-	mask = umask(0177);
+	mask = umask(~mode & 0777);
 	bound = bind(fd, (struct sockaddr *)&address, sizeof address);
 	if (bound && errno == EADDRINUSE) {
 		if (is_stale(&address) && !unlink(path))
