@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "io/disk/reach.h"
 #include "io/disk/store.h"
@@ -15,7 +16,8 @@
 
 static void blob_free(struct blob *b)
 {
-	free(b->data);
+	if (!b->lent)
+		free(b->data);
 	free(b->name);
 	free(b->text);
 	*b = (struct blob){ 0 };
@@ -32,6 +34,8 @@ void boot_free(struct boot *boot)
 		blob_free(&boot->extras[i].blob);
 	free(boot->extras);
 	free(boot->append);
+	if (boot->mapped)
+		munmap(boot->mapped, boot->mapped_size);
 	*boot = (struct boot){ 0 };
 }
 

@@ -13,6 +13,7 @@ struct blob {
 	size_t size;
 	char *name;  /* for messages, malloc'd */
 	char *text;  /* a module's command line, malloc'd, or NULL */
+	bool lent;   /* the data is a template's: struct boot has it mapped */
 };
 
 enum image_kind { IMAGE_NONE, IMAGE_LINUX, IMAGE_MULTIBOOT, IMAGE_PVH, IMAGE_FLAT, IMAGE_MULTIBOOT2 };
@@ -34,6 +35,8 @@ struct boot {
 	struct extra *extras;    /* go into memory behind all else, at power-on and at every reset */
 	unsigned nextras;
 	char *append; /* never NULL once read */
+	void *mapped; /* the images, if they are those of a template; MAPPED_SIZE bytes */
+	size_t mapped_size;
 	u64 hash;     /* of all of it */
 	const struct reach *reach; /* while it is being read: boot_read's */
 };

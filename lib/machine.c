@@ -195,7 +195,16 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 	return error && *error ? false : error_set(error, "the host has no memory for the devices");
 }
 
-struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *reach, char **error)
+static bool read_boot(struct vcpu *v, const struct vcpu_config *config, const struct reach *reach,
+		      const struct vcpu_template *t, char **error)
+{
+	if (v->bare)
+		return true;
+	return t ? template_boot(t, &v->boot, error) : boot_read(&v->boot, config, v->memory, reach, error);
+}
+
+struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *reach, const struct vcpu_template *t,
+			 char **error)
 {
 	static const struct vcpu_config defaults;
 	struct vcpu *v = calloc(1, sizeof *v);
@@ -209,7 +218,7 @@ struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *r
 	if (!config)
 		config = &defaults;
 	v->reach = reach;
-	if (!configure(v, config, error) || (!v->bare && !boot_read(&v->boot, config, v->memory, reach, error)) ||
+	if (!configure(v, config, error) || !read_boot(v, config, reach, t, error) ||
 			!drives_open(v, config, error) || !build(v, config, error) || !machine_reset(v, error)) {
 		vcpu_free(v);
 		return NULL;
@@ -220,7 +229,7 @@ struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *r
 
 vcpu *vcpu_new(const struct vcpu_config *config, char **error)
 {
-	return machine_new(config, NULL, error);
+	return machine_new(config, NULL, NULL, error);
 }
 
 void vcpu_free(vcpu *v)
@@ -496,6 +505,32 @@ uint64_t vcpu_resident(const vcpu *v)
 		for (u64 page = 0; page < ram->size >> PAGE_SHIFT; page++)
 			pages += ram->pages[page] & PAGE_KEPT;
 	}
+	return pages * PAGE_SIZE;
+}
+
+struct vcpu_memory vcpu_memory_counts(const vcpu *v)
+{
+	struct vcpu_memory m = { 0 };
+
+	for (unsigned i = 0; v && i < v->nblocks; i++) {
+		const struct ram *ram = v->blocks[i].ram;
+
+		for (u64 page = 0; page < ram->size >> PAGE_SHIFT; page++)
+			*(ram->pages[page] & PAGE_OWN ? &m.own : ram->pages[page] & PAGE_KEPT ? &m.shared : &m.zero) +=
+				PAGE_SIZE;
+	}
+	return m;
+}
+
+uint64_t vcpu_trim(vcpu *v)
+{
+	u64 pages = 0;
+
+	if (machine_refuses(v, "vcpu_trim"))
+		return 0;
+	for (unsigned i = 0; i < v->nblocks; i++)
+		pages += ram_trim(v->blocks[i].ram);
+	machine_drop_writes(v);
 	return pages * PAGE_SIZE;
 }
 

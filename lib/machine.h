@@ -6,7 +6,7 @@
  *   access.c    memory from outside             snapshot.c  the whole state: save, load, hash
  *   register.c  registers from outside          fault.c     exceptions in words
  *   config.c    a configuration as text         replay.c    runs on file
- *   past.c      snapshots in memory
+ *   past.c      snapshots in memory             template.c  states that machines share
  *   drives.c    the images in the drives            screen.c    the picture, keys for a text */
 #ifndef LIB_MACHINE_H
 #define LIB_MACHINE_H
@@ -29,6 +29,7 @@
 
 struct pc;
 struct reach; /* io/disk/reach.h */
+struct vcpu_template; /* template.c */
 struct recorder; /* replay.c */
 struct map;      /* past.c */
 struct vcpu_debug;
@@ -101,8 +102,10 @@ struct vcpu {
 	char error[512];
 };
 
-/* vcpu_new for an untrusted configuration: REACH has the files that it may open; NULL: it is the user's own. */
-struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *reach, char **error);
+/* vcpu_new for an untrusted configuration: REACH has the files that it may open; NULL: it is the user's own. T (or
+ * NULL) has the boot images. */
+struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *reach, const struct vcpu_template *t,
+			 char **error);
 /* An error text for the caller, malloc'd, into *ERROR (which may be NULL). error_set is false. */
 __attribute__((format(printf, 2, 3)))
 void error_write(char **error, const char *format, ...);
@@ -159,6 +162,10 @@ bool machine_reset(struct vcpu *v, char **error);
 bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram, bool lent);
 
 /* ---- snapshot.c ---- */
+/* vcpu_save and vcpu_load: without the MEMORY, or with that of the template T. */
+bool state_save(const struct vcpu *v, bool memory, void **data, size_t *len, char **error);
+bool state_load(struct vcpu *v, const void *data, size_t len, const struct vcpu_template *t, char **error);
+bool page_is_kept(const struct ram *ram, u64 page); /* it holds something else than zeroes */
 #define STATE_HEAD 32u
 /* The stream behind the head is complete, and FILE has LEN bytes: write length and checksum into the head. */
 static inline void state_seal(u8 *file, size_t len)
@@ -166,6 +173,13 @@ static inline void state_seal(u8 *file, size_t len)
 	put64(file + 16, len - STATE_HEAD);
 	put64(file + 24, hash64(0, file + STATE_HEAD, len - STATE_HEAD));
 }
+
+/* ---- template.c ---- */
+
+/* All memory of V becomes that of T. False: the host cannot give it; V is good for vcpu_free only. */
+bool template_share(const struct vcpu_template *t, struct vcpu *v);
+/* The boot images of T. False with *ERROR. */
+bool template_boot(const struct vcpu_template *t, struct boot *boot, char **error);
 
 /* ---- pc.c ---- */
 

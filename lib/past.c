@@ -2,7 +2,7 @@
 /* Snapshots in memory. The RAM of a snapshot is a map from page numbers to pages, in two levels, whose nodes know how
  * many share them:
  *
- *     map:  block 0 -> leaf leaf NULL leaf ...        leaf: 512 pages     NULL: nothing was ever written there
+ *     map:  block 0 -> leaf leaf NULL leaf ...        leaf: 512 pages     NULL: zeroes
  *           block 1 -> ...
  *
  * The machine's own RAM is always some map, v->past, but for the pages that were written since (PAGE_SINCE). Taking a
@@ -133,20 +133,22 @@ static struct leaf *own_leaf(struct vcpu *v, struct map_block *b, u64 page)
 	return *at = l;
 }
 
+/* BYTES is NULL: zeroes. */
 static bool map_put(struct vcpu *v, struct map_block *b, u64 page, const u8 *bytes)
 {
-	struct page *old = page_at(b, page), *p;
+	struct page *old = page_at(b, page), *p = NULL;
 	struct leaf *l;
 
-	if (old && !memcmp(old->bytes, bytes, PAGE_SIZE))
+	if (old && bytes ? !memcmp(old->bytes, bytes, PAGE_SIZE) : !old && !bytes)
 		return true;
 	l = own_leaf(v, b, page);
-	p = l ? malloc(sizeof *p) : NULL;
-	if (!p)
+	if (!l || (bytes && !(p = malloc(sizeof *p))))
 		return false;
-	v->past_bytes += sizeof *p;
-	p->refs = 1;
-	memcpy(p->bytes, bytes, PAGE_SIZE);
+	if (p) {
+		v->past_bytes += sizeof *p;
+		p->refs = 1;
+		memcpy(p->bytes, bytes, PAGE_SIZE);
+	}
 	l->page[page % LEAF_PAGES] = p;
 	page_drop(v, old);
 	return true;
@@ -181,7 +183,7 @@ static bool put_memory(struct vcpu *v, struct map *m)
 		     page = next_written(ram, page + 1, b->pages)) {
 			if (v->past_written)
 				bloom_add(v->past_written, (u64)i << 52 | page);
-			if (!map_put(v, b, page, ram->host + page * PAGE_SIZE))
+			if (!map_put(v, b, page, page_is_kept(ram, page) ? ram->host + page * PAGE_SIZE : NULL))
 				return false;
 		}
 	}
@@ -286,7 +288,8 @@ static void put_back(struct vcpu *v, struct ram *ram, u64 number, const struct p
 			forget_code(v, ram, number * PAGE_SIZE);
 		memcpy(host, bytes, PAGE_SIZE);
 	}
-	*flags = (u8)((*flags & ~PAGE_DIRTY) | (page ? PAGE_DIRTY & ~PAGE_SINCE : 0));
+	*flags = (u8)((*flags & (~PAGE_DIRTY | PAGE_OWN)) |
+		      (page ? PAGE_DIRTY & ~PAGE_SINCE : 0));
 }
 
 static void put_back_memory(struct vcpu *v, struct map *to)

@@ -733,7 +733,7 @@ vcpu *vcpu_replay_machine(vcpu_replay *r, void (*output)(void *user, enum vcpu_c
 		config.kernel = r->reach.kernel;
 	if (r->reach.initrd && !config.initrd)
 		config.initrd = r->reach.initrd;
-	v = machine_new(&config, &r->reach, error);
+	v = machine_new(&config, &r->reach, NULL, error);
 	if (v && v->boot.hash != r->boot_hash) {
 		error_write(error, "recording: %s%s%s is not what was recorded",
 			    config.kernel ? config.kernel : "the boot image", config.initrd ? " or " : "",

@@ -21,8 +21,7 @@ static bool page_is_zero(const u8 *page)
 	return !get64(page) && !memcmp(page, page + 8, PAGE_SIZE - 8);
 }
 
-/* A page that may hold something else than zeroes. */
-static bool page_is_kept(const struct ram *ram, u64 page)
+bool page_is_kept(const struct ram *ram, u64 page)
 {
 	return (ram->pages[page] & PAGE_KEPT) && !page_is_zero(ram->host + page * PAGE_SIZE);
 }
@@ -219,11 +218,12 @@ static void save_parts(struct writer *w, struct vcpu *v)
 	}
 }
 
-static void save_ram(struct writer *w, const struct ram *ram)
+/* ALL: its pages; else there are none. */
+static void save_ram(struct writer *w, const struct ram *ram, bool all)
 {
 	u64 pages = page_count(ram), first = 0, end;
 
-	for (; first < pages && !w->failed; first = end) {
+	for (; all && first < pages && !w->failed; first = end) {
 		for (end = first; end < pages && page_is_kept(ram, end); end++)
 			;
 		if (end == first) {
@@ -254,7 +254,7 @@ static void save_translations(struct writer *w, const struct vcpu *v)
 	free(words);
 }
 
-bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
+bool state_save(const struct vcpu *v, bool memory, void **data, size_t *len, char **error)
 {
 	struct writer w = { .room = 1 << 16 };
 	u64 config[CONFIG_WORDS];
@@ -282,7 +282,7 @@ bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
 		put_number(&w, config[i]);
 	save_parts(&w, (struct vcpu *)v);
 	for (unsigned i = 0; i < v->nblocks; i++)
-		save_ram(&w, v->blocks[i].ram);
+		save_ram(&w, v->blocks[i].ram, memory);
 	save_translations(&w, v);
 	w.z.avail_in = 0;
 	if (!w.failed)
@@ -296,6 +296,11 @@ bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
 	}
 	*data = w.out;
 	return true;
+}
+
+bool vcpu_save(const vcpu *v, void **data, size_t *len, char **error)
+{
+	return state_save(v, true, data, len, error);
 }
 
 /* ---- load ---- */
@@ -525,8 +530,9 @@ static bool take_parts(const struct part *parts, unsigned n, const u8 *bytes, co
 	return true;
 }
 
+/* T: memory is its. */
 static bool load(struct vcpu *v, struct reader *r, u8 *bytes, u8 *old, u64 *words, const struct part *parts, unsigned n,
-		 char **error)
+		 const struct vcpu_template *t, char **error)
 {
 	u8 *at = old;
 
@@ -548,14 +554,16 @@ static bool load(struct vcpu *v, struct reader *r, u8 *bytes, u8 *old, u64 *word
 	check_config(r, v);
 	get_parts(r, parts, n, bytes);
 	for (unsigned i = 0; i < v->nblocks; i++)
-		get_ram(r, v->blocks[i].ram, true);
+		get_ram(r, v->blocks[i].ram, !t);
+	if (t && !template_share(t, v))
+		return error_set(error, "the host cannot give the memory of a template");
 	blocks_flush(v->cpu);
 	machine_loaded(v);
 	get_translations(r, v, words, true);
 	return true;
 }
 
-bool vcpu_load(vcpu *v, const void *data, size_t len, char **error)
+bool state_load(struct vcpu *v, const void *data, size_t len, const struct vcpu_template *t, char **error)
 {
 	const u8 *head = data;
 	struct reader r = { 0 };
@@ -591,9 +599,14 @@ bool vcpu_load(vcpu *v, const void *data, size_t len, char **error)
 		free(words);
 		return error_set(error, "the host has no memory to load the state");
 	}
-	ok = load(v, &r, bytes, bytes + size, words, parts, n, error);
+	ok = load(v, &r, bytes, bytes + size, words, parts, n, t, error);
 	inflateEnd(&r.z);
 	free(bytes);
 	free(words);
 	return ok;
+}
+
+bool vcpu_load(vcpu *v, const void *data, size_t len, char **error)
+{
+	return state_load(v, data, len, NULL, error);
 }

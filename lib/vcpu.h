@@ -42,7 +42,7 @@
  *   - calls that need the machine to stand between two instructions fail, and the machine goes on: vcpu_run,
  *     vcpu_input (and vcpu_type_text, vcpu_next_medium), vcpu_flush, vcpu_save, vcpu_load, vcpu_state_hash (0),
  *     vcpu_state_parts (no part), vcpu_set_mode, vcpu_snapshot_take, vcpu_snapshot_restore, vcpu_record,
- *     vcpu_record_end, vcpu_replay_run, and every vcpu_debug_* that runs the machine or changes its stops. Call
+ *     vcpu_record_end, vcpu_replay_run, vcpu_trim, vcpu_template_take, vcpu_template_load, and every vcpu_debug_* that runs the machine or changes its stops. Call
  *     vcpu_stop, and call them after vcpu_run has returned;
  *   - vcpu_free and vcpu_debug_free do nothing but leave a text for vcpu_error.
  *
@@ -264,7 +264,19 @@ VCPU_API int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, si
 
 VCPU_API uint64_t vcpu_instructions(const vcpu *v); /* retired since power-on */
 VCPU_API uint64_t vcpu_virtual_ns(const vcpu *v);   /* virtual time since power-on */
-VCPU_API uint64_t vcpu_resident(const vcpu *v);     /* bytes of guest RAM that the host has given */
+VCPU_API uint64_t vcpu_resident(const vcpu *v);     /* bytes of guest RAM that are not pages of zeroes, or were
+	                                               written */
+/* The same and more: bytes of all memory of the guest (RAM, ROM, written blocks of `snapshot' disks), by who holds
+ * them. They depend on templates, snapshots and vcpu_trim. They are no part of the state. */
+struct vcpu_memory {
+	uint64_t own;    /* the host holds them for this machine alone */
+	uint64_t shared; /* pages of a template (vcpu_snapshot.h), once for all its machines */
+	uint64_t zero;   /* pages of zeroes, which the host does not hold */
+};
+VCPU_API struct vcpu_memory vcpu_memory_counts(const vcpu *v); /* all 0 for NULL */
+/* Give pages back to the host that the guest has written and that are zeroes again. It reads all memory that the
+ * machine has of its own. It does not change the state. Returns the number of bytes; 0 in a callback. */
+VCPU_API uint64_t vcpu_trim(vcpu *v);
 /* Statistics of the cache of decoded code since vcpu_new. They depend on the engine, on the lengths of runs and on
  * debuggers. They are no part of the state. */
 struct vcpu_cache {

@@ -32,6 +32,28 @@ VCPU_API void vcpu_snapshot_free(vcpu *v, vcpu_snapshot *s); /* NULL, or no snap
 /* Bytes of host memory for all snapshots of the machine. */
 VCPU_API uint64_t vcpu_snapshot_memory(const vcpu *v);
 
+/* Templates: states that several machines of a process start from.
+ *
+ * The machines share the memory of the template and the kernel, the initrd and the firmware. The host copies a page
+ * when a machine writes it. A page of zeroes is not stored. vcpu_memory_counts tells what a machine holds of its own.
+ *
+ * Several threads may make machines from one template at the same time. */
+typedef struct vcpu_template vcpu_template;
+
+/* Take a template of the whole state. NULL with vcpu_error: the host has no memory or no memfd, a device of the caller
+ * has no save, or this is a callback. The template does not need V afterwards. */
+VCPU_API vcpu_template *vcpu_template_take(vcpu *v);
+/* Make a machine in the state of T: a PC without devices of the caller. CONFIG is the configuration of the machine of
+ * which T was taken; output, user, engine and the images of drives may be others. The boot images come from T; the
+ * members that name them are not read. The machine does not need T afterwards. NULL with *ERROR. A machine that has
+ * retired instructions cannot be recorded (vcpu_record). */
+VCPU_API vcpu *vcpu_template_machine(const vcpu_template *t, const struct vcpu_config *config, char **error);
+/* Load the state of T into V, as vcpu_load does: for bare machines and devices of the caller, and to start again. False
+ * with *ERROR and V unchanged, or, if the host cannot give the memory, good for vcpu_free only. */
+VCPU_API bool vcpu_template_load(vcpu *v, const vcpu_template *t, char **error);
+/* Free a template. Its machines go on and keep the memory that they share. NULL does nothing. */
+VCPU_API void vcpu_template_free(vcpu_template *t);
+
 #ifdef __cplusplus
 }
 #endif

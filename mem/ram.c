@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "mem/space.h"
+
+/* A hole of fewer pages in what a file gives is left: each mapping takes the host some memory. */
+#define HOLE_MIN 16u
 
 /* Anonymous, unreserved: the host gives a zeroed page at the first write to it, and reads of the others share its one
  * page of zeroes. */
@@ -43,4 +48,72 @@ void ram_free(struct ram *ram)
 	if (ram->pages)
 		munmap(ram->pages, ram->size >> PAGE_SHIFT);
 	free(ram);
+}
+
+/* LEN bytes of the host's at OFFSET of RAM are its page of zeroes again. */
+static bool release(struct ram *ram, u64 offset, u64 len)
+{
+	u8 *at = ram->host + offset;
+
+	if (!ram->shares)
+		return !madvise(at, len, MADV_DONTNEED);
+	return mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) !=
+	       MAP_FAILED;
+}
+
+bool ram_clear(struct ram *ram)
+{
+	if (!release(ram, 0, ram->size))
+		return false;
+	ram->shares = false;
+	for (u64 page = 0; page < ram->size >> PAGE_SHIFT; page++) {
+		u8 *flags = &ram->pages[page];
+
+		if (*flags & PAGE_DIRTY)
+			*flags = (u8)((*flags & ~(PAGE_KEPT | PAGE_OWN)) | PAGE_SINCE | PAGE_UNHASHED);
+	}
+	return true;
+}
+
+/* The host may have no more mappings: then it is a copy. */
+bool ram_share(struct ram *ram, u64 page, u64 pages, int fd, u64 offset)
+{
+	u8 *at = ram->host + (page << PAGE_SHIFT), flags = PAGE_KEPT | PAGE_SINCE | PAGE_UNHASHED;
+	size_t len = pages << PAGE_SHIFT, done = 0;
+
+	ram->shares = true;
+	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd, (off_t)offset) ==
+	    MAP_FAILED) {
+		for (ssize_t n; done < len; done += (size_t)n)
+			if ((n = pread(fd, at + done, len - done, (off_t)(offset + done))) <= 0)
+				return false;
+		flags |= PAGE_OWN;
+	}
+	for (u64 i = page; i < page + pages; i++)
+		ram->pages[i] |= flags;
+	return true;
+}
+
+static bool is_idle(const struct ram *ram, u64 page)
+{
+	const u8 *at = ram->host + (page << PAGE_SHIFT);
+
+	return ram->pages[page] & PAGE_OWN && !get64(at) && !memcmp(at, at + 8, PAGE_SIZE - 8);
+}
+
+u64 ram_trim(struct ram *ram)
+{
+	u64 pages = ram->size >> PAGE_SHIFT, trimmed = 0;
+
+	for (u64 page = 0, end; page < pages; page = end + 1) {
+		for (end = page; end < pages && is_idle(ram, end); end++)
+			;
+		if (end == page || (ram->shares && end - page < HOLE_MIN) ||
+		    !release(ram, page << PAGE_SHIFT, (end - page) << PAGE_SHIFT))
+			continue;
+		trimmed += end - page;
+		for (; page < end; page++)
+			ram->pages[page] &= (u8)~(PAGE_KEPT | PAGE_OWN);
+	}
+	return trimmed;
 }

@@ -22,13 +22,15 @@ enum {
 	PAGE_WATCH = 8, /* a debugger watches it: accesses take the slow path */
 	PAGE_SINCE = 0x10,    /* written since the last snapshot in memory */
 	PAGE_UNHASHED = 0x20, /* written since the last hash */
-	PAGE_DIRTY = PAGE_KEPT | PAGE_SINCE | PAGE_UNHASHED, /* what a write sets */
+	PAGE_OWN = 0x40,      /* has memory of the host; without it, a page that is kept shares a file's (ram_share) */
+	PAGE_DIRTY = PAGE_KEPT | PAGE_SINCE | PAGE_UNHASHED | PAGE_OWN, /* what a write sets */
 };
 
 struct ram {
 	u8 *host;    /* contiguous */
 	u64 size;    /* bytes, multiple of PAGE_SIZE */
 	u8 *pages;   /* PAGE_* flags, one byte a page */
+	bool shares; /* ram_share was called: parts of it are mapped from a file */
 	/* Called after bytes of a PAGE_CODE page changed; ADDR is physical in the space that the RAM was first put in.
 	 * */
 	void (*written)(void *owner, u64 addr, unsigned len);
@@ -39,6 +41,14 @@ struct ram {
 /* SIZE bytes of zeroed RAM, allocated lazily; NULL: the host has no memory. ram_free accepts NULL. */
 struct ram *ram_new(u64 size);
 void ram_free(struct ram *ram);
+/* All of it becomes zeroes, which the host does not hold. A write through the host pointer must set PAGE_DIRTY again:
+ * drop what remembers that it is set, here and after the two below. False: the host has no memory; nothing changed. */
+bool ram_clear(struct ram *ram);
+/* PAGES pages from PAGE on, which are zeroes, are those of FD from OFFSET on, a file that never changes. They are
+ * copied when they are written, one by one, by the host's pages. False: the host cannot read them. */
+bool ram_share(struct ram *ram, u64 page, u64 pages, int fd, u64 offset);
+/* Give the memory of pages back that were written and are zeroes. Returns the number of pages. */
+u64 ram_trim(struct ram *ram);
 
 /* A device's view: OFFSET from the start of its range, SIZE 1, 2, 4 or 8 bytes. It is asked only for sizes within [min,
  * max] of its range: wider and unaligned accesses are cut into naturally aligned ones (by OFFSET), narrower ones are

@@ -200,13 +200,14 @@ static void answer(const struct control_peer *peer, char *request, char reply[CO
 	}
 	snprintf(reply, CONTROL_LINE,
 		 "ok state=%s class=%c pid=%ld uid=%ld instructions=%" PRIu64 " virtual_ns=%" PRIu64 " limit=%" PRIu64
-		 " share=%" PRIu64,
+		 " share=%" PRIu64 " memory=%" PRIu64,
 		 control.quit      ? "ending"
 		 : control.stopped ? "stopped"
 		 : control.busy    ? "blocked"
 				   : "running",
 		 peer->class == CONTROL_A ? 'a' : 'g', (long)getpid(), (long)geteuid(),
-		 vcpu_instructions(control.machine), vcpu_virtual_ns(control.machine), control.limit, control.share);
+		 vcpu_instructions(control.machine), vcpu_virtual_ns(control.machine), control.limit, control.share,
+		 vcpu_memory_counts(control.machine).own);
 }
 
 /* ---- the run ---- */

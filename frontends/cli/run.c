@@ -571,6 +571,7 @@ static void print_stats(const vcpu *machine, double seconds, const char *stop)
 	uint64_t instructions = vcpu_instructions(machine);
 	struct vcpu_cache c = vcpu_cache_counts(machine);
 	uint64_t blocks = c.blocks_16 + c.blocks_32 + c.blocks_64;
+	struct vcpu_memory m = vcpu_memory_counts(machine);
 
 	fprintf(stderr, "{\"instructions\": %" PRIu64 ", \"seconds\": %.6f, \"mips\": %.1f, \"virtual_ns\": %" PRIu64
 		", \"state_hash\": \"%016" PRIx64 "\", \"stop\": \"%s\"", instructions, seconds,
@@ -581,9 +582,9 @@ static void print_stats(const vcpu *machine, double seconds, const char *stop)
 		", \"operations_each\": %.2f"
 		", \"guest_bytes\": %" PRIu64 ", \"single\": %" PRIu64 ", \"stitched\": %" PRIu64
 		", \"host_bytes\": %" PRIu64 ", \"links\": %" PRIu64 ", \"stale\": %" PRIu64 ", \"flushes\": %" PRIu64
-		"}}\n",
+		"}, \"memory\": {\"own\": %" PRIu64 ", \"shared\": %" PRIu64 ", \"zero\": %" PRIu64 "}}\n",
 		c.blocks_16, c.blocks_32, c.blocks_64, blocks ? (double)c.operations / (double)blocks : 0,
-		c.guest_bytes, c.single, c.stitched, c.host_bytes, c.links, c.stale, c.flushes);
+		c.guest_bytes, c.single, c.stitched, c.host_bytes, c.links, c.stale, c.flushes, m.own, m.shared, m.zero);
 }
 
 static struct session the; /* large, and there is one */

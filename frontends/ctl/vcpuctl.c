@@ -371,5 +371,7 @@ int main(int argc, char **argv)
 		status = for_all(argv[1], request, list, !strcmp(c->name, "status"));
 	else
 		status = command(argv[1], request, list, !strcmp(c->name, "status"));
-	return fflush(stdout) || ferror(stdout) ? STATUS_USAGE : status;
+	if (fflush(stdout) || ferror(stdout))
+		status = STATUS_USAGE;
+	return (int)status;
 }

@@ -123,6 +123,8 @@ ROW(vcpu_input)
 }
 ROW(vcpu_instructions) { ck_assert_uint_eq(vcpu_instructions(NULL), 0); }
 ROW(vcpu_virtual_ns) { ck_assert_uint_eq(vcpu_virtual_ns(NULL), 0); }
+ROW(vcpu_memory_counts) { ck_assert_uint_eq(vcpu_memory_counts(NULL).own, 0); }
+ROW(vcpu_trim) { ck_assert_uint_eq(vcpu_trim(NULL), 0); }
 ROW(vcpu_resident) { ck_assert_uint_eq(vcpu_resident(NULL), 0); }
 ROW(vcpu_cache_counts) { ck_assert_uint_eq(vcpu_cache_counts(NULL).blocks_16, 0); }
 ROW(vcpu_error) { ck_assert_str_ne(vcpu_error(NULL), ""); }
@@ -396,6 +398,25 @@ ROW(vcpu_snapshot_free)
 	vcpu_snapshot_free(bare, NULL);
 	vcpu_snapshot_free(pc, snapshot);
 }
+ROW(vcpu_template_take) { ck_assert_ptr_null(vcpu_template_take(NULL)); }
+ROW(vcpu_template_machine)
+{
+	struct vcpu_config config = { .memory = 1 << 20 };
+
+	ck_assert_ptr_null(vcpu_template_machine(NULL, &config, NULL));
+	ck_assert_ptr_null(vcpu_template_machine(NULL, NULL, NULL));
+}
+ROW(vcpu_template_load)
+{
+	vcpu_template *t = vcpu_template_take(pc);
+
+	ck_assert_ptr_nonnull(t);
+	ck_assert(!vcpu_template_load(NULL, t, NULL));
+	ck_assert(!vcpu_template_load(pc, NULL, NULL));
+	ck_assert(!vcpu_template_load(bare, t, NULL));
+	vcpu_template_free(t);
+}
+ROW(vcpu_template_free) { vcpu_template_free(NULL); }
 ROW(vcpu_snapshot_memory) { ck_assert_uint_eq(vcpu_snapshot_memory(NULL), 0); }
 
 /* ---- vcpu_replay.h ---- */
@@ -661,6 +682,8 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_screen_text), R(vcpu_type_text), R(vcpu_next_medium), R(vcpu_version), R(vcpu_models), R(vcpu_isa_row),
 	R(vcpu_isa_theorem), R(vcpu_isa_class),
 	R(vcpu_snapshot_take), R(vcpu_snapshot_restore), R(vcpu_snapshot_free), R(vcpu_snapshot_memory),
+	R(vcpu_template_take), R(vcpu_template_machine), R(vcpu_template_load), R(vcpu_template_free),
+	R(vcpu_memory_counts), R(vcpu_trim),
 	R(vcpu_where), R(vcpu_record), R(vcpu_record_end), R(vcpu_recording_ok), R(vcpu_replay_open),
 	R(vcpu_replay_free), R(vcpu_replay_cut),
 	R(vcpu_replay_end), R(vcpu_replay_config), R(vcpu_replay_machine), R(vcpu_replay_allow), R(vcpu_replay_verify),
