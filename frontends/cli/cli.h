@@ -214,6 +214,8 @@ bool terminal_interactive(void); /* input comes from a terminal, which is raw */
 bool terminal_eof(void);         /* no more input will come */
 int terminal_signal(void);       /* the signal that asks us to end, or 0 */
 
+/* The guest stands: what is not typed at a terminal waits, since the guest's queue has no room for all of it. */
+void terminal_hold(bool hold);
 /* Wait up to NS nanoseconds (-1: for ever) for input, or one of the other files. */
 struct pollfd;
 void terminal_wait(int64_t ns, struct pollfd *others, unsigned count);

@@ -486,6 +486,7 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 		int64_t wait;
 		bool held = control_holds(&wait);
 
+		terminal_hold(held);
 		stop = held ? (struct vcpu_stop){ VCPU_STOP_LIMIT, 0 } : run_slice(s, left(machine, l.slice));
 		flush_all(s);
 		if (terminal_signal() || s->bad || s->magic ||

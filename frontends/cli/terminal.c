@@ -23,6 +23,7 @@ static struct {
 	volatile sig_atomic_t raw;    /* `before' is what to go back to */
 	bool interactive;
 	bool eof;
+	bool held;                    /* terminal_hold */
 	bool escape;                  /* Ctrl-A has been typed */
 	size_t ahead_len;
 	unsigned char ahead[AHEAD_MAX]; /* typed while the machine could not be given it */
@@ -230,7 +231,8 @@ static bool wait_for(int64_t ns, bool wanted, struct pollfd *others, unsigned co
 		ns = t.tv_sec = t.tv_nsec = 0;
 	if (count > WAIT_MAX)
 		count = WAIT_MAX;
-	fds[0] = (struct pollfd){ .fd = wanted && !terminal.eof ? STDIN_FILENO : -1, .events = POLLIN };
+	wanted = wanted && !terminal.eof && (terminal.interactive || !terminal.held);
+	fds[0] = (struct pollfd){ .fd = wanted ? STDIN_FILENO : -1, .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = ending_signal() ? -1 : ending_fd(), .events = POLLIN };
 	if (count)
 		memcpy(fds + 2, others, count * sizeof *fds);
@@ -239,6 +241,11 @@ static bool wait_for(int64_t ns, bool wanted, struct pollfd *others, unsigned co
 	if (count)
 		memcpy(others, fds + 2, count * sizeof *fds);
 	return fds[0].revents;
+}
+
+void terminal_hold(bool hold)
+{
+	terminal.held = hold;
 }
 
 void terminal_wait(int64_t ns, struct pollfd *others, unsigned count)
