@@ -63,7 +63,8 @@ static const char *mode_text(uint64_t mode)
 
 static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 {
-	enum { VMCS_EVENT = 0x4016 /* VM-entry interruption information */ };
+	enum { VMCS_EVENT = 0x4016 /* VM-entry interruption information */,
+	       ENTRY_STATE = 33 /* an exit reason: the name is what a field "is" or "has" */ };
 	FILE *out = s->out;
 	const char *name;
 	char text[160];
@@ -109,8 +110,9 @@ static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 		break;
 	case VCPU_EVENT_VMEXIT:
 		name = vcpu_vmexit_name((uint32_t)stop->address);
-		fprintf(out, "VM exit %" PRIu64 " (%s): %s; qualification %" PRIx64, stop->address,
-			name ? name : "unknown", stop->name, stop->value);
+		fprintf(out, "VM exit %" PRIu64 " (%s): %s%s; qualification %" PRIx64, stop->address,
+			name ? name : "unknown", stop->address == ENTRY_STATE ? "a field " : "", stop->name,
+			stop->value);
 		break;
 	case VCPU_EVENT_VMFAIL:
 		fprintf(out, "VM-instruction error %" PRIu64 ": %s", stop->address, stop->name);
