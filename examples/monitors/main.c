@@ -13,6 +13,8 @@ static const struct monitor { const char *name, *kernel, *hostile, *how; } monit
 	{ "trap3", "kernel", "hostile", "trap and emulate, all of the guest at CPL 3" },
 	{ "trap1", "kernel", "hostile", "trap and emulate, the guest's kernel at CPL 1" },
 	{ "hybrid", "kernel", "hostile", "the guest's kernel is interpreted" },
+	{ "vtx", "kernel", "hostile", "VT-x, shadow page tables" },
+	{ "vtx-ept", "kernel", "hostile", "VT-x, EPT" },
 };
 enum { MONITORS = sizeof monitors / sizeof *monitors };
 

@@ -185,6 +185,8 @@ page_directory:
 idt:	.space 2048
 saved_stack:
 	.space 4
+	.globl frame
+frame:	.space 76
 	.balign 16
 	.space 16384
 stack_top:

@@ -4,7 +4,6 @@
  * protect from CPL 1. What needs CPL 0 traps into the monitor. */
 #include "monitor.h"
 
-struct frame frame;
 static unsigned ring;
 
 static u64 shadow_descriptor(u64 descriptor)
@@ -158,35 +157,5 @@ void handle_trap(unsigned vector)
 	} else {
 		count("exceptions");
 		exception(vector, frame.error);
-	}
-}
-
-/* A trap of the monitor itself: an interrupt while it waits. */
-void monitor_trap(const struct frame *f);
-void monitor_trap(const struct frame *f)
-{
-	if (f->vector < 32 || f->vector >= 48) {
-		say("monitor: vector ");
-		say_hex(f->vector);
-		say(" at ");
-		say_hex(f->eip);
-		die("");
-	}
-	count("interrupts");
-	interrupt_line(f->vector - 32);
-}
-
-void settle(void)
-{
-	for (;;) {
-		if (cpu.eflags & FLAG_IF && !cpu.inhibit && interrupt_pending() >= 0) {
-			cpu.halted = false;
-			exception((unsigned)interrupt_accept(), 0);
-		}
-		if (!cpu.halted)
-			return;
-		if (!(cpu.eflags & FLAG_IF))
-			die("the guest halts with interrupts off");
-		__asm__ volatile("sti; hlt; cli" : : : "memory");
 	}
 }

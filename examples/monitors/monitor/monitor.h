@@ -109,8 +109,9 @@ unsigned run_direct(void);                           /* until a trap: its vector
 void handle_trap(unsigned vector);                   /* as trap and emulate does */
 void handle_page_fault(void);
 
-/* settle: give the guest its interrupts; wait while it sleeps. */
-void settle(void);
+/* interrupts.c */
+void settle(void);                                   /* give the guest its interrupts; wait while it sleeps */
+void wait_for_interrupt(void);
 
 /* report.c */
 void say(const char *text);
