@@ -13,13 +13,12 @@
 	mov eax, HYPERCALL_IRET
 	int HYPERCALL
 	.endm
-	.set KERNEL_DATA, 0x11
 #else
 	.macro return_from_trap
 	iretd
 	.endm
-	.set KERNEL_DATA, 0x10
 #endif
+	.set KERNEL_DATA, 0x10
 
 	.text
 	.globl start
@@ -81,7 +80,7 @@ start_process:
 	return_from_trap
 
 #ifndef PARAVIRTUAL
-	/* far_load(): CS by a far jump, the others by MOV, as after every LGDT. Then a far call and return. */
+	/* load_segments(): CS by a far jump, the others by MOV, as after every LGDT. Then a far call and return. */
 	.globl load_segments
 load_segments:
 	jmp 0x08:1f

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PAGE = 4096, SECTOR = 512, TIMER_VECTOR = 32 };
+enum { PAGE = 4096, SECTOR = 512, TIMER_VECTOR = 32, TIMER_HZ = 10000 };
 
 /* What entry.S and the processor push. */
 struct frame {
@@ -43,7 +43,7 @@ struct view processor_view(void);
 
 /* The devices. */
 void console_write(char c);
-void timer_start(void);                 /* 10000 interrupts a second */
+void timer_start(void);                 /* TIMER_HZ interrupts a second */
 void timer_acknowledge(void);
 int disk_transfer(uint32_t sector, void *data, int write); /* 0, or -1: there is no such sector */
 void power_off(void) __attribute__((noreturn));

@@ -107,7 +107,7 @@ void console_write(char c) { out8(0xe9, (uint8_t)c); }
 
 void timer_start(void)
 {
-	enum { DIVISOR = 119 };
+	enum { DIVISOR = 1193182 / TIMER_HZ };
 
 	out8(0x20, 0x11), out8(0xa0, 0x11); /* 8259A: cascade, ICW4 */
 	out8(0x21, TIMER_VECTOR), out8(0xa1, TIMER_VECTOR + 8);

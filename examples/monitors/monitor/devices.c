@@ -4,7 +4,7 @@
  * is a part of the machine's; the timer is the machine's, which the monitor does not need for itself. */
 #include "monitor.h"
 
-static struct pic { u8 request, service, mask, base, step; } pic[2] = { { .mask = 0xff }, { .mask = 0xff } };
+static struct pic { u8 request, service, mask, base, step; bool automatic; } pic[2] = { { .mask = 0xff }, { .mask = 0xff } };
 
 static void pic_write(struct pic *p, unsigned a0, u8 value)
 {
@@ -16,8 +16,11 @@ static void pic_write(struct pic *p, unsigned a0, u8 value)
 	} else if (p->step == 1) {
 		p->base = value & 0xf8;
 		p->step = 2;
-	} else if (p->step == 2 || p->step == 3) {
-		p->step = (u8)((p->step + 1) & 3);
+	} else if (p->step == 2) {
+		p->step = 3;
+	} else if (p->step == 3) {
+		p->automatic = value & 2; /* end of interrupt */
+		p->step = 0;
 	} else {
 		p->mask = value;
 	}
@@ -52,7 +55,8 @@ int interrupt_accept(void)
 
 	if (vector >= 0) {
 		pic[0].request &= (u8)~(1u << (vector & 7));
-		pic[0].service |= (u8)(1u << (vector & 7));
+		if (!pic[0].automatic)
+			pic[0].service |= (u8)(1u << (vector & 7));
 	}
 	return vector;
 }

@@ -6,6 +6,7 @@
 
 static void *guard[5];
 static struct { unsigned vector; u32 error; } pending_fault;
+static u32 restart[8]; /* the registers at the instruction, for a fault */
 
 void fault(unsigned vector, u32 error)
 {
@@ -210,8 +211,8 @@ static void string_element(const struct insn *insn, unsigned size)
 	}
 }
 
-/* A fault in the middle leaves what is done: pending_fault's handler returns to the instruction. */
-static void string(const struct insn *insn, unsigned size, u32 *restart)
+/* A fault in the middle leaves what is done. */
+static void string(const struct insn *insn, unsigned size)
 {
 	bool compares = (insn->op & 0xfe) == 0xa6 || (insn->op & 0xfe) == 0xae;
 
@@ -224,7 +225,7 @@ static void string(const struct insn *insn, unsigned size, u32 *restart)
 	while (cpu.r[ECX]) {
 		string_element(insn, size);
 		cpu.r[ECX]--;
-		__builtin_memcpy(restart, cpu.r, sizeof cpu.r);
+		__builtin_memcpy(restart, cpu.r, sizeof restart);
 		if (compares && !(cpu.eflags & FLAG_Z) == (insn->rep == 0xf3))
 			break;
 	}
@@ -496,7 +497,7 @@ static void pop_all(void)
 	}
 }
 
-static bool execute_one_byte(const struct insn *insn, u32 *restart)
+static bool execute_one_byte(const struct insn *insn)
 {
 	unsigned size = insn->op & 1 ? insn->size : 1, low = insn->op & 7;
 	u32 value;
@@ -524,7 +525,7 @@ static bool execute_one_byte(const struct insn *insn, u32 *restart)
 	case 0x68: case 0x6a: push(insn->immediate); return true;
 	case 0x69: case 0x6b: multiply(insn, get_rm(insn, insn->size), insn->immediate); return true;
 	case 0x6c: case 0x6d: case 0x6e: case 0x6f: case 0xa4: case 0xa5: case 0xa6: case 0xa7: case 0xaa: case 0xab: case 0xac:
-	case 0xad: case 0xae: case 0xaf: string(insn, size, restart); return true;
+	case 0xad: case 0xae: case 0xaf: string(insn, size); return true;
 	case 0x80: case 0x81: case 0x83:
 		value = alu(insn->reg, size, get_rm(insn, size), insn->immediate);
 		if (insn->reg != 7)
@@ -564,7 +565,7 @@ static bool execute_one_byte(const struct insn *insn, u32 *restart)
 	}
 }
 
-static void execute(u32 *restart)
+static void execute(void)
 {
 	struct insn insn;
 
@@ -576,7 +577,7 @@ static void execute(u32 *restart)
 		return;
 	if (insn.op < 0x40 && (insn.op & 7) < 6)
 		execute_alu(&insn, insn.op & 1 ? insn.size : 1);
-	else if (insn.op >= 0x100 ? !execute_two_bytes(&insn) : !execute_one_byte(&insn, restart))
+	else if (insn.op >= 0x100 ? !execute_two_bytes(&insn) : !execute_one_byte(&insn))
 		fault(6, 0);
 }
 
@@ -587,21 +588,25 @@ void exception(unsigned vector, u32 error)
 	deliver(vector, false, vector == 8 || (vector >= 10 && vector <= 14) || vector == 17, error);
 }
 
-void interpret(void)
+void attempt(void (*work)(void))
 {
-	static u32 registers[8];
 	static u32 eip, flags;
 	static u16 code;
 
-	do {
-		__builtin_memcpy(registers, cpu.r, sizeof registers);
-		eip = cpu.eip, flags = cpu.eflags, code = cpu.seg[CS].selector;
-		if (__builtin_setjmp(guard)) {
-			__builtin_memcpy(cpu.r, registers, sizeof registers);
-			cpu.eip = eip, cpu.eflags = flags, cpu.seg[CS].selector = code;
-			exception(pending_fault.vector, pending_fault.error);
-		} else {
-			execute(registers);
-		}
-	} while (cpu.inhibit && !cpu.halted);
+	__builtin_memcpy(restart, cpu.r, sizeof restart);
+	eip = cpu.eip, flags = cpu.eflags, code = cpu.seg[CS].selector;
+	if (__builtin_setjmp(guard)) {
+		__builtin_memcpy(cpu.r, restart, sizeof restart);
+		cpu.eip = eip, cpu.eflags = flags, cpu.seg[CS].selector = code;
+		exception(pending_fault.vector, pending_fault.error);
+	} else {
+		work();
+	}
+}
+
+void interpret(void)
+{
+	do
+		attempt(execute);
+	while (cpu.inhibit && !cpu.halted);
 }

@@ -80,6 +80,7 @@ bool fetch(struct insn *insn);                       /* the guest's next instruc
 
 /* interpret.c */
 void interpret(void);                                /* an instruction; and those that STI and MOV SS tie to it */
+void attempt(void (*work)(void));                    /* if it has a fault, deliver that, with the registers of before */
 void fault(unsigned vector, u32 error) __attribute__((noreturn)); /* of the instruction: restart it at the handler */
 
 /* devices.c: what is behind the guest's ports. */

@@ -169,10 +169,10 @@ static void page_fault(void)
 	u32 linear = vmread(QUALIFICATION), error = vmread(EXIT_ERROR);
 
 	switch (shadow_fault(linear, error & (ACCESS_WRITE | ACCESS_USER), &error)) {
-	case SHADOW_FILLED: count("page fault: shadow"); break;
-	case SHADOW_HOLE: count("page fault: no page"), interpret_guest(); break;
+	case SHADOW_FILLED: count("page faults: shadow"); break;
+	case SHADOW_HOLE: count("page faults: no page"), interpret_guest(); break;
 	case SHADOW_FAULT:
-		count("page fault: the guest's");
+		count("page faults: the guest's");
 		__asm__ volatile("mov %0, %%cr2" : : "r"(linear));
 		inject(0x80000b0e, error);
 		break;
@@ -191,6 +191,8 @@ static void halt(void)
 
 static void handle_exit(u32 reason)
 {
+	static const char *const ports[] = { "out", "in", "outs", "ins" };
+
 	switch (reason) {
 	case EXIT_EXCEPTION: page_fault(); break;
 	case EXIT_INTERRUPT: __asm__ volatile("sti; nop; cli" : : : "memory"); break; /* counted there */
@@ -198,7 +200,7 @@ static void handle_exit(u32 reason)
 	case EXIT_HLT: count("hlt"), halt(); break;
 	case EXIT_INVLPG: count("invlpg"), interpret_guest(); break;
 	case EXIT_CR: count("mov cr"), interpret_guest(); break;
-	case EXIT_PORT: count(vmread(QUALIFICATION) & 8 ? "in, ins" : "out, outs"), interpret_guest(); break;
+	case EXIT_PORT: count(ports[vmread(QUALIFICATION) >> 3 & 3]), interpret_guest(); break;
 	case EXIT_EPT: count("EPT violation"), interpret_guest(); break;
 	case EXIT_TRIPLE_FAULT: read_state(), die("the guest has a triple fault");
 	default: read_state(), say_hex(reason), die(": an exit that the monitor does not know");
