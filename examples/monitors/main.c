@@ -13,6 +13,7 @@ static const struct monitor { const char *name, *kernel, *hostile, *how; } monit
 	{ "trap3", "kernel", "hostile", "trap and emulate, all of the guest at CPL 3" },
 	{ "trap1", "kernel", "hostile", "trap and emulate, the guest's kernel at CPL 1" },
 	{ "hybrid", "kernel", "hostile", "the guest's kernel is interpreted" },
+	{ "translate", "kernel", "hostile", "binary translation of the guest's kernel" },
 	{ "paravirtual", "kernel-pv", "hostile-pv", "the kernel is ported to hypercalls" },
 	{ "vtx", "kernel", "hostile", "VT-x, shadow page tables" },
 	{ "vtx-ept", "kernel", "hostile", "VT-x, EPT" },

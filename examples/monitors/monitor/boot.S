@@ -161,8 +161,7 @@ gdt:	.quad 0
 	.quad 0xcfba000000ffff, 0xcfb2000000ffff
 	.fill 29, 8, 0
 	.quad 0xcf9a000000ffff, 0xcf92000000ffff, 0x890000000067
-	.quad 0xcfba000000ffff, 0xcfb2000000ffff	/* CPL 1, for the translator's cache */
-	.fill 27, 8, 0
+	.fill 29, 8, 0
 gdt_pointer:
 	.word 64 * 8 - 1
 	.long gdt

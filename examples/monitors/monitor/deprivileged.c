@@ -11,7 +11,11 @@ static u64 shadow_descriptor(u64 descriptor)
 	u32 low = (u32)descriptor, high = (u32)(descriptor >> 32), dpl = high >> 13 & 3;
 	u32 limit = (low & 0xffff) | (high & 0xf0000);
 
+	bool flat = !(low >> 16) && !(high & 0xff0000ff), down = (high & 0xc00) == 0x400;
+
 	if (!(high & 0x1000)) /* system segments: the monitor does what they are for */
+		return 0;
+	if (ring == 1 && (!flat || down)) /* it could reach the monitor: each access traps */
 		return 0;
 	if (dpl < ring)
 		high = (high & ~0x6000u) | ring << 13;
@@ -53,10 +57,9 @@ void deprivileged_init(unsigned level)
 /* A data segment that the processor accepts; a null selector otherwise. */
 static u32 data_selector(unsigned which)
 {
-	u16 selector = cpu.seg[which].selector;
-	u32 index = selector >> 3, access = index < GUEST_DESCRIPTORS ? (u32)(gdt[index] >> 40) & 0xff : 0;
+	u32 selector = cpu.seg[which].selector, index = selector >> 3, access = index < GUEST_DESCRIPTORS ? (u32)(gdt[index] >> 40) & 0xff : 0;
 
-	return (access & 0x90) == 0x90 && (access & 0x0a) != 8 && (access >> 5 & 3) >= (selector & 3u) ? selector : 0;
+	return (access & 0x90) == 0x90 && (access & 0x0a) != 8 && (access >> 5 & 3) >= (selector & 3) ? selector : 0;
 }
 
 static u32 at_ring(unsigned which)
@@ -83,7 +86,7 @@ static void from_selector(unsigned which, u32 selector)
 		cpu.seg[which] = describe((u16)selector);
 }
 
-static void from_frame(void)
+static void from_frame(bool translated)
 {
 	u32 level = ring == 3 ? cpl() : (frame.cs & 3) == 3 ? 3 : 0;
 
@@ -91,7 +94,8 @@ static void from_frame(void)
 	cpu.r[ESP] = frame.esp, cpu.r[EBP] = frame.ebp, cpu.r[ESI] = frame.esi, cpu.r[EDI] = frame.edi;
 	cpu.eip = frame.eip;
 	cpu.eflags = (cpu.eflags & ~(u32)FLAGS_NATIVE) | (frame.eflags & FLAGS_NATIVE);
-	from_selector(CS, (frame.cs & 0xfffc) | level);
+	if (!translated)
+		from_selector(CS, (frame.cs & 0xfffc) | level);
 	from_selector(SS, (frame.ss & 0xfffc) | level);
 	if (data_selector(DS) != frame.ds)
 		from_selector(DS, frame.ds & 0xffff);
@@ -99,7 +103,7 @@ static void from_frame(void)
 		from_selector(ES, frame.es & 0xffff);
 	if (data_selector(FS) != frame.fs)
 		from_selector(FS, frame.fs & 0xffff);
-	if (data_selector(GS) != frame.gs)
+	if (!translated && data_selector(GS) != frame.gs)
 		from_selector(GS, frame.gs & 0xffff);
 }
 
@@ -111,29 +115,41 @@ unsigned run_direct(void)
 	to_frame();
 	set_cr3(shadow_directory());
 	vector = enter_guest();
-	from_frame();
+	from_frame(false);
 	return vector;
 }
 
-/* A page that the shadow tables lack, or the guest's own fault, or no page at all. */
-void handle_page_fault(void)
+unsigned run_translated(u32 at)
+{
+	unsigned vector;
+
+	copy_gdt();
+	to_frame();
+	frame.cs = CACHE_CODE;
+	frame.gs = CACHE_DATA;
+	frame.eip = at;
+	set_cr3(shadow_directory());
+	vector = enter_guest();
+	from_frame(true);
+	return vector;
+}
+
+bool handle_page_fault(void)
 {
 	u32 linear = get_cr2(), error, access = (frame.error & 2 ? ACCESS_WRITE : 0) | (cpl() == 3 ? ACCESS_USER : 0);
+	enum shadow what = shadow_fault(linear, access, &error);
 
-	switch (shadow_fault(linear, access, &error)) {
-	case SHADOW_FILLED:
+	if (what == SHADOW_FILLED) {
 		count("page faults: shadow");
-		break;
-	case SHADOW_FAULT:
+	} else if (what == SHADOW_FAULT) {
 		count("page faults: the guest's");
 		cpu.cr2 = linear;
 		exception(14, error);
-		break;
-	case SHADOW_HOLE:
+	} else {
 		count("page faults: no page");
 		interpret();
-		break;
 	}
+	return what == SHADOW_FILLED;
 }
 
 void handle_trap(unsigned vector)

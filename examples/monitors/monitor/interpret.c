@@ -590,8 +590,7 @@ void exception(unsigned vector, u32 error)
 
 void attempt(void (*work)(void))
 {
-	static u32 eip, flags;
-	static u16 code;
+	static u32 eip, flags, code;
 
 	__builtin_memcpy(restart, cpu.r, sizeof restart);
 	eip = cpu.eip, flags = cpu.eflags, code = cpu.seg[CS].selector;

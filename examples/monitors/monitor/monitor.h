@@ -29,7 +29,7 @@ enum { FLAGS_ARITHMETIC = 0x8d5, FLAGS_NATIVE = 0x244cd5 }; /* those that POPF l
 #define CR0_PG 0x80000000u
 #define CR0_WP 0x10000u
 
-struct segment { u16 selector; u32 base, limit, access; }; /* access: bits 40 to 55 of the descriptor, without the limit */
+struct segment { u32 selector, base, limit, access; }; /* access: bits 40 to 55 of the descriptor, without the limit */
 struct table { u32 base, limit; };
 extern struct processor {
 	u32 r[8], eip, eflags, cr0, cr2, cr3, cr4;
@@ -107,8 +107,10 @@ struct frame {
 extern struct frame frame;
 void deprivileged_init(unsigned ring);               /* the CPL of the guest's supervisor */
 unsigned run_direct(void);                           /* until a trap: its vector */
+unsigned run_translated(u32 at);                     /* the same, in the translator's cache: see translate.c */
 void handle_trap(unsigned vector);                   /* as trap and emulate does */
-void handle_page_fault(void);
+/* A page that the shadow tables lack (true), the guest's own fault, or no page at all. */
+bool handle_page_fault(void);
 
 /* interrupts.c */
 void settle(void);                                   /* give the guest its interrupts; wait while it sleeps */
@@ -119,6 +121,8 @@ void say(const char *text);
 void say_number(u32 value);
 void say_hex(u32 value);
 void count(const char *what);                        /* a constant string; '+': it is no trap */
+void add(const char *what, u32 n);
+extern void (*before_report)(void);                  /* or NULL */
 void finish(void) __attribute__((noreturn));         /* print the counters, switch off */
 void die(const char *why) __attribute__((noreturn)); /* the same, with a line of text */
 

@@ -4,6 +4,7 @@
 #include "monitor.h"
 
 enum { COM1 = 0x3f8, COUNTERS = 64 };
+void (*before_report)(void);
 static struct { const char *what; u32 n; } counters[COUNTERS];
 
 void say(const char *text)
@@ -35,18 +36,22 @@ void say_hex(u32 value)
 	say(text);
 }
 
-void count(const char *what)
+void count(const char *what) { add(what, 1); }
+
+void add(const char *what, u32 n)
 {
 	unsigned i = 0;
 
 	while (i < COUNTERS - 1 && counters[i].what && counters[i].what != what)
 		i++;
 	counters[i].what = what;
-	counters[i].n++;
+	counters[i].n += n;
 }
 
 void finish(void)
 {
+	if (before_report)
+		before_report();
 	for (unsigned i = 0; counters[i].what; i++) {
 		say_number(counters[i].n);
 		say(" ");

@@ -54,7 +54,7 @@ static struct segment code_segment(u16 selector, u32 level)
 		fault(VECTOR_GP, selector & 0xfffcu);
 	if (!(s.access & ACCESS_PRESENT))
 		fault(VECTOR_NP, selector & 0xfffcu);
-	s.selector = (u16)((selector & ~3u) | level);
+	s.selector = (selector & ~3u) | level;
 	return s;
 }
 
@@ -142,7 +142,7 @@ void deliver(unsigned vector, bool software, bool has_error, u32 error)
 		u32 esp = cpu.r[ESP], ss = cpu.seg[SS].selector, inner = dpl(&code);
 
 		cpu.r[ESP] = load(cpu.tr.base + 4 + inner * 8, 4, 0);
-		cpu.seg[CS].selector = (u16)((cpu.seg[CS].selector & ~3u) | inner);
+		cpu.seg[CS].selector = (cpu.seg[CS].selector & ~3u) | inner;
 		load_segment(SS, (u16)load(cpu.tr.base + 8 + inner * 8, 2, 0));
 		cpu.inhibit = false;
 		level = inner;
@@ -154,7 +154,7 @@ void deliver(unsigned vector, bool software, bool has_error, u32 error)
 	push(cpu.eip);
 	if (has_error)
 		push(error);
-	code.selector = (u16)((low >> 16 & ~3u) | level);
+	code.selector = (low >> 16 & ~3u) | level;
 	cpu.seg[CS] = code;
 	cpu.eip = (low & 0xffff) | (high & 0xffff0000);
 	cpu.eflags &= ~(u32)(FLAG_NT | 0x100 | (high & 0x100 ? 0 : FLAG_IF));

@@ -18,7 +18,7 @@ enum { CR0_FIXED = 0x20, CR4_FIXED = 0x2000 }; /* NE, VMXE */
 
 static void read_segment(struct segment *s, u32 n)
 {
-	s->selector = (u16)vmread(GUEST_SELECTOR + n);
+	s->selector = vmread(GUEST_SELECTOR + n);
 	s->base = vmread(GUEST_BASE_OF + n);
 	s->limit = vmread(GUEST_LIMIT + n);
 	s->access = vmread(GUEST_ACCESS + n) & 0xffff;
