@@ -41,4 +41,7 @@ uint32_t disk_word(unsigned sector, unsigned word); /* as the disks are at first
  * not trap (vcpu_isa_theorem), and that changes something else than on the machine itself. Returns their number. */
 unsigned silent(const char *monitor, const char *kernel, enum vcpu_monitor how);
 
+/* exits.c: print what the exits of a VT-x monitor cost. KERNEL NULL: the monitor has its own guest. */
+void exits(const char *monitor, const char *kernel);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* monitors DIRECTORY [--run MONITOR KERNEL | --silent MONITOR]: run the kernel of examples/monitors on its own machine and in
- * each monitor, and print a table. DIRECTORY has what `build' makes. */
+/* monitors DIRECTORY [--run MONITOR KERNEL | --silent MONITOR | --exits MONITOR]: run the kernel of examples/monitors on its own
+ * machine and in each monitor, and print a table. DIRECTORY has what `build' makes. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,7 +126,7 @@ static int table(const char *directory)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: monitors DIRECTORY [--run MONITOR KERNEL | --silent MONITOR]\n");
+	fprintf(stderr, "usage: monitors DIRECTORY [--run MONITOR KERNEL | --silent MONITOR | --exits MONITOR]\n");
 	for (unsigned i = 0; i < MONITORS; i++)
 		fprintf(stderr, "  %-12s %s\n", monitors[i].name, monitors[i].how);
 	return 2;
@@ -146,9 +146,15 @@ int main(int argc, char **argv)
 		       r.instructions, r.isolated ? "" : "; touched: ", r.isolated ? "" : r.touched);
 		return !r.isolated;
 	}
-	if (argc == 4 && !strcmp(argv[2], "--silent")) {
-		snprintf(monitor, sizeof monitor, "%s/%s", argv[1], argv[3]);
-		snprintf(kernel, sizeof kernel, "%s/kernel", argv[1]);
+	if (argc != 4)
+		return usage();
+	snprintf(monitor, sizeof monitor, "%s/%s", argv[1], argv[3]);
+	snprintf(kernel, sizeof kernel, "%s/kernel", argv[1]);
+	if (!strcmp(argv[2], "--exits")) {
+		exits(monitor, strcmp(argv[3], "hypervisor") ? kernel : NULL);
+		return 0;
+	}
+	if (!strcmp(argv[2], "--silent")) {
 		silent(monitor, kernel, strcmp(argv[3], "trap1") ? VCPU_MONITOR_CPL3 : VCPU_MONITOR_RING1);
 		return 0;
 	}

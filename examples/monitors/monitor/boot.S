@@ -4,6 +4,11 @@
  * and back. */
 	.intel_syntax noprefix
 	.set BASE, 0xffc00000
+#ifdef UMIP
+	.set FEATURES, 0x810				/* CR4: PSE, UMIP */
+#else
+	.set FEATURES, 0x10				/* CR4: PSE */
+#endif
 
 	.section .boot, "awx"
 	.balign 4
@@ -17,7 +22,7 @@ boot:
 	mov eax, 0x800083
 	mov [page_directory - BASE + 1022 * 4], eax
 	mov eax, cr4
-	or eax, 0x10					/* PSE */
+	or eax, FEATURES
 	mov cr4, eax
 	lea eax, page_directory - BASE
 	mov cr3, eax

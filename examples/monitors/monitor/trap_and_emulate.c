@@ -3,7 +3,7 @@
  * the construction of Popek and Goldberg's theorem 1, on a processor for which it does not hold: see which instructions do
  * not trap with `monitors --silent trap3`.
  *
- * Try: set CR4.UMIP in boot.S (SGDT, SIDT, SLDT, SMSW and STR trap at CPL 3). What is still wrong? */
+ * Try: `build SOURCES DIRECTORY -DUMIP' (SGDT, SIDT, SLDT, SMSW and STR trap at CPL 3). What is still wrong? */
 #include "monitor.h"
 
 void monitor_main(void)
