@@ -84,8 +84,8 @@ static void measure(vcpu *v, vcpu_debug *d, uint32_t address, struct price *pric
 	printf("%-16s %6s %8s %8s %8s\n", "exit", "number", "least", "mean", "most");
 	for (unsigned i = 0; i < REASONS; i++)
 		if (prices[i].n)
-			printf("%-16s %6u %8" PRIu64 " %8" PRIu64 " %8" PRIu64 "\n", names[i] ? names[i] : "others", prices[i].n,
-			       prices[i].least, prices[i].sum / prices[i].n, prices[i].most);
+			printf("%-16s %6u %8" PRIu64 " %8" PRIu64 " %8" PRIu64 "\n", names[i] ? names[i] : "others",
+			       prices[i].n, prices[i].least, prices[i].sum / prices[i].n, prices[i].most);
 	printf("from the first VMRESUME to the last, for each: %" PRIu64 " instructions, %" PRIu64 " ns\n",
 	       (last - first) / (resumes - 1), (last_ns - first_ns) / (resumes - 1));
 }

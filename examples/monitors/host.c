@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A run of the kernel on the public API. The machine itself has 4 MiB and a disk of 16 sectors. The machine of a monitor
- * has 16 MiB, of which the monitor gives 4 to its guest, and a disk of 64 sectors, of which it gives 16. The rest belongs to
- * others, and a pattern tells whether it has been touched. Port 5000h is a device of another guest. */
+/* A run of the kernel on the public API. The machine itself has 4 MiB and a disk of 16 sectors. The machine of a
+ * monitor has 16 MiB, of which the monitor gives 4 to its guest, and a disk of 64 sectors, of which it gives 16.
+ * The rest belongs to others, and a pattern tells whether it has been touched. Port 5000h is a device of another
+ * guest. */
 #define _GNU_SOURCE
 #include <elf.h>
 #include <stdio.h>
@@ -83,8 +84,15 @@ bool run_begin(struct run *run, const char *monitor, const char *kernel, struct 
 	struct vcpu_drive drive = { .image = run->image, .bus = VCPU_BUS_IDE };
 	struct vcpu_device device = { .read = port_read, .write = port_write, .user = run };
 	struct vcpu_config config = {
-		.memory = (monitor ? 16 : 4) * MIB, .kernel = monitor ? monitor : kernel, .initrd = monitor ? kernel : NULL,
-		.drives = &drive, .drives_count = 1, .serial_instant = true, .output = output, .user = run, .display = "none",
+		.memory = (monitor ? 16 : 4) * MIB,
+		.kernel = monitor ? monitor : kernel,
+		.initrd = monitor ? kernel : NULL,
+		.drives = &drive,
+		.drives_count = 1,
+		.serial_instant = true,
+		.output = output,
+		.user = run,
+		.display = "none",
 		.engine = VCPU_ENGINE_INTERPRETER,
 	};
 	char *error = NULL;

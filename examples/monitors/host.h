@@ -37,8 +37,9 @@ bool run_begin(struct run *run, const char *monitor, const char *kernel, struct 
 void run_end(struct run *run);
 uint32_t disk_word(unsigned sector, unsigned word); /* as the disks are at first */
 
-/* silent.c: run the kernel on its own machine, then in the monitor, and print each instruction that is sensitive and does
- * not trap (vcpu_isa_theorem), and that changes something else than on the machine itself. Returns their number. */
+/* silent.c: run the kernel on its own machine, then in the monitor, and print each instruction that is sensitive
+ * and does not trap (vcpu_isa_theorem), and that changes something else than on the machine itself. Returns their
+ * number. */
 unsigned silent(const char *monitor, const char *kernel, enum vcpu_monitor how);
 
 /* exits.c: print what the exits of a VT-x monitor cost. KERNEL NULL: the monitor has its own guest. */

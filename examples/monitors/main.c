@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* monitors DIRECTORY [--run MONITOR KERNEL | --silent MONITOR | --exits MONITOR]: run the kernel of examples/monitors on its own
- * machine and in each monitor, and print a table. DIRECTORY has what `build' makes. */
+/* monitors DIRECTORY [--run MONITOR KERNEL | --silent MONITOR | --exits MONITOR]: run the kernel of
+ * examples/monitors on its own machine and in each monitor, and print a table. DIRECTORY has what `build' makes. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +83,8 @@ static unsigned long traps(const char *report)
 
 static const char *verdict(const struct result *r, const struct result *machine)
 {
-	return !strcmp(r->output, machine->output) && !memcmp(r->disk, machine->disk, sizeof r->disk) ? "equal" : "differs";
+	return !strcmp(r->output, machine->output) && !memcmp(r->disk, machine->disk, sizeof r->disk) ? "equal"
+												      : "differs";
 }
 
 /* The counters in a line. */
@@ -105,7 +106,8 @@ static int table(const char *directory)
 {
 	static struct result kernel[MONITORS], hostile[MONITORS];
 
-	printf("%-12s %-9s %-9s %-9s %12s %7s %8s\n", "monitor", "kernel", "hostile", "isolated", "instructions", "ratio", "traps");
+	printf("%-12s %-9s %-9s %-9s %12s %7s %8s\n", "monitor", "kernel", "hostile", "isolated", "instructions",
+	       "ratio", "traps");
 	for (unsigned i = 0; i < MONITORS; i++) {
 		const struct monitor *m = &monitors[i];
 
@@ -142,8 +144,9 @@ int main(int argc, char **argv)
 	if (argc == 5 && !strcmp(argv[2], "--run")) {
 		if (!run_kernel(argv[1], argv[3], argv[4], &r))
 			return 1;
-		printf("%s%s\n%s after %" PRIu64 " instructions%s%s\n", r.output, r.report, vcpu_stop_name(r.stop.reason),
-		       r.instructions, r.isolated ? "" : "; touched: ", r.isolated ? "" : r.touched);
+		printf("%s%s\n%s after %" PRIu64 " instructions%s%s\n", r.output, r.report,
+		       vcpu_stop_name(r.stop.reason), r.instructions,
+		       r.isolated ? "" : "; touched: ", r.isolated ? "" : r.touched);
 		return !r.isolated;
 	}
 	if (argc != 4)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Silent failures: sensitive instructions of the kernel that do not trap in the monitor, and have another effect than on the
- * machine itself. The list of sensitive instructions is the library's (vcpu_isa_theorem). An effect is what the
- * instruction changes the first time: registers, arithmetic flags, IF, and words near the top of the stack. */
+/* Silent failures: sensitive instructions of the kernel that do not trap in the monitor, and have another effect
+ * than on the machine itself. The list of sensitive instructions is the library's (vcpu_isa_theorem). An effect is
+ * what the instruction changes the first time: registers, arithmetic flags, IF, and words near the top of the
+ * stack. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,15 @@
 #include "host.h"
 
 enum { KERNEL_END = 4 << 20, ROWS = 128, PLACES = 256, WORDS = 40, BELOW = 16, LIMIT = 400000000 };
-static const int registers[] = { VCPU_RAX, VCPU_RCX, VCPU_RDX, VCPU_RBX, VCPU_RSP, VCPU_RBP, VCPU_RSI, VCPU_RDI, VCPU_RIP,
-				 VCPU_CS, VCPU_SS, VCPU_DS, VCPU_ES, VCPU_RFLAGS };
-enum { REGISTERS = sizeof registers / sizeof *registers, STACK = 4, FLAGS = REGISTERS - 1, ARITHMETIC = 0x8d5, IF = 0x200 };
+static const int registers[] = { VCPU_RAX, VCPU_RCX, VCPU_RDX, VCPU_RBX, VCPU_RSP, VCPU_RBP, VCPU_RSI,
+				 VCPU_RDI, VCPU_RIP, VCPU_CS,  VCPU_SS,  VCPU_DS,  VCPU_ES,  VCPU_RFLAGS };
+enum {
+	REGISTERS = sizeof registers / sizeof *registers,
+	STACK = 4,
+	FLAGS = REGISTERS - 1,
+	ARITHMETIC = 0x8d5,
+	IF = 0x200
+};
 
 struct state { uint32_t value[REGISTERS + WORDS], stack; bool interrupts; };
 struct place { uint32_t address; int id; bool done; struct vcpu_insn insn; struct state before, after; };
@@ -100,7 +107,8 @@ static bool differs(const struct place *p, const struct state *before, const str
 	if (loads_if &&
 	    (before->interrupts != p->before.interrupts || after->interrupts != p->after.interrupts)) {
 		printf("%08x %-6s %-14s IF %d, then %d; on the machine %d, then %d\n", p->address, p->insn.mnemonic,
-		       p->insn.encoding, before->interrupts, after->interrupts, p->before.interrupts, p->after.interrupts);
+		       p->insn.encoding, before->interrupts, after->interrupts, p->before.interrupts,
+		       p->after.interrupts);
 		return true;
 	}
 	for (unsigned i = 0; i < REGISTERS + WORDS; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A kernel of three processes, each with page tables of its own, a timer that preempts them, three system calls and a
- * disk. It prints the sums with which the processes exit, writes the total to the last sector, and switches off. It asks
- * its processor what kernels ask (where are my tables, are interrupts on), and prints the answers: a monitor that
- * virtualises an instruction wrongly shows in the output. How often the timer ticks does not show.
+/* A kernel of three processes, each with page tables of its own, a timer that preempts them, three system calls and
+ * a disk. It prints the sums with which the processes exit, writes the total to the last sector, and switches off.
+ * It asks its processor what kernels ask (where are my tables, are interrupts on), and prints the answers: a
+ * monitor that virtualises an instruction wrongly shows in the output. How often the timer ticks does not show.
  *
  * Try: another number of ROUNDS in user.S; a fourth process. */
 #include "kernel.h"

@@ -7,7 +7,9 @@ enum { KERNEL_CODE = 0x08, KERNEL_DATA = 0x10, USER_CODE = 0x1b, USER_DATA = 0x2
 const uint32_t kernel_code = KERNEL_CODE, kernel_data = KERNEL_DATA, user_code = USER_CODE, user_data = USER_DATA;
 
 static struct task { uint32_t link, esp0, ss0, rest[22]; uint16_t trace, ports; } task;
-static uint32_t gdt[6][2] = { { 0, 0 }, { 0xffff, 0xcf9a00 }, { 0xffff, 0xcf9200 }, { 0xffff, 0xcffa00 }, { 0xffff, 0xcff200 } };
+static uint32_t gdt[6][2] = {
+	{ 0, 0 }, { 0xffff, 0xcf9a00 }, { 0xffff, 0xcf9200 }, { 0xffff, 0xcffa00 }, { 0xffff, 0xcff200 }
+};
 static struct gate { uint16_t low, selector, attributes, high; } idt[256];
 struct table { uint16_t limit; uint32_t base; } PACKED;
 
@@ -128,7 +130,8 @@ int disk_transfer(uint32_t sector, void *data, int write)
 
 	out8(0x3f6, 2); /* no interrupts */
 	out8(BASE + 2, 1);
-	out8(BASE + 3, (uint8_t)sector), out8(BASE + 4, (uint8_t)(sector >> 8)), out8(BASE + 5, (uint8_t)(sector >> 16));
+	out8(BASE + 3, (uint8_t)sector), out8(BASE + 4, (uint8_t)(sector >> 8)),
+		out8(BASE + 5, (uint8_t)(sector >> 16));
 	out8(BASE + 6, 0xe0 | (sector >> 24 & 15));
 	out8(STATUS, write ? 0x30 : 0x20);
 	while ((status = in8(STATUS)) & BUSY)

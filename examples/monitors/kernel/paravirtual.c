@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's machine in a paravirtual monitor: no privileged instruction, no port, no device. The interrupt flag is a word
- * that the monitor reads. There is no processor to ask either: the kernel answers with what it has asked the monitor for.
+/* The kernel's machine in a paravirtual monitor: no privileged instruction, no port, no device. The interrupt flag
+ * is a word that the monitor reads. There is no processor to ask either: the kernel answers with what it has asked
+ * the monitor for.
  *
  * Try: one hypercall for several pages; a console that does not wait for the end of the line. */
 #include "hypercalls.h"
@@ -58,9 +59,18 @@ void interrupts_wait(void)
 
 struct view processor_view(void)
 {
-	return (struct view){ .cs = kernel_code, .ss = kernel_data, .task = 0x28, .status = 0x19, .gdt_limit = 0x2f,
-			      .idt_limit = 0x7ff, .access = 0xcff200, .limit = 0xffffffff, .gdt_is_ours = 1, .idt_is_ours = 1,
-			      .readable = 1, .writable = 1 };
+	return (struct view){ .cs = kernel_code,
+			      .ss = kernel_data,
+			      .task = 0x28,
+			      .status = 0x19,
+			      .gdt_limit = 0x2f,
+			      .idt_limit = 0x7ff,
+			      .access = 0xcff200,
+			      .limit = 0xffffffff,
+			      .gdt_is_ours = 1,
+			      .idt_is_ours = 1,
+			      .readable = 1,
+			      .writable = 1 };
 }
 
 void console_write(char c)

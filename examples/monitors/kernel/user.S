@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The program of each process, which the kernel maps at 40000000h. EBX is the number of the process. It reads
- * four sectors, works on their words, sleeps a tick after each, and exits with the sum. A page of its own for data and stack
- * is at 40001000h. */
+/* The program of each process, which the kernel maps at 40000000h. EBX is the number of the process. It reads four
+ * sectors, works on their words, sleeps a tick after each, and exits with the sum. A page of its own for data and
+ * stack is at 40001000h. */
 	.intel_syntax noprefix
 	.set EXIT, 0
 	.set READ, 1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* From multiboot to C. The monitor is loaded at 1 MiB and linked for FFD00000h: pages of 4 MiB map the guest's memory
- * (8 MiB) at FF800000h and the lowest 4 MiB at FFC00000h. Then: the entries of the monitor's IDT, and the way into the guest
- * and back. */
+/* From multiboot to C. The monitor is loaded at 1 MiB and linked for FFD00000h: pages of 4 MiB map the guest's
+ * memory (8 MiB) at FF800000h and the lowest 4 MiB at FFC00000h. Then: the entries of the monitor's IDT, and the
+ * way into the guest and back. */
 	.intel_syntax noprefix
 	.set BASE, 0xffc00000
 #ifdef UMIP

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest: a multiboot kernel, the monitor's first module. It is loaded into the guest's memory as the monitor itself was
- * loaded, and its processor stands at its entry, in protected mode with flat segments. */
+/* The guest: a multiboot kernel, the monitor's first module. It is loaded into the guest's memory as the monitor
+ * itself was loaded, and its processor stands at its entry, in protected mode with flat segments. */
 #include "monitor.h"
 
 struct processor cpu;
 
-struct elf_header { u8 ident[16]; u16 type, machine; u32 version, entry, segments, sections, flags; u16 size, entry_size, count; };
+struct elf_header {
+	u8 ident[16];
+	u16 type, machine;
+	u32 version, entry, segments, sections, flags;
+	u16 size, entry_size, count;
+};
 struct elf_segment { u32 type, offset, linear, physical, file_size, memory_size, flags, align; };
 enum { LOADABLE = 1, MULTIBOOT_MAGIC = 0x2badb002, INFO = 0x500 };
 
@@ -24,7 +29,8 @@ void boot_guest(void)
 
 		if (s->type != LOADABLE)
 			continue;
-		if (s->physical > GUEST_RAM || s->memory_size > GUEST_RAM - s->physical || s->file_size > s->memory_size)
+		if (s->physical > GUEST_RAM || s->memory_size > GUEST_RAM - s->physical ||
+		    s->file_size > s->memory_size)
 			die("the guest does not fit into its memory");
 		__builtin_memcpy(GUEST_WINDOW + s->physical, image + s->offset, s->file_size);
 	}

@@ -3,8 +3,8 @@
  * 16-bit addresses, the x87 and vectors: for those decode() says that it does not know them. */
 #include "monitor.h"
 
-/* What follows an opcode. n: nothing, m: ModRM, b w z: an immediate of 8, 16, 16 or 32 bits, M Z: ModRM and one, t: F6h and
- * F7h, o: an address, f: a far address, e: ENTER. */
+/* What follows an opcode. n: nothing, m: ModRM, b w z: an immediate of 8, 16, 16 or 32 bits, M Z: ModRM and one, t:
+ * F6h and F7h, o: an address, f: a far address, e: ENTER. */
 static const char one_byte[] =
 	"mmmmbznn" "mmmmbzn." "mmmmbznn" "mmmmbznn" "mmmmbz.n" "mmmmbz.n" "mmmmbz.n" "mmmmbz.n"
 	"nnnnnnnn" "nnnnnnnn" "nnnnnnnn" "nnnnnnnn" "nnmm...." "zZbMnnnn" "bbbbbbbb" "bbbbbbbb"

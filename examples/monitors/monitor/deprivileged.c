@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest on the machine's own processor, with fewer rights than it believes to have: its programs at CPL 3, its kernel at
- * CPL 3 or 1. Its descriptors are copied, with that level; at CPL 1 their limits end below the monitor, since pages do not
- * protect from CPL 1. What needs CPL 0 traps into the monitor. */
+/* The guest on the machine's own processor, with fewer rights than it believes to have: its programs at CPL 3, its
+ * kernel at CPL 3 or 1. Its descriptors are copied, with that level; at CPL 1 their limits end below the monitor,
+ * since pages do not protect from CPL 1. What needs CPL 0 traps into the monitor. */
 #include "monitor.h"
 
 static unsigned ring;
@@ -57,7 +57,8 @@ void deprivileged_init(unsigned level)
 /* A data segment that the processor accepts; a null selector otherwise. */
 static u32 data_selector(unsigned which)
 {
-	u32 selector = cpu.seg[which].selector, index = selector >> 3, access = index < GUEST_DESCRIPTORS ? (u32)(gdt[index] >> 40) & 0xff : 0;
+	u32 selector = cpu.seg[which].selector, index = selector >> 3,
+	    access = index < GUEST_DESCRIPTORS ? (u32)(gdt[index] >> 40) & 0xff : 0;
 
 	return (access & 0x90) == 0x90 && (access & 0x0a) != 8 && (access >> 5 & 3) >= (selector & 3) ? selector : 0;
 }

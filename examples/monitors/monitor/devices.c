@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest's devices: an 8259A pair (fixed priorities, no rotation), channel 0 of an 8254, an IDE disk with READ and WRITE
- * SECTORS, the debug console, and the switch. Nothing else is behind its ports: ones are read, and writes vanish. The disk
- * is a part of the machine's; the timer is the machine's, which the monitor does not need for itself. */
+/* The guest's devices: an 8259A pair (fixed priorities, no rotation), channel 0 of an 8254, an IDE disk with READ
+ * and WRITE SECTORS, the debug console, and the switch. Nothing else is behind its ports: ones are read, and writes
+ * vanish. The disk is a part of the machine's; the timer is the machine's, which the monitor does not need for
+ * itself. */
 #include "monitor.h"
 
-static struct pic { u8 request, service, mask, base, step; bool automatic; } pic[2] = { { .mask = 0xff }, { .mask = 0xff } };
+static struct pic {
+	u8 request, service, mask, base, step;
+	bool automatic;
+} pic[2] = { { .mask = 0xff }, { .mask = 0xff } };
 
 static void pic_write(struct pic *p, unsigned a0, u8 value)
 {
@@ -86,7 +90,17 @@ static void timer_write(unsigned port, u8 value)
 
 /* ---- disk ---- */
 
-enum { IDE = 0x1f0, STATUS = 7, BUSY = 0x80, READY = 0x50, REQUEST = 8, ERROR = 1, READ = 0x20, WRITE = 0x30, WORDS = 256 };
+enum {
+	IDE = 0x1f0,
+	STATUS = 7,
+	BUSY = 0x80,
+	READY = 0x50,
+	REQUEST = 8,
+	ERROR = 1,
+	READ = 0x20,
+	WRITE = 0x30,
+	WORDS = 256
+};
 static struct { u8 task[8], status; u16 data[WORDS]; unsigned at; bool writes; } disk = { .status = READY };
 
 static u32 disk_lba(void)

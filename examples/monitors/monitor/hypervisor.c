@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A hypervisor of a page: VT-x with EPT, and a guest of ten instructions in real mode that has one page of memory. The guest
- * prints by port E9h, asks CPUID and halts: three kinds of exits. `monitors DIRECTORY --exits hypervisor' prints what each
- * costs.
+/* A hypervisor of a page: VT-x with EPT, and a guest of ten instructions in real mode that has one page of memory.
+ * The guest prints by port E9h, asks CPUID and halts: three kinds of exits. `monitors DIRECTORY --exits hypervisor'
+ * prints what each costs.
  *
  * Try: a guest that touches another page; a guest in an endless loop, and the preemption timer. */
 #include "vmcs.h"

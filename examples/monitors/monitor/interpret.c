@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* An instruction of the guest, by hand: the privileged and sensitive ones, and those that a kernel's compiler makes. It is
- * the interpreter of the hybrid monitor; the others use it for the instructions that trap. Every access to memory is
- * translated by the guest's page tables. */
+/* An instruction of the guest, by hand: the privileged and sensitive ones, and those that a kernel's compiler
+ * makes. It is the interpreter of the hybrid monitor; the others use it for the instructions that trap. Every
+ * access to memory is translated by the guest's page tables. */
 #include "monitor.h"
 
 static void *guard[5];
@@ -64,17 +64,19 @@ static void set_rm(const struct insn *insn, unsigned size, u32 value)
 
 /* ---- arithmetic: the processor itself computes the result and the flags ---- */
 
-#define RUN(name, suffix, modifier)                                                                                     \
-	__asm__("bt $0, %[flags]; " name suffix " %" modifier "[b], %" modifier "[a]; pushf; pop %[flags]"             \
-		: [a] "+q"(a), [flags] "+r"(flags) : [b] "cq"(b) : "cc")
-#define SIZES(name)                                                                                                     \
-	do {                                                                                                            \
-		if (size == 4)                                                                                          \
-			RUN(name, "l", "");                                                                             \
-		else if (size == 2)                                                                                     \
-			RUN(name, "w", "w");                                                                            \
-		else                                                                                                    \
-			RUN(name, "b", "b");                                                                            \
+#define RUN(name, suffix, modifier) \
+	__asm__("bt $0, %[flags]; " name suffix " %" modifier "[b], %" modifier "[a]; pushf; pop %[flags]" \
+		: [a] "+q"(a), [flags] "+r"(flags) \
+		: [b] "cq"(b) \
+		: "cc")
+#define SIZES(name) \
+	do { \
+		if (size == 4) \
+			RUN(name, "l", ""); \
+		else if (size == 2) \
+			RUN(name, "w", "w"); \
+		else \
+			RUN(name, "b", "b"); \
 	} while (0)
 
 static void set_flags(u32 flags, u32 mask) { cpu.eflags = (cpu.eflags & ~mask) | (flags & mask); }
@@ -97,14 +99,23 @@ static u32 alu(unsigned which, unsigned size, u32 a, u32 b)
 	return a;
 }
 
-#define SHIFT(name)                                                                                                     \
-	do {                                                                                                            \
-		if (size == 4)                                                                                          \
-			__asm__("bt $0, %1; " name "l %%cl, %0; pushf; pop %1" : "+q"(a), "+r"(flags) : "c"(n) : "cc"); \
-		else if (size == 2)                                                                                     \
-			__asm__("bt $0, %1; " name "w %%cl, %w0; pushf; pop %1" : "+q"(a), "+r"(flags) : "c"(n) : "cc"); \
-		else                                                                                                    \
-			__asm__("bt $0, %1; " name "b %%cl, %b0; pushf; pop %1" : "+q"(a), "+r"(flags) : "c"(n) : "cc"); \
+#define SHIFT(name) \
+	do { \
+		if (size == 4) \
+			__asm__("bt $0, %1; " name "l %%cl, %0; pushf; pop %1" \
+				: "+q"(a), "+r"(flags) \
+				: "c"(n) \
+				: "cc"); \
+		else if (size == 2) \
+			__asm__("bt $0, %1; " name "w %%cl, %w0; pushf; pop %1" \
+				: "+q"(a), "+r"(flags) \
+				: "c"(n) \
+				: "cc"); \
+		else \
+			__asm__("bt $0, %1; " name "b %%cl, %b0; pushf; pop %1" \
+				: "+q"(a), "+r"(flags) \
+				: "c"(n) \
+				: "cc"); \
 	} while (0)
 
 /* ROL ROR RCL RCR SHL SHR SAL SAR */
@@ -128,7 +139,10 @@ static u32 shift(unsigned which, unsigned size, u32 a, u32 n)
 	return a;
 }
 
-static u32 sign(u32 value, unsigned size) { return size == 1 ? (u32)(int8_t)value : size == 2 ? (u32)(int16_t)value : value; }
+static u32 sign(u32 value, unsigned size)
+{
+	return size == 1 ? (u32)(int8_t)value : size == 2 ? (u32)(int16_t)value : value;
+}
 
 static void set_carry(bool carry) { set_flags(carry ? 0x801 : 0, 0x801); }
 
@@ -197,14 +211,17 @@ static void require_port_rights(void)
 
 static void string_element(const struct insn *insn, unsigned size)
 {
-	u32 step = cpu.eflags & FLAG_D ? -size : size, from = cpu.seg[insn->segment < SEGMENTS ? insn->segment : DS].base + cpu.r[ESI],
+	u32 step = cpu.eflags & FLAG_D ? -size : size,
+	    from = cpu.seg[insn->segment < SEGMENTS ? insn->segment : DS].base + cpu.r[ESI],
 	    to = cpu.seg[ES].base + cpu.r[EDI], access = access_now();
 
 	switch (insn->op & 0xfe) {
 	case 0x6c: store(to, size, port_read((u16)cpu.r[EDX], size), access), cpu.r[EDI] += step; break;
 	case 0x6e: port_write((u16)cpu.r[EDX], size, load(from, size, access)), cpu.r[ESI] += step; break;
 	case 0xa4: store(to, size, load(from, size, access), access), cpu.r[EDI] += step, cpu.r[ESI] += step; break;
-	case 0xa6: alu(7, size, load(from, size, access), load(to, size, access)), cpu.r[EDI] += step, cpu.r[ESI] += step; break;
+	case 0xa6:
+		alu(7, size, load(from, size, access), load(to, size, access)), cpu.r[EDI] += step, cpu.r[ESI] += step;
+		break;
 	case 0xaa: store(to, size, cpu.r[EAX], access), cpu.r[EDI] += step; break;
 	case 0xac: set_register(EAX, size, load(from, size, access)), cpu.r[ESI] += step; break;
 	default: alu(7, size, get_register(EAX, size), load(to, size, access)), cpu.r[EDI] += step; break;
@@ -260,7 +277,8 @@ static void group7(const struct insn *insn)
 	}
 	require_supervisor();
 	if (insn->reg == 2 || insn->reg == 3) {
-		t = (struct table){ .limit = load(linear(insn), 2, access_now()), .base = load(linear(insn) + 2, 4, access_now()) };
+		t = (struct table){ .limit = load(linear(insn), 2, access_now()),
+				    .base = load(linear(insn) + 2, 4, access_now()) };
 		*(insn->reg == 2 ? &cpu.gdtr : &cpu.idtr) = t;
 	} else if (insn->reg == 6) {
 		cpu.cr0 = (cpu.cr0 & ~14u) | (get_rm(insn, 2) & 15);
@@ -330,7 +348,11 @@ static void access_rights(const struct insn *insn)
 
 static void move_control(const struct insn *insn)
 {
-	u32 *cr = insn->reg == 0 ? &cpu.cr0 : insn->reg == 2 ? &cpu.cr2 : insn->reg == 3 ? &cpu.cr3 : &cpu.cr4, old = cpu.cr0;
+	u32 *cr = insn->reg == 0   ? &cpu.cr0
+		  : insn->reg == 2 ? &cpu.cr2
+		  : insn->reg == 3 ? &cpu.cr3
+				   : &cpu.cr4,
+	    old = cpu.cr0;
 
 	require_supervisor();
 	if (insn->reg == 1 || insn->reg > 4)
@@ -524,7 +546,17 @@ static bool execute_one_byte(const struct insn *insn)
 	case 0x61: pop_all(); return true;
 	case 0x68: case 0x6a: push(insn->immediate); return true;
 	case 0x69: case 0x6b: multiply(insn, get_rm(insn, insn->size), insn->immediate); return true;
-	case 0x6c: case 0x6d: case 0x6e: case 0x6f: case 0xa4: case 0xa5: case 0xa6: case 0xa7: case 0xaa: case 0xab: case 0xac:
+	case 0x6c:
+	case 0x6d:
+	case 0x6e:
+	case 0x6f:
+	case 0xa4:
+	case 0xa5:
+	case 0xa6:
+	case 0xa7:
+	case 0xaa:
+	case 0xab:
+	case 0xac:
 	case 0xad: case 0xae: case 0xaf: string(insn, size); return true;
 	case 0x80: case 0x81: case 0x83:
 		value = alu(insn->reg, size, get_rm(insn, size), insn->immediate);
@@ -546,11 +578,15 @@ static bool execute_one_byte(const struct insn *insn)
 	case 0xa0: case 0xa1: set_register(EAX, size, get_rm(insn, size)); return true;
 	case 0xa2: case 0xa3: set_rm(insn, size, get_register(EAX, size)); return true;
 	case 0xa8: case 0xa9: alu(4, size, get_register(EAX, size), insn->immediate); return true;
-	case 0xc0: case 0xc1: set_rm(insn, size, shift(insn->reg, size, get_rm(insn, size), insn->immediate)); return true;
+	case 0xc0:
+	case 0xc1: set_rm(insn, size, shift(insn->reg, size, get_rm(insn, size), insn->immediate)); return true;
 	case 0xc2: value = pop(), cpu.r[ESP] += insn->immediate, branch(value); return true;
 	case 0xc3: branch(pop()); return true;
 	case 0xc6: case 0xc7: set_rm(insn, size, insn->immediate); return true;
-	case 0xc9: value = load(cpu.seg[SS].base + cpu.r[EBP], 4, access_now()), cpu.r[ESP] = cpu.r[EBP] + 4, cpu.r[EBP] = value; return true;
+	case 0xc9:
+		value = load(cpu.seg[SS].base + cpu.r[EBP], 4, access_now()), cpu.r[ESP] = cpu.r[EBP] + 4,
+		cpu.r[EBP] = value;
+		return true;
 	case 0xd0: case 0xd1: set_rm(insn, size, shift(insn->reg, size, get_rm(insn, size), 1)); return true;
 	case 0xd2: case 0xd3: set_rm(insn, size, shift(insn->reg, size, get_rm(insn, size), cpu.r[ECX])); return true;
 	case 0xe2: if (--cpu.r[ECX]) branch(cpu.eip + insn->immediate); return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest's memory, as its own page tables map it. Behind its 4 MiB there is nothing: ones are read, and writes vanish, as
- * on a machine of that size. */
+/* The guest's memory, as its own page tables map it. Behind its 4 MiB there is nothing: ones are read, and writes
+ * vanish, as on a machine of that size. */
 #include "monitor.h"
 
 enum { PRESENT = 1, WRITABLE = 2, USER = 4, ACCESSED = 0x20, DIRTY = 0x40 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A paravirtual monitor: its guest is the kernel ported to hypercalls, at CPL 1. What a kernel keeps for its processor
- * (descriptor tables, task) the monitor keeps in its place, in the guest's low memory, so that exceptions and IRET are those of
- * segments.c. The interrupt flag is a word of the guest's.
+/* A paravirtual monitor: its guest is the kernel ported to hypercalls, at CPL 1. What a kernel keeps for its
+ * processor (descriptor tables, task) the monitor keeps in its place, in the guest's low memory, so that exceptions
+ * and IRET are those of segments.c. The interrupt flag is a word of the guest's.
  *
  * Try: a hypercall that maps pages, with a check, in place of shadow page tables (as in Xen). */
 #include "monitor.h"
@@ -91,8 +91,8 @@ static void hypercall(void)
 
 static const char *hypercall_name(u32 number)
 {
-	static const char *const names[] = { "iret", "traps", "stack", "pages", "invalidate", "shared", "interrupts", "wait", "console",
-					     "disk", "timer", "power off" };
+	static const char *const names[] = { "iret",       "traps", "stack",   "pages", "invalidate", "shared",
+					     "interrupts", "wait",  "console", "disk",  "timer",      "power off" };
 
 	return number < sizeof names / sizeof *names ? names[number] : "unknown hypercall";
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the monitor says itself, on COM1: its counters when the guest has switched off. And the C library's functions that
- * compilers call. */
+/* What the monitor says itself, on COM1: its counters when the guest has switched off. And the C library's
+ * functions that compilers call. */
 #include "monitor.h"
 
 enum { COM1 = 0x3f8, COUNTERS = 64 };

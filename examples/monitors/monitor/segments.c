@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Segments, far transfers, exceptions and IRET of the virtual processor (SDM vol. 3, chapters 3, 5, 6), for a guest with flat
- * segments: a base is added, limits are not checked. Not here: call gates, task switches, LDTs, virtual-8086 mode. */
+/* Segments, far transfers, exceptions and IRET of the virtual processor (SDM vol. 3, chapters 3, 5, 6), for a guest
+ * with flat segments: a base is added, limits are not checked. Not here: call gates, task switches, LDTs,
+ * virtual-8086 mode. */
 #include "monitor.h"
 
 enum { VECTOR_TS = 10, VECTOR_NP = 11, VECTOR_SS = 12, VECTOR_GP = 13 };
@@ -34,9 +35,11 @@ void load_segment(unsigned which, u16 selector)
 		cpu.seg[which] = s;
 		return;
 	}
-	if (!(s.access & ACCESS_S) || (which == SS && (rpl != cpl() || dpl(&s) != cpl() || s.access & ACCESS_CODE || !(s.access & ACCESS_RW))) ||
+	if (!(s.access & ACCESS_S) ||
+	    (which == SS && (rpl != cpl() || dpl(&s) != cpl() || s.access & ACCESS_CODE || !(s.access & ACCESS_RW))) ||
 	    (s.access & ACCESS_CODE && !(s.access & ACCESS_RW)) ||
-	    ((s.access & (ACCESS_CODE | ACCESS_CONFORMING)) != (ACCESS_CODE | ACCESS_CONFORMING) && (rpl > dpl(&s) || cpl() > dpl(&s))))
+	    ((s.access & (ACCESS_CODE | ACCESS_CONFORMING)) != (ACCESS_CODE | ACCESS_CONFORMING) &&
+	     (rpl > dpl(&s) || cpl() > dpl(&s))))
 		fault(VECTOR_GP, error);
 	if (!(s.access & ACCESS_PRESENT))
 		fault(which == SS ? VECTOR_SS : VECTOR_NP, error);
@@ -116,7 +119,8 @@ void far_return(unsigned release)
 void interrupt_return(void)
 {
 	u32 eip = pop(), cs = pop(), flags = pop(), level = cpl();
-	u32 mask = FLAGS_NATIVE | FLAG_NT | (level == 0 ? FLAGS_IOPL : 0) | (level <= (cpu.eflags >> 12 & 3) ? FLAG_IF : 0);
+	u32 mask = FLAGS_NATIVE | FLAG_NT | (level == 0 ? FLAGS_IOPL : 0) |
+		   (level <= (cpu.eflags >> 12 & 3) ? FLAG_IF : 0);
 
 	return_to(eip, (u16)cs, 0);
 	cpu.eflags = (cpu.eflags & ~mask) | (flags & mask) | 2;

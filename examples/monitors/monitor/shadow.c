@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Shadow page tables: what the processor walks while the guest runs. They map the guest's linear addresses to the machine's
- * memory. They begin empty; a page fault fills the page that was touched, from the guest's own tables. The guest's writes
- * of CR3 and INVLPG empty them again, as they do a TLB.
+/* Shadow page tables: what the processor walks while the guest runs. They map the guest's linear addresses to the
+ * machine's memory. They begin empty; a page fault fills the page that was touched, from the guest's own tables.
+ * The guest's writes of CR3 and INVLPG empty them again, as they do a TLB.
  *
  * Try: keep the tables of the last few values of CR3. */
 #include "monitor.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Binary translation as in Adams and Agesen, "A Comparison of Software and Hardware Techniques for x86 Virtualization" (ASPLOS
- * 2006). The guest's programs run directly, at CPL 3. Its kernel runs as translations, at CPL 1: of at most 12
- * instructions, up to a branch. Most instructions translate to themselves. CLI is a store to the virtual IF, PUSH CS a load
- * of the virtual CS. Branches go from translation to translation, and are linked when they are first taken. The other
- * sensitive instructions call out (INT 81h) to the interpreter.
+/* Binary translation as in Adams and Agesen, "A Comparison of Software and Hardware Techniques for x86
+ * Virtualization" (ASPLOS 2006). The guest's programs run directly, at CPL 3. Its kernel runs as translations, at
+ * CPL 1: of at most 12 instructions, up to a branch. Most instructions translate to themselves. CLI is a store to
+ * the virtual IF, PUSH CS a load of the virtual CS. Branches go from translation to translation, and are linked
+ * when they are first taken. The other sensitive instructions call out (INT 81h) to the interpreter.
  *
- * The data segments end below the monitor; the translations have GS and CS for themselves, which do not. So the guest must
- * not load a segment by itself, and an instruction with such a prefix calls out.
+ * The data segments end below the monitor; the translations have GS and CS for themselves, which do not. So the
+ * guest must not load a segment by itself, and an instruction with such a prefix calls out.
  *
  * Not here: a kernel that changes its code. Try: translate PUSHF; drop the translations of a page that is written. */
 #include "monitor.h"
@@ -117,11 +117,14 @@ static bool is_sensitive(const struct insn *insn)
 	u16 op = insn->op;
 
 	return op < 0x40 ? (op & 6) == 6
-	     : op == 0x8c || op == 0x8e || op == 0x9a || op == 0x9c || op == 0x9d || (op >= 0x6c && op <= 0x6f) || op == 0xc4 ||
-	       op == 0xc5 || (op >= 0xca && op <= 0xcf) || op == 0xea || (op >= 0xe4 && op <= 0xe7) || (op >= 0xec && op <= 0xef) ||
-	       op == 0xf1 || op == 0xf4 || op == 0xfb || (op == 0xff && (insn->reg == 3 || insn->reg == 5)) ||
-	       (op >= 0x100 && op < 0x140) || (op >= 0x1a0 && op <= 0x1aa && op != 0x1a3 && op != 0x1a4 && op != 0x1a5) ||
-	       (op >= 0x1b2 && op <= 0x1b5 && op != 0x1b3) || insn->segment == CS || insn->segment == GS;
+			 : op == 0x8c || op == 0x8e || op == 0x9a || op == 0x9c || op == 0x9d ||
+				   (op >= 0x6c && op <= 0x6f) || op == 0xc4 || op == 0xc5 ||
+				   (op >= 0xca && op <= 0xcf) || op == 0xea || (op >= 0xe4 && op <= 0xe7) ||
+				   (op >= 0xec && op <= 0xef) || op == 0xf1 || op == 0xf4 || op == 0xfb ||
+				   (op == 0xff && (insn->reg == 3 || insn->reg == 5)) || (op >= 0x100 && op < 0x140) ||
+				   (op >= 0x1a0 && op <= 0x1aa && op != 0x1a3 && op != 0x1a4 && op != 0x1a5) ||
+				   (op >= 0x1b2 && op <= 0x1b5 && op != 0x1b3) || insn->segment == CS ||
+				   insn->segment == GS;
 }
 
 /* PUSH, with the operand of CALL or JMP, then POP into branch_target. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An indirect branch of translated code: to the translation of the guest's address in branch_target. It runs at CPL 1, with
- * the guest's registers, and must not change flags: LEA adds, and JECXZ compares. */
+/* An indirect branch of translated code: to the translation of the guest's address in branch_target. It runs at CPL
+ * 1, with the guest's registers, and must not change flags: LEA adds, and JECXZ compares. */
 	.intel_syntax noprefix
 	.globl indirect_branch
 indirect_branch:

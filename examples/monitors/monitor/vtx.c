@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* VT-x (SDM vol. 3, chapters 23 to 28): the guest's kernel runs at CPL 0 in VMX non-root operation. With EPT = 0, the monitor
- * keeps shadow page tables, so page faults, CR3 and INVLPG exit. With EPT = 1, the guest has its own page tables, and the
- * processor translates their addresses once more.
+/* VT-x (SDM vol. 3, chapters 23 to 28): the guest's kernel runs at CPL 0 in VMX non-root operation. With EPT = 0,
+ * the monitor keeps shadow page tables, so page faults, CR3 and INVLPG exit. With EPT = 1, the guest has its own
+ * page tables, and the processor translates their addresses once more.
  *
  * Try: I/O bitmaps that give the guest port E9h; more sectors for a disk in memory. Which exits are left? */
 #include "vmcs.h"
@@ -81,7 +81,8 @@ static void interpret_guest(void)
 
 static void write_controls(void)
 {
-	processor_controls = PROCESSOR_HLT | PROCESSOR_PORTS | (EPT ? PROCESSOR_SECONDARY : PROCESSOR_CR3 | PROCESSOR_INVLPG);
+	processor_controls =
+		PROCESSOR_HLT | PROCESSOR_PORTS | (EPT ? PROCESSOR_SECONDARY : PROCESSOR_CR3 | PROCESSOR_INVLPG);
 	vmwrite(PIN_CONTROLS, allowed(MSR_PIN, PIN_INTERRUPTS));
 	vmwrite(PROCESSOR_CONTROLS, allowed(MSR_PROCESSOR, processor_controls));
 	vmwrite(EXIT_CONTROLS, allowed(MSR_EXIT, 0));

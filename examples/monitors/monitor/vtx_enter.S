@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* vtx_enter(resume): into the guest with its general registers from `cpu' (but ESP, which the VMCS has). Returns at an exit
- * with 0, and with 1 if there was no entry. */
+/* vtx_enter(resume): into the guest with its general registers from `cpu' (but ESP, which the VMCS has). Returns at
+ * an exit with 0, and with 1 if there was no entry. */
 	.intel_syntax noprefix
 	.set HOST_RSP, 0x6c14
 	.globl vtx_enter, vtx_exit
