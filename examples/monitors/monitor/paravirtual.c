@@ -5,7 +5,7 @@
  *
  * Try: a hypercall that maps pages, with a check, in place of shadow page tables (as in Xen). */
 #include "monitor.h"
-#include "../kernel/hypercalls.h"
+#include "hypercalls.h"
 
 enum { GDT = 0x1000, TASK = 0x1100, IDT = 0x1800, VECTORS = 256 };
 static u32 shared_at; /* physical; 0: none yet */
