@@ -79,11 +79,31 @@ static void find_text(struct run *run)
 
 static uint32_t pattern(uint32_t i) { return i * 2246822519u + 1; }
 
+/* The processor: for the monitor `svm', one with SVM. */
+static const char *processor(const char *monitor)
+{
+	const char *name = monitor ? strrchr(monitor, '/') : NULL;
+
+	return name && !strcmp(name, "/svm") ? "max,+svm,+npt" : "max";
+}
+
+bool run_possible(const char *monitor)
+{
+	struct vcpu_config config = { .bare = true, .cpu = processor(monitor) };
+	char *error = NULL;
+	vcpu *v = vcpu_new(&config, &error);
+
+	free(error);
+	vcpu_free(v);
+	return v;
+}
+
 bool run_begin(struct run *run, const char *monitor, const char *kernel, struct result *result)
 {
 	struct vcpu_drive drive = { .image = run->image, .bus = VCPU_BUS_IDE };
 	struct vcpu_device device = { .read = port_read, .write = port_write, .user = run };
 	struct vcpu_config config = {
+		.cpu = processor(monitor),
 		.memory = (monitor ? 16 : 4) * MIB,
 		.kernel = monitor ? monitor : kernel,
 		.initrd = monitor ? kernel : NULL,

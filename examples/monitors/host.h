@@ -31,8 +31,10 @@ struct run {
 	struct result *result;
 };
 
-/* Prepare KERNEL in MONITOR; NULL is none. False: a text is on stderr. */
+/* Prepare KERNEL in MONITOR; NULL is none. The name of the monitor says which processor it needs. False: a text is on
+ * stderr. */
 bool run_begin(struct run *run, const char *monitor, const char *kernel, struct result *result);
+bool run_possible(const char *monitor); /* the library has that processor */
 /* Look at what the run has left, and free the machine. */
 void run_end(struct run *run);
 uint32_t disk_word(unsigned sector, unsigned word); /* as the disks are at first */

@@ -17,6 +17,7 @@ static const struct monitor { const char *name, *kernel, *hostile, *how; } monit
 	{ "paravirtual", "kernel-pv", "hostile-pv", "the kernel is ported to hypercalls" },
 	{ "vtx", "kernel", "hostile", "VT-x, shadow page tables" },
 	{ "vtx-ept", "kernel", "hostile", "VT-x, EPT" },
+	{ "svm", "kernel", "hostile", "SVM, nested paging" },
 };
 enum { MONITORS = sizeof monitors / sizeof *monitors };
 
@@ -105,12 +106,18 @@ static void print_report(const char *name, const char *report)
 static int table(const char *directory)
 {
 	static struct result kernel[MONITORS], hostile[MONITORS];
+	char path[PATH];
 
 	printf("%-12s %-9s %-9s %-9s %12s %7s %8s\n", "monitor", "kernel", "hostile", "isolated", "instructions",
 	       "ratio", "traps");
 	for (unsigned i = 0; i < MONITORS; i++) {
 		const struct monitor *m = &monitors[i];
 
+		snprintf(path, sizeof path, "%s/%s", directory, m->name);
+		if (!run_possible(path)) {
+			printf("%-12s this version of libvcpu does not have its processor\n", m->name);
+			continue;
+		}
 		if (!run_kernel(directory, m->name, m->kernel, &kernel[i]) ||
 		    !run_kernel(directory, m->name, m->hostile, &hostile[i]))
 			return 1;
@@ -122,7 +129,8 @@ static int table(const char *directory)
 	}
 	printf("\n");
 	for (unsigned i = 1; i < MONITORS; i++)
-		print_report(monitors[i].name, kernel[i].report);
+		if (kernel[i].instructions)
+			print_report(monitors[i].name, kernel[i].report);
 	return 0;
 }
 
