@@ -113,7 +113,6 @@ bool run_begin(struct run *run, const char *monitor, const char *kernel, struct 
 		.output = output,
 		.user = run,
 		.display = "none",
-		.engine = VCPU_ENGINE_INTERPRETER,
 	};
 	char *error = NULL;
 

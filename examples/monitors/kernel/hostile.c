@@ -44,6 +44,28 @@ static void attack_top(void)
 	print("\n");
 }
 
+/* The same by a segment whose base and limit wrap around: are limits all that protects the monitor? */
+static void attack_segment(void)
+{
+	uint32_t base = 0x80000000, page = 0x3ff000;
+	uint16_t selector = extra_segment(base);
+
+	print("segment");
+	for (uint32_t linear = 0xff800000; selector && linear; linear += 0x100000) {
+		uint32_t value;
+
+		__asm__ volatile("mov %1, %%fs; movl %2, %%fs:(%3); movl %%fs:(%3), %0; mov %4, %%fs"
+				 : "=&r"(value)
+				 : "r"(selector), "r"(~linear), "r"(linear - base), "r"(0)
+				 : "memory");
+		if (*(volatile uint32_t *)page != ~linear || value != ~linear) {
+			print(" at ");
+			print_hex(linear);
+		}
+	}
+	print("\n");
+}
+
 static void attack_ports(void)
 {
 	uint32_t value;
@@ -71,6 +93,7 @@ void attack(void)
 {
 	attack_memory();
 	attack_top();
+	attack_segment();
 	attack_ports();
 	attack_disk();
 }

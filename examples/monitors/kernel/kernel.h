@@ -34,6 +34,8 @@ void interrupts_wait(void);             /* on, until one has been; then off */
 uint32_t flags_now(void);
 extern const uint32_t kernel_code, kernel_data, user_code, user_data; /* selectors */
 
+uint16_t extra_segment(uint32_t base);  /* the selector of a data segment for the kernel; 0: there is none */
+
 /* What the processor says of itself: the kernel prints it. */
 struct view {
 	uint32_t cs, ss, task, ldt, status, gdt_limit, idt_limit, access, limit;

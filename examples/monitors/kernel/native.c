@@ -3,11 +3,11 @@
 #include "kernel.h"
 
 #define PACKED __attribute__((packed))
-enum { KERNEL_CODE = 0x08, KERNEL_DATA = 0x10, USER_CODE = 0x1b, USER_DATA = 0x23, TASK = 0x28 };
+enum { KERNEL_CODE = 0x08, KERNEL_DATA = 0x10, USER_CODE = 0x1b, USER_DATA = 0x23, TASK = 0x28, EXTRA = 0x30 };
 const uint32_t kernel_code = KERNEL_CODE, kernel_data = KERNEL_DATA, user_code = USER_CODE, user_data = USER_DATA;
 
 static struct task { uint32_t link, esp0, ss0, rest[22]; uint16_t trace, ports; } task;
-static uint32_t gdt[6][2] = {
+static uint32_t gdt[7][2] = {
 	{ 0, 0 }, { 0xffff, 0xcf9a00 }, { 0xffff, 0xcf9200 }, { 0xffff, 0xcffa00 }, { 0xffff, 0xcff200 }
 };
 static struct gate { uint16_t low, selector, attributes, high; } idt[256];
@@ -36,6 +36,16 @@ void processor_start(void)
 	set_gate(0x80, system_call, 3);
 	t = (struct table){ sizeof idt - 1, (uint32_t)idt };
 	__asm__ volatile("lidt %0; ltr %w1; lldt %w2" : : "m"(t), "r"(TASK), "r"(0));
+}
+
+uint16_t extra_segment(uint32_t base)
+{
+	struct table t = { sizeof gdt - 1, (uint32_t)gdt };
+
+	gdt[EXTRA / 8][0] = 0xffff | base << 16;
+	gdt[EXTRA / 8][1] = (base >> 16 & 0xff) | 0xcf9200 | (base & 0xff000000);
+	__asm__ volatile("lgdt %0" : : "m"(t), "m"(gdt));
+	return EXTRA;
 }
 
 void set_kernel_stack(uint32_t top) { task.esp0 = top; }

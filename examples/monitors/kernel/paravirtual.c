@@ -28,6 +28,12 @@ void processor_start(void)
 	hypercall(HYPERCALL_TRAPS, (uint32_t)handlers, 0, 0);
 }
 
+uint16_t extra_segment(uint32_t base)
+{
+	(void)base;
+	return 0;
+}
+
 void set_kernel_stack(uint32_t top) { hypercall(HYPERCALL_STACK, top, 0, 0); }
 void set_page_directory(uint32_t physical) { hypercall(HYPERCALL_PAGES, physical, 0, 0); }
 void enable_paging(uint32_t physical) { set_page_directory(physical); }
@@ -63,7 +69,7 @@ struct view processor_view(void)
 			      .ss = kernel_data,
 			      .task = 0x28,
 			      .status = 0x19,
-			      .gdt_limit = 0x2f,
+			      .gdt_limit = 0x37,
 			      .idt_limit = 0x7ff,
 			      .access = 0xcff200,
 			      .limit = 0xffffffff,

@@ -27,14 +27,12 @@ static u64 shadow_descriptor(u64 descriptor)
 	return (u64)(high | 0x100) << 32 | low;
 }
 
-/* The guest's table, if it has another one since. A change in the table itself is not seen: LGDT must follow. */
+/* The guest's table, after an LGDT. A change in the table is not seen before. */
 static void copy_gdt(void)
 {
-	static struct table copied;
-
-	if (copied.base == cpu.gdtr.base && copied.limit == cpu.gdtr.limit)
+	if (!cpu.new_gdt)
 		return;
-	copied = cpu.gdtr;
+	cpu.new_gdt = false;
 	for (unsigned i = 1; i < GUEST_DESCRIPTORS; i++) {
 		u64 descriptor = 0;
 		struct page page;

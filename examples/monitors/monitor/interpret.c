@@ -280,6 +280,7 @@ static void group7(const struct insn *insn)
 		t = (struct table){ .limit = load(linear(insn), 2, access_now()),
 				    .base = load(linear(insn) + 2, 4, access_now()) };
 		*(insn->reg == 2 ? &cpu.gdtr : &cpu.idtr) = t;
+		cpu.new_gdt |= insn->reg == 2;
 	} else if (insn->reg == 6) {
 		cpu.cr0 = (cpu.cr0 & ~14u) | (get_rm(insn, 2) & 15);
 	} else if (insn->reg != 7) {

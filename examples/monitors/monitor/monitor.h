@@ -36,6 +36,7 @@ extern struct processor {
 	struct segment seg[SEGMENTS], ldtr, tr;
 	struct table gdtr, idtr;
 	bool halted, inhibit; /* inhibit: no interrupt before the next instruction (STI, MOV SS) */
+	bool new_gdt;         /* LGDT has been */
 } cpu;
 static inline u32 cpl(void) { return cpu.seg[CS].selector & 3u; }
 

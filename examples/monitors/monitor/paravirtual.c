@@ -20,6 +20,7 @@ static void make_tables(void)
 	for (u32 i = 1; i < sizeof high / sizeof *high; i++)
 		store_low(GDT + i * 8, 0xffff), store_low(GDT + i * 8 + 4, high[i]);
 	store_low(TASK + 8, 0x10);
+	cpu.new_gdt = true;
 	cpu.gdtr = (struct table){ GDT, 5 * 8 - 1 };
 	cpu.idtr = (struct table){ IDT, VECTORS * 8 - 1 };
 	cpu.tr = (struct segment){ 0x28, TASK, 0x67, 0x8b };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* SVM (AMD64 Architecture Programmer's Manual, vol. 2, chapter 15 and appendix B) with nested paging: the same monitor as vtx.c
- * with EPT. The guest's state is a structure in memory, the VMCB, not fields behind instructions. The nested page tables
- * have the format of the monitor's own: a directory with one page of 4 MiB is all.
+/* SVM (AMD64 Architecture Programmer's Manual, vol. 2, chapter 15 and appendix B) with nested paging: the same
+ * monitor as vtx.c with EPT. The guest's state is a structure in memory, the VMCB, not fields behind instructions.
+ * The nested page tables have the format of the monitor's own: a directory with one page of 4 MiB is all.
  *
  * Try: shadow page tables in place of nested ones, as vtx.c has them. */
 #include "monitor.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* svm_enter(guest, host): into the guest of the VMCB at physical GUEST, with its general registers from `cpu' (but EAX and
- * ESP, which the VMCB has). VMLOAD and VMSAVE exchange what VMRUN does not: FS, GS, TR, LDTR. The interrupt flag is on
- * while the guest runs, so that the machine's interrupts exit (V_INTR_MASKING). */
+/* svm_enter(guest, host): into the guest of the VMCB at physical GUEST, with its general registers from `cpu' (but
+ * EAX and ESP, which the VMCB has). VMLOAD and VMSAVE exchange what VMRUN does not: FS, GS, TR, LDTR. The interrupt
+ * flag is on while the guest runs, so that the machine's interrupts exit (V_INTR_MASKING). */
 	.intel_syntax noprefix
 	.globl svm_enter
 svm_enter:
