@@ -23,16 +23,31 @@ static struct vmcb {
 	u8 rest[PAGE - 0x670];
 } guest __attribute__((aligned(PAGE))), host __attribute__((aligned(PAGE)));
 _Static_assert(offsetof(struct vmcb, ports) == 0x40 && offsetof(struct vmcb, shadow) == 0x68 &&
-	       offsetof(struct vmcb, event) == 0xa8 && offsetof(struct vmcb, seg) == 0x400 && offsetof(struct vmcb, level) == 0x4cb &&
-	       offsetof(struct vmcb, cr0) == 0x558 && offsetof(struct vmcb, rip) == 0x578 && offsetof(struct vmcb, rax) == 0x5f8 &&
-	       offsetof(struct vmcb, pat) == 0x668 && sizeof(struct vmcb) == PAGE, "VMCB");
+		       offsetof(struct vmcb, event) == 0xa8 && offsetof(struct vmcb, seg) == 0x400 &&
+		       offsetof(struct vmcb, level) == 0x4cb && offsetof(struct vmcb, cr0) == 0x558 &&
+		       offsetof(struct vmcb, rip) == 0x578 && offsetof(struct vmcb, rax) == 0x5f8 &&
+		       offsetof(struct vmcb, pat) == 0x668 && sizeof(struct vmcb) == PAGE,
+	       "VMCB");
 
 static u8 host_area[PAGE] __attribute__((aligned(PAGE))), permissions[3 * PAGE] __attribute__((aligned(PAGE)));
 static u32 nested[1024] __attribute__((aligned(PAGE)));
-enum { INTERCEPT_INTR = 1, INTERCEPT_VINTR = 1 << 4, INTERCEPT_CPUID = 1 << 18, INTERCEPT_HLT = 1 << 24, INTERCEPT_PORT = 1 << 27,
-       INTERCEPT_MSR = 1 << 28 };
+enum {
+	INTERCEPT_INTR = 1,
+	INTERCEPT_VINTR = 1 << 4,
+	INTERCEPT_CPUID = 1 << 18,
+	INTERCEPT_HLT = 1 << 24,
+	INTERCEPT_PORT = 1 << 27,
+	INTERCEPT_MSR = 1 << 28
+};
 #define INTERCEPT_SHUTDOWN 0x80000000u
-enum { EXIT_INTR = 0x60, EXIT_VINTR = 0x64, EXIT_HLT = 0x78, EXIT_PORT = 0x7b, EXIT_SHUTDOWN = 0x7f, EXIT_NESTED = 0x400 };
+enum {
+	EXIT_INTR = 0x60,
+	EXIT_VINTR = 0x64,
+	EXIT_HLT = 0x78,
+	EXIT_PORT = 0x7b,
+	EXIT_SHUTDOWN = 0x7f,
+	EXIT_NESTED = 0x400
+};
 enum { MSR_EFER = 0xc0000080, EFER_SVME = 0x1000 };
 #define MSR_HOST_AREA 0xc0010117
 #define EVENT_VALID 0x80000000u
@@ -43,12 +58,14 @@ void svm_enter(u32 guest, u32 host);
 
 static void read_segment(struct segment *s, const struct vmcb_segment *v)
 {
-	*s = (struct segment){ v->selector, (u32)v->base, v->limit, (v->attributes & 0xffu) | (v->attributes & 0xf00u) << 4 };
+	*s = (struct segment){ v->selector, (u32)v->base, v->limit,
+			       (v->attributes & 0xffu) | (v->attributes & 0xf00u) << 4 };
 }
 
 static void write_segment(struct vmcb_segment *v, const struct segment *s)
 {
-	*v = (struct vmcb_segment){ (u16)s->selector, (u16)((s->access & 0xff) | (s->access >> 4 & 0xf00)), s->limit, s->base };
+	*v = (struct vmcb_segment){ (u16)s->selector, (u16)((s->access & 0xff) | (s->access >> 4 & 0xf00)), s->limit,
+				    s->base };
 }
 
 static void read_state(void)
@@ -59,7 +76,8 @@ static void read_state(void)
 	read_segment(&cpu.tr, &guest.tr);
 	cpu.gdtr = (struct table){ (u32)guest.gdtr.base, guest.gdtr.limit };
 	cpu.idtr = (struct table){ (u32)guest.idtr.base, guest.idtr.limit };
-	cpu.r[EAX] = (u32)guest.rax, cpu.r[ESP] = (u32)guest.rsp, cpu.eip = (u32)guest.rip, cpu.eflags = (u32)guest.rflags;
+	cpu.r[EAX] = (u32)guest.rax, cpu.r[ESP] = (u32)guest.rsp, cpu.eip = (u32)guest.rip,
+	cpu.eflags = (u32)guest.rflags;
 	cpu.cr0 = (u32)guest.cr0, cpu.cr2 = (u32)guest.cr2, cpu.cr3 = (u32)guest.cr3, cpu.cr4 = (u32)guest.cr4;
 	cpu.inhibit = false;
 }
@@ -105,7 +123,8 @@ static void start(void)
 	__asm__ volatile("vmsave %0" : : "a"(PHYSICAL(&host)) : "memory");
 	__builtin_memset(permissions, 0xff, sizeof permissions);
 	nested[0] = GUEST_BASE | 0x87; /* 4 MiB: present, writable, user */
-	guest.intercepts = INTERCEPT_INTR | INTERCEPT_CPUID | INTERCEPT_HLT | INTERCEPT_PORT | INTERCEPT_MSR | INTERCEPT_SHUTDOWN;
+	guest.intercepts =
+		INTERCEPT_INTR | INTERCEPT_CPUID | INTERCEPT_HLT | INTERCEPT_PORT | INTERCEPT_MSR | INTERCEPT_SHUTDOWN;
 	guest.instructions = 0x3fff; /* VMRUN, the other instructions of SVM, and what else has a bit there */
 	guest.ports = guest.msrs = PHYSICAL(permissions);
 	guest.asid = 1;
