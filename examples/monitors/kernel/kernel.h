@@ -32,7 +32,7 @@ uint32_t interrupts_save(void);         /* off; returns EFLAGS as they were */
 void interrupts_restore(uint32_t flags);
 void interrupts_wait(void);             /* on, until one has been; then off */
 uint32_t flags_now(void);
-extern const uint32_t kernel_code, kernel_data, user_code, user_data; /* selectors */
+extern const uint32_t user_code, user_data; /* selectors */
 
 uint16_t extra_segment(uint32_t base);  /* the selector of a data segment for the kernel; 0: there is none */
 

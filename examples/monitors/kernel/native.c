@@ -4,7 +4,7 @@
 
 #define PACKED __attribute__((packed))
 enum { KERNEL_CODE = 0x08, KERNEL_DATA = 0x10, USER_CODE = 0x1b, USER_DATA = 0x23, TASK = 0x28, EXTRA = 0x30 };
-const uint32_t kernel_code = KERNEL_CODE, kernel_data = KERNEL_DATA, user_code = USER_CODE, user_data = USER_DATA;
+const uint32_t user_code = USER_CODE, user_data = USER_DATA;
 
 static struct task { uint32_t link, esp0, ss0, rest[22]; uint16_t trace, ports; } task;
 static uint32_t gdt[7][2] = {

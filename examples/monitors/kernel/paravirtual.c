@@ -8,7 +8,7 @@
 #include "kernel.h"
 
 enum { INTERRUPT_FLAG = 0x200 };
-const uint32_t kernel_code = 0x08, kernel_data = 0x10, user_code = 0x1b, user_data = 0x23;
+const uint32_t user_code = 0x1b, user_data = 0x23;
 static struct shared shared;
 
 static uint32_t hypercall(uint32_t number, uint32_t b, uint32_t c, uint32_t d)
@@ -65,8 +65,8 @@ void interrupts_wait(void)
 
 struct view processor_view(void)
 {
-	return (struct view){ .cs = kernel_code,
-			      .ss = kernel_data,
+	return (struct view){ .cs = 0x08,
+			      .ss = 0x10,
 			      .task = 0x28,
 			      .status = 0x19,
 			      .gdt_limit = 0x37,

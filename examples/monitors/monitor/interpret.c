@@ -283,7 +283,9 @@ static void group7(const struct insn *insn)
 		cpu.new_gdt |= insn->reg == 2;
 	} else if (insn->reg == 6) {
 		cpu.cr0 = (cpu.cr0 & ~14u) | (get_rm(insn, 2) & 15);
-	} else if (insn->reg != 7) {
+	} else if (insn->reg == 7 && insn->memory) {
+		shadow_invalidate(linear(insn));
+	} else {
 		fault(6, 0);
 	}
 }

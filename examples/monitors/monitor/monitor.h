@@ -98,7 +98,8 @@ void timer_program(u8 mode, u16 divisor);
 enum shadow { SHADOW_FILLED, SHADOW_FAULT, SHADOW_HOLE };
 void shadow_init(bool with_monitor, bool flatten);   /* flatten: the guest's supervisor runs at CPL 3 */
 u32 shadow_directory(void);                          /* its physical address, for the guest's mode */
-void shadow_flush(void);
+void shadow_flush(void);                             /* as a write of CR3 does with a TLB */
+void shadow_invalidate(u32 linear);                  /* as INVLPG does */
 enum shadow shadow_fault(u32 linear, u32 access, u32 *error);
 
 /* deprivileged.c: the guest on the machine's own processor, at CPL 1 or 3. */

@@ -75,7 +75,7 @@ static void hypercall(void)
 	case HYPERCALL_TRAPS: set_traps(b); break;
 	case HYPERCALL_STACK: store_low(TASK + 4, b); break;
 	case HYPERCALL_PAGES: set_pages(b); break;
-	case HYPERCALL_INVALIDATE: shadow_flush(); break;
+	case HYPERCALL_INVALIDATE: shadow_invalidate(b); break;
 	case HYPERCALL_SHARED: shared_at = b <= GUEST_RAM - sizeof(struct shared) ? b : 0; break;
 	case HYPERCALL_INTERRUPTS: break;
 	case HYPERCALL_WAIT: cpu.eflags |= FLAG_IF, cpu.halted = true; break;

@@ -55,6 +55,18 @@ static void enter(u32 linear, u32 physical, u32 flags)
 	((u32 *)(MONITOR_BASE + (*entry & -(u32)PAGE)))[linear >> 12 & 1023] = physical | flags | PRESENT;
 }
 
+void shadow_invalidate(u32 linear)
+{
+	u32 *const directories[] = { supervisor, user };
+
+	for (unsigned i = 0; i < 2; i++) {
+		u32 entry = directories[i][linear >> 22];
+
+		if (entry & PRESENT && !(with_monitor && linear >= TOP))
+			((u32 *)(MONITOR_BASE + (entry & -(u32)PAGE)))[linear >> 12 & 1023] = 0;
+	}
+}
+
 enum shadow shadow_fault(u32 linear, u32 access, u32 *error)
 {
 	struct page page;

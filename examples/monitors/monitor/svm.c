@@ -34,7 +34,6 @@ static u32 nested[1024] __attribute__((aligned(PAGE)));
 enum {
 	INTERCEPT_INTR = 1,
 	INTERCEPT_VINTR = 1 << 4,
-	INTERCEPT_CPUID = 1 << 18,
 	INTERCEPT_HLT = 1 << 24,
 	INTERCEPT_PORT = 1 << 27,
 	INTERCEPT_MSR = 1 << 28
@@ -124,7 +123,7 @@ static void start(void)
 	__builtin_memset(permissions, 0xff, sizeof permissions);
 	nested[0] = GUEST_BASE | 0x87; /* 4 MiB: present, writable, user */
 	guest.intercepts =
-		INTERCEPT_INTR | INTERCEPT_CPUID | INTERCEPT_HLT | INTERCEPT_PORT | INTERCEPT_MSR | INTERCEPT_SHUTDOWN;
+		INTERCEPT_INTR | INTERCEPT_HLT | INTERCEPT_PORT | INTERCEPT_MSR | INTERCEPT_SHUTDOWN;
 	guest.instructions = 0x3fff; /* VMRUN, the other instructions of SVM, and what else has a bit there */
 	guest.ports = guest.msrs = PHYSICAL(permissions);
 	guest.asid = 1;

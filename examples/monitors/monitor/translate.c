@@ -112,19 +112,29 @@ static u8 *emit_call_out(u8 *to, u32 guest)
 
 /* ---- translation ---- */
 
+/* It must not run as it is, or has a prefix of a segment that is the translator's. */
 static bool is_sensitive(const struct insn *insn)
 {
-	u16 op = insn->op;
-
-	return op < 0x40 ? (op & 6) == 6
-			 : op == 0x8c || op == 0x8e || op == 0x9a || op == 0x9c || op == 0x9d ||
-				   (op >= 0x6c && op <= 0x6f) || op == 0xc4 || op == 0xc5 ||
-				   (op >= 0xca && op <= 0xcf) || op == 0xea || (op >= 0xe4 && op <= 0xe7) ||
-				   (op >= 0xec && op <= 0xef) || op == 0xf1 || op == 0xf4 || op == 0xfb ||
-				   (op == 0xff && (insn->reg == 3 || insn->reg == 5)) || (op >= 0x100 && op < 0x140) ||
-				   (op >= 0x1a0 && op <= 0x1aa && op != 0x1a3 && op != 0x1a4 && op != 0x1a5) ||
-				   (op >= 0x1b2 && op <= 0x1b5 && op != 0x1b3) || insn->segment == CS ||
-				   insn->segment == GS;
+	if (insn->segment == CS || insn->segment == GS)
+		return true;
+	switch (insn->op) {
+	case 0x06: case 0x07: case 0x0e: case 0x16: case 0x17: case 0x1e: case 0x1f: /* PUSH and POP of segments */
+	case 0x6c ... 0x6f: /* INS, OUTS */
+	case 0x8c: case 0x8e: /* MOV of segments */
+	case 0x9a: case 0x9c: case 0x9d: /* CALL far, PUSHF, POPF */
+	case 0xc4: case 0xc5: /* LES, LDS */
+	case 0xca ... 0xcf: /* RET far, INT, IRET */
+	case 0xe4 ... 0xe7: case 0xea: case 0xec ... 0xef: /* IN, OUT, JMP far */
+	case 0xf1: case 0xf4: case 0xfb: /* INT1, HLT, STI */
+	case 0x100 ... 0x13f: /* descriptors, control registers, MSRs, SYSENTER */
+	case 0x1a0: case 0x1a1: case 0x1a8 ... 0x1aa: /* PUSH and POP of FS and GS, RSM */
+	case 0x1b2: case 0x1b4: case 0x1b5: /* LSS, LFS, LGS */
+		return true;
+	case 0xff:
+		return insn->reg == 3 || insn->reg == 5; /* CALL, JMP far */
+	default:
+		return false;
+	}
 }
 
 /* PUSH, with the operand of CALL or JMP, then POP into branch_target. */
@@ -160,7 +170,8 @@ static bool translate_insn(u8 **to, const struct insn *insn, const u8 *bytes, u3
 	u32 next = guest + insn->length, target = next + insn->immediate;
 	u16 op = insn->op;
 
-	if (op == 0x06 || op == 0x0e || op == 0x16 || op == 0x1e) { /* PUSH of a segment: PUSH GS:[selector] */
+	if (insn->size == 4 &&
+	    (op == 0x06 || op == 0x0e || op == 0x16 || op == 0x1e)) { /* PUSH of a segment: PUSH GS:[selector] */
 		*to = emit(emit(*to, 0x35ff65, 3), (u32)&cpu.seg[op >> 3].selector, 4);
 		return true;
 	}

@@ -190,6 +190,13 @@ static void halt(void)
 	write_state();
 }
 
+/* CPUID always exits. */
+static void identify(void)
+{
+	__asm__("cpuid" : "+a"(cpu.r[EAX]), "=b"(cpu.r[EBX]), "+c"(cpu.r[ECX]), "=d"(cpu.r[EDX]));
+	vmwrite(GUEST_RIP, vmread(GUEST_RIP) + vmread(EXIT_LENGTH));
+}
+
 static void handle_exit(u32 reason)
 {
 	static const char *const ports[] = { "out", "in", "outs", "ins" };
@@ -198,6 +205,7 @@ static void handle_exit(u32 reason)
 	case EXIT_EXCEPTION: page_fault(); break;
 	case EXIT_INTERRUPT: __asm__ volatile("sti; nop; cli" : : : "memory"); break; /* counted there */
 	case EXIT_WINDOW: count("interrupt window"); break;
+	case EXIT_CPUID: count("cpuid"), identify(); break;
 	case EXIT_HLT: count("hlt"), halt(); break;
 	case EXIT_INVLPG: count("invlpg"), interpret_guest(); break;
 	case EXIT_CR: count("mov cr"), interpret_guest(); break;
