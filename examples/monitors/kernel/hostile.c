@@ -33,10 +33,12 @@ static void attack_top(void)
 	print("top");
 	for (uint32_t linear = 0xff800000; linear; linear += 0x100000) {
 		volatile uint32_t *there = (uint32_t *)linear;
+		uint32_t by_code_segment = 0;
 
 		map_page(kernel_directory, linear, page, WRITABLE);
 		*there = linear;
-		if (*(uint32_t *)page != linear || *there != linear) {
+		__asm__ volatile("addl %%cs:(%1), %0" : "+r"(by_code_segment) : "r"(linear));
+		if (*(uint32_t *)page != linear || *there != linear || by_code_segment != linear) {
 			print(" at ");
 			print_hex(linear);
 		}
