@@ -597,7 +597,7 @@ int main(int argc, char **argv)
 	sched_setaffinity(0, sizeof one, &one);
 	signal(SIGINT, on_interrupt);
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-	if (argc == 1 && host_maker() == MAKER_UNKNOWN) {
+	if (argc == 1 && host_maker() == MAKERS) {
 		printf("skipped: the processor is neither Intel's nor AMD's\n0 passed, 0 failed, 1 skipped\n");
 		return 0;
 	}
