@@ -620,6 +620,11 @@ bool write_efer(struct cpu *c, u64 v);
 bool read_msr(struct cpu *c, u32 index, u64 *v);
 bool write_msr(struct cpu *c, u32 index, u64 v);
 void msrs_reset(struct cpu *c);                       /* RESET, of those whose state is listed in msr.def */
+/* MXCSR.MM (bit 17): SSE operands in memory may lie anywhere, but for those of aligned moves (APM vol. 1, 4.3.2.3) */
+enum { MXCSR_MM = 1 << 17 };
+static inline bool mxcsr_mm(const struct cpu *c) { return c->mxcsr & MXCSR_MM; }
+/* Bits of MXCSR that there are. */
+static inline u32 mxcsr_bits(const struct cpu *c) { return 0xffff | (has(c->model, F_MISALIGNSSE) ? MXCSR_MM : 0); }
 bool monitor_enabled(const struct cpu *c);            /* MONITOR and MWAIT: IA32_MISC_ENABLE and HWCR can turn them off */
 void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4]); /* eax ebx ecx edx */
 u64 read_tsc(const struct cpu *c);                    /* needs a synced clock */

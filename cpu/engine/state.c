@@ -46,7 +46,7 @@ void cpu_loaded(struct cpu *c)
 {
 	c->r[RZERO] = 0;
 	c->r[R2GIB] = (u64)1 << 31;
-	c->mxcsr &= 0xffff;
+	c->mxcsr &= mxcsr_bits(c);
 	c->eflags = (c->eflags & ~(u32)OSZAPC) | FL_1;
 	/* A time that no run reaches, and that would soon wrap around. */
 	if (c->idle_ns >> 62 || (unsigned __int128)c->icount * c->ns_q16 >> 78)

@@ -69,6 +69,7 @@ enum feature {
 };
 
 enum maker { MAKER_INTEL, MAKER_AMD, MAKERS };
+enum { INTEL = 1 << MAKER_INTEL, AMD = 1 << MAKER_AMD }; /* columns of tables: sets of them */
 
 /* A cache as leaf 4 shows it: 1 data, 2 code, 3 both; 64 bytes a line. Level 0: there is none. */
 struct cache_level { u8 type, level, ways; u32 sets; };

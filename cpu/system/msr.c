@@ -253,7 +253,6 @@ static bool write_x2apic(struct cpu *c, u32 index, u64 v)
 /* ---- the table ---- */
 
 enum { READ_ONLY = 1, WRITE_ONLY };
-enum { INTEL = 1 << MAKER_INTEL, AMD = 1 << MAKER_AMD };
 
 static const struct msr {
 	u32 first;
