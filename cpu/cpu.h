@@ -50,7 +50,8 @@ enum { CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 0x10, CR4_PA
        CR4_FSGSBASE = 0x10000, CR4_PCIDE = 0x20000, CR4_OSXSAVE = 0x40000, CR4_SMEP = 0x100000, CR4_SMAP = 0x200000,
        CR4_PKE = 0x400000 };
 enum { MISC_MONITOR = 1 << 18 }; /* of IA32_MISC_ENABLE: MONITOR and MWAIT are there */
-enum { EFER_SCE = 1, EFER_LME = 0x100, EFER_LMA = 0x400, EFER_NXE = 0x800, EFER_FFXSR = 0x4000 };
+enum { EFER_SCE = 1, EFER_LME = 0x100, EFER_LMA = 0x400, EFER_NXE = 0x800, EFER_FFXSR = 0x4000, EFER_TCE = 0x8000 };
+enum { HWCR_MONITOR_OFF = 1 << 9 }; /* AMD: MONITOR and MWAIT are not there */
 
 enum vector { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP, VEC_SS,
 	VEC_GP, VEC_PF,
@@ -279,6 +280,7 @@ struct cpu {
 	struct x87 x87;
 
 #define MSR_KEPT(name, number, feature, member, ...) u64 member;
+#define MSR_AMD(name, number, family, member, ...) u64 member;
 #define MSR_STATE(member) u64 member;
 #define MSR_STATES(member, count) u64 member[count];
 #include "cpu/system/msr.def"
@@ -325,7 +327,7 @@ struct cpu {
 	struct vmx *vmx;           /* vmx.h. NULL: the model has no VMX */
 	struct paravirt *paravirt; /* paravirt.h. NULL: there is no hypervisor's interface */
 	struct cpus *all;
-	char name[8], apic_name[8], timer_name[16], vmx_name[8], paravirt_name[8]; /* of its parts and its event */
+	char name[8], apic_name[8], timer_name[16], vmx_name[8], paravirt_name[8], amd_name[8]; /* of its parts and its event */
 	struct line ferr;          /* FERR#, to IRQ 13 */
 	bool (*ignne)(void *owner); /* is IGNNE# asserted? NULL: it always is */
 	void *ignne_owner;
@@ -402,7 +404,7 @@ bool cpu_go_to(struct cpu *c, u64 rip);
 void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
-enum { CPU_PARTS = 4 }; /* the processor, its local APIC, VMX, the paravirtual interface */
+enum { CPU_PARTS = 5 }; /* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface */
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 /* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */
@@ -618,6 +620,12 @@ bool write_efer(struct cpu *c, u64 v);
 bool read_msr(struct cpu *c, u32 index, u64 *v);
 bool write_msr(struct cpu *c, u32 index, u64 v);
 void msrs_reset(struct cpu *c);                       /* RESET, of those whose state is listed in msr.def */
+/* MXCSR.MM (bit 17): SSE operands in memory may lie anywhere, but for those of aligned moves (APM vol. 1, 4.3.2.3) */
+enum { MXCSR_MM = 1 << 17 };
+static inline bool mxcsr_mm(const struct cpu *c) { return c->mxcsr & MXCSR_MM; }
+/* Bits of MXCSR that there are. */
+static inline u32 mxcsr_bits(const struct cpu *c) { return 0xffff | (has(c->model, F_MISALIGNSSE) ? MXCSR_MM : 0); }
+bool monitor_enabled(const struct cpu *c);            /* MONITOR and MWAIT: IA32_MISC_ENABLE and HWCR can turn them off */
 void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4]); /* eax ebx ecx edx */
 u64 read_tsc(const struct cpu *c);                    /* needs a synced clock */
 /* CR0, CR4, EFER, CS, SS, EFLAGS.VM or CPL changed: mode, view, masks; sets ATTN_MODE if it changed */

@@ -92,6 +92,9 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 l
 #define HERE(o) (o)
 #endif
 
+/* Bits of op.scale: the memory operand must be aligned to 16 bytes, or 32; but not with MXCSR.MM. */
+enum { OP_ALIGNED = 0x80, OP_ALIGNED_MM = 0x40 };
+
 /* 32 bytes:
  *    0 run | 8 dst src base index | 12 scale, segment byte, osize and form, len | 16 left, code, ip | 20 disp | 24 imm, target or vector operands */
 struct STORED_OP {
@@ -108,7 +111,7 @@ struct STORED_OP {
 	s32 cost;
 	};
 	union {
-	u8 scale;         /* bits 0-1: shift of the index; bit 7: memory operand must be aligned: 16 bytes, or 32 */
+	u8 scale;         /* bits 0-1: shift of the index; OP_ALIGNED, OP_ALIGNED_MM */
 	/* direct jumps and block ends: the target is in the block's page, so that they can be linked */
 	bool in_page;
 	};

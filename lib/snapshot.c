@@ -40,6 +40,11 @@ static const char *const config_names[] = {
 };
 enum { CONFIG_WORDS = ARRAY_LEN(config_names) };
 
+static u64 model_word(const struct model *m)
+{
+	return m->signature | (u64)m->physical_bits << 32 | m->features[2] << 40 | (u64)m->maker << 63;
+}
+
 static void config_words(const struct vcpu *v, u64 out[CONFIG_WORDS])
 {
 	u64 map = 0;
@@ -51,7 +56,7 @@ static void config_words(const struct vcpu *v, u64 out[CONFIG_WORDS])
 	map = devices_hash(v, map);
 	memcpy(out,
 	       (u64[CONFIG_WORDS]){ v->memory, v->ns_q16, v->seed, v->rtc, v->bare, v->model.features[0],
-				    v->model.features[1], v->model.signature | (u64)v->model.physical_bits << 32,
+				    v->model.features[1], model_word(&v->model),
 				    v->boot.hash, map, v->processors, drives_hash(v) },
 	       CONFIG_WORDS * sizeof *out);
 }

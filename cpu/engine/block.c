@@ -395,7 +395,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		if (direct(&d[count])) {
 			s64 target = (s64)ip + o[count].imm;
 
-			if (unlikely(target > INT32_MAX && d[count].bits == 64)) {
+			if (unlikely((target > INT32_MAX || d[count].osize == 2) && d[count].bits == 64)) {
 				flow_beyond(&d[count], &o[count]);
 				d[count].row = NULL; /* ends the block */
 			} else {

@@ -340,6 +340,8 @@ static enum raise fixed_checks(u32 check, u64 mode)
 		return RAISE_NM;
 	if ((check & CHK_CPL0) && cpl)
 		return RAISE_GP_CPL;
+	if ((check & CHK_LEGACY) && mode & MODE_LONG)
+		return RAISE_UD;
 	if ((check & CHK_UMIP) && cpl && (mode & MODE_UMIP))
 		return RAISE_GP_UMIP;
 	if ((check & CHK_TSD) && cpl && (mode & MODE_CR4(CR4_TSD)))
@@ -393,10 +395,17 @@ static bool system_registers_ok(const struct dec *d)
 			return false;
 		if (dec_kind(d, i) == OPK_C && !(0x11d >> reg & 1))
 			return false;
-		if (dec_kind(d, i) == OPK_C && reg == 8 && d->bits != 64)
-			return false;
 	}
 	return true;
+}
+
+/* LOCK MOV CR0 is MOV CR8 (APM vol. 2, 3.1.5): the way to it outside of 64-bit mode. */
+static void take_cr8(struct dec *d)
+{
+	if ((dec_kind(d, 0) == OPK_C || dec_kind(d, 1) == OPK_C) && !(d->modrm & 0x38) && !(d->rex & REX_R)) {
+		d->rex |= REX_R;
+		d->lock = false;
+	}
 }
 
 /* The index of a gather is any vector register. A SIB byte is required, and destination, index and mask must differ. */
@@ -450,11 +459,11 @@ static u8 operand_size(const struct dec *d)
 	const struct insn *insn = d->row->insn;
 
 	if (d->bits == 64) {
-		if (insn->f64)
+		if (insn->f64 && !is_amd(d->model))
 			return 8;
 		if (d->rex & REX_W)
-			return 8;
-		return d->opsize_prefix ? 2 : insn->d64 ? 8 : 4;
+			return insn->no_w >> d->model->maker & 1 ? 4 : 8;
+		return d->opsize_prefix ? 2 : insn->d64 || insn->f64 ? 8 : 4;
 	}
 	return (d->bits == 16) != d->opsize_prefix ? 2 : 4;
 }
@@ -482,6 +491,8 @@ static enum decode_result take_row(struct reader *r, const struct isa *isa, stru
 	if (r->short_of)
 		return DECODE_MORE;
 	d->row = match(rows, key_of(d));
+	if (d->lock && d->row && has(d->model, F_CR8_LEGACY))
+		take_cr8(d);
 	if (!d->row || (d->vex && !vvvv_ok(d)) || !system_registers_ok(d))
 		return DECODE_UD;
 	/* MOV to and from CR, DR: ModRM.mod is ignored, rm is always a register (SDM vol. 2, MOV). */
@@ -523,6 +534,18 @@ static void settle_segment(struct dec *d)
 	d->flat_ea = d->asize == 4 && d->mode & MODE_FLAT && (d->seg == DS || d->seg == ES || d->seg == SS);
 }
 
+/* Bits of op.scale: the operand must be aligned; but not with MXCSR.MM. */
+static u8 alignment(const struct dec *d)
+{
+	const struct insn *insn = d->row->insn;
+
+	if (!d->mem || !insn->align || insn->unaligned >> d->model->maker & 1)
+		return 0;
+	return has(d->model, F_MISALIGNSSE) && !d->vex && insn->check & CHK_SSE && insn->align == ALIGN_16
+		       ? OP_ALIGNED | OP_ALIGNED_MM
+		       : OP_ALIGNED;
+}
+
 /* Set the members of O that follow from D. */
 static void fill(struct dec *d, struct op *o)
 {
@@ -542,13 +565,12 @@ static void fill(struct dec *d, struct op *o)
 	o->mem = d->mem;
 	o->rep = d->rep == 0xf3 ? 3 : d->rep == 0xf2 ? 2 : 0;
 	o->asize = d->asize >> 2 & 3;
-	if (d->row->insn->align && d->mem)
-		o->scale |= 0x80;
+	o->scale |= alignment(d);
 }
 
 static bool lock_ok(const struct dec *d)
 {
-	return !d->lock || (d->row->insn->lock && dec_is_mem(d, 0)) || !has(d->model, F_I386);
+	return !d->lock || (d->mem && d->row->insn->lock_ignored >> d->model->maker & 1) || (d->row->insn->lock && dec_is_mem(d, 0)) || !has(d->model, F_I386);
 }
 
 static void choose_handler(struct dec *d, struct op *o)

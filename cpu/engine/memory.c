@@ -288,7 +288,8 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 		u64 base = seg == FS || seg == GS ? s->base : 0;
 
 		*linear = base + offset;
-		if (!canonical(*linear) || !canonical(*linear + size - 1))
+		/* AMD's processors look at the offset, too. */
+		if (!canonical(*linear) || !canonical(*linear + size - 1) || (is_amd(c->model) && !canonical(offset)))
 			return fault_because(c, vector, 0, "the operand's address is not canonical (vol. 1, 3.3.7.1)");
 		return true;
 	}
@@ -319,8 +320,8 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 
 		if (offset <= s->limit || last > top)
 			return fault_because(c, vector, 0, "the operand is outside of its expand-down segment (5.3)");
-	} else if (last > s->limit && (s->limit != 0xffffffff || s->base)) {
-		/* a flat segment wraps: SDM vol. 3, 5.3 leaves it open */
+	} else if (last > s->limit && (s->limit != 0xffffffff || s->base || is_amd(c->model))) {
+		/* With Intel's processors a flat segment wraps: SDM vol. 3, 5.3 leaves it open. */
 		if (!in_protected(c) && !in_v86(c))
 			log_line(c->log, "cpu%u: real mode: %04x:%llx reaches beyond the segment's limit, %x: #%s, as on silicon", c->id, s->sel,
 				 (unsigned long long)offset, s->limit, vector == VEC_SS ? "SS" : "GP");
@@ -329,11 +330,12 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 	return true;
 }
 
-/* SDM vol. 3, table 6-7: what an access of SIZE bytes must be aligned to with EFLAGS.AC. SSE operands have rules of
- * their own. */
-static unsigned natural_alignment(unsigned size)
+/* SDM vol. 3, table 6-7: what an access of SIZE bytes must be aligned to with EFLAGS.AC. To Intel's processors SSE
+ * operands of 16 bytes and more may lie anywhere. */
+static unsigned natural_alignment(const struct cpu *c, unsigned size)
 {
 	switch (size) {
+	case 16: case 32: return is_amd(c->model) ? 16 : 1;
 	case 2: case 14: case 94: return 2;  /* FNSTENV, FNSAVE with 16 bits */
 	case 4: case 28: case 108: return 4; /* with 32 bits */
 	case 8: case 10: return 8;
@@ -344,7 +346,7 @@ static unsigned natural_alignment(unsigned size)
 bool check_alignment(struct cpu *c, u64 linear, unsigned size)
 {
 	if (likely(!(c->eflags & FL_AC)) || c->cpl != 3 || !(c->cr0 & CR0_AM) ||
-	    !(linear & (natural_alignment(size) - 1)))
+	    !(linear & (natural_alignment(c, size) - 1)))
 		return true;
 	return fault_because(c, VEC_AC, 0, "the operand is not aligned, and CR0.AM and EFLAGS.AC are set (6.15)");
 }
@@ -359,7 +361,7 @@ bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64
 	u64 offset = op_offset(c, o);
 
 	/* A #GP for alignment precedes a stack segment's #SS. */
-	if (size <= 32 && unlikely(o->scale & 0x80)) {
+	if (size <= 32 && unlikely(o->scale & OP_ALIGNED) && !(o->scale & OP_ALIGNED_MM && mxcsr_mm(c))) {
 		u64 base = in_64(c) && o->seg != FS && o->seg != GS ? 0 : c->seg[o->seg].base;
 
 		if ((base + offset) & (size < 16 ? size - 1 : size == 32 ? 31 : 15))
@@ -369,7 +371,7 @@ bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64
 		return false;
 	if (!check_alignment(c, *linear, size))
 		return false;
-	return size > 32 && o->scale & 0x80 && *linear & 15
+	return size > 32 && o->scale & OP_ALIGNED && *linear & 15
 		       ? gp_because(c, 0, "the instruction wants its operand aligned (vol. 1, 4.1.1)")
 		       : true;
 }

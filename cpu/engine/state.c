@@ -36,11 +36,17 @@ static const struct field cpu_fields[] = {
 	FIELD_END
 };
 
+static const struct field amd_fields[] = {
+#define MSR_AMD(name, number, family, member, ...) CPU(member, U64),
+#include "cpu/system/msr.def"
+	FIELD_END
+};
+
 void cpu_loaded(struct cpu *c)
 {
 	c->r[RZERO] = 0;
 	c->r[R2GIB] = (u64)1 << 31;
-	c->mxcsr &= 0xffff;
+	c->mxcsr &= mxcsr_bits(c);
 	c->eflags = (c->eflags & ~(u32)OSZAPC) | FL_1;
 	/* A time that no run reaches, and that would soon wrap around. */
 	if (c->idle_ns >> 62 || (unsigned __int128)c->icount * c->ns_q16 >> 78)
@@ -68,6 +74,8 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 	cpu_set_arith(c, cpu_flags(c));
 	if (count < max)
 		out[count++] = (struct part){ c->name, c, cpu_fields, NULL };
+	if (is_amd(c->model) && count < max)
+		out[count++] = (struct part){ c->amd_name, c, amd_fields, NULL };
 	if (c->apic && count < max)
 		out[count++] = apic_part(c->apic);
 	if (c->vmx && count < max)

@@ -74,29 +74,6 @@ void flow_end(struct op *o, u64 mode, unsigned ip, bool wraps)
 	                  .ip = ip & OP_IP_MAX, .disp = (s32)ip, .osize = bits == MODE_64 ? 8 : wraps ? 2 : 4 };
 }
 
-/* A direct jump or call in 64-bit mode to more than 2 GiB beyond the block's start, which op->disp cannot say: imm is
- * the displacement. src: condition, or one of these. */
-enum { FAR_JMP = 16, FAR_CALL };
-
-BODY(beyond)
-{
-	u64 next = next_rip(c, o), rip = next + (u64)o->imm;
-
-	if (o->src < FAR_JMP && !condition(c, o->src))
-		rip = next;
-	else if (o->src == FAR_CALL && (!near_target(c, rip) || !stack_push(c, 8, next)))
-		return false;
-	c->r[RIP] = rip;
-	return true;
-}
-JUMP_HANDLER(beyond)
-
-void flow_beyond(const struct dec *d, struct op *o)
-{
-	o->src = o->code == CODE_jmp ? FAR_JMP : o->code == CODE_call ? FAR_CALL : d->opcode & 15;
-	o->run = h_beyond;
-}
-
 /* LOOP, LOOPE, LOOPNE, JCXZ: the counter has the address size. */
 ALWAYS_INLINE bool count_down(struct cpu *c, const struct op *o)
 {
@@ -115,6 +92,39 @@ ALWAYS_INLINE bool loop_taken(struct cpu *c, const struct op *o, unsigned which)
 	case 2: return count_down(c, o);
 	default: return reg_get(c, 8 * RCX, op_asize(o)) == 0;
 	}
+}
+
+/* A direct jump or call in 64-bit mode to more than 2 GiB beyond the block's start, which op->disp cannot say, or with
+ * an instruction pointer of 16 bits: imm is the displacement. src: condition, or one of these. */
+enum { FAR_LOOP = 16 /* to 19 */, FAR_JMP = 20, FAR_CALL };
+
+BODY(beyond)
+{
+	u64 next = next_rip(c, o), rip = (next + (u64)o->imm) & ip_mask(o);
+
+	if (o->src < FAR_LOOP ? !condition(c, o->src) : o->src < FAR_JMP && !loop_taken(c, o, o->src - FAR_LOOP))
+		rip = next;
+	else if (o->src == FAR_CALL && (!near_target(c, rip) || !stack_push(c, o->osize, next)))
+		return false;
+	c->r[RIP] = rip;
+	return true;
+}
+JUMP_HANDLER(beyond)
+
+/* AMD's processors take the condition from F2h or F3h, if one of them is there. */
+static bool loops_if_equal(const struct dec *d)
+{
+	return is_amd(d->model) && d->rep ? d->rep == 0xf3 : d->opcode & 1;
+}
+
+void flow_beyond(const struct dec *d, struct op *o)
+{
+	o->src = o->code == CODE_jmp    ? FAR_JMP
+		 : o->code == CODE_call ? FAR_CALL
+		 : d->opcode >= 0xe2    ? FAR_LOOP + (d->opcode & 3)
+		 : d->opcode >= 0xe0    ? FAR_LOOP + loops_if_equal(d)
+					: d->opcode & 15;
+	o->run = h_beyond;
 }
 
 /* A jump out of the limit must leave the counter alone: so look first. */
@@ -139,8 +149,8 @@ HANDLER(h_loopne) { return loop_any(c, o, n, 0); }
 HANDLER(h_loope) { return loop_any(c, o, n, 1); }
 HANDLER(h_loop) { return loop_any(c, o, n, 2); }
 HANDLER(h_jcxz) { return loop_any(c, o, n, 3); }
-GEN(loopne) { (void)d; o->run = h_loopne; }
-GEN(loope) { (void)d; o->run = h_loope; }
+GEN(loopne) { o->run = loops_if_equal(d) ? h_loope : h_loopne; }
+GEN(loope) { o->run = loops_if_equal(d) ? h_loope : h_loopne; }
 GEN(loop) { (void)d; o->run = h_loop; }
 GEN(jcxz) { (void)d; o->run = h_jcxz; }
 
@@ -293,7 +303,7 @@ GEN(jmp)
 
 	if (dec_kind(d, 0) == OPK_J)
 		o->run = direct[kind];
-	else if (kind == JUMP_LEGACY || (d->mem && !(kind == JUMP_64 ? d->simple_ea : d->flat_ea)))
+	else if (kind == JUMP_LEGACY || d->osize == 2 || (d->mem && !(kind == JUMP_64 ? d->simple_ea : d->flat_ea)))
 		o->run = h_jmp_indirect;
 	else if (kind == JUMP_64)
 		o->run = d->mem ? jmp_mem_64 : jmp_reg_64;
@@ -305,7 +315,7 @@ GEN(call)
 {
 	if (dec_kind(d, 0) == OPK_J)
 		o->run = d->bits == 64 ? call_64 : flat(d) ? call_flat : d->osize == 2 ? call_16 : call_32;
-	else if (d->bits == 64 && (!d->mem || d->simple_ea))
+	else if (d->bits == 64 && d->osize == 8 && (!d->mem || d->simple_ea))
 		o->run = d->mem ? call_mem_64 : call_reg_64;
 	else if (flat(d) && (!d->mem || d->flat_ea))
 		o->run = d->mem ? call_mem_flat : call_reg_flat;

@@ -182,12 +182,26 @@ GEN(movsx)
 	choose_extend(d, o, forms);
 }
 
+/* AMD's processors read all four bytes. */
+BODY(movsxd_16)
+{
+	u64 v;
+
+	if (!op_load(c, o, 4, &v))
+		return false;
+	reg_set(c, o->dst, 2, v);
+	return true;
+}
+BODY_HANDLER(movsxd_16)
+
 GEN(movsxd)
 {
 	static const struct extend_forms wide = EXTEND_FORMS(movsx, 4, 8);
 
 	if (d->osize == 8)
 		o->run = d->mem ? wide.m[memory_form(d)] : wide.r[d->forwarded];
+	else if (d->osize == 2 && d->mem && is_amd(d->model))
+		o->run = h_movsxd_16;
 	else
 		gen_mov(d, o); /* without REX.W it is a plain move */
 }
@@ -315,7 +329,18 @@ HANDLER(h_pause)
 		TAIL(h_yield);
 	RUN(o + 1);
 }
-GEN(pause) { (void)d; o->run = h_pause; }
+/* F3 REX.B 90: to AMD's processors XCHG with R8. */
+GEN(pause)
+{
+	static handler *const rr[4] = { xchg_rr1, xchg_rr2, xchg_rr4, xchg_rr8 };
+
+	o->run = h_pause;
+	if (is_amd(d->model) && d->rex & 1) {
+		o->dst = 8 * 8;
+		o->src = 8 * RAX;
+		o->run = rr[log2_size(d->osize)];
+	}
+}
 
 /* ---- on conditions ---- */
 

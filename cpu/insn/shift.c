@@ -146,7 +146,7 @@ GEN(setmo) { o->osize = dec_size(d, 0) & 15; o->run = h_setmo; }
 GEN(setmoc) { o->osize = dec_size(d, 0) & 15; o->run = h_setmoc; }
 
 /* SHLD, SHRD: A by COUNT, which is not 0. The bits that come in are B's. A 16-bit one by more than 16 is undefined; P6
- * and later go on as if the first operand came again:
+ * and later go on as if the first operand came again, AMD's processors as if the second did:
  *   SHLD  a:b:a << count, the highest third       SHRD  a:b:a >> count, the lowest third */
 ALWAYS_INLINE u64 shift_double(struct cpu *c, u64 a, u64 b, unsigned count, unsigned size, bool left, bool flags)
 {
@@ -154,8 +154,11 @@ ALWAYS_INLINE u64 shift_double(struct cpu *c, u64 a, u64 b, unsigned count, unsi
 	u64 r;
 
 	if (size == 2) {
-		u64 triple = a << 32 | b << 16 | a, cf = left ? bit(triple, 48 - count) : bit(triple, count - 1);
+		u64 first = left ? a : is_amd(c->model) ? b : a, last = left && is_amd(c->model) ? b : a;
+		u64 triple = first << 32 | b << 16 | last, cf = left ? bit(triple, 48 - count) : bit(triple, count - 1);
 
+		if (count > 16 && is_amd(c->model))
+			cf = 0;
 		r = trim(left ? triple << count >> 32 : triple >> count, 2);
 		c->cv = carry_bits(cf, left ? bit(r, top) : cf ^ bit(r, top) ^ bit(r, top - 1));
 		c->fix = 0;

@@ -302,22 +302,23 @@ ALWAYS_INLINE u64 do_run(struct cpu *c, const struct op *o, enum string what, co
 
 /* Ends: count 0, the condition of CMPS and SCAS, a fault (what is done is done, and RIP stays), a data breakpoint, the
  * chunk. With TF every element is a step of its own. Flags change only at the end (SDM vol. 2, REP: a fault restores
- * them). */
+ * them); AMD's processors leave those of the last element that was compared. */
 ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 {
 	const bool while_equal = o->rep == 3;
 	u64 count = address_reg(c, o, RCX), part = c->eflags & FL_T ? 1 : CHUNK, budget = part;
-	struct pair p = { 0, 0 };
+	struct pair p = { 0, 0 }, last = p;
 	struct holes holes = { NO_PAGE, NO_PAGE };
-	bool compared = false, over = !count;
+	bool amd = is_amd(c->model), compared = false, over = !count;
 
 	/* even if there is nothing to move */
 	if ((what == INS || what == OUTS) && !io_allowed(c, (u16)c->r[RDX], o->osize))
 		return false;
 	/* With 32-bit addresses upper halves go, whether or not anything is moved: RCX's always, RSI's and RDI's as
-	 * Intel's processors have it. */
-	set_address_reg(c, o, RCX, count);
-	if (what == MOVS || what == STOS)
+	 * Intel's processors have it. AMD's write registers only when an element is done. */
+	if (!amd)
+		set_address_reg(c, o, RCX, count);
+	if (!amd && (what == MOVS || what == STOS))
 		advance(c, o, what, 0);
 	while (!over && budget) {
 		u64 n = do_run(c, o, what, &holes, count < budget ? count : budget, while_equal, &p);
@@ -325,8 +326,11 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 		if (!n) {
 			u64 si = address_reg(c, o, RSI), di = address_reg(c, o, RDI);
 
-			if (!element(c, o, what, si, di, &p))
+			if (!element(c, o, what, si, di, &p)) {
+				if (amd && compares(what) && compared)
+					compare_flags(c, &last, o->osize);
 				return false;
+			}
 			if (space_missed(c->mem))
 				holes = (struct holes){ uses_si(what) ? hole(c, o->seg, si) : NO_PAGE,
 							uses_di(what) ? hole(c, ES, di) : NO_PAGE };
@@ -336,11 +340,12 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 		set_address_reg(c, o, RCX, count -= n);
 		budget -= n;
 		compared = true;
+		last = p;
 		over = !count || (compares(what) && (p.a == p.b) != while_equal);
 		if (c->db_pending)
 			break;
 	}
-	if (compares(what) && compared && (over || c->eflags & FL_T))
+	if (compares(what) && compared && (over || amd || c->eflags & FL_T))
 		compare_flags(c, &p, o->osize);
 	c->r[RIP] = over ? next_rip(c, o) : op_rip(c, o);
 	labour(c, (u32)(part - budget));

@@ -24,7 +24,7 @@ BODY(ldmxcsr)
 
 	if (!op_load(c, o, 4, &v))
 		return false;
-	if (v & ~(u64)MXCSR_MASK)
+	if (v & ~(u64)mxcsr_bits(c))
 		return gp_because(c, 0, "a reserved bit of MXCSR would be set (vol. 1, 10.2.3)");
 	sse_park(c);
 	c->mxcsr = (u32)v;
@@ -46,19 +46,27 @@ static unsigned xmm_count(const struct cpu *c) { return in_64(c) ? 16 : 8; }
 static void save_x87(const struct cpu *c, u8 *image, bool wide)
 {
 	const struct x87 *x = &c->x87;
+	/* AMD's processors save the pointers only while an exception is pending (APM vol. 2, 11.4.4). */
+	bool pointers = !is_amd(c->model) || x87_status(c) & X87_ES;
 
 	put16(image, x->cw);
 	put16(image + 2, x87_status(c));
 	image[4] = x87_tags_abridged(c);
 	image[5] = 0;
-	put16(image + 6, x->op & 0x7ff);
-	put64(image + 8, wide ? x->ip : (u64)(u32)x->ip | (u64)x87_fcs(c) << 32);
-	put64(image + 16, wide ? x->dp : (u64)(u32)x->dp | (u64)x87_fds(c) << 32);
+	memset(image + 6, 0, AT_MXCSR - 6);
+	if (pointers) {
+		put16(image + 6, x->op & 0x7ff);
+		put64(image + 8, wide ? x->ip : (u64)(u32)x->ip | (u64)x87_fcs(c) << 32);
+		put64(image + 16, wide ? x->dp : (u64)(u32)x->dp | (u64)x87_fds(c) << 32);
+	}
 	for (unsigned i = 0; i < 8; i++) {
 		memset(image + AT_ST + 16 * i, 0, 16);
 		x87_get_reg(c, i, image + AT_ST + 16 * i);
 	}
 }
+
+/* AMD's processors have 48 bits of an address. */
+static u64 pointer(const struct cpu *c, u64 v) { return is_amd(c->model) ? (u64)((s64)(v << 16) >> 16) : v; }
 
 static void load_x87(struct cpu *c, const u8 *image, bool wide)
 {
@@ -67,8 +75,8 @@ static void load_x87(struct cpu *c, const u8 *image, bool wide)
 	x87_set_control(c, get16(image));
 	x->valid = image[4];
 	x->op = get16(image + 6) & 0x7ff;
-	x->ip = wide ? get64(image + 8) : get32(image + 8);
-	x->dp = wide ? get64(image + 16) : get32(image + 16);
+	x->ip = wide ? pointer(c, get64(image + 8)) : get32(image + 8);
+	x->dp = wide ? pointer(c, get64(image + 16)) : get32(image + 16);
 	x->cs = wide ? 0 : get16(image + 12);
 	x->ds = wide ? 0 : get16(image + 20);
 	x87_set_status(c, get16(image + 2));
@@ -79,7 +87,7 @@ static void load_x87(struct cpu *c, const u8 *image, bool wide)
 static void save_mxcsr(const struct cpu *c, u8 *image)
 {
 	put32(image + AT_MXCSR, c->mxcsr);
-	put32(image + AT_MXCSR + 4, MXCSR_MASK);
+	put32(image + AT_MXCSR + 4, mxcsr_bits(c));
 }
 
 /* ---- FXSAVE, FXRSTOR ---- */
@@ -118,7 +126,7 @@ BODY(fxrstor)
 	if (!op_load_block(c, o, image, LEGACY))
 		return false;
 	mxcsr = get32(image + AT_MXCSR);
-	if (mxcsr & ~(u32)MXCSR_MASK)
+	if (mxcsr & ~mxcsr_bits(c))
 		return gp_because(c, 0, "a reserved bit of MXCSR would be set (vol. 1, 10.2.3)");
 	sse_park(c);
 	load_x87(c, image, o->osize == 8);
@@ -378,7 +386,7 @@ ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, 
 	mxcsr = compact ? states & STATE_SSE : rfbm & (STATE_SSE | STATE_AVX);
 	if (!area_parts(c, o, &a, compact ? rfbm & layout : rfbm, 0, mxcsr, layout, compact, false))
 		return false;
-	if (mxcsr && get32(a.image + AT_MXCSR) & ~(u32)MXCSR_MASK)
+	if (mxcsr && get32(a.image + AT_MXCSR) & ~mxcsr_bits(c))
 		return gp_because(c, 0, "a reserved bit of MXCSR would be set (vol. 1, 10.2.3)");
 	sse_park(c);
 	if (mxcsr)

@@ -440,13 +440,16 @@ BODY(hlt)
 }
 GEN_JUMP(hlt)
 
-static bool monitor_off(const struct cpu *c) { return !(c->misc_enable & MISC_MONITOR); }
+bool monitor_enabled(const struct cpu *c)
+{
+	return is_amd(c->model) ? !(c->hwcr & HWCR_MONITOR_OFF) : c->misc_enable & MISC_MONITOR;
+}
 
 BODY(monitor)
 {
 	u64 linear, byte, mask = op_amask(o);
 
-	if (monitor_off(c))
+	if (!monitor_enabled(c))
 		return fault_ud(c);
 	if (c->r[RCX] & (in_64(c) ? ~(u64)0 : 0xffffffff))
 		return gp_because(c, 0, "ECX is not 0 (vol. 2, MONITOR)");
@@ -465,7 +468,7 @@ GEN_BODY(monitor)
  * Hints are just that. */
 BODY(mwait)
 {
-	if (monitor_off(c))
+	if (!monitor_enabled(c))
 		return fault_ud(c);
 	if (c->r[RCX] & ~(u64)1 & (in_64(c) ? ~(u64)0 : 0xffffffff))
 		return gp_because(c, 0, "a bit of ECX other than 0 is set (vol. 2, MWAIT)");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* CPUID (SDM vol. 2, CPUID): all values follow from the model and from a few control bits. */
+/* CPUID (SDM vol. 2, CPUID; APM vol. 3, appendix E): all values follow from the model and from a few control bits. */
 #include "cpu/cpu.h"
 #include "cpu/op.h"
 #include "cpu/system/paravirt.h"
@@ -13,10 +13,24 @@ static const struct { u32 leaf, sub; u8 reg, bit; } feature_bits[F_COUNT] = {
 
 enum { EAX, EBX, ECX, EDX }; /* numbers as .reg of model.h's list: 0 EAX, 1 EBX, 2 ECX, 3 EDX */
 
+/* What AMD's processors show in leaf 80000008h, EBX; Intel's elsewhere. */
+static const struct { u8 feature, bit; } amd_bits[] = {
+	{ F_SPEC_CTRL, 12 } /* IBPB */, { F_SPEC_CTRL, 14 } /* IBRS */, { F_STIBP, 15 }, { F_SSBD, 24 },
+};
+
+static bool shown_by_amd(unsigned f)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(amd_bits); i++)
+		if (amd_bits[i].feature == f)
+			return true;
+	return false;
+}
+
 static void features(const struct model *m, u32 leaf, u32 sub, u32 out[4])
 {
 	for (unsigned f = 0; f < F_COUNT; f++)
-		if (feature_bits[f].leaf == leaf && feature_bits[f].sub == sub && has(m, f))
+		if (feature_bits[f].leaf == leaf && feature_bits[f].sub == sub && has(m, f) &&
+		    !(is_amd(m) && shown_by_amd(f)))
 			out[feature_bits[f].reg] |= 1u << feature_bits[f].bit;
 }
 
@@ -24,11 +38,13 @@ static void features(const struct model *m, u32 leaf, u32 sub, u32 out[4])
  * The number of APIC IDs of the package: */
 static u32 ids(const struct cpu *c)
 {
-	return c->model->max_leaf < 4 || c->all->count == 1 ? 1 : 2u << (31 - __builtin_clz(c->all->count - 1));
+	const struct model *m = c->model;
+
+	return (is_amd(m) ? m->max_ext_leaf < 0x80000008 : m->max_leaf < 4) || c->all->count == 1 ? 1 : 2u << (31 - __builtin_clz(c->all->count - 1));
 }
 
-/* Leaf 4: deterministic cache parameters.
- *   EAX 4-0 type (1 data, 2 code, 3 unified) | 7-5 level | 8 self-initialising | 25-14 threads sharing - 1 | 31-26 cores - 1
+/* Leaf 4, of AMD's processors 8000001Dh: deterministic cache parameters.
+ *   EAX 4-0 type (1 data, 2 code, 3 unified) | 7-5 level | 8 self-initialising | 25-14 threads sharing - 1 | 31-26 cores - 1 (Intel)
  *   EBX 11-0 line - 1 | 21-12 partitions - 1 | 31-22 ways - 1      ECX sets - 1 */
 static void cache(const struct cpu *c, u32 sub, u32 out[4])
 {
@@ -37,21 +53,60 @@ static void cache(const struct cpu *c, u32 sub, u32 out[4])
 	if (sub >= ARRAY_LEN(c->model->caches) || !c->model->caches[sub].level)
 		return;
 	l = &c->model->caches[sub];
-	out[EAX] = l->type | l->level << 5 | 1 << 8 | (ids(c) - 1) << 26;
+	out[EAX] = l->type | l->level << 5 | 1 << 8 | (is_amd(c->model) ? 0 : (ids(c) - 1) << 26);
 	if (l->level == 3) /* all processors share it */
 		out[EAX] |= (ids(c) - 1) << 14;
 	out[EBX] = 63 | (u32)(l->ways - 1) << 22;
 	out[ECX] = l->sets - 1u;
 }
 
-/* Leaf 80000006h, the second level: line | ways as a code << 12 | KiB << 16. */
+static const struct cache_level *level(const struct model *m, unsigned number, unsigned type)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(m->caches); i++)
+		if (m->caches[i].level == number && m->caches[i].type & type)
+			return &m->caches[i];
+	return NULL;
+}
+
+static u32 kib(const struct cache_level *l) { return l->ways * l->sets / 16; }
+
+/* Of leaf 80000006h: 9 refers to leaf 8000001Dh. */
+static u32 ways_code(const struct cache_level *l)
+{
+	return l->ways == 16 ? 8 : l->ways == 8 ? 6 : l->ways <= 4 ? l->ways : 9;
+}
+
+/* Leaf 80000006h, the second level: line | ways as a code << 12 | KiB << 16. AMD: | lines per tag << 8 */
 static u32 second_level(const struct model *m)
 {
-	const struct cache_level *l = m->caches;
+	const struct cache_level *l = level(m, 2, 3);
 
-	while (l < m->caches + ARRAY_LEN(m->caches) - 1 && l->level != 2)
-		l++;
-	return l->level == 2 ? 64 | (l->ways == 8 ? 6 : 8) << 12 | (u32)l->ways * l->sets / 16 << 16 : 0;
+	return l ? 64 | (is_amd(m) ? 1 << 8 | ways_code(l) << 12 : l->ways == 8 ? 6 << 12 : 8 << 12) | kib(l) << 16 : 0;
+}
+
+/* Leaf 80000005h: line | lines per tag << 8 | ways << 16 | KiB << 24 */
+static u32 first_level(const struct model *m, unsigned type)
+{
+	const struct cache_level *l = level(m, 1, type);
+
+	return l ? 64 | 1 << 8 | (u32)l->ways << 16 | kib(l) << 24 : 0;
+}
+
+static void amd_caches(const struct model *m, u32 leaf, u32 out[4])
+{
+	const struct cache_level *third = level(m, 3, 3);
+	const u32 *tlbs = m->leaf2 + (leaf == 0x80000006 ? 2 : 0);
+
+	out[EAX] = tlbs[0];
+	out[EBX] = tlbs[1];
+	if (leaf == 0x80000005) {
+		out[ECX] = first_level(m, 1);
+		out[EDX] = first_level(m, 2);
+	} else {
+		out[ECX] = second_level(m);
+		if (third) /* in units of 512 KiB */
+			out[EDX] = 64 | 1 << 8 | 9 << 12 | kib(third) / 512 << 18;
+	}
 }
 
 /* Leaf 0Dh: the layout of XSAVE's area. */
@@ -98,7 +153,7 @@ static void version(const struct cpu *c, u32 out[4])
 		out[ECX] |= 1 << 27;
 	if (c->paravirt)
 		out[ECX] |= 1u << 31; /* there is a hypervisor */
-	if (!(c->misc_enable & MISC_MONITOR))
+	if (!monitor_enabled(c))
 		out[ECX] &= ~(1u << 3);
 	if (!c->apic || !(c->apic_base & 1 << 11)) {
 		out[EDX] &= ~(1u << 9);
@@ -114,7 +169,7 @@ static void monitor(const struct model *m, u32 out[4])
 		return;
 	out[EAX] = out[EBX] = 64;
 	out[ECX] = 3;
-	out[EDX] = 2 << 4; /* C1 has two sub-states */
+	out[EDX] = is_amd(m) ? 1 << 4 | 1 : 2 << 4; /* sub-states of C0 and C1 */
 }
 
 static void extended_features(const struct cpu *c, u32 sub, u32 out[4])
@@ -158,6 +213,48 @@ static void frequencies(u32 out[4])
 	out[ECX] = 100;             /* bus */
 }
 
+/* Leaf 80000001h. AMD's processors repeat what leaf 1 has in the same places of EDX. */
+static void extended_version(const struct cpu *c, u32 out[4])
+{
+	const struct model *m = c->model;
+	u32 one[4] = { 0 };
+
+	features(m, 0x80000001, 0, out);
+	if (!is_amd(m)) {
+		if (!in_64(c))
+			out[EDX] &= ~(1u << 11); /* the SYSCALL bit is set in 64-bit mode only */
+		return;
+	}
+	version(c, one);
+	out[EAX] = m->signature;
+	out[EDX] |= (one[EDX] & 0x0183f3ff) | (has(m, F_SSE) ? 1 << 22 : 0); /* extensions to MMX */
+	out[ECX] |= ids(c) > 1 ? 1 << 1 : 0; /* the HTT bit means cores */
+}
+
+/* Leaf 80000008h. AMD: features in EBX; ECX 7-0 cores - 1 | 15-12 bits of the APIC ID that number them */
+static void addresses(const struct cpu *c, u32 out[4])
+{
+	const struct model *m = c->model;
+
+	out[EAX] = m->physical_bits | m->linear_bits << 8;
+	if (!is_amd(m))
+		return;
+	features(m, 0x80000008, 0, out);
+	for (unsigned i = 0; i < ARRAY_LEN(amd_bits); i++)
+		if (has(m, amd_bits[i].feature))
+			out[EBX] |= 1u << amd_bits[i].bit;
+	out[ECX] = (c->all->count - 1) | (u32)__builtin_ctz(ids(c)) << 12;
+}
+
+/* Leaf 8000001Eh: one thread a core, all on one node. */
+static void extended_topology(const struct cpu *c, u32 out[4])
+{
+	if (!has(c->model, F_TOPOEXT) || !c->apic)
+		return;
+	out[EAX] = c->id;
+	out[EBX] = c->id & 0xff;
+}
+
 static void brand(const struct model *m, unsigned part, u32 out[4])
 {
 	char text[48] = { 0 };
@@ -166,12 +263,67 @@ static void brand(const struct model *m, unsigned part, u32 out[4])
 	memcpy(out, text + part * 16, 16);
 }
 
-/* The leaf that CPUID returns for LEAF: beyond the last one, an Intel processor returns its highest basic leaf. */
+/* The leaf that CPUID returns for LEAF: beyond the last one, an Intel processor returns its highest basic leaf, one of
+ * AMD's nothing. */
 static u32 shown(const struct model *m, u32 leaf, u32 max)
 {
-	if (leaf >= 0x80000000)
-		return leaf > m->max_ext_leaf && (leaf != 0x80000000 || !m->max_ext_leaf) ? max : leaf;
-	return leaf > max ? max : leaf;
+	bool extended = leaf >= 0x80000000;
+
+	if (is_amd(m) || leaf <= (extended ? m->max_ext_leaf : max) || (leaf == 0x80000000 && m->max_ext_leaf))
+		return leaf;
+	return max;
+}
+
+static void basic_leaf(const struct cpu *c, u32 leaf, u32 sub, u32 max, u32 out[4])
+{
+	const struct model *m = c->model;
+
+	switch (leaf) {
+	case 0:
+		out[EAX] = max;
+		vendor(m, out);
+		break;
+	case 1: version(c, out); break;
+	case 5: monitor(m, out); break;
+	case 6: features(m, leaf, 0, out); break;
+	case 7: extended_features(c, sub, out); break;
+	case 0xb: topology(c, sub, out); break;
+	case 0xd: xsave_area(c, sub, out); break;
+	}
+	if (is_amd(m))
+		return;
+	switch (leaf) {
+	case 2: memcpy(out, m->leaf2, sizeof m->leaf2); break;
+	case 4: cache(c, sub, out); break;
+	case 0x15: crystal(out); break;
+	case 0x16: frequencies(out); break;
+	}
+}
+
+static void extended_leaf(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
+{
+	const struct model *m = c->model;
+
+	switch (leaf) {
+	case 0x80000000: out[EAX] = m->max_ext_leaf; break;
+	case 0x80000001: extended_version(c, out); break;
+	case 0x80000002: case 0x80000003: case 0x80000004: brand(m, leaf - 0x80000002, out); break;
+	case 0x80000006: out[ECX] = second_level(m); break;
+	case 0x80000007: features(m, leaf, 0, out); break;
+	case 0x80000008: addresses(c, out); break;
+	}
+	if (!is_amd(m))
+		return;
+	switch (leaf) {
+	case 0x80000000: vendor(m, out); break;
+	case 0x80000005: case 0x80000006: amd_caches(m, leaf, out); break;
+	case 0x8000001d:
+		if (has(m, F_TOPOEXT))
+			cache(c, sub, out);
+		break;
+	case 0x8000001e: extended_topology(c, out); break;
+	case 0x80000021: features(m, leaf, 0, out); break;
+	}
 }
 
 void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
@@ -188,31 +340,10 @@ void cpuid(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 		max = 3;
 	leaf = shown(m, leaf, max);
 	out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0;
-	switch (leaf) {
-	case 0:
-		out[EAX] = max;
-		vendor(m, out);
-		break;
-	case 1: version(c, out); break;
-	case 2: memcpy(out, m->leaf2, sizeof m->leaf2); break;
-	case 4: cache(c, sub, out); break;
-	case 5: monitor(m, out); break;
-	case 7: extended_features(c, sub, out); break;
-	case 0xb: topology(c, sub, out); break;
-	case 0xd: xsave_area(c, sub, out); break;
-	case 0x15: crystal(out); break;
-	case 0x16: frequencies(out); break;
-	case 0x80000000: out[EAX] = m->max_ext_leaf; break;
-	case 0x80000001:
-		features(m, leaf, 0, out);
-		if (!in_64(c))
-			out[EDX] &= ~(1u << 11); /* the SYSCALL bit is set in 64-bit mode only */
-		break;
-	case 0x80000002: case 0x80000003: case 0x80000004: brand(m, leaf - 0x80000002, out); break;
-	case 0x80000006: out[ECX] = second_level(m); break;
-	case 6: case 0x80000007: features(m, leaf, 0, out); break;
-	case 0x80000008: out[EAX] = m->physical_bits | m->linear_bits << 8; break;
-	}
+	if (leaf >= 0x80000000 && leaf <= m->max_ext_leaf)
+		extended_leaf(c, leaf, sub, out);
+	else if (leaf <= max)
+		basic_leaf(c, leaf, sub, max, out);
 }
 
 BODY(cpuid)

@@ -315,6 +315,15 @@ bool return_code_check(struct cpu *c, u16 sel, u64 *d)
 	       fault_because(c, VEC_NP, sel & 0xfffc, "the code segment is not present (bit 47, P, is clear)");
 }
 
+/* The offset that counts. AMD's processors look at all of it, and before they look at the stack. */
+bool return_offset_check(struct cpu *c, u64 d, u64 *rip)
+{
+	if (is_amd(c->model))
+		return code_limit(c, d, *rip);
+	*rip = code_offset(c, d, *rip);
+	return true;
+}
+
 bool return_stack_check(struct cpu *c, u16 sel, u16 cs, u64 cs_d, u64 *d)
 {
 	unsigned rpl = cs & 3;
@@ -337,9 +346,8 @@ bool far_return(struct cpu *c, unsigned osize, unsigned pop)
 		return return_real(c, osize, pop);
 	stack_current(c, &s);
 	if (!stack_get(c, &s, osize, &rip) || !stack_get_selector(c, &s, osize, &cs) ||
-	    !return_code_check(c, (u16)cs, &d))
+	    !return_code_check(c, (u16)cs, &d) || !return_offset_check(c, d, &rip))
 		return false;
-	rip = code_offset(c, d, rip);
 	if ((cs & 3) == c->cpl) {
 		if (!code_limit(c, d, rip) || !descriptor_accessed(c, (u16)cs, &d))
 			return false;
@@ -370,6 +378,12 @@ ALWAYS_INLINE void direct_target(const struct op *o, u16 *sel, u64 *offset)
 	*sel = (u16)(o->imm >> 32);
 }
 
+/* AMD's processors have no offsets of 64 bits in memory. */
+static unsigned pointer_size(const struct cpu *c, const struct op *o)
+{
+	return o->osize == 8 && is_amd(c->model) ? 4 : o->osize;
+}
+
 BODY(jmp_far)
 {
 	u64 offset;
@@ -377,7 +391,7 @@ BODY(jmp_far)
 
 	if (!o->mem)
 		direct_target(o, &sel, &offset);
-	else if (!far_pointer(c, o, o->osize, &offset, &sel))
+	else if (!far_pointer(c, o, pointer_size(c, o), &offset, &sel))
 		return false;
 	return far_jump(c, sel, offset, o->osize);
 }
@@ -390,7 +404,7 @@ BODY(call_far)
 
 	if (!o->mem)
 		direct_target(o, &sel, &offset);
-	else if (!far_pointer(c, o, o->osize, &offset, &sel))
+	else if (!far_pointer(c, o, pointer_size(c, o), &offset, &sel))
 		return false;
 	return far_call(c, sel, offset, o->osize, next_rip(c, o));
 }

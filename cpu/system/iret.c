@@ -145,7 +145,7 @@ static bool return_protected(struct cpu *c, unsigned size)
 		return false;
 	if (flags & FL_VM && size == 4 && c->cpl == 0 && !in_long(c))
 		return return_to_v86(c, &s, rip, cs, (u32)flags);
-	if (!return_code_check(c, (u16)cs, &d))
+	if (!return_code_check(c, (u16)cs, &d) || !return_offset_check(c, d, &rip))
 		return false;
 	outer = (cs & 3) > c->cpl;
 	stack_too = outer || in_64(c);
@@ -154,7 +154,6 @@ static bool return_protected(struct cpu *c, unsigned size)
 		    !return_stack_check(c, (u16)ss, (u16)cs, d, &ss_d))
 			return false;
 	}
-	rip = code_offset(c, d, rip);
 	if (!code_limit(c, d, rip) || !descriptor_accessed(c, (u16)cs, &d))
 		return false;
 	mask = flags_mask(c, size); /* by the CPL and IOPL before the IRET */

@@ -27,19 +27,49 @@ static const u8 news_haswell[] = {
 		F_TSC_ADJUST, F_BMI1, F_AVX2,
 	F_SMEP, F_BMI2, F_ERMS, F_INVPCID, F_NO_FCS, F_XSAVEOPT, F_ABM, F_PDPE1GB, F_ARAT, F_VMX, END
 };
-static const u8 news_max[] = {
-	F_RDSEED, F_ADX, F_SMAP, F_CLFLUSHOPT, F_UMIP, F_RDPID, F_FSRM, F_XSAVEC, F_XGETBV1, F_XSAVES, F_PKU,
-		F_PREFETCHW, F_SPEC_CTRL, F_STIBP,
-	F_ARCH_CAPS, F_SSBD, F_BHI_CTRL, F_MCDT_NO, F_SHA, F_GFNI, F_VAES, F_VPCLMUL, F_MOVDIRI, F_MOVDIR64B,
-	F_SERIALIZE, F_CLWB, END
+static const u8 news_skylake[] = {
+	F_RDSEED, F_ADX, F_SMAP, F_CLFLUSHOPT, F_XSAVEC, F_XGETBV1, F_XSAVES, F_PKU, F_PREFETCHW, F_CLWB, F_SPEC_CTRL,
+	F_STIBP, F_SSBD, END
 };
+static const u8 news_icelake[] = {
+	F_UMIP, F_RDPID, F_FSRM, F_ARCH_CAPS, F_SHA, F_GFNI, F_VAES, F_VPCLMUL, END
+};
+static const u8 news_sapphire_rapids[] = { F_BHI_CTRL, F_MCDT_NO, F_MOVDIRI, F_MOVDIR64B, F_SERIALIZE, END };
+static const u8 nothing[] = { END };
+
+/* AMD's */
+static const u8 news_k6[] = {
+	F_I8086, F_FPU, F_I186, F_I286, F_I386, F_I486, F_VME, F_PENTIUM, F_DE, F_PSE, F_TSC, F_MSR, F_MCE, F_CX8,
+	F_PGE, F_MMX, F_SYSCALL, F_3DNOW, F_PREFETCHW, END
+};
+static const u8 news_k8[] = {
+	F_P6, F_PAE, F_APIC, F_SEP, F_MTRR, F_MCA, F_CMOV, F_PAT, F_PSE36, F_FXSR, F_X64, F_CLFSH, F_SSE, F_SSE2,
+	F_SSE3, F_NX, F_LAHF64, F_FFXSR, F_3DNOWEXT, END
+};
+static const u8 news_zen1[] = {
+	F_MONITOR, F_SSSE3, F_CX16, F_SSE4_1, F_SSE4_2, F_POPCNT, F_RDTSCP, F_INVTSC, F_PCLMUL, F_FMA, F_MOVBE, F_AES,
+	F_XSAVE, F_AVX, F_F16C, F_RDRAND, F_FSGSBASE, F_BMI1, F_AVX2, F_SMEP, F_BMI2, F_XSAVEOPT, F_ABM, F_PDPE1GB,
+	F_ARAT, F_RDSEED, F_ADX, F_SMAP, F_CLFLUSHOPT, F_XSAVEC, F_XGETBV1, F_XSAVES, F_SHA, F_SSE4A,
+	F_MISALIGNSSE, F_TCE, F_CR8_LEGACY, F_TOPOEXT, F_XSAVEERPTR, END
+};
+static const u8 news_zen2[] = {
+	F_X2APIC, F_UMIP, F_RDPID, F_CLWB, F_WBNOINVD, F_NULL_CLEARS, F_SPEC_CTRL, F_STIBP, F_SSBD, END
+};
+static const u8 news_zen3[] = {
+	F_PCID, F_INVPCID, F_ERMS, F_FSRM, F_PKU, F_VAES, F_VPCLMUL, F_LFENCE, END
+};
+static const u8 news_zen4[] = { F_GFNI, END };
+static const u8 news_zen5[] = { F_MOVDIRI, F_MOVDIR64B, END };
 
 #define NO_CACHES { { 0 } }, { 0 }
 #define ANY_CACHES { { 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 16, 1024 }, { 3, 3, 16, 8192 } }
 #define SEE_LEAF_4 { 0x00feff01, 0xf0 } /* 64-byte prefetching */
+#define L1_32K { 1, 1, 8, 64 }, { 2, 1, 8, 64 }
+#define ZEN_TLBS(code, data) { 0xff40ff40, 0xff40ff40, code, data }
 
-/* Oldest first: each model has the features of all before it. */
+/* Oldest first: each model has the features of all before it that are of the same maker. 3DNow! has ended with K8. */
 static const struct generation {
+	enum maker maker;
 	const char *name;
 	const u8 *news;
 	const char *brand;
@@ -48,28 +78,57 @@ static const struct generation {
 	u8 physical_bits, linear_bits;
 	struct cache_level caches[4];
 	u32 leaf2[4];
+	u32 microcode;
 } generations[] = {
-	{ "8086", news_8086, "", 0, 0, 0, 20, 20, NO_CACHES },
-	{ "186", news_186, "", 0, 0, 0, 20, 20, NO_CACHES },
-	{ "286", news_286, "", 0, 0, 0, 24, 24, NO_CACHES },
-	{ "386", news_386, "", 0x0308, 0, 0, 32, 32, NO_CACHES },
-	{ "486", news_486, "", 0x0480, 1, 0, 32, 32, NO_CACHES },
-	{ "pentium", news_pentium, "", 0x0525, 1, 0, 32, 32, NO_CACHES },
-	{ "p6", news_p6, "", 0x0652, 2, 0, 36, 32, { { 0 } }, { 0x03020101, 0, 0, 0x0c040843 } },
-	{ "x86-64", news_x64, "libvcpu x86-64", 0x0f41, 5, 0x80000008, 36, 48, ANY_CACHES, SEE_LEAF_4 },
-	{ "core2", news_core2, "Intel(R) Core(TM)2 Duo CPU     T7700  @ 2.40GHz", 0x06fb, 10, 0x80000008, 36, 48,
-	  { { 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 16, 4096 } }, { 0x05b0b101, 0x005657f0, 0, 0x2cb43049 } },
-	{ "nehalem", news_nehalem, "Intel(R) Core(TM) i7 CPU         920  @ 2.67GHz", 0x106a5, 11, 0x80000008, 36, 48,
+	{ MAKER_INTEL, "8086", news_8086, "", 0, 0, 0, 20, 20, NO_CACHES, 0 },
+	{ MAKER_INTEL, "186", news_186, "", 0, 0, 0, 20, 20, NO_CACHES, 0 },
+	{ MAKER_INTEL, "286", news_286, "", 0, 0, 0, 24, 24, NO_CACHES, 0 },
+	{ MAKER_INTEL, "386", news_386, "", 0x0308, 0, 0, 32, 32, NO_CACHES, 0 },
+	{ MAKER_INTEL, "486", news_486, "", 0x0480, 1, 0, 32, 32, NO_CACHES, 0 },
+	{ MAKER_INTEL, "pentium", news_pentium, "", 0x0525, 1, 0, 32, 32, NO_CACHES, 0 },
+	{ MAKER_INTEL, "p6", news_p6, "", 0x0652, 2, 0, 36, 32, { { 0 } }, { 0x03020101, 0, 0, 0x0c040843 }, 1 },
+	{ MAKER_INTEL, "x86-64", news_x64, "libvcpu x86-64", 0x0f41, 5, 0x80000008, 36, 48, ANY_CACHES, SEE_LEAF_4, 1 },
+	{ MAKER_INTEL, "core2", news_core2, "Intel(R) Core(TM)2 Duo CPU     T7700  @ 2.40GHz", 0x06fb, 10, 0x80000008, 36, 48,
+	  { { 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 16, 4096 } }, { 0x05b0b101, 0x005657f0, 0, 0x2cb43049 }, 1 },
+	{ MAKER_INTEL, "nehalem", news_nehalem, "Intel(R) Core(TM) i7 CPU         920  @ 2.67GHz", 0x106a5, 11, 0x80000008, 36, 48,
 	  { { 1, 1, 8, 64 }, { 2, 1, 4, 128 }, { 3, 2, 8, 512 }, { 3, 3, 16, 8192 } },
-	  	{ 0x55035a01, 0x00f0b2e4, 0, 0x09ca212c } },
-	{ "haswell", news_haswell, "Intel(R) Core(TM) i7-4770 CPU @ 3.40GHz", 0x306c3, 13, 0x80000008, 39, 48,
+	  	{ 0x55035a01, 0x00f0b2e4, 0, 0x09ca212c }, 1 },
+	{ MAKER_INTEL, "haswell", news_haswell, "Intel(R) Core(TM) i7-4770 CPU @ 3.40GHz", 0x306c3, 13, 0x80000008, 39, 48,
 	  { { 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 8, 512 }, { 3, 3, 16, 8192 } },
-	  	{ 0x76036301, 0x00f0b5ff, 0, 0x00c10000 } },
-	{ "max", news_max, "libvcpu", 0x606a6, 0x16, 0x80000008, 40, 48, ANY_CACHES, SEE_LEAF_4 },
+	  	{ 0x76036301, 0x00f0b5ff, 0, 0x00c10000 }, 1 },
+	{ MAKER_INTEL, "skylake-server", news_skylake, "Intel(R) Xeon(R) Platinum 8180 CPU @ 2.50GHz", 0x50654, 0x16,
+	  0x80000008, 46, 48, { L1_32K, { 3, 2, 16, 1024 }, { 3, 3, 11, 57344 } },
+	  { 0x76036301, 0x00f0b5ff, 0, 0x00c30000 }, 1 },
+	{ MAKER_INTEL, "icelake-server", news_icelake, "Intel(R) Xeon(R) Platinum 8380 CPU @ 2.30GHz", 0x606a6, 0x16,
+	  0x80000008, 46, 48, { { 1, 1, 12, 64 }, { 2, 1, 8, 64 }, { 3, 2, 20, 1024 }, { 3, 3, 12, 81920 } },
+	  SEE_LEAF_4, 1 },
+	{ MAKER_INTEL, "sapphire-rapids", news_sapphire_rapids, "Intel(R) Xeon(R) Platinum 8480+", 0x806f8, 0x16,
+	  0x80000008, 46, 48, { { 1, 1, 12, 64 }, { 2, 1, 8, 64 }, { 3, 2, 16, 2048 }, { 3, 3, 15, 114688 } },
+	  SEE_LEAF_4, 1 },
+	{ MAKER_INTEL, "max", nothing, "libvcpu", 0x606a6, 0x16, 0x80000008, 40, 48, ANY_CACHES, SEE_LEAF_4, 1 },
+	{ MAKER_AMD, "k6-2", news_k6, "AMD-K6(tm) 3D processor", 0x058c, 1, 0x80000005, 32, 32,
+	  { { 1, 1, 2, 256 }, { 2, 1, 2, 256 } }, { 0, 0x02800140 }, 0 },
+	{ MAKER_AMD, "opteron", news_k8, "AMD Opteron(tm) Processor 252", 0x20f51, 1, 0x80000018, 40, 48,
+	  { { 1, 1, 2, 512 }, { 2, 1, 2, 512 }, { 3, 2, 16, 1024 } }, { 0xff08ff08, 0xff20ff20, 0, 0x42004200 }, 0x4d },
+	{ MAKER_AMD, "zen1", news_zen1, "AMD EPYC 7601 32-Core Processor", 0x800f12, 0xd, 0x8000001f, 48, 48,
+	  { { 1, 1, 8, 64 }, { 2, 1, 4, 256 }, { 3, 2, 8, 1024 }, { 3, 3, 16, 8192 } },
+	  ZEN_TLBS(0x36006400, 0x56006400), 0x08001250 },
+	{ MAKER_AMD, "zen2", news_zen2, "AMD EPYC 7742 64-Core Processor", 0x830f10, 0x10, 0x80000020, 48, 48,
+	  { L1_32K, { 3, 2, 8, 1024 }, { 3, 3, 16, 16384 } }, ZEN_TLBS(0x48006400, 0x68006400), 0x0830107c },
+	{ MAKER_AMD, "zen3", news_zen3, "AMD EPYC 7763 64-Core Processor", 0xa00f11, 0x10, 0x80000023, 48, 48,
+	  { L1_32K, { 3, 2, 8, 1024 }, { 3, 3, 16, 32768 } }, ZEN_TLBS(0x48002200, 0x68004200), 0x0a0011d5 },
+	{ MAKER_AMD, "zen4", news_zen4, "AMD EPYC 9654 96-Core Processor", 0xa10f11, 0x10, 0x80000023, 52, 48,
+	  { L1_32K, { 3, 2, 8, 2048 }, { 3, 3, 16, 32768 } }, ZEN_TLBS(0x5c002200, 0x6c004200), 0x0a101148 },
+	{ MAKER_AMD, "zen5", news_zen5, "AMD EPYC 9755 128-Core Processor", 0xb00f21, 0x10, 0x80000023, 52, 48,
+	  { { 1, 1, 12, 64 }, { 2, 1, 8, 64 }, { 3, 2, 16, 1024 }, { 3, 3, 16, 32768 } },
+	  ZEN_TLBS(0x5c002200, 0x6c004200), 0x0b002116 },
 };
 
 const char *const model_names[] = { "8086", "186", "286", "386", "486", "pentium", "p6", "x86-64", "core2", "nehalem",
-	"haswell", "max", NULL };
+	"haswell", "skylake-server", "icelake-server", "sapphire-rapids", "max", "k6-2", "opteron", "zen1", "zen2",
+	"zen3", "zen4", "zen5", NULL };
+
+static const char *const vendors[MAKERS] = { "GenuineIntel", "AuthenticAMD" };
 
 static bool fail(char **error, const char *what, const char *name, size_t len)
 {
@@ -86,26 +145,44 @@ static bool same(const char *name, const char *text, size_t len)
 	return strlen(name) == len && !memcmp(name, text, len);
 }
 
+static void give(struct model *m, unsigned f) { m->features[f >> 6] |= (u64)1 << (f & 63); }
+static void take(struct model *m, unsigned f) { m->features[f >> 6] &= ~((u64)1 << (f & 63)); }
+
+static void set_model(struct model *m, const struct generation *gen)
+{
+	strcpy(m->name, gen->name);
+	m->maker = gen->maker;
+	strcpy(m->vendor, vendors[gen->maker]);
+	strcpy(m->brand, gen->brand);
+	m->signature = gen->signature;
+	m->max_leaf = gen->max_leaf;
+	m->max_ext_leaf = gen->max_ext_leaf;
+	m->physical_bits = gen->physical_bits;
+	m->linear_bits = gen->linear_bits;
+	memcpy(m->caches, gen->caches, sizeof m->caches);
+	memcpy(m->leaf2, gen->leaf2, sizeof m->leaf2);
+	m->microcode = gen->microcode;
+	if (is_amd(m) && model_family(m) > 15) {
+		take(m, F_3DNOW);
+		take(m, F_3DNOWEXT);
+	}
+}
+
 static bool set_generation(struct model *m, const char *name, size_t len)
 {
+	if (same("zen", name, len))
+		return set_generation(m, "zen3", 4);
 	for (unsigned g = 0; g < ARRAY_LEN(generations); g++) {
 		const struct generation *gen = &generations[g];
 
+		if (g && gen->maker != gen[-1].maker)
+			memset(m->features, 0, sizeof m->features);
 		for (const u8 *f = gen->news; *f != END; f++)
-			m->features[*f >> 6] |= (u64)1 << (*f & 63);
-		if (!same(gen->name, name, len))
-			continue;
-		strcpy(m->name, gen->name);
-		strcpy(m->vendor, "GenuineIntel");
-		strcpy(m->brand, gen->brand);
-		m->signature = gen->signature;
-		m->max_leaf = gen->max_leaf;
-		m->max_ext_leaf = gen->max_ext_leaf;
-		m->physical_bits = gen->physical_bits;
-		m->linear_bits = gen->linear_bits;
-		memcpy(m->caches, gen->caches, sizeof m->caches);
-		memcpy(m->leaf2, gen->leaf2, sizeof m->leaf2);
-		return true;
+			give(m, *f);
+		if (same(gen->name, name, len)) {
+			set_model(m, gen);
+			return true;
+		}
 	}
 	return false;
 }
@@ -150,10 +227,10 @@ bool model_parse(struct model *m, const char *spec, char **error)
 		if (f == F_COUNT)
 			return fail(error, "processor feature", spec, len);
 		if (on) {
-			m->features[f >> 6] |= (u64)1 << (f & 63);
+			give(m, f);
 			widen(m, f);
 		} else {
-			m->features[f >> 6] &= ~((u64)1 << (f & 63));
+			take(m, f);
 		}
 	}
 	return true;

@@ -51,7 +51,15 @@
 	X(SPEC_CTRL, "spec-ctrl", 7, 0, 3, 26) X(STIBP, "stibp", 7, 0, 3, 27) X(ARCH_CAPS, "arch-capabilities", 7, 0, \
 		3, 29) \
 	X(SSBD, "ssbd", 7, 0, 3, 31) X(BHI_CTRL, "bhi-ctrl", 7, 2, 3, 4) X(MCDT_NO, "mcdt-no", 7, 2, 3, 5) X(VMX, "vmx", 1, 0, 2, 5) \
-	X(KVM, "kvm", 0, 0, 0, 0) /* the paravirtual interface: paravirt.h */
+	X(KVM, "kvm", 0, 0, 0, 0) /* the paravirtual interface: paravirt.h */ \
+	/* AMD's (APM vol. 3, appendix E) */ \
+	X(CR8_LEGACY, "cr8-legacy", 0x80000001, 0, 2, 4) X(MISALIGNSSE, "misalignsse", 0x80000001, 0, 2, 7) \
+	X(TCE, "tce", 0x80000001, 0, 2, 17) X(TOPOEXT, "topoext", 0x80000001, 0, 2, 22) \
+	X(MONITORX, "monitorx", 0x80000001, 0, 2, 29) X(FFXSR, "ffxsr", 0x80000001, 0, 3, 25) \
+	X(CLZERO, "clzero", 0x80000008, 0, 1, 0) X(XSAVEERPTR, "xsaveerptr", 0x80000008, 0, 1, 2) \
+	X(RDPRU, "rdpru", 0x80000008, 0, 1, 4) X(MCOMMIT, "mcommit", 0x80000008, 0, 1, 8) \
+	X(WBNOINVD, "wbnoinvd", 0x80000008, 0, 1, 9) X(LFENCE, "lfence-serializing", 0x80000021, 0, 0, 2) \
+	X(NULL_CLEARS, "null-sel-clr-base", 0x80000021, 0, 0, 6)
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,
@@ -60,21 +68,38 @@ enum feature {
 	F_COUNT
 };
 
+enum maker { MAKER_INTEL, MAKER_AMD, MAKERS };
+enum { INTEL = 1 << MAKER_INTEL, AMD = 1 << MAKER_AMD }; /* columns of tables: sets of them */
+
 /* A cache as leaf 4 shows it: 1 data, 2 code, 3 both; 64 bytes a line. Level 0: there is none. */
-struct cache_level { u8 type, level, ways; u16 sets; };
+struct cache_level { u8 type, level, ways; u32 sets; };
 
 struct model {
 	char name[32];
-	u64 features[2];        /* bit F_x */
+	u64 features[3];        /* bit F_x */
+	enum maker maker;
 	char vendor[13], brand[49];
 	u32 signature;          /* CPUID.1:EAX; also EDX at reset */
 	u32 max_leaf, max_ext_leaf;
 	u8 physical_bits, linear_bits;
 	struct cache_level caches[4];
-	u32 leaf2[4];           /* caches and TLBs again, as descriptors (SDM vol. 2, table 3-12) */
+	u32 leaf2[4];           /* caches and TLBs again, as descriptors (SDM vol. 2, table 3-12). Of AMD's processors, the
+				 * TLBs: EAX and EBX of 80000005h and of 80000006h */
+	u32 microcode;          /* its revision, as IA32_BIOS_SIGN_ID or PATCH_LEVEL shows it */
 };
 
 static inline bool has(const struct model *m, enum feature f) { return m->features[f >> 6] >> (f & 63) & 1; }
+/* Where the makers' processors differ, and no feature says it. */
+static inline bool is_amd(const struct model *m) { return m->maker == MAKER_AMD; }
+/* As CPUID.1:EAX has it: family, and extended family. */
+static inline unsigned model_family(const struct model *m)
+{
+	unsigned family = m->signature >> 8 & 15;
+
+	return family == 15 ? family + (m->signature >> 20 & 0xff) : family;
+}
+
+_Static_assert(F_COUNT <= 128 + 23, "lib/snapshot.c has room for so many");
 
 /* SPEC is "MODEL[,+feature|,-feature]..."; NULL means "max". False: *ERROR (malloc'd) says what is not known. */
 bool model_parse(struct model *m, const char *spec, char **error);

@@ -29,7 +29,7 @@ static void set_tsc_offset(struct cpu *c, u64 offset)
 u64 efer_bits(const struct model *m)
 {
 	return (has(m, F_SYSCALL) ? EFER_SCE : 0) | (has(m, F_X64) ? EFER_LME | EFER_LMA : 0) |
-	       (has(m, F_NX) ? EFER_NXE : 0);
+	       (has(m, F_NX) ? EFER_NXE : 0) | (has(m, F_FFXSR) ? EFER_FFXSR : 0) | (has(m, F_TCE) ? EFER_TCE : 0);
 }
 
 bool write_efer(struct cpu *c, u64 v)
@@ -102,12 +102,70 @@ static bool mtrr_range(const struct cpu *c, u32 index, u64 v)
 	return index & 1 ? !(v & (beyond | 0x7ff)) : !(v & (beyond | 0xf00)) && type_valid(v & 0xff);
 }
 
+/* LBR, TR (which record nothing), BTF; AMD: LBR, BTF, and pins for performance monitoring */
+static bool debugctl_bits(const struct cpu *c, u32 index, u64 v)
+{
+	(void)index;
+	return !(v & ~(u64)(is_amd(c->model) ? 0x3f : 0x43));
+}
+
+/* IBRS, STIBP, SSBD, BHI_DIS_S */
+static bool spec_ctrl_bits(const struct cpu *c, u32 index, u64 v)
+{
+	(void)index;
+	return !(v & ~(u64)(has(c->model, F_BHI_CTRL) ? 0x407 : 7));
+}
+
+/* In units of 8 MiB. */
+static bool top_of_memory(const struct cpu *c, u32 index, u64 v)
+{
+	(void)index;
+	return !(v & 0x7fffff) && !(v >> c->model->physical_bits);
+}
+
 /* ---- registers that do something ---- */
+
+/* Of AMD's processors they have 32 bits: SYSENTER is for legacy mode. */
+static bool write_sysenter_esp(struct cpu *c, u32 index, u64 v)
+{
+	(void)index;
+	c->sysenter_esp = is_amd(c->model) ? (u32)v : v;
+	return true;
+}
+
+static bool write_sysenter_eip(struct cpu *c, u32 index, u64 v)
+{
+	(void)index;
+	c->sysenter_eip = is_amd(c->model) ? (u32)v : v;
+	return true;
+}
+
+static bool read_microcode(struct cpu *c, u32 index, u64 *v)
+{
+	(void)index;
+	*v = is_amd(c->model) ? c->model->microcode : (u64)c->model->microcode << 32;
+	return true;
+}
+
+/* Software clears IA32_BIOS_SIGN_ID before CPUID gives the revision; PATCH_LEVEL is read-only. */
+static bool write_microcode(struct cpu *c, u32 index, u64 v)
+{
+	(void)index;
+	(void)v;
+	return !is_amd(c->model);
+}
+
+static bool read_efer_msr(struct cpu *c, u32 index, u64 *v)
+{
+	(void)index;
+	*v = c->efer;
+	return efer_bits(c->model) != 0;
+}
 
 static bool write_efer_msr(struct cpu *c, u32 index, u64 v)
 {
 	(void)index;
-	return write_efer(c, v);
+	return efer_bits(c->model) && write_efer(c, v);
 }
 
 /* The bits that there are; others stay 0. */
@@ -198,7 +256,7 @@ enum { READ_ONLY = 1, WRITE_ONLY };
 
 static const struct msr {
 	u32 first;
-	u8 feature, access;
+	u8 feature, access, maker, family;
 	bool apic, kept;
 	u32 at;            /* offset into struct cpu; 0: nothing is there */
 	u64 ones, reserved, reset;
@@ -230,9 +288,13 @@ static const struct msr *row_of(u32 index)
 /* The register that the processor has at INDEX; NULL: it has none that can be accessed so. */
 static const struct msr *find(const struct cpu *c, u32 index, unsigned denied)
 {
+	const struct model *model = c->model;
 	const struct msr *m = row_of(index);
 
-	return m && has(c->model, m->feature) && (!m->apic || c->apic) && m->access != denied ? m : NULL;
+	return m && has(model, m->feature) && (!m->maker || m->maker >> model->maker & 1) &&
+			       model_family(model) >= m->family && (!m->apic || c->apic) && m->access != denied
+		       ? m
+		       : NULL;
 }
 
 static u64 *place(struct cpu *c, const struct msr *m, u32 index)

@@ -402,11 +402,10 @@ GEN(mov_to_seg)
 /* A 32-bit push of a selector writes 16 bits and leaves the others. */
 BODY(push_seg)
 {
+	unsigned size = o->osize == 4 && !is_amd(c->model) ? 2 : o->osize;
 	u64 rsp = (c->r[RSP] - o->osize) & stack_mask(c), linear;
 
-	if (!data_linear(c, SS, rsp, o->osize == 8 ? 8 : 2, true, &linear))
-		return false;
-	if (!mem_write(c, linear, o->osize == 8 ? 8 : 2, c->seg[o->src].sel))
+	if (!data_linear(c, SS, rsp, size, true, &linear) || !mem_write(c, linear, size, c->seg[o->src].sel))
 		return false;
 	rsp_set(c, rsp);
 	return true;
@@ -425,8 +424,10 @@ ALWAYS_INLINE bool pop_to(struct cpu *c, const struct op *o, unsigned reg)
 {
 	u64 rsp = c->r[RSP] & stack_mask(c), linear, sel, mask = stack_mask(c);
 
-	/* the other bytes of the stack slot are not read */
-	if (!data_linear(c, SS, rsp, 2, false, &linear) || !mem_read(c, linear, 2, &sel))
+	/* Intel's processors do not read the other bytes of the stack slot. */
+	unsigned size = is_amd(c->model) ? o->osize : 2;
+
+	if (!data_linear(c, SS, rsp, size, false, &linear) || !mem_read(c, linear, size, &sel))
 		return false;
 	if (!seg_load(c, reg, (u16)sel))
 		return false;

@@ -44,13 +44,43 @@ static void set_all_flags(struct cpu *c, u32 flags)
 		attend(c, ATTN_LINE);
 }
 
+/* AMD's processors have SYSCALL and SYSRET in legacy mode, too: no flags are saved, and STAR has the address (APM vol.
+ * 3, SYSCALL). */
+static bool syscall_legacy(struct cpu *c, u64 next)
+{
+	c->r[RCX] = next;
+	c->r[RIP] = (u32)c->star;
+	set_all_flags(c, cpu_flags(c) & ~(u32)(FL_RF | FL_I | FL_VM));
+	flat_cs(c, c->star >> 32 & 0xfffc, 0, false);
+	flat_ss(c, (u16)((c->star >> 32 & 0xfffc) + 8), 0, false);
+	c->cpl = 0;
+	update_mode(c);
+	return true;
+}
+
+static bool sysret_legacy(struct cpu *c)
+{
+	u16 base = (u16)(c->star >> 48);
+
+	c->r[RIP] = (u32)c->r[RCX];
+	set_all_flags(c, cpu_flags(c) | FL_I);
+	flat_cs(c, base | 3, 3, false);
+	flat_ss(c, (u16)((base + 8) | 3), 3, false);
+	c->cpl = 3;
+	update_mode(c);
+	return true;
+}
+
 BODY(syscall)
 {
 	u32 flags = cpu_flags(c) & ~(u32)FL_RF;
+	bool compatible = !in_64(c); /* compatibility mode */
 
+	if (!in_long(c))
+		return syscall_legacy(c, next_rip(c, o));
 	c->r[RCX] = next_rip(c, o);
 	c->r[R11] = flags;
-	c->r[RIP] = c->lstar;
+	c->r[RIP] = compatible ? c->cstar : c->lstar;
 	set_all_flags(c, flags & ~(u32)c->sfmask);
 	flat_cs(c, c->star >> 32 & 0xfffc, 0, true);
 	flat_ss(c, (u16)((c->star >> 32) + 8), 0, true);
@@ -65,6 +95,8 @@ BODY(sysret)
 	u16 base = (u16)(c->star >> 48);
 	bool l = o->osize == 8;
 
+	if (!in_long(c))
+		return sysret_legacy(c);
 	if (l && !canonical(c->r[RCX]))
 		return gp_because(c, 0, "RCX is not a canonical address (vol. 2, SYSRET)");
 	c->r[RIP] = l ? c->r[RCX] : (u32)c->r[RCX];

@@ -42,6 +42,7 @@ void segs_revalidate(struct cpu *c);
 void seg_null(struct cpu *c, unsigned reg, u16 sel);
 /* What RET and IRET ask of CS and SS for a ring that is the same or an outer one (far.c). */
 bool return_code_check(struct cpu *c, u16 sel, u64 *d);
+bool return_offset_check(struct cpu *c, u64 d, u64 *rip);
 bool return_stack_check(struct cpu *c, u16 sel, u16 cs, u64 cs_d, u64 *d);
 /* I/O breakpoints, with CR4.DE (debug.c). */
 void debug_io(struct cpu *c, u16 port, unsigned size);

@@ -408,10 +408,11 @@ void isa_free(struct isa *isa)
 	free(isa);
 }
 
-/* No processor has both: one was gone when the other came. */
+/* No processor has both: one was gone when the other came, or they are of two makers. */
 static bool insn_apart(const struct insn *a, const struct insn *b)
 {
-	return (a->until && b->since >= a->until && b->since <= F_X64) ||
+	return (a->maker && b->maker && !(a->maker & b->maker)) ||
+	       (a->until && b->since >= a->until && b->since <= F_X64) ||
 		(b->until && a->since >= b->until && a->since <= F_X64);
 }
 

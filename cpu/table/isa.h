@@ -37,9 +37,10 @@ enum {
 	CHK_OSXSAVE = 0x200000, /* #UD without CR4.OSXSAVE */
 	CHK_VMX = 0x800000,  /* each time: #UD outside of VMX operation and in compatibility mode, VM exit of a guest, #GP(0) at CPL > 0 */
 	CHK_PKE = 0x400000, /* #UD without CR4.PKE */
+	CHK_LEGACY = 0x1000000, /* #UD in IA-32e mode */
 };
 
-enum { ALIGN_LENGTH = 1, ALIGN_16 = 16 };
+enum { ALIGN_LENGTH = 1, ALIGN_MOVE = 2 /* 16 bytes, also with MXCSR.MM */, ALIGN_16 = 16 };
 enum { MODES_ALL = 0, NO64 = 1, ONLY64 = 2 };
 enum { TAKES_NOTHING, TAKES_BASE, TAKES_SRC }; /* op.base, op.src */
 
@@ -90,16 +91,20 @@ struct insn {
 	u32 check;
 	u8 until;                /* enum feature: the generation that does not have it any more; 0: all later ones have it */
 	u8 also;                 /* enum feature: with that, a model has it without `since', too; 0: none */
+	u8 maker;                /* INTEL, AMD: only their processors have it; 0: all */
 	u8 modes;                /* NO64, ONLY64 */
 	u8 wide;                 /* enum feature: what VEX.256 needs in place of `since'; 0: the same */
-	u8 align;                /* memory operand must be so aligned (#GP): 16 bytes, or the vector's length */
+	u8 align;                /* memory operand must be so aligned (#GP): 16 bytes, or the vector's length (ALIGN_*) */
+	u8 unaligned;            /* INTEL, AMD: their processors do not ask for .align */
+	u8 no_w;                 /* INTEL, AMD: with REX.W their processors have an operand of 32 bits */
 	bool vsib;               /* the index is a vector register: o->imm = its number | scale << 4 */
 	bool lock;               /* LOCK is allowed with a memory destination */
+	u8 lock_ignored;         /* INTEL, AMD: it means nothing to their processors */
 	bool rep;                /* REP, REPE, REPNE mean something */
 	bool over;               /* wins over a later row with the same key (NOP over XCHG) */
 	bool last;               /* every other row with the same key wins over it. At the end of the table. */
 	bool d64;                /* operand size is 64 bits in 64-bit mode (push, near branches), 66h gives 16 */
-	bool f64;                /* the same, and 66h is ignored */
+	bool f64;                /* the same, but Intel's processors ignore 66h */
 	bool ends;               /* control flow or mode may change: the block ends after it */
 	bool pure;               /* cannot fault, stop or look at flags it does not declare: for dead-flag removal. Set for register forms only. */
 	bool gives;              /* its result in a register can go to the next operation without a way through memory */
@@ -122,7 +127,7 @@ struct insn {
 static inline bool insn_in(const struct insn *i, const struct model *m)
 {
 	return (has(m, i->since) || (i->also && has(m, (enum feature)i->also))) &&
-	       !(i->until && has(m, (enum feature)i->until));
+	       !(i->until && has(m, (enum feature)i->until)) && (!i->maker || i->maker >> m->maker & 1);
 }
 
 /* An operand, from its SDM letter: kind and size code. */

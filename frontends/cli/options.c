@@ -455,7 +455,7 @@ static const struct row {
 	{ "memory", "SIZE", set_memory, IN(config.memory), false,
 	  "set the size of RAM, with a suffix K, M, G or T [128M]" },
 	{ "cpu", "MODEL", set_model, IN(config.cpu), false,
-	  "set the processor: MODEL[,+FEATURE|,-FEATURE]...; \"help\" lists the models\n[max]" },
+	  "set the processor: MODEL[,+FEATURE|,-FEATURE]...; \"help\" lists the models,\nzen is zen3 [max]" },
 	{ "paravirt", "KIND", set_paravirt, IN(paravirt), false,
 	  "give the guest a hypervisor's interface: kvm (as --cpu MODEL,+kvm), or none [none]" },
 	{ "smp", "N", set_processors, IN(config.processors), false,

@@ -126,7 +126,7 @@ static const char *x87(const struct trial *t, const struct state *host, const st
 {
 	bool soft = named(t, NEAR), mmx = host->vector != VEC_BP && any_mmx(t);
 	u16 sw = (soft ? 0xfdff : 0xffff) & (mmx ? 0xc7ff : 0xffff) & /* without C1: rounded up or down; without TOP */
-		(soft && any_tiny(host) ? 0xffef : 0xffff);                              /* without UE */
+		(soft && any_tiny(host) ? 0x7f6f : 0xffff);             /* without UE, ES, B */
 
 	if ((host->f.sw ^ here->f.sw) & sw)
 		return differ("FSW", host->f.sw, here->f.sw);

@@ -92,14 +92,21 @@ static void map_window(void)
 	space_write(&mem, KERNEL_DIRECTORY, 8, P | W | AD | LARGE | NX);
 }
 
-void guest_new(bool stitched)
+void guest_new(const char *name, bool stitched)
 {
 	char *error;
 	u64 x = 1;
 
-	/* An extension that some makers have is compared where the host is one of theirs. */
-	if (!model_parse(&model, host_has(F_SSE4A) ? "max,+sse4a" : NULL, &error))
-		abort();
+	/* Of the host's maker, with all that the host has of it. An extension that some makers have is compared where the
+	 * host is one of theirs. */
+	if (!name)
+		name = host_maker() == MAKER_AMD ? "zen5" : "max";
+	if (!model_parse(&model, name, &error)) {
+		fprintf(stderr, "native: --model: %s\n", error);
+		exit(2);
+	}
+	if (host_has(F_SSE4A))
+		model.features[F_SSE4A >> 6] |= (u64)1 << (F_SSE4A & 63);
 	for (unsigned f = 0; f < F_COUNT; f++)
 		if (!host_has(f))
 			model.features[f >> 6] &= ~((u64)1 << (f & 63));
@@ -271,7 +278,8 @@ static void kernel_does_otherwise(struct state *s)
 		  (d.opcode == 0xcd && (d.imm == 3 || d.imm == 4)))) {
 		s->vector = (int)(s->error >> 3);
 		s->error = 0;
-		s->rip += d.len;
+		/* AMD's virtual machines (KVM takes each #DB first) give the address of INT1. */
+		s->rip += d.opcode == 0xf1 && host_maker() == MAKER_AMD ? 0 : d.len;
 		if (s->seg[CS] == ldt(L_CODE16))
 			s->rip &= 0xffff;
 	}

@@ -260,7 +260,7 @@ enum maker host_maker(void)
 	u32 a = 0, b, c, d;
 
 	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
-	return b == 0x756e6547 /* Genu */ ? MAKER_INTEL : b == 0x68747541 /* Auth */ ? MAKER_AMD : MAKER_UNKNOWN;
+	return b == 0x756e6547 /* Genu */ ? MAKER_INTEL : b == 0x68747541 /* Auth */ ? MAKER_AMD : MAKERS;
 }
 
 u64 host_xcr0(void)
@@ -280,6 +280,6 @@ bool host_ldt(unsigned n, u64 descriptor) { (void)n; (void)descriptor; return fa
 void host_run(struct state *s) { (void)s; }
 u64 host_gdt(u16 selector) { (void)selector; return 0; }
 bool host_no_system_calls(void) { return true; }
-enum maker host_maker(void) { return MAKER_UNKNOWN; }
+enum maker host_maker(void) { return MAKERS; }
 u64 host_xcr0(void) { return 0; }
 #endif

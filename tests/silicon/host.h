@@ -8,7 +8,7 @@
 #ifndef SILICON_HOST_H
 #define SILICON_HOST_H
 
-#include "mem/base/bits.h"
+#include "cpu/system/model.h"
 
 /* The first 832 bytes of XSAVE's standard format: x87, SSE, header, AVX (SDM vol. 1, 13.4). */
 struct fpu_image {
@@ -53,8 +53,7 @@ bool host_no_system_calls(void);
  * HOST_TIMEOUT after 0.1 s. */
 void host_run(struct state *s);
 
-enum maker { MAKER_INTEL, MAKER_AMD, MAKER_UNKNOWN };
-enum maker host_maker(void);
+enum maker host_maker(void); /* MAKERS: neither's */
 u64 host_xcr0(void);
 
 /* Are two x87 registers at most ULPS units in the last place apart? As one number each: sign and exponent, and the

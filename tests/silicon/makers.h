@@ -72,10 +72,8 @@ enum difference {
 	DIFF_COUNT
 };
 
-static inline enum maker model_maker(const struct model *m) { return strcmp(m->vendor, "AuthenticAMD") ? MAKER_INTEL
-	: MAKER_AMD; }
 /* May tests hold MODEL against the host where the makers differ? */
-static inline bool host_same_maker(const struct model *m) { return host_maker() == model_maker(m); }
+static inline bool host_same_maker(const struct model *m) { return host_maker() == m->maker; }
 /* May byte AT of an image that FXSAVE or XSAVE makes differ? FOP, FIP and FDP (DIFF_FP_POINTERS), MXCSR_MASK
  * (DIFF_MXCSR_MM). */
 static inline bool makers_image(const struct model *m, unsigned at)

@@ -2,14 +2,15 @@
 /* libvcpu against the host's own processor: random trials (make.c) run by both (host.c, guest.c), which must agree
  * (compare.c) about every register, flag, byte of memory and exception.
  *
- *     native [--seed S] [--count N] [--first I] [--rows REGEXP] [--bits 16|32|64] [--sequences PERCENT] [--show] [--table] [--stitched]
+ *     native [--seed S] [--count N] [--first I] [--rows REGEXP] [--bits 16|32|64] [--sequences PERCENT] [--show] [--table] [--stitched] [--model MODEL]
  *     native --encodings          what is #UD, and what is too long, among all encodings
  *     native --case 'WORDS'       one trial, as a failure prints it
  *
  * --stitched: libvcpu does all of it by machine code, which is made at once.
  * --table ends with a table of what was compared. --count 0 goes on until SIGINT. Trial I of seed S is always the same
- * one. Where the manuals leave something open, libvcpu's models do what Intel's processors do (family 6, model 207). On
- * AMD's processors a trial that differs and has an instruction of the table in makers.h is stepped over, and counted
+ * one. Where the manuals leave something open, libvcpu's models of Intel's processors do what family 6 model 207 does, those
+ * of AMD's what family 25 model 1 does. --model: which one; without it, the newest of the host's maker. With a model of
+ * the other maker, a trial that differs and has an instruction of the table in makers.h is stepped over, and counted
  * under that name. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -552,7 +553,7 @@ static u64 number(int argc, char **argv, int *i)
 
 int main(int argc, char **argv)
 {
-	const char *why = NULL, *rows = NULL;
+	const char *why = NULL, *rows = NULL, *model = NULL;
 	char *words = NULL;
 	bool stitched = false;
 	cpu_set_t one;
@@ -579,6 +580,8 @@ int main(int argc, char **argv)
 			stitched = true;
 		else if (!strcmp(argv[i], "--rows") && i + 1 < argc)
 			rows = argv[++i];
+		else if (!strcmp(argv[i], "--model") && i + 1 < argc)
+			model = argv[++i];
 		else if (!strcmp(argv[i], "--case") && i + 1 < argc)
 			words = argv[++i];
 		else {
@@ -597,7 +600,7 @@ int main(int argc, char **argv)
 	sched_setaffinity(0, sizeof one, &one);
 	signal(SIGINT, on_interrupt);
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-	if (argc == 1 && host_maker() == MAKER_UNKNOWN) {
+	if (argc == 1 && host_maker() == MAKERS) {
 		printf("skipped: the processor is neither Intel's nor AMD's\n0 passed, 0 failed, 1 skipped\n");
 		return 0;
 	}
@@ -607,7 +610,7 @@ int main(int argc, char **argv)
 	}
 	if (stitched)
 		setenv("VCPU_STITCH_AT_ONCE", "1", 1); /* tests/unit/coverage.c */
-	guest_new(stitched);
+	guest_new(model, stitched);
 	same_maker = host_same_maker(guest->model);
 	make_pools(rows);
 	progress->next = first;

@@ -46,8 +46,9 @@ extern u8 window_default[WINDOW_SIZE];
 u64 ldt_descriptor(unsigned n);
 /* The base of the segment with SELECTOR; 0 for those of Linux. */
 u32 segment_base(u16 selector);
-/* STITCHED: what goes through to INT3 is machine code, which everything does. */
-void guest_new(bool stitched);
+/* MODEL: NULL is the newest one of the host's maker. Of its features those count that the host has. STITCHED: what goes
+ * through to INT3 is machine code, which everything does. */
+void guest_new(const char *model, bool stitched);
 u64 guest_stitched(void); /* blocks that became machine code */
 bool host_has(enum feature f);
 void guest_free(void);

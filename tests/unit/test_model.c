@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Models: CPUID as the processors that they are named after show it (SDM vol. 2, CPUID; Intel's specification updates),
- * and what follows from it. */
+/* Models: CPUID as the processors that they are named after show it (SDM vol. 2, CPUID; Intel's specification updates;
+ * APM vol. 3, appendix E), and what follows from it. */
 #include <check.h>
 #include <stdlib.h>
 #include "cpu/cpu.h"
@@ -114,18 +114,113 @@ START_TEST(as_silicon)
 }
 END_TEST
 
-/* Each generation has what the ones before it had. */
+/* AMD's, as family 25 model 1 shows them in a virtual machine of KVM with two processors, each register under a mask: KVM
+ * and the machine's firmware leave out and add. */
+START_TEST(as_amd)
+{
+	static const struct { u32 leaf, sub; u8 reg; u32 mask, value; } all[] = {
+		{ 0, 0, EBX, ~0u, 0x68747541 }, { 0, 0, ECX, ~0u, 0x444d4163 }, { 0, 0, EDX, ~0u, 0x69746e65 },
+		{ 1, 0, EAX, ~0u, 0x00a00f11 }, { 1, 0, EBX, 0xff00ff00, 0x00000800 },
+		/* without MONITOR, the TSC deadline and OSXSAVE */
+		{ 1, 0, ECX, 0x76fffff7, 0x76fa3203 }, { 1, 0, EDX, ~0u, 0x078bfbff },
+		{ 2, 0, EAX, ~0u, 0 }, { 4, 0, EAX, ~0u, 0 }, { 6, 0, EAX, 4, 4 },
+		{ 7, 0, EBX, 0xfffffffd, 0x219c07a9 }, { 7, 0, ECX, ~8u, 0x00400604 }, { 7, 0, EDX, 0x10, 0x10 },
+		{ 0xd, 1, EAX, ~0u, 0xf }, { 0xd, 2, EAX, ~0u, 0x100 }, { 0xd, 2, EBX, ~0u, 0x240 },
+		{ 0x80000000, 0, EBX, ~0u, 0x68747541 }, { 0x80000000, 0, ECX, ~0u, 0x444d4163 },
+		{ 0x80000001, 0, EAX, ~0u, 0x00a00f11 }, { 0x80000001, 0, ECX, 0x00400161, 0x00400161 },
+		{ 0x80000001, 0, EDX, ~0u, 0x2fd3fbff },
+		{ 0x80000005, 0, EAX, ~0u, 0xff40ff40 }, { 0x80000005, 0, EBX, ~0u, 0xff40ff40 },
+		{ 0x80000005, 0, ECX, ~0u, 0x20080140 }, { 0x80000005, 0, EDX, ~0u, 0x20080140 },
+		{ 0x80000006, 0, EAX, ~0u, 0x48002200 }, { 0x80000006, 0, EBX, ~0u, 0x68004200 },
+		{ 0x80000006, 0, ECX, ~0u, 0x02006140 }, { 0x80000006, 0, EDX, 0xffff, 0x9140 },
+		{ 0x80000007, 0, EDX, ~0u, 0x100 }, { 0x80000008, 0, EAX, 0xffff, 0x3030 },
+		{ 0x80000008, 0, EBX, 4, 4 },
+		{ 0x8000001d, 0, EAX, ~0u, 0x121 }, { 0x8000001d, 1, EAX, ~0u, 0x122 },
+		{ 0x8000001d, 2, EAX, ~0u, 0x143 }, { 0x8000001d, 3, EAX, 0x3fff, 0x163 },
+		{ 0x8000001d, 0, EBX, ~0u, 0x01c0003f }, { 0x8000001d, 3, EBX, ~0u, 0x03c0003f },
+		{ 0x8000001d, 2, ECX, ~0u, 0x3ff }, { 0x8000001d, 3, ECX, ~0u, 0x7fff },
+		{ 0x8000001d, 4, EAX, ~0u, 0 }, { 0x80000021, 0, EAX, 4, 4 },
+		/* beyond the last leaf */
+		{ 0x11, 0, EAX, ~0u, 0 }, { 0x80000024, 0, EAX, ~0u, 0 }, { 0x40000000, 0, EAX, ~0u, 0 },
+	};
+
+	build("zen3");
+	ck_assert_uint_eq(c->r[RDX], 0xa00f11);
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		ck_assert_msg((leaf(all[i].leaf, all[i].sub, all[i].reg) & all[i].mask) == all[i].value,
+			      "leaf %x.%u, register %u: %x", all[i].leaf, all[i].sub, all[i].reg,
+			      leaf(all[i].leaf, all[i].sub, all[i].reg));
+	tear_down();
+	build("zen");
+	ck_assert_str_eq(model.name, "zen3");
+	tear_down();
+	build("k6-2"); /* AMD 20734, table 5 and 6 */
+	ck_assert_uint_eq(leaf(1, 0, EDX), 0x008021bf);
+	ck_assert_uint_eq(leaf(0x80000001, 0, EDX), 0x808029bf);
+	tear_down();
+}
+END_TEST
+
+/* Who has a register: MSRs of one maker are #GP(0) on the other's processors. */
+START_TEST(msrs_of_makers)
+{
+	static const struct { u32 index; bool intel, k8, zen3; u64 reset; /* of zen3 */ } all[] = {
+		{ 0x17, true, false, false, 0 }, { 0x1a0, true, false, false, 0 }, { 0xce, true, false, false, 0 },
+		{ 0xe2, true, false, false, 0 }, { 0x1fc, true, false, false, 0 }, { 0x10a, true, false, false, 0 },
+		{ 0x8b, true, true, true, 0x0a0011d5 }, { 0x1d9, true, true, true, 0 },
+		{ 0x277, true, true, true, 0x0007040600070406 },
+		{ 0xfe, true, true, true, 0x508 }, { 0xc0000080, true, true, true, 0 }, { 0x48, true, false, true, 0 },
+		{ 0xc0010010, false, true, true, 0 }, { 0xc0010015, false, true, true, 1 << 24 },
+		{ 0xc001001a, false, true, true, 0 }, { 0xc001001d, false, true, true, 0 },
+		{ 0xc001001f, false, true, true, 0 }, { 0xc0011020, false, true, true, 0 },
+		{ 0xc0011029, false, false, true, 0 }, { 0xc001102e, false, false, true, 0 },
+		{ 0x6e0, true, false, false, 0 }, { 0x3b, true, false, false, 0 },
+	};
+	static const char *const models[] = { "max", "opteron", "zen3" };
+	u64 v;
+
+	for (unsigned n = 0; n < ARRAY_LEN(models); n++) {
+		build(models[n]);
+		for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
+			bool there = n == 0 ? all[i].intel : n == 1 ? all[i].k8 : all[i].zen3;
+
+			ck_assert_msg(read_msr(c, all[i].index, &v) == there, "%s: %x", models[n], all[i].index);
+			ck_assert(n != 2 || v == all[i].reset);
+		}
+		tear_down();
+	}
+	build("zen3");
+	ck_assert(!write_msr(c, 0x8b, 0)); /* PATCH_LEVEL, TscFreqSel, and EFER.LMSLE, which Zen 3 has no more */
+	ck_assert(write_msr(c, 0xc0010015, 0) && read_msr(c, 0xc0010015, &v) && v == 1 << 24);
+	ck_assert(!write_msr(c, 0xc0000080, 0x2000));
+	ck_assert(write_msr(c, 0xc0000080, 0xc000) && c->efer == 0xc000); /* FFXSR, TCE */
+	ck_assert(write_msr(c, 0x176, 0x123456789a) && c->sysenter_eip == 0x3456789a);
+	ck_assert(!write_msr(c, 0x1d9, 0x40) && write_msr(c, 0x1d9, 0x3f));
+	ck_assert_uint_eq(leaf(1, 0, ECX) & 8, 8);
+	ck_assert(write_msr(c, 0xc0010015, 1 << 9)); /* MonMwaitDis */
+	ck_assert_uint_eq(leaf(1, 0, ECX) & 8, 0);
+	tear_down();
+}
+END_TEST
+
+/* Each generation has what the ones before it of its maker had; AMD's, but for 3DNow!. */
 START_TEST(generations)
 {
 	struct model before = { .features = { 0 } }, m;
+	bool max = false;
 
 	for (unsigned i = 0; model_names[i]; i++) {
 		ck_assert(model_parse(&m, model_names[i], NULL));
-		for (unsigned f = 0; f < F_COUNT; f++)
-			ck_assert(has(&m, f) || !has(&before, f));
+		ck_assert_str_eq(m.name, model_names[i]);
+		ck_assert_str_eq(m.vendor, is_amd(&m) ? "AuthenticAMD" : "GenuineIntel");
+		max |= !strcmp(before.name, "max");
+		ck_assert(is_amd(&m) == max);
+		for (unsigned f = 0; f < F_COUNT && m.maker == before.maker; f++)
+			ck_assert(has(&m, f) || !has(&before, f) || f == F_3DNOW || f == F_3DNOWEXT);
 		before = m;
 	}
-	ck_assert_str_eq(before.name, "max");
+	ck_assert(max);
+	ck_assert(has(&m, F_SSE4A) && !has(&m, F_3DNOW) && !has(&m, F_3DNOWEXT) && !has(&m, F_TSC_DEADLINE));
 }
 END_TEST
 
@@ -467,6 +562,8 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(t, as_silicon, 0, ARRAY_LEN(silicon));
+	tcase_add_test(t, as_amd);
+	tcase_add_test(t, msrs_of_makers);
 	tcase_add_test(t, generations);
 	tcase_add_loop_test(t, instructions, 0, 10);
 	tcase_add_test(t, umov);

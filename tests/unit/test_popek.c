@@ -544,7 +544,7 @@ START_TEST(observed_is_derived)
 		/* IOPL makes no difference to the others: at CPL 1 they have been observed */
 		skip |= place->iopl && !insn->port && !(insn->check & CHK_IOPL) &&
 			!((insn->reads | insn->writes) & (SR_IF | SR_IOPL));
-		if (skip)
+		if (skip || !row->enabled) /* it is AMD's */
 			continue;
 		observe(row, place, &o, place->samples / (insn->pg == INNOCUOUS ? 32 : 1));
 		o.ran0 |= place->user && insn->pg == PRIVILEGED; /* other places have seen that */

@@ -29,8 +29,8 @@ static u16 to_half(struct cpu *c, u32 v)
 			flag(c, MXCSR_IE);
 		return (u16)(s | 0x7e00 | (v >> 13 & 0x3ff));
 	}
-	if (n.denormal)
-		flag(c, MXCSR_DE | MXCSR_PE); /* far below the smallest half, and never taken for exact */
+	if (n.denormal) /* far below the smallest half, and by Intel's processors never taken for exact */
+		flag(c, MXCSR_DE | (is_amd(c->model) ? 0 : MXCSR_PE));
 	return (u16)(n.class == ZERO       ? s
 		     : n.class == INFINITE ? s | 0x7c00
 					   : pack(c, n.sign, n.exp, (u128)n.sig << 64, f16));
@@ -44,10 +44,13 @@ static bool finish(struct cpu *c, u32 saved)
 	return sse_raise(c, flags);
 }
 
-/* Even eight bytes are a vector here: no alignment that EFLAGS.AC could ask for. */
+/* To Intel's processors even eight bytes are a vector here: no alignment that EFLAGS.AC could ask for. */
 static bool vector_at(struct cpu *c, const struct op *o, unsigned size, bool write, u64 *linear)
 {
-	return seg_linear(c, o->seg, op_offset(c, o), size, write, linear);
+	u64 offset = op_offset(c, o);
+
+	return is_amd(c->model) ? data_linear(c, o->seg, offset, size, write, linear)
+				: seg_linear(c, o->seg, offset, size, write, linear);
 }
 
 BODY(cvtph2ps)
@@ -80,12 +83,16 @@ BODY(cvtps2ph)
 	u32 saved = c->soft_mxcsr;
 	u64 linear;
 
+	/* With AMD's processors a fault of the store comes before all of that. */
+	if (o->mem && is_amd(c->model) &&
+	    (!vector_at(c, o, 2 * lanes, true, &linear) || !mem_check_write(c, linear, 2 * lanes)))
+		return false;
 	c->soft_mxcsr = c->mxcsr & ~(u32)(MXCSR_FLAGS | MXCSR_FTZ);
 	if (!(o->imm8 & 4))
 		c->soft_mxcsr = (c->soft_mxcsr & ~(u32)MXCSR_RC) | (u32)(o->imm8 & 3) << 13;
 	for (unsigned i = 0; i < lanes; i++)
 		r.w[i] = to_half(c, a->d[i]);
-	/* The flags are there before the store, and stay if that faults. */
+	/* Intel's processors set the flags before the store, and they stay if that faults. */
 	if (!finish(c, saved))
 		return false;
 	if (o->mem)

@@ -4,7 +4,7 @@
 
 void sse_unload(struct cpu *c)
 {
-	c->mxcsr = host_mxcsr(c);
+	c->mxcsr = host_mxcsr(c) | (c->mxcsr & MXCSR_MM);
 	host_set_mxcsr(c, c->host_mxcsr);
 	c->mxcsr_live = false;
 }
@@ -12,15 +12,15 @@ void sse_unload(struct cpu *c)
 /* The host's MXCSR for a guest with unmasked exceptions. Flush-to-zero does nothing when underflow is not masked. */
 static u32 control_for(const struct cpu *c)
 {
-	return (c->mxcsr | MXCSR_MASKS) & ~(MXCSR_FLAGS | (c->mxcsr & MXCSR_UM ? 0u : MXCSR_FTZ));
+	return (c->mxcsr | MXCSR_MASKS) & MXCSR_MASK & ~(MXCSR_FLAGS | (c->mxcsr & MXCSR_UM ? 0u : MXCSR_FTZ));
 }
 
 COLD void sse_begin_slow(struct cpu *c)
 {
 	c->host_mxcsr = host_mxcsr(c);
-	c->mxcsr &= MXCSR_MASK; /* a loaded state may have anything, and the host would fault */
+	c->mxcsr &= mxcsr_bits(c); /* a loaded state may have anything, and the host would fault */
 	c->mxcsr_live = (c->mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
-	host_set_mxcsr(c, c->mxcsr_live ? c->mxcsr : control_for(c));
+	host_set_mxcsr(c, c->mxcsr_live ? c->mxcsr & MXCSR_MASK : control_for(c));
 }
 
 /* Exceptions come in two rounds (11.5.3): what operands cause (IE, DE, ZE), in all lanes, and only if none of those is

@@ -15,7 +15,7 @@ enum { MXCSR_IE = 1, MXCSR_DE = 2, MXCSR_ZE = 4, MXCSR_OE = 8, MXCSR_UE = 0x10, 
 	MXCSR_DAZ = 0x40,
        MXCSR_IM = 0x80, MXCSR_OM = 0x400, MXCSR_UM = 0x800, MXCSR_PM = 0x1000, MXCSR_MASKS = 0x1f80, MXCSR_RC = 0x6000,
        MXCSR_FTZ = 0x8000,
-       MXCSR_MASK = 0xffff /* bits that exist */, MXCSR_RESET = 0x1f80 };
+       MXCSR_MASK = 0xffff /* bits that the host has, too */, MXCSR_RESET = 0x1f80 };
 
 /* Which operation, on which lanes: what must be known to say precisely what an unmasked overflow or underflow leaves in
  * MXCSR. */

@@ -108,12 +108,25 @@ VEC_OWN(addsubpd)
 
 /* ---- dot products: IMM bits 7-4 which lanes are multiplied, bits 3-0 which receive the sum ----
  *
- * Every lane makes its own sum, and where there are several NaNs its own survives; silicon adds neighbours with the
- * other one first. */
+ * Of Intel's processors every lane makes its own sum, and where there are several NaNs its own survives; silicon adds
+ * neighbours with the other one first. Of AMD's all lanes receive one sum, in which the lower lane is the first. */
+
+/* Lanes of R that are added to each other: neighbours, or with FAR halves. */
+static void dp_pairs(const struct cpu *c, const vec *r, vec *first, vec *second, bool far)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (is_amd(c->model)) {
+			first[i] = vec_pshufd(r[i], r[i], far ? 0x00 : 0xa0);
+			second[i] = vec_pshufd(r[i], r[i], far ? 0xaa : 0xf5);
+		} else {
+			first[i] = far ? r[i] : vec_pshufd(r[i], r[i], 0xb1);
+			second[i] = far ? vec_pshufd(r[i], r[i], 0x4e) : r[i];
+		}
+}
 
 BODY(dpps)
 {
-	vec take = spread_mask32(o->imm8 >> 4), keep = spread_mask32(o->imm8 & 15), a[2], b[2], r[2], other[2];
+	vec take = spread_mask32(o->imm8 >> 4), keep = spread_mask32(o->imm8 & 15), a[2], b[2], r[2] = { vec_zero };
 
 	if (!vec_operand(c, o, vec_reads(PACKED, 32, o->vlen), b))
 		return false;
@@ -123,14 +136,11 @@ BODY(dpps)
 	}
 	if (!fp_apply(c, o, lanes_mulps, a, b, vec_post(POST_MUL, PACKED, 32), r))
 		return false;
-	for (unsigned i = 0; i < vec_parts(o); i++)
-		other[i] = vec_pshufd(r[i], r[i], 0xb1);
-	if (!fp_apply(c, o, lanes_addps, other, r, vec_post(POST_ADD, PACKED, 32), r))
-		return false;
-	for (unsigned i = 0; i < vec_parts(o); i++)
-		other[i] = vec_pshufd(r[i], r[i], 0x4e);
-	if (!fp_apply(c, o, lanes_addps, r, other, vec_post(POST_ADD, PACKED, 32), r))
-		return false;
+	for (unsigned far = 0; far < 2; far++) {
+		dp_pairs(c, r, a, b, far);
+		if (!fp_apply(c, o, lanes_addps, a, b, vec_post(POST_ADD, PACKED, 32), r))
+			return false;
+	}
 	for (unsigned i = 0; i < vec_parts(o); i++)
 		r[i] &= keep;
 	vec_result(c, o, r);
@@ -141,16 +151,16 @@ VEC_OWN(dpps)
 /* VEX.128 at most. */
 BODY(dppd)
 {
-	vec take = spread_mask64(o->imm8 >> 4 & 3), a[2] = { vec_first(c, o, 0) & take }, b[2], r[2],
-	    other[2] = { vec_zero };
+	vec take = spread_mask64(o->imm8 >> 4 & 3), a[2] = { vec_first(c, o, 0) & take }, b[2], r[2];
 
 	if (!vec_operand(c, o, 16, b))
 		return false;
 	b[0] &= take;
 	if (!fp_apply(c, o, lanes_mulpd, a, b, vec_post(POST_MUL, PACKED, 64), r))
 		return false;
-	other[0] = (vec){ r[0][1], r[0][0] };
-	if (!fp_apply(c, o, lanes_addpd, r, other, vec_post(POST_ADD, PACKED, 64), r))
+	a[0] = is_amd(c->model) ? (vec){ r[0][0], r[0][0] } : r[0];
+	b[0] = is_amd(c->model) ? (vec){ r[0][1], r[0][1] } : (vec){ r[0][1], r[0][0] };
+	if (!fp_apply(c, o, lanes_addpd, a, b, vec_post(POST_ADD, PACKED, 64), r))
 		return false;
 	r[0] &= spread_mask64(o->imm8 & 3);
 	vec_result(c, o, r);

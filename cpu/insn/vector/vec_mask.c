@@ -87,7 +87,8 @@ GEN(vpmaskmovq) { gen_vmaskmovpd(d, o); }
 /* ---- gathers: o->imm8 bits 3-0 the register of indices, 5-4 their scale; vvvv is the mask ----
  *
  * First the elements of the mask become all ones or zeros; then elements come in order, and each takes itself out of
- * the mask. When one faults, those before it have been loaded, and the instruction may be repeated. */
+ * the mask. When one faults, those before it have been loaded, and the instruction may be repeated. AMD's processors
+ * leave everything else of the mask and the result as it was. */
 
 static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsigned size)
 {
@@ -98,7 +99,7 @@ static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsig
 	bool loaded = false;
 	u64 linear, v;
 
-	for (unsigned at = 0; at < length; at += size)
+	for (unsigned at = 0; at < length && !is_amd(c->model); at += size)
 		put_size(mask.b + at, size, chosen(&mask, at, size) ? ~(u64)0 : 0);
 	for (done = 0; done < most; done++) {
 		u64 at = get_size(index.b + done * index_size, index_size);
@@ -108,9 +109,11 @@ static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsig
 				at = (u64)(s64)(s32)at;
 			at = (op_offset(c, o) + (at << scale)) & op_amask(o);
 			if (!seg_linear(c, o->seg, at, size, false, &linear) || !mem_read(c, linear, size, &v)) {
+				unsigned kept = is_amd(c->model) ? 32 : length;
+
 				if (loaded)
-					elements_set(c, o->dst, &r, length);
-				elements_set(c, o->third, &mask, length);
+					elements_set(c, o->dst, &r, kept);
+				elements_set(c, o->third, &mask, kept);
 				return false;
 			}
 			put_size(r.b + done * size, size, v);

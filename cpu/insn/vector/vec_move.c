@@ -32,7 +32,7 @@ ALWAYS_INLINE HANDLER_TYPE vec_store_fast(struct cpu *c, const struct op *o, s64
 	if (unlikely(!p))
 		TAIL(slow);
 	if (size >= 16) {
-		if (unlikely((uintptr_t)p & (size - 1)) && (o->scale & 0x80))
+		if (unlikely((uintptr_t)p & (size - 1)) && (o->scale & OP_ALIGNED))
 			TAIL(slow);
 		vec_store(p, vreg_get(c, o, src, 0));
 		if (size == 32)

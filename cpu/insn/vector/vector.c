@@ -8,7 +8,7 @@ bool vec_operand_memory(struct cpu *c, const struct op *o, unsigned size, vec b[
 	u64 v;
 
 	b[0] = b[1] = vec_zero;
-	if (likely(p) && !(size >= 16 && (uintptr_t)p & (size - 1) && o->scale & 0x80)) {
+	if (likely(p) && !(size >= 16 && (uintptr_t)p & (size - 1) && o->scale & OP_ALIGNED)) {
 		if (size < 16)
 			b[0] = (vec){ get_size(p, size), 0 };
 		else

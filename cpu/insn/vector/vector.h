@@ -182,7 +182,7 @@ ALWAYS_INLINE bool vec_body(struct cpu *c, const struct op *o, vec_fn *fn, unsig
 		TAIL(slow); \
 	if ((kind) != KIND_REG) { \
 		p = fast_op(c, o, kind, size, false); \
-		if (unlikely(!p) || ((size) >= 16 && unlikely((uintptr_t)p & ((size) - 1)) && (o->scale & 0x80))) \
+		if (unlikely(!p) || ((size) >= 16 && unlikely((uintptr_t)p & ((size) - 1)) && (o->scale & OP_ALIGNED))) \
 			TAIL(slow); \
 	}
 

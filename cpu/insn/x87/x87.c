@@ -396,7 +396,7 @@ ALWAYS_INLINE bool store(struct cpu *c, const struct op *o, enum store kind, uns
 {
 	struct fp f = fp_begin(c);
 	struct real a;
-	u64 v = 0;
+	u64 v = 0, linear;
 	u32 v32;
 	u8 block[10];
 	bool ok = false;
@@ -417,6 +417,10 @@ ALWAYS_INLINE bool store(struct cpu *c, const struct op *o, enum store kind, uns
 		case STORE_REAL: ok = true; break;
 		}
 	}
+	/* With AMD's processors the place counts also when nothing is stored. */
+	if (!ok && is_amd(c->model) &&
+	    (!op_linear(c, o, bytes, true, &linear) || !mem_check_write(c, linear, bytes)))
+		return false;
 	if (ok && !(kind == STORE_REAL  ? fp_store_real(c, o, a)
 		    : kind == STORE_BCD ? op_store_block(c, o, block, 10)
 					: fp_store(c, o, bytes, v)))
