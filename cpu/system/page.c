@@ -130,6 +130,9 @@ static enum found walk_32(const struct cpu *c, u64 linear, struct walk *w)
 	return FOUND;
 }
 
+/* With nested paging they are not loaded with CR3, but read by each walk (APM vol. 2, 15.25.10). */
+static bool pdptes_stay_in_memory(const struct cpu *c) { return svm_guest(c) && c->svm->nested; }
+
 /* Paging with 8-byte entries: PAE (4.4), 4-level (4.5). */
 static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 {
@@ -144,10 +147,17 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 		table = w->cr3 & 0xffffffffff000 & ~beyond_physical(c);
 		level = 3;
 	} else {
-		u64 pdpte = w->pdpte[bits(linear, 31, 30)];
+		u64 pdpte = w->pdpte[bits(linear, 31, 30)], addr;
 
+		if (unlikely(pdptes_stay_in_memory(c)) && !w->nested) {
+			if (!physical(c, w, (w->cr3 & 0xffffffe0) + 8 * bits(linear, 31, 30), false, &addr))
+				return NOT_MAPPED;
+			pdpte = entry_read(c, addr, 8);
+		}
 		if (!(pdpte & PTE_P))
 			return NOT_PRESENT;
+		if (!pdpte_valid(c, pdpte))
+			return RESERVED_BIT;
 		table = pdpte & 0xffffffffff000;
 		level = 1;
 		reserved |= (u64)0x7ff << 52; /* bits 62-52 are reserved in PAE paging */
@@ -162,7 +172,7 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 		w->entry[level] = addr;
 		if (!(e & PTE_P))
 			return NOT_PRESENT;
-		if (e & reserved)
+		if (e & reserved || (level == 3 && w->nested && e & PTE_G)) /* (APM vol. 2, figure 5-20) */
 			return RESERVED_BIT;
 		nx |= e & PTE_NX;
 		w->rights &= e | PTE_NX;
@@ -288,7 +298,8 @@ static struct second_level nested_walk(struct cpu *c, u64 guest, enum access kin
 {
 	const struct svm *v = c->svm;
 	bool write = kind == ACCESS_WRITE, nx_on = v->host_efer & EFER_NXE && v->host_cr4 & CR4_PAE;
-	u64 pdpte[4], error = PF_U | (write ? PF_W : 0) | (kind == ACCESS_FETCH && nx_on ? PF_I : 0);
+	bool told = nx_on || v->host_cr4 & CR4_SMEP;
+	u64 pdpte[4], error = PF_U | (write ? PF_W : 0) | (kind == ACCESS_FETCH && told ? PF_I : 0);
 	struct walk w = { .linear = guest, .access = kind, .effects = effects ? c : NULL, .cr3 = v->ncr3,
 			  .cr4 = v->host_cr4, .efer = v->host_efer, .pdpte = pdpte, .nested = true };
 	bool wide = v->host_efer & EFER_LMA;
@@ -397,10 +408,11 @@ bool page_load_pdptes(struct cpu *c, u64 cr3)
 	u64 e[4], addr;
 	struct walk w = walk_begin(c, 0, ACCESS_READ, c);
 
+	if (pdptes_stay_in_memory(c))
+		return true;
 	if (!physical(c, &w, cr3 & 0xffffffe0, false, &addr)) {
 		not_mapped(c, &w);
-		if (vmx_guest(c))
-			c->vmx->qualification &= ~(u64)0x180; /* no linear address led there */
+		c->vmx->qualification &= ~(u64)0x180; /* no linear address led there */
 		return false;
 	}
 	for (unsigned i = 0; i < 4; i++) {

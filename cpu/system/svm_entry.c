@@ -100,12 +100,11 @@ static bool state_ok(const struct cpu *c, u64 vmcb, const struct guest *g)
 		return false;
 	if ((g->cr0 & CR0_NW && !(g->cr0 & CR0_CD)) || g->cr0 >> 32 || g->cr4 & ~cr4_bits(c->model))
 		return false;
-	if (g->dr6 >> 32 || g->dr7 >> 32)
+	if (g->dr6 >> 32 || g->dr7 >> 32 || g->cr3 >> c->model->physical_bits)
 		return false;
 	if (!long_mode)
 		return true;
-	return g->cr4 & CR4_PAE && g->cr0 & CR0_PE && !(g->cr3 >> c->model->physical_bits) &&
-	       !(cs.attr & SEG_L && cs.attr & SEG_DB);
+	return g->cr4 & CR4_PAE && g->cr0 & CR0_PE && !(cs.attr & SEG_L && cs.attr & SEG_DB);
 }
 
 void svm_load_flags(struct cpu *c, u32 flags)
@@ -142,6 +141,7 @@ static void load_guest(struct cpu *c, u64 vmcb, const struct guest *g)
 		c->debugctl = vmcb_get(c, vmcb, VMCB_DBGCTL) & 0x43;
 	c->shadow_at = c->rep_at = c->db_pending = 0;
 	c->monitor_armed = false;
+	c->step = 0; /* a trap that is due to TF comes in the host */
 	if (vmcb_get(c, vmcb, VMCB_INTERRUPT_SHADOW) & 1)
 		shadow(c, false);
 }
@@ -176,7 +176,7 @@ BODY(vmrun)
 	c->svm->guest = c->svm->gif = true;
 	cpu_derive(c);
 	if (c->cr0 & CR0_PG && c->cr4 & CR4_PAE && !in_long(c) && !page_load_pdptes(c, c->cr3))
-		return c->fault.vector != FAULT_VMEXIT && invalid(c);
+		return invalid(c);
 	attend(c, ATTN_LINE);
 	return true;
 }

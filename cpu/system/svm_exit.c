@@ -77,7 +77,8 @@ static void load_host(struct cpu *c)
 	c->r[RAX] = vmcb_get(c, from, VMCB_RAX);
 	svm_load_flags(c, (u32)vmcb_get(c, from, VMCB_RFLAGS) & ~(u32)FL_VM);
 	c->activity = ACTIVITY_RUN;
-	c->shadow_at = c->rep_at = c->db_pending = 0;
+	c->shadow_at = c->rep_at = 0;
+	c->db_pending = c->eflags & FL_T ? 1 << 14 : 0; /* VMRUN is over, in single steps */
 	c->monitor_armed = false;
 	c->step = 0;
 	c->db_fault = false;
