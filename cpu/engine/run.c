@@ -385,7 +385,8 @@ static bool thawed(const struct cpu *c) { return c->activity == ACTIVITY_FERR &&
 
 bool cpu_wakes(const struct cpu *c)
 {
-	if (c->activity == ACTIVITY_RUN || c->activity == ACTIVITY_SHUTDOWN || (c->init_pending && !c->smm && !gif_clear(c)))
+	if (c->activity == ACTIVITY_RUN || c->activity == ACTIVITY_SHUTDOWN ||
+	    (c->init_pending && !c->smm && !gif_clear(c)))
 		return true;
 	if (c->activity == ACTIVITY_WAIT_SIPI)
 		return c->sipi_pending;

@@ -37,6 +37,11 @@ bool ept_pointer_ok(const struct cpu *c, u64 v)
 	return ((v & 7) == 0 || (v & 7) == 6) && (v >> 3 & 7) == 3 && !(v & 0xf80) && !(v >> c->model->physical_bits);
 }
 
+static struct second_level violation(u64 qualification)
+{
+	return (struct second_level){ .refused = true, .reason = VMEXIT_EPT_VIOLATION, .qualification = qualification };
+}
+
 static u32 needed(enum access kind) { return kind == ACCESS_FETCH ? EPT_X : kind == ACCESS_WRITE ? EPT_W : EPT_R; }
 
 /* T gets the entries. */
@@ -49,7 +54,7 @@ ALWAYS_INLINE struct second_level walk(struct cpu *c, u64 guest, enum access kin
 
 	t->count = 0;
 	if (guest >> 48)
-		return (struct second_level){ .refused = true, .reason = VMEXIT_EPT_VIOLATION, .qualification = need };
+		return violation(need);
 	for (int level = 3;; level--) {
 		unsigned shift = 12 + 9 * (unsigned)level;
 		u64 addr = table | (guest >> shift & 0x1ff) << 3, e = vm_read(c, addr, 8), size = (u64)1 << shift;
@@ -58,7 +63,7 @@ ALWAYS_INLINE struct second_level walk(struct cpu *c, u64 guest, enum access kin
 		entries[n++] = e;
 		t->count = n;
 		if (!(e & (EPT_R | EPT_W | EPT_X)))
-			return (struct second_level){ .refused = true, .reason = VMEXIT_EPT_VIOLATION, .qualification = need };
+			return violation(need);
 		if (misconfigured(c, e, level))
 			return (struct second_level){ .refused = true, .reason = VMEXIT_EPT_MISCONFIGURATION };
 		rights &= (u32)e;
@@ -66,7 +71,7 @@ ALWAYS_INLINE struct second_level walk(struct cpu *c, u64 guest, enum access kin
 		if (level && !(e & EPT_PAGE))
 			continue;
 		if (!(rights & need))
-			return (struct second_level){ .refused = true, .reason = VMEXIT_EPT_VIOLATION, .qualification = need | rights << 3 };
+			return violation(need | rights << 3);
 		if (effects && k->eptp & EPT_AD_ON)
 			for (unsigned i = 0; i < n; i++)
 				set_flags(c, path[i], entries[i],

@@ -76,6 +76,8 @@ static const struct { enum vmcb_field field; size_t member; } moved[] = {
 };
 static const u8 moved_segments[] = { FS, GS, TR, LDTR };
 
+static u64 made_canonical(u64 base) { return (u64)((s64)(base << 16) >> 16); }
+
 BODY(vmload)
 {
 	u64 vmcb;
@@ -84,11 +86,12 @@ BODY(vmload)
 		return false;
 	for (unsigned i = 0; i < ARRAY_LEN(moved); i++)
 		*(u64 *)((char *)c + moved[i].member) = vmcb_get(c, vmcb, moved[i].field);
+	c->kernel_gs_base = made_canonical(c->kernel_gs_base);
 	for (unsigned i = 0; i < ARRAY_LEN(moved_segments); i++) {
 		unsigned reg = moved_segments[i];
 
 		c->seg[reg] = vmcb_get_segment(c, vmcb, reg);
-		c->seg[reg].base = (u64)((s64)(c->seg[reg].base << 16) >> 16); /* made canonical */
+		c->seg[reg].base = made_canonical(c->seg[reg].base);
 		seg_update(c, reg);
 	}
 	return true;

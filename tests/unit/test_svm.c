@@ -287,7 +287,8 @@ static const struct {
 /* Row by row: with the intercept the exit, at the instruction; without it, VMMCALL's behind it. */
 START_TEST(instructions)
 {
-	static const u8 alone[] = { 0x6f, 0x71, 0x74, 0x75, 0x78, 0x88, 0x8b, 0x82, 0x83, 0x13, 0x18, 0x32, 0x8d, 0x65 };
+	static const u8 alone[] = { 0x6f, 0x71, 0x74, 0x75, 0x78, 0x88, 0x8b, 0x82, 0x83, 0x13, 0x18, 0x32, 0x8d,
+				    0x65 };
 
 	for (unsigned i = 0; i < ARRAY_LEN(exiting); i++)
 		for (unsigned with = 0; with < 2; with++) {
@@ -344,8 +345,8 @@ END_TEST
 
 static const struct { enum vmcb_field field; u64 value; } bad[] = {
 	{ VMCB_INTERCEPT_4, 2 }, { VMCB_GUEST_ASID, 0 }, { VMCB_EFER, EFER_LME | EFER_LMA },
-	{ VMCB_EFER, EFER_SVME | EFER_LME | 2 }, { VMCB_CR0, CR0_PE | CR0_PG | CR0_NW }, { VMCB_CR0, (u64)1 << 32 | CR0_PE },
-	{ VMCB_CR0, CR0_PG }, { VMCB_CR4, 0 }, { VMCB_CR4, (u64)1 << 40 }, { VMCB_CR3, (u64)1 << 52 },
+	{ VMCB_EFER, EFER_SVME | EFER_LME | 2 }, { VMCB_CR0, CR0_PE | CR0_PG | CR0_NW },
+	{ VMCB_CR0, (u64)1 << 32 | CR0_PE }, { VMCB_CR0, CR0_PG }, { VMCB_CR4, 0 }, { VMCB_CR4, (u64)1 << 40 }, { VMCB_CR3, (u64)1 << 52 },
 	{ VMCB_DR6, (u64)1 << 32 }, { VMCB_DR7, (u64)1 << 32 }, { VMCB_CS_ATTRIBUTES, 0x69b },
 	{ VMCB_EVENTINJ, 0x80000100 }, { VMCB_EVENTINJ, 0x80000302 }, { VMCB_EVENTINJ, 0x80000320 },
 	{ VMCB_NP_ENABLE, 1 } /* with N_CR3 beyond the physical addresses */,
