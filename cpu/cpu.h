@@ -50,7 +50,8 @@ enum { CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 0x10, CR4_PA
        CR4_FSGSBASE = 0x10000, CR4_PCIDE = 0x20000, CR4_OSXSAVE = 0x40000, CR4_SMEP = 0x100000, CR4_SMAP = 0x200000,
        CR4_PKE = 0x400000 };
 enum { MISC_MONITOR = 1 << 18 }; /* of IA32_MISC_ENABLE: MONITOR and MWAIT are there */
-enum { EFER_SCE = 1, EFER_LME = 0x100, EFER_LMA = 0x400, EFER_NXE = 0x800, EFER_FFXSR = 0x4000, EFER_TCE = 0x8000 };
+enum { EFER_SCE = 1, EFER_LME = 0x100, EFER_LMA = 0x400, EFER_NXE = 0x800, EFER_SVME = 0x1000,
+       EFER_FFXSR = 0x4000, EFER_TCE = 0x8000 };
 enum { HWCR_MONITOR_OFF = 1 << 9 }; /* AMD: MONITOR and MWAIT are not there */
 
 enum vector { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP, VEC_SS,
@@ -175,6 +176,8 @@ enum {
 	/* outside of 64-bit mode: DS, ES and SS have base 0, and all 4 GiB may be read and written */
 	MODE_FLAT = 1 << 20,
 	MODE_FLAT_CODE = 1 << 21, /* 32-bit code with CS of base 0 and 4 GiB: jumps need no check */
+	MODE_SVM_GUEST = 1 << 22, /* behind VMRUN: the same */
+	MODE_SVME = 1 << 23,    /* EFER.SVME */
 };
 /* Bits of CR4 that checks look at and nothing else in a mode does: in its upper half, as they are. */
 #define MODE_CR4(bits) ((u64)(bits) << 32)
@@ -326,8 +329,11 @@ struct cpu {
 	struct apic *apic;         /* NULL: none */
 	struct vmx *vmx;           /* vmx.h. NULL: the model has no VMX */
 	struct paravirt *paravirt; /* paravirt.h. NULL: there is no hypervisor's interface */
+	struct svm *svm;           /* svm.h. NULL: the model has no SVM */
+	u64 guest_cr2;             /* CR2 before a #PF that may exit from a guest */
 	struct cpus *all;
-	char name[8], apic_name[8], timer_name[16], vmx_name[8], paravirt_name[8], amd_name[8]; /* of its parts and its event */
+	/* of its parts and its event */
+	char name[8], apic_name[8], timer_name[16], vmx_name[8], svm_name[8], paravirt_name[8], amd_name[8];
 	struct line ferr;          /* FERR#, to IRQ 13 */
 	bool (*ignne)(void *owner); /* is IGNNE# asserted? NULL: it always is */
 	void *ignne_owner;
@@ -404,7 +410,7 @@ bool cpu_go_to(struct cpu *c, u64 rip);
 void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
-enum { CPU_PARTS = 5 }; /* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface */
+enum { CPU_PARTS = 6 }; /* the processor, AMD's MSRs, its local APIC, VMX, SVM, the paravirtual interface */
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 /* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */
@@ -523,7 +529,7 @@ void cpu_set_flags(struct cpu *c, u32 flags, u32 mask);
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_SYSTEM = 4 /* flag: implicit supervisor access */ };
 /* Linear to physical without any effect, as supervisor; for debuggers. */
 bool page_peek(const struct cpu *c, u64 linear, u64 *phys);
-/* Guest-physical to physical without any effect: the same but in VMX non-root operation with EPT. */
+/* Guest-physical to physical without any effect: the same but in a guest with EPT or nested paging. */
 bool page_second_level(const struct cpu *c, u64 guest, u64 *phys);
 /* Fill the TLB for LINEAR. False: fault. *host gets the byte's address if it is RAM that may be touched directly, else
  * NULL and *phys is set. */

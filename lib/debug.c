@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include "lib/debug.h"
 #include "lib/replay.h"
+#include "cpu/system/svm.h"
 #include "cpu/system/vmx.h"
 
 /* ---- checkpoints ---- */
@@ -772,17 +773,31 @@ bool vcpu_debug_second_level(const vcpu_debug *d, uint64_t guest, uint64_t *phys
 	return d && physical && page_second_level(machine_selected(d->v), guest, physical);
 }
 
-bool vcpu_debug_vmcs(const vcpu_debug *d, void (*each)(void *user, const char *name, uint32_t encoding, uint64_t value),
-		     void *user)
+typedef void each_field(void *user, const char *name, uint32_t encoding, uint64_t value);
+
+static bool for_each_field(const vcpu_debug *d, bool (*fields)(const struct cpu *c, each_field *each, void *user),
+			   each_field *each, void *user)
 {
 	bool there;
 
 	if (!d || !each)
 		return false;
 	d->v->busy++;
-	there = vmcs_each(machine_selected(d->v), each, user);
+	there = fields(machine_selected(d->v), each, user);
 	d->v->busy--;
 	return there;
+}
+
+bool vcpu_debug_vmcs(const vcpu_debug *d, void (*each)(void *user, const char *name, uint32_t encoding, uint64_t value),
+		     void *user)
+{
+	return for_each_field(d, vmcs_each, each, user);
+}
+
+bool vcpu_debug_vmcb(const vcpu_debug *d, void (*each)(void *user, const char *name, uint32_t offset, uint64_t value),
+		     void *user)
+{
+	return for_each_field(d, vmcb_each, each, user);
 }
 
 bool vcpu_debug_ept(const vcpu_debug *d, uint64_t guest, unsigned access, struct vcpu_debug_ept *walk)

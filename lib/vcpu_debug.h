@@ -175,13 +175,18 @@ VCPU_API void vcpu_debug_fields(const vcpu_debug *d,
 struct vcpu_debug_translation { uint64_t linear, physical, size; bool user, read, write, execute, global; };
 VCPU_API void vcpu_debug_tlb(const vcpu_debug *d,
 			     void (*each)(void *user, const struct vcpu_debug_translation *t), void *user);
-/* The second level of paging (EPT, SDM vol. 3, 28.3) of the selected processor: where guest-physical GUEST is in the
- * machine's memory. GUEST itself if the processor does not run a guest with EPT. False: it is not mapped for reads. */
+/* The second level of paging (EPT, SDM vol. 3, 28.3; nested paging, APM vol. 2, 15.25) of the selected processor: where
+ * guest-physical GUEST is in the machine's memory. GUEST itself if the processor does not run a guest with it.
+ * False: it is not mapped for reads. */
 VCPU_API bool vcpu_debug_second_level(const vcpu_debug *d, uint64_t guest, uint64_t *physical);
 /* Call EACH for every field of the current VMCS of the selected processor (SDM vol. 3, appendix B). NAME is a constant.
  * False: the processor is not in VMX operation, or has no current VMCS. */
 VCPU_API bool vcpu_debug_vmcs(const vcpu_debug *d,
 			      void (*each)(void *user, const char *name, uint32_t encoding, uint64_t value), void *user);
+/* Call EACH for every field of the VMCB of the last VMRUN of the selected processor (APM vol. 2, appendix B). NAME is a
+ * constant. False: the processor has no SVM, or has executed no VMRUN since its reset. */
+VCPU_API bool vcpu_debug_vmcb(const vcpu_debug *d,
+			      void (*each)(void *user, const char *name, uint32_t offset, uint64_t value), void *user);
 /* The walk of EPT for an access to guest-physical GUEST: ACCESS is 1 for a read, 2 for a write, 4 for a fetch. Entry
  * n is at physical entries[n].address; the last one is a page's, or forbids the access. WHY: what entries[culprit]
  * lacks or has, a constant; NULL if the access is allowed. False: the selected processor runs no guest with EPT. */

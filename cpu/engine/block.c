@@ -10,7 +10,7 @@
  * arena is full, all blocks are discarded. */
 #include <stdlib.h>
 #include "cpu/engine/guard.h"
-#include "cpu/system/vmx.h"
+#include "cpu/system/guest.h"
 #include "cpu/engine/passes.h"
 #include "cpu/engine/stitch.h"
 #include "cpu/insn/flow.h"
@@ -348,15 +348,23 @@ static void put_before(struct dec *d, struct op *o, handler *run, s64 imm, unsig
 	o[0] = (struct op){ .run = run, .imm = imm, .ip = ip & OP_IP_MAX, .len = o[1].len, .osize = o[1].osize };
 }
 
+/* May the instruction exit from a guest? What VMX adds is asked in its host, too. */
+static bool may_exit(const struct insn *insn, u64 mode)
+{
+	return (unlikely(mode & MODE_GUEST) && insn->vmexit) || (unlikely(mode & MODE_SVM_GUEST) && insn->intercept) ||
+	       insn->check & CHK_VMX;
+}
+
 /* Put the checks before the instruction in D and O. Returns the number of operations. */
 static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, unsigned ip)
 {
 	const struct insn *insn = d->row && !d->raises ? d->row->insn : NULL;
-	bool exits = insn && insn->vmexit && (unlikely(c->mode & MODE_GUEST) || insn->check & CHK_VMX);
+	bool exits = insn && may_exit(insn, c->mode);
 	u32 checks = insn ? guard_checks(insn->check, c->mode) : 0;
 
 	if (exits)
-		put_before(d, o, vmx_guard, insn->vmexit | d->opcode << 8, ip);
+		put_before(d, o, guest_guard, insn->vmexit | insn->intercept << 8 | d->opcode << 16 |
+			   (checks ? GUARDED : 0), ip);
 	if (checks)
 		put_before(d + exits, o + exits, guard, checks, ip);
 	return (checks != 0) + exits;

@@ -320,6 +320,8 @@ static enum raise fixed_checks(u32 check, u64 mode)
 		return RAISE_UD;
 	if ((check & CHK_SCE) && !(mode & MODE_SCE))
 		return RAISE_UD;
+	if ((check & CHK_SVM) && !(mode & MODE_SVME))
+		return RAISE_UD;
 	if ((check & CHK_FSGSBASE) && !(mode & MODE_CR4(CR4_FSGSBASE)))
 		return RAISE_UD;
 	if ((check & CHK_PKE) && !(mode & MODE_CR4(CR4_PKE)))

@@ -99,6 +99,10 @@ HANDLER(guard)
 			LEAVE(EXIT_FAULT);
 		}
 		if (x87_freezes(c)) {
+			if (svm_guest(c) && svm_intercepts(c, SVM_EXIT_FERR_FREEZE)) {
+				svm_exits(c, SVM_EXIT_FERR_FREEZE, 0, 0);
+				LEAVE(EXIT_FAULT);
+			}
 			c->r[RIP] = op_rip(c, o);
 			c->activity = ACTIVITY_FERR;
 			/* the shadow of STI ends when the next instruction begins, which has happened */

@@ -10,7 +10,7 @@
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 #include "cpu/system/paravirt.h"
-#include "cpu/system/vmx.h"
+#include "cpu/system/system.h"
 #include "cpu/x87.h"
 
 /* ---- time ---- */
@@ -254,26 +254,36 @@ static bool nmi_blocked(const struct cpu *c)
 }
 
 /* What comes before the next instruction, in the order of SDM vol. 3, table 6-2. */
-enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR, DUE_VMX };
+enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR, DUE_GUEST };
+/* Does IF, the guest's or the host's, let an interrupt through? */
+ALWAYS_INLINE bool intr_enabled(const struct cpu *c)
+{
+	return unlikely(svm_masks(c)) ? c->svm->host_if : c->eflags & FL_I || vmx_pin(c, PIN_INTR);
+}
+
 ALWAYS_INLINE enum due due(const struct cpu *c)
 {
-	bool shadow = c->icount == c->shadow_at && c->shadow_at;
+	bool shadow = in_shadow(c);
 
 	/* Both come before a trap; the first turns up only there (SDM vol. 3, 25.5.2). */
 	if (vmx_guest(c) && (c->vmx->trap_flag_due || c->vmx->inject))
-		return DUE_VMX;
+		return DUE_GUEST;
+	if (svm_guest(c) && c->svm->inject)
+		return DUE_GUEST;
 	if (c->db_pending && !(shadow && c->shadow_ss))
 		return DUE_TRAP;
+	if (unlikely(gif_clear(c)))
+		return DUE_NOTHING;
 	if (c->smi_pending && !c->smm && !shadow)
 		return DUE_SMI;
 	if (vmx_guest(c) && vmx_due(c, shadow))
-		return DUE_VMX;
+		return DUE_GUEST;
 	/* STI holds it off, too, as Intel's processors do (vol. 2, STI: "may be") */
 	if (c->nmi_pending && !nmi_blocked(c) && !shadow)
 		return DUE_NMI;
-	if ((c->eflags & FL_I || vmx_pin(c, PIN_INTR)) && !shadow && intr_pending(c))
+	if (intr_enabled(c) && !shadow && intr_pending(c))
 		return DUE_INTR;
-	return DUE_NOTHING;
+	return svm_guest(c) && svm_virtual_due(c, shadow) ? DUE_GUEST : DUE_NOTHING;
 }
 
 /* The run goes to a handler. That retires nothing, but it must pass time, or a guest could keep its caller, and the
@@ -291,10 +301,8 @@ static bool step_to_handler(struct cpu *c, bool fault)
 /* A signal to a guest: an exit, with the activity that it had, or an injected event. False: the guest gets the signal. */
 static bool vmx_signal(struct cpu *c, enum due what, bool *ok)
 {
-	bool shadow = c->icount == c->shadow_at && c->shadow_at;
-
-	if (what == DUE_VMX) {
-		unsigned due = vmx_due(c, shadow);
+	if (what == DUE_GUEST) {
+		unsigned due = vmx_due(c, in_shadow(c));
 
 		if (due == VMX_DUE_INJECT)
 			c->shadow_at = 0;
@@ -312,6 +320,24 @@ static bool vmx_signal(struct cpu *c, enum due what, bool *ok)
 	return true;
 }
 
+/* The same. An SMI, NMI or interrupt for which it exits stays pending: the host takes it (APM vol. 2, 15.13). */
+static bool svm_signal(struct cpu *c, enum due what, bool *ok)
+{
+	static const u8 codes[] = { [DUE_SMI] = SVM_EXIT_SMI, [DUE_NMI] = SVM_EXIT_NMI, [DUE_INTR] = SVM_EXIT_INTR };
+
+	if (what == DUE_GUEST) {
+		c->activity = ACTIVITY_RUN;
+		if (!svm_boundary(c))
+			*ok = deliver_fault(c);
+		return true;
+	}
+	if (!svm_intercepts(c, codes[what]))
+		return false;
+	svm_exits(c, codes[what], 0, 0);
+	*ok = svm_exit(c);
+	return true;
+}
+
 /* Traps that the last instruction left behind, then interrupts. True: one was delivered, or failed to be (*ok false:
  * triple fault). */
 static bool interruption(struct cpu *c, bool *ok, bool *costs)
@@ -322,12 +348,13 @@ static bool interruption(struct cpu *c, bool *ok, bool *costs)
 	if (what == DUE_NOTHING)
 		return false;
 	*costs = step_to_handler(c, false);
+	if (what != DUE_TRAP && ((vmx_guest(c) && vmx_signal(c, what, ok)) ||
+				 (svm_guest(c) && svm_signal(c, what, ok))))
+		return true;
 	if (what == DUE_SMI) {
 		smm_enter(c);
 		return true;
 	}
-	if (vmx_guest(c) && what != DUE_TRAP && vmx_signal(c, what, ok))
-		return true;
 	if (c->activity == ACTIVITY_MWAIT)
 		c->monitor_armed = false;
 	c->activity = ACTIVITY_RUN;
@@ -358,15 +385,36 @@ static bool thawed(const struct cpu *c) { return c->activity == ACTIVITY_FERR &&
 
 bool cpu_wakes(const struct cpu *c)
 {
-	if (c->activity == ACTIVITY_RUN || c->activity == ACTIVITY_SHUTDOWN || (c->init_pending && !c->smm))
+	if (c->activity == ACTIVITY_RUN || c->activity == ACTIVITY_SHUTDOWN ||
+	    (c->init_pending && !c->smm && !gif_clear(c)))
 		return true;
 	if (c->activity == ACTIVITY_WAIT_SIPI)
 		return c->sipi_pending;
 	return due(c) || mwait_over(c) || thawed(c);
 }
 
+/* Does SVM change what an INIT does (APM vol. 2, 15.21.8)? It waits for the GIF, exits and stays pending, or becomes
+ * #SX. */
+static bool init_redirected(struct cpu *c)
+{
+	if (!c->init_pending || c->smm || gif_clear(c))
+		return false;
+	if (svm_guest(c) && svm_intercepts(c, SVM_EXIT_INIT)) {
+		svm_exits(c, SVM_EXIT_INIT, 0, 0);
+		return svm_exit(c);
+	}
+	if (!(c->svm->vm_cr & VM_CR_R_INIT))
+		return false;
+	c->init_pending = false;
+	c->activity = ACTIVITY_RUN;
+	fault_error(c, VEC_SX, 1);
+	return deliver_fault(c);
+}
+
 static bool handle_init(struct cpu *c)
 {
+	if (c->svm && init_redirected(c))
+		return true;
 	if (c->init_pending && !c->smm && c->vmx && c->vmx->on) {
 		if (!vmx_guest(c)) /* held off in root operation (23.8) */
 			return false;
@@ -374,7 +422,7 @@ static bool handle_init(struct cpu *c)
 		vmx_exits(c, VMEXIT_INIT, 0);
 		return vmx_exit(c);
 	}
-	if (c->init_pending && !c->smm) {
+	if (c->init_pending && !c->smm && !gif_clear(c)) {
 		bool sipi = c->sipi_pending; /* it came after the INIT */
 
 		c->init_pending = false;
@@ -641,7 +689,7 @@ static bool handle_fault(struct cpu *c, struct stretch *s)
 	c->clock->now = cpu_now(c);
 	c->db_pending = 0;
 	/* a guest has a monitor */
-	if (c->bare && !c->idtr.limit && c->fault.vector != FAULT_VMEXIT && !vmx_guest(c))
+	if (c->bare && !c->idtr.limit && c->fault.vector != FAULT_VMEXIT && !in_guest(c))
 		return false;
 	go_to_fault_handler(c, s, true);
 	return true;
@@ -822,6 +870,8 @@ void cpu_reset(struct cpu *c, bool init)
 		vmx_reset(c);
 	if (c->paravirt)
 		paravirt_reset(c);
+	if (c->svm)
+		svm_reset(c, init);
 	cpu_derive(c);
 }
 
@@ -868,7 +918,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	c->view = &c->views[VIEW_SUPERVISOR];
 	c->linear_mask = 0xffffffff;
 	if (!c->isa || !blocks_new(c, config->with, config->stitched) ||
-	    (has(c->model, F_VMX) && !vmx_new(c)) ||
+	    (has(c->model, F_VMX) && !vmx_new(c)) || (has(c->model, F_SVM) && !svm_new(c)) ||
 	    (has(c->model, F_KVM) && !paravirt_new(c, config->boot_time)) ||
 	    (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
 		cpu_free(c);
@@ -887,6 +937,7 @@ void cpu_free(struct cpu *c)
 		apic_free(c->apic);
 	free(c->vmx);
 	free(c->paravirt);
+	free(c->svm);
 	c->all->count--;
 	if (!c->all->count) {
 		blocks_free(c);

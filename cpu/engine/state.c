@@ -2,6 +2,7 @@
 /* The state of a processor in a snapshot, and the members that are derived from it. */
 #include "cpu/op.h"
 #include "cpu/system/paravirt.h"
+#include "cpu/system/svm.h"
 #include "cpu/system/vmx.h"
 
 #define CPU(member, kind) FIELD(struct cpu, member, kind)
@@ -82,5 +83,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 		out[count++] = vmx_part(c);
 	if (c->paravirt && count < max)
 		out[count++] = paravirt_part(c);
+	if (c->svm && count < max)
+		out[count++] = svm_part(c);
 	return count;
 }

@@ -144,6 +144,11 @@ bool write_cr8(struct cpu *c, u64 v)
 		vmx_write_tpr(c, v << 4);
 		return true;
 	}
+	if (svm_masks(c)) {
+		c->svm->virtual = (c->svm->virtual & ~(u64)V_TPR) | v;
+		attend(c, ATTN_LINE);
+		return true;
+	}
 	c->cr8 = v;
 	if (c->apic) {
 		cpu_sync(c);
@@ -156,7 +161,9 @@ bool write_cr8(struct cpu *c, u64 v)
 static u64 read_cr8(const struct cpu *c)
 {
 	if (vmx_proc(c, PROC_TPR_SHADOW))
-		return vmx_read(c, c->vmx->controls.virtual_apic + VIRTUAL_TPR, 1) >> 4;
+		return vm_read(c, c->vmx->controls.virtual_apic + VIRTUAL_TPR, 1) >> 4;
+	if (svm_masks(c))
+		return c->svm->virtual & 15;
 	return c->apic ? apic_get_tpr(c->apic) >> 4 : c->cr8;
 }
 

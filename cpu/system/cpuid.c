@@ -255,6 +255,16 @@ static void extended_topology(const struct cpu *c, u32 out[4])
 	out[EBX] = c->id & 0xff;
 }
 
+/* Leaf 8000000Ah: revision, number of ASIDs, features of SVM. */
+static void svm(const struct model *m, u32 out[4])
+{
+	if (!has(m, F_SVM))
+		return;
+	features(m, 0x8000000a, 0, out);
+	out[EAX] = 1;
+	out[EBX] = 0x8000;
+}
+
 static void brand(const struct model *m, unsigned part, u32 out[4])
 {
 	char text[48] = { 0 };
@@ -311,6 +321,7 @@ static void extended_leaf(const struct cpu *c, u32 leaf, u32 sub, u32 out[4])
 	case 0x80000006: out[ECX] = second_level(m); break;
 	case 0x80000007: features(m, leaf, 0, out); break;
 	case 0x80000008: addresses(c, out); break;
+	case 0x8000000a: svm(m, out); break;
 	}
 	if (!is_amd(m))
 		return;

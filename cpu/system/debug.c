@@ -34,6 +34,8 @@ static u64 matches(const struct cpu *c, u64 at, unsigned len, unsigned kinds)
 	u64 hit = 0;
 	bool armed = false;
 
+	if (unlikely(gif_clear(c)))
+		return 0;
 	for (unsigned n = 0; n < 4; n++) {
 		if (!(kinds >> dr7_rw(c, n) & 1) || !covers(c, n, at, len))
 			continue;
@@ -56,7 +58,7 @@ void debug_report(struct cpu *c, u64 bits)
  * completed, or the instruction is a repeated one that has begun. */
 void debug_code_check(struct cpu *c)
 {
-	bool shadow = c->shadow_ss && c->shadow_at && c->icount == c->shadow_at,
+	bool shadow = c->shadow_ss && in_shadow(c),
 	     begun = c->rep_at && c->icount == c->rep_at;
 	u64 hit;
 

@@ -29,7 +29,7 @@ static const char *misconfigured(const struct cpu *c, u64 e, int level)
 static void set_flags(struct cpu *c, u64 addr, u64 e, u64 flags)
 {
 	if ((e & flags) != flags)
-		vmx_write(c, addr, 8, e | flags);
+		vm_write(c, addr, 8, e | flags);
 }
 
 bool ept_pointer_ok(const struct cpu *c, u64 v)
@@ -37,10 +37,15 @@ bool ept_pointer_ok(const struct cpu *c, u64 v)
 	return ((v & 7) == 0 || (v & 7) == 6) && (v >> 3 & 7) == 3 && !(v & 0xf80) && !(v >> c->model->physical_bits);
 }
 
+static struct second_level violation(u64 qualification)
+{
+	return (struct second_level){ .refused = true, .reason = VMEXIT_EPT_VIOLATION, .qualification = qualification };
+}
+
 static u32 needed(enum access kind) { return kind == ACCESS_FETCH ? EPT_X : kind == ACCESS_WRITE ? EPT_W : EPT_R; }
 
 /* T gets the entries. */
-ALWAYS_INLINE struct ept walk(struct cpu *c, u64 guest, enum access kind, bool effects, struct ept_trace *t)
+ALWAYS_INLINE struct second_level walk(struct cpu *c, u64 guest, enum access kind, bool effects, struct ept_trace *t)
 {
 	const struct vmx_controls *k = &c->vmx->controls;
 	u64 table = k->eptp & 0xffffffffff000, *path = t->at, *entries = t->entry;
@@ -49,35 +54,35 @@ ALWAYS_INLINE struct ept walk(struct cpu *c, u64 guest, enum access kind, bool e
 
 	t->count = 0;
 	if (guest >> 48)
-		return (struct ept){ .reason = VMEXIT_EPT_VIOLATION, .qualification = need };
+		return violation(need);
 	for (int level = 3;; level--) {
 		unsigned shift = 12 + 9 * (unsigned)level;
-		u64 addr = table | (guest >> shift & 0x1ff) << 3, e = vmx_read(c, addr, 8), size = (u64)1 << shift;
+		u64 addr = table | (guest >> shift & 0x1ff) << 3, e = vm_read(c, addr, 8), size = (u64)1 << shift;
 
 		path[n] = addr;
 		entries[n++] = e;
 		t->count = n;
 		if (!(e & (EPT_R | EPT_W | EPT_X)))
-			return (struct ept){ .reason = VMEXIT_EPT_VIOLATION, .qualification = need };
+			return violation(need);
 		if (misconfigured(c, e, level))
-			return (struct ept){ .reason = VMEXIT_EPT_MISCONFIGURATION };
+			return (struct second_level){ .refused = true, .reason = VMEXIT_EPT_MISCONFIGURATION };
 		rights &= (u32)e;
 		table = e & 0xffffffffff000;
 		if (level && !(e & EPT_PAGE))
 			continue;
 		if (!(rights & need))
-			return (struct ept){ .reason = VMEXIT_EPT_VIOLATION, .qualification = need | rights << 3 };
+			return violation(need | rights << 3);
 		if (effects && k->eptp & EPT_AD_ON)
 			for (unsigned i = 0; i < n; i++)
 				set_flags(c, path[i], entries[i],
 					  EPT_A | (i == n - 1 && kind == ACCESS_WRITE ? EPT_D : 0));
-		return (struct ept){ .physical = (table & ~(size - 1)) | (guest & (size - 1)),
+		return (struct second_level){ .physical = (table & ~(size - 1)) | (guest & (size - 1)),
 				     .write = rights & EPT_W && (kind == ACCESS_WRITE || !(k->eptp & EPT_AD_ON) ||
 								 entries[n - 1] & EPT_D) };
 	}
 }
 
-struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects)
+struct second_level ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects)
 {
 	struct ept_trace t;
 
@@ -88,7 +93,7 @@ void ept_trace(struct cpu *c, u64 guest, enum access kind, struct ept_trace *t)
 {
 	static const char *const lacks[] = { [EPT_R] = "lacks read permission", [EPT_W] = "lacks write permission",
 					     [EPT_X] = "lacks execute permission" };
-	struct ept end = walk(c, guest, kind, false, t);
+	struct second_level end = walk(c, guest, kind, false, t);
 	u32 need = needed(kind);
 
 	t->why = NULL;

@@ -261,7 +261,7 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 {
 	bool nmi = vector == VEC_NMI && kind == INT_EXTERNAL;
 
-	if (vmx_guest(c) && !vmx_delivers(c, vector, kind, has_error, error))
+	if (unlikely(in_guest(c)) && !guest_delivers(c, vector, kind, has_error, error))
 		return false;
 	if (kind < INT_SOFTWARE)
 		tell(c, vector, kind, has_error ? error : 0);
@@ -274,8 +274,8 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 			c->fault.error |= 1;
 		return false;
 	}
-	if (vmx_guest(c))
-		c->vmx->vectoring = 0;
+	if (unlikely(in_guest(c)))
+		guest_delivered(c);
 	if (nmi && vmx_pin(c, PIN_VIRTUAL_NMI))
 		c->vmx->virtual_nmi_blocked = true;
 	else if (nmi)
@@ -333,7 +333,7 @@ bool deliver_fault(struct cpu *c)
 
 	c->chain_len = 0;
 	if (f.vector == FAULT_VMEXIT)
-		return vmx_exit(c);
+		return guest_exit(c);
 	/* Benign ones can follow each other, but each leads on to a harder one or to a handler: a few rounds at most.
 	 * */
 	for (unsigned round = 0; round < 16; round++) {
@@ -344,16 +344,15 @@ bool deliver_fault(struct cpu *c)
 		if (interrupt(c, f.vector, INT_EXCEPTION, f.has_error, f.error))
 			return true;
 		if (c->fault.vector == FAULT_VMEXIT)
-			return vmx_exit(c);
+			return guest_exit(c);
 		second = fault_class(c->fault.vector);
 		if (first == DOUBLE && second != BENIGN) {
 			note(c, &c->fault);
-			if (!vmx_guest(c))
-				return false;
-			vmx_exits(c, VMEXIT_TRIPLE_FAULT, 0);
-			return vmx_exit(c);
+			return in_guest(c) && guest_triple_fault(c) && guest_exit(c);
 		}
 		if (makes_double(first, second)) {
+			if (in_guest(c) && guest_exits_within(c))
+				return guest_exit(c);
 			note(c, &c->fault);
 			f = c->fault = (struct fault){ .vector = VEC_DF, .has_error = true };
 		} else {

@@ -50,7 +50,8 @@ static const u8 news_zen1[] = {
 	F_MONITOR, F_SSSE3, F_CX16, F_SSE4_1, F_SSE4_2, F_POPCNT, F_RDTSCP, F_INVTSC, F_PCLMUL, F_FMA, F_MOVBE, F_AES,
 	F_XSAVE, F_AVX, F_F16C, F_RDRAND, F_FSGSBASE, F_BMI1, F_AVX2, F_SMEP, F_BMI2, F_XSAVEOPT, F_ABM, F_PDPE1GB,
 	F_ARAT, F_RDSEED, F_ADX, F_SMAP, F_CLFLUSHOPT, F_XSAVEC, F_XGETBV1, F_XSAVES, F_SHA, F_SSE4A,
-	F_MISALIGNSSE, F_TCE, F_CR8_LEGACY, F_TOPOEXT, F_XSAVEERPTR, END
+	F_MISALIGNSSE, F_TCE, F_CR8_LEGACY, F_TOPOEXT, F_XSAVEERPTR, F_SVM, F_NPT, F_SVM_LOCK, F_NRIPS,
+	F_VMCB_CLEAN, F_FLUSH_BY_ASID, F_DECODE_ASSISTS, F_PAUSE_FILTER, F_PAUSE_THRESHOLD, F_V_VMSAVE, F_VGIF, END
 };
 static const u8 news_zen2[] = {
 	F_X2APIC, F_UMIP, F_RDPID, F_CLWB, F_WBNOINVD, F_NULL_CLEARS, F_SPEC_CTRL, F_STIBP, F_SSBD, END
@@ -190,7 +191,7 @@ static bool set_generation(struct model *m, const char *name, size_t len)
 /* Make room in CPUID for features that were added to an older model. */
 static void widen(struct model *m, unsigned f)
 {
-	u32 leaf = feature_names[f].leaf;
+	u32 leaf = f == F_SVM ? 0x8000000a : feature_names[f].leaf; /* SVM has a leaf of its own, too */
 
 	if (!feature_names[f].leafed)
 		return;

@@ -59,7 +59,13 @@
 	X(CLZERO, "clzero", 0x80000008, 0, 1, 0) X(XSAVEERPTR, "xsaveerptr", 0x80000008, 0, 1, 2) \
 	X(RDPRU, "rdpru", 0x80000008, 0, 1, 4) X(MCOMMIT, "mcommit", 0x80000008, 0, 1, 8) \
 	X(WBNOINVD, "wbnoinvd", 0x80000008, 0, 1, 9) X(LFENCE, "lfence-serializing", 0x80000021, 0, 0, 2) \
-	X(NULL_CLEARS, "null-sel-clr-base", 0x80000021, 0, 0, 6)
+	X(NULL_CLEARS, "null-sel-clr-base", 0x80000021, 0, 0, 6) \
+	X(SVM, "svm", 0x80000001, 0, 2, 2) X(NPT, "npt", 0x8000000a, 0, 3, 0) X(LBRV, "lbrv", 0x8000000a, 0, 3, 1) \
+	X(SVM_LOCK, "svm-lock", 0x8000000a, 0, 3, 2) X(NRIPS, "nrip-save", 0x8000000a, 0, 3, 3) \
+	X(VMCB_CLEAN, "vmcb-clean", 0x8000000a, 0, 3, 5) X(FLUSH_BY_ASID, "flushbyasid", 0x8000000a, 0, 3, 6) \
+	X(DECODE_ASSISTS, "decodeassists", 0x8000000a, 0, 3, 7) X(PAUSE_FILTER, "pause-filter", 0x8000000a, 0, 3, 10) \
+	X(PAUSE_THRESHOLD, "pfthreshold", 0x8000000a, 0, 3, 12) \
+	X(V_VMSAVE, "v-vmsave-vmload", 0x8000000a, 0, 3, 15) X(VGIF, "vgif", 0x8000000a, 0, 3, 16)
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,

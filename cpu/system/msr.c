@@ -13,7 +13,8 @@
 
 u64 read_tsc(const struct cpu *c)
 {
-	return c->clock->now + c->tsc_offset + (vmx_proc(c, PROC_TSC_OFFSET) ? c->vmx->controls.tsc_offset : 0);
+	return c->clock->now + c->tsc_offset + (vmx_proc(c, PROC_TSC_OFFSET) ? c->vmx->controls.tsc_offset : 0) +
+	       (svm_guest(c) ? c->svm->tsc_offset : 0);
 }
 
 /* Which is IA32_TSC_ADJUST, too: what a write to one of them adds, the other gets as well (SDM vol. 3, 17.17.3). */
@@ -29,7 +30,8 @@ static void set_tsc_offset(struct cpu *c, u64 offset)
 u64 efer_bits(const struct model *m)
 {
 	return (has(m, F_SYSCALL) ? EFER_SCE : 0) | (has(m, F_X64) ? EFER_LME | EFER_LMA : 0) |
-	       (has(m, F_NX) ? EFER_NXE : 0) | (has(m, F_FFXSR) ? EFER_FFXSR : 0) | (has(m, F_TCE) ? EFER_TCE : 0);
+	       (has(m, F_NX) ? EFER_NXE : 0) | (has(m, F_FFXSR) ? EFER_FFXSR : 0) | (has(m, F_TCE) ? EFER_TCE : 0) |
+	       (has(m, F_SVM) ? EFER_SVME : 0);
 }
 
 bool write_efer(struct cpu *c, u64 v)
@@ -38,6 +40,8 @@ bool write_efer(struct cpu *c, u64 v)
 
 	if (v & ~efer_bits(c->model))
 		return gp_because(c, 0, "a bit of EFER is set that this processor does not have (2.2.1)");
+	if (v & EFER_SVME && c->svm->vm_cr & VM_CR_SVMDIS)
+		return gp_because(c, 0, "VM_CR.SVMDIS keeps EFER.SVME at 0 (APM vol. 2, 15.4)");
 	v = (v & ~(u64)EFER_LMA) | (c->efer & EFER_LMA);
 	changed = v ^ c->efer;
 	if (changed & EFER_LME && c->cr0 & CR0_PG)

@@ -3,6 +3,7 @@
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 #include "cpu/system/page.h"
+#include "cpu/system/svm.h"
 #include "cpu/system/vmx.h"
 
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
@@ -11,12 +12,15 @@ enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x8
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 0x10, PF_PK = 0x20 };
 
 /* The result of a look-up in the tables, before rights are checked. */
-enum found { FOUND, NOT_PRESENT, RESERVED_BIT, NOT_MAPPED /* by the second level: `ept' says why */ };
+enum found { FOUND, NOT_PRESENT, RESERVED_BIT, NOT_MAPPED /* by the second level: `second' says why */ };
 struct walk {
-	u64 linear;
+	u64 linear;         /* or guest-physical, of nested page tables */
+	u64 cr3, cr4, efer; /* the registers that say where the tables are, and of which format */
+	const u64 *pdpte;
+	bool nested;        /* the addresses in the tables are physical */
 	unsigned access;    /* ACCESS_* */
 	struct cpu *effects;/* whose tables get A and D flags; NULL: nobody's */
-	struct ept ept;     /* of the guest-physical address that was asked for last, guest_physical */
+	struct second_level second; /* of the guest-physical address that was asked for last, guest_physical */
 	u64 guest_physical;
 	bool final;         /* which is that of the page, not of a paging-structure entry */
 	u64 phys, size;     /* of LINEAR itself; of the page */
@@ -30,24 +34,28 @@ struct walk {
 	unsigned levels;    /* how many */
 };
 
+static struct walk walk_begin(const struct cpu *c, u64 linear, unsigned access, struct cpu *effects)
+{
+	return (struct walk){ .linear = linear, .access = access, .effects = effects, .cr3 = c->cr3, .cr4 = c->cr4,
+			      .efer = c->efer, .pdpte = c->pdpte, .second.write = true };
+}
+
+static struct second_level second_level(struct cpu *c, u64 guest, enum access kind, bool entry, bool effects);
+
 /* Where in the machine's memory the guest-physical address GUEST is: of the page in the end, or of a paging-structure
- * entry, whose A flag may be set, so that with A and D flags of the second level it counts as written (28.3.3.2). All
- * of them are asked for here. False: the second level of paging does not map it. */
+ * entry, whose A flag may be set, so that the second level may count it as written. All of them are asked for here.
+ * False: the second level of paging does not map it. */
 static bool physical(const struct cpu *c, struct walk *w, u64 guest, bool final, u64 *out)
 {
-	bool entry_written = !final && vmx_guest(c) && c->vmx->controls.eptp & EPT_AD_ON;
-
 	*out = guest;
-	if (likely(!ept_on(c)))
+	if (likely(!second_level_on(c)) || w->nested)
 		return true;
-	w->ept = ept_walk((struct cpu *)c, guest, final ? (enum access)(w->access & 3)
-			  : entry_written ? ACCESS_WRITE : ACCESS_READ, w->effects);
-	if (entry_written)
-		w->ept.qualification |= w->ept.reason ? 1 : 0;
+	w->second = second_level((struct cpu *)c, guest, final ? (enum access)(w->access & 3)
+				 : second_level_writes_entries(c) ? ACCESS_WRITE : ACCESS_READ, !final, w->effects);
 	w->guest_physical = guest;
 	w->final = final;
-	*out = w->ept.physical;
-	return !w->ept.reason;
+	*out = w->second.physical;
+	return !w->second.refused;
 }
 
 static u64 entry_read(const struct cpu *c, u64 addr, unsigned size)
@@ -80,7 +88,7 @@ static u32 large_reserved(const struct cpu *c)
 /* Two-level paging with 4-byte entries (4.3). */
 static enum found walk_32(const struct cpu *c, u64 linear, struct walk *w)
 {
-	u64 guest = (c->cr3 & 0xfffff000) | bits(linear, 31, 22) << 2, addr, e;
+	u64 guest = (w->cr3 & 0xfffff000) | bits(linear, 31, 22) << 2, addr, e;
 
 	w->leaf_size = 4;
 	w->levels = 0;
@@ -91,7 +99,7 @@ static enum found walk_32(const struct cpu *c, u64 linear, struct walk *w)
 	w->entry[1] = addr;
 	if (!(e & PTE_P))
 		return NOT_PRESENT;
-	if ((e & PTE_PS) && (c->cr4 & CR4_PSE)) {
+	if ((e & PTE_PS) && (w->cr4 & CR4_PSE)) {
 		if (e & large_reserved(c))
 			return RESERVED_BIT;
 		w->rights = e & (PTE_W | PTE_U);
@@ -122,24 +130,34 @@ static enum found walk_32(const struct cpu *c, u64 linear, struct walk *w)
 	return FOUND;
 }
 
+/* With nested paging they are not loaded with CR3, but read by each walk (APM vol. 2, 15.25.10). */
+static bool pdptes_stay_in_memory(const struct cpu *c) { return svm_guest(c) && c->svm->nested; }
+
 /* Paging with 8-byte entries: PAE (4.4), 4-level (4.5). */
 static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 {
-	u64 reserved = beyond_physical(c) | (c->efer & EFER_NXE ? 0 : PTE_NX);
+	u64 reserved = beyond_physical(c) | (w->efer & EFER_NXE ? 0 : PTE_NX);
 	u64 table, nx = 0;
 	int level;
 
 	w->leaf_size = 8;
 	w->levels = 0;
 	w->rights = PTE_W | PTE_U;
-	if (c->efer & EFER_LMA) {
-		table = c->cr3 & 0xffffffffff000 & ~beyond_physical(c);
+	if (w->efer & EFER_LMA) {
+		table = w->cr3 & 0xffffffffff000 & ~beyond_physical(c);
 		level = 3;
 	} else {
-		u64 pdpte = c->pdpte[bits(linear, 31, 30)];
+		u64 pdpte = w->pdpte[bits(linear, 31, 30)], addr;
 
+		if (unlikely(pdptes_stay_in_memory(c)) && !w->nested) {
+			if (!physical(c, w, (w->cr3 & 0xffffffe0) + 8 * bits(linear, 31, 30), false, &addr))
+				return NOT_MAPPED;
+			pdpte = entry_read(c, addr, 8);
+		}
 		if (!(pdpte & PTE_P))
 			return NOT_PRESENT;
+		if (!pdpte_valid(c, pdpte))
+			return RESERVED_BIT;
 		table = pdpte & 0xffffffffff000;
 		level = 1;
 		reserved |= (u64)0x7ff << 52; /* bits 62-52 are reserved in PAE paging */
@@ -154,7 +172,7 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 		w->entry[level] = addr;
 		if (!(e & PTE_P))
 			return NOT_PRESENT;
-		if (e & reserved)
+		if (e & reserved || (level == 3 && w->nested && e & PTE_G)) /* (APM vol. 2, figure 5-20) */
 			return RESERVED_BIT;
 		nx |= e & PTE_NX;
 		w->rights &= e | PTE_NX;
@@ -186,25 +204,16 @@ static void forget_page(struct cpu *c, u64 linear);
 static bool page_fault(struct cpu *c, u64 linear, u32 error)
 {
 	forget_page(c, linear);
-	if (vmx_guest(c))
-		c->vmx->cr2 = c->cr2;
+	c->guest_cr2 = c->cr2;
 	c->cr2 = linear;
 	return fault_error(c, VEC_PF, error);
 }
 
-/* The second level does not map what the walk W has asked for (27.2.1, table 27-7): bit 7, the linear address is valid;
- * bit 8, it was its translation that failed, and not the access to an entry. */
+/* The second level does not map what the walk W has asked for. */
 static bool not_mapped(struct cpu *c, const struct walk *w)
 {
-	struct vmx *v = c->vmx;
-
 	forget_page(c, w->linear);
-	v->linear = w->linear;
-	v->physical = w->guest_physical;
-	vmx_exits(c, w->ept.reason, w->ept.reason == VMEXIT_EPT_VIOLATION
-			 ? w->ept.qualification | 0x80 | (w->final ? 0x100 : 0) : 0);
-	vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_EPT);
-	return false;
+	return second_level_exits(c, &w->second, w->guest_physical, w->linear, w->final);
 }
 
 /* In the entry at guest-physical GUEST, which the walk has read. False: it cannot be written. */
@@ -212,13 +221,12 @@ static bool set_bits(struct cpu *c, struct walk *w, u64 guest, unsigned size, u6
 {
 	u64 addr = guest, e;
 
-	if (unlikely(ept_on(c))) {
-		w->ept = ept_walk(c, guest, ACCESS_WRITE, true);
+	if (unlikely(second_level_on(c)) && !w->nested) {
+		w->second = second_level(c, guest, ACCESS_WRITE, true, true);
 		w->guest_physical = guest;
 		w->final = false;
-		addr = w->ept.physical;
-		w->ept.qualification |= 1; /* an update reads, too */
-		if (w->ept.reason)
+		addr = w->second.physical;
+		if (w->second.refused)
 			return not_mapped(c, w);
 	}
 	e = entry_read(c, addr, size);
@@ -234,7 +242,7 @@ static bool paging(const struct cpu *c) { return c->cr0 & CR0_PG; }
 
 static enum found walk(const struct cpu *c, u64 linear, struct walk *w)
 {
-	return c->cr4 & CR4_PAE ? walk_64(c, linear, w) : walk_32(c, linear, w);
+	return w->cr4 & CR4_PAE ? walk_64(c, linear, w) : walk_32(c, linear, w);
 }
 
 /* What the protection key of a user page forbids to data accesses (SDM vol. 3, 4.6.2): bits 62-59 of the leaf name it.
@@ -284,6 +292,42 @@ static bool set_accessed(struct cpu *c, struct walk *w, bool write)
 	       set_bits(c, w, w->leaf_addr, w->leaf_size, PTE_A | (write ? PTE_D : 0));
 }
 
+/* Nested page tables (APM vol. 2, 15.25): the host's format, and all accesses are a user's. Its error
+ * code is that of #PF. */
+static struct second_level nested_walk(struct cpu *c, u64 guest, enum access kind, bool effects)
+{
+	const struct svm *v = c->svm;
+	bool write = kind == ACCESS_WRITE, nx_on = v->host_efer & EFER_NXE && v->host_cr4 & CR4_PAE;
+	bool told = nx_on || v->host_cr4 & CR4_SMEP;
+	u64 pdpte[4], error = PF_U | (write ? PF_W : 0) | (kind == ACCESS_FETCH && told ? PF_I : 0);
+	struct walk w = { .linear = guest, .access = kind, .effects = effects ? c : NULL, .cr3 = v->ncr3,
+			  .cr4 = v->host_cr4, .efer = v->host_efer, .pdpte = pdpte, .nested = true };
+	bool wide = v->host_efer & EFER_LMA;
+	enum found found;
+
+	for (unsigned i = 0; i < 4 && !wide && v->host_cr4 & CR4_PAE; i++)
+		pdpte[i] = entry_read(c, (v->ncr3 & 0xffffffe0) + 8 * i, 8);
+	found = guest >> (wide ? 48 : 32) ? NOT_PRESENT : walk(c, guest, &w);
+	if (found != FOUND)
+		error |= found == RESERVED_BIT ? PF_P | PF_RSVD : 0;
+	else if (!allowed(c, &w, kind, true, nx_on))
+		error |= PF_P;
+	else if (!effects || set_accessed(c, &w, write))
+		return (struct second_level){ .physical = w.phys, .write = w.rights & PTE_W &&
+									  (write || w.leaf & PTE_D) };
+	return (struct second_level){ .refused = true, .qualification = error };
+}
+
+/* ENTRY: GUEST is a paging-structure entry. */
+static struct second_level second_level(struct cpu *c, u64 guest, enum access kind, bool entry, bool effects)
+{
+	struct second_level s = svm_guest(c) ? nested_walk(c, guest, kind, effects) : ept_walk(c, guest, kind, effects);
+
+	if (vmx_guest(c) && entry && kind == ACCESS_WRITE)
+		s.qualification |= 1; /* an update reads, too */
+	return s;
+}
+
 static struct translation refused(struct cpu *c, u64 linear, u32 error)
 {
 	return (struct translation){ .ok = page_fault(c, linear, error) };
@@ -295,7 +339,7 @@ struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 	bool write = (access & 3) == ACCESS_WRITE, fetch = (access & 3) == ACCESS_FETCH;
 	bool nx_on = (c->efer & EFER_NXE) && (c->cr4 & CR4_PAE);
 	u32 error = (write ? PF_W : 0) | (user ? PF_U : 0) | (fetch && (nx_on || (c->cr4 & CR4_SMEP)) ? PF_I : 0);
-	struct walk w = { .linear = linear, .access = access, .effects = c, .ept.write = true };
+	struct walk w = walk_begin(c, linear, access, c);
 	unsigned denied;
 	enum found found;
 	u64 phys;
@@ -305,7 +349,7 @@ struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 		bool ok = physical(c, &w, linear, true, &phys) || not_mapped(c, &w);
 
 		return (struct translation){
-			.ok = ok, .phys = phys, .page_size = PAGE_SIZE, .writable = w.ept.write
+			.ok = ok, .phys = phys, .page_size = PAGE_SIZE, .writable = w.second.write
 		};
 	}
 	found = walk(c, linear, &w);
@@ -325,13 +369,13 @@ struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 	return (struct translation){
 		.ok = true, .phys = phys, .page_size = w.size, .global = w.global && (c->cr4 & CR4_PGE),
 		.writable = (write || (w.leaf & PTE_D)) && ((w.rights & PTE_W) || (!user && !(c->cr0 & CR0_WP))) &&
-		!(denied & KEY_WRITE) && (w.ept.write || !ept_on(c)),
+		!(denied & KEY_WRITE) && w.second.write,
 	};
 }
 
 bool page_peek(const struct cpu *c, u64 linear, u64 *phys)
 {
-	struct walk w = { .linear = linear, .access = ACCESS_READ };
+	struct walk w = walk_begin(c, linear, ACCESS_READ, NULL);
 
 	if (in_long(c) ? !canonical(linear) : linear >> 32) /* there is no such address */
 		return false;
@@ -342,9 +386,16 @@ bool page_peek(const struct cpu *c, u64 linear, u64 *phys)
 
 bool page_second_level(const struct cpu *c, u64 guest, u64 *phys)
 {
-	struct walk w = { .access = ACCESS_READ };
+	struct walk w = walk_begin(c, 0, ACCESS_READ, NULL);
 
 	return physical(c, &w, guest, true, phys);
+}
+
+bool second_level_translate(struct cpu *c, u64 guest, u64 *phys)
+{
+	struct walk w = walk_begin(c, 0, ACCESS_WRITE, c);
+
+	return physical(c, &w, guest, true, phys) || not_mapped(c, &w);
 }
 
 bool pdpte_valid(const struct cpu *c, u64 e)
@@ -355,8 +406,10 @@ bool pdpte_valid(const struct cpu *c, u64 e)
 bool page_load_pdptes(struct cpu *c, u64 cr3)
 {
 	u64 e[4], addr;
-	struct walk w = { .access = ACCESS_READ, .effects = c };
+	struct walk w = walk_begin(c, 0, ACCESS_READ, c);
 
+	if (pdptes_stay_in_memory(c))
+		return true;
 	if (!physical(c, &w, cr3 & 0xffffffe0, false, &addr)) {
 		not_mapped(c, &w);
 		c->vmx->qualification &= ~(u64)0x180; /* no linear address led there */
@@ -680,10 +733,10 @@ static void note_entry(struct walked *w, const u8 *host)
 static void remember_walk(struct cpu *c, u64 linear, unsigned access, u64 phys)
 {
 	struct walked *w = &c->view->walked[access];
-	struct walk walk_now = { .linear = linear, .access = access };
+	struct walk walk_now = walk_begin(c, linear, access, NULL);
 
 	*w = (struct walked){ .page = TLB_NONE, .phys = phys & PAGE_MASK, .size = 8 };
-	if (ept_on(c)) /* the entries of two levels: it walks each time */
+	if (second_level_on(c)) /* the entries of two levels: it walks each time */
 		return;
 	if (paging(c)) {
 		if (walk(c, linear, &walk_now) != FOUND)

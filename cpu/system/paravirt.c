@@ -30,8 +30,8 @@ void paravirt_cpuid(const struct cpu *c, u32 leaf, u32 out[4])
 /* ---- memory ---- */
 
 /* Of the guest, by physical address. One processor may act on another one's behalf. */
-static u64 load(const struct cpu *c, u64 at, unsigned size) { return vmx_read(c, at, size); }
-static void store(struct cpu *c, u64 at, unsigned size, u64 v) { vmx_write(cpus_running(c->all), at, size, v); }
+static u64 load(const struct cpu *c, u64 at, unsigned size) { return vm_read(c, at, size); }
+static void store(struct cpu *c, u64 at, unsigned size, u64 v) { vm_write(cpus_running(c->all), at, size, v); }
 
 /* A structure's version is even, and another one after each update. */
 static void new_version(struct cpu *c, u64 at) { store(c, at, 4, ((load(c, at, 4) + 1) & ~(u64)1) + 2); }

@@ -67,6 +67,13 @@ void descriptor_to_seg(struct seg *s, u16 sel, u64 d)
 	s->attr = (u32)(d >> 40) & 0xf0ff;
 }
 
+u16 seg_attributes(const struct seg *s) { return s->attr & SEG_UNUSABLE ? s->attr & SEG_DPL : (u16)s->attr; }
+
+void seg_set_attributes(struct seg *s, u32 attr)
+{
+	s->attr = attr & SEG_P ? attr & 0xf0ff : (attr & SEG_DPL) | SEG_UNUSABLE;
+}
+
 /* ---- what follows from the registers ---- */
 
 static void set_ends(const struct cpu *c, struct seg *s)
@@ -138,7 +145,8 @@ static u64 current_mode(const struct cpu *c)
 	mode |= (c->cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (c->cr4 & CR4_UMIP ? MODE_UMIP : 0);
 	mode |= c->cr4 & CR4_OSXMMEXCPT ? MODE_XMM_EXC : 0;
 	mode |= MODE_CR4(c->cr4 & (CR4_TSD | CR4_PCE | CR4_FSGSBASE | CR4_PKE)) | (c->efer & EFER_SCE ? MODE_SCE : 0) |
-		(c->vmx && c->vmx->guest ? MODE_GUEST : 0);
+		(c->efer & EFER_SVME ? MODE_SVME : 0) | (c->vmx && c->vmx->guest ? MODE_GUEST : 0) |
+		(c->svm && c->svm->guest ? MODE_SVM_GUEST : 0);
 	if (c->cr4 & CR4_OSXSAVE)
 		mode |= MODE_OSXSAVE | ((c->xcr0 & 6) == 6 ? MODE_AVX : 0);
 	if ((mode & MODE_BITS) == MODE_32 ? cs->limit != 0xffffffff

@@ -50,18 +50,10 @@ void smm_show(const struct cpus *all)
 
 /* ---- segments ---- */
 
-/* Attributes in memory are those of struct seg; an unusable segment is not present. */
-static u16 attributes(const struct seg *s) { return s->attr & SEG_UNUSABLE ? s->attr & SEG_DPL : (u16)s->attr; }
-
-static void set_attributes(struct seg *s, u32 attr)
-{
-	s->attr = attr & SEG_P ? attr & 0xf0ff : (attr & SEG_DPL) | SEG_UNUSABLE;
-}
-
 static void save_seg_64(struct image *m, unsigned offset, const struct seg *s)
 {
 	put16(at(m, offset), s->sel);
-	put16(at(m, offset + 2), attributes(s));
+	put16(at(m, offset + 2), seg_attributes(s));
 	put32(at(m, offset + 4), s->limit);
 	put64(at(m, offset + 8), s->base);
 }
@@ -69,7 +61,7 @@ static void save_seg_64(struct image *m, unsigned offset, const struct seg *s)
 static void load_seg_64(struct image *m, unsigned offset, struct seg *s)
 {
 	s->sel = get16(at(m, offset));
-	set_attributes(s, get16(at(m, offset + 2)));
+	seg_set_attributes(s, get16(at(m, offset + 2)));
 	s->limit = get32(at(m, offset + 4));
 	s->base = get64(at(m, offset + 8));
 }
@@ -77,14 +69,14 @@ static void load_seg_64(struct image *m, unsigned offset, struct seg *s)
 /* 0 attributes as in the descriptor's second word, 4 limit, 8 base */
 static void save_seg_32(struct image *m, unsigned offset, const struct seg *s)
 {
-	put32(at(m, offset), (u32)attributes(s) << 8);
+	put32(at(m, offset), (u32)seg_attributes(s) << 8);
 	put32(at(m, offset + 4), s->limit);
 	put32(at(m, offset + 8), (u32)s->base);
 }
 
 static void load_seg_32(struct image *m, unsigned offset, struct seg *s)
 {
-	set_attributes(s, get32(at(m, offset)) >> 8);
+	seg_set_attributes(s, get32(at(m, offset)) >> 8);
 	s->limit = get32(at(m, offset + 4));
 	s->base = get32(at(m, offset + 8));
 }

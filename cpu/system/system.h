@@ -4,6 +4,7 @@
 #define CPU_SYSTEM_H
 
 #include "cpu/jump.h"
+#include "cpu/system/svm.h"
 #include "cpu/system/vmx.h"
 
 /* A segment or system descriptor (SDM vol. 3, 3.4.5), as a 64-bit number:
@@ -40,6 +41,9 @@ void ss_set(struct cpu *c, u16 sel, u64 descriptor);
  * IRET). */
 void segs_revalidate(struct cpu *c);
 void seg_null(struct cpu *c, unsigned reg, u16 sel);
+/* The attributes as a saved state has them: those of struct seg, but an unusable segment is not present. And back. */
+u16 seg_attributes(const struct seg *s);
+void seg_set_attributes(struct seg *s, u32 attr);
 /* What RET and IRET ask of CS and SS for a ring that is the same or an outer one (far.c). */
 bool return_code_check(struct cpu *c, u16 sel, u64 *d);
 bool return_offset_check(struct cpu *c, u64 d, u64 *rip);
@@ -107,10 +111,14 @@ static inline void shadow(struct cpu *c, bool ss)
 	c->shadow_ss = ss;
 }
 
+/* Are they, at this boundary? */
+static inline bool in_shadow(const struct cpu *c) { return c->shadow_at && c->icount == c->shadow_at; }
+
 /* Is there an interrupt that IF alone keeps out? What arrives later calls for attention by itself. */
 static inline bool interrupt_waits(const struct cpu *c)
 {
-	return c->nmi_pending || vmx_proc(c, PROC_INTR_WINDOW) || (c->apic ? apic_pending(c->apic) : c->intr);
+	return c->nmi_pending || vmx_proc(c, PROC_INTR_WINDOW) || (svm_guest(c) && c->svm->virtual & V_IRQ) ||
+	       (c->apic ? apic_pending(c->apic) : c->intr);
 }
 
 handler h_ud; /* #UD (seg.c) */

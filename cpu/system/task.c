@@ -232,12 +232,8 @@ bool task_switch(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_r
 	struct seg tr;
 	bool ok;
 
-	if (vmx_guest(c)) { /* in every case (25.4.2) */
-		static const u8 sources[] = { [TASK_CALL] = 0, [TASK_IRET] = 1, [TASK_JMP] = 2, [TASK_INT] = 3,
-					      [TASK_EVENT] = 3 };
-
-		return vmx_exits(c, VMEXIT_TASK_SWITCH, sel | (u64)sources[how] << 30);
-	}
+	if (unlikely(in_guest(c)) && guest_task_switch(c, sel, how, has_error, error))
+		return false;
 	descriptor_to_seg(&tr, sel, d);
 	if (tr.limit < new->min_limit)
 		return fault_because(

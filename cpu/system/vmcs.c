@@ -34,31 +34,14 @@ static bool exists(const struct cpu *c, u64 field)
 	}
 }
 
-u64 vmx_read(const struct cpu *c, u64 addr, unsigned size)
-{
-	const u8 *host = space_ram(c->mem, addr & c->mem->mask, size, NULL);
-
-	return !host ? 0 : size == 1 ? *host : size == 2 ? get16(host) : size == 4 ? get32(host) : get64(host);
-}
-
-void vmx_write(struct cpu *c, u64 addr, unsigned size, u64 v)
-{
-	addr &= c->mem->mask;
-	if (unlikely(!space_ram(c->mem, addr, size, NULL)))
-		return;
-	if (unlikely(c->watch != NULL))
-		watch_store(c, NULL, addr, size);
-	space_write(c->mem, addr, size, v);
-}
-
 u64 vmcs_get(const struct cpu *c, enum vmcs_field field)
 {
-	return vmx_read(c, c->vmx->current + place_of(field), size_of(field));
+	return vm_read(c, c->vmx->current + place_of(field), size_of(field));
 }
 
 void vmcs_set(struct cpu *c, enum vmcs_field field, u64 v)
 {
-	vmx_write(c, c->vmx->current + place_of(field), size_of(field), v);
+	vm_write(c, c->vmx->current + place_of(field), size_of(field), v);
 }
 
 bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 encoding, u64 value), void *user)
@@ -77,9 +60,9 @@ bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u
 	return true;
 }
 
-bool vmcs_launched(const struct cpu *c) { return vmx_read(c, c->vmx->current + AT_LAUNCHED, 4) == 1; }
-void vmcs_set_launched(struct cpu *c, bool on) { vmx_write(c, c->vmx->current + AT_LAUNCHED, 4, on); }
-void vmcs_set_abort(struct cpu *c, u32 why) { vmx_write(c, c->vmx->current + AT_ABORT, 4, why); }
+bool vmcs_launched(const struct cpu *c) { return vm_read(c, c->vmx->current + AT_LAUNCHED, 4) == 1; }
+void vmcs_set_launched(struct cpu *c, bool on) { vm_write(c, c->vmx->current + AT_LAUNCHED, 4, on); }
+void vmcs_set_abort(struct cpu *c, u32 why) { vm_write(c, c->vmx->current + AT_ABORT, 4, why); }
 
 /* ---- what an instruction says of itself (30.2) ---- */
 
@@ -164,22 +147,17 @@ u64 vmx_capability(const struct cpu *c, u32 index)
 /* The physical address in the memory operand. */
 static bool pointer(struct cpu *c, const struct op *o, u64 *addr) { return op_load(c, o, 8, addr); }
 
-bool vmx_page_ok(const struct cpu *c, u64 addr)
-{
-	return !(addr & (PAGE_SIZE - 1)) && !(addr >> c->model->physical_bits);
-}
-
 BODY(vmclear)
 {
 	u64 addr;
 
 	if (!pointer(c, o, &addr))
 		return false;
-	if (!vmx_page_ok(c, addr))
+	if (!vm_page_ok(c, addr))
 		return vmx_fail(c, 2);
 	if (addr == c->vmx->vmxon)
 		return vmx_fail(c, 3);
-	vmx_write(c, addr + AT_LAUNCHED, 4, 0);
+	vm_write(c, addr + AT_LAUNCHED, 4, 0);
 	if (addr == c->vmx->current)
 		c->vmx->current = NO_VMCS;
 	return vmx_succeed(c);
@@ -192,11 +170,11 @@ BODY(vmptrld)
 
 	if (!pointer(c, o, &addr))
 		return false;
-	if (!vmx_page_ok(c, addr))
+	if (!vm_page_ok(c, addr))
 		return vmx_fail(c, 9);
 	if (addr == c->vmx->vmxon)
 		return vmx_fail(c, 10);
-	if (vmx_read(c, addr, 4) != VMCS_REVISION)
+	if (vm_read(c, addr, 4) != VMCS_REVISION)
 		return vmx_fail(c, 11);
 	c->vmx->current = addr;
 	return vmx_succeed(c);

@@ -21,7 +21,7 @@ bool vmx_cr4_ok(const struct cpu *c, u64 v) { return !c->vmx || !c->vmx->on || v
 
 void vmx_write_tpr(struct cpu *c, u64 v)
 {
-	vmx_write(c, c->vmx->controls.virtual_apic + VIRTUAL_TPR, 4, v);
+	vm_write(c, c->vmx->controls.virtual_apic + VIRTUAL_TPR, 4, v);
 	if (v >> 4 < c->vmx->controls.tpr_threshold) {
 		c->vmx->below_threshold = true;
 		attend(c, ATTN_LINE);
@@ -42,7 +42,7 @@ BODY(vmxon)
 	if (!op_load(c, o, 8, &addr))
 		return false;
 	v->current = NO_VMCS;
-	if (!vmx_page_ok(c, addr) || vmx_read(c, addr, 4) != VMCS_REVISION)
+	if (!vm_page_ok(c, addr) || vm_read(c, addr, 4) != VMCS_REVISION)
 		return vmx_fail(c, 0);
 	v->on = true;
 	v->vmxon = addr;

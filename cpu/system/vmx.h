@@ -5,13 +5,11 @@
  *   vmx.c            VMXON, VMXOFF, capability MSRs      vmx_exit.c    back to the host
  *   vmx_intercept.c  which instructions and events exit  ept.c         extended page tables
  *   vmx_text.c       values in words, for people
- *
- * A VM exit is a fault whose vector is FAULT_VMEXIT: the instruction has not retired, and vmx_exit() is its delivery.
  * */
 #ifndef CPU_VMX_H
 #define CPU_VMX_H
 
-#include "cpu/op.h"
+#include "cpu/system/guest.h"
 
 enum { ALWAYS = 0 };
 enum vmcs_field {
@@ -61,9 +59,8 @@ enum { EVENT_TYPE_EXTERNAL = 0, EVENT_TYPE_NMI = 2, EVENT_TYPE_HARDWARE = 3, EVE
 /* Interruptibility (24.4.2). */
 enum { BLOCKED_BY_STI = 1, BLOCKED_BY_MOV_SS = 2, BLOCKED_BY_SMI = 4, BLOCKED_BY_NMI = 8 };
 
-#define NO_VMCS (~(u64)0)
 enum { VIRTUAL_TPR = 0x80 /* of the virtual-APIC page */ };
-enum { VMCS_REVISION = 0x11, FAULT_VMEXIT = 0xff };
+enum { VMCS_REVISION = 0x11 };
 #define ENTRY_FAILURE (1u << 31) /* of an exit reason */
 
 /* The controls that the VM entry has read. */
@@ -101,14 +98,12 @@ struct vmx {
 	struct vmx_cause cause;
 	u64 pause_first, pause_last; /* TSC of PAUSE in a loop: the first, the last */
 	u64 dr6, db_bits;        /* DR6 before a #DB that may become an exit; the bits that it reports */
-	u64 cr2;                 /* before a #PF that may become an exit */
 };
 
 /* Field I of a row of them, from FIRST on; the segments have that order. */
 static inline enum vmcs_field vmcs_nth(enum vmcs_field first, unsigned i) { return (enum vmcs_field)(first + 2 * i); }
 static inline unsigned vmx_segment(unsigned i) { return i <= GS ? i : LDTR + (i - GS - 1); }
 
-static inline bool vmx_guest(const struct cpu *c) { return c->mode & MODE_GUEST; }
 /* CR0 and CR4 as the guest reads them; what a write of V leaves of the host's bits. */
 static inline u64 vmx_owned(u64 old, u64 v, u64 host) { return (old & host) | (v & ~host); }
 static inline u64 vmx_cr0(const struct cpu *c)
@@ -128,9 +123,6 @@ static inline bool vmx_secondary(const struct cpu *c, u32 bits)
 }
 
 /* ---- vmcs.c ---- */
-/* Numbers in the structures of VMX, which are in RAM. A device in their place is neither read nor written. */
-u64 vmx_read(const struct cpu *c, u64 addr, unsigned size);
-void vmx_write(struct cpu *c, u64 addr, unsigned size, u64 v);
 u64 vmcs_get(const struct cpu *c, enum vmcs_field field); /* of the current VMCS, which there is */
 void vmcs_set(struct cpu *c, enum vmcs_field field, u64 v);
 /* Call EACH for every field of the current VMCS that the model has. False: there is none. */
@@ -140,8 +132,6 @@ void vmcs_set_launched(struct cpu *c, bool on);
 void vmcs_set_abort(struct cpu *c, u32 why); /* the VMX-abort indicator (27.7) */
 u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 490h */
 u32 vmx_secondary_allowed(const struct model *m);
-/* A physical address of a structure that begins at a page. */
-bool vmx_page_ok(const struct cpu *c, u64 addr);
 /* VMfailInvalid or VMfailValid with the number ERROR (30.4); VMsucceed. All return true: the instruction retires. */
 bool vmx_fail(struct cpu *c, u32 error);
 bool vmx_succeed(struct cpu *c);
@@ -177,7 +167,10 @@ static inline void vmx_because(struct cpu *c, enum vmcs_field field, u32 bits)
 {
 	c->vmx->cause = (struct vmx_cause){ field, bits, NULL };
 }
-handler vmx_guard;           /* before an operation; imm: the exit of its row | its opcode << 8 */
+/* Does the instruction O, with OPCODE, exit for EXIT, or fault? */
+bool vmx_instruction_exits(struct cpu *c, const struct op *o, u32 exit, unsigned opcode);
+/* Does the exception exit, by the exception bitmap? */
+bool vmx_exception_exits(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error);
 /* An event is about to be delivered to the guest. False: it exits instead. */
 bool vmx_delivers(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error);
 /* What is due before the next instruction: the reason of an exit, VMX_DUE_INJECT, or 0. SHADOW: STI or MOV SS blocks.
@@ -197,14 +190,8 @@ bool vmx_load_msrs(struct cpu *c, u64 area, u32 count, u32 *failed);
 
 /* ---- ept.c ---- */
 enum { EPT_AD_ON = 0x40 }; /* of EPTP: A and D flags are on */
-struct ept {
-	u64 physical;            /* of the guest-physical address itself */
-	bool write;              /* a write changes nothing in the tables and is allowed */
-	u32 reason;              /* of the exit; 0: it is mapped */
-	u64 qualification;       /* bits 0 to 6 of it */
-};
 /* Where guest-physical GUEST is, for an access of KIND. EFFECTS: may A and D flags be set? */
-struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects);
+struct second_level ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects);
 /* The same walk for people: its entries, and why it ends with an exit. */
 enum { EPT_LEVELS = 4 };
 struct ept_trace {

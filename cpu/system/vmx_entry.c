@@ -99,9 +99,9 @@ static bool tpr_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_co
 {
 	if (!(k->proc & PROC_TPR_SHADOW))
 		return true;
-	return check(f, vmx_page_ok(c, k->virtual_apic), VMCS_VIRTUAL_APIC, not_a_page) &&
+	return check(f, vm_page_ok(c, k->virtual_apic), VMCS_VIRTUAL_APIC, not_a_page) &&
 	       check(f, !(k->tpr_threshold >> 4), VMCS_TPR_THRESHOLD, "has one of bits 31-4 set (26.2.1.1)") &&
-	       check(f, k->tpr_threshold <= vmx_read(c, k->virtual_apic + VIRTUAL_TPR, 1) >> 4, VMCS_TPR_THRESHOLD,
+	       check(f, k->tpr_threshold <= vm_read(c, k->virtual_apic + VIRTUAL_TPR, 1) >> 4, VMCS_TPR_THRESHOLD,
 		     "is above bits 7-4 of the virtual TPR (26.2.1.1)");
 }
 
@@ -111,9 +111,9 @@ static bool controls_ok(const struct cpu *c, struct vmx_check *f, const struct v
 	       within(c, f, k->exit, 0x48f, VMCS_EXIT_CONTROLS) && within(c, f, k->entry, 0x490, VMCS_ENTRY_CONTROLS) &&
 	       (!(k->proc & PROC_SECONDARY) || within(c, f, k->secondary, 0x48b, VMCS_SECONDARY_CONTROLS)) &&
 	       check(f, k->cr3_targets <= 4, VMCS_CR3_TARGET_COUNT, "is above 4 (26.2.1.1)") &&
-	       check(f, !(k->proc & PROC_IO_BITMAPS) || vmx_page_ok(c, k->io_a), VMCS_IO_BITMAP_A, not_a_page) &&
-	       check(f, !(k->proc & PROC_IO_BITMAPS) || vmx_page_ok(c, k->io_b), VMCS_IO_BITMAP_B, not_a_page) &&
-	       check(f, !(k->proc & PROC_MSR_BITMAPS) || vmx_page_ok(c, k->msr_bitmap), VMCS_MSR_BITMAP, not_a_page) &&
+	       check(f, !(k->proc & PROC_IO_BITMAPS) || vm_page_ok(c, k->io_a), VMCS_IO_BITMAP_A, not_a_page) &&
+	       check(f, !(k->proc & PROC_IO_BITMAPS) || vm_page_ok(c, k->io_b), VMCS_IO_BITMAP_B, not_a_page) &&
+	       check(f, !(k->proc & PROC_MSR_BITMAPS) || vm_page_ok(c, k->msr_bitmap), VMCS_MSR_BITMAP, not_a_page) &&
 	       tpr_ok(c, f, k) &&
 	       check(f, k->pin & PIN_NMI || !(k->pin & PIN_VIRTUAL_NMI), VMCS_PIN_CONTROLS,
 		     "has \"virtual NMIs\" without \"NMI exiting\" (26.2.1.1)") &&

@@ -18,12 +18,12 @@ bool vmx_load_msrs(struct cpu *c, u64 area, u32 count, u32 *failed)
 {
 	for (u32 i = 0; i < count; i++) {
 		u64 at = area + 16 * (u64)i;
-		u32 index = (u32)vmx_read(c, at, 4);
+		u32 index = (u32)vm_read(c, at, 4);
 
 		*failed = i + 1;
 		/* bases that the entry or exit loads otherwise; x2APIC's registers; IA32_SMM_MONITOR_CTL (26.4) */
-		if (i == MSRS_MAX || vmx_read(c, at + 4, 4) || index == 0xc0000100 || index == 0xc0000101 ||
-		    index >> 8 == 8 || index == 0x9b || !write_msr(c, index, vmx_read(c, at + 8, 8)))
+		if (i == MSRS_MAX || vm_read(c, at + 4, 4) || index == 0xc0000100 || index == 0xc0000101 ||
+		    index >> 8 == 8 || index == 0x9b || !write_msr(c, index, vm_read(c, at + 8, 8)))
 			return false;
 	}
 	return true;
@@ -33,12 +33,12 @@ static bool store_msrs(struct cpu *c, u64 area, u32 count)
 {
 	for (u32 i = 0; i < count; i++) {
 		u64 at = area + 16 * (u64)i, v;
-		u32 index = (u32)vmx_read(c, at, 4);
+		u32 index = (u32)vm_read(c, at, 4);
 
-		if (i == MSRS_MAX || vmx_read(c, at + 4, 4) || index >> 8 == 8 || index == 0x9e ||
+		if (i == MSRS_MAX || vm_read(c, at + 4, 4) || index >> 8 == 8 || index == 0x9e ||
 		    !read_msr(c, index, &v))
 			return false;
-		vmx_write(c, at + 8, 8, v);
+		vm_write(c, at + 8, 8, v);
 	}
 	return true;
 }
@@ -89,7 +89,7 @@ static void save_conditions(struct cpu *c, const struct vmx_controls *k)
 	static const u8 activities[] = { [ACTIVITY_HALT] = 1, [ACTIVITY_SHUTDOWN] = 2, [ACTIVITY_WAIT_SIPI] = 3,
 					 [ACTIVITY_FERR] = 0 };
 	const struct vmx *v = c->vmx;
-	bool held = c->shadow_at && c->icount == c->shadow_at;
+	bool held = in_shadow(c);
 	u64 block = held ? c->shadow_ss ? BLOCKED_BY_MOV_SS : BLOCKED_BY_STI : 0, left;
 
 	if (k->pin & PIN_VIRTUAL_NMI ? v->virtual_nmi_blocked : c->nmi_blocked)

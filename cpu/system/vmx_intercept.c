@@ -83,11 +83,6 @@ static bool undefined(struct cpu *c)
 	return true;
 }
 
-static bool bit_of(const struct cpu *c, u64 table, u32 n)
-{
-	return vmx_read(c, table + n / 8, 1) >> (n & 7) & 1;
-}
-
 /* Read bitmaps for low and high MSRs, then write bitmaps, of 1 KiB each (24.6.9). */
 static bool msr_exits(struct cpu *c, u32 index, bool write)
 {
@@ -98,7 +93,7 @@ static bool msr_exits(struct cpu *c, u32 index, bool write)
 		return because(c, "\"use MSR bitmaps\" is 0 (25.1.3)");
 	if (index >= 0x2000 && !high)
 		return because(c, "the MSR bitmap has no bit for this MSR (25.1.3)");
-	return bit_of(c, map + (high ? 1024 : 0), high ? index - 0xc0000000 : index) &&
+	return vm_bit(c, map + (high ? 1024 : 0), high ? index - 0xc0000000 : index) &&
 	       because(c, write ? "the bit of the MSR in the write bitmap is 1 (24.6.9)"
 				: "the bit of the MSR in the read bitmap is 1 (24.6.9)");
 }
@@ -112,31 +107,27 @@ static bool port_exits(struct cpu *c, u16 port, unsigned size)
 	if (port + size > 0x10000)
 		return because(c, "the access wraps around port FFFFh (25.1.3)");
 	for (unsigned i = 0; i < size; i++)
-		if (bit_of(c, (port + i) & 0x8000 ? k->io_b : k->io_a, (port + i) & 0x7fff))
+		if (vm_bit(c, (port + i) & 0x8000 ? k->io_b : k->io_a, (port + i) & 0x7fff))
 			return because(c, "the bit of the port in the I/O bitmaps is 1 (24.6.4)");
 	return false;
 }
 
 /* 2-0 size - 1 | 3 in | 4 string | 5 REP | 6 the port is an immediate | 31-16 port */
-static bool io(struct cpu *c, const struct op *guard, const struct op *o)
+static bool io(struct cpu *c, unsigned opcode, const struct op *o)
 {
-	unsigned opcode = guard->imm >> 8 & 0xff, size = !(opcode & 1) ? 1 : o->osize == 2 ? 2 : 4;
-	bool string = opcode < 0x70, in = string ? opcode < 0x6e : !(opcode & 2), imm = !string && !(opcode & 8);
-	u16 port = (u16)(imm ? o->imm & 0xff : c->r[RDX]);
-	u64 mask = op_amask(o), offset = c->r[in ? RDI : RSI] & mask;
-	unsigned seg = in ? ES : o->seg;
+	const struct port_access a = port_access(c, o, opcode);
 
-	if (string && o->rep && !(c->r[RCX] & mask))
+	if (a.rep && !(c->r[RCX] & op_amask(o)))
 		return false;
-	if (!io_allowed(c, port, size))
+	if (!io_allowed(c, a.port, a.size))
 		return true;
-	if (!port_exits(c, port, size))
+	if (!port_exits(c, a.port, a.size))
 		return false;
 	exits(c, o, VMEXIT_IO,
-	      (size - 1) | in << 3 | string << 4 | (string && o->rep) << 5 | imm << 6 | (u64)port << 16,
-	      string ? address_size(o) | (in ? ES : seg == FLAT ? DS : seg) << 15 : 0);
-	if (string)
-		c->vmx->linear = linear_address(c, seg, offset);
+	      (a.size - 1) | a.in << 3 | a.string << 4 | a.rep << 5 | a.imm << 6 | (u64)a.port << 16,
+	      a.string ? address_size(o) | a.seg << 15 : 0);
+	if (a.string)
+		c->vmx->linear = linear_address(c, a.in ? ES : o->seg, a.offset);
 	return true;
 }
 
@@ -227,6 +218,7 @@ static bool pause_exits(struct cpu *c)
 		return true;
 	if (c->cpl || !secondary(c, SEC_PLE))
 		return false;
+	c->walks++; /* for wait.c: the round changes something */
 	cpu_sync(c);
 	tsc = read_tsc(c);
 	if (tsc - v->pause_last > v->controls.ple_gap)
@@ -276,12 +268,15 @@ static bool forbidden(struct cpu *c, const struct op *o, u32 exit)
 	return c->cpl && !gp_because(c, 0, "instructions of VMX are for CPL 0 (vol. 3, chapter 30)");
 }
 
-static bool intercepts(struct cpu *c, const struct op *guard, const struct op *o, u32 exit)
+bool vmx_instruction_exits(struct cpu *c, const struct op *o, u32 exit, unsigned opcode)
 {
-	const struct vmx_controls *k = &c->vmx->controls;
+	const struct vmx_controls *k;
 
-	if (o->code == CODE_vmcall && c->paravirt && !vmx_guest(c))
+	if (o->code == CODE_vmcall && c->paravirt && !in_guest(c))
 		return false; /* a hypercall, at any CPL */
+	if (!c->vmx || svm_guest(c))
+		return undefined(c);
+	k = &c->vmx->controls;
 	c->vmx->cause = (struct vmx_cause){ 0 };
 	switch (exit) {
 	case VMEXIT_CPUID: case VMEXIT_INVD: case VMEXIT_XSETBV: return exits(c, o, exit, 0, 0);
@@ -293,7 +288,7 @@ static bool intercepts(struct cpu *c, const struct op *guard, const struct op *o
 	case VMEXIT_RDTSCP: return k->secondary & SEC_RDTSCP ? when(proc(c, PROC_RDTSC), c, o, exit) : undefined(c);
 	case VMEXIT_CR_ACCESS: return control_register(c, o);
 	case VMEXIT_DR_ACCESS: return proc(c, PROC_MOV_DR) && debug_register(c, o);
-	case VMEXIT_IO: return io(c, guard, o);
+	case VMEXIT_IO: return io(c, opcode, o);
 	case VMEXIT_RDMSR: return when(msr_exits(c, (u32)c->r[RCX], false), c, o, exit);
 	case VMEXIT_WRMSR: return when(msr_exits(c, (u32)c->r[RCX], true), c, o, exit);
 	case VMEXIT_MWAIT: return proc(c, PROC_MWAIT) && exits(c, o, exit, c->monitor_armed, 0);
@@ -321,16 +316,6 @@ static bool intercepts(struct cpu *c, const struct op *guard, const struct op *o
 	}
 }
 
-HANDLER(vmx_guard)
-{
-	c->n = n;
-	c->op = o + 1;
-	if (intercepts(c, o, o + 1, o->imm & 0xff))
-		LEAVE(EXIT_FAULT);
-	RUN(o + 1);
-}
-
-
 /* ---- events ---- */
 
 static u32 type_of(unsigned vector, enum interrupt_kind kind)
@@ -352,35 +337,49 @@ static bool in_bitmap(const struct vmx_controls *k, unsigned vector, u32 error)
 	return vector == VEC_PF ? set == ((error & k->pf_mask) == k->pf_match) : set;
 }
 
+static u32 information(unsigned vector, enum interrupt_kind kind, bool has_error)
+{
+	return INTERRUPTION_VALID | vector | type_of(vector, kind) << 8 | (has_error ? INTERRUPTION_ERROR : 0);
+}
+
+/* The length of the instruction under way, if it is INT n, INT3, INTO or INT1. */
+static u32 software_length(const struct cpu *c, enum interrupt_kind kind)
+{
+	return kind >= INT_SOFTWARE && c->op ? c->op->len : 0;
+}
+
+bool vmx_exception_exits(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error)
+{
+	struct vmx *v = c->vmx;
+	bool nmi = kind == INT_EXTERNAL && vector == VEC_NMI, debug = vector == VEC_DB && kind != INT_ICEBP;
+
+	if (v->injecting || !(nmi ? v->controls.pin & PIN_NMI : kind != INT_EXTERNAL && kind != INT_SOFTWARE &&
+			      in_bitmap(&v->controls, vector, error)))
+		return false;
+	vmx_exits(c, VMEXIT_EXCEPTION, vector == VEC_PF ? c->cr2 : debug ? v->db_bits : 0);
+	if (vector == VEC_PF)
+		because(c, "EXCEPTION_BITMAP, PF_ERROR_MASK and PF_ERROR_MATCH ask for this error code (25.2)");
+	else
+		vmx_because(c, nmi ? VMCS_PIN_CONTROLS : VMCS_EXCEPTION_BITMAP, nmi ? PIN_NMI : 1u << vector);
+	if (vector == VEC_PF)
+		c->cr2 = c->guest_cr2;
+	else if (debug)
+		c->dr[6] = v->dr6;
+	v->interruption = information(vector, kind, has_error);
+	v->error = error;
+	v->length = software_length(c, kind);
+	return true;
+}
+
 bool vmx_delivers(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error)
 {
 	struct vmx *v = c->vmx;
-	u32 info = INTERRUPTION_VALID | vector | type_of(vector, kind) << 8 | (has_error ? INTERRUPTION_ERROR : 0);
-	bool nmi = kind == INT_EXTERNAL && vector == VEC_NMI, software = kind >= INT_SOFTWARE;
-	u32 length = software && c->op ? c->op->len : 0;
 
-	if (!v->injecting && (nmi ? v->controls.pin & PIN_NMI
-			      : kind != INT_EXTERNAL && kind != INT_SOFTWARE && in_bitmap(&v->controls, vector, error))) {
-		u64 qualification = vector == VEC_PF ? c->cr2 : vector == VEC_DB && kind != INT_ICEBP ? v->db_bits
-							    : 0;
-
-		if (vector == VEC_PF)
-			c->cr2 = v->cr2;
-		else if (vector == VEC_DB && kind != INT_ICEBP)
-			c->dr[6] = v->dr6;
-		vmx_exits(c, VMEXIT_EXCEPTION, qualification);
-		if (vector == VEC_PF)
-			because(c, "EXCEPTION_BITMAP, PF_ERROR_MASK and PF_ERROR_MATCH ask for this error code (25.2)");
-		else
-			vmx_because(c, nmi ? VMCS_PIN_CONTROLS : VMCS_EXCEPTION_BITMAP, nmi ? PIN_NMI : 1u << vector);
-		v->interruption = info;
-		v->error = error;
-		v->length = length;
+	if (vmx_exception_exits(c, vector, kind, has_error, error))
 		return false;
-	}
-	v->vectoring = v->injecting ? v->inject & ~INTERRUPTION_UNBLOCKED : info;
+	v->vectoring = v->injecting ? v->inject & ~INTERRUPTION_UNBLOCKED : information(vector, kind, has_error);
 	v->vectoring_error = error;
-	v->vectoring_length = v->injecting ? v->inject_length : length;
+	v->vectoring_length = v->injecting ? v->inject_length : software_length(c, kind);
 	return true;
 }
 

@@ -38,6 +38,7 @@ enum {
 	CHK_VMX = 0x800000,  /* each time: #UD outside of VMX operation and in compatibility mode, VM exit of a guest, #GP(0) at CPL > 0 */
 	CHK_PKE = 0x400000, /* #UD without CR4.PKE */
 	CHK_LEGACY = 0x1000000, /* #UD in IA-32e mode */
+	CHK_SVM = 0x2000000, /* #UD without EFER.SVME */
 };
 
 enum { ALIGN_LENGTH = 1, ALIGN_MOVE = 2 /* 16 bytes, also with MXCSR.MM */, ALIGN_16 = 16 };
@@ -57,7 +58,7 @@ enum {
 	SR_TASK = 0x800000, SR_RAND = 0x1000000, SR_CPUID = 0x2000000,
 	SR_AC = 0x4000000 /* EFLAGS.AC: SMAP looks at it */,
 	SR_APIC = 0x8000000, /* IA32_APIC_BASE. SR_XCR0 is CR4.OSXSAVE, too. */
-	SR_VMX = 0x10000000, /* VMX operation, the current VMCS */
+	SR_VMX = 0x10000000, /* VMX operation, the current VMCS; the GIF */
 };
 
 /* VM exits that the engine knows, by basic reason (SDM vol. 3, appendix C): an exit has its number, or 0, which is for exceptions and so no row's. */
@@ -73,6 +74,23 @@ enum vmexit {
 	VMEXIT_EXCEPTION = 0,
 #define X(name, reason) VMEXIT_##name = reason,
 	VMEXITS(X)
+#undef X
+};
+
+/* Intercepts of instructions that SVM has, with their exit codes (APM vol. 2, appendix C). To those of CR and DR the
+ * register's number is added; each row of the tables has its own. */
+#define INTERCEPTS(X) \
+	X(CR_READ, 0x00) X(CR_WRITE, 0x10) X(DR_READ, 0x20) X(DR_WRITE, 0x30) X(IDTR_READ, 0x66) X(GDTR_READ, 0x67) \
+	X(LDTR_READ, 0x68) X(TR_READ, 0x69) X(IDTR_WRITE, 0x6a) X(GDTR_WRITE, 0x6b) X(LDTR_WRITE, 0x6c) \
+	X(TR_WRITE, 0x6d) X(RDTSC, 0x6e) X(RDPMC, 0x6f) X(PUSHF, 0x70) X(POPF, 0x71) X(CPUID, 0x72) X(RSM, 0x73) \
+	X(IRET, 0x74) X(SWINT, 0x75) X(INVD, 0x76) X(PAUSE, 0x77) X(HLT, 0x78) X(INVLPG, 0x79) X(INVLPGA, 0x7a) \
+	X(IOIO, 0x7b) X(MSR, 0x7c) X(VMRUN, 0x80) X(VMMCALL, 0x81) X(VMLOAD, 0x82) X(VMSAVE, 0x83) X(STGI, 0x84) \
+	X(CLGI, 0x85) X(RDTSCP, 0x87) X(ICEBP, 0x88) X(WBINVD, 0x89) X(MONITOR, 0x8a) X(MWAIT, 0x8b) \
+	X(XSETBV, 0x8d) X(INVPCID, 0xa2)
+enum intercept {
+	INTERCEPT_NONE,
+#define X(name, code) INTERCEPT_##name,
+	INTERCEPTS(X)
 #undef X
 };
 
@@ -121,7 +139,7 @@ struct insn {
 	u8 pg;                   /* enum pg_class */
 	u32 inner;               /* of .writes: what it changes at CPL 0 to 2 only (privilege can only be given up) */
 	u8 vmexit;               /* VMEXIT_*: the VM exit that it may cause, in VMX non-root operation */
-	bool no_intercept;       /* VT-x has that exit; SVM has no intercept */
+	u8 intercept;            /* INTERCEPT_*: by which it may exit from a guest of SVM */
 };
 
 static inline bool insn_in(const struct insn *i, const struct model *m)

@@ -12,7 +12,7 @@ static const u32 controlled = SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_CR8 | SR_DR
  * of the model, random numbers, and FS.base, which the guest sets itself, are not. */
 static const u32 observed = controlled | SR_SEG | SR_DESC;
 
-#define CLOSED (CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_TSD | CHK_PCE | CHK_SMM | CHK_SCE | CHK_SEP | CHK_VMX)
+#define CLOSED (CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_TSD | CHK_PCE | CHK_SMM | CHK_SCE | CHK_SEP | CHK_VMX | CHK_SVM)
 const struct pg_policy pg_ia32 = {
 	.name = "at CPL 3 with IOPL 0, CR4.TSD, no VME", .traps = CLOSED, .user_traps = CLOSED, .ports = true,
 };
@@ -32,8 +32,11 @@ const struct pg_policy pg_ring1_iopl = {
  * of their own, whichever instruction makes them. */
 #define GUEST_STATE (SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_GDTR | SR_IDTR | SR_LDTR | SR_TR | SR_MSR | SR_IF | \
 	SR_IOPL | SR_CPL | SR_SEG | SR_DESC | SR_AC | SR_XCR0 | SR_TASK)
-const struct pg_policy pg_vtx = { .name = "in VMX non-root operation", .own = GUEST_STATE, .exits = VTX_EXITS };
-const struct pg_policy pg_svm = { .name = "in SVM guest mode", .own = GUEST_STATE, .exits = SVM_EXITS };
+/* The instructions of the other one are #UD: without EFER.SVME, and outside of VMX operation. */
+const struct pg_policy pg_vtx = { .name = "in VMX non-root operation", .own = GUEST_STATE, .exits = VTX_EXITS,
+				  .traps = CHK_SVM, .user_traps = CHK_SVM };
+const struct pg_policy pg_svm = { .name = "in SVM guest mode", .own = GUEST_STATE, .exits = SVM_EXITS,
+				  .traps = CHK_VMX, .user_traps = CHK_VMX };
 
 /* Resources that MODEL has not got. The others are as old as the instructions that name them. */
 static u32 missing(const struct model *model)
@@ -51,7 +54,7 @@ static u32 missing(const struct model *model)
 
 static bool exits(const struct insn *row, enum pg_exits kind)
 {
-	return kind != NO_EXITS && row->vmexit && !(kind == SVM_EXITS && row->no_intercept);
+	return kind == VTX_EXITS ? row->vmexit : kind == SVM_EXITS && row->intercept;
 }
 
 /* What the guest's user mode shares with the processor's is no matter for theorem 3. */

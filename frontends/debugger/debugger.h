@@ -426,7 +426,8 @@ command_fn do_blocks;
 command_fn info_registers, info_vectors, do_creg, do_sreg;
 
 /* ---- tables.c ---- */
-command_fn info_gdt, info_ldt, info_idt, info_tss, info_maps, info_tab, info_pages, info_tlb, info_vmcs, info_pending;
+command_fn info_gdt, info_ldt, info_idt, info_tss, info_maps, info_tab, info_pages, info_tlb,
+	info_vmcs, info_vmcb, info_pending;
 
 /* ---- devices.c ---- */
 bool device_words(struct session *s, const char *part); /* false: there are none for it */

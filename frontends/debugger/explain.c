@@ -71,10 +71,14 @@ static void explain_second_level(struct session *s, uint64_t guest)
 {
 	uint64_t physical;
 
-	if (!vcpu_debug_second_level(s->debug, guest, &physical))
-		explain_ept(s, guest, 1);
-	else if (physical != guest)
-		SHOW_HEX(s, "second_level", "guest-physical by these tables; EPT leads to physical %" PRIx64 "\n", physical);
+	if (vcpu_debug_second_level(s->debug, guest, &physical)) {
+		if (physical != guest)
+			SHOW_HEX(s, "second_level", "guest-physical by these tables; the second level leads to physical %"
+				 PRIx64 "\n", physical);
+	} else if (!explain_ept(s, guest, 1)) {
+		fprintf(s->out, "nested paging does not map guest-physical %" PRIx64
+			": an access is a nested page fault (APM vol. 2, 15.25)\n", guest);
+	}
 }
 
 void explain_page(struct session *s, uint64_t linear)

@@ -220,6 +220,7 @@ static const struct { const char *name; command_fn *run; const char *text; } inf
 	{ "tab", info_tab, "[FROM [TO]]: what is mapped where, with its rights" },
 	{ "pg", info_pages, "[FROM [TO]]: the page tables, entry by entry" },
 	{ "vmcs", info_vmcs, "[NAME]: fields of the current VMCS, all or those whose name has NAME in it" },
+	{ "vmcb", info_vmcb, "[NAME]: fields of the VMCB of the last VMRUN, likewise" },
 	{ "tlb", info_tlb, "[FROM [TO]]: translations in use, and whether the tables have others now" },
 	{ "clock", info_clock, "events of devices that are on their way" },
 	{ "pending", info_pending, "interrupts on their way, and what holds them up" },

@@ -437,7 +437,7 @@ bool info_tlb(struct session *s, const char *args)
 	return true;
 }
 
-/* ---- the VMCS ---- */
+/* ---- VMCS and VMCB ---- */
 
 /* The fields of one type, bits 11-10 of the encoding (SDM vol. 3, 24.11.2), whose name has NAME in it. */
 struct chosen { struct session *s; const char *name; unsigned type, count; };
@@ -497,6 +497,33 @@ bool info_vmcs(struct session *s, const char *args)
 	json_close(s);
 	if (!there)
 		fprintf(s->out, "the processor has no current VMCS (SDM vol. 3, 24.1)\n");
+	return true;
+}
+
+static void print_vmcb_field(void *user, const char *name, uint32_t offset, uint64_t value)
+{
+	struct chosen *chosen = user;
+	struct session *s = chosen->s;
+
+	if (!strcasestr(name, chosen->name))
+		return;
+	json_open(s, NULL, '{');
+	SHOW_HEX(s, "offset", "  %03" PRIx64, offset);
+	SHOW_STRING(s, "name", "  %-25s", name);
+	SHOW_HEX(s, "value", " %" PRIx64 "\n", value);
+	json_close(s);
+}
+
+bool info_vmcb(struct session *s, const char *args)
+{
+	struct chosen chosen = { s, args, 0, 0 };
+	bool there;
+
+	json_open(s, "vmcb", '[');
+	there = vcpu_debug_vmcb(s->debug, print_vmcb_field, &chosen);
+	json_close(s);
+	if (!there)
+		fprintf(s->out, "the processor has executed no VMRUN (APM vol. 2, 15.5)\n");
 	return true;
 }
 

@@ -643,6 +643,13 @@ ROW(vcpu_vmexit_name)
 	ck_assert_ptr_null(vcpu_vmexit_name(0xffff));
 }
 
+ROW(vcpu_debug_vmcb)
+{
+	ck_assert(!vcpu_debug_vmcb(NULL, each_vmcs_field, NULL));
+	ck_assert(!vcpu_debug_vmcb(debugger, NULL, NULL));
+	ck_assert(!vcpu_debug_vmcb(debugger, each_vmcs_field, NULL)); /* there was no VMRUN */
+}
+
 ROW(vcpu_debug_second_level)
 {
 	uint64_t at = 0;
@@ -695,7 +702,8 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_debug_step),
 	R(vcpu_debug_step_back), R(vcpu_debug_seek), R(vcpu_debug_run_back), R(vcpu_debug_last_write),
 	R(vcpu_debug_last_event), R(vcpu_debug_progress), R(vcpu_debug_start), R(vcpu_debug_end),
-	R(vcpu_debug_fields), R(vcpu_debug_tlb), R(vcpu_debug_vmcs), R(vcpu_debug_second_level), R(vcpu_debug_ept),
+	R(vcpu_debug_fields), R(vcpu_debug_tlb), R(vcpu_debug_vmcs), R(vcpu_debug_vmcb),
+	R(vcpu_debug_second_level), R(vcpu_debug_ept),
 	R(vcpu_debug_vmentry), R(vcpu_vmcs_text), R(vcpu_vmexit_name), R(vcpu_debug_blocks), R(vcpu_debug_clock), R(vcpu_debug_translate),
 };
 enum { ROWS = sizeof rows / sizeof *rows };

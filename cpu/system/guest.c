@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* Guests of VMX and SVM: the guard before their instructions, and which of the two decides about an event. */
+#include "cpu/system/system.h"
+
+HANDLER(guest_guard)
+{
+	const struct op *insn = o + 1 + (o->imm & GUARDED ? 1 : 0);
+	unsigned opcode = o->imm >> 16 & 0xff;
+
+	c->n = n;
+	c->op = insn;
+	if (svm_guest(c) && o->imm & 0xff00 ? svm_instruction_exits(c, insn, o->imm >> 8 & 0xff, opcode)
+					    : o->imm & 0xff && vmx_instruction_exits(c, insn, o->imm & 0xff, opcode))
+		LEAVE(EXIT_FAULT);
+	RUN(o + 1);
+}
+
+struct port_access port_access(const struct cpu *c, const struct op *o, unsigned opcode)
+{
+	bool string = opcode < 0x70, imm = !string && !(opcode & 8);
+	struct port_access a = { .size = !(opcode & 1) ? 1 : o->osize == 2 ? 2 : 4, .string = string, .imm = imm,
+				 .in = string ? opcode < 0x6e : !(opcode & 2), .rep = string && o->rep,
+				 .port = (u16)(imm ? o->imm & 0xff : c->r[RDX]) };
+
+	a.seg = a.in ? ES : o->seg == FLAT ? DS : o->seg;
+	a.offset = c->r[a.in ? RDI : RSI] & op_amask(o);
+	return a;
+}
+
+/* ---- events ---- */
+
+bool guest_delivers(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error)
+{
+	return svm_guest(c) ? svm_delivers(c, vector, kind, has_error, error)
+			    : vmx_delivers(c, vector, kind, has_error, error);
+}
+
+void guest_delivered(struct cpu *c)
+{
+	if (svm_guest(c))
+		c->svm->vectoring = 0;
+	else
+		c->vmx->vectoring = 0;
+}
+
+bool guest_exits_within(struct cpu *c)
+{
+	const struct fault f = c->fault;
+
+	return svm_guest(c) ? svm_exception_exits(c, f.vector, f.error)
+			    : vmx_exception_exits(c, f.vector, INT_EXCEPTION, f.has_error, f.error);
+}
+
+bool guest_triple_fault(struct cpu *c)
+{
+	if (vmx_guest(c))
+		return !vmx_exits(c, VMEXIT_TRIPLE_FAULT, 0);
+	return svm_intercepts(c, SVM_EXIT_SHUTDOWN) && !svm_exits(c, SVM_EXIT_SHUTDOWN, 0, 0);
+}
+
+bool guest_exit(struct cpu *c) { return c->svm && c->svm->guest ? svm_exit(c) : vmx_exit(c); }
+
+bool guest_task_switch(struct cpu *c, u16 sel, enum task_switch how, bool has_error, u32 error)
+{
+	static const u8 sources[] = { [TASK_CALL] = 0, [TASK_IRET] = 1, [TASK_JMP] = 2, [TASK_INT] = 3,
+				      [TASK_EVENT] = 3 };
+
+	if (vmx_guest(c)) /* in every case (25.4.2) */
+		return !vmx_exits(c, VMEXIT_TASK_SWITCH, sel | (u64)sources[how] << 30);
+	return svm_intercepts(c, SVM_EXIT_TASK_SWITCH) &&
+	       !svm_exits(c, SVM_EXIT_TASK_SWITCH, sel,
+			  (has_error ? error : 0) | (u64)(how == TASK_IRET) << 36 | (u64)(how == TASK_JMP) << 38 |
+			  (u64)has_error << 44 | (c->eflags & FL_RF ? (u64)1 << 48 : 0));
+}
+
+/* ---- memory ---- */
+
+u64 vm_read(const struct cpu *c, u64 addr, unsigned size)
+{
+	const u8 *host = space_ram(c->mem, addr & c->mem->mask, size, NULL);
+
+	return !host ? 0 : size == 1 ? *host : size == 2 ? get16(host) : size == 4 ? get32(host) : get64(host);
+}
+
+void vm_write(struct cpu *c, u64 addr, unsigned size, u64 v)
+{
+	addr &= c->mem->mask;
+	if (unlikely(!space_ram(c->mem, addr, size, NULL)))
+		return;
+	if (unlikely(c->watch != NULL))
+		watch_store(c, NULL, addr, size);
+	space_write(c->mem, addr, size, v);
+}
+
+bool vm_page_ok(const struct cpu *c, u64 addr)
+{
+	return !(addr & (PAGE_SIZE - 1)) && !(addr >> c->model->physical_bits);
+}
+
+bool second_level_on(const struct cpu *c) { return ept_on(c) || (svm_guest(c) && c->svm->nested); }
+
+bool second_level_writes_entries(const struct cpu *c)
+{
+	return svm_guest(c) || (vmx_guest(c) && c->vmx->controls.eptp & EPT_AD_ON);
+}
+
+/* VMX (27.2.1, table 27-7): bit 7, the linear address is valid; bit 8, it was its translation that failed, and not the
+ * access to an entry. SVM (15.25.6): bits 32 and 33 say the same. */
+bool second_level_exits(struct cpu *c, const struct second_level *s, u64 guest, u64 linear, bool final)
+{
+	bool violation = s->reason == VMEXIT_EPT_VIOLATION;
+
+	if (svm_guest(c)) {
+		svm_exits(c, SVM_EXIT_NPF, s->qualification | (u64)1 << (final ? 32 : 33), guest);
+		c->svm->next_rip = 0;
+		svm_note_bytes(c);
+		return false;
+	}
+	c->vmx->linear = linear;
+	c->vmx->physical = guest;
+	vmx_exits(c, s->reason, violation ? s->qualification | 0x80 | (final ? 0x100 : 0) : 0);
+	vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_EPT);
+	return false;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* VMRUN (APM vol. 2, 15.5): the host's state is saved, the VMCB is checked, the guest's state loaded. */
+#include "cpu/system/system.h"
+
+/* ---- the host ---- */
+
+static void save_host(struct cpu *c, u64 rip)
+{
+	u64 to = c->svm->hsave;
+
+	for (unsigned i = ES; i <= DS; i++)
+		vmcb_set_segment(c, to, i);
+	vmcb_set(c, to, VMCB_GDTR_BASE, c->gdtr.base);
+	vmcb_set(c, to, VMCB_GDTR_LIMIT, c->gdtr.limit);
+	vmcb_set(c, to, VMCB_IDTR_BASE, c->idtr.base);
+	vmcb_set(c, to, VMCB_IDTR_LIMIT, c->idtr.limit);
+	vmcb_set(c, to, VMCB_EFER, c->efer);
+	vmcb_set(c, to, VMCB_CR0, c->cr0);
+	vmcb_set(c, to, VMCB_CR3, c->cr3);
+	vmcb_set(c, to, VMCB_CR4, c->cr4);
+	vmcb_set(c, to, VMCB_RFLAGS, cpu_flags(c));
+	vmcb_set(c, to, VMCB_RIP, rip);
+	vmcb_set(c, to, VMCB_RSP, c->r[RSP]);
+	vmcb_set(c, to, VMCB_RAX, c->r[RAX]);
+	vmcb_set(c, to, VMCB_G_PAT, c->pat);
+	vmcb_set(c, to, VMCB_DBGCTL, c->debugctl);
+}
+
+/* ---- controls ---- */
+
+static void read_controls(struct cpu *c, u64 vmcb)
+{
+	struct svm *v = c->svm;
+
+	v->vmcb = vmcb;
+	for (unsigned i = 0; i < ARRAY_LEN(v->intercepts); i++)
+		v->intercepts[i] = (u32)vm_read(c, vmcb + 4 * i, 4);
+	v->iopm = vmcb_get(c, vmcb, VMCB_IOPM_BASE_PA) & ~(u64)0xfff;
+	v->msrpm = vmcb_get(c, vmcb, VMCB_MSRPM_BASE_PA) & ~(u64)0xfff;
+	v->tsc_offset = vmcb_get(c, vmcb, VMCB_TSC_OFFSET);
+	v->virtual = vmcb_get(c, vmcb, VMCB_V_INTR);
+	v->nested = has(c->model, F_NPT) && vmcb_get(c, vmcb, VMCB_NP_ENABLE) & NP_ENABLE;
+	v->ncr3 = vmcb_get(c, vmcb, VMCB_N_CR3);
+	v->extensions = vmcb_get(c, vmcb, VMCB_VIRTUALIZATION_EXTENSIONS);
+	if (!has(c->model, F_LBRV))
+		v->extensions &= ~(u64)LBR_ENABLE;
+	if (!has(c->model, F_V_VMSAVE) || !v->nested)
+		v->extensions &= ~(u64)VMSAVE_ENABLE;
+	if (!has(c->model, F_VGIF))
+		v->virtual &= ~(u64)V_GIF_ENABLE;
+	v->host_if = c->eflags & FL_I;
+	v->host_cr4 = c->cr4;
+	v->host_efer = c->efer;
+	v->pause_count = v->pause_filter = (u32)vmcb_get(c, vmcb, VMCB_PAUSE_FILTER_COUNT);
+	v->pause_threshold = has(c->model, F_PAUSE_THRESHOLD) ? (u32)vmcb_get(c, vmcb, VMCB_PAUSE_FILTER_THRESHOLD) : 0;
+	v->pause_last = 0;
+	v->vectoring = 0;
+	v->inject = vmcb_get(c, vmcb, VMCB_EVENTINJ);
+	if (!(v->inject & EVENT_VALID))
+		v->inject = 0;
+}
+
+static bool fits(const struct cpu *c, u64 base, u64 size) { return !((base + size - 1) >> c->model->physical_bits); }
+
+/* 15.20: a type that there is; of exceptions, a vector. */
+static bool injection_ok(u64 event)
+{
+	unsigned type = event >> 8 & 7, vector = event & 0xff;
+
+	return !event || type == SVM_EVENT_INTR || type == SVM_EVENT_NMI || type == SVM_EVENT_SOFTWARE ||
+	       (type == SVM_EVENT_EXCEPTION && vector < 32 && vector != VEC_NMI);
+}
+
+/* 15.5.1, 15.25.3, 15.25.4 */
+static bool controls_ok(const struct cpu *c, u64 vmcb)
+{
+	const struct svm *v = c->svm;
+
+	if (!svm_intercepts(c, SVM_EXIT_VMRUN) || !vmcb_get(c, vmcb, VMCB_GUEST_ASID) || !injection_ok(v->inject))
+		return false;
+	if ((svm_intercepts(c, SVM_EXIT_IOIO) && !fits(c, v->iopm, 12 << 10)) ||
+	    (svm_intercepts(c, SVM_EXIT_MSR) && !fits(c, v->msrpm, 8 << 10)))
+		return false;
+	return !v->nested || (fits(c, v->ncr3, 1) && pat_valid(vmcb_get(c, vmcb, VMCB_G_PAT)));
+}
+
+/* ---- the guest ---- */
+
+struct guest {
+	u64 cr0, cr3, cr4, efer, dr6, dr7;
+	u32 rflags;
+};
+
+static bool state_ok(const struct cpu *c, u64 vmcb, const struct guest *g)
+{
+	bool long_mode = g->efer & EFER_LME && g->cr0 & CR0_PG;
+	struct seg cs = vmcb_get_segment(c, vmcb, CS);
+
+	if (!(g->efer & EFER_SVME) || g->efer & ~efer_bits(c->model))
+		return false;
+	if ((g->cr0 & CR0_NW && !(g->cr0 & CR0_CD)) || g->cr0 >> 32 || g->cr4 & ~cr4_bits(c->model))
+		return false;
+	if (g->dr6 >> 32 || g->dr7 >> 32 || g->cr3 >> c->model->physical_bits)
+		return false;
+	if (!long_mode)
+		return true;
+	return g->cr4 & CR4_PAE && g->cr0 & CR0_PE && !(cs.attr & SEG_L && cs.attr & SEG_DB);
+}
+
+void svm_load_flags(struct cpu *c, u32 flags)
+{
+	c->eflags = (flags & 0x3f7fd7 & ~(u32)OSZAPC) | FL_1;
+	cpu_set_arith(c, flags);
+}
+
+static void load_guest(struct cpu *c, u64 vmcb, const struct guest *g)
+{
+	struct svm *v = c->svm;
+
+	for (unsigned i = ES; i <= DS; i++)
+		c->seg[i] = vmcb_get_segment(c, vmcb, i);
+	c->gdtr.base = vmcb_get(c, vmcb, VMCB_GDTR_BASE);
+	c->gdtr.limit = (u16)vmcb_get(c, vmcb, VMCB_GDTR_LIMIT);
+	c->idtr.base = vmcb_get(c, vmcb, VMCB_IDTR_BASE);
+	c->idtr.limit = (u16)vmcb_get(c, vmcb, VMCB_IDTR_LIMIT);
+	c->cr0 = (g->cr0 & cr0_bits(c)) | CR0_ET;
+	c->cr2 = vmcb_get(c, vmcb, VMCB_CR2);
+	c->cr3 = g->cr3;
+	c->cr4 = g->cr4;
+	c->efer = (g->efer & ~(u64)EFER_LMA) | (g->efer & EFER_LME && g->cr0 & CR0_PG ? EFER_LMA : 0);
+	write_dr(c, 6, g->dr6);
+	write_dr(c, 7, g->dr7);
+	svm_load_flags(c, g->rflags);
+	c->cpl = !(c->cr0 & CR0_PE) ? 0 : c->eflags & FL_VM ? 3 : vmcb_get(c, vmcb, VMCB_CPL) & 3;
+	c->r[RIP] = vmcb_get(c, vmcb, VMCB_RIP);
+	c->r[RSP] = vmcb_get(c, vmcb, VMCB_RSP);
+	c->r[RAX] = vmcb_get(c, vmcb, VMCB_RAX);
+	if (v->nested)
+		c->pat = vmcb_get(c, vmcb, VMCB_G_PAT);
+	if (v->extensions & LBR_ENABLE)
+		c->debugctl = vmcb_get(c, vmcb, VMCB_DBGCTL) & 0x43;
+	c->shadow_at = c->rep_at = c->db_pending = 0;
+	c->monitor_armed = false;
+	c->step = 0; /* a trap that is due to TF comes in the host */
+	if (vmcb_get(c, vmcb, VMCB_INTERRUPT_SHADOW) & 1)
+		shadow(c, false);
+}
+
+/* The exit with VMEXIT_INVALID. */
+static bool invalid(struct cpu *c)
+{
+	c->svm->guest = true;
+	c->svm->vectoring = 0;
+	return svm_exits(c, SVM_EXIT_INVALID, 0, 0);
+}
+
+BODY(vmrun)
+{
+	u64 vmcb = c->r[RAX] & op_amask(o);
+	struct guest g;
+
+	if (vmx_guest(c))
+		return fault_ud(c);
+	if (!vm_page_ok(c, vmcb))
+		return gp_because(c, 0, "rAX holds no physical address of a page (APM vol. 3, VMRUN)");
+	cpu_sync(c);
+	save_host(c, next_rip(c, o));
+	read_controls(c, vmcb);
+	g = (struct guest){ .cr0 = vmcb_get(c, vmcb, VMCB_CR0), .cr3 = vmcb_get(c, vmcb, VMCB_CR3),
+			    .cr4 = vmcb_get(c, vmcb, VMCB_CR4), .efer = vmcb_get(c, vmcb, VMCB_EFER),
+			    .dr6 = vmcb_get(c, vmcb, VMCB_DR6), .dr7 = vmcb_get(c, vmcb, VMCB_DR7),
+			    .rflags = (u32)vmcb_get(c, vmcb, VMCB_RFLAGS) };
+	if (!controls_ok(c, vmcb) || !state_ok(c, vmcb, &g))
+		return invalid(c);
+	load_guest(c, vmcb, &g);
+	c->svm->guest = c->svm->gif = true;
+	cpu_derive(c);
+	if (c->cr0 & CR0_PG && c->cr4 & CR4_PAE && !in_long(c) && !page_load_pdptes(c, c->cr3))
+		return invalid(c);
+	attend(c, ATTN_LINE);
+	return true;
+}
+GEN_JUMP(vmrun)
