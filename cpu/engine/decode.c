@@ -572,7 +572,10 @@ static void fill(struct dec *d, struct op *o)
 
 static bool lock_ok(const struct dec *d)
 {
-	return !d->lock || (d->mem && d->row->insn->lock_ignored >> d->model->maker & 1) || (d->row->insn->lock && dec_is_mem(d, 0)) || !has(d->model, F_I386);
+	const struct insn *insn = d->row->insn;
+
+	return !d->lock || (d->mem && insn->lock_ignored >> d->model->maker & 1) ||
+	       (insn->lock && dec_is_mem(d, 0)) || !has(d->model, F_I386);
 }
 
 static void choose_handler(struct dec *d, struct op *o)

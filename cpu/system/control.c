@@ -434,6 +434,24 @@ GEN_BODY(clflush)
 GEN_ALIAS(clflushopt, clflush)
 GEN_ALIAS(clwb, clflush)
 
+/* The line that rAX points to becomes zeros (APM vol. 3, CLZERO). */
+BODY(clzero)
+{
+	static const u8 zeros[64];
+	u64 linear, offset = c->r[RAX] & op_amask(o), mask = in_64(c) ? ~(u64)0 : 0xffffffff;
+
+	if (!seg_linear(c, o->seg, offset, 1, true, &linear) ||
+	    !seg_linear(c, o->seg, (offset - (linear & 63)) & mask, sizeof zeros, true, &linear))
+		return false;
+	return mem_check_write(c, linear, sizeof zeros) && mem_write_block(c, linear, zeros, sizeof zeros);
+}
+BODY_HANDLER(clzero)
+GEN(clzero)
+{
+	o->seg = d->seg & 7;
+	o->run = h_clzero;
+}
+
 /* ---- the rest ---- */
 
 BODY(hlt)

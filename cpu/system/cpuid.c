@@ -44,7 +44,8 @@ static u32 ids(const struct cpu *c)
 }
 
 /* Leaf 4, of AMD's processors 8000001Dh: deterministic cache parameters.
- *   EAX 4-0 type (1 data, 2 code, 3 unified) | 7-5 level | 8 self-initialising | 25-14 threads sharing - 1 | 31-26 cores - 1 (Intel)
+ *   EAX 4-0 type (1 data, 2 code, 3 unified) | 7-5 level | 8 self-initialising | 25-14 threads sharing - 1 | 31-26 cores - 1
+ *   (not AMD's)
  *   EBX 11-0 line - 1 | 21-12 partitions - 1 | 31-22 ways - 1      ECX sets - 1 */
 static void cache(const struct cpu *c, u32 sub, u32 out[4])
 {

@@ -50,7 +50,7 @@ static const u8 news_zen1[] = {
 	F_MONITOR, F_SSSE3, F_CX16, F_SSE4_1, F_SSE4_2, F_POPCNT, F_RDTSCP, F_INVTSC, F_PCLMUL, F_FMA, F_MOVBE, F_AES,
 	F_XSAVE, F_AVX, F_F16C, F_RDRAND, F_FSGSBASE, F_BMI1, F_AVX2, F_SMEP, F_BMI2, F_XSAVEOPT, F_ABM, F_PDPE1GB,
 	F_ARAT, F_RDSEED, F_ADX, F_SMAP, F_CLFLUSHOPT, F_XSAVEC, F_XGETBV1, F_XSAVES, F_SHA, F_SSE4A,
-	F_MISALIGNSSE, F_TCE, F_CR8_LEGACY, F_TOPOEXT, F_XSAVEERPTR, F_SVM, F_NPT, F_SVM_LOCK, F_NRIPS,
+	F_MISALIGNSSE, F_CLZERO, F_TCE, F_CR8_LEGACY, F_TOPOEXT, F_XSAVEERPTR, F_SVM, F_NPT, F_SVM_LOCK, F_NRIPS,
 	F_VMCB_CLEAN, F_FLUSH_BY_ASID, F_DECODE_ASSISTS, F_PAUSE_FILTER, F_PAUSE_THRESHOLD, F_V_VMSAVE, F_VGIF, END
 };
 static const u8 news_zen2[] = {
@@ -89,12 +89,15 @@ static const struct generation {
 	{ MAKER_INTEL, "pentium", news_pentium, "", 0x0525, 1, 0, 32, 32, NO_CACHES, 0 },
 	{ MAKER_INTEL, "p6", news_p6, "", 0x0652, 2, 0, 36, 32, { { 0 } }, { 0x03020101, 0, 0, 0x0c040843 }, 1 },
 	{ MAKER_INTEL, "x86-64", news_x64, "libvcpu x86-64", 0x0f41, 5, 0x80000008, 36, 48, ANY_CACHES, SEE_LEAF_4, 1 },
-	{ MAKER_INTEL, "core2", news_core2, "Intel(R) Core(TM)2 Duo CPU     T7700  @ 2.40GHz", 0x06fb, 10, 0x80000008, 36, 48,
+	{ MAKER_INTEL, "core2", news_core2, "Intel(R) Core(TM)2 Duo CPU     T7700  @ 2.40GHz",
+	  0x06fb, 10, 0x80000008, 36, 48,
 	  { { 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 16, 4096 } }, { 0x05b0b101, 0x005657f0, 0, 0x2cb43049 }, 1 },
-	{ MAKER_INTEL, "nehalem", news_nehalem, "Intel(R) Core(TM) i7 CPU         920  @ 2.67GHz", 0x106a5, 11, 0x80000008, 36, 48,
+	{ MAKER_INTEL, "nehalem", news_nehalem, "Intel(R) Core(TM) i7 CPU         920  @ 2.67GHz",
+	  0x106a5, 11, 0x80000008, 36, 48,
 	  { { 1, 1, 8, 64 }, { 2, 1, 4, 128 }, { 3, 2, 8, 512 }, { 3, 3, 16, 8192 } },
 	  	{ 0x55035a01, 0x00f0b2e4, 0, 0x09ca212c }, 1 },
-	{ MAKER_INTEL, "haswell", news_haswell, "Intel(R) Core(TM) i7-4770 CPU @ 3.40GHz", 0x306c3, 13, 0x80000008, 39, 48,
+	{ MAKER_INTEL, "haswell", news_haswell, "Intel(R) Core(TM) i7-4770 CPU @ 3.40GHz",
+	  0x306c3, 13, 0x80000008, 39, 48,
 	  { { 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 8, 512 }, { 3, 3, 16, 8192 } },
 	  	{ 0x76036301, 0x00f0b5ff, 0, 0x00c10000 }, 1 },
 	{ MAKER_INTEL, "skylake-server", news_skylake, "Intel(R) Xeon(R) Platinum 8180 CPU @ 2.50GHz", 0x50654, 0x16,

@@ -109,10 +109,11 @@ bool stack_get(struct cpu *c, struct stack *s, unsigned size, u64 *v)
 
 bool stack_get_selector(struct cpu *c, struct stack *s, unsigned size, u64 *sel)
 {
+	unsigned read = is_amd(c->model) ? size : 2;
 	u64 linear;
 
-	if (!stack_linear(c, s, s->rsp & s->mask, 2, &linear) || !check_alignment(c, linear, size) ||
-	    !mem_read(c, linear, 2, sel))
+	if (!stack_linear(c, s, s->rsp & s->mask, read, &linear) || !check_alignment(c, linear, size) ||
+	    !mem_read(c, linear, read, sel))
 		return false;
 	stack_move(s, s->rsp + size);
 	return true;

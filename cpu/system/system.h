@@ -88,7 +88,7 @@ bool stack_room(struct cpu *c, const struct stack *s, unsigned size, unsigned co
 bool stack_writable(struct cpu *c, const struct stack *s, unsigned size, unsigned count);
 bool stack_put(struct cpu *c, struct stack *s, unsigned size, u64 v);
 bool stack_get(struct cpu *c, struct stack *s, unsigned size, u64 *v);
-/* of a slot of SIZE bytes the first two, which are all that is read */
+/* of a slot of SIZE bytes the first two, which are all that Intel's processors read */
 bool stack_get_selector(struct cpu *c, struct stack *s, unsigned size, u64 *sel);
 
 bool sys_check_write(struct cpu *c, u64 linear, unsigned len); /* mem_check_write, with supervisor rights (memory.c) */

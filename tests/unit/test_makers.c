@@ -53,7 +53,8 @@ static const struct fact {
 	  .seen = { { RETIRED, 4, 0 }, { RETIRED, 4, 0 } } },
 	{ "push fs", P32, 0, { 0x0f, 0xa0 }, .look = LOOK_STACK,
 	  .seen = { { RETIRED, 2, 0x77770000 | DATA32(0) }, { RETIRED, 2, DATA32(0) } } },
-	{ "lock verw of a register", P32, 0, { 0xf0, 0x0f, 0x00, 0xe8 }, .seen = { { VEC_UD, 0, 0 }, { VEC_UD, 0, 0 } } },
+	{ "lock verw of a register", P32, 0, { 0xf0, 0x0f, 0x00, 0xe8 },
+	  .seen = { { VEC_UD, 0, 0 }, { VEC_UD, 0, 0 } } },
 	{ "lss, REX.W", LONG, 0, { 0x48, 0x0f, 0xb2, 0x03 }, .rbx = DATA, .look = LOOK_RAX,
 	  .seen = { { RETIRED, 4, 0x2812345678 }, { RETIRED, 4, 0x12345678 } } },
 	{ "shld by 18", P32, 0, { 0x66, 0x0f, 0xa4, 0xc8, 18 }, .rax = 0x1234, .rcx = 0xabcd, .look = LOOK_RAX,
@@ -72,6 +73,8 @@ static const struct fact {
 	{ "lock mov eax, cr0", P32, 0, { 0xf0, 0x0f, 0x20, 0xc0 }, .rax = 7, .look = LOOK_RAX,
 	  .seen = { { VEC_UD, 0, 7 }, { RETIRED, 4, 0 } } },
 	{ "lock verw", P32, 0, { 0xf0, 0x0f, 0x00, 0x2b }, .rbx = DATA, .seen = { { VEC_UD, 0, 0 }, { RETIRED, 4, 0 } } },
+	{ "clzero", P32, 3, { 0x0f, 0x01, 0xfc }, .rax = DATA + 13, .look = LOOK_DATA,
+	  .seen = { { VEC_UD, 0, DATA32(0) }, { RETIRED, 3, 0 } } },
 	{ "movsxd, 66h, AC", LONG, 3, { 0x66, 0x63, 0x03 }, .rbx = DATA + 2, .flags = FL_AC,
 	  .seen = { { RETIRED, 3, 0 }, { VEC_AC, 0, 0 } } },
 };

@@ -114,8 +114,8 @@ START_TEST(as_silicon)
 }
 END_TEST
 
-/* AMD's, as family 25 model 1 shows them in a virtual machine of KVM with two processors, each register under a mask: KVM
- * and the machine's firmware leave out and add. */
+/* AMD's, as family 25 model 1 shows them in a virtual machine of KVM with two processors, each register under a mask:
+ * KVM and the machine's firmware leave out and add. */
 START_TEST(as_amd)
 {
 	static const struct { u32 leaf, sub; u8 reg; u32 mask, value; } all[] = {
