@@ -140,7 +140,8 @@ static u64 current_mode(const struct cpu *c)
 	mode |= MODE_CR4(c->cr4 & (CR4_TSD | CR4_PCE | CR4_FSGSBASE | CR4_PKE)) | (c->efer & EFER_SCE ? MODE_SCE : 0) |
 		(c->vmx && c->vmx->guest ? MODE_GUEST : 0);
 	if (c->cr4 & CR4_OSXSAVE)
-		mode |= MODE_OSXSAVE | ((c->xcr0 & 6) == 6 ? MODE_AVX : 0);
+		mode |= MODE_OSXSAVE | ((c->xcr0 & 6) == 6 ? MODE_AVX : 0) |
+			((c->xcr0 & 0xe6) == 0xe6 ? MODE_AVX512 : 0);
 	if ((mode & MODE_BITS) == MODE_32 ? cs->limit != 0xffffffff
 					  : (mode & MODE_BITS) == MODE_16 && cs->limit < 0xffff)
 		mode |= MODE_LIMIT;
