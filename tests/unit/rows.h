@@ -135,6 +135,8 @@ static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory
 		modrm = (u8)((modrm & 0xc7) | below(6) << 3);
 	if (has_operand(row, OPK_C))
 		modrm = (u8)((modrm & 0xc7) | (u8[]){ 0, 2, 3, 4 }[below(4)] << 3);
+	if (row->insn->distinct) /* with another in vvvv, below */
+		modrm = (u8)((modrm & 0xc0) | 1 << 3 | (memory ? modrm & 7 : 2));
 	if (row->insn->vsib) /* XMM4 is the index, of SIB 25h; destination and mask are others */
 		modrm = (u8)((modrm & 0xc7) | 1 << 3);
 	if (lock)
@@ -144,7 +146,7 @@ static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory
 
 		*p++ = 0x62;
 		*p++ = (u8)(0xf0 | row->map);
-		*p++ = (u8)(w << 7 | (has_operand(row, OPK_H) ? 8 + below(8) : 15) << 3 | 4 | pp);
+		*p++ = (u8)(w << 7 | (row->insn->distinct ? 8 : has_operand(row, OPK_H) ? 8 + below(8) : 15) << 3 | 4 | pp);
 		*p++ = (u8)(l << 5 | 8 | (row->insn->masking == MASKING_MUST ? 1 + below(7)
 					  : row->insn->masking == MASKING_ANY ? below(8) : 0));
 	} else if (row->vex) {

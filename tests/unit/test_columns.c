@@ -396,7 +396,7 @@ static const struct check {
 	{ .check = CHK_AVX512, .mode = REAL, .vector = VEC_UD },
 	{ .check = CHK_AVX512, .mode = V86, .vector = VEC_UD },
 	{ .check = CHK_AVX512, .mode = PROT0, .cr4_off = CR4_OSXSAVE, .vector = VEC_UD },
-	{ .check = CHK_AVX512, .mode = PROT3, .xcr0_off = 0x40, .vector = VEC_UD },
+	{ .check = CHK_AVX512, .mode = PROT3, .xcr0_off = 0xe4, .vector = VEC_UD },
 	{ .check = CHK_AVX512, .mode = LONG3, .cr0 = CR0_TS, .vector = VEC_NM },
 	{ .check = CHK_UMIP, .mode = PROT3, .cr4_on = CR4_UMIP, .vector = VEC_GP },
 	{ .check = CHK_UMIP, .mode = LONG3, .cr4_on = CR4_UMIP, .vector = VEC_GP },

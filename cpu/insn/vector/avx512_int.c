@@ -245,6 +245,12 @@ static u64 dot(const struct element *e, unsigned size, bool a_signed, bool b_sig
 	EVEX_IS(mnemonic##s, mnemonic##s)
 DOT(vpdpbusd, 1, false, true)
 DOT(vpdpwssd, 2, true, true)
+DOT(vpdpbssd, 1, true, true)
+DOT(vpdpbsud, 1, true, false)
+DOT(vpdpbuud, 1, false, false)
+DOT(vpdpwsud, 2, true, false)
+DOT(vpdpwusd, 2, false, true)
+DOT(vpdpwuud, 2, false, false)
 
 /* ---- bytes in odd ways ---- */
 
