@@ -58,7 +58,8 @@ struct op {
 	u64 k, zeroing, broadcast, round, from, to, memory, whole, zmm, to_memory, to_mask; /* for bodies alone */
 	s64 cost, cut, disp, imm;
 	bool in_page;
-	const struct stored_op *target; struct kept *kept;
+	const struct stored_op *target;
+	struct kept *kept;
 };
 
 #define HOLE(n, member) extern const char hole_##n##_##member[] __attribute__((weak));

@@ -4,11 +4,13 @@
 #ifndef TESTS_AVX512_NAIVE_H
 #define TESTS_AVX512_NAIVE_H
 
-#include <fenv.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <xmmintrin.h>
+#endif
 
 /* One element: of the destination before, of the first and of the last source. SIZE bytes; of a conversion, FROM those of
  * the last source. */
@@ -206,7 +208,7 @@ W(permil)
 {
 	USED;
 	for (unsigned i = 0; i < vl / size; i++) {
-		unsigned in = 16 / size, x = (unsigned)(size == 4 ? peek(a, 0, 1) * 0 + peek(b, i, 4) & 3 : peek(b, i, 8) >> 1 & 1);
+		unsigned in = 16 / size, x = (unsigned)(size == 4 ? peek(b, i, 4) & 3 : peek(b, i, 8) >> 1 & 1);
 
 		poke(r, i, size, peek(a, i / in * in + x, size));
 	}
@@ -344,7 +346,7 @@ W(dbpsadbw)
 	USED;
 	n_shufd(t, old, a, b, vl, 4, imm);
 	for (unsigned j = 0; j < vl / 8; j++)
-		for (unsigned w = 0; w < 4; w++) { /* bytes of A from 0, 0, 1? see the SDM's four lines */
+		for (unsigned w = 0; w < 4; w++) {
 			unsigned sum = 0, ao = 8 * j + (w >= 2 ? 4 : 0), to = 8 * j + w;
 
 			for (unsigned i = 0; i < 4; i++)
@@ -445,6 +447,147 @@ static uint64_t n_getmant(const struct lane *l)
 	return l->size == 4 ? of_f((float)m) : of_d(m);
 }
 
+/* Products and sums with one rounding. X * Y + Z; of several NaNs the first of them survives. */
+static uint64_t fused(const struct lane *l, uint64_t x, uint64_t y, uint64_t z, bool turn, bool minus)
+{
+	uint64_t sign = (uint64_t)1 << (8 * l->size - 1), quiet = (uint64_t)1 << (l->size == 4 ? 22 : 51), all[3] = { x, y, z };
+
+	for (unsigned i = 0; i < 3; i++)
+		if (isnan(number(all[i], l->size)))
+			return all[i] | quiet;
+	x ^= turn ? sign : 0;
+	z ^= minus ? sign : 0;
+	if (l->size == 4)
+		return of_f(fmaf(f_of(x), f_of(y), f_of(z)));
+	return of_d(fma(d_of(x), d_of(y), d_of(z)));
+}
+#define FUSED(name, turn, minus) \
+	static uint64_t n_##name##132(const struct lane *l) { return fused(l, l->old, l->b, l->a, turn, minus); } \
+	static uint64_t n_##name##213(const struct lane *l) { return fused(l, l->a, l->old, l->b, turn, minus); } \
+	static uint64_t n_##name##231(const struct lane *l) { return fused(l, l->a, l->b, l->old, turn, minus); }
+FUSED(fmadd, false, false) FUSED(fmsub, false, true) FUSED(fnmadd, true, false) FUSED(fnmsub, true, true)
+
+/* Conversions. What does not fit is the integer indefinite. */
+static uint64_t to_int(const struct lane *l, bool is_signed, bool chop)
+{
+	double v = number(l->b, l->from), top = ldexp(1, (int)(8 * l->size) - is_signed);
+	uint64_t none = is_signed ? (uint64_t)1 << (8 * l->size - 1) : cut(~(uint64_t)0, l->size);
+
+	v = chop ? trunc(v) : nearbyint(v);
+	if (isnan(v) || v >= top || v < (is_signed ? -top : 0))
+		return none;
+	return is_signed || v < 0x1p63 ? (uint64_t)(int64_t)v : (uint64_t)(int64_t)(v - 0x1p63) ^ (uint64_t)1 << 63;
+}
+static uint64_t n_toint(const struct lane *l) { return to_int(l, true, false); }
+static uint64_t n_toint_chop(const struct lane *l) { return to_int(l, true, true); }
+static uint64_t n_touint(const struct lane *l) { return to_int(l, false, false); }
+static uint64_t n_touint_chop(const struct lane *l) { return to_int(l, false, true); }
+static uint64_t n_fromint(const struct lane *l)
+{
+	volatile int64_t v = sx(l->b, l->from);
+
+	return l->size == 4 ? of_f((float)v) : of_d((double)v);
+}
+static uint64_t n_fromuint(const struct lane *l)
+{
+	/* the high bits, with a sticky one, have room in the host's signed conversion */
+	volatile int64_t v = l->b >> 63 ? (int64_t)(l->b >> 1 | (l->b & 1)) : (int64_t)l->b;
+	int twice = l->b >> 63;
+
+	return l->size == 4 ? of_f(ldexpf((float)v, twice)) : of_d(ldexp((double)v, twice));
+}
+
+/* As in MXCSR. (fegetround() asks the x87.) */
+static unsigned current_rounding(void)
+{
+#ifdef __x86_64__
+	return _mm_getcsr() >> 13 & 3;
+#else
+	return 0;
+#endif
+}
+
+static double round_by(double v, unsigned rc)
+{
+	double down = floor(v), up = ceil(v);
+
+	switch (rc) {
+	case 0: return v - down < up - v || (v - down == up - v && fmod(down, 2) == 0) ? down : up;
+	case 1: return down;
+	case 2: return up;
+	default: return trunc(v);
+	}
+}
+static uint64_t n_rndscale(const struct lane *l)
+{
+	double v = number(l->b, l->size), r;
+	unsigned rc = l->imm & 4 ? current_rounding() : l->imm & 3;
+
+	if (isnan(v))
+		return l->b | (l->size == 4 ? 0x400000 : (uint64_t)1 << 51);
+	if (isinf(v) || fabs(v) >= 0x1p52)
+		return l->b;
+	r = copysign(ldexp(round_by(ldexp(v, l->imm >> 4), rc), -(l->imm >> 4)), v);
+	return l->size == 4 ? of_f((float)r) : of_d(r);
+}
+static uint64_t n_range(const struct lane *l)
+{
+	double a = number(l->a, l->size), b = number(l->b, l->size);
+	uint64_t sign = (uint64_t)1 << (8 * l->size - 1), quiet = (uint64_t)1 << (l->size == 4 ? 22 : 51), r;
+	bool a_less;
+
+	if (isnan(a) && (!(l->a & quiet) || (isnan(b) && l->b & quiet)))
+		return l->a | quiet;
+	if (isnan(b) && !(l->b & quiet))
+		return l->b | quiet;
+	if (isnan(a) || isnan(b)) {
+		r = isnan(a) ? l->b : l->a;
+	} else {
+		double x = l->imm & 2 ? fabs(a) : a, y = l->imm & 2 ? fabs(b) : b;
+
+		a_less = x < y || (x == y && (l->a & sign) >= (l->b & sign));
+		r = a_less != (l->imm & 1) ? l->a : l->b;
+	}
+	switch (l->imm >> 2 & 3) {
+	case 0: return (r & ~sign) | (l->a & sign);
+	case 1: return r;
+	case 2: return r & ~sign;
+	default: return r | sign;
+	}
+}
+static uint64_t n_scalef(const struct lane *l)
+{
+	double a = number(l->a, l->size), b = number(l->b, l->size);
+	uint64_t quiet = (uint64_t)1 << (l->size == 4 ? 22 : 51), indefinite = l->size == 4 ? 0xffc00000 : 0xfff8000000000000;
+	int n;
+
+	if (isnan(a) && (!(l->a & quiet) || !isinf(b)))
+		return l->a | quiet;
+	if (isnan(b))
+		return l->b | quiet;
+	if (isnan(a))
+		return b < 0 ? 0 : l->size == 4 ? 0x7f800000 : 0x7ff0000000000000;
+	if ((isinf(a) && b == -INFINITY) || (a == 0 && b == INFINITY))
+		return indefinite;
+	n = b > 5000 ? 5000 : b < -5000 ? -5000 : (int)floor(b);
+	if (isinf(b) && b < 0)
+		a = copysign(0, a);
+	else if (isinf(b))
+		a = a == 0 ? a : copysign(INFINITY, a);
+	return l->size == 4 ? of_f(isinf(b) ? (float)a : scalbnf((float)a, n)) : of_d(isinf(b) ? a : scalbn(a, n));
+}
+
+/* Broadcasts of GROUP bytes. */
+static void repeat(uint8_t *r, const uint8_t *b, unsigned vl, unsigned group)
+{
+	for (unsigned i = 0; i < vl; i++)
+		r[i] = b[i % group];
+}
+W(repeat1) { USED; repeat(r, b, vl, size); }
+W(repeat2) { USED; repeat(r, b, vl, 2 * size); }
+W(repeat4) { USED; repeat(r, b, vl, 4 * size); }
+W(repeat8) { USED; repeat(r, b, vl, 8 * size); }
+
 /* ---- the table ---- */
 
 #define E(name, size, fn) { name, size, size, n_##fn, 0, 0, 0, 0 }
@@ -460,6 +603,9 @@ static uint64_t n_getmant(const struct lane *l)
 #define KBWDQ(name, fn) K(name "b", 1, fn), K(name "w", 2, fn), K(name "d", 4, fn), K(name "q", 8, fn)
 #define VBWDQ(name, fn) V(name "b", 1, 1, fn), V(name "w", 2, 2, fn), V(name "d", 4, 4, fn), V(name "q", 8, 8, fn)
 #define PSD(name, fn) E(name "ps", 4, fn), E(name "pd", 8, fn), S(name "ss", 4, fn), S(name "sd", 8, fn)
+#define FMA(name, fn) \
+	E(name "ps", 4, fn), E(name "pd", 8, fn), { name "ss", 4, 4, n_##fn, 0, 1, 0, 1 }, { name "sd", 8, 8, n_##fn, 0, 1, 0, 1 }
+#define FMAS(name, fn) FMA(name "132", fn##132), FMA(name "213", fn##213), FMA(name "231", fn##231)
 #define MOVES(name, fn) \
 	EC(name "wb", 2, 1, fn), EC(name "db", 4, 1, fn), EC(name "qb", 8, 1, fn), EC(name "dw", 4, 2, fn), \
 	EC(name "qw", 8, 2, fn), EC(name "qd", 8, 4, fn)
@@ -511,6 +657,21 @@ static const struct naive naives[] = {
 	PSD("vmin", fmin), PSD("vgetexp", getexp), PSD("vgetmant", getmant), K("vcmpps", 4, fcmp), K("vcmppd", 8, fcmp),
 	SK("vcmpss", 4, fcmp), SK("vcmpsd", 8, fcmp), K("vfpclassps", 4, fclass), K("vfpclasspd", 8, fclass),
 	SK("vfpclassss", 4, fclass), SK("vfpclasssd", 8, fclass),
+	FMAS("vfmadd", fmadd), FMAS("vfmsub", fmsub), FMAS("vfnmadd", fnmadd), FMAS("vfnmsub", fnmsub),
+	EC("vcvtps2dq", 4, 4, toint), EC("vcvttps2dq", 4, 4, toint_chop), EC("vcvtpd2dq", 8, 4, toint),
+	EC("vcvttpd2dq", 8, 4, toint_chop), EC("vcvtps2qq", 4, 8, toint), EC("vcvttps2qq", 4, 8, toint_chop),
+	EC("vcvtpd2qq", 8, 8, toint), EC("vcvttpd2qq", 8, 8, toint_chop), EC("vcvtps2udq", 4, 4, touint),
+	EC("vcvttps2udq", 4, 4, touint_chop), EC("vcvtpd2udq", 8, 4, touint), EC("vcvttpd2udq", 8, 4, touint_chop),
+	EC("vcvtps2uqq", 4, 8, touint), EC("vcvttps2uqq", 4, 8, touint_chop), EC("vcvtpd2uqq", 8, 8, touint),
+	EC("vcvttpd2uqq", 8, 8, touint_chop), EC("vcvtdq2ps", 4, 4, fromint), EC("vcvtdq2pd", 4, 8, fromint),
+	EC("vcvtqq2ps", 8, 4, fromint), EC("vcvtqq2pd", 8, 8, fromint), EC("vcvtudq2ps", 4, 4, fromuint),
+	EC("vcvtudq2pd", 4, 8, fromuint), EC("vcvtuqq2ps", 8, 4, fromuint), EC("vcvtuqq2pd", 8, 8, fromuint),
+	PSD("vrndscale", rndscale), PSD("vrange", range), PSD("vscalef", scalef), V("vpbroadcastb", 1, 1, repeat1),
+	V("vpbroadcastw", 2, 2, repeat1), V("vpbroadcastd", 4, 4, repeat1), V("vpbroadcastq", 8, 8, repeat1),
+	V("vbroadcastss", 4, 4, repeat1), V("vbroadcastsd", 8, 8, repeat1), V("vbroadcastf32x2", 4, 4, repeat2),
+	V("vbroadcasti32x2", 4, 4, repeat2), V("vbroadcastf32x4", 4, 4, repeat4), V("vbroadcasti32x4", 4, 4, repeat4),
+	V("vbroadcastf32x8", 4, 4, repeat8), V("vbroadcasti32x8", 4, 4, repeat8), V("vbroadcastf64x2", 8, 8, repeat2),
+	V("vbroadcasti64x2", 8, 8, repeat2), V("vbroadcastf64x4", 8, 8, repeat4), V("vbroadcasti64x4", 8, 8, repeat4),
 };
 
 #endif
