@@ -326,7 +326,8 @@ struct cpu {
 	struct vmx *vmx;           /* vmx.h. NULL: the model has no VMX */
 	struct paravirt *paravirt; /* paravirt.h. NULL: there is no hypervisor's interface */
 	struct cpus *all;
-	char name[8], apic_name[8], timer_name[16], vmx_name[8], paravirt_name[8], avx512_name[12]; /* of its parts and its event */
+	/* of its parts and its event */
+	char name[8], apic_name[8], timer_name[16], vmx_name[8], paravirt_name[8], avx512_name[12];
 	struct line ferr;          /* FERR#, to IRQ 13 */
 	bool (*ignne)(void *owner); /* is IGNNE# asserted? NULL: it always is */
 	void *ignne_owner;

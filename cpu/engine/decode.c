@@ -547,7 +547,8 @@ static enum decode_result skip_prefixes(struct dec *d, struct op *o)
 static u64 key_of(const struct dec *d)
 {
 	return d->modrm | (d->mem ? KEY_MEM : 0) | (u64)d->pp << 9 | (d->rex & REX_W ? KEY_W : 0) |
-	       (d->vex_l & 1 ? KEY_L : 0) | (d->vex_l & 2 ? KEY_L2 : 0) | (d->bits == 64 ? KEY_64 : 0) | (d->vex ? KEY_VEX : 0) |
+	       (d->vex_l & 1 ? KEY_L : 0) | (d->vex_l & 2 ? KEY_L2 : 0) |
+	       (d->bits == 64 ? KEY_64 : 0) | (d->vex ? KEY_VEX : 0) |
 	       (d->opsize_prefix != (d->bits == 16) ? KEY_O16 : 0);
 }
 

@@ -134,7 +134,8 @@ GEN_BODY(fxrstor)
 /* In the order of their numbers, and of their places. */
 enum { YMM_HIGH = 2, OPMASK = 5, ZMM_HIGH, HIGH_ZMM, PKRU = 9 };
 static const struct component components[] = {
-	{ YMM_HIGH, HEADER_END, 256 }, { OPMASK, 1088, 64 }, { ZMM_HIGH, 1152, 512 }, { HIGH_ZMM, 1664, 1024 }, { PKRU, 2688, 8 },
+	{ YMM_HIGH, HEADER_END, 256 }, { OPMASK, 1088, 64 }, { ZMM_HIGH, 1152, 512 }, { HIGH_ZMM, 1664, 1024 },
+	{ PKRU, 2688, 8 },
 };
 
 const struct component *xsave_component(unsigned number)

@@ -7,7 +7,8 @@
 
 /* Words that rows use beside the enums of cpu.h and isa.h. ALLF is every flag that POPF or IRET may change. */
 enum { OSZAP = OSZAPC & ~FL_C, OSAP = OSZAP & ~FL_Z };
-enum { FV = TUPLE_FV, HV, QV, FVM, HVM, QVM, OVM, T1, T2, T4, T8, M128, DUP, SAE = ROUNDING_SAE, ER, NO_MASK = MASKING_NONE, MASKED };
+enum { FV = TUPLE_FV, HV, QV, FVM, HVM, QVM, OVM, T1, T2, T4, T8, M128, DUP,
+       SAE = ROUNDING_SAE, ER, NO_MASK = MASKING_NONE, MASKED };
 enum { ALLF = OSZAPC | FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_VM | FL_AC | FL_VIF | FL_VIP | FL_ID };
 
 #define INSN(mnemonic, ...) gen_fn gen_##mnemonic;
@@ -380,7 +381,8 @@ static unsigned slots(const struct isa_row *row)
 
 static void add(struct isa *isa, struct isa_row *row)
 {
-	struct isa_row **at = &(row->evex ? isa->evex_index : row->vex ? isa->vex_index : isa->index)[row->map][row->opcode];
+	struct isa_row *(*index)[256] = row->evex ? isa->evex_index : row->vex ? isa->vex_index : isa->index;
+	struct isa_row **at = &index[row->map][row->opcode];
 
 	while (*at)
 		at = &(*at)->next;

@@ -41,12 +41,14 @@ enum {
 };
 
 enum { ALIGN_LENGTH = 1, ALIGN_16 = 16 };
-/* Of EVEX rows: how many bytes an operand in memory has, by which an 8-bit displacement is multiplied (SDM vol. 2, 2.7.5). */
-enum { TUPLE_NONE, TUPLE_FV /* the vector's length; an element may be broadcast */, TUPLE_HV /* half of it */, TUPLE_QV /* a quarter */,
-	TUPLE_FVM /* as FV to QV, no broadcast */, TUPLE_HVM, TUPLE_QVM, TUPLE_OVM /* an eighth */, TUPLE_T1 /* one element */, TUPLE_T2, TUPLE_T4, TUPLE_T8,
-	TUPLE_M128, TUPLE_DUP /* MOVDDUP: 8, 32, 64 */ };
+/* Of EVEX rows: how many bytes an operand in memory has, by which an 8-bit displacement is multiplied (SDM vol. 2,
+ * 2.7.5). */
+enum { TUPLE_NONE, TUPLE_FV /* the vector's length; an element may be broadcast */, TUPLE_HV /* half of it */,
+       TUPLE_QV /* a quarter */, TUPLE_FVM /* as FV to QV, no broadcast */, TUPLE_HVM, TUPLE_QVM,
+       TUPLE_OVM /* an eighth */, TUPLE_T1 /* one element */, TUPLE_T2, TUPLE_T4, TUPLE_T8, TUPLE_M128, TUPLE_DUP /* MOVDDUP: 8, 32, 64 */ };
 enum { ROUNDING_SAE = 1 /* EVEX.b with registers: no exceptions */, ROUNDING_ER /* and rounding as EVEX.L'L says */ };
-enum { MASKING_ANY /* merging and, where the destination is a vector register, zeroing */, MASKING_NONE /* only k0 */, MASKING_MUST /* k0 is #UD */ };
+enum { MASKING_ANY /* merging and, where the destination is a vector register, zeroing */,
+       MASKING_NONE /* only k0 */, MASKING_MUST /* k0 is #UD */ };
 enum { MODES_ALL = 0, NO64 = 1, ONLY64 = 2 };
 enum { TAKES_NOTHING, TAKES_BASE, TAKES_SRC }; /* op.base, op.src */
 
@@ -103,7 +105,9 @@ struct insn {
 	bool vsib;               /* the index is a vector register: o->imm = its number | scale << 5 */
 	/* of EVEX rows */
 	u8 tuple;                /* TUPLE_FV ... */
-	u8 from, to;             /* bytes of an element of the last source, and of the destination, which is what masks choose. 0: FROM by W, 4 or 8; TO as FROM */
+	/* bytes of an element of the last source, and of the destination, which is what masks choose. 0: FROM by W, 4
+	 * or 8; TO as FROM */
+	u8 from, to;
 	u8 rounding, masking;    /* ROUNDING_SAE ..., MASKING_NONE ... */
 	bool distinct;           /* the destination must be no source */
 	bool whole;              /* a source in memory is read whole, whatever the mask says */

@@ -14,7 +14,11 @@
 
 /* One element: of the destination before, of the first and of the last source. SIZE bytes; of a conversion, FROM those of
  * the last source. */
-struct lane { uint64_t old, a, b; unsigned size, from; uint8_t imm; };
+struct lane {
+	uint64_t old, a, b;
+	unsigned size, from;
+	uint8_t imm;
+};
 typedef uint64_t naive_lane(const struct lane *l);
 /* VL bytes at once; SIZE: of an element. */
 typedef void naive_whole(uint8_t *r, const uint8_t *old, const uint8_t *a, const uint8_t *b, unsigned vl, unsigned size,
@@ -22,7 +26,7 @@ typedef void naive_whole(uint8_t *r, const uint8_t *old, const uint8_t *a, const
 
 struct naive {
 	const char *name;
-	unsigned from, size;   /* bytes of an element of the last source, and of the destination */
+	unsigned from, size; /* bytes of an element of the last source, and of the destination */
 	naive_lane *lane;
 	naive_whole *whole;
 	bool scalar, to_mask, old_rest /* of a scalar: bits 127 and down that are not computed are the destination's */;
@@ -52,28 +56,32 @@ static void poke(uint8_t *p, unsigned i, unsigned size, uint64_t v) { memcpy(p +
 	}
 static int64_t clamp(int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
 #define TOP ((int64_t)1 << (bits - 1))
-L(add, a + b) L(sub, a - b)
-L(adds, (uint64_t)clamp(sa + sb, -TOP, TOP - 1)) L(subs, (uint64_t)clamp(sa - sb, -TOP, TOP - 1))
-L(addus, (uint64_t)clamp((int64_t)(a + b), 0, 2 * TOP - 1)) L(subus, a > b ? a - b : 0)
-L(mull, (uint64_t)sa * (uint64_t)sb) L(mulh, (uint64_t)(sa * sb >> 16)) L(mulhu, a * b >> 16)
-L(mulhrs, (uint64_t)(((sa * sb >> 14) + 1) >> 1))
-L(muldq, (uint64_t)((int64_t)(int32_t)a * (int32_t)b)) L(muludq, (a & 0xffffffff) * (b & 0xffffffff))
-L(mins, sa < sb ? a : b) L(maxs, sa > sb ? a : b) L(minu, a < b ? a : b) L(maxu, a > b ? a : b)
-L(avg, (a + b + 1) >> 1) L(abs, (uint64_t)(sb < 0 ? -sb : sb))
-L(and, a & b) L(andn, ~a & b) L(or, a | b) L(xor, a ^ b)
-L(second, b)
-L(sllv, b >= bits ? 0 : a << b) L(srlv, b >= bits ? 0 : a >> b) L(srav, (uint64_t)(sa >> (b >= bits ? bits - 1 : b)))
-L(slli, l->imm >= bits ? 0 : b << l->imm) L(srli, l->imm >= bits ? 0 : b >> l->imm)
-L(srai, (uint64_t)(sb >> (l->imm >= bits ? bits - 1 : l->imm)))
-static uint64_t rotl(uint64_t v, uint64_t n, unsigned bits)
+L(add, a + b)
+L(sub, a - b) L(adds, (uint64_t)clamp(sa + sb, -TOP, TOP - 1)) L(subs, (uint64_t)clamp(sa - sb, -TOP, TOP - 1)) L(
+	addus, (uint64_t)clamp((int64_t)(a + b), 0,
+			       2 * TOP - 1)) L(subus, a > b ? a - b : 0) L(mull, (uint64_t)sa *(uint64_t)sb)
+	L(mulh, (uint64_t)(sa *sb >> 16)) L(mulhu, a *b >> 16) L(mulhrs, (uint64_t)(((sa * sb >> 14) + 1) >> 1)) L(
+		muldq, (uint64_t)((int64_t)(int32_t)a *(int32_t)b)) L(muludq, (a & 0xffffffff) * (b & 0xffffffff))
+		L(mins, sa < sb ? a : b) L(maxs, sa > sb ? a : b) L(minu, a < b ? a : b) L(maxu, a > b ? a : b)
+			L(avg, (a + b + 1) >> 1) L(abs, (uint64_t)(sb < 0 ? -sb : sb)) L(and, a &b)
+				L(andn, ~a &b) L(or, a | b) L(xor, a ^ b) L(second, b) L(sllv, b >= bits ? 0 : a << b)
+					L(srlv,
+					  b >= bits ? 0 : a >> b) L(srav, (uint64_t)(sa >> (b >= bits ? bits - 1 : b)))
+						L(slli, l->imm >= bits
+								? 0
+								: b << l->imm) L(srli, l->imm >= bits ? 0 : b >> l->imm)
+							L(srai,
+							  (uint64_t)(sb >> (l->imm >= bits ? bits - 1
+											   : l->imm))) static uint64_t
+	rotl(uint64_t v, uint64_t n, unsigned bits)
 {
 	for (n %= bits; n; n--)
 		v = cut(v << 1, bits / 8) | (v >> (bits - 1) & 1);
 	return v;
 }
-L(rolv, rotl(a, b, bits)) L(rorv, rotl(a, bits - b % bits, bits))
-L(rol, rotl(b, l->imm, bits)) L(ror, rotl(b, bits - l->imm % bits, bits))
-static uint64_t n_ternlog(const struct lane *l)
+L(rolv, rotl(a, b, bits))
+L(rorv, rotl(a, bits - b % bits, bits)) L(rol, rotl(b, l->imm, bits))
+	L(ror, rotl(b, bits - l->imm % bits, bits)) static uint64_t n_ternlog(const struct lane *l)
 {
 	uint64_t r = 0;
 
@@ -113,14 +121,14 @@ static uint64_t shrd(uint64_t high, uint64_t low, unsigned n, unsigned bits)
 	}
 	return low;
 }
-L(shld, shld(a, b, l->imm, bits)) L(shrd, shrd(b, a, l->imm, bits))
-L(shldv, shld(old, a, (unsigned)(b % bits), bits)) L(shrdv, shrd(a, old, (unsigned)(b % bits), bits))
-static unsigned __int128 mul52(uint64_t a, uint64_t b)
+L(shld, shld(a, b, l->imm, bits))
+L(shrd, shrd(b, a, l->imm, bits)) L(shldv, shld(old, a, (unsigned)(b % bits), bits))
+	L(shrdv, shrd(a, old, (unsigned)(b % bits), bits)) static unsigned __int128 mul52(uint64_t a, uint64_t b)
 {
 	return (unsigned __int128)(a & 0xfffffffffffff) * (b & 0xfffffffffffff);
 }
-L(madd52lo, old + (uint64_t)(mul52(a, b) & 0xfffffffffffff)) L(madd52hi, old + (uint64_t)(mul52(a, b) >> 52))
-static int64_t dot_bytes(uint64_t a, uint64_t b)
+L(madd52lo, old + (uint64_t)(mul52(a, b) & 0xfffffffffffff))
+L(madd52hi, old + (uint64_t)(mul52(a, b) >> 52)) static int64_t dot_bytes(uint64_t a, uint64_t b)
 {
 	int64_t r = 0;
 
@@ -132,10 +140,14 @@ static int64_t dot_words(uint64_t a, uint64_t b)
 {
 	return (int64_t)(int16_t)a * (int16_t)b + (int64_t)(int16_t)(a >> 16) * (int16_t)(b >> 16);
 }
-L(dpbusd, old + (uint64_t)dot_bytes(a, b)) L(dpwssd, old + (uint64_t)dot_words(a, b))
-L(dpbusds, (uint64_t)clamp((int32_t)old + dot_bytes(a, b), INT32_MIN, INT32_MAX))
-L(dpwssds, (uint64_t)clamp((int32_t)old + dot_words(a, b), INT32_MIN, INT32_MAX))
-static uint64_t n_maddwd(const struct lane *l) { return (uint64_t)dot_words(l->a, l->b); }
+L(dpbusd, old + (uint64_t)dot_bytes(a, b))
+L(dpwssd, old + (uint64_t)dot_words(a, b))
+	L(dpbusds, (uint64_t)clamp((int32_t)old + dot_bytes(a, b), INT32_MIN, INT32_MAX))
+		L(dpwssds, (uint64_t)clamp((int32_t)old + dot_words(a, b), INT32_MIN, INT32_MAX)) static uint64_t
+	n_maddwd(const struct lane *l)
+{
+	return (uint64_t)dot_words(l->a, l->b);
+}
 L(maddubsw, (uint64_t)clamp((int64_t)(a & 255) * (int8_t)b + (int64_t)(a >> 8) * (int8_t)(b >> 8), -32768, 32767))
 /* narrowing, widening */
 static uint64_t n_mov(const struct lane *l) { return l->b; }
@@ -166,16 +178,22 @@ static bool by(int64_t order, unsigned imm)
 	default: return true;
 	}
 }
-L(cmp, by((sa > sb) - (sa < sb), l->imm)) L(cmpu, by((a > b) - (a < b), l->imm))
-L(cmpeq, a == b) L(cmpgt, sa > sb) L(testm, (a & b) != 0) L(testnm, (a & b) == 0) L(sign, b >> (bits - 1) & 1)
+L(cmp, by((sa > sb) - (sa < sb), l->imm))
+L(cmpu, by((a > b) - (a < b), l->imm)) L(cmpeq, a == b) L(cmpgt, sa > sb) L(testm, (a & b) != 0) L(testnm, (a & b) == 0)
+	L(sign, b >> (bits - 1) & 1)
 
 /* ---- whole vectors ---- */
 
 #define W(name) \
-	static void n_##name(uint8_t *r, const uint8_t *old, const uint8_t *a, const uint8_t *b, unsigned vl, unsigned size, \
-			     uint8_t imm)
+	static void n_##name(uint8_t *r, const uint8_t *old, const uint8_t *a, const uint8_t *b, unsigned vl, \
+			     unsigned size, uint8_t imm)
 #define USED (void)old, (void)a, (void)b, (void)imm, (void)size, (void)vl
-W(perm) { USED; for (unsigned i = 0; i < vl / size; i++) poke(r, i, size, peek(b, peek(a, i, size) % (vl / size), size)); }
+		W(perm)
+{
+	USED;
+	for (unsigned i = 0; i < vl / size; i++)
+		poke(r, i, size, peek(b, peek(a, i, size) % (vl / size), size));
+}
 W(permi2)
 {
 	unsigned n = vl / size;
@@ -244,8 +262,16 @@ static void insert(uint8_t *r, const uint8_t *a, const uint8_t *b, unsigned vl, 
 	memcpy(r, a, vl);
 	memcpy(r + imm % (vl / piece) * piece, b, piece);
 }
-W(insert16) { USED; insert(r, a, b, vl, 16, imm); }
-W(insert32) { USED; insert(r, a, b, vl, 32, imm); }
+W(insert16)
+{
+	USED;
+	insert(r, a, b, vl, 16, imm);
+}
+W(insert32)
+{
+	USED;
+	insert(r, a, b, vl, 32, imm);
+}
 W(unpackl)
 {
 	USED;
@@ -269,12 +295,21 @@ static void pack(uint8_t *r, const uint8_t *a, const uint8_t *b, unsigned vl, un
 	for (unsigned i = 0; i < vl / size; i++) {
 		unsigned in = 16 / size, lane = i / in, at = i % in, half = in / 2;
 
-		poke(r, i, size, (uint64_t)clamp(sx(peek(at < half ? a : b, lane * half + at % half, 2 * size), 2 * size), low,
-						 high));
+		poke(r, i, size,
+		     (uint64_t)clamp(sx(peek(at < half ? a : b, lane * half + at % half, 2 * size), 2 * size), low,
+				     high));
 	}
 }
-W(packss) { USED; pack(r, a, b, vl, size, size == 1 ? -128 : -32768, size == 1 ? 127 : 32767); }
-W(packus) { USED; pack(r, a, b, vl, size, 0, size == 1 ? 255 : 65535); }
+W(packss)
+{
+	USED;
+	pack(r, a, b, vl, size, size == 1 ? -128 : -32768, size == 1 ? 127 : 32767);
+}
+W(packus)
+{
+	USED;
+	pack(r, a, b, vl, size, 0, size == 1 ? 255 : 65535);
+}
 W(shufb)
 {
 	USED;
@@ -315,9 +350,21 @@ static void shift(uint8_t *r, const uint8_t *a, const uint8_t *b, unsigned vl, u
 	for (unsigned i = 0; i < vl / size; i++)
 		poke(r, i, size, by_count(&(struct lane){ .a = peek(a, i, size), .b = count, .size = size }));
 }
-W(sll) { USED; shift(r, a, b, vl, size, n_sllv); }
-W(srl) { USED; shift(r, a, b, vl, size, n_srlv); }
-W(sra) { USED; shift(r, a, b, vl, size, n_srav); }
+W(sll)
+{
+	USED;
+	shift(r, a, b, vl, size, n_sllv);
+}
+W(srl)
+{
+	USED;
+	shift(r, a, b, vl, size, n_srlv);
+}
+W(sra)
+{
+	USED;
+	shift(r, a, b, vl, size, n_srav);
+}
 W(conflict)
 {
 	USED;
@@ -350,17 +397,39 @@ W(dbpsadbw)
 			unsigned sum = 0, ao = 8 * j + (w >= 2 ? 4 : 0), to = 8 * j + w;
 
 			for (unsigned i = 0; i < 4; i++)
-				sum += (unsigned)(a[ao + i] > t[to + i] ? a[ao + i] - t[to + i] : t[to + i] - a[ao + i]);
+				sum += (unsigned)(a[ao + i] > t[to + i] ? a[ao + i] - t[to + i]
+									: t[to + i] - a[ao + i]);
 			poke(r, 4 * j + w, 2, sum);
 		}
 }
 
 /* ---- floating point: one number at a time by the host ---- */
 
-static float f_of(uint64_t v) { uint32_t x = (uint32_t)v; float f; memcpy(&f, &x, 4); return f; }
-static double d_of(uint64_t v) { double d; memcpy(&d, &v, 8); return d; }
-static uint64_t of_f(float f) { uint32_t x; memcpy(&x, &f, 4); return x; }
-static uint64_t of_d(double d) { uint64_t x; memcpy(&x, &d, 8); return x; }
+static float f_of(uint64_t v)
+{
+	uint32_t x = (uint32_t)v;
+	float f;
+	memcpy(&f, &x, 4);
+	return f;
+}
+static double d_of(uint64_t v)
+{
+	double d;
+	memcpy(&d, &v, 8);
+	return d;
+}
+static uint64_t of_f(float f)
+{
+	uint32_t x;
+	memcpy(&x, &f, 4);
+	return x;
+}
+static uint64_t of_d(double d)
+{
+	uint64_t x;
+	memcpy(&x, &d, 8);
+	return x;
+}
 #define F2(name, op) \
 	static uint64_t n_##name(const struct lane *l) \
 	{ \
@@ -373,8 +442,7 @@ static uint64_t of_d(double d) { uint64_t x; memcpy(&x, &d, 8); return x; }
 		volatile double r = x op y; \
 		return of_d(r); \
 	}
-F2(fadd, +) F2(fsub, -) F2(fmul, *) F2(fdiv, /)
-static uint64_t n_fsqrt(const struct lane *l)
+F2(fadd, +) F2(fsub, -) F2(fmul, *) F2(fdiv, /) static uint64_t n_fsqrt(const struct lane *l)
 {
 	volatile float x = f_of(l->b);
 	volatile double y = d_of(l->b);
@@ -399,8 +467,8 @@ static uint64_t n_fcmp(const struct lane *l)
 	double a = number(l->a, l->size), b = number(l->b, l->size);
 	bool un = isunordered(a, b);
 	bool eq = !un && a == b, lt = !un && isless(a, b), gt = !un && isgreater(a, b);
-	bool r[] = { eq, lt, lt || eq, un, !eq, !lt, !(lt || eq), !un, eq || un, !(gt || eq), !gt, false, !eq && !un, gt || eq, gt,
-		     true };
+	bool r[] = { eq,       lt,          lt || eq, un,    !eq,        !lt,      !(lt || eq), !un,
+		     eq || un, !(gt || eq), !gt,      false, !eq && !un, gt || eq, gt,          true };
 
 	return r[l->imm & 15];
 }
@@ -410,9 +478,10 @@ static uint64_t n_fclass(const struct lane *l)
 	uint64_t top = l->size == 4 ? l->b >> 22 & 1 : l->b >> 51 & 1;
 	bool sub = l->size == 4 ? fpclassify(f_of(l->b)) == FP_SUBNORMAL : fpclassify(v) == FP_SUBNORMAL;
 
-	return (l->imm & 1 && isnan(v) && top) || (l->imm & 2 && v == 0 && !signbit(v)) || (l->imm & 4 && v == 0 && signbit(v)) ||
-	       (l->imm & 8 && isinf(v) && v > 0) || (l->imm & 16 && isinf(v) && v < 0) || (l->imm & 32 && sub) ||
-	       (l->imm & 64 && isfinite(v) && v < 0) || (l->imm & 128 && isnan(v) && !top);
+	return (l->imm & 1 && isnan(v) && top) || (l->imm & 2 && v == 0 && !signbit(v)) ||
+	       (l->imm & 4 && v == 0 && signbit(v)) || (l->imm & 8 && isinf(v) && v > 0) ||
+	       (l->imm & 16 && isinf(v) && v < 0) || (l->imm & 32 && sub) || (l->imm & 64 && isfinite(v) && v < 0) ||
+	       (l->imm & 128 && isnan(v) && !top);
 }
 static uint64_t n_getexp(const struct lane *l)
 {
@@ -450,7 +519,8 @@ static uint64_t n_getmant(const struct lane *l)
 /* Products and sums with one rounding. X * Y + Z; of several NaNs the first of them survives. */
 static uint64_t fused(const struct lane *l, uint64_t x, uint64_t y, uint64_t z, bool turn, bool minus)
 {
-	uint64_t sign = (uint64_t)1 << (8 * l->size - 1), quiet = (uint64_t)1 << (l->size == 4 ? 22 : 51), all[3] = { x, y, z };
+	uint64_t sign = (uint64_t)1 << (8 * l->size - 1), quiet = (uint64_t)1 << (l->size == 4 ? 22 : 51),
+		 all[3] = { x, y, z };
 
 	for (unsigned i = 0; i < 3; i++)
 		if (isnan(number(all[i], l->size)))
@@ -465,10 +535,11 @@ static uint64_t fused(const struct lane *l, uint64_t x, uint64_t y, uint64_t z, 
 	static uint64_t n_##name##132(const struct lane *l) { return fused(l, l->old, l->b, l->a, turn, minus); } \
 	static uint64_t n_##name##213(const struct lane *l) { return fused(l, l->a, l->old, l->b, turn, minus); } \
 	static uint64_t n_##name##231(const struct lane *l) { return fused(l, l->a, l->b, l->old, turn, minus); }
-FUSED(fmadd, false, false) FUSED(fmsub, false, true) FUSED(fnmadd, true, false) FUSED(fnmsub, true, true)
+FUSED(fmadd, false, false)
+FUSED(fmsub, false, true) FUSED(fnmadd, true, false) FUSED(fnmsub, true, true)
 
-/* Conversions. What does not fit is the integer indefinite. */
-static uint64_t to_int(const struct lane *l, bool is_signed, bool chop)
+	/* Conversions. What does not fit is the integer indefinite. */
+	static uint64_t to_int(const struct lane *l, bool is_signed, bool chop)
 {
 	double v = number(l->b, l->from), top = ldexp(1, (int)(8 * l->size) - is_signed);
 	uint64_t none = is_signed ? (uint64_t)1 << (8 * l->size - 1) : cut(~(uint64_t)0, l->size);
@@ -558,7 +629,8 @@ static uint64_t n_range(const struct lane *l)
 static uint64_t n_scalef(const struct lane *l)
 {
 	double a = number(l->a, l->size), b = number(l->b, l->size);
-	uint64_t quiet = (uint64_t)1 << (l->size == 4 ? 22 : 51), indefinite = l->size == 4 ? 0xffc00000 : 0xfff8000000000000;
+	uint64_t quiet = (uint64_t)1 << (l->size == 4 ? 22 : 51),
+		 indefinite = l->size == 4 ? 0xffc00000 : 0xfff8000000000000;
 	int n;
 
 	if (isnan(a) && (!(l->a & quiet) || !isinf(b)))
@@ -583,19 +655,53 @@ static void repeat(uint8_t *r, const uint8_t *b, unsigned vl, unsigned group)
 	for (unsigned i = 0; i < vl; i++)
 		r[i] = b[i % group];
 }
-W(repeat1) { USED; repeat(r, b, vl, size); }
-W(repeat2) { USED; repeat(r, b, vl, 2 * size); }
-W(repeat4) { USED; repeat(r, b, vl, 4 * size); }
-W(repeat8) { USED; repeat(r, b, vl, 8 * size); }
+W(repeat1)
+{
+	USED;
+	repeat(r, b, vl, size);
+}
+W(repeat2)
+{
+	USED;
+	repeat(r, b, vl, 2 * size);
+}
+W(repeat4)
+{
+	USED;
+	repeat(r, b, vl, 4 * size);
+}
+W(repeat8)
+{
+	USED;
+	repeat(r, b, vl, 8 * size);
+}
 
 /* ---- the table ---- */
 
-#define E(name, size, fn) { name, size, size, n_##fn, 0, 0, 0, 0 }
-#define EC(name, from, size, fn) { name, from, size, n_##fn, 0, 0, 0, 0 }
-#define K(name, size, fn) { name, size, size, n_##fn, 0, 0, 1, 0 }
-#define V(name, from, size, fn) { name, from, size, 0, n_##fn, 0, 0, 0 }
-#define S(name, size, fn) { name, size, size, n_##fn, 0, 1, 0, 0 }
-#define SK(name, size, fn) { name, size, size, n_##fn, 0, 1, 1, 0 }
+#define E(name, size, fn) \
+	{ \
+		name, size, size, n_##fn, 0, 0, 0, 0 \
+	}
+#define EC(name, from, size, fn) \
+	{ \
+		name, from, size, n_##fn, 0, 0, 0, 0 \
+	}
+#define K(name, size, fn) \
+	{ \
+		name, size, size, n_##fn, 0, 0, 1, 0 \
+	}
+#define V(name, from, size, fn) \
+	{ \
+		name, from, size, 0, n_##fn, 0, 0, 0 \
+	}
+#define S(name, size, fn) \
+	{ \
+		name, size, size, n_##fn, 0, 1, 0, 0 \
+	}
+#define SK(name, size, fn) \
+	{ \
+		name, size, size, n_##fn, 0, 1, 1, 0 \
+	}
 #define BW(name, fn) E(name "b", 1, fn), E(name "w", 2, fn)
 #define DQ(name, fn) E(name "d", 4, fn), E(name "q", 8, fn)
 #define BWDQ(name, fn) BW(name, fn), DQ(name, fn)
@@ -604,74 +710,235 @@ W(repeat8) { USED; repeat(r, b, vl, 8 * size); }
 #define VBWDQ(name, fn) V(name "b", 1, 1, fn), V(name "w", 2, 2, fn), V(name "d", 4, 4, fn), V(name "q", 8, 8, fn)
 #define PSD(name, fn) E(name "ps", 4, fn), E(name "pd", 8, fn), S(name "ss", 4, fn), S(name "sd", 8, fn)
 #define FMA(name, fn) \
-	E(name "ps", 4, fn), E(name "pd", 8, fn), { name "ss", 4, 4, n_##fn, 0, 1, 0, 1 }, { name "sd", 8, 8, n_##fn, 0, 1, 0, 1 }
+	E(name "ps", 4, fn), E(name "pd", 8, fn), { name "ss", 4, 4, n_##fn, 0, 1, 0, 1 }, \
+	{ \
+		name "sd", 8, 8, n_##fn, 0, 1, 0, 1 \
+	}
 #define FMAS(name, fn) FMA(name "132", fn##132), FMA(name "213", fn##213), FMA(name "231", fn##231)
 #define MOVES(name, fn) \
 	EC(name "wb", 2, 1, fn), EC(name "db", 4, 1, fn), EC(name "qb", 8, 1, fn), EC(name "dw", 4, 2, fn), \
-	EC(name "qw", 8, 2, fn), EC(name "qd", 8, 4, fn)
+		EC(name "qw", 8, 2, fn), EC(name "qd", 8, 4, fn)
 #define WIDEN(name, fn) \
 	EC(name "bw", 1, 2, fn), EC(name "bd", 1, 4, fn), EC(name "bq", 1, 8, fn), EC(name "wd", 2, 4, fn), \
-	EC(name "wq", 2, 8, fn), EC(name "dq", 4, 8, fn)
+		EC(name "wq", 2, 8, fn), EC(name "dq", 4, 8, fn)
 
 /* Shifts by an immediate are told from those by a register by the operands: rows with an immediate are listed with " i". */
 static const struct naive naives[] = {
-	BWDQ("vpadd", add), BWDQ("vpsub", sub), BW("vpadds", adds), BW("vpsubs", subs), BW("vpaddus", addus),
-	BW("vpsubus", subus), E("vpmullw", 2, mull), E("vpmulld", 4, mull), E("vpmullq", 8, mull), E("vpmulhw", 2, mulh),
-	E("vpmulhuw", 2, mulhu), E("vpmulhrsw", 2, mulhrs), E("vpmuldq", 8, muldq), E("vpmuludq", 8, muludq),
-	BWDQ("vpmins", mins), BWDQ("vpmaxs", maxs), BWDQ("vpminu", minu), BWDQ("vpmaxu", maxu), BW("vpavg", avg),
-	BWDQ("vpabs", abs), DQ("vpand", and), DQ("vpandn", andn), DQ("vpor", or), DQ("vpxor", xor), E("vandps", 4, and),
-	E("vandpd", 8, and), E("vandnps", 4, andn), E("vandnpd", 8, andn), E("vorps", 4, or), E("vorpd", 8, or),
-	E("vxorps", 4, xor), E("vxorpd", 8, xor), WDQ("vpsllv", sllv), WDQ("vpsrlv", srlv), WDQ("vpsrav", srav),
-	DQ("vprolv", rolv), DQ("vprorv", rorv), DQ("vprol", rol), DQ("vpror", ror), DQ("vpternlog", ternlog),
-	BWDQ("vpopcnt", popcnt), DQ("vplzcnt", lzcnt), WDQ("vpshld", shld), WDQ("vpshrd", shrd), WDQ("vpshldv", shldv),
-	WDQ("vpshrdv", shrdv), E("vpmadd52luq", 8, madd52lo), E("vpmadd52huq", 8, madd52hi), E("vpdpbusd", 4, dpbusd),
-	E("vpdpbusds", 4, dpbusds), E("vpdpwssd", 4, dpwssd), E("vpdpwssds", 4, dpwssds), E("vpmaddwd", 4, maddwd),
-	E("vpmaddubsw", 2, maddubsw), MOVES("vpmov", mov), MOVES("vpmovs", movs), MOVES("vpmovus", movus),
-	WIDEN("vpmovsx", movsx), WIDEN("vpmovzx", mov), KBWDQ("vpcmp", cmp), KBWDQ("vpcmpu", cmpu), KBWDQ("vpcmpeq", cmpeq),
-	KBWDQ("vpcmpgt", cmpgt), KBWDQ("vptestm", testm), KBWDQ("vptestnm", testnm), K("vpmovb2m", 1, sign),
-	K("vpmovw2m", 2, sign), K("vpmovd2m", 4, sign), K("vpmovq2m", 8, sign), E("vpsllw i", 2, slli), E("vpslld i", 4, slli),
-	E("vpsllq i", 8, slli), E("vpsrlw i", 2, srli), E("vpsrld i", 4, srli), E("vpsrlq i", 8, srli),
-	E("vpsraw i", 2, srai), E("vpsrad i", 4, srai), E("vpsraq i", 8, srai), E("vmovups", 4, second),
-	E("vmovupd", 8, second), E("vmovaps", 4, second), E("vmovapd", 8, second), E("vmovdqa32", 4, second),
-	E("vmovdqa64", 8, second), E("vmovdqu8", 1, second), E("vmovdqu16", 2, second), E("vmovdqu32", 4, second),
+	BWDQ("vpadd", add),
+	BWDQ("vpsub", sub),
+	BW("vpadds", adds),
+	BW("vpsubs", subs),
+	BW("vpaddus", addus),
+	BW("vpsubus", subus),
+	E("vpmullw", 2, mull),
+	E("vpmulld", 4, mull),
+	E("vpmullq", 8, mull),
+	E("vpmulhw", 2, mulh),
+	E("vpmulhuw", 2, mulhu),
+	E("vpmulhrsw", 2, mulhrs),
+	E("vpmuldq", 8, muldq),
+	E("vpmuludq", 8, muludq),
+	BWDQ("vpmins", mins),
+	BWDQ("vpmaxs", maxs),
+	BWDQ("vpminu", minu),
+	BWDQ("vpmaxu", maxu),
+	BW("vpavg", avg),
+	BWDQ("vpabs", abs),
+	DQ("vpand", and),
+	DQ("vpandn", andn),
+	DQ("vpor", or),
+	DQ("vpxor", xor),
+	E("vandps", 4, and),
+	E("vandpd", 8, and),
+	E("vandnps", 4, andn),
+	E("vandnpd", 8, andn),
+	E("vorps", 4, or),
+	E("vorpd", 8, or),
+	E("vxorps", 4, xor),
+	E("vxorpd", 8, xor),
+	WDQ("vpsllv", sllv),
+	WDQ("vpsrlv", srlv),
+	WDQ("vpsrav", srav),
+	DQ("vprolv", rolv),
+	DQ("vprorv", rorv),
+	DQ("vprol", rol),
+	DQ("vpror", ror),
+	DQ("vpternlog", ternlog),
+	BWDQ("vpopcnt", popcnt),
+	DQ("vplzcnt", lzcnt),
+	WDQ("vpshld", shld),
+	WDQ("vpshrd", shrd),
+	WDQ("vpshldv", shldv),
+	WDQ("vpshrdv", shrdv),
+	E("vpmadd52luq", 8, madd52lo),
+	E("vpmadd52huq", 8, madd52hi),
+	E("vpdpbusd", 4, dpbusd),
+	E("vpdpbusds", 4, dpbusds),
+	E("vpdpwssd", 4, dpwssd),
+	E("vpdpwssds", 4, dpwssds),
+	E("vpmaddwd", 4, maddwd),
+	E("vpmaddubsw", 2, maddubsw),
+	MOVES("vpmov", mov),
+	MOVES("vpmovs", movs),
+	MOVES("vpmovus", movus),
+	WIDEN("vpmovsx", movsx),
+	WIDEN("vpmovzx", mov),
+	KBWDQ("vpcmp", cmp),
+	KBWDQ("vpcmpu", cmpu),
+	KBWDQ("vpcmpeq", cmpeq),
+	KBWDQ("vpcmpgt", cmpgt),
+	KBWDQ("vptestm", testm),
+	KBWDQ("vptestnm", testnm),
+	K("vpmovb2m", 1, sign),
+	K("vpmovw2m", 2, sign),
+	K("vpmovd2m", 4, sign),
+	K("vpmovq2m", 8, sign),
+	E("vpsllw i", 2, slli),
+	E("vpslld i", 4, slli),
+	E("vpsllq i", 8, slli),
+	E("vpsrlw i", 2, srli),
+	E("vpsrld i", 4, srli),
+	E("vpsrlq i", 8, srli),
+	E("vpsraw i", 2, srai),
+	E("vpsrad i", 4, srai),
+	E("vpsraq i", 8, srai),
+	E("vmovups", 4, second),
+	E("vmovupd", 8, second),
+	E("vmovaps", 4, second),
+	E("vmovapd", 8, second),
+	E("vmovdqa32", 4, second),
+	E("vmovdqa64", 8, second),
+	E("vmovdqu8", 1, second),
+	E("vmovdqu16", 2, second),
+	E("vmovdqu32", 4, second),
 	E("vmovdqu64", 8, second),
-	VBWDQ("vperm", perm), V("vpermps", 4, 4, perm), V("vpermpd", 8, 8, perm), VBWDQ("vpermi2", permi2),
-	V("vpermi2ps", 4, 4, permi2), V("vpermi2pd", 8, 8, permi2), VBWDQ("vpermt2", permt2), V("vpermt2ps", 4, 4, permt2),
-	V("vpermt2pd", 8, 8, permt2), V("vpermq i", 8, 8, permq), V("vpermpd i", 8, 8, permq), V("vpermilps", 4, 4, permil),
-	V("vpermilpd", 8, 8, permil), V("vpermilps i", 4, 4, permil_i), V("vpermilpd i", 8, 8, permil_i),
-	V("valignd", 4, 4, align), V("valignq", 8, 8, align), V("vshuff32x4", 4, 4, shuf128), V("vshuff64x2", 8, 8, shuf128),
-	V("vshufi32x4", 4, 4, shuf128), V("vshufi64x2", 8, 8, shuf128), V("vinsertf32x4", 4, 4, insert16),
-	V("vinsertf64x2", 8, 8, insert16), V("vinserti32x4", 4, 4, insert16), V("vinserti64x2", 8, 8, insert16),
-	V("vinsertf32x8", 4, 4, insert32), V("vinsertf64x4", 8, 8, insert32), V("vinserti32x8", 4, 4, insert32),
-	V("vinserti64x4", 8, 8, insert32), V("vpunpcklbw", 1, 1, unpackl), V("vpunpcklwd", 2, 2, unpackl),
-	V("vpunpckldq", 4, 4, unpackl), V("vpunpcklqdq", 8, 8, unpackl), V("vunpcklps", 4, 4, unpackl),
-	V("vunpcklpd", 8, 8, unpackl), V("vpunpckhbw", 1, 1, unpackh), V("vpunpckhwd", 2, 2, unpackh),
-	V("vpunpckhdq", 4, 4, unpackh), V("vpunpckhqdq", 8, 8, unpackh), V("vunpckhps", 4, 4, unpackh),
-	V("vunpckhpd", 8, 8, unpackh), V("vpacksswb", 1, 1, packss), V("vpackssdw", 4, 2, packss), V("vpackuswb", 1, 1, packus),
-	V("vpackusdw", 4, 2, packus), V("vpshufb", 1, 1, shufb), V("vpshufd", 4, 4, shufd), V("vshufps", 4, 4, shufps),
-	V("vshufpd", 8, 8, shufpd), V("vpalignr", 1, 1, alignr), V("vpsllw", 2, 2, sll), V("vpslld", 4, 4, sll),
-	V("vpsllq", 8, 8, sll), V("vpsrlw", 2, 2, srl), V("vpsrld", 4, 4, srl), V("vpsrlq", 8, 8, srl), V("vpsraw", 2, 2, sra),
-	V("vpsrad", 4, 4, sra), V("vpsraq", 8, 8, sra), V("vpconflictd", 4, 4, conflict), V("vpconflictq", 8, 8, conflict),
-	V("vpmultishiftqb", 8, 1, multishift), V("vdbpsadbw", 2, 2, dbpsadbw),
-	PSD("vadd", fadd), PSD("vsub", fsub), PSD("vmul", fmul), PSD("vdiv", fdiv), PSD("vsqrt", fsqrt), PSD("vmax", fmax),
-	PSD("vmin", fmin), PSD("vgetexp", getexp), PSD("vgetmant", getmant), K("vcmpps", 4, fcmp), K("vcmppd", 8, fcmp),
-	SK("vcmpss", 4, fcmp), SK("vcmpsd", 8, fcmp), K("vfpclassps", 4, fclass), K("vfpclasspd", 8, fclass),
-	SK("vfpclassss", 4, fclass), SK("vfpclasssd", 8, fclass),
-	FMAS("vfmadd", fmadd), FMAS("vfmsub", fmsub), FMAS("vfnmadd", fnmadd), FMAS("vfnmsub", fnmsub),
-	EC("vcvtps2dq", 4, 4, toint), EC("vcvttps2dq", 4, 4, toint_chop), EC("vcvtpd2dq", 8, 4, toint),
-	EC("vcvttpd2dq", 8, 4, toint_chop), EC("vcvtps2qq", 4, 8, toint), EC("vcvttps2qq", 4, 8, toint_chop),
-	EC("vcvtpd2qq", 8, 8, toint), EC("vcvttpd2qq", 8, 8, toint_chop), EC("vcvtps2udq", 4, 4, touint),
-	EC("vcvttps2udq", 4, 4, touint_chop), EC("vcvtpd2udq", 8, 4, touint), EC("vcvttpd2udq", 8, 4, touint_chop),
-	EC("vcvtps2uqq", 4, 8, touint), EC("vcvttps2uqq", 4, 8, touint_chop), EC("vcvtpd2uqq", 8, 8, touint),
-	EC("vcvttpd2uqq", 8, 8, touint_chop), EC("vcvtdq2ps", 4, 4, fromint), EC("vcvtdq2pd", 4, 8, fromint),
-	EC("vcvtqq2ps", 8, 4, fromint), EC("vcvtqq2pd", 8, 8, fromint), EC("vcvtudq2ps", 4, 4, fromuint),
-	EC("vcvtudq2pd", 4, 8, fromuint), EC("vcvtuqq2ps", 8, 4, fromuint), EC("vcvtuqq2pd", 8, 8, fromuint),
-	PSD("vrndscale", rndscale), PSD("vrange", range), PSD("vscalef", scalef), V("vpbroadcastb", 1, 1, repeat1),
-	V("vpbroadcastw", 2, 2, repeat1), V("vpbroadcastd", 4, 4, repeat1), V("vpbroadcastq", 8, 8, repeat1),
-	V("vbroadcastss", 4, 4, repeat1), V("vbroadcastsd", 8, 8, repeat1), V("vbroadcastf32x2", 4, 4, repeat2),
-	V("vbroadcasti32x2", 4, 4, repeat2), V("vbroadcastf32x4", 4, 4, repeat4), V("vbroadcasti32x4", 4, 4, repeat4),
-	V("vbroadcastf32x8", 4, 4, repeat8), V("vbroadcasti32x8", 4, 4, repeat8), V("vbroadcastf64x2", 8, 8, repeat2),
-	V("vbroadcasti64x2", 8, 8, repeat2), V("vbroadcastf64x4", 8, 8, repeat4), V("vbroadcasti64x4", 8, 8, repeat4),
+	VBWDQ("vperm", perm),
+	V("vpermps", 4, 4, perm),
+	V("vpermpd", 8, 8, perm),
+	VBWDQ("vpermi2", permi2),
+	V("vpermi2ps", 4, 4, permi2),
+	V("vpermi2pd", 8, 8, permi2),
+	VBWDQ("vpermt2", permt2),
+	V("vpermt2ps", 4, 4, permt2),
+	V("vpermt2pd", 8, 8, permt2),
+	V("vpermq i", 8, 8, permq),
+	V("vpermpd i", 8, 8, permq),
+	V("vpermilps", 4, 4, permil),
+	V("vpermilpd", 8, 8, permil),
+	V("vpermilps i", 4, 4, permil_i),
+	V("vpermilpd i", 8, 8, permil_i),
+	V("valignd", 4, 4, align),
+	V("valignq", 8, 8, align),
+	V("vshuff32x4", 4, 4, shuf128),
+	V("vshuff64x2", 8, 8, shuf128),
+	V("vshufi32x4", 4, 4, shuf128),
+	V("vshufi64x2", 8, 8, shuf128),
+	V("vinsertf32x4", 4, 4, insert16),
+	V("vinsertf64x2", 8, 8, insert16),
+	V("vinserti32x4", 4, 4, insert16),
+	V("vinserti64x2", 8, 8, insert16),
+	V("vinsertf32x8", 4, 4, insert32),
+	V("vinsertf64x4", 8, 8, insert32),
+	V("vinserti32x8", 4, 4, insert32),
+	V("vinserti64x4", 8, 8, insert32),
+	V("vpunpcklbw", 1, 1, unpackl),
+	V("vpunpcklwd", 2, 2, unpackl),
+	V("vpunpckldq", 4, 4, unpackl),
+	V("vpunpcklqdq", 8, 8, unpackl),
+	V("vunpcklps", 4, 4, unpackl),
+	V("vunpcklpd", 8, 8, unpackl),
+	V("vpunpckhbw", 1, 1, unpackh),
+	V("vpunpckhwd", 2, 2, unpackh),
+	V("vpunpckhdq", 4, 4, unpackh),
+	V("vpunpckhqdq", 8, 8, unpackh),
+	V("vunpckhps", 4, 4, unpackh),
+	V("vunpckhpd", 8, 8, unpackh),
+	V("vpacksswb", 1, 1, packss),
+	V("vpackssdw", 4, 2, packss),
+	V("vpackuswb", 1, 1, packus),
+	V("vpackusdw", 4, 2, packus),
+	V("vpshufb", 1, 1, shufb),
+	V("vpshufd", 4, 4, shufd),
+	V("vshufps", 4, 4, shufps),
+	V("vshufpd", 8, 8, shufpd),
+	V("vpalignr", 1, 1, alignr),
+	V("vpsllw", 2, 2, sll),
+	V("vpslld", 4, 4, sll),
+	V("vpsllq", 8, 8, sll),
+	V("vpsrlw", 2, 2, srl),
+	V("vpsrld", 4, 4, srl),
+	V("vpsrlq", 8, 8, srl),
+	V("vpsraw", 2, 2, sra),
+	V("vpsrad", 4, 4, sra),
+	V("vpsraq", 8, 8, sra),
+	V("vpconflictd", 4, 4, conflict),
+	V("vpconflictq", 8, 8, conflict),
+	V("vpmultishiftqb", 8, 1, multishift),
+	V("vdbpsadbw", 2, 2, dbpsadbw),
+	PSD("vadd", fadd),
+	PSD("vsub", fsub),
+	PSD("vmul", fmul),
+	PSD("vdiv", fdiv),
+	PSD("vsqrt", fsqrt),
+	PSD("vmax", fmax),
+	PSD("vmin", fmin),
+	PSD("vgetexp", getexp),
+	PSD("vgetmant", getmant),
+	K("vcmpps", 4, fcmp),
+	K("vcmppd", 8, fcmp),
+	SK("vcmpss", 4, fcmp),
+	SK("vcmpsd", 8, fcmp),
+	K("vfpclassps", 4, fclass),
+	K("vfpclasspd", 8, fclass),
+	SK("vfpclassss", 4, fclass),
+	SK("vfpclasssd", 8, fclass),
+	FMAS("vfmadd", fmadd),
+	FMAS("vfmsub", fmsub),
+	FMAS("vfnmadd", fnmadd),
+	FMAS("vfnmsub", fnmsub),
+	EC("vcvtps2dq", 4, 4, toint),
+	EC("vcvttps2dq", 4, 4, toint_chop),
+	EC("vcvtpd2dq", 8, 4, toint),
+	EC("vcvttpd2dq", 8, 4, toint_chop),
+	EC("vcvtps2qq", 4, 8, toint),
+	EC("vcvttps2qq", 4, 8, toint_chop),
+	EC("vcvtpd2qq", 8, 8, toint),
+	EC("vcvttpd2qq", 8, 8, toint_chop),
+	EC("vcvtps2udq", 4, 4, touint),
+	EC("vcvttps2udq", 4, 4, touint_chop),
+	EC("vcvtpd2udq", 8, 4, touint),
+	EC("vcvttpd2udq", 8, 4, touint_chop),
+	EC("vcvtps2uqq", 4, 8, touint),
+	EC("vcvttps2uqq", 4, 8, touint_chop),
+	EC("vcvtpd2uqq", 8, 8, touint),
+	EC("vcvttpd2uqq", 8, 8, touint_chop),
+	EC("vcvtdq2ps", 4, 4, fromint),
+	EC("vcvtdq2pd", 4, 8, fromint),
+	EC("vcvtqq2ps", 8, 4, fromint),
+	EC("vcvtqq2pd", 8, 8, fromint),
+	EC("vcvtudq2ps", 4, 4, fromuint),
+	EC("vcvtudq2pd", 4, 8, fromuint),
+	EC("vcvtuqq2ps", 8, 4, fromuint),
+	EC("vcvtuqq2pd", 8, 8, fromuint),
+	PSD("vrndscale", rndscale),
+	PSD("vrange", range),
+	PSD("vscalef", scalef),
+	V("vpbroadcastb", 1, 1, repeat1),
+	V("vpbroadcastw", 2, 2, repeat1),
+	V("vpbroadcastd", 4, 4, repeat1),
+	V("vpbroadcastq", 8, 8, repeat1),
+	V("vbroadcastss", 4, 4, repeat1),
+	V("vbroadcastsd", 8, 8, repeat1),
+	V("vbroadcastf32x2", 4, 4, repeat2),
+	V("vbroadcasti32x2", 4, 4, repeat2),
+	V("vbroadcastf32x4", 4, 4, repeat4),
+	V("vbroadcasti32x4", 4, 4, repeat4),
+	V("vbroadcastf32x8", 4, 4, repeat8),
+	V("vbroadcasti32x8", 4, 4, repeat8),
+	V("vbroadcastf64x2", 8, 8, repeat2),
+	V("vbroadcasti64x2", 8, 8, repeat2),
+	V("vbroadcastf64x4", 8, 8, repeat4),
+	V("vbroadcasti64x4", 8, 8, repeat4),
 };
 
 #endif

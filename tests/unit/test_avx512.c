@@ -56,12 +56,19 @@ static int run(const u8 *code, unsigned len)
 
 /* ---- one encoding ---- */
 
-struct shape { unsigned vl, k, rounding /* 0 none, 1 SAE, 4-7 ER */; bool zeroing, memory, broadcast; u8 dst, first, last, imm; };
+struct shape {
+	unsigned vl, k, rounding /* 0 none, 1 SAE, 4-7 ER */;
+	bool zeroing, memory, broadcast;
+	u8 dst, first, last, imm;
+};
 
 /* EVEX, with RDI as the address. */
 static unsigned encode(u8 *p, const struct isa_row *row, const struct shape *f)
 {
-	u8 l = f->rounding & 4 ? f->rounding & 3 : f->vl == 64 ? 2 : f->vl == 32, w = row->mask & KEY_W && row->match & KEY_W;
+	u8 l = f->rounding & 4 ? f->rounding & 3
+	       : f->vl == 64   ? 2
+			       : f->vl == 32,
+	   w = row->mask & KEY_W && row->match & KEY_W;
 	u8 reg = f->dst, vvvv = f->first, rm = f->last;
 	bool store = row->operand[0].kind == OPK_W, has_h = false;
 
@@ -90,8 +97,9 @@ static unsigned encode(u8 *p, const struct isa_row *row, const struct shape *f)
 
 static u64 some_float(unsigned size)
 {
-	static const u32 singles[] = { 0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00001, 0x7f800001,
-				       0x00000001, 0x807fffff, 0x7f7fffff, 0x00800000, 0x40490fdb, 0x4b000001 };
+	static const u32 singles[] = { 0,          0x80000000, 0x3f800000, 0xbf800000, 0x7f800000,
+				       0xff800000, 0x7fc00001, 0x7f800001, 0x00000001, 0x807fffff,
+				       0x7f7fffff, 0x00800000, 0x40490fdb, 0x4b000001 };
 	u32 v = rnd() & 3 ? (u32)rnd() : singles[rnd() % ARRAY_LEN(singles)];
 
 	if (rnd() & 1)
@@ -100,7 +108,8 @@ static u64 some_float(unsigned size)
 		return v;
 	if ((v & 0x7f800000) == 0x7f800000)
 		return (u64)(v & 0x80000000) << 32 | 0x7ff0000000000000 | (u64)(v & 0x7fffff) << 29;
-	return rnd() & 7 ? (u64)(v & 0x80000000) << 32 | ((u64)((v >> 23 & 255) + 896) << 52) | (rnd() >> 12) : rnd() & 0x800fffffffffffff;
+	return rnd() & 7 ? (u64)(v & 0x80000000) << 32 | ((u64)((v >> 23 & 255) + 896) << 52) | (rnd() >> 12)
+			 : rnd() & 0x800fffffffffffff;
 }
 
 static void fill(void *to, unsigned n, const struct naive *how, bool floats)
@@ -137,8 +146,9 @@ static const struct naive *find(const struct isa_row *row)
 
 	if (has_general(row)) /* VPBROADCASTB from a general register, VCVTSS2SI */
 		return NULL;
-	if (row->operand[0].kind == OPK_H || (strchr(row->insn->operands, 'I') && (!strncmp(name, "vpermq", 6) ||
-		!strncmp(name, "vpermpd", 7) || !strncmp(name, "vpermil", 7)))) {
+	if (row->operand[0].kind == OPK_H ||
+	    (strchr(row->insn->operands, 'I') &&
+	     (!strncmp(name, "vpermq", 6) || !strncmp(name, "vpermpd", 7) || !strncmp(name, "vpermil", 7)))) {
 		snprintf(with, sizeof with, "%s i", name);
 		for (unsigned i = 0; i < ARRAY_LEN(naives); i++)
 			if (!strcmp(naives[i].name, with))
@@ -151,7 +161,11 @@ static const struct naive *find(const struct isa_row *row)
 }
 
 /* What the instruction leaves: the destination, or the mask, or memory; and MXCSR. */
-struct result { u8 v[64], memory[64]; u64 k; u32 mxcsr; };
+struct result {
+	u8 v[64], memory[64];
+	u64 k;
+	u32 mxcsr;
+};
 
 static void expect(const struct naive *n, const struct shape *f, bool store, struct result *r)
 {
@@ -173,7 +187,9 @@ static void expect(const struct naive *n, const struct shape *f, bool store, str
 	if (n->whole)
 		n->whole(whole, old, a, b, f->vl, n->size, f->imm);
 	for (unsigned i = 0; i < count; i++) {
-		struct lane l = { peek(old, i, n->size), peek(a, i, n->size), peek(b, i, n->from), n->size, n->from, f->imm };
+		struct lane l = {
+			peek(old, i, n->size), peek(a, i, n->size), peek(b, i, n->from), n->size, n->from, f->imm
+		};
 		u64 x;
 
 		if (!(k >> i & 1))
@@ -201,8 +217,12 @@ static bool flags_count(const struct naive *n)
 
 static void one(const struct isa_row *row, const struct naive *n)
 {
-	struct shape f = { .vl = 16u << rnd() % 3, .k = rnd() & 1 ? 1 + rnd() % 7 : 0, .dst = rnd() & 31, .first = rnd() & 31,
-			  .last = rnd() & 31, .imm = (u8)rnd() };
+	struct shape f = { .vl = 16u << rnd() % 3,
+			   .k = rnd() & 1 ? 1 + rnd() % 7 : 0,
+			   .dst = rnd() & 31,
+			   .first = rnd() & 31,
+			   .last = rnd() & 31,
+			   .imm = (u8)rnd() };
 	bool store = row->operand[0].kind == OPK_W, floats = is_float(row), fixed = row->mask & KEY_L2;
 	struct result want, got;
 	u32 control = 0x1f80 | (u32)(rnd() & 3) << 13;
@@ -268,9 +288,10 @@ static void one(const struct isa_row *row, const struct naive *n)
 		       (unsigned long long)get64(want.v + i), (unsigned long long)get64(got.memory + i),
 		       (unsigned long long)get64(want.memory + i));
 	printf("%s \"%s\" %u bytes, k%u %llx%s%s%s, rounding %u, imm %02x, v%u v%u v%u: exception %d, mxcsr %x, naive %x; mask %llx, naive %llx\n",
-	       row->insn->mnemonic, row->insn->encoding, f.vl, f.k, (unsigned long long)c->k[f.k], f.zeroing ? " z" : "",
-	       f.memory ? " memory" : "", f.broadcast ? " broadcast" : "", f.rounding, f.imm, f.dst, f.first, f.last, vector,
-	       got.mxcsr, want.mxcsr, (unsigned long long)got.k, (unsigned long long)want.k);
+	       row->insn->mnemonic, row->insn->encoding, f.vl, f.k, (unsigned long long)c->k[f.k],
+	       f.zeroing ? " z" : "", f.memory ? " memory" : "", f.broadcast ? " broadcast" : "", f.rounding, f.imm,
+	       f.dst, f.first, f.last, vector, got.mxcsr, want.mxcsr, (unsigned long long)got.k,
+	       (unsigned long long)want.k);
 	differ = true;
 }
 
@@ -304,7 +325,7 @@ END_TEST
 
 /* ---- elements that the mask leaves out are not accessed ---- */
 
-#define EXECUTE(...) run((const u8[]){ __VA_ARGS__ }, sizeof (const u8[]){ __VA_ARGS__ })
+#define EXECUTE(...) run((const u8[]){ __VA_ARGS__ }, sizeof(const u8[]){ __VA_ARGS__ })
 static void pattern(unsigned n)
 {
 	for (unsigned i = 0; i < 64; i++)
@@ -323,7 +344,10 @@ START_TEST(masked_faults)
 		[add] = { 0x62, 0xf1, 0x6d, 0x49, 0xfe, 0x0f },       /* vpaddd zmm1{k1}, zmm2, [rdi] */
 		[broadcast] = { 0x62, 0xf1, 0x6d, 0x59, 0xfe, 0x0f }, /* vpaddd zmm1{k1}, zmm2, [rdi]{1to16} */
 	};
-	static const struct { u16 mask; bool faults[6]; } cases[] = {
+	static const struct {
+		u16 mask;
+		bool faults[6];
+	} cases[] = {
 		{ 0x00ff, { false, false, false, false, false, false } },
 		{ 0x0100, { true, true, false, false, true, false } },
 		{ 0xff00, { true, true, false, false, true, false } },
@@ -344,17 +368,20 @@ START_TEST(masked_faults)
 			space_write_block(&mem, END - 32, memory, 32);
 			c->k[1] = cases[i].mask;
 			c->r[RDI] = END - 32;
-			ck_assert_msg(run(codes[k], 6) == (cases[i].faults[k] ? VEC_PF : -1), "mask %x, code %u", cases[i].mask, k);
+			ck_assert_msg(run(codes[k], 6) == (cases[i].faults[k] ? VEC_PF : -1), "mask %x, code %u",
+				      cases[i].mask, k);
 			space_read_block(&mem, END - 32, after, 32);
 			if (cases[i].faults[k]) { /* nothing has happened */
 				ck_assert_msg(!memcmp(before, &c->v[1], 64), "mask %x, code %u", cases[i].mask, k);
 				ck_assert_msg(!memcmp(memory, after, 32), "mask %x, code %u", cases[i].mask, k);
 			} else if (k == load) {
 				for (unsigned n = 0; n < 16; n++)
-					ck_assert(!memcmp(&c->v[1].d[n], cases[i].mask >> n & 1 ? memory + 4 * n : before + 4 * n, 4));
+					ck_assert(!memcmp(&c->v[1].d[n],
+							  cases[i].mask >> n & 1 ? memory + 4 * n : before + 4 * n, 4));
 			} else if (k == store) {
 				for (unsigned n = 0; n < 8; n++)
-					ck_assert(!memcmp(after + 4 * n, (cases[i].mask >> n & 1 ? before : memory) + 4 * n, 4));
+					ck_assert(!memcmp(after + 4 * n,
+							  (cases[i].mask >> n & 1 ? before : memory) + 4 * n, 4));
 			} else if (k == compress) {
 				unsigned to = 0;
 
@@ -364,7 +391,9 @@ START_TEST(masked_faults)
 				ck_assert(!memcmp(after + 4 * to, memory + 4 * to, 32 - 4 * to));
 			} else if (k == expand) {
 				for (unsigned n = 0, from = 0; n < 16; n++)
-					ck_assert(!memcmp(&c->v[1].d[n], cases[i].mask >> n & 1 ? memory + 4 * from++ : before + 4 * n, 4));
+					ck_assert(!memcmp(&c->v[1].d[n],
+							  cases[i].mask >> n & 1 ? memory + 4 * from++ : before + 4 * n,
+							  4));
 			}
 		}
 	/* nothing is accessed where no element is */
@@ -391,7 +420,8 @@ START_TEST(gathers)
 	pattern(1);
 	c->k[2] = 0xfffc;
 	c->r[RDI] = END - 64;
-	ck_assert_int_eq(EXECUTE(0x62, 0xf2, 0x7d, 0x4a, 0x90, 0x0c, 0x9f), VEC_PF); /* vpgatherdd zmm1{k2}, [rdi + zmm3 * 4] */
+	ck_assert_int_eq(EXECUTE(0x62, 0xf2, 0x7d, 0x4a, 0x90, 0x0c, 0x9f),
+			 VEC_PF); /* vpgatherdd zmm1{k2}, [rdi + zmm3 * 4] */
 	ck_assert_uint_eq(c->k[2], 0xffe0);
 	for (unsigned i = 0; i < 16; i++)
 		ck_assert_uint_eq(c->v[1].d[i], i >= 2 && i < 5 ? v[15 - i] : 0x04030201 + 0x04040404 * i + 0x10101010);
@@ -405,7 +435,8 @@ START_TEST(gathers)
 		c->v[3].d[i] = i & 14;
 	c->v[3].d[9] = 100;
 	c->k[2] = 0xffff;
-	ck_assert_int_eq(EXECUTE(0x62, 0xf2, 0x7d, 0x4a, 0xa0, 0x0c, 0x9f), VEC_PF); /* vpscatterdd [rdi + zmm3 * 4]{k2}, zmm1 */
+	ck_assert_int_eq(EXECUTE(0x62, 0xf2, 0x7d, 0x4a, 0xa0, 0x0c, 0x9f),
+			 VEC_PF); /* vpscatterdd [rdi + zmm3 * 4]{k2}, zmm1 */
 	ck_assert_uint_eq(c->k[2], 0xfe00);
 	space_read_block(&mem, END - 64, v, 64);
 	ck_assert_uint_eq(v[6], c->v[1].d[7]);
@@ -434,12 +465,30 @@ START_TEST(masks)
 		c->k[3] = b;
 		c->k[1] = rnd();
 		switch (kind) {
-		case 0: op = 0x41; want = a & b; break;
-		case 1: op = 0x42; want = ~a & b; break;
-		case 2: op = 0x45; want = a | b; break;
-		case 3: op = 0x46; want = ~(a ^ b); break;
-		case 4: op = 0x47; want = a ^ b; break;
-		case 5: op = 0x4a; want = a + b; break;
+		case 0:
+			op = 0x41;
+			want = a & b;
+			break;
+		case 1:
+			op = 0x42;
+			want = ~a & b;
+			break;
+		case 2:
+			op = 0x45;
+			want = a | b;
+			break;
+		case 3:
+			op = 0x46;
+			want = ~(a ^ b);
+			break;
+		case 4:
+			op = 0x47;
+			want = a ^ b;
+			break;
+		case 5:
+			op = 0x4a;
+			want = a + b;
+			break;
 		case 6: /* knot */
 			ck_assert_int_eq(EXECUTE(0xc4, 0xe1, (u8)(p[s] | 0x78), 0x44, 0xcb), -1);
 			ck_assert_uint_eq(c->k[1], ~b & all);

@@ -35,30 +35,37 @@ EVEX_BODY(vcvtint, element, element_from_int, PACKED, SOFT)
 EVEX_BODY(vcvtuint, element, element_from_uint, PACKED, SOFT)
 EVEX_BODIES(vcvtfp, element, element_convert, SOFT)
 
-EVEX_IS(vcvtps2qq, vcvt2int) EVEX_IS(vcvtpd2qq, vcvt2int)
-EVEX_IS(vcvttps2qq, vcvtt2int) EVEX_IS(vcvttpd2qq, vcvtt2int)
-EVEX_IS(vcvtps2udq, vcvt2uint) EVEX_IS(vcvtpd2udq, vcvt2uint)
-EVEX_IS(vcvttps2udq, vcvtt2uint) EVEX_IS(vcvttpd2udq, vcvtt2uint)
-EVEX_IS(vcvtps2uqq, vcvt2uint) EVEX_IS(vcvtpd2uqq, vcvt2uint)
-EVEX_IS(vcvttps2uqq, vcvtt2uint) EVEX_IS(vcvttpd2uqq, vcvtt2uint)
-EVEX_IS(vcvtqq2ps, vcvtint) EVEX_IS(vcvtqq2pd, vcvtint)
-EVEX_IS(vcvtudq2ps, vcvtuint) EVEX_IS(vcvtudq2pd, vcvtuint)
-EVEX_IS(vcvtuqq2ps, vcvtuint) EVEX_IS(vcvtuqq2pd, vcvtuint)
+EVEX_IS(vcvtps2qq, vcvt2int)
+EVEX_IS(vcvtpd2qq, vcvt2int) EVEX_IS(vcvttps2qq, vcvtt2int) EVEX_IS(vcvttpd2qq, vcvtt2int) EVEX_IS(
+	vcvtps2udq, vcvt2uint) EVEX_IS(vcvtpd2udq, vcvt2uint) EVEX_IS(vcvttps2udq, vcvtt2uint) EVEX_IS(vcvttpd2udq,
+												       vcvtt2uint)
+	EVEX_IS(vcvtps2uqq, vcvt2uint) EVEX_IS(vcvtpd2uqq, vcvt2uint) EVEX_IS(vcvttps2uqq, vcvtt2uint) EVEX_IS(
+		vcvttpd2uqq, vcvtt2uint) EVEX_IS(vcvtqq2ps, vcvtint) EVEX_IS(vcvtqq2pd, vcvtint) EVEX_IS(vcvtudq2ps,
+													 vcvtuint)
+		EVEX_IS(vcvtudq2pd, vcvtuint) EVEX_IS(vcvtuqq2ps, vcvtuint) EVEX_IS(vcvtuqq2pd, vcvtuint)
 
-EVEX_IS(vcvtph2w, vcvt2int) EVEX_IS(vcvtph2dq, vcvt2int) EVEX_IS(vcvtph2qq, vcvt2int)
-EVEX_IS(vcvttph2w, vcvtt2int) EVEX_IS(vcvttph2dq, vcvtt2int) EVEX_IS(vcvttph2qq, vcvtt2int)
-EVEX_IS(vcvtph2uw, vcvt2uint) EVEX_IS(vcvtph2udq, vcvt2uint) EVEX_IS(vcvtph2uqq, vcvt2uint)
-EVEX_IS(vcvttph2uw, vcvtt2uint) EVEX_IS(vcvttph2udq, vcvtt2uint) EVEX_IS(vcvttph2uqq, vcvtt2uint)
-EVEX_IS(vcvtw2ph, vcvtint) EVEX_IS(vcvtdq2ph, vcvtint) EVEX_IS(vcvtqq2ph, vcvtint)
-EVEX_IS(vcvtuw2ph, vcvtuint) EVEX_IS(vcvtudq2ph, vcvtuint) EVEX_IS(vcvtuqq2ph, vcvtuint)
-EVEX_IS(vcvtph2psx, vcvtfp_packed) EVEX_IS(vcvtps2phx, vcvtfp_packed)
-EVEX_IS(vcvtph2pd, vcvtfp_packed) EVEX_IS(vcvtpd2ph, vcvtfp_packed)
-EVEX_IS(vcvtsh2ss, vcvtfp_one) EVEX_IS(vcvtss2sh, vcvtfp_one)
-EVEX_IS(vcvtsh2sd, vcvtfp_one) EVEX_IS(vcvtsd2sh, vcvtfp_one)
+			EVEX_IS(vcvtph2w, vcvt2int) EVEX_IS(vcvtph2dq, vcvt2int) EVEX_IS(vcvtph2qq, vcvt2int) EVEX_IS(
+				vcvttph2w, vcvtt2int) EVEX_IS(vcvttph2dq, vcvtt2int) EVEX_IS(vcvttph2qq, vcvtt2int)
+				EVEX_IS(vcvtph2uw, vcvt2uint) EVEX_IS(vcvtph2udq, vcvt2uint)
+					EVEX_IS(vcvtph2uqq, vcvt2uint) EVEX_IS(vcvttph2uw, vcvtt2uint) EVEX_IS(
+						vcvttph2udq, vcvtt2uint) EVEX_IS(vcvttph2uqq,
+										 vcvtt2uint) EVEX_IS(vcvtw2ph, vcvtint)
+						EVEX_IS(vcvtdq2ph, vcvtint) EVEX_IS(vcvtqq2ph, vcvtint) EVEX_IS(
+							vcvtuw2ph, vcvtuint) EVEX_IS(vcvtudq2ph, vcvtuint)
+							EVEX_IS(vcvtuqq2ph, vcvtuint) EVEX_IS(vcvtph2psx, vcvtfp_packed)
+								EVEX_IS(vcvtps2phx,
+									vcvtfp_packed) EVEX_IS(vcvtph2pd, vcvtfp_packed)
+									EVEX_IS(vcvtpd2ph, vcvtfp_packed)
+										EVEX_IS(vcvtsh2ss,
+											vcvtfp_one) EVEX_IS(vcvtss2sh,
+													    vcvtfp_one)
+											EVEX_IS(vcvtsh2sd, vcvtfp_one)
+												EVEX_IS(vcvtsd2sh,
+													vcvtfp_one)
 
-/* ---- to general registers ---- */
+	/* ---- to general registers ---- */
 
-ALWAYS_INLINE bool to_general(struct cpu *c, const struct op *o, bool is_signed, bool chop)
+	ALWAYS_INLINE bool to_general(struct cpu *c, const struct op *o, bool is_signed, bool chop)
 {
 	unsigned size = o->osize == 8 ? 8 : 4;
 	u32 saved;
@@ -68,7 +75,8 @@ ALWAYS_INLINE bool to_general(struct cpu *c, const struct op *o, bool is_signed,
 	if (!vec_source(c, o, 1u << o->from, &b))
 		return false;
 	saved = evex_soft_begin(c, o);
-	r = (is_signed ? soft_to_int : soft_to_uint)(c, trim(b[0], 1u << o->from), format_of(1u << o->from), 8 * size, chop);
+	r = (is_signed ? soft_to_int : soft_to_uint)(c, trim(b[0], 1u << o->from), format_of(1u << o->from), 8 * size,
+						     chop);
 	if (!evex_soft_end(c, o, saved))
 		return false;
 	reg_set(c, o->dst, size, r);
@@ -83,16 +91,16 @@ BODY(vcvt2usi) { return to_general(c, o, false, false); }
 BODY_HANDLER(vcvt2usi)
 BODY(vcvtt2usi) { return to_general(c, o, false, true); }
 BODY_HANDLER(vcvtt2usi)
-EVEX_IS(vcvtss2usi, vcvt2usi) EVEX_IS(vcvtsd2usi, vcvt2usi) EVEX_IS(vcvtsh2usi, vcvt2usi)
-EVEX_IS(vcvttss2usi, vcvtt2usi) EVEX_IS(vcvttsd2usi, vcvtt2usi) EVEX_IS(vcvttsh2usi, vcvtt2usi)
-EVEX_IS(vcvtsh2si, vcvt2si) EVEX_IS(vcvttsh2si, vcvtt2si)
-/* The others, with a rounding of their own. */
-EVEX_IS(vcvt2si_round, vcvt2si)
-EVEX_IS(vcvtt2si_round, vcvtt2si)
+EVEX_IS(vcvtss2usi, vcvt2usi)
+EVEX_IS(vcvtsd2usi, vcvt2usi) EVEX_IS(vcvtsh2usi, vcvt2usi) EVEX_IS(vcvttss2usi, vcvtt2usi)
+	EVEX_IS(vcvttsd2usi, vcvtt2usi) EVEX_IS(vcvttsh2usi, vcvtt2usi) EVEX_IS(vcvtsh2si, vcvt2si)
+		EVEX_IS(vcvttsh2si, vcvtt2si)
+	/* The others, with a rounding of their own. */
+	EVEX_IS(vcvt2si_round, vcvt2si) EVEX_IS(vcvtt2si_round, vcvtt2si)
 
-/* ---- from general registers and memory ---- */
+	/* ---- from general registers and memory ---- */
 
-ALWAYS_INLINE bool from_general(struct cpu *c, const struct op *o, bool is_signed)
+	ALWAYS_INLINE bool from_general(struct cpu *c, const struct op *o, bool is_signed)
 {
 	unsigned size = o->osize == 8 ? 8 : 4;
 	struct format f = format_of(1u << o->to);
@@ -116,12 +124,13 @@ BODY(vcvtsi2fp) { return from_general(c, o, true); }
 BODY_HANDLER(vcvtsi2fp)
 BODY(vcvtusi2fp) { return from_general(c, o, false); }
 BODY_HANDLER(vcvtusi2fp)
-EVEX_IS(vcvtusi2ss, vcvtusi2fp) EVEX_IS(vcvtusi2sd, vcvtusi2fp) EVEX_IS(vcvtusi2sh, vcvtusi2fp)
-EVEX_IS(vcvtsi2sh, vcvtsi2fp) EVEX_IS(vcvtsi2fp_round, vcvtsi2fp)
+EVEX_IS(vcvtusi2ss, vcvtusi2fp)
+EVEX_IS(vcvtusi2sd, vcvtusi2fp) EVEX_IS(vcvtusi2sh, vcvtusi2fp) EVEX_IS(vcvtsi2sh, vcvtsi2fp)
+	EVEX_IS(vcvtsi2fp_round, vcvtsi2fp)
 
-/* ---- comparisons into EFLAGS, of FP16, or without exceptions ---- */
+	/* ---- comparisons into EFLAGS, of FP16, or without exceptions ---- */
 
-ALWAYS_INLINE bool compare_flags(struct cpu *c, const struct op *o, bool quiet_is_invalid)
+	ALWAYS_INLINE bool compare_flags(struct cpu *c, const struct op *o, bool quiet_is_invalid)
 {
 	unsigned size = 1u << o->from;
 	u32 saved;
@@ -131,7 +140,8 @@ ALWAYS_INLINE bool compare_flags(struct cpu *c, const struct op *o, bool quiet_i
 	if (!vec_source(c, o, size, &b))
 		return false;
 	saved = evex_soft_begin(c, o);
-	order = soft_compare(c, element_get(&c->v[o->dst], 0, size), trim(b[0], size), format_of(size), quiet_is_invalid);
+	order = soft_compare(c, element_get(&c->v[o->dst], 0, size), trim(b[0], size), format_of(size),
+			     quiet_is_invalid);
 	if (!evex_soft_end(c, o, saved))
 		return false;
 	cpu_set_arith(c, order == UNORDERED ? FL_Z | FL_P | FL_C : order == LESS ? FL_C : order == EQUAL ? FL_Z : 0);
@@ -142,12 +152,12 @@ BODY(vucomi) { return compare_flags(c, o, false); }
 BODY_HANDLER(vucomi)
 BODY(vcomi) { return compare_flags(c, o, true); }
 BODY_HANDLER(vcomi)
-EVEX_IS(vucomish, vucomi) EVEX_IS(vucomi_round, vucomi)
-EVEX_IS(vcomish, vcomi) EVEX_IS(vcomi_round, vcomi)
+EVEX_IS(vucomish, vucomi)
+EVEX_IS(vucomi_round, vucomi) EVEX_IS(vcomish, vcomi) EVEX_IS(vcomi_round, vcomi)
 
-/* ---- bfloat16: the upper half of single precision. To nearest, denormals are zeros, no exceptions. ---- */
+	/* ---- bfloat16: the upper half of single precision. To nearest, denormals are zeros, no exceptions. ---- */
 
-static u64 to_bfloat16(u64 v)
+	static u64 to_bfloat16(u64 v)
 {
 	u32 exp = v >> 23 & 0xff;
 
@@ -160,7 +170,11 @@ static u64 to_bfloat16(u64 v)
 	return (v + 0x7fff + (v >> 16 & 1)) >> 16;
 }
 
-static u64 element_to_bfloat16(struct cpu *c, const struct element *e) { (void)c; return to_bfloat16(e->b); }
+static u64 element_to_bfloat16(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return to_bfloat16(e->b);
+}
 EVEX_BODY(vcvtneps2bf16, element, element_to_bfloat16, PACKED, EXACT)
 EVEX_IS(vcvtneps2bf16, vcvtneps2bf16)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Floating point that came with AVX-512, in all three formats: comparisons into masks, exponents and significands apart,
- * scaling, rounding, ranges, classes, approximations (SDM vol. 2, at each). Computed with integers (vec_soft.h). */
+/* Floating point that came with AVX-512, in all three formats: comparisons into masks, exponents and significands
+ * apart, scaling, rounding, ranges, classes, approximations (SDM vol. 2, at each). Computed with integers
+ * (vec_soft.h). */
 #include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_soft.h"
 
@@ -38,12 +39,12 @@ static u64 element_compare(struct cpu *c, const struct element *e)
 	return orders[kind] >> (order + 1) & 1;
 }
 EVEX_BODIES(vcmp, element, element_compare, SOFT)
-EVEX_IS(vcmpps_k, vcmp_packed) EVEX_IS(vcmppd_k, vcmp_packed)
-EVEX_IS(vcmpss_k, vcmp_one) EVEX_IS(vcmpsd_k, vcmp_one)
-EVEX_PH_SH(vcmp, vcmp)
+EVEX_IS(vcmpps_k, vcmp_packed)
+EVEX_IS(vcmppd_k, vcmp_packed) EVEX_IS(vcmpss_k, vcmp_one) EVEX_IS(vcmpsd_k, vcmp_one) EVEX_PH_SH(vcmp, vcmp)
 
-/* IMM: 0 quiet NaN, 1 +0, 2 -0, 3 +infinity, 4 -infinity, 5 denormal, 6 negative and finite, 7 signaling NaN. */
-static u64 element_class(struct cpu *c, const struct element *e)
+	/* IMM: 0 quiet NaN, 1 +0, 2 -0, 3 +infinity, 4 -infinity, 5 denormal, 6 negative and finite, 7 signaling
+	 * NaN. */
+	static u64 element_class(struct cpu *c, const struct element *e)
 {
 	struct format f = source_format(e);
 	struct num n = unpack(c, e->b, f);
@@ -72,17 +73,15 @@ static u64 element_getexp(struct cpu *c, const struct element *e)
 	if (nan_result(c, e->b, n, f, &r))
 		return r;
 	denormal_flag(c, n);
-	return n.class == ZERO       ? f.sign | infinity(f)
-	       : n.class == INFINITE ? infinity(f)
-				     : soft_from_int(c, n.exp, f);
+	return n.class == ZERO ? f.sign | infinity(f) : n.class == INFINITE ? infinity(f) : soft_from_int(c, n.exp, f);
 }
 EVEX_BODIES(vgetexp, element, element_getexp, SOFT)
 EVEX_PS_PD(vgetexp, vgetexp)
 EVEX_SS_SD(vgetexp, vgetexp)
 EVEX_PH_SH(vgetexp, vgetexp)
 
-/* IMM 1-0: the interval [1, 2), [1/2, 2), [1/2, 1), [3/4, 3/2); bit 2: the result is positive; bit 3: an operand that is
- * negative is invalid. */
+/* IMM 1-0: the interval [1, 2), [1/2, 2), [1/2, 1), [3/4, 3/2); bit 2: the result is positive; bit 3: an operand that
+ * is negative is invalid. */
 static u64 element_getmant(struct cpu *c, const struct element *e)
 {
 	struct format f = source_format(e);
@@ -231,8 +230,8 @@ EVEX_PS_PD(vreduce, vreduce)
 EVEX_SS_SD(vreduce, vreduce)
 EVEX_PH_SH(vreduce, vreduce)
 
-/* ---- VRANGE: IMM 1-0 the smaller, larger, smaller and larger by magnitude; 3-2 the sign: of A, as it is, 0, 1. Of equal
- * numbers the negative one is the smaller. ---- */
+/* ---- VRANGE: IMM 1-0 the smaller, larger, smaller and larger by magnitude; 3-2 the sign: of A, as it is, 0, 1. Of
+ * equal numbers the negative one is the smaller. ---- */
 
 static u64 element_range(struct cpu *c, const struct element *e)
 {
@@ -311,7 +310,7 @@ static u64 fixup_value(u64 old, u64 v, unsigned token, struct format f)
 	case 9: return constant(true, 0, 0, f);
 	case 10: return constant(false, 0, 0, f);
 	case 11: return constant(false, -1, 0, f);
-	case 12: return constant(false, 6, 0x6800000000000, f); /* 90 */
+	case 12: return constant(false, 6, 0x6800000000000, f);                                  /* 90 */
 	case 13: return constant(false, 0, 0x921fb54442d18, f) + (f.frac_bits == f32.frac_bits); /* pi / 2, rounded */
 	case 14: return largest;
 	default: return f.sign | largest;
@@ -321,10 +320,12 @@ static u64 fixup_value(u64 old, u64 v, unsigned token, struct format f)
 static u64 element_fixup(struct cpu *c, const struct element *e)
 {
 	/* what bit n of IMM wants to be told of, and by which flag */
-	static const struct { u8 class, flag; } reports[8] = {
-		{ FIX_ZERO, MXCSR_ZE }, { FIX_ZERO, MXCSR_IE }, { FIX_ONE, MXCSR_ZE }, { FIX_ONE, MXCSR_IE },
-		{ FIX_SNAN, MXCSR_IE }, { FIX_MINUS_INFINITY, MXCSR_IE }, { FIX_NEGATIVE, MXCSR_IE },
-		{ FIX_PLUS_INFINITY, MXCSR_IE },
+	static const struct {
+		u8 class, flag;
+	} reports[8] = {
+		{ FIX_ZERO, MXCSR_ZE },     { FIX_ZERO, MXCSR_IE },          { FIX_ONE, MXCSR_ZE },
+		{ FIX_ONE, MXCSR_IE },      { FIX_SNAN, MXCSR_IE },          { FIX_MINUS_INFINITY, MXCSR_IE },
+		{ FIX_NEGATIVE, MXCSR_IE }, { FIX_PLUS_INFINITY, MXCSR_IE },
 	};
 	struct format f = source_format(e);
 	struct num n = unpack(c, e->a, f);

@@ -7,8 +7,17 @@
 #define ARITHMETIC(name) \
 	static u64 element_##name(struct cpu *c, const struct element *e) { return soft_##name(c, e->a, e->b, f16); } \
 	EVEX_BODIES(v##name##h, element, element_##name, SOFT) \
-	GEN(v##name##ph) { (void)d; o->run = h_v##name##h_packed; } \
-	GEN(v##name##sh) { (void)d; o->vlen = 16; o->run = h_v##name##h_one; }
+	GEN(v##name##ph) \
+	{ \
+		(void)d; \
+		o->run = h_v##name##h_packed; \
+	} \
+	GEN(v##name##sh) \
+	{ \
+		(void)d; \
+		o->vlen = 16; \
+		o->run = h_v##name##h_one; \
+	}
 ARITHMETIC(add)
 ARITHMETIC(sub)
 ARITHMETIC(mul)
@@ -61,12 +70,14 @@ static vec lanes_merge16(struct cpu *c, vec a, vec b, u8 imm, unsigned part)
 	(void)c, (void)imm, (void)part;
 	return merge16(a, b);
 }
-static const struct evex_desc evex_vmovsh_load = { .kind = EVEX_KIND_parts, .parts = lanes_load16, .bits = 16, .lanes = ONE,
-						    .post = POST_EXACT };
+static const struct evex_desc evex_vmovsh_load = {
+	.kind = EVEX_KIND_parts, .parts = lanes_load16, .bits = 16, .lanes = ONE, .post = POST_EXACT
+};
 BODY(vmovsh_load) { return evex_run(c, o, &evex_vmovsh_load); }
 BODY_HANDLER(vmovsh_load)
-static const struct evex_desc evex_vmovsh_merge = { .kind = EVEX_KIND_parts, .parts = lanes_merge16, .bits = 16, .lanes = ONE,
-						    .post = POST_EXACT };
+static const struct evex_desc evex_vmovsh_merge = {
+	.kind = EVEX_KIND_parts, .parts = lanes_merge16, .bits = 16, .lanes = ONE, .post = POST_EXACT
+};
 BODY(vmovsh_merge) { return evex_run(c, o, &evex_vmovsh_merge); }
 BODY_HANDLER(vmovsh_merge)
 GEN(vmovsh)

@@ -7,12 +7,36 @@ static s64 signed_of(u64 v, unsigned size) { return (s64)extend(v, size); }
 
 /* ---- quadwords of what AVX2 has for smaller elements ---- */
 
-static u64 element_abs(struct cpu *c, const struct element *e) { (void)c; return (s64)e->b < 0 ? 0 - e->b : e->b; }
-static u64 element_maxs(struct cpu *c, const struct element *e) { (void)c; return (s64)e->a > (s64)e->b ? e->a : e->b; }
-static u64 element_mins(struct cpu *c, const struct element *e) { (void)c; return (s64)e->a < (s64)e->b ? e->a : e->b; }
-static u64 element_maxu(struct cpu *c, const struct element *e) { (void)c; return e->a > e->b ? e->a : e->b; }
-static u64 element_minu(struct cpu *c, const struct element *e) { (void)c; return e->a < e->b ? e->a : e->b; }
-static u64 element_mul(struct cpu *c, const struct element *e) { (void)c; return e->a * e->b; }
+static u64 element_abs(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return (s64)e->b < 0 ? 0 - e->b : e->b;
+}
+static u64 element_maxs(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return (s64)e->a > (s64)e->b ? e->a : e->b;
+}
+static u64 element_mins(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return (s64)e->a < (s64)e->b ? e->a : e->b;
+}
+static u64 element_maxu(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return e->a > e->b ? e->a : e->b;
+}
+static u64 element_minu(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return e->a < e->b ? e->a : e->b;
+}
+static u64 element_mul(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return e->a * e->b;
+}
 
 EVEX_BODY(vpabsq, element, element_abs, PACKED, EXACT)
 EVEX_IS(vpabsq, vpabsq)
@@ -56,9 +80,21 @@ EVEX_IS(vpsraq, vpsraq)
 EVEX_BODY(vpsraq_xi, parts, lanes_psraq_i, PACKED, EXACT)
 EVEX_IS(vpsraq_xi, vpsraq_xi)
 
-static u64 element_sllv(struct cpu *c, const struct element *e) { (void)c; return e->b < bits_of(e) ? e->a << e->b : 0; }
-static u64 element_srlv(struct cpu *c, const struct element *e) { (void)c; return e->b < bits_of(e) ? e->a >> e->b : 0; }
-static u64 element_srav(struct cpu *c, const struct element *e) { (void)c; return shift_arithmetic(e->a, e->b, e->to); }
+static u64 element_sllv(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return e->b < bits_of(e) ? e->a << e->b : 0;
+}
+static u64 element_srlv(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return e->b < bits_of(e) ? e->a >> e->b : 0;
+}
+static u64 element_srav(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return shift_arithmetic(e->a, e->b, e->to);
+}
 static u64 element_rolv(struct cpu *c, const struct element *e)
 {
 	(void)c;
@@ -69,7 +105,11 @@ static u64 element_rorv(struct cpu *c, const struct element *e)
 	(void)c;
 	return rotate_left(e->a, 0u - (unsigned)e->b, bits_of(e));
 }
-static u64 element_rol(struct cpu *c, const struct element *e) { (void)c; return rotate_left(e->b, e->imm, bits_of(e)); }
+static u64 element_rol(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return rotate_left(e->b, e->imm, bits_of(e));
+}
 static u64 element_ror(struct cpu *c, const struct element *e)
 {
 	(void)c;
@@ -149,7 +189,9 @@ static vec parts_ternlog(struct cpu *c, vec old, vec a, vec b, u8 imm, unsigned 
 EVEX_BODY(vpternlog, parts3, parts_ternlog, PACKED, EXACT)
 EVEX_DQ(vpternlog, vpternlog)
 
-#define LOGIC(mnemonic, other) GEN(mnemonic##d) { gen_##other(d, o); } GEN(mnemonic##q) { gen_##other(d, o); }
+#define LOGIC(mnemonic, other) \
+	GEN(mnemonic##d) { gen_##other(d, o); } \
+	GEN(mnemonic##q) { gen_##other(d, o); }
 gen_fn gen_vpand, gen_vpandn, gen_vpor, gen_vpxor;
 LOGIC(vpand, vpand)
 LOGIC(vpandn, vpandn)
@@ -163,7 +205,11 @@ static u64 element_lzcnt(struct cpu *c, const struct element *e)
 	(void)c;
 	return e->b ? (u64)__builtin_clzll(e->b) - (64 - bits_of(e)) : bits_of(e);
 }
-static u64 element_popcnt(struct cpu *c, const struct element *e) { (void)c; return (u64)__builtin_popcountll(e->b); }
+static u64 element_popcnt(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return (u64)__builtin_popcountll(e->b);
+}
 EVEX_BODY(vplzcnt, element, element_lzcnt, PACKED, EXACT)
 EVEX_DQ(vplzcnt, vplzcnt)
 EVEX_BODY(vpopcnt, element, element_popcnt, PACKED, EXACT)
@@ -199,7 +245,11 @@ static u64 element_madd52lo(struct cpu *c, const struct element *e)
 	(void)c;
 	return e->old + (u64)(product52(e) & (((u64)1 << 52) - 1));
 }
-static u64 element_madd52hi(struct cpu *c, const struct element *e) { (void)c; return e->old + (u64)(product52(e) >> 52); }
+static u64 element_madd52hi(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return e->old + (u64)(product52(e) >> 52);
+}
 EVEX_BODY(vpmadd52lo, element, element_madd52lo, PACKED, EXACT)
 EVEX_IS(vpmadd52luq, vpmadd52lo)
 EVEX_BODY(vpmadd52hi, element, element_madd52hi, PACKED, EXACT)
@@ -298,7 +348,11 @@ EVEX_IS(vpshufbitqmb, vpshufbitqmb)
 
 /* ---- narrowing: cut, with signed, with unsigned saturation ---- */
 
-static u64 element_cut(struct cpu *c, const struct element *e) { (void)c; return e->b; }
+static u64 element_cut(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return e->b;
+}
 static u64 element_saturate(struct cpu *c, const struct element *e)
 {
 	s64 v = signed_of(e->b, e->from), top = ((s64)1 << (bits_of(e) - 1)) - 1;
@@ -318,8 +372,9 @@ EVEX_BODY(vpmov, element, element_cut, PACKED, EXACT)
 EVEX_BODY(vpmovs, element, element_saturate, PACKED, EXACT)
 EVEX_BODY(vpmovus, element, element_saturate_unsigned, PACKED, EXACT)
 #define NARROWING(name) \
-	EVEX_IS(name##wb, name) EVEX_IS(name##db, name) EVEX_IS(name##qb, name) EVEX_IS(name##dw, name) \
-	EVEX_IS(name##qw, name) EVEX_IS(name##qd, name)
+	EVEX_IS(name##wb, name) \
+	EVEX_IS(name##db, name) EVEX_IS(name##qb, name) EVEX_IS(name##dw, name) EVEX_IS(name##qw, name) \
+		EVEX_IS(name##qd, name)
 NARROWING(vpmov)
 NARROWING(vpmovs)
 NARROWING(vpmovus)

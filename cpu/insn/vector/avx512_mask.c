@@ -8,7 +8,11 @@ static u64 low_bits(u64 v, unsigned bits) { return bits == 64 ? v : v & (((u64)1
 /* ---- between masks ---- */
 
 #define MASK_OP(name, expression) \
-	ALWAYS_INLINE u64 mask_##name(u64 a, u64 b, unsigned bits) { (void)a, (void)bits; return expression; } \
+	ALWAYS_INLINE u64 mask_##name(u64 a, u64 b, unsigned bits) \
+	{ \
+		(void)a, (void)bits; \
+		return expression; \
+	} \
 	MASK_SIZE(name, b, 8) MASK_SIZE(name, w, 16) MASK_SIZE(name, d, 32) MASK_SIZE(name, q, 64)
 #define MASK_SIZE(name, letter, bits) \
 	HANDLER(h_##name##letter) \
@@ -16,10 +20,14 @@ static u64 low_bits(u64 v, unsigned bits) { return bits == 64 ? v : v & (((u64)1
 		c->k[o->dst] = low_bits(mask_##name(c->k[o->third], c->k[o->src], bits), bits); \
 		RUN(o + 1); \
 	} \
-	GEN(name##letter) { (void)d; o->run = h_##name##letter; }
+	GEN(name##letter) \
+	{ \
+		(void)d; \
+		o->run = h_##name##letter; \
+	}
 
-MASK_OP(kand, a & b)
-MASK_OP(kandn, ~a & b)
+MASK_OP(kand, a &b)
+MASK_OP(kandn, ~a &b)
 MASK_OP(kor, a | b)
 MASK_OP(kxor, a ^ b)
 MASK_OP(kxnor, ~(a ^ b))
@@ -32,7 +40,11 @@ MASK_OP(knot, ~b)
 		c->k[o->dst] = low_bits(c->k[o->third], half) << (half) | low_bits(c->k[o->src], half); \
 		RUN(o + 1); \
 	} \
-	GEN(name) { (void)d; o->run = h_##name; }
+	GEN(name) \
+	{ \
+		(void)d; \
+		o->run = h_##name; \
+	}
 UNPACK(kunpckbw, 8)
 UNPACK(kunpckwd, 16)
 UNPACK(kunpckdq, 32)
@@ -48,14 +60,23 @@ UNPACK(kunpckdq, 32)
 		c->k[o->dst] = o->imm8 < (bits) ? low_bits(c->k[o->src], bits) >> (o->imm8 & 63) : 0; \
 		RUN(o + 1); \
 	} \
-	GEN(kshiftl##letter) { (void)d; o->run = h_kshiftl##letter; } \
-	GEN(kshiftr##letter) { (void)d; o->run = h_kshiftr##letter; }
+	GEN(kshiftl##letter) \
+	{ \
+		(void)d; \
+		o->run = h_kshiftl##letter; \
+	} \
+	GEN(kshiftr##letter) \
+	{ \
+		(void)d; \
+		o->run = h_kshiftr##letter; \
+	}
 MASK_SHIFT(b, 8)
 MASK_SHIFT(w, 16)
 MASK_SHIFT(d, 32)
 MASK_SHIFT(q, 64)
 
-/* KORTEST: ZF: no bit in either; CF: every bit in one of them. KTEST: ZF: none in common; CF: none in the second alone. */
+/* KORTEST: ZF: no bit in either; CF: every bit in one of them. KTEST: ZF: none in common; CF: none in the second
+ * alone. */
 static bool mask_test(struct cpu *c, const struct op *o, unsigned bits, bool or)
 {
 	u64 a = low_bits(c->k[o->dst], bits), b = low_bits(c->k[o->src], bits);
@@ -67,17 +88,29 @@ static bool mask_test(struct cpu *c, const struct op *o, unsigned bits, bool or)
 #define MASK_TEST(name, letter, bits, or) \
 	BODY(name##letter) { return mask_test(c, o, bits, or); } \
 	GEN_BODY(name##letter)
-MASK_TEST(kortest, b, 8, true) MASK_TEST(kortest, w, 16, true) MASK_TEST(kortest, d, 32, true)
-MASK_TEST(kortest, q, 64, true)
-MASK_TEST(ktest, b, 8, false) MASK_TEST(ktest, w, 16, false) MASK_TEST(ktest, d, 32, false)
-MASK_TEST(ktest, q, 64, false)
+MASK_TEST(kortest, b, 8, true)
+MASK_TEST(kortest, w, 16, true) MASK_TEST(kortest, d, 32, true) MASK_TEST(kortest, q, 64, true)
+	MASK_TEST(ktest, b, 8, false) MASK_TEST(ktest, w, 16, false) MASK_TEST(ktest, d, 32, false)
+		MASK_TEST(ktest, q, 64, false)
 
 /* ---- KMOV: masks, memory, general registers ---- */
 
 #define MASK_MOVE(letter, size) \
-	HANDLER(h_kmov##letter) { c->k[o->dst] = low_bits(c->k[o->src], 8 * (size)); RUN(o + 1); } \
-	HANDLER(h_kmov##letter##_from) { c->k[o->dst] = reg_get(c, o->src, size); RUN(o + 1); } \
-	HANDLER(h_kmov##letter##_to) { reg_set(c, o->dst, 8, low_bits(c->k[o->src], 8 * (size))); RUN(o + 1); } \
+	HANDLER(h_kmov##letter) \
+	{ \
+		c->k[o->dst] = low_bits(c->k[o->src], 8 * (size)); \
+		RUN(o + 1); \
+	} \
+	HANDLER(h_kmov##letter##_from) \
+	{ \
+		c->k[o->dst] = reg_get(c, o->src, size); \
+		RUN(o + 1); \
+	} \
+	HANDLER(h_kmov##letter##_to) \
+	{ \
+		reg_set(c, o->dst, 8, low_bits(c->k[o->src], 8 * (size))); \
+		RUN(o + 1); \
+	} \
 	BODY(kmov##letter##_load) \
 	{ \
 		u64 v; \
@@ -91,19 +124,18 @@ MASK_TEST(ktest, q, 64, false)
 	BODY_HANDLER(kmov##letter##_store) \
 	GEN(kmov##letter) \
 	{ \
-		o->run = dec_is_mem(d, 0) ? h_kmov##letter##_store : d->mem ? h_kmov##letter##_load \
+		o->run = dec_is_mem(d, 0)          ? h_kmov##letter##_store \
+			 : d->mem                  ? h_kmov##letter##_load \
 			 : dec_kind(d, 0) == OPK_G ? h_kmov##letter##_to \
-			 : dec_kind(d, 1) == OPK_R ? h_kmov##letter##_from : h_kmov##letter; \
+			 : dec_kind(d, 1) == OPK_R ? h_kmov##letter##_from \
+						   : h_kmov##letter; \
 	}
-MASK_MOVE(b, 1)
-MASK_MOVE(w, 2)
-MASK_MOVE(d, 4)
-MASK_MOVE(q, 8)
+			MASK_MOVE(b, 1) MASK_MOVE(w, 2) MASK_MOVE(d, 4) MASK_MOVE(q, 8)
 
-/* ---- comparisons and tests of integers, into a mask ---- */
+	/* ---- comparisons and tests of integers, into a mask ---- */
 
-/* IMM: 0 equal, 1 less, 2 less or equal, 3 never, 4 to 7 their opposites. */
-static bool integer_predicate(s64 order, u8 imm)
+	/* IMM: 0 equal, 1 less, 2 less or equal, 3 never, 4 to 7 their opposites. */
+	static bool integer_predicate(s64 order, u8 imm)
 {
 	bool r = (imm & 3) == 0 ? order == 0 : (imm & 3) == 1 ? order < 0 : (imm & 3) == 2 && order <= 0;
 
@@ -128,10 +160,26 @@ static u64 element_cmpu(struct cpu *c, const struct element *e)
 	(void)c;
 	return integer_predicate(order_unsigned(e), e->imm);
 }
-static u64 element_eq(struct cpu *c, const struct element *e) { (void)c; return e->a == e->b; }
-static u64 element_gt(struct cpu *c, const struct element *e) { (void)c; return order_signed(e) > 0; }
-static u64 element_testm(struct cpu *c, const struct element *e) { (void)c; return (e->a & e->b) != 0; }
-static u64 element_testnm(struct cpu *c, const struct element *e) { (void)c; return (e->a & e->b) == 0; }
+static u64 element_eq(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return e->a == e->b;
+}
+static u64 element_gt(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return order_signed(e) > 0;
+}
+static u64 element_testm(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return (e->a & e->b) != 0;
+}
+static u64 element_testnm(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return (e->a & e->b) == 0;
+}
 
 EVEX_BODY(vpcmp, element, element_cmp, PACKED, EXACT)
 EVEX_BWDQ(vpcmp, vpcmp)
@@ -142,19 +190,23 @@ EVEX_BWDQ(vptestm, vptestm)
 EVEX_BODY(vptestnm, element, element_testnm, PACKED, EXACT)
 EVEX_BWDQ(vptestnm, vptestnm)
 EVEX_BODY(vpcmpeq_k, element, element_eq, PACKED, EXACT)
-EVEX_IS(vpcmpeqb_k, vpcmpeq_k) EVEX_IS(vpcmpeqw_k, vpcmpeq_k) EVEX_IS(vpcmpeqd_k, vpcmpeq_k)
-EVEX_IS(vpcmpeqq_k, vpcmpeq_k)
-EVEX_BODY(vpcmpgt_k, element, element_gt, PACKED, EXACT)
-EVEX_IS(vpcmpgtb_k, vpcmpgt_k) EVEX_IS(vpcmpgtw_k, vpcmpgt_k) EVEX_IS(vpcmpgtd_k, vpcmpgt_k)
-EVEX_IS(vpcmpgtq_k, vpcmpgt_k)
+EVEX_IS(vpcmpeqb_k, vpcmpeq_k)
+EVEX_IS(vpcmpeqw_k, vpcmpeq_k) EVEX_IS(vpcmpeqd_k, vpcmpeq_k) EVEX_IS(vpcmpeqq_k, vpcmpeq_k)
+	EVEX_BODY(vpcmpgt_k, element, element_gt, PACKED, EXACT) EVEX_IS(vpcmpgtb_k, vpcmpgt_k)
+		EVEX_IS(vpcmpgtw_k, vpcmpgt_k) EVEX_IS(vpcmpgtd_k, vpcmpgt_k) EVEX_IS(vpcmpgtq_k, vpcmpgt_k)
 
-/* ---- masks of signs, and vectors of masks ---- */
+	/* ---- masks of signs, and vectors of masks ---- */
 
-static u64 element_sign(struct cpu *c, const struct element *e) { (void)c; return e->b >> (8 * e->from - 1) & 1; }
+	static u64 element_sign(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return e->b >> (8 * e->from - 1) & 1;
+}
 EVEX_BODY(vpmov2m, element, element_sign, PACKED, EXACT)
-EVEX_IS(vpmovb2m, vpmov2m) EVEX_IS(vpmovw2m, vpmov2m) EVEX_IS(vpmovd2m, vpmov2m) EVEX_IS(vpmovq2m, vpmov2m)
+EVEX_IS(vpmovb2m, vpmov2m)
+EVEX_IS(vpmovw2m, vpmov2m) EVEX_IS(vpmovd2m, vpmov2m) EVEX_IS(vpmovq2m, vpmov2m)
 
-static void whole_from_mask(struct cpu *c, const struct op *o, struct evex *e)
+	static void whole_from_mask(struct cpu *c, const struct op *o, struct evex *e)
 {
 	for (unsigned i = 0; i < e->count; i++)
 		element_set(&e->r, i, 1u << o->to, 0 - (c->k[o->src] >> i & 1));
@@ -175,9 +227,14 @@ EVEX_IS(vpbroadcastmb2q, vpbroadcastm)
 EVEX_IS(vpbroadcastmw2d, vpbroadcastm)
 
 /* The first source where the mask says no, also with zeroing, which then makes zeros. */
-static u64 element_second(struct cpu *c, const struct element *e) { (void)c; return e->b; }
-static const struct evex_desc evex_blendm = { .kind = EVEX_KIND_element, .element = element_second, .lanes = PACKED,
-						    .post = POST_EXACT };
+static u64 element_second(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return e->b;
+}
+static const struct evex_desc evex_blendm = {
+	.kind = EVEX_KIND_element, .element = element_second, .lanes = PACKED, .post = POST_EXACT
+};
 BODY(vblendm)
 {
 	struct evex e;

@@ -100,8 +100,8 @@ bool evex_store(struct cpu *c, const struct op *o, u64 active, unsigned size, co
 	u64 linear[64];
 
 	for (unsigned i = 0; i < 64 && active >> i; i++)
-		if (active >> i & 1 && (!element_linear(c, o, i * size, size, true, &linear[i]) ||
-					!mem_check_write(c, linear[i], size)))
+		if (active >> i & 1 &&
+		    (!element_linear(c, o, i * size, size, true, &linear[i]) || !mem_check_write(c, linear[i], size)))
 			return false;
 	for (unsigned i = 0; i < 64 && active >> i; i++)
 		if (active >> i & 1 && !mem_write(c, linear[i], size, get_size((const u8 *)v + i * size, size)))
@@ -161,7 +161,8 @@ bool evex_end(struct cpu *c, const struct op *o, enum lanes lanes, struct evex *
 			element_set(&e->r, 0, 1u << o->to, o->zeroing ? 0 : element_get(&e->old, 0, 1u << o->to));
 	} else if (o->k) {
 		for (unsigned i = 0; i * step < e->count; i++) {
-			u64 chosen = spread(e->active >> i * step, o->to), rest = o->zeroing ? 0 : e->old.q[i] & ~chosen;
+			u64 chosen = spread(e->active >> i * step, o->to),
+			    rest = o->zeroing ? 0 : e->old.q[i] & ~chosen;
 
 			e->r.q[i] = (e->r.q[i] & chosen) | rest;
 		}

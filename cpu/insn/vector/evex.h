@@ -77,7 +77,10 @@ static inline u64 evex_active(const struct cpu *c, const struct op *o, unsigned 
 	return o->k ? c->k[o->k] & all : all;
 }
 
-static inline u64 element_get(const union vreg *v, unsigned i, unsigned size) { return get_size(&v->b[i * size], size); }
+static inline u64 element_get(const union vreg *v, unsigned i, unsigned size)
+{
+	return get_size(&v->b[i * size], size);
+}
 static inline void element_set(union vreg *v, unsigned i, unsigned size, u64 x) { put_size(&v->b[i * size], size, x); }
 
 /* NAME: the operation FN, of the member MEMBER of evex_desc. A form of 128 to 512 bits, and one of one element. */

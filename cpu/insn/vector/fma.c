@@ -182,7 +182,8 @@ static u64 element_fma(struct cpu *c, const struct element *e)
 	u8 kind = e->imm & 14;
 	bool minus = kind == 6 ? (e->imm & 1) == (e->index & 1) : kind == 10 || kind == 14;
 
-	return soft_fma(c, operand[order[0]], operand[order[1]], operand[order[2]], kind >= 12, minus, format_of(e->to));
+	return soft_fma(c, operand[order[0]], operand[order[1]], operand[order[2]], kind >= 12, minus,
+			format_of(e->to));
 }
 static const struct evex_desc fma_soft = { .kind = EVEX_KIND_element, .element = element_fma, .lanes = PACKED,
 					  .post = POST_SOFT },

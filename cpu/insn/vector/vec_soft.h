@@ -125,7 +125,8 @@ soft_fn soft_add, soft_sub, soft_mul, soft_div, soft_sqrt /* of B */, soft_min, 
 u64 soft_fma(struct cpu *c, u64 a, u64 b, u64 addend, bool turn_product, bool turn_addend, struct format f);
 enum { LESS = -1, EQUAL, GREATER, UNORDERED };
 int soft_compare(struct cpu *c, u64 a, u64 b, struct format f, bool quiet_is_invalid);
-/* Integers of BITS. What does not fit gives the integer indefinite, 8000..h, unsigned all ones. CHOP: rounding to zero. */
+/* Integers of BITS. What does not fit gives the integer indefinite, 8000..h, unsigned all ones. CHOP: rounding to zero.
+ */
 u64 soft_to_int(struct cpu *c, u64 v, struct format f, unsigned bits, bool chop);
 u64 soft_to_uint(struct cpu *c, u64 v, struct format f, unsigned bits, bool chop);
 u64 soft_from_int(struct cpu *c, s64 v, struct format f);
