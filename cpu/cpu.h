@@ -83,7 +83,7 @@ union xmm { /* 128 bits of a vector register: what the lane functions compute on
 union vreg { /* a whole vector register: XMM in b[0] to b[15], YMM to b[31], ZMM to b[63] */
 	u8 b[64]; u16 w[32]; u32 d[16]; u64 q[8]; float f[16]; double g[8];
 };
-enum { VREGS = 16 /* that instructions reach */ };
+enum { VREGS = 16 /* that instructions reach without EVEX */ };
 
 struct x87 {
 	struct { u64 frac; u16 exp; /* sign in bit 15 */ } st[8]; /* physical registers; MMX register n is st[n].frac */
@@ -178,6 +178,7 @@ enum {
 	MODE_FLAT_CODE = 1 << 21, /* 32-bit code with CS of base 0 and 4 GiB: jumps need no check */
 	MODE_SVM_GUEST = 1 << 22, /* behind VMRUN: the same */
 	MODE_SVME = 1 << 23,    /* EFER.SVME */
+	MODE_AVX512 = 1 << 24,  /* XCR0 allows ZMM and masks; VEX clears bits 511:256, too */
 };
 /* Bits of CR4 that checks look at and nothing else in a mode does: in its upper half, as they are. */
 #define MODE_CR4(bits) ((u64)(bits) << 32)
@@ -272,8 +273,8 @@ struct cpu {
 	u64 dr[8];
 	u64 pdpte[4];              /* PAE: loaded with CR3 (SDM vol. 3, 4.4.1) */
 
-	/* Registers 16 to 31, bits 256 and up, and the masks come with AVX-512: until then no instruction reaches them,
-	 * they are zero and not saved. */
+	/* Registers 16 to 31, bits 256 and up, and the masks belong to AVX-512: without it they are zero and not
+	 * saved. */
 	_Alignas(64) union vreg v[32];
 	u64 k[8];
 	u32 mxcsr;                 /* lacks the newest flags while mxcsr_live: see mxcsr.h */
@@ -333,7 +334,7 @@ struct cpu {
 	u64 guest_cr2;             /* CR2 before a #PF that may exit from a guest */
 	struct cpus *all;
 	/* of its parts and its event */
-	char name[8], apic_name[8], timer_name[16], vmx_name[8], svm_name[8], paravirt_name[8], amd_name[8];
+	char name[8], apic_name[8], timer_name[16], vmx_name[8], svm_name[8], paravirt_name[8], amd_name[8], avx512_name[12];
 	struct line ferr;          /* FERR#, to IRQ 13 */
 	bool (*ignne)(void *owner); /* is IGNNE# asserted? NULL: it always is */
 	void *ignne_owner;
@@ -410,7 +411,7 @@ bool cpu_go_to(struct cpu *c, u64 rip);
 void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
-enum { CPU_PARTS = 6 }; /* the processor, AMD's MSRs, its local APIC, VMX, SVM, the paravirtual interface */
+enum { CPU_PARTS = 7 }; /* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, AVX-512 */
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 /* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */

@@ -14,8 +14,11 @@ struct dec {
 	u8 len;
 	u8 map, opcode, modrm, rex /* 0 if none */, pp;
 	u8 rep;            /* 0, 0xF2, 0xF3: the last of them */
-	bool lock, opsize_prefix, addrsize_prefix, mem, has_modrm, vex;
-	u8 vvvv, vex_l;
+	bool lock, opsize_prefix, addrsize_prefix, mem, has_modrm, vex, evex /* then VEX, too */;
+	u8 vvvv, vex_l;    /* vex_l: 0, 1, 2: 128, 256, 512 bits */
+	/* of EVEX: bit 4 of the numbers of ModRM.reg and of VSIB's index; mask register, zeroing, b, L'L as encoded */
+	u8 reg_high, index_high, k, ll;
+	bool zeroing, evex_b;
 	u8 third;          /* the register that vvvv names, as in op.third */
 	u8 sib;            /* if there is one */
 	u8 seg;            /* ES..GS that a memory operand uses, overrides applied; FLAT where 64-bit mode ignores it */
@@ -33,6 +36,8 @@ struct dec {
 
 /* Operand size in bytes of operand N ('v' etc. resolved). */
 unsigned dec_size(const struct dec *d, unsigned n);
+/* Bytes of an element of the last source of an EVEX instruction. */
+unsigned dec_element(const struct dec *d);
 static inline unsigned dec_kind(const struct dec *d, unsigned n) { return n < d->row->operands ? d->row->operand[n].kind
 	: OPK_NONE; }
 static inline bool dec_is_mem(const struct dec *d, unsigned n)

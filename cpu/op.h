@@ -132,10 +132,19 @@ struct STORED_OP {
 	/* linked jumps and block ends: the first operation of the next block. NULL: not linked yet */
 	const struct STORED_OP *target;
 	struct { u8 imm8 /* imm's lowest byte */, third /* VEX.vvvv: a register's number, or a general register's byte offset; of vectors, the first source */,
-	            vlen /* of vectors: bytes that the operation works on; 0: SSE, 16, and the rest of the register stays */; };
+	            vlen /* of vectors: bytes that the operation works on; 0: SSE, 16, and the rest of the register stays */;
+		 /* of EVEX: mask register, 0 none; zeroing; an element in memory stands for all; enum rounding */
+		 u8 k : 3, zeroing : 1, broadcast : 1, round : 3;
+		 /* logarithms of bytes: of an element of the last source, of one of the destination, of the operand in
+		  * memory; which is read whole, whatever the mask says */
+		 u8 from : 2, to : 2, memory : 3, whole : 1;
+		 /* of VEX and EVEX: a result in a register clears bits 511:256, too; of EVEX: it goes to memory, to a mask */
+		 u8 zmm : 1, to_memory : 1, to_mask : 1; };
 	};
 };
 enum { OP_IP_MAX = 4095 };
+/* op.round. With ROUND_ER: the rounding, as in MXCSR. */
+enum rounding { ROUND_MXCSR, ROUND_SAE /* no exceptions */, ROUND_ER = 4 /* and none either */ };
 _Static_assert(sizeof(struct STORED_OP) == 32, "two to a cache line");
 
 static inline unsigned op_asize(const struct op *o) { return 2u << o->asize; }

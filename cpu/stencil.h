@@ -55,6 +55,7 @@ struct op {
 	handler *run;
 	u64 dst, src, base, index, scale, seg, mem, rep, asize, osize, form, len, left, code, ip, imm8, third, vlen,
 		at_seg, at_dst, at_src, at_third;
+	u64 k, zeroing, broadcast, round, from, to, memory, whole, zmm, to_memory, to_mask; /* for bodies alone */
 	s64 cost, cut, disp, imm;
 	bool in_page;
 	const struct stored_op *target;

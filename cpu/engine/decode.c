@@ -7,6 +7,8 @@
  * chapter 2). */
 #include "cpu/op.h"
 
+enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8, REX = 0x40 };
+
 struct reader {
 	const u8 *at, *end;
 	bool short_of; /* a read beyond the available bytes */
@@ -42,15 +44,43 @@ static unsigned size_of(const struct dec *d, u8 code)
 	case 'q': return 8;
 	case 'z': return d->osize == 2 ? 2 : 4;
 	case 'y': return d->osize == 8 ? 8 : 4;
-	case 'x': return d->vex_l ? 32 : 16;
+	case 'x': return 16u << d->vex_l;
+	case 'k': return 8;
 	case 'o': return 16;
 	case 't': return 10;
 	default: return d->osize;
 	}
 }
 
+unsigned dec_element(const struct dec *d)
+{
+	if (d->row->insn->from)
+		return d->row->insn->from;
+	if (dec_kind(d, 2) == OPK_E) /* VCVTSI2SS and the like */
+		return size_of(d, d->row->operand[2].size);
+	return d->rex & REX_W ? 8 : 4;
+}
+
+/* Bytes of a memory operand that is not an element to be broadcast. */
+static unsigned tuple_size(const struct dec *d)
+{
+	unsigned tuple = d->row->insn->tuple, element = dec_element(d);
+
+	switch (tuple) {
+	case TUPLE_FV: case TUPLE_HV: case TUPLE_QV: return 16u << d->vex_l >> (tuple - TUPLE_FV);
+	case TUPLE_FVM: case TUPLE_HVM: case TUPLE_QVM: case TUPLE_OVM: return 16u << d->vex_l >> (tuple - TUPLE_FVM);
+	case TUPLE_T1: case TUPLE_T2: case TUPLE_T4: case TUPLE_T8: return element << (tuple - TUPLE_T1);
+	case TUPLE_DUP: return d->vex_l ? 16u << d->vex_l : 8;
+	default: return 16;
+	}
+}
+
+static unsigned evex_memory_size(const struct dec *d) { return d->evex_b ? dec_element(d) : tuple_size(d); }
+
 unsigned dec_size(const struct dec *d, unsigned n)
 {
+	if (d->evex && dec_is_mem(d, n))
+		return evex_memory_size(d);
 	return n < d->row->operands ? size_of(d, d->row->operand[n].size) : d->osize;
 }
 
@@ -63,8 +93,6 @@ static u8 general(const struct dec *d, unsigned n, unsigned size)
 }
 
 /* ---- prefixes ---- */
-
-enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8, REX = 0x40 };
 
 static bool take_prefixes(struct reader *r, struct dec *d, const struct model *model)
 {
@@ -143,6 +171,31 @@ static bool take_vex(struct reader *r, struct dec *d, bool three)
 	return map >= 1 && map <= 3;
 }
 
+/* EVEX, after 62 was seen:  [R X B R' 0 mmm] [W vvvv 1 pp] [z L'L b V' aaa], R X B R' vvvv V' inverted. */
+static bool take_evex(struct reader *r, struct dec *d)
+{
+	u8 p0 = (u8)take(r, 1), p1 = (u8)take(r, 1), p2 = (u8)take(r, 1);
+
+	if (d->rex || d->lock || d->opsize_prefix || d->rep || p0 & 8 || !(p1 & 4))
+		return false;
+	d->vex = d->evex = true;
+	d->rex = (p0 & 0x80 ? 0 : REX_R) | (p0 & 0x40 ? 0 : REX_X) | (p0 & 0x20 ? 0 : REX_B) | (p1 & 0x80 ? REX_W : 0);
+	d->reg_high = p0 & 0x10 ? 0 : 16;
+	d->vvvv = (~(p1 >> 3) & 15) | (p2 & 8 ? 0 : 16);
+	d->index_high = d->vvvv & 16;
+	if (d->bits != 64) {
+		d->rex &= REX_W;
+		d->reg_high = 0;
+	}
+	d->pp = p1 & 3;
+	d->map = p0 & 7;
+	d->zeroing = p2 & 0x80;
+	d->vex_l = d->ll = p2 >> 5 & 3;
+	d->evex_b = p2 & 0x10;
+	d->k = p2 & 7;
+	return (d->map >= 1 && d->map <= 3) || d->map == 5 || d->map == 6;
+}
+
 static bool take_opcode(struct reader *r, struct dec *d, const struct model *model)
 {
 	u8 b = (u8)take(r, 1);
@@ -150,6 +203,13 @@ static bool take_opcode(struct reader *r, struct dec *d, const struct model *mod
 	if ((b == 0xc4 || b == 0xc5) && (has(model, F_AVX) || has(model, F_BMI1) || has(model, F_BMI2)) &&
 	    (d->bits == 64 || (r->at < r->end && *r->at >= 0xc0 && (d->mode & (MODE_PE | MODE_V86)) == MODE_PE))) {
 		if (!take_vex(r, d, b == 0xc4))
+			return false;
+		d->opcode = (u8)take(r, 1);
+		return true;
+	}
+	if (b == 0x62 && has(model, F_AVX512F) &&
+	    (d->bits == 64 || (r->at < r->end && *r->at >= 0xc0 && (d->mode & (MODE_PE | MODE_V86)) == MODE_PE))) {
+		if (!take_evex(r, d))
 			return false;
 		d->opcode = (u8)take(r, 1);
 		return true;
@@ -250,6 +310,16 @@ static void set_register(struct op *o, unsigned position, unsigned reg)
 		o->src = (u8)reg;
 }
 
+/* A mask register. Numbers beyond 7 are #UD: evex_ok(). */
+static void take_mask(struct dec *d, struct op *o, unsigned n, unsigned reg, unsigned rm)
+{
+	switch (d->row->operand[n].kind) {
+	case OPK_V: set_register(o, n, reg & 7); break;
+	case OPK_H: d->third = d->vvvv & 7; break;
+	default: set_register(o, n, rm & 7); break;
+	}
+}
+
 static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned n, bool *had_imm)
 {
 	const struct operand *p = &d->row->operand[n];
@@ -257,6 +327,10 @@ static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned
 		 rm = (d->modrm & 7) | (d->rex & REX_B) << 3;
 	s64 imm;
 
+	if (p->size == 'k') {
+		take_mask(d, o, n, reg, rm);
+		return;
+	}
 	switch (p->kind) {
 	case OPK_E:
 	case OPK_R:
@@ -268,12 +342,12 @@ static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned
 	case OPK_S: set_register(o, n, reg & 7); break;
 	case OPK_C:
 	case OPK_D:
-	case OPK_V: set_register(o, n, reg); break;
+	case OPK_V: set_register(o, n, reg | d->reg_high); break;
 	case OPK_P: set_register(o, n, reg & 7); break;
 	case OPK_W:
 	case OPK_U:
 		if (!d->mem)
-			set_register(o, n, rm);
+			set_register(o, n, rm | (d->evex && d->rex & REX_X ? 16 : 0));
 		break;
 	case OPK_Q:
 	case OPK_N:
@@ -281,7 +355,7 @@ static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned
 			set_register(o, n, rm & 7);
 		break;
 	case OPK_ST: set_register(o, n, rm & 7); break;
-	case OPK_H: d->third = d->vvvv & (d->bits == 64 ? 15 : 7); break;
+	case OPK_H: d->third = d->vvvv & (d->bits == 64 ? 31 : 7); break;
 	case OPK_B: d->third = (u8)(8 * (d->vvvv & (d->bits == 64 ? 15 : 7))); break;
 	case OPK_FIXED: set_register(o, n, p->size && strchr("bwdzv", p->size) ? 8 * p->reg : p->reg); break;
 	case OPK_L: o->imm = (s64)(take(r, 1) >> 4 & (d->bits == 64 ? 15 : 7)); break;
@@ -328,6 +402,8 @@ static enum raise fixed_checks(u32 check, u64 mode)
 		return RAISE_UD;
 	if ((check & CHK_AVX) && (!protected || !(mode & MODE_OSXSAVE) || !(mode & MODE_AVX)))
 		return RAISE_UD;
+	if ((check & CHK_AVX512) && (!protected || !(mode & MODE_OSXSAVE) || !(mode & MODE_AVX512)))
+		return RAISE_UD;
 	if ((check & (CHK_XSAVE | CHK_OSXSAVE)) && !(mode & MODE_OSXSAVE))
 		return RAISE_UD;
 	if ((check & CHK_SSE) && ((mode & MODE_EM) || !(mode & MODE_OSFXSR)))
@@ -338,7 +414,7 @@ static enum raise fixed_checks(u32 check, u64 mode)
 		return RAISE_NM;
 	if ((check & CHK_WAIT) && (mode & MODE_MP) && (mode & MODE_TS))
 		return RAISE_NM;
-	if ((check & (CHK_MMX | CHK_SSE | CHK_AVX | CHK_XSAVE)) && (mode & MODE_TS))
+	if ((check & (CHK_MMX | CHK_SSE | CHK_AVX | CHK_AVX512 | CHK_XSAVE)) && (mode & MODE_TS))
 		return RAISE_NM;
 	if ((check & CHK_CPL0) && cpl)
 		return RAISE_GP_CPL;
@@ -377,13 +453,48 @@ void decode_fault(struct op *o, enum raise raise)
 
 /* ---- encodings that VEX forbids ---- */
 
-/* A vvvv without an operand must be 1111b. */
+/* A vvvv without an operand must be 1111b. EVEX.V' belongs to the index, if that is a vector register. */
 static bool vvvv_ok(const struct dec *d)
 {
+	if (d->row->insn->vsib && d->evex)
+		return !(d->vvvv & 15);
 	for (unsigned i = 0; i < d->row->operands; i++)
 		if (d->row->operand[i].kind == OPK_H || d->row->operand[i].kind == OPK_B)
 			return true;
 	return !d->vvvv;
+}
+
+/* Mask registers have numbers to 7. */
+static bool masks_ok(const struct dec *d)
+{
+	for (unsigned i = 0; i < d->row->operands; i++) {
+		const struct operand *p = &d->row->operand[i];
+
+		if (p->size == 'k' && ((p->kind == OPK_V && (d->rex & REX_R || d->reg_high)) ||
+				       (p->kind == OPK_H && d->vvvv & (d->bits == 64 ? 24 : 16))))
+			return false;
+	}
+	return true;
+}
+
+/* Fields of EVEX that the row does not allow. */
+static bool evex_ok(const struct dec *d)
+{
+	const struct insn *insn = d->row->insn;
+	bool vector = !dec_is_mem(d, 0) && d->row->operand[0].size != 'k';
+
+	if (d->ll == 3 && !(d->evex_b && !d->mem && insn->rounding))
+		return false;
+	if (d->evex_b && (d->mem ? insn->tuple < TUPLE_FV || insn->tuple > TUPLE_QV : !insn->rounding))
+		return false;
+	if (d->k ? insn->masking == MASKING_NONE : insn->masking == MASKING_MUST)
+		return false;
+	if (d->zeroing && (!d->k || !vector || insn->vsib))
+		return false;
+	for (unsigned i = 0; i < d->row->operands; i++)
+		if (d->row->operand[i].kind == OPK_G && d->reg_high)
+			return false;
+	return true;
 }
 
 /* Control and debug registers that do not exist are #UD, before all other checks (SDM vol. 2, MOV). CR4.DE decides
@@ -413,13 +524,15 @@ static void take_cr8(struct dec *d)
 /* The index of a gather is any vector register. A SIB byte is required, and destination, index and mask must differ. */
 static bool take_vector_index(struct dec *d, struct op *o)
 {
-	unsigned index = (d->sib >> 3 & 7) | (d->rex & REX_X) << 2;
+	unsigned index = (d->sib >> 3 & 7) | (d->rex & REX_X) << 2 | (d->bits == 64 ? d->index_high : 0);
 
-	if (d->asize == 2 || (d->modrm & 7) != 4 || index == o->dst || index == d->third || o->dst == d->third)
+	if (d->asize == 2 || (d->modrm & 7) != 4)
+		return false;
+	if (d->evex ? index == o->dst && !dec_is_mem(d, 0) : index == o->dst || index == d->third || o->dst == d->third)
 		return false;
 	o->index = 8 * RZERO;
 	o->scale = 0;
-	o->imm = index | (d->sib >> 6) << 4;
+	o->imm = index | (d->sib >> 6) << 5;
 	return true;
 }
 
@@ -445,7 +558,8 @@ static enum decode_result skip_prefixes(struct dec *d, struct op *o)
 static u64 key_of(const struct dec *d)
 {
 	return d->modrm | (d->mem ? KEY_MEM : 0) | (u64)d->pp << 9 | (d->rex & REX_W ? KEY_W : 0) |
-	       (d->vex_l ? KEY_L : 0) | (d->bits == 64 ? KEY_64 : 0) | (d->vex ? KEY_VEX : 0) |
+	       (d->vex_l & 1 ? KEY_L : 0) | (d->vex_l & 2 ? KEY_L2 : 0) |
+	       (d->bits == 64 ? KEY_64 : 0) | (d->vex ? KEY_VEX : 0) |
 	       (d->opsize_prefix != (d->bits == 16) ? KEY_O16 : 0);
 }
 
@@ -480,7 +594,7 @@ static enum decode_result take_row(struct reader *r, const struct isa *isa, stru
 	d->asize = d->bits == 64 ? (d->addrsize_prefix ? 4 : 8) : (d->bits == 16) != d->addrsize_prefix ? 2 : 4;
 	if (d->map == MAP_3DNOW)
 		take_3dnow(r, d, o);
-	rows = d->vex ? isa->vex_index[d->map][d->opcode] : isa->index[d->map][d->opcode];
+	rows = (d->evex ? isa->evex_index : d->vex ? isa->vex_index : isa->index)[d->map][d->opcode];
 	if (r->short_of)
 		return DECODE_MORE;
 	if (!rows)
@@ -492,10 +606,12 @@ static enum decode_result take_row(struct reader *r, const struct isa *isa, stru
 	}
 	if (r->short_of)
 		return DECODE_MORE;
+	if (d->evex_b && !d->mem)
+		d->vex_l = 2; /* L'L is the rounding */
 	d->row = match(rows, key_of(d));
 	if (d->lock && d->row && has(d->model, F_CR8_LEGACY))
 		take_cr8(d);
-	if (!d->row || (d->vex && !vvvv_ok(d)) || !system_registers_ok(d))
+	if (!d->row || (d->vex && (!vvvv_ok(d) || !masks_ok(d))) || (d->evex && !evex_ok(d)) || !system_registers_ok(d))
 		return DECODE_UD;
 	/* MOV to and from CR, DR: ModRM.mod is ignored, rm is always a register (SDM vol. 2, MOV). */
 	for (unsigned i = 0; i < d->row->operands; i++)
@@ -512,10 +628,14 @@ static enum decode_result take_operands(struct reader *r, struct dec *d, struct 
 	d->osize = operand_size(d);
 	if (d->mem && d->map != MAP_3DNOW)
 		take_ea(r, d, o);
+	if (d->evex && d->mem && d->modrm >> 6 == 1)
+		o->disp *= (s32)evex_memory_size(d);
 	for (unsigned i = 0; i < d->row->operands; i++)
 		take_operand(r, d, o, i, &had_imm);
 	if (r->short_of)
 		return DECODE_MORE;
+	if (d->row->insn->distinct && (o->dst == d->third || (!d->mem && o->dst == o->src)))
+		return DECODE_UD;
 	return d->row->insn->vsib && !take_vector_index(d, o) ? DECODE_UD : DECODE_OK;
 }
 
@@ -548,17 +668,45 @@ static u8 alignment(const struct dec *d)
 		       : OP_ALIGNED;
 }
 
+static unsigned logarithm(unsigned v) { return (unsigned)__builtin_ctz(v); }
+
+/* Those of EVEX. */
+static void fill_evex(const struct dec *d, struct op *o)
+{
+	const struct insn *insn = d->row->insn;
+	unsigned from = dec_element(d), to = insn->to ? insn->to : from;
+
+	o->vlen = (u8)(16 << d->vex_l);
+	o->k = d->k & 7;
+	o->zeroing = d->zeroing;
+	o->broadcast = d->evex_b && d->mem;
+	o->round = (!d->evex_b || d->mem ? 0 : insn->rounding == ROUNDING_ER ? ROUND_ER | d->ll : ROUND_SAE) & 7;
+	o->from = logarithm(from) & 3;
+	o->to = logarithm(to) & 3;
+	o->memory = logarithm(tuple_size(d)) & 7;
+	o->whole = insn->whole;
+	o->to_memory = dec_is_mem(d, 0);
+	o->to_mask = d->row->operand[0].size == 'k';
+	if (dec_kind(d, 0) == OPK_H)
+		o->dst = o->third;
+}
+
 /* Set the members of O that follow from D. */
 static void fill(struct dec *d, struct op *o)
 {
 	d->imm = o->imm;
-	if (d->vex)
+	if (d->vex) {
+		o->imm &= 0xff;
 		o->third = d->third;
+		o->zmm = !!(d->mode & MODE_AVX512);
+	}
 	o->len = d->len;
 	o->osize = d->osize & 15;
 	o->code = d->row->insn->code;
 	o->form = d->row->form[d->mem] & 15;
 	d->no_index = o->index == 8 * RZERO;
+	if (d->row->insn->tuple || d->evex)
+		fill_evex(d, o);
 	settle_segment(d);
 	if (d->mem)
 		o->seg = d->seg & 7;

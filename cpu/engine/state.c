@@ -7,7 +7,7 @@
 
 #define CPU(member, kind) FIELD(struct cpu, member, kind)
 #define CPUS(member, kind) FIELDS(struct cpu, member, kind)
-/* Half of a YMM register: of those that instructions can access. */
+/* 16 bytes of the vector registers that instructions without EVEX can access. */
 #define HALVES(name, first) FIELDS_APART(struct cpu, name, first, 2, v, VREGS, U64)
 #define SEGMENT(n) CPU(seg[n].base, U64), CPU(seg[n].limit, U32), CPU(seg[n].attr, U32), CPU(seg[n].sel, U16)
 #define X87(n) CPU(x87.st[n].frac, U64), CPU(x87.st[n].exp, U16)
@@ -41,6 +41,14 @@ static const struct field amd_fields[] = {
 #define MSR_AMD(name, number, family, member, ...) CPU(member, U64),
 #include "cpu/system/msr.def"
 	FIELD_END
+};
+
+/* A whole register of AVX-512; and what it adds to another. */
+#define ZMM(n) FIELDS(struct cpu, v[n].q, U64)
+static const struct field avx512_fields[] = {
+	CPUS(k, U64), HALVES(zmm_third, v[0].q[4]), HALVES(zmm_fourth, v[0].q[6]),
+	ZMM(16), ZMM(17), ZMM(18), ZMM(19), ZMM(20), ZMM(21), ZMM(22), ZMM(23),
+	ZMM(24), ZMM(25), ZMM(26), ZMM(27), ZMM(28), ZMM(29), ZMM(30), ZMM(31), FIELD_END
 };
 
 void cpu_loaded(struct cpu *c)
@@ -85,5 +93,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 		out[count++] = paravirt_part(c);
 	if (c->svm && count < max)
 		out[count++] = svm_part(c);
+	if (has(c->model, F_AVX512F) && count < max)
+		out[count++] = (struct part){ c->avx512_name, c, avx512_fields, NULL };
 	return count;
 }

@@ -139,8 +139,12 @@ GEN_BODY(fxrstor)
 
 /* ---- components ---- */
 
-/* PKRU is where processors with AVX-512 have it. */
-static const struct component components[] = { { 2, HEADER_END, 256 }, { 9, 2688, 8 } };
+/* In the order of their numbers, and of their places. */
+enum { YMM_HIGH = 2, OPMASK = 5, ZMM_HIGH, HIGH_ZMM, PKRU = 9 };
+static const struct component components[] = {
+	{ YMM_HIGH, HEADER_END, 256 }, { OPMASK, 1088, 64 }, { ZMM_HIGH, 1152, 512 }, { HIGH_ZMM, 1664, 1024 },
+	{ PKRU, 2688, 8 },
+};
 
 const struct component *xsave_component(unsigned number)
 {
@@ -152,7 +156,8 @@ const struct component *xsave_component(unsigned number)
 
 u64 xsave_states(const struct model *m)
 {
-	return STATE_X87 | STATE_SSE | (has(m, F_AVX) ? STATE_AVX : 0) | (has(m, F_PKU) ? STATE_PKRU : 0);
+	return STATE_X87 | STATE_SSE | (has(m, F_AVX) ? STATE_AVX : 0) | (has(m, F_AVX512F) ? STATE_AVX512 : 0) |
+	       (has(m, F_PKU) ? STATE_PKRU : 0);
 }
 
 /* Where component P is in an area of these COMPONENTS. */
@@ -201,7 +206,13 @@ static u64 in_use(const struct cpu *c)
 			used |= STATE_SSE;
 		if (c->v[i].q[2] | c->v[i].q[3])
 			used |= STATE_AVX;
+		if (!all_zero(&c->v[i].b[32], 32))
+			used |= 1 << ZMM_HIGH;
 	}
+	if (!all_zero(c->k, sizeof c->k))
+		used |= 1 << OPMASK;
+	if (in_64(c) && !all_zero(&c->v[16], 16 * sizeof c->v[16]))
+		used |= 1 << HIGH_ZMM;
 	if (c->pkru)
 		used |= STATE_PKRU;
 	return used;
@@ -218,26 +229,64 @@ u64 xsave_in_use(const struct cpu *c)
  * */
 static unsigned component_len(const struct cpu *c, const struct component *p)
 {
-	return p->number == 2 ? 16 * xmm_count(c) : p->size;
+	switch (p->number) {
+	case YMM_HIGH: return 16 * xmm_count(c);
+	case ZMM_HIGH: return 32 * xmm_count(c);
+	case HIGH_ZMM: return in_64(c) ? p->size : 0;
+	default: return p->size;
+	}
 }
 
 static void component_save(const struct cpu *c, unsigned number, u8 *image)
 {
-	if (number == 2)
-		vregs_save(c, 16, image, xmm_count(c));
-	else
-		put64(image, c->pkru);
+	switch (number) {
+	case YMM_HIGH: vregs_save(c, 16, image, xmm_count(c)); break;
+	case OPMASK:
+		for (unsigned i = 0; i < ARRAY_LEN(c->k); i++)
+			put64(image + 8 * i, c->k[i]);
+		break;
+	case ZMM_HIGH:
+		for (unsigned i = 0; i < xmm_count(c); i++)
+			memcpy(image + 32 * i, &c->v[i].b[32], 32);
+		break;
+	case HIGH_ZMM:
+		if (in_64(c))
+			memcpy(image, &c->v[16], 16 * sizeof c->v[16]);
+		break;
+	default: put64(image, c->pkru); break;
+	}
 }
 
-/* IMAGE NULL: as at reset. */
+/* N bytes at TO. IMAGE NULL: as at reset. */
+static void bytes_load(void *to, const u8 *image, size_t n)
+{
+	if (image)
+		memcpy(to, image, n);
+	else
+		memset(to, 0, n);
+}
+
 static void component_load(struct cpu *c, unsigned number, const u8 *image)
 {
-	if (number == 9)
-		write_pkru(c, image ? get32(image) : 0);
-	else if (image)
-		vregs_load(c, 16, image, xmm_count(c));
-	else
-		vregs_clear(c, 16, xmm_count(c));
+	switch (number) {
+	case YMM_HIGH:
+		for (unsigned i = 0; i < xmm_count(c); i++)
+			bytes_load(&c->v[i].b[16], image ? image + 16 * i : NULL, 16);
+		break;
+	case OPMASK:
+		for (unsigned i = 0; i < ARRAY_LEN(c->k); i++)
+			c->k[i] = image ? get64(image + 8 * i) : 0;
+		break;
+	case ZMM_HIGH:
+		for (unsigned i = 0; i < xmm_count(c); i++)
+			bytes_load(&c->v[i].b[32], image ? image + 32 * i : NULL, 32);
+		break;
+	case HIGH_ZMM:
+		if (in_64(c))
+			bytes_load(&c->v[16], image, 16 * sizeof c->v[16]);
+		break;
+	default: write_pkru(c, image ? get32(image) : 0); break;
+	}
 }
 
 /* ---- the area in memory ---- */

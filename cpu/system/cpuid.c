@@ -180,7 +180,13 @@ static void extended_features(const struct cpu *c, u32 sub, u32 out[4])
 	if (sub <= 2)
 		features(m, 7, sub, out);
 	if (sub == 0) {
-		out[EAX] = has(m, F_BHI_CTRL) || has(m, F_MCDT_NO) ? 2 : 0; /* highest sub-leaf */
+		for (u32 last = 1; last <= 2; last++) { /* the highest sub-leaf that says something */
+			u32 of_last[4] = { 0 };
+
+			features(m, 7, last, of_last);
+			if (of_last[EAX] | of_last[EBX] | of_last[ECX] | of_last[EDX])
+				out[EAX] = last;
+		}
 		if (has(m, F_PKU) && c->cr4 & CR4_PKE)
 			out[ECX] |= 1 << 4;
 	}

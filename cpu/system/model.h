@@ -65,7 +65,17 @@
 	X(VMCB_CLEAN, "vmcb-clean", 0x8000000a, 0, 3, 5) X(FLUSH_BY_ASID, "flushbyasid", 0x8000000a, 0, 3, 6) \
 	X(DECODE_ASSISTS, "decodeassists", 0x8000000a, 0, 3, 7) X(PAUSE_FILTER, "pause-filter", 0x8000000a, 0, 3, 10) \
 	X(PAUSE_THRESHOLD, "pfthreshold", 0x8000000a, 0, 3, 12) \
-	X(V_VMSAVE, "v-vmsave-vmload", 0x8000000a, 0, 3, 15) X(VGIF, "vgif", 0x8000000a, 0, 3, 16)
+	X(V_VMSAVE, "v-vmsave-vmload", 0x8000000a, 0, 3, 15) X(VGIF, "vgif", 0x8000000a, 0, 3, 16) \
+	X(AVX512F, "avx512f", 7, 0, 1, 16) X(AVX512DQ, "avx512dq", 7, 0, 1, 17) \
+	X(AVX512_IFMA, "avx512ifma", 7, 0, 1, 21) \
+	X(AVX512CD, "avx512cd", 7, 0, 1, 28) X(AVX512BW, "avx512bw", 7, 0, 1, 30) X(AVX512VL, "avx512vl", 7, 0, 1, 31) \
+	X(AVX512_VBMI, "avx512vbmi", 7, 0, 2, 1) X(AVX512_VBMI2, "avx512vbmi2", 7, 0, 2, 6) \
+	X(AVX512_VNNI, "avx512vnni", 7, 0, 2, 11) X(AVX512_BITALG, "avx512bitalg", 7, 0, 2, 12) \
+	X(AVX512_VPOPCNTDQ, "avx512vpopcntdq", 7, 0, 2, 14) X(AVX512_VP2INTERSECT, "avx512vp2intersect", 7, 0, 3, 8) \
+	X(AVX512_FP16, "avx512fp16", 7, 0, 3, 23) X(AVX512_BF16, "avx512bf16", 7, 1, 0, 5) \
+	X(AVX_VNNI, "avxvnni", 7, 1, 0, 4) \
+	X(AVX_IFMA, "avxifma", 7, 1, 0, 23) X(AVX_VNNI_INT8, "avxvnniint8", 7, 1, 3, 4) \
+	X(AVX_VNNI_INT16, "avxvnniint16", 7, 1, 3, 10)
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,

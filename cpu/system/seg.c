@@ -148,7 +148,8 @@ static u64 current_mode(const struct cpu *c)
 		(c->efer & EFER_SVME ? MODE_SVME : 0) | (c->vmx && c->vmx->guest ? MODE_GUEST : 0) |
 		(c->svm && c->svm->guest ? MODE_SVM_GUEST : 0);
 	if (c->cr4 & CR4_OSXSAVE)
-		mode |= MODE_OSXSAVE | ((c->xcr0 & 6) == 6 ? MODE_AVX : 0);
+		mode |= MODE_OSXSAVE | ((c->xcr0 & 6) == 6 ? MODE_AVX : 0) |
+			((c->xcr0 & 0xe6) == 0xe6 ? MODE_AVX512 : 0);
 	if ((mode & MODE_BITS) == MODE_32 ? cs->limit != 0xffffffff
 					  : (mode & MODE_BITS) == MODE_16 && cs->limit < 0xffff)
 		mode |= MODE_LIMIT;

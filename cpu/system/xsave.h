@@ -5,7 +5,8 @@
 
 #include "cpu/cpu.h"
 
-enum { STATE_X87 = 1, STATE_SSE = 2, STATE_AVX = 4, STATE_PKRU = 0x200 };
+enum { STATE_X87 = 1, STATE_SSE = 2, STATE_AVX = 4, STATE_AVX512 = 0xe0 /* masks, ZMM_Hi256, Hi16_ZMM */,
+       STATE_PKRU = 0x200 };
 
 struct component { u8 number; u16 at /* in the standard format */, size; };
 const struct component *xsave_component(unsigned number); /* NULL: it is in the legacy region, or there is none */

@@ -7,6 +7,8 @@
 
 /* Words that rows use beside the enums of cpu.h and isa.h. ALLF is every flag that POPF or IRET may change. */
 enum { OSZAP = OSZAPC & ~FL_C, OSAP = OSZAP & ~FL_Z };
+enum { FV = TUPLE_FV, HV, QV, FVM, HVM, QVM, OVM, T1, T2, T4, T8, M128, DUP,
+       SAE = ROUNDING_SAE, ER, NO_MASK = MASKING_NONE, MASKED };
 enum { ALLF = OSZAPC | FL_T | FL_I | FL_D | FL_IOPL | FL_NT | FL_RF | FL_VM | FL_AC | FL_VIF | FL_VIP | FL_ID };
 
 #define INSN(mnemonic, ...) gen_fn gen_##mnemonic;
@@ -91,7 +93,8 @@ static bool compile_vex(struct isa_row *row, const char *s, size_t len)
 	unsigned pp = 0;
 
 	row->vex = true;
-	for (s += 3; s < end;) {
+	row->evex = *s == 'E';
+	for (s += row->evex ? 4 : 3; s < end;) {
 		const char *field = ++s;
 		size_t n;
 		int prefix;
@@ -103,9 +106,11 @@ static bool compile_vex(struct isa_row *row, const char *s, size_t len)
 		if (prefix >= 0)
 			pp = (unsigned)prefix;
 		else if (is(field, n, "128") || is(field, n, "LZ"))
-			want(row, KEY_L, 0);
+			want(row, KEY_L | KEY_L2, 0);
 		else if (is(field, n, "256"))
-			want(row, KEY_L, KEY_L);
+			want(row, KEY_L | KEY_L2, KEY_L);
+		else if (is(field, n, "512"))
+			want(row, KEY_L | KEY_L2, KEY_L2);
 		else if (is(field, n, "W0"))
 			want(row, KEY_W, 0);
 		else if (is(field, n, "W1"))
@@ -116,6 +121,10 @@ static bool compile_vex(struct isa_row *row, const char *s, size_t len)
 			row->map = 2;
 		else if (is(field, n, "0F3A"))
 			row->map = 3;
+		else if (is(field, n, "MAP5"))
+			row->map = 5;
+		else if (is(field, n, "MAP6"))
+			row->map = 6;
 		else if (!is(field, n, "LIG") && !is(field, n, "WIG"))
 			return false;
 	}
@@ -184,7 +193,7 @@ static bool compile_encoding(struct isa_row *row, const char *s)
 			want(row, KEY_W, 0);
 		else if (place == AT_PREFIX && is(s, len, "REX.W1"))
 			want(row, KEY_W, KEY_W);
-		else if (place == AT_PREFIX && len > 3 && !memcmp(s, "VEX.", 4)) {
+		else if (place == AT_PREFIX && len > 4 && !memcmp(s + (*s == 'E'), "VEX.", 4)) {
 			if (!compile_vex(row, s, len))
 				return false;
 		} else if (place >= (row->map == MAP_3DNOW ? AT_OPCODE : AT_MODRM) && is(s, len, "/r")) {
@@ -269,7 +278,7 @@ static bool compile_operand(struct isa_row *row, struct operand *op, const char 
 			return false;
 		op->size = 'o';
 	} else if (len == 2) {
-		if (!strchr("bwdqvzypsxot", s[1]))
+		if (!strchr("bwdqvzypsxotk", s[1]))
 			return false;
 		op->size = (u8)s[1];
 	}
@@ -332,6 +341,20 @@ static void choose_lengths(struct isa_row *row, const struct model *model)
 	row->enabled = row->enabled || has(model, row->insn->wide);
 }
 
+/* EVEX rows that name no length or 256 need AVX512VL for less than 512; those of 128 alone and those of one
+ * element do not. */
+static void choose_evex_lengths(struct isa_row *row, const struct model *model)
+{
+	bool any = !(row->mask & KEY_L2), scalar = strstr(row->insn->encoding, ".LIG") != NULL;
+
+	if (has(model, F_AVX512VL) || scalar)
+		return;
+	if (any)
+		want(row, KEY_L | KEY_L2, KEY_L2);
+	else if (row->match & KEY_L)
+		row->enabled = false;
+}
+
 static bool compile(struct isa_row *row, const struct insn *insn, const struct model *model)
 {
 	*row = (struct isa_row){ .insn = insn };
@@ -342,6 +365,8 @@ static bool compile(struct isa_row *row, const struct insn *insn, const struct m
 	row->form[1] = form_of(row, true);
 	if (insn->wide)
 		choose_lengths(row, model);
+	if (row->evex)
+		choose_evex_lengths(row, model);
 	if (insn->modes)
 		want(row, KEY_64, insn->modes == ONLY64 ? KEY_64 : 0);
 	return true;
@@ -356,7 +381,8 @@ static unsigned slots(const struct isa_row *row)
 
 static void add(struct isa *isa, struct isa_row *row)
 {
-	struct isa_row **at = &(row->vex ? isa->vex_index : isa->index)[row->map][row->opcode];
+	struct isa_row *(*index)[256] = row->evex ? isa->evex_index : row->vex ? isa->vex_index : isa->index;
+	struct isa_row **at = &index[row->map][row->opcode];
 
 	while (*at)
 		at = &(*at)->next;
@@ -420,7 +446,7 @@ bool isa_overlap(const struct isa_row *a, const struct isa_row *b)
 {
 	u64 both = a->mask & b->mask;
 
-	if (insn_apart(a->insn, b->insn) || a->map != b->map || a->vex != b->vex ||
+	if (insn_apart(a->insn, b->insn) || a->map != b->map || a->vex != b->vex || a->evex != b->evex ||
 		(a->opcode ^ b->opcode) & a->opcode_mask & b->opcode_mask)
 		return false;
 	return !((a->match ^ b->match) & both);

@@ -39,9 +39,18 @@ enum {
 	CHK_PKE = 0x400000, /* #UD without CR4.PKE */
 	CHK_LEGACY = 0x1000000, /* #UD in IA-32e mode */
 	CHK_SVM = 0x2000000, /* #UD without EFER.SVME */
+	CHK_AVX512 = 0x4000000, /* as CHK_AVX, and #UD without XCR0[7:5] */
 };
 
 enum { ALIGN_LENGTH = 1, ALIGN_MOVE = 2 /* 16 bytes, also with MXCSR.MM */, ALIGN_16 = 16 };
+/* Of EVEX rows: how many bytes an operand in memory has, by which an 8-bit displacement is multiplied (SDM vol. 2,
+ * 2.7.5). */
+enum { TUPLE_NONE, TUPLE_FV /* the vector's length; an element may be broadcast */, TUPLE_HV /* half of it */,
+       TUPLE_QV /* a quarter */, TUPLE_FVM /* as FV to QV, no broadcast */, TUPLE_HVM, TUPLE_QVM,
+       TUPLE_OVM /* an eighth */, TUPLE_T1 /* one element */, TUPLE_T2, TUPLE_T4, TUPLE_T8, TUPLE_M128, TUPLE_DUP /* MOVDDUP: 8, 32, 64 */ };
+enum { ROUNDING_SAE = 1 /* EVEX.b with registers: no exceptions */, ROUNDING_ER /* and rounding as EVEX.L'L says */ };
+enum { MASKING_ANY /* merging and, where the destination is a vector register, zeroing */,
+       MASKING_NONE /* only k0 */, MASKING_MUST /* k0 is #UD */ };
 enum { MODES_ALL = 0, NO64 = 1, ONLY64 = 2 };
 enum { TAKES_NOTHING, TAKES_BASE, TAKES_SRC }; /* op.base, op.src */
 
@@ -115,7 +124,15 @@ struct insn {
 	u8 align;                /* memory operand must be so aligned (#GP): 16 bytes, or the vector's length (ALIGN_*) */
 	u8 unaligned;            /* INTEL, AMD: their processors do not ask for .align */
 	u8 no_w;                 /* INTEL, AMD: with REX.W their processors have an operand of 32 bits */
-	bool vsib;               /* the index is a vector register: o->imm = its number | scale << 4 */
+	bool vsib;               /* the index is a vector register: o->imm = its number | scale << 5 */
+	/* of EVEX rows */
+	u8 tuple;                /* TUPLE_FV ... */
+	/* bytes of an element of the last source, and of the destination, which is what masks choose. 0: FROM by W, 4
+	 * or 8; TO as FROM */
+	u8 from, to;
+	u8 rounding, masking;    /* ROUNDING_SAE ..., MASKING_NONE ... */
+	bool distinct;           /* the destination must be no source */
+	bool whole;              /* a source in memory is read whole, whatever the mask says */
 	bool lock;               /* LOCK is allowed with a memory destination */
 	u8 lock_ignored;         /* INTEL, AMD: it means nothing to their processors */
 	bool rep;                /* REP, REPE, REPNE mean something */
@@ -168,9 +185,9 @@ enum form { FORM_OTHER, FORM_R, FORM_M, FORM_RR, FORM_RI, FORM_RM, FORM_MR, FORM
 struct isa_row { /* compiled */
 	const struct insn *insn;
 	u64 mask, match;         /* over the decode key */
-	u8 map;                  /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A, 4: 0F0F, whose opcode stands behind the operand */
+	u8 map;                  /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A, 4: 0F0F, whose opcode stands behind the operand; 5, 6: EVEX's */
 	u8 opcode, opcode_mask;
-	bool vex, modrm, enabled;
+	bool vex, evex, modrm, enabled; /* EVEX rows are VEX rows, too */
 	u8 operands;
 	struct operand operand[4];
 	u8 form[2];              /* enum form: with r/m a register, memory */
@@ -178,17 +195,18 @@ struct isa_row { /* compiled */
 };
 
 /* The decode key:
- *    modrm 0-7 | mem 8 (mod != 3) | pp 9-10 (0, 1 = 66, 2 = F3, 3 = F2) | W 11 | L 12 | 64-bit mode 13 | vex 14 | operand size is 16: 15 */
+ *    modrm 0-7 | mem 8 (mod != 3) | pp 9-10 (0, 1 = 66, 2 = F3, 3 = F2) | W 11 | L 12 | 64-bit mode 13 | vex 14 | operand size is 16: 15 | L' 16 */
 enum { KEY_MODRM = 0xff, KEY_MEM = 1 << 8, KEY_PP = 3 << 9, KEY_W = 1 << 11, KEY_L = 1 << 12, KEY_64 = 1 << 13,
-	KEY_VEX = 1 << 14, KEY_O16 = 1 << 15 };
+	KEY_VEX = 1 << 14, KEY_O16 = 1 << 15, KEY_L2 = 1 << 16 };
 
-enum { MAP_3DNOW = 4, MAPS };
+enum { MAP_3DNOW = 4, MAPS = 7 };
 
 struct isa {
 	struct isa_row *rows;
 	unsigned count;
 	struct isa_row *index[MAPS][256]; /* [map][opcode]: enabled rows, in table order */
 	struct isa_row *vex_index[MAPS][256];
+	struct isa_row *evex_index[MAPS][256];
 };
 
 extern const struct insn insn_table[];

@@ -156,6 +156,10 @@ bool row_usable(const struct isa_row *row, const char **why)
 			*why = not[i].why;
 			return false;
 		}
+	if (row->evex) {
+		*why = "the host's ZMM and mask registers are not compared yet";
+		return false;
+	}
 	if (!row->enabled) {
 		*why = host_has(row->insn->since) ? "not in the model" : "the host does not have it";
 		return false;

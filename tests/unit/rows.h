@@ -135,11 +135,21 @@ static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory
 		modrm = (u8)((modrm & 0xc7) | below(6) << 3);
 	if (has_operand(row, OPK_C))
 		modrm = (u8)((modrm & 0xc7) | (u8[]){ 0, 2, 3, 4 }[below(4)] << 3);
+	if (row->insn->distinct) /* with another in vvvv, below */
+		modrm = (u8)((modrm & 0xc0) | 1 << 3 | (memory ? modrm & 7 : 2));
 	if (row->insn->vsib) /* XMM4 is the index, of SIB 25h; destination and mask are others */
 		modrm = (u8)((modrm & 0xc7) | 1 << 3);
 	if (lock)
 		*p++ = 0xf0;
-	if (row->vex) {
+	if (row->evex) {
+		unsigned l = row->mask & KEY_L2 ? (row->match & KEY_L ? 1 : row->match & KEY_L2 ? 2 : 0) : below(3);
+
+		*p++ = 0x62;
+		*p++ = (u8)(0xf0 | row->map);
+		*p++ = (u8)(w << 7 | (row->insn->distinct ? 8 : has_operand(row, OPK_H) ? 8 + below(8) : 15) << 3 | 4 | pp);
+		*p++ = (u8)(l << 5 | 8 | (row->insn->masking == MASKING_MUST ? 1 + below(7)
+					  : row->insn->masking == MASKING_ANY ? below(8) : 0));
+	} else if (row->vex) {
 		unsigned l = row->mask & KEY_L ? row->match >> 12 & 1 : below(2);
 
 		*p++ = 0xc4;
@@ -372,7 +382,7 @@ static void enter_at(enum run_mode m, unsigned cpl)
 	c->fault.error = 0;
 	c->cr0 = CR0_ET | CR0_NE;
 	c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_PKE;
-	c->xcr0 = 7;
+	c->xcr0 = 0xe7;
 	c->misc_enable |= 1 << 18;
 	c->x87.cw = 0x37f;
 	c->x87.valid = (u8)~(1 << 3 | 1 << 4);
@@ -446,6 +456,7 @@ struct seen {
 	u64 r[17];
 	u32 arith;
 	u8 data[0x400], stack[0x400], stack0[0x100], xmm[256], ymm_high[256];
+	u64 k[8];
 	u8 st[8][10];
 	u16 cw, sw;
 	u8 top, valid;
@@ -470,6 +481,7 @@ static void look(struct seen *s, u32 flags)
 	memcpy(s->stack0, ram->host + STACK0 - sizeof s->stack0, sizeof s->stack0);
 	vregs_save(c, 0, s->xmm, 16);
 	vregs_save(c, 16, s->ymm_high, 16);
+	memcpy(s->k, c->k, sizeof s->k);
 	for (unsigned i = 0; i < 8; i++) {
 		put64(s->st[i], c->x87.st[i].frac);
 		put16(s->st[i] + 8, c->x87.st[i].exp);

@@ -18,7 +18,7 @@ static bool is_ours(const struct insn *i)
 	bool plain = i->since == F_SHA || i->since == F_GFNI || i->since == F_MOVDIRI || i->since == F_MOVDIR64B ||
 		     i->since == F_SERIALIZE;
 
-	return (plain || i->check & CHK_AVX) && i->modes != NO64 && host_has(i->since);
+	return (plain || i->check & CHK_AVX) && *i->encoding != 'E' && i->modes != NO64 && host_has(i->since);
 }
 
 static bool approximate(const struct insn *i)

@@ -263,7 +263,7 @@ START_TEST(as_in_the_manual)
 			complain(row, PROT0, "CHK_CPL0");
 		if (!row->vex && !(insn->check & CHK_PROT) != !listed(insn->mnemonic, protected))
 			complain(row, PROT0, "CHK_PROT");
-		if (row->vex && !(insn->check & (CHK_PROT | CHK_AVX)))
+		if (row->vex && !(insn->check & (CHK_PROT | CHK_AVX | CHK_AVX512)))
 			complain(row, PROT0, "VEX in real mode");
 		if (!(insn->check & CHK_UMIP) != !listed(insn->mnemonic, umip))
 			complain(row, PROT0, "CHK_UMIP");
@@ -401,6 +401,11 @@ static const struct check {
 	{ .check = CHK_PROT, .mode = V86, .vector = VEC_UD },
 	{ .check = CHK_AVX, .mode = REAL, .vector = VEC_UD },
 	{ .check = CHK_AVX, .mode = V86, .vector = VEC_UD },
+	{ .check = CHK_AVX512, .mode = REAL, .vector = VEC_UD },
+	{ .check = CHK_AVX512, .mode = V86, .vector = VEC_UD },
+	{ .check = CHK_AVX512, .mode = PROT0, .cr4_off = CR4_OSXSAVE, .vector = VEC_UD },
+	{ .check = CHK_AVX512, .mode = PROT3, .xcr0_off = 0xe4, .vector = VEC_UD },
+	{ .check = CHK_AVX512, .mode = LONG3, .cr0 = CR0_TS, .vector = VEC_NM },
 	{ .check = CHK_UMIP, .mode = PROT3, .cr4_on = CR4_UMIP, .vector = VEC_GP },
 	{ .check = CHK_UMIP, .mode = LONG3, .cr4_on = CR4_UMIP, .vector = VEC_GP },
 	{ .check = CHK_FPU, .mode = PROT3, .cr0 = CR0_TS, .vector = VEC_NM },

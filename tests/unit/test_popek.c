@@ -258,7 +258,7 @@ static void vary(u32 resource)
 	case SR_IOPL: c->eflags ^= FL_IOPL; break;
 	case SR_AC: c->eflags ^= FL_AC; break;
 	case SR_TSC: c->idle_ns += 1000; break;
-	case SR_XCR0: c->xcr0 ^= 4; break;
+	case SR_XCR0: c->xcr0 ^= 0xe4; break;
 	case SR_IO: port_value ^= 0xff; break;
 	case SR_SEG:
 		if (c->mode & MODE_LONG)

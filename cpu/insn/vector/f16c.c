@@ -68,11 +68,20 @@ BODY(cvtph2ps)
 		r[i >> 2].d[i & 3] = to_single(c, b.w[i]);
 	if (!finish(c, saved))
 		return false;
-	ymm_set(c, o->dst, vec_of(r[0]), vec_of(r[1]));
+	ymm_set(c, o, vec_of(r[0]), vec_of(r[1]));
 	return true;
 }
 
-VEC_OWN_VEX(cvtph2ps)
+/* With EVEX. */
+static u64 element_to_single(struct cpu *c, const struct element *e) { return to_single(c, (u16)e->b); }
+EVEX_BODY(cvtph2ps_evex, element, element_to_single, PACKED, SOFT)
+
+BODY_HANDLER(cvtph2ps)
+GEN(vcvtph2ps)
+{
+	vec_operands(d, o, PACKED);
+	o->run = d->evex ? h_cvtph2ps_evex : h_cvtph2ps;
+}
 
 /* IMM: bit 2 rounding as MXCSR says, else as bits 1-0. */
 BODY(cvtps2ph)
@@ -97,8 +106,26 @@ BODY(cvtps2ph)
 		return false;
 	if (o->mem)
 		return vector_at(c, o, 2 * lanes, true, &linear) && mem_write_block(c, linear, r.b, 2 * lanes);
-	ymm_set(c, o->dst, vec_of(r), vec_zero);
+	ymm_set(c, o, vec_of(r), vec_zero);
 	return true;
 }
 
-VEC_OWN_VEX(cvtps2ph)
+static u64 element_to_half(struct cpu *c, const struct element *e)
+{
+	u32 saved = c->soft_mxcsr;
+	u64 r;
+
+	if (!(e->imm & 4))
+		c->soft_mxcsr = (saved & ~(u32)MXCSR_RC) | (u32)(e->imm & 3) << 13;
+	r = to_half(c, (u32)e->b);
+	c->soft_mxcsr = (c->soft_mxcsr & ~(u32)MXCSR_RC) | (saved & MXCSR_RC);
+	return r;
+}
+EVEX_BODY(cvtps2ph_evex, element, element_to_half, PACKED, SOFT)
+
+BODY_HANDLER(cvtps2ph)
+GEN(vcvtps2ph)
+{
+	vec_operands(d, o, PACKED);
+	o->run = d->evex ? h_cvtps2ph_evex : h_cvtps2ph;
+}

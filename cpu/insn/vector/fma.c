@@ -36,7 +36,7 @@ static u64 sum_of(struct cpu *c, bool sign, s32 exp, u128 big, bool small_sign, 
 
 /* A * B + ADDEND, where the product's and the addend's sign may be turned. The first NaN survives, its
  * sign as it is. */
-static u64 fma_lane(struct cpu *c, u64 a, u64 b, u64 addend, bool turn_product, bool turn_addend, struct format f)
+u64 soft_fma(struct cpu *c, u64 a, u64 b, u64 addend, bool turn_product, bool turn_addend, struct format f)
 {
 	struct num x = unpack(c, a, f), y = unpack(c, b, f), z = unpack(c, addend, f);
 	bool sign = (x.sign != y.sign) != turn_product;
@@ -116,6 +116,9 @@ ALWAYS_INLINE vec native(u8 opcode, unsigned size, vec a, vec b, vec z) { (void)
 
 /* ---- instructions ---- */
 
+/* Which of destination, first and last source are the factors and the addend: 132, 213, 231. */
+static const u8 orders[3][3] = { { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 } };
+
 /* o->imm8: the opcode. */
 ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bool scalar)
 {
@@ -123,7 +126,6 @@ ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bo
 	u8 opcode = o->imm8, kind = opcode & 14;
 	vec operand[3][2] = { { xmm_get(c, o->dst), high_get(c, o->dst) },
 		{ xmm_get(c, o->third), high_get(c, o->third) } };
-	static const u8 orders[3][3] = { { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 } };
 	const u8 *order = orders[(opcode >> 4) - 9];
 	const unsigned lanes = scalar ? 1 : (wide ? 32 : 16) / size;
 	u32 saved = c->soft_mxcsr, flags;
@@ -140,14 +142,14 @@ ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bo
 			low = size == 4 ? vec_merge32(operand[0][0], low) : vec_merge64(operand[0][0], low);
 		if (wide)
 			high = native(opcode, size, operand[order[0]][1], operand[order[1]][1], operand[order[2]][1]);
-		ymm_set(c, o->dst, low, high);
+		ymm_set(c, o, low, high);
 		return true;
 	}
 	c->soft_mxcsr = c->mxcsr & MXCSR_MASK & ~(u32)MXCSR_FLAGS;
 	for (unsigned i = 0; i < lanes; i++) {
 		unsigned half = i * size / 16, at = i & (16 / size - 1);
 		bool minus = kind == 6 ? (opcode & 1) == (i & 1) : kind == 10 || kind == 14;
-		u64 v = fma_lane(c, vec_extract(operand[order[0]][half], at, size),
+		u64 v = soft_fma(c, vec_extract(operand[order[0]][half], at, size),
 				 vec_extract(operand[order[1]][half], at, size),
 				 vec_extract(operand[order[2]][half], at, size), kind >= 12, minus,
 				 size == 4 ? f32 : f64);
@@ -158,33 +160,83 @@ ALWAYS_INLINE bool fma_body(struct cpu *c, const struct op *o, unsigned size, bo
 	c->soft_mxcsr = saved;
 	if (!sse_raise(c, flags))
 		return false;
-	ymm_set(c, o->dst, vec_load(&r.q[0]), wide ? vec_load(&r.q[2]) : vec_zero);
+	ymm_set(c, o, vec_load(&r.q[0]), wide ? vec_load(&r.q[2]) : vec_zero);
 	return true;
 }
 
-BODY(fma_ps) { return fma_body(c, o, 4, false); }
-BODY_HANDLER(fma_ps)
-BODY(fma_pd) { return fma_body(c, o, 8, false); }
-BODY_HANDLER(fma_pd)
-BODY(fma_ss) { return fma_body(c, o, 4, true); }
-BODY_HANDLER(fma_ss)
-BODY(fma_sd) { return fma_body(c, o, 8, true); }
-BODY_HANDLER(fma_sd)
+/* ---- with EVEX: the opcode is the immediate ---- */
+
+static vec native_part(u8 opcode, unsigned size, bool scalar, vec old, vec a, vec b)
+{
+	const vec operand[3] = { old, a, b };
+	const u8 *order = orders[(opcode >> 4) - 9];
+	vec r = native(opcode, size, operand[order[0]], operand[order[1]], operand[order[2]]);
+
+	return !scalar ? r : size == 4 ? vec_merge32(old, r) : vec_merge64(old, r);
+}
+
+static u64 element_fma(struct cpu *c, const struct element *e)
+{
+	const u64 operand[3] = { e->old, e->a, e->b };
+	const u8 *order = orders[(e->imm >> 4) - 9];
+	u8 kind = e->imm & 14;
+	bool minus = kind == 6 ? (e->imm & 1) == (e->index & 1) : kind == 10 || kind == 14;
+
+	return soft_fma(c, operand[order[0]], operand[order[1]], operand[order[2]], kind >= 12, minus,
+			format_of(e->to));
+}
+static const struct evex_desc fma_soft = { .kind = EVEX_KIND_element, .element = element_fma, .lanes = PACKED,
+					  .post = POST_SOFT },
+			      fma_soft_one = { .kind = EVEX_KIND_element, .element = element_fma, .lanes = ONE,
+					       .post = POST_SOFT, .rest_of_old = true };
+
+static bool fma_evex(struct cpu *c, const struct op *o, const struct evex_desc *host, bool scalar)
+{
+	bool masked = o->round || (c->mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
+
+	return evex_run(c, o, host && masked && host_has_fma() ? host : scalar ? &fma_soft_one : &fma_soft);
+}
+
+#define FMA(name, size, scalar, which) \
+	static vec parts_##name(struct cpu *c, vec old, vec a, vec b, u8 imm, unsigned part) \
+	{ \
+		(void)c, (void)part; \
+		return native_part(imm, size, scalar, old, a, b); \
+	} \
+	static const struct evex_desc evex_##name = { .kind = EVEX_KIND_parts3, .parts3 = parts_##name, \
+						      .lanes = which, .post = POST_NONE, .rest_of_old = true }; \
+	BODY(name) { return o->from ? fma_evex(c, o, &evex_##name, scalar) : fma_body(c, o, size, scalar); } \
+	BODY_HANDLER(name)
+FMA(fma_ps, 4, false, PACKED)
+FMA(fma_pd, 8, false, PACKED)
+FMA(fma_ss, 4, true, ONE)
+FMA(fma_sd, 8, true, ONE)
+BODY(fma_ph) { return fma_evex(c, o, NULL, false); }
+BODY_HANDLER(fma_ph)
+BODY(fma_sh) { return fma_evex(c, o, NULL, true); }
+BODY_HANDLER(fma_sh)
 
 static void choose_fma(const struct dec *d, struct op *o, enum lanes lanes)
 {
 	static handler *const forms[2][2] = { { h_fma_ps, h_fma_pd }, { h_fma_ss, h_fma_sd } };
 
 	vec_operands(d, o, lanes);
-	o->run = forms[lanes == ONE][d->rex >> 3 & 1];
+	if (d->map == 6)
+		o->run = lanes == ONE ? h_fma_sh : h_fma_ph;
+	else
+		o->run = forms[lanes == ONE][d->rex >> 3 & 1];
 	o->imm8 = d->opcode;
 }
 
 #define FMA_PACKED(name) \
+	GEN(name##132ph) { choose_fma(d, o, PACKED); } GEN(name##213ph) { choose_fma(d, o, PACKED); } \
+	GEN(name##231ph) { choose_fma(d, o, PACKED); } \
 	GEN(name##132ps) { choose_fma(d, o, PACKED); } GEN(name##132pd) { choose_fma(d, o, PACKED); } \
 	GEN(name##213ps) { choose_fma(d, o, PACKED); } GEN(name##213pd) { choose_fma(d, o, PACKED); } \
 	GEN(name##231ps) { choose_fma(d, o, PACKED); } GEN(name##231pd) { choose_fma(d, o, PACKED); }
 #define FMA_SCALAR(name) \
+	GEN(name##132sh) { choose_fma(d, o, ONE); } GEN(name##213sh) { choose_fma(d, o, ONE); } \
+	GEN(name##231sh) { choose_fma(d, o, ONE); } \
 	GEN(name##132ss) { choose_fma(d, o, ONE); } GEN(name##132sd) { choose_fma(d, o, ONE); } \
 	GEN(name##213ss) { choose_fma(d, o, ONE); } GEN(name##213sd) { choose_fma(d, o, ONE); } \
 	GEN(name##231ss) { choose_fma(d, o, ONE); } GEN(name##231sd) { choose_fma(d, o, ONE); }

@@ -22,7 +22,8 @@ enum { MXCSR_IE = 1, MXCSR_DE = 2, MXCSR_ZE = 4, MXCSR_OE = 8, MXCSR_UE = 0x10, 
 enum post { POST_NONE /* results never overflow or underflow */, POST_ADD, POST_MUL /* and division */,
 	POST_NARROW /* 64 to 32 bits */, POST_CLASS = 3,
             POST_WIDE = 4 /* of 64 bits */, POST_PACKED = 8,
-            POST_EXACT = 0x10 /* no floating point: MXCSR has no part in it */ };
+            POST_EXACT = 0x10 /* no floating point: MXCSR has no part in it */,
+            POST_SOFT = 0x20 /* computed with integers: vec_soft.h */ };
 
 /* For what is computed without the host's floating point: as if an operation had found FLAGS. False: an unmasked one is
  * among them. */

@@ -140,7 +140,9 @@ ALWAYS_INLINE HANDLER_TYPE compare_fast(struct cpu *c, const struct op *o, s64 n
 	RUN(o + 1);
 }
 
-#define FP_COMPARE(name, size) \
+gen_fn gen_vucomi_round, gen_vcomi_round; /* EVEX's SAE: avx512_convert.c */
+
+#define FP_COMPARE(name, size, rounded) \
 	BODY(name) { return compare_body(c, o, vec_##name, size); } \
 	BODY_HANDLER(name) \
 	HANDLER(h_##name##_reg) { return compare_fast(c, o, n, KIND_REG, vec_##name, size, h_##name); } \
@@ -153,12 +155,12 @@ ALWAYS_INLINE HANDLER_TYPE compare_fast(struct cpu *c, const struct op *o, s64 n
 			h_##name##_seg }; \
 		o->run = by_kind[dec_kind_of_memory(d)]; \
 	} \
-	GEN(v##name) { gen_##name##_x(d, o); }
+	GEN(v##name) { (d->evex && o->round ? gen_##rounded##_round : gen_##name##_x)(d, o); }
 
-FP_COMPARE(ucomiss, 4)
-FP_COMPARE(ucomisd, 8)
-FP_COMPARE(comiss, 4)
-FP_COMPARE(comisd, 8)
+FP_COMPARE(ucomiss, 4, vucomi)
+FP_COMPARE(ucomisd, 8, vucomi)
+FP_COMPARE(comiss, 4, vcomi)
+FP_COMPARE(comisd, 8, vcomi)
 
 /* ZF: nothing in common; CF: nothing outside the destination. Of VTESTPS and VTESTPD only the signs count. */
 ALWAYS_INLINE bool test_body(struct cpu *c, const struct op *o, u64 bits)

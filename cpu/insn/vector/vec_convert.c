@@ -49,9 +49,15 @@ FROM_INT(cvtsi2ss64, from64_ss, 8)
 FROM_INT(cvtsi2sd32, from32_sd, 4)
 FROM_INT(cvtsi2sd64, from64_sd, 8)
 
+gen_fn gen_vcvtsi2fp_round, gen_vcvt2si_round, gen_vcvtt2si_round; /* EVEX's rounding: avx512_convert.c */
+
 static void choose_from_int(const struct dec *d, struct op *o, handler *const forms[2][2])
 {
 	vec_operands(d, o, ONE);
+	if (d->evex && o->round) {
+		gen_vcvtsi2fp_round(d, o);
+		return;
+	}
 	o->run = forms[dec_size(d, d->vex ? 2 : 1) == 8][d->mem || d->vex];
 }
 
@@ -120,15 +126,15 @@ TO_INT(cvtsd2si64, vec_cvtsd2si64, 8)
 TO_INT(cvttsd2si32, sdt_to32, 8)
 TO_INT(cvttsd2si64, vec_cvttsd2si64, 8)
 
-#define TO_INT_GEN(name) \
+#define TO_INT_GEN(name, rounded) \
 	GEN(name##_x) \
 	{ \
 		static handler *const forms[2][4] = { TO_INT_FORMS(name##32), TO_INT_FORMS(name##64) }; \
 		o->run = forms[dec_size(d, 0) == 8][dec_kind_of_memory(d)]; \
 	} \
-	GEN(v##name) { gen_##name##_x(d, o); }
+	GEN(v##name) { (d->evex && o->round ? gen_##rounded##_round : gen_##name##_x)(d, o); }
 
-TO_INT_GEN(cvtss2si)
-TO_INT_GEN(cvttss2si)
-TO_INT_GEN(cvtsd2si)
-TO_INT_GEN(cvttsd2si)
+TO_INT_GEN(cvtss2si, vcvt2si)
+TO_INT_GEN(cvttss2si, vcvtt2si)
+TO_INT_GEN(cvtsd2si, vcvt2si)
+TO_INT_GEN(cvttsd2si, vcvtt2si)

@@ -111,18 +111,19 @@ VEC(psrad, 32, COUNT, EXACT, MM_FAST, vec_psrad(a, b))
 /* ---- shifts by an immediate: of B, which is also the destination's old value in SSE. With VEX, vvvv is the
  * destination. ---- */
 
-static void choose_shift(const struct dec *d, struct op *o, handler *const forms[3])
+static void choose_shift(const struct dec *d, struct op *o, handler *const forms[3], handler *body)
 {
 	vec_operands(d, o, PACKED);
 	if (d->vex)
 		o->dst = o->third;
 	else
 		o->src = o->dst;
-	o->run = forms[d->vex + d->vex_l];
+	o->run = o->zmm ? body : forms[d->vex + d->vex_l];
 }
 
 #define SHIFT_LANES(name, expression) \
 	VEC_LANES(name##_i, expression) \
+	EVEX_BODY(name##_zmm_i, parts, lanes_##name##_i, PACKED, EXACT) \
 	HANDLER(h_##name##_xi) { return vec_fast(c, o, n, KIND_REG, 0, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); \
 		} \
 	HANDLER(h_##name##_128_i) { return vec_fast(c, o, n, KIND_REG, 16, lanes_##name##_i, 0, PACKED, POST_EXACT, \
@@ -130,8 +131,8 @@ static void choose_shift(const struct dec *d, struct op *o, handler *const forms
 	HANDLER(h_##name##_256_i) { return vec_fast(c, o, n, KIND_REG, 32, lanes_##name##_i, 0, PACKED, POST_EXACT, \
 		NULL); } \
 	static handler *const shifts_##name[3] = { h_##name##_xi, h_##name##_128_i, h_##name##_256_i }; \
-	GEN(name##_xi) { choose_shift(d, o, shifts_##name); } \
-	GEN(v##name##_xi) { choose_shift(d, o, shifts_##name); }
+	GEN(name##_xi) { choose_shift(d, o, shifts_##name, h_##name##_zmm_i); } \
+	GEN(v##name##_xi) { choose_shift(d, o, shifts_##name, h_##name##_zmm_i); }
 
 /* NAME_mmi: mm shifted. */
 ALWAYS_INLINE bool shift_mm(struct cpu *c, const struct op *o, vec_fn *fn)

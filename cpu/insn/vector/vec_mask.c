@@ -14,9 +14,12 @@ static struct elements elements_of(const struct cpu *c, unsigned n)
 	return e;
 }
 
-static void elements_set(struct cpu *c, unsigned n, const struct elements *e, unsigned bytes)
+static void elements_set(struct cpu *c, const struct op *o, unsigned n, const struct elements *e, unsigned bytes)
 {
-	ymm_set(c, n, vec_load(e->b), bytes == 32 ? vec_load(e->b + 16) : vec_zero);
+	xmm_set(c, n, vec_load(e->b));
+	vec_store(&c->v[n].q[2], bytes == 32 ? vec_load(e->b + 16) : vec_zero);
+	if (o->zmm)
+		zmm_clear(c, n);
 }
 
 static bool chosen(const struct elements *mask, unsigned at, unsigned size) { return mask->b[at + size - 1] & 0x80; }
@@ -40,7 +43,7 @@ ALWAYS_INLINE bool masked_load(struct cpu *c, const struct op *o, unsigned size)
 				return false;
 			put_size(r.b + at, size, v);
 		}
-	elements_set(c, o->dst, &r, bytes);
+	elements_set(c, o, o->dst, &r, bytes);
 	return true;
 }
 
@@ -84,7 +87,7 @@ GEN(vmaskmovpd)
 GEN(vpmaskmovd) { gen_vmaskmovps(d, o); }
 GEN(vpmaskmovq) { gen_vmaskmovpd(d, o); }
 
-/* ---- gathers: o->imm8 bits 3-0 the register of indices, 5-4 their scale; vvvv is the mask ----
+/* ---- gathers: o->imm8 bits 4-0 the register of indices, 6-5 their scale; vvvv is the mask ----
  *
  * First the elements of the mask become all ones or zeros; then elements come in order, and each takes itself out of
  * the mask. When one faults, those before it have been loaded, and the instruction may be repeated. AMD's processors
@@ -92,10 +95,10 @@ GEN(vpmaskmovq) { gen_vmaskmovpd(d, o); }
 
 static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsigned size)
 {
-	struct elements index = elements_of(c, o->imm8 & 15), mask = elements_of(c, o->third),
+	struct elements index = elements_of(c, o->imm8 & 31), mask = elements_of(c, o->third),
 			r = elements_of(c, o->dst);
 	unsigned length = o->vlen, most = length / (size > index_size ? size : index_size);
-	unsigned scale = o->imm8 >> 4 & 3, done;
+	unsigned scale = o->imm8 >> 5 & 3, done;
 	bool loaded = false;
 	u64 linear, v;
 
@@ -112,8 +115,8 @@ static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsig
 				unsigned kept = is_amd(c->model) ? 32 : length;
 
 				if (loaded)
-					elements_set(c, o->dst, &r, kept);
-				elements_set(c, o->third, &mask, kept);
+					elements_set(c, o, o->dst, &r, kept);
+				elements_set(c, o, o->third, &mask, kept);
 				return false;
 			}
 			put_size(r.b + done * size, size, v);
@@ -122,8 +125,8 @@ static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsig
 		put_size(mask.b + done * size, size, 0);
 	}
 	memset(r.b + most * size, 0, sizeof r.b - most * size);
-	elements_set(c, o->dst, &r, length);
-	ymm_set(c, o->third, vec_zero, vec_zero);
+	elements_set(c, o, o->dst, &r, length);
+	elements_set(c, o, o->third, &(const struct elements){ { 0 } }, length);
 	return true;
 }
 

@@ -35,8 +35,12 @@ ALWAYS_INLINE HANDLER_TYPE vec_store_fast(struct cpu *c, const struct op *o, s64
 		if (unlikely((uintptr_t)p & (size - 1)) && (o->scale & OP_ALIGNED))
 			TAIL(slow);
 		vec_store(p, vreg_get(c, o, src, 0));
-		if (size == 32)
+		if (size >= 32)
 			vec_store(p + 16, vreg_get(c, o, src, 1));
+		if (size == 64) {
+			vec_store(p + 32, vreg_get(c, o, src, 2));
+			vec_store(p + 48, vreg_get(c, o, src, 3));
+		}
 	} else {
 		put_size(p, size, vreg_get(c, o, src, 0)[high]);
 	}
@@ -52,6 +56,7 @@ ALWAYS_INLINE HANDLER_TYPE vec_store_fast(struct cpu *c, const struct op *o, s64
 	HANDLER(h_##name##_seg) { return vec_store_fast(c, o, n, KIND_SEG, size, high, h_##name); } \
 	static handler *const name[] = { [KIND_BASE] = h_##name##_base, [KIND_INDEX] = h_##name##_index, \
 		[KIND_SEG] = h_##name##_seg };
+VEC_STORE(vec_store64, 64, false)
 VEC_STORE(vec_store32, 32, false)
 VEC_STORE(vec_store16, 16, false)
 VEC_STORE(vec_store8, 8, false)
@@ -62,7 +67,7 @@ VEC_STORE(vec_store_high, 8, true)
 
 static void move_or(const struct dec *d, struct op *o, handler *const *store, gen_fn *load)
 {
-	if (dec_is_mem(d, 0))
+	if (dec_is_mem(d, 0) && !d->k) /* else the general body merges, as of loads */
 		o->run = store[dec_kind_of_memory(d)];
 	else
 		load(d, o);
@@ -74,7 +79,10 @@ static void move_or(const struct dec *d, struct op *o, handler *const *store, ge
 	GEN(v##name) { move_or(d, o, store, gen_v##load); }
 #define MOVE_WHOLE(name) \
 	GEN(name##_x) { move_or(d, o, vec_store16, gen_vec_load16_x); } \
-	GEN(v##name) { move_or(d, o, d->vex_l ? vec_store32 : vec_store16, gen_vvec_load16); }
+	GEN(v##name) \
+	{ \
+		move_or(d, o, d->vex_l == 2 ? vec_store64 : d->vex_l ? vec_store32 : vec_store16, gen_vvec_load16); \
+	}
 
 MOVE_WHOLE(movaps)
 MOVE_WHOLE(movapd)
@@ -87,6 +95,12 @@ MOVE_WHOLE(movntpd)
 MOVE_WHOLE(movntdq)
 MOVE_WHOLE(movntdqa)
 MOVE_WHOLE(lddqu)
+GEN(vmovdqa32) { gen_vmovdqa(d, o); }
+GEN(vmovdqa64) { gen_vmovdqa(d, o); }
+GEN(vmovdqu8) { gen_vmovdqu(d, o); }
+GEN(vmovdqu16) { gen_vmovdqu(d, o); }
+GEN(vmovdqu32) { gen_vmovdqu(d, o); }
+GEN(vmovdqu64) { gen_vmovdqu(d, o); }
 
 /* MOVQ between XMM registers and memory. */
 GEN(movq_x) { move_or(d, o, vec_store8, gen_vec_load8_x); }
@@ -106,17 +120,20 @@ MOVE_SCALAR(movsd, 8)
 
 /* ---- MOVD, MOVQ with general registers ---- */
 
-ALWAYS_INLINE HANDLER_TYPE vec_from_general(struct cpu *c, const struct op *o, s64 n, unsigned size, bool vex)
+/* PARTS: of the register, that are written. */
+ALWAYS_INLINE HANDLER_TYPE vec_from_general(struct cpu *c, const struct op *o, s64 n, unsigned size, unsigned parts)
 {
 	vreg_set(c, o, dst, 0, ((vec){ reg_get(c, o->src, size), 0 }));
-	if (vex)
-		vreg_set(c, o, dst, 1, vec_zero);
+	for (unsigned part = 1; part < parts; part++)
+		vreg_set(c, o, dst, part, vec_zero);
 	RUN(o + 1);
 }
-HANDLER(h_vec_from_general4) { return vec_from_general(c, o, n, 4, false); }
-HANDLER(h_vec_from_general8) { return vec_from_general(c, o, n, 8, false); }
-HANDLER(h_vec_from_general4_128) { return vec_from_general(c, o, n, 4, true); }
-HANDLER(h_vec_from_general8_128) { return vec_from_general(c, o, n, 8, true); }
+HANDLER(h_vec_from_general4) { return vec_from_general(c, o, n, 4, 1); }
+HANDLER(h_vec_from_general8) { return vec_from_general(c, o, n, 8, 1); }
+HANDLER(h_vec_from_general4_128) { return vec_from_general(c, o, n, 4, 2); }
+HANDLER(h_vec_from_general8_128) { return vec_from_general(c, o, n, 8, 2); }
+HANDLER(h_vec_from_general4_zmm) { return vec_from_general(c, o, n, 4, 4); }
+HANDLER(h_vec_from_general8_zmm) { return vec_from_general(c, o, n, 8, 4); }
 
 ALWAYS_INLINE HANDLER_TYPE vec_to_general(struct cpu *c, const struct op *o, s64 n, unsigned size)
 {
@@ -135,8 +152,8 @@ static void move_general(const struct dec *d, struct op *o, handler *const *stor
 }
 #define MOVE_GENERAL(name, size) \
 	GEN(name##_xr) { move_general(d, o, vec_store##size, gen_vec_load##size##_x, h_vec_from_general##size); } \
-	GEN(v##name##_xr) { move_general(d, o, vec_store##size, gen_vvec_load##size, h_vec_from_general##size##_128); \
-		} \
+	GEN(v##name##_xr) { move_general(d, o, vec_store##size, gen_vvec_load##size, \
+			o->zmm ? h_vec_from_general##size##_zmm : h_vec_from_general##size##_128); } \
 	GEN(name##_rx) { move_general(d, o, vec_store##size, gen_vec_load##size##_x, h_vec_to_general##size); } \
 	GEN(v##name##_rx) { gen_##name##_rx(d, o); }
 MOVE_GENERAL(movd, 4)
@@ -194,14 +211,22 @@ ALWAYS_INLINE bool broadcast(struct cpu *c, const struct op *o, unsigned size)
 	return true;
 }
 
-BODY(pbroadcastb) { return broadcast(c, o, 1); }
-VEC_OWN_VEX(pbroadcastb)
-BODY(pbroadcastw) { return broadcast(c, o, 2); }
-VEC_OWN_VEX(pbroadcastw)
-BODY(pbroadcastd) { return broadcast(c, o, 4); }
-VEC_OWN_VEX(pbroadcastd)
-BODY(pbroadcastq) { return broadcast(c, o, 8); }
-VEC_OWN_VEX(pbroadcastq)
+#define BROADCAST(name, size) \
+	BODY(name) { return broadcast(c, o, size); } \
+	BODY_HANDLER(name) \
+	GEN(v##name) \
+	{ \
+		vec_operands(d, o, PACKED); \
+		if (d->evex) \
+			gen_vbroadcastf32x2(d, o); \
+		else \
+			o->run = h_##name; \
+	}
+gen_fn gen_vbroadcastf32x2; /* by EVEX all are one (avx512_move.c) */
+BROADCAST(pbroadcastb, 1)
+BROADCAST(pbroadcastw, 2)
+BROADCAST(pbroadcastd, 4)
+BROADCAST(pbroadcastq, 8)
 GEN(vbroadcastss) { gen_vpbroadcastd(d, o); }
 GEN(vbroadcastsd) { gen_vpbroadcastq(d, o); }
 
@@ -211,13 +236,19 @@ BODY(vbroadcastf128)
 
 	if (!vec_source(c, o, 16, &b))
 		return false;
-	ymm_set(c, o->dst, b, b);
+	ymm_set(c, o, b, b);
 	return true;
 }
 GEN_BODY(vbroadcastf128)
 GEN_ALIAS(vbroadcasti128, vbroadcastf128)
 
 /* ---- zeros: of the registers that the mode has ---- */
+
+ALWAYS_INLINE void vregs_clear_whole(struct cpu *c, unsigned n)
+{
+	vec_store(&c->v[n].q[0], vec_zero);
+	vec_store(&c->v[n].q[2], vec_zero);
+}
 
 HANDLER(h_vzeroupper)
 {
@@ -226,15 +257,36 @@ HANDLER(h_vzeroupper)
 		vec_store(&c->v[i].q[2], vec_zero);
 	RUN(o + 1);
 }
-GEN(vzeroupper) { (void)d; o->run = h_vzeroupper; }
+
+HANDLER(h_vzeroupper_zmm)
+{
+	VECTORS_WRITTEN();
+	for (unsigned i = 0; i < (in_64(c) ? 16 : 8); i++) {
+		vec_store(&c->v[i].q[2], vec_zero);
+		zmm_clear(c, i);
+	}
+	RUN(o + 1);
+}
+GEN(vzeroupper) { (void)d; o->run = o->zmm ? h_vzeroupper_zmm : h_vzeroupper; }
 
 HANDLER(h_vzeroall)
 {
+	VECTORS_WRITTEN();
 	for (unsigned i = 0; i < (in_64(c) ? 16 : 8); i++)
-		ymm_set(c, i, vec_zero, vec_zero);
+		vregs_clear_whole(c, i);
 	RUN(o + 1);
 }
-GEN(vzeroall) { (void)d; o->run = h_vzeroall; }
+
+HANDLER(h_vzeroall_zmm)
+{
+	VECTORS_WRITTEN();
+	for (unsigned i = 0; i < (in_64(c) ? 16 : 8); i++) {
+		vregs_clear_whole(c, i);
+		zmm_clear(c, i);
+	}
+	RUN(o + 1);
+}
+GEN(vzeroall) { (void)d; o->run = o->zmm ? h_vzeroall_zmm : h_vzeroall; }
 
 gen_fn gen_ldmxcsr, gen_stmxcsr;
 GEN(vldmxcsr) { gen_ldmxcsr(d, o); }

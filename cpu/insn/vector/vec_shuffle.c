@@ -263,7 +263,7 @@ BODY(vperm2f128)
 
 	if (!vec_operand(c, o, 32, b))
 		return false;
-	ymm_set(c, o->dst, choose_half(a, b, imm & 15), choose_half(a, b, imm >> 4));
+	ymm_set(c, o, choose_half(a, b, imm & 15), choose_half(a, b, imm >> 4));
 	return true;
 }
 GEN_BODY(vperm2f128)
@@ -276,9 +276,9 @@ BODY(vinsertf128)
 	if (!vec_source(c, o, 16, &b))
 		return false;
 	if (o->imm8 & 1)
-		ymm_set(c, o->dst, low, b);
+		ymm_set(c, o, low, b);
 	else
-		ymm_set(c, o->dst, b, high_get(c, o->third));
+		ymm_set(c, o, b, high_get(c, o->third));
 	return true;
 }
 GEN_BODY(vinsertf128)
@@ -290,7 +290,7 @@ BODY(vextractf128)
 
 	if (o->mem)
 		return op_store_block(c, o, &v, 16);
-	ymm_set(c, o->dst, v, vec_zero);
+	ymm_set(c, o, v, vec_zero);
 	return true;
 }
 GEN_BODY(vextractf128)
@@ -309,11 +309,19 @@ BODY(vpermd)
 	memcpy(from, b, sizeof from);
 	for (unsigned i = 0; i < 8; i++)
 		r.d[i] = from[index.d[i] & 7];
-	ymm_set(c, o->dst, vec_load(&r.q[0]), vec_load(&r.q[2]));
+	ymm_set(c, o, vec_load(&r.q[0]), vec_load(&r.q[2]));
 	return true;
 }
-GEN_BODY(vpermd)
-GEN_ALIAS(vpermps, vpermd)
+BODY_HANDLER(vpermd)
+gen_fn gen_vpermd_evex, gen_vpermq_evex;
+GEN(vpermd)
+{
+	if (d->evex)
+		gen_vpermd_evex(d, o);
+	else
+		o->run = h_vpermd;
+}
+GEN(vpermps) { gen_vpermd(d, o); }
 
 BODY(vpermq)
 {
@@ -324,8 +332,15 @@ BODY(vpermq)
 	if (!vec_operand(c, o, 32, b))
 		return false;
 	memcpy(from, b, sizeof from);
-	ymm_set(c, o->dst, (vec){ from[imm & 3], from[imm >> 2 & 3] }, (vec){ from[imm >> 4 & 3], from[imm >> 6] });
+	ymm_set(c, o, (vec){ from[imm & 3], from[imm >> 2 & 3] }, (vec){ from[imm >> 4 & 3], from[imm >> 6] });
 	return true;
 }
-GEN_BODY(vpermq)
-GEN_ALIAS(vpermpd, vpermq)
+BODY_HANDLER(vpermq)
+GEN(vpermq)
+{
+	if (d->evex)
+		gen_vpermq_evex(d, o);
+	else
+		o->run = h_vpermq;
+}
+GEN(vpermpd) { gen_vpermq(d, o); }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* SSE's floating point in integers (vec_soft.h), for hosts whose own differs: other NaNs, other tininess, no
- * denormal-operand flag. Exceptions are masked here; mxcsr.c sees to the others. */
+/* Floating point in integers (vec_soft.h): for what the host need not have (FP16, unsigned integers), and all that SSE
+ * has for hosts whose own differs: other NaNs, other tininess, no denormal-operand flag. Of that, exceptions are masked
+ * here; mxcsr.c sees to the others. */
 #include "cpu/insn/vector/vec_soft.h"
-
-#if !defined __x86_64__ || defined VCPU_SOFT_FP
 
 /* A NaN among the operands: the first of them, quiet. */
 static bool nan_of(struct cpu *c, u64 a, u64 b, struct num x, struct num y, struct format f, u64 *r)
@@ -23,8 +22,6 @@ static void denormals(struct cpu *c, struct num x, struct num y)
 }
 
 /* ---- arithmetic on one lane ---- */
-
-typedef u64 lane_fn(struct cpu *c, u64 a, u64 b, struct format f);
 
 static u64 sum(struct cpu *c, u64 a, u64 b, struct format f, bool subtract)
 {
@@ -56,10 +53,10 @@ static u64 sum(struct cpu *c, u64 a, u64 b, struct format f, bool subtract)
 	return pack_sum(c, x.sign, x.exp + 1, big, f);
 }
 
-static u64 lane_add(struct cpu *c, u64 a, u64 b, struct format f) { return sum(c, a, b, f, false); }
-static u64 lane_sub(struct cpu *c, u64 a, u64 b, struct format f) { return sum(c, a, b, f, true); }
+u64 soft_add(struct cpu *c, u64 a, u64 b, struct format f) { return sum(c, a, b, f, false); }
+u64 soft_sub(struct cpu *c, u64 a, u64 b, struct format f) { return sum(c, a, b, f, true); }
 
-static u64 lane_mul(struct cpu *c, u64 a, u64 b, struct format f)
+u64 soft_mul(struct cpu *c, u64 a, u64 b, struct format f)
 {
 	struct num x = unpack(c, a, f), y = unpack(c, b, f);
 	u64 r, s = x.sign != y.sign ? f.sign : 0;
@@ -76,7 +73,7 @@ static u64 lane_mul(struct cpu *c, u64 a, u64 b, struct format f)
 	return pack_sum(c, s, x.exp + y.exp + 1, (u128)x.sig * y.sig, f);
 }
 
-static u64 lane_div(struct cpu *c, u64 a, u64 b, struct format f)
+u64 soft_div(struct cpu *c, u64 a, u64 b, struct format f)
 {
 	struct num x = unpack(c, a, f), y = unpack(c, b, f);
 	u64 r, s = x.sign != y.sign ? f.sign : 0;
@@ -99,7 +96,7 @@ static u64 lane_div(struct cpu *c, u64 a, u64 b, struct format f)
 	return pack_sum(c, s, x.exp - y.exp, q << 64 | !!(((u128)x.sig << 63) % y.sig), f);
 }
 
-static u64 lane_sqrt(struct cpu *c, u64 a, u64 b, struct format f)
+u64 soft_sqrt(struct cpu *c, u64 a, u64 b, struct format f)
 {
 	struct num y = unpack(c, b, f);
 	u128 rest, root = 0;
@@ -153,14 +150,12 @@ static u64 extreme(struct cpu *c, u64 a, u64 b, struct format f, int wanted)
 	return first ? a : b;
 }
 
-static u64 lane_min(struct cpu *c, u64 a, u64 b, struct format f) { return extreme(c, a, b, f, -1); }
-static u64 lane_max(struct cpu *c, u64 a, u64 b, struct format f) { return extreme(c, a, b, f, 1); }
+u64 soft_min(struct cpu *c, u64 a, u64 b, struct format f) { return extreme(c, a, b, f, -1); }
+u64 soft_max(struct cpu *c, u64 a, u64 b, struct format f) { return extreme(c, a, b, f, 1); }
 
 /* ---- comparison ---- */
 
-enum { LESS = -1, EQUAL, GREATER, UNORDERED };
-
-static int compare(struct cpu *c, u64 a, u64 b, struct format f, bool quiet_is_invalid)
+int soft_compare(struct cpu *c, u64 a, u64 b, struct format f, bool quiet_is_invalid)
 {
 	struct num x = unpack(c, a, f), y = unpack(c, b, f);
 
@@ -173,25 +168,13 @@ static int compare(struct cpu *c, u64 a, u64 b, struct format f, bool quiet_is_i
 	return order(x, y);
 }
 
-static u64 predicate_mask(struct cpu *c, u64 a, u64 b, struct format f, u8 predicate)
-{
-	int r = compare(c, a, b, f, predicate & 3 && (predicate & 3) != 3);
-	bool hit = (predicate & 3) == 0   ? r == EQUAL
-		   : (predicate & 3) == 1 ? r == LESS
-		   : (predicate & 3) == 2 ? r == LESS || r == EQUAL
-					  : r == UNORDERED;
-
-	return hit != !!(predicate & 4) ? ~(u64)0 : 0;
-}
-
 /* ---- conversions ---- */
 
-/* To an integer of BITS; what does not fit is 8000..h. */
-static u64 to_int(struct cpu *c, u64 v, struct format f, unsigned bits, bool chop)
+/* To an integer of BITS, signed or not; what does not fit is INDEFINITE. */
+static u64 to_integer(struct cpu *c, struct num n, unsigned bits, bool is_signed, bool chop, u64 none)
 {
-	struct num n = unpack(c, v, f);
-	u64 none = (u64)1 << (bits - 1), r;
-	bool inexact;
+	bool inexact = false;
+	u64 r;
 
 	if (n.class == ZERO)
 		return 0;
@@ -202,9 +185,7 @@ static u64 to_int(struct cpu *c, u64 v, struct format f, unsigned bits, bool cho
 	r = n.exp == 63 ? n.sig
 			: (u64)round_bits((u128)n.sig << 64, (unsigned)(127 - n.exp), chop ? 3 : rounding(c), n.sign,
 					  &inexact);
-	if (n.exp == 63)
-		inexact = false;
-	if (r > none - !n.sign) {
+	if (is_signed ? r > ((u64)1 << (bits - 1)) - !n.sign : (n.sign && r) || (bits < 64 && r >> bits)) {
 		flag(c, MXCSR_IE);
 		return none;
 	}
@@ -213,48 +194,59 @@ static u64 to_int(struct cpu *c, u64 v, struct format f, unsigned bits, bool cho
 	return n.sign ? 0 - r : r;
 }
 
-static u64 from_int(struct cpu *c, s64 v, struct format f)
+u64 soft_to_int(struct cpu *c, u64 v, struct format f, unsigned bits, bool chop)
+{
+	return to_integer(c, unpack(c, v, f), bits, true, chop, (u64)1 << (bits - 1));
+}
+
+u64 soft_to_uint(struct cpu *c, u64 v, struct format f, unsigned bits, bool chop)
+{
+	return to_integer(c, unpack(c, v, f), bits, false, chop, bits == 64 ? ~(u64)0 : ((u64)1 << bits) - 1);
+}
+
+u64 soft_from_uint(struct cpu *c, u64 v, struct format f) { return v ? pack_sum(c, false, 63, (u128)v << 64, f) : 0; }
+u64 soft_from_int(struct cpu *c, s64 v, struct format f)
 {
 	u64 m = v < 0 ? 0 - (u64)v : (u64)v;
 
 	return v ? pack_sum(c, v < 0, 63, (u128)m << 64, f) : 0;
 }
 
-static u64 widen(struct cpu *c, u64 v)
+/* A number in another format; of a NaN, the high bits of its fraction. */
+u64 soft_convert(struct cpu *c, u64 v, struct format from, struct format to)
 {
-	struct num n = unpack(c, v, f32);
-	u64 s = n.sign ? f64.sign : 0;
+	struct num n = unpack(c, v, from);
+	u64 s = n.sign ? to.sign : 0, frac = v & (quiet(from) - 1);
 
 	if (n.class >= QNAN) {
 		if (n.class == SNAN)
 			flag(c, MXCSR_IE);
-		return s | infinity(f64) | quiet(f64) | (v & 0x7fffff) << 29;
+		return s | infinity(to) | quiet(to) |
+		       (to.frac_bits > from.frac_bits ? frac << (to.frac_bits - from.frac_bits)
+						      : frac >> (from.frac_bits - to.frac_bits));
 	}
 	denormals(c, n, n);
 	return n.class == ZERO       ? s
-	       : n.class == INFINITE ? s | infinity(f64)
-				     : pack(c, n.sign, n.exp, (u128)n.sig << 64, f64);
+	       : n.class == INFINITE ? s | infinity(to)
+				     : pack(c, n.sign, n.exp, (u128)n.sig << 64, to);
 }
 
-static u64 narrow(struct cpu *c, u64 v)
-{
-	struct num n = unpack(c, v, f64);
-	u64 s = n.sign ? f32.sign : 0;
+#if !defined __x86_64__ || defined VCPU_SOFT_FP
 
-	if (n.class >= QNAN) {
-		if (n.class == SNAN)
-			flag(c, MXCSR_IE);
-		return s | infinity(f32) | quiet(f32) | (v >> 29 & 0x7fffff);
-	}
-	denormals(c, n, n);
-	return n.class == ZERO       ? s
-	       : n.class == INFINITE ? s | infinity(f32)
-				     : pack(c, n.sign, n.exp, (u128)n.sig << 64, f32);
+static u64 predicate_mask(struct cpu *c, u64 a, u64 b, struct format f, u8 predicate)
+{
+	int r = soft_compare(c, a, b, f, predicate & 3 && (predicate & 3) != 3);
+	bool hit = (predicate & 3) == 0   ? r == EQUAL
+		   : (predicate & 3) == 1 ? r == LESS
+		   : (predicate & 3) == 2 ? r == LESS || r == EQUAL
+					  : r == UNORDERED;
+
+	return hit != !!(predicate & 4) ? ~(u64)0 : 0;
 }
 
 /* ---- lanes ---- */
 
-static vec each32(struct cpu *c, vec a, vec b, lane_fn *fn, unsigned lanes)
+static vec each32(struct cpu *c, vec a, vec b, soft_fn *fn, unsigned lanes)
 {
 	union xmm x = vec_lanes(a), y = vec_lanes(b);
 
@@ -263,7 +255,7 @@ static vec each32(struct cpu *c, vec a, vec b, lane_fn *fn, unsigned lanes)
 	return vec_of(x);
 }
 
-static vec each64(struct cpu *c, vec a, vec b, lane_fn *fn, unsigned lanes)
+static vec each64(struct cpu *c, vec a, vec b, soft_fn *fn, unsigned lanes)
 {
 	for (unsigned i = 0; i < lanes; i++)
 		a[i] = fn(c, a[i], b[i], f64);
@@ -271,10 +263,10 @@ static vec each64(struct cpu *c, vec a, vec b, lane_fn *fn, unsigned lanes)
 }
 
 #define SOFT(op) \
-	vec vec_##op##ps(struct cpu *c, vec a, vec b) { return each32(c, a, b, lane_##op, 4); } \
-	vec vec_##op##ss(struct cpu *c, vec a, vec b) { return each32(c, a, b, lane_##op, 1); } \
-	vec vec_##op##pd(struct cpu *c, vec a, vec b) { return each64(c, a, b, lane_##op, 2); } \
-	vec vec_##op##sd(struct cpu *c, vec a, vec b) { return each64(c, a, b, lane_##op, 1); }
+	vec vec_##op##ps(struct cpu *c, vec a, vec b) { return each32(c, a, b, soft_##op, 4); } \
+	vec vec_##op##ss(struct cpu *c, vec a, vec b) { return each32(c, a, b, soft_##op, 1); } \
+	vec vec_##op##pd(struct cpu *c, vec a, vec b) { return each64(c, a, b, soft_##op, 2); } \
+	vec vec_##op##sd(struct cpu *c, vec a, vec b) { return each64(c, a, b, soft_##op, 1); }
 SOFT(add)
 SOFT(sub)
 SOFT(mul)
@@ -313,52 +305,52 @@ static void set(int r, u8 *zf, u8 *pf, u8 *cf)
 
 void vec_ucomiss(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf)
 {
-	set(compare(c, (u32)a[0], (u32)b[0], f32, false), zf, pf, cf);
+	set(soft_compare(c, (u32)a[0], (u32)b[0], f32, false), zf, pf, cf);
 }
 void vec_ucomisd(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf)
 {
-	set(compare(c, a[0], b[0], f64, false), zf, pf, cf);
+	set(soft_compare(c, a[0], b[0], f64, false), zf, pf, cf);
 }
 void vec_comiss(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf)
 {
-	set(compare(c, (u32)a[0], (u32)b[0], f32, true), zf, pf, cf);
+	set(soft_compare(c, (u32)a[0], (u32)b[0], f32, true), zf, pf, cf);
 }
 void vec_comisd(struct cpu *c, vec a, vec b, u8 *zf, u8 *pf, u8 *cf)
 {
-	set(compare(c, a[0], b[0], f64, true), zf, pf, cf);
+	set(soft_compare(c, a[0], b[0], f64, true), zf, pf, cf);
 }
 
-u32 vec_cvtss2si32(struct cpu *c, vec b) { return (u32)to_int(c, (u32)b[0], f32, 32, false); }
-u32 vec_cvttss2si32(struct cpu *c, vec b) { return (u32)to_int(c, (u32)b[0], f32, 32, true); }
-u32 vec_cvtsd2si32(struct cpu *c, vec b) { return (u32)to_int(c, b[0], f64, 32, false); }
-u32 vec_cvttsd2si32(struct cpu *c, vec b) { return (u32)to_int(c, b[0], f64, 32, true); }
-u64 vec_cvtss2si64(struct cpu *c, vec b) { return to_int(c, (u32)b[0], f32, 64, false); }
-u64 vec_cvttss2si64(struct cpu *c, vec b) { return to_int(c, (u32)b[0], f32, 64, true); }
-u64 vec_cvtsd2si64(struct cpu *c, vec b) { return to_int(c, b[0], f64, 64, false); }
-u64 vec_cvttsd2si64(struct cpu *c, vec b) { return to_int(c, b[0], f64, 64, true); }
+u32 vec_cvtss2si32(struct cpu *c, vec b) { return (u32)soft_to_int(c, (u32)b[0], f32, 32, false); }
+u32 vec_cvttss2si32(struct cpu *c, vec b) { return (u32)soft_to_int(c, (u32)b[0], f32, 32, true); }
+u32 vec_cvtsd2si32(struct cpu *c, vec b) { return (u32)soft_to_int(c, b[0], f64, 32, false); }
+u32 vec_cvttsd2si32(struct cpu *c, vec b) { return (u32)soft_to_int(c, b[0], f64, 32, true); }
+u64 vec_cvtss2si64(struct cpu *c, vec b) { return soft_to_int(c, (u32)b[0], f32, 64, false); }
+u64 vec_cvttss2si64(struct cpu *c, vec b) { return soft_to_int(c, (u32)b[0], f32, 64, true); }
+u64 vec_cvtsd2si64(struct cpu *c, vec b) { return soft_to_int(c, b[0], f64, 64, false); }
+u64 vec_cvttsd2si64(struct cpu *c, vec b) { return soft_to_int(c, b[0], f64, 64, true); }
 
-vec vec_cvtsi2ss32(struct cpu *c, vec a, u32 v) { return vec_merge32(a, (vec){ from_int(c, (s32)v, f32), 0 }); }
-vec vec_cvtsi2ss64(struct cpu *c, vec a, u64 v) { return vec_merge32(a, (vec){ from_int(c, (s64)v, f32), 0 }); }
-vec vec_cvtsi2sd32(struct cpu *c, vec a, u32 v) { return (vec){ from_int(c, (s32)v, f64), a[1] }; }
-vec vec_cvtsi2sd64(struct cpu *c, vec a, u64 v) { return (vec){ from_int(c, (s64)v, f64), a[1] }; }
+vec vec_cvtsi2ss32(struct cpu *c, vec a, u32 v) { return vec_merge32(a, (vec){ soft_from_int(c, (s32)v, f32), 0 }); }
+vec vec_cvtsi2ss64(struct cpu *c, vec a, u64 v) { return vec_merge32(a, (vec){ soft_from_int(c, (s64)v, f32), 0 }); }
+vec vec_cvtsi2sd32(struct cpu *c, vec a, u32 v) { return (vec){ soft_from_int(c, (s32)v, f64), a[1] }; }
+vec vec_cvtsi2sd64(struct cpu *c, vec a, u64 v) { return (vec){ soft_from_int(c, (s64)v, f64), a[1] }; }
 
-vec vec_cvtss2sd(struct cpu *c, vec a, vec b) { return (vec){ widen(c, (u32)b[0]), a[1] }; }
-vec vec_cvtsd2ss(struct cpu *c, vec a, vec b) { return vec_merge32(a, (vec){ narrow(c, b[0]), 0 }); }
+vec vec_cvtss2sd(struct cpu *c, vec a, vec b) { return (vec){ soft_convert(c, (u32)b[0], f32, f64), a[1] }; }
+vec vec_cvtsd2ss(struct cpu *c, vec a, vec b) { return vec_merge32(a, (vec){ soft_convert(c, b[0], f64, f32), 0 }); }
 
 vec vec_cvtps2pd(struct cpu *c, vec a, vec b)
 {
-	u64 low = widen(c, (u32)b[0]);
+	u64 low = soft_convert(c, (u32)b[0], f32, f64);
 
 	(void)a;
-	return (vec){ low, widen(c, b[0] >> 32) };
+	return (vec){ low, soft_convert(c, b[0] >> 32, f32, f64) };
 }
 
 vec vec_cvtpd2ps(struct cpu *c, vec a, vec b)
 {
-	u64 low = narrow(c, b[0]);
+	u64 low = soft_convert(c, b[0], f64, f32);
 
 	(void)a;
-	return (vec){ low | narrow(c, b[1]) << 32, 0 };
+	return (vec){ low | soft_convert(c, b[1], f64, f32) << 32, 0 };
 }
 
 vec vec_cvtdq2ps(struct cpu *c, vec a, vec b)
@@ -367,7 +359,7 @@ vec vec_cvtdq2ps(struct cpu *c, vec a, vec b)
 
 	(void)a;
 	for (unsigned i = 0; i < 4; i++)
-		y.d[i] = (u32)from_int(c, (s32)y.d[i], f32);
+		y.d[i] = (u32)soft_from_int(c, (s32)y.d[i], f32);
 	return vec_of(y);
 }
 
@@ -376,15 +368,15 @@ static vec floats_to_ints(struct cpu *c, vec b, bool chop)
 	union xmm y = vec_lanes(b);
 
 	for (unsigned i = 0; i < 4; i++)
-		y.d[i] = (u32)to_int(c, y.d[i], f32, 32, chop);
+		y.d[i] = (u32)soft_to_int(c, y.d[i], f32, 32, chop);
 	return vec_of(y);
 }
 
 static vec doubles_to_ints(struct cpu *c, vec b, bool chop)
 {
-	u64 low = (u32)to_int(c, b[0], f64, 32, chop);
+	u64 low = (u32)soft_to_int(c, b[0], f64, 32, chop);
 
-	return (vec){ low | to_int(c, b[1], f64, 32, chop) << 32, 0 };
+	return (vec){ low | soft_to_int(c, b[1], f64, 32, chop) << 32, 0 };
 }
 
 vec vec_cvtps2dq(struct cpu *c, vec a, vec b) { (void)a; return floats_to_ints(c, b, false); }

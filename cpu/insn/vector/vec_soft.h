@@ -2,6 +2,8 @@
 /* Floating point in integers: numbers taken apart, and rounded and put together again. c->soft_mxcsr stands for MXCSR:
  * control bits are read from it, flags are set in it.
  *
+ * DAZ and FTZ do not concern numbers of 16 bits (SDM vol. 1, 14.4.1).
+ *
  * A finite number that is not zero is  significand * 2^(exp - 63), the significand's highest bit set. */
 #ifndef CPU_VEC_SOFT_H
 #define CPU_VEC_SOFT_H
@@ -33,7 +35,7 @@ static inline struct num unpack(const struct cpu *c, u64 v, struct format f)
 		n.class = !frac ? INFINITE : v & quiet(f) ? QNAN : SNAN;
 		return n;
 	}
-	if (!exp && (!frac || c->soft_mxcsr & MXCSR_DAZ))
+	if (!exp && (!frac || (c->soft_mxcsr & MXCSR_DAZ && f.frac_bits != f16.frac_bits)))
 		return n;
 	n.class = NUMBER;
 	n.denormal = !exp;
@@ -88,7 +90,7 @@ static inline u64 pack(struct cpu *c, bool sign, s32 exp, u128 sig, struct forma
 			flag(c, MXCSR_UE | (inexact ? MXCSR_PE : 0));
 			return s;
 		}
-		if (c->soft_mxcsr & MXCSR_FTZ) {
+		if (c->soft_mxcsr & MXCSR_FTZ && f.frac_bits != f16.frac_bits) {
 			flag(c, MXCSR_UE | MXCSR_PE);
 			return s;
 		}
@@ -114,5 +116,23 @@ static inline u64 pack_sum(struct cpu *c, bool sign, s32 exp, u128 sig, struct f
 	}
 	return pack(c, sign, exp, sig, f);
 }
+
+/* ---- operations (vec_soft.c, fma.c) ---- */
+
+typedef u64 soft_fn(struct cpu *c, u64 a, u64 b, struct format f);
+soft_fn soft_add, soft_sub, soft_mul, soft_div, soft_sqrt /* of B */, soft_min, soft_max;
+/* A * B + ADDEND, where the product's and the addend's sign may be turned. */
+u64 soft_fma(struct cpu *c, u64 a, u64 b, u64 addend, bool turn_product, bool turn_addend, struct format f);
+enum { LESS = -1, EQUAL, GREATER, UNORDERED };
+int soft_compare(struct cpu *c, u64 a, u64 b, struct format f, bool quiet_is_invalid);
+/* Integers of BITS. What does not fit gives the integer indefinite, 8000..h, unsigned all ones. CHOP: rounding to zero.
+ */
+u64 soft_to_int(struct cpu *c, u64 v, struct format f, unsigned bits, bool chop);
+u64 soft_to_uint(struct cpu *c, u64 v, struct format f, unsigned bits, bool chop);
+u64 soft_from_int(struct cpu *c, s64 v, struct format f);
+u64 soft_from_uint(struct cpu *c, u64 v, struct format f);
+u64 soft_convert(struct cpu *c, u64 v, struct format from, struct format to);
+
+static inline struct format format_of(unsigned size) { return size == 2 ? f16 : size == 4 ? f32 : f64; }
 
 #endif

@@ -26,7 +26,9 @@ bool vec_operand_memory(struct cpu *c, const struct op *o, unsigned size, vec b[
 void vec_operands(const struct dec *d, struct op *o, enum lanes lanes)
 {
 	o->third = d->vex ? d->third : o->dst;
-	o->vlen = !d->vex ? 0 : d->vex_l && lanes != ONE ? 32 : 16;
+	o->vlen = (u8)(!d->vex ? 0 : lanes == ONE ? 16 : 16 << d->vex_l);
+	if (!d->vex)
+		o->zmm = 0;
 }
 
 void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h, enum lanes lanes)
@@ -36,6 +38,13 @@ void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h,
 	handler *fast;
 
 	vec_operands(d, o, lanes);
+	if (o->zmm) {
+		bool plain = !o->k && !o->broadcast && !o->round && !o->to_memory && !o->to_mask && kind != KIND_SEG;
+
+		fast = plain ? h->zmm[o->vlen >> 5][kind != KIND_REG] : NULL;
+		o->run = fast ? fast : h->body;
+		return;
+	}
 	fast = !o->vlen ? h->sse[kind] : (o->vlen == 32 ? h->vex_256 : h->vex_128)[vex_kind];
 	o->run = fast ? fast : h->body;
 }

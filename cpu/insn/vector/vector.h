@@ -12,6 +12,7 @@
  *   SSE      the destination is the first source; bits 255:128 stay        o->vlen = 0
  *   VEX.128  vvvv is the first source; bits 255:128 become zero                      16
  *   VEX.256  each half by itself, but for what is written out                        32
+ *   EVEX     128, 256 or 512 bits; masks, broadcast, rounding: evex.h                o->zmm
  *
  * One body does them all. Operands: o->third, the first source; o->src or memory, the second; o->dst (vec_operands
  * has filled them in).
@@ -24,6 +25,7 @@
 #include "cpu/op.h"
 #include "cpu/insn/vector/mxcsr.h"
 #include "cpu/insn/vector/vec_shuffle.h"
+#include "cpu/insn/vector/evex.h"
 
 static const vec vec_zero = { 0, 0 };
 
@@ -44,30 +46,28 @@ ALWAYS_INLINE void xmm_set(struct cpu *c, unsigned n, vec v)
 }
 ALWAYS_INLINE vec high_get(const struct cpu *c, unsigned n) { return vec_load(&c->v[n].q[2]); }
 
-ALWAYS_INLINE void ymm_set(struct cpu *c, unsigned n, vec low, vec high)
+/* Bits 511:256, which VEX clears where AVX-512 is enabled. */
+ALWAYS_INLINE void zmm_clear(struct cpu *c, unsigned n)
 {
-	xmm_set(c, n, low);
-	vec_store(&c->v[n].q[2], high);
+	vec_store(&c->v[n].q[4], vec_zero);
+	vec_store(&c->v[n].q[6], vec_zero);
+}
+
+/* O's destination. */
+ALWAYS_INLINE void ymm_set(struct cpu *c, const struct op *o, vec low, vec high)
+{
+	xmm_set(c, o->dst, low);
+	vec_store(&c->v[o->dst].q[2], high);
+	if (o->zmm)
+		zmm_clear(c, o->dst);
 }
 
 /* ---- operands ---- */
 
-/* Which lanes of the second source 16 bytes of the result are made of. */
-enum lanes {
-	PACKED,  /* those at the same place */
-	ONE,     /* the lowest, of the register; the others are the first source's. VEX.LIG: as 128 */
-	HALF,    /* they widen: 8, 4, 2 bytes, side by side in the source */
-	QUARTER,
-	EIGHTH,
-	NARROW,  /* those at the same place, to half their size; the results stand side by side */
-	COUNT,   /* the lowest 16 bytes, for the whole register */
-	EVEN,    /* those at the same place, but VEX.128 and SSE read only the lowest 8 bytes */
-};
-
 /* Bytes of the second source, for a result of VLEN. */
 ALWAYS_INLINE unsigned vec_reads(enum lanes lanes, unsigned bits, unsigned vlen)
 {
-	unsigned parts = vlen == 32 ? 2 : 1;
+	unsigned parts = vlen < 16 ? 1 : vlen / 16;
 
 	switch (lanes) {
 	case ONE: return bits / 8;
@@ -75,7 +75,7 @@ ALWAYS_INLINE unsigned vec_reads(enum lanes lanes, unsigned bits, unsigned vlen)
 	case QUARTER: return 4 * parts;
 	case EIGHTH: return 2 * parts;
 	case COUNT: return 16;
-	case EVEN: return parts == 2 ? 32 : 8;
+	case EVEN: return parts > 1 ? 16 * parts : 8;
 	default: return 16 * parts;
 	}
 }
@@ -94,7 +94,7 @@ ALWAYS_INLINE vec vec_second(enum lanes lanes, vec low, vec high)
 
 ALWAYS_INLINE enum post vec_post(enum post post, enum lanes lanes, unsigned bits)
 {
-	if (post == POST_EXACT || post == POST_NONE)
+	if (post >= POST_EXACT || post == POST_NONE)
 		return post;
 	return post | (bits == 64 ? POST_WIDE : 0) | (lanes == ONE ? 0 : POST_PACKED);
 }
@@ -140,18 +140,23 @@ ALWAYS_INLINE unsigned vec_parts(const struct op *o) { return o->vlen == 32 ? 2 
 ALWAYS_INLINE void vec_result(struct cpu *c, const struct op *o, const vec r[2])
 {
 	xmm_set(c, o->dst, r[0]);
-	if (o->vlen)
+	if (o->vlen) {
 		vec_store(&c->v[o->dst].q[2], o->vlen == 32 ? r[1] : vec_zero);
+		if (o->zmm)
+			zmm_clear(c, o->dst);
+	}
 }
 
 /* ---- the body ---- */
 
-ALWAYS_INLINE bool vec_body(struct cpu *c, const struct op *o, vec_fn *fn, unsigned bits, enum lanes lanes,
-			    enum post post)
+ALWAYS_INLINE bool vec_body(struct cpu *c, const struct op *o, const struct evex_desc *d, vec_fn *fn, unsigned bits,
+			    enum lanes lanes, enum post post)
 {
 	vec b[2], r[2] = { vec_zero, vec_zero };
 	u32 flags = 0;
 
+	if (o->zmm)
+		return evex_run(c, o, d);
 	if (!vec_operand(c, o, vec_reads(lanes, bits, o->vlen), b))
 		return false;
 	if (post != POST_EXACT)
@@ -215,22 +220,60 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast(struct cpu *c, const struct op *o, s64 n, en
 	RUN(o + 1);
 }
 
+/* The second source's 16 bytes at PART, of SIZE bytes, which are at P if they are in memory. */
+ALWAYS_INLINE vec vec_fast_part(const struct cpu *c, const struct op *o, const u8 *p, enum kind kind, enum lanes lanes,
+				unsigned size, unsigned part)
+{
+	if (lanes == COUNT)
+		part = 0;
+	if (part == 0)
+		return vec_fast_source(c, o, p, kind, size);
+	return kind == KIND_REG ? vreg_get(c, o, src, part) : vec_load(p + 16 * part);
+}
+
+/* With EVEX, but no mask; or with VEX, where AVX-512 is enabled: what is above VLEN becomes zero. Of LANES that are
+ * side by side, ONE or COUNT. */
+ALWAYS_INLINE HANDLER_TYPE vec_fast_zmm(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen,
+					vec_fn *fn, unsigned bits, enum lanes lanes, enum post post, handler *slow)
+{
+	const unsigned size = vec_reads(lanes, bits, vlen);
+	vec r0, r1 = vec_zero, r2 = vec_zero, r3 = vec_zero;
+
+	VEC_FAST_OPERAND(p, kind, size, post != POST_EXACT, slow)
+#define PART(part) fn(c, vreg_get(c, o, third, part), vec_fast_part(c, o, p, kind, lanes, size, part), o->imm8, part)
+	r0 = PART(0);
+	if (vlen >= 32)
+		r1 = PART(1);
+	if (vlen == 64) {
+		r2 = PART(2);
+		r3 = PART(3);
+	}
+#undef PART
+	vreg_set(c, o, dst, 3, r3);
+	vreg_set(c, o, dst, 2, r2);
+	vreg_set(c, o, dst, 1, r1);
+	vreg_set(c, o, dst, 0, r0);
+	RUN(o + 1);
+}
+
 /* ---- from the line to the forms ---- */
 
-/* By enum kind; VEX forms, which are mostly addressed with an index or by a base alone, have KIND_INDEX for both. NULL:
- * the body. */
-struct vec_handlers { handler *body, *sse[4], *vex_128[3], *vex_256[3]; };
+/* By enum kind; VEX forms, which are mostly addressed with an index or by a base alone, have KIND_INDEX for both. ZMM:
+ * see vec_fast_zmm; of 16, 32, 64 bytes; from registers, from memory. NULL: the body. */
+struct vec_handlers { handler *body, *sse[4], *vex_128[3], *vex_256[3], *zmm[3][2]; };
 
 /* o->third and o->vlen: see above. */
 void vec_operands(const struct dec *d, struct op *o, enum lanes lanes);
 /* And the handler. */
 void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h, enum lanes lanes);
 
-#define VEC(name, bits, lanes, post, forms, expression) \
+#define VEC(name, size, which, exceptions, forms, expression) \
 	VEC_LANES(name, expression) \
-	BODY(name) { return vec_body(c, o, lanes_##name, bits, lanes, POST_##post); } \
+	static const struct evex_desc evex_##name = { .kind = EVEX_KIND_parts, .parts = lanes_##name, .bits = size, \
+						      .lanes = which, .post = POST_##exceptions }; \
+	BODY(name) { return vec_body(c, o, &evex_##name, lanes_##name, size, which, POST_##exceptions); } \
 	BODY_HANDLER(name) \
-	VEC_##forms(name, bits, lanes, POST_##post)
+	VEC_##forms(name, size, which, POST_##exceptions)
 
 /* The lane function. */
 #define VEC_LANES(name, expression) \
@@ -257,6 +300,15 @@ void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h,
 #define VEC_256_HANDLERS(...) \
 	VEC_HANDLER(256_reg, KIND_REG, 32, __VA_ARGS__) VEC_HANDLER(256_index, KIND_INDEX, 32, \
 		__VA_ARGS__) VEC_HANDLER(256_seg, KIND_SEG, 32, __VA_ARGS__)
+#define VEC_ZMM_HANDLER(form, kind, vlen, name, bits, lanes, post) \
+	HANDLER(h_##name##_##form) \
+	{ \
+		return vec_fast_zmm(c, o, n, kind, vlen, lanes_##name, bits, lanes, post, h_##name); \
+	}
+#define VEC_ZMM_HANDLERS(size, vlen, ...) \
+	VEC_ZMM_HANDLER(zmm##size##_reg, KIND_REG, vlen, __VA_ARGS__) \
+	VEC_ZMM_HANDLER(zmm##size##_index, KIND_INDEX, vlen, __VA_ARGS__)
+#define VEC_ZMM(name, size) { h_##name##_zmm##size##_reg, h_##name##_zmm##size##_index }
 #define VEC_CHOOSE(name, lanes, ...) \
 	static const struct vec_handlers handlers_##name = { h_##name, __VA_ARGS__ }; \
 	GEN(name##_x) { vec_choose(d, o, &handlers_##name, lanes); } \
@@ -265,21 +317,27 @@ void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h,
 /* SSE forms are fast. */
 #define VEC_FAST_SSE(name, bits, lanes, post) \
 	VEC_SSE_HANDLERS(name, bits, lanes, post) \
-	VEC_CHOOSE(name, lanes, { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }, { 0 }, { 0 })
+	VEC_CHOOSE(name, lanes, { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }, { 0 }, { 0 }, \
+		   { { 0 } })
 /* SSE and VEX.128. */
 #define VEC_FAST_128(name, bits, lanes, post) \
 	VEC_SSE_HANDLERS(name, bits, lanes, post) \
 	VEC_128_HANDLERS(name, bits, lanes, post) \
+	VEC_ZMM_HANDLERS(128, 16, name, bits, lanes, post) \
 	VEC_CHOOSE(name, lanes, { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }, \
-		   { h_##name##_128_reg, h_##name##_128_index, h_##name##_128_seg }, { 0 })
+		   { h_##name##_128_reg, h_##name##_128_index, h_##name##_128_seg }, { 0 }, { VEC_ZMM(name, 128) })
 /* All. */
 #define VEC_FAST(name, bits, lanes, post) \
 	VEC_SSE_HANDLERS(name, bits, lanes, post) \
 	VEC_128_HANDLERS(name, bits, lanes, post) \
 	VEC_256_HANDLERS(name, bits, lanes, post) \
+	VEC_ZMM_HANDLERS(128, 16, name, bits, lanes, post) \
+	VEC_ZMM_HANDLERS(256, 32, name, bits, lanes, post) \
+	VEC_ZMM_HANDLERS(512, 64, name, bits, lanes, post) \
 	VEC_CHOOSE(name, lanes, { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }, \
 		   { h_##name##_128_reg, h_##name##_128_index, h_##name##_128_seg }, \
-		   	{ h_##name##_256_reg, h_##name##_256_index, h_##name##_256_seg })
+		   { h_##name##_256_reg, h_##name##_256_index, h_##name##_256_seg }, \
+		   { VEC_ZMM(name, 128), VEC_ZMM(name, 256), VEC_ZMM(name, 512) })
 
 /* The same with an MMX form, of which one source and the result are 8 bytes (mmx.h). */
 #define VEC_MM_SLOW(name, ...) MMX_BODY(name, lanes_##name, 8) VEC_SLOW(name, __VA_ARGS__)

@@ -1,0 +1,944 @@
+/* SPDX-License-Identifier: MIT */
+/* What instructions with EVEX do, a second time: element by element, as the pseudo-code of the SDM has it, with the C
+ * library's and the host's arithmetic on one number. It shares nothing with cpu/. For test_avx512.c. */
+#ifndef TESTS_AVX512_NAIVE_H
+#define TESTS_AVX512_NAIVE_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#ifdef __x86_64__
+#include <xmmintrin.h>
+#endif
+
+/* One element: of the destination before, of the first and of the last source. SIZE bytes; of a conversion, FROM those of
+ * the last source. */
+struct lane {
+	uint64_t old, a, b;
+	unsigned size, from;
+	uint8_t imm;
+};
+typedef uint64_t naive_lane(const struct lane *l);
+/* VL bytes at once; SIZE: of an element. */
+typedef void naive_whole(uint8_t *r, const uint8_t *old, const uint8_t *a, const uint8_t *b, unsigned vl, unsigned size,
+			 uint8_t imm);
+
+struct naive {
+	const char *name;
+	unsigned from, size; /* bytes of an element of the last source, and of the destination */
+	naive_lane *lane;
+	naive_whole *whole;
+	bool scalar, to_mask, old_rest /* of a scalar: bits 127 and down that are not computed are the destination's */;
+};
+
+static int64_t sx(uint64_t v, unsigned size) { return (int64_t)(v << (64 - 8 * size)) >> (64 - 8 * size); }
+static uint64_t cut(uint64_t v, unsigned size) { return size == 8 ? v : v & (((uint64_t)1 << 8 * size) - 1); }
+static uint64_t peek(const uint8_t *p, unsigned i, unsigned size)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, p + i * size, size);
+	return v;
+}
+static void poke(uint8_t *p, unsigned i, unsigned size, uint64_t v) { memcpy(p + i * size, &v, size); }
+
+/* ---- integers ---- */
+
+#define L(name, expression) \
+	static uint64_t n_##name(const struct lane *l) \
+	{ \
+		uint64_t a = l->a, b = l->b, old = l->old; \
+		int64_t sa = sx(a, l->size), sb = sx(b, l->size); \
+		unsigned bits = 8 * l->size; \
+		(void)a, (void)b, (void)old, (void)sa, (void)sb, (void)bits; \
+		return expression; \
+	}
+static int64_t clamp(int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
+#define TOP ((int64_t)1 << (bits - 1))
+L(add, a + b)
+L(sub, a - b) L(adds, (uint64_t)clamp(sa + sb, -TOP, TOP - 1)) L(subs, (uint64_t)clamp(sa - sb, -TOP, TOP - 1)) L(
+	addus, (uint64_t)clamp((int64_t)(a + b), 0,
+			       2 * TOP - 1)) L(subus, a > b ? a - b : 0) L(mull, (uint64_t)sa *(uint64_t)sb)
+	L(mulh, (uint64_t)(sa *sb >> 16)) L(mulhu, a *b >> 16) L(mulhrs, (uint64_t)(((sa * sb >> 14) + 1) >> 1)) L(
+		muldq, (uint64_t)((int64_t)(int32_t)a *(int32_t)b)) L(muludq, (a & 0xffffffff) * (b & 0xffffffff))
+		L(mins, sa < sb ? a : b) L(maxs, sa > sb ? a : b) L(minu, a < b ? a : b) L(maxu, a > b ? a : b)
+			L(avg, (a + b + 1) >> 1) L(abs, (uint64_t)(sb < 0 ? -sb : sb)) L(and, a &b)
+				L(andn, ~a &b) L(or, a | b) L(xor, a ^ b) L(second, b) L(sllv, b >= bits ? 0 : a << b)
+					L(srlv,
+					  b >= bits ? 0 : a >> b) L(srav, (uint64_t)(sa >> (b >= bits ? bits - 1 : b)))
+						L(slli, l->imm >= bits
+								? 0
+								: b << l->imm) L(srli, l->imm >= bits ? 0 : b >> l->imm)
+							L(srai,
+							  (uint64_t)(sb >> (l->imm >= bits ? bits - 1
+											   : l->imm))) static uint64_t
+	rotl(uint64_t v, uint64_t n, unsigned bits)
+{
+	for (n %= bits; n; n--)
+		v = cut(v << 1, bits / 8) | (v >> (bits - 1) & 1);
+	return v;
+}
+L(rolv, rotl(a, b, bits))
+L(rorv, rotl(a, bits - b % bits, bits)) L(rol, rotl(b, l->imm, bits))
+	L(ror, rotl(b, bits - l->imm % bits, bits)) static uint64_t n_ternlog(const struct lane *l)
+{
+	uint64_t r = 0;
+
+	for (unsigned i = 0; i < 8 * l->size; i++)
+		r |= (uint64_t)(l->imm >> ((l->old >> i & 1) << 2 | (l->a >> i & 1) << 1 | (l->b >> i & 1)) & 1) << i;
+	return r;
+}
+static uint64_t n_popcnt(const struct lane *l)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 8 * l->size; i++)
+		n += l->b >> i & 1;
+	return n;
+}
+static uint64_t n_lzcnt(const struct lane *l)
+{
+	unsigned n = 0;
+
+	while (n < 8 * l->size && !(l->b >> (8 * l->size - 1 - n) & 1))
+		n++;
+	return n;
+}
+static uint64_t shld(uint64_t high, uint64_t low, unsigned n, unsigned bits)
+{
+	for (n %= bits; n; n--) {
+		high = high << 1 | (low >> (bits - 1) & 1);
+		low <<= 1;
+	}
+	return high;
+}
+static uint64_t shrd(uint64_t high, uint64_t low, unsigned n, unsigned bits)
+{
+	for (n %= bits; n; n--) {
+		low = cut(low, bits / 8) >> 1 | (high & 1) << (bits - 1);
+		high >>= 1;
+	}
+	return low;
+}
+L(shld, shld(a, b, l->imm, bits))
+L(shrd, shrd(b, a, l->imm, bits)) L(shldv, shld(old, a, (unsigned)(b % bits), bits))
+	L(shrdv, shrd(a, old, (unsigned)(b % bits), bits)) static unsigned __int128 mul52(uint64_t a, uint64_t b)
+{
+	return (unsigned __int128)(a & 0xfffffffffffff) * (b & 0xfffffffffffff);
+}
+L(madd52lo, old + (uint64_t)(mul52(a, b) & 0xfffffffffffff))
+L(madd52hi, old + (uint64_t)(mul52(a, b) >> 52)) static int64_t dot_bytes(uint64_t a, uint64_t b)
+{
+	int64_t r = 0;
+
+	for (unsigned i = 0; i < 32; i += 8)
+		r += (int64_t)(a >> i & 255) * (int8_t)(b >> i);
+	return r;
+}
+static int64_t dot_words(uint64_t a, uint64_t b)
+{
+	return (int64_t)(int16_t)a * (int16_t)b + (int64_t)(int16_t)(a >> 16) * (int16_t)(b >> 16);
+}
+L(dpbusd, old + (uint64_t)dot_bytes(a, b))
+L(dpwssd, old + (uint64_t)dot_words(a, b))
+	L(dpbusds, (uint64_t)clamp((int32_t)old + dot_bytes(a, b), INT32_MIN, INT32_MAX))
+		L(dpwssds, (uint64_t)clamp((int32_t)old + dot_words(a, b), INT32_MIN, INT32_MAX)) static uint64_t
+	n_maddwd(const struct lane *l)
+{
+	return (uint64_t)dot_words(l->a, l->b);
+}
+L(maddubsw, (uint64_t)clamp((int64_t)(a & 255) * (int8_t)b + (int64_t)(a >> 8) * (int8_t)(b >> 8), -32768, 32767))
+/* narrowing, widening */
+static uint64_t n_mov(const struct lane *l) { return l->b; }
+static uint64_t n_movs(const struct lane *l)
+{
+	int64_t top = (int64_t)1 << (8 * l->size - 1);
+
+	return (uint64_t)clamp(sx(l->b, l->from), -top, top - 1);
+}
+static uint64_t n_movus(const struct lane *l)
+{
+	uint64_t top = ((uint64_t)1 << 8 * l->size) - 1;
+
+	return l->b > top ? top : l->b;
+}
+static uint64_t n_movsx(const struct lane *l) { return (uint64_t)sx(l->b, l->from); }
+/* comparisons */
+static bool by(int64_t order, unsigned imm)
+{
+	switch (imm & 7) {
+	case 0: return order == 0;
+	case 1: return order < 0;
+	case 2: return order <= 0;
+	case 3: return false;
+	case 4: return order != 0;
+	case 5: return order >= 0;
+	case 6: return order > 0;
+	default: return true;
+	}
+}
+L(cmp, by((sa > sb) - (sa < sb), l->imm))
+L(cmpu, by((a > b) - (a < b), l->imm)) L(cmpeq, a == b) L(cmpgt, sa > sb) L(testm, (a & b) != 0) L(testnm, (a & b) == 0)
+	L(sign, b >> (bits - 1) & 1)
+
+/* ---- whole vectors ---- */
+
+#define W(name) \
+	static void n_##name(uint8_t *r, const uint8_t *old, const uint8_t *a, const uint8_t *b, unsigned vl, \
+			     unsigned size, uint8_t imm)
+#define USED (void)old, (void)a, (void)b, (void)imm, (void)size, (void)vl
+		W(perm)
+{
+	USED;
+	for (unsigned i = 0; i < vl / size; i++)
+		poke(r, i, size, peek(b, peek(a, i, size) % (vl / size), size));
+}
+W(permi2)
+{
+	unsigned n = vl / size;
+
+	USED;
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t x = peek(old, i, size) % (2 * n);
+
+		poke(r, i, size, x < n ? peek(a, (unsigned)x, size) : peek(b, (unsigned)x - n, size));
+	}
+}
+W(permt2)
+{
+	unsigned n = vl / size;
+
+	USED;
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t x = peek(a, i, size) % (2 * n);
+
+		poke(r, i, size, x < n ? peek(old, (unsigned)x, size) : peek(b, (unsigned)x - n, size));
+	}
+}
+W(permq)
+{
+	USED;
+	for (unsigned i = 0; i < vl / 8; i++)
+		poke(r, i, 8, peek(b, i / 4 * 4 + (imm >> i % 4 * 2 & 3), 8));
+}
+W(permil)
+{
+	USED;
+	for (unsigned i = 0; i < vl / size; i++) {
+		unsigned in = 16 / size, x = (unsigned)(size == 4 ? peek(b, i, 4) & 3 : peek(b, i, 8) >> 1 & 1);
+
+		poke(r, i, size, peek(a, i / in * in + x, size));
+	}
+}
+W(permil_i)
+{
+	USED;
+	for (unsigned i = 0; i < vl / size; i++) {
+		unsigned in = 16 / size, x = size == 4 ? imm >> i % 4 * 2 & 3 : imm >> i & 1;
+
+		poke(r, i, size, peek(b, i / in * in + x, size));
+	}
+}
+W(align)
+{
+	unsigned n = vl / size, s = imm % n;
+
+	USED;
+	for (unsigned i = 0; i < n; i++)
+		poke(r, i, size, i + s < n ? peek(b, i + s, size) : peek(a, i + s - n, size));
+}
+W(shuf128)
+{
+	USED;
+	for (unsigned i = 0; i < vl / 16; i++) {
+		unsigned x = vl == 32 ? imm >> i & 1 : imm >> 2 * i & 3;
+
+		memcpy(r + 16 * i, (i < vl / 32 ? a : b) + 16 * x, 16);
+	}
+}
+static void insert(uint8_t *r, const uint8_t *a, const uint8_t *b, unsigned vl, unsigned piece, uint8_t imm)
+{
+	memcpy(r, a, vl);
+	memcpy(r + imm % (vl / piece) * piece, b, piece);
+}
+W(insert16)
+{
+	USED;
+	insert(r, a, b, vl, 16, imm);
+}
+W(insert32)
+{
+	USED;
+	insert(r, a, b, vl, 32, imm);
+}
+W(unpackl)
+{
+	USED;
+	for (unsigned i = 0; i < vl / size; i++) {
+		unsigned in = 16 / size, lane = i / in * in;
+
+		poke(r, i, size, peek(i & 1 ? b : a, lane + i % in / 2, size));
+	}
+}
+W(unpackh)
+{
+	USED;
+	for (unsigned i = 0; i < vl / size; i++) {
+		unsigned in = 16 / size, lane = i / in * in;
+
+		poke(r, i, size, peek(i & 1 ? b : a, lane + in / 2 + i % in / 2, size));
+	}
+}
+static void pack(uint8_t *r, const uint8_t *a, const uint8_t *b, unsigned vl, unsigned size, int64_t low, int64_t high)
+{
+	for (unsigned i = 0; i < vl / size; i++) {
+		unsigned in = 16 / size, lane = i / in, at = i % in, half = in / 2;
+
+		poke(r, i, size,
+		     (uint64_t)clamp(sx(peek(at < half ? a : b, lane * half + at % half, 2 * size), 2 * size), low,
+				     high));
+	}
+}
+W(packss)
+{
+	USED;
+	pack(r, a, b, vl, size, size == 1 ? -128 : -32768, size == 1 ? 127 : 32767);
+}
+W(packus)
+{
+	USED;
+	pack(r, a, b, vl, size, 0, size == 1 ? 255 : 65535);
+}
+W(shufb)
+{
+	USED;
+	for (unsigned i = 0; i < vl; i++)
+		r[i] = b[i] & 0x80 ? 0 : a[i / 16 * 16 + (b[i] & 15)];
+}
+W(shufd)
+{
+	USED;
+	for (unsigned i = 0; i < vl / 4; i++)
+		poke(r, i, 4, peek(b, i / 4 * 4 + (imm >> i % 4 * 2 & 3), 4));
+}
+W(shufps)
+{
+	USED;
+	for (unsigned i = 0; i < vl / 4; i++)
+		poke(r, i, 4, peek(i & 2 ? b : a, i / 4 * 4 + (imm >> i % 4 * 2 & 3), 4));
+}
+W(shufpd)
+{
+	USED;
+	for (unsigned i = 0; i < vl / 8; i++)
+		poke(r, i, 8, peek(i & 1 ? b : a, i / 2 * 2 + (imm >> i & 1), 8));
+}
+W(alignr)
+{
+	USED;
+	for (unsigned i = 0; i < vl; i++) {
+		unsigned x = i % 16 + imm, lane = i / 16 * 16;
+
+		r[i] = x < 16 ? b[lane + x] : x < 32 ? a[lane + x - 16] : 0;
+	}
+}
+static void shift(uint8_t *r, const uint8_t *a, const uint8_t *b, unsigned vl, unsigned size, naive_lane *by_count)
+{
+	uint64_t count = peek(b, 0, 8);
+
+	for (unsigned i = 0; i < vl / size; i++)
+		poke(r, i, size, by_count(&(struct lane){ .a = peek(a, i, size), .b = count, .size = size }));
+}
+W(sll)
+{
+	USED;
+	shift(r, a, b, vl, size, n_sllv);
+}
+W(srl)
+{
+	USED;
+	shift(r, a, b, vl, size, n_srlv);
+}
+W(sra)
+{
+	USED;
+	shift(r, a, b, vl, size, n_srav);
+}
+W(conflict)
+{
+	USED;
+	for (unsigned i = 0; i < vl / size; i++) {
+		uint64_t same = 0;
+
+		for (unsigned j = 0; j < i; j++)
+			if (!memcmp(b + i * size, b + j * size, size))
+				same |= (uint64_t)1 << j;
+		poke(r, i, size, same);
+	}
+}
+W(multishift)
+{
+	USED;
+	for (unsigned i = 0; i < vl; i++) {
+		r[i] = 0;
+		for (unsigned j = 0; j < 8; j++)
+			r[i] |= (uint8_t)((peek(b, i / 8, 8) >> ((a[i] + j) & 63) & 1) << j);
+	}
+}
+W(dbpsadbw)
+{
+	uint8_t t[64];
+
+	USED;
+	n_shufd(t, old, a, b, vl, 4, imm);
+	for (unsigned j = 0; j < vl / 8; j++)
+		for (unsigned w = 0; w < 4; w++) {
+			unsigned sum = 0, ao = 8 * j + (w >= 2 ? 4 : 0), to = 8 * j + w;
+
+			for (unsigned i = 0; i < 4; i++)
+				sum += (unsigned)(a[ao + i] > t[to + i] ? a[ao + i] - t[to + i]
+									: t[to + i] - a[ao + i]);
+			poke(r, 4 * j + w, 2, sum);
+		}
+}
+
+/* ---- floating point: one number at a time by the host ---- */
+
+static float f_of(uint64_t v)
+{
+	uint32_t x = (uint32_t)v;
+	float f;
+	memcpy(&f, &x, 4);
+	return f;
+}
+static double d_of(uint64_t v)
+{
+	double d;
+	memcpy(&d, &v, 8);
+	return d;
+}
+static uint64_t of_f(float f)
+{
+	uint32_t x;
+	memcpy(&x, &f, 4);
+	return x;
+}
+static uint64_t of_d(double d)
+{
+	uint64_t x;
+	memcpy(&x, &d, 8);
+	return x;
+}
+#define F2(name, op) \
+	static uint64_t n_##name(const struct lane *l) \
+	{ \
+		if (l->size == 4) { \
+			volatile float x = f_of(l->a), y = f_of(l->b); \
+			volatile float r = x op y; \
+			return of_f(r); \
+		} \
+		volatile double x = d_of(l->a), y = d_of(l->b); \
+		volatile double r = x op y; \
+		return of_d(r); \
+	}
+F2(fadd, +) F2(fsub, -) F2(fmul, *) F2(fdiv, /) static uint64_t n_fsqrt(const struct lane *l)
+{
+	volatile float x = f_of(l->b);
+	volatile double y = d_of(l->b);
+
+	return l->size == 4 ? of_f(sqrtf(x)) : of_d(sqrt(y));
+}
+static uint64_t n_fmax(const struct lane *l)
+{
+	volatile bool more = l->size == 4 ? f_of(l->a) > f_of(l->b) : d_of(l->a) > d_of(l->b);
+
+	return more ? l->a : l->b;
+}
+static uint64_t n_fmin(const struct lane *l)
+{
+	volatile bool less = l->size == 4 ? f_of(l->a) < f_of(l->b) : d_of(l->a) < d_of(l->b);
+
+	return less ? l->a : l->b;
+}
+static double number(uint64_t v, unsigned size) { return size == 4 ? (double)f_of(v) : d_of(v); }
+static uint64_t n_fcmp(const struct lane *l)
+{
+	double a = number(l->a, l->size), b = number(l->b, l->size);
+	bool un = isunordered(a, b);
+	bool eq = !un && a == b, lt = !un && isless(a, b), gt = !un && isgreater(a, b);
+	bool r[] = { eq,       lt,          lt || eq, un,    !eq,        !lt,      !(lt || eq), !un,
+		     eq || un, !(gt || eq), !gt,      false, !eq && !un, gt || eq, gt,          true };
+
+	return r[l->imm & 15];
+}
+static uint64_t n_fclass(const struct lane *l)
+{
+	double v = number(l->b, l->size);
+	uint64_t top = l->size == 4 ? l->b >> 22 & 1 : l->b >> 51 & 1;
+	bool sub = l->size == 4 ? fpclassify(f_of(l->b)) == FP_SUBNORMAL : fpclassify(v) == FP_SUBNORMAL;
+
+	return (l->imm & 1 && isnan(v) && top) || (l->imm & 2 && v == 0 && !signbit(v)) ||
+	       (l->imm & 4 && v == 0 && signbit(v)) || (l->imm & 8 && isinf(v) && v > 0) ||
+	       (l->imm & 16 && isinf(v) && v < 0) || (l->imm & 32 && sub) || (l->imm & 64 && isfinite(v) && v < 0) ||
+	       (l->imm & 128 && isnan(v) && !top);
+}
+static uint64_t n_getexp(const struct lane *l)
+{
+	double v = number(l->b, l->size), r = isinf(v) ? INFINITY : v == 0 ? -INFINITY : (double)ilogb(v);
+
+	if (isnan(v))
+		return l->b | (l->size == 4 ? 0x400000 : (uint64_t)1 << 51);
+	return l->size == 4 ? of_f((float)r) : of_d(r);
+}
+static uint64_t n_getmant(const struct lane *l)
+{
+	double v = number(l->b, l->size), m;
+	int e;
+
+	if (isnan(v))
+		return l->b | (l->size == 4 ? 0x400000 : (uint64_t)1 << 51);
+	if (v != 0 && v < 0 && l->imm & 8)
+		return l->size == 4 ? 0xffc00000 : 0xfff8000000000000;
+	if (v == 0 || isinf(v)) {
+		m = 1;
+	} else {
+		m = frexp(fabs(v), &e) * 2; /* [1, 2) */
+		e--;
+		switch (l->imm & 3) {
+		case 1: m = e & 1 ? m / 2 : m; break;
+		case 2: m /= 2; break;
+		case 3: m = m >= 1.5 ? m / 2 : m; break;
+		}
+	}
+	if (signbit(v) && !(l->imm & 4))
+		m = -m;
+	return l->size == 4 ? of_f((float)m) : of_d(m);
+}
+
+/* Products and sums with one rounding. X * Y + Z; of several NaNs the first of them survives. */
+static uint64_t fused(const struct lane *l, uint64_t x, uint64_t y, uint64_t z, bool turn, bool minus)
+{
+	uint64_t sign = (uint64_t)1 << (8 * l->size - 1), quiet = (uint64_t)1 << (l->size == 4 ? 22 : 51),
+		 all[3] = { x, y, z };
+
+	for (unsigned i = 0; i < 3; i++)
+		if (isnan(number(all[i], l->size)))
+			return all[i] | quiet;
+	x ^= turn ? sign : 0;
+	z ^= minus ? sign : 0;
+	if (l->size == 4)
+		return of_f(fmaf(f_of(x), f_of(y), f_of(z)));
+	return of_d(fma(d_of(x), d_of(y), d_of(z)));
+}
+#define FUSED(name, turn, minus) \
+	static uint64_t n_##name##132(const struct lane *l) { return fused(l, l->old, l->b, l->a, turn, minus); } \
+	static uint64_t n_##name##213(const struct lane *l) { return fused(l, l->a, l->old, l->b, turn, minus); } \
+	static uint64_t n_##name##231(const struct lane *l) { return fused(l, l->a, l->b, l->old, turn, minus); }
+FUSED(fmadd, false, false)
+FUSED(fmsub, false, true) FUSED(fnmadd, true, false) FUSED(fnmsub, true, true)
+
+	/* Conversions. What does not fit is the integer indefinite. */
+	static uint64_t to_int(const struct lane *l, bool is_signed, bool chop)
+{
+	double v = number(l->b, l->from), top = ldexp(1, (int)(8 * l->size) - is_signed);
+	uint64_t none = is_signed ? (uint64_t)1 << (8 * l->size - 1) : cut(~(uint64_t)0, l->size);
+
+	v = chop ? trunc(v) : nearbyint(v);
+	if (isnan(v) || v >= top || v < (is_signed ? -top : 0))
+		return none;
+	return is_signed || v < 0x1p63 ? (uint64_t)(int64_t)v : (uint64_t)(int64_t)(v - 0x1p63) ^ (uint64_t)1 << 63;
+}
+static uint64_t n_toint(const struct lane *l) { return to_int(l, true, false); }
+static uint64_t n_toint_chop(const struct lane *l) { return to_int(l, true, true); }
+static uint64_t n_touint(const struct lane *l) { return to_int(l, false, false); }
+static uint64_t n_touint_chop(const struct lane *l) { return to_int(l, false, true); }
+static uint64_t n_fromint(const struct lane *l)
+{
+	volatile int64_t v = sx(l->b, l->from);
+
+	return l->size == 4 ? of_f((float)v) : of_d((double)v);
+}
+static uint64_t n_fromuint(const struct lane *l)
+{
+	/* the high bits, with a sticky one, have room in the host's signed conversion */
+	volatile int64_t v = l->b >> 63 ? (int64_t)(l->b >> 1 | (l->b & 1)) : (int64_t)l->b;
+	int twice = l->b >> 63;
+
+	return l->size == 4 ? of_f(ldexpf((float)v, twice)) : of_d(ldexp((double)v, twice));
+}
+
+/* As in MXCSR. (fegetround() asks the x87.) */
+static unsigned current_rounding(void)
+{
+#ifdef __x86_64__
+	return _mm_getcsr() >> 13 & 3;
+#else
+	return 0;
+#endif
+}
+
+static double round_by(double v, unsigned rc)
+{
+	double down = floor(v), up = ceil(v);
+
+	switch (rc) {
+	case 0: return v - down < up - v || (v - down == up - v && fmod(down, 2) == 0) ? down : up;
+	case 1: return down;
+	case 2: return up;
+	default: return trunc(v);
+	}
+}
+static uint64_t n_rndscale(const struct lane *l)
+{
+	double v = number(l->b, l->size), r;
+	unsigned rc = l->imm & 4 ? current_rounding() : l->imm & 3;
+
+	if (isnan(v))
+		return l->b | (l->size == 4 ? 0x400000 : (uint64_t)1 << 51);
+	if (isinf(v) || fabs(v) >= 0x1p52)
+		return l->b;
+	r = copysign(ldexp(round_by(ldexp(v, l->imm >> 4), rc), -(l->imm >> 4)), v);
+	return l->size == 4 ? of_f((float)r) : of_d(r);
+}
+static uint64_t n_range(const struct lane *l)
+{
+	double a = number(l->a, l->size), b = number(l->b, l->size);
+	uint64_t sign = (uint64_t)1 << (8 * l->size - 1), quiet = (uint64_t)1 << (l->size == 4 ? 22 : 51), r;
+	bool a_less;
+
+	if (isnan(a) && (!(l->a & quiet) || (isnan(b) && l->b & quiet)))
+		return l->a | quiet;
+	if (isnan(b) && !(l->b & quiet))
+		return l->b | quiet;
+	if (isnan(a) || isnan(b)) {
+		r = isnan(a) ? l->b : l->a;
+	} else {
+		double x = l->imm & 2 ? fabs(a) : a, y = l->imm & 2 ? fabs(b) : b;
+
+		a_less = x < y || (x == y && (l->a & sign) >= (l->b & sign));
+		r = a_less != (l->imm & 1) ? l->a : l->b;
+	}
+	switch (l->imm >> 2 & 3) {
+	case 0: return (r & ~sign) | (l->a & sign);
+	case 1: return r;
+	case 2: return r & ~sign;
+	default: return r | sign;
+	}
+}
+static uint64_t n_scalef(const struct lane *l)
+{
+	double a = number(l->a, l->size), b = number(l->b, l->size);
+	uint64_t quiet = (uint64_t)1 << (l->size == 4 ? 22 : 51),
+		 indefinite = l->size == 4 ? 0xffc00000 : 0xfff8000000000000;
+	int n;
+
+	if (isnan(a) && (!(l->a & quiet) || !isinf(b)))
+		return l->a | quiet;
+	if (isnan(b))
+		return l->b | quiet;
+	if (isnan(a))
+		return b < 0 ? 0 : l->size == 4 ? 0x7f800000 : 0x7ff0000000000000;
+	if ((isinf(a) && b == -INFINITY) || (a == 0 && b == INFINITY))
+		return indefinite;
+	n = b > 5000 ? 5000 : b < -5000 ? -5000 : (int)floor(b);
+	if (isinf(b) && b < 0)
+		a = copysign(0, a);
+	else if (isinf(b))
+		a = a == 0 ? a : copysign(INFINITY, a);
+	return l->size == 4 ? of_f(isinf(b) ? (float)a : scalbnf((float)a, n)) : of_d(isinf(b) ? a : scalbn(a, n));
+}
+
+/* Broadcasts of GROUP bytes. */
+static void repeat(uint8_t *r, const uint8_t *b, unsigned vl, unsigned group)
+{
+	for (unsigned i = 0; i < vl; i++)
+		r[i] = b[i % group];
+}
+W(repeat1)
+{
+	USED;
+	repeat(r, b, vl, size);
+}
+W(repeat2)
+{
+	USED;
+	repeat(r, b, vl, 2 * size);
+}
+W(repeat4)
+{
+	USED;
+	repeat(r, b, vl, 4 * size);
+}
+W(repeat8)
+{
+	USED;
+	repeat(r, b, vl, 8 * size);
+}
+
+/* ---- the table ---- */
+
+#define E(name, size, fn) \
+	{ \
+		name, size, size, n_##fn, 0, 0, 0, 0 \
+	}
+#define EC(name, from, size, fn) \
+	{ \
+		name, from, size, n_##fn, 0, 0, 0, 0 \
+	}
+#define K(name, size, fn) \
+	{ \
+		name, size, size, n_##fn, 0, 0, 1, 0 \
+	}
+#define V(name, from, size, fn) \
+	{ \
+		name, from, size, 0, n_##fn, 0, 0, 0 \
+	}
+#define S(name, size, fn) \
+	{ \
+		name, size, size, n_##fn, 0, 1, 0, 0 \
+	}
+#define SK(name, size, fn) \
+	{ \
+		name, size, size, n_##fn, 0, 1, 1, 0 \
+	}
+#define BW(name, fn) E(name "b", 1, fn), E(name "w", 2, fn)
+#define DQ(name, fn) E(name "d", 4, fn), E(name "q", 8, fn)
+#define BWDQ(name, fn) BW(name, fn), DQ(name, fn)
+#define WDQ(name, fn) E(name "w", 2, fn), DQ(name, fn)
+#define KBWDQ(name, fn) K(name "b", 1, fn), K(name "w", 2, fn), K(name "d", 4, fn), K(name "q", 8, fn)
+#define VBWDQ(name, fn) V(name "b", 1, 1, fn), V(name "w", 2, 2, fn), V(name "d", 4, 4, fn), V(name "q", 8, 8, fn)
+#define PSD(name, fn) E(name "ps", 4, fn), E(name "pd", 8, fn), S(name "ss", 4, fn), S(name "sd", 8, fn)
+#define FMA(name, fn) \
+	E(name "ps", 4, fn), E(name "pd", 8, fn), { name "ss", 4, 4, n_##fn, 0, 1, 0, 1 }, \
+	{ \
+		name "sd", 8, 8, n_##fn, 0, 1, 0, 1 \
+	}
+#define FMAS(name, fn) FMA(name "132", fn##132), FMA(name "213", fn##213), FMA(name "231", fn##231)
+#define MOVES(name, fn) \
+	EC(name "wb", 2, 1, fn), EC(name "db", 4, 1, fn), EC(name "qb", 8, 1, fn), EC(name "dw", 4, 2, fn), \
+		EC(name "qw", 8, 2, fn), EC(name "qd", 8, 4, fn)
+#define WIDEN(name, fn) \
+	EC(name "bw", 1, 2, fn), EC(name "bd", 1, 4, fn), EC(name "bq", 1, 8, fn), EC(name "wd", 2, 4, fn), \
+		EC(name "wq", 2, 8, fn), EC(name "dq", 4, 8, fn)
+
+/* Shifts by an immediate are told from those by a register by the operands: rows with an immediate are listed with " i". */
+static const struct naive naives[] = {
+	BWDQ("vpadd", add),
+	BWDQ("vpsub", sub),
+	BW("vpadds", adds),
+	BW("vpsubs", subs),
+	BW("vpaddus", addus),
+	BW("vpsubus", subus),
+	E("vpmullw", 2, mull),
+	E("vpmulld", 4, mull),
+	E("vpmullq", 8, mull),
+	E("vpmulhw", 2, mulh),
+	E("vpmulhuw", 2, mulhu),
+	E("vpmulhrsw", 2, mulhrs),
+	E("vpmuldq", 8, muldq),
+	E("vpmuludq", 8, muludq),
+	BWDQ("vpmins", mins),
+	BWDQ("vpmaxs", maxs),
+	BWDQ("vpminu", minu),
+	BWDQ("vpmaxu", maxu),
+	BW("vpavg", avg),
+	BWDQ("vpabs", abs),
+	DQ("vpand", and),
+	DQ("vpandn", andn),
+	DQ("vpor", or),
+	DQ("vpxor", xor),
+	E("vandps", 4, and),
+	E("vandpd", 8, and),
+	E("vandnps", 4, andn),
+	E("vandnpd", 8, andn),
+	E("vorps", 4, or),
+	E("vorpd", 8, or),
+	E("vxorps", 4, xor),
+	E("vxorpd", 8, xor),
+	WDQ("vpsllv", sllv),
+	WDQ("vpsrlv", srlv),
+	WDQ("vpsrav", srav),
+	DQ("vprolv", rolv),
+	DQ("vprorv", rorv),
+	DQ("vprol", rol),
+	DQ("vpror", ror),
+	DQ("vpternlog", ternlog),
+	BWDQ("vpopcnt", popcnt),
+	DQ("vplzcnt", lzcnt),
+	WDQ("vpshld", shld),
+	WDQ("vpshrd", shrd),
+	WDQ("vpshldv", shldv),
+	WDQ("vpshrdv", shrdv),
+	E("vpmadd52luq", 8, madd52lo),
+	E("vpmadd52huq", 8, madd52hi),
+	E("vpdpbusd", 4, dpbusd),
+	E("vpdpbusds", 4, dpbusds),
+	E("vpdpwssd", 4, dpwssd),
+	E("vpdpwssds", 4, dpwssds),
+	E("vpmaddwd", 4, maddwd),
+	E("vpmaddubsw", 2, maddubsw),
+	MOVES("vpmov", mov),
+	MOVES("vpmovs", movs),
+	MOVES("vpmovus", movus),
+	WIDEN("vpmovsx", movsx),
+	WIDEN("vpmovzx", mov),
+	KBWDQ("vpcmp", cmp),
+	KBWDQ("vpcmpu", cmpu),
+	KBWDQ("vpcmpeq", cmpeq),
+	KBWDQ("vpcmpgt", cmpgt),
+	KBWDQ("vptestm", testm),
+	KBWDQ("vptestnm", testnm),
+	K("vpmovb2m", 1, sign),
+	K("vpmovw2m", 2, sign),
+	K("vpmovd2m", 4, sign),
+	K("vpmovq2m", 8, sign),
+	E("vpsllw i", 2, slli),
+	E("vpslld i", 4, slli),
+	E("vpsllq i", 8, slli),
+	E("vpsrlw i", 2, srli),
+	E("vpsrld i", 4, srli),
+	E("vpsrlq i", 8, srli),
+	E("vpsraw i", 2, srai),
+	E("vpsrad i", 4, srai),
+	E("vpsraq i", 8, srai),
+	E("vmovups", 4, second),
+	E("vmovupd", 8, second),
+	E("vmovaps", 4, second),
+	E("vmovapd", 8, second),
+	E("vmovdqa32", 4, second),
+	E("vmovdqa64", 8, second),
+	E("vmovdqu8", 1, second),
+	E("vmovdqu16", 2, second),
+	E("vmovdqu32", 4, second),
+	E("vmovdqu64", 8, second),
+	VBWDQ("vperm", perm),
+	V("vpermps", 4, 4, perm),
+	V("vpermpd", 8, 8, perm),
+	VBWDQ("vpermi2", permi2),
+	V("vpermi2ps", 4, 4, permi2),
+	V("vpermi2pd", 8, 8, permi2),
+	VBWDQ("vpermt2", permt2),
+	V("vpermt2ps", 4, 4, permt2),
+	V("vpermt2pd", 8, 8, permt2),
+	V("vpermq i", 8, 8, permq),
+	V("vpermpd i", 8, 8, permq),
+	V("vpermilps", 4, 4, permil),
+	V("vpermilpd", 8, 8, permil),
+	V("vpermilps i", 4, 4, permil_i),
+	V("vpermilpd i", 8, 8, permil_i),
+	V("valignd", 4, 4, align),
+	V("valignq", 8, 8, align),
+	V("vshuff32x4", 4, 4, shuf128),
+	V("vshuff64x2", 8, 8, shuf128),
+	V("vshufi32x4", 4, 4, shuf128),
+	V("vshufi64x2", 8, 8, shuf128),
+	V("vinsertf32x4", 4, 4, insert16),
+	V("vinsertf64x2", 8, 8, insert16),
+	V("vinserti32x4", 4, 4, insert16),
+	V("vinserti64x2", 8, 8, insert16),
+	V("vinsertf32x8", 4, 4, insert32),
+	V("vinsertf64x4", 8, 8, insert32),
+	V("vinserti32x8", 4, 4, insert32),
+	V("vinserti64x4", 8, 8, insert32),
+	V("vpunpcklbw", 1, 1, unpackl),
+	V("vpunpcklwd", 2, 2, unpackl),
+	V("vpunpckldq", 4, 4, unpackl),
+	V("vpunpcklqdq", 8, 8, unpackl),
+	V("vunpcklps", 4, 4, unpackl),
+	V("vunpcklpd", 8, 8, unpackl),
+	V("vpunpckhbw", 1, 1, unpackh),
+	V("vpunpckhwd", 2, 2, unpackh),
+	V("vpunpckhdq", 4, 4, unpackh),
+	V("vpunpckhqdq", 8, 8, unpackh),
+	V("vunpckhps", 4, 4, unpackh),
+	V("vunpckhpd", 8, 8, unpackh),
+	V("vpacksswb", 1, 1, packss),
+	V("vpackssdw", 4, 2, packss),
+	V("vpackuswb", 1, 1, packus),
+	V("vpackusdw", 4, 2, packus),
+	V("vpshufb", 1, 1, shufb),
+	V("vpshufd", 4, 4, shufd),
+	V("vshufps", 4, 4, shufps),
+	V("vshufpd", 8, 8, shufpd),
+	V("vpalignr", 1, 1, alignr),
+	V("vpsllw", 2, 2, sll),
+	V("vpslld", 4, 4, sll),
+	V("vpsllq", 8, 8, sll),
+	V("vpsrlw", 2, 2, srl),
+	V("vpsrld", 4, 4, srl),
+	V("vpsrlq", 8, 8, srl),
+	V("vpsraw", 2, 2, sra),
+	V("vpsrad", 4, 4, sra),
+	V("vpsraq", 8, 8, sra),
+	V("vpconflictd", 4, 4, conflict),
+	V("vpconflictq", 8, 8, conflict),
+	V("vpmultishiftqb", 8, 1, multishift),
+	V("vdbpsadbw", 2, 2, dbpsadbw),
+	PSD("vadd", fadd),
+	PSD("vsub", fsub),
+	PSD("vmul", fmul),
+	PSD("vdiv", fdiv),
+	PSD("vsqrt", fsqrt),
+	PSD("vmax", fmax),
+	PSD("vmin", fmin),
+	PSD("vgetexp", getexp),
+	PSD("vgetmant", getmant),
+	K("vcmpps", 4, fcmp),
+	K("vcmppd", 8, fcmp),
+	SK("vcmpss", 4, fcmp),
+	SK("vcmpsd", 8, fcmp),
+	K("vfpclassps", 4, fclass),
+	K("vfpclasspd", 8, fclass),
+	SK("vfpclassss", 4, fclass),
+	SK("vfpclasssd", 8, fclass),
+	FMAS("vfmadd", fmadd),
+	FMAS("vfmsub", fmsub),
+	FMAS("vfnmadd", fnmadd),
+	FMAS("vfnmsub", fnmsub),
+	EC("vcvtps2dq", 4, 4, toint),
+	EC("vcvttps2dq", 4, 4, toint_chop),
+	EC("vcvtpd2dq", 8, 4, toint),
+	EC("vcvttpd2dq", 8, 4, toint_chop),
+	EC("vcvtps2qq", 4, 8, toint),
+	EC("vcvttps2qq", 4, 8, toint_chop),
+	EC("vcvtpd2qq", 8, 8, toint),
+	EC("vcvttpd2qq", 8, 8, toint_chop),
+	EC("vcvtps2udq", 4, 4, touint),
+	EC("vcvttps2udq", 4, 4, touint_chop),
+	EC("vcvtpd2udq", 8, 4, touint),
+	EC("vcvttpd2udq", 8, 4, touint_chop),
+	EC("vcvtps2uqq", 4, 8, touint),
+	EC("vcvttps2uqq", 4, 8, touint_chop),
+	EC("vcvtpd2uqq", 8, 8, touint),
+	EC("vcvttpd2uqq", 8, 8, touint_chop),
+	EC("vcvtdq2ps", 4, 4, fromint),
+	EC("vcvtdq2pd", 4, 8, fromint),
+	EC("vcvtqq2ps", 8, 4, fromint),
+	EC("vcvtqq2pd", 8, 8, fromint),
+	EC("vcvtudq2ps", 4, 4, fromuint),
+	EC("vcvtudq2pd", 4, 8, fromuint),
+	EC("vcvtuqq2ps", 8, 4, fromuint),
+	EC("vcvtuqq2pd", 8, 8, fromuint),
+	PSD("vrndscale", rndscale),
+	PSD("vrange", range),
+	PSD("vscalef", scalef),
+	V("vpbroadcastb", 1, 1, repeat1),
+	V("vpbroadcastw", 2, 2, repeat1),
+	V("vpbroadcastd", 4, 4, repeat1),
+	V("vpbroadcastq", 8, 8, repeat1),
+	V("vbroadcastss", 4, 4, repeat1),
+	V("vbroadcastsd", 8, 8, repeat1),
+	V("vbroadcastf32x2", 4, 4, repeat2),
+	V("vbroadcasti32x2", 4, 4, repeat2),
+	V("vbroadcastf32x4", 4, 4, repeat4),
+	V("vbroadcasti32x4", 4, 4, repeat4),
+	V("vbroadcastf32x8", 4, 4, repeat8),
+	V("vbroadcasti32x8", 4, 4, repeat8),
+	V("vbroadcastf64x2", 8, 8, repeat2),
+	V("vbroadcasti64x2", 8, 8, repeat2),
+	V("vbroadcastf64x4", 8, 8, repeat4),
+	V("vbroadcasti64x4", 8, 8, repeat4),
+};
+
+#endif
