@@ -116,6 +116,8 @@ int machine_error(struct vcpu *v, const char *format, ...);
 
 /* In a callback, or for NULL: refuse WHAT, with the reason for vcpu_error. */
 bool machine_refuses(const struct vcpu *v, const char *what);
+/* In a hook that is an observer: refuse WHAT, which would change the machine. */
+bool machine_observed(struct vcpu *v, const char *what);
 static inline struct cpu *machine_running(const struct vcpu *v) { return cpus_running(v->cpu->all); }
 static inline struct cpu *machine_selected(const struct vcpu *v) { return v->cpu->all->cpu[v->selected]; }
 /* Leave cpu_run at the end of the instruction that is touching a device. */
@@ -134,7 +136,7 @@ static inline bool place_reached(struct place at, struct place end)
 	return at.icount > end.icount || (at.icount == end.icount && at.steps >= end.steps);
 }
 /* A stop that only debug.c sees: the observer has a hit. */
-#define STOP_OBSERVED ((enum vcpu_stop_reason)(VCPU_STOP_HOST + 2))
+#define STOP_OBSERVED ((enum vcpu_stop_reason)(VCPU_STOP_HOOK + 2))
 /* Before an input or a change by hand: a debugger makes room for LEN bytes of it. False with the machine's error text:
  * no memory. */
 bool debug_room(struct vcpu *v, size_t len);

@@ -2,6 +2,7 @@
 /* Registers from outside, by number and by name. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "cpu/hook.h"
 #include "cpu/system/system.h"
 #include "lib/machine.h"
 
@@ -272,6 +273,14 @@ static bool set_whole(struct cpu *c, int reg, u64 value)
 	return false;
 }
 
+/* A hook before an exception or interrupt: the processor stands between two instructions. */
+static bool before_delivery(const struct cpu *c)
+{
+	const struct hooks *h = c->all->hooks;
+
+	return h && h->current && h->event.kind & (HOOK_EXCEPTION | HOOK_INTERRUPT);
+}
+
 /* Decoded code and the processor's next step do not depend on it. */
 static bool ordinary(int reg)
 {
@@ -291,7 +300,7 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 	u64 cr2, whole, before;
 	bool ok;
 
-	if (!c || !debug_room(v, 0))
+	if (!c || machine_observed(v, "vcpu_set") || !debug_room(v, 0))
 		return -1;
 	if (reg >= XMM && reg < XMM + 16) {
 		c->v[reg - XMM].q[0] = value;
@@ -315,7 +324,7 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 	    (reg / PART >= PART_LOW && value >> 8))
 		return machine_error(v, "%s cannot hold %llx", vcpu_register_name(reg), (unsigned long long)value);
 	if (v->busy && c == machine_running(v) && !ordinary(reg % PART)) {
-		if (!c->op)
+		if (!c->op && !before_delivery(c))
 			return machine_error(v, "%s cannot be set in a callback that no instruction has caused",
 					     vcpu_register_name(reg));
 		cpu_attention(c);
@@ -348,7 +357,7 @@ int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16)
 		return -1;
 	if (!xmm16 || n >= VREGS)
 		return machine_error(v, xmm16 ? "there is no XMM%u" : "XMM%u from NULL", n);
-	if (!debug_room(v, 16))
+	if (machine_observed(v, "vcpu_set_vector") || !debug_room(v, 16))
 		return -1;
 	memcpy(&machine_selected(v)->v[n], xmm16, 16);
 	debug_change(v, (struct changed){ CHANGE_VECTOR, v->selected, n, 0 }, xmm16, 16);
@@ -378,7 +387,7 @@ int vcpu_set_st(vcpu *v, unsigned n, const void *st10)
 		return -1;
 	if (!st10 || n > 7)
 		return machine_error(v, st10 ? "there is no ST(%u)" : "ST(%u) from NULL", n);
-	if (!debug_room(v, 10))
+	if (machine_observed(v, "vcpu_set_st") || !debug_room(v, 10))
 		return -1;
 	reg = (x->top + n) & 7;
 	x->st[reg].frac = get64(st10);

@@ -219,6 +219,7 @@ enum vcpu_stop_reason {
 	                           image fails until a new machine opens it. The stop comes once for each image */
 	VCPU_STOP_TIME,         /* a virtual time of vcpu_limit_time was reached */
 	VCPU_STOP_HOST,         /* the host failed (out of memory); vcpu_error has the reason */
+	VCPU_STOP_HOOK,         /* a hook has answered VCPU_HOOK_STOP (vcpu_hook.h); code is its id */
 };
 
 struct vcpu_stop {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Accesses that the fast path of op.h rejects: the checks in their order, page by page, and devices. */
-#include "cpu/observe.h"
+#include "cpu/hook.h"
 #include "cpu/system/page.h"
 #include "cpu/system/system.h"
 
@@ -36,7 +36,8 @@ static u8 *beside_code(struct cpu *c, u64 linear, unsigned len)
 	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1), offset = linear & (PAGE_SIZE - 1);
 	u8 *host = fast_host(c, linear, len, false);
 
-	if (!host || !(c->view->tlb[n].valid & VALID_WRITE) || !code_spares(c, c->view->phys[n], offset, len))
+	if (!host || !(c->view->tlb[n].valid & VALID_WRITE) ||
+	    (hooked(c, HOOK_MEMORY) && hook_page(c, linear, c->view->phys[n])) || !code_spares(c, c->view->phys[n], offset, len))
 		return NULL;
 	if (code_spares(c, c->view->phys[n], offset & ~(GRANULE - 1), GRANULE))
 		tlb_learn_granule(c, linear, host);
@@ -130,6 +131,110 @@ static void device_write(struct cpu *c, u64 phys, const u8 *in, unsigned len)
 		w->by_cpu = false;
 }
 
+/* An access to S has been opened. */
+static void read_span(struct cpu *c, const struct span *s, u64 linear, void *out, unsigned len)
+{
+	u8 *to = out;
+
+	for (int i = 0; i < 2 && s->len[i]; to += s->len[i], i++) {
+		if (s->host[i])
+			memcpy(to, s->host[i], s->len[i]);
+		else
+			device_read(c, s->phys[i], to, s->len[i]);
+	}
+	watch(c, linear, len, false);
+	if (unlikely(c->all->observer != NULL))
+		observe_span(c, s, linear, out, false);
+}
+
+static void write_span(struct cpu *c, const struct span *s, u64 linear, const void *in, unsigned len)
+{
+	const u8 *from = in;
+
+	for (int i = 0; i < 2 && s->len[i]; from += s->len[i], i++) {
+		if (unlikely(c->watch != NULL))
+			watch_store(c, s->host[i], s->phys[i], s->len[i]);
+		if (s->host[i])
+			memcpy(s->host[i], from, s->len[i]);
+		else
+			device_write(c, s->phys[i], from, s->len[i]);
+	}
+	watch(c, linear, len, true);
+	if (unlikely(c->all->observer != NULL))
+		observe_span(c, s, linear, in, true);
+}
+
+/* ---- accesses with hooks ---- */
+
+/* The bytes of an access that hooks alone keep from the fast path. NULL: translate it. */
+static u8 *hooked_host(const struct cpu *c, u64 linear, unsigned len, unsigned access)
+{
+	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
+	const struct tlb_entry *e = &c->view->tlb[n];
+
+	if (access & ACCESS_SYSTEM || !(c->view->hooked[n] & (access == ACCESS_WRITE ? HOOKED_WRITE : HOOKED_READ)) ||
+	    ((linear ^ e->valid) | (((linear + len - 1) ^ e->valid))) & PAGE_MASK)
+		return NULL;
+	return (u8 *)(uintptr_t)(linear + e->addend);
+}
+
+/* Open S for the access E, which hooks are for. False: fault. */
+static bool hooked_open(struct cpu *c, struct span *s, struct hook_event *e, unsigned access)
+{
+	u8 *host = hooked_host(c, e->address, e->size, access);
+
+	if (host) {
+		s->host[0] = host;
+		s->len[0] = e->size;
+		s->len[1] = 0;
+		s->phys[0] = c->view->phys[e->address >> PAGE_SHIFT & (TLB_SIZE - 1)] | (e->address & (PAGE_SIZE - 1));
+	} else if (!span_open(c, s, e->address, e->size, access)) {
+		return false;
+	}
+	e->physical = s->phys[0];
+	e->device = !host && !s->host[0] && is_device(c, s->phys[0]);
+	return true;
+}
+
+static bool read_hooked(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)
+{
+	struct hook_event e = { .kind = HOOK_READ, .size = len, .address = linear, .data = out };
+	enum hook_answer answer;
+	struct span s;
+
+	if (!hooked_open(c, &s, &e, access))
+		return false;
+	memset(out, 0, len);
+	answer = hook_access(c, e);
+	if (answer == HOOK_GO) {
+		read_span(c, &s, linear, out, len);
+		e.after = true;
+		hook_access(c, e);
+	}
+	return answer != HOOK_STOP;
+}
+
+static bool write_hooked(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access)
+{
+	u8 copy[PAGE_SIZE];
+	struct hook_event e = { .kind = HOOK_WRITE, .size = len, .address = linear, .data = copy, .write = true };
+	enum hook_answer answer;
+	struct span s;
+
+	if (!hooked_open(c, &s, &e, access))
+		return false;
+	memcpy(copy, in, len);
+	answer = hook_access(c, e);
+	if (answer == HOOK_GO) {
+		write_span(c, &s, linear, copy, len);
+		e.after = true;
+		hook_access(c, e);
+	}
+	return answer != HOOK_STOP;
+}
+
+/* ---- the slow way ---- */
+
 static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access);
 
 /* What tagged() does not answer. */
@@ -142,17 +247,11 @@ static bool read_slow(struct cpu *c, u64 linear, void *out, unsigned len, unsign
 		return read_with(c, first_part(linear), to, bytes_before(linear), access) &&
 		       read_with(c, second_part(c, linear), to + bytes_before(linear), len - bytes_before(linear),
 		       access);
+	if (hooked(c, HOOK_MEMORY))
+		return read_hooked(c, linear, out, len, access);
 	if (!span_open(c, &s, linear, len, access))
 		return false;
-	for (int i = 0; i < 2 && s.len[i]; to += s.len[i], i++) {
-		if (s.host[i])
-			memcpy(to, s.host[i], s.len[i]);
-		else
-			device_read(c, s.phys[i], to, s.len[i]);
-	}
-	watch(c, linear, len, false);
-	if (unlikely(c->all->observer != NULL))
-		observe_span(c, &s, linear, out, false);
+	read_span(c, &s, linear, out, len);
 	return true;
 }
 
@@ -177,19 +276,11 @@ static bool write_slow(struct cpu *c, u64 linear, const void *in, unsigned len, 
 		return write_with(c, first_part(linear), from, bytes_before(linear), access) &&
 		       write_with(c, second_part(c, linear), from + bytes_before(linear), len - bytes_before(linear),
 		       access);
+	if (hooked(c, HOOK_MEMORY))
+		return write_hooked(c, linear, in, len, access);
 	if (!span_open(c, &s, linear, len, access))
 		return false;
-	for (int i = 0; i < 2 && s.len[i]; from += s.len[i], i++) {
-		if (unlikely(c->watch != NULL))
-			watch_store(c, s.host[i], s.phys[i], s.len[i]);
-		if (s.host[i])
-			memcpy(s.host[i], from, s.len[i]);
-		else
-			device_write(c, s.phys[i], from, s.len[i]);
-	}
-	watch(c, linear, len, true);
-	if (unlikely(c->all->observer != NULL))
-		observe_span(c, &s, linear, in, true);
+	write_span(c, &s, linear, in, len);
 	return true;
 }
 
@@ -384,6 +475,7 @@ static bool op_at_device(struct cpu *c, const struct op *o, unsigned size, unsig
 
 	if (((linear + size - 1) & PAGE_MASK) != w->page || c->view == &c->views[VIEW_SLOW] ||
 	    offset + size > (access == ACCESS_WRITE ? s->write_end : s->read_end) || c->all->observer ||
+	    hooked(c, HOOK_MEMORY) ||
 	    c->watch || watching(c) || !page_walks_again(c, linear, access))
 		return false;
 	*phys = w->phys | (linear & (PAGE_SIZE - 1));
@@ -434,6 +526,8 @@ bool op_load_rmw(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 	u64 linear;
 	const u8 *host = op_beside_code(c, o, size);
 
+	if (hooked(c, HOOK_MEMORY))
+		hook_keep_flags(c);
 	if (host) {
 		*out = get_size(host, size);
 		return true;

@@ -6,9 +6,9 @@
 #include "cpu/engine/passes.h"
 #include "cpu/engine/stitch.h"
 #include "cpu/engine/wait.h"
+#include "cpu/hook.h"
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
-#include "cpu/observe.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/vmx.h"
 #include "cpu/x87.h"
@@ -41,7 +41,9 @@ bool cpu_go_to(struct cpu *c, u64 rip)
 		return false;
 	c->go_to = rip;
 	c->goes = true;
-	attend(c, ATTN_LINE);
+	/* Before an instruction, its hook goes there at once. */
+	if (!(c->all->hooks && c->all->hooks->current && c->all->hooks->event.kind & HOOK_CODE))
+		attend(c, ATTN_LINE);
 	return true;
 }
 
@@ -159,6 +161,15 @@ static const struct op *next_block(struct cpu *c, const struct op *from)
 	return o;
 }
 
+/* For hooks of blocks: a block was left with N instructions to go, before an instruction that does not begin one. */
+static COLD void note_straight(struct cpu *c, s64 n)
+{
+	u64 icount = c->end - (u64)n;
+
+	if (c->exit == EXIT_ATTN || (c->rep_at && c->rep_at == icount))
+		hook_straight_at(c, icount, c->r[RIP]);
+}
+
 /* The block that was entered last has been left. *N gets the rest of the budget. False: run_blocks is to end, with
  * *OUTCOME. MORE: there is more budget to be had. */
 static bool go_on_behind(struct cpu *c, s64 *n, bool more, enum outcome *outcome)
@@ -178,8 +189,12 @@ static bool go_on_behind(struct cpu *c, s64 *n, bool more, enum outcome *outcome
 		*n += o->left - 1;
 		check_between_blocks(c, *n, 0);
 		c->r[RIP] = next_rip(c, o);
+		if (unlikely(c->all->hooks != NULL))
+			note_straight(c, *n);
 		return false;
 	}
+	if (unlikely(c->all->hooks != NULL))
+		note_straight(c, *n);
 	if (c->exit == EXIT_HOT)
 		block_hot(c, (struct op *)o);
 	check_between_blocks(c, *n, 0);
@@ -227,7 +242,7 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 		more = go_on_behind(c, &n, rest, &outcome);
 	}
 	if (unlikely(c->goes)) {
-		if (outcome == RAN) {
+		if (outcome == RAN || c->fault.vector == FAULT_HOOK) {
 			c->r[RIP] = c->go_to;
 			c->rep_at = 0;
 		}
@@ -240,6 +255,8 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 	c->end = c->icount;
 	c->exit = EXIT_LOOKUP;
 	mode_single(c, false);
+	if (unlikely(c->all->hooks && c->all->hooks->edge.pending))
+		hook_edge_now(c);
 	return outcome;
 }
 
@@ -639,10 +656,13 @@ static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
 static bool handle_fault(struct cpu *c, struct stretch *s)
 {
 	c->clock->now = cpu_now(c);
+	if (c->fault.vector == FAULT_HOOK)
+		return true;
 	c->db_pending = 0;
 	/* a guest has a monitor */
 	if (c->bare && !c->idtr.limit && c->fault.vector != FAULT_VMEXIT && !vmx_guest(c))
-		return false;
+		return hooked(c, HOOK_EXCEPTION) &&
+		       !hook_interrupt(c, c->fault.vector, INT_EXCEPTION, c->fault.has_error ? c->fault.error : 0);
 	go_to_fault_handler(c, s, true);
 	return true;
 }
@@ -719,6 +739,7 @@ static enum cpu_stop run_on(struct cpu *c, u64 icount_end, u64 idle_end, enum ou
 		if (unlikely(c->all->remapped)) {
 			c->all->remapped = false;
 			blocks_flush(c);
+			hooks_settle(c->all);
 		}
 		if (c->stop || *c->all->asked) {
 			c->stop = false;
@@ -891,6 +912,7 @@ void cpu_free(struct cpu *c)
 		blocks_free(c);
 		isa_free((struct isa *)c->isa);
 		free(c->all->watch);
+		hooks_free(c->all);
 		free(c->all);
 	}
 	free(c);

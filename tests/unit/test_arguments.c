@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "lib/vcpu_debug.h"
+#include "lib/vcpu_hook.h"
 #include "lib/vcpu_snapshot.h"
 
 enum { RAM = 0x10000 };
@@ -477,6 +478,32 @@ ROW(vcpu_replay_done) { ck_assert(vcpu_replay_done(NULL)); }
 ROW(vcpu_replay_divergence) { ck_assert_ptr_null(vcpu_replay_divergence(NULL)); }
 ROW(vcpu_replay_checked) { ck_assert_uint_eq(vcpu_replay_checked(NULL), 0); }
 
+/* ---- vcpu_hook.h ---- */
+
+static enum vcpu_hook_answer no_hook(void *user, struct vcpu_hook_event *e)
+{
+	(void)user, (void)e;
+	return VCPU_HOOK_GO;
+}
+
+ROW(vcpu_hook_add)
+{
+	struct vcpu_hook h = { .kinds = VCPU_HOOK_INSN, .call = no_hook };
+
+	FAILS(NULL, vcpu_hook_add(NULL, &h));
+	FAILS(bare, vcpu_hook_add(bare, NULL));
+	h.kinds = ~0u;
+	FAILS(bare, vcpu_hook_add(bare, &h));
+	h.call = NULL;
+	FAILS(bare, vcpu_hook_add(bare, &h));
+}
+ROW(vcpu_hook_remove)
+{
+	FAILS(NULL, vcpu_hook_remove(NULL, 1));
+	FAILS(bare, vcpu_hook_remove(bare, 0));
+	FAILS(bare, vcpu_hook_remove(bare, -1));
+}
+
 /* ---- vcpu_debug.h ---- */
 
 ROW(vcpu_debug_new)
@@ -674,7 +701,7 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_resident), R(vcpu_cache_counts), R(vcpu_error), R(vcpu_fault_chain), R(vcpu_register_by_name),
 	R(vcpu_register_name), R(vcpu_get), R(vcpu_set),
 	R(vcpu_get_vector), R(vcpu_set_vector), R(vcpu_get_st), R(vcpu_set_st), R(vcpu_processors), R(vcpu_select),
-	R(vcpu_selected), R(vcpu_running),
+	R(vcpu_selected), R(vcpu_running), R(vcpu_hook_add), R(vcpu_hook_remove),
 	R(vcpu_widest_mode), R(vcpu_kernel_bits), R(vcpu_set_mode), R(vcpu_read_physical), R(vcpu_write_physical),
 	R(vcpu_read_linear), R(vcpu_write_linear),
 	R(vcpu_map), R(vcpu_map_device), R(vcpu_map_ports), R(vcpu_state_hash), R(vcpu_save), R(vcpu_load),
