@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Hooks: functions of the caller's that are called in the middle of the run, and may look and change. A hook of code is
- * an operation in the blocks that it concerns (cpu/engine/guard.c), one of memory keeps the tags of its pages out of the
- * TLB. Without hooks c->all->hooks is NULL, blocks are as ever, and there is no other cost. */
+ * an operation in the blocks that it concerns (cpu/engine/guard.c), one of memory keeps the tags of its pages out of
+ * the TLB. Without hooks c->all->hooks is NULL, blocks are as ever, and there is no other cost. */
 #ifndef CPU_HOOK_H
 #define CPU_HOOK_H
 
@@ -43,12 +43,14 @@ enum { RESUME_CALLS = 16 };
 struct hooks {
 	struct hook *first;
 	struct hook *added;     /* since the last instruction boundary at which hooks_settle was called */
-	u32 kinds;              /* of all from FIRST on */
+	u32 kinds;              /* of all from FIRST on; of those without and with `after' */
+	u32 before, behind;
 	unsigned removed;       /* hooks that are still to be freed */
 	s32 last_id;
 	struct hook_event event;
 	const struct hook *current; /* whose function is running; NULL: none */
 	s32 stopped;            /* id of the hook that has asked for a stop; 0: none */
+	u64 stopped_at;         /* the address of its event */
 	/* The run goes on where hooks have left it: at this place, these calls have been made. */
 	struct {
 		bool on;
@@ -72,16 +74,16 @@ static inline bool hooked(const struct cpu *c, u32 kinds)
 /* A fault that is none: a hook wants the instruction to be undone, and the run to stop, or to begin it again. */
 enum { FAULT_HOOK = 0xfe };
 
-/* Put a hook into the machine, which frees it (malloc'd): K gets its id. False: no memory. Remove one; false: there is no
- * such id. Both take effect at the next instruction boundary. */
+/* Put a hook into the machine, which frees it (malloc'd): K gets its id. False: no memory. Remove one; false: there is
+ * no such id. Both take effect at the next instruction boundary. */
 bool hook_add(struct cpus *all, struct hook *k);
 bool hook_remove(struct cpus *all, s32 id);
 /* No block is left: take in what was added, free what was removed. */
 void hooks_settle(struct cpus *all);
 void hooks_free(struct cpus *all);
 
-/* Is an operation to be placed for one of KINDS before the instruction CODE at OFFSET in its page, at physical PHYS? The
- * first hook that it is for, or NULL. */
+/* Is an operation to be placed for one of KINDS before the instruction CODE at OFFSET in its page, at physical PHYS?
+ * The first hook that it is for, or NULL. */
 const struct hook *hook_wanted(const struct cpu *c, u32 kinds, unsigned offset, u64 phys, unsigned code);
 
 /* What an operation of code does: how its block goes on. HOOKED_ELSEWHERE: at r[RIP]; HOOKED_LEAVES: the block is left.
@@ -99,9 +101,10 @@ static inline void hook_straight_at(struct cpu *c, u64 icount, u64 rip)
 
 /* The kinds of memory hooks that concern the page of LINEAR, at PHYS. */
 u32 hook_page(const struct cpu *c, u64 linear, u64 phys);
-/* An access of e.size bytes at e.address is about to be made (e.after: was made), to or from e.data, which hooks may
- * change. HOOK_GO or HOOK_SKIP; HOOK_STOP: a fault is set, and the instruction ends with it. */
-enum hook_answer hook_access(struct cpu *c, struct hook_event e);
+/* An access of LEN bytes is about to be made (AFTER: was made), to or from DATA, which hooks may change. HOOK_GO or
+ * HOOK_SKIP; HOOK_STOP: a fault is set, and the instruction ends with it. */
+enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u64 phys, void *data, unsigned len,
+			     bool device);
 /* An instruction has read what it will write: if a hook undoes it then, it may have changed the flags. */
 void hook_keep_flags(struct cpu *c);
 /* The same for a port. */

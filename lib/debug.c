@@ -199,6 +199,7 @@ static bool change_again(struct vcpu *v, const struct input *in)
 	const u8 *bytes = in->data + sizeof(struct changed);
 	size_t len = in->len - sizeof(struct changed);
 	unsigned selected = v->selected;
+	struct vcpu_segment segment;
 	struct changed how;
 	bool ok = false;
 
@@ -208,6 +209,11 @@ static bool change_again(struct vcpu *v, const struct input *in)
 	case CHANGE_REGISTER: ok = !vcpu_set(v, (int)how.number, how.value); break;
 	case CHANGE_VECTOR: ok = !vcpu_set_vector(v, (unsigned)how.number, bytes); break;
 	case CHANGE_ST: ok = !vcpu_set_st(v, (unsigned)how.number, bytes); break;
+	case CHANGE_MSR: ok = !vcpu_set_msr(v, (u32)how.number, how.value); break;
+	case CHANGE_SEGMENT:
+		memcpy(&segment, bytes, sizeof segment);
+		ok = !vcpu_set_segment(v, (int)how.number, &segment);
+		break;
 	case CHANGE_MEMORY: ok = vcpu_write_physical(v, how.number, bytes, len) == len; break;
 	}
 	v->selected = selected;

@@ -13,14 +13,15 @@ struct user_hook {
 };
 
 #define SAME(kind) ((int)VCPU_HOOK_##kind == HOOK_##kind)
-_Static_assert(SAME(EXCEPTION) && SAME(INTERRUPT) && SAME(MSR) && SAME(CR3) && SAME(MODE) && SAME(CLOCK) && SAME(INSN) &&
-	SAME(BLOCK) && SAME(EDGE) && SAME(READ) && SAME(WRITE) && SAME(IN) && SAME(OUT) && SAME(EXIT), "enum hook_kind");
+_Static_assert(SAME(EXCEPTION) && SAME(INTERRUPT) && SAME(MSR) && SAME(CR3) && SAME(MODE) && SAME(CLOCK) &&
+	SAME(INSN) && SAME(BLOCK) && SAME(EDGE) && SAME(READ) && SAME(WRITE) && SAME(IN) && SAME(OUT) && SAME(EXIT),
+	"enum hook_kind");
 _Static_assert(SAME(GO) && SAME(SKIP) && SAME(RETRY) && SAME(STOP), "enum hook_answer");
 #undef SAME
 #define AT(member) (offsetof(struct vcpu_hook_event, member) == offsetof(struct hook_event, member))
 _Static_assert(sizeof(struct vcpu_hook_event) == sizeof(struct hook_event) && AT(kind) && AT(size) && AT(address) &&
-	AT(physical) && AT(from) && AT(value) && AT(data) && AT(name) && AT(id) && AT(write) && AT(after) && AT(taken) &&
-	AT(device) && AT(cause), "struct hook_event");
+	AT(physical) && AT(from) && AT(value) && AT(data) && AT(name) && AT(id) && AT(write) && AT(after) &&
+	AT(taken) && AT(device) && AT(cause), "struct hook_event");
 #undef AT
 
 /* The engine is compiled without the headers of the API: its event is the caller's. */
@@ -45,7 +46,8 @@ static unsigned code_of(const char *mnemonic)
 	return CODE_NONE;
 }
 
-enum { ALL_KINDS = HOOK_EXCEPTION | HOOK_INTERRUPT | HOOK_TOLD | HOOK_CODE | HOOK_MEMORY | HOOK_IN | HOOK_OUT | HOOK_EXIT };
+enum { ALL_KINDS = HOOK_EXCEPTION | HOOK_INTERRUPT | HOOK_TOLD | HOOK_CODE | HOOK_MEMORY | HOOK_IN | HOOK_OUT |
+	HOOK_EXIT };
 
 static bool valid(struct vcpu *v, const struct vcpu_hook *hook, unsigned *code)
 {

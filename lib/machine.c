@@ -327,7 +327,7 @@ void machine_attention(struct vcpu *v)
 
 static struct vcpu_stop stopped(enum vcpu_stop_reason reason, u32 code)
 {
-	return (struct vcpu_stop){ reason, code };
+	return (struct vcpu_stop){ .reason = reason, .code = code };
 }
 
 /* Not a reason to stop: run_once wants to be called again. */
@@ -352,7 +352,7 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 		u32 id = (u32)c->all->hooks->stopped;
 
 		c->all->hooks->stopped = 0;
-		return stopped(VCPU_STOP_HOOK, id);
+		return (struct vcpu_stop){ VCPU_STOP_HOOK, id, c->all->hooks->stopped_at, 0 };
 	}
 	v->clock.steps_end = end.steps;
 	why = cpus_run(c->all, end.icount, idle_end);
@@ -386,7 +386,10 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 	case CPU_TIME: return stopped(VCPU_STOP_TIME, 0);
 	case CPU_IDLE: return stopped(cpu_now(c) >= c->all->time_end || cpu_now(c) >= c->all->sleep_end ? VCPU_STOP_TIME
 		: VCPU_STOP_IDLE, 0);
-	case CPU_EXCEPTION: return stopped(VCPU_STOP_EXCEPTION, c->fault.vector);
+	case CPU_EXCEPTION:
+		return (struct vcpu_stop){ VCPU_STOP_EXCEPTION, c->fault.vector,
+					   c->fault.vector == VEC_PF ? c->cr2 : 0,
+					   c->fault.has_error ? c->fault.error : 0 };
 	}
 	machine_error(v, "the processor stopped for no known reason");
 	return stopped(VCPU_STOP_HOST, 0);

@@ -143,7 +143,7 @@ bool debug_room(struct vcpu *v, size_t len);
 void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *data, size_t len);
 /* The caller has changed the machine by hand, not in a callback. HOW it was done, with LEN bytes of memory behind
  * it. A debugger does the same whenever its run comes by. */
-enum change { CHANGE_REGISTER = VCPU_CHANNELS, CHANGE_VECTOR, CHANGE_ST, CHANGE_MEMORY };
+enum change { CHANGE_REGISTER = VCPU_CHANNELS, CHANGE_VECTOR, CHANGE_ST, CHANGE_MEMORY, CHANGE_MSR, CHANGE_SEGMENT };
 struct changed { enum change what; unsigned processor; u64 number, value; };
 void debug_change(struct vcpu *v, struct changed how, const void *bytes, size_t len);
 struct place machine_place(const struct vcpu *v);

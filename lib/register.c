@@ -227,6 +227,22 @@ static bool set_base(struct cpu *c, unsigned reg, u64 value)
 	return true;
 }
 
+static bool set_table(const struct cpu *c, u64 *base, u64 value)
+{
+	if (has(c->model, F_X64) ? !canonical(value) : value >> 32 != 0)
+		return false;
+	*base = value;
+	return true;
+}
+
+static bool set_table_limit(u16 *limit, u64 value)
+{
+	if (value > 0xffff)
+		return false;
+	*limit = (u16)value;
+	return true;
+}
+
 static bool set_whole(struct cpu *c, int reg, u64 value)
 {
 	if (reg >= VCPU_RAX && reg <= VCPU_R15) {
@@ -241,10 +257,17 @@ static bool set_whole(struct cpu *c, int reg, u64 value)
 	case VCPU_RIP:
 		if (in_64(c) ? !canonical(value) : value >> 32 != 0)
 			return false;
-		if (!cpu_go_to(c, value))
-			c->r[RIP] = value;
+		if (cpu_go_to(c, value))
+			return true;
+		c->r[RIP] = value;
+		if (c->bare && c->activity == ACTIVITY_HALT)
+			c->activity = ACTIVITY_RUN;
 		return true;
 	case VCPU_RFLAGS: return set_flags(c, value);
+	case VCPU_GDTR_BASE: return set_table(c, &c->gdtr.base, value);
+	case VCPU_IDTR_BASE: return set_table(c, &c->idtr.base, value);
+	case VCPU_GDTR_LIMIT: return set_table_limit(&c->gdtr.limit, value);
+	case VCPU_IDTR_LIMIT: return set_table_limit(&c->idtr.limit, value);
 	case VCPU_CR0: return write_cr0(c, value);
 	case VCPU_CR2: c->cr2 = value; return true;
 	case VCPU_CR3: return write_cr3(c, value);

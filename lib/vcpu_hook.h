@@ -2,20 +2,21 @@
 /* Hooks: functions of the caller's that the machine calls at instructions, accesses and events. They may look, change
  * and decide.
  *
- *     static enum vcpu_hook_answer count(void *user, struct vcpu_hook_event *event)
- *     {
- *             ++*(uint64_t *)user;
- *             return VCPU_HOOK_GO;
- *     }
- *
+ *     enum vcpu_hook_answer count(void *user, struct vcpu_hook_event *event);
+ *     uint64_t n = 0;
  *     struct vcpu_hook hook = { .kinds = VCPU_HOOK_INSN, .observer = true, .call = count, .user = &n };
  *     int id = vcpu_hook_add(v, &hook);
+ *
+ *     vcpu_run(v, 1000000);
+ *     vcpu_hook_remove(v, id);
  *
  * A hook is a callback (vcpu.h), and what vcpu.h says of callbacks holds. VCPU_RIP is the address of the instruction,
  * vcpu_instructions counts the instructions before it, and all registers are exact. Before an instruction
  * (VCPU_HOOK_INSN, VCPU_HOOK_BLOCK, VCPU_HOOK_EDGE) every register and all memory may be set, and the instruction sees
  * it. If a hook sets VCPU_RIP there, the guest goes on at that address in place of the instruction. vcpu_stop ends the
  * run before the instruction.
+ *
+ * count may be as short as `++*(uint64_t *)user; return VCPU_HOOK_GO;'. examples/hooks.c has more.
  *
  * Hooks of the same event are called in the order in which they were added. Code that no hook is for runs as without
  * hooks. */
@@ -32,8 +33,8 @@ extern "C" {
  * members mean nothing. An exception or interrupt, and whatever follows, is called for each instruction anew: an
  * instruction that faults and runs again has its hooks called again. */
 enum {
-	/* Before an exception (INT n, INT3, INTO and INT1 too) is delivered. address: the vector; value: the error code;
-	 * cause: enum vcpu_cause of vcpu_debug.h; name: the check that failed, or NULL. VCPU_HOOK_SKIP and
+	/* Before an exception (INT n, INT3, INTO and INT1 too) is delivered. address: the vector; value: the error
+	 * code; cause: enum vcpu_cause of vcpu_debug.h; name: the check that failed, or NULL. VCPU_HOOK_SKIP and
 	 * VCPU_HOOK_RETRY: it is not delivered. The guest goes on at VCPU_RIP, which is the faulting instruction if the
 	 * hook does not set it; behind INT n. VCPU_HOOK_STOP: the run stops in its place */
 	VCPU_HOOK_EXCEPTION = 1,
@@ -46,7 +47,8 @@ enum {
 	 * of at most 4096 elements */
 	VCPU_HOOK_INSN = 0x1000,
 	/* Before the first instruction of a basic block. address: linear. A block begins behind an instruction that may
-	 * transfer control, or change the mode, whether it did or not; and at the entry and the return of a handler */
+	 * transfer control or change the mode, whether it did or not, and behind a repeated string instruction; and at
+	 * the entry and the return of a handler */
 	VCPU_HOOK_BLOCK = 0x2000,
 	/* Behind a branch, before the instruction that it leads to. address: that one's; from: of the branch; taken:
 	 * address is not behind the branch */
@@ -69,7 +71,7 @@ enum vcpu_hook_answer {
 	/* Do not do it. VCPU_HOOK_INSN: the instruction is skipped; it counts as retired, and the guest goes on
 	 * behind it. As the other kinds say; with those that do not name it, the same as VCPU_HOOK_GO */
 	VCPU_HOOK_SKIP,
-	VCPU_HOOK_RETRY, /* begin the instruction again, before which nothing has happened; its hooks are called again */
+	VCPU_HOOK_RETRY, /* begin the instruction again; its hooks are called again, and nothing of it has happened */
 	/* Stop: vcpu_run returns VCPU_STOP_HOOK with the hook's id. The instruction has not begun, and the next
 	 * vcpu_run does not call this hook again before it. Behind an access (after), and of VCPU_HOOK_MSR, CR3, MODE,
 	 * CLOCK and EXIT, the run stops behind the instruction. */

@@ -66,12 +66,13 @@ void hooks_settle(struct cpus *all)
 		;
 	*at = h->added;
 	h->added = NULL;
-	h->kinds = 0;
+	h->kinds = h->before = h->behind = 0;
 	for (at = &h->first; *at;) {
 		struct hook *k = *at;
 
 		if (k->kinds) {
 			h->kinds |= k->kinds;
+			*(k->after ? &h->behind : &h->before) |= k->kinds;
 			at = &k->next;
 		} else {
 			*at = k->next;
@@ -153,6 +154,7 @@ static bool resumes_edge(const struct cpu *c, u64 icount)
 static void stop_by(struct cpu *c, const struct hook *k)
 {
 	c->all->hooks->stopped = k->id;
+	c->all->hooks->stopped_at = c->all->hooks->event.address;
 	c->stop = true;
 	attend(c, ATTN_LINE);
 }
@@ -387,29 +389,36 @@ u32 hook_page(const struct cpu *c, u64 linear, u64 phys)
 	return kinds;
 }
 
-enum hook_answer hook_access(struct cpu *c, struct hook_event e)
+enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u64 phys, void *data, unsigned len,
+			     bool device)
 {
 	struct hooks *h = c->all->hooks;
+	struct hook_event *e = &h->event;
 	enum hook_answer done = HOOK_GO;
-	u64 before = e.size <= 8 ? get_size(e.data, e.size) : 0;
+	u64 value = len <= 8 ? get_size(data, len) : 0;
 
 	if (h->current)
 		return HOOK_GO;
+	sse_park(c);
+	e->kind = kind;
+	e->size = len;
+	e->address = linear;
+	e->physical = phys;
+	e->data = data;
+	e->write = kind & (HOOK_WRITE | HOOK_OUT);
+	e->after = after;
+	e->device = device;
 	for (const struct hook *k = h->first; k; k = k->next) {
 		int answer;
 
-		if (!(k->kinds & e.kind) || k->after != e.after || !covers(k, k->physical ? e.physical : e.address,
-			e.size))
+		if (!(k->kinds & kind) || k->after != after || !covers(k, k->physical ? phys : linear, len) ||
+		    suppressed(c, k))
 			continue;
-		sse_park(c);
-		e.value = before;
-		h->event = e;
-		if (suppressed(c, k))
-			continue;
+		e->value = value;
 		answer = call(c, h, k);
-		if (h->event.value != before && !k->observer && e.size <= 8) {
-			before = h->event.value;
-			put_size(e.data, e.size, before);
+		if (e->value != value && !k->observer && len <= 8) {
+			value = e->value;
+			put_size(data, len, value);
 		}
 		if (unlikely(answer | *c->all->asked)) {
 			if (!goes_on(c, k, answer))
@@ -427,8 +436,7 @@ enum hook_answer hook_port(struct cpu *c, bool write, bool after, u16 port, unsi
 	enum hook_answer answer;
 
 	put64(bytes, *value);
-	answer = hook_access(c, (struct hook_event){ .kind = write ? HOOK_OUT : HOOK_IN, .size = size, .address = port,
-		.physical = port, .data = bytes, .write = write, .after = after });
+	answer = hook_access(c, write ? HOOK_OUT : HOOK_IN, after, port, port, bytes, size, false);
 	*value = get_size(bytes, size);
 	return answer;
 }

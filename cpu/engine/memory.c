@@ -178,59 +178,92 @@ static u8 *hooked_host(const struct cpu *c, u64 linear, unsigned len, unsigned a
 	return (u8 *)(uintptr_t)(linear + e->addend);
 }
 
-/* Open S for the access E, which hooks are for. False: fault. */
-static bool hooked_open(struct cpu *c, struct span *s, struct hook_event *e, unsigned access)
+/* Open S for an access that hooks are for. *HOST: the bytes, if they may be touched at once. False: fault. */
+static bool hooked_open(struct cpu *c, struct span *s, u64 linear, unsigned len, unsigned access, u8 **host)
 {
-	u8 *host = hooked_host(c, e->address, e->size, access);
+	*host = hooked_host(c, linear, len, access);
+	s->phys[0] = c->view->phys[linear >> PAGE_SHIFT & (TLB_SIZE - 1)] | (linear & (PAGE_SIZE - 1));
+	return *host || span_open(c, s, linear, len, access);
+}
 
-	if (host) {
-		s->host[0] = host;
-		s->len[0] = e->size;
-		s->len[1] = 0;
-		s->phys[0] = c->view->phys[e->address >> PAGE_SHIFT & (TLB_SIZE - 1)] | (e->address & (PAGE_SIZE - 1));
-	} else if (!span_open(c, s, e->address, e->size, access)) {
-		return false;
-	}
-	e->physical = s->phys[0];
-	e->device = !host && !s->host[0] && is_device(c, s->phys[0]);
-	return true;
+/* memcpy, which for most is a load and a store. */
+ALWAYS_INLINE void copy(void *to, const void *from, unsigned len)
+{
+	if (likely(len == 8))
+		put64(to, get64(from));
+	else if (likely(len == 4))
+		put32(to, get32(from));
+	else
+		memcpy(to, from, len);
 }
 
 static bool read_hooked(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)
 {
-	struct hook_event e = { .kind = HOOK_READ, .size = len, .address = linear, .data = out };
-	enum hook_answer answer;
+	const struct hooks *h = c->all->hooks;
 	struct span s;
+	bool device;
+	u8 *host;
 
-	if (!hooked_open(c, &s, &e, access))
+	if (!hooked_open(c, &s, linear, len, access, &host))
 		return false;
-	memset(out, 0, len);
-	answer = hook_access(c, e);
-	if (answer == HOOK_GO) {
-		read_span(c, &s, linear, out, len);
-		e.after = true;
-		hook_access(c, e);
+	device = !host && !s.host[0] && is_device(c, s.phys[0]);
+	if (h->before & HOOK_READ) {
+		enum hook_answer answer;
+
+		memset(out, 0, len);
+		answer = hook_access(c, HOOK_READ, false, linear, s.phys[0], out, len, device);
+		if (answer != HOOK_GO)
+			return answer == HOOK_SKIP;
 	}
-	return answer != HOOK_STOP;
+	if (host)
+		copy(out, host, len);
+	else
+		read_span(c, &s, linear, out, len);
+	if (h->behind & HOOK_READ)
+		hook_access(c, HOOK_READ, true, linear, s.phys[0], out, len, device);
+	return true;
+}
+
+/* CHANGED has room for LEN bytes. */
+static bool write_changed(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access, u8 *changed)
+{
+	const struct hooks *h = c->all->hooks;
+	struct span s;
+	bool device;
+	u8 *host;
+
+	if (!hooked_open(c, &s, linear, len, access, &host))
+		return false;
+	device = !host && !s.host[0] && is_device(c, s.phys[0]);
+	copy(changed, in, len);
+	if (h->before & HOOK_WRITE) {
+		enum hook_answer answer = hook_access(c, HOOK_WRITE, false, linear, s.phys[0], changed, len, device);
+
+		if (answer != HOOK_GO)
+			return answer == HOOK_SKIP;
+	}
+	if (host)
+		copy(host, changed, len);
+	else
+		write_span(c, &s, linear, changed, len);
+	if (h->behind & HOOK_WRITE)
+		hook_access(c, HOOK_WRITE, true, linear, s.phys[0], changed, len, device);
+	return true;
+}
+
+static COLD bool write_large(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access)
+{
+	u8 changed[PAGE_SIZE];
+
+	return write_changed(c, linear, in, len, access, changed);
 }
 
 static bool write_hooked(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access)
 {
-	u8 copy[PAGE_SIZE];
-	struct hook_event e = { .kind = HOOK_WRITE, .size = len, .address = linear, .data = copy, .write = true };
-	enum hook_answer answer;
-	struct span s;
+	u8 changed[64];
 
-	if (!hooked_open(c, &s, &e, access))
-		return false;
-	memcpy(copy, in, len);
-	answer = hook_access(c, e);
-	if (answer == HOOK_GO) {
-		write_span(c, &s, linear, copy, len);
-		e.after = true;
-		hook_access(c, e);
-	}
-	return answer != HOOK_STOP;
+	return len <= sizeof changed ? write_changed(c, linear, in, len, access, changed)
+				     : write_large(c, linear, in, len, access);
 }
 
 /* ---- the slow way ---- */

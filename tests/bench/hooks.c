@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What hooks cost, beside Unicorn's in the same program (-DUNICORN): a line for each, in nanoseconds of processor time, the
- * fastest of some rounds. The code is the same for both: flat 64-bit memory.
+/* What hooks cost, beside Unicorn's in the same program (-DUNICORN): a line for each, in nanoseconds of processor time,
+ * the fastest of some rounds. The code is the same for both: flat 64-bit memory.
  *
  *     hooks [ROW] */
 #include <inttypes.h>

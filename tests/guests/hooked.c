@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* hooked KERNEL INITRD INSTRUCTIONS ENGINE: run a guest with hooks on everything, all of them observers, and without. Status
- * 0: the state is the same, and each instruction had one call. */
+/* hooked KERNEL INITRD INSTRUCTIONS ENGINE: run a guest with hooks on everything, all of them observers, and without.
+ * Status 0: the state is the same, and each instruction had one call. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -618,6 +618,59 @@ START_TEST(test_stop_at_exception)
 }
 END_TEST
 
+/* ---- registers with more than a number ---- */
+
+START_TEST(test_hidden)
+{
+	struct vcpu_segment s = { .base = 0x100, .limit = 0xffff, .attributes = 0x93, .selector = 0x50 }, t;
+	const int regs[] = { VCPU_RAX, VCPU_RIP, VCPU_IDTR_BASE, VCPU_IDTR_LIMIT };
+	const uint64_t values[] = { 7, AT, 0x5000, 0xfff };
+	uint64_t got[4], msr;
+
+	/* mov ecx, c0000102h; rdmsr; hlt; mov eax, fs: [rdi]; hlt */
+	machine(_i, CODE(0xb9, 0x02, 0x01, 0, 0xc0, 0x0f, 0x32, 0xf4, 0x64, 0x8b, 0x07, 0xf4));
+	ck_assert_int_eq(vcpu_set_msr(v, 0xc0000102, 0x1234567890), 0);
+	ck_assert_int_eq(vcpu_get_msr(v, 0xc0000102, &msr), 0);
+	ck_assert_uint_eq(msr, 0x1234567890);
+	run_to_hlt(100);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RAX), 0x34567890);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RDX), 0x12);
+	ck_assert_int_eq(vcpu_set_segment(v, VCPU_FS, &s), 0);
+	ck_assert_int_eq(vcpu_get_segment(v, VCPU_FS, &t), 0);
+	ck_assert(!memcmp(&s, &t, offsetof(struct vcpu_segment, selector)) && s.selector == t.selector);
+	vcpu_write_physical(v, DATA + 0x100, "\x2a", 1);
+	ck_assert_int_eq(vcpu_set(v, VCPU_RIP, AT + 8), 0); /* wakes it */
+	run_to_hlt(100);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RAX), 0x2a);
+	ck_assert_int_eq(vcpu_set_registers(v, regs, values, 4), 0);
+	ck_assert_int_eq(vcpu_get_registers(v, regs, got, 4), 0);
+	ck_assert(!memcmp(values, got, sizeof got));
+	vcpu_free(v);
+}
+END_TEST
+
+/* CS with D, and DPL 3 of SS: 32-bit code of CPL 3, in which HLT is privileged. */
+START_TEST(test_segments)
+{
+	struct vcpu_segment cs = { .limit = ~0u, .attributes = 0xc0fb, .selector = 0x1b },
+			    ss = { .limit = ~0u, .attributes = 0xc0f3, .selector = 0x23 };
+	struct vcpu_stop stop;
+
+	machine(_i, CODE(0x40, 0xf4)); /* inc eax; in 64-bit code, REX hlt */
+	vcpu_set_mode(v, 32);
+	ck_assert_int_eq(vcpu_set_segment(v, VCPU_CS, &cs), 0);
+	ck_assert_int_eq(vcpu_set_segment(v, VCPU_SS, &ss), 0);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_CPL), 3);
+	vcpu_set(v, VCPU_RIP, AT);
+	vcpu_set(v, VCPU_RAX, 1);
+	stop = vcpu_run(v, 100);
+	ck_assert_int_eq(stop.reason, VCPU_STOP_EXCEPTION);
+	ck_assert_uint_eq(stop.code, 13);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RAX), 2);
+	vcpu_free(v);
+}
+END_TEST
+
 START_TEST(test_refused)
 {
 	struct vcpu_hook h = { .kinds = VCPU_HOOK_INSN, .call = note, .user = &l }, bad;
@@ -676,6 +729,8 @@ int main(void)
 	BOTH(test_ports);
 	BOTH(test_exceptions);
 	BOTH(test_stop_at_exception);
+	BOTH(test_hidden);
+	BOTH(test_segments);
 	BOTH(test_refused);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
