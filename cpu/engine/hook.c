@@ -292,12 +292,14 @@ enum hooked hook_enter(struct cpu *c, const struct op *o)
 	enum hooked how;
 
 	sse_park(c);
+	if (unlikely(resumes_edge(c, icount)) && h->resume.steps != clock_steps(c->clock, icount))
+		h->edge.pending = false; /* an interruption has come before the instruction that it led to */
 	if (h->edge.pending && h->edge.icount + 1 == icount) {
 		how = call_edge(c, o, linear);
 		if (how != HOOKED_ON)
 			return how;
 	}
-	if (h->straight.icount == icount && h->straight.rip == op_rip(c, o))
+	if ((h->straight.icount == icount && h->straight.rip == op_rip(c, o)) || (c->rep_at && c->rep_at == icount))
 		return HOOKED_ON;
 	h->event.address = linear;
 	h->event.size = 0;

@@ -517,10 +517,25 @@ static bool op_at_device(struct cpu *c, const struct op *o, unsigned size, unsig
 	return true;
 }
 
+/* The operand of O is in a page in which hooks alone keep it from the fast path: where. */
+static bool op_hooked(struct cpu *c, const struct op *o, unsigned size, unsigned access, u64 *linear)
+{
+	const struct seg *s = OP_SEG(c, o);
+	u64 offset = op_offset(c, o);
+
+	*linear = (offset + s->base) & c->linear_mask;
+	return offset + size <= (access == ACCESS_WRITE ? s->write_end : s->read_end) &&
+	       hooked_host(c, *linear, size, access);
+}
+
 bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 {
 	u64 linear, phys;
 
+	if (hooked(c, HOOK_MEMORY) && op_hooked(c, o, size, ACCESS_READ, &linear)) {
+		*out = 0;
+		return read_hooked(c, linear, out, size, ACCESS_READ);
+	}
 	if (op_at_device(c, o, size, ACCESS_READ, &phys)) {
 		*out = space_read(c->mem, phys, size);
 		return true;
@@ -542,6 +557,8 @@ bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v)
 	u64 linear, phys;
 	u8 *host;
 
+	if (hooked(c, HOOK_MEMORY) && op_hooked(c, o, size, ACCESS_WRITE, &linear))
+		return write_hooked(c, linear, &v, size, ACCESS_WRITE);
 	if (op_at_device(c, o, size, ACCESS_WRITE, &phys)) {
 		space_write(c->mem, phys, size, v);
 		return true;

@@ -161,15 +161,6 @@ static const struct op *next_block(struct cpu *c, const struct op *from)
 	return o;
 }
 
-/* For hooks of blocks: a block was left with N instructions to go, before an instruction that does not begin one. */
-static COLD void note_straight(struct cpu *c, s64 n)
-{
-	u64 icount = c->end - (u64)n;
-
-	if (c->exit == EXIT_ATTN || (c->rep_at && c->rep_at == icount))
-		hook_straight_at(c, icount, c->r[RIP]);
-}
-
 /* The block that was entered last has been left. *N gets the rest of the budget. False: run_blocks is to end, with
  * *OUTCOME. MORE: there is more budget to be had. */
 static bool go_on_behind(struct cpu *c, s64 *n, bool more, enum outcome *outcome)
@@ -189,12 +180,10 @@ static bool go_on_behind(struct cpu *c, s64 *n, bool more, enum outcome *outcome
 		*n += o->left - 1;
 		check_between_blocks(c, *n, 0);
 		c->r[RIP] = next_rip(c, o);
-		if (unlikely(c->all->hooks != NULL))
-			note_straight(c, *n);
+		if (unlikely(c->all->hooks != NULL)) /* it is no branch: the next instruction begins no block */
+			hook_straight_at(c, c->end - (u64)*n, c->r[RIP]);
 		return false;
 	}
-	if (unlikely(c->all->hooks != NULL))
-		note_straight(c, *n);
 	if (c->exit == EXIT_HOT)
 		block_hot(c, (struct op *)o);
 	check_between_blocks(c, *n, 0);

@@ -165,7 +165,7 @@ ROW(vcpu_set)
 			{ VCPU_CR0, ~(uint64_t)0 }, { VCPU_CR4, ~(uint64_t)0 },
 		{ VCPU_CR8, 16 }, { VCPU_EFER, ~(uint64_t)0 }, { VCPU_MXCSR, 0x10000 }, { VCPU_FCW, 0x10000 },
 			{ VCPU_FSW, 0x10000 }, { VCPU_DR7, ~(uint64_t)0 },
-		{ VCPU_FS_BASE, (uint64_t)1 << 60 }, { VCPU_CPL, 0 }, { VCPU_CODE_BITS, 64 }, { VCPU_IDTR_LIMIT, 1 },
+		{ VCPU_FS_BASE, (uint64_t)1 << 60 }, { VCPU_CPL, 0 }, { VCPU_CODE_BITS, 64 }, { VCPU_IDTR_LIMIT, 0x10000 },
 			{ 0x100 + VCPU_RAX, (uint64_t)1 << 32 },
 		{ 0x300 + VCPU_RAX, 256 },
 	};
