@@ -13,6 +13,8 @@ enum hook_kind {
 	HOOK_MODE = EVENT_MODE, HOOK_CLOCK = EVENT_CLOCK,
 	HOOK_INSN = 0x1000, HOOK_BLOCK = 0x2000, HOOK_EDGE = 0x4000, HOOK_READ = 0x8000, HOOK_WRITE = 0x10000,
 	HOOK_IN = 0x20000, HOOK_OUT = 0x40000, HOOK_EXIT = 0x80000,
+	HOOK_MISSING_READ = 0x100000, HOOK_MISSING_WRITE = 0x200000, HOOK_MISSING_FETCH = 0x400000,
+	HOOK_MISSING = HOOK_MISSING_READ | HOOK_MISSING_WRITE | HOOK_MISSING_FETCH,
 	HOOK_CODE = HOOK_INSN | HOOK_BLOCK | HOOK_EDGE, HOOK_MEMORY = HOOK_READ | HOOK_WRITE,
 	HOOK_TOLD = HOOK_MSR | HOOK_CR3 | HOOK_MODE | HOOK_CLOCK, /* by observe_event */
 };
@@ -109,6 +111,9 @@ enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u6
 void hook_keep_flags(struct cpu *c);
 /* The same for a port. */
 enum hook_answer hook_port(struct cpu *c, bool write, bool after, u16 port, unsigned size, u64 *value);
+/* Code is to be fetched from LINEAR, at PHYS, where there is no memory. False: a hook wants that to be done again, or
+ * the run to stop; a fault is set. */
+bool hook_fetch(struct cpu *c, u64 linear, u64 phys);
 /* Is the exception or interrupt to be delivered? */
 bool hook_interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, u32 error);
 /* Something has happened, of HOOK_TOLD or HOOK_EXIT. */

@@ -14,7 +14,8 @@ struct user_hook {
 
 #define SAME(kind) ((int)VCPU_HOOK_##kind == HOOK_##kind)
 _Static_assert(SAME(EXCEPTION) && SAME(INTERRUPT) && SAME(MSR) && SAME(CR3) && SAME(MODE) && SAME(CLOCK) &&
-	SAME(INSN) && SAME(BLOCK) && SAME(EDGE) && SAME(READ) && SAME(WRITE) && SAME(IN) && SAME(OUT) && SAME(EXIT),
+	SAME(INSN) && SAME(BLOCK) && SAME(EDGE) && SAME(READ) && SAME(WRITE) && SAME(IN) && SAME(OUT) && SAME(EXIT) &&
+	SAME(MISSING_READ) && SAME(MISSING_WRITE) && SAME(MISSING_FETCH),
 	"enum hook_kind");
 _Static_assert(SAME(GO) && SAME(SKIP) && SAME(RETRY) && SAME(STOP), "enum hook_answer");
 #undef SAME
@@ -47,7 +48,7 @@ static unsigned code_of(const char *mnemonic)
 }
 
 enum { ALL_KINDS = HOOK_EXCEPTION | HOOK_INTERRUPT | HOOK_TOLD | HOOK_CODE | HOOK_MEMORY | HOOK_IN | HOOK_OUT |
-	HOOK_EXIT };
+	HOOK_EXIT | HOOK_MISSING };
 
 static bool valid(struct vcpu *v, const struct vcpu_hook *hook, unsigned *code)
 {

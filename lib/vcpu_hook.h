@@ -63,6 +63,14 @@ enum {
 	/* The same of ports. address: the port */
 	VCPU_HOOK_IN = 0x20000,
 	VCPU_HOOK_OUT = 0x40000,
+	/* An access to a physical address without memory or device, or a fetch from one; where there is no hook, a read
+	 * gives all ones, and a write is lost. address: linear; physical; of a read or write also size, data, value and
+	 * write. The hook may map memory there (vcpu_map) and answer VCPU_HOOK_RETRY. VCPU_HOOK_SKIP: data, or value,
+	 * is what is read; what is written is lost. VCPU_HOOK_STOP: the instruction has not begun. An access while an
+	 * exception or interrupt is delivered cannot be retried */
+	VCPU_HOOK_MISSING_READ = 0x100000,
+	VCPU_HOOK_MISSING_WRITE = 0x200000,
+	VCPU_HOOK_MISSING_FETCH = 0x400000,
 	VCPU_HOOK_EXIT = 0x80000, /* a VM exit. address: the basic reason, with bit 31; value: the exit qualification */
 };
 

@@ -632,7 +632,7 @@ static void block_remove(struct cpu *c, struct block *block)
 
 const struct op *block_find(struct cpu *c)
 {
-	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, phys2;
+	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, phys2, end;
 	/* no block of one page reaches beyond */
 	bool unlimited = in_64(c) || (c->seg[CS].limit == 0xffffffff && !c->cs_base);
 	struct block *block;
@@ -649,8 +649,12 @@ const struct op *block_find(struct cpu *c)
 		bloom_add(c->all->observer->executed, linear >> PAGE_SHIFT);
 		bloom_add(c->all->observer->executed, ~(phys >> PAGE_SHIFT));
 	}
-	if (!host)
+	if (!host) {
+		if (hooked(c, HOOK_MISSING_FETCH) && range_is_hole(space_find(c->mem, phys, &end)) &&
+		    !hook_fetch(c, linear, phys))
+			return NULL;
 		return block_build(c, linear, phys, NULL);
+	}
 	found = found_slot(c->blocks, phys, c->mode_number);
 	if (likely(found->tag == block_tag(phys, c->mode_number) && unlimited)) {
 		c->blocks->kept = true;

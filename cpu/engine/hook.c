@@ -407,7 +407,7 @@ enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u6
 	e->address = linear;
 	e->physical = phys;
 	e->data = data;
-	e->write = kind & (HOOK_WRITE | HOOK_OUT);
+	e->write = kind & (HOOK_WRITE | HOOK_OUT | HOOK_MISSING_WRITE);
 	e->after = after;
 	e->device = device;
 	for (const struct hook *k = h->first; k; k = k->next) {
@@ -418,7 +418,7 @@ enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u6
 			continue;
 		e->value = value;
 		answer = call(c, h, k);
-		if (e->value != value && !k->observer && len <= 8) {
+		if (e->value != value && !k->observer && len <= 8 && kind != HOOK_MISSING_WRITE) {
 			value = e->value;
 			put_size(data, len, value);
 		}
@@ -430,6 +430,32 @@ enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u6
 		}
 	}
 	return done;
+}
+
+bool hook_fetch(struct cpu *c, u64 linear, u64 phys)
+{
+	struct hooks *h = c->all->hooks;
+	bool again = false;
+
+	if (h->current)
+		return true;
+	for (const struct hook *k = h->first; k; k = k->next) {
+		int answer;
+
+		if (!(k->kinds & HOOK_MISSING_FETCH) || !covers(k, k->physical ? phys : linear, 1))
+			continue;
+		h->event = (struct hook_event){ .kind = HOOK_MISSING_FETCH, .address = linear, .physical = phys };
+		if (suppressed(c, k))
+			continue;
+		sse_park(c);
+		answer = call(c, h, k);
+		if (answer == HOOK_STOP) {
+			stop_by(c, k);
+			resume_behind(c, place(c), k->id);
+		}
+		again |= answer >= HOOK_RETRY || *c->all->asked;
+	}
+	return !again || fault(c, FAULT_HOOK);
 }
 
 enum hook_answer hook_port(struct cpu *c, bool write, bool after, u16 port, unsigned size, u64 *value)

@@ -186,6 +186,38 @@ static bool hooked_open(struct cpu *c, struct span *s, u64 linear, unsigned len,
 	return *host || span_open(c, s, linear, len, access);
 }
 
+/* S has been opened, and KIND is asked for: is there no memory and no device in a part of it? HOOK_GO: then what a bus
+ * does is done. */
+static enum hook_answer missing(struct cpu *c, const struct span *s, u32 kind, u64 linear, void *data, unsigned len)
+{
+	enum hook_answer answer = HOOK_GO;
+	u64 end;
+
+	for (int i = 0; i < 2 && s->len[i] && answer == HOOK_GO; linear = wrap(c, linear + s->len[i]), i++)
+		if (!s->host[i] && range_is_hole(space_find(c->mem, s->phys[i] & c->mem->mask, &end)))
+			answer = hook_access(c, kind, false, linear, s->phys[i], data, len, false);
+	return answer;
+}
+
+static bool may_read(struct cpu *c, const struct span *s, u64 linear, void *out, unsigned len, enum hook_answer *answer)
+{
+	*answer = HOOK_GO;
+	if (likely(!hooked(c, HOOK_MISSING_READ)))
+		return true;
+	memset(out, 0xff, len);
+	*answer = missing(c, s, HOOK_MISSING_READ, linear, out, len);
+	return *answer == HOOK_GO;
+}
+
+static bool may_write(struct cpu *c, const struct span *s, u64 linear, const void *in, unsigned len,
+		      enum hook_answer *answer)
+{
+	*answer = HOOK_GO;
+	if (hooked(c, HOOK_MISSING_WRITE))
+		*answer = missing(c, s, HOOK_MISSING_WRITE, linear, (void *)in, len); /* it is not changed */
+	return *answer == HOOK_GO;
+}
+
 /* memcpy, which for most is a load and a store. */
 ALWAYS_INLINE void copy(void *to, const void *from, unsigned len)
 {
@@ -200,16 +232,17 @@ ALWAYS_INLINE void copy(void *to, const void *from, unsigned len)
 static bool read_hooked(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)
 {
 	const struct hooks *h = c->all->hooks;
+	enum hook_answer answer;
 	struct span s;
 	bool device;
 	u8 *host;
 
 	if (!hooked_open(c, &s, linear, len, access, &host))
 		return false;
+	if (!host && !may_read(c, &s, linear, out, len, &answer))
+		return answer == HOOK_SKIP;
 	device = !host && !s.host[0] && is_device(c, s.phys[0]);
 	if (h->before & HOOK_READ) {
-		enum hook_answer answer;
-
 		memset(out, 0, len);
 		answer = hook_access(c, HOOK_READ, false, linear, s.phys[0], out, len, device);
 		if (answer != HOOK_GO)
@@ -228,17 +261,19 @@ static bool read_hooked(struct cpu *c, u64 linear, void *out, unsigned len, unsi
 static bool write_changed(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access, u8 *changed)
 {
 	const struct hooks *h = c->all->hooks;
+	enum hook_answer answer;
 	struct span s;
 	bool device;
 	u8 *host;
 
 	if (!hooked_open(c, &s, linear, len, access, &host))
 		return false;
+	if (!host && !may_write(c, &s, linear, in, len, &answer))
+		return answer == HOOK_SKIP;
 	device = !host && !s.host[0] && is_device(c, s.phys[0]);
 	copy(changed, in, len);
 	if (h->before & HOOK_WRITE) {
-		enum hook_answer answer = hook_access(c, HOOK_WRITE, false, linear, s.phys[0], changed, len, device);
-
+		answer = hook_access(c, HOOK_WRITE, false, linear, s.phys[0], changed, len, device);
 		if (answer != HOOK_GO)
 			return answer == HOOK_SKIP;
 	}
@@ -273,6 +308,7 @@ static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsign
 /* What tagged() does not answer. */
 static bool read_slow(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)
 {
+	enum hook_answer answer;
 	struct span s;
 	u8 *to = out;
 
@@ -284,6 +320,8 @@ static bool read_slow(struct cpu *c, u64 linear, void *out, unsigned len, unsign
 		return read_hooked(c, linear, out, len, access);
 	if (!span_open(c, &s, linear, len, access))
 		return false;
+	if (!may_read(c, &s, linear, out, len, &answer))
+		return answer == HOOK_SKIP;
 	read_span(c, &s, linear, out, len);
 	return true;
 }
@@ -302,6 +340,7 @@ static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, 
 
 static bool write_slow(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access)
 {
+	enum hook_answer answer;
 	struct span s;
 	const u8 *from = in;
 
@@ -313,6 +352,8 @@ static bool write_slow(struct cpu *c, u64 linear, const void *in, unsigned len, 
 		return write_hooked(c, linear, in, len, access);
 	if (!span_open(c, &s, linear, len, access))
 		return false;
+	if (!may_write(c, &s, linear, in, len, &answer))
+		return answer == HOOK_SKIP;
 	write_span(c, &s, linear, in, len);
 	return true;
 }
@@ -508,7 +549,7 @@ static bool op_at_device(struct cpu *c, const struct op *o, unsigned size, unsig
 
 	if (((linear + size - 1) & PAGE_MASK) != w->page || c->view == &c->views[VIEW_SLOW] ||
 	    offset + size > (access == ACCESS_WRITE ? s->write_end : s->read_end) || c->all->observer ||
-	    hooked(c, HOOK_MEMORY) ||
+	    hooked(c, HOOK_MEMORY | HOOK_MISSING) ||
 	    c->watch || watching(c) || !page_walks_again(c, linear, access))
 		return false;
 	*phys = w->phys | (linear & (PAGE_SIZE - 1));

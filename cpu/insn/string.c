@@ -149,7 +149,7 @@ static u64 hole(struct cpu *c, unsigned seg, u64 offset)
 {
 	u64 linear = linear_address(c, seg, offset) & PAGE_MASK, phys, end;
 
-	if (c->view == &c->views[VIEW_SLOW] || c->dr[7] & 0xff || c->all->observer || hooked(c, HOOK_MEMORY) ||
+	if (c->view == &c->views[VIEW_SLOW] || c->dr[7] & 0xff || c->all->observer || hooked(c, HOOK_MEMORY | HOOK_MISSING) ||
 	    !page_peek(c, linear, &phys))
 		return NO_PAGE;
 	phys &= c->mem->mask;

@@ -561,6 +561,86 @@ START_TEST(test_stop_at_accesses)
 }
 END_TEST
 
+/* ---- memory that is missing ---- */
+
+static void map_page(struct vcpu_hook_event *e)
+{
+	ck_assert_int_eq(vcpu_map(v, e->physical & ~0xfffull, 0x1000), 0);
+	if (e->kind == VCPU_HOOK_MISSING_FETCH)
+		vcpu_write_physical(v, e->physical, "\xf4", 1);
+}
+
+/* mov [rdi], eax; add [rdi], eax; jmp rsi: to HLT, which is mapped when it is fetched */
+#define FAR CODE(0x89, 0x07, 0x01, 0x07, 0xff, 0xe6)
+enum { MISSING_DATA = 0x100010, MISSING_CODE = 0x200020 };
+
+START_TEST(test_missing)
+{
+	machine(_i, FAR);
+	fresh();
+	l.act = map_page;
+	l.answer = VCPU_HOOK_RETRY;
+	hook(VCPU_HOOK_MISSING_READ | VCPU_HOOK_MISSING_WRITE | VCPU_HOOK_MISSING_FETCH, 0, 0, false);
+	vcpu_set(v, VCPU_RAX, 5);
+	vcpu_set(v, VCPU_RDI, MISSING_DATA);
+	vcpu_set(v, VCPU_RSI, MISSING_CODE);
+	run_to_hlt(100);
+	ck_assert_uint_eq(l.calls, 2);
+	ck_assert_uint_eq(l.event[0].kind, VCPU_HOOK_MISSING_WRITE);
+	ck_assert_uint_eq(l.event[0].address, MISSING_DATA);
+	ck_assert_uint_eq(l.event[0].size, 4);
+	ck_assert_uint_eq(l.event[0].value, 5);
+	ck_assert_uint_eq(l.event[1].kind, VCPU_HOOK_MISSING_FETCH);
+	ck_assert_uint_eq(l.event[1].physical, MISSING_CODE);
+	ck_assert_uint_eq(at(MISSING_DATA), 10);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), MISSING_CODE + 1);
+	ck_assert_uint_eq(vcpu_instructions(v), 4);
+	vcpu_free(v);
+}
+END_TEST
+
+START_TEST(test_stop_at_missing)
+{
+	struct vcpu_stop stop;
+
+	machine(_i, FAR);
+	fresh();
+	l.answer = VCPU_HOOK_STOP;
+	hook(VCPU_HOOK_MISSING_READ | VCPU_HOOK_MISSING_WRITE | VCPU_HOOK_MISSING_FETCH, 0, 0, true);
+	vcpu_set(v, VCPU_RDI, MISSING_DATA);
+	vcpu_set(v, VCPU_RSI, MISSING_CODE);
+	stop = vcpu_run(v, 100);
+	ck_assert_int_eq(stop.reason, VCPU_STOP_HOOK);
+	ck_assert_uint_eq(stop.address, MISSING_DATA);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), AT);
+	vcpu_set(v, VCPU_RIP, AT + 4);
+	stop = vcpu_run(v, 100);
+	ck_assert_int_eq(stop.reason, VCPU_STOP_HOOK);
+	ck_assert_uint_eq(stop.address, MISSING_CODE);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), MISSING_CODE);
+	ck_assert_uint_eq(l.calls, 2);
+	vcpu_free(v);
+}
+END_TEST
+
+static void skip_value(struct vcpu_hook_event *e) { e->value = 0x1234; }
+
+START_TEST(test_skip_missing)
+{
+	machine(_i, CODE(0x8b, 0x0f, 0x89, 0x0f, 0xf4)); /* mov ecx, [rdi]; mov [rdi], ecx; hlt */
+	fresh();
+	l.act = skip_value;
+	l.answer = VCPU_HOOK_SKIP;
+	hook(VCPU_HOOK_MISSING_READ | VCPU_HOOK_MISSING_WRITE, 0, 0, false);
+	vcpu_set(v, VCPU_RDI, MISSING_DATA);
+	run_to_hlt(100);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RCX), 0x1234);
+	ck_assert_uint_eq(l.calls, 2);
+	ck_assert_uint_eq(l.event[1].value, 0x1234);
+	vcpu_free(v);
+}
+END_TEST
+
 /* ---- ports, exceptions ---- */
 
 START_TEST(test_ports)
@@ -726,6 +806,9 @@ int main(void)
 	BOTH(test_other_value);
 	BOTH(test_stop_at_access);
 	BOTH(test_stop_at_accesses);
+	BOTH(test_missing);
+	BOTH(test_stop_at_missing);
+	BOTH(test_skip_missing);
 	BOTH(test_ports);
 	BOTH(test_exceptions);
 	BOTH(test_stop_at_exception);
