@@ -10,13 +10,13 @@
 /* As in lib/vcpu_hook.h, which says what each one's address and value are; the first ones as enum event_kind. */
 enum hook_kind {
 	HOOK_EXCEPTION = EVENT_EXCEPTION, HOOK_INTERRUPT = EVENT_INTERRUPT, HOOK_MSR = EVENT_MSR, HOOK_CR3 = EVENT_CR3,
-	HOOK_MODE = EVENT_MODE, HOOK_CLOCK = EVENT_CLOCK,
-	HOOK_INSN = 0x1000, HOOK_BLOCK = 0x2000, HOOK_EDGE = 0x4000, HOOK_READ = 0x8000, HOOK_WRITE = 0x10000,
-	HOOK_IN = 0x20000, HOOK_OUT = 0x40000, HOOK_EXIT = 0x80000,
-	HOOK_MISSING_READ = 0x100000, HOOK_MISSING_WRITE = 0x200000, HOOK_MISSING_FETCH = 0x400000,
+	HOOK_MODE = EVENT_MODE, HOOK_CLOCK = EVENT_CLOCK, HOOK_EXIT = EVENT_VMEXIT,
+	HOOK_INSN = 0x10000, HOOK_BLOCK = 0x20000, HOOK_EDGE = 0x40000, HOOK_READ = 0x80000, HOOK_WRITE = 0x100000,
+	HOOK_IN = 0x200000, HOOK_OUT = 0x400000,
+	HOOK_MISSING_READ = 0x800000, HOOK_MISSING_WRITE = 0x1000000, HOOK_MISSING_FETCH = 0x2000000,
 	HOOK_MISSING = HOOK_MISSING_READ | HOOK_MISSING_WRITE | HOOK_MISSING_FETCH,
 	HOOK_CODE = HOOK_INSN | HOOK_BLOCK | HOOK_EDGE, HOOK_MEMORY = HOOK_READ | HOOK_WRITE,
-	HOOK_TOLD = HOOK_MSR | HOOK_CR3 | HOOK_MODE | HOOK_CLOCK, /* by observe_event */
+	HOOK_TOLD = HOOK_MSR | HOOK_CR3 | HOOK_MODE | HOOK_CLOCK | HOOK_EXIT, /* by observe_event */
 };
 enum hook_answer { HOOK_GO, HOOK_SKIP, HOOK_RETRY, HOOK_STOP };
 
@@ -116,7 +116,7 @@ enum hook_answer hook_port(struct cpu *c, bool write, bool after, u16 port, unsi
 bool hook_fetch(struct cpu *c, u64 linear, u64 phys);
 /* Is the exception or interrupt to be delivered? */
 bool hook_interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, u32 error);
-/* Something has happened, of HOOK_TOLD or HOOK_EXIT. */
+/* Something has happened, of HOOK_TOLD. */
 void hook_tell(struct cpu *c, u32 kind, u64 address, u64 value, bool write, const char *name);
 
 #endif

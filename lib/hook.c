@@ -48,7 +48,7 @@ static unsigned code_of(const char *mnemonic)
 }
 
 enum { ALL_KINDS = HOOK_EXCEPTION | HOOK_INTERRUPT | HOOK_TOLD | HOOK_CODE | HOOK_MEMORY | HOOK_IN | HOOK_OUT |
-	HOOK_EXIT | HOOK_MISSING };
+	HOOK_MISSING };
 
 static bool valid(struct vcpu *v, const struct vcpu_hook *hook, unsigned *code)
 {

@@ -42,36 +42,37 @@ enum {
 	VCPU_HOOK_MSR = 0x10,     /* RDMSR, WRMSR. address: the number of the MSR; value; write */
 	VCPU_HOOK_CR3 = 0x20,     /* address: the new value of CR3; value: the old one */
 	VCPU_HOOK_MODE = 0x40,    /* address: VCPU_MODE_* of vcpu_debug.h of the new mode; value: of the old one */
+	/* A VM exit. address: the basic reason; value: the exit qualification; name: the cause */
+	VCPU_HOOK_EXIT = 0x1000,
 	VCPU_HOOK_CLOCK = 0x80,   /* a device's event on the clock. value: its time in virtual ns; name: whose it is */
 	/* Before an instruction. address: linear; size: its bytes. A repeated string instruction is one for each part
 	 * of at most 4096 elements */
-	VCPU_HOOK_INSN = 0x1000,
+	VCPU_HOOK_INSN = 0x10000,
 	/* Before the first instruction of a basic block. address: linear. A block begins behind an instruction that may
 	 * transfer control or change the mode, whether it did or not, and behind a repeated string instruction; and at
 	 * the entry and the return of a handler */
-	VCPU_HOOK_BLOCK = 0x2000,
+	VCPU_HOOK_BLOCK = 0x20000,
 	/* Behind a branch, before the instruction that it leads to. address: that one's; from: of the branch; taken:
 	 * address is not behind the branch */
-	VCPU_HOOK_EDGE = 0x4000,
+	VCPU_HOOK_EDGE = 0x40000,
 	/* An access of a processor to memory or to a device there; of vector and string instructions, of descriptor
 	 * tables and stacks as well; not of page walks. address: linear; physical; size: bytes, 1 to 4096; data: the
 	 * bytes; value: the same as a number, if there are at most 8; after; device: a device is there.
 	 * Before a read data is zero, and VCPU_HOOK_SKIP makes it what is read; behind one, it is what was read.
 	 * Before a write it is what will be written; VCPU_HOOK_SKIP: nothing is written */
-	VCPU_HOOK_READ = 0x8000,
-	VCPU_HOOK_WRITE = 0x10000,
+	VCPU_HOOK_READ = 0x80000,
+	VCPU_HOOK_WRITE = 0x100000,
 	/* The same of ports. address: the port */
-	VCPU_HOOK_IN = 0x20000,
-	VCPU_HOOK_OUT = 0x40000,
+	VCPU_HOOK_IN = 0x200000,
+	VCPU_HOOK_OUT = 0x400000,
 	/* An access to a physical address without memory or device, or a fetch from one; where there is no hook, a read
 	 * gives all ones, and a write is lost. address: linear; physical; of a read or write also size, data, value and
 	 * write. The hook may map memory there (vcpu_map) and answer VCPU_HOOK_RETRY. VCPU_HOOK_SKIP: data, or value,
 	 * is what is read; what is written is lost. VCPU_HOOK_STOP: the instruction has not begun. An access while an
 	 * exception or interrupt is delivered cannot be retried */
-	VCPU_HOOK_MISSING_READ = 0x100000,
-	VCPU_HOOK_MISSING_WRITE = 0x200000,
-	VCPU_HOOK_MISSING_FETCH = 0x400000,
-	VCPU_HOOK_EXIT = 0x80000, /* a VM exit. address: the basic reason, with bit 31; value: the exit qualification */
+	VCPU_HOOK_MISSING_READ = 0x800000,
+	VCPU_HOOK_MISSING_WRITE = 0x1000000,
+	VCPU_HOOK_MISSING_FETCH = 0x2000000,
 };
 
 enum vcpu_hook_answer {
