@@ -948,7 +948,7 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 
 	if (error)
 		*error = NULL;
-	if (machine_refuses(v, "vcpu_debug_new")) {
+	if (machine_refuses(v, "vcpu_debug_new") || !hooks_only_look(v)) {
 		error_write(error, "%s", vcpu_error(v));
 		return NULL;
 	}

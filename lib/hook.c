@@ -71,6 +71,19 @@ static bool valid(struct vcpu *v, const struct vcpu_hook *hook, unsigned *code)
 	return false;
 }
 
+bool hooks_only_look(struct vcpu *v)
+{
+	const struct hooks *h = v->cpu->all->hooks;
+
+	for (unsigned list = 0; h && list < 2; list++)
+		for (const struct hook *k = list ? h->added : h->first; k; k = k->next)
+			if (k->kinds && !k->observer) {
+				machine_error(v, "hook %d may change the machine: the run cannot be repeated", k->id);
+				return false;
+			}
+	return true;
+}
+
 int vcpu_hook_add(vcpu *v, const struct vcpu_hook *hook)
 {
 	struct user_hook *k;

@@ -252,6 +252,11 @@ bool devices_known(const struct vcpu *v);
  * were. */
 bool devices_restore(struct vcpu *v);
 
+/* ---- hook.c ---- */
+
+/* False with the machine's error text: it has a hook that may change it, so that the run could not be repeated. */
+bool hooks_only_look(struct vcpu *v);
+
 /* ---- fault.c ---- */
 void fault_text(const struct fault_note *note, char *text, size_t size);
 

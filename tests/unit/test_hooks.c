@@ -776,6 +776,7 @@ START_TEST(test_refused)
 	ck_assert_int_eq(vcpu_hook_add(v, &h), -1);
 	vcpu_debug_free(d);
 	ck_assert_int_gt(vcpu_hook_add(v, &h), 0);
+	ck_assert_ptr_null(vcpu_debug_new(v, NULL, NULL));
 	vcpu_free(v);
 }
 END_TEST
