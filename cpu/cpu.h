@@ -150,6 +150,7 @@ struct view {
 	u8 listed[TLB_SIZE];       /* LISTED_*: what may be valid there, so that most of `used' need not be looked at */
 	unsigned nused;
 	bool large;                /* there may be pieces of large pages */
+	u8 hooked[TLB_SIZE];       /* HOOKED_*: only hooks of memory keep the tags away */
 	struct granule granule[GRANULES];
 	bool granules;             /* there may be tags */
 	struct walked walked[2];   /* for reads, for writes */
@@ -157,6 +158,7 @@ struct view {
 	u16 jumped[1u << JUMP_BITS]; /* indexes of entries in use */
 	unsigned njumps;
 };
+enum { HOOKED_READ = 1, HOOKED_WRITE = 2 };
 enum { LISTED = 1, LISTED_LOCAL = 2 /* of a page that is not global */,
 	LISTED_LARGE = 4 /* a piece of a large page */ };
 
@@ -223,6 +225,9 @@ struct cpus {
 	struct watch *watch;       /* the state that wait.c compares; NULL before the first watched round */
 	u64 skipped;               /* instructions that were counted but not executed. No state. */
 	struct observer *observer; /* observe.h; NULL: nobody */
+	struct hooks *hooks;       /* hook.h; NULL: there never was one */
+	u32 told;                  /* EVENT_* that hooks ask for */
+	u64 hook_calls;            /* calls of hooks. No state. */
 	struct cpu *cpu[CPUS_MAX];
 };
 
@@ -610,6 +615,9 @@ enum task_switch { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT /* INT n */,
 	TASK_EVENT /* other interruptions: false for faults of the new task, too */ };
 bool task_switch(struct cpu *c, u16 sel, u64 descriptor, enum task_switch how, u64 next_rip, bool has_error, u32 error);
 bool io_allowed(struct cpu *c, u16 port, unsigned size); /* IOPL and the TSS bitmap; false: #GP(0) set */
+/* The access itself. False: a hook ends the instruction. *V: what was written in the end. */
+bool io_read(struct cpu *c, u16 port, unsigned size, u64 *v);
+bool io_write(struct cpu *c, u16 port, unsigned size, u64 *v);
 
 /* ---- smm.c ---- */
 /* line target: SMI#, an edge; goes to the processor that runs, which has caused it */

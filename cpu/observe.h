@@ -108,7 +108,7 @@ void observe_event(struct cpu *c, const struct seen *seen);
 void observe_clock(struct cpu *c); /* the clock is about to fire what is due */
 static inline bool observes(const struct cpu *c, enum event_kind kind)
 {
-	return unlikely(c->all->observer != NULL) && c->all->observer->kinds & kind;
+	return (unlikely(c->all->observer != NULL) && c->all->observer->kinds & kind) || unlikely(c->all->told & kind);
 }
 static inline void observe(struct cpu *c, enum event_kind kind, u64 address, u64 value, unsigned size, bool write)
 {

@@ -41,7 +41,7 @@ size_t vcpu_write_physical(vcpu *v, uint64_t address, const void *in, size_t len
 	size_t done = 0;
 	bool differs = false;
 
-	if (v && in && !debug_room(v, len))
+	if (v && (machine_observed(v, "vcpu_write_physical") || (in && !debug_room(v, len))))
 		return 0;
 	while (v && in && done < len) {
 		u64 run = len - done, offset;

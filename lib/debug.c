@@ -200,6 +200,7 @@ static bool change_again(struct vcpu *v, const struct input *in)
 	const u8 *bytes = in->data + sizeof(struct changed);
 	size_t len = in->len - sizeof(struct changed);
 	unsigned selected = v->selected;
+	struct vcpu_segment segment;
 	struct changed how;
 	bool ok = false;
 
@@ -209,6 +210,11 @@ static bool change_again(struct vcpu *v, const struct input *in)
 	case CHANGE_REGISTER: ok = !vcpu_set(v, (int)how.number, how.value); break;
 	case CHANGE_VECTOR: ok = !vcpu_set_vector(v, (unsigned)how.number, bytes); break;
 	case CHANGE_ST: ok = !vcpu_set_st(v, (unsigned)how.number, bytes); break;
+	case CHANGE_MSR: ok = !vcpu_set_msr(v, (u32)how.number, how.value); break;
+	case CHANGE_SEGMENT:
+		memcpy(&segment, bytes, sizeof segment);
+		ok = !vcpu_set_segment(v, (int)how.number, &segment);
+		break;
 	case CHANGE_MEMORY: ok = vcpu_write_physical(v, how.number, bytes, len) == len; break;
 	}
 	v->selected = selected;
@@ -957,7 +963,7 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 
 	if (error)
 		*error = NULL;
-	if (machine_refuses(v, "vcpu_debug_new")) {
+	if (machine_refuses(v, "vcpu_debug_new") || !hooks_only_look(v)) {
 		error_write(error, "%s", vcpu_error(v));
 		return NULL;
 	}

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "io/disk/disk.h"
-#include "cpu/observe.h"
+#include "cpu/hook.h"
 #include "lib/config.h"
 #include "lib/past.h"
 #include "lib/replay.h"
@@ -46,6 +46,16 @@ bool machine_refuses(const struct vcpu *v, const char *what)
 		machine_error((struct vcpu *)v, "%s was called from a callback of the same machine", what);
 			/* a text is no state */
 	return !v || v->busy;
+}
+
+bool machine_observed(struct vcpu *v, const char *what)
+{
+	const struct hooks *h = v->cpu->all->hooks;
+
+	if (!h || !h->current || !h->current->observer)
+		return false;
+	machine_error(v, "%s was called in a hook that is an observer", what);
+	return true;
 }
 
 /* ---- building ---- */
@@ -317,11 +327,11 @@ void machine_attention(struct vcpu *v)
 
 static struct vcpu_stop stopped(enum vcpu_stop_reason reason, u32 code)
 {
-	return (struct vcpu_stop){ reason, code };
+	return (struct vcpu_stop){ .reason = reason, .code = code };
 }
 
 /* Not a reason to stop: run_once wants to be called again. */
-#define GO_ON (VCPU_STOP_HOST + 1)
+#define GO_ON (VCPU_STOP_HOOK + 1)
 static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 {
 	struct cpu *c = v->cpu;
@@ -338,6 +348,12 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 	}
 	if (c->all->observer && c->all->observer->hit) /* in a reset, or in what asked for it */
 		return stopped(STOP_OBSERVED, 0);
+	if (c->all->hooks && c->all->hooks->stopped) {
+		u32 id = (u32)c->all->hooks->stopped;
+
+		c->all->hooks->stopped = 0;
+		return (struct vcpu_stop){ VCPU_STOP_HOOK, id, c->all->hooks->stopped_at, 0 };
+	}
 	v->clock.steps_end = end.steps;
 	why = cpus_run(c->all, end.icount, idle_end);
 
@@ -370,7 +386,10 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 	case CPU_TIME: return stopped(VCPU_STOP_TIME, 0);
 	case CPU_IDLE: return stopped(cpu_now(c) >= c->all->time_end || cpu_now(c) >= c->all->sleep_end ? VCPU_STOP_TIME
 		: VCPU_STOP_IDLE, 0);
-	case CPU_EXCEPTION: return stopped(VCPU_STOP_EXCEPTION, c->fault.vector);
+	case CPU_EXCEPTION:
+		return (struct vcpu_stop){ VCPU_STOP_EXCEPTION, c->fault.vector,
+					   c->fault.vector == VEC_PF ? c->cr2 : 0,
+					   c->fault.has_error ? c->fault.error : 0 };
 	}
 	machine_error(v, "the processor stopped for no known reason");
 	return stopped(VCPU_STOP_HOST, 0);
@@ -456,6 +475,7 @@ const char *vcpu_stop_name(enum vcpu_stop_reason reason)
 		[VCPU_STOP_DISK_ERROR] = "disk-error",
 		[VCPU_STOP_TIME] = "time",
 		[VCPU_STOP_HOST] = "host",
+		[VCPU_STOP_HOOK] = "hook",
 	};
 
 	return (unsigned)reason < ARRAY_LEN(names) ? names[reason] : "unknown";
@@ -491,8 +511,16 @@ int vcpu_input(vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
 	return machine_input(v, channel, data ? data : "", len);
 }
 
-uint64_t vcpu_instructions(const vcpu *v) { return v ? machine_running(v)->icount : 0; }
-uint64_t vcpu_virtual_ns(const vcpu *v) { return v ? cpu_now(machine_running(v)) : 0; }
+/* Instructions that have retired before the one that is under way, if any. */
+static u64 retired(const struct vcpu *v)
+{
+	u64 rip;
+
+	return observe_place(machine_running(v), &rip);
+}
+
+uint64_t vcpu_instructions(const vcpu *v) { return v ? retired(v) : 0; }
+uint64_t vcpu_virtual_ns(const vcpu *v) { return v ? cpu_time_at(machine_running(v), retired(v)) : 0; }
 const char *vcpu_error(const vcpu *v) { return v ? v->error : "there is no machine"; }
 
 uint64_t vcpu_resident(const vcpu *v)

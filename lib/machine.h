@@ -116,6 +116,8 @@ int machine_error(struct vcpu *v, const char *format, ...);
 
 /* In a callback, or for NULL: refuse WHAT, with the reason for vcpu_error. */
 bool machine_refuses(const struct vcpu *v, const char *what);
+/* In a hook that is an observer: refuse WHAT, which would change the machine. */
+bool machine_observed(struct vcpu *v, const char *what);
 static inline struct cpu *machine_running(const struct vcpu *v) { return cpus_running(v->cpu->all); }
 static inline struct cpu *machine_selected(const struct vcpu *v) { return v->cpu->all->cpu[v->selected]; }
 /* Leave cpu_run at the end of the instruction that is touching a device. */
@@ -134,14 +136,14 @@ static inline bool place_reached(struct place at, struct place end)
 	return at.icount > end.icount || (at.icount == end.icount && at.steps >= end.steps);
 }
 /* A stop that only debug.c sees: the observer has a hit. */
-#define STOP_OBSERVED ((enum vcpu_stop_reason)(VCPU_STOP_HOST + 2))
+#define STOP_OBSERVED ((enum vcpu_stop_reason)(VCPU_STOP_HOOK + 2))
 /* Before an input or a change by hand: a debugger makes room for LEN bytes of it. False with the machine's error text:
  * no memory. */
 bool debug_room(struct vcpu *v, size_t len);
 void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *data, size_t len);
 /* The caller has changed the machine by hand, not in a callback. HOW it was done, with LEN bytes of memory behind
  * it. A debugger does the same whenever its run comes by. */
-enum change { CHANGE_REGISTER = VCPU_CHANNELS, CHANGE_VECTOR, CHANGE_ST, CHANGE_MEMORY };
+enum change { CHANGE_REGISTER = VCPU_CHANNELS, CHANGE_VECTOR, CHANGE_ST, CHANGE_MEMORY, CHANGE_MSR, CHANGE_SEGMENT };
 struct changed { enum change what; unsigned processor; u64 number, value; };
 void debug_change(struct vcpu *v, struct changed how, const void *bytes, size_t len);
 struct place machine_place(const struct vcpu *v);
@@ -249,6 +251,11 @@ bool devices_known(const struct vcpu *v);
 /* Their parts have been loaded: give them their states. False with the machine's error text, and their states as they
  * were. */
 bool devices_restore(struct vcpu *v);
+
+/* ---- hook.c ---- */
+
+/* False with the machine's error text: it has a hook that may change it, so that the run could not be repeated. */
+bool hooks_only_look(struct vcpu *v);
 
 /* ---- fault.c ---- */
 void fault_text(const struct fault_note *note, char *text, size_t size);

@@ -2,6 +2,7 @@
 /* Registers from outside, by number and by name. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "cpu/hook.h"
 #include "cpu/system/system.h"
 #include "lib/machine.h"
 
@@ -226,6 +227,22 @@ static bool set_base(struct cpu *c, unsigned reg, u64 value)
 	return true;
 }
 
+static bool set_table(const struct cpu *c, u64 *base, u64 value)
+{
+	if (has(c->model, F_X64) ? !canonical(value) : value >> 32 != 0)
+		return false;
+	*base = value;
+	return true;
+}
+
+static bool set_table_limit(u16 *limit, u64 value)
+{
+	if (value > 0xffff)
+		return false;
+	*limit = (u16)value;
+	return true;
+}
+
 static bool set_whole(struct cpu *c, int reg, u64 value)
 {
 	if (reg >= VCPU_RAX && reg <= VCPU_R15) {
@@ -240,10 +257,17 @@ static bool set_whole(struct cpu *c, int reg, u64 value)
 	case VCPU_RIP:
 		if (in_64(c) ? !canonical(value) : value >> 32 != 0)
 			return false;
-		if (!cpu_go_to(c, value))
-			c->r[RIP] = value;
+		if (cpu_go_to(c, value))
+			return true;
+		c->r[RIP] = value;
+		if (c->bare && c->activity == ACTIVITY_HALT)
+			c->activity = ACTIVITY_RUN;
 		return true;
 	case VCPU_RFLAGS: return set_flags(c, value);
+	case VCPU_GDTR_BASE: return set_table(c, &c->gdtr.base, value);
+	case VCPU_IDTR_BASE: return set_table(c, &c->idtr.base, value);
+	case VCPU_GDTR_LIMIT: return set_table_limit(&c->gdtr.limit, value);
+	case VCPU_IDTR_LIMIT: return set_table_limit(&c->idtr.limit, value);
 	case VCPU_CR0: return write_cr0(c, value);
 	case VCPU_CR2: c->cr2 = value; return true;
 	case VCPU_CR3: return write_cr3(c, value);
@@ -272,6 +296,14 @@ static bool set_whole(struct cpu *c, int reg, u64 value)
 	return false;
 }
 
+/* A hook before an exception or interrupt: the processor stands between two instructions. */
+static bool before_delivery(const struct cpu *c)
+{
+	const struct hooks *h = c->all->hooks;
+
+	return h && h->current && h->event.kind & (HOOK_EXCEPTION | HOOK_INTERRUPT);
+}
+
 /* Decoded code and the processor's next step do not depend on it. */
 static bool ordinary(int reg)
 {
@@ -291,7 +323,7 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 	u64 cr2, whole, before;
 	bool ok;
 
-	if (!c || !debug_room(v, 0))
+	if (!c || machine_observed(v, "vcpu_set") || !debug_room(v, 0))
 		return -1;
 	if (reg >= XMM && reg < XMM + 16) {
 		c->v[reg - XMM].q[0] = value;
@@ -315,7 +347,7 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 	    (reg / PART >= PART_LOW && value >> 8))
 		return machine_error(v, "%s cannot hold %llx", vcpu_register_name(reg), (unsigned long long)value);
 	if (v->busy && c == machine_running(v) && !ordinary(reg % PART)) {
-		if (!c->op)
+		if (!c->op && !before_delivery(c))
 			return machine_error(v, "%s cannot be set in a callback that no instruction has caused",
 					     vcpu_register_name(reg));
 		cpu_attention(c);
@@ -348,7 +380,7 @@ int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16)
 		return -1;
 	if (!xmm16 || n >= VREGS)
 		return machine_error(v, xmm16 ? "there is no XMM%u" : "XMM%u from NULL", n);
-	if (!debug_room(v, 16))
+	if (machine_observed(v, "vcpu_set_vector") || !debug_room(v, 16))
 		return -1;
 	memcpy(&machine_selected(v)->v[n], xmm16, 16);
 	debug_change(v, (struct changed){ CHANGE_VECTOR, v->selected, n, 0 }, xmm16, 16);
@@ -378,7 +410,7 @@ int vcpu_set_st(vcpu *v, unsigned n, const void *st10)
 		return -1;
 	if (!st10 || n > 7)
 		return machine_error(v, st10 ? "there is no ST(%u)" : "ST(%u) from NULL", n);
-	if (!debug_room(v, 10))
+	if (machine_observed(v, "vcpu_set_st") || !debug_room(v, 10))
 		return -1;
 	reg = (x->top + n) & 7;
 	x->st[reg].frac = get64(st10);

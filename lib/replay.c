@@ -299,7 +299,7 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 		return machine_error(v, "the machine is being recorded already");
 	if (v->cpu->icount || cpu_now(v->cpu))
 		return machine_error(v, "the machine has run already: a recording begins at power-on");
-	if (!devices_known(v))
+	if (!devices_known(v) || !hooks_only_look(v))
 		return -1;
 	if (recording->embed && v->boot.nmodules > 1)
 		return machine_error(v, "only one initrd or module can be put into a recording, not %u",

@@ -22,9 +22,9 @@
  * false, NULL, VCPU_STOP_HOST or VCPU_DEBUG_ERROR. A function that returns a number returns 0. A function that
  * returns nothing does nothing.
  *
- * Callbacks are the functions of struct vcpu_device, vcpu_config.output, and the function arguments of
- * vcpu_debug_trace, vcpu_debug_condition, vcpu_debug_coverage, vcpu_state_parts and vcpu_record. The library calls
- * most of them in the middle of an instruction. In a callback
+ * Callbacks are the functions of struct vcpu_device and struct vcpu_hook, vcpu_config.output, and the function
+ * arguments of vcpu_debug_trace, vcpu_debug_condition, vcpu_debug_coverage, vcpu_state_parts and vcpu_record. The
+ * library calls most of them in the middle of an instruction. In a callback
  *   - VCPU_RIP is the address of that instruction. vcpu_instructions counts the instructions before it.
  *     vcpu_virtual_ns is the time at its beginning. The other registers are as the instruction has left them so far.
  *     If a processor fetches code from the device, VCPU_RIP is the address of that code. If a processor delivers an
@@ -219,11 +219,14 @@ enum vcpu_stop_reason {
 	                           image fails until a new machine opens it. The stop comes once for each image */
 	VCPU_STOP_TIME,         /* a virtual time of vcpu_limit_time was reached */
 	VCPU_STOP_HOST,         /* the host failed (out of memory); vcpu_error has the reason */
+	VCPU_STOP_HOOK,         /* a hook has answered VCPU_HOOK_STOP (vcpu_hook.h); code is its id */
 };
 
 struct vcpu_stop {
 	enum vcpu_stop_reason reason;
 	uint32_t code;
+	uint64_t address;       /* VCPU_STOP_EXCEPTION with vector 14: of the access; VCPU_STOP_HOOK: of the event */
+	uint32_t error;         /* VCPU_STOP_EXCEPTION: the error code, or 0 */
 };
 
 /* The reason in a word ("limit", "poweroff", "debug-exit", "triple-fault", ...): for people and for JSON. */
@@ -321,7 +324,8 @@ enum vcpu_register {
 	VCPU_CR0, VCPU_CR2, VCPU_CR3, VCPU_CR4, VCPU_CR8, VCPU_EFER,
 	VCPU_DR0, VCPU_DR1, VCPU_DR2, VCPU_DR3, VCPU_DR6, VCPU_DR7,
 	VCPU_FS_BASE, VCPU_GS_BASE, VCPU_MXCSR, VCPU_FCW, VCPU_FSW,
-	/* The hidden parts, which selectors, LGDT and LIDT have loaded. They are read-only. A limit is the offset of
+	/* The hidden parts, which selectors, LGDT and LIDT have loaded. Those of GDTR and IDTR can be set, those of
+	 * segments by vcpu_set_segment. A limit is the offset of
 	 * the last byte. */
 	VCPU_ES_BASE, VCPU_CS_BASE, VCPU_SS_BASE, VCPU_DS_BASE,
 	VCPU_LDTR_BASE, VCPU_TR_BASE, VCPU_GDTR_BASE, VCPU_IDTR_BASE,
@@ -337,6 +341,21 @@ VCPU_API uint64_t vcpu_get(const vcpu *v, int reg);   /* 0: no such number */
  * callback. A write of a selector sets base and limit in real and virtual-8086 mode; in protected mode it loads the
  * descriptor. */
 VCPU_API int vcpu_set(vcpu *v, int reg, uint64_t value);
+/* COUNT registers of REGS at once. Return 0, or -1 with vcpu_error: one of them does not exist, or cannot be set; those
+ * before it have been set. */
+VCPU_API int vcpu_get_registers(const vcpu *v, const int *regs, uint64_t *values, unsigned count);
+VCPU_API int vcpu_set_registers(vcpu *v, const int *regs, const uint64_t *values, unsigned count);
+/* The segment register REG (VCPU_ES to VCPU_TR) with its hidden part. Setting it loads no descriptor and checks nothing
+ * but the ranges; with SS the CPL becomes the DPL of SS. The attributes are as VMX has access rights: bits 3-0 type,
+ * 4 S, 6-5 DPL, 7 P, 12 AVL, 13 L, 14 D/B, 15 G, 16 unusable. The limit is in bytes: with G its bits 11-0 are set.
+ * Return 0, or -1 with vcpu_error; in callbacks as vcpu_set. */
+struct vcpu_segment { uint64_t base; uint32_t limit, attributes; uint16_t selector; };
+VCPU_API int vcpu_get_segment(const vcpu *v, int reg, struct vcpu_segment *out);
+VCPU_API int vcpu_set_segment(vcpu *v, int reg, const struct vcpu_segment *segment);
+/* The MSR with number INDEX, as RDMSR and WRMSR access it. Return 0, or -1 with vcpu_error: the processor has no such
+ * MSR, or it cannot hold VALUE; in callbacks as vcpu_set. */
+VCPU_API int vcpu_get_msr(vcpu *v, uint32_t index, uint64_t *value);
+VCPU_API int vcpu_set_msr(vcpu *v, uint32_t index, uint64_t value);
 /* Return 0, or -1: there is no register N. */
 VCPU_API int vcpu_get_vector(const vcpu *v, unsigned n, void *xmm16);      /* XMM n, 16 bytes */
 VCPU_API int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16);

@@ -13,11 +13,12 @@
 #include "cpu/system/guest.h"
 #include "cpu/engine/passes.h"
 #include "cpu/engine/stitch.h"
+#include "cpu/hook.h"
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 
-enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 5, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20,
+enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 5, OPS_EACH = 5 /* of an instruction at most */, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20,
 	HASH_BITS = VCPU_CHECKS ? 4 : 16, FOUND_BITS = VCPU_CHECKS ? 3 : 15,
         PAGE_BITS = VCPU_CHECKS ? 4 : 12 };
 #define NO_PAGE (~(u64)0)
@@ -329,6 +330,11 @@ static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d
 		d[count] = (struct dec){ 0 };
 		o[count++] = (struct op){ .run = magic_point };
 	}
+	if (hooked(c, HOOK_BLOCK | HOOK_EDGE) &&
+	    (hook_wanted(c, HOOK_BLOCK, s->offset, s->phys, 0) || hooked(c, HOOK_EDGE))) {
+		d[count] = (struct dec){ 0 };
+		o[count++] = (struct op){ .run = hooked_enter };
+	}
 	return count;
 }
 
@@ -370,6 +376,37 @@ static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, uns
 	return (checks != 0) + exits;
 }
 
+/* May it transfer control? Others end a block, too: what changes the mode, for instance. */
+static bool branches(const struct dec *d)
+{
+	if (!d->row || !d->row->insn->ends)
+		return d->row && conditional(d);
+	switch (d->row->insn->code) {
+	case CODE_int: case CODE_int1: case CODE_int3: case CODE_into: case CODE_iret: case CODE_syscall:
+	case CODE_sysret: case CODE_sysenter: case CODE_sysexit: case CODE_rsm: case CODE_vmlaunch: case CODE_vmresume:
+		return true;
+	default:
+		return d->row->insn->f64 || d->row->insn->pg == CONTROL || direct(d);
+	}
+}
+
+/* Put what hooks ask for before the instruction in D and O. Returns the number of operations. */
+static unsigned put_hooks(const struct cpu *c, const struct source *s, struct dec *d, struct op *o, unsigned ip)
+{
+	const unsigned code = d->row ? d->row->insn->code : CODE_NONE;
+	const struct hook *k;
+	unsigned n = 0;
+
+	if (hooked(c, HOOK_INSN) && (k = hook_wanted(c, HOOK_INSN, s->offset + ip, s->phys + ip, code))) {
+		put_before(d, o, hooked_insn, 0, ip);
+		o[n].hook = k;
+		o[n++].disp = (s32)code;
+	}
+	if (hooked(c, HOOK_EDGE) && branches(d + n))
+		put_before(d + n, o + n, hooked_branch, 0, ip), n++;
+	return n;
+}
+
 /* Decode into D and O. Returns the number of operations; *BYTES gets the length. 0: the first instruction needs more
  * bytes than there are. */
 static unsigned build(struct cpu *c, const struct source *s, struct dec *d, struct op *o, unsigned *bytes)
@@ -377,9 +414,11 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 	unsigned ip = 0, insns = 0, left = 0, count = begin(c, s, d, o);
 	u8 counts[MAX_OPS] = { 0 };  /* instructions that an operation does */
 	/* covered: for coverage, a block ends at a branch */
-	bool open = true, covered = c->all->observer && c->all->observer->built, branch;
+	bool open = true, branch = false;
+	bool covered = (c->all->observer && c->all->observer->built) || hooked(c, HOOK_BLOCK | HOOK_EDGE);
 
-	while (insns < s->max && open && ip <= OP_IP_MAX - EARLY_BYTES && !(insns && unlikely(point_at(c, s, ip)))) {
+	while (insns < s->max && open && ip <= OP_IP_MAX - EARLY_BYTES && count + OPS_EACH + 2 < MAX_OPS &&
+	       !(insns && unlikely(point_at(c, s, ip)))) {
 		enum decode_result r =
 			decode(c->isa, c->model, c->mode, s->bytes + ip, s->room - ip, &d[count], &o[count]);
 
@@ -394,6 +433,8 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			o[count].len = (u8)(s->room - ip < 15 ? s->room - ip : 15);
 			d[count].row = NULL;
 		}
+		for (unsigned before = put_hooks(c, s, &d[count], &o[count], ip); before; before--)
+			counts[count++] = 0;
 		for (unsigned before = put_guards(c, &d[count], &o[count], ip); before; before--)
 			counts[count++] = 0;
 		o[count].ip = ip & OP_IP_MAX;
@@ -429,6 +470,11 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 	}
 	if (!(c->mode & MODE_SINGLE))
 		passes(d, o, count, c->blocks->stitch);
+	if (open && !branch && hooked(c, HOOK_BLOCK | HOOK_EDGE)) {
+		o[count] = (struct op){ .run = hooked_straight, .ip = ip & OP_IP_MAX };
+		d[count].row = NULL;
+		counts[count++] = 0;
+	}
 	if (open) {
 		flow_end(&o[count], c->mode, ip, !has(c->model, F_I286));
 		o[count].in_page = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && ip + s->offset < PAGE_SIZE;
@@ -594,7 +640,7 @@ static void block_remove(struct cpu *c, struct block *block)
 
 const struct op *block_find(struct cpu *c)
 {
-	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, phys2;
+	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, phys2, end;
 	/* no block of one page reaches beyond */
 	bool unlimited = in_64(c) || (c->seg[CS].limit == 0xffffffff && !c->cs_base);
 	struct block *block;
@@ -611,8 +657,12 @@ const struct op *block_find(struct cpu *c)
 		bloom_add(c->all->observer->executed, linear >> PAGE_SHIFT);
 		bloom_add(c->all->observer->executed, ~(phys >> PAGE_SHIFT));
 	}
-	if (!host)
+	if (!host) {
+		if (hooked(c, HOOK_MISSING_FETCH) && range_is_hole(space_find(c->mem, phys, &end)) &&
+		    !hook_fetch(c, linear, phys))
+			return NULL;
 		return block_build(c, linear, phys, NULL);
+	}
 	found = found_slot(c->blocks, phys, c->mode_number);
 	if (likely(found->tag == block_tag(phys, c->mode_number) && unlimited)) {
 		c->blocks->kept = true;

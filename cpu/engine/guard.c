@@ -2,6 +2,7 @@
 /* Operations that are not instructions. They precede the operations of a block, are not counted, and check that the
  * block, or an instruction, may run. */
 #include "cpu/engine/guard.h"
+#include "cpu/hook.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
@@ -113,5 +114,44 @@ HANDLER(guard)
 			LEAVE(EXIT_LOOKUP);
 		}
 	}
+	RUN(o + 1);
+}
+
+/* ---- hooks (cpu/hook.h) ---- */
+
+#define HOOK_HANDLER(name, function) \
+	HANDLER(name) \
+	{ \
+		enum hooked how; \
+		c->n = n; \
+		c->op = HERE(o); \
+		how = function(c, HERE(o)); \
+		if (unlikely(how != HOOKED_ON)) { \
+			n = c->n; \
+			if (how == HOOKED_LEAVES) \
+				LEAVE(EXIT_LOOKUP); \
+			RELOAD(c, o); \
+			LOOK_UP(EXIT_LOOKUP); \
+		} \
+		RELOAD(c, o); \
+		RUN(o + 1); \
+	}
+HOOK_HANDLER(hooked_insn, hook_insn)
+HOOK_HANDLER(hooked_enter, hook_enter)
+
+HANDLER(hooked_branch)
+{
+	struct hooks *h = c->all->hooks;
+
+	h->edge.from = (c->r[RIP] + o->ip + c->cs_base) & c->linear_mask;
+	h->edge.next = (c->r[RIP] + o->ip + o->len + c->cs_base) & c->linear_mask;
+	h->edge.icount = c->end - (u64)(n + o->left);
+	h->edge.pending = true;
+	RUN(o + 1);
+}
+
+HANDLER(hooked_straight)
+{
+	hook_straight_at(c, c->end - (u64)(n + o->left), trim_rip(c, c->r[RIP] + o->ip));
 	RUN(o + 1);
 }

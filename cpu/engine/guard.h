@@ -16,5 +16,11 @@ handler magic_point;
  * behind it, whose operand size it has. */
 u32 guard_checks(u32 check, u64 mode);
 handler guard;
+/* Before an instruction that hooks are for: `hook' is the first, disp the instruction's code. */
+handler hooked_insn;
+/* In the beginning of a block: hooks of blocks and edges. */
+handler hooked_enter;
+handler hooked_branch;   /* before a branch, where hooks ask for edges */
+handler hooked_straight; /* at the end of a block that goes on in another */
 
 #endif

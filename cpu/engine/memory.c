@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Accesses that the fast path of op.h rejects: the checks in their order, page by page, and devices. */
-#include "cpu/observe.h"
+#include "cpu/hook.h"
 #include "cpu/system/page.h"
 #include "cpu/system/system.h"
 
@@ -36,7 +36,8 @@ static u8 *beside_code(struct cpu *c, u64 linear, unsigned len)
 	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1), offset = linear & (PAGE_SIZE - 1);
 	u8 *host = fast_host(c, linear, len, false);
 
-	if (!host || !(c->view->tlb[n].valid & VALID_WRITE) || !code_spares(c, c->view->phys[n], offset, len))
+	if (!host || !(c->view->tlb[n].valid & VALID_WRITE) ||
+	    (hooked(c, HOOK_MEMORY) && hook_page(c, linear, c->view->phys[n])) || !code_spares(c, c->view->phys[n], offset, len))
 		return NULL;
 	if (code_spares(c, c->view->phys[n], offset & ~(GRANULE - 1), GRANULE))
 		tlb_learn_granule(c, linear, host);
@@ -130,11 +131,184 @@ static void device_write(struct cpu *c, u64 phys, const u8 *in, unsigned len)
 		w->by_cpu = false;
 }
 
+/* An access to S has been opened. */
+static void read_span(struct cpu *c, const struct span *s, u64 linear, void *out, unsigned len)
+{
+	u8 *to = out;
+
+	for (int i = 0; i < 2 && s->len[i]; to += s->len[i], i++) {
+		if (s->host[i])
+			memcpy(to, s->host[i], s->len[i]);
+		else
+			device_read(c, s->phys[i], to, s->len[i]);
+	}
+	watch(c, linear, len, false);
+	if (unlikely(c->all->observer != NULL))
+		observe_span(c, s, linear, out, false);
+}
+
+static void write_span(struct cpu *c, const struct span *s, u64 linear, const void *in, unsigned len)
+{
+	const u8 *from = in;
+
+	for (int i = 0; i < 2 && s->len[i]; from += s->len[i], i++) {
+		if (unlikely(c->watch != NULL))
+			watch_store(c, s->host[i], s->phys[i], s->len[i]);
+		if (s->host[i])
+			memcpy(s->host[i], from, s->len[i]);
+		else
+			device_write(c, s->phys[i], from, s->len[i]);
+	}
+	watch(c, linear, len, true);
+	if (unlikely(c->all->observer != NULL))
+		observe_span(c, s, linear, in, true);
+}
+
+/* ---- accesses with hooks ---- */
+
+/* The bytes of an access that hooks alone keep from the fast path. NULL: translate it. */
+static u8 *hooked_host(const struct cpu *c, u64 linear, unsigned len, unsigned access)
+{
+	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
+	const struct tlb_entry *e = &c->view->tlb[n];
+
+	if (access & ACCESS_SYSTEM || !(c->view->hooked[n] & (access == ACCESS_WRITE ? HOOKED_WRITE : HOOKED_READ)) ||
+	    ((linear ^ e->valid) | (((linear + len - 1) ^ e->valid))) & PAGE_MASK)
+		return NULL;
+	return (u8 *)(uintptr_t)(linear + e->addend);
+}
+
+/* Open S for an access that hooks are for. *HOST: the bytes, if they may be touched at once. False: fault. */
+static bool hooked_open(struct cpu *c, struct span *s, u64 linear, unsigned len, unsigned access, u8 **host)
+{
+	*host = hooked_host(c, linear, len, access);
+	s->phys[0] = c->view->phys[linear >> PAGE_SHIFT & (TLB_SIZE - 1)] | (linear & (PAGE_SIZE - 1));
+	return *host || span_open(c, s, linear, len, access);
+}
+
+/* S has been opened, and KIND is asked for: is there no memory and no device in a part of it? HOOK_GO: then what a bus
+ * does is done. */
+static enum hook_answer missing(struct cpu *c, const struct span *s, u32 kind, u64 linear, void *data, unsigned len)
+{
+	enum hook_answer answer = HOOK_GO;
+	u64 end;
+
+	for (int i = 0; i < 2 && s->len[i] && answer == HOOK_GO; linear = wrap(c, linear + s->len[i]), i++)
+		if (!s->host[i] && range_is_hole(space_find(c->mem, s->phys[i] & c->mem->mask, &end)))
+			answer = hook_access(c, kind, false, linear, s->phys[i], data, len, false);
+	return answer;
+}
+
+static bool may_read(struct cpu *c, const struct span *s, u64 linear, void *out, unsigned len, enum hook_answer *answer)
+{
+	*answer = HOOK_GO;
+	if (likely(!hooked(c, HOOK_MISSING_READ)))
+		return true;
+	memset(out, 0xff, len);
+	*answer = missing(c, s, HOOK_MISSING_READ, linear, out, len);
+	return *answer == HOOK_GO;
+}
+
+static bool may_write(struct cpu *c, const struct span *s, u64 linear, const void *in, unsigned len,
+		      enum hook_answer *answer)
+{
+	*answer = HOOK_GO;
+	if (hooked(c, HOOK_MISSING_WRITE))
+		*answer = missing(c, s, HOOK_MISSING_WRITE, linear, (void *)in, len); /* it is not changed */
+	return *answer == HOOK_GO;
+}
+
+/* memcpy, which for most is a load and a store. */
+ALWAYS_INLINE void copy(void *to, const void *from, unsigned len)
+{
+	if (likely(len == 8))
+		put64(to, get64(from));
+	else if (likely(len == 4))
+		put32(to, get32(from));
+	else
+		memcpy(to, from, len);
+}
+
+static bool read_hooked(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)
+{
+	const struct hooks *h = c->all->hooks;
+	enum hook_answer answer;
+	struct span s;
+	bool device;
+	u8 *host;
+
+	if (!hooked_open(c, &s, linear, len, access, &host))
+		return false;
+	if (!host && !may_read(c, &s, linear, out, len, &answer))
+		return answer == HOOK_SKIP;
+	device = !host && !s.host[0] && is_device(c, s.phys[0]);
+	if (h->before & HOOK_READ) {
+		memset(out, 0, len);
+		answer = hook_access(c, HOOK_READ, false, linear, s.phys[0], out, len, device);
+		if (answer != HOOK_GO)
+			return answer == HOOK_SKIP;
+	}
+	if (host)
+		copy(out, host, len);
+	else
+		read_span(c, &s, linear, out, len);
+	if (h->behind & HOOK_READ)
+		hook_access(c, HOOK_READ, true, linear, s.phys[0], out, len, device);
+	return true;
+}
+
+/* CHANGED has room for LEN bytes. */
+static bool write_changed(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access, u8 *changed)
+{
+	const struct hooks *h = c->all->hooks;
+	enum hook_answer answer;
+	struct span s;
+	bool device;
+	u8 *host;
+
+	if (!hooked_open(c, &s, linear, len, access, &host))
+		return false;
+	if (!host && !may_write(c, &s, linear, in, len, &answer))
+		return answer == HOOK_SKIP;
+	device = !host && !s.host[0] && is_device(c, s.phys[0]);
+	copy(changed, in, len);
+	if (h->before & HOOK_WRITE) {
+		answer = hook_access(c, HOOK_WRITE, false, linear, s.phys[0], changed, len, device);
+		if (answer != HOOK_GO)
+			return answer == HOOK_SKIP;
+	}
+	if (host)
+		copy(host, changed, len);
+	else
+		write_span(c, &s, linear, changed, len);
+	if (h->behind & HOOK_WRITE)
+		hook_access(c, HOOK_WRITE, true, linear, s.phys[0], changed, len, device);
+	return true;
+}
+
+static COLD bool write_large(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access)
+{
+	u8 changed[PAGE_SIZE];
+
+	return write_changed(c, linear, in, len, access, changed);
+}
+
+static bool write_hooked(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access)
+{
+	u8 changed[64];
+
+	return len <= sizeof changed ? write_changed(c, linear, in, len, access, changed)
+				     : write_large(c, linear, in, len, access);
+}
+
+/* ---- the slow way ---- */
+
 static bool read_with(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access);
 
 /* What tagged() does not answer. */
 static bool read_slow(struct cpu *c, u64 linear, void *out, unsigned len, unsigned access)
 {
+	enum hook_answer answer;
 	struct span s;
 	u8 *to = out;
 
@@ -142,17 +316,13 @@ static bool read_slow(struct cpu *c, u64 linear, void *out, unsigned len, unsign
 		return read_with(c, first_part(linear), to, bytes_before(linear), access) &&
 		       read_with(c, second_part(c, linear), to + bytes_before(linear), len - bytes_before(linear),
 		       access);
+	if (hooked(c, HOOK_MEMORY))
+		return read_hooked(c, linear, out, len, access);
 	if (!span_open(c, &s, linear, len, access))
 		return false;
-	for (int i = 0; i < 2 && s.len[i]; to += s.len[i], i++) {
-		if (s.host[i])
-			memcpy(to, s.host[i], s.len[i]);
-		else
-			device_read(c, s.phys[i], to, s.len[i]);
-	}
-	watch(c, linear, len, false);
-	if (unlikely(c->all->observer != NULL))
-		observe_span(c, &s, linear, out, false);
+	if (!may_read(c, &s, linear, out, len, &answer))
+		return answer == HOOK_SKIP;
+	read_span(c, &s, linear, out, len);
 	return true;
 }
 
@@ -170,6 +340,7 @@ static bool write_with(struct cpu *c, u64 linear, const void *in, unsigned len, 
 
 static bool write_slow(struct cpu *c, u64 linear, const void *in, unsigned len, unsigned access)
 {
+	enum hook_answer answer;
 	struct span s;
 	const u8 *from = in;
 
@@ -177,19 +348,13 @@ static bool write_slow(struct cpu *c, u64 linear, const void *in, unsigned len, 
 		return write_with(c, first_part(linear), from, bytes_before(linear), access) &&
 		       write_with(c, second_part(c, linear), from + bytes_before(linear), len - bytes_before(linear),
 		       access);
+	if (hooked(c, HOOK_MEMORY))
+		return write_hooked(c, linear, in, len, access);
 	if (!span_open(c, &s, linear, len, access))
 		return false;
-	for (int i = 0; i < 2 && s.len[i]; from += s.len[i], i++) {
-		if (unlikely(c->watch != NULL))
-			watch_store(c, s.host[i], s.phys[i], s.len[i]);
-		if (s.host[i])
-			memcpy(s.host[i], from, s.len[i]);
-		else
-			device_write(c, s.phys[i], from, s.len[i]);
-	}
-	watch(c, linear, len, true);
-	if (unlikely(c->all->observer != NULL))
-		observe_span(c, &s, linear, in, true);
+	if (!may_write(c, &s, linear, in, len, &answer))
+		return answer == HOOK_SKIP;
+	write_span(c, &s, linear, in, len);
 	return true;
 }
 
@@ -386,6 +551,7 @@ static bool op_at_device(struct cpu *c, const struct op *o, unsigned size, unsig
 
 	if (((linear + size - 1) & PAGE_MASK) != w->page || c->view == &c->views[VIEW_SLOW] ||
 	    offset + size > (access == ACCESS_WRITE ? s->write_end : s->read_end) || c->all->observer ||
+	    hooked(c, HOOK_MEMORY | HOOK_MISSING) ||
 	    c->watch || watching(c) || !page_walks_again(c, linear, access))
 		return false;
 	*phys = w->phys | (linear & (PAGE_SIZE - 1));
@@ -394,10 +560,25 @@ static bool op_at_device(struct cpu *c, const struct op *o, unsigned size, unsig
 	return true;
 }
 
+/* The operand of O is in a page in which hooks alone keep it from the fast path: where. */
+static bool op_hooked(struct cpu *c, const struct op *o, unsigned size, unsigned access, u64 *linear)
+{
+	const struct seg *s = OP_SEG(c, o);
+	u64 offset = op_offset(c, o);
+
+	*linear = (offset + s->base) & c->linear_mask;
+	return offset + size <= (access == ACCESS_WRITE ? s->write_end : s->read_end) &&
+	       hooked_host(c, *linear, size, access);
+}
+
 bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 {
 	u64 linear, phys;
 
+	if (hooked(c, HOOK_MEMORY) && op_hooked(c, o, size, ACCESS_READ, &linear)) {
+		*out = 0;
+		return read_hooked(c, linear, out, size, ACCESS_READ);
+	}
 	if (op_at_device(c, o, size, ACCESS_READ, &phys)) {
 		*out = space_read(c->mem, phys, size);
 		return true;
@@ -419,6 +600,8 @@ bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v)
 	u64 linear, phys;
 	u8 *host;
 
+	if (hooked(c, HOOK_MEMORY) && op_hooked(c, o, size, ACCESS_WRITE, &linear))
+		return write_hooked(c, linear, &v, size, ACCESS_WRITE);
 	if (op_at_device(c, o, size, ACCESS_WRITE, &phys)) {
 		space_write(c->mem, phys, size, v);
 		return true;
@@ -436,6 +619,8 @@ bool op_load_rmw(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 	u64 linear;
 	const u8 *host = op_beside_code(c, o, size);
 
+	if (hooked(c, HOOK_MEMORY))
+		hook_keep_flags(c);
 	if (host) {
 		*out = get_size(host, size);
 		return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cpu/observe.h"
+#include "cpu/hook.h"
 #include "cpu/op.h"
 
 u64 observe_place(const struct cpu *c, u64 *rip)
@@ -113,6 +113,10 @@ void observe_event(struct cpu *c, const struct seen *seen)
 {
 	struct observer *w = c->all->observer;
 
+	if (c->all->told & seen->kind)
+		hook_tell(c, seen->kind, seen->address, seen->value, seen->write, seen->name);
+	if (!w)
+		return;
 	if (w->tracing && w->trace & seen->kind)
 		tell(c, seen);
 	for (unsigned i = 0; i < w->nfilters; i++)

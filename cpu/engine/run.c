@@ -6,9 +6,9 @@
 #include "cpu/engine/passes.h"
 #include "cpu/engine/stitch.h"
 #include "cpu/engine/wait.h"
+#include "cpu/hook.h"
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
-#include "cpu/observe.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/system.h"
 #include "cpu/x87.h"
@@ -41,7 +41,9 @@ bool cpu_go_to(struct cpu *c, u64 rip)
 		return false;
 	c->go_to = rip;
 	c->goes = true;
-	attend(c, ATTN_LINE);
+	/* Before an instruction, its hook goes there at once. */
+	if (!(c->all->hooks && c->all->hooks->current && c->all->hooks->event.kind & HOOK_CODE))
+		attend(c, ATTN_LINE);
 	return true;
 }
 
@@ -178,6 +180,8 @@ static bool go_on_behind(struct cpu *c, s64 *n, bool more, enum outcome *outcome
 		*n += o->left - 1;
 		check_between_blocks(c, *n, 0);
 		c->r[RIP] = next_rip(c, o);
+		if (unlikely(c->all->hooks != NULL)) /* it is no branch: the next instruction begins no block */
+			hook_straight_at(c, c->end - (u64)*n, c->r[RIP]);
 		return false;
 	}
 	if (c->exit == EXIT_HOT)
@@ -227,7 +231,7 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 		more = go_on_behind(c, &n, rest, &outcome);
 	}
 	if (unlikely(c->goes)) {
-		if (outcome == RAN) {
+		if (outcome == RAN || c->fault.vector == FAULT_HOOK) {
 			c->r[RIP] = c->go_to;
 			c->rep_at = 0;
 		}
@@ -240,6 +244,8 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 	c->end = c->icount;
 	c->exit = EXIT_LOOKUP;
 	mode_single(c, false);
+	if (unlikely(c->all->hooks && c->all->hooks->edge.pending))
+		hook_edge_now(c);
 	return outcome;
 }
 
@@ -687,10 +693,13 @@ static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
 static bool handle_fault(struct cpu *c, struct stretch *s)
 {
 	c->clock->now = cpu_now(c);
+	if (c->fault.vector == FAULT_HOOK)
+		return true;
 	c->db_pending = 0;
 	/* a guest has a monitor */
 	if (c->bare && !c->idtr.limit && c->fault.vector != FAULT_VMEXIT && !in_guest(c))
-		return false;
+		return hooked(c, HOOK_EXCEPTION) &&
+		       !hook_interrupt(c, c->fault.vector, INT_EXCEPTION, c->fault.has_error ? c->fault.error : 0);
 	go_to_fault_handler(c, s, true);
 	return true;
 }
@@ -767,6 +776,7 @@ static enum cpu_stop run_on(struct cpu *c, u64 icount_end, u64 idle_end, enum ou
 		if (unlikely(c->all->remapped)) {
 			c->all->remapped = false;
 			blocks_flush(c);
+			hooks_settle(c->all);
 		}
 		if (c->stop || *c->all->asked) {
 			c->stop = false;
@@ -944,6 +954,7 @@ void cpu_free(struct cpu *c)
 		blocks_free(c);
 		isa_free((struct isa *)c->isa);
 		free(c->all->watch);
+		hooks_free(c->all);
 		free(c->all);
 	}
 	free(c);

@@ -54,8 +54,11 @@ bool round_pays_now(const struct cpu *c)
 	return !c->all->no_skip_waiting && !c->all->observer && !breakpoints(c);
 }
 
-/* The number of calls of devices that may have an effect, or may give another answer next time. */
-static u64 unsteady(const struct cpu *c) { return c->mem->calls + c->io->calls - c->clock->steady_answers; }
+/* The number of calls of devices, and of hooks, that may have an effect, or may give another answer next time. */
+static u64 unsteady(const struct cpu *c)
+{
+	return c->mem->calls + c->io->calls - c->clock->steady_answers + c->all->hook_calls;
+}
 
 void round_begin(struct round *round, struct cpu *c)
 {

@@ -58,8 +58,10 @@ ALWAYS_INLINE HANDLER_TYPE alu_modify(struct cpu *c, const struct op *o, s64 n, 
 	c->op = HERE(o);
 	if (!op_load_rmw(c, o, size, &c->val))
 		LEAVE(EXIT_FAULT);
-	/* The flags are not to change if the store faults, and after op_load_rmw it cannot. */
-	op_store(c, o, size, alu(c, what, c->val, imm ? op_imm(o, size) : reg_get(c, o->src, size), size, true));
+	/* The flags are not to change if the store faults, and after op_load_rmw it cannot, but for a hook, which puts
+	 * them back. */
+	if (!op_store(c, o, size, alu(c, what, c->val, imm ? op_imm(o, size) : reg_get(c, o->src, size), size, true)))
+		LEAVE(EXIT_FAULT);
 	FINISH(slow);
 }
 

@@ -7,7 +7,7 @@
  * guest sees; how it is done depends on the host. */
 #include "cpu/insn/alu.h"
 #include "cpu/jump.h"
-#include "cpu/observe.h"
+#include "cpu/hook.h"
 #include "cpu/system/system.h"
 
 enum string { MOVS, STOS, LODS, CMPS, SCAS, INS, OUTS };
@@ -53,9 +53,7 @@ static bool port_in(struct cpu *c, u64 di, unsigned size)
 	if (!io_allowed(c, port, size) || !data_linear(c, ES, di, size, true, &linear) ||
 	    !mem_check_write(c, linear, size))
 		return false;
-	cpu_ask(c);
-	v = space_read(c->io, port, size);
-	if (!mem_write(c, linear, size, v))
+	if (!io_read(c, port, size, &v) || !mem_write(c, linear, size, v))
 		return false;
 	observe(c, EVENT_PORT, port, v, size, false);
 	return true;
@@ -68,8 +66,8 @@ static bool port_out(struct cpu *c, const struct op *o, u64 si, unsigned size)
 
 	if (!io_allowed(c, port, size) || !string_read(c, o->seg, si, size, &v))
 		return false;
-	cpu_ask(c);
-	space_write(c->io, port, size, v);
+	if (!io_write(c, port, size, &v))
+		return false;
 	observe(c, EVENT_PORT, port, v, size, true);
 	return true;
 }
@@ -151,7 +149,8 @@ static u64 hole(struct cpu *c, unsigned seg, u64 offset)
 {
 	u64 linear = linear_address(c, seg, offset) & PAGE_MASK, phys, end;
 
-	if (c->view == &c->views[VIEW_SLOW] || c->dr[7] & 0xff || c->all->observer || !page_peek(c, linear, &phys))
+	if (c->view == &c->views[VIEW_SLOW] || c->dr[7] & 0xff || c->all->observer || hooked(c, HOOK_MEMORY | HOOK_MISSING) ||
+	    !page_peek(c, linear, &phys))
 		return NO_PAGE;
 	phys &= c->mem->mask;
 	return range_is_hole(space_find(c->mem, phys, &end)) && end - phys >= PAGE_SIZE ? linear : NO_PAGE;
@@ -251,7 +250,8 @@ static u64 compare_run(const u8 *a, s64 a_step, const u8 *b, s64 b_step, u64 n, 
 /* INS from a device that gives many elements at once, where the port is allowed without a look at the TSS. */
 static u64 port_run(struct cpu *c, const struct op *o, u8 *to, u64 k)
 {
-	if (((c->cr0 & CR0_PE) && ((c->eflags & FL_VM) || c->cpl > iopl(c))) || observes(c, EVENT_PORT))
+	if (((c->cr0 & CR0_PE) && ((c->eflags & FL_VM) || c->cpl > iopl(c))) || observes(c, EVENT_PORT) ||
+	    hooked(c, HOOK_IN))
 		return 0;
 	cpu_ask(c);
 	return space_read_string(c->io, (u16)c->r[RDX], o->osize, to, k);

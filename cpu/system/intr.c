@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Interrupts and exceptions: through the IVT or the IDT and on to the handler (SDM vol. 3, chapter 6; vol. 2, INT n).
  * */
-#include "cpu/observe.h"
+#include "cpu/hook.h"
 #include "cpu/system/system.h"
 
 /* ---- delivery in real mode, and to 8086 handlers in virtual-8086 mode ---- */
@@ -263,6 +263,9 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 
 	if (unlikely(in_guest(c)) && !guest_delivers(c, vector, kind, has_error, error))
 		return false;
+	if (kind < INT_SOFTWARE && hooked(c, HOOK_EXCEPTION | HOOK_INTERRUPT) &&
+	    !hook_interrupt(c, vector, kind, has_error ? error : 0))
+		return true;
 	if (kind < INT_SOFTWARE)
 		tell(c, vector, kind, has_error ? error : 0);
 	if (!deliver(c, vector, kind, has_error, error)) {
@@ -370,6 +373,12 @@ ALWAYS_INLINE bool software(struct cpu *c, const struct op *o, unsigned vector, 
 	u64 rip = c->r[RIP];
 	bool ok;
 
+	if (hooked(c, HOOK_EXCEPTION) && !hook_interrupt(c, vector, kind, 0)) {
+		if (c->all->hooks->stopped)
+			return fault(c, FAULT_HOOK);
+		c->r[RIP] = next_rip(c, o);
+		return true;
+	}
 	tell(c, vector, kind, 0);
 	c->r[RIP] = next_rip(c, o);
 	c->moved = c->r[RIP] - rip;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Linear to physical: page walks (SDM vol. 3, chapter 4) and the TLB that remembers them. */
+#include "cpu/hook.h"
 #include "cpu/jump.h"
-#include "cpu/observe.h"
 #include "cpu/system/page.h"
 #include "cpu/system/svm.h"
 #include "cpu/system/vmx.h"
@@ -437,6 +437,7 @@ static void granules_clear(struct view *v)
 static void tags_clear(struct view *v, unsigned n)
 {
 	v->tlb[n].read = v->tlb[n].write = TLB_NONE;
+	v->hooked[n] = 0;
 	granules_clear(v);
 }
 
@@ -614,6 +615,7 @@ void tlb_protect(struct cpu *c, u64 phys)
 		for (unsigned k = 0; k < v->nused; k++)
 			if (v->phys[v->used[k]] == phys) {
 				v->tlb[v->used[k]].write = TLB_NONE;
+				v->hooked[v->used[k]] &= (u8)~HOOKED_WRITE;
 				granules_clear(v);
 			}
 	}
@@ -636,8 +638,10 @@ void tlb_learn_granule(struct cpu *c, u64 linear, const u8 *host)
 void tlb_drop_writes(struct cpu *c)
 {
 	for (int i = 0; i < VIEWS; i++) {
-		for (unsigned k = 0; k < c->views[i].nused; k++)
+		for (unsigned k = 0; k < c->views[i].nused; k++) {
 			c->views[i].tlb[c->views[i].used[k]].write = TLB_NONE;
+			c->views[i].hooked[c->views[i].used[k]] &= (u8)~HOOKED_WRITE;
+		}
 		granules_clear(&c->views[i]);
 	}
 }
@@ -841,6 +845,7 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 	bool keep = remembers(c, access);
 	const struct range *range;
 	u8 *flags, *at;
+	u32 hooks = 0;
 
 	*host = NULL;
 	if (access <= ACCESS_WRITE && page_walks_again(c, linear, access)) {
@@ -886,9 +891,18 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		*host = at + offset;
 	if (!keep || *flags & PAGE_WATCH || page_watched(c, linear))
 		return true;
+	if (unlikely(hooked(c, HOOK_MEMORY)))
+		hooks = hook_page(c, linear, *phys_out);
 	e->addend = (u64)(uintptr_t)at - page;
-	e->read = page;
-	if (e->valid & VALID_WRITE && (*flags & (PAGE_CODE | PAGE_DIRTY)) == PAGE_DIRTY)
-		e->write = page;
+	if (hooks & HOOK_READ)
+		v->hooked[n] |= HOOKED_READ;
+	else
+		e->read = page;
+	if (e->valid & VALID_WRITE && (*flags & (PAGE_CODE | PAGE_DIRTY)) == PAGE_DIRTY) {
+		if (hooks) /* an instruction that writes may have read by the same tag */
+			v->hooked[n] |= HOOKED_WRITE;
+		else
+			e->write = page;
+	}
 	return true;
 }

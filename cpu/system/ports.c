@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Ports: IN, OUT, and the permission to use them (SDM vol. 1, chapter 19). */
-#include "cpu/observe.h"
+#include "cpu/hook.h"
 #include "cpu/system/system.h"
 
 bool io_allowed(struct cpu *c, u16 port, unsigned size)
@@ -24,15 +24,60 @@ bool io_allowed(struct cpu *c, u16 port, unsigned size)
 	       gp_because(c, 0, "CPL is above IOPL, and the TSS's I/O map forbids the port (vol. 1, 19.5.2)");
 }
 
+/* With hooks. */
+static COLD bool hooked_read(struct cpu *c, u16 port, unsigned size, u64 *v)
+{
+	enum hook_answer answer;
+
+	*v = trim(~(u64)0, size);
+	answer = hook_port(c, false, false, port, size, v);
+	if (answer == HOOK_STOP)
+		return false;
+	if (answer == HOOK_SKIP)
+		return true;
+	*v = space_read(c->io, port, size);
+	hook_port(c, false, true, port, size, v);
+	return true;
+}
+
+static COLD bool hooked_write(struct cpu *c, u16 port, unsigned size, u64 *v)
+{
+	enum hook_answer answer = hook_port(c, true, false, port, size, v);
+
+	if (answer == HOOK_STOP)
+		return false;
+	if (answer == HOOK_SKIP)
+		return true;
+	space_write(c->io, port, size, *v);
+	hook_port(c, true, true, port, size, v);
+	return true;
+}
+
+bool io_read(struct cpu *c, u16 port, unsigned size, u64 *v)
+{
+	cpu_ask(c);
+	if (hooked(c, HOOK_IN))
+		return hooked_read(c, port, size, v);
+	*v = space_read(c->io, port, size);
+	return true;
+}
+
+bool io_write(struct cpu *c, u16 port, unsigned size, u64 *v)
+{
+	cpu_ask(c);
+	if (hooked(c, HOOK_OUT))
+		return hooked_write(c, port, size, v);
+	space_write(c->io, port, size, *v);
+	return true;
+}
+
 ALWAYS_INLINE bool port_in(struct cpu *c, u16 port, unsigned size)
 {
 	u64 v;
 
-	if (!io_allowed(c, port, size))
+	if (!io_allowed(c, port, size) || !io_read(c, port, size, &v))
 		return false;
-	cpu_ask(c);
 	labour(c, LABOUR_PORT);
-	v = space_read(c->io, port, size);
 	reg_set(c, 8 * RAX, size, v);
 	debug_io(c, port, size);
 	observe(c, EVENT_PORT, port, v, size, false);
@@ -41,13 +86,13 @@ ALWAYS_INLINE bool port_in(struct cpu *c, u16 port, unsigned size)
 
 ALWAYS_INLINE bool port_out(struct cpu *c, u16 port, unsigned size)
 {
-	if (!io_allowed(c, port, size))
+	u64 v = reg_get(c, 8 * RAX, size);
+
+	if (!io_allowed(c, port, size) || !io_write(c, port, size, &v))
 		return false;
-	cpu_ask(c);
 	labour(c, LABOUR_PORT);
-	space_write(c->io, port, size, reg_get(c, 8 * RAX, size));
 	debug_io(c, port, size);
-	observe(c, EVENT_PORT, port, reg_get(c, 8 * RAX, size), size, true);
+	observe(c, EVENT_PORT, port, v, size, true);
 	return true;
 }
 

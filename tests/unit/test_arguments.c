@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "lib/vcpu_debug.h"
+#include "lib/vcpu_hook.h"
 #include "lib/vcpu_snapshot.h"
 
 enum { RAM = 0x10000 };
@@ -164,7 +165,7 @@ ROW(vcpu_set)
 			{ VCPU_CR0, ~(uint64_t)0 }, { VCPU_CR4, ~(uint64_t)0 },
 		{ VCPU_CR8, 16 }, { VCPU_EFER, ~(uint64_t)0 }, { VCPU_MXCSR, 0x10000 }, { VCPU_FCW, 0x10000 },
 			{ VCPU_FSW, 0x10000 }, { VCPU_DR7, ~(uint64_t)0 },
-		{ VCPU_FS_BASE, (uint64_t)1 << 60 }, { VCPU_CPL, 0 }, { VCPU_CODE_BITS, 64 }, { VCPU_IDTR_LIMIT, 1 },
+		{ VCPU_FS_BASE, (uint64_t)1 << 60 }, { VCPU_CPL, 0 }, { VCPU_CODE_BITS, 64 }, { VCPU_IDTR_LIMIT, 0x10000 },
 			{ 0x100 + VCPU_RAX, (uint64_t)1 << 32 },
 		{ 0x300 + VCPU_RAX, 256 },
 	};
@@ -477,6 +478,81 @@ ROW(vcpu_replay_done) { ck_assert(vcpu_replay_done(NULL)); }
 ROW(vcpu_replay_divergence) { ck_assert_ptr_null(vcpu_replay_divergence(NULL)); }
 ROW(vcpu_replay_checked) { ck_assert_uint_eq(vcpu_replay_checked(NULL), 0); }
 
+ROW(vcpu_get_registers)
+{
+	uint64_t values[2];
+
+	ck_assert_int_eq(vcpu_get_registers(NULL, (int[]){ 0 }, values, 1), -1);
+	ck_assert_int_eq(vcpu_get_registers(bare, NULL, values, 1), -1);
+	FAILS(bare, vcpu_get_registers(bare, (int[]){ VCPU_RAX, -1 }, values, 2));
+}
+ROW(vcpu_set_registers)
+{
+	ck_assert_int_eq(vcpu_set_registers(NULL, (int[]){ 0 }, (uint64_t[]){ 0 }, 1), -1);
+	ck_assert_int_eq(vcpu_set_registers(bare, (int[]){ 0 }, NULL, 1), -1);
+	FAILS(bare, vcpu_set_registers(bare, (int[]){ -1 }, (uint64_t[]){ 0 }, 1));
+}
+ROW(vcpu_get_segment)
+{
+	struct vcpu_segment s;
+
+	ck_assert_int_eq(vcpu_get_segment(NULL, VCPU_CS, &s), -1);
+	FAILS(bare, vcpu_get_segment(bare, VCPU_RAX, &s));
+	FAILS(bare, vcpu_get_segment(bare, VCPU_CS, NULL));
+}
+ROW(vcpu_set_segment)
+{
+	struct vcpu_segment s = { .base = 1ull << 63 };
+
+	ck_assert_int_eq(vcpu_set_segment(NULL, VCPU_CS, &s), -1);
+	FAILS(bare, vcpu_set_segment(bare, VCPU_CS, &s));
+	FAILS(bare, vcpu_set_segment(bare, VCPU_CS, NULL));
+	s = (struct vcpu_segment){ .limit = 0x100000 };
+	FAILS(bare, vcpu_set_segment(bare, VCPU_CS, &s));
+	s = (struct vcpu_segment){ .attributes = 0x100 };
+	FAILS(bare, vcpu_set_segment(bare, VCPU_CS, &s));
+}
+ROW(vcpu_get_msr)
+{
+	uint64_t value;
+
+	ck_assert_int_eq(vcpu_get_msr(NULL, 0x10, &value), -1);
+	FAILS(bare, vcpu_get_msr(bare, 0x10, NULL));
+	FAILS(bare, vcpu_get_msr(bare, 0x12345678, &value));
+}
+ROW(vcpu_set_msr)
+{
+	ck_assert_int_eq(vcpu_set_msr(NULL, 0x10, 0), -1);
+	FAILS(bare, vcpu_set_msr(bare, 0x12345678, 0));
+	FAILS(bare, vcpu_set_msr(bare, 0xc0000100, 1ull << 63)); /* FS.base: not canonical */
+}
+
+/* ---- vcpu_hook.h ---- */
+
+static enum vcpu_hook_answer no_hook(void *user, struct vcpu_hook_event *e)
+{
+	(void)user, (void)e;
+	return VCPU_HOOK_GO;
+}
+
+ROW(vcpu_hook_add)
+{
+	struct vcpu_hook h = { .kinds = VCPU_HOOK_INSN, .call = no_hook };
+
+	FAILS(NULL, vcpu_hook_add(NULL, &h));
+	FAILS(bare, vcpu_hook_add(bare, NULL));
+	h.kinds = ~0u;
+	FAILS(bare, vcpu_hook_add(bare, &h));
+	h.call = NULL;
+	FAILS(bare, vcpu_hook_add(bare, &h));
+}
+ROW(vcpu_hook_remove)
+{
+	FAILS(NULL, vcpu_hook_remove(NULL, 1));
+	FAILS(bare, vcpu_hook_remove(bare, 0));
+	FAILS(bare, vcpu_hook_remove(bare, -1));
+}
+
 /* ---- vcpu_debug.h ---- */
 
 ROW(vcpu_debug_new)
@@ -681,7 +757,9 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_resident), R(vcpu_cache_counts), R(vcpu_error), R(vcpu_fault_chain), R(vcpu_register_by_name),
 	R(vcpu_register_name), R(vcpu_get), R(vcpu_set),
 	R(vcpu_get_vector), R(vcpu_set_vector), R(vcpu_get_st), R(vcpu_set_st), R(vcpu_processors), R(vcpu_select),
-	R(vcpu_selected), R(vcpu_running),
+	R(vcpu_selected), R(vcpu_running), R(vcpu_hook_add), R(vcpu_hook_remove),
+	R(vcpu_get_registers), R(vcpu_set_registers), R(vcpu_get_segment), R(vcpu_set_segment), R(vcpu_get_msr),
+	R(vcpu_set_msr),
 	R(vcpu_widest_mode), R(vcpu_kernel_bits), R(vcpu_set_mode), R(vcpu_read_physical), R(vcpu_write_physical),
 	R(vcpu_read_linear), R(vcpu_write_linear),
 	R(vcpu_map), R(vcpu_map_device), R(vcpu_map_ports), R(vcpu_state_hash), R(vcpu_save), R(vcpu_load),

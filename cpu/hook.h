@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* Hooks: functions of the caller's that are called in the middle of the run, and may look and change. A hook of code is
+ * an operation in the blocks that it concerns (cpu/engine/guard.c), one of memory keeps the tags of its pages out of
+ * the TLB. Without hooks c->all->hooks is NULL, blocks are as ever, and there is no other cost. */
+#ifndef CPU_HOOK_H
+#define CPU_HOOK_H
+
+#include "cpu/observe.h"
+
+/* As in lib/vcpu_hook.h, which says what each one's address and value are; the first ones as enum event_kind. */
+enum hook_kind {
+	HOOK_EXCEPTION = EVENT_EXCEPTION, HOOK_INTERRUPT = EVENT_INTERRUPT, HOOK_MSR = EVENT_MSR, HOOK_CR3 = EVENT_CR3,
+	HOOK_MODE = EVENT_MODE, HOOK_CLOCK = EVENT_CLOCK, HOOK_EXIT = EVENT_VMEXIT,
+	HOOK_INSN = 0x10000, HOOK_BLOCK = 0x20000, HOOK_EDGE = 0x40000, HOOK_READ = 0x80000, HOOK_WRITE = 0x100000,
+	HOOK_IN = 0x200000, HOOK_OUT = 0x400000,
+	HOOK_MISSING_READ = 0x800000, HOOK_MISSING_WRITE = 0x1000000, HOOK_MISSING_FETCH = 0x2000000,
+	HOOK_MISSING = HOOK_MISSING_READ | HOOK_MISSING_WRITE | HOOK_MISSING_FETCH,
+	HOOK_CODE = HOOK_INSN | HOOK_BLOCK | HOOK_EDGE, HOOK_MEMORY = HOOK_READ | HOOK_WRITE,
+	HOOK_TOLD = HOOK_MSR | HOOK_CR3 | HOOK_MODE | HOOK_CLOCK | HOOK_EXIT, /* by observe_event */
+};
+enum hook_answer { HOOK_GO, HOOK_SKIP, HOOK_RETRY, HOOK_STOP };
+
+struct hook_event {
+	u32 kind, size;
+	u64 address, physical, from, value;
+	void *data;
+	const char *name;
+	s32 id;
+	bool write, after, taken, device;
+	u32 cause;              /* enum interrupt_kind */
+};
+
+struct hook {
+	struct hook *next;      /* in the order of ids */
+	int (*call)(const struct hook *k, struct hook_event *event); /* enum hook_answer */
+	u32 kinds;              /* 0: it was removed, and is freed when no block has it */
+	u64 first, span;        /* addresses from FIRST to FIRST + SPAN */
+	bool physical, after, observer;
+	u16 code;               /* enum code. HOOK_INSN: this instruction alone; CODE_NONE: any */
+	s32 id;
+};
+
+enum { RESUME_CALLS = 16 };
+
+struct hooks {
+	struct hook *first;
+	struct hook *added;     /* since the last instruction boundary at which hooks_settle was called */
+	u32 kinds;              /* of all from FIRST on; of those without and with `after' */
+	u32 before, behind;
+	unsigned removed;       /* hooks that are still to be freed */
+	s32 last_id;
+	struct hook_event event;
+	const struct hook *current; /* whose function is running; NULL: none */
+	s32 stopped;            /* id of the hook that has asked for a stop; 0: none */
+	u64 stopped_at;         /* the address of its event */
+	/* The run goes on where hooks have left it: at this place, these calls have been made. */
+	struct {
+		bool on;
+		u32 steps, count;
+		u64 icount;
+		struct { u32 kind; s32 id; u64 address; } call[RESUME_CALLS]; /* the last ones */
+	} resume;
+	/* The instruction at this place is no beginning of a block: it follows one that is no branch. */
+	struct { u64 icount, rip; } straight;
+	/* The branch that was executed last, if it has not been told where it led. */
+	struct { bool pending; u64 from, next, icount; } edge;
+	/* The arithmetic flags before an instruction that writes where it has read, and the count after it. */
+	struct { u64 after, res, cv; u8 fix; } flags;
+};
+
+static inline bool hooked(const struct cpu *c, u32 kinds)
+{
+	return unlikely(c->all->hooks != NULL) && c->all->hooks->kinds & kinds;
+}
+
+/* A fault that is none: a hook wants the instruction to be undone, and the run to stop, or to begin it again. */
+enum { FAULT_HOOK = 0xfe };
+
+/* Put a hook into the machine, which frees it (malloc'd): K gets its id. False: no memory. Remove one; false: there is
+ * no such id. Both take effect at the next instruction boundary. */
+bool hook_add(struct cpus *all, struct hook *k);
+bool hook_remove(struct cpus *all, s32 id);
+/* No block is left: take in what was added, free what was removed. */
+void hooks_settle(struct cpus *all);
+void hooks_free(struct cpus *all);
+
+/* Is an operation to be placed for one of KINDS before the instruction CODE at OFFSET in its page, at physical PHYS?
+ * The first hook that it is for, or NULL. */
+const struct hook *hook_wanted(const struct cpu *c, u32 kinds, unsigned offset, u64 phys, unsigned code);
+
+/* What an operation of code does: how its block goes on. HOOKED_ELSEWHERE: at r[RIP]; HOOKED_LEAVES: the block is left.
+ * c->n is exact then. */
+enum hooked { HOOKED_ON, HOOKED_ELSEWHERE, HOOKED_LEAVES };
+enum hooked hook_insn(struct cpu *c, const struct STORED_OP *o);
+enum hooked hook_enter(struct cpu *c, const struct STORED_OP *o);
+/* Behind a block: a branch that nobody was told of yet leads to r[RIP]. */
+void hook_edge_now(struct cpu *c);
+static inline void hook_straight_at(struct cpu *c, u64 icount, u64 rip)
+{
+	c->all->hooks->straight.icount = icount;
+	c->all->hooks->straight.rip = rip;
+}
+
+/* The kinds of memory hooks that concern the page of LINEAR, at PHYS. */
+u32 hook_page(const struct cpu *c, u64 linear, u64 phys);
+/* An access of LEN bytes is about to be made (AFTER: was made), to or from DATA, which hooks may change. HOOK_GO or
+ * HOOK_SKIP; HOOK_STOP: a fault is set, and the instruction ends with it. */
+enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u64 phys, void *data, unsigned len,
+			     bool device);
+/* An instruction has read what it will write: if a hook undoes it then, it may have changed the flags. */
+void hook_keep_flags(struct cpu *c);
+/* The same for a port. */
+enum hook_answer hook_port(struct cpu *c, bool write, bool after, u16 port, unsigned size, u64 *value);
+/* Code is to be fetched from LINEAR, at PHYS, where there is no memory. False: a hook wants that to be done again, or
+ * the run to stop; a fault is set. */
+bool hook_fetch(struct cpu *c, u64 linear, u64 phys);
+/* Is the exception or interrupt to be delivered? */
+bool hook_interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, u32 error);
+/* Something has happened, of HOOK_TOLD. */
+void hook_tell(struct cpu *c, u32 kind, u64 address, u64 value, bool write, const char *name);
+
+#endif

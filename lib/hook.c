@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Hooks of the caller's. */
+#include <stdlib.h>
+#include "cpu/hook.h"
+#include "cpu/table/isa.h"
+#include "lib/machine.h"
+#include "lib/vcpu_hook.h"
+
+struct user_hook {
+	struct hook hook; /* first: it frees both */
+	enum vcpu_hook_answer (*call)(void *user, struct vcpu_hook_event *event);
+	void *user;
+};
+
+#define SAME(kind) ((int)VCPU_HOOK_##kind == HOOK_##kind)
+_Static_assert(SAME(EXCEPTION) && SAME(INTERRUPT) && SAME(MSR) && SAME(CR3) && SAME(MODE) && SAME(CLOCK) &&
+	SAME(INSN) && SAME(BLOCK) && SAME(EDGE) && SAME(READ) && SAME(WRITE) && SAME(IN) && SAME(OUT) && SAME(EXIT) &&
+	SAME(MISSING_READ) && SAME(MISSING_WRITE) && SAME(MISSING_FETCH),
+	"enum hook_kind");
+_Static_assert(SAME(GO) && SAME(SKIP) && SAME(RETRY) && SAME(STOP), "enum hook_answer");
+#undef SAME
+#define AT(member) (offsetof(struct vcpu_hook_event, member) == offsetof(struct hook_event, member))
+_Static_assert(sizeof(struct vcpu_hook_event) == sizeof(struct hook_event) && AT(kind) && AT(size) && AT(address) &&
+	AT(physical) && AT(from) && AT(value) && AT(data) && AT(name) && AT(id) && AT(write) && AT(after) &&
+	AT(taken) && AT(device) && AT(cause), "struct hook_event");
+#undef AT
+
+/* The engine is compiled without the headers of the API: its event is the caller's. */
+static int change(const struct hook *hook, struct hook_event *event)
+{
+	const struct user_hook *k = (const struct user_hook *)hook;
+
+	return (int)k->call(k->user, (struct vcpu_hook_event *)event);
+}
+
+static int look(const struct hook *hook, struct hook_event *event)
+{
+	return change(hook, event) == VCPU_HOOK_STOP ? HOOK_STOP : HOOK_GO;
+}
+
+/* The code of the instruction with this MNEMONIC; CODE_NONE: there is none. */
+static unsigned code_of(const char *mnemonic)
+{
+	for (unsigned i = 0; i < insn_count; i++)
+		if (!strcmp(insn_table[i].mnemonic, mnemonic))
+			return insn_table[i].code;
+	return CODE_NONE;
+}
+
+enum { ALL_KINDS = HOOK_EXCEPTION | HOOK_INTERRUPT | HOOK_TOLD | HOOK_CODE | HOOK_MEMORY | HOOK_IN | HOOK_OUT |
+	HOOK_MISSING };
+
+static bool valid(struct vcpu *v, const struct vcpu_hook *hook, unsigned *code)
+{
+	*code = hook && hook->instruction ? code_of(hook->instruction) : CODE_NONE;
+	if (!hook || !hook->call)
+		machine_error(v, "a hook needs a function");
+	else if (!hook->kinds || hook->kinds & ~(unsigned)ALL_KINDS)
+		machine_error(v, "there are no hooks of the kinds %x", hook->kinds);
+	else if (hook->first > hook->last)
+		machine_error(v, "a hook from %llx to %llx", (unsigned long long)hook->first,
+			      (unsigned long long)hook->last);
+	else if (hook->instruction && (hook->kinds != HOOK_INSN || *code == CODE_NONE))
+		machine_error(v, hook->kinds != HOOK_INSN ? "a hook of '%s' must be of VCPU_HOOK_INSN alone"
+			      : "there is no instruction '%s'", hook->instruction);
+	else if (!hook->observer && (v->recorder || v->debug))
+		machine_error(v, "a machine that is %s can have hooks that are observers only",
+			      v->recorder ? "recorded" : "debugged");
+	else
+		return true;
+	return false;
+}
+
+bool hooks_only_look(struct vcpu *v)
+{
+	const struct hooks *h = v->cpu->all->hooks;
+
+	for (unsigned list = 0; h && list < 2; list++)
+		for (const struct hook *k = list ? h->added : h->first; k; k = k->next)
+			if (k->kinds && !k->observer) {
+				machine_error(v, "hook %d may change the machine: the run cannot be repeated", k->id);
+				return false;
+			}
+	return true;
+}
+
+int vcpu_hook_add(vcpu *v, const struct vcpu_hook *hook)
+{
+	struct user_hook *k;
+	unsigned code;
+
+	if (!v || !valid(v, hook, &code))
+		return -1;
+	k = calloc(1, sizeof *k);
+	if (!k)
+		return machine_error(v, "the host has no memory for a hook");
+	k->call = hook->call;
+	k->user = hook->user;
+	k->hook = (struct hook){ .call = hook->observer ? look : change, .kinds = hook->kinds, .first = hook->first,
+		.span = hook->last ? hook->last - hook->first : ~(u64)0,
+		.physical = hook->physical, .after = hook->after, .observer = hook->observer, .code = (u16)code };
+	if (hook_add(v->cpu->all, &k->hook))
+		return k->hook.id;
+	free(k);
+	return machine_error(v, "the host has no memory for a hook");
+}
+
+int vcpu_hook_remove(vcpu *v, int id)
+{
+	if (!v)
+		return -1;
+	return hook_remove(v->cpu->all, id) ? 0 : machine_error(v, "there is no hook %d", id);
+}
