@@ -73,8 +73,9 @@ static void explain_second_level(struct session *s, uint64_t guest)
 
 	if (vcpu_debug_second_level(s->debug, guest, &physical)) {
 		if (physical != guest)
-			SHOW_HEX(s, "second_level", "guest-physical by these tables; the second level leads to physical %"
-				 PRIx64 "\n", physical);
+			SHOW_HEX(s, "second_level",
+				 "guest-physical by these tables; the second level leads to physical %" PRIx64 "\n",
+				 physical);
 	} else if (!explain_ept(s, guest, 1)) {
 		fprintf(s->out, "nested paging does not map guest-physical %" PRIx64
 			": an access is a nested page fault (APM vol. 2, 15.25)\n", guest);

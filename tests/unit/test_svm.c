@@ -346,7 +346,8 @@ END_TEST
 static const struct { enum vmcb_field field; u64 value; } bad[] = {
 	{ VMCB_INTERCEPT_4, 2 }, { VMCB_GUEST_ASID, 0 }, { VMCB_EFER, EFER_LME | EFER_LMA },
 	{ VMCB_EFER, EFER_SVME | EFER_LME | 2 }, { VMCB_CR0, CR0_PE | CR0_PG | CR0_NW },
-	{ VMCB_CR0, (u64)1 << 32 | CR0_PE }, { VMCB_CR0, CR0_PG }, { VMCB_CR4, 0 }, { VMCB_CR4, (u64)1 << 40 }, { VMCB_CR3, (u64)1 << 52 },
+	{ VMCB_CR0, (u64)1 << 32 | CR0_PE }, { VMCB_CR0, CR0_PG }, { VMCB_CR4, 0 }, { VMCB_CR4, (u64)1 << 40 },
+	{ VMCB_CR3, (u64)1 << 52 },
 	{ VMCB_DR6, (u64)1 << 32 }, { VMCB_DR7, (u64)1 << 32 }, { VMCB_CS_ATTRIBUTES, 0x69b },
 	{ VMCB_EVENTINJ, 0x80000100 }, { VMCB_EVENTINJ, 0x80000302 }, { VMCB_EVENTINJ, 0x80000320 },
 	{ VMCB_NP_ENABLE, 1 } /* with N_CR3 beyond the physical addresses */,
