@@ -652,6 +652,7 @@ void apic_look_for_eoi(struct apic *a);               /* one that the guest has 
 bool apic_pending(const struct apic *a);              /* wants INTR */
 /* the vector that is taken into service; -1: ask the 8259 (ExtINT) */
 int apic_acknowledge(struct apic *a);
+void apic_eoi(struct apic *a);                        /* a write to the EOI register */
 bool apic_read_msr(struct apic *a, u32 index, u64 *v);/* x2APIC 800h-8FFh; false: no such register in this mode */
 bool apic_write_msr(struct apic *a, u32 index, u64 v);
 bool apic_set_base(struct apic *a, u64 v);            /* IA32_APIC_BASE; false: #GP */

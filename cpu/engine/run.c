@@ -247,12 +247,6 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 
 enum { DR6_BS = 1 << 14, DEBUGCTL_BTF = 2 };
 
-/* A guest whose NMIs exit, and that has virtual ones, blocks those. */
-static bool nmi_blocked(const struct cpu *c)
-{
-	return vmx_pin(c, PIN_VIRTUAL_NMI) ? c->vmx->virtual_nmi_blocked : c->nmi_blocked;
-}
-
 /* What comes before the next instruction, in the order of SDM vol. 3, table 6-2. */
 enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR, DUE_VMX };
 ALWAYS_INLINE enum due due(const struct cpu *c)
@@ -269,7 +263,7 @@ ALWAYS_INLINE enum due due(const struct cpu *c)
 	if (vmx_guest(c) && vmx_due(c, shadow))
 		return DUE_VMX;
 	/* STI holds it off, too, as Intel's processors do (vol. 2, STI: "may be") */
-	if (c->nmi_pending && !nmi_blocked(c) && !shadow)
+	if (c->nmi_pending && !vmx_nmi_blocked(c) && !shadow)
 		return DUE_NMI;
 	if ((c->eflags & FL_I || vmx_pin(c, PIN_INTR)) && !shadow && intr_pending(c))
 		return DUE_INTR;
@@ -306,8 +300,13 @@ static bool vmx_signal(struct cpu *c, enum due what, bool *ok)
 		return false;
 	vmx_exits(c, VMEXIT_INTR, 0);
 	vmx_because(c, VMCS_PIN_CONTROLS, PIN_INTR);
-	if (c->vmx->controls.exit & EXIT_ACK_INTR)
-		c->vmx->interruption = INTERRUPTION_VALID | acknowledge(c);
+	if (c->vmx->controls.exit & EXIT_ACK_INTR) {
+		unsigned vector = acknowledge(c);
+
+		if (vmx_apic_posted(c, vector))
+			return true;
+		c->vmx->interruption = INTERRUPTION_VALID | vector;
+	}
 	*ok = vmx_exit(c);
 	return true;
 }

@@ -182,12 +182,18 @@ static bool write_deadline(struct cpu *c, u32 index, u64 v)
 
 static bool read_x2apic(struct cpu *c, u32 index, u64 *v)
 {
+	if (vmx_apic_has_msr(c, index, false)) {
+		*v = vmx_apic_read_msr(c, index);
+		return true;
+	}
 	cpu_sync(c);
 	return apic_read_msr(c->apic, index, v);
 }
 
 static bool write_x2apic(struct cpu *c, u32 index, u64 v)
 {
+	if (vmx_apic_has_msr(c, index, true))
+		return vmx_apic_write_msr(c, index, v);
 	cpu_sync(c);
 	return apic_write_msr(c->apic, index, v);
 }

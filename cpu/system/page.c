@@ -47,6 +47,10 @@ static bool physical(const struct cpu *c, struct walk *w, u64 guest, bool final,
 	w->guest_physical = guest;
 	w->final = final;
 	*out = w->ept.physical;
+	if (unlikely(!w->ept.reason && !final && vmx_apic_page(c, w->ept.physical))) { /* table 27-6 */
+		w->ept.reason = VMEXIT_APIC_ACCESS;
+		w->ept.qualification = c->vmx->vectoring ? 10 << 12 : 15 << 12;
+	}
 	return !w->ept.reason;
 }
 
@@ -201,6 +205,11 @@ static bool not_mapped(struct cpu *c, const struct walk *w)
 	forget_page(c, w->linear);
 	v->linear = w->linear;
 	v->physical = w->guest_physical;
+	if (w->ept.reason == VMEXIT_APIC_ACCESS) {
+		vmx_exits(c, w->ept.reason, w->ept.qualification);
+		vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_APIC_ACCESS);
+		return false;
+	}
 	vmx_exits(c, w->ept.reason, w->ept.reason == VMEXIT_EPT_VIOLATION
 			 ? w->ept.qualification | 0x80 | (w->final ? 0x100 : 0) : 0);
 	vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_EPT);
@@ -806,6 +815,8 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		if (!t.ok)
 			return false;
 		*phys_out = t.phys & c->mem->mask;
+		if (unlikely(vmx_apic_page(c, t.phys)))
+			return kind != ACCESS_FETCH || vmx_apic_access(c, (unsigned)offset, 1, ACCESS_FETCH);
 		at = ram_page(c, *phys_out, &range, &flags);
 		if (!at && access <= ACCESS_WRITE)
 			remember_walk(c, linear, access, *phys_out);

@@ -109,7 +109,8 @@ static inline void shadow(struct cpu *c, bool ss)
 /* Is there an interrupt that IF alone keeps out? What arrives later calls for attention by itself. */
 static inline bool interrupt_waits(const struct cpu *c)
 {
-	return c->nmi_pending || vmx_proc(c, PROC_INTR_WINDOW) || (c->apic ? apic_pending(c->apic) : c->intr);
+	return c->nmi_pending || vmx_proc(c, PROC_INTR_WINDOW) || (vmx_guest(c) && c->vmx->virtual_due) ||
+	        (c->apic ? apic_pending(c->apic) : c->intr);
 }
 
 handler h_ud; /* #UD (seg.c) */

@@ -106,10 +106,10 @@ bool vmx_fail(struct cpu *c, u32 error)
 
 u32 vmx_secondary_allowed(const struct model *m)
 {
-	return SEC_EPT | SEC_TABLES | SEC_VPID | SEC_WBINVD | SEC_UNRESTRICTED | SEC_PLE |
+	return SEC_APIC_ACCESS | SEC_X2APIC | SEC_EPT | SEC_TABLES | SEC_VPID | SEC_WBINVD | SEC_UNRESTRICTED | SEC_PLE |
 	       (has(m, F_RDTSCP) ? SEC_RDTSCP : 0) | (has(m, F_INVPCID) ? SEC_INVPCID : 0) |
 	       (has(m, F_RDRAND) ? SEC_RDRAND : 0) | (has(m, F_RDSEED) ? SEC_RDSEED : 0) |
-	       (has(m, F_XSAVES) ? SEC_XSAVES : 0);
+	       (has(m, F_XSAVES) ? SEC_XSAVES : 0) | (has(m, F_VMX_APICV) ? SEC_APIC_REGISTERS | SEC_VIRTUAL_INTR : 0);
 }
 
 #define PIN_ONES 0x16u
@@ -131,13 +131,26 @@ u32 vmx_secondary_allowed(const struct model *m)
 #define ENTRY_MAY (ENTRY_ONES | ENTRY_LONG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
 #define PAIR(ones, may) ((u64)(may) << 32 | (ones))
 
+/* Of all fields that there are. */
+static u64 highest_index(const struct cpu *c)
+{
+	u64 highest = 0;
+
+#define VMCS(encoding, name, needs) \
+	if (exists(c, encoding) && (encoding & 0x3fe) > highest) \
+		highest = encoding & 0x3fe;
+#include "cpu/system/vmcs.def"
+#undef VMCS
+	return highest;
+}
+
 u64 vmx_capability(const struct cpu *c, u32 index)
 {
 	switch (index) {
 	/* revision | size of the region << 32 | write-back << 50 | 54: INS and OUTS are described | 55: the true ones
 	 * */
 	case 0x480: return VMCS_REVISION | (u64)PAGE_SIZE << 32 | (u64)6 << 50 | (u64)3 << 54;
-	case 0x481: case 0x48d: return PAIR(PIN_ONES, PIN_MAY);
+	case 0x481: case 0x48d: return PAIR(PIN_ONES, PIN_MAY | (has(c->model, F_VMX_APICV) ? PIN_POSTED : 0));
 	case 0x482: return PAIR(PROC_ONES, PROC_MAY);
 	case 0x48e: return PAIR(PROC_TRUE_ONES, PROC_MAY);
 	case 0x483: return PAIR(EXIT_ONES, EXIT_MAY);
@@ -151,7 +164,7 @@ u64 vmx_capability(const struct cpu *c, u32 index)
 	case 0x487: return 0xffffffff;
 	case 0x488: return CR4_VMXE;
 	case 0x489: return cr4_bits(c->model) | CR4_VMXE;
-	case 0x48a: return 0x17 << 1; /* highest index */
+	case 0x48a: return highest_index(c);
 	case 0x48b: return PAIR(0, vmx_secondary_allowed(c->model));
 	/* 0 execute-only | 6 four levels | 8 uncacheable | 14 write-back | 16 2 MiB | 17 1 GiB | 20 INVEPT | 21 A, D |
 	 * 25, 26 its types | 32 INVVPID | 40-43 its types */

@@ -19,15 +19,6 @@ bool vmx_cr0_ok(const struct cpu *c, u64 v)
 
 bool vmx_cr4_ok(const struct cpu *c, u64 v) { return !c->vmx || !c->vmx->on || v & CR4_VMXE; }
 
-void vmx_write_tpr(struct cpu *c, u64 v)
-{
-	vmx_write(c, c->vmx->controls.virtual_apic + VIRTUAL_TPR, 4, v);
-	if (v >> 4 < c->vmx->controls.tpr_threshold) {
-		c->vmx->below_threshold = true;
-		attend(c, ATTN_LINE);
-	}
-}
-
 BODY(vmxon)
 {
 	struct vmx *v = c->vmx;
@@ -143,8 +134,8 @@ void vmx_forget_guest(struct cpu *c)
 
 	if (v->timer.when != CLOCK_NEVER)
 		clock_arm(c->clock, &v->timer, CLOCK_NEVER);
-	v->timer_due = v->trap_flag_due = v->below_threshold = v->injecting = v->virtual_nmi_blocked = false;
-	v->inject = v->vectoring = 0;
+	v->timer_due = v->trap_flag_due = v->virtual_due = v->injecting = v->virtual_nmi_blocked = false;
+	v->inject = v->vectoring = v->apic_exit = 0;
 	memset(&v->controls, 0, sizeof v->controls);
 }
 
@@ -169,8 +160,9 @@ static const struct field vmx_fields[] = {
 	VMX(controls.virtual_apic, U64), VMX(controls.tsc_offset, U64), VMX(controls.eptp, U64),
 	VMX(controls.xss_bitmap, U64), VMX(controls.ple_gap, U32), VMX(controls.ple_window, U32),
 	VMX(pause_first, U64), VMX(pause_last, U64), VMX(inject, U32), VMX(inject_error, U32), VMX(inject_length, U32),
-	VMX(virtual_nmi_blocked, BOOL), VMX(timer_due, BOOL), VMX(trap_flag_due, BOOL), VMX(below_threshold, BOOL),
-	FIELD(struct vmx, timer, EVENT), FIELD_END
+	VMX(virtual_nmi_blocked, BOOL), VMX(timer_due, BOOL), VMX(trap_flag_due, BOOL),
+	FIELD(struct vmx, timer, EVENT), VMX(controls.apic_access, U64), VMX(apic_exit, U32), VMX(virtual_due, BOOL),
+	FIELD_END
 };
 
 /* A state may say anything: a guest needs VMX operation and a VMCS. */

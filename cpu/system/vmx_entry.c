@@ -44,6 +44,8 @@ static void read_controls(const struct cpu *c, struct vmx_controls *k)
 	};
 	if (k->proc & PROC_SECONDARY)
 		k->secondary = (u32)vmcs_get(c, VMCS_SECONDARY_CONTROLS);
+	if (k->secondary & SEC_APIC_ACCESS)
+		k->apic_access = vmcs_get(c, VMCS_APIC_ACCESS);
 	if (k->secondary & SEC_EPT)
 		k->eptp = vmcs_get(c, VMCS_EPT_POINTER);
 	if (k->secondary & SEC_XSAVES)
@@ -95,14 +97,43 @@ static bool injection_ok(const struct cpu *c, struct vmx_check *f, const struct 
 
 static const char not_a_page[] = "is not the physical address of a page (26.2.1.1)";
 
-static bool tpr_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+/* Of a structure that begins at a multiple of SIZE. */
+static bool aligned(const struct cpu *c, u64 v, u64 size) { return !(v & (size - 1)) && !(v >> c->model->physical_bits); }
+
+static bool posted_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
 {
-	if (!(k->proc & PROC_TPR_SHADOW))
-		return true;
-	return check(f, vmx_page_ok(c, k->virtual_apic), VMCS_VIRTUAL_APIC, not_a_page) &&
-	       check(f, !(k->tpr_threshold >> 4), VMCS_TPR_THRESHOLD, "has one of bits 31-4 set (26.2.1.1)") &&
-	       check(f, k->tpr_threshold <= vmx_read(c, k->virtual_apic + VIRTUAL_TPR, 1) >> 4, VMCS_TPR_THRESHOLD,
-		     "is above bits 7-4 of the virtual TPR (26.2.1.1)");
+	return !(k->pin & PIN_POSTED) ||
+	       (check(f, k->secondary & SEC_VIRTUAL_INTR, VMCS_PIN_CONTROLS,
+		      "has \"process posted interrupts\" without \"virtual-interrupt delivery\" (26.2.1.1)") &&
+		check(f, k->exit & EXIT_ACK_INTR, VMCS_PIN_CONTROLS,
+		      "has \"process posted interrupts\" without \"acknowledge interrupt on exit\" (26.2.1.1)") &&
+		check(f, !(vmcs_get(c, VMCS_POSTED_VECTOR) >> 8), VMCS_POSTED_VECTOR,
+		      "has one of bits 15-8 set (26.2.1.1)") &&
+		check(f, aligned(c, vmcs_get(c, VMCS_POSTED_DESCRIPTOR), 64), VMCS_POSTED_DESCRIPTOR,
+		      "is not a physical address that is a multiple of 64 (26.2.1.1)"));
+}
+
+/* The virtual APIC. */
+static bool apic_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+{
+	const u32 need_shadow = SEC_X2APIC | SEC_APIC_REGISTERS | SEC_VIRTUAL_INTR;
+	u32 s = k->secondary;
+	bool shadow = k->proc & PROC_TPR_SHADOW, threshold = shadow && !(s & SEC_VIRTUAL_INTR);
+
+	return check(f, shadow || !(s & need_shadow), VMCS_SECONDARY_CONTROLS,
+		     "virtualises an APIC without \"use TPR shadow\" (26.2.1.1)") &&
+	       check(f, !shadow || vmx_page_ok(c, k->virtual_apic), VMCS_VIRTUAL_APIC, not_a_page) &&
+	       check(f, !threshold || !(k->tpr_threshold >> 4), VMCS_TPR_THRESHOLD,
+		     "has one of bits 31-4 set (26.2.1.1)") &&
+	       check(f, !threshold || s & SEC_APIC_ACCESS ||
+			k->tpr_threshold <= vmx_read(c, k->virtual_apic + 0x80, 1) >> 4, VMCS_TPR_THRESHOLD,
+		     "is above bits 7-4 of the virtual TPR (26.2.1.1)") &&
+	       check(f, !(s & SEC_APIC_ACCESS) || !(s & SEC_X2APIC), VMCS_SECONDARY_CONTROLS,
+		     "has \"virtualize APIC accesses\" and \"virtualize x2APIC mode\" (26.2.1.1)") &&
+	       check(f, !(s & SEC_APIC_ACCESS) || vmx_page_ok(c, k->apic_access), VMCS_APIC_ACCESS, not_a_page) &&
+	       check(f, !(s & SEC_VIRTUAL_INTR) || k->pin & PIN_INTR, VMCS_SECONDARY_CONTROLS,
+		     "has \"virtual-interrupt delivery\" without \"external-interrupt exiting\" (26.2.1.1)") &&
+	       posted_ok(c, f, k);
 }
 
 static bool controls_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
@@ -114,7 +145,7 @@ static bool controls_ok(const struct cpu *c, struct vmx_check *f, const struct v
 	       check(f, !(k->proc & PROC_IO_BITMAPS) || vmx_page_ok(c, k->io_a), VMCS_IO_BITMAP_A, not_a_page) &&
 	       check(f, !(k->proc & PROC_IO_BITMAPS) || vmx_page_ok(c, k->io_b), VMCS_IO_BITMAP_B, not_a_page) &&
 	       check(f, !(k->proc & PROC_MSR_BITMAPS) || vmx_page_ok(c, k->msr_bitmap), VMCS_MSR_BITMAP, not_a_page) &&
-	       tpr_ok(c, f, k) &&
+	       apic_ok(c, f, k) &&
 	       check(f, k->pin & PIN_NMI || !(k->pin & PIN_VIRTUAL_NMI), VMCS_PIN_CONTROLS,
 		     "has \"virtual NMIs\" without \"NMI exiting\" (26.2.1.1)") &&
 	       check(f, k->pin & PIN_VIRTUAL_NMI || !(k->proc & PROC_NMI_WINDOW), VMCS_PROC_CONTROLS,
@@ -612,8 +643,9 @@ static bool enter_guest(struct cpu *c, bool launch)
 			return fails(c, VMEXIT_ENTRY_STATE, 2, "a PDPTE at CR3 has a reserved bit set (26.3.1.6)");
 	}
 	arm_timer(c, &k);
-	v->trap_flag_due = v->below_threshold = false;
+	v->trap_flag_due = false;
 	v->vectoring = 0;
+	vmx_apic_enter(c);
 	v->pause_first = v->pause_last = 0;
 	if (launch)
 		vmcs_set_launched(c, true);

@@ -392,23 +392,37 @@ unsigned vmx_due(const struct cpu *c, bool shadow)
 
 	if (v->inject)
 		return VMX_DUE_INJECT;
-	if (v->below_threshold)
-		return VMEXIT_TPR;
+	if (v->apic_exit)
+		return v->apic_exit & 0xff;
 	if (v->trap_flag_due)
 		return VMEXIT_TRAP_FLAG;
 	if (v->timer_due && v->controls.pin & PIN_TIMER)
 		return VMEXIT_TIMER;
 	if (proc & PROC_NMI_WINDOW && !v->virtual_nmi_blocked && !shadow)
 		return VMEXIT_NMI_WINDOW;
-	if (proc & PROC_INTR_WINDOW && c->eflags & FL_I && !shadow)
-		return VMEXIT_INTR_WINDOW;
-	return 0;
+	if (!(c->eflags & FL_I) || shadow || (c->nmi_pending && !vmx_nmi_blocked(c)))
+		return 0;
+	return proc & PROC_INTR_WINDOW ? VMEXIT_INTR_WINDOW : v->virtual_due ? VMX_DUE_VIRTUAL : 0;
+}
+
+/* A virtual interrupt, with which the guest wakes. */
+static bool deliver_virtual(struct cpu *c)
+{
+	if (c->activity == ACTIVITY_MWAIT)
+		c->monitor_armed = false;
+	c->activity = ACTIVITY_RUN;
+	if (!interrupt(c, vmx_apic_acknowledge(c), INT_EXTERNAL, false, 0))
+		return false;
+	c->vmx->trap_flag_due = vmx_proc(c, PROC_TRAP_FLAG);
+	return true;
 }
 
 static void window_cause(struct cpu *c, unsigned due)
 {
 	switch (due) {
 	case VMEXIT_TPR: vmx_because(c, VMCS_PROC_CONTROLS, PROC_TPR_SHADOW); break;
+	case VMEXIT_APIC_WRITE: vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_APIC_REGISTERS); break;
+	case VMEXIT_VIRTUAL_EOI: vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_VIRTUAL_INTR); break;
 	case VMEXIT_TRAP_FLAG: vmx_because(c, VMCS_PROC_CONTROLS, PROC_TRAP_FLAG); break;
 	case VMEXIT_TIMER: vmx_because(c, VMCS_PIN_CONTROLS, PIN_TIMER); break;
 	case VMEXIT_NMI_WINDOW: vmx_because(c, VMCS_PROC_CONTROLS, PROC_NMI_WINDOW); break;
@@ -425,8 +439,10 @@ bool vmx_boundary(struct cpu *c, unsigned due)
 	u64 rip = c->r[RIP];
 	bool ok;
 
+	if (due == VMX_DUE_VIRTUAL)
+		return deliver_virtual(c);
 	if (due != VMX_DUE_INJECT) {
-		vmx_exits(c, due, 0);
+		vmx_exits(c, due, v->apic_exit >> 8);
 		window_cause(c, due);
 		return false;
 	}
