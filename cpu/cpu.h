@@ -54,7 +54,7 @@ enum { EFER_SCE = 1, EFER_LME = 0x100, EFER_LMA = 0x400, EFER_NXE = 0x800, EFER_
 
 enum vector { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP, VEC_SS,
 	VEC_GP, VEC_PF,
-              VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM };
+              VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM, VEC_VE };
 
 /* A segment register with its hidden part. attr is bits 8-23 of the descriptor's second word, as VMX shows access
  * rights:

@@ -318,6 +318,8 @@ static enum raise fixed_checks(u32 check, u64 mode)
 		return RAISE_UD;
 	if ((check & CHK_RING0) && cpl)
 		return RAISE_UD;
+	if ((check & CHK_GUEST) && !(mode & MODE_GUEST))
+		return RAISE_UD;
 	if ((check & CHK_SCE) && !(mode & MODE_SCE))
 		return RAISE_UD;
 	if ((check & CHK_FSGSBASE) && !(mode & MODE_CR4(CR4_FSGSBASE)))

@@ -51,7 +51,11 @@
 	X(SPEC_CTRL, "spec-ctrl", 7, 0, 3, 26) X(STIBP, "stibp", 7, 0, 3, 27) X(ARCH_CAPS, "arch-capabilities", 7, 0, \
 		3, 29) \
 	X(SSBD, "ssbd", 7, 0, 3, 31) X(BHI_CTRL, "bhi-ctrl", 7, 2, 3, 4) X(MCDT_NO, "mcdt-no", 7, 2, 3, 5) X(VMX, "vmx", 1, 0, 2, 5) \
-	X(KVM, "kvm", 0, 0, 0, 0) /* the paravirtual interface: paravirt.h */ X(VMX_APICV, "vmx-apicv", 0, 0, 0, 0)
+	X(KVM, "kvm", 0, 0, 0, 0) /* the paravirtual interface: paravirt.h */ \
+	X(VMX_APICV, "vmx-apicv", 0, 0, 0, 0) X(VMX_VMFUNC, "vmx-vmfunc", 0, 0, 0, 0) \
+	X(VMX_SHADOW, "vmx-shadow-vmcs", 0, 0, 0, 0) X(VMX_PML, "vmx-pml", 0, 0, 0, 0) X(VMX_VE, "vmx-ve", 0, 0, 0, 0) \
+	X(VMX_MBEC, "vmx-mbec", 0, 0, 0, 0) X(VMX_TSC_SCALING, "vmx-tsc-scaling", 0, 0, 0, 0) \
+	X(VMX_EPT5, "vmx-page-walk-5", 0, 0, 0, 0)
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,

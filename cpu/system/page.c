@@ -19,6 +19,7 @@ struct walk {
 	struct ept ept;     /* of the guest-physical address that was asked for last, guest_physical */
 	u64 guest_physical;
 	bool final;         /* which is that of the page, not of a paging-structure entry */
+	bool pdptes;        /* nor of one that a linear address leads to: PDPTEs are loaded */
 	u64 phys, size;     /* of LINEAR itself; of the page */
 	u64 rights;         /* AND of W and U over the levels; NX as the OR of NX */
 	u64 leaf_addr, leaf;/* its guest-physical address */
@@ -41,7 +42,7 @@ static bool physical(const struct cpu *c, struct walk *w, u64 guest, bool final,
 	if (likely(!ept_on(c)))
 		return true;
 	w->ept = ept_walk((struct cpu *)c, guest, final ? (enum access)(w->access & 3)
-			  : entry_written ? ACCESS_WRITE : ACCESS_READ, w->effects);
+			  : entry_written ? ACCESS_WRITE : ACCESS_READ, w->rights & PTE_U, w->effects);
 	if (entry_written)
 		w->ept.qualification |= w->ept.reason ? 1 : 0;
 	w->guest_physical = guest;
@@ -205,14 +206,11 @@ static bool not_mapped(struct cpu *c, const struct walk *w)
 	forget_page(c, w->linear);
 	v->linear = w->linear;
 	v->physical = w->guest_physical;
-	if (w->ept.reason == VMEXIT_APIC_ACCESS) {
-		vmx_exits(c, w->ept.reason, w->ept.qualification);
-		vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_APIC_ACCESS);
-		return false;
-	}
-	vmx_exits(c, w->ept.reason, w->ept.reason == VMEXIT_EPT_VIOLATION
-			 ? w->ept.qualification | 0x80 | (w->final ? 0x100 : 0) : 0);
-	vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_EPT);
+	if (w->ept.reason == VMEXIT_EPT_VIOLATION)
+		return vmx_violation(c, &w->ept, w->pdptes ? 0 : 0x80 | (w->final ? 0x100 : 0));
+	vmx_exits(c, w->ept.reason, w->ept.reason == VMEXIT_APIC_ACCESS ? w->ept.qualification : 0);
+	vmx_because(c, VMCS_SECONDARY_CONTROLS, w->ept.reason == VMEXIT_APIC_ACCESS ? SEC_APIC_ACCESS
+		    : w->ept.reason == VMEXIT_PML ? SEC_PML : SEC_EPT);
 	return false;
 }
 
@@ -222,7 +220,7 @@ static bool set_bits(struct cpu *c, struct walk *w, u64 guest, unsigned size, u6
 	u64 addr = guest, e;
 
 	if (unlikely(ept_on(c))) {
-		w->ept = ept_walk(c, guest, ACCESS_WRITE, true);
+		w->ept = ept_walk(c, guest, ACCESS_WRITE, false, true);
 		w->guest_physical = guest;
 		w->final = false;
 		addr = w->ept.physical;
@@ -311,8 +309,10 @@ struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 
 	c->walks++;
 	if (!paging(c)) {
-		bool ok = physical(c, &w, linear, true, &phys) || not_mapped(c, &w);
+		bool ok;
 
+		w.rights = PTE_U; /* no entry says otherwise */
+		ok = physical(c, &w, linear, true, &phys) || not_mapped(c, &w);
 		return (struct translation){
 			.ok = ok, .phys = phys, .page_size = PAGE_SIZE, .writable = w.ept.write
 		};
@@ -367,9 +367,8 @@ bool page_load_pdptes(struct cpu *c, u64 cr3)
 	struct walk w = { .access = ACCESS_READ, .effects = c };
 
 	if (!physical(c, &w, cr3 & 0xffffffe0, false, &addr)) {
-		not_mapped(c, &w);
-		c->vmx->qualification &= ~(u64)0x180; /* no linear address led there */
-		return false;
+		w.pdptes = true;
+		return not_mapped(c, &w);
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		e[i] = entry_read(c, addr + 8 * i, 8);

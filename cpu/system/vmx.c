@@ -107,6 +107,30 @@ BODY(invvpid)
 }
 GEN_BODY(invvpid)
 
+/* EPTP switching, which is the only VM function (25.5.6.3). */
+BODY(vmfunc)
+{
+	struct vmx_controls *k = &c->vmx->controls;
+	u32 function = (u32)c->r[RAX], index = (u32)c->r[RCX];
+	u64 eptp;
+
+	if (!(k->secondary & SEC_VMFUNC))
+		return fault_ud(c);
+	if (function > 63 || !(vmcs_get(c, VMCS_VM_FUNCTION_CONTROLS) >> function & 1) || index > 511)
+		return vmx_exits(c, VMEXIT_VMFUNC, 0);
+	eptp = vmx_read(c, vmcs_get(c, VMCS_EPTP_LIST) + 8 * (u64)index, 8);
+	if (!ept_pointer_ok(c, eptp))
+		return vmx_exits(c, VMEXIT_VMFUNC, 0);
+	vmcs_set(c, VMCS_EPT_POINTER, eptp);
+	if (vmx_secondary_allowed(c->model) & SEC_VE)
+		vmcs_set(c, VMCS_EPTP_INDEX, index);
+	k->eptp = eptp;
+	tlb_flush(c, true);
+	c->r[RIP] = next_rip(c, o);
+	return true;
+}
+GEN_LOOK(vmfunc)
+
 /* ---- state ---- */
 
 static void timer_fired(void *cpu, u64 late)

@@ -47,8 +47,9 @@ enum { PIN_INTR = 1, PIN_NMI = 1 << 3, PIN_VIRTUAL_NMI = 1 << 5, PIN_TIMER = 1 <
 #define PROC_SECONDARY (1u << 31)
 enum { SEC_APIC_ACCESS = 1, SEC_EPT = 1 << 1, SEC_TABLES = 1 << 2, SEC_RDTSCP = 1 << 3, SEC_X2APIC = 1 << 4,
        SEC_VPID = 1 << 5, SEC_WBINVD = 1 << 6, SEC_UNRESTRICTED = 1 << 7, SEC_APIC_REGISTERS = 1 << 8,
-       SEC_VIRTUAL_INTR = 1 << 9, SEC_PLE = 1 << 10, SEC_RDRAND = 1 << 11, SEC_INVPCID = 1 << 12, SEC_RDSEED = 1 << 16,
-       SEC_XSAVES = 1 << 20 };
+       SEC_VIRTUAL_INTR = 1 << 9, SEC_PLE = 1 << 10, SEC_RDRAND = 1 << 11, SEC_INVPCID = 1 << 12, SEC_VMFUNC = 1 << 13,
+       SEC_SHADOW = 1 << 14, SEC_RDSEED = 1 << 16, SEC_PML = 1 << 17, SEC_VE = 1 << 18, SEC_XSAVES = 1 << 20,
+       SEC_MBEC = 1 << 22, SEC_TSC_SCALING = 1 << 25 };
 enum { EXIT_SAVE_DEBUG = 1 << 2, EXIT_HOST_64 = 1 << 9, EXIT_ACK_INTR = 1 << 15, EXIT_SAVE_PAT = 1 << 18,
        EXIT_LOAD_PAT = 1 << 19, EXIT_SAVE_EFER = 1 << 20, EXIT_LOAD_EFER = 1 << 21, EXIT_SAVE_TIMER = 1 << 22 };
 enum { ENTRY_LOAD_DEBUG = 1 << 2, ENTRY_LONG = 1 << 9, ENTRY_LOAD_PAT = 1 << 14, ENTRY_LOAD_EFER = 1 << 15 };
@@ -66,6 +67,8 @@ enum { BLOCKED_BY_STI = 1, BLOCKED_BY_MOV_SS = 2, BLOCKED_BY_SMI = 4, BLOCKED_BY
 
 #define NO_VMCS (~(u64)0)
 enum { VMCS_REVISION = 0x11, FAULT_VMEXIT = 0xff };
+#define VMCS_SHADOW (1u << 31) /* of the revision identifier: a shadow VMCS */
+#define VM_FUNCTIONS 1u        /* EPTP switching */
 #define ENTRY_FAILURE (1u << 31) /* of an exit reason */
 
 /* The controls that the VM entry has read. */
@@ -142,12 +145,13 @@ u64 vmx_read(const struct cpu *c, u64 addr, unsigned size);
 void vmx_write(struct cpu *c, u64 addr, unsigned size, u64 v);
 u64 vmcs_get(const struct cpu *c, enum vmcs_field field); /* of the current VMCS, which there is */
 void vmcs_set(struct cpu *c, enum vmcs_field field, u64 v);
+bool vmcs_is_shadow(const struct cpu *c);                 /* the current VMCS: no guest can be entered with it */
 /* Call EACH for every field of the current VMCS that the model has. False: there is none. */
 bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 encoding, u64 value), void *user);
 bool vmcs_launched(const struct cpu *c);
 void vmcs_set_launched(struct cpu *c, bool on);
 void vmcs_set_abort(struct cpu *c, u32 why); /* the VMX-abort indicator (27.7) */
-u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 490h */
+u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 491h */
 u32 vmx_secondary_allowed(const struct model *m);
 /* A physical address of a structure that begins at a page. */
 bool vmx_page_ok(const struct cpu *c, u64 addr);
@@ -229,11 +233,13 @@ struct ept {
 	bool write;              /* a write changes nothing in the tables and is allowed */
 	u32 reason;              /* of the exit; 0: it is mapped */
 	u64 qualification;       /* bits 0 to 6 of it */
+	bool convertible;        /* an EPT violation that may be a #VE instead (25.5.7) */
 };
-/* Where guest-physical GUEST is, for an access of KIND. EFFECTS: may A and D flags be set? */
-struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects);
+/* Where guest-physical GUEST is, for an access of KIND, in the end to a user-mode linear address if USER. EFFECTS: may A
+ * and D flags be set, and pages be logged? */
+struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool user, bool effects);
 /* The same walk for people: its entries, and why it ends with an exit. */
-enum { EPT_LEVELS = 4 };
+enum { EPT_LEVELS = 5 };
 struct ept_trace {
 	unsigned count, culprit; /* entries that were read; the one that forbids it */
 	u64 at[EPT_LEVELS], entry[EPT_LEVELS];
@@ -241,6 +247,9 @@ struct ept_trace {
 };
 void ept_trace(struct cpu *c, u64 guest, enum access kind, struct ept_trace *t);
 bool ept_pointer_ok(const struct cpu *c, u64 eptp); /* 26.2.1.1 */
+/* The violation WHY, with the further bits ABOUT of the qualification, of c->vmx->physical: an exit or #VE. Returns
+ * false. */
+bool vmx_violation(struct cpu *c, const struct ept *why, u64 about);
 static inline bool ept_on(const struct cpu *c) { return vmx_secondary(c, SEC_EPT); }
 
 #endif

@@ -136,6 +136,37 @@ static bool apic_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_c
 	       posted_ok(c, f, k);
 }
 
+/* With the control S, FIELD is the address of a page. */
+static bool page_if(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, u32 s, enum vmcs_field field)
+{
+	return check(f, !(k->secondary & s) || vmx_page_ok(c, vmcs_get(c, field)), field, not_a_page);
+}
+
+static bool ept_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+{
+	bool ept = k->secondary & SEC_EPT;
+
+	return check(f, !ept || ept_pointer_ok(c, k->eptp), VMCS_EPT_POINTER,
+		     "has a memory type, a number of levels or a reserved bit that there is not (26.2.1.1)") &&
+	       check(f, ept || !(k->secondary & SEC_UNRESTRICTED), VMCS_SECONDARY_CONTROLS,
+		     "has \"unrestricted guest\" without \"enable EPT\" (26.2.1.1)") &&
+	       check(f, ept || !(k->secondary & (SEC_PML | SEC_MBEC)), VMCS_SECONDARY_CONTROLS,
+		     "has PML or mode-based execute control without \"enable EPT\" (26.2.1.1)") &&
+	       page_if(c, f, k, SEC_PML, VMCS_PML_ADDRESS) && page_if(c, f, k, SEC_VE, VMCS_VE_INFORMATION);
+}
+
+static bool functions_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+{
+	u64 functions = k->secondary & SEC_VMFUNC ? vmcs_get(c, VMCS_VM_FUNCTION_CONTROLS) : 0;
+
+	return !functions ||
+	       (check(f, !(functions & ~(u64)VM_FUNCTIONS), VMCS_VM_FUNCTION_CONTROLS,
+		      "has a bit set that IA32_VMX_VMFUNC does not allow (26.2.1.1)") &&
+		check(f, k->secondary & SEC_EPT, VMCS_VM_FUNCTION_CONTROLS,
+		      "has \"EPTP switching\" without \"enable EPT\" (26.2.1.1)") &&
+		page_if(c, f, k, SEC_VMFUNC, VMCS_EPTP_LIST));
+}
+
 static bool controls_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
 {
 	return within(c, f, k->pin, 0x48d, VMCS_PIN_CONTROLS) && within(c, f, k->proc, 0x48e, VMCS_PROC_CONTROLS) &&
@@ -150,10 +181,10 @@ static bool controls_ok(const struct cpu *c, struct vmx_check *f, const struct v
 		     "has \"virtual NMIs\" without \"NMI exiting\" (26.2.1.1)") &&
 	       check(f, k->pin & PIN_VIRTUAL_NMI || !(k->proc & PROC_NMI_WINDOW), VMCS_PROC_CONTROLS,
 		     "has \"NMI-window exiting\" without \"virtual NMIs\" (26.2.1.1)") &&
-	       check(f, !(k->secondary & SEC_EPT) || ept_pointer_ok(c, k->eptp), VMCS_EPT_POINTER,
-		     "has a memory type, a number of levels or a reserved bit that there is not (26.2.1.1)") &&
-	       check(f, k->secondary & SEC_EPT || !(k->secondary & SEC_UNRESTRICTED), VMCS_SECONDARY_CONTROLS,
-		     "has \"unrestricted guest\" without \"enable EPT\" (26.2.1.1)") &&
+	       ept_ok(c, f, k) && functions_ok(c, f, k) && page_if(c, f, k, SEC_SHADOW, VMCS_VMREAD_BITMAP) &&
+	       page_if(c, f, k, SEC_SHADOW, VMCS_VMWRITE_BITMAP) &&
+	       check(f, !(k->secondary & SEC_TSC_SCALING) || vmcs_get(c, VMCS_TSC_MULTIPLIER), VMCS_TSC_MULTIPLIER,
+		     "is 0 (26.2.1.1)") &&
 	       check(f, !(k->secondary & SEC_VPID) || vmcs_get(c, VMCS_VPID), VMCS_VPID,
 		     "is 0 with \"enable VPID\" (26.2.1.1)") &&
 	       check(f, k->pin & PIN_TIMER || !(k->exit & EXIT_SAVE_TIMER), VMCS_EXIT_CONTROLS,
@@ -498,13 +529,23 @@ static bool pdptes_ok(const struct cpu *c, struct vmx_check *f, const struct vmx
 	return true;
 }
 
+/* 26.3.1.5: none, or another VMCS, of the kind that the controls ask for. */
+static bool link_ok(const struct cpu *c, const struct vmx_controls *k)
+{
+	u64 link = vmcs_get(c, VMCS_VMCS_LINK);
+	u32 revision = VMCS_REVISION | (k->secondary & SEC_SHADOW ? VMCS_SHADOW : 0);
+
+	return link == NO_VMCS || (vmx_page_ok(c, link) && link != c->vmx->current && vmx_read(c, link, 4) == revision);
+}
+
 /* The exit qualification of a failure (26.8): 2 PDPTEs, 4 the link pointer. -1: all is well. */
 static int guest_fails(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, const struct guest *g)
 {
 	if (!registers_ok(c, f, k, g) || !segments_ok(g, f) || !tables_ok(c, f) || !flow_ok(c, f, g) ||
 	    !activity_ok(c, f, k, g))
 		return 0;
-	if (!check(f, vmcs_get(c, VMCS_VMCS_LINK) == NO_VMCS, VMCS_VMCS_LINK, "is not all ones (26.3.1.5)"))
+	if (!check(f, link_ok(c, k), VMCS_VMCS_LINK,
+		   "is neither all ones nor another VMCS, a shadow or not as the controls say (26.3.1.5)"))
 		return 4;
 	return pdptes_ok(c, f, k, g) ? -1 : 2;
 }
@@ -612,6 +653,10 @@ static bool enter_guest(struct cpu *c, bool launch)
 
 	if (v->current == NO_VMCS)
 		return vmx_fail(c, 0);
+	if (vmcs_is_shadow(c)) { /* VMfailInvalid, too */
+		cpu_set_arith(c, FL_C);
+		return true;
+	}
 	if (c->shadow_ss && c->shadow_at && icount_after(c) == c->shadow_at + 1)
 		return vmx_fail(c, ERROR_MOV_SS);
 	if (launch ? vmcs_launched(c) : !vmcs_launched(c))

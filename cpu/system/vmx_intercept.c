@@ -262,6 +262,16 @@ static bool when(bool condition, struct cpu *c, const struct op *o, u32 reason)
 	return condition && exits(c, o, reason, 0, 0);
 }
 
+/* VMREAD and VMWRITE of a field that the bitmaps let the guest have (24.6.15). */
+static bool shadowed(const struct cpu *c, const struct op *o)
+{
+	bool write = o->code == CODE_vmwrite;
+	u64 field = reg_get(c, write ? o->dst : o->src, in_64(c) ? 8 : 4);
+
+	return vmx_secondary(c, SEC_SHADOW) && (write || o->code == CODE_vmread) && field < 0x8000 &&
+	       !bit_of(c, vmcs_get(c, write ? VMCS_VMWRITE_BITMAP : VMCS_VMREAD_BITMAP), (u32)field);
+}
+
 /* May the instruction O of VMX not run? True: #UD, #GP or the exit (the order of chapter 30). */
 static bool forbidden(struct cpu *c, const struct op *o, u32 exit)
 {
@@ -271,7 +281,7 @@ static bool forbidden(struct cpu *c, const struct op *o, u32 exit)
 
 	if ((o->code == CODE_vmxon ? !(c->cr4 & CR4_VMXE) : !c->vmx->on) || (in_long(c) && !in_64(c)))
 		return undefined(c);
-	if (vmx_guest(c))
+	if (vmx_guest(c) && !shadowed(c, o))
 		return exits(c, o, exit, displacement(c, o), described ? describe(o, rm, reg) : 0);
 	return c->cpl && !gp_because(c, 0, "instructions of VMX are for CPL 0 (vol. 3, chapter 30)");
 }
@@ -316,7 +326,8 @@ static bool intercepts(struct cpu *c, const struct op *guard, const struct op *o
 		return when(c->xss & k->xss_bitmap & ((u32)c->r[RAX] | c->r[RDX] << 32) &&
 			    because(c, "XSS_EXITING_BITMAP has a bit of IA32_XSS that EDX:EAX asks for (25.1.3)"),
 			    c, o, exit);
-	case VMEXIT_TASK_SWITCH: case VMEXIT_RSM: return false; /* task_switch() asks; CHK_SMM comes first */
+	case VMEXIT_TASK_SWITCH: case VMEXIT_RSM: case VMEXIT_VMFUNC:
+		return false; /* task_switch() asks; CHK_SMM comes first; VMFUNC asks */
 	default: return forbidden(c, o, exit);
 	}
 }
@@ -330,6 +341,29 @@ HANDLER(vmx_guard)
 	RUN(o + 1);
 }
 
+/* ---- EPT violations (25.5.7) ---- */
+
+/* Virtualization-exception information: 3-0 exit reason | 7-4 FFFFFFFFh: not to be overwritten | 15-8 qualification |
+ * 23-16 linear address | 31-24 guest-physical address | 33-32 EPTP index */
+bool vmx_violation(struct cpu *c, const struct ept *why, u64 about)
+{
+	struct vmx *v = c->vmx;
+	u64 at;
+
+	if (!why->convertible || !vmx_secondary(c, SEC_VE) || !(c->cr0 & CR0_PE) || v->vectoring ||
+	    vmx_read(c, vmcs_get(c, VMCS_VE_INFORMATION) + 4, 4)) {
+		vmx_exits(c, why->reason, why->qualification | about);
+		vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_EPT);
+		return false;
+	}
+	at = vmcs_get(c, VMCS_VE_INFORMATION);
+	vmx_write(c, at, 8, (u64)0xffffffff << 32 | why->reason);
+	vmx_write(c, at + 8, 8, why->qualification | about);
+	vmx_write(c, at + 16, 8, v->linear);
+	vmx_write(c, at + 24, 8, v->physical);
+	vmx_write(c, at + 32, 2, vmcs_get(c, VMCS_EPTP_INDEX));
+	return fault(c, VEC_VE);
+}
 
 /* ---- events ---- */
 

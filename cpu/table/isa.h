@@ -37,6 +37,7 @@ enum {
 	CHK_OSXSAVE = 0x200000, /* #UD without CR4.OSXSAVE */
 	CHK_VMX = 0x800000,  /* each time: #UD outside of VMX operation and in compatibility mode, VM exit of a guest, #GP(0) at CPL > 0 */
 	CHK_PKE = 0x400000, /* #UD without CR4.PKE */
+	CHK_GUEST = 0x1000000, /* #UD outside of VMX non-root operation */
 };
 
 enum { ALIGN_LENGTH = 1, ALIGN_16 = 16 };
@@ -67,7 +68,7 @@ enum {
 	X(VMXOFF, 26) X(VMXON, 27) X(CR_ACCESS, 28) X(DR_ACCESS, 29) X(IO, 30) X(RDMSR, 31) X(WRMSR, 32) \
 	X(MWAIT, 36) X(TRAP_FLAG, 37) X(MONITOR, 39) X(PAUSE, 40) X(TPR, 43) X(APIC_ACCESS, 44) X(VIRTUAL_EOI, 45) X(ENTRY_STATE, 33) X(ENTRY_MSR, 34) X(GDTR_IDTR, 46) X(LDTR_TR, 47) \
 	X(EPT_VIOLATION, 48) X(EPT_MISCONFIGURATION, 49) X(INVEPT, 50) X(RDTSCP, 51) X(TIMER, 52) X(INVVPID, 53) X(WBINVD, 54) X(XSETBV, 55) X(APIC_WRITE, 56) X(RDRAND, 57) \
-	X(INVPCID, 58) X(RDSEED, 61) X(XSAVES, 63) X(XRSTORS, 64)
+	X(INVPCID, 58) X(VMFUNC, 59) X(RDSEED, 61) X(PML, 62) X(XSAVES, 63) X(XRSTORS, 64)
 enum vmexit {
 	VMEXIT_EXCEPTION = 0,
 #define X(name, reason) VMEXIT_##name = reason,

@@ -236,6 +236,74 @@ START_TEST(shadows)
 }
 END_TEST
 
+/* 24.10, 24.6.15: VMREAD and VMWRITE of a guest, on the VMCS that the link pointer names. */
+START_TEST(shadow_vmcs)
+{
+	valid_vm();
+	put32(ram->host + VM2, VMCS_REVISION | VMCS_SHADOW);
+	ck_assert_uint_eq(POINTED(VMPTRLD, VM2), 0);
+	set(VMCS_GUEST_RIP, 0x1234);
+	ck_assert_int_eq(STEP(VMLAUNCH), -1);
+	ck_assert_uint_eq(flags(), FL_C); /* VMfailInvalid */
+	ck_assert_uint_eq(POINTED(VMPTRLD, VM), 0);
+	set(VMCS_SECONDARY_CONTROLS, SEC_SHADOW);
+	set(VMCS_VMREAD_BITMAP, BITMAPS);
+	set(VMCS_VMWRITE_BITMAP, BITMAPS + 0x1000);
+	c->r[RBX] = VMCS_GUEST_RIP;
+	ck_assert_uint_eq(RUN_GUEST(VMREAD), 18);
+	ck_assert_uint_eq(get(VMCS_GUEST_RFLAGS), 3); /* there is no link: VMfailInvalid */
+	set(VMCS_VMCS_LINK, VM2);
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(RUN_GUEST(VMREAD), 18);
+	ck_assert_uint_eq(c->r[RAX], 0x1234);
+	set(VMCS_GUEST_RIP, GUEST);
+	c->r[RAX] = 0x5678;
+	ck_assert_uint_eq(RUN_GUEST(VMWRITE), 18);
+	set(VMCS_GUEST_RIP, GUEST);
+	c->r[RBX] = 0x6828; /* no such field */
+	ck_assert_uint_eq(RUN_GUEST(VMREAD), 18);
+	ck_assert_uint_eq(get(VMCS_GUEST_RFLAGS), 2 | FL_Z);
+	ck_assert_uint_eq(get(VMCS_INSTRUCTION_ERROR), 12);
+	set(VMCS_GUEST_RIP, GUEST);
+	c->r[RBX] = 0x8000 | VMCS_GUEST_RIP;
+	ck_assert_uint_eq(RUN_GUEST(VMREAD), 23);
+	ram->host[BITMAPS + VMCS_GUEST_RIP / 8] = 1 << VMCS_GUEST_RIP % 8;
+	c->r[RBX] = VMCS_GUEST_RIP;
+	ck_assert_uint_eq(RUN_GUEST(VMREAD), 23);
+	ram->host[BITMAPS + 0x1000 + VMCS_GUEST_RIP / 8] = 1 << VMCS_GUEST_RIP % 8;
+	ck_assert_uint_eq(RUN_GUEST(VMWRITE), 25);
+	ck_assert_uint_eq(POINTED(VMPTRLD, VM2), 0);
+	ck_assert_uint_eq(get(VMCS_GUEST_RIP), 0x5678);
+	bare_free(); /* the same without the control */
+	bare_new("max,-vmx-shadow-vmcs", RAM);
+	c->feature_control = 5;
+	put32(ram->host + ON, VMCS_REVISION);
+	put32(ram->host + VM2, VMCS_REVISION | VMCS_SHADOW);
+	put32(ram->host + VM, VMCS_REVISION);
+	host_mode(0);
+	on();
+	expect_error(POINTED(VMPTRLD, VM2), 11);
+}
+END_TEST
+
+/* 25.3: RDTSC is TSC * multiplier / 2^48 + offset. */
+START_TEST(tsc)
+{
+	u64 now;
+
+	valid_vm();
+	set(VMCS_PROC_CONTROLS, 0x04006172 | PROC_SECONDARY | PROC_TSC_OFFSET);
+	set(VMCS_SECONDARY_CONTROLS, SEC_TSC_SCALING);
+	set(VMCS_TSC_MULTIPLIER, (u64)3 << 47);
+	set(VMCS_TSC_OFFSET, 1000);
+	c->tsc_offset = (u64)1 << 40;
+	ck_assert_uint_eq(RUN_GUEST("\x0f\x31\x48\xc1\xe2\x20\x48\x09\xd0"), 18); /* rdtsc; shl rdx, 32; or rax, rdx */
+	now = c->r[RAX] - 1000;
+	ck_assert_uint_ge(now, (u64)3 << 39);
+	ck_assert_uint_le(now, ((u64)3 << 39) + (c->clock->now + 1) * 3 / 2);
+}
+END_TEST
+
 /* ---- checks of VM entries ---- */
 
 static const struct {
@@ -535,6 +603,8 @@ int main(void)
 	tcase_add_test(t, instructions);
 	tcase_add_test(t, bitmaps);
 	tcase_add_test(t, shadows);
+	tcase_add_test(t, shadow_vmcs);
+	tcase_add_test(t, tsc);
 	tcase_add_test(t, entry_checks);
 	tcase_add_test(t, ept);
 	tcase_add_test(t, ept_in_words);

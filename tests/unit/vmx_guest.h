@@ -150,9 +150,9 @@ static inline u32 guest(const char *code, unsigned len)
 /* Guest-physical 0 to 1 MiB by pages, with RIGHTS. */
 static inline void ept_make(unsigned rights)
 {
-	put64(ram->host + EPT, (EPT + 0x1000) | 7);
-	put64(ram->host + EPT + 0x1000, (EPT + 0x2000) | 7);
-	put64(ram->host + EPT + 0x2000, (EPT + 0x3000) | 7);
+	put64(ram->host + EPT, (EPT + 0x1000) | 0x407);
+	put64(ram->host + EPT + 0x1000, (EPT + 0x2000) | 0x407);
+	put64(ram->host + EPT + 0x2000, (EPT + 0x3000) | 0x407);
 	for (unsigned i = 0; i < 256; i++)
 		put64(ram->host + EPT + 0x3000 + 8 * i, i << 12 | 6 << 3 | rights);
 	set(VMCS_SECONDARY_CONTROLS, SEC_EPT);
