@@ -862,10 +862,13 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	snprintf(c->apic_name, sizeof c->apic_name, "apic%u", c->id);
 	snprintf(c->timer_name, sizeof c->timer_name, c->id ? "apic timer %u" : "apic timer", c->id);
 	c->isa = config->with ? config->with->isa : isa_new(c->model, &which);
+	c->views = c->bank[0] = c->own_views;
+	if (has(c->model, F_VMX))
+		c->bank[1] = calloc(VIEWS, sizeof *c->bank[1]);
 	tlb_init(c);
 	c->view = &c->views[VIEW_SUPERVISOR];
 	c->linear_mask = 0xffffffff;
-	if (!c->isa || !blocks_new(c, config->with, config->stitched) ||
+	if (!c->isa || (has(c->model, F_VMX) && !c->bank[1]) || !blocks_new(c, config->with, config->stitched) ||
 	    (has(c->model, F_VMX) && !vmx_new(c)) ||
 	    (has(c->model, F_KVM) && !paravirt_new(c, config->boot_time)) ||
 	    (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
@@ -885,6 +888,7 @@ void cpu_free(struct cpu *c)
 		apic_free(c->apic);
 	free(c->vmx);
 	free(c->paravirt);
+	free(c->bank[1]);
 	c->all->count--;
 	if (!c->all->count) {
 		blocks_free(c);

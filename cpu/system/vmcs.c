@@ -38,7 +38,7 @@ u64 vmx_read(const struct cpu *c, u64 addr, unsigned size)
 {
 	const u8 *host = space_ram(c->mem, addr & c->mem->mask, size, NULL);
 
-	return !host ? 0 : size == 1 ? *host : size == 2 ? get16(host) : size == 4 ? get32(host) : get64(host);
+	return host ? get_size(host, size) : ~(u64)0 >> (64 - 8 * size);
 }
 
 void vmx_write(struct cpu *c, u64 addr, unsigned size, u64 v)
@@ -185,9 +185,10 @@ u64 vmx_capability(const struct cpu *c, u32 index)
 	case 0x48a: return highest_index(c);
 	case 0x48b: return PAIR(0, vmx_secondary_allowed(c->model));
 	case 0x491: return VM_FUNCTIONS;
-	/* 0 execute-only | 6 four levels | 7 five | 8 uncacheable | 14 write-back | 16 2 MiB | 17 1 GiB | 20 INVEPT | 21 A, D |
-	 * 25, 26 its types | 32 INVVPID | 40-43 its types */
-	default: return 1 | 1 << 6 | (has(c->model, F_VMX_EPT5) ? 1 << 7 : 0) | 1 << 8 | 1 << 14 | 3 << 16 | 3 << 20 | 3 << 25 | (u64)1 << 32 | (u64)15 << 40;
+	/* 0 execute-only | 6 four levels | 7 five | 8 uncacheable | 14 write-back | 16 2 MiB | 17 1 GiB | 20 INVEPT |
+	 * 21 A, D | 25, 26 its types | 32 INVVPID | 40-43 its types */
+	default: return 1 | 1 << 6 | (has(c->model, F_VMX_EPT5) ? 1 << 7 : 0) | 1 << 8 | 1 << 14 | 3 << 16 | 3 << 20 |
+			3 << 25 | (u64)1 << 32 | (u64)15 << 40;
 	}
 }
 

@@ -63,7 +63,7 @@ BODY(vmcall)
 }
 GEN_LOOK(vmcall)
 
-/* Translations are not kept over VM entries and exits, so that these have to check their operands only. */
+/* The translations of all guests go, whichever are named (28.4.3.3 lets them). */
 static bool descriptor(struct cpu *c, const struct op *o, u64 out[2])
 {
 	u8 image[16];
@@ -87,6 +87,7 @@ BODY(invept)
 		return false;
 	if (type == 1 && !ept_pointer_ok(c, d[0]))
 		return vmx_fail(c, 28);
+	tlb_forget_guests(c);
 	return vmx_succeed(c);
 }
 GEN_BODY(invept)
@@ -103,6 +104,7 @@ BODY(invvpid)
 		return false;
 	if (d[0] >> 16 || (type != 2 && !d[0]) || (type == 0 && !canonical(d[1])))
 		return vmx_fail(c, 28);
+	tlb_forget_guests(c);
 	return vmx_succeed(c);
 }
 GEN_BODY(invvpid)
@@ -170,6 +172,7 @@ void vmx_reset(struct cpu *c)
 	vmx_forget_guest(c);
 	v->on = v->guest = false;
 	v->vmxon = v->current = NO_VMCS;
+	tlb_forget(c);
 }
 
 #define VMX(member, kind) FIELD(struct vmx, member, kind)

@@ -140,7 +140,7 @@ static inline bool vmx_secondary(const struct cpu *c, u32 bits)
 }
 
 /* ---- vmcs.c ---- */
-/* Numbers in the structures of VMX, which are in RAM. A device in their place is neither read nor written. */
+/* Numbers in the structures of VMX, which are in RAM. A device in their place is not written, and read as ones. */
 u64 vmx_read(const struct cpu *c, u64 addr, unsigned size);
 void vmx_write(struct cpu *c, u64 addr, unsigned size, u64 v);
 u64 vmcs_get(const struct cpu *c, enum vmcs_field field); /* of the current VMCS, which there is */
@@ -235,8 +235,8 @@ struct ept {
 	u64 qualification;       /* bits 0 to 6 of it */
 	bool convertible;        /* an EPT violation that may be a #VE instead (25.5.7) */
 };
-/* Where guest-physical GUEST is, for an access of KIND, in the end to a user-mode linear address if USER. EFFECTS: may A
- * and D flags be set, and pages be logged? */
+/* Where guest-physical GUEST is, for an access of KIND, in the end to a user-mode linear address if USER. EFFECTS: may
+ * A and D flags be set, and pages be logged? */
 struct ept ept_walk(struct cpu *c, u64 guest, enum access kind, bool user, bool effects);
 /* The same walk for people: its entries, and why it ends with an exit. */
 enum { EPT_LEVELS = 5 };

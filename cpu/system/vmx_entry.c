@@ -98,7 +98,10 @@ static bool injection_ok(const struct cpu *c, struct vmx_check *f, const struct 
 static const char not_a_page[] = "is not the physical address of a page (26.2.1.1)";
 
 /* Of a structure that begins at a multiple of SIZE. */
-static bool aligned(const struct cpu *c, u64 v, u64 size) { return !(v & (size - 1)) && !(v >> c->model->physical_bits); }
+static bool aligned(const struct cpu *c, u64 v, u64 size)
+{
+	return !(v & (size - 1)) && !(v >> c->model->physical_bits);
+}
 
 static bool posted_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
 {
@@ -137,7 +140,8 @@ static bool apic_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_c
 }
 
 /* With the control S, FIELD is the address of a page. */
-static bool page_if(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, u32 s, enum vmcs_field field)
+static bool page_if(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, u32 s,
+		    enum vmcs_field field)
 {
 	return check(f, !(k->secondary & s) || vmx_page_ok(c, vmcs_get(c, field)), field, not_a_page);
 }
@@ -673,13 +677,14 @@ static bool enter_guest(struct cpu *c, bool launch)
 	if (why >= 0)
 		return fails(c, VMEXIT_ENTRY_STATE, (u64)why, failure.rule);
 	observe(c, EVENT_VMENTRY, g.rip, vmcs_get(c, VMCS_ENTRY_INTERRUPTION), 0, true);
+	tlb_leave(c);
 	load_registers(c, &k, &g);
 	v->guest = true;
 	if (!vmx_load_msrs(c, vmcs_get(c, VMCS_ENTRY_MSR_LOAD), (u32)vmcs_get(c, VMCS_ENTRY_MSR_LOAD_COUNT), &failed))
 		return fails(c, VMEXIT_ENTRY_MSR, failed,
 			     "an entry of the MSR-load area cannot be loaded (26.4)");
 	load_conditions(c, &k);
-	cpu_derive(c);
+	cpu_derive_registers(c);
 	if (g.cr0 & CR0_PG && g.cr4 & CR4_PAE && !g.long_mode) {
 		if (k.secondary & SEC_EPT)
 			for (unsigned i = 0; i < 4; i++)
@@ -687,6 +692,7 @@ static bool enter_guest(struct cpu *c, bool launch)
 		else if (!page_load_pdptes(c, c->cr3))
 			return fails(c, VMEXIT_ENTRY_STATE, 2, "a PDPTE at CR3 has a reserved bit set (26.3.1.6)");
 	}
+	tlb_enter(c, k.secondary & SEC_VPID ? 1 : 0, k.secondary & SEC_VPID);
 	arm_timer(c, &k);
 	v->trap_flag_due = false;
 	v->vectoring = 0;

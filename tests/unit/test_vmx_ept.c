@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What came to EPT after its first processors, against the SDM's vol. 3: five levels (28.3.2), mode-based execute control
- * (28.3.3.2), the log of modified pages (28.3.6), virtualization exceptions (25.5.7), EPTP switching (25.5.6.3). */
+/* What came to EPT after its first processors, against the SDM's vol. 3: five levels (28.3.2), mode-based execute
+ * control (28.3.3.2), the log of modified pages (28.3.6), virtualization exceptions (25.5.7), EPTP switching
+ * (25.5.6.3); what
+ * VPIDs keep (28.4). */
 #include "vmx_guest.h"
 
 enum { DATA = 0x40000, LOG = 0x70000, INFO = 0x71000, LIST = 0x72000, EPT2 = 0x28000, BUSY = INFO + 4 };
@@ -156,13 +158,61 @@ START_TEST(switching)
 	ck_assert_uint_eq(get(VMCS_EPT_POINTER), EPT2 | 3 << 3 | 6);
 	ck_assert_uint_eq(get(VMCS_EPTP_INDEX), 1);
 	for (unsigned i = 0; i < 3; i++) {
-		c->r[RAX] = i == 1, c->r[RCX] = i == 0 ? 2 : i == 1 ? 1 : 512; /* not valid, no such function, no such entry */
+		/* an entry that is not valid, no such function, no such entry */
+		c->r[RAX] = i == 1, c->r[RCX] = i == 0 ? 2 : i == 1 ? 1 : 512;
 		ck_assert_uint_eq(AGAIN(VMFUNC), 59);
 		ck_assert_uint_eq(get(VMCS_GUEST_RIP), GUEST);
 	}
 	set(VMCS_SECONDARY_CONTROLS, SEC_EPT);
 	set(VMCS_EXCEPTION_BITMAP, 1 << VEC_UD);
 	ck_assert_uint_eq(AGAIN(VMFUNC), 0);
+}
+END_TEST
+
+static void map_data(u64 to) { put64(ept_entry(DATA), to | 6 << 3 | 7); }
+
+/* 28.4: with a VPID, entries and exits leave the translations of both; INVEPT drops the guest's. A state has both. */
+START_TEST(kept)
+{
+	static u64 words[TLB_WORDS];
+	unsigned count;
+	u64 hash;
+
+	with_ept(SEC_VPID);
+	set(VMCS_VPID, 7);
+	put64(ram->host + DATA + 8, 1);
+	put64(ram->host + DATA + 0x1008, 2);
+	ck_assert_uint_eq(AGAIN(LOAD), 18);
+	ck_assert_uint_eq(c->r[RAX], 1);
+	map_data(DATA + 0x1000);
+	count = tlb_save(c, words);
+	hash = tlb_hash(c, 0);
+	ck_assert_uint_le(count, ARRAY_LEN(words));
+	tlb_forget(c);
+	ck_assert_uint_ne(tlb_hash(c, 0), hash);
+	tlb_load(c, words, count);
+	ck_assert_uint_eq(tlb_hash(c, 0), hash);
+	ck_assert_uint_eq(AGAIN(LOAD), 18);
+	ck_assert_uint_eq(c->r[RAX], 1);
+	c->r[RCX] = 2;
+	ck_assert_uint_eq(POINTED(INVEPT, 0), 0);
+	ck_assert_uint_eq(AGAIN(LOAD), 18);
+	ck_assert_uint_eq(c->r[RAX], 2);
+	map_data(DATA);
+	set(VMCS_VPID, 8); /* another's */
+	ck_assert_uint_eq(AGAIN(LOAD), 18);
+	ck_assert_uint_eq(c->r[RAX], 1);
+	map_data(DATA + 0x1000);
+	c->r[RCX] = 1;
+	ck_assert_uint_eq(POINTED(INVVPID, 8), 0);
+	ck_assert_uint_eq(AGAIN(LOAD), 18);
+	ck_assert_uint_eq(c->r[RAX], 2);
+	set(VMCS_SECONDARY_CONTROLS, SEC_EPT); /* none: they go with each entry */
+	for (unsigned i = 0; i < 2; i++) {
+		map_data(DATA + 0x1000 * i);
+		ck_assert_uint_eq(AGAIN(LOAD), 18);
+		ck_assert_uint_eq(c->r[RAX], i + 1);
+	}
 }
 END_TEST
 
@@ -207,6 +257,7 @@ int main(void)
 	tcase_add_test(t, log_of_pages);
 	tcase_add_test(t, exceptions);
 	tcase_add_test(t, switching);
+	tcase_add_test(t, kept);
 	tcase_add_test(t, entry_checks);
 	suite_add_tcase(s, t);
 	return bare_run(s);
