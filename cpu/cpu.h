@@ -56,7 +56,7 @@ enum { HWCR_MONITOR_OFF = 1 << 9 }; /* AMD: MONITOR and MWAIT are not there */
 
 enum vector { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP, VEC_SS,
 	VEC_GP, VEC_PF,
-              VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM };
+              VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM, VEC_VE };
 
 /* A segment register with its hidden part. attr is bits 8-23 of the descriptor's second word, as VMX shows access
  * rights:
@@ -159,6 +159,9 @@ struct view {
 	unsigned njumps;
 };
 enum { HOOKED_READ = 1, HOOKED_WRITE = 2 };
+/* What translations depend on, beside memory. */
+struct tlb_space { u64 cr0, cr3, cr4, efer, pkru, vpid, eptp, apic_access, pdpte[4], dr[5]; };
+enum { TLB_SPACE_WORDS = sizeof(struct tlb_space) / 8 };
 enum { LISTED = 1, LISTED_LOCAL = 2 /* of a page that is not global */,
 	LISTED_LARGE = 4 /* a piece of a large page */ };
 
@@ -357,7 +360,11 @@ struct cpu {
 	u8 doubts, watch_doubts;   /* looks in a row that were in vain: computation looks like waiting. No state. */
 
 	struct blocks *blocks;     /* of all */
-	struct view views[VIEWS];
+	/* A guest with a VPID has translations of its own: VM entries and exits leave both as they are. */
+	struct view *views;        /* of who runs: one of bank[] */
+	struct view *bank[2];      /* of the processor; of a guest with a VPID, NULL without VMX */
+	struct tlb_space left[2];  /* what those were of when they were left */
+	struct view own_views[VIEWS];
 };
 
 /* Bytes AT to AT + 15 (0: XMM; 16: the upper half of YMM) of the vector registers 0 to N - 1, one behind the other as
@@ -542,6 +549,13 @@ bool page_second_level(const struct cpu *c, u64 guest, u64 *phys);
 bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys);
 void tlb_flush(struct cpu *c, bool globals);
 void tlb_flush_page(struct cpu *c, u64 linear);
+/* Those of all guests; of everybody, so that the bank of who runs has to be chosen again. */
+void tlb_forget_guests(struct cpu *c);
+void tlb_forget(struct cpu *c);
+/* The registers are about to become those of a guest or of its host; they have, and BANK has its translations, of which
+ * nothing is kept unless KEEP. */
+void tlb_leave(struct cpu *c);
+void tlb_enter(struct cpu *c, unsigned bank, bool keep);
 void tlb_init(struct cpu *c);
 void jumps_flush(struct cpu *c);                      /* forget where jumps led; the translations stay */
 void tlb_protect(struct cpu *c, u64 phys);            /* a page got code: take write tags away */
@@ -558,7 +572,8 @@ static inline struct view *code_view(struct cpu *c) { return &c->views[c->cpl ==
 /* Fetch: like tlb_fill, through valid entries. */
 bool tlb_fetch(struct cpu *c, u64 linear, u8 **host, u64 *phys);
 /* The valid entries, as numbers: at most TLB_WORDS; returns how many. And back. */
-#define TLB_WORDS (VIEWS * (1 + TLB_SIZE * 5))
+#define TLB_WORDS (2 * (VIEWS * (1 + TLB_SIZE * 5) + TLB_SPACE_WORDS))
+unsigned tlb_used(const struct cpu *c);               /* how many slots may be valid */
 unsigned tlb_save(const struct cpu *c, u64 *out);
 void tlb_load(struct cpu *c, const u64 *in, unsigned count);
 u64 tlb_hash(const struct cpu *c, u64 h);
@@ -647,6 +662,7 @@ u64 read_tsc(const struct cpu *c);                    /* needs a synced clock */
 void update_mode(struct cpu *c);
 /* All segments and control registers may have changed: derive what follows from them. The TLB is empty then. */
 void cpu_derive(struct cpu *c);
+void cpu_derive_registers(struct cpu *c);             /* the same, but the TLB stays */
 void update_view(struct cpu *c);                      /* CPL, AC, SMAP, AM: which view */
 /* DR6 for a #DB that comes: BITS of it. A guest whose #DB exits keeps its own (SDM vol. 3, 27.1). */
 void debug_report(struct cpu *c, u64 bits);
@@ -675,6 +691,7 @@ void apic_look_for_eoi(struct apic *a);               /* one that the guest has 
 bool apic_pending(const struct apic *a);              /* wants INTR */
 /* the vector that is taken into service; -1: ask the 8259 (ExtINT) */
 int apic_acknowledge(struct apic *a);
+void apic_eoi(struct apic *a);                        /* a write to the EOI register */
 bool apic_read_msr(struct apic *a, u32 index, u64 *v);/* x2APIC 800h-8FFh; false: no such register in this mode */
 bool apic_write_msr(struct apic *a, u32 index, u64 v);
 bool apic_set_base(struct apic *a, u64 v);            /* IA32_APIC_BASE; false: #GP */

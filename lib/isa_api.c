@@ -14,8 +14,10 @@ static const struct word checks[] = {
 	{ CHK_MMX, "MMX" }, { CHK_SSE, "SSE" }, { CHK_AVX, "AVX" }, { CHK_XSAVE, "XSAVE" },
 		{ CHK_FSGSBASE, "FSGSBASE" }, { CHK_IOPL, "IOPL" },
 	{ CHK_V86IOPL, "V86IOPL" }, { CHK_V86INT, "V86INT" }, { CHK_TSD, "TSD" }, { CHK_PCE, "PCE" }, { CHK_MF, "MF" },
-	{ CHK_RING0, "RING0" }, { CHK_SMM, "SMM" }, { CHK_SCE, "SCE" }, { CHK_SEP, "SEP" }, { CHK_LEGACY, "LEGACY" }, { CHK_OSXSAVE, "OSXSAVE" },
-		{ CHK_PKE, "PKE" }, { CHK_VMX, "VMX" }, { CHK_SVM, "SVM" }, { CHK_AVX512, "AVX512" },};
+	{ CHK_RING0, "RING0" }, { CHK_SMM, "SMM" }, { CHK_SCE, "SCE" }, { CHK_SEP, "SEP" }, { CHK_LEGACY, "LEGACY" },
+		{ CHK_OSXSAVE, "OSXSAVE" }, { CHK_PKE, "PKE" }, { CHK_VMX, "VMX" }, { CHK_SVM, "SVM" },
+		{ CHK_AVX512, "AVX512" }, { CHK_GUEST, "GUEST" },
+};
 
 static const struct word port[] = { { 1, "IO" } };
 

@@ -392,6 +392,8 @@ static enum raise fixed_checks(u32 check, u64 mode)
 		return RAISE_UD;
 	if ((check & CHK_RING0) && cpl)
 		return RAISE_UD;
+	if ((check & CHK_GUEST) && !(mode & MODE_GUEST))
+		return RAISE_UD;
 	if ((check & CHK_SCE) && !(mode & MODE_SCE))
 		return RAISE_UD;
 	if ((check & CHK_SVM) && !(mode & MODE_SVME))

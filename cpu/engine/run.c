@@ -253,12 +253,6 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 
 enum { DR6_BS = 1 << 14, DEBUGCTL_BTF = 2 };
 
-/* A guest whose NMIs exit, and that has virtual ones, blocks those. */
-static bool nmi_blocked(const struct cpu *c)
-{
-	return vmx_pin(c, PIN_VIRTUAL_NMI) ? c->vmx->virtual_nmi_blocked : c->nmi_blocked;
-}
-
 /* What comes before the next instruction, in the order of SDM vol. 3, table 6-2. */
 enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR, DUE_GUEST };
 /* Does IF, the guest's or the host's, let an interrupt through? */
@@ -285,7 +279,7 @@ ALWAYS_INLINE enum due due(const struct cpu *c)
 	if (vmx_guest(c) && vmx_due(c, shadow))
 		return DUE_GUEST;
 	/* STI holds it off, too, as Intel's processors do (vol. 2, STI: "may be") */
-	if (c->nmi_pending && !nmi_blocked(c) && !shadow)
+	if (c->nmi_pending && !vmx_nmi_blocked(c) && !shadow)
 		return DUE_NMI;
 	if (intr_enabled(c) && !shadow && intr_pending(c))
 		return DUE_INTR;
@@ -320,8 +314,13 @@ static bool vmx_signal(struct cpu *c, enum due what, bool *ok)
 		return false;
 	vmx_exits(c, VMEXIT_INTR, 0);
 	vmx_because(c, VMCS_PIN_CONTROLS, PIN_INTR);
-	if (c->vmx->controls.exit & EXIT_ACK_INTR)
-		c->vmx->interruption = INTERRUPTION_VALID | acknowledge(c);
+	if (c->vmx->controls.exit & EXIT_ACK_INTR) {
+		unsigned vector = acknowledge(c);
+
+		if (vmx_apic_posted(c, vector))
+			return true;
+		c->vmx->interruption = INTERRUPTION_VALID | vector;
+	}
 	*ok = vmx_exit(c);
 	return true;
 }
@@ -925,10 +924,13 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	snprintf(c->apic_name, sizeof c->apic_name, "apic%u", c->id);
 	snprintf(c->timer_name, sizeof c->timer_name, c->id ? "apic timer %u" : "apic timer", c->id);
 	c->isa = config->with ? config->with->isa : isa_new(c->model, &which);
+	c->views = c->bank[0] = c->own_views;
+	if (has(c->model, F_VMX))
+		c->bank[1] = calloc(VIEWS, sizeof *c->bank[1]);
 	tlb_init(c);
 	c->view = &c->views[VIEW_SUPERVISOR];
 	c->linear_mask = 0xffffffff;
-	if (!c->isa || !blocks_new(c, config->with, config->stitched) ||
+	if (!c->isa || (has(c->model, F_VMX) && !c->bank[1]) || !blocks_new(c, config->with, config->stitched) ||
 	    (has(c->model, F_VMX) && !vmx_new(c)) || (has(c->model, F_SVM) && !svm_new(c)) ||
 	    (has(c->model, F_KVM) && !paravirt_new(c, config->boot_time)) ||
 	    (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
@@ -949,6 +951,7 @@ void cpu_free(struct cpu *c)
 	free(c->vmx);
 	free(c->paravirt);
 	free(c->svm);
+	free(c->bank[1]);
 	c->all->count--;
 	if (!c->all->count) {
 		blocks_free(c);

@@ -97,7 +97,7 @@ void cpu_map_changed(struct cpu *c)
 	struct cpus *all = c->all;
 
 	for (unsigned i = 0; i < all->count; i++)
-		tlb_flush(all->cpu[i], true);
+		tlb_forget(all->cpu[i]);
 	all->remapped = true;
 	cpu_attention(cpus_running(all));
 }

@@ -66,7 +66,7 @@ void cpu_loaded(struct cpu *c)
 	c->attn = 0;
 	c->look_at = c->watch_at = c->watched = 0;
 	c->doubts = c->watch_doubts = 0;
-	tlb_flush(c, true);
+	tlb_forget(c);
 	if (c->monitor_armed)
 		monitor_watch(c);
 	update_mode(c);

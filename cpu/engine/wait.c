@@ -27,7 +27,7 @@ enum {
 	WATCHED_WORTH = 10000,
 	STORES_MAX = 128,      /* places of up to 8 bytes that a round stores to */
 	SLOTS_MAX = 1024,      /* slots of the TLB that are in use */
-	WORDS_MAX = 5 * SLOTS_MAX + VIEWS,
+	WORDS_MAX = 5 * SLOTS_MAX + 2 * (VIEWS + TLB_SPACE_WORDS),
 	STATE_MAX = 8192,
 };
 
@@ -137,15 +137,13 @@ static bool know(struct cpu *c, struct known *known)
 {
 	u64 icount = c->icount, shadow_at = c->shadow_at, rep_at = c->rep_at;
 	struct part parts[CPU_PARTS];
-	unsigned nparts, slots = 0;
+	unsigned nparts;
 
-	for (int i = 0; i < VIEWS; i++)
-		slots += c->views[i].nused;
 	nparts = cpu_parts(c, parts, ARRAY_LEN(parts));
 	known->nstate = 0;
 	for (unsigned i = 0; i < nparts; i++)
 		known->nstate += (unsigned)part_size(&parts[i]);
-	if (slots > SLOTS_MAX || known->nstate > STATE_MAX)
+	if (tlb_used(c) > SLOTS_MAX || known->nstate > STATE_MAX)
 		return false;
 	known->ntlb = tlb_save(c, known->tlb);
 	c->icount = c->shadow_at = c->rep_at = 0; /* they differ in each round */

@@ -49,12 +49,11 @@ static u8 ppr(const struct apic *a)
 /* ---- forwarded interrupts in ---- */
 
 static void error(struct apic *a, u32 bits);
-static void eoi(struct apic *a);
 
 void apic_look_for_eoi(struct apic *a)
 {
 	if (unlikely(a->cpu->paravirt != NULL) && paravirt_take_eoi(a->cpu))
-		eoi(a);
+		apic_eoi(a);
 }
 
 static void accept(struct apic *a, unsigned vector, bool level)
@@ -224,7 +223,7 @@ int apic_acknowledge(struct apic *a)
 	return a->svr & 0xff; /* the interrupt was withdrawn: the spurious vector, which is not in service */
 }
 
-static void eoi(struct apic *a)
+void apic_eoi(struct apic *a)
 {
 	int isr = highest(a->isr);
 
@@ -478,7 +477,7 @@ static bool write_register(struct apic *a, unsigned reg, u32 v)
 		a->id = v >> 24;
 		return true;
 	case 0x80: apic_set_tpr(a, (u8)v); return true;
-	case 0xb0: eoi(a); return true;
+	case 0xb0: apic_eoi(a); return true;
 	case 0xd0:
 		if (x2(a))
 			return false;

@@ -141,7 +141,7 @@ bool write_cr8(struct cpu *c, u64 v)
 	if (v & ~(u64)15)
 		return gp_because(c, 0, "CR8 has four bits (11.8.6)");
 	if (vmx_proc(c, PROC_TPR_SHADOW)) {
-		vmx_write_tpr(c, v << 4);
+		vmx_write_tpr(c, (u32)v << 4);
 		return true;
 	}
 	if (svm_masks(c)) {
@@ -161,7 +161,7 @@ bool write_cr8(struct cpu *c, u64 v)
 static u64 read_cr8(const struct cpu *c)
 {
 	if (vmx_proc(c, PROC_TPR_SHADOW))
-		return vm_read(c, c->vmx->controls.virtual_apic + VIRTUAL_TPR, 1) >> 4;
+		return vmx_read_tpr(c) >> 4;
 	if (svm_masks(c))
 		return c->svm->virtual & 15;
 	return c->apic ? apic_get_tpr(c->apic) >> 4 : c->cr8;

@@ -79,7 +79,7 @@ u64 vm_read(const struct cpu *c, u64 addr, unsigned size)
 {
 	const u8 *host = space_ram(c->mem, addr & c->mem->mask, size, NULL);
 
-	return !host ? 0 : size == 1 ? *host : size == 2 ? get16(host) : size == 4 ? get32(host) : get64(host);
+	return host ? get_size(host, size) : ~(u64)0 >> (64 - 8 * size);
 }
 
 void vm_write(struct cpu *c, u64 addr, unsigned size, u64 v)
@@ -106,9 +106,9 @@ bool second_level_writes_entries(const struct cpu *c)
 
 /* VMX (27.2.1, table 27-7): bit 7, the linear address is valid; bit 8, it was its translation that failed, and not the
  * access to an entry. SVM (15.25.6): bits 32 and 33 say the same. */
-bool second_level_exits(struct cpu *c, const struct second_level *s, u64 guest, u64 linear, bool final)
+bool second_level_exits(struct cpu *c, const struct second_level *s, u64 guest, u64 linear, bool final, bool pdptes)
 {
-	bool violation = s->reason == VMEXIT_EPT_VIOLATION;
+	u32 reason = s->reason;
 
 	if (svm_guest(c)) {
 		svm_exits(c, SVM_EXIT_NPF, s->qualification | (u64)1 << (final ? 32 : 33), guest);
@@ -118,7 +118,10 @@ bool second_level_exits(struct cpu *c, const struct second_level *s, u64 guest, 
 	}
 	c->vmx->linear = linear;
 	c->vmx->physical = guest;
-	vmx_exits(c, s->reason, violation ? s->qualification | 0x80 | (final ? 0x100 : 0) : 0);
-	vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_EPT);
+	if (reason == VMEXIT_EPT_VIOLATION)
+		return vmx_violation(c, s, pdptes ? 0 : 0x80 | (final ? 0x100 : 0));
+	vmx_exits(c, reason, reason == VMEXIT_APIC_ACCESS ? s->qualification : 0);
+	vmx_because(c, VMCS_SECONDARY_CONTROLS, reason == VMEXIT_APIC_ACCESS ? SEC_APIC_ACCESS
+		    : reason == VMEXIT_PML ? SEC_PML : SEC_EPT);
 	return false;
 }

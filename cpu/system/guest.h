@@ -37,7 +37,7 @@ bool guest_triple_fault(struct cpu *c); /* true: it exits */
 bool guest_exit(struct cpu *c);
 bool guest_task_switch(struct cpu *c, u16 sel, enum task_switch how, bool has_error, u32 error); /* true: it exits */
 
-/* Numbers in the structures of a monitor, which are in RAM. A device in their place is neither read nor written. */
+/* Numbers in the structures of a monitor, which are in RAM. A device in their place is not written, and read as ones. */
 u64 vm_read(const struct cpu *c, u64 addr, unsigned size);
 void vm_write(struct cpu *c, u64 addr, unsigned size, u64 v);
 static inline bool vm_bit(const struct cpu *c, u64 table, u32 n) { return vm_read(c, table + n / 8, 1) >> (n & 7) & 1; }
@@ -50,13 +50,15 @@ struct second_level {
 	bool refused;            /* it is not mapped, or not for this access */
 	u32 reason;              /* VMX: of the exit */
 	u64 qualification;       /* bits 0 to 6 of it; SVM: of EXITINFO1 */
+	bool convertible;        /* VMX: an EPT violation that may be a #VE instead (25.5.7) */
 };
 bool second_level_on(const struct cpu *c);
 /* Of a structure that an instruction reads and writes. False: the exit is in c->fault (page.c). */
 bool second_level_translate(struct cpu *c, u64 guest, u64 *physical);
 /* An access to an entry of the guest's own tables counts as a write. */
 bool second_level_writes_entries(const struct cpu *c);
-/* GUEST is refused, and LINEAR led there. FINAL: as its translation, else to an entry. Returns false, with the exit. */
-bool second_level_exits(struct cpu *c, const struct second_level *s, u64 guest, u64 linear, bool final);
+/* GUEST is refused, and LINEAR led there. FINAL: as its translation, else to an entry. PDPTES: no linear address did,
+ * PDPTEs are loaded. Returns false, with the exit. */
+bool second_level_exits(struct cpu *c, const struct second_level *s, u64 guest, u64 linear, bool final, bool pdptes);
 
 #endif

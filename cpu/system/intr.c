@@ -306,7 +306,7 @@ static int fault_class(unsigned vector)
 {
 	switch (vector) {
 	case VEC_DE: case VEC_TS: case VEC_NP: case VEC_SS: case VEC_GP: return CONTRIBUTORY;
-	case VEC_PF: return PAGE_FAULT;
+	case VEC_PF: case VEC_VE: return PAGE_FAULT;
 	case VEC_DF: return DOUBLE;
 	default: return BENIGN;
 	}

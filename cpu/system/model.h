@@ -75,7 +75,11 @@
 	X(AVX512_FP16, "avx512fp16", 7, 0, 3, 23) X(AVX512_BF16, "avx512bf16", 7, 1, 0, 5) \
 	X(AVX_VNNI, "avxvnni", 7, 1, 0, 4) \
 	X(AVX_IFMA, "avxifma", 7, 1, 0, 23) X(AVX_VNNI_INT8, "avxvnniint8", 7, 1, 3, 4) \
-	X(AVX_VNNI_INT16, "avxvnniint16", 7, 1, 3, 10)
+	X(AVX_VNNI_INT16, "avxvnniint16", 7, 1, 3, 10) \
+	X(VMX_APICV, "vmx-apicv", 0, 0, 0, 0) X(VMX_VMFUNC, "vmx-vmfunc", 0, 0, 0, 0) \
+	X(VMX_SHADOW, "vmx-shadow-vmcs", 0, 0, 0, 0) X(VMX_PML, "vmx-pml", 0, 0, 0, 0) X(VMX_VE, "vmx-ve", 0, 0, 0, 0) \
+	X(VMX_MBEC, "vmx-mbec", 0, 0, 0, 0) X(VMX_TSC_SCALING, "vmx-tsc-scaling", 0, 0, 0, 0) \
+	X(VMX_EPT5, "vmx-page-walk-5", 0, 0, 0, 0)
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,

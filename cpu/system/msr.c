@@ -13,8 +13,15 @@
 
 u64 read_tsc(const struct cpu *c)
 {
-	return c->clock->now + c->tsc_offset + (vmx_proc(c, PROC_TSC_OFFSET) ? c->vmx->controls.tsc_offset : 0) +
-	       (svm_guest(c) ? c->svm->tsc_offset : 0);
+	u64 tsc = c->clock->now + c->tsc_offset;
+
+	if (svm_guest(c))
+		return tsc + c->svm->tsc_offset;
+	if (!vmx_proc(c, PROC_TSC_OFFSET))
+		return tsc;
+	if (vmx_secondary(c, SEC_TSC_SCALING)) /* a fixed-point number: 63-48 . 47-0 */
+		tsc = (u64)((unsigned __int128)tsc * vmcs_get(c, VMCS_TSC_MULTIPLIER) >> 48);
+	return tsc + c->vmx->controls.tsc_offset;
 }
 
 /* Which is IA32_TSC_ADJUST, too: what a write to one of them adds, the other gets as well (SDM vol. 3, 17.17.3). */
@@ -217,7 +224,7 @@ static bool write_feature_control(struct cpu *c, u32 index, u64 v)
 static bool read_vmx_capability(struct cpu *c, u32 index, u64 *v)
 {
 	*v = vmx_capability(c, index);
-	return true;
+	return index != 0x491 || vmx_secondary_allowed(c->model) & SEC_VMFUNC;
 }
 
 static bool write_apic_base(struct cpu *c, u32 index, u64 v)
@@ -244,12 +251,18 @@ static bool write_deadline(struct cpu *c, u32 index, u64 v)
 
 static bool read_x2apic(struct cpu *c, u32 index, u64 *v)
 {
+	if (vmx_apic_has_msr(c, index, false)) {
+		*v = vmx_apic_read_msr(c, index);
+		return true;
+	}
 	cpu_sync(c);
 	return apic_read_msr(c->apic, index, v);
 }
 
 static bool write_x2apic(struct cpu *c, u32 index, u64 v)
 {
+	if (vmx_apic_has_msr(c, index, true))
+		return vmx_apic_write_msr(c, index, v);
 	cpu_sync(c);
 	return apic_write_msr(c->apic, index, v);
 }

@@ -23,6 +23,7 @@ struct walk {
 	struct second_level second; /* of the guest-physical address that was asked for last, guest_physical */
 	u64 guest_physical;
 	bool final;         /* which is that of the page, not of a paging-structure entry */
+	bool pdptes;        /* nor of one that a linear address leads to: PDPTEs are loaded */
 	u64 phys, size;     /* of LINEAR itself; of the page */
 	u64 rights;         /* AND of W and U over the levels; NX as the OR of NX */
 	u64 leaf_addr, leaf;/* its guest-physical address */
@@ -40,7 +41,8 @@ static struct walk walk_begin(const struct cpu *c, u64 linear, unsigned access, 
 			      .efer = c->efer, .pdpte = c->pdpte, .second.write = true };
 }
 
-static struct second_level second_level(struct cpu *c, u64 guest, enum access kind, bool entry, bool effects);
+static struct second_level second_level(struct cpu *c, u64 guest, enum access kind, bool user, bool entry,
+					bool effects);
 
 /* Where in the machine's memory the guest-physical address GUEST is: of the page in the end, or of a paging-structure
  * entry, whose A flag may be set, so that the second level may count it as written. All of them are asked for here.
@@ -51,7 +53,8 @@ static bool physical(const struct cpu *c, struct walk *w, u64 guest, bool final,
 	if (likely(!second_level_on(c)) || w->nested)
 		return true;
 	w->second = second_level((struct cpu *)c, guest, final ? (enum access)(w->access & 3)
-				 : second_level_writes_entries(c) ? ACCESS_WRITE : ACCESS_READ, !final, w->effects);
+				 : second_level_writes_entries(c) ? ACCESS_WRITE : ACCESS_READ, w->rights & PTE_U,
+				 !final, w->effects);
 	w->guest_physical = guest;
 	w->final = final;
 	*out = w->second.physical;
@@ -213,7 +216,7 @@ static bool page_fault(struct cpu *c, u64 linear, u32 error)
 static bool not_mapped(struct cpu *c, const struct walk *w)
 {
 	forget_page(c, w->linear);
-	return second_level_exits(c, &w->second, w->guest_physical, w->linear, w->final);
+	return second_level_exits(c, &w->second, w->guest_physical, w->linear, w->final, w->pdptes);
 }
 
 /* In the entry at guest-physical GUEST, which the walk has read. False: it cannot be written. */
@@ -222,7 +225,7 @@ static bool set_bits(struct cpu *c, struct walk *w, u64 guest, unsigned size, u6
 	u64 addr = guest, e;
 
 	if (unlikely(second_level_on(c)) && !w->nested) {
-		w->second = second_level(c, guest, ACCESS_WRITE, true, true);
+		w->second = second_level(c, guest, ACCESS_WRITE, false, true, true);
 		w->guest_physical = guest;
 		w->final = false;
 		addr = w->second.physical;
@@ -318,13 +321,19 @@ static struct second_level nested_walk(struct cpu *c, u64 guest, enum access kin
 	return (struct second_level){ .refused = true, .qualification = error };
 }
 
-/* ENTRY: GUEST is a paging-structure entry. */
-static struct second_level second_level(struct cpu *c, u64 guest, enum access kind, bool entry, bool effects)
+/* USER: in the end, to a user-mode linear address. ENTRY: GUEST is a paging-structure entry. */
+static struct second_level second_level(struct cpu *c, u64 guest, enum access kind, bool user, bool entry, bool effects)
 {
-	struct second_level s = svm_guest(c) ? nested_walk(c, guest, kind, effects) : ept_walk(c, guest, kind, effects);
+	struct second_level s = svm_guest(c) ? nested_walk(c, guest, kind, effects)
+					     : ept_walk(c, guest, kind, user, effects);
 
 	if (vmx_guest(c) && entry && kind == ACCESS_WRITE)
-		s.qualification |= 1; /* an update reads, too */
+		s.qualification |= s.refused; /* an update reads, too */
+	if (unlikely(!s.refused && entry && vmx_apic_page(c, s.physical))) { /* table 27-6 */
+		s.refused = true;
+		s.reason = VMEXIT_APIC_ACCESS;
+		s.qualification = c->vmx->vectoring ? 10 << 12 : 15 << 12;
+	}
 	return s;
 }
 
@@ -346,8 +355,10 @@ struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 
 	c->walks++;
 	if (!paging(c)) {
-		bool ok = physical(c, &w, linear, true, &phys) || not_mapped(c, &w);
+		bool ok;
 
+		w.rights = PTE_U; /* no entry says otherwise */
+		ok = physical(c, &w, linear, true, &phys) || not_mapped(c, &w);
 		return (struct translation){
 			.ok = ok, .phys = phys, .page_size = PAGE_SIZE, .writable = w.second.write
 		};
@@ -411,9 +422,8 @@ bool page_load_pdptes(struct cpu *c, u64 cr3)
 	if (pdptes_stay_in_memory(c))
 		return true;
 	if (!physical(c, &w, cr3 & 0xffffffe0, false, &addr)) {
-		not_mapped(c, &w);
-		c->vmx->qualification &= ~(u64)0x180; /* no linear address led there */
-		return false;
+		w.pdptes = true;
+		return not_mapped(c, &w);
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		e[i] = entry_read(c, addr + 8 * i, 8);
@@ -448,6 +458,12 @@ static void slot_clear(struct view *v, unsigned n)
 }
 
 static void walked_clear(struct view *v) { v->walked[ACCESS_READ].page = v->walked[ACCESS_WRITE].page = TLB_NONE; }
+
+/* View I of all that there are; NULL behind the last. */
+static struct view *any_view(const struct cpu *c, unsigned i)
+{
+	return i < VIEWS ? &c->bank[0][i] : i < 2 * VIEWS && c->bank[1] ? &c->bank[1][i - VIEWS] : NULL;
+}
 
 static bool holds(u64 entry, u64 page, u64 flags)
 {
@@ -489,12 +505,14 @@ static void jumps_prune(struct view *v, const struct view *code)
 
 void jumps_flush(struct cpu *c)
 {
-	for (int i = 0; i < VIEWS; i++)
-		jumps_clear(&c->views[i]);
+	struct view *v;
+
+	for (unsigned i = 0; (v = any_view(c, i)) != NULL; i++)
+		jumps_clear(v);
 }
 
 /* An entry of code is no longer valid. Views with EFLAGS.AC jump to what the ones without know. */
-static void code_lost(struct cpu *c)
+static void code_lost(struct view *views)
 {
 	static const u8 code[VIEWS] = { [VIEW_USER] = VIEW_USER,
 					[VIEW_SLOW] = VIEW_USER,
@@ -502,7 +520,7 @@ static void code_lost(struct cpu *c)
 					[VIEW_SMAP_AC] = VIEW_SUPERVISOR };
 
 	for (int i = 0; i < VIEWS; i++)
-		jumps_prune(&c->views[i], &c->views[code[i]]);
+		jumps_prune(&views[i], &views[code[i]]);
 }
 
 static bool slot_is_global(const struct view *v, unsigned n)
@@ -512,13 +530,15 @@ static bool slot_is_global(const struct view *v, unsigned n)
 	return (*data == TLB_NONE || *data & VALID_GLOBAL) && (*code == TLB_NONE || *code & VALID_GLOBAL);
 }
 
-void tlb_flush(struct cpu *c, bool globals)
+static void flush(struct view *views, bool globals)
 {
 	for (int i = 0; i < VIEWS; i++) {
-		struct view *v = &c->views[i];
+		struct view *v = &views[i];
 		unsigned kept = 0;
 
 		walked_clear(v);
+		if (globals)
+			jumps_clear(v);
 		for (unsigned k = 0; k < v->nused; k++) {
 			unsigned n = v->used[k];
 
@@ -532,18 +552,64 @@ void tlb_flush(struct cpu *c, bool globals)
 		v->nused = kept;
 		v->large &= kept != 0;
 	}
-	if (globals)
-		jumps_flush(c);
-	else
-		code_lost(c);
+	if (!globals)
+		code_lost(views);
+}
+
+void tlb_flush(struct cpu *c, bool globals) { flush(c->views, globals); }
+
+void tlb_forget_guests(struct cpu *c)
+{
+	if (c->bank[1])
+		flush(c->bank[1], true);
+}
+
+void tlb_forget(struct cpu *c)
+{
+	flush(c->bank[0], true);
+	tlb_forget_guests(c);
+	memset(c->left, 0, sizeof c->left);
+	c->views = c->bank[c->vmx && c->vmx->guest && c->vmx->controls.secondary & SEC_VPID];
+}
+
+/* ---- hosts and guests ---- */
+
+static struct tlb_space space_now(const struct cpu *c)
+{
+	const u32 controls = SEC_APIC_ACCESS | SEC_EPT | SEC_MBEC;
+	struct tlb_space s = {
+		.cr0 = c->cr0 & (CR0_PG | CR0_PE | CR0_WP), .cr3 = c->cr3, .efer = c->efer & (EFER_NXE | EFER_LMA),
+		.cr4 = c->cr4 & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE),
+		.pkru = c->pkru, .dr = { c->dr[0], c->dr[1], c->dr[2], c->dr[3], c->dr[7] },
+	};
+
+	memcpy(s.pdpte, c->pdpte, sizeof s.pdpte);
+	if (c->vmx && c->vmx->guest) {
+		s.vpid = vmcs_get(c, VMCS_VPID) | (u64)(c->vmx->controls.secondary & controls) << 32;
+		s.eptp = c->vmx->controls.eptp;
+		s.apic_access = c->vmx->controls.apic_access;
+	}
+	return s;
+}
+
+void tlb_leave(struct cpu *c) { c->left[c->views != c->bank[0]] = space_now(c); }
+
+void tlb_enter(struct cpu *c, unsigned bank, bool keep)
+{
+	struct tlb_space now = space_now(c);
+
+	c->views = c->bank[bank];
+	update_view(c);
+	if (!keep || memcmp(&now, &c->left[bank], sizeof now) != 0)
+		tlb_flush(c, true);
 }
 
 /* The empty TLB of a new processor. */
 void tlb_init(struct cpu *c)
 {
-	for (int i = 0; i < VIEWS; i++) {
-		struct view *v = &c->views[i];
+	struct view *v;
 
+	for (unsigned i = 0; (v = any_view(c, i)) != NULL; i++) {
 		v->granules = true;
 		for (unsigned n = 0; n < TLB_SIZE; n++)
 			slot_clear(v, n);
@@ -575,7 +641,7 @@ static void forget_page(struct cpu *c, u64 linear)
 			code |= forget(v, n);
 	}
 	if (code)
-		code_lost(c);
+		code_lost(c->views);
 }
 
 /* An entry covers 4 KiB of what may be a larger page: is LINEAR in that? */
@@ -603,15 +669,15 @@ void tlb_flush_page(struct cpu *c, u64 linear)
 		}
 	}
 	if (code)
-		code_lost(c);
+		code_lost(c->views);
 }
 
 void tlb_protect(struct cpu *c, u64 phys)
 {
-	phys &= PAGE_MASK;
-	for (int i = 0; i < VIEWS; i++) {
-		struct view *v = &c->views[i];
+	struct view *v;
 
+	phys &= PAGE_MASK;
+	for (unsigned i = 0; (v = any_view(c, i)) != NULL; i++) {
 		for (unsigned k = 0; k < v->nused; k++)
 			if (v->phys[v->used[k]] == phys) {
 				v->tlb[v->used[k]].write = TLB_NONE;
@@ -623,9 +689,11 @@ void tlb_protect(struct cpu *c, u64 phys)
 
 void tlb_protect_granules(struct cpu *c, unsigned offset, unsigned len)
 {
-	for (int i = 0; i < VIEWS; i++)
-		for (unsigned n = offset / GRANULE; c->views[i].granules && n <= (offset + len - 1) / GRANULE; n++)
-			c->views[i].granule[n].tag = TLB_NONE;
+	struct view *v;
+
+	for (unsigned i = 0; (v = any_view(c, i)) != NULL; i++)
+		for (unsigned n = offset / GRANULE; v->granules && n <= (offset + len - 1) / GRANULE; n++)
+			v->granule[n].tag = TLB_NONE;
 }
 
 void tlb_learn_granule(struct cpu *c, u64 linear, const u8 *host)
@@ -637,20 +705,24 @@ void tlb_learn_granule(struct cpu *c, u64 linear, const u8 *host)
 
 void tlb_drop_writes(struct cpu *c)
 {
-	for (int i = 0; i < VIEWS; i++) {
-		for (unsigned k = 0; k < c->views[i].nused; k++) {
-			c->views[i].tlb[c->views[i].used[k]].write = TLB_NONE;
-			c->views[i].hooked[c->views[i].used[k]] &= (u8)~HOOKED_WRITE;
+	struct view *v;
+
+	for (unsigned i = 0; (v = any_view(c, i)) != NULL; i++) {
+		for (unsigned k = 0; k < v->nused; k++) {
+			v->tlb[v->used[k]].write = TLB_NONE;
+			v->hooked[v->used[k]] &= (u8)~HOOKED_WRITE;
 		}
-		granules_clear(&c->views[i]);
+		granules_clear(v);
 	}
 }
 
 void tlb_drop_tags(struct cpu *c)
 {
-	for (int i = 0; i < VIEWS; i++)
-		for (unsigned k = 0; k < c->views[i].nused; k++)
-			tags_clear(&c->views[i], c->views[i].used[k]);
+	struct view *v;
+
+	for (unsigned i = 0; (v = any_view(c, i)) != NULL; i++)
+		for (unsigned k = 0; k < v->nused; k++)
+			tags_clear(v, v->used[k]);
 }
 
 enum { SLOT_WORDS = 5 };
@@ -662,13 +734,26 @@ static void slot_words(const struct view *v, unsigned n, u64 out[SLOT_WORDS])
 	       SLOT_WORDS * sizeof *out);
 }
 
-/* For each view: how many entries, then index, data page, its physical page, code page, its physical page. */
-unsigned tlb_save(const struct cpu *c, u64 *out)
+static unsigned used(const struct view *views)
+{
+	unsigned n = 0;
+
+	for (int i = 0; views && i < VIEWS; i++)
+		n += views[i].nused;
+	return n;
+}
+
+unsigned tlb_used(const struct cpu *c) { return used(c->bank[0]) + used(c->bank[1]); }
+
+/* Does it matter that there are two banks? */
+static bool both_count(const struct cpu *c) { return c->views != c->bank[0] || used(c->bank[1]); }
+
+static unsigned save(const struct view *views, u64 *out)
 {
 	unsigned n = 0;
 
 	for (int i = 0; i < VIEWS; i++) {
-		const struct view *v = &c->views[i];
+		const struct view *v = &views[i];
 
 		out[n++] = v->nused;
 		for (unsigned k = 0; k < v->nused; k++, n += SLOT_WORDS)
@@ -677,13 +762,24 @@ unsigned tlb_save(const struct cpu *c, u64 *out)
 	return n;
 }
 
-void tlb_load(struct cpu *c, const u64 *in, unsigned count)
+/* For each view: how many entries, then index, data page, its physical page, code page, its physical page. If the other
+ * bank counts: what the banks were of when they were left, then that bank's views. */
+unsigned tlb_save(const struct cpu *c, u64 *out)
 {
-	const u64 *end = in + count;
+	unsigned n = save(c->bank[0], out);
 
-	tlb_flush(c, true);
+	if (!both_count(c))
+		return n;
+	memcpy(out + n, c->left, sizeof c->left);
+	n += 2 * TLB_SPACE_WORDS;
+	return n + save(c->bank[1], out + n);
+}
+
+/* What is behind the views that IN, which ends at END, has. */
+static const u64 *load(const struct cpu *c, struct view *views, const u64 *in, const u64 *end)
+{
 	for (int i = 0; i < VIEWS && in < end; i++) {
-		struct view *v = &c->views[i];
+		struct view *v = &views[i];
 		u64 n = *in++;
 
 		for (; n && end - in >= SLOT_WORDS; n--, in += SLOT_WORDS) {
@@ -696,21 +792,34 @@ void tlb_load(struct cpu *c, const u64 *in, unsigned count)
 			v->code[at] = (struct tlb_code){ in[3], in[4] & mask, NULL };
 		}
 	}
+	return in;
+}
+
+void tlb_load(struct cpu *c, const u64 *in, unsigned count)
+{
+	const u64 *end = in + count;
+
+	tlb_forget(c);
+	update_view(c);
+	in = load(c, c->bank[0], in, end);
+	if (end - in < 2 * TLB_SPACE_WORDS || !c->bank[1])
+		return;
+	memcpy(c->left, in, sizeof c->left);
+	load(c, c->bank[1], in + 2 * TLB_SPACE_WORDS, end);
 }
 
 u64 tlb_hash(const struct cpu *c, u64 h)
 {
-	for (int i = 0; i < VIEWS; i++) {
-		const struct view *v = &c->views[i];
+	const struct view *v;
 
+	for (unsigned i = 0; (v = any_view(c, i)) != NULL; i++)
 		for (unsigned k = 0; k < v->nused; k++) {
 			u64 words[SLOT_WORDS];
 
 			slot_words(v, v->used[k], words);
 			h = hash64(h, words, sizeof words);
 		}
-	}
-	return h;
+	return both_count(c) ? hash64(h, c->left, sizeof c->left) : h;
 }
 
 /* Is a data breakpoint (DR7) set in this page, or is each store watched? Then every access must be looked at. */
@@ -802,7 +911,7 @@ static void remember_code(struct cpu *c, unsigned n, u64 page, u64 phys, u64 fla
 	slot_list(v, n, flags);
 	v->code[n] = (struct tlb_code){ page | flags, phys, host };
 	if (lost)
-		code_lost(c);
+		code_lost(c->views);
 }
 
 static void remember_data(struct view *v, unsigned n, u64 page, u64 phys, u64 flags)
@@ -864,6 +973,8 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		if (!t.ok)
 			return false;
 		*phys_out = t.phys & c->mem->mask;
+		if (unlikely(vmx_apic_page(c, t.phys)))
+			return kind != ACCESS_FETCH || vmx_apic_access(c, (unsigned)offset, 1, ACCESS_FETCH);
 		at = ram_page(c, *phys_out, &range, &flags);
 		if (!at && access <= ACCESS_WRITE)
 			remember_walk(c, linear, access, *phys_out);

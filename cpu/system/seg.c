@@ -187,6 +187,11 @@ void update_mode(struct cpu *c)
 void cpu_derive(struct cpu *c)
 {
 	tlb_flush(c, true);
+	cpu_derive_registers(c);
+}
+
+void cpu_derive_registers(struct cpu *c)
+{
 	for (unsigned i = ES; i <= GS; i++)
 		seg_update(c, i);
 	update_mode(c);

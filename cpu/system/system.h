@@ -117,8 +117,8 @@ static inline bool in_shadow(const struct cpu *c) { return c->shadow_at && c->ic
 /* Is there an interrupt that IF alone keeps out? What arrives later calls for attention by itself. */
 static inline bool interrupt_waits(const struct cpu *c)
 {
-	return c->nmi_pending || vmx_proc(c, PROC_INTR_WINDOW) || (svm_guest(c) && c->svm->virtual & V_IRQ) ||
-	       (c->apic ? apic_pending(c->apic) : c->intr);
+	return c->nmi_pending || vmx_proc(c, PROC_INTR_WINDOW) || (vmx_guest(c) && c->vmx->virtual_due) ||
+	       (svm_guest(c) && c->svm->virtual & V_IRQ) || (c->apic ? apic_pending(c->apic) : c->intr);
 }
 
 handler h_ud; /* #UD (seg.c) */

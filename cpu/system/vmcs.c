@@ -34,15 +34,22 @@ static bool exists(const struct cpu *c, u64 field)
 	}
 }
 
-u64 vmcs_get(const struct cpu *c, enum vmcs_field field)
+static u64 field_get(const struct cpu *c, u64 vmcs, unsigned field)
 {
-	return vm_read(c, c->vmx->current + place_of(field), size_of(field));
+	return vm_read(c, vmcs + place_of(field), size_of(field));
+}
+static void field_set(struct cpu *c, u64 vmcs, unsigned field, u64 v)
+{
+	vm_write(c, vmcs + place_of(field), size_of(field), v);
 }
 
-void vmcs_set(struct cpu *c, enum vmcs_field field, u64 v)
-{
-	vm_write(c, c->vmx->current + place_of(field), size_of(field), v);
-}
+u64 vmcs_get(const struct cpu *c, enum vmcs_field field) { return field_get(c, c->vmx->current, field); }
+void vmcs_set(struct cpu *c, enum vmcs_field field, u64 v) { field_set(c, c->vmx->current, field, v); }
+
+/* The VMCS that VMREAD and VMWRITE work on: a guest's is its shadow VMCS. */
+static u64 operand(const struct cpu *c) { return vmx_guest(c) ? vmcs_get(c, VMCS_VMCS_LINK) : c->vmx->current; }
+
+bool vmcs_is_shadow(const struct cpu *c) { return vm_read(c, c->vmx->current, 4) & VMCS_SHADOW; }
 
 bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 encoding, u64 value), void *user)
 {
@@ -74,13 +81,13 @@ bool vmx_succeed(struct cpu *c)
 
 bool vmx_fail(struct cpu *c, u32 error)
 {
-	bool valid = c->vmx->current != NO_VMCS;
+	bool valid = operand(c) != NO_VMCS;
 
 	if (observes(c, EVENT_VMFAIL))
 		observe_event(c, &(struct seen){ .kind = EVENT_VMFAIL, .address = valid ? error : 0, .write = true,
 						 .name = vmx_error_name(valid ? error : 0) });
 	cpu_set_arith(c, valid ? FL_Z : FL_C);
-	if (valid)
+	if (valid) /* a guest's goes into its own VMCS, not into the shadow */
 		vmcs_set(c, VMCS_INSTRUCTION_ERROR, error);
 	return true;
 }
@@ -89,10 +96,21 @@ bool vmx_fail(struct cpu *c, u32 error)
 
 u32 vmx_secondary_allowed(const struct model *m)
 {
-	return SEC_EPT | SEC_TABLES | SEC_VPID | SEC_WBINVD | SEC_UNRESTRICTED | SEC_PLE |
-	       (has(m, F_RDTSCP) ? SEC_RDTSCP : 0) | (has(m, F_INVPCID) ? SEC_INVPCID : 0) |
-	       (has(m, F_RDRAND) ? SEC_RDRAND : 0) | (has(m, F_RDSEED) ? SEC_RDSEED : 0) |
-	       (has(m, F_XSAVES) ? SEC_XSAVES : 0);
+	static const struct { u8 feature; u32 controls; } all[] = {
+		{ F_VMX, SEC_APIC_ACCESS | SEC_X2APIC | SEC_EPT | SEC_TABLES | SEC_VPID | SEC_WBINVD |
+			 SEC_UNRESTRICTED | SEC_PLE },
+		{ F_RDTSCP, SEC_RDTSCP }, { F_INVPCID, SEC_INVPCID }, { F_RDRAND, SEC_RDRAND },
+		{ F_RDSEED, SEC_RDSEED }, { F_XSAVES, SEC_XSAVES },
+		{ F_VMX_APICV, SEC_APIC_REGISTERS | SEC_VIRTUAL_INTR }, { F_VMX_VMFUNC, SEC_VMFUNC },
+		{ F_VMX_SHADOW, SEC_SHADOW }, { F_VMX_PML, SEC_PML }, { F_VMX_VE, SEC_VE }, { F_VMX_MBEC, SEC_MBEC },
+		{ F_VMX_TSC_SCALING, SEC_TSC_SCALING },
+	};
+	u32 controls = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		if (has(m, all[i].feature))
+			controls |= all[i].controls;
+	return controls;
 }
 
 #define PIN_ONES 0x16u
@@ -114,13 +132,26 @@ u32 vmx_secondary_allowed(const struct model *m)
 #define ENTRY_MAY (ENTRY_ONES | ENTRY_LONG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
 #define PAIR(ones, may) ((u64)(may) << 32 | (ones))
 
+/* Of all fields that there are. */
+static u64 highest_index(const struct cpu *c)
+{
+	u64 highest = 0;
+
+#define VMCS(encoding, name, needs) \
+	if (exists(c, encoding) && (encoding & 0x3fe) > highest) \
+		highest = encoding & 0x3fe;
+#include "cpu/system/vmcs.def"
+#undef VMCS
+	return highest;
+}
+
 u64 vmx_capability(const struct cpu *c, u32 index)
 {
 	switch (index) {
 	/* revision | size of the region << 32 | write-back << 50 | 54: INS and OUTS are described | 55: the true ones
 	 * */
 	case 0x480: return VMCS_REVISION | (u64)PAGE_SIZE << 32 | (u64)6 << 50 | (u64)3 << 54;
-	case 0x481: case 0x48d: return PAIR(PIN_ONES, PIN_MAY);
+	case 0x481: case 0x48d: return PAIR(PIN_ONES, PIN_MAY | (has(c->model, F_VMX_APICV) ? PIN_POSTED : 0));
 	case 0x482: return PAIR(PROC_ONES, PROC_MAY);
 	case 0x48e: return PAIR(PROC_TRUE_ONES, PROC_MAY);
 	case 0x483: return PAIR(EXIT_ONES, EXIT_MAY);
@@ -134,11 +165,13 @@ u64 vmx_capability(const struct cpu *c, u32 index)
 	case 0x487: return 0xffffffff;
 	case 0x488: return CR4_VMXE;
 	case 0x489: return cr4_bits(c->model) | CR4_VMXE;
-	case 0x48a: return 0x17 << 1; /* highest index */
+	case 0x48a: return highest_index(c);
 	case 0x48b: return PAIR(0, vmx_secondary_allowed(c->model));
-	/* 0 execute-only | 6 four levels | 8 uncacheable | 14 write-back | 16 2 MiB | 17 1 GiB | 20 INVEPT | 21 A, D |
-	 * 25, 26 its types | 32 INVVPID | 40-43 its types */
-	default: return 1 | 1 << 6 | 1 << 8 | 1 << 14 | 3 << 16 | 3 << 20 | 3 << 25 | (u64)1 << 32 | (u64)15 << 40;
+	case 0x491: return VM_FUNCTIONS;
+	/* 0 execute-only | 6 four levels | 7 five | 8 uncacheable | 14 write-back | 16 2 MiB | 17 1 GiB | 20 INVEPT |
+	 * 21 A, D | 25, 26 its types | 32 INVVPID | 40-43 its types */
+	default: return 1 | 1 << 6 | (has(c->model, F_VMX_EPT5) ? 1 << 7 : 0) | 1 << 8 | 1 << 14 | 3 << 16 | 3 << 20 |
+			3 << 25 | (u64)1 << 32 | (u64)15 << 40;
 	}
 }
 
@@ -167,6 +200,7 @@ GEN_BODY(vmclear)
 BODY(vmptrld)
 {
 	u64 addr;
+	u32 revision;
 
 	if (!pointer(c, o, &addr))
 		return false;
@@ -174,7 +208,10 @@ BODY(vmptrld)
 		return vmx_fail(c, 9);
 	if (addr == c->vmx->vmxon)
 		return vmx_fail(c, 10);
-	if (vm_read(c, addr, 4) != VMCS_REVISION)
+	revision = (u32)vm_read(c, addr, 4);
+	if (vmx_secondary_allowed(c->model) & SEC_SHADOW)
+		revision &= ~VMCS_SHADOW;
+	if (revision != VMCS_REVISION)
 		return vmx_fail(c, 11);
 	c->vmx->current = addr;
 	return vmx_succeed(c);
@@ -187,13 +224,13 @@ GEN_BODY(vmptrst)
 BODY(vmread)
 {
 	unsigned size = in_64(c) ? 8 : 4;
-	u64 field = reg_get(c, o->src, size), v;
+	u64 field = reg_get(c, o->src, size), vmcs = operand(c), v;
 
-	if (c->vmx->current == NO_VMCS)
+	if (vmcs == NO_VMCS)
 		return vmx_fail(c, 0);
 	if (!exists(c, field))
 		return vmx_fail(c, 12);
-	v = vmcs_get(c, (enum vmcs_field)(field & ~(u64)1));
+	v = field_get(c, vmcs, (unsigned)field & ~1u);
 	if (field & 1)
 		v >>= 32;
 	if (!o->mem)
@@ -207,20 +244,20 @@ GEN_BODY(vmread)
 BODY(vmwrite)
 {
 	unsigned size = in_64(c) ? 8 : 4;
-	u64 field = reg_get(c, o->dst, size), v;
+	u64 field = reg_get(c, o->dst, size), vmcs = operand(c), v;
 
-	if (c->vmx->current == NO_VMCS)
+	if (vmcs == NO_VMCS)
 		return vmx_fail(c, 0);
 	if (!rm_load(c, o, o->src, size, &v))
 		return false;
 	if (!exists(c, field))
 		return vmx_fail(c, 12);
 	if (width_of((unsigned)field) == 1 && (field & 1 || size == 4)) {
-		u64 old = vmcs_get(c, (enum vmcs_field)(field & ~(u64)1));
+		u64 old = field_get(c, vmcs, (unsigned)field & ~1u);
 
 		v = field & 1 ? (u32)old | v << 32 : in_64(c) ? v : (old & ~(u64)0xffffffff) | v;
 	}
-	vmcs_set(c, (enum vmcs_field)(field & ~(u64)1), v);
+	field_set(c, vmcs, (unsigned)field & ~1u, v);
 	return vmx_succeed(c);
 }
 GEN_BODY(vmwrite)

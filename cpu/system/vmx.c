@@ -19,15 +19,6 @@ bool vmx_cr0_ok(const struct cpu *c, u64 v)
 
 bool vmx_cr4_ok(const struct cpu *c, u64 v) { return !c->vmx || !c->vmx->on || v & CR4_VMXE; }
 
-void vmx_write_tpr(struct cpu *c, u64 v)
-{
-	vm_write(c, c->vmx->controls.virtual_apic + VIRTUAL_TPR, 4, v);
-	if (v >> 4 < c->vmx->controls.tpr_threshold) {
-		c->vmx->below_threshold = true;
-		attend(c, ATTN_LINE);
-	}
-}
-
 BODY(vmxon)
 {
 	struct vmx *v = c->vmx;
@@ -72,7 +63,7 @@ BODY(vmcall)
 }
 GEN_LOOK(vmcall)
 
-/* Translations are not kept over VM entries and exits, so that these have to check their operands only. */
+/* The translations of all guests go, whichever are named (28.4.3.3 lets them). */
 static bool descriptor(struct cpu *c, const struct op *o, u64 out[2])
 {
 	u8 image[16];
@@ -96,6 +87,7 @@ BODY(invept)
 		return false;
 	if (type == 1 && !ept_pointer_ok(c, d[0]))
 		return vmx_fail(c, 28);
+	tlb_forget_guests(c);
 	return vmx_succeed(c);
 }
 GEN_BODY(invept)
@@ -112,9 +104,34 @@ BODY(invvpid)
 		return false;
 	if (d[0] >> 16 || (type != 2 && !d[0]) || (type == 0 && !canonical(d[1])))
 		return vmx_fail(c, 28);
+	tlb_forget_guests(c);
 	return vmx_succeed(c);
 }
 GEN_BODY(invvpid)
+
+/* EPTP switching, which is the only VM function (25.5.6.3). */
+BODY(vmfunc)
+{
+	struct vmx_controls *k = &c->vmx->controls;
+	u32 function = (u32)c->r[RAX], index = (u32)c->r[RCX];
+	u64 eptp;
+
+	if (!(k->secondary & SEC_VMFUNC))
+		return fault_ud(c);
+	if (function > 63 || !(vmcs_get(c, VMCS_VM_FUNCTION_CONTROLS) >> function & 1) || index > 511)
+		return vmx_exits(c, VMEXIT_VMFUNC, 0);
+	eptp = vm_read(c, vmcs_get(c, VMCS_EPTP_LIST) + 8 * (u64)index, 8);
+	if (!ept_pointer_ok(c, eptp))
+		return vmx_exits(c, VMEXIT_VMFUNC, 0);
+	vmcs_set(c, VMCS_EPT_POINTER, eptp);
+	if (vmx_secondary_allowed(c->model) & SEC_VE)
+		vmcs_set(c, VMCS_EPTP_INDEX, index);
+	k->eptp = eptp;
+	tlb_flush(c, true);
+	c->r[RIP] = next_rip(c, o);
+	return true;
+}
+GEN_LOOK(vmfunc)
 
 /* ---- state ---- */
 
@@ -143,8 +160,8 @@ void vmx_forget_guest(struct cpu *c)
 
 	if (v->timer.when != CLOCK_NEVER)
 		clock_arm(c->clock, &v->timer, CLOCK_NEVER);
-	v->timer_due = v->trap_flag_due = v->below_threshold = v->injecting = v->virtual_nmi_blocked = false;
-	v->inject = v->vectoring = 0;
+	v->timer_due = v->trap_flag_due = v->virtual_due = v->injecting = v->virtual_nmi_blocked = false;
+	v->inject = v->vectoring = v->apic_exit = 0;
 	memset(&v->controls, 0, sizeof v->controls);
 }
 
@@ -155,6 +172,7 @@ void vmx_reset(struct cpu *c)
 	vmx_forget_guest(c);
 	v->on = v->guest = false;
 	v->vmxon = v->current = NO_VMCS;
+	tlb_forget(c);
 }
 
 #define VMX(member, kind) FIELD(struct vmx, member, kind)
@@ -169,8 +187,9 @@ static const struct field vmx_fields[] = {
 	VMX(controls.virtual_apic, U64), VMX(controls.tsc_offset, U64), VMX(controls.eptp, U64),
 	VMX(controls.xss_bitmap, U64), VMX(controls.ple_gap, U32), VMX(controls.ple_window, U32),
 	VMX(pause_first, U64), VMX(pause_last, U64), VMX(inject, U32), VMX(inject_error, U32), VMX(inject_length, U32),
-	VMX(virtual_nmi_blocked, BOOL), VMX(timer_due, BOOL), VMX(trap_flag_due, BOOL), VMX(below_threshold, BOOL),
-	FIELD(struct vmx, timer, EVENT), FIELD_END
+	VMX(virtual_nmi_blocked, BOOL), VMX(timer_due, BOOL), VMX(trap_flag_due, BOOL),
+	FIELD(struct vmx, timer, EVENT), VMX(controls.apic_access, U64), VMX(apic_exit, U32), VMX(virtual_due, BOOL),
+	FIELD_END
 };
 
 /* A state may say anything: a guest needs VMX operation and a VMCS. */

@@ -5,6 +5,7 @@
  *   vmx.c            VMXON, VMXOFF, capability MSRs      vmx_exit.c    back to the host
  *   vmx_intercept.c  which instructions and events exit  ept.c         extended page tables
  *   vmx_text.c       values in words, for people
+ *   vmx_apic.c       the virtual APIC
  * */
 #ifndef CPU_VMX_H
 #define CPU_VMX_H
@@ -19,7 +20,8 @@ enum vmcs_field {
 };
 
 /* Controls (SDM vol. 3, 24.6 to 24.8). */
-enum { PIN_INTR = 1, PIN_NMI = 1 << 3, PIN_VIRTUAL_NMI = 1 << 5, PIN_TIMER = 1 << 6 };
+enum { PIN_INTR = 1, PIN_NMI = 1 << 3, PIN_VIRTUAL_NMI = 1 << 5, PIN_TIMER = 1 << 6,
+       PIN_POSTED = 1 << 7 };
 #define PROC_INTR_WINDOW (1u << 2)
 #define PROC_TSC_OFFSET (1u << 3)
 #define PROC_HLT (1u << 7)
@@ -41,9 +43,11 @@ enum { PIN_INTR = 1, PIN_NMI = 1 << 3, PIN_VIRTUAL_NMI = 1 << 5, PIN_TIMER = 1 <
 #define PROC_MONITOR (1u << 29)
 #define PROC_PAUSE (1u << 30)
 #define PROC_SECONDARY (1u << 31)
-enum { SEC_EPT = 1 << 1, SEC_TABLES = 1 << 2, SEC_RDTSCP = 1 << 3, SEC_VPID = 1 << 5, SEC_WBINVD = 1 << 6,
-       SEC_UNRESTRICTED = 1 << 7, SEC_PLE = 1 << 10, SEC_RDRAND = 1 << 11, SEC_INVPCID = 1 << 12, SEC_RDSEED = 1 << 16,
-       SEC_XSAVES = 1 << 20 };
+enum { SEC_APIC_ACCESS = 1, SEC_EPT = 1 << 1, SEC_TABLES = 1 << 2, SEC_RDTSCP = 1 << 3, SEC_X2APIC = 1 << 4,
+       SEC_VPID = 1 << 5, SEC_WBINVD = 1 << 6, SEC_UNRESTRICTED = 1 << 7, SEC_APIC_REGISTERS = 1 << 8,
+       SEC_VIRTUAL_INTR = 1 << 9, SEC_PLE = 1 << 10, SEC_RDRAND = 1 << 11, SEC_INVPCID = 1 << 12, SEC_VMFUNC = 1 << 13,
+       SEC_SHADOW = 1 << 14, SEC_RDSEED = 1 << 16, SEC_PML = 1 << 17, SEC_VE = 1 << 18, SEC_XSAVES = 1 << 20,
+       SEC_MBEC = 1 << 22, SEC_TSC_SCALING = 1 << 25 };
 enum { EXIT_SAVE_DEBUG = 1 << 2, EXIT_HOST_64 = 1 << 9, EXIT_ACK_INTR = 1 << 15, EXIT_SAVE_PAT = 1 << 18,
        EXIT_LOAD_PAT = 1 << 19, EXIT_SAVE_EFER = 1 << 20, EXIT_LOAD_EFER = 1 << 21, EXIT_SAVE_TIMER = 1 << 22 };
 enum { ENTRY_LOAD_DEBUG = 1 << 2, ENTRY_LONG = 1 << 9, ENTRY_LOAD_PAT = 1 << 14, ENTRY_LOAD_EFER = 1 << 15 };
@@ -59,8 +63,9 @@ enum { EVENT_TYPE_EXTERNAL = 0, EVENT_TYPE_NMI = 2, EVENT_TYPE_HARDWARE = 3, EVE
 /* Interruptibility (24.4.2). */
 enum { BLOCKED_BY_STI = 1, BLOCKED_BY_MOV_SS = 2, BLOCKED_BY_SMI = 4, BLOCKED_BY_NMI = 8 };
 
-enum { VIRTUAL_TPR = 0x80 /* of the virtual-APIC page */ };
 enum { VMCS_REVISION = 0x11 };
+#define VMCS_SHADOW (1u << 31) /* of the revision identifier: a shadow VMCS */
+#define VM_FUNCTIONS 1u        /* EPTP switching */
 #define ENTRY_FAILURE (1u << 31) /* of an exit reason */
 
 /* The controls that the VM entry has read. */
@@ -68,7 +73,7 @@ struct vmx_controls {
 	u32 pin, proc, secondary, exit, entry, exceptions, pf_mask, pf_match, cr3_targets, tpr_threshold,
 		ple_gap, ple_window;
 	u64 cr0_mask, cr0_shadow, cr4_mask, cr4_shadow, cr3_target[4];
-	u64 io_a, io_b, msr_bitmap, virtual_apic, tsc_offset, eptp, xss_bitmap;
+	u64 io_a, io_b, msr_bitmap, virtual_apic, apic_access, tsc_offset, eptp, xss_bitmap;
 };
 
 /* Why the guest exits: bit BIT of the control FIELD is 1, or WHY. Neither: it always does. For people alone. */
@@ -90,7 +95,9 @@ struct vmx {
 	u32 inject, inject_error, inject_length;
 	bool injecting;          /* it is being delivered: not subject to the exception bitmap */
 	bool virtual_nmi_blocked;
-	bool timer_due, trap_flag_due, below_threshold;
+	bool timer_due, trap_flag_due;
+	u32 apic_exit;           /* due behind the instruction: reason | qualification << 8 (29.1.2, 29.1.4, 29.4.3) */
+	bool virtual_due;        /* a pending virtual interrupt is recognised (29.2.1) */
 	struct event timer;      /* VMX-preemption timer */
 	/* Why FAULT_VMEXIT is in c->fault. */
 	u32 reason, interruption, error, length, info;
@@ -116,6 +123,11 @@ static inline u64 vmx_cr4(const struct cpu *c)
 }
 /* In non-root operation with one of these controls. */
 static inline bool vmx_pin(const struct cpu *c, u32 bits) { return vmx_guest(c) && c->vmx->controls.pin & bits; }
+/* A guest whose NMIs exit, and that has virtual ones, blocks those. */
+static inline bool vmx_nmi_blocked(const struct cpu *c)
+{
+	return vmx_pin(c, PIN_VIRTUAL_NMI) ? c->vmx->virtual_nmi_blocked : c->nmi_blocked;
+}
 static inline bool vmx_proc(const struct cpu *c, u32 bits) { return vmx_guest(c) && c->vmx->controls.proc & bits; }
 static inline bool vmx_secondary(const struct cpu *c, u32 bits)
 {
@@ -125,12 +137,13 @@ static inline bool vmx_secondary(const struct cpu *c, u32 bits)
 /* ---- vmcs.c ---- */
 u64 vmcs_get(const struct cpu *c, enum vmcs_field field); /* of the current VMCS, which there is */
 void vmcs_set(struct cpu *c, enum vmcs_field field, u64 v);
+bool vmcs_is_shadow(const struct cpu *c);                 /* the current VMCS: no guest can be entered with it */
 /* Call EACH for every field of the current VMCS that the model has. False: there is none. */
 bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 encoding, u64 value), void *user);
 bool vmcs_launched(const struct cpu *c);
 void vmcs_set_launched(struct cpu *c, bool on);
 void vmcs_set_abort(struct cpu *c, u32 why); /* the VMX-abort indicator (27.7) */
-u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 490h */
+u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 491h */
 u32 vmx_secondary_allowed(const struct model *m);
 /* VMfailInvalid or VMfailValid with the number ERROR (30.4); VMsucceed. All return true: the instruction retires. */
 bool vmx_fail(struct cpu *c, u32 error);
@@ -144,9 +157,6 @@ void vmx_forget_guest(struct cpu *c); /* there is none: no event of its, no cont
 /* What VMX operation demands of a value of CR0, CR4. */
 bool vmx_cr0_ok(const struct cpu *c, u64 v);
 bool vmx_cr4_ok(const struct cpu *c, u64 v);
-/* The virtual TPR (29.1.1): exits behind the instruction if it falls below the threshold. */
-void vmx_write_tpr(struct cpu *c, u64 v);
-
 /* ---- vmx_entry.c ---- */
 /* Would a VM entry with the current VMCS, if there is one, come through its checks? False: *FAILED is the first that
  * it does not. */
@@ -173,9 +183,8 @@ bool vmx_instruction_exits(struct cpu *c, const struct op *o, u32 exit, unsigned
 bool vmx_exception_exits(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error);
 /* An event is about to be delivered to the guest. False: it exits instead. */
 bool vmx_delivers(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error);
-/* What is due before the next instruction: the reason of an exit, VMX_DUE_INJECT, or 0. SHADOW: STI or MOV SS blocks.
- * */
-enum { VMX_DUE_INJECT = 0x100 };
+/* What is due before the next instruction: the reason of an exit, VMX_DUE_*, or 0. SHADOW: STI or MOV SS blocks. */
+enum { VMX_DUE_INJECT = 0x100, VMX_DUE_VIRTUAL /* a virtual interrupt */ };
 unsigned vmx_due(const struct cpu *c, bool shadow);
 /* Do it. False: a fault, or the exit, is in c->fault. */
 bool vmx_boundary(struct cpu *c, unsigned due);
@@ -188,12 +197,35 @@ void vmx_load_cr0(struct cpu *c, u64 v);
 /* MSR-load area: false at the entry that cannot be loaded, *failed counts from 1. */
 bool vmx_load_msrs(struct cpu *c, u64 area, u32 count, u32 *failed);
 
+/* ---- vmx_apic.c: OFFSET is that in the page of an APIC ---- */
+u32 vmx_read_tpr(const struct cpu *c);
+void vmx_write_tpr(struct cpu *c, u32 v);
+/* Is PHYS in the APIC-access page of the guest? */
+static inline bool vmx_apic_page(const struct cpu *c, u64 phys)
+{
+	return vmx_secondary(c, SEC_APIC_ACCESS) && (phys & PAGE_MASK) == c->vmx->controls.apic_access;
+}
+/* An access of LEN bytes to that page. False: it exits. Else the virtual APIC has its register. */
+bool vmx_apic_access(struct cpu *c, unsigned offset, unsigned len, enum access kind);
+void vmx_apic_read(const struct cpu *c, unsigned offset, u8 *out, unsigned len);
+void vmx_apic_write(struct cpu *c, unsigned offset, const u8 *in, unsigned len);
+/* Has the virtual APIC the MSR INDEX, of 800h to 8FFh? A write is false where it is #GP. */
+bool vmx_apic_has_msr(const struct cpu *c, u32 index, bool write);
+u64 vmx_apic_read_msr(const struct cpu *c, u32 index);
+bool vmx_apic_write_msr(struct cpu *c, u32 index, u64 v);
+void vmx_apic_enter(struct cpu *c); /* at the end of a VM entry */
+/* The virtual interrupt that is due, which is in service now. */
+unsigned vmx_apic_acknowledge(struct cpu *c);
+/* Is the external interrupt VECTOR the notification of posted interrupts? Then these are pending now. */
+bool vmx_apic_posted(struct cpu *c, unsigned vector);
+
 /* ---- ept.c ---- */
 enum { EPT_AD_ON = 0x40 }; /* of EPTP: A and D flags are on */
-/* Where guest-physical GUEST is, for an access of KIND. EFFECTS: may A and D flags be set? */
-struct second_level ept_walk(struct cpu *c, u64 guest, enum access kind, bool effects);
+/* Where guest-physical GUEST is, for an access of KIND, in the end to a user-mode linear address if USER. EFFECTS: may
+ * A and D flags be set, and pages be logged? */
+struct second_level ept_walk(struct cpu *c, u64 guest, enum access kind, bool user, bool effects);
 /* The same walk for people: its entries, and why it ends with an exit. */
-enum { EPT_LEVELS = 4 };
+enum { EPT_LEVELS = 5 };
 struct ept_trace {
 	unsigned count, culprit; /* entries that were read; the one that forbids it */
 	u64 at[EPT_LEVELS], entry[EPT_LEVELS];
@@ -201,6 +233,9 @@ struct ept_trace {
 };
 void ept_trace(struct cpu *c, u64 guest, enum access kind, struct ept_trace *t);
 bool ept_pointer_ok(const struct cpu *c, u64 eptp); /* 26.2.1.1 */
+/* The violation WHY, with the further bits ABOUT of the qualification, of c->vmx->physical: an exit or #VE. Returns
+ * false. */
+bool vmx_violation(struct cpu *c, const struct second_level *why, u64 about);
 static inline bool ept_on(const struct cpu *c) { return vmx_secondary(c, SEC_EPT); }
 
 #endif

@@ -44,6 +44,8 @@ static void read_controls(const struct cpu *c, struct vmx_controls *k)
 	};
 	if (k->proc & PROC_SECONDARY)
 		k->secondary = (u32)vmcs_get(c, VMCS_SECONDARY_CONTROLS);
+	if (k->secondary & SEC_APIC_ACCESS)
+		k->apic_access = vmcs_get(c, VMCS_APIC_ACCESS);
 	if (k->secondary & SEC_EPT)
 		k->eptp = vmcs_get(c, VMCS_EPT_POINTER);
 	if (k->secondary & SEC_XSAVES)
@@ -95,14 +97,78 @@ static bool injection_ok(const struct cpu *c, struct vmx_check *f, const struct 
 
 static const char not_a_page[] = "is not the physical address of a page (26.2.1.1)";
 
-static bool tpr_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+/* Of a structure that begins at a multiple of SIZE. */
+static bool aligned(const struct cpu *c, u64 v, u64 size)
 {
-	if (!(k->proc & PROC_TPR_SHADOW))
-		return true;
-	return check(f, vm_page_ok(c, k->virtual_apic), VMCS_VIRTUAL_APIC, not_a_page) &&
-	       check(f, !(k->tpr_threshold >> 4), VMCS_TPR_THRESHOLD, "has one of bits 31-4 set (26.2.1.1)") &&
-	       check(f, k->tpr_threshold <= vm_read(c, k->virtual_apic + VIRTUAL_TPR, 1) >> 4, VMCS_TPR_THRESHOLD,
-		     "is above bits 7-4 of the virtual TPR (26.2.1.1)");
+	return !(v & (size - 1)) && !(v >> c->model->physical_bits);
+}
+
+static bool posted_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+{
+	return !(k->pin & PIN_POSTED) ||
+	       (check(f, k->secondary & SEC_VIRTUAL_INTR, VMCS_PIN_CONTROLS,
+		      "has \"process posted interrupts\" without \"virtual-interrupt delivery\" (26.2.1.1)") &&
+		check(f, k->exit & EXIT_ACK_INTR, VMCS_PIN_CONTROLS,
+		      "has \"process posted interrupts\" without \"acknowledge interrupt on exit\" (26.2.1.1)") &&
+		check(f, !(vmcs_get(c, VMCS_POSTED_VECTOR) >> 8), VMCS_POSTED_VECTOR,
+		      "has one of bits 15-8 set (26.2.1.1)") &&
+		check(f, aligned(c, vmcs_get(c, VMCS_POSTED_DESCRIPTOR), 64), VMCS_POSTED_DESCRIPTOR,
+		      "is not a physical address that is a multiple of 64 (26.2.1.1)"));
+}
+
+/* The virtual APIC. */
+static bool apic_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+{
+	const u32 need_shadow = SEC_X2APIC | SEC_APIC_REGISTERS | SEC_VIRTUAL_INTR;
+	u32 s = k->secondary;
+	bool shadow = k->proc & PROC_TPR_SHADOW, threshold = shadow && !(s & SEC_VIRTUAL_INTR);
+
+	return check(f, shadow || !(s & need_shadow), VMCS_SECONDARY_CONTROLS,
+		     "virtualises an APIC without \"use TPR shadow\" (26.2.1.1)") &&
+	       check(f, !shadow || vm_page_ok(c, k->virtual_apic), VMCS_VIRTUAL_APIC, not_a_page) &&
+	       check(f, !threshold || !(k->tpr_threshold >> 4), VMCS_TPR_THRESHOLD,
+		     "has one of bits 31-4 set (26.2.1.1)") &&
+	       check(f, !threshold || s & SEC_APIC_ACCESS ||
+			k->tpr_threshold <= vm_read(c, k->virtual_apic + 0x80, 1) >> 4, VMCS_TPR_THRESHOLD,
+		     "is above bits 7-4 of the virtual TPR (26.2.1.1)") &&
+	       check(f, !(s & SEC_APIC_ACCESS) || !(s & SEC_X2APIC), VMCS_SECONDARY_CONTROLS,
+		     "has \"virtualize APIC accesses\" and \"virtualize x2APIC mode\" (26.2.1.1)") &&
+	       check(f, !(s & SEC_APIC_ACCESS) || vm_page_ok(c, k->apic_access), VMCS_APIC_ACCESS, not_a_page) &&
+	       check(f, !(s & SEC_VIRTUAL_INTR) || k->pin & PIN_INTR, VMCS_SECONDARY_CONTROLS,
+		     "has \"virtual-interrupt delivery\" without \"external-interrupt exiting\" (26.2.1.1)") &&
+	       posted_ok(c, f, k);
+}
+
+/* With the control S, FIELD is the address of a page. */
+static bool page_if(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, u32 s,
+		    enum vmcs_field field)
+{
+	return check(f, !(k->secondary & s) || vm_page_ok(c, vmcs_get(c, field)), field, not_a_page);
+}
+
+static bool ept_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+{
+	bool ept = k->secondary & SEC_EPT;
+
+	return check(f, !ept || ept_pointer_ok(c, k->eptp), VMCS_EPT_POINTER,
+		     "has a memory type, a number of levels or a reserved bit that there is not (26.2.1.1)") &&
+	       check(f, ept || !(k->secondary & SEC_UNRESTRICTED), VMCS_SECONDARY_CONTROLS,
+		     "has \"unrestricted guest\" without \"enable EPT\" (26.2.1.1)") &&
+	       check(f, ept || !(k->secondary & (SEC_PML | SEC_MBEC)), VMCS_SECONDARY_CONTROLS,
+		     "has PML or mode-based execute control without \"enable EPT\" (26.2.1.1)") &&
+	       page_if(c, f, k, SEC_PML, VMCS_PML_ADDRESS) && page_if(c, f, k, SEC_VE, VMCS_VE_INFORMATION);
+}
+
+static bool functions_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+{
+	u64 functions = k->secondary & SEC_VMFUNC ? vmcs_get(c, VMCS_VM_FUNCTION_CONTROLS) : 0;
+
+	return !functions ||
+	       (check(f, !(functions & ~(u64)VM_FUNCTIONS), VMCS_VM_FUNCTION_CONTROLS,
+		      "has a bit set that IA32_VMX_VMFUNC does not allow (26.2.1.1)") &&
+		check(f, k->secondary & SEC_EPT, VMCS_VM_FUNCTION_CONTROLS,
+		      "has \"EPTP switching\" without \"enable EPT\" (26.2.1.1)") &&
+		page_if(c, f, k, SEC_VMFUNC, VMCS_EPTP_LIST));
 }
 
 static bool controls_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
@@ -114,15 +180,15 @@ static bool controls_ok(const struct cpu *c, struct vmx_check *f, const struct v
 	       check(f, !(k->proc & PROC_IO_BITMAPS) || vm_page_ok(c, k->io_a), VMCS_IO_BITMAP_A, not_a_page) &&
 	       check(f, !(k->proc & PROC_IO_BITMAPS) || vm_page_ok(c, k->io_b), VMCS_IO_BITMAP_B, not_a_page) &&
 	       check(f, !(k->proc & PROC_MSR_BITMAPS) || vm_page_ok(c, k->msr_bitmap), VMCS_MSR_BITMAP, not_a_page) &&
-	       tpr_ok(c, f, k) &&
+	       apic_ok(c, f, k) &&
 	       check(f, k->pin & PIN_NMI || !(k->pin & PIN_VIRTUAL_NMI), VMCS_PIN_CONTROLS,
 		     "has \"virtual NMIs\" without \"NMI exiting\" (26.2.1.1)") &&
 	       check(f, k->pin & PIN_VIRTUAL_NMI || !(k->proc & PROC_NMI_WINDOW), VMCS_PROC_CONTROLS,
 		     "has \"NMI-window exiting\" without \"virtual NMIs\" (26.2.1.1)") &&
-	       check(f, !(k->secondary & SEC_EPT) || ept_pointer_ok(c, k->eptp), VMCS_EPT_POINTER,
-		     "has a memory type, a number of levels or a reserved bit that there is not (26.2.1.1)") &&
-	       check(f, k->secondary & SEC_EPT || !(k->secondary & SEC_UNRESTRICTED), VMCS_SECONDARY_CONTROLS,
-		     "has \"unrestricted guest\" without \"enable EPT\" (26.2.1.1)") &&
+	       ept_ok(c, f, k) && functions_ok(c, f, k) && page_if(c, f, k, SEC_SHADOW, VMCS_VMREAD_BITMAP) &&
+	       page_if(c, f, k, SEC_SHADOW, VMCS_VMWRITE_BITMAP) &&
+	       check(f, !(k->secondary & SEC_TSC_SCALING) || vmcs_get(c, VMCS_TSC_MULTIPLIER), VMCS_TSC_MULTIPLIER,
+		     "is 0 (26.2.1.1)") &&
 	       check(f, !(k->secondary & SEC_VPID) || vmcs_get(c, VMCS_VPID), VMCS_VPID,
 		     "is 0 with \"enable VPID\" (26.2.1.1)") &&
 	       check(f, k->pin & PIN_TIMER || !(k->exit & EXIT_SAVE_TIMER), VMCS_EXIT_CONTROLS,
@@ -467,13 +533,23 @@ static bool pdptes_ok(const struct cpu *c, struct vmx_check *f, const struct vmx
 	return true;
 }
 
+/* 26.3.1.5: none, or another VMCS, of the kind that the controls ask for. */
+static bool link_ok(const struct cpu *c, const struct vmx_controls *k)
+{
+	u64 link = vmcs_get(c, VMCS_VMCS_LINK);
+	u32 revision = VMCS_REVISION | (k->secondary & SEC_SHADOW ? VMCS_SHADOW : 0);
+
+	return link == NO_VMCS || (vm_page_ok(c, link) && link != c->vmx->current && vm_read(c, link, 4) == revision);
+}
+
 /* The exit qualification of a failure (26.8): 2 PDPTEs, 4 the link pointer. -1: all is well. */
 static int guest_fails(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, const struct guest *g)
 {
 	if (!registers_ok(c, f, k, g) || !segments_ok(g, f) || !tables_ok(c, f) || !flow_ok(c, f, g) ||
 	    !activity_ok(c, f, k, g))
 		return 0;
-	if (!check(f, vmcs_get(c, VMCS_VMCS_LINK) == NO_VMCS, VMCS_VMCS_LINK, "is not all ones (26.3.1.5)"))
+	if (!check(f, link_ok(c, k), VMCS_VMCS_LINK,
+		   "is neither all ones nor another VMCS, a shadow or not as the controls say (26.3.1.5)"))
 		return 4;
 	return pdptes_ok(c, f, k, g) ? -1 : 2;
 }
@@ -581,6 +657,10 @@ static bool enter_guest(struct cpu *c, bool launch)
 
 	if (v->current == NO_VMCS)
 		return vmx_fail(c, 0);
+	if (vmcs_is_shadow(c)) { /* VMfailInvalid, too */
+		cpu_set_arith(c, FL_C);
+		return true;
+	}
 	if (c->shadow_ss && c->shadow_at && icount_after(c) == c->shadow_at + 1)
 		return vmx_fail(c, ERROR_MOV_SS);
 	if (launch ? vmcs_launched(c) : !vmcs_launched(c))
@@ -597,13 +677,14 @@ static bool enter_guest(struct cpu *c, bool launch)
 	if (why >= 0)
 		return fails(c, VMEXIT_ENTRY_STATE, (u64)why, failure.rule);
 	observe(c, EVENT_VMENTRY, g.rip, vmcs_get(c, VMCS_ENTRY_INTERRUPTION), 0, true);
+	tlb_leave(c);
 	load_registers(c, &k, &g);
 	v->guest = true;
 	if (!vmx_load_msrs(c, vmcs_get(c, VMCS_ENTRY_MSR_LOAD), (u32)vmcs_get(c, VMCS_ENTRY_MSR_LOAD_COUNT), &failed))
 		return fails(c, VMEXIT_ENTRY_MSR, failed,
 			     "an entry of the MSR-load area cannot be loaded (26.4)");
 	load_conditions(c, &k);
-	cpu_derive(c);
+	cpu_derive_registers(c);
 	if (g.cr0 & CR0_PG && g.cr4 & CR4_PAE && !g.long_mode) {
 		if (k.secondary & SEC_EPT)
 			for (unsigned i = 0; i < 4; i++)
@@ -611,9 +692,11 @@ static bool enter_guest(struct cpu *c, bool launch)
 		else if (!page_load_pdptes(c, c->cr3))
 			return fails(c, VMEXIT_ENTRY_STATE, 2, "a PDPTE at CR3 has a reserved bit set (26.3.1.6)");
 	}
+	tlb_enter(c, k.secondary & SEC_VPID ? 1 : 0, k.secondary & SEC_VPID);
 	arm_timer(c, &k);
-	v->trap_flag_due = v->below_threshold = false;
+	v->trap_flag_due = false;
 	v->vectoring = 0;
+	vmx_apic_enter(c);
 	v->pause_first = v->pause_last = 0;
 	if (launch)
 		vmcs_set_launched(c, true);

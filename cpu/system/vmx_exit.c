@@ -201,6 +201,7 @@ bool vmx_exit(struct cpu *c)
 		save_registers(c, &k);
 		save_conditions(c, &k);
 	}
+	tlb_leave(c);
 	vmx_forget_guest(c); /* the TSC is the host's again, before its MSRs are stored */
 	if (!failed_entry && !store_msrs(c, vmcs_get(c, VMCS_EXIT_MSR_STORE),
 					 (u32)vmcs_get(c, VMCS_EXIT_MSR_STORE_COUNT)))
@@ -209,9 +210,10 @@ bool vmx_exit(struct cpu *c)
 		c->nmi_blocked = true;
 	v->guest = false;
 	load_host(c, &k);
-	cpu_derive(c);
+	cpu_derive_registers(c);
 	if (!(k.exit & EXIT_HOST_64) && c->cr4 & CR4_PAE && !page_load_pdptes(c, c->cr3))
 		return vmx_abort(c, 2);
+	tlb_enter(c, 0, k.secondary & SEC_VPID);
 	if (!vmx_load_msrs(c, vmcs_get(c, VMCS_EXIT_MSR_LOAD), (u32)vmcs_get(c, VMCS_EXIT_MSR_LOAD_COUNT), &failed))
 		return vmx_abort(c, 4);
 	cpu_attention(c);

@@ -254,6 +254,16 @@ static bool when(bool condition, struct cpu *c, const struct op *o, u32 reason)
 	return condition && exits(c, o, reason, 0, 0);
 }
 
+/* VMREAD and VMWRITE of a field that the bitmaps let the guest have (24.6.15). */
+static bool shadowed(const struct cpu *c, const struct op *o)
+{
+	bool write = o->code == CODE_vmwrite;
+	u64 field = reg_get(c, write ? o->dst : o->src, in_64(c) ? 8 : 4);
+
+	return vmx_secondary(c, SEC_SHADOW) && (write || o->code == CODE_vmread) && field < 0x8000 &&
+	       !vm_bit(c, vmcs_get(c, write ? VMCS_VMWRITE_BITMAP : VMCS_VMREAD_BITMAP), (u32)field);
+}
+
 /* May the instruction O of VMX not run? True: #UD, #GP or the exit (the order of chapter 30). */
 static bool forbidden(struct cpu *c, const struct op *o, u32 exit)
 {
@@ -263,7 +273,7 @@ static bool forbidden(struct cpu *c, const struct op *o, u32 exit)
 
 	if ((o->code == CODE_vmxon ? !(c->cr4 & CR4_VMXE) : !c->vmx->on) || (in_long(c) && !in_64(c)))
 		return undefined(c);
-	if (vmx_guest(c))
+	if (vmx_guest(c) && !shadowed(c, o))
 		return exits(c, o, exit, displacement(c, o), described ? describe(o, rm, reg) : 0);
 	return c->cpl && !gp_because(c, 0, "instructions of VMX are for CPL 0 (vol. 3, chapter 30)");
 }
@@ -311,9 +321,34 @@ bool vmx_instruction_exits(struct cpu *c, const struct op *o, u32 exit, unsigned
 		return when(c->xss & k->xss_bitmap & ((u32)c->r[RAX] | c->r[RDX] << 32) &&
 			    because(c, "XSS_EXITING_BITMAP has a bit of IA32_XSS that EDX:EAX asks for (25.1.3)"),
 			    c, o, exit);
-	case VMEXIT_TASK_SWITCH: case VMEXIT_RSM: return false; /* task_switch() asks; CHK_SMM comes first */
+	case VMEXIT_TASK_SWITCH: case VMEXIT_RSM: case VMEXIT_VMFUNC:
+		return false; /* task_switch() asks; CHK_SMM comes first; VMFUNC asks */
 	default: return forbidden(c, o, exit);
 	}
+}
+
+/* ---- EPT violations (25.5.7) ---- */
+
+/* Virtualization-exception information: 3-0 exit reason | 7-4 FFFFFFFFh: not to be overwritten | 15-8 qualification |
+ * 23-16 linear address | 31-24 guest-physical address | 33-32 EPTP index */
+bool vmx_violation(struct cpu *c, const struct second_level *why, u64 about)
+{
+	struct vmx *v = c->vmx;
+	u64 at;
+
+	if (!why->convertible || !vmx_secondary(c, SEC_VE) || !(c->cr0 & CR0_PE) || v->vectoring ||
+	    vm_read(c, vmcs_get(c, VMCS_VE_INFORMATION) + 4, 4)) {
+		vmx_exits(c, why->reason, why->qualification | about);
+		vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_EPT);
+		return false;
+	}
+	at = vmcs_get(c, VMCS_VE_INFORMATION);
+	vm_write(c, at, 8, (u64)0xffffffff << 32 | why->reason);
+	vm_write(c, at + 8, 8, why->qualification | about);
+	vm_write(c, at + 16, 8, v->linear);
+	vm_write(c, at + 24, 8, v->physical);
+	vm_write(c, at + 32, 2, vmcs_get(c, VMCS_EPTP_INDEX));
+	return fault(c, VEC_VE);
 }
 
 /* ---- events ---- */
@@ -391,23 +426,37 @@ unsigned vmx_due(const struct cpu *c, bool shadow)
 
 	if (v->inject)
 		return VMX_DUE_INJECT;
-	if (v->below_threshold)
-		return VMEXIT_TPR;
+	if (v->apic_exit)
+		return v->apic_exit & 0xff;
 	if (v->trap_flag_due)
 		return VMEXIT_TRAP_FLAG;
 	if (v->timer_due && v->controls.pin & PIN_TIMER)
 		return VMEXIT_TIMER;
 	if (proc & PROC_NMI_WINDOW && !v->virtual_nmi_blocked && !shadow)
 		return VMEXIT_NMI_WINDOW;
-	if (proc & PROC_INTR_WINDOW && c->eflags & FL_I && !shadow)
-		return VMEXIT_INTR_WINDOW;
-	return 0;
+	if (!(c->eflags & FL_I) || shadow || (c->nmi_pending && !vmx_nmi_blocked(c)))
+		return 0;
+	return proc & PROC_INTR_WINDOW ? VMEXIT_INTR_WINDOW : v->virtual_due ? VMX_DUE_VIRTUAL : 0;
+}
+
+/* A virtual interrupt, with which the guest wakes. */
+static bool deliver_virtual(struct cpu *c)
+{
+	if (c->activity == ACTIVITY_MWAIT)
+		c->monitor_armed = false;
+	c->activity = ACTIVITY_RUN;
+	if (!interrupt(c, vmx_apic_acknowledge(c), INT_EXTERNAL, false, 0))
+		return false;
+	c->vmx->trap_flag_due = vmx_proc(c, PROC_TRAP_FLAG);
+	return true;
 }
 
 static void window_cause(struct cpu *c, unsigned due)
 {
 	switch (due) {
 	case VMEXIT_TPR: vmx_because(c, VMCS_PROC_CONTROLS, PROC_TPR_SHADOW); break;
+	case VMEXIT_APIC_WRITE: vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_APIC_REGISTERS); break;
+	case VMEXIT_VIRTUAL_EOI: vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_VIRTUAL_INTR); break;
 	case VMEXIT_TRAP_FLAG: vmx_because(c, VMCS_PROC_CONTROLS, PROC_TRAP_FLAG); break;
 	case VMEXIT_TIMER: vmx_because(c, VMCS_PIN_CONTROLS, PIN_TIMER); break;
 	case VMEXIT_NMI_WINDOW: vmx_because(c, VMCS_PROC_CONTROLS, PROC_NMI_WINDOW); break;
@@ -424,8 +473,10 @@ bool vmx_boundary(struct cpu *c, unsigned due)
 	u64 rip = c->r[RIP];
 	bool ok;
 
+	if (due == VMX_DUE_VIRTUAL)
+		return deliver_virtual(c);
 	if (due != VMX_DUE_INJECT) {
-		vmx_exits(c, due, 0);
+		vmx_exits(c, due, v->apic_exit >> 8);
 		window_cause(c, due);
 		return false;
 	}

@@ -12,7 +12,8 @@ static const u32 controlled = SR_CR0 | SR_CR2 | SR_CR3 | SR_CR4 | SR_CR8 | SR_DR
  * of the model, random numbers, and FS.base, which the guest sets itself, are not. */
 static const u32 observed = controlled | SR_SEG | SR_DESC;
 
-#define CLOSED (CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_TSD | CHK_PCE | CHK_SMM | CHK_SCE | CHK_SEP | CHK_VMX | CHK_SVM)
+#define CLOSED (CHK_CPL0 | CHK_RING0 | CHK_IOPL | CHK_TSD | CHK_PCE | CHK_SMM | CHK_SCE | CHK_SEP | CHK_VMX | \
+		CHK_SVM | CHK_GUEST)
 const struct pg_policy pg_ia32 = {
 	.name = "at CPL 3 with IOPL 0, CR4.TSD, no VME", .traps = CLOSED, .user_traps = CLOSED, .ports = true,
 };

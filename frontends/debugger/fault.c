@@ -30,6 +30,7 @@ static const struct { const char *name, *text, *section; } vectors[32] = {
 	[17] = { "#AC", "an unaligned access with CR0.AM and EFLAGS.AC", "6.15, Interrupt 17" },
 	[18] = { "#MC", "a machine check", "6.15, Interrupt 18" },
 	[19] = { "#XM", "a SIMD exception that is not masked", "6.15, Interrupt 19; vol. 1, 11.5" },
+	[20] = { "#VE", "an EPT violation that the guest handles itself", "6.15, Interrupt 20; 25.5.7" },
 	[21] = { "#CP", "control protection", "6.15, Interrupt 21" },
 };
 

@@ -455,6 +455,7 @@ static void observe(const struct isa_row *row, const struct place *place, struct
 /* Rows that never run here, and so cannot be seen to be what they are. */
 static const struct { const char *mnemonic, *why; } unseen[] = {
 	{ "rsm", "outside of system management mode: always #UD" },
+	{ "vmfunc", "outside of VMX non-root operation: always #UD" },
 	{ "rdpmc", "there are no counters: always #GP" },
 };
 

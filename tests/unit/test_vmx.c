@@ -2,87 +2,10 @@
 /* VMX against the SDM's vol. 3: who may use it (23.7, chapter 30), the fields of the VMCS (appendix B), the errors of
  * its instructions (30.4), the checks of VM entries (26.2, 26.3), which instructions exit and with which information
  * (25.1, 27.2), EPT (28.3), events. A guest here is a few bytes of 64-bit code that ends with VMCALL. */
-#include "cpu/system/vmx.h" /* first: bare.h has names that it uses for parameters */
-#include "bare.h"
+#include "vmx_guest.h"
 
-enum { RAM = 1 << 20, TABLES = 0x1000, HOST = 0x8000, GUEST = 0x9000, ON = 0x10000, VM = 0x11000, VM2 = 0x12000,
-       EPT = 0x20000, BITMAPS = 0x30000, STACK = 0x7000, IDT = 0x5000, GDT = 0x4000 };
-
-static void host_mode(unsigned cpl)
-{
-	put64(ram->host + TABLES, (TABLES + 0x1000) | 7);
-	put64(ram->host + TABLES + 0x1000, 0x87); /* 1 GiB */
-	for (unsigned i = ES; i <= GS; i++)
-		c->seg[i] = (struct seg){ .sel = (u16)(8 * (i + 1) | cpl), .limit = 0xffffffff,
-					  .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_G | SEG_DB | cpl << 5 };
-	c->seg[CS].attr = SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A | SEG_G | SEG_L | cpl << 5;
-	c->seg[TR] = (struct seg){ .sel = 0x58, .base = 0x56780, .limit = 0x67, .attr = SEG_P | 11 };
-	c->gdtr.base = GDT, c->gdtr.limit = 0x7f;
-	c->idtr.base = IDT, c->idtr.limit = 0; /* bare: exceptions end cpu_run */
-	c->cpl = (u8)cpl;
-	c->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE;
-	c->cr3 = TABLES;
-	c->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXSAVE | CR4_VMXE;
-	c->efer = EFER_LME | EFER_LMA | EFER_NXE;
-	c->r[RIP] = HOST;
-	c->r[RSP] = STACK;
-	cpu_loaded(c);
-}
-
-static void setup(void)
-{
-	bare_new("max,+vmx", RAM);
-	c->feature_control = 5;
-	put32(ram->host + ON, VMCS_REVISION);
-	put32(ram->host + VM, VMCS_REVISION);
-	host_mode(0);
-}
-
-/* One instruction at HOST. Its exception; -1: none. */
-static int step(const char *code, unsigned len)
-{
-	enum cpu_stop stop;
-
-	cpu_code_written(c, HOST, 32);
-	memset(ram->host + HOST, 0x90, 32);
-	memcpy(ram->host + HOST, code, len);
-	c->r[RIP] = HOST;
-	stop = cpu_run(c, c->icount + 1, CLOCK_NEVER);
-	return stop == CPU_EXCEPTION ? c->fault.vector : -1;
-}
-#define STEP(code) step(code, sizeof code - 1)
-static u32 flags(void) { return cpu_flags(c) & OSZAPC; }
-
-#define VMXON "\xf3\x0f\xc7\x30"  /* vmxon [rax] */
-#define VMCLEAR "\x66\x0f\xc7\x30"
-#define VMPTRLD "\x0f\xc7\x30"
-#define VMPTRST "\x0f\xc7\x38"
-#define VMREAD "\x0f\x78\xd8"     /* vmread rax, rbx */
-#define VMWRITE "\x0f\x79\xd8"    /* vmwrite rbx, rax */
-#define VMLAUNCH "\x0f\x01\xc2"
-#define VMRESUME "\x0f\x01\xc3"
-#define VMXOFF "\x0f\x01\xc4"
-#define VMCALL "\x0f\x01\xc1"
-#define INVEPT "\x66\x0f\x38\x80\x08" /* invept rcx, [rax] */
-#define INVVPID "\x66\x0f\x38\x81\x08"
 static const char *const all[] = { VMXOFF, VMCLEAR, VMPTRLD, VMPTRST, VMREAD, VMWRITE, VMLAUNCH, VMRESUME, VMCALL, INVEPT,
 				   INVVPID };
-
-static u32 pointed(const char *code, unsigned len, u64 address)
-{
-	c->r[RAX] = 0x6000;
-	put64(ram->host + 0x6000, address);
-	ck_assert_int_eq(step(code, len), -1);
-	return flags();
-}
-#define POINTED(code, address) pointed(code, sizeof code - 1, address)
-
-static void on(void)
-{
-	ck_assert_uint_eq(POINTED(VMXON, ON), 0);
-	ck_assert_uint_eq(POINTED(VMCLEAR, VM), 0);
-	ck_assert_uint_eq(POINTED(VMPTRLD, VM), 0);
-}
 
 /* ---- instructions ---- */
 
@@ -188,67 +111,6 @@ START_TEST(fields)
 END_TEST
 
 /* ---- a guest ---- */
-
-static void set(enum vmcs_field f, u64 v) { vmcs_set(c, f, v); }
-static u64 get(enum vmcs_field f) { return vmcs_get(c, f); }
-
-/* A guest of 64-bit code at GUEST, with its host's tables, that exits for what it must. */
-static void valid_vm(void)
-{
-	static const enum vmcs_field selectors[] = { VMCS_HOST_ES_SELECTOR, VMCS_HOST_CS_SELECTOR, VMCS_HOST_SS_SELECTOR,
-						     VMCS_HOST_DS_SELECTOR, VMCS_HOST_TR_SELECTOR };
-
-	on();
-	set(VMCS_PIN_CONTROLS, 0x16);
-	set(VMCS_PROC_CONTROLS, 0x04006172 | PROC_SECONDARY);
-	set(VMCS_EXIT_CONTROLS, 0x36dfb | EXIT_HOST_64 | EXIT_SAVE_EFER | EXIT_LOAD_EFER);
-	set(VMCS_ENTRY_CONTROLS, 0x11fb | ENTRY_LONG | ENTRY_LOAD_EFER);
-	set(VMCS_VMCS_LINK, ~(u64)0);
-	set(VMCS_HOST_CR0, c->cr0);
-	set(VMCS_HOST_CR3, c->cr3);
-	set(VMCS_HOST_CR4, c->cr4);
-	set(VMCS_HOST_EFER, c->efer);
-	for (unsigned i = 0; i < ARRAY_LEN(selectors); i++)
-		set(selectors[i], 0x10);
-	set(VMCS_HOST_RIP, HOST + 0x100);
-	set(VMCS_HOST_RSP, STACK);
-	set(VMCS_HOST_GDTR_BASE, GDT);
-	set(VMCS_GUEST_CR0, c->cr0);
-	set(VMCS_GUEST_CR3, c->cr3);
-	set(VMCS_GUEST_CR4, c->cr4);
-	set(VMCS_GUEST_EFER, c->efer);
-	set(VMCS_GUEST_RFLAGS, 2);
-	set(VMCS_GUEST_RIP, GUEST);
-	set(VMCS_GUEST_RSP, STACK - 0x800);
-	for (unsigned i = 0; i < 6; i++) {
-		set((enum vmcs_field)(VMCS_GUEST_ES_SELECTOR + 2 * i), 0x10);
-		set((enum vmcs_field)(VMCS_GUEST_ES_LIMIT + 2 * i), 0xffffffff);
-		set((enum vmcs_field)(VMCS_GUEST_ES_RIGHTS + 2 * i), i == 1 ? 0xa09b : 0xc093);
-	}
-	set(VMCS_GUEST_LDTR_RIGHTS, SEG_UNUSABLE);
-	set(VMCS_GUEST_TR_SELECTOR, 0x58);
-	set(VMCS_GUEST_TR_LIMIT, 0x67);
-	set(VMCS_GUEST_TR_RIGHTS, 0x8b);
-	memset(ram->host + HOST + 0x100, 0x90, 128);
-}
-
-/* Enter the guest with CODE, and VMCALL behind it. Back in the host: the exit's reason. */
-static u32 guest(const char *code, unsigned len)
-{
-	bool again = vmcs_launched(c);
-
-	memcpy(ram->host + GUEST, code, len);
-	memcpy(ram->host + GUEST + len, VMCALL, 3);
-	cpu_code_written(c, GUEST, len + 3);
-	if (again ? STEP(VMRESUME) : STEP(VMLAUNCH))
-		ck_assert_msg(!flags() || vmx_guest(c) || c->r[RIP] != HOST + 3, "error %llu",
-			      (unsigned long long)get(VMCS_INSTRUCTION_ERROR));
-	for (unsigned i = 0; i < 100 && vmx_guest(c); i++)
-		cpu_run(c, c->icount + 1, CLOCK_NEVER);
-	ck_assert(!vmx_guest(c));
-	return (u32)get(VMCS_EXIT_REASON);
-}
-#define RUN_GUEST(code) guest(code, sizeof code - 1)
 
 /* A guest retires its instructions up to the one that exits; the host goes on at its RIP, with its own state. */
 START_TEST(in_and_out)
@@ -374,6 +236,74 @@ START_TEST(shadows)
 }
 END_TEST
 
+/* 24.10, 24.6.15: VMREAD and VMWRITE of a guest, on the VMCS that the link pointer names. */
+START_TEST(shadow_vmcs)
+{
+	valid_vm();
+	put32(ram->host + VM2, VMCS_REVISION | VMCS_SHADOW);
+	ck_assert_uint_eq(POINTED(VMPTRLD, VM2), 0);
+	set(VMCS_GUEST_RIP, 0x1234);
+	ck_assert_int_eq(STEP(VMLAUNCH), -1);
+	ck_assert_uint_eq(flags(), FL_C); /* VMfailInvalid */
+	ck_assert_uint_eq(POINTED(VMPTRLD, VM), 0);
+	set(VMCS_SECONDARY_CONTROLS, SEC_SHADOW);
+	set(VMCS_VMREAD_BITMAP, BITMAPS);
+	set(VMCS_VMWRITE_BITMAP, BITMAPS + 0x1000);
+	c->r[RBX] = VMCS_GUEST_RIP;
+	ck_assert_uint_eq(RUN_GUEST(VMREAD), 18);
+	ck_assert_uint_eq(get(VMCS_GUEST_RFLAGS), 3); /* there is no link: VMfailInvalid */
+	set(VMCS_VMCS_LINK, VM2);
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(RUN_GUEST(VMREAD), 18);
+	ck_assert_uint_eq(c->r[RAX], 0x1234);
+	set(VMCS_GUEST_RIP, GUEST);
+	c->r[RAX] = 0x5678;
+	ck_assert_uint_eq(RUN_GUEST(VMWRITE), 18);
+	set(VMCS_GUEST_RIP, GUEST);
+	c->r[RBX] = 0x6828; /* no such field */
+	ck_assert_uint_eq(RUN_GUEST(VMREAD), 18);
+	ck_assert_uint_eq(get(VMCS_GUEST_RFLAGS), 2 | FL_Z);
+	ck_assert_uint_eq(get(VMCS_INSTRUCTION_ERROR), 12);
+	set(VMCS_GUEST_RIP, GUEST);
+	c->r[RBX] = 0x8000 | VMCS_GUEST_RIP;
+	ck_assert_uint_eq(RUN_GUEST(VMREAD), 23);
+	ram->host[BITMAPS + VMCS_GUEST_RIP / 8] = 1 << VMCS_GUEST_RIP % 8;
+	c->r[RBX] = VMCS_GUEST_RIP;
+	ck_assert_uint_eq(RUN_GUEST(VMREAD), 23);
+	ram->host[BITMAPS + 0x1000 + VMCS_GUEST_RIP / 8] = 1 << VMCS_GUEST_RIP % 8;
+	ck_assert_uint_eq(RUN_GUEST(VMWRITE), 25);
+	ck_assert_uint_eq(POINTED(VMPTRLD, VM2), 0);
+	ck_assert_uint_eq(get(VMCS_GUEST_RIP), 0x5678);
+	bare_free(); /* the same without the control */
+	bare_new("max,-vmx-shadow-vmcs", RAM);
+	c->feature_control = 5;
+	put32(ram->host + ON, VMCS_REVISION);
+	put32(ram->host + VM2, VMCS_REVISION | VMCS_SHADOW);
+	put32(ram->host + VM, VMCS_REVISION);
+	host_mode(0);
+	on();
+	expect_error(POINTED(VMPTRLD, VM2), 11);
+}
+END_TEST
+
+/* 25.3: RDTSC is TSC * multiplier / 2^48 + offset. */
+START_TEST(tsc)
+{
+	u64 now;
+
+	valid_vm();
+	set(VMCS_PROC_CONTROLS, 0x04006172 | PROC_SECONDARY | PROC_TSC_OFFSET);
+	set(VMCS_SECONDARY_CONTROLS, SEC_TSC_SCALING);
+	set(VMCS_TSC_MULTIPLIER, (u64)3 << 47);
+	set(VMCS_TSC_OFFSET, 1000);
+	c->tsc_offset = (u64)1 << 40;
+	ck_assert_uint_eq(RUN_GUEST("\x0f\x31\x48\xc1\xe2\x20\x48\x09\xd0"), 18); /* rdtsc; shl rdx, 32; or rax, rdx */
+	now = c->r[RAX] - 1000;
+	ck_assert_uint_ge(now, (u64)3 << 39);
+	ck_assert_uint_le(now, ((u64)3 << 39) + (c->clock->now + 1) * 3 / 2);
+}
+END_TEST
+
 /* ---- checks of VM entries ---- */
 
 static const struct {
@@ -434,20 +364,6 @@ START_TEST(entry_checks)
 END_TEST
 
 /* ---- EPT ---- */
-
-/* Guest-physical 0 to 1 MiB by pages, with RIGHTS. */
-static void ept_make(unsigned rights)
-{
-	put64(ram->host + EPT, (EPT + 0x1000) | 7);
-	put64(ram->host + EPT + 0x1000, (EPT + 0x2000) | 7);
-	put64(ram->host + EPT + 0x2000, (EPT + 0x3000) | 7);
-	for (unsigned i = 0; i < 256; i++)
-		put64(ram->host + EPT + 0x3000 + 8 * i, i << 12 | 6 << 3 | rights);
-	set(VMCS_SECONDARY_CONTROLS, SEC_EPT);
-	set(VMCS_EPT_POINTER, EPT | 3 << 3 | 6);
-}
-
-static u8 *ept_entry(u64 guest_physical) { return ram->host + EPT + 0x3000 + 8 * (guest_physical >> 12); }
 
 START_TEST(ept)
 {
@@ -560,20 +476,6 @@ START_TEST(words)
 END_TEST
 
 /* ---- events ---- */
-
-/* An interrupt gate of the guest's for VECTOR: its handler is VMCALL at GUEST + 100h. */
-static void gate(unsigned vector)
-{
-	put64(ram->host + GDT + 0x10, (u64)0xaf9b << 40 | 0xffff);
-	put64(ram->host + IDT + 16 * vector, (u64)0x8e00 << 32 | 0x10 << 16 | (GUEST + 0x100));
-	put64(ram->host + IDT + 16 * vector + 8, 0);
-	memcpy(ram->host + GUEST + 0x100, VMCALL, 3);
-	set(VMCS_GUEST_IDTR_BASE, IDT);
-	set(VMCS_GUEST_IDTR_LIMIT, 0xfff);
-	set(VMCS_GUEST_GDTR_BASE, GDT);
-	set(VMCS_GUEST_GDTR_LIMIT, 0x7f);
-	set(VMCS_GUEST_CS_SELECTOR, 0x10);
-}
 
 START_TEST(events)
 {
@@ -701,6 +603,8 @@ int main(void)
 	tcase_add_test(t, instructions);
 	tcase_add_test(t, bitmaps);
 	tcase_add_test(t, shadows);
+	tcase_add_test(t, shadow_vmcs);
+	tcase_add_test(t, tsc);
 	tcase_add_test(t, entry_checks);
 	tcase_add_test(t, ept);
 	tcase_add_test(t, ept_in_words);

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* The virtual APIC of a guest (SDM vol. 3, chapter 29): a page with registers, to which accesses to CR8, to the
+ * APIC-access page and to MSRs of x2APIC mode go; virtual interrupts, which its IRR and ISR hold; posted ones.
+ *
+ * Guest interrupt status, in the VMCS: 7-0 RVI, the highest vector in the virtual IRR | 15-8 SVI, in the virtual ISR */
+#include "cpu/system/system.h"
+
+enum { TPR = 0x80, PPR = 0xa0, END_OF_INTR = 0xb0, ISR = 0x100, IRR = 0x200, ICR = 0x300, ICR_HIGH = 0x310,
+       SELF_IPI = 0x3f0 };
+
+static u32 get(const struct cpu *c, unsigned offset)
+{
+	return (u32)vm_read(c, c->vmx->controls.virtual_apic + offset, 4);
+}
+static void put(struct cpu *c, unsigned offset, u32 v)
+{
+	vm_write(c, c->vmx->controls.virtual_apic + offset, 4, v);
+}
+
+static unsigned rvi(const struct cpu *c) { return vmcs_get(c, VMCS_GUEST_INTERRUPT_STATUS) & 0xff; }
+static unsigned svi(const struct cpu *c) { return vmcs_get(c, VMCS_GUEST_INTERRUPT_STATUS) >> 8 & 0xff; }
+static void set_status(struct cpu *c, unsigned requested, unsigned served)
+{
+	vmcs_set(c, VMCS_GUEST_INTERRUPT_STATUS, served << 8 | requested);
+}
+
+/* ---- ISR and IRR ---- */
+
+static unsigned highest(const struct cpu *c, unsigned table)
+{
+	for (unsigned i = 8; i-- > 0;) {
+		u32 word = get(c, table + 16 * i);
+
+		if (word)
+			return 32 * i + 31 - (unsigned)__builtin_clz(word);
+	}
+	return 0;
+}
+
+static void set_bit(struct cpu *c, unsigned table, unsigned vector, bool on)
+{
+	unsigned at = table + 16 * (vector / 32);
+	u32 bit = 1u << vector % 32;
+
+	put(c, at, on ? get(c, at) | bit : get(c, at) & ~bit);
+}
+
+/* ---- virtualisation of TPR, PPR, EOI, self-IPIs (29.1.2 to 29.1.5) ---- */
+
+static void exit_behind(struct cpu *c, u32 reason, u32 qualification)
+{
+	c->vmx->apic_exit = qualification << 8 | reason;
+	attend(c, ATTN_LINE);
+}
+
+/* 29.2.1 */
+static void evaluate(struct cpu *c)
+{
+	c->vmx->virtual_due = !vmx_proc(c, PROC_INTR_WINDOW) && (rvi(c) & 0xf0) > (get(c, PPR) & 0xf0);
+	if (c->vmx->virtual_due)
+		attend(c, ATTN_LINE);
+}
+
+static void update_ppr(struct cpu *c)
+{
+	u32 tpr = get(c, TPR) & 0xff;
+
+	put(c, PPR, tpr >> 4 >= svi(c) >> 4 ? tpr : svi(c) & 0xf0);
+}
+
+static void tpr_written(struct cpu *c)
+{
+	if (vmx_secondary(c, SEC_VIRTUAL_INTR)) {
+		update_ppr(c);
+		evaluate(c);
+	} else if (get(c, TPR) >> 4 < c->vmx->controls.tpr_threshold) {
+		exit_behind(c, VMEXIT_TPR, 0);
+	}
+}
+
+u32 vmx_read_tpr(const struct cpu *c) { return get(c, TPR) & 0xff; }
+
+void vmx_write_tpr(struct cpu *c, u32 v)
+{
+	put(c, TPR, v & 0xff);
+	tpr_written(c);
+}
+
+static void end_of_interrupt(struct cpu *c)
+{
+	unsigned vector = svi(c);
+
+	set_bit(c, ISR, vector, false);
+	set_status(c, rvi(c), highest(c, ISR));
+	update_ppr(c);
+	if (vmcs_get(c, vmcs_nth(VMCS_EOI_EXIT_BITMAP0, vector / 64)) >> vector % 64 & 1)
+		exit_behind(c, VMEXIT_VIRTUAL_EOI, vector);
+	else
+		evaluate(c);
+}
+
+static void self_ipi(struct cpu *c, unsigned vector)
+{
+	set_bit(c, IRR, vector, true);
+	set_status(c, vector > rvi(c) ? vector : rvi(c), svi(c));
+	evaluate(c);
+}
+
+/* ---- the APIC-access page (29.4) ---- */
+
+static bool has_register(const struct cpu *c, unsigned offset, unsigned len, bool write)
+{
+	/* bit n: offset 16 n. Read: all but PPR and the current count. Written: what is not read-only. */
+	static const u64 read = 0x41ff01ffffffe90c, written = 0x41ff01000000e904;
+	u64 rows = write ? written : read;
+
+	if (!vmx_proc(c, PROC_TPR_SHADOW) || (offset & 15) + len > 4)
+		return false;
+	if (!vmx_secondary(c, SEC_APIC_REGISTERS)) {
+		rows = (u64)1 << (TPR >> 4);
+		if (write && vmx_secondary(c, SEC_VIRTUAL_INTR))
+			rows |= (u64)1 << (END_OF_INTR >> 4) | (u64)1 << (ICR >> 4);
+		if (offset & 15)
+			return false;
+	}
+	return rows >> (offset >> 4) & 1;
+}
+
+/* Table 27-6: 11-0 offset | 15-12 0 read, 1 write, 2 fetch, 3 during the delivery of an event */
+bool vmx_apic_access(struct cpu *c, unsigned offset, unsigned len, enum access kind)
+{
+	u32 type = c->vmx->vectoring ? 3 : kind == ACCESS_FETCH ? 2 : kind == ACCESS_WRITE;
+
+	if (kind != ACCESS_FETCH && has_register(c, offset, len, kind == ACCESS_WRITE))
+		return true;
+	vmx_exits(c, VMEXIT_APIC_ACCESS, offset | type << 12);
+	vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_APIC_ACCESS);
+	return false;
+}
+
+void vmx_apic_read(const struct cpu *c, unsigned offset, u8 *out, unsigned len)
+{
+	for (unsigned i = 0; i < len; i++)
+		out[i] = (u8)vm_read(c, c->vmx->controls.virtual_apic + offset + i, 1);
+}
+
+/* A fixed, edge-triggered interrupt to itself; 31-20, 17, 16, 13, 12 are 0. */
+static bool is_self_ipi(u32 icr) { return (icr & 0xffffb700) == 0x40000 && icr & 0xf0; }
+
+void vmx_apic_write(struct cpu *c, unsigned offset, const u8 *in, unsigned len)
+{
+	bool interrupts = vmx_secondary(c, SEC_VIRTUAL_INTR);
+	unsigned at = offset & ~15u;
+
+	for (unsigned i = 0; i < len; i++)
+		vm_write(c, c->vmx->controls.virtual_apic + offset + i, 1, in[i]);
+	if (at == TPR) {
+		vmx_write_tpr(c, get(c, TPR));
+	} else if (at == ICR_HIGH) {
+		put(c, ICR_HIGH, get(c, ICR_HIGH) & 0xff000000);
+	} else if (at == END_OF_INTR && interrupts) {
+		put(c, END_OF_INTR, 0);
+		end_of_interrupt(c);
+	} else if (at == ICR && interrupts && is_self_ipi(get(c, ICR))) {
+		self_ipi(c, get(c, ICR) & 0xff);
+	} else {
+		exit_behind(c, VMEXIT_APIC_WRITE, offset);
+	}
+}
+
+/* ---- MSRs of x2APIC mode (29.5) ---- */
+
+static unsigned offset_of(u32 index) { return (index & 0xff) << 4; }
+
+bool vmx_apic_has_msr(const struct cpu *c, u32 index, bool write)
+{
+	unsigned at = offset_of(index);
+
+	if (!vmx_secondary(c, SEC_X2APIC))
+		return false;
+	if (!write)
+		return at == TPR || vmx_secondary(c, SEC_APIC_REGISTERS);
+	return at == TPR || (vmx_secondary(c, SEC_VIRTUAL_INTR) && (at == END_OF_INTR || at == SELF_IPI));
+}
+
+u64 vmx_apic_read_msr(const struct cpu *c, u32 index)
+{
+	return vm_read(c, c->vmx->controls.virtual_apic + offset_of(index), 8);
+}
+
+bool vmx_apic_write_msr(struct cpu *c, u32 index, u64 v)
+{
+	unsigned at = offset_of(index);
+
+	if (v >> 8 || (at == END_OF_INTR && v))
+		return false;
+	vm_write(c, c->vmx->controls.virtual_apic + at, 8, v);
+	if (at == TPR)
+		tpr_written(c);
+	else if (at == END_OF_INTR)
+		end_of_interrupt(c);
+	else if (v >> 4)
+		self_ipi(c, (unsigned)v);
+	else
+		exit_behind(c, VMEXIT_APIC_WRITE, SELF_IPI);
+	return true;
+}
+
+/* ---- interrupts ---- */
+
+/* 26.3.2.5, 26.7.7 */
+void vmx_apic_enter(struct cpu *c)
+{
+	const struct vmx_controls *k = &c->vmx->controls;
+
+	c->vmx->apic_exit = 0;
+	c->vmx->virtual_due = false;
+	if (k->secondary & SEC_VIRTUAL_INTR) {
+		update_ppr(c);
+		evaluate(c);
+	} else if (k->proc & PROC_TPR_SHADOW && k->secondary & SEC_APIC_ACCESS) {
+		tpr_written(c);
+	}
+}
+
+/* 29.2.2 */
+unsigned vmx_apic_acknowledge(struct cpu *c)
+{
+	unsigned vector = rvi(c);
+
+	set_bit(c, ISR, vector, true);
+	put(c, PPR, vector & 0xf0);
+	set_bit(c, IRR, vector, false);
+	set_status(c, highest(c, IRR), vector);
+	c->vmx->virtual_due = false;
+	return vector;
+}
+
+/* 29.6. The descriptor: 255-0 requests | 256 outstanding notification */
+bool vmx_apic_posted(struct cpu *c, unsigned vector)
+{
+	unsigned highest_posted = 0;
+	u64 at;
+
+	if (!vmx_pin(c, PIN_POSTED) || vector != vmcs_get(c, VMCS_POSTED_VECTOR))
+		return false;
+	at = vmcs_get(c, VMCS_POSTED_DESCRIPTOR);
+	vm_write(c, at + 32, 1, vm_read(c, at + 32, 1) & 0xfe);
+	if (c->apic)
+		apic_eoi(c->apic);
+	for (unsigned i = 0; i < 8; i++) {
+		u32 requests = (u32)vm_read(c, at + 4 * i, 4);
+
+		if (!requests)
+			continue;
+		vm_write(c, at + 4 * i, 4, 0);
+		put(c, IRR + 16 * i, get(c, IRR + 16 * i) | requests);
+		highest_posted = 32 * i + 31 - (unsigned)__builtin_clz(requests);
+	}
+	set_status(c, highest_posted > rvi(c) ? highest_posted : rvi(c), svi(c));
+	evaluate(c);
+	return true;
+}
