@@ -337,6 +337,17 @@ bool return_stack_check(struct cpu *c, u16 sel, u16 cs, u64 cs_d, u64 *d)
 	return stack_check(c, sel, rpl, VEC_GP, d) && descriptor_accessed(c, sel, d);
 }
 
+/* AMD's processors read the stack of another ring before they look at the code segment of the return address. */
+static bool outer_stack_first(struct cpu *c, struct stack s, unsigned osize, unsigned pop, u16 cs)
+{
+	u64 rsp, ss;
+
+	if (!is_amd(c->model) || (cs & 3) == c->cpl)
+		return true;
+	s.rsp += pop;
+	return stack_get(c, &s, osize, &rsp) && stack_get_selector(c, &s, osize, &ss);
+}
+
 bool far_return(struct cpu *c, unsigned osize, unsigned pop)
 {
 	struct stack s;
@@ -346,7 +357,8 @@ bool far_return(struct cpu *c, unsigned osize, unsigned pop)
 		return return_real(c, osize, pop);
 	stack_current(c, &s);
 	if (!stack_get(c, &s, osize, &rip) || !stack_get_selector(c, &s, osize, &cs) ||
-	    !return_code_check(c, (u16)cs, &d) || !return_offset_check(c, d, &rip))
+	    !outer_stack_first(c, s, osize, pop, (u16)cs) || !return_code_check(c, (u16)cs, &d) ||
+	    !return_offset_check(c, d, &rip))
 		return false;
 	if ((cs & 3) == c->cpl) {
 		if (!code_limit(c, d, rip) || !descriptor_accessed(c, (u16)cs, &d))
