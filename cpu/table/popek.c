@@ -37,7 +37,7 @@ const struct pg_policy pg_ring1_iopl = {
 const struct pg_policy pg_vtx = { .name = "in VMX non-root operation", .own = GUEST_STATE, .exits = VTX_EXITS,
 				  .traps = CHK_SVM, .user_traps = CHK_SVM };
 const struct pg_policy pg_svm = { .name = "in SVM guest mode", .own = GUEST_STATE, .exits = SVM_EXITS,
-				  .traps = CHK_VMX, .user_traps = CHK_VMX };
+				  .traps = CHK_VMX | CHK_GUEST, .user_traps = CHK_VMX | CHK_GUEST };
 
 /* Resources that MODEL has not got. The others are as old as the instructions that name them. */
 static u32 missing(const struct model *model)
