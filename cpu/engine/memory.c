@@ -213,7 +213,8 @@ static enum hook_answer missing(struct cpu *c, const struct span *s, u32 kind, u
 	u64 end;
 
 	for (int i = 0; i < 2 && s->len[i] && answer == HOOK_GO; linear = wrap(c, linear + s->len[i]), i++)
-		if (!s->host[i] && range_is_hole(space_find(c->mem, s->phys[i] & c->mem->mask, &end)))
+		if (!s->host[i] && !in_apic_page(c, s, i) &&
+		    range_is_hole(space_find(c->mem, s->phys[i] & c->mem->mask, &end)))
 			answer = hook_access(c, kind, false, linear, s->phys[i], data, len, false);
 	return answer;
 }
