@@ -111,8 +111,8 @@ ALL_CMP(CMP)
 ALL_INT(INT)
 ALL_FROM(FROM)
 
-typedef vec soft_fn(struct cpu *c, vec a, vec b);
-static const struct { const char *name; soft_fn *soft; vec (*native)(vec a, vec b, u32 *v); } pairs[] = {
+typedef vec fp_soft_fn(struct cpu *c, vec a, vec b);
+static const struct { const char *name; fp_soft_fn *soft; vec (*native)(vec a, vec b, u32 *v); } pairs[] = {
 #define PAIR(name) { #name, vec_##name, native_##name },
 #define PAIR_CMP(name, predicate) { #name #predicate, soft_##name##predicate, native_##name##predicate },
 #define PAIR_INT(name, insn, type) { #name, soft_##name, native_##name },
