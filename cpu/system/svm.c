@@ -42,6 +42,24 @@ void vmcb_set_segment(struct cpu *c, u64 vmcb, unsigned i)
 	vm_write(c, to + 8, 8, s->base);
 }
 
+void vmcb_save(struct cpu *c, u64 vmcb, u64 rip)
+{
+	for (unsigned i = ES; i <= DS; i++)
+		vmcb_set_segment(c, vmcb, i);
+	vmcb_set(c, vmcb, VMCB_GDTR_BASE, c->gdtr.base);
+	vmcb_set(c, vmcb, VMCB_GDTR_LIMIT, c->gdtr.limit);
+	vmcb_set(c, vmcb, VMCB_IDTR_BASE, c->idtr.base);
+	vmcb_set(c, vmcb, VMCB_IDTR_LIMIT, c->idtr.limit);
+	vmcb_set(c, vmcb, VMCB_EFER, c->efer);
+	vmcb_set(c, vmcb, VMCB_CR0, c->cr0);
+	vmcb_set(c, vmcb, VMCB_CR3, c->cr3);
+	vmcb_set(c, vmcb, VMCB_CR4, c->cr4);
+	vmcb_set(c, vmcb, VMCB_RFLAGS, cpu_flags(c));
+	vmcb_set(c, vmcb, VMCB_RIP, rip);
+	vmcb_set(c, vmcb, VMCB_RSP, c->r[RSP]);
+	vmcb_set(c, vmcb, VMCB_RAX, c->r[RAX]);
+}
+
 bool vmcb_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 offset, u64 value), void *user)
 {
 	static const struct { enum vmcb_field field; const char *name; } rows[] = {

@@ -67,6 +67,9 @@ void vmcb_set(struct cpu *c, u64 vmcb, enum vmcb_field f, u64 v);
 /* The segment register I of an area like that of the VMCB. */
 struct seg vmcb_get_segment(const struct cpu *c, u64 vmcb, unsigned i);
 void vmcb_set_segment(struct cpu *c, u64 vmcb, unsigned i);
+/* The state that both VMRUN and #VMEXIT save, the host's or the guest's, with RIP as given, to an area like that of the
+ * VMCB. */
+void vmcb_save(struct cpu *c, u64 vmcb, u64 rip);
 /* Call EACH for every field of the VMCB of the last VMRUN. False: there was none. */
 bool vmcb_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 offset, u64 value), void *user);
 bool svm_new(struct cpu *c);

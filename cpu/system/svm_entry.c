@@ -8,20 +8,7 @@ static void save_host(struct cpu *c, u64 rip)
 {
 	u64 to = c->svm->hsave;
 
-	for (unsigned i = ES; i <= DS; i++)
-		vmcb_set_segment(c, to, i);
-	vmcb_set(c, to, VMCB_GDTR_BASE, c->gdtr.base);
-	vmcb_set(c, to, VMCB_GDTR_LIMIT, c->gdtr.limit);
-	vmcb_set(c, to, VMCB_IDTR_BASE, c->idtr.base);
-	vmcb_set(c, to, VMCB_IDTR_LIMIT, c->idtr.limit);
-	vmcb_set(c, to, VMCB_EFER, c->efer);
-	vmcb_set(c, to, VMCB_CR0, c->cr0);
-	vmcb_set(c, to, VMCB_CR3, c->cr3);
-	vmcb_set(c, to, VMCB_CR4, c->cr4);
-	vmcb_set(c, to, VMCB_RFLAGS, cpu_flags(c));
-	vmcb_set(c, to, VMCB_RIP, rip);
-	vmcb_set(c, to, VMCB_RSP, c->r[RSP]);
-	vmcb_set(c, to, VMCB_RAX, c->r[RAX]);
+	vmcb_save(c, to, rip);
 	vmcb_set(c, to, VMCB_G_PAT, c->pat);
 	vmcb_set(c, to, VMCB_DBGCTL, c->debugctl);
 }

@@ -6,23 +6,10 @@ static void save_guest(struct cpu *c, u64 vmcb)
 {
 	struct svm *v = c->svm;
 
-	for (unsigned i = ES; i <= DS; i++)
-		vmcb_set_segment(c, vmcb, i);
-	vmcb_set(c, vmcb, VMCB_GDTR_BASE, c->gdtr.base);
-	vmcb_set(c, vmcb, VMCB_GDTR_LIMIT, c->gdtr.limit);
-	vmcb_set(c, vmcb, VMCB_IDTR_BASE, c->idtr.base);
-	vmcb_set(c, vmcb, VMCB_IDTR_LIMIT, c->idtr.limit);
-	vmcb_set(c, vmcb, VMCB_EFER, c->efer);
-	vmcb_set(c, vmcb, VMCB_CR0, c->cr0);
+	vmcb_save(c, vmcb, c->r[RIP]);
 	vmcb_set(c, vmcb, VMCB_CR2, c->cr2);
-	vmcb_set(c, vmcb, VMCB_CR3, c->cr3);
-	vmcb_set(c, vmcb, VMCB_CR4, c->cr4);
 	vmcb_set(c, vmcb, VMCB_DR6, c->dr[6]);
 	vmcb_set(c, vmcb, VMCB_DR7, c->dr[7]);
-	vmcb_set(c, vmcb, VMCB_RFLAGS, cpu_flags(c));
-	vmcb_set(c, vmcb, VMCB_RIP, c->r[RIP]);
-	vmcb_set(c, vmcb, VMCB_RSP, c->r[RSP]);
-	vmcb_set(c, vmcb, VMCB_RAX, c->r[RAX]);
 	vmcb_set(c, vmcb, VMCB_CPL, c->cpl);
 	if (v->nested)
 		vmcb_set(c, vmcb, VMCB_G_PAT, c->pat);
