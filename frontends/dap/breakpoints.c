@@ -39,7 +39,7 @@ static json_t *set(struct dap *d, json_t *ids, json_t *wanted, const char *comma
 	return out;
 }
 
-/* MEMBER of ARGUMENTS, one by one, by COMMAND's format of a text and a number. */
+/* Each of WANTED, by the command that TEXT makes of it; NULL: it is incomplete. */
 static json_t *set_all(struct dap *d, const char *key, json_t *wanted,
 		       char *(*text)(struct dap *d, json_t *wanted, const char *key))
 {
@@ -56,7 +56,7 @@ static json_t *set_all(struct dap *d, const char *key, json_t *wanted,
 	return json_pack("{s:o}", "breakpoints", out);
 }
 
-static char *formatted(const char *format, ...)
+char *dap_text(const char *format, ...)
 {
 	char *text;
 	va_list ap;
@@ -79,19 +79,20 @@ char *dap_line(struct dap *d, json_t *source, json_int_t line)
 	whole = dap_ok(answer);
 	json_decref(answer);
 	/* the guest may have been compiled elsewhere: then the name alone */
-	return formatted("%s:%" JSON_INTEGER_FORMAT, whole || !name ? path : name + 1, line);
+	return dap_text("%s:%" JSON_INTEGER_FORMAT, whole || !name ? path : name + 1, line);
 }
 
 static char *of_line(struct dap *d, json_t *wanted, const char *key)
 {
 	(void)d, (void)key;
-	return formatted("break %s", dap_string(wanted, "where", ""));
+	return dap_text("break %s", dap_string(wanted, "where", ""));
 }
 
 json_t *on_set_breakpoints(struct dap *d, json_t *arguments)
 {
-	json_t *source = json_object_get(arguments, "source"), *wanted = json_object_get(arguments, "breakpoints"), *body, *one;
-	char *key = formatted("source %s", dap_string(source, "path", dap_string(source, "name", ""))), *where;
+	json_t *source = json_object_get(arguments, "source"), *wanted = json_object_get(arguments, "breakpoints"),
+	       *body, *one;
+	char *key = dap_text("source %s", dap_string(source, "path", dap_string(source, "name", ""))), *where;
 	size_t i;
 
 	json_array_foreach(wanted, i, one) {
@@ -111,7 +112,7 @@ static char *of_function(struct dap *d, json_t *wanted, const char *key)
 	const char *name = dap_string(wanted, "name", NULL);
 
 	(void)d, (void)key;
-	return name ? formatted("break %s", name) : NULL;
+	return name ? dap_text("break %s", name) : NULL;
 }
 
 json_t *on_set_function_breakpoints(struct dap *d, json_t *arguments)
@@ -122,7 +123,7 @@ json_t *on_set_function_breakpoints(struct dap *d, json_t *arguments)
 static char *of_instruction(struct dap *d, json_t *wanted, const char *key)
 {
 	(void)d, (void)key;
-	return formatted("break *0x%" PRIx64,
+	return dap_text("break *0x%" PRIx64,
 			 dap_address(wanted, "instructionReference") + (uint64_t)dap_number(wanted, "offset", 0));
 }
 
@@ -136,8 +137,12 @@ static char *of_data(struct dap *d, json_t *wanted, const char *key)
 	const char *id = dap_string(wanted, "dataId", NULL), *type = dap_string(wanted, "accessType", "write");
 
 	(void)d, (void)key;
-	return id ? formatted("%s %s", !strcmp(type, "read") ? "rwatch" : !strcmp(type, "readWrite") ? "awatch" : "watch", id) :
-		NULL;
+	return id ? dap_text("%s %s",
+			     !strcmp(type, "read")        ? "rwatch"
+			     : !strcmp(type, "readWrite") ? "awatch"
+							  : "watch",
+			     id)
+		  : NULL;
 }
 
 json_t *on_set_data_breakpoints(struct dap *d, json_t *arguments)
@@ -151,10 +156,11 @@ json_t *on_data_breakpoint_info(struct dap *d, json_t *arguments)
 	json_t *answer = expression ? dap_command(d, "print &(%s)", expression) : NULL, *body;
 
 	if (!dap_ok(answer))
-		body = json_pack("{s:n, s:s}", "dataId", "description", answer ? dap_error(answer) : "it is not in memory");
+		body = json_pack("{s:n, s:s}", "dataId", "description",
+				 answer ? dap_error(answer) : "it is not in memory");
 	else
-		body = json_pack("{s:s, s:s, s:[sss]}", "dataId", expression, "description", expression, "accessTypes", "read",
-				 "write", "readWrite");
+		body = json_pack("{s:s, s:s, s:[sss]}", "dataId", expression, "description", expression, "accessTypes",
+				 "read", "write", "readWrite");
 	json_decref(answer);
 	free(expression);
 	return body;
@@ -166,7 +172,7 @@ json_t *on_set_exception_breakpoints(struct dap *d, json_t *arguments)
 	size_t i;
 
 	json_array_foreach(json_object_get(arguments, "filters"), i, filter) {
-		char *command = formatted("catch %s", json_is_string(filter) ? json_string_value(filter) : "");
+		char *command = dap_text("catch %s", json_is_string(filter) ? json_string_value(filter) : "");
 
 		json_array_append_new(out, set(d, ids, none, command));
 		free(command);

@@ -15,7 +15,7 @@
 
 struct dap {
 	int in, out;
-	char *bytes;             /* what has come in and is not yet a message */
+	char *bytes;             /* received, not yet a whole message */
 	size_t len, room;
 	bool gone, broken;       /* the client has closed; its last bytes were no message */
 	json_t *queue;           /* requests that came while the machine ran */
@@ -26,8 +26,8 @@ struct dap {
 	char text[512];          /* output of COM1 that is not sent yet */
 	size_t text_len;
 	char *complaint;         /* of the launch */
-	bool one_line;           /* lines from 0 or 1; the same for columns: see initialize */
-	bool stop_on_entry, configured, pausing;
+	bool one_line;           /* the client counts lines and columns from 1, else from 0 */
+	bool stop_on_entry, pausing;
 	bool resumable;          /* the command that runs can be stopped and repeated for a request */
 	json_t *ids;             /* breakpoints by what has set them: "source FILE", "function" ... */
 	json_t *references;      /* of variables: cleared when the machine moves */
@@ -62,6 +62,8 @@ void dap_output(struct dap *d);                         /* send what COM1 has pu
 /* The machine has moved by ANSWER's command: tell so. REASON: for a stop at the requested place. */
 void dap_stopped(struct dap *d, json_t *answer, const char *reason);
 
+/* As printf does, malloc'd. */
+char *dap_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "FILE:LINE" of a source of the protocol, as the debug information names it. Malloc'd. */
 char *dap_line(struct dap *d, json_t *source, json_int_t line);
 

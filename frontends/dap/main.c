@@ -50,7 +50,9 @@ bool script_add(bool expect, const char *text)
 /* A client on TCP port PORT of the loopback interface; -1, having complained. */
 static int accept_client(uint16_t port)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_port = htons(port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, client = -1;
 
 	if (listener >= 0) {

@@ -13,7 +13,8 @@ static char *base64(const uint8_t *data, size_t len)
 	char *text = needed(malloc((len + 2) / 3 * 4 + 1)), *to = text;
 
 	for (size_t i = 0; i < len; i += 3) {
-		uint32_t v = (uint32_t)data[i] << 16 | (i + 1 < len ? data[i + 1] << 8 : 0) | (i + 2 < len ? data[i + 2] : 0);
+		uint32_t v = (uint32_t)data[i] << 16 | (i + 1 < len ? data[i + 1] << 8 : 0) |
+			     (i + 2 < len ? data[i + 2] : 0);
 
 		for (unsigned k = 0; k < 4; k++)
 			*to++ = i + k > len ? '=' : digits[v >> (18 - 6 * k) & 63];
@@ -92,7 +93,8 @@ static json_t *row(json_t *instruction)
 	if (file) {
 		const char *name = strrchr(file, '/');
 
-		json_object_set_new(out, "location", json_pack("{s:s, s:s}", "name", name ? name + 1 : file, "path", file));
+		json_object_set_new(out, "location",
+				    json_pack("{s:s, s:s}", "name", name ? name + 1 : file, "path", file));
 		json_object_set(out, "line", json_object_get(instruction, "line"));
 	}
 	return out;
@@ -111,9 +113,11 @@ static json_t *rows_before(struct dap *d, uint64_t at, size_t count)
 	for (unsigned shift = 0; shift < INSTRUCTION_MAX && begin < at; shift++, begin++) {
 		size_t i, here;
 
-		answer = dap_command(d, "x /%" PRIu64 "i 0x%" PRIx64, at - begin < ROWS_MAX ? at - begin : ROWS_MAX, begin);
+		answer = dap_command(d, "x /%" PRIu64 "i 0x%" PRIx64, at - begin < ROWS_MAX ? at - begin : ROWS_MAX,
+				     begin);
 		list = json_object_get(answer, "instructions");
-		for (here = 0; here < json_array_size(list) && dap_address(json_array_get(list, here), "address") < at; here++)
+		for (here = 0; here < json_array_size(list) && dap_address(json_array_get(list, here), "address") < at;
+		     here++)
 			;
 		if (here < json_array_size(list) && dap_address(json_array_get(list, here), "address") == at) {
 			for (i = here > count ? here - count : 0; i < here; i++)
@@ -129,7 +133,8 @@ static json_t *rows_before(struct dap *d, uint64_t at, size_t count)
 
 json_t *on_disassemble(struct dap *d, json_t *arguments)
 {
-	json_int_t count = dap_number(arguments, "instructionCount", 0), first = dap_number(arguments, "instructionOffset", 0);
+	json_int_t count = dap_number(arguments, "instructionCount", 0),
+		   first = dap_number(arguments, "instructionOffset", 0);
 	uint64_t at = address_of(arguments);
 	json_t *out = json_array(), *answer, *one;
 	size_t i;

@@ -30,7 +30,10 @@ uint64_t dap_address(json_t *object, const char *name)
 }
 
 bool dap_ok(json_t *answer) { return json_is_true(json_object_get(answer, "ok")); }
-const char *dap_error(json_t *answer) { return dap_string(json_object_get(answer, "error"), "message", "out of memory"); }
+const char *dap_error(json_t *answer)
+{
+	return dap_string(json_object_get(answer, "error"), "message", "out of memory");
+}
 
 json_t *dap_fail(struct dap *d, const char *format, ...)
 {
@@ -98,9 +101,12 @@ void dap_stopped(struct dap *d, json_t *answer, const char *reason)
 	dap_output(d);
 	json_array_clear(d->references);
 	if (hit)
-		reason = !strcmp(what, "watchpoint") ? "data breakpoint" :
-			!strcmp(what, "event") && dap_number(stop, "event", 0) == VCPU_EVENT_EXCEPTION ? "exception" : "breakpoint";
-	else if (!strcmp(what, "machine") && text && strcmp(text, "limit") && strcmp(text, "idle") && strcmp(text, "request"))
+		reason = !strcmp(what, "watchpoint") ? "data breakpoint"
+			 : !strcmp(what, "event") && dap_number(stop, "event", 0) == VCPU_EVENT_EXCEPTION
+				 ? "exception"
+				 : "breakpoint";
+	else if (!strcmp(what, "machine") && text && strcmp(text, "limit") && strcmp(text, "idle") &&
+		 strcmp(text, "request"))
 		reason = !strcmp(text, "triple-fault") ? "exception" : "end of the run";
 	else if (!strcmp(what, "start") || !strcmp(what, "end"))
 		reason = !strcmp(what, "start") ? "start of the recording" : "end of the recording";
@@ -151,7 +157,8 @@ static bool run(struct dap *d, const char *line, bool resume, const char *reason
 			return more;
 	}
 	if (!dap_ok(answer) && !json_object_get(answer, "stop"))
-		wire_event(d, "output", json_pack("{s:s, s:s+}", "category", "stderr", "output", dap_error(answer), "\n"));
+		wire_event(d, "output",
+			   json_pack("{s:s, s:s+}", "category", "stderr", "output", dap_error(answer), "\n"));
 	dap_stopped(d, answer, d->pausing ? "pause" : reason);
 	json_decref(answer);
 	return more;
@@ -162,16 +169,29 @@ static bool run(struct dap *d, const char *line, bool resume, const char *reason
 static json_t *initialize(struct dap *d, json_t *arguments)
 {
 	static const char *const can[] = {
-		"supportsConfigurationDoneRequest", "supportsFunctionBreakpoints", "supportsConditionalBreakpoints",
-		"supportsHitConditionalBreakpoints", "supportsEvaluateForHovers", "supportsStepBack", "supportsSetVariable",
-		"supportsGotoTargetsRequest", "supportsExceptionInfoRequest", "supportsDataBreakpoints",
-		"supportsReadMemoryRequest", "supportsWriteMemoryRequest", "supportsDisassembleRequest",
-		"supportsInstructionBreakpoints", "supportsSteppingGranularity", "supportsTerminateRequest",
-		"supportsCompletionsRequest", "supportsDelayedStackTraceLoading",
+		"supportsConfigurationDoneRequest",
+		"supportsFunctionBreakpoints",
+		"supportsConditionalBreakpoints",
+		"supportsHitConditionalBreakpoints",
+		"supportsEvaluateForHovers",
+		"supportsStepBack",
+		"supportsSetVariable",
+		"supportsGotoTargetsRequest",
+		"supportsExceptionInfoRequest",
+		"supportsDataBreakpoints",
+		"supportsReadMemoryRequest",
+		"supportsWriteMemoryRequest",
+		"supportsDisassembleRequest",
+		"supportsInstructionBreakpoints",
+		"supportsSteppingGranularity",
+		"supportsTerminateRequest",
+		"supportsCompletionsRequest",
+		"supportsDelayedStackTraceLoading",
 	};
 	json_t *body = json_pack("{s:[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}, {s:s, s:s}]}", "exceptionBreakpointFilters",
-		"filter", "exception 0-31", "label", "Exceptions (vectors 0 to 31)", "filter", "exception 14", "label", "Page faults",
-		"filter", "interrupt", "label", "Interrupts", "filter", "mode", "label", "Changes of the mode");
+				 "filter", "exception 0-31", "label", "Exceptions (vectors 0 to 31)", "filter",
+				 "exception 14", "label", "Page faults", "filter", "interrupt", "label", "Interrupts",
+				 "filter", "mode", "label", "Changes of the mode");
 
 	for (size_t i = 0; i < sizeof can / sizeof *can; i++)
 		json_object_set_new(body, can[i], json_true());
@@ -199,7 +219,8 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 /* "recording": a file; "args": further words, as for vcpu-dbg; "symbols": a file, or several; "commands": of vcpu-dbg. */
 static json_t *launch(struct dap *d, json_t *arguments)
 {
-	json_t *args = json_object_get(arguments, "args"), *symbols = json_object_get(arguments, "symbols"), *one, *answer;
+	json_t *args = json_object_get(arguments, "args"), *symbols = json_object_get(arguments, "symbols"), *one,
+	       *answer;
 	const char *recording = dap_string(arguments, "recording", NULL);
 	char **argv = needed(calloc(json_array_size(args) + 3, sizeof *argv));
 	static char name[] = "run";
@@ -222,8 +243,10 @@ static json_t *launch(struct dap *d, json_t *arguments)
 	/* the options keep their words: they are not freed */
 	free(argv);
 	if (!ok)
-		return dap_fail(d, "%s", argc == 1 ? "launch needs \"recording\", or \"args\" with options of vcpu run" :
-				d->complaint ? d->complaint : "the machine cannot be made");
+		return dap_fail(d, "%s",
+				argc == 1      ? "launch needs \"recording\", or \"args\" with options of vcpu run"
+				: d->complaint ? d->complaint
+					       : "the machine cannot be made");
 	d->session.stop_wanted = wanted;
 	d->session.user = d;
 	d->stop_on_entry = !json_is_false(json_object_get(arguments, "stopOnEntry"));
@@ -236,7 +259,8 @@ static json_t *launch(struct dap *d, json_t *arguments)
 	}
 	json_array_foreach(json_object_get(arguments, "commands"), i, one) {
 		answer = dap_command(d, "%s", json_is_string(one) ? json_string_value(one) : "");
-		wire_event(d, "output", json_pack("{s:s, s:s}", "category", "console", "output", dap_string(answer, "output", "")));
+		wire_event(d, "output",
+			   json_pack("{s:s, s:s}", "category", "console", "output", dap_string(answer, "output", "")));
 		json_decref(answer);
 	}
 	if (!d->failure)
@@ -273,7 +297,8 @@ static json_t *frame(struct dap *d, json_t *f)
 			file ? dap_number(f, "line", 0) - !d->one_line : 0, "column", 0, "instructionPointerReference",
 			json_object_get(f, "pc"));
 	if (file)
-		json_object_set_new(out, "source", json_pack("{s:s, s:s}", "name", name ? name + 1 : file, "path", file));
+		json_object_set_new(out, "source",
+				    json_pack("{s:s, s:s}", "name", name ? name + 1 : file, "path", file));
 	return out;
 }
 
@@ -310,9 +335,10 @@ static json_t *goto_targets(struct dap *d, json_t *arguments)
 	if (!dap_ok(answer) || !json_object_get(line, "begin"))
 		body = json_pack("{s:[]}", "targets");
 	else
-		body = json_pack("{s:[{s:I, s:s, s:O, s:O}]}", "targets", "id", (json_int_t)dap_address(line, "begin"), "label",
-				 "set the instruction pointer to this line", "line", json_object_get(arguments, "line"),
-				 "instructionPointerReference", json_object_get(line, "begin"));
+		body = json_pack("{s:[{s:I, s:s, s:O, s:O}]}", "targets", "id", (json_int_t)dap_address(line, "begin"),
+				 "label", "set the instruction pointer to this line", "line",
+				 json_object_get(arguments, "line"), "instructionPointerReference",
+				 json_object_get(line, "begin"));
 	json_decref(answer);
 	return body;
 }
@@ -335,7 +361,8 @@ static json_t *exception_info(struct dap *d, json_t *arguments)
 	const char *text = dap_string(answer, "output", "");
 
 	(void)arguments;
-	body = json_pack("{s:s%, s:s, s:s}", "exceptionId", text, strcspn(text, "\n"), "description", text, "breakMode", "always");
+	body = json_pack("{s:s%, s:s, s:s}", "exceptionId", text, strcspn(text, "\n"), "description", text, "breakMode",
+			 "always");
 	json_decref(answer);
 	return body;
 }
@@ -348,7 +375,8 @@ static json_t *nothing(struct dap *d, json_t *arguments) { (void)d, (void)argume
 static const struct row {
 	const char *name;
 	request_fn *answer;
-	const char *line, *instruction, *reason; /* the machine runs by this command after the response; NULL: it does not */
+	const char *line, *instruction,
+		*reason; /* the machine runs by this command after the response; NULL: it does not */
 	bool resume;
 } rows[] = {
 	{ "initialize", initialize }, { "launch", launch }, { "setBreakpoints", on_set_breakpoints },
@@ -373,7 +401,8 @@ static const struct row {
 static const char *step_command(struct dap *d, const struct row *r, json_t *arguments)
 {
 	json_t *answer = dap_command(d, "when");
-	bool lines = json_object_get(answer, "file") && strcmp(dap_string(arguments, "granularity", "line"), "instruction");
+	bool lines =
+		json_object_get(answer, "file") && strcmp(dap_string(arguments, "granularity", "line"), "instruction");
 
 	json_decref(answer);
 	return lines ? r->line : r->instruction;
@@ -381,12 +410,13 @@ static const char *step_command(struct dap *d, const struct row *r, json_t *argu
 
 static void respond(struct dap *d, json_t *message, const char *name, json_t *body)
 {
-	json_t *response = json_pack("{s:s, s:I, s:b, s:s}", "type", "response", "request_seq", dap_number(message, "seq", 0),
-				     "success", d->failure == NULL, "command", name);
+	json_t *response = json_pack("{s:s, s:I, s:b, s:s}", "type", "response", "request_seq",
+				     dap_number(message, "seq", 0), "success", d->failure == NULL, "command", name);
 
 	if (d->failure) {
 		json_object_set_new(response, "message", json_string(d->failure));
-		json_object_set_new(response, "body", json_pack("{s:{s:i, s:s}}", "error", "id", 1, "format", d->failure));
+		json_object_set_new(response, "body",
+				    json_pack("{s:{s:i, s:s}}", "error", "id", 1, "format", d->failure));
 	} else if (body) {
 		json_object_set(response, "body", body);
 	}

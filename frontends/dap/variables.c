@@ -48,10 +48,12 @@ static json_t *variable(struct dap *d, json_int_t frame, const char *name, json_
 	json_t *out;
 
 	if (has_members(value))
-		reference = refer(d, json_pack("{s:I, s:O, s:s?}", "frame", frame, "value", value, "expression", expression));
+		reference = refer(
+			d, json_pack("{s:I, s:O, s:s?}", "frame", frame, "value", value, "expression", expression));
 	else if (pointer && expression)
 		reference = refer(d, json_pack("{s:I, s:s}", "frame", frame, "pointer", expression));
-	out = json_pack("{s:s, s:s, s:s, s:I}", "name", name, "value", text, "type", type, "variablesReference", reference);
+	out = json_pack("{s:s, s:s, s:s, s:I}", "name", name, "value", text, "type", type, "variablesReference",
+			reference);
 	if (expression)
 		json_object_set_new(out, "evaluateName", json_string(expression));
 	if (pointer)
@@ -62,13 +64,11 @@ static json_t *variable(struct dap *d, json_int_t frame, const char *name, json_
 
 static char *member(const char *expression, json_t *of, const char *name, size_t index)
 {
-	char *text = NULL;
-
-	if (!expression || (json_is_object(of) && !*name))
-		return expression ? needed(strdup(expression)) : NULL;
-	if ((json_is_object(of) ? asprintf(&text, "(%s).%s", expression, name) : asprintf(&text, "(%s)[%zu]", expression, index)) < 0)
-		text = NULL;
-	return needed(text);
+	if (!expression)
+		return NULL;
+	if (json_is_object(of))
+		return *name ? dap_text("(%s).%s", expression, name) : needed(strdup(expression));
+	return dap_text("(%s)[%zu]", expression, index);
 }
 
 static json_t *members(struct dap *d, json_int_t frame, json_t *value, const char *expression)
@@ -103,7 +103,8 @@ static json_t *shown(struct dap *d, json_int_t frame, json_t *answer)
 
 	json_array_foreach(list ? list : json_object_get(answer, "args"), i, one) {
 		name = dap_string(one, "name", "");
-		json_array_append_new(out, variable(d, frame, name, json_object_get(one, "value"), dap_string(one, "type", ""), name));
+		json_array_append_new(out, variable(d, frame, name, json_object_get(one, "value"),
+						    dap_string(one, "type", ""), name));
 	}
 	json_object_foreach(json_object_get(answer, "registers"), name, one) {
 		char expression[40];
@@ -131,19 +132,17 @@ json_t *on_variables(struct dap *d, json_t *arguments)
 		out = shown(d, frame, answer);
 		json_decref(answer);
 	} else if (pointer) {
-		char *expression = NULL;
+		char *expression = dap_text("*(%s)", pointer);
 
 		select_frame(d, of);
-		answer = dap_command(d, "print *(%s)", pointer);
-		if (asprintf(&expression, "*(%s)", pointer) < 0)
-			expression = NULL;
-		needed(expression);
+		answer = dap_command(d, "print %s", expression);
 		out = json_array();
 		if (dap_ok(answer) && has_members(json_object_get(answer, "value"))) {
 			json_decref(out);
 			out = members(d, frame, json_object_get(answer, "value"), expression);
 		} else {
-			json_t *value = dap_ok(answer) ? json_incref(json_object_get(answer, "value")) : json_string(dap_error(answer));
+			json_t *value = dap_ok(answer) ? json_incref(json_object_get(answer, "value"))
+						       : json_string(dap_error(answer));
 
 			json_array_append_new(out, variable(d, frame, expression, value, dap_string(answer, "type", ""),
 							    dap_ok(answer) ? expression : NULL));
@@ -161,7 +160,8 @@ json_t *on_variables(struct dap *d, json_t *arguments)
 char *variable_expression(struct dap *d, json_t *arguments)
 {
 	json_int_t number = dap_number(arguments, "variablesReference", 0);
-	json_t *of = number > 0 ? json_array_get(d->references, (size_t)number - 1) : NULL, *value = json_object_get(of, "value");
+	json_t *of = number > 0 ? json_array_get(d->references, (size_t)number - 1) : NULL,
+	       *value = json_object_get(of, "value");
 	const char *name = dap_string(arguments, "name", "");
 
 	if (!*name)
@@ -170,19 +170,13 @@ char *variable_expression(struct dap *d, json_t *arguments)
 		return needed(strdup(name));
 	select_frame(d, of);
 	if (value)
-		return member(dap_string(of, "expression", NULL), value, name, *name == '[' ? strtoul(name + 1, NULL, 10) : 0);
-	if (dap_string(of, "pointer", NULL)) {
-		char *text = NULL;
-
-		if ((*name == '*' ? asprintf(&text, "%s", name) : asprintf(&text, "(*(%s)).%s", dap_string(of, "pointer", ""), name)) < 0)
-			text = NULL;
-		return needed(text);
-	}
-	if (!strncmp(dap_string(of, "show", ""), "info registers", 14) || !strcmp(dap_string(of, "show", ""), "creg")) {
-		char *text = NULL;
-
-		return needed(asprintf(&text, "$%s", name) < 0 ? NULL : text);
-	}
+		return member(dap_string(of, "expression", NULL), value, name,
+			      *name == '[' ? strtoul(name + 1, NULL, 10) : 0);
+	if (dap_string(of, "pointer", NULL))
+		return *name == '*' ? needed(strdup(name))
+				    : dap_text("(*(%s)).%s", dap_string(of, "pointer", ""), name);
+	if (!strcmp(dap_string(of, "show", ""), "info registers") || !strcmp(dap_string(of, "show", ""), "creg"))
+		return dap_text("$%s", name);
 	return needed(strdup(name));
 }
 
@@ -197,7 +191,8 @@ json_t *on_set_variable(struct dap *d, json_t *arguments)
 	} else {
 		json_decref(answer);
 		answer = dap_command(d, "print %s", expression);
-		body = variable(d, 0, expression, json_object_get(answer, "value"), dap_string(answer, "type", ""), expression);
+		body = variable(d, 0, expression, json_object_get(answer, "value"), dap_string(answer, "type", ""),
+				expression);
 	}
 	json_decref(answer);
 	free(expression);
@@ -207,7 +202,8 @@ json_t *on_set_variable(struct dap *d, json_t *arguments)
 /* In the console: a command of vcpu-dbg. Elsewhere: an expression. */
 json_t *on_evaluate(struct dap *d, json_t *arguments)
 {
-	const char *expression = dap_string(arguments, "expression", ""), *context = dap_string(arguments, "context", "watch");
+	const char *expression = dap_string(arguments, "expression", ""),
+		   *context = dap_string(arguments, "context", "watch");
 	json_int_t frame = dap_number(arguments, "frameId", 1) - 1;
 	bool console = !strcmp(context, "repl");
 	json_t *answer, *body;
@@ -221,7 +217,8 @@ json_t *on_evaluate(struct dap *d, json_t *arguments)
 		if (json_object_get(answer, "stop"))
 			dap_stopped(d, answer, "goto");
 	} else {
-		body = variable(d, frame, expression, json_object_get(answer, "value"), dap_string(answer, "type", ""), expression);
+		body = variable(d, frame, expression, json_object_get(answer, "value"), dap_string(answer, "type", ""),
+				expression);
 		json_object_set(body, "result", json_object_get(body, "value"));
 		if (json_object_get(answer, "address"))
 			json_object_set(body, "memoryReference", json_object_get(answer, "address"));
@@ -239,8 +236,10 @@ json_t *on_completions(struct dap *d, json_t *arguments)
 	json_t *out = json_array();
 	unsigned start = space ? (unsigned)(space - line) + 1 : 0;
 
-	for (unsigned i = 0; i < 200 && (word = completion(&d->session, line, start, i)) && word != completion_file; i++)
-		json_array_append_new(out, json_pack("{s:s, s:i, s:i}", "label", word, "start", (int)start, "length", (int)strlen(line + start)));
+	for (unsigned i = 0; i < 200 && (word = completion(&d->session, line, start, i)) && word != completion_file;
+	     i++)
+		json_array_append_new(out, json_pack("{s:s, s:i, s:i}", "label", word, "start", (int)start, "length",
+						     (int)strlen(line + start)));
 	free(line);
 	return json_pack("{s:o}", "targets", out);
 }

@@ -200,6 +200,8 @@ bool stop_counts(void *session, const struct vcpu_debug_stop *stop);
 /* Where in ARGS " if " begins its condition, malloc'd; it is cut off there. NULL: there is none. */
 char *cut_condition(char *args);
 bool condition_parses(struct session *s, const char *condition, uint64_t at); /* would it do at AT? */
+/* At HIT. True, too, if TEXT is NULL or has no value there. */
+bool condition_holds(struct session *s, const char *text, const struct vcpu_debug_stop *hit);
 command_fn do_break, do_tbreak, do_pbreak, do_magic, do_delete, do_catch, do_condition, do_ignore, do_commands,
 	do_enable, do_disable;
 command_fn info_breakpoints, info_watchpoints;

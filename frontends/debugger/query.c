@@ -97,7 +97,9 @@ static void print_event(struct session *s, const void *of)
 	const struct vcpu_debug_stop *hit = of;
 
 	switch (hit->event) {
-	case VCPU_EVENT_EXCEPTION: fprintf(s->out, "vector %" PRIu64 ", error code 0x%" PRIx64, hit->address, hit->value); break;
+	case VCPU_EVENT_EXCEPTION:
+		fprintf(s->out, "vector %" PRIu64 ", error code 0x%" PRIx64, hit->address, hit->value);
+		break;
 	case VCPU_EVENT_INTERRUPT: fprintf(s->out, "vector %" PRIu64, hit->address); break;
 	case VCPU_EVENT_CR3: fprintf(s->out, "CR3 0x%" PRIx64 ", before 0x%" PRIx64, hit->address, hit->value); break;
 	case VCPU_EVENT_MODE:
@@ -105,24 +107,18 @@ static void print_event(struct session *s, const void *of)
 		fputs(hit->address & VCPU_MODE_PROTECTED ? ", protected" : ", real", s->out);
 		break;
 	default:
-		fprintf(s->out, "%s 0x%" PRIx64 " of 0x%" PRIx64, hit->write ? "write" : "read", hit->value, hit->address);
+		fprintf(s->out, "%s 0x%" PRIx64 " of 0x%" PRIx64, hit->write ? "write" : "read", hit->value,
+			hit->address);
 	}
 }
 
-static bool wanted(struct session *s, struct query *q, const struct vcpu_debug_stop *hit)
+static bool wanted(struct session *s, const struct query *q, const struct vcpu_debug_stop *hit)
 {
-	const char *text = q->condition;
-	struct value v;
-	uint64_t yes;
+	bool yes;
 
-	if (hit->id != q->id)
-		return false;
-	if (!text)
-		return true;
-	s->last = *hit;
-	s->asked = s->quiet = true;
-	yes = !evaluate(s, &text, &v) || !value_number(s, &v, &yes) || yes;
-	s->asked = s->quiet = false;
+	s->quiet = true;
+	yes = hit->id == q->id && condition_holds(s, q->condition, hit);
+	s->quiet = false;
 	return yes;
 }
 
@@ -142,7 +138,8 @@ bool query_hit(struct session *s, const struct vcpu_debug_stop *hit)
 	if (q->count == q->room)
 		q->rows = needed(realloc(q->rows, (q->room = 2 * q->room + 64) * sizeof *q->rows));
 	r = &q->rows[q->count++];
-	*r = (struct row){ .place = q->kind->what == DATA ? hit->when : hit->place, .processor = vcpu_running(s->machine) };
+	*r = (struct row){ .place = q->kind->what == DATA ? hit->when : hit->place,
+			   .processor = vcpu_running(s->machine) };
 	r->rip = q->kind->what == DATA || q->kind->what == EVENT ? hit->rip : linear_rip(s);
 	r->symbol = needed(strdup(symbol_text(s, r->rip, symbol, sizeof symbol)));
 	if (q->kind->what == DATA) {
@@ -202,7 +199,8 @@ static bool begin(struct session *s, struct query *q, const char *args)
 	case SYSCALLS:
 		at = processor_field(s, "lstar");
 		if (!at)
-			return complaint(s, "query syscalls: IA32_LSTAR is 0 at the end of the run: the guest uses no SYSCALL");
+			return complaint(
+				s, "query syscalls: IA32_LSTAR is 0 at the end of the run: the guest uses no SYSCALL");
 		q->id = vcpu_debug_break(s->debug, at, false);
 		break;
 	case DATA:
@@ -218,8 +216,12 @@ static bool begin(struct session *s, struct query *q, const char *args)
 			rest = args;
 			if (!address(s, &rest, &at))
 				return false;
-			q->watched = (struct value){ .type = type_basic(s, size == 8 ? "u64" : size == 4 ? "u32" : size == 2 ? "u16" : "u8"),
-				.in_memory = true, .address = at };
+			q->watched = (struct value){ .type = type_basic(s, size == 8   ? "u64"
+									   : size == 4 ? "u32"
+									   : size == 2 ? "u16"
+										       : "u8"),
+						     .in_memory = true,
+						     .address = at };
 		}
 		if (!size || size > UINT32_MAX)
 			return complaint(s, "query: how many bytes?");
@@ -250,8 +252,9 @@ static bool pass(struct session *s, struct query *q, struct vcpu_place here)
 
 		stop = vcpu_debug_run(s->debug, end.instructions - before);
 		ok = stop.what != VCPU_DEBUG_ERROR;
-		if (stop.what == VCPU_DEBUG_END || (stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason != VCPU_STOP_IDLE &&
-		    stop.machine.reason != VCPU_STOP_LIMIT && stop.machine.reason != VCPU_STOP_REQUEST))
+		if (stop.what == VCPU_DEBUG_END ||
+		    (stop.what == VCPU_DEBUG_MACHINE && stop.machine.reason != VCPU_STOP_IDLE &&
+		     stop.machine.reason != VCPU_STOP_LIMIT && stop.machine.reason != VCPU_STOP_REQUEST))
 			break;
 	}
 	s->query = NULL;
@@ -263,32 +266,30 @@ static bool pass(struct session *s, struct query *q, struct vcpu_place here)
 
 /* ---- the table ---- */
 
-static const char columns[] = "instructions,steps,ns,processor,rip,symbol,address,size,value,text";
-
-static void put_quoted(FILE *out, const char *text, char quote, const char *escape)
+/* A field of CSV (RFC 4180). */
+static void put_quoted(FILE *out, const char *text)
 {
-	fputc(quote, out);
+	fputc('"', out);
 	for (; *text; text++) {
-		if (*text == quote)
-			fputs(escape, out);
-		else
-			fputc((unsigned char)*text < ' ' ? ' ' : *text, out);
+		if (*text == '"')
+			fputc('"', out);
+		fputc((unsigned char)*text < ' ' ? ' ' : *text, out);
 	}
-	fputc(quote, out);
+	fputc('"', out);
 }
 
 static void write_csv(FILE *out, const struct query *q)
 {
-	fprintf(out, "%s\n", columns);
+	fputs("instructions,steps,ns,processor,rip,symbol,address,size,value,text\n", out);
 	for (const struct row *r = q->rows; r < q->rows + q->count; r++) {
-		fprintf(out, "%" PRIu64 ",%u,%" PRIu64 ",%u,0x%" PRIx64 ",", r->place.instructions, r->place.steps, r->place.ns,
-			r->processor, r->rip);
-		put_quoted(out, r->symbol, '"', "\"\"");
+		fprintf(out, "%" PRIu64 ",%u,%" PRIu64 ",%u,0x%" PRIx64 ",", r->place.instructions, r->place.steps,
+			r->place.ns, r->processor, r->rip);
+		put_quoted(out, r->symbol);
 		if (r->has_address)
 			fprintf(out, ",0x%" PRIx64 ",%" PRIu64 ",0x%" PRIx64 ",", r->address, r->size, r->value);
 		else
 			fputs(",,,,", out);
-		put_quoted(out, r->text, '"', "\"\"");
+		put_quoted(out, r->text);
 		fputc('\n', out);
 	}
 }
@@ -335,13 +336,16 @@ static bool write_sqlite(struct session *s, FILE *out, const struct query *q)
 	bool ok;
 
 	ok = sqlite3_open(":memory:", &db) == SQLITE_OK &&
-	     sqlite3_exec(db, "CREATE TABLE rows (instructions INTEGER, steps INTEGER, ns INTEGER, processor INTEGER, rip INTEGER, "
-			      "symbol TEXT, address INTEGER, size INTEGER, value INTEGER, text TEXT); BEGIN", NULL, NULL, NULL) ==
-		     SQLITE_OK &&
-	     sqlite3_prepare_v2(db, "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &insert, NULL) == SQLITE_OK;
+	     sqlite3_exec(
+		     db,
+		     "CREATE TABLE rows (instructions INTEGER, steps INTEGER, ns INTEGER, processor INTEGER, rip INTEGER, "
+		     "symbol TEXT, address INTEGER, size INTEGER, value INTEGER, text TEXT); BEGIN",
+		     NULL, NULL, NULL) == SQLITE_OK &&
+	     sqlite3_prepare_v2(db, "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &insert, NULL) ==
+		     SQLITE_OK;
 	for (const struct row *r = q->rows; ok && r < q->rows + q->count; r++) {
-		sqlite3_int64 numbers[] = { (sqlite3_int64)r->place.instructions, r->place.steps, (sqlite3_int64)r->place.ns,
-			r->processor, (sqlite3_int64)r->rip };
+		sqlite3_int64 numbers[] = { (sqlite3_int64)r->place.instructions, r->place.steps,
+					    (sqlite3_int64)r->place.ns, r->processor, (sqlite3_int64)r->rip };
 
 		for (int i = 0; i < 5; i++)
 			sqlite3_bind_int64(insert, i + 1, numbers[i]);
@@ -357,7 +361,8 @@ static bool write_sqlite(struct session *s, FILE *out, const struct query *q)
 		ok = sqlite3_step(insert) == SQLITE_DONE && sqlite3_reset(insert) == SQLITE_OK;
 	}
 	sqlite3_finalize(insert);
-	ok = ok && sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK && (data = sqlite3_serialize(db, "main", &size, 0));
+	ok = ok && sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK &&
+	     (data = sqlite3_serialize(db, "main", &size, 0));
 	if (ok)
 		fwrite(data, 1, (size_t)size, out);
 	else
@@ -471,7 +476,8 @@ bool do_query(struct session *s, const char *args)
 			ok = write_file(s, &q, path);
 		else
 			show(s, &q);
-		fprintf(s->out, "%zu row%s%s\n", q.count, q.count == 1 ? "" : "s", q.full ? ", and then the table was full" : "");
+		fprintf(s->out, "%zu row%s%s\n", q.count, q.count == 1 ? "" : "s",
+			q.full ? ", and then the table was full" : "");
 	}
 	for (size_t i = 0; i < q.count; i++) {
 		free(q.rows[i].symbol);

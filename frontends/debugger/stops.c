@@ -77,9 +77,8 @@ static bool in_its_frame(struct session *s, const struct stop *p)
 	return !p->caller || !frame_up(s, &f) || f.sp >= p->caller;
 }
 
-static bool condition_holds(struct session *s, const struct stop *p, const struct vcpu_debug_stop *hit)
+bool condition_holds(struct session *s, const char *text, const struct vcpu_debug_stop *hit)
 {
-	const char *text = p->condition;
 	uint64_t yes;
 	struct value v;
 
@@ -105,7 +104,7 @@ bool stop_counts(void *session, const struct vcpu_debug_stop *hit)
 	vcpu_select(s->machine, vcpu_running(s->machine));
 	if (p->hidden)
 		return in_its_frame(s, p);
-	if (p->disabled || !watch_counts(s, p, hit) || !condition_holds(s, p, hit))
+	if (p->disabled || !watch_counts(s, p, hit) || !condition_holds(s, p->condition, hit))
 		return false;
 	if (s->backwards)
 		return true;
