@@ -34,7 +34,7 @@ bool walk(u32 linear, u32 access, struct page *page, u32 *error)
 		return false;
 	*directory |= ACCESSED;
 	*table |= ACCESSED | (write ? DIRTY : 0);
-	/* A page that is not dirty is not yet writable for a shadow: the first write must be seen. */
+	/* A page that is not dirty is not yet writable in a shadow table: the monitor must see the first write. */
 	*page = (struct page){ *table & -(u32)PAGE, both & WRITABLE && *table & DIRTY, both & USER };
 	return true;
 }
