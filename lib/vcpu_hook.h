@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-/* What a hook is for, and the members of struct vcpu_hook_event that tell about it besides `kind' and `id'. All other
+/* Kinds of hooks, and the members of struct vcpu_hook_event that each sets besides `kind' and `id'. All other
  * members mean nothing. An exception or interrupt, and whatever follows, is called for each instruction anew: an
  * instruction that faults and runs again has its hooks called again. */
 enum {

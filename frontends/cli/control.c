@@ -186,7 +186,7 @@ static const char *run(const struct control_peer *peer, char *request)
 	if (!control.machine)
 		return "the machine does not run";
 	if (c->between && control.busy)
-		return "nobody takes the output of the machine, which waits in an instruction";
+		return "the output of the machine is not read, and the guest waits in an instruction";
 	return c->run(text);
 }
 

@@ -22,8 +22,8 @@ enum status { STATUS_OK = 0, STATUS_REFUSED = 1, STATUS_USAGE = 2, STATUS_NO_ANS
 static const struct command { const char *name, *argument, *text; } commands[] = {
 	{ "list", NULL, "print a table of the machines" },
 	{ "status", NULL, "print the state of a machine" },
-	{ "stop", NULL, "let the guest stand" },
-	{ "continue", NULL, "let it go on" },
+	{ "stop", NULL, "stop the guest" },
+	{ "continue", NULL, "let the guest run again" },
 	{ "key", "KEY[+KEY]...", "press keys together: ctrl+alt+delete" },
 	{ "type", "TEXT", "type TEXT (\\n, \\t, \\e, \\xHH) on the keyboard, or into COM1 without a display" },
 	{ "nmi", NULL, "raise an NMI" },
@@ -221,7 +221,7 @@ static enum status command(const char *path, const char *request, bool list, boo
 
 	if (!ask(path, request, text)) {
 		status = errno == EACCES ? STATUS_REFUSED : STATUS_NO_ANSWER;
-		error = errno == ECONNREFUSED ? "nobody listens" : strerror(errno);
+		error = errno == ECONNREFUSED ? "no machine listens" : strerror(errno);
 	} else if (strncmp(text, "ok", 2)) {
 		error = !strncmp(text, "error ", 6) ? text + 6 : "the answer makes no sense";
 		status = STATUS_REFUSED;

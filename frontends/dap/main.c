@@ -43,7 +43,7 @@ void complain(const char *format, ...)
 bool script_add(bool expect, const char *text)
 {
 	(void)expect, (void)text;
-	complain("--expect and --send: the commands break and type do that here");
+	complain("--expect and --type are options of vcpu run; use breakpoints and the command type");
 	return false;
 }
 

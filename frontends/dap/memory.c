@@ -78,7 +78,7 @@ json_t *on_write_memory(struct dap *d, json_t *arguments)
 	if (len < 0)
 		return dap_fail(d, "data is no base64");
 	if (n < (size_t)len)
-		return dap_fail(d, "there is no memory at 0x%" PRIx64, address_of(arguments) + n);
+		return dap_fail(d, "no memory at address 0x%" PRIx64, address_of(arguments) + n);
 	return json_pack("{s:I}", "bytesWritten", (json_int_t)n);
 }
 

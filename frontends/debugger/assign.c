@@ -20,7 +20,7 @@ static bool float_of(struct session *s, const struct value *v, double *d)
 	}
 	n = v->bits;
 	if (v->in_memory && value_read(s, v, v->address, &n, v->type->size) != v->type->size)
-		return complaint(s, "there is no memory at 0x%" PRIx64, v->address);
+		return complaint(s, "no memory at address 0x%" PRIx64, v->address);
 	memcpy(&f, &n, 4);
 	memcpy(d, &n, 8);
 	*d = v->type->size == 4 ? (double)f : *d;
@@ -46,7 +46,7 @@ static bool converted(struct session *s, const struct value *from, const struct 
 static bool write_memory(struct session *s, uint64_t at, const void *bytes, size_t size)
 {
 	return vcpu_write_linear(s->machine, at, bytes, size) == size ||
-	       complaint(s, "0x%" PRIx64 " cannot be written", at);
+	       complaint(s, "memory at 0x%" PRIx64 " cannot be written", at);
 }
 
 static bool assign_memory(struct session *s, const struct value *to, const struct value *from)
@@ -59,19 +59,19 @@ static bool assign_memory(struct session *s, const struct value *to, const struc
 		bool ok = bytes && value_read(s, from, from->address, bytes, to->type->size) == to->type->size;
 
 		ok = ok ? write_memory(s, to->address, bytes, to->type->size)
-			: complaint(s, "that is no value of the same type");
+			: complaint(s, "the values have different types");
 		free(bytes);
 		return ok;
 	}
 	if (!size || size > 8)
-		return complaint(s, "that cannot be assigned to");
+		return complaint(s, "this expression cannot be assigned to");
 	if (!converted(s, from, to->type, &bits))
 		return false;
 	if (to->nbits) {
 		uint64_t mask = (to->nbits < 64 ? ((uint64_t)1 << to->nbits) - 1 : ~(uint64_t)0) << to->bit;
 
 		if (vcpu_read_linear(s->machine, to->address, &old, size) != size)
-			return complaint(s, "there is no memory at 0x%" PRIx64, to->address);
+			return complaint(s, "no memory at address 0x%" PRIx64, to->address);
 		bits = (old & ~mask) | (bits << to->bit & mask);
 	}
 	return write_memory(s, to->address, &bits, size);
@@ -94,9 +94,9 @@ bool value_assign(struct session *s, struct value *to, const struct value *from)
 	if (s->scope) /* the expression is only checked, for a condition */
 		return true;
 	if (s->asked)
-		return complaint(s, "a condition looks, and changes nothing");
+		return complaint(s, "a condition must not assign");
 	if (to->held || (!to->in_memory && !to->reg))
-		return complaint(s, "that cannot be assigned to");
+		return complaint(s, "this expression cannot be assigned to");
 	if (to->in_memory)
 		ok = assign_memory(s, to, from);
 	else
@@ -126,8 +126,8 @@ bool do_set(struct session *s, const char *args)
 	if (n >= 3 && n <= strlen("variable") && !memcmp("variable", args, n) && args[n] == ' ')
 		args += n + strspn(args + n, " ");
 	if (!*args)
-		return complaint(s, "set: what? set var EXPR = EXPR, set $REGISTER = EXPR");
+		return complaint(s, "set: an assignment is needed: set var EXPR = EXPR, set $REGISTER = EXPR");
 	if (!evaluate(s, &args, &v))
 		return false;
-	return !*args || complaint(s, "what is this behind the expression? %s", args);
+	return !*args || complaint(s, "text after the expression: %s", args);
 }

@@ -118,5 +118,5 @@ bool do_blocks(struct session *s, const char *args)
 	vcpu_debug_blocks(s->debug, at, print_operation, &l);
 	json_close(s);
 	return l.blocks ||
-	       complaint(s, "no block has the byte at %" PRIx64 ": it has not run since the last flush", at);
+	       complaint(s, "no decoded block contains the byte at %" PRIx64 ": it has not run since the last flush", at);
 }

@@ -55,101 +55,101 @@ static const struct row {
 	const char *completes;       /* the way of complete.c: a letter; words follow a =; NULL: none */
 } rows[] = {
 	{ NULL, "Time", NULL, NULL, NULL, NULL },
-	{ "continue", "c", do_continue, "[N]", "run until something stops it, as Ctrl-C does; N: the N-th hit of this stop",
+	{ "continue", "c", do_continue, "[N]", "run to the next stop; Ctrl-C stops it, too; N: to the N-th hit of this stop",
 		NULL },
-	{ "reverse-continue", "rc", do_reverse, "", "back to the last stop before this", NULL },
-	{ "step", "s", do_step, "[N]", "a line of source; an instruction where no line is known", NULL },
-	{ "reverse-step", "rs", do_step_back, "[N]", "the same, backwards", NULL },
-	{ "stepi", "si", do_stepi, "[N]", "an instruction, or to the handler that comes instead", NULL },
-	{ "reverse-stepi", "rsi", do_stepi_back, "[N]", "one back", NULL },
-	{ "next", "n", do_next, "[N]", "a line, and what it calls", NULL },
-	{ "reverse-next", "rn", do_next_back, "[N]", "the same, backwards", NULL },
-	{ "nexti", "ni", do_nexti, "[N]", "an instruction, and what it calls", NULL },
-	{ "reverse-nexti", "rni", do_nexti_back, "[N]", "the same, backwards", NULL },
-	{ "finish", "fin", do_finish, "", "to where this function returns to", NULL },
-	{ "reverse-finish", "rfin", do_finish_back, "", "back to where this function was called", NULL },
-	{ "until", "u", do_until, "[PLACE]", "run to there, or out of this frame; alone: to a line behind this one",
+	{ "reverse-continue", "rc", do_reverse, "", "run backwards to the previous stop", NULL },
+	{ "step", "s", do_step, "[N]", "run to the next source line; code without lines: one instruction", NULL },
+	{ "reverse-step", "rs", do_step_back, "[N]", "step backwards", NULL },
+	{ "stepi", "si", do_stepi, "[N]", "execute one instruction; if it faults, enter the handler", NULL },
+	{ "reverse-stepi", "rsi", do_stepi_back, "[N]", "go back one instruction", NULL },
+	{ "next", "n", do_next, "[N]", "run to the next source line of this function", NULL },
+	{ "reverse-next", "rn", do_next_back, "[N]", "next, backwards", NULL },
+	{ "nexti", "ni", do_nexti, "[N]", "execute one instruction, with the function that it calls", NULL },
+	{ "reverse-nexti", "rni", do_nexti_back, "[N]", "nexti, backwards", NULL },
+	{ "finish", "fin", do_finish, "", "run until this function returns, and print its value", NULL },
+	{ "reverse-finish", "rfin", do_finish_back, "", "run backwards to the call of this function", NULL },
+	{ "until", "u", do_until, "[PLACE]", "run to PLACE or out of this frame; without PLACE: to a later line",
 		"p" },
-	{ "advance", NULL, do_advance, "PLACE", "run to there, in whatever frame, or out of this one", "p" },
-	{ "run", "r", do_run, "[N]", "N instructions [1000000]", NULL },
+	{ "advance", NULL, do_advance, "PLACE", "run to PLACE in any frame, or out of this frame", "p" },
+	{ "run", "r", do_run, "[N]", "execute N instructions [1000000]", NULL },
 	{ "goto", "g", do_goto, "N[+S] | start | end | T ns|us|ms|s | BOOKMARK",
-		"be where N instructions have retired, or at a virtual time", "g=start end" },
-	{ "when", "w", do_when, "", "where in time this is", NULL },
-	{ "bookmark", NULL, do_bookmark, "[NAME]", "give this place a name for goto; without one, list them", NULL },
-	{ "undo", NULL, do_undo, "", "be where the last command that moved found the machine", NULL },
+		"go to the place where N instructions have retired, or to a virtual time", "g=start end" },
+	{ "when", "w", do_when, "", "print the place: instructions and virtual time", NULL },
+	{ "bookmark", NULL, do_bookmark, "[NAME]", "name this place for goto; without NAME: list the names", NULL },
+	{ "undo", NULL, do_undo, "", "go back to the place before the last command that moved", NULL },
 	{ NULL, "Stops", NULL, NULL, NULL, NULL },
 	{ "break", "b", do_break, "[PLACE] [if EXPR]",
-		"stop before the instruction there; PLACE: an address, FILE:LINE",
+		"stop before the instruction at PLACE: an address, a function, FILE:LINE",
 		"p" },
-	{ "tbreak", "tb", do_tbreak, "[PLACE] [if EXPR]", "the same, once", "p" },
-	{ "pbreak", "pb", do_pbreak, "ADDRESS [if EXPR]", "the same, by physical address", "e" },
-	{ "magic", NULL, do_magic, "", "before every XCHG BX,BX, the magic breakpoint of Bochs", NULL },
-	{ "watch", NULL, do_watch, "EXPR [SIZE] [if EXPR]", "stop after a write that changes it; going back, before it",
+	{ "tbreak", "tb", do_tbreak, "[PLACE] [if EXPR]", "break, and delete it at its first hit", "p" },
+	{ "pbreak", "pb", do_pbreak, "ADDRESS [if EXPR]", "break at a physical address", "e" },
+	{ "magic", NULL, do_magic, "", "stop before every XCHG BX,BX, the magic breakpoint of Bochs", NULL },
+	{ "watch", NULL, do_watch, "EXPR [SIZE] [if EXPR]", "stop after a write that changes EXPR; backwards: before the write",
 		"e" },
-	{ "rwatch", NULL, do_rwatch, "ADDRESS [SIZE] [if EXPR]", "after a read", "e" },
-	{ "awatch", NULL, do_awatch, "ADDRESS [SIZE] [if EXPR]", "after either", "e" },
-	{ "pwatch", NULL, do_pwatch, "ADDRESS [SIZE] [if EXPR]", "after a write to physical memory, by devices too",
+	{ "rwatch", NULL, do_rwatch, "ADDRESS [SIZE] [if EXPR]", "stop after a read", "e" },
+	{ "awatch", NULL, do_awatch, "ADDRESS [SIZE] [if EXPR]", "stop after a read or a write", "e" },
+	{ "pwatch", NULL, do_pwatch, "ADDRESS [SIZE] [if EXPR]", "stop after a write to physical memory, also by a device",
 		"e" },
-	{ "catch", NULL, do_catch, "EVENT [RANGE] [r|w] [if EXPR]", "stop after an event; alone: says which there are",
+	{ "catch", NULL, do_catch, "EVENT [RANGE] [r|w] [if EXPR]", "stop after an event; without EVENT: list the events",
 		"v" },
-	{ "condition", "cond", do_condition, "ID [EXPR]", "stop ID counts only where EXPR is not 0; none: always",
+	{ "condition", "cond", do_condition, "ID [EXPR]", "stop at ID only if EXPR is not 0; without EXPR: always",
 		"n" },
-	{ "ignore", NULL, do_ignore, "ID N", "let the next N hits of ID pass", "n" },
-	{ "commands", NULL, do_commands, "ID", "the lines that follow, up to `end', are done at each hit of ID", "n" },
-	{ "enable", NULL, do_enable, "[ID]...", "let these, or all, stop again", "n" },
-	{ "disable", "dis", do_disable, "[ID]...", "let them stop nothing for now", "n" },
-	{ "delete", "d", do_delete, "[ID]...", "these, or all", "n" },
-	{ "last-write", "lw", do_last_write, "ADDRESS [SIZE]", "back to who wrote this last", "e" },
-	{ NULL, "Looking", NULL, NULL, NULL, NULL },
-	{ "print", "p", do_print, "[/F] EXPR", "C: $registers, symbols, types, casts, * & . -> []; F is x d u o t c s a",
+	{ "ignore", NULL, do_ignore, "ID N", "do not stop at the next N hits of ID", "n" },
+	{ "commands", NULL, do_commands, "ID", "read commands up to a line `end'; execute them at each hit of ID", "n" },
+	{ "enable", NULL, do_enable, "[ID]...", "enable these stops, or all", "n" },
+	{ "disable", "dis", do_disable, "[ID]...", "disable these stops, or all", "n" },
+	{ "delete", "d", do_delete, "[ID]...", "delete these stops, or all", "n" },
+	{ "last-write", "lw", do_last_write, "ADDRESS [SIZE]", "go back to the last write of these bytes", "e" },
+	{ NULL, "State", NULL, NULL, NULL, NULL },
+	{ "print", "p", do_print, "[/F] EXPR", "print a C expression of $registers, symbols, types; F: x d u o t c s a",
 		"e" },
-	{ "display", NULL, do_display, "[/F] EXPR", "show it at every stop; F as for print, or NFU as for x", "e" },
-	{ "undisplay", NULL, do_undisplay, "[N]...", "these, or all, no more", NULL },
-	{ "x", NULL, do_x, "/NFU ADDRESS", "memory: F is x z d u o t c f s i a, U is b h w g; alone: goes on", "e" },
-	{ "xp", NULL, do_xp, "/NFU ADDRESS", "physical memory", "e" },
+	{ "display", NULL, do_display, "[/F] EXPR", "print EXPR at every stop; F as for print, or NFU as for x", "e" },
+	{ "undisplay", NULL, do_undisplay, "[N]...", "delete these displays, or all", NULL },
+	{ "x", NULL, do_x, "/NFU ADDRESS", "print memory; F: x z d u o t c f s i a; U: b h w g; without ADDRESS: go on", "e" },
+	{ "xp", NULL, do_xp, "/NFU ADDRESS", "print physical memory", "e" },
 	{ "find", NULL, do_find, "[/UN] FROM, TO or +LENGTH, VALUE...",
-		"where these values, or \"texts\", are in memory",
+		"search memory for these values or \"texts\"",
 		"e" },
-	{ "info", "i", do_info, "[WHAT]", "registers, breakpoints, gdt ...; alone: says what there is", "i" },
-	{ "disassemble", "disas", do_disassemble, "[ADDRESS [N]]", "instructions; with a function's name, all of it",
+	{ "info", "i", do_info, "[WHAT]", "print registers, breakpoints, gdt ...; without a name: list the names", "i" },
+	{ "disassemble", "disas", do_disassemble, "[ADDRESS [N]]", "print N instructions, or a whole function",
 		"p" },
-	{ "blocks", NULL, do_blocks, "[ADDRESS]", "decoded code there: operations, the host's machine code", "p" },
-	{ "backtrace", "bt", do_backtrace, "[full] [N]", "who called: by DWARF, Linux's ORC tables, or frame pointers",
+	{ "blocks", NULL, do_blocks, "[ADDRESS]", "print decoded blocks: guest code, operations, host code", "p" },
+	{ "backtrace", "bt", do_backtrace, "[full] [N]", "print the stack, by DWARF, Linux's ORC tables or frame pointers",
 		"w=full" },
-	{ "frame", "f", do_frame, "[N]", "whose variables print and info locals see", NULL },
-	{ "up", NULL, do_up, "[N]", "select the frame of who called", NULL },
-	{ "down", "dow", do_down, "[N]", "select the frame that was called", NULL },
+	{ "frame", "f", do_frame, "[N]", "select frame N for print and info locals", NULL },
+	{ "up", NULL, do_up, "[N]", "select the caller's frame", NULL },
+	{ "down", "dow", do_down, "[N]", "select the called frame", NULL },
 	{ "list", "l", do_list, "[PLACE] | PLACE,[PLACE] | -",
-		"source: around a place, from it, what is before; alone: goes on", "p" },
-	{ "ptype", NULL, do_ptype, "[/o] EXPR or TYPE", "what it is made of; /o: with offsets", "e" },
-	{ "whatis", NULL, do_whatis, "EXPR or TYPE", "its type", "e" },
-	{ "set", NULL, do_set, "[var] EXPR = EXPR", "change a variable or register: another run from here on",
+		"print source lines around PLACE, or of a range; -: the lines before", "p" },
+	{ "ptype", NULL, do_ptype, "[/o] EXPR or TYPE", "print a type with its members; /o: with offsets", "e" },
+	{ "whatis", NULL, do_whatis, "EXPR or TYPE", "print the type", "e" },
+	{ "set", NULL, do_set, "[var] EXPR = EXPR", "change a variable, memory or a register; the rest of the known run is discarded",
 		"e=var variable confirm pagination width height" },
-	{ "page", NULL, do_page, "ADDRESS", "the page walk of an address, entry by entry", "e" },
+	{ "page", NULL, do_page, "ADDRESS", "print the page walk of an address, entry by entry", "e" },
 	{ "explain", NULL, do_explain, "[vmexit]", 
-	  "the last fault in words; the faults that led to a triple fault; the last VM exit", "w=vmexit" },
-	{ "creg", NULL, do_creg, "", "control registers, bit by bit", NULL },
-	{ "sreg", NULL, do_sreg, "", "segment registers, with their hidden parts", NULL },
-	{ "processor", "cpu", do_processor, "[N]", "whose registers these are", NULL },
-	{ "symbols", "sym", do_symbols, "FILE [OFFSET] | kallsyms", "names: ELF, System.map, or the Linux guest's own",
+	  "explain the last fault, triple fault or VM exit", "w=vmexit" },
+	{ "creg", NULL, do_creg, "", "print the control registers, bit by bit", NULL },
+	{ "sreg", NULL, do_sreg, "", "print the segment registers with their hidden parts", NULL },
+	{ "processor", "cpu", do_processor, "[N]", "select processor N; without N: print which one is selected", NULL },
+	{ "symbols", "sym", do_symbols, "FILE [OFFSET] | kallsyms", "read symbols from an ELF file, a System.map, or the Linux guest's memory",
 		"f" },
-	{ "hash", NULL, do_hash, "", "of the whole state", NULL },
-	{ NULL, "Writing down", NULL, NULL, NULL, NULL },
+	{ "hash", NULL, do_hash, "", "print the hash of the whole state", NULL },
+	{ NULL, "Files", NULL, NULL, NULL, NULL },
 	{ "trace", NULL, do_trace, "FILE N [instructions|memory|ports|EVENT]...",
-		"run N instructions and write down what happens", NULL },
+		"execute N instructions and write each event to FILE", NULL },
 	{ "query", NULL, do_query, "[-o FILE] KIND [WHAT] [if EXPR]",
-		"one pass over the known run: a row for each call, write, exception ...; alone: the kinds",
+		"print a row for each call, write, exception ... of the known run; without KIND: list the kinds",
 		"w=calls executes writes reads accesses exceptions interrupts syscalls switches modes ports msrs" },
-	{ "coverage", NULL, do_coverage, "on | off | save FILE", "the code that has run", "w=on off save" },
+	{ "coverage", NULL, do_coverage, "on | off | save FILE", "record which code runs", "w=on off save" },
 	{ "profile", NULL, do_profile, "FILE N [EVERY]",
-		"run N instructions; the stacks of every EVERY-th [100000], for flame graphs", NULL },
-	{ NULL, "Besides", NULL, NULL, NULL, NULL },
-	{ "type", NULL, do_type, "TEXT", "for the guest's COM1; \\n is Enter", NULL },
-	{ "medium", NULL, do_medium, "", "the next --medium into its drive; after the last one it is empty", NULL },
-	{ "source", NULL, do_source, "FILE", "do the commands in it, up to one that fails", "f" },
-	{ "complete", NULL, do_complete, "LINE", "the lines that it can become, as Tab finds them", "c" },
-	{ "help", "h", do_help, "[COMMAND]", "this", "c" },
-	{ "quit", "q", do_quit, "", "", NULL },
+		"execute N instructions; write the stack of every EVERY-th [100000], for flame graphs", NULL },
+	{ NULL, "Other", NULL, NULL, NULL, NULL },
+	{ "type", NULL, do_type, "TEXT", "send TEXT to the guest's COM1; \\n is Enter", NULL },
+	{ "medium", NULL, do_medium, "", "insert the next --medium; after the last one the drive is empty", NULL },
+	{ "source", NULL, do_source, "FILE", "execute the commands in FILE, up to the first that fails", "f" },
+	{ "complete", NULL, do_complete, "LINE", "print the completions of LINE, as Tab does", "c" },
+	{ "help", "h", do_help, "[COMMAND]", "print this list, or the line of COMMAND", "c" },
+	{ "quit", "q", do_quit, "", "leave the debugger", NULL },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -212,7 +212,7 @@ static bool do_help(struct session *s, const char *args)
 	const struct row *one = *args ? find(args, strlen(args), &several) : NULL;
 
 	if (*args && !one)
-		return complaint(s, "there is no such command: %s", args);
+		return complaint(s, "unknown command: %s", args);
 	json_open(s, "help", '[');
 	for (unsigned i = 0; i < ROWS; i++) {
 		if (!rows[i].name && !one)
@@ -222,9 +222,9 @@ static bool do_help(struct session *s, const char *args)
 	}
 	json_close(s);
 	if (!one)
-		fprintf(s->out, "\nWhat begins like one command only is that command. ADDRESS, SIZE and EXPR are\n"
-			"expressions: 0x1f, $rax, jiffies, *(int *)($rsp + 8), task->comm[0]; $address,\n"
-			"$value, $size and $write are those of the last stop.\n");
+		fprintf(s->out, "\nA command may be shortened as long as it is unique. ADDRESS, SIZE and EXPR are\n"
+			"expressions: 0x1f, $rax, jiffies, *(int *)($rsp + 8), task->comm[0]. $address,\n"
+			"$value, $size and $write describe the access of the last stop.\n");
 	return true;
 }
 
@@ -298,12 +298,12 @@ bool command(struct session *s, const char *line)
 	if (!*line || *line == '#')
 		return true;
 	if (!n)
-		return complaint(s, "what is this? %s (help tells what there is)", line);
+		return complaint(s, "unknown command: %s (help lists the commands)", line);
 	found = find(line, n, &several);
 	if (!found || several)
 		return complaint(s,
-				 several ? "more than one command begins with %.*s"
-					 : "there is no command %.*s (help tells what there is)",
+				 several ? "%.*s is ambiguous: several commands begin so"
+					 : "unknown command: %.*s (help lists the commands)",
 				 (int)n, line);
 	for (line += n; *line == ' '; line++)
 		;
@@ -343,9 +343,9 @@ static bool do_source(struct session *s, const char *args)
 	bool ok = true;
 
 	if (!*args)
-		return complaint(s, "source: which file?");
+		return complaint(s, "source: a file name is needed");
 	if (s->sourcing == DEPTH_MAX)
-		return complaint(s, "source: %s is within %d others", args, DEPTH_MAX);
+		return complaint(s, "source: %s is nested in %d other files", args, DEPTH_MAX);
 	if (!files_allowed(s))
 		return false;
 	file = fopen(args, "re");

@@ -92,7 +92,7 @@ bool do_display(struct session *s, const char *args)
 	if (!evaluate(s, &text, &v))
 		return false;
 	if (*text)
-		return complaint(s, "what is this behind the expression? %s", text);
+		return complaint(s, "text after the expression: %s", text);
 	new = needed(malloc(sizeof *new));
 	*new = (struct display){ ++s->last_display, needed(strndup(args, n)), needed(strdup(expression)), memory,
 		NULL };
@@ -128,7 +128,7 @@ bool do_undisplay(struct session *s, const char *args)
 		displays_end(s);
 	while (*args) {
 		if (!undisplay(s, strtol(args, &end, 10)) || end == args)
-			return complaint(s, "there is no display %s", args);
+			return complaint(s, "no display number %s", args);
 		args = end + strspn(end, " ");
 	}
 	return true;

@@ -143,10 +143,10 @@ static bool select_frame(struct session *s, uint64_t want)
 	struct frame f = frame_here(s);
 
 	if (want > FRAME_LAST) /* a guest can make a stack without end */
-		return complaint(s, "frames are looked at up to %u", FRAME_LAST);
+		return complaint(s, "frame numbers end at %u", FRAME_LAST);
 	for (uint64_t n = 0; n < want; n++)
 		if (!frame_up(s, &f))
-			return complaint(s, "there is no frame %" PRIu64, want);
+			return complaint(s, "no frame number %" PRIu64, want);
 	s->frame = (unsigned)want;
 	s->listed.file = NULL;
 	json_open(s, "frame", '{');
@@ -166,7 +166,7 @@ bool do_up(struct session *s, const char *args)
 	while (most - s->frame < n && most < FRAME_LAST && frame_up(s, &f))
 		most++;
 	if (n && most == s->frame)
-		return complaint(s, "this is the outermost frame: you cannot go up");
+		return complaint(s, "this is the outermost frame");
 	return select_frame(s, most);
 }
 
@@ -175,7 +175,7 @@ bool do_down(struct session *s, const char *args)
 	uint64_t n = number(args, 1);
 
 	if (n && !s->frame)
-		return complaint(s, "this is the innermost frame: you cannot go down");
+		return complaint(s, "this is the innermost frame");
 	return select_frame(s, n < s->frame ? s->frame - n : 0);
 }
 

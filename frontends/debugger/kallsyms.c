@@ -270,13 +270,13 @@ bool kallsyms_read(struct session *s)
 	bool ok;
 
 	if (!image)
-		return complaint(s, "no kernel is mapped here: stop where the guest's kernel runs, and after it has set up system calls or its IDT");
+		return complaint(s, "no kernel is mapped here: stop in the guest's kernel, after it has set up system calls or its IDT");
 	t.image = image;
 	s->interrupted = false;
 	ok = find_tokens(s, &t) && find_names(s, &t, pointer) && find_offsets(&t, pointer, base);
 	if (!ok)
 		complaint(s,
-			  "there is no table of symbols in the %zu MiB from %" PRIx64
+			  "no symbol table in the %zu MiB from %" PRIx64
 			  " (a Linux kernel has one with CONFIG_KALLSYMS)",
 			  t.size >> 20, base);
 	else if (add_all(s, &t, base)) {

@@ -25,7 +25,7 @@ bool do_print(struct session *s, const char *args)
 	if (!evaluate(s, &args, &v))
 		return false;
 	if (*args)
-		return complaint(s, "what is this behind the expression? %s", args);
+		return complaint(s, "text after the expression: %s", args);
 	if (!value_readable(s, &v))
 		return false;
 	fprintf(s->out, "$%u = ", history_add(s, &v));
@@ -44,7 +44,7 @@ static const struct type *type_meant(struct session *s, const char *args)
 	if (named || !evaluate(s, &args, &v))
 		return named;
 	if (*args)
-		complaint(s, "what is this behind the expression? %s", args);
+		complaint(s, "text after the expression: %s", args);
 	return *args ? NULL : v.type;
 }
 
@@ -194,36 +194,36 @@ static bool info_processors(struct session *s, const char *args)
 }
 
 static const struct { const char *name; command_fn *run; const char *text; } infos[] = {
-	{ "registers", info_registers, "[NAME... | -a]: of the processor; these; of all processors" },
-	{ "vectors", info_vectors, "XMM0 to 15, ST0 to 7" },
-	{ "breakpoints", info_breakpoints, "and watchpoints, catches" },
-	{ "frame", info_frame, "where this frame is, who called, what is saved" },
+	{ "registers", info_registers, "[NAME... | -a]: registers of the selected processor; -a: of all processors" },
+	{ "vectors", info_vectors, "XMM0 to XMM15, ST0 to ST7" },
+	{ "breakpoints", info_breakpoints, "breakpoints, watchpoints and catches" },
+	{ "frame", info_frame, "the selected frame: its place, its caller, the registers that it saved" },
 	{ "stack", do_backtrace, "the same as backtrace" },
-	{ "args", info_args, "arguments of this frame" },
-	{ "watchpoints", info_watchpoints, "those only" },
-	{ "display", info_display, "what is shown at every stop" },
-	{ "types", info_types, "[REGEX]: those that files with debugging information have" },
-	{ "functions", info_functions, "[REGEX]: functions; and symbols without debugging information" },
-	{ "variables", info_variables, "[REGEX]: variables, and such symbols" },
-	{ "locals", info_locals, "variables of this frame" },
-	{ "line", info_line, "[PLACE]: its line of source, and where its code is" },
-	{ "source", info_source, "the file of this frame's code" },
-	{ "symbol", info_symbol, "ADDRESS: its name" },
-	{ "processors", info_processors, "where each one is" },
-	{ "cpus", info_processors, "the same" },
+	{ "args", info_args, "arguments of the selected frame" },
+	{ "watchpoints", info_watchpoints, "watchpoints only" },
+	{ "display", info_display, "the expressions that are printed at every stop" },
+	{ "types", info_types, "[REGEX]: types, by file" },
+	{ "functions", info_functions, "[REGEX]: functions, by file, and symbols of code without debugging information" },
+	{ "variables", info_variables, "[REGEX]: variables, by file, and symbols of data without debugging information" },
+	{ "locals", info_locals, "variables of the selected frame" },
+	{ "line", info_line, "[PLACE]: the source line, and the addresses of its code" },
+	{ "source", info_source, "the source file of the selected frame" },
+	{ "symbol", info_symbol, "ADDRESS: the symbol at an address" },
+	{ "processors", info_processors, "the place of each processor" },
+	{ "cpus", info_processors, "the same as processors" },
 	{ "gdt", info_gdt, "the global descriptor table" },
-	{ "ldt", info_ldt, "the local one" },
+	{ "ldt", info_ldt, "the local descriptor table" },
 	{ "idt", info_idt, "[VECTOR]: interrupt descriptors" },
 	{ "tss", info_tss, "the task state segment" },
-	{ "maps", info_maps, "[FROM [TO]]: what is mapped, with its rights" },
-	{ "mem", info_maps, "the same" },
-	{ "tab", info_tab, "[FROM [TO]]: what is mapped where, with its rights" },
+	{ "maps", info_maps, "[FROM [TO]]: the mapped ranges, with their rights" },
+	{ "mem", info_maps, "the same as maps" },
+	{ "tab", info_tab, "[FROM [TO]]: the mapped ranges, with physical addresses and rights" },
 	{ "pg", info_pages, "[FROM [TO]]: the page tables, entry by entry" },
-	{ "vmcs", info_vmcs, "[NAME]: fields of the current VMCS, all or those whose name has NAME in it" },
-	{ "vmcb", info_vmcb, "[NAME]: fields of the VMCB of the last VMRUN, likewise" },
-	{ "tlb", info_tlb, "[FROM [TO]]: translations in use, and whether the tables have others now" },
-	{ "clock", info_clock, "events of devices that are on their way" },
-	{ "pending", info_pending, "interrupts on their way, and what holds them up" },
+	{ "vmcs", info_vmcs, "[NAME]: fields of the current VMCS; NAME: only fields whose names contain it" },
+	{ "vmcb", info_vmcb, "[NAME]: fields of the VMCB of the last VMRUN" },
+	{ "tlb", info_tlb, "[FROM [TO]]: cached translations, and those that differ from the page tables" },
+	{ "clock", info_clock, "pending events of the devices, with their virtual times" },
+	{ "pending", info_pending, "pending interrupts, and the reason why each is not delivered" },
 	{ "state", info_state, "the parts of the machine, each with its hash" },
 };
 enum { INFOS = sizeof infos / sizeof *infos };
@@ -260,7 +260,7 @@ bool do_info(struct session *s, const char *args)
 	for (unsigned i = 0; !wanted.any && i < INFOS; i++)
 		if (!strncmp(infos[i].name, args, n))
 			return infos[i].run(s, rest);
-	return wanted.any || complaint(s, "there is nothing called %s: info tells what there is", args);
+	return wanted.any || complaint(s, "unknown name: info %s (info lists the names)", args);
 }
 
 bool do_processor(struct session *s, const char *args)

@@ -26,18 +26,18 @@ static size_t said_len;
 static const char usage[] =
 	"Usage: vcpu-dbg [OPTION]... RECORDING\n"
 	"       vcpu-dbg [OPTION]... RUN-OPTION...\n"
-	"Debug a machine, forwards and backwards: one that was recorded by vcpu run --record, or a\n"
-	"new one, made as vcpu run would make it (vcpu run --help tells the options).\n"
+	"Debug an x86 PC, forwards and backwards: the run of a RECORDING (vcpu run --record), or a new\n"
+	"machine. RUN-OPTION is an option of vcpu run (vcpu run --help lists them).\n"
 	"\n"
-	"  -x FILE         do the commands in FILE first\n"
-	"  -e COMMAND      do this (or -ex); several are done in order, and then there is no prompt\n"
-	"  -k, --keep-going  go on behind a command that failed; the exit status tells of it\n"
-	"  -s FILE         symbols: ELF, System.map, kallsyms\n"
-	"      --no-sandbox  keep the rights to write, connect and start what the user may\n"
-	"      --json      for programs: an object of JSON on a line for each command, and nothing else\n"
-	"      --help      this text; the command help tells the commands\n"
+	"  -x FILE           execute the commands in FILE first\n"
+	"  -e, -ex COMMAND   execute COMMAND, and do not prompt; may repeat\n"
+	"  -k, --keep-going  continue after a command that failed; the exit status is still 2\n"
+	"  -s FILE           read symbols from FILE: ELF, System.map or a copy of /proc/kallsyms\n"
+	"      --no-sandbox  keep the user's rights to write files, to connect and to start programs\n"
+	"      --json        print one JSON object for each command, and nothing else\n"
+	"      --help        print this text; the command help lists the commands\n"
 	"\n"
-	"With a RECORDING, which may open regular files that it names, for reading:\n"
+	"With a RECORDING, whose files are opened for reading only:\n"
 	RECORDING_HELP;
 
 void complain(const char *format, ...)
@@ -55,7 +55,7 @@ void complain(const char *format, ...)
 bool script_add(bool expect, const char *text)
 {
 	(void)expect, (void)text;
-	complain("--expect and --send: the commands break and type do that here");
+	complain("--expect and --type are options of vcpu run; use the commands catch text and type");
 	return false;
 }
 
@@ -210,7 +210,7 @@ static bool options(int argc, char **argv, char **rest, int *nrest, int *status)
 			session.keep_going = true;
 		} else if (o[0] == '-' && o[1] && strchr("xes", o[1]) && (!o[2] || !strcmp(o, "-ex"))) {
 			if (i + 1 == argc || ntodo == TODO_MAX) {
-				complain("%s: %s", o, i + 1 == argc ? "something must follow" : "too many");
+				complain("%s: %s", o, i + 1 == argc ? "an argument is missing" : "given too often");
 				*status = STATUS_USAGE;
 				return false;
 			}
@@ -246,7 +246,7 @@ int main(int argc, char **argv)
 	if (!options(argc, argv, rest, &nrest, &status))
 		return status;
 	if (nrest == 1) {
-		complain("what is to be debugged? A recording, or options of vcpu run (--help tells more)");
+		complain("a recording or options of vcpu run are needed (--help)");
 		return STATUS_USAGE;
 	}
 	if (!session_print_to(&session, stdout)) {

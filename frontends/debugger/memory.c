@@ -31,7 +31,7 @@ static bool print_element(struct session *s, uint64_t at, const struct examined 
 
 	if (read_at(s, e->physical, at, &n, e->size) != e->size) {
 		fputc('\n', s->out);
-		return complaint(s, "there is no memory at 0x%" PRIx64, at);
+		return complaint(s, "no memory at address 0x%" PRIx64, at);
 	}
 	v = (struct value){ .type = type_basic(s, e->format == 'f' ? e->size == 4 ? "float" : "double"
 								   : types[e->size - 1]),
@@ -77,7 +77,7 @@ static bool print_strings(struct session *s, struct examined *e)
 		while (n < sizeof text && read_at(s, e->physical, e->next + n, text + n, 1) == 1 && text[n])
 			n++;
 		if (!n && read_at(s, e->physical, e->next, text, 1) != 1)
-			return complaint(s, "there is no memory at 0x%" PRIx64, e->next);
+			return complaint(s, "no memory at address 0x%" PRIx64, e->next);
 		print_label(s, e->next, e->physical);
 		fputc('\t', s->out);
 		text_print(s, text, n);
@@ -138,7 +138,7 @@ bool examine(struct session *s, const char *args, bool physical)
 	if (!read_format(s, &args, &e) || (*args && !address(s, &args, &e.next)))
 		return false;
 	if (*args)
-		return complaint(s, "what is this behind the address? %s", args);
+		return complaint(s, "text after the address: %s", args);
 	s->examined = e;
 	s->interrupted = false;
 	if (e.format == 'i') {
@@ -188,7 +188,7 @@ static bool add_value(struct session *s, const char **args, unsigned size, struc
 		size_t len = v.type->size;
 
 		if (len > sizeof p->bytes - p->len || value_read(s, &v, v.address, p->bytes + p->len, len) != len)
-			return complaint(s, "find: that is too large, or not there");
+			return complaint(s, "find: a value is too large, or its memory is not mapped");
 		p->len += len;
 		return true;
 	}
@@ -217,7 +217,7 @@ static bool find_next(struct session *s, const struct pattern *p, uint64_t *at, 
 			return true;
 		}
 		if (n < want) {
-			fprintf(s->out, "there is no memory at 0x%" PRIx64 ": the search ends there\n", *at + n);
+			fprintf(s->out, "no memory at address 0x%" PRIx64 ": the search ends there\n", *at + n);
 			break;
 		}
 		*at += n - p->len + 1;
@@ -228,7 +228,7 @@ static bool find_next(struct session *s, const struct pattern *p, uint64_t *at, 
 static bool comma(struct session *s, const char **args)
 {
 	if (**args != ',')
-		return complaint(s, "find [/SIZE COUNT] FROM, TO or +LENGTH, VALUE...: a comma is wanted: %s", *args);
+		return complaint(s, "find [/SIZE COUNT] FROM, TO or +LENGTH, VALUE...: a comma is missing before: %s", *args);
 	*args += 1 + strspn(*args + 1, " ");
 	return true;
 }

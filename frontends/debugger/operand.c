@@ -187,7 +187,7 @@ static bool register_value(struct parser *p, const char *name, struct value *v)
 		snprintf(part, sizeof part, "cpu%u", vcpu_running(s->machine));
 		set_number(p, v, 0, false);
 		return field_value(s, part, name, 0, &v->bits) ||
-		       complaint(s, "there is no such register or variable: $%s", name);
+		       complaint(s, "no register or variable $%s", name);
 	}
 	*v = (struct value){ .type = register_type(s, reg), .base = base_of(s, name), .bits = vcpu_get(s->machine, reg),
 		.reg = reg + 1 };

@@ -193,7 +193,7 @@ static bool begin(struct session *s, struct query *q, const char *args)
 		if (!place(s, &args, q->kind->what == CALLS, &at))
 			return false;
 		if (*args)
-			return complaint(s, "query: %s follows a place", args);
+			return complaint(s, "query: text after the place: %s", args);
 		q->id = vcpu_debug_break(s->debug, at, false);
 		break;
 	case SYSCALLS:
@@ -224,7 +224,7 @@ static bool begin(struct session *s, struct query *q, const char *args)
 						     .address = at };
 		}
 		if (!size || size > UINT32_MAX)
-			return complaint(s, "query: how many bytes?");
+			return complaint(s, "query: a size in bytes is needed");
 		q->id = vcpu_debug_watch(s->debug, at, size, false, q->kind->read, q->kind->write);
 		break;
 	case EVENT:
@@ -462,7 +462,7 @@ bool do_query(struct session *s, const char *args)
 	if (!*name)
 		usage(s), ok = true;
 	else if (!q.kind)
-		complaint(s, "query: there is no query %s; query alone lists them", name);
+		complaint(s, "query: unknown kind %s; query alone lists the kinds", name);
 	else if (q.kind->what == SYSCALLS &&
 		 vcpu_debug_seek(s->debug, vcpu_debug_end(s->debug)).what == VCPU_DEBUG_ERROR)
 		complaint(s, "%s", error_of(s));

@@ -55,7 +55,7 @@ bool do_continue(struct session *s, const char *args)
 	uint64_t n = number(args, 1);
 
 	if (n > 1 && !p)
-		return complaint(s, "it is not at a breakpoint that could be ignored");
+		return complaint(s, "the machine is not at a breakpoint that could be ignored");
 	if (n > 1) {
 		p->ignore = n - 1;
 		fprintf(s->out, "Will ignore next %" PRIu64 " crossings of breakpoint %d.  ", n - 1, p->number);
@@ -254,7 +254,7 @@ static bool run_to_place(struct session *s, const char *args, bool until)
 	if (!place(s, &args, true, &at))
 		return false;
 	if (*args)
-		return complaint(s, "what is this behind the place? %s", args);
+		return complaint(s, "text after the place: %s", args);
 	until = until && called && dwarf_function(s, f.pc - f.called, &low, &high) && at >= low && at < high;
 	ids[0] = hidden_break(s, at, 0, until ? up.sp : 0);
 	if (ids[0] >= 0 && called)
@@ -264,7 +264,7 @@ static bool run_to_place(struct session *s, const char *args, bool until)
 
 bool do_advance(struct session *s, const char *args)
 {
-	return *args ? run_to_place(s, args, false) : complaint(s, "advance: to where?");
+	return *args ? run_to_place(s, args, false) : complaint(s, "advance: a place is needed");
 }
 
 bool do_until(struct session *s, const char *args) { return *args ? run_to_place(s, args, true) : line_steps(s, args,
@@ -280,7 +280,7 @@ bool do_finish(struct session *s, const char *args)
 
 	(void)args;
 	if (!frame_up(s, &up))
-		return complaint(s, "it is not known who called");
+		return complaint(s, "the caller of this frame is unknown");
 	fprintf(s->out, "Run till exit from #%-3u", s->frame);
 	if (f.called || !dwarf_begins(s, f.pc))
 		fprintf(s->out, "0x%0*" PRIx64 " in ", address_digits(s), f.pc);
@@ -312,7 +312,7 @@ bool do_finish_back(struct session *s, const char *args)
 
 	(void)args;
 	if (!frame_up(s, &f) || !vcpu_debug_translate(s->debug, f.sp - bytes, &physical))
-		return complaint(s, "it is not known who called");
+		return complaint(s, "the caller of this frame is unknown");
 	stop = vcpu_debug_last_write(s->debug, physical, bytes);
 	if (stop.what == VCPU_DEBUG_WATCH)
 		stop.what = VCPU_DEBUG_THERE;
@@ -357,7 +357,7 @@ bool do_goto(struct session *s, const char *args)
 			if (!strcmp(s->bookmarks[i].name, args))
 				mark = &s->bookmarks[i];
 		if (strcmp(args, "start") && strcmp(args, "end") && !mark)
-			return complaint(s, "goto: to which instruction? A number, N+STEPS, a time (15 ms), start, end or a bookmark");
+			return complaint(s, "goto: a place is needed: a number of instructions, N+STEPS, a time (15 ms), start, end or a bookmark");
 		to = mark ? mark->place : *args == 's' ? vcpu_debug_start(s->debug) : vcpu_debug_end(s->debug);
 	} else if (*end == '+') {
 		to.steps = (uint32_t)strtoul(end + 1, NULL, 0);
@@ -369,7 +369,7 @@ bool do_goto(struct session *s, const char *args)
 		for (unsigned i = 0; i < sizeof units / sizeof *units; i++)
 			if (!strcmp(end, units[i].name))
 				return report(s, seek_time(s, (uint64_t)(time * units[i].ns)));
-		return complaint(s, "goto: what is %s?", end);
+		return complaint(s, "goto: unknown place or unit: %s", end);
 	}
 	return report(s, vcpu_debug_seek(s->debug, to));
 }
@@ -433,6 +433,6 @@ bool do_undo(struct session *s, const char *args)
 {
 	(void)args;
 	if (!s->ntrail)
-		return complaint(s, "there is nothing to undo");
+		return complaint(s, "nothing to undo");
 	return report(s, vcpu_debug_seek(s->debug, s->trail[--s->ntrail]));
 }

@@ -152,7 +152,7 @@ bool place(struct session *s, const char **args, bool behind_prologue, uint64_t 
 		return address(s, args, at);
 	}
 	if (line_place(s, args, &line, at))
-		return *at || complaint(s, "there is no code for that line: %.*s", (int)(*args - start), start);
+		return *at || complaint(s, "no code for this line: %.*s", (int)(*args - start), start);
 	if (behind)
 		*args = behind;
 	if (!address(s, args, at))
@@ -172,10 +172,10 @@ static bool listed_place(struct session *s, const char **args, struct line *line
 	uint64_t at;
 
 	if (line_place(s, args, line, &at))
-		return line->file || complaint(s, "no such file is known");
+		return line->file || complaint(s, "no source file of this name is known");
 	if (!place(s, args, false, &at))
 		return false;
-	return dwarf_line(s, at, line) || complaint(s, "no line of source is known for 0x%" PRIx64, at);
+	return dwarf_line(s, at, line) || complaint(s, "no source line is known for 0x%" PRIx64, at);
 }
 
 static bool print_lines(struct session *s, struct line line, int first, int last)
@@ -213,7 +213,7 @@ static bool list_range(struct session *s, const char *args)
 	args = comma + 1 + strspn(comma + 1, " ");
 	if (!*args)
 		return from ? print_lines(s, first, first.line, first.line + TEN - 1)
-			    : complaint(s, "list: which lines?");
+			    : complaint(s, "list: the end of the range is missing");
 	if (from && !s->listed.file)
 		s->listed = first;
 	if (!listed_place(s, &args, &last))
@@ -236,14 +236,14 @@ bool do_list(struct session *s, const char *args)
 				   (line.line > TEN / 2 ? line.line : TEN / 2 + 1) + TEN / 2 - 1);
 	}
 	if (!current_line(s, &line))
-		return complaint(s, "no line of source is known here");
+		return complaint(s, "no source line is known here");
 	if (!s->listed.file)
 		return print_lines(s, line, line.line - TEN / 2,
 				   (line.line > TEN / 2 ? line.line : TEN / 2 + 1) + TEN / 2 - 1);
 	if (!*args)
 		return print_lines(s, line, s->listed_last + 1, s->listed_last + TEN);
 	return s->listed_first > 1 ? print_lines(s, line, s->listed_first - TEN, s->listed_first - 1) :
-		complaint(s, "the file begins there");
+		complaint(s, "the file has no lines before these");
 }
 
 /* ---- info ---- */
@@ -257,7 +257,7 @@ bool info_line(struct session *s, const char *args)
 	if (*args && !line_place(s, &args, &line, &at) && !place(s, &args, false, &at))
 		return false;
 	if (!at || !dwarf_line(s, at, &line))
-		return complaint(s, "no line of source is known for that");
+		return complaint(s, "no source line is known for this place");
 	end = dwarf_line_end(s, at);
 	fprintf(s->out, "Line %d of \"%s\" starts at address 0x%" PRIx64 "%s and ends at 0x%" PRIx64 "%s.\n", line.line,
 		line.file, line.begin,
@@ -281,7 +281,7 @@ bool info_source(struct session *s, const char *args)
 
 	(void)args;
 	if (!current_line(s, &line))
-		return complaint(s, "no line of source is known here");
+		return complaint(s, "no source line is known here");
 	lines = each_line(s, &line, 1, INT32_MAX, count_nothing);
 	dwarf_unit(s, frame_selected(s).pc, &unit);
 	fprintf(s->out, "Current source file is %s\n", line.file);

@@ -66,7 +66,7 @@ bool session_start(struct session *s, struct recording *recording, int argc, cha
 		if (!options_parse(&o, argc, argv, false, status))
 			return false;
 		if (o.log) {
-			complain("--log: the commands trace and catch do that here");
+			complain("--log is an option of vcpu run; use the commands trace and catch");
 			return false;
 		}
 		o.config.output = output;

@@ -211,20 +211,20 @@ static const struct event {
 	uint64_t most;               /* the largest bound of its range; 0: it has a name instead */
 	const char *range, *text;
 } events[] = {
-	{ "exception", VCPU_EVENT_EXCEPTION, 255, "[VECTOR[-VECTOR]]", "at its handler" },
-	{ "interrupt", VCPU_EVENT_INTERRUPT, 255, "[VECTOR[-VECTOR]]", "from outside, at its handler" },
+	{ "exception", VCPU_EVENT_EXCEPTION, 255, "[VECTOR[-VECTOR]]", "an exception, at its handler" },
+	{ "interrupt", VCPU_EVENT_INTERRUPT, 255, "[VECTOR[-VECTOR]]", "an external interrupt, at its handler" },
 	{ "port", VCPU_EVENT_PORT, 0xffff, "[PORT[-PORT]] [r|w]", "IN, OUT, INS, OUTS" },
-	{ "mmio", VCPU_EVENT_MMIO, UINT64_MAX, "[ADDRESS[-ADDRESS]] [r|w]", "a device in memory, physical addresses" },
+	{ "mmio", VCPU_EVENT_MMIO, UINT64_MAX, "[ADDRESS[-ADDRESS]] [r|w]", "an access to a memory-mapped device, by physical address" },
 	{ "msr", VCPU_EVENT_MSR, 0xffffffff, "[NUMBER[-NUMBER]] [r|w]", "RDMSR, WRMSR" },
-	{ "cr3", VCPU_EVENT_CR3, UINT64_MAX, "[VALUE[-VALUE]]", "another address space" },
-	{ "mode", VCPU_EVENT_MODE, UINT64_MAX, "", "real, protected, 64-bit ... mode" },
-	{ "device", VCPU_EVENT_CLOCK, 0, "[NAME]", "an event of its own: names are in info clock" },
+	{ "cr3", VCPU_EVENT_CR3, UINT64_MAX, "[VALUE[-VALUE]]", "a write of another value to CR3" },
+	{ "mode", VCPU_EVENT_MODE, UINT64_MAX, "", "a change of mode: real, protected, 64-bit ..." },
+	{ "device", VCPU_EVENT_CLOCK, 0, "[NAME]", "a timer event of a device; info clock lists the names" },
 	{ "text", VCPU_EVENT_OUTPUT, 0, "TEXT or \"TEXT\"",
-		"the guest has said it on COM1 to COM4, port E9h or the console" },
+		"a text that the guest writes to COM1 to COM4, port E9h or the console" },
 	{ "vmexit", VCPU_EVENT_VMEXIT, 0xffff, "[REASON[-REASON]]",
-		"at the host's handler; a number, or hlt, cpuid, ept-violation ..." },
-	{ "vmentry", VCPU_EVENT_VMENTRY, UINT64_MAX, "[RIP[-RIP]]", "at the guest's first instruction" },
-	{ "vmfail", VCPU_EVENT_VMFAIL, 0xffff, "[ERROR[-ERROR]]", "an instruction of VMX that fails" },
+		"a VM exit, at the monitor's handler; a number, or hlt, cpuid, ept-violation ..." },
+	{ "vmentry", VCPU_EVENT_VMENTRY, UINT64_MAX, "[RIP[-RIP]]", "a VM entry, at the first instruction of the virtual machine" },
+	{ "vmfail", VCPU_EVENT_VMFAIL, 0xffff, "[ERROR[-ERROR]]", "a VMX instruction that fails" },
 };
 enum { EVENTS = sizeof events / sizeof *events };
 
@@ -310,7 +310,7 @@ bool do_catch(struct session *s, const char *args)
 					rest = exit_reason(copy + (at - copy), &what.first);
 					what.last = what.first;
 				}
-				ok = rest != at || complaint(s, "catch %s %s: what is %s?", e->name, e->range, at);
+				ok = rest != at || complaint(s, "catch %s %s: unknown argument: %s", e->name, e->range, at);
 				if (*rest == '-')
 					what.last = strtoull(rest + 1, &rest, 0);
 				at = rest + strspn(rest, " ");
@@ -340,7 +340,7 @@ static struct stop *named(struct session *s, const char *args, const char **rest
 	struct stop *p = stop_by_number(s, (int)strtol(args, &end, 10));
 
 	if (!p)
-		complaint(s, "there is no breakpoint %s", args);
+		complaint(s, "no breakpoint number %s", args);
 	*rest = end + strspn(end, " ");
 	return p;
 }

@@ -182,7 +182,7 @@ bool do_symbols(struct session *s, const char *args)
 	const char *rest = args + n;
 
 	if (!*args || n >= sizeof path)
-		return complaint(s, "symbols: from which file?");
+		return complaint(s, "symbols: a file name is needed, or kallsyms");
 	if (!strcmp(args, "kallsyms"))
 		return kallsyms_read(s);
 	memcpy(path, args, n);

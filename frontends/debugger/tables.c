@@ -231,7 +231,7 @@ static bool print_tss(struct session *s)
 	SHOW_HEX(s, "selector", "TSS %04" PRIx64, vcpu_get(s->machine, VCPU_TR));
 	print_base(s, base, limit);
 	if (vcpu_read_linear(s->machine, base, t, limit < 103 ? limit + 1 : 104) < 44)
-		return complaint(s, "it is not mapped");
+		return complaint(s, "this address is not mapped");
 	print_stacks(s, t);
 	memcpy(&w, t + 100, 4);
 	SHOW_HEX(s, "io_map", "I/O map at %" PRIx64, w >> 16);

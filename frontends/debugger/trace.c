@@ -130,7 +130,7 @@ bool do_trace(struct session *s, const char *args)
 		kind = word(&args);
 		for (i = 0; i < sizeof what / sizeof *what && strncmp(what[i].name, kind, strlen(kind)); i++)
 			;
-		ok = i < sizeof what / sizeof *what || complaint(s, "trace: what is %s?", kind);
+		ok = i < sizeof what / sizeof *what || complaint(s, "trace: unknown kind: %s", kind);
 		free(kind);
 		if (ok) {
 			kinds |= what[i].kinds;

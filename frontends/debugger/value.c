@@ -25,7 +25,7 @@ bool value_readable(struct session *s, const struct value *v)
 
 	return !v->in_memory || !v->type->size || v->type->kind == TYPE_FUNCTION || value_read(s, v, v->address, &byte,
 		1) == 1 ||
-		complaint(s, "there is no memory at 0x%" PRIx64, v->address);
+		complaint(s, "no memory at address 0x%" PRIx64, v->address);
 }
 
 static bool load(struct session *s, const struct value *v, uint64_t *bits)
@@ -36,7 +36,7 @@ static bool load(struct session *s, const struct value *v, uint64_t *bits)
 	if (v->in_memory) {
 		*bits = 0;
 		if (value_read(s, v, v->address, bits, size) != size && !s->scope)
-			return complaint(s, "there is no memory at 0x%" PRIx64, v->address);
+			return complaint(s, "no memory at address 0x%" PRIx64, v->address);
 	}
 	if (v->nbits)
 		*bits = *bits >> v->bit & (v->nbits < 64 ? ((uint64_t)1 << v->nbits) - 1 : ~(uint64_t)0);
@@ -58,14 +58,14 @@ bool value_number(struct session *s, const struct value *v, uint64_t *number)
 {
 	switch (v->type->kind) {
 	case TYPE_STRUCT:
-		return complaint(s, "a structure is no number");
+		return complaint(s, "a structure is not a number");
 	case TYPE_ARRAY:
 	case TYPE_FUNCTION:
 		*number = v->in_memory ? v->address : v->bits;
 		return true;
 	case TYPE_FLOAT:
 	case TYPE_VOID:
-		return complaint(s, "that is no number to compute with");
+		return complaint(s, "this operand is not a number");
 	default:
 		if (!load(s, v, number))
 			return false;

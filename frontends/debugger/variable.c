@@ -284,7 +284,7 @@ bool dwarf_variable(struct session *s, const char *name, const struct frame *f, 
 	if (!s->dwarf)
 		return false;
 	if (each_local(s, &here, is_it, &w))
-		return w.found || complaint(s, "%s has no place here: it has been optimised away", name);
+		return w.found || complaint(s, "%s has been optimised away here", name);
 	for (n = dwarf_names(s->dwarf, name); dwarf_named(s->dwarf, n, name); n++) {
 		Dwarf_Addr low;
 

@@ -208,7 +208,7 @@ bool do_last_write(struct session *s, const char *args)
 	if (!find_watched(s, args, &v, &format))
 		return false;
 	if (!vcpu_debug_translate(s->debug, v.address, &physical))
-		return complaint(s, "that address is not mapped here");
+		return complaint(s, "this address is not mapped");
 	stop = vcpu_debug_last_write(s->debug, physical, v.type->size);
 	if (stop.what == VCPU_DEBUG_START)
 		fprintf(s->out, "nobody has written there, as far back as is known\n");

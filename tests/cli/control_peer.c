@@ -3,7 +3,7 @@
  *     say PATH           sends standard input, and prints what comes within half a second
  *     flood PATH         sends requests and reads no answer, until it is hung up on: then it prints "hung up"
  *     hold PATH COUNT    connects so many times, says half a request each time, prints "held", and waits for SIGTERM
- *     dead PATH          leaves a socket at which nobody listens */
+ *     dead PATH          leaves a socket without a machine */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <stdio.h>
