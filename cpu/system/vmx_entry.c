@@ -82,7 +82,7 @@ static bool injection_ok(const struct cpu *c, struct vmx_check *f, const struct 
 	return check(f, !(info & 0x7ffff000), field, "has one of bits 30-12 set (26.2.1.3)") &&
 	       check(f, type != 1, field, "has the reserved type 1 (26.2.1.3)") &&
 	       check(f, type != EVENT_TYPE_OTHER || (!vector && vmx_capability(c, 0x48e) >> 32 & PROC_TRAP_FLAG), field,
-		     "is an other event that is not the monitor trap flag's (26.2.1.3)") &&
+		     "is another event than the monitor trap flag's (26.2.1.3)") &&
 	       check(f, type != EVENT_TYPE_NMI || vector == VEC_NMI, field,
 		     "is an NMI with another vector than 2 (26.2.1.3)") &&
 	       check(f, type != EVENT_TYPE_HARDWARE || vector <= 31, field,
