@@ -28,7 +28,7 @@ struct dec {
 	s64 imm;
 	bool raises;       /* a fixed check fails: the operation raises its fault, whatever the row says */
 	/* Results of the passes (passes.c), by which gen functions choose handlers. */
-	bool dead_flags;   /* nobody can see the flags that it writes */
+	bool dead_flags;   /* nobody can see the flags that it writes, unless it ends the run (FINISH) */
 	bool dead_behind;  /* nobody can see any of OSZAPC as they are behind it */
 	bool forwarded;    /* its operand, or base, is the value that the operation before has just written */
 	bool fused;        /* it does the conditional jump or move behind it, too */

@@ -41,7 +41,7 @@ void check_block(const struct dec *d, const struct op *o, unsigned count, unsign
 			      !dec_is_mem(&d[i - 1], 0) && dec_size(&d[i - 1], 0) >= 4 &&
 			      (o[i].base == o[i - 1].dst || o[i].src == o[i - 1].dst));
 		if (d[i].dead_flags)
-			CHECK(d[i].row->insn->pure && !d[i].mem && !last);
+			CHECK(d[i].row->insn->pure && !last);
 	}
 }
 

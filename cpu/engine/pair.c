@@ -17,7 +17,7 @@ unsigned step_of(const struct dec *d, const struct op *o)
 		return STEP_NONE;
 	if (o->code == CODE_lea)
 		return d->osize != 8 || d->asize != 8 ? STEP_NONE : d->no_index ? LEAB8 : LEA8;
-	if ((insn->flags & OSZAPC && !d->dead_flags) || (d->mem && dec_kind_of_memory(d) != KIND_BASE) ||
+	if ((insn->flags & OSZAPC && (!d->dead_flags || d->mem)) || (d->mem && dec_kind_of_memory(d) != KIND_BASE) ||
 	    (insn->by_count && !o->imm))
 		return STEP_NONE;
 	size = dec_size(d, 0);

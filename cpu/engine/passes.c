@@ -32,7 +32,9 @@ bool pass_merge(const struct dec *move, const struct op *mo, const struct dec *d
 }
 
 /* ---- backwards over the block: which flags can anybody still see? An operation that may fault or leave sees all of
- * them. ---- */
+ * them that were there before it. Its own are complete only if nothing of it can fault any more. ---- */
+
+static bool touches_memory(const struct dec *d, const struct op *o) { return d->mem && o->code != CODE_lea; }
 
 static void drop_dead_flags(struct dec *d, const struct op *o, unsigned count)
 {
@@ -42,11 +44,12 @@ static void drop_dead_flags(struct dec *d, const struct op *o, unsigned count)
 		const struct insn *insn = d[i].row ? d[i].row->insn : NULL;
 
 		d[i].dead_behind = !live;
-		if (!insn || !insn->pure || d[i].mem || d[i].raises || insn->ends) {
+		if (insn && insn->pure && !d[i].raises && !insn->ends)
+			d[i].dead_flags = (insn->flags & OSZAPC) && !(insn->flags & live);
+		if (!insn || !insn->pure || touches_memory(&d[i], &o[i]) || d[i].raises || insn->ends) {
 			live = OSZAPC;
 			continue;
 		}
-		d[i].dead_flags = (insn->flags & OSZAPC) && !(insn->flags & live);
 		live &= ~insn->flags;
 		if (!shifts_by_constant(&d[i], &o[i])) /* a shift leaves flags alone for a count of 0 only */
 			live |= insn->uses & OSZAPC;

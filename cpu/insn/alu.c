@@ -18,15 +18,15 @@ ALWAYS_INLINE HANDLER_TYPE alu_reg(struct cpu *c, const struct op *o, s64 n, enu
 	RUN_LAST(o + 1, r);
 }
 
-/* register, memory */
-ALWAYS_INLINE HANDLER_TYPE alu_load(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size,
+/* register, memory. The slow form has flags always: the run may end behind it. */
+ALWAYS_INLINE HANDLER_TYPE alu_load(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size, bool flags,
 				    enum kind kind, handler *slow)
 {
 	u64 a, r;
 
 	LOAD_OPERAND(size, kind, slow);
 	a = reg_get(c, o->dst, size);
-	r = alu(c, what, a, loaded, size, true);
+	r = alu(c, what, a, loaded, size, flags || !slow);
 	if (!writes(what))
 		FINISH(slow);
 	reg_set(c, o->dst, size, r);
@@ -80,7 +80,7 @@ ALWAYS_INLINE HANDLER_TYPE alu_modify(struct cpu *c, const struct op *o, s64 n, 
 	HANDLER(name##_ri##size##_n) { return alu_reg(c, o, n, NAME, size, true, false, false, last); } \
 	FORWARDED_HANDLER(name##_ri##size##_n_forwarded) { return alu_reg(c, o, n, NAME, size, true, false, true, \
 		last); } \
-	MEMORY2(name##_rm##size, alu_load(c, o, n, NAME, size, MEMORY_ARGS)) \
+	MEMORY2(name##_rm##size, alu_load(c, o, n, NAME, size, true, MEMORY_ARGS)) \
 	MEMORY2(name##_mr##size, alu_memory(c, o, n, NAME, size, MEMORY_ARGS_REG)) \
 	MEMORY2(name##_mi##size, alu_memory(c, o, n, NAME, size, MEMORY_ARGS_IMM))
 
@@ -95,14 +95,15 @@ ALWAYS_INLINE HANDLER_TYPE alu_memory(struct cpu *c, const struct op *o, s64 n, 
 struct alu_forms {
 	handler *reg[2][2][2]; /* [immediate][without flags][forwarded] */
 	handler *rm[3], *mr[3], *mi[3]; /* by dec_way() */
+	handler *rm_n[3];               /* without flags; NULL: none */
 };
 
-#define ALU_FORMS(name, size) \
+#define ALU_FORMS(name, size, loads) \
 	{ { { { name##_rr##size, name##_rr##size##_forwarded }, \
 		{ name##_rr##size##_n, name##_rr##size##_n_forwarded } }, \
 	    { { name##_ri##size, name##_ri##size##_forwarded }, \
 	    	{ name##_ri##size##_n, name##_ri##size##_n_forwarded } } }, \
-	  FORMS2(name##_rm##size), FORMS2(name##_mr##size), FORMS2(name##_mi##size) }
+	  FORMS2(name##_rm##size), FORMS2(name##_mr##size), FORMS2(name##_mi##size), loads(name##_rm##size##_n) }
 
 static void choose(const struct dec *d, struct op *o, const struct alu_forms *f)
 {
@@ -115,30 +116,36 @@ static void choose(const struct dec *d, struct op *o, const struct alu_forms *f)
 	switch (o->form) {
 	case FORM_RR:
 	case FORM_RI: o->run = f->reg[o->form == FORM_RI][d->dead_flags][d->forwarded]; break;
-	case FORM_RM: o->run = f->rm[way]; break;
+	case FORM_RM: o->run = d->dead_flags && f->rm_n[way] ? f->rm_n[way] : f->rm[way]; break;
 	case FORM_MR: o->run = f->mr[way]; break;
 	default: o->run = f->mi[way]; break;
 	}
 }
 
-#define ALU(name, NAME) \
+#define NO_FORMS(name) { NULL }
+#define ALU(name, NAME, loads) \
 	ALU_SIZE(name, NAME, 1) ALU_SIZE(name, NAME, 2) ALU_SIZE(name, NAME, 4) ALU_SIZE(name, NAME, 8) \
 	GEN(name) \
 	{ \
-		static const struct alu_forms forms[4] = { ALU_FORMS(name, 1), ALU_FORMS(name, 2), ALU_FORMS(name, 4), \
-			ALU_FORMS(name, 8) }; \
+		static const struct alu_forms forms[4] = { ALU_FORMS(name, 1, NO_FORMS), ALU_FORMS(name, 2, NO_FORMS), \
+			ALU_FORMS(name, 4, loads), ALU_FORMS(name, 8, loads) }; \
 		choose(d, o, &forms[log2_size(dec_size(d, 0))]); \
 	}
+/* One whose form with memory is hot without flags, too. */
+#define ALU_LOADS(name, NAME) \
+	MEMORY2(name##_rm4_n, alu_load(c, o, n, NAME, 4, false, MEMORY_ARGS)) \
+	MEMORY2(name##_rm8_n, alu_load(c, o, n, NAME, 8, false, MEMORY_ARGS)) \
+	ALU(name, NAME, FORMS2)
 
-ALU(add, ADD)
-ALU(or, OR)
-ALU(adc, ADC)
-ALU(sbb, SBB)
-ALU(and, AND)
-ALU(sub, SUB)
-ALU(xor, XOR)
-ALU(cmp, CMP)
-ALU(test, TEST)
+ALU_LOADS(add, ADD)
+ALU_LOADS(or, OR)
+ALU(adc, ADC, NO_FORMS)
+ALU(sbb, SBB, NO_FORMS)
+ALU_LOADS(and, AND)
+ALU_LOADS(sub, SUB)
+ALU_LOADS(xor, XOR)
+ALU(cmp, CMP, NO_FORMS)
+ALU(test, TEST, NO_FORMS)
 
 /* One operand: the same forms without a second one. */
 struct unary_forms { handler *r[2][2] /* [without flags][forwarded] */, *m[3]; };

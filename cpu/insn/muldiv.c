@@ -107,17 +107,17 @@ ALWAYS_INLINE HANDLER_TYPE imul_any_reg(struct cpu *c, const struct op *o, s64 n
 }
 
 ALWAYS_INLINE HANDLER_TYPE imul_any_mem(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind,
-					bool imm, handler *slow)
+					bool imm, bool flags, handler *slow)
 {
 	u64 r;
 
 	LOAD_OPERAND(size, kind, slow);
-	r = multiply_to(c, o, loaded, imm ? (u64)o->imm : reg_get(c, o->dst, size), size, true);
+	r = multiply_to(c, o, loaded, imm ? (u64)o->imm : reg_get(c, o->dst, size), size, flags || !slow);
 	FINISH_LAST(slow, r);
 }
 
-/* [immediate][without flags][forwarded], [immediate][dec_way()] */
-struct imul_forms { handler *reg[2][2][2], *mem[2][3]; };
+/* [immediate][without flags][forwarded], [immediate][without flags][dec_way()] */
+struct imul_forms { handler *reg[2][2][2], *mem[2][2][3]; };
 
 #define IMUL_SIZE(size) \
 	HANDLER(imul_rr##size) { return imul_any_reg(c, o, n, size, false, true, reg_get(c, o->base, size)); } \
@@ -132,13 +132,16 @@ struct imul_forms { handler *reg[2][2][2], *mem[2][3]; };
 		return imul_any_reg(c, o, n, size, true, true, FORWARDED(o->src, size)); } \
 	FORWARDED_HANDLER(imul_rri##size##_n_forwarded) { return imul_any_reg(c, o, n, size, true, false, \
 		FORWARDED(o->src, size)); } \
-	MEMORY2(imul_rm##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_REG)) \
-	MEMORY2(imul_rmi##size, imul_any_mem(c, o, n, size, MEMORY_ARGS_IMM))
+	MEMORY2(imul_rm##size, imul_any_mem(c, o, n, size, kind_, false, true, slow_)) \
+	MEMORY2(imul_rmi##size, imul_any_mem(c, o, n, size, kind_, true, true, slow_)) \
+	MEMORY2(imul_rm##size##_n, imul_any_mem(c, o, n, size, kind_, false, false, slow_)) \
+	MEMORY2(imul_rmi##size##_n, imul_any_mem(c, o, n, size, kind_, true, false, slow_))
 #define IMUL_FORMS(size) \
 	{ { { { imul_rr##size, imul_rr##size##_forwarded }, { imul_rr##size##_n, imul_rr##size##_n_forwarded } }, \
 	    { { imul_rri##size, imul_rri##size##_forwarded }, \
 	    	{ imul_rri##size##_n, imul_rri##size##_n_forwarded } } }, \
-	  { FORMS2(imul_rm##size), FORMS2(imul_rmi##size) } }
+	  { { FORMS2(imul_rm##size), FORMS2(imul_rm##size##_n) }, \
+	    { FORMS2(imul_rmi##size), FORMS2(imul_rmi##size##_n) } } }
 
 IMUL_SIZE(2)
 IMUL_SIZE(4)
@@ -147,12 +150,12 @@ IMUL_SIZE(8)
 GEN(imul_reg)
 {
 	static const struct imul_forms forms[4] = {
-		{ .mem = { { NULL } } }, IMUL_FORMS(2), IMUL_FORMS(4), IMUL_FORMS(8)
+		{ .mem = { { { NULL } } } }, IMUL_FORMS(2), IMUL_FORMS(4), IMUL_FORMS(8)
 	};
 	const struct imul_forms *f = &forms[log2_size(dec_size(d, 0))];
 	bool imm = dec_kind(d, 2) != OPK_NONE;
 
-	o->run = d->mem ? f->mem[imm][dec_way(d)] : f->reg[imm][d->dead_flags][d->forwarded];
+	o->run = d->mem ? f->mem[imm][d->dead_flags][dec_way(d)] : f->reg[imm][d->dead_flags][d->forwarded];
 }
 
 /* MULX: third:dst = lower, upper half of rDX * r/m; the upper half wins if they are the same register. No flags. */
