@@ -413,8 +413,9 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 {
 	unsigned ip = 0, insns = 0, left = 0, count = begin(c, s, d, o);
 	u8 counts[MAX_OPS] = { 0 };  /* instructions that an operation does */
-	/* covered: for coverage, a block ends at a branch */
-	bool open = true, branch = false;
+	/* covered: for coverage, a block ends at a branch; again: this one goes back to the start. A loop is a block of
+	 * its own, so that the code behind it takes no host registers from it */
+	bool open = true, branch = false, again;
 	bool covered = (c->all->observer && c->all->observer->built) || hooked(c, HOOK_BLOCK | HOOK_EDGE);
 
 	while (insns < s->max && open && ip <= OP_IP_MAX - EARLY_BYTES && count + OPS_EACH + 2 < MAX_OPS &&
@@ -456,6 +457,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		}
 		open = d[count].row && (conditional(&d[count]) || !d[count].row->insn->ends);
 		branch = d[count].row && conditional(&d[count]);
+		again = branch && direct(&d[count]) && !o[count].disp;
 		insns++;
 		counts[count] = 1;
 		if (count && s->max > 1 && pass_merge(&d[count - 1], &o[count - 1], &d[count], &o[count])) {
@@ -465,7 +467,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			counts[count]++;
 		}
 		count++;
-		if (ip >= s->room || (branch && unlikely(covered)))
+		if (ip >= s->room || again || (branch && unlikely(covered)))
 			break;
 	}
 	if (!(c->mode & MODE_SINGLE))

@@ -95,8 +95,12 @@ ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, 
 				      enum form form, unsigned msize, bool flags)
 {
 	u64 a = reg_get(c, o->base, size), b = form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size);
-	u64 r = alu(c, what, a, b, size, flags), yes = reg_get(c, o[1].src, msize), no = reg_get(c, o[1].dst, msize);
+	u64 r = alu(c, what, a, b, size, flags), yes, no;
 
+	if (writes(what))
+		reg_set(c, o->dst, size, r);
+	yes = reg_get(c, o[1].src, msize);
+	no = reg_get(c, o[1].dst, msize);
 	reg_set(c, o[1].dst, 8, holds(what, cc, a, b, r, size) ? yes : no);
 	RUN(o + 2);
 }
