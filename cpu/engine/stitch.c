@@ -491,6 +491,8 @@ static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, 
 		glue_at(s, plan[i].hot, &o[i], plan[i].plain);
 		return;
 	}
+	if (st->skips) /* what it does as well (stitch_code()) */
+		site(s, &o[i + 1])->hot = plan[i].start;
 	c.next[1] = plan[i + 1].hot;
 	c.next[2] = plan[i + 2].hot;
 	jump = st->links ? &o[i + st->links - 1] : NULL;
