@@ -193,6 +193,8 @@ enum { ATTN_NONE = 0, ATTN_CODE = 1, ATTN_MODE = 2, ATTN_LINE = 4, ATTN_CLOCK = 
 
 enum { STEP_TF = 1, STEP_RF = 2 };
 
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_SYSTEM = 4 /* flag: implicit supervisor access */ };
+
 enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP,
 	EXIT_LINK /* at r[RIP], and c->op is the direct jump that led there */,
             EXIT_HOT /* before a block that has run often: c->op is its counter */ };
@@ -231,6 +233,8 @@ struct cpus {
 	struct hooks *hooks;       /* hook.h; NULL: there never was one */
 	u32 told;                  /* EVENT_* that hooks ask for */
 	u64 hook_calls;            /* calls of hooks. No state. */
+	bool missing_stops;        /* an access to nothing, or that is denied, ends the run with CPU_MISSING */
+	struct { u64 linear; unsigned size; enum access access; bool denied; } missing; /* that access. No state. */
 	struct cpu *cpu[CPUS_MAX];
 };
 
@@ -350,6 +354,8 @@ struct cpu {
 	unsigned id;               /* which processor of the machine; also its APIC ID at reset. 0 boots. */
 	bool bare;                 /* an exception without an IDT is handed to the caller */
 	bool stop;                 /* leave soon: a device or an observer asks for it */
+	/* a #PF that the caller wants before the next instruction. No state. */
+	struct page_in { bool wanted, write; u64 linear; } page_in;
 	u32 labour;                /* of instructions that take long: see op.h. No state. */
 	u64 walks;                 /* calls of page_walk. No state. */
 	u64 syncs, asks;           /* calls of cpu_sync; those of them by cpu_ask. No state. */
@@ -388,7 +394,7 @@ static inline void vregs_clear(struct cpu *c, unsigned at, unsigned n)
 /* ---- run.c ---- */
 enum cpu_stop { CPU_LIMIT, CPU_REQUEST, CPU_TRIPLE_FAULT, CPU_DEAD_HALT, CPU_IDLE, CPU_EXCEPTION, CPU_OBSERVED,
 	CPU_QUANTUM /* another processor's turn */,
-		CPU_TIME /* time_end of struct cpus */ };
+		CPU_TIME /* time_end of struct cpus */, CPU_MISSING /* struct cpus has it */ };
 
 struct cpu_config {
 	const struct model *model;
@@ -403,7 +409,7 @@ struct cpu_config {
 	const volatile bool *asked;/* as in struct cpus; NULL: nobody asks */
 	bool bare, apic;
 	bool stitched;             /* hot blocks become machine code, where that can be (stitch.h) */
-	bool no_skip_waiting;      /* as in struct cpus */
+	bool no_skip_waiting, missing_stops; /* as in struct cpus */
 };
 struct cpu *cpu_new(const struct cpu_config *config); /* NULL: host out of memory. In its power-on state. */
 void cpu_free(struct cpu *c);
@@ -539,7 +545,6 @@ void cpu_set_arith(struct cpu *c, u32 flags);         /* OSZAPC from FLAGS */
 void cpu_set_flags(struct cpu *c, u32 flags, u32 mask);
 
 /* ---- page.c ---- */
-enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_SYSTEM = 4 /* flag: implicit supervisor access */ };
 /* Linear to physical without any effect, as supervisor; for debuggers. */
 bool page_peek(const struct cpu *c, u64 linear, u64 *phys);
 /* Guest-physical to physical without any effect: the same but in a guest with EPT or nested paging. */

@@ -28,6 +28,7 @@ struct hook_event {
 	s32 id;
 	bool write, after, taken, device;
 	u32 cause;              /* enum interrupt_kind */
+	bool denied;
 };
 
 struct hook {
@@ -75,6 +76,15 @@ static inline bool hooked(const struct cpu *c, u32 kinds)
 
 /* A fault that is none: a hook wants the instruction to be undone, and the run to stop, or to begin it again. */
 enum { FAULT_HOOK = 0xfe };
+/* Another one: there is no memory for the access, and the run ends before the instruction (missing_stops). */
+enum { FAULT_MISSING = 0xfd };
+/* Does anybody ask whether there is memory for accesses of KIND? */
+static inline bool missing_matters(const struct cpu *c, u32 kind) { return c->all->missing_stops || hooked(c, kind); }
+/* Is there none at PHYS, or is it denied? Here, missing() and hook_fetch() say what comes of that. */
+bool missing_at(const struct cpu *c, u64 phys, enum access access);
+/* ACCESS finds no memory, and no hook does anything about it. HOOK_GO: it is done as on a bus without memory. HOOK_STOP:
+ * a fault is set. */
+enum hook_answer missing_stop(struct cpu *c, enum access access, u64 linear, u64 phys, unsigned len);
 
 /* Put a hook into the machine, which frees it (malloc'd): K gets its id. False: no memory. Remove one; false: there is
  * no such id. Both take effect at the next instruction boundary. */
@@ -111,8 +121,8 @@ enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u6
 void hook_keep_flags(struct cpu *c);
 /* The same for a port. */
 enum hook_answer hook_port(struct cpu *c, bool write, bool after, u16 port, unsigned size, u64 *value);
-/* Code is to be fetched from LINEAR, at PHYS, where there is no memory. False: a hook wants that to be done again, or
- * the run to stop; a fault is set. */
+/* Code is to be fetched from LINEAR, at PHYS, which is no RAM, or is denied. False: a hook wants that to be done again,
+ * or the run is to stop; a fault is set. */
 bool hook_fetch(struct cpu *c, u64 linear, u64 phys);
 /* Is the exception or interrupt to be delivered? */
 bool hook_interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, u32 error);

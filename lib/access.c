@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory and devices from outside: looking, poking, and adding to the map. */
+/* Memory from outside, and devices of the caller's. */
 #include <stdlib.h>
 #include "lib/machine.h"
 
@@ -93,52 +93,49 @@ size_t vcpu_write_linear(vcpu *v, uint64_t address, const void *in, size_t len)
 	return linear(v, v, address, NULL, in, len);
 }
 
-/* ---- adding to the map ---- */
-
-static bool overlaps(const struct space *space, u64 base, u64 size)
+int vcpu_translate(const vcpu *v, uint64_t linear, uint64_t *physical)
 {
-	for (unsigned i = 0; i < space->count; i++)
-		if (base < space->ranges[i].base + space->ranges[i].size && space->ranges[i].base < base + size)
-			return true;
-	return false;
-}
-
-int vcpu_map(vcpu *v, uint64_t address, uint64_t len)
-{
-	u64 room = v ? (u64)1 << v->model.physical_bits : 0;
-	struct ram *ram;
+	u64 phys;
 
 	if (!v)
 		return -1;
-	if (!v->bare)
-		return machine_error(v, "a PC has its memory already");
-	if (!len || (address | len) & (PAGE_SIZE - 1))
-		return machine_error(v, "map %llx, %llx bytes: both must be multiples of 4096",
-			(unsigned long long)address,
-			(unsigned long long)len);
-	if (address >= room || len > room - address)
-		return machine_error(v, "map %llx, %llx bytes: that is beyond the %u address lines of a %s",
-				     (unsigned long long)address, (unsigned long long)len, v->model.physical_bits,
-				     v->model.name);
-	if (len > MEMORY_MAX)
-		return machine_error(v, "map %llx, %llx bytes: more than a machine can have (%llu MiB)",
-				     (unsigned long long)address, (unsigned long long)len,
-				     (unsigned long long)(MEMORY_MAX / MiB));
-	if (overlaps(&v->mem, address, len))
-		return machine_error(v, "map %llx, %llx bytes: part of it is mapped already",
-			(unsigned long long)address,
-			(unsigned long long)len);
-	ram = ram_new(len);
-	if (!ram || !machine_add_block(v, address, ram, false))
-		return machine_error(v, "map %llx, %llx bytes: the host has no memory", (unsigned long long)address,
-				     (unsigned long long)len);
-	if (space_add_ram(&v->mem, "mapped", address, len, ram, 0, false) < 0) {
-		v->nblocks--;
-		ram_free(ram);
-		return machine_error(v, "map %llx: the host has no memory", (unsigned long long)address);
+	if (!page_peek(machine_selected(v), linear, &phys))
+		return machine_error((struct vcpu *)v, "there is no translation of linear address %llx",
+				     (unsigned long long)linear);
+	if (physical)
+		*physical = phys & v->mem.mask;
+	return 0;
+}
+
+void *vcpu_host(vcpu *v, uint64_t physical, uint64_t *len)
+{
+	u64 run = ~(u64)0, offset;
+	const struct ram *ram = v ? ram_at(v, physical, &offset, &run) : NULL;
+
+	if (len)
+		*len = ram ? run : 0;
+	if (v && !ram)
+		machine_error(v, "there is no memory at physical address %llx", (unsigned long long)physical);
+	return ram ? ram->host + offset : NULL;
+}
+
+int vcpu_host_written(vcpu *v, uint64_t physical, uint64_t len)
+{
+	if (!v || machine_observed(v, "vcpu_host_written"))
+		return -1;
+	if (v->recorder || v->debug)
+		return machine_error(v, "vcpu_host_written: the machine is recorded or debugged: use vcpu_write_physical");
+	for (u64 done = 0, run, offset; done < len; done += run) {
+		run = len - done;
+		if (!ram_at(v, physical + done, &offset, &run))
+			return machine_error(v, "there is no memory at physical address %llx",
+					     (unsigned long long)(physical + done));
+		space_written(&v->mem, physical + done, run);
 	}
 	return 0;
 }
+
+/* ---- devices ---- */
 
 /* A device of the embedding program. */
 struct user_device {

@@ -22,7 +22,7 @@ _Static_assert(SAME(GO) && SAME(SKIP) && SAME(RETRY) && SAME(STOP), "enum hook_a
 #define AT(member) (offsetof(struct vcpu_hook_event, member) == offsetof(struct hook_event, member))
 _Static_assert(sizeof(struct vcpu_hook_event) == sizeof(struct hook_event) && AT(kind) && AT(size) && AT(address) &&
 	AT(physical) && AT(from) && AT(value) && AT(data) && AT(name) && AT(id) && AT(write) && AT(after) &&
-	AT(taken) && AT(device) && AT(cause), "struct hook_event");
+	AT(taken) && AT(device) && AT(cause) && AT(denied), "struct hook_event");
 #undef AT
 
 /* The engine is compiled without the headers of the API: its event is the caller's. */

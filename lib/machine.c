@@ -171,6 +171,7 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 		.asked = &v->asked,
 		.stitched = settings->engine != VCPU_ENGINE_INTERPRETER,
 		.no_skip_waiting = settings->no_skip_waiting,
+		.missing_stops = v->bare,
 	};
 	struct ram *ram;
 
@@ -259,6 +260,7 @@ void vcpu_free(vcpu *v)
 		free(v->blocks[i].hashes);
 	}
 	free(v->blocks);
+	machine_free_unmapped(v);
 	ram_free(v->identity);
 	space_free(&v->mem);
 	space_free(&v->io);
@@ -331,7 +333,7 @@ static struct vcpu_stop stopped(enum vcpu_stop_reason reason, u32 code)
 }
 
 /* Not a reason to stop: run_once wants to be called again. */
-#define GO_ON (VCPU_STOP_HOOK + 1)
+#define GO_ON (VCPU_STOP_MISSING + 1)
 static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 {
 	struct cpu *c = v->cpu;
@@ -352,7 +354,8 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 		u32 id = (u32)c->all->hooks->stopped;
 
 		c->all->hooks->stopped = 0;
-		return (struct vcpu_stop){ VCPU_STOP_HOOK, id, c->all->hooks->stopped_at, 0 };
+		return (struct vcpu_stop){ .reason = VCPU_STOP_HOOK, .code = id,
+					   .address = c->all->hooks->stopped_at };
 	}
 	v->clock.steps_end = end.steps;
 	why = cpus_run(c->all, end.icount, idle_end);
@@ -387,9 +390,13 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 	case CPU_IDLE: return stopped(cpu_now(c) >= c->all->time_end || cpu_now(c) >= c->all->sleep_end ? VCPU_STOP_TIME
 		: VCPU_STOP_IDLE, 0);
 	case CPU_EXCEPTION:
-		return (struct vcpu_stop){ VCPU_STOP_EXCEPTION, c->fault.vector,
-					   c->fault.vector == VEC_PF ? c->cr2 : 0,
-					   c->fault.has_error ? c->fault.error : 0 };
+		return (struct vcpu_stop){ .reason = VCPU_STOP_EXCEPTION, .code = c->fault.vector,
+					   .address = c->fault.vector == VEC_PF ? c->cr2 : 0,
+					   .error = c->fault.has_error ? c->fault.error : 0 };
+	case CPU_MISSING:
+		return (struct vcpu_stop){ .reason = VCPU_STOP_MISSING, .code = 1u << c->all->missing.access,
+					   .address = c->all->missing.linear, .error = c->all->missing.denied,
+					   .size = c->all->missing.size };
 	}
 	machine_error(v, "the processor stopped for no known reason");
 	return stopped(VCPU_STOP_HOST, 0);
@@ -437,6 +444,7 @@ struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions)
 
 	if (machine_refuses(v, "vcpu_run"))
 		return stopped(VCPU_STOP_HOST, 0);
+	machine_free_unmapped(v);
 	v->busy++;
 	stop = run_for(v, instructions);
 	v->busy--;
@@ -476,6 +484,7 @@ const char *vcpu_stop_name(enum vcpu_stop_reason reason)
 		[VCPU_STOP_TIME] = "time",
 		[VCPU_STOP_HOST] = "host",
 		[VCPU_STOP_HOOK] = "hook",
+		[VCPU_STOP_MISSING] = "missing",
 	};
 
 	return (unsigned)reason < ARRAY_LEN(names) ? names[reason] : "unknown";

@@ -3,7 +3,8 @@
  *
  *   machine.c   life and run of a machine       load*.c     memory at the start
  *   pc.c        the wiring of the PC            mode.c      the processor's state at the start
- *   access.c    memory from outside             snapshot.c  the whole state: save, load, hash
+ *   access.c    memory from outside             map.c       memory of a bare machine, rights
+ *   inject.c    faults from outside             snapshot.c  the whole state: save, load, hash
  *   register.c  registers from outside          fault.c     exceptions in words
  *   config.c    a configuration as text         replay.c    runs on file
  *   past.c      snapshots in memory             template.c  states that machines share
@@ -74,6 +75,7 @@ struct vcpu {
 	struct space mem, io;
 	struct log log;
 	struct ram_block *blocks;
+	struct ram *unmapped;       /* in a callback: it is freed when the instruction is over */
 	unsigned nblocks;
 	struct ram *identity;       /* bare, 64-bit: page tables that the guest does not see (mode.c); NULL: none */
 	u64 identity_base;
@@ -136,7 +138,7 @@ static inline bool place_reached(struct place at, struct place end)
 	return at.icount > end.icount || (at.icount == end.icount && at.steps >= end.steps);
 }
 /* A stop that only debug.c sees: the observer has a hit. */
-#define STOP_OBSERVED ((enum vcpu_stop_reason)(VCPU_STOP_HOOK + 2))
+#define STOP_OBSERVED ((enum vcpu_stop_reason)(VCPU_STOP_MISSING + 2))
 /* Before an input or a change by hand: a debugger makes room for LEN bytes of it. False with the machine's error text:
  * no memory. */
 bool debug_room(struct vcpu *v, size_t len);
@@ -162,6 +164,8 @@ void machine_loaded(struct vcpu *v);
 bool machine_reset(struct vcpu *v, char **error);
 /* Put RAM into the table of blocks; if it is not LENT, the machine owns it from then on, also on failure. */
 bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram, bool lent);
+/* Free what was unmapped in callbacks (map.c). */
+void machine_free_unmapped(struct vcpu *v);
 
 /* ---- snapshot.c ---- */
 /* vcpu_save and vcpu_load: without the MEMORY, or with that of the template T. */

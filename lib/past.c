@@ -289,7 +289,7 @@ static void put_back(struct vcpu *v, struct ram *ram, u64 number, const struct p
 		memcpy(host, bytes, PAGE_SIZE);
 	}
 	*flags = (u8)((*flags & (~PAGE_DIRTY | PAGE_OWN)) |
-		      (page ? PAGE_DIRTY & ~PAGE_SINCE : 0));
+		      (page ? PAGE_DIRTY & ~PAGE_SINCE : PAGE_MARKED));
 }
 
 static void put_back_memory(struct vcpu *v, struct map *to)

@@ -220,13 +220,19 @@ enum vcpu_stop_reason {
 	VCPU_STOP_TIME,         /* a virtual time of vcpu_limit_time was reached */
 	VCPU_STOP_HOST,         /* the host failed (out of memory); vcpu_error has the reason */
 	VCPU_STOP_HOOK,         /* a hook has answered VCPU_HOOK_STOP (vcpu_hook.h); code is its id */
+	VCPU_STOP_MISSING,      /* bare CPU only: the next instruction accesses an address without memory or device, or
+	                           memory that vcpu_protect denies; code is the right that is missing: VCPU_READ,
+	                           VCPU_WRITE or VCPU_EXECUTE. The instruction has not begun: map memory, and the next
+	                           vcpu_run executes it */
 };
 
 struct vcpu_stop {
 	enum vcpu_stop_reason reason;
 	uint32_t code;
-	uint64_t address;       /* VCPU_STOP_EXCEPTION with vector 14: of the access; VCPU_STOP_HOOK: of the event */
-	uint32_t error;         /* VCPU_STOP_EXCEPTION: the error code, or 0 */
+	uint64_t address;       /* VCPU_STOP_EXCEPTION with vector 14, VCPU_STOP_MISSING: of the access, linear;
+	                           VCPU_STOP_HOOK: of the event */
+	uint32_t error;         /* VCPU_STOP_EXCEPTION: the error code, or 0; VCPU_STOP_MISSING: 1 if memory is there */
+	uint32_t size;          /* VCPU_STOP_MISSING: bytes of the access; 1 for code */
 };
 
 /* The reason in a word ("limit", "poweroff", "debug-exit", "triple-fault", ...): for people and for JSON. */
@@ -386,9 +392,48 @@ VCPU_API size_t vcpu_read_physical(const vcpu *v, uint64_t address, void *out, s
 VCPU_API size_t vcpu_write_physical(vcpu *v, uint64_t address, const void *in, size_t len);
 VCPU_API size_t vcpu_read_linear(const vcpu *v, uint64_t address, void *out, size_t len);
 VCPU_API size_t vcpu_write_linear(vcpu *v, uint64_t address, const void *in, size_t len);
-/* Map LEN bytes (a multiple of 4096, at most 1 TiB) of zeroed memory at ADDRESS of a bare machine. Returns 0, or -1
- * with vcpu_error, e.g. if something is mapped there. */
+/* The physical address of a linear one, by the current page tables. Returns 0, or -1 with vcpu_error: there is none. */
+VCPU_API int vcpu_translate(const vcpu *v, uint64_t linear, uint64_t *physical);
+/* The host's memory for the RAM at PHYSICAL, of which *LEN bytes (LEN may be NULL) lie together; NULL with vcpu_error:
+ * there is no RAM. It is valid until the memory map changes. After the caller has written to it, and before the machine
+ * goes on, vcpu_host_written must be called for these bytes (0, or -1 with vcpu_error): the machine knows then that code
+ * and pages have changed. */
+VCPU_API void *vcpu_host(vcpu *v, uint64_t physical, uint64_t *len);
+VCPU_API int vcpu_host_written(vcpu *v, uint64_t physical, uint64_t len);
+
+/* The memory of a bare machine. Addresses and lengths are physical and multiples of 4096; a length is at most 1 TiB. All
+ * functions return 0, or -1 with vcpu_error, and are allowed in callbacks.
+ *
+ * vcpu_map maps zeroed memory with all rights. vcpu_map_buffer maps LEN bytes at BUFFER, which the caller keeps until
+ * they are unmapped or the machine is free (in a callback, until the instruction is over); for what the caller writes
+ * there vcpu_host_written must be called. NULL: zeroed memory. Both fail if something is mapped there.
+ *
+ * RIGHTS are what the processor may do: VCPU_READ, VCPU_WRITE and VCPU_EXECUTE, or-ed. Other accesses are as if no memory
+ * was there: hooks of VCPU_HOOK_MISSING_* are called with `denied', or the run stops with VCPU_STOP_MISSING. The
+ * caller, devices and page walks need no rights. Rights are no part of the state: saved states do not have them.
+ *
+ * vcpu_unmap and vcpu_protect need memory in the whole range, of one call of vcpu_map or of several; they fail while the
+ * machine is recorded or debugged, vcpu_unmap also while it has snapshots.
+ *
+ * A call of vcpu_map takes more time the more ranges there are. For memory that comes page by page, map a large range
+ * without rights, which costs the host nothing, and give rights with vcpu_protect. */
+enum { VCPU_READ = 1, VCPU_WRITE = 2, VCPU_EXECUTE = 4, VCPU_RIGHTS = 7 };
 VCPU_API int vcpu_map(vcpu *v, uint64_t address, uint64_t len);
+VCPU_API int vcpu_map_buffer(vcpu *v, uint64_t address, uint64_t len, unsigned rights, void *buffer);
+VCPU_API int vcpu_unmap(vcpu *v, uint64_t address, uint64_t len);
+VCPU_API int vcpu_protect(vcpu *v, uint64_t address, uint64_t len, unsigned rights);
+/* vcpu_dirty_mark makes a mark. vcpu_dirty_pages gives the physical addresses of the pages of RAM that were written since
+ * (by processors, devices, the caller; also those that a snapshot or a state has put back), in ascending order: at most
+ * MAX of them to PAGES, which may be NULL. It returns their number. Without a mark: all that were ever written. RAM that
+ * appears at several addresses is counted at each. Allowed in callbacks, for all machines. */
+VCPU_API int vcpu_dirty_mark(vcpu *v);
+VCPU_API uint64_t vcpu_dirty_pages(const vcpu *v, uint64_t *pages, uint64_t max);
+/* Let the guest page in LEN bytes at linear ADDRESS, e.g. what a snapshot lacks. If a page of them has no translation, the
+ * processor is given a #PF for the first of these before its next instruction, as if that had read or (WRITE) written
+ * there with the current CPL, and the guest's handler returns to that instruction. Returns 1: it will, 0: all pages have
+ * translations, -1 with vcpu_error: no paging, the processor does not run, or the machine is recorded or debugged. Call
+ * it again at the same instruction until it returns 0, e.g. in a hook of that instruction. */
+VCPU_API int vcpu_page_in(vcpu *v, uint64_t address, uint64_t len, bool write);
 /* Map a device of the caller over the present map. Offsets are from BASE; SIZE is 1, 2, 4 or 8. NAME has 1 to
  * VCPU_DEVICE_NAME bytes and is unique. The library copies NAME and *DEVICE. Returns 0, or -1 with vcpu_error, and
  * nothing is mapped: an invalid argument, or the machine is being recorded. Zero in a member means the default in

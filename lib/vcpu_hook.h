@@ -65,11 +65,13 @@ enum {
 	/* The same of ports. address: the port */
 	VCPU_HOOK_IN = 0x200000,
 	VCPU_HOOK_OUT = 0x400000,
-	/* An access to a physical address without memory or device, or a fetch from one; where there is no hook, a read
-	 * gives all ones, and a write is lost. address: linear; physical; of a read or write also size, data, value and
-	 * write. The hook may map memory there (vcpu_map) and answer VCPU_HOOK_RETRY. VCPU_HOOK_SKIP: data, or value,
-	 * is what is read; what is written is lost. VCPU_HOOK_STOP: the instruction has not begun. An access while an
-	 * exception or interrupt is delivered cannot be retried */
+	/* An access to a physical address without memory or device, or a fetch from one; or to memory of a bare machine
+	 * that vcpu_protect denies (denied). address: linear; physical; of a read or write also size, data, value and
+	 * write. The hook may map memory there (vcpu_map, vcpu_protect) and answer VCPU_HOOK_RETRY. VCPU_HOOK_SKIP:
+	 * data, or value, is what is read; what is written is lost. VCPU_HOOK_STOP: the instruction has not begun.
+	 * VCPU_HOOK_GO, and where there is no hook: a bare machine stops with VCPU_STOP_MISSING; in a PC a read gives
+	 * all ones, and a write is lost. An access while an exception or interrupt is delivered cannot be retried, and
+	 * stops no machine */
 	VCPU_HOOK_MISSING_READ = 0x800000,
 	VCPU_HOOK_MISSING_WRITE = 0x1000000,
 	VCPU_HOOK_MISSING_FETCH = 0x2000000,
@@ -95,6 +97,7 @@ struct vcpu_hook_event {
 	int id;               /* of the hook */
 	bool write, after, taken, device;
 	unsigned cause;
+	bool denied;          /* memory is there, but without the right */
 };
 
 /* A hook of KINDS (several are or-ed) whose address is from FIRST to LAST [both 0: all addresses]. */

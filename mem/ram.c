@@ -20,7 +20,8 @@ static void *reserve(u64 size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-struct ram *ram_new(u64 size)
+/* HOST is NULL: it has memory of its own. */
+static struct ram *new_ram(void *host, u64 size)
 {
 	struct ram *ram;
 
@@ -30,7 +31,8 @@ struct ram *ram_new(u64 size)
 	if (!ram)
 		return NULL;
 	ram->size = (size + PAGE_SIZE - 1) & PAGE_MASK;
-	ram->host = reserve(ram->size);
+	ram->borrowed = host;
+	ram->host = host ? host : reserve(ram->size);
 	ram->pages = reserve(ram->size >> PAGE_SHIFT);
 	if (!ram->host || !ram->pages) {
 		ram_free(ram);
@@ -39,14 +41,36 @@ struct ram *ram_new(u64 size)
 	return ram;
 }
 
+struct ram *ram_new(u64 size) { return new_ram(NULL, size); }
+
+struct ram *ram_borrow(void *host, u64 size)
+{
+	struct ram *ram = new_ram(host, size);
+
+	if (ram)
+		memset(ram->pages, PAGE_DIRTY, size >> PAGE_SHIFT);
+	return ram;
+}
+
+bool ram_deny(struct ram *ram, u64 page, u8 denied)
+{
+	if (!ram->denied && denied)
+		ram->denied = reserve(ram->size >> PAGE_SHIFT);
+	if (ram->denied)
+		ram->denied[page] = denied;
+	return ram->denied || !denied;
+}
+
 void ram_free(struct ram *ram)
 {
 	if (!ram)
 		return;
-	if (ram->host)
+	if (ram->host && !ram->borrowed)
 		munmap(ram->host, ram->size);
 	if (ram->pages)
 		munmap(ram->pages, ram->size >> PAGE_SHIFT);
+	if (ram->denied)
+		munmap(ram->denied, ram->size >> PAGE_SHIFT);
 	free(ram);
 }
 
@@ -55,6 +79,8 @@ static bool release(struct ram *ram, u64 offset, u64 len)
 {
 	u8 *at = ram->host + offset;
 
+	if (ram->borrowed)
+		return memset(at, 0, len);
 	if (!ram->shares)
 		return !madvise(at, len, MADV_DONTNEED);
 	return mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) !=
@@ -70,20 +96,20 @@ bool ram_clear(struct ram *ram)
 		u8 *flags = &ram->pages[page];
 
 		if (*flags & PAGE_DIRTY)
-			*flags = (u8)((*flags & ~(PAGE_KEPT | PAGE_OWN)) | PAGE_SINCE | PAGE_UNHASHED);
+			*flags = (u8)((*flags & ~(PAGE_KEPT | PAGE_OWN)) | PAGE_CHANGED);
 	}
 	return true;
 }
 
-/* The host may have no more mappings: then it is a copy. */
+/* The host may have no more mappings, or the memory is the caller's: then it is a copy. */
 bool ram_share(struct ram *ram, u64 page, u64 pages, int fd, u64 offset)
 {
-	u8 *at = ram->host + (page << PAGE_SHIFT), flags = PAGE_KEPT | PAGE_SINCE | PAGE_UNHASHED;
+	u8 *at = ram->host + (page << PAGE_SHIFT), flags = PAGE_KEPT | PAGE_CHANGED;
 	size_t len = pages << PAGE_SHIFT, done = 0;
 
 	ram->shares = true;
-	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd, (off_t)offset) ==
-	    MAP_FAILED) {
+	if (ram->borrowed || mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd,
+				  (off_t)offset) == MAP_FAILED) {
 		for (ssize_t n; done < len; done += (size_t)n)
 			if ((n = pread(fd, at + done, len - done, (off_t)(offset + done))) <= 0)
 				return false;
@@ -103,7 +129,7 @@ static bool is_idle(const struct ram *ram, u64 page)
 
 u64 ram_trim(struct ram *ram)
 {
-	u64 pages = ram->size >> PAGE_SHIFT, trimmed = 0;
+	u64 pages = ram->borrowed ? 0 : ram->size >> PAGE_SHIFT, trimmed = 0;
 
 	for (u64 page = 0, end; page < pages; page = end + 1) {
 		for (end = page; end < pages && is_idle(ram, end); end++)

@@ -148,6 +148,30 @@ void space_write_through(struct space *space, int number)
 			space->ranges[i].through = true;
 }
 
+bool space_split(struct space *space, u64 addr)
+{
+	for (unsigned i = 0; i < space->count; i++) {
+		struct range *low = &space->ranges[i], high = *low;
+		u64 into = addr - low->base;
+
+		if (low->kind != RANGE_RAM || addr <= low->base || into >= low->size)
+			continue;
+		if (!space_reserve(space, 1))
+			return false;
+		high.number = unused_number(space);
+		high.base = addr;
+		high.size -= into;
+		high.ram_offset += into;
+		low = &space->ranges[i++];
+		low->size = into;
+		memmove(low + 2, low + 1, (space->count - i) * sizeof *low);
+		low[1] = high;
+		space->count++;
+		map_changed(space);
+	}
+	return true;
+}
+
 void space_set_mask(struct space *space, u64 mask)
 {
 	if (mask == space->mask)

@@ -23,7 +23,9 @@ enum {
 	PAGE_SINCE = 0x10,    /* written since the last snapshot in memory */
 	PAGE_UNHASHED = 0x20, /* written since the last hash */
 	PAGE_OWN = 0x40,      /* has memory of the host; without it, a page that is kept shares a file's (ram_share) */
-	PAGE_DIRTY = PAGE_KEPT | PAGE_SINCE | PAGE_UNHASHED | PAGE_OWN, /* what a write sets */
+	PAGE_MARKED = 0x80,   /* written since the caller's mark (vcpu_dirty_mark) */
+	PAGE_CHANGED = PAGE_SINCE | PAGE_UNHASHED | PAGE_MARKED, /* it has other contents */
+	PAGE_DIRTY = PAGE_KEPT | PAGE_OWN | PAGE_CHANGED, /* what a write sets */
 };
 
 struct ram {
@@ -31,6 +33,10 @@ struct ram {
 	u64 size;    /* bytes, multiple of PAGE_SIZE */
 	u8 *pages;   /* PAGE_* flags, one byte a page */
 	bool shares; /* ram_share was called: parts of it are mapped from a file */
+	bool borrowed; /* host belongs to somebody else */
+	struct ram *next; /* for a list of the owner's */
+	u8 *denied;  /* one byte a page: kinds of accesses (bits of enum access) that a processor may not make; NULL: it
+	                may make all */
 	/* Called after bytes of a PAGE_CODE page changed; ADDR is physical in the space that the RAM was first put in.
 	 * */
 	void (*written)(void *owner, u64 addr, unsigned len);
@@ -40,6 +46,14 @@ struct ram {
 
 /* SIZE bytes of zeroed RAM, allocated lazily; NULL: the host has no memory. ram_free accepts NULL. */
 struct ram *ram_new(u64 size);
+/* The same of SIZE bytes at HOST, which the caller frees after it. SIZE is a multiple of PAGE_SIZE. */
+struct ram *ram_borrow(void *host, u64 size);
+/* The kinds of accesses to PAGE that DENIED has bits of are denied. False: the host has no memory. */
+bool ram_deny(struct ram *ram, u64 page, u8 denied);
+static inline unsigned ram_denied(const struct ram *ram, u64 page)
+{
+	return unlikely(ram->denied != NULL) ? ram->denied[page] : 0;
+}
 void ram_free(struct ram *ram);
 /* All of it becomes zeroes, which the host does not hold. A write through the host pointer must set PAGE_DIRTY again:
  * drop what remembers that it is set, here and after the two below. False: the host has no memory; nothing changed. */
@@ -122,6 +136,8 @@ void space_remove(struct space *space, int number);
 void space_rank(struct space *space, int number, int rank);
 /* Let writes to a ROM go to what lies under it. */
 void space_write_through(struct space *space, int number);
+/* Each range of RAM with ADDR inside of it becomes two, one of which begins there. False: the host has no memory. */
+bool space_split(struct space *space, u64 addr);
 /* Change which address bits count (A20). */
 void space_set_mask(struct space *space, u64 mask);
 

@@ -583,6 +583,9 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 
 		if (!tlb_fetch(c, (linear + first) & c->linear_mask, &host2, &phys2))
 			return NULL;
+		if (!host2 && missing_matters(c, HOOK_MISSING_FETCH) &&
+		    !hook_fetch(c, (linear + first) & c->linear_mask, phys2))
+			return NULL;
 		memset(copy, 0, sizeof copy);
 		read_bytes(c, host, phys, copy, first);
 		read_bytes(c, host2, phys2, copy + first, window - first);
@@ -642,7 +645,7 @@ static void block_remove(struct cpu *c, struct block *block)
 
 const struct op *block_find(struct cpu *c)
 {
-	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, phys2, end;
+	u64 rip = c->r[RIP], linear = (rip + c->cs_base) & c->linear_mask, phys, phys2;
 	/* no block of one page reaches beyond */
 	bool unlimited = in_64(c) || (c->seg[CS].limit == 0xffffffff && !c->cs_base);
 	struct block *block;
@@ -660,8 +663,7 @@ const struct op *block_find(struct cpu *c)
 		bloom_add(c->all->observer->executed, ~(phys >> PAGE_SHIFT));
 	}
 	if (!host) {
-		if (hooked(c, HOOK_MISSING_FETCH) && range_is_hole(space_find(c->mem, phys, &end)) &&
-		    !hook_fetch(c, linear, phys))
+		if (missing_matters(c, HOOK_MISSING_FETCH) && !hook_fetch(c, linear, phys))
 			return NULL;
 		return block_build(c, linear, phys, NULL);
 	}

@@ -340,6 +340,51 @@ const struct hook *hook_wanted(const struct cpu *c, u32 kinds, unsigned offset, 
 	return NULL;
 }
 
+/* ---- memory that is missing ---- */
+
+static void undo_flags(struct cpu *c)
+{
+	const struct hooks *h = c->all->hooks;
+
+	if (h && h->flags.after == place(c) + 1) {
+		c->res = h->flags.res;
+		c->cv = h->flags.cv;
+		c->fix = h->flags.fix;
+	}
+}
+
+static bool ram_is_at(const struct cpu *c, u64 phys)
+{
+	u64 end;
+	const struct range *r = space_find(c->mem, phys & c->mem->mask, &end);
+
+	return r && r->kind == RANGE_RAM;
+}
+
+bool missing_at(const struct cpu *c, u64 phys, enum access access)
+{
+	u64 end;
+	const struct range *r = space_find(c->mem, phys & c->mem->mask, &end);
+
+	if (range_is_hole(r) || r->kind != RANGE_RAM)
+		return range_is_hole(r);
+	phys = (phys & c->mem->mask) - r->base + r->ram_offset;
+	return ram_denied(r->ram, phys >> PAGE_SHIFT) >> access & 1;
+}
+
+enum hook_answer missing_stop(struct cpu *c, enum access access, u64 linear, u64 phys, unsigned len)
+{
+	if (!c->all->missing_stops || (access != ACCESS_FETCH && !c->op))
+		return HOOK_GO;
+	undo_flags(c);
+	c->all->missing.linear = linear;
+	c->all->missing.size = len;
+	c->all->missing.access = access;
+	c->all->missing.denied = ram_is_at(c, phys);
+	fault(c, FAULT_MISSING);
+	return HOOK_STOP;
+}
+
 /* ---- in the middle of an instruction ---- */
 
 /* What the ANSWER of K, given before something was done, comes to. False: the instruction is undone. */
@@ -355,11 +400,7 @@ static bool goes_on(struct cpu *c, const struct hook *k, int answer)
 		return true;
 	if (answer == HOOK_STOP)
 		resume_behind(c, place(c), k->id);
-	if (h->flags.after == place(c) + 1) {
-		c->res = h->flags.res;
-		c->cv = h->flags.cv;
-		c->fix = h->flags.fix;
-	}
+	undo_flags(c);
 	fault(c, FAULT_HOOK);
 	return false;
 }
@@ -410,6 +451,7 @@ enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u6
 	e->write = kind & (HOOK_WRITE | HOOK_OUT | HOOK_MISSING_WRITE);
 	e->after = after;
 	e->device = device;
+	e->denied = kind & HOOK_MISSING && ram_is_at(c, phys);
 	for (const struct hook *k = h->first; k; k = k->next) {
 		int answer;
 
@@ -432,19 +474,18 @@ enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u6
 	return done;
 }
 
-bool hook_fetch(struct cpu *c, u64 linear, u64 phys)
+static bool call_fetch(struct cpu *c, u64 linear, u64 phys)
 {
 	struct hooks *h = c->all->hooks;
 	bool again = false;
 
-	if (h->current)
-		return true;
 	for (const struct hook *k = h->first; k; k = k->next) {
 		int answer;
 
 		if (!(k->kinds & HOOK_MISSING_FETCH) || !covers(k, k->physical ? phys : linear, 1))
 			continue;
-		h->event = (struct hook_event){ .kind = HOOK_MISSING_FETCH, .address = linear, .physical = phys };
+		h->event = (struct hook_event){ .kind = HOOK_MISSING_FETCH, .address = linear, .physical = phys,
+			.denied = ram_is_at(c, phys) };
 		if (suppressed(c, k))
 			continue;
 		sse_park(c);
@@ -456,6 +497,15 @@ bool hook_fetch(struct cpu *c, u64 linear, u64 phys)
 		again |= answer >= HOOK_RETRY || *c->all->asked;
 	}
 	return !again || fault(c, FAULT_HOOK);
+}
+
+bool hook_fetch(struct cpu *c, u64 linear, u64 phys)
+{
+	if (!missing_at(c, phys, ACCESS_FETCH) || (c->all->hooks && c->all->hooks->current))
+		return true;
+	if (hooked(c, HOOK_MISSING_FETCH) && !call_fetch(c, linear, phys))
+		return false;
+	return missing_stop(c, ACCESS_FETCH, linear, phys, 1) == HOOK_GO;
 }
 
 enum hook_answer hook_port(struct cpu *c, bool write, bool after, u16 port, unsigned size, u64 *value)

@@ -205,27 +205,31 @@ static bool hooked_open(struct cpu *c, struct span *s, u64 linear, unsigned len,
 	return *host || span_open(c, s, linear, len, access);
 }
 
-/* S has been opened, and KIND is asked for: is there no memory and no device in a part of it? HOOK_GO: then what a bus
+/* S has been opened for an ACCESS of KIND: is there no memory and no device in a part of it? HOOK_GO: then what a bus
  * does is done. */
-static enum hook_answer missing(struct cpu *c, const struct span *s, u32 kind, u64 linear, void *data, unsigned len)
+static enum hook_answer missing(struct cpu *c, const struct span *s, enum access access, u32 kind, u64 linear, void *data,
+				unsigned len)
 {
 	enum hook_answer answer = HOOK_GO;
-	u64 end;
 
-	for (int i = 0; i < 2 && s->len[i] && answer == HOOK_GO; linear = wrap(c, linear + s->len[i]), i++)
-		if (!s->host[i] && !in_apic_page(c, s, i) &&
-		    range_is_hole(space_find(c->mem, s->phys[i] & c->mem->mask, &end)))
+	for (int i = 0; i < 2 && s->len[i] && answer == HOOK_GO; linear = wrap(c, linear + s->len[i]), i++) {
+		if (s->host[i] || in_apic_page(c, s, i) || !missing_at(c, s->phys[i], access))
+			continue;
+		if (hooked(c, kind))
 			answer = hook_access(c, kind, false, linear, s->phys[i], data, len, false);
+		if (answer == HOOK_GO)
+			answer = missing_stop(c, access, linear, s->phys[i], len);
+	}
 	return answer;
 }
 
 static bool may_read(struct cpu *c, const struct span *s, u64 linear, void *out, unsigned len, enum hook_answer *answer)
 {
 	*answer = HOOK_GO;
-	if (likely(!hooked(c, HOOK_MISSING_READ)))
+	if (likely(!missing_matters(c, HOOK_MISSING_READ)))
 		return true;
 	memset(out, 0xff, len);
-	*answer = missing(c, s, HOOK_MISSING_READ, linear, out, len);
+	*answer = missing(c, s, ACCESS_READ, HOOK_MISSING_READ, linear, out, len);
 	return *answer == HOOK_GO;
 }
 
@@ -233,8 +237,8 @@ static bool may_write(struct cpu *c, const struct span *s, u64 linear, const voi
 		      enum hook_answer *answer)
 {
 	*answer = HOOK_GO;
-	if (hooked(c, HOOK_MISSING_WRITE))
-		*answer = missing(c, s, HOOK_MISSING_WRITE, linear, (void *)in, len); /* it is not changed */
+	if (missing_matters(c, HOOK_MISSING_WRITE)) /* IN is not changed */
+		*answer = missing(c, s, ACCESS_WRITE, HOOK_MISSING_WRITE, linear, (void *)in, len);
 	return *answer == HOOK_GO;
 }
 
@@ -424,12 +428,20 @@ bool mem_write_block(struct cpu *c, u64 linear, const void *in, unsigned len)
 	return write_with(c, linear, in, len, ACCESS_WRITE);
 }
 
+/* A write that nobody can help ends the instruction before it has done anything. */
+static bool stays_whole(struct cpu *c, const struct span *s, u64 linear, unsigned len)
+{
+	return likely(!c->all->missing_stops) || hooked(c, HOOK_MISSING_WRITE) ||
+	       missing(c, s, ACCESS_WRITE, 0, linear, NULL, len) == HOOK_GO;
+}
+
 bool mem_check_write(struct cpu *c, u64 linear, unsigned len)
 {
 	struct span s;
 
 	/* where offsets wrap, nothing faults */
-	return tagged(c, linear, len, ACCESS_WRITE) || wraps(linear) || span_open(c, &s, linear, len, ACCESS_WRITE);
+	return tagged(c, linear, len, ACCESS_WRITE) || wraps(linear) ||
+	       (span_open(c, &s, linear, len, ACCESS_WRITE) && stays_whole(c, &s, linear, len));
 }
 
 bool sys_read(struct cpu *c, u64 linear, unsigned size, u64 *out)
@@ -639,7 +651,7 @@ bool op_load_rmw(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 	u64 linear;
 	const u8 *host = op_beside_code(c, o, size);
 
-	if (hooked(c, HOOK_MEMORY))
+	if (hooked(c, HOOK_MEMORY | HOOK_MISSING))
 		hook_keep_flags(c);
 	if (host) {
 		*out = get_size(host, size);

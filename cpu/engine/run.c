@@ -9,6 +9,7 @@
 #include "cpu/hook.h"
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
+#include "cpu/system/page.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/system.h"
 #include "cpu/x87.h"
@@ -570,6 +571,14 @@ static void go_to_fault_handler(struct cpu *c, struct stretch *s, bool fault)
 		c->activity = ACTIVITY_SHUTDOWN;
 }
 
+/* The #PF that the caller wants. */
+static void fault_to_page_in(struct cpu *c, struct stretch *s)
+{
+	c->page_in.wanted = false;
+	page_absent(c, c->page_in.linear, c->page_in.write);
+	go_to_fault_handler(c, s, true);
+}
+
 /* #DB at a breakpoint of DR0-DR3, before the instruction there. */
 static bool stop_at_breakpoint(struct cpu *c, struct stretch *s)
 {
@@ -597,7 +606,7 @@ static s64 distance(const struct cpu *c, u64 icount_end)
 ALWAYS_INLINE bool disturbed(const struct cpu *c)
 {
 	return c->attn & ATTN_CLOCK || c->stop || *c->all->asked || c->all->remapped || c->activity != ACTIVITY_RUN ||
-	       c->init_pending || c->icount >= c->quantum_end || due(c) || c->eflags & (FL_T | FL_RF);
+	       c->init_pending || c->page_in.wanted || c->icount >= c->quantum_end || due(c) || c->eflags & (FL_T | FL_RF);
 }
 
 /* Execute a round, instruction by instruction. */
@@ -692,8 +701,8 @@ static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
 static bool handle_fault(struct cpu *c, struct stretch *s)
 {
 	c->clock->now = cpu_now(c);
-	if (c->fault.vector == FAULT_HOOK)
-		return true;
+	if (c->fault.vector == FAULT_HOOK || c->fault.vector == FAULT_MISSING)
+		return c->fault.vector == FAULT_HOOK;
 	c->db_pending = 0;
 	/* a guest has a monitor */
 	if (c->bare && !c->idtr.limit && c->fault.vector != FAULT_VMEXIT && !in_guest(c))
@@ -759,6 +768,11 @@ static bool uneventful(const struct cpu *c, u64 icount_end)
 	       ((c->icount < c->look_at && c->icount < c->watch_at) || !round_pays(c, (s64)n));
 }
 
+static enum cpu_stop unhandled(const struct cpu *c)
+{
+	return c->fault.vector == FAULT_MISSING ? CPU_MISSING : CPU_EXCEPTION;
+}
+
 /* cpu_run, with everything that may be due between two instructions. BEFORE: what the last instruction came to. */
 static enum cpu_stop run_on(struct cpu *c, u64 icount_end, u64 idle_end, enum outcome before)
 {
@@ -766,7 +780,7 @@ static enum cpu_stop run_on(struct cpu *c, u64 icount_end, u64 idle_end, enum ou
 			     .soon = 0 };
 
 	if (before == FAULTED && !handle_fault(c, &s))
-		return CPU_EXCEPTION;
+		return unhandled(c);
 	for (;;) {
 		int stop;
 
@@ -788,6 +802,10 @@ static enum cpu_stop run_on(struct cpu *c, u64 icount_end, u64 idle_end, enum ou
 		stop = end_reached(c, &s);
 		if (stop != GO_ON)
 			return (enum cpu_stop)stop;
+		if (unlikely(c->page_in.wanted)) {
+			fault_to_page_in(c, &s);
+			continue;
+		}
 		if (take_signal(c, &s))
 			continue;
 		wake(c);
@@ -800,7 +818,7 @@ static enum cpu_stop run_on(struct cpu *c, u64 icount_end, u64 idle_end, enum ou
 		if (unlikely(code_breakpoints(c)) && stop_at_breakpoint(c, &s))
 			continue;
 		if (!execute(c, &s))
-			return CPU_EXCEPTION;
+			return unhandled(c);
 	}
 }
 
@@ -904,6 +922,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 		c->all->modes_max = MODES;
 		c->all->hot_after = HOT_AFTER;
 		c->all->no_skip_waiting = config->no_skip_waiting;
+		c->all->missing_stops = config->missing_stops;
 	}
 	c->id = c->all->count;
 	c->all->cpu[c->all->count++] = c;

@@ -150,7 +150,7 @@ static u64 hole(struct cpu *c, unsigned seg, u64 offset)
 	u64 linear = linear_address(c, seg, offset) & PAGE_MASK, phys, end;
 
 	if (c->view == &c->views[VIEW_SLOW] || c->dr[7] & 0xff || c->all->observer || hooked(c, HOOK_MEMORY | HOOK_MISSING) ||
-	    !page_peek(c, linear, &phys))
+	    c->all->missing_stops || !page_peek(c, linear, &phys))
 		return NO_PAGE;
 	phys &= c->mem->mask;
 	return range_is_hole(space_find(c->mem, phys, &end)) && end - phys >= PAGE_SIZE ? linear : NO_PAGE;

@@ -212,6 +212,11 @@ static bool page_fault(struct cpu *c, u64 linear, u32 error)
 	return fault_error(c, VEC_PF, error);
 }
 
+void page_absent(struct cpu *c, u64 linear, bool write)
+{
+	page_fault(c, linear, (write ? PF_W : 0) | (c->cpl == 3 ? PF_U : 0));
+}
+
 /* The second level does not map what the walk W has asked for. */
 static bool not_mapped(struct cpu *c, const struct walk *w)
 {
@@ -882,14 +887,22 @@ bool page_walks_again(struct cpu *c, u64 linear, unsigned access)
 	return true;
 }
 
-/* The RAM page at physical address PHYS, which is masked; NULL: there is none. *FLAGS: its. */
-static u8 *ram_page(struct cpu *c, u64 phys, const struct range **range, u8 **flags)
+/* The kinds of accesses that are denied to the page of RANGE with FLAGS. */
+static unsigned denied(const struct range *range, const u8 *flags)
+{
+	return ram_denied(range->ram, (u64)(flags - range->ram->pages));
+}
+
+/* The RAM page at physical address PHYS, which is masked; NULL: there is none, or ACCESS to it is denied. *FLAGS: its.
+ * */
+static u8 *ram_page(struct cpu *c, u64 phys, unsigned access, const struct range **range, u8 **flags)
 {
 	u8 *host = space_ram(c->mem, phys & PAGE_MASK, PAGE_SIZE, range);
 
-	if (likely(host))
-		*flags = &(*range)->ram->pages[(u64)(host - (*range)->ram->host) >> PAGE_SHIFT];
-	return host;
+	if (unlikely(!host))
+		return NULL;
+	*flags = &(*range)->ram->pages[(u64)(host - (*range)->ram->host) >> PAGE_SHIFT];
+	return unlikely(denied(*range, *flags) >> access & 1) ? NULL : host;
 }
 
 /* An implicit supervisor access has other rights than the views of the user and of EFLAGS.AC. At CPL 3 it is rare
@@ -939,7 +952,7 @@ bool tlb_fetch(struct cpu *c, u64 linear, u8 **host, u64 *phys)
 	if (!holds(t->valid, page, 0))
 		return tlb_fill(c, linear, ACCESS_FETCH, host, phys);
 	if (!t->host)
-		t->host = ram_page(c, t->phys, &range, &flags);
+		t->host = ram_page(c, t->phys, ACCESS_FETCH, &range, &flags);
 	*phys = t->phys | offset;
 	*host = t->host ? t->host + offset : NULL;
 	return true;
@@ -963,7 +976,7 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 	}
 	if (keep && kind != ACCESS_FETCH && holds(e->valid, page, kind == ACCESS_WRITE ? VALID_WRITE : VALID_READ)) {
 		*phys_out = v->phys[n] | offset;
-		at = ram_page(c, v->phys[n], &range, &flags);
+		at = ram_page(c, v->phys[n], kind, &range, &flags);
 		if (!at)
 			return true;
 	} else {
@@ -975,8 +988,9 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		*phys_out = t.phys & c->mem->mask;
 		if (unlikely(vmx_apic_page(c, t.phys)))
 			return kind != ACCESS_FETCH || vmx_apic_access(c, (unsigned)offset, 1, ACCESS_FETCH);
-		at = ram_page(c, *phys_out, &range, &flags);
-		if (!at && access <= ACCESS_WRITE)
+		at = ram_page(c, *phys_out, kind, &range, &flags);
+		if (!at && access <= ACCESS_WRITE &&
+		    !(c->all->missing_stops && missing_at(c, *phys_out, (enum access)access)))
 			remember_walk(c, linear, access, *phys_out);
 		if (!at || (kind == ACCESS_WRITE && range->rom))
 			return true;
@@ -989,7 +1003,9 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 			remember_code(c, n, page, phys, flags_known, at);
 		else if (keep)
 			remember_data(v, n, page, phys,
-				      flags_known | VALID_READ | (t.writable && !range->rom ? VALID_WRITE : 0));
+				      flags_known | VALID_READ |
+				      (t.writable && !range->rom && !(denied(range, flags) & 1 << ACCESS_WRITE)
+					       ? VALID_WRITE : 0));
 	}
 	if (kind == ACCESS_FETCH) {
 		*host = at + offset;
@@ -1007,7 +1023,7 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 	e->addend = (u64)(uintptr_t)at - page;
 	if (hooks & HOOK_READ)
 		v->hooked[n] |= HOOKED_READ;
-	else
+	else if (likely(!(denied(range, flags) & 1 << ACCESS_READ)))
 		e->read = page;
 	if (e->valid & VALID_WRITE && (*flags & (PAGE_CODE | PAGE_DIRTY)) == PAGE_DIRTY) {
 		if (hooks) /* an instruction that writes may have read by the same tag */

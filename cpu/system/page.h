@@ -15,6 +15,8 @@ struct translation {
 };
 /* With all checks, setting A and D. */
 struct translation page_walk(struct cpu *c, u64 linear, unsigned access);
+/* The #PF of an access to LINEAR, as if no page were there. */
+void page_absent(struct cpu *c, u64 linear, bool write);
 /* Is LINEAR in the page where the last walk for ACCESS, to read or to write, has found a device, and would another walk
  * find it? Then that is as if one had been made. */
 bool page_walks_again(struct cpu *c, u64 linear, unsigned access);

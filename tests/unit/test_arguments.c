@@ -268,6 +268,73 @@ ROW(vcpu_map)
 		ck_assert_msg(vcpu_map(bare, bad[i].address, bad[i].len) == -1, "map %u", i);
 }
 
+ROW(vcpu_map_buffer) /* and test_map */
+{
+	FAILS(NULL, vcpu_map_buffer(NULL, 0x100000, 0x1000, VCPU_RIGHTS, NULL));
+	FAILS(pc, vcpu_map_buffer(pc, 0xf0000000, 0x1000, VCPU_RIGHTS, bytes));
+	FAILS(bare, vcpu_map_buffer(bare, 0x100000, 0x1000, 8, bytes));
+	FAILS(bare, vcpu_map_buffer(bare, 0xf000, 0x2000, VCPU_RIGHTS, bytes));
+}
+
+ROW(vcpu_unmap)
+{
+	FAILS(NULL, vcpu_unmap(NULL, 0, 0x1000));
+	FAILS(pc, vcpu_unmap(pc, 0, 0x1000));
+	FAILS(bare, vcpu_unmap(bare, 0x100000, 0x1000));
+	FAILS(bare, vcpu_unmap(bare, 0, 0));
+	FAILS(bare, vcpu_unmap(bare, 1, 0x1000));
+	FAILS(bare, vcpu_unmap(bare, 0xf000, 0x2000));
+	FAILS(bare, vcpu_unmap(bare, 0, ~(uint64_t)0xfff));
+}
+
+ROW(vcpu_protect)
+{
+	FAILS(NULL, vcpu_protect(NULL, 0, 0x1000, 0));
+	FAILS(pc, vcpu_protect(pc, 0, 0x1000, 0));
+	FAILS(bare, vcpu_protect(bare, 0, 0x1000, 8));
+	FAILS(bare, vcpu_protect(bare, 0xf000, 0x2000, 0));
+	FAILS(bare, vcpu_protect(bare, 0x800, 0x1000, 0));
+}
+
+ROW(vcpu_translate)
+{
+	FAILS(NULL, vcpu_translate(NULL, 0, NULL));
+	FAILS(bare, vcpu_translate(bare, ~(uint64_t)0, NULL));
+	ck_assert_int_eq(vcpu_translate(bare, 0x10, NULL), 0);
+}
+
+ROW(vcpu_host)
+{
+	uint64_t len = 1;
+
+	ck_assert_ptr_null(vcpu_host(NULL, 0, &len));
+	ck_assert_ptr_null(vcpu_host(bare, 0x100000, &len));
+	ck_assert_uint_eq(len, 0);
+	ck_assert_ptr_nonnull(vcpu_host(bare, 0, NULL));
+}
+
+ROW(vcpu_host_written)
+{
+	FAILS(NULL, vcpu_host_written(NULL, 0, 1));
+	FAILS(bare, vcpu_host_written(bare, 0xffff, 2));
+	FAILS(bare, vcpu_host_written(bare, ~(uint64_t)0, 2));
+	ck_assert_int_eq(vcpu_host_written(bare, 0x100000, 0), 0);
+}
+
+ROW(vcpu_dirty_mark) { FAILS(NULL, vcpu_dirty_mark(NULL)); }
+
+ROW(vcpu_dirty_pages)
+{
+	ck_assert_uint_eq(vcpu_dirty_pages(NULL, NULL, 1), 0);
+	vcpu_dirty_pages(bare, NULL, 1000);
+}
+
+ROW(vcpu_page_in)
+{
+	FAILS(NULL, vcpu_page_in(NULL, 0, 1, false));
+	FAILS(bare, vcpu_page_in(bare, 0, 1, false)); /* no paging */
+}
+
 static const struct vcpu_device device = { .stateless = true }, half = { .state_size = 8 };
 
 ROW(vcpu_map_device) /* and test_own_devices */
@@ -762,7 +829,8 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_set_msr),
 	R(vcpu_widest_mode), R(vcpu_kernel_bits), R(vcpu_set_mode), R(vcpu_read_physical), R(vcpu_write_physical),
 	R(vcpu_read_linear), R(vcpu_write_linear),
-	R(vcpu_map), R(vcpu_map_device), R(vcpu_map_ports), R(vcpu_state_hash), R(vcpu_save), R(vcpu_load),
+	R(vcpu_map), R(vcpu_map_buffer), R(vcpu_unmap), R(vcpu_protect), R(vcpu_translate), R(vcpu_host),
+	R(vcpu_host_written), R(vcpu_dirty_mark), R(vcpu_dirty_pages), R(vcpu_page_in), R(vcpu_map_device), R(vcpu_map_ports), R(vcpu_state_hash), R(vcpu_save), R(vcpu_load),
 	R(vcpu_state_parts), R(vcpu_screen),
 	R(vcpu_screen_text), R(vcpu_type_text), R(vcpu_next_medium), R(vcpu_version), R(vcpu_models), R(vcpu_isa_row),
 	R(vcpu_isa_theorem), R(vcpu_isa_class),

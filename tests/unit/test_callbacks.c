@@ -61,6 +61,7 @@ static void make(const uint8_t *code, size_t len)
 	ck_assert_int_eq(vcpu_map(v, 0, 0x10000), 0);
 	ck_assert_int_eq(vcpu_set_mode(v, 64), 0);
 	ck_assert_int_eq(vcpu_map_device(v, "memory", DEVICE, 0x1000, &device), 0);
+	ck_assert_int_eq(vcpu_map(v, DEVICE + 0x1000, 0x1000), 0);
 	ck_assert_int_eq(vcpu_map_ports(v, "ports", PORT, 16, &device), 0);
 	ck_assert_uint_eq(vcpu_write_physical(v, AT, code, len), len);
 	vcpu_write_physical(v, TARGET, "\xf4", 1);

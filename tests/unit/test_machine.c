@@ -78,6 +78,7 @@ START_TEST(bare_modes)
 	static const unsigned char code[] = { 0xb8, 0x34, 0x12, 0x00, 0x00, 0xf4 };
 	vcpu *v = bare("8086", 16, 0x1000, code, sizeof code);
 
+	ck_assert_int_eq(vcpu_map(v, 0, 0x1000), 0);
 	ck_assert_int_eq(vcpu_run(v, 10).reason, VCPU_STOP_IDLE);
 	ck_assert_uint_eq(vcpu_instructions(v), 3);
 	ck_assert_int_eq(vcpu_set_mode(v, 32), -1);
