@@ -82,8 +82,8 @@ enum { FAULT_MISSING = 0xfd };
 static inline bool missing_matters(const struct cpu *c, u32 kind) { return c->all->missing_stops || hooked(c, kind); }
 /* Is there none at PHYS, or is it denied? Here, missing() and hook_fetch() say what comes of that. */
 bool missing_at(const struct cpu *c, u64 phys, enum access access);
-/* ACCESS finds no memory, and no hook does anything about it. HOOK_GO: it is done as on a bus without memory. HOOK_STOP:
- * a fault is set. */
+/* ACCESS finds no memory, and no hook does anything about it. HOOK_GO: it is done as on a bus without memory.
+ * HOOK_STOP: a fault is set. */
 enum hook_answer missing_stop(struct cpu *c, enum access access, u64 linear, u64 phys, unsigned len);
 
 /* Put a hook into the machine, which frees it (malloc'd): K gets its id. False: no memory. Remove one; false: there is

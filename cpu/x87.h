@@ -23,6 +23,9 @@ void x87_reset(struct cpu *c); /* as RESET leaves it: SDM vol. 3, table 10-1 */
  * means than these. */
 void x87_update(struct cpu *c);
 
+/* The full tag word: two bits a register, 0 valid, 1 zero, 2 special, 3 empty. */
+u16 x87_tag_word(const struct cpu *c);
+void x87_set_tag_word(struct cpu *c, u16 tags);
 /* The abridged tag word of FXSAVE: bit n set = physical register n is not empty. */
 static inline u8 x87_tags_abridged(const struct cpu *c) { return c->x87.valid; }
 static inline u16 x87_status(const struct cpu *c) { return (u16)(c->x87.sw | c->x87.top << 11); }

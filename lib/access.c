@@ -124,7 +124,8 @@ int vcpu_host_written(vcpu *v, uint64_t physical, uint64_t len)
 	if (!v || machine_observed(v, "vcpu_host_written"))
 		return -1;
 	if (v->recorder || v->debug)
-		return machine_error(v, "vcpu_host_written: the machine is recorded or debugged: use vcpu_write_physical");
+		return machine_error(v, "vcpu_host_written: the machine is %s: use vcpu_write_physical",
+				     v->recorder ? "recorded" : "debugged");
 	for (u64 done = 0, run, offset; done < len; done += run) {
 		run = len - done;
 		if (!ram_at(v, physical + done, &offset, &run))

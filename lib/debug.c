@@ -208,8 +208,7 @@ static bool change_again(struct vcpu *v, const struct input *in)
 	v->selected = how.processor;
 	switch (how.what) {
 	case CHANGE_REGISTER: ok = !vcpu_set(v, (int)how.number, how.value); break;
-	case CHANGE_VECTOR: ok = !vcpu_set_vector(v, (unsigned)how.number, bytes); break;
-	case CHANGE_ST: ok = !vcpu_set_st(v, (unsigned)how.number, bytes); break;
+	case CHANGE_WIDE: ok = !vcpu_set_register(v, (int)how.number, bytes); break;
 	case CHANGE_MSR: ok = !vcpu_set_msr(v, (u32)how.number, how.value); break;
 	case CHANGE_SEGMENT:
 		memcpy(&segment, bytes, sizeof segment);

@@ -5,7 +5,7 @@
  *   pc.c        the wiring of the PC            mode.c      the processor's state at the start
  *   access.c    memory from outside             map.c       memory of a bare machine, rights
  *   inject.c    faults from outside             snapshot.c  the whole state: save, load, hash
- *   register.c  registers from outside          fault.c     exceptions in words
+ *   register*.c registers from outside         fault.c     exceptions in words
  *   config.c    a configuration as text         replay.c    runs on file
  *   past.c      snapshots in memory             template.c  states that machines share
  *   drives.c    the images in the drives            screen.c    the picture, keys for a text */
@@ -145,7 +145,7 @@ bool debug_room(struct vcpu *v, size_t len);
 void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *data, size_t len);
 /* The caller has changed the machine by hand, not in a callback. HOW it was done, with LEN bytes of memory behind
  * it. A debugger does the same whenever its run comes by. */
-enum change { CHANGE_REGISTER = VCPU_CHANNELS, CHANGE_VECTOR, CHANGE_ST, CHANGE_MEMORY, CHANGE_MSR, CHANGE_SEGMENT };
+enum change { CHANGE_REGISTER = VCPU_CHANNELS, CHANGE_WIDE, CHANGE_MEMORY, CHANGE_MSR, CHANGE_SEGMENT };
 struct changed { enum change what; unsigned processor; u64 number, value; };
 void debug_change(struct vcpu *v, struct changed how, const void *bytes, size_t len);
 struct place machine_place(const struct vcpu *v);
@@ -260,6 +260,22 @@ bool devices_restore(struct vcpu *v);
 
 /* False with the machine's error text: it has a hook that may change it, so that the run could not be repeated. */
 bool hooks_only_look(struct vcpu *v);
+
+/* ---- register*.c ---- */
+
+/* Numbers beyond enum vcpu_register:
+ *   0x100 + n .. 0x400 + n   parts of general registers, RIP and RFLAGS: bits 31-0, 15-0, 7-0, 15-8
+ *   0x1000 + n and up        vectors, masks, MMn, ST(n) */
+enum { PART = 0x100, PART_32 = 1, PART_16, PART_LOW, PART_HIGH, XMM = 0x1000, ST = 0x1100, YMM = 0x1200, ZMM = 0x1300,
+       MASK = 0x1400, MM = 0x1500 };
+struct register_row { const char *name; u16 number; u8 bytes; };
+const struct register_row *register_row(int reg); /* NULL: there is none of that number */
+/* Of registers from XMM on: bits 63-0. Setting them leaves the others. */
+u64 register_low(const struct cpu *c, int reg);
+int register_set_low(struct vcpu *v, int reg, u64 value);
+/* Of enum vcpu_register from VCPU_FTW on. False: it cannot hold VALUE. */
+u64 register_more(const struct cpu *c, int reg);
+bool register_set_more(struct cpu *c, int reg, u64 value);
 
 /* ---- fault.c ---- */
 void fault_text(const struct fault_note *note, char *text, size_t size);

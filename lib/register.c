@@ -6,77 +6,50 @@
 #include "cpu/system/system.h"
 #include "lib/machine.h"
 
-/* Numbers beyond enum vcpu_register:
- *   0x100 + n .. 0x400 + n   parts of general registers, RIP and RFLAGS: bits 31-0, 15-0, 7-0, 15-8
- *   0x1000 + n               XMMn, bits 63-0      0x1100 + n   ST(n), the significand */
-enum { PART = 0x100, PART_32 = 1, PART_16, PART_LOW, PART_HIGH, XMM = 0x1000, ST = 0x1100 };
-
-static const struct { const char *name; u16 number; } names[] = {
-	{ "rax", VCPU_RAX }, { "rcx", VCPU_RCX }, { "rdx", VCPU_RDX }, { "rbx", VCPU_RBX },
-	{ "rsp", VCPU_RSP }, { "rbp", VCPU_RBP }, { "rsi", VCPU_RSI }, { "rdi", VCPU_RDI },
-	{ "r8", VCPU_R8 }, { "r9", VCPU_R9 }, { "r10", VCPU_R10 }, { "r11", VCPU_R11 },
-	{ "r12", VCPU_R12 }, { "r13", VCPU_R13 }, { "r14", VCPU_R14 }, { "r15", VCPU_R15 },
-	{ "rip", VCPU_RIP }, { "rflags", VCPU_RFLAGS },
-	{ "es", VCPU_ES }, { "cs", VCPU_CS }, { "ss", VCPU_SS }, { "ds", VCPU_DS }, { "fs", VCPU_FS },
-		{ "gs", VCPU_GS },
-	{ "ldtr", VCPU_LDTR }, { "tr", VCPU_TR },
-	{ "cr0", VCPU_CR0 }, { "cr2", VCPU_CR2 }, { "cr3", VCPU_CR3 }, { "cr4", VCPU_CR4 }, { "cr8", VCPU_CR8 },
-		{ "efer", VCPU_EFER },
-	{ "dr0", VCPU_DR0 }, { "dr1", VCPU_DR1 }, { "dr2", VCPU_DR2 }, { "dr3", VCPU_DR3 }, { "dr6", VCPU_DR6 },
-		{ "dr7", VCPU_DR7 },
-	{ "fs_base", VCPU_FS_BASE }, { "gs_base", VCPU_GS_BASE }, { "mxcsr", VCPU_MXCSR }, { "fcw", VCPU_FCW },
-		{ "fsw", VCPU_FSW },
-	{ "es_base", VCPU_ES_BASE }, { "cs_base", VCPU_CS_BASE }, { "ss_base", VCPU_SS_BASE },
-		{ "ds_base", VCPU_DS_BASE },
-	{ "ldtr_base", VCPU_LDTR_BASE }, { "tr_base", VCPU_TR_BASE }, { "gdtr_base", VCPU_GDTR_BASE },
-		{ "idtr_base", VCPU_IDTR_BASE },
-	{ "ldtr_limit", VCPU_LDTR_LIMIT }, { "tr_limit", VCPU_TR_LIMIT }, { "gdtr_limit", VCPU_GDTR_LIMIT },
-		{ "idtr_limit", VCPU_IDTR_LIMIT },
-	{ "code_bits", VCPU_CODE_BITS }, { "cpl", VCPU_CPL },
-
-#define PARTS(reg, e, x, l) { e, VCPU_##reg + PART * PART_32 }, { x, VCPU_##reg + PART * PART_16 }, \
-	{ l, VCPU_##reg + PART * PART_LOW }
-	PARTS(RAX, "eax", "ax", "al"), PARTS(RCX, "ecx", "cx", "cl"), PARTS(RDX, "edx", "dx", "dl"),
-		PARTS(RBX, "ebx", "bx", "bl"),
-	PARTS(RSP, "esp", "sp", "spl"), PARTS(RBP, "ebp", "bp", "bpl"), PARTS(RSI, "esi", "si", "sil"),
-	PARTS(RDI, "edi", "di", "dil"),
-	PARTS(R8, "r8d", "r8w", "r8b"), PARTS(R9, "r9d", "r9w", "r9b"), PARTS(R10, "r10d", "r10w", "r10b"),
-	PARTS(R11, "r11d", "r11w", "r11b"),
-	PARTS(R12, "r12d", "r12w", "r12b"), PARTS(R13, "r13d", "r13w", "r13b"), PARTS(R14, "r14d", "r14w", "r14b"),
-	PARTS(R15, "r15d", "r15w", "r15b"),
-#undef PARTS
-	{ "ah", VCPU_RAX + PART * PART_HIGH }, { "ch", VCPU_RCX + PART * PART_HIGH },
-		{ "dh", VCPU_RDX + PART * PART_HIGH },
-	{ "bh", VCPU_RBX + PART * PART_HIGH },
-	{ "eip", VCPU_RIP + PART * PART_32 }, { "ip", VCPU_RIP + PART * PART_16 },
-	{ "eflags", VCPU_RFLAGS + PART * PART_32 }, { "flags", VCPU_RFLAGS + PART * PART_16 },
-
-#define EIGHT(prefix, base, first) \
-	{ prefix "0", base + first }, { prefix "1", base + first + 1 }, { prefix "2", base + first + 2 }, \
-		{ prefix "3", base + first + 3 }, \
-	{ prefix "4", base + first + 4 }, { prefix "5", base + first + 5 }, { prefix "6", base + first + 6 }, \
-		{ prefix "7", base + first + 7 }
-	EIGHT("xmm", XMM, 0), EIGHT("st", ST, 0),
-#undef EIGHT
-	{ "xmm8", XMM + 8 }, { "xmm9", XMM + 9 }, { "xmm10", XMM + 10 }, { "xmm11", XMM + 11 }, { "xmm12", XMM + 12 },
-		{ "xmm13", XMM + 13 },
-	{ "xmm14", XMM + 14 }, { "xmm15", XMM + 15 },
+static const struct register_row rows[] = {
+#define REGISTER(name, number, bytes) { name, number, bytes },
+#include "lib/register.def"
 };
+
+const struct register_row *register_row(int reg)
+{
+	/* the first ones are in the order of the enumeration */
+	if (reg >= 0 && reg < VCPU_REGISTERS && rows[reg].number == reg)
+		return &rows[reg];
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].number == reg)
+			return &rows[i];
+	return NULL;
+}
 
 int vcpu_register_by_name(const char *name)
 {
-	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
-		if (name && !strcmp(names[i].name, name))
-			return names[i].number;
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+		if (name && !strcmp(rows[i].name, name))
+			return rows[i].number;
 	return -1;
 }
 
 const char *vcpu_register_name(int reg)
 {
-	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
-		if (names[i].number == reg)
-			return names[i].name;
-	return NULL;
+	const struct register_row *row = register_row(reg);
+
+	return row ? row->name : NULL;
+}
+
+size_t vcpu_register_size(int reg)
+{
+	const struct register_row *row = register_row(reg);
+
+	return row ? row->bytes : 0;
+}
+
+int vcpu_register_next(int reg)
+{
+	const struct register_row *row = reg < 0 ? NULL : register_row(reg);
+	size_t next = row ? (size_t)(row - rows) + 1 : 0;
+
+	return (row || reg < 0) && next < ARRAY_LEN(rows) ? rows[next].number : -1;
 }
 
 /* ---- reading ---- */
@@ -100,6 +73,8 @@ static u64 get_whole(const struct cpu *c, int reg)
 		return c->seg[segment_of[reg - VCPU_ES]].sel;
 	if (reg >= VCPU_DR0 && reg <= VCPU_DR7)
 		return c->dr[debug_of[reg - VCPU_DR0]];
+	if (reg >= VCPU_FTW)
+		return register_more(c, reg);
 	switch (reg) {
 	case VCPU_RIP: return cpu_rip(c);
 	case VCPU_RFLAGS: return cpu_flags(c);
@@ -139,12 +114,10 @@ uint64_t vcpu_get(const vcpu *v, int reg)
 
 	if (!c)
 		return 0;
-	if (reg >= XMM && reg < XMM + 16)
-		return c->v[reg - XMM].q[0];
-	if (reg >= ST && reg < ST + 8)
-		return c->x87.st[(c->x87.top + (reg - ST)) & 7].frac;
-	if (!vcpu_register_name(reg))
+	if (!register_row(reg))
 		return 0;
+	if (reg >= XMM)
+		return register_low(c, reg);
 	whole = get_whole(c, reg % PART);
 	switch (reg / PART) {
 	case PART_32: return (u32)whole;
@@ -253,6 +226,8 @@ static bool set_whole(struct cpu *c, int reg, u64 value)
 		return set_segment(c, segment_of[reg - VCPU_ES], value);
 	if (reg >= VCPU_DR0 && reg <= VCPU_DR7)
 		return write_dr(c, debug_of[reg - VCPU_DR0], value);
+	if (reg >= VCPU_FTW)
+		return register_set_more(c, reg, value);
 	switch (reg) {
 	case VCPU_RIP:
 		if (in_64(c) ? !canonical(value) : value >> 32 != 0)
@@ -323,18 +298,12 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 	u64 cr2, whole, before;
 	bool ok;
 
-	if (!c || machine_observed(v, "vcpu_set") || !debug_room(v, 0))
+	if (!c || machine_observed(v, "vcpu_set") || !debug_room(v, 64))
 		return -1;
-	if (reg >= XMM && reg < XMM + 16) {
-		c->v[reg - XMM].q[0] = value;
-		return changed(v, reg, value);
-	}
-	if (reg >= ST && reg < ST + 8) {
-		c->x87.st[(c->x87.top + (reg - ST)) & 7].frac = value;
-		return changed(v, reg, value);
-	}
-	if (!vcpu_register_name(reg))
+	if (!register_row(reg))
 		return machine_error(v, "there is no register %d", reg);
+	if (reg >= XMM)
+		return register_set_low(v, reg, value);
 	whole = before = get_whole(c, reg % PART);
 	switch (reg / PART) {
 	case 0: whole = value; break;
@@ -364,58 +333,4 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 	}
 	/* A selector may bring a new descriptor. */
 	return whole == before && (reg % PART < VCPU_ES || reg % PART > VCPU_TR) ? 0 : changed(v, reg, value);
-}
-
-int vcpu_get_vector(const vcpu *v, unsigned n, void *xmm16)
-{
-	if (!v || !xmm16 || n >= VREGS)
-		return -1;
-	memcpy(xmm16, &machine_selected(v)->v[n], 16);
-	return 0;
-}
-
-int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16)
-{
-	if (!v)
-		return -1;
-	if (!xmm16 || n >= VREGS)
-		return machine_error(v, xmm16 ? "there is no XMM%u" : "XMM%u from NULL", n);
-	if (machine_observed(v, "vcpu_set_vector") || !debug_room(v, 16))
-		return -1;
-	memcpy(&machine_selected(v)->v[n], xmm16, 16);
-	debug_change(v, (struct changed){ CHANGE_VECTOR, v->selected, n, 0 }, xmm16, 16);
-	return 0;
-}
-
-/* ST(n) as in memory: significand 0-7, sign and exponent 8-9. */
-int vcpu_get_st(const vcpu *v, unsigned n, void *st10)
-{
-	const struct x87 *x = v ? &machine_selected(v)->x87 : NULL;
-	unsigned reg;
-
-	if (!x || !st10 || n > 7)
-		return -1;
-	reg = (x->top + n) & 7;
-	put64(st10, x->st[reg].frac);
-	put16((u8 *)st10 + 8, x->st[reg].exp);
-	return 0;
-}
-
-int vcpu_set_st(vcpu *v, unsigned n, const void *st10)
-{
-	struct x87 *x = v ? &machine_selected(v)->x87 : NULL;
-	unsigned reg;
-
-	if (!x)
-		return -1;
-	if (!st10 || n > 7)
-		return machine_error(v, st10 ? "there is no ST(%u)" : "ST(%u) from NULL", n);
-	if (machine_observed(v, "vcpu_set_st") || !debug_room(v, 10))
-		return -1;
-	reg = (x->top + n) & 7;
-	x->st[reg].frac = get64(st10);
-	x->st[reg].exp = get16((const u8 *)st10 + 8);
-	x->valid |= (u8)(1u << reg);
-	debug_change(v, (struct changed){ CHANGE_ST, v->selected, n, 0 }, st10, 10);
-	return 0;
 }

@@ -319,9 +319,9 @@ struct vcpu_fault {
  * Returns their number. A double fault that leads to another fault is not one of them. */
 VCPU_API unsigned vcpu_fault_chain(const vcpu *v, struct vcpu_fault *out, unsigned max);
 
-/* Registers have numbers and names ("rax", "eip", "cs", "cr3", "xmm0", "st0", "efer", ...). Parts of registers
- * ("eax", "ah", "eflags") and vectors have numbers from VCPU_REGISTERS on. vcpu_get and vcpu_set access the low 64
- * bits of "xmm0" and "st0". */
+/* Registers have numbers and names ("rax", "eip", "cs", "cr3", "ymm0", "k1", "mm0", "st0", "efer", ...). Parts of
+ * registers ("eax", "ah", "eflags") and vectors have numbers beyond the enumerations. vcpu_get and vcpu_set access the
+ * low 64 bits of what has more; vcpu_get_register and vcpu_set_register all of them. */
 enum vcpu_register {
 	VCPU_RAX, VCPU_RCX, VCPU_RDX, VCPU_RBX, VCPU_RSP, VCPU_RBP, VCPU_RSI, VCPU_RDI,
 	VCPU_R8, VCPU_R9, VCPU_R10, VCPU_R11, VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15,
@@ -340,8 +340,27 @@ enum vcpu_register {
 	VCPU_CPL,
 	VCPU_REGISTERS
 };
+/* More of them: the x87's full tag word, the pointers and the opcode of its last instruction and operand; XCR0; PKRU;
+ * the time-stamp counter; the activity (0 active, 1 HLT, 2 shutdown, 3 wait for SIPI, 4 MWAIT, 5 an x87 error is
+ * frozen), of which 0 and 1 can be set; and the hidden parts of segments, which vcpu_set_segment sets. */
+enum {
+	VCPU_FTW = 0x80, VCPU_FIP, VCPU_FDP, VCPU_FOP, VCPU_FCS, VCPU_FDS,
+	VCPU_XCR0, VCPU_PKRU, VCPU_TSC, VCPU_ACTIVITY,
+	VCPU_ES_LIMIT, VCPU_CS_LIMIT, VCPU_SS_LIMIT, VCPU_DS_LIMIT, VCPU_FS_LIMIT, VCPU_GS_LIMIT,
+	VCPU_ES_ATTRIBUTES, VCPU_CS_ATTRIBUTES, VCPU_SS_ATTRIBUTES, VCPU_DS_ATTRIBUTES, VCPU_FS_ATTRIBUTES,
+	VCPU_GS_ATTRIBUTES, VCPU_LDTR_ATTRIBUTES, VCPU_TR_ATTRIBUTES
+};
 VCPU_API int vcpu_register_by_name(const char *name); /* -1: no such register, or NULL */
 VCPU_API const char *vcpu_register_name(int reg);     /* NULL: no such number */
+VCPU_API size_t vcpu_register_size(int reg);          /* bytes of its value, at most 64; 0: no such number */
+/* The number behind REG of all that there are, -1: of the first. Returns -1 at the end. Some are parts of others, and
+ * some no processor of the model has. */
+VCPU_API int vcpu_register_next(int reg);
+/* The whole value of a register: vcpu_register_size bytes, the lowest first. Return 0, or -1 with vcpu_error as
+ * vcpu_get and vcpu_set; also if the processor has no such register ("zmm0" without AVX-512). Setting XMMn leaves the
+ * upper bits of YMMn; setting ST(n) marks it as not empty. */
+VCPU_API int vcpu_get_register(const vcpu *v, int reg, void *value);
+VCPU_API int vcpu_set_register(vcpu *v, int reg, const void *value);
 VCPU_API uint64_t vcpu_get(const vcpu *v, int reg);   /* 0: no such number */
 /* Returns 0, or -1 with vcpu_error: the register does not exist, cannot hold VALUE, or cannot be set in this
  * callback. A write of a selector sets base and limit in real and virtual-8086 mode; in protected mode it loads the
@@ -396,24 +415,24 @@ VCPU_API size_t vcpu_write_linear(vcpu *v, uint64_t address, const void *in, siz
 VCPU_API int vcpu_translate(const vcpu *v, uint64_t linear, uint64_t *physical);
 /* The host's memory for the RAM at PHYSICAL, of which *LEN bytes (LEN may be NULL) lie together; NULL with vcpu_error:
  * there is no RAM. It is valid until the memory map changes. After the caller has written to it, and before the machine
- * goes on, vcpu_host_written must be called for these bytes (0, or -1 with vcpu_error): the machine knows then that code
- * and pages have changed. */
+ * goes on, vcpu_host_written must be called for these bytes (0, or -1 with vcpu_error): the machine knows then that
+ * code and pages have changed. */
 VCPU_API void *vcpu_host(vcpu *v, uint64_t physical, uint64_t *len);
 VCPU_API int vcpu_host_written(vcpu *v, uint64_t physical, uint64_t len);
 
-/* The memory of a bare machine. Addresses and lengths are physical and multiples of 4096; a length is at most 1 TiB. All
- * functions return 0, or -1 with vcpu_error, and are allowed in callbacks.
+/* The memory of a bare machine. Addresses and lengths are physical and multiples of 4096; a length is at most 1 TiB.
+ * All functions return 0, or -1 with vcpu_error, and are allowed in callbacks.
  *
  * vcpu_map maps zeroed memory with all rights. vcpu_map_buffer maps LEN bytes at BUFFER, which the caller keeps until
  * they are unmapped or the machine is free (in a callback, until the instruction is over); for what the caller writes
  * there vcpu_host_written must be called. NULL: zeroed memory. Both fail if something is mapped there.
  *
- * RIGHTS are what the processor may do: VCPU_READ, VCPU_WRITE and VCPU_EXECUTE, or-ed. Other accesses are as if no memory
- * was there: hooks of VCPU_HOOK_MISSING_* are called with `denied', or the run stops with VCPU_STOP_MISSING. The
+ * RIGHTS are what the processor may do: VCPU_READ, VCPU_WRITE and VCPU_EXECUTE, or-ed. Other accesses are as if no
+ * memory was there: hooks of VCPU_HOOK_MISSING_* are called with `denied', or the run stops with VCPU_STOP_MISSING. The
  * caller, devices and page walks need no rights. Rights are no part of the state: saved states do not have them.
  *
- * vcpu_unmap and vcpu_protect need memory in the whole range, of one call of vcpu_map or of several; they fail while the
- * machine is recorded or debugged, vcpu_unmap also while it has snapshots.
+ * vcpu_unmap and vcpu_protect need memory in the whole range, of one call of vcpu_map or of several; they fail while
+ * the machine is recorded or debugged, vcpu_unmap also while it has snapshots.
  *
  * A call of vcpu_map takes more time the more ranges there are. For memory that comes page by page, map a large range
  * without rights, which costs the host nothing, and give rights with vcpu_protect. */
@@ -422,17 +441,17 @@ VCPU_API int vcpu_map(vcpu *v, uint64_t address, uint64_t len);
 VCPU_API int vcpu_map_buffer(vcpu *v, uint64_t address, uint64_t len, unsigned rights, void *buffer);
 VCPU_API int vcpu_unmap(vcpu *v, uint64_t address, uint64_t len);
 VCPU_API int vcpu_protect(vcpu *v, uint64_t address, uint64_t len, unsigned rights);
-/* vcpu_dirty_mark makes a mark. vcpu_dirty_pages gives the physical addresses of the pages of RAM that were written since
- * (by processors, devices, the caller; also those that a snapshot or a state has put back), in ascending order: at most
- * MAX of them to PAGES, which may be NULL. It returns their number. Without a mark: all that were ever written. RAM that
- * appears at several addresses is counted at each. Allowed in callbacks, for all machines. */
+/* vcpu_dirty_mark makes a mark. vcpu_dirty_pages gives the physical addresses of the pages of RAM that were written
+ * since (by processors, devices, the caller; also those that a snapshot or a state has put back), in ascending order:
+ * at most MAX of them to PAGES, which may be NULL. It returns their number. Without a mark: all that were ever written.
+ * RAM that appears at several addresses is counted at each. Allowed in callbacks, for all machines. */
 VCPU_API int vcpu_dirty_mark(vcpu *v);
 VCPU_API uint64_t vcpu_dirty_pages(const vcpu *v, uint64_t *pages, uint64_t max);
-/* Let the guest page in LEN bytes at linear ADDRESS, e.g. what a snapshot lacks. If a page of them has no translation, the
- * processor is given a #PF for the first of these before its next instruction, as if that had read or (WRITE) written
- * there with the current CPL, and the guest's handler returns to that instruction. Returns 1: it will, 0: all pages have
- * translations, -1 with vcpu_error: no paging, the processor does not run, or the machine is recorded or debugged. Call
- * it again at the same instruction until it returns 0, e.g. in a hook of that instruction. */
+/* Let the guest page in LEN bytes at linear ADDRESS, e.g. what a snapshot lacks. If a page of them has no translation,
+ * the processor is given a #PF for the first of these before its next instruction, as if that had read or (WRITE)
+ * written there with the current CPL, and the guest's handler returns to that instruction. Returns 1: it will, 0: all
+ * pages have translations, -1 with vcpu_error: no paging, the processor does not run, or the machine is recorded or
+ * debugged. Call it again at the same instruction until it returns 0, e.g. in a hook of that instruction. */
 VCPU_API int vcpu_page_in(vcpu *v, uint64_t address, uint64_t len, bool write);
 /* Map a device of the caller over the present map. Offsets are from BASE; SIZE is 1, 2, 4 or 8. NAME has 1 to
  * VCPU_DEVICE_NAME bytes and is unique. The library copies NAME and *DEVICE. Returns 0, or -1 with vcpu_error, and

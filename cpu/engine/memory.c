@@ -207,8 +207,8 @@ static bool hooked_open(struct cpu *c, struct span *s, u64 linear, unsigned len,
 
 /* S has been opened for an ACCESS of KIND: is there no memory and no device in a part of it? HOOK_GO: then what a bus
  * does is done. */
-static enum hook_answer missing(struct cpu *c, const struct span *s, enum access access, u32 kind, u64 linear, void *data,
-				unsigned len)
+static enum hook_answer missing(struct cpu *c, const struct span *s, enum access access, u32 kind, u64 linear,
+				void *data, unsigned len)
 {
 	enum hook_answer answer = HOOK_GO;
 

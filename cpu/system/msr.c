@@ -462,18 +462,23 @@ BODY(xgetbv)
 }
 GEN_BODY(xgetbv)
 
-BODY(xsetbv)
+bool write_xcr0(struct cpu *c, u64 v)
 {
-	u64 v = (u32)c->r[RAX] | c->r[RDX] << 32;
-
-	if ((u32)c->r[RCX])
-		return gp_because(c, 0, "there is no extended control register of that number (vol. 2, XSETBV)");
 	if (v & ~xsave_states(c->model) || !(v & 1) || (v & 6) == 4 ||
 	    (v & STATE_AVX512 && ((v & STATE_AVX512) != STATE_AVX512 || (v & 6) != 6)))
 		return gp_because(c, 0, "XCR0 takes no such value (vol. 1, 13.3)");
 	c->xcr0 = v;
-	c->r[RIP] = next_rip(c, o);
 	update_mode(c);
+	return true;
+}
+
+BODY(xsetbv)
+{
+	if ((u32)c->r[RCX])
+		return gp_because(c, 0, "there is no extended control register of that number (vol. 2, XSETBV)");
+	if (!write_xcr0(c, (u32)c->r[RAX] | c->r[RDX] << 32))
+		return false;
+	c->r[RIP] = next_rip(c, o);
 	return true;
 }
 GEN_JUMP(xsetbv)

@@ -13,5 +13,6 @@ const struct component *xsave_component(unsigned number); /* NULL: it is in the 
 u64 xsave_states(const struct model *m);                  /* what XCR0 may enable */
 unsigned xsave_size(u64 components, bool compact);        /* of the whole area, bytes */
 u64 xsave_in_use(const struct cpu *c);                    /* XINUSE, as XGETBV shows it */
+bool write_xcr0(struct cpu *c, u64 v);                    /* as XSETBV; false: #GP(0) */
 
 #endif

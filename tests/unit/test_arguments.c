@@ -144,7 +144,7 @@ ROW(vcpu_register_by_name)
 	ck_assert_int_eq(vcpu_register_by_name("raxx"), -1);
 }
 
-static const int no_register[] = { -1, VCPU_REGISTERS, 0xff, 0x200 + VCPU_ES, 0x300 + VCPU_RIP, 0x500, 0x1010, 0x1108,
+static const int no_register[] = { -1, VCPU_REGISTERS, 0xff, 0x200 + VCPU_ES, 0x300 + VCPU_RIP, 0x500, 0x1020, 0x1108,
 	0x7fffffff, -0x7fffffff };
 
 ROW(vcpu_register_name)
@@ -175,6 +175,30 @@ ROW(vcpu_set)
 		FAILS(bare, vcpu_set(bare, no_register[i], 0));
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
 		ck_assert_msg(vcpu_set(bare, bad[i].reg, bad[i].value) == -1, "register %u", i);
+}
+ROW(vcpu_register_size)
+{
+	for (unsigned i = 0; i < sizeof no_register / sizeof *no_register; i++)
+		ck_assert_uint_eq(vcpu_register_size(no_register[i]), 0);
+}
+ROW(vcpu_register_next)
+{
+	for (unsigned i = 1; i < sizeof no_register / sizeof *no_register - 1; i++)
+		ck_assert_int_eq(vcpu_register_next(no_register[i]), -1);
+}
+ROW(vcpu_get_register)
+{
+	FAILS(NULL, vcpu_get_register(NULL, VCPU_RAX, bytes));
+	FAILS(bare, vcpu_get_register(bare, VCPU_RAX, NULL));
+	FAILS(bare, vcpu_get_register(bare, 0x1020, bytes));
+	FAILS(bare, vcpu_get_register(bare, vcpu_register_by_name("zmm0"), bytes));
+}
+ROW(vcpu_set_register)
+{
+	FAILS(NULL, vcpu_set_register(NULL, VCPU_RAX, bytes));
+	FAILS(bare, vcpu_set_register(bare, VCPU_RAX, NULL));
+	FAILS(bare, vcpu_set_register(bare, 0x1020, bytes));
+	FAILS(bare, vcpu_set_register(bare, vcpu_register_by_name("k1"), bytes));
 }
 ROW(vcpu_get_vector)
 {
@@ -829,6 +853,7 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_set_msr),
 	R(vcpu_widest_mode), R(vcpu_kernel_bits), R(vcpu_set_mode), R(vcpu_read_physical), R(vcpu_write_physical),
 	R(vcpu_read_linear), R(vcpu_write_linear),
+	R(vcpu_register_size), R(vcpu_register_next), R(vcpu_get_register), R(vcpu_set_register),
 	R(vcpu_map), R(vcpu_map_buffer), R(vcpu_unmap), R(vcpu_protect), R(vcpu_translate), R(vcpu_host),
 	R(vcpu_host_written), R(vcpu_dirty_mark), R(vcpu_dirty_pages), R(vcpu_page_in), R(vcpu_map_device), R(vcpu_map_ports), R(vcpu_state_hash), R(vcpu_save), R(vcpu_load),
 	R(vcpu_state_parts), R(vcpu_screen),

@@ -473,6 +473,63 @@ START_TEST(bad_configurations)
 }
 END_TEST
 
+/* Every register by its number, name and size; wide ones in whole, which instructions see. */
+START_TEST(wide_registers)
+{
+	/* vpaddq ymm0, ymm1, ymm2; fld st0; hlt */
+	vcpu *v = bare("max,+avx512f", 64, 0x1000, CODE(0xc5, 0xf5, 0xd4, 0xc2, 0xd9, 0xc0, 0xf4)), *old;
+	const int ymm = vcpu_register_by_name("ymm0"), zmm = vcpu_register_by_name("zmm31");
+	uint64_t a[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, b[8] = { 10, 20, 30, 40, 0 }, out[8];
+	unsigned count = 0;
+	uint16_t word;
+
+	for (int reg = -1; (reg = vcpu_register_next(reg)) >= 0; count++) {
+		const char *name = vcpu_register_name(reg);
+
+		ck_assert_int_eq(vcpu_register_by_name(name), reg);
+		ck_assert_msg(vcpu_register_size(reg) >= 1 && vcpu_register_size(reg) <= 64, "%s", name);
+		ck_assert_msg(!vcpu_get_register(v, reg, out), "%s", name);
+		ck_assert_msg(vcpu_register_size(reg) < 8 || out[0] == vcpu_get(v, reg), "%s", name);
+	}
+	ck_assert_uint_gt(count, 250);
+	ck_assert_uint_eq(vcpu_register_size(ymm), 32);
+	ck_assert_uint_eq(vcpu_register_size(VCPU_CS), 2);
+	ck_assert_int_eq(vcpu_set(v, VCPU_CR4, vcpu_get(v, VCPU_CR4) | 1 << 18), 0);
+	ck_assert_int_eq(vcpu_set(v, VCPU_XCR0, 5), -1); /* AVX without SSE */
+	ck_assert_int_eq(vcpu_set(v, VCPU_XCR0, 7), 0);
+	ck_assert_int_eq(vcpu_set_register(v, ymm + 1, a), 0);
+	ck_assert_int_eq(vcpu_set_register(v, ymm + 2, b), 0);
+	ck_assert_int_eq(vcpu_set_register(v, zmm, a), 0);
+	ck_assert_int_eq(vcpu_set(v, VCPU_FTW, 0x3fff), 0); /* all but register 7 are empty */
+	ck_assert_int_eq(vcpu_set(v, VCPU_FSW, 7 << 11), 0);
+	ck_assert_int_eq(vcpu_run(v, 100).reason, VCPU_STOP_IDLE);
+	ck_assert_int_eq(vcpu_get_register(v, ymm, out), 0);
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_uint_eq(out[i], a[i] + b[i]);
+	ck_assert_int_eq(vcpu_get_register(v, zmm, out), 0);
+	ck_assert_mem_eq(out, a, 64);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_FTW), 0x5fff); /* registers 6 and 7 are 0 */
+	ck_assert_uint_eq(vcpu_get(v, VCPU_FIP), 0x1004);
+	ck_assert_int_eq(vcpu_get_register(v, VCPU_FTW, &word), 0);
+	ck_assert_uint_eq(word, 0x5fff);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_ACTIVITY), 1);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_CS_LIMIT), 0xffffffff);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_CS_ATTRIBUTES) & 0x2000, 0x2000); /* L */
+	ck_assert_int_eq(vcpu_set(v, VCPU_CS_LIMIT, 1), -1);
+	ck_assert_int_eq(vcpu_set(v, VCPU_TSC, 1000), 0);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_TSC), 1000);
+	ck_assert_int_eq(vcpu_set(v, VCPU_ACTIVITY, 3), -1);
+	vcpu_write_physical(v, 0x1007, "\xf4", 1);
+	ck_assert_int_eq(vcpu_set(v, VCPU_ACTIVITY, 0), 0); /* out of HLT */
+	ck_assert_int_eq(vcpu_run(v, 1).reason, VCPU_STOP_LIMIT);
+	vcpu_free(v);
+	old = bare("pentium", 32, 0x1000, CODE(0xf4));
+	ck_assert_int_eq(vcpu_get_register(old, ymm, out), -1);
+	ck_assert_int_eq(vcpu_set(old, VCPU_PKRU, 1), -1);
+	vcpu_free(old);
+}
+END_TEST
+
 START_TEST(registers)
 {
 	vcpu *v = bare(NULL, 64, 0x1000, CODE(0xf4));
@@ -557,6 +614,7 @@ int main(void)
 	tcase_add_test(tcase, nmi);
 	tcase_add_test(tcase, bad_configurations);
 	tcase_add_test(tcase, registers);
+	tcase_add_test(tcase, wide_registers);
 	tcase_add_test(tcase, table);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory of a bare machine: buffers of the caller's, rights, unmapping, dirty pages, and the page fault that a caller
- * asks for. What an access comes to is known from the code that makes it. */
+/* The memory of a bare machine: buffers of the caller's, rights, unmapping, dirty pages, and the page fault that a
+ * caller asks for. What an access comes to is known from the code that makes it. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,7 +213,8 @@ START_TEST(test_dirty)
 	uint64_t pages[8];
 	vcpu_snapshot *s;
 
-	machine(_i, 64, CODE(0x89, 0x07, 0x89, 0x87, 0, 0x10, 0, 0, 0xf4)); /* mov [rdi], eax; mov [rdi+1000h], eax; hlt */
+	/* mov [rdi], eax; mov [rdi+1000h], eax; hlt */
+	machine(_i, 64, CODE(0x89, 0x07, 0x89, 0x87, 0, 0x10, 0, 0, 0xf4));
 	vcpu_set(v, VCPU_RAX, 5);
 	ck_assert_int_eq(vcpu_map(v, 0x100000, 0x8000), 0);
 	ck_assert_uint_eq(vcpu_dirty_pages(v, NULL, 0), 1); /* the code */
@@ -246,11 +247,11 @@ END_TEST
 
 /* ---- a page fault that the caller asks for ----
  *
- * 32 bits: a page directory at 2000h, a table at 3000h for the first 4 MiB of which 16 pages are there, an IDT at 4000h.
- * The handler of #PF enters the page of CR2 into the table: mov eax, cr2; mov ecx, eax; shr eax, 12; and ecx, ~FFFh;
- * or ecx, 3; mov [3000h + 4 * eax], ecx; add esp, 4; iret */
-static const uint8_t handler[] = { 0x0f, 0x20, 0xd0, 0x89, 0xc1, 0xc1, 0xe8, 0x0c, 0x81, 0xe1, 0x00, 0xf0, 0xff, 0xff, 0x83,
-				   0xc9, 0x03, 0x89, 0x0c, 0x85, 0x00, 0x30, 0x00, 0x00, 0x83, 0xc4, 0x04, 0xcf };
+ * 32 bits: a page directory at 2000h, a table at 3000h for the first 4 MiB of which 16 pages are there, an IDT at
+ * 4000h. The handler of #PF enters the page of CR2 into the table: mov eax, cr2; mov ecx, eax; shr eax, 12;
+ * and ecx, ~FFFh; or ecx, 3; mov [3000h + 4 * eax], ecx; add esp, 4; iret */
+static const uint8_t handler[] = { 0x0f, 0x20, 0xd0, 0x89, 0xc1, 0xc1, 0xe8, 0x0c, 0x81, 0xe1, 0x00, 0xf0, 0xff, 0xff,
+				   0x83, 0xc9, 0x03, 0x89, 0x0c, 0x85, 0x00, 0x30, 0x00, 0x00, 0x83, 0xc4, 0x04, 0xcf };
 
 static void put32(uint64_t address, uint32_t value) { vcpu_write_physical(v, address, &value, 4); }
 

@@ -84,8 +84,7 @@ GEN(fnsetpm) { x87_gen(d, o, h_fnold); }
 
 /* ---- environment ---- */
 
-/* The full tag word: two bits a register, 0 valid, 1 zero, 2 special, 3 empty. */
-static u16 tag_word(const struct cpu *c)
+u16 x87_tag_word(const struct cpu *c)
 {
 	u16 tags = 0;
 
@@ -98,7 +97,7 @@ static u16 tag_word(const struct cpu *c)
 	return tags;
 }
 
-static void set_tag_word(struct cpu *c, u16 tags)
+void x87_set_tag_word(struct cpu *c, u16 tags)
 {
 	c->x87.valid = 0;
 	for (unsigned n = 0; n < 8; n++)
@@ -126,7 +125,7 @@ static void environment_save(const struct cpu *c, const struct op *o, u8 *out)
 
 	w[0] = 0xffff0000 | c->x87.cw;
 	w[1] = 0xffff0000 | x87_status(c);
-	w[2] = 0xffff0000 | tag_word(c);
+	w[2] = 0xffff0000 | x87_tag_word(c);
 	if (in_protected(c)) {
 		w[3] = (u32)c->x87.ip;
 		w[4] = x87_fcs(c) | (u32)(c->x87.op & 0x7ff) << 16;
@@ -162,7 +161,7 @@ static void environment_load(struct cpu *c, const struct op *o, const u8 *in)
 		c->x87.dp = (u16)w[5] | (u32)(w[6] >> 12) << 16;
 		c->x87.cs = c->x87.ds = 0;
 	}
-	set_tag_word(c, (u16)w[2]);
+	x87_set_tag_word(c, (u16)w[2]);
 	c->x87.cw = (u16)((w[0] & 0x1f3f) | 0x40);
 	x87_set_status(c, (u16)w[1]);
 }
