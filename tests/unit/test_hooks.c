@@ -781,6 +781,168 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* ---- MSRs, CR3, modes, VM exits, the clock ---- */
+
+static enum vcpu_hook_answer answer_of(bool stop) { return stop ? VCPU_HOOK_STOP : VCPU_HOOK_GO; }
+
+/* mov ecx, 0C0000103h (TSC_AUX); mov eax, 5; xor edx, edx; wrmsr; rdmsr; hlt. With a stop, it is behind WRMSR. */
+START_TEST(test_msr)
+{
+	const bool stop = _i >= 2;
+
+	machine(_i & 1, CODE(0xb9, 3, 1, 0, 0xc0, 0xb8, 5, 0, 0, 0, 0x31, 0xd2, 0x0f, 0x30, 0x0f, 0x32, 0xf4));
+	fresh();
+	l.answer = answer_of(stop);
+	hook(VCPU_HOOK_MSR, 0xc0000103, 0xc0000103, true);
+	hook(VCPU_HOOK_MSR, 0x10, 0x20, true); /* others */
+	if (stop) {
+		ck_assert_int_eq(vcpu_run(v, 100).reason, VCPU_STOP_HOOK);
+		ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), AT + 14);
+		ck_assert_uint_eq(l.calls, 1);
+		l.answer = VCPU_HOOK_GO;
+	}
+	run_to_hlt(100);
+	ck_assert_uint_eq(l.calls, 2);
+	ck_assert_uint_eq(l.event[0].address, 0xc0000103);
+	ck_assert_uint_eq(l.event[0].value, 5);
+	ck_assert(l.event[0].write);
+	ck_assert_uint_eq(l.event[1].value, 5);
+	ck_assert(!l.event[1].write);
+	ck_assert_uint_eq(l.rip, AT + 14);
+	ck_assert_uint_eq(l.instructions, 4);
+	vcpu_free(v);
+}
+END_TEST
+
+/* mov rax, cr3; or al, 8 (PWT, which means nothing here); mov cr3, rax; hlt */
+START_TEST(test_cr3)
+{
+	uint64_t cr3;
+
+	machine(_i, CODE(0x0f, 0x20, 0xd8, 0x0c, 0x08, 0x0f, 0x22, 0xd8, 0xf4));
+	cr3 = vcpu_get(v, VCPU_CR3);
+	fresh();
+	hook(VCPU_HOOK_CR3, 0, 0, true);
+	run_to_hlt(100);
+	ck_assert_uint_eq(l.calls, 1);
+	ck_assert_uint_eq(l.event[0].value, cr3);
+	ck_assert_uint_eq(l.event[0].address, cr3 | 8);
+	ck_assert_uint_eq(l.rip, AT + 5);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_CR3), cr3 | 8);
+	vcpu_free(v);
+}
+END_TEST
+
+/* mov eax, cr0; or al, 1; mov cr0, eax; and al, FEh; mov cr0, eax; hlt: into protected mode and back */
+START_TEST(test_mode)
+{
+	machine(_i, CODE(0x0f, 0x20, 0xc0, 0x0c, 0x01, 0x0f, 0x22, 0xc0, 0x24, 0xfe, 0x0f, 0x22, 0xc0, 0xf4));
+	ck_assert_int_eq(vcpu_set_mode(v, 16), 0);
+	vcpu_set(v, VCPU_RIP, AT);
+	fresh();
+	hook(VCPU_HOOK_MODE, 0, 0, true);
+	run_to_hlt(100);
+	ck_assert_uint_eq(l.calls, 2);
+	ck_assert_uint_eq(l.event[0].value, VCPU_MODE_16);
+	ck_assert_uint_eq(l.event[0].address, VCPU_MODE_16 | VCPU_MODE_PROTECTED);
+	ck_assert_uint_eq(l.event[1].value, VCPU_MODE_16 | VCPU_MODE_PROTECTED);
+	ck_assert_uint_eq(l.event[1].address, VCPU_MODE_16);
+	ck_assert_uint_eq(l.rip, AT + 10);
+	vcpu_free(v);
+}
+END_TEST
+
+static void put(uint64_t address, unsigned size, uint64_t value) { vcpu_write_physical(v, address, &value, size); }
+
+/* A VMCB (APM vol. 2, appendix B) at VM for 64-bit code at OTHER with the host's tables. It exits for VMMCALL. */
+enum { VM = 0xa000, HSAVE = 0xb000, VMMCALL_EXIT = 0x81 };
+
+static void put_vmcb(void)
+{
+	put(VM + 0x10, 4, 3);        /* intercepts: VMRUN, VMMCALL */
+	put(VM + 0x58, 4, 1);        /* ASID */
+	for (unsigned i = 0; i < 4; i++) { /* ES, CS, SS, DS */
+		put(VM + 0x400 + 16 * i, 2, 8);
+		put(VM + 0x402 + 16 * i, 2, i == 1 ? 0xa9b : 0xc93);
+		put(VM + 0x404 + 16 * i, 4, 0xffffffff);
+	}
+	put(VM + 0x4d0, 8, vcpu_get(v, VCPU_EFER));
+	put(VM + 0x548, 8, vcpu_get(v, VCPU_CR4));
+	put(VM + 0x550, 8, vcpu_get(v, VCPU_CR3));
+	put(VM + 0x558, 8, vcpu_get(v, VCPU_CR0));
+	put(VM + 0x560, 8, 0x400);
+	put(VM + 0x568, 8, 0xffff0ff0);
+	put(VM + 0x570, 8, 2);
+	put(VM + 0x578, 8, OTHER);
+	put(VM + 0x5d8, 8, STACK);
+	put(VM + 0x668, 8, 0x0007040600070406);
+}
+
+START_TEST(test_exit)
+{
+	struct vcpu_config config = { .bare = true, .cpu = "max,+svm",
+				      .engine = _i ? VCPU_ENGINE_BEST : VCPU_ENGINE_INTERPRETER };
+
+	v = vcpu_new(&config, NULL);
+	ck_assert_ptr_nonnull(v);
+	ck_assert_int_eq(vcpu_map(v, 0, 0x10000), 0);
+	ck_assert_int_eq(vcpu_set_mode(v, 64), 0);
+	ck_assert_int_eq(vcpu_set(v, VCPU_EFER, vcpu_get(v, VCPU_EFER) | 1 << 12), 0);
+	ck_assert_int_eq(vcpu_set_msr(v, 0xc0010117, HSAVE), 0);
+	put_vmcb();
+	vcpu_write_physical(v, AT, "\x0f\x01\xd8\xf4", 4);        /* vmrun; hlt */
+	vcpu_write_physical(v, OTHER, "\x90\x0f\x01\xd9", 4);     /* nop; vmmcall */
+	vcpu_set(v, VCPU_RIP, AT);
+	vcpu_set(v, VCPU_RAX, VM);
+	fresh();
+	hook(VCPU_HOOK_EXIT, 0, 0, true);
+	run_to_hlt(100);
+	ck_assert_uint_eq(l.calls, 1);
+	ck_assert_uint_eq(l.event[0].address, VMMCALL_EXIT);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), AT + 4);
+	vcpu_free(v);
+}
+END_TEST
+
+/* mov al, 34h; out 43h, al; mov al, 0; out 40h, al; out 40h, al; jmp $: channel 0 of the PIT counts 65536 clocks */
+START_TEST(test_clock)
+{
+	static const uint8_t code[] = { 0xb0, 0x34, 0xe6, 0x43, 0xb0, 0, 0xe6, 0x40, 0xe6, 0x40, 0xeb, 0xfe };
+	uint8_t sector[512] = { [510] = 0x55, 0xaa };
+	struct vcpu_config config = { .kernel_data = sector, .kernel_size = sizeof sector, .memory = 2 << 20,
+				      .engine = _i ? VCPU_ENGINE_BEST : VCPU_ENGINE_INTERPRETER };
+	const uint64_t period = 65536ull * 1000000000 / 1193182;
+	uint64_t last = 0;
+	unsigned ticks = 0;
+
+	memcpy(sector, code, sizeof code);
+	v = vcpu_new(&config, NULL);
+	ck_assert_ptr_nonnull(v);
+	fresh();
+	hook(VCPU_HOOK_CLOCK, 0, 0, true);
+	for (uint64_t i = 0; i < 5; i++) {
+		unsigned before = l.calls;
+		uint64_t at = vcpu_virtual_ns(v);
+
+		while (l.calls == before && vcpu_virtual_ns(v) < at + 2 * period)
+			vcpu_run(v, 1000000);
+		ck_assert_uint_gt(l.calls, before);
+	}
+	for (unsigned i = 0; i < l.calls && i < LOG_MAX; i++) {
+		ck_assert_ptr_nonnull(l.event[i].name);
+		if (!strstr(l.event[i].name, "pit"))
+			continue;
+		if (ticks++) {
+			ck_assert_uint_ge(l.event[i].value - last, period - 1000);
+			ck_assert_uint_le(l.event[i].value - last, period + 1000);
+		}
+		last = l.event[i].value;
+	}
+	ck_assert_uint_ge(ticks, 2);
+	vcpu_free(v);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("hooks");
@@ -790,6 +952,11 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 #define BOTH(test) tcase_add_loop_test(t, test, 0, 2)
+	tcase_add_loop_test(t, test_msr, 0, 4);
+	BOTH(test_cr3);
+	BOTH(test_mode);
+	BOTH(test_exit);
+	BOTH(test_clock);
 	BOTH(test_counts);
 	BOTH(test_range);
 	BOTH(test_edge);
