@@ -16,7 +16,7 @@ import tempfile
 
 import cffi
 
-HEADERS = "vcpu.h", "vcpu_replay.h", "vcpu_snapshot.h", "vcpu_debug.h"
+HEADERS = "vcpu.h", "vcpu_replay.h", "vcpu_snapshot.h", "vcpu_debug.h", "vcpu_hook.h"
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -63,6 +63,7 @@ extern "Python" {
     bool vcpu_python_condition(void *, const struct vcpu_debug_stop *);
     void vcpu_python_event(void *, const struct vcpu_debug_event *);
     void vcpu_python_block(void *, uint64_t, unsigned);
+    enum vcpu_hook_answer vcpu_python_hook(void *, struct vcpu_hook_event *);
     void vcpu_python_field(void *, const char *, const char *, unsigned, uint64_t);
 }
 void free(void *);

@@ -286,3 +286,109 @@ def test_a_triple_fault_has_its_faults():
     assert m.run().reason == vcpu.StopReason.TRIPLE_FAULT
     faults = m.faults()
     assert faults[0].vector == 6 and faults[0].rip == 0x7c05 and faults[0].text
+
+
+def test_hooks_look_and_change():
+    m, seen = bare(), []
+    with m.hook(vcpu.HookKind.INSN, lambda e: seen.append((e.address, m.registers.rip, e.size)), observer=True):
+        m.run(3)
+    assert seen == [(0x1000, 0x1000, 5), (0x1005, 0x1005, 2), (0x1007, 0x1007, 2)]
+    m.run(2)
+    assert len(seen) == 3  # it was removed
+
+    def double(event):
+        assert event.kind == vcpu.HookKind.WRITE and event.write and event.size == 4 and bytes(event.data) == event.value.to_bytes(4, "little")
+        event.value *= 2
+
+    m = bare()
+    m.hook(vcpu.HookKind.WRITE, double, 0x2000, 0x2003)
+    m.registers.rip = 0x1000
+    m.run(3)
+    assert m.memory.integer(0x2000, 4) == 2000
+
+    m = bare(bytes.fromhex("0fa2 f4"))  # cpuid; hlt
+    m.registers.rax = 7
+
+    def instead(event):
+        m.registers.rbx = 0x1234
+        return vcpu.Answer.SKIP
+
+    m.hook(vcpu.HookKind.INSN, instead, instruction="cpuid")
+    assert m.run(10).reason == vcpu.StopReason.IDLE
+    assert (m.registers.rax, m.registers.rbx, m.instructions) == (7, 0x1234, 2)
+
+
+def test_hook_stops_and_raises():
+    m = bare()
+    hook = m.hook(vcpu.HookKind.BLOCK, lambda e: vcpu.Answer.STOP, 0x1005)
+    stop = m.run(10**6)
+    assert (stop.reason, stop.code, stop.address) == (vcpu.StopReason.HOOK, hook.id, 0x1005)
+    hook.remove()
+    hook.remove()
+
+    def broken(event):
+        raise KeyError("mine")
+
+    m.hook(vcpu.HookKind.EDGE, broken, observer=True)
+    with pytest.raises(KeyError, match="mine"):
+        m.run(10**6)
+    with pytest.raises(vcpu.Error, match="no instruction"):
+        m.hook(vcpu.HookKind.INSN, broken, instruction="nonsense")
+
+
+def test_memory_on_demand():
+    m, seen = bare(), []
+    m.registers.rdi = 0x5000
+    stop = m.run(10)
+    assert (stop.reason, stop.code, stop.address, stop.size) == (vcpu.StopReason.MISSING, 2, 0x5000, 4)  # it reads and writes
+
+    def missing(event):
+        seen.append((event.kind, event.address, event.denied))
+        m.map(event.address & ~0xfff, 0x1000, "r") if not event.denied else m.protect(event.address & ~0xfff, 0x1000, "rw")
+        return vcpu.Answer.RETRY
+
+    m.hook(vcpu.HookKind.MISSING_READ | vcpu.HookKind.MISSING_WRITE, missing)
+    m.dirty_mark()
+    assert m.run(10**6).reason == vcpu.StopReason.IDLE
+    assert m.memory.integer(0x5000, 4) == sum(range(1001))
+    assert seen == [(vcpu.HookKind.MISSING_READ, 0x5000, False), (vcpu.HookKind.MISSING_WRITE, 0x5000, True)]
+    assert m.dirty_pages() == [0x5000]
+    assert m.translate(0x5010) == 0x5010
+    m.unmap(0x5000, 0x1000)
+    with pytest.raises(IndexError):
+        m.memory.read(0x5000, 1)
+
+
+def test_buffer_and_wide_registers():
+    buffer = bytearray(0x1000)
+    m = bare(bytes.fromhex("f30f7f07 f4"))  # movdqu [rdi], xmm0; hlt
+    m.map(0x8000, 0x1000, buffer=buffer)
+    m.registers.rdi = 0x8010
+    m.registers.set_bytes("xmm0", bytes(range(16)))
+    m.run(10)
+    assert buffer[0x10:0x20] == bytes(range(16)) == m.registers.bytes("xmm0")
+    assert len(m.registers.bytes("cs")) == 2
+    buffer[0:1] = b"\xf4"
+    m.written(0x8000, 1)
+    m.registers.rip = 0x8000
+    assert m.run(10).reason == vcpu.StopReason.IDLE and m.registers.rip == 0x8001
+    with pytest.raises(ValueError):
+        m.registers.set_bytes("xmm0", b"")
+    with pytest.raises(ValueError):
+        m.map(0x9000, 0x2000, buffer=bytearray(1))
+
+
+def test_template():
+    with vcpu.Machine(HELLO, memory="1M") as first:
+        first.run(4)
+        with vcpu.Template(first) as template:
+            machines = [vcpu.Machine(HELLO, memory="1M", template=template) for _ in range(3)]
+            later = first.save()
+            first.run(1)
+            template.load(first)
+            assert first.save() == later
+        for m in machines:
+            assert m.instructions == 4
+            assert m.run().reason == vcpu.StopReason.HALT
+            assert m.output[vcpu.Channel.DEBUGCON] == b""  # both characters were out
+            assert m.state_hash == machines[0].state_hash

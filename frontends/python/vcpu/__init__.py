@@ -8,11 +8,12 @@
         machine.send("uname -a\\n")
         print(machine.expect("/root #").decode())
 
-The words are those of the C headers (vcpu.h, vcpu_debug.h, vcpu_replay.h, vcpu_snapshot.h), which define every call."""
+The words are those of the C headers (vcpu.h, vcpu_debug.h, vcpu_hook.h, vcpu_replay.h, vcpu_snapshot.h), which define every call."""
 from . import isa
-from ._library import Bus, Cause, Channel, Engine, Error, Event, Monitor, StopReason, What, lib, text
+from ._library import Answer, Bus, Cause, Channel, Engine, Error, Event, HookKind, Monitor, StopReason, What, lib, text
 from .debugger import Debugger, DebugStop, TraceEvent
-from .machine import Device, Fault, Machine, Memory, Place, Registers, Screen, Snapshot, Stop
+from .hooks import Hook, HookEvent
+from .machine import Device, Fault, Machine, Memory, Place, Registers, Screen, Snapshot, Stop, Template
 from .replay import Replay
 
 
@@ -26,5 +27,6 @@ def models() -> list[str]:
 
 __version__ = text(lib.vcpu_version())
 __all__ = [
-    "Bus", "Cause", "Channel", "DebugStop", "Debugger", "Device", "Engine", "Error", "Event", "Fault", "Machine", "Memory", "Monitor",
-    "Place", "Registers", "Replay", "Screen", "Snapshot", "Stop", "StopReason", "TraceEvent", "What", "isa", "models"]
+    "Answer", "Bus", "Cause", "Channel", "DebugStop", "Debugger", "Device", "Engine", "Error", "Event", "Fault", "Hook", "HookEvent",
+    "HookKind", "Machine", "Memory", "Monitor", "Place", "Registers", "Replay", "Screen", "Snapshot", "Stop", "StopReason", "Template",
+    "TraceEvent", "What", "isa", "models"]

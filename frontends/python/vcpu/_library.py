@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from ._vcpu import ffi, lib
 
-__all__ = ["Channel", "StopReason", "What", "Cause", "Bus", "Engine", "Monitor", "Event", "Error", "ffi", "lib"]
+__all__ = ["Channel", "StopReason", "What", "Cause", "Bus", "Engine", "Monitor", "Event", "Answer", "HookKind", "Error", "ffi", "lib"]
 
 
 class Error(Exception):
@@ -31,6 +31,9 @@ Cause = _enumeration("Cause", "vcpu_cause", "VCPU_CAUSE_")
 Bus = _enumeration("Bus", "vcpu_bus", "VCPU_BUS_")
 Engine = _enumeration("Engine", "vcpu_engine", "VCPU_ENGINE_")
 Monitor = _enumeration("Monitor", "vcpu_monitor", "VCPU_MONITOR_")
+Answer = _enumeration("Answer", "vcpu_hook_answer", "VCPU_HOOK_")
+HookKind = enum.IntFlag("HookKind", {n[10:]: getattr(lib, n) for n in dir(lib) if n.startswith("VCPU_HOOK_")
+                                     and n[10:] not in Answer.__members__}, module="vcpu")
 Event = enum.IntFlag("Event", {n[11:]: getattr(lib, n) for n in dir(lib) if n.startswith("VCPU_EVENT_")}, module="vcpu")
 
 
@@ -169,3 +172,8 @@ def vcpu_python_event(owner: Callbacks, event: Any) -> None:
 def vcpu_python_block(owner: Callbacks, address: int, size: int) -> None:
     if owner.block:
         owner.block(address, size)
+
+
+@_callback(0)
+def vcpu_python_hook(owner: Any, event: Any) -> int:
+    return owner.called(event)

@@ -9,7 +9,9 @@ import struct
 import zlib
 from typing import Any, Callable, Iterator, Mapping, Protocol, Sequence, Union
 
-from ._library import Bus, Callbacks, Channel, DeviceCallbacks, Engine, Error, ErrorText, Rows, StopReason, ffi, lib, text
+from ._library import (Answer, Bus, Callbacks, Channel, DeviceCallbacks, Engine, Error, ErrorText, HookKind, Rows, StopReason, ffi, lib,
+                       text)
+from .hooks import Hook, HookEvent
 
 Path = Union[str, "os.PathLike[str]"]
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -21,6 +23,9 @@ class Stop:
     """The reason why a run returned."""
     reason: StopReason
     code: int = 0
+    address: int = 0
+    error: int = 0
+    size: int = 0
 
     @property
     def ended(self) -> bool:
@@ -61,6 +66,12 @@ class Device(Protocol):
 
     def read(self, offset: int, size: int) -> int: ...
     def write(self, offset: int, size: int, value: int) -> None: ...
+
+
+def _rights(rights: str) -> int:
+    if set(rights) - set("rwx"):
+        raise ValueError(f"no rights: {rights!r}")
+    return ("r" in rights) * lib.VCPU_READ | ("w" in rights) * lib.VCPU_WRITE | ("x" in rights) * lib.VCPU_EXECUTE
 
 
 def _size(value: int | str) -> int:
@@ -127,6 +138,23 @@ class Registers:
         if len(value) != 16:
             raise ValueError("16 bytes are needed")
         self._machine._check(lib.vcpu_set_vector(self._machine._v, n, value), IndexError(f"no register xmm{n}"))
+
+    def bytes(self, name: str) -> bytes:
+        """The whole value of a register, the lowest byte first: 32 bytes of "ymm0"."""
+        number = lib.vcpu_register_by_name(name.encode())
+        out = ffi.new("uint8_t[64]")
+        if number < 0:
+            raise KeyError(name)
+        self._machine._check(lib.vcpu_get_register(self._machine._v, number, out))
+        return bytes(out)[:lib.vcpu_register_size(number)]
+
+    def set_bytes(self, name: str, value: bytes) -> None:
+        number = lib.vcpu_register_by_name(name.encode())
+        if number < 0:
+            raise KeyError(name)
+        if len(value) != lib.vcpu_register_size(number):
+            raise ValueError(f"{lib.vcpu_register_size(number)} bytes are needed")
+        self._machine._check(lib.vcpu_set_register(self._machine._v, number, bytes(value)))
 
     def __repr__(self) -> str:
         rows = [f"{n:9}{self[n]:016x}" for n in self.NAMES]
@@ -262,6 +290,36 @@ class Snapshot:
         self.free()
 
 
+class Template:
+    """A state that several machines start from (vcpu_snapshot.h). Machine(..., template=t) makes a PC in this state, with the arguments
+    of the machine of which it was taken; load() is for bare machines."""
+
+    def __init__(self, machine: "Machine") -> None:
+        self._t = lib.vcpu_template_take(machine._v)
+        if not self._t:
+            raise machine._error()
+
+    def load(self, machine: "Machine") -> None:
+        error = ErrorText()
+        if not lib.vcpu_template_load(machine._v, self._t, error.pointer):
+            raise error.exception()
+
+    def close(self) -> None:
+        """Free it. Its machines go on."""
+        lib.vcpu_template_free(self._t)
+        self._t = ffi.NULL
+
+    def __enter__(self) -> "Template":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_t", ffi.NULL):
+            self.close()
+
+
 Drive = Union[Path, tuple, None]  # "FILE[,option]...", or (image, Bus[, cdrom]); None: an empty drive
 
 
@@ -277,7 +335,8 @@ class Machine:
 
     def __init__(self, kernel: Path | bytes | None = None, *, memory: int | str = 0, cpu: str | None = None, bare: bool = False,
                  initrd: Path | bytes | None = None, append: str | None = None, drives: Sequence[Drive] = (),
-                 output: Callable[[Any, bytes], None] | None = None, engine: Engine = Engine.BEST, **more: Any) -> None:
+                 output: Callable[[Any, bytes], None] | None = None, engine: Engine = Engine.BEST, template: Template | None = None,
+                 **more: Any) -> None:
         self._start()
         config, keep = ffi.new("struct vcpu_config *"), []
 
@@ -309,7 +368,8 @@ class Machine:
         config.output, config.user = lib.vcpu_python_output, self._callbacks.handle
         self._callbacks.output = output or self._collect
         error = ErrorText()
-        self._own(lib.vcpu_new(config, error.pointer), error)
+        self._own(lib.vcpu_template_machine(template._t, config, error.pointer) if template else
+                  lib.vcpu_new(config, error.pointer), error)
 
     _MEMBERS = {n for n, _ in ffi.typeof("struct vcpu_config").fields} - {
         "kernel", "initrd", "kernel_data", "kernel_size", "initrd_data", "initrd_size", "drives", "drives_count", "loads",
@@ -365,7 +425,7 @@ class Machine:
         while True:
             stop = self._run(1_000_000_000 if instructions is None else instructions)
             self._callbacks.check()
-            stop = Stop(StopReason(stop.reason), stop.code)
+            stop = Stop(StopReason(stop.reason), stop.code, stop.address, stop.error, stop.size)
             if stop.reason == StopReason.HOST:
                 raise self._error()
             if instructions is not None or stop.reason != StopReason.LIMIT:
@@ -498,9 +558,55 @@ class Machine:
         """The mode of a bare processor: 16, 32 or 64."""
         self._check(lib.vcpu_set_mode(self._v, bits), Error(f"no mode of {bits} bits"))
 
-    def map(self, address: int, size: int) -> None:
-        """Zeroed memory for a bare machine."""
-        self._check(lib.vcpu_map(self._v, address, size))
+    def map(self, address: int, size: int, rights: str = "rwx", buffer: Any = None) -> None:
+        """Memory for a bare machine: zeroed, or a writable buffer (a bytearray, an mmap, a numpy array) that is not to be resized. After
+        Python has written to the buffer, call written()."""
+        pointer = ffi.NULL
+        if buffer is not None:
+            pointer = ffi.from_buffer(buffer, require_writable=True)
+            if len(pointer) < size:
+                raise ValueError(f"{len(pointer)} bytes for {size}")
+        self._check(lib.vcpu_map_buffer(self._v, address, size, _rights(rights), pointer))
+        if buffer is not None:
+            self._kept.append(pointer)
+
+    def unmap(self, address: int, size: int) -> None:
+        self._check(lib.vcpu_unmap(self._v, address, size))
+
+    def protect(self, address: int, size: int, rights: str) -> None:
+        """The rights of a bare machine's memory, e.g. "rx"."""
+        self._check(lib.vcpu_protect(self._v, address, size, _rights(rights)))
+
+    def written(self, address: int, size: int) -> None:
+        """Tell the machine that a buffer has changed."""
+        self._check(lib.vcpu_host_written(self._v, address, size))
+
+    def dirty_mark(self) -> None:
+        self._check(lib.vcpu_dirty_mark(self._v))
+
+    def dirty_pages(self) -> list[int]:
+        """The physical addresses of the pages that were written since dirty_mark()."""
+        count = lib.vcpu_dirty_pages(self._v, ffi.NULL, 0)
+        pages = ffi.new("uint64_t[]", count)
+        lib.vcpu_dirty_pages(self._v, pages, count)
+        return list(pages)
+
+    def translate(self, linear: int) -> int:
+        """The physical address of a linear one. Error: it has no translation."""
+        physical = ffi.new("uint64_t *")
+        self._check(lib.vcpu_translate(self._v, linear, physical))
+        return physical[0]
+
+    def page_in(self, linear: int, size: int, write: bool = False) -> bool:
+        """Give the guest a #PF for the first page that has no translation. True: there is one."""
+        result = lib.vcpu_page_in(self._v, linear, size, write)
+        self._check(result)
+        return bool(result)
+
+    def hook(self, kinds: HookKind, call: Callable[[HookEvent], Answer | None], first: int = 0, last: int = 0, **more: Any) -> Hook:
+        """Call CALL with a HookEvent for events of KINDS from FIRST to LAST (all addresses without; LAST is FIRST without). It returns
+        an Answer; None is Answer.GO. `observer', `after', `physical' and `instruction' are those of struct vcpu_hook."""
+        return Hook(self, kinds, call, first, last, **more)
 
     def map_device(self, name: str, base: int, size: int, device: Device) -> None:
         self._map(lib.vcpu_map_device, name, base, size, device)
