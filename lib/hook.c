@@ -26,16 +26,11 @@ _Static_assert(sizeof(struct vcpu_hook_event) == sizeof(struct hook_event) && AT
 #undef AT
 
 /* The engine is compiled without the headers of the API: its event is the caller's. */
-static int change(const struct hook *hook, struct hook_event *event)
+static int call(const struct hook *hook, struct hook_event *event)
 {
 	const struct user_hook *k = (const struct user_hook *)hook;
 
 	return (int)k->call(k->user, (struct vcpu_hook_event *)event);
-}
-
-static int look(const struct hook *hook, struct hook_event *event)
-{
-	return change(hook, event) == VCPU_HOOK_STOP ? HOOK_STOP : HOOK_GO;
 }
 
 /* The code of the instruction with this MNEMONIC; CODE_NONE: there is none. */
@@ -96,7 +91,8 @@ int vcpu_hook_add(vcpu *v, const struct vcpu_hook *hook)
 		return machine_error(v, "the host has no memory for a hook");
 	k->call = hook->call;
 	k->user = hook->user;
-	k->hook = (struct hook){ .call = hook->observer ? look : change, .kinds = hook->kinds, .first = hook->first,
+	k->hook = (struct hook){
+		.call = call, .kinds = hook->kinds, .first = hook->first,
 		.span = hook->last ? hook->last - hook->first : ~(u64)0,
 		.physical = hook->physical, .after = hook->after, .observer = hook->observer, .code = (u16)code };
 	if (hook_add(v->cpu->all, &k->hook))

@@ -168,7 +168,7 @@ ALWAYS_INLINE int call(struct cpu *c, struct hooks *h, const struct hook *k)
 	h->event.id = k->id;
 	answer = k->call(k, &h->event);
 	h->current = NULL;
-	return answer;
+	return unlikely(answer) && k->observer && answer != HOOK_STOP ? HOOK_GO : answer;
 }
 
 static u64 place(const struct cpu *c)
@@ -180,7 +180,7 @@ static u64 place(const struct cpu *c)
 
 /* ---- code ---- */
 
-static u64 code_phys(struct cpu *c, u64 linear)
+static COLD u64 code_phys(struct cpu *c, u64 linear)
 {
 	const struct tlb_code *t = &code_view(c)->code[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
@@ -232,13 +232,13 @@ static COLD enum hooked answered(struct cpu *c, const struct op *o, const struct
 	return c->attn || *c->all->asked ? leave_before(c, o, k->id) : HOOKED_ON;
 }
 
-/* Call the hooks of KIND from K on that are for the address in h->event. */
-ALWAYS_INLINE enum hooked call_all(struct cpu *c, const struct op *o, const struct hook *k, u32 kind, u16 code)
+/* Call the hooks of KIND from K on that are for the address LINEAR. */
+ALWAYS_INLINE enum hooked call_all(struct cpu *c, struct hooks *h, const struct op *o, const struct hook *k, u32 kind,
+				   u64 linear, u16 code)
 {
-	struct hooks *h = c->all->hooks;
-	const u64 linear = h->event.address;
-
-	for (h->event.kind = kind; k; k = k->next) {
+	h->event.kind = kind;
+	h->event.address = linear;
+	for (; k; k = k->next) {
 		int answer;
 
 		if (!(k->kinds & kind) || (k->code && k->code != code) ||
@@ -267,9 +267,8 @@ enum hooked hook_insn(struct cpu *c, const struct op *o)
 	struct hooks *h = c->all->hooks;
 
 	sse_park(c);
-	h->event.address = op_code_linear(c, o);
 	h->event.size = o->len;
-	return call_all(c, o, o->hook, HOOK_INSN, (u16)o->disp);
+	return call_all(c, h, o, o->hook, HOOK_INSN, op_code_linear(c, o), (u16)o->disp);
 }
 
 static enum hooked call_edge(struct cpu *c, const struct op *o, u64 to)
@@ -277,10 +276,9 @@ static enum hooked call_edge(struct cpu *c, const struct op *o, u64 to)
 	struct hooks *h = c->all->hooks;
 	enum hooked how;
 
-	h->event.address = to;
 	h->event.from = h->edge.from;
 	h->event.taken = to != h->edge.next;
-	how = call_all(c, o, h->first, HOOK_EDGE, 0);
+	how = call_all(c, h, o, h->first, HOOK_EDGE, to, 0);
 	h->edge.pending = how == HOOKED_LEAVES && resumes_edge(c, h->edge.icount + 1);
 	return how;
 }
@@ -301,9 +299,8 @@ enum hooked hook_enter(struct cpu *c, const struct op *o)
 	}
 	if ((h->straight.icount == icount && h->straight.rip == op_rip(c, o)) || (c->rep_at && c->rep_at == icount))
 		return HOOKED_ON;
-	h->event.address = linear;
 	h->event.size = 0;
-	return call_all(c, o, h->first, HOOK_BLOCK, 0);
+	return call_all(c, h, o, h->first, HOOK_BLOCK, linear, 0);
 }
 
 void hook_edge_now(struct cpu *c)
