@@ -34,19 +34,35 @@ static const char *model_of(int cpu)
 	}
 }
 
-vcpu *machine_make(uc_engine *uc, unsigned n)
+/* A processor with 46 address lines and pages of 1 GiB has all linear addresses. */
+static bool is_wide(const uc_engine *uc)
+{
+	return uc->mode == UC_MODE_64 && strstr(model_of(uc->cpu), "-server");
+}
+
+vcpu *machine_bare(uc_engine *uc)
 {
 	struct vcpu_config config = { .bare = true, .cpu = model_of(uc->cpu) };
 	vcpu *v = vcpu_new(&config, NULL);
-	bool ok = v && !vcpu_set_mode(v, uc->mode == UC_MODE_64 ? 64 : uc->mode == UC_MODE_32 ? 32 : 16);
 
-	for (struct region *r = uc->regions; ok && r; r = r->next)
-		ok = region_show(v, r);
-	if (ok) {
-		vcpu_set(v, VCPU_IDTR_LIMIT, 0); /* exceptions are the caller's, in all modes */
-		vcpu_set(v, VCPU_RDX, 0);        /* no signature, as after RESET */
-		if (uc->mode == UC_MODE_64)
-			vcpu_set(v, VCPU_EFER, vcpu_get(v, VCPU_EFER) | 1); /* SYSCALL */
+	if (!v || vcpu_set_mode(v, uc->mode == UC_MODE_64 ? 64 : uc->mode == UC_MODE_32 ? 32 : 16)) {
+		vcpu_free(v);
+		return NULL;
+	}
+	vcpu_set(v, VCPU_IDTR_LIMIT, 0); /* exceptions are the caller's, in all modes */
+	vcpu_set(v, VCPU_RDX, 0);        /* no signature, as after RESET */
+	if (uc->mode == UC_MODE_64)
+		vcpu_set(v, VCPU_EFER, vcpu_get(v, VCPU_EFER) | 1); /* SYSCALL */
+	return v;
+}
+
+vcpu *machine_make(uc_engine *uc, unsigned n)
+{
+	vcpu *v = machine_bare(uc);
+
+	if (v && (!is_wide(uc) || paging_start(uc, v))) {
+		for (struct region *r = uc->regions; r; r = r->next)
+			region_show(uc, v, r);
 		uc->level[n] = (struct level){ .v = v };
 		if (hooks_install(uc, n))
 			return v;
@@ -69,6 +85,7 @@ uc_err uc_open(uc_arch arch, uc_mode mode, uc_engine **result)
 		return UC_ERR_NOMEM;
 	uc->mode = mode;
 	if (!machine_make(uc, 0)) {
+		paging_free(uc);
 		free(uc);
 		return UC_ERR_RESOURCE;
 	}
@@ -87,6 +104,7 @@ uc_err uc_close(uc_engine *uc)
 	hooks_free(uc);
 	regions_free(uc);
 	garbage_free(uc);
+	paging_free(uc);
 	free(uc->exits);
 	free(uc);
 	return UC_ERR_OK;
@@ -172,6 +190,11 @@ static uc_err set_model(uc_engine *uc, int cpu)
 	if (cpu < 0 || cpu >= UC_CPU_X86_ENDING || uc->regions || uc->hooks || uc->running)
 		return UC_ERR_ARG;
 	uc->cpu = cpu;
+	if (!is_wide(uc)) { /* the machine before has them mapped until it is freed */
+		vcpu_free(old);
+		old = NULL;
+		paging_free(uc);
+	}
 	if (!machine_make(uc, 0)) {
 		uc->cpu = before;
 		uc->level[0].v = old;

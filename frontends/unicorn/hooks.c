@@ -220,7 +220,9 @@ static enum vcpu_hook_answer on_exception(void *user, struct vcpu_hook_event *e)
 
 	if (e->address == UD)
 		return taken_as_invalid(uc) ? VCPU_HOOK_SKIP : fail(l, UC_ERR_INSN_INVALID);
-	if (e->address == PF && uc->mode == UC_MODE_64) { /* addresses that the identity map lacks */
+	if (e->address == PF && paging_fill(uc, l->v, vcpu_get(l->v, VCPU_CR2)))
+		return VCPU_HOOK_SKIP;
+	if (e->address == PF && uc->mode == UC_MODE_64) { /* addresses that the processor lacks */
 		struct refusal r = refusal(e->value & PF_WRITE, e->value & PF_FETCH, false);
 		uint64_t address = vcpu_get(l->v, VCPU_CR2);
 

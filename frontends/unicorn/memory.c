@@ -12,10 +12,34 @@ struct region *region_at(uc_engine *uc, uint64_t address)
 	return r;
 }
 
-bool region_show(vcpu *v, struct region *r)
+/* The parts of R that lie together in physical memory, one after the other: LEN bytes from DONE on, at PHYSICAL. */
+#define FOR_PARTS(uc, r, done, physical, len) \
+	for (uint64_t physical = 0, done = 0, len = (r)->size; \
+	     done < (r)->size && paging_physical(uc, (r)->begin + done, &physical, &len); \
+	     done += len, len = (r)->size - done)
+
+/* Addresses that the processor lacks are the caller's alone. */
+void region_show(uc_engine *uc, vcpu *v, struct region *r)
 {
-	r->reached = r->host && !vcpu_map_buffer(v, r->begin, r->size, r->perms, r->host);
-	return true; /* addresses that the processor lacks are the caller's alone */
+	uint64_t shown = 0;
+
+	FOR_PARTS(uc, r, done, physical, len) {
+		if (!r->host || vcpu_map_buffer(v, physical, len, r->perms, r->host + done))
+			break;
+		shown = done + len;
+	}
+	r->reached = shown == r->size;
+	FOR_PARTS(uc, r, done, physical, len)
+		if (!r->reached && done + len <= shown)
+			vcpu_unmap(v, physical, len);
+}
+
+void region_written(uc_engine *uc, vcpu *v, uint64_t address, uint64_t len)
+{
+	const struct region part = { .begin = address, .size = len };
+
+	FOR_PARTS(uc, &part, done, physical, run)
+		vcpu_host_written(v, physical, run);
 }
 
 /* For the machines of all levels that there are. */
@@ -39,7 +63,7 @@ static void insert(uc_engine *uc, struct region *r)
 	r->next = *at;
 	*at = r;
 	FOR_MACHINES(uc, v)
-		region_show(v, r);
+		region_show(uc, v, r);
 }
 
 static uc_err check(uint64_t address, uint64_t size, uint32_t perms)
@@ -182,7 +206,8 @@ uc_err uc_mem_unmap(uc_engine *uc, uint64_t address, size_t size)
 		}
 		if (r->reached)
 			FOR_MACHINES(uc, v)
-				vcpu_unmap(v, r->begin, r->size);
+				FOR_PARTS(uc, r, done, physical, len)
+					vcpu_unmap(v, physical, len);
 		*at = r->next;
 		region_free(uc, r);
 	}
@@ -202,7 +227,8 @@ uc_err uc_mem_protect(uc_engine *uc, uint64_t address, size_t size, uint32_t per
 		r->perms = perms;
 		if (r->reached)
 			FOR_MACHINES(uc, v)
-				vcpu_protect(v, r->begin, r->size, perms);
+				FOR_PARTS(uc, r, done, physical, len)
+					vcpu_protect(v, physical, len, perms);
 	}
 	return error;
 }
@@ -271,7 +297,7 @@ bool memory_access(uc_engine *uc, uint64_t address, void *data, size_t len, bool
 			memcpy(r->host + offset, at, run);
 			if (r->reached)
 				FOR_MACHINES(uc, v)
-					vcpu_host_written(v, address, run);
+					region_written(uc, v, address, run);
 		}
 	}
 	return true;

@@ -245,14 +245,11 @@ size_t uc_context_size(uc_engine *uc)
 
 uc_err uc_context_alloc(uc_engine *uc, uc_context **context)
 {
-	struct vcpu_config config = { .bare = true, .cpu = NULL };
 	uc_context *c = calloc(1, sizeof *c);
 
 	if (c)
-		c->v = vcpu_new(&config, NULL);
-	if (!c || !c->v || vcpu_set_mode(c->v, uc->mode == UC_MODE_64 ? 64 : uc->mode == UC_MODE_32 ? 32 : 16)) {
-		if (c)
-			vcpu_free(c->v);
+		c->v = machine_bare(uc);
+	if (!c || !c->v) {
 		free(c);
 		return UC_ERR_NOMEM;
 	}

@@ -2,6 +2,7 @@
 /* Unicorn's C API for x86 on a bare machine of libvcpu: the inside of an engine.
  *
  *   engine.c    life, questions, controls          memory.c     regions, MMIO
+ *   paging.c    the linear addresses of 64-bit programs
  *   run.c       uc_emu_start and its ends          registers.c  registers by Unicorn's numbers, contexts
  *   hooks.c     uc_hook_add; what the machine's hooks call
  *
@@ -81,6 +82,8 @@ struct uc_struct {
 	struct level level[LEVELS];
 	unsigned top;             /* the level that runs, or would */
 	unsigned running;         /* levels that run */
+	uint64_t *tables;         /* page tables, with UC_MODE_64; NULL: linear addresses are physical */
+	uint64_t free_gib;        /* the first physical GiB that no linear one has */
 	bool use_exits, timed_out;
 	uint64_t *exits, timeout; /* us */
 	size_t exit_count;
@@ -93,12 +96,25 @@ static inline vcpu *machine(uc_engine *uc) { return current(uc)->v; }
 
 /* A machine of the engine's mode and model with its regions and hooks, for level N. NULL: it cannot be made. */
 vcpu *machine_make(uc_engine *uc, unsigned n);
+/* The same without regions and hooks. */
+vcpu *machine_bare(uc_engine *uc);
+
+/* ---- paging.c ---- */
+
+bool paging_start(uc_engine *uc, vcpu *v); /* false: V has not the addresses, or no pages of 1 GiB */
+void paging_free(uc_engine *uc);
+/* The physical address of the guest's ADDRESS; *LEN is cut to the bytes that follow it there. False: there is none. */
+bool paging_physical(uc_engine *uc, uint64_t address, uint64_t *physical, uint64_t *len);
+/* A #PF at ADDRESS: has an entry been made, so that the instruction can begin again? */
+bool paging_fill(uc_engine *uc, vcpu *v, uint64_t address);
 
 /* ---- memory.c ---- */
 
 struct region *region_at(uc_engine *uc, uint64_t address);
-/* Map REGION in V. False: V cannot. */
-bool region_show(vcpu *v, struct region *r);
+/* Map R in V, unless the processor has no such addresses. */
+void region_show(uc_engine *uc, vcpu *v, struct region *r);
+/* LEN bytes at the guest's ADDRESS, which are shown, were written. */
+void region_written(uc_engine *uc, vcpu *v, uint64_t address, uint64_t len);
 void regions_free(uc_engine *uc);
 void garbage_free(uc_engine *uc);
 /* An access of LEN bytes at ADDRESS, to MMIO or memory, to or from DATA. False: something is not mapped. */

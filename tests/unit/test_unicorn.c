@@ -394,6 +394,29 @@ static void time_out(void)
 	note(get(UC_X86_REG_EIP));
 }
 
+/* mov rax, [rsi]; mov [rdi], rax; mov rax, [rbx]: a user's stack, a kernel's address, one where nothing is */
+static void far_addresses(void)
+{
+	static const char code[] = "\x48\x8b\x06\x48\x89\x07\x48\x8b\x03";
+	const uint64_t user = 0x7ffffffde000, kernel = 0xffffffff81000000, end = ~0xfffull;
+	uint64_t value = 0x1122334455667788, out = 0;
+
+	ENGINE(UC_MODE_64, code);
+	note(u.uc_mem_map(uc, user, 0x21000, UC_PROT_ALL));
+	note(u.uc_mem_map(uc, kernel, 0x80000000 - 0x1000000, UC_PROT_ALL)); /* over several GiB, to the end */
+	note(u.uc_mem_write(uc, user + 0x20ff0, &value, 8));
+	set(UC_X86_REG_RSI, user + 0x20ff0);
+	set(UC_X86_REG_RDI, end + 0xff8);
+	set(UC_X86_REG_RBX, 0x3fffffffe000);
+	note(u.uc_emu_start(uc, AT, AT + 6, 0, 0));
+	note(u.uc_mem_read(uc, end + 0xff8, &out, 8));
+	note(out);
+	note(u.uc_emu_start(uc, AT, AT + 9, 0, 0));
+	hook(UC_HOOK_MEM_UNMAPPED, map_it);
+	note(u.uc_emu_start(uc, AT, AT + 9, 0, 0));
+	note(get(UC_X86_REG_RAX));
+}
+
 /* mov byte [AT+9], 41h; nop; nop; nop (inc ecx in the end) */
 static void changed_code(void)
 {
@@ -428,6 +451,7 @@ static const struct { const char *name; void (*run)(void); } programs[] = {
 	{ "interrupts", interrupts }, { "instructions", instructions }, { "wide", wide }, { "mmio", mmio },
 	{ "until", until }, { "count", count }, { "halt", halt }, { "stopped", stopped }, { "inside", inside },
 	{ "contexts", contexts }, { "exits", exits }, { "time", time_out },
+	{ "far", far_addresses },
 	{ "changed code", changed_code }, { "real mode", real_mode },
 };
 
@@ -450,8 +474,8 @@ START_TEST(test_same)
 	a = traced(&theirs, (unsigned)_i);
 	b = traced(&ours, (unsigned)_i);
 	for (unsigned i = 0; i < a.n && i < b.n; i++)
-		ck_assert_msg(a.entry[i] == b.entry[i], "%s: number %u is %llx, with Unicorn %llx", programs[_i].name, i,
-			      (unsigned long long)b.entry[i], (unsigned long long)a.entry[i]);
+		ck_assert_msg(a.entry[i] == b.entry[i], "%s: number %u is %llx, with Unicorn %llx", programs[_i].name,
+			      i, (unsigned long long)b.entry[i], (unsigned long long)a.entry[i]);
 	ck_assert_uint_eq(a.n, b.n);
 	ck_assert_uint_lt(a.n, ENTRIES);
 }
