@@ -240,8 +240,8 @@ uc_err uc_mem_regions(uc_engine *uc, uc_mem_region **regions, uint32_t *count)
 	for (const struct region *r = uc->regions; r; r = r->next)
 		n++;
 	*count = n;
-	*regions = n ? malloc(n * sizeof **regions) : NULL;
-	if (n && !*regions)
+	*regions = malloc((n + 1) * sizeof **regions);
+	if (!*regions)
 		return UC_ERR_NOMEM;
 	n = 0;
 	for (const struct region *r = uc->regions; r; r = r->next)
