@@ -451,7 +451,8 @@ VCPU_API uint64_t vcpu_dirty_pages(const vcpu *v, uint64_t *pages, uint64_t max)
  * the processor is given a #PF for the first of these before its next instruction, as if that had read or (WRITE)
  * written there with the current CPL, and the guest's handler returns to that instruction. Returns 1: it will, 0: all
  * pages have translations, -1 with vcpu_error: no paging, the processor does not run, or the machine is recorded or
- * debugged. Call it again at the same instruction until it returns 0, e.g. in a hook of that instruction. */
+ * debugged. Call it again at the same instruction until it returns 0, e.g. in a hook of that instruction. vcpu_load and
+ * vcpu_snapshot_restore forget it. */
 VCPU_API int vcpu_page_in(vcpu *v, uint64_t address, uint64_t len, bool write);
 /* Map a device of the caller over the present map. Offsets are from BASE; SIZE is 1, 2, 4 or 8. NAME has 1 to
  * VCPU_DEVICE_NAME bytes and is unique. The library copies NAME and *DEVICE. Returns 0, or -1 with vcpu_error, and

@@ -42,18 +42,6 @@ void region_written(uc_engine *uc, vcpu *v, uint64_t address, uint64_t len)
 		vcpu_host_written(v, physical, run);
 }
 
-/* For the machines of all levels that there are. */
-#define FOR_MACHINES(uc, v) \
-	for (vcpu *v, **at_ = NULL, *all_[LEVELS] = { 0 }; !at_ && machines(uc, all_); at_ = all_) \
-		for (unsigned n_ = 0; n_ < LEVELS && (v = all_[n_]); n_++)
-
-static bool machines(uc_engine *uc, vcpu *out[LEVELS])
-{
-	for (unsigned n = 0; n <= uc->top; n++)
-		out[n] = uc->level[n].v;
-	return true;
-}
-
 static void insert(uc_engine *uc, struct region *r)
 {
 	struct region **at = &uc->regions;
@@ -62,8 +50,8 @@ static void insert(uc_engine *uc, struct region *r)
 		at = &(*at)->next;
 	r->next = *at;
 	*at = r;
-	FOR_MACHINES(uc, v)
-		region_show(uc, v, r);
+	for (unsigned n = 0; n <= uc->top; n++)
+		region_show(uc, uc->level[n].v, r);
 }
 
 static uc_err check(uint64_t address, uint64_t size, uint32_t perms)
@@ -204,10 +192,9 @@ uc_err uc_mem_unmap(uc_engine *uc, uint64_t address, size_t size)
 			at = &r->next;
 			continue;
 		}
-		if (r->reached)
-			FOR_MACHINES(uc, v)
-				FOR_PARTS(uc, r, done, physical, len)
-					vcpu_unmap(v, physical, len);
+		for (unsigned n = 0; r->reached && n <= uc->top; n++)
+			FOR_PARTS(uc, r, done, physical, len)
+				vcpu_unmap(uc->level[n].v, physical, len);
 		*at = r->next;
 		region_free(uc, r);
 	}
@@ -225,10 +212,9 @@ uc_err uc_mem_protect(uc_engine *uc, uint64_t address, size_t size, uint32_t per
 		if (r->begin - address >= size)
 			continue;
 		r->perms = perms;
-		if (r->reached)
-			FOR_MACHINES(uc, v)
-				FOR_PARTS(uc, r, done, physical, len)
-					vcpu_protect(v, physical, len, perms);
+		for (unsigned n = 0; r->reached && n <= uc->top; n++)
+			FOR_PARTS(uc, r, done, physical, len)
+				vcpu_protect(uc->level[n].v, physical, len, perms);
 	}
 	return error;
 }
@@ -295,9 +281,8 @@ bool memory_access(uc_engine *uc, uint64_t address, void *data, size_t len, bool
 			memcpy(at, r->host + offset, run);
 		} else {
 			memcpy(r->host + offset, at, run);
-			if (r->reached)
-				FOR_MACHINES(uc, v)
-					region_written(uc, v, address, run);
+			for (unsigned n = 0; r->reached && n <= uc->top; n++)
+				region_written(uc, uc->level[n].v, address, run);
 		}
 	}
 	return true;

@@ -291,6 +291,7 @@ START_TEST(test_page_in)
 	struct vcpu_hook h = { .kinds = VCPU_HOOK_INSN, .first = AT, .last = AT, .call = wants_pages };
 	unsigned called = 0;
 	uint64_t physical;
+	vcpu_snapshot *s;
 
 	h.user = &called;
 	paged(_i);
@@ -303,6 +304,13 @@ START_TEST(test_page_in)
 	ck_assert_int_eq(vcpu_translate(v, 0x30010, &physical), 0);
 	ck_assert_uint_eq(physical, 0x30010);
 	ck_assert_int_eq(vcpu_page_in(v, 0x30010, 4, true), 0);
+	s = vcpu_snapshot_take(v);
+	ck_assert_int_eq(vcpu_page_in(v, 0x40000, 1, false), 1);
+	ck_assert_int_eq(vcpu_snapshot_restore(v, s), 0); /* it is not the restored machine that was asked */
+	ck_assert_int_eq(vcpu_run(v, 1).reason, VCPU_STOP_LIMIT);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), AT + 1);
+	ck_assert_int_eq(vcpu_snapshot_restore(v, s), 0);
+	vcpu_snapshot_free(v, s);
 	ck_assert_int_gt(vcpu_hook_add(v, &h), 0);
 	halts();
 	ck_assert_uint_eq(called, 4); /* pages 20h, 21h and 22h came; the last call has found all of them */
