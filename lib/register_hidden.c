@@ -68,6 +68,11 @@ int vcpu_set_msr(vcpu *v, uint32_t index, uint64_t value)
 	return 0;
 }
 
+bool vcpu_msr_number(const vcpu *v, unsigned n, uint32_t *index)
+{
+	return v && index && msr_number(machine_selected(v), n, index);
+}
+
 /* ---- segments ---- */
 
 static struct seg *segment(const struct vcpu *v, int reg)

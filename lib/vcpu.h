@@ -381,6 +381,9 @@ VCPU_API int vcpu_set_segment(vcpu *v, int reg, const struct vcpu_segment *segme
  * MSR, or it cannot hold VALUE; in callbacks as vcpu_set. */
 VCPU_API int vcpu_get_msr(vcpu *v, uint32_t index, uint64_t *value);
 VCPU_API int vcpu_set_msr(vcpu *v, uint32_t index, uint64_t value);
+/* The number of the Nth MSR, from 0 on, that the processor has and RDMSR can read (some in certain modes only: those of
+ * x2APIC). False: it has no more. */
+VCPU_API bool vcpu_msr_number(const vcpu *v, unsigned n, uint32_t *index);
 /* Return 0, or -1: there is no register N. */
 VCPU_API int vcpu_get_vector(const vcpu *v, unsigned n, void *xmm16);      /* XMM n, 16 bytes */
 VCPU_API int vcpu_set_vector(vcpu *v, unsigned n, const void *xmm16);

@@ -338,6 +338,22 @@ static bool get(struct cpu *c, const struct msr *m, u32 index, u64 *v)
 	return true;
 }
 
+bool msr_number(const struct cpu *c, unsigned n, u32 *index)
+{
+	static const struct { u32 first, last; } ranges[] = {
+#define MSR(name, from, to, ...) { from, to },
+#include "cpu/system/msr.def"
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(ranges); i++)
+		for (u32 at = ranges[i].first; at <= ranges[i].last; at++)
+			if (find(c, at, WRITE_ONLY) && n-- == 0) {
+				*index = at;
+				return true;
+			}
+	return false;
+}
+
 bool read_msr(struct cpu *c, u32 index, u64 *v)
 {
 	const struct msr *m = find(c, index, WRITE_ONLY);

@@ -176,6 +176,14 @@ ROW(vcpu_set)
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
 		ck_assert_msg(vcpu_set(bare, bad[i].reg, bad[i].value) == -1, "register %u", i);
 }
+ROW(vcpu_msr_number)
+{
+	uint32_t index;
+
+	ck_assert(!vcpu_msr_number(NULL, 0, &index));
+	ck_assert(!vcpu_msr_number(bare, 0, NULL));
+	ck_assert(!vcpu_msr_number(bare, ~0u, &index));
+}
 ROW(vcpu_register_size)
 {
 	for (unsigned i = 0; i < sizeof no_register / sizeof *no_register; i++)
@@ -853,7 +861,7 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_set_msr),
 	R(vcpu_widest_mode), R(vcpu_kernel_bits), R(vcpu_set_mode), R(vcpu_read_physical), R(vcpu_write_physical),
 	R(vcpu_read_linear), R(vcpu_write_linear),
-	R(vcpu_register_size), R(vcpu_register_next), R(vcpu_get_register), R(vcpu_set_register),
+	R(vcpu_msr_number), R(vcpu_register_size), R(vcpu_register_next), R(vcpu_get_register), R(vcpu_set_register),
 	R(vcpu_map), R(vcpu_map_buffer), R(vcpu_unmap), R(vcpu_protect), R(vcpu_translate), R(vcpu_host),
 	R(vcpu_host_written), R(vcpu_dirty_mark), R(vcpu_dirty_pages), R(vcpu_page_in), R(vcpu_map_device), R(vcpu_map_ports), R(vcpu_state_hash), R(vcpu_save), R(vcpu_load),
 	R(vcpu_state_parts), R(vcpu_screen),

@@ -530,6 +530,32 @@ START_TEST(wide_registers)
 }
 END_TEST
 
+/* The list of MSRs has each once, the ones that every x86-64 has among them, and nothing that RDMSR does not know. */
+START_TEST(msr_numbers)
+{
+	static const uint32_t always[] = { 0x10, 0xfe, 0x174, 0x277, 0xc0000080, 0xc0000102 };
+	vcpu *v = bare("nehalem", 64, 0x1000, CODE(0xf4)), *old;
+	uint32_t index, seen[512];
+	uint64_t value;
+	unsigned n = 0, found = 0;
+
+	for (; vcpu_msr_number(v, n, &index); n++) {
+		ck_assert_uint_lt(n, 512);
+		for (unsigned i = 0; i < n; i++)
+			ck_assert_uint_ne(seen[i], index);
+		seen[n] = index;
+		for (unsigned i = 0; i < sizeof always / sizeof *always; i++)
+			found += always[i] == index;
+		ck_assert_msg(!vcpu_get_msr(v, index, &value), "MSR %x", index);
+	}
+	ck_assert_uint_eq(found, sizeof always / sizeof *always);
+	vcpu_free(v);
+	old = bare("486", 32, 0x1000, CODE(0xf4));
+	ck_assert(!vcpu_msr_number(old, 0, &index));
+	vcpu_free(old);
+}
+END_TEST
+
 START_TEST(registers)
 {
 	vcpu *v = bare(NULL, 64, 0x1000, CODE(0xf4));
@@ -615,6 +641,7 @@ int main(void)
 	tcase_add_test(tcase, bad_configurations);
 	tcase_add_test(tcase, registers);
 	tcase_add_test(tcase, wide_registers);
+	tcase_add_test(tcase, msr_numbers);
 	tcase_add_test(tcase, table);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
