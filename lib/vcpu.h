@@ -222,8 +222,8 @@ enum vcpu_stop_reason {
 	VCPU_STOP_HOOK,         /* a hook has answered VCPU_HOOK_STOP (vcpu_hook.h); code is its id */
 	VCPU_STOP_MISSING,      /* bare CPU only: the next instruction accesses an address without memory or device, or
 	                           memory that vcpu_protect denies; code is the right that is missing: VCPU_READ,
-	                           VCPU_WRITE (also of one that reads and writes) or VCPU_EXECUTE. The instruction has not begun: map memory, and the next
-	                           vcpu_run executes it */
+	                           VCPU_WRITE (also of an instruction that reads and writes) or VCPU_EXECUTE. The
+	                           instruction has not begun: map memory, and the next vcpu_run executes it */
 };
 
 struct vcpu_stop {

@@ -606,7 +606,8 @@ static s64 distance(const struct cpu *c, u64 icount_end)
 ALWAYS_INLINE bool disturbed(const struct cpu *c)
 {
 	return c->attn & ATTN_CLOCK || c->stop || *c->all->asked || c->all->remapped || c->activity != ACTIVITY_RUN ||
-	       c->init_pending || c->page_in.wanted || c->icount >= c->quantum_end || due(c) || c->eflags & (FL_T | FL_RF);
+	       c->init_pending || c->page_in.wanted || c->icount >= c->quantum_end || due(c) ||
+	       c->eflags & (FL_T | FL_RF);
 }
 
 /* Execute a round, instruction by instruction. */

@@ -121,8 +121,8 @@ static inline bool interrupt_waits(const struct cpu *c)
 	       (svm_guest(c) && c->svm->virtual & V_IRQ) || (c->apic ? apic_pending(c->apic) : c->intr);
 }
 
-/* The number of the Nth MSR (from 0) that the processor has and that can be read, in this mode or another. False: it has
- * no more. */
+/* The number of the Nth MSR (from 0) that the processor has and that can be read, in this mode or another. False: it
+ * has no more. */
 bool msr_number(const struct cpu *c, unsigned n, u32 *index);
 
 handler h_ud; /* #UD (seg.c) */
