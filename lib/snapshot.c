@@ -40,9 +40,13 @@ static const char *const config_names[] = {
 };
 enum { CONFIG_WORDS = ARRAY_LEN(config_names) };
 
+/* Features from 151 on have no bits of their own there: if there are any, their hash is added. */
 static u64 model_word(const struct model *m)
 {
-	return m->signature | (u64)m->physical_bits << 32 | m->features[2] << 40 | (u64)m->maker << 63;
+	const u64 later[] = { m->features[2] >> 23, m->features[3] };
+	u64 word = m->signature | (u64)m->physical_bits << 32 | (m->features[2] & 0x7fffff) << 40 | (u64)m->maker << 63;
+
+	return later[0] | later[1] ? word ^ hash64(0, later, sizeof later) : word;
 }
 
 static void config_words(const struct vcpu *v, u64 out[CONFIG_WORDS])

@@ -79,7 +79,13 @@
 	X(VMX_APICV, "vmx-apicv", 0, 0, 0, 0) X(VMX_VMFUNC, "vmx-vmfunc", 0, 0, 0, 0) \
 	X(VMX_SHADOW, "vmx-shadow-vmcs", 0, 0, 0, 0) X(VMX_PML, "vmx-pml", 0, 0, 0, 0) X(VMX_VE, "vmx-ve", 0, 0, 0, 0) \
 	X(VMX_MBEC, "vmx-mbec", 0, 0, 0, 0) X(VMX_TSC_SCALING, "vmx-tsc-scaling", 0, 0, 0, 0) \
-	X(VMX_EPT5, "vmx-page-walk-5", 0, 0, 0, 0)
+	X(VMX_EPT5, "vmx-page-walk-5", 0, 0, 0, 0) \
+	X(CLDEMOTE, "cldemote", 7, 0, 2, 25) X(WAITPKG, "waitpkg", 7, 0, 2, 5) X(ENQCMD, "enqcmd", 7, 0, 2, 29) \
+	X(HLE, "hle", 7, 0, 1, 4) X(RTM, "rtm", 7, 0, 1, 11) X(RTM_ALWAYS_ABORT, "rtm-always-abort", 7, 0, 3, 11) \
+	X(HRESET, "hreset", 7, 1, 0, 22) X(CMPCCXADD, "cmpccxadd", 7, 1, 0, 7) X(RAO_INT, "raoint", 7, 1, 0, 3) \
+	X(MOVRS, "movrs", 7, 1, 0, 31) X(PREFETCHI, "prefetchi", 7, 1, 3, 14) X(WRMSRNS, "wrmsrns", 7, 1, 0, 19) \
+	X(MSRLIST, "msrlist", 7, 1, 0, 27) X(USER_MSR, "usermsr", 7, 1, 3, 15) X(LKGS, "lkgs", 7, 1, 0, 18) \
+	X(INVLPGB, "invlpgb", 0x80000008, 0, 1, 3)
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,
@@ -96,7 +102,7 @@ struct cache_level { u8 type, level, ways; u32 sets; };
 
 struct model {
 	char name[32];
-	u64 features[3];        /* bit F_x */
+	u64 features[4];        /* bit F_x */
 	enum maker maker;
 	char vendor[13], brand[49];
 	u32 signature;          /* CPUID.1:EAX; also EDX at reset */
@@ -119,7 +125,9 @@ static inline unsigned model_family(const struct model *m)
 	return family == 15 ? family + (m->signature >> 20 & 0xff) : family;
 }
 
-_Static_assert(F_COUNT <= 128 + 23, "lib/snapshot.c has room for so many");
+enum { INVLPGB_PAGES = 7 }; /* that one INVLPGB may name, beyond the first */
+
+_Static_assert(F_COUNT <= 64 * 4, "struct model has room for so many");
 
 /* SPEC is "MODEL[,+feature|,-feature]..."; NULL means "max". False: *ERROR (malloc'd) says what is not known. */
 bool model_parse(struct model *m, const char *spec, char **error);
