@@ -51,7 +51,7 @@ enum { CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 0x10, CR4_PA
        CR4_PKE = 0x400000 };
 enum { MISC_MONITOR = 1 << 18 }; /* of IA32_MISC_ENABLE: MONITOR and MWAIT are there */
 enum { EFER_SCE = 1, EFER_LME = 0x100, EFER_LMA = 0x400, EFER_NXE = 0x800, EFER_SVME = 0x1000,
-       EFER_FFXSR = 0x4000, EFER_TCE = 0x8000 };
+       EFER_FFXSR = 0x4000, EFER_TCE = 0x8000, EFER_MCOMMIT = 0x20000 };
 enum { HWCR_MONITOR_OFF = 1 << 9 }; /* AMD: MONITOR and MWAIT are not there */
 
 enum vector { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP, VEC_SS,
@@ -297,6 +297,7 @@ struct cpu {
 
 #define MSR_KEPT(name, number, feature, member, ...) u64 member;
 #define MSR_AMD(name, number, family, member, ...) u64 member;
+#define MSR_LATER(name, number, feature, member, ...) u64 member;
 #define MSR_STATE(member) u64 member;
 #define MSR_STATES(member, count) u64 member[count];
 #include "cpu/system/msr.def"
@@ -346,7 +347,7 @@ struct cpu {
 	u64 guest_cr2;             /* CR2 before a #PF that may exit from a guest */
 	struct cpus *all;
 	/* of its parts and its event */
-	char name[8], apic_name[8], timer_name[16], vmx_name[8], svm_name[8], paravirt_name[8], amd_name[8], avx512_name[12];
+	char name[8], apic_name[8], timer_name[16], vmx_name[8], svm_name[8], paravirt_name[8], amd_name[8], avx512_name[12], later_name[12];
 	struct line ferr;          /* FERR#, to IRQ 13 */
 	bool (*ignne)(void *owner); /* is IGNNE# asserted? NULL: it always is */
 	void *ignne_owner;
@@ -429,7 +430,8 @@ bool cpu_go_to(struct cpu *c, u64 rip);
 void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
-enum { CPU_PARTS = 7 }; /* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, AVX-512 */
+/* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, AVX-512, what later features add */
+enum { CPU_PARTS = 8 };
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 /* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */

@@ -941,6 +941,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	snprintf(c->name, sizeof c->name, "cpu%u", c->id);
 	snprintf(c->amd_name, sizeof c->amd_name, "amd%u", c->id);
 	snprintf(c->avx512_name, sizeof c->avx512_name, "avx512-%u", c->id);
+	snprintf(c->later_name, sizeof c->later_name, "later-%u", c->id);
 	snprintf(c->apic_name, sizeof c->apic_name, "apic%u", c->id);
 	snprintf(c->timer_name, sizeof c->timer_name, c->id ? "apic timer %u" : "apic timer", c->id);
 	c->isa = config->with ? config->with->isa : isa_new(c->model, &which);

@@ -43,6 +43,25 @@ static const struct field amd_fields[] = {
 	FIELD_END
 };
 
+static const struct field later_fields[] = {
+#define MSR_LATER(name, number, feature, member, ...) CPU(member, U64),
+#include "cpu/system/msr.def"
+	FIELD_END
+};
+
+static bool has_later(const struct model *m)
+{
+	static const u8 features[] = {
+#define MSR_LATER(name, number, feature, member, ...) F_##feature,
+#include "cpu/system/msr.def"
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(features); i++)
+		if (has(m, features[i]))
+			return true;
+	return false;
+}
+
 /* A whole register of AVX-512; and what it adds to another. */
 #define ZMM(n) FIELDS(struct cpu, v[n].q, U64)
 static const struct field avx512_fields[] = {
@@ -96,5 +115,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 		out[count++] = svm_part(c);
 	if (has(c->model, F_AVX512F) && count < max)
 		out[count++] = (struct part){ c->avx512_name, c, avx512_fields, NULL };
+	if (has_later(c->model) && count < max)
+		out[count++] = (struct part){ c->later_name, c, later_fields, NULL };
 	return count;
 }

@@ -170,6 +170,10 @@ GEN(prefetcht1) { (void)d; o->run = hint; }
 GEN(prefetcht2) { (void)d; o->run = hint; }
 GEN(prefetch) { (void)d; o->run = hint; }
 GEN(prefetchw) { (void)d; o->run = hint; }
+GEN(prefetchrst2) { (void)d; o->run = hint; }
+GEN(prefetchit0) { (void)d; o->run = hint; }
+GEN(prefetchit1) { (void)d; o->run = hint; }
+GEN(cldemote) { (void)d; o->run = hint; }
 
 /* ---- ESC and WAIT without a coprocessor ---- */
 

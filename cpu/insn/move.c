@@ -88,6 +88,7 @@ GEN(mov)
 }
 
 GEN(umov) { gen_mov(d, o); }
+GEN(movrs) { gen_mov(d, o); } /* what it hints at makes no difference */
 
 /* MOV with a full-width offset in the instruction: A0-A3. */
 BODY(mov_moffs_store)

@@ -423,6 +423,29 @@ BODY_HANDLER(nothing)
 GEN_ALIAS(invd, nothing)
 GEN_ALIAS(wbinvd, nothing)
 
+/* Of all processors, and more than it asks for: that is allowed (APM vol. 3, INVLPGB). */
+BODY(invlpgb)
+{
+	if ((c->r[RCX] & 0xffff) > INVLPGB_PAGES)
+		return gp_because(c, 0, "there are more pages than CPUID allows (APM vol. 3, INVLPGB)");
+	for (unsigned i = 0; i < c->all->count; i++)
+		tlb_flush(c->all->cpu[i], true);
+	c->r[RIP] = next_rip(c, o);
+	return true;
+}
+GEN_JUMP(invlpgb)
+GEN_ALIAS(tlbsync, nothing)
+
+/* All stores are done. */
+BODY(mcommit)
+{
+	if (!(c->efer & EFER_MCOMMIT))
+		return fault_ud(c);
+	cpu_set_arith(c, cpu_flags(c) & ~(u32)FL_C);
+	return true;
+}
+GEN_BODY(mcommit)
+
 /* They read nothing, but fault as a load of one byte does. */
 BODY(clflush)
 {
@@ -464,48 +487,6 @@ BODY(hlt)
 	return true;
 }
 GEN_JUMP(hlt)
-
-bool monitor_enabled(const struct cpu *c)
-{
-	return is_amd(c->model) ? !(c->hwcr & HWCR_MONITOR_OFF) : c->misc_enable & MISC_MONITOR;
-}
-
-BODY(monitor)
-{
-	u64 linear, byte, mask = op_amask(o);
-
-	if (!monitor_enabled(c))
-		return fault_ud(c);
-	if (c->r[RCX] & (in_64(c) ? ~(u64)0 : 0xffffffff))
-		return gp_because(c, 0, "ECX is not 0 (vol. 2, MONITOR)");
-	if (!seg_linear(c, o->seg, c->r[RAX] & mask, 1, false, &linear) || !mem_read(c, linear, 1, &byte))
-		return false;
-	c->monitor_armed = page_peek(c, linear, &c->monitor_phys);
-	if (c->monitor_armed) {
-		c->monitor_phys &= c->mem->mask;
-		monitor_watch(c);
-	}
-	return true;
-}
-GEN_BODY(monitor)
-
-/* Sleep until a store to the line, an interrupt that may be taken, or, with bit 0 of ECX, any (SDM vol. 2, MWAIT).
- * Hints are just that. */
-BODY(mwait)
-{
-	if (!monitor_enabled(c))
-		return fault_ud(c);
-	if (c->r[RCX] & ~(u64)1 & (in_64(c) ? ~(u64)0 : 0xffffffff))
-		return gp_because(c, 0, "a bit of ECX other than 0 is set (vol. 2, MWAIT)");
-	if (c->monitor_armed) {
-		c->activity = ACTIVITY_MWAIT;
-		c->mwait_breaks = c->r[RCX] & 1;
-		attend(c, ATTN_LINE);
-	}
-	c->r[RIP] = next_rip(c, o);
-	return true;
-}
-GEN_JUMP(mwait)
 
 GEN_ALIAS(ud0, ud)
 GEN_ALIAS(ud1, ud)

@@ -238,15 +238,17 @@ static void extended_version(const struct cpu *c, u32 out[4])
 	out[ECX] |= ids(c) > 1 ? 1 << 1 : 0; /* the HTT bit means cores */
 }
 
-/* Leaf 80000008h. AMD: features in EBX; ECX 7-0 cores - 1 | 15-12 bits of the APIC ID that number them */
+/* Leaf 80000008h: features in EBX. AMD: ECX 7-0 cores - 1 | 15-12 bits of the APIC ID that number them
+ *   EDX 15-0 pages of INVLPGB, less 1 | 31-16 registers of RDPRU, less 1 */
 static void addresses(const struct cpu *c, u32 out[4])
 {
 	const struct model *m = c->model;
 
 	out[EAX] = m->physical_bits | m->linear_bits << 8;
+	features(m, 0x80000008, 0, out);
+	out[EDX] = (has(m, F_INVLPGB) ? INVLPGB_PAGES : 0) | (has(m, F_RDPRU) ? 1u << 16 : 0);
 	if (!is_amd(m))
 		return;
-	features(m, 0x80000008, 0, out);
 	for (unsigned i = 0; i < ARRAY_LEN(amd_bits); i++)
 		if (has(m, amd_bits[i].feature))
 			out[EBX] |= 1u << amd_bits[i].bit;
@@ -314,6 +316,7 @@ static void basic_leaf(const struct cpu *c, u32 leaf, u32 sub, u32 max, u32 out[
 	case 4: cache(c, sub, out); break;
 	case 0x15: crystal(out); break;
 	case 0x16: frequencies(out); break;
+	case 0x20: out[EBX] = has(m, F_HRESET); break; /* bits that IA32_HRESET_ENABLE has */
 	}
 }
 

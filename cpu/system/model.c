@@ -195,7 +195,8 @@ static bool set_generation(struct model *m, const char *name, size_t len)
 /* Make room in CPUID for features that were added to an older model. */
 static void widen(struct model *m, unsigned f)
 {
-	u32 leaf = f == F_SVM ? 0x8000000a : feature_names[f].leaf; /* SVM has a leaf of its own, too */
+	/* they have leaves of their own, too */
+	u32 leaf = f == F_SVM ? 0x8000000a : f == F_HRESET ? 0x20 : feature_names[f].leaf;
 
 	if (!feature_names[f].leafed)
 		return;

@@ -38,7 +38,7 @@ u64 efer_bits(const struct model *m)
 {
 	return (has(m, F_SYSCALL) ? EFER_SCE : 0) | (has(m, F_X64) ? EFER_LME | EFER_LMA : 0) |
 	       (has(m, F_NX) ? EFER_NXE : 0) | (has(m, F_FFXSR) ? EFER_FFXSR : 0) | (has(m, F_TCE) ? EFER_TCE : 0) |
-	       (has(m, F_SVM) ? EFER_SVME : 0);
+	       (has(m, F_SVM) ? EFER_SVME : 0) | (has(m, F_MCOMMIT) ? EFER_MCOMMIT : 0);
 }
 
 bool write_efer(struct cpu *c, u64 v)
@@ -445,6 +445,26 @@ BODY(rdtscp)
 	return true;
 }
 GEN_BODY(rdtscp)
+
+/* 0: MPERF, 1: APERF, which count at the same rate; no other register can be read. */
+BODY(rdpru)
+{
+	(void)o;
+	tsc_to_regs(c);
+	if ((u32)c->r[RCX] > 1)
+		c->r[RAX] = c->r[RDX] = 0;
+	return true;
+}
+GEN_BODY(rdpru)
+
+/* Histories that an interpreter does not have (vol. 2, HRESET). */
+BODY(hreset)
+{
+	(void)o;
+	return !((u32)c->r[RAX] & ~c->hreset_enable) ||
+	       gp_because(c, 0, "EAX has a bit that IA32_HRESET_ENABLE has not (vol. 2, HRESET)");
+}
+GEN_BODY(hreset)
 
 BODY(rdpid)
 {

@@ -154,6 +154,19 @@ BODY(swapgs)
 }
 GEN_BODY(swapgs)
 
+/* As MOV to GS, but the base goes to where SWAPGS finds it (FRED specification, 10). */
+BODY(lkgs)
+{
+	u64 sel, base = c->seg[GS].base;
+
+	if (!rm_load(c, o, o->dst, 2, &sel) || !seg_load(c, GS, (u16)sel))
+		return false;
+	c->kernel_gs_base = c->seg[GS].base;
+	c->seg[GS].base = base;
+	return true;
+}
+GEN_BODY(lkgs)
+
 ALWAYS_INLINE bool write_base(struct cpu *c, const struct op *o, unsigned reg)
 {
 	u64 v = reg_get(c, o->dst, o->osize == 8 ? 8 : 4);

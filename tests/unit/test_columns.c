@@ -243,11 +243,11 @@ START_TEST(as_in_the_manual)
 		"add adc and btc btr bts cmpxchg cmpxchg8b cmpxchg16b dec inc neg not or sbb sub xor xadd xchg";
 	/* Vol. 3, 5.9, and those that came later; MOV of control and debug registers beside them. */
 	static const char *const privileged = "lgdt lldt ltr lidt lmsw clts invd wbinvd invlpg hlt rdmsr wrmsr swapgs sysexit sysret xsetbv invpcid xsaves xrstors "
-		"vmrun vmload vmsave stgi clgi invlpga";
+		"vmrun vmload vmsave stgi clgi invlpga wrmsrns rdmsrlist wrmsrlist lkgs invlpgb tlbsync hreset enqcmds";
 	/* Vol. 2: "not recognized in real-address mode"; the last ones because of VEX. */
 	static const char *const protected = "arpl lar lsl lldt ltr sldt str verr verw vmxon vmxoff vmclear vmptrld vmptrst vmread "
 					"vmwrite vmlaunch vmresume vmcall invept invvpid vmrun vmload vmsave stgi "
-					"clgi invlpga";
+					"clgi invlpga invlpgb tlbsync";
 	/* Vol. 3, 2.5, CR4.UMIP. */
 	static const char *const umip = "sgdt sidt sldt smsw str";
 
@@ -778,7 +778,9 @@ START_TEST(align)
 	EACH_ROW(i) {
 		const struct isa_row *row = &isa->rows[i];
 
-		if (!may_be(row, true) || row->insn->check & CHK_XSAVE) /* XSAVE wants 64, and says #GP itself */
+		/* XSAVE wants 64, RAO-INT and CMPccXADD their operand's size; they say #GP themselves. */
+		if (!may_be(row, true) || row->insn->check & CHK_XSAVE || row->insn->since == F_RAO_INT ||
+		    row->insn->since == F_CMPCCXADD)
 			continue;
 		for (unsigned k = 1; k < 16; k++) {
 			enum run_mode m = only_64(row) ? LONG3 : PROT3;

@@ -122,7 +122,8 @@ START_TEST(intercepts)
 		"in", "out", "ins", "outs", "sgdt", "sidt", "sldt", "str", "lgdt", "lidt", "lldt", "ltr", "smsw",
 		"lmsw", "clts", "rdmsr", "wrmsr", "rdtsc", "rdtscp", "rdpmc", "cpuid", "rsm", "iret", "invd", "wbinvd",
 		"pause", "hlt", "invlpg", "invpcid", "monitor", "mwait", "xsetbv", "pushf", "popf", "int", "int1",
-		"vmrun", "vmmcall", "vmload", "vmsave", "stgi", "clgi", "invlpga",
+		"vmrun", "vmmcall", "vmload", "vmsave", "stgi", "clgi", "invlpga", "monitorx", "mwaitx", "rdpru", "mcommit",
+		"invlpgb", "tlbsync",
 	};
 
 	for (unsigned i = 0; i < insn_count; i++) {
@@ -355,6 +356,8 @@ static void begin(bool wide, unsigned cpl, unsigned iopl, u64 base)
 	c->sfmask = rnd() & (FL_I | FL_AC | FL_D);
 	c->idtr.limit = rnd() & 1 && !wide ? 0x7ff : 0;
 	port_value = 0x5a5a5a5a;
+	c->monitor_armed = true;
+	c->monitor_phys = RAM_SIZE - 64; /* where no sample stores */
 	if (c->cpl) {
 		c->cr4 |= CR4_TSD;
 		c->efer &= ~(u64)EFER_SCE;

@@ -224,7 +224,7 @@ static bool is_hint(const struct dec *d) { return !strcmp(d->row->insn->mnemonic
 static bool any_width(const struct dec *d)
 {
 	static const char *const names_of[] = { "lar", "lsl", "rdpid", "invpcid", "movmskps", "movmskpd", "movdir64b",
-					   "vmread", "vmwrite", "invept", "invvpid" };
+					   "vmread", "vmwrite", "invept", "invvpid", "umonitor", "enqcmd", "enqcmds" };
 
 	for (unsigned i = 0; i < 2; i++)
 		if (dec_kind(d, i) == OPK_C || dec_kind(d, i) == OPK_D)
@@ -257,7 +257,8 @@ static bool is_newer(const struct dec *d)
 {
 	enum feature f = d->row->insn->since;
 
-	return f == F_AVX_IFMA || f == F_AVX_VNNI_INT8 || f == F_AVX_VNNI_INT16;
+	return f == F_AVX_IFMA || f == F_AVX_VNNI_INT8 || f == F_AVX_VNNI_INT16 || f == F_CMPCCXADD || f == F_RAO_INT ||
+	       f == F_MOVRS || f == F_WRMSRNS || f == F_MSRLIST || f == F_USER_MSR || f == F_LKGS;
 }
 
 /* Registers that do not exist: here the table says yes, and the body #UD. */
