@@ -556,7 +556,9 @@ START_TEST(zydis_agrees)
 	ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
 	ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
 	compared = differ = 0;
-	for (unsigned i = 0; i < isa->count && isa->rows[i].enabled; i++) {
+	for (unsigned i = 0; i < isa->count; i++) {
+		if (!row.enabled) /* the other maker's, or gone */
+			continue;
 		struct isa_row row = isa->rows[i];
 
 		row.insn = row.insn >= plain_rows && row.insn < plain_rows + insn_count ? row.insn : &plain_rows[i];

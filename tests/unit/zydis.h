@@ -192,7 +192,7 @@ static bool same_operand(const struct dec *d, const struct op *o, unsigned n, co
 	case OPK_I: case OPK_SI: case OPK_J:
 		if (n > 0 && dec_kind(d, n - 1) == OPK_I) /* the second of two */
 			return same_immediate(d, n, o->imm >> 16, z);
-		return same_immediate(d, n, o->imm, z);
+		return same_immediate(d, n, d->vex ? d->imm : o->imm, z);
 	case OPK_O:
 		return z->type == ZYDIS_OPERAND_TYPE_MEMORY &&
 		       !(((u64)z->mem.disp.value ^ (u64)o->imm) << (64 - 8 * d->asize));
