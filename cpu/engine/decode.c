@@ -168,7 +168,7 @@ static bool take_vex(struct reader *r, struct dec *d, bool three)
 	d->vex_l = b >> 2 & 1;
 	d->pp = (u8[]){ 0, 1, 2, 3 }[b & 3];
 	d->map = map;
-	return map >= 1 && map <= 3;
+	return (map >= 1 && map <= 3) || (map >= MAP_XOP && map <= MAP_XOP + 2);
 }
 
 /* EVEX, after 62 was seen:  [R X B R' 0 mmm] [W vvvv 1 pp] [z L'L b V' aaa], R X B R' vvvv V' inverted. */
@@ -202,7 +202,15 @@ static bool take_opcode(struct reader *r, struct dec *d, const struct model *mod
 
 	if ((b == 0xc4 || b == 0xc5) && (has(model, F_AVX) || has(model, F_BMI1) || has(model, F_BMI2)) &&
 	    (d->bits == 64 || (r->at < r->end && *r->at >= 0xc0 && (d->mode & (MODE_PE | MODE_V86)) == MODE_PE))) {
-		if (!take_vex(r, d, b == 0xc4))
+		if (!take_vex(r, d, b == 0xc4) || d->map >= MAP_XOP)
+	/* XOP looks like VEX, but its maps are from 8 on: with less, 8F is POP. */
+	if (b == 0x8f && has(model, F_TBM) && r->at < r->end && (*r->at & 0x1f) >= MAP_XOP &&
+	    (d->mode & (MODE_PE | MODE_V86)) == MODE_PE) {
+		if (!take_vex(r, d, true))
+			return false;
+		d->opcode = (u8)take(r, 1);
+		return true;
+	}
 			return false;
 		d->opcode = (u8)take(r, 1);
 		return true;

@@ -176,6 +176,68 @@ BODY(blsr) { return lowest(c, o, RESET); }
 BODY(blsmsk) { return lowest(c, o, MASK); }
 BODY(blsi) { return lowest(c, o, ISOLATE); }
 
+/* TBM (APM vol. 3): what follows from a number and the one above or below it. The destination is vvvv. */
+enum trailing { BLCFILL, BLCI, BLCIC, BLCMSK, BLCS, T1MSKC, BLSFILL, BLSIC, TZMSK };
+
+ALWAYS_INLINE bool trailing(struct cpu *c, const struct op *o, enum trailing what)
+{
+	const unsigned size = o->osize;
+	u64 v, up, down, r;
+
+	if (!rm_load(c, o, o->src, size, &v))
+		return false;
+	up = v + 1;
+	down = v - 1;
+	switch (what) {
+	case BLCFILL: r = v & up; break;
+	case BLCI: r = v | ~up; break;
+	case BLCIC: r = ~v & up; break;
+	case BLCMSK: r = v ^ up; break;
+	case BLCS: r = v | up; break;
+	case T1MSKC: r = ~v | up; break;
+	case BLSFILL: r = v | down; break;
+	case BLSIC: r = ~v | down; break;
+	default: r = ~v & down; break;
+	}
+	r = trim(r, size);
+	reg_set(c, o->third, size, r);
+	set_scan(c, r, what <= T1MSKC ? trim(up, size) == 0 : v == 0, size);
+	return true;
+}
+#define TRAILING(name, which) BODY(name) { return trailing(c, o, which); }
+TRAILING(blcfill, BLCFILL)
+TRAILING(blci, BLCI)
+TRAILING(blcic, BLCIC)
+TRAILING(blcmsk, BLCMSK)
+TRAILING(blcs, BLCS)
+TRAILING(t1mskc, T1MSKC)
+TRAILING(blsfill, BLSFILL)
+TRAILING(blsic, BLSIC)
+TRAILING(tzmsk, TZMSK)
+
+/* imm8: start; third: length. */
+BODY(bextr_imm)
+{
+	u64 v;
+
+	if (!rm_load(c, o, o->src, o->osize, &v))
+		return false;
+	v = o->imm8 < 64 ? v >> o->imm8 : 0;
+	if (o->third < 64)
+		v &= ((u64)1 << o->third) - 1;
+	reg_set(c, o->dst, o->osize, v);
+	set_scan(c, v, false, o->osize);
+	c->fix ^= c->res >> 63 ? FL_S : 0;
+	return true;
+}
+BODY_HANDLER(bextr_imm)
+GEN(bextr_imm)
+{
+	o->osize = dec_size(d, 0) & 15;
+	o->third = (u8)(d->imm >> 8);
+	o->run = h_bextr_imm;
+}
+
 BODY(bzhi)
 {
 	const unsigned size = o->osize;
@@ -254,6 +316,15 @@ GEN_WIDE(blsr)
 GEN_WIDE(blsmsk)
 GEN_WIDE(blsi)
 GEN_WIDE(bzhi)
+GEN_WIDE(blcfill)
+GEN_WIDE(blci)
+GEN_WIDE(blcic)
+GEN_WIDE(blcmsk)
+GEN_WIDE(blcs)
+GEN_WIDE(t1mskc)
+GEN_WIDE(blsfill)
+GEN_WIDE(blsic)
+GEN_WIDE(tzmsk)
 GEN_WIDE(pdep)
 GEN_WIDE(pext)
 GEN_WIDE(adcx)

@@ -121,6 +121,8 @@ static bool compile_vex(struct isa_row *row, const char *s, size_t len)
 			row->map = 2;
 		else if (is(field, n, "0F3A"))
 			row->map = 3;
+		else if (is(field, n, "MAP8") || is(field, n, "MAP9") || is(field, n, "MAPA"))
+			row->map = (u8)(field[3] == 'A' ? 10 : field[3] - '0');
 		else if (is(field, n, "MAP5"))
 			row->map = 5;
 		else if (is(field, n, "MAP6"))
@@ -193,7 +195,7 @@ static bool compile_encoding(struct isa_row *row, const char *s)
 			want(row, KEY_W, 0);
 		else if (place == AT_PREFIX && is(s, len, "REX.W1"))
 			want(row, KEY_W, KEY_W);
-		else if (place == AT_PREFIX && len > 4 && !memcmp(s + (*s == 'E'), "VEX.", 4)) {
+		else if (place == AT_PREFIX && len > 4 && (!memcmp(s + (*s == 'E'), "VEX.", 4) || !memcmp(s, "XOP.", 4))) {
 			if (!compile_vex(row, s, len))
 				return false;
 		} else if (place >= (row->map == MAP_3DNOW ? AT_OPCODE : AT_MODRM) && is(s, len, "/r")) {

@@ -186,7 +186,7 @@ enum form { FORM_OTHER, FORM_R, FORM_M, FORM_RR, FORM_RI, FORM_RM, FORM_MR, FORM
 struct isa_row { /* compiled */
 	const struct insn *insn;
 	u64 mask, match;         /* over the decode key */
-	u8 map;                  /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A, 4: 0F0F, whose opcode stands behind the operand; 5, 6: EVEX's */
+	u8 map;                  /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A, 4: 0F0F, whose opcode stands behind the operand; 5, 6: EVEX's; 8 to 10: XOP's */
 	u8 opcode, opcode_mask;
 	bool vex, evex, modrm, enabled; /* EVEX rows are VEX rows, too */
 	u8 operands;
@@ -200,7 +200,7 @@ struct isa_row { /* compiled */
 enum { KEY_MODRM = 0xff, KEY_MEM = 1 << 8, KEY_PP = 3 << 9, KEY_W = 1 << 11, KEY_L = 1 << 12, KEY_64 = 1 << 13,
 	KEY_VEX = 1 << 14, KEY_O16 = 1 << 15, KEY_L2 = 1 << 16 };
 
-enum { MAP_3DNOW = 4, MAPS = 7 };
+enum { MAP_3DNOW = 4, MAP_XOP = 8 /* to 10 */, MAPS = 11 };
 
 struct isa {
 	struct isa_row *rows;

@@ -152,7 +152,7 @@ static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory
 	} else if (row->vex) {
 		unsigned l = row->mask & KEY_L ? row->match >> 12 & 1 : below(2);
 
-		*p++ = 0xc4;
+		*p++ = row->map >= MAP_XOP ? 0x8f : 0xc4;
 		*p++ = (u8)(0xe0 | row->map);
 		*p++ = (u8)(w << 7 | (row->insn->vsib ? 13 : has_operand(row, OPK_B) || has_operand(row, OPK_H) ? 8 +
 			below(8) : 15) << 3 | l << 2 | pp);

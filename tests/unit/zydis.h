@@ -50,6 +50,10 @@ static const struct { const char *ours, *theirs; } names[] = {
 		{ "fxsave", "fxsave64" },
 	{ "fxrstor", "fxrstor64" }, { "xsave", "xsave64" }, { "xrstor", "xrstor64" }, { "xsaveopt", "xsaveopt64" },
 		{ "xsavec", "xsavec64" }, { "xsaves", "xsaves64" },
+	/* newer hints */
+	{ "prefetchrst2", "nop" }, { "prefetchit0", "nop" }, { "prefetchit1", "nop" },
+	{ "rdssp", "rdsspd rdsspq" }, { "incssp", "incsspd incsspq" }, { "wrss", "wrssd wrssq" },
+		{ "wruss", "wrussd wrussq" },
 	{ "xrstors", "xrstors64" }, { "pfrsqrt", "pfsqrt" }, { "pfrcpit1", "pfcpit1" },
 };
 
@@ -217,7 +221,12 @@ static bool same_operand(const struct dec *d, const struct op *o, unsigned n, co
 	}
 }
 
-static bool is_hint(const struct dec *d) { return !strcmp(d->row->insn->mnemonic, "nop"); }
+static bool is_hint(const struct dec *d)
+{
+	const char *name = d->row->insn->mnemonic;
+
+	return !strcmp(name, "nop") || !strcmp(name, "prefetchrst2") || !strncmp(name, "prefetchit", 10);
+}
 
 /* Register operands that the manual and Zydis write in another width than the table: the number counts. LAR and LSL
  * look at 16 bits of the source, MOV to and from CR and DR and the others take what the mode has. */
@@ -258,7 +267,8 @@ static bool is_newer(const struct dec *d)
 	enum feature f = d->row->insn->since;
 
 	return f == F_AVX_IFMA || f == F_AVX_VNNI_INT8 || f == F_AVX_VNNI_INT16 || f == F_CMPCCXADD || f == F_RAO_INT ||
-	       f == F_MOVRS || f == F_WRMSRNS || f == F_MSRLIST || f == F_USER_MSR || f == F_LKGS;
+	       f == F_MOVRS || f == F_WRMSRNS || f == F_MSRLIST || f == F_USER_MSR || f == F_LKGS || f == F_SHA512 ||
+	       f == F_SM3 || f == F_SM4 || f == F_AVX_NE_CONVERT;
 }
 
 /* Registers that do not exist: here the table says yes, and the body #UD. */

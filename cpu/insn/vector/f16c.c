@@ -129,3 +129,50 @@ GEN(vcvtps2ph)
 	vec_operands(d, o, PACKED);
 	o->run = d->evex ? h_cvtps2ph_evex : h_cvtps2ph;
 }
+
+/* ---- AVX-NE-CONVERT: 16 bits to 32, which is always exact. Nothing is reported, and no NaN stays signalling ---- */
+
+static u32 quiet_to_single(struct cpu *c, u16 v, bool bfloat)
+{
+	u32 saved = c->soft_mxcsr, r;
+
+	if (bfloat)
+		return (u32)v << 16;
+	c->soft_mxcsr = MXCSR_MASKS;
+	r = to_single(c, v);
+	c->soft_mxcsr = saved;
+	return r;
+}
+
+/* Of each pair the even one, or the odd one. */
+static vec vec_convert_half_of(struct cpu *c, vec b, bool odd, bool bfloat)
+{
+	union xmm x = vec_lanes(b);
+
+	for (unsigned i = 0; i < 4; i++)
+		x.d[i] = quiet_to_single(c, (u16)(x.d[i] >> (odd ? 16 : 0)), bfloat);
+	return vec_of(x);
+}
+
+VEC(cvtneeph2ps,   32, PACKED, EXACT, VEX_ONLY, vec_convert_half_of(c, b, false, false))
+VEC(cvtneoph2ps,   32, PACKED, EXACT, VEX_ONLY, vec_convert_half_of(c, b, true, false))
+VEC(cvtneebf162ps, 32, PACKED, EXACT, VEX_ONLY, vec_convert_half_of(c, b, false, true))
+VEC(cvtneobf162ps, 32, PACKED, EXACT, VEX_ONLY, vec_convert_half_of(c, b, true, true))
+
+/* One for all. */
+ALWAYS_INLINE bool convert_broadcast(struct cpu *c, const struct op *o, bool bfloat)
+{
+	union xmm r;
+	u64 v;
+
+	if (!op_load(c, o, 2, &v))
+		return false;
+	for (unsigned i = 0; i < 4; i++)
+		r.d[i] = quiet_to_single(c, (u16)v, bfloat);
+	ymm_set(c, o, vec_of(r), o->vlen == 32 ? vec_of(r) : vec_zero);
+	return true;
+}
+BODY(bcstnesh2ps) { return convert_broadcast(c, o, false); }
+BODY(bcstnebf162ps) { return convert_broadcast(c, o, true); }
+VEC_OWN_VEX(bcstnesh2ps)
+VEC_OWN_VEX(bcstnebf162ps)

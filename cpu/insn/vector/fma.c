@@ -251,3 +251,81 @@ FMA_PACKED(vfnmadd)
 FMA_SCALAR(vfnmadd)
 FMA_PACKED(vfnmsub)
 FMA_SCALAR(vfnmsub)
+
+/* ---- FMA4: four operands; scalar forms clear the rest ---- */
+
+/* The first source * the second + the third. The second is in r/m and the third in the immediate, imm8's lower half;
+ * with SWAPPED the other way round. Its upper half: the opcode as those above have it. */
+ALWAYS_INLINE bool fma4_body(struct cpu *c, const struct op *o, unsigned size, bool scalar, bool swapped)
+{
+	const bool wide = !scalar && o->vlen == 32;
+	const unsigned lanes = scalar ? 1 : (wide ? 32 : 16) / size;
+	u8 opcode = o->imm8 >> 4, kind = opcode & 14;
+	u32 saved = c->soft_mxcsr, flags;
+	union vreg a = c->v[o->third], x, y = c->v[o->imm8 & 15], r = { 0 };
+	vec b[2];
+
+	if (!vec_operand(c, o, scalar ? size : wide ? 32 : 16, b))
+		return false;
+	x = y;
+	memcpy(swapped ? &y : &x, b, sizeof b);
+	c->soft_mxcsr = c->mxcsr & MXCSR_MASK & ~(u32)MXCSR_FLAGS;
+	for (unsigned i = 0; i < lanes; i++) {
+		bool minus = kind == 6 ? (opcode & 1) == (i & 1) : kind == 10 || kind == 14;
+		u64 v = soft_fma(c, get_size(&a.b[i * size], size), get_size(&x.b[i * size], size),
+				 get_size(&y.b[i * size], size), kind >= 12, minus, size == 4 ? f32 : f64);
+
+		put_size(&r.b[i * size], size, v);
+	}
+	flags = c->soft_mxcsr & MXCSR_FLAGS;
+	c->soft_mxcsr = saved;
+	if (!sse_raise(c, flags))
+		return false;
+	ymm_set(c, o, vec_load(&r.q[0]), vec_load(&r.q[2]));
+	return true;
+}
+
+#define FMA4(name, size, scalar) \
+	BODY(fma4_##name) { return fma4_body(c, o, size, scalar, false); } \
+	BODY(fma4_swapped_##name) { return fma4_body(c, o, size, scalar, true); } \
+	BODY_HANDLER(fma4_##name) \
+	BODY_HANDLER(fma4_swapped_##name)
+FMA4(ps, 4, false)
+FMA4(pd, 8, false)
+FMA4(ss, 4, true)
+FMA4(sd, 8, true)
+
+/* 5C to 5F; 68 to 6F, 78 to 7F: bit 0 double, bit 1 scalar, bit 2 subtract, bit 4 the product is turned. */
+static void choose_fma4(const struct dec *d, struct op *o)
+{
+	static handler *const forms[4][2] = { { h_fma4_ps, h_fma4_swapped_ps },
+					      { h_fma4_pd, h_fma4_swapped_pd },
+					      { h_fma4_ss, h_fma4_swapped_ss },
+					      { h_fma4_sd, h_fma4_swapped_sd } };
+	unsigned op = d->opcode, alternate = op < 0x60, scalar = alternate ? 0 : op & 2;
+	unsigned kind = alternate ? 6 + (op >> 1 & 1) : (op & 0x10 ? 12 : 8) + (op & 4 ? 2 : 0);
+
+	vec_operands(d, o, scalar ? ONE : PACKED);
+	o->imm8 = (u8)((o->imm8 & 15) | kind << 4);
+	o->run = forms[(op & 1) | scalar][d->rex >> 3 & 1];
+}
+GEN(vfmaddsubps) { choose_fma4(d, o); }
+GEN(vfmaddsubpd) { choose_fma4(d, o); }
+GEN(vfmsubaddps) { choose_fma4(d, o); }
+GEN(vfmsubaddpd) { choose_fma4(d, o); }
+GEN(vfmaddps) { choose_fma4(d, o); }
+GEN(vfmaddpd) { choose_fma4(d, o); }
+GEN(vfmaddss) { choose_fma4(d, o); }
+GEN(vfmaddsd) { choose_fma4(d, o); }
+GEN(vfmsubps) { choose_fma4(d, o); }
+GEN(vfmsubpd) { choose_fma4(d, o); }
+GEN(vfmsubss) { choose_fma4(d, o); }
+GEN(vfmsubsd) { choose_fma4(d, o); }
+GEN(vfnmaddps) { choose_fma4(d, o); }
+GEN(vfnmaddpd) { choose_fma4(d, o); }
+GEN(vfnmaddss) { choose_fma4(d, o); }
+GEN(vfnmaddsd) { choose_fma4(d, o); }
+GEN(vfnmsubps) { choose_fma4(d, o); }
+GEN(vfnmsubpd) { choose_fma4(d, o); }
+GEN(vfnmsubss) { choose_fma4(d, o); }
+GEN(vfnmsubsd) { choose_fma4(d, o); }
