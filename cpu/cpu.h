@@ -48,7 +48,9 @@ enum { CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 0x10, CR4_PA
        CR4_PCE = 0x100, CR4_OSFXSR = 0x200, CR4_OSXMMEXCPT = 0x400, CR4_UMIP = 0x800, CR4_LA57 = 0x1000,
        CR4_VMXE = 0x2000,
        CR4_FSGSBASE = 0x10000, CR4_PCIDE = 0x20000, CR4_OSXSAVE = 0x40000, CR4_SMEP = 0x100000, CR4_SMAP = 0x200000,
-       CR4_PKE = 0x400000 };
+       CR4_PKE = 0x400000, CR4_CET = 0x800000, CR4_PKS = 0x1000000, CR4_LASS = 0x8000000, CR4_LAM_SUP = 0x10000000 };
+#define CR3_LAM_U57 ((u64)1 << 61)
+#define CR3_LAM_U48 ((u64)1 << 62)
 enum { MISC_MONITOR = 1 << 18 }; /* of IA32_MISC_ENABLE: MONITOR and MWAIT are there */
 enum { EFER_SCE = 1, EFER_LME = 0x100, EFER_LMA = 0x400, EFER_NXE = 0x800, EFER_SVME = 0x1000,
        EFER_FFXSR = 0x4000, EFER_TCE = 0x8000, EFER_MCOMMIT = 0x20000 };
@@ -56,7 +58,7 @@ enum { HWCR_MONITOR_OFF = 1 << 9 }; /* AMD: MONITOR and MWAIT are not there */
 
 enum vector { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP, VEC_SS,
 	VEC_GP, VEC_PF,
-              VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM, VEC_VE };
+              VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM, VEC_VE, VEC_CP };
 
 /* A segment register with its hidden part. attr is bits 8-23 of the descriptor's second word, as VMX shows access
  * rights:
@@ -184,6 +186,9 @@ enum {
 	MODE_SVM_GUEST = 1 << 22, /* behind VMRUN: the same */
 	MODE_SVME = 1 << 23,    /* EFER.SVME */
 	MODE_AVX512 = 1 << 24,  /* XCR0 allows ZMM and masks; VEX clears bits 511:256, too */
+	MODE_SHSTK = 1 << 25,   /* shadow stacks are enabled at this CPL */
+	MODE_IBT = 1 << 26,     /* indirect branches are tracked */
+	MODE_WAIT_ENDBR = 1 << 27, /* the next instruction must be ENDBR */
 };
 /* Bits of CR4 that checks look at and nothing else in a mode does: in its upper half, as they are. */
 #define MODE_CR4(bits) ((u64)(bits) << 32)
@@ -193,7 +198,8 @@ enum { ATTN_NONE = 0, ATTN_CODE = 1, ATTN_MODE = 2, ATTN_LINE = 4, ATTN_CLOCK = 
 
 enum { STEP_TF = 1, STEP_RF = 2 };
 
-enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_SYSTEM = 4 /* flag: implicit supervisor access */ };
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_SYSTEM = 4 /* flag: implicit supervisor access */,
+	ACCESS_SHADOW = 8 /* of a shadow stack; the user's, if ACCESS_SYSTEM is not set */ };
 
 enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP,
 	EXIT_LINK /* at r[RIP], and c->op is the direct jump that led there */,
@@ -298,6 +304,7 @@ struct cpu {
 #define MSR_KEPT(name, number, feature, member, ...) u64 member;
 #define MSR_AMD(name, number, family, member, ...) u64 member;
 #define MSR_LATER(name, number, feature, member, ...) u64 member;
+#define LATER_STATE(member) u64 member;
 #define MSR_STATE(member) u64 member;
 #define MSR_STATES(member, count) u64 member[count];
 #include "cpu/system/msr.def"
@@ -347,7 +354,8 @@ struct cpu {
 	u64 guest_cr2;             /* CR2 before a #PF that may exit from a guest */
 	struct cpus *all;
 	/* of its parts and its event */
-	char name[8], apic_name[8], timer_name[16], vmx_name[8], svm_name[8], paravirt_name[8], amd_name[8], avx512_name[12], later_name[12];
+	char name[8], apic_name[8], timer_name[16], vmx_name[8], svm_name[8], paravirt_name[8], amd_name[8];
+	char avx512_name[12], later_name[12];
 	struct line ferr;          /* FERR#, to IRQ 13 */
 	bool (*ignne)(void *owner); /* is IGNNE# asserted? NULL: it always is */
 	void *ignne_owner;
@@ -587,6 +595,10 @@ u64 tlb_hash(const struct cpu *c, u64 h);
 bool page_load_pdptes(struct cpu *c, u64 cr3);        /* false: #GP(0) */
 bool pdpte_valid(const struct cpu *c, u64 e);         /* no reserved bit of a present one is set */
 void write_pkru(struct cpu *c, u32 v);
+/* Does linear-address-space separation forbid the access (SDM vol. 3, 4.2.1)? False: it may go on to paging. */
+bool lass_denies(const struct cpu *c, u64 linear, unsigned access);
+/* Where a shadow stack's 4 bytes at LINEAR are, which must be in a page of shadow stacks. False: #PF. */
+bool shadow_translate(struct cpu *c, u64 linear, bool write, bool user, u64 *phys);
 
 /* ---- memory.c: linear accesses with the current rights. False: fault set, nothing written. SIZE 1, 2, 4, 8. May cross
  * pages. ---- */

@@ -13,6 +13,7 @@ struct dec {
 	u8 osize, asize;   /* bytes: 2, 4, 8 */
 	u8 len;
 	u8 map, opcode, modrm, rex /* 0 if none */, pp;
+	bool notrack;      /* 3Eh is the last segment override that counts */
 	u8 rep;            /* 0, 0xF2, 0xF3: the last of them */
 	bool lock, opsize_prefix, addrsize_prefix, mem, has_modrm, vex, evex /* then VEX, too */;
 	u8 vvvv, vex_l;    /* vex_l: 0, 1, 2: 128, 256, 512 bits */
@@ -61,7 +62,7 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u64 
 
 /* What O raises in place of an instruction: #UD, #NM, #GP(0) and why. */
 enum raise { RAISE_NONE, RAISE_UD, RAISE_NM, RAISE_GP_CPL /* privileged */, RAISE_GP_UMIP, RAISE_GP_TSD, RAISE_GP_PCE,
-	RAISE_GP_LIMIT /* of the code segment */, RAISE_GP_LONG };
+	RAISE_GP_LIMIT /* of the code segment */, RAISE_GP_LONG, RAISE_CP /* no ENDBR: cet.h */ };
 void decode_fault(struct op *o, enum raise raise);
 
 #endif

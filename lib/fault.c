@@ -25,6 +25,7 @@ static const struct { const char *name, *meaning; } exceptions[32] = {
 	[VEC_MC] = { "#MC", "machine check" },
 	[VEC_XM] = { "#XM", "SSE floating-point error" },
 	[VEC_VE] = { "#VE", "virtualization exception" },
+	[VEC_CP] = { "#CP", "control protection" },
 };
 
 /* Page-fault error code (SDM vol. 3, 4.7):   5 PK  4 fetch  3 reserved bit  2 user  1 write  0 page was present */

@@ -6,6 +6,7 @@
  * The table has the row of the bytes and its operands. This file has only the layout of instructions (SDM vol. 2,
  * chapter 2). */
 #include "cpu/op.h"
+#include "cpu/cet.h"
 
 enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8, REX = 0x40 };
 
@@ -102,6 +103,7 @@ static bool take_prefixes(struct reader *r, struct dec *d, const struct model *m
 		switch (b) {
 		case 0x26: case 0x2e: case 0x36: case 0x3e:
 			d->rex = 0;
+			d->notrack = b == 0x3e;
 			if (d->bits != 64)
 				d->seg = b >> 3 & 3;
 			continue;
@@ -109,6 +111,7 @@ static bool take_prefixes(struct reader *r, struct dec *d, const struct model *m
 			if (!has(model, F_I386))
 				return true;
 			d->rex = 0;
+			d->notrack = false;
 			d->seg = b == 0x64 ? FS : GS;
 			continue;
 		case 0x66:
@@ -200,9 +203,6 @@ static bool take_opcode(struct reader *r, struct dec *d, const struct model *mod
 {
 	u8 b = (u8)take(r, 1);
 
-	if ((b == 0xc4 || b == 0xc5) && (has(model, F_AVX) || has(model, F_BMI1) || has(model, F_BMI2)) &&
-	    (d->bits == 64 || (r->at < r->end && *r->at >= 0xc0 && (d->mode & (MODE_PE | MODE_V86)) == MODE_PE))) {
-		if (!take_vex(r, d, b == 0xc4) || d->map >= MAP_XOP)
 	/* XOP looks like VEX, but its maps are from 8 on: with less, 8F is POP. */
 	if (b == 0x8f && has(model, F_TBM) && r->at < r->end && (*r->at & 0x1f) >= MAP_XOP &&
 	    (d->mode & (MODE_PE | MODE_V86)) == MODE_PE) {
@@ -211,6 +211,9 @@ static bool take_opcode(struct reader *r, struct dec *d, const struct model *mod
 		d->opcode = (u8)take(r, 1);
 		return true;
 	}
+	if ((b == 0xc4 || b == 0xc5) && (has(model, F_AVX) || has(model, F_BMI1) || has(model, F_BMI2)) &&
+	    (d->bits == 64 || (r->at < r->end && *r->at >= 0xc0 && (d->mode & (MODE_PE | MODE_V86)) == MODE_PE))) {
+		if (!take_vex(r, d, b == 0xc4) || d->map >= MAP_XOP)
 			return false;
 		d->opcode = (u8)take(r, 1);
 		return true;
@@ -408,6 +411,10 @@ static enum raise fixed_checks(u32 check, u64 mode)
 		return RAISE_UD;
 	if ((check & CHK_FSGSBASE) && !(mode & MODE_CR4(CR4_FSGSBASE)))
 		return RAISE_UD;
+	if ((check & CHK_CET) && !(mode & MODE_CR4(CR4_CET)))
+		return RAISE_UD;
+	if ((check & CHK_SHSTK) && !(mode & MODE_SHSTK))
+		return RAISE_UD;
 	if ((check & CHK_PKE) && !(mode & MODE_CR4(CR4_PKE)))
 		return RAISE_UD;
 	if ((check & CHK_AVX) && (!protected || !(mode & MODE_OSXSAVE) || !(mode & MODE_AVX)))
@@ -454,11 +461,32 @@ BODY(raise_gp)
 }
 BODY_HANDLER(raise_gp)
 
+/* An indirect branch leads here, and there is no ENDBR. Code that is known to be older may go on. */
+HANDLER(h_raise_cp)
+{
+	c->n = n;
+	c->op = o;
+	if (!cet_legacy_code(c, op_rip(c, o)))
+		LEAVE(EXIT_FAULT);
+	c->r[RIP] = op_rip(c, o);
+	n += o->left;
+	LEAVE(EXIT_LOOKUP);
+}
+
 void decode_fault(struct op *o, enum raise raise)
 {
 	o->code = CODE_NONE;
 	o->imm = raise;
-	o->run = raise == RAISE_UD ? h_raise_ud : raise == RAISE_NM ? h_raise_nm : h_raise_gp;
+	o->run = raise == RAISE_UD ? h_raise_ud : raise == RAISE_NM ? h_raise_nm : raise == RAISE_CP ? h_raise_cp
+									       : h_raise_gp;
+}
+
+/* What may be the target of a tracked branch: ENDBR of the present mode, or an INT3 or INT1 in its place. */
+static bool ends_branch(const struct dec *d)
+{
+	unsigned code = d->row ? d->row->insn->code : CODE_NONE;
+
+	return code == (d->bits == 64 ? CODE_endbr64 : CODE_endbr32) || code == CODE_int3 || code == CODE_int1;
 }
 
 /* ---- encodings that VEX forbids ---- */
@@ -771,6 +799,12 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u64 
 	if (result == DECODE_MORE)
 		return len >= limit ? DECODE_LONG : DECODE_MORE;
 	d->len = (u8)(r.at - code);
+	if (unlikely(mode & MODE_WAIT_ENDBR) && (result != DECODE_OK || !ends_branch(d))) {
+		o->len = d->len;
+		d->row = NULL;
+		decode_fault(o, RAISE_CP);
+		return DECODE_UD;
+	}
 	if (result == DECODE_OK) {
 		fill(d, o);
 		if (lock_ok(d)) {

@@ -473,6 +473,23 @@ bool sys_check_write(struct cpu *c, u64 linear, unsigned len)
 
 /* ---- segments and operands ---- */
 
+/* With linear-address masking the upper bits of a pointer are not of the address: they become as bit 47, or as bit 56
+ * (SDM vol. 3, 4.2.2). Bit 63 stays, and says whose settings count. */
+static u64 masked(const struct cpu *c, u64 linear)
+{
+	bool supervisor = linear >> 63;
+	unsigned top = supervisor ? (c->cr4 & CR4_LAM_SUP ? 47 : 63)
+		       : c->cr3 & CR3_LAM_U57 ? 56 : c->cr3 & CR3_LAM_U48 ? 47 : 63;
+	u64 extended = (u64)((s64)(linear << (63 - top)) >> (63 - top)), half = (u64)1 << 63;
+
+	return (extended & ~half) | (linear & half);
+}
+
+static bool masks_addresses(const struct cpu *c)
+{
+	return c->cr4 & CR4_LAM_SUP || (has(c->model, F_LAM) && c->cr3 & (CR3_LAM_U57 | CR3_LAM_U48));
+}
+
 /* SDM vol. 3, 5.3 to 5.5. In 64-bit mode: canonical addresses only (vol. 1, 3.3.7.1). */
 bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear)
 {
@@ -485,9 +502,13 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 		u64 base = seg == FS || seg == GS ? s->base : 0;
 
 		*linear = base + offset;
+		if (unlikely(masks_addresses(c)))
+			*linear = masked(c, *linear);
 		/* AMD's processors look at the offset, too. */
 		if (!canonical(*linear) || !canonical(*linear + size - 1) || (is_amd(c->model) && !canonical(offset)))
 			return fault_because(c, vector, 0, "the operand's address is not canonical (vol. 1, 3.3.7.1)");
+		if (unlikely(c->cr4 & CR4_LASS) && lass_denies(c, *linear, ACCESS_READ))
+			return fault_because(c, vector, 0, "LASS keeps this half of the addresses from it (4.2.1)");
 		return true;
 	}
 	*linear = (s->base + offset) & c->linear_mask;

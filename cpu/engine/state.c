@@ -45,6 +45,7 @@ static const struct field amd_fields[] = {
 
 static const struct field later_fields[] = {
 #define MSR_LATER(name, number, feature, member, ...) CPU(member, U64),
+#define LATER_STATE(member) CPU(member, U64),
 #include "cpu/system/msr.def"
 	FIELD_END
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Instructions that change memory in one step, without a LOCK prefix: RAO-INT and CMPccXADD; and stores to the queue of a
- * device (SDM vol. 2, each). Here every instruction is one step. */
+/* Instructions that change memory in one step, without a LOCK prefix: RAO-INT and CMPccXADD; and stores to the queue
+ * of a device (SDM vol. 2, each). Here every instruction is one step. */
 #include "cpu/insn/condition.h"
 
 /* The memory operand, SIZE bytes, which must be aligned. */

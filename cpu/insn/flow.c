@@ -104,7 +104,7 @@ BODY(beyond)
 
 	if (o->src < FAR_LOOP ? !condition(c, o->src) : o->src < FAR_JMP && !loop_taken(c, o, o->src - FAR_LOOP))
 		rip = next;
-	else if (o->src == FAR_CALL && (!near_target(c, rip) || !stack_push(c, o->osize, next)))
+	else if (o->src == FAR_CALL && !shadow_near_call(c, o->osize, rip, next))
 		return false;
 	c->r[RIP] = rip;
 	return true;
@@ -301,6 +301,8 @@ GEN(jmp)
 	static handler *const direct[] = { [JUMP_LEGACY] = jmp_legacy, [JUMP_64] = jmp_64, [JUMP_FLAT] = jmp_flat };
 	const enum jump_kind kind = dec_jump_kind(d);
 
+	if (unlikely(d->mode & MODE_IBT) && flow_enforced(d, o))
+		return;
 	if (dec_kind(d, 0) == OPK_J)
 		o->run = direct[kind];
 	else if (kind == JUMP_LEGACY || d->osize == 2 || (d->mem && !(kind == JUMP_64 ? d->simple_ea : d->flat_ea)))
@@ -313,6 +315,8 @@ GEN(jmp)
 
 GEN(call)
 {
+	if (unlikely(d->mode & (MODE_IBT | MODE_SHSTK)) && flow_enforced(d, o))
+		return;
 	if (dec_kind(d, 0) == OPK_J)
 		o->run = d->bits == 64 ? call_64 : flat(d) ? call_flat : d->osize == 2 ? call_16 : call_32;
 	else if (d->bits == 64 && d->osize == 8 && (!d->mem || d->simple_ea))
@@ -325,6 +329,8 @@ GEN(call)
 
 GEN(ret)
 {
+	if (unlikely(d->mode & MODE_SHSTK) && flow_enforced(d, o))
+		return;
 	if (d->bits == 64)
 		o->run = d->osize == 8 ? ret_64 : h_ret;
 	else

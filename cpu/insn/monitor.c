@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Instructions that wait for a store or for a time: MONITOR and MWAIT, AMD's MONITORX and MWAITX, Intel's WAITPKG, which
- * programs may use (SDM vol. 2, each; APM vol. 3, MONITORX, MWAITX). */
+/* Instructions that wait for a store or for a time: MONITOR and MWAIT, AMD's MONITORX and MWAITX, Intel's WAITPKG,
+ * which programs may use (SDM vol. 2, each; APM vol. 3, MONITORX, MWAITX). */
 #include "cpu/system/system.h"
 
 bool monitor_enabled(const struct cpu *c)

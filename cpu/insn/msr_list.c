@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Further ways to the model-specific registers: lists of them, WRMSRNS, and those that programs may access by themselves
- * (SDM vol. 2, each). */
+/* Further ways to the model-specific registers: lists of them, WRMSRNS, and those that programs may access by
+ * themselves (SDM vol. 2, each). */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 

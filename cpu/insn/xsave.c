@@ -9,6 +9,7 @@
  * then XSAVE's header: 512 XSTATE_BV, 520 XCOMP_BV, 528-575 zeros; then the other components, each at its own place,
  * or, in the compacted format, one behind the other. Only the parts of what is asked for are touched. */
 #include "cpu/insn/vector/vector.h"
+#include "cpu/cet.h"
 #include "cpu/x87.h"
 #include "cpu/system/xsave.h"
 
@@ -140,10 +141,10 @@ GEN_BODY(fxrstor)
 /* ---- components ---- */
 
 /* In the order of their numbers, and of their places. */
-enum { YMM_HIGH = 2, OPMASK = 5, ZMM_HIGH, HIGH_ZMM, PKRU = 9 };
+enum { YMM_HIGH = 2, OPMASK = 5, ZMM_HIGH, HIGH_ZMM, PKRU = 9, CET_U = 11, CET_S };
 static const struct component components[] = {
 	{ YMM_HIGH, HEADER_END, 256 }, { OPMASK, 1088, 64 }, { ZMM_HIGH, 1152, 512 }, { HIGH_ZMM, 1664, 1024 },
-	{ PKRU, 2688, 8 },
+	{ PKRU, 2688, 8 }, { CET_U, 0, 16 }, { CET_S, 0, 24 }, /* the last two in the compacted format only */
 };
 
 const struct component *xsave_component(unsigned number)
@@ -158,6 +159,11 @@ u64 xsave_states(const struct model *m)
 {
 	return STATE_X87 | STATE_SSE | (has(m, F_AVX) ? STATE_AVX : 0) | (has(m, F_AVX512F) ? STATE_AVX512 : 0) |
 	       (has(m, F_PKU) ? STATE_PKRU : 0);
+}
+
+u64 xsave_supervisor_states(const struct model *m)
+{
+	return has(m, F_CET_SS) || has(m, F_CET_IBT) ? STATE_CET : 0;
 }
 
 /* Where component P is in an area of these COMPONENTS. */
@@ -215,6 +221,10 @@ static u64 in_use(const struct cpu *c)
 		used |= 1 << HIGH_ZMM;
 	if (c->pkru)
 		used |= STATE_PKRU;
+	if (c->u_cet | c->pl3_ssp)
+		used |= 1 << CET_U;
+	if (c->pl0_ssp | c->pl1_ssp | c->pl2_ssp)
+		used |= 1 << CET_S;
 	return used;
 }
 
@@ -253,6 +263,15 @@ static void component_save(const struct cpu *c, unsigned number, u8 *image)
 		if (in_64(c))
 			memcpy(image, &c->v[16], 16 * sizeof c->v[16]);
 		break;
+	case CET_U:
+		put64(image, c->u_cet);
+		put64(image + 8, c->pl3_ssp);
+		break;
+	case CET_S:
+		put64(image, c->pl0_ssp);
+		put64(image + 8, c->pl1_ssp);
+		put64(image + 16, c->pl2_ssp);
+		break;
 	default: put64(image, c->pkru); break;
 	}
 }
@@ -285,8 +304,28 @@ static void component_load(struct cpu *c, unsigned number, const u8 *image)
 		if (in_64(c))
 			bytes_load(&c->v[16], image, 16 * sizeof c->v[16]);
 		break;
+	case CET_U:
+		c->u_cet = image ? get64(image) : 0;
+		c->pl3_ssp = image ? get64(image + 8) : 0;
+		break;
+	case CET_S:
+		c->pl0_ssp = image ? get64(image) : 0;
+		c->pl1_ssp = image ? get64(image + 8) : 0;
+		c->pl2_ssp = image ? get64(image + 16) : 0;
+		break;
 	default: write_pkru(c, image ? get32(image) : 0); break;
 	}
+}
+
+/* The MSRs must be allowed what they get (13.8.2). */
+static bool component_valid(const struct cpu *c, unsigned number, const u8 *image)
+{
+	if (number == CET_U && !cet_control_valid(c, get64(image)))
+		return false;
+	for (unsigned at = number == CET_U ? 8 : 0; number >= CET_U && at < (number == CET_U ? 16 : 24); at += 8)
+		if (get64(image + at) & 3 || !canonical(get64(image + at)))
+			return false;
+	return true;
 }
 
 /* ---- the area in memory ---- */
@@ -367,7 +406,7 @@ ALWAYS_INLINE bool xsave_body(struct cpu *c, const struct op *o, u64 rfbm, bool 
 	unsigned header = compact ? 16 : 8;
 	bool mxcsr;
 
-	rfbm &= xsave_states(c->model);
+	rfbm &= xsave_states(c->model) | xsave_supervisor_states(c->model);
 	states = optimised ? rfbm & used : rfbm;
 	mxcsr = compact ? states & STATE_SSE : rfbm & (STATE_SSE | STATE_AVX);
 	sse_park(c);
@@ -419,7 +458,8 @@ static bool header_valid(const struct cpu *c, const u8 *image, u64 possible)
 ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, bool supervisor)
 {
 	struct area a;
-	u64 rfbm = possible & EDX_EAX(c) & xsave_states(c->model), states, layout;
+	u64 all = xsave_states(c->model) | xsave_supervisor_states(c->model), states, layout;
+	u64 rfbm = possible & EDX_EAX(c) & all;
 	bool compact, mxcsr;
 
 	a.nparts = 0;
@@ -437,6 +477,10 @@ ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, 
 		return false;
 	if (mxcsr && get32(a.image + AT_MXCSR) & ~mxcsr_bits(c))
 		return gp_because(c, 0, "a reserved bit of MXCSR would be set (vol. 1, 10.2.3)");
+	for (unsigned i = 0; i < ARRAY_LEN(components); i++)
+		if (states >> components[i].number & 1 &&
+		    !component_valid(c, components[i].number, a.image + place(&components[i], layout, compact)))
+			return gp_because(c, 0, "an MSR takes no such value (vol. 1, 13.8.2)");
 	sse_park(c);
 	if (mxcsr)
 		c->mxcsr = get32(a.image + AT_MXCSR);

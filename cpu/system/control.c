@@ -37,6 +37,8 @@ bool write_cr0(struct cpu *c, u64 v)
 		return gp_because(c, 0, "CR0.PG would be set without CR0.PE (2.5)");
 	if (v & CR0_NW && !(v & CR0_CD))
 		return gp_because(c, 0, "CR0.NW would be set without CR0.CD (2.5)");
+	if (c->cr4 & CR4_CET && !(v & CR0_WP))
+		return gp_because(c, 0, "CR0.WP would be cleared while CR4.CET is set (2.5)");
 	if (!vmx_cr0_ok(c, v))
 		return gp_because(c, 0, "VMX operation does not allow this value of CR0 (23.8)");
 	v &= cr0_bits(c);
@@ -81,7 +83,7 @@ bool write_cr3(struct cpu *c, u64 v)
 	if (in_long(c)) {
 		if (c->cr4 & CR4_PCIDE)
 			v &= ~((u64)1 << 63); /* "keep this PCID's translations": dropping them is allowed too */
-		if (v >> c->model->physical_bits)
+		if ((has(c->model, F_LAM) ? v & ~(CR3_LAM_U57 | CR3_LAM_U48) : v) >> c->model->physical_bits)
 			return gp_because(c, 0,
 					  "a bit of CR3 would be set that is beyond the physical addresses (4.5)");
 	} else if (c->cr4 & CR4_PAE && c->cr0 & CR0_PG && !page_load_pdptes(c, v)) {
@@ -102,7 +104,8 @@ u64 cr4_bits(const struct model *m)
 			{ CR4_UMIP, F_UMIP },
 		{ CR4_FSGSBASE, F_FSGSBASE }, { CR4_PCIDE, F_PCID }, { CR4_OSXSAVE, F_XSAVE }, { CR4_SMEP, F_SMEP },
 			{ CR4_SMAP, F_SMAP },
-		{ CR4_PKE, F_PKU }, { CR4_VMXE, F_VMX },
+		{ CR4_PKE, F_PKU }, { CR4_VMXE, F_VMX }, { CR4_CET, F_CET_SS }, { CR4_CET, F_CET_IBT }, { CR4_PKS, F_PKS },
+		{ CR4_LASS, F_LASS }, { CR4_LAM_SUP, F_LAM },
 	};
 	u64 bits = 0;
 
@@ -118,6 +121,8 @@ bool write_cr4(struct cpu *c, u64 v)
 
 	if (v & ~cr4_bits(c->model))
 		return gp_because(c, 0, "a bit of CR4 would be set that this processor does not have (2.5)");
+	if (v & CR4_CET && !(c->cr0 & CR0_WP))
+		return gp_because(c, 0, "CR4.CET would be set without CR0.WP (2.5)");
 	if (!vmx_cr4_ok(c, v))
 		return gp_because(c, 0, "CR4.VMXE cannot be cleared in VMX operation (23.7)");
 	if (in_long(c) && !(v & CR4_PAE))
@@ -129,7 +134,8 @@ bool write_cr4(struct cpu *c, u64 v)
 	    !page_load_pdptes(c, c->cr3))
 		return false;
 	c->cr4 = v;
-	if (changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE))
+	if (changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_PKS |
+		       CR4_LASS | CR4_CET))
 		tlb_flush(c, true);
 	if (changed)
 		update_mode(c);

@@ -125,7 +125,11 @@ static void xsave_area(const struct cpu *c, u32 sub, u32 out[4])
 	} else if (sub == 1) {
 		features(m, 0xd, 1, out);
 		if (has(m, F_XSAVEC))
-			out[EBX] = xsave_size((c->xcr0 | c->xss) & all, true);
+			out[EBX] = xsave_size((c->xcr0 & all) | c->xss, true);
+		out[ECX] = (u32)xsave_supervisor_states(m);
+	} else if (sub < 64 && xsave_supervisor_states(m) >> sub & 1) {
+		out[EAX] = xsave_component(sub)->size;
+		out[ECX] = 1;
 	} else if (sub < 64 && all >> sub & 1) {
 		out[EAX] = xsave_component(sub)->size;
 		out[EBX] = xsave_component(sub)->at;

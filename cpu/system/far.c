@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Far jumps, calls and returns, in every mode (SDM vol. 2, JMP, CALL, RET; vol. 3, 5.8). */
+#include "cpu/cet.h"
 #include "cpu/system/system.h"
 
+static bool is_64(const struct cpu *c, u64 d) { return in_long(c) && d >> 53 & 1; }
 static bool protected_mode(const struct cpu *c) { return c->cr0 & CR0_PE && !(c->eflags & FL_VM); }
 
 /* ---- checks that jumps and calls share ---- */
@@ -148,10 +150,12 @@ bool far_jump(struct cpu *c, u16 sel, u64 offset, unsigned osize)
 		if (!desc_code(d))
 			return gp_because(c, sel & 0xfffc, "it is a data segment, and CS takes code only (5.8.1)");
 		offset = code_offset(c, d, offset);
-		if (!direct_check(c, sel, d) || !code_limit(c, d, offset) || !descriptor_accessed(c, sel, &d))
+		if (!direct_check(c, sel, d) || !code_limit(c, d, offset) || !shadow_jump_check(c, is_64(c, d)) ||
+		    !descriptor_accessed(c, sel, &d))
 			return false;
 		cs_set(c, sel, d, c->cpl);
 		c->r[RIP] = offset;
+		cet_track_far(c);
 		return true;
 	}
 	if (!system_kind(c, sel, d, &high))
@@ -159,10 +163,11 @@ bool far_jump(struct cpu *c, u16 sel, u64 offset, unsigned osize)
 	if (!is_call_gate(d))
 		return to_task(c, sel, d, TASK_JMP, next_address(c));
 	if (!system_check(c, sel, d) || !gate_target(c, d, high, false, &t) || !code_limit(c, t.d, t.offset) ||
-	    !descriptor_accessed(c, t.sel, &t.d))
+	    !shadow_jump_check(c, is_64(c, t.d)) || !descriptor_accessed(c, t.sel, &t.d))
 		return false;
 	cs_set(c, t.sel, t.d, c->cpl);
 	c->r[RIP] = t.offset;
+	cet_track_far(c);
 	return true;
 }
 
@@ -186,9 +191,10 @@ static bool call_real(struct cpu *c, u16 sel, u64 offset, unsigned osize, u64 re
 static bool call_inner(struct cpu *c, u64 gate, struct target *t, u64 return_rip)
 {
 	unsigned cpl = desc_dpl(t->d), params = in_long(c) ? 0 : gate >> 32 & 31;
+	u64 rsp, ss_d = 0, v[32], lip = c->cs_base + return_rip;
+	u16 ss = 0, cs = c->seg[CS].sel;
+	struct shadow_call shadow;
 	struct stack s, from;
-	u64 rsp, ss_d = 0, v[32];
-	u16 ss = 0;
 
 	if (!tss_stack(c, cpl, &rsp, &ss))
 		return false;
@@ -209,7 +215,8 @@ static bool call_inner(struct cpu *c, u64 gate, struct target *t, u64 return_rip
 	for (unsigned i = 0; i < params; i++)
 		if (!stack_get(c, &from, t->size, &v[i]))
 			return false;
-	if (!stack_writable(c, &s, t->size, 4 + params) || !descriptor_accessed(c, t->sel, &t->d) ||
+	if (!stack_writable(c, &s, t->size, 4 + params) ||
+	    !shadow_call_check(c, &shadow, cpl, 0, is_64(c, t->d)) || !descriptor_accessed(c, t->sel, &t->d) ||
 	    (!in_long(c) && !descriptor_accessed(c, ss, &ss_d)))
 		return false;
 	if (!stack_put(c, &s, t->size, c->seg[SS].sel) || !stack_put(c, &s, t->size, c->r[RSP]))
@@ -223,12 +230,16 @@ static bool call_inner(struct cpu *c, u64 gate, struct target *t, u64 return_rip
 	ss_set(c, ss, ss_d);
 	rsp_set(c, s.rsp);
 	c->r[RIP] = t->offset;
+	shadow_call_do(c, &shadow, cs, lip);
 	return true;
 }
 
 /* Without a change of ring. */
 static bool call_same(struct cpu *c, u16 sel, u64 d, u64 offset, unsigned size, u64 return_rip)
 {
+	u64 lip = c->cs_base + return_rip;
+	u16 cs = c->seg[CS].sel;
+	struct shadow_call shadow;
 	struct stack s;
 
 	stack_current(c, &s);
@@ -239,12 +250,14 @@ static bool call_same(struct cpu *c, u16 sel, u64 d, u64 offset, unsigned size, 
 	}
 	offset = code_offset(c, d, offset);
 	if (!stack_room(c, &s, size, 2) || !code_limit(c, d, offset) || !stack_writable(c, &s, size, 2) ||
-	    !descriptor_accessed(c, sel, &d) || !stack_put(c, &s, size, c->seg[CS].sel) ||
+	    !shadow_call_check(c, &shadow, c->cpl, 0, is_64(c, d)) || !descriptor_accessed(c, sel, &d) ||
+	    !stack_put(c, &s, size, c->seg[CS].sel) ||
 	    !stack_put(c, &s, size, return_rip))
 		return false;
 	cs_set(c, sel, d, c->cpl);
 	c->r[RSP] = s.rsp;
 	c->r[RIP] = offset;
+	shadow_call_do(c, &shadow, cs, lip);
 	return true;
 }
 
@@ -350,8 +363,9 @@ static bool outer_stack_first(struct cpu *c, struct stack s, unsigned osize, uns
 
 bool far_return(struct cpu *c, unsigned osize, unsigned pop)
 {
-	struct stack s;
 	u64 rip, cs, d, rsp, ss, ss_d;
+	struct shadow_return shadow;
+	struct stack s;
 
 	if (!protected_mode(c))
 		return return_real(c, osize, pop);
@@ -361,17 +375,21 @@ bool far_return(struct cpu *c, unsigned osize, unsigned pop)
 	    !return_offset_check(c, d, &rip))
 		return false;
 	if ((cs & 3) == c->cpl) {
-		if (!code_limit(c, d, rip) || !descriptor_accessed(c, (u16)cs, &d))
+		if (!code_limit(c, d, rip) ||
+		    !shadow_return_check(c, &shadow, cs & 3, (u16)cs, code_linear(c, d, rip), is_64(c, d)) ||
+		    !descriptor_accessed(c, (u16)cs, &d))
 			return false;
 		c->r[RSP] = s.rsp;
 		rsp_set(c, s.rsp + pop);
 		cs_set(c, (u16)cs, d, c->cpl);
 		c->r[RIP] = rip;
+		shadow_return_do(c, &shadow);
 		return true;
 	}
 	s.rsp += pop;
 	if (!stack_get(c, &s, osize, &rsp) || !stack_get_selector(c, &s, osize, &ss) ||
 	    !return_stack_check(c, (u16)ss, (u16)cs, d, &ss_d) || !code_limit(c, d, rip) ||
+	    !shadow_return_check(c, &shadow, cs & 3, (u16)cs, code_linear(c, d, rip), is_64(c, d)) ||
 	    !descriptor_accessed(c, (u16)cs, &d))
 		return false;
 	cs_set(c, (u16)cs, d, cs & 3);
@@ -379,6 +397,7 @@ bool far_return(struct cpu *c, unsigned osize, unsigned pop)
 	rsp_set(c, rsp + pop);
 	c->r[RIP] = rip;
 	segs_revalidate(c);
+	shadow_return_do(c, &shadow);
 	return true;
 }
 

@@ -2,6 +2,7 @@
 /* Interrupts and exceptions: through the IVT or the IDT and on to the handler (SDM vol. 3, chapter 6; vol. 2, INT n).
  * */
 #include "cpu/hook.h"
+#include "cpu/cet.h"
 #include "cpu/system/system.h"
 
 /* ---- delivery in real mode, and to 8086 handlers in virtual-8086 mode ---- */
@@ -126,7 +127,10 @@ static bool through_gate(struct cpu *c, u64 gate, u64 gate_high, u32 flags, bool
 	u16 sel = gate_sel(gate), ss = 0;
 	unsigned type = desc_type(gate), size = in_long(c) ? 8 : type & 8 ? 4 : 2, cpl = c->cpl, words;
 	u64 offset = gate_offset(gate) | (in_long(c) ? gate_high << 32 : 0), d, ss_d = 0;
+	u64 lip = c->cs_base + c->r[RIP];
+	u16 cs = c->seg[CS].sel;
 	bool v86 = in_v86(c), inner;
+	struct shadow_call shadow;
 	struct stack s;
 
 	if (!(type & 8))
@@ -154,6 +158,7 @@ static bool through_gate(struct cpu *c, u64 gate, u64 gate_high, u32 flags, bool
 	words = (v86 ? 4 : 0) + (inner || in_long(c) ? 2 : 0) + 3 + has_error;
 	if (!handler_stack(c, &s, inner, cpl, in_long(c) ? gate >> 32 & 7 : 0, &ss, &ss_d) ||
 	    !stack_room(c, &s, size, words) || !code_limit(c, d, offset) || !stack_writable(c, &s, size, words) ||
+	    !shadow_call_check(c, &shadow, cpl, in_long(c) ? gate >> 32 & 7 : 0, in_long(c)) ||
 	    !descriptor_accessed(c, sel, &d))
 		return false;
 	if (v86 && !push_v86_segs(c, &s, size))
@@ -178,6 +183,7 @@ static bool through_gate(struct cpu *c, u64 gate, u64 gate_high, u32 flags, bool
 		ss_set(c, ss, ss_d);
 	c->r[RSP] = s.rsp;
 	c->r[RIP] = offset;
+	shadow_call_do(c, &shadow, cs, lip);
 	return true;
 }
 
@@ -305,7 +311,7 @@ enum { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE };
 static int fault_class(unsigned vector)
 {
 	switch (vector) {
-	case VEC_DE: case VEC_TS: case VEC_NP: case VEC_SS: case VEC_GP: return CONTRIBUTORY;
+	case VEC_DE: case VEC_TS: case VEC_NP: case VEC_SS: case VEC_GP: case VEC_CP: return CONTRIBUTORY;
 	case VEC_PF: case VEC_VE: return PAGE_FAULT;
 	case VEC_DF: return DOUBLE;
 	default: return BENIGN;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* IRET in all its forms (SDM vol. 2, IRET): real mode, virtual-8086 mode with and without VME, to the same ring, to an
  * outer one, to virtual-8086 mode, to the interrupted task, and in 64-bit mode, where it always pops SS:RSP. */
+#include "cpu/cet.h"
 #include "cpu/system/system.h"
 
 /* Flags that an IRET of SIZE may change at the present CPL and IOPL. */
@@ -86,6 +87,7 @@ static bool return_v86(struct cpu *c, unsigned size)
 static bool return_to_v86(struct cpu *c, struct stack *s, u64 rip, u64 cs, u32 flags)
 {
 	static const u8 order[] = { SS, ES, DS, FS, GS };
+	struct shadow_return shadow = { .token = cet_on(c, c->cpl, CET_SHSTK) ? c->ssp : 0 };
 	u64 rsp, sel[ARRAY_LEN(order)];
 
 	if (!stack_get(c, s, 4, &rsp))
@@ -95,6 +97,7 @@ static bool return_to_v86(struct cpu *c, struct stack *s, u64 rip, u64 cs, u32 f
 			return false;
 	if (rip > 0xffff)
 		return fault_target(c);
+	shadow_return_do(c, &shadow);
 	cpu_set_arith(c, flags);
 	c->eflags = (flags & flags_of_model(c) & ~(u32)OSZAPC) | FL_1;
 	c->step &= (u8)~STEP_RF;
@@ -134,7 +137,8 @@ static bool return_to_task(struct cpu *c)
 static bool return_protected(struct cpu *c, unsigned size)
 {
 	u64 rip, cs, flags, d, rsp = 0, ss = 0, ss_d = 0;
-	bool outer, stack_too;
+	struct shadow_return shadow;
+	bool outer, stack_too, l;
 	struct stack s;
 	u32 mask;
 
@@ -154,7 +158,10 @@ static bool return_protected(struct cpu *c, unsigned size)
 		    !return_stack_check(c, (u16)ss, (u16)cs, d, &ss_d))
 			return false;
 	}
-	if (!code_limit(c, d, rip) || !descriptor_accessed(c, (u16)cs, &d))
+	l = in_long(c) && d >> 53 & 1;
+	if (!code_limit(c, d, rip) ||
+	    !shadow_return_check(c, &shadow, cs & 3, (u16)cs, code_linear(c, d, rip), l) ||
+	    !descriptor_accessed(c, (u16)cs, &d))
 		return false;
 	mask = flags_mask(c, size); /* by the CPL and IOPL before the IRET */
 	cs_set(c, (u16)cs, d, cs & 3);
@@ -168,6 +175,7 @@ static bool return_protected(struct cpu *c, unsigned size)
 	set_flags(c, (u32)flags, mask);
 	if (outer)
 		segs_revalidate(c);
+	shadow_return_do(c, &shadow);
 	return true;
 }
 

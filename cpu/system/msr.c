@@ -2,6 +2,7 @@
 /* Model-specific registers (SDM vol. 4, chapter 2), the time-stamp counter, XCR0. Registers that a model lacks give
  * #GP(0), as they do in silicon. */
 #include "cpu/observe.h"
+#include "cpu/cet.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/system.h"
 #include "cpu/system/xsave.h"
@@ -267,13 +268,43 @@ static bool write_x2apic(struct cpu *c, u32 index, u64 v)
 	return apic_write_msr(c->apic, index, v);
 }
 
+/* ---- CET, protection keys, XSAVES ---- */
+
+static bool xss_bits(const struct cpu *c, u32 index, u64 v)
+{
+	(void)index;
+	return !(v & ~xsave_supervisor_states(c->model));
+}
+
+static bool cet_valid(const struct cpu *c, u32 index, u64 v)
+{
+	(void)index;
+	return cet_control_valid(c, v);
+}
+
+static bool write_cet(struct cpu *c, u32 index, u64 v)
+{
+	*(index == 0x6a0 ? &c->u_cet : &c->s_cet) = v;
+	update_mode(c);
+	return true;
+}
+
+static bool write_pkrs(struct cpu *c, u32 index, u64 v)
+{
+	(void)index;
+	if (c->cr4 & CR4_PKS && v != c->pkrs)
+		tlb_flush(c, true);
+	c->pkrs = v;
+	return true;
+}
+
 /* ---- the table ---- */
 
 enum { READ_ONLY = 1, WRITE_ONLY };
 
 static const struct msr {
 	u32 first;
-	u8 feature, access, maker, family;
+	u8 feature, also, access, maker, family;
 	bool apic, kept;
 	u32 at;            /* offset into struct cpu; 0: nothing is there */
 	u64 ones, reserved, reset;
@@ -308,7 +339,9 @@ static const struct msr *find(const struct cpu *c, u32 index, unsigned denied)
 	const struct model *model = c->model;
 	const struct msr *m = row_of(index);
 
-	return m && has(model, m->feature) && (!m->maker || m->maker >> model->maker & 1) &&
+	if (!m || !(has(model, m->feature) || (m->also && has(model, (enum feature)m->also))))
+		return NULL;
+	return (!m->maker || m->maker >> model->maker & 1) &&
 			       model_family(model) >= m->family && (!m->apic || c->apic) && m->access != denied
 		       ? m
 		       : NULL;
@@ -322,6 +355,7 @@ static u64 *place(struct cpu *c, const struct msr *m, u32 index)
 void msrs_reset(struct cpu *c)
 {
 #define MSR_STATE(member) c->member = 0;
+#define LATER_STATE(member) c->member = 0;
 #define MSR_STATES(member, count) memset(c->member, 0, sizeof c->member);
 #include "cpu/system/msr.def"
 	for (const struct msr *m = msrs; m < msrs + ARRAY_LEN(msrs); m++)

@@ -9,7 +9,7 @@
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
 #define PTE_NX ((u64)1 << 63)
 
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 0x10, PF_PK = 0x20 };
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 0x10, PF_PK = 0x20, PF_SS = 0x40 };
 
 /* The result of a look-up in the tables, before rights are checked. */
 enum found { FOUND, NOT_PRESENT, RESERVED_BIT, NOT_MAPPED /* by the second level: `second' says why */ };
@@ -25,6 +25,7 @@ struct walk {
 	bool final;         /* which is that of the page, not of a paging-structure entry */
 	bool pdptes;        /* nor of one that a linear address leads to: PDPTEs are loaded */
 	u64 phys, size;     /* of LINEAR itself; of the page */
+	bool shadow;        /* a page of shadow stacks: W in all levels but the last, where D is in its place */
 	u64 rights;         /* AND of W and U over the levels; NX as the OR of NX */
 	u64 leaf_addr, leaf;/* its guest-physical address */
 	unsigned leaf_size; /* bytes of the entry: 4 or 8 */
@@ -106,6 +107,7 @@ static enum found walk_32(const struct cpu *c, u64 linear, struct walk *w)
 		if (e & large_reserved(c))
 			return RESERVED_BIT;
 		w->rights = e & (PTE_W | PTE_U);
+		w->shadow = (e & (PTE_W | PTE_D)) == PTE_D;
 		w->phys = (e & 0xffc00000) | bits(e, 20, 13) << 32 | (linear & 0x3fffff);
 		w->size = 4 * MiB;
 		w->leaf_addr = guest;
@@ -124,6 +126,7 @@ static enum found walk_32(const struct cpu *c, u64 linear, struct walk *w)
 	e = entry_read(c, addr, 4);
 	if (!(e & PTE_P))
 		return NOT_PRESENT;
+	w->shadow = w->rights & PTE_W && (e & (PTE_W | PTE_D)) == PTE_D;
 	w->rights &= e;
 	w->phys = (e & 0xfffff000) | (linear & 0xfff);
 	w->size = PAGE_SIZE;
@@ -178,6 +181,7 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 		if (e & reserved || (level == 3 && w->nested && e & PTE_G)) /* (APM vol. 2, figure 5-20) */
 			return RESERVED_BIT;
 		nx |= e & PTE_NX;
+		w->shadow = w->rights & PTE_W && (e & (PTE_W | PTE_D)) == PTE_D;
 		w->rights &= e | PTE_NX;
 		if (level == 0 || (e & PTE_PS)) {
 			u64 size = (u64)1 << shift;
@@ -253,16 +257,17 @@ static enum found walk(const struct cpu *c, u64 linear, struct walk *w)
 	return w->cr4 & CR4_PAE ? walk_64(c, linear, w) : walk_32(c, linear, w);
 }
 
-/* What the protection key of a user page forbids to data accesses (SDM vol. 3, 4.6.2): bits 62-59 of the leaf name it.
- *    PKRU: bit 2n AD (no access) | bit 2n + 1 WD (no writes; supervisors obey that with CR0.WP) */
+/* What the protection key of a page forbids to data accesses (SDM vol. 3, 4.6.2): bits 62-59 of the leaf name it.
+ *    PKRU, and IA32_PKRS for pages of supervisors: bit 2n AD (no access) | bit 2n + 1 WD (no writes; supervisors obey that with CR0.WP) */
 enum { KEY_READ = 1, KEY_WRITE = 2 };
 static unsigned key_denies(const struct cpu *c, const struct walk *w, bool user)
 {
+	bool user_page = w->rights & PTE_U;
 	unsigned ad_wd;
 
-	if (!(c->cr4 & CR4_PKE) || !(c->efer & EFER_LMA) || !(w->rights & PTE_U))
+	if (!(c->cr4 & (user_page ? CR4_PKE : CR4_PKS)) || !(c->efer & EFER_LMA))
 		return 0;
-	ad_wd = c->pkru >> 2 * bits(w->leaf, 62, 59) & 3;
+	ad_wd = (user_page ? c->pkru : c->pkrs) >> 2 * bits(w->leaf, 62, 59) & 3;
 	return ad_wd & 1 ? KEY_READ | KEY_WRITE : ad_wd && (user || c->cr0 & CR0_WP) ? KEY_WRITE : 0;
 }
 
@@ -280,6 +285,8 @@ static bool allowed(const struct cpu *c, const struct walk *w, unsigned access, 
 {
 	bool write = (access & 3) == ACCESS_WRITE, fetch = (access & 3) == ACCESS_FETCH, user_page = w->rights & PTE_U;
 
+	if (access & ACCESS_SHADOW)
+		return w->shadow && user == user_page;
 	if (fetch && nx_on && (w->rights & PTE_NX))
 		return false;
 	if (user)
@@ -349,10 +356,11 @@ static struct translation refused(struct cpu *c, u64 linear, u32 error)
 
 struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 {
-	bool user = c->cpl == 3 && !(access & ACCESS_SYSTEM);
+	bool user = (c->cpl == 3 || access & ACCESS_SHADOW) && !(access & ACCESS_SYSTEM);
 	bool write = (access & 3) == ACCESS_WRITE, fetch = (access & 3) == ACCESS_FETCH;
 	bool nx_on = (c->efer & EFER_NXE) && (c->cr4 & CR4_PAE);
-	u32 error = (write ? PF_W : 0) | (user ? PF_U : 0) | (fetch && (nx_on || (c->cr4 & CR4_SMEP)) ? PF_I : 0);
+	u32 error = (write ? PF_W : 0) | (user ? PF_U : 0) | (fetch && (nx_on || (c->cr4 & CR4_SMEP)) ? PF_I : 0) |
+		    (access & ACCESS_SHADOW ? PF_SS : 0);
 	struct walk w = walk_begin(c, linear, access, c);
 	unsigned denied;
 	enum found found;
@@ -387,6 +395,32 @@ struct translation page_walk(struct cpu *c, u64 linear, unsigned access)
 		.writable = (write || (w.leaf & PTE_D)) && ((w.rights & PTE_W) || (!user && !(c->cr0 & CR0_WP))) &&
 		!(denied & KEY_WRITE) && w.second.write,
 	};
+}
+
+/* The TLB has no entries of shadow stacks: each access walks. */
+bool shadow_translate(struct cpu *c, u64 linear, bool write, bool user, u64 *phys)
+{
+	unsigned access = (write ? ACCESS_WRITE : ACCESS_READ) | ACCESS_SHADOW | (user ? 0 : ACCESS_SYSTEM);
+	struct translation t;
+
+	if (unlikely(c->cr4 & CR4_LASS) && lass_denies(c, linear, access))
+		return gp_because(c, 0, "LASS keeps this half of the addresses from it (4.2.1)");
+	t = page_walk(c, linear, access);
+	*phys = t.phys & c->mem->mask;
+	return t.ok;
+}
+
+/* Addresses with bit 63 are the supervisor's, the others the user's. Of data, the supervisor is kept from them by SMAP
+ * only. */
+bool lass_denies(const struct cpu *c, u64 linear, unsigned access)
+{
+	bool user = (c->cpl == 3 || access & ACCESS_SHADOW) && !(access & ACCESS_SYSTEM), high = linear >> 63;
+
+	if (!in_long(c) || user == !high)
+		return false;
+	if (user || (access & 3) == ACCESS_FETCH)
+		return true;
+	return c->cr4 & CR4_SMAP && (access & (ACCESS_SYSTEM | ACCESS_SHADOW) || !(c->eflags & FL_AC));
 }
 
 bool page_peek(const struct cpu *c, u64 linear, u64 *phys)
@@ -584,8 +618,9 @@ static struct tlb_space space_now(const struct cpu *c)
 	const u32 controls = SEC_APIC_ACCESS | SEC_EPT | SEC_MBEC;
 	struct tlb_space s = {
 		.cr0 = c->cr0 & (CR0_PG | CR0_PE | CR0_WP), .cr3 = c->cr3, .efer = c->efer & (EFER_NXE | EFER_LMA),
-		.cr4 = c->cr4 & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE),
-		.pkru = c->pkru, .dr = { c->dr[0], c->dr[1], c->dr[2], c->dr[3], c->dr[7] },
+		.cr4 = c->cr4 & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_PKS |
+			      CR4_LASS | CR4_CET),
+		.pkru = c->pkru | (u64)c->pkrs << 32, .dr = { c->dr[0], c->dr[1], c->dr[2], c->dr[3], c->dr[7] },
 	};
 
 	memcpy(s.pdpte, c->pdpte, sizeof s.pdpte);
@@ -980,9 +1015,12 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		if (!at)
 			return true;
 	} else {
-		struct translation t = page_walk(c, linear, access);
+		struct translation t;
 		u64 phys, flags_known;
 
+		if (unlikely(c->cr4 & CR4_LASS) && lass_denies(c, linear, access))
+			return gp_because(c, 0, "LASS keeps this half of the addresses from it (4.2.1)");
+		t = page_walk(c, linear, access);
 		if (!t.ok)
 			return false;
 		*phys_out = t.phys & c->mem->mask;

@@ -2,6 +2,7 @@
 /* Segment registers: descriptors, loads with their checks, and the values that the fast path derives from them (SDM
  * vol. 3, chapters 3 and 5). */
 #include "cpu/observe.h"
+#include "cpu/cet.h"
 #include "cpu/system/system.h"
 
 /* ---- descriptors ---- */
@@ -144,9 +145,12 @@ static u64 current_mode(const struct cpu *c)
 	mode |= (c->cr0 & CR0_TS ? MODE_TS : 0) | (c->cr0 & CR0_EM ? MODE_EM : 0) | (c->cr0 & CR0_MP ? MODE_MP : 0);
 	mode |= (c->cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (c->cr4 & CR4_UMIP ? MODE_UMIP : 0);
 	mode |= c->cr4 & CR4_OSXMMEXCPT ? MODE_XMM_EXC : 0;
-	mode |= MODE_CR4(c->cr4 & (CR4_TSD | CR4_PCE | CR4_FSGSBASE | CR4_PKE)) | (c->efer & EFER_SCE ? MODE_SCE : 0) |
+	mode |= MODE_CR4(c->cr4 & (CR4_TSD | CR4_PCE | CR4_FSGSBASE | CR4_PKE | CR4_CET)) |
+		(c->efer & EFER_SCE ? MODE_SCE : 0) |
 		(c->efer & EFER_SVME ? MODE_SVME : 0) | (c->vmx && c->vmx->guest ? MODE_GUEST : 0) |
 		(c->svm && c->svm->guest ? MODE_SVM_GUEST : 0);
+	if (unlikely(c->cr4 & CR4_CET))
+		mode |= cet_mode(c);
 	if (c->cr4 & CR4_OSXSAVE)
 		mode |= MODE_OSXSAVE | ((c->xcr0 & 6) == 6 ? MODE_AVX : 0) |
 			((c->xcr0 & 0xe6) == 0xe6 ? MODE_AVX512 : 0);

@@ -2,6 +2,7 @@
 /* SYSCALL, SYSENTER and their returns, SWAPGS, and the bases of FS and GS: entries that read no descriptors (SDM vol.
  * 3, 5.8.7 and 5.8.8). Every system call executes them, so the segments are written as constants, and the mode is
  * derived once. */
+#include "cpu/cet.h"
 #include "cpu/system/system.h"
 
 /* Flat segments as SYSCALL and SYSENTER make them. L: 64-bit code. */
@@ -53,6 +54,7 @@ static bool syscall_legacy(struct cpu *c, u64 next)
 	set_all_flags(c, cpu_flags(c) & ~(u32)(FL_RF | FL_I | FL_VM));
 	flat_cs(c, c->star >> 32 & 0xfffc, 0, false);
 	flat_ss(c, (u16)((c->star >> 32 & 0xfffc) + 8), 0, false);
+	cet_enter(c);
 	c->cpl = 0;
 	update_mode(c);
 	return true;
@@ -66,6 +68,7 @@ static bool sysret_legacy(struct cpu *c)
 	set_all_flags(c, cpu_flags(c) | FL_I);
 	flat_cs(c, base | 3, 3, false);
 	flat_ss(c, (u16)((base + 8) | 3), 3, false);
+	cet_leave(c);
 	c->cpl = 3;
 	update_mode(c);
 	return true;
@@ -84,6 +87,7 @@ BODY(syscall)
 	set_all_flags(c, flags & ~(u32)c->sfmask);
 	flat_cs(c, c->star >> 32 & 0xfffc, 0, true);
 	flat_ss(c, (u16)((c->star >> 32) + 8), 0, true);
+	cet_enter(c);
 	c->cpl = 0;
 	update_mode(c);
 	return true;
@@ -103,6 +107,7 @@ BODY(sysret)
 	set_all_flags(c, c->r[R11] & 0x3c7fd7);
 	flat_cs(c, (u16)((base + (l ? 16 : 0)) | 3), 3, l);
 	flat_ss(c, (u16)((base + 8) | 3), 3, l);
+	cet_leave(c);
 	c->cpl = 3;
 	update_mode(c);
 	return true;
@@ -120,6 +125,7 @@ BODY(sysenter)
 	c->r[RIP] = l ? c->sysenter_eip : (u32)c->sysenter_eip;
 	flat_cs(c, sel, 0, l);
 	flat_ss(c, (u16)(sel + 8), 0, l);
+	cet_enter(c);
 	c->cpl = 0;
 	update_mode(c);
 	return true;
@@ -137,6 +143,7 @@ BODY(sysexit)
 	c->r[RIP] = l ? c->r[RDX] : (u32)c->r[RDX];
 	flat_cs(c, (u16)((sel + (l ? 32 : 16)) | 3), 3, l);
 	flat_ss(c, (u16)((sel + (l ? 40 : 24)) | 3), 3, l);
+	cet_leave(c);
 	c->cpl = 3;
 	update_mode(c);
 	return true;

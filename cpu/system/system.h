@@ -27,6 +27,12 @@ static inline bool desc_writable(u64 d) { return desc_data(d) && desc_type(d) & 
 static inline bool desc_conforming(u64 d) { return desc_code(d) && desc_type(d) & SEG_E; }
 static inline u16 gate_sel(u64 d) { return (u16)(d >> 16); }
 static inline u32 gate_offset(u64 d) { return (u32)(d & 0xffff) | (u32)(d >> 32 & 0xffff0000); }
+static inline u64 desc_base(u64 d) { return (d >> 16 & 0xffffff) | (d >> 32 & 0xff000000); }
+/* The linear address of RIP in the code segment D, whose base 64-bit code ignores. */
+static inline u64 code_linear(const struct cpu *c, u64 d, u64 rip)
+{
+	return in_long(c) && d >> 53 & 1 ? rip : (u32)(desc_base(d) + rip);
+}
 static inline bool null_sel(u16 sel) { return !(sel & 0xfffc); }
 
 /* Linear address of the LEN-byte descriptor that SEL names; false: SEL is beyond its table, or there is no LDT. No

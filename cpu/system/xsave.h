@@ -6,11 +6,12 @@
 #include "cpu/cpu.h"
 
 enum { STATE_X87 = 1, STATE_SSE = 2, STATE_AVX = 4, STATE_AVX512 = 0xe0 /* masks, ZMM_Hi256, Hi16_ZMM */,
-       STATE_PKRU = 0x200 };
+       STATE_PKRU = 0x200, STATE_CET = 0x1800 /* the user's, the supervisor's */ };
 
 struct component { u8 number; u16 at /* in the standard format */, size; };
 const struct component *xsave_component(unsigned number); /* NULL: it is in the legacy region, or there is none */
 u64 xsave_states(const struct model *m);                  /* what XCR0 may enable */
+u64 xsave_supervisor_states(const struct model *m);       /* what IA32_XSS may */
 unsigned xsave_size(u64 components, bool compact);        /* of the whole area, bytes */
 u64 xsave_in_use(const struct cpu *c);                    /* XINUSE, as XGETBV shows it */
 bool write_xcr0(struct cpu *c, u64 v);                    /* as XSETBV; false: #GP(0) */

@@ -41,6 +41,8 @@ enum {
 	CHK_SVM = 0x2000000, /* #UD without EFER.SVME */
 	CHK_AVX512 = 0x4000000, /* as CHK_AVX, and #UD without XCR0[7:5] */
 	CHK_GUEST = 0x8000000, /* #UD outside of VMX non-root operation */
+	CHK_SHSTK = 0x10000000, /* #UD unless shadow stacks are enabled at the CPL */
+	CHK_CET = 0x20000000, /* #UD without CR4.CET */
 };
 
 enum { ALIGN_LENGTH = 1, ALIGN_MOVE = 2 /* 16 bytes, also with MXCSR.MM */, ALIGN_16 = 16 };

@@ -380,8 +380,8 @@ static void enter_at(enum run_mode m, unsigned cpl)
 	cpu_set_arith(c, regs.arith);
 	c->fault.vector = 0xff;
 	c->fault.error = 0;
-	c->cr0 = CR0_ET | CR0_NE;
-	c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_PKE;
+	c->cr0 = CR0_ET | CR0_NE | CR0_WP;
+	c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_PKE | CR4_CET;
 	c->xcr0 = 0xe7;
 	c->misc_enable |= 1 << 18;
 	c->x87.cw = 0x37f;

@@ -243,7 +243,7 @@ START_TEST(as_in_the_manual)
 		"add adc and btc btr bts cmpxchg cmpxchg8b cmpxchg16b dec inc neg not or sbb sub xor xadd xchg";
 	/* Vol. 3, 5.9, and those that came later; MOV of control and debug registers beside them. */
 	static const char *const privileged = "lgdt lldt ltr lidt lmsw clts invd wbinvd invlpg hlt rdmsr wrmsr swapgs sysexit sysret xsetbv invpcid xsaves xrstors "
-		"vmrun vmload vmsave stgi clgi invlpga wrmsrns rdmsrlist wrmsrlist lkgs invlpgb tlbsync hreset enqcmds";
+		"vmrun vmload vmsave stgi clgi invlpga wrmsrns rdmsrlist wrmsrlist lkgs invlpgb tlbsync hreset enqcmds wruss setssbsy clrssbsy";
 	/* Vol. 2: "not recognized in real-address mode"; the last ones because of VEX. */
 	static const char *const protected = "arpl lar lsl lldt ltr sldt str verr verw vmxon vmxoff vmclear vmptrld vmptrst vmread "
 					"vmwrite vmlaunch vmresume vmcall invept invvpid vmrun vmload vmsave stgi "
@@ -305,6 +305,9 @@ START_TEST(flags_as_zydis)
 		/* Nor does it think of the flags that the VMCB has. */
 		if (!strcmp(insn->mnemonic, "vmrun"))
 			written = of;
+		/* Vol. 2, RSTORSSP, CLRSSBSY: CF says something, the others become 0. */
+		if (!strcmp(insn->mnemonic, "rstorssp") || !strcmp(insn->mnemonic, "clrssbsy"))
+			written = OSZAPC;
 		/* Zydis does not think of task switches (vol. 2, CALL, JMP, INT n: flags affected). */
 		if ((insn->flags & of) != written &&
 		    !(insn->writes & SR_TASK && insn->flags & FL_NT && insn->uses & FL_NT)) {
@@ -442,6 +445,8 @@ static const struct check {
 	{ .check = CHK_SVM, .mode = LONG0, .efer_off = EFER_SVME, .vector = VEC_UD },
 	{ .check = CHK_SEP, .mode = LONG3, .no_sysenter = true, .vector = VEC_GP },
 	{ .check = CHK_SMM, .mode = PROT0, .vector = VEC_UD },
+	{ .check = CHK_CET, .mode = PROT0, .cr4_off = CR4_CET, .vector = VEC_UD },
+	{ .check = CHK_SHSTK, .mode = LONG3, .cr4_off = CR4_CET, .vector = VEC_UD },
 };
 
 static void arrange(const struct check *k)
@@ -505,6 +510,8 @@ START_TEST(checks_are_complete)
 				    (checks[n].efer_off & k->efer_off) ||
 			    (checks[n].no_sysenter && k->no_sysenter))
 				same |= checks[n].check;
+		if (k->cr4_off & CR4_CET && has_operand(row, OPK_C)) /* with it, CR0.WP must stay set */
+			continue;
 		if (row->insn->check & same ||
 		    row->insn->reads & (SR_CR0 | SR_CR4 | SR_XCR0 | (k->efer_off || k->no_sysenter ? SR_MSR : 0)) ||
 		    (wide(k->mode) ? row->insn->modes == NO64 : only_64(row)))

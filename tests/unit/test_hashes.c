@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-512, SM3 and SM4 by their instructions, over whole blocks: the digest of "abc" (FIPS 180-4, appendix C;
- * GB/T 32905, appendix A) and the first example of GB/T 32907, appendix A. OpenSSL prints the same. Then the conversions
- * of AVX-NE-CONVERT, and TBM, against what their definitions say of one element or bit. */
+/* SHA-512, SM3 and SM4 by their instructions, over whole blocks: the digest of "abc" (FIPS 180-4, appendix C; GB/T
+ * 32905, appendix A) and the first example of GB/T 32907, appendix A. OpenSSL prints the same. Then the conversions of
+ * AVX-NE-CONVERT, and TBM, against what their definitions say of one element or bit. */
 #include "tests/unit/modes.h"
 
 static void hashes_setup(void)
@@ -46,8 +46,8 @@ static u32 rotate32(u32 x, unsigned n) { return n ? x << n | x >> (32 - n) : x; 
 
 /* ---- SHA-512 ---- */
 
-/* The first 64 bits of the fractional parts of the cube roots of the first eighty primes, and of the square roots of the
- * first eight: by integers of 256 bits, in steps of one bit. */
+/* The first 64 bits of the fractional parts of the cube roots of the first eighty primes, and of the square roots of
+ * the first eight: by integers of 256 bits, in steps of one bit. */
 static bool at_most(u64 whole, u64 fraction, unsigned power, unsigned prime)
 {
 	/* (whole + fraction / 2^64)^power <= prime, with long multiplication by 32-bit digits */

@@ -555,10 +555,10 @@ START_TEST(zydis_agrees)
 	ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
 	compared = differ = 0;
 	for (unsigned i = 0; i < isa->count; i++) {
-		if (!row.enabled) /* the other maker's, or gone */
-			continue;
 		struct isa_row row = isa->rows[i];
 
+		if (!row.enabled) /* the other maker's, or gone */
+			continue;
 		row.insn = row.insn >= plain_rows && row.insn < plain_rows + insn_count ? row.insn : &plain_rows[i];
 		if (row.insn->modes == (modes[_i].bits == 64 ? NO64 : ONLY64))
 			continue;

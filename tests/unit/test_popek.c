@@ -460,6 +460,8 @@ static const struct { const char *mnemonic, *why; } unseen[] = {
 	{ "rsm", "outside of system management mode: always #UD" },
 	{ "vmfunc", "outside of VMX non-root operation: always #UD" },
 	{ "rdpmc", "there are no counters: always #GP" },
+	{ "setssbsy", "the supervisor has no shadow stacks: always #UD" },
+	{ "clrssbsy", "the supervisor has no shadow stacks: always #UD" },
 };
 
 static enum pg_class class_of(const struct place *place, const struct observation *o)

@@ -105,8 +105,8 @@ BODY(sm3msg2)
 	return true;
 }
 
-/* Two rounds from IMM on: the state is A B E F in the first source, C D G H in the destination, of which C D G H are not
- * rotated yet; words 0, 1, 4 and 5 in the second source. */
+/* Two rounds from IMM on: the state is A B E F in the first source, C D G H in the destination, of which C D G H are
+ * not rotated yet; words 0, 1, 4 and 5 in the second source. */
 BODY(sm3rnds2)
 {
 	union xmm x = vec_lanes(xmm_get(c, o->third)), y = vec_lanes(xmm_get(c, o->dst)), w;
