@@ -383,7 +383,8 @@ static bool branches(const struct dec *d)
 		return d->row && conditional(d);
 	switch (d->row->insn->code) {
 	case CODE_int: case CODE_int1: case CODE_int3: case CODE_into: case CODE_iret: case CODE_syscall:
-	case CODE_xbegin: case CODE_sysret: case CODE_sysenter: case CODE_sysexit: case CODE_rsm: case CODE_vmlaunch: case CODE_vmresume:
+	case CODE_sysret: case CODE_sysenter: case CODE_sysexit: case CODE_rsm: case CODE_vmlaunch: case CODE_vmresume:
+	case CODE_xbegin:
 		return true;
 	default:
 		return d->row->insn->f64 || d->row->insn->pg == CONTROL || direct(d);

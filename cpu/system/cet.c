@@ -75,9 +75,12 @@ static bool access_shadow(struct cpu *c, u64 linear, unsigned size, bool write, 
 {
 	if (!canonical(linear) || !canonical(linear + size - 1))
 		return gp_because(c, 0, "the shadow stack's address is not canonical (vol. 1, 17.2)");
-	for (unsigned i = 0; i < size / 4; i++)
+	for (unsigned i = 0; i < size / 4; i++) {
 		if (!shadow_translate(c, linear + 4 * i, write, user, &phys[i]))
 			return false;
+		if (unlikely(!space_ram(c->mem, phys[i], 4, NULL)))
+			cpu_ask(c); /* it may be a device */
+	}
 	return true;
 }
 
