@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Transactions that always abort, as with IA32_TSX_CTRL.RTM_DISABLE or on a processor with RTM_ALWAYS_ABORT (SDM vol. 1,
- * chapter 16): XBEGIN goes to its fallback with 0 in EAX. None ever runs. */
+/* Transactions that always abort, as with IA32_TSX_CTRL.RTM_DISABLE or on a processor with RTM_ALWAYS_ABORT (SDM
+ * vol. 1, chapter 16): XBEGIN goes to its fallback with 0 in EAX. None ever runs. */
 #include "cpu/jump.h"
 
 BODY(xbegin)

@@ -143,7 +143,8 @@ static bool other_stack(struct cpu *c, struct shadow_call *s, unsigned ist, bool
 		    !sys_read(c, c->interrupt_ssp_table + 8 * ist, 8, &s->ssp)))
 		return false;
 	if (s->ssp & 7 || (s->ssp ^ (s->ssp - 24)) & ~(u64)31)
-		return gp_because(c, 0, "the token and the frame are not within 32 bytes of the shadow stack (vol. 1, 17.2.3)");
+		return gp_because(c, 0,
+				  "the token and the frame are not within 32 bytes of the shadow stack (vol. 1, 17.2.3)");
 	if (!l && s->ssp >> 32)
 		return gp_because(c, 0, "the SSP of 32-bit code has more than 32 bits (vol. 1, 17.2.3)");
 	if (!shadow_check(c, s->ssp, 8, false) || !shadow_read(c, s->ssp, 8, false, &token))
@@ -209,7 +210,8 @@ void shadow_call_do(struct cpu *c, const struct shadow_call *s, u16 cs, u64 lip)
 
 static bool return_refused(struct cpu *c)
 {
-	return fault_because(c, VEC_CP, CP_FAR_RET, "the return address is not that of the shadow stack (vol. 1, 17.2)");
+	return fault_because(c, VEC_CP, CP_FAR_RET,
+			     "the return address is not that of the shadow stack (vol. 1, 17.2)");
 }
 
 /* The frame at SSP must be of CS:LIP. *OLD: its SSP. */

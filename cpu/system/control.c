@@ -104,8 +104,8 @@ u64 cr4_bits(const struct model *m)
 			{ CR4_UMIP, F_UMIP },
 		{ CR4_FSGSBASE, F_FSGSBASE }, { CR4_PCIDE, F_PCID }, { CR4_OSXSAVE, F_XSAVE }, { CR4_SMEP, F_SMEP },
 			{ CR4_SMAP, F_SMAP },
-		{ CR4_PKE, F_PKU }, { CR4_VMXE, F_VMX }, { CR4_CET, F_CET_SS }, { CR4_CET, F_CET_IBT }, { CR4_PKS, F_PKS },
-		{ CR4_LASS, F_LASS }, { CR4_LAM_SUP, F_LAM },
+		{ CR4_PKE, F_PKU }, { CR4_VMXE, F_VMX }, { CR4_CET, F_CET_SS }, { CR4_CET, F_CET_IBT },
+		{ CR4_PKS, F_PKS }, { CR4_LASS, F_LASS }, { CR4_LAM_SUP, F_LAM },
 	};
 	u64 bits = 0;
 

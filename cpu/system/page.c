@@ -258,7 +258,8 @@ static enum found walk(const struct cpu *c, u64 linear, struct walk *w)
 }
 
 /* What the protection key of a page forbids to data accesses (SDM vol. 3, 4.6.2): bits 62-59 of the leaf name it.
- *    PKRU, and IA32_PKRS for pages of supervisors: bit 2n AD (no access) | bit 2n + 1 WD (no writes; supervisors obey that with CR0.WP) */
+ *    PKRU, and IA32_PKRS for pages of supervisors: bit 2n AD (no access) | bit 2n + 1 WD (no writes; supervisors
+ *    obey that with CR0.WP) */
 enum { KEY_READ = 1, KEY_WRITE = 2 };
 static unsigned key_denies(const struct cpu *c, const struct walk *w, bool user)
 {

@@ -195,7 +195,8 @@ static bool compile_encoding(struct isa_row *row, const char *s)
 			want(row, KEY_W, 0);
 		else if (place == AT_PREFIX && is(s, len, "REX.W1"))
 			want(row, KEY_W, KEY_W);
-		else if (place == AT_PREFIX && len > 4 && (!memcmp(s + (*s == 'E'), "VEX.", 4) || !memcmp(s, "XOP.", 4))) {
+		else if (place == AT_PREFIX && len > 4 &&
+			 (!memcmp(s + (*s == 'E'), "VEX.", 4) || !memcmp(s, "XOP.", 4))) {
 			if (!compile_vex(row, s, len))
 				return false;
 		} else if (place >= (row->map == MAP_3DNOW ? AT_OPCODE : AT_MODRM) && is(s, len, "/r")) {

@@ -243,7 +243,8 @@ START_TEST(as_in_the_manual)
 		"add adc and btc btr bts cmpxchg cmpxchg8b cmpxchg16b dec inc neg not or sbb sub xor xadd xchg";
 	/* Vol. 3, 5.9, and those that came later; MOV of control and debug registers beside them. */
 	static const char *const privileged = "lgdt lldt ltr lidt lmsw clts invd wbinvd invlpg hlt rdmsr wrmsr swapgs sysexit sysret xsetbv invpcid xsaves xrstors "
-		"vmrun vmload vmsave stgi clgi invlpga wrmsrns rdmsrlist wrmsrlist lkgs invlpgb tlbsync hreset enqcmds wruss setssbsy clrssbsy";
+		"vmrun vmload vmsave stgi clgi invlpga wrmsrns rdmsrlist wrmsrlist lkgs invlpgb "
+		"tlbsync hreset enqcmds wruss setssbsy clrssbsy";
 	/* Vol. 2: "not recognized in real-address mode"; the last ones because of VEX. */
 	static const char *const protected = "arpl lar lsl lldt ltr sldt str verr verw vmxon vmxoff vmclear vmptrld vmptrst vmread "
 					"vmwrite vmlaunch vmresume vmcall invept invvpid vmrun vmload vmsave stgi "

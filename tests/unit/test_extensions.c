@@ -5,8 +5,8 @@
 
 static void extensions_setup(void)
 {
-	bare_new("max,+cldemote,+waitpkg,+enqcmd,+rtm,+hreset,+cmpccxadd,+raoint,+movrs,+wrmsrns,+msrlist,+usermsr,+lkgs,"
-		 "+invlpgb,+rdpru,+mcommit,+monitorx", RAM_SIZE);
+	bare_new("max,+cldemote,+waitpkg,+enqcmd,+rtm,+hreset,+cmpccxadd,+raoint,+movrs,+wrmsrns,+msrlist,+usermsr,"
+		 "+lkgs,+invlpgb,+rdpru,+mcommit,+monitorx", RAM_SIZE);
 }
 
 static u64 seed = 0x9e3779b97f4a7c15;

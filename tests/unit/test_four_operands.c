@@ -72,8 +72,9 @@ START_TEST(multiply_and_add)
 		memcpy(&c->v[swapped ? 3 : 4], &y, 32);
 		poke(DATA, &c->v[3], 32);
 		c->r[RBX] = DATA;
-		space_write_block(&mem, CODE, (const u8[]){ 0xc4, 0xe3, (u8)(swapped << 7 | (~2 & 15) << 3 | l << 2 | 1), opcode,
-					 memory ? 0x0b : 0xcb, 4 << 4 }, 6);
+		space_write_block(&mem, CODE,
+				  (const u8[]){ 0xc4, 0xe3, (u8)(swapped << 7 | (~2 & 15) << 3 | l << 2 | 1), opcode,
+						memory ? 0x0b : 0xcb, 4 << 4 }, 6);
 		if (memory)
 			memset(&c->v[3], 0, 32);
 		c->r[RIP] = CODE;
