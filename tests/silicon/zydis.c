@@ -110,8 +110,7 @@ int main(int argc, char **argv)
 		{ 32, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32 },
 		{ 64, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64 },
 	};
-	static const ZydisDecoderMode off[] = { ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET,
-						ZYDIS_DECODER_MODE_CLDEMOTE };
+	static const ZydisDecoderMode off[] = { ZYDIS_DECODER_MODE_MPX };
 	ZydisDecoder decoder[3];
 	const struct insn *which;
 	u64 count = 1000000, failed = 0;

@@ -302,7 +302,7 @@ static void choose_fma4(const struct dec *d, struct op *o)
 					      { h_fma4_pd, h_fma4_swapped_pd },
 					      { h_fma4_ss, h_fma4_swapped_ss },
 					      { h_fma4_sd, h_fma4_swapped_sd } };
-	unsigned op = d->opcode, alternate = op < 0x60, scalar = alternate ? 0 : op & 2;
+	unsigned op = d->opcode, alternate = op < 0x60, scalar = alternate ? 0u : op & 2;
 	unsigned kind = alternate ? 6 + (op >> 1 & 1) : (op & 0x10 ? 12 : 8) + (op & 4 ? 2 : 0);
 
 	vec_operands(d, o, scalar ? ONE : PACKED);
