@@ -477,7 +477,8 @@ static void some_evex(const ZydisDecoder *decoder, const struct isa_row *row, un
 			code[i] = (u8)(seed >> (i & 7) * 7 ^ i * 37 * (seed >> 60));
 		code[0] = 0x62;
 		w = row->mask & KEY_W ? !!(row->match & KEY_W) : code[2] & 0x80;
-		l = fixed ? !!(row->match & KEY_L) + 2 * !!(row->match & KEY_L2) : seed >> 40 & (seed >> 58 & 15 ? 1 : 3);
+		l = fixed ? (row->match & KEY_L ? 1u : 0) + (row->match & KEY_L2 ? 2u : 0)
+			  : (unsigned)(seed >> 40) & (seed >> 58 & 15 ? 1 : 3);
 		l = !fixed && seed >> 50 & 1 ? 2 : l;
 		k = seed >> 20 & 1 && row->insn->masking != MASKING_MUST ? 0 : code[3] & 7;
 		code[1] = (u8)((bits == 64 ? code[1] & 0xf0 : 0xf0) | row->map);

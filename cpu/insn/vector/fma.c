@@ -303,7 +303,7 @@ static void choose_fma4(const struct dec *d, struct op *o)
 					      { h_fma4_ss, h_fma4_swapped_ss },
 					      { h_fma4_sd, h_fma4_swapped_sd } };
 	unsigned op = d->opcode, alternate = op < 0x60, scalar = alternate ? 0u : op & 2;
-	unsigned kind = alternate ? 6 + (op >> 1 & 1) : (op & 0x10 ? 12 : 8) + (op & 4 ? 2 : 0);
+	unsigned kind = alternate ? 6 + (op >> 1 & 1) : (op & 0x10 ? 12u : 8u) + (op & 4 ? 2u : 0u);
 
 	vec_operands(d, o, scalar ? ONE : PACKED);
 	o->imm8 = (u8)((o->imm8 & 15) | kind << 4);
