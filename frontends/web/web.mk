@@ -28,12 +28,18 @@ zydis_sources = $(wildcard $(zydis)/src/*.c)
 own_sources = $(addprefix $(top)/,$(filter %.c,$(sources)) frontends/web/wasi.c frontends/web/web.c)
 objects = $(patsubst $(top)/%.c,%.o,$(own_sources)) $(patsubst source/%.c,%.o,$(zlib_sources) $(zydis_sources))
 
-site_files = $(addprefix $(top)/frontends/web/,vcpu.js vcpu.d.ts wasi.js package.json) vcpu.wasm plain.wasm
+web = $(top)/frontends/web
+site_files = $(addprefix $(web)/,index.html page.css page.js timeline.js terminal.js panels.js keys.js worker.js files.js vcpu.js \
+	vcpu.d.ts wasi.js package.json guests.json) source/xterm/lib/xterm.mjs source/xterm/css/xterm.css vcpu.wasm plain.wasm
+# Guests to try, as far as they are there.
+guest_files = $(wildcard ../demo_guest.elf ../guest/vmlinuz ../guest/initrd.img /usr/share/seabios/bios-256k.bin \
+	/usr/share/seabios/vgabios-stdvga.bin)
 
 all: site
-site: $(site_files)
-	@mkdir -p site
+site: $(site_files) $(guest_files)
+	@mkdir -p site/guests
 	@cp $(site_files) site
+	@cp $(guest_files) site/guests || :
 	@touch site
 
 # The handlers end in tail calls: see tail_calls.awk.

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// The serial terminal as it was at any place of a run: a log of output, and xterm.js, which shows a beginning of it.
+import { Terminal } from './xterm.mjs';
+
+export class SerialTerminal {
+	/** TYPED is called with what is typed. */
+	constructor(into, typed) {
+		this.log = [];   // { at, data } in order
+		this.shown = 0;  // pieces
+		this.terminal = new Terminal({ cols: 80, rows: 24, convertEol: false, scrollback: 5000, fontSize: 13, screenReaderMode: true });
+		this.terminal.open(into);
+		this.terminal.onData(typed);
+	}
+	clear() {
+		this.log = [];
+		this.shown = 0;
+		this.terminal.reset();
+	}
+	add(pieces) { this.log.push(...pieces); }
+	/** Show all that was written before INSTRUCTIONS. */
+	show(instructions = Infinity) {
+		let to = this.shown;
+
+		while (to < this.log.length && this.log[to].at < instructions)
+			to++;
+		while (to > 0 && this.log[to - 1].at >= instructions)
+			to--;
+		if (to < this.shown) {
+			this.terminal.reset();
+			this.shown = 0;
+		}
+		for (; this.shown < to; this.shown++)
+			this.terminal.write(this.log[this.shown].data);
+	}
+	/** The instruction count at which TEXT was complete, after or before AFTER; null. */
+	find(text, after, backwards) {
+		const wanted = text.toLowerCase(), places = [];
+		let all = '';
+
+		for (const { at, data } of this.log) {
+			const from = Math.max(0, all.length - wanted.length + 1);
+
+			all += new TextDecoder('latin1').decode(data).toLowerCase();
+			if (wanted && all.includes(wanted, from))
+				places.push(at + 1);
+		}
+		return (backwards ? places.findLast((at) => at < after) : places.find((at) => at > after)) ?? null;
+	}
+}

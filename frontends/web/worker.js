@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// The page's Worker: one machine, which runs live and is recorded, or is that of a recording in the debugger. A message
+// { id, op, ... } is answered by { id, value } or { id, error, files }. Between slices of a run, messages { event, ... } say
+// how far it is.
+import { Debugger, Machine } from './vcpu.js';
+import { blobFile, urlFile } from './files.js';
+
+const SLICE = 8e6; // instructions: some 50 ms
+const PAUSE = 250; // ms that a command runs before messages are looked at
+
+let machine, debug, output, cancelled, live, paused;
+const files = new Map(); // what the user gave, by name
+
+const baseName = (name) => name.slice(name.lastIndexOf('/') + 1);
+
+function addFile(name, content) {
+	files.set(name, content instanceof Blob ? blobFile(content) : content instanceof URL || content.url ? urlFile(content.url) :
+		content);
+}
+
+// A recording names files by where they were: the base name has to do.
+function find(name) {
+	return files.get(name) ?? [...files].find(([given]) => baseName(given) === baseName(name))?.[1];
+}
+
+const options = {
+	find,
+	print: (text) => console.log(text),
+	output: (channel, data) => {
+		if (channel === 'com1')
+			output.push({ at: machine?.instructions ?? 0, data });
+		else if (channel === 'host_log')
+			postMessage({ event: 'log', text: new TextDecoder().decode(data) });
+	},
+};
+
+function flushOutput() {
+	const some = output;
+
+	output = [];
+	return some;
+}
+
+function progress(more = {}) {
+	postMessage({ event: 'progress', place: machine.place, output: flushOutput(), ...more });
+}
+
+const nextTask = (ms = 0) => new Promise((done) => setTimeout(done, ms));
+
+function drop() {
+	cancelled = true;
+	live = false;
+	machine = debug = null;
+	output = [];
+}
+
+/** What the panels show of the present place. */
+function view(memoryAt) {
+	const code = debug.command('disassemble $pc 20');
+	const sp = machine.get('rsp'), bits = Number(machine.get('code_bits'));
+	const base = bits === 64 ? 0n : machine.get('ss_base');
+	const at = memoryAt ?? sp + base;
+
+	return {
+		place: machine.place, pc: code.pc, symbol: code.symbol, code: code.instructions ?? [], bits,
+		registers: debug.command('info registers').registers, frames: debug.command('backtrace 12').frames ?? [],
+		stops: debug.command('info breakpoints').breakpoints ?? [], sp: sp + base,
+		memory: { at, bytes: machine.readLinear(at, 256) }, screen: machine.screen(), text: machine.screenText(),
+		output: flushOutput(),
+	};
+}
+
+/** Has a command only been interrupted by our clock? */
+function unfinished(answer) {
+	return answer.stop?.what === 'machine' && ['limit', 'idle', 'request'].includes(answer.stop.reason);
+}
+
+async function longCommand(line) {
+	let answer;
+
+	do {
+		const end = performance.now() + PAUSE;
+
+		answer = debug.command(line, () => performance.now() < end);
+		if (!/^(c|continue|fin|finish|u|until|advance)\b/.test(line) || !unfinished(answer))
+			break;
+		progress();
+		await nextTask();
+	} while (!cancelled);
+	return answer;
+}
+
+async function runLive() {
+	let idle = false;
+
+	while (live) {
+		if (!paused) {
+			const begin = performance.now();
+			const stop = machine.run(idle ? 16e6 : SLICE);
+
+			idle = stop.reason === 'idle';
+			progress({ screen: machine.screen(), stop: stop.reason });
+			if (!['limit', 'idle', 'time'].includes(stop.reason)) {
+				live = false;
+				break;
+			}
+			await nextTask(idle ? Math.max(0, 16 - (performance.now() - begin)) : 0);
+		} else {
+			await nextTask(50);
+		}
+	}
+}
+
+const operations = {
+	async files({ given }) {
+		for (const [name, content] of Object.entries(given))
+			addFile(name, content);
+	},
+	/** Open a recording in the debugger. */
+	async open({ recording }) {
+		drop();
+		machine = await Machine.open(recording, options);
+		debug = new Debugger(machine);
+		return { end: machine.replayEnd, cut: machine.replayCut };
+	},
+	/** Run to the end of the recording, and see what happens on the way. */
+	async explore() {
+		const end = machine.replayEnd;
+
+		cancelled = false;
+		while (!cancelled && machine.instructions < end.instructions) {
+			const stop = debug.explore(Math.min(SLICE, end.instructions - machine.instructions));
+
+			progress({ timeline: debug.timeline(), end });
+			if (stop.what === 'error' || !['limit', 'idle'].includes(stop.reason))
+				break;
+			await nextTask();
+		}
+		if (!cancelled)
+			debug.command('goto end'); // it may sleep behind its last instruction
+		progress({ timeline: debug.timeline(), end });
+		return { place: machine.place, complete: !cancelled };
+	},
+	/** Run the recording without a debugger, and compare the checkpoints. */
+	async verify({ recording }) {
+		const twin = await Machine.open(recording, { find, output: () => {} });
+
+		twin.replayVerify();
+		cancelled = false;
+		while (!cancelled && !twin.replayDone && !twin.replayDivergence) {
+			twin.replayRun(SLICE);
+			postMessage({ event: 'verified', checked: twin.replayChecked, place: twin.place });
+			await nextTask();
+		}
+		return { checked: twin.replayChecked, divergence: twin.replayDivergence, complete: twin.replayDone };
+	},
+	async cancel() { cancelled = true; },
+	async command({ line, memoryAt }) {
+		cancelled = false;
+		const answer = await longCommand(line);
+		return { answer, view: view(memoryAt) };
+	},
+	async complete({ line }) { return debug.complete(line); },
+	async view({ memoryAt }) { return view(memoryAt); },
+	async hash() { return machine.stateHash; },
+
+	/** Start a machine that is recorded. */
+	async start({ config }) {
+		drop();
+		machine = await Machine.create(config, options);
+		machine.record({ embed: true });
+		live = true;
+		paused = false;
+		runLive().catch((error) => postMessage({ event: 'log', text: error.message }));
+	},
+	async pause({ on }) { paused = on; },
+	async input({ channel, data }) { machine.input(channel, data); },
+	/** End the run. The value is its recording. */
+	async finish() {
+		live = false;
+		await nextTask(20);
+		return machine.endRecording();
+	},
+};
+
+onmessage = async ({ data: { id, op, ...rest } }) => {
+	try {
+		postMessage({ id, value: await operations[op](rest) });
+	} catch (error) {
+		postMessage({ id, error: error.message, files: error.files });
+	}
+};

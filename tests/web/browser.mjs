@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// node browser.mjs SITE PUPPETEER CHROMIUM OUT RECORDING: the page in a browser. Prints lines "name: value" for the script beside
+// this; leaves page.png, live.vrr and screen.png in OUT. A line "error: ..." for what the page has thrown.
+import { copyFileSync, existsSync, renameSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+
+const [, , site, modules, chromium, out, recording] = process.argv;
+const puppeteer = createRequire(`${modules}/`)('puppeteer-core');
+const { serve } = await import(pathToFileURL(`${process.env.srcdir}/frontends/web/serve.mjs`));
+const tell = (name, value) => console.log(`${name}: ${value}`);
+
+copyFileSync(recording, `${site}/test.vrr`);
+const server = await serve(site), home = `http://127.0.0.1:${server.address().port}/`;
+const browser = await puppeteer.launch({ executablePath: chromium, headless: true, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
+const page = await browser.newPage();
+
+page.on('pageerror', (error) => tell('error', error.message));
+page.on('console', (message) => message.type() === 'error' && tell('error', `${message.text()} ${message.location().url}`));
+await page.setViewport({ width: 1280, height: 1000 });
+
+const mode = (wanted) => page.waitForFunction((m) => document.body.dataset.mode === m, { timeout: 200000 }, wanted);
+const status = () => page.$eval('#status', (e) => e.textContent);
+const text = (selector) => page.$eval(selector, (e) => e.textContent);
+
+async function command(line) {
+	await page.$eval('#answers', (e) => e.textContent = '');
+	const begin = performance.now();
+
+	await page.$eval('#line', (e, value) => {
+		e.value = value;
+		e.form.requestSubmit();
+	}, line);
+	await page.waitForFunction(() => document.querySelector('#answers').textContent && document.body.dataset.mode === 'debug',
+		{ timeout: 200000, polling: 5 });
+	return { ms: performance.now() - begin, answer: (await text('#answers')).replace(/^.*\n/, '') };
+}
+
+const hash = async () => (await command('hash')).answer.match(/[0-9a-f]{16}/)?.[0];
+
+async function debugging() {
+	let begin = performance.now();
+
+	await page.goto(`${home}#recording=test.vrr&at=1000000`);
+	tell('painted', Math.round(await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0)));
+	await mode('debug');
+	await page.waitForFunction(() => document.body.dataset.place === '1000000', { timeout: 200000 });
+	tell('opened', Math.round(performance.now() - begin));
+	tell('at 1000000', await hash());
+	begin = performance.now();
+	await page.click('[data-line="reverse-stepi"]');
+	await page.waitForFunction(() => document.body.dataset.place === '999999', { polling: 5 });
+	tell('step back', Math.round(performance.now() - begin));
+	tell('at 999999', await hash());
+	tell('registers', await page.$$eval('.register', (all) => all.length));
+	tell('code', await page.$$eval('#code li', (all) => all.length));
+	tell('here', await page.$eval('#code .here .address', (e) => e.textContent));
+	await page.focus('#timeline');
+	await page.keyboard.press('End');
+	await page.waitForFunction(() => Number(document.body.dataset.place) > 1000000, { timeout: 100000 });
+	await mode('debug');
+	tell('at the end', await hash());
+	await page.screenshot({ path: `${out}/page.png` });
+	await page.click('#code li:nth-child(2) .stop');
+	await page.waitForFunction(() => document.querySelector('#stops li'));
+	tell('breakpoints', await page.$$eval('#stops li', (all) => all.length));
+	await mode('debug');
+	await page.click('#link');
+	await page.waitForFunction(() => location.hash.includes('at='));
+	tell('link', new URL(page.url()).hash);
+	await page.click('#verify');
+	await page.waitForFunction(() => /^Verified|differ/.test(document.querySelector('#status').textContent), { timeout: 200000 });
+	tell('verified', await status());
+}
+
+async function tryDemo() {
+	const client = await page.createCDPSession();
+
+	await client.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: out });
+	await page.goto('about:blank');
+	await page.goto(home);
+	await page.waitForFunction(() => document.querySelector('#guest').options.length > 0);
+	await page.click('#try summary');
+	await page.select('#guest', await page.$eval('#guest option', (e) => e.value));
+	await page.click('#start button');
+	await mode('live');
+	await page.waitForFunction(() => /stopped|[1-9]/.test(document.querySelector('#where').textContent));
+	await new Promise((done) => setTimeout(done, 1500));
+	await page.click('#finish');
+	await mode('debug');
+	tell('live', await hash());
+	await page.click('#download');
+	for (let i = 0; i < 100 && !existsSync(`${out}/recording.vrr`); i++)
+		await new Promise((done) => setTimeout(done, 100));
+	renameSync(`${out}/recording.vrr`, `${out}/live.vrr`);
+}
+
+try {
+	await debugging();
+	await tryDemo();
+} catch (error) {
+	tell('error', `${error.message} (status: ${await status().catch(() => '')})`);
+}
+await browser.close();
+server.close();
