@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// node browser.mjs SITE PUPPETEER CHROMIUM OUT RECORDING: the page in a browser. Prints lines "name: value" for the script beside
-// this; leaves page.png, live.vrr and screen.png in OUT. A line "error: ..." for what the page has thrown.
-import { copyFileSync, existsSync, renameSync, readdirSync } from 'node:fs';
+// node browser.mjs SITE PUPPETEER CHROMIUM OUT RECORDING [LINUX]: the page in a browser. Prints lines "name: value" for the script
+// beside this; leaves page.png and live.vrr in OUT. A line "error: ..." for what the page has thrown. LINUX is a recorded boot:
+// linux.png, linux-dark.png and linux-phone.png show it.
+import { copyFileSync, existsSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
-const [, , site, modules, chromium, out, recording] = process.argv;
+const [, , site, modules, chromium, out, recording, linux] = process.argv;
 const puppeteer = createRequire(`${modules}/`)('puppeteer-core');
 const { serve } = await import(pathToFileURL(`${process.env.srcdir}/frontends/web/serve.mjs`));
 const tell = (name, value) => console.log(`${name}: ${value}`);
@@ -95,9 +96,41 @@ async function tryDemo() {
 	renameSync(`${out}/recording.vrr`, `${out}/live.vrr`);
 }
 
+async function bootOfLinux() {
+	copyFileSync(linux, `${site}/linux.vrr`);
+	await page.goto('about:blank');
+	const begin = performance.now();
+
+	await page.goto(`${home}#recording=linux.vrr`);
+	await mode('debug');
+	tell('Linux, first pass', Math.round(performance.now() - begin));
+	tell('Linux at the end', await hash());
+	const half = Math.floor(Number(await page.$eval('body', (e) => e.dataset.place)) / 2);
+
+	tell('Linux, goto', Math.round((await command(`goto ${half}`)).ms));
+	tell('Linux, step back', Math.round((await command('reverse-stepi')).ms));
+	await page.type('#text', 'proc/uptime');
+	await page.click('[name="next"]');
+	await page.waitForFunction((at) => Number(document.body.dataset.place) > at, { timeout: 100000 }, half);
+	await mode('debug');
+	for (const line of ['symbols kallsyms', 'break do_sys_openat2', 'continue', 'explain'])
+		await command(line);
+	tell('Linux stops at', await page.$eval('#code .here .symbol', (e) => e.textContent));
+	tell('Linux there', await hash());
+	tell('Linux, place', await page.$eval('body', (e) => e.dataset.place));
+	await page.screenshot({ path: `${out}/linux.png` });
+	await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
+	await page.screenshot({ path: `${out}/linux-dark.png` });
+	await page.setViewport({ width: 390, height: 844 });
+	await page.screenshot({ path: `${out}/linux-phone.png` });
+	tell('wider than a phone', await page.evaluate(() => document.documentElement.scrollWidth > innerWidth));
+}
+
 try {
 	await debugging();
 	await tryDemo();
+	if (linux)
+		await bootOfLinux();
 } catch (error) {
 	tell('error', `${error.message} (status: ${await status().catch(() => '')})`);
 }
