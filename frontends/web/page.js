@@ -8,6 +8,7 @@ import { showCode, showFrames, showMemory, showRegisters, showScreen, showStops 
 const $ = (id) => document.getElementById(id);
 const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
 const waiting = new Map();
+const bundle = globalThis.vcpuBundle; // bundle.mjs: the page is one file
 let calls = 0, recording = null, url = null, given = {}, mode = 'empty', last = null, registers = null, guests = [];
 
 function ask(op, more = {}) {
@@ -28,6 +29,8 @@ worker.onmessage = ({ data }) => {
 	else
 		resolve(data.value);
 };
+
+worker.onerror = (event) => say(`The Worker does not start: ${event.message ?? 'it cannot be loaded'}`, true);
 
 function say(text, isError = false) {
 	$('status').textContent = text;
@@ -233,7 +236,9 @@ async function start(event) {
 
 	event.preventDefault();
 	$('try').open = false;
-	given = Object.fromEntries(guest.files.map(([name, file]) => [name, { url: new URL(file, location.href).href }]));
+	given = {};
+	for (const [name, file] of guest.files)
+		given[name] = file instanceof Blob ? file : { url: new URL(file, location.href).href };
 	if ($('append').value)
 		config.append = $('append').value;
 	if (image) {
@@ -258,9 +263,8 @@ async function start(event) {
 }
 
 async function findGuests() {
-	const all = await (await fetch('guests.json')).json();
-
-	for (const guest of all) {
+	guests = bundle?.guests ?? [];
+	for (const guest of bundle ? [] : await (await fetch('guests.json')).json()) {
 		const here = await Promise.all(guest.files.map(([, file]) => fetch(file, { method: 'HEAD' }).then((a) => a.ok, () => false)));
 
 		if (here.every(Boolean))
@@ -389,5 +393,7 @@ $('link').onclick = async () => {
 onhashchange = followLink;
 
 setMode('empty');
+if (bundle)
+	ask('module', { modules: bundle.modules });
 findGuests().catch(() => $('try').hidden = true);
 followLink();

@@ -36,10 +36,11 @@ guest_files = $(wildcard ../demo_guest.elf ../guest/vmlinuz ../guest/initrd.img 
 	/usr/share/seabios/vgabios-stdvga.bin)
 
 all: site
-site: $(site_files) $(guest_files)
+site: $(site_files) $(guest_files) $(web)/bundle.mjs
 	@mkdir -p site/guests
 	@cp $(site_files) site
 	@cp $(guest_files) site/guests || :
+	@! command -v node > /dev/null || { node $(web)/bundle.mjs site > site/vcpu.html.new && mv site/vcpu.html.new site/vcpu.html; }
 	@touch site
 
 # The handlers end in tail calls: see tail_calls.awk.

@@ -2,7 +2,7 @@
 // The page's Worker: one machine, which runs live and is recorded, or is that of a recording in the debugger. A message
 // { id, op, ... } is answered by { id, value } or { id, error, files }. Between slices of a run, messages { event, ... } say
 // how far it is.
-import { Debugger, Machine } from './vcpu.js';
+import { Debugger, Machine, variant } from './vcpu.js';
 import { blobFile, urlFile } from './files.js';
 
 const SLICE = 8e6; // instructions: some 50 ms
@@ -112,6 +112,8 @@ async function runLive() {
 }
 
 const operations = {
+	/** The bytes of both builds, if they are not files beside this one. */
+	async module({ modules }) { options.module = modules[variant()]; },
 	async files({ given }) {
 		for (const [name, content] of Object.entries(given))
 			addFile(name, content);
@@ -143,7 +145,7 @@ const operations = {
 	},
 	/** Run the recording without a debugger, and compare the checkpoints. */
 	async verify({ recording }) {
-		const twin = await Machine.open(recording, { find, output: () => {} });
+		const twin = await Machine.open(recording, { ...options, output: () => {} });
 
 		twin.replayVerify();
 		cancelled = false;

@@ -4,6 +4,7 @@
 // linux.png, linux-dark.png and linux-phone.png show it.
 import { copyFileSync, existsSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const [, , site, modules, chromium, out, recording, linux] = process.argv;
@@ -96,6 +97,14 @@ async function tryDemo() {
 	renameSync(`${out}/recording.vrr`, `${out}/live.vrr`);
 }
 
+async function fromFile() {
+	await page.goto(pathToFileURL(resolve(site, 'vcpu.html')).href);
+	await mode('empty'); // its scripts run
+	await (await page.$('#file')).uploadFile(recording);
+	await mode('debug');
+	tell('from a file', await hash());
+}
+
 async function bootOfLinux() {
 	copyFileSync(linux, `${site}/linux.vrr`);
 	await page.goto('about:blank');
@@ -118,6 +127,7 @@ async function bootOfLinux() {
 	tell('Linux stops at', await page.$eval('#code .here .symbol', (e) => e.textContent));
 	tell('Linux there', await hash());
 	tell('Linux, place', await page.$eval('body', (e) => e.dataset.place));
+	await page.setViewport({ width: 1280, height: 700 });
 	await page.screenshot({ path: `${out}/linux.png` });
 	await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
 	await page.screenshot({ path: `${out}/linux-dark.png` });
@@ -129,6 +139,7 @@ async function bootOfLinux() {
 try {
 	await debugging();
 	await tryDemo();
+	await fromFile();
 	if (linux)
 		await bootOfLinux();
 } catch (error) {
