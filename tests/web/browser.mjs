@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // node browser.mjs SITE PUPPETEER CHROMIUM OUT RECORDING [LINUX]: the page in a browser. Prints lines "name: value" for the script
-// beside this; leaves page.png and live.vrr in OUT. A line "error: ..." for what the page has thrown. LINUX is a recorded boot:
+// beside this; leaves pictures, and recordings that the page made, in OUT. A line "error: ..." for what the page has thrown. LINUX is a recorded boot:
 // linux.png, linux-dark.png and linux-phone.png show it.
 import { copyFileSync, existsSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -75,26 +75,44 @@ async function debugging() {
 	tell('verified', await status());
 }
 
-async function tryDemo() {
-	const client = await page.createCDPSession();
-
-	await client.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: out });
+/** Record the guest whose name begins so; LIVE is called while it runs. Its recording is NAME.vrr. */
+async function record(name, guest, image, live) {
 	await page.goto('about:blank');
 	await page.goto(home);
 	await page.waitForFunction(() => document.querySelector('#guest').options.length > 0);
 	await page.click('#try summary');
-	await page.select('#guest', await page.$eval('#guest option', (e) => e.value));
+	await page.select('#guest', await page.$$eval('#guest option', (all, wanted) => all.find((e) => e.text.startsWith(wanted)).value, guest));
+	if (image)
+		await (await page.$('#image')).uploadFile(image);
 	await page.click('#start button');
 	await mode('live');
-	await page.waitForFunction(() => /stopped|[1-9]/.test(document.querySelector('#where').textContent));
-	await new Promise((done) => setTimeout(done, 1500));
+	await live();
 	await page.click('#finish');
 	await mode('debug');
-	tell('live', await hash());
+	tell(name, await hash());
 	await page.click('#download');
 	for (let i = 0; i < 100 && !existsSync(`${out}/recording.vrr`); i++)
 		await new Promise((done) => setTimeout(done, 100));
-	renameSync(`${out}/recording.vrr`, `${out}/live.vrr`);
+	renameSync(`${out}/recording.vrr`, `${out}/${name}.vrr`);
+}
+
+async function tryGuests() {
+	const client = await page.createCDPSession();
+
+	await client.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: out });
+	await record('live', 'the demo', null, () => new Promise((done) => setTimeout(done, 1500)));
+	if (!process.env.ISO)
+		return;
+	await record('iso', 'a PC', process.env.ISO, async () => {
+		// GRUB's prompt: the picture is on when a key is typed
+		await page.waitForFunction(() => !document.querySelector('#screen').hidden, { timeout: 60000 });
+		await new Promise((done) => setTimeout(done, 8000));
+		await page.focus('#screen');
+		await page.keyboard.type('ls');
+		await page.keyboard.press('Enter');
+		await new Promise((done) => setTimeout(done, 2000));
+	});
+	await page.screenshot({ path: `${out}/iso.png` });
 }
 
 async function fromFile() {
@@ -138,7 +156,7 @@ async function bootOfLinux() {
 
 try {
 	await debugging();
-	await tryDemo();
+	await tryGuests();
 	await fromFile();
 	if (linux)
 		await bootOfLinux();
