@@ -63,7 +63,7 @@ $(1)/%.o: source/%.c
 	@$(CC) $(flags_c) $(flags_$(1)) $(flags_foreign) $(includes) -c -o $$@ $$<
 $(1).wasm: $(addprefix $(1)/,$(objects))
 	@echo '  WASMLD   $$@'
-	@$(CC) $(flags) -mexec-model=reactor \
+	@$(CC) --target=wasm32-wasi -mexec-model=reactor \
 		-Wl,--strip-all,--gc-sections,--export-dynamic,--export=malloc,--export=free,-z,stack-size=1048576 \
 		-o $$@ $$^ -lwasi-emulated-signal -lm
 -include $(patsubst %.o,$(1)/%.d,$(objects))
