@@ -2,7 +2,7 @@
 // node browser.mjs SITE PUPPETEER CHROMIUM OUT RECORDING [LINUX]: the page in a browser. Prints lines "name: value" for the script
 // beside this; leaves pictures, and recordings that the page made, in OUT. A line "error: ..." for what the page has thrown. LINUX is a recorded boot:
 // linux.png, linux-dark.png and linux-phone.png show it.
-import { copyFileSync, existsSync, renameSync } from 'node:fs';
+import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -165,3 +165,5 @@ try {
 }
 await browser.close();
 server.close();
+for (const name of ['test.vrr', 'linux.vrr'])
+	rmSync(`${site}/${name}`, { force: true });
