@@ -61,15 +61,14 @@ $(1)/%.o: source/%.c
 	@mkdir -p $$(@D)
 	@echo '  WASM     $$@'
 	@$(CC) $(flags_c) $(flags_$(1)) $(flags_foreign) $(includes) -c -o $$@ $$<
-$(1).wasm: $(addprefix $(1)/,$(objects))
+$(1).wasm: $(addprefix $(1)/,$(objects)) $(top)/frontends/web/web.mk
 	@echo '  WASMLD   $$@'
 	@$(CC) --target=wasm32-wasi -mexec-model=reactor \
 		-Wl,--strip-all,--gc-sections,--export-dynamic,--export=malloc,--export=free,-z,stack-size=1048576 \
-		-o $$@ $$^ -lwasi-emulated-signal -lm
+		-o $$@ $$(filter %.o,$$^) -lwasi-emulated-signal -lm
 -include $(patsubst %.o,$(1)/%.d,$(objects))
 endef
 $(eval $(call build,vcpu))
 $(eval $(call build,plain))
 
-# Objects depend on flags that this file has.
 .PHONY: all
