@@ -271,7 +271,10 @@ static bool forbidden(struct cpu *c, const struct op *o, u32 exit)
 	u8 reg = o->code == CODE_vmread ? o->src : o->mem || o->code == CODE_vmwrite ? o->dst : 0;
 	bool described = o->mem || o->code == CODE_vmread || o->code == CODE_vmwrite;
 
-	if ((o->code == CODE_vmxon ? !(c->cr4 & CR4_VMXE) : !c->vmx->on) || (in_long(c) && !in_64(c)))
+	/* A guest's VMCALL exits in any mode. */
+	bool mode = (in_protected(c) && (!in_long(c) || in_64(c))) || (o->code == CODE_vmcall && vmx_guest(c));
+
+	if ((o->code == CODE_vmxon ? !(c->cr4 & CR4_VMXE) : !c->vmx->on) || !mode)
 		return undefined(c);
 	if (vmx_guest(c) && !shadowed(c, o))
 		return exits(c, o, exit, displacement(c, o), described ? describe(o, rm, reg) : 0);

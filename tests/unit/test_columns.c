@@ -247,7 +247,7 @@ START_TEST(as_in_the_manual)
 		"tlbsync hreset enqcmds wruss setssbsy clrssbsy";
 	/* Vol. 2: "not recognized in real-address mode"; the last ones because of VEX. */
 	static const char *const protected = "arpl lar lsl lldt ltr sldt str verr verw vmxon vmxoff vmclear vmptrld vmptrst vmread "
-					"vmwrite vmlaunch vmresume vmcall invept invvpid vmrun vmload vmsave stgi "
+					"vmwrite vmlaunch vmresume invept invvpid vmrun vmload vmsave stgi "
 					"clgi invlpga invlpgb tlbsync";
 	/* Vol. 3, 2.5, CR4.UMIP. */
 	static const char *const umip = "sgdt sidt sldt smsw str";

@@ -194,6 +194,55 @@ START_TEST(instructions)
 }
 END_TEST
 
+/* INS and OUTS (tables 27-5 and 27-8): qualification, address size and segment, linear address. The segment of INS is
+ * undefined. */
+START_TEST(string_io)
+{
+	enum { BITS_16 = 0, BITS_32 = 1 << 7, BITS_64 = 2 << 7, IN = 8, STRING = 0x10, REP = 0x20 };
+	static const struct {
+		u32 cs_rights;
+		const char *code;
+		unsigned len;
+		u64 qualification, linear;
+		u32 info;
+	} rows[] = {
+#define X(cs, code, ...) { cs, code, sizeof code - 1, __VA_ARGS__ }
+		X(0xa09b, "\x6c", IN | STRING, 0x100006000, BITS_64),                      /* insb */
+		X(0xa09b, "\xf3\x6d", 3 | IN | STRING | REP, 0x100006000, BITS_64),        /* rep insd */
+		X(0xa09b, "\x67\xf3\x66\x6d", 1 | IN | STRING | REP, 0x6000, BITS_32),     /* rep insw, edi */
+		X(0xa09b, "\xf3\x64\x6e", STRING | REP, 0x30000a000, BITS_64 | FS << 15), /* rep outsb, fs:rsi */
+		X(0xa09b, "\x67\x6f", 3 | STRING, 0x7000, BITS_32 | DS << 15),            /* outsd, esi */
+		X(0xc09b, "\x64\x66\xf2\x6f", 1 | STRING | REP, 0xa000, BITS_32 | FS << 15), /* repne outsw, fs:esi */
+		X(0xc09b, "\x67\xf3\x26\x6e", STRING | REP, 0x7040, BITS_16 | ES << 15),   /* rep outsb, es:si */
+		X(0xc09b, "\x67\x36\x6c", IN | STRING, 0x6040, BITS_16),                  /* insb, di */
+#undef X
+	};
+
+	valid_vm();
+	set(VMCS_PROC_CONTROLS, 0x04006172 | PROC_IO);
+	set(VMCS_GUEST_FS_BASE, 0x3000);
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		u32 known = rows[i].qualification & IN ? 7u << 7 : ~0u;
+
+		set(VMCS_GUEST_CS_RIGHTS, rows[i].cs_rights);
+		set(VMCS_GUEST_ES_BASE, rows[i].info & (3 << 7) ? 0 : 0x40);
+		set(VMCS_GUEST_RIP, GUEST);
+		c->r[RDI] = 0x100006000, c->r[RSI] = 0x300007000, c->r[RCX] = 2, c->r[RDX] = 0x511;
+		ck_assert_uint_eq(guest(rows[i].code, rows[i].len), VMEXIT_IO);
+		ck_assert_msg(get(VMCS_EXIT_QUALIFICATION) == (rows[i].qualification | 0x5110000), "row %u", i);
+		ck_assert_msg((get(VMCS_EXIT_INSTRUCTION_INFO) & known) == rows[i].info, "row %u", i);
+		ck_assert_msg(get(VMCS_GUEST_LINEAR_ADDRESS) == rows[i].linear, "row %u", i);
+		ck_assert_uint_eq(get(VMCS_EXIT_INSTRUCTION_LENGTH), rows[i].len);
+		ck_assert_uint_eq(get(VMCS_GUEST_RIP), GUEST);
+		ck_assert(c->r[RCX] == 2 && c->r[RDI] == 0x100006000 && c->r[RSI] == 0x300007000);
+	}
+	c->r[RCX] = 0; /* no access, no exit; VMCALL exits in compatibility mode, too */
+	set(VMCS_GUEST_CS_RIGHTS, 0xc09b);
+	set(VMCS_GUEST_RIP, GUEST);
+	ck_assert_uint_eq(RUN_GUEST("\xf3\x6c"), VMEXIT_VMCALL);
+}
+END_TEST
+
 /* 24.6.4, 24.6.9: bitmaps of ports and MSRs. */
 START_TEST(bitmaps)
 {
@@ -601,6 +650,7 @@ int main(void)
 	tcase_add_test(t, fields);
 	tcase_add_test(t, in_and_out);
 	tcase_add_test(t, instructions);
+	tcase_add_test(t, string_io);
 	tcase_add_test(t, bitmaps);
 	tcase_add_test(t, shadows);
 	tcase_add_test(t, shadow_vmcs);
