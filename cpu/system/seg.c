@@ -233,9 +233,9 @@ void seg_load_real(struct cpu *c, unsigned reg, u16 sel)
 	if (c->eflags & FL_VM && c->cr0 & CR0_PE) {
 		s->limit = 0xffff;
 		s->attr = SEG_P | SEG_DPL | SEG_S | SEG_W | SEG_A;
-	} else if (reg == CS) {
+	} else if (reg == CS && (model_family(c->model) < 5 || !(s->attr & SEG_CODE))) {
 		/* Limit and default size stay (that is how unreal mode is made), but a code segment becomes a writable
-		 * one. */
+		 * one. From the Pentium on it stays a code segment; in real mode it is writable nevertheless. */
 		s->attr = (s->attr & ~(u32)(0xff | SEG_UNUSABLE | SEG_L)) | SEG_P | SEG_S | SEG_W | SEG_A;
 	} else {
 		s->attr &= ~(u32)SEG_UNUSABLE;

@@ -475,6 +475,37 @@ START_TEST(addresses_16)
 }
 END_TEST
 
+/* Back in real mode by the steps of vol. 3, 9.9.2, a far JMP has changed CS's selector and base. From the Pentium on it is
+ * the code segment that it was (a Zen 3 does so, and Xen relies on it): writable in real mode, but not when CR0.PE is 1
+ * again. The processors before the Pentium make it a data segment. */
+START_TEST(code_in_real_mode)
+{
+	static const struct { const char *model; u8 access; int vector; } rows[] = {
+		{ "486", 0x93, RETIRED }, { "pentium", 0x9b, VEC_GP }, { "haswell", 0x9b, VEC_GP }, { "zen3", 0x9b, VEC_GP },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		name_case("%s", rows[i].model);
+		bare_free();
+		bare_new(rows[i].model, RAM_SIZE);
+		enter(P16, 0);
+		c->r[RAX] = c->cr0 & ~(u64)CR0_PE;
+		c->r[RDX] = c->cr0;
+		c->r[RBX] = DATA;
+		POKE(CODE, 0x0f, 0x22, 0xc0,                   /* mov cr0, eax */
+		     0xea, (CODE + 8) & 0xff, CODE >> 8, 0, 0, /* jmp 0:next */
+		     0x2e, 0x88, 0x07,                         /* mov cs:[bx], al */
+		     0x0f, 0x22, 0xc2,                         /* mov cr0, edx */
+		     0x2e, 0x88, 0x07);                        /* mov cs:[bx], al */
+		for (unsigned n = 0; n < 4; n++)
+			expect(RETIRED, 0);
+		EQ(c->seg[CS].sel, 0);
+		EQ(c->seg[CS].attr, rows[i].access);
+		expect(rows[i].vector, 0);
+	}
+}
+END_TEST
+
 /* 64-bit mode (vol. 3, 3.4.4 and 5.3.1): no limits, no types, bases of FS and GS only; addresses must be canonical,
  * also the last byte; what goes through RSP or RBP is #SS. */
 START_TEST(addresses_64)
@@ -627,6 +658,7 @@ int main(void)
 	tcase_add_test(t, bytes_compatibility);
 	tcase_add_test(t, edges);
 	tcase_add_test(t, addresses_16);
+	tcase_add_test(t, code_in_real_mode);
 	tcase_add_test(t, addresses_64);
 	tcase_add_test(t, fetches);
 	tcase_add_test(t, flat_and_not);
