@@ -305,6 +305,7 @@ struct cpu {
 #define MSR_AMD(name, number, family, member, ...) u64 member;
 #define MSR_LATER(name, number, feature, member, ...) u64 member;
 #define LATER_STATE(member) u64 member;
+#define MSR_AMD_STATES(member, count) u64 member[count];
 #define MSR_STATE(member) u64 member;
 #define MSR_STATES(member, count) u64 member[count];
 #include "cpu/system/msr.def"

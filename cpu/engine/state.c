@@ -39,6 +39,7 @@ static const struct field cpu_fields[] = {
 
 static const struct field amd_fields[] = {
 #define MSR_AMD(name, number, family, member, ...) CPU(member, U64),
+#define MSR_AMD_STATES(member, count) CPUS(member, U64),
 #include "cpu/system/msr.def"
 	FIELD_END
 };

@@ -298,6 +298,31 @@ static bool write_pkrs(struct cpu *c, u32 index, u64 v)
 	return true;
 }
 
+/* AMD's performance counters keep what is written, and count nothing. PERF_CTLn: 7-0 and 35-32 event | 15-8 unit
+ * mask | 31-24 mask of the counter | 41-40 host, guest | 23 invert | 22 on | 20 interrupt | 18 edge | 17 OS | 16 user */
+#define PERF_CTL_BITS 0x30fffd7ffff
+#define PERF_CTR_BITS (((u64)1 << 48) - 1)
+
+/* c->perf has them by turns, as the later numbers do; the first eight numbers are four of each. */
+static u64 *perf(struct cpu *c, u32 index)
+{
+	return &c->perf[index >= 0xc0010200 ? index - 0xc0010200 : 2 * (index & 3) + (index >> 2 & 1)];
+}
+
+static bool read_perf(struct cpu *c, u32 index, u64 *v)
+{
+	*v = *perf(c, index);
+	return true;
+}
+
+static bool write_perf(struct cpu *c, u32 index, u64 v)
+{
+	u64 *at = perf(c, index);
+
+	*at = v & ((at - c->perf) & 1 ? PERF_CTR_BITS : PERF_CTL_BITS);
+	return true;
+}
+
 /* ---- the table ---- */
 
 enum { READ_ONLY = 1, WRITE_ONLY };
@@ -357,6 +382,7 @@ void msrs_reset(struct cpu *c)
 #define MSR_STATE(member) c->member = 0;
 #define LATER_STATE(member) c->member = 0;
 #define MSR_STATES(member, count) memset(c->member, 0, sizeof c->member);
+#define MSR_AMD_STATES(member, count) MSR_STATES(member, count)
 #include "cpu/system/msr.def"
 	for (const struct msr *m = msrs; m < msrs + ARRAY_LEN(msrs); m++)
 		if (m->kept)
@@ -509,11 +535,17 @@ BODY(rdpid)
 }
 GEN_BODY(rdpid)
 
-/* There are no performance counters (CPUID leaf 0Ah says so), and so no valid index. */
+/* The models of Intel's processors have no performance counters (CPUID leaf 0Ah says so), and so no valid index. */
 BODY(rdpmc)
 {
+	u32 index = (u32)c->r[RCX];
+
 	(void)o;
-	return gp_because(c, 0, "this processor has no performance counter of that number (vol. 2, RDPMC)");
+	if (!is_amd(c->model) || index >= (has(c->model, F_PERFCTR_CORE) ? 6 : model_family(c->model) >= 15 ? 4 : 0))
+		return gp_because(c, 0, "this processor has no performance counter of that number (vol. 2, RDPMC)");
+	c->r[RAX] = (u32)c->perf[2 * index + 1];
+	c->r[RDX] = c->perf[2 * index + 1] >> 32;
+	return true;
 }
 GEN_BODY(rdpmc)
 

@@ -175,6 +175,8 @@ START_TEST(msrs_of_makers)
 		{ 0xc001001f, false, true, true, 0 }, { 0xc0011020, false, true, true, 0 },
 		{ 0xc0011029, false, false, true, 0 }, { 0xc001102e, false, false, true, 0 },
 		{ 0x6e0, true, false, false, 0 }, { 0x3b, true, false, false, 0 },
+		{ 0xc0010000, false, true, true, 0 }, { 0xc0010007, false, true, true, 0 }, { 0xc0010008, false, false, false, 0 },
+		{ 0xc0010200, false, false, true, 0 }, { 0xc001020b, false, false, true, 0 }, { 0xc001020c, false, false, false, 0 },
 	};
 	static const char *const models[] = { "max", "opteron", "zen3" };
 	u64 v;
@@ -199,6 +201,26 @@ START_TEST(msrs_of_makers)
 	ck_assert_uint_eq(leaf(1, 0, ECX) & 8, 8);
 	ck_assert(write_msr(c, 0xc0010015, 1 << 9)); /* MonMwaitDis */
 	ck_assert_uint_eq(leaf(1, 0, ECX) & 8, 0);
+	tear_down();
+}
+END_TEST
+
+/* AMD's counters: the first four have two numbers each. Of controls the reserved bits stay 0, of counters those above 47. */
+START_TEST(amd_counters)
+{
+	u64 v;
+
+	build("zen3");
+	ck_assert_uint_eq(leaf(0x80000001, 0, ECX) >> 23 & 1, 1);
+	for (u32 n = 0; n < 6; n++)
+		ck_assert(write_msr(c, 0xc0010200 + 2 * n, ~(u64)0) && write_msr(c, 0xc0010201 + 2 * n, ~(u64)0 - n));
+	for (u32 n = 0; n < 6; n++) {
+		ck_assert(read_msr(c, 0xc0010200 + 2 * n, &v) && v == 0x30fffd7ffff);
+		ck_assert(read_msr(c, 0xc0010201 + 2 * n, &v) && v == 0xffffffffffff - n);
+	}
+	ck_assert(read_msr(c, 0xc0010003, &v) && v == 0x30fffd7ffff);
+	ck_assert(read_msr(c, 0xc0010006, &v) && v == 0xfffffffffffd);
+	ck_assert(write_msr(c, 0xc0010005, 7) && read_msr(c, 0xc0010203, &v) && v == 7);
 	tear_down();
 }
 END_TEST
@@ -564,6 +586,7 @@ int main(void)
 	tcase_add_loop_test(t, as_silicon, 0, ARRAY_LEN(silicon));
 	tcase_add_test(t, as_amd);
 	tcase_add_test(t, msrs_of_makers);
+	tcase_add_test(t, amd_counters);
 	tcase_add_test(t, generations);
 	tcase_add_loop_test(t, instructions, 0, 10);
 	tcase_add_test(t, umov);
