@@ -22,12 +22,14 @@ static u64 place_of(unsigned field)
 
 static bool exists(const struct cpu *c, u64 field)
 {
+	const u32 allowed = vmx_secondary_allowed(c->model);
+
 	if (field >> 32)
 		return false;
 	if (field & 1 && width_of((unsigned)field) != 1)
 		return false;
 	switch (field & ~(u64)1) {
-#define VMCS(encoding, name, needs) case encoding: return needs == ALWAYS || vmx_secondary_allowed(c->model) & needs;
+#define VMCS(encoding, name, needs) case encoding: return allowed & needs || !needs;
 #include "cpu/system/vmcs.def"
 #undef VMCS
 	default: return false;
@@ -135,11 +137,12 @@ u32 vmx_secondary_allowed(const struct model *m)
 /* Of all fields that there are. */
 static u64 highest_index(const struct cpu *c)
 {
-	u64 highest = 0;
+	u64 highest = 0, index;
 
 #define VMCS(encoding, name, needs) \
-	if (exists(c, encoding) && (encoding & 0x3fe) > highest) \
-		highest = encoding & 0x3fe;
+	index = encoding & 0x3fe; \
+	if (exists(c, encoding) && index > highest) \
+		highest = index;
 #include "cpu/system/vmcs.def"
 #undef VMCS
 	return highest;
