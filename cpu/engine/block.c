@@ -408,6 +408,22 @@ static unsigned put_hooks(const struct cpu *c, const struct source *s, struct de
 	return n;
 }
 
+/* Where direct jump O goes, from its end, IP. */
+static void aim(const struct cpu *c, const struct source *s, struct dec *d, struct op *o, unsigned ip)
+{
+	s64 target = (s64)ip + o->imm;
+
+	if (unlikely((target > INT32_MAX || d->osize == 2) && d->bits == 64)) {
+		flow_beyond(d, o);
+		d->row = NULL; /* ends the block */
+		return;
+	}
+	o->disp = (s32)target;
+	o->target = NULL;
+	o->in_page = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && target + s->offset >= 0 &&
+		     target + s->offset < PAGE_SIZE;
+}
+
 /* Decode into D and O. Returns the number of operations; *BYTES gets the length. 0: the first instruction needs more
  * bytes than there are. */
 static unsigned build(struct cpu *c, const struct source *s, struct dec *d, struct op *o, unsigned *bytes)
@@ -443,19 +459,8 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		ip += o[count].len;
 		if (o[count].mem && o[count].base == 8 * RIP)
 			o[count].disp += (s32)ip;
-		if (direct(&d[count])) {
-			s64 target = (s64)ip + o[count].imm;
-
-			if (unlikely((target > INT32_MAX || d[count].osize == 2) && d[count].bits == 64)) {
-				flow_beyond(&d[count], &o[count]);
-				d[count].row = NULL; /* ends the block */
-			} else {
-				o[count].disp = (s32)target;
-				o[count].target = NULL;
-				o[count].in_page = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && target + s->offset >= 0 &&
-						   target + s->offset < PAGE_SIZE;
-			}
-		}
+		if (direct(&d[count]))
+			aim(c, s, &d[count], &o[count], ip);
 		open = d[count].row && (conditional(&d[count]) || !d[count].row->insn->ends);
 		branch = d[count].row && conditional(&d[count]);
 		again = branch && direct(&d[count]) && !o[count].disp;
