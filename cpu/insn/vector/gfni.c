@@ -1,28 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Galois field instructions (SDM vol. 2, GF2P8xxx): bytes are polynomials over GF(2) modulo x^8 + x^4 + x^3 + x + 1. */
-#include "cpu/insn/vector/vector.h"
+#include "cpu/insn/vector/galois.h"
 
-static u8 multiply(u8 a, u8 b)
-{
-	u8 r = 0;
-
-	for (; b; b >>= 1, a = (u8)(a << 1 ^ (a & 0x80 ? 0x1b : 0)))
-		if (b & 1)
-			r ^= a;
-	return r;
-}
-
-/* a^254; the inverse of 0 is 0. */
-static u8 inverse(u8 a)
-{
-	u8 r = 1, power = a;
-
-	for (unsigned i = 1; i < 8; i++) {
-		power = multiply(power, power);
-		r = multiply(r, power);
-	}
-	return r;
-}
+enum { MODULUS = 0x1b };
 
 /* M * X + IMM: bit i comes from row i, which is byte 7 - i of the matrix. */
 static u8 affine(u64 m, u8 x, u8 imm)
@@ -37,7 +17,7 @@ static vec vec_gf2p8mulb(vec a, vec b)
 	union xmm x = vec_lanes(a), y = vec_lanes(b);
 
 	for (unsigned i = 0; i < 16; i++)
-		x.b[i] = multiply(x.b[i], y.b[i]);
+		x.b[i] = galois_multiply(x.b[i], y.b[i], MODULUS);
 	return vec_of(x);
 }
 
@@ -55,7 +35,7 @@ static vec vec_gf2p8affineinvqb(vec a, vec b, u8 imm)
 	union xmm x = vec_lanes(a);
 
 	for (unsigned i = 0; i < 16; i++)
-		x.b[i] = inverse(x.b[i]);
+		x.b[i] = galois_inverse(x.b[i], MODULUS);
 	return vec_gf2p8affineqb(vec_of(x), b, imm);
 }
 

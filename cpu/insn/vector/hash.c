@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SHA-512, SM3 and SM4 with VEX (FIPS 180-4, GB/T 32905, GB/T 32907; SDM vol. 2, at each). Words that are consumed
  * first have the lowest element; in a state it is the other way round. */
-#include "cpu/insn/vector/vector.h"
+#include "cpu/insn/vector/galois.h"
 
 static u64 ror64(u64 x, unsigned n) { return x >> n | x << (64 - n); }
 static u32 rol(u32 x, unsigned n) { return n & 31 ? x << (n & 31) | x >> (32 - (n & 31)) : x; }
@@ -148,29 +148,12 @@ static u8 affine(u8 x)
 	return r;
 }
 
-static u8 multiply(u8 a, u8 b)
-{
-	u8 r = 0;
-
-	for (; b; b >>= 1, a = (u8)(a << 1 ^ (a & 0x80 ? 0xf5 : 0)))
-		if (b & 1)
-			r ^= a;
-	return r;
-}
-
 static u32 substitute(u32 x)
 {
 	u32 r = 0;
 
-	for (unsigned i = 0; i < 32; i += 8) {
-		u8 power = affine((u8)(x >> i)), inverse = 1;
-
-		for (unsigned k = 1; k < 8; k++) { /* the 254th power */
-			power = multiply(power, power);
-			inverse = multiply(inverse, power);
-		}
-		r |= (u32)affine(inverse) << i;
-	}
+	for (unsigned i = 0; i < 32; i += 8)
+		r |= (u32)affine(galois_inverse(affine((u8)(x >> i)), 0xf5)) << i;
 	return r;
 }
 
