@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Instructions that change memory in one step, without a LOCK prefix: RAO-INT and CMPccXADD; and stores to the queue
- * of a device (SDM vol. 2, each). Here every instruction is one step. */
+/* Instructions that change memory in one step, without a LOCK prefix: RAO-INT and CMPccXADD (SDM vol. 2, each). Here
+ * every instruction is one step. */
 #include "cpu/insn/condition.h"
 
 /* The memory operand, SIZE bytes, which must be aligned. */
@@ -67,34 +67,3 @@ GEN_XADD(l)
 GEN_XADD(nl)
 GEN_XADD(le)
 GEN_XADD(nle)
-
-/* ---- enqueue stores ---- */
-
-/* No device takes them, so the answer is always "retry", ZF. */
-static bool enqueue(struct cpu *c, const struct op *o, u64 reserved)
-{
-	u64 linear;
-	u8 v[64];
-
-	if (!op_load_block(c, o, v, sizeof v) ||
-	    !seg_linear(c, ES, REG64(o->dst) & op_amask(o), sizeof v, true, &linear))
-		return false;
-	if (linear & 63)
-		return gp_because(c, 0, "the destination is not aligned to 64 bytes (vol. 2, ENQCMD)");
-	if (get32(v) & reserved)
-		return gp_because(c, 0, "reserved bits of the command are set (vol. 2, ENQCMD)");
-	if (!mem_check_write(c, linear, sizeof v))
-		return false;
-	cpu_set_arith(c, FL_Z);
-	return true;
-}
-
-BODY(enqcmd)
-{
-	if (!(c->pasid >> 31 & 1))
-		return gp_because(c, 0, "IA32_PASID is not valid (vol. 2, ENQCMD)");
-	return enqueue(c, o, 0xffffffff);
-}
-BODY(enqcmds) { return enqueue(c, o, 0x7ff00000); }
-GEN_BODY(enqcmd)
-GEN_BODY(enqcmds)

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* Direct stores, which go past the caches, and SERIALIZE: here all accesses are in order, and nothing is cached. */
+/* Direct stores, which go past the caches, stores to the queue of a device, and SERIALIZE (SDM vol. 2, each): here all
+ * accesses are in order, and nothing is cached. */
 #include "cpu/op.h"
 
 gen_fn gen_movnti;
 GEN(movdiri) { gen_movnti(d, o); }
 
-/* 64 bytes to ES:[register], which must be aligned to as many. */
+/* 64 bytes for ES:[register], *LINEAR, which must be aligned to as many: WHY says so. */
+static bool load_64_bytes(struct cpu *c, const struct op *o, u8 v[64], u64 *linear, const char *why)
+{
+	if (!op_load_block(c, o, v, 64) || !seg_linear(c, ES, REG64(o->dst) & op_amask(o), 64, true, linear))
+		return false;
+	return !(*linear & 63) || gp_because(c, 0, why);
+}
+
 BODY(movdir64b)
 {
 	u64 linear;
 	u8 v[64];
 
-	if (!op_load_block(c, o, v, sizeof v) ||
-	    !seg_linear(c, ES, REG64(o->dst) & op_amask(o), sizeof v, true, &linear))
-		return false;
-	if (linear & 63)
-		return gp_because(c, 0, "the destination is not aligned to 64 bytes (vol. 2, MOVDIR64B)");
-	return mem_write_block(c, linear, v, sizeof v);
+	return load_64_bytes(c, o, v, &linear, "the destination is not aligned to 64 bytes (vol. 2, MOVDIR64B)") &&
+	       mem_write_block(c, linear, v, sizeof v);
 }
 GEN_BODY(movdir64b)
 
@@ -26,3 +30,31 @@ BODY(serialize)
 	return true;
 }
 GEN_JUMP(serialize)
+
+/* ---- enqueue stores ---- */
+
+/* No device takes them, so the answer is always "retry", ZF. */
+static bool enqueue(struct cpu *c, const struct op *o, u64 reserved)
+{
+	u64 linear;
+	u8 v[64];
+
+	if (!load_64_bytes(c, o, v, &linear, "the destination is not aligned to 64 bytes (vol. 2, ENQCMD)"))
+		return false;
+	if (get32(v) & reserved)
+		return gp_because(c, 0, "reserved bits of the command are set (vol. 2, ENQCMD)");
+	if (!mem_check_write(c, linear, sizeof v))
+		return false;
+	cpu_set_arith(c, FL_Z);
+	return true;
+}
+
+BODY(enqcmd)
+{
+	if (!(c->pasid >> 31 & 1))
+		return gp_because(c, 0, "IA32_PASID is not valid (vol. 2, ENQCMD)");
+	return enqueue(c, o, 0xffffffff);
+}
+BODY(enqcmds) { return enqueue(c, o, 0x7ff00000); }
+GEN_BODY(enqcmd)
+GEN_BODY(enqcmds)
