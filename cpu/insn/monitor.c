@@ -23,6 +23,8 @@ static bool watch_line(struct cpu *c, const struct op *o, u64 offset)
 	return true;
 }
 
+#define GEN_WATCH(name) BODY_HANDLER(name) GEN(name) { o->seg = d->seg & 7; o->run = h_##name; }
+
 static u64 extensions(const struct cpu *c) { return c->r[RCX] & (in_64(c) ? ~(u64)0 : 0xffffffff); }
 
 BODY(monitor)
@@ -33,12 +35,7 @@ BODY(monitor)
 		return gp_because(c, 0, "ECX is not 0 (vol. 2, MONITOR)");
 	return watch_line(c, o, c->r[RAX]);
 }
-BODY_HANDLER(monitor)
-GEN(monitor)
-{
-	o->seg = d->seg & 7;
-	o->run = h_monitor;
-}
+GEN_WATCH(monitor)
 
 BODY(monitorx)
 {
@@ -46,12 +43,7 @@ BODY(monitorx)
 		return gp_because(c, 0, "ECX is not 0 (APM vol. 3, MONITORX)");
 	return watch_line(c, o, c->r[RAX]);
 }
-BODY_HANDLER(monitorx)
-GEN(monitorx)
-{
-	o->seg = d->seg & 7;
-	o->run = h_monitorx;
-}
+GEN_WATCH(monitorx)
 
 /* Sleep until a store to the line, an interrupt that may be taken, or, with bit 0 of ECX, any (SDM vol. 2, MWAIT).
  * Hints are just that. */
@@ -98,12 +90,7 @@ GEN_JUMP(mwaitx)
 static bool waits(struct cpu *c) { return !vmx_guest(c) || fault_ud(c); }
 
 BODY(umonitor) { return waits(c) && watch_line(c, o, REG64(o->dst)); }
-BODY_HANDLER(umonitor)
-GEN(umonitor)
-{
-	o->seg = d->seg & 7;
-	o->run = h_umonitor;
-}
+GEN_WATCH(umonitor)
 
 /* Both wait until the TSC is EDX:EAX at the latest, and end at once here. CF would say that IA32_UMWAIT_CONTROL's limit
  * had been reached. */
