@@ -42,11 +42,11 @@ static void drop_dead_flags(struct dec *d, const struct op *o, unsigned count)
 
 	for (unsigned i = count; i-- > 0;) {
 		const struct insn *insn = d[i].row ? d[i].row->insn : NULL;
+		bool pure = insn && insn->pure && !d[i].raises && !insn->ends;
 
 		d[i].dead_behind = !live;
-		if (insn && insn->pure && !d[i].raises && !insn->ends)
-			d[i].dead_flags = (insn->flags & OSZAPC) && !(insn->flags & live);
-		if (!insn || !insn->pure || touches_memory(&d[i], &o[i]) || d[i].raises || insn->ends) {
+		d[i].dead_flags = pure && (insn->flags & OSZAPC) && !(insn->flags & live);
+		if (!pure || touches_memory(&d[i], &o[i])) {
 			live = OSZAPC;
 			continue;
 		}
