@@ -46,15 +46,15 @@ json_t *dap_fail(struct dap *d, const char *format, ...)
 	return NULL;
 }
 
+static bool run_command(struct session *s, const char *line) { return s->machine && command(s, line); }
+
 json_t *dap_command(struct dap *d, const char *format, ...)
 {
-	char *line = NULL, *text = NULL, *members = NULL, *all = NULL;
-	size_t len, members_len, all_len;
-	FILE *to = needed(open_memstream(&text, &len)), *members_to = needed(open_memstream(&members, &members_len));
+	char *line = NULL, *all = NULL;
+	size_t all_len;
 	FILE *out = needed(open_memstream(&all, &all_len));
 	json_t *answer;
 	va_list ap;
-	bool ok;
 
 	va_start(ap, format);
 	if (vasprintf(&line, format, ap) < 0)
@@ -62,18 +62,10 @@ json_t *dap_command(struct dap *d, const char *format, ...)
 	va_end(ap);
 	needed(line);
 	line[strcspn(line, "\r\n")] = 0; /* a command is a line; the client's texts are parts of it */
-	ok = d->session.machine && session_print_to(&d->session, to);
-	json_begin(&d->session, members_to);
-	ok = ok && command(&d->session, line);
-	session_print_to(&d->session, NULL);
-	fclose(to);
-	fclose(members_to);
-	json_end(&d->session, out, line, ok, text, members, "");
+	json_command(&d->session, out, NULL, line, run_command, line);
 	fclose(out);
 	answer = json_loadb(all, all_len, JSON_DISABLE_EOF_CHECK, NULL);
 	free(all);
-	free(members);
-	free(text);
 	free(line);
 	return answer ? answer : json_object();
 }

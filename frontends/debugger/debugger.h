@@ -498,10 +498,9 @@ void show_flag(struct session *s, const char *name, bool yes, const char *if_yes
 void show_symbol(struct session *s, uint64_t at);
 /* The numbers of the bits that are set, from FIRST on, behind WHAT, which is left out if there are none. */
 void show_bits(struct session *s, const char *name, const char *what, uint64_t bits, unsigned first);
-/* A command begins, which writes its members to MEMBERS. */
-void json_begin(struct session *s, FILE *members);
-/* It is done: its line of JSON on OUT, with TEXT that it has printed. */
-void json_end(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *members,
-	const char *guest);
+/* Call RUN with ARGUMENT; print its line of JSON, whose command is LINE, on OUT. Meanwhile *SAID takes the guest's
+ * output; then it is NULL. SAID NULL: the caller wants none. */
+bool json_command(struct session *s, FILE *out, FILE **said, const char *line,
+		  bool (*run)(struct session *s, const char *text), const char *argument);
 
 #endif

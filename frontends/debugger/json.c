@@ -200,16 +200,9 @@ static void put_place(struct session *s)
 	json_line(s, pc);
 }
 
-void json_begin(struct session *s, FILE *members)
-{
-	s->json = (struct json){ .to = members };
-	s->stopped = false;
-	*s->error = 0;
-}
-
 /* MEMBERS, which the command has written, stand between the members of every command. */
-void json_end(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *members,
-	const char *guest)
+static void put_command(struct session *s, FILE *out, const char *line, bool ok, const char *text, const char *members,
+			const char *guest)
 {
 	s->json = (struct json){ .to = out };
 	json_open(s, NULL, '{');
@@ -232,4 +225,34 @@ void json_end(struct session *s, FILE *out, const char *line, bool ok, const cha
 	fputc('\n', out);
 	fflush(out);
 	s->json.to = NULL;
+}
+
+bool json_command(struct session *s, FILE *out, FILE **said, const char *line,
+		  bool (*run)(struct session *s, const char *text), const char *argument)
+{
+	char *text = NULL, *members = NULL, *guest = NULL;
+	size_t len, members_len, guest_len;
+	FILE *to = needed(open_memstream(&text, &len)), *members_to = needed(open_memstream(&members, &members_len));
+	FILE *before = s->to;
+	bool ok;
+
+	if (said)
+		*said = needed(open_memstream(&guest, &guest_len));
+	ok = session_print_to(s, to);
+	s->json = (struct json){ .to = members_to };
+	s->stopped = false;
+	*s->error = 0;
+	ok = ok && run(s, argument);
+	s->quit |= !session_print_to(s, before);
+	fclose(to);
+	fclose(members_to);
+	if (said) {
+		fclose(*said);
+		*said = NULL;
+	}
+	put_command(s, out, line, ok, text, members, guest ? guest : "");
+	free(text);
+	free(members);
+	free(guest);
+	return ok;
 }

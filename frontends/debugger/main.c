@@ -20,8 +20,6 @@ static bool json, no_sandbox;
 static volatile sig_atomic_t busy; /* with a command */
 static struct recording recording;
 static FILE *said;               /* json: the guest's output during a command; NULL: it goes to the screen */
-static char *said_text;
-static size_t said_len;
 
 static const char usage[] =
 	"Usage: vcpu-dbg [OPTION]... RECORDING\n"
@@ -88,45 +86,17 @@ static bool over(void)
 	return session.quit || ending_signal();
 }
 
-static bool do_plain(bool (*run)(struct session *s, const char *text), const char *text)
+/* Call RUN with ARGUMENT. With --json: print its line of JSON, whose command is LINE. */
+static bool do_as(const char *line, bool (*run)(struct session *s, const char *text), const char *argument)
 {
 	bool ok;
 
 	session.interrupted = false;
 	busy = true;
 	ending_patience(true);
-	ok = run(&session, text);
+	ok = json ? json_command(&session, stdout, &said, line, run, argument) : run(&session, argument);
 	ending_patience(false);
 	busy = false;
-	return ok;
-}
-
-/* Call RUN with TEXT. With --json: print its line of JSON, whose command is LINE. */
-static bool do_as(const char *line, bool (*run)(struct session *s, const char *text), const char *argument)
-{
-	char *text = NULL, *members = NULL;
-	size_t len = 0, members_len = 0;
-	FILE *to, *members_to;
-	bool ok;
-
-	if (!json)
-		return do_plain(run, argument);
-	to = needed(open_memstream(&text, &len));
-	members_to = needed(open_memstream(&members, &members_len));
-	said = needed(open_memstream(&said_text, &said_len));
-	if (!session_print_to(&session, to))
-		return false;
-	json_begin(&session, members_to);
-	ok = do_plain(run, argument);
-	session.quit |= !session_print_to(&session, stdout);
-	fclose(to);
-	fclose(members_to);
-	fclose(said);
-	said = NULL;
-	json_end(&session, stdout, line, ok, text, members, said_text);
-	free(text);
-	free(members);
-	free(said_text);
 	return ok;
 }
 

@@ -259,31 +259,17 @@ void EXPORT(web_debug_limits)(uint64_t bytes, uint64_t interval)
 /* Do a command of vcpu-dbg; the answer is that of vcpu-dbg --json. */
 const char *EXPORT(web_command)(const char *line)
 {
-	char *printed = NULL, *more = NULL, *guest = NULL, *answer = NULL;
-	size_t len, more_len, guest_len, answer_len;
-	FILE *to = needed(open_memstream(&printed, &len)), *more_to = needed(open_memstream(&more, &more_len)),
-	     *answer_to = needed(open_memstream(&answer, &answer_len));
-	bool ok;
+	char *answer = NULL;
+	size_t len;
+	FILE *to = needed(open_memstream(&answer, &len));
 
-	said = needed(open_memstream(&guest, &guest_len));
-	session_print_to(&session, to);
-	json_begin(&session, more_to);
 	session.interrupted = false;
-	ok = command(&session, line);
-	session_print_to(&session, stdout);
+	json_command(&session, to, &said, line, command, line);
 	fclose(to);
-	fclose(more_to);
-	fclose(said);
-	said = NULL;
-	json_end(&session, answer_to, line, ok, printed, more, guest);
-	fclose(answer_to);
-	free(printed);
-	free(more);
-	free(guest);
 	return give(answer);
 }
 
-/* What the next word of LINE can become: lines of their own. */
+/* The completions of the last word of LINE, a line each. */
 const char *EXPORT(web_complete)(const char *line)
 {
 	char *words = NULL;
