@@ -689,6 +689,13 @@ void debug_report(struct cpu *c, u64 bits);
 void debug_code_check(struct cpu *c);
 /* data breakpoints that cover any of it are pending then */
 bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write);
+/* DEBUGCTL.LBR: AMD's processors record the last branch, and which was the last one before an interrupt or exception. */
+static inline bool branches_recorded(const struct cpu *c) { return c->debugctl & 1 && is_amd(c->model); }
+static inline void record_branch(struct cpu *c, u64 from)
+{
+	c->last_branch[0] = from;
+	c->last_branch[1] = c->r[RIP];
+}
 u64 debug_next(const struct cpu *c);                  /* RIP of the instruction behind the one at RIP */
 
 struct apic *apic_new(struct cpu *c, struct clock *clock, struct space *mem);

@@ -266,6 +266,7 @@ static void tell(struct cpu *c, unsigned vector, enum interrupt_kind kind, u32 e
 bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error)
 {
 	bool nmi = vector == VEC_NMI && kind == INT_EXTERNAL;
+	u64 from = c->r[RIP] - c->moved;
 
 	if (unlikely(in_guest(c)) && !guest_delivers(c, vector, kind, has_error, error))
 		return false;
@@ -282,6 +283,10 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 		    kind != INT_SOFT_EXC)
 			c->fault.error |= 1;
 		return false;
+	}
+	if (unlikely(branches_recorded(c))) {
+		memcpy(c->last_branch + 2, c->last_branch, 2 * sizeof *c->last_branch);
+		record_branch(c, from);
 	}
 	if (unlikely(in_guest(c)))
 		guest_delivered(c);

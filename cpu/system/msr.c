@@ -16,8 +16,8 @@ u64 read_tsc(const struct cpu *c)
 {
 	u64 tsc = c->clock->now + c->tsc_offset;
 
-	if (svm_guest(c))
-		return tsc + c->svm->tsc_offset;
+	if (svm_guest(c)) /* the ratio: 39-32 . 31-0 */
+		return (u64)((unsigned __int128)tsc * c->svm->tsc_ratio >> 32) + c->svm->tsc_offset;
 	if (!vmx_proc(c, PROC_TSC_OFFSET))
 		return tsc;
 	if (vmx_secondary(c, SEC_TSC_SCALING)) /* a fixed-point number: 63-48 . 47-0 */
@@ -114,12 +114,8 @@ static bool mtrr_range(const struct cpu *c, u32 index, u64 v)
 	return index & 1 ? !(v & (beyond | 0x7ff)) : !(v & (beyond | 0xf00)) && type_valid(v & 0xff);
 }
 
-/* LBR, TR (which record nothing), BTF; AMD: LBR, BTF, and pins for performance monitoring */
-static bool debugctl_bits(const struct cpu *c, u32 index, u64 v)
-{
-	(void)index;
-	return !(v & ~(u64)(is_amd(c->model) ? 0x3f : 0x43));
-}
+/* LBR, TR (which record nothing), BTF; AMD: LBR (which does), BTF, and pins for performance monitoring */
+u64 debugctl_bits(const struct model *m) { return is_amd(m) ? 0x3f : 0x43; }
 
 /* IBRS, STIBP, SSBD, BHI_DIS_S */
 static bool spec_ctrl_bits(const struct cpu *c, u32 index, u64 v)
@@ -136,6 +132,16 @@ static bool top_of_memory(const struct cpu *c, u32 index, u64 v)
 }
 
 /* ---- registers that do something ---- */
+
+static bool write_debugctl(struct cpu *c, u32 index, u64 v)
+{
+	(void)index;
+	if (v & ~debugctl_bits(c->model))
+		return false;
+	c->debugctl = v;
+	attend(c, ATTN_LINE); /* each branch is looked at from here on */
+	return true;
+}
 
 /* Of AMD's processors they have 32 bits: SYSENTER is for legacy mode. */
 static bool write_sysenter_esp(struct cpu *c, u32 index, u64 v)

@@ -60,6 +60,22 @@ void vmcb_save(struct cpu *c, u64 vmcb, u64 rip)
 	vmcb_set(c, vmcb, VMCB_RAX, c->r[RAX]);
 }
 
+static const enum vmcb_field branches[] = { VMCB_BR_FROM, VMCB_BR_TO, VMCB_LASTEXCPFROM, VMCB_LASTEXCPTO };
+
+void vmcb_save_branches(struct cpu *c, u64 vmcb)
+{
+	vmcb_set(c, vmcb, VMCB_DBGCTL, c->debugctl);
+	for (unsigned i = 0; i < ARRAY_LEN(branches); i++)
+		vmcb_set(c, vmcb, branches[i], c->last_branch[i]);
+}
+
+void vmcb_load_branches(struct cpu *c, u64 vmcb)
+{
+	c->debugctl = vmcb_get(c, vmcb, VMCB_DBGCTL) & debugctl_bits(c->model);
+	for (unsigned i = 0; i < ARRAY_LEN(branches); i++)
+		c->last_branch[i] = vmcb_get(c, vmcb, branches[i]);
+}
+
 bool vmcb_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 offset, u64 value), void *user)
 {
 	static const struct { enum vmcb_field field; const char *name; } rows[] = {
@@ -175,11 +191,12 @@ GEN_JUMP(invlpga)
 
 /* ---- MSRs ---- */
 
-enum { MSR_VM_CR = 0xc0010114 };
+enum { MSR_VM_CR = 0xc0010114, MSR_VM_HSAVE_PA = 0xc0010117 };
+#define TSC_RATIO_1 ((u64)1 << 32)
 
 bool svm_read_msr(struct cpu *c, u32 index, u64 *v)
 {
-	*v = index == MSR_VM_CR ? c->svm->vm_cr : c->svm->hsave;
+	*v = index == MSR_VM_CR ? c->svm->vm_cr : index == MSR_VM_HSAVE_PA ? c->svm->hsave : c->svm->tsc_ratio;
 	return true;
 }
 
@@ -188,10 +205,14 @@ bool svm_write_msr(struct cpu *c, u32 index, u64 v)
 {
 	u64 locked = VM_CR_LOCK | VM_CR_SVMDIS;
 
-	if (index != MSR_VM_CR) {
+	if (index == MSR_VM_HSAVE_PA) {
 		if (!vm_page_ok(c, v))
 			return false;
 		c->svm->hsave = v;
+		return true;
+	}
+	if (index != MSR_VM_CR) {
+		c->svm->tsc_ratio = v;
 		return true;
 	}
 	if (c->svm->vm_cr & VM_CR_LOCK)
@@ -223,10 +244,11 @@ void svm_reset(struct cpu *c, bool init)
 {
 	struct svm *v = c->svm, old = *v;
 
-	*v = (struct svm){ .gif = true, .vmcb = NO_VMCS };
+	*v = (struct svm){ .gif = true, .vmcb = NO_VMCS, .tsc_ratio = TSC_RATIO_1 };
 	if (init) {
 		v->hsave = old.hsave;
 		v->vm_cr = old.vm_cr;
+		v->tsc_ratio = old.tsc_ratio;
 	}
 }
 
@@ -236,7 +258,7 @@ static const struct field svm_fields[] = {
 	FIELDS(struct svm, intercepts, U32), SVM(iopm, U64), SVM(msrpm, U64), SVM(tsc_offset, U64), SVM(virtual, U64),
 	SVM(ncr3, U64), SVM(extensions, U64), SVM(nested, BOOL), SVM(host_if, BOOL), SVM(host_cr4, U64),
 	SVM(host_efer, U64), SVM(inject, U64), SVM(pause_count, U32), SVM(pause_filter, U32),
-	SVM(pause_threshold, U32), SVM(pause_last, U64), FIELD_END
+	SVM(pause_threshold, U32), SVM(pause_last, U64), SVM(tsc_ratio, U64), FIELD_END
 };
 
 /* A state may say anything: a guest needs a VMCB. */

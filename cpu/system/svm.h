@@ -44,7 +44,7 @@ enum { VM_CR_R_INIT = 2, VM_CR_LOCK = 8, VM_CR_SVMDIS = 0x10 };
 struct svm {
 	bool guest, gif;
 	u64 vmcb;                /* physical address, of VMRUN; NO_VMCS: there was none */
-	u64 hsave, vm_cr;        /* MSRs VM_HSAVE_PA, VM_CR */
+	u64 hsave, vm_cr, tsc_ratio; /* MSRs VM_HSAVE_PA, VM_CR, TSC_RATIO */
 	/* What VMRUN has read. */
 	u32 intercepts[6];
 	u64 iopm, msrpm, tsc_offset, virtual, ncr3, extensions /* offset B8h */;
@@ -72,6 +72,9 @@ void vmcb_set_segment(struct cpu *c, u64 vmcb, unsigned i);
 void vmcb_save(struct cpu *c, u64 vmcb, u64 rip);
 /* Call EACH for every field of the VMCB of the last VMRUN. False: there was none. */
 bool vmcb_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 offset, u64 value), void *user);
+/* The records of branches, of a guest that has its own (15.23). */
+void vmcb_save_branches(struct cpu *c, u64 vmcb);
+void vmcb_load_branches(struct cpu *c, u64 vmcb);
 bool svm_new(struct cpu *c);
 struct part svm_part(struct cpu *c);
 void svm_reset(struct cpu *c, bool init);

@@ -10,7 +10,7 @@ static void save_host(struct cpu *c, u64 rip)
 
 	vmcb_save(c, to, rip);
 	vmcb_set(c, to, VMCB_G_PAT, c->pat);
-	vmcb_set(c, to, VMCB_DBGCTL, c->debugctl);
+	vmcb_save_branches(c, to);
 }
 
 /* ---- controls ---- */
@@ -125,7 +125,7 @@ static void load_guest(struct cpu *c, u64 vmcb, const struct guest *g)
 	if (v->nested)
 		c->pat = vmcb_get(c, vmcb, VMCB_G_PAT);
 	if (v->extensions & LBR_ENABLE)
-		c->debugctl = vmcb_get(c, vmcb, VMCB_DBGCTL) & 0x43;
+		vmcb_load_branches(c, vmcb);
 	c->shadow_at = c->rep_at = c->db_pending = 0;
 	c->monitor_armed = false;
 	c->step = 0; /* a trap that is due to TF comes in the host */

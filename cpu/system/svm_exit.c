@@ -15,7 +15,7 @@ static void save_guest(struct cpu *c, u64 vmcb)
 	if (v->nested)
 		vmcb_set(c, vmcb, VMCB_G_PAT, c->pat);
 	if (v->extensions & LBR_ENABLE)
-		vmcb_set(c, vmcb, VMCB_DBGCTL, c->debugctl);
+		vmcb_save_branches(c, vmcb);
 	vmcb_set(c, vmcb, VMCB_INTERRUPT_SHADOW, in_shadow(c));
 	vmcb_set(c, vmcb, VMCB_V_INTR, v->virtual);
 	if (has(c->model, F_PAUSE_FILTER))
@@ -57,7 +57,7 @@ static void load_host(struct cpu *c)
 	if (c->svm->nested)
 		c->pat = vmcb_get(c, from, VMCB_G_PAT);
 	if (c->svm->extensions & LBR_ENABLE)
-		c->debugctl = vmcb_get(c, from, VMCB_DBGCTL);
+		vmcb_load_branches(c, from);
 	c->dr[7] = 0x400;
 	c->cpl = 0;
 	c->r[RIP] = vmcb_get(c, from, VMCB_RIP);

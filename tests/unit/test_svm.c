@@ -620,6 +620,69 @@ START_TEST(saved)
 }
 END_TEST
 
+/* ---- what AMD's models alone have ---- */
+
+static u64 msr(u32 index)
+{
+	u64 v;
+
+	ck_assert(read_msr(c, index, &v));
+	return v;
+}
+
+static void zen(void)
+{
+	bare_free();
+	bare_new("zen3", RAM);
+	host_mode(0);
+	ck_assert(write_msr(c, 0xc0010117, SAVE));
+	valid_vm();
+}
+
+/* DEBUGCTL.LBR (APM vol. 2, 13.1.1, 15.23): a guest leaves its last branch behind, unless it has records of its own. */
+START_TEST(branches)
+{
+	static const char jump[] = "\xeb\x02\x90\x90\x90"; /* jmp to the last nop */
+
+	zen();
+	ck_assert(!write_msr(c, 0x1db, 1) && !msr(0x1db));
+	ck_assert_int_eq(STEP(jump), -1);
+	ck_assert_uint_eq(msr(0x1dc), 0);
+	ck_assert(write_msr(c, 0x1d9, 1));
+	ck_assert_int_eq(STEP(jump), -1);
+	ck_assert(msr(0x1db) == HOST && msr(0x1dc) == HOST + 4);
+	ck_assert_uint_eq(RUN_GUEST(jump), SVM_EXIT_VMMCALL); /* neither VMRUN nor #VMEXIT is a branch */
+	ck_assert(msr(0x1db) == GUEST && msr(0x1dc) == GUEST + 4);
+	ck_assert_int_eq(STEP(jump), -1);
+	set(VMCB_VIRTUALIZATION_EXTENSIONS, LBR_ENABLE);
+	set(VMCB_DBGCTL, 1);
+	set(VMCB_BR_FROM, 0x77);
+	ck_assert_uint_eq(RUN_GUEST("\x90"), SVM_EXIT_VMMCALL);
+	ck_assert(get(VMCB_BR_FROM) == 0x77 && msr(0x1db) == HOST);
+	ck_assert_uint_eq(RUN_GUEST(jump), SVM_EXIT_VMMCALL);
+	ck_assert(get(VMCB_BR_FROM) == GUEST && get(VMCB_BR_TO) == GUEST + 4 && get(VMCB_DBGCTL) == 1);
+	ck_assert(msr(0x1db) == HOST && msr(0x1dc) == HOST + 4 && msr(0x1d9) == 1);
+}
+END_TEST
+
+/* TSC_RATIO (15.30.5): 1.0 at first; the guest's TSC is scaled, then its offset is added. */
+START_TEST(tsc_ratio)
+{
+	u64 host, scaled;
+
+	zen();
+	ck_assert(msr(0xc0000104) == (u64)1 << 32 && !write_msr(c, 0xc0000104, (u64)1 << 40));
+	ck_assert(write_msr(c, 0xc0000104, (u64)5 << 31)); /* 2.5 */
+	ck_assert(write_msr(c, 0x10, 1000000));
+	set(VMCB_TSC_OFFSET, 7);
+	host = msr(0x10);
+	ck_assert(host >= 1000000);
+	ck_assert_uint_eq(RUN_GUEST("\x0f\x31\x89\xc3"), SVM_EXIT_VMMCALL); /* rdtsc; mov ebx, eax */
+	scaled = (c->r[RBX] - 7) * 2 / 5;
+	ck_assert(scaled >= host && scaled <= msr(0x10));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("svm");
@@ -641,6 +704,8 @@ int main(void)
 	tcase_add_test(t, global_interrupt_flag);
 	tcase_add_test(t, pause_filter);
 	tcase_add_test(t, saved);
+	tcase_add_test(t, branches);
+	tcase_add_test(t, tsc_ratio);
 	suite_add_tcase(s, t);
 	return bare_run(s);
 }
