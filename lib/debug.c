@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include "lib/debug.h"
 #include "lib/replay.h"
-#include "cpu/system/svm.h"
-#include "cpu/system/vmx.h"
+#include "cpu/system/vm/svm.h"
+#include "cpu/system/vm/vmx.h"
 
 /* ---- checkpoints ---- */
 

@@ -10,7 +10,7 @@
  * arena is full, all blocks are discarded. */
 #include <stdlib.h>
 #include "cpu/engine/guard.h"
-#include "cpu/system/guest.h"
+#include "cpu/system/vm/guest.h"
 #include "cpu/engine/passes.h"
 #include "cpu/engine/stitch.h"
 #include "cpu/hook.h"

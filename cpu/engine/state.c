@@ -2,8 +2,8 @@
 /* The state of a processor in a snapshot, and the members that are derived from it. */
 #include "cpu/op.h"
 #include "cpu/system/paravirt.h"
-#include "cpu/system/svm.h"
-#include "cpu/system/vmx.h"
+#include "cpu/system/vm/svm.h"
+#include "cpu/system/vm/vmx.h"
 
 #define CPU(member, kind) FIELD(struct cpu, member, kind)
 #define CPUS(member, kind) FIELDS(struct cpu, member, kind)

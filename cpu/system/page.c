@@ -3,8 +3,8 @@
 #include "cpu/hook.h"
 #include "cpu/jump.h"
 #include "cpu/system/page.h"
-#include "cpu/system/svm.h"
-#include "cpu/system/vmx.h"
+#include "cpu/system/vm/svm.h"
+#include "cpu/system/vm/vmx.h"
 
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
 #define PTE_NX ((u64)1 << 63)

@@ -4,8 +4,8 @@
 #define CPU_SYSTEM_H
 
 #include "cpu/jump.h"
-#include "cpu/system/svm.h"
-#include "cpu/system/vmx.h"
+#include "cpu/system/vm/svm.h"
+#include "cpu/system/vm/vmx.h"
 
 /* A segment or system descriptor (SDM vol. 3, 3.4.5), as a 64-bit number:
  *    63-56 base 31-24 | 55 G | 54 D/B | 53 L | 52 AVL | 51-48 limit 19-16 | 47 P | 46-45 DPL | 44 S | 43-40 type

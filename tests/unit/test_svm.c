@@ -3,7 +3,7 @@
  * (15.5.1), which instructions exit, with which code and information (15.9 to 15.11, appendix C), nested paging
  * (15.25), events (15.12, 15.13, 15.20, 15.21), the GIF (15.17). A guest here is a few bytes of 64-bit code that ends
  * with VMMCALL. */
-#include "cpu/system/svm.h" /* first: bare.h has names that it uses for parameters */
+#include "cpu/system/vm/svm.h" /* first: bare.h has names that it uses for parameters */
 #include "bare.h"
 
 enum { RAM = 1 << 20, TABLES = 0x1000, HOST = 0x8000, GUEST = 0x9000, SAVE = 0x10000, VM = 0x11000, VM2 = 0x12000,
@@ -170,7 +170,7 @@ START_TEST(fields)
 	};
 	static const enum vmcb_field rows[] = {
 #define VMCB(offset, bytes, name) VMCB_##name,
-#include "cpu/system/vmcb.def"
+#include "cpu/system/vm/vmcb.def"
 #undef VMCB
 	};
 

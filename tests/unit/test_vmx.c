@@ -82,7 +82,7 @@ START_TEST(fields)
 {
 	static const struct { u32 encoding; const char *name; } rows[] = {
 #define VMCS(encoding, name, needs) { encoding, #name },
-#include "cpu/system/vmcs.def"
+#include "cpu/system/vm/vmcs.def"
 #undef VMCS
 	};
 

@@ -4,7 +4,7 @@
 #ifndef TESTS_VMX_GUEST_H
 #define TESTS_VMX_GUEST_H
 
-#include "cpu/system/vmx.h" /* first: bare.h has names that it uses for parameters */
+#include "cpu/system/vm/vmx.h" /* first: bare.h has names that it uses for parameters */
 #include "bare.h"
 
 enum { RAM = 1 << 20, TABLES = 0x1000, HOST = 0x8000, GUEST = 0x9000, ON = 0x10000, VM = 0x11000, VM2 = 0x12000,

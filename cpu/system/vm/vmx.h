@@ -10,12 +10,12 @@
 #ifndef CPU_VMX_H
 #define CPU_VMX_H
 
-#include "cpu/system/guest.h"
+#include "cpu/system/vm/guest.h"
 
 enum { ALWAYS = 0 };
 enum vmcs_field {
 #define VMCS(encoding, name, needs) VMCS_##name = encoding,
-#include "cpu/system/vmcs.def"
+#include "cpu/system/vm/vmcs.def"
 #undef VMCS
 };
 

@@ -5,7 +5,7 @@
  *   entry  63 suppress #VE | N-12 address | 10 execute at user-mode linear addresses (mode-based execute control)
  *          9 D | 8 A | 7 a page (levels 2, 3) | 6 ignore PAT | 5-3 memory type of a page | 2 execute | 1 write
  *          0 read */
-#include "cpu/system/vmx.h"
+#include "cpu/system/vm/vmx.h"
 
 enum { EPT_R = 1, EPT_W = 2, EPT_X = 4, EPT_PAGE = 0x80, EPT_A = 0x100, EPT_D = 0x200, EPT_XU = 0x400 };
 #define EPT_NO_VE ((u64)1 << 63)

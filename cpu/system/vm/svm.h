@@ -8,12 +8,12 @@
 #ifndef CPU_SVM_H
 #define CPU_SVM_H
 
-#include "cpu/system/guest.h"
+#include "cpu/system/vm/guest.h"
 
 /* A field of the VMCB: its offset, and its bytes << 12. */
 enum vmcb_field {
 #define VMCB(offset, bytes, name) VMCB_##name = (offset) | (bytes) << 12,
-#include "cpu/system/vmcb.def"
+#include "cpu/system/vm/vmcb.def"
 #undef VMCB
 };
 

@@ -80,7 +80,7 @@ bool vmcb_each(const struct cpu *c, void (*each)(void *user, const char *name, u
 {
 	static const struct { enum vmcb_field field; const char *name; } rows[] = {
 #define VMCB(offset, bytes, name) { VMCB_##name, #name },
-#include "cpu/system/vmcb.def"
+#include "cpu/system/vm/vmcb.def"
 #undef VMCB
 	};
 

@@ -30,7 +30,7 @@ static bool exists(const struct cpu *c, u64 field)
 		return false;
 	switch (field & ~(u64)1) {
 #define VMCS(encoding, name, needs) case encoding: return allowed & needs || !needs;
-#include "cpu/system/vmcs.def"
+#include "cpu/system/vm/vmcs.def"
 #undef VMCS
 	default: return false;
 	}
@@ -57,7 +57,7 @@ bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u
 {
 	static const struct { u16 encoding; const char *name; } rows[] = {
 #define VMCS(encoding, name, needs) { encoding, #name },
-#include "cpu/system/vmcs.def"
+#include "cpu/system/vm/vmcs.def"
 #undef VMCS
 	};
 
@@ -143,7 +143,7 @@ static u64 highest_index(const struct cpu *c)
 	index = encoding & 0x3fe; \
 	if (exists(c, encoding) && index > highest) \
 		highest = index;
-#include "cpu/system/vmcs.def"
+#include "cpu/system/vm/vmcs.def"
 #undef VMCS
 	return highest;
 }

@@ -2,12 +2,12 @@
 /* Values of the VMCS in words, for people who look at it: names of the SDM (vol. 3, 24.4 to 24.9, 30.4, appendix C). */
 #include <stdarg.h>
 #include <stdio.h>
-#include "cpu/system/vmx.h"
+#include "cpu/system/vm/vmx.h"
 
 static const struct { u16 field; u8 number; const char *name, *set; } named_bits[] = {
 #define BIT(field, number, name, kind) \
 	{ VMCS_##field, number, name, "\"" name "\" is 1 (" kind ", bit " #number ")" },
-#include "cpu/system/vmx_bits.def"
+#include "cpu/system/vm/vmx_bits.def"
 };
 
 /* But for those of SMM monitors and SGX. */
