@@ -805,16 +805,16 @@ bool vcpu_debug_vmcb(const vcpu_debug *d, void (*each)(void *user, const char *n
 	return for_each_field(d, vmcb_each, each, user);
 }
 
-bool vcpu_debug_ept(const vcpu_debug *d, uint64_t guest, unsigned access, struct vcpu_debug_ept *walk)
+bool vcpu_debug_second_walk(const vcpu_debug *d, uint64_t guest, unsigned access, struct vcpu_debug_second_walk *walk)
 {
-	_Static_assert(EPT_LEVELS <= ARRAY_LEN(walk->entries), "struct vcpu_debug_ept has room");
-	struct ept_trace t;
-	struct cpu *c;
+	_Static_assert(SECOND_LEVELS <= ARRAY_LEN(walk->entries), "struct vcpu_debug_second_walk has room");
+	enum access kind = access & 4 ? ACCESS_FETCH : access & 2 ? ACCESS_WRITE : ACCESS_READ;
+	struct second_level_trace t;
 
-	if (!d || !walk || !ept_on(c = machine_selected(d->v)))
+	if (!d || !walk || !second_level_trace(machine_selected(d->v), guest, kind, &t))
 		return false;
-	ept_trace(c, guest, access & 4 ? ACCESS_FETCH : access & 2 ? ACCESS_WRITE : ACCESS_READ, &t);
-	*walk = (struct vcpu_debug_ept){ .count = t.count, .culprit = t.culprit, .why = t.why };
+	*walk = (struct vcpu_debug_second_walk){ .nested = svm_guest(machine_selected(d->v)), .count = t.count,
+						 .culprit = t.culprit, .why = t.why };
 	for (unsigned i = 0; i < t.count; i++) {
 		walk->entries[i].address = t.at[i];
 		walk->entries[i].value = t.entry[i];
@@ -822,11 +822,11 @@ bool vcpu_debug_ept(const vcpu_debug *d, uint64_t guest, unsigned access, struct
 	return true;
 }
 
-static void find_check(void *check, const char *name, u32 encoding, u64 value)
+static void find_check(void *check, const char *name, u32 field, u64 value)
 {
 	struct vcpu_debug_check *failed = check;
 
-	if (encoding != failed->encoding)
+	if (field != (failed->encoding & ~VCPU_SVM))
 		return;
 	failed->field = name;
 	failed->value = value;
@@ -834,21 +834,34 @@ static void find_check(void *check, const char *name, u32 encoding, u64 value)
 
 bool vcpu_debug_vmentry(const vcpu_debug *d, struct vcpu_debug_check *failed)
 {
-	struct vmx_check check;
+	_Static_assert(VCPU_SVM == SVM_NUMBER, "numbers of SVM");
+	struct vm_check check;
+	const struct cpu *c;
 
-	if (!d || !failed || vmx_entry_check(machine_selected(d->v), &check))
+	if (!d || !failed || guest_entry_check(c = machine_selected(d->v), &check))
 		return false;
 	*failed = (struct vcpu_debug_check){ .encoding = check.field, .rule = check.rule };
-	vmcs_each(machine_selected(d->v), find_check, failed);
+	if (check.field & VCPU_SVM)
+		vmcb_each_at(c, c->r[RAX], find_check, failed);
+	else
+		vmcs_each(c, find_check, failed);
 	return true;
 }
 
 size_t vcpu_vmcs_text(uint32_t encoding, uint64_t value, char *text, size_t size)
 {
-	return vmcs_text(encoding, value, text, text ? size : 0);
+	return (encoding & VCPU_SVM ? vmcb_text : vmcs_text)(encoding & ~VCPU_SVM, value, text, text ? size : 0);
 }
 
-const char *vcpu_vmexit_name(uint32_t reason) { return vmx_exit_name(reason); }
+size_t vcpu_vmexit_text(uint32_t exit, uint64_t value, char *text, size_t size)
+{
+	return (exit & VCPU_SVM ? svm_exit_text : vmx_exit_text)(exit & ~VCPU_SVM, value, text, text ? size : 0);
+}
+
+const char *vcpu_vmexit_name(uint32_t exit)
+{
+	return exit & VCPU_SVM ? svm_exit_name(exit & ~VCPU_SVM) : vmx_exit_name(exit);
+}
 
 void vcpu_debug_clock(const vcpu_debug *d, void (*each)(void *user, const char *name, uint64_t when), void *user)
 {

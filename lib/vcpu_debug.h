@@ -94,11 +94,12 @@ enum {
 	VCPU_EVENT_MEMORY = 0x200, /* for vcpu_debug_trace only: the linear address; the value */
 	VCPU_EVENT_RESET = 0x400,  /* for vcpu_debug_trace only, before the reset: 0, of the machine; 1, INIT of a
 	                              processor */
-	/* VMX (SDM vol. 3, chapters 26, 27 and 30); `name' says why, in words. */
-	VCPU_EVENT_VMENTRY = 0x800, /* the guest's RIP; the interruption information of the injected event. The stop
-	                              is at the guest's first instruction */
-	VCPU_EVENT_VMEXIT = 0x1000, /* the basic exit reason; the exit qualification. `rip' is the guest's, and the
-	                              stop is at the host's handler */
+	/* VMX (SDM vol. 3, chapters 26, 27 and 30) and SVM (APM vol. 2, chapter 15); `name' says why, in words. */
+	VCPU_EVENT_VMENTRY = 0x800, /* the guest's RIP; the interruption information of the injected event, or EVENTINJ.
+	                              The stop is at the guest's first instruction */
+	VCPU_EVENT_VMEXIT = 0x1000, /* VMX: the basic exit reason; the exit qualification. SVM: VCPU_SVM | bits 15-0 of
+	                              the exit code; EXITINFO1. `rip' is the guest's, and the stop is at the host's
+	                              handler */
 	VCPU_EVENT_VMFAIL = 0x2000, /* an instruction of VMX fails without an exit: the VM-instruction error; 0 if there
 	                              is no current VMCS */
 };
@@ -187,25 +188,35 @@ VCPU_API bool vcpu_debug_vmcs(const vcpu_debug *d,
  * constant. False: the processor has no SVM, or has executed no VMRUN since its reset. */
 VCPU_API bool vcpu_debug_vmcb(const vcpu_debug *d,
 			      void (*each)(void *user, const char *name, uint32_t offset, uint64_t value), void *user);
-/* The walk of EPT for an access to guest-physical GUEST: ACCESS is 1 for a read, 2 for a write, 4 for a fetch. Entry
- * n is at physical entries[n].address; the last one is a page's, or forbids the access. WHY: what entries[culprit]
- * lacks or has, a constant; NULL if the access is allowed. False: the selected processor runs no guest with EPT. */
-struct vcpu_debug_ept {
+/* The walk of EPT or of nested page tables for an access to guest-physical GUEST: ACCESS is 1 for a read, 2 for a
+ * write, 4 for a fetch. Entry n is at physical entries[n].address; the last one is a page's, or forbids the access.
+ * WHY: what entries[culprit] lacks or has, a constant; the whole reason if COUNT is 0; NULL if the access is allowed.
+ * False: the selected processor runs no guest with a second level of paging. */
+struct vcpu_debug_second_walk {
+	bool nested;               /* the tables are SVM's: entries have the format of the host's page tables */
 	unsigned count, culprit;
 	struct { uint64_t address, value; } entries[5];
 	const char *why;
 };
-VCPU_API bool vcpu_debug_ept(const vcpu_debug *d, uint64_t guest, unsigned access, struct vcpu_debug_ept *walk);
+VCPU_API bool vcpu_debug_second_walk(const vcpu_debug *d, uint64_t guest, unsigned access,
+				     struct vcpu_debug_second_walk *walk);
+/* In place of the numbers of VMX, those of SVM: exit codes (bits 15-0), offsets in the VMCB. */
+#define VCPU_SVM 0x10000u
 /* The first check of a VM entry (SDM vol. 3, 26.2 and 26.3) that the current VMCS of the selected processor does not
- * come through: the field, its value, and what is wrong, a constant: "is above 4 (26.2.1.1)". False: it comes through
- * all of them, or there is no current VMCS. */
+ * come through; outside of VMX operation, the first check of VMRUN (APM vol. 2, 15.5.1) that the VMCB at rAX does not
+ * come through: the field (ENCODING: of the VMCS, or VCPU_SVM | its offset), its value, and what is wrong, a constant:
+ * "is above 4 (26.2.1.1)". False: it comes through all of them, or there is no current VMCS and no SVM. */
 struct vcpu_debug_check { const char *field; uint32_t encoding; uint64_t value; const char *rule; };
 VCPU_API bool vcpu_debug_vmentry(const vcpu_debug *d, struct vcpu_debug_check *failed);
-/* What VALUE of a VMCS field means: names of the bits that are set, of an exit reason, of an event ... Returns the
- * length as snprintf does; 0 if the number is all that there is to say. TEXT can be NULL if SIZE is 0. */
+/* What VALUE of a field means: names of the bits that are set, of an exit reason, of an event ... ENCODING is that of a
+ * VMCS field, or VCPU_SVM | the offset of a field of the VMCB. Returns the length as snprintf does; 0 if the number is
+ * all that there is to say. TEXT can be NULL if SIZE is 0. */
 VCPU_API size_t vcpu_vmcs_text(uint32_t encoding, uint64_t value, char *text, size_t size);
-/* The name of a basic exit reason (SDM vol. 3, appendix C), a constant. NULL: there is no such reason. */
-VCPU_API const char *vcpu_vmexit_name(uint32_t reason);
+/* The same for the `value' of VCPU_EVENT_VMEXIT, an exit qualification or EXITINFO1. EXIT is its `address'. */
+VCPU_API size_t vcpu_vmexit_text(uint32_t exit, uint64_t value, char *text, size_t size);
+/* The name of a basic exit reason (SDM vol. 3, appendix C), or VCPU_SVM | an exit code (APM vol. 2, appendix C), a
+ * constant. NULL: there is no such reason. */
+VCPU_API const char *vcpu_vmexit_name(uint32_t exit);
 /* The cache of decoded code (vcpu_cache_counts): an operation of a block. */
 struct vcpu_debug_operation {
 	uint64_t block;            /* linear address of the block's first byte */

@@ -42,8 +42,7 @@ enum {
 	VCPU_HOOK_MSR = 0x10,     /* RDMSR, WRMSR. address: the number of the MSR; value; write */
 	VCPU_HOOK_CR3 = 0x20,     /* address: the new value of CR3; value: the old one */
 	VCPU_HOOK_MODE = 0x40,    /* address: VCPU_MODE_* of vcpu_debug.h of the new mode; value: of the old one */
-	/* A VM exit. address: the basic reason; value: the exit qualification; name: the cause. Of SVM, address: the
-	 * exit code; value: EXITINFO1; no name */
+	/* A VM exit. address and value: those of VCPU_EVENT_VMEXIT of vcpu_debug.h; name: the cause */
 	VCPU_HOOK_EXIT = 0x1000,
 	VCPU_HOOK_CLOCK = 0x80,   /* a timer event of a device. value: its time in virtual ns; name: the device */
 	/* Before an instruction. address: linear; size: its bytes. The hook of a repeated string instruction is called

@@ -176,6 +176,7 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 			return NOT_MAPPED;
 		e = entry_read(c, addr, 8);
 		w->entry[level] = addr;
+		w->last = (unsigned)level;
 		if (!(e & PTE_P))
 			return NOT_PRESENT;
 		if (e & reserved || (level == 3 && w->nested && e & PTE_G)) /* (APM vol. 2, figure 5-20) */
@@ -192,7 +193,6 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 				return RESERVED_BIT;
 			w->phys = (e & 0xffffffffff000 & ~(size - 1)) | (linear & (size - 1));
 			w->size = size;
-			w->last = (unsigned)level;
 			w->leaf_addr = guest;
 			w->leaf = e;
 			w->global = e & PTE_G;
@@ -310,34 +310,75 @@ static bool set_accessed(struct cpu *c, struct walk *w, bool write)
 
 /* Nested page tables (APM vol. 2, 15.25): the host's format, and all accesses are a user's. Its error
  * code is that of #PF. */
-static struct second_level nested_walk(struct cpu *c, u64 guest, enum access kind, bool effects)
+static struct second_level nested_walk(struct cpu *c, u64 guest, enum access kind, bool effects, struct walk *w)
 {
 	const struct svm *v = c->svm;
 	bool write = kind == ACCESS_WRITE, nx_on = v->host_efer & EFER_NXE && v->host_cr4 & CR4_PAE;
 	bool told = nx_on || v->host_cr4 & CR4_SMEP;
 	u64 pdpte[4], error = PF_U | (write ? PF_W : 0) | (kind == ACCESS_FETCH && told ? PF_I : 0);
-	struct walk w = { .linear = guest, .access = kind, .effects = effects ? c : NULL, .cr3 = v->ncr3,
-			  .cr4 = v->host_cr4, .efer = v->host_efer, .pdpte = pdpte, .nested = true };
 	bool wide = v->host_efer & EFER_LMA;
 	enum found found;
 
+	*w = (struct walk){ .linear = guest, .access = kind, .effects = effects ? c : NULL, .cr3 = v->ncr3,
+			    .cr4 = v->host_cr4, .efer = v->host_efer, .pdpte = pdpte, .nested = true };
 	for (unsigned i = 0; i < 4 && !wide && v->host_cr4 & CR4_PAE; i++)
 		pdpte[i] = entry_read(c, (v->ncr3 & 0xffffffe0) + 8 * i, 8);
-	found = guest >> (wide ? 48 : 32) ? NOT_PRESENT : walk(c, guest, &w);
+	found = guest >> (wide ? 48 : 32) ? NOT_PRESENT : walk(c, guest, w);
 	if (found != FOUND)
 		error |= found == RESERVED_BIT ? PF_P | PF_RSVD : 0;
-	else if (!allowed(c, &w, kind, true, nx_on))
+	else if (!allowed(c, w, kind, true, nx_on))
 		error |= PF_P;
-	else if (!effects || set_accessed(c, &w, write))
-		return (struct second_level){ .physical = w.phys, .write = w.rights & PTE_W &&
-									  (write || w.leaf & PTE_D) };
+	else if (!effects || set_accessed(c, w, write))
+		return (struct second_level){ .physical = w->phys, .write = w->rights & PTE_W &&
+									   (write || w->leaf & PTE_D) };
 	return (struct second_level){ .refused = true, .qualification = error };
+}
+
+/* The entry of the walk T that denies KIND, and why. */
+static const char *nested_denial(const struct cpu *c, enum access kind, struct second_level_trace *t)
+{
+	for (t->culprit = 0; t->culprit < t->count; t->culprit++) {
+		u64 e = t->entry[t->culprit];
+
+		if (!(e & PTE_U))
+			return "is the supervisor's, and all accesses of a guest are a user's (15.25.5)";
+		if (kind == ACCESS_WRITE && !(e & PTE_W))
+			return "lacks write permission";
+		if (kind == ACCESS_FETCH && c->svm->host_efer & EFER_NXE && e & PTE_NX)
+			return "forbids execution";
+	}
+	t->culprit--;
+	return NULL;
+}
+
+void nested_trace(struct cpu *c, u64 guest, enum access kind, struct second_level_trace *t)
+{
+	struct walk w;
+	struct second_level end = nested_walk(c, guest, kind, false, &w);
+
+	*t = (struct second_level_trace){ 0 };
+	if (!w.leaf_size || !w.entry[w.last]) {
+		t->why = w.leaf_size ? "the page-directory-pointer entry is not present or not valid (15.25.10)"
+				     : "the address is wider than the tables map (15.25)";
+		return;
+	}
+	for (unsigned level = w.first + 1; level-- > w.last;) {
+		t->at[t->count] = w.entry[level];
+		t->entry[t->count++] = entry_read(c, w.entry[level], w.leaf_size);
+	}
+	t->culprit = t->count - 1;
+	if (!end.refused)
+		return;
+	t->why = !(t->entry[t->culprit] & PTE_P) ? "is not present"
+		 : end.qualification & PF_RSVD   ? "has a reserved bit set"
+						 : nested_denial(c, kind, t);
 }
 
 /* USER: in the end, to a user-mode linear address. ENTRY: GUEST is a paging-structure entry. */
 static struct second_level second_level(struct cpu *c, u64 guest, enum access kind, bool user, bool entry, bool effects)
 {
-	struct second_level s = svm_guest(c) ? nested_walk(c, guest, kind, effects)
+	struct walk w;
+	struct second_level s = svm_guest(c) ? nested_walk(c, guest, kind, effects, &w)
 					     : ept_walk(c, guest, kind, user, effects);
 
 	if (vmx_guest(c) && entry && kind == ACCESS_WRITE)

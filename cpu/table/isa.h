@@ -91,8 +91,10 @@ enum vmexit {
 
 /* Intercepts of instructions that SVM has, with their exit codes (APM vol. 2, appendix C). To those of CR and DR the
  * register's number is added; each row of the tables has its own. */
-#define INTERCEPTS(X) \
-	X(CR_READ, 0x00) X(CR_WRITE, 0x10) X(DR_READ, 0x20) X(DR_WRITE, 0x30) X(IDTR_READ, 0x66) X(GDTR_READ, 0x67) \
+#define INTERCEPTS(X) REGISTER_INTERCEPTS(X) INSTRUCTION_INTERCEPTS(X)
+#define REGISTER_INTERCEPTS(X) X(CR_READ, 0x00) X(CR_WRITE, 0x10) X(DR_READ, 0x20) X(DR_WRITE, 0x30)
+#define INSTRUCTION_INTERCEPTS(X) \
+	X(IDTR_READ, 0x66) X(GDTR_READ, 0x67) \
 	X(LDTR_READ, 0x68) X(TR_READ, 0x69) X(IDTR_WRITE, 0x6a) X(GDTR_WRITE, 0x6b) X(LDTR_WRITE, 0x6c) \
 	X(TR_WRITE, 0x6d) X(RDTSC, 0x6e) X(RDPMC, 0x6f) X(PUSHF, 0x70) X(POPF, 0x71) X(CPUID, 0x72) X(RSM, 0x73) \
 	X(IRET, 0x74) X(SWINT, 0x75) X(INVD, 0x76) X(PAUSE, 0x77) X(HLT, 0x78) X(INVLPG, 0x79) X(INVLPGA, 0x7a) \

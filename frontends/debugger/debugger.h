@@ -451,9 +451,9 @@ bool query_hit(struct session *s, const struct vcpu_debug_stop *hit);
 /* ---- vmexit.c ---- */
 /* A VM exit, or an instruction of VMX that failed. The machine stands where STOP is, and then at STOP->when. */
 void explain_vmx(struct session *s, const struct vcpu_debug_stop *stop);
-/* The walk of EPT for an access (1 read, 2 write, 4 fetch) to guest-physical GUEST, and why it is not allowed. False:
- * there is no EPT here. */
-bool explain_ept(struct session *s, uint64_t guest, unsigned access);
+/* The walk of EPT or nested page tables for an access (1 read, 2 write, 4 fetch) to guest-physical GUEST, and why it is
+ * not allowed. False: there is no second level here. */
+bool explain_second_walk(struct session *s, uint64_t guest, unsigned access);
 
 /* ---- explain.c, fault.c ---- */
 command_fn do_page, do_explain;

@@ -76,9 +76,8 @@ static void explain_second_level(struct session *s, uint64_t guest)
 			SHOW_HEX(s, "second_level",
 				 "guest-physical by these tables; the second level leads to physical %" PRIx64 "\n",
 				 physical);
-	} else if (!explain_ept(s, guest, 1)) {
-		fprintf(s->out, "nested paging does not map guest-physical %" PRIx64
-			": an access is a nested page fault (APM vol. 2, 15.25)\n", guest);
+	} else {
+		explain_second_walk(s, guest, 1);
 	}
 }
 

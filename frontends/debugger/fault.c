@@ -317,7 +317,7 @@ static struct vcpu_debug_stop last_event(struct session *s, struct vcpu_place he
 {
 	unsigned of_vmx = VCPU_EVENT_VMEXIT | VCPU_EVENT_VMFAIL,
 		 kinds = vmx ? of_vmx : of_vmx | VCPU_EVENT_EXCEPTION | VCPU_EVENT_INTERRUPT;
-	struct vcpu_debug_stop stop = vcpu_debug_last_event(s->debug, kinds, 0, 0xffff);
+	struct vcpu_debug_stop stop = vcpu_debug_last_event(s->debug, kinds, 0, VCPU_SVM | 0xffff);
 
 	if (stop.what == VCPU_DEBUG_EVENT && !vmx &&
 	    (stop.place.instructions != here.instructions || stop.place.steps != here.steps) &&

@@ -64,7 +64,8 @@ static const char *mode_text(uint64_t mode)
 static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 {
 	enum { VMCS_EVENT = 0x4016 /* VM-entry interruption information */,
-	       ENTRY_STATE = 33 /* an exit reason: the name is what a field "is" or "has" */ };
+	       ENTRY_STATE = 33, SVM_INVALID = VCPU_SVM | 0xffff /* the name is what a field "is" or "has" */ };
+	bool svm = stop->address & VCPU_SVM, failed = stop->address == ENTRY_STATE || stop->address == SVM_INVALID;
 	FILE *out = s->out;
 	const char *name;
 	char text[160];
@@ -110,9 +111,9 @@ static void print_event(struct session *s, const struct vcpu_debug_stop *stop)
 		break;
 	case VCPU_EVENT_VMEXIT:
 		name = vcpu_vmexit_name((uint32_t)stop->address);
-		fprintf(out, "VM exit %" PRIu64 " (%s): %s%s; qualification %" PRIx64, stop->address,
-			name ? name : "unknown", stop->address == ENTRY_STATE ? "a field " : "", stop->name,
-			stop->value);
+		fprintf(out, svm ? "VM exit 0x%" PRIx64 : "VM exit %" PRIu64, stop->address & 0xffff);
+		fprintf(out, " (%s): %s%s; %s %" PRIx64, name ? name : "unknown", failed ? "a field " : "", stop->name,
+			svm ? "EXITINFO1" : "qualification", stop->value);
 		break;
 	case VCPU_EVENT_VMFAIL:
 		fprintf(out, "VM-instruction error %" PRIu64 ": %s", stop->address, stop->name);

@@ -221,8 +221,8 @@ static const struct event {
 	{ "device", VCPU_EVENT_CLOCK, 0, "[NAME]", "a timer event of a device; info clock lists the names" },
 	{ "text", VCPU_EVENT_OUTPUT, 0, "TEXT or \"TEXT\"",
 		"a text that the guest writes to COM1 to COM4, port E9h or the console" },
-	{ "vmexit", VCPU_EVENT_VMEXIT, 0xffff, "[REASON[-REASON]]",
-		"a VM exit, at the monitor's handler; a number, or hlt, cpuid, ept-violation ..." },
+	{ "vmexit", VCPU_EVENT_VMEXIT, VCPU_SVM | 0xffff, "[REASON[-REASON]]",
+		"a VM exit, at the monitor's handler; a number, or hlt, cpuid, ept-violation, npf ..." },
 	{ "vmentry", VCPU_EVENT_VMENTRY, UINT64_MAX, "[RIP[-RIP]]", "a VM entry, at the first instruction of the virtual machine" },
 	{ "vmfail", VCPU_EVENT_VMFAIL, 0xffff, "[ERROR[-ERROR]]", "a VMX instruction that fails" },
 };
@@ -238,13 +238,22 @@ static int letter(const char **at, const char *end)
 	return *at < end ? tolower((unsigned char)*(*at)++) : 0;
 }
 
-/* The exit reason that the word AT begins: "hlt", "io", "ept-violation". Returns the end of the word; AT: it begins
- * none. */
-static char *exit_reason(char *at, uint64_t *reason)
+/* VCPU_SVM if exits of the processor are SVM's: it has no VMX. */
+static uint32_t exits_of(struct session *s)
+{
+	enum { IA32_VMX_BASIC = 0x480 };
+	uint64_t value;
+
+	return vcpu_get_msr(s->machine, IA32_VMX_BASIC, &value) ? VCPU_SVM : 0;
+}
+
+/* The exit reason that the word AT begins: "hlt", "io", "ept-violation", "npf". Returns the end of the word; AT: it
+ * begins none. */
+static char *exit_reason(struct session *s, char *at, uint64_t *reason)
 {
 	char *end = at + strcspn(at, " ");
 
-	for (unsigned i = 0; i < 128; i++) {
+	for (uint32_t n = 0, i = exits_of(s); n < 0x20000; n++, i = (i + 1) & 0x1ffff) {
 		const char *name = vcpu_vmexit_name(i), *word = at;
 		int c = 1;
 
@@ -307,12 +316,14 @@ bool do_catch(struct session *s, const char *args)
 				}
 				what.first = what.last = strtoull(at, &rest, 0);
 				if (rest == at && e->kind == VCPU_EVENT_VMEXIT) {
-					rest = exit_reason(copy + (at - copy), &what.first);
+					rest = exit_reason(s, copy + (at - copy), &what.first);
 					what.last = what.first;
+				} else if (e->kind == VCPU_EVENT_VMEXIT) {
+					what.first = what.last |= exits_of(s);
 				}
 				ok = rest != at || complaint(s, "catch %s %s: unknown argument: %s", e->name, e->range, at);
 				if (*rest == '-')
-					what.last = strtoull(rest + 1, &rest, 0);
+					what.last = (what.first & VCPU_SVM) | strtoull(rest + 1, &rest, 0);
 				at = rest + strspn(rest, " ");
 			}
 		}

@@ -462,25 +462,32 @@ static void print_meaning(struct session *s, const char *text)
 	fprintf(s->out, "%s\n", text);
 }
 
-static void print_field(void *user, const char *name, uint32_t encoding, uint64_t value)
+/* The rest of the line of a field, in the JSON object of it. */
+static void print_value(struct session *s, uint32_t encoding, const char *name, uint64_t value)
 {
-	struct chosen *chosen = user;
-	struct session *s = chosen->s;
 	char text[1024];
 
-	if ((encoding >> 10 & 3) != chosen->type || !strcasestr(name, chosen->name))
-		return;
-	if (!chosen->count++)
-		fprintf(s->out, "%s\n", vmcs_types[chosen->type]);
 	vcpu_vmcs_text(encoding, value, text, sizeof text);
-	json_open(s, NULL, '{');
-	SHOW_HEX(s, "encoding", "  %04" PRIx64, encoding);
 	SHOW_STRING(s, "name", "  %-25s", name);
 	SHOW_HEX(s, "value", *text ? " %-16" PRIx64 " " : " %" PRIx64 "\n", value);
 	if (*text) {
 		json_cstring(s, "text", text);
 		print_meaning(s, text);
 	}
+}
+
+static void print_field(void *user, const char *name, uint32_t encoding, uint64_t value)
+{
+	struct chosen *chosen = user;
+	struct session *s = chosen->s;
+
+	if ((encoding >> 10 & 3) != chosen->type || !strcasestr(name, chosen->name))
+		return;
+	if (!chosen->count++)
+		fprintf(s->out, "%s\n", vmcs_types[chosen->type]);
+	json_open(s, NULL, '{');
+	SHOW_HEX(s, "encoding", "  %04" PRIx64, encoding);
+	print_value(s, encoding, name, value);
 	json_close(s);
 }
 
@@ -508,9 +515,8 @@ static void print_vmcb_field(void *user, const char *name, uint32_t offset, uint
 	if (!strcasestr(name, chosen->name))
 		return;
 	json_open(s, NULL, '{');
-	SHOW_HEX(s, "offset", "  %03" PRIx64, offset);
-	SHOW_STRING(s, "name", "  %-25s", name);
-	SHOW_HEX(s, "value", " %" PRIx64 "\n", value);
+	SHOW_HEX(s, "offset", "  %04" PRIx64, offset);
+	print_value(s, VCPU_SVM | offset, name, value);
 	json_close(s);
 }
 

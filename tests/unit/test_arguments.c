@@ -782,13 +782,13 @@ ROW(vcpu_debug_vmcs)
 	ck_assert(!vcpu_debug_vmcs(debugger, each_vmcs_field, NULL)); /* not in VMX operation */
 }
 
-ROW(vcpu_debug_ept)
+ROW(vcpu_debug_second_walk)
 {
-	struct vcpu_debug_ept walk;
+	struct vcpu_debug_second_walk walk;
 
-	ck_assert(!vcpu_debug_ept(NULL, 0, 1, &walk));
-	ck_assert(!vcpu_debug_ept(debugger, 0, 1, NULL));
-	ck_assert(!vcpu_debug_ept(debugger, 0, 1, &walk)); /* no guest with EPT */
+	ck_assert(!vcpu_debug_second_walk(NULL, 0, 1, &walk));
+	ck_assert(!vcpu_debug_second_walk(debugger, 0, 1, NULL));
+	ck_assert(!vcpu_debug_second_walk(debugger, 0, 1, &walk)); /* no guest with a second level */
 }
 
 ROW(vcpu_debug_vmentry)
@@ -812,10 +812,27 @@ ROW(vcpu_vmcs_text)
 	ck_assert_str_eq(text, "");
 }
 
+ROW(vcpu_vmexit_text)
+{
+	char text[5];
+
+	ck_assert_uint_eq(vcpu_vmexit_text(28, 0x20, NULL, 100), 4);
+	ck_assert_uint_eq(vcpu_vmexit_text(28, 0x20, text, 0), 4);
+	ck_assert_uint_eq(vcpu_vmexit_text(28, 0x20, text, sizeof text), 4);
+	ck_assert_str_eq(text, "CLTS");
+	ck_assert_uint_eq(vcpu_vmexit_text(VCPU_SVM | 0x7c, 1, text, sizeof text), 5);
+	ck_assert_str_eq(text, "WRMS");
+	ck_assert_uint_eq(vcpu_vmexit_text(~0u, ~(uint64_t)0, text, sizeof text), 0);
+	ck_assert_str_eq(text, "");
+}
+
 ROW(vcpu_vmexit_name)
 {
 	ck_assert_str_eq(vcpu_vmexit_name(12), "HLT");
+	ck_assert_str_eq(vcpu_vmexit_name(VCPU_SVM | 0x78), "HLT");
 	ck_assert_ptr_null(vcpu_vmexit_name(0xffff));
+	ck_assert_ptr_null(vcpu_vmexit_name(~0u ^ VCPU_SVM));
+	ck_assert_ptr_null(vcpu_vmexit_name(VCPU_SVM | 0xc0));
 }
 
 ROW(vcpu_debug_vmcb)
@@ -883,8 +900,9 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_debug_step_back), R(vcpu_debug_seek), R(vcpu_debug_run_back), R(vcpu_debug_last_write),
 	R(vcpu_debug_last_event), R(vcpu_debug_progress), R(vcpu_debug_start), R(vcpu_debug_end),
 	R(vcpu_debug_fields), R(vcpu_debug_tlb), R(vcpu_debug_vmcs), R(vcpu_debug_vmcb),
-	R(vcpu_debug_second_level), R(vcpu_debug_ept),
-	R(vcpu_debug_vmentry), R(vcpu_vmcs_text), R(vcpu_vmexit_name), R(vcpu_debug_blocks), R(vcpu_debug_clock), R(vcpu_debug_translate),
+	R(vcpu_debug_second_level), R(vcpu_debug_second_walk),
+	R(vcpu_debug_vmentry), R(vcpu_vmcs_text), R(vcpu_vmexit_name), R(vcpu_vmexit_text), R(vcpu_debug_blocks),
+	R(vcpu_debug_clock), R(vcpu_debug_translate),
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

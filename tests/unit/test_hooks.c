@@ -855,7 +855,7 @@ END_TEST
 static void put(uint64_t address, unsigned size, uint64_t value) { vcpu_write_physical(v, address, &value, size); }
 
 /* A VMCB (APM vol. 2, appendix B) at VM for 64-bit code at OTHER with the host's tables. It exits for VMMCALL. */
-enum { VM = 0xa000, HSAVE = 0xb000, VMMCALL_EXIT = 0x81 };
+enum { VM = 0xa000, HSAVE = 0xb000, VMMCALL_EXIT = VCPU_SVM | 0x81 };
 
 static void put_vmcb(void)
 {

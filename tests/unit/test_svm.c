@@ -343,26 +343,37 @@ END_TEST
 
 /* ---- checks of VMRUN ---- */
 
-static const struct { enum vmcb_field field; u64 value; } bad[] = {
+/* A value that fails, and the field that fails if that is another. */
+static const struct { enum vmcb_field field; u64 value; enum vmcb_field named; } bad[] = {
 	{ VMCB_INTERCEPT_4, 2 }, { VMCB_GUEST_ASID, 0 }, { VMCB_EFER, EFER_LME | EFER_LMA },
 	{ VMCB_EFER, EFER_SVME | EFER_LME | 2 }, { VMCB_CR0, CR0_PE | CR0_PG | CR0_NW },
 	{ VMCB_CR0, (u64)1 << 32 | CR0_PE }, { VMCB_CR0, CR0_PG }, { VMCB_CR4, 0 }, { VMCB_CR4, (u64)1 << 40 },
 	{ VMCB_CR3, (u64)1 << 52 },
 	{ VMCB_DR6, (u64)1 << 32 }, { VMCB_DR7, (u64)1 << 32 }, { VMCB_CS_ATTRIBUTES, 0x69b },
 	{ VMCB_EVENTINJ, 0x80000100 }, { VMCB_EVENTINJ, 0x80000302 }, { VMCB_EVENTINJ, 0x80000320 },
-	{ VMCB_NP_ENABLE, 1 } /* with N_CR3 beyond the physical addresses */,
+	{ VMCB_NP_ENABLE, 1, VMCB_N_CR3 } /* which is beyond the physical addresses */,
 };
 
 START_TEST(entry_checks)
 {
+	struct vm_check failed;
+
 	valid_vm();
 	set(VMCB_N_CR3, ~(u64)0xfff);
 	ck_assert_uint_eq(RUN_GUEST("\x90"), SVM_EXIT_VMMCALL);
+	c->r[RAX] = VM;
+	ck_assert(guest_entry_check(c, &failed));
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		u64 good = get(bad[i].field);
 
 		set(bad[i].field, bad[i].value);
+		c->r[RAX] = VM;
+		ck_assert(!guest_entry_check(c, &failed));
+		ck_assert_msg(failed.field == (SVM_NUMBER | ((bad[i].named ? bad[i].named : bad[i].field) & 0xfff)) &&
+				      strchr(failed.rule, '('),
+			      "row %u: %x %s", i, failed.field, failed.rule);
 		ck_assert_msg(RUN_GUEST("\x90") == SVM_EXIT_INVALID, "row %u", i);
+		ck_assert_ptr_eq(svm_cause_text(c->svm), failed.rule);
 		ck_assert_uint_eq(c->r[RSP], STACK);
 		set(bad[i].field, good);
 	}
@@ -428,6 +439,95 @@ START_TEST(nested_paging)
 	put64(nested_entry(GUEST), GUEST | 7);
 	put64(nested_entry(TABLES), TABLES | 5); /* entries of the guest's tables count as written */
 	expect_npf(guest(load, 3), walk | 7, TABLES);
+}
+END_TEST
+
+/* The nested entry that forbids an access, in words. */
+START_TEST(nested_in_words)
+{
+	static const struct { u64 entry; enum access kind; const char *why; } rows[] = {
+		{ 0x41007, ACCESS_WRITE, NULL }, { 0x41005, ACCESS_READ, NULL },
+		{ 0x41005, ACCESS_WRITE, "lacks write permission" },
+		{ (u64)1 << 63 | 0x41007, ACCESS_FETCH, "forbids execution" },
+		{ 0x41006, ACCESS_READ, "is not present" },
+		{ 0x41003, ACCESS_READ, "is the supervisor's, and all accesses of a guest are a user's (15.25.5)" },
+		{ (u64)1 << 51 | 0x41007, ACCESS_READ, "has a reserved bit set" },
+	};
+	struct second_level_trace t;
+
+	valid_vm();
+	ck_assert(!second_level_trace(c, 0, ACCESS_READ, &t)); /* there is no guest */
+	nested_make(7);
+	c->r[RAX] = VM;
+	set(VMCB_RIP, GUEST);
+	ck_assert_int_eq(STEP(VMRUN), -1);
+	ck_assert(svm_guest(c));
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		put64(nested_entry(0x40000), rows[i].entry);
+		ck_assert(second_level_trace(c, 0x40008, rows[i].kind, &t));
+		ck_assert_uint_eq(t.count, 4);
+		ck_assert_uint_eq(t.culprit, 3);
+		ck_assert_uint_eq(t.at[3], NESTED + 0x3000 + 8 * 0x40);
+		ck_assert_uint_eq(t.entry[3], rows[i].entry);
+		ck_assert_msg(rows[i].why ? t.why && !strcmp(t.why, rows[i].why) : !t.why, "row %u: %s", i, t.why);
+	}
+	put64(ram->host + NESTED + 0x1000, (NESTED + 0x2000) | 5); /* an inner table */
+	put64(nested_entry(0x40000), 0x41007);
+	ck_assert(second_level_trace(c, 0x40008, ACCESS_WRITE, &t));
+	ck_assert_uint_eq(t.culprit, 1);
+	ck_assert_str_eq(t.why, "lacks write permission");
+	put64(ram->host + NESTED, 0);
+	ck_assert(second_level_trace(c, 0x40008, ACCESS_WRITE, &t));
+	ck_assert_uint_eq(t.count, 1);
+	ck_assert_str_eq(t.why, "is not present");
+	ck_assert(second_level_trace(c, (u64)1 << 48, ACCESS_READ, &t));
+	ck_assert_uint_eq(t.count, 0);
+	ck_assert(t.why);
+}
+END_TEST
+
+/* Numbers in words: the names of appendix C, and what EXITINFO1 has. */
+START_TEST(words)
+{
+	static const struct { u32 code; const char *name; u64 info; const char *text; } exits[] = {
+		{ 0x00, "CR0_READ", (u64)1 << 63 | 3, "MOV, general register 3" }, { 0x14, "CR4_WRITE", 0, "" },
+		{ 0x27, "DR7_READ", 9, "general register 9" }, { 0x3f, "DR15_WRITE", 0, "general register 0" },
+		{ 0x4e, "EXCP14", 0x15, "error code 15" }, { 0x60, "INTR", 0, "" }, { 0x65, "CR0_SEL_WRITE", 0, "" },
+		{ 0x75, "SWINT", 0x80, "vector 128" },
+		{ 0x78, "HLT", 0, "" }, { 0x79, "INVLPG", 0x1234, "linear 1234" },
+		{ 0x7b, "IOIO", 0x3f80211, "IN, 1 byte, port 3f8" },
+		{ 0x7b, "IOIO", 0x60044c, "REP OUTS, 4 bytes, port 60" },
+		{ 0x7c, "MSR", 1, "WRMSR" }, { 0x7d, "TASK_SWITCH", 0x28, "to the TSS of selector 28" },
+		{ 0x80, "VMRUN", 0, "" }, { 0x8b, "MWAIT", 0, "" }, { 0x8f, NULL, 0, "" },
+		{ 0x400, "NPF", (u64)1 << 32 | 7, "write, an entry without the permission, for the final address" },
+		{ 0x400, "NPF", (u64)2 << 32 | 4,
+		  "read, an entry that is not present, for an entry of the guest's own tables" },
+		{ 0xffff, "INVALID", 0, "" },
+	};
+	static const struct { enum vmcb_field field; u64 value; const char *text; } rows[] = {
+		{ VMCB_INTERCEPT_CR, 1 << 16 | 1, "CR0_READ, CR0_WRITE" },
+		{ VMCB_INTERCEPT_EXCEPTION, 1 << 14, "EXCP14" },
+		{ VMCB_INTERCEPT_3, 1 << 24 | 1, "INTR, HLT" }, { VMCB_INTERCEPT_4, 3, "VMRUN, VMMCALL" },
+		{ VMCB_EXITCODE, 0x78, "HLT" }, { VMCB_EXITCODE, ~(u64)0, "INVALID" },
+		{ VMCB_EVENTINJ, 0x80000b0e, "hardware exception, vector 14, error code" },
+		{ VMCB_EXITINTINFO, 0x30e, "" }, { VMCB_RIP, 0x1234, "" },
+	};
+	char text[160];
+
+	for (unsigned i = 0; i < ARRAY_LEN(exits); i++) {
+		const char *name = svm_exit_name(exits[i].code);
+		size_t len = svm_exit_text(exits[i].code, exits[i].info, text, sizeof text);
+
+		ck_assert_msg(exits[i].name ? name && !strcmp(name, exits[i].name) : !name, "row %u: %s", i, name);
+		ck_assert_uint_eq(len, strlen(exits[i].text));
+		ck_assert_str_eq(text, exits[i].text);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t len = vmcb_text(rows[i].field & 0xfff, rows[i].value, text, sizeof text);
+
+		ck_assert_uint_eq(len, strlen(rows[i].text));
+		ck_assert_str_eq(text, rows[i].text);
+	}
 }
 END_TEST
 
@@ -698,6 +798,8 @@ int main(void)
 	tcase_add_test(t, permission_maps);
 	tcase_add_test(t, entry_checks);
 	tcase_add_test(t, nested_paging);
+	tcase_add_test(t, nested_in_words);
+	tcase_add_test(t, words);
 	tcase_add_test(t, virtual_vmsave);
 	tcase_add_test(t, exceptions);
 	tcase_add_test(t, interrupts);

@@ -384,7 +384,7 @@ START_TEST(entry_checks)
 	ck_assert_uint_eq(RUN_GUEST("\x90"), 18);
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		u64 good = get(bad[i].field);
-		struct vmx_check failed;
+		struct vm_check failed;
 
 		ck_assert(vmx_entry_check(c, &failed));
 		set(VMCS_GUEST_RIP, GUEST);
@@ -469,7 +469,7 @@ START_TEST(ept_in_words)
 		{ 0x41000 | 3 << 3 | 7, ACCESS_READ, "has a memory type that is reserved (28.3.3.1)" },
 		{ (u64)1 << 45 | 7, ACCESS_READ, "has an address beyond the processor's physical addresses (28.3.3.1)" },
 	};
-	struct ept_trace t;
+	struct second_level_trace t;
 
 	valid_vm();
 	ept_make(7);

@@ -38,7 +38,7 @@ bool ept_pointer_ok(const struct cpu *c, u64 v)
 
 /* A and D flags of the entries of T, the last of which maps GUEST. False: GUEST is to be logged, and the log is full
  * (28.3.6). */
-static bool set_flags(struct cpu *c, u64 guest, const struct ept_trace *t, bool write)
+static bool set_flags(struct cpu *c, u64 guest, const struct second_level_trace *t, bool write)
 {
 	bool dirties = write && !(t->entry[t->count - 1] & EPT_D);
 	u64 index;
@@ -83,7 +83,7 @@ static struct second_level violation(u64 entry, u32 need, u32 rights)
 
 /* T gets the entries. */
 ALWAYS_INLINE struct second_level walk(struct cpu *c, u64 guest, enum access kind, bool user, bool effects,
-				       struct ept_trace *t)
+				       struct second_level_trace *t)
 {
 	u64 eptp = c->vmx->controls.eptp, table = eptp & 0xffffffffff000;
 	u32 need = needed(c, kind, user), all = some_right(c), rights = all;
@@ -117,12 +117,12 @@ ALWAYS_INLINE struct second_level walk(struct cpu *c, u64 guest, enum access kin
 
 struct second_level ept_walk(struct cpu *c, u64 guest, enum access kind, bool user, bool effects)
 {
-	struct ept_trace t;
+	struct second_level_trace t;
 
 	return walk(c, guest, kind, user, effects, &t);
 }
 
-void ept_trace(struct cpu *c, u64 guest, enum access kind, struct ept_trace *t)
+void ept_trace(struct cpu *c, u64 guest, enum access kind, struct second_level_trace *t)
 {
 	bool user = c->cpl == 3;
 	struct second_level end = walk(c, guest, kind, user, false, t);

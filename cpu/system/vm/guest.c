@@ -60,6 +60,11 @@ bool guest_triple_fault(struct cpu *c)
 
 bool guest_exit(struct cpu *c) { return c->svm && c->svm->guest ? svm_exit(c) : vmx_exit(c); }
 
+bool guest_entry_check(const struct cpu *c, struct vm_check *failed)
+{
+	return c->vmx && c->vmx->on ? vmx_entry_check(c, failed) : !c->svm || svm_entry_check(c, failed);
+}
+
 bool guest_task_switch(struct cpu *c, u16 sel, enum task_switch how, bool has_error, u32 error)
 {
 	static const u8 sources[] = { [TASK_CALL] = 0, [TASK_IRET] = 1, [TASK_JMP] = 2, [TASK_INT] = 3,
@@ -98,6 +103,14 @@ bool vm_page_ok(const struct cpu *c, u64 addr)
 }
 
 bool second_level_on(const struct cpu *c) { return ept_on(c) || (svm_guest(c) && c->svm->nested); }
+
+bool second_level_trace(struct cpu *c, u64 guest, enum access kind, struct second_level_trace *t)
+{
+	if (!second_level_on(c))
+		return false;
+	(svm_guest(c) ? nested_trace : ept_trace)(c, guest, kind, t);
+	return true;
+}
 
 bool second_level_writes_entries(const struct cpu *c)
 {

@@ -7,6 +7,9 @@
 #include "cpu/op.h"
 
 enum { FAULT_VMEXIT = 0xff, VEC_SX = 30 /* of SVM */ };
+/* For people: with this bit, the number of an exit or of a field is SVM's: an exit code of 16 bits, an offset in the
+ * VMCB. Without it: a basic exit reason, an encoding of the VMCS. */
+#define SVM_NUMBER 0x10000u
 #define NO_VMCS (~(u64)0) /* in place of the physical address of a VMCS or VMCB: there is none */
 
 static inline bool vmx_guest(const struct cpu *c) { return c->mode & MODE_GUEST; }
@@ -35,6 +38,12 @@ bool guest_exits_within(struct cpu *c);
 bool guest_triple_fault(struct cpu *c); /* true: it exits */
 /* Leave the guest for what FAULT_VMEXIT stands for. False: the processor shuts down. */
 bool guest_exit(struct cpu *c);
+/* What a VM entry or VMRUN checks and finds wrong: the field, and what the manual demands of it, a constant that goes
+ * on from the field's value: "is ..., lacks ...". */
+struct vm_check { u32 field; const char *rule; };
+/* Would the entry come through its checks, with the current VMCS, or with the VMCB at rAX? True also if there is none.
+ * False: *FAILED is the first that it does not come through. */
+bool guest_entry_check(const struct cpu *c, struct vm_check *failed);
 bool guest_task_switch(struct cpu *c, u16 sel, enum task_switch how, bool has_error, u32 error); /* true: it exits */
 
 /* Numbers in the structures of a monitor, which are in RAM. A device in their place is not written, and read as ones. */
@@ -52,7 +61,16 @@ struct second_level {
 	u64 qualification;       /* bits 0 to 6 of it; SVM: of EXITINFO1 */
 	bool convertible;        /* VMX: an EPT violation that may be a #VE instead (25.5.7) */
 };
+/* The walk for people: its entries, and why it ends with an exit. */
+enum { SECOND_LEVELS = 5 };
+struct second_level_trace {
+	unsigned count, culprit; /* entries that were read; the one that forbids it */
+	u64 at[SECOND_LEVELS], entry[SECOND_LEVELS];
+	const char *why;         /* NULL: it is allowed */
+};
 bool second_level_on(const struct cpu *c);
+/* False: it is not on. */
+bool second_level_trace(struct cpu *c, u64 guest, enum access kind, struct second_level_trace *t);
 /* Of a structure that an instruction reads and writes. False: the exit is in c->fault (page.c). */
 bool second_level_translate(struct cpu *c, u64 guest, u64 *physical);
 /* An access to an entry of the guest's own tables counts as a write. */

@@ -76,7 +76,8 @@ void vmcb_load_branches(struct cpu *c, u64 vmcb)
 		c->last_branch[i] = vmcb_get(c, vmcb, branches[i]);
 }
 
-bool vmcb_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 offset, u64 value), void *user)
+void vmcb_each_at(const struct cpu *c, u64 vmcb, void (*each)(void *user, const char *name, u32 offset, u64 value),
+		  void *user)
 {
 	static const struct { enum vmcb_field field; const char *name; } rows[] = {
 #define VMCB(offset, bytes, name) { VMCB_##name, #name },
@@ -84,10 +85,15 @@ bool vmcb_each(const struct cpu *c, void (*each)(void *user, const char *name, u
 #undef VMCB
 	};
 
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+		each(user, rows[i].name, at(rows[i].field), vmcb_get(c, vmcb, rows[i].field));
+}
+
+bool vmcb_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 offset, u64 value), void *user)
+{
 	if (!c->svm || c->svm->vmcb == NO_VMCS)
 		return false;
-	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
-		each(user, rows[i].name, at(rows[i].field), vmcb_get(c, c->svm->vmcb, rows[i].field));
+	vmcb_each_at(c, c->svm->vmcb, each, user);
 	return true;
 }
 

@@ -4,6 +4,7 @@
  *   svm.c            instructions, MSRs, state              svm_entry.c   VMRUN: checks, guest state
  *   svm_intercept.c  which instructions and events exit     svm_exit.c    back to the host
  *   vmcb.def         the VMCB                               page.c        nested page tables: a walk like any other
+ *   svm_text.c       numbers in words, for people
  * */
 #ifndef CPU_SVM_H
 #define CPU_SVM_H
@@ -58,6 +59,7 @@ struct svm {
 	bool injecting;          /* it is not subject to the intercepts of exceptions */
 	/* Why FAULT_VMEXIT is in c->fault. */
 	u64 code, info1, info2, next_rip;
+	const char *why;         /* a constant, for people alone; NULL: the intercept says it */
 	u8 bytes[16];            /* how many of the instruction there are, and they */
 };
 
@@ -70,7 +72,9 @@ void vmcb_set_segment(struct cpu *c, u64 vmcb, unsigned i);
 /* The state that both VMRUN and #VMEXIT save, the host's or the guest's, with RIP as given, to an area like that of the
  * VMCB. */
 void vmcb_save(struct cpu *c, u64 vmcb, u64 rip);
-/* Call EACH for every field of the VMCB of the last VMRUN. False: there was none. */
+/* Call EACH for every field of the VMCB at the physical address VMCB; of the last VMRUN: false, there was none. */
+void vmcb_each_at(const struct cpu *c, u64 vmcb, void (*each)(void *user, const char *name, u32 offset, u64 value),
+		  void *user);
 bool vmcb_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 offset, u64 value), void *user);
 /* The records of branches, of a guest that has its own (15.23). */
 void vmcb_save_branches(struct cpu *c, u64 vmcb);
@@ -87,7 +91,8 @@ static inline bool gif_clear(const struct cpu *c) { return c->svm && !c->svm->gi
 static inline bool svm_masks(const struct cpu *c) { return svm_guest(c) && c->svm->virtual & V_INTR_MASKING; }
 
 /* ---- svm_intercept.c ---- */
-bool svm_intercepts(const struct cpu *c, u32 code); /* the guest exits for it */
+static inline bool svm_bit(const struct svm *v, u32 code) { return v->intercepts[code / 32] >> (code % 32) & 1; }
+static inline bool svm_intercepts(const struct cpu *c, u32 code) { return svm_bit(c->svm, code); } /* the guest exits */
 /* It does, at the instruction under way. Returns false. */
 bool svm_exits(struct cpu *c, u64 code, u64 info1, u64 info2);
 void svm_note_bytes(struct cpu *c); /* that exit tells the bytes of the instruction at RIP */
@@ -98,7 +103,18 @@ bool svm_virtual_due(const struct cpu *c, bool shadow); /* a virtual interrupt c
 bool svm_boundary(struct cpu *c); /* inject what VMRUN said, or take it. False: a fault, or the exit, is in c->fault */
 
 /* ---- svm_entry.c ---- */
+bool svm_entry_check(const struct cpu *c, struct vm_check *failed); /* guest_entry_check() with the VMCB at rAX */
 void svm_load_flags(struct cpu *c, u32 flags); /* of what VMRUN and #VMEXIT load */
+
+/* ---- svm_text.c: for people; CODE is an exit code of 16 bits ---- */
+const char *svm_exit_name(u32 code);             /* NULL: there is no such */
+const char *svm_cause_text(const struct svm *v); /* why the guest exits */
+/* What EXITINFO1 of an exit means, and the value of a field of the VMCB, as vmcs_text() writes it. */
+size_t svm_exit_text(u32 code, u64 info1, char *at, size_t size);
+size_t vmcb_text(u32 offset, u64 v, char *at, size_t size);
+
+/* ---- page.c: nested page tables, for people ---- */
+void nested_trace(struct cpu *c, u64 guest, enum access kind, struct second_level_trace *t);
 
 /* ---- svm_exit.c ---- */
 bool svm_exit(struct cpu *c); /* false: the host's state is not valid */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* VMRUN (APM vol. 2, 15.5): the host's state is saved, the VMCB is checked, the guest's state loaded. */
+#include "cpu/observe.h"
 #include "cpu/system/system.h"
 
 /* ---- the host ---- */
@@ -15,10 +16,8 @@ static void save_host(struct cpu *c, u64 rip)
 
 /* ---- controls ---- */
 
-static void read_controls(struct cpu *c, u64 vmcb)
+static void read_controls(const struct cpu *c, struct svm *v, u64 vmcb)
 {
-	struct svm *v = c->svm;
-
 	v->vmcb = vmcb;
 	for (unsigned i = 0; i < ARRAY_LEN(v->intercepts); i++)
 		v->intercepts[i] = (u32)vm_read(c, vmcb + 4 * i, 4);
@@ -47,6 +46,14 @@ static void read_controls(struct cpu *c, u64 vmcb)
 		v->inject = 0;
 }
 
+/* A check: is it OK? If not, F gets the field and RULE. */
+static bool check(struct vm_check *f, bool ok, enum vmcb_field field, const char *rule)
+{
+	if (!ok)
+		*f = (struct vm_check){ SVM_NUMBER | (field & 0xfff), rule };
+	return ok;
+}
+
 static bool fits(const struct cpu *c, u64 base, u64 size) { return !((base + size - 1) >> c->model->physical_bits); }
 
 /* 15.20: a type that there is; of exceptions, a vector. */
@@ -59,16 +66,20 @@ static bool injection_ok(u64 event)
 }
 
 /* 15.5.1, 15.25.3, 15.25.4 */
-static bool controls_ok(const struct cpu *c, u64 vmcb)
+static bool controls_ok(const struct cpu *c, struct vm_check *f, const struct svm *v)
 {
-	const struct svm *v = c->svm;
-
-	if (!svm_intercepts(c, SVM_EXIT_VMRUN) || !vmcb_get(c, vmcb, VMCB_GUEST_ASID) || !injection_ok(v->inject))
-		return false;
-	if ((svm_intercepts(c, SVM_EXIT_IOIO) && !fits(c, v->iopm, 12 << 10)) ||
-	    (svm_intercepts(c, SVM_EXIT_MSR) && !fits(c, v->msrpm, 8 << 10)))
-		return false;
-	return !v->nested || (fits(c, v->ncr3, 1) && pat_valid(vmcb_get(c, vmcb, VMCB_G_PAT)));
+	return check(f, svm_bit(v, SVM_EXIT_VMRUN), VMCB_INTERCEPT_4,
+		     "has bit 0 clear, the intercept of VMRUN (15.5.1)") &&
+	       check(f, vmcb_get(c, v->vmcb, VMCB_GUEST_ASID), VMCB_GUEST_ASID, "is 0, the host's (15.5.1)") &&
+	       check(f, injection_ok(v->inject), VMCB_EVENTINJ,
+		     "is no event that the processor could deliver (15.20)") &&
+	       check(f, !svm_bit(v, SVM_EXIT_IOIO) || fits(c, v->iopm, 12 << 10), VMCB_IOPM_BASE_PA,
+		     "and its 12 KiB lead beyond the physical addresses (15.5.1)") &&
+	       check(f, !svm_bit(v, SVM_EXIT_MSR) || fits(c, v->msrpm, 8 << 10), VMCB_MSRPM_BASE_PA,
+		     "and its 8 KiB lead beyond the physical addresses (15.5.1)") &&
+	       check(f, !v->nested || fits(c, v->ncr3, 1), VMCB_N_CR3, "is beyond the physical addresses (15.25.3)") &&
+	       check(f, !v->nested || pat_valid(vmcb_get(c, v->vmcb, VMCB_G_PAT)), VMCB_G_PAT,
+		     "has a memory type that is reserved (15.25.4)");
 }
 
 /* ---- the guest ---- */
@@ -78,20 +89,42 @@ struct guest {
 	u32 rflags;
 };
 
-static bool state_ok(const struct cpu *c, u64 vmcb, const struct guest *g)
+static struct guest read_guest(const struct cpu *c, u64 vmcb)
 {
-	bool long_mode = g->efer & EFER_LME && g->cr0 & CR0_PG;
-	struct seg cs = vmcb_get_segment(c, vmcb, CS);
+	return (struct guest){ .cr0 = vmcb_get(c, vmcb, VMCB_CR0), .cr3 = vmcb_get(c, vmcb, VMCB_CR3),
+			       .cr4 = vmcb_get(c, vmcb, VMCB_CR4), .efer = vmcb_get(c, vmcb, VMCB_EFER),
+			       .dr6 = vmcb_get(c, vmcb, VMCB_DR6), .dr7 = vmcb_get(c, vmcb, VMCB_DR7),
+			       .rflags = (u32)vmcb_get(c, vmcb, VMCB_RFLAGS) };
+}
 
-	if (!(g->efer & EFER_SVME) || g->efer & ~efer_bits(c->model))
-		return false;
-	if ((g->cr0 & CR0_NW && !(g->cr0 & CR0_CD)) || g->cr0 >> 32 || g->cr4 & ~cr4_bits(c->model))
-		return false;
-	if (g->dr6 >> 32 || g->dr7 >> 32 || g->cr3 >> c->model->physical_bits)
-		return false;
-	if (!long_mode)
-		return true;
-	return g->cr4 & CR4_PAE && g->cr0 & CR0_PE && !(cs.attr & SEG_L && cs.attr & SEG_DB);
+/* 15.5.1 */
+static bool state_ok(const struct cpu *c, struct vm_check *f, u64 vmcb, const struct guest *g)
+{
+	static const char high[] = "has one of bits 63-32 set (15.5.1)";
+	bool long_mode = g->efer & EFER_LME && g->cr0 & CR0_PG;
+	u32 attr = vmcb_get_segment(c, vmcb, CS).attr;
+
+	return check(f, g->efer & EFER_SVME, VMCB_EFER, "has SVME clear (15.5.1)") &&
+	       check(f, !(g->efer & ~efer_bits(c->model)), VMCB_EFER, "has a bit set that is reserved (15.5.1)") &&
+	       check(f, !(g->cr0 & CR0_NW) || g->cr0 & CR0_CD, VMCB_CR0, "has NW set and CD clear (15.5.1)") &&
+	       check(f, !(g->cr0 >> 32), VMCB_CR0, high) &&
+	       check(f, !(g->cr4 & ~cr4_bits(c->model)), VMCB_CR4, "has a bit set that is reserved (15.5.1)") &&
+	       check(f, !(g->dr6 >> 32), VMCB_DR6, high) && check(f, !(g->dr7 >> 32), VMCB_DR7, high) &&
+	       check(f, !(g->cr3 >> c->model->physical_bits), VMCB_CR3, "is beyond the physical addresses (15.5.1)") &&
+	       check(f, !long_mode || g->cr4 & CR4_PAE, VMCB_CR4, "has PAE clear in long mode (15.5.1)") &&
+	       check(f, !long_mode || g->cr0 & CR0_PE, VMCB_CR0, "has PE clear in long mode (15.5.1)") &&
+	       check(f, !long_mode || !(attr & SEG_L && attr & SEG_DB), VMCB_CS_ATTRIBUTES,
+		     "has both L and D set in long mode (15.5.1)");
+}
+
+bool svm_entry_check(const struct cpu *c, struct vm_check *failed)
+{
+	struct svm v = *c->svm;
+	struct guest g = read_guest(c, c->r[RAX]);
+
+	read_controls(c, &v, c->r[RAX]);
+	return !(c->efer & EFER_SVME) ||
+	       (controls_ok(c, failed, &v) && state_ok(c, failed, c->r[RAX], &g));
 }
 
 void svm_load_flags(struct cpu *c, u32 flags)
@@ -133,17 +166,20 @@ static void load_guest(struct cpu *c, u64 vmcb, const struct guest *g)
 		shadow(c, false);
 }
 
-/* The exit with VMEXIT_INVALID. */
-static bool invalid(struct cpu *c)
+/* The exit with VMEXIT_INVALID, because a field is or has what WHY says. */
+static bool invalid(struct cpu *c, const char *why)
 {
 	c->svm->guest = true;
 	c->svm->vectoring = 0;
-	return svm_exits(c, SVM_EXIT_INVALID, 0, 0);
+	svm_exits(c, SVM_EXIT_INVALID, 0, 0);
+	c->svm->why = why;
+	return false;
 }
 
 BODY(vmrun)
 {
 	u64 vmcb = c->r[RAX] & op_amask(o);
+	struct vm_check failed;
 	struct guest g;
 
 	if (vmx_guest(c))
@@ -152,18 +188,16 @@ BODY(vmrun)
 		return gp_because(c, 0, "rAX holds no physical address of a page (APM vol. 3, VMRUN)");
 	cpu_sync(c);
 	save_host(c, next_rip(c, o));
-	read_controls(c, vmcb);
-	g = (struct guest){ .cr0 = vmcb_get(c, vmcb, VMCB_CR0), .cr3 = vmcb_get(c, vmcb, VMCB_CR3),
-			    .cr4 = vmcb_get(c, vmcb, VMCB_CR4), .efer = vmcb_get(c, vmcb, VMCB_EFER),
-			    .dr6 = vmcb_get(c, vmcb, VMCB_DR6), .dr7 = vmcb_get(c, vmcb, VMCB_DR7),
-			    .rflags = (u32)vmcb_get(c, vmcb, VMCB_RFLAGS) };
-	if (!controls_ok(c, vmcb) || !state_ok(c, vmcb, &g))
-		return invalid(c);
+	read_controls(c, c->svm, vmcb);
+	g = read_guest(c, vmcb);
+	if (!controls_ok(c, &failed, c->svm) || !state_ok(c, &failed, vmcb, &g))
+		return invalid(c, failed.rule);
+	observe(c, EVENT_VMENTRY, vmcb_get(c, vmcb, VMCB_RIP), c->svm->inject, 0, true);
 	load_guest(c, vmcb, &g);
 	c->svm->guest = c->svm->gif = true;
 	cpu_derive(c);
 	if (c->cr0 & CR0_PG && c->cr4 & CR4_PAE && !in_long(c) && !page_load_pdptes(c, c->cr3))
-		return invalid(c);
+		return invalid(c, "leads to page-directory-pointer entries with a reserved bit set (15.5.1)");
 	attend(c, ATTN_LINE);
 	return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* #VMEXIT (APM vol. 2, 15.6): the guest's state is saved, the host's loaded. */
-#include "cpu/hook.h"
+#include "cpu/observe.h"
 #include "cpu/system/system.h"
 
 static void save_guest(struct cpu *c, u64 vmcb)
@@ -76,8 +76,9 @@ bool svm_exit(struct cpu *c)
 {
 	struct svm *v = c->svm;
 
-	if (hooked(c, HOOK_EXIT))
-		hook_tell(c, HOOK_EXIT, v->code, v->info1, true, NULL);
+	if (observes(c, EVENT_VMEXIT))
+		observe_event(c, &(struct seen){ .kind = EVENT_VMEXIT, .address = SVM_NUMBER | (v->code & 0xffff),
+						 .value = v->info1, .write = true, .name = svm_cause_text(v) });
 	report(c, v->vmcb);
 	if (v->code != SVM_EXIT_INVALID)
 		save_guest(c, v->vmcb);

@@ -3,8 +3,6 @@
  * what is injected (15.20, 15.21). */
 #include "cpu/system/system.h"
 
-bool svm_intercepts(const struct cpu *c, u32 code) { return c->svm->intercepts[code / 32] >> (code % 32) & 1; }
-
 bool svm_exits(struct cpu *c, u64 code, u64 info1, u64 info2)
 {
 	struct svm *v = c->svm;
@@ -12,6 +10,7 @@ bool svm_exits(struct cpu *c, u64 code, u64 info1, u64 info2)
 	v->code = code;
 	v->info1 = info1;
 	v->info2 = info2;
+	v->why = NULL;
 	v->next_rip = 0;
 	v->bytes[0] = 0;
 	c->fault = (struct fault){ .vector = FAULT_VMEXIT };

@@ -82,8 +82,6 @@ struct vmx_cause {
 	u32 bit;                 /* its mask */
 	const char *why;         /* a constant */
 };
-/* What a VM entry checks and finds wrong: the field, and what the SDM demands of it, a constant. */
-struct vmx_check { enum vmcs_field field; const char *rule; };
 
 struct vmx {
 	bool on, guest;          /* VMX operation; non-root */
@@ -160,13 +158,14 @@ bool vmx_cr4_ok(const struct cpu *c, u64 v);
 /* ---- vmx_entry.c ---- */
 /* Would a VM entry with the current VMCS, if there is one, come through its checks? False: *FAILED is the first that
  * it does not. */
-bool vmx_entry_check(const struct cpu *c, struct vmx_check *failed);
+bool vmx_entry_check(const struct cpu *c, struct vm_check *failed);
 
 /* ---- vmx_text.c ---- */
 const char *vmx_exit_name(u32 reason);  /* NULL: there is no such */
 const char *vmx_error_name(u32 number); /* of a VM-instruction error */
 const char *vmx_cause_text(const struct vmx_cause *cause);
 /* What the value V of a field means, as snprintf writes it; nothing if the number is all that there is to say. */
+size_t vmx_exit_text(u32 reason, u64 qualification, char *at, size_t size); /* the same, of an exit */
 size_t vmcs_text(u32 field, u64 v, char *at, size_t size);
 
 /* ---- vmx_intercept.c ---- */
@@ -224,14 +223,7 @@ enum { EPT_AD_ON = 0x40 }; /* of EPTP: A and D flags are on */
 /* Where guest-physical GUEST is, for an access of KIND, in the end to a user-mode linear address if USER. EFFECTS: may
  * A and D flags be set, and pages be logged? */
 struct second_level ept_walk(struct cpu *c, u64 guest, enum access kind, bool user, bool effects);
-/* The same walk for people: its entries, and why it ends with an exit. */
-enum { EPT_LEVELS = 5 };
-struct ept_trace {
-	unsigned count, culprit; /* entries that were read; the one that forbids it */
-	u64 at[EPT_LEVELS], entry[EPT_LEVELS];
-	const char *why;         /* NULL: it is allowed */
-};
-void ept_trace(struct cpu *c, u64 guest, enum access kind, struct ept_trace *t);
+void ept_trace(struct cpu *c, u64 guest, enum access kind, struct second_level_trace *t);
 bool ept_pointer_ok(const struct cpu *c, u64 eptp); /* 26.2.1.1 */
 /* The violation WHY, with the further bits ABOUT of the qualification, of c->vmx->physical: an exit or #VE. Returns
  * false. */

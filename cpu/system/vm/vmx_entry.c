@@ -9,16 +9,16 @@ enum { ERROR_NOT_CLEAR = 4, ERROR_NOT_LAUNCHED = 5, ERROR_CONTROLS = 7, ERROR_HO
 /* ---- what fails ---- */
 
 /* A check: is it OK? If not, F gets the field and RULE, which goes on from its value: "is ..., lacks ...". */
-static bool check(struct vmx_check *f, bool ok, enum vmcs_field field, const char *rule)
+static bool check(struct vm_check *f, bool ok, enum vmcs_field field, const char *rule)
 {
 	if (!ok)
-		*f = (struct vmx_check){ field, rule };
+		*f = (struct vm_check){ field, rule };
 	return ok;
 }
 
 /* ---- controls (26.2.1) ---- */
 
-static bool within(const struct cpu *c, struct vmx_check *f, u32 value, u32 capability, enum vmcs_field field)
+static bool within(const struct cpu *c, struct vm_check *f, u32 value, u32 capability, enum vmcs_field field)
 {
 	u64 m = vmx_capability(c, capability);
 
@@ -58,7 +58,7 @@ static void read_controls(const struct cpu *c, struct vmx_controls *k)
 		k->cr3_target[i] = vmcs_get(c, vmcs_nth(VMCS_CR3_TARGET0, i));
 }
 
-static bool msr_area_ok(const struct cpu *c, struct vmx_check *f, enum vmcs_field at, enum vmcs_field count)
+static bool msr_area_ok(const struct cpu *c, struct vm_check *f, enum vmcs_field at, enum vmcs_field count)
 {
 	u64 first = vmcs_get(c, at), n = vmcs_get(c, count);
 
@@ -68,7 +68,7 @@ static bool msr_area_ok(const struct cpu *c, struct vmx_check *f, enum vmcs_fiel
 }
 
 /* 26.2.1.3: is it an event that the processor could deliver? */
-static bool injection_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+static bool injection_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k)
 {
 	const enum vmcs_field field = VMCS_ENTRY_INTERRUPTION;
 	u32 info = (u32)vmcs_get(c, field), error = (u32)vmcs_get(c, VMCS_ENTRY_ERROR_CODE);
@@ -103,7 +103,7 @@ static bool aligned(const struct cpu *c, u64 v, u64 size)
 	return !(v & (size - 1)) && !(v >> c->model->physical_bits);
 }
 
-static bool posted_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+static bool posted_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k)
 {
 	return !(k->pin & PIN_POSTED) ||
 	       (check(f, k->secondary & SEC_VIRTUAL_INTR, VMCS_PIN_CONTROLS,
@@ -117,7 +117,7 @@ static bool posted_ok(const struct cpu *c, struct vmx_check *f, const struct vmx
 }
 
 /* The virtual APIC. */
-static bool apic_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+static bool apic_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k)
 {
 	const u32 need_shadow = SEC_X2APIC | SEC_APIC_REGISTERS | SEC_VIRTUAL_INTR;
 	u32 s = k->secondary;
@@ -140,13 +140,13 @@ static bool apic_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_c
 }
 
 /* With the control S, FIELD is the address of a page. */
-static bool page_if(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, u32 s,
+static bool page_if(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k, u32 s,
 		    enum vmcs_field field)
 {
 	return check(f, !(k->secondary & s) || vm_page_ok(c, vmcs_get(c, field)), field, not_a_page);
 }
 
-static bool ept_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+static bool ept_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k)
 {
 	bool ept = k->secondary & SEC_EPT;
 
@@ -159,7 +159,7 @@ static bool ept_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_co
 	       page_if(c, f, k, SEC_PML, VMCS_PML_ADDRESS) && page_if(c, f, k, SEC_VE, VMCS_VE_INFORMATION);
 }
 
-static bool functions_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+static bool functions_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k)
 {
 	u64 functions = k->secondary & SEC_VMFUNC ? vmcs_get(c, VMCS_VM_FUNCTION_CONTROLS) : 0;
 
@@ -171,7 +171,7 @@ static bool functions_ok(const struct cpu *c, struct vmx_check *f, const struct 
 		page_if(c, f, k, SEC_VMFUNC, VMCS_EPTP_LIST));
 }
 
-static bool controls_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+static bool controls_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k)
 {
 	return within(c, f, k->pin, 0x48d, VMCS_PIN_CONTROLS) && within(c, f, k->proc, 0x48e, VMCS_PROC_CONTROLS) &&
 	       within(c, f, k->exit, 0x48f, VMCS_EXIT_CONTROLS) && within(c, f, k->entry, 0x490, VMCS_ENTRY_CONTROLS) &&
@@ -221,7 +221,7 @@ static const char not_canonical[] = "is not canonical (26.2.2, 26.2.3, 26.3.1)";
 static const char bad_pat[] = "has a memory type that there is not (26.2.2, 26.3.1.1)";
 static const char bad_efer[] = "has a reserved bit, or an LMA or LME other than the control (26.2.2, 26.3.1.1)";
 
-static bool host_addresses_ok(const struct cpu *c, struct vmx_check *f)
+static bool host_addresses_ok(const struct cpu *c, struct vm_check *f)
 {
 	for (unsigned i = VMCS_HOST_FS_BASE; i <= VMCS_HOST_SYSENTER_EIP; i += 2)
 		if (!check(f, canonical(vmcs_get(c, (enum vmcs_field)i)), (enum vmcs_field)i, not_canonical))
@@ -229,7 +229,7 @@ static bool host_addresses_ok(const struct cpu *c, struct vmx_check *f)
 	return true;
 }
 
-static bool host_selectors_ok(const struct cpu *c, struct vmx_check *f, bool long_host)
+static bool host_selectors_ok(const struct cpu *c, struct vm_check *f, bool long_host)
 {
 	static const char null[] = "is 0 (26.2.3)";
 
@@ -242,7 +242,7 @@ static bool host_selectors_ok(const struct cpu *c, struct vmx_check *f, bool lon
 	       check(f, long_host || vmcs_get(c, VMCS_HOST_SS_SELECTOR), VMCS_HOST_SS_SELECTOR, null);
 }
 
-static bool host_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k)
+static bool host_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k)
 {
 	u64 cr4 = vmcs_get(c, VMCS_HOST_CR4), rip = vmcs_get(c, VMCS_HOST_RIP);
 	bool long_host = k->exit & EXIT_HOST_64;
@@ -305,7 +305,7 @@ static bool granular(const struct seg *s)
 	return s->attr & SEG_G ? (s->limit & 0xfff) == 0xfff : !(s->limit >> 20);
 }
 
-static bool registers_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, const struct guest *g)
+static bool registers_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k, const struct guest *g)
 {
 	bool debug = k->entry & ENTRY_LOAD_DEBUG, lma = g->long_mode;
 
@@ -337,7 +337,7 @@ static enum vmcs_field limit(unsigned i) { return vmcs_nth(VMCS_GUEST_ES_LIMIT, 
 static enum vmcs_field rights(unsigned i) { return vmcs_nth(VMCS_GUEST_ES_RIGHTS, i); }
 
 /* In virtual-8086 mode: as real mode has them. */
-static bool segments_v86(const struct guest *g, struct vmx_check *f)
+static bool segments_v86(const struct guest *g, struct vm_check *f)
 {
 	for (unsigned i = G_ES; i <= G_GS; i++)
 		if (!check(f, g->seg[i].base == (u64)g->seg[i].sel << 4, base(i),
@@ -349,7 +349,7 @@ static bool segments_v86(const struct guest *g, struct vmx_check *f)
 }
 
 /* What all usable segments have in common. */
-static bool shape_ok(const struct guest *g, struct vmx_check *f, unsigned i, bool system)
+static bool shape_ok(const struct guest *g, struct vm_check *f, unsigned i, bool system)
 {
 	const struct seg *s = &g->seg[i];
 
@@ -361,7 +361,7 @@ static bool shape_ok(const struct guest *g, struct vmx_check *f, unsigned i, boo
 	       check(f, granular(s), limit(i), "does not agree with bit G of the access rights (26.3.1.2)");
 }
 
-static bool code_ok(const struct guest *g, struct vmx_check *f)
+static bool code_ok(const struct guest *g, struct vm_check *f)
 {
 	const struct seg *cs = &g->seg[G_CS];
 	unsigned type = cs->attr & 15, dpl = seg_dpl(cs), stack = seg_dpl(&g->seg[G_SS]);
@@ -375,7 +375,7 @@ static bool code_ok(const struct guest *g, struct vmx_check *f)
 		     "have both L and D (26.3.1.2)");
 }
 
-static bool stack_ok(const struct guest *g, struct vmx_check *f)
+static bool stack_ok(const struct guest *g, struct vm_check *f)
 {
 	const struct seg *cs = &g->seg[G_CS], *ss = &g->seg[G_SS];
 	unsigned type = ss->attr & 15;
@@ -391,7 +391,7 @@ static bool stack_ok(const struct guest *g, struct vmx_check *f)
 				shape_ok(g, f, G_SS, false)));
 }
 
-static bool data_ok(const struct guest *g, struct vmx_check *f, unsigned i)
+static bool data_ok(const struct guest *g, struct vm_check *f, unsigned i)
 {
 	const struct seg *s = &g->seg[i];
 	unsigned type = s->attr & 15;
@@ -405,7 +405,7 @@ static bool data_ok(const struct guest *g, struct vmx_check *f, unsigned i)
 	       shape_ok(g, f, i, false);
 }
 
-static bool system_ok(const struct guest *g, struct vmx_check *f)
+static bool system_ok(const struct guest *g, struct vm_check *f)
 {
 	static const char ti[] = "has TI set (26.3.1.2)";
 	const struct seg *tr = &g->seg[G_TR], *ldtr = &g->seg[G_LDTR];
@@ -423,7 +423,7 @@ static bool system_ok(const struct guest *g, struct vmx_check *f)
 				 shape_ok(g, f, G_LDTR, true));
 }
 
-static bool segments_ok(const struct guest *g, struct vmx_check *f)
+static bool segments_ok(const struct guest *g, struct vm_check *f)
 {
 	static const u8 data[] = { G_ES, G_DS, G_FS, G_GS };
 
@@ -445,7 +445,7 @@ static bool segments_ok(const struct guest *g, struct vmx_check *f)
 	return true;
 }
 
-static bool tables_ok(const struct cpu *c, struct vmx_check *f)
+static bool tables_ok(const struct cpu *c, struct vm_check *f)
 {
 	static const char wide[] = "has one of bits 31-16 set (26.3.1.3)";
 
@@ -456,7 +456,7 @@ static bool tables_ok(const struct cpu *c, struct vmx_check *f)
 }
 
 /* 26.3.1.4 */
-static bool flow_ok(const struct cpu *c, struct vmx_check *f, const struct guest *g)
+static bool flow_ok(const struct cpu *c, struct vm_check *f, const struct guest *g)
 {
 	u32 info = (u32)vmcs_get(c, VMCS_ENTRY_INTERRUPTION);
 	bool external = info & INTERRUPTION_VALID && (info >> 8 & 7) == EVENT_TYPE_EXTERNAL;
@@ -484,7 +484,7 @@ static bool wakes(u32 info, u64 activity)
 	return activity == 2 && (type == EVENT_TYPE_NMI || (type == EVENT_TYPE_HARDWARE && vector == VEC_MC));
 }
 
-static bool interruptibility_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k,
+static bool interruptibility_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k,
 				const struct guest *g)
 {
 	const enum vmcs_field field = VMCS_GUEST_INTERRUPTIBILITY;
@@ -504,7 +504,7 @@ static bool interruptibility_ok(const struct cpu *c, struct vmx_check *f, const 
 		     field, "blocks the NMI that is injected (26.3.1.5)");
 }
 
-static bool activity_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, const struct guest *g)
+static bool activity_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k, const struct guest *g)
 {
 	u64 activity = vmcs_get(c, VMCS_GUEST_ACTIVITY);
 	u64 pending = vmcs_get(c, VMCS_GUEST_PENDING_DEBUG), btf = vmcs_get(c, VMCS_GUEST_DEBUGCTL) & 2;
@@ -522,7 +522,7 @@ static bool activity_ok(const struct cpu *c, struct vmx_check *f, const struct v
 		     VMCS_GUEST_PENDING_DEBUG, "has BS other than TF and BTF ask for (26.3.1.5)");
 }
 
-static bool pdptes_ok(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, const struct guest *g)
+static bool pdptes_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k, const struct guest *g)
 {
 	if (!(g->cr0 & CR0_PG) || !(g->cr4 & CR4_PAE) || g->long_mode || !(k->secondary & SEC_EPT))
 		return true;
@@ -543,7 +543,7 @@ static bool link_ok(const struct cpu *c, const struct vmx_controls *k)
 }
 
 /* The exit qualification of a failure (26.8): 2 PDPTEs, 4 the link pointer. -1: all is well. */
-static int guest_fails(const struct cpu *c, struct vmx_check *f, const struct vmx_controls *k, const struct guest *g)
+static int guest_fails(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k, const struct guest *g)
 {
 	if (!registers_ok(c, f, k, g) || !segments_ok(g, f) || !tables_ok(c, f) || !flow_ok(c, f, g) ||
 	    !activity_ok(c, f, k, g))
@@ -554,7 +554,7 @@ static int guest_fails(const struct cpu *c, struct vmx_check *f, const struct vm
 	return pdptes_ok(c, f, k, g) ? -1 : 2;
 }
 
-bool vmx_entry_check(const struct cpu *c, struct vmx_check *failed)
+bool vmx_entry_check(const struct cpu *c, struct vm_check *failed)
 {
 	struct vmx_controls k;
 	struct guest g;
@@ -650,7 +650,7 @@ static bool enter_guest(struct cpu *c, bool launch)
 {
 	struct vmx *v = c->vmx;
 	struct vmx_controls k;
-	struct vmx_check failure = { 0 };
+	struct vm_check failure = { 0 };
 	struct guest g;
 	u32 failed;
 	int why;

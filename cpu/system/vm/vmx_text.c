@@ -2,6 +2,7 @@
 /* Values of the VMCS in words, for people who look at it: names of the SDM (vol. 3, 24.4 to 24.9, 30.4, appendix C). */
 #include <stdarg.h>
 #include <stdio.h>
+#include "cpu/system/vm/vm_text.h"
 #include "cpu/system/vm/vmx.h"
 
 static const struct { u16 field; u8 number; const char *name, *set; } named_bits[] = {
@@ -79,10 +80,7 @@ const char *vmx_cause_text(const struct vmx_cause *cause)
 
 /* ---- values ---- */
 
-struct text { char *at; size_t size, len; };
-
-__attribute__((format(printf, 2, 3)))
-static void add(struct text *t, const char *format, ...)
+void text_add(struct text *t, const char *format, ...)
 {
 	va_list ap;
 	int n;
@@ -93,8 +91,8 @@ static void add(struct text *t, const char *format, ...)
 	t->len += n > 0 ? (size_t)n : 0;
 }
 
-/* Interruption information and IDT-vectoring information (24.8.3, 24.9.2, 24.9.3). */
-static void interruption(struct text *t, u32 v)
+/* Interruption information and IDT-vectoring information (24.8.3, 24.9.2, 24.9.3); EVENTINJ and EXITINTINFO of SVM. */
+void text_event(struct text *t, u32 v)
 {
 	static const char *const types[] = { "external interrupt", "reserved type", "NMI", "hardware exception",
 					     "software interrupt", "privileged software exception",
@@ -102,21 +100,27 @@ static void interruption(struct text *t, u32 v)
 
 	if (!(v & INTERRUPTION_VALID))
 		return;
-	add(t, "%s, vector %u%s", types[v >> 8 & 7], v & 0xff, v & INTERRUPTION_ERROR ? ", error code" : "");
+	text_add(t, "%s, vector %u%s", types[v >> 8 & 7], v & 0xff, v & INTERRUPTION_ERROR ? ", error code" : "");
+}
+
+void text_port(struct text *t, bool in, bool string, bool rep, unsigned size, u16 port)
+{
+	text_add(t, "%s%s%s, %u byte%s, port %x", rep ? "REP " : "", in ? "IN" : "OUT", string ? "S" : "", size,
+		 size == 1 ? "" : "s", port);
 }
 
 static void activity(struct text *t, u64 v)
 {
 	static const char *const states[] = { "active", "HLT", "shutdown", "wait-for-SIPI" };
 
-	add(t, "%s", v < ARRAY_LEN(states) ? states[v] : "");
+	text_add(t, "%s", v < ARRAY_LEN(states) ? states[v] : "");
 }
 
 static void set_bits(struct text *t, u32 field, u64 v)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(named_bits); i++)
 		if (named_bits[i].field == field && v >> named_bits[i].number & 1)
-			add(t, "%s%s", t->len ? ", " : "", named_bits[i].name);
+			text_add(t, "%s%s", t->len ? ", " : "", named_bits[i].name);
 }
 
 size_t vmcs_text(u32 field, u64 v, char *at, size_t size)
@@ -129,17 +133,58 @@ size_t vmcs_text(u32 field, u64 v, char *at, size_t size)
 	switch (field) {
 	case VMCS_EXIT_REASON:
 		name = vmx_exit_name((u32)v);
-		add(&t, "%s", name ? name : "");
+		text_add(&t, "%s", name ? name : "");
 		break;
 	case VMCS_INSTRUCTION_ERROR:
 		if (v)
-			add(&t, "%s", vmx_error_name((u32)v));
+			text_add(&t, "%s", vmx_error_name((u32)v));
 		break;
 	case VMCS_ENTRY_INTERRUPTION: case VMCS_EXIT_INTERRUPTION: case VMCS_IDT_VECTORING:
-		interruption(&t, (u32)v);
+		text_event(&t, (u32)v);
 		break;
 	case VMCS_GUEST_ACTIVITY: activity(&t, v); break;
 	default: set_bits(&t, field, v);
+	}
+	return t.len;
+}
+
+/* Table 27-3: 11-8 general register | 5-4 access | 3-0 control register. */
+static void control_register(struct text *t, u64 q)
+{
+	unsigned n = q & 15, reg = q >> 8 & 15;
+
+	switch (q >> 4 & 3) {
+	case 0: text_add(t, "MOV to CR%u from general register %u", n, reg); break;
+	case 1: text_add(t, "MOV from CR%u to general register %u", n, reg); break;
+	case 2: text_add(t, "CLTS"); break;
+	default: text_add(t, "LMSW of %x", (unsigned)(q >> 16 & 0xffff));
+	}
+}
+
+/* Table 27-7 */
+static void violation(struct text *t, u64 q)
+{
+	text_add(t, "%s%s, rights %c%c%c%s", q & 4 ? "fetch" : q & 2 ? "write" : "read",
+		 q & 2 && q & 1 ? " and read" : "", q & 8 ? 'r' : '-', q & 0x10 ? 'w' : '-', q & 0x20 ? 'x' : '-',
+		 !(q & 0x80) ? "" : q & 0x100 ? ", for the final address" : ", for an entry of the guest's own tables");
+}
+
+size_t vmx_exit_text(u32 reason, u64 q, char *at, size_t size)
+{
+	struct text t = { at, size, 0 };
+
+	if (size)
+		*at = 0;
+	switch (reason) {
+	case VMEXIT_IO: text_port(&t, q & 8, q & 0x10, q & 0x20, (q & 7) + 1, (u16)(q >> 16)); break;
+	case VMEXIT_CR_ACCESS: control_register(&t, q); break;
+	case VMEXIT_DR_ACCESS:
+		text_add(&t, "MOV %s DR%u, general register %u", q & 0x10 ? "from" : "to", (unsigned)q & 7,
+			 (unsigned)(q >> 8 & 15));
+		break;
+	case VMEXIT_TASK_SWITCH: text_add(&t, "to the TSS of selector %x", (unsigned)q & 0xffff); break;
+	case VMEXIT_INVLPG: text_add(&t, "linear %llx", (unsigned long long)q); break;
+	case VMEXIT_EPT_VIOLATION: violation(&t, q); break;
 	}
 	return t.len;
 }
