@@ -11,6 +11,7 @@
 
 #include "cpu/check.h"
 #include "cpu/system/model.h"
+#include "cpu/system/performance/pmu.h"
 #include "mem/base/bits.h"
 #include "mem/base/clock.h"
 #include "mem/base/field.h"
@@ -189,6 +190,7 @@ enum {
 	MODE_SHSTK = 1 << 25,   /* shadow stacks are enabled at this CPL */
 	MODE_IBT = 1 << 26,     /* indirect branches are tracked */
 	MODE_WAIT_ENDBR = 1 << 27, /* the next instruction must be ENDBR */
+	MODE_BRANCHES = 1 << 28, /* a performance counter counts branches */
 };
 /* Bits of CR4 that checks look at and nothing else in a mode does: in its upper half, as they are. */
 #define MODE_CR4(bits) ((u64)(bits) << 32)
@@ -309,6 +311,7 @@ struct cpu {
 #define MSR_STATE(member) u64 member;
 #define MSR_STATES(member, count) u64 member[count];
 #include "cpu/system/msr.def"
+	struct pmu pmu;
 
 	/* Interruption */
 	struct fault fault;        /* set by whoever returns false */
@@ -356,7 +359,7 @@ struct cpu {
 	struct cpus *all;
 	/* of its parts and its event */
 	char name[8], apic_name[8], timer_name[16], vmx_name[8], svm_name[8], paravirt_name[8], amd_name[8];
-	char avx512_name[12], later_name[12];
+	char avx512_name[12], later_name[12], pmu_name[8];
 	struct line ferr;          /* FERR#, to IRQ 13 */
 	bool (*ignne)(void *owner); /* is IGNNE# asserted? NULL: it always is */
 	void *ignne_owner;
@@ -439,8 +442,9 @@ bool cpu_go_to(struct cpu *c, u64 rip);
 void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
-/* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, AVX-512, what later features add */
-enum { CPU_PARTS = 8 };
+/* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, AVX-512, what later features add,
+ * performance counters */
+enum { CPU_PARTS = 9 };
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 /* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */
@@ -719,6 +723,7 @@ bool apic_pending(const struct apic *a);              /* wants INTR */
 /* the vector that is taken into service; -1: ask the 8259 (ExtINT) */
 int apic_acknowledge(struct apic *a);
 void apic_eoi(struct apic *a);                        /* a write to the EOI register */
+void apic_performance(struct apic *a);                /* a performance counter has overflowed */
 bool apic_read_msr(struct apic *a, u32 index, u64 *v);/* x2APIC 800h-8FFh; false: no such register in this mode */
 bool apic_write_msr(struct apic *a, u32 index, u64 v);
 bool apic_set_base(struct apic *a, u64 v);            /* IA32_APIC_BASE; false: #GP */

@@ -18,7 +18,7 @@
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 
-enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 5, OPS_EACH = 5 /* of an instruction at most */, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20,
+enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 5, OPS_EACH = 6 /* of an instruction at most */, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20,
 	HASH_BITS = VCPU_CHECKS ? 4 : 16, FOUND_BITS = VCPU_CHECKS ? 3 : 15,
         PAGE_BITS = VCPU_CHECKS ? 4 : 12 };
 #define NO_PAGE (~(u64)0)
@@ -361,21 +361,6 @@ static bool may_exit(const struct insn *insn, u64 mode)
 	       insn->check & CHK_VMX;
 }
 
-/* Put the checks before the instruction in D and O. Returns the number of operations. */
-static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, unsigned ip)
-{
-	const struct insn *insn = d->row && !d->raises ? d->row->insn : NULL;
-	bool exits = insn && may_exit(insn, c->mode);
-	u32 checks = insn ? guard_checks(insn->check, c->mode) : 0;
-
-	if (exits)
-		put_before(d, o, guest_guard, insn->vmexit | insn->intercept << 8 | d->opcode << 16 |
-			   (checks ? GUARDED : 0), ip);
-	if (checks)
-		put_before(d + exits, o + exits, guard, checks, ip);
-	return (checks != 0) + exits;
-}
-
 /* May it transfer control? Others end a block, too: what changes the mode, for instance. */
 static bool branches(const struct dec *d)
 {
@@ -389,6 +374,24 @@ static bool branches(const struct dec *d)
 	default:
 		return d->row->insn->f64 || d->row->insn->pg == CONTROL || direct(d);
 	}
+}
+
+/* Put the checks before the instruction in D and O, and what counts it. Returns the number of operations. */
+static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, unsigned ip)
+{
+	const struct insn *insn = d->row && !d->raises ? d->row->insn : NULL;
+	bool exits = insn && may_exit(insn, c->mode);
+	u32 checks = insn ? guard_checks(insn->check, c->mode) : 0;
+	bool counts = unlikely(c->mode & MODE_BRANCHES) && insn && branches(d);
+
+	if (exits)
+		put_before(d, o, guest_guard, insn->vmexit | insn->intercept << 8 | d->opcode << 16 |
+			   (checks ? GUARDED : 0), ip);
+	if (checks)
+		put_before(d + exits, o + exits, guard, checks, ip);
+	if (counts)
+		put_before(d + exits + (checks != 0), o + exits + (checks != 0), count_branch, 0, ip);
+	return (checks != 0) + exits + counts;
 }
 
 /* Put what hooks ask for before the instruction in D and O. Returns the number of operations. */

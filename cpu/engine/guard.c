@@ -117,6 +117,13 @@ HANDLER(guard)
 	RUN(o + 1);
 }
 
+HANDLER(count_branch)
+{
+	c->pmu.branches++;
+	c->pmu.branch_at = c->end - (u64)(n + o->left);
+	RUN(o + 1);
+}
+
 /* ---- hooks (cpu/hook.h) ---- */
 
 #define HOOK_HANDLER(name, function) \

@@ -16,6 +16,7 @@ handler magic_point;
  * behind it, whose operand size it has. */
 u32 guard_checks(u32 check, u64 mode);
 handler guard;
+handler count_branch;   /* before a branch, where a performance counter counts them */
 /* Before an instruction that hooks are for: `hook' is the first, disp the instruction's code. */
 handler hooked_insn;
 /* In the beginning of a block: hooks of blocks and edges. */

@@ -171,6 +171,9 @@ static bool go_on_behind(struct cpu *c, s64 *n, bool more, enum outcome *outcome
 	*n = c->n;
 	if (c->exit == EXIT_FAULT) {
 		*n += o->left;
+		if (unlikely(c->pmu.branches && c->pmu.branch_at == c->end - (u64)*n))
+			c->pmu.branches--; /* it has not retired */
+		c->pmu.branch_at = CLOCK_NEVER;
 		/* Before the 286 a division error is a trap, not a fault (80286 manual, D.2). */
 		c->r[RIP] = c->fault.vector == VEC_DE && !has(c->model, F_I286) ? next_rip(c, o) : op_rip(c, o);
 		check_between_blocks(c, *n, c->icount);
@@ -599,6 +602,8 @@ static s64 distance(const struct cpu *c, u64 icount_end)
 		until = icount_end > c->icount ? icount_end : c->icount + 1;
 	if (until > c->quantum_end)
 		until = c->quantum_end;
+	if (until > c->pmu.overflow_at)
+		until = c->pmu.overflow_at;
 	return until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
 }
 
@@ -606,7 +611,8 @@ static s64 distance(const struct cpu *c, u64 icount_end)
 ALWAYS_INLINE bool disturbed(const struct cpu *c)
 {
 	return c->attn & ATTN_CLOCK || c->stop || *c->all->asked || c->all->remapped || c->activity != ACTIVITY_RUN ||
-	       c->init_pending || c->page_in.wanted || c->icount >= c->quantum_end || due(c) ||
+	       c->init_pending || c->page_in.wanted || c->icount >= c->quantum_end ||
+	       c->icount >= c->pmu.overflow_at || due(c) ||
 	       c->eflags & (FL_T | FL_RF) || branches_recorded(c);
 }
 
@@ -768,7 +774,7 @@ static bool uneventful(const struct cpu *c, u64 icount_end)
 	u64 n = icount_end - c->icount, end = cpu_time_at(c, icount_end);
 
 	return n - 1 < INT32_MAX && end < clock_next(c->clock) && end < c->all->time_end &&
-	       icount_end <= c->quantum_end && !c->clock->steps_end && !c->all->observer && !code_breakpoints(c) &&
+	       icount_end <= c->quantum_end && icount_end <= c->pmu.overflow_at && !c->clock->steps_end && !c->all->observer && !code_breakpoints(c) &&
 	       !vmx_proc(c, PROC_TRAP_FLAG) &&
 	       (c->icount != c->shadow_at || !c->shadow_at) && !disturbed(c) &&
 	       ((c->icount < c->look_at && c->icount < c->watch_at) || !round_pays(c, (s64)n));
@@ -805,6 +811,8 @@ static enum cpu_stop run_on(struct cpu *c, u64 icount_end, u64 idle_end, enum ou
 			return CPU_TRIPLE_FAULT;
 		if (fire_events(c))
 			continue;
+		if (unlikely(c->icount >= c->pmu.overflow_at))
+			pmu_account(c);
 		stop = end_reached(c, &s);
 		if (stop != GO_ON)
 			return (enum cpu_stop)stop;
@@ -886,6 +894,7 @@ void cpu_reset(struct cpu *c, bool init)
 	c->activity = c->id ? ACTIVITY_WAIT_SIPI : ACTIVITY_RUN;
 	if (!init) { /* INIT leaves MSRs, x87 and caches as they are */
 		msrs_reset(c);
+		pmu_reset(c);
 		c->smm = c->smi_pending = c->smm_nmi_blocked = false;
 		c->smbase = 0x30000;
 		memset(c->v, 0, sizeof c->v);
@@ -947,6 +956,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	snprintf(c->amd_name, sizeof c->amd_name, "amd%u", c->id);
 	snprintf(c->avx512_name, sizeof c->avx512_name, "avx512-%u", c->id);
 	snprintf(c->later_name, sizeof c->later_name, "later-%u", c->id);
+	snprintf(c->pmu_name, sizeof c->pmu_name, "pmu%u", c->id);
 	snprintf(c->apic_name, sizeof c->apic_name, "apic%u", c->id);
 	snprintf(c->timer_name, sizeof c->timer_name, c->id ? "apic timer %u" : "apic timer", c->id);
 	c->isa = config->with ? config->with->isa : isa_new(c->model, &which);

@@ -27,6 +27,8 @@ static void pass_time(struct cpu *c, const struct cpu *from)
 		c->shadow_at = from->icount;
 	if (c->icount == c->rep_at && c->rep_at)
 		c->rep_at = from->icount;
+	if (unlikely(c->pmu.on))
+		pmu_pass(c, from->icount);
 	c->icount = c->end = from->icount;
 	c->idle_ns = from->idle_ns;
 }

@@ -88,6 +88,7 @@ void cpu_loaded(struct cpu *c)
 	c->page_in.wanted = false;
 	c->look_at = c->watch_at = c->watched = 0;
 	c->doubts = c->watch_doubts = 0;
+	pmu_loaded(c);
 	tlb_forget(c);
 	if (c->monitor_armed)
 		monitor_watch(c);
@@ -103,6 +104,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 
 	/* Equal flags have many lazy forms. A snapshot must not depend on the form that the last instructions left. */
 	cpu_set_arith(c, cpu_flags(c));
+	pmu_account(c);
 	if (count < max)
 		out[count++] = (struct part){ c->name, c, cpu_fields, NULL };
 	if (is_amd(c->model) && count < max)
@@ -119,5 +121,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 		out[count++] = (struct part){ c->avx512_name, c, avx512_fields, NULL };
 	if (has_later(c->model) && count < max)
 		out[count++] = (struct part){ c->later_name, c, later_fields, NULL };
+	if (has(c->model, F_PMU) && count < max)
+		out[count++] = pmu_part(c);
 	return count;
 }

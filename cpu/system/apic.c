@@ -115,6 +115,14 @@ static void local(struct apic *a, u32 lvt)
 		deliver(a, lvt >> 8 & 7, lvt & 0xff, false);
 }
 
+/* Intel's processors mask the entry until software has seen to the counter (SDM vol. 3, 20.6.3.5.8). */
+void apic_performance(struct apic *a)
+{
+	local(a, a->lvt[LVT_PERFORMANCE]);
+	if (!is_amd(a->cpu->model))
+		a->lvt[LVT_PERFORMANCE] |= LVT_MASKED;
+}
+
 static void error(struct apic *a, u32 bits)
 {
 	bool first = !(a->errors & bits);

@@ -156,6 +156,8 @@ static void version(const struct cpu *c, u32 out[4])
 		out[EDX] |= 1 << 28; /* HTT: the number in EBX is valid */
 	if (has(m, F_XSAVE) && c->cr4 & CR4_OSXSAVE)
 		out[ECX] |= 1 << 27;
+	if (has(m, F_PMU) && !is_amd(m))
+		out[ECX] |= 1 << 15; /* PDCM: IA32_PERF_CAPABILITIES */
 	if (c->paravirt)
 		out[ECX] |= 1u << 31; /* there is a hypervisor */
 	if (!monitor_enabled(c))
@@ -318,6 +320,7 @@ static void basic_leaf(const struct cpu *c, u32 leaf, u32 sub, u32 max, u32 out[
 	switch (leaf) {
 	case 2: memcpy(out, m->leaf2, sizeof m->leaf2); break;
 	case 4: cache(c, sub, out); break;
+	case 0xa: pmu_cpuid(m, out); break;
 	case 0x15: crystal(out); break;
 	case 0x16: frequencies(out); break;
 	case 0x20: out[EBX] = has(m, F_HRESET); break; /* bits that IA32_HRESET_ENABLE has */

@@ -114,8 +114,9 @@ static bool mtrr_range(const struct cpu *c, u32 index, u64 v)
 	return index & 1 ? !(v & (beyond | 0x7ff)) : !(v & (beyond | 0xf00)) && type_valid(v & 0xff);
 }
 
-/* LBR, TR (which record nothing), BTF; AMD: LBR (which does), BTF, and pins for performance monitoring */
-u64 debugctl_bits(const struct model *m) { return is_amd(m) ? 0x3f : 0x43; }
+/* LBR, TR (which record nothing), BTF; with performance counters, FREEZE_PERFMON_ON_PMI. AMD: LBR (which does), BTF, and
+ * pins for performance monitoring */
+u64 debugctl_bits(const struct model *m) { return is_amd(m) ? 0x3f : has(m, F_PMU) ? 0x1043 : 0x43; }
 
 /* IBRS, STIBP, SSBD, BHI_DIS_S */
 static bool spec_ctrl_bits(const struct cpu *c, u32 index, u64 v)
@@ -301,31 +302,6 @@ static bool write_pkrs(struct cpu *c, u32 index, u64 v)
 	if (c->cr4 & CR4_PKS && v != c->pkrs)
 		tlb_flush(c, true);
 	c->pkrs = v;
-	return true;
-}
-
-/* AMD's performance counters keep what is written, and count nothing. PERF_CTLn: 7-0 and 35-32 event | 15-8 unit
- * mask | 31-24 mask of the counter | 41-40 host, guest | 23 invert | 22 on | 20 interrupt | 18 edge | 17 OS | 16 user */
-#define PERF_CTL_BITS 0x30fffd7ffff
-#define PERF_CTR_BITS (((u64)1 << 48) - 1)
-
-/* c->perf has them by turns, as the later numbers do; the first eight numbers are four of each. */
-static u64 *perf(struct cpu *c, u32 index)
-{
-	return &c->perf[index >= 0xc0010200 ? index - 0xc0010200 : 2 * (index & 3) + (index >> 2 & 1)];
-}
-
-static bool read_perf(struct cpu *c, u32 index, u64 *v)
-{
-	*v = *perf(c, index);
-	return true;
-}
-
-static bool write_perf(struct cpu *c, u32 index, u64 v)
-{
-	u64 *at = perf(c, index);
-
-	*at = v & ((at - c->perf) & 1 ? PERF_CTR_BITS : PERF_CTL_BITS);
 	return true;
 }
 
@@ -540,20 +516,6 @@ BODY(rdpid)
 	return true;
 }
 GEN_BODY(rdpid)
-
-/* The models of Intel's processors have no performance counters (CPUID leaf 0Ah says so), and so no valid index. */
-BODY(rdpmc)
-{
-	u32 index = (u32)c->r[RCX];
-
-	(void)o;
-	if (!is_amd(c->model) || index >= (has(c->model, F_PERFCTR_CORE) ? 6 : model_family(c->model) >= 15 ? 4 : 0))
-		return gp_because(c, 0, "this processor has no performance counter of that number (vol. 2, RDPMC)");
-	c->r[RAX] = (u32)c->perf[2 * index + 1];
-	c->r[RDX] = c->perf[2 * index + 1] >> 32;
-	return true;
-}
-GEN_BODY(rdpmc)
 
 BODY(xgetbv)
 {

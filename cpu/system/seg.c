@@ -154,6 +154,8 @@ static u64 current_mode(const struct cpu *c)
 	if (c->cr4 & CR4_OSXSAVE)
 		mode |= MODE_OSXSAVE | ((c->xcr0 & 6) == 6 ? MODE_AVX : 0) |
 			((c->xcr0 & 0xe6) == 0xe6 ? MODE_AVX512 : 0);
+	if (unlikely(c->pmu.branches_count))
+		mode |= MODE_BRANCHES;
 	if ((mode & MODE_BITS) == MODE_32 ? cs->limit != 0xffffffff
 					  : (mode & MODE_BITS) == MODE_16 && cs->limit < 0xffff)
 		mode |= MODE_LIMIT;
@@ -162,7 +164,11 @@ static u64 current_mode(const struct cpu *c)
 
 void update_mode(struct cpu *c)
 {
-	u64 old = c->mode, mode = c->mode = current_mode(c);
+	u64 old = c->mode, mode;
+
+	if (unlikely(c->pmu.on))
+		pmu_level(c);
+	mode = c->mode = current_mode(c);
 
 	if ((mode ^ old) & (MODE_PE | MODE_V86) || ((mode & MODE_BITS) == MODE_64) != ((old & MODE_BITS) == MODE_64))
 		for (unsigned reg = ES; reg <= GS; reg++)
