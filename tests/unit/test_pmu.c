@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* Performance counters (SDM vol. 3, 20.2; APM vol. 2, 13.2): loops whose instructions and branches are known, filters,
+ * overflows at an exact instruction, the registers. */
+#include "cpu/system/apic.h"
+#include "tests/unit/modes.h"
+
+enum { PMC0 = 0xc1, SELECT0 = 0x186, FIXED0 = 0x309, FIXED_CTRL = 0x38d, STATUS = 0x38e, GLOBAL = 0x38f, CLEAR = 0x390,
+       FULL0 = 0x4c1 };
+enum { USER = 1 << 16, OS = 1 << 17, EDGE = 1 << 18, INTERRUPT = 1 << 20, ON = 1 << 22, INVERT = 1 << 23 };
+enum { INSTRUCTIONS = 0xc0, CYCLES = 0x3c, REFERENCE = 0x13c, BRANCHES = 0xc4 };
+#define FULL ((u64)1 << 48)
+
+static void intel_setup(void) { bare_new("max,+pmu", RAM_SIZE); }
+static void amd_setup(void) { bare_new("zen3,+pmu", RAM_SIZE); }
+
+static void set(u32 index, u64 v) { ck_assert_msg(write_msr(c, index, v), "%x := %llx", index, (unsigned long long)v); }
+static u64 get(u32 index)
+{
+	u64 v;
+
+	ck_assert_msg(read_msr(c, index, &v), "%x", index);
+	return v;
+}
+
+static void run(u64 n) { ck_assert_int_eq(cpu_run(c, c->icount + n, CLOCK_NEVER), CPU_LIMIT); }
+
+/* Rounds of five instructions, of which two are branches: one of them is not taken. */
+enum { ROUND = 5, ROUND_BRANCHES = 2 };
+static void rounds_at_code(void) { POKE(CODE, 0x90, 0x90, 0x85, 0xe4, 0x74, 0x00, 0xeb, 0xf8); } /* test esp, esp; je; jmp */
+
+/* A round in ring 3 of two instructions, and in ring 0 of three: int 40h; jmp; nop; nop; iretq */
+static void rings(void)
+{
+	enter(LONG, 3);
+	with_idt();
+	POKE(CODE, 0xcd, 0x40, 0xeb, 0xfc);
+	POKE(handler_of(0x40), 0x90, 0x90, 0x48, 0xcf);
+}
+
+START_TEST(events)
+{
+	static const struct { u32 select; u64 expected; } rows[] = {
+		{ INSTRUCTIONS, 1000 * ROUND }, { CYCLES, 1000 * ROUND }, { REFERENCE, 1000 * ROUND },
+		{ BRANCHES, 1000 * ROUND_BRANCHES },
+		{ 0x4f2e, 0 }, { 0x412e, 0 }, { 0xc5, 0 },  /* CPUID says that they are not there */
+		{ INSTRUCTIONS | 1 << 24, 1000 * ROUND }, { BRANCHES | 1 << 24, 1000 * ROUND_BRANCHES },
+		{ INSTRUCTIONS | 2 << 24, 0 }, { INSTRUCTIONS | INVERT | 2 << 24, 1000 * ROUND },
+		{ INSTRUCTIONS | INVERT | 1 << 24, 0 }, { INSTRUCTIONS | EDGE, 0 },
+	};
+	u32 leaf[4];
+
+	cpuid(c, 10, 0, leaf);
+	ck_assert_uint_eq(leaf[0], 0x07300402);
+	ck_assert_uint_eq(leaf[1], 0x58);
+	ck_assert_uint_eq(leaf[3], 3 | 48 << 5);
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		unsigned n = i % PMU_GENERAL;
+
+		enter(LONG, 0);
+		rounds_at_code();
+		set(SELECT0 + n, rows[i].select | OS | ON);
+		run(1000 * ROUND);
+		ck_assert_msg(get(PMC0 + n) == rows[i].expected, "row %u: %llu", i, (unsigned long long)get(PMC0 + n));
+		set(SELECT0 + n, rows[i].select | OS);
+		run(100);
+		ck_assert_uint_eq(get(FULL0 + n), rows[i].expected);
+		c->r[RCX] = n;
+		POKE(CODE + 0x20, 0x0f, 0x33); /* rdpmc */
+		c->r[RIP] = CODE + 0x20;
+		run(1);
+		ck_assert_uint_eq(c->r[RDX] << 32 | c->r[RAX], rows[i].expected);
+	}
+}
+END_TEST
+
+/* Each CPL gets the instructions that begin there. */
+START_TEST(filters)
+{
+	for (unsigned cut = 1; cut <= 1000; cut = 7 * cut + 3) {
+		rings();
+		set(SELECT0, INSTRUCTIONS | USER | ON);
+		set(SELECT0 + 1, INSTRUCTIONS | OS | ON);
+		set(SELECT0 + 2, BRANCHES | USER | ON);
+		set(SELECT0 + 3, BRANCHES | OS | USER | ON);
+		set(FIXED_CTRL, 0x312);
+		set(GLOBAL, (u64)7 << 32 | 15);
+		for (unsigned done = 0; done < 1000 * 5; done += cut)
+			run(done + cut > 5000 ? 5000 - done : cut);
+		ck_assert_uint_eq(c->r[RIP], CODE);
+		ck_assert_uint_eq(get(PMC0), 2000);
+		ck_assert_uint_eq(get(PMC0 + 1), 3000);
+		ck_assert_uint_eq(get(PMC0 + 2), 2000);
+		ck_assert_uint_eq(get(PMC0 + 3), 3000);
+		ck_assert_uint_eq(get(FIXED0), 2000);
+		ck_assert_uint_eq(get(FIXED0 + 1), 3000);
+		ck_assert_uint_eq(get(FIXED0 + 2), 5000);
+	}
+}
+END_TEST
+
+/* An instruction that faults does not retire: INT through a gate that is not there, again and again. */
+START_TEST(faults)
+{
+	rings();
+	poke8(IDT + 16 * 0x40 + 5, 0x6e); /* not present */
+	POKE(handler_of(VEC_NP), 0x48, 0x83, 0xc4, 0x08, 0x48, 0xcf); /* add rsp, 8; iretq */
+	set(SELECT0, BRANCHES | USER | OS | ON);
+	set(SELECT0 + 1, INSTRUCTIONS | USER | OS | ON);
+	run(200);
+	ck_assert_uint_eq(get(PMC0), 100);
+	ck_assert_uint_eq(get(PMC0 + 1), 200);
+}
+END_TEST
+
+/* The interrupt comes at the instruction behind the one that overflows. The counter of INDEX starts at -LEFT. */
+static void overflow_at(u32 index, u64 left, u64 at)
+{
+	for (unsigned cut = 1; cut < 4000; cut = cut * 5 + 2) {
+		c->r[RIP] = CODE;
+		c->r[RSP] = STACK;
+		c->eflags |= FL_I;
+		c->apic->lvt[LVT_PERFORMANCE] = 0x41;
+		set(index, FULL - left);
+		set(CLEAR, get(STATUS));
+		for (u64 done = 0; done < at; done += cut)
+			run(done + cut > at ? at - done : cut);
+		ck_assert_uint_eq(c->r[RIP] & ~(u64)15, CODE);
+		ck_assert(get(STATUS) != 0);
+		ck_assert_uint_eq(c->apic->lvt[LVT_PERFORMANCE], 0x10041); /* it is pending */
+		ck_assert_uint_eq(get(index), 0);
+		run(1);
+		ck_assert_msg(c->r[RIP] == handler_of(0x41) + 1, "%x: %llx", index, (unsigned long long)c->r[RIP]);
+		apic_eoi(c->apic);
+	}
+}
+
+START_TEST(overflows)
+{
+	c->apic = apic_new(c, &clk, &mem);
+	apic_reset(c->apic, false);
+	enter(LONG, 0);
+	with_idt();
+	rounds_at_code();
+	POKE(handler_of(0x41), 0x90, 0xf4);
+	c->apic->svr = 0x1ff;
+	set(SELECT0, INSTRUCTIONS | OS | INTERRUPT | ON);
+	overflow_at(FULL0, 1, 1);
+	overflow_at(FULL0, 3777, 3777);
+	set(SELECT0, 0);
+	set(SELECT0 + 1, CYCLES | OS | INTERRUPT | ON);
+	overflow_at(FULL0 + 1, 1234, 1234);
+	set(SELECT0 + 1, 0);
+	set(SELECT0 + 2, BRANCHES | OS | INTERRUPT | ON);
+	overflow_at(FULL0 + 2, 1, 4);            /* je */
+	overflow_at(FULL0 + 2, 1000, 499 * ROUND + 5); /* jmp */
+	overflow_at(FULL0 + 2, 1001, 500 * ROUND + 4);
+	set(SELECT0 + 2, 0);
+	set(FIXED_CTRL, 9);
+	set(GLOBAL, (u64)1 << 32);
+	overflow_at(FIXED0, 2222, 2222);
+	/* freeze */
+	ck_assert_uint_eq(get(GLOBAL), (u64)1 << 32);
+	set(0x1d9, 1 << 12);
+	c->r[RIP] = CODE;
+	set(FIXED0, FULL - 10);
+	run(30);
+	ck_assert_uint_eq(get(GLOBAL), 0);
+	ck_assert_uint_eq(get(FIXED0), 0);
+}
+END_TEST
+
+/* What is reserved gives #GP. */
+START_TEST(registers)
+{
+	static const struct { u32 index; u64 bad; } rows[] = {
+		{ SELECT0, (u64)1 << 32 }, { SELECT0, 1 << 21 }, { FULL0, FULL }, { FIXED0, FULL }, { FIXED_CTRL, 4 },
+		{ FIXED_CTRL, 1 << 12 }, { GLOBAL, 1 << 4 }, { GLOBAL, (u64)1 << 35 }, { CLEAR, 1 << 4 }, { STATUS, 0 },
+		{ 0x345, 0 }, { PMC0 + 4, 0 }, { SELECT0 + 4, 0 }, { FIXED0 + 3, 0 }, { FULL0 + 4, 0 },
+	};
+	u64 v;
+
+	enter(LONG, 0);
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+		ck_assert_msg(!write_msr(c, rows[i].index, rows[i].bad), "%x", rows[i].index);
+	ck_assert_uint_eq(get(GLOBAL), 15);
+	ck_assert_uint_eq(get(0x345), 1 << 13);
+	set(PMC0, 0x1234567890abcdef);
+	ck_assert_uint_eq(get(PMC0), 0xffff90abcdef);
+	set(PMC0, 0x70abcdef);
+	ck_assert_uint_eq(get(FULL0), 0x70abcdef);
+	ck_assert(model_parse(&model, "max", NULL));
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+		ck_assert(!read_msr(c, rows[i].index, &v));
+}
+END_TEST
+
+START_TEST(amd)
+{
+	enum { CTL0 = 0xc0010200 };
+
+	rings();
+	set(CTL0, 0xc0 | USER | ON);
+	set(CTL0 + 2, 0xc2 | USER | OS | ON);
+	set(CTL0 + 4, 0x76 | OS | ON);
+	set(CTL0 + 10, 0xc0 | (u64)1 << 40 | USER | OS | ON); /* guests alone, which counts if EFER.SVME is set */
+	run(500);
+	ck_assert_uint_eq(get(CTL0 + 1), 200);
+	ck_assert_uint_eq(get(CTL0 + 3), 300);
+	ck_assert_uint_eq(get(CTL0 + 5), 300);
+	ck_assert_uint_eq(get(CTL0 + 11), 500);
+	set(0xc0000080, c->efer | EFER_SVME);
+	run(500);
+	ck_assert_uint_eq(get(CTL0 + 11), 500);
+	ck_assert_uint_eq(get(0xc0010005), 600); /* PERF_LEGACY_CTR1 */
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("performance counters");
+	TCase *intel = tcase_create("Intel"), *other = tcase_create("AMD");
+
+	tcase_add_checked_fixture(intel, intel_setup, bare_free);
+	tcase_add_test(intel, events);
+	tcase_add_test(intel, filters);
+	tcase_add_test(intel, faults);
+	tcase_add_test(intel, overflows);
+	tcase_add_test(intel, registers);
+	tcase_add_checked_fixture(other, amd_setup, bare_free);
+	tcase_add_test(other, amd);
+	suite_add_tcase(s, intel);
+	suite_add_tcase(s, other);
+	return bare_run(s);
+}
