@@ -473,7 +473,7 @@ void cpu_yield(struct cpu *c);
 
 /* ---- mode.c ---- */
 void mode_changed(struct cpu *c);                     /* c->mode is another one: number and key */
-/* Bits 47-63 of a canonical address are equal, so a number XORed into 47-62 can be told from the address: no two pairs
+/* Bits 47-63 of an address that is canonical with 48 bits are equal, and no others have keys. So a number XORed into 47-62 can be told from the address: no two pairs
  * of address and mode have the same key. */
 static inline u64 mode_key(u16 number) { return (u64)number << 47; }
 /* Set or clear MODE_SINGLE. Nothing but the number of the mode depends on it. */
@@ -743,6 +743,21 @@ static inline bool in_v86(const struct cpu *c) { return c->mode & MODE_V86; }
 static inline bool in_long(const struct cpu *c) { return c->mode & MODE_LONG; }
 static inline unsigned iopl(const struct cpu *c) { return (c->eflags >> 12) & 3; }
 
-static inline bool canonical(u64 linear) { return (u64)((s64)(linear << 16) >> 16) == linear; }
+/* Are the bits of LINEAR above the lower BITS all as the highest of these? */
+static inline bool canonical_with(u64 linear, unsigned bits)
+{
+	return (u64)((s64)(linear << (64 - bits)) >> (64 - bits)) == linear;
+}
+static inline bool canonical_48(u64 linear) { return canonical_with(linear, 48); }
+/* In the present mode of paging. */
+static inline bool canonical(const struct cpu *c, u64 linear)
+{
+	return canonical_with(linear, c->cr4 & CR4_LA57 ? 57 : 48);
+}
+/* Of what is loaded into a register, whatever the mode: MSRs, bases of segments and tables. */
+static inline bool canonical_base(const struct model *m, u64 linear)
+{
+	return canonical_with(linear, has(m, F_LA57) ? 57 : 48);
+}
 
 #endif

@@ -17,8 +17,8 @@ static inline u64 jump_page(u64 key)
 	return (key >> 63 ? key | upper : key & ~upper) & PAGE_MASK;
 }
 
-/* Is J what was looked for? Addresses that are not canonical have keys of other ones. */
-ALWAYS_INLINE bool jump_is(const struct jump *j, u64 key, u64 rip) { return j->key == key && canonical(rip); }
+/* Is J what was looked for? Addresses of more than 48 bits, and those that are not canonical, have keys of other ones. */
+ALWAYS_INLINE bool jump_is(const struct jump *j, u64 key, u64 rip) { return j->key == key && canonical_48(rip); }
 
 static inline struct jump *jump_slot(struct cpu *c, u64 key)
 {
@@ -125,6 +125,14 @@ ALWAYS_INLINE u64 jump_target(const struct cpu *c, const struct op *o)
 #endif
 }
 
+/* May control go to RIP? Else #GP(0), which is the transfer's own (SDM vol. 2, JMP, CALL, RET). */
+static inline bool near_target(struct cpu *c, u64 rip)
+{
+	if (in_64(c) ? !canonical(c, rip) : rip > c->seg[CS].limit)
+		return fault_target(c);
+	return true;
+}
+
 /* Take the direct jump O. */
 ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n, enum jump_kind kind)
 {
@@ -152,9 +160,12 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 		u64 key = rip ^ c->mode_key;
 		const struct jump *j = jump_slot(c, key);
 
-		if (kind == JUMP_64 && unlikely(!canonical(rip))) {
-			fault_target(c);
-			LEAVE(EXIT_FAULT);
+		if (kind == JUMP_64 && unlikely(!canonical_48(rip))) {
+			if (!near_target(c, rip))
+				LEAVE(EXIT_FAULT);
+			reg_set(c, 8 * RIP, 8, rip);
+			n += o->left - 1;
+			LEAVE(EXIT_LOOKUP);
 		}
 		if (likely(j->key == key)) {
 			reg_set(c, 8 * RIP, 8, rip);
@@ -166,14 +177,6 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 	reg_set(c, 8 * RIP, 8, rip);
 	n += o->left - 1;
 	TAIL(jump_unlinked);
-}
-
-/* May control go to RIP? Else #GP(0), which is the transfer's own (SDM vol. 2, JMP, CALL, RET). */
-static inline bool near_target(struct cpu *c, u64 rip)
-{
-	if (in_64(c) ? !canonical(rip) : rip > c->seg[CS].limit)
-		return fault_target(c);
-	return true;
 }
 
 #endif

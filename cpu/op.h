@@ -254,9 +254,9 @@ static inline u64 op_offset(const struct cpu *c, const struct op *o)
 	return op_ea(c, o, REG64(o->base));
 }
 /* Before the 286 an operand that reaches the end of a segment goes on at its beginning (SDM vol. 3, "Segment
- * Wraparound"). Its linear address says so in bits 48-63: the bytes before the end. No canonical address looks like
- * that. */
-static inline u64 wrapping(u64 linear, unsigned before) { return linear | (u64)before << 48; }
+ * Wraparound"). Its linear address says so in bits 48-63: the bytes before the end, and bit 62. No canonical address
+ * looks like that. */
+static inline u64 wrapping(u64 linear, unsigned before) { return linear | (u64)before << 48 | (u64)1 << 62; }
 /* Linear address of an access of SIZE bytes at OFFSET in segment SEG (ES..GS, FLAT): segment and canonical checks,
  * #GP(0) or #SS(0). (memory.c) */
 bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool write, u64 *linear);

@@ -193,7 +193,7 @@ static bool set_flags(struct cpu *c, u64 value)
 
 static bool set_base(struct cpu *c, unsigned reg, u64 value)
 {
-	if (has(c->model, F_X64) ? !canonical(value) : value >> 32 != 0)
+	if (has(c->model, F_X64) ? !canonical_base(c->model, value) : value >> 32 != 0)
 		return false;
 	c->seg[reg].base = value;
 	seg_update(c, reg);
@@ -202,7 +202,7 @@ static bool set_base(struct cpu *c, unsigned reg, u64 value)
 
 static bool set_table(const struct cpu *c, u64 *base, u64 value)
 {
-	if (has(c->model, F_X64) ? !canonical(value) : value >> 32 != 0)
+	if (has(c->model, F_X64) ? !canonical_base(c->model, value) : value >> 32 != 0)
 		return false;
 	*base = value;
 	return true;
@@ -230,7 +230,7 @@ static bool set_whole(struct cpu *c, int reg, u64 value)
 		return register_set_more(c, reg, value);
 	switch (reg) {
 	case VCPU_RIP:
-		if (in_64(c) ? !canonical(value) : value >> 32 != 0)
+		if (in_64(c) ? !canonical(c, value) : value >> 32 != 0)
 			return false;
 		if (cpu_go_to(c, value))
 			return true;

@@ -661,7 +661,7 @@ const struct op *block_find(struct cpu *c)
 	struct found *found;
 	u8 *host, *host2;
 
-	if (in_64(c) ? !canonical(rip) : rip > c->seg[CS].limit) {
+	if (in_64(c) ? !canonical(c, rip) : rip > c->seg[CS].limit) {
 		fault_target(c);
 		return NULL;
 	}

@@ -68,8 +68,8 @@ static unsigned in_page(u64 linear, unsigned len)
 struct span { u8 *host[2]; u64 phys[2]; unsigned len[2]; };
 
 /* See wrapping() in op.h. */
-static bool wraps(u64 linear) { return (linear >> 48) - 1 < 0x100; }
-static unsigned bytes_before(u64 linear) { return (unsigned)(linear >> 48); }
+static bool wraps(u64 linear) { return linear >> 62 == 1; }
+static unsigned bytes_before(u64 linear) { return linear >> 48 & 0x3fff; }
 static u64 first_part(u64 linear) { return linear & 0xffffffff; }
 static u64 second_part(const struct cpu *c, u64 linear)
 {
@@ -478,7 +478,7 @@ bool sys_check_write(struct cpu *c, u64 linear, unsigned len)
 static u64 masked(const struct cpu *c, u64 linear)
 {
 	bool supervisor = linear >> 63;
-	unsigned top = supervisor ? (c->cr4 & CR4_LAM_SUP ? 47 : 63)
+	unsigned top = supervisor ? (!(c->cr4 & CR4_LAM_SUP) ? 63 : c->cr4 & CR4_LA57 ? 56 : 47)
 		       : c->cr3 & CR3_LAM_U57 ? 56 : c->cr3 & CR3_LAM_U48 ? 47 : 63;
 	u64 extended = (u64)((s64)(linear << (63 - top)) >> (63 - top)), half = (u64)1 << 63;
 
@@ -505,7 +505,8 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 		if (unlikely(masks_addresses(c)))
 			*linear = masked(c, *linear);
 		/* AMD's processors look at the offset, too. */
-		if (!canonical(*linear) || !canonical(*linear + size - 1) || (is_amd(c->model) && !canonical(offset)))
+		if (!canonical(c, *linear) || !canonical(c, *linear + size - 1) ||
+		    (is_amd(c->model) && !canonical(c, offset)))
 			return fault_because(c, vector, 0, "the operand's address is not canonical (vol. 1, 3.3.7.1)");
 		if (unlikely(c->cr4 & CR4_LASS) && lass_denies(c, *linear, ACCESS_READ))
 			return fault_because(c, vector, 0, "LASS keeps this half of the addresses from it (4.2.1)");

@@ -157,7 +157,7 @@ static const struct op *next_block(struct cpu *c, const struct op *from)
 		return o;
 	if (from && blocks_generation(c) == generation)
 		block_link(c, (struct op *)from, o);
-	if (!(c->mode & MODE_LIMIT))
+	if (!(c->mode & MODE_LIMIT) && canonical_48(c->r[RIP]))
 		jump_learn(c, jump_key(c, c->r[RIP]), o);
 	return o;
 }

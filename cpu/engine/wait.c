@@ -239,7 +239,7 @@ static bool quiet_here(struct cpu *c)
 	struct op o;
 	u8 *host;
 
-	if (in_64(c) ? !canonical(rip) : rip > c->seg[CS].limit)
+	if (in_64(c) ? !canonical(c, rip) : rip > c->seg[CS].limit)
 		return false;
 	if (t->valid == TLB_NONE || (t->valid ^ linear) & PAGE_MASK || !tlb_fetch(c, linear, &host, &phys) || !host)
 		return false;

@@ -136,7 +136,7 @@ ALWAYS_INLINE HANDLER_TYPE loop_any(struct cpu *c, const struct op *o, s64 n, un
 
 	if (!loop_taken(c, o, which))
 		RUN(o + 1);
-	if (unlikely(in64 ? !canonical(rip) : rip > c->seg[CS].limit)) {
+	if (unlikely(in64 ? !canonical(c, rip) : rip > c->seg[CS].limit)) {
 		reg_set(c, 8 * RCX, 8, count);
 		fault_target(c);
 		LEAVE(EXIT_FAULT);
@@ -261,7 +261,7 @@ ALWAYS_INLINE HANDLER_TYPE call_fast(struct cpu *c, const struct op *o, s64 n, u
 	u64 rsp = trim(reg_get(c, 8 * RSP, size) - size, size), to = jump_target(c, o);
 	u8 *p = fast_stack(c, rsp, size, true, flat);
 
-	if (unlikely(!p || (size == 8 ? !canonical(to) : !flat && (to & op_ip_mask(o)) > c->seg[CS].limit)))
+	if (unlikely(!p || (size == 8 ? !canonical_48(to) : !flat && (to & op_ip_mask(o)) > c->seg[CS].limit)))
 		TAIL(h_call_direct);
 	put_size(p, size, reg_get(c, 8 * RIP, 8) + o->ip + o->len);
 	reg_set(c, 8 * RSP, size, rsp);

@@ -323,7 +323,7 @@ static bool component_valid(const struct cpu *c, unsigned number, const u8 *imag
 	if (number == CET_U && !cet_control_valid(c, get64(image)))
 		return false;
 	for (unsigned at = number == CET_U ? 8 : 0; number >= CET_U && at < (number == CET_U ? 16 : 24); at += 8)
-		if (get64(image + at) & 3 || !canonical(get64(image + at)))
+		if (get64(image + at) & 3 || !canonical_base(c->model, get64(image + at)))
 			return false;
 	return true;
 }

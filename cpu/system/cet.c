@@ -27,7 +27,7 @@ bool cet_control_valid(const struct cpu *c, u64 v)
 		bits |= CET_SHSTK | CET_WRSS;
 	if (has(c->model, F_CET_IBT))
 		bits |= CET_ENDBR | CET_LEGACY | CET_NOTRACK | CET_NO_SUPPRESS | CET_SUPPRESS | CET_WAIT;
-	return !(v & ~bits) && canonical(v) && (v & (CET_SUPPRESS | CET_WAIT)) != (CET_SUPPRESS | CET_WAIT);
+	return !(v & ~bits) && canonical_base(c->model, v) && (v & (CET_SUPPRESS | CET_WAIT)) != (CET_SUPPRESS | CET_WAIT);
 }
 
 /* Far transfers and interruptions end a suppression. */
@@ -73,7 +73,7 @@ bool cet_legacy_code(struct cpu *c, u64 rip)
 
 static bool access_shadow(struct cpu *c, u64 linear, unsigned size, bool write, bool user, u64 phys[2])
 {
-	if (!canonical(linear) || !canonical(linear + size - 1))
+	if (!canonical(c, linear) || !canonical(c, linear + size - 1))
 		return gp_because(c, 0, "the shadow stack's address is not canonical (vol. 1, 17.2)");
 	for (unsigned i = 0; i < size / 4; i++) {
 		if (!shadow_translate(c, linear + 4 * i, write, user, &phys[i]))
@@ -139,7 +139,7 @@ static bool other_stack(struct cpu *c, struct shadow_call *s, unsigned ist, bool
 
 	s->token = true;
 	s->ssp = *level_ssp(c, s->cpl);
-	if (ist && (!canonical(c->interrupt_ssp_table + 8 * ist) ||
+	if (ist && (!canonical(c, c->interrupt_ssp_table + 8 * ist) ||
 		    !sys_read(c, c->interrupt_ssp_table + 8 * ist, 8, &s->ssp)))
 		return false;
 	if (s->ssp & 7 || (s->ssp ^ (s->ssp - 24)) & ~(u64)31)

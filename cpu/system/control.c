@@ -106,6 +106,7 @@ u64 cr4_bits(const struct model *m)
 			{ CR4_SMAP, F_SMAP },
 		{ CR4_PKE, F_PKU }, { CR4_VMXE, F_VMX }, { CR4_CET, F_CET_SS }, { CR4_CET, F_CET_IBT },
 		{ CR4_PKS, F_PKS }, { CR4_LASS, F_LASS }, { CR4_LAM_SUP, F_LAM },
+		{ CR4_LA57, F_LA57 },
 	};
 	u64 bits = 0;
 
@@ -125,6 +126,8 @@ bool write_cr4(struct cpu *c, u64 v)
 		return gp_because(c, 0, "CR4.CET would be set without CR0.WP (2.5)");
 	if (!vmx_cr4_ok(c, v))
 		return gp_because(c, 0, "CR4.VMXE cannot be cleared in VMX operation (23.7)");
+	if (in_long(c) && changed & CR4_LA57)
+		return gp_because(c, 0, "CR4.LA57 would change in IA-32e mode (4.1.2)");
 	if (in_long(c) && !(v & CR4_PAE))
 		return gp_because(c, 0, "CR4.PAE would be cleared in IA-32e mode (4.1.2)");
 	if (changed & v & CR4_PCIDE && (!in_long(c) || c->cr3 & 0xfff))
@@ -134,7 +137,7 @@ bool write_cr4(struct cpu *c, u64 v)
 	    !page_load_pdptes(c, c->cr3))
 		return false;
 	c->cr4 = v;
-	if (changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_PKS |
+	if (changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_PKS |
 		       CR4_LASS | CR4_CET))
 		tlb_flush(c, true);
 	if (changed)
@@ -269,7 +272,7 @@ static bool load_table(struct cpu *c, const struct op *o, u64 *base, u16 *limit)
 	}
 	*limit = get16(p);
 	*base = size == 10 ? get64(p + 2) : get32(p + 2) & (o->osize == 2 ? 0xffffff : 0xffffffff);
-	return canonical(*base) || gp_because(c, 0, "the table's address is not canonical (vol. 1, 3.3.7.1)");
+	return canonical_base(c->model, *base) || gp_because(c, 0, "the table's address is not canonical (vol. 1, 3.3.7.1)");
 }
 
 static bool store_table(struct cpu *c, const struct op *o, u64 base, u16 limit)
@@ -342,7 +345,7 @@ static bool system_descriptor(struct cpu *c, u16 sel, unsigned types, u64 *d, st
 		return fault_because(c, VEC_NP, sel & 0xfffc, "it is not present (bit 47, P, is clear)");
 	descriptor_to_seg(s, sel, *d);
 	s->base |= high << 32;
-	return canonical(s->base) ||
+	return canonical_base(c->model, s->base) ||
 	       gp_because(c, sel & 0xfffc, "the base is not a canonical address (vol. 1, 3.3.7.1)");
 }
 
@@ -390,7 +393,7 @@ BODY(invlpg)
 {
 	u64 linear = linear_address(c, o->seg, op_offset(c, o));
 
-	if (canonical(linear))
+	if (canonical(c, linear))
 		tlb_flush_page(c, linear);
 	c->r[RIP] = next_rip(c, o);
 	return true;
@@ -409,7 +412,7 @@ BODY(invpcid)
 	pcid = get64(image);
 	linear = get64(image + 8);
 	if (type > 3 || pcid & ~(u64)0xfff || (type < 2 && !(c->cr4 & CR4_PCIDE) && pcid) ||
-	    (type == 0 && !canonical(linear)))
+	    (type == 0 && !canonical_base(c->model, linear)))
 		return gp_because(c, 0, "its type or its descriptor is not valid (vol. 2, INVPCID)");
 	if (type >= 2)
 		tlb_flush(c, type == 2);

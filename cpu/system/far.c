@@ -200,7 +200,7 @@ static bool call_inner(struct cpu *c, u64 gate, struct target *t, u64 return_rip
 		return false;
 	if (in_long(c)) {
 		ss = (u16)cpl;
-		if (!canonical(rsp))
+		if (!canonical(c, rsp))
 			return fault_because(c, VEC_SS, 0,
 					     "the stack pointer in the TSS is not a canonical address (5.8.5.1)");
 		stack_inner(c, &s, 0, 0, rsp, true);

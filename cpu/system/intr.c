@@ -113,7 +113,7 @@ static bool handler_stack(struct cpu *c, struct stack *s, bool inner, unsigned c
 			return false;
 		*sel = (u16)cpl; /* a null selector */
 		stack_inner(c, s, 0, 0, rsp & ~(u64)15, true);
-		return canonical(rsp) ||
+		return canonical(c, rsp) ||
 		       fault_because(c, VEC_SS, 0, "the stack pointer in the TSS is not a canonical address (6.14.2)");
 	}
 	if (!tss_stack(c, cpl, &rsp, sel) || !stack_check(c, *sel, cpl, VEC_TS, d) || !descriptor_accessed(c, *sel, d))

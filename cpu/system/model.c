@@ -240,5 +240,7 @@ bool model_parse(struct model *m, const char *spec, char **error)
 			take(m, f);
 		}
 	}
+	if (has(m, F_LA57) && m->linear_bits == 48)
+		m->linear_bits = 57;
 	return true;
 }

@@ -91,7 +91,8 @@
 	X(SM3, "sm3", 7, 1, 0, 1) X(SM4, "sm4", 7, 1, 0, 2) X(AVX_NE_CONVERT, "avxneconvert", 7, 1, 3, 5) \
 	X(TBM, "tbm", 0x80000001, 0, 2, 21) X(FMA4, "fma4", 0x80000001, 0, 2, 16) \
 	X(PERFCTR_CORE, "perfctr-core", 0x80000001, 0, 2, 23) X(TSC_SCALE, "tsc-scale", 0x8000000a, 0, 3, 4) \
-	X(PMU, "pmu", 0xa, 0, 0, 1) /* performance counters that count */
+	X(PMU, "pmu", 0xa, 0, 0, 1) /* performance counters that count */ \
+	X(LA57, "la57", 7, 0, 2, 16)
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,

@@ -78,9 +78,8 @@ static bool types_valid(u64 v, bool pat)
 
 static bool canonical_address(const struct cpu *c, u32 index, u64 v)
 {
-	(void)c;
 	(void)index;
-	return canonical(v);
+	return canonical_base(c->model, v);
 }
 
 bool pat_valid(u64 v) { return types_valid(v, true); }

@@ -139,7 +139,7 @@ static enum found walk_32(const struct cpu *c, u64 linear, struct walk *w)
 /* With nested paging they are not loaded with CR3, but read by each walk (APM vol. 2, 15.25.10). */
 static bool pdptes_stay_in_memory(const struct cpu *c) { return svm_guest(c) && c->svm->nested; }
 
-/* Paging with 8-byte entries: PAE (4.4), 4-level (4.5). */
+/* Paging with 8-byte entries: PAE (4.4), 4-level and 5-level (4.5). */
 static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 {
 	u64 reserved = beyond_physical(c) | (w->efer & EFER_NXE ? 0 : PTE_NX);
@@ -151,7 +151,7 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 	w->rights = PTE_W | PTE_U;
 	if (w->efer & EFER_LMA) {
 		table = w->cr3 & 0xffffffffff000 & ~beyond_physical(c);
-		level = 3;
+		level = w->cr4 & CR4_LA57 ? 4 : 3;
 	} else {
 		u64 pdpte = w->pdpte[bits(linear, 31, 30)], addr;
 
@@ -179,7 +179,7 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 		w->last = (unsigned)level;
 		if (!(e & PTE_P))
 			return NOT_PRESENT;
-		if (e & reserved || (level == 3 && w->nested && e & PTE_G)) /* (APM vol. 2, figure 5-20) */
+		if (e & reserved || (level >= 3 && w->nested && e & PTE_G)) /* (APM vol. 2, figure 5-20) */
 			return RESERVED_BIT;
 		nx |= e & PTE_NX;
 		w->shadow = w->rights & PTE_W && (e & (PTE_W | PTE_D)) == PTE_D;
@@ -187,7 +187,7 @@ static enum found walk_64(const struct cpu *c, u64 linear, struct walk *w)
 		if (level == 0 || (e & PTE_PS)) {
 			u64 size = (u64)1 << shift;
 
-			if (level == 3 || (level == 2 && !has(c->model, F_PDPE1GB)))
+			if (level >= 3 || (level == 2 && !has(c->model, F_PDPE1GB)))
 				return RESERVED_BIT;
 			if (level && (e & (size - 1) & ~(u64)0x1fff)) /* bit 12 is PAT in a large page */
 				return RESERVED_BIT;
@@ -323,7 +323,7 @@ static struct second_level nested_walk(struct cpu *c, u64 guest, enum access kin
 			    .cr4 = v->host_cr4, .efer = v->host_efer, .pdpte = pdpte, .nested = true };
 	for (unsigned i = 0; i < 4 && !wide && v->host_cr4 & CR4_PAE; i++)
 		pdpte[i] = entry_read(c, (v->ncr3 & 0xffffffe0) + 8 * i, 8);
-	found = guest >> (wide ? 48 : 32) ? NOT_PRESENT : walk(c, guest, w);
+	found = guest >> (!wide ? 32 : v->host_cr4 & CR4_LA57 ? 57 : 48) ? NOT_PRESENT : walk(c, guest, w);
 	if (found != FOUND)
 		error |= found == RESERVED_BIT ? PF_P | PF_RSVD : 0;
 	else if (!allowed(c, w, kind, true, nx_on))
@@ -469,7 +469,7 @@ bool page_peek(const struct cpu *c, u64 linear, u64 *phys)
 {
 	struct walk w = walk_begin(c, linear, ACCESS_READ, NULL);
 
-	if (in_long(c) ? !canonical(linear) : linear >> 32) /* there is no such address */
+	if (in_long(c) ? !canonical(c, linear) : linear >> 32) /* there is no such address */
 		return false;
 	if (!paging(c))
 		return physical(c, &w, linear, true, phys);
@@ -660,7 +660,7 @@ static struct tlb_space space_now(const struct cpu *c)
 	const u32 controls = SEC_APIC_ACCESS | SEC_EPT | SEC_MBEC;
 	struct tlb_space s = {
 		.cr0 = c->cr0 & (CR0_PG | CR0_PE | CR0_WP), .cr3 = c->cr3, .efer = c->efer & (EFER_NXE | EFER_LMA),
-		.cr4 = c->cr4 & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_PKS |
+		.cr4 = c->cr4 & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_PKS |
 			      CR4_LASS | CR4_CET),
 		.pkru = c->pkru | (u64)c->pkrs << 32, .dr = { c->dr[0], c->dr[1], c->dr[2], c->dr[3], c->dr[7] },
 	};

@@ -29,7 +29,7 @@ static bool stack_linear(struct cpu *c, const struct stack *s, u64 offset, unsig
 
 	if (s->flat) {
 		*linear = offset;
-		ok = canonical(offset) && canonical(last);
+		ok = canonical(c, offset) && canonical(c, last);
 	} else {
 		u32 top = s->seg.attr & SEG_DB ? 0xffffffff : 0xffff;
 
@@ -182,7 +182,7 @@ bool code_limit(struct cpu *c, u64 d, u64 rip)
 {
 	bool l = in_long(c) && d >> 53 & 1;
 
-	return (l ? canonical(rip) : rip <= desc_limit(d)) ||
+	return (l ? canonical(c, rip) : rip <= desc_limit(d)) ||
 	       gp_because(c, 0,
 			  l ? "the target is not a canonical address (vol. 1, 3.3.7.1)"
 			    : "the target is beyond the limit of its code segment (5.3)");

@@ -101,7 +101,7 @@ BODY(sysret)
 
 	if (!in_long(c))
 		return sysret_legacy(c);
-	if (l && !canonical(c->r[RCX]))
+	if (l && !canonical(c, c->r[RCX]))
 		return gp_because(c, 0, "RCX is not a canonical address (vol. 2, SYSRET)");
 	c->r[RIP] = l ? c->r[RCX] : (u32)c->r[RCX];
 	set_all_flags(c, c->r[R11] & 0x3c7fd7);
@@ -137,7 +137,7 @@ BODY(sysexit)
 	bool l = o->osize == 8;
 	u16 sel = (u16)c->sysenter_cs;
 
-	if (l && (!canonical(c->r[RCX]) || !canonical(c->r[RDX])))
+	if (l && (!canonical(c, c->r[RCX]) || !canonical(c, c->r[RDX])))
 		return gp_because(c, 0, "RCX or RDX is not a canonical address (vol. 2, SYSEXIT)");
 	c->r[RSP] = l ? c->r[RCX] : (u32)c->r[RCX];
 	c->r[RIP] = l ? c->r[RDX] : (u32)c->r[RDX];
@@ -178,7 +178,7 @@ ALWAYS_INLINE bool write_base(struct cpu *c, const struct op *o, unsigned reg)
 {
 	u64 v = reg_get(c, o->dst, o->osize == 8 ? 8 : 4);
 
-	if (!canonical(v))
+	if (!canonical_base(c->model, v))
 		return gp_because(c, 0, "the base is not a canonical address (vol. 1, 3.3.7.1)");
 	c->seg[reg].base = v;
 	return true;

@@ -116,7 +116,12 @@ static const struct { enum vmcb_field field; size_t member; } moved[] = {
 };
 static const u8 moved_segments[] = { FS, GS, TR, LDTR };
 
-static u64 made_canonical(u64 base) { return (u64)((s64)(base << 16) >> 16); }
+static u64 made_canonical(const struct cpu *c, u64 base)
+{
+	unsigned above = has(c->model, F_LA57) ? 7 : 16;
+
+	return (u64)((s64)(base << above) >> above);
+}
 
 BODY(vmload)
 {
@@ -126,12 +131,12 @@ BODY(vmload)
 		return false;
 	for (unsigned i = 0; i < ARRAY_LEN(moved); i++)
 		*(u64 *)((char *)c + moved[i].member) = vmcb_get(c, vmcb, moved[i].field);
-	c->kernel_gs_base = made_canonical(c->kernel_gs_base);
+	c->kernel_gs_base = made_canonical(c, c->kernel_gs_base);
 	for (unsigned i = 0; i < ARRAY_LEN(moved_segments); i++) {
 		unsigned reg = moved_segments[i];
 
 		c->seg[reg] = vmcb_get_segment(c, vmcb, reg);
-		c->seg[reg].base = made_canonical(c->seg[reg].base);
+		c->seg[reg].base = made_canonical(c, c->seg[reg].base);
 		seg_update(c, reg);
 	}
 	return true;
@@ -188,7 +193,7 @@ BODY(invlpga)
 {
 	u64 linear = c->r[RAX] & op_amask(o);
 
-	if (canonical(linear))
+	if (canonical(c, linear))
 		tlb_flush_page(c, linear);
 	c->r[RIP] = next_rip(c, o);
 	return true;

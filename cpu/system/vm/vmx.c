@@ -102,7 +102,7 @@ BODY(invvpid)
 		return vmx_fail(c, 28);
 	if (!descriptor(c, o, d))
 		return false;
-	if (d[0] >> 16 || (type != 2 && !d[0]) || (type == 0 && !canonical(d[1])))
+	if (d[0] >> 16 || (type != 2 && !d[0]) || (type == 0 && !canonical_base(c->model, d[1])))
 		return vmx_fail(c, 28);
 	tlb_forget_guests(c);
 	return vmx_succeed(c);

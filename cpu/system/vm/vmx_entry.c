@@ -224,7 +224,7 @@ static const char bad_efer[] = "has a reserved bit, or an LMA or LME other than 
 static bool host_addresses_ok(const struct cpu *c, struct vm_check *f)
 {
 	for (unsigned i = VMCS_HOST_FS_BASE; i <= VMCS_HOST_SYSENTER_EIP; i += 2)
-		if (!check(f, canonical(vmcs_get(c, (enum vmcs_field)i)), (enum vmcs_field)i, not_canonical))
+		if (!check(f, canonical_base(c->model, vmcs_get(c, (enum vmcs_field)i)), (enum vmcs_field)i, not_canonical))
 			return false;
 	return true;
 }
@@ -260,7 +260,7 @@ static bool host_ok(const struct cpu *c, struct vm_check *f, const struct vmx_co
 		return false;
 	if (long_host)
 		return check(f, cr4 & CR4_PAE, VMCS_HOST_CR4, "lacks PAE with a 64-bit host (26.2.4)") &&
-		       check(f, canonical(rip), VMCS_HOST_RIP, not_canonical);
+		       check(f, canonical_base(c->model, rip), VMCS_HOST_RIP, not_canonical);
 	return check(f, !(k->entry & ENTRY_LONG), VMCS_ENTRY_CONTROLS,
 		     "has \"IA-32e mode guest\" with a host that is not in that mode (26.2.4)") &&
 	       check(f, !(cr4 & CR4_PCIDE), VMCS_HOST_CR4, "has PCIDE without a 64-bit host (26.2.4)") &&
@@ -321,8 +321,8 @@ static bool registers_ok(const struct cpu *c, struct vm_check *f, const struct v
 	       check(f, lma || !(g->cr4 & CR4_PCIDE), VMCS_GUEST_CR4,
 		     "has PCIDE without \"IA-32e mode guest\" (26.3.1.1)") &&
 	       check(f, !(g->cr3 >> c->model->physical_bits), VMCS_GUEST_CR3, too_wide) &&
-	       check(f, canonical(vmcs_get(c, VMCS_GUEST_SYSENTER_ESP)), VMCS_GUEST_SYSENTER_ESP, not_canonical) &&
-	       check(f, canonical(vmcs_get(c, VMCS_GUEST_SYSENTER_EIP)), VMCS_GUEST_SYSENTER_EIP, not_canonical) &&
+	       check(f, canonical_base(c->model, vmcs_get(c, VMCS_GUEST_SYSENTER_ESP)), VMCS_GUEST_SYSENTER_ESP, not_canonical) &&
+	       check(f, canonical_base(c->model, vmcs_get(c, VMCS_GUEST_SYSENTER_EIP)), VMCS_GUEST_SYSENTER_EIP, not_canonical) &&
 	       check(f, !(k->entry & ENTRY_LOAD_PAT) || pat_valid(vmcs_get(c, VMCS_GUEST_PAT)), VMCS_GUEST_PAT,
 		     bad_pat) &&
 	       check(f, !(k->entry & ENTRY_LOAD_EFER) || efer_ok(c, g->efer, lma, g->cr0 & CR0_PG), VMCS_GUEST_EFER,
@@ -405,34 +405,34 @@ static bool data_ok(const struct guest *g, struct vm_check *f, unsigned i)
 	       shape_ok(g, f, i, false);
 }
 
-static bool system_ok(const struct guest *g, struct vm_check *f)
+static bool system_ok(const struct cpu *c, const struct guest *g, struct vm_check *f)
 {
 	static const char ti[] = "has TI set (26.3.1.2)";
 	const struct seg *tr = &g->seg[G_TR], *ldtr = &g->seg[G_LDTR];
 	unsigned type = tr->attr & 15;
 
 	if (!check(f, !(tr->sel & 4), selector(G_TR), ti) ||
-	    !check(f, canonical(tr->base), base(G_TR), not_canonical) ||
+	    !check(f, canonical_base(c->model, tr->base), base(G_TR), not_canonical) ||
 	    !check(f, usable(tr), rights(G_TR), "say that TR is unusable (26.3.1.2)") ||
 	    !check(f, type == 11 || (type == 3 && !g->long_mode), rights(G_TR), "are not of a busy TSS (26.3.1.2)") ||
 	    !shape_ok(g, f, G_TR, true))
 		return false;
 	return !usable(ldtr) || (check(f, !(ldtr->sel & 4), selector(G_LDTR), ti) &&
-				 check(f, canonical(ldtr->base), base(G_LDTR), not_canonical) &&
+				 check(f, canonical_base(c->model, ldtr->base), base(G_LDTR), not_canonical) &&
 				 check(f, (ldtr->attr & 15) == 2, rights(G_LDTR), "are not of an LDT (26.3.1.2)") &&
 				 shape_ok(g, f, G_LDTR, true));
 }
 
-static bool segments_ok(const struct guest *g, struct vm_check *f)
+static bool segments_ok(const struct cpu *c, const struct guest *g, struct vm_check *f)
 {
 	static const u8 data[] = { G_ES, G_DS, G_FS, G_GS };
 
-	if (!system_ok(g, f))
+	if (!system_ok(c, g, f))
 		return false;
 	if (g->v86)
 		return segments_v86(g, f);
 	for (unsigned i = G_ES; i <= G_GS; i++)
-		if (i == G_FS || i == G_GS ? !check(f, canonical(g->seg[i].base), base(i), not_canonical)
+		if (i == G_FS || i == G_GS ? !check(f, canonical_base(c->model, g->seg[i].base), base(i), not_canonical)
 					   : (i == G_CS || usable(&g->seg[i])) &&
 						     !check(f, !(g->seg[i].base >> 32), base(i),
 							    "has one of bits 63-32 set (26.3.1.2)"))
@@ -449,8 +449,8 @@ static bool tables_ok(const struct cpu *c, struct vm_check *f)
 {
 	static const char wide[] = "has one of bits 31-16 set (26.3.1.3)";
 
-	return check(f, canonical(vmcs_get(c, VMCS_GUEST_GDTR_BASE)), VMCS_GUEST_GDTR_BASE, not_canonical) &&
-	       check(f, canonical(vmcs_get(c, VMCS_GUEST_IDTR_BASE)), VMCS_GUEST_IDTR_BASE, not_canonical) &&
+	return check(f, canonical_base(c->model, vmcs_get(c, VMCS_GUEST_GDTR_BASE)), VMCS_GUEST_GDTR_BASE, not_canonical) &&
+	       check(f, canonical_base(c->model, vmcs_get(c, VMCS_GUEST_IDTR_BASE)), VMCS_GUEST_IDTR_BASE, not_canonical) &&
 	       check(f, !(vmcs_get(c, VMCS_GUEST_GDTR_LIMIT) >> 16), VMCS_GUEST_GDTR_LIMIT, wide) &&
 	       check(f, !(vmcs_get(c, VMCS_GUEST_IDTR_LIMIT) >> 16), VMCS_GUEST_IDTR_LIMIT, wide);
 }
@@ -461,7 +461,7 @@ static bool flow_ok(const struct cpu *c, struct vm_check *f, const struct guest 
 	u32 info = (u32)vmcs_get(c, VMCS_ENTRY_INTERRUPTION);
 	bool external = info & INTERRUPTION_VALID && (info >> 8 & 7) == EVENT_TYPE_EXTERNAL;
 
-	return check(f, g->long_mode && g->seg[G_CS].attr & SEG_L ? canonical(g->rip) : !(g->rip >> 32), VMCS_GUEST_RIP,
+	return check(f, g->long_mode && g->seg[G_CS].attr & SEG_L ? canonical_base(c->model, g->rip) : !(g->rip >> 32), VMCS_GUEST_RIP,
 		     "is not canonical, or above 32 bits outside of 64-bit mode (26.3.1.4)") &&
 	       check(f, !(g->rflags & ~(u64)0x3f7fd7) && g->rflags & FL_1, VMCS_GUEST_RFLAGS,
 		     "has a reserved bit set, or bit 1 clear (26.3.1.4)") &&
@@ -545,7 +545,7 @@ static bool link_ok(const struct cpu *c, const struct vmx_controls *k)
 /* The exit qualification of a failure (26.8): 2 PDPTEs, 4 the link pointer. -1: all is well. */
 static int guest_fails(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k, const struct guest *g)
 {
-	if (!registers_ok(c, f, k, g) || !segments_ok(g, f) || !tables_ok(c, f) || !flow_ok(c, f, g) ||
+	if (!registers_ok(c, f, k, g) || !segments_ok(c, g, f) || !tables_ok(c, f) || !flow_ok(c, f, g) ||
 	    !activity_ok(c, f, k, g))
 		return 0;
 	if (!check(f, link_ok(c, k), VMCS_VMCS_LINK,
