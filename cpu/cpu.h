@@ -10,6 +10,7 @@
 #define CPU_CPU_H
 
 #include "cpu/check.h"
+#include "cpu/system/performance/lbr.h"
 #include "cpu/system/model.h"
 #include "cpu/system/performance/pmu.h"
 #include "mem/base/bits.h"
@@ -191,6 +192,7 @@ enum {
 	MODE_IBT = 1 << 26,     /* indirect branches are tracked */
 	MODE_WAIT_ENDBR = 1 << 27, /* the next instruction must be ENDBR */
 	MODE_BRANCHES = 1 << 28, /* a performance counter counts branches */
+	MODE_LBR = 1 << 29,     /* each branch is recorded, as Intel's processors do */
 };
 /* Bits of CR4 that checks look at and nothing else in a mode does: in its upper half, as they are. */
 #define MODE_CR4(bits) ((u64)(bits) << 32)
@@ -312,6 +314,7 @@ struct cpu {
 #define MSR_STATES(member, count) u64 member[count];
 #include "cpu/system/msr.def"
 	struct pmu pmu;
+	struct lbr lbr;
 
 	/* Interruption */
 	struct fault fault;        /* set by whoever returns false */
@@ -693,7 +696,7 @@ void debug_report(struct cpu *c, u64 bits);
 void debug_code_check(struct cpu *c);
 /* data breakpoints that cover any of it are pending then */
 bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write);
-/* DEBUGCTL.LBR: AMD's processors record the last branch, and which was the last one before an interrupt or exception. */
+/* DEBUGCTL.LBR: AMD's processors (of Intel's, lbr.h) record the last branch, and which was the last one before an interrupt or exception. */
 static inline bool branches_recorded(const struct cpu *c) { return c->debugctl & 1 && is_amd(c->model); }
 static inline void record_branch(struct cpu *c, u64 from)
 {

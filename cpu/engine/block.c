@@ -18,7 +18,7 @@
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 
-enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 5, OPS_EACH = 6 /* of an instruction at most */, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20,
+enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 5, OPS_EACH = 7 /* of an instruction at most */, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20,
 	HASH_BITS = VCPU_CHECKS ? 4 : 16, FOUND_BITS = VCPU_CHECKS ? 3 : 15,
         PAGE_BITS = VCPU_CHECKS ? 4 : 12 };
 #define NO_PAGE (~(u64)0)
@@ -330,6 +330,10 @@ static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d
 		d[count] = (struct dec){ 0 };
 		o[count++] = (struct op){ .run = magic_point };
 	}
+	if (unlikely(c->mode & MODE_LBR)) {
+		d[count] = (struct dec){ 0 };
+		o[count++] = (struct op){ .run = branch_target };
+	}
 	if (hooked(c, HOOK_BLOCK | HOOK_EDGE) &&
 	    (hook_wanted(c, HOOK_BLOCK, s->offset, s->phys, 0) || hooked(c, HOOK_EDGE))) {
 		d[count] = (struct dec){ 0 };
@@ -376,6 +380,17 @@ static bool branches(const struct dec *d)
 	}
 }
 
+/* Of a branch, for LBR_SELECT. */
+static enum branch kind_of(const struct dec *d)
+{
+	switch (d->row->insn->code) {
+	case CODE_call: return d->row->insn->pg == CONTROL ? BRANCH_FAR : direct(d) ? BRANCH_CALL : BRANCH_CALL_INDIRECT;
+	case CODE_jmp: return d->row->insn->pg == CONTROL ? BRANCH_FAR : direct(d) ? BRANCH_JMP : BRANCH_JMP_INDIRECT;
+	case CODE_ret: return d->row->insn->pg == CONTROL ? BRANCH_FAR : BRANCH_RET;
+	default: return direct(d) ? BRANCH_JCC : BRANCH_FAR;
+	}
+}
+
 /* Put the checks before the instruction in D and O, and what counts it. Returns the number of operations. */
 static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, unsigned ip)
 {
@@ -383,6 +398,8 @@ static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, uns
 	bool exits = insn && may_exit(insn, c->mode);
 	u32 checks = insn ? guard_checks(insn->check, c->mode) : 0;
 	bool counts = unlikely(c->mode & MODE_BRANCHES) && insn && branches(d);
+	bool noted = unlikely(c->mode & MODE_LBR) && insn && branches(d);
+	unsigned n = (checks != 0) + exits;
 
 	if (exits)
 		put_before(d, o, guest_guard, insn->vmexit | insn->intercept << 8 | d->opcode << 16 |
@@ -390,8 +407,10 @@ static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, uns
 	if (checks)
 		put_before(d + exits, o + exits, guard, checks, ip);
 	if (counts)
-		put_before(d + exits + (checks != 0), o + exits + (checks != 0), count_branch, 0, ip);
-	return (checks != 0) + exits + counts;
+		put_before(d + n, o + n, count_branch, 0, ip), n++;
+	if (noted)
+		put_before(d + n, o + n, note_branch, kind_of(d + n), ip), n++;
+	return n;
 }
 
 /* Put what hooks ask for before the instruction in D and O. Returns the number of operations. */
@@ -433,10 +452,11 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 {
 	unsigned ip = 0, insns = 0, left = 0, count = begin(c, s, d, o);
 	u8 counts[MAX_OPS] = { 0 };  /* instructions that an operation does */
-	/* covered: for coverage, a block ends at a branch; again: this one goes back to the start. A loop is a block of
+	/* covered: for coverage, and records of branches, a block ends at a branch; again: this one goes back to the start. A loop is a block of
 	 * its own, so that the code behind it takes no host registers from it */
 	bool open = true, branch = false, again;
-	bool covered = (c->all->observer && c->all->observer->built) || hooked(c, HOOK_BLOCK | HOOK_EDGE);
+	bool covered = (c->all->observer && c->all->observer->built) || hooked(c, HOOK_BLOCK | HOOK_EDGE) ||
+		       c->mode & MODE_LBR;
 
 	while (insns < s->max && open && ip <= OP_IP_MAX - EARLY_BYTES && count + OPS_EACH + 2 < MAX_OPS &&
 	       !(insns && unlikely(point_at(c, s, ip)))) {

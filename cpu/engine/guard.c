@@ -124,6 +124,24 @@ HANDLER(count_branch)
 	RUN(o + 1);
 }
 
+HANDLER(note_branch)
+{
+	struct lbr *l = &c->lbr;
+
+	l->branch = trim_rip(c, c->r[RIP] + o->ip);
+	l->next = trim_rip(c, c->r[RIP] + o->ip + o->len);
+	l->kind = (enum branch)o->imm;
+	l->pending = true;
+	RUN(o + 1);
+}
+
+HANDLER(branch_target)
+{
+	if (likely(c->lbr.pending))
+		lbr_settle(c, c->r[RIP], c->end - (u64)(n + o->left));
+	RUN(o + 1);
+}
+
 /* ---- hooks (cpu/hook.h) ---- */
 
 #define HOOK_HANDLER(name, function) \

@@ -17,6 +17,8 @@ handler magic_point;
 u32 guard_checks(u32 check, u64 mode);
 handler guard;
 handler count_branch;   /* before a branch, where a performance counter counts them */
+handler note_branch;    /* before a branch, where they are recorded; imm: enum branch */
+handler branch_target;  /* in the beginning of a block: where it led */
 /* Before an instruction that hooks are for: `hook' is the first, disp the instruction's code. */
 handler hooked_insn;
 /* In the beginning of a block: hooks of blocks and edges. */

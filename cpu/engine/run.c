@@ -174,6 +174,7 @@ static bool go_on_behind(struct cpu *c, s64 *n, bool more, enum outcome *outcome
 		if (unlikely(c->pmu.branches && c->pmu.branch_at == c->end - (u64)*n))
 			c->pmu.branches--; /* it has not retired */
 		c->pmu.branch_at = CLOCK_NEVER;
+		c->lbr.pending = false;
 		/* Before the 286 a division error is a trap, not a fault (80286 manual, D.2). */
 		c->r[RIP] = c->fault.vector == VEC_DE && !has(c->model, F_I286) ? next_rip(c, o) : op_rip(c, o);
 		check_between_blocks(c, *n, c->icount);
@@ -248,6 +249,8 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 	c->end = c->icount;
 	c->exit = EXIT_LOOKUP;
 	mode_single(c, false);
+	if (unlikely(c->lbr.pending))
+		lbr_settle(c, c->r[RIP], c->icount);
 	if (unlikely(c->all->hooks && c->all->hooks->edge.pending))
 		hook_edge_now(c);
 	return outcome;

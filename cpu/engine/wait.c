@@ -52,7 +52,7 @@ static bool breakpoints(const struct cpu *c) { return c->dr[7] & 0xff; }
 bool round_pays_now(const struct cpu *c)
 {
 	return !c->all->no_skip_waiting && !c->all->observer && !breakpoints(c) &&
-	       !(c->mode & MODE_BRANCHES);
+	       !(c->mode & (MODE_BRANCHES | MODE_LBR));
 }
 
 /* The number of calls of devices, and of hooks, that may have an effect, or may give another answer next time. */

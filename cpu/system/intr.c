@@ -287,6 +287,8 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 	if (unlikely(branches_recorded(c))) {
 		memcpy(c->last_branch + 2, c->last_branch, 2 * sizeof *c->last_branch);
 		record_branch(c, from);
+	} else if (unlikely(c->mode & MODE_LBR) && kind < INT_SOFTWARE) {
+		lbr_record(c, from, c->r[RIP], BRANCH_FAR);
 	}
 	if (unlikely(in_guest(c)))
 		guest_delivered(c);
@@ -306,6 +308,8 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 	if (vector == VEC_DB && (kind == INT_EXCEPTION || kind == INT_TRAP || kind == INT_ICEBP)) {
 		c->dr[7] &= ~((u64)1 << 13); /* GD */
 		c->debugctl &= ~(u64)3;      /* LBR, BTF */
+		if (unlikely(c->mode & MODE_LBR))
+			update_mode(c);
 	}
 	return true;
 }

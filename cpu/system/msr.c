@@ -113,9 +113,12 @@ static bool mtrr_range(const struct cpu *c, u32 index, u64 v)
 	return index & 1 ? !(v & (beyond | 0x7ff)) : !(v & (beyond | 0xf00)) && type_valid(v & 0xff);
 }
 
-/* LBR, TR (which record nothing), BTF; with performance counters, FREEZE_PERFMON_ON_PMI. AMD: LBR (which does), BTF, and
+/* LBR, TR, BTF (of Intel's processors, without performance counters the first two record nothing). AMD: LBR, BTF, and
  * pins for performance monitoring */
-u64 debugctl_bits(const struct model *m) { return is_amd(m) ? 0x3f : has(m, F_PMU) ? 0x1043 : 0x43; }
+u64 debugctl_bits(const struct model *m)
+{
+	return is_amd(m) ? 0x3f : has(m, F_PMU) ? 0x43 | DEBUGCTL_FREEZE_LBR | DEBUGCTL_FREEZE_PMU : 0x43;
+}
 
 /* IBRS, STIBP, SSBD, BHI_DIS_S */
 static bool spec_ctrl_bits(const struct cpu *c, u32 index, u64 v)
@@ -139,6 +142,7 @@ static bool write_debugctl(struct cpu *c, u32 index, u64 v)
 	if (v & ~debugctl_bits(c->model))
 		return false;
 	c->debugctl = v;
+	update_mode(c);
 	attend(c, ATTN_LINE); /* each branch is looked at from here on */
 	return true;
 }

@@ -183,7 +183,7 @@ START_TEST(registers)
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
 		ck_assert_msg(!write_msr(c, rows[i].index, rows[i].bad), "%x", rows[i].index);
 	ck_assert_uint_eq(get(GLOBAL), 15);
-	ck_assert_uint_eq(get(0x345), 1 << 13);
+	ck_assert_uint_eq(get(0x345), 1 << 13 | 5);
 	set(PMC0, 0x1234567890abcdef);
 	ck_assert_uint_eq(get(PMC0), 0xffff90abcdef);
 	set(PMC0, 0x70abcdef);
@@ -191,6 +191,63 @@ START_TEST(registers)
 	ck_assert(model_parse(&model, "max", NULL));
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
 		ck_assert(!read_msr(c, rows[i].index, &v));
+}
+END_TEST
+
+/* The last branches (18.12): INFO, FROM and TO of the Nth before the last one. */
+enum { LBR_SELECT = 0x1c8, LBR_TOS, LBR_FROM = 0x680, LBR_TO = 0x6c0, LBR_INFO = 0xdc0, DEBUGCTL = 0x1d9 };
+static void last_branch(unsigned n, u64 from, u64 to, u64 info)
+{
+	u32 at = (u32)(get(LBR_TOS) - n) % 32;
+
+	ck_assert_msg(get(LBR_FROM + at) == from && get(LBR_TO + at) == to && get(LBR_INFO + at) == info,
+		      "%u: %llx to %llx, %llx", n, (unsigned long long)get(LBR_FROM + at),
+		      (unsigned long long)get(LBR_TO + at), (unsigned long long)get(LBR_INFO + at));
+}
+
+START_TEST(branch_records)
+{
+	const u32 gate = handler_of(0x40);
+
+	for (unsigned cut = 1; cut <= 100; cut += 33) {
+		enter(LONG, 0);
+		rounds_at_code();
+		set(DEBUGCTL, 1);
+		for (unsigned done = 0; done < 100 * ROUND; done += cut)
+			run(done + cut > 100 * ROUND ? 100 * ROUND - done : cut);
+		ck_assert_uint_eq(get(LBR_TOS), 100 % 32); /* those that are not taken are none */
+		for (unsigned n = 0; n < 32; n++)
+			last_branch(n, CODE + 6, CODE, ROUND);
+		/* CALL, RET, and an exception */
+		POKE(CODE + 0x40, 0xe8, 0x0b, 0, 0, 0, 0x0f, 0x0b);
+		POKE(CODE + 0x50, 0x90, 0xc3);
+		with_idt();
+		c->r[RIP] = CODE + 0x40;
+		run(4);
+		last_branch(2, CODE + 0x40, CODE + 0x50, 1);
+		last_branch(1, CODE + 0x51, CODE + 0x45, 2);
+		last_branch(0, CODE + 0x45, handler_of(VEC_UD), 0);
+	}
+	rings();
+	set(DEBUGCTL, 1);
+	run(500);
+	last_branch(0, CODE + 2, CODE, 1);
+	last_branch(1, gate + 2, CODE + 2, 3);
+	last_branch(2, CODE, gate, 1);
+	/* what LBR_SELECT leaves out: ends at CPL 0; ends at another; far; JMP */
+	for (unsigned i = 0; i < 4; i++) {
+		rings();
+		set(LBR_SELECT, i < 2 ? 1 << i : i == 2 ? 1 << 8 : 1 << 7);
+		set(DEBUGCTL, 1);
+		run(500);
+		ck_assert_uint_eq(get(LBR_TOS), (i == 0 ? 200 : i == 1 || i == 2 ? 100 : 200) % 32);
+	}
+	set(DEBUGCTL, 0);
+	run(500);
+	ck_assert_uint_eq(get(LBR_TOS), 200 % 32);
+	ck_assert(!write_msr(c, LBR_SELECT, 1 << 10));
+	ck_assert(!write_msr(c, LBR_FROM, (u64)1 << 50));
+	ck_assert(!write_msr(c, LBR_INFO, 1 << 16));
 }
 END_TEST
 
@@ -226,6 +283,7 @@ int main(void)
 	tcase_add_test(intel, faults);
 	tcase_add_test(intel, overflows);
 	tcase_add_test(intel, registers);
+	tcase_add_test(intel, branch_records);
 	tcase_add_checked_fixture(other, amd_setup, bare_free);
 	tcase_add_test(other, amd);
 	suite_add_tcase(s, intel);

@@ -11,7 +11,6 @@ enum { SELECT_USER = 1 << 16, SELECT_OS = 1 << 17, SELECT_EDGE = 1 << 18, SELECT
        SELECT_ON = 1 << 22, SELECT_INVERT = 1 << 23 };
 enum { FIXED_OS = 1, FIXED_USER = 2, FIXED_INTERRUPT = 8, FIXED_BITS = FIXED_OS | FIXED_USER | FIXED_INTERRUPT };
 enum { FULL_WIDTH_WRITES = 1 << 13 }; /* IA32_PERF_CAPABILITIES */
-enum { FREEZE_ON_INTERRUPT = 1 << 12 }; /* DEBUGCTL */
 #define SELECT_BITS 0xffdfffffu
 #define GLOBAL_BITS (((u64)7 << 32) | 15)
 #define STATUS_BITS (GLOBAL_BITS | (u64)3 << 62)
@@ -120,8 +119,12 @@ static void overflow(struct cpu *c, const struct counter *k)
 	c->pmu.global_status |= k->status;
 	if (!k->interrupts)
 		return;
-	if (c->debugctl & FREEZE_ON_INTERRUPT)
+	if (c->debugctl & DEBUGCTL_FREEZE_PMU)
 		c->pmu.global_ctrl = 0;
+	if (c->debugctl & DEBUGCTL_FREEZE_LBR && c->debugctl & DEBUGCTL_LBR) {
+		c->debugctl &= ~(u64)DEBUGCTL_LBR;
+		update_mode(c);
+	}
 	if (c->apic)
 		apic_performance(c->apic);
 }
@@ -222,6 +225,7 @@ void pmu_loaded(struct cpu *c)
 
 void pmu_reset(struct cpu *c)
 {
+	c->lbr = (struct lbr){ 0 };
 	c->pmu = (struct pmu){ .global_ctrl = (1 << PMU_GENERAL) - 1 };
 	pmu_loaded(c);
 }
@@ -231,7 +235,10 @@ struct part pmu_part(struct cpu *c)
 	static const struct field fields[] = {
 		FIELDS(struct cpu, pmu.select, U64), FIELDS(struct cpu, pmu.general, U64),
 		FIELDS(struct cpu, pmu.fixed, U64), FIELD(struct cpu, pmu.fixed_ctr_ctrl, U64),
-		FIELD(struct cpu, pmu.global_ctrl, U64), FIELD(struct cpu, pmu.global_status, U64), FIELD_END
+		FIELD(struct cpu, pmu.global_ctrl, U64), FIELD(struct cpu, pmu.global_status, U64),
+		FIELDS(struct cpu, lbr.from, U64), FIELDS(struct cpu, lbr.to, U64), FIELDS(struct cpu, lbr.info, U64),
+		FIELD(struct cpu, lbr.select, U64), FIELD_MAX(struct cpu, lbr.tos, U64, LBR_DEPTH - 1),
+		FIELD(struct cpu, lbr.last, U64), FIELD_END
 	};
 
 	return (struct part){ c->pmu_name, c, fields, NULL };
@@ -270,7 +277,7 @@ bool pmu_read_msr(struct cpu *c, u32 index, u64 *v)
 
 	cpu_sync(c);
 	pmu_account(c);
-	*v = at ? *at : index == 0x345 ? FULL_WIDTH_WRITES : 0;
+	*v = at ? *at : index == 0x345 ? FULL_WIDTH_WRITES | LBR_FORMAT : 0;
 	return true;
 }
 
