@@ -37,7 +37,7 @@ static inline bool host_has(enum feature f)
 static inline bool host_has(enum feature f) { (void)f; return false; }
 #endif
 
-static void make_guest(void)
+static inline void make_guest(void)
 {
 	bare_new(host_has(F_SSE4A) ? "max,+sse4a" : "max", RAM_SIZE);
 	put64(ram->host + PML4, (PML4 + 0x1000) | 0x63);
@@ -74,7 +74,7 @@ struct vec_state {
 	int exception; /* vector, or -1 */
 };
 
-static void guest_step(const u8 *code, unsigned len, struct vec_state *s)
+static inline void guest_step(const u8 *code, unsigned len, struct vec_state *s)
 {
 	static u8 last[16];
 	enum cpu_stop stop;
@@ -294,7 +294,7 @@ static inline void random_state(struct vec_state *s, bool fp)
 enum shape { SHAPE_REG, SHAPE_SAME, SHAPE_HIGH, SHAPE_BASE, SHAPE_INDEX, SHAPE_SEG, SHAPE_UNALIGNED, SHAPE_EDGE,
 	SHAPES };
 
-static void show(const char *who, const struct vec_state *s, char *out, size_t room)
+static inline void show(const char *who, const struct vec_state *s, char *out, size_t room)
 {
 	int n = snprintf(out, room, "%s: exception %d mxcsr %04x flags %03lx rcx %016lx rdx %016lx", who, s->exception,
 		s->mxcsr, (unsigned long)s->flags,
