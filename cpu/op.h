@@ -23,14 +23,15 @@
 #include "cpu/decode.h"
 
 #ifndef VCPU_TAIL
-#if defined __OPTIMIZE__ && !defined __SANITIZE_ADDRESS__ && (defined __x86_64__ || defined __aarch64__)
+#if defined __OPTIMIZE__ && !defined __SANITIZE_ADDRESS__ && \
+	(defined __x86_64__ || defined __aarch64__ || (defined __riscv && __riscv_xlen == 64))
 #define VCPU_TAIL 1
 #else
 #define VCPU_TAIL 0
 #endif
 #endif
 
-#if VCPU_TAIL && defined __clang__ && __clang_major__ >= 19 && defined __x86_64__
+#if VCPU_TAIL && defined __clang__ && __clang_major__ >= 19 && (defined __x86_64__ || defined __aarch64__)
 #define HANDLER_CC __attribute__((preserve_none))
 #else
 #define HANDLER_CC
