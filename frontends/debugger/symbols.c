@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Symbols: names of addresses. */
 #include <ctype.h>
-#include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -58,60 +57,82 @@ static bool read_lines(struct session *s, char *text)
 /* Is [AT, AT + LEN) in a file of SIZE bytes? */
 static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size && len <= size - at; }
 
-#define READ_ELF(bits) \
-	/* Of code, from Y to the end of its section; 1 at the end itself, where _etext and its like are, and for data: as in gdb, what \
-	 * has no size there has its own address only. 0: not known. *CODE: the section is executable. */ \
-	static uint64_t room_in_section##bits(const unsigned char *data, size_t size, const Elf##bits##_Ehdr *h, \
-		const Elf##bits##_Sym *y, bool *code) \
-	{ \
-		uint64_t at = h->e_shoff + (uint64_t)y->st_shndx * sizeof(Elf##bits##_Shdr); \
-		Elf##bits##_Shdr section; \
-		*code = ELF##bits##_ST_TYPE(y->st_info) == STT_FUNC; \
-		if (y->st_shndx >= h->e_shnum || !within(size, at, sizeof section)) \
-			return 0; \
-		memcpy(&section, data + at, sizeof section); \
-		*code |= ELF##bits##_ST_TYPE(y->st_info) == STT_NOTYPE && section.sh_flags & SHF_EXECINSTR; \
-		return *code && y->st_value - section.sh_addr < section.sh_size ? section.sh_addr + section.sh_size - \
-			y->st_value : 1; \
-	} \
-	static bool read_elf##bits(struct session *s, const unsigned char *data, size_t size) \
-	{ \
-		Elf##bits##_Ehdr h; \
-		if (size < sizeof h) \
-			return false; \
-		memcpy(&h, data, sizeof h); \
-		for (unsigned i = 0; i < h.e_shnum; i++) { \
-			Elf##bits##_Shdr t, strings; \
-			if (!within(size, h.e_shoff + (uint64_t)i * sizeof t, sizeof t)) \
-				return false; \
-			memcpy(&t, data + h.e_shoff + i * sizeof t, sizeof t); \
-			if (t.sh_type != SHT_SYMTAB || !within(size, h.e_shoff + (uint64_t)t.sh_link * sizeof t, \
-				sizeof t)) \
-				continue; \
-			memcpy(&strings, data + h.e_shoff + t.sh_link * sizeof t, sizeof t); \
-			if (!within(size, t.sh_offset, t.sh_size) || \
-				!within(size, strings.sh_offset, strings.sh_size)) \
-				return false; \
-			for (uint64_t at = 0; at + sizeof(Elf##bits##_Sym) <= t.sh_size; \
-				at += sizeof(Elf##bits##_Sym)) { \
-				Elf##bits##_Sym y; \
-				const char *name; \
-				uint64_t room; \
-				bool code; \
-				memcpy(&y, data + t.sh_offset + at, sizeof y); \
-				if (ELF##bits##_ST_TYPE(y.st_info) > STT_FUNC || !y.st_name || \
-					y.st_name >= strings.sh_size || !y.st_value || y.st_shndx == SHN_ABS) \
-					continue; \
-				name = (const char *)data + strings.sh_offset + y.st_name; \
-				room = room_in_section##bits(data, size, &h, &y, &code); \
-				symbol_add(s, y.st_value, y.st_size, room, code, name, \
-					strnlen(name, strings.sh_size - y.st_name)); \
-			} \
-		} \
-		return true; \
+/* An ELF file, of 32 or 64 bits: WIDE is 0 or 1. Fields are at the places that the System V ABI gives. */
+enum { SYMTAB = 2, NOTYPE = 0, FUNC = 2, ABSOLUTE = 0xfff1, EXECINSTR = 4 };
+struct elf { const unsigned char *data; size_t size; bool wide; };
+struct section { uint32_t type, link; uint64_t flags, address, at, size; };
+
+static uint64_t field(const unsigned char *p, unsigned bytes)
+{
+	uint64_t n = 0;
+
+	while (bytes--)
+		n = n << 8 | p[bytes];
+	return n;
+}
+
+/* False: the file does not have section I whole. */
+static bool get_section(const struct elf *e, uint64_t i, struct section *section)
+{
+	unsigned word = e->wide ? 8 : 4, size = e->wide ? 64 : 40;
+	uint64_t at = field(e->data + (e->wide ? 40 : 32), word) + i * size;
+	const unsigned char *p = e->data + at;
+
+	if (!within(e->size, at, size))
+		return false;
+	*section = (struct section){ .type = (uint32_t)field(p + 4, 4), .flags = field(p + 8, word),
+		.address = field(p + 8 + word, word), .at = field(p + 8 + 2 * word, word),
+		.size = field(p + 8 + 3 * word, word), .link = (uint32_t)field(p + 8 + 4 * word, 4) };
+	return true;
+}
+
+/* The symbol at P, whose name is NAME. Code has room to the end of its section; the end itself, where _etext and its
+ * like are, has 1, and so has data: as in gdb, what has no size there has its own address only. 0: not known. */
+static void add_elf_symbol(struct session *s, const struct elf *e, const unsigned char *p, const char *name, size_t len)
+{
+	uint64_t value = e->wide ? field(p + 8, 8) : field(p + 4, 4);
+	uint64_t size = e->wide ? field(p + 16, 8) : field(p + 8, 4), room = 0;
+	unsigned type = p[e->wide ? 4 : 12] & 15, index = (unsigned)field(p + (e->wide ? 6 : 14), 2);
+	bool code = type == FUNC;
+	struct section in;
+
+	if (type > FUNC || !value || index == ABSOLUTE)
+		return;
+	if (index < field(e->data + (e->wide ? 60 : 48), 2) && get_section(e, index, &in)) {
+		code |= type == NOTYPE && in.flags & EXECINSTR;
+		room = code && value - in.address < in.size ? in.address + in.size - value : 1;
 	}
-READ_ELF(32)
-READ_ELF(64)
+	symbol_add(s, value, size, room, code, name, len);
+}
+
+/* False: it is cut off. */
+static bool read_elf(struct session *s, const struct elf *e)
+{
+	unsigned entry = e->wide ? 24 : 16, count;
+
+	if (e->size < (e->wide ? 64 : 52))
+		return false;
+	count = (unsigned)field(e->data + (e->wide ? 60 : 48), 2);
+	for (unsigned i = 0; i < count; i++) {
+		struct section table, strings;
+
+		if (!get_section(e, i, &table))
+			return false;
+		if (table.type != SYMTAB || !get_section(e, table.link, &strings))
+			continue;
+		if (!within(e->size, table.at, table.size) || !within(e->size, strings.at, strings.size))
+			return false;
+		for (uint64_t at = 0; at + entry <= table.size; at += entry) {
+			const unsigned char *p = e->data + table.at + at;
+			uint64_t name = field(p, 4);
+			const char *text = (const char *)e->data + strings.at + name;
+
+			if (name && name < strings.size)
+				add_elf_symbol(s, e, p, text, strnlen(text, strings.size - name));
+		}
+	}
+	return true;
+}
 
 /* The kernel's address in memory less its address by the symbols from BEFORE on: Linux moves itself by multiples of 2
  * MiB, or of 16 MiB with 32 bits. */
@@ -150,9 +171,8 @@ bool symbols_read(struct session *s, const char *path, const uint64_t *offset)
 		ok = complaint(s, "cannot read %s: %s", path, strerror(errno));
 	} else {
 		data[len] = 0;
-		elf = len > EI_CLASS && !memcmp(data, ELFMAG, SELFMAG);
-		ok = !elf ? read_lines(s, data)
-			  : (data[EI_CLASS] == ELFCLASS64 ? read_elf64 : read_elf32)(s, (unsigned char *)data, len);
+		elf = len > 4 && !memcmp(data, "\177ELF", 4);
+		ok = elf ? read_elf(s, &(struct elf){ (unsigned char *)data, len, data[4] == 2 }) : read_lines(s, data);
 		by = offset ? *offset : moved_by(s, before);
 		for (size_t i = before; by && i < s->nsymbols; i++)
 			s->symbols[i].address += by;
