@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
-#include <sys/eventfd.h>
-#include <time.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include "ending.h"
 
-#define PATIENCE_NS 500000000
+#define PATIENCE_US 500000
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 static struct {
 	void (*ask)(void), (*restore)(void);
 	volatile sig_atomic_t asked, patient;
-	timer_t timer;
-	bool timed;
-	int event;
-} ending = { .event = -1 };
+	int event[2]; /* a pipe: once asked, there is a byte in it for ever */
+} ending = { .event = { -1, -1 } };
 
 static void handle(int n, void (*handler)(int))
 {
@@ -42,21 +40,20 @@ static void die(int n)
 
 void ending_ask(int n)
 {
-	const struct itimerspec soon = { .it_value = { .tv_nsec = PATIENCE_NS } };
-	const unsigned long long one = 1;
+	const struct itimerval soon = { .it_value = { .tv_usec = PATIENCE_US } };
 	int e = errno;
 
-	if (ending.asked || !ending.patient || !ending.timed) {
+	if (ending.asked || !ending.patient) {
 		ending.asked = n;
 		die(n);
 		return;
 	}
 	ending.asked = n;
-	timer_settime(ending.timer, 0, &soon, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
 	if (ending.ask)
 		ending.ask();
-	if (ending.event >= 0 && write(ending.event, &one, sizeof one) < 0)
-		errno = 0; /* it is readable already */
+	if (ending.event[1] >= 0 && write(ending.event[1], "", 1) < 0)
+		errno = 0; /* it is full, so readable */
 	errno = e;
 }
 
@@ -68,14 +65,13 @@ static void handle_alarm(int n)
 
 void ending_open(void (*ask)(void), void (*restore)(void))
 {
-	struct sigevent tell = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
-
 	ending.ask = ask;
 	ending.restore = restore;
-	if (ending.event < 0) {
-		ending.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		ending.timed = !timer_create(CLOCK_MONOTONIC, &tell, &ending.timer);
-	}
+	if (ending.event[0] < 0 && !pipe(ending.event))
+		for (int i = 0; i < 2; i++) {
+			fcntl(ending.event[i], F_SETFD, FD_CLOEXEC);
+			fcntl(ending.event[i], F_SETFL, O_NONBLOCK);
+		}
 	handle(SIGALRM, handle_alarm);
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
 		handle(signals[i], ending_ask);
@@ -83,7 +79,7 @@ void ending_open(void (*ask)(void), void (*restore)(void))
 
 void ending_patience(bool patient) { ending.patient = patient; }
 int ending_signal(void) { return ending.asked; }
-int ending_fd(void) { return ending.event; }
+int ending_fd(void) { return ending.event[0]; }
 
 void ending_die(void)
 {
