@@ -4,11 +4,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
+#include "compat/text.h"
 #include "io/disk/reach.h"
 #include "io/disk/store.h"
 #include "lib/machine.h"
+#include "mem/pages.h"
 
 /* ---- files ---- */
 
@@ -34,8 +35,7 @@ void boot_free(struct boot *boot)
 		blob_free(&boot->extras[i].blob);
 	free(boot->extras);
 	free(boot->append);
-	if (boot->mapped)
-		munmap(boot->mapped, boot->mapped_size);
+	pages_free(boot->mapped, boot->mapped_size);
 	*boot = (struct boot){ 0 };
 }
 
@@ -48,13 +48,7 @@ static bool errno_text(char **error, const char *name, int number)
 {
 	char text[128];
 
-#if defined __GLIBC__ && defined _GNU_SOURCE
-	return error_set(error, "%s: %s", name, strerror_r(number, text, sizeof text));
-#else
-	if (strerror_r(number, text, sizeof text))
-		snprintf(text, sizeof text, "error %d", number);
-	return error_set(error, "%s: %s", name, text);
-#endif
+	return error_set(error, "%s: %s", name, error_text(number, text, sizeof text));
 }
 
 /* The whole of a file of unknown size: it may be a pipe. */

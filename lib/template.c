@@ -8,10 +8,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
+#if HAVE_DECL_MEMFD_CREATE
+#include <sys/mman.h>
+#endif
 #include "lib/machine.h"
 #include "lib/vcpu_snapshot.h"
+#include "mem/pages.h"
 
 /* A mapping takes the host some memory, and a process has 65530: 512 of them and the holes between let 60 machines
  * share. */
@@ -179,9 +182,9 @@ static bool place_blob(void *mapped, struct blob *b)
 bool template_boot(const struct vcpu_template *t, struct boot *boot, char **error)
 {
 	bool ok = copy_boot(boot, &t->boot);
-	void *mapped = ok && t->size ? mmap(NULL, t->size, PROT_READ, MAP_PRIVATE, t->fd, 0) : MAP_FAILED;
+	void *mapped = ok ? pages_view(t->fd, t->size) : NULL;
 
-	if (mapped == MAP_FAILED) {
+	if (!mapped) {
 		boot_free(boot);
 		return error_set(error, "the host has no memory for the boot images of a template");
 	}
@@ -204,12 +207,35 @@ void vcpu_template_free(vcpu_template *t)
 	free(t);
 }
 
+/* A file without a name. */
+static int new_file(void)
+{
+#if HAVE_DECL_MEMFD_CREATE
+	return memfd_create("vcpu-template", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+#else
+	FILE *file = tmpfile();
+	int fd = file ? fcntl(fileno(file), F_DUPFD_CLOEXEC, 0) : -1;
+
+	if (file)
+		fclose(file);
+	return fd;
+#endif
+}
+
+static bool seal(int fd)
+{
+#ifdef F_ADD_SEALS
+	return !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+#else
+	return fd >= 0;
+#endif
+}
+
 static bool fill(struct vcpu_template *t, struct vcpu *v)
 {
-	t->fd = memfd_create("vcpu-template", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	t->fd = new_file();
 	return t->fd >= 0 && find_runs(t, v) && write_runs(t, v) && copy_boot(&t->boot, &v->boot) &&
-	       all_blobs(&t->boot, write_blob, t) && !ftruncate(t->fd, (off_t)t->size) &&
-	       !fcntl(t->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+	       all_blobs(&t->boot, write_blob, t) && !ftruncate(t->fd, (off_t)t->size) && seal(t->fd);
 }
 
 vcpu_template *vcpu_template_take(vcpu *v)

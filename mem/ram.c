@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
+#include "mem/pages.h"
 #include "mem/space.h"
 
 /* A hole of fewer pages in what a file gives is left: each mapping takes the host some memory. */
 #define HOLE_MIN 16u
-
-/* Anonymous, unreserved: the host gives a zeroed page at the first write to it, and reads of the others share its one
- * page of zeroes. */
-static void *reserve(u64 size)
-{
-	void *p;
-
-	if (size > SIZE_MAX)
-		return NULL;
-	p = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
 
 /* HOST is NULL: it has memory of its own. */
 static struct ram *new_ram(void *host, u64 size)
@@ -32,8 +19,8 @@ static struct ram *new_ram(void *host, u64 size)
 		return NULL;
 	ram->size = (size + PAGE_SIZE - 1) & PAGE_MASK;
 	ram->borrowed = host;
-	ram->host = host ? host : reserve(ram->size);
-	ram->pages = reserve(ram->size >> PAGE_SHIFT);
+	ram->host = host ? host : pages_new(ram->size);
+	ram->pages = pages_new(ram->size >> PAGE_SHIFT);
 	if (!ram->host || !ram->pages) {
 		ram_free(ram);
 		return NULL;
@@ -55,7 +42,7 @@ struct ram *ram_borrow(void *host, u64 size)
 bool ram_deny(struct ram *ram, u64 page, u8 denied)
 {
 	if (!ram->denied && denied)
-		ram->denied = reserve(ram->size >> PAGE_SHIFT);
+		ram->denied = pages_new(ram->size >> PAGE_SHIFT);
 	if (ram->denied)
 		ram->denied[page] = denied;
 	return ram->denied || !denied;
@@ -65,12 +52,10 @@ void ram_free(struct ram *ram)
 {
 	if (!ram)
 		return;
-	if (ram->host && !ram->borrowed)
-		munmap(ram->host, ram->size);
-	if (ram->pages)
-		munmap(ram->pages, ram->size >> PAGE_SHIFT);
-	if (ram->denied)
-		munmap(ram->denied, ram->size >> PAGE_SHIFT);
+	if (!ram->borrowed)
+		pages_free(ram->host, ram->size);
+	pages_free(ram->pages, ram->size >> PAGE_SHIFT);
+	pages_free(ram->denied, ram->size >> PAGE_SHIFT);
 	free(ram);
 }
 
@@ -79,12 +64,7 @@ static bool release(struct ram *ram, u64 offset, u64 len)
 {
 	u8 *at = ram->host + offset;
 
-	if (ram->borrowed)
-		return memset(at, 0, len);
-	if (!ram->shares)
-		return !madvise(at, len, MADV_DONTNEED);
-	return mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) !=
-	       MAP_FAILED;
+	return ram->borrowed ? memset(at, 0, len) != NULL : pages_zero(at, len, ram->shares);
 }
 
 bool ram_clear(struct ram *ram)
@@ -108,8 +88,7 @@ bool ram_share(struct ram *ram, u64 page, u64 pages, int fd, u64 offset)
 	size_t len = pages << PAGE_SHIFT, done = 0;
 
 	ram->shares = true;
-	if (ram->borrowed || mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd,
-				  (off_t)offset) == MAP_FAILED) {
+	if (ram->borrowed || !pages_share(at, len, fd, offset)) {
 		for (ssize_t n; done < len; done += (size_t)n)
 			if ((n = pread(fd, at + done, len - done, (off_t)(offset + done))) <= 0)
 				return false;

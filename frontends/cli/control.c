@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "compat/text.h"
 #include "ending.h"
 
 static struct {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "compat/socket.h"
 #include "helper.h"
 #include "unix_socket.h"
 
@@ -24,20 +25,29 @@ static struct port {
 } ports[PORTS];
 static unsigned count;
 
+static void make_raw(struct termios *t)
+{
+	t->c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+	t->c_oflag &= ~(tcflag_t)OPOST;
+	t->c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
+	t->c_cflag = (t->c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
+}
+
 static bool open_pty(struct port *port, const char *option)
 {
 	struct termios t;
 	int slave;
 
-	port->fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	if (port->fd < 0 || grantpt(port->fd) || unlockpt(port->fd)) {
+	port->fd = posix_openpt(O_RDWR | O_NOCTTY);
+	if (port->fd < 0 || grantpt(port->fd) || unlockpt(port->fd) || fcntl(port->fd, F_SETFL, O_NONBLOCK) ||
+	    fcntl(port->fd, F_SETFD, FD_CLOEXEC)) {
 		complain("--%s pty: %s", option, strerror(errno));
 		return false;
 	}
 	/* Our own hold of the other end: it stays raw, and reads do not fail when the peer goes. */
 	slave = open(ptsname(port->fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave >= 0 && !tcgetattr(slave, &t)) {
-		cfmakeraw(&t);
+		make_raw(&t);
 		tcsetattr(slave, TCSANOW, &t);
 	}
 	fprintf(stderr, "vcpu: --%s is %s\n", option, ptsname(port->fd));

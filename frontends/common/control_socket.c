@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "compat/socket.h"
+#include "compat/text.h"
 #include "control_socket.h"
 #include "helper.h"
 #include "unix_socket.h"
@@ -135,8 +137,7 @@ static bool make_room(enum control_class class)
 
 static void admit(const struct listener *l)
 {
-	struct ucred who;
-	socklen_t len = sizeof who;
+	uid_t user;
 	int fd;
 
 	for (unsigned i = 0; i < ACCEPTS; i++) {
@@ -145,8 +146,8 @@ static void admit(const struct listener *l)
 		fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0)
 			return;
-		if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len))
-			peer = (struct control_peer){ class_of(l, who.uid), who.uid };
+		if (socket_peer(fd, &user))
+			peer = (struct control_peer){ class_of(l, user), user };
 		if (peer.class && make_room(peer.class)) {
 			places[npeers++] = (struct place){ .fd = fd, .peer = peer };
 			continue;

@@ -6,11 +6,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+#include "compat/socket.h"
 #include "helper.h"
 
 enum { SOCKETS = 8, PATH_LEN = 256 };
@@ -74,6 +77,16 @@ static void create(const struct message *names, uint64_t number)
 		close(fd);
 }
 
+static void close_others(void)
+{
+#if HAVE_DECL_CLOSE_RANGE
+	close_range(1, ~0u, 0);
+#else
+	for (long fd = sysconf(_SC_OPEN_MAX); fd-- > 1;)
+		close((int)fd);
+#endif
+}
+
 __attribute__((noreturn)) static void work(int from)
 {
 	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE };
@@ -82,9 +95,11 @@ __attribute__((noreturn)) static void work(int from)
 
 	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
 		signal(ignored[i], SIG_IGN);
+#ifdef __linux__
 	prctl(PR_SET_NAME, "vcpu-helper");
+#endif
 	dup2(from, 0);
-	close_range(1, ~0u, 0); /* none of the program's files is held open by us */
+	close_others(); /* none of the program's files is held open by us */
 	while (recv(0, &m, sizeof m, 0) == (ssize_t)sizeof m) {
 		m.path[PATH_LEN - 1] = 0;
 		if (m.wish == CREATE)
@@ -112,7 +127,7 @@ static void start(void)
 {
 	int ends[2];
 
-	if (wire >= 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+	if (wire >= 0 || socketpair(AF_UNIX, SOCKET_DATAGRAMS | SOCK_CLOEXEC, 0, ends))
 		return;
 	fflush(NULL);
 	helper = fork();

@@ -5,14 +5,16 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "sandbox.h"
+#ifdef __linux__
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
-#include "sandbox.h"
+#endif
 #if HAVE_SECCOMP
 #include <linux/sched.h>
 #include <seccomp.h>

@@ -374,13 +374,27 @@ static ssize_t write_clean(void *session, const char *data, size_t len)
 	return (ssize_t)len;
 }
 
+#if HAVE_DECL_FOPENCOOKIE
+static FILE *open_clean(struct session *s)
+{
+	return fopencookie(s, "w", (cookie_io_functions_t){ .write = write_clean });
+}
+#else
+static int write_some(void *session, const char *data, int len) { return (int)write_clean(session, data, (size_t)len); }
+
+static FILE *open_clean(struct session *s)
+{
+	return funopen(s, NULL, write_some, NULL, NULL);
+}
+#endif
+
 bool session_print_to(struct session *s, FILE *to)
 {
 	if (s->out)
 		fclose(s->out);
 	s->to = to;
 	s->said = 0;
-	s->out = to ? fopencookie(s, "w", (cookie_io_functions_t){ .write = write_clean }) : NULL;
+	s->out = to ? open_clean(s) : NULL;
 	if (s->out)
 		setvbuf(s->out, NULL, _IONBF, 0); /* others write to TO, too: the order is kept */
 	return s->out || !to;

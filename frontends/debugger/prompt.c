@@ -8,15 +8,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #if HAVE_READLINE
 #include <readline/history.h>
 #include <readline/readline.h>
 #endif
+#include "compat/socket.h"
 #include "prompt.h"
 
 /* Datagrams between the two: a letter, and a text.
@@ -272,8 +275,10 @@ __attribute__((noreturn)) static void work(void)
 	signal(SIGQUIT, nothing);
 	signal(SIGTERM, SIG_DFL); /* the end of the debugger comes here, too: readline restores the terminal */
 	signal(SIGHUP, SIG_DFL);
+#ifdef __linux__ /* elsewhere it ends when it reads the next line */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	prctl(PR_SET_NAME, "vcpu-dbg-prompt");
+#endif
 	while ((kind = hear(NULL)))
 		if (kind == 'L')
 			answer_line();
@@ -298,7 +303,7 @@ bool prompt_open(const char *(*complete_)(const char *line, unsigned start, unsi
 
 	completes = complete_;
 	terminal = isatty(STDIN_FILENO) && !tcgetattr(STDIN_FILENO, &before);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+	if (socketpair(AF_UNIX, SOCKET_DATAGRAMS | SOCK_CLOEXEC, 0, ends))
 		return false;
 	fflush(NULL);
 	process = fork();

@@ -8,13 +8,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-int fallocate(int fd, int mode, off_t offset, off_t len)
-{
-	(void)fd, (void)mode, (void)offset, (void)len;
-	errno = EOPNOTSUPP;
-	return -1;
-}
-
 int memfd_create(const char *name, unsigned flags)
 {
 	(void)name, (void)flags;

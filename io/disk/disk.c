@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The image of a drive: options of an image, bounds of requests, errors. disk.h describes it. */
-#define _GNU_SOURCE /* strerror_r that returns the text */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "compat/text.h"
 #include "io/disk/reach.h"
 #include "io/disk/store.h"
 
@@ -41,7 +42,7 @@ enum disk_result store_errno(char *error, int number, const char *what, const ch
 	bool full = number == ENOSPC || number == EDQUOT || number == EFBIG;
 
 	return store_failed(error, full ? DISK_FULL : DISK_ERROR, "%s: cannot %s: %s", name, what,
-			    strerror_r(number, text, sizeof text));
+			    error_text(number, text, sizeof text));
 }
 
 enum disk_result store_zero(struct store *store, u64 offset, u64 len)

@@ -9,6 +9,13 @@
 #include "io/disk/reach.h"
 #include "io/disk/store.h"
 
+#ifndef F_OFD_SETLK
+#define F_OFD_SETLK F_SETLK /* keeps other programs away, but not another drive of this one */
+#endif
+#if !HAVE_DECL_FDATASYNC
+#define fdatasync fsync
+#endif
+
 struct raw {
 	struct store store;
 	int fd;
@@ -100,8 +107,12 @@ static enum disk_result raw_discard(struct store *store, u64 offset, u64 len)
 {
 	struct raw *raw = (struct raw *)store;
 
+#if HAVE_DECL_FALLOCATE
 	if (!fallocate(raw->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(store->start + offset), (off_t)len))
 		return DISK_OK;
+#else
+	(void)raw;
+#endif
 	return store_zero(store, offset, len);
 }
 
@@ -113,9 +124,14 @@ static void raw_free(struct store *store)
 
 static u64 raw_data(struct store *store, u64 offset)
 {
+#ifdef SEEK_DATA
 	off_t at = lseek(((struct raw *)store)->fd, (off_t)(store->start + offset), SEEK_DATA);
 
 	return at >= 0 ? (u64)at - store->start : errno == ENXIO ? store->size : offset;
+#else
+	(void)store;
+	return offset;
+#endif
 }
 
 static const struct store_ops raw_ops = { raw_read, raw_write, raw_flush, raw_discard, raw_free, raw_data };

@@ -3,12 +3,15 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#endif
+#include "compat/text.h"
 #include "io/disk/reach.h"
 #include "io/disk/store.h"
 
@@ -34,6 +37,7 @@ char *reach_name(const struct reach *reach, const char *name, bool *given)
 /* Files that the kernel makes up: to open or to read one may do something. */
 static bool made_up(const char *name)
 {
+#ifdef __linux__
 	static const long types[] = { PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC, SECURITYFS_MAGIC,
 		CGROUP_SUPER_MAGIC,
 		CGROUP2_SUPER_MAGIC, EFIVARFS_MAGIC };
@@ -44,6 +48,9 @@ static bool made_up(const char *name)
 	for (unsigned i = 0; i < ARRAY_LEN(types); i++)
 		if ((unsigned)fs.f_type == (unsigned)types[i])
 			return true;
+#else
+	(void)name;
+#endif
 	return false;
 }
 
