@@ -76,10 +76,9 @@ static u64 second_part(const struct cpu *c, u64 linear)
 	return wrap(c, first_part(linear) + bytes_before(linear) - 0x10000);
 }
 
-/* A guest's APIC-access page is never in the TLB. */
 static bool in_apic_page(const struct cpu *c, const struct span *s, int i)
 {
-	return !s->host[i] && vmx_apic_page(c, s->phys[i]);
+	return !s->host[i] && in_guest(c) && guest_apic_page(c, s->phys[i]);
 }
 
 static bool span_open(struct cpu *c, struct span *s, u64 linear, unsigned len, unsigned access)
@@ -89,18 +88,18 @@ static bool span_open(struct cpu *c, struct span *s, u64 linear, unsigned len, u
 	if (!page_access(c, linear, access, &s->host[0], &s->phys[0]))
 		return false;
 	if (unlikely(in_apic_page(c, s, 0)) &&
-	    !vmx_apic_access(c, linear & (PAGE_SIZE - 1), len, (enum access)(access & 3)))
+	    !guest_apic_access(c, linear & (PAGE_SIZE - 1), len, (enum access)(access & 3)))
 		return false;
 	linear = access & ACCESS_SYSTEM ? sys_wrap(c, linear + s->len[0]) : wrap(c, linear + s->len[0]);
 	return !s->len[1] ||
 	       (page_access(c, linear, access, &s->host[1], &s->phys[1]) &&
-		(!in_apic_page(c, s, 1) || vmx_apic_access(c, 0, len, (enum access)(access & 3))));
+		(!in_apic_page(c, s, 1) || guest_apic_access(c, 0, len, (enum access)(access & 3))));
 }
 
 static void device_read(struct cpu *c, u64 phys, u8 *out, unsigned len)
 {
-	if (unlikely(vmx_apic_page(c, phys))) {
-		vmx_apic_read(c, phys & (PAGE_SIZE - 1), out, len);
+	if (unlikely(in_guest(c)) && guest_apic_page(c, phys)) {
+		guest_apic_read(c, phys & (PAGE_SIZE - 1), out, len);
 		return;
 	}
 	cpu_ask(c);
@@ -134,8 +133,8 @@ static void device_write(struct cpu *c, u64 phys, const u8 *in, unsigned len)
 {
 	struct observer *w = c->all->observer;
 
-	if (unlikely(vmx_apic_page(c, phys))) {
-		vmx_apic_write(c, phys & (PAGE_SIZE - 1), in, len);
+	if (unlikely(in_guest(c)) && guest_apic_page(c, phys)) {
+		guest_apic_write(c, phys & (PAGE_SIZE - 1), in, len);
 		return;
 	}
 	cpu_ask(c);

@@ -275,12 +275,14 @@ ALWAYS_INLINE enum due due(const struct cpu *c)
 	/* Both come before a trap; the first turns up only there (SDM vol. 3, 25.5.2). */
 	if (vmx_guest(c) && (c->vmx->trap_flag_due || c->vmx->inject))
 		return DUE_GUEST;
-	if (svm_guest(c) && c->svm->inject)
+	if (svm_guest(c) && c->svm->inject & EVENT_VALID)
 		return DUE_GUEST;
 	if (c->db_pending && !(shadow && c->shadow_ss))
 		return DUE_TRAP;
 	if (unlikely(gif_clear(c)))
 		return DUE_NOTHING;
+	if (svm_guest(c) && c->svm->inject)
+		return DUE_GUEST;
 	if (c->smi_pending && !c->smm && !shadow)
 		return DUE_SMI;
 	if (vmx_guest(c) && vmx_due(c, shadow))

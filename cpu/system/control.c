@@ -154,6 +154,8 @@ bool write_cr8(struct cpu *c, u64 v)
 		return true;
 	}
 	if (svm_masks(c)) {
+		if (avic_on(c))
+			avic_write_tpr(c, (u32)v << 4);
 		c->svm->virtual = (c->svm->virtual & ~(u64)V_TPR) | v;
 		attend(c, ATTN_LINE);
 		return true;

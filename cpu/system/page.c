@@ -381,6 +381,10 @@ static struct second_level second_level(struct cpu *c, u64 guest, enum access ki
 	struct second_level s = svm_guest(c) ? nested_walk(c, guest, kind, effects, &w)
 					     : ept_walk(c, guest, kind, user, effects);
 
+	/* AVIC (15.29.4): the page of the guest's APIC must be mapped, and its backing page is in its place. */
+	if (unlikely(avic_on(c)) && !s.refused && !entry &&
+	    (guest & PAGE_MASK) == (vmcb_get(c, c->svm->vmcb, VMCB_AVIC_APIC_BAR) & 0xffffffffff000))
+		s.physical = avic_backing_page(c) | (guest & ~PAGE_MASK);
 	if (vmx_guest(c) && entry && kind == ACCESS_WRITE)
 		s.qualification |= s.refused; /* an update reads, too */
 	if (unlikely(!s.refused && entry && vmx_apic_page(c, s.physical))) { /* table 27-6 */
@@ -1066,8 +1070,8 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		if (!t.ok)
 			return false;
 		*phys_out = t.phys & c->mem->mask;
-		if (unlikely(vmx_apic_page(c, t.phys)))
-			return kind != ACCESS_FETCH || vmx_apic_access(c, (unsigned)offset, 1, ACCESS_FETCH);
+		if (unlikely(in_guest(c)) && guest_apic_page(c, t.phys))
+			return kind != ACCESS_FETCH || guest_apic_access(c, (unsigned)offset, 1, ACCESS_FETCH);
 		at = ram_page(c, *phys_out, kind, &range, &flags);
 		if (!at && access <= ACCESS_WRITE &&
 		    !(c->all->missing_stops && missing_at(c, *phys_out, (enum access)access)))

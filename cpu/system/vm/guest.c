@@ -102,6 +102,30 @@ bool vm_page_ok(const struct cpu *c, u64 addr)
 	return !(addr & (PAGE_SIZE - 1)) && !(addr >> c->model->physical_bits);
 }
 
+/* ---- the APIC ---- */
+
+bool guest_apic_page(const struct cpu *c, u64 phys)
+{
+	return svm_guest(c) ? avic_on(c) && (phys & PAGE_MASK) == avic_backing_page(c) : vmx_apic_page(c, phys);
+}
+
+bool guest_apic_access(struct cpu *c, unsigned offset, unsigned len, enum access kind)
+{
+	return (svm_guest(c) ? avic_access : vmx_apic_access)(c, offset, len, kind);
+}
+
+void guest_apic_read(const struct cpu *c, unsigned offset, u8 *out, unsigned len)
+{
+	(svm_guest(c) ? avic_read : vmx_apic_read)(c, offset, out, len);
+}
+
+void guest_apic_write(struct cpu *c, unsigned offset, const u8 *in, unsigned len)
+{
+	(svm_guest(c) ? avic_write : vmx_apic_write)(c, offset, in, len);
+}
+
+/* ---- the second level of paging ---- */
+
 bool second_level_on(const struct cpu *c) { return ept_on(c) || (svm_guest(c) && c->svm->nested); }
 
 bool second_level_trace(struct cpu *c, u64 guest, enum access kind, struct second_level_trace *t)

@@ -52,6 +52,14 @@ void vm_write(struct cpu *c, u64 addr, unsigned size, u64 v);
 static inline bool vm_bit(const struct cpu *c, u64 table, u32 n) { return vm_read(c, table + n / 8, 1) >> (n & 7) & 1; }
 bool vm_page_ok(const struct cpu *c, u64 addr); /* a physical address of a structure that begins at a page */
 
+/* Is the page at PHYS that of the guest's APIC, virtualised by APIC accesses of VMX, or by AVIC? It is never in the
+ * TLB. */
+bool guest_apic_page(const struct cpu *c, u64 phys);
+/* An access of LEN bytes to OFFSET in it. False: it exits. Else the virtual APIC has its register. */
+bool guest_apic_access(struct cpu *c, unsigned offset, unsigned len, enum access kind);
+void guest_apic_read(const struct cpu *c, unsigned offset, u8 *out, unsigned len);
+void guest_apic_write(struct cpu *c, unsigned offset, const u8 *in, unsigned len);
+
 /* The second level of paging, from guest-physical to physical addresses: EPT, nested page tables. */
 struct second_level {
 	u64 physical;            /* of the guest-physical address itself */

@@ -4,7 +4,7 @@
  *   svm.c            instructions, MSRs, state              svm_entry.c   VMRUN: checks, guest state
  *   svm_intercept.c  which instructions and events exit     svm_exit.c    back to the host
  *   vmcb.def         the VMCB                               page.c        nested page tables: a walk like any other
- *   svm_text.c       numbers in words, for people
+ *   svm_text.c       numbers in words, for people           svm_avic.c    the guest's APIC
  * */
 #ifndef CPU_SVM_H
 #define CPU_SVM_H
@@ -25,15 +25,17 @@ enum svm_exit {
 #undef X
 	SVM_EXIT_EXCEPTION = 0x40, SVM_EXIT_INTR = 0x60, SVM_EXIT_NMI, SVM_EXIT_SMI, SVM_EXIT_INIT, SVM_EXIT_VINTR,
 	SVM_EXIT_CR0_SEL_WRITE, SVM_EXIT_TASK_SWITCH = 0x7d, SVM_EXIT_FERR_FREEZE, SVM_EXIT_SHUTDOWN,
-	SVM_EXIT_MWAIT_CONDITIONAL = 0x8c, SVM_EXIT_NPF = 0x400,
+	SVM_EXIT_MWAIT_CONDITIONAL = 0x8c, SVM_EXIT_NPF = 0x400, SVM_EXIT_AVIC_INCOMPLETE_IPI,
+	SVM_EXIT_AVIC_NOACCEL,
 };
 #define SVM_EXIT_INVALID (~(u64)0)
 
 /* Offset 60h, virtual interrupts:
- *    39-32 vector | 25 virtual GIF is on | 24 V_INTR_MASKING | 20 ignore the TPR | 19-16 priority | 9 virtual GIF
- *    8 V_IRQ | 7-0 V_TPR */
+ *    39-32 vector | 31 AVIC is on | 25 virtual GIF is on | 24 V_INTR_MASKING | 20 ignore the TPR | 19-16 priority
+ *    9 virtual GIF | 8 V_IRQ | 7-0 V_TPR */
 enum { V_TPR = 0xff, V_IRQ = 1 << 8, V_GIF = 1 << 9, V_IGN_TPR = 1 << 20, V_INTR_MASKING = 1 << 24,
        V_GIF_ENABLE = 1 << 25 };
+#define V_AVIC_ENABLE (1u << 31)
 /* EVENTINJ, EXITINTINFO: 63-32 error code | 31 valid | 11 error code is valid | 10-8 type | 7-0 vector */
 #define EVENT_VALID (1u << 31)
 #define EVENT_ERROR (1u << 11)
@@ -51,7 +53,7 @@ struct svm {
 	u64 iopm, msrpm, tsc_offset, virtual, ncr3, extensions /* offset B8h */;
 	bool nested, host_if;
 	u64 host_cr4, host_efer; /* of which the nested tables have their format */
-	u64 inject;              /* EVENTINJ, before the guest's first instruction; 0: nothing */
+	u64 inject;              /* EVENTINJ, before the guest's first instruction; 0: nothing. Or svm_avic.c's */
 	u32 pause_count, pause_filter, pause_threshold;
 	u64 pause_last;          /* TSC of the last PAUSE */
 	/* Of the event that is being delivered to the guest, as EXITINTINFO; 0: none is. */
@@ -101,6 +103,19 @@ bool svm_exception_exits(struct cpu *c, unsigned vector, u32 error);
 bool svm_delivers(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error);
 bool svm_virtual_due(const struct cpu *c, bool shadow); /* a virtual interrupt can be taken */
 bool svm_boundary(struct cpu *c); /* inject what VMRUN said, or take it. False: a fault, or the exit, is in c->fault */
+
+/* ---- svm_avic.c: OFFSET is that in the page of an APIC ---- */
+static inline bool avic_on(const struct cpu *c) { return svm_guest(c) && c->svm->virtual & V_AVIC_ENABLE; }
+u64 avic_backing_page(const struct cpu *c);
+/* As vmx_apic_access(), vmx_apic_read() and vmx_apic_write(). */
+bool avic_access(struct cpu *c, unsigned offset, unsigned len, enum access kind);
+void avic_read(const struct cpu *c, unsigned offset, u8 *out, unsigned len);
+void avic_write(struct cpu *c, unsigned offset, const u8 *in, unsigned len);
+void avic_write_tpr(struct cpu *c, u32 v);
+void avic_evaluate(struct cpu *c);         /* is an interrupt of the guest's IRR due? */
+unsigned avic_acknowledge(struct cpu *c);  /* it is in service now; 0: there is none any more */
+bool avic_doorbell(struct cpu *c, u32 index, u64 id); /* WRMSR */
+bool avic_exits(struct cpu *c);            /* as c->svm->inject says. Returns false */
 
 /* ---- svm_entry.c ---- */
 bool svm_entry_check(const struct cpu *c, struct vm_check *failed); /* guest_entry_check() with the VMCB at rAX */

@@ -32,6 +32,8 @@ static void read_controls(const struct cpu *c, struct svm *v, u64 vmcb)
 		v->extensions &= ~(u64)LBR_ENABLE;
 	if (!has(c->model, F_V_VMSAVE) || !v->nested)
 		v->extensions &= ~(u64)VMSAVE_ENABLE;
+	if (!has(c->model, F_AVIC) || !v->nested)
+		v->virtual &= ~(u64)V_AVIC_ENABLE;
 	if (!has(c->model, F_VGIF))
 		v->virtual &= ~(u64)V_GIF_ENABLE;
 	v->host_if = c->eflags & FL_I;
@@ -68,6 +70,13 @@ static bool injection_ok(u64 event)
 /* 15.5.1, 15.25.3, 15.25.4 */
 static bool controls_ok(const struct cpu *c, struct vm_check *f, const struct svm *v)
 {
+	static const enum vmcb_field avic[] = { VMCB_AVIC_BACKING_PAGE, VMCB_AVIC_LOGICAL_TABLE,
+						VMCB_AVIC_PHYSICAL_TABLE };
+
+	for (unsigned i = 0; i < ARRAY_LEN(avic) && v->virtual & V_AVIC_ENABLE; i++)
+		if (!check(f, fits(c, vmcb_get(c, v->vmcb, avic[i]) & 0xffffffffff000, PAGE_SIZE), avic[i],
+			   "is beyond the physical addresses (15.29)"))
+			return false;
 	return check(f, svm_bit(v, SVM_EXIT_VMRUN), VMCB_INTERCEPT_4,
 		     "has bit 0 clear, the intercept of VMRUN (15.5.1)") &&
 	       check(f, vmcb_get(c, v->vmcb, VMCB_GUEST_ASID), VMCB_GUEST_ASID, "is 0, the host's (15.5.1)") &&
@@ -198,6 +207,8 @@ BODY(vmrun)
 	cpu_derive(c);
 	if (c->cr0 & CR0_PG && c->cr4 & CR4_PAE && !in_long(c) && !page_load_pdptes(c, c->cr3))
 		return invalid(c, "leads to page-directory-pointer entries with a reserved bit set (15.5.1)");
+	if (avic_on(c))
+		avic_evaluate(c);
 	attend(c, ATTN_LINE);
 	return true;
 }

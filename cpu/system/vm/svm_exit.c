@@ -6,6 +6,7 @@
 static void save_guest(struct cpu *c, u64 vmcb)
 {
 	struct svm *v = c->svm;
+	u64 changed = V_TPR | V_GIF | (v->virtual & V_AVIC_ENABLE ? 0 : V_IRQ);
 
 	vmcb_save(c, vmcb, c->r[RIP]);
 	vmcb_set(c, vmcb, VMCB_CR2, c->cr2);
@@ -17,7 +18,7 @@ static void save_guest(struct cpu *c, u64 vmcb)
 	if (v->extensions & LBR_ENABLE)
 		vmcb_save_branches(c, vmcb);
 	vmcb_set(c, vmcb, VMCB_INTERRUPT_SHADOW, in_shadow(c));
-	vmcb_set(c, vmcb, VMCB_V_INTR, v->virtual);
+	vmcb_set(c, vmcb, VMCB_V_INTR, (vmcb_get(c, vmcb, VMCB_V_INTR) & ~changed) | (v->virtual & changed));
 	if (has(c->model, F_PAUSE_FILTER))
 		vmcb_set(c, vmcb, VMCB_PAUSE_FILTER_COUNT, v->pause_filter);
 }

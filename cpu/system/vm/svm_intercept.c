@@ -206,7 +206,8 @@ bool svm_virtual_due(const struct cpu *c, bool shadow)
 {
 	u64 v = c->svm->virtual;
 
-	return v & V_IRQ && c->eflags & FL_I && !shadow && (v & V_IGN_TPR || (v >> 16 & 15) > (v & 15)) &&
+	return v & V_IRQ && c->eflags & FL_I && !shadow &&
+	       (v & (V_AVIC_ENABLE | V_IGN_TPR) || (v >> 16 & 15) > (v & 15)) &&
 	       (!(v & V_GIF_ENABLE) || v & V_GIF);
 }
 
@@ -236,9 +237,14 @@ static bool inject(struct cpu *c)
 bool svm_boundary(struct cpu *c)
 {
 	struct svm *v = c->svm;
+	unsigned vector;
 
 	if (v->inject)
-		return inject(c);
+		return v->inject & EVENT_VALID ? inject(c) : avic_exits(c);
+	if (v->virtual & V_AVIC_ENABLE) {
+		vector = avic_acknowledge(c);
+		return !vector || interrupt(c, vector, INT_EXTERNAL, false, 0);
+	}
 	if (svm_intercepts(c, SVM_EXIT_VINTR))
 		return svm_exits(c, SVM_EXIT_VINTR, 0, 0);
 	v->virtual &= ~(u64)V_IRQ;

@@ -31,6 +31,8 @@ const char *svm_exit_name(u32 code)
 	switch (code) {
 	case SVM_EXIT_INVALID & 0xffff: return "INVALID";
 	case SVM_EXIT_NPF: return "NPF";
+	case SVM_EXIT_AVIC_INCOMPLETE_IPI: return "AVIC_INCOMPLETE_IPI";
+	case SVM_EXIT_AVIC_NOACCEL: return "AVIC_NOACCEL";
 	default: return code < ARRAY_LEN(names) ? names[code] : NULL;
 	}
 }
@@ -39,6 +41,8 @@ const char *svm_cause_text(const struct svm *v)
 {
 	switch (v->code) {
 	case SVM_EXIT_NPF: return "the nested page tables do not allow the access (15.25.6)";
+	case SVM_EXIT_AVIC_INCOMPLETE_IPI: return "AVIC cannot send this IPI alone (15.29)";
+	case SVM_EXIT_AVIC_NOACCEL: return "AVIC does not virtualise this access (15.29, table 15-22)";
 	case SVM_EXIT_IOIO: return "its intercept is 1, and so is a bit of the I/O permission map (15.10)";
 	case SVM_EXIT_MSR: return "its intercept is 1, and the MSR permission map does not exempt it (15.11)";
 	default: return v->why ? v->why : "its intercept is 1 (15.9, 15.12, 15.13)";
@@ -79,6 +83,10 @@ size_t svm_exit_text(u32 code, u64 info, char *at, size_t size)
 	case SVM_EXIT_INVLPG: case SVM_EXIT_INVLPGA: text_add(&t, "linear %llx", (unsigned long long)info); break;
 	case SVM_EXIT_TASK_SWITCH: text_add(&t, "to the TSS of selector %x", (unsigned)info & 0xffff); break;
 	case SVM_EXIT_NPF: nested_fault(&t, info); break;
+	case SVM_EXIT_AVIC_INCOMPLETE_IPI: text_add(&t, "ICR %016llx", (unsigned long long)info); break;
+	case SVM_EXIT_AVIC_NOACCEL:
+		text_add(&t, "%s of the register at %03x", info >> 32 & 1 ? "write" : "read", (unsigned)info & 0xff0);
+		break;
 	}
 	return t.len;
 }

@@ -4,45 +4,17 @@
  *
  * Guest interrupt status, in the VMCS: 7-0 RVI, the highest vector in the virtual IRR | 15-8 SVI, in the virtual ISR */
 #include "cpu/system/system.h"
+#include "cpu/system/vm/virtual_apic.h"
 
-enum { TPR = 0x80, PPR = 0xa0, END_OF_INTR = 0xb0, ISR = 0x100, IRR = 0x200, ICR = 0x300, ICR_HIGH = 0x310,
-       SELF_IPI = 0x3f0 };
-
-static u32 get(const struct cpu *c, unsigned offset)
-{
-	return (u32)vm_read(c, c->vmx->controls.virtual_apic + offset, 4);
-}
-static void put(struct cpu *c, unsigned offset, u32 v)
-{
-	vm_write(c, c->vmx->controls.virtual_apic + offset, 4, v);
-}
+static u64 page(const struct cpu *c) { return c->vmx->controls.virtual_apic; }
+static u32 get(const struct cpu *c, unsigned offset) { return vapic_get(c, page(c), offset); }
+static void put(struct cpu *c, unsigned offset, u32 v) { vapic_set(c, page(c), offset, v); }
 
 static unsigned rvi(const struct cpu *c) { return vmcs_get(c, VMCS_GUEST_INTERRUPT_STATUS) & 0xff; }
 static unsigned svi(const struct cpu *c) { return vmcs_get(c, VMCS_GUEST_INTERRUPT_STATUS) >> 8 & 0xff; }
 static void set_status(struct cpu *c, unsigned requested, unsigned served)
 {
 	vmcs_set(c, VMCS_GUEST_INTERRUPT_STATUS, served << 8 | requested);
-}
-
-/* ---- ISR and IRR ---- */
-
-static unsigned highest(const struct cpu *c, unsigned table)
-{
-	for (unsigned i = 8; i-- > 0;) {
-		u32 word = get(c, table + 16 * i);
-
-		if (word)
-			return 32 * i + 31 - (unsigned)__builtin_clz(word);
-	}
-	return 0;
-}
-
-static void set_bit(struct cpu *c, unsigned table, unsigned vector, bool on)
-{
-	unsigned at = table + 16 * (vector / 32);
-	u32 bit = 1u << vector % 32;
-
-	put(c, at, on ? get(c, at) | bit : get(c, at) & ~bit);
 }
 
 /* ---- virtualisation of TPR, PPR, EOI, self-IPIs (29.1.2 to 29.1.5) ---- */
@@ -56,16 +28,14 @@ static void exit_behind(struct cpu *c, u32 reason, u32 qualification)
 /* 29.2.1 */
 static void evaluate(struct cpu *c)
 {
-	c->vmx->virtual_due = !vmx_proc(c, PROC_INTR_WINDOW) && (rvi(c) & 0xf0) > (get(c, PPR) & 0xf0);
+	c->vmx->virtual_due = !vmx_proc(c, PROC_INTR_WINDOW) && (rvi(c) & 0xf0) > (get(c, VAPIC_PPR) & 0xf0);
 	if (c->vmx->virtual_due)
 		attend(c, ATTN_LINE);
 }
 
 static void update_ppr(struct cpu *c)
 {
-	u32 tpr = get(c, TPR) & 0xff;
-
-	put(c, PPR, tpr >> 4 >= svi(c) >> 4 ? tpr : svi(c) & 0xf0);
+	put(c, VAPIC_PPR, vapic_priority(get(c, VAPIC_TPR) & 0xff, svi(c)));
 }
 
 static void tpr_written(struct cpu *c)
@@ -73,16 +43,16 @@ static void tpr_written(struct cpu *c)
 	if (vmx_secondary(c, SEC_VIRTUAL_INTR)) {
 		update_ppr(c);
 		evaluate(c);
-	} else if (get(c, TPR) >> 4 < c->vmx->controls.tpr_threshold) {
+	} else if (get(c, VAPIC_TPR) >> 4 < c->vmx->controls.tpr_threshold) {
 		exit_behind(c, VMEXIT_TPR, 0);
 	}
 }
 
-u32 vmx_read_tpr(const struct cpu *c) { return get(c, TPR) & 0xff; }
+u32 vmx_read_tpr(const struct cpu *c) { return get(c, VAPIC_TPR) & 0xff; }
 
 void vmx_write_tpr(struct cpu *c, u32 v)
 {
-	put(c, TPR, v & 0xff);
+	put(c, VAPIC_TPR, v & 0xff);
 	tpr_written(c);
 }
 
@@ -90,8 +60,8 @@ static void end_of_interrupt(struct cpu *c)
 {
 	unsigned vector = svi(c);
 
-	set_bit(c, ISR, vector, false);
-	set_status(c, rvi(c), highest(c, ISR));
+	vapic_mark(c, page(c), VAPIC_ISR, vector, false);
+	set_status(c, rvi(c), vapic_highest(c, page(c), VAPIC_ISR));
 	update_ppr(c);
 	if (vmcs_get(c, vmcs_nth(VMCS_EOI_EXIT_BITMAP0, vector / 64)) >> vector % 64 & 1)
 		exit_behind(c, VMEXIT_VIRTUAL_EOI, vector);
@@ -101,7 +71,7 @@ static void end_of_interrupt(struct cpu *c)
 
 static void self_ipi(struct cpu *c, unsigned vector)
 {
-	set_bit(c, IRR, vector, true);
+	vapic_mark(c, page(c), VAPIC_IRR, vector, true);
 	set_status(c, vector > rvi(c) ? vector : rvi(c), svi(c));
 	evaluate(c);
 }
@@ -117,9 +87,9 @@ static bool has_register(const struct cpu *c, unsigned offset, unsigned len, boo
 	if (!vmx_proc(c, PROC_TPR_SHADOW) || (offset & 15) + len > 4)
 		return false;
 	if (!vmx_secondary(c, SEC_APIC_REGISTERS)) {
-		rows = (u64)1 << (TPR >> 4);
+		rows = (u64)1 << (VAPIC_TPR >> 4);
 		if (write && vmx_secondary(c, SEC_VIRTUAL_INTR))
-			rows |= (u64)1 << (END_OF_INTR >> 4) | (u64)1 << (ICR >> 4);
+			rows |= (u64)1 << (VAPIC_EOI >> 4) | (u64)1 << (VAPIC_ICR >> 4);
 		if (offset & 15)
 			return false;
 	}
@@ -141,7 +111,7 @@ bool vmx_apic_access(struct cpu *c, unsigned offset, unsigned len, enum access k
 void vmx_apic_read(const struct cpu *c, unsigned offset, u8 *out, unsigned len)
 {
 	for (unsigned i = 0; i < len; i++)
-		out[i] = (u8)vm_read(c, c->vmx->controls.virtual_apic + offset + i, 1);
+		out[i] = (u8)vm_read(c, page(c) + offset + i, 1);
 }
 
 /* A fixed, edge-triggered interrupt to itself; 31-20, 17, 16, 13, 12 are 0. */
@@ -153,16 +123,16 @@ void vmx_apic_write(struct cpu *c, unsigned offset, const u8 *in, unsigned len)
 	unsigned at = offset & ~15u;
 
 	for (unsigned i = 0; i < len; i++)
-		vm_write(c, c->vmx->controls.virtual_apic + offset + i, 1, in[i]);
-	if (at == TPR) {
-		vmx_write_tpr(c, get(c, TPR));
-	} else if (at == ICR_HIGH) {
-		put(c, ICR_HIGH, get(c, ICR_HIGH) & 0xff000000);
-	} else if (at == END_OF_INTR && interrupts) {
-		put(c, END_OF_INTR, 0);
+		vm_write(c, page(c) + offset + i, 1, in[i]);
+	if (at == VAPIC_TPR) {
+		vmx_write_tpr(c, get(c, VAPIC_TPR));
+	} else if (at == VAPIC_ICR_HIGH) {
+		put(c, VAPIC_ICR_HIGH, get(c, VAPIC_ICR_HIGH) & 0xff000000);
+	} else if (at == VAPIC_EOI && interrupts) {
+		put(c, VAPIC_EOI, 0);
 		end_of_interrupt(c);
-	} else if (at == ICR && interrupts && is_self_ipi(get(c, ICR))) {
-		self_ipi(c, get(c, ICR) & 0xff);
+	} else if (at == VAPIC_ICR && interrupts && is_self_ipi(get(c, VAPIC_ICR))) {
+		self_ipi(c, get(c, VAPIC_ICR) & 0xff);
 	} else {
 		exit_behind(c, VMEXIT_APIC_WRITE, offset);
 	}
@@ -179,30 +149,30 @@ bool vmx_apic_has_msr(const struct cpu *c, u32 index, bool write)
 	if (!vmx_secondary(c, SEC_X2APIC))
 		return false;
 	if (!write)
-		return at == TPR || vmx_secondary(c, SEC_APIC_REGISTERS);
-	return at == TPR || (vmx_secondary(c, SEC_VIRTUAL_INTR) && (at == END_OF_INTR || at == SELF_IPI));
+		return at == VAPIC_TPR || vmx_secondary(c, SEC_APIC_REGISTERS);
+	return at == VAPIC_TPR || (vmx_secondary(c, SEC_VIRTUAL_INTR) && (at == VAPIC_EOI || at == VAPIC_SELF_IPI));
 }
 
 u64 vmx_apic_read_msr(const struct cpu *c, u32 index)
 {
-	return vm_read(c, c->vmx->controls.virtual_apic + offset_of(index), 8);
+	return vm_read(c, page(c) + offset_of(index), 8);
 }
 
 bool vmx_apic_write_msr(struct cpu *c, u32 index, u64 v)
 {
 	unsigned at = offset_of(index);
 
-	if (v >> 8 || (at == END_OF_INTR && v))
+	if (v >> 8 || (at == VAPIC_EOI && v))
 		return false;
-	vm_write(c, c->vmx->controls.virtual_apic + at, 8, v);
-	if (at == TPR)
+	vm_write(c, page(c) + at, 8, v);
+	if (at == VAPIC_TPR)
 		tpr_written(c);
-	else if (at == END_OF_INTR)
+	else if (at == VAPIC_EOI)
 		end_of_interrupt(c);
 	else if (v >> 4)
 		self_ipi(c, (unsigned)v);
 	else
-		exit_behind(c, VMEXIT_APIC_WRITE, SELF_IPI);
+		exit_behind(c, VMEXIT_APIC_WRITE, VAPIC_SELF_IPI);
 	return true;
 }
 
@@ -228,10 +198,10 @@ unsigned vmx_apic_acknowledge(struct cpu *c)
 {
 	unsigned vector = rvi(c);
 
-	set_bit(c, ISR, vector, true);
-	put(c, PPR, vector & 0xf0);
-	set_bit(c, IRR, vector, false);
-	set_status(c, highest(c, IRR), vector);
+	vapic_mark(c, page(c), VAPIC_ISR, vector, true);
+	put(c, VAPIC_PPR, vector & 0xf0);
+	vapic_mark(c, page(c), VAPIC_IRR, vector, false);
+	set_status(c, vapic_highest(c, page(c), VAPIC_IRR), vector);
 	c->vmx->virtual_due = false;
 	return vector;
 }
@@ -254,7 +224,7 @@ bool vmx_apic_posted(struct cpu *c, unsigned vector)
 		if (!requests)
 			continue;
 		vm_write(c, at + 4 * i, 4, 0);
-		put(c, IRR + 16 * i, get(c, IRR + 16 * i) | requests);
+		put(c, VAPIC_IRR + 16 * i, get(c, VAPIC_IRR + 16 * i) | requests);
 		highest_posted = 32 * i + 31 - (unsigned)__builtin_clz(requests);
 	}
 	set_status(c, highest_posted > rvi(c) ? highest_posted : rvi(c), svi(c));
