@@ -124,6 +124,8 @@ bool write_cr4(struct cpu *c, u64 v)
 		return gp_because(c, 0, "a bit of CR4 would be set that this processor does not have (2.5)");
 	if (v & CR4_CET && !(c->cr0 & CR0_WP))
 		return gp_because(c, 0, "CR4.CET would be set without CR0.WP (2.5)");
+	if (c->smm && v & CR4_VMXE)
+		return gp_because(c, 0, "CR4.VMXE is reserved in SMM (31.14.3)");
 	if (!vmx_cr4_ok(c, v))
 		return gp_because(c, 0, "CR4.VMXE cannot be cleared in VMX operation (23.7)");
 	if (in_long(c) && changed & CR4_LA57)

@@ -654,7 +654,7 @@ void tlb_forget(struct cpu *c)
 	flush(c->bank[0], true);
 	tlb_forget_guests(c);
 	memset(c->left, 0, sizeof c->left);
-	c->views = c->bank[c->vmx && c->vmx->guest && c->vmx->controls.secondary & SEC_VPID];
+	c->views = c->bank[vmx_nonroot(c) && c->vmx->controls.secondary & SEC_VPID];
 }
 
 /* ---- hosts and guests ---- */
@@ -670,7 +670,7 @@ static struct tlb_space space_now(const struct cpu *c)
 	};
 
 	memcpy(s.pdpte, c->pdpte, sizeof s.pdpte);
-	if (c->vmx && c->vmx->guest) {
+	if (vmx_nonroot(c)) {
 		s.vpid = vmcs_get(c, VMCS_VPID) | (u64)(c->vmx->controls.secondary & controls) << 32;
 		s.eptp = c->vmx->controls.eptp;
 		s.apic_access = c->vmx->controls.apic_access;

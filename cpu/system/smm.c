@@ -195,8 +195,14 @@ static void load_32(struct cpu *c, struct image *m, struct control *k)
 void smm_enter(struct cpu *c)
 {
 	struct image m = { { 0 } };
+	bool guest = in_guest(c);
 
 	c->smi_pending = false;
+	if (guest)
+		tlb_leave(c);
+	if (c->vmx)
+		vmx_smi(c);
+	c->cr4 &= ~(u64)CR4_VMXE;
 	c->smm = true;
 	smm_show(c->all);
 	if (wide(c))
@@ -222,13 +228,15 @@ void smm_enter(struct cpu *c)
 	c->seg[CS].sel = (u16)(c->smbase >> 4);
 	c->seg[CS].base = c->smbase;
 	cpu_derive(c);
+	if (guest) /* which goes on after RSM */
+		tlb_enter(c, 0, false);
 }
 
 /* Combinations that put the processor into shutdown (SDM vol. 2, RSM): reserved bits, PG without PE, NW without CD,
- * long mode without PAE. */
+ * long mode without PAE, VMXE. */
 static bool possible(struct cpu *c, const struct control *k)
 {
-	if (k->cr4 & ~cr4_bits(c->model) || k->efer & ~efer_bits(c->model) || k->cr0 >> 32)
+	if (k->cr4 & (CR4_VMXE | ~cr4_bits(c->model)) || k->efer & ~efer_bits(c->model) || k->cr0 >> 32)
 		return false;
 	if (!(k->cr0 & CR0_PE) ? k->cr0 & CR0_PG : k->flags & FL_VM && k->efer & EFER_LMA)
 		return false;
@@ -268,7 +276,14 @@ BODY(rsm)
 		    FL_1;
 	cpu_set_arith(c, (u32)k.flags);
 	c->cpl = !(c->cr0 & CR0_PE) ? 0 : c->eflags & FL_VM ? 3 : k.cpl;
+	if (c->vmx)
+		vmx_rsm(c);
 	cpu_derive(c);
+	if (in_guest(c)) {
+		bool vpid = vmx_secondary(c, SEC_VPID);
+
+		tlb_enter(c, vpid, vpid);
+	}
 	if (c->cr0 & CR0_PG && c->cr4 & CR4_PAE && !(c->efer & EFER_LMA) && !page_load_pdptes(c, c->cr3))
 		c->activity = ACTIVITY_SHUTDOWN;
 	else if (k.halt)

@@ -515,6 +515,32 @@ START_TEST(interrupts)
 }
 END_TEST
 
+/* One that is not intercepted: the guest goes on behind RSM. */
+START_TEST(smi)
+{
+	valid_vm();
+	nested_make(7);
+	put64(nested_entry(0x38000), 0); /* the nested tables are not SMM's */
+	memcpy(ram->host + 0x38000, "\x90\x0f\xaa", 3); /* nop; rsm */
+	cpu_code_written(c, 0x38000, 3);
+	c->r[RAX] = VM;
+	memcpy(ram->host + GUEST, "\xeb\xfe", 2); /* jmp $ */
+	cpu_code_written(c, GUEST, 2);
+	ck_assert_int_eq(STEP(VMRUN), -1);
+	cpu_smi(c, 0, true);
+	cpu_run(c, c->icount + 1, CLOCK_NEVER);
+	ck_assert(c->smm && !svm_guest(c));
+	cpu_run(c, c->icount + 3, CLOCK_NEVER);
+	ck_assert(!c->smm && svm_guest(c));
+	ck_assert_uint_eq(c->r[RIP], GUEST);
+	memcpy(ram->host + GUEST, VMMCALL, 3);
+	cpu_code_written(c, GUEST, 3);
+	cpu_run(c, c->icount + 1, CLOCK_NEVER);
+	ck_assert(!svm_guest(c));
+	ck_assert_uint_eq(get(VMCB_EXITCODE), SVM_EXIT_VMMCALL);
+}
+END_TEST
+
 /* 15.17: with the GIF clear interrupts and NMIs wait. A guest may have a virtual one (15.33.2). */
 START_TEST(global_interrupt_flag)
 {
@@ -664,6 +690,7 @@ int main(void)
 	tcase_add_test(t, virtual_vmsave);
 	tcase_add_test(t, exceptions);
 	tcase_add_test(t, interrupts);
+	tcase_add_test(t, smi);
 	tcase_add_test(t, global_interrupt_flag);
 	tcase_add_test(t, pause_filter);
 	tcase_add_test(t, saved);

@@ -524,6 +524,84 @@ START_TEST(words)
 }
 END_TEST
 
+/* ---- SMM (31.14) ---- */
+
+enum { SMBASE = 0x30000, HANDLER = SMBASE + 0x8000, IMAGE_CS = SMBASE + 0xfe10, IMAGE_CR4 = SMBASE + 0xff48 };
+
+/* An SMI, and the first instruction of its handler: mov eax, cr4. RSM comes behind it. */
+static void into_smm(void)
+{
+	memcpy(ram->host + HANDLER, "\x0f\x20\xe0\x0f\xaa", 5);
+	cpu_code_written(c, HANDLER, 5);
+	cpu_smi(c, 0, true);
+	cpu_run(c, c->icount + 1, CLOCK_NEVER);
+	ck_assert(c->smm && !vmx_guest(c) && !vmx_operation(c));
+	ck_assert_uint_eq(c->r[RIP], 0x8003);
+	ck_assert_uint_eq(c->r[RAX], 0); /* CR4.VMXE, too */
+	ck_assert(!(get64(ram->host + IMAGE_CR4) & CR4_VMXE));
+	ck_assert(!write_cr4(c, c->cr4 | CR4_VMXE));
+}
+
+static void rsm(void)
+{
+	cpu_run(c, c->icount + 1, CLOCK_NEVER);
+	ck_assert(!c->smm);
+}
+
+START_TEST(smm_from_root)
+{
+	into_smm(); /* CR4.VMXE without VMXON */
+	rsm();
+	ck_assert(c->cr4 & CR4_VMXE && !vmx_operation(c));
+	c->cr4 &= ~(u64)CR4_VMXE;
+	into_smm();
+	rsm();
+	ck_assert(!(c->cr4 & CR4_VMXE));
+	c->cr4 |= CR4_VMXE;
+	c->r[RIP] = HOST;
+	on();
+	into_smm();
+	put16(ram->host + IMAGE_CS, (u16)(c->seg[CS].sel | 3)); /* the RPL becomes the DPL of SS */
+	rsm();
+	ck_assert(c->cr4 & CR4_VMXE && vmx_operation(c) && !vmx_guest(c));
+	ck_assert_uint_eq(c->seg[CS].sel & 3, 0);
+	ck_assert_uint_eq(POINTED(VMPTRLD, VM), 0);
+	into_smm();
+	put64(ram->host + IMAGE_CR4, get64(ram->host + IMAGE_CR4) | CR4_VMXE);
+	cpu_run(c, c->icount + 1, CLOCK_NEVER);
+	ck_assert_uint_eq(c->activity, ACTIVITY_SHUTDOWN);
+}
+END_TEST
+
+/* The guest does not exit, and its tables are not SMM's. _i: it has a VPID. */
+START_TEST(smm_from_guest)
+{
+	valid_vm();
+	ept_make(7);
+	if (_i) {
+		set(VMCS_SECONDARY_CONTROLS, SEC_EPT | SEC_VPID);
+		set(VMCS_VPID, 1);
+	}
+	put64(ept_entry(HANDLER), 0);
+	memcpy(ram->host + GUEST, "\xeb\xfe", 2); /* jmp $ */
+	cpu_code_written(c, GUEST, 2);
+	STEP(VMLAUNCH);
+	cpu_run(c, c->icount + 3, CLOCK_NEVER);
+	ck_assert(vmx_guest(c));
+	into_smm();
+	rsm();
+	ck_assert(vmx_guest(c) && c->cr4 & CR4_VMXE);
+	cpu_run(c, c->icount + 3, CLOCK_NEVER);
+	ck_assert(vmx_guest(c));
+	ck_assert_uint_eq(c->r[RIP], GUEST);
+	memcpy(ram->host + GUEST, VMCALL, 3);
+	cpu_code_written(c, GUEST, 3);
+	cpu_run(c, c->icount + 1, CLOCK_NEVER);
+	ck_assert(!vmx_guest(c));
+	ck_assert_uint_eq(get(VMCS_EXIT_REASON), 18);
+}
+END_TEST
+
 /* ---- events ---- */
 
 START_TEST(events)
@@ -659,6 +737,8 @@ int main(void)
 	tcase_add_test(t, ept);
 	tcase_add_test(t, ept_in_words);
 	tcase_add_test(t, words);
+	tcase_add_test(t, smm_from_root);
+	tcase_add_loop_test(t, smm_from_guest, 0, 2);
 	tcase_add_test(t, events);
 	tcase_add_test(t, rounds);
 	tcase_add_test(t, saved);

@@ -62,7 +62,7 @@ bool guest_exit(struct cpu *c) { return c->svm && c->svm->guest ? svm_exit(c) : 
 
 bool guest_entry_check(const struct cpu *c, struct vm_check *failed)
 {
-	return c->vmx && c->vmx->on ? vmx_entry_check(c, failed) : !c->svm || svm_entry_check(c, failed);
+	return vmx_operation(c) ? vmx_entry_check(c, failed) : !c->svm || svm_entry_check(c, failed);
 }
 
 bool guest_task_switch(struct cpu *c, u16 sel, enum task_switch how, bool has_error, u32 error)

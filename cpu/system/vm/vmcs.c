@@ -61,7 +61,7 @@ bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u
 #undef VMCS
 	};
 
-	if (!c->vmx || !c->vmx->on || c->vmx->current == NO_VMCS)
+	if (!vmx_operation(c) || c->vmx->current == NO_VMCS)
 		return false;
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
 		if (exists(c, rows[i].encoding))

@@ -10,14 +10,41 @@ bool vmx_cr0_ok(const struct cpu *c, u64 v)
 {
 	u64 ones = CR0_NE;
 
-	if (!c->vmx || !c->vmx->on)
+	if (!vmx_operation(c))
 		return true;
 	if (!vmx_secondary(c, SEC_UNRESTRICTED))
 		ones |= CR0_PE | CR0_PG;
 	return (v & ones) == ones;
 }
 
-bool vmx_cr4_ok(const struct cpu *c, u64 v) { return !c->vmx || !c->vmx->on || v & CR4_VMXE; }
+bool vmx_cr4_ok(const struct cpu *c, u64 v) { return !vmx_operation(c) || v & CR4_VMXE; }
+
+/* 31.14.1 */
+void vmx_smi(struct cpu *c)
+{
+	if (!c->vmx->on)
+		c->vmx->guest = c->cr4 & CR4_VMXE;
+}
+
+/* 31.14.2 */
+void vmx_rsm(struct cpu *c)
+{
+	struct vmx *v = c->vmx;
+	bool unrestricted = v->on && v->guest && v->controls.secondary & SEC_UNRESTRICTED;
+	u16 dpl = (c->seg[SS].attr & SEG_DPL) >> 5;
+
+	if (v->on || v->guest)
+		c->cr4 |= CR4_VMXE;
+	if (!v->on) {
+		v->guest = false;
+		return;
+	}
+	c->cr0 |= CR0_NE | (unrestricted ? 0 : CR0_PE | CR0_PG);
+	if (!(c->eflags & FL_VM) && !unrestricted) {
+		c->seg[CS].sel = (u16)((c->seg[CS].sel & ~3) | dpl);
+		c->seg[SS].sel = (u16)((c->seg[SS].sel & ~3) | dpl);
+	}
+}
 
 BODY(vmxon)
 {
@@ -197,7 +224,7 @@ static void vmx_post_load(void *vmx)
 {
 	struct vmx *v = vmx;
 
-	if (v->guest && (!v->on || v->current == NO_VMCS))
+	if (v->on && v->current == NO_VMCS)
 		v->guest = false;
 	v->injecting = false;
 	v->vectoring = 0;

@@ -84,7 +84,7 @@ struct vmx_cause {
 };
 
 struct vmx {
-	bool on, guest;          /* VMX operation; non-root */
+	bool on, guest;          /* VMX operation; non-root. In SMM without `on', guest: CR4.VMXE was 1 */
 	u64 vmxon, current;      /* physical addresses; NO_VMCS: there is no current VMCS */
 	struct vmx_controls controls;
 	/* Of the event that is being delivered to the guest, as IDT-vectoring information; 0: none is. */
@@ -119,6 +119,9 @@ static inline u64 vmx_cr4(const struct cpu *c)
 {
 	return vmx_guest(c) ? vmx_owned(c->vmx->controls.cr4_shadow, c->cr4, c->vmx->controls.cr4_mask) : c->cr4;
 }
+/* SMM leaves VMX operation, and RSM is back in it (31.14). The two tell what there was before, also in SMM. */
+static inline bool vmx_operation(const struct cpu *c) { return c->vmx && c->vmx->on && !c->smm; }
+static inline bool vmx_nonroot(const struct cpu *c) { return vmx_operation(c) && c->vmx->guest; } /* MODE_GUEST */
 /* In non-root operation with one of these controls. */
 static inline bool vmx_pin(const struct cpu *c, u32 bits) { return vmx_guest(c) && c->vmx->controls.pin & bits; }
 /* A guest whose NMIs exit, and that has virtual ones, blocks those. */
@@ -154,6 +157,9 @@ void vmx_reset(struct cpu *c);
 void vmx_forget_guest(struct cpu *c); /* there is none: no event of its, no control */
 /* What VMX operation demands of a value of CR0, CR4. */
 bool vmx_cr0_ok(const struct cpu *c, u64 v);
+/* SMI: CR4.VMXE is kept where SMM does not see it. RSM: back to VMX operation, whose bits of CR0 and CR4 are set. */
+void vmx_smi(struct cpu *c);
+void vmx_rsm(struct cpu *c);
 bool vmx_cr4_ok(const struct cpu *c, u64 v);
 /* ---- vmx_entry.c ---- */
 /* Would a VM entry with the current VMCS, if there is one, come through its checks? False: *FAILED is the first that

@@ -559,7 +559,7 @@ bool vmx_entry_check(const struct cpu *c, struct vm_check *failed)
 	struct vmx_controls k;
 	struct guest g;
 
-	if (!c->vmx || !c->vmx->on || c->vmx->current == NO_VMCS)
+	if (!vmx_operation(c) || c->vmx->current == NO_VMCS)
 		return true;
 	read_controls(c, &k);
 	if (!controls_ok(c, failed, &k) || !host_ok(c, failed, &k))

@@ -274,7 +274,7 @@ static bool forbidden(struct cpu *c, const struct op *o, u32 exit)
 	/* A guest's VMCALL exits in any mode. */
 	bool mode = (in_protected(c) && (!in_long(c) || in_64(c))) || (o->code == CODE_vmcall && vmx_guest(c));
 
-	if ((o->code == CODE_vmxon ? !(c->cr4 & CR4_VMXE) : !c->vmx->on) || !mode)
+	if ((o->code == CODE_vmxon ? !(c->cr4 & CR4_VMXE) : !vmx_operation(c)) || !mode)
 		return undefined(c);
 	if (vmx_guest(c) && !shadowed(c, o))
 		return exits(c, o, exit, displacement(c, o), described ? describe(o, rm, reg) : 0);
