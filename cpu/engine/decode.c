@@ -6,6 +6,7 @@
  * The table has the row of the bytes and its operands. This file has only the layout of instructions (SDM vol. 2,
  * chapter 2). */
 #include "cpu/op.h"
+#include "cpu/operand.h"
 #include "cpu/cet.h"
 
 enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8, REX = 0x40 };
@@ -321,54 +322,43 @@ static void set_register(struct op *o, unsigned position, unsigned reg)
 		o->src = (u8)reg;
 }
 
-/* A mask register. Numbers beyond 7 are #UD: evex_ok(). */
-static void take_mask(struct dec *d, struct op *o, unsigned n, unsigned reg, unsigned rm)
+/* Numbers of mask registers beyond 7 are #UD: evex_ok(). */
+unsigned dec_register(const struct dec *d, unsigned n)
 {
-	switch (d->row->operand[n].kind) {
-	case OPK_V: set_register(o, n, reg & 7); break;
-	case OPK_H: d->third = d->vvvv & 7; break;
-	default: set_register(o, n, rm & 7); break;
+	const struct operand *p = &d->row->operand[n];
+	unsigned size = size_of(d, p->size), reg = (d->modrm >> 3 & 7) | (d->rex & REX_R) << 1,
+		 rm = (d->modrm & 7) | (d->rex & REX_B) << 3;
+
+	if (p->size == 'k')
+		return (p->kind == OPK_V ? reg : p->kind == OPK_H ? d->vvvv : rm) & 7;
+	switch (p->kind) {
+	case OPK_E:
+	case OPK_R: return general(d, rm, size);
+	case OPK_G: return general(d, reg, size);
+	case OPK_Z: return general(d, (d->opcode & 7) | (d->rex & REX_B) << 3, size);
+	case OPK_C:
+	case OPK_D:
+	case OPK_V: return reg | d->reg_high;
+	case OPK_W:
+	case OPK_U: return rm | (d->evex && d->rex & REX_X ? 16 : 0);
+	case OPK_H: return d->vvvv & (d->bits == 64 ? 31 : 7);
+	case OPK_B: return 8 * (d->vvvv & (d->bits == 64 ? 15 : 7));
+	case OPK_FIXED: return p->size && strchr("bwdzv", p->size) ? 8u * p->reg : p->reg;
+	case OPK_S:
+	case OPK_P: return reg & 7;
+	default: return rm & 7; /* ST, Q, N */
 	}
 }
 
 static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned n, bool *had_imm)
 {
 	const struct operand *p = &d->row->operand[n];
-	unsigned size = size_of(d, p->size), reg = (d->modrm >> 3 & 7) | (d->rex & REX_R) << 1,
-		 rm = (d->modrm & 7) | (d->rex & REX_B) << 3;
+	unsigned size = size_of(d, p->size);
 	s64 imm;
 
-	if (p->size == 'k') {
-		take_mask(d, o, n, reg, rm);
-		return;
-	}
 	switch (p->kind) {
-	case OPK_E:
-	case OPK_R:
-		if (!d->mem)
-			set_register(o, n, general(d, rm, size));
-		break;
-	case OPK_G: set_register(o, n, general(d, reg, size)); break;
-	case OPK_Z: set_register(o, n, general(d, (d->opcode & 7) | (d->rex & REX_B) << 3, size)); break;
-	case OPK_S: set_register(o, n, reg & 7); break;
-	case OPK_C:
-	case OPK_D:
-	case OPK_V: set_register(o, n, reg | d->reg_high); break;
-	case OPK_P: set_register(o, n, reg & 7); break;
-	case OPK_W:
-	case OPK_U:
-		if (!d->mem)
-			set_register(o, n, rm | (d->evex && d->rex & REX_X ? 16 : 0));
-		break;
-	case OPK_Q:
-	case OPK_N:
-		if (!d->mem)
-			set_register(o, n, rm & 7);
-		break;
-	case OPK_ST: set_register(o, n, rm & 7); break;
-	case OPK_H: d->third = d->vvvv & (d->bits == 64 ? 31 : 7); break;
-	case OPK_B: d->third = (u8)(8 * (d->vvvv & (d->bits == 64 ? 15 : 7))); break;
-	case OPK_FIXED: set_register(o, n, p->size && strchr("bwdzv", p->size) ? 8 * p->reg : p->reg); break;
+	case OPK_H:
+	case OPK_B: d->third = (u8)dec_register(d, n); break;
 	case OPK_L: o->imm = (s64)(take(r, 1) >> 4 & (d->bits == 64 ? 15 : 7)); break;
 	case OPK_I:
 		imm = take_signed(r, size);
@@ -388,8 +378,14 @@ static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned
 		imm = (s64)take(r, d->osize == 2 ? 2 : 4);
 		o->imm = imm | (s64)(take(r, 2) << 32);
 		break;
-	default:
+	case OPK_NONE:
+	case OPK_M:
+	case OPK_X:
+	case OPK_Y:
 		break;
+	default:
+		if (!dec_is_mem(d, n))
+			set_register(o, n, dec_register(d, n));
 	}
 }
 

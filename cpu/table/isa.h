@@ -112,9 +112,14 @@ enum intercept {
 typedef void gen_fn(const struct dec *d, struct op *o);
 extern gen_fn *const insn_gen[CODES];
 
-/* A row of insn.def. */
 enum { CONDITION_JUMP = 1 /* Jcc */, CONDITION_MOVE /* CMOVcc */ };
 
+/* .sets and .implied */
+enum { SETS_NONE = 0x80 };
+enum { GPR_AX = 1, GPR_CX = 2, GPR_DX = 4, GPR_BX = 8, GPR_SP = 0x10, GPR_BP = 0x20, GPR_SI = 0x40, GPR_DI = 0x80,
+	GPR_R11 = 0x800, GPR_ALL = 0xff, IMPLIED_XMM0 = 0x10000, IMPLIED_VECTORS = 0x20000 /* all */ };
+
+/* A row of insn.def. */
 struct insn {
 	const char *mnemonic, *encoding, *operands;
 	enum feature since;
@@ -155,6 +160,9 @@ struct insn {
 	                          * wait.c knows it. */
 	bool loads;              /* of the memory form with a base alone the base may come from there */
 	bool fuse;               /* may be one step with a conditional jump or move behind it: fused.def */
+	u8 sets;                 /* the operands that it may write: bit 0 is the first [the first]; SETS_NONE */
+	u32 implied;             /* registers that it may write beside these: GPR_*, IMPLIED_*. operand.c adds those of string instructions */
+	bool copies;             /* the first operand becomes the last one, cut or extended (CMOVcc: or not); of PUSH and POP one is on the stack */
 	u8 condition;            /* CONDITION_*: opcode bits 3-0 are its condition (condition.h) */
 	bool by_count;           /* shifts and rotates by a constant: of 0 they change nothing, flags included */
 	u32 reads, writes;       /* SR_* */
@@ -163,6 +171,9 @@ struct insn {
 	u8 vmexit;               /* VMEXIT_*: the VM exit that it may cause, in VMX non-root operation */
 	u8 intercept;            /* INTERCEPT_*: by which it may exit from a guest of SVM */
 };
+
+/* The operands that I may write, a bit each. */
+static inline unsigned insn_sets(const struct insn *i) { return i->sets ? i->sets & (SETS_NONE - 1) : 1; }
 
 static inline bool insn_in(const struct insn *i, const struct model *m)
 {

@@ -5,6 +5,7 @@
 #include <Zydis/Zydis.h>
 #endif
 #include "cpu/engine/wait.h"
+#include "cpu/operand.h"
 #include "rows.h"
 
 static struct isa *isa;
@@ -780,6 +781,65 @@ START_TEST(pure)
 }
 END_TEST
 
+static const u8 *bytes_of(const struct location *l)
+{
+	switch (l->kind) {
+	case IN_GENERAL: return (const u8 *)&c->r[l->reg] + l->first;
+	case IN_VECTOR: return c->v[l->reg].b;
+	case IN_MASK: return (const u8 *)&c->k[l->reg];
+	case IN_MEMORY: return l->value + l->size <= RAM_SIZE ? ram->host + l->value : NULL;
+	case IN_IMMEDIATE: return (const u8 *)&l->value;
+	default: return NULL;
+	}
+}
+
+/* .copies: the first operand has the last one's low bytes afterwards, a conditional move's perhaps those that it had;
+ * of two that are written, each has the other's. Operands are where operands() says. */
+START_TEST(copies)
+{
+	unsigned seen = 0;
+
+	EACH_ROW(i) {
+		const struct isa_row *row = &isa->rows[i];
+
+		for (unsigned k = 0; row->insn->copies && k < 100; k++) {
+			enum run_mode m = mode_for(row);
+			struct location at[LOCATIONS];
+			const u8 *first, *last;
+			u8 source[64], old[64];
+			unsigned size, n;
+			struct dec d;
+			struct op o;
+
+			sample(row, m);
+			regs.r[RCX] = is_rep(row) ? 1 : regs.r[RCX];
+			enter(m);
+			if (decode(isa, &model, c->mode, wanted + CODE, 15, &d, &o) != DECODE_OK || !is_row(d.row, row) ||
+			    (d.evex && d.k))
+				continue;
+			n = operands(c, &d, &o, at);
+			first = bytes_of(&at[0]);
+			last = bytes_of(&at[n - 1]);
+			if (!first || !last)
+				continue;
+			size = at[0].size < at[n - 1].size ? at[0].size : at[n - 1].size;
+			memcpy(source, last, size);
+			memcpy(old, first, size);
+			if (run_one())
+				continue;
+			seen++;
+			if ((memcmp(first, source, size) && !(row->insn->condition && !memcmp(first, old, size))) ||
+			    (at[n - 1].written && memcmp(last, old, size))) {
+				complain(row, m, "does not copy");
+				break;
+			}
+		}
+	}
+	ck_assert_uint_eq(bad, 0);
+	ck_assert_uint_gt(seen, 5000);
+}
+END_TEST
+
 /* .align: #GP(0) at each address that is not a multiple, and only with it (SDM vol. 1, 10.4.1.1). EFLAGS.AC is off. */
 START_TEST(align)
 {
@@ -904,6 +964,7 @@ int main(void)
 	tcase_add_test(table, quiet_rows);
 	tcase_add_test(table, ends);
 	tcase_add_test(table, rep);
+	tcase_add_test(table, copies);
 	tcase_add_test(table, align);
 	tcase_add_test(table, branches_are_limited);
 	tcase_add_test(table, pushes_are_limited);

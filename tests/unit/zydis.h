@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <Zydis/Zydis.h>
-#include "cpu/op.h"
+#include "cpu/operand.h"
 
 static struct model everything; /* every row is enabled */
 static struct isa *isa;
@@ -295,6 +295,43 @@ static int without_mask(const struct dec *d, ZydisDecodedOperand *z, unsigned co
 	return (int)count;
 }
 
+/* What Zydis writes. */
+static struct written written_by(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *op)
+{
+	struct written w = { 0 };
+
+	for (unsigned i = 0; i < z->operand_count; i++) {
+		ZydisRegisterClass class = ZydisRegisterGetClass(op[i].reg.value);
+		unsigned id = (unsigned)ZydisRegisterGetId(op[i].reg.value);
+
+		if (!(op[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
+			continue;
+		if (op[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
+			w.memory |= i < z->operand_count_visible;
+		else if (op[i].type != ZYDIS_OPERAND_TYPE_REGISTER)
+			continue;
+		else if (class == ZYDIS_REGCLASS_GPR8) /* AH to BH are 4 to 7 there, SPL is 8 */
+			w.general |= 1u << (id < 4 ? id : id - 4);
+		else if (class >= ZYDIS_REGCLASS_GPR16 && class <= ZYDIS_REGCLASS_GPR64)
+			w.general |= 1u << id;
+		else if (class >= ZYDIS_REGCLASS_XMM && class <= ZYDIS_REGCLASS_ZMM)
+			w.vectors |= 1u << id;
+		else if (class == ZYDIS_REGCLASS_MASK)
+			w.masks |= 1u << id;
+	}
+	return w;
+}
+
+/* Zydis lists none of the registers of a saved state, and not what an exit from a guest brings along. */
+static bool writes_the_same(const struct dec *d, const ZydisDecodedInstruction *z, const ZydisDecodedOperand *op)
+{
+	struct written ours = operands_written(d), theirs = written_by(z, op);
+
+	return ours.general == theirs.general && ours.memory == theirs.memory &&
+	       (d->row->insn->implied & IMPLIED_VECTORS ||
+		(ours.vectors == theirs.vectors && ours.masks == theirs.masks));
+}
+
 /* ---- one encoding ---- */
 
 /* What the two disagree about in the 15 bytes at CODE, or NULL. D->row: what it is for us, NULL if nothing; *THEIRS:
@@ -325,6 +362,8 @@ static const char *disagreement(const ZydisDecoder *decoder, unsigned bits, cons
 	/* Zydis shows none, or one more. */
 	if (!strcmp(d->row->insn->mnemonic, "fucomp") || is_hint(d) || (is_string(d) && !z->operand_count_visible))
 		return NULL;
+	if (!writes_the_same(d, z, zop))
+		return "written registers";
 	visible = without_mask(d, zop, z->operand_count_visible);
 	if (visible < 0)
 		return "mask";
