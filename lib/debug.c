@@ -663,6 +663,30 @@ struct vcpu_debug_stop vcpu_debug_run_back(vcpu_debug *d)
 	return found;
 }
 
+struct vcpu_debug_stop debug_pass_back(struct vcpu_debug *d, bool (*found)(void *user), void *user)
+{
+	struct vcpu_place at = vcpu_where(d->v), to = at;
+	struct vcpu_debug_stop s;
+
+	for (size_t i = checkpoint_before(d, &at) + 1; i-- > 0; to = d->checkpoints[i]->at) {
+		if (!may_go_on(d))
+			return machine_stop(d, (struct vcpu_stop){ .reason = VCPU_STOP_REQUEST });
+		if (!place_before(&d->checkpoints[i]->at, &to))
+			continue;
+		if (!restore(d, i))
+			return stopped(d, VCPU_DEBUG_ERROR);
+		s = run(d, to, ~(u64)0, PASS);
+		if (s.what != VCPU_DEBUG_THERE)
+			return s;
+		if (found(user))
+			return s;
+	}
+	s = seek(d, d->checkpoints[0]->at);
+	if (s.what == VCPU_DEBUG_THERE)
+		s.what = VCPU_DEBUG_START;
+	return s;
+}
+
 /* Points that are out of the way while a search has one of its own. */
 struct aside { struct stop_point *points; size_t npoints;
 	bool (*counts)(void *user, const struct vcpu_debug_stop *stop); };

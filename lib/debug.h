@@ -76,6 +76,12 @@ struct vcpu_debug {
 	void *built_user;
 };
 
+/* ---- debug.c ---- */
+
+/* Pass over what is known before this place, from each checkpoint to the next one, the last part first, until FOUND,
+ * asked at the end of each part, says yes: VCPU_DEBUG_THERE, at the end of that part. VCPU_DEBUG_START: it never did. */
+struct vcpu_debug_stop debug_pass_back(struct vcpu_debug *d, bool (*found)(void *user), void *user);
+
 /* ---- debug_stops.c ---- */
 
 /* In a callback, or for NULL: vcpu_debug_* that would change anything is refused. */

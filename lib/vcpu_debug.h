@@ -164,6 +164,35 @@ VCPU_API struct vcpu_debug_stop vcpu_debug_last_write(vcpu_debug *d, uint64_t ad
  * count. The place of an exception or interrupt is the entry of its handler, which may be this place.
  * VCPU_DEBUG_EVENT, or VCPU_DEBUG_START if there was no event. */
 VCPU_API struct vcpu_debug_stop vcpu_debug_last_event(vcpu_debug *d, unsigned kinds, uint64_t first, uint64_t last);
+/* Go back to the last instruction of the selected processor that has set register REG (VCPU_RAX, or a number of
+ * vcpu_register_by_name) or a part of it, with the same value or another: VCPU_DEBUG_THERE, before it; `rip' is its
+ * address. VCPU_DEBUG_EVENT: the delivery of an exception or interrupt has (RSP); `event' and `address' tell which, and
+ * the place is before it. VCPU_DEBUG_START if there was none. For registers other than general ones, vectors and masks
+ * it is the last instruction that has changed the value. RIP and TSC are an error. */
+VCPU_API struct vcpu_debug_stop vcpu_debug_last_set(vcpu_debug *d, int reg);
+/* The next instruction of the selected processor: what it reads and writes. Implied operands, as RAX of MUL, are not
+ * among OPERANDS; the stack of PUSH and POP is. Destinations come first. */
+enum vcpu_operand_kind { VCPU_OPERAND_REGISTER, VCPU_OPERAND_MEMORY, VCPU_OPERAND_IMMEDIATE, VCPU_OPERAND_OTHER };
+struct vcpu_debug_operand {
+	enum vcpu_operand_kind kind;
+	int reg;              /* the whole register: VCPU_RAX, "zmm0", "k1"; else -1 */
+	unsigned first, size; /* the operand's first byte in it (1 for AH to BH); the bytes of the operand */
+	uint64_t value;       /* the linear address of memory; an immediate */
+	bool written;
+};
+struct vcpu_debug_instruction {
+	unsigned size, row;   /* bytes; the row of vcpu_isa_row */
+	/* the low bytes of the first operand become those of the last one, if any condition holds; of XCHG both ways */
+	bool copies;
+	bool repeated;        /* REP: VALUE of memory is that of the first element */
+	unsigned count;
+	struct vcpu_debug_operand operands[5];
+};
+/* False: no instruction can be read there. */
+VCPU_API bool vcpu_debug_instruction(const vcpu_debug *d, struct vcpu_debug_instruction *out);
+/* The register of struct vcpu_debug_operand that REG is or is a part of, and the first byte of REG in it: of "ah"
+ * VCPU_RAX and 1. FIRST can be NULL. -1: there is no register REG. */
+VCPU_API int vcpu_debug_whole(const vcpu_debug *d, int reg, unsigned *first);
 VCPU_API struct vcpu_place vcpu_debug_start(const vcpu_debug *d);
 VCPU_API struct vcpu_place vcpu_debug_end(const vcpu_debug *d);  /* the last known place */
 /* Call EACH for every field of every part of the state. Each element of an array is a field. */

@@ -739,6 +739,29 @@ ROW(vcpu_debug_last_write)
 	ERROR(vcpu_debug_last_write(debugger, 0, 0));
 	ERROR(vcpu_debug_last_write(debugger, ~(uint64_t)0, 2));
 }
+ROW(vcpu_debug_last_set)
+{
+	ERROR(vcpu_debug_last_set(NULL, VCPU_RAX));
+	ERROR(vcpu_debug_last_set(debugger, VCPU_RIP));
+	ERROR(vcpu_debug_last_set(debugger, VCPU_RIP + 1000000));
+}
+ROW(vcpu_debug_whole)
+{
+	unsigned first;
+
+	ck_assert_int_eq(vcpu_debug_whole(NULL, VCPU_RAX, &first), -1);
+	ck_assert_int_eq(vcpu_debug_whole(debugger, -1, &first), -1);
+	ck_assert_int_eq(vcpu_debug_whole(debugger, vcpu_register_by_name("ch"), NULL), VCPU_RCX);
+	ck_assert_int_eq(vcpu_debug_whole(debugger, vcpu_register_by_name("ah"), &first), VCPU_RAX);
+	ck_assert_uint_eq(first, 1);
+}
+ROW(vcpu_debug_instruction)
+{
+	struct vcpu_debug_instruction in;
+
+	ck_assert(!vcpu_debug_instruction(NULL, &in));
+	ck_assert(!vcpu_debug_instruction(debugger, NULL));
+}
 ROW(vcpu_debug_last_event)
 {
 	ERROR(vcpu_debug_last_event(NULL, VCPU_EVENT_PORT, 0, 1));
@@ -898,7 +921,8 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_debug_catch), R(vcpu_debug_condition), R(vcpu_debug_trace), R(vcpu_debug_coverage), R(vcpu_debug_run),
 	R(vcpu_debug_step),
 	R(vcpu_debug_step_back), R(vcpu_debug_seek), R(vcpu_debug_run_back), R(vcpu_debug_last_write),
-	R(vcpu_debug_last_event), R(vcpu_debug_progress), R(vcpu_debug_start), R(vcpu_debug_end),
+	R(vcpu_debug_last_event), R(vcpu_debug_last_set),
+	R(vcpu_debug_instruction), R(vcpu_debug_whole), R(vcpu_debug_progress), R(vcpu_debug_start), R(vcpu_debug_end),
 	R(vcpu_debug_fields), R(vcpu_debug_tlb), R(vcpu_debug_vmcs), R(vcpu_debug_vmcb),
 	R(vcpu_debug_second_level), R(vcpu_debug_second_walk),
 	R(vcpu_debug_vmentry), R(vcpu_vmcs_text), R(vcpu_vmexit_name), R(vcpu_vmexit_text), R(vcpu_debug_blocks),
