@@ -180,7 +180,7 @@ static bool take_evex(struct reader *r, struct dec *d)
 {
 	u8 p0 = (u8)take(r, 1), p1 = (u8)take(r, 1), p2 = (u8)take(r, 1);
 
-	if (d->rex || d->lock || d->opsize_prefix || d->rep || p0 & 8 || !(p1 & 4))
+	if (d->rex || d->lock || d->opsize_prefix || d->rep || p0 & 8 || !(p1 & 4) || (d->bits != 64 && !(p2 & 8)))
 		return false;
 	d->vex = d->evex = true;
 	d->rex = (p0 & 0x80 ? 0 : REX_R) | (p0 & 0x40 ? 0 : REX_X) | (p0 & 0x20 ? 0 : REX_B) | (p1 & 0x80 ? REX_W : 0);

@@ -484,7 +484,7 @@ static void some_evex(const ZydisDecoder *decoder, const struct isa_row *row, un
 		code[1] = (u8)((bits == 64 ? code[1] & 0xf0 : 0xf0) | row->map);
 		code[2] = (u8)(w << 7 | (uses_v ? code[2] & 0x78 : 0x78) | 4 | (row->match >> 9 & 3));
 		code[3] = (u8)(code[3] & (seed >> 30 & 1 ? 0x90 : 0x10));
-		code[3] = (u8)(code[3] | l << 5 | (uses_v && bits == 64 ? seed >> 25 & 8 : 8) | k);
+		code[3] = (u8)(code[3] | l << 5 | (uses_v ? seed >> 25 & 8 : 8) | k);
 		code[4] = row->opcode;
 		code[5] = (u8)((code[5] & ~row->mask) | (row->match & row->mask & 0xff));
 		if (row->mask & KEY_MEM && !!(row->match & KEY_MEM) != (code[5] < 0xc0))
