@@ -205,7 +205,7 @@ static bool take_opcode(struct reader *r, struct dec *d, const struct model *mod
 	u8 b = (u8)take(r, 1);
 
 	/* XOP looks like VEX, but its maps are from 8 on: with less, 8F is POP. */
-	if (b == 0x8f && has(model, F_TBM) && r->at < r->end && (*r->at & 0x1f) >= MAP_XOP &&
+	if (b == 0x8f && (has(model, F_XOP) || has(model, F_TBM)) && r->at < r->end && (*r->at & 0x1f) >= MAP_XOP &&
 	    (d->mode & (MODE_PE | MODE_V86)) == MODE_PE) {
 		if (!take_vex(r, d, true))
 			return false;
@@ -359,7 +359,10 @@ static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned
 	switch (p->kind) {
 	case OPK_H:
 	case OPK_B: d->third = (u8)dec_register(d, n); break;
-	case OPK_L: o->imm = (s64)(take(r, 1) >> 4 & (d->bits == 64 ? 15 : 7)); break;
+	case OPK_L: /* the register in bits 3-0, what was below it in bits 7-4 */
+		imm = (s64)take(r, 1);
+		o->imm = (imm >> 4 & (d->bits == 64 ? 15 : 7)) | (imm & 15) << 4;
+		break;
 	case OPK_I:
 		imm = take_signed(r, size);
 		o->imm = *had_imm ? (o->imm & 0xffff) | (imm & 0xff) << 16 : imm;

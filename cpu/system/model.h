@@ -93,7 +93,8 @@
 	X(PERFCTR_CORE, "perfctr-core", 0x80000001, 0, 2, 23) X(TSC_SCALE, "tsc-scale", 0x8000000a, 0, 3, 4) \
 	X(PMU, "pmu", 0xa, 0, 0, 1) /* performance counters that count */ \
 	X(LA57, "la57", 7, 0, 2, 16) \
-	X(AVIC, "avic", 0x8000000a, 0, 3, 13)
+	X(AVIC, "avic", 0x8000000a, 0, 3, 13) \
+	X(XOP, "xop", 0x80000001, 0, 2, 11)
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,

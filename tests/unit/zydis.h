@@ -367,6 +367,8 @@ static const char *disagreement(const ZydisDecoder *decoder, unsigned bits, cons
 	visible = without_mask(d, zop, z->operand_count_visible);
 	if (visible < 0)
 		return "mask";
+	if (!strncmp(d->row->insn->mnemonic, "vpermil2", 8)) /* the lowest bits of the immediate */
+		visible--;
 	if (d->row->operands != visible && d->row->operands)
 		return "number of operands";
 	for (unsigned n = 0; n < d->row->operands && n < (unsigned)visible; n++)
