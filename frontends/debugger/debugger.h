@@ -12,7 +12,9 @@
  *   operand.c   registers, symbols       value.c     values                  main.c      options, prompt
  *   assign.c    changes by hand          history.c   values that are kept    json.c      for machines
  *   watch.c     watch: old, new values   display.c   shown at every stop     listing.c   info types, functions ...
- *   complete.c  words begun            returned.c  what functions return     query.c     tables of a run */
+ *   complete.c  words begun            returned.c  what functions return     query.c     tables of a run
+ *   origin.c    where values come from   btf.c       types of a kernel      linux.c     tasks, modules ...
+ *   timeline.c  a picture of a run */
 #ifndef DEBUGGER_H
 #define DEBUGGER_H
 
@@ -220,6 +222,9 @@ void watch_end(struct stop *p);
 command_fn do_watch, do_rwatch, do_awatch, do_pwatch, do_last_write;
 
 /* ---- symbols.c ---- */
+
+/* ---- origin.c ---- */
+command_fn do_who, do_origin;
 
 /* An ELF file, or lines "ADDRESS TYPE NAME" as System.map and /proc/kallsyms have, shifted by OFFSET (automatic: NULL).
  * False, having said why. */
