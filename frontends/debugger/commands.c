@@ -117,8 +117,9 @@ static const struct row {
 	{ "disassemble", "disas", do_disassemble, "[ADDRESS [N]]", "print N instructions, or a whole function",
 		"p" },
 	{ "blocks", NULL, do_blocks, "[ADDRESS]", "print decoded blocks: guest code, operations, host code", "p" },
-	{ "backtrace", "bt", do_backtrace, "[full] [N]", "print the stack, by DWARF, Linux's ORC tables or frame pointers",
-		"w=full" },
+	{ "backtrace", "bt", do_backtrace, "[full] [N] | task PID",
+		"print the stack, by DWARF, Linux's ORC tables or frame pointers; task: of a Linux task that does not run",
+		"w=full task" },
 	{ "frame", "f", do_frame, "[N]", "select frame N for print and info locals", NULL },
 	{ "up", NULL, do_up, "[N]", "select the caller's frame", NULL },
 	{ "down", "dow", do_down, "[N]", "select the called frame", NULL },
@@ -136,6 +137,9 @@ static const struct row {
 	{ "processor", "cpu", do_processor, "[N]", "select processor N; without N: print which one is selected", NULL },
 	{ "symbols", "sym", do_symbols, "FILE [OFFSET] | kallsyms", "read symbols from an ELF file, a System.map, or the Linux guest's memory",
 		"f" },
+	{ "ps", NULL, do_ps, "", "print the processes and threads of a Linux guest", NULL },
+	{ "lsmod", NULL, do_lsmod, "", "print the modules of a Linux guest's kernel", NULL },
+	{ "dmesg", NULL, do_dmesg, "", "print the messages of a Linux guest's kernel", NULL },
 	{ "hash", NULL, do_hash, "", "print the hash of the whole state", NULL },
 	{ NULL, "Files", NULL, NULL, NULL, NULL },
 	{ "trace", NULL, do_trace, "FILE N [instructions|memory|ports|EVENT]...",
@@ -417,6 +421,7 @@ void session_end(struct session *s)
 		free(s->symbols[i].name);
 	dwarf_close(s);
 	types_free(s);
+	btf_close(s);
 	free(s->symbols);
 	free(s->stops);
 	free(s->bookmarks);

@@ -81,6 +81,7 @@ struct value;
 struct variable;
 struct display;
 struct dwarf;
+struct btf;
 struct query;
 struct trace;
 
@@ -125,6 +126,7 @@ struct session {
 	int last_display;
 	struct types *types;
 	struct dwarf *dwarf;         /* NULL: none */
+	struct btf *btf;             /* NULL: none */
 	struct trace *trace;
 	struct query *query;         /* its pass goes on; NULL: none */
 	char *collecting;            /* lines of `commands' are being read for this stop; NULL: none */
@@ -297,6 +299,8 @@ const struct type *type_pointer(struct session *s, const struct type *to);
 /* a pointer with room for any linear address */
 const struct type *type_address(struct session *s, const struct type *to);
 const struct type *type_basic(struct session *s, const char *name); /* "unsigned long", "u8" ...; NULL: no such type */
+/* "struct x", "enum x", a typedef, by DWARF or the guest's BTF; NULL: no such type */
+const struct type *type_by_name(struct session *s, const char *name);
 const struct type *type_named(struct session *s, const char *name); /* all of NAME is a type's; NULL: it is none */
 const struct type *type_array(struct session *s, const struct type *of, uint64_t count); /* COUNT of them */
 /* OF by another name, or, NAME being NULL, for the caller to set is_const or is_volatile. */
@@ -377,6 +381,10 @@ bool dwarf_knows(struct session *s, const char *name);
 void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds,
 	void (*each)(void *user, const char *name), void *user);
 
+/* ---- btf.c ---- */
+const struct type *btf_type(struct session *s, const char *name); /* "struct x", a typedef; NULL */
+void btf_close(struct session *s);
+
 /* ---- listing.c ---- */
 command_fn info_types, info_functions, info_variables;
 
@@ -410,6 +418,11 @@ bool frame_register(struct session *s, int reg, uint64_t *value, uint64_t *saved
 /* ---- frame.c ---- */
 void frame_print(struct session *s, const struct frame *f, bool file); /* without a newline */
 command_fn do_backtrace, do_frame, do_up, do_down, info_frame, info_args, info_locals;
+
+/* ---- linux.c ---- */
+/* Where the thread PID of the Linux guest goes on when it is scheduled. False, having complained. */
+bool task_frame(struct session *s, uint64_t pid, struct frame *f);
+command_fn do_ps, do_lsmod, do_dmesg;
 
 /* ---- source.c ---- */
 /* N, FILE:N, +N or -N: where the code of a line begins; *ADDRESS, an address, or a function; of that, if

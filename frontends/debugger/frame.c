@@ -116,11 +116,13 @@ static void print_frame(struct session *s, unsigned n, const struct frame *f, bo
 
 bool do_backtrace(struct session *s, const char *args)
 {
-	bool full = !strncmp(args, "full", 4);
-	uint64_t most = number(args + (full ? 4 : 0), FRAMES_MAX), sp;
+	bool full = !strncmp(args, "full", 4), task = !strncmp(args, "task ", 5);
+	uint64_t most = task ? FRAMES_MAX : number(args + (full ? 4 : 0), FRAMES_MAX), sp;
 	struct frame f = frame_here(s);
 
 	s->interrupted = false;
+	if (task && !task_frame(s, number(args + 5, 0), &f))
+		return false;
 	json_open(s, "frames", '[');
 	for (unsigned n = 0; n < most && !enough(s); n++) {
 		sp = f.sp;

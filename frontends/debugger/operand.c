@@ -77,12 +77,12 @@ const struct type *parse_type(struct parser *p)
 			size_t tag = parse_word_length(rest);
 
 			snprintf(name, sizeof name, "%s %.*s", word, (int)tag, rest);
-			t = dwarf_type(p->s, name);
+			t = type_by_name(p->s, name);
 			p->at = rest + tag;
 		} else {
 			t = type_basic(p->s, word);
 			if (!t)
-				t = dwarf_type(p->s, word);
+				t = type_by_name(p->s, word);
 			p->at += t ? n : 0;
 		}
 		if (!t)

@@ -106,6 +106,13 @@ const struct type *type_basic(struct session *s, const char *name)
 	return NULL;
 }
 
+const struct type *type_by_name(struct session *s, const char *name)
+{
+	const struct type *t = dwarf_type(s, name);
+
+	return t ? t : btf_type(s, name);
+}
+
 const struct type *type_array(struct session *s, const struct type *of, uint64_t count)
 {
 	struct type *t = type_new(s, TYPE_ARRAY, NULL, count * of->size);
