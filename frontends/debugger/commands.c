@@ -72,8 +72,8 @@ static const struct row {
 		"p" },
 	{ "advance", NULL, do_advance, "PLACE", "run to PLACE in any frame, or out of this frame", "p" },
 	{ "run", "r", do_run, "[N]", "execute N instructions [1000000]", NULL },
-	{ "goto", "g", do_goto, "N[+S] | start | end | T ns|us|ms|s | BOOKMARK",
-		"go to the place where N instructions have retired, or to a virtual time", "g=start end" },
+	{ "goto", "g", do_goto, "N[+S] | start | end | T ns|us|ms|s | P% | BOOKMARK",
+		"go to the place where N instructions have retired, to a virtual time, or to a part of the known run", "g=start end" },
 	{ "when", "w", do_when, "", "print the place: instructions and virtual time", NULL },
 	{ "bookmark", NULL, do_bookmark, "[NAME]", "name this place for goto; without NAME: list the names", NULL },
 	{ "undo", NULL, do_undo, "", "go back to the place before the last command that moved", NULL },
@@ -147,6 +147,7 @@ static const struct row {
 	{ "query", NULL, do_query, "[-o FILE] KIND [WHAT] [if EXPR]",
 		"print a row for each call, write, exception ... of the known run; without KIND: list the kinds",
 		"w=calls executes writes reads accesses exceptions interrupts syscalls switches modes ports msrs" },
+	{ "timeline", NULL, do_timeline, "FILE", "write a picture (SVG) of the known run over virtual time", "f" },
 	{ "coverage", NULL, do_coverage, "on | off | save FILE", "record which code runs", "w=on off save" },
 	{ "profile", NULL, do_profile, "FILE N [EVERY]",
 		"execute N instructions; write the stack of every EVERY-th [100000], for flame graphs", NULL },
@@ -420,8 +421,8 @@ void session_end(struct session *s)
 	for (size_t i = 0; i < s->nsymbols; i++)
 		free(s->symbols[i].name);
 	dwarf_close(s);
-	types_free(s);
 	btf_close(s);
+	types_free(s);
 	free(s->symbols);
 	free(s->stops);
 	free(s->bookmarks);

@@ -223,10 +223,10 @@ const char *watch_kind(const struct stop *p);
 void watch_end(struct stop *p);
 command_fn do_watch, do_rwatch, do_awatch, do_pwatch, do_last_write;
 
-/* ---- symbols.c ---- */
-
 /* ---- origin.c ---- */
 command_fn do_who, do_origin;
+
+/* ---- symbols.c ---- */
 
 /* An ELF file, or lines "ADDRESS TYPE NAME" as System.map and /proc/kallsyms have, shifted by OFFSET (automatic: NULL).
  * False, having said why. */
@@ -465,6 +465,12 @@ bool close_file(struct session *s, FILE *file, const char *path);
 command_fn do_query;
 /* A hit during the pass of a query. True: the pass ends. */
 bool query_hit(struct session *s, const struct vcpu_debug_stop *hit);
+/* Run through the known run without a stop, and come back here. EDGE is called at the start and at the end. False,
+ * having complained. */
+bool whole_run(struct session *s, void (*edge)(void *user, bool end), void *user);
+
+/* ---- timeline.c ---- */
+command_fn do_timeline;
 
 /* ---- vmexit.c ---- */
 /* A VM exit, or an instruction of VMX that failed. The machine stands where STOP is, and then at STOP->when. */

@@ -239,8 +239,10 @@ static bool begin(struct session *s, struct query *q, const char *args)
 	return condition_parses(s, q->condition, q->kind->what == CODE || q->kind->what == CALLS ? at : 0);
 }
 
-/* Run from the start to the end of the known run. */
-static bool pass(struct session *s, struct query *q, struct vcpu_place here)
+/* Run from the start to the end of the known run, and go back to HERE. EDGE, if it is not NULL, is called at the start
+ * and at the end. */
+static bool pass(struct session *s, struct query *q, struct vcpu_place here, void (*edge)(void *user, bool end),
+		 void *user)
 {
 	struct vcpu_place end = vcpu_debug_end(s->debug);
 	struct vcpu_debug_stop stop = vcpu_debug_seek(s->debug, vcpu_debug_start(s->debug));
@@ -248,6 +250,8 @@ static bool pass(struct session *s, struct query *q, struct vcpu_place here)
 
 	s->query = q;
 	s->interrupted = false;
+	if (ok && edge)
+		edge(user, false);
 	while (ok && !enough(s) && !q->full && vcpu_instructions(s->machine) < end.instructions) {
 		uint64_t before = vcpu_instructions(s->machine);
 
@@ -259,10 +263,20 @@ static bool pass(struct session *s, struct query *q, struct vcpu_place here)
 			break;
 	}
 	s->query = NULL;
+	if (ok && edge)
+		edge(user, true);
 	stop = vcpu_debug_seek(s->debug, here);
 	if (s->interrupted)
-		return complaint(s, "query: interrupted; %zu rows until then", q->count);
+		return complaint(s, "interrupted; %zu rows until then", q->count);
 	return (ok && stop.what != VCPU_DEBUG_ERROR) || complaint(s, "%s", error_of(s));
+}
+
+bool whole_run(struct session *s, void (*edge)(void *user, bool end), void *user)
+{
+	static const struct kind none = { .what = CODE };
+	struct query q = { .kind = &none, .id = -1 };
+
+	return pass(s, &q, vcpu_where(s->machine), edge, user);
 }
 
 /* ---- the table ---- */
@@ -468,7 +482,7 @@ bool do_query(struct session *s, const char *args)
 		 vcpu_debug_seek(s->debug, vcpu_debug_end(s->debug)).what == VCPU_DEBUG_ERROR)
 		complaint(s, "%s", error_of(s));
 	else if (begin(s, &q, rest))
-		ok = pass(s, &q, here);
+		ok = pass(s, &q, here, NULL, NULL);
 	if (q.id >= 0)
 		vcpu_debug_delete(s->debug, q.id);
 	if (ok && q.kind) {

@@ -357,7 +357,8 @@ bool do_goto(struct session *s, const char *args)
 			if (!strcmp(s->bookmarks[i].name, args))
 				mark = &s->bookmarks[i];
 		if (strcmp(args, "start") && strcmp(args, "end") && !mark)
-			return complaint(s, "goto: a place is needed: a number of instructions, N+STEPS, a time (15 ms), start, end or a bookmark");
+			return complaint(s, "goto: a place is needed: a number of instructions, N+STEPS, a time (15 ms), "
+					 "a part of the run (50%%), start, end or a bookmark");
 		to = mark ? mark->place : *args == 's' ? vcpu_debug_start(s->debug) : vcpu_debug_end(s->debug);
 	} else if (*end == '+') {
 		to.steps = (uint32_t)strtoul(end + 1, NULL, 0);
@@ -366,6 +367,13 @@ bool do_goto(struct session *s, const char *args)
 
 		while (*end == ' ')
 			end++;
+		if (!strcmp(end, "%") && time >= 0 && time <= 100) {
+			const uint64_t first = vcpu_debug_start(s->debug).instructions,
+				       last = vcpu_debug_end(s->debug).instructions;
+
+			to.instructions = first + (uint64_t)((double)(last - first) * (time / 100));
+			return report(s, vcpu_debug_seek(s->debug, to));
+		}
 		for (unsigned i = 0; i < sizeof units / sizeof *units; i++)
 			if (!strcmp(end, units[i].name))
 				return report(s, seek_time(s, (uint64_t)(time * units[i].ns)));
