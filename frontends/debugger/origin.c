@@ -19,18 +19,31 @@ struct thing {
 
 /* ---- things ---- */
 
+/* The name of these bytes of a register, as "eax" or "ah"; NULL: they have none. */
+static const char *part_name(struct session *s, const struct thing *t)
+{
+	for (int reg = vcpu_register_next(-1); reg >= 0; reg = vcpu_register_next(reg)) {
+		unsigned first;
+
+		if (vcpu_register_size(reg) == t->size && vcpu_debug_whole(s->debug, reg, &first) == t->reg &&
+		    first == t->first)
+			return vcpu_register_name(reg);
+	}
+	return NULL;
+}
+
 static void print_thing(struct session *s, const struct thing *t)
 {
+	const char *part = t->memory ? NULL : part_name(s, t);
 	char name[128];
 
-	if (!t->memory) {
-		fprintf(s->out, "$%s", vcpu_register_name(t->reg));
-		if (t->first || t->size != vcpu_register_size(t->reg))
-			fprintf(s->out, ", bytes %u to %u", t->first, t->first + t->size - 1);
-	} else {
+	if (part)
+		fprintf(s->out, "$%s", part);
+	else if (!t->memory)
+		fprintf(s->out, "$%s, bytes %u to %u", vcpu_register_name(t->reg), t->first, t->first + t->size - 1);
+	else
 		fprintf(s->out, "%u byte%s at 0x%" PRIx64 "%s", t->size, t->size == 1 ? "" : "s", t->linear,
 			symbol_text(s, t->linear, name, sizeof name));
-	}
 }
 
 static void json_thing(struct session *s, const struct thing *t)
