@@ -93,6 +93,8 @@ bool hook_remove(struct cpus *all, s32 id);
 /* No block is left: take in what was added, free what was removed. */
 void hooks_settle(struct cpus *all);
 void hooks_free(struct cpus *all);
+/* The machine is in another state: what was called on the way to the one before does not matter. */
+void hooks_loaded(struct cpus *all);
 
 /* Is an operation to be placed for one of KINDS before the instruction CODE at OFFSET in its page, at physical PHYS?
  * The first hook that it is for, or NULL. */

@@ -98,6 +98,14 @@ void hooks_free(struct cpus *all)
 	all->hooks = NULL;
 }
 
+void hooks_loaded(struct cpus *all)
+{
+	if (!all->hooks)
+		return;
+	all->hooks->resume.on = all->hooks->edge.pending = false;
+	all->hooks->straight.icount = ~(u64)0;
+}
+
 /* ---- calls ---- */
 
 static bool covers(const struct hook *k, u64 address, u64 len)

@@ -8,6 +8,7 @@
  *
  * They share one count of instructions and one time, which advance for all while one of them runs. When all sleep, time
  * advances to the next event. */
+#include "cpu/hook.h"
 #include "cpu/op.h"
 
 enum { QUANTUM = 20000 }; /* instructions */
@@ -147,4 +148,5 @@ void cpus_loaded(struct cpus *all)
 	c->clock->attention = &c->attn;
 	c->clock->now = cpu_now(c);
 	smm_show(all);
+	hooks_loaded(all);
 }

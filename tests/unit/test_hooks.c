@@ -6,6 +6,7 @@
 #include <string.h>
 #include "lib/vcpu_debug.h"
 #include "lib/vcpu_hook.h"
+#include "lib/vcpu_snapshot.h"
 
 #define CODE(...) (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ })
 enum { AT = 0x1000, OTHER = 0x3000, STACK = 0x8000, DATA = 0x9000, ROUNDS = 1000 };
@@ -263,6 +264,26 @@ static void request(struct vcpu_hook_event *e)
 	(void)e;
 	vcpu_stop(v);
 }
+
+/* A hook that has stopped the run stops it again when a snapshot from before it is restored. */
+START_TEST(test_stop_after_restore)
+{
+	vcpu_snapshot *s;
+
+	machine(_i, CODE(0xff, 0xc0, 0xff, 0xc0, 0xf4)); /* inc eax; inc eax; hlt */
+	fresh();
+	hook(VCPU_HOOK_INSN, AT + 2, AT + 2, true);
+	l.answer = VCPU_HOOK_STOP;
+	s = vcpu_snapshot_take(v);
+	for (unsigned n = 1; n <= 3; n++) {
+		ck_assert_int_eq(vcpu_run(v, 100).reason, VCPU_STOP_HOOK);
+		ck_assert_uint_eq(l.calls, n);
+		ck_assert_uint_eq(vcpu_get(v, VCPU_RAX), 1);
+		ck_assert_int_eq(vcpu_snapshot_restore(v, s), 0);
+	}
+	vcpu_free(v);
+}
+END_TEST
 
 START_TEST(test_request)
 {
@@ -965,6 +986,7 @@ int main(void)
 	BOTH(test_go_elsewhere);
 	BOTH(test_new_code);
 	BOTH(test_stop);
+	BOTH(test_stop_after_restore);
 	BOTH(test_request);
 	BOTH(test_observer);
 	BOTH(test_add_and_remove);
