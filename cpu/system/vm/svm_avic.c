@@ -205,6 +205,7 @@ void avic_write(struct cpu *c, unsigned offset, const u8 *in, unsigned len)
 	case VAPIC_EOI: end_of_interrupt(c, page); break;
 	case VAPIC_ICR_HIGH: break;
 	case VAPIC_ICR:
+		labour(c, LABOUR_DEVICE); /* as many as 256 targets */
 		why = send(c, page, &index);
 		if (why != IPI_SENT)
 			exit_behind(c, at, why, index);
