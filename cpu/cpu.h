@@ -476,8 +476,8 @@ void cpu_yield(struct cpu *c);
 
 /* ---- mode.c ---- */
 void mode_changed(struct cpu *c);                     /* c->mode is another one: number and key */
-/* Bits 47-63 of an address that is canonical with 48 bits are equal, and no others have keys. So a number XORed into 47-62 can be told from the address: no two pairs
- * of address and mode have the same key. */
+/* Bits 47-63 of an address that is canonical with 48 bits are equal, and no others have keys. So a number XORed into
+ * 47-62 can be told from the address: no two pairs of address and mode have the same key. */
 static inline u64 mode_key(u16 number) { return (u64)number << 47; }
 /* Set or clear MODE_SINGLE. Nothing but the number of the mode depends on it. */
 void mode_switch_single(struct cpu *c);
@@ -696,7 +696,8 @@ void debug_report(struct cpu *c, u64 bits);
 void debug_code_check(struct cpu *c);
 /* data breakpoints that cover any of it are pending then */
 bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write);
-/* DEBUGCTL.LBR: AMD's processors (of Intel's, lbr.h) record the last branch, and which was the last one before an interrupt or exception. */
+/* DEBUGCTL.LBR: AMD's processors (of Intel's, lbr.h) record the last branch, and which was the last one before an
+ * interrupt or exception. */
 static inline bool branches_recorded(const struct cpu *c) { return c->debugctl & 1 && is_amd(c->model); }
 static inline void record_branch(struct cpu *c, u64 from)
 {

@@ -17,7 +17,8 @@ static inline u64 jump_page(u64 key)
 	return (key >> 63 ? key | upper : key & ~upper) & PAGE_MASK;
 }
 
-/* Is J what was looked for? Addresses of more than 48 bits, and those that are not canonical, have keys of other ones. */
+/* Is J what was looked for? Addresses of more than 48 bits, and those that are not canonical, have keys of other
+ * ones. */
 ALWAYS_INLINE bool jump_is(const struct jump *j, u64 key, u64 rip) { return j->key == key && canonical_48(rip); }
 
 static inline struct jump *jump_slot(struct cpu *c, u64 key)

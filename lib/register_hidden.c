@@ -103,7 +103,8 @@ int vcpu_set_segment(vcpu *v, int reg, const struct vcpu_segment *in)
 	if (!s)
 		return v ? machine_error(v, "there is no segment register %d", reg) : -1;
 	c = machine_selected(v);
-	if (in->attributes & ~(u32)ATTRIBUTES || (has(c->model, F_X64) ? !canonical_base(c->model, in->base) : in->base >> 32 != 0) ||
+	if (in->attributes & ~(u32)ATTRIBUTES ||
+	    (has(c->model, F_X64) ? !canonical_base(c->model, in->base) : in->base >> 32 != 0) ||
 	    (in->attributes & SEG_G ? (in->limit & 0xfff) != 0xfff : in->limit >> 20 != 0))
 		return machine_error(v, "no segment can have base %llx, limit %x and access rights %x",
 				     (unsigned long long)in->base, in->limit, in->attributes);

@@ -383,10 +383,12 @@ static bool branches(const struct dec *d)
 /* Of a branch, for LBR_SELECT. */
 static enum branch kind_of(const struct dec *d)
 {
+	if (d->row->insn->pg == CONTROL)
+		return BRANCH_FAR;
 	switch (d->row->insn->code) {
-	case CODE_call: return d->row->insn->pg == CONTROL ? BRANCH_FAR : direct(d) ? BRANCH_CALL : BRANCH_CALL_INDIRECT;
-	case CODE_jmp: return d->row->insn->pg == CONTROL ? BRANCH_FAR : direct(d) ? BRANCH_JMP : BRANCH_JMP_INDIRECT;
-	case CODE_ret: return d->row->insn->pg == CONTROL ? BRANCH_FAR : BRANCH_RET;
+	case CODE_call: return direct(d) ? BRANCH_CALL : BRANCH_CALL_INDIRECT;
+	case CODE_jmp: return direct(d) ? BRANCH_JMP : BRANCH_JMP_INDIRECT;
+	case CODE_ret: return BRANCH_RET;
 	default: return direct(d) ? BRANCH_JCC : BRANCH_FAR;
 	}
 }
@@ -452,8 +454,8 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 {
 	unsigned ip = 0, insns = 0, left = 0, count = begin(c, s, d, o);
 	u8 counts[MAX_OPS] = { 0 };  /* instructions that an operation does */
-	/* covered: for coverage, and records of branches, a block ends at a branch; again: this one goes back to the start. A loop is a block of
-	 * its own, so that the code behind it takes no host registers from it */
+	/* covered: for coverage, and records of branches, a block ends at a branch; again: this one goes back to the
+	 * start. A loop is a block of its own, so that the code behind it takes no host registers from it */
 	bool open = true, branch = false, again;
 	bool covered = (c->all->observer && c->all->observer->built) || hooked(c, HOOK_BLOCK | HOOK_EDGE) ||
 		       c->mode & MODE_LBR;

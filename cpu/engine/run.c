@@ -779,8 +779,8 @@ static bool uneventful(const struct cpu *c, u64 icount_end)
 	u64 n = icount_end - c->icount, end = cpu_time_at(c, icount_end);
 
 	return n - 1 < INT32_MAX && end < clock_next(c->clock) && end < c->all->time_end &&
-	       icount_end <= c->quantum_end && icount_end <= c->pmu.overflow_at && !c->clock->steps_end && !c->all->observer && !code_breakpoints(c) &&
-	       !vmx_proc(c, PROC_TRAP_FLAG) &&
+	       icount_end <= c->quantum_end && icount_end <= c->pmu.overflow_at && !c->clock->steps_end &&
+	       !c->all->observer && !code_breakpoints(c) && !vmx_proc(c, PROC_TRAP_FLAG) &&
 	       (c->icount != c->shadow_at || !c->shadow_at) && !disturbed(c) &&
 	       ((c->icount < c->look_at && c->icount < c->watch_at) || !round_pays(c, (s64)n));
 }

@@ -27,7 +27,8 @@ bool cet_control_valid(const struct cpu *c, u64 v)
 		bits |= CET_SHSTK | CET_WRSS;
 	if (has(c->model, F_CET_IBT))
 		bits |= CET_ENDBR | CET_LEGACY | CET_NOTRACK | CET_NO_SUPPRESS | CET_SUPPRESS | CET_WAIT;
-	return !(v & ~bits) && canonical_base(c->model, v) && (v & (CET_SUPPRESS | CET_WAIT)) != (CET_SUPPRESS | CET_WAIT);
+	return !(v & ~bits) && canonical_base(c->model, v) &&
+	       (v & (CET_SUPPRESS | CET_WAIT)) != (CET_SUPPRESS | CET_WAIT);
 }
 
 /* Far transfers and interruptions end a suppression. */

@@ -276,7 +276,8 @@ static bool load_table(struct cpu *c, const struct op *o, u64 *base, u16 *limit)
 	}
 	*limit = get16(p);
 	*base = size == 10 ? get64(p + 2) : get32(p + 2) & (o->osize == 2 ? 0xffffff : 0xffffffff);
-	return canonical_base(c->model, *base) || gp_because(c, 0, "the table's address is not canonical (vol. 1, 3.3.7.1)");
+	return canonical_base(c->model, *base) ||
+	       gp_because(c, 0, "the table's address is not canonical (vol. 1, 3.3.7.1)");
 }
 
 static bool store_table(struct cpu *c, const struct op *o, u64 base, u16 limit)

@@ -664,8 +664,8 @@ static struct tlb_space space_now(const struct cpu *c)
 	const u32 controls = SEC_APIC_ACCESS | SEC_EPT | SEC_MBEC;
 	struct tlb_space s = {
 		.cr0 = c->cr0 & (CR0_PG | CR0_PE | CR0_WP), .cr3 = c->cr3, .efer = c->efer & (EFER_NXE | EFER_LMA),
-		.cr4 = c->cr4 & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_PKS |
-			      CR4_LASS | CR4_CET),
+		.cr4 = c->cr4 & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP |
+			      CR4_PKE | CR4_PKS | CR4_LASS | CR4_CET),
 		.pkru = c->pkru | (u64)c->pkrs << 32, .dr = { c->dr[0], c->dr[1], c->dr[2], c->dr[3], c->dr[7] },
 	};
 

@@ -17,7 +17,8 @@ struct lbr {
 	u64 from[LBR_DEPTH], to[LBR_DEPTH], info[LBR_DEPTH], select, tos;
 	u64 last;           /* cycle of the last record */
 
-	/* No state: it is empty between two instructions. A branch that may be taken: where it is, and what is behind it. */
+	/* No state: nothing is pending between two instructions. A branch that may be taken: where it is, and what is
+	 * behind it. */
 	bool pending;
 	enum branch kind;
 	u64 branch, next;

@@ -6,7 +6,8 @@
  *    7-0 event | 15-8 unit mask | 16 user | 17 OS | 18 edge | 19 pin | 20 interrupt | 22 on | 23 invert
  *    31-24 mask of the counter | AMD: 35-32 event | 40 guest | 41 host
  * IA32_FIXED_CTR_CTRL, 4 bits a counter: 0 OS | 1 user | 3 interrupt
- * IA32_PERF_GLOBAL_CTRL, _STATUS, _OVF_CTRL: 3-0 IA32_PMCx | 34-32 IA32_FIXED_CTRx | of the last two: 62 DS buffer, 63 */
+ * IA32_PERF_GLOBAL_CTRL, _STATUS, _OVF_CTRL:
+ *    3-0 IA32_PMCx | 34-32 IA32_FIXED_CTRx | of the last two: 62 DS buffer, 63 */
 enum { SELECT_USER = 1 << 16, SELECT_OS = 1 << 17, SELECT_EDGE = 1 << 18, SELECT_INTERRUPT = 1 << 20,
        SELECT_ON = 1 << 22, SELECT_INVERT = 1 << 23 };
 enum { FIXED_OS = 1, FIXED_USER = 2, FIXED_INTERRUPT = 8, FIXED_BITS = FIXED_OS | FIXED_USER | FIXED_INTERRUPT };
@@ -21,8 +22,8 @@ enum { FULL_WIDTH_WRITES = 1 << 13 }; /* IA32_PERF_CAPABILITIES */
  * there, and of those of the models, nothing is. */
 enum counted { NOTHING, INSTRUCTIONS, CYCLES, BRANCHES, EVENTS };
 static const struct { u8 makers, code, unit, event; } events[] = {
-	{ INTEL | AMD, 0xc0, 0, INSTRUCTIONS }, { INTEL, 0x3c, 0, CYCLES }, { INTEL, 0x3c, 1, CYCLES /* of reference */ },
-	{ INTEL, 0xc4, 0, BRANCHES }, { AMD, 0x76, 0, CYCLES }, { AMD, 0xc2, 0, BRANCHES },
+	{ INTEL | AMD, 0xc0, 0, INSTRUCTIONS }, { INTEL, 0x3c, 0, CYCLES },
+	{ INTEL, 0x3c, 1, CYCLES /* of reference */ }, { INTEL, 0xc4, 0, BRANCHES }, { AMD, 0x76, 0, CYCLES }, { AMD, 0xc2, 0, BRANCHES },
 };
 /* Leaf 0Ah, EBX: of the seven events of version 2, bit n: not there. References to the last cache and misses there,
  * mispredicted branches. */
@@ -246,7 +247,8 @@ struct part pmu_part(struct cpu *c)
 
 /* ---- registers ---- */
 
-/* EAX: version | general counters << 8 | their width << 16 | length of EBX << 24      EDX: fixed counters | width << 5 */
+/* EAX: version | general counters << 8 | their width << 16 | length of EBX << 24
+ * EDX: fixed counters | width << 5 */
 void pmu_cpuid(const struct model *m, u32 out[4])
 {
 	if (!has(m, F_PMU))

@@ -16,7 +16,8 @@ struct cpu;
 enum { PMU_GENERAL = 4, PMU_FIXED = 3, PMU_WIDTH = 48 };
 
 struct pmu {
-	/* IA32_PERFEVTSELx, IA32_PMCx, IA32_FIXED_CTRx, and those of the other names. AMD's are in `perf' of struct cpu. */
+	/* IA32_PERFEVTSELx, IA32_PMCx, IA32_FIXED_CTRx, and those of the other names. AMD's are in `perf' of struct
+	 * cpu. */
 	u64 select[PMU_GENERAL], general[PMU_GENERAL], fixed[PMU_FIXED], fixed_ctr_ctrl, global_ctrl, global_status;
 
 	/* No state: it follows from the rest. */
@@ -29,7 +30,8 @@ struct pmu {
 	u64 overflow_at;    /* no counter interrupts before this instruction count; CLOCK_NEVER: none will */
 };
 
-/* Give the counters what they lack. State is exact then, and interrupts of counters that have overflowed are pending. */
+/* Give the counters what they lack. State is exact then, and interrupts of counters that have overflowed are
+ * pending. */
 void pmu_account(struct cpu *c);
 /* CPL, or who runs, may be another. For update_mode(). */
 void pmu_level(struct cpu *c);
