@@ -670,6 +670,39 @@ START_TEST(tsc_ratio)
 }
 END_TEST
 
+enum { SHADOWS = 0x40000000 }; /* the same memory as a shadow stack */
+
+/* S_CET, SSP and ISST_ADDR (15.5.1, 15.6, appendix B): the guest's and the host's. */
+START_TEST(cet_state)
+{
+	bare_free();
+	bare_new("zen3,+shstk", RAM);
+	host_mode(0);
+	ck_assert(write_msr(c, 0xc0010117, SAVE));
+	put64(ram->host + TABLES + 0x1008, 0xe1);
+	c->cr0 |= CR0_WP;
+	c->cr4 |= CR4_CET;
+	c->ssp = 0x7200;
+	c->interrupt_ssp_table = 0x4560;
+	cpu_loaded(c);
+	valid_vm();
+	set(VMCB_S_CET, 1);
+	set(VMCB_SSP, SHADOWS + 0x6100);
+	set(VMCB_ISST_ADDR, 0x1230);
+	/* rdsspq rax; mov rbx, rax; mov ecx, 2; incsspd ecx */
+	ck_assert_uint_eq(RUN_GUEST("\xf3\x48\x0f\x1e\xc8\x48\x89\xc3\xb9\x02\0\0\0\xf3\x0f\xae\xe9"),
+			  SVM_EXIT_VMMCALL);
+	ck_assert_uint_eq(c->r[RBX], SHADOWS + 0x6100);
+	ck_assert(get(VMCB_SSP) == SHADOWS + 0x6108 && get(VMCB_S_CET) == 1 && get(VMCB_ISST_ADDR) == 0x1230);
+	ck_assert(c->ssp == 0x7200 && !c->s_cet && c->interrupt_ssp_table == 0x4560);
+	set(VMCB_CR0, get(VMCB_CR0) & ~(u64)CR0_WP);
+	ck_assert_uint_eq(enter(), SVM_EXIT_INVALID);
+	set(VMCB_CR0, get(VMCB_CR0) | CR0_WP);
+	set(VMCB_S_CET, 0x40);
+	ck_assert_uint_eq(enter(), SVM_EXIT_INVALID);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("svm");
@@ -696,6 +729,7 @@ int main(void)
 	tcase_add_test(t, saved);
 	tcase_add_test(t, branches);
 	tcase_add_test(t, tsc_ratio);
+	tcase_add_test(t, cet_state);
 	suite_add_tcase(s, t);
 	return bare_run(s);
 }

@@ -58,6 +58,20 @@ void vmcb_save(struct cpu *c, u64 vmcb, u64 rip)
 	vmcb_set(c, vmcb, VMCB_RIP, rip);
 	vmcb_set(c, vmcb, VMCB_RSP, c->r[RSP]);
 	vmcb_set(c, vmcb, VMCB_RAX, c->r[RAX]);
+	if (has(c->model, F_CET_SS)) {
+		vmcb_set(c, vmcb, VMCB_S_CET, c->s_cet);
+		vmcb_set(c, vmcb, VMCB_SSP, c->ssp);
+		vmcb_set(c, vmcb, VMCB_ISST_ADDR, c->interrupt_ssp_table);
+	}
+}
+
+void vmcb_load_cet(struct cpu *c, u64 vmcb)
+{
+	if (!has(c->model, F_CET_SS))
+		return;
+	c->s_cet = vmcb_get(c, vmcb, VMCB_S_CET);
+	c->ssp = vmcb_get(c, vmcb, VMCB_SSP);
+	c->interrupt_ssp_table = vmcb_get(c, vmcb, VMCB_ISST_ADDR);
 }
 
 static const enum vmcb_field branches[] = { VMCB_BR_FROM, VMCB_BR_TO, VMCB_LASTEXCPFROM, VMCB_LASTEXCPTO };

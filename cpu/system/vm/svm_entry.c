@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* VMRUN (APM vol. 2, 15.5): the host's state is saved, the VMCB is checked, the guest's state loaded. */
 #include "cpu/observe.h"
+#include "cpu/cet.h"
 #include "cpu/system/system.h"
 
 /* ---- the host ---- */
@@ -118,6 +119,9 @@ static bool state_ok(const struct cpu *c, struct vm_check *f, u64 vmcb, const st
 	       check(f, !(g->cr0 & CR0_NW) || g->cr0 & CR0_CD, VMCB_CR0, "has NW set and CD clear (15.5.1)") &&
 	       check(f, !(g->cr0 >> 32), VMCB_CR0, high) &&
 	       check(f, !(g->cr4 & ~cr4_bits(c->model)), VMCB_CR4, "has a bit set that is reserved (15.5.1)") &&
+	       check(f, !(g->cr4 & CR4_CET) || g->cr0 & CR0_WP, VMCB_CR4, "has CET set and CR0.WP is clear (15.5.1)") &&
+	       check(f, !(g->cr4 & CR4_CET) || cet_control_valid(c, vmcb_get(c, vmcb, VMCB_S_CET)), VMCB_S_CET,
+		     "has a bit set that is reserved (15.5.1)") &&
 	       check(f, !(g->dr6 >> 32), VMCB_DR6, high) && check(f, !(g->dr7 >> 32), VMCB_DR7, high) &&
 	       check(f, !(g->cr3 >> c->model->physical_bits), VMCB_CR3, "is beyond the physical addresses (15.5.1)") &&
 	       check(f, !long_mode || g->cr4 & CR4_PAE, VMCB_CR4, "has PAE clear in long mode (15.5.1)") &&
@@ -164,6 +168,7 @@ static void load_guest(struct cpu *c, u64 vmcb, const struct guest *g)
 	c->r[RIP] = vmcb_get(c, vmcb, VMCB_RIP);
 	c->r[RSP] = vmcb_get(c, vmcb, VMCB_RSP);
 	c->r[RAX] = vmcb_get(c, vmcb, VMCB_RAX);
+	vmcb_load_cet(c, vmcb);
 	if (v->nested)
 		c->pat = vmcb_get(c, vmcb, VMCB_G_PAT);
 	if (v->extensions & LBR_ENABLE)

@@ -59,6 +59,7 @@ static void load_host(struct cpu *c)
 		c->pat = vmcb_get(c, from, VMCB_G_PAT);
 	if (c->svm->extensions & LBR_ENABLE)
 		vmcb_load_branches(c, from);
+	vmcb_load_cet(c, from);
 	c->dr[7] = 0x400;
 	c->cpl = 0;
 	c->r[RIP] = vmcb_get(c, from, VMCB_RIP);
