@@ -2,6 +2,7 @@
 /* VMX against the SDM's vol. 3: who may use it (23.7, chapter 30), the fields of the VMCS (appendix B), the errors of
  * its instructions (30.4), the checks of VM entries (26.2, 26.3), which instructions exit and with which information
  * (25.1, 27.2), EPT (28.3), events. A guest here is a few bytes of 64-bit code that ends with VMCALL. */
+#include "cpu/cet.h"
 #include "vmx_guest.h"
 
 static const char *const all[] = { VMXOFF, VMCLEAR, VMPTRLD, VMPTRST, VMREAD, VMWRITE, VMLAUNCH, VMRESUME, VMCALL, INVEPT,
@@ -107,6 +108,24 @@ START_TEST(fields)
 		}
 	}
 	ck_assert_uint_lt(ARRAY_LEN(rows), 256);
+}
+END_TEST
+
+/* Fields of features that the processor lacks. */
+START_TEST(absent_fields)
+{
+	static const enum vmcs_field absent[] = { VMCS_GUEST_S_CET, VMCS_HOST_SSP, VMCS_GUEST_PKRS,
+						  VMCS_HOST_PERF_GLOBAL_CTRL };
+
+	on();
+	for (unsigned i = 0; i < ARRAY_LEN(absent); i++) {
+		c->r[RBX] = absent[i];
+		ck_assert_int_eq(STEP(VMREAD), -1);
+		ck_assert(flags() == FL_Z && get(VMCS_INSTRUCTION_ERROR) == 12);
+	}
+	ck_assert(!(vmx_capability(c, 0x48f) >> 32 & (EXIT_LOAD_CET | EXIT_LOAD_PKRS | EXIT_LOAD_PERF)));
+	ck_assert(!(vmx_capability(c, 0x490) >> 32 & (ENTRY_LOAD_CET | ENTRY_LOAD_PKRS | ENTRY_LOAD_PERF)));
+	ck_assert(!(vmx_capability(c, 0x480) >> 56));
 }
 END_TEST
 
@@ -716,16 +735,132 @@ START_TEST(saved)
 }
 END_TEST
 
+/* ---- CET, protection keys of the supervisor, performance counters ---- */
+
+enum { SHADOWS = 0x40000000 }; /* the same memory as a shadow stack */
+
+static void cet_setup(void)
+{
+	bare_new("max,+vmx,+shstk,+ibt,+pks,+pmu", RAM);
+	c->feature_control = 5;
+	put32(ram->host + ON, VMCS_REVISION);
+	put32(ram->host + VM, VMCS_REVISION);
+	host_mode(0);
+	put64(ram->host + TABLES + 0x1008, 0xe1);
+	c->cr0 |= CR0_WP;
+	c->cr4 |= CR4_CET | CR4_PKS;
+	cpu_loaded(c);
+}
+
+/* IA32_PERF_GLOBAL_CTRL (26.3.2.1, 27.5.1). */
+START_TEST(counters)
+{
+	u64 v;
+
+	valid_vm();
+	set(VMCS_EXIT_CONTROLS, get(VMCS_EXIT_CONTROLS) | EXIT_LOAD_PERF);
+	set(VMCS_ENTRY_CONTROLS, get(VMCS_ENTRY_CONTROLS) | ENTRY_LOAD_PERF);
+	set(VMCS_GUEST_PERF_GLOBAL_CTRL, (u64)1 << 32);
+	set(VMCS_HOST_PERF_GLOBAL_CTRL, 0);
+	ck_assert(write_msr(c, 0x38d, 3) && write_msr(c, 0x38f, 0));
+	ck_assert_uint_eq(RUN_GUEST("\x90\x90\x90"), 18); /* VMCALL does not retire */
+	ck_assert(read_msr(c, 0x309, &v));
+	ck_assert_uint_ge(v, 3);
+	ck_assert_uint_le(v, 4); /* the VM entry may count */
+	ck_assert(read_msr(c, 0x38f, &v) && v == 0);
+	set(VMCS_GUEST_PERF_GLOBAL_CTRL, 1 << 4);
+	ck_assert(!vmx_entry_check(c, &(struct vm_check){ 0 }));
+}
+END_TEST
+
+static void cet_vm(void)
+{
+	valid_vm();
+	set(VMCS_EXIT_CONTROLS, get(VMCS_EXIT_CONTROLS) | EXIT_LOAD_CET | EXIT_LOAD_PKRS);
+	set(VMCS_ENTRY_CONTROLS, get(VMCS_ENTRY_CONTROLS) | ENTRY_LOAD_CET | ENTRY_LOAD_PKRS);
+	set(VMCS_GUEST_S_CET, CET_SHSTK);
+	set(VMCS_GUEST_SSP, SHADOWS + 0x6100);
+	set(VMCS_GUEST_INTERRUPT_SSP_TABLE, 0x1230);
+	set(VMCS_GUEST_PKRS, 0x50);
+	set(VMCS_HOST_S_CET, CET_ENDBR);
+	set(VMCS_HOST_SSP, 0x7200);
+	set(VMCS_HOST_INTERRUPT_SSP_TABLE, 0x4560);
+	set(VMCS_HOST_PKRS, 0xa0);
+}
+
+/* The state of the host and of the guest, which changes its own (24.4.1, 26.3.2.1, 27.3.1, 27.5.1). */
+START_TEST(cet_state)
+{
+	ck_assert_uint_eq(vmx_capability(c, 0x480) >> 56 & 1, 1);
+	ck_assert_uint_eq(vmx_capability(c, 0x48f) >> 60 & 3, 3);
+	ck_assert_uint_eq(vmx_capability(c, 0x490) >> 52 & 5, 5);
+	cet_vm();
+	ck_assert_uint_eq(RUN_GUEST("\xf3\x48\x0f\x1e\xc8\xb9\x02\0\0\0\xf3\x0f\xae\xe9"), 18);
+	ck_assert_uint_eq(c->r[RAX], SHADOWS + 0x6100); /* rdsspq rax; mov ecx, 2; incsspd ecx */
+	ck_assert_uint_eq(get(VMCS_GUEST_SSP), SHADOWS + 0x6108);
+	ck_assert(get(VMCS_GUEST_S_CET) == CET_SHSTK && get(VMCS_GUEST_INTERRUPT_SSP_TABLE) == 0x1230);
+	ck_assert(c->s_cet == CET_ENDBR && c->ssp == 0x7200 && c->interrupt_ssp_table == 0x4560);
+	ck_assert(get(VMCS_GUEST_PKRS) == 0x50 && c->pkrs == 0xa0);
+	/* without the controls, the processor's stay; what the guest has is saved nevertheless */
+	set(VMCS_EXIT_CONTROLS, get(VMCS_EXIT_CONTROLS) & ~(u64)(EXIT_LOAD_CET | EXIT_LOAD_PKRS));
+	set(VMCS_ENTRY_CONTROLS, get(VMCS_ENTRY_CONTROLS) & ~(u64)(ENTRY_LOAD_CET | ENTRY_LOAD_PKRS));
+	set(VMCS_GUEST_RIP, GUEST);
+	c->s_cet = 0;
+	c->ssp = 0x3300;
+	c->pkrs = 0x10;
+	update_mode(c);
+	ck_assert_uint_eq(RUN_GUEST("\x90"), 18);
+	ck_assert(get(VMCS_GUEST_SSP) == 0x3300 && !get(VMCS_GUEST_S_CET) && get(VMCS_GUEST_PKRS) == 0x10);
+	ck_assert(c->ssp == 0x3300 && !c->s_cet && c->pkrs == 0x10);
+}
+END_TEST
+
+START_TEST(cet_checks)
+{
+	static const struct { enum vmcs_field field; u64 value; } rows[] = {
+		{ VMCS_HOST_S_CET, 0x40 }, { VMCS_HOST_S_CET, (u64)1 << 50 }, { VMCS_HOST_S_CET, CET_SUPPRESS | CET_WAIT },
+		{ VMCS_HOST_SSP, 2 }, { VMCS_HOST_SSP, (u64)1 << 50 }, { VMCS_HOST_INTERRUPT_SSP_TABLE, (u64)1 << 50 },
+		{ VMCS_HOST_PKRS, (u64)1 << 32 }, { VMCS_GUEST_S_CET, 0x40 }, { VMCS_GUEST_S_CET, (u64)1 << 50 },
+		{ VMCS_GUEST_SSP, 1 }, { VMCS_GUEST_SSP, (u64)1 << 50 },
+		{ VMCS_GUEST_INTERRUPT_SSP_TABLE, (u64)1 << 50 }, { VMCS_GUEST_PKRS, (u64)1 << 32 },
+	};
+	struct vm_check failed;
+
+	cet_vm();
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		u64 good = get(rows[i].field);
+
+		ck_assert_msg(vmx_entry_check(c, &failed), "%x %s", failed.field, failed.rule);
+		set(rows[i].field, rows[i].value);
+		ck_assert_msg(!vmx_entry_check(c, &failed) && failed.field == rows[i].field, "row %u", i);
+		set(rows[i].field, good);
+	}
+	/* CR4.CET goes with CR0.WP */
+	set(VMCS_GUEST_CR0, get(VMCS_GUEST_CR0) & ~(u64)CR0_WP);
+	ck_assert(!vmx_entry_check(c, &failed) && failed.field == VMCS_GUEST_CR4);
+	set(VMCS_GUEST_CR4, get(VMCS_GUEST_CR4) & ~(u64)CR4_CET);
+	ck_assert(vmx_entry_check(c, &failed));
+	set(VMCS_HOST_CR0, get(VMCS_HOST_CR0) & ~(u64)CR0_WP);
+	ck_assert(!vmx_entry_check(c, &failed) && failed.field == VMCS_HOST_CR4);
+	set(VMCS_HOST_CR0, get(VMCS_HOST_CR0) | CR0_WP);
+	/* IA32_VMX_BASIC, bit 56: #CP with its error code, #GP without one */
+	set(VMCS_ENTRY_INTERRUPTION, INTERRUPTION_VALID | INTERRUPTION_ERROR | EVENT_TYPE_HARDWARE << 8 | VEC_CP);
+	ck_assert(vmx_entry_check(c, &failed));
+	set(VMCS_ENTRY_INTERRUPTION, INTERRUPTION_VALID | EVENT_TYPE_HARDWARE << 8 | VEC_GP);
+	ck_assert(vmx_entry_check(c, &failed));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("vmx");
-	TCase *t = tcase_create("vmx");
+	TCase *t = tcase_create("vmx"), *cet = tcase_create("state of features");
 
 	tcase_add_checked_fixture(t, setup, bare_free);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, who_may);
 	tcase_add_test(t, errors);
-	tcase_add_test(t, fields);
+	tcase_add_test(t, absent_fields);
 	tcase_add_test(t, in_and_out);
 	tcase_add_test(t, instructions);
 	tcase_add_test(t, string_io);
@@ -742,6 +877,12 @@ int main(void)
 	tcase_add_test(t, events);
 	tcase_add_test(t, rounds);
 	tcase_add_test(t, saved);
+	tcase_add_checked_fixture(cet, cet_setup, bare_free);
+	tcase_add_test(cet, fields);
+	tcase_add_test(cet, cet_state);
+	tcase_add_test(cet, cet_checks);
+	tcase_add_test(cet, counters);
 	suite_add_tcase(s, t);
+	suite_add_tcase(s, cet);
 	return bare_run(s);
 }

@@ -273,6 +273,8 @@ static u64 *place(struct pmu *p, u32 index, u64 *bits)
 	}
 }
 
+bool pmu_global_valid(u64 v) { return !(v & ~GLOBAL_BITS); }
+
 bool pmu_read_msr(struct cpu *c, u32 index, u64 *v)
 {
 	u64 bits, *at = place(&c->pmu, index, &bits);

@@ -45,6 +45,7 @@ void pmu_cpuid(const struct model *m, u32 out[4]); /* leaf 0Ah */
 /* The MSRs from IA32_PMC0 to IA32_A_PMC3. False: the value is not valid. */
 bool pmu_read_msr(struct cpu *c, u32 index, u64 *v);
 bool pmu_write_msr(struct cpu *c, u32 index, u64 v);
+bool pmu_global_valid(u64 v); /* may IA32_PERF_GLOBAL_CTRL be this? */
 /* The same for PERF_CTLn and PERF_CTRn, and those of the legacy numbers. */
 bool pmu_read_perf(struct cpu *c, u32 index, u64 *v);
 bool pmu_write_perf(struct cpu *c, u32 index, u64 v);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* VMRUN (APM vol. 2, 15.5): the host's state is saved, the VMCB is checked, the guest's state loaded. */
-#include "cpu/observe.h"
 #include "cpu/cet.h"
+#include "cpu/observe.h"
 #include "cpu/system/system.h"
 
 /* ---- the host ---- */

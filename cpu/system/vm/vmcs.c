@@ -20,9 +20,12 @@ static u64 place_of(unsigned field)
 	return AT_FIELDS + base[width_of(field)] + (type_of(field) * INDEXES + (field >> 1 & 0x1ff)) * size_of(field);
 }
 
+static bool has_cet(const struct model *m) { return has(m, F_CET_SS) || has(m, F_CET_IBT); }
+
 static bool exists(const struct cpu *c, u64 field)
 {
-	const u32 allowed = vmx_secondary_allowed(c->model);
+	const u32 allowed = vmx_secondary_allowed(c->model) | (has_cet(c->model) ? NEEDS_CET : 0) |
+			    (has(c->model, F_PKS) ? NEEDS_PKS : 0) | (has(c->model, F_PMU) ? NEEDS_PMU : 0);
 
 	if (field >> 32)
 		return false;
@@ -150,17 +153,23 @@ static u64 highest_index(const struct cpu *c)
 
 u64 vmx_capability(const struct cpu *c, u32 index)
 {
+	bool cet = has_cet(c->model), pks = has(c->model, F_PKS), pmu = has(c->model, F_PMU);
+	u32 exits = (cet ? EXIT_LOAD_CET : 0) | (pks ? EXIT_LOAD_PKRS : 0) | (pmu ? EXIT_LOAD_PERF : 0);
+	u32 entries = (cet ? ENTRY_LOAD_CET : 0) | (pks ? ENTRY_LOAD_PKRS : 0) | (pmu ? ENTRY_LOAD_PERF : 0);
+
 	switch (index) {
 	/* revision | size of the region << 32 | write-back << 50 | 54: INS and OUTS are described | 55: the true ones
-	 * */
-	case 0x480: return VMCS_REVISION | (u64)PAGE_SIZE << 32 | (u64)6 << 50 | (u64)3 << 54;
+	 * | 56: an exception is injected with an error code or without, as the host likes */
+	case 0x480:
+		return VMCS_REVISION | (u64)PAGE_SIZE << 32 | (u64)6 << 50 | (u64)3 << 54 |
+		       (u64)cet << 56;
 	case 0x481: case 0x48d: return PAIR(PIN_ONES, PIN_MAY | (has(c->model, F_VMX_APICV) ? PIN_POSTED : 0));
 	case 0x482: return PAIR(PROC_ONES, PROC_MAY);
 	case 0x48e: return PAIR(PROC_TRUE_ONES, PROC_MAY);
-	case 0x483: return PAIR(EXIT_ONES, EXIT_MAY);
-	case 0x48f: return PAIR(EXIT_TRUE_ONES, EXIT_MAY);
-	case 0x484: return PAIR(ENTRY_ONES, ENTRY_MAY);
-	case 0x490: return PAIR(ENTRY_TRUE_ONES, ENTRY_MAY);
+	case 0x483: return PAIR(EXIT_ONES, EXIT_MAY | exits);
+	case 0x48f: return PAIR(EXIT_TRUE_ONES, EXIT_MAY | exits);
+	case 0x484: return PAIR(ENTRY_ONES, ENTRY_MAY | entries);
+	case 0x490: return PAIR(ENTRY_TRUE_ONES, ENTRY_MAY | entries);
 	/* 4-0 bit of the TSC that the timer counts: 0 | 5 EFER.LMA is stored | 8-6 activity states | 24-16 CR3 targets
 	 * | 29 VMWRITE writes exit information | 30 injection with length 0 */
 	case 0x485: return 1 << 5 | 7 << 6 | 4 << 16 | 1 << 29 | 1 << 30;

@@ -12,7 +12,8 @@
 
 #include "cpu/system/vm/guest.h"
 
-enum { ALWAYS = 0 };
+/* What a field needs, beside bits of the secondary controls that those do not use. */
+enum { ALWAYS = 0, NEEDS_PMU = 1 << 28, NEEDS_CET = 1 << 29, NEEDS_PKS = 1 << 30 };
 enum vmcs_field {
 #define VMCS(encoding, name, needs) VMCS_##name = encoding,
 #include "cpu/system/vm/vmcs.def"
@@ -49,8 +50,10 @@ enum { SEC_APIC_ACCESS = 1, SEC_EPT = 1 << 1, SEC_TABLES = 1 << 2, SEC_RDTSCP = 
        SEC_SHADOW = 1 << 14, SEC_RDSEED = 1 << 16, SEC_PML = 1 << 17, SEC_VE = 1 << 18, SEC_XSAVES = 1 << 20,
        SEC_MBEC = 1 << 22, SEC_TSC_SCALING = 1 << 25 };
 enum { EXIT_SAVE_DEBUG = 1 << 2, EXIT_HOST_64 = 1 << 9, EXIT_ACK_INTR = 1 << 15, EXIT_SAVE_PAT = 1 << 18,
-       EXIT_LOAD_PAT = 1 << 19, EXIT_SAVE_EFER = 1 << 20, EXIT_LOAD_EFER = 1 << 21, EXIT_SAVE_TIMER = 1 << 22 };
-enum { ENTRY_LOAD_DEBUG = 1 << 2, ENTRY_LONG = 1 << 9, ENTRY_LOAD_PAT = 1 << 14, ENTRY_LOAD_EFER = 1 << 15 };
+       EXIT_LOAD_PAT = 1 << 19, EXIT_SAVE_EFER = 1 << 20, EXIT_LOAD_EFER = 1 << 21, EXIT_SAVE_TIMER = 1 << 22,
+       EXIT_LOAD_PERF = 1 << 12, EXIT_LOAD_CET = 1 << 28, EXIT_LOAD_PKRS = 1 << 29 };
+enum { ENTRY_LOAD_DEBUG = 1 << 2, ENTRY_LONG = 1 << 9, ENTRY_LOAD_PAT = 1 << 14, ENTRY_LOAD_EFER = 1 << 15,
+       ENTRY_LOAD_PERF = 1 << 13, ENTRY_LOAD_CET = 1 << 20, ENTRY_LOAD_PKRS = 1 << 22 };
 
 /* Interruption information (24.8.3, 24.9.2):
  *    31 valid | 12 NMI unblocked by IRET, undefined for vectoring | 11 error code | 10-8 type | 7-0 vector */
@@ -199,6 +202,8 @@ bool vmx_boundary(struct cpu *c, unsigned due);
 bool vmx_exit(struct cpu *c);
 /* CR0 := V, but for the bits that entries and exits leave alone (26.3.2.1, 27.5.1). */
 void vmx_load_cr0(struct cpu *c, u64 v);
+/* IA32_S_CET, SSP and IA32_INTERRUPT_SSP_TABLE_ADDR := the fields from FIRST on. */
+void vmx_load_cet(struct cpu *c, enum vmcs_field first);
 /* MSR-load area: false at the entry that cannot be loaded, *failed counts from 1. */
 bool vmx_load_msrs(struct cpu *c, u64 area, u32 count, u32 *failed);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* VM entries (SDM vol. 3, chapter 26): checks of the controls and of the host's state (26.2), of the guest's (26.3),
  * and the load of the guest's. */
+#include "cpu/cet.h"
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 
@@ -87,7 +88,8 @@ static bool injection_ok(const struct cpu *c, struct vm_check *f, const struct v
 		     "is an NMI with another vector than 2 (26.2.1.3)") &&
 	       check(f, type != EVENT_TYPE_HARDWARE || vector <= 31, field,
 		     "is a hardware exception with a vector above 31 (26.2.1.3)") &&
-	       check(f, !(info & INTERRUPTION_ERROR) == !(pe && type == EVENT_TYPE_HARDWARE && pushes), field,
+	       check(f, (pe && type == EVENT_TYPE_HARDWARE && vmx_capability(c, 0x480) >> 56 & 1) ||
+			     !(info & INTERRUPTION_ERROR) == !(pe && type == EVENT_TYPE_HARDWARE && pushes), field,
 		     "has bit 11 (an error code) not as its exception has it (26.2.1.3)") &&
 	       check(f, !(info & INTERRUPTION_ERROR) || !(error >> 15), VMCS_ENTRY_ERROR_CODE,
 		     "has one of bits 31-15 set (26.2.1.3)") &&
@@ -213,7 +215,28 @@ static bool efer_ok(const struct cpu *c, u64 v, bool lma, bool lme_counts)
 	return !(v & ~efer_bits(c->model)) && !(v & EFER_LMA) == !lma && (!lme_counts || !(v & EFER_LME) == !lma);
 }
 
+/* IA32_S_CET, SSP and IA32_INTERRUPT_SSP_TABLE_ADDR, which stand one behind the other from FIRST on: those of 64-bit
+ * code if WIDE (26.2.2, 26.2.4, 26.3.1.1, 26.3.1.4). */
+static bool cet_ok(const struct cpu *c, struct vm_check *f, enum vmcs_field first, bool wide)
+{
+	enum vmcs_field at_ssp = vmcs_nth(first, 1), table = vmcs_nth(first, 2);
+	u64 control = vmcs_get(c, first), ssp = vmcs_get(c, at_ssp);
+
+	return check(f, cet_control_valid(c, control), first, "is no value of IA32_S_CET (26.2.2, 26.3.1.1)") &&
+	       check(f, canonical_base(c->model, vmcs_get(c, table)), table, "is not canonical (26.2.2, 26.3.1.1)") &&
+	       check(f, !(ssp & 3), at_ssp, "is not a multiple of 4 (26.2.2, 26.3.1.4)") &&
+	       check(f, wide ? canonical_base(c->model, ssp) : !(ssp >> 32), at_ssp,
+		     "is not canonical, or above 32 bits outside of 64-bit mode (26.2.4, 26.3.1.4)");
+}
+
+/* CR4.CET goes with CR0.WP. */
+static bool wp_ok(u64 cr0, u64 cr4) { return !(cr4 & CR4_CET) || cr0 & CR0_WP; }
+
 /* ---- the host's state (26.2.2 to 26.2.4) ---- */
+
+static const char lacks_wp[] = "has CET, and CR0 lacks WP (26.2.2, 26.3.1.1)";
+static const char not_pkrs[] = "has one of bits 63-32 set (26.2.2, 26.3.1.1)";
+static const char not_global[] = "has a bit that IA32_PERF_GLOBAL_CTRL lacks (26.2.2, 26.3.1.1)";
 
 static const char fixed[] = "has a bit that VMX operation fixes otherwise (23.8; appendix A.7, A.8)";
 static const char too_wide[] = "has a bit beyond the physical addresses (26.2.2, 26.3.1.1)";
@@ -221,10 +244,15 @@ static const char not_canonical[] = "is not canonical (26.2.2, 26.2.3, 26.3.1)";
 static const char bad_pat[] = "has a memory type that there is not (26.2.2, 26.3.1.1)";
 static const char bad_efer[] = "has a reserved bit, or an LMA or LME other than the control (26.2.2, 26.3.1.1)";
 
+static bool canonical_ok(const struct cpu *c, struct vm_check *f, enum vmcs_field field)
+{
+	return check(f, canonical_base(c->model, vmcs_get(c, field)), field, not_canonical);
+}
+
 static bool host_addresses_ok(const struct cpu *c, struct vm_check *f)
 {
 	for (unsigned i = VMCS_HOST_FS_BASE; i <= VMCS_HOST_SYSENTER_EIP; i += 2)
-		if (!check(f, canonical_base(c->model, vmcs_get(c, (enum vmcs_field)i)), (enum vmcs_field)i, not_canonical))
+		if (!canonical_ok(c, f, (enum vmcs_field)i))
 			return false;
 	return true;
 }
@@ -249,6 +277,13 @@ static bool host_ok(const struct cpu *c, struct vm_check *f, const struct vmx_co
 
 	if (!check(f, fixed_ok(c, vmcs_get(c, VMCS_HOST_CR0), 0x486, 0), VMCS_HOST_CR0, fixed) ||
 	    !check(f, fixed_ok(c, cr4, 0x488, 0), VMCS_HOST_CR4, fixed) ||
+	    !check(f, wp_ok(vmcs_get(c, VMCS_HOST_CR0), cr4), VMCS_HOST_CR4, lacks_wp) ||
+	    (k->exit & EXIT_LOAD_CET && !cet_ok(c, f, VMCS_HOST_S_CET, long_host)) ||
+	    (k->exit & EXIT_LOAD_PERF &&
+	     !check(f, pmu_global_valid(vmcs_get(c, VMCS_HOST_PERF_GLOBAL_CTRL)), VMCS_HOST_PERF_GLOBAL_CTRL,
+		    not_global)) ||
+	    (k->exit & EXIT_LOAD_PKRS &&
+	     !check(f, !(vmcs_get(c, VMCS_HOST_PKRS) >> 32), VMCS_HOST_PKRS, not_pkrs)) ||
 	    !check(f, !(vmcs_get(c, VMCS_HOST_CR3) >> c->model->physical_bits), VMCS_HOST_CR3, too_wide) ||
 	    !host_addresses_ok(c, f) ||
 	    !check(f, !(k->exit & EXIT_LOAD_PAT) || pat_valid(vmcs_get(c, VMCS_HOST_PAT)), VMCS_HOST_PAT, bad_pat) ||
@@ -264,6 +299,8 @@ static bool host_ok(const struct cpu *c, struct vm_check *f, const struct vmx_co
 	return check(f, !(k->entry & ENTRY_LONG), VMCS_ENTRY_CONTROLS,
 		     "has \"IA-32e mode guest\" with a host that is not in that mode (26.2.4)") &&
 	       check(f, !(cr4 & CR4_PCIDE), VMCS_HOST_CR4, "has PCIDE without a 64-bit host (26.2.4)") &&
+	       check(f, !(k->exit & EXIT_LOAD_CET) || !(vmcs_get(c, VMCS_HOST_S_CET) >> 32), VMCS_HOST_S_CET,
+		     "is above 32 bits without a 64-bit host (26.2.4)") &&
 	       check(f, !(rip >> 32), VMCS_HOST_RIP, "is above 32 bits without a 64-bit host (26.2.4)");
 }
 
@@ -312,7 +349,8 @@ static bool registers_ok(const struct cpu *c, struct vm_check *f, const struct v
 	return check(f, fixed_ok(c, g->cr0, 0x486, g->unrestricted ? CR0_PE | CR0_PG : 0), VMCS_GUEST_CR0, fixed) &&
 	       check(f, !(g->cr0 & CR0_PG) || g->cr0 & CR0_PE, VMCS_GUEST_CR0, "has PG without PE (26.3.1.1)") &&
 	       check(f, fixed_ok(c, g->cr4, 0x488, 0), VMCS_GUEST_CR4, fixed) &&
-	       check(f, !debug || !(vmcs_get(c, VMCS_GUEST_DEBUGCTL) & ~(u64)0x43), VMCS_GUEST_DEBUGCTL,
+	       check(f, wp_ok(g->cr0, g->cr4), VMCS_GUEST_CR4, lacks_wp) &&
+	       check(f, !debug || !(vmcs_get(c, VMCS_GUEST_DEBUGCTL) & ~debugctl_bits(c->model)), VMCS_GUEST_DEBUGCTL,
 		     "has a reserved bit set (26.3.1.1)") &&
 	       check(f, !debug || !(vmcs_get(c, VMCS_GUEST_DR7) >> 32), VMCS_GUEST_DR7,
 		     "has one of bits 63-32 set (26.3.1.1)") &&
@@ -321,12 +359,17 @@ static bool registers_ok(const struct cpu *c, struct vm_check *f, const struct v
 	       check(f, lma || !(g->cr4 & CR4_PCIDE), VMCS_GUEST_CR4,
 		     "has PCIDE without \"IA-32e mode guest\" (26.3.1.1)") &&
 	       check(f, !(g->cr3 >> c->model->physical_bits), VMCS_GUEST_CR3, too_wide) &&
-	       check(f, canonical_base(c->model, vmcs_get(c, VMCS_GUEST_SYSENTER_ESP)), VMCS_GUEST_SYSENTER_ESP, not_canonical) &&
-	       check(f, canonical_base(c->model, vmcs_get(c, VMCS_GUEST_SYSENTER_EIP)), VMCS_GUEST_SYSENTER_EIP, not_canonical) &&
+	       canonical_ok(c, f, VMCS_GUEST_SYSENTER_ESP) &&
+	       canonical_ok(c, f, VMCS_GUEST_SYSENTER_EIP) &&
 	       check(f, !(k->entry & ENTRY_LOAD_PAT) || pat_valid(vmcs_get(c, VMCS_GUEST_PAT)), VMCS_GUEST_PAT,
 		     bad_pat) &&
 	       check(f, !(k->entry & ENTRY_LOAD_EFER) || efer_ok(c, g->efer, lma, g->cr0 & CR0_PG), VMCS_GUEST_EFER,
-		     bad_efer);
+		     bad_efer) &&
+	       (!(k->entry & ENTRY_LOAD_CET) || cet_ok(c, f, VMCS_GUEST_S_CET, lma)) &&
+	       check(f, !(k->entry & ENTRY_LOAD_PERF) || pmu_global_valid(vmcs_get(c, VMCS_GUEST_PERF_GLOBAL_CTRL)),
+		     VMCS_GUEST_PERF_GLOBAL_CTRL, not_global) &&
+	       check(f, !(k->entry & ENTRY_LOAD_PKRS) || !(vmcs_get(c, VMCS_GUEST_PKRS) >> 32), VMCS_GUEST_PKRS,
+		     not_pkrs);
 }
 
 /* ---- segments (26.3.1.2) ---- */
@@ -449,8 +492,8 @@ static bool tables_ok(const struct cpu *c, struct vm_check *f)
 {
 	static const char wide[] = "has one of bits 31-16 set (26.3.1.3)";
 
-	return check(f, canonical_base(c->model, vmcs_get(c, VMCS_GUEST_GDTR_BASE)), VMCS_GUEST_GDTR_BASE, not_canonical) &&
-	       check(f, canonical_base(c->model, vmcs_get(c, VMCS_GUEST_IDTR_BASE)), VMCS_GUEST_IDTR_BASE, not_canonical) &&
+	return canonical_ok(c, f, VMCS_GUEST_GDTR_BASE) &&
+	       canonical_ok(c, f, VMCS_GUEST_IDTR_BASE) &&
 	       check(f, !(vmcs_get(c, VMCS_GUEST_GDTR_LIMIT) >> 16), VMCS_GUEST_GDTR_LIMIT, wide) &&
 	       check(f, !(vmcs_get(c, VMCS_GUEST_IDTR_LIMIT) >> 16), VMCS_GUEST_IDTR_LIMIT, wide);
 }
@@ -460,8 +503,9 @@ static bool flow_ok(const struct cpu *c, struct vm_check *f, const struct guest 
 {
 	u32 info = (u32)vmcs_get(c, VMCS_ENTRY_INTERRUPTION);
 	bool external = info & INTERRUPTION_VALID && (info >> 8 & 7) == EVENT_TYPE_EXTERNAL;
+	bool wide = g->long_mode && g->seg[G_CS].attr & SEG_L;
 
-	return check(f, g->long_mode && g->seg[G_CS].attr & SEG_L ? canonical_base(c->model, g->rip) : !(g->rip >> 32), VMCS_GUEST_RIP,
+	return check(f, wide ? canonical_base(c->model, g->rip) : !(g->rip >> 32), VMCS_GUEST_RIP,
 		     "is not canonical, or above 32 bits outside of 64-bit mode (26.3.1.4)") &&
 	       check(f, !(g->rflags & ~(u64)0x3f7fd7) && g->rflags & FL_1, VMCS_GUEST_RFLAGS,
 		     "has a reserved bit set, or bit 1 clear (26.3.1.4)") &&
@@ -582,6 +626,10 @@ static void load_registers(struct cpu *c, const struct vmx_controls *k, const st
 	}
 	if (k->entry & ENTRY_LOAD_PAT)
 		c->pat = vmcs_get(c, VMCS_GUEST_PAT);
+	if (k->entry & ENTRY_LOAD_CET)
+		vmx_load_cet(c, VMCS_GUEST_S_CET);
+	if (k->entry & ENTRY_LOAD_PKRS)
+		c->pkrs = vmcs_get(c, VMCS_GUEST_PKRS);
 	c->sysenter_cs = vmcs_get(c, VMCS_GUEST_SYSENTER_CS);
 	c->sysenter_esp = vmcs_get(c, VMCS_GUEST_SYSENTER_ESP);
 	c->sysenter_eip = vmcs_get(c, VMCS_GUEST_SYSENTER_EIP);
@@ -685,6 +733,8 @@ static bool enter_guest(struct cpu *c, bool launch)
 			     "an entry of the MSR-load area cannot be loaded (26.4)");
 	load_conditions(c, &k);
 	cpu_derive_registers(c);
+	if (k.entry & ENTRY_LOAD_PERF)
+		pmu_write_msr(c, 0x38f, vmcs_get(c, VMCS_GUEST_PERF_GLOBAL_CTRL));
 	if (g.cr0 & CR0_PG && g.cr4 & CR4_PAE && !g.long_mode) {
 		if (k.secondary & SEC_EPT)
 			for (unsigned i = 0; i < 4; i++)

@@ -58,6 +58,13 @@ static void save_registers(struct cpu *c, const struct vmx_controls *k)
 		vmcs_set(c, VMCS_GUEST_PAT, c->pat);
 	if (k->exit & EXIT_SAVE_EFER)
 		vmcs_set(c, VMCS_GUEST_EFER, c->efer);
+	if (vmx_capability(c, 0x484) >> 32 & ENTRY_LOAD_CET) {
+		vmcs_set(c, VMCS_GUEST_S_CET, c->s_cet);
+		vmcs_set(c, VMCS_GUEST_SSP, c->ssp);
+		vmcs_set(c, VMCS_GUEST_INTERRUPT_SSP_TABLE, c->interrupt_ssp_table);
+	}
+	if (vmx_capability(c, 0x484) >> 32 & ENTRY_LOAD_PKRS)
+		vmcs_set(c, VMCS_GUEST_PKRS, c->pkrs);
 	vmcs_set(c, VMCS_ENTRY_CONTROLS, (k->entry & ~(u32)ENTRY_LONG) | (c->efer & EFER_LMA ? ENTRY_LONG : 0));
 	vmcs_set(c, VMCS_GUEST_SYSENTER_CS, c->sysenter_cs);
 	vmcs_set(c, VMCS_GUEST_SYSENTER_ESP, c->sysenter_esp);
@@ -105,6 +112,13 @@ static void save_conditions(struct cpu *c, const struct vmx_controls *k)
 
 /* ---- the host's state (27.5) ---- */
 
+void vmx_load_cet(struct cpu *c, enum vmcs_field first)
+{
+	c->s_cet = vmcs_get(c, first);
+	c->ssp = vmcs_get(c, vmcs_nth(first, 1));
+	c->interrupt_ssp_table = vmcs_get(c, vmcs_nth(first, 2));
+}
+
 static void load_segments(struct cpu *c, bool long_host)
 {
 	static const u32 data = SEG_P | SEG_S | SEG_W | SEG_A | SEG_DB | SEG_G;
@@ -145,6 +159,10 @@ static void load_host(struct cpu *c, const struct vmx_controls *k)
 		c->efer = (c->efer & ~(u64)(EFER_LME | EFER_LMA)) | (long_host ? EFER_LME | EFER_LMA : 0);
 	if (k->exit & EXIT_LOAD_PAT)
 		c->pat = vmcs_get(c, VMCS_HOST_PAT);
+	if (k->exit & EXIT_LOAD_CET)
+		vmx_load_cet(c, VMCS_HOST_S_CET);
+	if (k->exit & EXIT_LOAD_PKRS)
+		c->pkrs = vmcs_get(c, VMCS_HOST_PKRS);
 	load_segments(c, long_host);
 	c->cpl = 0;
 	c->r[RSP] = vmcs_get(c, VMCS_HOST_RSP);
@@ -211,6 +229,8 @@ bool vmx_exit(struct cpu *c)
 	v->guest = false;
 	load_host(c, &k);
 	cpu_derive_registers(c);
+	if (k.exit & EXIT_LOAD_PERF)
+		pmu_write_msr(c, 0x38f, vmcs_get(c, VMCS_HOST_PERF_GLOBAL_CTRL));
 	if (!(k.exit & EXIT_HOST_64) && c->cr4 & CR4_PAE && !page_load_pdptes(c, c->cr3))
 		return vmx_abort(c, 2);
 	tlb_enter(c, 0, k.secondary & SEC_VPID);
