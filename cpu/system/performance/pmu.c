@@ -43,7 +43,7 @@ enum { LEVELS_OS = 1 << 0 | 1 << 2, LEVELS_USER = 1 << 1 | 1 << 3, LEVELS_HOST =
 
 static bool amd_counts(const struct cpu *c) { return is_amd(c->model) && has(c->model, F_PMU); }
 
-static u8 level_of(const struct cpu *c) { return (u8)(!!c->cpl | (svm_guest(c) ? 2 : 0)); }
+static u8 level_of(const struct cpu *c) { return (u8)((c->cpl ? 1 : 0) | (svm_guest(c) ? 2 : 0)); }
 
 static enum counted event_of(const struct cpu *c, u64 select)
 {
