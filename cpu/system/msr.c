@@ -190,11 +190,15 @@ static bool write_efer_msr(struct cpu *c, u32 index, u64 v)
 	return efer_bits(c->model) && write_efer(c, v);
 }
 
+/* Bit 7 is read-only: there are performance counters. */
+static u64 counters_available(const struct model *m) { return has(m, F_PMU) && !is_amd(m) ? 1 << 7 : 0; }
+
 /* The bits that there are; others stay 0. */
 static bool write_misc_enable(struct cpu *c, u32 index, u64 v)
 {
 	(void)index;
-	c->misc_enable = v & ((u64)1 << 34 | 1 << 23 | 1 << 22 | MISC_MONITOR | 1 << 16 | 1 << 3);
+	c->misc_enable = (v & ((u64)1 << 34 | 1 << 23 | 1 << 22 | MISC_MONITOR | 1 << 16 | 1 << 3)) |
+			 counters_available(c->model);
 	return true;
 }
 
@@ -372,7 +376,7 @@ void msrs_reset(struct cpu *c)
 	for (const struct msr *m = msrs; m < msrs + ARRAY_LEN(msrs); m++)
 		if (m->kept)
 			*place(c, m, m->first) = m->reset;
-	c->misc_enable |= has(c->model, F_MONITOR) ? MISC_MONITOR : 0;
+	c->misc_enable |= (has(c->model, F_MONITOR) ? MISC_MONITOR : 0) | counters_available(c->model);
 }
 
 static bool get(struct cpu *c, const struct msr *m, u32 index, u64 *v)

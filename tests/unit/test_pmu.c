@@ -184,6 +184,9 @@ START_TEST(registers)
 		ck_assert_msg(!write_msr(c, rows[i].index, rows[i].bad), "%x", rows[i].index);
 	ck_assert_uint_eq(get(GLOBAL), 15);
 	ck_assert_uint_eq(get(0x345), 1 << 13 | 5);
+	ck_assert_uint_eq(get(0x1a0) >> 7 & 1, 1); /* IA32_MISC_ENABLE */
+	set(0x1a0, 0);
+	ck_assert_uint_eq(get(0x1a0) >> 7 & 1, 1);
 	set(PMC0, 0x1234567890abcdef);
 	ck_assert_uint_eq(get(PMC0), 0xffff90abcdef);
 	set(PMC0, 0x70abcdef);
