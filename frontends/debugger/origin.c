@@ -77,6 +77,20 @@ static bool has_value(struct session *s, const struct thing *t)
 	return bytes_now(s, t, now) && !memcmp(now, t->value, t->size);
 }
 
+/* T has its linear address: find the physical one. Behind the end of a page there may be another: cut T there. False:
+ * nothing is mapped. */
+static bool translate(struct session *s, struct thing *t)
+{
+	enum { PAGE = 4096 };
+	unsigned room;
+
+	if (!vcpu_debug_translate(s->debug, t->linear, &t->physical))
+		return false;
+	room = PAGE - (unsigned)(t->physical % PAGE);
+	t->size = t->size < room ? t->size : room;
+	return true;
+}
+
 static bool parse(struct session *s, const char *args, const char *command, struct thing *t)
 {
 	struct value v;
@@ -101,18 +115,24 @@ static bool parse(struct session *s, const char *args, const char *command, stru
 				 BYTES_MAX);
 	t->size = (unsigned)size;
 	t->linear = v.address;
-	if (t->memory && !vcpu_debug_translate(s->debug, v.address, &t->physical))
+	if (t->memory && !translate(s, t))
 		return complaint(s, "this address is not mapped");
 	return bytes_now(s, t, t->value) || complaint(s, "%s: the value cannot be read", command);
 }
 
 /* ---- links ---- */
 
-/* To the last instruction that has set T. */
+/* To the last instruction that has set T. Memory may have been written by another processor, whose registers count
+ * then. */
 static struct vcpu_debug_stop last(struct session *s, const struct thing *t)
 {
-	return t->memory ? vcpu_debug_last_write(s->debug, t->physical, t->size)
-			 : vcpu_debug_last_set(s->debug, t->reg);
+	struct vcpu_debug_stop stop;
+
+	if (!t->memory)
+		return vcpu_debug_last_set(s->debug, t->reg);
+	stop = vcpu_debug_last_write(s->debug, t->physical, t->size);
+	vcpu_select(s->machine, vcpu_running(s->machine));
+	return stop;
 }
 
 /* The physical address PHYSICAL is in what a repeated IN writes, whose first element is at O: *OFFSET from there. */
@@ -201,8 +221,7 @@ static enum link follow(struct session *s, struct thing *t, const struct vcpu_de
 	source.reg = from->reg;
 	source.first = from->first + (unsigned)(in->repeated ? (uint64_t)into % from->size : (uint64_t)into);
 	source.linear = from->value + (uint64_t)into;
-	if (from->kind == VCPU_OPERAND_OTHER ||
-	    (source.memory && !vcpu_debug_translate(s->debug, source.linear, &source.physical)))
+	if (from->kind == VCPU_OPERAND_OTHER || (source.memory && !translate(s, &source)))
 		return LINK_MADE;
 	if (!has_value(s, &source)) /* a conditional move that has not moved, or overlapping elements */
 		return has_value(s, t) ? LINK_OTHER_BYTES : LINK_MADE;
@@ -263,7 +282,7 @@ bool do_origin(struct session *s, const char *args)
 			end = "the delivery of an exception or interrupt set the value";
 		else if (stop.what != VCPU_DEBUG_THERE && stop.what != VCPU_DEBUG_WATCH)
 			break;
-		else if (!vcpu_debug_instruction(s->debug, &in))
+		else if (linear_rip(s) != stop.rip || !vcpu_debug_instruction(s->debug, &in))
 			end = "the instruction cannot be read";
 		if (!end)
 			link = follow(s, &t, &in);
