@@ -358,6 +358,7 @@ struct cpu {
 	struct vmx *vmx;           /* vmx.h. NULL: the model has no VMX */
 	struct paravirt *paravirt; /* paravirt.h. NULL: there is no hypervisor's interface */
 	struct svm *svm;           /* svm.h. NULL: the model has no SVM */
+	struct amx *amx;           /* amx.h. NULL: the model has neither tiles nor IA32_XFD */
 	u64 guest_cr2;             /* CR2 before a #PF that may exit from a guest */
 	struct cpus *all;
 	/* of its parts and its event */
@@ -445,9 +446,9 @@ bool cpu_go_to(struct cpu *c, u64 rip);
 void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
-/* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, AVX-512, what later features add,
- * performance counters */
-enum { CPU_PARTS = 9 };
+/* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, tiles, AVX-512, what later features
+ * add, performance counters */
+enum { CPU_PARTS = 10 };
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 /* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */

@@ -49,6 +49,7 @@ static unsigned size_of(const struct dec *d, u8 code)
 	case 'x': return 16u << d->vex_l;
 	case 'k': return 8;
 	case 'o': return 16;
+	case 'T': return 64;
 	case 't': return 10;
 	default: return d->osize;
 	}
@@ -501,7 +502,7 @@ static bool vvvv_ok(const struct dec *d)
 	return !d->vvvv;
 }
 
-/* Mask registers have numbers to 7. */
+/* Mask registers and tiles have numbers to 7. */
 static bool masks_ok(const struct dec *d)
 {
 	for (unsigned i = 0; i < d->row->operands; i++) {
@@ -509,6 +510,9 @@ static bool masks_ok(const struct dec *d)
 
 		if (p->size == 'k' && ((p->kind == OPK_V && (d->rex & REX_R || d->reg_high)) ||
 				       (p->kind == OPK_H && d->vvvv & (d->bits == 64 ? 24 : 16))))
+			return false;
+		if (p->size == 'T' && ((p->kind == OPK_V && d->rex & REX_R) || (p->kind == OPK_U && d->rex & REX_B) ||
+				       (p->kind == OPK_H && d->vvvv & 8)))
 			return false;
 	}
 	return true;
@@ -671,6 +675,8 @@ static enum decode_result take_operands(struct reader *r, struct dec *d, struct 
 		take_operand(r, d, o, i, &had_imm);
 	if (r->short_of)
 		return DECODE_MORE;
+	if (d->row->insn->sib && (d->modrm & 7) != 4)
+		return DECODE_UD;
 	if (d->row->insn->distinct && (o->dst == d->third || (!d->mem && o->dst == o->src)))
 		return DECODE_UD;
 	return d->row->insn->vsib && !take_vector_index(d, o) ? DECODE_UD : DECODE_OK;

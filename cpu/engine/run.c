@@ -9,6 +9,7 @@
 #include "cpu/hook.h"
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
+#include "cpu/amx.h"
 #include "cpu/system/page.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/system.h"
@@ -919,6 +920,8 @@ void cpu_reset(struct cpu *c, bool init)
 		paravirt_reset(c);
 	if (c->svm)
 		svm_reset(c, init);
+	if (c->amx && !init)
+		amx_reset(c);
 	cpu_derive(c);
 }
 
@@ -972,7 +975,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	c->view = &c->views[VIEW_SUPERVISOR];
 	c->linear_mask = 0xffffffff;
 	if (!c->isa || (has(c->model, F_VMX) && !c->bank[1]) || !blocks_new(c, config->with, config->stitched) ||
-	    (has(c->model, F_VMX) && !vmx_new(c)) || (has(c->model, F_SVM) && !svm_new(c)) ||
+	    (has(c->model, F_VMX) && !vmx_new(c)) || (has(c->model, F_SVM) && !svm_new(c)) || !amx_new(c) ||
 	    (has(c->model, F_KVM) && !paravirt_new(c, config->boot_time)) ||
 	    (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
 		cpu_free(c);
@@ -992,6 +995,7 @@ void cpu_free(struct cpu *c)
 	free(c->vmx);
 	free(c->paravirt);
 	free(c->svm);
+	free(c->amx);
 	free(c->bank[1]);
 	c->all->count--;
 	if (!c->all->count) {

@@ -11,10 +11,11 @@
 #include "cpu/insn/vector/vector.h"
 #include "cpu/cet.h"
 #include "cpu/x87.h"
+#include "cpu/amx.h"
 #include "cpu/system/xsave.h"
 
 enum { AT_MXCSR = 24, AT_ST = 32, AT_XMM = 160, LEGACY = 512, AT_COMPACT = LEGACY + 8, HEADER_END = LEGACY + 64,
-	AREA = 2696 };
+	AREA = 11008 };
 #define COMPACT ((u64)1 << 63)
 
 /* ---- MXCSR ---- */
@@ -141,10 +142,12 @@ GEN_BODY(fxrstor)
 /* ---- components ---- */
 
 /* In the order of their numbers, and of their places. */
-enum { YMM_HIGH = 2, OPMASK = 5, ZMM_HIGH, HIGH_ZMM, PKRU = 9, CET_U = 11, CET_S };
+enum { YMM_HIGH = 2, OPMASK = 5, ZMM_HIGH, HIGH_ZMM, PKRU = 9, CET_U = 11, CET_S, TILECFG = 17, TILEDATA };
 static const struct component components[] = {
-	{ YMM_HIGH, HEADER_END, 256 }, { OPMASK, 1088, 64 }, { ZMM_HIGH, 1152, 512 }, { HIGH_ZMM, 1664, 1024 },
-	{ PKRU, 2688, 8 }, { CET_U, 0, 16 }, { CET_S, 0, 24 }, /* the last two in the compacted format only */
+	{ YMM_HIGH, HEADER_END, 256, false }, { OPMASK, 1088, 64, false }, { ZMM_HIGH, 1152, 512, false },
+	{ HIGH_ZMM, 1664, 1024, false }, { PKRU, 2688, 8, false },
+	{ CET_U, 0, 16, false }, { CET_S, 0, 24, false }, /* in the compacted format only */
+	{ TILECFG, 2752, 64, true }, { TILEDATA, 2816, 8192, true },
 };
 
 const struct component *xsave_component(unsigned number)
@@ -158,7 +161,7 @@ const struct component *xsave_component(unsigned number)
 u64 xsave_states(const struct model *m)
 {
 	return STATE_X87 | STATE_SSE | (has(m, F_AVX) ? STATE_AVX : 0) | (has(m, F_AVX512F) ? STATE_AVX512 : 0) |
-	       (has(m, F_PKU) ? STATE_PKRU : 0);
+	       (has(m, F_PKU) ? STATE_PKRU : 0) | (has(m, F_AMX_TILE) ? STATE_TILE : 0);
 }
 
 u64 xsave_supervisor_states(const struct model *m)
@@ -173,8 +176,14 @@ static unsigned place(const struct component *p, u64 all, bool compact)
 
 	if (!compact)
 		return p->at;
-	for (const struct component *q = components; q != p; q++)
-		at += all >> q->number & 1 ? q->size : 0;
+	for (const struct component *q = components; q <= p; q++) {
+		if (!(all >> q->number & 1))
+			continue;
+		if (q->aligned)
+			at = (at + 63) & ~63u;
+		if (q != p)
+			at += q->size;
+	}
 	return at;
 }
 
@@ -225,6 +234,10 @@ static u64 in_use(const struct cpu *c)
 		used |= 1 << CET_U;
 	if (c->pl0_ssp | c->pl1_ssp | c->pl2_ssp)
 		used |= 1 << CET_S;
+	if (c->amx && c->amx->config[0])
+		used |= STATE_TILECFG;
+	if (c->amx && !all_zero(c->amx->tiles, sizeof c->amx->tiles))
+		used |= STATE_TILEDATA;
 	return used;
 }
 
@@ -272,6 +285,8 @@ static void component_save(const struct cpu *c, unsigned number, u8 *image)
 		put64(image + 8, c->pl1_ssp);
 		put64(image + 16, c->pl2_ssp);
 		break;
+	case TILECFG: memcpy(image, c->amx->config, sizeof c->amx->config); break;
+	case TILEDATA: memcpy(image, c->amx->tiles, sizeof c->amx->tiles); break;
 	default: put64(image, c->pkru); break;
 	}
 }
@@ -313,6 +328,8 @@ static void component_load(struct cpu *c, unsigned number, const u8 *image)
 		c->pl1_ssp = image ? get64(image + 8) : 0;
 		c->pl2_ssp = image ? get64(image + 16) : 0;
 		break;
+	case TILECFG: tile_config_load(c, image && tile_config_valid(image) ? image : (const u8[64]){ 0 }); break;
+	case TILEDATA: bytes_load(c->amx->tiles, image, sizeof c->amx->tiles); break;
 	default: write_pkru(c, image ? get32(image) : 0); break;
 	}
 }
@@ -320,6 +337,8 @@ static void component_load(struct cpu *c, unsigned number, const u8 *image)
 /* The MSRs must be allowed what they get (13.8.2). */
 static bool component_valid(const struct cpu *c, unsigned number, const u8 *image)
 {
+	if (number > CET_S)
+		return true;
 	if (number == CET_U && !cet_control_valid(c, get64(image)))
 		return false;
 	for (unsigned at = number == CET_U ? 8 : 0; number >= CET_U && at < (number == CET_U ? 16 : 24); at += 8)
@@ -407,7 +426,9 @@ ALWAYS_INLINE bool xsave_body(struct cpu *c, const struct op *o, u64 rfbm, bool 
 	bool mxcsr;
 
 	rfbm &= xsave_states(c->model) | xsave_supervisor_states(c->model);
-	states = optimised ? rfbm & used : rfbm;
+	if (c->amx)
+		used &= ~c->amx->xfd; /* as if they were as at reset */
+	states = optimised ? rfbm & used : c->amx ? rfbm & ~c->amx->xfd : rfbm;
 	mxcsr = compact ? states & STATE_SSE : rfbm & (STATE_SSE | STATE_AVX);
 	sse_park(c);
 	a.nparts = 0;
@@ -470,6 +491,8 @@ ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, 
 	if (!header_valid(c, a.image, possible) || (supervisor && !compact))
 		return gp_because(c, 0, "the header of the XSAVE area is not valid (vol. 1, 13.4.2)");
 	states = rfbm & get64(a.image + LEGACY);
+	if (!xfd_allows(c, states))
+		return false;
 	/* Standard format: MXCSR comes with SSE or AVX, whatever XSTATE_BV says (13.8.1); compacted: with SSE, or its
 	 * reset value. */
 	mxcsr = compact ? states & STATE_SSE : rfbm & (STATE_SSE | STATE_AVX);

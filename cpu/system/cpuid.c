@@ -133,6 +133,8 @@ static void xsave_area(const struct cpu *c, u32 sub, u32 out[4])
 	} else if (sub < 64 && all >> sub & 1) {
 		out[EAX] = xsave_component(sub)->size;
 		out[EBX] = xsave_component(sub)->at;
+		out[ECX] = (xsave_component(sub)->aligned ? 2 : 0) |
+			   (has(m, F_XFD) && STATE_TILEDATA >> sub & 1 ? 4 : 0);
 	}
 }
 
@@ -299,6 +301,30 @@ static u32 shown(const struct model *m, u32 leaf, u32 max)
 	return max;
 }
 
+/* Leaf 1Dh: the palettes, 1: bytes of all tiles, of one << 16 | of a row, tiles << 16 | rows */
+static void tiles(const struct model *m, u32 sub, u32 out[4])
+{
+	if (!has(m, F_AMX_TILE) || sub > 1)
+		return;
+	out[EAX] = sub ? 8192 | 1024 << 16 : 1;
+	out[EBX] = sub ? 64 | 8 << 16 : 0;
+	out[ECX] = sub ? 16 : 0;
+}
+
+/* Leaf 1Eh: the largest K, rows, and N, bytes << 8, of a multiplication */
+static void multiplier(const struct model *m, u32 sub, u32 out[4])
+{
+	u32 newer[4] = { 0 };
+
+	features(m, 0x1e, 1, newer);
+	if (sub == 1)
+		out[EAX] = newer[EAX];
+	else if (sub == 0 && has(m, F_AMX_TILE)) {
+		out[EAX] = newer[EAX] != 0; /* the highest sub-leaf */
+		out[EBX] = 16 | 64 << 8;
+	}
+}
+
 static void basic_leaf(const struct cpu *c, u32 leaf, u32 sub, u32 max, u32 out[4])
 {
 	const struct model *m = c->model;
@@ -323,6 +349,8 @@ static void basic_leaf(const struct cpu *c, u32 leaf, u32 sub, u32 max, u32 out[
 	case 0xa: pmu_cpuid(m, out); break;
 	case 0x15: crystal(out); break;
 	case 0x16: frequencies(out); break;
+	case 0x1d: tiles(m, sub, out); break;
+	case 0x1e: multiplier(m, sub, out); break;
 	case 0x20: out[EBX] = has(m, F_HRESET); break; /* bits that IA32_HRESET_ENABLE has */
 	}
 }

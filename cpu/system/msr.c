@@ -3,6 +3,7 @@
  * #GP(0), as they do in silicon. */
 #include "cpu/observe.h"
 #include "cpu/cet.h"
+#include "cpu/amx.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/system.h"
 #include "cpu/system/xsave.h"
@@ -312,6 +313,20 @@ static bool write_pkrs(struct cpu *c, u32 index, u64 v)
 	return true;
 }
 
+static u64 *xfd(struct cpu *c, u32 index) { return index & 1 ? &c->amx->xfd_err : &c->amx->xfd; }
+
+static bool read_xfd(struct cpu *c, u32 index, u64 *v)
+{
+	*v = *xfd(c, index);
+	return true;
+}
+
+static bool write_xfd(struct cpu *c, u32 index, u64 v)
+{
+	*xfd(c, index) = v;
+	return true;
+}
+
 /* ---- the table ---- */
 
 enum { READ_ONLY = 1, WRITE_ONLY };
@@ -542,7 +557,8 @@ GEN_BODY(xgetbv)
 bool write_xcr0(struct cpu *c, u64 v)
 {
 	if (v & ~xsave_states(c->model) || !(v & 1) || (v & 6) == 4 ||
-	    (v & STATE_AVX512 && ((v & STATE_AVX512) != STATE_AVX512 || (v & 6) != 6)))
+	    (v & STATE_AVX512 && ((v & STATE_AVX512) != STATE_AVX512 || (v & 6) != 6)) ||
+	    (v & STATE_TILE && (v & STATE_TILE) != STATE_TILE))
 		return gp_because(c, 0, "XCR0 takes no such value (vol. 1, 13.3)");
 	c->xcr0 = v;
 	update_mode(c);

@@ -6,9 +6,14 @@
 #include "cpu/cpu.h"
 
 enum { STATE_X87 = 1, STATE_SSE = 2, STATE_AVX = 4, STATE_AVX512 = 0xe0 /* masks, ZMM_Hi256, Hi16_ZMM */,
-       STATE_PKRU = 0x200, STATE_CET = 0x1800 /* the user's, the supervisor's */ };
+       STATE_PKRU = 0x200, STATE_CET = 0x1800 /* the user's, the supervisor's */, STATE_TILECFG = 0x20000,
+       STATE_TILEDATA = 0x40000, STATE_TILE = STATE_TILECFG | STATE_TILEDATA };
 
-struct component { u8 number; u16 at /* in the standard format */, size; };
+struct component {
+	u8 number;
+	u16 at /* in the standard format */, size;
+	bool aligned; /* to 64 bytes in the compacted format */
+};
 const struct component *xsave_component(unsigned number); /* NULL: it is in the legacy region, or there is none */
 u64 xsave_states(const struct model *m);                  /* what XCR0 may enable */
 u64 xsave_supervisor_states(const struct model *m);       /* what IA32_XSS may */

@@ -210,6 +210,8 @@ static bool compile_encoding(struct isa_row *row, const char *s)
 		} else if (place >= AT_MODRM && is(s, len, "mem")) {
 			row->modrm = true;
 			want(row, KEY_MEM, KEY_MEM);
+		} else if (place >= AT_MODRM && is(s, len, "rm0")) {
+			want(row, 7, 0);
 		} else if (place >= AT_MODRM && is(s, len, "reg")) {
 			row->modrm = true;
 			want(row, KEY_MEM, 0);
@@ -281,7 +283,7 @@ static bool compile_operand(struct isa_row *row, struct operand *op, const char 
 			return false;
 		op->size = 'o';
 	} else if (len == 2) {
-		if (!strchr("bwdqvzypsxotk", s[1]))
+		if (!strchr("bwdqvzypsxotkT", s[1]))
 			return false;
 		op->size = (u8)s[1];
 	}

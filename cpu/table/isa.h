@@ -134,6 +134,7 @@ struct insn {
 	u8 align;                /* memory operand must be so aligned (#GP): 16 bytes, or the vector's length (ALIGN_*) */
 	u8 unaligned;            /* INTEL, AMD: their processors do not ask for .align */
 	u8 no_w;                 /* INTEL, AMD: with REX.W their processors have an operand of 32 bits */
+	bool sib;                /* a memory operand needs SIB */
 	bool vsib;               /* the index is a vector register: o->imm = its number | scale << 5 */
 	/* of EVEX rows */
 	u8 tuple;                /* TUPLE_FV ... */

@@ -19,7 +19,7 @@ static const struct { const char *what, *ours, *theirs, *why; } settled[] = {
 /* Extensions that Zydis knows and libvcpu does not have: their instructions are #UD, as on every processor without
  * them. */
 static const char *const absent[] = {
-	"AMD_INVLPGB", "AMX_BF16", "AMX_FP16", "AMX_INT8", "AMX_TILE", "AVX512EVEX", "AVX512VEX", "AVX_IFMA",
+	"AMD_INVLPGB", "AVX512EVEX", "AVX512VEX", "AVX_IFMA",
 		"AVX_NE_CONVERT", "AVX_VNNI", "AVX_VNNI_INT8",
 	"CET", "CLZERO", "CMPCCXADD", "ENQCMD", "FMA4", "HRESET", "KEYLOCKER", "KEYLOCKER_WIDE", "KNC", "KNCE",
 	"KNCJKBR", "KNCSTREAM", "KNCV", "LKGS", "LWP",

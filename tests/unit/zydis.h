@@ -113,6 +113,8 @@ static bool same_register(const struct dec *d, unsigned n, unsigned reg, const Z
 		return false;
 	if (p->size == 'k')
 		return (int)z->reg.value == ZYDIS_REGISTER_K0 + (int)reg;
+	if (p->size == 'T')
+		return (int)z->reg.value == ZYDIS_REGISTER_TMM0 + (int)reg;
 	switch (kind) {
 	case OPK_E: case OPK_R: case OPK_G: case OPK_Z: case OPK_B:
 		want = general(reg, dec_size(d, n));
@@ -268,7 +270,8 @@ static bool is_newer(const struct dec *d)
 
 	return f == F_AVX_IFMA || f == F_AVX_VNNI_INT8 || f == F_AVX_VNNI_INT16 || f == F_CMPCCXADD || f == F_RAO_INT ||
 	       f == F_MOVRS || f == F_WRMSRNS || f == F_MSRLIST || f == F_USER_MSR || f == F_LKGS || f == F_SHA512 ||
-	       f == F_SM3 || f == F_SM4 || f == F_AVX_NE_CONVERT;
+	       f == F_SM3 || f == F_SM4 || f == F_AVX_NE_CONVERT || f == F_AMX_COMPLEX || f == F_AMX_TF32 ||
+	       f == F_AMX_MOVRS;
 }
 
 /* Registers that do not exist: here the table says yes, and the body #UD. */
