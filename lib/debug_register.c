@@ -136,7 +136,8 @@ static void settle(struct search *s, u64 icount)
 		return;
 	s->last.any = false;
 	value_now(s, value);
-	if (!(s->last.writes && icount > s->last.at.instructions) && !memcmp(value, s->last.value, s->size))
+	if (!(s->last.writes && (s->last.event || icount > s->last.at.instructions)) &&
+	    !memcmp(value, s->last.value, s->size))
 		return;
 	s->any = true;
 	s->found = (struct vcpu_debug_stop){ .what = s->last.event ? VCPU_DEBUG_EVENT : VCPU_DEBUG_THERE,
@@ -180,18 +181,25 @@ static int each(const struct hook *hook, struct hook_event *event)
 {
 	struct search *s = ((const struct register_hook *)hook)->search;
 	struct cpu *c = cpus_running(s->v->cpu->all);
+	bool code = event->kind == HOOK_INSN,
+	     cr2 = event->kind == HOOK_EXCEPTION && event->address == 14 && s->reg == VCPU_CR2;
 	u64 icount, rip;
+	u32 steps;
 
 	if (c != s->cpu)
 		return HOOK_GO;
 	icount = observe_place(c, &rip);
+	steps = clock_steps(c->clock, icount);
+	if (cr2) /* the page fault has set it already */
+		s->last.any = false;
 	settle(s, icount);
 	s->last.any = true;
-	s->last.event = event->kind == HOOK_INSN ? 0 : event->kind;
+	s->last.event = code ? 0 : event->kind;
 	s->last.vector = s->last.event ? event->address : 0;
-	s->last.rip = event->kind == HOOK_INSN ? event->address : rip;
-	s->last.at = (struct vcpu_place){ icount, clock_steps(c->clock, icount), 0 };
-	s->last.writes = event->kind == HOOK_INSN && writes(s, event->address);
+	s->last.rip = code ? event->address : rip;
+	/* a delivery is a step, which counts before the hook is called */
+	s->last.at = (struct vcpu_place){ icount, steps - (!code && steps), 0 };
+	s->last.writes = cr2 || (code && writes(s, event->address));
 	value_now(s, s->last.value);
 	return HOOK_GO;
 }
