@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "compat/file.h"
 #include "compat/text.h"
 #include "io/disk/reach.h"
 #include "io/disk/store.h"
@@ -90,7 +91,7 @@ static FILE *open_file(const char *name, const struct reach *reach, const char *
 	if (!now) {
 		no_memory(error, name);
 	} else if (!reach || moved) {
-		file = fopen(now, "rbe");
+		file = fopen(now, OPEN_TO_READ);
 		if (!file)
 			errno_text(error, now, errno);
 	} else {

@@ -2,6 +2,7 @@
 /* The display adapter: its memory, its BIOS. */
 #include <errno.h>
 #include <stdio.h>
+#include "compat/file.h"
 #include "io/disk/store.h"
 #include "io/display/vga.h"
 #include "lib/pc.h"
@@ -27,7 +28,7 @@ static bool unreadable(struct pc *pc, int number)
  * no memory. */
 static bool read_rom(struct pc *pc, struct ram **out)
 {
-	FILE *file = fopen(ROM_FILE, "rbe");
+	FILE *file = fopen(ROM_FILE, OPEN_TO_READ);
 	struct ram *rom;
 	size_t size;
 	int number;

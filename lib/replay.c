@@ -175,9 +175,9 @@ static void put_bytes(struct recorder *r, const u8 *bytes, size_t len)
 /* HEAD and DATA, one behind the other, as a chunk. */
 static void chunk(struct recorder *r, enum kind kind, const void *head, size_t nhead, const void *data, size_t ndata)
 {
-	size_t full = nhead + ndata, packed = compressBound(full), len = full;
+	size_t full = nhead + ndata, packed = compressBound((uLong)full), len = full;
 	u8 *bytes = malloc(CHUNK_HEAD + full + packed), *out = bytes + CHUNK_HEAD;
-	uLongf room = packed;
+	uLongf room = (uLongf)packed;
 
 	if (!bytes)
 		give_up(r, "the host has no memory for a recording");
@@ -191,7 +191,7 @@ static void chunk(struct recorder *r, enum kind kind, const void *head, size_t n
 		memcpy(out, head, nhead);
 	if (ndata)
 		memcpy(out + nhead, data, ndata);
-	if (full >= PACK_FROM && compress2(out + full, &room, out, full, 6) == Z_OK && room < full &&
+	if (full >= PACK_FROM && compress2(out + full, &room, out, (uLong)full, 6) == Z_OK && room < full &&
 	    full <= most(kind, (u32)room)) {
 		memmove(out, out + full, room);
 		len = room;

@@ -12,6 +12,7 @@
 #if HAVE_DECL_MEMFD_CREATE
 #include <sys/mman.h>
 #endif
+#include "compat/file.h"
 #include "lib/machine.h"
 #include "lib/vcpu_snapshot.h"
 #include "mem/pages.h"
@@ -214,10 +215,13 @@ static int new_file(void)
 	return memfd_create("vcpu-template", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 #else
 	FILE *file = tmpfile();
-	int fd = file ? fcntl(fileno(file), F_DUPFD_CLOEXEC, 0) : -1;
+	int fd = file ? dup(fileno(file)) : -1;
 
 	if (file)
 		fclose(file);
+#ifdef F_SETFD
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+#endif
 	return fd;
 #endif
 }

@@ -6,6 +6,8 @@
 #if __has_include(<sys/mman.h>)
 #include <sys/mman.h>
 #endif
+#include "compat/file.h"
+#include "compat/memory.h"
 #include "mem/pages.h"
 
 #ifdef MAP_ANONYMOUS
@@ -56,17 +58,9 @@ void *pages_view(int fd, u64 size)
 
 enum { ALIGNED = 4096 };
 
-#ifdef _WIN32
-#include <malloc.h>
-#define aligned_alloc(alignment, size) _aligned_malloc(size, alignment)
-#define free_aligned _aligned_free
-#else
-#define free_aligned free
-#endif
-
 void *pages_new(u64 size)
 {
-	void *p = size > SIZE_MAX - ALIGNED ? NULL : aligned_alloc(ALIGNED, (size + ALIGNED - 1) & ~(u64)(ALIGNED - 1));
+	void *p = size > SIZE_MAX - ALIGNED ? NULL : aligned_new(ALIGNED, (size + ALIGNED - 1) & ~(u64)(ALIGNED - 1));
 
 	return p ? memset(p, 0, size) : NULL;
 }
@@ -74,7 +68,7 @@ void *pages_new(u64 size)
 void pages_free(void *at, u64 size)
 {
 	(void)size;
-	free_aligned(at);
+	aligned_free(at);
 }
 
 bool pages_zero(void *at, u64 len, bool shares)

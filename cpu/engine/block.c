@@ -9,6 +9,7 @@
  * Single blocks are not freed. A block whose bytes change gets a first operation that leads to a new lookup. When the
  * arena is full, all blocks are discarded. */
 #include <stdlib.h>
+#include "compat/memory.h"
 #include "cpu/engine/guard.h"
 #include "cpu/system/vm/guest.h"
 #include "cpu/engine/passes.h"
@@ -75,7 +76,7 @@ bool blocks_new(struct cpu *c, const struct cpu *with, bool stitched)
 	if (stitched)
 		b->stitch = stitch_new(ARENA_OPS, &b->arena);
 	if (!b->stitch)
-		b->arena = aligned_alloc(64, ARENA_OPS * sizeof *b->arena);
+		b->arena = aligned_new(64, ARENA_OPS * sizeof *b->arena);
 	b->pool = malloc(POOL_BLOCKS * sizeof *b->pool);
 	return b->arena && b->pool;
 }
@@ -235,7 +236,7 @@ void blocks_free(struct cpu *c)
 	if (b->stitch)
 		stitch_free(b->stitch);
 	else
-		free(b->arena);
+		aligned_free(b->arena);
 	free(b->pool);
 	free(b);
 }

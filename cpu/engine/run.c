@@ -3,6 +3,7 @@
  * an instruction boundary whose number is the same however the run is cut (ARCHITECTURE.md, law 2). */
 #include <stdio.h>
 #include <stdlib.h>
+#include "compat/memory.h"
 #include "cpu/engine/passes.h"
 #include "cpu/engine/stitch.h"
 #include "cpu/engine/wait.h"
@@ -928,7 +929,7 @@ void cpu_reset(struct cpu *c, bool init)
 struct cpu *cpu_new(const struct cpu_config *config)
 {
 	static const bool nobody_asks;
-	struct cpu *c = aligned_alloc(64, (sizeof *c + 63) & ~(size_t)63);
+	struct cpu *c = aligned_new(64, (sizeof *c + 63) & ~(size_t)63);
 	const struct insn *which;
 
 	if (!c)
@@ -936,7 +937,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	memset(c, 0, sizeof *c);
 	c->all = config->with ? config->with->all : calloc(1, sizeof *c->all);
 	if (!c->all) {
-		free(c);
+		aligned_free(c);
 		return NULL;
 	}
 	if (!config->with) {
@@ -1005,5 +1006,5 @@ void cpu_free(struct cpu *c)
 		hooks_free(c->all);
 		free(c->all);
 	}
-	free(c);
+	aligned_free(c);
 }

@@ -39,7 +39,11 @@ enum disk_result store_failed(char *error, enum disk_result result, const char *
 enum disk_result store_errno(char *error, int number, const char *what, const char *name)
 {
 	char text[100];
-	bool full = number == ENOSPC || number == EDQUOT || number == EFBIG;
+	bool full = number == ENOSPC || number == EFBIG;
+
+#ifdef EDQUOT
+	full |= number == EDQUOT;
+#endif
 
 	return store_failed(error, full ? DISK_FULL : DISK_ERROR, "%s: cannot %s: %s", name, what,
 			    error_text(number, text, sizeof text));

@@ -11,6 +11,7 @@
 #include <linux/magic.h>
 #include <sys/vfs.h>
 #endif
+#include "compat/file.h"
 #include "compat/text.h"
 #include "io/disk/reach.h"
 #include "io/disk/store.h"
