@@ -47,6 +47,8 @@ __asm__("	.section .rodata\n"
 	"	jnz	2b\n"
 	"	hlt\n"
 	"	mov	$1000, %esi\n"
+	"	movabs	$0x123440003ff8, %rdi\n" /* tests/guests/kvm looks for this write */
+	"	mov	%rsi, (%rdi)\n"
 	"3:	xor	%eax, %eax\n"
 	"	cpuid\n"
 	"	dec	%esi\n"
