@@ -50,7 +50,8 @@ enum { CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 0x10, CR4_PA
        CR4_PCE = 0x100, CR4_OSFXSR = 0x200, CR4_OSXMMEXCPT = 0x400, CR4_UMIP = 0x800, CR4_LA57 = 0x1000,
        CR4_VMXE = 0x2000,
        CR4_FSGSBASE = 0x10000, CR4_PCIDE = 0x20000, CR4_OSXSAVE = 0x40000, CR4_SMEP = 0x100000, CR4_SMAP = 0x200000,
-       CR4_PKE = 0x400000, CR4_CET = 0x800000, CR4_PKS = 0x1000000, CR4_LASS = 0x8000000, CR4_LAM_SUP = 0x10000000 };
+       CR4_PKE = 0x400000, CR4_CET = 0x800000, CR4_PKS = 0x1000000, CR4_UINTR = 0x2000000, CR4_LASS = 0x8000000,
+       CR4_LAM_SUP = 0x10000000 };
 #define CR3_LAM_U57 ((u64)1 << 61)
 #define CR3_LAM_U48 ((u64)1 << 62)
 enum { MISC_MONITOR = 1 << 18 }; /* of IA32_MISC_ENABLE: MONITOR and MWAIT are there */
@@ -358,6 +359,7 @@ struct cpu {
 	struct vmx *vmx;           /* vmx.h. NULL: the model has no VMX */
 	struct paravirt *paravirt; /* paravirt.h. NULL: there is no hypervisor's interface */
 	struct svm *svm;           /* svm.h. NULL: the model has no SVM */
+	struct uintr *uintr;       /* uintr.h. NULL: the model has no user interrupts */
 	struct amx *amx;           /* amx.h. NULL: the model has neither tiles nor IA32_XFD */
 	u64 guest_cr2;             /* CR2 before a #PF that may exit from a guest */
 	struct cpus *all;
@@ -446,9 +448,9 @@ bool cpu_go_to(struct cpu *c, u64 rip);
 void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
-/* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, tiles, AVX-512, what later features
- * add, performance counters */
-enum { CPU_PARTS = 10 };
+/* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, tiles, user interrupts, AVX-512, what
+ * later features add, performance counters */
+enum { CPU_PARTS = 11 };
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 /* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */
@@ -727,6 +729,8 @@ void apic_look_for_eoi(struct apic *a);               /* one that the guest has 
 bool apic_pending(const struct apic *a);              /* wants INTR */
 /* the vector that is taken into service; -1: ask the 8259 (ExtINT) */
 int apic_acknowledge(struct apic *a);
+/* A fixed interrupt, as by ICR, to the APIC with ID: 32 bits for an x2APIC, else bits 15-8. */
+void apic_send_fixed(struct apic *a, u32 id, u8 vector);
 void apic_eoi(struct apic *a);                        /* a write to the EOI register */
 void apic_performance(struct apic *a);                /* a performance counter has overflowed */
 bool apic_read_msr(struct apic *a, u32 index, u64 *v);/* x2APIC 800h-8FFh; false: no such register in this mode */

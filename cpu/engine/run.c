@@ -11,6 +11,7 @@
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
 #include "cpu/amx.h"
+#include "cpu/uintr.h"
 #include "cpu/system/page.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/system.h"
@@ -263,7 +264,7 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 enum { DR6_BS = 1 << 14, DEBUGCTL_BTF = 2 };
 
 /* What comes before the next instruction, in the order of SDM vol. 3, table 6-2. */
-enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR, DUE_GUEST };
+enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR, DUE_GUEST, DUE_USER };
 /* Does IF, the guest's or the host's, let an interrupt through? */
 ALWAYS_INLINE bool intr_enabled(const struct cpu *c)
 {
@@ -294,6 +295,8 @@ ALWAYS_INLINE enum due due(const struct cpu *c)
 		return DUE_NMI;
 	if (intr_enabled(c) && !shadow && intr_pending(c))
 		return DUE_INTR;
+	if (unlikely(c->uintr) && !shadow && uintr_due(c))
+		return DUE_USER;
 	return svm_guest(c) && svm_virtual_due(c, shadow) ? DUE_GUEST : DUE_NOTHING;
 }
 
@@ -354,6 +357,14 @@ static bool svm_signal(struct cpu *c, enum due what, bool *ok)
 	return true;
 }
 
+/* What the interrupt controller has. */
+static bool take_interrupt(struct cpu *c)
+{
+	unsigned vector = acknowledge(c);
+
+	return uintr_notifies(c, vector) ? uintr_notified(c) : interrupt(c, vector, INT_EXTERNAL, false, 0);
+}
+
 /* Traps that the last instruction left behind, then interrupts. True: one was delivered, or failed to be (*ok false:
  * triple fault). */
 static bool interruption(struct cpu *c, bool *ok, bool *costs)
@@ -384,7 +395,7 @@ static bool interruption(struct cpu *c, bool *ok, bool *costs)
 		c->nmi_blocked |= !vmx_pin(c, PIN_NMI);
 		if (interrupt(c, VEC_NMI, INT_EXTERNAL, false, 0))
 			return true;
-	} else if (interrupt(c, acknowledge(c), INT_EXTERNAL, false, 0)) {
+	} else if (what == DUE_USER ? uintr_deliver(c) : take_interrupt(c)) {
 		return true;
 	}
 	*ok = deliver_fault(c);
@@ -923,6 +934,8 @@ void cpu_reset(struct cpu *c, bool init)
 		svm_reset(c, init);
 	if (c->amx && !init)
 		amx_reset(c);
+	if (c->uintr && !init)
+		uintr_reset(c);
 	cpu_derive(c);
 }
 
@@ -977,6 +990,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	c->linear_mask = 0xffffffff;
 	if (!c->isa || (has(c->model, F_VMX) && !c->bank[1]) || !blocks_new(c, config->with, config->stitched) ||
 	    (has(c->model, F_VMX) && !vmx_new(c)) || (has(c->model, F_SVM) && !svm_new(c)) || !amx_new(c) ||
+	    (has(c->model, F_UINTR) && !uintr_new(c)) ||
 	    (has(c->model, F_KVM) && !paravirt_new(c, config->boot_time)) ||
 	    (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
 		cpu_free(c);
@@ -997,6 +1011,7 @@ void cpu_free(struct cpu *c)
 	free(c->paravirt);
 	free(c->svm);
 	free(c->amx);
+	free(c->uintr);
 	free(c->bank[1]);
 	c->all->count--;
 	if (!c->all->count) {

@@ -2,6 +2,7 @@
 /* The state of a processor in a snapshot, and the members that are derived from it. */
 #include "cpu/op.h"
 #include "cpu/amx.h"
+#include "cpu/uintr.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/vm/svm.h"
 #include "cpu/system/vm/vmx.h"
@@ -120,6 +121,8 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 		out[count++] = svm_part(c);
 	if (c->amx && count < max)
 		out[count++] = amx_part(c);
+	if (c->uintr && count < max)
+		out[count++] = uintr_part(c);
 	if (has(c->model, F_AVX512F) && count < max)
 		out[count++] = (struct part){ c->avx512_name, c, avx512_fields, NULL };
 	if (has_later(c->model) && count < max)

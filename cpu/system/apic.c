@@ -184,6 +184,11 @@ void apic_message(void *apic, u64 address, u32 data)
 	    data & 0xff, data >> 15 & 1);
 }
 
+void apic_send_fixed(struct apic *a, u32 id, u8 vector)
+{
+	bus(a->cpu->all, NULL, x2(a) ? id : id >> 8 & 0xff, false, FIXED, vector, false);
+}
+
 struct apic *apic_find(const struct cpus *all, u32 id)
 {
 	for (unsigned i = 0; i < all->count; i++)

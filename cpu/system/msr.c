@@ -4,6 +4,7 @@
 #include "cpu/observe.h"
 #include "cpu/cet.h"
 #include "cpu/amx.h"
+#include "cpu/uintr.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/system.h"
 #include "cpu/system/xsave.h"
@@ -310,6 +311,21 @@ static bool write_pkrs(struct cpu *c, u32 index, u64 v)
 	if (c->cr4 & CR4_PKS && v != c->pkrs)
 		tlb_flush(c, true);
 	c->pkrs = v;
+	return true;
+}
+
+/* They stand side by side. */
+static u64 *uintr(struct cpu *c, u32 index) { return &c->uintr->rr + (index - 0x985); }
+
+static bool read_uintr(struct cpu *c, u32 index, u64 *v)
+{
+	*v = *uintr(c, index);
+	return true;
+}
+
+static bool write_uintr(struct cpu *c, u32 index, u64 v)
+{
+	*uintr(c, index) = v;
 	return true;
 }
 

@@ -3,6 +3,7 @@
  * vol. 3, chapters 3 and 5). */
 #include "cpu/observe.h"
 #include "cpu/cet.h"
+#include "cpu/uintr.h"
 #include "cpu/system/system.h"
 
 /* ---- descriptors ---- */
@@ -188,6 +189,8 @@ void update_mode(struct cpu *c)
 		u64 changed = mode ^ old;
 
 		c->attn |= ATTN_MODE;
+		if (unlikely(c->uintr) && uintr_due(c))
+			c->attn |= ATTN_LINE;
 		if (changed & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG))
 			observe(c, EVENT_MODE, mode & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG),
 				old & (MODE_BITS | MODE_PE | MODE_V86 | MODE_LONG),

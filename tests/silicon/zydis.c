@@ -25,7 +25,7 @@ static const char *const absent[] = {
 	"KNCJKBR", "KNCSTREAM", "KNCV", "LKGS", "LWP",
 	"MCOMMIT", "MONITORX", "MSRLIST", "PADLOCK", "PBNDKB", "PCONFIG", "PT", "RAO_INT", "RDPRU", "RTM", "SGX",
 	"SGX_ENCLV", "SMX", "SNP", "SVM", "TBM", "TDX",
-	"TSX_LDTRK", "UINTR", "VMFUNC", "VTX", "WAITPKG", "WBNOINVD", "WRMSRNS",
+	"TSX_LDTRK", "VMFUNC", "VTX", "WAITPKG", "WBNOINVD", "WRMSRNS",
 };
 
 enum { KINDS = 512 };

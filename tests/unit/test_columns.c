@@ -307,9 +307,13 @@ START_TEST(flags_as_zydis)
 		/* Nor does it think of the flags that the VMCB has. */
 		if (!strcmp(insn->mnemonic, "vmrun"))
 			written = of;
-		/* Vol. 2, RSTORSSP, CLRSSBSY: CF says something, the others become 0. */
-		if (!strcmp(insn->mnemonic, "rstorssp") || !strcmp(insn->mnemonic, "clrssbsy"))
+		/* Vol. 2, RSTORSSP, CLRSSBSY, TESTUI: CF says something, the others become 0. */
+		if (!strcmp(insn->mnemonic, "rstorssp") || !strcmp(insn->mnemonic, "clrssbsy") ||
+		    !strcmp(insn->mnemonic, "testui"))
 			written = OSZAPC;
+		/* Vol. 2, UIRET: RFLAGS & 254DD5H */
+		if (!strcmp(insn->mnemonic, "uiret"))
+			written |= FL_D;
 		/* Zydis does not think of task switches (vol. 2, CALL, JMP, INT n: flags affected). */
 		if ((insn->flags & of) != written &&
 		    !(insn->writes & SR_TASK && insn->flags & FL_NT && insn->uses & FL_NT)) {

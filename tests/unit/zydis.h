@@ -235,7 +235,8 @@ static bool is_hint(const struct dec *d)
 static bool any_width(const struct dec *d)
 {
 	static const char *const names_of[] = { "lar", "lsl", "rdpid", "invpcid", "movmskps", "movmskpd", "movdir64b",
-					   "vmread", "vmwrite", "invept", "invvpid", "umonitor", "enqcmd", "enqcmds" };
+					   "vmread", "vmwrite", "invept", "invvpid", "umonitor", "enqcmd", "enqcmds",
+					   "senduipi" };
 
 	for (unsigned i = 0; i < 2; i++)
 		if (dec_kind(d, i) == OPK_C || dec_kind(d, i) == OPK_D)
