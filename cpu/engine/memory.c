@@ -67,9 +67,9 @@ static unsigned in_page(u64 linear, unsigned len)
 /* An access to up to two pages, both translated before it begins. */
 struct span { u8 *host[2]; u64 phys[2]; unsigned len[2]; };
 
-/* See wrapping() in op.h. */
-static bool wraps(u64 linear) { return linear >> 62 == 1; }
+/* See wrapping() in op.h. The base of a table, in a state from a file, may look like that, too. */
 static unsigned bytes_before(u64 linear) { return linear >> 48 & 0x3fff; }
+static bool wraps(u64 linear, unsigned len) { return linear >> 62 == 1 && bytes_before(linear) < len; }
 static u64 first_part(u64 linear) { return linear & 0xffffffff; }
 static u64 second_part(const struct cpu *c, u64 linear)
 {
@@ -335,7 +335,7 @@ static bool read_slow(struct cpu *c, u64 linear, void *out, unsigned len, unsign
 	struct span s;
 	u8 *to = out;
 
-	if (unlikely(wraps(linear)))
+	if (unlikely(wraps(linear, len)))
 		return read_with(c, first_part(linear), to, bytes_before(linear), access) &&
 		       read_with(c, second_part(c, linear), to + bytes_before(linear), len - bytes_before(linear),
 		       access);
@@ -367,7 +367,7 @@ static bool write_slow(struct cpu *c, u64 linear, const void *in, unsigned len, 
 	struct span s;
 	const u8 *from = in;
 
-	if (unlikely(wraps(linear)))
+	if (unlikely(wraps(linear, len)))
 		return write_with(c, first_part(linear), from, bytes_before(linear), access) &&
 		       write_with(c, second_part(c, linear), from + bytes_before(linear), len - bytes_before(linear),
 		       access);
@@ -439,7 +439,7 @@ bool mem_check_write(struct cpu *c, u64 linear, unsigned len)
 	struct span s;
 
 	/* where offsets wrap, nothing faults */
-	return tagged(c, linear, len, ACCESS_WRITE) || wraps(linear) ||
+	return tagged(c, linear, len, ACCESS_WRITE) || wraps(linear, len) ||
 	       (span_open(c, &s, linear, len, ACCESS_WRITE) && stays_whole(c, &s, linear, len));
 }
 
