@@ -17,6 +17,8 @@ static enum location_kind kind_of(const struct dec *d, unsigned n)
 		return d->row->insn->vsib ? IN_OTHER : IN_MEMORY;
 	if (p->size == 'k')
 		return IN_MASK;
+	if (p->size == 'T') /* a tile */
+		return IN_OTHER;
 	switch (p->kind) {
 	case OPK_E:
 	case OPK_R:

@@ -331,6 +331,8 @@ static bool writes_the_same(const struct dec *d, const ZydisDecodedInstruction *
 {
 	struct written ours = operands_written(d), theirs = written_by(z, op);
 
+	if (!strcmp(d->row->insn->mnemonic, "uiret")) /* of which Zydis lists nothing */
+		theirs.general |= 1u << RSP;
 	return ours.general == theirs.general && ours.memory == theirs.memory &&
 	       (d->row->insn->implied & IMPLIED_VECTORS ||
 		(ours.vectors == theirs.vectors && ours.masks == theirs.masks));
