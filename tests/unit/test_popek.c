@@ -459,7 +459,8 @@ static void observe(const struct isa_row *row, const struct place *place, struct
 static const struct { const char *mnemonic, *why; } unseen[] = {
 	{ "rsm", "outside of system management mode: always #UD" },
 	{ "vmfunc", "outside of VMX non-root operation: always #UD" },
-	{ "rdpmc", "Intel's models have no counters: always #GP" },
+	{ "rdpmc", "the model has no counters: always #GP" },
+	{ "senduipi", "IA32_UINTR_TT has bit 0 clear: always #UD" },
 	{ "setssbsy", "the supervisor has no shadow stacks: always #UD" },
 	{ "clrssbsy", "the supervisor has no shadow stacks: always #UD" },
 };
