@@ -14,7 +14,7 @@ flags = --target=wasm32-wasi $(OPT)
 flags_c = $(flags) -std=gnu11 -fno-strict-aliasing -fno-math-errno -ffp-contract=off -fwrapv -fvisibility=hidden \
 	-ffunction-sections
 flags_own = -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Werror -include $(top)/frontends/web/wasi.h \
-	-D_WASI_EMULATED_SIGNAL -DPACKAGE_VERSION='"$(version)"' -DHAVE_ZYDIS=1 -DHAVE_DECL_FOPENCOOKIE=1 \
+	-D_WASI_EMULATED_SIGNAL -DPACKAGE_VERSION='"$(version)"' -DHAVE_ZYDIS=1 -DHAVE_DECL_FOPENCOOKIE=1 -DHAVE_DECL_FDATASYNC=1 \
 	-DHAVE_DECL_MEMFD_CREATE=1 -I$(top)/frontends/web/wasi -I$(top) -I$(top)/lib -I$(top)/frontends/debugger
 flags_foreign = -w -DHAVE_UNISTD_H -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD
 includes = -I$(zlib) -Isource/include -I$(zydis)/include -I$(zydis)/src
