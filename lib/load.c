@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "compat/file.h"
-#include "compat/text.h"
+#include "mem/base/compat/file.h"
+#include "mem/base/compat/text.h"
 #include "io/disk/reach.h"
 #include "io/disk/store.h"
 #include "lib/machine.h"

@@ -2,7 +2,7 @@
 /* The display adapter: its memory, its BIOS. */
 #include <errno.h>
 #include <stdio.h>
-#include "compat/file.h"
+#include "mem/base/compat/file.h"
 #include "io/disk/store.h"
 #include "io/display/vga.h"
 #include "lib/pc.h"

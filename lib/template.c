@@ -12,7 +12,7 @@
 #if HAVE_DECL_MEMFD_CREATE
 #include <sys/mman.h>
 #endif
-#include "compat/file.h"
+#include "mem/base/compat/file.h"
 #include "lib/machine.h"
 #include "lib/vcpu_snapshot.h"
 #include "mem/pages.h"

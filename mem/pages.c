@@ -6,8 +6,8 @@
 #if __has_include(<sys/mman.h>)
 #include <sys/mman.h>
 #endif
-#include "compat/file.h"
-#include "compat/memory.h"
+#include "mem/base/compat/file.h"
+#include "mem/base/compat/memory.h"
 #include "mem/pages.h"
 
 #ifdef MAP_ANONYMOUS

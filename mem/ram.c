@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <unistd.h>
-#include "compat/file.h"
+#include "mem/base/compat/file.h"
 #include "mem/pages.h"
 #include "mem/space.h"
 

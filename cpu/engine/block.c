@@ -9,7 +9,7 @@
  * Single blocks are not freed. A block whose bytes change gets a first operation that leads to a new lookup. When the
  * arena is full, all blocks are discarded. */
 #include <stdlib.h>
-#include "compat/memory.h"
+#include "mem/base/compat/memory.h"
 #include "cpu/engine/guard.h"
 #include "cpu/system/vm/guest.h"
 #include "cpu/engine/passes.h"

@@ -3,7 +3,7 @@
  * an instruction boundary whose number is the same however the run is cut (ARCHITECTURE.md, law 2). */
 #include <stdio.h>
 #include <stdlib.h>
-#include "compat/memory.h"
+#include "mem/base/compat/memory.h"
 #include "cpu/engine/passes.h"
 #include "cpu/engine/stitch.h"
 #include "cpu/engine/wait.h"

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "helper.h"
 #include "sandbox.h"
 

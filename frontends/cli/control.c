@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "ending.h"
 
 static struct {

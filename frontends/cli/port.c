@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "compat/socket.h"
+#include "mem/base/compat/socket.h"
 #include "helper.h"
 #include "unix_socket.h"
 

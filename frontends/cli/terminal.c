@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "cli.h"
-#include "compat/socket.h"
+#include "mem/base/compat/socket.h"
 #include "ending.h"
 
 enum { WAIT_MAX = 1024, AHEAD_MAX = 1024, CTRL_A = 1 };

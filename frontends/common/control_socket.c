@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "compat/socket.h"
-#include "compat/text.h"
+#include "mem/base/compat/socket.h"
+#include "mem/base/compat/text.h"
 #include "control_socket.h"
 #include "helper.h"
 #include "unix_socket.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "ending.h"
 #include "gdb.h"
 #include "gdb_registers.h"

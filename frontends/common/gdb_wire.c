@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "compat/socket.h"
+#include "mem/base/compat/socket.h"
 #include "ending.h"
 #include "gdb_wire.h"
 #include "unix_socket.h"

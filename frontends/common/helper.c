@@ -13,7 +13,7 @@
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
-#include "compat/socket.h"
+#include "mem/base/compat/socket.h"
 #include "helper.h"
 
 enum { SOCKETS = 8, PATH_LEN = 256 };

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "net.h"
 #include "net_slirp.h"
 #include "pcap.h"

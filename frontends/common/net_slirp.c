@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "net_slirp.h"
 
 static void say(char **error, const char *format, ...)

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "share.h"
 
 /* Messages: size (32) type (8) tag (16) body. Strings have a 16-bit length; a qid is type (8) version (32) path (64).

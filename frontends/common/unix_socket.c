@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include "compat/socket.h"
+#include "mem/base/compat/socket.h"
 #include "unix_socket.h"
 
 /* Is what is at ADDRESS the socket of a program that has died? */

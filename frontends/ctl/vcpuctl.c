@@ -15,8 +15,8 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
-#include "compat/socket.h"
-#include "compat/text.h"
+#include "mem/base/compat/socket.h"
+#include "mem/base/compat/text.h"
 
 enum { LINE = 512, WORDS = 32 };
 enum status { STATUS_OK = 0, STATUS_REFUSED = 1, STATUS_USAGE = 2, STATUS_NO_ANSWER = 3 };

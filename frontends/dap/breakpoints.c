@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "dap.h"
 
 static json_t *forget(struct dap *d, const char *key)

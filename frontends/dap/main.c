@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "compat/socket.h"
-#include "compat/text.h"
+#include "mem/base/compat/socket.h"
+#include "mem/base/compat/text.h"
 #include "dap.h"
 #include "ending.h"
 

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "dap.h"
 #include "start.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "dap.h"
 
 enum { HEADER_MAX = 1024, MESSAGE_MAX = 16 << 20, READ_SIZE = 4096 };

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "debugger.h"
 
 enum { KERNEL_MAX = 128 << 20, BLOCK = 4096, COUNT_MIN = 500, COUNT_MAX = 1 << 20, NAME_MAX_LINUX = 512,

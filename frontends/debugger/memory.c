@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "debugger.h"
 
 static size_t read_at(struct session *s, bool physical, uint64_t at, void *bytes, size_t size)

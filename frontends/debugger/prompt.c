@@ -19,7 +19,7 @@
 #include <readline/history.h>
 #include <readline/readline.h>
 #endif
-#include "compat/socket.h"
+#include "mem/base/compat/socket.h"
 #include "prompt.h"
 
 /* Datagrams between the two: a letter, and a text.

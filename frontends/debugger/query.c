@@ -8,7 +8,7 @@
 #include <sqlite3.h>
 #endif
 
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "debugger.h"
 
 enum { ROWS_MAX = 1000000, PRINTED_MAX = 1000 };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "debugger.h"
 
 struct bit { unsigned n; const char *name; };

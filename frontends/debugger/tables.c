@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "debugger.h"
 
 static bool long_mode(struct session *s) { return vcpu_get(s->machine, VCPU_EFER) & 0x400; }

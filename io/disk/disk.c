@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "compat/text.h"
+#include "mem/base/compat/text.h"
 #include "io/disk/reach.h"
 #include "io/disk/store.h"
 

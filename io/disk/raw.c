@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "compat/file.h"
+#include "mem/base/compat/file.h"
 #include "io/disk/reach.h"
 #include "io/disk/store.h"
 

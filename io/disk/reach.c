@@ -11,8 +11,8 @@
 #include <linux/magic.h>
 #include <sys/vfs.h>
 #endif
-#include "compat/file.h"
-#include "compat/text.h"
+#include "mem/base/compat/file.h"
+#include "mem/base/compat/text.h"
 #include "io/disk/reach.h"
 #include "io/disk/store.h"
 
