@@ -193,7 +193,7 @@ enum {
 	MODE_IBT = 1 << 26,     /* indirect branches are tracked */
 	MODE_WAIT_ENDBR = 1 << 27, /* the next instruction must be ENDBR */
 	MODE_BRANCHES = 1 << 28, /* a performance counter counts branches */
-	MODE_LBR = 1 << 29,     /* each branch is recorded, as Intel's processors do */
+	MODE_LBR = 1 << 29,     /* each branch is recorded */
 };
 /* Bits of CR4 that checks look at and nothing else in a mode does: in its upper half, as they are. */
 #define MODE_CR4(bits) ((u64)(bits) << 32)
@@ -699,14 +699,6 @@ void debug_report(struct cpu *c, u64 bits);
 void debug_code_check(struct cpu *c);
 /* data breakpoints that cover any of it are pending then */
 bool debug_watched(const struct cpu *c, u64 linear, unsigned len, bool write);
-/* DEBUGCTL.LBR: AMD's processors (of Intel's, lbr.h) record the last branch, and which was the last one before an
- * interrupt or exception. */
-static inline bool branches_recorded(const struct cpu *c) { return c->debugctl & 1 && is_amd(c->model); }
-static inline void record_branch(struct cpu *c, u64 from)
-{
-	c->last_branch[0] = from;
-	c->last_branch[1] = c->r[RIP];
-}
 u64 debug_next(const struct cpu *c);                  /* RIP of the instruction behind the one at RIP */
 
 struct apic *apic_new(struct cpu *c, struct clock *clock, struct space *mem);

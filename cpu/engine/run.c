@@ -631,7 +631,7 @@ ALWAYS_INLINE bool disturbed(const struct cpu *c)
 	return c->attn & ATTN_CLOCK || c->stop || *c->all->asked || c->all->remapped || c->activity != ACTIVITY_RUN ||
 	       c->init_pending || c->page_in.wanted || c->icount >= c->quantum_end ||
 	       c->icount >= c->pmu.overflow_at || due(c) ||
-	       c->eflags & (FL_T | FL_RF) || branches_recorded(c);
+	       c->eflags & (FL_T | FL_RF);
 }
 
 /* Execute a round, instruction by instruction. */
@@ -742,14 +742,12 @@ static bool execute(struct cpu *c, struct stretch *s)
 {
 	s64 n = distance(c, s->icount_end), soon = s->soon;
 	bool trap = c->eflags & FL_T, branches_only = trap && c->debugctl & DEBUGCTL_BTF, resume = c->eflags & FL_RF;
-	bool recording = branches_recorded(c), guest = in_guest(c);
-	u64 rip = c->r[RIP], next = branches_only || recording ? debug_next(c) : 0;
+	u64 next = branches_only ? debug_next(c) : 0;
 	enum outcome outcome;
-	bool branched;
 	/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow
 	 * holds off. */
 	bool trap_flag = vmx_proc(c, PROC_TRAP_FLAG);
-	bool stepping = trap || trap_flag || resume || recording || code_breakpoints(c) ||
+	bool stepping = trap || trap_flag || resume || code_breakpoints(c) ||
 			(c->icount == c->shadow_at && c->shadow_at);
 
 	if (stepping) {
@@ -777,10 +775,7 @@ static bool execute(struct cpu *c, struct stretch *s)
 		c->vmx->trap_flag_due = true;
 	if (c->step & STEP_RF)
 		c->eflags &= ~(u32)FL_RF;
-	branched = c->r[RIP] != next && !(c->rep_at && c->rep_at == c->icount);
-	if (recording && branched && in_guest(c) == guest)
-		record_branch(c, rip);
-	if (c->step & STEP_TF && (!branches_only || branched))
+	if (c->step & STEP_TF && !(branches_only && (c->r[RIP] == next || (c->rep_at && c->rep_at == c->icount))))
 		c->db_pending |= DR6_BS;
 	return true;
 }

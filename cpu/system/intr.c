@@ -284,12 +284,8 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 			c->fault.error |= 1;
 		return false;
 	}
-	if (unlikely(branches_recorded(c))) {
-		memcpy(c->last_branch + 2, c->last_branch, 2 * sizeof *c->last_branch);
-		record_branch(c, from);
-	} else if (unlikely(c->mode & MODE_LBR) && kind < INT_SOFTWARE) {
-		lbr_record(c, from, c->r[RIP], BRANCH_FAR);
-	}
+	if (unlikely(c->mode & MODE_LBR))
+		lbr_interrupt(c, from, kind >= INT_SOFTWARE);
 	if (unlikely(in_guest(c)))
 		guest_delivered(c);
 	if (nmi && vmx_pin(c, PIN_VIRTUAL_NMI))

@@ -145,7 +145,6 @@ static bool write_debugctl(struct cpu *c, u32 index, u64 v)
 		return false;
 	c->debugctl = v;
 	update_mode(c);
-	attend(c, ATTN_LINE); /* each branch is looked at from here on */
 	return true;
 }
 

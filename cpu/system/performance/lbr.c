@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Last branch records of Intel's processors (SDM vol. 3, 18.8 and 18.12): a stack of 32 in MSRs, as processors from
- * Skylake on have it. AMD's are in cpu.h. */
+/* Last branch records: of Intel's processors a stack of 32 in MSRs, as those from Skylake on have it (SDM vol. 3, 18.8
+ * and 18.12); of AMD's the last branch, and the last one before an interrupt or exception (APM vol. 2, 13.1.1). */
 #include "cpu/system/performance/lbr.h"
 #include "cpu/system/system.h"
 
@@ -10,11 +10,17 @@ enum { NOT_OS = 1, NOT_USER = 2 };
 enum { SELECT_BITS = 0x3ff, CYCLES_MAX = 0xffff };
 #define INFO_BITS ((u64)7 << 61 | CYCLES_MAX)
 
-void lbr_record(struct cpu *c, u64 from, u64 to, enum branch kind)
+/* At the instruction count of CPU: a branch from FROM to TO. */
+static void record(struct cpu *c, u64 from, u64 to, enum branch kind)
 {
 	struct lbr *l = &c->lbr;
 	u64 now = (u64)((unsigned __int128)c->icount * c->ns_q16 >> 16), cycles = now - l->last;
 
+	if (is_amd(c->model)) {
+		c->last_branch[0] = from;
+		c->last_branch[1] = to;
+		return;
+	}
 	if (l->select & (c->cpl ? NOT_USER : NOT_OS) || l->select >> kind & 1)
 		return;
 	l->tos = (l->tos + 1) % LBR_DEPTH;
@@ -34,8 +40,18 @@ void lbr_settle(struct cpu *c, u64 to, u64 icount)
 	l->pending = false;
 	c->icount = icount;
 	if (to != l->next)
-		lbr_record(c, l->branch, to, l->kind);
+		record(c, l->branch, to, l->kind);
 	c->icount = was;
+}
+
+/* Intel's processors have INT n as a branch alone, which settles. */
+void lbr_interrupt(struct cpu *c, u64 from, bool software)
+{
+	if (is_amd(c->model))
+		memcpy(c->last_branch + 2, c->last_branch, 2 * sizeof *c->last_branch);
+	else if (software)
+		return;
+	record(c, from, c->r[RIP], BRANCH_FAR);
 }
 
 /* The place of the register INDEX, and the bits that it has; 0: any canonical address. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Last branch records of Intel's processors: they come with feature `pmu', DEBUGCTL.LBR turns them on. An operation
- * before each branch notes it, another one at the start of each block sees where it led (MODE_LBR). */
+/* Last branch records: Intel's processors have them with feature `pmu', AMD's always; DEBUGCTL.LBR turns them on. An
+ * operation before each branch notes it, another one at the start of each block sees where it led (MODE_LBR). */
 #ifndef CPU_LBR_H
 #define CPU_LBR_H
 
@@ -24,8 +24,8 @@ struct lbr {
 	u64 branch, next;
 };
 
-/* At the instruction count of CPU: a branch from FROM to TO. */
-void lbr_record(struct cpu *c, u64 from, u64 to, enum branch kind);
+/* The instruction at FROM was interrupted, or, SOFTWARE, is INT n; RIP is the handler. */
+void lbr_interrupt(struct cpu *c, u64 from, bool software);
 /* The branch that is pending has led to TO. ICOUNT: instructions, with it. */
 void lbr_settle(struct cpu *c, u64 to, u64 icount);
 /* LBR_SELECT, TOS, MSR_LASTBRANCH_x_FROM_IP, _TO_IP, MSR_LBR_INFO_x. False: the value is not valid. */
