@@ -65,15 +65,6 @@ void vmcb_save(struct cpu *c, u64 vmcb, u64 rip)
 	}
 }
 
-void vmcb_load_cet(struct cpu *c, u64 vmcb)
-{
-	if (!has(c->model, F_CET_SS))
-		return;
-	c->s_cet = vmcb_get(c, vmcb, VMCB_S_CET);
-	c->ssp = vmcb_get(c, vmcb, VMCB_SSP);
-	c->interrupt_ssp_table = vmcb_get(c, vmcb, VMCB_ISST_ADDR);
-}
-
 static const enum vmcb_field branches[] = { VMCB_BR_FROM, VMCB_BR_TO, VMCB_LASTEXCPFROM, VMCB_LASTEXCPTO };
 
 void vmcb_save_branches(struct cpu *c, u64 vmcb)
@@ -83,11 +74,33 @@ void vmcb_save_branches(struct cpu *c, u64 vmcb)
 		vmcb_set(c, vmcb, branches[i], c->last_branch[i]);
 }
 
-void vmcb_load_branches(struct cpu *c, u64 vmcb)
+static void load_branches(struct cpu *c, u64 vmcb)
 {
 	c->debugctl = vmcb_get(c, vmcb, VMCB_DBGCTL) & debugctl_bits(c->model);
 	for (unsigned i = 0; i < ARRAY_LEN(branches); i++)
 		c->last_branch[i] = vmcb_get(c, vmcb, branches[i]);
+}
+
+void vmcb_load(struct cpu *c, u64 vmcb)
+{
+	for (unsigned i = ES; i <= DS; i++)
+		c->seg[i] = vmcb_get_segment(c, vmcb, i);
+	c->gdtr.base = vmcb_get(c, vmcb, VMCB_GDTR_BASE);
+	c->gdtr.limit = (u16)vmcb_get(c, vmcb, VMCB_GDTR_LIMIT);
+	c->idtr.base = vmcb_get(c, vmcb, VMCB_IDTR_BASE);
+	c->idtr.limit = (u16)vmcb_get(c, vmcb, VMCB_IDTR_LIMIT);
+	c->r[RIP] = vmcb_get(c, vmcb, VMCB_RIP);
+	c->r[RSP] = vmcb_get(c, vmcb, VMCB_RSP);
+	c->r[RAX] = vmcb_get(c, vmcb, VMCB_RAX);
+	if (has(c->model, F_CET_SS)) {
+		c->s_cet = vmcb_get(c, vmcb, VMCB_S_CET);
+		c->ssp = vmcb_get(c, vmcb, VMCB_SSP);
+		c->interrupt_ssp_table = vmcb_get(c, vmcb, VMCB_ISST_ADDR);
+	}
+	if (c->svm->nested)
+		c->pat = vmcb_get(c, vmcb, VMCB_G_PAT);
+	if (c->svm->extensions & LBR_ENABLE)
+		load_branches(c, vmcb);
 }
 
 void vmcb_each_at(const struct cpu *c, u64 vmcb, void (*each)(void *user, const char *name, u32 offset, u64 value),

@@ -74,15 +74,14 @@ void vmcb_set_segment(struct cpu *c, u64 vmcb, unsigned i);
 /* The state that both VMRUN and #VMEXIT save, the host's or the guest's, with RIP as given, to an area like that of the
  * VMCB. */
 void vmcb_save(struct cpu *c, u64 vmcb, u64 rip);
-/* Of such an area, what shadow stacks have: S_CET, SSP, ISST_ADDR. */
-void vmcb_load_cet(struct cpu *c, u64 vmcb);
+/* What both VMRUN and #VMEXIT load from such an area as it is: not control and debug registers, EFER, RFLAGS and CPL. */
+void vmcb_load(struct cpu *c, u64 vmcb);
 /* Call EACH for every field of the VMCB at the physical address VMCB; of the last VMRUN: false, there was none. */
 void vmcb_each_at(const struct cpu *c, u64 vmcb, void (*each)(void *user, const char *name, u32 offset, u64 value),
 		  void *user);
 bool vmcb_each(const struct cpu *c, void (*each)(void *user, const char *name, u32 offset, u64 value), void *user);
 /* The records of branches, of a guest that has its own (15.23). */
 void vmcb_save_branches(struct cpu *c, u64 vmcb);
-void vmcb_load_branches(struct cpu *c, u64 vmcb);
 bool svm_new(struct cpu *c);
 struct part svm_part(struct cpu *c);
 void svm_reset(struct cpu *c, bool init);

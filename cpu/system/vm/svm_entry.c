@@ -148,14 +148,7 @@ void svm_load_flags(struct cpu *c, u32 flags)
 
 static void load_guest(struct cpu *c, u64 vmcb, const struct guest *g)
 {
-	struct svm *v = c->svm;
-
-	for (unsigned i = ES; i <= DS; i++)
-		c->seg[i] = vmcb_get_segment(c, vmcb, i);
-	c->gdtr.base = vmcb_get(c, vmcb, VMCB_GDTR_BASE);
-	c->gdtr.limit = (u16)vmcb_get(c, vmcb, VMCB_GDTR_LIMIT);
-	c->idtr.base = vmcb_get(c, vmcb, VMCB_IDTR_BASE);
-	c->idtr.limit = (u16)vmcb_get(c, vmcb, VMCB_IDTR_LIMIT);
+	vmcb_load(c, vmcb);
 	c->cr0 = (g->cr0 & cr0_bits(c)) | CR0_ET;
 	c->cr2 = vmcb_get(c, vmcb, VMCB_CR2);
 	c->cr3 = g->cr3;
@@ -165,14 +158,6 @@ static void load_guest(struct cpu *c, u64 vmcb, const struct guest *g)
 	write_dr(c, 7, g->dr7);
 	svm_load_flags(c, g->rflags);
 	c->cpl = !(c->cr0 & CR0_PE) ? 0 : c->eflags & FL_VM ? 3 : vmcb_get(c, vmcb, VMCB_CPL) & 3;
-	c->r[RIP] = vmcb_get(c, vmcb, VMCB_RIP);
-	c->r[RSP] = vmcb_get(c, vmcb, VMCB_RSP);
-	c->r[RAX] = vmcb_get(c, vmcb, VMCB_RAX);
-	vmcb_load_cet(c, vmcb);
-	if (v->nested)
-		c->pat = vmcb_get(c, vmcb, VMCB_G_PAT);
-	if (v->extensions & LBR_ENABLE)
-		vmcb_load_branches(c, vmcb);
 	c->shadow_at = c->rep_at = c->db_pending = 0;
 	c->monitor_armed = false;
 	c->step = 0; /* a trap that is due to TF comes in the host */

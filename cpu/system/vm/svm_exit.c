@@ -45,26 +45,13 @@ static void load_host(struct cpu *c)
 {
 	u64 from = c->svm->hsave;
 
-	for (unsigned i = ES; i <= DS; i++)
-		c->seg[i] = vmcb_get_segment(c, from, i);
-	c->gdtr.base = vmcb_get(c, from, VMCB_GDTR_BASE);
-	c->gdtr.limit = (u16)vmcb_get(c, from, VMCB_GDTR_LIMIT);
-	c->idtr.base = vmcb_get(c, from, VMCB_IDTR_BASE);
-	c->idtr.limit = (u16)vmcb_get(c, from, VMCB_IDTR_LIMIT);
+	vmcb_load(c, from);
 	c->efer = vmcb_get(c, from, VMCB_EFER) & efer_bits(c->model);
 	c->cr0 = (vmcb_get(c, from, VMCB_CR0) & cr0_bits(c)) | CR0_PE | CR0_ET;
 	c->cr3 = vmcb_get(c, from, VMCB_CR3);
 	c->cr4 = vmcb_get(c, from, VMCB_CR4) & cr4_bits(c->model);
-	if (c->svm->nested)
-		c->pat = vmcb_get(c, from, VMCB_G_PAT);
-	if (c->svm->extensions & LBR_ENABLE)
-		vmcb_load_branches(c, from);
-	vmcb_load_cet(c, from);
 	c->dr[7] = 0x400;
 	c->cpl = 0;
-	c->r[RIP] = vmcb_get(c, from, VMCB_RIP);
-	c->r[RSP] = vmcb_get(c, from, VMCB_RSP);
-	c->r[RAX] = vmcb_get(c, from, VMCB_RAX);
 	svm_load_flags(c, (u32)vmcb_get(c, from, VMCB_RFLAGS) & ~(u32)FL_VM);
 	c->activity = ACTIVITY_RUN;
 	c->shadow_at = c->rep_at = 0;
