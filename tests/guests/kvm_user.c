@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include "kvm_calls.h"
 
 /* Physical addresses of the virtual machine. In long mode LINEAR is physical address 0, in two pages of 2 MiB. There is
  * no memory behind the second one. */
@@ -78,26 +79,6 @@ extern const char real_mode[], real_mode_end[], long_mode[], long_mode_end[];
 static int vcpu;
 static struct kvm_run *run;
 static unsigned exits;
-
-static int checked(int result, const char *what)
-{
-	if (result < 0) {
-		perror(what);
-		exit(1);
-	}
-	return result;
-}
-
-static void *map(size_t size, int flags, int fd)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
-
-	if (p == MAP_FAILED) {
-		perror("mmap");
-		exit(1);
-	}
-	return p;
-}
 
 static char *create(void)
 {

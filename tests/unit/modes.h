@@ -194,6 +194,16 @@ static inline void with_idt(void) { c->idtr.limit = (u16)(VECTORS * (in_long(c) 
 
 static inline void modes_setup(void) { bare_new("max", RAM_SIZE); }
 
+/* Of MODEL, in 64-bit code at CPL, where the system has enabled the components XCR0 of XSAVE. */
+static inline void vectors_setup(const char *name, u64 ram_size, unsigned cpl, u64 xcr0)
+{
+	bare_new(name, ram_size);
+	enter(LONG, cpl);
+	c->cr4 |= CR4_OSXSAVE;
+	c->xcr0 = xcr0;
+	settle();
+}
+
 /* The stack that a ring 0 of a 32-bit TSS may have (vol. 3, 5.8.5): the TSS must have it, #TS(TSS); the segment must be
  * a writable one of the new ring, #TS(SS), and be there, #SS(SS); what does not fit is #SS(SS). ROOM: words more than
  * are needed. */

@@ -7,6 +7,7 @@
 
 #include "cpu/op.h"
 #include "tests/unit/bare.h"
+#include "tests/unit/random.h"
 
 enum { GDT = 0x1000, GDT_COPY = 0x1400, LDT_AT = 0x1800, IDT = 0x2000, IDT_COPY = 0x2800, TSS_AT = 0x3000,
 	TSS2_AT = 0x3400, DATA = 0x5000, CODE = 0x8000,
@@ -21,15 +22,6 @@ enum { S_CODE0 = 0x08, S_DATA0 = 0x10, S_CODE3 = 0x18, S_DATA3 = 0x20, S_TASK = 
 static u8 head[offsetof(struct cpu, blocks)]; /* the processor after RESET: everything before its caches */
 static u8 wanted[RAM_SIZE];                   /* what sample() wants in memory */
 
-/* xorshift64* */
-static u64 seed = 0x9e3779b97f4a7c15;
-static u64 rnd(void)
-{
-	seed ^= seed >> 12;
-	seed ^= seed << 25;
-	seed ^= seed >> 27;
-	return seed * 0x2545f4914f6cdd1d;
-}
 static unsigned below(unsigned n) { return (unsigned)(rnd() >> 33) % n; }
 
 /* A segment descriptor: ACCESS is byte 5, FLAGS the upper half of byte 6 (SDM vol. 3, figure 3-8). */

@@ -7,25 +7,14 @@
 #include "cpu/amx.h"
 #include "cpu/system/xsave.h"
 #include "tests/unit/modes.h"
+#include "tests/unit/random.h"
 
 enum { CONFIG = DATA, ROWS = DATA + 0x100 /* of a tile */, AREA = 0x10000, MEMORY = 0x20000 };
 
 static void amx_setup(void)
 {
-	bare_new("max,+amx-tile,+amx-int8,+amx-bf16,+amx-fp16,+amx-complex,+amx-tf32,+amx-movrs,+xfd", MEMORY);
-	enter(LONG, 0);
-	c->cr4 |= CR4_OSXSAVE;
-	c->xcr0 = 0x60007;
-	settle();
-}
-
-static u64 seed = 0x9e3779b97f4a7c15;
-static u64 rnd(void)
-{
-	seed ^= seed >> 12;
-	seed ^= seed << 25;
-	seed ^= seed >> 27;
-	return seed * 0x2545f4914f6cdd1d;
+	vectors_setup("max,+amx-tile,+amx-int8,+amx-bf16,+amx-fp16,+amx-complex,+amx-tf32,+amx-movrs,+xfd", MEMORY, 0,
+		      0x60007);
 }
 
 /* The vector of the fault of the instruction, or RETIRED. */

@@ -8,20 +8,12 @@
 #include "cpu/insn/vector/vector.h"
 #include "tests/unit/avx512_naive.h"
 #include "tests/unit/bare.h"
+#include "tests/unit/random.h"
 
 enum { CODE = 0x1000, PML4 = 0x10000, RAM_SIZE = 0x200000, DATA = 0x8000, END = RAM_SIZE };
 #define ALL_FEATURES \
 	"max,+avx512f,+avx512dq,+avx512ifma,+avx512cd,+avx512bw,+avx512vl,+avx512vbmi,+avx512vbmi2,+avx512vnni," \
 	"+avx512bitalg,+avx512vpopcntdq,+avx512vp2intersect,+avx512fp16,+avx512bf16,+avxvnni"
-
-static u64 seed = 0x9e3779b97f4a7c15;
-static u64 rnd(void)
-{
-	seed ^= seed >> 12;
-	seed ^= seed << 25;
-	seed ^= seed >> 27;
-	return seed * 0x2545f4914f6cdd1d;
-}
 
 static void setup(void)
 {

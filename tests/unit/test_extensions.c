@@ -2,20 +2,12 @@
 /* Instructions of extensions that have few of them: RAO-INT and CMPccXADD against the manual's pseudo-code with wider
  * integers; the rest by the values and faults that the manual says (SDM vol. 2 and APM vol. 3, each). */
 #include "tests/unit/modes.h"
+#include "tests/unit/random.h"
 
 static void extensions_setup(void)
 {
 	bare_new("max,+cldemote,+waitpkg,+enqcmd,+rtm,+hreset,+cmpccxadd,+raoint,+movrs,+wrmsrns,+msrlist,+usermsr,"
 		 "+lkgs,+invlpgb,+rdpru,+mcommit,+monitorx", RAM_SIZE);
-}
-
-static u64 seed = 0x9e3779b97f4a7c15;
-static u64 rnd(void)
-{
-	seed ^= seed >> 12;
-	seed ^= seed << 25;
-	seed ^= seed >> 27;
-	return seed * 0x2545f4914f6cdd1d;
 }
 
 /* One instruction. The vector of its fault; -1: it retired. */

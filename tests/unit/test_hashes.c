@@ -3,24 +3,9 @@
  * 32905, appendix A) and the first example of GB/T 32907, appendix A. OpenSSL prints the same. Then the conversions of
  * AVX-NE-CONVERT, and TBM, against what their definitions say of one element or bit. */
 #include "tests/unit/modes.h"
+#include "tests/unit/random.h"
 
-static void hashes_setup(void)
-{
-	bare_new("max,+sha512,+sm3,+sm4,+avxneconvert,+tbm", RAM_SIZE);
-	enter(LONG, 3);
-	c->cr4 |= CR4_OSXSAVE;
-	c->xcr0 = 7;
-	settle();
-}
-
-static u64 seed = 0x9e3779b97f4a7c15;
-static u64 rnd(void)
-{
-	seed ^= seed >> 12;
-	seed ^= seed << 25;
-	seed ^= seed >> 27;
-	return seed * 0x2545f4914f6cdd1d;
-}
+static void hashes_setup(void) { vectors_setup("max,+sha512,+sm3,+sm4,+avxneconvert,+tbm", RAM_SIZE, 3, 7); }
 
 static bool run(const u8 *code, unsigned len)
 {

@@ -4,24 +4,9 @@
 #define _GNU_SOURCE
 #include <math.h>
 #include "tests/unit/modes.h"
+#include "tests/unit/random.h"
 
-static void xop_setup(void)
-{
-	bare_new("zen3,+xop", RAM_SIZE);
-	enter(LONG, 3);
-	c->cr4 |= CR4_OSXSAVE;
-	c->xcr0 = 7;
-	settle();
-}
-
-static u64 seed = 0x9e3779b97f4a7c15;
-static u64 rnd(void)
-{
-	seed ^= seed >> 12;
-	seed ^= seed << 25;
-	seed ^= seed >> 27;
-	return seed * 0x2545f4914f6cdd1d;
-}
+static void xop_setup(void) { vectors_setup("zen3,+xop", RAM_SIZE, 3, 7); }
 
 /* Bytes of operands: each is random, or at an end of the range. */
 static void fill_bytes(u8 *p, unsigned len)
