@@ -79,7 +79,8 @@ struct vcpu_debug {
 /* ---- debug.c ---- */
 
 /* Pass over what is known before this place, from each checkpoint to the next one, the last part first, until FOUND,
- * asked at the end of each part, says yes: VCPU_DEBUG_THERE, at the end of that part. VCPU_DEBUG_START: it never did. */
+ * asked at the end of each part, says yes: VCPU_DEBUG_THERE, at the end of that part. VCPU_DEBUG_START: it never has.
+ */
 struct vcpu_debug_stop debug_pass_back(struct vcpu_debug *d, bool (*found)(void *user), void *user);
 
 /* ---- debug_stops.c ---- */

@@ -5,8 +5,8 @@
 
 #include "mem/base/bits.h"
 
-/* Zeroes. Where the host has mmap() it gives a page at the first write to it, and reads of the others share its one page
- * of zeroes. NULL: the host has no memory. */
+/* Zeroes. Where the host has mmap() it gives a page at the first write to it, and reads of the others share its one
+ * page of zeroes. NULL: the host has no memory. */
 void *pages_new(u64 size);
 /* What pages_new or pages_view gave; NULL is fine. */
 void pages_free(void *at, u64 size);

@@ -19,8 +19,8 @@
 #include "cpu/jump.h"
 #include "cpu/observe.h"
 
-enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 5, OPS_EACH = 7 /* of an instruction at most */, ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20,
-	HASH_BITS = VCPU_CHECKS ? 4 : 16, FOUND_BITS = VCPU_CHECKS ? 3 : 15,
+enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 5, OPS_EACH = 7 /* of an instruction at most */,
+	ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20, HASH_BITS = VCPU_CHECKS ? 4 : 16, FOUND_BITS = VCPU_CHECKS ? 3 : 15,
         PAGE_BITS = VCPU_CHECKS ? 4 : 12 };
 #define NO_PAGE (~(u64)0)
 

@@ -106,8 +106,7 @@ u64 cr4_bits(const struct model *m)
 			{ CR4_SMAP, F_SMAP },
 		{ CR4_PKE, F_PKU }, { CR4_VMXE, F_VMX }, { CR4_CET, F_CET_SS }, { CR4_CET, F_CET_IBT },
 		{ CR4_PKS, F_PKS }, { CR4_LASS, F_LASS }, { CR4_LAM_SUP, F_LAM },
-		{ CR4_LA57, F_LA57 },
-		{ CR4_UINTR, F_UINTR },
+		{ CR4_LA57, F_LA57 }, { CR4_UINTR, F_UINTR },
 	};
 	u64 bits = 0;
 

@@ -162,8 +162,10 @@ struct insn {
 	bool loads;              /* of the memory form with a base alone the base may come from there */
 	bool fuse;               /* may be one step with a conditional jump or move behind it: fused.def */
 	u8 sets;                 /* the operands that it may write: bit 0 is the first [the first]; SETS_NONE */
-	u32 implied;             /* registers that it may write beside these: GPR_*, IMPLIED_*. operand.c adds those of string instructions */
-	bool copies;             /* the first operand becomes the last one, cut or extended (CMOVcc: or not); of PUSH and POP one is on the stack */
+	u32 implied;             /* registers that it may write beside these: GPR_*, IMPLIED_*. operand.c adds those of
+	                          * string instructions */
+	bool copies;             /* the first operand becomes the last one, cut or extended (CMOVcc: or not); of PUSH
+	                          * and POP one is on the stack */
 	u8 condition;            /* CONDITION_*: opcode bits 3-0 are its condition (condition.h) */
 	bool by_count;           /* shifts and rotates by a constant: of 0 they change nothing, flags included */
 	u32 reads, writes;       /* SR_* */

@@ -5,9 +5,9 @@
  *     cc fuzz.c $(pkg-config --cflags --libs libvcpu) -o vcpu-fuzz
  *     AFL_SKIP_BIN_CHECK=1 afl-fuzz -i seeds -o found -- ./vcpu-fuzz --kernel guest.elf @@
  *
- * A program in the guest tells where a case begins and ends (harness.h). Edges of its code go to AFL++'s map. A case that
- * ends otherwise, as by a triple fault, has crashed; one of more than --limit instructions has timed out. docs/fuzzing.md
- * has more. */
+ * A program in the guest tells where a case begins and ends (harness.h). Edges of its code go to AFL++'s map. A case
+ * that ends otherwise, as by a triple fault, has crashed. One of more than --limit instructions has timed out. See
+ * docs/fuzzing.md. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -227,6 +227,7 @@ int main(int argc, char **argv)
 	}
 	before = vcpu_instructions(v);
 	outcome = run_case(s, argv[i]);
-	printf("%s after %" PRIu64 " instructions, %u edges\n", outcomes[outcome], vcpu_instructions(v) - before, edges());
+	printf("%s after %" PRIu64 " instructions, %u edges\n", outcomes[outcome], vcpu_instructions(v) - before,
+	       edges());
 	return outcome == CRASHED;
 }

@@ -11,7 +11,8 @@
 #include <sys/types.h>
 #undef PAGE_SIZE /* of WebAssembly, 64 KiB; mem/space.h has that of the guest */
 
-/* There are no locks and no files without a name: the calls fail, and callers go on without. mem/base/compat/ has the rest. */
+/* There are no locks and no files without a name: the calls fail, and callers go on without.
+ * mem/base/compat/ has the rest. */
 #define F_RDLCK 0
 #define F_WRLCK 1
 #define F_OFD_SETLK 37

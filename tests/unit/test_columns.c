@@ -818,8 +818,8 @@ START_TEST(copies)
 			sample(row, m);
 			regs.r[RCX] = is_rep(row) ? 1 : regs.r[RCX];
 			enter(m);
-			if (decode(isa, &model, c->mode, wanted + CODE, 15, &d, &o) != DECODE_OK || !is_row(d.row, row) ||
-			    (d.evex && d.k))
+			if (decode(isa, &model, c->mode, wanted + CODE, 15, &d, &o) != DECODE_OK ||
+			    !is_row(d.row, row) || (d.evex && d.k))
 				continue;
 			n = operands(c, &d, &o, at);
 			first = bytes_of(&at[0]);

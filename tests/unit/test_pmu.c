@@ -26,7 +26,8 @@ static void run(u64 n) { ck_assert_int_eq(cpu_run(c, c->icount + n, CLOCK_NEVER)
 
 /* Rounds of five instructions, of which two are branches: one of them is not taken. */
 enum { ROUND = 5, ROUND_BRANCHES = 2 };
-static void rounds_at_code(void) { POKE(CODE, 0x90, 0x90, 0x85, 0xe4, 0x74, 0x00, 0xeb, 0xf8); } /* test esp, esp; je; jmp */
+/* nop; nop; test esp, esp; je; jmp */
+static void rounds_at_code(void) { POKE(CODE, 0x90, 0x90, 0x85, 0xe4, 0x74, 0x00, 0xeb, 0xf8); }
 
 /* A round in ring 3 of two instructions, and in ring 0 of three: int 40h; jmp; nop; nop; iretq */
 static void rings(void)

@@ -818,7 +818,8 @@ END_TEST
 START_TEST(cet_checks)
 {
 	static const struct { enum vmcs_field field; u64 value; } rows[] = {
-		{ VMCS_HOST_S_CET, 0x40 }, { VMCS_HOST_S_CET, (u64)1 << 50 }, { VMCS_HOST_S_CET, CET_SUPPRESS | CET_WAIT },
+		{ VMCS_HOST_S_CET, 0x40 }, { VMCS_HOST_S_CET, (u64)1 << 50 },
+		{ VMCS_HOST_S_CET, CET_SUPPRESS | CET_WAIT },
 		{ VMCS_HOST_SSP, 2 }, { VMCS_HOST_SSP, (u64)1 << 50 }, { VMCS_HOST_INTERRUPT_SSP_TABLE, (u64)1 << 50 },
 		{ VMCS_HOST_PKRS, (u64)1 << 32 }, { VMCS_GUEST_S_CET, 0x40 }, { VMCS_GUEST_S_CET, (u64)1 << 50 },
 		{ VMCS_GUEST_SSP, 1 }, { VMCS_GUEST_SSP, (u64)1 << 50 },

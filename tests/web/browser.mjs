@@ -142,7 +142,8 @@ async function bootOfLinux() {
 	await mode('debug');
 	for (const line of ['symbols kallsyms', 'break do_sys_openat2', 'continue', 'explain'])
 		await command(line);
-	await page.waitForFunction(() => document.querySelector('#code .here .symbol')?.textContent, { timeout: 20000 }).catch(() => {});
+	await page.waitForFunction(() => document.querySelector('#code .here .symbol')?.textContent, { timeout: 20000 })
+		.catch(() => {});
 	tell('Linux stops at', await page.$eval('#code .here .symbol', (e) => e.textContent));
 	tell('Linux there', await hash());
 	tell('Linux, place', await page.$eval('body', (e) => e.dataset.place));

@@ -23,7 +23,8 @@ enum { FULL_WIDTH_WRITES = 1 << 13 }; /* IA32_PERF_CAPABILITIES */
 enum counted { NOTHING, INSTRUCTIONS, CYCLES, BRANCHES, EVENTS };
 static const struct { u8 makers, code, unit, event; } events[] = {
 	{ INTEL | AMD, 0xc0, 0, INSTRUCTIONS }, { INTEL, 0x3c, 0, CYCLES },
-	{ INTEL, 0x3c, 1, CYCLES /* of reference */ }, { INTEL, 0xc4, 0, BRANCHES }, { AMD, 0x76, 0, CYCLES }, { AMD, 0xc2, 0, BRANCHES },
+	{ INTEL, 0x3c, 1, CYCLES /* of reference */ }, { INTEL, 0xc4, 0, BRANCHES }, { AMD, 0x76, 0, CYCLES },
+	{ AMD, 0xc2, 0, BRANCHES },
 };
 /* Leaf 0Ah, EBX: of the seven events of version 2, bit n: not there. References to the last cache and misses there,
  * mispredicted branches. */

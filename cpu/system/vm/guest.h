@@ -46,7 +46,8 @@ struct vm_check { u32 field; const char *rule; };
 bool guest_entry_check(const struct cpu *c, struct vm_check *failed);
 bool guest_task_switch(struct cpu *c, u16 sel, enum task_switch how, bool has_error, u32 error); /* true: it exits */
 
-/* Numbers in the structures of a monitor, which are in RAM. A device in their place is not written, and read as ones. */
+/* Numbers in the structures of a monitor, which are in RAM. A device in their place is not written, and reads as ones.
+ */
 u64 vm_read(const struct cpu *c, u64 addr, unsigned size);
 void vm_write(struct cpu *c, u64 addr, unsigned size, u64 v);
 static inline bool vm_bit(const struct cpu *c, u64 table, u32 n) { return vm_read(c, table + n / 8, 1) >> (n & 7) & 1; }

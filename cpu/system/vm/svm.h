@@ -74,7 +74,7 @@ void vmcb_set_segment(struct cpu *c, u64 vmcb, unsigned i);
 /* The state that both VMRUN and #VMEXIT save, the host's or the guest's, with RIP as given, to an area like that of the
  * VMCB. */
 void vmcb_save(struct cpu *c, u64 vmcb, u64 rip);
-/* What both VMRUN and #VMEXIT load from such an area as it is: not control and debug registers, EFER, RFLAGS and CPL. */
+/* Load from such an area all that VMRUN and #VMEXIT load alike: not control and debug registers, EFER, RFLAGS, CPL. */
 void vmcb_load(struct cpu *c, u64 vmcb);
 /* Call EACH for every field of the VMCB at the physical address VMCB; of the last VMRUN: false, there was none. */
 void vmcb_each_at(const struct cpu *c, u64 vmcb, void (*each)(void *user, const char *name, u32 offset, u64 value),
