@@ -134,6 +134,10 @@ static inline bool near_target(struct cpu *c, u64 rip)
 	return true;
 }
 
+/* The target of the direct jump O is no address of 48 bits; it is beyond CS's limit. (A handler that calls functions
+ * by itself makes a worse stencil, and of a function that is not inlined none.) */
+handler jump_high, jump_beyond; /* flow.c */
+
 /* Take the direct jump O. */
 ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n, enum jump_kind kind)
 {
@@ -143,10 +147,8 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 		rip = (u32)rip;
 	if (kind == JUMP_LEGACY) {
 		rip &= op_ip_mask(o);
-		if (unlikely(rip > c->seg[CS].limit)) {
-			fault_target(c);
-			LEAVE(EXIT_FAULT);
-		}
+		if (unlikely(rip > c->seg[CS].limit))
+			TAIL(jump_beyond);
 		if (unlikely(near_top(c, rip))) {
 			reg_set(c, 8 * RIP, 8, rip);
 			n += o->left - 1;
@@ -161,13 +163,8 @@ ALWAYS_INLINE HANDLER_TYPE jump_direct(struct cpu *c, const struct op *o, s64 n,
 		u64 key = rip ^ c->mode_key;
 		const struct jump *j = jump_slot(c, key);
 
-		if (kind == JUMP_64 && unlikely(!canonical_48(rip))) {
-			if (!near_target(c, rip))
-				LEAVE(EXIT_FAULT);
-			reg_set(c, 8 * RIP, 8, rip);
-			n += o->left - 1;
-			LEAVE(EXIT_LOOKUP);
-		}
+		if (kind == JUMP_64 && unlikely(!canonical_48(rip)))
+			TAIL(jump_high);
 		if (likely(j->key == key)) {
 			reg_set(c, 8 * RIP, 8, rip);
 			n += o->left - 1;

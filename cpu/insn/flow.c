@@ -18,6 +18,23 @@ COLD_HANDLER(jump_unlinked)
 	LOOK_UP(EXIT_LOOKUP);
 }
 
+COLD_HANDLER(jump_high)
+{
+	u64 rip = jump_target(c, o);
+
+	if (!near_target(c, rip))
+		LEAVE(EXIT_FAULT);
+	reg_set(c, 8 * RIP, 8, rip);
+	n += o->left - 1;
+	LEAVE(EXIT_LOOKUP);
+}
+
+COLD_HANDLER(jump_beyond)
+{
+	fault_target(c);
+	LEAVE(EXIT_FAULT);
+}
+
 HANDLER(jmp_64) { return jump_direct(c, o, n, JUMP_64); }
 HANDLER_AS(jmp_flat, jmp_64) { return jump_direct(c, o, n, JUMP_FLAT); }
 HANDLER(jmp_legacy) { return jump_direct(c, o, n, JUMP_LEGACY); }
