@@ -86,12 +86,11 @@ static inline bool near_top(const struct cpu *c, u64 rip)
 #define FLOW_HANDLER(name) \
 	HANDLER(h_##name) \
 	{ \
-		c->n = n; \
-		c->op = HERE(o); \
+		EXPOSE(o); \
 		if (unlikely(!do_##name(c, HERE(o)))) \
-			LEAVE(EXIT_FAULT); \
+			LEAVE_EXPOSED(EXIT_FAULT); \
 		if (unlikely(c->attn)) \
-			LEAVE(EXIT_LOOKUP); \
+			LEAVE_EXPOSED(EXIT_LOOKUP); \
 		RELOAD(c, o); \
 		LOOK_UP(EXIT_LOOKUP); \
 	}

@@ -91,6 +91,11 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 l
 #define RUN_LINKED(o) RUN((o)->target)
 /* O, to be kept where others find it. */
 #define HERE(o) (o)
+/* Functions of the library are to find all general registers; n and the operation as well. */
+#define STORE_KEPT(o)
+#define EXPOSE(o) do { c->n = n; c->op = (o); } while (0)
+/* LEAVE, when one that has been called may have changed registers since. */
+#define LEAVE_EXPOSED LEAVE
 #endif
 
 /* Bits of op.scale: the memory operand must be aligned to 16 bytes, or 32; but not with MXCSR.MM. */
@@ -326,12 +331,11 @@ typedef bool body_fn(struct cpu *c, const struct op *o);
 #define BODY_HANDLER(name) \
 	HANDLER(h_##name) \
 	{ \
-		c->n = n; \
-		c->op = HERE(o); \
+		EXPOSE(o); \
 		if (unlikely(!do_##name(c, HERE(o)))) \
-			LEAVE(EXIT_FAULT); \
+			LEAVE_EXPOSED(EXIT_FAULT); \
 		if (unlikely(c->attn)) \
-			LEAVE(EXIT_ATTN); \
+			LEAVE_EXPOSED(EXIT_ATTN); \
 		RELOAD(c, o); \
 		RUN(o + 1); \
 	}
@@ -340,11 +344,10 @@ typedef bool body_fn(struct cpu *c, const struct op *o);
 #define JUMP_HANDLER(name) \
 	HANDLER(h_##name) \
 	{ \
-		c->n = n; \
-		c->op = HERE(o); \
+		EXPOSE(o); \
 		if (unlikely(!do_##name(c, HERE(o)))) \
-			LEAVE(EXIT_FAULT); \
-		LEAVE(EXIT_LOOKUP); \
+			LEAVE_EXPOSED(EXIT_FAULT); \
+		LEAVE_EXPOSED(EXIT_LOOKUP); \
 	}
 #define GEN_BODY(name) BODY_HANDLER(name) GEN(name) { (void)d; o->run = h_##name; }
 #define GEN_JUMP(name) JUMP_HANDLER(name) GEN(name) { (void)d; o->run = h_##name; }

@@ -15,12 +15,12 @@
  * is written goes there and to memory, what is read comes from there. Which register an operation names is known
  * when its stencil is copied, not before. The accesses are therefore instructions that stitch.c can rewrite:
  *
- *     USE   mov hole(%r12), %reg             or  mov %kept, %reg; nop
- *     PUT   mov %reg, hole(%r12); nop        or  mov %reg, hole(%r12); mov %reg, %kept
+ *     USE   mov hole(%r12), %reg             or  mov %kept, %reg
+ *     PUT   mov %reg, hole(%r12)             or  mov %reg, %kept
  *
- * Memory always holds everything, so that code outside of stencils need not know of this; where such code comes
- * back, the registers are loaded anew. Halves of vector registers are kept likewise, within a block, in registers that
- * it chooses for each.
+ * What is kept goes to memory where stencils call or leave for code that does not know of this (STORE_KEPT), and
+ * nowhere else; where such code comes back, the registers are loaded anew. RIP is in memory all the time. Halves of
+ * vector registers are kept within a block, in registers that it chooses for each, and in memory.
  *
  * The code model is `kernel', so that the compiler takes every symbol for a number of 32 bits with a sign; the
  * symbols are weak, so that it assumes nothing of their values. A file whose handlers follow links (jump.h) defines
@@ -43,7 +43,7 @@ enum { MARK = 0x40000000, MARK_SHIFT = 24, USE_1 = 1, USE_2, USE_4, USE_8, PUT_1
 /* In make_stencils' table: the register, and at this bit what is added to the displacement. */
 enum { PATCH_PART_SHIFT = 8 };
 /* Bytes of a nop behind one of them. */
-enum { PUT_1_NOP = 11, PUT_2_NOP = 4, PUT_8_NOP = 3, VECTOR_NOP = 4 };
+enum { PUT_1_NOP = 3, VECTOR_NOP = 4 };
 /* Host registers xmm0 to xmm7 keep 16 bytes each of the guest's vector registers: which, is the block's choice. */
 enum { KEPT_VECTORS = 8 };
 
@@ -161,7 +161,7 @@ ALWAYS_INLINE u64 stencil_imm32(u64 imm)
 }
 
 #define PUT_INSN(insn, mark, nop, from) \
-	__asm__(insn " %" from "[v], %c[off]+%c[marked](%%r12)\n\t.nops %c[nops],%c[nops]" \
+	__asm__(insn " %" from "[v], %c[off]+%c[marked](%%r12)\n\t.skip %c[nops],0x90" \
 	        : PINNED("+r"), "+m"(ALL_REGISTERS(c)) \
 	        : [v] "r"(v), [off] "i"(off), [marked] "i"(MARK + ((mark) << MARK_SHIFT)), [nops] "i"(nop), \
 	          "r"(pin_c), "r"(pin_rip))
@@ -175,7 +175,8 @@ ALWAYS_INLINE void stencil_set(struct cpu *c, struct kept *k, u64 off, unsigned 
 			old = kept ? *kept : *(const u64 *)((const char *)c + (off & ~(u64)7));
 			v = (old & ~(mask << 8 * (off & 7))) | (v & mask) << 8 * (off & 7);
 		}
-		*(u64 *)((char *)c + (off & ~(u64)7)) = v;
+		if (!kept || off / 8 == RIP)
+			*(u64 *)((char *)c + (off & ~(u64)7)) = v;
 		if (kept)
 			*kept = v;
 		return;
@@ -184,8 +185,8 @@ ALWAYS_INLINE void stencil_set(struct cpu *c, struct kept *k, u64 off, unsigned 
 	v = size == 4 ? (u32)v : v;
 	switch (size) {
 	case 1: PUT_INSN("movb", PUT_1, PUT_1_NOP, "b"); break;
-	case 2: PUT_INSN("movw", PUT_2, PUT_2_NOP, "w"); break;
-	default: PUT_INSN("movq", PUT_8, PUT_8_NOP, "q"); break;
+	case 2: PUT_INSN("movw", PUT_2, 0, "w"); break;
+	default: PUT_INSN("movq", PUT_8, 0, "q"); break;
 	}
 	k->rsp = pin_rsp;
 	k->rdi = pin_rdi;
@@ -242,6 +243,15 @@ ALWAYS_INLINE void stencil_vector_set(struct cpu *c, struct kept *k, u64 off, u6
 }
 /* Vector registers are written by other means: none is kept any longer. make_stencils finds this. */
 #define VECTORS_WRITTEN() __asm__ volatile(".reloc ., R_X86_64_NONE, vectors_written")
+
+/* Store what is kept. */
+ALWAYS_INLINE void stencil_store(struct cpu *c, struct kept *k)
+{
+	PIN_KEPT(k)
+	__asm__ volatile("call hole_store" : "+m"(ALL_REGISTERS(c)) : "r"(pin_c), "r"(pin_rip), PINNED("r"));
+}
+#define STORE_KEPT(o) stencil_store(c, (o)->kept)
+#define EXPOSE(o) do { STORE_KEPT(o); c->n = n; c->op = HERE(o); } while (0)
 
 /* Somebody else may have changed registers. Vectors are not kept over that. */
 #define RELOAD(c, o) \
@@ -343,8 +353,9 @@ extern stencil_fn next_1, next_2, linked;
 	} while (0)
 #define RUN_LINKED(o) do { u64 any_; __asm__("" : "=c"(any_)); CALL_STENCIL(linked, (o)->kept, any_); return; \
 	} while (0)
-#define TAIL(fn) do { ANYTHING(any_) (fn)(c, HERE(o), n, any_); return; } while (0)
-#define LEAVE(why) do { c->n = n; c->op = HERE(o); c->exit = (why); return; } while (0)
+#define TAIL(fn) do { ANYTHING(any_) STORE_KEPT(o); (fn)(c, HERE(o), n, any_); return; } while (0)
+#define LEAVE_EXPOSED(why) do { c->n = n; c->op = HERE(o); c->exit = (why); return; } while (0)
+#define LEAVE(why) do { STORE_KEPT(o); LEAVE_EXPOSED(why); } while (0)
 
 #ifdef HAS_LINKS
 #define LINKED_STENCIL(name) \

@@ -52,8 +52,7 @@ static bool slow_compare(struct cpu *c, const struct op *o)
 
 COLD_HANDLER(fused_slow)
 {
-	c->n = n;
-	c->op = HERE(o);
+	EXPOSE(o);
 	if (!slow_compare(c, o))
 		LEAVE(EXIT_FAULT);
 	if (unlikely(c->attn))

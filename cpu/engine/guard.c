@@ -38,6 +38,7 @@ HANDLER(check_crossing)
 /* A point of the debugger may stop here. imm: physical address. */
 HANDLER(observed_point)
 {
+	STORE_KEPT(o);
 	if (observe_point(c, (c->r[RIP] + c->cs_base) & c->linear_mask, (u64)o->imm, c->end - (u64)(n + o->left))) {
 		n += o->left;
 		LEAVE(EXIT_LOOKUP);
@@ -48,6 +49,7 @@ HANDLER(observed_point)
 /* The same, before XCHG BX,BX. */
 HANDLER(magic_point)
 {
+	STORE_KEPT(o);
 	if (observe_magic(c, (c->r[RIP] + c->cs_base) & c->linear_mask, c->end - (u64)(n + o->left))) {
 		n += o->left;
 		LEAVE(EXIT_LOOKUP);
@@ -101,8 +103,9 @@ HANDLER(guard)
 		}
 		if (x87_freezes(c)) {
 			if (svm_guest(c) && svm_intercepts(c, SVM_EXIT_FERR_FREEZE)) {
+				STORE_KEPT(o);
 				svm_exits(c, SVM_EXIT_FERR_FREEZE, 0, 0);
-				LEAVE(EXIT_FAULT);
+				LEAVE_EXPOSED(EXIT_FAULT);
 			}
 			c->r[RIP] = op_rip(c, o);
 			c->activity = ACTIVITY_FERR;
@@ -148,13 +151,12 @@ HANDLER(branch_target)
 	HANDLER(name) \
 	{ \
 		enum hooked how; \
-		c->n = n; \
-		c->op = HERE(o); \
+		EXPOSE(o); \
 		how = function(c, HERE(o)); \
 		if (unlikely(how != HOOKED_ON)) { \
 			n = c->n; \
 			if (how == HOOKED_LEAVES) \
-				LEAVE(EXIT_LOOKUP); \
+				LEAVE_EXPOSED(EXIT_LOOKUP); \
 			RELOAD(c, o); \
 			LOOK_UP(EXIT_LOOKUP); \
 		} \

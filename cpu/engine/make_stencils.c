@@ -303,6 +303,10 @@ static bool describe(const struct object *o, const struct relocation *r, struct 
 		return !is(p->kind, "RELATIVE");
 	if (!is(p->kind, "RELATIVE"))
 		return false;
+	if (is(r->symbol, "hole_store")) {
+		strcpy(p->hole, "HOLE_STORE");
+		return r->addend == -4;
+	}
 	if (is(r->symbol, "hole_op")) {
 		strcpy(p->hole, "HOLE_OP");
 		return true;
@@ -374,10 +378,9 @@ static void finish(const struct object *o, const char *plain, const struct facts
 	m = &made[made_count++];
 	m->object = o;
 	m->section = blocks[0].section;
-	snprintf(m->row, sizeof m->row, "%u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d",
+	snprintf(m->row, sizeof m->row, "%u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d",
 	         code_total, patch_total, f->hot, code_size,
-	         patch_count, f->next, f->links, f->seldom, f->skips, f->leaves, !f->leaves && f->next == 1 &&
-	         f->hot == code_size, f->fixed,
+	         patch_count, f->next, f->links, f->seldom, f->skips, f->leaves, f->fixed,
 	         f->calls || f->indirect, f->vectors, !f->fixed && !f->returns, f->calls || f->written);
 	put_row(plain, m->row);
 	for (unsigned i = 0; i < code_size; i++)

@@ -63,8 +63,7 @@ ALWAYS_INLINE bool step(struct cpu *c, const struct op *o, unsigned what, bool f
 /* The slow path of a pair's first load; the second operation then runs alone. All loads zero-extend. */
 ALWAYS_INLINE HANDLER_TYPE load_slow(struct cpu *c, const struct op *o, s64 n, unsigned size)
 {
-	c->n = n;
-	c->op = HERE(o);
+	EXPOSE(o);
 	if (!op_load(c, o, size, &c->val))
 		LEAVE(EXIT_FAULT);
 	reg_set(c, o->dst, 8, c->val);

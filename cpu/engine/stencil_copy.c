@@ -127,7 +127,7 @@ static unsigned put_insn(u8 *p, unsigned size, unsigned opcode, unsigned reg, un
 /* The instructions that stencil.h marks: bytes of the register, bytes before the displacement, bytes in the stencil. */
 static const struct { u8 size, before, length; } marks[MARKS] = {
 	[USE_1] = { 1, 5, 9 }, [USE_2] = { 2, 5, 9 }, [USE_4] = { 4, 4, 8 }, [USE_8] = { 8, 4, 8 },
-	[PUT_1] = { 1, 4, 8 + PUT_1_NOP }, [PUT_2] = { 2, 5, 9 + PUT_2_NOP }, [PUT_8] = { 8, 4, 8 + PUT_8_NOP },
+	[PUT_1] = { 1, 4, 8 + PUT_1_NOP }, [PUT_2] = { 2, 5, 9 }, [PUT_8] = { 8, 4, 8 },
 	[LEA] = { 8, 4, 8 }, [LEA_RIP] = { 8, 4, 8 },
 	[USE_VECTOR] = { 16, 5, 9 + VECTOR_NOP }, [PUT_VECTOR] = { 16, 5, 9 + VECTOR_NOP },
 };
@@ -230,7 +230,7 @@ static unsigned put_marked(const struct copy *c, const struct patch *p, u8 *out)
 	const unsigned reg = (unsigned)p->addend;
 	const u8 *from = &stencil_code[c->stencil->code + p->at - before];
 	u64 off = (u64)copy_named(c->op, p);
-	unsigned kept = copy_host(c->swaps, off / 8), host = kept & 15, len = 0;
+	unsigned kept = copy_host(c->swaps, off / 8), host = kept & 15, len;
 
 	if (mark == LEA)
 		return put_sum(out, from, &c->op[p->hole / HOLE_MEMBERS]);
@@ -246,17 +246,22 @@ static unsigned put_marked(const struct copy *c, const struct patch *p, u8 *out)
 		if (kept && !(off & 7))
 			return put_insn(out, size == 2 ? 4 : size, size == 1 ? 0x1b6 : size == 2 ? 0x1b7 : 0x8b, reg,
 				host);
+		if (kept) { /* AH and the like: movzwl %host, %reg; shr $8, %reg */
+			len = put_insn(out, 4, 0x1b7, reg, host);
+			memcpy(out + len, (u8[]){ (u8)(0x40 | reg >> 3), 0xc1, (u8)(0xe8 | (reg & 7)), 8 }, 4);
+			return len + 4;
+		}
 		return with_displacement(out, from, before, (s32)off);
 	}
-	if (mark != PUT_8 || !(c->dead >> off / 8 & 1))
-		len = with_displacement(out, from, before, (s32)off);
-	if (kept && off & 7) { /* AH and the like: turn the register by 8, and back */
-		memcpy(out + len, (u8[]){ (u8)(0x48 | host >> 3), 0xc1, (u8)(0xc8 | (host & 7)), 8 }, 4);
-		len += 4 + put_insn(out + len + 4, 1, 0x88, reg, host);
+	if (!kept)
+		return with_displacement(out, from, before, (s32)off);
+	if (off & 7) { /* AH and the like: turn the register by 8, and back */
+		memcpy(out, (u8[]){ (u8)(0x48 | host >> 3), 0xc1, (u8)(0xc8 | (host & 7)), 8 }, 4);
+		len = 4 + put_insn(out + 4, 1, 0x88, reg, host);
 		memcpy(out + len, (u8[]){ (u8)(0x48 | host >> 3), 0xc1, (u8)(0xc0 | (host & 7)), 8 }, 4);
 		return len + 4;
 	}
-	return kept ? len + put_insn(out + len, size, size == 1 ? 0x88 : 0x89, reg, host) : len;
+	return put_insn(out, size, size == 1 ? 0x88 : 0x89, reg, host);
 }
 
 u32 copy_saved(const struct copy *c, u32 offset)
@@ -320,6 +325,7 @@ static u64 value(const struct copy *c, const struct patch *p)
 	case HOLE_LINKED: return code + c->linked - 4;
 	case HOLE_SELF: return code + place(c, (u32)p->addend) - 4;
 	case HOLE_FUNCTION: return (u64)(uintptr_t)stencil_functions[p->addend] - 4;
+	case HOLE_STORE: return code + c->store - 4;
 	case HOLE_DATA: return (u64)(uintptr_t)stencil_data + (u64)p->addend;
 	default: return (u64)copy_named(c->op, p) + (u64)p->addend;
 	}

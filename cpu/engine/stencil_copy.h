@@ -29,7 +29,7 @@ struct copy {
 	u32 hot, aside;               /* offsets in the code */
 	u32 next[3];                  /* [1], [2]: code of the operations behind it */
 	u32 linked;
-	u32 dead;                     /* registers that need not be stored */
+	u32 store;                    /* code that stores what is kept */
 	u16 swaps;
 	const struct vectors *vectors;
 	u8 valid;                     /* host registers that have what they keep */

@@ -19,6 +19,7 @@ enum hole {
 	HOLE_SELF,                        /* this stencil's own code; addend: offset there */
 	HOLE_FUNCTION,                    /* a function of the library; addend: index in stencil_functions */
 	HOLE_DATA,                        /* stencil_data */
+	HOLE_STORE,                       /* code that stores what is kept, to be called */
 };
 
 enum patch_kind {
@@ -50,7 +51,6 @@ struct stencil {
 	bool seldom;                      /* of those, the one for a jump that is seldom taken */
 	bool skips;                       /* it does the operation behind it, too */
 	bool leaves;                      /* it may go on outside of stitched code */
-	bool closed;                      /* it goes to the operation behind it and nowhere else */
 	/* hot code has jumps within itself: none of its instructions may become shorter */
 	bool fixed;
 	/* it calls functions, or goes to blocks that it finds itself: registers must be kept where they usually are */

@@ -8,12 +8,14 @@
  * Hot code of a block lies in one piece; what its operations do seldom lies aside, at the other end. The code is one
  * memory that is mapped twice: here it can be executed, at `writable' it can be written, and nowhere both.
  *
- * Code keeps some of the guest's registers in host registers (stencil.h, struct kept), so that there are two ways
- * into it: from other code, where they are in place (the first operation's cost says how far from it), and from
- * handlers, by op.run, which loads them.
+ * Code keeps some of the guest's registers in host registers (stencil.h, struct kept), and memory may have older
+ * values of all but RIP. So there are two ways into it: from other code, where they are in place (the first
+ * operation's cost says how far from it), and from handlers, by op.run, which loads them. Code that goes to a handler
+ * stores them.
  *
- *     code:   [reload] [handler] | hot --> ............ <-- aside
+ *     code:   [reload] [handler] [store] | hot --> ............ <-- aside
  *     reload: load the kept registers, then go to rcx           handler: rcx is an operation; call its handler
+ *     store:  store them, then return
  *
  * Of vector registers a block keeps 16 bytes each in up to eight host registers (struct vectors), each from the
  * operation that loads or writes it first to one that calls a function. They are never stored: memory has them.
@@ -36,12 +38,12 @@ const bool stitch_built = VCPU_STITCH;
 #include "cpu/engine/stencil_copy.h"
 #include "cpu/jump.h"
 
-enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 12,
-       STUB_BYTES = 11, COMMON_BYTES = 64, VERIFY_BYTES = 128, VERIFY_VECTOR_BYTES = 24 };
+enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 17,
+       STUB_BYTES = 16, COMMON_BYTES = 192, STORE_BYTES = 36, VERIFY_BYTES = 64, VERIFY_VECTOR_BYTES = 24 };
 
 /* Of an operation: its code, and, of a jump, which stencil it is, the swaps of its block, and the code that undoes
- * them on the way out (0: none). Of a block's first operation: the end of its code, its stub, which lies aside, and
- * where a block with swaps jumps back to. */
+ * them on the way out (0: none). Of a block's first operation: the end of its code, its stub, which lies aside, its
+ * swaps, and where it jumps back to, if there are any. */
 struct site { u32 hot, aside, out; u16 stencil, swaps; };
 
 struct stitch {
@@ -105,8 +107,17 @@ static bool map_code(struct stitch *s)
 	       !mprotect(s->code, CODE_BYTES, PROT_READ | PROT_EXEC);
 }
 
-/* What the head of this file calls reload and handler. */
-enum { RELOAD_AT, HANDLER_AT = COMMON_BYTES - 16 };
+/* Store the general registers that are kept, with SWAPS. */
+static u8 *put_stores(u8 *p, u16 swaps)
+{
+	for (unsigned reg = 0; reg < RIP; reg++)
+		if (copy_host(swaps, reg))
+			p = copy_register_memory(p, 0x89, copy_host(swaps, reg), 8 * reg); /* mov %host, 8 * reg(%r12) */
+	return p;
+}
+
+/* What the head of this file calls reload, handler and store. */
+enum { RELOAD_AT, HANDLER_AT = 64, STORE_AT = 128 };
 static void make_common(struct stitch *s)
 {
 	u8 *p = s->writable + RELOAD_AT;
@@ -115,7 +126,9 @@ static void make_common(struct stitch *s)
 		if (copy_host(0, reg))
 			p = copy_register_memory(p, 0x8b, copy_host(0, reg), 8 * reg); /* mov 8 * reg(%r12), %host */
 	memcpy(p, "\xff\xe1", 2); /* jmp *%rcx */
-	memcpy(s->writable + HANDLER_AT, "\x49\x89\xcd\x41\xff\x65\x00", 7); /* mov %rcx, %r13; jmp *(%r13) */
+	p = put_stores(s->writable + HANDLER_AT, 0);
+	memcpy(p, "\x49\x89\xcd\x41\xff\x65\x00", 7); /* mov %rcx, %r13; jmp *(%r13) */
+	*put_stores(s->writable + STORE_AT, 0) = 0xc3;
 }
 
 struct stitch *stitch_new(size_t ops, struct op **arena)
@@ -195,17 +208,20 @@ void stitch_counter(const struct stitch *s, struct op *o, unsigned times)
 
 static struct site *site(const struct stitch *s, const struct op *o) { return &s->sites[o - s->ops]; }
 
-static void jump_at(struct stitch *s, u32 at, const void *to)
+static void branch_at(struct stitch *s, u32 at, u8 opcode, const void *to)
 {
-	s->writable[at] = 0xe9;
+	s->writable[at] = opcode;
 	put32(s->writable + at + 1, (u32)((uintptr_t)to - (uintptr_t)(s->code + at + JMP_BYTES)));
 }
+static void jump_at(struct stitch *s, u32 at, const void *to) { branch_at(s, at, 0xe9, to); }
 
-/* r13, where handlers have their operation (preserve_none). */
-static void point_at(struct stitch *s, u32 at, const struct op *o)
+/* Store what is kept, then r13, where handlers have their operation (preserve_none). Returns where this ends. */
+static u32 point_at(struct stitch *s, u32 at, const struct op *o)
 {
-	memcpy(s->writable + at, "\x4c\x8d\x2d", 3); /* lea o(%rip), %r13 */
-	put32(s->writable + at + 3, (u32)((uintptr_t)o - (uintptr_t)(s->code + at + 7)));
+	branch_at(s, at, 0xe8, s->code + STORE_AT); /* call store; lea o(%rip), %r13 */
+	memcpy(s->writable + at + 5, "\x4c\x8d\x2d", 3);
+	put32(s->writable + at + 8, (u32)((uintptr_t)o - (uintptr_t)(s->code + at + 12)));
+	return at + 12;
 }
 
 static u32 aside(struct stitch *s, u32 size) { return s->aside -= size; }
@@ -214,8 +230,7 @@ static bool has_room(const struct stitch *s, u32 size) { return s->hot + s->kept
 /* O by its handler. */
 static u32 glue_at(struct stitch *s, u32 at, const struct op *o, handler *h)
 {
-	point_at(s, at, o);
-	jump_at(s, at + 7, (const void *)h);
+	jump_at(s, point_at(s, at, o), (const void *)h);
 	return at;
 }
 static u32 glue(struct stitch *s, const struct op *o, handler *h) { return glue_at(s, aside(s, GLUE_BYTES), o, h); }
@@ -223,7 +238,7 @@ static u32 glue(struct stitch *s, const struct op *o, handler *h) { return glue_
 /* Where handlers enter the code AT. */
 static handler *way_in(struct stitch *s, u32 at)
 {
-	u32 here = aside(s, GLUE_BYTES);
+	u32 here = aside(s, 12);
 
 	memcpy(s->writable + here, "\x48\x8d\x0d", 3); /* lea code(%rip), %rcx */
 	put32(s->writable + here + 3, at - (here + 7));
@@ -240,8 +255,7 @@ static u32 entry(struct stitch *s, const struct op *first)
 		return (u32)((const u8 *)first + first->cost - s->code);
 	if (!stub->aside) {
 		stub->aside = aside(s, STUB_BYTES);
-		point_at(s, stub->aside, first);
-		memcpy(s->writable + stub->aside + 7, "\x41\xff\x65\x00", 4); /* jmp *(%r13) */
+		memcpy(s->writable + point_at(s, stub->aside, first), "\x41\xff\x65\x00", 4); /* jmp *(%r13) */
 	}
 	return stub->aside;
 }
@@ -254,20 +268,23 @@ struct plan {
 	const struct stencil *stencil; /* NULL: the handler is called */
 	u32 hot, start, aside, size;   /* where its code is, and where its stencil's begins there; hot bytes */
 	bool done_before;              /* by the operation before it */
-	u32 dead;                      /* bit of each register whose store is not needed */
 	u8 valid;                      /* host registers that have the vectors that they keep, before it */
 };
 
 /* The operation goes on by its code, or not at all. */
 static bool in_code(const struct plan *p) { return p->stencil && !p->stencil->leaves; }
 
-/* Load what SWAPS keeps, or, BACK, what is usually there. */
+/* Store what is usually kept there, and load what SWAPS keeps; or, BACK, the other way round. */
 static u8 *put_swaps(u8 *p, u16 swaps, bool back)
 {
-	for (unsigned i = 0; i < sizeof swappable; i++)
-		if (swapped(swaps, i))
-			p = copy_register_memory(p, 0x8b, copy_host(0, swappable[i]),
-						 8 * (back ? swappable[i] : swapped(swaps, i)));
+	for (unsigned i = 0; i < sizeof swappable; i++) {
+		unsigned host = copy_host(0, swappable[i]), usual = 8 * swappable[i], other = 8 * swapped(swaps, i);
+
+		if (!other)
+			continue;
+		p = copy_register_memory(p, 0x89, host, back ? other : usual);
+		p = copy_register_memory(p, 0x8b, host, back ? usual : other);
+	}
 	return p;
 }
 
@@ -281,7 +298,7 @@ static u8 *put_vectors(u8 *p, const struct vectors *v, u8 valid)
 }
 
 /* Code AT which undoes SWAPS and goes on at TO. Returns AT. */
-enum { SWAP_BYTES = 5 * sizeof swappable + JMP_BYTES, VECTORS_BYTES = KEPT_VECTORS * VECTOR_MOVE_BYTES };
+enum { SWAP_BYTES = 10 * sizeof swappable + JMP_BYTES, VECTORS_BYTES = KEPT_VECTORS * VECTOR_MOVE_BYTES };
 static u32 put_swap_back(struct stitch *s, u32 at, u16 swaps, u32 to)
 {
 	jump_at(s, (u32)(put_swaps(s->writable + at, swaps, true) - s->writable), s->code + to);
@@ -319,36 +336,6 @@ static const struct stencil *choose(const struct stitch *s, const struct op *o)
 	else if (seldom && !o[st->links - 1].target)
 		st = seldom;
 	return st && copy_fits(st, o) ? st : NULL;
-}
-
-/* A store of a kept register that nobody can see need not be made: another one to the same register follows, and
- * nothing between them leaves the code or reads the register from memory. */
-static void drop_stores(struct plan *plan, const struct op *first, unsigned count, u16 swaps)
-{
-	u32 dead = 0;
-
-	for (unsigned i = count; i-- > 1;) {
-		const struct stencil *st = plan[i].stencil;
-
-		if (!st || !st->closed) {
-			dead = 0;
-			continue;
-		}
-		plan[i].dead = dead;
-		for (unsigned k = st->count; k-- > 0;) {
-			const struct patch *p = &stencil_patches[st->patches + k];
-			unsigned mark = p->kind - PATCH_MARKED;
-			u64 off;
-
-			if (p->kind <= PATCH_MARKED || mark >= LEA)
-				continue;
-			off = (u64)copy_named(&first[i], p);
-			if (mark == PUT_8 && copy_host(swaps, off / 8))
-				dead |= 1u << off / 8;
-			else if (mark >= PUT_1 || off & 7) /* a part of it */
-				dead &= ~(1u << off / 8);
-		}
-	}
 }
 
 /* How often the block names each general register. False: a stencil wants all registers in their places, or there is
@@ -477,11 +464,12 @@ static void find_valid(struct plan *plan, const struct op *first, unsigned count
 	} while (again);
 }
 
-static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, u16 swaps, const struct vectors *v)
+static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, u16 swaps, u32 store,
+		 const struct vectors *v)
 {
 	const struct stencil *st = plan[i].stencil;
 	struct copy c = { .stencil = st, .op = &o[i], .code = s->code, .writable = s->writable,
-		.hot = plan[i].start, .aside = plan[i].aside, .dead = plan[i].dead, .swaps = swaps, .vectors = v,
+		.hot = plan[i].start, .aside = plan[i].aside, .store = store, .swaps = swaps, .vectors = v,
 		.valid = plan[i].valid };
 	struct op *jump;
 	u32 out = 0;
@@ -510,21 +498,19 @@ static void emit(struct stitch *s, struct plan *plan, struct op *o, unsigned i, 
 		*site(s, jump) = (struct site){ c.hot, c.aside, out, (u16)(st - stencils + 1), swaps };
 }
 
-/* Code AT which stops the host by an invalid instruction unless what is kept is what memory has: for tests. Returns
- * its length. */
+/* For tests: code AT which puts numbers in memory where general registers are kept, so that nobody takes them from
+ * there, and stops the host by an invalid instruction unless vectors that are kept are what memory has. Returns its
+ * length. */
 static u32 verify(struct stitch *s, u32 at, u16 swaps, const struct vectors *v, u8 valid)
 {
 	u8 *p = s->writable + at;
 
-	for (unsigned reg = 0; reg < REGISTERS; reg++) {
-		unsigned host = copy_host(swaps, reg);
-
-		if (host) {
-			p = copy_register_memory(p, 0x39, host, 8 * reg); /* cmp %host, 8 * reg(%r12) */
-			memcpy(p, "\x74\x02\x0f\x0b", 4);          /* je 1f; ud2; 1: */
+	for (unsigned reg = 0; reg < RIP; reg++)
+		if (copy_host(swaps, reg)) {
+			p = copy_register_memory(p, 0xc7, 0, 8 * reg); /* movq $-0x5a5a5a5b, 8 * reg(%r12) */
+			put32(p, 0xa5a5a5a5);
 			p += 4;
 		}
-	}
 	for (unsigned i = 0; i < KEPT_VECTORS; i++)
 		if (valid >> i & 1) {
 			memcpy(p, "\x45\x0f\x10\xbc\x24", 5);                 /* movups off(%r12), %xmm15 */
@@ -543,7 +529,7 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 	unsigned count = (unsigned)first->disp;
 	struct plan plan[BLOCK_OPS + 2] = { 0 };
 	struct vectors vectors;
-	u32 hot, start, total = 0;
+	u32 hot, start, store = STORE_AT, total = 0;
 	u16 swaps;
 
 	if (count > BLOCK_OPS) {
@@ -566,12 +552,14 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 		find_valid(plan, first, count, &vectors);
 		total += count * (VECTORS_BYTES + (verified ? KEPT_VECTORS * VERIFY_VECTOR_BYTES : 0));
 	}
-	if (!has_room(s, total + 2 * GLUE_BYTES + SWAP_BYTES + VECTORS_BYTES + 16))
+	if (!has_room(s, total + 2 * GLUE_BYTES + 2 * SWAP_BYTES + STORE_BYTES + VECTORS_BYTES + 16))
 		return false;
 	swaps = choose_swaps(plan, first, count);
-	if (!verified)
-		drop_stores(plan, first, count, swaps);
-	s->kept += 2 * GLUE_BYTES;
+	if (swaps) {
+		store = aside(s, STORE_BYTES);
+		*put_stores(s->writable + store, swaps) = 0xc3; /* ret */
+	}
+	s->kept += 2 * GLUE_BYTES + SWAP_BYTES;
 	start = (s->hot + 15) & ~15u;
 	hot = (u32)(put_vectors(put_swaps(s->writable + start, swaps, false), &vectors, plan[1].valid) - s->writable);
 	for (unsigned i = 1; i < count; i++) {
@@ -585,8 +573,7 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 		plan[i].start = hot;
 		plan[i].size = GLUE_BYTES;
 		if (st) {
-			struct copy c = { .stencil = st, .op = &first[i], .dead = plan[i].dead, .swaps = swaps,
-				.vectors = &vectors, .valid = plan[i].valid };
+			struct copy c = { .stencil = st, .op = &first[i], .swaps = swaps, .vectors = &vectors, .valid = plan[i].valid };
 
 			plan[i].size = st->hot - copy_saved(&c, st->hot);
 			plan[i].aside = aside(s, st->size - st->hot);
@@ -599,11 +586,12 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 	if (site(s, first)->aside)
 		jump_at(s, site(s, first)->aside, s->code + start);
 	site(s, first)->out = swaps || plan[1].valid ? plan[1].hot : 0;
+	site(s, first)->swaps = swaps;
 	first->run = way_in(s, start);
 	first->cost = distance(first, s->code + start);
 	for (unsigned i = 1; i < count; i++)
 		if (!plan[i].done_before)
-			emit(s, plan, first, i, swaps, &vectors);
+			emit(s, plan, first, i, swaps, store, &vectors);
 	for (unsigned i = 1; i < count; i++) /* a handler, or a stencil's slow one, goes on there */
 		if (!plan[i].done_before &&
 		    !(i > 1 && in_code(&plan[i - 1]) && in_code(&plan[i - 1 - plan[i - 1].done_before])))
@@ -652,12 +640,14 @@ void stitch_link(struct stitch *s, struct op *jump)
 
 void stitch_forget(struct stitch *s, struct op *first, handler *stale)
 {
+	const struct site *at = site(s, first);
+
 	if (!is_stitched(s, first))
 		return;
-	s->kept -= 2 * GLUE_BYTES;
+	s->kept -= 2 * GLUE_BYTES + SWAP_BYTES;
 	jump_at(s, entry(s, first), s->code + glue(s, first, stale));
-	if (site(s, first)->out) /* and those who jump back to its start */
-		jump_at(s, site(s, first)->out, s->code + glue(s, first, stale));
+	if (at->out) /* and those who jump back to its start */
+		jump_at(s, at->out, s->code + put_swap_back(s, aside(s, SWAP_BYTES), at->swaps, glue(s, first, stale)));
 	first->cost = distance(first, s->code + HANDLER_AT);
 }
 

@@ -24,8 +24,9 @@ void stitch_reset(struct stitch *s, size_t used);
  * operations of the block from here on; cost: distance from O to where stitched code enters the block. */
 void stitch_counter(const struct stitch *s, struct op *o, unsigned times);
 enum { HOT_AFTER = 24 }; /* usual times */
-/* Make code of the block that begins with the counter FIRST. False: there is no room left. VERIFIED: the code
- * compares the registers that it keeps with memory before each operation, and stops the host where they differ. */
+/* Make code of the block that begins with the counter FIRST. False: there is no room left. VERIFIED: code
+ * that shows by wrong results, or stops the host, where somebody takes the registers that it keeps from memory, or
+ * vectors differ from it. */
 bool stitch_block(struct stitch *s, struct op *first, bool verified);
 /* Has it? And the hot code of O, an operation of that block; NULL: none of its own. */
 bool stitch_done(const struct stitch *s, const struct op *first);

@@ -54,8 +54,7 @@ ALWAYS_INLINE HANDLER_TYPE alu_modify(struct cpu *c, const struct op *o, s64 n, 
 			 alu(c, what, get_size(p, size), imm ? op_imm(o, size) : reg_get(c, o->src, size), size, true));
 		RUN(o + 1);
 	}
-	c->n = n;
-	c->op = HERE(o);
+	EXPOSE(o);
 	if (!op_load_rmw(c, o, size, &c->val))
 		LEAVE(EXIT_FAULT);
 	/* The flags are not to change if the store faults, and after op_load_rmw it cannot, but for a hook, which puts

@@ -156,8 +156,7 @@ ALWAYS_INLINE bool alu_carry(enum alu what, u64 a, u64 b, u64 r, unsigned size)
 			TAIL(slow); \
 		loaded = get_size(p_, size); \
 	} else { \
-		c->n = n; \
-		c->op = HERE(o); \
+		EXPOSE(o); \
 		if (!op_load(c, o, size, &c->val)) \
 			LEAVE(EXIT_FAULT); \
 		loaded = c->val; \
@@ -171,8 +170,7 @@ ALWAYS_INLINE bool alu_carry(enum alu what, u64 a, u64 b, u64 r, unsigned size)
 				TAIL(slow); \
 			put_size(p_, size, value); \
 		} else { \
-			c->n = n; \
-			c->op = HERE(o); \
+			EXPOSE(o); \
 			if (!op_store(c, o, size, value)) \
 				LEAVE(EXIT_FAULT); \
 		} \

@@ -140,13 +140,12 @@ handler h_ud; /* #UD (seg.c) */
 #define LOOK_HANDLER(name) \
 	HANDLER(h_##name) \
 	{ \
-		c->n = n; \
-		c->op = HERE(o); \
+		EXPOSE(o); \
 		if (unlikely(!do_##name(c, o))) \
-			LEAVE(EXIT_FAULT); \
+			LEAVE_EXPOSED(EXIT_FAULT); \
 		c->attn &= ~(u32)ATTN_MODE; \
 		if (unlikely(c->attn || c->eflags & (FL_T | FL_RF))) \
-			LEAVE(EXIT_LOOKUP); \
+			LEAVE_EXPOSED(EXIT_LOOKUP); \
 		LOOK_UP(EXIT_LOOKUP); \
 	}
 #define GEN_LOOK(name) LOOK_HANDLER(name) GEN(name) { (void)d; o->run = h_##name; }
