@@ -111,10 +111,8 @@ static bool symbol(struct session *s, const char *name, uint64_t *address)
 {
 	const struct symbol *y = symbol_by_name(s, name);
 
-	if (!y)
-		return complaint(s, "no symbol %s: `symbols kallsyms' reads those of a Linux guest", name);
-	*address = y->address;
-	return true;
+	*address = y ? y->address : 0;
+	return y || complaint(s, "no symbol %s: `symbols kallsyms' reads those of a Linux guest", name);
 }
 
 /* ---- tasks ---- */
