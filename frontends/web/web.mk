@@ -29,8 +29,8 @@ own_sources = $(addprefix $(top)/,$(filter %.c,$(sources)) frontends/web/wasi.c 
 objects = $(patsubst $(top)/%.c,%.o,$(own_sources)) $(patsubst source/%.c,%.o,$(zlib_sources) $(zydis_sources))
 
 web = $(top)/frontends/web
-site_files = $(addprefix $(web)/,index.html page.css page.js timeline.js terminal.js panels.js keys.js worker.js files.js vcpu.js \
-	vcpu.d.ts wasi.js package.json guests.json) source/xterm/lib/xterm.mjs source/xterm/css/xterm.css vcpu.wasm plain.wasm
+site_files = $(addprefix $(web)/,index.html course.html page.css page.js course.js timeline.js terminal.js panels.js \
+	keys.js worker.js files.js vcpu.js vcpu.d.ts wasi.js package.json guests.json) source/xterm/lib/xterm.mjs source/xterm/css/xterm.css vcpu.wasm plain.wasm
 # Guests to try, as far as they are there.
 guest_files = $(wildcard ../demo_guest.elf ../guest/vmlinuz ../guest/initrd.img /usr/share/seabios/bios-256k.bin \
 	/usr/share/seabios/vgabios-stdvga.bin)
