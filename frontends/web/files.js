@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Files that are read piece by piece, in a Worker, where a read can wait: of a Blob, and of an HTTP server by ranges.
+// Files of a Worker, where a read can wait: of a Blob, and of an HTTP server by ranges, which are read piece by piece;
+// and files that the browser keeps (the origin's private file system).
 
 const PIECE = 1 << 18;
 
@@ -67,5 +68,47 @@ export function urlFile(url) {
 			whole = new Uint8Array(answer.response);
 		}
 		return whole.subarray(offset, offset + length);
+	});
+}
+
+class KeptFile {
+	constructor(handle) { this.handle = handle; }
+	get size() { return this.handle.getSize(); }
+	read(offset, length) {
+		const bytes = new Uint8Array(Math.max(0, Math.min(length, this.size - offset)));
+
+		return bytes.subarray(0, this.handle.read(bytes, { at: offset }));
+	}
+	write(offset, bytes) { this.handle.write(bytes, { at: offset }); }
+	flush() { this.handle.flush(); }
+	/** Another page or Worker can open the file from now on. */
+	close() { this.handle.close(); }
+}
+
+const FOLDER = 'libvcpu';
+
+async function keptFolder() {
+	if (!navigator.storage?.getDirectory)
+		throw new Error('This browser keeps no files for this page.');
+	return (await navigator.storage.getDirectory()).getDirectoryHandle(FOLDER, { create: true });
+}
+
+/** A file that is there the next time, too. It is empty at first. One Worker at a time can have it open. */
+export async function keptFile(name) {
+	const file = await (await keptFolder()).getFileHandle(encodeURIComponent(name), { create: true });
+
+	try {
+		return new KeptFile(await file.createSyncAccessHandle());
+	} catch (error) {
+		throw new Error(`${name}: another page has it open (${error.message})`);
+	}
+}
+
+/** True: there was one. */
+export async function forgetFile(name) {
+	return (await keptFolder()).removeEntry(encodeURIComponent(name)).then(() => true, (error) => {
+		if (error.name === 'NotFoundError')
+			return false;
+		throw error;
 	});
 }

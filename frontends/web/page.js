@@ -220,7 +220,7 @@ async function openUrl(address, place) {
 function followLink() {
 	const words = new URLSearchParams(location.hash.slice(1)), address = words.get('recording'), place = words.get('at');
 
-	if (place && !/^[0-9]+(\+[0-9]+)?$/.test(place))
+	if (place && !/^([0-9]+(\+[0-9]+)?|end)$/.test(place))
 		say('The link names no place.', true);
 	else if (address && address !== url)
 		openUrl(address, place);
@@ -230,8 +230,23 @@ function followLink() {
 
 // ---- live ----
 
+/** The file that the browser keeps: the blocks of IMAGE that guests have written. */
+function overlay(image) {
+	return `${image.name}.overlay`;
+}
+
+/** The members of the configuration for the image of the form. */
+function drive(image, keep) {
+	const medium = $('medium').value, cdrom = medium === 'cdrom', bus = medium === 'floppy' ? 'floppy' : 'ide';
+	const writes = cdrom ? '' : keep ? `,overlay=${overlay(image)}` : ',snapshot';
+
+	return { drives: [{ bus, cdrom, image: image.name + writes }],
+		boot: { floppy: 'a', cdrom: 'd', disk: 'c' }[medium] };
+}
+
 async function start(event) {
 	const guest = guests[$('guest').selectedIndex], image = $('image').files[0];
+	const keep = image && $('keep').checked && $('medium').value !== 'cdrom';
 	const config = { ...guest.config, memory: Number($('memory').value) << 20 };
 
 	event.preventDefault();
@@ -242,17 +257,14 @@ async function start(event) {
 	if ($('append').value)
 		config.append = $('append').value;
 	if (image) {
-		const floppy = image.size <= 2949120;
-
 		given[image.name] = image;
-		config.drives = [{ bus: floppy ? 'floppy' : 'ide', cdrom: !floppy, image: image.name + (floppy ? ',snapshot' : '') }];
-		config.boot = floppy ? 'a' : 'd';
+		Object.assign(config, drive(image, keep));
 	}
 	recording = url = null;
 	forget();
 	try {
 		await ask('files', { given });
-		await ask('start', { config });
+		await ask('start', { config, keep: keep ? [overlay(image)] : [] });
 		setMode('live');
 		say('Recording. Type in the terminal, or on the screen.');
 		(guest.config.display === 'vga' ? $('screen') : terminal.terminal).focus();
@@ -350,6 +362,26 @@ for (const type of ['keydown', 'keyup'])
 		ask('input', { channel: 'keyboard', data }).catch((error) => say(error.message, true));
 	});
 $('start').onsubmit = start;
+$('image').onchange = () => {
+	const [image] = $('image').files;
+
+	if (image)
+		$('medium').value = image.size <= 2949120 ? 'floppy' : /\.iso$/i.test(image.name) ? 'cdrom' : 'disk';
+};
+$('forget').onclick = async () => {
+	const [image] = $('image').files;
+
+	try {
+		if (!image)
+			say('Choose the image first.');
+		else if (await ask('forget', { name: overlay(image) }))
+			say(`The blocks that guests wrote to ${image.name} are forgotten.`);
+		else
+			say(`No guest has written to ${image.name}.`);
+	} catch (error) {
+		say(error.message, true);
+	}
+};
 $('pause').onclick = () => {
 	const on = $('pause').getAttribute('aria-pressed') !== 'true';
 

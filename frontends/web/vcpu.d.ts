@@ -16,6 +16,8 @@ export interface File {
 	read(offset: number, length: number): Uint8Array;
 	/** Absent: the file cannot be written. */
 	write?(offset: number, bytes: Uint8Array): void;
+	/** What was written is safe when this returns. */
+	flush?(): void;
 }
 /** A file in memory. An array that is written to is changed in place, until the file grows. */
 export class MemoryFile implements File {

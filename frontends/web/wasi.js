@@ -3,9 +3,11 @@
 //     size                        bytes
 //     read(offset, length)        a Uint8Array of at most LENGTH bytes
 //     write(offset, bytes)        if it can be written
+//     flush()                     if what was written can be lost until then
 // A folder is only the beginning of names. Names have no "/" at the beginning.
 
-const ERRNO = { badf: 8, exist: 20, inval: 28, io: 29, isdir: 31, noent: 44, nosys: 52, rofs: 69, spipe: 70 };
+const ERRNO = { badf: 8, exist: 20, inval: 28, io: 29, isdir: 31, noent: 44, nospc: 51, nosys: 52, rofs: 69,
+	spipe: 70 };
 const DIRECTORY = 3, REGULAR = 4, CHARACTER = 2;
 const ROOT = 3; // the descriptor of the only folder
 
@@ -105,6 +107,17 @@ export class Wasi {
 		return done;
 	}
 
+	/** 0, or the number of the error that CALL has thrown. */
+	attempt(call) {
+		try {
+			call();
+			return 0;
+		} catch (error) {
+			this.print(String(error));
+			return error.name === 'QuotaExceededError' ? ERRNO.nospc : ERRNO.io;
+		}
+	}
+
 	stat(at, file, type) {
 		const view = this.view;
 
@@ -139,7 +152,9 @@ export class Wasi {
 		return 0;
 	}
 	fd_fdstat_set_flags() { return 0; }
-	fd_datasync() { return 0; }
+	fd_datasync(fd) {
+		return this.attempt(() => this.open.get(fd)?.file.flush?.());
+	}
 	fd_close(fd) { return this.open.delete(fd) ? 0 : ERRNO.badf; }
 
 	fd_filestat_get(fd, at) {
@@ -179,34 +194,21 @@ export class Wasi {
 
 		if (!handle)
 			return ERRNO.badf;
-		try {
-			this.readAt(handle, Number(offset), iovs, count, result);
-		} catch (error) {
-			this.print(String(error));
-			return ERRNO.io;
-		}
-		return 0;
+		return this.attempt(() => this.readAt(handle, Number(offset), iovs, count, result));
 	}
 	fd_pwrite(fd, iovs, count, offset, result) {
 		const handle = this.open.get(fd);
 
 		if (!handle || !handle.file.write)
 			return ERRNO.badf;
-		this.writeAt(handle, Number(offset), iovs, count, result);
-		return 0;
+		return this.attempt(() => this.writeAt(handle, Number(offset), iovs, count, result));
 	}
 	fd_read(fd, iovs, count, result) {
 		const handle = this.open.get(fd);
 
 		if (!handle)
 			return ERRNO.badf;
-		try {
-			handle.at += this.readAt(handle, handle.at, iovs, count, result);
-		} catch (error) {
-			this.print(String(error));
-			return ERRNO.io;
-		}
-		return 0;
+		return this.attempt(() => handle.at += this.readAt(handle, handle.at, iovs, count, result));
 	}
 	fd_write(fd, iovs, count, result) {
 		const handle = this.open.get(fd);
@@ -221,8 +223,7 @@ export class Wasi {
 		}
 		if (!handle || !handle.file.write)
 			return ERRNO.badf;
-		handle.at += this.writeAt(handle, handle.at, iovs, count, result);
-		return 0;
+		return this.attempt(() => handle.at += this.writeAt(handle, handle.at, iovs, count, result));
 	}
 	fd_seek(fd, offset, whence, result) {
 		const handle = this.open.get(fd);

@@ -3,13 +3,14 @@
 // { id, op, ... } is answered by { id, value } or { id, error, files }. Between slices of a run, messages { event, ... } say
 // how far it is.
 import { Debugger, Machine, variant } from './vcpu.js';
-import { blobFile, urlFile } from './files.js';
+import { blobFile, forgetFile, keptFile, urlFile } from './files.js';
 
 const SLICE = 8e6; // instructions: some 50 ms
 const PAUSE = 250; // ms that a command runs before messages are looked at
 
 let machine, debug, output, cancelled, live, paused;
 const files = new Map(); // what the user gave, by name
+const kept = new Map();  // overlays that the browser keeps, as far as they are open
 
 const baseName = (name) => name.slice(name.lastIndexOf('/') + 1);
 
@@ -18,9 +19,16 @@ function addFile(name, content) {
 		content);
 }
 
+function closeKept() {
+	for (const file of kept.values())
+		file.close();
+	kept.clear();
+}
+
 // A recording names files by where they were: the base name has to do.
 function find(name) {
-	return files.get(name) ?? [...files].find(([given]) => baseName(given) === baseName(name))?.[1];
+	return kept.get(name) ?? files.get(name) ??
+		[...files].find(([given]) => baseName(given) === baseName(name))?.[1];
 }
 
 const options = {
@@ -52,6 +60,7 @@ function drop() {
 	live = false;
 	machine = debug = null;
 	output = [];
+	closeKept();
 }
 
 /** What the panels show of the present place. */
@@ -166,9 +175,11 @@ const operations = {
 	async view({ memoryAt }) { return view(memoryAt); },
 	async hash() { return machine.stateHash; },
 
-	/** Start a machine that is recorded. */
-	async start({ config }) {
+	/** Start a machine that is recorded. KEEP: names of overlays among its drives' options. */
+	async start({ config, keep = [] }) {
 		drop();
+		for (const name of keep)
+			kept.set(name, await keptFile(name));
 		machine = await Machine.create(config, options);
 		machine.record({ embed: true });
 		live = true;
@@ -181,8 +192,14 @@ const operations = {
 	async finish() {
 		live = false;
 		await nextTask(20);
-		return machine.endRecording();
+		const recording = machine.endRecording();
+
+		machine.free(); // flushes the drives
+		drop();
+		return recording;
 	},
+	/** Forget what a guest wrote: the overlay NAME. */
+	async forget({ name }) { return forgetFile(name); },
 };
 
 onmessage = async ({ data: { id, op, ...rest } }) => {

@@ -75,8 +75,11 @@ async function debugging() {
 	tell('verified', await status());
 }
 
-/** Record the guest whose name begins so; LIVE is called while it runs. Its recording is NAME.vrr. */
-async function record(name, guest, image, live) {
+/**
+ * Record the guest whose name begins so; LIVE is called while it runs. Its recording is NAME.vrr. KEEP: the browser keeps
+ * what it writes.
+ */
+async function record(name, guest, image, live, keep = false) {
 	await page.goto('about:blank');
 	await page.goto(home);
 	await page.waitForFunction(() => document.querySelector('#guest').options.length > 0);
@@ -84,7 +87,9 @@ async function record(name, guest, image, live) {
 	await page.select('#guest', await page.$$eval('#guest option', (all, wanted) => all.find((e) => e.text.startsWith(wanted)).value, guest));
 	if (image)
 		await (await page.$('#image')).uploadFile(image);
-	await page.click('#start button');
+	if (keep)
+		await page.click('#keep');
+	await page.click('#start > button');
 	await mode('live');
 	await live();
 	await page.click('#finish');
@@ -113,6 +118,41 @@ async function tryGuests() {
 		await new Promise((done) => setTimeout(done, 2000));
 	});
 	await page.screenshot({ path: `${out}/iso.png` });
+}
+
+/** A disk whose blocks stay in the browser: the guest shows and increments a counter on it. */
+async function keptDisk() {
+	const disk = process.env.DISK, shown = async () => (await text('#terminal .xterm-rows')).trim(), counts = [];
+	const run = () => record('disk', 'a PC', disk, async () => {
+		await page.waitForFunction(() => /[0-9]/.test(document.querySelector('#terminal .xterm-rows').textContent),
+			{ timeout: 60000 });
+		counts.push(await shown());
+		await new Promise((done) => setTimeout(done, 500));
+	}, true);
+
+	await run();
+	await run();
+	tell('counted', counts.join(' '));
+	tell('replayed', await shown());
+	await page.click('#try summary');
+	await page.click('#forget');
+	await page.waitForFunction(() => document.querySelector('#status').textContent.includes('forgotten'));
+	copyFileSync(`${out}/disk.vrr`, `${out}/second.vrr`);
+	await run();
+	tell('forgotten', counts.at(-1));
+	renameSync(`${out}/second.vrr`, `${out}/disk.vrr`);
+}
+
+async function course() {
+	await page.goto(`${home}course.html#results=course/results.xml`);
+	await page.waitForFunction(() => document.querySelector('#status').textContent);
+	tell('cases', await page.$$eval('#cases tbody tr', (all) => all.length));
+	tell('verdicts', await status());
+	await page.screenshot({ path: `${out}/course.png` });
+	await page.click('#cases .failed a');
+	await page.waitForFunction(() => document.body.dataset.place && document.body.dataset.mode === 'debug',
+		{ timeout: 60000 });
+	tell('failure', await hash());
 }
 
 async function fromFile() {
@@ -159,6 +199,9 @@ async function bootOfLinux() {
 try {
 	await debugging();
 	await tryGuests();
+	if (process.env.DISK)
+		await keptDisk();
+	await course();
 	await fromFile();
 	if (linux)
 		await bootOfLinux();
@@ -167,5 +210,5 @@ try {
 }
 await browser.close();
 server.close();
-for (const name of ['test.vrr', 'linux.vrr'])
-	rmSync(`${site}/${name}`, { force: true });
+for (const name of ['test.vrr', 'linux.vrr', 'course'])
+	rmSync(`${site}/${name}`, { force: true, recursive: true });
