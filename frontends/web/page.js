@@ -41,7 +41,7 @@ const timeline = new Timeline($('timeline'), (instructions) => command(`goto ${i
 const terminal = new SerialTerminal($('terminal'), (data) => {
 	if (mode === 'live')
 		ask('input', { channel: 'com1', data }).catch((error) => say(error.message, true));
-});
+}, () => mode === 'live');
 
 function setMode(to) {
 	mode = to;
@@ -352,15 +352,32 @@ document.addEventListener('keydown', (event) => {
 	event.preventDefault();
 	command(line[+event.shiftKey]);
 });
+
+const held = new Set(); // keys of the guest
+
+/** A key of the guest goes down or up. False: it has no such key, or is not there. */
+function press(code, up) {
+	const data = scanCode(code, up);
+
+	if (mode !== 'live' || !data)
+		return false;
+	if (up)
+		held.delete(code);
+	else
+		held.add(code);
+	ask('input', { channel: 'keyboard', data }).catch((error) => say(error.message, true));
+	return true;
+}
+
 for (const type of ['keydown', 'keyup'])
 	$('screen').addEventListener(type, (event) => {
-		const data = scanCode(event.code, type === 'keyup');
-
-		if (mode !== 'live' || !data)
-			return;
-		event.preventDefault();
-		ask('input', { channel: 'keyboard', data }).catch((error) => say(error.message, true));
+		if (!(event.key === 'Tab' && event.shiftKey) && press(event.code, type === 'keyup'))
+			event.preventDefault();
 	});
+$('screen').onblur = () => {
+	for (const code of held)
+		press(code, true);
+};
 $('start').onsubmit = start;
 $('image').onchange = () => {
 	const [image] = $('image').files;

@@ -3,13 +3,14 @@
 import { Terminal } from './xterm.mjs';
 
 export class SerialTerminal {
-	/** TYPED is called with what is typed. */
-	constructor(into, typed) {
+	/** TYPED is called with what is typed, ANYONE_READS for whether a guest reads it: Tab is the page's if not. */
+	constructor(into, typed, anyoneReads) {
 		this.log = [];   // { at, data } in order
 		this.shown = 0;  // pieces
 		this.terminal = new Terminal({ cols: 80, rows: 24, convertEol: false, scrollback: 5000, fontSize: 13, screenReaderMode: true });
 		this.terminal.open(into);
 		this.terminal.onData(typed);
+		this.terminal.attachCustomKeyEventHandler((event) => event.key !== 'Tab' || (anyoneReads() && !event.shiftKey));
 	}
 	clear() {
 		this.log = [];

@@ -2,7 +2,7 @@
 // node browser.mjs SITE PUPPETEER CHROMIUM OUT RECORDING [LINUX]: the page in a browser. Prints lines "name: value" for the script
 // beside this; leaves pictures, and recordings that the page made, in OUT. A line "error: ..." for what the page has thrown. LINUX is a recorded boot:
 // linux.png, linux-dark.png and linux-phone.png show it.
-import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -40,6 +40,36 @@ async function command(line) {
 
 const hash = async () => (await command('hash')).answer.match(/[0-9a-f]{16}/)?.[0];
 
+/** What the page shows of a place, however it was reached. */
+async function pictures() {
+	const all = [];
+
+	for (const part of ['#timeline', '#code', '#frames', '#bytes', '#terminal'])
+		all.push(await (await page.$(part)).screenshot());
+	return all;
+}
+
+/** The guest's screen at the end of a recording, beside the PNG of vcpu run --screenshot: pixels that differ. */
+async function screen(name, files) {
+	await page.goto('about:blank');
+	await page.goto(home);
+	await mode('empty');
+	await (await page.$('#file')).uploadFile(...files, `${out}/${name}.vrr`);
+	await mode('debug');
+	tell(name, await page.evaluate(async (base64) => {
+		const png = new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))]);
+		const image = await createImageBitmap(png), { width, height } = image;
+		const canvas = new OffscreenCanvas(width, height).getContext('2d');
+
+		canvas.drawImage(image, 0, 0);
+		const [a, b] = [canvas, document.querySelector('#screen').getContext('2d')]
+			.map((g) => new Uint32Array(g.getImageData(0, 0, width, height).data.buffer));
+		const different = a.filter((pixel, i) => pixel !== b[i]);
+
+		return `${width}x${height}, ${different.length} of ${a.length} differ`;
+	}, readFileSync(`${out}/${name}.png`).toString('base64')));
+}
+
 async function debugging() {
 	let begin = performance.now();
 
@@ -54,6 +84,13 @@ async function debugging() {
 	await page.waitForFunction(() => document.body.dataset.place === '999999', { polling: 5 });
 	tell('step back', Math.round(performance.now() - begin));
 	tell('at 999999', await hash());
+	const stepped = await pictures();
+
+	await page.goto('about:blank');
+	await page.goto(`${home}#recording=test.vrr&at=999999`);
+	await page.waitForFunction(() => document.body.dataset.place === '999999', { timeout: 200000 });
+	await mode('debug');
+	tell('pictures by a link', (await pictures()).filter((picture, i) => Buffer.compare(picture, stepped[i])).length);
 	tell('registers', await page.$$eval('.register', (all) => all.length));
 	tell('code', await page.$$eval('#code li', (all) => all.length));
 	tell('here', await page.$eval('#code .here .address', (e) => e.textContent));
@@ -201,6 +238,8 @@ try {
 	await tryGuests();
 	if (process.env.DISK)
 		await keptDisk();
+	if (process.env.ISO)
+		await screen('menu', [process.env.ISO, `${site}/guests/bios-256k.bin`, `${site}/guests/vgabios-stdvga.bin`]);
 	await course();
 	await fromFile();
 	if (linux)
