@@ -2,17 +2,24 @@
 // node run.mjs FOLDER BUILD COMMAND...: libvcpu in FOLDER, by its BUILD (vcpu or plain).
 //     run LIMIT MEMBER=VALUE...           "instructions hash" after LIMIT instructions, or at the end of the run
 //     record FILE LIMIT MEMBER=VALUE...   the same, recorded, with input on the way
-//     replay FILE                         "checkpoints" that were equal at the end, or the divergence
+//     replay FILE IMAGE...                "checkpoints" that were equal at the end, or the divergence; IMAGES are found
+//                                         by their names without the folder
 //     debug FILE COMMANDS ANSWERS         "right", if the commands, lines of a file, give the answers that vcpu-dbg --json gave
 //     api KERNEL                          snapshots, saved states, memory, registers, the screen: "right", or what is not
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 
 const [, , folder, build, command, ...rest] = process.argv;
 const { Machine, Debugger, variant } = await import(pathToFileURL(`${folder}/vcpu.js`));
 const module = readFileSync(`${folder}/${build}.wasm`);
-const find = (name) => existsSync(`/${name}`) ? readFileSync(`/${name}`) : existsSync(name) ? readFileSync(name) : undefined;
+const find = (name) => {
+	const given = rest.find((file) => basename(file) === basename(name)) ?? name;
+	const there = [`/${name}`, name, given].find(existsSync);
+
+	return there && readFileSync(there);
+};
 const options = { module, find, print: (text) => process.stderr.write(text) };
 const numbers = new Set(['memory', 'processors', 'seed', 'rtc']);
 
