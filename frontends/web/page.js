@@ -314,10 +314,15 @@ $('goto').onsubmit = (event) => {
 	command(`goto ${$('place').value.replace(/[\s,]/g, '')}`);
 };
 $('find').onsubmit = (event) => {
-	const at = terminal.find($('text').value, last?.place.instructions ?? 0, event.submitter?.name === 'previous');
+	const found = terminal.find($('text').value), here = last?.place.instructions ?? 0;
+	const at = event.submitter?.name === 'previous' ? found.findLast((place) => place < here) :
+		found.find((place) => place > here);
 
 	event.preventDefault();
-	if (at === null)
+	timeline.found = found;
+	timeline.draw();
+	$('found').textContent = `text found: ${found.length}`;
+	if (at === undefined)
 		say('This text is not there.', true);
 	else
 		command(`goto ${at}`);

@@ -12,10 +12,12 @@ export class SerialTerminal {
 		this.terminal.onData(typed);
 		this.terminal.attachCustomKeyEventHandler((event) => event.key !== 'Tab' || (anyoneReads() && !event.shiftKey));
 	}
+	/** Behind what is still to be written: RIS. */
+	#reset() { this.terminal.write('\x1bc'); }
 	clear() {
 		this.log = [];
 		this.shown = 0;
-		this.terminal.reset();
+		this.#reset();
 	}
 	add(pieces) { this.log.push(...pieces); }
 	/** Show all that was written before INSTRUCTIONS. */
@@ -27,14 +29,14 @@ export class SerialTerminal {
 		while (to > 0 && this.log[to - 1].at >= instructions)
 			to--;
 		if (to < this.shown) {
-			this.terminal.reset();
+			this.#reset();
 			this.shown = 0;
 		}
 		for (; this.shown < to; this.shown++)
 			this.terminal.write(this.log[this.shown].data);
 	}
-	/** The instruction count at which TEXT was complete, after or before AFTER; null. */
-	find(text, after, backwards) {
+	/** The instruction counts at which TEXT was complete, in order. */
+	find(text) {
 		const wanted = text.toLowerCase(), places = [];
 		let all = '';
 
@@ -45,6 +47,6 @@ export class SerialTerminal {
 			if (wanted && all.includes(wanted, from))
 				places.push(at + 1);
 		}
-		return (backwards ? places.findLast((at) => at < after) : places.find((at) => at > after)) ?? null;
+		return places;
 	}
 }

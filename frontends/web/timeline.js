@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A run from its start to its end: how many interrupts, faults and changes of CR3 there were in each stretch, where the
-// guest wrote to its serial port, and where the machine stands. It is a slider for mouse, keys and screen readers.
+// guest wrote to its serial port, where a text is, and where the machine stands. It is a slider for mouse, keys and screen
+// readers.
 
 const ROWS = [['interrupts', '--interrupts'], ['faults', '--faults'], ['switches', '--switches']];
 const OUTPUT_ROW = 14; // pixels
@@ -46,6 +47,7 @@ export class Timeline {
 		this.place = { instructions: 0, ns: 0 };
 		this.known = null;   // of Debugger.timeline()
 		this.output = [];    // { at, data }
+		this.found = [];     // instruction counts of a text that was looked for
 		this.times = [];     // places, in order
 		this.dragged = null;
 		this.draw();
@@ -107,6 +109,9 @@ export class Timeline {
 		g.fillStyle = style.getPropertyValue('--output');
 		for (const { at } of this.output)
 			g.fillRect(at / this.end * width, height + 3, 1, OUTPUT_ROW - 4);
+		g.fillStyle = style.getPropertyValue('--found');
+		for (const at of this.found)
+			g.fillRect(at / this.end * width - 1, height, 3, OUTPUT_ROW);
 		const x = (this.dragged ?? this.place.instructions) / this.end * width;
 		g.fillStyle = style.getPropertyValue('--cursor');
 		g.fillRect(Math.min(width - 2, x - 1), 0, 2, canvas.clientHeight);

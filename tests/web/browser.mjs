@@ -40,14 +40,27 @@ async function command(line) {
 
 const hash = async () => (await command('hash')).answer.match(/[0-9a-f]{16}/)?.[0];
 
-/** What the page shows of a place, however it was reached. */
+/** What the page shows of a place, however it was reached, as soon as nothing moves any more. */
 async function pictures() {
-	const all = [];
+	const look = async () => {
+		const all = [];
 
-	for (const part of ['#timeline', '#code', '#frames', '#bytes', '#terminal'])
-		all.push(await (await page.$(part)).screenshot());
-	return all;
+		for (const part of ['#timeline', '#code', '#frames', '#bytes', '#terminal'])
+			all.push(await (await page.$(part)).screenshot());
+		return all;
+	};
+	let before, now = await look();
+
+	do {
+		before = now;
+		await new Promise((done) => setTimeout(done, 300));
+		now = await look();
+	} while (different(before, now).length);
+	return now;
 }
+
+/** Which of the pictures differ. */
+const different = (some, others) => others.flatMap((picture, i) => Buffer.compare(picture, some[i]) ? [i] : []);
 
 /** The guest's screen at the end of a recording, beside the PNG of vcpu run --screenshot: pixels that differ. */
 async function screen(name, files) {
@@ -90,7 +103,7 @@ async function debugging() {
 	await page.goto(`${home}#recording=test.vrr&at=999999`);
 	await page.waitForFunction(() => document.body.dataset.place === '999999', { timeout: 200000 });
 	await mode('debug');
-	tell('pictures by a link', (await pictures()).filter((picture, i) => Buffer.compare(picture, stepped[i])).length);
+	tell('pictures by a link', different(stepped, await pictures()).join(' '));
 	tell('registers', await page.$$eval('.register', (all) => all.length));
 	tell('code', await page.$$eval('#code li', (all) => all.length));
 	tell('here', await page.$eval('#code .here .address', (e) => e.textContent));
@@ -100,6 +113,12 @@ async function debugging() {
 	await mode('debug');
 	tell('at the end', await hash());
 	await page.screenshot({ path: `${out}/page.png` });
+	await page.type('#text', 'in');
+	await page.click('[name="previous"]');
+	await page.waitForFunction(() => /\d/.test(document.querySelector('#found').textContent));
+	await mode('debug');
+	tell('found', await text('#found'));
+	await command('goto end');
 	await page.click('#code li:nth-child(2) .stop');
 	await page.waitForFunction(() => document.querySelector('#stops li'));
 	tell('breakpoints', await page.$$eval('#stops li', (all) => all.length));
