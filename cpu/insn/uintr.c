@@ -187,7 +187,7 @@ static bool read_target(struct cpu *c, u64 index, u64 *vector, u64 *descriptor)
 
 BODY(senduipi)
 {
-	u64 vector, at, low, posted;
+	u64 vector = 0, at = 0, low, posted;
 
 	if (!enabled(c))
 		return false;
