@@ -474,6 +474,10 @@ void cpus_start(struct cpus *all);                    /* the first has its turn 
 void cpus_reset(struct cpus *all);                    /* RESET */
 unsigned cpus_parts(struct cpus *all, struct part out[], unsigned max);
 void cpus_loaded(struct cpus *all);
+/* Between two instructions: the next one counts as retired without being executed, and the run goes on at RIP. STEP:
+ * what is done behind it (STEP_*), since RFLAGS may have changed. */
+void cpus_skip(struct cpus *all, u64 rip, u32 step);
+void cpu_skip(struct cpu *c, u64 rip, u32 step);      /* the same of one processor (run.c) */
 /* In an instruction of C: it waits for others; when it is over, the turn is, too. */
 void cpu_yield(struct cpu *c);
 

@@ -99,6 +99,8 @@ static inline bool observed_magic(const struct observer *w, u64 code_bits, const
 }
 /* The processor is before one, at LINEAR: does it stop? */
 bool observe_magic(struct cpu *c, u64 linear, u64 icount);
+/* The same at r[RIP], between two instructions. */
+bool observe_point_here(struct cpu *c);
 bool observes_page(const struct observer *w, u64 linear);
 /* Where C stands: instructions retired before the one that it is in, and that one's RIP. */
 u64 observe_place(const struct cpu *c, u64 *rip);

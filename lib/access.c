@@ -41,7 +41,7 @@ size_t vcpu_write_physical(vcpu *v, uint64_t address, const void *in, size_t len
 	size_t done = 0;
 	bool differs = false;
 
-	if (v && (machine_observed(v, "vcpu_write_physical") || (in && !debug_room(v, len))))
+	if (v && (machine_observed(v, "vcpu_write_physical") || (in && !change_room(v, len))))
 		return 0;
 	while (v && in && done < len) {
 		u64 run = len - done, offset;
@@ -49,12 +49,12 @@ size_t vcpu_write_physical(vcpu *v, uint64_t address, const void *in, size_t len
 
 		if (!ram)
 			break;
-		differs |= v->debug && memcmp(ram->host + offset, (const u8 *)in + done, run);
+		differs |= (v->debug || v->recorder) && memcmp(ram->host + offset, (const u8 *)in + done, run);
 		space_poke(&v->mem, address + done, (const u8 *)in + done, run);
 		done += run;
 	}
 	if (differs)
-		debug_change(v, (struct changed){ CHANGE_MEMORY, 0, address, 0 }, in, done);
+		machine_changed(v, (struct changed){ CHANGE_MEMORY, 0, address, 0 }, in, done);
 	return done;
 }
 

@@ -7,6 +7,7 @@
  * What was executed and what was written between two checkpoints is known by page, roughly (a Bloom filter): a search
  * for the last stop skips what cannot have it. */
 #include <stdlib.h>
+#include "lib/change.h"
 #include "lib/debug.h"
 #include "lib/replay.h"
 #include "cpu/system/vm/svm.h"
@@ -195,51 +196,27 @@ static bool wanted(struct vcpu_debug *d, const struct vcpu_debug_stop *s)
 	return counts;
 }
 
-static bool change_again(struct vcpu *v, const struct input *in)
-{
-	const u8 *bytes = in->data + sizeof(struct changed);
-	size_t len = in->len - sizeof(struct changed);
-	unsigned selected = v->selected;
-	struct vcpu_segment segment;
-	struct changed how;
-	bool ok = false;
-
-	memcpy(&how, in->data, sizeof how);
-	v->selected = how.processor;
-	switch (how.what) {
-	case CHANGE_REGISTER: ok = !vcpu_set(v, (int)how.number, how.value); break;
-	case CHANGE_WIDE: ok = !vcpu_set_register(v, (int)how.number, bytes); break;
-	case CHANGE_MSR: ok = !vcpu_set_msr(v, (u32)how.number, how.value); break;
-	case CHANGE_SEGMENT:
-		memcpy(&segment, bytes, sizeof segment);
-		ok = !vcpu_set_segment(v, (int)how.number, &segment);
-		break;
-	case CHANGE_MEMORY: ok = vcpu_write_physical(v, how.number, bytes, len) == len; break;
-	}
-	v->selected = selected;
-	return ok;
-}
-
 static bool feed(struct vcpu_debug *d)
 {
 	const struct input *in = &d->inputs[d->next];
 	bool ok;
 
 	d->feeding = true;
-	ok = in->channel >= VCPU_CHANNELS ? change_again(d->v, in) :
+	ok = channel_is_change(in->channel) ? change_again(d->v, in->channel, in->data, in->len) :
 		!machine_input(d->v, (enum vcpu_channel)in->channel, in->data, in->len);
 	d->feeding = false;
 	d->next += ok;
 	return ok;
 }
 
-/* Whoever comes to a place where the machine was changed by hand finds it changed. */
+/* Whoever comes to a place where the machine was changed by hand finds it changed. An instruction that was skipped
+ * there is skipped by the run that goes on. */
 static bool feed_changes(struct vcpu_debug *d)
 {
 	struct vcpu_place at = vcpu_where(d->v);
 
-	while (d->next < d->ninputs && d->inputs[d->next].channel >= VCPU_CHANNELS &&
-	       place_equal(&d->inputs[d->next].at, &at))
+	while (d->next < d->ninputs && channel_is_change(d->inputs[d->next].channel) &&
+	       d->inputs[d->next].channel != CHANGE_SKIP && place_equal(&d->inputs[d->next].at, &at))
 		if (!feed(d))
 			return false;
 	return true;
@@ -278,6 +255,28 @@ static bool may_go_on(const struct vcpu_debug *d)
 	return on;
 }
 
+/* The next input is due at AT, where the run is: give it. If it is that the instruction is skipped, a point stops
+ * before that, and *THERE: the run is to end before that (TO). */
+static struct vcpu_stop feed_here(struct vcpu_debug *d, const struct vcpu_place *at, const struct vcpu_place *to,
+				  bool *there)
+{
+	struct cpu *c = machine_running(d->v);
+	struct vcpu_stop stop = { .reason = VCPU_STOP_LIMIT };
+
+	if (d->inputs[d->next].channel == CHANGE_SKIP) {
+		*there = !place_before(at, to);
+		if (*there)
+			return stop;
+		if (observe_point_here(c)) {
+			c->stop = false;
+			return (struct vcpu_stop){ .reason = STOP_OBSERVED };
+		}
+	}
+	if (!feed(d))
+		stop.reason = VCPU_STOP_HOST;
+	return stop;
+}
+
 /* Stop at all points or at accesses only; tell of what happens on the way; stop at a point right here, too. */
 enum { PASS = 0, STOP = 1, STOP_ACCESSES = 2, TRACED = 4, HERE_TOO = 8 };
 /* Run to TO (ns: also exactly to it), or until IDLE_END asleep. */
@@ -299,14 +298,10 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 		struct vcpu_stop stop;
 		bool there = false;
 
-		if (in && place_equal(&in->at, &at)) {
-			if (feed(d))
-				continue;
-			s = stopped(d, VCPU_DEBUG_ERROR);
-			break;
-		}
 		/* Known inputs wake whoever sleeps. */
-		if (in && in->at.instructions <= checkpoint && !place_before(&to, &in->at) &&
+		if (in && place_equal(&in->at, &at)) {
+			stop = feed_here(d, &at, &to, &there);
+		} else if (in && in->at.instructions <= checkpoint && !place_before(&to, &in->at) &&
 		    (to.ns || in->at.instructions < to.instructions ||
 		     (in->at.instructions == to.instructions && in->at.steps < to.steps))) {
 			stop = machine_run_to(d->v, &in->at);
@@ -927,7 +922,7 @@ bool debug_room(struct vcpu *v, size_t len)
 {
 	struct vcpu_debug *d = v->debug;
 
-	if (!d || d->feeding || v->busy || (len < SIZE_MAX / 2 && make_room(d, sizeof(struct changed) + len)))
+	if (!d || d->feeding || (len < SIZE_MAX / 2 && make_room(d, len)))
 		return true;
 	machine_error(v, "the host has no memory to remember an input");
 	return false;
@@ -966,15 +961,31 @@ void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *da
 	d->next = d->ninputs;
 }
 
-void debug_change(struct vcpu *v, struct changed how, const void *bytes, size_t len)
+void debug_change(struct vcpu_debug *d, enum change what, const u8 head[CHANGE_HEAD], const void *bytes, size_t len)
 {
-	struct vcpu_debug *d = v->debug;
-
-	if (!d || d->feeding || v->busy)
+	if (d->feeding)
 		return;
 	branch(d);
-	add_input(d, vcpu_where(v), how.what, &how, sizeof how, bytes, len);
+	add_input(d, vcpu_where(d->v), what, head, CHANGE_HEAD, bytes, len);
 	d->next = d->ninputs;
+}
+
+/* Hooks of edges are called first, then those of blocks, then those of instructions: each in the order of ids. */
+bool debug_repeats_hook(const struct vcpu_debug *d, unsigned kind, int id)
+{
+	struct vcpu_place at = vcpu_where(d->v);
+
+	if (place_before(&at, &d->end))
+		return true;
+	return place_equal(&at, &d->called.at) &&
+	       (kind > d->called.kind || (kind == d->called.kind && id <= d->called.id));
+}
+
+void debug_hook_called(struct vcpu_debug *d, unsigned kind, int id)
+{
+	d->called.at = vcpu_where(d->v);
+	d->called.kind = kind;
+	d->called.id = id;
 }
 
 /* For replay.c's recordings. */
@@ -999,7 +1010,7 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 
 	if (error)
 		*error = NULL;
-	if (machine_refuses(v, "vcpu_debug_new") || !hooks_only_look(v)) {
+	if (machine_refuses(v, "vcpu_debug_new") || !hooks_repeatable(v)) {
 		error_write(error, "%s", vcpu_error(v));
 		return NULL;
 	}
@@ -1018,7 +1029,7 @@ vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error)
 	d->v = v;
 	d->bytes_max = 512 * MiB;
 	d->interval = 16000000;
-	d->unseen = NOWHERE;
+	d->unseen = d->called.at = NOWHERE;
 	d->end = d->heard = vcpu_where(v);
 	v->debug = d;
 	v->cpu->all->observer = &d->observer;

@@ -4,7 +4,7 @@
 #define LIB_DEBUG_H
 
 #include "cpu/observe.h"
-#include "lib/machine.h"
+#include "lib/change.h"
 #include "lib/vcpu_debug.h"
 #include "lib/vcpu_snapshot.h"
 
@@ -17,7 +17,7 @@ struct checkpoint {
 
 struct input {
 	struct vcpu_place at;
-	/* enum vcpu_channel, or enum change: then DATA is a struct changed and what follows it */
+	/* enum vcpu_channel, or enum change (change.c) */
 	unsigned channel;
 	u8 *data;
 	size_t len;
@@ -52,6 +52,7 @@ struct vcpu_debug {
 	/* vcpu_debug_run_back finds what happened on the way to this very place, too */
 	bool here_counts;
 	struct vcpu_place end;              /* the run is known up to here */
+	struct { struct vcpu_place at; unsigned kind; int id; } called; /* the last call of a changer */
 	struct vcpu_place heard;            /* what the guest said has been told up to here */
 	struct stop_point *points;
 	size_t npoints;
@@ -82,6 +83,9 @@ struct vcpu_debug {
  * asked at the end of each part, says yes: VCPU_DEBUG_THERE, at the end of that part. VCPU_DEBUG_START: it never has.
  */
 struct vcpu_debug_stop debug_pass_back(struct vcpu_debug *d, bool (*found)(void *user), void *user);
+
+/* The caller has changed the machine, for which there is room: a debugger does it again whenever its run comes by. */
+void debug_change(struct vcpu_debug *d, enum change what, const u8 head[CHANGE_HEAD], const void *bytes, size_t len);
 
 /* ---- debug_stops.c ---- */
 

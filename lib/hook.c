@@ -2,12 +2,14 @@
 /* Hooks of the caller's. */
 #include <stdlib.h>
 #include "cpu/hook.h"
+#include "cpu/op.h"
 #include "cpu/table/isa.h"
 #include "lib/machine.h"
 #include "lib/vcpu_hook.h"
 
 struct user_hook {
 	struct hook hook; /* first: it frees both */
+	struct vcpu *v;
 	enum vcpu_hook_answer (*call)(void *user, struct vcpu_hook_event *event);
 	void *user;
 };
@@ -25,11 +27,34 @@ _Static_assert(sizeof(struct vcpu_hook_event) == sizeof(struct hook_event) && AT
 	AT(taken) && AT(device) && AT(cause) && AT(denied), "struct hook_event");
 #undef AT
 
+/* A changer of a machine that is recorded or debugged: what has been called is not called again by a debugger that
+ * repeats the run, and an instruction that is skipped is a change as well. */
+static int call_repeatable(const struct user_hook *k, struct hook_event *event)
+{
+	struct vcpu *v = k->v;
+	const struct cpu *c = machine_running(v);
+	const u32 kind = event->kind;
+	const int id = k->hook.id;
+	int answer;
+
+	if (v->debug && debug_repeats_hook(v->debug, kind, id))
+		return HOOK_GO;
+	answer = (int)k->call(k->user, (struct vcpu_hook_event *)event);
+	if ((c->goes || (answer == HOOK_SKIP && kind == HOOK_INSN)) && change_room(v, 0))
+		machine_changed(v, (struct changed){ CHANGE_SKIP, 0, c->goes ? c->go_to : next_rip(c, c->op), c->step },
+				NULL, 0);
+	if (v->debug && answer != HOOK_RETRY)
+		debug_hook_called(v->debug, kind, id);
+	return answer;
+}
+
 /* The engine is compiled without the headers of the API: its event is the caller's. */
 static int call(const struct hook *hook, struct hook_event *event)
 {
 	const struct user_hook *k = (const struct user_hook *)hook;
 
+	if (unlikely((k->v->recorder || k->v->debug) && !hook->observer))
+		return call_repeatable(k, event);
 	return (int)k->call(k->user, (struct vcpu_hook_event *)event);
 }
 
@@ -58,22 +83,23 @@ static bool valid(struct vcpu *v, const struct vcpu_hook *hook, unsigned *code)
 	else if (hook->instruction && (hook->kinds != HOOK_INSN || *code == CODE_NONE))
 		machine_error(v, hook->kinds != HOOK_INSN ? "a hook of '%s' must be of VCPU_HOOK_INSN alone"
 			      : "there is no instruction '%s'", hook->instruction);
-	else if (!hook->observer && (v->recorder || v->debug))
-		machine_error(v, "a machine that is %s can have hooks that are observers only",
+	else if (!hook->observer && hook->kinds & ~(unsigned)HOOK_CODE && (v->recorder || v->debug))
+		machine_error(v, "of a machine that is %s only hooks before instructions can be no observers",
 			      v->recorder ? "recorded" : "debugged");
 	else
 		return true;
 	return false;
 }
 
-bool hooks_only_look(struct vcpu *v)
+bool hooks_repeatable(struct vcpu *v)
 {
 	const struct hooks *h = v->cpu->all->hooks;
 
 	for (unsigned list = 0; h && list < 2; list++)
 		for (const struct hook *k = list ? h->added : h->first; k; k = k->next)
-			if (k->kinds && !k->observer) {
-				machine_error(v, "hook %d may change the machine: the run cannot be repeated", k->id);
+			if (k->kinds & ~(u32)HOOK_CODE && !k->observer) {
+				machine_error(v, "hook %d may change the machine within an instruction",
+					      k->id);
 				return false;
 			}
 	return true;
@@ -89,6 +115,7 @@ int vcpu_hook_add(vcpu *v, const struct vcpu_hook *hook)
 	k = calloc(1, sizeof *k);
 	if (!k)
 		return machine_error(v, "the host has no memory for a hook");
+	k->v = v;
 	k->call = hook->call;
 	k->user = hook->user;
 	k->hook = (struct hook){

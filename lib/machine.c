@@ -404,7 +404,7 @@ static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
 
 struct place machine_place(const struct vcpu *v)
 {
-	u64 icount = machine_running(v)->icount;
+	u64 rip, icount = observe_place(machine_running(v), &rip); /* exact in callbacks */
 
 	return (struct place){ icount, clock_steps(&v->clock, icount) };
 }

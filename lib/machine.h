@@ -139,15 +139,26 @@ static inline bool place_reached(struct place at, struct place end)
 }
 /* A stop that only debug.c sees: the observer has a hit. */
 #define STOP_OBSERVED ((enum vcpu_stop_reason)(VCPU_STOP_MISSING + 2))
-/* Before an input or a change by hand: a debugger makes room for LEN bytes of it. False with the machine's error text:
- * no memory. */
+/* Before an input or a change: a debugger makes room for LEN bytes of it. False with the machine's error text: no
+ * memory. */
 bool debug_room(struct vcpu *v, size_t len);
 void debug_input(struct vcpu_debug *d, enum vcpu_channel channel, const void *data, size_t len);
-/* The caller has changed the machine by hand, not in a callback. HOW it was done, with LEN bytes of memory behind
- * it. A debugger does the same whenever its run comes by. */
-enum change { CHANGE_REGISTER = VCPU_CHANNELS, CHANGE_WIDE, CHANGE_MEMORY, CHANGE_MSR, CHANGE_SEGMENT };
+/* A changer of the caller's, hook ID, is about to be called for an event of KIND. Has its call here been made before,
+ * so that its changes are repeated? */
+bool debug_repeats_hook(const struct vcpu_debug *d, unsigned kind, int id);
+/* It has been called. */
+void debug_hook_called(struct vcpu_debug *d, unsigned kind, int id);
+
+/* ---- change.c ---- */
+
+/* The caller has changed the machine between two instructions, or in a hook before one: HOW, with LEN BYTES behind it.
+ * Other callbacks change what their devices repeat. Recordings have the numbers: channels of inputs. */
+enum change { CHANGE_REGISTER = 0x10000, CHANGE_WIDE, CHANGE_MEMORY, CHANGE_MSR, CHANGE_SEGMENT, CHANGE_MODE,
+	      CHANGE_SKIP };
 struct changed { enum change what; unsigned processor; u64 number, value; };
-void debug_change(struct vcpu *v, struct changed how, const void *bytes, size_t len);
+void machine_changed(struct vcpu *v, struct changed how, const void *bytes, size_t len);
+/* Before a change: debug_room for it. */
+bool change_room(struct vcpu *v, size_t len);
 struct place machine_place(const struct vcpu *v);
 /* vcpu_run up to END; asleep, up to the virtual time IDLE_END. */
 struct vcpu_stop machine_run(struct vcpu *v, struct place end, u64 idle_end);
@@ -258,8 +269,9 @@ bool devices_restore(struct vcpu *v);
 
 /* ---- hook.c ---- */
 
-/* False with the machine's error text: it has a hook that may change it, so that the run could not be repeated. */
-bool hooks_only_look(struct vcpu *v);
+/* False with the machine's error text: it has a hook that may change it in the middle of an instruction, so that the
+ * run could not be repeated. */
+bool hooks_repeatable(struct vcpu *v);
 
 /* ---- register*.c ---- */
 

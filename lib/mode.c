@@ -129,6 +129,8 @@ int vcpu_set_mode(vcpu *v, unsigned bits)
 		return machine_error(v, "a %s has no 32-bit mode", v->model.name);
 	if (bits != 16 && bits != 32 && bits != 64)
 		return machine_error(v, "there is no %u-bit mode", bits);
+	if (!change_room(v, 0))
+		return -1;
 	if (bits == 64)
 		mode_fill_identity(v);
 	if (has(&v->model, F_FXSR))
@@ -138,6 +140,7 @@ int vcpu_set_mode(vcpu *v, unsigned bits)
 	v->cpu->cr4 = cr4;
 	mode_setup(v, bits == 16 ? SETUP_REAL : bits == 32 ? SETUP_PROTECTED : SETUP_LONG, 0x10, 0x18,
 		v->identity_base);
+	machine_changed(v, (struct changed){ CHANGE_MODE, 0, bits, 0 }, NULL, 0);
 	return 0;
 }
 

@@ -287,7 +287,9 @@ static bool ordinary(int reg)
 
 static int changed(struct vcpu *v, int reg, u64 value)
 {
-	debug_change(v, (struct changed){ CHANGE_REGISTER, v->selected, (u64)reg, value }, NULL, 0);
+	/* In a hook before an instruction, RIP is set when the hook is over: CHANGE_SKIP. */
+	if (!(reg % PART == VCPU_RIP && reg < XMM && machine_running(v)->goes))
+		machine_changed(v, (struct changed){ CHANGE_REGISTER, v->selected, (u64)reg, value }, NULL, 0);
 	return 0;
 }
 
@@ -298,7 +300,7 @@ int vcpu_set(vcpu *v, int reg, uint64_t value)
 	u64 cr2, whole, before;
 	bool ok;
 
-	if (!c || machine_observed(v, "vcpu_set") || !debug_room(v, 64))
+	if (!c || machine_observed(v, "vcpu_set") || !change_room(v, 64))
 		return -1;
 	if (!register_row(reg))
 		return machine_error(v, "there is no register %d", reg);

@@ -2,13 +2,13 @@
 /* Registers that have more than a number of 64 bits, as MSRs and segments with their hidden parts; and many at once. */
 #include "cpu/hook.h"
 #include "cpu/system/system.h"
-#include "lib/machine.h"
+#include "lib/change.h"
 
 /* Where a register can be set that decoded code may depend on: between two instructions, or in one, which then ends the
  * block. */
 static bool ready(struct vcpu *v, struct cpu *c, const char *what)
 {
-	if (machine_observed(v, what) || !debug_room(v, sizeof(struct vcpu_segment)))
+	if (machine_observed(v, what) || !change_room(v, SEGMENT_BYTES))
 		return false;
 	if (!v->busy || c != machine_running(v))
 		return true;
@@ -64,7 +64,7 @@ int vcpu_set_msr(vcpu *v, uint32_t index, uint64_t value)
 	if (!ok)
 		return machine_error(v, "a %s has no MSR %x that can hold %llx", v->model.name, index,
 				     (unsigned long long)value);
-	debug_change(v, (struct changed){ CHANGE_MSR, v->selected, index, value }, NULL, 0);
+	machine_changed(v, (struct changed){ CHANGE_MSR, v->selected, index, value }, NULL, 0);
 	return 0;
 }
 
@@ -98,6 +98,7 @@ enum { ATTRIBUTES = 0x1f0ff };
 int vcpu_set_segment(vcpu *v, int reg, const struct vcpu_segment *in)
 {
 	struct seg *s = v && in ? segment(v, reg) : NULL;
+	u8 bytes[SEGMENT_BYTES];
 	struct cpu *c;
 
 	if (!s)
@@ -117,7 +118,11 @@ int vcpu_set_segment(vcpu *v, int reg, const struct vcpu_segment *in)
 	if (reg == VCPU_SS) /* as VM entries take it (SDM vol. 3, 26.3.1.5) */
 		c->cpl = (u8)(c->cr0 & CR0_PE ? seg_dpl(s) : 0);
 	cpu_derive(c);
-	debug_change(v, (struct changed){ CHANGE_SEGMENT, v->selected, (u64)reg, 0 }, in, sizeof *in);
+	put32(bytes, in->selector);
+	put32(bytes + 4, in->attributes);
+	put32(bytes + 8, in->limit);
+	put64(bytes + 12, in->base);
+	machine_changed(v, (struct changed){ CHANGE_SEGMENT, v->selected, (u64)reg, 0 }, bytes, sizeof bytes);
 	return 0;
 }
 

@@ -53,7 +53,7 @@ static int set_wide(struct vcpu *v, const struct register_row *row, const u8 *in
 	} else {
 		return machine_error(v, "a %s has no %s", v->model.name, row->name);
 	}
-	debug_change(v, (struct changed){ CHANGE_WIDE, v->selected, row->number, 0 }, in, row->bytes);
+	machine_changed(v, (struct changed){ CHANGE_WIDE, v->selected, row->number, 0 }, in, row->bytes);
 	return 0;
 }
 
@@ -98,7 +98,7 @@ int vcpu_set_register(vcpu *v, int reg, const void *value)
 
 	if (!v || !value || !row)
 		return v ? machine_error(v, "there is no register %d", reg) : -1;
-	if (reg >= XMM && (machine_observed(v, "vcpu_set_register") || !debug_room(v, row->bytes)))
+	if (reg >= XMM && (machine_observed(v, "vcpu_set_register") || !change_room(v, row->bytes)))
 		return -1;
 	if (reg >= XMM)
 		return set_wide(v, row, value);

@@ -8,7 +8,7 @@
  *             has: number (64 bits) and 4096 bytes of each
  *     START   hash of what was booted (64 bits), and for each drive of its contents (64 bits; 0: empty, or too far away to look) and its
  *             size (64 bits)
- *     INPUT   place, channel (32 bits), bytes
+ *     INPUT   place, channel (32 bits), bytes; from channel 65536 on a change by the caller (change.c)
  *     CHECK   place, hash of the memory (64 bits), then all parts as snapshots have them, XORed with those of the checkpoint before
  *     END     like CHECK: the run was ended by its owner
  *   place: instructions (64 bits), virtual ns (64), steps (32)
@@ -21,6 +21,7 @@
 #include <zlib.h>
 #include "io/disk/disk.h"
 #include "io/disk/reach.h"
+#include "lib/change.h"
 #include "lib/config.h"
 #include "lib/pc.h"
 #include "lib/replay.h"
@@ -67,7 +68,7 @@ struct vcpu_place vcpu_where(const vcpu *v)
 	if (!v)
 		return (struct vcpu_place){ 0 };
 	at = machine_place(v);
-	return (struct vcpu_place){ at.icount, at.steps, cpu_now(v->cpu) };
+	return (struct vcpu_place){ at.icount, at.steps, cpu_time_at(machine_running(v), at.icount) };
 }
 
 bool place_equal(const struct vcpu_place *a, const struct vcpu_place *b)
@@ -253,6 +254,16 @@ void recorder_input(struct recorder *r, struct vcpu *v, enum vcpu_channel channe
 	chunk(r, INPUT, head, sizeof head, data, len);
 }
 
+void recorder_change(struct recorder *r, struct vcpu *v, unsigned what, const u8 *change, const void *bytes, size_t len)
+{
+	u8 head[PLACE + 4 + CHANGE_HEAD];
+
+	put_place(head, v);
+	put32(head + PLACE, what);
+	memcpy(head + PLACE + 4, change, CHANGE_HEAD);
+	chunk(r, INPUT, head, sizeof head, bytes, len);
+}
+
 void recorder_free(struct recorder *r)
 {
 	if (r)
@@ -299,7 +310,7 @@ int vcpu_record(vcpu *v, const struct vcpu_recording *recording)
 		return machine_error(v, "the machine is being recorded already");
 	if (v->cpu->icount || cpu_now(v->cpu))
 		return machine_error(v, "the machine has run already: a recording begins at power-on");
-	if (!devices_known(v) || !hooks_only_look(v))
+	if (!devices_known(v) || !hooks_repeatable(v))
 		return -1;
 	if (recording->embed && v->boot.nmodules > 1)
 		return machine_error(v, "only one initrd or module can be put into a recording, not %u",
@@ -374,6 +385,7 @@ struct item {
 	struct vcpu_place at;
 	const u8 *bytes;        /* of the chunk */
 	u32 len, full;
+	u32 channel;            /* of an input */
 };
 
 struct vcpu_replay {
@@ -535,6 +547,7 @@ static bool take_item(vcpu_replay *r, struct item *item, const char **why)
 		return false;
 	*why = damaged;
 	item->at = (struct vcpu_place){ get64(head), get32(head + 16), get64(head + 8) };
+	item->channel = item->kind == INPUT ? get32(head + PLACE) : 0;
 	if (r->count && place_before(&item->at, &r->items[r->count - 1].at))
 		return false;
 	if (!(r->count & (r->count - 1))) {
@@ -846,7 +859,9 @@ static bool give(vcpu_replay *r, struct vcpu *v, const struct item *item)
 			diverged(r, v, "a recorded input is damaged");
 		return why == no_memory && stuck(v);
 	}
-	ok = !machine_input(v, (enum vcpu_channel)get32(out + PLACE), out + PLACE + 4, item->full - PLACE - 4);
+	ok = channel_is_change(item->channel)
+		     ? change_again(v, item->channel, out + PLACE + 4, item->full - PLACE - 4)
+		     : !machine_input(v, (enum vcpu_channel)item->channel, out + PLACE + 4, item->full - PLACE - 4);
 	free(out);
 	if (!ok) {
 		snprintf(text, sizeof text, "at instruction %llu, an input was not taken: %s",
@@ -900,7 +915,7 @@ struct vcpu_stop vcpu_replay_run(vcpu_replay *r, vcpu *v, uint64_t instructions)
 		const struct item *item = &r->items[r->next];
 		struct vcpu_place at;
 
-		if (item->at.instructions > end) {
+		if (item->at.instructions > end || (item->channel == CHANGE_SKIP && item->at.instructions == end)) {
 			struct place p = { end, 0 };
 
 			stop = machine_run(v, p, ~(u64)0);

@@ -31,6 +31,8 @@ bool replay_inputs(const struct vcpu_replay *r, bool (*each)(void *owner, struct
 
 /* ---- the recorder: NULL when there is none ---- */
 void recorder_input(struct recorder *r, struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len);
+/* The same for a change: HEAD and LEN BYTES (change.c). */
+void recorder_change(struct recorder *r, struct vcpu *v, unsigned what, const u8 *head, const void *bytes, size_t len);
 u64 recorder_due(const struct recorder *r); /* instruction count of the next checkpoint */
 void recorder_check(struct recorder *r, struct vcpu *v);
 void recorder_free(struct recorder *r);

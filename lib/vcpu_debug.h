@@ -29,9 +29,9 @@ typedef struct vcpu_debug vcpu_debug;
  * While there is a debugger, run V only through it. vcpu_input gives a new input at the present place, and the
  * debugger forgets the run after this place. So do changes by the caller outside of callbacks (vcpu_set,
  * vcpu_set_vector, vcpu_set_st, vcpu_write_physical and vcpu_write_linear): the run has them at this place from now
- * on. The machine's `output' receives each output once, however often the debugger repeats it. With a device of the
- * caller that has no save and restore (struct vcpu_device), calls that go back return VCPU_DEBUG_ERROR with
- * vcpu_error, and the machine keeps its place. */
+ * on. The same holds for changes by hooks before instructions (vcpu_hook.h). The machine's `output' receives each
+ * output once, however often the debugger repeats it. With a device of the caller that has no save and restore (struct
+ * vcpu_device), calls that go back return VCPU_DEBUG_ERROR with vcpu_error, and the machine keeps its place. */
 VCPU_API vcpu_debug *vcpu_debug_new(vcpu *v, const vcpu_replay *r, char **error);
 VCPU_API void vcpu_debug_free(vcpu_debug *d); /* call it before vcpu_free; NULL does nothing; nor does a call in a
 	                                         callback */

@@ -120,8 +120,11 @@ struct vcpu_hook {
 /* Add a hook: returns its id, above 0, or -1 with vcpu_error. Allowed in callbacks. The hook is called from the next
  * instruction boundary on. HOOK is copied.
  *
- * A machine that is recorded or debugged can have observers only: a run with changes by a hook cannot be
- * repeated. A debugger that repeats a part of a run calls observers again. */
+ * In a machine that is recorded or debugged a hook that may change it can be of the kinds INSN, BLOCK and EDGE; hooks
+ * of the other kinds must be observers. What such a hook changes (vcpu_set and its like, vcpu_write_physical,
+ * vcpu_write_linear, RIP, VCPU_HOOK_SKIP) becomes an input of the run at this instruction: a replay of the recording
+ * makes the same changes without the hook, and so does a debugger that goes back and repeats a part of the run. The
+ * debugger calls observers again, but no hook that may change the machine where its changes are known. */
 VCPU_API int vcpu_hook_add(vcpu *v, const struct vcpu_hook *hook);
 /* Remove a hook. Returns 0, or -1 with vcpu_error: there is no such id. Allowed in callbacks, also in those of the
  * hook itself. */

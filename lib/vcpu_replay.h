@@ -4,6 +4,11 @@
  * A recording holds the configuration, every input with its place, and the hash of the state at checkpoints. It is
  * written piece by piece. If the process dies, the pieces that were written can be replayed.
  *
+ * Inputs are those of vcpu_input, and changes of the state by the caller between two runs or in a hook before an
+ * instruction (vcpu_hook.h): by vcpu_set and its like, vcpu_set_mode, vcpu_write_physical and vcpu_write_linear. A
+ * replay makes them by itself. It does not repeat vcpu_map and its like: before the first vcpu_replay_run of a replay,
+ * the caller maps the same memory.
+ *
  * Record:
  *
  *     struct vcpu_recording recording = { .write = append_to_file, .user = file };
@@ -59,7 +64,7 @@ struct vcpu_place {
 	uint32_t steps;
 	uint64_t ns;     /* virtual time */
 };
-/* The present place of V. */
+/* The present place of V; in a callback, the place before the instruction that is under way. */
 VCPU_API struct vcpu_place vcpu_where(const vcpu *v);
 
 struct vcpu_recording {

@@ -65,6 +65,14 @@ bool observe_point(struct cpu *c, u64 linear, u64 phys, u64 icount)
 	return false;
 }
 
+bool observe_point_here(struct cpu *c)
+{
+	u64 linear = (c->r[RIP] + c->cs_base) & c->linear_mask, phys = ~(u64)0;
+
+	page_peek(c, linear, &phys);
+	return observe_point(c, linear, phys, c->icount);
+}
+
 bool observes_page(const struct observer *w, u64 linear)
 {
 	if (w->trace & EVENT_MEMORY)

@@ -793,6 +793,21 @@ static bool uneventful(const struct cpu *c, u64 icount_end)
 	       ((c->icount < c->look_at && c->icount < c->watch_at) || !round_pays(c, (s64)n));
 }
 
+void cpu_skip(struct cpu *c, u64 rip, u32 step)
+{
+	bool quiet = c->debugctl & DEBUGCTL_BTF && rip == debug_next(c);
+
+	c->icount++;
+	c->r[RIP] = rip;
+	c->clock->now = cpu_now(c);
+	if (vmx_proc(c, PROC_TRAP_FLAG) && vmx_guest(c))
+		c->vmx->trap_flag_due = true;
+	if (step & STEP_RF)
+		c->eflags &= ~(u32)FL_RF;
+	if (step & STEP_TF && !quiet)
+		c->db_pending |= DR6_BS;
+}
+
 static enum cpu_stop unhandled(const struct cpu *c)
 {
 	return c->fault.vector == FAULT_MISSING ? CPU_MISSING : CPU_EXCEPTION;

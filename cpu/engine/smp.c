@@ -89,6 +89,13 @@ enum cpu_stop cpus_run(struct cpus *all, u64 icount_end, u64 idle_end)
 	return why;
 }
 
+void cpus_skip(struct cpus *all, u64 rip, u32 step)
+{
+	cpu_skip(cpus_running(all), rip, step);
+	if (all->count > 1)
+		pass_time_to_all(all);
+}
+
 void cpu_yield(struct cpu *c)
 {
 	c->quantum_end = c->end - (u64)(c->n + c->op->left) + 1;

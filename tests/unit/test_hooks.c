@@ -794,9 +794,10 @@ START_TEST(test_refused)
 	ck_assert_int_eq(vcpu_hook_remove(v, 1), -1);
 	d = vcpu_debug_new(v, NULL, NULL);
 	ck_assert_ptr_nonnull(d);
-	ck_assert_int_eq(vcpu_hook_add(v, &h), -1);
+	bad = h, bad.kinds = VCPU_HOOK_READ;
+	ck_assert_int_eq(vcpu_hook_add(v, &bad), -1);
 	vcpu_debug_free(d);
-	ck_assert_int_gt(vcpu_hook_add(v, &h), 0);
+	ck_assert_int_gt(vcpu_hook_add(v, &bad), 0);
 	ck_assert_ptr_null(vcpu_debug_new(v, NULL, NULL));
 	vcpu_free(v);
 }
