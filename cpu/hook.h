@@ -6,6 +6,7 @@
 #define CPU_HOOK_H
 
 #include "cpu/observe.h"
+#include "cpu/op.h"
 
 /* As in lib/vcpu_hook.h, which says what each one's address and value are; the first ones as enum event_kind. */
 enum hook_kind {
@@ -48,6 +49,7 @@ struct hooks {
 	struct hook *added;     /* since the last instruction boundary at which hooks_settle was called */
 	u32 kinds;              /* of all from FIRST on; of those without and with `after' */
 	u32 before, behind;
+	const struct hook *accesses; /* the only one of memory; NULL: there are several, or none */
 	unsigned removed;       /* hooks that are still to be freed */
 	s32 last_id;
 	struct hook_event event;
@@ -100,11 +102,36 @@ void hooks_loaded(struct cpus *all);
  * The first hook that it is for, or NULL. */
 const struct hook *hook_wanted(const struct cpu *c, u32 kinds, unsigned offset, u64 phys, unsigned code);
 
+/* The same, if no other hook is for code of this kind and the operation's place says all but the linear address. */
+const struct hook *hook_alone(const struct cpu *c, u32 kind, const struct hook *wanted);
+
 /* What an operation of code does: how its block goes on. HOOKED_ELSEWHERE: at r[RIP]; HOOKED_LEAVES: the block is left.
  * c->n is exact then. */
 enum hooked { HOOKED_ON, HOOKED_ELSEWHERE, HOOKED_LEAVES };
 enum hooked hook_insn(struct cpu *c, const struct STORED_OP *o);
 enum hooked hook_enter(struct cpu *c, const struct STORED_OP *o);
+/* K has given ANSWER before O, or has changed more than registers. */
+enum hooked hook_answered(struct cpu *c, const struct STORED_OP *o, const struct hook *k, int answer);
+/* Call K, which is alone, for the event at LINEAR. */
+ALWAYS_INLINE enum hooked hook_call_alone(struct cpu *c, const struct STORED_OP *o, u32 kind, u32 size, u64 linear)
+{
+	const struct hook *k = o->hook;
+	struct cpus *all = c->all;
+	struct hooks *h = all->hooks;
+	int answer;
+
+	if (unlikely(linear - k->first > k->span))
+		return HOOKED_ON;
+	h->event.kind = kind;
+	h->event.size = size;
+	h->event.address = linear;
+	h->event.id = k->id;
+	h->current = k;
+	all->hook_calls++;
+	answer = k->call(k, &h->event);
+	h->current = NULL;
+	return unlikely(answer | (int)c->attn | c->goes | *all->asked) ? hook_answered(c, o, k, answer) : HOOKED_ON;
+}
 /* Behind a block: a branch that nobody was told of yet leads to r[RIP]. */
 void hook_edge_now(struct cpu *c);
 static inline void hook_straight_at(struct cpu *c, u64 icount, u64 rip)
@@ -119,6 +146,12 @@ u32 hook_page(const struct cpu *c, u64 linear, u64 phys);
  * HOOK_SKIP; HOOK_STOP: a fault is set, and the instruction ends with it. */
 enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u64 phys, void *data, unsigned len,
 			     bool device);
+/* The same for an access of at most 8 bytes to RAM, with hooks.accesses alone, which is for KIND here: quickly. */
+enum hook_answer hook_access_alone(struct cpu *c, u32 kind, u64 linear, u64 phys, u64 *data, unsigned len);
+static inline bool hook_covers(const struct hook *k, u64 address, u64 len)
+{
+	return address - k->first <= k->span || k->first - address < len;
+}
 /* An instruction has read what it will write: if a hook undoes it then, it may have changed the flags. */
 void hook_keep_flags(struct cpu *c);
 /* The same for a port. */

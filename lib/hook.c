@@ -53,9 +53,14 @@ static int call(const struct hook *hook, struct hook_event *event)
 {
 	const struct user_hook *k = (const struct user_hook *)hook;
 
-	if (unlikely((k->v->recorder || k->v->debug) && !hook->observer))
-		return call_repeatable(k, event);
 	return (int)k->call(k->user, (struct vcpu_hook_event *)event);
+}
+
+static int call_changer(const struct hook *hook, struct hook_event *event)
+{
+	const struct user_hook *k = (const struct user_hook *)hook;
+
+	return unlikely(k->v->recorder || k->v->debug) ? call_repeatable(k, event) : call(hook, event);
 }
 
 /* The code of the instruction with this MNEMONIC; CODE_NONE: there is none. */
@@ -119,7 +124,7 @@ int vcpu_hook_add(vcpu *v, const struct vcpu_hook *hook)
 	k->call = hook->call;
 	k->user = hook->user;
 	k->hook = (struct hook){
-		.call = call, .kinds = hook->kinds, .first = hook->first,
+		.call = hook->observer ? call : call_changer, .kinds = hook->kinds, .first = hook->first,
 		.span = hook->last ? hook->last - hook->first : ~(u64)0,
 		.physical = hook->physical, .after = hook->after, .observer = hook->observer, .code = (u16)code };
 	if (hook_add(v->cpu->all, &k->hook))

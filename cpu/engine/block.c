@@ -313,6 +313,7 @@ static bool stitches(const struct blocks *b, u64 mode) { return b->stitch && !(m
 /* Make the operations before the first instruction. Returns their number. */
 static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d, struct op *o)
 {
+	const struct hook *k;
 	unsigned count = 0;
 
 	if (stitches(c->blocks, c->mode)) {
@@ -338,7 +339,8 @@ static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d
 	if (hooked(c, HOOK_BLOCK | HOOK_EDGE) &&
 	    (hook_wanted(c, HOOK_BLOCK, s->offset, s->phys, 0) || hooked(c, HOOK_EDGE))) {
 		d[count] = (struct dec){ 0 };
-		o[count++] = (struct op){ .run = hooked_enter };
+		k = hook_alone(c, HOOK_BLOCK, hook_wanted(c, HOOK_BLOCK, s->offset, s->phys, 0));
+		o[count++] = (struct op){ .run = k ? hooked_block_alone : hooked_enter, .hook = k };
 	}
 	return count;
 }
@@ -424,7 +426,7 @@ static unsigned put_hooks(const struct cpu *c, const struct source *s, struct de
 	unsigned n = 0;
 
 	if (hooked(c, HOOK_INSN) && (k = hook_wanted(c, HOOK_INSN, s->offset + ip, s->phys + ip, code))) {
-		put_before(d, o, hooked_insn, 0, ip);
+		put_before(d, o, hook_alone(c, HOOK_INSN, k) ? hooked_insn_alone : hooked_insn, 0, ip);
 		o[n].hook = k;
 		o[n++].disp = (s32)code;
 	}

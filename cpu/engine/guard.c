@@ -147,12 +147,12 @@ HANDLER(branch_target)
 
 /* ---- hooks (cpu/hook.h) ---- */
 
-#define HOOK_HANDLER(name, function) \
+#define HOOK_HANDLER(name, function, ...) \
 	HANDLER(name) \
 	{ \
 		enum hooked how; \
 		EXPOSE(o); \
-		how = function(c, HERE(o)); \
+		how = function(c, HERE(o), ##__VA_ARGS__); \
 		if (unlikely(how != HOOKED_ON)) { \
 			n = c->n; \
 			if (how == HOOKED_LEAVES) \
@@ -165,6 +165,25 @@ HANDLER(branch_target)
 	}
 HOOK_HANDLER(hooked_insn, hook_insn)
 HOOK_HANDLER(hooked_enter, hook_enter)
+
+ALWAYS_INLINE enum hooked insn_alone(struct cpu *c, const struct STORED_OP *at, u64 linear, u32 len)
+{
+	return unlikely(c->all->hooks->resume.on | c->mxcsr_live) ? hook_insn(c, at)
+								  : hook_call_alone(c, at, HOOK_INSN, len, linear);
+}
+
+/* Blocks that begin only because the run was cut, or an instruction is repeated, are for the long way. */
+ALWAYS_INLINE enum hooked block_alone(struct cpu *c, const struct STORED_OP *at, u64 linear, u64 icount)
+{
+	const struct hooks *h = c->all->hooks;
+
+	return unlikely(h->resume.on | c->mxcsr_live | (h->straight.icount == icount) | (c->rep_at == icount))
+		       ? hook_enter(c, at)
+		       : hook_call_alone(c, at, HOOK_BLOCK, 0, linear);
+}
+#define CODE_LINEAR(c, o) (((c)->r[RIP] + (o)->ip + (c)->cs_base) & (c)->linear_mask)
+HOOK_HANDLER(hooked_insn_alone, insn_alone, CODE_LINEAR(c, o), (u32)o->len)
+HOOK_HANDLER(hooked_block_alone, block_alone, CODE_LINEAR(c, o), c->end - (u64)(n + o->left))
 
 HANDLER(hooked_branch)
 {

@@ -35,6 +35,12 @@ bool hook_add(struct cpus *all, struct hook *k)
 	return true;
 }
 
+static int call_nobody(const struct hook *k, struct hook_event *event)
+{
+	(void)k, (void)event;
+	return HOOK_GO;
+}
+
 /* Operations of single places may stay, and find out that there is nothing to call, until there are many of them. */
 enum { REMOVED_MAX = 64 };
 
@@ -50,6 +56,9 @@ bool hook_remove(struct cpus *all, s32 id)
 			if (h->removed > REMOVED_MAX || k->span >= PAGE_SIZE)
 				look_again(all);
 			k->kinds = 0;
+			k->call = call_nobody;
+			if (h->accesses == k)
+				h->accesses = NULL;
 			return true;
 		}
 	return false;
@@ -67,10 +76,13 @@ void hooks_settle(struct cpus *all)
 	*at = h->added;
 	h->added = NULL;
 	h->kinds = h->before = h->behind = 0;
+	h->accesses = NULL;
 	for (at = &h->first; *at;) {
 		struct hook *k = *at;
 
 		if (k->kinds) {
+			if (k->kinds & HOOK_MEMORY)
+				h->accesses = h->kinds & HOOK_MEMORY ? NULL : k;
 			h->kinds |= k->kinds;
 			*(k->after ? &h->behind : &h->before) |= k->kinds;
 			at = &k->next;
@@ -107,11 +119,6 @@ void hooks_loaded(struct cpus *all)
 }
 
 /* ---- calls ---- */
-
-static bool covers(const struct hook *k, u64 address, u64 len)
-{
-	return address - k->first <= k->span || k->first - address < len;
-}
 
 /* Has K been called for this event before the run was left here? */
 static COLD bool called_before(const struct cpu *c, const struct hook *k, u64 icount, u64 address)
@@ -217,11 +224,12 @@ static enum hooked replace(struct cpu *c, const struct op *o, u64 rip)
 	return c->attn || *c->all->asked ? HOOKED_LEAVES : HOOKED_ELSEWHERE;
 }
 
-/* K has given ANSWER, or has changed more than registers. */
-static COLD enum hooked answered(struct cpu *c, const struct op *o, const struct hook *k, int answer)
+COLD enum hooked hook_answered(struct cpu *c, const struct op *o, const struct hook *k, int answer)
 {
 	struct hooks *h = c->all->hooks;
 
+	if (k->observer && answer != HOOK_STOP)
+		answer = HOOK_GO;
 	if (c->goes) {
 		c->goes = false;
 		return replace(c, o, c->go_to);
@@ -256,7 +264,7 @@ ALWAYS_INLINE enum hooked call_all(struct cpu *c, struct hooks *h, const struct 
 			continue;
 		answer = call(c, h, k);
 		if (unlikely(answer | (int)c->attn | c->goes | *c->all->asked)) {
-			enum hooked how = answered(c, o, k, answer);
+			enum hooked how = hook_answered(c, o, k, answer);
 
 			if (how != HOOKED_ON)
 				return how;
@@ -343,6 +351,14 @@ const struct hook *hook_wanted(const struct cpu *c, u32 kinds, unsigned offset, 
 			return k;
 	}
 	return NULL;
+}
+
+const struct hook *hook_alone(const struct cpu *c, u32 kind, const struct hook *wanted)
+{
+	for (const struct hook *k = c->all->hooks->first; k; k = k->next)
+		if (k->kinds & kind && k != wanted)
+			return NULL;
+	return wanted && !wanted->physical && !(kind == HOOK_BLOCK && hooked(c, HOOK_EDGE)) ? wanted : NULL;
 }
 
 /* ---- memory that is missing ---- */
@@ -432,7 +448,7 @@ u32 hook_page(const struct cpu *c, u64 linear, u64 phys)
 	u32 kinds = 0;
 
 	for (const struct hook *k = c->all->hooks->first; k; k = k->next)
-		if (k->kinds & HOOK_MEMORY && covers(k, (k->physical ? phys : linear) & PAGE_MASK, PAGE_SIZE))
+		if (k->kinds & HOOK_MEMORY && hook_covers(k, (k->physical ? phys : linear) & PAGE_MASK, PAGE_SIZE))
 			kinds |= k->kinds & HOOK_MEMORY;
 	return kinds;
 }
@@ -460,7 +476,7 @@ enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u6
 	for (const struct hook *k = h->first; k; k = k->next) {
 		int answer;
 
-		if (!(k->kinds & kind) || k->after != after || !covers(k, k->physical ? phys : linear, len) ||
+		if (!(k->kinds & kind) || k->after != after || !hook_covers(k, k->physical ? phys : linear, len) ||
 		    suppressed(c, k))
 			continue;
 		e->value = value;
@@ -479,6 +495,36 @@ enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u6
 	return done;
 }
 
+static COLD enum hook_answer access_answered(struct cpu *c, const struct hook *k, int answer)
+{
+	if (k->observer && answer != HOOK_STOP)
+		answer = HOOK_GO;
+	return !goes_on(c, k, answer) ? HOOK_STOP : answer == HOOK_SKIP ? HOOK_SKIP : HOOK_GO;
+}
+
+enum hook_answer hook_access_alone(struct cpu *c, u32 kind, u64 linear, u64 phys, u64 *data, unsigned len)
+{
+	struct hooks *h = c->all->hooks;
+	const struct hook *k = h->accesses;
+	const u64 value = *data;
+	int answer;
+
+	sse_park(c);
+	h->event.kind = kind;
+	h->event.size = len;
+	h->event.address = linear;
+	h->event.physical = phys;
+	h->event.value = value;
+	h->event.data = data;
+	h->event.write = kind == HOOK_WRITE;
+	h->event.after = k->after;
+	h->event.device = h->event.denied = false;
+	answer = call(c, h, k);
+	if (unlikely(h->event.value != value) && !k->observer)
+		*data = trim(h->event.value, len);
+	return unlikely(answer | *c->all->asked) ? access_answered(c, k, answer) : HOOK_GO;
+}
+
 static bool call_fetch(struct cpu *c, u64 linear, u64 phys)
 {
 	struct hooks *h = c->all->hooks;
@@ -487,7 +533,7 @@ static bool call_fetch(struct cpu *c, u64 linear, u64 phys)
 	for (const struct hook *k = h->first; k; k = k->next) {
 		int answer;
 
-		if (!(k->kinds & HOOK_MISSING_FETCH) || !covers(k, k->physical ? phys : linear, 1))
+		if (!(k->kinds & HOOK_MISSING_FETCH) || !hook_covers(k, k->physical ? phys : linear, 1))
 			continue;
 		h->event = (struct hook_event){ .kind = HOOK_MISSING_FETCH, .address = linear, .physical = phys,
 			.denied = ram_is_at(c, phys) };
@@ -534,7 +580,8 @@ bool hook_interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, u3
 	for (const struct hook *k = h->first; k; k = k->next) {
 		int answer;
 
-		if (!(k->kinds & (kind == INT_EXTERNAL ? HOOK_INTERRUPT : HOOK_EXCEPTION)) || !covers(k, vector, 1))
+		if (!(k->kinds & (kind == INT_EXTERNAL ? HOOK_INTERRUPT : HOOK_EXCEPTION)) ||
+		    !hook_covers(k, vector, 1))
 			continue;
 		h->event = (struct hook_event){ .kind = kind == INT_EXTERNAL ? HOOK_INTERRUPT : HOOK_EXCEPTION,
 			.address = vector, .value = error, .cause = (u8)kind,
@@ -560,7 +607,7 @@ void hook_tell(struct cpu *c, u32 kind, u64 address, u64 value, bool write, cons
 	if (h->current)
 		return;
 	for (const struct hook *k = h->first; k; k = k->next) {
-		if (!(k->kinds & kind) || !covers(k, address, 1))
+		if (!(k->kinds & kind) || !hook_covers(k, address, 1))
 			continue;
 		sse_park(c);
 		h->event = (struct hook_event){ .kind = kind, .address = address, .value = value, .write = write,

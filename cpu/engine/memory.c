@@ -613,22 +613,78 @@ static bool op_at_device(struct cpu *c, const struct op *o, unsigned size, unsig
 	return true;
 }
 
-/* The operand of O is in a page in which hooks alone keep it from the fast path: where. */
-static bool op_hooked(struct cpu *c, const struct op *o, unsigned size, unsigned access, u64 *linear)
+/* The operand of O is in a page in which hooks alone keep it from the fast path: its bytes, and where. */
+static u8 *op_hooked(struct cpu *c, const struct op *o, unsigned size, unsigned access, u64 *linear)
 {
 	const struct seg *s = OP_SEG(c, o);
 	u64 offset = op_offset(c, o);
 
 	*linear = (offset + s->base) & c->linear_mask;
-	return offset + size <= (access == ACCESS_WRITE ? s->write_end : s->read_end) &&
-	       hooked_host(c, *linear, size, access);
+	return offset + size <= (access == ACCESS_WRITE ? s->write_end : s->read_end)
+		       ? hooked_host(c, *linear, size, access)
+		       : NULL;
+}
+
+/* There is one hook of memory, no run goes on behind a call of it, and no hook is running. */
+ALWAYS_INLINE const struct hook *access_alone(const struct cpu *c)
+{
+	const struct hooks *h = c->all->hooks;
+
+	return likely(h->accesses && !h->resume.on && !h->current) ? h->accesses : NULL;
+}
+
+/* Is K for the access? *PHYS gets where it is. */
+ALWAYS_INLINE bool alone_for(const struct cpu *c, const struct hook *k, u32 kind, u64 linear, unsigned size, u64 *phys)
+{
+	*phys = c->view->phys[linear >> PAGE_SHIFT & (TLB_SIZE - 1)] | (linear & (PAGE_SIZE - 1));
+	return k->kinds & kind && hook_covers(k, unlikely(k->physical) ? *phys : linear, size);
+}
+
+/* An access of SIZE bytes at HOST, with the hook K alone. False: it ends the instruction. */
+static bool read_alone(struct cpu *c, const struct hook *k, u64 linear, const u8 *host, unsigned size, u64 *out)
+{
+	enum hook_answer answer;
+	u64 phys;
+
+	if (!alone_for(c, k, HOOK_READ, linear, size, &phys)) {
+		*out = get_size(host, size);
+		return true;
+	}
+	*out = k->after ? get_size(host, size) : 0;
+	answer = hook_access_alone(c, HOOK_READ, linear, phys, out, size);
+	if (k->after || unlikely(answer != HOOK_GO))
+		return k->after || answer == HOOK_SKIP;
+	*out = get_size(host, size);
+	return true;
+}
+
+static bool write_alone(struct cpu *c, const struct hook *k, u64 linear, u8 *host, unsigned size, u64 value)
+{
+	enum hook_answer answer;
+	u64 phys, data = trim(value, size);
+	bool called = alone_for(c, k, HOOK_WRITE, linear, size, &phys);
+
+	if (called && !k->after) {
+		answer = hook_access_alone(c, HOOK_WRITE, linear, phys, &data, size);
+		if (unlikely(answer != HOOK_GO))
+			return answer == HOOK_SKIP;
+	}
+	put_size(host, size, data);
+	if (called && k->after)
+		hook_access_alone(c, HOOK_WRITE, linear, phys, &data, size);
+	return true;
 }
 
 bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 {
 	u64 linear, phys;
+	const u8 *host;
 
-	if (hooked(c, HOOK_MEMORY) && op_hooked(c, o, size, ACCESS_READ, &linear)) {
+	if (hooked(c, HOOK_MEMORY) && (host = op_hooked(c, o, size, ACCESS_READ, &linear))) {
+		const struct hook *k = access_alone(c);
+
+		if (likely(k != NULL))
+			return read_alone(c, k, linear, host, size, out);
 		*out = 0;
 		return read_hooked(c, linear, out, size, ACCESS_READ);
 	}
@@ -653,8 +709,12 @@ bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v)
 	u64 linear, phys;
 	u8 *host;
 
-	if (hooked(c, HOOK_MEMORY) && op_hooked(c, o, size, ACCESS_WRITE, &linear))
-		return write_hooked(c, linear, &v, size, ACCESS_WRITE);
+	if (hooked(c, HOOK_MEMORY) && (host = op_hooked(c, o, size, ACCESS_WRITE, &linear))) {
+		const struct hook *k = access_alone(c);
+
+		return likely(k != NULL) ? write_alone(c, k, linear, host, size, v)
+					 : write_hooked(c, linear, &v, size, ACCESS_WRITE);
+	}
 	if (op_at_device(c, o, size, ACCESS_WRITE, &phys)) {
 		space_write(c->mem, phys, size, v);
 		return true;
