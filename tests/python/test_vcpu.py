@@ -214,6 +214,58 @@ def test_debugger_goes_back():
         assert d.fields()["cpu0"]
 
 
+def test_last_set():
+    m = bare(bytes.fromhex("b805000000 9090 ffc0 90 f4"))  # mov eax, 5; nop; nop; inc eax; nop; hlt
+    with vcpu.Debugger(m) as d:
+        d.run(5)
+        assert m.registers.rax == 6 and d.last_set("rax").rip == 0x1007
+        assert m.registers.rax == 5 and d.last_set("rax").rip == 0x1000
+        with pytest.raises(KeyError):
+            d.last_set("eex")
+
+
+def test_recorded_changes(tmp_path):
+    """The replay of a run with changes by hand and by a hook has them, and not the hook."""
+    file = str(tmp_path / "changed.vrr")
+    # 7C00h: inc ax; nop; nop; nop; jmp 7C00h
+    with vcpu.Machine(bytes.fromhex("40 90 90 90 ebfa").ljust(510, b"\0") + b"\x55\xaa", memory="1M") as m:
+        m.record(file, embed=True)
+        m.hook(vcpu.HookKind.INSN, lambda e: m.registers.update({"rdx": m.instructions}), 0x7c03, 0x7c03)
+        m.run(1000)
+        m.registers.rbx = 0x1234
+        m.memory.write(0x500, b"by hand")
+        m.run(1000)
+        m.record_end()
+        expected = m.state_hash, m.registers.rdx
+    replay = vcpu.Replay(file, verify=True)
+    with replay.machine() as m:
+        while not replay.done:
+            m.run(777)
+        assert (m.state_hash, m.registers.rdx) == expected and expected[1] > 1900
+        assert m.registers.rbx == 0x1234 and m.memory.read(0x500, 7) == b"by hand"
+
+
+@needs_demo
+def test_console(tmp_path):
+    program, file = os.environ.get("VCPU_DBG", "vcpu-dbg"), tmp_path / "demo.vrr"
+    with vcpu.Machine(DEMO) as m:
+        m.record(str(file), embed=True)
+        m.run(3000)
+        m.record_end()
+    with vcpu.Console(file, symbols=[DEMO], program=program) as console:
+        console("goto 50%")
+        assert console("print 6 * 7")["value"] == 42
+        place = console("who set $rsp")["place"]
+        assert int(place["instructions"]) < 3000
+        assert console("timeline " + str(tmp_path / "t.svg"))["processors"]
+        assert (tmp_path / "t.svg").stat().st_size > 100
+        with pytest.raises(vcpu.Error):
+            console("nonsense")
+        assert console("info registers")["registers"]
+    with pytest.raises(vcpu.Error):
+        vcpu.Console(tmp_path / "none", program=program)("print 1")
+
+
 def test_debugger_breakpoint_and_condition():
     m = bare()
     with vcpu.Debugger(m) as d:

@@ -11,6 +11,7 @@
 The words are those of the C headers (vcpu.h, vcpu_debug.h, vcpu_hook.h, vcpu_replay.h, vcpu_snapshot.h), which define every call."""
 from . import isa
 from ._library import Answer, Bus, Cause, Channel, Engine, Error, Event, HookKind, Monitor, StopReason, What, lib, text
+from .console import Console
 from .debugger import Debugger, DebugStop, TraceEvent
 from .hooks import Hook, HookEvent
 from .machine import Device, Fault, Machine, Memory, Place, Registers, Screen, Snapshot, Stop, Template
@@ -27,6 +28,6 @@ def models() -> list[str]:
 
 __version__ = text(lib.vcpu_version())
 __all__ = [
-    "Answer", "Bus", "Cause", "Channel", "DebugStop", "Debugger", "Device", "Engine", "Error", "Event", "Fault", "Hook", "HookEvent",
-    "HookKind", "Machine", "Memory", "Monitor", "Place", "Registers", "Replay", "Screen", "Snapshot", "Stop", "StopReason", "Template",
+    "Answer", "Bus", "Cause", "Channel", "Console", "DebugStop", "Debugger", "Device", "Engine", "Error", "Event", "Fault", "Hook",
+    "HookEvent", "HookKind", "Machine", "Memory", "Monitor", "Place", "Registers", "Replay", "Screen", "Snapshot", "Stop", "StopReason", "Template",
     "TraceEvent", "What", "isa", "models"]

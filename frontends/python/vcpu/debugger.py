@@ -152,6 +152,13 @@ class Debugger:
         """Go back to the last write to SIZE bytes at physical ADDRESS."""
         return self._stop(lib.vcpu_debug_last_write(self._d, address, size))
 
+    def last_set(self, register: str) -> DebugStop:
+        """Go back to the last instruction that has set REGISTER."""
+        number = lib.vcpu_register_by_name(register.encode())
+        if number < 0:
+            raise KeyError(register)
+        return self._stop(lib.vcpu_debug_last_set(self._d, number))
+
     def last_event(self, kinds: Event, first: int = 0, last: int = _FOREVER) -> DebugStop:
         return self._stop(lib.vcpu_debug_last_event(self._d, kinds, first, last))
 
