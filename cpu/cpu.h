@@ -52,6 +52,7 @@ enum { CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 0x10, CR4_PA
        CR4_FSGSBASE = 0x10000, CR4_PCIDE = 0x20000, CR4_OSXSAVE = 0x40000, CR4_SMEP = 0x100000, CR4_SMAP = 0x200000,
        CR4_PKE = 0x400000, CR4_CET = 0x800000, CR4_PKS = 0x1000000, CR4_UINTR = 0x2000000, CR4_LASS = 0x8000000,
        CR4_LAM_SUP = 0x10000000 };
+#define CR4_FRED ((u64)1 << 32)
 #define CR3_LAM_U57 ((u64)1 << 61)
 #define CR3_LAM_U48 ((u64)1 << 62)
 enum { MISC_MONITOR = 1 << 18 }; /* of IA32_MISC_ENABLE: MONITOR and MWAIT are there */
@@ -194,6 +195,7 @@ enum {
 	MODE_WAIT_ENDBR = 1 << 27, /* the next instruction must be ENDBR */
 	MODE_BRANCHES = 1 << 28, /* a performance counter counts branches */
 	MODE_LBR = 1 << 29,     /* each branch is recorded */
+	MODE_FRED = 1 << 30,    /* FRED transitions are enabled: CR4.FRED in IA-32e mode */
 };
 /* Bits of CR4 that checks look at and nothing else in a mode does: in its upper half, as they are. */
 #define MODE_CR4(bits) ((u64)(bits) << 32)
@@ -211,7 +213,8 @@ enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP,
             EXIT_HOT /* before a block that has run often: c->op is its counter */ };
 
 struct fault { u8 vector; bool has_error; u32 error; const char *why;
-	/* the check that failed, for people; NULL: the vector says it */ };
+	/* the check that failed, for people; NULL: the vector says it */
+	bool nested; /* FRED event delivery has met it */ };
 
 struct fault_note { u8 vector; bool has_error; u32 error; u16 cs; u64 rip, cr2; const char *why; };
 
@@ -333,6 +336,7 @@ struct cpu {
 	 * clears it */
 	u8 step;
 	bool db_fault;             /* debug_code_check found a breakpoint: fault holds #DB */
+	u64 db_bits;               /* what the last #DB has reported to DR6. No state. */
 	u64 monitor_phys;          /* MONITOR: a byte of the line; a store there disarms it (block.c) */
 	bool monitor_armed;
 	bool mwait_breaks;         /* asleep in MWAIT: interrupts wake it though IF is 0 */
@@ -361,6 +365,7 @@ struct cpu {
 	struct svm *svm;           /* svm.h. NULL: the model has no SVM */
 	struct uintr *uintr;       /* uintr.h. NULL: the model has no user interrupts */
 	struct amx *amx;           /* amx.h. NULL: the model has neither tiles nor IA32_XFD */
+	struct fred *fred;         /* fred.h. NULL: the model has no FRED */
 	u64 guest_cr2;             /* CR2 before a #PF that may exit from a guest */
 	struct cpus *all;
 	/* of its parts and its event */
@@ -449,8 +454,8 @@ void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
 /* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, tiles, user interrupts, AVX-512, what
- * later features add, performance counters */
-enum { CPU_PARTS = 11 };
+ * later features add, performance counters, FRED */
+enum { CPU_PARTS = 12 };
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 /* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */
@@ -655,7 +660,8 @@ bool far_call(struct cpu *c, u16 sel, u64 offset, unsigned osize, u64 return_rip
 bool far_return(struct cpu *c, unsigned osize, unsigned pop);
 bool interrupt_return(struct cpu *c, unsigned osize);
 enum interrupt_kind { INT_EXTERNAL, INT_EXCEPTION, INT_TRAP /* #DB after an instruction */, INT_SOFTWARE /* INT n */,
-	INT_SOFT_EXC /* INT3, INTO */, INT_ICEBP };
+	INT_SOFT_EXC /* INT3, INTO */, INT_ICEBP,
+	INT_OTHER /* of FRED: SYSCALL, whose vector is 1, and SYSENTER, 2 */ };
 /* Deliver through the IVT or IDT. Return address is r[RIP]. False: another fault happened on the way (c->fault). */
 bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error, u32 error);
 /* Deliver c->fault: contributory rules, double fault; false on a triple fault. */

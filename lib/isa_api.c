@@ -17,6 +17,7 @@ static const struct word checks[] = {
 	{ CHK_RING0, "RING0" }, { CHK_SMM, "SMM" }, { CHK_SCE, "SCE" }, { CHK_SEP, "SEP" }, { CHK_LEGACY, "LEGACY" },
 		{ CHK_OSXSAVE, "OSXSAVE" }, { CHK_PKE, "PKE" }, { CHK_VMX, "VMX" }, { CHK_SVM, "SVM" },
 		{ CHK_AVX512, "AVX512" }, { CHK_GUEST, "GUEST" },
+	{ CHK_FRED, "FRED" }, { CHK_NO_FRED, "NO_FRED" },
 };
 
 static const struct word port[] = { { 1, "IO" } };

@@ -405,7 +405,9 @@ static enum raise fixed_checks(u32 check, u64 mode)
 		return RAISE_UD;
 	if ((check & CHK_GUEST) && !(mode & MODE_GUEST))
 		return RAISE_UD;
-	if ((check & CHK_SCE) && !(mode & MODE_SCE))
+	if ((check & CHK_SCE) && !(mode & (MODE_SCE | MODE_FRED)))
+		return RAISE_UD;
+	if (check & (mode & MODE_FRED ? CHK_NO_FRED : CHK_FRED))
 		return RAISE_UD;
 	if ((check & CHK_SVM) && !(mode & MODE_SVME))
 		return RAISE_UD;

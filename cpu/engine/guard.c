@@ -81,7 +81,7 @@ static bool allowed(struct cpu *c, u32 check, unsigned osize)
 		return fault_ud(c);
 	if ((check & CHK_SEP) && !(c->cr0 & CR0_PE))
 		return gp_because(c, 0, "it is not for real mode (5.8.7)");
-	if ((check & CHK_SEP) && null_sel((u16)c->sysenter_cs))
+	if ((check & CHK_SEP) && null_sel((u16)c->sysenter_cs) && !fred_on(c))
 		return gp_because(c, 0, "IA32_SYSENTER_CS is 0 (5.8.7)");
 	if ((check & CHK_IOPL) && c->cpl > iopl(c) && !(in_v86(c) ? vme : c->cr4 & CR4_PVI && c->cpl == 3))
 		return gp_because(c, 0, "CPL is above IOPL (vol. 1, 19.5.1)");

@@ -730,7 +730,7 @@ static bool handle_fault(struct cpu *c, struct stretch *s)
 		return c->fault.vector == FAULT_HOOK;
 	c->db_pending = 0;
 	/* a guest has a monitor */
-	if (c->bare && !c->idtr.limit && c->fault.vector != FAULT_VMEXIT && !in_guest(c))
+	if (c->bare && !c->idtr.limit && !fred_on(c) && c->fault.vector != FAULT_VMEXIT && !in_guest(c))
 		return hooked(c, HOOK_EXCEPTION) &&
 		       !hook_interrupt(c, c->fault.vector, INT_EXCEPTION, c->fault.has_error ? c->fault.error : 0);
 	go_to_fault_handler(c, s, true);
@@ -946,6 +946,8 @@ void cpu_reset(struct cpu *c, bool init)
 		amx_reset(c);
 	if (c->uintr && !init)
 		uintr_reset(c);
+	if (c->fred && !init)
+		fred_reset(c);
 	cpu_derive(c);
 }
 
@@ -1000,7 +1002,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	c->linear_mask = 0xffffffff;
 	if (!c->isa || (has(c->model, F_VMX) && !c->bank[1]) || !blocks_new(c, config->with, config->stitched) ||
 	    (has(c->model, F_VMX) && !vmx_new(c)) || (has(c->model, F_SVM) && !svm_new(c)) || !amx_new(c) ||
-	    (has(c->model, F_UINTR) && !uintr_new(c)) ||
+	    (has(c->model, F_UINTR) && !uintr_new(c)) || (has(c->model, F_FRED) && !fred_new(c)) ||
 	    (has(c->model, F_KVM) && !paravirt_new(c, config->boot_time)) ||
 	    (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
 		cpu_free(c);
@@ -1022,6 +1024,7 @@ void cpu_free(struct cpu *c)
 	free(c->svm);
 	free(c->amx);
 	free(c->uintr);
+	free(c->fred);
 	free(c->bank[1]);
 	c->all->count--;
 	if (!c->all->count) {

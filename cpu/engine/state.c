@@ -3,6 +3,7 @@
 #include "cpu/op.h"
 #include "cpu/amx.h"
 #include "cpu/uintr.h"
+#include "cpu/system/fred.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/vm/svm.h"
 #include "cpu/system/vm/vmx.h"
@@ -55,7 +56,7 @@ static const struct field later_fields[] = {
 
 static bool has_later(const struct model *m)
 {
-	static const u8 features[] = {
+	static const u8 features[] = { F_FRED, /* which has IA32_PL0_SSP, too */
 #define MSR_LATER(name, number, feature, member, ...) F_##feature,
 #include "cpu/system/msr.def"
 	};
@@ -129,5 +130,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 		out[count++] = (struct part){ c->later_name, c, later_fields, NULL };
 	if (has(c->model, F_PMU) && count < max)
 		out[count++] = pmu_part(c);
+	if (c->fred && count < max)
+		out[count++] = fred_part(c);
 	return count;
 }

@@ -97,7 +97,7 @@ bool write_cr3(struct cpu *c, u64 v)
 
 u64 cr4_bits(const struct model *m)
 {
-	static const struct { u32 bits; u8 feature; } all[] = {
+	static const struct { u64 bits; u8 feature; } all[] = {
 		{ CR4_VME | CR4_PVI, F_VME }, { CR4_TSD, F_TSC }, { CR4_DE, F_DE }, { CR4_PSE, F_PSE },
 			{ CR4_PAE, F_PAE }, { CR4_MCE, F_MCE },
 		{ CR4_PGE, F_PGE }, { CR4_PCE, F_P6 }, { CR4_OSFXSR, F_FXSR }, { CR4_OSXMMEXCPT, F_SSE },
@@ -106,7 +106,7 @@ u64 cr4_bits(const struct model *m)
 			{ CR4_SMAP, F_SMAP },
 		{ CR4_PKE, F_PKU }, { CR4_VMXE, F_VMX }, { CR4_CET, F_CET_SS }, { CR4_CET, F_CET_IBT },
 		{ CR4_PKS, F_PKS }, { CR4_LASS, F_LASS }, { CR4_LAM_SUP, F_LAM },
-		{ CR4_LA57, F_LA57 }, { CR4_UINTR, F_UINTR },
+		{ CR4_LA57, F_LA57 }, { CR4_UINTR, F_UINTR }, { CR4_FRED, F_FRED },
 	};
 	u64 bits = 0;
 

@@ -47,6 +47,7 @@ static u64 matches(const struct cpu *c, u64 at, unsigned len, unsigned kinds)
 
 void debug_report(struct cpu *c, u64 bits)
 {
+	c->db_bits = bits;
 	if (vmx_guest(c)) {
 		c->vmx->dr6 = c->dr[6];
 		c->vmx->db_bits = bits;

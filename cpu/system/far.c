@@ -19,6 +19,8 @@ static bool direct_check(struct cpu *c, u16 sel, u64 d)
 		return gp_because(c, sel & 0xfffc, "the selector's RPL is above CPL (5.8.1.1)");
 	if (!desc_conforming(d) && desc_dpl(d) != c->cpl)
 		return gp_because(c, sel & 0xfffc, "the DPL of the code segment is not CPL (5.8.1.1)");
+	if (fred_on(c) && !c->cpl && !is_64(c, d))
+		return gp_because(c, sel & 0xfffc, "with FRED ring 0 has 64-bit code only (vol. 2, JMP)");
 	return desc_present(d) ||
 	       fault_because(c, VEC_NP, sel & 0xfffc, "the code segment is not present (bit 47, P, is clear)");
 }
@@ -31,6 +33,8 @@ static bool system_check(struct cpu *c, u16 sel, u64 d)
 				  desc_dpl(d) < c->cpl
 					  ? "CPL is above the DPL of the gate or TSS (5.8.4)"
 					  : "the selector's RPL is above the DPL of the gate or TSS (5.8.4)");
+	if (fred_on(c))
+		return gp_because(c, sel & 0xfffc, "with FRED there are no call gates (vol. 2, CALL)");
 	return desc_present(d) ||
 	       fault_because(c, VEC_NP, sel & 0xfffc, "the gate or TSS is not present (bit 47, P, is clear)");
 }
@@ -303,7 +307,7 @@ static bool return_real(struct cpu *c, unsigned osize, unsigned pop)
 	return true;
 }
 
-bool return_code_check(struct cpu *c, u16 sel, u64 *d)
+bool return_code_check(struct cpu *c, u16 sel, bool outwards, u64 *d)
 {
 	unsigned rpl = sel & 3;
 
@@ -316,6 +320,8 @@ bool return_code_check(struct cpu *c, u16 sel, u64 *d)
 	if (rpl < c->cpl)
 		return gp_because(c, sel & 0xfffc,
 				  "the RPL of the return address is below CPL: no return leads inwards (5.8.6)");
+	if (rpl > c->cpl && !outwards)
+		return gp_because(c, sel & 0xfffc, "with FRED only ERETU leads to an outer ring (vol. 2, IRET)");
 	if (desc_conforming(*d) ? desc_dpl(*d) > rpl : desc_dpl(*d) != rpl)
 		return gp_because(
 			c, sel & 0xfffc,
@@ -324,6 +330,8 @@ bool return_code_check(struct cpu *c, u16 sel, u64 *d)
 				: "the DPL of the code segment is not the return address's RPL (5.8.6)");
 	if (in_long(c) && (*d >> 53 & 3) == 3)
 		return gp_because(c, sel & 0xfffc, "the code segment has both L and D set (5.2.1)");
+	if (fred_on(c) && !rpl && !is_64(c, *d))
+		return gp_because(c, sel & 0xfffc, "with FRED ring 0 has 64-bit code only (vol. 2, IRET)");
 	return desc_present(*d) ||
 	       fault_because(c, VEC_NP, sel & 0xfffc, "the code segment is not present (bit 47, P, is clear)");
 }
@@ -371,7 +379,7 @@ bool far_return(struct cpu *c, unsigned osize, unsigned pop)
 		return return_real(c, osize, pop);
 	stack_current(c, &s);
 	if (!stack_get(c, &s, osize, &rip) || !stack_get_selector(c, &s, osize, &cs) ||
-	    !outer_stack_first(c, s, osize, pop, (u16)cs) || !return_code_check(c, (u16)cs, &d) ||
+	    !outer_stack_first(c, s, osize, pop, (u16)cs) || !return_code_check(c, (u16)cs, !fred_on(c), &d) ||
 	    !return_offset_check(c, d, &rip))
 		return false;
 	if ((cs & 3) == c->cpl) {

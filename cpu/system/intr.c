@@ -238,6 +238,8 @@ static bool deliver(struct cpu *c, unsigned vector, enum interrupt_kind kind, bo
 {
 	if (!(c->cr0 & CR0_PE))
 		return interrupt_real(c, vector);
+	if (unlikely(fred_on(c)))
+		return fred_deliver(c, vector, kind, has_error ? error : 0, pushed_flags(c, vector, kind));
 	if (in_v86(c) && kind == INT_SOFTWARE) {
 		bool yes = false;
 

@@ -25,7 +25,7 @@ static u32 flags_mask(const struct cpu *c, unsigned size)
 	return mask;
 }
 
-static void set_flags(struct cpu *c, u32 flags, u32 mask)
+void return_flags(struct cpu *c, u32 flags, u32 mask)
 {
 	u32 attn = c->attn & ATTN_LINE;
 
@@ -59,7 +59,7 @@ static bool return_real(struct cpu *c, unsigned size)
 	c->r[RSP] = s.rsp;
 	c->r[RIP] = rip;
 	seg_load_real(c, CS, (u16)cs);
-	set_flags(c, (u32)flags, mask);
+	return_flags(c, (u32)flags, mask);
 	return true;
 }
 
@@ -79,7 +79,7 @@ static bool return_v86(struct cpu *c, unsigned size)
 	c->r[RSP] = s.rsp;
 	c->r[RIP] = rip;
 	seg_load_real(c, CS, (u16)cs);
-	set_flags(c, (u32)(flags & 0xffff) | (flags & FL_I ? FL_VIF : 0), OSZAPC | FL_T | FL_D | FL_NT | FL_VIF);
+	return_flags(c, (u32)(flags & 0xffff) | (flags & FL_I ? FL_VIF : 0), OSZAPC | FL_T | FL_D | FL_NT | FL_VIF);
 	return true;
 }
 
@@ -149,7 +149,7 @@ static bool return_protected(struct cpu *c, unsigned size)
 		return false;
 	if (flags & FL_VM && size == 4 && c->cpl == 0 && !in_long(c))
 		return return_to_v86(c, &s, rip, cs, (u32)flags);
-	if (!return_code_check(c, (u16)cs, &d) || !return_offset_check(c, d, &rip))
+	if (!return_code_check(c, (u16)cs, !fred_on(c), &d) || !return_offset_check(c, d, &rip))
 		return false;
 	outer = (cs & 3) > c->cpl;
 	stack_too = outer || in_64(c);
@@ -172,22 +172,26 @@ static bool return_protected(struct cpu *c, unsigned size)
 		c->r[RSP] = s.rsp;
 	}
 	c->r[RIP] = rip;
-	set_flags(c, (u32)flags, mask);
+	return_flags(c, (u32)flags, mask);
 	if (outer)
 		segs_revalidate(c);
 	shadow_return_do(c, &shadow);
 	return true;
 }
 
-bool interrupt_return(struct cpu *c, unsigned size)
+void unblock_nmi(struct cpu *c)
 {
 	bool *blocked = vmx_pin(c, PIN_VIRTUAL_NMI) ? &c->vmx->virtual_nmi_blocked : &c->nmi_blocked;
 
-	/* The IRET unblocks NMIs even if it faults (SDM vol. 3, 6.7.1), but not those that exit (25.3). */
 	if (*blocked && (!vmx_pin(c, PIN_NMI) || vmx_pin(c, PIN_VIRTUAL_NMI))) {
 		*blocked = false;
 		attend(c, ATTN_LINE);
 	}
+}
+
+bool interrupt_return(struct cpu *c, unsigned size)
+{
+	unblock_nmi(c); /* even if the IRET faults (SDM vol. 3, 6.7.1) */
 	if (!(c->cr0 & CR0_PE))
 		return return_real(c, size);
 	if (c->eflags & FL_VM)

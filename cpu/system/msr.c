@@ -328,6 +328,21 @@ static bool write_uintr(struct cpu *c, u32 index, u64 v)
 	return true;
 }
 
+/* So do these. */
+static u64 *fred(struct cpu *c, u32 index) { return c->fred->rsp + (index - 0x1cc); }
+
+static bool read_fred(struct cpu *c, u32 index, u64 *v)
+{
+	*v = *fred(c, index);
+	return true;
+}
+
+static bool write_fred(struct cpu *c, u32 index, u64 v)
+{
+	*fred(c, index) = v;
+	return true;
+}
+
 static u64 *xfd(struct cpu *c, u32 index) { return index & 1 ? &c->amx->xfd_err : &c->amx->xfd; }
 
 static bool read_xfd(struct cpu *c, u32 index, u64 *v)

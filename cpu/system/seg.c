@@ -149,7 +149,8 @@ static u64 current_mode(const struct cpu *c)
 	mode |= MODE_CR4(c->cr4 & (CR4_TSD | CR4_PCE | CR4_FSGSBASE | CR4_PKE | CR4_CET)) |
 		(c->efer & EFER_SCE ? MODE_SCE : 0) |
 		(c->efer & EFER_SVME ? MODE_SVME : 0) | (vmx_nonroot(c) ? MODE_GUEST : 0) |
-		(c->svm && c->svm->guest && !c->smm ? MODE_SVM_GUEST : 0);
+		(c->svm && c->svm->guest && !c->smm ? MODE_SVM_GUEST : 0) |
+		(c->cr4 & CR4_FRED && c->efer & EFER_LMA ? MODE_FRED : 0);
 	if (unlikely(c->cr4 & CR4_CET))
 		mode |= cet_mode(c);
 	if (c->cr4 & CR4_OSXSAVE)

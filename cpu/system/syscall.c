@@ -5,8 +5,7 @@
 #include "cpu/cet.h"
 #include "cpu/system/system.h"
 
-/* Flat segments as SYSCALL and SYSENTER make them. L: 64-bit code. */
-static void flat_cs(struct cpu *c, u16 sel, unsigned dpl, bool l)
+void flat_cs(struct cpu *c, u16 sel, unsigned dpl, bool l)
 {
 	struct seg *s = &c->seg[CS];
 
@@ -18,7 +17,7 @@ static void flat_cs(struct cpu *c, u16 sel, unsigned dpl, bool l)
 	s->write_end = l ? ~(u64)0 : 0;
 }
 
-static void flat_ss(struct cpu *c, u16 sel, unsigned dpl, bool l)
+void flat_ss(struct cpu *c, u16 sel, unsigned dpl, bool l)
 {
 	struct seg *s = &c->seg[SS];
 
@@ -81,6 +80,8 @@ BODY(syscall)
 
 	if (!in_long(c))
 		return syscall_legacy(c, next_rip(c, o));
+	if (unlikely(fred_on(c)))
+		return fred_call(c, o, FRED_SYSCALL);
 	c->r[RCX] = next_rip(c, o);
 	c->r[R11] = flags;
 	c->r[RIP] = compatible ? c->cstar : c->lstar;
@@ -119,7 +120,8 @@ BODY(sysenter)
 	bool l = in_long(c);
 	u16 sel = c->sysenter_cs & 0xfffc;
 
-	(void)o;
+	if (unlikely(fred_on(c)))
+		return fred_call(c, o, FRED_SYSENTER);
 	c->eflags &= ~(u32)(FL_VM | FL_I | FL_RF);
 	c->r[RSP] = l ? c->sysenter_esp : (u32)c->sysenter_esp;
 	c->r[RIP] = l ? c->sysenter_eip : (u32)c->sysenter_eip;

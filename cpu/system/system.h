@@ -4,6 +4,7 @@
 #define CPU_SYSTEM_H
 
 #include "cpu/jump.h"
+#include "cpu/system/fred.h"
 #include "cpu/system/vm/svm.h"
 #include "cpu/system/vm/vmx.h"
 
@@ -49,13 +50,20 @@ void ss_set(struct cpu *c, u16 sel, u64 descriptor);
  * IRET). */
 void segs_revalidate(struct cpu *c);
 void seg_null(struct cpu *c, unsigned reg, u16 sel);
+/* Flat segments of 4 GBytes, as SYSCALL makes them; L: 64-bit code. */
+void flat_cs(struct cpu *c, u16 sel, unsigned dpl, bool l);
+void flat_ss(struct cpu *c, u16 sel, unsigned dpl, bool l);
 /* The attributes as a saved state has them: those of struct seg, but an unusable segment is not present. And back. */
 u16 seg_attributes(const struct seg *s);
 void seg_set_attributes(struct seg *s, u32 attr);
-/* What RET and IRET ask of CS and SS for a ring that is the same or an outer one (far.c). */
-bool return_code_check(struct cpu *c, u16 sel, u64 *d);
+/* What RET and IRET ask of CS and SS for a ring that is the same or, if OUTWARDS, an outer one (far.c). */
+bool return_code_check(struct cpu *c, u16 sel, bool outwards, u64 *d);
 bool return_offset_check(struct cpu *c, u64 d, u64 *rip);
 bool return_stack_check(struct cpu *c, u16 sel, u16 cs, u64 cs_d, u64 *d);
+/* NMIs are not blocked any more, but those that exit from a VMX guest are not concerned (25.3; iret.c). */
+void unblock_nmi(struct cpu *c);
+/* EFLAGS as a return loads it: the bits of MASK. */
+void return_flags(struct cpu *c, u32 flags, u32 mask);
 /* I/O breakpoints, with CR4.DE (debug.c). */
 void debug_io(struct cpu *c, u16 port, unsigned size);
 /* A memory operand m16:SIZE. */

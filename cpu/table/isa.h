@@ -32,8 +32,8 @@ enum {
 	CHK_MF = 0x10000,  /* each time: #MF first if an x87 exception is pending (waiting x87 instructions) */
 	CHK_RING0 = 0x20000, /* #UD at CPL > 0 */
 	CHK_SMM = 0x40000, /* each time: #UD outside of system management mode */
-	CHK_SCE = 0x80000, /* #UD without EFER.SCE */
-	CHK_SEP = 0x100000, /* each time: #GP(0) in real mode, and if IA32_SYSENTER_CS is null */
+	CHK_SCE = 0x80000, /* #UD without EFER.SCE, unless FRED transitions are enabled */
+	CHK_SEP = 0x100000, /* each time: #GP(0) in real mode, and if IA32_SYSENTER_CS is null, but with FRED */
 	CHK_OSXSAVE = 0x200000, /* #UD without CR4.OSXSAVE */
 	CHK_VMX = 0x800000,  /* each time: #UD outside of VMX operation and in compatibility mode, VM exit of a guest, #GP(0) at CPL > 0 */
 	CHK_PKE = 0x400000, /* #UD without CR4.PKE */
@@ -43,6 +43,8 @@ enum {
 	CHK_GUEST = 0x8000000, /* #UD outside of VMX non-root operation */
 	CHK_SHSTK = 0x10000000, /* #UD unless shadow stacks are enabled at the CPL */
 	CHK_CET = 0x20000000, /* #UD without CR4.CET */
+	CHK_FRED = 0x40000000, /* #UD unless FRED transitions are enabled */
+	CHK_NO_FRED = 0x80000000, /* #UD if they are */
 };
 
 enum { ALIGN_LENGTH = 1, ALIGN_MOVE = 2 /* 16 bytes, also with MXCSR.MM */, ALIGN_16 = 16 };

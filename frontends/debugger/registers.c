@@ -140,7 +140,7 @@ bool do_creg(struct session *s, const char *args)
 		{ 5, "NE" },
 		{ 4, "ET" }, { 3, "TS" }, { 2, "EM" },
 		{ 1, "MP" }, { 0, "PE" }, { 0, NULL } };
-	static const struct bit cr4[] = { { 23, "CET" }, { 22, "PKE" }, { 21, "SMAP" }, { 20, "SMEP" },
+	static const struct bit cr4[] = { { 32, "FRED" }, { 23, "CET" }, { 22, "PKE" }, { 21, "SMAP" }, { 20, "SMEP" },
 		{ 18, "OSXSAVE" },
 		{ 17, "PCIDE" }, { 16, "FSGSBASE" },
 		{ 14, "SMXE" }, { 13, "VMXE" }, { 12, "LA57" }, { 11, "UMIP" }, { 10, "OSXMMEXCPT" }, { 9, "OSFXSR" },

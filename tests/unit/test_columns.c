@@ -452,6 +452,7 @@ static const struct check {
 	{ .check = CHK_SEP, .mode = LONG3, .no_sysenter = true, .vector = VEC_GP },
 	{ .check = CHK_SMM, .mode = PROT0, .vector = VEC_UD },
 	{ .check = CHK_CET, .mode = PROT0, .cr4_off = CR4_CET, .vector = VEC_UD },
+	{ .check = CHK_FRED, .mode = LONG0, .vector = VEC_UD },
 	{ .check = CHK_SHSTK, .mode = LONG3, .cr4_off = CR4_CET, .vector = VEC_UD },
 };
 

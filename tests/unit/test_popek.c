@@ -461,6 +461,8 @@ static const struct { const char *mnemonic, *why; } unseen[] = {
 	{ "vmfunc", "outside of VMX non-root operation: always #UD" },
 	{ "rdpmc", "the model has no counters: always #GP" },
 	{ "senduipi", "IA32_UINTR_TT has bit 0 clear: always #UD" },
+	{ "erets", "CR4.FRED is clear: always #UD" },
+	{ "eretu", "CR4.FRED is clear: always #UD" },
 	{ "setssbsy", "the supervisor has no shadow stacks: always #UD" },
 	{ "clrssbsy", "the supervisor has no shadow stacks: always #UD" },
 };

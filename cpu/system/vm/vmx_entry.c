@@ -299,6 +299,7 @@ static bool host_ok(const struct cpu *c, struct vm_check *f, const struct vmx_co
 	return check(f, !(k->entry & ENTRY_LONG), VMCS_ENTRY_CONTROLS,
 		     "has \"IA-32e mode guest\" with a host that is not in that mode (26.2.4)") &&
 	       check(f, !(cr4 & CR4_PCIDE), VMCS_HOST_CR4, "has PCIDE without a 64-bit host (26.2.4)") &&
+	       check(f, !(cr4 & CR4_FRED), VMCS_HOST_CR4, "has FRED without a 64-bit host (26.2.4)") &&
 	       check(f, !(k->exit & EXIT_LOAD_CET) || !(vmcs_get(c, VMCS_HOST_S_CET) >> 32), VMCS_HOST_S_CET,
 		     "is above 32 bits without a 64-bit host (26.2.4)") &&
 	       check(f, !(rip >> 32), VMCS_HOST_RIP, "is above 32 bits without a 64-bit host (26.2.4)");
@@ -358,6 +359,8 @@ static bool registers_ok(const struct cpu *c, struct vm_check *f, const struct v
 	       check(f, !lma || g->cr4 & CR4_PAE, VMCS_GUEST_CR4, "lacks PAE with \"IA-32e mode guest\" (26.3.1.1)") &&
 	       check(f, lma || !(g->cr4 & CR4_PCIDE), VMCS_GUEST_CR4,
 		     "has PCIDE without \"IA-32e mode guest\" (26.3.1.1)") &&
+	       check(f, lma || !(g->cr4 & CR4_FRED), VMCS_GUEST_CR4,
+		     "has FRED without \"IA-32e mode guest\" (26.3.1.1)") &&
 	       check(f, !(g->cr3 >> c->model->physical_bits), VMCS_GUEST_CR3, too_wide) &&
 	       canonical_ok(c, f, VMCS_GUEST_SYSENTER_ESP) &&
 	       canonical_ok(c, f, VMCS_GUEST_SYSENTER_EIP) &&
