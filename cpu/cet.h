@@ -7,7 +7,7 @@
  *   11 waits for ENDBR | 63-12 page of the bitmap
  *
  * Where neither is enabled nothing of this is executed: the mode says so (MODE_SHSTK, MODE_IBT). A transfer to another
- * code segment is made in two steps, of which only the first can fault. Task switches leave SSP as it is. */
+ * code segment is made in two steps, of which only the first can fault. */
 #ifndef CPU_CET_H
 #define CPU_CET_H
 
@@ -58,6 +58,16 @@ struct shadow_return { bool on, off; u64 ssp, token; };
 /* CPL: the new one; CS and LIP: where it goes. */
 bool shadow_return_check(struct cpu *c, struct shadow_return *s, unsigned cpl, u16 cs, u64 lip, bool l);
 void shadow_return_do(struct cpu *c, const struct shadow_return *s);
+
+/* A task switch. The old task's address and SSP go to the shadow stack of a task that it calls, and come back with the
+ * IRET: CS, LIP and SSP are what is pushed, or what was popped. */
+struct shadow_task { bool user, pushes, popped; u64 cs, lip, ssp, token; };
+/* CPL: of the new task. NEXT: RIP to return to. RETURNS: by IRET; NESTS: the new task will. Nothing has changed, and
+ * false is a fault. */
+bool shadow_task_check(struct cpu *c, struct shadow_task *t, unsigned cpl, u64 next, bool returns, bool nests);
+void shadow_task_leave(struct cpu *c, const struct shadow_task *t);
+/* In the new task, with its segments; its TSS is at BASE, or, 0, has 16 bits. */
+bool shadow_task_enter(struct cpu *c, const struct shadow_task *t, u64 base, bool returns);
 
 /* A jump to a segment of 32-bit code wants an SSP of 32 bits. */
 bool shadow_jump_check(struct cpu *c, bool l);

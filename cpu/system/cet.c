@@ -258,18 +258,113 @@ bool shadow_return_check(struct cpu *c, struct shadow_return *s, unsigned cpl, u
 	       gp_because(c, 0, "the SSP of 32-bit code has more than 32 bits (vol. 1, 17.2.3)");
 }
 
-/* The token is freed by the ring that leaves it, with CPL as it was; where none is, nothing happens. */
-void shadow_return_do(struct cpu *c, const struct shadow_return *s)
+/* The token is freed by who leaves it; where none is, nothing happens. */
+static void free_token(struct cpu *c, u64 at, bool user)
 {
 	struct fault fault = c->fault;
 	u64 cr2 = c->cr2, was;
 
-	if (s->token && !shadow_exchange(c, s->token, false, s->token | TOKEN_BUSY, s->token, &was)) {
+	if (!shadow_exchange(c, at, user, at | TOKEN_BUSY, at, &was)) {
 		c->fault = fault;
 		c->cr2 = cr2;
 	}
+}
+
+void shadow_return_do(struct cpu *c, const struct shadow_return *s)
+{
+	if (s->token)
+		free_token(c, s->token, false);
 	if (s->on)
 		c->ssp = s->ssp;
+}
+
+/* ---- task switches (SDM vol. 3, 7.3; APM vol. 2, 12.3.2) ---- */
+
+/* What a call from ring 3 to an inner one saves is IA32_PL3_SSP alone, and there is nothing to pop on the way back. */
+bool shadow_task_check(struct cpu *c, struct shadow_task *t, unsigned cpl, u64 next, bool returns, bool nests)
+{
+	bool user = c->cpl == 3;
+
+	*t = (struct shadow_task){ .cs = c->seg[CS].sel, .lip = (u32)(c->seg[CS].base + next), .ssp = c->ssp };
+	if (likely(!cet_on(c, c->cpl, CET_SHSTK)))
+		return true;
+	t->user = nests && user && cpl < 3;
+	t->pushes = nests && !t->user;
+	if (!returns)
+		return true;
+	if (c->ssp & 7)
+		return fault_because(c, VEC_TS, c->seg[TR].sel & 0xfffc,
+				     "the SSP of the task that returns is not aligned to 8 bytes (7.3)");
+	t->token = c->ssp;
+	if (cpl == 3 && !user)
+		return true;
+	t->popped = true;
+	t->token += 24;
+	return shadow_read(c, c->ssp + 16, 8, user, &t->cs) && shadow_read(c, c->ssp + 8, 8, user, &t->lip) &&
+	       shadow_read(c, c->ssp, 8, user, &t->ssp);
+}
+
+void shadow_task_leave(struct cpu *c, const struct shadow_task *t)
+{
+	if (t->user)
+		c->pl3_ssp = c->ssp;
+	if (!t->token)
+		return;
+	free_token(c, t->token, c->cpl == 3);
+	c->ssp = 0;
+}
+
+/* Its token becomes busy. */
+static bool task_stack(struct cpu *c, const struct shadow_task *t, u64 base)
+{
+	u16 sel = c->seg[TR].sel & 0xfffc;
+	bool user = c->cpl == 3;
+	u64 ssp, token;
+
+	if (!base)
+		return fault_because(c, VEC_TS, sel, "a TSS of 16 bits has no SSP (7.2.1)");
+	if (!sys_read(c, base + 104, 4, &ssp))
+		return false;
+	if (ssp & 7)
+		return fault_because(c, VEC_TS, sel, "the SSP of the TSS is not aligned to 8 bytes (7.3)");
+	for (unsigned i = 1; t->pushes && i <= 3; i++)
+		if (!shadow_check(c, ssp - 8 * i, 8, user))
+			return false;
+	if (!shadow_exchange(c, ssp, user, ssp, ssp | TOKEN_BUSY, &token))
+		return false;
+	if (token != ssp)
+		return fault_because(c, VEC_TS, sel, "the token of the new task's shadow stack is not free (7.3)");
+	c->ssp = ssp;
+	if (t->pushes) {
+		shadow_write(c, ssp - 8, 8, user, t->cs);
+		shadow_write(c, ssp - 16, 8, user, t->lip);
+		shadow_write(c, ssp - 24, 8, user, t->ssp);
+		c->ssp -= 24;
+	}
+	return true;
+}
+
+bool shadow_task_enter(struct cpu *c, const struct shadow_task *t, u64 base, bool returns)
+{
+	u64 ssp = t->popped ? t->ssp : c->pl3_ssp;
+
+	if (likely(!(c->cr4 & CR4_CET)))
+		return true;
+	if (c->eflags & FL_VM)
+		return !(c->u_cet & CET_SHSTK) ||
+		       fault_because(c, VEC_TS, c->seg[TR].sel & 0xfffc, "virtual-8086 mode has no shadow stack (7.3)");
+	if (t->popped && (t->cs != c->seg[CS].sel || t->lip != (u32)(c->seg[CS].base + c->r[RIP])))
+		return return_refused(c);
+	if (cet_on(c, c->cpl, CET_SHSTK)) {
+		if (!returns)
+			return task_stack(c, t, base) && (cet_track_far(c), true);
+		if (ssp & 3 || ssp >> 32)
+			return return_refused(c);
+		c->ssp = ssp;
+	}
+	if (!returns)
+		cet_track_far(c);
+	return true;
 }
 
 bool shadow_jump_check(struct cpu *c, bool l)

@@ -95,6 +95,8 @@ static bool return_to_v86(struct cpu *c, struct stack *s, u64 rip, u64 cs, u32 f
 	for (unsigned i = 0; i < ARRAY_LEN(order); i++)
 		if (!stack_get(c, s, 4, &sel[i]))
 			return false;
+	if (c->cr4 & CR4_CET && c->u_cet & (CET_SHSTK | CET_ENDBR))
+		return gp_because(c, 0, "IA32_U_CET enables what virtual-8086 mode has not (vol. 2, IRET)");
 	if (rip > 0xffff)
 		return fault_target(c);
 	shadow_return_do(c, &shadow);

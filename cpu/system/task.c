@@ -9,7 +9,9 @@
  *   40   EAX ECX EDX EBX ESP EBP ESI EDI     18  AX CX DX BX SP BP SI DI
  *   72   ES CS SS DS FS GS (4 bytes each)    34  ES CS SS DS
  *   96   LDT                                 42  LDT
- *  100   T in bit 0; 102 I/O map */
+ *  100   T in bit 0; 102 I/O map
+ *  104   SSP, with CR4.CET */
+#include "cpu/cet.h"
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 
@@ -228,6 +230,8 @@ bool task_switch(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_r
 	const struct layout *old = layout(c->seg[TR].attr & 15), *new = layout(desc_type(d));
 	u16 old_sel = c->seg[TR].sel;
 	u32 flags = cpu_flags(c);
+	bool returns = how == TASK_IRET;
+	struct shadow_task shadow;
 	struct image im;
 	struct seg tr;
 	bool ok;
@@ -239,9 +243,13 @@ bool task_switch(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_r
 		return fault_because(
 			c, VEC_TS, sel & 0xfffc,
 			"the new TSS is too short: its limit must be at least 67h, or 2Bh with 16 bits (table 7-1)");
-	if (!image_read(c, tr.base, new, &im) || !writable(c, old, sel, tr.base, how))
+	if (c->cr4 & CR4_CET && has(c->model, F_CET_SS) && new->cr3 && tr.limit < 107)
+		return fault_because(c, VEC_TS, sel & 0xfffc,
+				     "the new TSS has no SSP: its limit must be at least 6Bh with CR4.CET (7.3)");
+	if (!image_read(c, tr.base, new, &im) || !writable(c, old, sel, tr.base, how) ||
+	    !shadow_task_check(c, &shadow, im.flags & FL_VM ? 3 : im.sel[CS] & 3, next_rip, returns, nests(how)))
 		return false;
-	if (how == TASK_IRET)
+	if (returns)
 		flags &= ~(u32)FL_NT;
 	if (!image_write(c, c->seg[TR].base, old, next_rip, flags))
 		return false;
@@ -249,12 +257,15 @@ bool task_switch(struct cpu *c, u16 sel, u64 d, enum task_switch how, u64 next_r
 		return false;
 	if (nests(how) && !sys_write(c, tr.base, 2, old_sel))
 		return false;
-	if (how != TASK_IRET && !set_busy(c, sel, true))
+	if (!returns && !set_busy(c, sel, true))
 		return false;
+	shadow_task_leave(c, &shadow);
 	tr.attr |= SYS_BUSY;
 	c->seg[TR] = tr;
 	enter(c, &im, new, nests(how));
-	ok = (!new->cr3 || load_cr3(c, im.cr3)) && load_segments(c, &im) && (!has_error || push_error(c, new, error));
+	ok = (!new->cr3 || load_cr3(c, im.cr3)) && load_segments(c, &im) &&
+	     shadow_task_enter(c, &shadow, new->cr3 ? tr.base : 0, returns) &&
+	     (!has_error || push_error(c, new, error));
 	c->moved = 0;
 	if (!ok) {
 		if (how == TASK_EVENT) /* on the way to a handler: with EXT, and it can become a double fault */

@@ -470,6 +470,138 @@ END_TEST
 
 /* ---- registers ---- */
 
+/* ---- task switches ---- */
+
+enum { TASK_SHADOW = SHADOW + 0x400, TASK_CODE = CODE + 0x40, TASK_SSP = TSS2_AT + 104 };
+
+/* In 32-bit code at CPL, with pages of 4 KBytes; SLOT is a task of ring NEW with a free token at TASK_SHADOW. The code
+ * calls it, or, JUMP, jumps to it; the task returns. */
+static void arrange_task(unsigned cpl, unsigned new, bool jump)
+{
+	enter(P32, cpl);
+	poke32(PD, PT | 0x67);
+	for (unsigned i = 0; i < 16; i++)
+		poke32(PT + 4 * i, i << 12 | 0x67);
+	poke32(PT + 4 * (SHADOW >> 12), SHADOW | P | D | (cpl == 3 || new == 3 ? U : 0));
+	for (unsigned i = 0; i < 6; i++)
+		poke16(TSS2_AT + 72 + 4 * i, i == 1 ? CODE32(new) : DATA32(new));
+	poke32(TSS2_AT + 28, PD);
+	poke32(TSS_AT + 28, PD);
+	poke32(TSS2_AT + 32, TASK_CODE);
+	poke32(TSS2_AT + 36, FL_1);
+	poke32(TSS2_AT + 56, 0x6800);
+	poke32(TASK_SSP, TASK_SHADOW);
+	poke64(TASK_SHADOW, TASK_SHADOW);
+	set_descriptor(SLOT, descriptor(TSS2_AT, 0x6b, 0xe9, 0));
+	set_descriptor(TASK, descriptor(TSS_AT, 0x1ff, 0x8b, 0));
+	POKE(CODE, 0xff, jump ? 0x2b : 0x1b, 0x90); /* [ebx] */
+	POKE(TASK_CODE, 0xcf, 0x90);
+	c->r[RBX] = DATA;
+	poke16(DATA + 4, SLOT | cpl);
+	c->cr3 = PD;
+	c->cr0 |= CR0_PG | CR0_WP;
+	c->cr4 |= CR4_CET;
+	c->s_cet = c->u_cet = CET_SHSTK;
+	c->ssp = TOP;
+	c->pl3_ssp = TOP + 0x40;
+	settle();
+	with_idt();
+}
+
+/* CS, LIP and SSP go to the stack of the called task, but not from ring 3 to an inner one, and come back. */
+START_TEST(tasks)
+{
+	static const struct { u8 cpl, new; bool jump, pushed; } rows[] = {
+		{ 0, 0, false, true }, { 3, 3, false, true }, { 0, 0, true, false },
+		{ 2, 1, false, true },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		u64 top = TASK_SHADOW - (rows[i].pushed ? 24 : 0);
+
+		name_case("row %u", i);
+		arrange_task(rows[i].cpl, rows[i].new, rows[i].jump);
+		RETIRES();
+		EQ(c->r[RIP], TASK_CODE);
+		EQ(c->ssp, top);
+		EQ(peek(TASK_SHADOW, 8), TASK_SHADOW | 1);
+		if (!rows[i].pushed)
+			continue;
+		EQ(peek(TASK_SHADOW - 8, 8), CODE32(rows[i].cpl));
+		EQ(peek(TASK_SHADOW - 16, 8), CODE + 2);
+		EQ(peek(TASK_SHADOW - 24, 8), TOP);
+		RETIRES();
+		EQ(c->r[RIP], CODE + 2);
+		EQ(c->ssp, TOP);
+		EQ(peek(TASK_SHADOW, 8), TASK_SHADOW);
+	}
+}
+END_TEST
+
+/* From ring 3 to ring 0 and back: IA32_PL3_SSP keeps it. */
+START_TEST(tasks_of_users)
+{
+	arrange_task(3, 0, false);
+	poke32(PT + 4 * (SHADOW >> 12), SHADOW | P | D);
+	tlb_flush(c, true);
+	RETIRES();
+	ck_assert_uint_eq(c->ssp, TASK_SHADOW);
+	ck_assert_uint_eq(c->pl3_ssp, TOP);
+	c->pl3_ssp = TOP - 16;
+	RETIRES();
+	ck_assert_uint_eq(c->cpl, 3);
+	ck_assert_uint_eq(c->ssp, TOP - 16);
+	ck_assert_uint_eq(peek(TASK_SHADOW, 8), TASK_SHADOW);
+}
+END_TEST
+
+START_TEST(tasks_refused)
+{
+	static const struct { u64 at, value; int vector; u16 error; } rows[] = {
+		{ GDT + SLOT, 0x67, VEC_TS, SLOT }, { TASK_SSP, TASK_SHADOW + 4, VEC_TS, SLOT },
+		{ TASK_SHADOW, TASK_SHADOW | 1, VEC_TS, SLOT }, { TASK_SHADOW, 0, VEC_TS, SLOT },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		name_case("row %u", i);
+		arrange_task(0, 0, false);
+		poke16(rows[i].at, (u16)rows[i].value);
+		EQ(cpu_run(c, c->icount + 1, CLOCK_NEVER), CPU_LIMIT);
+		FAULT(0, rows[i].vector, rows[i].error);
+		EQ(c->seg[TR].sel, i ? SLOT : TASK);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		arrange_task(3, 3, false);
+		c->s_cet = 0; /* of the handler; SSP is 0 by then */
+		RETIRES();
+		poke64(TASK_SHADOW - (i ? 16 : 8), CODE + 3);
+		EQ(cpu_run(c, c->icount + 1, CLOCK_NEVER), CPU_LIMIT);
+		FAULT(0, VEC_CP, CP_FAR_RET);
+		EQ(c->seg[TR].sel, TASK);
+	}
+	arrange_task(0, 0, false);
+	RETIRES();
+	c->ssp += 4;
+	EQ(cpu_run(c, c->icount + 1, CLOCK_NEVER), CPU_LIMIT);
+	FAULT(0, VEC_TS, SLOT);
+	EQ(c->seg[TR].sel, SLOT);
+}
+END_TEST
+
+/* The tracker waits for ENDBR in the new task. */
+START_TEST(tasks_tracked)
+{
+	arrange_task(0, 0, false);
+	c->s_cet = CET_ENDBR;
+	RETIRES();
+	ck_assert_uint_eq(c->s_cet, CET_ENDBR | CET_WAIT);
+	POKE(TASK_CODE, 0xf3, 0x0f, 0x1e, 0xfb, 0xcf); /* endbr32; iret */
+	RETIRES();
+	RETIRES();
+	ck_assert_uint_eq(c->s_cet, CET_ENDBR);
+}
+END_TEST
+
 START_TEST(registers)
 {
 	arrange(0, 0);
@@ -562,6 +694,10 @@ int main(void)
 	tcase_add_test(tc, writes);
 	tcase_add_test(tc, switches);
 	tcase_add_test(tc, tokens);
+	tcase_add_test(tc, tasks);
+	tcase_add_test(tc, tasks_of_users);
+	tcase_add_test(tc, tasks_refused);
+	tcase_add_test(tc, tasks_tracked);
 	tcase_add_test(tc, registers);
 	tcase_add_test(tc, components);
 	suite_add_tcase(s, tc);
