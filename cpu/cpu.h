@@ -370,7 +370,7 @@ struct cpu {
 	struct cpus *all;
 	/* of its parts and its event */
 	char name[8], apic_name[8], timer_name[16], vmx_name[8], svm_name[8], paravirt_name[8], amd_name[8];
-	char avx512_name[12], later_name[12], pmu_name[8];
+	char avx512_name[12], later_name[12], pmu_name[8], lbr_name[8];
 	struct line ferr;          /* FERR#, to IRQ 13 */
 	bool (*ignne)(void *owner); /* is IGNNE# asserted? NULL: it always is */
 	void *ignne_owner;
@@ -454,8 +454,8 @@ void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
 /* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, tiles, user interrupts, AVX-512, what
- * later features add, performance counters, FRED */
-enum { CPU_PARTS = 12 };
+ * later features add, performance counters, FRED, architectural last branch records */
+enum { CPU_PARTS = 13 };
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 /* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */

@@ -991,6 +991,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	snprintf(c->avx512_name, sizeof c->avx512_name, "avx512-%u", c->id);
 	snprintf(c->later_name, sizeof c->later_name, "later-%u", c->id);
 	snprintf(c->pmu_name, sizeof c->pmu_name, "pmu%u", c->id);
+	snprintf(c->lbr_name, sizeof c->lbr_name, "lbr%u", c->id);
 	snprintf(c->apic_name, sizeof c->apic_name, "apic%u", c->id);
 	snprintf(c->timer_name, sizeof c->timer_name, c->id ? "apic timer %u" : "apic timer", c->id);
 	c->isa = config->with ? config->with->isa : isa_new(c->model, &which);

@@ -132,5 +132,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 		out[count++] = pmu_part(c);
 	if (c->fred && count < max)
 		out[count++] = fred_part(c);
+	if (has(c->model, F_ARCH_LBR) && count < max)
+		out[count++] = lbr_part(c);
 	return count;
 }

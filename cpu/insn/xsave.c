@@ -16,7 +16,7 @@
 #include "cpu/system/xsave.h"
 
 enum { AT_MXCSR = 24, AT_ST = 32, AT_XMM = 160, LEGACY = 512, AT_COMPACT = LEGACY + 8, HEADER_END = LEGACY + 64,
-	AREA = 11008 };
+	AREA = 11648 };
 #define COMPACT ((u64)1 << 63)
 
 /* ---- MXCSR ---- */
@@ -143,11 +143,13 @@ GEN_BODY(fxrstor)
 /* ---- components ---- */
 
 /* In the order of their numbers, and of their places. */
-enum { YMM_HIGH = 2, OPMASK = 5, ZMM_HIGH, HIGH_ZMM, PKRU = 9, CET_U = 11, CET_S, UINTR = 14, TILECFG = 17, TILEDATA };
+enum { YMM_HIGH = 2, OPMASK = 5, ZMM_HIGH, HIGH_ZMM, PKRU = 9, CET_U = 11, CET_S, UINTR = 14, LBR, TILECFG = 17,
+       TILEDATA };
 static const struct component components[] = {
 	{ YMM_HIGH, HEADER_END, 256, false }, { OPMASK, 1088, 64, false }, { ZMM_HIGH, 1152, 512, false },
 	{ HIGH_ZMM, 1664, 1024, false }, { PKRU, 2688, 8, false },
 	{ CET_U, 0, 16, false }, { CET_S, 0, 24, false }, { UINTR, 0, 48, false }, /* in the compacted format only */
+	{ LBR, 0, LBR_STATE, false }, /* so is this */
 	{ TILECFG, 2752, 64, true }, { TILEDATA, 2816, 8192, true },
 };
 
@@ -167,7 +169,8 @@ u64 xsave_states(const struct model *m)
 
 u64 xsave_supervisor_states(const struct model *m)
 {
-	return (has(m, F_CET_SS) || has(m, F_CET_IBT) ? STATE_CET : 0) | (has(m, F_UINTR) ? STATE_UINTR : 0);
+	return (has(m, F_CET_SS) || has(m, F_CET_IBT) ? STATE_CET : 0) | (has(m, F_UINTR) ? STATE_UINTR : 0) |
+	       (has(m, F_ARCH_LBR) ? STATE_LBR : 0);
 }
 
 /* Where component P is in an area of these COMPONENTS. */
@@ -237,6 +240,8 @@ static u64 in_use(const struct cpu *c)
 		used |= 1 << CET_S;
 	if (uintr_in_use(c))
 		used |= STATE_UINTR;
+	if (has(c->model, F_ARCH_LBR) && lbr_in_use(c))
+		used |= STATE_LBR;
 	if (c->amx && c->amx->config[0])
 		used |= STATE_TILECFG;
 	if (c->amx && !all_zero(c->amx->tiles, sizeof c->amx->tiles))
@@ -289,6 +294,7 @@ static void component_save(const struct cpu *c, unsigned number, u8 *image)
 		put64(image + 16, c->pl2_ssp);
 		break;
 	case UINTR: uintr_save(c, image); break;
+	case LBR: lbr_save(c, image); break;
 	case TILECFG: memcpy(image, c->amx->config, sizeof c->amx->config); break;
 	case TILEDATA: memcpy(image, c->amx->tiles, sizeof c->amx->tiles); break;
 	default: put64(image, c->pkru); break;
@@ -333,6 +339,7 @@ static void component_load(struct cpu *c, unsigned number, const u8 *image)
 		c->pl2_ssp = image ? get64(image + 16) : 0;
 		break;
 	case UINTR: uintr_load(c, image); break;
+	case LBR: lbr_load(c, image); break;
 	case TILECFG: tile_config_load(c, image && tile_config_valid(image) ? image : (const u8[64]){ 0 }); break;
 	case TILEDATA: bytes_load(c->amx->tiles, image, sizeof c->amx->tiles); break;
 	default: write_pkru(c, image ? get32(image) : 0); break;
@@ -344,6 +351,8 @@ static bool component_valid(const struct cpu *c, unsigned number, const u8 *imag
 {
 	if (number == UINTR) /* a notification's vector must have been taken away before */
 		return !uintr_vector(c->uintr) && uintr_valid(c->model, image);
+	if (number == LBR)
+		return lbr_valid(c, image);
 	if (number > CET_S)
 		return true;
 	if (number == CET_U && !cet_control_valid(c, get64(image)))

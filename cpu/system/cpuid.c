@@ -349,6 +349,10 @@ static void basic_leaf(const struct cpu *c, u32 leaf, u32 sub, u32 max, u32 out[
 	case 0xa: pmu_cpuid(m, out); break;
 	case 0x15: crystal(out); break;
 	case 0x16: frequencies(out); break;
+	case 0x1c:
+		if (has(m, F_ARCH_LBR))
+			lbr_cpuid(out);
+		break;
 	case 0x1d: tiles(m, sub, out); break;
 	case 0x1e: multiplier(m, sub, out); break;
 	case 0x20: out[EBX] = has(m, F_HRESET); break; /* bits that IA32_HRESET_ENABLE has */

@@ -143,7 +143,7 @@ static bool write_debugctl(struct cpu *c, u32 index, u64 v)
 	(void)index;
 	if (v & ~debugctl_bits(c->model))
 		return false;
-	c->debugctl = v;
+	c->debugctl = has(c->model, F_ARCH_LBR) ? v & ~(u64)DEBUGCTL_LBR : v;
 	update_mode(c);
 	return true;
 }

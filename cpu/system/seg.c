@@ -158,7 +158,7 @@ static u64 current_mode(const struct cpu *c)
 			((c->xcr0 & 0xe6) == 0xe6 ? MODE_AVX512 : 0);
 	if (unlikely(c->pmu.branches_count))
 		mode |= MODE_BRANCHES;
-	if (unlikely(c->debugctl & DEBUGCTL_LBR) && (is_amd(c->model) || has(c->model, F_PMU)))
+	if (unlikely((c->debugctl & DEBUGCTL_LBR) | c->lbr.ctl) && lbr_on(c))
 		mode |= MODE_LBR;
 	if ((mode & MODE_BITS) == MODE_32 ? cs->limit != 0xffffffff
 					  : (mode & MODE_BITS) == MODE_16 && cs->limit < 0xffff)

@@ -7,6 +7,7 @@
 
 enum { STATE_X87 = 1, STATE_SSE = 2, STATE_AVX = 4, STATE_AVX512 = 0xe0 /* masks, ZMM_Hi256, Hi16_ZMM */,
        STATE_PKRU = 0x200, STATE_CET = 0x1800 /* the user's, the supervisor's */, STATE_UINTR = 0x4000,
+       STATE_LBR = 0x8000,
        STATE_TILECFG = 0x20000, STATE_TILEDATA = 0x40000, STATE_TILE = STATE_TILECFG | STATE_TILEDATA };
 
 struct component {

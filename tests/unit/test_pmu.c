@@ -255,6 +255,150 @@ START_TEST(branch_records)
 }
 END_TEST
 
+/* ---- architectural last branch records (SDM vol. 3, chapter 19) ---- */
+
+enum { ARCH_CTL = 0x14ce, ARCH_DEPTH, ARCH_INFO = 0x1200, ARCH_FROM = 0x1500, ARCH_TO = 0x1600 };
+enum { CTL_ALL = 0x7f0007, CALL_STACK = 8, OTHER = 8 };
+
+static void arch_setup(void) { bare_new("max,+arch-lbr,+pmu", RAM_SIZE); }
+
+/* IA32_LBR_N. */
+static void arch_branch(unsigned n, u64 from, u64 to, unsigned type)
+{
+	ck_assert_msg(get(ARCH_FROM + n) == from && get(ARCH_TO + n) == to &&
+		      (get(ARCH_INFO + n) >> 56) == (from ? 0x10 | type : 0),
+		      "%u: %llx to %llx, %llx", n, (unsigned long long)get(ARCH_FROM + n),
+		      (unsigned long long)get(ARCH_TO + n), (unsigned long long)get(ARCH_INFO + n));
+}
+
+/* call +1Bh; call rax; jne +2; jmp rbx; ud2. Calls lead to RET. */
+static void branches_at_code(void)
+{
+	enter(LONG, 0);
+	with_idt();
+	POKE(CODE, 0xe8, 0x1b, 0, 0, 0, 0xff, 0xd0, 0x75, 0x02, 0, 0, 0xff, 0xe3);
+	POKE(CODE + 0x20, 0xc3);
+	POKE(CODE + 0x30, 0x0f, 0x0b);
+	c->r[RAX] = CODE + 0x20;
+	c->r[RBX] = CODE + 0x30;
+	cpu_set_arith(c, 0);
+	set(ARCH_DEPTH, 32);
+}
+
+START_TEST(arch_records)
+{
+	u32 leaf[4];
+
+	cpuid(c, 0x1c, 0, leaf);
+	ck_assert_uint_eq(leaf[0], 15);
+	ck_assert_uint_eq(leaf[1], 7);
+	ck_assert_uint_eq(leaf[2], 7);
+	branches_at_code();
+	set(ARCH_CTL, CTL_ALL);
+	run(7);
+	arch_branch(0, CODE + 0x30, handler_of(VEC_UD), OTHER);
+	arch_branch(1, CODE + 11, CODE + 0x30, 1);
+	arch_branch(2, CODE + 7, CODE + 11, 0);
+	arch_branch(3, CODE + 0x20, CODE + 7, 5);
+	arch_branch(4, CODE + 5, CODE + 0x20, 3);
+	arch_branch(5, CODE + 0x20, CODE + 5, 5);
+	arch_branch(6, CODE, CODE + 0x20, 4);
+	arch_branch(7, 0, 0, 0);
+	/* each kind alone */
+	for (unsigned kind = 16; kind <= 22; kind++) {
+		static const u8 counts[] = { 1, 0, 1, 1, 1, 2, 1 };
+		unsigned n = 0;
+
+		branches_at_code();
+		set(ARCH_CTL, 7 | 1 << kind);
+		run(7);
+		while (get(ARCH_FROM + n))
+			n++;
+		ck_assert_uint_eq(n, counts[kind - 16]);
+	}
+	/* no branches of this CPL */
+	branches_at_code();
+	set(ARCH_CTL, CTL_ALL & ~2);
+	run(7);
+	arch_branch(0, 0, 0, 0);
+	/* calls that have not returned */
+	branches_at_code();
+	set(ARCH_CTL, 7 | CALL_STACK | 1 << 19 | 1 << 20 | 1 << 21);
+	run(1);
+	arch_branch(0, CODE, CODE + 0x20, 4);
+	run(1);
+	arch_branch(0, 0, 0, 0);
+	run(1);
+	arch_branch(0, CODE + 5, CODE + 0x20, 3);
+}
+END_TEST
+
+START_TEST(arch_registers)
+{
+	u64 v;
+
+	enter(LONG, 0);
+	ck_assert_uint_eq(get(ARCH_DEPTH), 32);
+	for (unsigned depth = 0; depth <= 40; depth++)
+		ck_assert(write_msr(c, ARCH_DEPTH, depth) == (depth && depth <= 32 && !(depth & 7)));
+	for (unsigned bit = 0; bit < 64; bit++) {
+		u64 b = (u64)1 << bit;
+
+		ck_assert(write_msr(c, ARCH_CTL, b) == (bit < 4 || (bit >= 16 && bit <= 22)));
+		ck_assert(write_msr(c, ARCH_FROM, b) == (bit < 47));
+		ck_assert(write_msr(c, ARCH_INFO, b) == (bit < 16 || (bit >= 56 && bit != 62)));
+	}
+	set(ARCH_CTL, 0);
+	set(ARCH_DEPTH, 8);
+	set(ARCH_TO + 7, 1);
+	ck_assert(!read_msr(c, ARCH_TO + 8, &v) && !write_msr(c, ARCH_TO + 8, 0));
+	set(ARCH_DEPTH, 8);
+	ck_assert_uint_eq(get(ARCH_TO + 7), 0);
+	/* neither the older registers nor DEBUGCTL.LBR are there; IA32_PERF_CAPABILITIES says so */
+	ck_assert(!read_msr(c, LBR_TOS, &v));
+	set(DEBUGCTL, 1);
+	ck_assert_uint_eq(get(DEBUGCTL), 0);
+	ck_assert_uint_eq(get(0x345) & 0x3f, 0x3f);
+}
+END_TEST
+
+/* Component 15 of XSAVES, in the compacted format. */
+START_TEST(arch_component)
+{
+	u32 leaf[4];
+
+	branches_at_code();
+	c->cr4 |= CR4_OSXSAVE;
+	set(0xda0, 1 << 15);
+	cpuid(c, 13, 15, leaf);
+	ck_assert_uint_eq(leaf[0], 40 + 24 * 32);
+	ck_assert_uint_eq(leaf[2], 1);
+	set(ARCH_DEPTH, 16);
+	set(ARCH_CTL, CTL_ALL);
+	run(2);
+	set(ARCH_CTL, CTL_ALL & ~1);
+	memset(ram->host + DATA, 0, 0x600);
+	POKE(CODE + 0x40, 0x0f, 0xc7, 0x29, 0x0f, 0xc7, 0x19); /* xsaves [rcx]; xrstors [rcx] */
+	c->r[RAX] = 1 << 15, c->r[RDX] = 0, c->r[RCX] = DATA;
+	c->r[RIP] = CODE + 0x40;
+	settle();
+	run(1);
+	ck_assert_uint_eq(peek(DATA + 512, 8), 1 << 15);
+	ck_assert_uint_eq(peek(DATA + 576, 8), CTL_ALL & ~1);
+	ck_assert_uint_eq(peek(DATA + 584, 8), 16);
+	ck_assert_uint_eq(peek(DATA + 616, 8), CODE + 0x20);
+	ck_assert_uint_eq(peek(DATA + 624, 8), CODE + 5);
+	ck_assert_uint_eq(peek(DATA + 640, 8), CODE);
+	set(ARCH_DEPTH, 16);
+	set(ARCH_CTL, 0);
+	run(1);
+	ck_assert_uint_eq(get(ARCH_CTL), CTL_ALL & ~1);
+	arch_branch(0, CODE + 0x20, CODE + 5, 5);
+	arch_branch(1, CODE, CODE + 0x20, 4);
+	arch_branch(2, 0, 0, 0);
+}
+END_TEST
+
 START_TEST(amd)
 {
 	enum { CTL0 = 0xc0010200 };
@@ -279,7 +423,7 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("performance counters");
-	TCase *intel = tcase_create("Intel"), *other = tcase_create("AMD");
+	TCase *intel = tcase_create("Intel"), *other = tcase_create("AMD"), *arch = tcase_create("architectural");
 
 	tcase_add_checked_fixture(intel, intel_setup, bare_free);
 	tcase_add_test(intel, events);
@@ -290,7 +434,12 @@ int main(void)
 	tcase_add_test(intel, branch_records);
 	tcase_add_checked_fixture(other, amd_setup, bare_free);
 	tcase_add_test(other, amd);
+	tcase_add_checked_fixture(arch, arch_setup, bare_free);
+	tcase_add_test(arch, arch_records);
+	tcase_add_test(arch, arch_registers);
+	tcase_add_test(arch, arch_component);
 	suite_add_tcase(s, intel);
+	suite_add_tcase(s, arch);
 	suite_add_tcase(s, other);
 	return bare_run(s);
 }

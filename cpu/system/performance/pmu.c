@@ -123,10 +123,8 @@ static void overflow(struct cpu *c, const struct counter *k)
 		return;
 	if (c->debugctl & DEBUGCTL_FREEZE_PMU)
 		c->pmu.global_ctrl = 0;
-	if (c->debugctl & DEBUGCTL_FREEZE_LBR && c->debugctl & DEBUGCTL_LBR) {
-		c->debugctl &= ~(u64)DEBUGCTL_LBR;
-		update_mode(c);
-	}
+	if (c->debugctl & DEBUGCTL_FREEZE_LBR && lbr_on(c))
+		lbr_freeze(c);
 	if (c->apic)
 		apic_performance(c->apic);
 }
@@ -227,7 +225,7 @@ void pmu_loaded(struct cpu *c)
 
 void pmu_reset(struct cpu *c)
 {
-	c->lbr = (struct lbr){ 0 };
+	lbr_reset(c);
 	c->pmu = (struct pmu){ .global_ctrl = (1 << PMU_GENERAL) - 1 };
 	pmu_loaded(c);
 }
@@ -282,7 +280,7 @@ bool pmu_read_msr(struct cpu *c, u32 index, u64 *v)
 
 	cpu_sync(c);
 	pmu_account(c);
-	*v = at ? *at : index == 0x345 ? FULL_WIDTH_WRITES | LBR_FORMAT : 0;
+	*v = at ? *at : index == 0x345 ? FULL_WIDTH_WRITES | (has(c->model, F_ARCH_LBR) ? LBR_FORMAT_ARCH : LBR_FORMAT) : 0;
 	return true;
 }
 
