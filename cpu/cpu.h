@@ -28,7 +28,11 @@ enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, 
        RZERO, /* always 0 */
        /* always 2^31: index of an address so far from RIP that its distance from the block does not fit in op->disp */
        R2GIB,
-       REGISTERS };
+       REGISTERS,
+       /* A byte offset of an operation has room for 32 registers. Those of APX are elsewhere (struct cpu, egpr); while
+        * an instruction that names some of them runs, they are in slots, which begin here (cpu/extended.h). */
+       EGPR_SLOT = 28, EGPR_SLOTS = 4,
+       EGPR = 16, EGPRS = 16 /* R16 is the first of APX's */ };
 
 enum { ES, CS, SS, DS, FS, GS, FLAT /* base 0, no limit: what 64-bit mode uses */, LDTR, TR, SEGMENTS };
 
@@ -125,6 +129,7 @@ struct tlb_code { u64 valid, phys; u8 *host; /* of the page; NULL: not looked up
 /* Where indirect and far-away jumps find their blocks: linear address and mode -> first operation. */
 #define JUMP_BITS (VCPU_CHECKS ? 4 : 12)
 struct op;
+struct extended;
 struct jump { u64 key; const struct STORED_OP *op; };
 enum { NO_JUMP = 1 }; /* a key that no address has: modes have numbers from 1, which are in the bits above 46 */
 
@@ -197,6 +202,7 @@ enum {
 	MODE_LBR = 1 << 29,     /* each branch is recorded */
 	MODE_FRED = 1 << 30,    /* FRED transitions are enabled: CR4.FRED in IA-32e mode */
 };
+#define MODE_APX ((u64)1 << 31) /* 64-bit mode, and XCR0 allows R16 to R31: REX2, map 4, and what APX adds to EVEX */
 /* Bits of CR4 that checks look at and nothing else in a mode does: in its upper half, as they are. */
 #define MODE_CR4(bits) ((u64)(bits) << 32)
 
@@ -210,7 +216,8 @@ enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_SYSTEM = 4 /* flag
 
 enum exit { EXIT_BUDGET, EXIT_ATTN, EXIT_FAULT, EXIT_LOOKUP,
 	EXIT_LINK /* at r[RIP], and c->op is the direct jump that led there */,
-            EXIT_HOT /* before a block that has run often: c->op is its counter */ };
+            EXIT_HOT /* before a block that has run often: c->op is its counter */,
+            EXIT_PARTS /* behind the parts of an instruction: cpu/extended.h */ };
 
 struct fault { u8 vector; bool has_error; u32 error; const char *why;
 	/* the check that failed, for people; NULL: the vector says it */
@@ -277,7 +284,9 @@ struct cpu {
 	struct view *view;         /* of the current rights */
 	u64 cs_base;               /* CS.base, 0 in 64-bit mode */
 	u64 linear_mask;           /* 32 bits, or all in 64-bit mode */
-	u64 mode, mode_key;        /* mode_key: made from mode_number, to be XORed into jump keys */
+	u64 mode;
+	u64 slot[EGPR_SLOTS];      /* at 8 * EGPR_SLOT. No state. */
+	u64 mode_key;              /* made from mode_number, to be XORed into jump keys */
 	u16 mode_number;           /* mode.c */
 	u16 twin_number;           /* of the mode `twin', which differs in MODE_SINGLE; 0: not known */
 	u64 twin;
@@ -303,6 +312,7 @@ struct cpu {
 	 * saved. */
 	_Alignas(64) union vreg v[32];
 	u64 k[8];
+	u64 egpr[EGPRS];           /* R16 to R31; zero and not saved without APX */
 	u32 mxcsr;                 /* lacks the newest flags while mxcsr_live: see mxcsr.h */
 	u32 host_mxcsr;            /* the host's own, while mxcsr_live */
 	u32 soft_mxcsr;            /* on hosts that have none: what stands for it (vec_soft.c) */
@@ -370,7 +380,7 @@ struct cpu {
 	struct cpus *all;
 	/* of its parts and its event */
 	char name[8], apic_name[8], timer_name[16], vmx_name[8], svm_name[8], paravirt_name[8], amd_name[8];
-	char avx512_name[12], later_name[12], pmu_name[8], lbr_name[8];
+	char avx512_name[12], later_name[12], pmu_name[8], lbr_name[8], apx_name[8];
 	struct line ferr;          /* FERR#, to IRQ 13 */
 	bool (*ignne)(void *owner); /* is IGNNE# asserted? NULL: it always is */
 	void *ignne_owner;
@@ -396,6 +406,7 @@ struct cpu {
 	struct tlb_space left[2];  /* what those were of when they were left */
 	struct view own_views[VIEWS];
 };
+_Static_assert(offsetof(struct cpu, slot) == 8 * EGPR_SLOT, "operations name slots as general registers");
 
 /* Bytes AT to AT + 15 (0: XMM; 16: the upper half of YMM) of the vector registers 0 to N - 1, one behind the other as
  * FXSAVE and XSAVE have them. */
@@ -454,8 +465,8 @@ void cpu_intr(void *cpu, int n, bool level);          /* line targets: INTR */
 void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
 /* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, tiles, user interrupts, AVX-512, what
- * later features add, performance counters, FRED, architectural last branch records */
-enum { CPU_PARTS = 13 };
+ * later features add, performance counters, FRED, architectural last branch records, APX */
+enum { CPU_PARTS = 14 };
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 /* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */

@@ -3,6 +3,7 @@
 #ifndef CPU_DECODE_H
 #define CPU_DECODE_H
 
+#include "cpu/cpu.h"
 #include "cpu/table/isa.h"
 
 struct dec {
@@ -20,6 +21,14 @@ struct dec {
 	/* of EVEX: bit 4 of the numbers of ModRM.reg and of VSIB's index; mask register, zeroing, b, L'L as encoded */
 	u8 reg_high, index_high, k, ll;
 	bool zeroing, evex_b;
+	/* of APX: REX2 was there; it is an instruction of map 4, or one that was promoted to EVEX. Bit 4 of the numbers
+	 * of general registers in ModRM.reg, ModRM.rm or SIB's base, SIB's index */
+	bool rex2, apx;
+	u8 r4, b4, x4;
+	/* It names R16 to R31, or is a form of APX: block.c makes an operation of it that runs O as a part
+	 * (cpu/extended.h). The numbers of these registers, which O has in slots. */
+	bool extended;
+	u8 egprs, egpr[EGPR_SLOTS];
 	u8 third;          /* the register that vvvv names, as in op.third */
 	u8 sib;            /* if there is one */
 	u8 seg;            /* ES..GS that a memory operand uses, overrides applied; FLAT where 64-bit mode ignores it */
@@ -37,6 +46,8 @@ struct dec {
 
 /* Operand size in bytes of operand N ('v' etc. resolved). */
 unsigned dec_size(const struct dec *d, unsigned n);
+/* The register of operand N, as the operation that was decoded has it. */
+u8 dec_place(const struct dec *d, unsigned n);
 /* Bytes of an element of the last source of an EVEX instruction. */
 unsigned dec_element(const struct dec *d);
 static inline unsigned dec_kind(const struct dec *d, unsigned n) { return n < d->row->operands ? d->row->operand[n].kind

@@ -138,6 +138,7 @@ struct STORED_OP {
 	/* linked jumps and block ends: the first operation of the next block. NULL: not linked yet */
 	const struct STORED_OP *target;
 	const struct hook *hook; /* of an operation of hooks: the first that it is for */
+	const struct extended *extended; /* cpu/extended.h */
 	struct { u8 imm8 /* imm's lowest byte */, third /* VEX.vvvv: a register's number, or a general register's byte offset; of vectors, the first source */,
 	            vlen /* of vectors: bytes that the operation works on; 0: SSE, 16, and the rest of the register stays */;
 		 /* of EVEX: mask register, 0 none; zeroing; an element in memory stands for all; enum rounding */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include "mem/base/compat/memory.h"
 #include "cpu/engine/guard.h"
+#include "cpu/extended.h"
 #include "cpu/system/vm/guest.h"
 #include "cpu/engine/passes.h"
 #include "cpu/engine/stitch.h"
@@ -55,6 +56,8 @@ struct blocks {
 	size_t used;
 	struct block *pool;
 	size_t pool_used;
+	struct extended *extended;   /* programs of operations; NULL: the model has no APX */
+	size_t extended_used;
 	struct block *hash[1 << HASH_BITS];
 	struct found found[1 << FOUND_BITS];
 	struct code_page *pages[1 << PAGE_BITS];
@@ -64,7 +67,7 @@ struct blocks {
 };
 
 /* A block has at least two operations. */
-enum { POOL_BLOCKS = ARENA_OPS / 4 };
+enum { POOL_BLOCKS = ARENA_OPS / 4, EXTENDED_OPS = ARENA_OPS / 8 };
 
 bool blocks_new(struct cpu *c, const struct cpu *with, bool stitched)
 {
@@ -78,7 +81,9 @@ bool blocks_new(struct cpu *c, const struct cpu *with, bool stitched)
 	if (!b->stitch)
 		b->arena = aligned_new(64, ARENA_OPS * sizeof *b->arena);
 	b->pool = malloc(POOL_BLOCKS * sizeof *b->pool);
-	return b->arena && b->pool;
+	if (has(c->model, F_APX))
+		b->extended = malloc(EXTENDED_OPS * sizeof *b->extended);
+	return b->arena && b->pool && (b->extended || !has(c->model, F_APX));
 }
 
 static struct code_page **page_slot(struct blocks *b, u64 page)
@@ -214,7 +219,7 @@ void blocks_flush(struct cpu *c)
 		b->counts.code_bytes += stitch_size(b->stitch);
 		stitch_reset(b->stitch, b->used);
 	}
-	b->used = b->pool_used = 0;
+	b->used = b->pool_used = b->extended_used = 0;
 	b->counts.flushes++;
 	for (unsigned i = 0; i < c->all->count; i++)
 		jumps_flush(c->all->cpu[i]);
@@ -237,6 +242,7 @@ void blocks_free(struct cpu *c)
 		stitch_free(b->stitch);
 	else
 		aligned_free(b->arena);
+	free(b->extended);
 	free(b->pool);
 	free(b);
 }
@@ -358,6 +364,7 @@ static void put_before(struct dec *d, struct op *o, handler *run, s64 imm, unsig
 	d[1] = d[0];
 	o[1] = o[0];
 	d[0].row = NULL;
+	d[0].extended = false;
 	o[0] = (struct op){ .run = run, .imm = imm, .ip = ip & OP_IP_MAX, .len = o[1].len, .osize = o[1].osize };
 }
 
@@ -408,7 +415,7 @@ static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, uns
 
 	if (exits)
 		put_before(d, o, guest_guard, insn->vmexit | insn->intercept << 8 | d->opcode << 16 |
-			   (checks ? GUARDED : 0), ip);
+			   (checks ? GUARDED : 0) | (d->extended ? GUARDS_EXTENDED : 0), ip);
 	if (checks)
 		put_before(d + exits, o + exits, guard, checks, ip);
 	if (counts)
@@ -477,7 +484,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			decode_fault(&o[count], r == DECODE_LONG ? RAISE_GP_LONG : RAISE_GP_LIMIT);
 			/* the bytes that the decision depends on: a write to them voids it */
 			o[count].len = (u8)(s->room - ip < 15 ? s->room - ip : 15);
-			d[count].row = NULL;
+			d[count] = (struct dec){ 0 };
 		}
 		for (unsigned before = put_hooks(c, s, &d[count], &o[count], ip); before; before--)
 			counts[count++] = 0;
@@ -494,6 +501,10 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		again = branch && direct(&d[count]) && !o[count].disp;
 		insns++;
 		counts[count] = 1;
+		if (unlikely(d[count].extended) && !d[count].raises) {
+			extended_make(c->isa, &d[count], &o[count], &c->blocks->extended[c->blocks->extended_used++]);
+			d[count].row = NULL; /* nothing that passes know of */
+		}
 		if (count && s->max > 1 && pass_merge(&d[count - 1], &o[count - 1], &d[count], &o[count])) {
 			count--;
 			d[count] = d[count + 1];
@@ -508,18 +519,20 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		passes(d, o, count, c->blocks->stitch);
 	if (open && !branch && hooked(c, HOOK_BLOCK | HOOK_EDGE)) {
 		o[count] = (struct op){ .run = hooked_straight, .ip = ip & OP_IP_MAX };
-		d[count].row = NULL;
+		d[count] = (struct dec){ 0 };
 		counts[count++] = 0;
 	}
 	if (open) {
 		flow_end(&o[count], c->mode, ip, !has(c->model, F_I286));
 		o[count].in_page = !(c->mode & (MODE_SINGLE | MODE_LIMIT)) && ip + s->offset < PAGE_SIZE;
-		d[count].row = NULL;
+		d[count] = (struct dec){ 0 };
 		counts[count++] = 0;
 	}
 	for (unsigned i = count; i-- > 0;) {
 		left += counts[i];
 		o[i].left = (u8)left;
+		if (unlikely(d[i].extended) && !d[i].raises)
+			extended_settle(&o[i]);
 	}
 	if (stitches(c->blocks, c->mode))
 		o[0].disp = (s32)count;
@@ -592,7 +605,8 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 	struct block *block;
 	struct op *o;
 
-	if (b->used + MAX_OPS > ARENA_OPS || b->pool_used == POOL_BLOCKS)
+	if (b->used + MAX_OPS > ARENA_OPS || b->pool_used == POOL_BLOCKS ||
+	    (b->extended && b->extended_used + 2 * MAX_INSNS > EXTENDED_OPS))
 		blocks_flush(c);
 	o = b->arena + b->used;
 	if (!in_64(c) && to_limit < s.room) {

@@ -95,6 +95,32 @@ static u8 general(const struct dec *d, unsigned n, unsigned size)
 	return (u8)(8 * n);
 }
 
+/* Where an operation has what general() gives: R16 to R31 in slots. */
+static u8 place(struct dec *d, unsigned off)
+{
+	unsigned slot = 0;
+
+	if (off < 8 * EGPR)
+		return (u8)off;
+	while (slot < d->egprs && d->egpr[slot] != off / 8)
+		slot++;
+	if (slot == d->egprs)
+		d->egpr[d->egprs++] = (u8)(off / 8);
+	return (u8)(8 * (EGPR_SLOT + slot));
+}
+
+u8 dec_place(const struct dec *d, unsigned n)
+{
+	const unsigned off = dec_register(d, n);
+	unsigned slot = 0;
+
+	if (off < 8 * EGPR)
+		return (u8)off;
+	while (d->egpr[slot] != off / 8)
+		slot++;
+	return (u8)(8 * (EGPR_SLOT + slot));
+}
+
 /* ---- prefixes ---- */
 
 static bool take_prefixes(struct reader *r, struct dec *d, const struct model *model)
@@ -176,12 +202,15 @@ static bool take_vex(struct reader *r, struct dec *d, bool three)
 	return (map >= 1 && map <= 3) || (map >= MAP_XOP && map <= MAP_XOP + 2);
 }
 
-/* EVEX, after 62 was seen:  [R X B R' 0 mmm] [W vvvv 1 pp] [z L'L b V' aaa], R X B R' vvvv V' inverted. */
+/* EVEX, after 62 was seen:  [R X B R' B4 mmm] [W vvvv X4 pp] [z L'L b V' aaa], all of R X B R' vvvv X4 V' inverted. B4
+ * and X4 are APX's: else they are 0 and, as it stands there, 1. */
 static bool take_evex(struct reader *r, struct dec *d)
 {
 	u8 p0 = (u8)take(r, 1), p1 = (u8)take(r, 1), p2 = (u8)take(r, 1);
+	const bool apx = d->mode & MODE_APX;
 
-	if (d->rex || d->lock || d->opsize_prefix || d->rep || p0 & 8 || !(p1 & 4) || (d->bits != 64 && !(p2 & 8)))
+	if (d->rex || d->lock || d->opsize_prefix || d->rep || ((p0 & 8 || !(p1 & 4)) && !apx) ||
+	    (d->bits != 64 && !(p2 & 8)))
 		return false;
 	d->vex = d->evex = true;
 	d->rex = (p0 & 0x80 ? 0 : REX_R) | (p0 & 0x40 ? 0 : REX_X) | (p0 & 0x20 ? 0 : REX_B) | (p1 & 0x80 ? REX_W : 0);
@@ -192,13 +221,38 @@ static bool take_evex(struct reader *r, struct dec *d)
 		d->rex &= REX_W;
 		d->reg_high = 0;
 	}
+	d->r4 = d->reg_high;
+	d->b4 = p0 & 8 ? 16 : 0;
+	d->x4 = p1 & 4 ? 0 : 16;
 	d->pp = p1 & 3;
-	d->map = p0 & 7;
+	d->map = (p0 & 7) == 4 ? MAP_APX : p0 & 7;
 	d->zeroing = p2 & 0x80;
 	d->vex_l = d->ll = p2 >> 5 & 3;
 	d->evex_b = p2 & 0x10;
 	d->k = p2 & 7;
-	return (d->map >= 1 && d->map <= 3) || d->map == 5 || d->map == 6;
+	return (d->map >= 1 && d->map <= 3) || d->map == 5 || d->map == 6 || (d->map == MAP_APX && apx);
+}
+
+/* REX2, after D5 was seen:  [M0 R4 X4 B4 W R X B], then the opcode in the map that M0 names. */
+static bool take_rex2(struct reader *r, struct dec *d)
+{
+	u8 p = (u8)take(r, 1), line;
+
+	if (d->rex)
+		return false;
+	d->rex2 = true;
+	d->rex = REX | (p & 15);
+	d->r4 = p & 0x40 ? 16 : 0;
+	d->x4 = p & 0x20 ? 16 : 0;
+	d->b4 = p & 0x10 ? 16 : 0;
+	d->map = p >> 7;
+	d->opcode = (u8)take(r, 1);
+	line = d->opcode >> 4;
+	if (d->map)
+		return line != 3 && line != 8;
+	if (line == 4 || line == 7 || line == 10 || line == 14)
+		d->map = MAP_REX2;
+	return true;
 }
 
 static bool take_opcode(struct reader *r, struct dec *d, const struct model *model)
@@ -220,7 +274,9 @@ static bool take_opcode(struct reader *r, struct dec *d, const struct model *mod
 		d->opcode = (u8)take(r, 1);
 		return true;
 	}
-	if (b == 0x62 && has(model, F_AVX512F) &&
+	if (b == 0xd5 && d->mode & MODE_APX)
+		return take_rex2(r, d);
+	if (b == 0x62 && (has(model, F_AVX512F) || d->mode & MODE_APX) &&
 	    (d->bits == 64 || (r->at < r->end && *r->at >= 0xc0 && (d->mode & (MODE_PE | MODE_V86)) == MODE_PE))) {
 		if (!take_evex(r, d))
 			return false;
@@ -263,24 +319,26 @@ static void ea16(struct reader *r, struct dec *d, struct op *o)
 
 static void ea32(struct reader *r, struct dec *d, struct op *o)
 {
-	unsigned mod = d->modrm >> 6, rm = d->modrm & 7, base = rm | (d->rex & REX_B) << 3;
+	unsigned mod = d->modrm >> 6, rm = d->modrm & 7, base = rm | (d->rex & REX_B) << 3 | d->b4;
+	bool none = false;
 
 	o->index = 8 * RZERO;
 	if (rm == 4) {
 		u8 sib = (u8)take(r, 1);
-		unsigned index = (sib >> 3 & 7) | (d->rex & REX_X) << 2;
+		unsigned index = (sib >> 3 & 7) | (d->rex & REX_X) << 2 | d->x4;
 
 		d->sib = sib;
 		o->scale = sib >> 6;
-		base = (sib & 7) | (d->rex & REX_B) << 3;
+		base = (sib & 7) | (d->rex & REX_B) << 3 | d->b4;
 		if (index != RSP)
-			o->index = (u8)(8 * index);
+			o->index = place(d, 8 * index);
 		else
 			o->scale = 0;
 	}
 	if (mod == 0 && (base & 7) == RBP) {
 		bool rip_relative = d->bits == 64 && rm == 5;
 
+		none = true;
 		base = rip_relative ? RIP : RZERO; /* o->disp becomes relative to the block in decode() */
 		o->disp = (s32)take_signed(r, 4);
 		if (unlikely(rip_relative && o->disp > INT32_MAX - 2 * (int)PAGE_SIZE)) {
@@ -290,7 +348,7 @@ static void ea32(struct reader *r, struct dec *d, struct op *o)
 	} else if (mod) {
 		o->disp = (s32)take_signed(r, mod == 1 ? 1 : 4);
 	}
-	o->base = (u8)(8 * base);
+	o->base = none ? (u8)(8 * base) : place(d, 8 * base);
 	if ((base == RSP || base == RBP) && d->seg == FLAT)
 		d->seg = SS;
 }
@@ -334,16 +392,16 @@ unsigned dec_register(const struct dec *d, unsigned n)
 		return (p->kind == OPK_V ? reg : p->kind == OPK_H ? d->vvvv : rm) & 7;
 	switch (p->kind) {
 	case OPK_E:
-	case OPK_R: return general(d, rm, size);
-	case OPK_G: return general(d, reg, size);
-	case OPK_Z: return general(d, (d->opcode & 7) | (d->rex & REX_B) << 3, size);
+	case OPK_R: return general(d, rm | d->b4, size);
+	case OPK_G: return general(d, reg | d->r4, size);
+	case OPK_Z: return general(d, (d->opcode & 7) | (d->rex & REX_B) << 3 | d->b4, size);
 	case OPK_C:
 	case OPK_D:
 	case OPK_V: return reg | d->reg_high;
 	case OPK_W:
 	case OPK_U: return rm | (d->evex && d->rex & REX_X ? 16 : 0);
 	case OPK_H: return d->vvvv & (d->bits == 64 ? 31 : 7);
-	case OPK_B: return 8 * (d->vvvv & (d->bits == 64 ? 15 : 7));
+	case OPK_B: return 8 * (d->vvvv & (d->bits == 64 ? 31 : 7));
 	case OPK_FIXED: return p->size && strchr("bwdzv", p->size) ? 8u * p->reg : p->reg;
 	case OPK_S:
 	case OPK_P: return reg & 7;
@@ -354,12 +412,18 @@ unsigned dec_register(const struct dec *d, unsigned n)
 static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned n, bool *had_imm)
 {
 	const struct operand *p = &d->row->operand[n];
+	unsigned position = n - (d->row->inner != NULL);
 	unsigned size = size_of(d, p->size);
 	s64 imm;
 
 	switch (p->kind) {
 	case OPK_H:
-	case OPK_B: d->third = (u8)dec_register(d, n); break;
+	case OPK_B:
+		if (d->vex)
+			d->third = place(d, dec_register(d, n));
+		else if (!d->row->inner) /* else it is the new destination: extended.c */
+			set_register(o, position, place(d, dec_register(d, n)));
+		break;
 	case OPK_L: /* the register in bits 3-0, what was below it in bits 7-4 */
 		imm = (s64)take(r, 1);
 		o->imm = (imm >> 4 & (d->bits == 64 ? 15 : 7)) | (imm & 15) << 4;
@@ -389,7 +453,7 @@ static void take_operand(struct reader *r, struct dec *d, struct op *o, unsigned
 		break;
 	default:
 		if (!dec_is_mem(d, n))
-			set_register(o, n, dec_register(d, n));
+			set_register(o, position, place(d, dec_register(d, n)));
 	}
 }
 
@@ -535,16 +599,39 @@ static bool evex_ok(const struct dec *d)
 	if (d->zeroing && (!d->k || !vector || insn->vsib))
 		return false;
 	for (unsigned i = 0; i < d->row->operands; i++)
-		if (d->row->operand[i].kind == OPK_G && d->reg_high)
+		if (d->row->operand[i].kind == OPK_G && d->reg_high && !(d->mode & MODE_APX))
 			return false;
 	return true;
+}
+
+/* The same of a row of APX: there is no vector, b is ND, and aaa is NF and 00. A comparison has other fields in
+ * their places. */
+static bool apx_ok(const struct dec *d)
+{
+	const struct insn *insn = d->row->insn;
+	const bool compares = insn->form == APX_COMPARES, nf = insn->nf || d->row->mask & KEY_NF;
+
+	return !d->zeroing && !d->ll && !(d->evex_b && !(d->row->mask & KEY_ND)) &&
+	       (compares || (vvvv_ok(d) && (d->k & (nf ? 3 : 7)) == 0));
+}
+
+/* From now on, an instruction of map 4 is decoded as its legacy form, and others as their VEX form. */
+static void promote(struct dec *d)
+{
+	d->apx = true;
+	d->evex = false;
+	if (d->map != MAP_APX)
+		return;
+	d->vex = false;
+	d->rex |= REX;
+	d->opsize_prefix = d->pp == 1;
 }
 
 /* Control and debug registers that do not exist are #UD, before all other checks (SDM vol. 2, MOV). CR4.DE decides
  * about DR4 and DR5. */
 static bool system_registers_ok(const struct dec *d)
 {
-	unsigned reg = (d->modrm >> 3 & 7) | (d->rex & REX_R) << 1;
+	unsigned reg = (d->modrm >> 3 & 7) | (d->rex & REX_R) << 1 | d->r4;
 
 	for (unsigned i = 0; i < 2; i++) {
 		if (dec_kind(d, i) == OPK_D && reg > 7)
@@ -602,7 +689,8 @@ static u64 key_of(const struct dec *d)
 {
 	return d->modrm | (d->mem ? KEY_MEM : 0) | (u64)d->pp << 9 | (d->rex & REX_W ? KEY_W : 0) |
 	       (d->vex_l & 1 ? KEY_L : 0) | (d->vex_l & 2 ? KEY_L2 : 0) |
-	       (d->bits == 64 ? KEY_64 : 0) | (d->vex ? KEY_VEX : 0) |
+	       (d->bits == 64 ? KEY_64 : 0) | (d->vex ? KEY_VEX : 0) | (d->evex_b ? KEY_ND : 0) |
+	       (d->k & 4 ? KEY_NF : 0) |
 	       (d->opsize_prefix != (d->bits == 16) ? KEY_O16 : 0);
 }
 
@@ -627,6 +715,22 @@ static u8 operand_size(const struct dec *d)
 	return (d->bits == 16) != d->opsize_prefix ? 2 : 4;
 }
 
+/* What the row says about the fields of the prefixes. */
+static bool fields_ok(const struct dec *d)
+{
+	const struct insn *insn = d->row->insn;
+
+	if (d->evex && d->x4 && !d->mem)
+		return false;
+	if (d->rex2 && (insn->no_rex2 || (d->map == MAP_REX2 && d->addrsize_prefix)))
+		return false;
+	if (d->vex && !masks_ok(d))
+		return false;
+	if (d->evex && insn->since == F_APX ? !apx_ok(d) : (d->vex && !vvvv_ok(d)) || (d->evex && !evex_ok(d)))
+		return false;
+	return system_registers_ok(d);
+}
+
 /* Read ModRM, and find the row by all bytes so far. */
 static enum decode_result take_row(struct reader *r, const struct isa *isa, struct dec *d, struct op *o)
 {
@@ -649,13 +753,15 @@ static enum decode_result take_row(struct reader *r, const struct isa *isa, stru
 	}
 	if (r->short_of)
 		return DECODE_MORE;
-	if (d->evex_b && !d->mem)
+	if (d->evex_b && !d->mem && d->map != MAP_APX)
 		d->vex_l = 2; /* L'L is the rounding */
 	d->row = match(rows, key_of(d));
 	if (d->lock && d->row && has(d->model, F_CR8_LEGACY))
 		take_cr8(d);
-	if (!d->row || (d->vex && (!vvvv_ok(d) || !masks_ok(d))) || (d->evex && !evex_ok(d)) || !system_registers_ok(d))
+	if (!d->row || !fields_ok(d))
 		return DECODE_UD;
+	if (d->evex && d->row->insn->since == F_APX)
+		promote(d);
 	/* MOV to and from CR, DR: ModRM.mod is ignored, rm is always a register (SDM vol. 2, MOV). */
 	for (unsigned i = 0; i < d->row->operands; i++)
 		if (d->row->operand[i].kind == OPK_R && (dec_kind(d, 0) == OPK_C || dec_kind(d, 1) == OPK_C ||
@@ -679,8 +785,11 @@ static enum decode_result take_operands(struct reader *r, struct dec *d, struct 
 		return DECODE_MORE;
 	if (d->row->insn->sib && (d->modrm & 7) != 4)
 		return DECODE_UD;
-	if (d->row->insn->distinct && (o->dst == d->third || (!d->mem && o->dst == o->src)))
+	if (d->row->insn->distinct && ((d->vex && o->dst == d->third) || (!d->mem && o->dst == o->src)))
 		return DECODE_UD;
+	if (d->row->insn->no_rsp && (o->dst == 8 * RSP || o->src == 8 * RSP))
+		return DECODE_UD;
+	d->extended = d->egprs || (d->apx && (d->row->insn->form || (d->k & 4 && d->row->insn->nf)));
 	return d->row->insn->vsib && !take_vector_index(d, o) ? DECODE_UD : DECODE_OK;
 }
 
@@ -778,7 +887,7 @@ static void choose_handler(struct dec *d, struct op *o)
 	d->raises = raise != RAISE_NONE;
 	if (raise)
 		decode_fault(o, raise);
-	else
+	else if (!d->extended) /* extended.c chooses for its parts */
 		insn_gen[d->row->insn->code](d, o);
 }
 
@@ -809,6 +918,7 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u64 
 	if (unlikely(mode & MODE_WAIT_ENDBR) && (result != DECODE_OK || !ends_branch(d))) {
 		o->len = d->len;
 		d->row = NULL;
+		d->extended = false;
 		decode_fault(o, RAISE_CP);
 		return DECODE_UD;
 	}
@@ -821,6 +931,7 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u64 
 	}
 	o->len = d->len;
 	d->row = NULL;
+	d->extended = false;
 	decode_fault(o, RAISE_UD);
 	return DECODE_UD;
 }

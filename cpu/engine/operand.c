@@ -53,6 +53,19 @@ static u64 linear(const struct cpu *c, unsigned seg, u64 offset)
 	return (seg == FLAT ? offset : c->seg[seg].base + offset) & c->linear_mask;
 }
 
+/* The offset of O, whose registers may be in slots, which somebody may be using. */
+static u64 offset_of(const struct cpu *c, const struct dec *d, const struct op *o)
+{
+	u64 *const slot = ((struct cpu *)c)->slot, kept[EGPR_SLOTS], offset;
+
+	memcpy(kept, slot, sizeof kept);
+	for (unsigned i = 0; i < d->egprs; i++)
+		slot[i] = c->egpr[d->egpr[i] - EGPR];
+	offset = op_offset(c, o);
+	memcpy(slot, kept, sizeof kept);
+	return offset;
+}
+
 static u64 address_of(const struct cpu *c, const struct dec *d, const struct op *o, unsigned n)
 {
 	unsigned seg = d->seg;
@@ -61,7 +74,7 @@ static u64 address_of(const struct cpu *c, const struct dec *d, const struct op 
 	case OPK_X: return linear(c, seg, c->r[RSI] & op_amask(o));
 	case OPK_Y: return linear(c, ES, c->r[RDI] & op_amask(o));
 	case OPK_O: return linear(c, seg, (u64)d->imm & op_amask(o));
-	default: return linear(c, o->seg, op_offset(c, o));
+	default: return linear(c, o->seg, offset_of(c, d, o));
 	}
 }
 

@@ -17,7 +17,7 @@ bool pass_merge(const struct dec *move, const struct op *mo, const struct dec *d
 	const struct insn *insn = d->row ? d->row->insn : NULL;
 	unsigned size;
 
-	if (mo->code != CODE_mov || mo->form != FORM_RR || dec_size(move, 0) < 4)
+	if (!move->row || mo->code != CODE_mov || mo->form != FORM_RR || dec_size(move, 0) < 4)
 		return false;
 	if (!insn || d->mem || d->lock || d->raises || !insn->pure || !insn->gives || insn->takes != TAKES_BASE ||
 	    (insn->by_count && !shifts_by_constant(d, o)))

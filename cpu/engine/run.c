@@ -927,6 +927,7 @@ void cpu_reset(struct cpu *c, bool init)
 		c->smbase = 0x30000;
 		memset(c->v, 0, sizeof c->v);
 		memset(c->k, 0, sizeof c->k);
+		memset(c->egpr, 0, sizeof c->egpr);
 		memset(&c->x87, 0, sizeof c->x87);
 		c->x87.cw = 0x40;
 		c->x87.valid = 0xff;
@@ -992,6 +993,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	snprintf(c->later_name, sizeof c->later_name, "later-%u", c->id);
 	snprintf(c->pmu_name, sizeof c->pmu_name, "pmu%u", c->id);
 	snprintf(c->lbr_name, sizeof c->lbr_name, "lbr%u", c->id);
+	snprintf(c->apx_name, sizeof c->apx_name, "apx%u", c->id);
 	snprintf(c->apic_name, sizeof c->apic_name, "apic%u", c->id);
 	snprintf(c->timer_name, sizeof c->timer_name, c->id ? "apic timer %u" : "apic timer", c->id);
 	c->isa = config->with ? config->with->isa : isa_new(c->model, &which);

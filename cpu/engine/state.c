@@ -75,6 +75,8 @@ static const struct field avx512_fields[] = {
 	ZMM(24), ZMM(25), ZMM(26), ZMM(27), ZMM(28), ZMM(29), ZMM(30), ZMM(31), FIELD_END
 };
 
+static const struct field apx_fields[] = { CPUS(egpr, U64), FIELD_END };
+
 void cpu_loaded(struct cpu *c)
 {
 	c->r[RZERO] = 0;
@@ -134,5 +136,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 		out[count++] = fred_part(c);
 	if (has(c->model, F_ARCH_LBR) && count < max)
 		out[count++] = lbr_part(c);
+	if (has(c->model, F_APX) && count < max)
+		out[count++] = (struct part){ c->apx_name, c, apx_fields, NULL };
 	return count;
 }

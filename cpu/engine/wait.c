@@ -223,7 +223,9 @@ bool quiet(const struct dec *d)
 	const struct insn *insn = d->row->insn;
 
 	/* An instruction that is pure in its register form only reads a memory operand, if that is not its first
-	 * operand. Rows with checks access other registers. */
+	 * operand. Rows with checks access other registers, and so does what names R16 to R31. */
+	if (d->extended)
+		return false;
 	return insn->quiet || insn->condition || (insn->pure && !insn->check && !dec_is_mem(d, 0));
 }
 

@@ -145,6 +145,9 @@ ALU_LOADS(sub, SUB)
 ALU_LOADS(xor, XOR)
 ALU(cmp, CMP, NO_FORMS)
 ALU(test, TEST, NO_FORMS)
+/* With EVEX.SCC a condition decides which flags stay: extended.c. */
+GEN(ccmp) { gen_cmp(d, o); }
+GEN(ctest) { gen_test(d, o); }
 
 /* One operand: the same forms without a second one. */
 struct unary_forms { handler *r[2][2] /* [without flags][forwarded] */, *m[3]; };

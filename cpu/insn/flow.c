@@ -204,6 +204,16 @@ BODY(call_indirect)
 	return true;
 }
 
+BODY(jmpabs)
+{
+	if (!near_target(c, (u64)o->imm))
+		return false;
+	c->r[RIP] = (u64)o->imm;
+	return true;
+}
+FLOW_HANDLER(jmpabs)
+GEN(jmpabs) { (void)d; o->run = h_jmpabs; }
+
 /* o->imm: bytes to release. */
 BODY(ret)
 {

@@ -462,19 +462,23 @@ static u64 swapped(u64 v, unsigned size)
 {
 	return size == 2 ? __builtin_bswap16((u16)v) : size == 4 ? __builtin_bswap32((u32)v) : __builtin_bswap64(v);
 }
+/* Whether it moves, the condition says: extended.c. */
+#define GEN_CFCMOV(cc) GEN(cfcmov##cc) { gen_mov(d, o); }
+CONDITION_NAMES(GEN_CFCMOV)
+
 BODY(movbe_load)
 {
 	u64 v;
 
-	if (!op_load(c, o, o->osize, &v))
+	if (!rm_load(c, o, o->src, o->osize, &v)) /* from a register: in map 4 alone */
 		return false;
 	reg_set(c, o->dst, o->osize, swapped(v, o->osize));
 	return true;
 }
 BODY_HANDLER(movbe_load)
-BODY(movbe_store) { return op_store(c, o, o->osize, swapped(reg_get(c, o->src, o->osize), o->osize)); }
+BODY(movbe_store) { return rm_store(c, o, o->dst, o->osize, swapped(reg_get(c, o->src, o->osize), o->osize)); }
 BODY_HANDLER(movbe_store)
-GEN(movbe) { o->run = dec_is_mem(d, 0) ? h_movbe_store : h_movbe_load; }
+GEN(movbe) { o->run = dec_kind(d, 0) == OPK_G ? h_movbe_load : h_movbe_store; }
 
 BODY(xlat)
 {

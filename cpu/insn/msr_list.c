@@ -76,11 +76,11 @@ static bool user_may(struct cpu *c, u64 index, bool write)
 
 BODY(urdmsr)
 {
-	u64 index = c->r[o->src / 8], v;
+	u64 index = REG64(o->src), v;
 
 	if (!user_may(c, index, false) || !read_msr(c, (u32)index, &v))
 		return false;
-	c->r[o->dst / 8] = v;
+	REG64(o->dst) = v;
 	return true;
 }
 GEN_BODY(urdmsr)
@@ -88,7 +88,7 @@ GEN_BODY(urdmsr)
 /* Those that UWRMSR could write, IA32_UINTR_TIMER and IA32_UARCH_MISC_CTL, no model has. */
 BODY(uwrmsr)
 {
-	u64 index = c->r[o->dst / 8];
+	u64 index = REG64(o->dst);
 
 	return user_may(c, index, true) &&
 	       gp_because(c, 0, "UWRMSR does not write this MSR (vol. 2, UWRMSR)");

@@ -205,7 +205,7 @@ ALWAYS_INLINE HANDLER_TYPE shift_double_const(struct cpu *c, const struct op *o,
 /* CONSTANT: [of 8 bytes][without flags] */
 static void choose_double(const struct dec *d, struct op *o, handler *any, handler *const constant[2][2])
 {
-	o->src = (u8)(8 * ((d->modrm >> 3 & 7) | (d->rex & 4) << 1)); /* CL may have taken its place */
+	o->src = dec_place(d, 1); /* CL may have taken its place */
 	o->imm = dec_kind(d, 2) == OPK_FIXED ? -1 : o->imm & (d->osize == 8 ? 63 : 31);
 	o->run = d->mem || o->imm <= 0 || d->osize == 2 ? any : constant[d->osize == 8][d->dead_flags];
 }

@@ -115,6 +115,38 @@ HANDLER(pop_reg_flat) { return pop_fast(c, o, n, 4, true); }
 static handler *const pop_regs[] = { h_pop_reg, pop_reg_16, pop_reg_32, pop_reg_64, pop_reg_flat };
 GEN(pop) { o->run = d->mem ? h_pop_mem : pop_regs[stack_width(d)]; }
 
+/* PUSH2 and POP2: the first operand goes first. Both are one access of 16 bytes, which must be aligned. */
+static bool pair_linear(struct cpu *c, u64 rsp, bool write, u64 *linear)
+{
+	if (rsp & 15)
+		return gp_because(c, 0, "the stack is not aligned to 16 bytes (vol. 2, PUSH2, POP2)");
+	return data_linear(c, SS, rsp, 16, write, linear);
+}
+
+BODY(push2)
+{
+	u64 linear, both[2] = { reg_get(c, o->src, 8), reg_get(c, o->dst, 8) };
+
+	if (!pair_linear(c, c->r[RSP] - 16, true, &linear) || !mem_write_block(c, linear, both, sizeof both))
+		return false;
+	c->r[RSP] -= 16;
+	return true;
+}
+GEN_BODY(push2)
+
+BODY(pop2)
+{
+	u64 linear, both[2];
+
+	if (!pair_linear(c, c->r[RSP], false, &linear) || !mem_read_block(c, linear, both, sizeof both))
+		return false;
+	c->r[RSP] += 16;
+	reg_set(c, o->dst, 8, both[0]);
+	reg_set(c, o->src, 8, both[1]);
+	return true;
+}
+GEN_BODY(pop2)
+
 /* Could SIZE bytes be pushed to RSP? Only the bits of RSP that the stack has count. */
 static bool stack_room(struct cpu *c, u64 rsp, unsigned size)
 {

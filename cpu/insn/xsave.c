@@ -142,15 +142,15 @@ GEN_BODY(fxrstor)
 
 /* ---- components ---- */
 
-/* In the order of their numbers, and of their places. */
+/* In the order of their numbers, which is that of the compacted format. APX has the place that MPX had. */
 enum { YMM_HIGH = 2, OPMASK = 5, ZMM_HIGH, HIGH_ZMM, PKRU = 9, CET_U = 11, CET_S, UINTR = 14, LBR, TILECFG = 17,
-       TILEDATA };
+       TILEDATA, APX };
 static const struct component components[] = {
 	{ YMM_HIGH, HEADER_END, 256, false }, { OPMASK, 1088, 64, false }, { ZMM_HIGH, 1152, 512, false },
 	{ HIGH_ZMM, 1664, 1024, false }, { PKRU, 2688, 8, false },
 	{ CET_U, 0, 16, false }, { CET_S, 0, 24, false }, { UINTR, 0, 48, false }, /* in the compacted format only */
 	{ LBR, 0, LBR_STATE, false }, /* so is this */
-	{ TILECFG, 2752, 64, true }, { TILEDATA, 2816, 8192, true },
+	{ TILECFG, 2752, 64, true }, { TILEDATA, 2816, 8192, true }, { APX, 960, 8 * EGPRS, false },
 };
 
 const struct component *xsave_component(unsigned number)
@@ -164,7 +164,8 @@ const struct component *xsave_component(unsigned number)
 u64 xsave_states(const struct model *m)
 {
 	return STATE_X87 | STATE_SSE | (has(m, F_AVX) ? STATE_AVX : 0) | (has(m, F_AVX512F) ? STATE_AVX512 : 0) |
-	       (has(m, F_PKU) ? STATE_PKRU : 0) | (has(m, F_AMX_TILE) ? STATE_TILE : 0);
+	       (has(m, F_PKU) ? STATE_PKRU : 0) | (has(m, F_AMX_TILE) ? STATE_TILE : 0) |
+	       (has(m, F_APX) ? STATE_APX : 0);
 }
 
 u64 xsave_supervisor_states(const struct model *m)
@@ -195,9 +196,12 @@ unsigned xsave_size(u64 all, bool compact)
 {
 	unsigned end = HEADER_END;
 
-	for (unsigned i = 0; i < ARRAY_LEN(components); i++)
-		if (all >> components[i].number & 1)
-			end = place(&components[i], all, compact) + components[i].size;
+	for (unsigned i = 0; i < ARRAY_LEN(components); i++) {
+		unsigned behind = place(&components[i], all, compact) + components[i].size;
+
+		if (all >> components[i].number & 1 && behind > end)
+			end = behind;
+	}
 	return end;
 }
 
@@ -246,6 +250,8 @@ static u64 in_use(const struct cpu *c)
 		used |= STATE_TILECFG;
 	if (c->amx && !all_zero(c->amx->tiles, sizeof c->amx->tiles))
 		used |= STATE_TILEDATA;
+	if (in_64(c) && !all_zero(c->egpr, sizeof c->egpr))
+		used |= STATE_APX;
 	return used;
 }
 
@@ -263,7 +269,8 @@ static unsigned component_len(const struct cpu *c, const struct component *p)
 	switch (p->number) {
 	case YMM_HIGH: return 16 * xmm_count(c);
 	case ZMM_HIGH: return 32 * xmm_count(c);
-	case HIGH_ZMM: return in_64(c) ? p->size : 0;
+	case HIGH_ZMM:
+	case APX: return in_64(c) ? p->size : 0;
 	default: return p->size;
 	}
 }
@@ -297,6 +304,10 @@ static void component_save(const struct cpu *c, unsigned number, u8 *image)
 	case LBR: lbr_save(c, image); break;
 	case TILECFG: memcpy(image, c->amx->config, sizeof c->amx->config); break;
 	case TILEDATA: memcpy(image, c->amx->tiles, sizeof c->amx->tiles); break;
+	case APX:
+		for (unsigned i = 0; in_64(c) && i < EGPRS; i++)
+			put64(image + 8 * i, c->egpr[i]);
+		break;
 	default: put64(image, c->pkru); break;
 	}
 }
@@ -342,6 +353,10 @@ static void component_load(struct cpu *c, unsigned number, const u8 *image)
 	case LBR: lbr_load(c, image); break;
 	case TILECFG: tile_config_load(c, image && tile_config_valid(image) ? image : (const u8[64]){ 0 }); break;
 	case TILEDATA: bytes_load(c->amx->tiles, image, sizeof c->amx->tiles); break;
+	case APX:
+		for (unsigned i = 0; in_64(c) && i < EGPRS; i++)
+			c->egpr[i] = image ? get64(image + 8 * i) : 0;
+		break;
 	default: write_pkru(c, image ? get32(image) : 0); break;
 	}
 }

@@ -197,7 +197,12 @@ static bool set_generation(struct model *m, const char *name, size_t len)
 static void widen(struct model *m, unsigned f)
 {
 	/* they have leaves of their own, too */
-	u32 leaf = f == F_SVM ? 0x8000000a : f == F_HRESET ? 0x20 : f == F_ARCH_LBR ? 0x1c : f == F_AMX_TILE ? 0x1e : feature_names[f].leaf;
+	u32 leaf = f == F_SVM        ? 0x8000000a
+		   : f == F_HRESET   ? 0x20
+		   : f == F_ARCH_LBR ? 0x1c
+		   : f == F_AMX_TILE ? 0x1e
+		   : f == F_APX      ? 0x29
+				     : feature_names[f].leaf;
 
 	if (!feature_names[f].leafed)
 		return;

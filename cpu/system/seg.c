@@ -5,6 +5,7 @@
 #include "cpu/cet.h"
 #include "cpu/uintr.h"
 #include "cpu/system/system.h"
+#include "cpu/system/xsave.h"
 
 /* ---- descriptors ---- */
 
@@ -155,7 +156,8 @@ static u64 current_mode(const struct cpu *c)
 		mode |= cet_mode(c);
 	if (c->cr4 & CR4_OSXSAVE)
 		mode |= MODE_OSXSAVE | ((c->xcr0 & 6) == 6 ? MODE_AVX : 0) |
-			((c->xcr0 & 0xe6) == 0xe6 ? MODE_AVX512 : 0);
+			((c->xcr0 & 0xe6) == 0xe6 ? MODE_AVX512 : 0) |
+			(unlikely(c->xcr0 & STATE_APX) && (mode & MODE_BITS) == MODE_64 ? MODE_APX : 0);
 	if (unlikely(c->pmu.branches_count))
 		mode |= MODE_BRANCHES;
 	if (unlikely((c->debugctl & DEBUGCTL_LBR) | c->lbr.ctl) && lbr_on(c))

@@ -91,6 +91,7 @@ static bool compile_vex(struct isa_row *row, const char *s, size_t len)
 {
 	const char *end = s + len;
 	unsigned pp = 0;
+	bool both = false;
 
 	row->vex = true;
 	row->evex = *s == 'E';
@@ -123,6 +124,14 @@ static bool compile_vex(struct isa_row *row, const char *s, size_t len)
 			row->map = 3;
 		else if (is(field, n, "MAP8") || is(field, n, "MAP9") || is(field, n, "MAPA"))
 			row->map = (u8)(field[3] == 'A' ? 10 : field[3] - '0');
+		else if (is(field, n, "NP66"))
+			both = true;
+		else if (is(field, n, "ND0") || is(field, n, "ND1"))
+			want(row, KEY_ND, field[2] == '1' ? KEY_ND : 0);
+		else if (is(field, n, "NF0") || is(field, n, "NF1"))
+			want(row, KEY_NF, field[2] == '1' ? KEY_NF : 0);
+		else if (is(field, n, "MAP4"))
+			row->map = MAP_APX;
 		else if (is(field, n, "MAP5"))
 			row->map = 5;
 		else if (is(field, n, "MAP6"))
@@ -130,7 +139,7 @@ static bool compile_vex(struct isa_row *row, const char *s, size_t len)
 		else if (!is(field, n, "LIG") && !is(field, n, "WIG"))
 			return false;
 	}
-	want(row, KEY_PP, (u64)pp << 9);
+	want(row, both ? KEY_PP_HIGH : KEY_PP, (u64)pp << 9);
 	return row->map != 0;
 }
 
@@ -191,6 +200,8 @@ static bool compile_encoding(struct isa_row *row, const char *s)
 			want(row, KEY_O16, KEY_O16);
 		else if (place == AT_PREFIX && is(s, len, "O32"))
 			want(row, KEY_O16, 0);
+		else if (place == AT_PREFIX && is(s, len, "REX2"))
+			row->map = MAP_REX2;
 		else if (place == AT_PREFIX && is(s, len, "REX.W0"))
 			want(row, KEY_W, 0);
 		else if (place == AT_PREFIX && is(s, len, "REX.W1"))
@@ -377,6 +388,20 @@ static bool compile(struct isa_row *row, const struct insn *insn, const struct m
 	return true;
 }
 
+/* Is the first operand a new destination, of what the others give? */
+static bool has_new_destination(const struct insn *insn) { return insn->form && insn->operands[0] == 'B'; }
+
+/* ROW has one: INNER becomes what remains without it. */
+static void compile_inner(struct isa_row *row, struct isa_row *inner)
+{
+	*inner = *row;
+	inner->operands--;
+	memmove(&inner->operand[0], &inner->operand[1], inner->operands * sizeof inner->operand[0]);
+	inner->form[0] = form_of(inner, false);
+	inner->form[1] = form_of(inner, true);
+	row->inner = inner;
+}
+
 /* ---- the index ---- */
 
 static unsigned slots(const struct isa_row *row)
@@ -401,9 +426,9 @@ struct isa *isa_new(const struct model *model, const struct insn **which)
 	size_t room = 0;
 
 	*which = NULL;
-	/* A +r row stands in eight lists, and so needs seven copies: they follow the table. */
+	/* A +r row stands in eight lists, and so needs seven copies: they follow the table, and so do inner rows. */
 	for (unsigned i = 0; i < insn_count; i++)
-		room += strchr(insn_table[i].encoding, '+') ? 8 : 1;
+		room += (strchr(insn_table[i].encoding, '+') ? 8 : 1) + has_new_destination(&insn_table[i]);
 	if (!isa || !(isa->rows = calloc(room, sizeof *isa->rows)))
 		goto fail;
 	isa->count = insn_count;
@@ -415,6 +440,8 @@ struct isa *isa_new(const struct model *model, const struct insn **which)
 			*which = &insn_table[i];
 			goto fail;
 		}
+		if (has_new_destination(row->insn))
+			compile_inner(row, copy++);
 		if (!row->enabled)
 			continue;
 		add(isa, row);

@@ -58,6 +58,11 @@ enum { MASKING_ANY /* merging and, where the destination is a vector register, z
        MASKING_NONE /* only k0 */, MASKING_MUST /* k0 is #UD */ };
 enum { MODES_ALL = 0, NO64 = 1, ONLY64 = 2 };
 enum { TAKES_NOTHING, TAKES_BASE, TAKES_SRC }; /* op.base, op.src */
+/* What an instruction of APX does beside what its body says: the first operand gets the result of the others, and all
+ * of a register is written; all of the destination is written, if it is a register; as with that, but it moves, or
+ * clears the destination, and without the condition it does not access memory; it compares, or sets the flags that
+ * EVEX.vvvv has. */
+enum { APX_PLAIN, APX_NDD, APX_ZU, APX_MOVES, APX_COMPARES };
 
 enum pg_class { INNOCUOUS, PRIVILEGED, CONTROL, BEHAVIOUR }; /* Popek and Goldberg: see popek.h */
 
@@ -136,6 +141,7 @@ struct insn {
 	u8 align;                /* memory operand must be so aligned (#GP): 16 bytes, or the vector's length (ALIGN_*) */
 	u8 unaligned;            /* INTEL, AMD: their processors do not ask for .align */
 	u8 no_w;                 /* INTEL, AMD: with REX.W their processors have an operand of 32 bits */
+	bool no_rex2;            /* REX2 is #UD */
 	bool sib;                /* a memory operand needs SIB */
 	bool vsib;               /* the index is a vector register: o->imm = its number | scale << 5 */
 	/* of EVEX rows */
@@ -144,7 +150,12 @@ struct insn {
 	 * or 8; TO as FROM */
 	u8 from, to;
 	u8 rounding, masking;    /* ROUNDING_SAE ..., MASKING_NONE ... */
+	/* of EVEX rows of APX */
+	u8 with;                 /* enum feature: what a model must have beside `since'; 0: nothing */
+	u8 form;                 /* APX_* */
+	bool nf;                 /* EVEX.NF may be 1: then it writes no flags */
 	bool distinct;           /* the destination must be no source */
+	bool no_rsp;             /* neither operand may be RSP */
 	bool whole;              /* a source in memory is read whole, whatever the mask says */
 	bool lock;               /* LOCK is allowed with a memory destination */
 	u8 lock_ignored;         /* INTEL, AMD: it means nothing to their processors */
@@ -183,6 +194,7 @@ static inline unsigned insn_sets(const struct insn *i) { return i->sets ? i->set
 static inline bool insn_in(const struct insn *i, const struct model *m)
 {
 	return (has(m, i->since) || (i->also && has(m, (enum feature)i->also))) &&
+	       (!i->with || has(m, (enum feature)i->with)) &&
 	       !(i->until && has(m, (enum feature)i->until)) && (!i->maker || i->maker >> m->maker & 1);
 }
 
@@ -206,21 +218,24 @@ enum form { FORM_OTHER, FORM_R, FORM_M, FORM_RR, FORM_RI, FORM_RM, FORM_MR, FORM
 struct isa_row { /* compiled */
 	const struct insn *insn;
 	u64 mask, match;         /* over the decode key */
-	u8 map;                  /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A, 4: 0F0F, whose opcode stands behind the operand; 5, 6: EVEX's; 8 to 10: XOP's */
+	u8 map;                  /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A, 4: 0F0F, whose opcode stands behind the operand; 5, 6: EVEX's; 7: REX2's; 8 to 10: XOP's; 11: APX's */
 	u8 opcode, opcode_mask;
 	bool vex, evex, modrm, enabled; /* EVEX rows are VEX rows, too */
 	u8 operands;
-	struct operand operand[4];
+	struct operand operand[5];
 	u8 form[2];              /* enum form: with r/m a register, memory */
+	struct isa_row *inner;   /* with a new destination: the row without it */
 	struct isa_row *next;    /* same map and opcode */
 };
 
 /* The decode key:
- *    modrm 0-7 | mem 8 (mod != 3) | pp 9-10 (0, 1 = 66, 2 = F3, 3 = F2) | W 11 | L 12 | 64-bit mode 13 | vex 14 | operand size is 16: 15 | L' 16 */
-enum { KEY_MODRM = 0xff, KEY_MEM = 1 << 8, KEY_PP = 3 << 9, KEY_W = 1 << 11, KEY_L = 1 << 12, KEY_64 = 1 << 13,
-	KEY_VEX = 1 << 14, KEY_O16 = 1 << 15, KEY_L2 = 1 << 16 };
+ *    modrm 0-7 | mem 8 (mod != 3) | pp 9-10 (0, 1 = 66, 2 = F3, 3 = F2) | W 11 | L 12 | 64-bit mode 13 | vex 14 | operand size is 16: 15 | L' 16 |
+ *    EVEX of APX: ND 17, NF 18 */
+enum { KEY_MODRM = 0xff, KEY_MEM = 1 << 8, KEY_PP = 3 << 9, KEY_PP_HIGH = 2 << 9, KEY_W = 1 << 11, KEY_L = 1 << 12, KEY_64 = 1 << 13,
+	KEY_VEX = 1 << 14, KEY_O16 = 1 << 15, KEY_L2 = 1 << 16, KEY_ND = 1 << 17, KEY_NF = 1 << 18 };
 
-enum { MAP_3DNOW = 4, MAP_XOP = 8 /* to 10 */, MAPS = 11 };
+enum { MAP_3DNOW = 4, MAP_REX2 = 7 /* what REX2 alone has, of one byte */, MAP_XOP = 8 /* to 10 */,
+	MAP_APX = 11 /* EVEX's map 4 */, MAPS };
 
 struct isa {
 	struct isa_row *rows;

@@ -108,13 +108,28 @@ static bool only_64(const struct isa_row *row)
 	return row->insn->modes == ONLY64 || (!row->vex && row->mask & row->match & KEY_W);
 }
 
+/* EVEX for ROW of APX: ND and NF as it says; where it allows NF, test_apx.c has it. SCC and its flags are at random. */
+static u8 *encode_apx(u8 *p, const struct isa_row *row, unsigned pp, unsigned w)
+{
+	const bool compares = row->insn->form == APX_COMPARES;
+	const bool nf = row->match & KEY_NF;
+
+	*p++ = 0x62;
+	*p++ = (u8)(0xf0 | (row->map == MAP_APX ? 4 : row->map));
+	*p++ = (u8)(w << 7 | (compares ? below(16) : has_operand(row, OPK_B) ? 8 + below(8) : 15) << 3 | 4 | pp);
+	*p++ = (u8)(compares ? below(16) : 8 | (row->match & KEY_ND ? 0x10 : 0) | nf << 2);
+	return p;
+}
+
 /* ROW as bytes for a mode of BITS, at least 24 of them, with MEMORY or register operand; memory is DATA. LOCK: with F0.
  * */
 static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory, bool lock)
 {
 	static const u8 prefix[4] = { 0, 0x66, 0xf3, 0xf2 };
 	u8 modrm = (u8)((rnd() & ~row->mask) | (row->match & 0xff)), *p = at;
-	unsigned pp = row->mask & KEY_PP ? row->match >> 9 & 3 : 0, w = row->mask & KEY_W ? row->match >> 11 & 1
+	unsigned pp = row->mask & KEY_PP & ~KEY_PP_HIGH ? row->match >> 9 & 3
+		      : row->mask & KEY_PP_HIGH         ? below(2)
+							: 0, w = row->mask & KEY_W ? row->match >> 11 & 1
 									: bits == 64      ? below(4) == 0
 											  : 0;
 	u64 imm = below(2) ? rnd() : number();
@@ -127,13 +142,22 @@ static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory
 		modrm = (u8)((modrm & 0xc7) | below(6) << 3);
 	if (has_operand(row, OPK_C))
 		modrm = (u8)((modrm & 0xc7) | (u8[]){ 0, 2, 3, 4 }[below(4)] << 3);
-	if (row->insn->distinct) /* with another in vvvv, below */
+	if (row->insn->no_rsp)
+		modrm = (u8)((modrm & 0xf8) | 2 + below(2));
+	else if (row->insn->distinct) /* with another in vvvv, below */
 		modrm = (u8)((modrm & 0xc0) | 1 << 3 | (memory ? modrm & 7 : 2));
 	if (row->insn->vsib) /* XMM4 is the index, of SIB 25h; destination and mask are others */
 		modrm = (u8)((modrm & 0xc7) | 1 << 3);
 	if (lock)
 		*p++ = 0xf0;
-	if (row->evex) {
+	if (row->evex && row->insn->since == F_APX) {
+		p = encode_apx(p, row, pp, w);
+		if (row->insn->no_rsp) /* RDI */
+			p[-2] = (u8)(p[-2] & ~0x78) | 8 << 3;
+	} else if (row->map == MAP_REX2) {
+		*p++ = 0xd5;
+		*p++ = 0;
+	} else if (row->evex) {
 		unsigned l = row->mask & KEY_L2 ? (row->match & KEY_L ? 1 : row->match & KEY_L2 ? 2 : 0) : below(3);
 
 		*p++ = 0x62;
@@ -374,7 +398,7 @@ static void enter_at(enum run_mode m, unsigned cpl)
 	c->fault.error = 0;
 	c->cr0 = CR0_ET | CR0_NE | CR0_WP;
 	c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_PKE | CR4_CET;
-	c->xcr0 = 0xe7;
+	c->xcr0 = 0x800e7;
 	c->misc_enable |= 1 << 18;
 	c->x87.cw = 0x37f;
 	c->x87.valid = (u8)~(1 << 3 | 1 << 4);

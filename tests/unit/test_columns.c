@@ -259,7 +259,7 @@ START_TEST(as_in_the_manual)
 		bool special = has_operand(row, OPK_C) || has_operand(row, OPK_D);
 		bool destination = row->operands && (row->operand[0].kind == OPK_E || row->operand[0].kind == OPK_M);
 
-		if (insn->lock != (destination && listed(insn->mnemonic, lockable)))
+		if (insn->lock != (destination && !row->evex && listed(insn->mnemonic, lockable)))
 			complain(row, PROT0, ".lock");
 		if (!(insn->check & CHK_CPL0) != !(special || listed(insn->mnemonic, privileged)))
 			complain(row, PROT0, "CHK_CPL0");
@@ -853,7 +853,7 @@ START_TEST(align)
 
 		/* XSAVE wants 64, RAO-INT and CMPccXADD their operand's size; they say #GP themselves. */
 		if (!may_be(row, true) || row->insn->check & CHK_XSAVE || row->insn->since == F_RAO_INT ||
-		    row->insn->since == F_CMPCCXADD)
+		    row->insn->since == F_CMPCCXADD || row->insn->with == F_RAO_INT || row->insn->with == F_CMPCCXADD)
 			continue;
 		for (unsigned k = 1; k < 16; k++) {
 			enum run_mode m = only_64(row) ? LONG3 : PROT3;

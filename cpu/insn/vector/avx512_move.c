@@ -24,7 +24,7 @@ EVEX_IS(vbroadcastf32x4, vbroadcast) EVEX_IS(vbroadcastf32x8, vbroadcast) EVEX_I
 	static void whole_broadcast_general(struct cpu *c, const struct op *o, struct evex *e)
 {
 	for (unsigned i = 0; i < e->count; i++)
-		element_set(&e->r, i, 1u << o->to, c->r[o->src / 8]);
+		element_set(&e->r, i, 1u << o->to, REG64(o->src));
 }
 EVEX_BODY(vpbroadcast_r, whole, whole_broadcast_general, PACKED, EXACT)
 EVEX_IS(vpbroadcastb_r, vpbroadcast_r)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Guests of VMX and SVM: the guard before their instructions, and which of the two decides about an event. */
+#include "cpu/extended.h"
 #include "cpu/system/system.h"
 
 HANDLER(guest_guard)
@@ -7,6 +8,8 @@ HANDLER(guest_guard)
 	const struct op *insn = o + 1 + (o->imm & GUARDED ? 1 : 0);
 	unsigned opcode = o->imm >> 16 & 0xff;
 
+	if (unlikely(o->imm & GUARDS_EXTENDED))
+		insn = extended_operands(c, insn);
 	c->n = n;
 	c->op = insn;
 	if (svm_guest(c) && o->imm & 0xff00 ? svm_instruction_exits(c, insn, o->imm >> 8 & 0xff, opcode)

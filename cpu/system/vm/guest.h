@@ -17,7 +17,7 @@ static inline bool svm_guest(const struct cpu *c) { return c->mode & MODE_SVM_GU
 static inline bool in_guest(const struct cpu *c) { return c->mode & (MODE_GUEST | MODE_SVM_GUEST); }
 
 /* Before an operation: imm: its row's exit from VMX | its row's intercept of SVM << 8 | its opcode << 16 | GUARDED. */
-enum { GUARDED = 1 << 24 }; /* another guard stands between */
+enum { GUARDED = 1 << 24 /* another guard stands between */, GUARDS_EXTENDED = 1 << 25 /* cpu/extended.h */ };
 handler guest_guard;
 
 /* What the port instruction O, with OPCODE, does. */
