@@ -122,7 +122,7 @@ static void value_now(const struct search *s, u8 value[64])
 {
 	memset(value, 0, 64);
 	if (s->kind == IN_GENERAL)
-		put64(value, s->cpu->r[s->n]);
+		put64(value, s->n < EGPR ? s->cpu->r[s->n] : s->cpu->egpr[s->n - EGPR]);
 	else
 		vcpu_get_register(s->v, s->reg, value);
 }
@@ -221,8 +221,8 @@ static bool take_register(struct search *s, const vcpu_debug *d, int reg)
 	if (s->reg < 0 || s->reg == VCPU_RIP || s->reg == VCPU_TSC)
 		return false;
 	s->size = vcpu_register_size(s->reg);
-	s->n = (unsigned)reg % PART;
-	s->kind = s->reg >= VCPU_RAX && s->reg <= VCPU_R15          ? IN_GENERAL
+	s->n = s->reg >= VCPU_R16 && s->reg <= VCPU_R31 ? EGPR + (unsigned)(s->reg - VCPU_R16) : (unsigned)reg % PART;
+	s->kind = s->n < EGPR + EGPRS && s->reg < XMM && (s->reg <= VCPU_R15 || s->reg >= VCPU_R16) ? IN_GENERAL
 		  : family == XMM || family == YMM || family == ZMM ? IN_VECTOR
 		  : family == MASK                                  ? IN_MASK
 								    : IN_OTHER;

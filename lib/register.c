@@ -282,7 +282,7 @@ static bool before_delivery(const struct cpu *c)
 /* Decoded code and the processor's next step do not depend on it. */
 static bool ordinary(int reg)
 {
-	return reg <= VCPU_R15 || reg == VCPU_CR2 || reg == VCPU_MXCSR || reg == VCPU_FCW || reg == VCPU_FSW;
+	return reg <= VCPU_R15 || (reg >= VCPU_R16 && reg <= VCPU_R31) || reg == VCPU_CR2 || reg == VCPU_MXCSR || reg == VCPU_FCW || reg == VCPU_FSW;
 }
 
 static int changed(struct vcpu *v, int reg, u64 value)

@@ -82,9 +82,11 @@ int vcpu_get_register(const vcpu *v, int reg, void *value)
 
 	if (!v || !value || !row)
 		return v ? machine_error((struct vcpu *)v, "there is no register %d", reg) : -1;
-	if (reg < XMM) {
+	if (reg < XMM && (reg < VCPU_R16 || reg > VCPU_R31 || has(&v->model, F_APX))) {
 		put64(low, vcpu_get(v, reg));
 		memcpy(value, low, row->bytes);
+	} else if (reg < XMM) {
+		return machine_error((struct vcpu *)v, "a %s has no %s", v->model.name, row->name);
 	} else if (!get_wide(machine_selected(v), row, value)) {
 		return machine_error((struct vcpu *)v, "a %s has no %s", v->model.name, row->name);
 	}
@@ -150,6 +152,8 @@ u64 register_more(const struct cpu *c, int reg)
 		return c->seg[segments[reg - VCPU_ES_LIMIT]].limit;
 	if (reg >= VCPU_ES_ATTRIBUTES && reg <= VCPU_TR_ATTRIBUTES)
 		return c->seg[segments[reg - VCPU_ES_ATTRIBUTES]].attr;
+	if (reg >= VCPU_R16 && reg <= VCPU_R31)
+		return c->egpr[reg - VCPU_R16];
 	switch (reg) {
 	case VCPU_FTW: return x87_tag_word(c);
 	case VCPU_FIP: return c->x87.ip;
@@ -182,6 +186,11 @@ bool register_set_more(struct cpu *c, int reg, u64 value)
 	if ((reg == VCPU_FOP && value > 0x7ff) ||
 	    ((reg == VCPU_FTW || reg == VCPU_FCS || reg == VCPU_FDS) && value != word))
 		return false;
+	if (reg >= VCPU_R16 && reg <= VCPU_R31) {
+		if (has(c->model, F_APX))
+			c->egpr[reg - VCPU_R16] = value;
+		return has(c->model, F_APX);
+	}
 	switch (reg) {
 	case VCPU_FTW: x87_set_tag_word(c, word); return true;
 	case VCPU_FIP: c->x87.ip = value; return true;

@@ -342,13 +342,15 @@ enum vcpu_register {
 };
 /* More of them: the x87's full tag word, the pointers and the opcode of its last instruction and operand; XCR0; PKRU;
  * the time-stamp counter; the activity (0 active, 1 HLT, 2 shutdown, 3 wait for SIPI, 4 MWAIT, 5 an x87 error is
- * frozen), of which 0 and 1 can be set; and the hidden parts of segments, which vcpu_set_segment sets. */
+ * frozen), of which 0 and 1 can be set; the hidden parts of segments, which vcpu_set_segment sets; and R16 to R31, with
+ * numbers in a row, of a processor with APX. */
 enum {
 	VCPU_FTW = 0x80, VCPU_FIP, VCPU_FDP, VCPU_FOP, VCPU_FCS, VCPU_FDS,
 	VCPU_XCR0, VCPU_PKRU, VCPU_TSC, VCPU_ACTIVITY,
 	VCPU_ES_LIMIT, VCPU_CS_LIMIT, VCPU_SS_LIMIT, VCPU_DS_LIMIT, VCPU_FS_LIMIT, VCPU_GS_LIMIT,
 	VCPU_ES_ATTRIBUTES, VCPU_CS_ATTRIBUTES, VCPU_SS_ATTRIBUTES, VCPU_DS_ATTRIBUTES, VCPU_FS_ATTRIBUTES,
-	VCPU_GS_ATTRIBUTES, VCPU_LDTR_ATTRIBUTES, VCPU_TR_ATTRIBUTES
+	VCPU_GS_ATTRIBUTES, VCPU_LDTR_ATTRIBUTES, VCPU_TR_ATTRIBUTES,
+	VCPU_R16 = 0xa0, VCPU_R31 = 0xaf
 };
 VCPU_API int vcpu_register_by_name(const char *name); /* -1: no such register, or NULL */
 VCPU_API const char *vcpu_register_name(int reg);     /* NULL: no such number */

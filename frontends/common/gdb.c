@@ -141,7 +141,7 @@ static struct gdb_arch arch_here(const struct gdb *g, bool first)
 
 	if (first && (kernel == 64 || (bits == 32 && kernel != 32)))
 		bits = widest;
-	return (struct gdb_arch){ bits, widest == 64 };
+	return (struct gdb_arch){ bits, widest == 64, !vcpu_get_register(g->machine, VCPU_R16, (uint64_t[1]){ 0 }) };
 }
 
 /* Say why it stands: with the thread, and the instruction pointer, which gdb always wants next. */

@@ -50,16 +50,24 @@ static const struct gdb_reg control[] = {
 	S("r8"), S("r9"), S("r10"), S("r11"), S("r12"), S("r13"), S("r14"), S("r15"), S("rip"),
 };
 enum { LONG = 17 };
+static const struct gdb_reg apx[] = {
+	S("r16"), S("r17"), S("r18"), S("r19"), S("r20"), S("r21"), S("r22"), S("r23"),
+	S("r24"), S("r25"), S("r26"), S("r27"), S("r28"), S("r29"), S("r30"), S("r31"),
+};
 #undef S
 
 #define LIST(a) a, sizeof a / sizeof *a
 /* The features of the description, and so the order of the registers. */
 static const struct feature { const char *name; const struct gdb_reg *regs; unsigned count; } wide_features[] = {
-	{ "org.gnu.gdb.i386.core", LIST(wide_core) }, { NULL, LIST(both_core) },
-	{ "org.gnu.gdb.i386.sse", LIST(sse) }, { NULL, LIST(mxcsr) },
-	{ "org.gnu.gdb.i386.segments", LIST(segments) },
-	{ "libvcpu.system", control, sizeof control / sizeof *control - LONG },
-	{ NULL, NULL, 0 }
+#define WIDE \
+	{ "org.gnu.gdb.i386.core", LIST(wide_core) }, { NULL, LIST(both_core) }, \
+	{ "org.gnu.gdb.i386.sse", LIST(sse) }, { NULL, LIST(mxcsr) }, \
+	{ "org.gnu.gdb.i386.segments", LIST(segments) }, \
+	{ "libvcpu.system", control, sizeof control / sizeof *control - LONG }
+	WIDE, { NULL, NULL, 0 }
+}, apx_features[] = {
+	WIDE, { "org.gnu.gdb.i386.apx", LIST(apx) }, { NULL, NULL, 0 }
+#undef WIDE
 }, narrow_features[] = {
 	{ "org.gnu.gdb.i386.core", LIST(narrow_core) }, { NULL, LIST(both_core) },
 	{ "org.gnu.gdb.i386.sse", sse, 8 }, { NULL, LIST(mxcsr) },
@@ -74,7 +82,7 @@ static const struct feature { const char *name; const struct gdb_reg *regs; unsi
 
 static const struct feature *features(struct gdb_arch arch)
 {
-	return arch.bits == 64 ? wide_features : arch.extended ? extended_features : narrow_features;
+	return arch.bits == 64 ? arch.apx ? apx_features : wide_features : arch.extended ? extended_features : narrow_features;
 }
 
 unsigned gdb_reg_pc(struct gdb_arch arch) { return arch.bits == 64 ? 16 : 8; }

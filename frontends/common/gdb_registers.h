@@ -14,8 +14,8 @@ struct gdb_reg {
 };
 
 /* What gdb takes the processor for: i8086, i386 or x86-64. EXTENDED: the first two with the registers of 64-bit
- * mode, in a feature of our own. */
-struct gdb_arch { unsigned bits; bool extended; };
+ * mode, in a feature of our own. APX: the last with R16 to R31. */
+struct gdb_arch { unsigned bits; bool extended, apx; };
 
 /* Register N of its description; NULL: there are not so many. */
 const struct gdb_reg *gdb_reg(struct gdb_arch arch, uint64_t n);

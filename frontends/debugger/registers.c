@@ -26,7 +26,7 @@ static const struct bit flags[] = {
 
 static void print_registers(struct session *s)
 {
-	uint64_t rflags = vcpu_get(s->machine, VCPU_RFLAGS);
+	uint64_t rflags = vcpu_get(s->machine, VCPU_RFLAGS), value;
 
 	json_open(s, "registers", '{');
 	for (int i = 0; i < VCPU_REGISTERS; i++) {
@@ -34,8 +34,14 @@ static void print_registers(struct session *s)
 		SHOW_HEX(s, vcpu_register_name(i), "%016" PRIx64, vcpu_get(s->machine, i));
 		fputs(i % 3 == 2 ? "\n" : "  ", s->out);
 	}
+	fputs(VCPU_REGISTERS % 3 ? "\n" : "", s->out);
+	for (int i = VCPU_R16; i <= VCPU_R31 && !vcpu_get_register(s->machine, i, &value); i++) {
+		fprintf(s->out, "%-8s ", vcpu_register_name(i));
+		SHOW_HEX(s, vcpu_register_name(i), "%016" PRIx64, value);
+		fputs((i - VCPU_R16) % 3 == 2 || i == VCPU_R31 ? "\n" : "  ", s->out);
+	}
 	json_close(s);
-	fprintf(s->out, "%sflags   ", VCPU_REGISTERS % 3 ? "\n" : "");
+	fputs("flags   ", s->out);
 	print_bits(s, "flags", rflags, flags);
 	SHOW_NUMBER(s, "iopl", " IOPL=%" PRIu64 "\n", rflags >> 12 & 3);
 }

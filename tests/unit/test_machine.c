@@ -477,7 +477,7 @@ END_TEST
 START_TEST(wide_registers)
 {
 	/* vpaddq ymm0, ymm1, ymm2; fld st0; hlt */
-	vcpu *v = bare("max,+avx512f", 64, 0x1000, CODE(0xc5, 0xf5, 0xd4, 0xc2, 0xd9, 0xc0, 0xf4)), *old;
+	vcpu *v = bare("max,+avx512f,+apx", 64, 0x1000, CODE(0xc5, 0xf5, 0xd4, 0xc2, 0xd9, 0xc0, 0xf4)), *old;
 	const int ymm = vcpu_register_by_name("ymm0"), zmm = vcpu_register_by_name("zmm31");
 	uint64_t a[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, b[8] = { 10, 20, 30, 40, 0 }, out[8];
 	unsigned count = 0;
@@ -522,9 +522,19 @@ START_TEST(wide_registers)
 	vcpu_write_physical(v, 0x1007, "\xf4", 1);
 	ck_assert_int_eq(vcpu_set(v, VCPU_ACTIVITY, 0), 0); /* out of HLT */
 	ck_assert_int_eq(vcpu_run(v, 1).reason, VCPU_STOP_LIMIT);
+	for (int i = 0; i < 16; i++)
+		ck_assert_int_eq(vcpu_set(v, VCPU_R16 + i, 100 + (uint64_t)i), 0);
+	ck_assert_uint_eq(vcpu_get(v, vcpu_register_by_name("r31")), 115);
+	vcpu_write_physical(v, 0x2000, "\xd5\x59\x89\xc8", 4); /* mov r24, r17 */
+	ck_assert_int_eq(vcpu_set(v, VCPU_XCR0, 0x80007), 0);
+	ck_assert_int_eq(vcpu_set(v, VCPU_RIP, 0x2000), 0);
+	ck_assert_int_eq(vcpu_run(v, 1).reason, VCPU_STOP_LIMIT);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_R16 + 8), 101);
 	vcpu_free(v);
 	old = bare("pentium", 32, 0x1000, CODE(0xf4));
 	ck_assert_int_eq(vcpu_get_register(old, ymm, out), -1);
+	ck_assert_int_eq(vcpu_get_register(old, VCPU_R16, out), -1);
+	ck_assert_int_eq(vcpu_set(old, VCPU_R31, 1), -1);
 	ck_assert_int_eq(vcpu_set(old, VCPU_PKRU, 1), -1);
 	vcpu_free(old);
 }
