@@ -49,6 +49,7 @@ size_t vcpu_write_physical(vcpu *v, uint64_t address, const void *in, size_t len
 
 		if (!ram)
 			break;
+		v->identity_filled &= ram != v->identity;
 		differs |= (v->debug || v->recorder) && memcmp(ram->host + offset, (const u8 *)in + done, run);
 		space_poke(&v->mem, address + done, (const u8 *)in + done, run);
 		done += run;
@@ -116,6 +117,8 @@ void *vcpu_host(vcpu *v, uint64_t physical, uint64_t *len)
 		*len = ram ? run : 0;
 	if (v && !ram)
 		machine_error(v, "there is no memory at physical address %llx", (unsigned long long)physical);
+	else if (v && ram == v->identity)
+		v->identity_filled = false;
 	return ram ? ram->host + offset : NULL;
 }
 

@@ -79,6 +79,7 @@ struct vcpu {
 	unsigned nblocks;
 	struct ram *identity;       /* bare, 64-bit: page tables that the guest does not see (mode.c); NULL: none */
 	u64 identity_base;
+	bool identity_filled;       /* and nobody has written there since */
 	struct pc *pc;              /* NULL: bare */
 	struct user_device *devices;
 	unsigned ndevices, nstates; /* those that have one */

@@ -106,6 +106,9 @@ void mode_fill_identity(struct vcpu *v)
 	u64 base = v->identity_base, pdpts = base + PAGE_SIZE, directories = pdpts + size.pdpts * PAGE_SIZE;
 	u8 *pml4 = v->identity->host, *pdpt = pml4 + PAGE_SIZE, *directory = pdpt + size.pdpts * PAGE_SIZE;
 
+	if (v->identity_filled)
+		return;
+	v->identity_filled = true;
 	for (u64 i = 0; i < size.pdpts; i++)
 		put64(pml4 + 8 * i, (pdpts + i * PAGE_SIZE) | PAGE_FLAGS);
 	for (u64 i = 0; i < size.gib; i++)

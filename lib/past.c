@@ -321,26 +321,28 @@ static bool go_back(struct vcpu *v, struct map *to)
 	const struct map_block *b = to->block;
 	struct part parts[PARTS_MAX];
 	unsigned n = machine_parts(v, parts);
-	u64 page = pages_of(parts_size(parts, n)), room = page > TLB_PAGES ? page : TLB_PAGES;
-	u8 *bytes = malloc(room * PAGE_SIZE), *at = bytes;
 	const struct cpus *all = v->cpu->all;
+	u64 page = b->pages - all->count * TLB_PAGES, room = page > TLB_PAGES ? page : TLB_PAGES;
+	u8 *bytes = malloc(room * PAGE_SIZE);
+	const u8 *at = bytes;
 
 	if (!bytes) {
 		machine_error(v, "the host has no memory to go back to a snapshot");
 		return false;
 	}
 	get_bytes(b, 0, bytes, page);
-	for (unsigned i = 0; i < n; at += part_size(&parts[i++]))
-		if (i >= n - v->nstates) /* they come last */
-			part_load(&parts[i], at, part_size(&parts[i]), NULL);
+	if (v->nstates) /* they come last */
+		at += parts_size(parts, n - v->nstates);
+	for (unsigned i = n - v->nstates; i < n; i++)
+		at = part_put(&parts[i], at);
 	if (!devices_restore(v)) {
 		free(bytes);
 		return false;
 	}
 	put_back_memory(v, to);
 	at = bytes;
-	for (unsigned i = 0; i < n; at += part_size(&parts[i++]))
-		part_load(&parts[i], at, part_size(&parts[i]), NULL);
+	for (unsigned i = 0; i < n; i++)
+		at = part_put(&parts[i], at);
 	machine_loaded(v);
 	for (unsigned i = 0; i < all->count; i++, page += TLB_PAGES) {
 		u64 words = get64(page_at(b, page)->bytes);

@@ -107,6 +107,24 @@ void part_save(const struct part *part, u8 *out)
 	}
 }
 
+const u8 *part_put(const struct part *part, const u8 *in)
+{
+	for (const struct field *field = part->fields; field->name; field++) {
+		size_t size = element_size(field->type);
+
+		if (is_number(field)) {
+			set_numbers(part, field, in);
+			in += field_size(field);
+			continue;
+		}
+		for (u32 i = 0; i < field->count; i++, in += size)
+			set_element(part, field, i, get_size(in, (unsigned)size));
+	}
+	if (part->post_load)
+		part->post_load(part->state);
+	return in;
+}
+
 bool part_load(const struct part *part, const u8 *in, size_t len, const char **which)
 {
 	const u8 *at = in;
@@ -131,19 +149,7 @@ bool part_load(const struct part *part, const u8 *in, size_t len, const char **w
 			return false;
 		}
 	}
-	for (const struct field *field = part->fields; field->name; field++) {
-		size_t size = element_size(field->type);
-
-		if (is_number(field)) {
-			set_numbers(part, field, in);
-			in += field_size(field);
-			continue;
-		}
-		for (u32 i = 0; i < field->count; i++, in += size)
-			set_element(part, field, i, get_size(in, (unsigned)size));
-	}
-	if (part->post_load)
-		part->post_load(part->state);
+	part_put(part, in);
 	return true;
 }
 

@@ -84,6 +84,8 @@ void part_save(const struct part *part, u8 *out);
 /* Read them back; false (state unchanged) if LEN is not part_size or a value is beyond its field's max, and *WHICH
  * names the field. */
 bool part_load(const struct part *part, const u8 *in, size_t len, const char **which);
+/* The same for what part_save wrote in this process: nothing is checked. Returns the bytes behind it. */
+const u8 *part_put(const struct part *part, const u8 *in);
 /* Element I of FIELD as a number. */
 u64 part_get(const struct part *part, const struct field *field, u32 i);
 /* Extend the 64-bit hash H over the part's name and fields. */
