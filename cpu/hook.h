@@ -132,6 +132,8 @@ ALWAYS_INLINE enum hooked hook_call_alone(struct cpu *c, const struct STORED_OP 
 	h->current = NULL;
 	return unlikely(answer | (int)c->attn | c->goes | *all->asked) ? hook_answered(c, o, k, answer) : HOOKED_ON;
 }
+/* The hook of an edge, which is alone, has been called, and the block goes on as HOW says. */
+enum hooked hook_edge_called(struct cpu *c, enum hooked how);
 /* Behind a block: a branch that nobody was told of yet leads to r[RIP]. */
 void hook_edge_now(struct cpu *c);
 static inline void hook_straight_at(struct cpu *c, u64 icount, u64 rip)

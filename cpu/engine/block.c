@@ -316,10 +316,19 @@ struct source {
 /* Do blocks of MODE become machine code when they are hot? Then they begin with a counter. */
 static bool stitches(const struct blocks *b, u64 mode) { return b->stitch && !(mode & MODE_SINGLE); }
 
+/* The operation that calls the hooks of blocks and edges at the beginning of a block. */
+static struct op entry_hook(const struct cpu *c, const struct source *s)
+{
+	const u32 kind = hooked(c, HOOK_BLOCK) ? HOOK_BLOCK : HOOK_EDGE;
+	const struct hook *k = hook_alone(c, kind, hook_wanted(c, kind, s->offset, s->phys, 0));
+
+	return (struct op){ .run = !k ? hooked_enter : kind == HOOK_EDGE ? hooked_edge_alone : hooked_block_alone,
+			    .hook = k };
+}
+
 /* Make the operations before the first instruction. Returns their number. */
 static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d, struct op *o)
 {
-	const struct hook *k;
 	unsigned count = 0;
 
 	if (stitches(c->blocks, c->mode)) {
@@ -345,8 +354,7 @@ static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d
 	if (hooked(c, HOOK_BLOCK | HOOK_EDGE) &&
 	    (hook_wanted(c, HOOK_BLOCK, s->offset, s->phys, 0) || hooked(c, HOOK_EDGE))) {
 		d[count] = (struct dec){ 0 };
-		k = hook_alone(c, HOOK_BLOCK, hook_wanted(c, HOOK_BLOCK, s->offset, s->phys, 0));
-		o[count++] = (struct op){ .run = k ? hooked_block_alone : hooked_enter, .hook = k };
+		o[count++] = entry_hook(c, s);
 	}
 	return count;
 }

@@ -181,8 +181,25 @@ ALWAYS_INLINE enum hooked block_alone(struct cpu *c, const struct STORED_OP *at,
 		       ? hook_enter(c, at)
 		       : hook_call_alone(c, at, HOOK_BLOCK, 0, linear);
 }
+
+ALWAYS_INLINE enum hooked edge_alone(struct cpu *c, const struct STORED_OP *at, u64 linear, u64 icount)
+{
+	struct hooks *h = c->all->hooks;
+	enum hooked how;
+
+	if (unlikely(h->resume.on | c->mxcsr_live))
+		return hook_enter(c, at);
+	if (!h->edge.pending || h->edge.icount + 1 != icount)
+		return HOOKED_ON;
+	h->edge.pending = false;
+	h->event.from = h->edge.from;
+	h->event.taken = linear != h->edge.next;
+	how = hook_call_alone(c, at, HOOK_EDGE, 0, linear);
+	return likely(how == HOOKED_ON) ? how : hook_edge_called(c, how);
+}
 #define CODE_LINEAR(c, o) (((c)->r[RIP] + (o)->ip + (c)->cs_base) & (c)->linear_mask)
 HOOK_HANDLER(hooked_insn_alone, insn_alone, CODE_LINEAR(c, o), (u32)o->len)
+HOOK_HANDLER(hooked_edge_alone, edge_alone, CODE_LINEAR(c, o), c->end - (u64)(n + o->left))
 HOOK_HANDLER(hooked_block_alone, block_alone, CODE_LINEAR(c, o), c->end - (u64)(n + o->left))
 
 HANDLER(hooked_branch)

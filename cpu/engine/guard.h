@@ -23,8 +23,8 @@ handler branch_target;  /* in the beginning of a block: where it led */
 handler hooked_insn;
 /* In the beginning of a block: hooks of blocks and edges. */
 handler hooked_enter;
-/* The same two, if one hook alone, `hook', is for their kind. */
-handler hooked_insn_alone, hooked_block_alone;
+/* The same, if one hook alone, `hook', is for their kind. */
+handler hooked_insn_alone, hooked_block_alone, hooked_edge_alone;
 handler hooked_branch;   /* before a branch, where hooks ask for edges */
 handler hooked_straight; /* at the end of a block that goes on in another */
 

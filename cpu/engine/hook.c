@@ -287,6 +287,14 @@ enum hooked hook_insn(struct cpu *c, const struct op *o)
 	return call_all(c, h, o, o->hook, HOOK_INSN, op_code_linear(c, o), (u16)o->disp);
 }
 
+enum hooked hook_edge_called(struct cpu *c, enum hooked how)
+{
+	struct hooks *h = c->all->hooks;
+
+	h->edge.pending = how == HOOKED_LEAVES && resumes_edge(c, h->edge.icount + 1);
+	return how;
+}
+
 static enum hooked call_edge(struct cpu *c, const struct op *o, u64 to)
 {
 	struct hooks *h = c->all->hooks;
@@ -295,8 +303,7 @@ static enum hooked call_edge(struct cpu *c, const struct op *o, u64 to)
 	h->event.from = h->edge.from;
 	h->event.taken = to != h->edge.next;
 	how = call_all(c, h, o, h->first, HOOK_EDGE, to, 0);
-	h->edge.pending = how == HOOKED_LEAVES && resumes_edge(c, h->edge.icount + 1);
-	return how;
+	return hook_edge_called(c, how);
 }
 
 enum hooked hook_enter(struct cpu *c, const struct op *o)
@@ -358,7 +365,9 @@ const struct hook *hook_alone(const struct cpu *c, u32 kind, const struct hook *
 	for (const struct hook *k = c->all->hooks->first; k; k = k->next)
 		if (k->kinds & kind && k != wanted)
 			return NULL;
-	return wanted && !wanted->physical && !(kind == HOOK_BLOCK && hooked(c, HOOK_EDGE)) ? wanted : NULL;
+	if (!wanted || wanted->physical || (kind != HOOK_INSN && hooked(c, (HOOK_BLOCK | HOOK_EDGE) & ~kind)))
+		return NULL;
+	return wanted;
 }
 
 /* ---- memory that is missing ---- */
