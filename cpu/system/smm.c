@@ -15,6 +15,7 @@ enum { SAVE = 0x8000, REVISION_32 = 0x20000, REVISION_64 = 0x20064 /* bit 17: SM
 enum {
 	S64_ES = 0x7e00, S64_GDTR = 0x7e60, S64_LDTR = 0x7e70, S64_IDTR = 0x7e80, S64_TR = 0x7e90,
 		S64_AUTO_HALT = 0x7ec9, S64_EFER = 0x7ed0,
+	S64_SVM_GUEST = 0x7ed8, S64_SVM_VMCB = 0x7ee0, S64_SVM_VIRTUAL = 0x7ee8, /* for the handler to see */
 	S64_CPL = 0x7ef0, S_REVISION = 0x7efc, S64_SMBASE = 0x7f00, S64_CR4 = 0x7f48, S64_CR3 = 0x7f50,
 	S64_CR0 = 0x7f58, S64_DR7 = 0x7f60,
 	S64_DR6 = 0x7f68, S64_RFLAGS = 0x7f70, S64_RIP = 0x7f78, S64_R15 = 0x7f80,
@@ -99,6 +100,11 @@ static void save_64(const struct cpu *c, struct image *m)
 	*at(m, S64_AUTO_HALT) = c->activity == ACTIVITY_HALT;
 	*at(m, S64_CPL) = c->cpl;
 	put64(at(m, S64_EFER), c->efer);
+	if (c->svm && c->svm->guest) {
+		put64(at(m, S64_SVM_GUEST), 1);
+		put64(at(m, S64_SVM_VMCB), c->svm->vmcb);
+		put64(at(m, S64_SVM_VIRTUAL), c->svm->virtual);
+	}
 	put32(at(m, S_REVISION), REVISION_64);
 	put32(at(m, S64_SMBASE), c->smbase);
 	put64(at(m, S64_CR4), c->cr4);

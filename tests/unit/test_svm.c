@@ -530,6 +530,8 @@ START_TEST(smi)
 	cpu_smi(c, 0, true);
 	cpu_run(c, c->icount + 1, CLOCK_NEVER);
 	ck_assert(c->smm && !svm_guest(c));
+	ck_assert_uint_eq(get64(ram->host + 0x3fed8), 1); /* APM vol. 2, table 10-1 */
+	ck_assert_uint_eq(get64(ram->host + 0x3fee0), VM);
 	cpu_run(c, c->icount + 3, CLOCK_NEVER);
 	ck_assert(!c->smm && svm_guest(c));
 	ck_assert_uint_eq(c->r[RIP], GUEST);
