@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An arithmetic instruction and the conditional jump or move after it in one step, as compilers write them at the end
- * of every loop. Both operations stay in the block as they are; only the first one's handler knows of the second. The
+ * of every loop; or ADC or SBB, as they write them for numbers of two words. Both operations stay in the block as they are; only the first one's handler knows of the second. The
  * condition is computed from operands and result, not from the flags, which are kept all the same if anybody sees
  * them. */
 #define HAS_LINKS
@@ -104,6 +104,22 @@ ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, 
 	RUN(o + 2);
 }
 
+/* The second half is ADC or SBB. Its carry is that of the first half, whose flags the compiler need not store. */
+ALWAYS_INLINE HANDLER_TYPE fused_carry_in(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size,
+					  enum form form, enum alu second, enum form second_form)
+{
+	u64 r = alu(c, what, reg_get(c, o->base, size), form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size),
+		    size, true);
+
+	if (writes(what))
+		reg_set(c, o->dst, size, r);
+	o++;
+	r = alu(c, second, reg_get(c, o->base, size),
+		second_form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size), size, true);
+	reg_set(c, o->dst, size, r);
+	RUN_LAST(o + 1, r);
+}
+
 /* Handlers are named by the number of their enum jump_kind. What fused.def has for 64-bit code, and not of 8 bytes, has
  * a form for flat 32-bit code, which is the same stencil. */
 #define FUSED_CALL(what, size, form, kind, cc, forwarded) \
@@ -133,6 +149,12 @@ ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, 
 #define MOVE(name, what, cc, size, form, msize) \
 	HANDLER(name) { return fused_move(c, o, n, what, cc, size, form, msize, true); } \
 	HANDLER(name##_n) { return fused_move(c, o, n, what, cc, size, form, msize, false); }
+#define FUSED_CARRY_IN(what, size, form, second, second_form) \
+	HANDLER(second##_##second_form##_##what##_##form##size) \
+	{ \
+		return fused_carry_in(c, o, n, (enum alu)CODE_##what, size, FORM_##form, (enum alu)CODE_##second, \
+				      FORM_##second_form); \
+	}
 #define FUSED_MOVE(what, size, form, kind, cc) \
 	MOVE(move4_##what##_##form##size##_##cc, (enum alu)CODE_##what, cc, size, FORM_##form, 4) \
 	MOVE(move8_##what##_##form##size##_##cc, (enum alu)CODE_##what, cc, size, FORM_##form, 8)
@@ -162,9 +184,23 @@ static handler *const *find_jump(u32 key)
 #define FUSED_LOAD(what, size, form, kind, cc) \
 	LOAD_CASE(what, size, form, kind, cc) FLAT_##kind##_##size(FLAT_LOAD_CASE, what, size, form, cc)
 #define FUSED_MOVE(what, size, form, kind, cc)
+#define FUSED_CARRY_IN(what, size, form, second, second_form)
 #include "cpu/engine/fused.def"
 	default: return NULL;
 	}
+}
+
+static handler *find_carry_in(u32 key, unsigned second, enum form form)
+{
+#define FUSED(what, size, form, kind, cc)
+#define FUSED_LOAD(what, size, form, kind, cc)
+#define FUSED_MOVE(what, size, form, kind, cc)
+#define FUSED_CARRY_IN(what, size, form_, second_, second_form) \
+	if (key == FUSED_KEY(CODE_##what, size, FORM_##form_, JUMP_64, 0) && second == CODE_##second_ && \
+	    form == FORM_##second_form) \
+		return second_##_##second_form##_##what##_##form_##size;
+#include "cpu/engine/fused.def"
+	return NULL;
 }
 
 /* [of 8 bytes, + 2 without flags] */
@@ -173,6 +209,7 @@ static handler *const *find_move(u32 key)
 	switch (key) {
 #define FUSED(what, size, form, kind, cc)
 #define FUSED_LOAD(what, size, form, kind, cc)
+#define FUSED_CARRY_IN(what, size, form, second, second_form)
 #define FUSED_MOVE(what, size, form, kind, cc) \
 	FUSED_CASE(FUSED_KEY(CODE_##what, size, FORM_##form, kind, cc), move4_##what##_##form##size##_##cc, \
 		   move8_##what##_##form##size##_##cc, \
@@ -187,7 +224,13 @@ handler *fused_handler(const struct dec *a, const struct op *o, const struct dec
 	const unsigned condition = j->row->insn->condition, size = dec_size(j, 0);
 	handler *const *forms = NULL;
 
-	if (!a->row->insn->fuse || !condition || a->lock)
+	if (!a->row->insn->fuse || a->lock)
+		return NULL;
+	if (o[1].code == CODE_adc || o[1].code == CODE_sbb)
+		return a->mem || j->mem || a->forwarded || dec_size(a, 0) != size
+			       ? NULL
+			       : find_carry_in(FUSED_KEY(o->code, size, o->form, JUMP_64, 0), o[1].code, o[1].form);
+	if (!condition)
 		return NULL;
 	if (condition == CONDITION_JUMP) {
 		const enum jump_kind kind = dec_jump_kind(j);

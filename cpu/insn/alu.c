@@ -104,10 +104,25 @@ struct alu_forms {
 	    	{ name##_ri##size##_n, name##_ri##size##_n_forwarded } } }, \
 	  FORMS2(name##_rm##size), FORMS2(name##_mr##size), FORMS2(name##_mi##size), loads(name##_rm##size##_n) }
 
+/* XOR of 4 or 8 bytes with itself, which need not wait for the register. */
+ALWAYS_INLINE HANDLER_TYPE clear(struct cpu *c, const struct op *o, s64 n, bool flags)
+{
+	if (flags)
+		set_flags_logic(c, 0, 8);
+	reg_set(c, o->dst, 8, 0);
+	RUN_LAST(o + 1, 0);
+}
+HANDLER(xor_itself) { return clear(c, o, n, true); }
+HANDLER(xor_itself_n) { return clear(c, o, n, false); }
+
 static void choose(const struct dec *d, struct op *o, const struct alu_forms *f)
 {
 	unsigned way = dec_way(d);
 
+	if (o->code == CODE_xor && o->form == FORM_RR && o->base == o->src && dec_size(d, 0) >= 4) {
+		o->run = d->dead_flags ? xor_itself_n : xor_itself;
+		return;
+	}
 	if (o->code == CODE_test && o->form == FORM_RR && o->base == o->src) { /* with itself: one source is enough */
 		o->imm = -1;
 		o->form = FORM_RI;
