@@ -74,7 +74,8 @@ struct vec_state {
 	int exception; /* vector, or -1 */
 };
 
-static inline void guest_step(const u8 *code, unsigned len, struct vec_state *s)
+/* COUNT instructions. */
+static inline void guest_steps(const u8 *code, unsigned len, struct vec_state *s, unsigned count)
 {
 	static u8 last[16];
 	enum cpu_stop stop;
@@ -99,7 +100,7 @@ static inline void guest_step(const u8 *code, unsigned len, struct vec_state *s)
 	c->activity = ACTIVITY_RUN;
 	if (c->icount & 1)
 		sse_begin(c); /* the state in which all but the first floating-point instruction run */
-	stop = cpu_run(c, c->icount + 1, ~(u64)0);
+	stop = cpu_run(c, c->icount + count, ~(u64)0);
 	s->exception = stop == CPU_EXCEPTION ? c->fault.vector : -1;
 	if (stop == CPU_EXCEPTION)
 		ck_assert_uint_eq(c->r[RIP], CODE);
@@ -115,6 +116,7 @@ static inline void guest_step(const u8 *code, unsigned len, struct vec_state *s)
 		x87_get_reg(c, i, s->st[i]);
 	space_read_block(&mem, DATA, s->data, sizeof s->data);
 }
+static inline void guest_step(const u8 *code, unsigned len, struct vec_state *s) { guest_steps(code, len, s, 1); }
 
 /* ---- the host ---- */
 

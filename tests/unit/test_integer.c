@@ -150,6 +150,49 @@ static void vex(const char *name, unsigned map, unsigned pp, u8 opcode, unsigned
 	}
 }
 
+/* Numbers of two words: RAX and CL, or an immediate byte, then RDX and RBX, or another. The jump ends the block, so that
+ * the run is of a whole one. */
+START_TEST(two_words)
+{
+	static const u8 firsts[] = { 0 /* ADD */, 5 /* SUB */, 7 /* CMP */ }, seconds[] = { 2 /* ADC */, 3 /* SBB */ };
+
+	for (unsigned i = 0; host_works && i < 3 * 2 * 4 * 3; i++) {
+		u8 first = firsts[i % 3], second = seconds[i / 3 % 2], forms = (u8)(i / 6 % 4), rex = i / 24 == 1 ? 0x48 : 0;
+		u8 code[16];
+		unsigned n = 0;
+
+		for (unsigned part = 0; part < 2; part++) {
+			u8 what = part ? second : first, reg = part ? RDX : RAX;
+
+			if (i / 24 == 2)
+				code[n++] = 0x66;
+			else if (rex)
+				code[n++] = rex;
+			code[n++] = forms >> part & 1 ? 0x83 : (u8)(8 * what + 1);
+			code[n++] = (u8)(0xc0 | (forms >> part & 1 ? what : part ? RBX : RCX) << 3 | reg);
+			if (forms >> part & 1)
+				code[n++] = part ? 0 : 0xff;
+		}
+		code[n++] = 0xeb;
+		code[n++] = 0;
+		for (unsigned k = 0; k < 150; k++) {
+			struct vec_state before, host, here;
+
+			fill(&before);
+			host = here = before;
+			host_step(code, n, &host);
+			guest_steps(code, n, &here, 3);
+			if (memcmp(host.r, here.r, sizeof host.r) || (host.flags ^ here.flags) & OSZAPC)
+				ck_abort_msg("/%u and /%u, forms %u, rax %llx rcx %llx rdx %llx rbx %llx: rax %llx rdx %llx flags %x here, "
+					     "%llx %llx %x on the host", first, second, forms, (long long)before.r[RAX],
+					     (long long)before.r[RCX], (long long)before.r[RDX], (long long)before.r[RBX],
+					     (long long)here.r[RAX], (long long)here.r[RDX], (unsigned)here.flags,
+					     (long long)host.r[RAX], (long long)host.r[RDX], (unsigned)host.flags);
+		}
+	}
+}
+END_TEST
+
 START_TEST(shifts)
 {
 	static const char *const names[8] = { "rol", "ror", "rcl", "rcr", "shl", "shr", "sal", "sar" };
@@ -365,6 +408,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 #ifdef __x86_64__
 	tcase_add_checked_fixture(t, make_host, NULL);
+	tcase_add_test(t, two_words);
 	tcase_add_test(t, shifts);
 	tcase_add_test(t, multiplications);
 	tcase_add_test(t, bit_tests);
