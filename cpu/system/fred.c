@@ -92,7 +92,7 @@ static unsigned event_level(const struct cpu *c, unsigned vector, enum interrupt
 		return 0;
 	if (kind == INT_EXTERNAL && !is_nmi(vector, kind))
 		return c->fred->config >> 9 & LEVEL;
-	return c->fred->levels >> 2 * vector & LEVEL;
+	return c->fred->levels >> 2 * (vector & 31) & LEVEL; /* VM entry may inject any */
 }
 
 /* ---- delivery ---- */

@@ -151,7 +151,7 @@ static u64 current_mode(const struct cpu *c)
 		(c->efer & EFER_SCE ? MODE_SCE : 0) |
 		(c->efer & EFER_SVME ? MODE_SVME : 0) | (vmx_nonroot(c) ? MODE_GUEST : 0) |
 		(c->svm && c->svm->guest && !c->smm ? MODE_SVM_GUEST : 0) |
-		(c->cr4 & CR4_FRED && c->efer & EFER_LMA ? MODE_FRED : 0);
+		(c->fred && c->cr4 & CR4_FRED && c->efer & EFER_LMA ? MODE_FRED : 0);
 	if (unlikely(c->cr4 & CR4_CET))
 		mode |= cet_mode(c);
 	if (c->cr4 & CR4_OSXSAVE)
