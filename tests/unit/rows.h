@@ -248,7 +248,7 @@ static void put_tables(void)
 	for (unsigned i = 0; i < ARRAY_LEN(flat); i++)
 		put64(wanted + GDT + flat[i].sel, descriptor(0, 0xfffff, flat[i].access, flat[i].flags));
 	put64(wanted + GDT + S_TASK, descriptor(TSS_AT, 0x67, 0x8b, 0));
-	put64(wanted + GDT + S_TASK2, descriptor(TSS2_AT, 0x67, 0xe9, 0));
+	put64(wanted + GDT + S_TASK2, descriptor(TSS2_AT, 0x6b /* with SSP, for CR4.CET */, 0xe9, 0));
 	put64(wanted + GDT + S_GATE, gate(S_CODE0, TARGET, 0xec));
 	put64(wanted + GDT + S_LDT, descriptor(LDT_AT, 0x3f, 0x82, 0));
 	put64(wanted + GDT + S_SLOT, descriptor(0, 0xfff, below(256), 4));
