@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* An arithmetic instruction and the conditional jump or move after it in one step, as compilers write them at the end
- * of every loop; or ADC or SBB, as they write them for numbers of two words. Both operations stay in the block as they are; only the first one's handler knows of the second. The
- * condition is computed from operands and result, not from the flags, which are kept all the same if anybody sees
- * them. */
+ * of every loop; or ADC or SBB, as they write them for numbers of two words. Both operations stay in the block as they
+ * are; only the first one's handler knows of the second. The condition is computed from operands and result, not from
+ * the flags, which are kept all the same if anybody sees them. */
 #define HAS_LINKS
 #include "cpu/engine/passes.h"
 #include "cpu/insn/alu.h"
