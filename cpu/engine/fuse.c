@@ -104,18 +104,20 @@ ALWAYS_INLINE HANDLER_TYPE fused_move(struct cpu *c, const struct op *o, s64 n, 
 	RUN(o + 2);
 }
 
-/* The second half is ADC or SBB. Its carry is that of the first half, whose flags the compiler need not store. */
+/* The second half is ADC or SBB. Nobody sees the flags of the first. */
 ALWAYS_INLINE HANDLER_TYPE fused_carry_in(struct cpu *c, const struct op *o, s64 n, enum alu what, unsigned size,
 					  enum form form, enum alu second, enum form second_form)
 {
-	u64 r = alu(c, what, reg_get(c, o->base, size), form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size),
-		    size, true);
+	u64 a = reg_get(c, o->base, size), b = form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size);
+	u64 r = alu(c, what, a, b, size, false);
+	bool carry = alu_carry(what, a, b, r, size);
 
 	if (writes(what))
 		reg_set(c, o->dst, size, r);
 	o++;
-	r = alu(c, second, reg_get(c, o->base, size),
-		second_form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size), size, true);
+	a = reg_get(c, o->base, size);
+	b = second_form == FORM_RI ? op_imm(o, size) : reg_get(c, o->src, size);
+	r = alu_carried(c, second, a, b, carry, size, true);
 	reg_set(c, o->dst, size, r);
 	RUN_LAST(o + 1, r);
 }

@@ -41,6 +41,18 @@ ALWAYS_INLINE bool carry_of(const struct cpu *c, unsigned size, bool sum)
 	return sum ? borrows(c->res, c->cv, fix / FIX_CARRIED & 1) : borrows(c->cv, c->res, fix / FIX_CARRIED & 1);
 }
 
+/* ADC (or SBB) with CARRY. */
+ALWAYS_INLINE u64 alu_carried(struct cpu *c, enum alu what, u64 a, u64 b, bool carry, unsigned size, bool flags)
+{
+	u64 r = what == ADC ? a + b + carry : a - b - carry;
+
+	if (flags && size == 8)
+		defer_flags_carried(c, a, r, carry, what == ADC);
+	else if (flags)
+		set_flags_sum(c, a, b, r, size, what == SBB);
+	return trim(r, size);
+}
+
 /* SDM vol. 2 of each. A and B are zero-extended; so is what is returned. */
 ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size, bool flags)
 {
@@ -52,26 +64,12 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 			defer_flags_sum(c, a, b, size);
 		return trim(a + b, size);
 	case ADC:
-		one = carry_of(c, size, true);
-		r = a + b + one;
-		if (flags && size == 8)
-			defer_flags_carried(c, a, r, one, true);
-		else if (flags)
-			set_flags_sum(c, a, b, r, size, false);
-		return trim(r, size);
+	case SBB: return alu_carried(c, what, a, b, carry_of(c, size, what == ADC), size, flags);
 	case SUB:
 	case CMP:
 		if (flags)
 			defer_flags_difference(c, a, b, size);
 		return trim(a - b, size);
-	case SBB:
-		one = carry_of(c, size, false);
-		r = a - b - one;
-		if (flags && size == 8)
-			defer_flags_carried(c, a, r, one, false);
-		else if (flags)
-			set_flags_sum(c, a, b, r, size, true);
-		return trim(r, size);
 	case AND:
 	case TEST:
 		r = a & b;
