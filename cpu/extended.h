@@ -26,6 +26,9 @@ struct extended {
 	u8 condition, flags;        /* of APX_MOVES and APX_COMPARES: as SCC; OF SF ZF CF of the latter */
 };
 
+/* Run operations from O on, with N left, until one leaves: run.c. */
+void run_from(struct cpu *c, const struct op *o, s64 n);
+
 /* Make X and, of O, which was decoded as D, the operation that runs it. */
 void extended_make(const struct isa *isa, const struct dec *d, struct op *o, struct extended *x);
 /* O's counts are known now. */

@@ -25,24 +25,13 @@ static void fill_slots(struct cpu *c, const struct extended *x)
 /* Behind the last part: back to who runs them. */
 HANDLER(part_end) { LEAVE(EXIT_PARTS); }
 
-#if VCPU_TAIL
-static void enter(struct cpu *c, const struct op *o, s64 n) { RUN(o); }
-#else
-static void enter(struct cpu *c, const struct op *o, s64 n)
-{
-	c->n = n;
-	while (o)
-		o = o->run(c, o, c->n, 0);
-}
-#endif
-
 /* Why the last part has ended. One that wants attention is left, but not the instruction. */
 static enum exit run_parts(struct cpu *c, const struct extended *x)
 {
 	const struct op *at = x->part, *end = x->part + x->count;
 
 	do {
-		enter(c, at, c->n);
+		run_from(c, at, c->n);
 		at = c->op + 1;
 	} while (c->exit == EXIT_ATTN && at < end);
 	return (enum exit)c->exit;

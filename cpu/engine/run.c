@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "mem/base/compat/memory.h"
+#include "cpu/extended.h"
 #include "cpu/engine/passes.h"
 #include "cpu/engine/stitch.h"
 #include "cpu/engine/wait.h"
@@ -112,9 +113,9 @@ static unsigned acknowledge(struct cpu *c)
 /* ---- execution ---- */
 
 #if VCPU_TAIL
-static void enter(struct cpu *c, const struct op *o, s64 n) { RUN(o); }
+void run_from(struct cpu *c, const struct op *o, s64 n) { RUN(o); }
 #else
-static void enter(struct cpu *c, const struct op *o, s64 n)
+void run_from(struct cpu *c, const struct op *o, s64 n)
 {
 	c->n = n;
 	while (o)
@@ -215,7 +216,7 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 	c->end = c->icount;
 	go_on(c, &n, &rest);
 	if (o && o->left <= n) {
-		enter(c, o, n - o->left);
+		run_from(c, o, n - o->left);
 		more = go_on_behind(c, &n, rest, &outcome);
 	}
 	while (more) {
@@ -235,7 +236,7 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 				mode_single(c, true);
 			continue;
 		}
-		enter(c, o, n - o->left);
+		run_from(c, o, n - o->left);
 		more = go_on_behind(c, &n, rest, &outcome);
 	}
 	if (unlikely(c->goes)) {
