@@ -31,14 +31,18 @@ void host_enter(const void *context) __attribute__((visibility("hidden")));
 void host_signal(int number, siginfo_t *info, void *context) __attribute__((visibility("hidden")));
 void host_alarm(int number, siginfo_t *info, void *context) __attribute__((visibility("hidden")));
 void host_landed(int number, const siginfo_t *info, const ucontext_t *u) __attribute__((visibility("hidden"), used));
+void host_stray(int number) __attribute__((visibility("hidden"), used));
 
 /* host_enter: what the ABI wants kept goes to the stack, segments are loaded, and rt_sigreturn takes the frame at RSP.
  * host_signal: any state but the stack; AC, NT and ID are put out, segments are saved, and after host_landed it is
- * host_enter that returns. host_alarm: the timer ticks all the time; two ticks in one run are too many. */
+ * host_enter that returns. A signal outside a run has no host_enter to return from: host_stray lets it be fatal.
+ * host_alarm: the timer ticks all the time; two ticks in one run are too many. */
 __asm__(".text\n"
 	"host_enter:\n"
 	"	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n"
 	"	mov %rsp, host_own_stack(%rip)\n"
+	"	movl $0, host_ticks(%rip)\n"
+	"	movl $1, host_running(%rip)\n"
 	"	mov host_in+16(%rip), %eax\n	mov %eax, %es\n"
 	"	mov host_in+20(%rip), %eax\n	mov %eax, %ds\n"
 	"	mov host_in+24(%rip), %eax\n	mov %eax, %fs\n"
@@ -56,6 +60,8 @@ __asm__(".text\n"
 	"	cmpl $2, host_ticks(%rip)\n	jae host_signal\n"
 	"1:	ret\n"
 	"host_signal:\n"
+	"	xor %eax, %eax\n	xchg %eax, host_running(%rip)\n"
+	"	test %eax, %eax\n	jz host_stray\n"
 	"	pushfq\n	andl $~0x244000, (%rsp)\n	popfq\n"
 	"	cld\n"
 	"	mov %es, %eax\n	mov %eax, host_out+16(%rip)\n"
@@ -150,6 +156,12 @@ void host_landed(int number, const siginfo_t *info, const ucontext_t *u)
 	result->cr2 = (u64)u->uc_mcontext.gregs[REG_CR2];
 }
 
+/* A fault of the runner or of libvcpu: the instruction is done again, and it kills the process. */
+void host_stray(int number)
+{
+	signal(number, SIG_DFL);
+}
+
 bool host_init(const char **why)
 {
 	static const int signals[] = { SIGSEGV, SIGFPE, SIGILL, SIGBUS, SIGTRAP, SIGSYS };
@@ -181,6 +193,7 @@ bool host_init(const char **why)
 			 "	jmp 2f\n"
 			 "1:	push %%rbx\n	push %%rbp\n	push %%r12\n	push %%r13\n	push %%r14\n	push %%r15\n"
 			 "	mov %%rsp, host_own_stack(%%rip)\n"
+			 "	movl $1, host_running(%%rip)\n"
 			 "	int3\n"
 			 "2:\n" : : : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc");
 	if (!have_frame || !(frame.uc_flags & UC_FP_XSTATE)) {
@@ -249,10 +262,7 @@ void host_run(struct state *s)
 {
 	load_frame(&frame, s);
 	result = s;
-	host_ticks = 0;
-	host_running = 1;
 	host_enter(&frame);
-	host_running = 0;
 }
 
 enum maker host_maker(void)
