@@ -332,36 +332,44 @@ static struct vcpu_stop stopped(enum vcpu_stop_reason reason, u32 code)
 	return (struct vcpu_stop){ .reason = reason, .code = code };
 }
 
-/* Not a reason to stop: run_once wants to be called again. */
+/* Not a reason to stop: the machine is to run on. */
 #define GO_ON (VCPU_STOP_MISSING + 1)
-static struct vcpu_stop run_once(struct vcpu *v, struct place end, u64 idle_end)
+
+/* Is there a reason not to run at all? */
+static bool stopped_before(struct vcpu *v, struct vcpu_stop *stop)
+{
+	struct cpus *all = v->cpu->all;
+
+	if (v->off) {
+		*stop = stopped(VCPU_STOP_POWEROFF, 0);
+		return true;
+	}
+	v->cpu->stop = false;
+	if (v->asked) {
+		v->asked = false;
+		*stop = stopped(VCPU_STOP_REQUEST, 0);
+		return true;
+	}
+	if (all->observer && all->observer->hit) { /* in a reset, or in what asked for it */
+		*stop = stopped(STOP_OBSERVED, 0);
+		return true;
+	}
+	if (all->hooks && all->hooks->stopped) {
+		*stop = (struct vcpu_stop){ .reason = VCPU_STOP_HOOK, .code = (u32)all->hooks->stopped,
+					    .address = all->hooks->stopped_at };
+		all->hooks->stopped = 0;
+		return true;
+	}
+	return false;
+}
+
+/* Why the processors have stopped, or GO_ON. */
+static COLD struct vcpu_stop stopped_behind(struct vcpu *v, enum cpu_stop why)
 {
 	struct cpu *c = v->cpu;
-	enum cpu_stop why;
 	enum vcpu_stop_reason news;
 	char *error = NULL;
 
-	if (v->off)
-		return stopped(VCPU_STOP_POWEROFF, 0);
-	c->stop = false;
-	if (v->asked) {
-		v->asked = false;
-		return stopped(VCPU_STOP_REQUEST, 0);
-	}
-	if (c->all->observer && c->all->observer->hit) /* in a reset, or in what asked for it */
-		return stopped(STOP_OBSERVED, 0);
-	if (c->all->hooks && c->all->hooks->stopped) {
-		u32 id = (u32)c->all->hooks->stopped;
-
-		c->all->hooks->stopped = 0;
-		return (struct vcpu_stop){ .reason = VCPU_STOP_HOOK, .code = id,
-					   .address = c->all->hooks->stopped_at };
-	}
-	v->clock.steps_end = end.steps;
-	why = cpus_run(c->all, end.icount, idle_end);
-
-	if (likely(why == CPU_LIMIT && !(v->off | v->reset_wanted | v->exit_wanted | v->disk_news)))
-		return stopped(VCPU_STOP_LIMIT, 0);
 	/* What a device asked for in the last instruction comes before everything else, so that it makes no difference
 	 * whether a run happened to end there. */
 	if (v->off)
@@ -411,26 +419,33 @@ struct place machine_place(const struct vcpu *v)
 
 struct vcpu_stop machine_run(struct vcpu *v, struct place end, u64 idle_end)
 {
-	struct vcpu_stop stop;
+	struct vcpu_stop stop = stopped(VCPU_STOP_LIMIT, 0);
 
 	v->busy++;
-	do
-		stop = run_once(v, end, idle_end);
-	while (stop.reason == GO_ON);
+	while (!stopped_before(v, &stop)) {
+		enum cpu_stop why;
+
+		v->clock.steps_end = end.steps;
+		why = cpus_run(v->cpu->all, end.icount, idle_end);
+		if (likely(why == CPU_LIMIT && !(v->off | v->reset_wanted | v->exit_wanted | v->disk_news)))
+			break;
+		stop = stopped_behind(v, why);
+		if (stop.reason != GO_ON)
+			break;
+		stop = stopped(VCPU_STOP_LIMIT, 0);
+	}
 	v->busy--;
 	return stop;
 }
 
-static struct vcpu_stop run_for(struct vcpu *v, u64 instructions)
+/* With a recorder, whose checkpoints are at places of its own. */
+static COLD struct vcpu_stop run_recorded(struct vcpu *v, u64 end, u64 idle_end)
 {
-	u64 now = v->cpu->icount, idle_end = cpu_now(v->cpu);
-	u64 idle = (u64)((unsigned __int128)instructions * v->cpu->ns_q16 >> 16);
-	u64 end = instructions < ~now ? now + instructions : ~(u64)0, due;
-	struct vcpu_stop stop;
+	u64 due;
 
-	idle_end = idle < ~idle_end ? idle_end + idle : ~(u64)0;
-	while (v->recorder && (due = recorder_due(v->recorder)) < end) {
-		stop = machine_run(v, (struct place){ due, 0 }, idle_end);
+	while ((due = recorder_due(v->recorder)) < end) {
+		struct vcpu_stop stop = machine_run(v, (struct place){ due, 0 }, idle_end);
+
 		if (stop.reason != VCPU_STOP_LIMIT)
 			return stop;
 		recorder_check(v->recorder, v);
@@ -438,15 +453,24 @@ static struct vcpu_stop run_for(struct vcpu *v, u64 instructions)
 	return machine_run(v, (struct place){ end, 0 }, idle_end);
 }
 
+static u64 add_saturating(u64 a, u64 b) { return a + b < a ? ~(u64)0 : a + b; }
+
 struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions)
 {
-	struct vcpu_stop stop;
+	struct vcpu_stop stop = stopped(VCPU_STOP_HOST, 0);
+	u64 end, idle_end;
 
 	if (machine_refuses(v, "vcpu_run"))
-		return stopped(VCPU_STOP_HOST, 0);
-	machine_free_unmapped(v);
+		return stop;
+	if (unlikely(v->unmapped != NULL))
+		machine_free_unmapped(v);
+	end = add_saturating(v->cpu->icount, instructions);
+	idle_end = add_saturating(cpu_now(v->cpu), (u64)((unsigned __int128)instructions * v->cpu->ns_q16 >> 16));
 	v->busy++;
-	stop = run_for(v, instructions);
+	if (unlikely(v->recorder != NULL))
+		stop = run_recorded(v, end, idle_end);
+	else
+		stop = machine_run(v, (struct place){ end, 0 }, idle_end);
 	v->busy--;
 	/* Handlers that come to nothing have passed the time, not sleep. */
 	if (stop.reason == VCPU_STOP_IDLE && machine_running(v)->activity == ACTIVITY_RUN)

@@ -168,7 +168,7 @@ static const struct op *next_block(struct cpu *c, const struct op *from)
 
 /* The block that was entered last has been left. *N gets the rest of the budget. False: run_blocks is to end, with
  * *OUTCOME. MORE: there is more budget to be had. */
-static bool go_on_behind(struct cpu *c, s64 *n, bool more, enum outcome *outcome)
+ALWAYS_INLINE bool go_on_behind(struct cpu *c, s64 *n, bool more, enum outcome *outcome)
 {
 	const struct op *o = c->op;
 
@@ -213,6 +213,8 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 	bool more = true;
 	s64 n = 0;
 
+	if (!o && rest == 1)
+		o = known_block(c, c->mode_number); /* a jump is a block by itself in either mode */
 	c->end = c->icount;
 	go_on(c, &n, &rest);
 	if (o && o->left <= n) {
@@ -635,6 +637,15 @@ ALWAYS_INLINE bool disturbed(const struct cpu *c)
 	       c->eflags & (FL_T | FL_RF);
 }
 
+/* The same, answered with fewer questions: true is certain, false is not. */
+ALWAYS_INLINE bool undisturbed(const struct cpu *c)
+{
+	return !(c->stop | c->all->remapped | c->init_pending | c->nmi_pending | c->smi_pending | c->page_in.wanted |
+		 c->activity | *c->all->asked) && /* ACTIVITY_RUN is 0 */
+	       !((c->mode & (MODE_GUEST | MODE_SVM_GUEST)) | (c->eflags & (FL_T | FL_RF)) | c->db_pending) &&
+	       !c->uintr && !c->svm && (!(c->eflags & FL_I) || !intr_pending(c));
+}
+
 /* Execute a round, instruction by instruction. */
 static enum outcome look(struct cpu *c, struct round *round)
 {
@@ -790,7 +801,7 @@ static bool uneventful(const struct cpu *c, u64 icount_end)
 	return n - 1 < INT32_MAX && end < clock_next(c->clock) && end < c->all->time_end &&
 	       icount_end <= c->quantum_end && icount_end <= c->pmu.overflow_at && !c->clock->steps_end &&
 	       !c->all->observer && !code_breakpoints(c) && !vmx_proc(c, PROC_TRAP_FLAG) &&
-	       (c->icount != c->shadow_at || !c->shadow_at) && !disturbed(c) &&
+	       (c->icount != c->shadow_at || !c->shadow_at) && (undisturbed(c) || !disturbed(c)) &&
 	       ((c->icount < c->look_at && c->icount < c->watch_at) || !round_pays(c, (s64)n));
 }
 
@@ -815,7 +826,7 @@ static enum cpu_stop unhandled(const struct cpu *c)
 }
 
 /* cpu_run, with everything that may be due between two instructions. BEFORE: what the last instruction came to. */
-static enum cpu_stop run_on(struct cpu *c, u64 icount_end, u64 idle_end, enum outcome before)
+static __attribute__((noinline)) enum cpu_stop run_on(struct cpu *c, u64 icount_end, u64 idle_end, enum outcome before)
 {
 	struct stretch s = { icount_end, idle_end, idle_end < c->all->sleep_end ? idle_end : c->all->sleep_end,
 			     .soon = 0 };
