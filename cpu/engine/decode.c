@@ -872,13 +872,22 @@ static void fill(struct dec *d, struct op *o)
 	o->scale |= alignment(d);
 }
 
+/* Is D's model AMD's, and of FAMILY or later? FAMILY 0: never. */
+static bool amd_since(const struct dec *d, unsigned family)
+{
+	return family && is_amd(d->model) && model_family(d->model) >= family;
+}
+
 static bool lock_ok(const struct dec *d)
 {
 	const struct insn *insn = d->row->insn;
 
-	return !d->lock || (d->mem && insn->lock_ignored >> d->model->maker & 1) ||
+	return !d->lock ||
+	       (d->mem && insn->lock_ignored >> d->model->maker & 1 && !amd_since(d, insn->lock_family)) ||
 	       (insn->lock && dec_is_mem(d, 0)) || !has(d->model, F_I386);
 }
+
+static bool rep_ok(const struct dec *d) { return !d->rep || !amd_since(d, d->row->insn->rep_family); }
 
 static void choose_handler(struct dec *d, struct op *o)
 {
@@ -924,7 +933,7 @@ enum decode_result decode(const struct isa *isa, const struct model *model, u64 
 	}
 	if (result == DECODE_OK) {
 		fill(d, o);
-		if (lock_ok(d)) {
+		if (lock_ok(d) && rep_ok(d)) {
 			choose_handler(d, o);
 			return DECODE_OK;
 		}

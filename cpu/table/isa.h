@@ -159,6 +159,8 @@ struct insn {
 	bool whole;              /* a source in memory is read whole, whatever the mask says */
 	bool lock;               /* LOCK is allowed with a memory destination */
 	u8 lock_ignored;         /* INTEL, AMD: it means nothing to their processors */
+	/* AMD's processors of this family and later: LOCK is #UD in spite of that; F2h and F3h are #UD. 0: of none */
+	u8 lock_family, rep_family;
 	bool rep;                /* REP, REPE, REPNE mean something */
 	bool over;               /* wins over a later row with the same key (NOP over XCHG) */
 	bool last;               /* every other row with the same key wins over it. At the end of the table. */

@@ -56,7 +56,7 @@
 	DIFFERENCE(MOVSXD_66, "MOVSXD with 66h", "reads two bytes", "reads four bytes") \
 	DIFFERENCE(SYSRET_32, "SYSCALL, SYSRET outside 64-bit mode", "#UD", "instructions") \
 	DIFFERENCE(LOCK_CR8, "MOV to and from CR0 with LOCK", "#UD", "CR8") \
-	DIFFERENCE(LOCK_VERW, "VERW with LOCK", "#UD", "the prefix is ignored") \
+	DIFFERENCE(LOCK_VERW, "VERW with LOCK", "#UD", "the prefix is ignored, but #UD from family 26 on") \
 	DIFFERENCE(FAR_RETURN, "RET far and IRET that fault", \
 		"an order of checks; offsets beyond 4 GiB to 32-bit code are cut", "another order; #GP") \
 	DIFFERENCE(UD_OPERANDS, "UD0, UD1 whose operands cannot be fetched", "the fetch faults", "#UD") \

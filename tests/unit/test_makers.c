@@ -140,6 +140,34 @@ START_TEST(differences)
 }
 END_TEST
 
+/* What AMD's family 26 (Zen 5) no longer ignores, and family 25 (Zen 3) does. */
+START_TEST(families)
+{
+	static const struct { const char *what; u8 code[4], len; bool strict; } cases[] = {
+		{ "lock verw [rbx]", { 0xf0, 0x0f, 0x00, 0x2b }, 4, true }, { "repe verw [rbx]", { 0xf3, 0x0f, 0x00, 0x2b }, 4, false },
+		{ "clzero, F3h", { 0xf3, 0x0f, 0x01, 0xfc }, 4, true }, { "clzero, F2h", { 0xf2, 0x0f, 0x01, 0xfc }, 4, true },
+		{ "clzero, 66h", { 0x66, 0x0f, 0x01, 0xfc }, 4, false }, { "clzero", { 0x0f, 0x01, 0xfc }, 3, false },
+	};
+	static const char *const models[] = { "zen3", "zen5" };
+
+	for (unsigned m = 0; m < ARRAY_LEN(models); m++) {
+		bare_new(models[m], RAM_SIZE);
+		for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+			bool raises = m && cases[i].strict;
+
+			enter(LONG, 3);
+			poke(CODE, cases[i].code, cases[i].len);
+			c->r[RAX] = c->r[RBX] = DATA;
+			settle();
+			name_case("%s: %s", models[m], cases[i].what);
+			expect(raises ? VEC_UD : RETIRED, 0);
+			EQ(c->r[RIP] - CODE, raises ? 0u : cases[i].len);
+		}
+		bare_free();
+	}
+}
+END_TEST
+
 /* The flags that REP CMPS leaves when its third element faults: Intel's, those from before; AMD's, of the second. */
 START_TEST(rep_fault)
 {
@@ -168,6 +196,7 @@ int main(void)
 	TCase *t = tcase_create("makers");
 
 	tcase_add_test(t, differences);
+	tcase_add_test(t, families);
 	tcase_add_test(t, rep_fault);
 	suite_add_tcase(s, t);
 	return bare_run(s);
