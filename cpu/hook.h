@@ -50,6 +50,7 @@ struct hooks {
 	u32 kinds;              /* of all from FIRST on; of those without and with `after' */
 	u32 before, behind;
 	const struct hook *accesses; /* the only one of memory; NULL: there are several, or none */
+	bool each_insn;         /* one is for every instruction, of some page at least */
 	unsigned removed;       /* hooks that are still to be freed */
 	s32 last_id;
 	struct hook_event event;

@@ -314,7 +314,11 @@ struct source {
 };
 
 /* Do blocks of MODE become machine code when they are hot? Then they begin with a counter. */
-static bool stitches(const struct blocks *b, u64 mode) { return b->stitch && !(mode & MODE_SINGLE); }
+static bool stitches(const struct cpu *c, u64 mode)
+{
+	/* With a call at each instruction the interpreter is faster: it has the registers where the call wants them. */
+	return c->blocks->stitch && !(mode & MODE_SINGLE) && !(c->all->hooks && c->all->hooks->each_insn);
+}
 
 /* The operation that calls the hooks of blocks and edges at the beginning of a block. */
 static struct op entry_hook(const struct cpu *c, const struct source *s)
@@ -331,7 +335,7 @@ static unsigned begin(const struct cpu *c, const struct source *s, struct dec *d
 {
 	unsigned count = 0;
 
-	if (stitches(c->blocks, c->mode)) {
+	if (stitches(c, c->mode)) {
 		d[count] = (struct dec){ 0 };
 		stitch_counter(c->blocks->stitch, &o[count++], c->all->hot_after);
 	}
@@ -542,7 +546,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 		if (unlikely(d[i].extended) && !d[i].raises)
 			extended_settle(&o[i]);
 	}
-	if (stitches(c->blocks, c->mode))
+	if (stitches(c, c->mode))
 		o[0].disp = (s32)count;
 	*bytes = ip;
 	check_block(d, o, count, ip);
@@ -596,7 +600,7 @@ static void count_block(struct cpu *c, unsigned count, unsigned bytes)
 		return;
 	}
 	counts->built[c->mode & MODE_BITS]++;
-	counts->ops += count - stitches(c->blocks, c->mode);
+	counts->ops += count - stitches(c, c->mode);
 	counts->bytes += bytes;
 }
 
@@ -659,7 +663,7 @@ static const struct op *block_build(struct cpu *c, u64 linear, u64 phys, const u
 		c->all->observer->built(c->all->observer->owner, linear, bytes);
 	b->kept = host && (!crossing || host2);
 	if (!b->kept) {
-		if (stitches(b, c->mode))
+		if (stitches(c, c->mode))
 			o[0].imm = INT64_MAX; /* it runs once */
 		b->used += count;
 		return o;
@@ -792,7 +796,7 @@ void blocks_at(const struct cpu *c, u64 phys, void (*each)(void *owner, const st
 	for (const struct block *block = p ? p->blocks : NULL; block; block = next) {
 		u64 mode = c->all->modes[block->mode];
 		struct block_view view = { block->phys, mode, block->bytes, block->count, block->ops,
-			stitches(b, mode) && stitch_done(b->stitch, block->ops) ? block->ops : NULL };
+			stitches(c, mode) && stitch_done(b->stitch, block->ops) ? block->ops : NULL };
 
 		next = block->page_next[(block->phys & PAGE_MASK) == page ? 0 : 1];
 		if (block->ops->code != CODE_STALE && overlaps(block, page, phys & (PAGE_SIZE - 1), 1))

@@ -77,10 +77,12 @@ void hooks_settle(struct cpus *all)
 	h->added = NULL;
 	h->kinds = h->before = h->behind = 0;
 	h->accesses = NULL;
+	h->each_insn = false;
 	for (at = &h->first; *at;) {
 		struct hook *k = *at;
 
 		if (k->kinds) {
+			h->each_insn |= k->kinds & HOOK_INSN && !k->code && k->span >= PAGE_SIZE;
 			if (k->kinds & HOOK_MEMORY)
 				h->accesses = h->kinds & HOOK_MEMORY ? NULL : k;
 			h->kinds |= k->kinds;
