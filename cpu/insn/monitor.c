@@ -86,18 +86,19 @@ GEN_JUMP(mwaitx)
 
 /* ---- WAITPKG ---- */
 
-/* No VM execution control enables them, so they are #UD in a guest (SDM vol. 3, 25.3). */
-static bool waits(struct cpu *c) { return !vmx_guest(c) || fault_ud(c); }
-
-BODY(umonitor) { return waits(c) && watch_line(c, o, REG64(o->dst)); }
+/* As for the others, "enable user wait and pause" lets a guest have it (SDM vol. 3, 25.3). */
+BODY(umonitor)
+{
+	if (vmx_guest(c) && !vmx_secondary(c, SEC_USER_WAIT))
+		return fault_ud(c);
+	return watch_line(c, o, REG64(o->dst));
+}
 GEN_WATCH(umonitor)
 
 /* Both wait until the TSC is EDX:EAX at the latest, and end at once here. CF would say that IA32_UMWAIT_CONTROL's limit
  * had been reached. */
 BODY(tpause)
 {
-	if (!waits(c))
-		return false;
 	if (REG32(o->dst) & ~1u)
 		return gp_because(c, 0, "a bit of the operand other than 0 is set (vol. 2, TPAUSE, UMWAIT)");
 	cpu_set_arith(c, 0);

@@ -4,8 +4,20 @@
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 
-/* In VMX non-root operation there would be an execution control for each of them, which is not there (25.3). */
-static bool outside_guest(struct cpu *c) { return !vmx_guest(c) || fault_ud(c); }
+/* In VMX non-root operation the MSR bitmaps are for all of them (SDM vol. 3, 25.1.3). */
+static bool exits(struct cpu *c, u32 exit, u64 index, bool write)
+{
+	return vmx_guest(c) && vmx_msr_exits(c, exit, (u32)index, write);
+}
+
+/* The exit has the value, which is read by then. */
+static bool write_exits(struct cpu *c, u64 index, u64 v)
+{
+	if (!exits(c, VMEXIT_WRMSRLIST, index, true))
+		return false;
+	vmcs_set(c, VMCS_MSR_DATA, v);
+	return true;
+}
 
 bool do_wrmsr(struct cpu *c, const struct op *o);
 BODY(wrmsrns) { return do_wrmsr(c, o); }
@@ -24,9 +36,10 @@ static bool next_entry(struct cpu *c, bool write)
 	if (index >> 32)
 		return gp_because(c, 0, "the number of the MSR has more than 32 bits (vol. 2, RDMSRLIST, WRMSRLIST)");
 	if (write) {
-		if (!mem_read(c, c->r[RDI] + 8 * n, 8, &v) || (index != IA32_BARRIER && !write_msr(c, (u32)index, v)))
+		if (!mem_read(c, c->r[RDI] + 8 * n, 8, &v) || write_exits(c, index, v) ||
+		    (index != IA32_BARRIER && !write_msr(c, (u32)index, v)))
 			return false;
-	} else if (!mem_check_write(c, c->r[RDI] + 8 * n, 8) ||
+	} else if (exits(c, VMEXIT_RDMSRLIST, index, false) || !mem_check_write(c, c->r[RDI] + 8 * n, 8) ||
 		   (index != IA32_BARRIER && !read_msr(c, (u32)index, &v)) ||
 		   !mem_write(c, c->r[RDI] + 8 * n, 8, v)) {
 		return false;
@@ -40,8 +53,6 @@ static bool list(struct cpu *c, const struct op *o, bool write)
 {
 	u64 rip = next_rip(c, o);
 
-	if (!outside_guest(c))
-		return false;
 	if ((c->r[RSI] | c->r[RDI]) & 7)
 		return gp_because(c, 0, "a table is not aligned to 8 bytes (vol. 2, RDMSRLIST, WRMSRLIST)");
 	while (c->r[RCX])
@@ -58,12 +69,10 @@ GEN_JUMP(wrmsrlist)
 /* ---- MSRs for programs ---- */
 
 /* IA32_USER_MSR_CTL: 0 enable | 63-12 page of a bitmap: a bit for each of 4000h numbers, for reads, then for writes. */
-static bool user_may(struct cpu *c, u64 index, bool write)
+static bool granted(struct cpu *c, u64 index, bool write)
 {
 	u64 byte;
 
-	if (!outside_guest(c))
-		return false;
 	if (!(c->user_msr_ctl & 1))
 		return fault_ud(c);
 	if (index >= 0x4000)
@@ -74,11 +83,22 @@ static bool user_may(struct cpu *c, u64 index, bool write)
 	       gp_because(c, 0, "the bitmap of IA32_USER_MSR_CTL does not allow it (vol. 2, URDMSR, UWRMSR)");
 }
 
+/* The exit comes behind the checks. Its instruction information: 6-3 the register with the value. */
+static bool user_may(struct cpu *c, u64 index, bool write, u8 reg)
+{
+	if (!granted(c, index, write))
+		return false;
+	if (!exits(c, write ? VMEXIT_UWRMSR : VMEXIT_URDMSR, index, write))
+		return true;
+	c->vmx->info = (reg / 8u) << 3;
+	return false;
+}
+
 BODY(urdmsr)
 {
 	u64 index = REG64(o->src), v;
 
-	if (!user_may(c, index, false) || !read_msr(c, (u32)index, &v))
+	if (!user_may(c, index, false, o->dst) || !read_msr(c, (u32)index, &v))
 		return false;
 	REG64(o->dst) = v;
 	return true;
@@ -90,7 +110,7 @@ BODY(uwrmsr)
 {
 	u64 index = REG64(o->dst);
 
-	return user_may(c, index, true) &&
+	return user_may(c, index, true, o->src) &&
 	       gp_because(c, 0, "UWRMSR does not write this MSR (vol. 2, UWRMSR)");
 }
 GEN_BODY(uwrmsr)

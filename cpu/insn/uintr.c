@@ -185,6 +185,15 @@ static bool read_target(struct cpu *c, u64 index, u64 *vector, u64 *descriptor)
 	return true;
 }
 
+static void notify(struct cpu *c, u32 id, u8 vector)
+{
+	cpu_sync(c);
+	if (vmx_guest(c) && vmx_apic_sends(c, id, vector))
+		return;
+	if (c->apic)
+		apic_send_fixed(c->apic, id, vector);
+}
+
 BODY(senduipi)
 {
 	u64 vector = 0, at = 0, low, posted;
@@ -201,10 +210,8 @@ BODY(senduipi)
 	if (!sys_write(c, at + 8, 8, posted | (u64)1 << vector) ||
 	    (!(low & (UPID_ON | UPID_SN)) && !sys_write(c, at, 8, low | UPID_ON)))
 		return false;
-	if (!(low & (UPID_ON | UPID_SN)) && c->apic) {
-		cpu_sync(c);
-		apic_send_fixed(c->apic, (u32)(low >> 32), (u8)(low >> 16));
-	}
+	if (!(low & (UPID_ON | UPID_SN)))
+		notify(c, (u32)(low >> 32), (u8)(low >> 16));
 	return true;
 }
 GEN_BODY(senduipi)

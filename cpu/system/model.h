@@ -100,7 +100,10 @@
 	X(AMX_FP16, "amx-fp16", 7, 1, 0, 21) X(AMX_COMPLEX, "amx-complex", 7, 1, 3, 8) \
 	X(AMX_TF32, "amx-tf32", 0x1e, 1, 0, 6) X(AMX_MOVRS, "amx-movrs", 0x1e, 1, 0, 8) X(XFD, "xfd", 0xd, 1, 0, 4) \
 	X(UINTR, "uintr", 7, 0, 3, 5) \
-	X(FRED, "fred", 7, 1, 0, 17) X(ARCH_LBR, "arch-lbr", 7, 0, 3, 19) X(APX, "apx", 7, 1, 3, 21)
+	X(FRED, "fred", 7, 1, 0, 17) X(ARCH_LBR, "arch-lbr", 7, 0, 3, 19) X(APX, "apx", 7, 1, 3, 21) \
+	X(VMX_IPI, "vmx-ipi-virtualization", 0, 0, 0, 0) X(VMX_TIMEOUT, "vmx-instruction-timeout", 0, 0, 0, 0) \
+	X(VMX_BUS_LOCK, "vmx-bus-lock-detection", 0, 0, 0, 0) X(BUS_LOCK_DETECT, "bus-lock-detect", 7, 0, 2, 24) \
+	X(X2AVIC, "x2avic", 0x8000000a, 0, 3, 18)
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,

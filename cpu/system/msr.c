@@ -240,7 +240,8 @@ static bool write_feature_control(struct cpu *c, u32 index, u64 v)
 static bool read_vmx_capability(struct cpu *c, u32 index, u64 *v)
 {
 	*v = vmx_capability(c, index);
-	return index != 0x491 || vmx_secondary_allowed(c->model) & SEC_VMFUNC;
+	return index < 0x491 || (index == 0x491 && vmx_secondary_allowed(c->model) & SEC_VMFUNC) ||
+	       (index == 0x492 && vmx_tertiary_allowed(c->model));
 }
 
 static bool write_apic_base(struct cpu *c, u32 index, u64 v)

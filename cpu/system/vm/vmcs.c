@@ -2,12 +2,14 @@
 /* The virtual-machine control structure (SDM vol. 3, chapter 24) and the instructions that work on it. It lies in the
  * machine's memory, at the address that VMPTRLD was given, in a form of our own:
  *
- *    0 revision identifier   4 VMX-abort indicator   8 1: launched   16 fields: of each type and width a table */
+ *    0 revision identifier   4 VMX-abort indicator   8 1: launched   16 fields: of each type and width a table
+ *    behind them: the same of fields with higher indexes */
 #include "cpu/observe.h"
 #include "cpu/system/system.h"
 
 enum { AT_ABORT = 4, AT_LAUNCHED = 8, AT_FIELDS = 16 };
-enum { INDEXES = 28 }; /* of each type and width: 0 to 27 */
+enum { INDEXES = 28, LATER_INDEXES = 16 }; /* of each type and width: 0 to 27, 28 to 43 */
+enum { AT_LATER = AT_FIELDS + 4 * INDEXES * (2 + 8 + 4 + 8) };
 
 static unsigned width_of(unsigned field) { return field >> 13 & 3; }
 static unsigned type_of(unsigned field) { return field >> 10 & 3; }
@@ -15,17 +17,22 @@ static unsigned size_of(unsigned field) { return width_of(field) == 0 ? 2 : widt
 
 static u64 place_of(unsigned field)
 {
-	static const u16 base[4] = { 0, 4 * INDEXES * 2, 4 * INDEXES * (2 + 8), 4 * INDEXES * (2 + 8 + 4) };
+	static const u16 before[4] = { 0, 4 * 2, 4 * (2 + 8), 4 * (2 + 8 + 4) }; /* bytes of the other widths, an index */
+	unsigned index = field >> 1 & 0x1ff, width = width_of(field), type = type_of(field);
 
-	return AT_FIELDS + base[width_of(field)] + (type_of(field) * INDEXES + (field >> 1 & 0x1ff)) * size_of(field);
+	if (index < INDEXES)
+		return AT_FIELDS + before[width] * INDEXES + (type * INDEXES + index) * size_of(field);
+	return AT_LATER + before[width] * LATER_INDEXES + (type * LATER_INDEXES + index - INDEXES) * size_of(field);
 }
 
 static bool has_cet(const struct model *m) { return has(m, F_CET_SS) || has(m, F_CET_IBT); }
 
 static bool exists(const struct cpu *c, u64 field)
 {
-	const u32 allowed = vmx_secondary_allowed(c->model) | (has_cet(c->model) ? NEEDS_CET : 0) |
-			    (has(c->model, F_PKS) ? NEEDS_PKS : 0) | (has(c->model, F_PMU) ? NEEDS_PMU : 0);
+	const struct model *m = c->model;
+	const u64 allowed = vmx_secondary_allowed(m) | (has_cet(m) ? NEEDS_CET : 0) | (has(m, F_PKS) ? NEEDS_PKS : 0) |
+			    (has(m, F_PMU) ? NEEDS_PMU : 0) | (vmx_tertiary_allowed(m) ? NEEDS_TERTIARY : 0) |
+			    (has(m, F_MSRLIST) ? NEEDS_MSR_LIST : 0) | (has(m, F_VMX_IPI) ? NEEDS_IPI : 0);
 
 	if (field >> 32)
 		return false;
@@ -108,7 +115,7 @@ u32 vmx_secondary_allowed(const struct model *m)
 		{ F_RDSEED, SEC_RDSEED }, { F_XSAVES, SEC_XSAVES },
 		{ F_VMX_APICV, SEC_APIC_REGISTERS | SEC_VIRTUAL_INTR }, { F_VMX_VMFUNC, SEC_VMFUNC },
 		{ F_VMX_SHADOW, SEC_SHADOW }, { F_VMX_PML, SEC_PML }, { F_VMX_VE, SEC_VE }, { F_VMX_MBEC, SEC_MBEC },
-		{ F_VMX_TSC_SCALING, SEC_TSC_SCALING },
+		{ F_VMX_TSC_SCALING, SEC_TSC_SCALING }, { F_WAITPKG, SEC_USER_WAIT },
 	};
 	u32 controls = 0;
 
@@ -116,6 +123,16 @@ u32 vmx_secondary_allowed(const struct model *m)
 		if (has(m, all[i].feature))
 			controls |= all[i].controls;
 	return controls;
+}
+
+u64 vmx_tertiary_allowed(const struct model *m)
+{
+	return (has(m, F_VMX_IPI) ? TERTIARY_IPI : 0) | (has(m, F_MSRLIST) ? TERTIARY_MSR_LIST : 0);
+}
+
+bool vmx_tertiary(const struct cpu *c, u64 bits)
+{
+	return vmx_proc(c, PROC_TERTIARY) && vmcs_get(c, VMCS_TERTIARY_CONTROLS) & bits;
 }
 
 #define PIN_ONES 0x16u
@@ -154,6 +171,7 @@ static u64 highest_index(const struct cpu *c)
 u64 vmx_capability(const struct cpu *c, u32 index)
 {
 	bool cet = has_cet(c->model), pks = has(c->model, F_PKS), pmu = has(c->model, F_PMU);
+	u32 proc = PROC_MAY | (vmx_tertiary_allowed(c->model) ? PROC_TERTIARY : 0);
 	u32 exits = (cet ? EXIT_LOAD_CET : 0) | (pks ? EXIT_LOAD_PKRS : 0) | (pmu ? EXIT_LOAD_PERF : 0);
 	u32 entries = (cet ? ENTRY_LOAD_CET : 0) | (pks ? ENTRY_LOAD_PKRS : 0) | (pmu ? ENTRY_LOAD_PERF : 0);
 
@@ -164,8 +182,8 @@ u64 vmx_capability(const struct cpu *c, u32 index)
 		return VMCS_REVISION | (u64)PAGE_SIZE << 32 | (u64)6 << 50 | (u64)3 << 54 |
 		       (u64)cet << 56;
 	case 0x481: case 0x48d: return PAIR(PIN_ONES, PIN_MAY | (has(c->model, F_VMX_APICV) ? PIN_POSTED : 0));
-	case 0x482: return PAIR(PROC_ONES, PROC_MAY);
-	case 0x48e: return PAIR(PROC_TRUE_ONES, PROC_MAY);
+	case 0x482: return PAIR(PROC_ONES, proc);
+	case 0x48e: return PAIR(PROC_TRUE_ONES, proc);
 	case 0x483: return PAIR(EXIT_ONES, EXIT_MAY | exits);
 	case 0x48f: return PAIR(EXIT_TRUE_ONES, EXIT_MAY | exits);
 	case 0x484: return PAIR(ENTRY_ONES, ENTRY_MAY | entries);
@@ -180,6 +198,7 @@ u64 vmx_capability(const struct cpu *c, u32 index)
 	case 0x48a: return highest_index(c);
 	case 0x48b: return PAIR(0, vmx_secondary_allowed(c->model));
 	case 0x491: return VM_FUNCTIONS;
+	case 0x492: return vmx_tertiary_allowed(c->model);
 	/* 0 execute-only | 6 four levels | 7 five | 8 uncacheable | 14 write-back | 16 2 MiB | 17 1 GiB | 20 INVEPT |
 	 * 21 A, D | 25, 26 its types | 32 INVVPID | 40-43 its types */
 	default: return 1 | 1 << 6 | (has(c->model, F_VMX_EPT5) ? 1 << 7 : 0) | 1 << 8 | 1 << 14 | 3 << 16 | 3 << 20 |

@@ -12,8 +12,14 @@
 
 #include "cpu/system/vm/guest.h"
 
-/* What a field needs, beside bits of the secondary controls that those do not use. */
-enum { ALWAYS = 0, NEEDS_PMU = 1 << 28, NEEDS_CET = 1 << 29, NEEDS_PKS = 1 << 30 };
+/* What a field needs: bits of the secondary controls, or these above them. */
+#define ALWAYS 0
+#define NEEDS_PMU ((u64)1 << 32)
+#define NEEDS_CET ((u64)1 << 33)
+#define NEEDS_PKS ((u64)1 << 34)
+#define NEEDS_TERTIARY ((u64)1 << 35)
+#define NEEDS_MSR_LIST ((u64)1 << 36)
+#define NEEDS_IPI ((u64)1 << 37)
 enum vmcs_field {
 #define VMCS(encoding, name, needs) VMCS_##name = encoding,
 #include "cpu/system/vm/vmcs.def"
@@ -32,6 +38,7 @@ enum { PIN_INTR = 1, PIN_NMI = 1 << 3, PIN_VIRTUAL_NMI = 1 << 5, PIN_TIMER = 1 <
 #define PROC_RDTSC (1u << 12)
 #define PROC_CR3_LOAD (1u << 15)
 #define PROC_CR3_STORE (1u << 16)
+#define PROC_TERTIARY (1u << 17)
 #define PROC_CR8_LOAD (1u << 19)
 #define PROC_CR8_STORE (1u << 20)
 #define PROC_TPR_SHADOW (1u << 21)
@@ -48,7 +55,8 @@ enum { SEC_APIC_ACCESS = 1, SEC_EPT = 1 << 1, SEC_TABLES = 1 << 2, SEC_RDTSCP = 
        SEC_VPID = 1 << 5, SEC_WBINVD = 1 << 6, SEC_UNRESTRICTED = 1 << 7, SEC_APIC_REGISTERS = 1 << 8,
        SEC_VIRTUAL_INTR = 1 << 9, SEC_PLE = 1 << 10, SEC_RDRAND = 1 << 11, SEC_INVPCID = 1 << 12, SEC_VMFUNC = 1 << 13,
        SEC_SHADOW = 1 << 14, SEC_RDSEED = 1 << 16, SEC_PML = 1 << 17, SEC_VE = 1 << 18, SEC_XSAVES = 1 << 20,
-       SEC_MBEC = 1 << 22, SEC_TSC_SCALING = 1 << 25 };
+       SEC_MBEC = 1 << 22, SEC_TSC_SCALING = 1 << 25, SEC_USER_WAIT = 1 << 26 };
+enum { TERTIARY_IPI = 1 << 4, TERTIARY_MSR_LIST = 1 << 6 };
 enum { EXIT_SAVE_DEBUG = 1 << 2, EXIT_HOST_64 = 1 << 9, EXIT_ACK_INTR = 1 << 15, EXIT_SAVE_PAT = 1 << 18,
        EXIT_LOAD_PAT = 1 << 19, EXIT_SAVE_EFER = 1 << 20, EXIT_LOAD_EFER = 1 << 21, EXIT_SAVE_TIMER = 1 << 22,
        EXIT_LOAD_PERF = 1 << 12, EXIT_LOAD_CET = 1 << 28, EXIT_LOAD_PKRS = 1 << 29 };
@@ -147,8 +155,10 @@ bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u
 bool vmcs_launched(const struct cpu *c);
 void vmcs_set_launched(struct cpu *c, bool on);
 void vmcs_set_abort(struct cpu *c, u32 why); /* the VMX-abort indicator (27.7) */
-u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 491h */
+u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 492h */
 u32 vmx_secondary_allowed(const struct model *m);
+u64 vmx_tertiary_allowed(const struct model *m);
+bool vmx_tertiary(const struct cpu *c, u64 bits);         /* in non-root operation with one of these controls */
 /* VMfailInvalid or VMfailValid with the number ERROR (30.4); VMsucceed. All return true: the instruction retires. */
 bool vmx_fail(struct cpu *c, u32 error);
 bool vmx_succeed(struct cpu *c);
@@ -185,6 +195,8 @@ static inline void vmx_because(struct cpu *c, enum vmcs_field field, u32 bits)
 {
 	c->vmx->cause = (struct vmx_cause){ field, bits, NULL };
 }
+/* Does an access of the instruction under way to the MSR INDEX exit for EXIT? */
+bool vmx_msr_exits(struct cpu *c, u32 exit, u32 index, bool write);
 /* Does the instruction O, with OPCODE, exit for EXIT, or fault? */
 bool vmx_instruction_exits(struct cpu *c, const struct op *o, u32 exit, unsigned opcode);
 /* Does the exception exit, by the exception bitmap? */
@@ -223,6 +235,8 @@ void vmx_apic_write(struct cpu *c, unsigned offset, const u8 *in, unsigned len);
 bool vmx_apic_has_msr(const struct cpu *c, u32 index, bool write);
 u64 vmx_apic_read_msr(const struct cpu *c, u32 index);
 bool vmx_apic_write_msr(struct cpu *c, u32 index, u64 v);
+/* A guest's SENDUIPI notifies: VECTOR is for the processor with the APIC ID, of the guest. False: it has no virtual APIC. */
+bool vmx_apic_sends(struct cpu *c, u32 id, u8 vector);
 void vmx_apic_enter(struct cpu *c); /* at the end of a VM entry */
 /* The virtual interrupt that is due, which is in service now. */
 unsigned vmx_apic_acknowledge(struct cpu *c);

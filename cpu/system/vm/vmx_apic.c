@@ -76,6 +76,56 @@ static void self_ipi(struct cpu *c, unsigned vector)
 	evaluate(c);
 }
 
+/* ---- IPI virtualisation (29.1.6) ---- */
+
+/* A posted-interrupt descriptor, from its bit 256 on: 0 outstanding notification | 1 none is to be sent | 23-16 its
+ * vector | 63-32 the APIC ID that it goes to, of the host */
+enum { PID_ON = 1, PID_SN = 2 };
+
+/* Post VECTOR to the guest's processor with the APIC ID. False: the monitor has to. */
+static bool post(struct cpu *c, unsigned vector, u32 id)
+{
+	u64 pid, at, info;
+
+	if (vector < 16 || id > vmcs_get(c, VMCS_LAST_PID_INDEX))
+		return false;
+	pid = vm_read(c, vmcs_get(c, VMCS_PID_TABLE) + 8 * (u64)id, 8);
+	if ((pid & 0x3f) != 1 || pid >> c->model->physical_bits)
+		return false;
+	at = pid - 1;
+	vm_write(c, at + vector / 8, 1, vm_read(c, at + vector / 8, 1) | 1u << vector % 8);
+	info = vm_read(c, at + 32, 8);
+	if (info & (PID_ON | PID_SN))
+		return true;
+	vm_write(c, at + 32, 8, info | PID_ON);
+	if (c->apic)
+		apic_send_fixed(c->apic, (u32)(info >> 32), (u8)(info >> 16));
+	return true;
+}
+
+static void send_ipi(struct cpu *c, u32 icr, u32 id)
+{
+	const u32 unicast = 0xffffbf00; /* fixed, edge-triggered, physical, no shorthand: all of these are 0 */
+
+	if (icr & unicast || !vmx_tertiary(c, TERTIARY_IPI) || !post(c, icr & 0xff, id))
+		exit_behind(c, VMEXIT_APIC_WRITE, VAPIC_ICR);
+}
+
+bool vmx_apic_sends(struct cpu *c, u32 id, u8 vector)
+{
+	if (!vmx_proc(c, PROC_TPR_SHADOW))
+		return false;
+	if (vmx_secondary(c, SEC_APIC_ACCESS)) {
+		id = id >> 8 & 0xff;
+		put(c, VAPIC_ICR_HIGH, id << 24);
+		put(c, VAPIC_ICR, vector);
+	} else {
+		vm_write(c, page(c) + VAPIC_ICR, 8, (u64)id << 32 | vector);
+	}
+	send_ipi(c, vector, id);
+	return true;
+}
+
 /* ---- the APIC-access page (29.4) ---- */
 
 static bool has_register(const struct cpu *c, unsigned offset, unsigned len, bool write)
@@ -90,6 +140,8 @@ static bool has_register(const struct cpu *c, unsigned offset, unsigned len, boo
 		rows = (u64)1 << (VAPIC_TPR >> 4);
 		if (write && vmx_secondary(c, SEC_VIRTUAL_INTR))
 			rows |= (u64)1 << (VAPIC_EOI >> 4) | (u64)1 << (VAPIC_ICR >> 4);
+		if (write && vmx_tertiary(c, TERTIARY_IPI))
+			rows |= (u64)1 << (VAPIC_ICR >> 4);
 		if (offset & 15)
 			return false;
 	}
@@ -133,6 +185,8 @@ void vmx_apic_write(struct cpu *c, unsigned offset, const u8 *in, unsigned len)
 		end_of_interrupt(c);
 	} else if (at == VAPIC_ICR && interrupts && is_self_ipi(get(c, VAPIC_ICR))) {
 		self_ipi(c, get(c, VAPIC_ICR) & 0xff);
+	} else if (offset == VAPIC_ICR) {
+		send_ipi(c, get(c, VAPIC_ICR), get(c, VAPIC_ICR_HIGH) >> 24);
 	} else {
 		exit_behind(c, VMEXIT_APIC_WRITE, offset);
 	}
@@ -150,7 +204,8 @@ bool vmx_apic_has_msr(const struct cpu *c, u32 index, bool write)
 		return false;
 	if (!write)
 		return at == VAPIC_TPR || vmx_secondary(c, SEC_APIC_REGISTERS);
-	return at == VAPIC_TPR || (vmx_secondary(c, SEC_VIRTUAL_INTR) && (at == VAPIC_EOI || at == VAPIC_SELF_IPI));
+	return at == VAPIC_TPR || (vmx_secondary(c, SEC_VIRTUAL_INTR) && (at == VAPIC_EOI || at == VAPIC_SELF_IPI)) ||
+	       (at == VAPIC_ICR && vmx_tertiary(c, TERTIARY_IPI));
 }
 
 u64 vmx_apic_read_msr(const struct cpu *c, u32 index)
@@ -160,15 +215,18 @@ u64 vmx_apic_read_msr(const struct cpu *c, u32 index)
 
 bool vmx_apic_write_msr(struct cpu *c, u32 index, u64 v)
 {
+	const u32 icr_reserved = 0xfff32000;
 	unsigned at = offset_of(index);
 
-	if (v >> 8 || (at == VAPIC_EOI && v))
+	if (at == VAPIC_ICR ? v & icr_reserved : v >> 8 || (at == VAPIC_EOI && v))
 		return false;
 	vm_write(c, page(c) + at, 8, v);
 	if (at == VAPIC_TPR)
 		tpr_written(c);
 	else if (at == VAPIC_EOI)
 		end_of_interrupt(c);
+	else if (at == VAPIC_ICR)
+		send_ipi(c, (u32)v, (u32)(v >> 32));
 	else if (v >> 4)
 		self_ipi(c, (unsigned)v);
 	else

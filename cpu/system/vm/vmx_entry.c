@@ -141,6 +141,24 @@ static bool apic_ok(const struct cpu *c, struct vm_check *f, const struct vmx_co
 	       posted_ok(c, f, k);
 }
 
+static bool tertiary_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k)
+{
+	u64 t = k->proc & PROC_TERTIARY ? vmcs_get(c, VMCS_TERTIARY_CONTROLS) : 0, table;
+
+	if (!check(f, !(t & ~vmx_tertiary_allowed(c->model)), VMCS_TERTIARY_CONTROLS,
+		   "has a bit set that IA32_VMX_PROCBASED_CTLS3 does not allow (26.2.1.1; appendix A.3.4)"))
+		return false;
+	if (!(t & TERTIARY_IPI))
+		return true;
+	table = vmcs_get(c, VMCS_PID_TABLE);
+	return check(f, k->proc & PROC_TPR_SHADOW, VMCS_TERTIARY_CONTROLS,
+		     "has \"IPI virtualization\" without \"use TPR shadow\" (26.2.1.1)") &&
+	       check(f, aligned(c, table, 8), VMCS_PID_TABLE,
+		     "is not a physical address that is a multiple of 8 (26.2.1.1)") &&
+	       check(f, !((table + 8 * vmcs_get(c, VMCS_LAST_PID_INDEX)) >> c->model->physical_bits), VMCS_LAST_PID_INDEX,
+		     "leads beyond the physical addresses (26.2.1.1)");
+}
+
 /* With the control S, FIELD is the address of a page. */
 static bool page_if(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k, u32 s,
 		    enum vmcs_field field)
@@ -178,6 +196,7 @@ static bool controls_ok(const struct cpu *c, struct vm_check *f, const struct vm
 	return within(c, f, k->pin, 0x48d, VMCS_PIN_CONTROLS) && within(c, f, k->proc, 0x48e, VMCS_PROC_CONTROLS) &&
 	       within(c, f, k->exit, 0x48f, VMCS_EXIT_CONTROLS) && within(c, f, k->entry, 0x490, VMCS_ENTRY_CONTROLS) &&
 	       (!(k->proc & PROC_SECONDARY) || within(c, f, k->secondary, 0x48b, VMCS_SECONDARY_CONTROLS)) &&
+	       tertiary_ok(c, f, k) &&
 	       check(f, k->cr3_targets <= 4, VMCS_CR3_TARGET_COUNT, "is above 4 (26.2.1.1)") &&
 	       check(f, !(k->proc & PROC_IO_BITMAPS) || vm_page_ok(c, k->io_a), VMCS_IO_BITMAP_A, not_a_page) &&
 	       check(f, !(k->proc & PROC_IO_BITMAPS) || vm_page_ok(c, k->io_b), VMCS_IO_BITMAP_B, not_a_page) &&

@@ -98,6 +98,18 @@ static bool msr_exits(struct cpu *c, u32 index, bool write)
 				: "the bit of the MSR in the read bitmap is 1 (24.6.9)");
 }
 
+bool vmx_msr_exits(struct cpu *c, u32 exit, u32 index, bool write)
+{
+	struct vmx_cause cause;
+
+	if (!msr_exits(c, index, write))
+		return false;
+	cause = c->vmx->cause;
+	vmx_exits(c, exit, index);
+	c->vmx->cause = cause;
+	return true;
+}
+
 static bool port_exits(struct cpu *c, u16 port, unsigned size)
 {
 	const struct vmx_controls *k = &c->vmx->controls;
@@ -233,6 +245,22 @@ static u32 describe_random(const struct op *o)
 	return (o->dst / 8u) << 3 | (o->osize == 2 ? 0u : o->osize == 4 ? 1u : 2u) << 11;
 }
 
+/* TPAUSE, UMWAIT: 6-3 register */
+static bool user_wait(struct cpu *c, const struct op *o, u32 exit)
+{
+	if (!(c->vmx->controls.secondary & SEC_USER_WAIT))
+		return undefined(c);
+	return proc(c, PROC_RDTSC) && exits(c, o, exit, 0, (o->dst / 8u) << 3);
+}
+
+/* Without bitmaps they exit at once; with them msr_list.c asks for each MSR. */
+static bool msr_list(struct cpu *c, const struct op *o, u32 exit)
+{
+	if (!vmx_tertiary(c, TERTIARY_MSR_LIST))
+		return undefined(c);
+	return !proc(c, PROC_MSR_BITMAPS) && because(c, "\"use MSR bitmaps\" is 0 (25.1.3)") && exits(c, o, exit, 0, 0);
+}
+
 /* LGDT, SIDT and their like: 11 operand size | 29-28 SGDT, SIDT, LGDT, LIDT */
 static u32 describe_table(const struct cpu *c, const struct op *o)
 {
@@ -303,7 +331,10 @@ bool vmx_instruction_exits(struct cpu *c, const struct op *o, u32 exit, unsigned
 	case VMEXIT_DR_ACCESS: return proc(c, PROC_MOV_DR) && debug_register(c, o);
 	case VMEXIT_IO: return io(c, opcode, o);
 	case VMEXIT_RDMSR: return when(msr_exits(c, (u32)c->r[RCX], false), c, o, exit);
-	case VMEXIT_WRMSR: return when(msr_exits(c, (u32)c->r[RCX], true), c, o, exit);
+	case VMEXIT_WRMSR:
+		return msr_exits(c, (u32)c->r[RCX], true) && exits(c, o, exit, o->code == CODE_wrmsrns, 0);
+	case VMEXIT_RDMSRLIST: case VMEXIT_WRMSRLIST: return msr_list(c, o, exit);
+	case VMEXIT_UMWAIT: case VMEXIT_TPAUSE: return user_wait(c, o, exit);
 	case VMEXIT_MWAIT: return proc(c, PROC_MWAIT) && exits(c, o, exit, c->monitor_armed, 0);
 	case VMEXIT_MONITOR: return when(proc(c, PROC_MONITOR), c, o, exit);
 	case VMEXIT_PAUSE: return when(pause_exits(c), c, o, exit);

@@ -34,7 +34,10 @@ static const char *const exit_reasons[] = {
 	[VMEXIT_WBINVD] = "WBINVD", [VMEXIT_XSETBV] = "XSETBV", [56] = "APIC write", [VMEXIT_RDRAND] = "RDRAND",
 	[VMEXIT_INVPCID] = "INVPCID", [59] = "VMFUNC", [VMEXIT_RDSEED] = "RDSEED",
 	[62] = "page-modification log full", [VMEXIT_XSAVES] = "XSAVES", [VMEXIT_XRSTORS] = "XRSTORS",
-	[66] = "sub-page permission", [67] = "UMWAIT", [68] = "TPAUSE",
+	[66] = "sub-page permission", [VMEXIT_UMWAIT] = "UMWAIT", [VMEXIT_TPAUSE] = "TPAUSE",
+	[72] = "ENQCMD PASID translation", [73] = "ENQCMDS PASID translation",
+	[VMEXIT_RDMSRLIST] = "RDMSRLIST", [VMEXIT_WRMSRLIST] = "WRMSRLIST",
+	[VMEXIT_URDMSR] = "URDMSR", [VMEXIT_UWRMSR] = "UWRMSR",
 };
 
 static const char *const instruction_errors[] = {
