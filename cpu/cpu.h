@@ -203,6 +203,7 @@ enum {
 	MODE_FRED = 1 << 30,    /* FRED transitions are enabled: CR4.FRED in IA-32e mode */
 };
 #define MODE_APX ((u64)1 << 31) /* 64-bit mode, and XCR0 allows R16 to R31: REX2, map 4, and what APX adds to EVEX */
+#define MODE_BUS_LOCK ((u64)1 << 63) /* bus locks are detected: a guard stands before what may be one */
 /* Bits of CR4 that checks look at and nothing else in a mode does: in its upper half, as they are. */
 #define MODE_CR4(bits) ((u64)(bits) << 32)
 
@@ -291,6 +292,7 @@ struct cpu {
 	u16 twin_number;           /* of the mode `twin', which differs in MODE_SINGLE; 0: not known */
 	u64 twin;
 	u32 attn;                  /* ATTN_* */
+	bool lock_alone;           /* the next instruction is a bus lock, and is to run alone. No state. */
 	const struct STORED_OP *op; /* where the last block was left */
 	/* if `goes': a callback has set RIP, and this comes behind the instruction that called it */
 	u64 go_to;

@@ -415,6 +415,22 @@ static enum branch kind_of(const struct dec *d)
 	}
 }
 
+/* Bytes of the operand in memory that the instruction changes with the bus locked, and LOCKS_BITS; 0: there is none. */
+static u32 locks(const struct dec *d, const struct op *o)
+{
+	const struct insn *insn = d->row->insn;
+
+	if (!o->mem || !(d->lock || insn->code == CODE_xchg) || !insn->lock)
+		return 0;
+	switch (insn->code) {
+	case CODE_cmpxchg8b: return 8;
+	case CODE_cmpxchg16b: return 16;
+	case CODE_bts: case CODE_btr: case CODE_btc:
+		return dec_size(d, 0) | (dec_kind(d, 1) == OPK_G ? LOCKS_BITS : 0);
+	default: return dec_size(d, dec_is_mem(d, 0) ? 0 : 1);
+	}
+}
+
 /* Put the checks before the instruction in D and O, and what counts it. Returns the number of operations. */
 static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, unsigned ip)
 {
@@ -434,6 +450,10 @@ static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, uns
 		put_before(d + n, o + n, count_branch, 0, ip), n++;
 	if (noted)
 		put_before(d + n, o + n, note_branch, kind_of(d + n), ip), n++;
+	if (unlikely(c->mode & MODE_BUS_LOCK) && insn && locks(d + n, o + n)) {
+		put_before(d + n, o + n, bus_lock_guard, locks(d + n, o + n) | (d[n].extended ? LOCKS_EXTENDED : 0), ip);
+		n++;
+	}
 	return n;
 }
 

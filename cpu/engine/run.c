@@ -381,6 +381,10 @@ static bool interruption(struct cpu *c, bool *ok, bool *costs)
 	if (what != DUE_TRAP && ((vmx_guest(c) && vmx_signal(c, what, ok)) ||
 				 (svm_guest(c) && svm_signal(c, what, ok))))
 		return true;
+	if (what == DUE_TRAP && unlikely(vmx_guest(c)) && vmx_timed_out(c)) {
+		*ok = vmx_times_out(c);
+		return true;
+	}
 	if (what == DUE_SMI) {
 		smm_enter(c);
 		return true;
@@ -633,7 +637,7 @@ ALWAYS_INLINE bool disturbed(const struct cpu *c)
 {
 	return c->attn & ATTN_CLOCK || c->stop || *c->all->asked || c->all->remapped || c->activity != ACTIVITY_RUN ||
 	       c->init_pending || c->page_in.wanted || c->icount >= c->quantum_end ||
-	       c->icount >= c->pmu.overflow_at || due(c) ||
+	       c->icount >= c->pmu.overflow_at || due(c) || c->lock_alone ||
 	       c->eflags & (FL_T | FL_RF);
 }
 
@@ -741,6 +745,8 @@ static bool handle_fault(struct cpu *c, struct stretch *s)
 	if (c->fault.vector == FAULT_HOOK || c->fault.vector == FAULT_MISSING)
 		return c->fault.vector == FAULT_HOOK;
 	c->db_pending = 0;
+	if (unlikely(c->mode & MODE_BUS_LOCK) && vmx_guest(c) && c->vmx->apic_exit == VMEXIT_BUS_LOCK)
+		c->vmx->apic_exit = 0; /* it has not been */
 	/* a guest has a monitor */
 	if (c->bare && !c->idtr.limit && !fred_on(c) && c->fault.vector != FAULT_VMEXIT && !in_guest(c))
 		return hooked(c, HOOK_EXCEPTION) &&
@@ -759,7 +765,7 @@ static bool execute(struct cpu *c, struct stretch *s)
 	/* One at a time where something is due right after the next: a trap, a breakpoint, an interrupt that a shadow
 	 * holds off. */
 	bool trap_flag = vmx_proc(c, PROC_TRAP_FLAG);
-	bool stepping = trap || trap_flag || resume || code_breakpoints(c) ||
+	bool stepping = trap || trap_flag || resume || c->lock_alone || code_breakpoints(c) ||
 			(c->icount == c->shadow_at && c->shadow_at);
 
 	if (stepping) {
@@ -774,6 +780,8 @@ static bool execute(struct cpu *c, struct stretch *s)
 		outcome = wait_out(c, s, n);
 	else
 		outcome = run_blocks(c, n);
+	if (unlikely(stepping))
+		c->lock_alone = false;
 	if (outcome == FAULTED) {
 		bool handled = handle_fault(c, s);
 

@@ -90,7 +90,7 @@ void cpu_loaded(struct cpu *c)
 	c->n = 0;
 	c->end = c->icount;
 	c->attn = 0;
-	c->page_in.wanted = false;
+	c->page_in.wanted = c->lock_alone = false;
 	c->look_at = c->watch_at = c->watched = 0;
 	c->doubts = c->watch_doubts = 0;
 	pmu_loaded(c);

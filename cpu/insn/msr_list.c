@@ -90,7 +90,7 @@ static bool user_may(struct cpu *c, u64 index, bool write, u8 reg)
 		return false;
 	if (!exits(c, write ? VMEXIT_UWRMSR : VMEXIT_URDMSR, index, write))
 		return true;
-	c->vmx->info = (reg / 8u) << 3;
+	vmx_describe(c, (u64)vmx_register(c, reg) << 16);
 	return false;
 }
 

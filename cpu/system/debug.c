@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Debug registers and the breakpoints that they describe (SDM vol. 3, 17.2).
- *    DR6: 3-0 which | 11-4 ones | 12 zero | 13 BD | 14 BS | 15 BT | 31-16 ones
+ *    DR6: 3-0 which | 10-4 ones | 11 zero: a bus lock | 12 zero | 13 BD | 14 BS | 15 BT | 31-16 ones
  *    DR7: 7-0 L0 G0 .. L3 G3 | 8 LE | 9 GE | 10 one | 13 GD | 17-16 R/W0 | 19-18 LEN0 | .. 31-30 LEN3 */
 #include "cpu/system/system.h"
 
@@ -52,7 +52,7 @@ void debug_report(struct cpu *c, u64 bits)
 		c->vmx->dr6 = c->dr[6];
 		c->vmx->db_bits = bits;
 	}
-	c->dr[6] = (c->dr[6] & ~(u64)15) | bits;
+	c->dr[6] = ((c->dr[6] & ~(u64)15) | bits) & ~(bits & DR6_BUS_LOCK);
 }
 
 /* Instruction breakpoints: a fault, before the instruction at r[RIP], unless RF is set, a stack switch is being
@@ -118,7 +118,8 @@ bool write_dr(struct cpu *c, unsigned n, u64 v)
 		return gp_because(c, 0, "bits 63 to 32 of DR6 and DR7 must be 0 (17.2.6)");
 	switch (n) {
 	case 6:
-		c->dr[6] = (v & DR6_BITS) | DR6_ONES;
+		c->dr[6] = (v & DR6_BITS) | (has(c->model, F_BUS_LOCK_DETECT) ? (DR6_ONES & ~DR6_BUS_LOCK) | (v & DR6_BUS_LOCK)
+									: DR6_ONES);
 		return true;
 	case 7:
 		c->dr[7] = (v & 0xffff23ff) | 1 << 10;

@@ -66,6 +66,8 @@ static unsigned event_type(unsigned vector, enum interrupt_kind kind)
 
 static u64 event_data(const struct cpu *c, unsigned vector, enum interrupt_kind kind)
 {
+	if (vmx_guest(c) && c->vmx->injecting)
+		return vmcs_get(c, VMCS_INJECTED_EVENT_DATA);
 	if (kind == INT_ICEBP)
 		return c->db_pending;
 	if (kind != INT_EXCEPTION && kind != INT_TRAP)
@@ -194,10 +196,13 @@ static bool deliver(struct cpu *c, unsigned vector, enum interrupt_kind kind, u3
 		 (software ? SS_SOFTWARE : 0) | (is_nmi(vector, kind) ? SS_NMI : 0) | (u64)vector << 32 |
 		 (u64)event_type(vector, kind) << 48 | (u64)in_64(c) << 57 | (u64)nested << 58 |
 		 (u64)event_length(c, kind) << 60;
+	u64 data = event_data(c, vector, kind);
 	struct delivery d;
 
+	if (vmx_guest(c))
+		c->vmx->vectoring_data = data; /* if it exits */
 	if (!establish(c, &d, vector, kind, nested) ||
-	    !push_frame(c, &d, (u64[]){ error, c->r[RIP], d.cs, flags, c->r[RSP], ss, event_data(c, vector, kind), 0 }))
+	    !push_frame(c, &d, (u64[]){ error, c->r[RIP], d.cs, flags, c->r[RSP], ss, data, 0 }))
 		return false;
 	enter_handler(c, &d);
 	return true;
@@ -217,11 +222,14 @@ bool fred_call(struct cpu *c, const struct op *o, unsigned vector)
 
 	c->r[RIP] = next_rip(c, o);
 	c->moved = c->r[RIP] - rip;
-	if (!fred_deliver(c, vector, INT_OTHER, 0, cpu_flags(c) & ~(u32)FL_RF)) {
+	if ((in_guest(c) && !guest_delivers(c, vector, INT_OTHER, false, 0)) ||
+	    !fred_deliver(c, vector, INT_OTHER, 0, cpu_flags(c) & ~(u32)FL_RF)) {
 		c->moved = 0;
 		c->r[RIP] = rip;
 		return false;
 	}
+	if (in_guest(c))
+		guest_delivered(c);
 	c->moved = 0;
 	c->step = 0;
 	if (unlikely(c->mode & MODE_LBR))

@@ -81,7 +81,7 @@ static bool to_8086_handler(struct cpu *c, unsigned vector)
  * parts of a repeated string instruction (SDM vol. 3, 17.3.1.1). */
 static u32 pushed_flags(const struct cpu *c, unsigned vector, enum interrupt_kind kind)
 {
-	bool is_fault = kind == INT_EXCEPTION && !(vector == VEC_DB && c->db_fault) && vector != VEC_BP &&
+	bool is_fault = kind == INT_EXCEPTION && !(vmx_guest(c) && c->vmx->injecting) && !(vector == VEC_DB && c->db_fault) && vector != VEC_BP &&
 		vector != VEC_OF && vector != VEC_NMI &&
 			vector != VEC_DF && vector != VEC_MC;
 
@@ -300,7 +300,7 @@ bool interrupt(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool ha
 	c->rep_at = 0;
 	c->db_pending &= ~((u64)1 << 14);
 	if (kind == INT_ICEBP) { /* one #DB for all reasons */
-		c->dr[6] |= c->db_pending;
+		c->dr[6] = (c->dr[6] | c->db_pending) & ~(c->db_pending & DR6_BUS_LOCK);
 		c->db_pending = 0;
 	}
 	if (vector == VEC_DB && (kind == INT_EXCEPTION || kind == INT_TRAP || kind == INT_ICEBP)) {
@@ -375,7 +375,7 @@ bool deliver_fault(struct cpu *c)
 			f = c->fault;
 		}
 	}
-	return false;
+	return vmx_secondary(c, SEC_TIMEOUT) && vmx_times_out(c);
 }
 
 /* ---- INT, INT3, INTO, INT1 ---- */

@@ -36,7 +36,7 @@ static const u8 news_icelake[] = {
 	F_UMIP, F_RDPID, F_FSRM, F_ARCH_CAPS, F_SHA, F_GFNI, F_VAES, F_VPCLMUL, F_VMX_EPT5, END
 };
 static const u8 news_sapphire_rapids[] = { F_BHI_CTRL, F_MCDT_NO, F_MOVDIRI, F_MOVDIR64B, F_SERIALIZE,
-	F_VMX_IPI, END };
+	F_VMX_IPI, F_VMX_BUS_LOCK, F_VMX_TIMEOUT, END };
 static const u8 nothing[] = { END };
 
 /* AMD's */

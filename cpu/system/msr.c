@@ -119,7 +119,10 @@ static bool mtrr_range(const struct cpu *c, u32 index, u64 v)
  * pins for performance monitoring */
 u64 debugctl_bits(const struct model *m)
 {
-	return is_amd(m) ? 0x3f : has(m, F_PMU) ? 0x43 | DEBUGCTL_FREEZE_LBR | DEBUGCTL_FREEZE_PMU : 0x43;
+	if (is_amd(m))
+		return 0x3f;
+	return 0x43 | (has(m, F_PMU) ? DEBUGCTL_FREEZE_LBR | DEBUGCTL_FREEZE_PMU : 0) |
+	       (has(m, F_BUS_LOCK_DETECT) ? DEBUGCTL_BUS_LOCK : 0);
 }
 
 /* IBRS, STIBP, SSBD, BHI_DIS_S */
@@ -241,7 +244,7 @@ static bool read_vmx_capability(struct cpu *c, u32 index, u64 *v)
 {
 	*v = vmx_capability(c, index);
 	return index < 0x491 || (index == 0x491 && vmx_secondary_allowed(c->model) & SEC_VMFUNC) ||
-	       (index == 0x492 && vmx_tertiary_allowed(c->model));
+	       (index == 0x492 && vmx_tertiary_allowed(c->model)) || (index == 0x493 && has(c->model, F_FRED));
 }
 
 static bool write_apic_base(struct cpu *c, u32 index, u64 v)

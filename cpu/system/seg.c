@@ -162,6 +162,9 @@ static u64 current_mode(const struct cpu *c)
 		mode |= MODE_BRANCHES;
 	if (unlikely((c->debugctl & DEBUGCTL_LBR) | c->lbr.ctl) && lbr_on(c))
 		mode |= MODE_LBR;
+	if (unlikely(c->debugctl & DEBUGCTL_BUS_LOCK && c->cpl) ||
+	    (unlikely(mode & MODE_GUEST) && c->vmx->controls.secondary & SEC_BUS_LOCK))
+		mode |= MODE_BUS_LOCK;
 	if ((mode & MODE_BITS) == MODE_32 ? cs->limit != 0xffffffff
 					  : (mode & MODE_BITS) == MODE_16 && cs->limit < 0xffff)
 		mode |= MODE_LIMIT;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Guests of VMX and SVM: the guard before their instructions, and which of the two decides about an event. */
+/* Guests of VMX and SVM: the guard before their instructions, and which of the two decides about an event. Bus locks,
+ * which guests and others may be kept from. */
 #include "cpu/extended.h"
 #include "cpu/system/system.h"
 
@@ -8,13 +9,57 @@ HANDLER(guest_guard)
 	const struct op *insn = o + 1 + (o->imm & GUARDED ? 1 : 0);
 	unsigned opcode = o->imm >> 16 & 0xff;
 
-	if (unlikely(o->imm & GUARDS_EXTENDED))
+	if (unlikely(o->imm & GUARDS_EXTENDED)) {
+		if (c->vmx)
+			memcpy(c->vmx->egpr, insn->extended->egpr, sizeof c->vmx->egpr);
 		insn = extended_operands(c, insn);
+	}
 	c->n = n;
 	c->op = insn;
 	if (svm_guest(c) && o->imm & 0xff00 ? svm_instruction_exits(c, insn, o->imm >> 8 & 0xff, opcode)
 					    : o->imm & 0xff && vmx_instruction_exits(c, insn, o->imm & 0xff, opcode))
 		LEAVE(EXIT_FAULT);
+	RUN(o + 1);
+}
+
+/* ---- bus locks (SDM vol. 3, 8.1.2, 17.3.1.6; 25.2) ---- */
+
+/* The part of the memory operand that the instruction O accesses begins at *LINEAR. False: it is not mapped. */
+static bool locks_bus(const struct cpu *c, const struct op *o, u32 about)
+{
+	unsigned size = about & 0xff;
+	u64 offset = op_offset(c, o), linear, phys;
+
+	if (about & LOCKS_BITS)
+		offset += (u64)(size == 8   ? (s64)REG64(o->src) >> 6
+				: size == 4 ? (s64)(s32)REG32(o->src) >> 5
+					    : (s64)(s16)REG16(o->src) >> 4) * size;
+	linear = linear_address(c, o->seg, offset & op_amask(o));
+	if ((linear & 63) + size > 64)
+		return true;
+	return page_peek(c, linear, &phys) && !space_ram(c->mem, phys & c->mem->mask, 1, NULL); /* as uncacheable memory */
+}
+
+/* Both are traps. What detects it is due behind the instruction, which therefore runs alone. */
+HANDLER(bus_lock_guard)
+{
+	const struct op *insn = o + 1;
+
+	if (unlikely(o->imm & LOCKS_EXTENDED))
+		insn = extended_operands(c, insn);
+	if (likely(!locks_bus(c, insn, (u32)o->imm)))
+		RUN(o + 1);
+	if (!c->lock_alone) {
+		c->r[RIP] = op_rip(c, o);
+		c->lock_alone = true;
+		c->attn |= ATTN_LINE;
+		n += o->left;
+		LEAVE(EXIT_LOOKUP);
+	}
+	if (vmx_secondary(c, SEC_BUS_LOCK))
+		c->vmx->apic_exit = VMEXIT_BUS_LOCK;
+	if (c->debugctl & DEBUGCTL_BUS_LOCK && c->cpl)
+		c->db_pending |= DR6_BUS_LOCK;
 	RUN(o + 1);
 }
 

@@ -19,6 +19,9 @@ static inline bool in_guest(const struct cpu *c) { return c->mode & (MODE_GUEST 
 /* Before an operation: imm: its row's exit from VMX | its row's intercept of SVM << 8 | its opcode << 16 | GUARDED. */
 enum { GUARDED = 1 << 24 /* another guard stands between */, GUARDS_EXTENDED = 1 << 25 /* cpu/extended.h */ };
 handler guest_guard;
+/* Before one that may lock the bus, in a guest or not: imm: bytes of its operand in memory | LOCKS_* */
+enum { LOCKS_BITS = 1 << 8 /* a register selects the bit */, LOCKS_EXTENDED = 1 << 9 /* cpu/extended.h */ };
+handler bus_lock_guard;
 
 /* What the port instruction O, with OPCODE, does. */
 struct port_access {

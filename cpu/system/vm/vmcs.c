@@ -32,14 +32,15 @@ static bool exists(const struct cpu *c, u64 field)
 	const struct model *m = c->model;
 	const u64 allowed = vmx_secondary_allowed(m) | (has_cet(m) ? NEEDS_CET : 0) | (has(m, F_PKS) ? NEEDS_PKS : 0) |
 			    (has(m, F_PMU) ? NEEDS_PMU : 0) | (vmx_tertiary_allowed(m) ? NEEDS_TERTIARY : 0) |
-			    (has(m, F_MSRLIST) ? NEEDS_MSR_LIST : 0) | (has(m, F_VMX_IPI) ? NEEDS_IPI : 0);
+			    (has(m, F_MSRLIST) ? NEEDS_MSR_LIST : 0) | (has(m, F_VMX_IPI) ? NEEDS_IPI : 0) |
+			    (has(m, F_FRED) ? NEEDS_FRED : 0) | (has(m, F_APX) ? NEEDS_APX : 0);
 
 	if (field >> 32)
 		return false;
 	if (field & 1 && width_of((unsigned)field) != 1)
 		return false;
 	switch (field & ~(u64)1) {
-#define VMCS(encoding, name, needs) case encoding: return allowed & needs || !needs;
+#define VMCS(encoding, name, needs) case encoding: return (needs) == 0 || (allowed & (needs)) != 0;
 #include "cpu/system/vm/vmcs.def"
 #undef VMCS
 	default: return false;
@@ -115,7 +116,8 @@ u32 vmx_secondary_allowed(const struct model *m)
 		{ F_RDSEED, SEC_RDSEED }, { F_XSAVES, SEC_XSAVES },
 		{ F_VMX_APICV, SEC_APIC_REGISTERS | SEC_VIRTUAL_INTR }, { F_VMX_VMFUNC, SEC_VMFUNC },
 		{ F_VMX_SHADOW, SEC_SHADOW }, { F_VMX_PML, SEC_PML }, { F_VMX_VE, SEC_VE }, { F_VMX_MBEC, SEC_MBEC },
-		{ F_VMX_TSC_SCALING, SEC_TSC_SCALING }, { F_WAITPKG, SEC_USER_WAIT },
+		{ F_VMX_TSC_SCALING, SEC_TSC_SCALING }, { F_WAITPKG, SEC_USER_WAIT }, { F_VMX_BUS_LOCK, SEC_BUS_LOCK },
+		{ F_VMX_TIMEOUT, SEC_TIMEOUT },
 	};
 	u32 controls = 0;
 
@@ -128,6 +130,11 @@ u32 vmx_secondary_allowed(const struct model *m)
 u64 vmx_tertiary_allowed(const struct model *m)
 {
 	return (has(m, F_VMX_IPI) ? TERTIARY_IPI : 0) | (has(m, F_MSRLIST) ? TERTIARY_MSR_LIST : 0);
+}
+
+bool vmx_exit2(const struct cpu *c, u32 exit, u64 bits)
+{
+	return exit & EXIT_SECONDARY && vmcs_get(c, VMCS_SECONDARY_EXIT_CONTROLS) & bits;
 }
 
 bool vmx_tertiary(const struct cpu *c, u64 bits)
@@ -172,15 +179,16 @@ u64 vmx_capability(const struct cpu *c, u32 index)
 {
 	bool cet = has_cet(c->model), pks = has(c->model, F_PKS), pmu = has(c->model, F_PMU);
 	u32 proc = PROC_MAY | (vmx_tertiary_allowed(c->model) ? PROC_TERTIARY : 0);
-	u32 exits = (cet ? EXIT_LOAD_CET : 0) | (pks ? EXIT_LOAD_PKRS : 0) | (pmu ? EXIT_LOAD_PERF : 0);
-	u32 entries = (cet ? ENTRY_LOAD_CET : 0) | (pks ? ENTRY_LOAD_PKRS : 0) | (pmu ? ENTRY_LOAD_PERF : 0);
+	bool fred = has(c->model, F_FRED);
+	u32 exits = (fred ? EXIT_SECONDARY : 0) | (cet ? EXIT_LOAD_CET : 0) | (pks ? EXIT_LOAD_PKRS : 0) | (pmu ? EXIT_LOAD_PERF : 0);
+	u32 entries = (fred ? ENTRY_LOAD_FRED : 0) | (cet ? ENTRY_LOAD_CET : 0) | (pks ? ENTRY_LOAD_PKRS : 0) | (pmu ? ENTRY_LOAD_PERF : 0);
 
 	switch (index) {
 	/* revision | size of the region << 32 | write-back << 50 | 54: INS and OUTS are described | 55: the true ones
-	 * | 56: an exception is injected with an error code or without, as the host likes */
+	 * | 56: an exception is injected with an error code or without, as the host likes | 58: nested ones, too */
 	case 0x480:
 		return VMCS_REVISION | (u64)PAGE_SIZE << 32 | (u64)6 << 50 | (u64)3 << 54 |
-		       (u64)cet << 56;
+		       (u64)(cet || fred) << 56 | (u64)fred << 58;
 	case 0x481: case 0x48d: return PAIR(PIN_ONES, PIN_MAY | (has(c->model, F_VMX_APICV) ? PIN_POSTED : 0));
 	case 0x482: return PAIR(PROC_ONES, proc);
 	case 0x48e: return PAIR(PROC_TRUE_ONES, proc);
@@ -198,6 +206,7 @@ u64 vmx_capability(const struct cpu *c, u32 index)
 	case 0x48a: return highest_index(c);
 	case 0x48b: return PAIR(0, vmx_secondary_allowed(c->model));
 	case 0x491: return VM_FUNCTIONS;
+	case 0x493: return fred ? EXIT2_SAVE_FRED | EXIT2_LOAD_FRED : 0;
 	case 0x492: return vmx_tertiary_allowed(c->model);
 	/* 0 execute-only | 6 four levels | 7 five | 8 uncacheable | 14 write-back | 16 2 MiB | 17 1 GiB | 20 INVEPT |
 	 * 21 A, D | 25, 26 its types | 32 INVVPID | 40-43 its types */

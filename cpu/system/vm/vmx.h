@@ -20,6 +20,8 @@
 #define NEEDS_TERTIARY ((u64)1 << 35)
 #define NEEDS_MSR_LIST ((u64)1 << 36)
 #define NEEDS_IPI ((u64)1 << 37)
+#define NEEDS_FRED ((u64)1 << 38)
+#define NEEDS_APX ((u64)1 << 39)
 enum vmcs_field {
 #define VMCS(encoding, name, needs) VMCS_##name = encoding,
 #include "cpu/system/vm/vmcs.def"
@@ -55,19 +57,23 @@ enum { SEC_APIC_ACCESS = 1, SEC_EPT = 1 << 1, SEC_TABLES = 1 << 2, SEC_RDTSCP = 
        SEC_VPID = 1 << 5, SEC_WBINVD = 1 << 6, SEC_UNRESTRICTED = 1 << 7, SEC_APIC_REGISTERS = 1 << 8,
        SEC_VIRTUAL_INTR = 1 << 9, SEC_PLE = 1 << 10, SEC_RDRAND = 1 << 11, SEC_INVPCID = 1 << 12, SEC_VMFUNC = 1 << 13,
        SEC_SHADOW = 1 << 14, SEC_RDSEED = 1 << 16, SEC_PML = 1 << 17, SEC_VE = 1 << 18, SEC_XSAVES = 1 << 20,
-       SEC_MBEC = 1 << 22, SEC_TSC_SCALING = 1 << 25, SEC_USER_WAIT = 1 << 26 };
+       SEC_MBEC = 1 << 22, SEC_TSC_SCALING = 1 << 25, SEC_USER_WAIT = 1 << 26, SEC_BUS_LOCK = 1 << 30 };
+#define SEC_TIMEOUT (1u << 31)
 enum { TERTIARY_IPI = 1 << 4, TERTIARY_MSR_LIST = 1 << 6 };
 enum { EXIT_SAVE_DEBUG = 1 << 2, EXIT_HOST_64 = 1 << 9, EXIT_ACK_INTR = 1 << 15, EXIT_SAVE_PAT = 1 << 18,
        EXIT_LOAD_PAT = 1 << 19, EXIT_SAVE_EFER = 1 << 20, EXIT_LOAD_EFER = 1 << 21, EXIT_SAVE_TIMER = 1 << 22,
        EXIT_LOAD_PERF = 1 << 12, EXIT_LOAD_CET = 1 << 28, EXIT_LOAD_PKRS = 1 << 29 };
 enum { ENTRY_LOAD_DEBUG = 1 << 2, ENTRY_LONG = 1 << 9, ENTRY_LOAD_PAT = 1 << 14, ENTRY_LOAD_EFER = 1 << 15,
-       ENTRY_LOAD_PERF = 1 << 13, ENTRY_LOAD_CET = 1 << 20, ENTRY_LOAD_PKRS = 1 << 22 };
+       ENTRY_LOAD_PERF = 1 << 13, ENTRY_LOAD_CET = 1 << 20, ENTRY_LOAD_PKRS = 1 << 22, ENTRY_LOAD_FRED = 1 << 23 };
+#define EXIT_SECONDARY (1u << 31)
+enum { EXIT2_SAVE_FRED = 1, EXIT2_LOAD_FRED = 2 }; /* secondary VM-exit controls */
 
 /* Interruption information (24.8.3, 24.9.2):
- *    31 valid | 12 NMI unblocked by IRET, undefined for vectoring | 11 error code | 10-8 type | 7-0 vector */
+ *    31 valid | 13 nested | 12 NMI unblocked by IRET, undefined for vectoring | 11 error code | 10-8 type | 7-0 vector */
 #define INTERRUPTION_VALID (1u << 31)
 #define INTERRUPTION_UNBLOCKED (1u << 12)
 #define INTERRUPTION_ERROR (1u << 11)
+#define INTERRUPTION_NESTED (1u << 13) /* within the delivery of another event, with FRED */
 enum { EVENT_TYPE_EXTERNAL = 0, EVENT_TYPE_NMI = 2, EVENT_TYPE_HARDWARE = 3, EVENT_TYPE_SOFTWARE = 4,
        EVENT_TYPE_PRIVILEGED = 5, EVENT_TYPE_SOFT_EXCEPTION = 6, EVENT_TYPE_OTHER = 7 };
 
@@ -77,7 +83,9 @@ enum { BLOCKED_BY_STI = 1, BLOCKED_BY_MOV_SS = 2, BLOCKED_BY_SMI = 4, BLOCKED_BY
 enum { VMCS_REVISION = 0x11 };
 #define VMCS_SHADOW (1u << 31) /* of the revision identifier: a shadow VMCS */
 #define VM_FUNCTIONS 1u        /* EPTP switching */
-#define ENTRY_FAILURE (1u << 31) /* of an exit reason */
+/* Bits of an exit reason. */
+#define ENTRY_FAILURE (1u << 31)
+#define AFTER_BUS_LOCK (1u << 26)
 
 /* The controls that the VM entry has read. */
 struct vmx_controls {
@@ -110,6 +118,8 @@ struct vmx {
 	struct event timer;      /* VMX-preemption timer */
 	/* Why FAULT_VMEXIT is in c->fault. */
 	u32 reason, interruption, error, length, info;
+	u64 extended_info, vectoring_data; /* of processors with APX, with FRED */
+	u8 egpr[EGPR_SLOTS];     /* registers that the slots of the instruction under way stand for */
 	u64 qualification, linear, physical;
 	struct vmx_cause cause;
 	u64 pause_first, pause_last; /* TSC of PAUSE in a loop: the first, the last */
@@ -155,9 +165,10 @@ bool vmcs_each(const struct cpu *c, void (*each)(void *user, const char *name, u
 bool vmcs_launched(const struct cpu *c);
 void vmcs_set_launched(struct cpu *c, bool on);
 void vmcs_set_abort(struct cpu *c, u32 why); /* the VMX-abort indicator (27.7) */
-u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 492h */
+u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 493h */
 u32 vmx_secondary_allowed(const struct model *m);
 u64 vmx_tertiary_allowed(const struct model *m);
+bool vmx_exit2(const struct cpu *c, u32 exit, u64 bits);  /* with the VM-exit controls EXIT, one of these secondary ones */
 bool vmx_tertiary(const struct cpu *c, u64 bits);         /* in non-root operation with one of these controls */
 /* VMfailInvalid or VMfailValid with the number ERROR (30.4); VMsucceed. All return true: the instruction retires. */
 bool vmx_fail(struct cpu *c, u32 error);
@@ -196,6 +207,9 @@ static inline void vmx_because(struct cpu *c, enum vmcs_field field, u32 bits)
 	c->vmx->cause = (struct vmx_cause){ field, bits, NULL };
 }
 /* Does an access of the instruction under way to the MSR INDEX exit for EXIT? */
+/* What the instruction that exits is, in the form of the field of 64 bits; a general register in it. */
+void vmx_describe(struct cpu *c, u64 info);
+unsigned vmx_register(const struct cpu *c, u8 off);
 bool vmx_msr_exits(struct cpu *c, u32 exit, u32 index, bool write);
 /* Does the instruction O, with OPCODE, exit for EXIT, or fault? */
 bool vmx_instruction_exits(struct cpu *c, const struct op *o, u32 exit, unsigned opcode);
@@ -209,6 +223,10 @@ unsigned vmx_due(const struct cpu *c, bool shadow);
 /* Do it. False: a fault, or the exit, is in c->fault. */
 bool vmx_boundary(struct cpu *c, unsigned due);
 
+/* Has it not come to the end of an instruction for too long? Then leave the guest for that. False: VMX abort. */
+bool vmx_timed_out(const struct cpu *c);
+bool vmx_times_out(struct cpu *c);
+
 /* ---- vmx_exit.c ---- */
 /* Leave the guest for c->vmx->reason. False: VMX abort. */
 bool vmx_exit(struct cpu *c);
@@ -216,6 +234,8 @@ bool vmx_exit(struct cpu *c);
 void vmx_load_cr0(struct cpu *c, u64 v);
 /* IA32_S_CET, SSP and IA32_INTERRUPT_SSP_TABLE_ADDR := the fields from FIRST on. */
 void vmx_load_cet(struct cpu *c, enum vmcs_field first);
+/* The MSRs of FRED := the fields from FIRST on, IA32_FRED_CONFIG; and back. */
+void vmx_load_fred(struct cpu *c, enum vmcs_field first);
 /* MSR-load area: false at the entry that cannot be loaded, *failed counts from 1. */
 bool vmx_load_msrs(struct cpu *c, u64 area, u32 count, u32 *failed);
 

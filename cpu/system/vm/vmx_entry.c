@@ -76,14 +76,18 @@ static bool injection_ok(const struct cpu *c, struct vm_check *f, const struct v
 	u64 length = vmcs_get(c, VMCS_ENTRY_INSTRUCTION_LENGTH);
 	unsigned type = info >> 8 & 7, vector = info & 0xff;
 	bool pe = !(k->secondary & SEC_UNRESTRICTED) || vmcs_get(c, VMCS_GUEST_CR0) & CR0_PE;
+	bool fred = vmcs_get(c, VMCS_GUEST_CR4) & CR4_FRED;
 	bool pushes = vector == VEC_DF || (vector >= VEC_TS && vector <= VEC_PF) || vector == VEC_AC;
 
 	if (!(info & INTERRUPTION_VALID))
 		return true;
-	return check(f, !(info & 0x7ffff000), field, "has one of bits 30-12 set (26.2.1.3)") &&
+	return check(f, !(info & 0x7fffd000), field, "has one of bits 30-14 and 12 set (26.2.1.3)") &&
+	       check(f, !(info & INTERRUPTION_NESTED) ||
+			     (type == EVENT_TYPE_HARDWARE && vmx_capability(c, 0x480) >> 58 & 1), field,
+		     "is nested, and no hardware exception, or the processor has no FRED (26.2.1.3)") &&
 	       check(f, type != 1, field, "has the reserved type 1 (26.2.1.3)") &&
-	       check(f, type != EVENT_TYPE_OTHER || (!vector && vmx_capability(c, 0x48e) >> 32 & PROC_TRAP_FLAG), field,
-		     "is another event than the monitor trap flag's (26.2.1.3)") &&
+	       check(f, type != EVENT_TYPE_OTHER || vector <= (fred ? FRED_SYSENTER : 0), field,
+		     "is another event than the monitor trap flag's, and, with FRED, SYSCALL and SYSENTER (26.2.1.3)") &&
 	       check(f, type != EVENT_TYPE_NMI || vector == VEC_NMI, field,
 		     "is an NMI with another vector than 2 (26.2.1.3)") &&
 	       check(f, type != EVENT_TYPE_HARDWARE || vector <= 31, field,
@@ -93,7 +97,7 @@ static bool injection_ok(const struct cpu *c, struct vm_check *f, const struct v
 		     "has bit 11 (an error code) not as its exception has it (26.2.1.3)") &&
 	       check(f, !(info & INTERRUPTION_ERROR) || !(error >> 15), VMCS_ENTRY_ERROR_CODE,
 		     "has one of bits 31-15 set (26.2.1.3)") &&
-	       check(f, type < EVENT_TYPE_SOFTWARE || type == EVENT_TYPE_OTHER || length <= 15,
+	       check(f, type < EVENT_TYPE_SOFTWARE || (type == EVENT_TYPE_OTHER && !vector) || length <= 15,
 		     VMCS_ENTRY_INSTRUCTION_LENGTH, "is more than 15 (26.2.1.3)");
 }
 
@@ -194,7 +198,9 @@ static bool functions_ok(const struct cpu *c, struct vm_check *f, const struct v
 static bool controls_ok(const struct cpu *c, struct vm_check *f, const struct vmx_controls *k)
 {
 	return within(c, f, k->pin, 0x48d, VMCS_PIN_CONTROLS) && within(c, f, k->proc, 0x48e, VMCS_PROC_CONTROLS) &&
-	       within(c, f, k->exit, 0x48f, VMCS_EXIT_CONTROLS) && within(c, f, k->entry, 0x490, VMCS_ENTRY_CONTROLS) &&
+	       within(c, f, k->exit, 0x48f, VMCS_EXIT_CONTROLS) &&
+	       check(f, !vmx_exit2(c, k->exit, ~vmx_capability(c, 0x493)), VMCS_SECONDARY_EXIT_CONTROLS,
+		     "has a bit set that IA32_VMX_EXIT_CTLS2 does not allow (26.2.1.2; appendix A.4.2)") && within(c, f, k->entry, 0x490, VMCS_ENTRY_CONTROLS) &&
 	       (!(k->proc & PROC_SECONDARY) || within(c, f, k->secondary, 0x48b, VMCS_SECONDARY_CONTROLS)) &&
 	       tertiary_ok(c, f, k) &&
 	       check(f, k->cr3_targets <= 4, VMCS_CR3_TARGET_COUNT, "is above 4 (26.2.1.1)") &&
@@ -253,6 +259,22 @@ static bool wp_ok(u64 cr0, u64 cr4) { return !(cr4 & CR4_CET) || cr0 & CR0_WP; }
 
 /* ---- the host's state (26.2.2 to 26.2.4) ---- */
 
+/* The MSRs of FRED, from IA32_FRED_CONFIG on (26.2.2, 26.3.1.1). */
+static bool fred_ok(const struct cpu *c, struct vm_check *f, enum vmcs_field first)
+{
+	static const u16 reserved[] = { 0x834, 0x3f, 0x3f, 0x3f, 0, 7, 7, 7 };
+	const unsigned levels = 4; /* any value */
+
+	for (unsigned i = 0; i < ARRAY_LEN(reserved); i++) {
+		u64 v = vmcs_get(c, vmcs_nth(first, i));
+
+		if (i != levels && !check(f, !(v & reserved[i]) && canonical_base(c->model, v), vmcs_nth(first, i),
+					  "has a reserved bit set, or is not canonical (26.2.2, 26.3.1.1)"))
+			return false;
+	}
+	return true;
+}
+
 static const char lacks_wp[] = "has CET, and CR0 lacks WP (26.2.2, 26.3.1.1)";
 static const char not_pkrs[] = "has one of bits 63-32 set (26.2.2, 26.3.1.1)";
 static const char not_global[] = "has a bit that IA32_PERF_GLOBAL_CTRL lacks (26.2.2, 26.3.1.1)";
@@ -303,6 +325,7 @@ static bool host_ok(const struct cpu *c, struct vm_check *f, const struct vmx_co
 		    not_global)) ||
 	    (k->exit & EXIT_LOAD_PKRS &&
 	     !check(f, !(vmcs_get(c, VMCS_HOST_PKRS) >> 32), VMCS_HOST_PKRS, not_pkrs)) ||
+	    (vmx_exit2(c, k->exit, EXIT2_LOAD_FRED) && !fred_ok(c, f, VMCS_HOST_FRED_CONFIG)) ||
 	    !check(f, !(vmcs_get(c, VMCS_HOST_CR3) >> c->model->physical_bits), VMCS_HOST_CR3, too_wide) ||
 	    !host_addresses_ok(c, f) ||
 	    !check(f, !(k->exit & EXIT_LOAD_PAT) || pat_valid(vmcs_get(c, VMCS_HOST_PAT)), VMCS_HOST_PAT, bad_pat) ||
@@ -388,6 +411,7 @@ static bool registers_ok(const struct cpu *c, struct vm_check *f, const struct v
 	       check(f, !(k->entry & ENTRY_LOAD_EFER) || efer_ok(c, g->efer, lma, g->cr0 & CR0_PG), VMCS_GUEST_EFER,
 		     bad_efer) &&
 	       (!(k->entry & ENTRY_LOAD_CET) || cet_ok(c, f, VMCS_GUEST_S_CET, lma)) &&
+	       (!(k->entry & ENTRY_LOAD_FRED) || fred_ok(c, f, VMCS_GUEST_FRED_CONFIG)) &&
 	       check(f, !(k->entry & ENTRY_LOAD_PERF) || pmu_global_valid(vmcs_get(c, VMCS_GUEST_PERF_GLOBAL_CTRL)),
 		     VMCS_GUEST_PERF_GLOBAL_CTRL, not_global) &&
 	       check(f, !(k->entry & ENTRY_LOAD_PKRS) || !(vmcs_get(c, VMCS_GUEST_PKRS) >> 32), VMCS_GUEST_PKRS,
@@ -438,6 +462,20 @@ static bool code_ok(const struct guest *g, struct vm_check *f)
 	       shape_ok(g, f, G_CS, false) &&
 	       check(f, !(g->long_mode && cs->attr & SEG_L && cs->attr & SEG_DB), rights(G_CS),
 		     "have both L and D (26.3.1.2)");
+}
+
+/* With FRED there are two rings, and ring 0 is 64-bit code. */
+static bool fred_rings_ok(const struct cpu *c, const struct guest *g, struct vm_check *f)
+{
+	unsigned dpl = seg_dpl(&g->seg[G_SS]);
+
+	if (!(g->cr4 & CR4_FRED))
+		return true;
+	return check(f, !dpl || dpl == 3, rights(G_SS), "have a DPL of 1 or 2 with FRED (26.3.1.2)") &&
+	       check(f, dpl || g->seg[G_CS].attr & SEG_L, rights(G_CS), "lack L in ring 0 with FRED (26.3.1.2)") &&
+	       check(f, !dpl || !(g->rflags & FL_IOPL), VMCS_GUEST_RFLAGS, "has an IOPL in ring 3 with FRED (26.3.1.2)") &&
+	       check(f, !dpl || !(vmcs_get(c, VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_BY_STI), VMCS_GUEST_INTERRUPTIBILITY,
+		     "has blocking by STI in ring 3 with FRED (26.3.1.2)");
 }
 
 static bool stack_ok(const struct guest *g, struct vm_check *f)
@@ -502,7 +540,7 @@ static bool segments_ok(const struct cpu *c, const struct guest *g, struct vm_ch
 						     !check(f, !(g->seg[i].base >> 32), base(i),
 							    "has one of bits 63-32 set (26.3.1.2)"))
 			return false;
-	if (!code_ok(g, f) || !stack_ok(g, f))
+	if (!code_ok(g, f) || !stack_ok(g, f) || !fred_rings_ok(c, g, f))
 		return false;
 	for (unsigned i = 0; i < ARRAY_LEN(data); i++)
 		if (!data_ok(g, f, data[i]))
@@ -652,6 +690,8 @@ static void load_registers(struct cpu *c, const struct vmx_controls *k, const st
 		vmx_load_cet(c, VMCS_GUEST_S_CET);
 	if (k->entry & ENTRY_LOAD_PKRS)
 		c->pkrs = vmcs_get(c, VMCS_GUEST_PKRS);
+	if (k->entry & ENTRY_LOAD_FRED)
+		vmx_load_fred(c, VMCS_GUEST_FRED_CONFIG);
 	c->sysenter_cs = vmcs_get(c, VMCS_GUEST_SYSENTER_CS);
 	c->sysenter_esp = vmcs_get(c, VMCS_GUEST_SYSENTER_ESP);
 	c->sysenter_eip = vmcs_get(c, VMCS_GUEST_SYSENTER_EIP);
@@ -686,7 +726,7 @@ static void load_conditions(struct cpu *c, const struct vmx_controls *k)
 	c->nmi_blocked = !(k->pin & PIN_VIRTUAL_NMI) && block & BLOCKED_BY_NMI;
 	c->activity = activities[vmcs_get(c, VMCS_GUEST_ACTIVITY) & 3];
 	if (info & INTERRUPTION_VALID) {
-		v->inject = info & 0xfff;
+		v->inject = info & (0xfff | INTERRUPTION_NESTED);
 		v->inject |= INTERRUPTION_VALID;
 		v->inject_error = (u32)vmcs_get(c, VMCS_ENTRY_ERROR_CODE);
 		v->inject_length = (u32)vmcs_get(c, VMCS_ENTRY_INSTRUCTION_LENGTH);

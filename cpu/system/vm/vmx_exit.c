@@ -45,6 +45,15 @@ static bool store_msrs(struct cpu *c, u64 area, u32 count)
 
 /* ---- the guest's state (27.3) ---- */
 
+static void save_fred(struct cpu *c)
+{
+	const u64 *from_rsp1 = &c->fred->rsp[1];
+
+	vmcs_set(c, VMCS_GUEST_FRED_CONFIG, c->fred->config);
+	for (unsigned i = 1; i <= 7; i++)
+		vmcs_set(c, vmcs_nth(VMCS_GUEST_FRED_CONFIG, i), from_rsp1[i - 1]);
+}
+
 static void save_registers(struct cpu *c, const struct vmx_controls *k)
 {
 	vmcs_set(c, VMCS_GUEST_CR0, c->cr0);
@@ -65,6 +74,8 @@ static void save_registers(struct cpu *c, const struct vmx_controls *k)
 	}
 	if (vmx_capability(c, 0x484) >> 32 & ENTRY_LOAD_PKRS)
 		vmcs_set(c, VMCS_GUEST_PKRS, c->pkrs);
+	if (vmx_exit2(c, k->exit, EXIT2_SAVE_FRED))
+		save_fred(c);
 	vmcs_set(c, VMCS_ENTRY_CONTROLS, (k->entry & ~(u32)ENTRY_LONG) | (c->efer & EFER_LMA ? ENTRY_LONG : 0));
 	vmcs_set(c, VMCS_GUEST_SYSENTER_CS, c->sysenter_cs);
 	vmcs_set(c, VMCS_GUEST_SYSENTER_ESP, c->sysenter_esp);
@@ -103,7 +114,7 @@ static void save_conditions(struct cpu *c, const struct vmx_controls *k)
 		block |= BLOCKED_BY_NMI;
 	vmcs_set(c, VMCS_GUEST_INTERRUPTIBILITY, block);
 	vmcs_set(c, VMCS_GUEST_ACTIVITY, activities[c->activity]);
-	vmcs_set(c, VMCS_GUEST_PENDING_DEBUG, c->db_pending ? c->db_pending | (c->db_pending & 15 ? 1 << 12 : 0) : 0);
+	vmcs_set(c, VMCS_GUEST_PENDING_DEBUG, (c->db_pending & 0x400f) | (c->db_pending & 15 ? 1 << 12 : 0));
 	if (k->exit & EXIT_SAVE_TIMER) {
 		left = v->timer_due || v->timer.when <= c->clock->now ? 0 : v->timer.when - c->clock->now;
 		vmcs_set(c, VMCS_PREEMPTION_TIMER, left);
@@ -117,6 +128,15 @@ void vmx_load_cet(struct cpu *c, enum vmcs_field first)
 	c->s_cet = vmcs_get(c, first);
 	c->ssp = vmcs_get(c, vmcs_nth(first, 1));
 	c->interrupt_ssp_table = vmcs_get(c, vmcs_nth(first, 2));
+}
+
+void vmx_load_fred(struct cpu *c, enum vmcs_field first)
+{
+	u64 *from_rsp1 = &c->fred->rsp[1]; /* on to the end, in the order of the fields */
+
+	c->fred->config = vmcs_get(c, first);
+	for (unsigned i = 1; i <= 7; i++)
+		from_rsp1[i - 1] = vmcs_get(c, vmcs_nth(first, i));
 }
 
 static void load_segments(struct cpu *c, bool long_host)
@@ -163,6 +183,8 @@ static void load_host(struct cpu *c, const struct vmx_controls *k)
 		vmx_load_cet(c, VMCS_HOST_S_CET);
 	if (k->exit & EXIT_LOAD_PKRS)
 		c->pkrs = vmcs_get(c, VMCS_HOST_PKRS);
+	if (vmx_exit2(c, k->exit, EXIT2_LOAD_FRED))
+		vmx_load_fred(c, VMCS_HOST_FRED_CONFIG);
 	load_segments(c, long_host);
 	c->cpl = 0;
 	c->r[RSP] = vmcs_get(c, VMCS_HOST_RSP);
@@ -193,6 +215,10 @@ static void report(struct cpu *c)
 	vmcs_set(c, VMCS_EXIT_INSTRUCTION_LENGTH,
 		 v->vectoring && v->vectoring_length ? v->vectoring_length : v->length);
 	vmcs_set(c, VMCS_EXIT_INSTRUCTION_INFO, v->info);
+	if (has(c->model, F_APX))
+		vmcs_set(c, VMCS_EXTENDED_INSTRUCTION_INFO, v->extended_info);
+	if (has(c->model, F_FRED) && v->vectoring)
+		vmcs_set(c, VMCS_ORIGINAL_EVENT_DATA, v->vectoring_data);
 	vmcs_set(c, VMCS_ENTRY_INTERRUPTION, vmcs_get(c, VMCS_ENTRY_INTERRUPTION) & ~(u64)INTERRUPTION_VALID);
 }
 

@@ -9,6 +9,7 @@ bool vmx_exits(struct cpu *c, u32 reason, u64 qualification)
 	v->reason = reason;
 	v->qualification = qualification;
 	v->interruption = v->error = v->info = 0;
+	v->extended_info = 0;
 	v->length = c->op ? c->op->len : 0;
 	v->cause = (struct vmx_cause){ 0 };
 	c->fault = (struct fault){ .vector = FAULT_VMEXIT };
@@ -37,23 +38,47 @@ static bool because(struct cpu *c, const char *why)
 	return true;
 }
 
-/* ---- instruction information (27.2.5) ---- */
+/* ---- instruction information (27.2.5) ----
+ *
+ * Described in the form that processors with APX have, too, in a field of 64 bits:
+ *    1-0 scale | 3-2 address size 16, 32, 64 | 4 a register, no memory | 6-5 operand size | 9-7 segment | 10 no index
+ *    11 no base | 20-16 first register | 28-24 index | 36-32 base | 44-40 second register */
 
-static u32 address_size(const struct op *o) { return (u32)o->asize << 7; } /* 0: 16 bits, 1: 32, 2: 64 */
+/* A register by its offset; those beyond R15 are in slots. */
+static u64 number(const struct cpu *c, u8 off)
+{
+	unsigned n = off / 8u;
+
+	return n >= EGPR_SLOT && n < EGPR_SLOT + EGPR_SLOTS ? c->vmx->egpr[n - EGPR_SLOT] : n;
+}
+
+unsigned vmx_register(const struct cpu *c, u8 off) { return (unsigned)number(c, off); }
+
+/* The field of 32 bits. */
+static u32 narrow(u64 info)
+{
+	return (u32)((info & 3) | (info >> 16 & 15) << 3 | (info >> 2 & 3) << 7 | (info >> 4 & 1) << 10 |
+		     (info >> 5 & 3) << 11 | (info >> 7 & 7) << 15 | (info >> 24 & 15) << 18 | (info >> 10 & 1) << 22 |
+		     (info >> 32 & 15) << 23 | (info >> 11 & 1) << 27 | (info >> 40 & 15) << 28);
+}
+
+static u64 address_size(const struct op *o) { return (u64)o->asize << 2; }
+static u64 first(const struct cpu *c, u8 reg) { return number(c, reg) << 16; }
+static u64 second(const struct cpu *c, u8 reg) { return number(c, reg) << 40; }
 
 /* The memory operand: scale, address size, segment, index, base. Its displacement is the exit qualification. */
-static u32 describe_memory(const struct op *o)
+static u64 describe_memory(const struct cpu *c, const struct op *o)
 {
 	bool index = o->index != 8 * RZERO, base = o->base != 8 * RZERO && o->base != 8 * RIP;
 
-	return (index ? o->scale & 3u : 0) | address_size(o) | (o->seg == FLAT ? DS : o->seg) << 15 |
-	       (index ? (o->index / 8u) << 18 : 1u << 22) | (base ? (o->base / 8u) << 23 : 1u << 27);
+	return (index ? o->scale & 3u : 0) | address_size(o) | (o->seg == FLAT ? DS : o->seg) << 7 |
+	       (index ? number(c, o->index) << 24 : 1u << 10) | (base ? number(c, o->base) << 32 : 1u << 11);
 }
 
 /* Of an instruction with a register or memory operand RM, and perhaps another register operand, at byte offset REG. */
-static u32 describe(const struct op *o, u8 rm, u8 reg)
+static u64 describe(const struct cpu *c, const struct op *o, u8 rm, u8 reg)
 {
-	return (o->mem ? describe_memory(o) : 1u << 10 | (rm / 8u) << 3) | (u32)(reg / 8) << 28;
+	return (o->mem ? describe_memory(c, o) : 1u << 4 | first(c, rm)) | second(c, reg);
 }
 
 static u64 displacement(const struct cpu *c, const struct op *o)
@@ -65,14 +90,20 @@ static u64 displacement(const struct cpu *c, const struct op *o)
 
 /* ---- instructions ---- */
 
+void vmx_describe(struct cpu *c, u64 info)
+{
+	c->vmx->info = narrow(info);
+	c->vmx->extended_info = info;
+}
+
 /* The instruction O exits, with INFO, because of what was asked last. Always true. */
-static bool exits(struct cpu *c, const struct op *o, u32 reason, u64 qualification, u32 info)
+static bool exits(struct cpu *c, const struct op *o, u32 reason, u64 qualification, u64 info)
 {
 	struct vmx_cause cause = c->vmx->cause;
 
 	vmx_exits(c, reason, qualification);
 	c->vmx->cause = cause;
-	c->vmx->info = info;
+	vmx_describe(c, info);
 	c->vmx->length = o->len;
 	return true;
 }
@@ -137,7 +168,7 @@ static bool io(struct cpu *c, unsigned opcode, const struct op *o)
 		return false;
 	exits(c, o, VMEXIT_IO,
 	      (a.size - 1) | a.in << 3 | a.string << 4 | a.rep << 5 | a.imm << 6 | (u64)a.port << 16,
-	      a.string ? address_size(o) | a.seg << 15 : 0);
+	      a.string ? address_size(o) | a.seg << 7 : 0);
 	if (a.string)
 		c->vmx->linear = linear_address(c, a.in ? ES : o->seg, a.offset);
 	return true;
@@ -158,8 +189,7 @@ static bool lmsw_exits(struct cpu *c, u64 source)
 static bool control_register(struct cpu *c, const struct op *o)
 {
 	const struct vmx_controls *k = &c->vmx->controls;
-	unsigned reg;
-	u64 v;
+	u64 reg, v;
 
 	if (o->code == CODE_clts)
 		return k->cr0_mask & k->cr0_shadow & CR0_TS && because(c, by_cr0_mask) &&
@@ -170,17 +200,17 @@ static bool control_register(struct cpu *c, const struct op *o)
 		if (!lmsw_exits(c, v))
 			return false;
 		exits(c, o, VMEXIT_CR_ACCESS,
-		      3 << 4 | (o->mem ? 1 << 6 : 0) | (o->mem ? 0 : (o->dst / 8u) << 8) | v << 16, 0);
+		      3 << 4 | (o->mem ? 1 << 6 : 0) | (o->mem ? 0 : number(c, o->dst) << 8) | v << 16, 0);
 		if (o->mem)
 			c->vmx->linear = linear_address(c, o->seg, op_offset(c, o));
 		return true;
 	}
 	if (o->code == CODE_mov_from_cr) {
-		reg = o->dst / 8u;
+		reg = number(c, o->dst);
 		return ((o->src == 3 && proc(c, PROC_CR3_STORE)) || (o->src == 8 && proc(c, PROC_CR8_STORE))) &&
 		       exits(c, o, VMEXIT_CR_ACCESS, o->src | 1 << 4 | reg << 8, 0);
 	}
-	reg = o->src / 8u;
+	reg = number(c, o->src);
 	v = reg_get(c, o->src, in_64(c) ? 8 : 4);
 	switch (o->dst) {
 	case 0:
@@ -213,7 +243,8 @@ static bool control_register(struct cpu *c, const struct op *o)
 static bool debug_register(struct cpu *c, const struct op *o)
 {
 	bool from = o->code == CODE_mov_from_dr;
-	unsigned n = from ? o->src : o->dst, reg = (from ? o->dst : o->src) / 8u;
+	unsigned n = from ? o->src : o->dst;
+	u64 reg = number(c, from ? o->dst : o->src);
 
 	if ((n == 4 || n == 5) && c->cr4 & CR4_DE)
 		return undefined(c);
@@ -239,18 +270,17 @@ static bool pause_exits(struct cpu *c)
 	return tsc - v->pause_first > v->controls.ple_window;
 }
 
-/* RDRAND, RDSEED: 6-3 register | 12-11 operand size */
-static u32 describe_random(const struct op *o)
+/* RDRAND, RDSEED: register, operand size */
+static u64 describe_random(const struct cpu *c, const struct op *o)
 {
-	return (o->dst / 8u) << 3 | (o->osize == 2 ? 0u : o->osize == 4 ? 1u : 2u) << 11;
+	return first(c, o->dst) | (o->osize == 2 ? 0u : o->osize == 4 ? 1u : 2u) << 5;
 }
 
-/* TPAUSE, UMWAIT: 6-3 register */
 static bool user_wait(struct cpu *c, const struct op *o, u32 exit)
 {
 	if (!(c->vmx->controls.secondary & SEC_USER_WAIT))
 		return undefined(c);
-	return proc(c, PROC_RDTSC) && exits(c, o, exit, 0, (o->dst / 8u) << 3);
+	return proc(c, PROC_RDTSC) && exits(c, o, exit, 0, first(c, o->dst));
 }
 
 /* Without bitmaps they exit at once; with them msr_list.c asks for each MSR. */
@@ -261,20 +291,20 @@ static bool msr_list(struct cpu *c, const struct op *o, u32 exit)
 	return !proc(c, PROC_MSR_BITMAPS) && because(c, "\"use MSR bitmaps\" is 0 (25.1.3)") && exits(c, o, exit, 0, 0);
 }
 
-/* LGDT, SIDT and their like: 11 operand size | 29-28 SGDT, SIDT, LGDT, LIDT */
-static u32 describe_table(const struct cpu *c, const struct op *o)
+/* LGDT, SIDT and their like: operand size; SGDT, SIDT, LGDT, LIDT in place of the second register */
+static u64 describe_table(const struct cpu *c, const struct op *o)
 {
-	u32 which = o->code == CODE_sgdt ? 0 : o->code == CODE_sidt ? 1 : o->code == CODE_lgdt ? 2 : 3;
+	u64 which = o->code == CODE_sgdt ? 0 : o->code == CODE_sidt ? 1 : o->code == CODE_lgdt ? 2 : 3;
 
-	return describe_memory(o) | (in_64(c) || o->osize != 2 ? 1u << 11 : 0) | which << 28;
+	return describe_memory(c, o) | (in_64(c) || o->osize != 2 ? 1u << 5 : 0) | which << 40;
 }
 
-/* 29-28 SLDT, STR, LLDT, LTR */
-static u32 describe_selector(const struct op *o)
+/* SLDT, STR, LLDT, LTR in place of the second register */
+static u64 describe_selector(const struct cpu *c, const struct op *o)
 {
-	u32 which = o->code == CODE_sldt ? 0 : o->code == CODE_str ? 1 : o->code == CODE_lldt ? 2 : 3;
+	u64 which = o->code == CODE_sldt ? 0 : o->code == CODE_str ? 1 : o->code == CODE_lldt ? 2 : 3;
 
-	return describe(o, o->dst, 0) | which << 28;
+	return describe(c, o, o->dst, 0) | which << 40;
 }
 
 static bool when(bool condition, struct cpu *c, const struct op *o, u32 reason)
@@ -305,7 +335,7 @@ static bool forbidden(struct cpu *c, const struct op *o, u32 exit)
 	if ((o->code == CODE_vmxon ? !(c->cr4 & CR4_VMXE) : !vmx_operation(c)) || !mode)
 		return undefined(c);
 	if (vmx_guest(c) && !shadowed(c, o))
-		return exits(c, o, exit, displacement(c, o), described ? describe(o, rm, reg) : 0);
+		return exits(c, o, exit, displacement(c, o), described ? describe(c, o, rm, reg) : 0);
 	return c->cpl && !gp_because(c, 0, "instructions of VMX are for CPL 0 (vol. 3, chapter 30)");
 }
 
@@ -341,22 +371,22 @@ bool vmx_instruction_exits(struct cpu *c, const struct op *o, u32 exit, unsigned
 	case VMEXIT_GDTR_IDTR:
 		return secondary(c, SEC_TABLES) && exits(c, o, exit, displacement(c, o), describe_table(c, o));
 	case VMEXIT_LDTR_TR:
-		return secondary(c, SEC_TABLES) && exits(c, o, exit, displacement(c, o), describe_selector(o));
+		return secondary(c, SEC_TABLES) && exits(c, o, exit, displacement(c, o), describe_selector(c, o));
 	case VMEXIT_WBINVD: return when(secondary(c, SEC_WBINVD), c, o, exit);
-	case VMEXIT_RDRAND: return secondary(c, SEC_RDRAND) && exits(c, o, exit, 0, describe_random(o));
-	case VMEXIT_RDSEED: return secondary(c, SEC_RDSEED) && exits(c, o, exit, 0, describe_random(o));
+	case VMEXIT_RDRAND: return secondary(c, SEC_RDRAND) && exits(c, o, exit, 0, describe_random(c, o));
+	case VMEXIT_RDSEED: return secondary(c, SEC_RDSEED) && exits(c, o, exit, 0, describe_random(c, o));
 	case VMEXIT_INVPCID:
 		if (!(k->secondary & SEC_INVPCID))
 			return undefined(c);
-		return proc(c, PROC_INVLPG) && exits(c, o, exit, displacement(c, o), describe(o, 0, o->dst));
+		return proc(c, PROC_INVLPG) && exits(c, o, exit, displacement(c, o), describe(c, o, 0, o->dst));
 	case VMEXIT_XSAVES: case VMEXIT_XRSTORS:
 		if (!(k->secondary & SEC_XSAVES))
 			return undefined(c);
 		return when(c->xss & k->xss_bitmap & ((u32)c->r[RAX] | c->r[RDX] << 32) &&
 			    because(c, "XSS_EXITING_BITMAP has a bit of IA32_XSS that EDX:EAX asks for (25.1.3)"),
 			    c, o, exit);
-	case VMEXIT_TASK_SWITCH: case VMEXIT_RSM: case VMEXIT_VMFUNC:
-		return false; /* task_switch() asks; CHK_SMM comes first; VMFUNC asks */
+	case VMEXIT_TASK_SWITCH: case VMEXIT_RSM: case VMEXIT_VMFUNC: case VMEXIT_URDMSR: case VMEXIT_UWRMSR:
+		return false; /* task_switch() asks; CHK_SMM comes first; the others ask themselves */
 	default: return forbidden(c, o, exit);
 	}
 }
@@ -394,6 +424,7 @@ static u32 type_of(unsigned vector, enum interrupt_kind kind)
 	case INT_SOFTWARE: return EVENT_TYPE_SOFTWARE;
 	case INT_SOFT_EXC: return EVENT_TYPE_SOFT_EXCEPTION;
 	case INT_ICEBP: return EVENT_TYPE_PRIVILEGED;
+	case INT_OTHER: return EVENT_TYPE_OTHER;
 	default: return EVENT_TYPE_HARDWARE;
 	}
 }
@@ -406,9 +437,12 @@ static bool in_bitmap(const struct vmx_controls *k, unsigned vector, u32 error)
 	return vector == VEC_PF ? set == ((error & k->pf_mask) == k->pf_match) : set;
 }
 
-static u32 information(unsigned vector, enum interrupt_kind kind, bool has_error)
+static u32 information(const struct cpu *c, unsigned vector, enum interrupt_kind kind, bool has_error)
 {
-	return INTERRUPTION_VALID | vector | type_of(vector, kind) << 8 | (has_error ? INTERRUPTION_ERROR : 0);
+	bool nested = fred_on(c) && kind == INT_EXCEPTION && vector != VEC_DF && c->fault.nested;
+
+	return INTERRUPTION_VALID | vector | type_of(vector, kind) << 8 | (has_error ? INTERRUPTION_ERROR : 0) |
+	       (nested ? INTERRUPTION_NESTED : 0);
 }
 
 /* The length of the instruction under way, if it is INT n, INT3, INTO or INT1. */
@@ -421,10 +455,12 @@ bool vmx_exception_exits(struct cpu *c, unsigned vector, enum interrupt_kind kin
 {
 	struct vmx *v = c->vmx;
 	bool nmi = kind == INT_EXTERNAL && vector == VEC_NMI, debug = vector == VEC_DB && kind != INT_ICEBP;
+	u32 info;
 
-	if (v->injecting || !(nmi ? v->controls.pin & PIN_NMI : kind != INT_EXTERNAL && kind != INT_SOFTWARE &&
+	if (v->injecting || kind == INT_OTHER || !(nmi ? v->controls.pin & PIN_NMI : kind != INT_EXTERNAL && kind != INT_SOFTWARE &&
 			      in_bitmap(&v->controls, vector, error)))
 		return false;
+	info = information(c, vector, kind, has_error);
 	vmx_exits(c, VMEXIT_EXCEPTION, vector == VEC_PF ? c->cr2 : debug ? v->db_bits : 0);
 	if (vector == VEC_PF)
 		because(c, "EXCEPTION_BITMAP, PF_ERROR_MASK and PF_ERROR_MATCH ask for this error code (25.2)");
@@ -434,7 +470,7 @@ bool vmx_exception_exits(struct cpu *c, unsigned vector, enum interrupt_kind kin
 		c->cr2 = c->guest_cr2;
 	else if (debug)
 		c->dr[6] = v->dr6;
-	v->interruption = information(vector, kind, has_error);
+	v->interruption = info;
 	v->error = error;
 	v->length = software_length(c, kind);
 	return true;
@@ -446,7 +482,7 @@ bool vmx_delivers(struct cpu *c, unsigned vector, enum interrupt_kind kind, bool
 
 	if (vmx_exception_exits(c, vector, kind, has_error, error))
 		return false;
-	v->vectoring = v->injecting ? v->inject & ~INTERRUPTION_UNBLOCKED : information(vector, kind, has_error);
+	v->vectoring = v->injecting ? v->inject & ~INTERRUPTION_UNBLOCKED : information(c, vector, kind, has_error);
 	v->vectoring_error = error;
 	v->vectoring_length = v->injecting ? v->inject_length : software_length(c, kind);
 	return true;
@@ -491,6 +527,8 @@ static void window_cause(struct cpu *c, unsigned due)
 	case VMEXIT_TPR: vmx_because(c, VMCS_PROC_CONTROLS, PROC_TPR_SHADOW); break;
 	case VMEXIT_APIC_WRITE: vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_APIC_REGISTERS); break;
 	case VMEXIT_VIRTUAL_EOI: vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_VIRTUAL_INTR); break;
+	case VMEXIT_TIMEOUT: vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_TIMEOUT); break;
+	case VMEXIT_BUS_LOCK: vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_BUS_LOCK); break;
 	case VMEXIT_TRAP_FLAG: vmx_because(c, VMCS_PROC_CONTROLS, PROC_TRAP_FLAG); break;
 	case VMEXIT_TIMER: vmx_because(c, VMCS_PIN_CONTROLS, PIN_TIMER); break;
 	case VMEXIT_NMI_WINDOW: vmx_because(c, VMCS_PROC_CONTROLS, PROC_NMI_WINDOW); break;
@@ -498,11 +536,27 @@ static void window_cause(struct cpu *c, unsigned due)
 	}
 }
 
+/* The timeout is in cycles of the crystal (24.6.24): 40 ns, as CPUID.15h says. The processor adds something. */
+bool vmx_timed_out(const struct cpu *c)
+{
+	enum { CRYSTAL = 40, ADDED = 16 };
+
+	return vmx_secondary(c, SEC_TIMEOUT) &&
+	       clock_steps(c->clock, c->icount) > vmcs_get(c, VMCS_INSTRUCTION_TIMEOUT) * CRYSTAL + ADDED;
+}
+
+bool vmx_times_out(struct cpu *c)
+{
+	vmx_exits(c, VMEXIT_TIMEOUT, 0);
+	window_cause(c, VMEXIT_TIMEOUT);
+	return vmx_exit(c);
+}
+
 bool vmx_boundary(struct cpu *c, unsigned due)
 {
 	struct vmx *v = c->vmx;
 	static const u8 kinds[8] = { INT_EXTERNAL, INT_EXTERNAL, INT_EXTERNAL, INT_EXCEPTION, INT_SOFTWARE, INT_ICEBP,
-				     INT_SOFT_EXC, INT_EXCEPTION };
+				     INT_SOFT_EXC, INT_OTHER };
 	unsigned type = v->inject >> 8 & 7, vector = v->inject & 0xff;
 	u64 rip = c->r[RIP];
 	bool ok;
@@ -510,11 +564,11 @@ bool vmx_boundary(struct cpu *c, unsigned due)
 	if (due == VMX_DUE_VIRTUAL)
 		return deliver_virtual(c);
 	if (due != VMX_DUE_INJECT) {
-		vmx_exits(c, due, v->apic_exit >> 8);
+		vmx_exits(c, due | (due == VMEXIT_BUS_LOCK ? AFTER_BUS_LOCK : 0), v->apic_exit >> 8);
 		window_cause(c, due);
 		return false;
 	}
-	if (type == EVENT_TYPE_OTHER) { /* a pending trap-flag exit */
+	if (type == EVENT_TYPE_OTHER && !vector) { /* a pending trap-flag exit */
 		v->inject = 0;
 		v->trap_flag_due = true;
 		return true;
@@ -522,6 +576,7 @@ bool vmx_boundary(struct cpu *c, unsigned due)
 	if (type >= EVENT_TYPE_SOFTWARE)
 		c->r[RIP] = trim_rip(c, c->r[RIP] + v->inject_length);
 	v->injecting = true;
+	c->fault.nested = v->inject & INTERRUPTION_NESTED;
 	ok = interrupt(c, vector, (enum interrupt_kind)kinds[type], v->inject & INTERRUPTION_ERROR, v->inject_error);
 	v->injecting = false;
 	v->inject = 0;

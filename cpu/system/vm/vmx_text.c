@@ -36,6 +36,7 @@ static const char *const exit_reasons[] = {
 	[62] = "page-modification log full", [VMEXIT_XSAVES] = "XSAVES", [VMEXIT_XRSTORS] = "XRSTORS",
 	[66] = "sub-page permission", [VMEXIT_UMWAIT] = "UMWAIT", [VMEXIT_TPAUSE] = "TPAUSE",
 	[72] = "ENQCMD PASID translation", [73] = "ENQCMDS PASID translation",
+	[VMEXIT_BUS_LOCK] = "bus lock", [VMEXIT_TIMEOUT] = "instruction timeout",
 	[VMEXIT_RDMSRLIST] = "RDMSRLIST", [VMEXIT_WRMSRLIST] = "WRMSRLIST",
 	[VMEXIT_URDMSR] = "URDMSR", [VMEXIT_UWRMSR] = "UWRMSR",
 };
