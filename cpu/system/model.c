@@ -62,7 +62,7 @@ static const u8 news_zen2[] = {
 static const u8 news_zen3[] = {
 	F_PCID, F_INVPCID, F_ERMS, F_FSRM, F_PKU, F_VAES, F_VPCLMUL, F_LFENCE, END
 };
-static const u8 news_zen4[] = { F_GFNI, END };
+static const u8 news_zen4[] = { F_GFNI, F_X2AVIC, END };
 static const u8 news_zen5[] = { F_MOVDIRI, F_MOVDIR64B, END };
 
 #define NO_CACHES { { 0 } }, { 0 }

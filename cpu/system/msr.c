@@ -271,6 +271,8 @@ static bool write_deadline(struct cpu *c, u32 index, u64 v)
 
 static bool read_x2apic(struct cpu *c, u32 index, u64 *v)
 {
+	if (x2avic_on(c))
+		return avic_read_msr(c, index, v);
 	if (vmx_apic_has_msr(c, index, false)) {
 		*v = vmx_apic_read_msr(c, index);
 		return true;
@@ -281,6 +283,8 @@ static bool read_x2apic(struct cpu *c, u32 index, u64 *v)
 
 static bool write_x2apic(struct cpu *c, u32 index, u64 v)
 {
+	if (x2avic_on(c))
+		return avic_write_msr(c, index, v);
 	if (vmx_apic_has_msr(c, index, true))
 		return vmx_apic_write_msr(c, index, v);
 	cpu_sync(c);

@@ -382,7 +382,7 @@ static struct second_level second_level(struct cpu *c, u64 guest, enum access ki
 					     : ept_walk(c, guest, kind, user, effects);
 
 	/* AVIC (15.29.4): the page of the guest's APIC must be mapped, and its backing page is in its place. */
-	if (unlikely(avic_on(c)) && !s.refused && !entry &&
+	if (unlikely(avic_on(c)) && !x2avic_on(c) && !s.refused && !entry &&
 	    (guest & PAGE_MASK) == (vmcb_get(c, c->svm->vmcb, VMCB_AVIC_APIC_BAR) & 0xffffffffff000))
 		s.physical = avic_backing_page(c) | (guest & ~PAGE_MASK);
 	if (vmx_guest(c) && entry && kind == ACCESS_WRITE)

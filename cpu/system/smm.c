@@ -16,6 +16,9 @@ enum {
 	S64_ES = 0x7e00, S64_GDTR = 0x7e60, S64_LDTR = 0x7e70, S64_IDTR = 0x7e80, S64_TR = 0x7e90,
 		S64_AUTO_HALT = 0x7ec9, S64_EFER = 0x7ed0,
 	S64_SVM_GUEST = 0x7ed8, S64_SVM_VMCB = 0x7ee0, S64_SVM_VIRTUAL = 0x7ee8, /* for the handler to see */
+	/* with nested paging */
+	S64_SVM_GUEST_PAT = 0x7f20, S64_SVM_HOST_EFER = 0x7f28, S64_SVM_HOST_CR4 = 0x7f30, S64_SVM_NESTED_CR3 = 0x7f38,
+	S64_SVM_HOST_CR0 = 0x7f40,
 	S64_CPL = 0x7ef0, S_REVISION = 0x7efc, S64_SMBASE = 0x7f00, S64_CR4 = 0x7f48, S64_CR3 = 0x7f50,
 	S64_CR0 = 0x7f58, S64_DR7 = 0x7f60,
 	S64_DR6 = 0x7f68, S64_RFLAGS = 0x7f70, S64_RIP = 0x7f78, S64_R15 = 0x7f80,
@@ -87,6 +90,22 @@ static unsigned place_32(unsigned i) { return i < DS ? S32_ES + 12 * i : S32_DS 
 
 /* ---- the whole state ---- */
 
+static void show_guest(const struct cpu *c, struct image *m)
+{
+	const struct svm *v = c->svm;
+
+	put64(at(m, S64_SVM_GUEST), 1);
+	put64(at(m, S64_SVM_VMCB), v->vmcb);
+	put64(at(m, S64_SVM_VIRTUAL), v->virtual);
+	if (!v->nested)
+		return;
+	put64(at(m, S64_SVM_GUEST_PAT), c->pat);
+	put64(at(m, S64_SVM_HOST_EFER), v->host_efer);
+	put64(at(m, S64_SVM_HOST_CR4), v->host_cr4);
+	put64(at(m, S64_SVM_NESTED_CR3), v->ncr3);
+	put64(at(m, S64_SVM_HOST_CR0), vmcb_get(c, v->hsave, VMCB_CR0));
+}
+
 static void save_64(const struct cpu *c, struct image *m)
 {
 	for (unsigned i = ES; i <= GS; i++)
@@ -100,11 +119,8 @@ static void save_64(const struct cpu *c, struct image *m)
 	*at(m, S64_AUTO_HALT) = c->activity == ACTIVITY_HALT;
 	*at(m, S64_CPL) = c->cpl;
 	put64(at(m, S64_EFER), c->efer);
-	if (c->svm && c->svm->guest) {
-		put64(at(m, S64_SVM_GUEST), 1);
-		put64(at(m, S64_SVM_VMCB), c->svm->vmcb);
-		put64(at(m, S64_SVM_VIRTUAL), c->svm->virtual);
-	}
+	if (c->svm && c->svm->guest)
+		show_guest(c, m);
 	put32(at(m, S_REVISION), REVISION_64);
 	put32(at(m, S64_SMBASE), c->smbase);
 	put64(at(m, S64_CR4), c->cr4);

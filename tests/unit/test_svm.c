@@ -518,8 +518,11 @@ END_TEST
 /* One that is not intercepted: the guest goes on behind RSM. */
 START_TEST(smi)
 {
+	u64 host_cr0 = c->cr0, host_cr4 = c->cr4, host_efer = c->efer;
+
 	valid_vm();
 	nested_make(7);
+	set(VMCB_G_PAT, 0x0706050406040506);
 	put64(nested_entry(0x38000), 0); /* the nested tables are not SMM's */
 	memcpy(ram->host + 0x38000, "\x90\x0f\xaa", 3); /* nop; rsm */
 	cpu_code_written(c, 0x38000, 3);
@@ -532,6 +535,11 @@ START_TEST(smi)
 	ck_assert(c->smm && !svm_guest(c));
 	ck_assert_uint_eq(get64(ram->host + 0x3fed8), 1); /* APM vol. 2, table 10-1 */
 	ck_assert_uint_eq(get64(ram->host + 0x3fee0), VM);
+	ck_assert_uint_eq(get64(ram->host + 0x3ff20), get(VMCB_G_PAT));
+	ck_assert_uint_eq(get64(ram->host + 0x3ff28), host_efer);
+	ck_assert_uint_eq(get64(ram->host + 0x3ff30), host_cr4);
+	ck_assert_uint_eq(get64(ram->host + 0x3ff38), get(VMCB_N_CR3));
+	ck_assert_uint_eq(get64(ram->host + 0x3ff40), host_cr0);
 	cpu_run(c, c->icount + 3, CLOCK_NEVER);
 	ck_assert(!c->smm && svm_guest(c));
 	ck_assert_uint_eq(c->r[RIP], GUEST);

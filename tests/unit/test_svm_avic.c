@@ -246,10 +246,161 @@ START_TEST(ipis)
 }
 END_TEST
 
+/* ---- x2AVIC (15.29.10) ---- */
+
+enum { GP_FAULT = SVM_EXIT_EXCEPTION + VEC_GP, MSRPM = PERMISSIONS + 0x3000 };
+
+static void x2avic_setup(void)
+{
+	bare_new("zen4", RAM);
+	host_mode(0);
+	ck_assert(write_msr(c, 0xc0010117, SAVE));
+	c->apic = apic_new(c, &clk, &mem);
+}
+
+static void x2avic_vm(void)
+{
+	avic_vm();
+	set(VMCB_V_INTR, V_AVIC_ENABLE | V_X2AVIC_ENABLE | V_INTR_MASKING);
+	set(VMCB_AVIC_PHYSICAL_TABLE, PHYSICAL | 0x1ff);
+	intercept(SVM_EXIT_MSR, true); /* the map allows all */
+	memset(ram->host + MSRPM, 0, 0x2000);
+	intercept(GP_FAULT, true);
+}
+
+static u64 msr_access(u32 index, bool write, u64 v)
+{
+	c->r[RCX] = index, c->r[RDX] = v >> 32;
+	set(VMCB_RAX, (u32)v);
+	set(VMCB_RIP, GUEST);
+	return write ? RUN_GUEST("\x0f\x30") : RUN_GUEST("\x0f\x32");
+}
+
+/* Table 15-22, as far as x2APIC mode has the registers and allows the access (16.11): others are #GP. */
+static const struct { unsigned first, last; bool read, read_exits; u8 write; } x2_rows[] = {
+	{ 0x00, 0x01, false, false, FAULT }, { 0x02, 0x03, true, false, FAULT }, { 0x04, 0x07, false, false, FAULT },
+	{ 0x08, 0x08, true, false, DONE }, { 0x09, 0x09, false, true, FAULT }, { 0x0a, 0x0a, true, false, FAULT },
+	{ 0x0b, 0x0b, false, false, DONE }, { 0x0c, 0x0c, false, false, FAULT }, { 0x0d, 0x0d, true, false, FAULT },
+	{ 0x0e, 0x0e, false, false, FAULT }, { 0x0f, 0x0f, true, false, TRAP }, { 0x10, 0x27, true, false, FAULT },
+	{ 0x28, 0x28, true, false, TRAP }, { 0x29, 0x2f, false, false, FAULT }, { 0x31, 0x31, false, false, FAULT },
+	{ 0x32, 0x38, true, false, TRAP }, { 0x39, 0x39, false, true, FAULT }, { 0x3a, 0x3d, false, false, FAULT },
+	{ 0x3e, 0x3e, true, false, TRAP }, { 0x40, 0xff, false, false, FAULT },
+};
+
+START_TEST(x2_registers)
+{
+	x2avic_vm();
+	for (unsigned i = 0; i < ARRAY_LEN(x2_rows); i++)
+		for (unsigned n = x2_rows[i].first; n <= x2_rows[i].last; n++) {
+			u64 v = n == 0x0b || n == 0x28 ? 0 : 0x10, code;
+
+			memset(ram->host + BACKING, 0, PAGE_SIZE);
+			if (n < 0x40 && n != 0x0a)
+				put32(ram->host + BACKING + 16 * n, n == 8 ? 0x50 : 0x12);
+			set(VMCB_V_INTR, V_AVIC_ENABLE | V_X2AVIC_ENABLE | V_INTR_MASKING | (n == 8 ? 5 : 0));
+			code = msr_access(0x800 + n, false, 0);
+			expect_code(code, x2_rows[i].read ? SVM_EXIT_VMMCALL : x2_rows[i].read_exits ? SVM_EXIT_AVIC_NOACCEL
+					      : GP_FAULT, n);
+			if (x2_rows[i].read)
+				ck_assert_uint_eq(get(VMCB_RAX), n == 0x0a ? 0 : n == 8 ? 0x50 : 0x12);
+			if (x2_rows[i].read_exits)
+				ck_assert(get(VMCB_EXITINFO1) == 16 * n && get(VMCB_RIP) == GUEST);
+			code = msr_access(0x800 + n, true, v);
+			expect_code(code, x2_rows[i].write == DONE   ? SVM_EXIT_VMMCALL
+					  : x2_rows[i].write == TRAP ? SVM_EXIT_AVIC_NOACCEL : GP_FAULT, n);
+			if (x2_rows[i].write == TRAP) {
+				ck_assert_uint_eq(get(VMCB_EXITINFO1), (16 * n) | WRITE);
+				ck_assert_uint_eq(get(VMCB_RIP), GUEST + 2);
+			}
+			if (x2_rows[i].write != FAULT)
+				ck_assert_uint_eq(reg(BACKING, 16 * n), v);
+			code = msr_access(0x800 + n, true, (u64)1 << 32 | v); /* reserved bits */
+			expect_code(code, GP_FAULT, n);
+		}
+	ram->host[MSRPM + 2 * 0x808 / 8] = 3; /* the map comes first */
+	ck_assert_uint_eq(msr_access(0x808, false, 0), SVM_EXIT_MSR);
+	put32(ram->host + APIC + TPR, 0x77); /* the page is not virtualised */
+	c->r[RBX] = APIC + TPR;
+	set(VMCB_RIP, GUEST);
+	ck_assert_uint_eq(guest(load, 2), SVM_EXIT_VMMCALL);
+	ck_assert_uint_eq(get(VMCB_RAX), 0x77);
+}
+END_TEST
+
+/* ICR with a destination of 32 bits: the exit for AVIC_INCOMPLETE_IPI with ID and INDEX; VMMCALL for 9. */
+static void x2_ipi(u64 icr, unsigned id, unsigned index)
+{
+	u64 code = msr_access(0x830, true, icr);
+
+	ck_assert_uint_eq(get(VMCB_RIP), GUEST + 2);
+	ck_assert_uint_eq(reg(BACKING, ICR), (u32)icr);
+	ck_assert_uint_eq(reg(BACKING, ICR_HIGH), icr >> 32);
+	if (id == 9) {
+		ck_assert_uint_eq(code, SVM_EXIT_VMMCALL);
+		return;
+	}
+	ck_assert_msg(code == SVM_EXIT_AVIC_INCOMPLETE_IPI, "ICR %llx: %llx", (unsigned long long)icr,
+		      (unsigned long long)code);
+	ck_assert_uint_eq(get(VMCB_EXITINFO1), icr);
+	ck_assert_uint_eq(get(VMCB_EXITINFO2), (u64)id << 32 | index);
+}
+
+START_TEST(x2_ipis)
+{
+	x2avic_vm();
+	put64(ram->host + PHYSICAL + 8 * 0x123, (u64)1 << 63 | OTHER);
+	x2_ipi((u64)0x123 << 32 | 0x41, 1, 0x123);     /* an APIC ID of more than 8 bits */
+	expect_sent(0x41);
+	x2_ipi((u64)0x120008 << 32 | 0x841, 1, 0x123); /* logical: cluster 12h, bit 3. No table says so. */
+	expect_sent(0x41);
+	x2_ipi((u64)0x120010 << 32 | 0x841, 2, 0x124);
+	x2_ipi((u64)0x124 << 32 | 0x41, 2, 0x124);
+	x2_ipi((u64)0x200 << 32 | 0x41, 2, 0x200);     /* beyond the table */
+	put64(ram->host + PHYSICAL + 8, 0);
+	x2_ipi((u64)0xffffffff << 32 | 0x41, 1, 0x123); /* to all */
+	ck_assert(marked(BACKING, IRR, 0x41) && marked(OTHER, IRR, 0x41));
+	memset(ram->host + OTHER, 0, PAGE_SIZE);
+	memset(ram->host + BACKING + IRR, 0, 0x80);
+	x2_ipi((u64)0xff << 32 | 0x41, 2, 0xff);       /* which FFh is not */
+	x2_ipi(0xc0041, 1, 0x123);                     /* all but itself */
+	expect_sent(0x41);
+	x2_ipi(0x40041, 9, 0);
+	ck_assert(marked(BACKING, IRR, 0x41));
+	memset(ram->host + BACKING + IRR, 0, 0x80);
+	x2_ipi((u64)0x123 << 32 | 0x441, 0, 0);        /* NMI */
+	x2_ipi((u64)0x123 << 32 | 0x0f, 4, 0);
+	ck_assert_uint_eq(msr_access(0x83f, true, 0x41), SVM_EXIT_VMMCALL); /* SELF IPI */
+	ck_assert(marked(BACKING, IRR, 0x41));
+}
+END_TEST
+
+START_TEST(x2_checks)
+{
+	struct vm_check failed;
+	u32 leaf[4];
+
+	cpuid(c, 0x8000000a, 0, leaf);
+	ck_assert_uint_eq(leaf[3] >> 18 & 1, 1);
+	x2avic_vm();
+	c->r[RAX] = VM;
+	ck_assert(svm_entry_check(c, &failed));
+	set(VMCB_AVIC_PHYSICAL_TABLE, PHYSICAL | 0x200);
+	ck_assert(!svm_entry_check(c, &failed) && failed.field == (SVM_NUMBER | 0xf8));
+	set(VMCB_AVIC_PHYSICAL_TABLE, PHYSICAL | 0x100);
+	ck_assert(svm_entry_check(c, &failed));
+	set(VMCB_V_INTR, V_AVIC_ENABLE);
+	ck_assert(!svm_entry_check(c, &failed) && failed.field == (SVM_NUMBER | 0xf8));
+	set(VMCB_AVIC_PHYSICAL_TABLE, PHYSICAL | 0xff);
+	ck_assert(svm_entry_check(c, &failed));
+	set(VMCB_V_INTR, V_X2AVIC_ENABLE);
+	ck_assert(!svm_entry_check(c, &failed) && failed.field == (SVM_NUMBER | 0x60));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("svm_avic");
-	TCase *t = tcase_create("svm_avic");
+	TCase *t = tcase_create("svm_avic"), *x2 = tcase_create("x2AVIC");
 
 	tcase_add_checked_fixture(t, setup, bare_free);
 	tcase_add_test(t, registers);
@@ -258,5 +409,10 @@ int main(void)
 	tcase_add_test(t, priority);
 	tcase_add_test(t, ipis);
 	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(x2, x2avic_setup, bare_free);
+	tcase_add_test(x2, x2_registers);
+	tcase_add_test(x2, x2_ipis);
+	tcase_add_test(x2, x2_checks);
+	suite_add_tcase(s, x2);
 	return bare_run(s);
 }

@@ -154,7 +154,8 @@ bool vm_page_ok(const struct cpu *c, u64 addr)
 
 bool guest_apic_page(const struct cpu *c, u64 phys)
 {
-	return svm_guest(c) ? avic_on(c) && (phys & PAGE_MASK) == avic_backing_page(c) : vmx_apic_page(c, phys);
+	return svm_guest(c) ? avic_on(c) && !x2avic_on(c) && (phys & PAGE_MASK) == avic_backing_page(c)
+			    : vmx_apic_page(c, phys);
 }
 
 bool guest_apic_access(struct cpu *c, unsigned offset, unsigned len, enum access kind)

@@ -31,11 +31,12 @@ enum svm_exit {
 #define SVM_EXIT_INVALID (~(u64)0)
 
 /* Offset 60h, virtual interrupts:
- *    39-32 vector | 31 AVIC is on | 25 virtual GIF is on | 24 V_INTR_MASKING | 20 ignore the TPR | 19-16 priority
+ *    39-32 vector | 31 AVIC is on | 30 x2AVIC, its form for MSRs | 25 virtual GIF is on | 24 V_INTR_MASKING | 20 ignore the TPR | 19-16 priority
  *    9 virtual GIF | 8 V_IRQ | 7-0 V_TPR */
 enum { V_TPR = 0xff, V_IRQ = 1 << 8, V_GIF = 1 << 9, V_IGN_TPR = 1 << 20, V_INTR_MASKING = 1 << 24,
        V_GIF_ENABLE = 1 << 25 };
 #define V_AVIC_ENABLE (1u << 31)
+#define V_X2AVIC_ENABLE (1u << 30)
 /* EVENTINJ, EXITINTINFO: 63-32 error code | 31 valid | 11 error code is valid | 10-8 type | 7-0 vector */
 #define EVENT_VALID (1u << 31)
 #define EVENT_ERROR (1u << 11)
@@ -107,6 +108,11 @@ bool svm_boundary(struct cpu *c); /* inject what VMRUN said, or take it. False: 
 
 /* ---- svm_avic.c: OFFSET is that in the page of an APIC ---- */
 static inline bool avic_on(const struct cpu *c) { return svm_guest(c) && c->svm->virtual & V_AVIC_ENABLE; }
+static inline bool x2avic_on(const struct cpu *c) { return avic_on(c) && c->svm->virtual & V_X2AVIC_ENABLE; }
+/* The MSR INDEX, of 800h to 8FFh, with x2AVIC. Does an access exit? The others are false where it is #GP. */
+bool avic_msr_exits(struct cpu *c, u32 index, bool write);
+bool avic_read_msr(const struct cpu *c, u32 index, u64 *v);
+bool avic_write_msr(struct cpu *c, u32 index, u64 v);
 u64 avic_backing_page(const struct cpu *c);
 /* As vmx_apic_access(), vmx_apic_read() and vmx_apic_write(). */
 bool avic_access(struct cpu *c, unsigned offset, unsigned len, enum access kind);

@@ -3,7 +3,7 @@
  * The VMCB says where it and the tables are.
  *
  *   physical APIC ID table, of 8 bytes each   63 valid | 62 is running | 51-12 backing page | 11-0 APIC ID, of the host
- *   logical APIC ID table, of 4 bytes each    31 valid | 7-0 APIC ID, of the guest
+ *   logical APIC ID table, of 4 bytes each    31 valid | 7-0 APIC ID, of the guest. x2AVIC has none
  *
  * In c->svm->virtual V_IRQ says, of a guest with AVIC, that an interrupt of its IRR is due. In c->svm->inject is,
  * without EVENT_VALID, an exit that is due behind the instruction:
@@ -95,53 +95,74 @@ static u64 target(const struct cpu *c, unsigned index)
 {
 	u64 table = vmcb_get(c, c->svm->vmcb, VMCB_AVIC_PHYSICAL_TABLE), e;
 
-	if (index > (table & 0xff))
+	if (index > (table & (x2avic_on(c) ? 0x1ff : 0xff)))
 		return 0;
 	e = vm_read(c, (table & TABLE) + 8 * index, 8);
 	return e & ENTRY_VALID ? e : 0;
 }
 
-/* The indexes of an IPI's targets in that table, a bit each. False: one of them is not valid; it is in *INDEX. */
-static bool targets(const struct cpu *c, u64 page, u32 icr, u32 dest, u32 set[8], unsigned *index)
-{
-	unsigned shorthand = icr >> 18 & 3;
-	bool logical = icr >> 11 & 1, cluster = vapic_get(c, page, VAPIC_DFR) >> 28 != 15;
+/* Of an IPI's targets, a bit each, the indexes in that table. */
+enum { TARGETS = 512 };
+struct targets { u32 bits[TARGETS / 32]; };
+static void add_target(struct targets *t, unsigned i) { t->bits[i / 32] |= 1u << i % 32; }
+static bool is_target(const struct targets *t, unsigned i) { return t->bits[i / 32] >> i % 32 & 1; }
 
-	memset(set, 0, 8 * sizeof *set);
-	if (shorthand || dest == 0xff) {
-		for (unsigned i = 0; i < 256; i++) {
+/* Bit BIT of a logical destination: *INDEX. False: the table has no valid entry for it. */
+static bool logical_target(const struct cpu *c, u64 page, u32 dest, unsigned bit, unsigned *index)
+{
+	bool cluster = vapic_get(c, page, VAPIC_DFR) >> 28 != 15;
+	u32 e;
+
+	if (x2avic_on(c)) { /* from APIC IDs to logical ones it is always the same way (15.29.5.3) */
+		*index = dest >> 16 << 4 | bit;
+		return target(c, *index);
+	}
+	e = (u32)vm_read(c, (vmcb_get(c, c->svm->vmcb, VMCB_AVIC_LOGICAL_TABLE) & TABLE) +
+			 4 * (cluster ? (dest >> 4) * 4 + bit : bit), 4);
+	if (!(e & LOGICAL_VALID))
+		return false;
+	*index = e & 0xff;
+	return target(c, *index);
+}
+
+/* False: one of them is not valid; it is in *INDEX. */
+static bool targets(const struct cpu *c, u64 page, u32 icr, u32 dest, struct targets *t, unsigned *index)
+{
+	bool x2 = x2avic_on(c);
+	unsigned shorthand = icr >> 18 & 3, logical = icr >> 11 & 1;
+	unsigned bits = x2 ? 16 : vapic_get(c, page, VAPIC_DFR) >> 28 != 15 ? 4 : 8;
+
+	memset(t, 0, sizeof *t);
+	if (shorthand || dest == (x2 ? 0xffffffff : 0xff)) {
+		for (unsigned i = 0; i < TARGETS; i++) {
 			u64 e = target(c, i);
 
 			if (e && !(shorthand == ALL_BUT_SELF && (e & TABLE) == page))
-				set[i / 32] |= 1u << i % 32;
+				add_target(t, i);
 		}
 		return true;
 	}
-	*index = dest;
+	*index = dest & 0xfff;
+	if (!logical && !target(c, dest))
+		return false;
 	if (!logical)
-		set[dest / 32] = 1u << dest % 32;
-	for (unsigned bit = 0; logical && bit < (cluster ? 4 : 8); bit++) {
-		u32 e;
-
+		add_target(t, dest);
+	for (unsigned bit = 0; logical && bit < bits; bit++) {
 		if (!(dest >> bit & 1))
 			continue;
-		e = (u32)vm_read(c, (vmcb_get(c, c->svm->vmcb, VMCB_AVIC_LOGICAL_TABLE) & TABLE) +
-				 4 * (cluster ? (dest >> 4) * 4 + bit : bit), 4);
-		if (!(e & LOGICAL_VALID))
+		if (!logical_target(c, page, dest, bit, index))
 			return false;
-		*index = e & 0xff;
-		set[*index / 32] |= 1u << *index % 32;
-		if (!target(c, *index))
-			return false;
+		add_target(t, *index);
 	}
-	return logical || target(c, dest);
+	return true;
 }
 
 /* Only fixed, edge-triggered ones are sent without the hypervisor. */
 static enum incomplete send(struct cpu *c, u64 page, unsigned *index)
 {
-	u32 icr = vapic_get(c, page, VAPIC_ICR), set[8];
+	u32 icr = vapic_get(c, page, VAPIC_ICR), dest = vapic_get(c, page, VAPIC_ICR_HIGH);
 	unsigned vector = icr & 0xff;
+	struct targets t;
 	enum incomplete result = IPI_SENT;
 
 	*index = 0;
@@ -154,10 +175,10 @@ static enum incomplete send(struct cpu *c, u64 page, unsigned *index)
 		avic_evaluate(c);
 		return IPI_SENT;
 	}
-	if (!targets(c, page, icr, vapic_get(c, page, VAPIC_ICR_HIGH) >> 24, set, index))
+	if (!targets(c, page, icr, x2avic_on(c) ? dest : dest >> 24, &t, index))
 		return IPI_TARGET;
-	for (unsigned i = 0; i < 256; i++) {
-		u64 e = set[i / 32] >> i % 32 & 1 ? target(c, i) : 0;
+	for (unsigned i = 0; i < TARGETS; i++) {
+		u64 e = is_target(&t, i) ? target(c, i) : 0;
 
 		if (!e)
 			continue;
@@ -186,6 +207,17 @@ bool avic_access(struct cpu *c, unsigned offset, unsigned len, enum access kind)
 	return svm_exits(c, SVM_EXIT_AVIC_NOACCEL, (offset & 0xff0) | (u64)write << 32, 0);
 }
 
+static void icr_written(struct cpu *c, u64 page)
+{
+	unsigned index;
+	enum incomplete why;
+
+	labour(c, LABOUR_DEVICE); /* hundreds of targets */
+	why = send(c, page, &index);
+	if (why != IPI_SENT)
+		exit_behind(c, VAPIC_ICR, why, index);
+}
+
 void avic_read(const struct cpu *c, unsigned offset, u8 *out, unsigned len)
 {
 	for (unsigned i = 0; i < len; i++)
@@ -195,8 +227,7 @@ void avic_read(const struct cpu *c, unsigned offset, u8 *out, unsigned len)
 void avic_write(struct cpu *c, unsigned offset, const u8 *in, unsigned len)
 {
 	u64 page = avic_backing_page(c);
-	unsigned at = offset & ~15u, index;
-	enum incomplete why;
+	unsigned at = offset & ~15u;
 
 	for (unsigned i = 0; i < len; i++)
 		vm_write(c, page + offset + i, 1, in[i]);
@@ -204,14 +235,63 @@ void avic_write(struct cpu *c, unsigned offset, const u8 *in, unsigned len)
 	case VAPIC_TPR: avic_write_tpr(c, vapic_get(c, page, VAPIC_TPR) & 0xff); break;
 	case VAPIC_EOI: end_of_interrupt(c, page); break;
 	case VAPIC_ICR_HIGH: break;
-	case VAPIC_ICR:
-		labour(c, LABOUR_DEVICE); /* as many as 256 targets */
-		why = send(c, page, &index);
-		if (why != IPI_SENT)
-			exit_behind(c, at, why, index);
-		break;
+	case VAPIC_ICR: icr_written(c, page); break;
 	default: exit_behind(c, at, 0, 0);
 	}
+}
+
+/* ---- x2AVIC: the registers as MSRs (table 15-22; 16.11). What x2APIC mode does not allow is #GP. ---- */
+
+bool avic_msr_exits(struct cpu *c, u32 index, bool write)
+{
+	/* Neither APR nor the current count is in the backing page. */
+	if (!x2avic_on(c) || write || (index != 0x809 && index != 0x839))
+		return false;
+	svm_exits(c, SVM_EXIT_AVIC_NOACCEL, (index & 0xff) << 4, 0);
+	return true;
+}
+
+bool avic_read_msr(const struct cpu *c, u32 index, u64 *v)
+{
+	static const u64 readable = 0x41fd01ffffffa50c; /* a bit for each, from 800h on */
+	unsigned n = index & 0xff;
+	u64 page = avic_backing_page(c);
+
+	if (n > 63 || !(readable >> n & 1))
+		return false;
+	*v = vapic_get(c, page, n << 4);
+	if (n << 4 == VAPIC_ICR)
+		*v |= (u64)vapic_get(c, page, VAPIC_ICR_HIGH) << 32;
+	return true;
+}
+
+bool avic_write_msr(struct cpu *c, u32 index, u64 v)
+{
+	static const u64 writable = 0xc1fd010000008900;
+	unsigned n = index & 0xff, at = n << 4;
+	u64 page = avic_backing_page(c);
+
+	if (n > 63 || !(writable >> n & 1) || (at != VAPIC_ICR && v >> 32))
+		return false;
+	if (((at == VAPIC_TPR || at == VAPIC_SELF_IPI) && v >> 8) || ((at == VAPIC_EOI || at == VAPIC_ESR) && v))
+		return false;
+	vapic_set(c, page, at, (u32)v);
+	switch (at) {
+	case VAPIC_TPR: avic_write_tpr(c, (u32)v); break;
+	case VAPIC_EOI: end_of_interrupt(c, page); break;
+	case VAPIC_ICR:
+		vapic_set(c, page, VAPIC_ICR_HIGH, (u32)(v >> 32));
+		icr_written(c, page);
+		break;
+	case VAPIC_SELF_IPI:
+		if (v >= 16) {
+			vapic_mark(c, page, VAPIC_IRR, (unsigned)v, true);
+			avic_evaluate(c);
+			break;
+		} /* fall through */
+	default: exit_behind(c, at, 0, 0);
+	}
+	return true;
 }
 
 bool avic_exits(struct cpu *c)

@@ -35,6 +35,8 @@ static void read_controls(const struct cpu *c, struct svm *v, u64 vmcb)
 		v->extensions &= ~(u64)VMSAVE_ENABLE;
 	if (!has(c->model, F_AVIC) || !v->nested)
 		v->virtual &= ~(u64)V_AVIC_ENABLE;
+	if (!has(c->model, F_X2AVIC))
+		v->virtual &= ~(u64)V_X2AVIC_ENABLE;
 	if (!has(c->model, F_VGIF))
 		v->virtual &= ~(u64)V_GIF_ENABLE;
 	v->host_if = c->eflags & FL_I;
@@ -74,6 +76,14 @@ static bool controls_ok(const struct cpu *c, struct vm_check *f, const struct sv
 	static const enum vmcb_field avic[] = { VMCB_AVIC_BACKING_PAGE, VMCB_AVIC_LOGICAL_TABLE,
 						VMCB_AVIC_PHYSICAL_TABLE };
 
+	unsigned last = vmcb_get(c, v->vmcb, VMCB_AVIC_PHYSICAL_TABLE) & 0xfff;
+
+	if (!check(f, v->virtual & V_AVIC_ENABLE || !(v->virtual & V_X2AVIC_ENABLE), VMCB_V_INTR,
+		   "has x2AVIC without AVIC (15.29.4)") ||
+	    !check(f, !(v->virtual & V_AVIC_ENABLE && has(c->model, F_X2AVIC)) ||
+			      last <= (v->virtual & V_X2AVIC_ENABLE ? 511 : 255), VMCB_AVIC_PHYSICAL_TABLE,
+		   "has a last index above 255, or 511 with x2AVIC (15.29.4)"))
+		return false;
 	for (unsigned i = 0; i < ARRAY_LEN(avic) && v->virtual & V_AVIC_ENABLE; i++)
 		if (!check(f, fits(c, vmcb_get(c, v->vmcb, avic[i]) & 0xffffffffff000, PAGE_SIZE), avic[i],
 			   "is beyond the physical addresses (15.29)"))

@@ -159,7 +159,9 @@ bool svm_instruction_exits(struct cpu *c, const struct op *o, enum intercept int
 	case INTERCEPT_MWAIT: return mwait(c, o);
 	case INTERCEPT_MSR:
 		info = o->code == CODE_wrmsr;
-		return svm_intercepts(c, code) && msr_exits(c, (u32)c->r[RCX], info) && exits(c, o, code, info, 0);
+		if (svm_intercepts(c, code) && msr_exits(c, (u32)c->r[RCX], info))
+			return exits(c, o, code, info, 0);
+		return avic_msr_exits(c, (u32)c->r[RCX], info);
 	case INTERCEPT_SWINT: info = assists(c) ? o->imm & 0xff : 0; break;
 	case INTERCEPT_INVLPG: info = assists(c) ? linear_address(c, o->seg, op_offset(c, o)) : 0; break;
 	case INTERCEPT_INVLPGA: info = assists(c) ? c->r[RAX] & op_amask(o) : 0; break;

@@ -7,7 +7,7 @@
 #include "cpu/system/vm/guest.h"
 
 enum { VAPIC_TPR = 0x80, VAPIC_PPR = 0xa0, VAPIC_EOI = 0xb0, VAPIC_DFR = 0xe0, VAPIC_ISR = 0x100, VAPIC_TMR = 0x180,
-       VAPIC_IRR = 0x200, VAPIC_ICR = 0x300, VAPIC_ICR_HIGH = 0x310, VAPIC_SELF_IPI = 0x3f0 };
+       VAPIC_IRR = 0x200, VAPIC_ESR = 0x280, VAPIC_ICR = 0x300, VAPIC_ICR_HIGH = 0x310, VAPIC_SELF_IPI = 0x3f0 };
 
 static inline u32 vapic_get(const struct cpu *c, u64 page, unsigned offset)
 {
