@@ -9,6 +9,7 @@
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
 
+#include <stdatomic.h>
 #include "cpu/check.h"
 #include "cpu/system/performance/lbr.h"
 #include "cpu/system/model.h"
@@ -239,7 +240,7 @@ struct cpus {
 	u32 turn;                  /* the number of the one that runs */
 	bool remapped;             /* decoded code may no longer be what memory shows */
 	/* leave soon: set by a signal handler or another thread, cleared by whoever calls cpus_run */
-	const volatile bool *asked;
+	const atomic_bool *asked;
 	/* virtual time beyond which nothing runs; in which nobody sleeps. CLOCK_NEVER: no such end. */
 	u64 time_end, sleep_end;
 	u64 modes[MODES + 1];      /* mode.c: the mode with each number from 1 */
@@ -443,7 +444,7 @@ struct cpu_config {
 	/* another processor of the same machine; NULL: this is the first. The others are freed before it. */
 	struct cpu *with;
 	u64 ns_q16, seed, boot_time; /* boot_time: seconds since 1970 at virtual time 0 */
-	const volatile bool *asked;/* as in struct cpus; NULL: nobody asks */
+	const atomic_bool *asked;/* as in struct cpus; NULL: nobody asks */
 	bool bare, apic;
 	bool stitched;             /* hot blocks become machine code, where that can be (stitch.h) */
 	bool no_skip_waiting, missing_stops; /* as in struct cpus */

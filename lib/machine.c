@@ -346,7 +346,7 @@ static bool stopped_before(struct vcpu *v, struct vcpu_stop *stop)
 	}
 	v->cpu->stop = false;
 	if (v->asked) {
-		v->asked = false;
+		v->asked = false; /* what is asked for in between is this stop */
 		*stop = stopped(VCPU_STOP_REQUEST, 0);
 		return true;
 	}

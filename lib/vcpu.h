@@ -256,8 +256,9 @@ VCPU_API struct vcpu_stop vcpu_run(vcpu *v, uint64_t instructions);
 VCPU_API int vcpu_flush(vcpu *v);
 /* Make the current or next vcpu_run return at an instruction boundary: in a callback behind the current instruction,
  * otherwise within 50 ms of host time on a 3 GHz processor of 2026, if callbacks and the host's disks return in
- * time. It is the only call that is safe from a signal handler or another thread. It does not change the state of
- * the guest. */
+ * time. It is the only call that is safe from a signal handler or another thread: it stores to one lock-free atomic
+ * (C11), after which the run sees what the caller wrote before. It does not change the state of the guest. Calls
+ * between two stops are one. */
 VCPU_API void vcpu_stop(vcpu *v);
 /* Set the virtual times, in ns, at which every later run of V stops with VCPU_STOP_TIME. END stops it exactly, awake
  * or asleep. SLEEP_END stops it if the guest sleeps then; else when it sleeps next, or repeats exceptions and

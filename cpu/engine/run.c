@@ -974,7 +974,7 @@ void cpu_reset(struct cpu *c, bool init)
 
 struct cpu *cpu_new(const struct cpu_config *config)
 {
-	static const bool nobody_asks;
+	static const atomic_bool nobody_asks;
 	struct cpu *c = aligned_new(64, (sizeof *c + 63) & ~(size_t)63);
 	const struct insn *which;
 

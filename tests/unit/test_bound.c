@@ -2,7 +2,10 @@
 /* Nothing that a guest does keeps vcpu_run from coming back: what retires nothing passes time, and vcpu_stop is seen
  * within the time that vcpu.h says. */
 #include <check.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,6 +280,40 @@ START_TEST(stop_is_seen)
 }
 END_TEST
 
+/* Each stop that another thread asks for comes once, and what that has written before is there. */
+enum { STOPS = 300 };
+static unsigned told;          /* no atomic: vcpu_stop comes behind it */
+static atomic_uint seen;
+
+static void *ask_often(void *v)
+{
+	for (unsigned i = 1; i <= STOPS; i++) {
+		told = i;
+		vcpu_stop(v);
+		while (seen != i)
+			sched_yield();
+	}
+	return NULL;
+}
+
+START_TEST(from_a_thread)
+{
+	const struct guest loop = { "loop", CODE(0x43, 0xeb, 0xfd), NULL };
+	vcpu *v = make(&loop, 1);
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, ask_often, v), 0);
+	for (unsigned i = 1; i <= STOPS; i++) {
+		ck_assert_int_eq(vcpu_run(v, ~(uint64_t)0).reason, VCPU_STOP_REQUEST);
+		ck_assert_uint_eq(told, i);
+		seen = i;
+	}
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(vcpu_run(v, 1000).reason, VCPU_STOP_LIMIT); /* nobody asks */
+	vcpu_free(v);
+}
+END_TEST
+
 /* ---- the same run, however it is cut, recorded, debugged ---- */
 
 enum { END_NS = 400 };
@@ -402,6 +439,7 @@ int main(void)
 	tcase_add_loop_test(t, comes_back, 0, GUESTS);
 	tcase_add_test(t, holes);
 	tcase_add_loop_test(t, stop_is_seen, 0, GUESTS);
+	tcase_add_test(t, from_a_thread);
 	tcase_add_loop_test(t, cut, 0, GUESTS);
 	tcase_add_loop_test(t, stepped, 0, GUESTS);
 	tcase_add_loop_test(t, replayed, 0, GUESTS);
