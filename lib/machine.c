@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "io/disk/disk.h"
 #include "cpu/hook.h"
+#include "lib/clone.h"
 #include "lib/config.h"
 #include "lib/past.h"
 #include "lib/replay.h"
@@ -38,6 +39,14 @@ static void log_to_output(void *owner, const char *text)
 
 	v->output(v->user, VCPU_LOG, text, strlen(text));
 	machine_called(v);
+}
+
+void machine_listen(struct vcpu *v, void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len),
+		    void *user)
+{
+	v->output = output;
+	v->user = user;
+	v->log = output ? (struct log){ log_to_output, v } : (struct log){ 0 };
 }
 
 bool machine_refuses(const struct vcpu *v, const char *what)
@@ -101,8 +110,7 @@ static bool configure(struct vcpu *v, const struct vcpu_config *config, char **e
 	v->seed = v->clock.seed = config->seed;
 	v->rtc = config->rtc ? config->rtc : 946684800; /* 2000-01-01 00:00:00 */
 	v->ns_q16 = config->ns_per_instruction_q16 ? config->ns_per_instruction_q16 : 65536;
-	v->output = config->output;
-	v->user = config->user;
+	machine_listen(v, config->output, config->user);
 	if (v->ns_q16 > (u64)1000000000 << 16)
 		return error_set(error, "%llu ns for an instruction is more than a second",
 				 (unsigned long long)(v->ns_q16 >> 16));
@@ -176,8 +184,6 @@ static bool build(struct vcpu *v, const struct vcpu_config *settings, char **err
 	struct ram *ram;
 
 	v->display = settings->display ? !strcmp(settings->display, "vga") : v->boot.bios.data != NULL;
-	if (v->output)
-		v->log = (struct log){ log_to_output, v };
 	space_init(&v->mem);
 	space_init(&v->io);
 	space_set_mask(&v->mem, ((u64)1 << v->model.physical_bits) - 1);
@@ -214,6 +220,19 @@ static bool read_boot(struct vcpu *v, const struct vcpu_config *config, const st
 	return t ? template_boot(t, &v->boot, error) : boot_read(&v->boot, config, v->memory, reach, error);
 }
 
+/* IMAGES: those of the boot go into memory. */
+static bool reset(struct vcpu *v, bool images, char **error)
+{
+	v->reset_wanted = false;
+	observe(machine_running(v), EVENT_RESET, 0, 0, 0, true);
+	if (v->pc && !pc_reset(v))
+		return error_set(error, "the host has no memory for the firmware's tables");
+	cpus_reset(v->cpu->all);
+	if (!images)
+		return true;
+	return (v->boot.bios.data || v->boot.kind == IMAGE_NONE || boot_load(v, error)) && extras_load(v, error);
+}
+
 struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *reach, const struct vcpu_template *t,
 			 char **error)
 {
@@ -229,8 +248,9 @@ struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *r
 	if (!config)
 		config = &defaults;
 	v->reach = reach;
+	v->confined = reach;
 	if (!configure(v, config, error) || !read_boot(v, config, reach, t, error) ||
-			!drives_open(v, config, error) || !build(v, config, error) || !machine_reset(v, error)) {
+			!drives_open(v, config, error) || !build(v, config, error) || !reset(v, !t, error)) {
 		vcpu_free(v);
 		return NULL;
 	}
@@ -245,8 +265,12 @@ vcpu *vcpu_new(const struct vcpu_config *config, char **error)
 
 void vcpu_free(vcpu *v)
 {
-	if (machine_refuses(v, "vcpu_free"))
-		return;
+	if (!machine_refuses(v, "vcpu_free") && !family_keeps(v))
+		machine_free(v);
+}
+
+void machine_free(struct vcpu *v)
+{
 	v->busy = 1; /* devices may have a last word */
 	v->mem.changed = NULL;
 	pc_free(v->pc);
@@ -267,19 +291,13 @@ void vcpu_free(vcpu *v)
 	boot_free(&v->boot);
 	recorder_free(v->recorder);
 	past_free(v);
+	family_leave(v);
+	free(v->own.page);
 	free(v->config);
 	free(v);
 }
 
-bool machine_reset(struct vcpu *v, char **error)
-{
-	v->reset_wanted = false;
-	observe(machine_running(v), EVENT_RESET, 0, 0, 0, true);
-	if (v->pc && !pc_reset(v))
-		return error_set(error, "the host has no memory for the firmware's tables");
-	cpus_reset(v->cpu->all);
-	return (v->boot.bios.data || v->boot.kind == IMAGE_NONE || boot_load(v, error)) && extras_load(v, error);
-}
+bool machine_reset(struct vcpu *v, char **error) { return reset(v, true, error); }
 
 /* ---- state ---- */
 
@@ -591,6 +609,7 @@ uint64_t vcpu_trim(vcpu *v)
 		return 0;
 	for (unsigned i = 0; i < v->nblocks; i++)
 		pages += ram_trim(v->blocks[i].ram);
+	family_leave(v); /* what is trimmed may be otherwise in its file */
 	machine_drop_writes(v);
 	return pages * PAGE_SIZE;
 }

@@ -8,6 +8,7 @@
  *   register*.c registers from outside         fault.c     exceptions in words
  *   config.c    a configuration as text         replay.c    runs on file
  *   past.c      snapshots in memory             template.c  states that machines share
+ *   clone.c     machines that are like another
  *   drives.c    the images in the drives            screen.c    the picture, keys for a text */
 #ifndef LIB_MACHINE_H
 #define LIB_MACHINE_H
@@ -33,6 +34,7 @@ struct reach; /* io/disk/reach.h */
 struct vcpu_template; /* template.c */
 struct recorder; /* replay.c */
 struct map;      /* past.c */
+struct family;   /* clone.c */
 struct vcpu_debug;
 struct user_device; /* access.c */
 
@@ -92,6 +94,12 @@ struct vcpu {
 	u32 exit_code;
 	bool disk_news;             /* of one of the drives */
 
+	struct family *family;      /* machines with which it shares memory (clone.c); NULL: none */
+	struct vcpu *next_kept;     /* of those that the family keeps */
+	struct own { struct own_page { unsigned block; u64 page; } *page; unsigned count, room; } own; /* for clone.c */
+	bool cloned;                /* made by vcpu_clone */
+	bool flags_old;             /* flags of pages were taken away: PAGE_CHANGED does not tell all */
+	bool confined;              /* it was built for an untrusted configuration */
 	struct map *past;           /* what memory was at the last snapshot (past.c); NULL: there was none */
 	u64 past_bytes;
 	struct vcpu_snapshot *snapshots;
@@ -174,10 +182,27 @@ unsigned machine_parts(struct vcpu *v, struct part out[PARTS_MAX]);
 void machine_loaded(struct vcpu *v);
 /* Power-on or reset: the devices and the processor as new, the boot image loaded and about to be entered. */
 bool machine_reset(struct vcpu *v, char **error);
+/* vcpu_free of a machine that nobody keeps. */
+void machine_free(struct vcpu *v);
+/* OUTPUT (NULL: none) gets what V gives, with USER. */
+void machine_listen(struct vcpu *v, void (*output)(void *user, enum vcpu_channel channel, const void *data, size_t len),
+		    void *user);
 /* Put RAM into the table of blocks; if it is not LENT, the machine owns it from then on, also on failure. */
 bool machine_add_block(struct vcpu *v, u64 base, struct ram *ram, bool lent);
 /* Free what was unmapped in callbacks (map.c). */
 void machine_free_unmapped(struct vcpu *v);
+/* Of bare machines: does A have the map and the rights of B? V, which has no memory, gets the map and the rights of OF;
+ * false: no memory. */
+bool map_same(const struct vcpu *a, const struct vcpu *b);
+bool map_of(struct vcpu *v, const struct vcpu *of);
+
+/* ---- past.c ---- */
+
+/* The first page from PAGE on with FLAG; END if there is none. */
+u64 page_next(const struct ram *ram, u64 page, u64 end, u8 flag);
+/* A page becomes BYTES (NULL: zeroes), and code that was decoded from others there is forgotten; for writers of it,
+ * machine_drop_writes. */
+void page_put(struct vcpu *v, struct ram *ram, u64 number, const u8 *bytes);
 
 /* ---- snapshot.c ---- */
 /* vcpu_save and vcpu_load: without the MEMORY, or with that of the template T. */
@@ -196,6 +221,12 @@ static inline void state_seal(u8 *file, size_t len)
 
 /* All memory of V becomes that of T. False: the host cannot give it; V is good for vcpu_free only. */
 bool template_share(const struct vcpu_template *t, struct vcpu *v);
+/* One of V's memory and boot images alone, with few mappings. NULL: the host has no memory. */
+struct vcpu_template *template_memory(struct vcpu *v);
+/* The file of T, to read, for pages_free; and in it a page of block number BLOCK. NULL: no memory, or the file is
+ * empty; the page is zeroes. */
+void *template_view(const struct vcpu_template *t, u64 *size);
+const u8 *template_page(const struct vcpu_template *t, const u8 *view, unsigned block, u64 page);
 /* The boot images of T. False with *ERROR. */
 bool template_boot(const struct vcpu_template *t, struct boot *boot, char **error);
 

@@ -178,6 +178,58 @@ int vcpu_unmap(vcpu *v, uint64_t address, uint64_t len)
 	return 0;
 }
 
+/* ---- clones ---- */
+
+static unsigned block_of(const struct vcpu *v, const struct ram *ram)
+{
+	unsigned i = 0;
+
+	while (i < v->nblocks && v->blocks[i].ram != ram)
+		i++;
+	return i;
+}
+
+bool map_same(const struct vcpu *a, const struct vcpu *b)
+{
+	bool same = a->mem.count == b->mem.count;
+
+	for (unsigned i = 0; same && i < a->mem.count; i++) {
+		const struct range *r = &a->mem.ranges[i], *s = &b->mem.ranges[i];
+
+		same = r->name == s->name && r->base == s->base && r->size == s->size && r->ram_offset == s->ram_offset &&
+		       block_of(a, r->ram) == block_of(b, s->ram);
+	}
+	for (unsigned i = 0; same && i < a->nblocks; i++) {
+		const struct ram *r = a->blocks[i].ram, *s = b->blocks[i].ram;
+
+		for (u64 page = 0; same && (r->denied || s->denied) && page < r->size >> PAGE_SHIFT; page++)
+			same = ram_denied(r, page) == ram_denied(s, page);
+	}
+	return same;
+}
+
+bool map_of(struct vcpu *v, const struct vcpu *of)
+{
+	for (unsigned i = 0; i < of->nblocks; i++) {
+		const struct ram *from = of->blocks[i].ram;
+		struct ram *ram = ram_new(from->size);
+
+		if (!ram || !machine_add_block(v, of->blocks[i].base, ram, false))
+			return false;
+		for (u64 page = 0; from->denied && page < from->size >> PAGE_SHIFT; page++)
+			if (!ram_deny(ram, page, from->denied[page]))
+				return false;
+	}
+	for (unsigned i = 0; i < of->mem.count; i++) {
+		const struct range *r = &of->mem.ranges[i];
+
+		if (r->name == mapped && space_add_ram(&v->mem, mapped, r->base, r->size,
+						       v->blocks[block_of(of, r->ram)].ram, r->ram_offset, false) < 0)
+			return false;
+	}
+	return true;
+}
+
 /* ---- pages that were written ---- */
 
 int vcpu_dirty_mark(vcpu *v)
@@ -187,6 +239,7 @@ int vcpu_dirty_mark(vcpu *v)
 	for (unsigned i = 0; i < v->nblocks; i++)
 		for (u64 page = 0; page < v->blocks[i].ram->size >> PAGE_SHIFT; page++)
 			v->blocks[i].ram->pages[page] &= (u8)~PAGE_MARKED;
+	v->flags_old = true;
 	machine_drop_writes(v);
 	return 0;
 }

@@ -156,21 +156,34 @@ static bool map_put(struct vcpu *v, struct map_block *b, u64 page, const u8 *byt
 
 /* ---- pages that were written since ---- */
 
-/* The first one from PAGE on; the end if there is none. */
-static u64 next_written(const struct ram *ram, u64 page, u64 end)
+u64 page_next(const struct ram *ram, u64 page, u64 end, u8 flag)
 {
-	const u64 mask = 0x0101010101010101u * PAGE_SINCE;
+	enum { STEP = 512 };
+	const u64 mask = 0x0101010101010101u * flag;
+	const u8 *flags = ram->pages;
 
-	for (; page < end && page % 8; page++)
-		if (ram->pages[page] & PAGE_SINCE)
+	for (; page < end && page % STEP; page++)
+		if (flags[page] & flag)
 			return page;
-	while (page + 8 <= end && !(get64(ram->pages + page) & mask))
-		page += 8;
+	for (; page + STEP <= end; page += STEP) {
+		u64 any[8] = { 0 };
+
+		for (unsigned i = 0; i < STEP; i += 64)
+			for (unsigned k = 0; k < 8; k++)
+				any[k] |= get64(flags + page + i + 8 * k);
+		if ((any[0] | any[1] | any[2] | any[3] | any[4] | any[5] | any[6] | any[7]) & mask)
+			break;
+	}
+	for (; page + 8 <= end && !(get64(flags + page) & mask); page += 8)
+		;
 	for (; page < end; page++)
-		if (ram->pages[page] & PAGE_SINCE)
+		if (flags[page] & flag)
 			return page;
 	return end;
 }
+
+/* The first one from PAGE on; the end if there is none. */
+static u64 next_written(const struct ram *ram, u64 page, u64 end) { return page_next(ram, page, end, PAGE_SINCE); }
 
 /* What was written since, into M. */
 static bool put_memory(struct vcpu *v, struct map *m)
@@ -277,19 +290,27 @@ static void forget_code(struct vcpu *v, const struct ram *ram, u64 offset)
 	}
 }
 
-static void put_back(struct vcpu *v, struct ram *ram, u64 number, const struct page *page)
+void page_put(struct vcpu *v, struct ram *ram, u64 number, const u8 *bytes)
 {
 	static const u8 zeroes[PAGE_SIZE];
-	const u8 *bytes = page ? page->bytes : zeroes;
 	u8 *host = ram->host + number * PAGE_SIZE, *flags = &ram->pages[number];
+	bool some = bytes;
 
-	if (*flags & PAGE_DIRTY || page) {
+	if (!some)
+		bytes = zeroes;
+	if (*flags & PAGE_DIRTY || some) {
 		if (*flags & PAGE_CODE && memcmp(host, bytes, PAGE_SIZE))
 			forget_code(v, ram, number * PAGE_SIZE);
 		memcpy(host, bytes, PAGE_SIZE);
+		*flags |= PAGE_OWN;
 	}
-	*flags = (u8)((*flags & (~PAGE_DIRTY | PAGE_OWN)) |
-		      (page ? PAGE_DIRTY & ~PAGE_SINCE : PAGE_MARKED));
+	*flags = (u8)((*flags & (~PAGE_DIRTY | PAGE_OWN)) | (some ? PAGE_DIRTY : PAGE_CHANGED));
+}
+
+static void put_back(struct vcpu *v, struct ram *ram, u64 number, const struct page *page)
+{
+	page_put(v, ram, number, page ? page->bytes : NULL);
+	ram->pages[number] &= (u8)~PAGE_SINCE;
 }
 
 static void put_back_memory(struct vcpu *v, struct map *to)

@@ -10,6 +10,7 @@
  * All numbers are 64 bits, little-endian, but the version and the zero, which have 32. */
 #include <stdlib.h>
 #include <zlib.h>
+#include "lib/clone.h"
 #include "lib/machine.h"
 
 #define MAGIC "vcpusnap"
@@ -106,6 +107,7 @@ static u64 ram_hash(struct vcpu *v)
 		}
 	}
 	machine_drop_writes(v); /* the next write to each page is to be seen */
+	v->flags_old = true;
 	return h;
 }
 
@@ -558,6 +560,7 @@ static bool load(struct vcpu *v, struct reader *r, u8 *bytes, u8 *old, u64 *word
 		clock_sort(&v->clock);
 		return error_set(error, "saved state: %s", v->error);
 	}
+	family_leave(v); /* other memory comes */
 	/* From here on nothing can fail: it is the same stream. */
 	rewind_to_start(r);
 	check_config(r, v);

@@ -20,6 +20,9 @@
 /* A mapping takes the host some memory, and a process has 65530: 512 of them and the holes between let 60 machines
  * share. */
 #define RUNS_MAX 512u
+/* Holes of more pages are no part of a run. Templates have small ones: a page of zeroes that is read takes the host no
+ * memory there. Clones have large ones, and so few mappings. */
+enum { HOLE_SMALL = 8, HOLE_LARGE = 4096 };
 
 struct run { unsigned block; u64 page, pages, offset; };
 
@@ -65,11 +68,11 @@ static bool next_run(const struct ram *ram, u64 page, u64 hole, u64 *first, u64 
 	return *first < *end;
 }
 
-/* Fewer and longer runs, until there are few enough. False: no memory. */
-static bool find_runs(struct vcpu_template *t, const struct vcpu *v)
+/* Fewer and longer runs, until there are few enough; HOLE: of so many pages of zeroes, at least. False: no memory. */
+static bool find_runs(struct vcpu_template *t, const struct vcpu *v, u64 hole)
 {
 	t->runs = malloc(RUNS_MAX * sizeof *t->runs);
-	for (u64 hole = 8; t->runs; hole *= 4) {
+	for (; t->runs; hole *= 4) {
 		bool fit = true;
 
 		t->count = 0;
@@ -235,11 +238,37 @@ static bool seal(int fd)
 #endif
 }
 
-static bool fill(struct vcpu_template *t, struct vcpu *v)
+static bool fill(struct vcpu_template *t, struct vcpu *v, u64 hole)
 {
 	t->fd = new_file();
-	return t->fd >= 0 && find_runs(t, v) && write_runs(t, v) && copy_boot(&t->boot, &v->boot) &&
+	return t->fd >= 0 && find_runs(t, v, hole) && write_runs(t, v) && copy_boot(&t->boot, &v->boot) &&
 	       all_blobs(&t->boot, write_blob, t) && !ftruncate(t->fd, (off_t)t->size) && seal(t->fd);
+}
+
+struct vcpu_template *template_memory(struct vcpu *v)
+{
+	struct vcpu_template *t = calloc(1, sizeof *t);
+
+	if (t)
+		t->fd = -1;
+	if (t && fill(t, v, HOLE_LARGE))
+		return t;
+	vcpu_template_free(t);
+	return NULL;
+}
+
+void *template_view(const struct vcpu_template *t, u64 *size)
+{
+	*size = t->size;
+	return pages_view(t->fd, t->size);
+}
+
+const u8 *template_page(const struct vcpu_template *t, const u8 *view, unsigned block, u64 page)
+{
+	for (const struct run *r = t->runs; r < t->runs + t->count; r++)
+		if (r->block == block && page - r->page < r->pages)
+			return view + r->offset + (page - r->page) * PAGE_SIZE;
+	return NULL;
 }
 
 vcpu_template *vcpu_template_take(vcpu *v)
@@ -252,7 +281,7 @@ vcpu_template *vcpu_template_take(vcpu *v)
 	t = calloc(1, sizeof *t);
 	if (t)
 		t->fd = -1;
-	if (t && state_save(v, false, &t->state, &t->state_size, &error) && fill(t, v))
+	if (t && state_save(v, false, &t->state, &t->state_size, &error) && fill(t, v, HOLE_SMALL))
 		return t;
 	machine_error(v, "%s", error ? error : "the host has no memory for a template");
 	free(error);

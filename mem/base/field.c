@@ -125,6 +125,23 @@ const u8 *part_put(const struct part *part, const u8 *in)
 	return in;
 }
 
+void part_copy(const struct part *to, const struct part *from)
+{
+	for (const struct field *field = from->fields; field->name; field++) {
+		size_t size = field_size(field), piece = field->piece ? field->piece * element_size(field->type) : size;
+
+		if (!is_number(field)) {
+			for (u32 i = 0; i < field->count; i++)
+				set_element(to, field, i, part_get(from, field, i));
+			continue;
+		}
+		for (size_t done = 0, at = field->offset; done < size; done += piece, at += field->stride)
+			memcpy((u8 *)to->state + at, (const u8 *)from->state + at, piece);
+	}
+	if (to->post_load)
+		to->post_load(to->state);
+}
+
 bool part_load(const struct part *part, const u8 *in, size_t len, const char **which)
 {
 	const u8 *at = in;

@@ -86,6 +86,8 @@ void part_save(const struct part *part, u8 *out);
 bool part_load(const struct part *part, const u8 *in, size_t len, const char **which);
 /* The same for what part_save wrote in this process: nothing is checked. Returns the bytes behind it. */
 const u8 *part_put(const struct part *part, const u8 *in);
+/* The fields of FROM to another part with the same list. */
+void part_copy(const struct part *to, const struct part *from);
 /* Element I of FIELD as a number. */
 u64 part_get(const struct part *part, const struct field *field, u32 i);
 /* Extend the 64-bit hash H over the part's name and fields. */

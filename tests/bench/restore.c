@@ -4,7 +4,8 @@
  *     restore KERNEL INITRD [INSTRUCTIONS]     Linux in 1 GiB, after so many instructions [1.2e9]
  *
  * A bare processor: a run of 431 instructions that writes one page, with each new edge reported, and its restore. The
- * whole PC: 64 pages are written and the snapshot is restored; machines are made from a template and freed. */
+ * whole PC: 64 pages are written and the snapshot is restored; machines are made from a template and freed; it is cloned,
+ * and the clones are freed, at once or after a run of 431 instructions. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,11 +114,23 @@ static void load_template(vcpu *v, void *start)
 		exit(1);
 }
 
+static void clone_and_free(vcpu *v, void *instructions)
+{
+	vcpu *made = vcpu_clone(v, NULL, NULL);
+
+	if (!made)
+		exit(1);
+	if (instructions)
+		vcpu_run(made, *(unsigned *)instructions);
+	vcpu_free(made);
+}
+
 int main(int argc, char **argv)
 {
 	struct vcpu_config config = { .memory = 1u << 30, .append = "console=ttyS0" };
 	uint64_t instructions = argc > 3 ? strtoull(argv[3], NULL, 0) : 1200000000, hash;
 	struct start start = { NULL, &config };
+	unsigned run = SHORT;
 	vcpu_snapshot *snapshot;
 	char *error = NULL;
 	vcpu *v;
@@ -142,6 +155,11 @@ int main(int argc, char **argv)
 		return 1;
 	printf("%-58s%12.0f\n", "a machine from a template of it, made and freed", often(v, &start, 20, make_and_free));
 	printf("%-58s%12.0f\n", "the template, loaded into the machine again", often(v, &start, 20, load_template));
+	vcpu_free(vcpu_clone(v, NULL, NULL)); /* the first one moves the machine's memory */
+	printf("%-58s%12.0f\n", "a clone of it, freed", often(v, NULL, 2000, clone_and_free));
+	printf("%-58s%12.0f\n", "a clone that runs 431 instructions, freed", often(v, &run, 2000, clone_and_free));
+	if (vcpu_state_hash(v) != hash)
+		return 1;
 	vcpu_free(v);
 	vcpu_template_free(start.t);
 	return 0;

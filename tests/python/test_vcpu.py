@@ -430,6 +430,22 @@ def test_buffer_and_wide_registers():
         m.map(0x9000, 0x2000, buffer=bytearray(1))
 
 
+def test_clone():
+    with vcpu.Machine(HELLO, memory="1M") as first:
+        first.run(4)
+        with first.clone() as clone:
+            assert clone.state_hash == first.state_hash
+            assert clone.run().reason == vcpu.StopReason.HALT
+            assert clone.instructions > 4 == first.instructions
+            ended = clone.state_hash
+        first.run()
+        assert first.state_hash == ended
+    with vcpu.Machine(bare=True) as bare:
+        bare.map(0, 0x1000, buffer=bytearray(0x1000))
+        with pytest.raises(vcpu.Error, match="memory of the caller's"):
+            bare.clone()
+
+
 def test_template():
     with vcpu.Machine(HELLO, memory="1M") as first:
         first.run(4)

@@ -516,6 +516,14 @@ ROW(vcpu_template_load)
 	ck_assert(!vcpu_template_load(bare, t, NULL));
 	vcpu_template_free(t);
 }
+ROW(vcpu_clone)
+{
+	vcpu *c = vcpu_clone(pc, NULL, NULL);
+
+	ck_assert_ptr_nonnull(c);
+	vcpu_free(c);
+	ck_assert_ptr_null(vcpu_clone(NULL, NULL, NULL));
+}
 ROW(vcpu_template_free) { vcpu_template_free(NULL); }
 ROW(vcpu_snapshot_memory) { ck_assert_uint_eq(vcpu_snapshot_memory(NULL), 0); }
 
@@ -909,7 +917,7 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_screen_text), R(vcpu_type_text), R(vcpu_next_medium), R(vcpu_version), R(vcpu_models), R(vcpu_isa_row),
 	R(vcpu_isa_theorem), R(vcpu_isa_class),
 	R(vcpu_snapshot_take), R(vcpu_snapshot_restore), R(vcpu_snapshot_free), R(vcpu_snapshot_memory),
-	R(vcpu_template_take), R(vcpu_template_machine), R(vcpu_template_load), R(vcpu_template_free),
+	R(vcpu_clone), R(vcpu_template_take), R(vcpu_template_machine), R(vcpu_template_load), R(vcpu_template_free),
 	R(vcpu_memory_counts), R(vcpu_trim),
 	R(vcpu_where), R(vcpu_record), R(vcpu_record_end), R(vcpu_recording_ok), R(vcpu_replay_open),
 	R(vcpu_replay_free), R(vcpu_replay_cut),

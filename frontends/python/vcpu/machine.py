@@ -390,6 +390,14 @@ class Machine:
             raise error.exception()
         self._v = self._callbacks.machine = v
 
+    def clone(self, output: Callable[[Any, bytes], None] | None = None) -> "Machine":
+        """A machine in the state of this one, with which it shares memory (vcpu_clone in vcpu_snapshot.h). OUTPUT as of Machine()."""
+        clone, error = Machine.__new__(Machine), ErrorText()
+        clone._start()
+        clone._callbacks.output = output or clone._collect
+        clone._own(lib.vcpu_clone(self._v, clone._callbacks.handle, error.pointer), error)
+        return clone
+
     def _collect(self, channel: Any, data: bytes) -> None:
         self.output[channel] += data
 
