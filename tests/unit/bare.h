@@ -35,7 +35,7 @@ static inline void bare_new(const char *name, u64 ram_size)
 	bare_make(ram_size);
 }
 
-static void bare_free(void)
+static inline void bare_free(void)
 {
 	cpu_free(c);
 	ram_free(ram);

@@ -116,8 +116,8 @@ static u8 *encode_apx(u8 *p, const struct isa_row *row, unsigned pp, unsigned w)
 
 	*p++ = 0x62;
 	*p++ = (u8)(0xf0 | (row->map == MAP_APX ? 4 : row->map));
-	*p++ = (u8)(w << 7 | (compares ? below(16) : has_operand(row, OPK_B) ? 8 + below(8) : 15) << 3 | 4 | pp);
-	*p++ = (u8)(compares ? below(16) : 8 | (row->match & KEY_ND ? 0x10 : 0) | nf << 2);
+	*p++ = (u8)(w << 7 | (compares ? below(16) : has_operand(row, OPK_B) ? 8 + below(8) : 15u) << 3 | 4 | pp);
+	*p++ = (u8)(compares ? (int)below(16) : 8 | (row->match & KEY_ND ? 0x10 : 0) | nf << 2);
 	return p;
 }
 
@@ -143,7 +143,7 @@ static void encode(u8 *at, const struct isa_row *row, unsigned bits, bool memory
 	if (has_operand(row, OPK_C))
 		modrm = (u8)((modrm & 0xc7) | (u8[]){ 0, 2, 3, 4 }[below(4)] << 3);
 	if (row->insn->no_rsp)
-		modrm = (u8)((modrm & 0xf8) | 2 + below(2));
+		modrm = (u8)((modrm & 0xf8) | (2 + below(2)));
 	else if (row->insn->distinct) /* with another in vvvv, below */
 		modrm = (u8)((modrm & 0xc0) | 1 << 3 | (memory ? modrm & 7 : 2));
 	if (row->insn->vsib) /* XMM4 is the index, of SIB 25h; destination and mask are others */

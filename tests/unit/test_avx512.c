@@ -112,7 +112,7 @@ static void fill(void *to, unsigned n, const struct naive *how, bool floats)
 		u64 v = floats ? some_float(size) : kind == 0 ? rnd() & 0x0f0f0f0f0f0f0f0f & rnd() : rnd();
 
 		if (!floats && kind == 1)
-			v = (u64)0 - (rnd() & 1) ^ (rnd() & 3);
+			v = ((u64)0 - (rnd() & 1)) ^ (rnd() & 3);
 		put_size((u8 *)to + i, size, v);
 	}
 }
@@ -120,6 +120,13 @@ static void fill(void *to, unsigned n, const struct naive *how, bool floats)
 /* ---- the comparison ---- */
 
 static bool differ;
+
+/* The second implementation of floating point takes the rounding, the flags and the NaN from the host's. */
+#ifdef __x86_64__
+enum { HOST_FLOATS = true };
+#else
+enum { HOST_FLOATS = false };
+#endif
 
 static bool is_float(const struct isa_row *row) { return !row->insn->pure || strstr(row->insn->mnemonic, "fpclass"); }
 
@@ -301,6 +308,8 @@ START_TEST(naive)
 		without += !n;
 		if (only && !strcmp(only, "list") && !n)
 			printf("%s\n", row->insn->mnemonic);
+		if (!HOST_FLOATS && is_float(row))
+			continue;
 		if (!n || (only && strcmp(only, row->insn->mnemonic) && strcmp(only, "list")))
 			continue;
 		rows++;
@@ -310,7 +319,7 @@ START_TEST(naive)
 		differ = false;
 	}
 	printf("%u EVEX rows compared, %u have no second implementation\n", rows, without);
-	ck_assert_uint_gt(rows, 300);
+	ck_assert_uint_gt(rows, HOST_FLOATS ? 300 : 150);
 	ck_assert_uint_eq(bad, 0);
 }
 END_TEST

@@ -216,7 +216,7 @@ START_TEST(amd_counters)
 		ck_assert(write_msr(c, 0xc0010200 + 2 * n, ~(u64)0) && write_msr(c, 0xc0010201 + 2 * n, ~(u64)0 - n));
 	for (u32 n = 0; n < 6; n++) {
 		ck_assert(read_msr(c, 0xc0010200 + 2 * n, &v) && v == 0x30fffd7ffff);
-		ck_assert(read_msr(c, 0xc0010201 + 2 * n, &v) && v == 0xffffffffffff - n);
+		ck_assert(read_msr(c, 0xc0010201 + 2 * n, &v) && v == 0xffffffffffffu - n);
 	}
 	ck_assert(read_msr(c, 0xc0010003, &v) && v == 0x30fffd7ffff);
 	ck_assert(read_msr(c, 0xc0010006, &v) && v == 0xfffffffffffd);
