@@ -6,6 +6,10 @@
 #if __has_include(<sys/mman.h>)
 #include <sys/mman.h>
 #endif
+#ifdef _WIN32
+#include <windows.h>
+#undef PAGE_SIZE
+#endif
 #include "mem/base/compat/file.h"
 #include "mem/base/compat/memory.h"
 #include "mem/pages.h"
@@ -56,6 +60,22 @@ void *pages_view(int fd, u64 size)
 
 #else
 
+#ifdef _WIN32
+void *pages_new(u64 size) { return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE); }
+
+void pages_free(void *at, u64 size)
+{
+	(void)size;
+	if (at)
+		VirtualFree(at, 0, MEM_RELEASE);
+}
+
+bool pages_zero(void *at, u64 len, bool shares)
+{
+	(void)shares;
+	return !len || (VirtualFree(at, len, MEM_DECOMMIT) && VirtualAlloc(at, len, MEM_COMMIT, PAGE_READWRITE));
+}
+#else
 enum { ALIGNED = 4096 };
 
 void *pages_new(u64 size)
@@ -77,6 +97,7 @@ bool pages_zero(void *at, u64 len, bool shares)
 	memset(at, 0, len);
 	return true;
 }
+#endif
 
 bool pages_share(void *at, u64 len, int fd, u64 offset)
 {

@@ -202,6 +202,17 @@ int command_isa(int argc, char **argv);
 /* One line on stderr: "vcpu: ...". */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
 
+/* tty.c, and frontends/windows/tty.c for that host: standard input, raw if it is a terminal and WANT_INPUT. True: it is
+ * one, and raw until tty_restore, which is safe in a signal handler. */
+bool tty_open(bool want_input);
+void tty_restore(void);
+/* Wait up to NS nanoseconds (-1: for ever) for input, if it is WANTED, for a signal that asks for the end, and for the
+ * others. True: there is input, or its end. */
+struct pollfd;
+bool tty_wait(int64_t ns, bool wanted, struct pollfd *others, unsigned count);
+/* Up to SIZE bytes. *EOF: there will be no more. */
+size_t tty_read(void *buffer, size_t size, bool *eof);
+
 /* terminal.c: standard input and the signals. If stdin is a terminal it becomes raw, and is given back in every way
  * that the program can end, fatal signals included.
  *

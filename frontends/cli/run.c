@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -772,7 +771,6 @@ int run_machine(const struct run_options *o)
 		vcpu_free(s->machine);
 		return status;
 	}
-	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is for write() to tell */
 	terminal_open(s->machine, (o->text || is_stdio(o, VCPU_COM1) || is_stdio(o, VCPU_CONSOLE)) && !o->replay);
 	control_start(s->machine, o);
 	start = host_ns();

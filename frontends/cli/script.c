@@ -53,7 +53,7 @@ bool script_add(bool expect, const char *text)
 		complain("--type and --expect may be given at most %d times", STEPS_MAX);
 		return false;
 	}
-	*step = (struct step){ expect, text ? strdup(text) : NULL, { 0 } };
+	*step = (struct step){ .expect = expect, .text = text ? strdup(text) : NULL };
 	if (!text) {
 		script.count++;
 		return true;

@@ -1,27 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Standard input, raw if it is a terminal, and the signals. */
-#define _GNU_SOURCE
-#include <errno.h>
+/* What comes from standard input (tty.c), with the keys that are for this program. */
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-#include <termios.h>
-#include <time.h>
-#include <unistd.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
-#include "mem/base/compat/socket.h"
 #include "ending.h"
 
-enum { WAIT_MAX = 1024, AHEAD_MAX = 1024, CTRL_A = 1 };
+enum { AHEAD_MAX = 1024, CTRL_A = 1 };
 
 static struct {
 	vcpu *machine;
-	struct termios before;
-	volatile sig_atomic_t raw;    /* `before' is what to go back to */
 	bool interactive;
 	bool eof;
 	bool held;                    /* terminal_hold */
@@ -30,85 +22,15 @@ static struct {
 	unsigned char ahead[AHEAD_MAX]; /* typed while the machine could not be given it */
 } terminal = { .eof = true };
 
-static const int deadly[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
-
-/* Safe in a signal handler. Nobody waits for output to drain, which may take for ever, or is stopped for being in the
- * background. */
-static void set(const struct termios *t)
-{
-	sigset_t one, before;
-
-	sigemptyset(&one);
-	sigaddset(&one, SIGTTOU);
-	sigprocmask(SIG_BLOCK, &one, &before);
-	tcsetattr(STDIN_FILENO, TCSANOW, t);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-}
-
-static void restore(void)
-{
-	if (terminal.raw) {
-		terminal.raw = 0;
-		set(&terminal.before);
-	}
-}
-
-static void make_raw(void)
-{
-	struct termios t = terminal.before;
-
-	/* Output processing stays: messages of our own end in a bare newline. */
-	t.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
-	t.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
-	t.c_cflag = (t.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
-	t.c_cc[VMIN] = 1;
-	t.c_cc[VTIME] = 0;
-	terminal.raw = 1;
-	set(&t);
-}
-
-static void on_signal(int n, void (*handler)(int), int flags)
-{
-	struct sigaction a = { .sa_handler = handler, .sa_flags = flags };
-
-	sigemptyset(&a.sa_mask);
-	sigaction(n, &a, NULL);
-}
-
 static void ask(void)
 {
 	if (terminal.machine)
 		vcpu_stop(terminal.machine);
 }
 
-static void handle_deadly(int n)
-{
-	restore();
-	on_signal(n, SIG_DFL, 0);
-	raise(n);
-}
-
-static void handle_suspend(int n)
-{
-	int e = errno;
-	bool was = terminal.raw;
-	sigset_t set;
-
-	restore();
-	on_signal(n, SIG_DFL, 0);
-	sigemptyset(&set);
-	sigaddset(&set, n);
-	raise(n);
-	sigprocmask(SIG_UNBLOCK, &set, NULL); /* here we sleep until SIGCONT */
-	on_signal(n, handle_suspend, SA_RESTART);
-	if (was)
-		make_raw();
-	errno = e;
-}
-
 void terminal_signals(void)
 {
-	ending_open(ask, restore);
+	ending_open(ask, tty_restore);
 }
 
 void terminal_open(vcpu *machine, bool want_input)
@@ -116,20 +38,14 @@ void terminal_open(vcpu *machine, bool want_input)
 	terminal.machine = machine;
 	terminal.eof = !want_input;
 	ending_patience(true);
-	on_signal(SIGPIPE, SIG_IGN, 0);
-	if (!want_input || !isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &terminal.before))
-		return;
-	terminal.interactive = true;
-	for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
-		on_signal(deadly[i], handle_deadly, 0);
-	on_signal(SIGTSTP, handle_suspend, SA_RESTART);
-	atexit(terminal_close);
-	make_raw();
+	terminal.interactive = tty_open(want_input);
+	if (terminal.interactive)
+		atexit(terminal_close);
 }
 
 void terminal_close(void)
 {
-	restore();
+	tty_restore();
 	terminal.machine = NULL;
 }
 
@@ -225,23 +141,7 @@ static bool quits(const unsigned char *p, size_t len)
  * end. */
 static bool wait_for(int64_t ns, bool wanted, struct pollfd *others, unsigned count)
 {
-	struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
-	struct pollfd fds[WAIT_MAX + 2];
-
-	if (ending_signal())
-		ns = t.tv_sec = t.tv_nsec = 0;
-	if (count > WAIT_MAX)
-		count = WAIT_MAX;
-	wanted = wanted && !terminal.eof && (terminal.interactive || !terminal.held);
-	fds[0] = (struct pollfd){ .fd = wanted ? STDIN_FILENO : -1, .events = POLLIN };
-	fds[1] = (struct pollfd){ .fd = ending_signal() ? -1 : ending_fd(), .events = POLLIN };
-	if (count)
-		memcpy(fds + 2, others, count * sizeof *fds);
-	if (ppoll(fds, count + 2, ns < 0 ? NULL : &t, NULL) < 0)
-		return false;
-	if (count)
-		memcpy(others, fds + 2, count * sizeof *fds);
-	return fds[0].revents;
+	return tty_wait(ns, wanted && !terminal.eof && (terminal.interactive || !terminal.held), others, count);
 }
 
 void terminal_hold(bool hold)
@@ -257,11 +157,11 @@ void terminal_wait(int64_t ns, struct pollfd *others, unsigned count)
 /* Up to SIZE bytes from standard input; 0: there are none, perhaps for ever. */
 static size_t hear(void *buffer, size_t size)
 {
-	ssize_t n = read(STDIN_FILENO, buffer, size);
+	bool eof;
+	size_t n = tty_read(buffer, size, &eof);
 
-	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
-		terminal.eof = true;
-	return n > 0 ? (size_t)n : 0;
+	terminal.eof |= eof;
+	return n;
 }
 
 bool terminal_ending(void)

@@ -24,13 +24,13 @@ static const int deadly[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
  * background. */
 static void set(const struct termios *t)
 {
-	sigset_t one, before;
+	sigset_t one, mask;
 
 	sigemptyset(&one);
 	sigaddset(&one, SIGTTOU);
-	sigprocmask(SIG_BLOCK, &one, &before);
+	sigprocmask(SIG_BLOCK, &one, &mask);
 	tcsetattr(STDIN_FILENO, TCSANOW, t);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
 void tty_restore(void)

@@ -53,7 +53,7 @@ struct stop {
 	char *what;                  /* for people */
 	char *condition;             /* NULL: none */
 	char **commands;             /* NULL at the end; NULL: none */
-	unsigned long hits, ignore;
+	uint64_t hits, ignore;
 };
 
 /* An object of JSON on its way: json.c. */

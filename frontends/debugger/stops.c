@@ -461,7 +461,7 @@ static void print_one(struct session *s, const struct stop *p)
 	if (p->condition)
 		SHOW_STRING(s, "condition", "\tstop only if %s\n", p->condition);
 	if (p->hits)
-		fprintf(s->out, "\tbreakpoint already hit %lu time%s\n", p->hits, p->hits == 1 ? "" : "s");
+		fprintf(s->out, "\tbreakpoint already hit %" PRIu64 " time%s\n", p->hits, p->hits == 1 ? "" : "s");
 	if (p->ignore)
 		SHOW_NUMBER(s, "ignore", "\tignore next %" PRIu64 " hits\n", p->ignore);
 	json_open(s, "commands", '[');

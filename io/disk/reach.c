@@ -81,7 +81,7 @@ int reach_open(const char *name, char *error)
 		close(fd);
 		return -1;
 	}
-	if (!S_ISREG(after.st_mode) || after.st_dev != before.st_dev || after.st_ino != before.st_ino) {
+	if (!S_ISREG(after.st_mode) || !same_file(&before, &after)) {
 		store_failed(error, DISK_ERROR, "%s: it has been replaced while it was opened", name);
 		close(fd);
 		return -1;

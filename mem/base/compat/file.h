@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -26,8 +28,17 @@ static inline ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
 {
 	return lseek(fd, offset, SEEK_SET) < 0 ? -1 : write(fd, data, len < INT_MAX ? (unsigned)len : INT_MAX);
 }
+
+/* Files have no number there. */
+static inline bool same_file(const struct stat *a, const struct stat *b) { return a->st_size == b->st_size; }
 #else
 #define OPEN_TO_READ "rbe" /* for fopen */
+
+/* Do A and B describe one file? */
+static inline bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
 #endif
 
 #endif
