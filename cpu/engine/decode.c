@@ -838,7 +838,7 @@ static void fill_evex(const struct dec *d, struct op *o)
 	o->from = logarithm(from) & 3;
 	o->to = logarithm(to) & 3;
 	o->memory = logarithm(tuple_size(d)) & 7;
-	o->whole = insn->whole;
+	o->whole = insn->whole >> d->model->maker & 1;
 	o->to_memory = dec_is_mem(d, 0);
 	o->to_mask = d->row->operand[0].size == 'k';
 	if (dec_kind(d, 0) == OPK_H)

@@ -553,7 +553,7 @@ bool seg_linear(struct cpu *c, unsigned seg, u64 offset, unsigned size, bool wri
 static unsigned natural_alignment(const struct cpu *c, unsigned size)
 {
 	switch (size) {
-	case 16: case 32: return is_amd(c->model) ? 16 : 1;
+	case 16: case 32: case 64: return is_amd(c->model) ? 16 : 1;
 	case 2: case 14: case 94: return 2;  /* FNSTENV, FNSAVE with 16 bits */
 	case 4: case 28: case 108: return 4; /* with 32 bits */
 	case 8: case 10: return 8;
@@ -579,17 +579,17 @@ bool op_linear(struct cpu *c, const struct op *o, unsigned size, bool write, u64
 	u64 offset = op_offset(c, o);
 
 	/* A #GP for alignment precedes a stack segment's #SS. */
-	if (size <= 32 && unlikely(o->scale & OP_ALIGNED) && !(o->scale & OP_ALIGNED_MM && mxcsr_mm(c))) {
+	if (size <= 64 && unlikely(o->scale & OP_ALIGNED) && !(o->scale & OP_ALIGNED_MM && mxcsr_mm(c))) {
 		u64 base = in_64(c) && o->seg != FS && o->seg != GS ? 0 : c->seg[o->seg].base;
 
-		if ((base + offset) & (size < 16 ? size - 1 : size == 32 ? 31 : 15))
+		if ((base + offset) & (size < 16 || size == 32 || size == 64 ? size - 1 : 15))
 			return gp_because(c, 0, "the instruction wants its operand aligned (vol. 1, 4.1.1)");
 	}
 	if (!seg_linear(c, o->seg, offset, size, write, linear))
 		return false;
 	if (!check_alignment(c, *linear, size))
 		return false;
-	return size > 32 && o->scale & OP_ALIGNED && *linear & 15
+	return size > 64 && o->scale & OP_ALIGNED && *linear & 15
 		       ? gp_because(c, 0, "the instruction wants its operand aligned (vol. 1, 4.1.1)")
 		       : true;
 }

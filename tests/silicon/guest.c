@@ -92,6 +92,24 @@ static void map_window(void)
 	space_write(&mem, KERNEL_DIRECTORY, 8, P | W | AD | LARGE | NX);
 }
 
+/* Beyond the model: AMD's SSE4A, and what belongs to AVX-512 and came with it. */
+static void give_more(void)
+{
+	static const u8 wide[] = { F_AVX512F, F_AVX512DQ, F_AVX512_IFMA, F_AVX512CD, F_AVX512BW, F_AVX512VL, F_AVX512_VBMI,
+		F_AVX512_VBMI2, F_AVX512_VNNI, F_AVX512_BITALG, F_AVX512_VPOPCNTDQ, F_AVX512_VP2INTERSECT, F_AVX512_FP16,
+		F_AVX512_BF16 };
+
+	if (host_has(F_SSE4A))
+		model.features[F_SSE4A >> 6] |= (u64)1 << (F_SSE4A & 63);
+	if (host_has(F_AVX_VNNI))
+		model.features[F_AVX_VNNI >> 6] |= (u64)1 << (F_AVX_VNNI & 63);
+	for (unsigned i = 0; i < ARRAY_LEN(wide); i++)
+		if (host_avx512())
+			model.features[wide[i] >> 6] |= (u64)1 << (wide[i] & 63);
+		else
+			model.features[wide[i] >> 6] &= ~((u64)1 << (wide[i] & 63));
+}
+
 void guest_new(const char *name, bool stitched)
 {
 	char *error;
@@ -105,8 +123,7 @@ void guest_new(const char *name, bool stitched)
 		fprintf(stderr, "native: --model: %s\n", error);
 		exit(2);
 	}
-	if (host_has(F_SSE4A))
-		model.features[F_SSE4A >> 6] |= (u64)1 << (F_SSE4A & 63);
+	give_more();
 	for (unsigned f = 0; f < F_COUNT; f++)
 		if (!host_has(f))
 			model.features[f >> 6] &= ~((u64)1 << (f & 63));
@@ -136,7 +153,7 @@ void guest_new(const char *name, bool stitched)
 	guest->idtr.limit = 0;
 	guest->cr3 = PML4;
 	guest->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_UMIP;
-	guest->xcr0 = 7;
+	guest->xcr0 = host_avx512() ? 0xe7 : 7;
 	guest->efer = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
 	guest->cr0 = CR0_PG | CR0_PE | CR0_NE | CR0_MP | CR0_ET | CR0_WP | CR0_AM;
 	guest->misc_enable |= 1;
@@ -168,7 +185,7 @@ void guest_poke(unsigned at, const void *bytes, unsigned len)
 enum decode_result guest_decode(unsigned bits, const u8 *code, unsigned len, struct dec *d, struct op *o)
 {
 	u32 mode = MODE_LONG | MODE_PE | MODE_CPL | MODE_OSFXSR | MODE_OSXSAVE | MODE_AVX | MODE_MP | MODE_XMM_EXC |
-		   MODE_UMIP;
+		   MODE_UMIP | (host_avx512() ? MODE_AVX512 : 0);
 
 	return decode(guest->isa, &model, mode | (bits == 64 ? MODE_64 : bits == 32 ? MODE_32 : MODE_16), code, len, d,
 		o);
@@ -203,6 +220,11 @@ static void load(const struct state *s)
 	update_mode(c);
 	vregs_load(c, 0, s->f.xmm, 16);
 	vregs_load(c, 16, s->f.ymm_high, 16);
+	for (unsigned i = 0; i < 16; i++) {
+		memcpy(&c->v[i].b[32], s->z.zmm_high[i], 32);
+		memcpy(&c->v[16 + i], s->z.zmm[i], 64);
+	}
+	memcpy(c->k, s->z.k, sizeof c->k);
 	c->mxcsr = s->f.mxcsr;
 	c->x87.cw = s->f.cw;
 	c->x87.sw = s->f.sw & ~0x3800;
@@ -239,6 +261,11 @@ static void store(struct state *s)
 	s->gs_base = c->seg[GS].base;
 	vregs_save(c, 0, s->f.xmm, 16);
 	vregs_save(c, 16, s->f.ymm_high, 16);
+	for (unsigned i = 0; i < 16; i++) {
+		memcpy(s->z.zmm_high[i], &c->v[i].b[32], 32);
+		memcpy(s->z.zmm[i], &c->v[16 + i], 64);
+	}
+	memcpy(s->z.k, c->k, sizeof c->k);
 	s->f.mxcsr = c->mxcsr;
 	s->f.cw = c->x87.cw;
 	s->f.sw = (u16)(c->x87.sw | c->x87.top << 11);

@@ -78,7 +78,14 @@ __asm__(".text\n"
 	"	ret\n");
 
 static ucontext_t frame;                             /* as the kernel makes them */
-static u8 fpu[832 + 4 + 60] __attribute__((aligned(64)));
+static u8 fpu[4096] __attribute__((aligned(64)));
+/* The components of AVX-512 in XSAVE's standard format: where, and where the last of them ends. No END: there are none. */
+static const struct { u8 number; u16 at, size; } members[] = {
+	{ 5, offsetof(struct avx512_image, k), sizeof ((struct avx512_image *)NULL)->k },
+	{ 6, offsetof(struct avx512_image, zmm_high), sizeof ((struct avx512_image *)NULL)->zmm_high },
+	{ 7, offsetof(struct avx512_image, zmm), sizeof ((struct avx512_image *)NULL)->zmm },
+};
+static u32 component[ARRAY_LEN(members)], components_end;
 static struct state *result;                         /* NULL: the frame is wanted */
 static bool have_frame;
 
@@ -103,6 +110,10 @@ static void store_frame(struct state *s, const ucontext_t *u)
 	memcpy(&s->f, u->uc_mcontext.fpregs, sizeof s->f);
 	if (!(s->f.present & 4))
 		memset(s->f.ymm_high, 0, sizeof s->f.ymm_high);
+	memset(&s->z, 0, sizeof s->z);
+	for (unsigned i = 0; i < ARRAY_LEN(members) && components_end; i++)
+		if (s->f.present >> members[i].number & 1)
+			memcpy((u8 *)&s->z + members[i].at, (u8 *)u->uc_mcontext.fpregs + component[i], members[i].size);
 }
 
 static bool any(const void *p, size_t len)
@@ -111,6 +122,28 @@ static bool any(const void *p, size_t len)
 		if (*b++)
 			return true;
 	return false;
+}
+
+static void load_fpu(const struct state *s)
+{
+	u32 size = components_end ? components_end : sizeof s->f;
+	u64 in_use = 1 | (any(s->f.xmm, sizeof s->f.xmm) ? 2 : 0) | (any(s->f.ymm_high, sizeof s->f.ymm_high) ? 4 : 0);
+
+	memcpy(fpu, &s->f, sizeof s->f);
+	memset(fpu + 416, 0, 96);
+	put32(fpu + SW_RESERVED, FP_MAGIC1);
+	put32(fpu + SW_RESERVED + 4, size + 4);
+	put64(fpu + SW_RESERVED + 8, components_end ? 0xe7 : 7);
+	put32(fpu + SW_RESERVED + 16, size);
+	memset(fpu + 512, 0, 64);
+	for (unsigned i = 0; i < ARRAY_LEN(members) && components_end; i++) {
+		const u8 *from = (const u8 *)&s->z + members[i].at;
+
+		memcpy(fpu + component[i], from, members[i].size);
+		in_use |= (u64)any(from, members[i].size) << members[i].number;
+	}
+	put64(fpu + 512, in_use); /* XINUSE */
+	put32(fpu + size, FP_MAGIC2);
 }
 
 static void load_frame(ucontext_t *u, const struct state *s)
@@ -124,17 +157,7 @@ static void load_frame(ucontext_t *u, const struct state *s)
 	g[REG_RIP] = (greg_t)s->rip;
 	g[REG_EFL] = (greg_t)s->flags;
 	g[REG_CSGSFS] = (greg_t)(s->seg[1] | (u64)s->seg[2] << 48);
-	memcpy(fpu, &s->f, sizeof s->f);
-	memset(fpu + 416, 0, 96);
-	put32(fpu + SW_RESERVED, FP_MAGIC1);
-	put32(fpu + SW_RESERVED + 4, sizeof s->f + 4);
-	put64(fpu + SW_RESERVED + 8, 7);
-	put32(fpu + SW_RESERVED + 16, sizeof s->f);
-	memset(fpu + 512, 0, 64);
-	/* XINUSE */
-	put64(fpu + 512, 1 | (any(s->f.xmm, sizeof s->f.xmm) ? 2 : 0) |
-		(any(s->f.ymm_high, sizeof s->f.ymm_high) ? 4 : 0));
-	put32(fpu + sizeof s->f, FP_MAGIC2);
+	load_fpu(s);
 	u->uc_mcontext.fpregs = (void *)fpu;
 	host_in = (struct host_segments){ s->fs_base, s->gs_base, s->seg[0],        s->seg[3],
 					  s->seg[4],  s->seg[5],  s->seg[1] == 0x33 };
@@ -154,6 +177,21 @@ void host_landed(int number, const siginfo_t *info, const ucontext_t *u)
 					    : (int)u->uc_mcontext.gregs[REG_TRAPNO];
 	result->error = (u32)u->uc_mcontext.gregs[REG_ERR];
 	result->cr2 = (u64)u->uc_mcontext.gregs[REG_CR2];
+}
+
+static void find_components(void)
+{
+	u32 a, b, c, d;
+
+	if (!host_avx512())
+		return;
+	for (unsigned i = 0; i < ARRAY_LEN(members); i++) {
+		__asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(0xd), "c"((u32)members[i].number));
+		if (a != members[i].size || b > sizeof fpu - 4 - a)
+			abort();
+		component[i] = b;
+		components_end = components_end > a + b ? components_end : a + b;
+	}
 }
 
 /* A fault of the runner or of libvcpu: the instruction is done again, and it kills the process. */
@@ -178,6 +216,7 @@ bool host_init(const char **why)
 		*why = "the processor has no AVX";
 		return false;
 	}
+	find_components();
 	if (alt.ss_sp == MAP_FAILED || sigaltstack(&alt, NULL))
 		abort();
 	__asm__ volatile("rdfsbase %0" : "=r"(host_own_fs));

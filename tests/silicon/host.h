@@ -25,11 +25,19 @@ struct fpu_image {
 };
 _Static_assert(sizeof(struct fpu_image) == 832, "XSAVE's standard format");
 
+/* What AVX-512 adds: components 5, 6 and 7. */
+struct avx512_image {
+	u64 k[8];
+	u8 zmm_high[16][32]; /* bits 511 to 256 */
+	u8 zmm[16][64];      /* registers 16 to 31 */
+};
+
 struct state {
 	u64 r[16], rip, flags; /* RAX RCX RDX RBX RSP RBP RSI RDI R8.. */
 	u16 seg[6];            /* ES CS SS DS FS GS */
 	u64 fs_base, gs_base;  /* 64-bit code only */
 	struct fpu_image f;
+	struct avx512_image z; /* zero on hosts without it */
 	/* What ended it */
 	int vector;            /* exception, or HOST_TIMEOUT */
 	u32 error;
@@ -55,6 +63,7 @@ void host_run(struct state *s);
 
 enum maker host_maker(void); /* MAKERS: neither's */
 u64 host_xcr0(void);
+static inline bool host_avx512(void) { return (host_xcr0() & 0xe6) == 0xe6; }
 
 /* Are two x87 registers at most ULPS units in the last place apart? As one number each: sign and exponent, and the
  * significand without its first bit, which denormal numbers do not have. Of two neighbours at the lower end of the

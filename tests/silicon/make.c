@@ -156,10 +156,6 @@ bool row_usable(const struct isa_row *row, const char **why)
 			*why = not[i].why;
 			return false;
 		}
-	if (row->evex) {
-		*why = "the host's ZMM and mask registers are not compared yet";
-		return false;
-	}
 	if (!row->enabled) {
 		*why = host_has(row->insn->since) ? "not in the model" : "the host does not have it";
 		return false;
@@ -282,6 +278,35 @@ static unsigned put_vex(u8 *p, const struct isa_row *row, unsigned bits, unsigne
 	return 3;
 }
 
+/* LEGAL: nothing that the row cannot have, mostly. */
+static unsigned put_evex(u8 *p, const struct isa_row *row, unsigned bits, unsigned pp, unsigned w, bool legal)
+{
+	const struct insn *insn = row->insn;
+	unsigned l = row->mask & KEY_L2 ? (row->match & KEY_L ? 1 : 0) | (row->match & KEY_L2 ? 2 : 0) : below(3),
+		 v = has_operand(row, OPK_H) || has_operand(row, OPK_B) || one_in(60) ? below(32) : 0,
+		 x = (unsigned)(rnd() >> 60), b = one_in(3), z = 0, k = 0;
+
+	if (insn->vsib)
+		v = below(32) & 16;
+	if (insn->masking == MASKING_MUST || (insn->masking == MASKING_ANY && !one_in(3))) {
+		k = one_in(30) ? 0 : 1 + below(7);
+		z = k && one_in(3);
+	}
+	if (b && insn->rounding)
+		l = below(4);
+	else if (!legal && one_in(4))
+		l = 3;
+	if (bits != 64) { /* R and X are what tells it from BOUND; R' and B do not count, V' must not be there */
+		x = one_in(8) ? x & 3 : 0;
+		v &= one_in(16) ? 31 : 7;
+	}
+	p[0] = 0x62;
+	p[1] = (u8)((~x & 15) << 4 | row->map | (!legal && one_in(8) ? 8 : 0));
+	p[2] = (u8)(w << 7 | (~v & 15) << 3 | (!legal && one_in(8) ? 0 : 4) | pp);
+	p[3] = (u8)(z << 7 | l << 5 | b << 4 | (v & 16 ? 0 : 8) | k);
+	return 4;
+}
+
 /* LEGAL: no prefix that does not belong. */
 static void put_row(struct encoded *c, const struct isa_row *row, unsigned bits, bool legal)
 {
@@ -302,7 +327,7 @@ static void put_row(struct encoded *c, const struct isa_row *row, unsigned bits,
 		if (!legal)
 			p[n++] = (u8[]){ 0x66, 0xf2, 0xf3, 0xf0, 0x48, 0x67 }[below(6)];
 		p += n;
-		p += put_vex(p, row, bits, pp, w);
+		p += row->evex ? put_evex(p, row, bits, pp, w, legal) : put_vex(p, row, bits, pp, w);
 	} else {
 		p += put_prefixes(p, row, bits, pp, legal);
 		if (bits == 64) {
@@ -574,6 +599,18 @@ static void aim(struct trial *t, struct encoded *c, unsigned at, u64 rip)
 
 /* ---- states ---- */
 
+static void pick_wide(struct avx512_image *z)
+{
+	for (unsigned i = 0; i < 16; i++)
+		for (unsigned k = 0; k < 64; k += 16) {
+			sixteen(z->zmm[i] + k);
+			if (k < 32)
+				sixteen(z->zmm_high[i] + k);
+		}
+	for (unsigned i = 0; i < 8; i++)
+		z->k[i] = one_in(6) ? ~(u64)0 : one_in(4) ? integer() : one_in(3) ? rnd() & rnd() & rnd() : rnd();
+}
+
 static void pick_state(struct trial *t)
 {
 	struct state *s = &t->in;
@@ -627,6 +664,8 @@ static void pick_state(struct trial *t)
 		sixteen(s->f.xmm[i]);
 		sixteen(s->f.ymm_high[i]);
 	}
+	if (host_avx512())
+		pick_wide(&s->z);
 	if (one_in(4)) {
 		unsigned a = below(16), b = below(16);
 
@@ -693,6 +732,12 @@ static void pick_implicit(struct trial *t, const struct isa_row *row)
 				put32(s->f.xmm[i] + k, row->match & KEY_W || k & 4 ? 0 : below(100));
 				put32(s->f.ymm_high[i] + k, k & 4 ? 0 : below(100));
 			}
+	for (unsigned i = 0; i < 16 && row->evex && row->insn->vsib; i += 2) /* the same of the wide ones */
+		for (unsigned k = 0; k < 64; k += 4) {
+			put32(s->z.zmm[i] + k, row->match & KEY_W || k & 4 ? 0 : below(100));
+			if (k < 32)
+				put32(s->z.zmm_high[i] + k, k & 4 ? 0 : below(100));
+		}
 	if (is(row, " xsave xrstor xsaveopt xsavec xsaves xrstors ")) { /* the host may have more components */
 		s->r[RAX] = below(8);
 		s->r[RDX] = 0;
@@ -822,6 +867,7 @@ static bool in_sequence(const struct isa_row *row)
 	return !is(
 		row,
 		" popf enter leave popa bound ud0 ud1 ud2 rcpps rcpss rsqrtps rsqrtss vrcpps vrcpss vrsqrtps vrsqrtss "
+		"vrcp14ps vrcp14pd vrcp14ss vrcp14sd vrsqrt14ps vrsqrt14pd vrsqrt14ss vrsqrt14sd "
 		"f2xm1 fyl2x fyl2xp1 fptan fpatan fsin fcos fsincos int1 movdir64b fnsave fnstenv wrfsbase wrgsbase fninit ");
 }
 

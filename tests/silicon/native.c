@@ -188,6 +188,15 @@ static void print_trial(const struct trial *t)
 		print_bytes("xmm", i, s->f.xmm[i], 16, false);
 	for (unsigned i = 0; i < 16; i++)
 		print_bytes("high", i, s->f.ymm_high[i], 16, false);
+	for (unsigned i = 0; i < 8; i++) {
+		char name[3] = { 'k', (char)('0' + i) };
+
+		print_number(name, s->z.k[i], 0);
+	}
+	for (unsigned i = 0; i < 16; i++)
+		print_bytes("zhigh", i, s->z.zmm_high[i], 32, false);
+	for (unsigned i = 0; i < 16; i++)
+		print_bytes("zmm", 16 + i, s->z.zmm[i], 64, false);
 	printf("'\n");
 }
 
@@ -246,6 +255,12 @@ static bool parse_word(struct trial *t, const char *word, const char *value)
 		parse_bytes(value, s->f.xmm[n], 16);
 	else if (sscanf(word, "high%x", &n) == 1 && n < 16)
 		parse_bytes(value, s->f.ymm_high[n], 16);
+	else if (sscanf(word, "k%x", &n) == 1 && n < 8)
+		s->z.k[n] = v;
+	else if (sscanf(word, "zhigh%x", &n) == 1 && n < 16)
+		parse_bytes(value, s->z.zmm_high[n], 32);
+	else if (sscanf(word, "zmm%x", &n) == 1 && n >= 16 && n < 32)
+		parse_bytes(value, s->z.zmm[n - 16], 64);
 	else
 		return false;
 	return true;
@@ -336,6 +351,9 @@ static void shrink(struct trial *t)
 	for (unsigned i = 0; i < 16; i++) {
 		TRY(memset(t->in.f.xmm[i], 0, 16));
 		TRY(memset(t->in.f.ymm_high[i], 0, 16));
+		TRY(memset(t->in.z.zmm_high[i], 0, 32));
+		TRY(memset(t->in.z.zmm[i], 0, 64));
+		TRY(t->in.z.k[i & 7] = 0);
 	}
 }
 

@@ -151,10 +151,13 @@ static u64 element_scalef(struct cpu *c, const struct element *e)
 		return e->a | quiet(f);
 	if (y.class >= QNAN)
 		return e->b | quiet(f);
+	/* AMD's processors set DE for A alone, and also where B is an infinity. */
+	if (is_amd(c->model) || y.class != INFINITE)
+		denormal_flag(c, x);
 	if (y.class == INFINITE)
 		return scale_by_infinity(c, x, y, e->a, f);
-	denormal_flag(c, x);
-	denormal_flag(c, y);
+	if (!is_amd(c->model))
+		denormal_flag(c, y);
 	if (x.class != NUMBER)
 		return x.class == ZERO ? (x.sign ? f.sign : 0) : e->a;
 	return pack(c, x.sign, x.exp + floor_of(y), (u128)x.sig << 64, f);
@@ -205,24 +208,30 @@ EVEX_PS_PD(vrndscale, vrndscale)
 EVEX_SS_SD(vrndscale, vrndscale)
 EVEX_PH_SH(vrndscale, vrndscale)
 
-/* What that leaves of the operand. */
+/* What that leaves of the operand. AMD's processors report a result that is not exact, and not that the
+ * operand was no multiple. */
 static u64 element_reduce(struct cpu *c, const struct element *e)
 {
 	struct format f = source_format(e);
 	struct num n = unpack(c, e->b, f);
 	unsigned rc = rounding_of(c, e->imm);
-	u32 saved;
+	u32 saved, flags;
 	u64 r;
 
 	if (nan_result(c, e->b, n, f, &r))
 		return r;
 	if (n.class == INFINITE)
 		return 0;
-	r = round_to(c, e->b, e->imm, rc, f);
+	r = round_to(c, e->b, e->imm | (is_amd(c->model) ? 8 : 0), rc, f);
 	saved = c->soft_mxcsr;
-	c->soft_mxcsr = (saved & ~(u32)MXCSR_RC) | MXCSR_MASKS | rc << 13;
+	c->soft_mxcsr = (saved & ~(u32)(MXCSR_RC | MXCSR_FLAGS)) | MXCSR_MASKS | rc << 13;
+	if (!(saved & MXCSR_UM))
+		c->soft_mxcsr &= ~(u32)MXCSR_FTZ;
 	r = soft_sub(c, e->b, r, f);
+	flags = c->soft_mxcsr & MXCSR_PE;
 	c->soft_mxcsr = saved;
+	if (is_amd(c->model) && !(e->imm & 8))
+		flag(c, flags);
 	return r;
 }
 EVEX_BODIES(vreduce, element, element_reduce, SOFT)
@@ -244,9 +253,9 @@ static u64 element_range(struct cpu *c, const struct element *e)
 		flag(c, MXCSR_IE);
 		return (x.class == SNAN ? a : b) | quiet(f);
 	}
-	if (x.class == QNAN && y.class == QNAN)
-		return a;
-	if (x.class == QNAN || y.class == QNAN) {
+	if (x.class == QNAN && y.class == QNAN) {
+		r = a;
+	} else if (x.class == QNAN || y.class == QNAN) {
 		r = x.class == QNAN ? b : a;
 	} else {
 		u64 key_a = a & ~f.sign, key_b = b & ~f.sign;

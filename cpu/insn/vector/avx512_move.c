@@ -155,6 +155,8 @@ BODY(vcompress)
 	for (unsigned i = 0; i < e.count; i++)
 		if (e.active >> i & 1)
 			element_set(&e.r, n++, size, element_get(&e.b, i, size));
+	if (o->to_memory && !o->k)
+		return op_store_block(c, o, e.r.b, o->vlen);
 	if (o->to_memory)
 		return evex_store(c, o, n > 63 ? ~(u64)0 : ((u64)1 << n) - 1, size, e.r.b);
 	if (!o->zeroing)
@@ -179,7 +181,8 @@ BODY(vexpand)
 	memset(&e.r, 0, sizeof e.r);
 	if (!o->mem)
 		from = c->v[o->src];
-	else if (!evex_load(c, o, (unsigned)__builtin_popcountll(e.active), size, &from))
+	else if (!o->k ? !op_load_block(c, o, from.b, o->vlen)
+		       : !evex_load(c, o, (unsigned)__builtin_popcountll(e.active), size, &from))
 		return false;
 	for (unsigned i = 0; i < e.count; i++)
 		if (e.active >> i & 1)
@@ -194,7 +197,7 @@ EVEX_IS(vexpandpd, vexpand)
 /* ---- gathers and scatters: o->imm8 bits 4-0 the register of indices, 6-5 their scale ----
  *
  * Elements come in order, and each takes itself out of the mask. When one faults, those before it are done, and the
- * instruction may be repeated. */
+ * instruction may be repeated; if there is one that was loaded, the rest of the register is clear. */
 
 static bool indexed(struct cpu *c, const struct op *o, unsigned i, unsigned index_size, bool write, u64 *linear)
 {
@@ -208,13 +211,18 @@ ALWAYS_INLINE bool gather(struct cpu *c, const struct op *o, unsigned index_size
 {
 	unsigned size = 1u << o->to, count = o->vlen / (size > index_size ? size : index_size);
 	union vreg *r = &c->v[o->dst];
+	bool loaded = false;
 	u64 linear, v;
 
 	for (unsigned i = 0; i < count; i++) {
 		if (c->k[o->k] >> i & 1) {
-			if (!indexed(c, o, i, index_size, false, &linear) || !mem_read(c, linear, size, &v))
+			if (!indexed(c, o, i, index_size, false, &linear) || !mem_read(c, linear, size, &v)) {
+				if (loaded)
+					memset(&r->b[o->vlen], 0, sizeof *r - o->vlen);
 				return false;
+			}
 			element_set(r, i, size, v);
+			loaded = true;
 		}
 		c->k[o->k] &= ~((u64)1 << i);
 	}

@@ -36,19 +36,22 @@ static bool load_whole(struct cpu *c, const struct op *o, unsigned size, void *t
 	return true;
 }
 
-static bool aligned(struct cpu *c, const struct op *o, unsigned size)
+/* Of vectors without an active element AMD's processors do not ask it. */
+static bool aligned(struct cpu *c, const struct op *o, unsigned size, u64 active)
 {
 	u64 linear;
 
-	if (!(o->scale & 0x80))
+	if (!(o->scale & 0x80) || (!active && o->k && is_amd(c->model)))
 		return true;
 	linear = op_offset(c, o) + OP_SEG(c, o)->base;
 	return linear & (size - 1) ? gp_because(c, 0, "a vector in memory is not aligned (vol. 1, 14.9)") : true;
 }
 
+/* EFLAGS.AC asks AMD's processors to see that each element of a vector with a mask is aligned. */
 static bool element_linear(struct cpu *c, const struct op *o, unsigned at, unsigned size, bool write, u64 *linear)
 {
-	return seg_linear(c, o->seg, (op_offset(c, o) + at) & op_amask(o), size, write, linear);
+	return seg_linear(c, o->seg, op_offset(c, o) + at, size, write, linear) &&
+	       (!is_amd(c->model) || check_alignment(c, *linear, size));
 }
 
 /* NEEDED elements of SIZE bytes. */
@@ -76,7 +79,7 @@ static bool load(struct cpu *c, const struct op *o, const struct evex_desc *d, s
 	const unsigned size = 1u << o->from;
 	unsigned bytes = d->kind == EVEX_KIND_parts && !o->k ? vec_reads(d->lanes, d->bits, o->vlen) : 1u << o->memory;
 	unsigned n = bytes >> o->from;
-	u64 needed;
+	u64 needed, all = n > 63 ? ~(u64)0 : ((u64)1 << n) - 1;
 
 	if (o->broadcast) {
 		if (o->whole || e->active) {
@@ -87,26 +90,51 @@ static bool load(struct cpu *c, const struct op *o, const struct evex_desc *d, s
 		}
 		return true;
 	}
-	if (!aligned(c, o, bytes))
+	if (!aligned(c, o, bytes, e->active))
 		return false;
 	needed = fold(e->active, e->count, n);
-	if (!o->k || o->whole || !(~needed & (n > 63 ? ~(u64)0 : ((u64)1 << n) - 1)))
+	if (!o->k || o->whole || (!(~needed & all) && !(is_amd(c->model) && c->eflags & FL_AC)))
 		return load_whole(c, o, bytes, e->b.b);
 	return load_elements(c, o, needed, size, &e->b);
+}
+
+/* May the ACTIVE elements be written? At LINEAR. */
+static bool may_store(struct cpu *c, const struct op *o, u64 active, unsigned size, u64 linear[64])
+{
+	for (unsigned i = 0; i < 64 && active >> i; i++)
+		if (active >> i & 1 &&
+		    (!element_linear(c, o, i * size, size, true, &linear[i]) || !mem_check_write(c, linear[i], size)))
+			return false;
+	return true;
 }
 
 bool evex_store(struct cpu *c, const struct op *o, u64 active, unsigned size, const void *v)
 {
 	u64 linear[64];
 
-	for (unsigned i = 0; i < 64 && active >> i; i++)
-		if (active >> i & 1 &&
-		    (!element_linear(c, o, i * size, size, true, &linear[i]) || !mem_check_write(c, linear[i], size)))
-			return false;
+	if (!may_store(c, o, active, size, linear))
+		return false;
 	for (unsigned i = 0; i < 64 && active >> i; i++)
 		if (active >> i & 1 && !mem_write(c, linear[i], size, get_size((const u8 *)v + i * size, size)))
 			return false;
 	return true;
+}
+
+/* The whole of the memory operand could be written, whatever the mask says. */
+static bool may_store_whole(struct cpu *c, const struct op *o)
+{
+	u64 linear;
+
+	return op_linear(c, o, 1u << o->memory, true, &linear) && mem_check_write(c, linear, 1u << o->memory);
+}
+
+static bool store_result(struct cpu *c, const struct op *o, const struct evex *e)
+{
+	if (!o->k)
+		return aligned(c, o, 1u << o->memory, ALL) && op_store_block(c, o, e->r.b, 1u << o->memory);
+	if (o->whole ? !may_store_whole(c, o) : !aligned(c, o, 1u << o->memory, e->active))
+		return false;
+	return evex_store(c, o, e->active, 1u << o->to, e->r.b);
 }
 
 /* ---- before and behind the operation ---- */
@@ -124,6 +152,12 @@ bool evex_begin(struct cpu *c, const struct op *o, const struct evex_desc *d, st
 		return load(c, o, d, e);
 	}
 	e->b = c->v[o->src & 31];
+	/* With AMD's processors a fault of the store comes before the exceptions of VCVTPS2PH. */
+	if (o->to_memory && d->post != POST_EXACT && is_amd(c->model)) {
+		u64 linear[64];
+
+		return o->k ? may_store(c, o, e->active, 1u << o->to, linear) : may_store_whole(c, o);
+	}
 	return true;
 }
 
@@ -151,11 +185,8 @@ bool evex_end(struct cpu *c, const struct op *o, enum lanes lanes, struct evex *
 		c->k[o->dst] = e->mask & e->active;
 		return true;
 	}
-	if (o->to_memory) {
-		if (!o->k)
-			return op_store_block(c, o, e->r.b, 1u << o->memory);
-		return aligned(c, o, 1u << o->memory) && evex_store(c, o, e->active, 1u << o->to, e->r.b);
-	}
+	if (o->to_memory)
+		return store_result(c, o, e);
 	if (o->k && lanes == ONE) {
 		if (!(e->active & 1))
 			element_set(&e->r, 0, 1u << o->to, o->zeroing ? 0 : element_get(&e->old, 0, 1u << o->to));

@@ -128,7 +128,7 @@ ALWAYS_INLINE bool mask_body(struct cpu *c, const struct op *o, bool explicit)
 			put_size(&r.b[i * (16 / n)], 16 / n, res >> i & 1 ? ~(u64)0 : 0);
 	xmm_set(c, 0, vec_of(r));
 	if (o->vlen)
-		vec_store(&c->v[0].q[2], vec_zero);
+		memset(&c->v[0].q[2], 0, o->zmm ? 48 : 16);
 	return true;
 }
 

@@ -22,13 +22,22 @@ static void elements_set(struct cpu *c, const struct op *o, unsigned n, const st
 		zmm_clear(c, n);
 }
 
+/* The same in front of a fault: AMD's processors leave what is above the vector as it was. */
+static void elements_keep(struct cpu *c, const struct op *o, unsigned n, const struct elements *e)
+{
+	if (is_amd(c->model))
+		memcpy(&c->v[n], e->b, o->vlen);
+	else
+		elements_set(c, o, n, e, o->vlen);
+}
+
 static bool chosen(const struct elements *mask, unsigned at, unsigned size) { return mask->b[at + size - 1] & 0x80; }
 
 /* ---- masked loads and stores: vvvv is the mask ---- */
 
 static bool element_linear(struct cpu *c, const struct op *o, unsigned at, unsigned size, bool write, u64 *linear)
 {
-	return seg_linear(c, o->seg, (op_offset(c, o) + at) & op_amask(o), size, write, linear);
+	return seg_linear(c, o->seg, op_offset(c, o) + at, size, write, linear);
 }
 
 ALWAYS_INLINE bool masked_load(struct cpu *c, const struct op *o, unsigned size)
@@ -112,11 +121,9 @@ static bool gather(struct cpu *c, const struct op *o, unsigned index_size, unsig
 				at = (u64)(s64)(s32)at;
 			at = (op_offset(c, o) + (at << scale)) & op_amask(o);
 			if (!seg_linear(c, o->seg, at, size, false, &linear) || !mem_read(c, linear, size, &v)) {
-				unsigned kept = is_amd(c->model) ? 32 : length;
-
 				if (loaded)
-					elements_set(c, o, o->dst, &r, kept);
-				elements_set(c, o, o->third, &mask, kept);
+					elements_keep(c, o, o->dst, &r);
+				elements_keep(c, o, o->third, &mask);
 				return false;
 			}
 			put_size(r.b + done * size, size, v);
