@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Direct stores, which go past the caches, stores to the queue of a device, and SERIALIZE (SDM vol. 2, each): here all
  * accesses are in order, and nothing is cached. */
-#include "cpu/op.h"
+#include "cpu/system/system.h"
 
 gen_fn gen_movnti;
 GEN(movdiri) { gen_movnti(d, o); }
@@ -33,8 +33,8 @@ GEN_JUMP(serialize)
 
 /* ---- enqueue stores ---- */
 
-/* No device takes them, so the answer is always "retry", ZF. */
-static bool enqueue(struct cpu *c, const struct op *o, u64 reserved)
+/* No device takes them, so the answer is always "retry", ZF. In a guest the PASID may be one of the guest's. */
+static bool enqueue(struct cpu *c, const struct op *o, u64 reserved, bool user)
 {
 	u64 linear;
 	u8 v[64];
@@ -43,6 +43,9 @@ static bool enqueue(struct cpu *c, const struct op *o, u64 reserved)
 		return false;
 	if (get32(v) & reserved)
 		return gp_because(c, 0, "reserved bits of the command are set (vol. 2, ENQCMD)");
+	if (vmx_guest(c) && vmx_pasid_exits(c, user ? VMEXIT_ENQCMD : VMEXIT_ENQCMDS, user ? (u32)c->pasid : get32(v),
+					    user ? c->pasid & 0xfffff : get32(v)))
+		return false;
 	if (!mem_check_write(c, linear, sizeof v))
 		return false;
 	cpu_set_arith(c, FL_Z);
@@ -53,8 +56,8 @@ BODY(enqcmd)
 {
 	if (!(c->pasid >> 31 & 1))
 		return gp_because(c, 0, "IA32_PASID is not valid (vol. 2, ENQCMD)");
-	return enqueue(c, o, 0xffffffff);
+	return enqueue(c, o, 0xffffffff, true);
 }
-BODY(enqcmds) { return enqueue(c, o, 0x7ff00000); }
+BODY(enqcmds) { return enqueue(c, o, 0x7ff00000, false); }
 GEN_BODY(enqcmd)
 GEN_BODY(enqcmds)

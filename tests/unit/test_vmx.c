@@ -741,7 +741,7 @@ enum { SHADOWS = 0x40000000 }; /* the same memory as a shadow stack */
 
 static void cet_setup(void)
 {
-	bare_new("max,+vmx,+shstk,+ibt,+pks,+pmu,+msrlist,+fred,+apx", RAM);
+	bare_new("max,+vmx,+shstk,+ibt,+pks,+pmu,+msrlist,+fred,+apx,+enqcmd", RAM);
 	c->feature_control = 5;
 	put32(ram->host + ON, VMCS_REVISION);
 	put32(ram->host + VM, VMCS_REVISION);

@@ -12,7 +12,7 @@ enum { PROC = 0x04006172 }; /* what must be 1 */
 
 static void later_setup(void)
 {
-	bare_new("max,+vmx,+waitpkg,+msrlist,+usermsr,+wrmsrns,+bus-lock-detect", RAM);
+	bare_new("max,+vmx,+waitpkg,+msrlist,+usermsr,+wrmsrns,+bus-lock-detect,+enqcmd", RAM);
 	c->feature_control = 5;
 	put32(ram->host + ON, VMCS_REVISION);
 	put32(ram->host + VM, VMCS_REVISION);
@@ -180,6 +180,48 @@ START_TEST(user_msrs)
 	ck_assert_uint_eq(get(VMCS_EXIT_QUALIFICATION), 0);
 	ck_assert_uint_eq(RUN_GUEST("\x0f\x01\xc6"), 32);
 	ck_assert_uint_eq(get(VMCS_EXIT_QUALIFICATION), 1);
+}
+END_TEST
+
+/* ENQCMD and ENQCMDS with PASID translation (25.5.9): directory, table; reserved bits; which of the directories. */
+START_TEST(pasids)
+{
+	enum { LOW = 0x74000, HIGH = 0x75000, TABLE = 0x76000 };
+	static const struct { u32 pasid; u64 directory; u32 entry; bool exits; } rows[] = {
+		{ 0x12345, TABLE | 1, 0x80000777, false }, { 0x92345, TABLE | 1, 0x80000777, false },
+		{ 0x12345, TABLE, 0x80000777, true }, { 0x12345, TABLE | 3, 0x80000777, true },
+		{ 0x12345, TABLE | 0x801, 0x80000777, true }, { 0x12345, (u64)1 << 52 | TABLE | 1, 0x80000777, true },
+		{ 0x12345, TABLE | 1, 0x777, true }, { 0x12345, TABLE | 1, 0x80100777, true },
+		{ 0x12345, TABLE | 1, 0xc0000777, true }, { 0xfffff, TABLE | 1, 0x800fffff, false },
+	};
+	struct vm_check failed;
+
+	valid_vm();
+	set(VMCS_SECONDARY_CONTROLS, SEC_PASID);
+	set(VMCS_LOW_PASID_DIRECTORY, LOW);
+	set(VMCS_HIGH_PASID_DIRECTORY, HIGH);
+	for (unsigned i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+		u32 pasid = rows[i / 2].pasid;
+		bool system = i & 1;
+		u32 reason;
+
+		memset(ram->host + LOW, 0, 3 * PAGE_SIZE);
+		put64(ram->host + (pasid >> 19 ? HIGH : LOW) + 8 * (pasid >> 10 & 0x1ff), rows[i / 2].directory);
+		put32(ram->host + TABLE + 4 * (pasid & 0x3ff), rows[i / 2].entry);
+		memset(ram->host + DESCRIPTOR, 0, 64);
+		put32(ram->host + DESCRIPTOR, system ? 1u << 31 | pasid : 0);
+		c->pasid = 1u << 31 | pasid;
+		c->r[RAX] = LIST, c->r[RBX] = DESCRIPTOR;
+		set(VMCS_GUEST_RIP, GUEST);
+		reason = system ? RUN_GUEST("\xf3\x0f\x38\xf8\x03") : RUN_GUEST("\xf2\x0f\x38\xf8\x03");
+		ck_assert_msg(reason == (!rows[i / 2].exits ? 18u : system ? 73 : 72), "row %u: %u", i, reason);
+		if (rows[i / 2].exits)
+			ck_assert_uint_eq(get(VMCS_EXIT_QUALIFICATION), system ? 1u << 31 | pasid : pasid);
+	}
+	set(VMCS_HIGH_PASID_DIRECTORY, HIGH + 8);
+	ck_assert(!vmx_entry_check(c, &failed) && failed.field == VMCS_HIGH_PASID_DIRECTORY);
+	set(VMCS_SECONDARY_CONTROLS, 0);
+	ck_assert(vmx_entry_check(c, &failed));
 }
 END_TEST
 
@@ -661,6 +703,7 @@ int main(void)
 	tcase_add_test(t, user_wait);
 	tcase_add_test(t, msr_lists);
 	tcase_add_test(t, user_msrs);
+	tcase_add_test(t, pasids);
 	tcase_add_test(t, ipi_msr);
 	tcase_add_test(t, ipi_page);
 	tcase_add_test(t, notification);

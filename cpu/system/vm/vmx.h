@@ -57,7 +57,7 @@ enum { SEC_APIC_ACCESS = 1, SEC_EPT = 1 << 1, SEC_TABLES = 1 << 2, SEC_RDTSCP = 
        SEC_VPID = 1 << 5, SEC_WBINVD = 1 << 6, SEC_UNRESTRICTED = 1 << 7, SEC_APIC_REGISTERS = 1 << 8,
        SEC_VIRTUAL_INTR = 1 << 9, SEC_PLE = 1 << 10, SEC_RDRAND = 1 << 11, SEC_INVPCID = 1 << 12, SEC_VMFUNC = 1 << 13,
        SEC_SHADOW = 1 << 14, SEC_RDSEED = 1 << 16, SEC_PML = 1 << 17, SEC_VE = 1 << 18, SEC_XSAVES = 1 << 20,
-       SEC_MBEC = 1 << 22, SEC_TSC_SCALING = 1 << 25, SEC_USER_WAIT = 1 << 26, SEC_BUS_LOCK = 1 << 30 };
+       SEC_PASID = 1 << 21, SEC_MBEC = 1 << 22, SEC_TSC_SCALING = 1 << 25, SEC_USER_WAIT = 1 << 26, SEC_BUS_LOCK = 1 << 30 };
 #define SEC_TIMEOUT (1u << 31)
 enum { TERTIARY_IPI = 1 << 4, TERTIARY_MSR_LIST = 1 << 6 };
 enum { EXIT_SAVE_DEBUG = 1 << 2, EXIT_HOST_64 = 1 << 9, EXIT_ACK_INTR = 1 << 15, EXIT_SAVE_PAT = 1 << 18,
@@ -207,6 +207,8 @@ static inline void vmx_because(struct cpu *c, enum vmcs_field field, u32 bits)
 	c->vmx->cause = (struct vmx_cause){ field, bits, NULL };
 }
 /* Does an access of the instruction under way to the MSR INDEX exit for EXIT? */
+/* Does the translation of a guest's PASID, for ENQCMD or ENQCMDS, exit for EXIT (25.5.9)? */
+bool vmx_pasid_exits(struct cpu *c, u32 exit, u32 pasid, u64 qualification);
 /* What the instruction that exits is, in the form of the field of 64 bits; a general register in it. */
 void vmx_describe(struct cpu *c, u64 info);
 unsigned vmx_register(const struct cpu *c, u8 off);

@@ -213,6 +213,8 @@ static bool controls_ok(const struct cpu *c, struct vm_check *f, const struct vm
 	       check(f, k->pin & PIN_VIRTUAL_NMI || !(k->proc & PROC_NMI_WINDOW), VMCS_PROC_CONTROLS,
 		     "has \"NMI-window exiting\" without \"virtual NMIs\" (26.2.1.1)") &&
 	       ept_ok(c, f, k) && functions_ok(c, f, k) && page_if(c, f, k, SEC_SHADOW, VMCS_VMREAD_BITMAP) &&
+	       page_if(c, f, k, SEC_PASID, VMCS_LOW_PASID_DIRECTORY) &&
+	       page_if(c, f, k, SEC_PASID, VMCS_HIGH_PASID_DIRECTORY) &&
 	       page_if(c, f, k, SEC_SHADOW, VMCS_VMWRITE_BITMAP) &&
 	       check(f, !(k->secondary & SEC_TSC_SCALING) || vmcs_get(c, VMCS_TSC_MULTIPLIER), VMCS_TSC_MULTIPLIER,
 		     "is 0 (26.2.1.1)") &&

@@ -141,6 +141,24 @@ bool vmx_msr_exits(struct cpu *c, u32 exit, u32 index, bool write)
 	return true;
 }
 
+/* The directory's entry is selected by bits 18-10: 0 present | N-12 address of a table. Bits 9-0 select the table's:
+ * 31 valid | 19-0 the host's PASID. All other bits are reserved. */
+bool vmx_pasid_exits(struct cpu *c, u32 exit, u32 pasid, u64 qualification)
+{
+	u64 directory, e;
+
+	if (!secondary(c, SEC_PASID))
+		return false;
+	directory = vmcs_get(c, pasid >> 19 & 1 ? VMCS_HIGH_PASID_DIRECTORY : VMCS_LOW_PASID_DIRECTORY);
+	e = vm_read(c, directory + 8 * (pasid >> 10 & 0x1ff), 8);
+	if ((e & 0xfff) == 1 && !(e >> c->model->physical_bits) &&
+	    vm_read(c, (e & ~(u64)0xfff) + 4 * (pasid & 0x3ff), 4) >> 20 == 0x800)
+		return false;
+	vmx_exits(c, exit, qualification);
+	vmx_because(c, VMCS_SECONDARY_CONTROLS, SEC_PASID);
+	return true;
+}
+
 static bool port_exits(struct cpu *c, u16 port, unsigned size)
 {
 	const struct vmx_controls *k = &c->vmx->controls;
@@ -386,6 +404,7 @@ bool vmx_instruction_exits(struct cpu *c, const struct op *o, u32 exit, unsigned
 			    because(c, "XSS_EXITING_BITMAP has a bit of IA32_XSS that EDX:EAX asks for (25.1.3)"),
 			    c, o, exit);
 	case VMEXIT_TASK_SWITCH: case VMEXIT_RSM: case VMEXIT_VMFUNC: case VMEXIT_URDMSR: case VMEXIT_UWRMSR:
+	case VMEXIT_ENQCMD: case VMEXIT_ENQCMDS:
 		return false; /* task_switch() asks; CHK_SMM comes first; the others ask themselves */
 	default: return forbidden(c, o, exit);
 	}

@@ -35,7 +35,7 @@ static const char *const exit_reasons[] = {
 	[VMEXIT_INVPCID] = "INVPCID", [59] = "VMFUNC", [VMEXIT_RDSEED] = "RDSEED",
 	[62] = "page-modification log full", [VMEXIT_XSAVES] = "XSAVES", [VMEXIT_XRSTORS] = "XRSTORS",
 	[66] = "sub-page permission", [VMEXIT_UMWAIT] = "UMWAIT", [VMEXIT_TPAUSE] = "TPAUSE",
-	[72] = "ENQCMD PASID translation", [73] = "ENQCMDS PASID translation",
+	[VMEXIT_ENQCMD] = "ENQCMD PASID translation", [VMEXIT_ENQCMDS] = "ENQCMDS PASID translation",
 	[VMEXIT_BUS_LOCK] = "bus lock", [VMEXIT_TIMEOUT] = "instruction timeout",
 	[VMEXIT_RDMSRLIST] = "RDMSRLIST", [VMEXIT_WRMSRLIST] = "WRMSRLIST",
 	[VMEXIT_URDMSR] = "URDMSR", [VMEXIT_UWRMSR] = "UWRMSR",
