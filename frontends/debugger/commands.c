@@ -152,6 +152,8 @@ static const struct row {
 	{ "coverage", NULL, do_coverage, "on | off | save FILE", "record which code runs", "w=on off save" },
 	{ "profile", NULL, do_profile, "FILE N [EVERY]",
 		"execute N instructions; write the stack of every EVERY-th [100000], for flame graphs", NULL },
+	{ "gcore", "generate-core-file", do_gcore, "[FILE]",
+		"write memory and processors as an ELF core [core]; FILE.json: registers as wtf's regs.json", "f" },
 	{ NULL, "Other", NULL, NULL, NULL, NULL },
 	{ "type", NULL, do_type, "TEXT", "send TEXT to the guest's COM1; \\n is Enter", NULL },
 	{ "medium", NULL, do_medium, "", "insert the next --medium; after the last one the drive is empty", NULL },

@@ -454,7 +454,7 @@ bool device_words(struct session *s, const char *part); /* false: there are none
 command_fn info_clock;
 
 /* ---- trace.c ---- */
-command_fn do_trace, do_coverage, do_profile;
+command_fn do_trace, do_coverage, do_profile, do_gcore;
 void trace_end(struct session *s);
 
 /* A file for a command's output; NULL, having complained. Closing: false, having complained. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <vcpu_dump.h>
+
 #include "debugger.h"
 
 struct piece { uint64_t address; unsigned size; };
@@ -264,6 +266,31 @@ bool do_coverage(struct session *s, const char *args)
 	SHOW_NUMBER(s, "bytes", "%" PRIu64 " bytes of code", bytes);
 	SHOW_NUMBER(s, "pieces", " in %" PRIu64 " pieces have run\n", t->npieces);
 	return close_file(s, file, args + 5);
+}
+
+/* ---- gcore ---- */
+
+static bool write_core(void *file, const void *data, size_t len) { return fwrite(data, 1, len, file) == len; }
+
+/* The registers go to a file of their own if its name says so. */
+bool do_gcore(struct session *s, const char *args)
+{
+	const char *path = *args ? args : "core";
+	size_t len = strlen(path);
+	bool json = len > 5 && !strcmp(path + len - 5, ".json"), ok = true;
+	FILE *file = create_file(s, path);
+	char *text;
+
+	if (!file)
+		return false;
+	if (json) {
+		text = needed(vcpu_registers_json(s->machine));
+		fputs(text, file);
+		free(text);
+	} else {
+		ok = !vcpu_dump_save(s->machine, write_core, file);
+	}
+	return close_file(s, file, path) && (ok || complaint(s, "%s", vcpu_error(s->machine)));
 }
 
 void trace_end(struct session *s)

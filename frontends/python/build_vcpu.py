@@ -16,7 +16,7 @@ import tempfile
 
 import cffi
 
-HEADERS = "vcpu.h", "vcpu_replay.h", "vcpu_snapshot.h", "vcpu_debug.h", "vcpu_hook.h"
+HEADERS = "vcpu.h", "vcpu_replay.h", "vcpu_snapshot.h", "vcpu_debug.h", "vcpu_hook.h", "vcpu_dump.h"
 HERE = pathlib.Path(__file__).resolve().parent
 
 

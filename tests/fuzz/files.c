@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What comes from files, damaged: saved states, recordings, kernels, overlays. Each is either refused, with one line
+/* What comes from files, damaged: dumps, saved states, recordings, kernels, overlays. Each is either refused, with one line
  * that says why, or taken; then it runs. The host must not crash, hang or ask for memory that no such file can need.
  *
  *     files [CASES [SEED [KIND]]]
@@ -16,6 +16,7 @@
 #include "io/disk/disk.h"
 #include "lib/machine.h"
 #include "lib/replay.h"
+#include "lib/vcpu_dump.h"
 
 #define LARGEST (1u << 20) /* bytes of a case */
 
@@ -598,6 +599,85 @@ static void disk_case(void)
 
 static void disk_end(void) { free(good_overlay.data); }
 
+/* ---- dumps, and registers as JSON ---- */
+
+static struct bytes good_dump[3];
+static char *good_registers;
+
+static bool grow(void *user, const void *data, size_t len)
+{
+	struct bytes *b = user;
+
+	memcpy(b->data + b->len, data, len);
+	b->len += len;
+	return true;
+}
+
+static vcpu *bare(void)
+{
+	struct vcpu_config config = { .bare = true, .cpu = "max" };
+	vcpu *v = vcpu_new(&config, NULL);
+
+	if (!v)
+		fail("no machine");
+	return v;
+}
+
+/* An ELF core; Windows dumps of page 1, as runs and as a map. */
+static void dump_begin(void)
+{
+	vcpu *v = bare();
+
+	for (unsigned i = 0; i < 3; i++)
+		good_dump[i].data = allocate(LARGEST);
+	if (vcpu_map(v, 0x1000, 0x3000) || vcpu_set_mode(v, 64) || vcpu_set(v, VCPU_RIP, 0x1000) ||
+	    vcpu_dump_save(v, grow, &good_dump[0]) || !(good_registers = vcpu_registers_json(v)))
+		fail("no good dump");
+	for (unsigned i = 1; i < 3; i++) {
+		u8 *d = good_dump[i].data;
+
+		memcpy(d, "PAGEDU64", 8);
+		put32(d + 0x30, 0x8664);
+		put32(d + 0x88, 1);
+		put64(d + 0x98, 1);
+		put64(d + 0xa0, 1);
+		put32(d + 0xf98, i == 1 ? 1 : 5);
+		memcpy(d + 0x2000, "SDMPDUMP", 8);
+		put64(d + 0x2020, 0x3000);
+		put64(d + 0x2030, 8);
+		d[0x2038] = 2;
+		good_dump[i].len = i == 1 ? 0x3000 : 0x4000;
+	}
+	vcpu_free(v);
+}
+
+static void dump_case(void)
+{
+	unsigned which = (unsigned)below(4);
+	struct bytes b = which < 3 ? damaged(good_dump[which].data, good_dump[which].len)
+				   : damaged((u8 *)good_registers, strlen(good_registers));
+	char *error = NULL;
+	vcpu *v = bare();
+
+	b = exact(b);
+	if (which < 3 ? vcpu_dump_load(v, b.data, b.len, &error)
+		      : vcpu_registers_load(v, (const char *)b.data, b.len, &error)) {
+		taken++;
+		vcpu_run(v, 100);
+	} else {
+		check_refusal(error);
+	}
+	vcpu_free(v);
+	free(b.data);
+}
+
+static void dump_end(void)
+{
+	for (unsigned i = 0; i < 3; i++)
+		free(good_dump[i].data);
+	free(good_registers);
+}
+
 /* ---- all of them ---- */
 
 static const struct {
@@ -605,10 +685,11 @@ static const struct {
 	unsigned share; /* of a hundred cases */
 	void (*begin)(void), (*each)(void), (*end)(void);
 } kinds[] = {
-	{ "states", 25, state_begin, state_case, state_end },
-	{ "recordings", 25, recording_begin, recording_case, recording_end },
-	{ "kernels", 25, kernel_begin, kernel_case, kernel_end },
-	{ "disks", 25, disk_begin, disk_case, disk_end },
+	{ "dumps", 20, dump_begin, dump_case, dump_end },
+	{ "states", 20, state_begin, state_case, state_end },
+	{ "recordings", 20, recording_begin, recording_case, recording_end },
+	{ "kernels", 20, kernel_begin, kernel_case, kernel_end },
+	{ "disks", 20, disk_begin, disk_case, disk_end },
 };
 
 int main(int argc, char **argv)

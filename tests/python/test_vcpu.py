@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tests of the Python package. The guests are a few instructions, and libvcpu's own demo guest (VCPU_DEMO)."""
+import json
 import os
 import struct
 import threading
@@ -444,6 +445,22 @@ def test_clone():
         bare.map(0, 0x1000, buffer=bytearray(0x1000))
         with pytest.raises(vcpu.Error, match="memory of the caller's"):
             bare.clone()
+
+
+def test_dump(tmp_path):
+    with vcpu.Machine(bare=True) as first, vcpu.Machine(bare=True) as second:
+        first.map(0, 0x4000)
+        first.set_mode(64)
+        first.memory.write(0x1000, b"\xf4")
+        first.registers.rip, first.registers.rbx = 0x1000, 77
+        first.save_dump(tmp_path / "core")
+        second.load_dump((tmp_path / "core").read_bytes())
+        assert second.memory.read(0x1000, 1) == b"\xf4"
+        assert (second.registers.rip, second.registers.rbx) == (0x1000, 77)
+        second.load_registers('{"rbx": "0x4d2"}')
+        assert second.registers.rbx == 1234 == int(json.loads(second.registers_json())["rbx"], 16)
+        with pytest.raises(vcpu.Error, match="without memory"):
+            second.load_dump(b"")
 
 
 def test_template():

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "lib/vcpu_debug.h"
+#include "lib/vcpu_dump.h"
 #include "lib/vcpu_hook.h"
 #include "lib/vcpu_snapshot.h"
 
@@ -516,6 +517,36 @@ ROW(vcpu_template_load)
 	ck_assert(!vcpu_template_load(bare, t, NULL));
 	vcpu_template_free(t);
 }
+static bool write_nothing(void *user, const void *data, size_t len)
+{
+	(void)user, (void)data, (void)len;
+	return true;
+}
+ROW(vcpu_dump_load)
+{
+	ck_assert(!vcpu_dump_load(NULL, "", 0, NULL));
+	ck_assert(!vcpu_dump_load(pc, NULL, 100, NULL));
+	ck_assert(!vcpu_dump_load(bare, "", 0, NULL));
+}
+ROW(vcpu_dump_save)
+{
+	ck_assert_int_eq(vcpu_dump_save(NULL, write_nothing, NULL), -1);
+	ck_assert_int_eq(vcpu_dump_save(pc, NULL, NULL), -1);
+	ck_assert_int_eq(vcpu_dump_save(pc, write_nothing, NULL), 0);
+}
+ROW(vcpu_registers_load)
+{
+	ck_assert(!vcpu_registers_load(NULL, "{}", 2, NULL));
+	ck_assert(!vcpu_registers_load(bare, NULL, 2, NULL));
+}
+ROW(vcpu_registers_json)
+{
+	char *text = vcpu_registers_json(pc);
+
+	ck_assert_ptr_nonnull(text);
+	free(text);
+	ck_assert_ptr_null(vcpu_registers_json(NULL));
+}
 ROW(vcpu_clone)
 {
 	vcpu *c = vcpu_clone(pc, NULL, NULL);
@@ -917,6 +948,7 @@ static const struct { const char *name; void (*row)(void); } rows[] = {
 	R(vcpu_screen_text), R(vcpu_type_text), R(vcpu_next_medium), R(vcpu_version), R(vcpu_models), R(vcpu_isa_row),
 	R(vcpu_isa_theorem), R(vcpu_isa_class),
 	R(vcpu_snapshot_take), R(vcpu_snapshot_restore), R(vcpu_snapshot_free), R(vcpu_snapshot_memory),
+	R(vcpu_dump_load), R(vcpu_dump_save), R(vcpu_registers_load), R(vcpu_registers_json),
 	R(vcpu_clone), R(vcpu_template_take), R(vcpu_template_machine), R(vcpu_template_load), R(vcpu_template_free),
 	R(vcpu_memory_counts), R(vcpu_trim),
 	R(vcpu_where), R(vcpu_record), R(vcpu_record_end), R(vcpu_recording_ok), R(vcpu_replay_open),

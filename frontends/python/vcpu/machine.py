@@ -524,6 +524,36 @@ class Machine:
         lib.vcpu_state_parts(self._v, lib.vcpu_python_part, rows.handle)
         return dict(rows.rows)
 
+    def load_dump(self, data: Any) -> None:
+        """Memory and registers from a vmcore or a Windows crash dump: bytes, or an mmap of the file (vcpu_dump.h). The machine is
+        bare and has no memory."""
+        error = ErrorText()
+        if not lib.vcpu_dump_load(self._v, ffi.from_buffer(data), len(data), error.pointer):
+            raise error.exception()
+
+    def save_dump(self, path: Path) -> None:
+        """Write memory and processors as an ELF core, for crash and gdb."""
+        with open(path, "wb") as file:
+            callbacks = Callbacks()
+            callbacks.append = file.write
+            result = lib.vcpu_dump_save(self._v, lib.vcpu_python_append, callbacks.handle)
+            callbacks.check()
+            self._check(result)
+
+    def registers_json(self) -> str:
+        """The registers of the selected processor as wtf's regs.json."""
+        c = lib.vcpu_registers_json(self._v)
+        try:
+            return text(c)
+        finally:
+            lib.free(c)
+
+    def load_registers(self, json: str | bytes) -> None:
+        """Set registers from wtf's regs.json or bochscpu's state."""
+        data, error = json.encode() if isinstance(json, str) else json, ErrorText()
+        if not lib.vcpu_registers_load(self._v, data, len(data), error.pointer):
+            raise error.exception()
+
     def save(self) -> bytes:
         data, size, error = ffi.new("void **"), ffi.new("size_t *"), ErrorText()
         if not lib.vcpu_save(self._v, data, size, error.pointer):
