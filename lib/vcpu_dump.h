@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory and processors in the files of other programs.
  *
- *     struct vcpu_config config = { .bare = true, .cpu = "max" };
- *     vcpu *v = vcpu_new(&config, &error);
- *
  *     vcpu_dump_load(v, data, len, &error);
- *     vcpu_registers_load(v, text, size, &error);
+ *     vcpu_run(v, 1000000);
  *
- * DATA is a vmcore of Linux or QEMU, or a Windows crash dump; TEXT is wtf's regs.json, or bochscpu's state.
+ * V is a bare machine; DATA is a vmcore of Linux or QEMU, or a Windows crash dump.
  * The library opens no files: the caller reads or maps them. A file may be damaged or hostile. */
 #ifndef VCPU_DUMP_H
 #define VCPU_DUMP_H
