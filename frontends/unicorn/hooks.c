@@ -50,6 +50,77 @@ static enum vcpu_hook_answer on_code(void *user, struct vcpu_hook_event *e)
 	return VCPU_HOOK_GO;
 }
 
+/* ---- new edges ---- */
+
+/* The place of ADDRESS, or the free one where it belongs. */
+static uint64_t *seen_at(uint64_t *seen, size_t room, uint64_t address)
+{
+	size_t i = (size_t)(address * 0x9e3779b97f4a7c15 >> 32) & (room - 1);
+
+	while (seen[i] && seen[i] != address)
+		i = (i + 1) & (room - 1);
+	return &seen[i];
+}
+
+/* Is it the first block at ADDRESS? A host without memory forgets. */
+static bool is_new(struct edges *s, uint64_t address)
+{
+	uint64_t *at;
+
+	if (!address) {
+		bool new = !s->zero;
+
+		return s->zero = true, new;
+	}
+	if (2 * (s->count + 1) > s->room) {
+		size_t room = s->room ? 2 * s->room : 256;
+		uint64_t *seen = calloc(room, sizeof *seen);
+
+		if (!seen)
+			return true;
+		for (size_t i = 0; i < s->room; i++)
+			if (s->seen[i])
+				*seen_at(seen, room, s->seen[i]) = s->seen[i];
+		free(s->seen);
+		s->seen = seen;
+		s->room = room;
+	}
+	at = seen_at(s->seen, s->room, address);
+	if (*at)
+		return false;
+	*at = address;
+	s->count++;
+	return true;
+}
+
+static enum vcpu_hook_answer on_edge(void *user, struct vcpu_hook_event *e)
+{
+	struct hook *h = user;
+	uc_tb *block = &h->edges.block, before = *block;
+
+	*block = (uc_tb){ .pc = e->address };
+	if (!is_exit(h->uc, e->address) && is_new(&h->edges, e->address) && before.icount && matches(h, e->address))
+		h->call.edge(h->uc, &(uc_tb){ .pc = e->address }, &before, h->data);
+	return VCPU_HOOK_GO;
+}
+
+static enum vcpu_hook_answer on_edge_code(void *user, struct vcpu_hook_event *e)
+{
+	uc_tb *block = &((struct hook *)user)->edges.block;
+
+	block->icount++;
+	block->size = (uint16_t)(block->size + e->size);
+	return VCPU_HOOK_GO;
+}
+
+void edges_start(uc_engine *uc)
+{
+	for (struct hook *h = uc->hooks; h; h = h->next)
+		h->edges.block.icount = 0;
+}
+
+/* ---- instructions ---- */
+
 static enum vcpu_hook_answer on_instruction(uc_engine *uc, const struct vcpu_hook_event *e, int instruction)
 {
 	enum vcpu_hook_answer answer = instruction == UC_X86_INS_CPUID ? VCPU_HOOK_GO : VCPU_HOOK_SKIP;
@@ -266,8 +337,10 @@ static bool install(struct hook *h, unsigned n)
 		{ UC_HOOK_MEM_READ, VCPU_HOOK_READ, false, on_memory },
 		{ UC_HOOK_MEM_WRITE, VCPU_HOOK_WRITE, false, on_memory },
 		{ UC_HOOK_MEM_READ_AFTER, VCPU_HOOK_READ, true, on_memory },
+		{ UC_HOOK_EDGE_GENERATED, VCPU_HOOK_BLOCK, false, on_edge },
+		{ UC_HOOK_EDGE_GENERATED, VCPU_HOOK_INSN, false, on_edge_code },
 	};
-	bool all = h->begin > h->end;
+	bool all = h->begin > h->end || h->type & UC_HOOK_EDGE_GENERATED; /* edges that are not told have blocks, too */
 
 	for (unsigned i = 0; i < HOOK_PARTS; i++)
 		if (h->type & parts[i].type && !h->removed &&
@@ -332,9 +405,7 @@ bool exits_install(uc_engine *uc, unsigned n)
 
 static bool known(int type, int instruction)
 {
-	const int none = UC_HOOK_TCG_OPCODE | UC_HOOK_EDGE_GENERATED;
-
-	if (!type || type & none || type >> 17)
+	if (!type || type & UC_HOOK_TCG_OPCODE || type >> 17)
 		return false;
 	return !(type & UC_HOOK_INSN) || instruction == UC_X86_INS_IN || instruction == UC_X86_INS_OUT ||
 	       instruction == UC_X86_INS_SYSCALL || instruction == UC_X86_INS_SYSENTER ||
@@ -394,6 +465,7 @@ void hooks_free(uc_engine *uc)
 		struct hook *h = uc->hooks;
 
 		uc->hooks = h->next;
+		free(h->edges.seen);
 		free(h);
 	}
 }

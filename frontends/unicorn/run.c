@@ -133,6 +133,7 @@ uc_err uc_emu_start(uc_engine *uc, uint64_t begin, uint64_t until, uint64_t time
 {
 	if (uc->running > uc->top)
 		return uc->error = start_above(uc, begin, until, timeout, count);
+	edges_start(uc);
 	uc->error = start(uc, begin, until, timeout, count);
 	if (!uc->running)
 		garbage_free(uc);

@@ -17,7 +17,7 @@
 #include <vcpu.h>
 #include <vcpu_hook.h>
 
-enum { PAGE = 4096, LEVELS = 8, HOOK_PARTS = 5, OWN_HOOKS = 8 };
+enum { PAGE = 4096, LEVELS = 8, HOOK_PARTS = 7, OWN_HOOKS = 8 };
 
 struct region {
 	struct region *next;      /* in the order of addresses */
@@ -45,6 +45,15 @@ union callback {
 	uc_cb_insn_out_t out;
 	uc_cb_insn_syscall_t syscall;
 	uc_cb_insn_cpuid_t cpuid;
+	uc_hook_edge_gen_t edge;
+};
+
+/* Where blocks have begun, for UC_HOOK_EDGE_GENERATED: a table of addresses, of which 0 has a place of its own. */
+struct edges {
+	uc_tb block;              /* the one that runs; icount is 0: none does */
+	uint64_t *seen;
+	size_t count, room;       /* room: 0 or a power of two */
+	bool zero;
 };
 
 /* One uc_hook_add. */
@@ -56,6 +65,7 @@ struct hook {
 	union callback call;
 	void *data;
 	uint64_t begin, end;
+	struct edges edges;
 	int ids[LEVELS][HOOK_PARTS];  /* of the machine's hooks; 0: none */
 };
 
@@ -135,5 +145,6 @@ bool hooks_install(uc_engine *uc, unsigned n);
 void hooks_free(uc_engine *uc);
 /* Hooks for the exits of level N. */
 bool exits_install(uc_engine *uc, unsigned n);
+void edges_start(uc_engine *uc);                      /* no block has run */
 
 #endif

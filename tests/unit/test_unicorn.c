@@ -417,6 +417,33 @@ static void far_addresses(void)
 	note(get(UC_X86_REG_RAX));
 }
 
+/* The block that was generated, and the one before it, whose instructions have run. Not the block at the end, which
+ * Unicorn generates and does not run; nor, of a second run, which is the one before, since Unicorn forgets it where
+ * blocks are linked. */
+static void on_edge(uc_engine *e, uc_tb *block, uc_tb *before, void *user)
+{
+	(void)e, (void)user;
+	if (block->pc == AT + 0x16)
+		return;
+	note(block->pc);
+	note(before->pc);
+	note(before->icount);
+	note(before->size);
+}
+
+/* mov ecx, 3; 1: dec ecx; cmp ecx, 1; je 2f; nop; 2: test ecx, ecx; jnz 1b; call 3f; nop; 3: ret */
+static void edges(void)
+{
+	static const char code[] = "\xb9\x03\x00\x00\x00\xff\xc9\x83\xf9\x01\x74\x01\x90\x85\xc9\x75\xf4"
+				   "\xe8\x01\x00\x00\x00\x90\xc3";
+	uc_hook one;
+
+	ENGINE(UC_MODE_32, code);
+	hook(UC_HOOK_EDGE_GENERATED, on_edge);
+	note(u.uc_hook_add(uc, &one, UC_HOOK_EDGE_GENERATED, on_edge, NULL, AT + 5, AT + 5));
+	run(AT + 0x16, 0);
+}
+
 /* mov byte [AT+9], 41h; nop; nop; nop (inc ecx in the end) */
 static void changed_code(void)
 {
@@ -452,7 +479,7 @@ static const struct { const char *name; void (*run)(void); } programs[] = {
 	{ "until", until }, { "count", count }, { "halt", halt }, { "stopped", stopped }, { "inside", inside },
 	{ "contexts", contexts }, { "exits", exits }, { "time", time_out },
 	{ "far", far_addresses },
-	{ "changed code", changed_code }, { "real mode", real_mode },
+	{ "changed code", changed_code }, { "real mode", real_mode }, { "edges", edges },
 };
 
 static struct trace traced(const struct api *api, unsigned i)
