@@ -455,6 +455,11 @@ command_fn info_clock;
 
 /* ---- trace.c ---- */
 command_fn do_trace, do_coverage, do_profile, do_gcore;
+struct piece { uint64_t address; unsigned size; };
+bool name_ends(const char *path, const char *end);
+void write_drcov(FILE *file, const struct piece *pieces, size_t count);
+/* Execute up to END instructions. */
+struct vcpu_debug_stop trace_tenet(struct session *s, FILE *file, uint64_t end);
 void trace_end(struct session *s);
 
 /* A file for a command's output; NULL, having complained. Closing: false, having complained. */

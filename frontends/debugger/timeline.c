@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* timeline: a picture (SVG) of the known run over virtual time. Each processor has four rows: user, kernel, guest or
- * asleep; the address space; interrupts; exceptions. It is made by one pass. */
+ * asleep; the address space; interrupts; exceptions. It is made by one pass. Or the same as trace events (JSON), which
+ * Perfetto and Chromium's about:tracing read. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,6 +274,67 @@ static void draw(FILE *out, struct session *s, const struct timeline *t)
 	fputs("</svg>\n", out);
 }
 
+/* ---- the same as JSON for Perfetto: trace events, whose times are in us ---- */
+
+static void write_spans(FILE *out, const struct spans *spans, unsigned processor, unsigned row)
+{
+	static const char *const names[] = { "user", "kernel", "guest", "asleep" };
+
+	for (const struct span *p = spans->all; p < spans->all + spans->count; p++) {
+		fputs(",\n{\"ph\":\"X\",\"name\":\"", out);
+		if (row == ROW_MODE)
+			fputs(names[p->value], out);
+		else
+			fprintf(out, "CR3 0x%" PRIx64, p->value);
+		fprintf(out, "\",\"pid\":%u,\"tid\":%u,\"ts\":%" PRIu64 ".%03u,\"dur\":%" PRIu64 ".%03u,"
+			"\"args\":{\"instruction\":%" PRIu64 "}}", processor, row, p->from / 1000, (unsigned)(p->from % 1000),
+			(p->to - p->from) / 1000, (unsigned)((p->to - p->from) % 1000), p->instructions);
+	}
+}
+
+static uint64_t write_marks(FILE *out, const struct bin *bins, unsigned processor, unsigned row)
+{
+	uint64_t count = 0;
+
+	for (const struct bin *b = bins; b < bins + BINS; b++) {
+		if (!b->count)
+			continue;
+		count += b->count;
+		fprintf(out, ",\n{\"ph\":\"i\",\"s\":\"t\",\"name\":\"%s %" PRIu64 "\",\"pid\":%u,\"tid\":%u,"
+			"\"ts\":%" PRIu64 ".%03u,\"args\":{\"instruction\":%" PRIu64 ",\"count\":%" PRIu64 "}}",
+			row == ROW_INTERRUPTS ? "interrupt" : "exception", b->vector, processor, row, b->ns / 1000,
+			(unsigned)(b->ns % 1000), b->instructions, b->count);
+	}
+	return count;
+}
+
+static void write_events(FILE *out, struct session *s, const struct timeline *t)
+{
+	static const char *const rows[ROWS] = { "mode", "address space", "interrupts", "exceptions" };
+
+	fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":0,"
+	      "\"args\":{\"name\":\"processor 0\"}}", out);
+	json_open(s, "processors", '[');
+	for (unsigned n = 0; n < t->nprocessors; n++) {
+		const struct processor *p = &t->processors[n];
+
+		if (n)
+			fprintf(out, ",\n{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%u,"
+				"\"args\":{\"name\":\"processor %u\"}}", n, n);
+		for (unsigned row = 0; row < ROWS; row++)
+			fprintf(out, ",\n{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%u,\"tid\":%u,"
+				"\"args\":{\"name\":\"%s\"}}", n, row, rows[row]);
+		write_spans(out, &p->modes, n, ROW_MODE);
+		write_spans(out, &p->spaces, n, ROW_SPACE);
+		json_open(s, NULL, '{');
+		SHOW_NUMBER(s, "interrupts", "%" PRIu64 " interrupts, ", write_marks(out, p->marks[0], n, ROW_INTERRUPTS));
+		SHOW_NUMBER(s, "exceptions", "%" PRIu64 " exceptions\n", write_marks(out, p->marks[1], n, ROW_EXCEPTIONS));
+		json_close(s);
+	}
+	json_close(s);
+	fputs("\n]}\n", out);
+}
+
 bool do_timeline(struct session *s, const char *args)
 {
 	struct timeline t = { .s = s,
@@ -291,7 +353,10 @@ bool do_timeline(struct session *s, const char *args)
 		t.processors[n / 2].marks[n % 2] = needed(calloc(BINS, sizeof(struct bin)));
 	ok = watch_run(&t) && (file = create_file(s, args));
 	if (ok) {
-		draw(file, s, &t);
+		if (name_ends(args, ".json"))
+			write_events(file, s, &t);
+		else
+			draw(file, s, &t);
 		ok = close_file(s, file, args);
 	}
 	for (unsigned n = 0; n < t.nprocessors; n++) {

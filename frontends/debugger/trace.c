@@ -9,7 +9,6 @@
 
 #include "debugger.h"
 
-struct piece { uint64_t address; unsigned size; };
 struct trace {
 	struct piece *pieces;        /* of coverage */
 	size_t npieces;
@@ -119,12 +118,14 @@ bool do_trace(struct session *s, const char *args)
 	uint64_t n = number(args, 0), end = vcpu_instructions(s->machine) + n;
 	struct vcpu_debug_stop stop = { 0 };
 	struct tracing t = { s, NULL };
-	bool instructions = false, ok;
+	bool instructions = false, tenet = name_ends(path, ".tenet"), ok;
 
 	free(word(&args));
 	ok = (*path && n) ||
 	     complaint(s, "trace FILE N "
 			  "[instructions|memory|ports|mmio|msr|interrupts|exceptions|cr3|mode|devices|vmx]...");
+	ok = ok && (!tenet || (!*args && vcpu_processors(s->machine) == 1) ||
+		    complaint(s, "trace: Tenet has instructions with their accesses, of one processor"));
 	instructions = !*args;
 	while (ok && *args) {
 		unsigned i;
@@ -144,8 +145,11 @@ bool do_trace(struct session *s, const char *args)
 	ok = ok && (t.file = create_file(s, path)) != NULL;
 	if (ok) {
 		s->interrupted = false;
-		vcpu_debug_trace(s->debug, kinds, write_event, &t);
-		if (instructions)
+		if (!tenet)
+			vcpu_debug_trace(s->debug, kinds, write_event, &t);
+		if (tenet)
+			stop = trace_tenet(s, t.file, end);
+		else if (instructions)
 			stop = trace_instructions(s, &t, end);
 		else do
 			stop = vcpu_debug_run(s->debug, end - vcpu_instructions(s->machine));
@@ -240,6 +244,7 @@ bool do_coverage(struct session *s, const char *args)
 	char text[160];
 	FILE *file;
 	uint64_t bytes = 0;
+	bool lines, drcov;
 
 	s->trace = t;
 	if (!strcmp(args, "on") || !strcmp(args, "off")) {
@@ -250,16 +255,20 @@ bool do_coverage(struct session *s, const char *args)
 		return true;
 	}
 	if (strncmp(args, "save ", 5))
-		return complaint(s, "coverage on, off, or save FILE (FILE.info: for lcov)");
+		return complaint(s, "coverage on, off, or save FILE (FILE.info: for lcov; FILE.drcov: for Lighthouse)");
 	merge(s, t);
 	file = create_file(s, args + 5);
 	if (!file)
 		return false;
-	if (strlen(args) > 10 && !strcmp(args + strlen(args) - 5, ".info"))
+	lines = name_ends(args + 5, ".info");
+	drcov = name_ends(args + 5, ".drcov");
+	if (lines)
 		write_lines(s, file, t);
+	if (drcov)
+		write_drcov(file, t->pieces, t->npieces);
 	for (size_t i = 0; i < t->npieces; i++) {
 		bytes += t->pieces[i].size;
-		if (strlen(args) <= 10 || strcmp(args + strlen(args) - 5, ".info"))
+		if (!lines && !drcov)
 			fprintf(file, "%016" PRIx64 " %u%s\n", t->pieces[i].address, t->pieces[i].size,
 				symbol_text(s, t->pieces[i].address, text, sizeof text));
 	}
@@ -276,8 +285,7 @@ static bool write_core(void *file, const void *data, size_t len) { return fwrite
 bool do_gcore(struct session *s, const char *args)
 {
 	const char *path = *args ? args : "core";
-	size_t len = strlen(path);
-	bool json = len > 5 && !strcmp(path + len - 5, ".json"), ok = true;
+	bool json = name_ends(path, ".json"), ok = true;
 	FILE *file = create_file(s, path);
 	char *text;
 
