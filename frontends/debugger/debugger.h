@@ -470,6 +470,13 @@ bool close_file(struct session *s, FILE *file, const char *path);
 command_fn do_query;
 /* A hit during the pass of a query. True: the pass ends. */
 bool query_hit(struct session *s, const struct vcpu_debug_stop *hit);
+/* A row more. False: there are enough. */
+bool query_add(struct session *s, struct query *q, struct vcpu_place at, uint64_t rip, uint64_t address, unsigned size,
+	       uint64_t value, const char *text);
+/* Hooks that add rows: accesses by stale entries of the TLB, or times of LEAST ns and more without interrupts. NULL,
+ * having complained. hooked_end accepts NULL. */
+struct hooked *hooked_begin(struct session *s, struct query *q, bool stale, uint64_t least);
+void hooked_end(struct hooked *h);
 /* Run through the known run without a stop, and come back here. EDGE is called at the start and at the end. False,
  * having complained. */
 bool whole_run(struct session *s, void (*edge)(void *user, bool end), void *user);

@@ -25,6 +25,7 @@ struct row {
 struct query {
 	const struct kind *kind;
 	int id;                      /* the library's, of the stop */
+	struct hooked *hooked;       /* of STALE and IRQS_OFF (query_hooks.c) */
 	struct value watched;        /* of writes and reads */
 	const char *condition;       /* NULL: none */
 	struct row *rows;
@@ -34,7 +35,7 @@ struct query {
 
 static const struct kind {
 	const char *name, *args;
-	enum { CODE, CALLS, SYSCALLS, DATA, EVENT } what;
+	enum { CODE, CALLS, SYSCALLS, DATA, EVENT, STALE, IRQS_OFF } what;
 	bool read, write;            /* of DATA */
 	unsigned event;              /* of EVENT */
 } kinds[] = {
@@ -50,6 +51,8 @@ static const struct kind {
 	{ "modes", "", EVENT, .event = VCPU_EVENT_MODE },
 	{ "ports", "[PORT[-PORT]]", EVENT, .event = VCPU_EVENT_PORT },
 	{ "msrs", "[NUMBER[-NUMBER]]", EVENT, .event = VCPU_EVENT_MSR },
+	{ "stale", "", STALE },
+	{ "irqsoff", "[NANOSECONDS]", IRQS_OFF },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -161,6 +164,24 @@ bool query_hit(struct session *s, const struct vcpu_debug_stop *hit)
 	return false;
 }
 
+bool query_add(struct session *s, struct query *q, struct vcpu_place at, uint64_t rip, uint64_t address, unsigned size,
+	       uint64_t value, const char *text)
+{
+	char symbol[160];
+
+	if (q->count == ROWS_MAX || enough(s)) {
+		q->full = q->count == ROWS_MAX;
+		return false;
+	}
+	if (q->count == q->room)
+		q->rows = needed(realloc(q->rows, (q->room = 2 * q->room + 64) * sizeof *q->rows));
+	q->rows[q->count++] = (struct row){ .place = at, .processor = vcpu_running(s->machine), .rip = rip,
+					    .address = address, .size = size, .value = value, .has_address = true,
+					    .has_value = true, .text = needed(strdup(text)),
+					    .symbol = needed(strdup(symbol_text(s, rip, symbol, sizeof symbol))) };
+	return true;
+}
+
 /* ---- what is asked ---- */
 
 static bool range(struct session *s, const char **args, struct vcpu_debug_catch *c)
@@ -232,6 +253,13 @@ static bool begin(struct session *s, struct query *q, const char *args)
 		if (!range(s, &args, &c))
 			return false;
 		q->id = vcpu_debug_catch(s->debug, &c);
+		break;
+	case STALE:
+	case IRQS_OFF:
+		if (q->condition || (q->kind->what == STALE && *args))
+			return complaint(s, "query %s has no condition and no expression", q->kind->name);
+		q->hooked = hooked_begin(s, q, q->kind->what == STALE, number(args, 0));
+		return q->hooked;
 	}
 	vcpu_debug_condition(s->debug, stop_counts, s);
 	if (q->id < 0)
@@ -388,14 +416,7 @@ static bool write_sqlite(struct session *s, FILE *out, const struct query *q)
 }
 #endif
 
-static bool ends_with(const char *text, const char *end)
-{
-	size_t n = strlen(text), m = strlen(end);
-
-	return n > m && !strcmp(text + n - m, end);
-}
-
-static bool is_database(const char *path) { return ends_with(path, ".sqlite") || ends_with(path, ".db"); }
+static bool is_database(const char *path) { return name_ends(path, ".sqlite") || name_ends(path, ".db"); }
 
 static bool write_file(struct session *s, const struct query *q, const char *path)
 {
@@ -410,7 +431,7 @@ static bool write_file(struct session *s, const struct query *q, const char *pat
 		ok = write_sqlite(s, file, q);
 	else
 #endif
-	if (ends_with(path, ".json"))
+	if (name_ends(path, ".json"))
 		write_json(s, file, q);
 	else
 		write_csv(file, q);
@@ -485,6 +506,7 @@ bool do_query(struct session *s, const char *args)
 		ok = pass(s, &q, here, NULL, NULL);
 	if (q.id >= 0)
 		vcpu_debug_delete(s->debug, q.id);
+	hooked_end(q.hooked);
 	if (ok && q.kind) {
 		json_number(s, "count", (int64_t)q.count);
 		if (path)
