@@ -42,9 +42,9 @@
  *   - calls that need the machine to stand between two instructions fail, and the machine goes on: vcpu_run,
  *     vcpu_input (and vcpu_type_text, vcpu_next_medium), vcpu_flush, vcpu_save, vcpu_load, vcpu_state_hash (0),
  *     vcpu_state_parts (no part), vcpu_set_mode, vcpu_snapshot_take, vcpu_snapshot_restore, vcpu_record,
- *     vcpu_record_end, vcpu_replay_run, vcpu_trim, vcpu_clone, vcpu_template_take, vcpu_template_load, and every
- *     vcpu_debug_* that runs the machine or changes its stops. Call vcpu_stop, and call them after vcpu_run has
- *     returned;
+ *     vcpu_record_end, vcpu_replay_run, vcpu_trim, vcpu_clone, vcpu_dump_load, vcpu_dump_save, vcpu_registers_load,
+ *     vcpu_template_take, vcpu_template_load, and every vcpu_debug_* that runs the machine or changes its stops. Call
+ *     vcpu_stop, and call them after vcpu_run has returned;
  *   - vcpu_free and vcpu_debug_free do nothing but leave a text for vcpu_error.
  *
  * A callback of one machine may call into another machine. */
