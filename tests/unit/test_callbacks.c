@@ -5,6 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include "lib/vcpu_debug.h"
+#include "lib/vcpu_dump.h"
 #include "lib/vcpu_snapshot.h"
 
 #define CODE(...) (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ })
@@ -336,6 +337,30 @@ static void count_part(void *user, const char *part, uint64_t hash) { (void)user
 	}
 static bool write_nothing(void *user, const void *data, size_t len) { (void)user, (void)data, (void)len; return true; }
 
+/* Calls that leave their reason in *ERROR or in the machine. */
+static void refused_more(void)
+{
+	char *error = NULL;
+
+	ck_assert_ptr_null(vcpu_clone(v, NULL, &error));
+	ck_assert_ptr_nonnull(strstr(error, "vcpu_clone"));
+	free(error);
+	ck_assert(!vcpu_dump_load(v, "", 0, &error));
+	ck_assert_ptr_nonnull(strstr(error, "vcpu_dump_load"));
+	free(error);
+	ck_assert_int_eq(vcpu_dump_save(v, write_nothing, NULL), -1);
+	ck_assert_ptr_nonnull(strstr(vcpu_error(v), "vcpu_dump_save"));
+	ck_assert(!vcpu_registers_load(v, "{}", 2, &error));
+	ck_assert_ptr_nonnull(strstr(error, "vcpu_registers_load"));
+	free(error);
+	ck_assert_ptr_null(vcpu_template_take(v));
+	ck_assert_ptr_nonnull(strstr(vcpu_error(v), "vcpu_template_take"));
+	ck_assert_uint_eq(vcpu_trim(v), 0);
+	ck_assert_ptr_nonnull(strstr(vcpu_error(v), "vcpu_trim"));
+	ck_assert_uint_eq(vcpu_type_text(v, "x"), 0);
+	ck_assert_int_eq(vcpu_next_medium(v), -1);
+}
+
 static void refused(void)
 {
 	struct vcpu_recording recording = { .write = write_nothing };
@@ -366,6 +391,7 @@ static void refused(void)
 	ck_assert_int_eq(vcpu_input(v, VCPU_COM1, "x", 1), -1);
 	ck_assert_int_eq(vcpu_set_mode(v, 32), -1);
 	ck_assert_int_eq(vcpu_flush(v), -1);
+	refused_more();
 	ck_assert_int_eq(vcpu_record(v, &recording), -1);
 	vcpu_record_end(v, NULL);
 	ck_assert_ptr_null(vcpu_debug_new(v, NULL, &error));
