@@ -5,11 +5,11 @@
 #ifndef TESTS_SILICON_H
 #define TESTS_SILICON_H
 
-#ifdef __x86_64__
-#include <cpuid.h>
-#endif
 #include <stdio.h>
+#if defined __x86_64__ && defined __linux__
+#include <cpuid.h>
 #include <sys/mman.h>
+#endif
 #include "cpu/insn/vector/vector.h"
 #include "cpu/x87.h"
 #include "tests/silicon/makers.h"
@@ -19,7 +19,7 @@
 
 enum { CODE = 0x1000, PML4 = 0x10000, RAM_SIZE = 0x200000, DATA_SIZE = 256, DATA = RAM_SIZE - DATA_SIZE };
 
-#ifdef __x86_64__
+#if defined __x86_64__ && defined __linux__
 static inline bool host_has(enum feature f)
 {
 	static const struct { u32 leaf, sub; u8 reg, bit; } bits[F_COUNT] = {
@@ -120,7 +120,7 @@ static inline void guest_step(const u8 *code, unsigned len, struct vec_state *s)
 
 /* ---- the host ---- */
 
-#ifdef __x86_64__
+#if defined __x86_64__ && defined __linux__
 
 static bool host_works;
 static const char *host_why;

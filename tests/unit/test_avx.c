@@ -8,7 +8,7 @@
 #include <math.h>
 #include "tests/unit/silicon.h"
 
-#ifdef __x86_64__
+#if defined __x86_64__ && defined __linux__
 
 /* ---- rows ---- */
 
@@ -298,7 +298,7 @@ int main(void)
 	TCase *t = tcase_create("avx");
 
 	tcase_set_timeout(t, 120);
-#ifdef __x86_64__
+#if defined __x86_64__ && defined __linux__
 	tcase_add_checked_fixture(t, make_guest, bare_free);
 	tcase_add_checked_fixture(t, make_host, NULL);
 	tcase_add_test(t, masked);

@@ -4,7 +4,7 @@
  * not compared. */
 #include "tests/unit/silicon.h"
 
-#ifdef __x86_64__
+#if defined __x86_64__ && defined __linux__
 
 /* ---- values ---- */
 
@@ -406,7 +406,7 @@ int main(void)
 	suite_add_tcase(suite, t);
 	tcase_add_checked_fixture(t, make_guest, bare_free);
 	tcase_set_timeout(t, 120);
-#ifdef __x86_64__
+#if defined __x86_64__ && defined __linux__
 	tcase_add_checked_fixture(t, make_host, NULL);
 	tcase_add_test(t, two_words);
 	tcase_add_test(t, shifts);

@@ -82,7 +82,7 @@ END_TEST
 
 /* ---- the silicon ---- */
 
-#ifdef __x86_64__
+#if defined __x86_64__ && defined __linux__
 
 /* Lanes at their limits, shift counts, floats and doubles near to 2^31. */
 static u64 pick(void)
@@ -233,7 +233,7 @@ static Suite *suite(void)
 	tcase_add_test(t, fault_first);
 	tcase_add_test(t, unmasked);
 	suite_add_tcase(s, t);
-#ifdef __x86_64__
+#if defined __x86_64__ && defined __linux__
 	t = tcase_create("silicon");
 	tcase_add_checked_fixture(t, make_guest, bare_free);
 	tcase_add_checked_fixture(t, make_host, NULL);

@@ -48,7 +48,7 @@ static void shows(u64 t)
 	time_t host = (time_t)t;
 	struct tm tm;
 
-	gmtime_r(&host, &tm);
+	tm = *gmtime(&host);
 	ck_assert_uint_eq(bcd(get(0)), tm.tm_sec);
 	ck_assert_uint_eq(bcd(get(2)), tm.tm_min);
 	ck_assert_uint_eq(bcd(get(4)), tm.tm_hour);
@@ -67,7 +67,7 @@ static void set_time(u64 t)
 	u8 b = get(0x0b);
 
 #define TO_BCD(n) (u8)((n) / 10 << 4 | (n) % 10)
-	gmtime_r(&host, &tm);
+	tm = *gmtime(&host);
 	put(0x0b, b | 0x80);
 	put(0, TO_BCD(tm.tm_sec));
 	put(2, TO_BCD(tm.tm_min));

@@ -300,7 +300,7 @@ END_TEST
 
 /* ---- the silicon ---- */
 
-#ifdef __x86_64__
+#if defined __x86_64__ && defined __linux__
 
 static u64 pick_fraction(void)
 {
@@ -529,7 +529,7 @@ static Suite *suite(void)
 	tcase_add_test(t, pointers);
 	tcase_add_test(t, store_fault);
 	suite_add_tcase(s, t);
-#ifdef __x86_64__
+#if defined __x86_64__ && defined __linux__
 	t = tcase_create("silicon");
 	tcase_add_checked_fixture(t, make_guest, bare_free);
 	tcase_add_checked_fixture(t, make_host, NULL);

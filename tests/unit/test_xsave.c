@@ -378,7 +378,7 @@ END_TEST
 
 /* ---- the host ---- */
 
-#ifdef __x86_64__
+#if defined __x86_64__ && defined __linux__
 #include <cpuid.h>
 
 static sigjmp_buf back;
@@ -523,7 +523,7 @@ int main(void)
 	tcase_add_test(t, inside_the_segment);
 	tcase_add_test(t, registers);
 	tcase_add_test(t, leaf);
-#ifdef __x86_64__
+#if defined __x86_64__ && defined __linux__
 	tcase_add_test(t, as_the_host);
 #endif
 	suite_add_tcase(s, t);
