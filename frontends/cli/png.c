@@ -29,7 +29,7 @@ static bool chunk(FILE *f, const char *type, const unsigned char *data, uint32_t
 static bool write_png(FILE *f, const uint32_t *pixels, uint32_t width, uint32_t height)
 {
 	size_t row = 1 + 3 * (size_t)width, size = row * height;
-	uLongf packed_size = compressBound(size);
+	uLongf packed_size = compressBound((uLong)size);
 	unsigned char *raw = malloc(size), *packed = malloc(packed_size), *p = raw;
 	unsigned char header[13] = { [8] = 8 /* bits */, [9] = 2 /* RGB */ };
 	bool ok = raw && packed;
@@ -42,7 +42,7 @@ static bool write_png(FILE *f, const uint32_t *pixels, uint32_t width, uint32_t 
 	}
 	put32(header, width);
 	put32(header + 4, height);
-	ok = ok && compress(packed, &packed_size, raw, size) == Z_OK && fwrite("\x89PNG\r\n\x1a\n", 8, 1, f) == 1 &&
+	ok = ok && compress(packed, &packed_size, raw, (uLong)size) == Z_OK && fwrite("\x89PNG\r\n\x1a\n", 8, 1, f) == 1 &&
 	     chunk(f, "IHDR", header, sizeof header) && chunk(f, "IDAT", packed, (uint32_t)packed_size) &&
 	     chunk(f, "IEND", header, 0);
 	free(raw);

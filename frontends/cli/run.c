@@ -58,7 +58,8 @@ static void flush(struct sink *s)
 	size_t done = 0;
 
 	while (done < s->len && !s->error && terminal_wait_writable(s->fd, s->stuck)) {
-		size_t len = s->len - done < PIPE_BUF ? s->len - done : PIPE_BUF; /* as much as a pipe takes at once */
+		/* as much as a pipe takes at once */
+		unsigned len = s->len - done < PIPE_BUF ? (unsigned)(s->len - done) : PIPE_BUF;
 		ssize_t n = write(s->fd, s->buffer + done, len);
 
 		if (n >= 0) {
