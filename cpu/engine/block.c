@@ -445,7 +445,7 @@ static unsigned put_guards(const struct cpu *c, struct dec *d, struct op *o, uns
 		put_before(d, o, guest_guard, insn->vmexit | insn->intercept << 8 | d->opcode << 16 |
 			   (checks ? GUARDED : 0) | (d->extended ? GUARDS_EXTENDED : 0), ip);
 	if (checks)
-		put_before(d + exits, o + exits, guard, checks, ip);
+		put_before(d + exits, o + exits, checks & ~(u32)(CHK_MF | CHK_MMX) ? guard : guard_mf, checks, ip);
 	if (counts)
 		put_before(d + n, o + n, count_branch, 0, ip), n++;
 	if (noted)

@@ -120,6 +120,14 @@ HANDLER(guard)
 	RUN(o + 1);
 }
 
+/* With CHK_MF and CHK_MMX alone, as x87 and MMX instructions have them. */
+HANDLER(guard_mf)
+{
+	if (unlikely(c->x87.sw & X87_ES))
+		TAIL(guard);
+	RUN(o + 1);
+}
+
 HANDLER(count_branch)
 {
 	c->pmu.branches++;

@@ -15,7 +15,7 @@ handler magic_point;
 /* Which checks of a row with CHECK are made each time in MODE, and what makes those that imm names before the operation
  * behind it, whose operand size it has. */
 u32 guard_checks(u32 check, u64 mode);
-handler guard;
+handler guard, guard_mf;
 handler count_branch;   /* before a branch, where a performance counter counts them */
 handler note_branch;    /* before a branch, where they are recorded; imm: enum branch */
 handler branch_target;  /* in the beginning of a block: where it led */
