@@ -6,9 +6,10 @@
 #include "tests/silicon/trial.h"
 
 enum { MODRM = 72, LEGACY = MODRM * 256 * 4 * 5 * 2, VEX_MODRM = 16, VEX = VEX_MODRM * 256 * 32 * 4 * 8,
-	LONG = 4 * 5 * 20, ALL = LEGACY + VEX + LONG };
+	LONG = 4 * 5 * 20, EVEX_MODRM = 16, EVEX = EVEX_MODRM * 256 * 16 * 4 * 2 * 4 * 2 * 4 * 3, ALL = LEGACY + VEX + LONG };
 
-u64 encodings_count(void) { return 2 * (u64)ALL; }
+/* EVEX is last. */
+u64 encodings_count(void) { return 2 * ((u64)ALL + (host_avx512() ? EVEX : 0)); }
 
 /* Opcodes of extensions that libvcpu has not, and the host may have. */
 enum { VEX_MAP = 0x80 };
@@ -99,6 +100,28 @@ static u8 *put_vex(u8 *p, u64 n, bool *other)
 	return put_modrm(p, modrm < 8 ? modrm : 8 + (modrm & 7) * 8 + 1);
 }
 
+/* Without L'L = 3, which is for rounding, W, L'L and EVEX.b are all there; masks are none, K1, K1 with zeroing, zeroing
+ * alone. FIELDS: as they should be; EVEX.vvvv in use; a reserved bit of the prefix. */
+static u8 *put_evex(u8 *p, u64 n)
+{
+	unsigned modrm = digit(&n, EVEX_MODRM), opcode = digit(&n, 256), map = digit(&n, 16), pp = digit(&n, 4),
+		 w = digit(&n, 2), l = digit(&n, 4), b = digit(&n, 2), mask = digit(&n, 4), fields = digit(&n, 3);
+	bool group = (map == 1 && opcode >= 0x71 && opcode <= 0x73) || (map == 2 && opcode >= 0xc6 && opcode <= 0xc7);
+
+	/* ModRM.reg tells instructions apart only there. */
+	if (modrm & 7 && !(group && mask == 1))
+		return NULL;
+	/* Where nothing is at all; APX's map is not the host's. */
+	if ((map < 1 || map == 4 || map > 6) && (modrm || l || w || b || mask || fields || pp))
+		return NULL;
+	*p++ = 0x62;
+	*p++ = (u8)(0xf0 | map);
+	*p++ = (u8)(w << 7 | (fields == 1 ? 10 : 15) << 3 | (fields == 2 ? 0 : 4) | pp);
+	*p++ = (u8)((mask >= 2 ? 0x80 : 0) | l << 5 | b << 4 | 8 | (mask == 1 || mask == 2));
+	*p++ = (u8)opcode;
+	return put_modrm(p, modrm < 8 ? modrm : 8 + (modrm & 7) * 8 + 1);
+}
+
 /* NOP, ADD [EBX], EAX, SHLD ESI, EDX, 3 and CRC32 EAX, EDX with up to 19 prefixes. */
 static u8 *put_long(u8 *p, u64 n)
 {
@@ -130,7 +153,8 @@ void make_encoding(struct trial *t, u64 n)
 	t->count = 0;
 	end = n < LEGACY         ? put_legacy(p, n, t->bits, &t->beyond)
 	      : n < LEGACY + VEX ? put_vex(p, n - LEGACY, &t->beyond)
-				 : put_long(p, n - LEGACY - VEX);
+	      : n < ALL          ? put_long(p, n - LEGACY - VEX)
+				 : put_evex(p, n - ALL);
 	if (!end)
 		return;
 	memset(end, 0, 15);

@@ -307,6 +307,14 @@ static unsigned put_evex(u8 *p, const struct isa_row *row, unsigned bits, unsign
 	return 4;
 }
 
+/* VPBROADCASTx from RSP with EVEX.X set, which does not count for a general register: behind a PUSH, family 26 of AMD's
+ * takes the RSP in front of that. It is left out. */
+static void spare_stack_engine(u8 *prefix, const struct isa_row *row, unsigned modrm)
+{
+	if ((has_operand(row, OPK_E) || has_operand(row, OPK_R)) && (modrm & 0xc7) == 0xc4)
+		prefix[1] |= 0x40;
+}
+
 /* LEGAL: no prefix that does not belong. */
 static void put_row(struct encoded *c, const struct isa_row *row, unsigned bits, bool legal)
 {
@@ -315,6 +323,7 @@ static void put_row(struct encoded *c, const struct isa_row *row, unsigned bits,
 												 : 0;
 	u8 *p = c->bytes, modrm = (u8)((rnd() & ~row->mask) | (row->match & 0xff));
 	bool asize_prefix = false, mem;
+	u8 *prefix = NULL;
 	unsigned at;
 
 	if (row->vex) {
@@ -327,6 +336,7 @@ static void put_row(struct encoded *c, const struct isa_row *row, unsigned bits,
 		if (!legal)
 			p[n++] = (u8[]){ 0x66, 0xf2, 0xf3, 0xf0, 0x48, 0x67 }[below(6)];
 		p += n;
+		prefix = row->evex ? p : NULL;
 		p += row->evex ? put_evex(p, row, bits, pp, w, legal) : put_vex(p, row, bits, pp, w);
 	} else {
 		p += put_prefixes(p, row, bits, pp, legal);
@@ -366,6 +376,8 @@ static void put_row(struct encoded *c, const struct isa_row *row, unsigned bits,
 		if (row->insn->vsib && mem)
 			modrm = (u8)((modrm & 0xf8) | 4);
 		*p++ = modrm;
+		if (prefix)
+			spare_stack_engine(prefix, row, modrm);
 		mod = modrm >> 6;
 		rm = modrm & 7;
 		at = (unsigned)(p - c->bytes);

@@ -623,7 +623,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (argc == 1) { /* a sample */
-		stride = 11;
+		stride = host_avx512() ? 37 : 11;
 		encodings = encodings_count() / stride;
 	}
 	if (stitched)

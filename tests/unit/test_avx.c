@@ -203,7 +203,7 @@ static void each_row(unsigned times, bool unmasked)
 	for (unsigned i = 0; i < c->isa->count; i++) {
 		const struct isa_row *row = &c->isa->rows[i];
 
-		if (!is_ours(row->insn) || (row->insn->maker && !(row->insn->maker >> c->model->maker & 1)))
+		if (!is_ours(row->insn) || !insn_in(row->insn, c->model))
 			continue;
 		rows++;
 		for (enum shape form = 0; form < SHAPES; form++)
