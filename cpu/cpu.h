@@ -291,9 +291,9 @@ struct cpu {
 	u64 mode_key;              /* made from mode_number, to be XORed into jump keys */
 	u16 mode_number;           /* mode.c */
 	u16 twin_number;           /* of the mode `twin', which differs in MODE_SINGLE; 0: not known */
+	bool lock_alone;           /* the next instruction is a bus lock, and is to run alone. No state. */
 	u64 twin;
 	u32 attn;                  /* ATTN_* */
-	bool lock_alone;           /* the next instruction is a bus lock, and is to run alone. No state. */
 	const struct STORED_OP *op; /* where the last block was left */
 	/* if `goes': a callback has set RIP, and this comes behind the instruction that called it */
 	u64 go_to;
