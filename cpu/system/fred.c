@@ -222,13 +222,13 @@ bool fred_call(struct cpu *c, const struct op *o, unsigned vector)
 
 	c->r[RIP] = next_rip(c, o);
 	c->moved = c->r[RIP] - rip;
-	if ((in_guest(c) && !guest_delivers(c, vector, INT_OTHER, false, 0)) ||
+	if ((vmx_guest(c) && !vmx_delivers(c, vector, INT_OTHER, false, 0)) ||
 	    !fred_deliver(c, vector, INT_OTHER, 0, cpu_flags(c) & ~(u32)FL_RF)) {
 		c->moved = 0;
 		c->r[RIP] = rip;
 		return false;
 	}
-	if (in_guest(c))
+	if (vmx_guest(c))
 		guest_delivered(c);
 	c->moved = 0;
 	c->step = 0;

@@ -78,11 +78,11 @@ static bool to_8086_handler(struct cpu *c, unsigned vector)
 
 /* The EFLAGS that the handler finds on its stack. RF is set for faults, so that the instruction's own breakpoint does
  * not fire again when it is restarted, but not for that breakpoint itself; and so it is for what comes between two
- * parts of a repeated string instruction (SDM vol. 3, 17.3.1.1). */
+ * parts of a repeated string instruction (SDM vol. 3, 17.3.1.1). What VM entry injects has RF as it is (26.6.1.1). */
 static u32 pushed_flags(const struct cpu *c, unsigned vector, enum interrupt_kind kind)
 {
-	bool is_fault = kind == INT_EXCEPTION && !(vmx_guest(c) && c->vmx->injecting) && !(vector == VEC_DB && c->db_fault) && vector != VEC_BP &&
-		vector != VEC_OF && vector != VEC_NMI &&
+	bool is_fault = kind == INT_EXCEPTION && !(vmx_guest(c) && c->vmx->injecting) &&
+		!(vector == VEC_DB && c->db_fault) && vector != VEC_BP && vector != VEC_OF && vector != VEC_NMI &&
 			vector != VEC_DF && vector != VEC_MC;
 
 	return cpu_flags(c) | (is_fault || (!c->op && c->rep_at && c->icount == c->rep_at) ? FL_RF : 0);

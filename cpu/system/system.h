@@ -37,7 +37,8 @@ static inline u64 code_linear(const struct cpu *c, u64 d, u64 rip)
 static inline bool null_sel(u16 sel) { return !(sel & 0xfffc); }
 
 #define DR6_BUS_LOCK (1u << 11) /* of what is reported; DR6 itself has the inverse */
-enum { DEBUGCTL_LBR = 1, DEBUGCTL_BUS_LOCK = 1 << 2, DEBUGCTL_FREEZE_LBR = 1 << 11, DEBUGCTL_FREEZE_PMU = 1 << 12 }; /* both on an interrupt */
+enum { DEBUGCTL_LBR = 1, DEBUGCTL_BUS_LOCK = 1 << 2,
+       DEBUGCTL_FREEZE_LBR = 1 << 11, DEBUGCTL_FREEZE_PMU = 1 << 12 /* both on an interrupt */ };
 u64 debugctl_bits(const struct model *m); /* those that DEBUGCTL has */
 /* Linear address of the LEN-byte descriptor that SEL names; false: SEL is beyond its table, or there is no LDT. No
  * fault is set. */

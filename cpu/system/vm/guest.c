@@ -24,7 +24,7 @@ HANDLER(guest_guard)
 
 /* ---- bus locks (SDM vol. 3, 8.1.2, 17.3.1.6; 25.2) ---- */
 
-/* The part of the memory operand that the instruction O accesses begins at *LINEAR. False: it is not mapped. */
+/* Does the instruction O lock the bus: has its operand bytes of two lines, or is it a device's? ABOUT: as below. */
 static bool locks_bus(const struct cpu *c, const struct op *o, u32 about)
 {
 	unsigned size = about & 0xff;

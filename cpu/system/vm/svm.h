@@ -31,7 +31,8 @@ enum svm_exit {
 #define SVM_EXIT_INVALID (~(u64)0)
 
 /* Offset 60h, virtual interrupts:
- *    39-32 vector | 31 AVIC is on | 30 x2AVIC, its form for MSRs | 25 virtual GIF is on | 24 V_INTR_MASKING | 20 ignore the TPR | 19-16 priority
+ *    39-32 vector | 31 AVIC is on | 30 x2AVIC, its form for MSRs | 25 virtual GIF is on | 24 V_INTR_MASKING
+ *    20 ignore the TPR | 19-16 priority
  *    9 virtual GIF | 8 V_IRQ | 7-0 V_TPR */
 enum { V_TPR = 0xff, V_IRQ = 1 << 8, V_GIF = 1 << 9, V_IGN_TPR = 1 << 20, V_INTR_MASKING = 1 << 24,
        V_GIF_ENABLE = 1 << 25 };

@@ -116,7 +116,8 @@ u32 vmx_secondary_allowed(const struct model *m)
 		{ F_RDSEED, SEC_RDSEED }, { F_XSAVES, SEC_XSAVES },
 		{ F_VMX_APICV, SEC_APIC_REGISTERS | SEC_VIRTUAL_INTR }, { F_VMX_VMFUNC, SEC_VMFUNC },
 		{ F_VMX_SHADOW, SEC_SHADOW }, { F_VMX_PML, SEC_PML }, { F_VMX_VE, SEC_VE }, { F_VMX_MBEC, SEC_MBEC },
-		{ F_VMX_TSC_SCALING, SEC_TSC_SCALING }, { F_WAITPKG, SEC_USER_WAIT }, { F_ENQCMD, SEC_PASID }, { F_VMX_BUS_LOCK, SEC_BUS_LOCK },
+		{ F_VMX_TSC_SCALING, SEC_TSC_SCALING }, { F_WAITPKG, SEC_USER_WAIT }, { F_ENQCMD, SEC_PASID },
+		{ F_VMX_BUS_LOCK, SEC_BUS_LOCK },
 		{ F_VMX_TIMEOUT, SEC_TIMEOUT },
 	};
 	u32 controls = 0;
@@ -134,7 +135,7 @@ u64 vmx_tertiary_allowed(const struct model *m)
 
 bool vmx_exit2(const struct cpu *c, u32 exit, u64 bits)
 {
-	return exit & EXIT_SECONDARY && vmcs_get(c, VMCS_SECONDARY_EXIT_CONTROLS) & bits;
+	return exit & EXIT_SECONDARY && has(c->model, F_FRED) && vmcs_get(c, VMCS_SECONDARY_EXIT_CONTROLS) & bits;
 }
 
 bool vmx_tertiary(const struct cpu *c, u64 bits)
@@ -180,8 +181,10 @@ u64 vmx_capability(const struct cpu *c, u32 index)
 	bool cet = has_cet(c->model), pks = has(c->model, F_PKS), pmu = has(c->model, F_PMU);
 	u32 proc = PROC_MAY | (vmx_tertiary_allowed(c->model) ? PROC_TERTIARY : 0);
 	bool fred = has(c->model, F_FRED);
-	u32 exits = (fred ? EXIT_SECONDARY : 0) | (cet ? EXIT_LOAD_CET : 0) | (pks ? EXIT_LOAD_PKRS : 0) | (pmu ? EXIT_LOAD_PERF : 0);
-	u32 entries = (fred ? ENTRY_LOAD_FRED : 0) | (cet ? ENTRY_LOAD_CET : 0) | (pks ? ENTRY_LOAD_PKRS : 0) | (pmu ? ENTRY_LOAD_PERF : 0);
+	u32 exits = (fred ? EXIT_SECONDARY : 0) | (cet ? EXIT_LOAD_CET : 0) | (pks ? EXIT_LOAD_PKRS : 0) |
+		    (pmu ? EXIT_LOAD_PERF : 0);
+	u32 entries = (fred ? ENTRY_LOAD_FRED : 0) | (cet ? ENTRY_LOAD_CET : 0) | (pks ? ENTRY_LOAD_PKRS : 0) |
+		      (pmu ? ENTRY_LOAD_PERF : 0);
 
 	switch (index) {
 	/* revision | size of the region << 32 | write-back << 50 | 54: INS and OUTS are described | 55: the true ones

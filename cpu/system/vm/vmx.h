@@ -57,7 +57,8 @@ enum { SEC_APIC_ACCESS = 1, SEC_EPT = 1 << 1, SEC_TABLES = 1 << 2, SEC_RDTSCP = 
        SEC_VPID = 1 << 5, SEC_WBINVD = 1 << 6, SEC_UNRESTRICTED = 1 << 7, SEC_APIC_REGISTERS = 1 << 8,
        SEC_VIRTUAL_INTR = 1 << 9, SEC_PLE = 1 << 10, SEC_RDRAND = 1 << 11, SEC_INVPCID = 1 << 12, SEC_VMFUNC = 1 << 13,
        SEC_SHADOW = 1 << 14, SEC_RDSEED = 1 << 16, SEC_PML = 1 << 17, SEC_VE = 1 << 18, SEC_XSAVES = 1 << 20,
-       SEC_PASID = 1 << 21, SEC_MBEC = 1 << 22, SEC_TSC_SCALING = 1 << 25, SEC_USER_WAIT = 1 << 26, SEC_BUS_LOCK = 1 << 30 };
+       SEC_PASID = 1 << 21, SEC_MBEC = 1 << 22, SEC_TSC_SCALING = 1 << 25, SEC_USER_WAIT = 1 << 26,
+       SEC_BUS_LOCK = 1 << 30 };
 #define SEC_TIMEOUT (1u << 31)
 enum { TERTIARY_IPI = 1 << 4, TERTIARY_MSR_LIST = 1 << 6 };
 enum { EXIT_SAVE_DEBUG = 1 << 2, EXIT_HOST_64 = 1 << 9, EXIT_ACK_INTR = 1 << 15, EXIT_SAVE_PAT = 1 << 18,
@@ -69,7 +70,8 @@ enum { ENTRY_LOAD_DEBUG = 1 << 2, ENTRY_LONG = 1 << 9, ENTRY_LOAD_PAT = 1 << 14,
 enum { EXIT2_SAVE_FRED = 1, EXIT2_LOAD_FRED = 2 }; /* secondary VM-exit controls */
 
 /* Interruption information (24.8.3, 24.9.2):
- *    31 valid | 13 nested | 12 NMI unblocked by IRET, undefined for vectoring | 11 error code | 10-8 type | 7-0 vector */
+ *    31 valid | 13 nested | 12 NMI unblocked by IRET, undefined for vectoring | 11 error code | 10-8 type
+ *    7-0 vector */
 #define INTERRUPTION_VALID (1u << 31)
 #define INTERRUPTION_UNBLOCKED (1u << 12)
 #define INTERRUPTION_ERROR (1u << 11)
@@ -168,7 +170,7 @@ void vmcs_set_abort(struct cpu *c, u32 why); /* the VMX-abort indicator (27.7) *
 u64 vmx_capability(const struct cpu *c, u32 index);       /* MSRs 480h to 493h */
 u32 vmx_secondary_allowed(const struct model *m);
 u64 vmx_tertiary_allowed(const struct model *m);
-bool vmx_exit2(const struct cpu *c, u32 exit, u64 bits);  /* with the VM-exit controls EXIT, one of these secondary ones */
+bool vmx_exit2(const struct cpu *c, u32 exit, u64 bits);  /* with the controls EXIT, one of these secondary ones */
 bool vmx_tertiary(const struct cpu *c, u64 bits);         /* in non-root operation with one of these controls */
 /* VMfailInvalid or VMfailValid with the number ERROR (30.4); VMsucceed. All return true: the instruction retires. */
 bool vmx_fail(struct cpu *c, u32 error);
@@ -236,7 +238,7 @@ bool vmx_exit(struct cpu *c);
 void vmx_load_cr0(struct cpu *c, u64 v);
 /* IA32_S_CET, SSP and IA32_INTERRUPT_SSP_TABLE_ADDR := the fields from FIRST on. */
 void vmx_load_cet(struct cpu *c, enum vmcs_field first);
-/* The MSRs of FRED := the fields from FIRST on, IA32_FRED_CONFIG; and back. */
+/* The MSRs of FRED := the fields from FIRST on, IA32_FRED_CONFIG. */
 void vmx_load_fred(struct cpu *c, enum vmcs_field first);
 /* MSR-load area: false at the entry that cannot be loaded, *failed counts from 1. */
 bool vmx_load_msrs(struct cpu *c, u64 area, u32 count, u32 *failed);
@@ -257,7 +259,8 @@ void vmx_apic_write(struct cpu *c, unsigned offset, const u8 *in, unsigned len);
 bool vmx_apic_has_msr(const struct cpu *c, u32 index, bool write);
 u64 vmx_apic_read_msr(const struct cpu *c, u32 index);
 bool vmx_apic_write_msr(struct cpu *c, u32 index, u64 v);
-/* A guest's SENDUIPI notifies: VECTOR is for the processor with the APIC ID, of the guest. False: it has no virtual APIC. */
+/* A guest's SENDUIPI notifies: VECTOR is for the processor of the guest that has the APIC ID. False: there is no
+ * virtual APIC. */
 bool vmx_apic_sends(struct cpu *c, u32 id, u8 vector);
 void vmx_apic_enter(struct cpu *c); /* at the end of a VM entry */
 /* The virtual interrupt that is due, which is in service now. */

@@ -200,7 +200,8 @@ static bool controls_ok(const struct cpu *c, struct vm_check *f, const struct vm
 	return within(c, f, k->pin, 0x48d, VMCS_PIN_CONTROLS) && within(c, f, k->proc, 0x48e, VMCS_PROC_CONTROLS) &&
 	       within(c, f, k->exit, 0x48f, VMCS_EXIT_CONTROLS) &&
 	       check(f, !vmx_exit2(c, k->exit, ~vmx_capability(c, 0x493)), VMCS_SECONDARY_EXIT_CONTROLS,
-		     "has a bit set that IA32_VMX_EXIT_CTLS2 does not allow (26.2.1.2; appendix A.4.2)") && within(c, f, k->entry, 0x490, VMCS_ENTRY_CONTROLS) &&
+		     "has a bit set that IA32_VMX_EXIT_CTLS2 does not allow (26.2.1.2; appendix A.4.2)") &&
+	       within(c, f, k->entry, 0x490, VMCS_ENTRY_CONTROLS) &&
 	       (!(k->proc & PROC_SECONDARY) || within(c, f, k->secondary, 0x48b, VMCS_SECONDARY_CONTROLS)) &&
 	       tertiary_ok(c, f, k) &&
 	       check(f, k->cr3_targets <= 4, VMCS_CR3_TARGET_COUNT, "is above 4 (26.2.1.1)") &&
@@ -213,9 +214,9 @@ static bool controls_ok(const struct cpu *c, struct vm_check *f, const struct vm
 	       check(f, k->pin & PIN_VIRTUAL_NMI || !(k->proc & PROC_NMI_WINDOW), VMCS_PROC_CONTROLS,
 		     "has \"NMI-window exiting\" without \"virtual NMIs\" (26.2.1.1)") &&
 	       ept_ok(c, f, k) && functions_ok(c, f, k) && page_if(c, f, k, SEC_SHADOW, VMCS_VMREAD_BITMAP) &&
+	       page_if(c, f, k, SEC_SHADOW, VMCS_VMWRITE_BITMAP) &&
 	       page_if(c, f, k, SEC_PASID, VMCS_LOW_PASID_DIRECTORY) &&
 	       page_if(c, f, k, SEC_PASID, VMCS_HIGH_PASID_DIRECTORY) &&
-	       page_if(c, f, k, SEC_SHADOW, VMCS_VMWRITE_BITMAP) &&
 	       check(f, !(k->secondary & SEC_TSC_SCALING) || vmcs_get(c, VMCS_TSC_MULTIPLIER), VMCS_TSC_MULTIPLIER,
 		     "is 0 (26.2.1.1)") &&
 	       check(f, !(k->secondary & SEC_VPID) || vmcs_get(c, VMCS_VPID), VMCS_VPID,
@@ -259,8 +260,6 @@ static bool cet_ok(const struct cpu *c, struct vm_check *f, enum vmcs_field firs
 /* CR4.CET goes with CR0.WP. */
 static bool wp_ok(u64 cr0, u64 cr4) { return !(cr4 & CR4_CET) || cr0 & CR0_WP; }
 
-/* ---- the host's state (26.2.2 to 26.2.4) ---- */
-
 /* The MSRs of FRED, from IA32_FRED_CONFIG on (26.2.2, 26.3.1.1). */
 static bool fred_ok(const struct cpu *c, struct vm_check *f, enum vmcs_field first)
 {
@@ -276,6 +275,8 @@ static bool fred_ok(const struct cpu *c, struct vm_check *f, enum vmcs_field fir
 	}
 	return true;
 }
+
+/* ---- the host's state (26.2.2 to 26.2.4) ---- */
 
 static const char lacks_wp[] = "has CET, and CR0 lacks WP (26.2.2, 26.3.1.1)";
 static const char not_pkrs[] = "has one of bits 63-32 set (26.2.2, 26.3.1.1)";
