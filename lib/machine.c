@@ -69,6 +69,9 @@ bool machine_observed(struct vcpu *v, const char *what)
 
 /* ---- building ---- */
 
+/* Bytes of a configuration: the first members at least, and less than this. */
+enum { CONFIG_MIN = offsetof(struct vcpu_config, kernel), CONFIG_MAX = 1 << 16 };
+
 static bool configure_memory(struct vcpu *v, u64 asked, char **error)
 {
 	u64 room = (u64)1 << v->model.physical_bits, top;
@@ -233,20 +236,39 @@ static bool reset(struct vcpu *v, bool images, char **error)
 	return (v->boot.bios.data || v->boot.kind == IMAGE_NONE || boot_load(v, error)) && extras_load(v, error);
 }
 
-struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *reach, const struct vcpu_template *t,
+/* The caller's configuration, of whatever size. */
+static bool take_config(struct vcpu_config *out, const struct vcpu_config *in, char **error)
+{
+	size_t size = in && in->size ? in->size : sizeof *out, known = size < sizeof *out ? size : sizeof *out;
+
+	*out = (struct vcpu_config){ 0 };
+	if (!in)
+		return true;
+	if (size < CONFIG_MIN || size > CONFIG_MAX)
+		return error_set(error, "a configuration of %zu bytes: it has at least %zu", size, (size_t)CONFIG_MIN);
+	for (size_t i = sizeof *out; i < size; i++)
+		if (((const u8 *)in)[i])
+			return error_set(error, "the configuration has members that this version of the library has not");
+	memcpy(out, in, known);
+	out->size = 0;
+	return true;
+}
+
+struct vcpu *machine_new(const struct vcpu_config *given, const struct reach *reach, const struct vcpu_template *t,
 			 char **error)
 {
-	static const struct vcpu_config defaults;
-	struct vcpu *v = calloc(1, sizeof *v);
+	struct vcpu_config copy, *config = &copy;
+	struct vcpu *v;
 
 	if (error)
 		*error = NULL;
+	if (!take_config(config, given, error))
+		return NULL;
+	v = calloc(1, sizeof *v);
 	if (!v) {
 		error_write(error, "the host has no memory for a machine");
 		return NULL;
 	}
-	if (!config)
-		config = &defaults;
 	v->reach = reach;
 	v->confined = reach;
 	if (!configure(v, config, error) || !read_boot(v, config, reach, t, error) ||

@@ -136,6 +136,10 @@ enum vcpu_engine {
 /* Every member is optional: zero means the default in brackets. Pointers must be valid until vcpu_new returns; USER
  * must be valid as long as the machine. */
 struct vcpu_config {
+	/* sizeof(struct vcpu_config) of the header that the program was compiled with: later versions have more members
+	 * at the end, and take those that are missing as zero. An earlier version refuses members that it does not know,
+	 * unless they are zero. [that of the library, which must be of the same version then] */
+	size_t size;
 	uint64_t memory;         /* bytes of RAM, a multiple of 1 MiB, 1 MiB to 1 TiB [128 MiB] */
 	const char *cpu;         /* "MODEL[,+feature|,-feature]...": see vcpu_models [max] */
 	bool bare;               /* no PC: no RAM, no devices; map memory with vcpu_map [a PC] */

@@ -53,12 +53,34 @@ static bool each_stop(void *user, const struct vcpu_debug_stop *stop) { (void)us
 
 /* ---- vcpu.h ---- */
 
+/* Programs that were compiled with headers that have fewer members, or more. */
+static void sizes(void)
+{
+	struct { struct vcpu_config c; uint64_t more[2]; } later = { .c = { .size = sizeof later, .memory = 1 << 20 } };
+	struct vcpu_config earlier = { .size = offsetof(struct vcpu_config, kernel), .memory = 1 << 20,
+				       .kernel = "/nowhere" };
+	char *why = NULL;
+	vcpu *v = vcpu_new(&earlier, &why);
+
+	ck_assert_msg(v != NULL, "%s", why); /* the kernel is beyond its end */
+	vcpu_free(v);
+	v = vcpu_new(&later.c, &why);
+	ck_assert_msg(v != NULL, "%s", why);
+	vcpu_free(v);
+	later.more[1] = 1;
+	ck_assert_ptr_null(vcpu_new(&later.c, &why));
+	ck_assert_ptr_nonnull(strstr(why, "has not"));
+	free(why);
+	earlier.size = sizeof earlier;
+	ck_assert_ptr_null(vcpu_new(&earlier, NULL));
+}
+
 ROW(vcpu_new)
 {
 	static const struct vcpu_drive odd_bus = { .bus = (enum vcpu_bus)99 }, empty = { .bus = VCPU_BUS_VIRTIO },
 				       none = { "", VCPU_BUS_IDE, false };
 	static const struct vcpu_config bad[] = {
-		{ .memory = 1 }, { .memory = ~(uint64_t)0 }, { .memory = (uint64_t)1 << 63 }, { .processors = 65 },
+		{ .size = 1 }, { .size = ~(size_t)0 }, { .memory = 1 }, { .memory = ~(uint64_t)0 }, { .memory = (uint64_t)1 << 63 }, { .processors = 65 },
 			{ .processors = ~0u }, { .drives_count = 1 },
 		{ .drives = &odd_bus, .drives_count = 1 }, { .drives = &empty, .drives_count = 1 },
 			{ .drives = &none, .drives_count = 1 },
@@ -81,6 +103,7 @@ ROW(vcpu_new)
 		ck_assert_ptr_null(vcpu_new(&bad[i], NULL));
 	}
 	vcpu_free(vcpu_new(NULL, NULL));
+	sizes();
 }
 ROW(vcpu_free) { vcpu_free(NULL); }
 ROW(vcpu_stop_name)

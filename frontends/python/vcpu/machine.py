@@ -351,6 +351,7 @@ class Machine:
                 setattr(config, name + "_size", len(value))
             elif value is not None:
                 setattr(config, name, c_string(value))
+        config.size = ffi.sizeof("struct vcpu_config")
         config.memory, config.bare, config.engine = _size(memory), bare, engine
         for name, value in {"cpu": cpu, "append": append, **more}.items():
             if name not in self._MEMBERS:
@@ -372,7 +373,7 @@ class Machine:
                   lib.vcpu_new(config, error.pointer), error)
 
     _MEMBERS = {n for n, _ in ffi.typeof("struct vcpu_config").fields} - {
-        "kernel", "initrd", "kernel_data", "kernel_size", "initrd_data", "initrd_size", "drives", "drives_count", "loads",
+        "size", "kernel", "initrd", "kernel_data", "kernel_size", "initrd_data", "initrd_size", "drives", "drives_count", "loads",
         "loads_count", "vars_data", "vars_size", "output", "user"}
 
     def _start(self) -> None:
