@@ -111,38 +111,45 @@ static bool list_own(struct vcpu *v, u64 max)
 	return true;
 }
 
-/* V's memory into a new family's file, which it shares then. NULL: the host has no memory. */
+/* V maps the file of T, which has its memory, so that at any time its bytes are what they were. No page is its own then;
+ * what its flags tell otherwise is as before. False: the host has no memory; V has what it had. */
+static bool share(struct vcpu *v, const struct vcpu_template *t)
+{
+	u64 pages = 0;
+	u8 *old, *at;
+	bool ok;
+
+	for (unsigned i = 0; i < v->nblocks; i++)
+		pages += v->blocks[i].ram->size >> PAGE_SHIFT;
+	at = old = malloc(pages + 1);
+	if (!old)
+		return false;
+	for (unsigned i = 0; i < v->nblocks; at += v->blocks[i++].ram->size >> PAGE_SHIFT)
+		memcpy(at, v->blocks[i].ram->pages, v->blocks[i].ram->size >> PAGE_SHIFT);
+	ok = template_map(t, v);
+	at = old;
+	for (unsigned i = 0; ok && i < v->nblocks; i++)
+		for (u64 page = 0; page < v->blocks[i].ram->size >> PAGE_SHIFT; page++)
+			v->blocks[i].ram->pages[page] = *at++ & (u8)~PAGE_OWN;
+	free(old);
+	return ok;
+}
+
+/* V's memory into a new family's file. NULL: the host has no memory. */
 static struct family *begin(struct vcpu *v)
 {
 	struct family *f = calloc(1, sizeof *f);
-	u8 *flags[1 + VCPU_DRIVES] = { 0 }, **old = v->nblocks <= ARRAY_LEN(flags) ? flags : calloc(v->nblocks, sizeof *old);
-	bool ok = f && old && (f->memory = template_memory(v));
 
-	if (ok) {
-		f->members = 1;
+	if (!f)
+		return NULL;
+	f->members = 1;
+	for (unsigned i = 0; i < v->nblocks; i++)
+		ram_trim(v->blocks[i].ram); /* the file has no pages of zeroes */
+	machine_drop_writes(v);
+	f->memory = template_memory(v);
+	if (f->memory)
 		f->view = template_view(f->memory, &f->view_size);
-		ok = f->view || !f->view_size;
-	}
-	for (unsigned i = 0; ok && i < v->nblocks; i++) {
-		const struct ram *ram = v->blocks[i].ram;
-
-		ok = (old[i] = malloc(ram->size >> PAGE_SHIFT));
-		for (u64 page = 0; ok && page < ram->size >> PAGE_SHIFT; page++) /* pages of zeroes are nobody's */
-			old[i][page] = (u8)(ram->pages[page] &
-					    ~(PAGE_OWN | (page_is_kept(ram, page) ? 0 : PAGE_KEPT)));
-	}
-	if (ok && (ok = template_share(f->memory, v)))
-		for (unsigned i = 0; i < v->nblocks; i++)
-			for (u64 page = 0; page < v->blocks[i].ram->size >> PAGE_SHIFT; page++) {
-				u8 *at = &v->blocks[i].ram->pages[page]; /* ram_share may have copied */
-
-				*at = (u8)((*at & PAGE_OWN) | old[i][page]);
-			}
-	for (unsigned i = 0; old && i < v->nblocks; i++)
-		free(old[i]);
-	if (old != flags)
-		free(old);
-	if (ok)
+	if (f->memory && (f->view || !f->view_size) && share(v, f->memory))
 		return f;
 	family_free(f);
 	return NULL;

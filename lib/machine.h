@@ -221,6 +221,8 @@ static inline void state_seal(u8 *file, size_t len)
 
 /* All memory of V becomes that of T. False: the host cannot give it; V is good for vcpu_free only. */
 bool template_share(const struct vcpu_template *t, struct vcpu *v);
+/* The same where V's memory is that of T already, or zeroes where T has some. */
+bool template_map(const struct vcpu_template *t, struct vcpu *v);
 /* One of V's memory and boot images alone, with few mappings. NULL: the host has no memory. */
 struct vcpu_template *template_memory(struct vcpu *v);
 /* The file of T, to read, for pages_free; and in it a page of block number BLOCK. NULL: no memory, or the file is

@@ -104,16 +104,23 @@ static bool write_runs(struct vcpu_template *t, const struct vcpu *v)
 	return true;
 }
 
+bool template_map(const struct vcpu_template *t, struct vcpu *v)
+{
+	bool ok = true;
+
+	for (const struct run *r = t->runs; ok && r < t->runs + t->count; r++)
+		ok = ram_share(v->blocks[r->block].ram, r->page, r->pages, t->fd, r->offset);
+	machine_drop_writes(v);
+	return ok;
+}
+
 bool template_share(const struct vcpu_template *t, struct vcpu *v)
 {
 	bool ok = true;
 
 	for (unsigned i = 0; i < v->nblocks; i++)
 		ok = ok && ram_clear(v->blocks[i].ram);
-	for (const struct run *r = t->runs; ok && r < t->runs + t->count; r++)
-		ok = ram_share(v->blocks[r->block].ram, r->page, r->pages, t->fd, r->offset);
-	machine_drop_writes(v);
-	return ok;
+	return ok && template_map(t, v);
 }
 
 /* ---- boot images ---- */
