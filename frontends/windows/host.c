@@ -21,12 +21,22 @@ static struct stream {
 	void *cookie;
 } streams[STREAMS];
 
-/* stdin, stdout and stderr are as the guest and POSIX's files are. */
-__attribute__((constructor)) static void binary(void)
+/* stdin, stdout and stderr are as the guest and POSIX's files are. getopt() tells the program by its name alone. */
+__attribute__((constructor)) static void begin(void)
 {
+	char *name = __argc ? __argv[0] : NULL, *end;
+
 	_fmode = _O_BINARY;
 	for (int fd = 0; fd < 3; fd++)
 		_setmode(fd, _O_BINARY);
+	for (char *c = name; c && *c; c++)
+		if (*c == '/' || *c == '\\' || *c == ':')
+			name = c + 1;
+	end = name ? strrchr(name, '.') : NULL;
+	if (end)
+		*end = 0;
+	if (name)
+		__argv[0] = name;
 }
 
 long sysconf(int name)
