@@ -55,17 +55,28 @@ static bool made_up(const char *name)
 	return false;
 }
 
+/* Names of other hosts and of devices on Windows: to look at one connects. */
+static bool elsewhere(const char *name)
+{
+#ifdef _WIN32
+	return strspn(name, "/\\") > 1;
+#else
+	(void)name;
+	return false;
+#endif
+}
+
 /* It is looked at before it is opened: to open a FIFO wakes its writer, and to open a device may do anything. */
 int reach_open(const char *name, char *error)
 {
 	struct stat before, after;
 	int fd;
 
-	if (stat(name, &before)) {
+	if (!elsewhere(name) && stat(name, &before)) {
 		store_errno(error, errno, "read", name);
 		return -1;
 	}
-	if (!S_ISREG(before.st_mode) || made_up(name)) {
+	if (elsewhere(name) || !S_ISREG(before.st_mode) || made_up(name)) {
 		store_failed(error, DISK_ERROR,
 			     "%s: that is not a regular file, and nothing else is opened because a recording names it",
 			     name);
