@@ -111,7 +111,8 @@ START_TEST(kept)
 {
 	vcpu *v = machine(), *a, *b, *first = NULL;
 	struct vcpu_hook hook = { .kinds = VCPU_HOOK_INSN, .observer = true, .call = count };
-	unsigned calls = 0;
+	struct vcpu_hook accesses = { .kinds = VCPU_HOOK_READ | VCPU_HOOK_WRITE, .call = count };
+	unsigned calls = 0, writes = 0;
 	u64 hash, later, marked;
 	vcpu_snapshot *s;
 
@@ -132,6 +133,8 @@ START_TEST(kept)
 		ck_assert_uint_eq(vcpu_state_hash(a), later);
 		hook.user = &calls;
 		ck_assert_int_ge(vcpu_hook_add(a, &hook), 0);
+		accesses.user = &writes;
+		ck_assert_int_ge(vcpu_hook_add(a, &accesses), 0);
 		s = vcpu_snapshot_take(a);
 		vcpu_dirty_mark(a);
 		put(a, 50 * MiB, 1);
@@ -142,6 +145,8 @@ START_TEST(kept)
 		vcpu_limit_time(a, 1, 1);
 		vcpu_stop(a);
 	}
+	ck_assert_uint_gt(writes, 4 * 30);
+	ck_assert_uint_lt(writes, 4 * 40);
 	vcpu_free(a);
 	a = clone_of(v);
 	b = clone_of(a); /* of a clone */
