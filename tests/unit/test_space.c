@@ -43,18 +43,25 @@ START_TEST(nothing_there)
 }
 END_TEST
 
+/* RAM that this host does not have; Windows promises no more than it has. */
+#ifdef _WIN32
+#define STEP (GiB / 32)
+#else
+#define STEP GiB
+#endif
+
 START_TEST(ram_is_lazy_and_zero)
 {
-	struct ram *ram = ram_new(64 * GiB);
+	struct ram *ram = ram_new(64 * STEP);
 
 	ck_assert_ptr_nonnull(ram);
 	ck_assert_int_ge(space_add_ram(&bus, "ram", 0, ram->size, ram, 0, false), 0);
-	ck_assert_uint_eq(space_read(&bus, 63 * GiB, 8), 0);
-	space_write(&bus, 40 * GiB + 5, 8, 0x0123456789abcdef);
-	ck_assert_uint_eq(space_read(&bus, 40 * GiB + 5, 8), 0x0123456789abcdef);
-	ck_assert_uint_eq(space_read(&bus, 40 * GiB + 6, 1), 0xcd);
-	ck_assert_uint_eq(ram->pages[(40 * GiB) >> PAGE_SHIFT], PAGE_DIRTY);
-	ck_assert_uint_eq(ram->pages[((40 * GiB) >> PAGE_SHIFT) + 1], 0);
+	ck_assert_uint_eq(space_read(&bus, 63 * STEP, 8), 0);
+	space_write(&bus, 40 * STEP + 5, 8, 0x0123456789abcdef);
+	ck_assert_uint_eq(space_read(&bus, 40 * STEP + 5, 8), 0x0123456789abcdef);
+	ck_assert_uint_eq(space_read(&bus, 40 * STEP + 6, 1), 0xcd);
+	ck_assert_uint_eq(ram->pages[(40 * STEP) >> PAGE_SHIFT], PAGE_DIRTY);
+	ck_assert_uint_eq(ram->pages[((40 * STEP) >> PAGE_SHIFT) + 1], 0);
 	ram_free(ram);
 	ck_assert_ptr_null(ram_new(0));
 	ram_free(NULL);
