@@ -124,8 +124,9 @@ static void fill(void *to, unsigned n, const struct naive *how, bool floats)
 
 static bool differ;
 
-/* The second implementation of floating point takes the rounding, the flags and the NaN from the host's. */
-#ifdef __x86_64__
+/* The second implementation of floating point takes the rounding, the flags and the NaN from the host's SSE; and the C
+ * library for Windows has functions that do not. */
+#if defined __x86_64__ && !defined _WIN32
 enum { HOST_FLOATS = true };
 #else
 enum { HOST_FLOATS = false };
