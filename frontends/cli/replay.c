@@ -139,7 +139,7 @@ int command_replay(int argc, char **argv)
 	if (vcpu_replay_cut(o.replay))
 		complain("%s: %s: replayed up to instruction %" PRIu64, argv[optind], vcpu_replay_cut(o.replay),
 			 vcpu_replay_end(o.replay).instructions);
-	if (verify && status != STATUS_DIVERGED)
+	if (verify && status != STATUS_DIVERGED && status != STATUS_USAGE) /* else nothing has run */
 		fprintf(stderr, "vcpu: %u checkpoints compared, all equal\n", vcpu_replay_checked(o.replay));
 	recording_close(&recording);
 	return status;
