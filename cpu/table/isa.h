@@ -157,8 +157,8 @@ struct insn {
 	bool nf;                 /* EVEX.NF may be 1: then it writes no flags */
 	bool distinct;           /* the destination must be no source */
 	bool no_rsp;             /* neither operand may be RSP */
-	u8 whole;                /* INTEL, AMD: their processors read a source in memory whole, whatever the mask says, and could write
-				  * all of a destination */
+	/* INTEL, AMD: to their processors a memory operand is whole, whatever the mask says */
+	u8 whole;
 	bool lock;               /* LOCK is allowed with a memory destination */
 	u8 lock_ignored;         /* INTEL, AMD: it means nothing to their processors */
 	/* AMD's processors of this family and later: LOCK is #UD in spite of that; F2h and F3h are #UD. 0: of none */

@@ -6,7 +6,8 @@
 #include "tests/silicon/trial.h"
 
 enum { MODRM = 72, LEGACY = MODRM * 256 * 4 * 5 * 2, VEX_MODRM = 16, VEX = VEX_MODRM * 256 * 32 * 4 * 8,
-	LONG = 4 * 5 * 20, EVEX_MODRM = 16, EVEX = EVEX_MODRM * 256 * 16 * 4 * 2 * 4 * 2 * 4 * 3, ALL = LEGACY + VEX + LONG };
+	LONG = 4 * 5 * 20, EVEX_MODRM = 16, EVEX = EVEX_MODRM * 256 * 16 * 4 * 2 * 4 * 2 * 4 * 3,
+	ALL = LEGACY + VEX + LONG };
 
 /* EVEX is last. */
 u64 encodings_count(void) { return 2 * ((u64)ALL + (host_avx512() ? EVEX : 0)); }

@@ -79,7 +79,8 @@ __asm__(".text\n"
 
 static ucontext_t frame;                             /* as the kernel makes them */
 static u8 fpu[4096] __attribute__((aligned(64)));
-/* The components of AVX-512 in XSAVE's standard format: where, and where the last of them ends. No END: there are none. */
+/* The components of AVX-512 in XSAVE's standard format: where, and where the last of them ends. No END: there are
+ * none. */
 static const struct { u8 number; u16 at, size; } members[] = {
 	{ 5, offsetof(struct avx512_image, k), sizeof ((struct avx512_image *)NULL)->k },
 	{ 6, offsetof(struct avx512_image, zmm_high), sizeof ((struct avx512_image *)NULL)->zmm_high },

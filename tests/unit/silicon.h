@@ -41,7 +41,8 @@ static inline void make_guest(void)
 {
 	char spec[40];
 
-	snprintf(spec, sizeof spec, "max%s%s", host_has(F_SSE4A) ? ",+sse4a" : "", host_has(F_AVX_VNNI) ? ",+avxvnni" : "");
+	snprintf(spec, sizeof spec, "max%s%s", host_has(F_SSE4A) ? ",+sse4a" : "",
+		 host_has(F_AVX_VNNI) ? ",+avxvnni" : "");
 	bare_new(spec, RAM_SIZE);
 	put64(ram->host + PML4, (PML4 + 0x1000) | 0x63);
 	put64(ram->host + PML4 + 0x1000, (PML4 + 0x2000) | 0x63);

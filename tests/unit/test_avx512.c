@@ -630,8 +630,8 @@ static const struct fact {
 	  .look = LOOK_V1, .amd = { -1, 0x55f7fffff }, .intel = { -1, 0x55f7fffff } },
 	{ "vpcmpistrm xmm1, xmm2, 40h", 6, { 0xc4, 0xe3, 0x79, 0x62, 0xca, 0x40 }, .look = LOOK_V0_HIGH,
 	  .amd = { -1, 0 }, .intel = { -1, 0 } },
-	{ "vextracti32x4 [rdi]{k1}, zmm1, 0, the end masked", 7, { 0x62, 0xf3, 0x7d, 0x49, 0x39, 0x0f, 0 }, .rdi = END - 8,
-	  .k1 = 1, .amd = { VEC_PF, 0 }, .intel = { VEC_PF, 0 } },
+	{ "vextracti32x4 [rdi]{k1}, zmm1, 0, the end masked", 7, { 0x62, 0xf3, 0x7d, 0x49, 0x39, 0x0f, 0 },
+	  .rdi = END - 8, .k1 = 1, .amd = { VEC_PF, 0 }, .intel = { VEC_PF, 0 } },
 	{ "vextracti32x4 [rdi]{k1}, zmm1, 0, all masked", 7, { 0x62, 0xf3, 0x7d, 0x49, 0x39, 0x0f, 0 }, .rdi = END - 8,
 	  .amd = { VEC_PF, 0 }, .intel = { VEC_PF, 0 } },
 	{ "vrangeps xmm1, xmm2, xmm3, 0bh of QNaNs", 7, { 0x62, 0xf3, 0x6d, 0x08, 0x50, 0xcb, 0x0b },
@@ -649,8 +649,8 @@ static const struct fact {
 	  { 1 }, { 0x7f800000 }, .look = LOOK_MXCSR, .amd = { -1, MXCSR_DE }, .intel = { -1, 0 } },
 	{ "vpshufbitqmb k1{k1}, xmm0, [rdi], the end masked", 6, { 0x62, 0xf2, 0x7d, 0x09, 0x8f, 0x0f }, .rdi = END - 1,
 	  .k1 = 1, .amd = { -1, 0 }, .intel = { VEC_PF, 0 } },
-	{ "vmovdqa64 zmm1{k1}, [rdi], not aligned, all masked", 6, { 0x62, 0xf1, 0xfd, 0x49, 0x6f, 0x0f }, .rdi = DATA + 1,
-	  .amd = { -1, 0 }, .intel = { VEC_GP, 0 } },
+	{ "vmovdqa64 zmm1{k1}, [rdi], not aligned, all masked", 6, { 0x62, 0xf1, 0xfd, 0x49, 0x6f, 0x0f },
+	  .rdi = DATA + 1, .amd = { -1, 0 }, .intel = { VEC_GP, 0 } },
 	{ "vgatherdps xmm1, [rdi + xmm2], xmm3, the second faults", 6, { 0xc4, 0xe2, 0x61, 0x92, 0x0c, 0x17 },
 	  { 0, 0x7f000000 }, { 0x80000000, 0x80000000 }, .rdi = DATA, .look = LOOK_V1_HIGH,
 	  .amd = { VEC_PF, 0x787f7e7d7c7b7a79 /* of pattern() */ }, .intel = { VEC_PF, 0 } },
@@ -678,7 +678,8 @@ START_TEST(silicon)
 		c->mxcsr = 0x1f80;
 		ck_assert_msg(run(f->code, f->len) == (amd ? f->amd.vector : f->intel.vector), "%s", f->what);
 		got = look_at(f->look);
-		ck_assert_msg(got == (amd ? f->amd.value : f->intel.value), "%s: %llx", f->what, (unsigned long long)got);
+		ck_assert_msg(got == (amd ? f->amd.value : f->intel.value), "%s: %llx", f->what,
+			      (unsigned long long)got);
 	}
 }
 END_TEST

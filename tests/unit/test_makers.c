@@ -144,8 +144,10 @@ END_TEST
 START_TEST(families)
 {
 	static const struct { const char *what; u8 code[4], len; bool strict; } cases[] = {
-		{ "lock verw [rbx]", { 0xf0, 0x0f, 0x00, 0x2b }, 4, true }, { "repe verw [rbx]", { 0xf3, 0x0f, 0x00, 0x2b }, 4, false },
-		{ "clzero, F3h", { 0xf3, 0x0f, 0x01, 0xfc }, 4, true }, { "clzero, F2h", { 0xf2, 0x0f, 0x01, 0xfc }, 4, true },
+		{ "lock verw [rbx]", { 0xf0, 0x0f, 0x00, 0x2b }, 4, true },
+		{ "repe verw [rbx]", { 0xf3, 0x0f, 0x00, 0x2b }, 4, false },
+		{ "clzero, F3h", { 0xf3, 0x0f, 0x01, 0xfc }, 4, true },
+		{ "clzero, F2h", { 0xf2, 0x0f, 0x01, 0xfc }, 4, true },
 		{ "clzero, 66h", { 0x66, 0x0f, 0x01, 0xfc }, 4, false }, { "clzero", { 0x0f, 0x01, 0xfc }, 3, false },
 	};
 	static const char *const models[] = { "zen3", "zen5" };
