@@ -26,29 +26,7 @@ _mb_start:
   mov ecx, code_end - code
   rep movsb
 %if BITS = 64
-  mov edi, tables
-  xor eax, eax
-  mov ecx, 0x3000 / 4
-  rep stosd
-  mov dword [tables], tables + 0x1007
-  mov dword [tables + 0x1000], tables + 0x2007
-  mov edi, tables + 0x2000
-  mov eax, 0x87
-  mov ecx, 512
-.page:
-  mov [edi], eax
-  add eax, 0x200000
-  add edi, 8
-  loop .page
-  mov eax, cr4
-  or eax, 0x20
-  mov cr4, eax
-  mov eax, tables
-  mov cr3, eax
-  mov ecx, 0xC0000080
-  rdmsr
-  or eax, 0x100
-  wrmsr
+%include "identity.inc"
 %endif
   mov eax, cr0
   and eax, ~0x60000000
