@@ -134,7 +134,7 @@ def test_stop_from_another_thread():
     m = bare(bytes.fromhex("ebfe"))
     timer = threading.Timer(0.05, m.stop)
     timer.start()
-    assert m.run(10**15).reason == vcpu.StopReason.REQUEST
+    assert m.run(10**18).reason == vcpu.StopReason.REQUEST
     timer.join()
 
 
