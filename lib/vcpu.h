@@ -215,7 +215,7 @@ enum vcpu_stop_reason {
 	VCPU_STOP_HALT,         /* halted, and nothing can ever wake it */
 	VCPU_STOP_IDLE,         /* halted, and has slept in this call for the time of the requested instructions; on
 	                           a bare CPU: HLT */
-	VCPU_STOP_EXCEPTION,    /* bare CPU only: a fault without an IDT; code is the vector */
+	VCPU_STOP_EXCEPTION,    /* bare CPU only: a fault or trap without an IDT; code is the vector */
 	VCPU_STOP_DISK_FULL,    /* the host has no room for a write of a drive; vcpu_error has the image. Make room
 	                           and call vcpu_run again: it repeats the write, and nothing is lost */
 	VCPU_STOP_DISK_ERROR,   /* a flush of a drive's image failed, and the guest's writes since the last flush may

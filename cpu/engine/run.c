@@ -738,6 +738,30 @@ static enum outcome wait_out(struct cpu *c, struct stretch *s, s64 n)
 	return watch_out(c, s, n);
 }
 
+/* Does the caller get exceptions? A guest has a monitor. */
+static bool hands_over(const struct cpu *c)
+{
+	return c->bare && !c->idtr.limit && !fred_on(c) && !in_guest(c);
+}
+
+/* False: no hook does away with the exception. */
+static bool hook_takes(struct cpu *c, unsigned vector, u32 error)
+{
+	return hooked(c, HOOK_EXCEPTION) && !hook_interrupt(c, vector, INT_EXCEPTION, error);
+}
+
+/* A trap that the last instruction has left behind. True: the caller is to have it. */
+static bool hand_over_trap(struct cpu *c)
+{
+	if (!hands_over(c) || due(c) != DUE_TRAP)
+		return false;
+	debug_report(c, c->db_pending);
+	c->db_pending = 0;
+	c->fault.vector = VEC_DB;
+	c->fault.has_error = false;
+	return !hook_takes(c, VEC_DB, 0);
+}
+
 /* The next instruction has faulted. False: the caller is to have the exception. */
 static bool handle_fault(struct cpu *c, struct stretch *s)
 {
@@ -747,10 +771,8 @@ static bool handle_fault(struct cpu *c, struct stretch *s)
 	c->db_pending = 0;
 	if (unlikely(c->mode & MODE_BUS_LOCK) && vmx_guest(c) && c->vmx->apic_exit == VMEXIT_BUS_LOCK)
 		c->vmx->apic_exit = 0; /* it has not been */
-	/* a guest has a monitor */
-	if (c->bare && !c->idtr.limit && !fred_on(c) && c->fault.vector != FAULT_VMEXIT && !in_guest(c))
-		return hooked(c, HOOK_EXCEPTION) &&
-		       !hook_interrupt(c, c->fault.vector, INT_EXCEPTION, c->fault.has_error ? c->fault.error : 0);
+	if (hands_over(c) && c->fault.vector != FAULT_VMEXIT)
+		return hook_takes(c, c->fault.vector, c->fault.has_error ? c->fault.error : 0);
 	go_to_fault_handler(c, s, true);
 	return true;
 }
@@ -868,6 +890,8 @@ static __attribute__((noinline)) enum cpu_stop run_on(struct cpu *c, u64 icount_
 			fault_to_page_in(c, &s);
 			continue;
 		}
+		if (unlikely(c->db_pending && c->bare) && hand_over_trap(c))
+			return CPU_EXCEPTION;
 		if (take_signal(c, &s))
 			continue;
 		wake(c);

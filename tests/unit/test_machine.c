@@ -107,6 +107,25 @@ START_TEST(bare_exception)
 }
 END_TEST
 
+/* TF traps behind each instruction but the one that sets it (SDM vol. 3, 17.3.1.4). */
+START_TEST(bare_trap)
+{
+	vcpu *v = bare(NULL, 64, 0x1000, CODE(0x68, 2, 1, 0, 0, 0x9d, 0x90, 0x90, 0x90)); /* push 102h; popf; nop... */
+
+	vcpu_set(v, VCPU_RSP, 0x3000);
+	for (unsigned i = 1; i <= 2; i++) {
+		struct vcpu_stop stop = vcpu_run(v, 10);
+
+		ck_assert_int_eq(stop.reason, VCPU_STOP_EXCEPTION);
+		ck_assert_uint_eq(stop.code, 1);
+		ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), 0x1006 + i);
+		ck_assert_uint_eq(vcpu_get(v, VCPU_DR6) & 0x4000, 0x4000);
+		ck_assert_uint_eq(vcpu_instructions(v), 2 + i);
+	}
+	vcpu_free(v);
+}
+END_TEST
+
 /* However a run is cut, it ends in the same state. */
 START_TEST(cut_runs)
 {
@@ -636,6 +655,7 @@ int main(void)
 	tcase_add_test(tcase, bare_64_without_large_pages);
 	tcase_add_test(tcase, bare_modes);
 	tcase_add_test(tcase, bare_exception);
+	tcase_add_test(tcase, bare_trap);
 	tcase_add_test(tcase, cut_runs);
 	tcase_add_test(tcase, stop_request);
 	tcase_add_test(tcase, user_devices);
