@@ -29,7 +29,7 @@ enum { MAX_ROWS = 4096, REPORTS = 40 };
 
 /* What the parent must know when the child dies. */
 struct progress {
-	u64 next, passed, failed, skipped, reported, unencoded, stitched, stepped_over[DIFF_COUNT];
+	u64 next, killed_at, killed, passed, failed, skipped, reported, unencoded, stitched, stepped_over[DIFF_COUNT];
 	struct trial trial;
 	struct { u64 cases, retired, faulted, failed; } row[MAX_ROWS];
 };
@@ -661,6 +661,12 @@ int main(int argc, char **argv)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 			break;
+		if (progress->killed_at != progress->next + 1) { /* once more: was it the trial? */
+			progress->killed_at = progress->next + 1;
+			progress->killed++;
+			continue;
+		}
+		progress->killed--;
 		progress->failed++;
 		printf("FAILED %llu: it killed the runner (status %x)\n    ", (unsigned long long)progress->next,
 		       status);
@@ -677,6 +683,9 @@ int main(int argc, char **argv)
 	if (progress->skipped)
 		printf("%llu more did not end, or in the host's kernel: they say nothing\n",
 		       (unsigned long long)progress->skipped);
+	if (progress->killed)
+		printf("%llu killed the runner once, and not when they were tried again\n",
+		       (unsigned long long)progress->killed);
 	if (!same_maker)
 		printf("%llu more stepped over: what the makers do not do alike (tests/silicon/makers.h)\n",
 		       (unsigned long long)sum(progress->stepped_over, DIFF_COUNT));
