@@ -269,7 +269,7 @@ static struct vcpu *build(struct vcpu *of, char **error)
 	config_free(&text);
 	if (v && ((of->bare && !map_of(v, of)) || !same_blocks(v, of))) {
 		machine_free(v);
-		return error_set(error, "the host has no memory for a clone"), NULL;
+		return error_write(error, "the host has no memory for a clone"), NULL;
 	}
 	if (!v)
 		return NULL;
@@ -378,11 +378,11 @@ vcpu *vcpu_clone(vcpu *of, void *user, char **error)
 	if (error)
 		*error = NULL;
 	if (machine_refuses(of, "vcpu_clone"))
-		return error_set(error, "%s", vcpu_error(of)), NULL;
+		return error_write(error, "%s", vcpu_error(of)), NULL;
 	if ((why = obstacle(of)))
-		return error_set(error, "the machine cannot be cloned: %s", why), NULL;
+		return error_write(error, "the machine cannot be cloned: %s", why), NULL;
 	if (!family_of(of))
-		return error_set(error, "the host has no memory for a clone"), NULL;
+		return error_write(error, "the host has no memory for a clone"), NULL;
 	while ((v = pick(of->family)) && !same_blocks(v, of)) /* the caller has changed its map, or that of OF */
 		machine_free(v);
 	fresh = !v;
@@ -393,7 +393,7 @@ vcpu *vcpu_clone(vcpu *of, void *user, char **error)
 	v->cloned = true;
 	if (!take(v, of, fresh)) {
 		machine_free(v); /* which leaves the family */
-		return error_set(error, "the host has no memory for a clone, or OF's drives have other media now"), NULL;
+		return error_write(error, "the host has no memory for a clone, or OF's drives have other media now"), NULL;
 	}
 	machine_listen(v, of->output, user);
 	return v;
