@@ -632,22 +632,19 @@ static s64 distance(const struct cpu *c, u64 icount_end)
 	return until - c->icount > INT32_MAX ? INT32_MAX : (s64)(until - c->icount);
 }
 
+/* Does due() answer DUE_NOTHING? True is certain, and takes fewer questions than that; false is not certain. */
+ALWAYS_INLINE bool nothing_due(const struct cpu *c)
+{
+	return !(c->db_pending | (c->mode & (MODE_GUEST | MODE_SVM_GUEST)) | c->nmi_pending | c->smi_pending) && !c->uintr &&
+	       !c->svm && (!(c->eflags & FL_I) || !intr_pending(c));
+}
+
 /* Would cpu_run do anything but execute the next instruction? */
 ALWAYS_INLINE bool disturbed(const struct cpu *c)
 {
-	return c->attn & ATTN_CLOCK || c->stop || *c->all->asked || c->all->remapped || c->activity != ACTIVITY_RUN ||
-	       c->init_pending || c->page_in.wanted || c->icount >= c->quantum_end ||
-	       c->icount >= c->pmu.overflow_at || due(c) || c->lock_alone ||
-	       c->eflags & (FL_T | FL_RF);
-}
-
-/* The same, answered with fewer questions: true is certain, false is not. */
-ALWAYS_INLINE bool undisturbed(const struct cpu *c)
-{
-	return !(c->stop | c->all->remapped | c->init_pending | c->nmi_pending | c->smi_pending | c->page_in.wanted |
-		 c->activity | *c->all->asked) && /* ACTIVITY_RUN is 0 */
-	       !((c->mode & (MODE_GUEST | MODE_SVM_GUEST)) | (c->eflags & (FL_T | FL_RF)) | c->db_pending) &&
-	       !c->uintr && !c->svm && (!(c->eflags & FL_I) || !intr_pending(c));
+	return (c->attn & ATTN_CLOCK) | c->stop | *c->all->asked | c->all->remapped | (c->activity != ACTIVITY_RUN) |
+	       c->init_pending | c->page_in.wanted | c->lock_alone | (c->eflags & (FL_T | FL_RF)) ||
+	       c->icount >= c->quantum_end || c->icount >= c->pmu.overflow_at || (!nothing_due(c) && due(c));
 }
 
 /* Execute a round, instruction by instruction. */
@@ -831,7 +828,7 @@ static bool uneventful(const struct cpu *c, u64 icount_end)
 	return n - 1 < INT32_MAX && end < clock_next(c->clock) && end < c->all->time_end &&
 	       icount_end <= c->quantum_end && icount_end <= c->pmu.overflow_at && !c->clock->steps_end &&
 	       !c->all->observer && !code_breakpoints(c) && !vmx_proc(c, PROC_TRAP_FLAG) &&
-	       (c->icount != c->shadow_at || !c->shadow_at) && (undisturbed(c) || !disturbed(c)) &&
+	       (c->icount != c->shadow_at || !c->shadow_at) && !disturbed(c) &&
 	       ((c->icount < c->look_at && c->icount < c->watch_at) || !round_pays(c, (s64)n));
 }
 
