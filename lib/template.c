@@ -252,12 +252,19 @@ static bool fill(struct vcpu_template *t, struct vcpu *v, u64 hole)
 	       all_blobs(&t->boot, write_blob, t) && !ftruncate(t->fd, (off_t)t->size) && seal(t->fd);
 }
 
-struct vcpu_template *template_memory(struct vcpu *v)
+static struct vcpu_template *template_new(void)
 {
 	struct vcpu_template *t = calloc(1, sizeof *t);
 
 	if (t)
 		t->fd = -1;
+	return t;
+}
+
+struct vcpu_template *template_memory(struct vcpu *v)
+{
+	struct vcpu_template *t = template_new();
+
 	if (t && fill(t, v, HOLE_LARGE))
 		return t;
 	vcpu_template_free(t);
@@ -285,9 +292,7 @@ vcpu_template *vcpu_template_take(vcpu *v)
 
 	if (machine_refuses(v, "vcpu_template_take"))
 		return NULL;
-	t = calloc(1, sizeof *t);
-	if (t)
-		t->fd = -1;
+	t = template_new();
 	if (t && state_save(v, false, &t->state, &t->state_size, &error) && fill(t, v, HOLE_SMALL))
 		return t;
 	machine_error(v, "%s", error ? error : "the host has no memory for a template");
