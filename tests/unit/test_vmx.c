@@ -343,12 +343,8 @@ START_TEST(shadow_vmcs)
 	ck_assert_uint_eq(POINTED(VMPTRLD, VM2), 0);
 	ck_assert_uint_eq(get(VMCS_GUEST_RIP), 0x5678);
 	bare_free(); /* the same without the control */
-	bare_new("max,-vmx-shadow-vmcs", RAM);
-	c->feature_control = 5;
-	put32(ram->host + ON, VMCS_REVISION);
+	setup_model("max,-vmx-shadow-vmcs");
 	put32(ram->host + VM2, VMCS_REVISION | VMCS_SHADOW);
-	put32(ram->host + VM, VMCS_REVISION);
-	host_mode(0);
 	on();
 	expect_error(POINTED(VMPTRLD, VM2), 11);
 }
@@ -741,11 +737,7 @@ enum { SHADOWS = 0x40000000 }; /* the same memory as a shadow stack */
 
 static void cet_setup(void)
 {
-	bare_new("max,+vmx,+shstk,+ibt,+pks,+pmu,+msrlist,+fred,+apx,+enqcmd", RAM);
-	c->feature_control = 5;
-	put32(ram->host + ON, VMCS_REVISION);
-	put32(ram->host + VM, VMCS_REVISION);
-	host_mode(0);
+	setup_model("max,+vmx,+shstk,+ibt,+pks,+pmu,+msrlist,+fred,+apx,+enqcmd");
 	put64(ram->host + TABLES + 0x1008, 0xe1);
 	c->cr0 |= CR0_WP;
 	c->cr4 |= CR4_CET | CR4_PKS;

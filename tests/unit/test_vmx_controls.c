@@ -10,14 +10,7 @@
 enum { VAPIC = 0x50000, PAGE = 0x60000, PIDS = 0x70000, DESCRIPTOR = 0x71000, LIST = 0x72000, VALUES = 0x73000 };
 enum { PROC = 0x04006172 }; /* what must be 1 */
 
-static void later_setup(void)
-{
-	bare_new("max,+vmx,+waitpkg,+msrlist,+usermsr,+wrmsrns,+bus-lock-detect,+enqcmd", RAM);
-	c->feature_control = 5;
-	put32(ram->host + ON, VMCS_REVISION);
-	put32(ram->host + VM, VMCS_REVISION);
-	host_mode(0);
-}
+static void later_setup(void) { setup_model("max,+vmx,+waitpkg,+msrlist,+usermsr,+wrmsrns,+bus-lock-detect,+enqcmd"); }
 
 static void tertiary(u64 bits)
 {
@@ -46,11 +39,7 @@ START_TEST(capabilities)
 		u64 all = rows[i].tertiary;
 
 		bare_free();
-		bare_new(rows[i].cpu, RAM);
-		c->feature_control = 5;
-		put32(ram->host + ON, VMCS_REVISION);
-		put32(ram->host + VM, VMCS_REVISION);
-		host_mode(0);
+		setup_model(rows[i].cpu);
 		ck_assert_uint_eq(msr(0x48b) >> 32 & (1 << 26), rows[i].secondary);
 		ck_assert_uint_eq(msr(0x492), all ? all : ~(u64)0);
 		ck_assert_uint_eq(msr(0x482) >> (32 + 17) & 1, all != 0);
@@ -481,11 +470,7 @@ END_TEST
 
 static void features_setup(void)
 {
-	bare_new("max,+vmx,+apx,+fred,+lkgs", RAM);
-	c->feature_control = 5;
-	put32(ram->host + ON, VMCS_REVISION);
-	put32(ram->host + VM, VMCS_REVISION);
-	host_mode(0);
+	setup_model("max,+vmx,+apx,+fred,+lkgs");
 	c->xcr0 |= 0x80007;
 	cpu_loaded(c);
 }

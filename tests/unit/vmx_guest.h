@@ -31,14 +31,16 @@ static inline void host_mode(unsigned cpl)
 	cpu_loaded(c);
 }
 
-static inline void setup(void)
+static inline void setup_model(const char *cpu)
 {
-	bare_new("max,+vmx", RAM);
+	bare_new(cpu, RAM);
 	c->feature_control = 5;
 	put32(ram->host + ON, VMCS_REVISION);
 	put32(ram->host + VM, VMCS_REVISION);
 	host_mode(0);
 }
+
+static inline void setup(void) { setup_model("max,+vmx"); }
 
 /* One instruction at HOST. Its exception; -1: none. */
 static inline int step(const char *code, unsigned len)
