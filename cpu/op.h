@@ -250,7 +250,7 @@ ALWAYS_INLINE u64 op_sum(const struct cpu *c, const struct op *o, u64 base)
 ALWAYS_INLINE u64 op_ea(const struct cpu *c, const struct op *o, u64 base)
 {
 #ifdef VCPU_STENCIL
-	return op_sum(c, o, base) & (u64)o->cut;
+	return op_sum(c, o, base) & STENCIL_EA_MASK(o);
 #else
 	return op_sum(c, o, base) & op_amask(o);
 #endif

@@ -4,49 +4,6 @@
 
 #if VCPU_STITCH
 
-/* The order of parameters in stencil.h, and preserve_none, determine the registers. */
-unsigned copy_host(u16 swaps, u64 reg)
-{
-	enum { HOST_RDX = 2, HOST_RSI = 6, HOST_RDI, HOST_R8, HOST_R9, HOST_R11 = 11, HOST_R13 = 13, HOST_R15 = 15,
-	       KEPT = 16 };
-	static const u8 host[REGISTERS] = {
-		[RAX] = KEPT | HOST_R11, [RCX] = KEPT | HOST_R8, [RDX] = KEPT | HOST_RDX, [RBX] = KEPT | HOST_R9,
-		[RSP] = KEPT | HOST_R13, [RSI] = KEPT | HOST_RSI, [RDI] = KEPT | HOST_RDI, [RIP] = KEPT | HOST_R15,
-	};
-
-	for (unsigned i = 0; swaps && i < sizeof swappable; i++)
-		if (swapped(swaps, i)) {
-			if (reg == swapped(swaps, i))
-				return host[swappable[i]];
-			if (reg == swappable[i])
-				return 0;
-		}
-	return reg < REGISTERS ? host[reg] : 0;
-}
-
-int copy_vector_place(const struct vectors *v, u64 off)
-{
-	for (int i = 0; v && i < KEPT_VECTORS; i++)
-		if (v->at[i] == off)
-			return i;
-	return -1;
-}
-
-u8 *copy_register_memory(u8 *p, u8 opcode, unsigned host, u32 off)
-{
-	bool wide = off > INT8_MAX;
-
-	*p++ = (u8)(0x49 | (host & 8) >> 1);
-	*p++ = opcode;
-	*p++ = (u8)((wide ? 0x84 : 0x44) | (host & 7) << 3);
-	*p++ = 0x24;
-	if (wide)
-		put32(p, off);
-	else
-		*p = (u8)off;
-	return p + (wide ? 4 : 1);
-}
-
 static s64 vector_at(unsigned n) { return (s64)(offsetof(struct cpu, v) + n * sizeof(union vreg)); }
 
 static s64 member(const struct op *o, unsigned hole)
@@ -88,6 +45,51 @@ static s64 member(const struct op *o, unsigned hole)
 s64 copy_named(const struct op *o, const struct patch *p)
 {
 	return member(&o[p->hole / HOLE_MEMBERS], p->hole % HOLE_MEMBERS);
+}
+
+#ifdef __x86_64__
+
+/* The order of parameters in stencil.h, and preserve_none, determine the registers. */
+unsigned copy_host(u16 swaps, u64 reg)
+{
+	enum { HOST_RDX = 2, HOST_RSI = 6, HOST_RDI, HOST_R8, HOST_R9, HOST_R11 = 11, HOST_R13 = 13, HOST_R15 = 15,
+	       KEPT = 16 };
+	static const u8 host[REGISTERS] = {
+		[RAX] = KEPT | HOST_R11, [RCX] = KEPT | HOST_R8, [RDX] = KEPT | HOST_RDX, [RBX] = KEPT | HOST_R9,
+		[RSP] = KEPT | HOST_R13, [RSI] = KEPT | HOST_RSI, [RDI] = KEPT | HOST_RDI, [RIP] = KEPT | HOST_R15,
+	};
+
+	for (unsigned i = 0; swaps && i < sizeof swappable; i++)
+		if (swapped(swaps, i)) {
+			if (reg == swapped(swaps, i))
+				return host[swappable[i]];
+			if (reg == swappable[i])
+				return 0;
+		}
+	return reg < REGISTERS ? host[reg] : 0;
+}
+
+int copy_vector_place(const struct vectors *v, u64 off)
+{
+	for (int i = 0; v && i < KEPT_VECTORS; i++)
+		if (v->at[i] == off)
+			return i;
+	return -1;
+}
+
+u8 *copy_register_memory(u8 *p, u8 opcode, unsigned host, u32 off)
+{
+	bool wide = off > INT8_MAX;
+
+	*p++ = (u8)(0x49 | (host & 8) >> 1);
+	*p++ = opcode;
+	*p++ = (u8)((wide ? 0x84 : 0x44) | (host & 7) << 3);
+	*p++ = 0x24;
+	if (wide)
+		put32(p, off);
+	else
+		*p = (u8)off;
+	return p + (wide ? 4 : 1);
 }
 
 /* NOPs of SIZE bytes, in as few instructions as possible. */
@@ -372,4 +374,5 @@ void copy_fill(const struct copy *c, bool all)
 	}
 }
 
+#endif
 #endif

@@ -27,6 +27,9 @@ enum patch_kind {
 	/* 32 bits, to which the processor gives a sign: the value must be such a number */
 	PATCH_SIGNED,
 	PATCH_RELATIVE,                   /* 32 bits: the value less the field's address */
+	/* aarch64: a jump with a distance of so many bits; an instruction whose result is the value; a load of the
+	 * constant at stencil_data + addend */
+	PATCH_JUMP26, PATCH_JUMP19, PATCH_JUMP14, PATCH_VALUE, PATCH_CONSTANT,
 	PATCH_MARKED,                     /* + USE_1 ... PUT_VECTOR (stencil.h): the displacement of an instruction that is
 	                                   * rewritten. addend: its register, and from PATCH_PART_SHIFT up a number to
 	                                   * add to the displacement */

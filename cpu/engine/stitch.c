@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Copying stencils.
+/* Copying stencils on x86-64 (on aarch64: stitch_aarch64.c).
  *
  * One stretch of addresses, near the library so that calls and constants are within 2 GiB of the code:
  *
@@ -32,7 +32,7 @@
 
 const bool stitch_built = VCPU_STITCH;
 
-#if VCPU_STITCH
+#if VCPU_STITCH && defined __x86_64__
 #include <sys/mman.h>
 #include <unistd.h>
 #include "cpu/engine/stencil_copy.h"
@@ -651,7 +651,7 @@ void stitch_forget(struct stitch *s, struct op *first, handler *stale)
 	first->cost = distance(first, s->code + HANDLER_AT);
 }
 
-#else /* no stencils */
+#elif !VCPU_STITCH
 
 bool stitch_done(const struct stitch *s, const struct op *first)
 {

@@ -37,7 +37,7 @@ static void print_guest(struct listing *l, const char *name, unsigned bits, uint
 	json_close(s);
 }
 
-/* Print one instruction of the host a line; without a disassembler, 16 bytes a line. */
+/* Print one instruction of the host a line; without a disassembler for it, 16 bytes a line. */
 static void print_host(struct session *s, const uint8_t *code, unsigned size)
 {
 	json_open(s, "host", '[');
@@ -46,7 +46,7 @@ static void print_host(struct session *s, const uint8_t *code, unsigned size)
 		char bytes[33];
 
 		len = size - at < 16 ? size - at : 16;
-#if HAVE_ZYDIS
+#if HAVE_ZYDIS && defined __x86_64__
 		ZydisDisassembledInstruction in;
 
 		if (ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, (uintptr_t)(code + at), code + at,

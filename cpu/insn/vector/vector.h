@@ -30,7 +30,7 @@
 static const vec vec_zero = { 0, 0 };
 
 /* 16 bytes, at PART, of the register that O's member WHICH names: for handlers, which may keep them (stencil.h). */
-#ifdef VCPU_STENCIL
+#ifdef STENCIL_KEEPS
 #define vreg_get(c, o, which, part) stencil_vector_get(c, (o)->kept, (o)->at_##which, 16 * (part))
 #define vreg_set(c, o, which, part, v) stencil_vector_set(c, (o)->kept, (o)->at_##which, 16 * (part), v)
 #else
