@@ -520,10 +520,8 @@ void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds,
 			each(user, d->names[low].name);
 }
 
-#else /* without libdw only symbols are known */
+#else /* without libdw only symbols and lines (line.c) are known */
 
-bool dwarf_open(struct session *s, const char *path, uint64_t offset) { (void)s, (void)path, (void)offset; return false;
-	}
 void dwarf_each(struct session *s, enum dwarf_kind kind, bool (*wanted)(void *user, const char *name),
 	void (*each)(void *user, const char *name, const char *file, int line, const char *declaration), void *user)
 {
@@ -535,7 +533,6 @@ void dwarf_each_prefix(struct session *s, const char *prefix, const char *kinds,
 {
 	(void)s, (void)prefix, (void)kinds, (void)each, (void)user;
 }
-void dwarf_close(struct session *s) { (void)s; }
 const struct type *dwarf_type(struct session *s, const char *name) { (void)s, (void)name; return NULL; }
 
 #endif

@@ -265,26 +265,187 @@ bool dwarf_unit(struct session *s, uint64_t address, struct unit *u)
 	return true;
 }
 
-#else
+#else /* lines alone (line_table.h) */
+#include <stdio.h>
 
-bool dwarf_begins(struct session *s, uint64_t address) { (void)s, (void)address; return false; }
-bool dwarf_first_line(struct session *s, struct line *line) { (void)s, (void)line; return false; }
-bool dwarf_line(struct session *s, uint64_t address, struct line *line) 
+#include "line_table.h"
+
+/* The lines of one file, which is BY higher in memory than it says. */
+struct dwarf { struct dwarf *next; struct line_table table; uint64_t by; };
+
+bool dwarf_open(struct session *s, const char *path, uint64_t offset)
 {
-	(void)s, (void)address, (void)line;
-	return false;
+	struct dwarf *d = calloc(1, sizeof *d);
+	FILE *file = fopen(path, "rbe");
+	char *data = NULL;
+	long size = file && !fseek(file, 0, SEEK_END) ? ftell(file) : 0;
+	bool ok = d && size > 0 && !fseek(file, 0, SEEK_SET) && (data = malloc((size_t)size)) &&
+		  fread(data, 1, (size_t)size, file) == (size_t)size && line_table_read(&d->table, data, (size_t)size);
+
+	if (file)
+		fclose(file);
+	free(data);
+	if (!ok) {
+		free(d);
+		return false;
+	}
+	d->by = offset;
+	d->next = s->dwarf;
+	s->dwarf = d;
+	return true;
 }
+
+void dwarf_close(struct session *s)
+{
+	while (s->dwarf) {
+		struct dwarf *d = s->dwarf;
+
+		s->dwarf = d->next;
+		line_table_free(&d->table);
+		free(d);
+	}
+}
+
+/* The sequence that ADDRESS is in, whose table it is, and the row for it. NULL: there is none. */
+static const struct line_sequence *sequence_at(struct session *s, uint64_t address, struct dwarf **of, size_t *row)
+{
+	for (struct dwarf *d = s->dwarf; d; d = d->next) {
+		const struct line_sequence *q = line_table_find(&d->table, address - d->by, row);
+
+		if (q) {
+			*of = d;
+			return q;
+		}
+	}
+	return NULL;
+}
+
+bool dwarf_line(struct session *s, uint64_t address, struct line *line)
+{
+	struct dwarf *d;
+	size_t i;
+	const struct line_row *row;
+	const char *slash;
+
+	if (!sequence_at(s, address, &d, &i))
+		return false;
+	row = &d->table.rows[i];
+	line->file = line_table_path(&d->table, row->file);
+	slash = strrchr(line->file, '/');
+	line->name = slash ? slash + 1 : line->file;
+	line->directory = NULL;
+	line->line = (int)row->line;
+	line->begin = row->address + d->by;
+	return *line->file;
+}
+
+/* Does PATH end in the names that FILE has? */
+static bool ends_in(const char *path, const char *file)
+{
+	size_t n = strlen(path), len = strlen(file);
+
+	return n >= len && !strcmp(path + n - len, file) && (n == len || path[n - len - 1] == '/' || *file == '/');
+}
+
+/* The line itself, or the next one that has code; of its addresses, the first one at which a statement begins. */
 bool dwarf_line_address(struct session *s, const char *file, int line, uint64_t *address)
 {
-	(void)s, (void)file, (void)line, (void)address;
-	return false;
+	const struct line_row *best = NULL;
+	const uint32_t least = line > 0 ? (uint32_t)line : 1;
+
+	for (struct dwarf *d = s->dwarf; d; d = d->next)
+		for (size_t i = 0; i < d->table.nrows; i++) {
+			const struct line_row *row = &d->table.rows[i];
+			bool nearer = row->line >= least && (!best || row->line < best->line);
+
+			if (!nearer && (!best || row->line != best->line || row->statement < best->statement ||
+					(row->statement == best->statement && row->address + d->by >= *address)))
+				continue;
+			if (!ends_in(line_table_path(&d->table, row->file), file))
+				continue;
+			best = row;
+			*address = row->address + d->by;
+		}
+	return best;
 }
-uint64_t dwarf_line_end(struct session *s, uint64_t address) { (void)s; return address; }
-uint64_t dwarf_behind_prologue(struct session *s, uint64_t address) { (void)s; return address; }
+
+uint64_t dwarf_line_end(struct session *s, uint64_t address)
+{
+	struct dwarf *d;
+	size_t i;
+	const struct line_sequence *q = sequence_at(s, address, &d, &i);
+
+	if (!q)
+		return address;
+	for (size_t next = i + 1; next < q->first + q->count; next++)
+		if (d->table.rows[next].line != d->table.rows[i].line)
+			return d->table.rows[next].address + d->by;
+	return q->high + d->by;
+}
+
+/* Adjacent parts of a loop's line count as one, as in gdb. */
+bool dwarf_begins(struct session *s, uint64_t address)
+{
+	bool statement = false, loop = false;
+	struct dwarf *d;
+	size_t i;
+	const struct line_sequence *q = sequence_at(s, address, &d, &i);
+	const struct line_row *rows = q ? d->table.rows : NULL;
+	uint32_t line;
+
+	if (!q || rows[i].address + d->by != address)
+		return false;
+	line = rows[i].line;
+	for (; i >= q->first && rows[i].address + d->by == address; i--) {
+		statement |= rows[i].statement;
+		loop |= rows[i].loop;
+		if (i == q->first)
+			return statement;
+	}
+	return statement && (!loop || rows[i].line != line);
+}
+
+bool dwarf_first_line(struct session *s, struct line *line)
+{
+	const struct symbol *main = symbol_by_name(s, "main");
+
+	return main && dwarf_line(s, main->address, line);
+}
+
+/* The second entry of a function is the first behind its prologue, also if both are of one line. */
+uint64_t dwarf_behind_prologue(struct session *s, uint64_t address)
+{
+	enum { LONGEST = 256 };
+	const struct symbol *symbol = symbol_at(s, address);
+	struct dwarf *d;
+	size_t i;
+	const struct line_sequence *q = sequence_at(s, address, &d, &i);
+	const struct line_row *rows = q ? d->table.rows : NULL;
+	uint64_t at;
+
+	if (!q || !symbol || symbol->address != address || rows[i].address + d->by != address ||
+	    (i > q->first && rows[i - 1].address == rows[i].address && rows[i - 1].line != rows[i].line))
+		return address;
+	do
+		i++;
+	while (i < q->first + q->count && (rows[i].address + d->by == address || !rows[i].line));
+	at = i < q->first + q->count ? rows[i].address + d->by : address;
+	return at > address && at - address < (symbol->size && symbol->size < LONGEST ? symbol->size : LONGEST) ? at
+														: address;
+}
+
+/* By the symbol, of code that has lines. */
 const char *dwarf_function(struct session *s, uint64_t address, uint64_t *low, uint64_t *high)
 {
-	(void)s, (void)address, (void)low, (void)high;
-	return NULL;
+	const struct symbol *symbol = symbol_at(s, address);
+	struct dwarf *d;
+	size_t row;
+
+	if (!symbol || !symbol->code || address - symbol->address >= symbol->size || !sequence_at(s, address, &d, &row))
+		return NULL;
+	*low = symbol->address;
+	*high = symbol->address + symbol->size;
+	return symbol->name;
 }
 const struct type *dwarf_returned(struct session *s, uint64_t address) { (void)s, (void)address; return NULL; }
 bool dwarf_unit(struct session *s, uint64_t address, struct unit *u) { (void)s, (void)address, (void)u; return false; }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "debugger.h"
+#include "elf_file.h"
 
 bool symbol_add(struct session *s, uint64_t address, uint64_t size, uint64_t room, bool code, const char *name,
 	size_t len)
@@ -54,51 +55,21 @@ static bool read_lines(struct session *s, char *text)
 	return true;
 }
 
-/* Is [AT, AT + LEN) in a file of SIZE bytes? */
-static bool within(size_t size, uint64_t at, uint64_t len) { return at <= size && len <= size - at; }
-
-/* An ELF file, of 32 or 64 bits: WIDE is 0 or 1. Fields are at the places that the System V ABI gives. */
 enum { SYMTAB = 2, NOTYPE = 0, FUNC = 2, ABSOLUTE = 0xfff1, EXECINSTR = 4 };
-struct elf { const unsigned char *data; size_t size; bool wide; };
-struct section { uint32_t type, link; uint64_t flags, address, at, size; };
-
-static uint64_t field(const unsigned char *p, unsigned bytes)
-{
-	uint64_t n = 0;
-
-	while (bytes--)
-		n = n << 8 | p[bytes];
-	return n;
-}
-
-/* False: the file does not have section I whole. */
-static bool get_section(const struct elf *e, uint64_t i, struct section *section)
-{
-	unsigned word = e->wide ? 8 : 4, size = e->wide ? 64 : 40;
-	uint64_t at = field(e->data + (e->wide ? 40 : 32), word) + i * size;
-	const unsigned char *p = e->data + at;
-
-	if (!within(e->size, at, size))
-		return false;
-	*section = (struct section){ .type = (uint32_t)field(p + 4, 4), .flags = field(p + 8, word),
-		.address = field(p + 8 + word, word), .at = field(p + 8 + 2 * word, word),
-		.size = field(p + 8 + 3 * word, word), .link = (uint32_t)field(p + 8 + 4 * word, 4) };
-	return true;
-}
 
 /* The symbol at P, whose name is NAME. Code has room to the end of its section; the end itself, where _etext and its
  * like are, has 1, and so has data: as in gdb, what has no size there has its own address only. 0: not known. */
 static void add_elf_symbol(struct session *s, const struct elf *e, const unsigned char *p, const char *name, size_t len)
 {
-	uint64_t value = e->wide ? field(p + 8, 8) : field(p + 4, 4);
-	uint64_t size = e->wide ? field(p + 16, 8) : field(p + 8, 4), room = 0;
-	unsigned type = p[e->wide ? 4 : 12] & 15, index = (unsigned)field(p + (e->wide ? 6 : 14), 2);
+	uint64_t value = e->wide ? elf_field(p + 8, 8) : elf_field(p + 4, 4);
+	uint64_t size = e->wide ? elf_field(p + 16, 8) : elf_field(p + 8, 4), room = 0;
+	unsigned type = p[e->wide ? 4 : 12] & 15, index = (unsigned)elf_field(p + (e->wide ? 6 : 14), 2);
 	bool code = type == FUNC;
-	struct section in;
+	struct elf_section in;
 
 	if (type > FUNC || !value || index == ABSOLUTE)
 		return;
-	if (index < field(e->data + (e->wide ? 60 : 48), 2) && get_section(e, index, &in)) {
+	if (index < elf_field(e->data + (e->wide ? 60 : 48), 2) && elf_section(e, index, &in)) {
 		code |= type == NOTYPE && in.flags & EXECINSTR;
 		room = code && value - in.address < in.size ? in.address + in.size - value : 1;
 	}
@@ -112,19 +83,19 @@ static bool read_elf(struct session *s, const struct elf *e)
 
 	if (e->size < (e->wide ? 64 : 52))
 		return false;
-	count = (unsigned)field(e->data + (e->wide ? 60 : 48), 2);
+	count = (unsigned)elf_field(e->data + (e->wide ? 60 : 48), 2);
 	for (unsigned i = 0; i < count; i++) {
-		struct section table, strings;
+		struct elf_section table, strings;
 
-		if (!get_section(e, i, &table))
+		if (!elf_section(e, i, &table))
 			return false;
-		if (table.type != SYMTAB || !get_section(e, table.link, &strings))
+		if (table.type != SYMTAB || !elf_section(e, table.link, &strings))
 			continue;
-		if (!within(e->size, table.at, table.size) || !within(e->size, strings.at, strings.size))
+		if (!elf_within(e->size, table.at, table.size) || !elf_within(e->size, strings.at, strings.size))
 			return false;
 		for (uint64_t at = 0; at + entry <= table.size; at += entry) {
 			const unsigned char *p = e->data + table.at + at;
-			uint64_t name = field(p, 4);
+			uint64_t name = elf_field(p, 4);
 			const char *text = (const char *)e->data + strings.at + name;
 
 			if (name && name < strings.size)

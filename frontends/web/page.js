@@ -3,7 +3,7 @@
 import { Timeline, seconds, thousands } from './timeline.js';
 import { SerialTerminal } from './terminal.js';
 import { scanCode } from './keys.js';
-import { showCode, showFrames, showMemory, showRegisters, showScreen, showStops } from './panels.js';
+import { placeName, showCode, showFrames, showMemory, showRegisters, showScreen, showStops } from './panels.js';
 
 const $ = (id) => document.getElementById(id);
 const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
@@ -92,7 +92,7 @@ function show(view) {
 	timeline.end = Math.max(timeline.end, view.place.instructions);
 	timeline.set(view.place);
 	terminal.show(view.place.instructions);
-	$('where').textContent = `instruction ${thousands(view.place.instructions)}, ${seconds(view.place.ns)}`;
+	$('where').textContent = [`instruction ${thousands(view.place.instructions)}`, seconds(view.place.ns), placeName(view)].filter(Boolean).join(', ');
 	showRegisters($('registers'), view.registers, registers, view.bits === 64 ? 16 : 8, (what) => {
 		$('memory-at').value = what;
 		showMemoryAt();

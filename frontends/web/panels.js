@@ -27,10 +27,22 @@ export function showRegisters(into, registers, before, width, act) {
 	}, element('b', {}, name), hex(BigInt(value), /^[c-gs]s$/.test(name) ? 4 : width))));
 }
 
+/** FILE:LINE without the folders, or ''. */
+const lineOf = ({ file, line }) => file ? `${file.slice(file.lastIndexOf('/') + 1)}:${line}` : '';
+const nameOf = ({ symbol, offset }) => symbol ? `${symbol}${offset ? `+${offset}` : ''}` : '';
+
+/** Where the view is, by names: FUNCTION+OFFSET, FILE:LINE, as far as they are known. */
+export function placeName({ code, pc }) {
+	const here = code.find(({ address }) => BigInt(address) === BigInt(pc));
+
+	return here ? [nameOf(here), lineOf(here)].filter(Boolean).join(', ') : '';
+}
+
 export function showCode(into, code, pc, stops, toggle) {
 	const broken = new Set(stops.filter((stop) => stop.address).map((stop) => BigInt(stop.address)));
 
-	into.replaceChildren(...code.map(({ address, text, symbol, offset }) => {
+	into.replaceChildren(...code.map((row, i) => {
+		const { address, text } = row, line = lineOf(row);
 		const has = broken.has(BigInt(address)), here = BigInt(address) === BigInt(pc);
 
 		return element('li', { className: `${has ? 'broken ' : ''}${here ? 'here' : ''}`, ...here && { 'aria-current': 'step' } },
@@ -38,7 +50,8 @@ export function showCode(into, code, pc, stops, toggle) {
 				onclick: () => toggle(address, has) }, has ? '●' : '○'),
 			element('span', { className: 'address' }, hex(BigInt(address), 8)),
 			element('span', { className: 'text' }, text),
-			element('span', { className: 'symbol' }, symbol ? `${symbol}${offset ? `+${offset}` : ''}` : ''));
+			element('span', { className: 'symbol' }, nameOf(row)),
+			element('span', { className: 'line' }, i && lineOf(code[i - 1]) === line ? '' : line));
 	}));
 }
 
@@ -55,7 +68,7 @@ export function showMemory(into, { at, bytes }) {
 }
 
 export function showFrames(into, frames) {
-	into.replaceChildren(...frames.map((f) => element('li', {}, `${f.pc} ${f.symbol ?? f.function ?? ''}`)));
+	into.replaceChildren(...frames.map((f) => element('li', {}, `${f.pc} ${f.symbol ?? f.function ?? ''} ${lineOf(f)}`)));
 }
 
 export function showStops(into, stops, remove) {
