@@ -158,9 +158,7 @@ static bool add_directory(struct unit *u, const char *name)
 
 static bool add_file(struct line_table *t, const struct unit *u, const char *name, uint64_t directory)
 {
-	enum { MOST = 1 << 30 };
-
-	if (t->nfiles == MOST || !more(&t->files, &t->room_files, t->nfiles, sizeof *t->files))
+	if (t->nfiles == NO_FILE || !more(&t->files, &t->room_files, t->nfiles, sizeof *t->files))
 		return false;
 	t->files[t->nfiles++] = (struct line_file){ directory < u->ndirectories ? u->directories[directory] : NULL, name,
 		NULL };
@@ -292,27 +290,28 @@ static void advance(const struct unit *u, struct machine *m, uint64_t operations
 
 static bool add_row(struct line_table *t, const struct unit *u, struct machine *m)
 {
-	uint64_t file = u->first_file + m->file;
+	const bool known = m->file < t->nfiles - u->first_file;
+	const uint32_t file = known ? (uint32_t)(u->first_file + m->file) & NO_FILE : NO_FILE;
 
 	if (!more(&t->rows, &t->room_rows, t->nrows, sizeof *t->rows))
 		return false;
 	t->rows[t->nrows++] = (struct line_row){ m->address, m->line > INT32_MAX ? 0 : (uint32_t)m->line,
-		m->file < t->nfiles - u->first_file ? (uint32_t)file & 0x3fffffff : 0, m->statement, m->discriminator != 0 };
+		file, m->statement, m->discriminator != 0 };
 	m->discriminator = 0;
 	return true;
 }
 
 static bool end_sequence(struct line_table *t, const struct unit *u, struct machine *m)
 {
-	const struct line_row *first = t->rows + m->first;
 	size_t count = t->nrows - m->first;
+	uint64_t low = count ? t->rows[m->first].address : 0;
 	bool ok = true;
 
 	/* what the linker has thrown away is at 0 */
-	if (count && first->address && first->address < m->address) {
+	if (low && low < m->address) {
 		ok = more(&t->sequences, &t->room_sequences, t->nsequences, sizeof *t->sequences);
 		if (ok)
-			t->sequences[t->nsequences++] = (struct line_sequence){ first->address, m->address, m->first, count };
+			t->sequences[t->nsequences++] = (struct line_sequence){ low, m->address, m->first, count };
 	} else {
 		t->nrows = m->first;
 	}
@@ -479,12 +478,17 @@ const struct line_sequence *line_table_find(const struct line_table *t, uint64_t
 
 const char *line_table_path(struct line_table *t, unsigned file)
 {
-	struct line_file *f = &t->files[file];
-	const char *directory = f->directory && *f->name != '/' ? f->directory : "";
-	size_t size = strlen(directory) + strlen(f->name) + 2;
+	const char *directory;
+	struct line_file *f;
+	size_t size;
 
+	if (file >= t->nfiles)
+		return "";
+	f = &t->files[file];
 	if (f->path)
 		return f->path;
+	directory = f->directory && *f->name != '/' ? f->directory : "";
+	size = strlen(directory) + strlen(f->name) + 2;
 	f->path = malloc(size);
 	if (!f->path)
 		return "";

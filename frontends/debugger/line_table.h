@@ -10,6 +10,7 @@
 
 /* From ADDRESS to that of the next row the code is of LINE in FILE, an index; 0: of none. */
 struct line_row { uint64_t address; uint32_t line, file : 30, statement : 1 /* one begins there */, loop : 1; };
+enum { NO_FILE = (1 << 30) - 1 };
 /* The code of the rows from FIRST on: [LOW, HIGH). */
 struct line_sequence { uint64_t low, high; size_t first, count; };
 /* PATH is made when it is asked for. */
@@ -32,7 +33,7 @@ void line_table_free(struct line_table *t);
 
 /* The sequence that ADDRESS is in, and the index of the row for it, the last one at or before it. NULL: there is none. */
 const struct line_sequence *line_table_find(const struct line_table *t, uint64_t address, size_t *row);
-/* The file's name with its directory; "": no memory is left. */
+/* The file's name with its directory; "": there is none, or no memory is left. */
 const char *line_table_path(struct line_table *t, unsigned file);
 
 #endif
