@@ -291,12 +291,12 @@ static void advance(const struct unit *u, struct machine *m, uint64_t operations
 static bool add_row(struct line_table *t, const struct unit *u, struct machine *m)
 {
 	const bool known = m->file < t->nfiles - u->first_file;
-	const uint32_t file = known ? (uint32_t)(u->first_file + m->file) & NO_FILE : NO_FILE;
+	const uint32_t file = known ? (uint32_t)(u->first_file + m->file) : NO_FILE;
 
 	if (!more(&t->rows, &t->room_rows, t->nrows, sizeof *t->rows))
 		return false;
 	t->rows[t->nrows++] = (struct line_row){ m->address, m->line > INT32_MAX ? 0 : (uint32_t)m->line,
-		file, m->statement, m->discriminator != 0 };
+		file & NO_FILE, m->statement, m->discriminator != 0 };
 	m->discriminator = 0;
 	return true;
 }

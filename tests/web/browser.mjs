@@ -219,6 +219,30 @@ async function fromFile() {
 	tell('from a file', await hash());
 }
 
+/** Lines of source: an ELF file that is dropped, then its source. */
+async function lines() {
+	const [vrr, elf, source] = process.env.LINES.split(' ');
+	const drop = async (file, done) => {
+		await (await page.$('#file')).uploadFile(file);
+		await page.waitForFunction(done, { timeout: 60000 });
+	};
+
+	await page.goto('about:blank');
+	await page.goto(home);
+	await mode('empty');
+	await (await page.$('#file')).uploadFile(vrr);
+	await mode('debug');
+	await drop(elf, () => /symbols/.test(document.querySelector('#answers').textContent) && document.body.dataset.mode === 'debug');
+	await drop(source, () => document.body.dataset.mode === 'debug');
+	await command('goto 113');
+	tell('line', (await text('#where')).replace(/.*?ns, /, ''));
+	tell('lines of code', await page.$$eval('#code .line', (all) => all.map((e) => e.textContent).filter(Boolean).length));
+	await command('step');
+	tell('a step', (await text('#where')).replace(/.*?ns, /, ''));
+	tell('source', (await command('list work')).answer.split('\n').find((row) => row.includes('sum +=')));
+	await page.screenshot({ path: `${out}/lines.png` });
+}
+
 async function bootOfLinux() {
 	copyFileSync(linux, `${site}/linux.vrr`);
 	await page.goto('about:blank');
@@ -261,6 +285,8 @@ try {
 		await screen('menu', [process.env.ISO, `${site}/guests/bios-256k.bin`, `${site}/guests/vgabios-stdvga.bin`]);
 	await course();
 	await fromFile();
+	if (process.env.LINES)
+		await lines();
 	if (linux)
 		await bootOfLinux();
 } catch (error) {
