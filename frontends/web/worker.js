@@ -6,7 +6,9 @@ import { Debugger, Machine, variant } from './vcpu.js';
 import { blobFile, forgetFile, keptFile, urlFile } from './files.js';
 
 const SLICE = 8e6; // instructions: some 50 ms
-const PAUSE = 250; // ms that a command runs before messages are looked at
+const PAUSE = 250; // ms that a command which goes on runs before messages are looked at
+const LONGEST = 60000; // ms after which another command is interrupted, for messages cannot do it
+const GOES_ON = /^(c|continue|fin|finish|u|until|advance)\b/;
 
 let machine, debug, output, cancelled, live, paused;
 const files = new Map(); // what the user gave, by name
@@ -88,10 +90,10 @@ async function longCommand(line) {
 	let answer;
 
 	do {
-		const end = performance.now() + PAUSE;
+		const end = performance.now() + (GOES_ON.test(line) ? PAUSE : LONGEST);
 
 		answer = debug.command(line, () => performance.now() < end);
-		if (!/^(c|continue|fin|finish|u|until|advance)\b/.test(line) || !unfinished(answer))
+		if (!GOES_ON.test(line) || !unfinished(answer))
 			break;
 		progress();
 		await nextTask();

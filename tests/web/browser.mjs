@@ -235,10 +235,10 @@ async function lines() {
 	await drop(elf, () => /symbols/.test(document.querySelector('#answers').textContent) && document.body.dataset.mode === 'debug');
 	await drop(source, () => document.body.dataset.mode === 'debug');
 	await command('goto 113');
-	tell('line', (await text('#where')).replace(/.*?ns, /, ''));
+	tell('line', (await text('#where')).replace(/.*?µs, /, ''));
 	tell('lines of code', await page.$$eval('#code .line', (all) => all.map((e) => e.textContent).filter(Boolean).length));
 	await command('step');
-	tell('a step', (await text('#where')).replace(/.*?ns, /, ''));
+	tell('a step', (await text('#where')).replace(/.*?µs, /, ''));
 	tell('source', (await command('list work')).answer.split('\n').find((row) => row.includes('sum +=')));
 	await page.screenshot({ path: `${out}/lines.png` });
 }
