@@ -237,20 +237,33 @@ static inline u64 next_rip(const struct cpu *c, const struct op *o) { return tri
 
 /* ---- bodies ---- */
 
-/* BASE, scaled index and displacement. */
+/* The base register's value. Stencils of which one is kept find it where they use it. */
+#ifndef OP_BASE
+#define OP_BASE(o) REG64((o)->base)
+#endif
+/* BASE, which is OP_BASE or known already, scaled index and displacement. */
 ALWAYS_INLINE u64 op_sum(const struct cpu *c, const struct op *o, u64 base)
 {
-#ifdef VCPU_STENCIL
-	return stencil_sum(base, REG64(o->index), o->nth);
+#ifdef STENCIL_KEEPS
+	return stencil_sum(c, o, base);
 #else
 	return base + (REG64(o->index) << (o->scale & 63)) + (s64)o->disp;
 #endif
 }
-/* The same, cut to the address size. Stencils' sums are, but to 16 bits. */
+/* The same without an index. */
+ALWAYS_INLINE u64 op_base_sum(const struct cpu *c __attribute__((unused)), const struct op *o, u64 base)
+{
+#ifdef STENCIL_KEEPS
+	return op_sum(c, o, base);
+#else
+	return base + (s64)o->disp;
+#endif
+}
+/* With one, cut to the address size. The sums of stencils in which registers are kept are, but to 16 bits. */
 ALWAYS_INLINE u64 op_ea(const struct cpu *c, const struct op *o, u64 base)
 {
-#ifdef VCPU_STENCIL
-	return op_sum(c, o, base) & STENCIL_EA_MASK(o);
+#ifdef STENCIL_KEEPS
+	return op_sum(c, o, base) & (u64)o->cut;
 #else
 	return op_sum(c, o, base) & op_amask(o);
 #endif
@@ -258,7 +271,7 @@ ALWAYS_INLINE u64 op_ea(const struct cpu *c, const struct op *o, u64 base)
 /* Offset of O's memory operand within its segment. */
 static inline u64 op_offset(const struct cpu *c, const struct op *o)
 {
-	return op_ea(c, o, REG64(o->base));
+	return op_ea(c, o, OP_BASE(o));
 }
 /* Before the 286 an operand that reaches the end of a segment goes on at its beginning (SDM vol. 3, "Segment
  * Wraparound"). Its linear address says so in bits 48-63: the bytes before the end, and bit 62. No canonical address
@@ -432,8 +445,8 @@ enum kind {
 
 ALWAYS_INLINE u8 *fast_op(const struct cpu *c, const struct op *o, enum kind kind, unsigned size, bool write)
 {
-	u64 linear = kind == KIND_BASE ? REG64(o->base) + (s64)o->disp
-		     : kind == KIND_SEG ? op_offset(c, o) : op_sum(c, o, REG64(o->base));
+	u64 linear = kind == KIND_BASE ? op_base_sum(c, o, OP_BASE(o))
+		     : kind == KIND_SEG ? op_offset(c, o) : op_sum(c, o, OP_BASE(o));
 
 	if (kind == KIND_FLAT)
 		linear = (u32)linear;

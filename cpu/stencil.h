@@ -38,8 +38,8 @@
 
 /* Instructions that stitch.c rewrites are relocations whose addend has MARK and one of these in its bits 24-29.
  * Sizes in bytes. */
-enum { MARK = 0x40000000, MARK_SHIFT = 24, USE_1 = 1, USE_2, USE_4, USE_8, PUT_1, PUT_2, PUT_8, LEA, LEA_RIP,
-       USE_VECTOR, PUT_VECTOR, MARKS };
+enum { MARK = 0x40000000, MARK_SHIFT = 24, USE_1 = 1, USE_2, USE_4, USE_8, USE_BASE, USE_INDEX, PUT_1, PUT_2, PUT_8, LEA,
+       LEA_RIP, USE_VECTOR, PUT_VECTOR, MARKS };
 /* In make_stencils' table: the register, and at this bit what is added to the displacement. */
 enum { PATCH_PART_SHIFT = 8 };
 /* Bytes of a nop behind one of them. */

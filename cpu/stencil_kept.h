@@ -200,19 +200,29 @@ ALWAYS_INLINE void stencil_store(struct cpu *c, struct kept *k)
 			__asm__("" : "=x"(k_->v[i_])); \
 	} while (0)
 
-#define STENCIL_EA_MASK(o) ((u64)(o)->cut)
-/* BASE + INDEX * scale + disp. With 32-bit address size it becomes an addition of 32 bits. */
-ALWAYS_INLINE u64 stencil_sum(u64 base, u64 index, unsigned nth)
+/* Base + index * scale + disp. What of it is kept needs no instruction of its own, and with 32-bit address size it
+ * becomes an addition of 32 bits. */
+#define OP_BASE(o) 0
+ALWAYS_INLINE u64 stencil_sum(const struct cpu *c, const struct op *o, u64 base)
 {
+	u64 sum, index;
+
+	PIN_KEPT(o->kept)
+	(void)base;
 #define SUM(nth) \
-	__asm__("leaq hole_" #nth "_disp+%c[marked](%[base],%[index],1), %[base]" \
-	        : [base] "+r"(base) : [index] "r"(index), [marked] "i"(MARK + (LEA << MARK_SHIFT)))
-	if (nth == 0)
+	__asm__("movq hole_" #nth "_base+%c[use_base](%%r12), %[sum]\n\t" \
+	        "movq hole_" #nth "_index+%c[use_index](%%r12), %[index]\n\t" \
+	        "leaq hole_" #nth "_disp+%c[lea](%[sum],%[index],1), %[sum]" \
+	        : [sum] "=&r"(sum), [index] "=&r"(index) \
+	        : [use_base] "i"(MARK + (USE_BASE << MARK_SHIFT)), [use_index] "i"(MARK + (USE_INDEX << MARK_SHIFT)), \
+	          [lea] "i"(MARK + (LEA << MARK_SHIFT)), \
+	          "r"(pin_c), "r"(pin_rip), PINNED("r"), "m"(ALL_REGISTERS(c)))
+	if (o->nth == 0)
 		SUM(0);
 	else
 		SUM(1);
 #undef SUM
-	return base;
+	return sum;
 }
 
 /* RIP + disp, the target of a direct jump; in 32-bit code an addition of 32 bits. */

@@ -49,12 +49,6 @@ HOLE(1, ip_mask)
 #define HOLE_OF(member) ((u64)(uintptr_t)(nth ? hole_1_##member : hole_0_##member))
 ALWAYS_INLINE u64 stencil_amask(unsigned nth) { return HOLE_OF(amask); }
 ALWAYS_INLINE u64 stencil_ip_mask(unsigned nth) { return HOLE_OF(ip_mask); }
-/* Sums are not cut to the address size. */
-#define STENCIL_EA_MASK(o) op_amask(o)
-ALWAYS_INLINE u64 stencil_sum(u64 base, u64 index, unsigned nth)
-{
-	return base + (index << (HOLE_OF(scale) & 63)) + HOLE_OF(disp);
-}
 ALWAYS_INLINE u64 stencil_target(u64 rip, unsigned nth) { return rip + HOLE_OF(disp); }
 
 /* The address of O in its block. */

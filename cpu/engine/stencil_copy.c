@@ -129,6 +129,7 @@ static unsigned put_insn(u8 *p, unsigned size, unsigned opcode, unsigned reg, un
 /* The instructions that stencil.h marks: bytes of the register, bytes before the displacement, bytes in the stencil. */
 static const struct { u8 size, before, length; } marks[MARKS] = {
 	[USE_1] = { 1, 5, 9 }, [USE_2] = { 2, 5, 9 }, [USE_4] = { 4, 4, 8 }, [USE_8] = { 8, 4, 8 },
+	[USE_BASE] = { 8, 4, 8 }, [USE_INDEX] = { 8, 4, 8 },
 	[PUT_1] = { 1, 4, 8 + PUT_1_NOP }, [PUT_2] = { 2, 5, 9 }, [PUT_8] = { 8, 4, 8 },
 	[LEA] = { 8, 4, 8 }, [LEA_RIP] = { 8, 4, 8 },
 	[USE_VECTOR] = { 16, 5, 9 + VECTOR_NOP }, [PUT_VECTOR] = { 16, 5, 9 + VECTOR_NOP },
@@ -163,20 +164,34 @@ static unsigned without_index(u8 *lea, unsigned len)
 	return len - 1;
 }
 
-/* lea disp(%base, %index, scale), %base. FROM has scale 1. */
-static unsigned put_sum(u8 *out, const u8 *from, const struct op *o)
+/* The host register that has the guest's at OFF: where it is kept, or OWN, to which an instruction before loads it. */
+static unsigned host_of(const struct copy *c, u64 off, unsigned own)
 {
-	unsigned len = with_displacement(out, from, 4, o->disp);
+	unsigned kept = copy_host(c->swaps, off / 8);
 
+	return kept ? kept & 15 : own;
+}
+
+/* lea disp(%base, %index, scale), %sum. FROM has base %sum and scale 1. */
+static unsigned put_sum(const struct copy *c, const struct op *o, const u8 *from, u8 *out)
+{
+	const unsigned sum = (from[2] >> 3 & 7) | (from[0] & 4) << 1;
+	const unsigned index = host_of(c, o->index, (from[3] >> 3 & 7) | (from[0] & 2) << 2);
+	const unsigned base = host_of(c, o->base, sum);
+	u8 lea[4];
+	unsigned len;
+
+	memcpy(lea, from, sizeof lea);
+	lea[0] = (u8)((from[0] & ~3) | index >> 3 << 1 | base >> 3);
+	lea[3] = (u8)(o->scale << 6 | (index & 7) << 3 | (base & 7));
 	if (o->asize == 1)
-		narrow(out);
-	if (o->index == 8 * RZERO) { /* none, which is 4 without REX.X */
-		out[0] &= (u8)~2;
-		out[3] = (u8)(4 << 3 | (out[3] & 7));
-		return without_index(out, len);
-	}
-	out[3] |= (u8)(o->scale << 6);
-	return len;
+		narrow(lea);
+	if (o->index != 8 * RZERO)
+		return with_displacement(out, lea, sizeof lea, o->disp);
+	lea[0] &= (u8)~2; /* none, which is 4 without REX.X */
+	lea[3] = (u8)(4 << 3 | (lea[3] & 7));
+	len = with_displacement(out, lea, sizeof lea, o->disp);
+	return without_index(out, len);
 }
 
 /* lea disp(%rip_, %riz, 1), %reg. To the start of its block a jump goes without, if the register is the same. */
@@ -235,13 +250,13 @@ static unsigned put_marked(const struct copy *c, const struct patch *p, u8 *out)
 	unsigned kept = copy_host(c->swaps, off / 8), host = kept & 15, len;
 
 	if (mark == LEA)
-		return put_sum(out, from, &c->op[p->hole / HOLE_MEMBERS]);
+		return put_sum(c, &c->op[p->hole / HOLE_MEMBERS], from, out);
 	if (mark == LEA_RIP)
 		return put_target(out, from, &c->op[p->hole / HOLE_MEMBERS]);
 	if (mark == USE_VECTOR || mark == PUT_VECTOR)
 		return put_vector(c, p, from, mark == USE_VECTOR, out);
 	if (mark < PUT_1) {
-		if (off == 8 * RZERO && p->hole % HOLE_MEMBERS == HOLE_index)
+		if ((kept && mark >= USE_BASE) || (off == 8 * RZERO && mark == USE_INDEX))
 			return 0; /* put_sum does not need it */
 		if (off == 8 * RZERO)
 			return put_insn(out, 4, 0x31, reg, reg); /* xor */

@@ -216,11 +216,11 @@ ALWAYS_INLINE HANDLER_TYPE lea_with(struct cpu *c, const struct op *o, s64 n, un
 	reg_set(c, o->dst, size, v);
 	RUN_LAST(o + 1, v);
 }
-HANDLER(lea2) { return lea_with(c, o, n, 2, false, REG64(o->base)); }
-HANDLER(lea4) { return lea_with(c, o, n, 4, false, REG64(o->base)); }
-HANDLER(lea4_short) { return lea_with(c, o, n, 4, true, REG64(o->base)); }
-HANDLER(lea8) { return lea_with(c, o, n, 8, false, REG64(o->base)); }
-HANDLER(lea8_short) { return lea_with(c, o, n, 8, true, REG64(o->base)); }
+HANDLER(lea2) { return lea_with(c, o, n, 2, false, OP_BASE(o)); }
+HANDLER(lea4) { return lea_with(c, o, n, 4, false, OP_BASE(o)); }
+HANDLER(lea4_short) { return lea_with(c, o, n, 4, true, OP_BASE(o)); }
+HANDLER(lea8) { return lea_with(c, o, n, 8, false, OP_BASE(o)); }
+HANDLER(lea8_short) { return lea_with(c, o, n, 8, true, OP_BASE(o)); }
 FORWARDED_HANDLER(lea2_forwarded) { return lea_with(c, o, n, 2, false, FORWARDED(o->base, 8)); }
 FORWARDED_HANDLER(lea4_forwarded) { return lea_with(c, o, n, 4, false, FORWARDED(o->base, 8)); }
 FORWARDED_HANDLER(lea4_short_forwarded) { return lea_with(c, o, n, 4, true, FORWARDED(o->base, 8)); }
@@ -228,12 +228,12 @@ FORWARDED_HANDLER(lea8_short_forwarded) { return lea_with(c, o, n, 8, true, FORW
 FORWARDED_HANDLER(lea8_forwarded) { return lea_with(c, o, n, 8, false, FORWARDED(o->base, 8)); }
 ALWAYS_INLINE HANDLER_TYPE lea_base(struct cpu *c, const struct op *o, s64 n, u64 base)
 {
-	u64 v = base + (s64)o->disp;
+	u64 v = op_base_sum(c, o, base);
 
 	reg_set(c, o->dst, 8, v);
 	RUN_LAST(o + 1, v);
 }
-HANDLER(lea8_base) { return lea_base(c, o, n, REG64(o->base)); }
+HANDLER(lea8_base) { return lea_base(c, o, n, OP_BASE(o)); }
 FORWARDED_HANDLER(lea8_base_forwarded) { return lea_base(c, o, n, FORWARDED(o->base, 8)); }
 GEN(lea)
 {
