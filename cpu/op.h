@@ -98,6 +98,15 @@ typedef const struct op *handler(struct cpu *c, const struct op *o, s64 n, u64 l
 #define LEAVE_EXPOSED LEAVE
 #endif
 
+#ifndef SPECIALISE_DST
+/* More stencils of a handler. */
+#define SPECIALISE_DST(name)
+#define SPECIALISE_LINKED(name)
+#define SPECIALISE_DST_SRC(name)
+#define SPECIALISE_LOAD(name)
+#define SPECIALISE_STORE(name)
+#endif
+
 /* Bits of op.scale: the memory operand must be aligned to 16 bytes, or 32; but not with MXCSR.MM. */
 enum { OP_ALIGNED = 0x80, OP_ALIGNED_MM = 0x40 };
 
@@ -392,7 +401,9 @@ static inline void labour(struct cpu *c, u32 units)
  * last byte is on the next, misses. A second one, for writes, answers the same for a few bytes of a page with code. */
 ALWAYS_INLINE u8 *fast_host(const struct cpu *c, u64 linear, unsigned size, bool write)
 {
-	const struct tlb_entry *e = &c->view->tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
+	const char *tlb = (const char *)c->view->tlb;
+	u64 at = (linear >> PAGE_SHIFT & (TLB_SIZE - 1)) * sizeof(struct tlb_entry);
+	const struct tlb_entry *e = (const struct tlb_entry *)(tlb + at);
 	u8 *host;
 
 	if (unlikely(((linear + size - 1) & PAGE_MASK) != (write ? e->write : e->read))) {
@@ -407,7 +418,8 @@ ALWAYS_INLINE u8 *fast_host(const struct cpu *c, u64 linear, unsigned size, bool
 		host = (u8 *)(uintptr_t)(linear + g->addend);
 		__asm__("" : "+r"(host));
 	} else {
-		host = (u8 *)(uintptr_t)(linear + e->addend);
+		__asm__("" : "+r"(at)); /* so that it is an index here as well: the compiler would add it first */
+		host = (u8 *)(uintptr_t)(linear + ((const struct tlb_entry *)(tlb + at))->addend);
 	}
 	if (!host)
 		__builtin_unreachable(); /* lets the caller's test for NULL vanish */

@@ -291,4 +291,37 @@ ALWAYS_INLINE const struct stored_op *here(unsigned nth)
 #define RUN_LINKED(o) do { u64 any_; __asm__("" : "=c"(any_)); CALL_STENCIL(linked, (o)->kept, any_); return; \
 	} while (0)
 
+/* More stencils of the handler NAME, of 4 or 8 bytes: one for each register in whose place its operands may be kept, in
+ * which the compiler uses the host's register itself. Their names end in the numbers of destination and source; x: as
+ * in the operation. make_stencils puts them into struct stencil. */
+#define SPECIALISED_FORM(form, link, name, numbers, ...) \
+	stencil_fn form##_##name##__k##numbers; \
+	HANDLER_CC void form##_##name##__k##numbers(STENCIL_PARAMS) \
+	{ \
+		OPERATIONS(link); \
+		struct op at_[3] = { ops_[0], ops_[1], ops_[2] }; \
+		__VA_ARGS__; \
+		text_##name(c, at_, n, 0); \
+	}
+#define SPECIALISED(name, numbers, ...) SPECIALISED_FORM(S, NO_LINK, name, numbers, __VA_ARGS__)
+#define LINKED_AT(dst_, name) \
+	SPECIALISED_FORM(L, LIKELY_LINK, name, dst_##x, at_->dst = at_->base = 8 * dst_) \
+	SPECIALISED_FORM(N, SELDOM_LINK, name, dst_##x, at_->dst = at_->base = 8 * dst_)
+#define DST_AT(dst_, name) SPECIALISED(name, dst_##x, at_->dst = at_->base = 8 * dst_)
+#define LOAD_AT(dst_, name) SPECIALISED(name, dst_##x, at_->dst = 8 * dst_)
+#define SRC_AT(src_, name) SPECIALISED(name, x##src_, at_->src = 8 * src_)
+#define DST_SRC_AT(dst_, src_, name) \
+	SPECIALISED(name, dst_##src_, at_->dst = at_->base = 8 * dst_; at_->src = 8 * src_)
+#define DST_ANY_SRC(dst_, name) \
+	DST_SRC_AT(dst_, 0, name) DST_SRC_AT(dst_, 1, name) DST_SRC_AT(dst_, 2, name) DST_SRC_AT(dst_, 3, name) \
+	DST_SRC_AT(dst_, 4, name) DST_SRC_AT(dst_, 6, name) DST_SRC_AT(dst_, 7, name)
+#define FOR_KEPT(do, name) do(0, name) do(1, name) do(2, name) do(3, name) do(4, name) do(6, name) do(7, name)
+/* Of register forms: by the destination, and its forms with a link; by source and
+ * destination. Of forms with memory: of loads, of stores. */
+#define SPECIALISE_DST(name) FOR_KEPT(DST_AT, name)
+#define SPECIALISE_LINKED(name) FOR_KEPT(LINKED_AT, name)
+#define SPECIALISE_DST_SRC(name) FOR_KEPT(DST_ANY_SRC, name)
+#define SPECIALISE_LOAD(name) FOR_KEPT(LOAD_AT, name)
+#define SPECIALISE_STORE(name) FOR_KEPT(SRC_AT, name)
+
 #endif

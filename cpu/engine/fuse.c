@@ -140,8 +140,21 @@ ALWAYS_INLINE HANDLER_TYPE fused_carry_in(struct cpu *c, const struct op *o, s64
 	FLAT_LOAD(what, size, form, cc) \
 	FORWARDED_HANDLER(forwarded_##what##_##form##size##_2_##cc) \
 		FUSED_CALL(what, size, form, JUMP_FLAT, cc, true)
+#define SPECIALISE_FUSED_RI_4 SPECIALISE_LINKED
+#define SPECIALISE_FUSED_RI_8 SPECIALISE_LINKED
+#define SPECIALISE_FUSED_R_4 SPECIALISE_LINKED
+#define SPECIALISE_FUSED_R_8 SPECIALISE_LINKED
+#define SPECIALISE_FUSED_RI_1(name)
+#define SPECIALISE_FUSED_RI_2(name)
+#define SPECIALISE_FUSED_R_1(name)
+#define SPECIALISE_FUSED_R_2(name)
+#define SPECIALISE_FUSED_RR_1(name)
+#define SPECIALISE_FUSED_RR_2(name)
+#define SPECIALISE_FUSED_RR_4(name)
+#define SPECIALISE_FUSED_RR_8(name)
 #define FUSED(what, size, form, kind, cc) \
 	HANDLER(what##_##form##size##_##kind##_##cc) FUSED_CALL(what, size, form, kind, cc, false) \
+	SPECIALISE_FUSED_##form##_##size(what##_##form##size##_##kind##_##cc) \
 	FORWARDED_HANDLER(forwarded_##what##_##form##size##_##kind##_##cc) \
 		FUSED_CALL(what, size, form, kind, cc, true) \
 	FLAT_##kind##_##size(FLAT, what, size, form, cc)

@@ -178,6 +178,14 @@ static const char **plains;
 /* What was made of each entry's section, for other handlers with the same stencil: the row but for its handler. */
 static struct made { const struct object *object; size_t section; char row[160]; } *made;
 
+/* The place of an operand, in struct stencil. */
+static const char *place_of(char number)
+{
+	static const char *const places[] = { "0", "1", "2", "3", "4", "5", "6", "7" };
+
+	return number >= '0' && number <= '7' ? places[number - '0'] : "REGISTERS";
+}
+
 static void put_row(const char *plain, const char *row)
 {
 	fprintf(out_table, "\t{ %s, %s },\n", plain, row);
@@ -193,10 +201,11 @@ void finish(const struct object *o, size_t section, const char *plain, const str
 	m = &made[made_count++];
 	m->object = o;
 	m->section = section;
-	snprintf(m->row, sizeof m->row, "%u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d",
+	snprintf(m->row, sizeof m->row, "%u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %s, %s",
 	         code_total, patch_total, f->hot, code_size,
 	         patch_count, f->next, f->links, f->seldom, f->skips, f->leaves, f->fixed,
-	         f->calls || f->indirect, f->vectors, !f->fixed && !f->returns, f->calls || f->written);
+	         f->calls || f->indirect, f->vectors, !f->fixed && !f->returns, f->calls || f->written,
+	         place_of(f->dst), place_of(f->src));
 	put_row(plain, m->row);
 	for (unsigned i = 0; i < code_size; i++)
 		fprintf(out_code, "%u,%s", code[i], i % 32 == 31 || i + 1 == code_size ? "\n" : "");

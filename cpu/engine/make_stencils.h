@@ -58,6 +58,7 @@ struct facts {
 	/* code aside jumps back to hot code; vector registers are written without marks */
 	bool returns, written;
 	bool uses_link, second;           /* it has a linked jump: of its own; of the operation after it */
+	char dst, src;                    /* of a specialised one (stencil_kept.h): digits of registers */
 };
 
 bool is(const char *a, const char *b);

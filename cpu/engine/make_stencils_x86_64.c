@@ -282,9 +282,11 @@ static bool find_patches(const struct object *o, struct facts *f)
 
 bool make(const struct object *o, const char *name)
 {
-	struct facts f = { .seldom = *name == 'N' };
+	const char *digits = strstr(name, "__k"); /* SPECIALISED_FORM() in cpu/stencil_kept.h */
+	struct facts f = { .seldom = *name == 'N', .dst = digits ? digits[3] : 0, .src = digits ? digits[4] : 0 };
 	bool links = f.seldom || *name == 'L';
 	unsigned hot_blocks;
+	char plain[128];
 
 	if (!find_blocks(o, name))
 		return false;
@@ -308,6 +310,7 @@ bool make(const struct object *o, const char *name)
 		last_linked.size = code_size;
 		memcpy(last_linked.code, code, code_size);
 	}
-	finish(o, blocks[0].section, name + 2, &f);
+	snprintf(plain, sizeof plain, "%.*s", digits ? (int)(digits - name) - 2 : (int)sizeof plain, name + 2);
+	finish(o, blocks[0].section, plain, &f);
 	return true;
 }

@@ -50,24 +50,25 @@ s64 copy_named(const struct op *o, const struct patch *p)
 #ifdef __x86_64__
 
 /* The order of parameters in stencil.h, and preserve_none, determine the registers. */
-unsigned copy_host(u16 swaps, u64 reg)
-{
-	enum { HOST_RDX = 2, HOST_RSI = 6, HOST_RDI, HOST_R8, HOST_R9, HOST_R11 = 11, HOST_R13 = 13, HOST_R15 = 15,
-	       KEPT = 16 };
-	static const u8 host[REGISTERS] = {
-		[RAX] = KEPT | HOST_R11, [RCX] = KEPT | HOST_R8, [RDX] = KEPT | HOST_RDX, [RBX] = KEPT | HOST_R9,
-		[RSP] = KEPT | HOST_R13, [RSI] = KEPT | HOST_RSI, [RDI] = KEPT | HOST_RDI, [RIP] = KEPT | HOST_R15,
-	};
+enum { HOST_RDX = 2, HOST_RSI = 6, HOST_RDI, HOST_R8, HOST_R9, HOST_R11 = 11, HOST_R13 = 13, HOST_R15 = 15, KEPT = 16 };
+static const u8 host_registers[REGISTERS + 1] = {
+	[RAX] = KEPT | HOST_R11, [RCX] = KEPT | HOST_R8, [RDX] = KEPT | HOST_RDX, [RBX] = KEPT | HOST_R9,
+	[RSP] = KEPT | HOST_R13, [RSI] = KEPT | HOST_RSI, [RDI] = KEPT | HOST_RDI, [RIP] = KEPT | HOST_R15,
+};
 
+unsigned copy_place(u16 swaps, u64 reg)
+{
 	for (unsigned i = 0; swaps && i < sizeof swappable; i++)
 		if (swapped(swaps, i)) {
 			if (reg == swapped(swaps, i))
-				return host[swappable[i]];
+				return swappable[i];
 			if (reg == swappable[i])
-				return 0;
+				return REGISTERS;
 		}
-	return reg < REGISTERS ? host[reg] : 0;
+	return reg < REGISTERS && host_registers[reg] ? (unsigned)reg : REGISTERS;
 }
+
+unsigned copy_host(u16 swaps, u64 reg) { return host_registers[copy_place(swaps, reg)]; }
 
 int copy_vector_place(const struct vectors *v, u64 off)
 {

@@ -12,6 +12,8 @@
 static const u8 swappable[] = { RBX, RSI, RDI };
 static inline unsigned swapped(u16 swaps, unsigned place) { return swaps >> 4 * place & 15; }
 
+/* The register in whose usual place the guest's REG is kept. REGISTERS: it is not kept. */
+unsigned copy_place(u16 swaps, u64 reg);
 /* The host register in which the guest's REG is kept, | 16. 0: not kept. */
 unsigned copy_host(u16 swaps, u64 reg);
 

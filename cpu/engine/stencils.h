@@ -61,7 +61,11 @@ struct stencil {
 	bool vectors;                     /* some of the instructions that are rewritten use or put vector registers */
 	bool straight;                    /* all hot code runs, but for what leaves it for good */
 	bool clobbers;                    /* vector registers may be others behind it */
+	/* of a specialised one: the registers in whose places the destination and the source are kept. REGISTERS: as the
+	 * operation says */
+	u8 dst, src;
 };
+static inline bool is_specialised(const struct stencil *st) { return st->dst != REGISTERS || st->src != REGISTERS; }
 
 extern const struct stencil stencils[];
 extern const unsigned stencil_count;

@@ -56,6 +56,8 @@ struct stitch {
 	struct site *sites;            /* by operation */
 	/* hash of a handler -> 1 + number of its stencil, of the forms with a link */
 	u16 plain[SLOTS], linked[SLOTS], seldom[SLOTS];
+	/* hash of a stencil and of places -> the one that is specialised for them; NULL: none */
+	struct special { const struct stencil *of, *stencil; } special[SLOTS];
 };
 
 /* ---- memory ---- */
@@ -95,6 +97,31 @@ static unsigned slot(const u16 *table, handler *h)
 	while (table[i] && stencils[table[i] - 1].plain != h)
 		i = (i + 1) & (SLOTS - 1);
 	return i;
+}
+
+static const struct stencil *find(const u16 *table, handler *h)
+{
+	unsigned number = table[slot(table, h)];
+
+	return number ? &stencils[number - 1] : NULL;
+}
+
+static u16 *table_of(struct stitch *s, const struct stencil *st)
+{
+	return st->seldom ? s->seldom : st->links ? s->linked : s->plain;
+}
+
+/* The stencil for OF's handler with operands in the places DST and SRC. */
+static struct special *special(struct stitch *s, const struct stencil *of, unsigned dst, unsigned src)
+{
+	const u64 key = ((u64)of->code * (REGISTERS + 1) + dst) * (REGISTERS + 1) + src;
+	unsigned i = (unsigned)(key * 0x9e3779b97f4a7c15 >> (64 - SLOT_BITS));
+	struct special *e;
+
+	/* handlers that have the same stencil have the same code */
+	while ((e = &s->special[i])->of && (e->of->code != of->code || e->stencil->dst != dst || e->stencil->src != src))
+		i = (i + 1) & (SLOTS - 1);
+	return e;
 }
 
 /* The same memory at two places: mremap of 0 bytes makes the second. (A memory file would have the host's limit on
@@ -150,9 +177,16 @@ struct stitch *stitch_new(size_t ops, struct op **arena)
 		return NULL;
 	}
 	for (unsigned i = 0; i < stencil_count; i++) {
-		u16 *table = stencils[i].seldom ? s->seldom : stencils[i].links ? s->linked : s->plain;
+		u16 *table = table_of(s, &stencils[i]);
 
-		table[slot(table, stencils[i].plain)] = (u16)(i + 1);
+		if (!is_specialised(&stencils[i]))
+			table[slot(table, stencils[i].plain)] = (u16)(i + 1);
+	}
+	for (const struct stencil *st = stencils; st < stencils + stencil_count; st++) {
+		const struct stencil *of = find(table_of(s, st), st->plain);
+
+		if (is_specialised(st) && of)
+			*special(s, of, st->dst, st->src) = (struct special){ of, st };
 	}
 	make_common(s);
 	*arena = s->ops;
@@ -319,13 +353,6 @@ static u32 load_for(struct stitch *s, u16 swaps, const struct vectors *v, u8 val
 	return at;
 }
 
-static const struct stencil *find(const u16 *table, handler *h)
-{
-	unsigned number = table[slot(table, h)];
-
-	return number ? &stencils[number - 1] : NULL;
-}
-
 /* A jump that has not been taken so far is one that seldom is. */
 static const struct stencil *choose(const struct stitch *s, const struct op *o)
 {
@@ -386,6 +413,20 @@ static u16 choose_swaps(const struct plan *plan, const struct op *first, unsigne
 			swaps |= (u16)(best << 4 * i);
 	}
 	return swaps;
+}
+
+/* ST, or the stencil that is specialised for the places in which O's operands are kept, which is shorter. */
+static const struct stencil *specialise(struct stitch *s, const struct stencil *st, const struct op *o, u16 swaps)
+{
+	unsigned dst = o->dst & 7 || (!o->mem && o->base != o->dst) ? REGISTERS : copy_place(swaps, o->dst / 8);
+	unsigned src = o->src & 7 ? REGISTERS : copy_place(swaps, o->src / 8);
+	const struct stencil *found = special(s, st, dst, src)->stencil;
+
+	if (!found)
+		found = special(s, st, dst, REGISTERS)->stencil;
+	if (!found)
+		found = special(s, st, REGISTERS, src)->stencil;
+	return found && found->size <= st->size && found->next == st->next && copy_fits(found, o) ? found : st;
 }
 
 /* How often the block names each 16 bytes of vector registers; those that it names twice and most often are kept. */
@@ -559,6 +600,9 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 		store = aside(s, STORE_BYTES);
 		*put_stores(s->writable + store, swaps) = 0xc3; /* ret */
 	}
+	for (unsigned i = 1; i < count; i++)
+		if (plan[i].stencil && !plan[i].done_before)
+			plan[i].stencil = specialise(s, plan[i].stencil, &first[i], swaps);
 	s->kept += 2 * GLUE_BYTES + SWAP_BYTES;
 	start = (s->hot + 15) & ~15u;
 	hot = (u32)(put_vectors(put_swaps(s->writable + start, swaps, false), &vectors, plan[1].valid) - s->writable);

@@ -144,13 +144,17 @@ static void choose(const struct dec *d, struct op *o, const struct alu_forms *f)
 		static const struct alu_forms forms[4] = { ALU_FORMS(name, 1, NO_FORMS), ALU_FORMS(name, 2, NO_FORMS), \
 			ALU_FORMS(name, 4, loads), ALU_FORMS(name, 8, loads) }; \
 		choose(d, o, &forms[log2_size(dec_size(d, 0))]); \
-	}
+	} \
+	SPECIALISE_DST(name##_ri4) SPECIALISE_DST(name##_ri8) SPECIALISE_DST(name##_ri4_n) SPECIALISE_DST(name##_ri8_n)
 /* One whose form with memory is hot without flags, too. */
 #define ALU_LOADS(name, NAME) \
 	MEMORY2(name##_rm4_n, alu_load(c, o, n, NAME, 4, false, MEMORY_ARGS)) \
 	MEMORY2(name##_rm8_n, alu_load(c, o, n, NAME, 8, false, MEMORY_ARGS)) \
-	ALU(name, NAME, FORMS2)
+	ALU(name, NAME, FORMS2) \
+	SPECIALISE_DST_SRC(name##_rr4_n) SPECIALISE_DST_SRC(name##_rr8_n) \
+	SPECIALISE_LOAD(name##_rm4_n_lin) SPECIALISE_LOAD(name##_rm8_n_lin)
 
+#define SPECIALISE_FLAGS(name) SPECIALISE_DST_SRC(name##_rr4) SPECIALISE_DST_SRC(name##_rr8)
 ALU_LOADS(add, ADD)
 ALU_LOADS(or, OR)
 ALU(adc, ADC, NO_FORMS)
@@ -160,6 +164,15 @@ ALU_LOADS(sub, SUB)
 ALU_LOADS(xor, XOR)
 ALU(cmp, CMP, NO_FORMS)
 ALU(test, TEST, NO_FORMS)
+SPECIALISE_FLAGS(add)
+SPECIALISE_FLAGS(adc)
+SPECIALISE_FLAGS(sbb)
+SPECIALISE_FLAGS(sub)
+SPECIALISE_FLAGS(cmp)
+SPECIALISE_DST_SRC(adc_rr4_n)
+SPECIALISE_DST_SRC(adc_rr8_n)
+SPECIALISE_DST_SRC(sbb_rr4_n)
+SPECIALISE_DST_SRC(sbb_rr8_n)
 /* With EVEX.SCC a condition decides which flags stay: extended.c. */
 GEN(ccmp) { gen_cmp(d, o); }
 GEN(ctest) { gen_test(d, o); }
@@ -185,7 +198,8 @@ struct unary_forms { handler *r[2][2] /* [without flags][forwarded] */, *m[3]; }
 			UNARY_FORMS(name, 4), UNARY_FORMS(name, 8) }; \
 		const struct unary_forms *f = &forms[log2_size(dec_size(d, 0))]; \
 		o->run = d->mem ? f->m[dec_way(d)] : f->r[d->dead_flags][d->forwarded]; \
-	}
+	} \
+	SPECIALISE_DST(name##_r4_n) SPECIALISE_DST(name##_r8_n)
 
 UNARY(inc, INC)
 UNARY(dec, DEC)

@@ -62,6 +62,15 @@ MOV_SIZE(1)
 MOV_SIZE(2)
 MOV_SIZE(4)
 MOV_SIZE(8)
+SPECIALISE_DST_SRC(mov_rr4)
+SPECIALISE_DST_SRC(mov_rr8)
+SPECIALISE_DST(mov_ri4)
+SPECIALISE_DST(mov_ri8)
+#define SPECIALISE_MOV(do, name) do(name##_base) do(name##_lin) do(name##_seg)
+SPECIALISE_MOV(SPECIALISE_LOAD, mov_rm4)
+SPECIALISE_MOV(SPECIALISE_LOAD, mov_rm8)
+SPECIALISE_MOV(SPECIALISE_STORE, mov_mr4)
+SPECIALISE_MOV(SPECIALISE_STORE, mov_mr8)
 
 #define FORMS3(name) { name##_base, name##_lin, name##_seg, name##_flat }
 #define FORMS4(name) { name##_base, name##_lin, name##_seg, name##_flat, name##_forwarded }
@@ -153,6 +162,14 @@ EXTEND_TO(movzx, 2, false)
 EXTEND_TO(movsx, 1, true)
 EXTEND_TO(movsx, 2, true)
 EXTEND(movsx, 4, 8, true)
+SPECIALISE_MOV(SPECIALISE_LOAD, movzx_m14)
+SPECIALISE_MOV(SPECIALISE_LOAD, movzx_m24)
+SPECIALISE_MOV(SPECIALISE_LOAD, movsx_m14)
+SPECIALISE_MOV(SPECIALISE_LOAD, movsx_m24)
+SPECIALISE_MOV(SPECIALISE_LOAD, movsx_m48)
+SPECIALISE_DST_SRC(movsx_r48)
+SPECIALISE_DST_SRC(movzx_r14)
+SPECIALISE_DST_SRC(movzx_r24)
 
 struct extend_forms { handler *r[2], *m[5]; };
 #define EXTEND_FORMS(name, from, to) { { name##_r##from##to, name##_r##from##to##_forwarded }, \
@@ -235,6 +252,9 @@ ALWAYS_INLINE HANDLER_TYPE lea_base(struct cpu *c, const struct op *o, s64 n, u6
 }
 HANDLER(lea8_base) { return lea_base(c, o, n, OP_BASE(o)); }
 FORWARDED_HANDLER(lea8_base_forwarded) { return lea_base(c, o, n, FORWARDED(o->base, 8)); }
+SPECIALISE_LOAD(lea4)
+SPECIALISE_LOAD(lea8)
+SPECIALISE_LOAD(lea8_base)
 GEN(lea)
 {
 	/* narrow: the register has as many bits as the address, or more of them */

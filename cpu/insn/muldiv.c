@@ -146,6 +146,8 @@ struct imul_forms { handler *reg[2][2][2], *mem[2][2][3]; };
 IMUL_SIZE(2)
 IMUL_SIZE(4)
 IMUL_SIZE(8)
+SPECIALISE_DST_SRC(imul_rr4_n)
+SPECIALISE_DST_SRC(imul_rr8_n)
 
 GEN(imul_reg)
 {

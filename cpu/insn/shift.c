@@ -114,7 +114,8 @@ static void choose(const struct dec *d, struct op *o, const struct shift_forms *
 			{ { NULL }, { NULL }, { name##_cl4, name##_cl4_n }, { name##_cl8, name##_cl8_n } }, \
 		}; \
 		choose(d, o, &forms); \
-	}
+	} \
+	SPECIALISE_DST(name##_c4_n) SPECIALISE_DST(name##_c8_n)
 #define ROTATE_CARRY(name, NAME) \
 	SHIFT_ANY(name, NAME) \
 	GEN(name) \

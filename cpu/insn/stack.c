@@ -37,6 +37,8 @@ PUSH(16, 2, false)
 PUSH(32, 4, false)
 PUSH(64, 8, false)
 PUSH(flat, 4, true)
+SPECIALISE_LOAD(push_reg_64)
+SPECIALISE_LOAD(push_reg_flat)
 
 ALWAYS_INLINE HANDLER_TYPE push_load(struct cpu *c, const struct op *o, s64 n, unsigned size, enum kind kind)
 {
@@ -112,6 +114,8 @@ HANDLER(pop_reg_16) { return pop_fast(c, o, n, 2, false); }
 HANDLER(pop_reg_32) { return pop_fast(c, o, n, 4, false); }
 HANDLER(pop_reg_64) { return pop_fast(c, o, n, 8, false); }
 HANDLER(pop_reg_flat) { return pop_fast(c, o, n, 4, true); }
+SPECIALISE_LOAD(pop_reg_64)
+SPECIALISE_LOAD(pop_reg_flat)
 static handler *const pop_regs[] = { h_pop_reg, pop_reg_16, pop_reg_32, pop_reg_64, pop_reg_flat };
 GEN(pop) { o->run = d->mem ? h_pop_mem : pop_regs[stack_width(d)]; }
 
