@@ -184,6 +184,20 @@ ALWAYS_INLINE void stencil_store(struct cpu *c, struct kept *k)
 }
 #define STORE_KEPT(o) stencil_store(c, (o)->kept)
 
+/* Where they are kept is whatever it is, and no instruction moves it. */
+#define FORGET_VECTORS(k) \
+	do { \
+		register kept_vector pin_v0 __asm__("xmm0"); \
+		register kept_vector pin_v1 __asm__("xmm1"); \
+		register kept_vector pin_v2 __asm__("xmm2"); \
+		register kept_vector pin_v3 __asm__("xmm3"); \
+		register kept_vector pin_v4 __asm__("xmm4"); \
+		register kept_vector pin_v5 __asm__("xmm5"); \
+		register kept_vector pin_v6 __asm__("xmm6"); \
+		register kept_vector pin_v7 __asm__("xmm7"); \
+		__asm__("" : PINNED_VECTORS("=x")); \
+		KEEP_VECTORS(k); \
+	} while (0)
 /* Somebody else may have changed registers. Vectors are not kept over that. */
 #define RELOAD(c, o) \
 	do { \
@@ -196,8 +210,7 @@ ALWAYS_INLINE void stencil_store(struct cpu *c, struct kept *k)
 		k_->rdx = (c)->r[RDX]; \
 		k_->rbx = (c)->r[RBX]; \
 		k_->rax = (c)->r[RAX]; \
-		for (unsigned i_ = 0; i_ < KEPT_VECTORS; i_++) \
-			__asm__("" : "=x"(k_->v[i_])); \
+		FORGET_VECTORS(k_); \
 	} while (0)
 
 /* Base + index * scale + disp. What of it is kept needs no instruction of its own, and with 32-bit address size it
