@@ -54,6 +54,8 @@ struct hooks {
 	unsigned removed;       /* hooks that are still to be freed */
 	s32 last_id;
 	struct hook_event event;
+	u64 bytes, was;         /* of an access of at most 8 bytes: what event.data points to; before the call */
+	u64 beyond;             /* of an access that goes on in another page: its physical address there */
 	const struct hook *current; /* whose function is running; NULL: none */
 	s32 stopped;            /* id of the hook that has asked for a stop; 0: none */
 	u64 stopped_at;         /* the address of its event */
@@ -149,12 +151,96 @@ u32 hook_page(const struct cpu *c, u64 linear, u64 phys);
  * HOOK_SKIP; HOOK_STOP: a fault is set, and the instruction ends with it. */
 enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u64 phys, void *data, unsigned len,
 			     bool device);
-/* The same for an access of at most 8 bytes to RAM, with hooks.accesses alone, which is for KIND here: quickly. */
-enum hook_answer hook_access_alone(struct cpu *c, u32 kind, u64 linear, u64 phys, u64 *data, unsigned len);
 static inline bool hook_covers(const struct hook *k, u64 address, u64 len)
 {
 	return address - k->first <= k->span || k->first - address < len;
 }
+/* The bytes of an access that hooks alone keep from the fast path. NULL: translate it. */
+ALWAYS_INLINE u8 *hooked_host(const struct cpu *c, u64 linear, unsigned len, unsigned access)
+{
+	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
+	const struct tlb_entry *e = &c->view->tlb[n];
+
+	if (access & ACCESS_SYSTEM || !(c->view->hooked[n] & (access == ACCESS_WRITE ? HOOKED_WRITE : HOOKED_READ)) ||
+	    ((linear ^ e->valid) | (((linear + len - 1) ^ e->valid))) & PAGE_MASK)
+		return NULL;
+	return (u8 *)(uintptr_t)(linear + e->addend);
+}
+/* The hook of memory that is alone, if it is for KIND, no run goes on behind a call of it, and the host has its own
+ * MXCSR. */
+ALWAYS_INLINE const struct hook *access_alone(const struct cpu *c, u32 kind)
+{
+	const struct hooks *h = c->all->hooks;
+	const struct hook *k = h->accesses;
+
+	return likely(k && !(h->resume.on | c->mxcsr_live)) && k->kinds & kind ? k : NULL;
+}
+/* K, which is alone for memory, has given ANSWER, or has changed what is read or written. */
+enum hook_answer hook_access_answered(struct cpu *c, const struct hook *k, int answer);
+/* As hook_access() for an access of at most 8 bytes to RAM, with K, which is alone for memory: quickly. Behind it,
+ * hooks.bytes is the VALUE, which K may have changed. */
+ALWAYS_INLINE enum hook_answer hook_access_alone(struct cpu *c, const struct hook *k, u32 kind, u64 linear, u64 phys,
+						 unsigned len, u64 value)
+{
+	struct cpus *all = c->all;
+	struct hooks *h = all->hooks;
+	int answer;
+
+	h->event.kind = kind;
+	h->event.size = len;
+	h->event.address = linear;
+	h->event.physical = phys;
+	h->event.value = h->bytes = h->was = value;
+	h->event.data = &h->bytes;
+	h->event.id = k->id;
+	h->event.write = kind == HOOK_WRITE;
+	h->event.after = k->after;
+	h->event.taken = h->event.device = h->event.denied = false;
+	h->current = k;
+	all->hook_calls++;
+	answer = k->call(k, &h->event);
+	k = h->current;
+	h->current = NULL;
+	return unlikely(answer | *all->asked | (h->event.value != h->bytes)) ? hook_access_answered(c, k, answer)
+									     : HOOK_GO;
+}
+/* Call K, if it is for these addresses. What is read or written is HOOKS.bytes then. */
+ALWAYS_INLINE enum hook_answer tell_alone(struct cpu *c, const struct hook *k, u32 kind, u64 linear, unsigned size,
+					  u64 value)
+{
+	u64 phys = c->view->phys[linear >> PAGE_SHIFT & (TLB_SIZE - 1)] | (linear & (PAGE_SIZE - 1));
+
+	return likely(hook_covers(k, unlikely(k->physical) ? phys : linear, size))
+		       ? hook_access_alone(c, k, kind, linear, phys, size, value)
+		       : HOOK_GO;
+}
+/* hook_access_alone() for an observer before accesses. */
+ALWAYS_INLINE enum hook_answer hook_access_seen(struct cpu *c, const struct hook *k, enum access access, u64 linear,
+						unsigned len, u64 value)
+{
+	struct cpus *all = c->all;
+	struct hooks *h = all->hooks;
+	int answer;
+
+	h->event.kind = access == ACCESS_WRITE ? HOOK_WRITE : HOOK_READ;
+	h->event.size = len;
+	h->event.address = linear;
+	h->event.physical = c->view->phys[linear >> PAGE_SHIFT & (TLB_SIZE - 1)] | (linear & (PAGE_SIZE - 1));
+	h->event.value = value;
+	h->event.data = &h->event.value;
+	h->event.id = k->id;
+	h->event.write = access == ACCESS_WRITE;
+	h->event.after = h->event.taken = h->event.device = false;
+	h->current = k;
+	all->hook_calls++;
+	answer = k->call(k, &h->event);
+	k = h->current;
+	h->current = NULL;
+	return unlikely(answer | *all->asked) ? hook_access_answered(c, k, answer) : HOOK_GO;
+}
+/* The handler of a MOV that does the same as RUN, whose address is linear as it is, and calls the hook of memory that is
+ * alone, an observer before accesses of KINDS; else RUN. (move.c) */
+handler *hooked_move(handler *run, u32 kinds);
 /* An instruction has read what it will write: if a hook undoes it then, it may have changed the flags. */
 void hook_keep_flags(struct cpu *c);
 /* The same for a port. */

@@ -474,6 +474,15 @@ static unsigned put_hooks(const struct cpu *c, const struct source *s, struct de
 	return n;
 }
 
+/* One hook of memory alone, an observer: moves call it themselves. */
+static COLD void hook_moves(const struct cpu *c, struct op *o, unsigned count)
+{
+	const struct hook *k = c->all->hooks->accesses;
+
+	for (unsigned i = 0; k && k->observer && !k->after && !k->physical && i < count; i++)
+		o[i].run = hooked_move(o[i].run, k->kinds);
+}
+
 /* Where direct jump O goes, from its end, IP. */
 static void aim(const struct cpu *c, const struct source *s, struct dec *d, struct op *o, unsigned ip)
 {
@@ -549,6 +558,8 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 	}
 	if (!(c->mode & MODE_SINGLE))
 		passes(d, o, count, c->blocks->stitch);
+	if (hooked(c, HOOK_MEMORY))
+		hook_moves(c, o, count);
 	if (open && !branch && hooked(c, HOOK_BLOCK | HOOK_EDGE)) {
 		o[count] = (struct op){ .run = hooked_straight, .ip = ip & OP_IP_MAX };
 		d[count] = (struct dec){ 0 };

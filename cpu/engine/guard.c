@@ -185,7 +185,8 @@ ALWAYS_INLINE enum hooked block_alone(struct cpu *c, const struct STORED_OP *at,
 {
 	const struct hooks *h = c->all->hooks;
 
-	return unlikely(h->resume.on | c->mxcsr_live | (h->straight.icount == icount) | (c->rep_at == icount))
+	return unlikely(h->resume.on) || unlikely(c->mxcsr_live) || unlikely(h->straight.icount == icount) ||
+			       unlikely(c->rep_at == icount)
 		       ? hook_enter(c, at)
 		       : hook_call_alone(c, at, HOOK_BLOCK, 0, linear);
 }

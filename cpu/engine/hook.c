@@ -464,6 +464,16 @@ u32 hook_page(const struct cpu *c, u64 linear, u64 phys)
 	return kinds;
 }
 
+/* Is K for the access? In two pages, physical addresses are those of either. */
+static bool is_for(const struct hooks *h, const struct hook *k, u64 linear, u64 phys, unsigned len)
+{
+	unsigned first = PAGE_SIZE - (phys & (PAGE_SIZE - 1));
+
+	if (likely(!k->physical) || len <= first || !(k->kinds & HOOK_MEMORY))
+		return hook_covers(k, k->physical ? phys : linear, len);
+	return hook_covers(k, phys, first) || hook_covers(k, h->beyond, len - first);
+}
+
 enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u64 phys, void *data, unsigned len,
 			     bool device)
 {
@@ -487,7 +497,7 @@ enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u6
 	for (const struct hook *k = h->first; k; k = k->next) {
 		int answer;
 
-		if (!(k->kinds & kind) || k->after != after || !hook_covers(k, k->physical ? phys : linear, len) ||
+		if (!(k->kinds & kind) || k->after != after || !is_for(h, k, linear, phys, len) ||
 		    suppressed(c, k))
 			continue;
 		e->value = value;
@@ -506,34 +516,17 @@ enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u6
 	return done;
 }
 
-static COLD enum hook_answer access_answered(struct cpu *c, const struct hook *k, int answer)
+COLD enum hook_answer hook_access_answered(struct cpu *c, const struct hook *k, int answer)
 {
+	struct hooks *h = c->all->hooks;
+
+	if (k->observer)
+		h->bytes = h->was;
+	else if (h->event.value != h->was)
+		h->bytes = trim(h->event.value, h->event.size);
 	if (k->observer && answer != HOOK_STOP)
 		answer = HOOK_GO;
 	return !goes_on(c, k, answer) ? HOOK_STOP : answer == HOOK_SKIP ? HOOK_SKIP : HOOK_GO;
-}
-
-enum hook_answer hook_access_alone(struct cpu *c, u32 kind, u64 linear, u64 phys, u64 *data, unsigned len)
-{
-	struct hooks *h = c->all->hooks;
-	const struct hook *k = h->accesses;
-	const u64 value = *data;
-	int answer;
-
-	sse_park(c);
-	h->event.kind = kind;
-	h->event.size = len;
-	h->event.address = linear;
-	h->event.physical = phys;
-	h->event.value = value;
-	h->event.data = data;
-	h->event.write = kind == HOOK_WRITE;
-	h->event.after = k->after;
-	h->event.device = h->event.denied = false;
-	answer = call(c, h, k);
-	if (unlikely(h->event.value != value) && !k->observer)
-		*data = trim(h->event.value, len);
-	return unlikely(answer | *c->all->asked) ? access_answered(c, k, answer) : HOOK_GO;
 }
 
 static bool call_fetch(struct cpu *c, u64 linear, u64 phys)

@@ -184,24 +184,29 @@ static void write_span(struct cpu *c, const struct span *s, u64 linear, const vo
 
 /* ---- accesses with hooks ---- */
 
-/* The bytes of an access that hooks alone keep from the fast path. NULL: translate it. */
-static u8 *hooked_host(const struct cpu *c, u64 linear, unsigned len, unsigned access)
+/* Where what page_access() has found by a tag is. */
+static u64 known_phys(const struct cpu *c, u64 linear, u64 phys)
 {
-	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
-	const struct tlb_entry *e = &c->view->tlb[n];
-
-	if (access & ACCESS_SYSTEM || !(c->view->hooked[n] & (access == ACCESS_WRITE ? HOOKED_WRITE : HOOKED_READ)) ||
-	    ((linear ^ e->valid) | (((linear + len - 1) ^ e->valid))) & PAGE_MASK)
-		return NULL;
-	return (u8 *)(uintptr_t)(linear + e->addend);
+	return phys != ~(u64)0 ? phys
+			       : c->view->phys[linear >> PAGE_SHIFT & (TLB_SIZE - 1)] | (linear & (PAGE_SIZE - 1));
 }
 
 /* Open S for an access that hooks are for. *HOST: the bytes, if they may be touched at once. False: fault. */
 static bool hooked_open(struct cpu *c, struct span *s, u64 linear, unsigned len, unsigned access, u8 **host)
 {
+	u64 next;
+
 	*host = hooked_host(c, linear, len, access);
-	s->phys[0] = c->view->phys[linear >> PAGE_SHIFT & (TLB_SIZE - 1)] | (linear & (PAGE_SIZE - 1));
-	return *host || span_open(c, s, linear, len, access);
+	s->len[1] = 0;
+	s->phys[0] = ~(u64)0;
+	if (!*host && !span_open(c, s, linear, len, access))
+		return false;
+	s->phys[0] = known_phys(c, linear, s->phys[0]);
+	if (s->len[1]) {
+		next = access & ACCESS_SYSTEM ? sys_wrap(c, linear + s->len[0]) : wrap(c, linear + s->len[0]);
+		c->all->hooks->beyond = known_phys(c, next, s->phys[1]);
+	}
+	return true;
 }
 
 /* S has been opened for an ACCESS of KIND: is there no memory and no device in a part of it? HOOK_GO: then what a bus
@@ -614,7 +619,7 @@ static bool op_at_device(struct cpu *c, const struct op *o, unsigned size, unsig
 }
 
 /* The operand of O is in a page in which hooks alone keep it from the fast path: its bytes, and where. */
-static u8 *op_hooked(struct cpu *c, const struct op *o, unsigned size, unsigned access, u64 *linear)
+ALWAYS_INLINE u8 *op_hooked(struct cpu *c, const struct op *o, unsigned size, unsigned access, u64 *linear)
 {
 	const struct seg *s = OP_SEG(c, o);
 	u64 offset = op_offset(c, o);
@@ -625,66 +630,29 @@ static u8 *op_hooked(struct cpu *c, const struct op *o, unsigned size, unsigned 
 		       : NULL;
 }
 
-/* There is one hook of memory, no run goes on behind a call of it, and no hook is running. */
-ALWAYS_INLINE const struct hook *access_alone(const struct cpu *c)
+static COLD bool read_after_alone(struct cpu *c, const struct hook *k, u64 linear, const u8 *host, unsigned size,
+				  u64 *out)
 {
-	const struct hooks *h = c->all->hooks;
+	struct hooks *h = c->all->hooks;
 
-	return likely(h->accesses && !h->resume.on && !h->current) ? h->accesses : NULL;
-}
-
-/* Is K for the access? *PHYS gets where it is. */
-ALWAYS_INLINE bool alone_for(const struct cpu *c, const struct hook *k, u32 kind, u64 linear, unsigned size, u64 *phys)
-{
-	*phys = c->view->phys[linear >> PAGE_SHIFT & (TLB_SIZE - 1)] | (linear & (PAGE_SIZE - 1));
-	return k->kinds & kind && hook_covers(k, unlikely(k->physical) ? *phys : linear, size);
-}
-
-/* An access of SIZE bytes at HOST, with the hook K alone. False: it ends the instruction. */
-static bool read_alone(struct cpu *c, const struct hook *k, u64 linear, const u8 *host, unsigned size, u64 *out)
-{
-	enum hook_answer answer;
-	u64 phys;
-
-	if (!alone_for(c, k, HOOK_READ, linear, size, &phys)) {
-		*out = get_size(host, size);
-		return true;
-	}
-	*out = k->after ? get_size(host, size) : 0;
-	answer = hook_access_alone(c, HOOK_READ, linear, phys, out, size);
-	if (k->after || unlikely(answer != HOOK_GO))
-		return k->after || answer == HOOK_SKIP;
-	*out = get_size(host, size);
+	h->bytes = *out = get_size(host, size);
+	tell_alone(c, k, HOOK_READ, linear, size, *out);
+	*out = h->bytes;
 	return true;
 }
 
-static bool write_alone(struct cpu *c, const struct hook *k, u64 linear, u8 *host, unsigned size, u64 value)
+static COLD bool write_after_alone(struct cpu *c, const struct hook *k, u64 linear, u8 *host, unsigned size, u64 value)
 {
-	enum hook_answer answer;
-	u64 phys, data = trim(value, size);
-	bool called = alone_for(c, k, HOOK_WRITE, linear, size, &phys);
-
-	if (called && !k->after) {
-		answer = hook_access_alone(c, HOOK_WRITE, linear, phys, &data, size);
-		if (unlikely(answer != HOOK_GO))
-			return answer == HOOK_SKIP;
-	}
-	put_size(host, size, data);
-	if (called && k->after)
-		hook_access_alone(c, HOOK_WRITE, linear, phys, &data, size);
+	put_size(host, size, value);
+	tell_alone(c, k, HOOK_WRITE, linear, size, value);
 	return true;
 }
 
-bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
+static COLD bool load_slow(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 {
 	u64 linear, phys;
-	const u8 *host;
 
-	if (hooked(c, HOOK_MEMORY) && (host = op_hooked(c, o, size, ACCESS_READ, &linear))) {
-		const struct hook *k = access_alone(c);
-
-		if (likely(k != NULL))
-			return read_alone(c, k, linear, host, size, out);
+	if (hooked(c, HOOK_MEMORY) && op_hooked(c, o, size, ACCESS_READ, &linear)) {
 		*out = 0;
 		return read_hooked(c, linear, out, size, ACCESS_READ);
 	}
@@ -693,6 +661,27 @@ bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 		return true;
 	}
 	return op_linear(c, o, size, false, &linear) && mem_read(c, linear, size, out);
+}
+
+bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
+{
+	const struct hook *k;
+	enum hook_answer answer;
+	const u8 *host;
+	u64 linear;
+
+	if (!c->all->hooks || unlikely(!(k = access_alone(c, HOOK_READ))) ||
+	    unlikely(!(host = op_hooked(c, o, size, ACCESS_READ, &linear))))
+		return load_slow(c, o, size, out);
+	if (unlikely(k->after))
+		return read_after_alone(c, k, linear, host, size, out);
+	answer = tell_alone(c, k, HOOK_READ, linear, size, 0);
+	*out = get_size(host, size);
+	if (unlikely(answer != HOOK_GO)) {
+		*out = c->all->hooks->bytes;
+		return answer == HOOK_SKIP;
+	}
+	return true;
 }
 
 /* As fast_op(), by beside_code() instead of the tag. */
@@ -704,17 +693,13 @@ static u8 *op_beside_code(struct cpu *c, const struct op *o, unsigned size)
 	return offset + size <= s->write_end ? beside_code(c, (offset + s->base) & c->linear_mask, size) : NULL;
 }
 
-bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v)
+static COLD bool store_slow(struct cpu *c, const struct op *o, unsigned size, u64 v)
 {
 	u64 linear, phys;
 	u8 *host;
 
-	if (hooked(c, HOOK_MEMORY) && (host = op_hooked(c, o, size, ACCESS_WRITE, &linear))) {
-		const struct hook *k = access_alone(c);
-
-		return likely(k != NULL) ? write_alone(c, k, linear, host, size, v)
-					 : write_hooked(c, linear, &v, size, ACCESS_WRITE);
-	}
+	if (hooked(c, HOOK_MEMORY) && op_hooked(c, o, size, ACCESS_WRITE, &linear))
+		return write_hooked(c, linear, &v, size, ACCESS_WRITE);
 	if (op_at_device(c, o, size, ACCESS_WRITE, &phys)) {
 		space_write(c->mem, phys, size, v);
 		return true;
@@ -725,6 +710,27 @@ bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v)
 		return true;
 	}
 	return op_linear(c, o, size, true, &linear) && mem_write(c, linear, size, v);
+}
+
+bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v)
+{
+	struct hooks *h = c->all->hooks;
+	const struct hook *k;
+	enum hook_answer answer;
+	u64 linear;
+	u8 *host;
+
+	if (!h || unlikely(!(k = access_alone(c, HOOK_WRITE))) ||
+	    unlikely(!(host = op_hooked(c, o, size, ACCESS_WRITE, &linear))))
+		return store_slow(c, o, size, v);
+	if (unlikely(k->after))
+		return write_after_alone(c, k, linear, host, size, trim(v, size));
+	h->bytes = v;
+	answer = tell_alone(c, k, HOOK_WRITE, linear, size, trim(v, size));
+	if (unlikely(answer != HOOK_GO))
+		return answer == HOOK_SKIP;
+	put_size(host, size, h->bytes);
+	return true;
 }
 
 bool op_load_rmw(struct cpu *c, const struct op *o, unsigned size, u64 *out)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Moves: MOV, MOVZX, MOVSX, LEA, XCHG, CMOVcc, SETcc, and the conversions within rAX and rDX. */
+#include "cpu/hook.h"
 #include "cpu/insn/alu.h"
 #include "cpu/insn/condition.h"
 
@@ -95,6 +96,65 @@ GEN(mov)
 	default: o->run = mi[s][memory_form(d)]; break;
 	}
 }
+
+/* With one hook of memory, an observer before accesses (cpu/hook.h): _called is for those that it alone keeps from the
+ * fast path, and calls it without the way through memory.c. */
+#define CALL_HOOK(size, access, value, slow) \
+	const u64 linear = op_sum(c, o, REG64(o->base)); \
+	const struct hook *k = c->all->hooks->accesses; \
+	u8 *at = hooked_host(c, linear, size, access); \
+	if (unlikely(!at) || unlikely(!k) || unlikely(c->all->hooks->resume.on | c->mxcsr_live)) \
+		TAIL(slow); \
+	EXPOSE(o); \
+	if (likely(linear - k->first <= k->span || k->first - linear < (size)) && \
+	    unlikely(hook_access_seen(c, k, access, linear, size, value) != HOOK_GO)) \
+		LEAVE(EXIT_FAULT);
+
+#define MOV_HOOKED(size) \
+	FORWARDED_HANDLER(mov_rm##size##_called) \
+	{ \
+		CALL_HOOK(size, ACCESS_READ, 0, mov_rm##size##_slow) \
+		reg_set(c, o->dst, size, get_size(at, size)); \
+		FINISH(NULL); \
+	} \
+	FORWARDED_HANDLER(mov_mr##size##_called) \
+	{ \
+		CALL_HOOK(size, ACCESS_WRITE, reg_get(c, o->src, size), mov_mr##size##_slow) \
+		put_size(at, size, reg_get(c, o->src, size)); \
+		FINISH(NULL); \
+	} \
+	FORWARDED_HANDLER(mov_mi##size##_called) \
+	{ \
+		CALL_HOOK(size, ACCESS_WRITE, trim(op_imm(o, size), size), mov_mi##size##_slow) \
+		put_size(at, size, op_imm(o, size)); \
+		FINISH(NULL); \
+	} \
+	HANDLER(mov_rm##size##_hooked) { return mov_load(c, o, n, size, size, false, KIND_INDEX, mov_rm##size##_called, \
+		0); } \
+	HANDLER(mov_mr##size##_hooked) { return mov_store(c, o, n, size, KIND_INDEX, false, mov_mr##size##_called); } \
+	HANDLER(mov_mi##size##_hooked) { return mov_store(c, o, n, size, KIND_INDEX, true, mov_mi##size##_called); }
+MOV_HOOKED(1)
+MOV_HOOKED(2)
+MOV_HOOKED(4)
+MOV_HOOKED(8)
+
+#ifndef VCPU_STENCIL
+handler *hooked_move(handler *run, u32 kinds)
+{
+#define FORMS(name, kind) { name##_base, name##_hooked, kind }, { name##_lin, name##_hooked, kind }
+#define SIZES(name, kind) FORMS(name##1, kind), FORMS(name##2, kind), FORMS(name##4, kind), FORMS(name##8, kind)
+	static const struct { handler *plain, *hooked; u32 kind; } moves[] = {
+		SIZES(mov_rm, HOOK_READ), SIZES(mov_mr, HOOK_WRITE), SIZES(mov_mi, HOOK_WRITE)
+	};
+#undef SIZES
+#undef FORMS
+
+	for (unsigned i = 0; i < sizeof moves / sizeof *moves; i++)
+		if (moves[i].plain == run && kinds & moves[i].kind)
+			return moves[i].hooked;
+	return run;
+}
+#endif
 
 GEN(umov) { gen_mov(d, o); }
 GEN(movrs) { gen_mov(d, o); } /* what it hints at makes no difference */
