@@ -40,6 +40,9 @@ struct hook {
 	bool physical, after, observer;
 	u16 code;               /* enum code. HOOK_INSN: this instruction alone; CODE_NONE: any */
 	s32 id;
+	u8 *map;                /* where events are counted, in place of a call; NULL: nowhere */
+	u64 mask;
+	u8 nowhere;             /* where they are once it was removed */
 };
 
 enum { RESUME_CALLS = 16 };
@@ -134,6 +137,14 @@ ALWAYS_INLINE enum hooked hook_call_alone(struct cpu *c, const struct STORED_OP 
 	answer = k->call(k, &h->event);
 	h->current = NULL;
 	return unlikely(answer | (int)c->attn | c->goes | *all->asked) ? hook_answered(c, o, k, answer) : HOOKED_ON;
+}
+/* Count an event in K's map: X is the address, of an edge with half of where it comes from (lib/vcpu_hook.h). */
+ALWAYS_INLINE void hook_count(const struct hook *k, u64 x)
+{
+	u8 *at = k->map + ((x ^ x >> 16) & k->mask);
+	u8 count = (u8)(*at + 1);
+
+	*at = (u8)(count + !count);
 }
 /* The hook of an edge, which is alone, has been called, and the block goes on as HOW says. */
 enum hooked hook_edge_called(struct cpu *c, enum hooked how);

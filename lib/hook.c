@@ -63,6 +63,12 @@ static int call_changer(const struct hook *hook, struct hook_event *event)
 	return unlikely(k->v->recorder || k->v->debug) ? call_repeatable(k, event) : call(hook, event);
 }
 
+static int count(const struct hook *hook, struct hook_event *event)
+{
+	hook_count(hook, event->kind == HOOK_EDGE ? event->address ^ event->from >> 1 : event->address);
+	return HOOK_GO;
+}
+
 /* The code of the instruction with this MNEMONIC; CODE_NONE: there is none. */
 static unsigned code_of(const char *mnemonic)
 {
@@ -75,11 +81,20 @@ static unsigned code_of(const char *mnemonic)
 enum { ALL_KINDS = HOOK_EXCEPTION | HOOK_INTERRUPT | HOOK_TOLD | HOOK_CODE | HOOK_MEMORY | HOOK_IN | HOOK_OUT |
 	HOOK_MISSING };
 
+static bool valid_map(const struct vcpu_hook *hook)
+{
+	return !hook->call && hook->observer && (hook->kinds == HOOK_BLOCK || hook->kinds == HOOK_EDGE) &&
+	       hook->map_size && !(hook->map_size & (hook->map_size - 1));
+}
+
 static bool valid(struct vcpu *v, const struct vcpu_hook *hook, unsigned *code)
 {
 	*code = hook && hook->instruction ? code_of(hook->instruction) : CODE_NONE;
-	if (!hook || !hook->call)
-		machine_error(v, "a hook needs a function");
+	if (!hook || !(hook->call || hook->map))
+		machine_error(v, "a hook needs a function, or a map");
+	else if (hook->map && !valid_map(hook))
+		machine_error(v, "a hook with a map has no function, is an observer of blocks or of edges, and its map has "
+			      "a power of 2 of bytes");
 	else if (!hook->kinds || hook->kinds & ~(unsigned)ALL_KINDS)
 		machine_error(v, "there are no hooks of the kinds %x", hook->kinds);
 	else if (hook->first > hook->last)
@@ -124,7 +139,8 @@ int vcpu_hook_add(vcpu *v, const struct vcpu_hook *hook)
 	k->call = hook->call;
 	k->user = hook->user;
 	k->hook = (struct hook){
-		.call = hook->observer ? call : call_changer, .kinds = hook->kinds, .first = hook->first,
+		.call = hook->map ? count : hook->observer ? call : call_changer, .map = hook->map,
+		.mask = hook->map_size - 1, .kinds = hook->kinds, .first = hook->first,
 		.span = hook->last ? hook->last - hook->first : ~(u64)0,
 		.physical = hook->physical, .after = hook->after, .observer = hook->observer, .code = (u16)code };
 	if (hook_add(v->cpu->all, &k->hook))

@@ -115,6 +115,12 @@ struct vcpu_hook {
 	                            "cpuid", "rdtsc", "int", "hlt" [all] */
 	enum vcpu_hook_answer (*call)(void *user, struct vcpu_hook_event *event);
 	void *user;
+	/* In place of CALL, of a hook of VCPU_HOOK_BLOCK or of VCPU_HOOK_EDGE alone, which is an observer: count its events in
+	 * MAP, MAP_SIZE bytes, a power of two, which must be valid until the hook is removed. This is coverage as AFL wants
+	 * it, and costs less than a call. Each event adds 1 to map[(x ^ x >> 16) & (map_size - 1)], where x is `address' for
+	 * a block and `address' ^ `from' >> 1 for an edge; 255 is followed by 1, so that a count is never 0 again */
+	uint8_t *map;
+	size_t map_size;
 };
 
 /* Add a hook: returns its id, above 0, or -1 with vcpu_error. Allowed in callbacks. The hook is called from the next

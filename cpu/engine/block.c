@@ -326,7 +326,9 @@ static struct op entry_hook(const struct cpu *c, const struct source *s)
 	const u32 kind = hooked(c, HOOK_BLOCK) ? HOOK_BLOCK : HOOK_EDGE;
 	const struct hook *k = hook_alone(c, kind, hook_wanted(c, kind, s->offset, s->phys, 0));
 
-	return (struct op){ .run = !k ? hooked_enter : kind == HOOK_EDGE ? hooked_edge_alone : hooked_block_alone,
+	return (struct op){ .run = !k ? hooked_enter
+				  : kind == HOOK_EDGE ? (k->map ? hooked_edge_counted : hooked_edge_alone)
+						      : (k->map ? hooked_block_counted : hooked_block_alone),
 			    .hook = k };
 }
 
@@ -474,6 +476,22 @@ static unsigned put_hooks(const struct cpu *c, const struct source *s, struct de
 	return n;
 }
 
+/* Conditional jump D, O at IP may become one step with the operation before it, which does INSNS instructions, changes
+ * registers alone and goes on in any case: then the hooks of edges are told of the jump before both. */
+static bool put_branch_first(const struct cpu *c, struct dec *d, struct op *o, unsigned ip, unsigned insns)
+{
+	const struct insn *a = insns && d[-1].row ? d[-1].row->insn : NULL;
+
+	if (!hooked(c, HOOK_EDGE) || hooked(c, HOOK_INSN) || !a || !a->fuse || !a->pure || d[-1].raises || d[-1].mem ||
+	    d[-1].lock || !d->row || d->raises || !conditional(d))
+		return false;
+	memmove(d, d - 1, 2 * sizeof *d);
+	memmove(o, o - 1, 2 * sizeof *o);
+	d[-1] = (struct dec){ 0 };
+	o[-1] = (struct op){ .run = hooked_branch, .imm = insns, .disp = (s32)(ip - o->ip), .ip = o->ip, .len = o[1].len };
+	return true;
+}
+
 /* One hook of memory alone, an observer: moves call it themselves. */
 static COLD void hook_moves(const struct cpu *c, struct op *o, unsigned count)
 {
@@ -527,8 +545,13 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			o[count].len = (u8)(s->room - ip < 15 ? s->room - ip : 15);
 			d[count] = (struct dec){ 0 };
 		}
-		for (unsigned before = put_hooks(c, s, &d[count], &o[count], ip); before; before--)
-			counts[count++] = 0;
+		if (count && put_branch_first(c, &d[count], &o[count], ip, counts[count - 1])) {
+			counts[count] = counts[count - 1];
+			counts[count++ - 1] = 0;
+		} else {
+			for (unsigned before = put_hooks(c, s, &d[count], &o[count], ip); before; before--)
+				counts[count++] = 0;
+		}
 		for (unsigned before = put_guards(c, &d[count], &o[count], ip); before; before--)
 			counts[count++] = 0;
 		o[count].ip = ip & OP_IP_MAX;

@@ -211,13 +211,49 @@ HOOK_HANDLER(hooked_insn_alone, insn_alone, CODE_LINEAR(c, o), (u32)o->len)
 HOOK_HANDLER(hooked_edge_alone, edge_alone, CODE_LINEAR(c, o), c->end - (u64)(n + o->left))
 HOOK_HANDLER(hooked_block_alone, block_alone, CODE_LINEAR(c, o), c->end - (u64)(n + o->left))
 
+/* With a map nothing is called, and what is kept stays where it is. */
+#define COUNT(x) \
+	do { \
+		const struct STORED_OP *at_ = HERE(o); \
+		const u64 linear_ = CODE_LINEAR(c, o); \
+		__asm__("" : "+r"(at_)); /* not before it is needed: there are few registers */ \
+		if (likely(linear_ - at_->hook->first <= at_->hook->span)) { \
+			hook_count(at_->hook, linear_ ^ (x)); \
+			c->all->hook_calls++; \
+		} \
+	} while (0)
+
+HANDLER(hooked_block_counted)
+{
+	const struct hooks *h = c->all->hooks;
+	const u64 icount = c->end - (u64)(n + o->left);
+
+	if (unlikely(h->resume.on) || unlikely(h->straight.icount == icount) || unlikely(c->rep_at == icount))
+		TAIL(hooked_enter);
+	COUNT(0);
+	RUN(o + 1);
+}
+
+HANDLER(hooked_edge_counted)
+{
+	struct hooks *h = c->all->hooks;
+
+	if (unlikely(h->resume.on))
+		TAIL(hooked_enter);
+	if (h->edge.pending && h->edge.icount + 1 == c->end - (u64)(n + o->left)) {
+		h->edge.pending = false;
+		COUNT(h->edge.from >> 1);
+	}
+	RUN(o + 1);
+}
+
 HANDLER(hooked_branch)
 {
 	struct hooks *h = c->all->hooks;
 
-	h->edge.from = (c->r[RIP] + o->ip + c->cs_base) & c->linear_mask;
-	h->edge.next = (c->r[RIP] + o->ip + o->len + c->cs_base) & c->linear_mask;
-	h->edge.icount = c->end - (u64)(n + o->left);
+	h->edge.from = (c->r[RIP] + o->ip + (u64)o->disp + c->cs_base) & c->linear_mask;
+	h->edge.next = (c->r[RIP] + o->ip + (u64)o->disp + o->len + c->cs_base) & c->linear_mask;
+	h->edge.icount = c->end - (u64)(n + o->left) + (u64)o->imm;
 	h->edge.pending = true;
 	RUN(o + 1);
 }

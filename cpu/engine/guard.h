@@ -25,7 +25,9 @@ handler hooked_insn;
 handler hooked_enter;
 /* The same, if one hook alone, `hook', is for their kind. */
 handler hooked_insn_alone, hooked_block_alone, hooked_edge_alone;
-handler hooked_branch;   /* before a branch, where hooks ask for edges */
+handler hooked_block_counted, hooked_edge_counted; /* and has a map */
+/* Before a branch, where hooks ask for edges; imm and disp: instructions and bytes from here to it */
+handler hooked_branch;
 handler hooked_straight; /* at the end of a block that goes on in another */
 
 #endif

@@ -57,6 +57,10 @@ bool hook_remove(struct cpus *all, s32 id)
 				look_again(all);
 			k->kinds = 0;
 			k->call = call_nobody;
+			if (k->map) {
+				k->map = &k->nowhere;
+				k->mask = 0;
+			}
 			if (h->accesses == k)
 				h->accesses = NULL;
 			return true;

@@ -16,13 +16,15 @@ enum { CODE = 0x1000, DATA = 0x9000, DEVICE = 0x100000, ROUNDS = 5, INSNS = 2000
 
 /* inc rax; inc rbx; add rax, rbx; dec rcx; jnz: blocks of 5 */
 #define COUNT "\x48\xff\xc0\x48\xff\xc3\x48\x01\xd8\x48\xff\xc9\x75\xf2"
-enum what { NOTHING, INSN, BLOCK, READ, WRITE, MMIO, SYSCALL, INT, ONE };
+enum what { NOTHING, INSN, BLOCK, BLOCK_MAP, EDGE_MAP, READ, WRITE, MMIO, SYSCALL, INT, ONE };
 
 /* Each round of the loop is EACH instructions, in which there is one of what is hooked; INSN: EACH of them. */
 static const struct row { const char *name, *code; unsigned size, each; enum what what; } rows[] = {
 #define ROW(name, what, each, code) { name, code, sizeof code - 1, each, what }
 	ROW("instruction", INSN, 5, COUNT),
 	ROW("block", BLOCK, 5, COUNT),
+	ROW("block, in a map", BLOCK_MAP, 5, COUNT),
+	ROW("edge, in a map", EDGE_MAP, 5, COUNT),
 	ROW("read", READ, 3, "\x8b\x07\x48\xff\xc9\x75\xf9"),            /* mov eax, [rdi]; dec rcx; jnz */
 	ROW("write", WRITE, 3, "\x89\x07\x48\xff\xc9\x75\xf9"),           /* mov [rdi], eax; dec rcx; jnz */
 	ROW("read of a device", MMIO, 3, "\x8b\x06\x48\xff\xc9\x75\xf9"), /* mov eax, [rsi]; dec rcx; jnz */
@@ -32,6 +34,7 @@ static const struct row { const char *name, *code; unsigned size, each; enum wha
 };
 
 static uint64_t seen;
+static uint8_t map[0x10000];
 
 static double now(void)
 {
@@ -64,7 +67,8 @@ static uint64_t answer(void *user, uint64_t offset, unsigned size)
 
 static vcpu *machine(const struct row *row, enum vcpu_engine engine, bool hooked, uint64_t *calls)
 {
-	static const unsigned kinds[] = { [INSN] = VCPU_HOOK_INSN, [BLOCK] = VCPU_HOOK_BLOCK, [READ] = VCPU_HOOK_READ,
+	static const unsigned kinds[] = { [INSN] = VCPU_HOOK_INSN, [BLOCK] = VCPU_HOOK_BLOCK,
+		[BLOCK_MAP] = VCPU_HOOK_BLOCK, [EDGE_MAP] = VCPU_HOOK_EDGE, [READ] = VCPU_HOOK_READ,
 		[WRITE] = VCPU_HOOK_WRITE, [SYSCALL] = VCPU_HOOK_INSN, [INT] = VCPU_HOOK_INSN, [MMIO] = 0, [ONE] = 0 };
 	struct vcpu_config config = { .bare = true, .engine = engine };
 	struct vcpu_device device = { .read = answer, .user = calls, .stateless = true };
@@ -73,6 +77,8 @@ static vcpu *machine(const struct row *row, enum vcpu_engine engine, bool hooked
 		.instruction = row->what == SYSCALL ? "syscall" : row->what == INT ? "int" : NULL, .user = calls };
 	vcpu *v = vcpu_new(&config, NULL);
 
+	if (row->what == BLOCK_MAP || row->what == EDGE_MAP)
+		h.call = NULL, h.map = map, h.map_size = sizeof map;
 	if (!v || vcpu_map(v, 0, 0x10000) || vcpu_set_mode(v, 64) ||
 	    vcpu_map_device(v, "device", DEVICE, 0x1000, &device))
 		return NULL;

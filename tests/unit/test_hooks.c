@@ -158,6 +158,64 @@ START_TEST(test_edge)
 }
 END_TEST
 
+/* ---- maps ---- */
+
+/* The formulas are those of vcpu_hook.h. */
+static uint64_t place(uint64_t from, uint64_t to) { uint64_t x = to ^ from >> 1; return x ^ x >> 16; }
+static uint8_t counted(unsigned times) { return times ? (uint8_t)((times - 1) % 255 + 1) : 0; }
+
+enum { MAP = 0x4000 };
+static const struct { uint64_t from, to; unsigned times; }
+	blocks[] = { { 0, AT, 1 }, { 0, AT + 5, ROUNDS - 1 }, { 0, AT + 10, 1 } },
+	loop_edges[] = { { AT + 8, AT + 5, ROUNDS - 1 }, { AT + 8, AT + 10, 1 } };
+
+/* The map has the counts of blocks and edges that the loop has; beside another hook (BESIDE) and alone, from AT + FIRST on. */
+static uint64_t count_in_map(int engine, bool edges, uint64_t step, bool beside, unsigned first)
+{
+	static uint8_t map[MAP], expected_map[MAP];
+	struct vcpu_hook h = { .kinds = edges ? VCPU_HOOK_EDGE : VCPU_HOOK_BLOCK, .first = AT + first, .last = AT + 0xfff,
+			       .observer = true, .map = map, .map_size = MAP };
+	uint64_t hash;
+	int id;
+
+	memset(map, 0, sizeof map);
+	memset(expected_map, 0, sizeof expected_map);
+	for (unsigned i = 0; i < (edges ? 2 : 3); i++) {
+		uint64_t from = edges ? loop_edges[i].from : 0, to = edges ? loop_edges[i].to : blocks[i].to;
+
+		if (to >= AT + first)
+			expected_map[place(from, to) % MAP] =
+				counted(edges ? loop_edges[i].times : blocks[i].times);
+	}
+	machine(engine, LOOP);
+	fresh();
+	if (beside)
+		hook(VCPU_HOOK_BLOCK | VCPU_HOOK_EDGE, 0, 0, true);
+	id = vcpu_hook_add(v, &h);
+	ck_assert_int_gt(id, 0);
+	run_to_hlt(step);
+	ck_assert_mem_eq(map, expected_map, MAP);
+	ck_assert_uint_eq(l.calls, beside ? ROUNDS + 1 + ROUNDS : 0);
+	hash = vcpu_state_hash(v);
+	ck_assert_int_eq(vcpu_hook_remove(v, id), 0);
+	vcpu_set(v, VCPU_RIP, AT);
+	run_to_hlt(step);
+	ck_assert_mem_eq(map, expected_map, MAP);
+	vcpu_free(v);
+	return hash;
+}
+
+START_TEST(test_map)
+{
+	static const uint64_t steps[] = { 100000, 1, 7 };
+	uint64_t hash = count_loop(_i, 0, 100000, 0);
+
+	for (unsigned i = 0; i < 3; i++)
+		for (unsigned k = 0; k < 8; k++)
+			ck_assert_uint_eq(count_in_map(_i, k & 1, steps[i], k & 2, k & 4 ? 6 : 0), hash);
+}
+END_TEST
+
 /* ---- before an instruction: change, skip, go elsewhere, again, stop ---- */
 
 static void set_rbx(struct vcpu_hook_event *e)
@@ -893,6 +951,16 @@ START_TEST(test_refused)
 	machine(_i, LOOP);
 	bad = h, bad.call = NULL;
 	ck_assert_int_eq(vcpu_hook_add(v, &bad), -1);
+	bad = h, bad.map = (uint8_t[16]){ 0 }, bad.map_size = 16, bad.kinds = VCPU_HOOK_BLOCK, bad.observer = true;
+	ck_assert_int_eq(vcpu_hook_add(v, &bad), -1); /* with a function */
+	bad.call = NULL, bad.map_size = 15;
+	ck_assert_int_eq(vcpu_hook_add(v, &bad), -1);
+	bad.map_size = 0;
+	ck_assert_int_eq(vcpu_hook_add(v, &bad), -1);
+	bad.map_size = 16, bad.kinds = VCPU_HOOK_BLOCK | VCPU_HOOK_EDGE;
+	ck_assert_int_eq(vcpu_hook_add(v, &bad), -1);
+	bad.kinds = VCPU_HOOK_EDGE, bad.observer = false;
+	ck_assert_int_eq(vcpu_hook_add(v, &bad), -1);
 	bad = h, bad.kinds = 0;
 	ck_assert_int_eq(vcpu_hook_add(v, &bad), -1);
 	bad = h, bad.kinds = 8;
@@ -1095,6 +1163,7 @@ int main(void)
 	BOTH(test_counts);
 	BOTH(test_range);
 	BOTH(test_edge);
+	BOTH(test_map);
 	BOTH(test_set);
 	BOTH(test_skip);
 	BOTH(test_go_elsewhere);
