@@ -411,8 +411,11 @@ VCPU_API unsigned vcpu_widest_mode(const vcpu *v); /* bits of the widest mode of
  * no kernel, or its file does not tell. */
 VCPU_API unsigned vcpu_kernel_bits(const vcpu *v);
 
-/* Set the mode of a bare processor: flat CS, SS, DS and ES, and matching CR0, CR4 and EFER. Paging stays off with 16
- * and 32 bits. With 64 bits the processor has an identity map without page tables in guest memory. */
+/* Set the mode of a bare processor: flat CS, SS, DS and ES at CPL 0, and matching CR0, CR4 and EFER. Paging stays off
+ * with 16 and 32 bits. With 64 bits the processor has an identity map without page tables in guest memory, for the
+ * physical addresses of the model: those below 2^40 with `max', less the last pages, in which the map lies. For other
+ * linear addresses, as a Linux process has, write page tables to memory and set VCPU_CR3. x87, MMX and SSE can be used;
+ * for AVX set bit 18 of VCPU_CR4, then VCPU_XCR0 to 7. There is no IDT: an exception stops the run. */
 VCPU_API int vcpu_set_mode(vcpu *v, unsigned bits); /* 16, 32 or 64; -1 otherwise or if the model lacks it */
 
 /* Access memory by physical address, or by linear address through the current page tables. There are no side

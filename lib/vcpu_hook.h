@@ -108,8 +108,9 @@ struct vcpu_hook {
 	bool physical;           /* the addresses are physical [linear] */
 	bool after;              /* READ, WRITE, IN, OUT: call the hook after the access [before it] */
 	/* The hook reads only: its answer is VCPU_HOOK_GO or VCPU_HOOK_STOP (others count as VCPU_HOOK_GO), it does
-	 * not write to `data', and functions that change the machine fail in it. Its calls change no state, no count
-	 * and no vcpu_state_hash [the hook may change the machine] */
+	 * not write to `data', and functions that change the machine fail in it; vcpu_stop, vcpu_hook_add and
+	 * vcpu_hook_remove do not. Its calls change no state, no count and no vcpu_state_hash [the hook may change the
+	 * machine] */
 	bool observer;
 	const char *instruction; /* INSN: only instructions of this mnemonic, as vcpu_isa_row has it: "syscall",
 	                            "cpuid", "rdtsc", "int", "hlt" [all] */

@@ -55,6 +55,23 @@ START_TEST(bare_64)
 }
 END_TEST
 
+/* As vcpu_set_mode says: x87 and SSE at once, AVX by OSXSAVE and XCR0. fld1; xorps xmm0, xmm0; vxorps ymm0, ymm0, ymm0;
+ * hlt */
+START_TEST(bare_64_vectors)
+{
+	vcpu *v = bare(NULL, 64, 0x200000, CODE(0xd9, 0xe8, 0x0f, 0x57, 0xc0, 0xc5, 0xfc, 0x57, 0xc0, 0xf4));
+	struct vcpu_stop stop = vcpu_run(v, 100);
+
+	ck_assert_int_eq(stop.reason, VCPU_STOP_EXCEPTION);
+	ck_assert_uint_eq(stop.code, 6);
+	ck_assert_uint_eq(vcpu_get(v, VCPU_RIP), 0x200005);
+	ck_assert_int_eq(vcpu_set(v, VCPU_CR4, vcpu_get(v, VCPU_CR4) | 1 << 18), 0);
+	ck_assert_int_eq(vcpu_set(v, VCPU_XCR0, 7), 0);
+	ck_assert_int_eq(vcpu_run(v, 100).reason, VCPU_STOP_IDLE);
+	vcpu_free(v);
+}
+END_TEST
+
 START_TEST(bare_64_without_large_pages)
 {
 	/* the identity map of a model that has no 1 GiB pages: mov [rbx], al; hlt */
@@ -652,6 +669,7 @@ int main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, bare_64);
+	tcase_add_test(tcase, bare_64_vectors);
 	tcase_add_test(tcase, bare_64_without_large_pages);
 	tcase_add_test(tcase, bare_modes);
 	tcase_add_test(tcase, bare_exception);
