@@ -217,11 +217,14 @@ static int check_device(struct vcpu *v, const struct space *space, const char *n
 }
 
 static int add_device(vcpu *v, struct space *space, const char *name, u64 base, u64 size,
-		      const struct vcpu_device *device)
+		      const struct vcpu_device *given)
 {
+	struct vcpu_device copy, *device = given ? &copy : NULL;
 	struct user_device *d;
 
-	if (!v || check_device(v, space, name, base, size, device))
+	if (!v || (device && !machine_takes(v, "vcpu_device", device, sizeof *device, sizeof *device, given)))
+		return -1;
+	if (check_device(v, space, name, base, size, device))
 		return -1;
 	d = space_reserve(space, 1 + RANGES_SPARE) ? calloc(1, sizeof *d + 2 * device->state_size) : NULL;
 	if (!d)

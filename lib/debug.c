@@ -733,7 +733,7 @@ struct vcpu_debug_stop vcpu_debug_last_event(vcpu_debug *d, unsigned kinds, uint
 		return stopped(d, VCPU_DEBUG_ERROR);
 	others = put_aside(d);
 	d->here_counts = true;
-	if (vcpu_debug_catch(d, &(struct vcpu_debug_catch){ kinds, first, last, true, true, NULL }) < 0)
+	if (vcpu_debug_catch(d, &(struct vcpu_debug_catch){ 0, kinds, first, last, true, true, NULL }) < 0)
 		s = stopped(d, VCPU_DEBUG_ERROR);
 	else
 		s = vcpu_debug_run_back(d);

@@ -184,14 +184,17 @@ int vcpu_debug_delete(vcpu_debug *d, int id)
 
 #define ALL_EVENTS ((2u * EVENT_OUTPUT - 1) | EVENT_VMENTRY | EVENT_VMEXIT | EVENT_VMFAIL)
 
-int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what)
+int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *given)
 {
+	struct vcpu_debug_catch copy, *what = &copy;
 	char *name;
 
 	if (debug_refuses(d))
 		return -1;
-	if (!what)
+	if (!given)
 		return machine_error(d->v, "vcpu_debug_catch needs a struct vcpu_debug_catch");
+	if (!machine_takes(d->v, "vcpu_debug_catch", what, sizeof *what, sizeof *what, given))
+		return -1;
 	if (!what->kinds || what->kinds & ~ALL_EVENTS || what->first > what->last || !(what->read || what->write))
 		return machine_error(d->v, "no event of the kinds %x from %llx to %llx can be caught", what->kinds,
 			(unsigned long long)what->first,

@@ -89,8 +89,8 @@ static bool valid_map(const struct vcpu_hook *hook)
 
 static bool valid(struct vcpu *v, const struct vcpu_hook *hook, unsigned *code)
 {
-	*code = hook && hook->instruction ? code_of(hook->instruction) : CODE_NONE;
-	if (!hook || !(hook->call || hook->map))
+	*code = hook->instruction ? code_of(hook->instruction) : CODE_NONE;
+	if (!(hook->call || hook->map))
 		machine_error(v, "a hook needs a function, or a map");
 	else if (hook->map && !valid_map(hook))
 		machine_error(v, "a hook with a map has no function, is an observer of blocks or of edges, and its map has "
@@ -125,12 +125,18 @@ bool hooks_repeatable(struct vcpu *v)
 	return true;
 }
 
-int vcpu_hook_add(vcpu *v, const struct vcpu_hook *hook)
+int vcpu_hook_add(vcpu *v, const struct vcpu_hook *given)
 {
+	struct vcpu_hook copy, *hook = &copy;
 	struct user_hook *k;
 	unsigned code;
 
-	if (!v || !valid(v, hook, &code))
+	if (!v)
+		return -1;
+	if (!given)
+		return machine_error(v, "vcpu_hook_add needs a struct vcpu_hook");
+	if (!machine_takes(v, "vcpu_hook", hook, sizeof *hook, offsetof(struct vcpu_hook, map), given) ||
+	    !valid(v, hook, &code))
 		return -1;
 	k = calloc(1, sizeof *k);
 	if (!k)

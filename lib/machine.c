@@ -69,8 +69,37 @@ bool machine_observed(struct vcpu *v, const char *what)
 
 /* ---- building ---- */
 
-/* Bytes of a configuration: the first members at least, and less than this. */
-enum { CONFIG_MIN = offsetof(struct vcpu_config, kernel), CONFIG_MAX = 1 << 16 };
+/* Bytes of a configuration: the first members at least. */
+enum { CONFIG_MIN = offsetof(struct vcpu_config, kernel) };
+
+enum sized sized_copy(void *out, size_t size, size_t least, const void *in)
+{
+	size_t given;
+
+	memcpy(&given, in, sizeof given);
+	if (!given)
+		given = size;
+	if (given < least || given > SIZED_MAX)
+		return SIZED_WRONG;
+	for (size_t i = size; i < given; i++)
+		if (((const u8 *)in)[i])
+			return SIZED_UNKNOWN;
+	memset(out, 0, size);
+	memcpy(out, in, given < size ? given : size);
+	memset(out, 0, sizeof given);
+	return SIZED_OK;
+}
+
+bool machine_takes(struct vcpu *v, const char *what, void *out, size_t size, size_t least, const void *in)
+{
+	enum sized sized = sized_copy(out, size, least, in);
+
+	if (sized == SIZED_WRONG)
+		machine_error(v, "a struct %s has at least %zu bytes: its size", what, least);
+	if (sized == SIZED_UNKNOWN)
+		machine_error(v, "the struct %s has members that this version of the library has not", what);
+	return sized == SIZED_OK;
+}
 
 static bool configure_memory(struct vcpu *v, u64 asked, char **error)
 {
@@ -239,19 +268,16 @@ static bool reset(struct vcpu *v, bool images, char **error)
 /* The caller's configuration, of whatever size. */
 static bool take_config(struct vcpu_config *out, const struct vcpu_config *in, char **error)
 {
-	size_t size = in && in->size ? in->size : sizeof *out, known = size < sizeof *out ? size : sizeof *out;
+	enum sized sized;
 
 	*out = (struct vcpu_config){ 0 };
 	if (!in)
 		return true;
-	if (size < CONFIG_MIN || size > CONFIG_MAX)
-		return error_set(error, "a configuration of %zu bytes: it has at least %zu", size, (size_t)CONFIG_MIN);
-	for (size_t i = sizeof *out; i < size; i++)
-		if (((const u8 *)in)[i])
-			return error_set(error, "the configuration has members that this version of the library has not");
-	memcpy(out, in, known);
-	out->size = 0;
-	return true;
+	sized = sized_copy(out, sizeof *out, CONFIG_MIN, in);
+	if (sized == SIZED_WRONG)
+		return error_set(error, "a configuration of %zu bytes: it has at least %zu", in->size, (size_t)CONFIG_MIN);
+	return sized == SIZED_OK ||
+	       error_set(error, "the configuration has members that this version of the library has not");
 }
 
 struct vcpu *machine_new(const struct vcpu_config *given, const struct reach *reach, const struct vcpu_template *t,

@@ -664,11 +664,13 @@ static bool copy(const char *text, char **to)
 	return *to || !text;
 }
 
-bool vcpu_replay_allow(vcpu_replay *r, const struct vcpu_replay_files *files)
+bool vcpu_replay_allow(vcpu_replay *r, const struct vcpu_replay_files *given)
 {
+	struct vcpu_replay_files copied, *files = &copied;
 	bool ok;
 
-	if (!r || !files || (files->moved_count && !files->moved))
+	if (!r || !given || sized_copy(files, sizeof *files, sizeof *files, given) != SIZED_OK ||
+	    (files->moved_count && !files->moved))
 		return false;
 	forget_reach(r);
 	r->reach.nbd = files->nbd;

@@ -481,6 +481,7 @@ VCPU_API int vcpu_page_in(vcpu *v, uint64_t address, uint64_t len, bool write);
 #define VCPU_DEVICE_NAME 48
 #define VCPU_DEVICE_STATE (16u << 20)
 struct vcpu_device {
+	size_t size;       /* sizeof(struct vcpu_device), as struct vcpu_config has its size [that of the library] */
 	uint64_t (*read)(void *user, uint64_t offset, unsigned size);               /* [all ones are read] */
 	void (*write)(void *user, uint64_t offset, unsigned size, uint64_t value); /* [writes vanish] */
 	void *user;

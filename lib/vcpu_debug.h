@@ -119,7 +119,13 @@ VCPU_API int vcpu_debug_delete(vcpu_debug *d, int id); /* 0, or -1: there is no 
 /* Stop at events of KINDS whose address is from FIRST to LAST. Returns an id, or -1 with vcpu_error. NAME is the
  * beginning of the name for VCPU_EVENT_CLOCK (NULL: any), and the text for VCPU_EVENT_OUTPUT. An event without a
  * direction counts as a write. */
-struct vcpu_debug_catch { unsigned kinds; uint64_t first, last; bool read, write; const char *name; };
+struct vcpu_debug_catch {
+	size_t size; /* sizeof(struct vcpu_debug_catch), as struct vcpu_config has its size [that of the library] */
+	unsigned kinds;
+	uint64_t first, last;
+	bool read, write;
+	const char *name;
+};
 VCPU_API int vcpu_debug_catch(vcpu_debug *d, const struct vcpu_debug_catch *what);
 /* Call COUNTS at each hit: false lets the run go on. The callback may read the machine and must not change it. */
 VCPU_API void vcpu_debug_condition(vcpu_debug *d,

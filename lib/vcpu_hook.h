@@ -103,6 +103,7 @@ struct vcpu_hook_event {
 
 /* A hook of KINDS (several are or-ed) whose address is from FIRST to LAST [both 0: all addresses]. */
 struct vcpu_hook {
+	size_t size;             /* sizeof(struct vcpu_hook), as struct vcpu_config has its size [that of the library] */
 	unsigned kinds;
 	uint64_t first, last;
 	bool physical;           /* the addresses are physical [linear] */

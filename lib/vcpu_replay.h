@@ -104,6 +104,8 @@ VCPU_API const struct vcpu_config *vcpu_replay_config(const vcpu_replay *r);
 struct vcpu_moved { const char *from, *to; };
 /* Further files that the user permits a replay to open. Zero: none. */
 struct vcpu_replay_files {
+	size_t size;                        /* sizeof(struct vcpu_replay_files), as struct vcpu_config has its size [that
+	                                       of the library] */
 	const char *kernel, *initrd, *bios; /* files for these, if the recording does not contain them [the recorded
 	                                       names] */
 	const struct vcpu_moved *moved;     /* the first that matches applies */

@@ -699,9 +699,9 @@ static void debug(void)
 	TRY(!vcpu_set(v, VCPU_RSI, 0x1234), vcpu_error(v));
 	TRY(vcpu_write_physical(v, 0x510, "by hand", 8) == 8, vcpu_error(v));
 	GO(vcpu_debug_run(d, 100000));
-	TRY((id = vcpu_debug_catch(d, &(struct vcpu_debug_catch){ VCPU_EVENT_OUTPUT, VCPU_COM1, VCPU_COM1, true, true,
+	TRY((id = vcpu_debug_catch(d, &(struct vcpu_debug_catch){ 0, VCPU_EVENT_OUTPUT, VCPU_COM1, VCPU_COM1, true, true,
 		"ef" })) > 0, vcpu_error(v));
-	TRY(vcpu_debug_catch(d, &(struct vcpu_debug_catch){ VCPU_EVENT_CLOCK, 0, ~(u64)0, true, true, "ide" }) > 0,
+	TRY(vcpu_debug_catch(d, &(struct vcpu_debug_catch){ 0, VCPU_EVENT_CLOCK, 0, ~(u64)0, true, true, "ide" }) > 0,
 		vcpu_error(v));
 	for (unsigned i = 0; i < 12; i++)
 		GO(vcpu_debug_run(d, 100000));

@@ -75,6 +75,22 @@ static void sizes(void)
 	ck_assert_ptr_null(vcpu_new(&earlier, NULL));
 }
 
+/* As sizes(): OK says whether CALL has taken `later.c', which has two more members than this version knows. */
+#define LATER(type, call, ok, ...) \
+	do { \
+		struct { struct type c; uint64_t more[2]; } later = { .c = { .size = sizeof later, __VA_ARGS__ } }; \
+		ck_assert(ok(call)); \
+		later.more[1] = 1; \
+		ck_assert(!ok(call)); \
+		later.more[1] = 0; \
+		later.c.size = sizeof(size_t); \
+		ck_assert(!ok(call)); \
+		later.c.size = ~(size_t)0; \
+		ck_assert(!ok(call)); \
+	} while (0)
+#define IS_ID(id) ((id) > 0)
+#define IS_DONE(result) ((result) == 0)
+
 ROW(vcpu_new)
 {
 	static const struct vcpu_drive odd_bus = { .bus = (enum vcpu_bus)99 }, empty = { .bus = VCPU_BUS_VIRTIO },
@@ -403,6 +419,7 @@ ROW(vcpu_map_device) /* and test_own_devices */
 	FAILS(bare, vcpu_map_device(bare, "x", 0x100000, 0, &device));
 	FAILS(bare, vcpu_map_device(bare, "x", 0x100000, ~(uint64_t)0, &device));
 	FAILS(bare, vcpu_map_device(bare, "x", ~(uint64_t)0, 1, &device));
+	LATER(vcpu_device, vcpu_map_device(bare, "of its size", 0x200000, 0x1000, &later.c), IS_DONE, .stateless = true);
 }
 ROW(vcpu_map_ports)
 {
@@ -626,6 +643,8 @@ ROW(vcpu_replay_allow)
 	ck_assert(!vcpu_replay_allow(replay, NULL));
 	ck_assert(!vcpu_replay_allow(replay, &lost));
 	ck_assert(!vcpu_replay_allow(replay, &bad));
+	LATER(vcpu_replay_files, vcpu_replay_allow(replay, &later.c), , .kernel = "x");
+	ck_assert(vcpu_replay_allow(replay, &(struct vcpu_replay_files){ 0 }));
 }
 ROW(vcpu_replay_verify) { vcpu_replay_verify(NULL, true); }
 ROW(vcpu_replay_engine) { vcpu_replay_engine(NULL, VCPU_ENGINE_INTERPRETER); }
@@ -699,6 +718,13 @@ static enum vcpu_hook_answer no_hook(void *user, struct vcpu_hook_event *e)
 ROW(vcpu_hook_add)
 {
 	struct vcpu_hook h = { .kinds = VCPU_HOOK_INSN, .call = no_hook };
+	struct vcpu_hook earlier = { .size = offsetof(struct vcpu_hook, map), .kinds = VCPU_HOOK_INSN, .call = no_hook,
+				     .map = (uint8_t *)1, .map_size = 3 };
+	int id = vcpu_hook_add(bare, &earlier);
+
+	ck_assert_int_gt(id, 0); /* the map is beyond its end */
+	ck_assert_int_eq(vcpu_hook_remove(bare, id), 0);
+	LATER(vcpu_hook, id = vcpu_hook_add(bare, &later.c), IS_ID, .kinds = VCPU_HOOK_INSN, .call = no_hook);
 
 	FAILS(NULL, vcpu_hook_add(NULL, &h));
 	FAILS(bare, vcpu_hook_add(bare, NULL));
@@ -762,6 +788,8 @@ ROW(vcpu_debug_catch)
 	FAILS(pc, vcpu_debug_catch(debugger, &silent));
 	FAILS(pc, vcpu_debug_catch(debugger, &empty));
 	FAILS(pc, vcpu_debug_catch(debugger, &backwards));
+	LATER(vcpu_debug_catch, vcpu_debug_catch(debugger, &later.c), IS_ID, .kinds = VCPU_EVENT_PORT, .last = 1,
+	      .read = true);
 }
 ROW(vcpu_debug_condition)
 {

@@ -247,7 +247,7 @@ START_TEST(exceptions)
 {
 	struct vcpu_debug_stop s;
 
-	vcpu_debug_catch(d, &(struct vcpu_debug_catch){ VCPU_EVENT_INTERRUPT, 0, 255, false, true, NULL });
+	vcpu_debug_catch(d, &(struct vcpu_debug_catch){ 0, VCPU_EVENT_INTERRUPT, 0, 255, false, true, NULL });
 	s = vcpu_debug_run(d, UINT64_MAX);
 	check_what(s, VCPU_DEBUG_EVENT);
 	ck_assert_uint_eq(s.address, 8);
@@ -257,7 +257,7 @@ END_TEST
 
 static int catch(unsigned kinds, u64 first, u64 last, bool read, bool write, const char *name)
 {
-	int id = vcpu_debug_catch(d, &(struct vcpu_debug_catch){ kinds, first, last, read, write, name });
+	int id = vcpu_debug_catch(d, &(struct vcpu_debug_catch){ 0, kinds, first, last, read, write, name });
 
 	ck_assert_int_gt(id, 0);
 	return id;
@@ -330,7 +330,7 @@ START_TEST(resets)
 	vcpu *m = vcpu_new(&config, NULL);
 	vcpu_debug *with = vcpu_debug_new(m, NULL, NULL);
 
-	vcpu_debug_catch(with, &(struct vcpu_debug_catch){ VCPU_EVENT_PORT, 0x64, 0x64, true, true, NULL });
+	vcpu_debug_catch(with, &(struct vcpu_debug_catch){ 0, VCPU_EVENT_PORT, 0x64, 0x64, true, true, NULL });
 	for (int i = 1; i <= 3; i++) {
 		struct vcpu_debug_stop s = vcpu_debug_run(with, 1000);
 
@@ -435,7 +435,7 @@ START_TEST(end_at_an_interrupt)
 	struct vcpu_place at;
 	u64 hash;
 
-	vcpu_debug_catch(d, &(struct vcpu_debug_catch){ VCPU_EVENT_INTERRUPT, 0, 255, false, true, NULL });
+	vcpu_debug_catch(d, &(struct vcpu_debug_catch){ 0, VCPU_EVENT_INTERRUPT, 0, 255, false, true, NULL });
 	check_what(vcpu_debug_run(d, UINT64_MAX), VCPU_DEBUG_EVENT);
 	vcpu_debug_delete(d, 1);
 	check_what(vcpu_debug_step_back(d), VCPU_DEBUG_THERE);

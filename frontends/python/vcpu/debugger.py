@@ -109,7 +109,7 @@ class Debugger:
     def catch(self, kinds: Event, first: int = 0, last: int = _FOREVER, *, read: bool = True, write: bool = True,
               name: str | None = None) -> int:
         c_name = ffi.NULL if name is None else ffi.new("char[]", name.encode())
-        return self._id(lib.vcpu_debug_catch(self._d, ffi.new("struct vcpu_debug_catch *", [kinds, first, last, read, write, c_name])))
+        return self._id(lib.vcpu_debug_catch(self._d, ffi.new("struct vcpu_debug_catch *", [0, kinds, first, last, read, write, c_name])))
 
     def delete(self, number: int) -> None:
         if lib.vcpu_debug_delete(self._d, number) < 0:
