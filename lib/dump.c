@@ -11,48 +11,23 @@
  * A dump is looked at twice, once to check it and once to take it, by the same function, each_piece(). */
 #include <stdlib.h>
 #include "lib/dump.h"
-#include "lib/machine.h"
-#include "lib/vcpu_dump.h"
 
 enum { PT_LOAD = 1, PT_NOTE = 4, ET_CORE = 4, EM_X86_64 = 62, PN_XNUM = 0xffff, PHDRS_MAX = 1 << 16,
        WIN_HEADER = 0x2000, WIN_FULL = 1, WIN_BITMAP = 5, WIN_RUNS_MAX = (0x348 - 0x98) / 16 };
-#define TOP_MAX ((u64)256 * GiB)
-
-/* Registers that a dump has. ANY: the general ones; ALL: the others, too. */
-enum { SEGMENTS_HERE = VCPU_TR - VCPU_ES + 1 };
-struct found {
-	u64 general[16], rip, rflags, cr[5], fs_base, gs_base, kernel_gs, gdt, idt;
-	u32 gdt_limit, idt_limit;
-	struct vcpu_segment segment[SEGMENTS_HERE]; /* VCPU_ES... */
-	bool any, all;
-};
-
-struct dump {
-	const u8 *data;
-	u64 len;
-	const char *wrong; /* NULL: nothing yet */
-	u64 top, pages;    /* behind the last page; of all pieces */
-	struct vcpu *v;
-	struct found *found; /* NULL: only look */
-};
-
-static bool wrong(struct dump *d, const char *what)
+bool dump_wrong(struct dump *d, const char *what)
 {
 	d->wrong = what;
 	return false;
 }
 
-static bool has_bytes(const struct dump *d, u64 at, u64 len) { return at <= d->len && len <= d->len - at; }
-
 static bool zeroes(const u8 *bytes, u64 len) { return !len || (!*bytes && !memcmp(bytes, bytes + 1, len - 1)); }
 
-/* LEN bytes at physical address AT, of which SIZE are at BYTES and the others zeroes. */
-static bool piece(struct dump *d, u64 at, u64 len, const u8 *bytes, u64 size)
+bool dump_piece(struct dump *d, u64 at, u64 len, const u8 *bytes, u64 size)
 {
 	u64 first = at >> PAGE_SHIFT, end;
 
 	if (at > TOP_MAX || len > TOP_MAX - at || at + len > (u64)1 << d->v->model.physical_bits)
-		return wrong(d, "it has memory beyond what a machine can have");
+		return dump_wrong(d, "it has memory beyond what a machine can have");
 	if (!len)
 		return true;
 	end = (at + len + PAGE_SIZE - 1) >> PAGE_SHIFT;
@@ -60,7 +35,7 @@ static bool piece(struct dump *d, u64 at, u64 len, const u8 *bytes, u64 size)
 		d->top = end << PAGE_SHIFT;
 	d->pages += end - first;
 	if (d->pages > TOP_MAX >> PAGE_SHIFT)
-		return wrong(d, "its pieces of memory are one over the other");
+		return dump_wrong(d, "its pieces of memory are one over the other");
 	if (!d->found)
 		return true;
 	for (u64 page = first; page < end; page++)
@@ -76,8 +51,6 @@ static bool piece(struct dump *d, u64 at, u64 len, const u8 *bytes, u64 size)
 
 /* ---- ELF ---- */
 
-static bool each_note(struct dump *d, const u8 *notes, u64 len);
-
 static bool elf_pieces(struct dump *d)
 {
 	const u8 *h = d->data;
@@ -85,26 +58,26 @@ static bool elf_pieces(struct dump *d)
 	bool any = false, physical = false;
 
 	if (get16(h + 16) != ET_CORE || get16(h + 18) != EM_X86_64 || h[4] != 2 || h[5] != 1)
-		return wrong(d, "the ELF file is no core of an x86-64 machine");
+		return dump_wrong(d, "the ELF file is no core of an x86-64 machine");
 	if (count == PN_XNUM)
-		count = shoff && has_bytes(d, shoff, 64) ? get32(h + shoff + 44) : ~(u64)0;
-	if (get16(h + 54) != 56 || count > PHDRS_MAX || !has_bytes(d, phoff, count * 56))
-		return wrong(d, "its program headers are not there");
+		count = shoff && dump_has(d, shoff, 64) ? get32(h + shoff + 44) : ~(u64)0;
+	if (get16(h + 54) != 56 || count > PHDRS_MAX || !dump_has(d, phoff, count * 56))
+		return dump_wrong(d, "its program headers are not there");
 	for (const u8 *p = h + phoff; p < h + phoff + count * 56; p += 56) {
 		u64 offset = get64(p + 8), paddr = get64(p + 24), filesz = get64(p + 32), memsz = get64(p + 40);
 
 		if (get32(p) != PT_LOAD && get32(p) != PT_NOTE)
 			continue;
-		if (!has_bytes(d, offset, filesz) || (get32(p) == PT_LOAD && filesz > memsz))
-			return wrong(d, "a segment is not in the file");
-		if (get32(p) == PT_NOTE && !each_note(d, h + offset, filesz))
+		if (!dump_has(d, offset, filesz) || (get32(p) == PT_LOAD && filesz > memsz))
+			return dump_wrong(d, "a segment is not in the file");
+		if (get32(p) == PT_NOTE && !dump_notes(d, h + offset, filesz))
 			return false;
-		if (get32(p) == PT_LOAD && !piece(d, paddr, memsz, h + offset, filesz))
+		if (get32(p) == PT_LOAD && !dump_piece(d, paddr, memsz, h + offset, filesz))
 			return false;
 		any |= get32(p) == PT_LOAD;
 		physical |= get32(p) == PT_LOAD && (paddr || memsz > 64 * KiB || !get64(p + 16));
 	}
-	return physical || wrong(d, any ? "it is the core of a program: it has no physical addresses" : "it has no memory");
+	return physical || dump_wrong(d, any ? "it is the core of a program: it has no physical addresses" : "it has no memory");
 }
 
 /* The text behind NAME in VMCOREINFO as a number in base BASE; 0: there is none. */
@@ -173,7 +146,7 @@ static void from_prstatus(struct found *f, const u8 *b, u64 len)
 }
 
 /* The kernel's page tables, whose place its own numbers give. */
-static void from_info(struct found *f, const u8 *text, u64 len)
+void dump_info(struct found *f, const u8 *text, u64 len)
 {
 	u64 tables = info_number(text, len, "SYMBOL(swapper_pg_dir)=", 16);
 	u64 base = info_number(text, len, "NUMBER(phys_base)=", 0);
@@ -182,7 +155,7 @@ static void from_info(struct found *f, const u8 *text, u64 len)
 		f->cr[3] = tables - 0xffffffff80000000 + base;
 }
 
-static bool each_note(struct dump *d, const u8 *notes, u64 len)
+bool dump_notes(struct dump *d, const u8 *notes, u64 len)
 {
 	struct found *f = d->found;
 
@@ -191,13 +164,13 @@ static bool each_note(struct dump *d, const u8 *notes, u64 len)
 
 		body = at + 12 + ((name + 3) & ~(u64)3);
 		if (body > len || size > len - body)
-			return wrong(d, "a note is cut off");
+			return dump_wrong(d, "a note is cut off");
 		if (f && name == 5 && !memcmp(notes + at + 12, "QEMU", 5) && !type)
 			from_qemu(f, notes + body, size);
 		else if (f && name == 5 && !memcmp(notes + at + 12, "CORE", 5) && type == 1)
 			from_prstatus(f, notes + body, size);
 		else if (f && name == 11 && !memcmp(notes + at + 12, "VMCOREINFO", 11))
-			from_info(f, notes + body, size);
+			dump_info(f, notes + body, size);
 		at = body + ((size + 3) & ~(u64)3);
 	}
 	return true;
@@ -211,15 +184,15 @@ static bool full_pages(struct dump *d)
 	u64 runs = get32(h + 0x88), at = WIN_HEADER;
 
 	if (!runs || runs > WIN_RUNS_MAX)
-		return wrong(d, "it has no runs of pages, or too many");
+		return dump_wrong(d, "it has no runs of pages, or too many");
 	for (u64 i = 0; i < runs; i++) {
 		u64 page = get64(h + 0x98 + 16 * i), count = get64(h + 0xa0 + 16 * i);
 
 		if (page > TOP_MAX >> PAGE_SHIFT || count > TOP_MAX >> PAGE_SHIFT)
-			return wrong(d, "it has memory beyond what a machine can have");
-		if (!has_bytes(d, at, count << PAGE_SHIFT))
-			return wrong(d, "it is cut off: a run of pages is not in the file");
-		if (!piece(d, page << PAGE_SHIFT, count << PAGE_SHIFT, h + at, count << PAGE_SHIFT))
+			return dump_wrong(d, "it has memory beyond what a machine can have");
+		if (!dump_has(d, at, count << PAGE_SHIFT))
+			return dump_wrong(d, "it is cut off: a run of pages is not in the file");
+		if (!dump_piece(d, page << PAGE_SHIFT, count << PAGE_SHIFT, h + at, count << PAGE_SHIFT))
 			return false;
 		at += count << PAGE_SHIFT;
 	}
@@ -232,17 +205,17 @@ static bool bitmap_pages(struct dump *d)
 	u64 at, pages;
 
 	if (d->len < WIN_HEADER + 0x38 || (memcmp(h, "SDMP", 4) && memcmp(h, "FDMP", 4)) || memcmp(h + 4, "DUMP", 4))
-		return wrong(d, "it has no map of its pages");
+		return dump_wrong(d, "it has no map of its pages");
 	at = get64(h + 0x20);
 	pages = get64(h + 0x30);
-	if (pages > TOP_MAX >> PAGE_SHIFT || !has_bytes(d, WIN_HEADER + 0x38, (pages + 7) / 8))
-		return wrong(d, "the map of its pages is not in the file");
+	if (pages > TOP_MAX >> PAGE_SHIFT || !dump_has(d, WIN_HEADER + 0x38, (pages + 7) / 8))
+		return dump_wrong(d, "the map of its pages is not in the file");
 	for (u64 page = 0; page < pages; page++) {
 		if (!(map[page / 8] >> page % 8 & 1))
 			continue;
-		if (!has_bytes(d, at, PAGE_SIZE))
-			return wrong(d, "it is cut off: a page is not in the file");
-		if (!piece(d, page << PAGE_SHIFT, PAGE_SIZE, d->data + at, PAGE_SIZE))
+		if (!dump_has(d, at, PAGE_SIZE))
+			return dump_wrong(d, "it is cut off: a page is not in the file");
+		if (!dump_piece(d, page << PAGE_SHIFT, PAGE_SIZE, d->data + at, PAGE_SIZE))
 			return false;
 		at += PAGE_SIZE;
 	}
@@ -254,10 +227,10 @@ static bool windows_pieces(struct dump *d)
 	u32 type = get32(d->data + 0xf98);
 
 	if (get32(d->data + 0x30) != 0x8664)
-		return wrong(d, "it is of another processor than x86-64");
+		return dump_wrong(d, "it is of another processor than x86-64");
 	if (type == WIN_FULL || type == WIN_BITMAP)
 		return type == WIN_FULL ? full_pages(d) : bitmap_pages(d);
-	return wrong(d, "it is a crash dump of another type than 1 (full) and 5 (bitmap)");
+	return dump_wrong(d, "it is a crash dump of another type than 1 (full) and 5 (bitmap)");
 }
 
 /* CONTEXT of x86-64 (winnt.h). */
@@ -306,8 +279,8 @@ static bool each_piece(struct dump *d)
 	if (d->len >= 64 && !memcmp(d->data, "\177ELF", 4))
 		return elf_pieces(d);
 	if (d->len >= 8 && !memcmp(d->data, "KDUMP   ", 8))
-		return wrong(d, "it is compressed by makedumpfile: `makedumpfile -E' makes an ELF core of a vmcore");
-	return wrong(d, "neither an ELF core nor a Windows crash dump of 64 bits");
+		return dump_kdump(d);
+	return dump_wrong(d, "neither an ELF core, nor a dump of makedumpfile, nor a Windows crash dump of 64 bits");
 }
 
 /* A flat segment, as 64-bit kernels have them. */
@@ -365,17 +338,10 @@ static bool set_found(struct vcpu *v, struct found *f)
 	return true;
 }
 
-bool vcpu_dump_load(vcpu *v, const void *data, size_t len, char **error)
+static bool load_pieces(struct vcpu *v, struct dump *d, char **error)
 {
 	struct found found = { 0 };
-	struct dump dump = { .data = data, .len = data ? len : 0, .v = v }, *d = &dump;
 
-	if (error)
-		*error = NULL;
-	if (machine_refuses(v, "vcpu_dump_load"))
-		return error_set(error, "%s", vcpu_error(v));
-	if (!v->bare || v->nblocks || vcpu_widest_mode(v) < 64)
-		return error_set(error, "a dump is for a bare machine with 64-bit mode and without memory");
 	if (!each_piece(d))
 		return error_set(error, "dump: %s", d->wrong);
 	d->found = &found;
@@ -383,8 +349,27 @@ bool vcpu_dump_load(vcpu *v, const void *data, size_t len, char **error)
 	if (vcpu_map_buffer(v, 0, d->top, 0, NULL) || !each_piece(d))
 		return error_set(error, "dump: %s", d->wrong ? d->wrong : vcpu_error(v));
 	if (is_windows(d))
-		from_context(&found, data);
-	if (!set_found(v, &found) || (is_windows(d) && !context_vectors(v, data)))
+		from_context(&found, d->data);
+	if (!set_found(v, &found) || (is_windows(d) && !context_vectors(v, d->data)))
 		return error_set(error, "dump: %s", vcpu_error(v));
 	return true;
+}
+
+bool vcpu_dump_load(vcpu *v, const void *data, size_t len, char **error)
+{
+	struct dump dump = { .data = data, .len = data ? len : 0, .v = v }, *d = &dump;
+	u8 *whole = NULL;
+	bool ok;
+
+	if (error)
+		*error = NULL;
+	if (machine_refuses(v, "vcpu_dump_load"))
+		return error_set(error, "%s", vcpu_error(v));
+	if (!v->bare || v->nblocks || vcpu_widest_mode(v) < 64)
+		return error_set(error, "a dump is for a bare machine with 64-bit mode and without memory");
+	if (dump_is_flat(d) && !(whole = dump_unflatten(d)))
+		return error_set(error, "dump: %s", d->wrong);
+	ok = load_pieces(v, d, error);
+	free(whole);
+	return ok;
 }

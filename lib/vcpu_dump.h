@@ -4,7 +4,7 @@
  *     vcpu_dump_load(v, data, len, &error);
  *     vcpu_run(v, 1000000);
  *
- * V is a bare machine; DATA is a vmcore of Linux or QEMU, or a Windows crash dump.
+ * V is a bare machine; DATA is a vmcore of Linux or QEMU, compressed or not, or a Windows crash dump.
  * The library opens no files: the caller reads or maps them. A file may be damaged or hostile. */
 #ifndef VCPU_DUMP_H
 #define VCPU_DUMP_H
@@ -20,6 +20,8 @@ extern "C" {
  *
  *   ELF core   of 64 bits: /proc/vmcore of Linux, QEMU's dump-guest-memory, vcpu_dump_save. The registers of a note
  *              "QEMU"; else the general ones of NT_PRSTATUS, flat segments, and CR3 by VMCOREINFO.
+ *   kdump      makedumpfile's compressed dumps (-c: zlib; also those of QEMU's dump-guest-memory -z), and its flattened
+ *              files, of these and of ELF cores. The registers of their notes.
  *   Windows    crash dumps of 64 bits: full (type 1) and bitmap (type 5). The general registers of the context
  *              record, its x87 and XMM registers, flat segments, and CR3 of the header.
  *

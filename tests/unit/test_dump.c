@@ -5,6 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 #include "lib/machine.h"
 #include "lib/vcpu_dump.h"
 
@@ -200,6 +201,88 @@ START_TEST(crash_dumps)
 }
 END_TEST
 
+/* ---- makedumpfile ---- */
+
+enum { KDUMP_PAGES = 5, SUB = PAGE_SIZE, MAPS = 2 * PAGE_SIZE, DESCS = 4 * PAGE_SIZE, KDUMP_BODY = 6 * PAGE_SIZE };
+
+/* Pages 1 (as it is), 2 and 16 (compressed) of 24, with the notes of CORE: struct disk_dump_header,
+ * kdump_sub_header and page_desc as makedumpfile 1.7.2 has them. tests/cli/dump reads one of its own. */
+static struct file kdump(unsigned version, struct file core)
+{
+	static const struct { unsigned page; const char *text; } pages[] = { { 1, "\x90\xf4" }, { 2, "stack" }, { 16, "sixteen" } };
+	u64 at = get64(core.data + 64 + 8), size = get64(core.data + 64 + 32), end = KDUMP_BODY + size;
+	struct file f = { calloc(1, KDUMP_BODY + size + KDUMP_PAGES * PAGE_SIZE), 0 };
+	u8 *h = f.data, *sub = h + SUB;
+
+	memcpy(h, "KDUMP   ", 8);
+	put32(h + 8, version);
+	put32(h + 428, PAGE_SIZE), put32(h + 432, 1), put32(h + 436, 2);
+	put32(h + 440, version < 6 ? 24 : 0xffffffff);
+	put64(sub + 96, version < 6 ? 0 : 24);
+	put64(sub + 48, KDUMP_BODY), put64(sub + 56, size);
+	memcpy(h + KDUMP_BODY, core.data + at, size);
+	memcpy(h + MAPS, "\xff\xff\xff", 3);
+	memcpy(h + MAPS + PAGE_SIZE, "\x06\x00\x01", 3);
+	for (unsigned i = 0; i < 3; i++) {
+		u8 page[PAGE_SIZE] = { 0 }, *desc = h + DESCS + 24 * i;
+		uLongf len = 2 * PAGE_SIZE;
+
+		memcpy(page, pages[i].text, strlen(pages[i].text));
+		if (i)
+			compress(h + end, &len, page, sizeof page);
+		else
+			memcpy(h + end, page, len = sizeof page);
+		put64(desc, end), put32(desc + 8, (u32)len), put32(desc + 12, i != 0);
+		end += len;
+	}
+	f.len = end;
+	return f;
+}
+
+static void put_piece(struct file *to, struct file from, u64 at, u64 size)
+{
+	u64 head[2] = { __builtin_bswap64(at), __builtin_bswap64(size) };
+
+	put(to, head, 16);
+	put(to, from.data + at, size);
+}
+
+/* In two pieces, the second one first. */
+static struct file flattened(struct file f)
+{
+	static const u8 head[PAGE_SIZE] = "makedumpfile";
+	struct file out = { 0 };
+
+	put(&out, head, sizeof head);
+	put_piece(&out, f, 1000, f.len - 1000);
+	put_piece(&out, f, 0, 1000);
+	put(&out, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16);
+	return out;
+}
+
+START_TEST(compressed)
+{
+	vcpu *of = guest(), *v = bare("max");
+	struct file core = saved(of), k = kdump(_i & 1 ? 6 : 4, core), f = _i & 2 ? flattened(k) : k;
+	char *error = NULL, text[8] = { 0 };
+
+	ck_assert_msg(vcpu_dump_load(v, f.data, f.len, &error), "%s", error);
+	same_registers(of, v);
+	ck_assert_uint_eq(vcpu_read_physical(v, 0x1000, text, 3), 3);
+	ck_assert_str_eq(text, "\x90\xf4");
+	vcpu_read_physical(v, 0x2000, text, 6);
+	ck_assert_str_eq(text, "stack");
+	vcpu_read_physical(v, 0x10000, text, 8);
+	ck_assert_str_eq(text, "sixteen");
+	if (f.data != k.data)
+		free(f.data);
+	free(k.data);
+	free(core.data);
+	vcpu_free(of);
+	vcpu_free(v);
+}
+END_TEST
+
 /* ---- what is refused ---- */
 
 static void refused(const void *data, size_t len, const char *why)
@@ -225,6 +308,37 @@ static void changed(struct file f, size_t at, u64 value, unsigned size, const ch
 	free(copy);
 }
 
+START_TEST(compressed_refusals)
+{
+	vcpu *v = guest();
+	struct file core = saved(v), k = kdump(6, core), f = flattened(k);
+
+	refused(k.data, PAGE_SIZE, "cut off");
+	refused(k.data, k.len - 1, "cut off");
+	changed(k, 8, 7, 4, "version");
+	changed(k, 428, 8192, 4, "size of its pages");
+	changed(k, 432, 0xffffffff, 4, "the map");
+	changed(k, 436, 0xfffffffe, 4, "the map");
+	changed(k, SUB + 96, 1 << 20, 8, "the map");
+	changed(k, SUB + 96, ~(u64)0, 8, "the map");
+	changed(k, SUB + 12, 1, 4, "split");
+	changed(k, SUB + 48, ~(u64)0, 8, "notes");
+	changed(k, SUB + 40, ~(u64)0, 8, "VMCOREINFO");
+	changed(k, MAPS + PAGE_SIZE, 0, 8, "no memory");
+	changed(k, DESCS + 12, 2, 4, "snappy");
+	changed(k, DESCS + 8, 5, 4, "damaged");
+	changed(k, DESCS + 24, 0, 8, "damaged");
+	changed(k, DESCS + 24, ~(u64)0, 8, "cut off");
+	refused(f.data, f.len - 16, "cut off");
+	changed(f, PAGE_SIZE, 0xff, 1, "piece");
+	changed(f, PAGE_SIZE + 8, 0xff, 1, "piece");
+	free(f.data);
+	free(k.data);
+	free(core.data);
+	vcpu_free(v);
+}
+END_TEST
+
 START_TEST(refusals)
 {
 	struct file f = windows(1), b = windows(5), e;
@@ -238,7 +352,7 @@ START_TEST(refusals)
 	ck_assert(!vcpu_dump_load(NULL, f.data, f.len, NULL));
 	refused(NULL, 0, "neither");
 	refused("PAGEDU64", 8, "neither");
-	refused("KDUMP   ", 8, "makedumpfile");
+	refused("KDUMP   ", 8, "cut off");
 	refused(f.data, f.len - 1, "cut off");
 	refused(b.data, b.len - 1, "cut off");
 	changed(f, 0x30, 0x14c, 4, "another processor");
@@ -366,6 +480,8 @@ int main(void)
 	tcase_add_test(t, round_trip);
 	tcase_add_test(t, notes);
 	tcase_add_loop_test(t, crash_dumps, 0, 2);
+	tcase_add_loop_test(t, compressed, 0, 4);
+	tcase_add_test(t, compressed_refusals);
 	tcase_add_test(t, refusals);
 	tcase_add_test(t, json_round_trip);
 	tcase_add_test(t, json_of_bdump);
