@@ -317,9 +317,16 @@ static bool set_segments(struct vcpu *v, struct found *f)
 	return true;
 }
 
+/* EFER is in none of these dumps. A kernel of 64 bits forbids execution in its page tables, in bits that without NXE must
+ * be 0, and enters by SYSCALL. */
+static bool set_efer(struct vcpu *v)
+{
+	return !vcpu_set(v, VCPU_EFER, vcpu_get(v, VCPU_EFER) | EFER_SCE | (has(&v->model, F_NX) ? EFER_NXE : 0));
+}
+
 static bool set_found(struct vcpu *v, struct found *f)
 {
-	if (vcpu_set_mode(v, 64))
+	if (vcpu_set_mode(v, 64) || !set_efer(v))
 		return false;
 	if (f->all && !(f->cr[0] & CR0_PG && f->cr[4] & CR4_PAE && f->segment[VCPU_CS - VCPU_ES].attributes & SEG_L))
 		return machine_error(v, "its processor was not in 64-bit mode"), false;

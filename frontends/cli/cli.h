@@ -114,6 +114,8 @@ enum { RECORDING_PATH = 512, RECORDING_ALLOW_NBD, RECORDING_KERNEL, RECORDING_IN
 #define RECORDING_HINT "--path OLD=NEW tells where a file is now, --allow-nbd lets it connect"
 /* VALUE is kept. False, having complained. */
 bool recording_option(struct recording *r, int c, char *value);
+/* The whole file NAME, malloc'd, or NULL, having complained. */
+void *recording_read(const char *name, size_t *len);
 /* Read NAME. False, having complained. */
 bool recording_open(struct recording *r, const char *name);
 void recording_close(struct recording *r);

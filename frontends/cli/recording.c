@@ -39,8 +39,7 @@ bool recording_option(struct recording *r, int c, char *value)
 	return false;
 }
 
-/* The whole file, or NULL, having complained. */
-static void *read_file(const char *name, size_t *len)
+void *recording_read(const char *name, size_t *len)
 {
 	FILE *file = fopen(name, "rbe");
 	unsigned char *data = NULL, *more = NULL;
@@ -70,7 +69,7 @@ bool recording_open(struct recording *r, const char *name)
 	char *error = NULL;
 	size_t len;
 
-	r->data = read_file(name, &len);
+	r->data = recording_read(name, &len);
 	if (!r->data)
 		return false;
 	r->files.moved = r->moves;

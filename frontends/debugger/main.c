@@ -25,13 +25,16 @@ static FILE *said;               /* json: the guest's output during a command; N
 static const char usage[] =
 	"Usage: vcpu-dbg [OPTION]... RECORDING\n"
 	"       vcpu-dbg [OPTION]... RUN-OPTION...\n"
+	"       vcpu-dbg [OPTION]... --dump FILE\n"
 	"Debug an x86 PC, forwards and backwards: the run of a RECORDING (vcpu run --record), or a new\n"
-	"machine. RUN-OPTION is an option of vcpu run (vcpu run --help lists them).\n"
+	"machine. RUN-OPTION is an option of vcpu run (vcpu run --help lists them). Or look into a dump.\n"
 	"\n"
 	"  -x FILE           execute the commands in FILE first\n"
 	"  -e, -ex COMMAND   execute COMMAND, and do not prompt; may repeat\n"
 	"  -k, --keep-going  continue after a command that failed; the exit status is still 2\n"
 	"  -s FILE           read symbols from FILE: ELF, System.map or a copy of /proc/kallsyms\n"
+	"      --dump FILE   show the memory and registers in FILE: a vmcore (an ELF core, or makedumpfile's),\n"
+	"                    or a Windows crash dump; --cpu MODEL says of which processor [max]\n"
 	"      --no-sandbox  keep the user's rights to write files, to connect and to start programs\n"
 	"      --json        print one JSON object for each command, and nothing else\n"
 	"      --help        print this text; the command help lists the commands\n"
@@ -217,7 +220,7 @@ int main(int argc, char **argv)
 	if (!options(argc, argv, rest, &nrest, &status))
 		return status;
 	if (nrest == 1) {
-		complain("a recording or options of vcpu run are needed (--help)");
+		complain("a recording, a dump or options of vcpu run are needed (--help)");
 		return STATUS_USAGE;
 	}
 	if (!session_print_to(&session, stdout)) {

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <vcpu_dump.h>
 
 #include "debugger.h"
 #include "sandbox.h"
@@ -45,16 +46,61 @@ static bool enter_sandbox(const struct run_options *o)
 	return ok;
 }
 
+/* Is the command line --dump FILE, and at most --cpu MODEL beside it? Then its name. */
+static const char *dump_name(int argc, char **argv, const char **cpu)
+{
+	static const struct option options[] = { { "dump", required_argument, NULL, 'd' },
+						 { "cpu", required_argument, NULL, 'c' }, { 0 } };
+	char **words = needed(calloc((size_t)argc + 1, sizeof *words));
+	const char *name = NULL;
+	int c;
+
+	if (!words)
+		return NULL;
+	memcpy(words, argv, (size_t)argc * sizeof *words);
+	opterr = 0;
+	while ((c = getopt_long(argc, words, "", options, NULL)) != -1 && c != '?')
+		*(c == 'd' ? &name : cpu) = optarg;
+	if (c == '?' || optind != argc)
+		name = NULL;
+	optind = 0;
+	opterr = 1;
+	free(words);
+	return name;
+}
+
+/* A bare machine with the memory and the registers of the dump NAME. */
+static vcpu *dump_machine(const char *name, const char *cpu, session_output *output, char **error)
+{
+	const struct vcpu_config config = { .bare = true, .cpu = cpu, .output = output };
+	size_t len;
+	void *data = recording_read(name, &len);
+	vcpu *v = data ? vcpu_new(&config, error) : NULL;
+
+	if (v && !vcpu_dump_load(v, data, len, error)) {
+		vcpu_free(v);
+		v = NULL;
+	}
+	free(data);
+	return v;
+}
+
 bool session_start(struct session *s, struct recording *recording, int argc, char **argv, bool no_sandbox,
 		   session_output *output, int *status)
 {
 	char *error = NULL;
 	bool magic = false;
-	const char *name;
+	const char *name, *cpu = NULL, *dump = dump_name(argc, argv, &cpu);
 
 	*status = STATUS_USAGE;
-	name = recording_name(recording, argc, argv);
-	if (name) {
+	name = dump ? NULL : recording_name(recording, argc, argv);
+	if (dump) {
+		if (!enter_sandbox(&(struct run_options){ .no_sandbox = no_sandbox }))
+			return false;
+		s->machine = dump_machine(dump, cpu, output, &error);
+		if (!s->machine && !error) /* having complained */
+			return false;
+	} else if (name) {
 		if (!enter_sandbox(&(struct run_options){ .no_sandbox = no_sandbox,
 							  .connects = recording_connects(recording) }) ||
 		    !recording_open(recording, name))

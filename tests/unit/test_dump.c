@@ -54,6 +54,8 @@ static vcpu *guest(void)
 		word = i < 2 ? entries[i + 1] | 0x63 : 0xe3; /* 2 MiB at 0 */
 		vcpu_write_physical(v, entries[i], &word, 8);
 	}
+	word |= (u64)1 << 63; /* the same at 2 MiB, not to be executed */
+	vcpu_write_physical(v, TABLES + 0x2008, &word, 8);
 	ck_assert(!vcpu_set(v, VCPU_CR3, TABLES) && !vcpu_set(v, VCPU_RIP, CODE) && !vcpu_set(v, VCPU_RDI, 0x8000));
 	ck_assert(!vcpu_set(v, VCPU_GDTR_BASE, 0x1234) && !vcpu_set(v, VCPU_IDTR_LIMIT, 0x77));
 	ck_assert(!vcpu_set_msr(v, 0xc0000102, 0xffff800000001000) && !vcpu_set_vector(v, 3, "0123456789abcdef"));
@@ -95,6 +97,9 @@ START_TEST(round_trip)
 	ck_assert_uint_eq(word, 0xffff800000001000);
 	ck_assert_uint_eq(vcpu_read_physical(w, 0x100000, text, 5), 5);
 	ck_assert_str_eq(text, "above");
+	ck_assert_uint_eq(vcpu_read_linear(w, 0x301000, text, 1), 0); /* no memory */
+	ck_assert_uint_eq(vcpu_read_linear(w, 0x300001, text, 4), 4);
+	ck_assert_int_eq(memcmp(text, "bove", 4), 0);
 	vcpu_run(v, 300);
 	ck_assert_int_eq(vcpu_run(w, 300).reason, VCPU_STOP_LIMIT);
 	vcpu_read_physical(v, 0x8000, &word, 8);
