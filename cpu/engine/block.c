@@ -492,6 +492,23 @@ static bool put_branch_first(const struct cpu *c, struct dec *d, struct op *o, u
 	return true;
 }
 
+/* Put what comes before the instruction COUNT in D and O, at IP. COUNTS: instructions that each operation does. Returns
+ * where the instruction is then. */
+static unsigned put_ahead(const struct cpu *c, const struct source *s, struct dec *d, struct op *o, u8 *counts,
+			  unsigned count, unsigned ip)
+{
+	if (count && put_branch_first(c, &d[count], &o[count], ip, counts[count - 1])) {
+		counts[count] = counts[count - 1];
+		counts[count++ - 1] = 0;
+	} else {
+		for (unsigned before = put_hooks(c, s, &d[count], &o[count], ip); before; before--)
+			counts[count++] = 0;
+	}
+	for (unsigned before = put_guards(c, &d[count], &o[count], ip); before; before--)
+		counts[count++] = 0;
+	return count;
+}
+
 /* One hook of memory alone, an observer: moves call it themselves. */
 static COLD void hook_moves(const struct cpu *c, struct op *o, unsigned count)
 {
@@ -545,15 +562,7 @@ static unsigned build(struct cpu *c, const struct source *s, struct dec *d, stru
 			o[count].len = (u8)(s->room - ip < 15 ? s->room - ip : 15);
 			d[count] = (struct dec){ 0 };
 		}
-		if (count && put_branch_first(c, &d[count], &o[count], ip, counts[count - 1])) {
-			counts[count] = counts[count - 1];
-			counts[count++ - 1] = 0;
-		} else {
-			for (unsigned before = put_hooks(c, s, &d[count], &o[count], ip); before; before--)
-				counts[count++] = 0;
-		}
-		for (unsigned before = put_guards(c, &d[count], &o[count], ip); before; before--)
-			counts[count++] = 0;
+		count = put_ahead(c, s, d, o, counts, count, ip);
 		o[count].ip = ip & OP_IP_MAX;
 		ip += o[count].len;
 		if (o[count].mem && o[count].base == 8 * RIP)

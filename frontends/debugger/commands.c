@@ -147,7 +147,7 @@ static const struct row {
 		"execute N instructions and write each event to FILE; FILE.tenet: for Tenet", NULL },
 	{ "query", NULL, do_query, "[-o FILE] KIND [WHAT] [if EXPR]",
 		"print a row for each call, write, exception ... of the known run; without KIND: list the kinds",
-		"w=calls executes writes reads accesses exceptions interrupts syscalls switches modes ports msrs stale irqsoff" },
+		"w=calls executes writes reads accesses exceptions interrupts syscalls switches modes ports msrs stale irqsoff locks" },
 	{ "timeline", NULL, do_timeline, "FILE", "write a picture (SVG) of the known run over virtual time; FILE.json: for Perfetto", "f" },
 	{ "coverage", NULL, do_coverage, "on | off | save FILE", "record which code runs", "w=on off save" },
 	{ "profile", NULL, do_profile, "FILE N [EVERY]",

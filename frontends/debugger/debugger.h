@@ -477,6 +477,9 @@ bool query_add(struct session *s, struct query *q, struct vcpu_place at, uint64_
  * having complained. hooked_end accepts NULL. */
 struct hooked *hooked_begin(struct session *s, struct query *q, bool stale, uint64_t least);
 void hooked_end(struct hooked *h);
+/* The same for locks that are held, or waited for, for LEAST ns and more. */
+struct locks *locks_begin(struct session *s, struct query *q, uint64_t least);
+void locks_end(struct locks *l);
 /* Run through the known run without a stop, and come back here. EDGE is called at the start and at the end. False,
  * having complained. */
 bool whole_run(struct session *s, void (*edge)(void *user, bool end), void *user);

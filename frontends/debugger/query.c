@@ -26,6 +26,7 @@ struct query {
 	const struct kind *kind;
 	int id;                      /* the library's, of the stop */
 	struct hooked *hooked;       /* of STALE and IRQS_OFF (query_hooks.c) */
+	struct locks *locks;         /* of LOCKS (query_locks.c) */
 	struct value watched;        /* of writes and reads */
 	const char *condition;       /* NULL: none */
 	struct row *rows;
@@ -35,7 +36,7 @@ struct query {
 
 static const struct kind {
 	const char *name, *args;
-	enum { CODE, CALLS, SYSCALLS, DATA, EVENT, STALE, IRQS_OFF } what;
+	enum { CODE, CALLS, SYSCALLS, DATA, EVENT, STALE, IRQS_OFF, LOCKS } what;
 	bool read, write;            /* of DATA */
 	unsigned event;              /* of EVENT */
 } kinds[] = {
@@ -53,6 +54,7 @@ static const struct kind {
 	{ "msrs", "[NUMBER[-NUMBER]]", EVENT, .event = VCPU_EVENT_MSR },
 	{ "stale", "", STALE },
 	{ "irqsoff", "[NANOSECONDS]", IRQS_OFF },
+	{ "locks", "[NANOSECONDS]", LOCKS },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -260,6 +262,11 @@ static bool begin(struct session *s, struct query *q, const char *args)
 			return complaint(s, "query %s has no condition and no expression", q->kind->name);
 		q->hooked = hooked_begin(s, q, q->kind->what == STALE, number(args, 0));
 		return q->hooked;
+	case LOCKS:
+		if (q->condition)
+			return complaint(s, "query locks has no condition");
+		q->locks = locks_begin(s, q, number(args, 0));
+		return q->locks;
 	}
 	vcpu_debug_condition(s->debug, stop_counts, s);
 	if (q->id < 0)
@@ -507,6 +514,7 @@ bool do_query(struct session *s, const char *args)
 	if (q.id >= 0)
 		vcpu_debug_delete(s->debug, q.id);
 	hooked_end(q.hooked);
+	locks_end(q.locks);
 	if (ok && q.kind) {
 		json_number(s, "count", (int64_t)q.count);
 		if (path)
