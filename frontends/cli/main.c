@@ -23,7 +23,9 @@ static void help(FILE *f)
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].text);
 	fprintf(f, "\n  --help      print this text; vcpu COMMAND --help lists the options\n"
-		"  --version   print the version\n");
+		"  --version   print the version\n"
+		"\nvcpu run --kernel vmlinuz --initrd initrd.img --append console=ttyS0 boots Linux in this terminal.\n"
+		"vcpu-dbg debugs recordings and machines, vcpuctl controls runs, vcpu-sdl runs a PC in a window.\n");
 }
 
 int main(int argc, char **argv)

@@ -433,7 +433,7 @@ static const struct row {
 	const char *help;          /* lines */
 } rows[] = {
 	{ "kernel", "FILE", set_guest, IN(config.kernel), true,
-	  "boot FILE: a Linux bzImage, a multiboot 1 image, an ELF file with a PVH note,\nor a flat image" },
+	  "boot FILE: a Linux bzImage, a multiboot 1 or 2 image, an ELF file with a PVH\nnote, or a flat image" },
 	{ "initrd", "FILE", set_guest, IN(config.initrd), true,
 	  "pass FILE as the initial RAM disk; multiboot modules: \"FILE ARGS,FILE ARGS\"" },
 	{ "append", "TEXT", set_guest, IN(config.append), true, "pass TEXT as the kernel's command line" },

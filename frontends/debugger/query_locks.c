@@ -111,7 +111,8 @@ static bool given(struct locks *l, uint64_t lock)
 	if (ns < l->least && old.waited < l->least)
 		return true;
 	snprintf(text, sizeof text,
-		 "%s 0x%" PRIx64 "%s: held for %" PRIu64 " ns, waited for %" PRIu64 " ns, to 0x%" PRIx64 "%s", old.f->of, lock, symbol_text(s, lock, name, sizeof name), ns, old.waited, rip,
+		 "%s 0x%" PRIx64 "%s: held for %" PRIu64 " ns, waited for %" PRIu64 " ns, to 0x%" PRIx64 "%s", old.f->of,
+		 lock, symbol_text(s, lock, name, sizeof name), ns, old.waited, rip,
 		 symbol_text(s, rip, to, sizeof to));
 	return query_add(s, l->q, old.since, old.rip, lock, 0, ns, text);
 }

@@ -226,6 +226,10 @@ int main(int argc, char **argv)
 			}
 			printf(e ? "%10.2f" : "%14.2f", each(row, best[1], whole ? 0 : best[0]));
 		}
+		if (row->what == BLOCK_MAP || row->what == EDGE_MAP) { /* Unicorn has none */
+			printf("%10s\n", "-");
+			continue;
+		}
 		printf("%10.2f%12" PRIu64 " calls\n",
 		       each(row, run_unicorn(row, true, &calls), whole ? 0 : run_unicorn(row, false, &calls)), calls);
 		fflush(stdout);
