@@ -219,24 +219,24 @@ static int check_device(struct vcpu *v, const struct space *space, const char *n
 static int add_device(vcpu *v, struct space *space, const char *name, u64 base, u64 size,
 		      const struct vcpu_device *given)
 {
-	struct vcpu_device copy, *device = given ? &copy : NULL;
+	struct vcpu_device device;
 	struct user_device *d;
 
-	if (!v || (device && !machine_takes(v, "vcpu_device", device, sizeof *device, sizeof *device, given)))
+	if (!v || (given && !machine_takes(v, "vcpu_device", &device, sizeof device, sizeof device, given)))
 		return -1;
-	if (check_device(v, space, name, base, size, device))
+	if (check_device(v, space, name, base, size, given ? &device : NULL))
 		return -1;
-	d = space_reserve(space, 1 + RANGES_SPARE) ? calloc(1, sizeof *d + 2 * device->state_size) : NULL;
+	d = space_reserve(space, 1 + RANGES_SPARE) ? calloc(1, sizeof *d + 2 * device.state_size) : NULL;
 	if (!d)
 		return machine_error(v, "%s: the host has no memory", name);
-	d->ops = *device;
+	d->ops = device;
 	d->v = v;
 	d->port = space == &v->io;
 	d->base = base;
 	d->size = size;
-	d->fields[0] = (struct field){ "state", 0, (u32)device->state_size, 0, FIELD_U8 };
+	d->fields[0] = (struct field){ "state", 0, (u32)device.state_size, 0, FIELD_U8 };
 	d->state = (u8 *)(d + 1);
-	d->old = d->state + device->state_size;
+	d->old = d->state + device.state_size;
 	strcpy(d->part_name, "device ");
 	d->name = strcpy(d->part_name + strlen(d->part_name), name);
 	if (space_add_device(space, d->name, base, size, d->port ? &port_ops : &memory_ops, d) < 0) {

@@ -664,14 +664,10 @@ static bool copy(const char *text, char **to)
 	return *to || !text;
 }
 
-bool vcpu_replay_allow(vcpu_replay *r, const struct vcpu_replay_files *given)
+static bool allow(vcpu_replay *r, const struct vcpu_replay_files *files)
 {
-	struct vcpu_replay_files copied, *files = &copied;
 	bool ok;
 
-	if (!r || !given || sized_copy(files, sizeof *files, sizeof *files, given) != SIZED_OK ||
-	    (files->moved_count && !files->moved))
-		return false;
 	forget_reach(r);
 	r->reach.nbd = files->nbd;
 	ok = copy(files->kernel, &r->files[0]) && copy(files->initrd, &r->files[1]) && copy(files->bios, &r->files[2]);
@@ -689,6 +685,14 @@ bool vcpu_replay_allow(vcpu_replay *r, const struct vcpu_replay_files *given)
 	if (!ok)
 		forget_reach(r);
 	return ok;
+}
+
+bool vcpu_replay_allow(vcpu_replay *r, const struct vcpu_replay_files *given)
+{
+	struct vcpu_replay_files files;
+
+	return r && given && sized_copy(&files, sizeof files, sizeof files, given) == SIZED_OK &&
+	       (!files.moved_count || files.moved) && allow(r, &files);
 }
 
 void vcpu_replay_free(vcpu_replay *r)
