@@ -31,16 +31,27 @@ static const struct { enum freedom what; const char *names, *why; } freedoms[] =
 	{ FAULT_STACK, " enter call pusha ", "SDM vol. 3, 6.5: restartable; what it has already written below the stack pointer does no harm" },
 };
 
-static bool named(const struct trial *t, enum freedom what)
+/* A bit for each freedom of row N of the table. */
+static unsigned freedoms_of(unsigned n)
 {
+	static u16 known[MAX_ROWS]; /* bit 15: known */
 	char name[34];
 
-	for (unsigned k = 0; k < t->count; k++) {
-		snprintf(name, sizeof name, " %.31s ", insn_table[t->row[k]].mnemonic);
-		for (unsigned i = 0; i < ARRAY_LEN(freedoms); i++)
-			if (freedoms[i].what == what && strstr(freedoms[i].names, name))
-				return true;
-	}
+	if (known[n])
+		return known[n];
+	snprintf(name, sizeof name, " %.31s ", insn_table[n].mnemonic);
+	known[n] = 0x8000;
+	for (unsigned i = 0; i < ARRAY_LEN(freedoms); i++)
+		if (strstr(freedoms[i].names, name))
+			known[n] |= (u16)(1 << freedoms[i].what);
+	return known[n];
+}
+
+static bool named(const struct trial *t, enum freedom what)
+{
+	for (unsigned k = 0; k < t->count; k++)
+		if (freedoms_of(t->row[k]) >> what & 1)
+			return true;
 	return false;
 }
 

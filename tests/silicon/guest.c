@@ -24,7 +24,8 @@ static struct space mem, io;
 static struct clock now;
 static struct ram *ram;
 
-bool host_has(enum feature f)
+/* CPUID leaves a virtual machine: each bit is asked for once. */
+static bool ask_host(enum feature f)
 {
 	static const struct { u32 leaf, sub; u8 reg, bit; } bits[F_COUNT] = {
 #define X(id, text, leaf, sub, reg, bit) [F_##id] = { leaf, sub, reg, bit },
@@ -41,6 +42,15 @@ bool host_has(enum feature f)
 #else
 	return r[0];
 #endif
+}
+
+bool host_has(enum feature f)
+{
+	static u8 known[F_COUNT]; /* 1: not there, 2: there */
+
+	if (!known[f])
+		known[f] = ask_host(f) ? 2 : 1;
+	return known[f] == 2;
 }
 
 static u64 descriptor(u32 base, u32 limit, unsigned access, unsigned flags)

@@ -315,13 +315,16 @@ enum maker host_maker(void)
 
 u64 host_xcr0(void)
 {
+	static u64 xcr0; /* CPUID leaves a virtual machine: it is asked for once */
 	u32 a, b, c, d;
 
+	if (xcr0)
+		return xcr0;
 	__asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(1), "c"(0));
 	if (!(c >> 27 & 1))
-		return 1;
+		return xcr0 = 1;
 	__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-	return a | (u64)d << 32;
+	return xcr0 = a | (u64)d << 32;
 }
 
 #else

@@ -784,7 +784,7 @@ void make_single(struct trial *t, const struct isa_row *row, unsigned bits)
 {
 	enum flavour flavour;
 	struct encoded c;
-	unsigned at = CODE + 0x400 + below(0x400), target;
+	unsigned at = CODE + 0x400 + below(0x400), target, before;
 	bool fits;
 
 	t->bits = (u8)bits;
@@ -837,10 +837,11 @@ void make_single(struct trial *t, const struct isa_row *row, unsigned bits)
 
 			put_size(c.bytes + c.len - c.d.asize, c.d.asize, WINDOW + target - base);
 		}
-		fill(t, add_poke(t, target > 8 ? target - (one_in(2) ? 8 : 0) : 0, flavour == FPU_IMAGES ? 832 : 96),
-		     flavour);
+		before = target > 8 ? (one_in(2) ? 8 : 0) : target;
 		if (flavour == FPU_IMAGES)
-			t->poke[t->pokes - 1].at = (u16)target;
+			fill(t, add_poke(t, target, 832), flavour);
+		else
+			fill(t, add_poke(t, target - before, 96), flavour);
 	}
 	if (is(row, " xsave xrstor xsaveopt xsavec xsaves xrstors ") && t->in.r[RAX] & ~(u64)7) {
 		/* it was the address, too */
@@ -865,7 +866,7 @@ void make_single(struct trial *t, const struct isa_row *row, unsigned bits)
 
 static bool is_jump(const struct isa_row *row) { return has_operand(row, OPK_J) && !is(row, " call jmp "); }
 
-static bool in_sequence(const struct isa_row *row)
+static bool may_be_in_sequence(const struct isa_row *row)
 {
 	const char *why;
 
@@ -883,13 +884,24 @@ static bool in_sequence(const struct isa_row *row)
 		"f2xm1 fyl2x fyl2xp1 fptan fpatan fsin fcos fsincos int1 movdir64b fnsave fnstenv wrfsbase wrgsbase fninit ");
 }
 
-/* One that may be next: half of them are what compilers write most, where the engine is at its most clever. */
-static const struct isa_row *next_row(unsigned bits)
+static bool in_sequence(const struct isa_row *row)
+{
+	static u8 known[MAX_ROWS]; /* 1: not, 2: it may */
+	u8 *k = &known[row - guest->isa->rows];
+
+	if (!*k)
+		*k = may_be_in_sequence(row) ? 2 : 1;
+	return *k == 2;
+}
+
+/* One that may be next: half of them are what compilers write most, where the engine is at its most clever, the others
+ * are of the N rows of POOL, if those can be. */
+static const struct isa_row *next_row(unsigned bits, const struct isa_row **pool, unsigned n)
 {
 	unsigned want = below(8);
 
-	for (;;) {
-		const struct isa_row *row = &guest->isa->rows[below(insn_count)];
+	for (unsigned tries = 0;; tries++) {
+		const struct isa_row *row = want < 5 || tries >= 64 ? &guest->isa->rows[below(insn_count)] : pool[below(n)];
 
 		if (!in_sequence(row) || !row_in_mode(row, bits))
 			continue;
@@ -922,7 +934,7 @@ static unsigned jump_size(const struct encoded *c)
 	return c->d.row->operand[0].size == 'b' ? 1 : c->d.osize == 2 ? 2 : 4;
 }
 
-void make_sequence(struct trial *t, unsigned bits)
+void make_sequence(struct trial *t, unsigned bits, const struct isa_row **pool, unsigned size)
 {
 	unsigned n = 2 + below(11), at = CODE + 0x400 + below(0x400), len = 0, changed = 1 << RAX | 1 << RCX | 1 << RDX,
 		 aimed = 1 << RSP, tries = 0, floor = 0;
@@ -955,7 +967,7 @@ void make_sequence(struct trial *t, unsigned bits)
 			len += 7;
 			continue;
 		}
-		if (!encode(&c, next_row(bits), bits) || !in_sequence(row_of(&c)) || c.d.row->insn->uses & t->undefined)
+		if (!encode(&c, next_row(bits, pool, size), bits) || !in_sequence(row_of(&c)) || c.d.row->insn->uses & t->undefined)
 			continue;
 		dst = written(&c);
 		if (dst & aimed)

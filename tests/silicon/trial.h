@@ -24,7 +24,7 @@ enum { L_CODE32, L_CODE16, L_DATA32, L_DATA16, L_SMALL, L_DOWN, L_READ, L_ABSENT
 static inline u16 ldt(unsigned n) { return (u16)(n << 3 | 7); }
 
 struct poke { u16 at, len; u8 bytes[832]; };
-enum { POKES = 4 };
+enum { POKES = 4, MAX_ROWS = 4096 };
 
 struct trial {
 	u8 bits;                   /* 16, 32, 64 */
@@ -65,7 +65,8 @@ void make_seed(u64 seed);
 bool row_usable(const struct isa_row *row, const char **why);
 bool row_in_mode(const struct isa_row *row, unsigned bits);
 void make_single(struct trial *t, const struct isa_row *row, unsigned bits);
-void make_sequence(struct trial *t, unsigned bits);
+/* Half of its instructions are of the SIZE rows of POOL. */
+void make_sequence(struct trial *t, unsigned bits, const struct isa_row **pool, unsigned size);
 u64 rnd(void);
 
 /* ---- encodings.c: all encodings, one after the other ---- */
