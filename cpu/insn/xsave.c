@@ -465,6 +465,7 @@ ALWAYS_INLINE bool xsave_body(struct cpu *c, const struct op *o, u64 rfbm, bool 
 	a.nparts = 0;
 	if (!area_begins(c, o, true) || !area_part(c, o, &a, LEGACY, header, header, true) ||
 	    !mem_read_block(c, a.parts[0].linear, a.image + LEGACY, 8) ||
+	    (is_amd(c->model) && !area_part(c, o, &a, 0, 1, 0, true)) || /* whatever is asked for */
 	    !area_parts(c, o, &a, rfbm, states, mxcsr, rfbm, compact, true))
 		return false;
 	if (compact) {

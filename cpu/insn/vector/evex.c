@@ -19,15 +19,23 @@ static u64 fold(u64 active, unsigned count, unsigned n)
 	return needed & (((u64)1 << n) - 1);
 }
 
-static bool load_whole(struct cpu *c, const struct op *o, unsigned size, void *to)
+/* False: it is not that simple, or a fault. */
+static bool load_simple(struct cpu *c, const struct op *o, unsigned size, void *to)
 {
 	const u8 *p = fast_op(c, o, KIND_SEG, size, false);
+
+	if (unlikely(!p || ((uintptr_t)p & (size - 1) && o->scale & 0x80)))
+		return false;
+	memcpy(to, p, size);
+	return true;
+}
+
+static bool load_whole(struct cpu *c, const struct op *o, unsigned size, void *to)
+{
 	u64 v;
 
-	if (likely(p) && !((uintptr_t)p & (size - 1) && o->scale & 0x80)) {
-		memcpy(to, p, size);
+	if (load_simple(c, o, size, to))
 		return true;
-	}
 	if (size >= 16)
 		return op_load_block(c, o, to, size);
 	if (!op_load(c, o, size, &v))
@@ -93,9 +101,11 @@ static bool load(struct cpu *c, const struct op *o, const struct evex_desc *d, s
 	if (!aligned(c, o, bytes, e->active))
 		return false;
 	needed = fold(e->active, e->count, n);
-	if (!o->k || o->whole || (!(~needed & all) && !(is_amd(c->model) && c->eflags & FL_AC)))
+	if (!o->k || o->whole)
 		return load_whole(c, o, bytes, e->b.b);
-	return load_elements(c, o, needed, size, &e->b);
+	/* Of the faults of active elements that of the first one counts, also if all of them are active. */
+	return (!(~needed & all) && !(is_amd(c->model) && c->eflags & FL_AC) && load_simple(c, o, bytes, e->b.b)) ||
+	       load_elements(c, o, needed, size, &e->b);
 }
 
 /* May the ACTIVE elements be written? At LINEAR. */
