@@ -174,13 +174,27 @@ u64 xsave_supervisor_states(const struct model *m)
 	       (has(m, F_ARCH_LBR) ? STATE_LBR : 0);
 }
 
+/* In the standard format AMD's components follow each other; Intel's leave room for MPX. */
+unsigned xsave_at(const struct model *m, const struct component *p)
+{
+	if (!is_amd(m))
+		return p->at;
+	switch (p->number) {
+	case OPMASK: return 832;
+	case ZMM_HIGH: return 896;
+	case HIGH_ZMM: return 1408;
+	case PKRU: return 2432;
+	default: return p->at;
+	}
+}
+
 /* Where component P is in an area of these COMPONENTS. */
-static unsigned place(const struct component *p, u64 all, bool compact)
+static unsigned place(const struct model *m, const struct component *p, u64 all, bool compact)
 {
 	unsigned at = HEADER_END;
 
 	if (!compact)
-		return p->at;
+		return xsave_at(m, p);
 	for (const struct component *q = components; q <= p; q++) {
 		if (!(all >> q->number & 1))
 			continue;
@@ -192,12 +206,12 @@ static unsigned place(const struct component *p, u64 all, bool compact)
 	return at;
 }
 
-unsigned xsave_size(u64 all, bool compact)
+unsigned xsave_size(const struct model *m, u64 all, bool compact)
 {
 	unsigned end = HEADER_END;
 
 	for (unsigned i = 0; i < ARRAY_LEN(components); i++) {
-		unsigned behind = place(&components[i], all, compact) + components[i].size;
+		unsigned behind = place(m, &components[i], all, compact) + components[i].size;
 
 		if (all >> components[i].number & 1 && behind > end)
 			end = behind;
@@ -215,7 +229,8 @@ static bool all_zero(const void *p, size_t len)
 	return true;
 }
 
-/* XINUSE: which components are not as at reset (13.6). MXCSR is not looked at. */
+/* XINUSE: which components are not as at reset (13.6). MXCSR is not looked at. AMD's processors know that ZMM16 to ZMM31
+ * are in use outside of 64-bit mode, too, where they save and restore nothing of them. */
 static u64 in_use(const struct cpu *c)
 {
 	u64 used = 0;
@@ -234,7 +249,7 @@ static u64 in_use(const struct cpu *c)
 	}
 	if (!all_zero(c->k, sizeof c->k))
 		used |= 1 << OPMASK;
-	if (in_64(c) && !all_zero(&c->v[16], 16 * sizeof c->v[16]))
+	if ((in_64(c) || is_amd(c->model)) && !all_zero(&c->v[16], 16 * sizeof c->v[16]))
 		used |= 1 << HIGH_ZMM;
 	if (c->pkru)
 		used |= STATE_PKRU;
@@ -437,7 +452,7 @@ static bool area_parts(struct cpu *c, const struct op *o, struct area *a, u64 as
 		const struct component *p = &components[i];
 		unsigned len = written >> p->number & 1 ? component_len(c, p) : 0;
 
-		if (asked >> p->number & 1 && !area_part(c, o, a, place(p, all, compact), p->size, len, write))
+		if (asked >> p->number & 1 && !area_part(c, o, a, place(c->model, p, all, compact), p->size, len, write))
 			return false;
 	}
 	return true;
@@ -482,7 +497,7 @@ ALWAYS_INLINE bool xsave_body(struct cpu *c, const struct op *o, u64 rfbm, bool 
 		vregs_save(c, 0, a.image + AT_XMM, xmm_count(c));
 	for (unsigned i = 0; i < ARRAY_LEN(components); i++)
 		if (states >> components[i].number & 1)
-			component_save(c, components[i].number, a.image + place(&components[i], rfbm, compact));
+			component_save(c, components[i].number, a.image + place(c->model, &components[i], rfbm, compact));
 	return area_write(c, &a);
 }
 
@@ -544,7 +559,7 @@ ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, 
 		return gp_because(c, 0, "a reserved bit of MXCSR would be set (vol. 1, 10.2.3)");
 	for (unsigned i = 0; i < ARRAY_LEN(components); i++)
 		if (states >> components[i].number & 1 &&
-		    !component_valid(c, components[i].number, a.image + place(&components[i], layout, compact)))
+		    !component_valid(c, components[i].number, a.image + place(c->model, &components[i], layout, compact)))
 			return gp_because(c, 0, "an MSR takes no such value (vol. 1, 13.8.2)");
 	sse_park(c);
 	if (mxcsr)
@@ -566,7 +581,7 @@ ALWAYS_INLINE bool xrstor_body(struct cpu *c, const struct op *o, u64 possible, 
 
 		if (rfbm >> number & 1)
 			component_load(c, number,
-				       states >> number & 1 ? a.image + place(&components[i], layout, compact) : NULL);
+				       states >> number & 1 ? a.image + place(c->model, &components[i], layout, compact) : NULL);
 	}
 	return true;
 }

@@ -120,19 +120,19 @@ static void xsave_area(const struct cpu *c, u32 sub, u32 out[4])
 		return;
 	if (sub == 0) {
 		out[EAX] = (u32)all;
-		out[EBX] = xsave_size(c->xcr0 & all, false);
-		out[ECX] = xsave_size(all, false);
+		out[EBX] = xsave_size(m, c->xcr0 & all, false);
+		out[ECX] = xsave_size(m, all, false);
 	} else if (sub == 1) {
 		features(m, 0xd, 1, out);
 		if (has(m, F_XSAVEC))
-			out[EBX] = xsave_size((c->xcr0 & all) | c->xss, true);
+			out[EBX] = xsave_size(m, (c->xcr0 & all) | c->xss, true);
 		out[ECX] = (u32)xsave_supervisor_states(m);
 	} else if (sub < 64 && xsave_supervisor_states(m) >> sub & 1) {
 		out[EAX] = xsave_component(sub)->size;
 		out[ECX] = 1;
 	} else if (sub < 64 && all >> sub & 1) {
 		out[EAX] = xsave_component(sub)->size;
-		out[EBX] = xsave_component(sub)->at;
+		out[EBX] = xsave_at(m, xsave_component(sub));
 		out[ECX] = (xsave_component(sub)->aligned ? 2 : 0) |
 			   (has(m, F_XFD) && STATE_TILEDATA >> sub & 1 ? 4 : 0);
 	}

@@ -30,13 +30,24 @@ static const u8 news_haswell[] = {
 };
 static const u8 news_skylake[] = {
 	F_RDSEED, F_ADX, F_SMAP, F_CLFLUSHOPT, F_XSAVEC, F_XGETBV1, F_XSAVES, F_PKU, F_PREFETCHW, F_CLWB, F_SPEC_CTRL,
-	F_STIBP, F_SSBD, F_VMX_APICV, F_VMX_PML, F_VMX_VE, F_VMX_MBEC, F_VMX_TSC_SCALING, END
+	F_STIBP, F_SSBD, F_VMX_APICV, F_VMX_PML, F_VMX_VE, F_VMX_MBEC, F_VMX_TSC_SCALING,
+	F_AVX512F, F_AVX512DQ, F_AVX512CD, F_AVX512BW, F_AVX512VL, END
 };
 static const u8 news_icelake[] = {
-	F_UMIP, F_RDPID, F_FSRM, F_ARCH_CAPS, F_SHA, F_GFNI, F_VAES, F_VPCLMUL, F_VMX_EPT5, END
+	F_UMIP, F_RDPID, F_FSRM, F_ARCH_CAPS, F_SHA, F_GFNI, F_VAES, F_VPCLMUL, F_VMX_EPT5,
+	F_AVX512_IFMA, F_AVX512_VBMI, F_AVX512_VBMI2, F_AVX512_VNNI, F_AVX512_BITALG, F_AVX512_VPOPCNTDQ, F_LA57,
+	F_WBNOINVD, END
 };
 static const u8 news_sapphire_rapids[] = { F_BHI_CTRL, F_MCDT_NO, F_MOVDIRI, F_MOVDIR64B, F_SERIALIZE,
-	F_VMX_IPI, F_VMX_BUS_LOCK, F_VMX_TIMEOUT, END };
+	F_VMX_IPI, F_VMX_BUS_LOCK, F_VMX_TIMEOUT, F_AVX512_FP16, F_AVX512_BF16, F_AVX_VNNI, F_AMX_TILE, F_AMX_INT8, F_AMX_BF16,
+	F_XFD, F_CLDEMOTE, F_WAITPKG, F_ENQCMD, F_BUS_LOCK_DETECT, F_UINTR, F_ARCH_LBR, F_CET_SS, F_CET_IBT, F_PKS, END };
+/* What of those max has not, so that its runs stay what they were. */
+static const u8 not_in_max[] = {
+	F_AVX512F, F_AVX512DQ, F_AVX512CD, F_AVX512BW, F_AVX512VL, F_AVX512_IFMA, F_AVX512_VBMI, F_AVX512_VBMI2,
+	F_AVX512_VNNI, F_AVX512_BITALG, F_AVX512_VPOPCNTDQ, F_LA57, F_WBNOINVD, F_AVX512_FP16, F_AVX512_BF16, F_AVX_VNNI,
+	F_AMX_TILE, F_AMX_INT8, F_AMX_BF16, F_XFD, F_CLDEMOTE, F_WAITPKG, F_ENQCMD, F_BUS_LOCK_DETECT, F_UINTR, F_ARCH_LBR,
+	F_CET_SS, F_CET_IBT, F_PKS, END
+};
 static const u8 nothing[] = { END };
 
 /* AMD's */
@@ -62,8 +73,12 @@ static const u8 news_zen2[] = {
 static const u8 news_zen3[] = {
 	F_PCID, F_INVPCID, F_ERMS, F_FSRM, F_PKU, F_VAES, F_VPCLMUL, F_LFENCE, END
 };
-static const u8 news_zen4[] = { F_GFNI, F_X2AVIC, END };
-static const u8 news_zen5[] = { F_MOVDIRI, F_MOVDIR64B, END };
+static const u8 not_in_zen[] = { F_3DNOW, F_3DNOWEXT, END };
+static const u8 news_zen4[] = {
+	F_GFNI, F_X2AVIC, F_AVX512F, F_AVX512DQ, F_AVX512CD, F_AVX512BW, F_AVX512VL, F_AVX512_IFMA, F_AVX512_VBMI,
+	F_AVX512_VBMI2, F_AVX512_VNNI, F_AVX512_BITALG, F_AVX512_VPOPCNTDQ, F_AVX512_BF16, F_LA57, F_CET_SS, END
+};
+static const u8 news_zen5[] = { F_MOVDIRI, F_MOVDIR64B, F_AVX_VNNI, F_AVX512_VP2INTERSECT, F_PREFETCHI, F_BUS_LOCK_DETECT, END };
 
 #define NO_CACHES { { 0 } }, { 0 }
 #define ANY_CACHES { { 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 16, 1024 }, { 3, 3, 16, 8192 } }
@@ -71,7 +86,7 @@ static const u8 news_zen5[] = { F_MOVDIRI, F_MOVDIR64B, END };
 #define L1_32K { 1, 1, 8, 64 }, { 2, 1, 8, 64 }
 #define ZEN_TLBS(code, data) { 0xff40ff40, 0xff40ff40, code, data }
 
-/* Oldest first: each model has the features of all before it that are of the same maker. 3DNow! has ended with K8. */
+/* Oldest first: each model has the features of all before it that are of the same maker, but for what is GONE. */
 static const struct generation {
 	enum maker maker;
 	const char *name;
@@ -83,6 +98,7 @@ static const struct generation {
 	struct cache_level caches[4];
 	u32 leaf2[4];
 	u32 microcode;
+	const u8 *gone; /* NULL: nothing */
 } generations[] = {
 	{ MAKER_INTEL, "8086", news_8086, "", 0, 0, 0, 20, 20, NO_CACHES, 0 },
 	{ MAKER_INTEL, "186", news_186, "", 0, 0, 0, 20, 20, NO_CACHES, 0 },
@@ -109,17 +125,17 @@ static const struct generation {
 	{ MAKER_INTEL, "icelake-server", news_icelake, "Intel(R) Xeon(R) Platinum 8380 CPU @ 2.30GHz", 0x606a6, 0x16,
 	  0x80000008, 46, 48, { { 1, 1, 12, 64 }, { 2, 1, 8, 64 }, { 3, 2, 20, 1024 }, { 3, 3, 12, 81920 } },
 	  SEE_LEAF_4, 1 },
-	{ MAKER_INTEL, "sapphire-rapids", news_sapphire_rapids, "Intel(R) Xeon(R) Platinum 8480+", 0x806f8, 0x16,
+	{ MAKER_INTEL, "sapphire-rapids", news_sapphire_rapids, "Intel(R) Xeon(R) Platinum 8480+", 0x806f8, 0x20,
 	  0x80000008, 46, 48, { { 1, 1, 12, 64 }, { 2, 1, 8, 64 }, { 3, 2, 16, 2048 }, { 3, 3, 15, 114688 } },
 	  SEE_LEAF_4, 1 },
-	{ MAKER_INTEL, "max", nothing, "libvcpu", 0x606a6, 0x16, 0x80000008, 40, 48, ANY_CACHES, SEE_LEAF_4, 1 },
+	{ MAKER_INTEL, "max", nothing, "libvcpu", 0x606a6, 0x16, 0x80000008, 40, 48, ANY_CACHES, SEE_LEAF_4, 1, not_in_max },
 	{ MAKER_AMD, "k6-2", news_k6, "AMD-K6(tm) 3D processor", 0x058c, 1, 0x80000005, 32, 32,
 	  { { 1, 1, 2, 256 }, { 2, 1, 2, 256 } }, { 0, 0x02800140 }, 0 },
 	{ MAKER_AMD, "opteron", news_k8, "AMD Opteron(tm) Processor 252", 0x20f51, 1, 0x80000018, 40, 48,
 	  { { 1, 1, 2, 512 }, { 2, 1, 2, 512 }, { 3, 2, 16, 1024 } }, { 0xff08ff08, 0xff20ff20, 0, 0x42004200 }, 0x4d },
 	{ MAKER_AMD, "zen1", news_zen1, "AMD EPYC 7601 32-Core Processor", 0x800f12, 0xd, 0x8000001f, 48, 48,
 	  { { 1, 1, 8, 64 }, { 2, 1, 4, 256 }, { 3, 2, 8, 1024 }, { 3, 3, 16, 8192 } },
-	  ZEN_TLBS(0x36006400, 0x56006400), 0x08001250 },
+	  ZEN_TLBS(0x36006400, 0x56006400), 0x08001250, not_in_zen },
 	{ MAKER_AMD, "zen2", news_zen2, "AMD EPYC 7742 64-Core Processor", 0x830f10, 0x10, 0x80000020, 48, 48,
 	  { L1_32K, { 3, 2, 8, 1024 }, { 3, 3, 16, 16384 } }, ZEN_TLBS(0x48006400, 0x68006400), 0x0830107c },
 	{ MAKER_AMD, "zen3", news_zen3, "AMD EPYC 7763 64-Core Processor", 0xa00f11, 0x10, 0x80000023, 48, 48,
@@ -169,10 +185,6 @@ static void set_model(struct model *m, const struct generation *gen)
 	memcpy(m->caches, gen->caches, sizeof m->caches);
 	memcpy(m->leaf2, gen->leaf2, sizeof m->leaf2);
 	m->microcode = gen->microcode;
-	if (is_amd(m) && model_family(m) > 15) {
-		take(m, F_3DNOW);
-		take(m, F_3DNOWEXT);
-	}
 }
 
 static bool set_generation(struct model *m, const char *name, size_t len)
@@ -186,6 +198,8 @@ static bool set_generation(struct model *m, const char *name, size_t len)
 			memset(m->features, 0, sizeof m->features);
 		for (const u8 *f = gen->news; *f != END; f++)
 			give(m, *f);
+		for (const u8 *f = gen->gone; f && *f != END; f++)
+			take(m, *f);
 		if (same(gen->name, name, len)) {
 			set_model(m, gen);
 			return true;

@@ -493,6 +493,9 @@ static struct poke *add_poke(struct trial *t, unsigned at, unsigned len)
 	return p;
 }
 
+/* The components of XSAVE's area that the host and libvcpu have alike. */
+static u32 user_components(void) { return host_avx512() ? 0xe7 : 7; }
+
 static void fill(struct trial *t, struct poke *p, enum flavour flavour)
 {
 	unsigned kind = below(10), step = t->bits / 8, len = p->len < 128 || flavour == FPU_IMAGES ? p->len : 128;
@@ -504,11 +507,11 @@ static void fill(struct trial *t, struct poke *p, enum flavour flavour)
 		put32(p->bytes + 24, 0x1f80 & (u32)(rnd() | rnd()));
 		put16(p->bytes, 0x37f);
 		memset(p->bytes + 512, 0, 64);
-		put64(p->bytes + 512, rnd() & 7);
+		put64(p->bytes + 512, rnd() & user_components());
 		if (one_in(16))
 			p->bytes[512 + below(32)] ^= (u8)(1 << below(8));
-		/* components that the host may have: AVX-512, PKRU, AMX */
-		put32(p->bytes + 512, get32(p->bytes + 512) & ~0x602e0u);
+		/* components that the host may have besides: AVX-512, PKRU, AMX */
+		put32(p->bytes + 512, get32(p->bytes + 512) & ~(0x602e0u & ~user_components()));
 		if (one_in(4))
 			memset(p->bytes + 416, 0, 96);
 		return;
@@ -751,7 +754,7 @@ static void pick_implicit(struct trial *t, const struct isa_row *row)
 				put32(s->z.zmm_high[i] + k, k & 4 ? 0 : below(100));
 		}
 	if (is(row, " xsave xrstor xsaveopt xsavec xsaves xrstors ")) { /* the host may have more components */
-		s->r[RAX] = below(8);
+		s->r[RAX] = rnd() & user_components();
 		s->r[RDX] = 0;
 	}
 	if (is(row, " cmpxchg8b cmpxchg16b cmpxchg ") && one_in(2)) {
@@ -843,7 +846,7 @@ void make_single(struct trial *t, const struct isa_row *row, unsigned bits)
 		else
 			fill(t, add_poke(t, target - before, 96), flavour);
 	}
-	if (is(row, " xsave xrstor xsaveopt xsavec xsaves xrstors ") && t->in.r[RAX] & ~(u64)7) {
+	if (is(row, " xsave xrstor xsaveopt xsavec xsaves xrstors ") && t->in.r[RAX] & ~(u64)user_components()) {
 		/* it was the address, too */
 		t->count = 0;
 		return;

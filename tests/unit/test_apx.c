@@ -642,8 +642,8 @@ START_TEST(the_state)
 	ck_assert_int_eq(RUN_CODE(0x0f, 0xc7, 0x23), RETIRED); /* xsavec [rbx] */
 	ck_assert_uint_eq(get64(area + 520), STATE_APX | 6 | (u64)1 << 63);
 	ck_assert_uint_eq(get64(area + 576 + 256 + 8 * 3), 33);
-	ck_assert_uint_eq(xsave_size(STATE_APX | 3, false), 960 + 128);
-	ck_assert_uint_eq(xsave_size(STATE_APX | 7, true), 576 + 256 + 128);
+	ck_assert_uint_eq(xsave_size(c->model, STATE_APX | 3, false), 960 + 128);
+	ck_assert_uint_eq(xsave_size(c->model, STATE_APX | 7, true), 576 + 256 + 128);
 }
 END_TEST
 

@@ -185,7 +185,7 @@ START_TEST(evex_alignment)
 		{ "vpcompressd [rbx]{k1}, zmm0", { 0x62, 0xf2, 0x7d, 0x49, 0x8b, 0x03 }, 6, 8, 0xff, false },
 		{ "vextracti32x4 [rbx]{k1}, zmm0, 0", { 0x62, 0xf3, 0x7d, 0x49, 0x39, 0x03, 0 }, 7, 8, 0, true },
 	};
-	static const char *const models[] = { "max,+avx512f,+avx512vl", "zen5,+avx512f,+avx512vl" };
+	static const char *const models[] = { "max,+avx512f,+avx512vl", "zen5" };
 
 	for (unsigned m = 0; m < ARRAY_LEN(models); m++) {
 		bare_new(models[m], RAM_SIZE);
@@ -270,7 +270,7 @@ START_TEST(masked_wrap)
 		{ 0x49, 0x40, VEC_PF }, { 0x49, 0x80, VEC_GP }, { 0x49, 0x8000, VEC_GP }, { 0x49, 0, RETIRED },
 	};
 
-	bare_new("zen5,+avx512f", RAM_SIZE);
+	bare_new("zen5", RAM_SIZE);
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
 		enter(C32, 3);
 		POKE(CODE, 0x62, 0xf2, 0x55, cases[i].p2, 0x14, 0x8e, 0xe3, 0xff, 0xff, 0xff); /* vprorvd zmm1, zmm5, [esi - 29] */
@@ -286,6 +286,71 @@ START_TEST(masked_wrap)
 }
 END_TEST
 
+/* Where components are in XSAVE's standard format: what CPUID says, and where XSAVE puts them. Those of AVX-512 are as
+ * leaf 0Dh of a Zen 5 has them (of a Zen 3: PKRU), and as Intel's have them, with room for MPX. */
+START_TEST(xsave_layout)
+{
+	static const struct { const char *model; u8 number; u32 at, all; } rows[] = {
+		{ "zen5", 2, 0x240, 0x988 }, { "zen5", 5, 0x340, 0x988 }, { "zen5", 6, 0x380, 0x988 }, { "zen5", 7, 0x580, 0x988 },
+		{ "zen5", 9, 0x980, 0x988 }, { "zen3", 9, 0x980, 0x988 }, { "skylake-server", 5, 0x440, 0xa88 },
+		{ "skylake-server", 6, 0x480, 0xa88 }, { "skylake-server", 7, 0x680, 0xa88 }, { "skylake-server", 9, 0xa80, 0xa88 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		u32 out[4];
+
+		bare_new(rows[i].model, RAM_SIZE);
+		enter(LONG, 0);
+		POKE(CODE, 0x0f, 0xae, 0x23); /* xsave [rbx] */
+		c->cr4 |= CR4_OSXSAVE | CR4_PKE;
+		c->xcr0 = rows[i].number == 9 ? 0x207 : 0xe7;
+		c->r[RAX] = 1u << rows[i].number;
+		c->r[RDX] = 0;
+		c->r[RBX] = DATA;
+		c->pkru = 0x5a;
+		memset(&c->v[16], 0x5a, sizeof c->v[16]);
+		memset(&c->v[0].b[16], 0x5a, 48);
+		memset(c->k, 0x5a, sizeof c->k);
+		settle();
+		name_case("%s: component %u", rows[i].model, rows[i].number);
+		expect(RETIRED, 0);
+		EQ(peek(DATA + 0x200, 8), 1u << rows[i].number);
+		EQ(peek(DATA + rows[i].at, 1), 0x5a);
+		cpuid(c, 0xd, rows[i].number, out);
+		EQ(out[1], rows[i].at);
+		cpuid(c, 0xd, 0, out);
+		EQ(out[2], rows[i].all);
+		bare_free();
+	}
+}
+END_TEST
+
+/* ZMM16 to ZMM31 in 32-bit code: family 26 of AMD's says that they are in use, and does not save them. */
+START_TEST(xsave_high_zmm)
+{
+	static const char *const models[] = { "skylake-server", "zen5" };
+
+	for (unsigned m = 0; m < MAKERS; m++) {
+		bare_new(models[m], RAM_SIZE);
+		enter(C32, 3);
+		POKE(CODE, 0x0f, 0xc7, 0x23); /* xsavec [ebx] */
+		poke64(DATA + 0x240, 0x123456789);
+		c->cr4 |= CR4_OSXSAVE;
+		c->xcr0 = 0xe7;
+		c->r[RAX] = 0x80;
+		c->r[RDX] = 0;
+		c->r[RBX] = DATA;
+		c->v[31].q[7] = 1;
+		settle();
+		name_case("%s", models[m]);
+		expect(RETIRED, 0);
+		EQ(peek(DATA + 0x200, 8), m == MAKER_AMD ? 0x80 : 0);
+		EQ(peek(DATA + 0x240, 8), 0x123456789);
+		bare_free();
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("makers");
@@ -297,6 +362,8 @@ int main(void)
 	tcase_add_test(t, rep_fault);
 	tcase_add_test(t, xsave_begins);
 	tcase_add_test(t, masked_wrap);
+	tcase_add_test(t, xsave_layout);
+	tcase_add_test(t, xsave_high_zmm);
 	suite_add_tcase(s, t);
 	return bare_run(s);
 }

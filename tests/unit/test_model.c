@@ -225,7 +225,7 @@ START_TEST(amd_counters)
 }
 END_TEST
 
-/* Each generation has what the ones before it of its maker had; AMD's, but for 3DNow!. */
+/* Each generation has what the ones before it of its maker had; AMD's, but for 3DNow!, and max, but for AVX-512. */
 START_TEST(generations)
 {
 	struct model before = { .features = { 0 } }, m;
@@ -238,11 +238,36 @@ START_TEST(generations)
 		max |= !strcmp(before.name, "max");
 		ck_assert(is_amd(&m) == max);
 		for (unsigned f = 0; f < F_COUNT && m.maker == before.maker; f++)
-			ck_assert(has(&m, f) || !has(&before, f) || f == F_3DNOW || f == F_3DNOWEXT);
+			ck_assert(has(&m, f) || !has(&before, f) || f == F_3DNOW || f == F_3DNOWEXT ||
+				  !strcmp(m.name, "max"));
 		before = m;
 	}
 	ck_assert(max);
 	ck_assert(has(&m, F_SSE4A) && !has(&m, F_3DNOW) && !has(&m, F_3DNOWEXT) && !has(&m, F_TSC_DEADLINE));
+}
+END_TEST
+
+/* AVX-512 in leaf 7, as these processors have it (zen5: read on one; the others: LLVM's lists for -march), and in what XCR0
+ * may have. */
+START_TEST(wide_models)
+{
+	static const struct { const char *model; u32 ebx, ecx, edx, eax_1, xcr0; } all[] = {
+		{ "haswell", 0, 0, 0, 0, 7 }, { "skylake-server", 0xd0030000, 0, 0, 0, 0x2e7 },
+		{ "icelake-server", 0xd0230000, 0x5842, 0, 0, 0x2e7 },
+		{ "sapphire-rapids", 0xd0230000, 0x5842, 0x800000, 0x30, 0x602e7 }, { "max", 0, 0, 0, 0, 0x207 },
+		{ "zen3", 0, 0, 0, 0, 0x207 }, { "zen4", 0xd0230000, 0x5842, 0, 0x20, 0x2e7 },
+		{ "zen5", 0xd0230000, 0x5842, 0x100, 0x30, 0x2e7 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
+		build(all[i].model);
+		ck_assert_uint_eq(leaf(7, 0, EBX) & 0xd0230000, all[i].ebx);
+		ck_assert_uint_eq(leaf(7, 0, ECX) & 0x5842, all[i].ecx);
+		ck_assert_uint_eq(leaf(7, 0, EDX) & 0x800100, all[i].edx);
+		ck_assert_uint_eq(leaf(7, 1, EAX) & 0x30, all[i].eax_1);
+		ck_assert_uint_eq(leaf(0xd, 0, EAX), all[i].xcr0);
+		tear_down();
+	}
 }
 END_TEST
 
@@ -588,6 +613,7 @@ int main(void)
 	tcase_add_test(t, msrs_of_makers);
 	tcase_add_test(t, amd_counters);
 	tcase_add_test(t, generations);
+	tcase_add_test(t, wide_models);
 	tcase_add_loop_test(t, instructions, 0, 10);
 	tcase_add_test(t, umov);
 	tcase_add_test(t, everywhere);
