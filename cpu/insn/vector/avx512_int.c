@@ -105,17 +105,6 @@ static u64 element_rorv(struct cpu *c, const struct element *e)
 	(void)c;
 	return rotate_left(e->a, 0u - (unsigned)e->b, bits_of(e));
 }
-static u64 element_rol(struct cpu *c, const struct element *e)
-{
-	(void)c;
-	return rotate_left(e->b, e->imm, bits_of(e));
-}
-static u64 element_ror(struct cpu *c, const struct element *e)
-{
-	(void)c;
-	return rotate_left(e->b, 0u - e->imm, bits_of(e));
-}
-
 EVEX_BODY(vpsllvw, element, element_sllv, PACKED, EXACT)
 EVEX_IS(vpsllvw, vpsllvw)
 EVEX_BODY(vpsrlvw, element, element_srlv, PACKED, EXACT)
@@ -127,10 +116,6 @@ EVEX_BODY(vprolv, element, element_rolv, PACKED, EXACT)
 EVEX_DQ(vprolv, vprolv)
 EVEX_BODY(vprorv, element, element_rorv, PACKED, EXACT)
 EVEX_DQ(vprorv, vprorv)
-EVEX_BODY(vprol, element, element_rol, PACKED, EXACT)
-EVEX_DQ(vprol, vprol)
-EVEX_BODY(vpror, element, element_ror, PACKED, EXACT)
-EVEX_DQ(vpror, vpror)
 
 /* VBMI2: the first operand and another, side by side, shifted; the part that the first had. */
 static u64 shift_left_double(u64 high, u64 low, unsigned n, unsigned bits)
@@ -175,19 +160,59 @@ EVEX_WDQ(vpshrdv, vpshrdv)
 
 /* ---- logic ---- */
 
-/* Bit n of IMM is the result where the three bits, the destination's first, make n. */
-static vec parts_ternlog(struct cpu *c, vec old, vec a, vec b, u8 imm, unsigned part)
+/* Where a bit of WHICH is set, that of A, else that of B. */
+static inline vec choose_bits(vec which, vec a, vec b) { return b ^ (which & (a ^ b)); }
+/* All bits are bit N of IMM. */
+static inline vec spread_bit(u8 imm, unsigned n)
 {
-	vec r = vec_zero;
+	u64 v = 0 - (u64)(imm >> n & 1);
+
+	return (vec){ v, v };
+}
+
+/* Bit n of IMM is the result where the three bits, the destination's first, make n. */
+ALWAYS_INLINE vec parts_ternlog(struct cpu *c, vec old, vec a, vec b, u8 imm, unsigned part)
+{
+	vec r[4];
 
 	(void)c, (void)part;
-	for (unsigned n = 0; n < 8; n++)
-		if (imm >> n & 1)
-			r |= (n & 4 ? old : ~old) & (n & 2 ? a : ~a) & (n & 1 ? b : ~b);
-	return r;
+	for (unsigned i = 0; i < 4; i++)
+		r[i] = choose_bits(b, spread_bit(imm, 2 * i + 1), spread_bit(imm, 2 * i));
+	return choose_bits(old, choose_bits(a, r[3], r[2]), choose_bits(a, r[1], r[0]));
 }
 EVEX_BODY(vpternlog, parts3, parts_ternlog, PACKED, EXACT)
-EVEX_DQ(vpternlog, vpternlog)
+
+/* Those that compilers make of two operations: the immediate is a constant, and little of it is left. */
+#define TERNLOGS(X) \
+	X(0x96) /* a ^ b ^ c */ X(0xca) /* a ? b : c */ X(0xd8) X(0xe2) X(0xe4) X(0xac) X(0xb8) X(0xe8) /* majority */ \
+	X(0xf8) X(0xea) X(0xec) X(0x80) X(0xfe) X(0x78) X(0x6a) X(0x6c) X(0xd2) X(0x9a) X(0x4b) X(0xff) X(0x55)
+#define TERNLOG_HANDLER(number, form, kind, vlen) \
+	HANDLER(h_ternlog_##number##_##form) \
+	{ \
+		return vec_fast_three(c, o, n, kind, vlen, true, parts_ternlog_##number, POST_EXACT, h_vpternlog); \
+	}
+#define TERNLOG(number) \
+	ALWAYS_INLINE vec parts_ternlog_##number(struct cpu *c, vec old, vec a, vec b, u8 imm, unsigned part) \
+	{ \
+		(void)imm; \
+		return parts_ternlog(c, old, a, b, number, part); \
+	} \
+	TERNLOG_HANDLER(number, 256, KIND_REG, 32) \
+	TERNLOG_HANDLER(number, 512, KIND_REG, 64)
+TERNLOGS(TERNLOG)
+
+static void choose_ternlog(const struct dec *d, struct op *o)
+{
+	static handler *const by_number[256][3][2] = {
+#define X(number) [number] = { { NULL }, { h_ternlog_##number##_256 }, { h_ternlog_##number##_512 } },
+		TERNLOGS(X)
+#undef X
+	};
+
+	vec_choose_zmm(d, o, by_number[o->imm8], h_vpternlog);
+}
+GEN(vpternlogd) { choose_ternlog(d, o); }
+GEN(vpternlogq) { choose_ternlog(d, o); }
 
 #define LOGIC(mnemonic, other) \
 	GEN(mnemonic##d) { gen_##other(d, o); } \

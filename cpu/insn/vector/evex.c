@@ -377,10 +377,43 @@ static bool run_host(struct cpu *c, const struct op *o, const struct evex_desc *
 	return sse_done(c, 0);
 }
 
+/* Of registers, or of a whole operand in memory, 16 bytes after the other, and exact: no more than what VEX has. */
+static bool is_plain(const struct op *o, const struct evex_desc *d)
+{
+	return !o->k && !o->broadcast && !o->round && !o->to_memory && !o->to_mask && d->post == POST_EXACT &&
+	       d->lanes != ONE && d->lanes != NARROW && (d->kind == EVEX_KIND_parts || d->kind == EVEX_KIND_parts3);
+}
+
+static bool run_plain(struct cpu *c, const struct op *o, const struct evex_desc *d)
+{
+	const unsigned parts = o->vlen / 16u;
+	union vreg r, old = c->v[o->dst & 31], a = c->v[o->third], b = c->v[o->src & 31];
+
+	if (o->mem) {
+		unsigned bytes = d->kind == EVEX_KIND_parts ? vec_reads(d->lanes, d->bits, o->vlen) : 1u << o->memory;
+
+		if (!aligned(c, o, bytes, ALL) || !load_whole(c, o, bytes, b.b))
+			return false;
+	}
+	for (unsigned part = 0; part < 4; part++) {
+		vec v = { 0, 0 };
+
+		if (part < parts && d->kind == EVEX_KIND_parts)
+			v = d->parts(c, part_of(&a, part), second_of(&b, d->lanes, part), o->imm8, part);
+		else if (part < parts)
+			v = d->parts3(c, part_of(&old, part), part_of(&a, part), second_of(&b, d->lanes, part), o->imm8, part);
+		vec_store(&r.q[2 * part], v);
+	}
+	c->v[o->dst] = r;
+	return true;
+}
+
 bool evex_run(struct cpu *c, const struct op *o, const struct evex_desc *d)
 {
 	struct evex e;
 
+	if (is_plain(o, d) && o->zmm)
+		return run_plain(c, o, d);
 	if (!evex_begin(c, o, d, &e))
 		return false;
 	if (d->post == POST_EXACT)

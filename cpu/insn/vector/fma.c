@@ -83,7 +83,7 @@ static bool host_has_fma(void) { return __builtin_cpu_supports("fma"); }
 
 /* The first NaN of A, B and Z survives, as it does in all the orders. */
 #define NATIVE(name) \
-	static vec native_##name(vec a, vec b, vec z) \
+	ALWAYS_INLINE vec native_##name(vec a, vec b, vec z) \
 	{ \
 		__asm__ volatile("v" #name " %2, %1, %0" : "+x"(z) : "x"(a), "x"(b)); \
 		return z; \
@@ -106,9 +106,15 @@ ALWAYS_INLINE vec native(u8 opcode, unsigned size, vec a, vec b, vec z)
 	return (size == 4 ? natives_s : natives_d)[opcode & 15](a, b, z);
 }
 
+ALWAYS_INLINE vec native_product_sum(unsigned size, vec a, vec b, vec z)
+{
+	return size == 4 ? native_fmadd231ps(a, b, z) : native_fmadd231pd(a, b, z);
+}
+
 #else
 
 static bool host_has_fma(void) { return false; }
+ALWAYS_INLINE vec native_product_sum(unsigned size, vec a, vec b, vec z) { (void)size, (void)a, (void)b; return z; }
 ALWAYS_INLINE vec native(u8 opcode, unsigned size, vec a, vec b, vec z) { (void)opcode, (void)size, (void)a, (void)b;
 	return z; }
 
@@ -216,6 +222,54 @@ BODY_HANDLER(fma_ph)
 BODY(fma_sh) { return fma_evex(c, o, NULL, true); }
 BODY_HANDLER(fma_sh)
 
+/* A product added to, which is most of them, of 32 bytes and more: handlers by order and size. While the host's MXCSR is
+ * the guest's, all exceptions are masked. */
+#define FMA_FAST(order, suffix, size, first, second, addend) \
+	ALWAYS_INLINE vec lanes_fmadd##order##suffix(struct cpu *c, vec old, vec a, vec b, u8 imm, unsigned part) \
+	{ \
+		(void)c, (void)imm, (void)part; \
+		return native_product_sum(size, first, second, addend); \
+	} \
+	FMA_HANDLER(order##suffix, ymm_reg, KIND_REG, 32, false, h_fma_##suffix) \
+	FMA_HANDLER(order##suffix, ymm_index, KIND_INDEX, 32, false, h_fma_##suffix) \
+	FMA_HANDLER(order##suffix, 256_reg, KIND_REG, 32, true, h_fma_##suffix) \
+	FMA_HANDLER(order##suffix, 256_index, KIND_INDEX, 32, true, h_fma_##suffix) \
+	FMA_HANDLER(order##suffix, 512_reg, KIND_REG, 64, true, h_fma_##suffix) \
+	FMA_HANDLER(order##suffix, 512_index, KIND_INDEX, 64, true, h_fma_##suffix)
+#define FMA_HANDLER(name, form, kind, vlen, zmm, slow) \
+	HANDLER(h_fmadd##name##_##form) \
+	{ \
+		return vec_fast_three(c, o, n, kind, vlen, zmm, lanes_fmadd##name, POST_NONE, slow); \
+	}
+FMA_FAST(132, ps, 4, old, b, a)
+FMA_FAST(132, pd, 8, old, b, a)
+FMA_FAST(213, ps, 4, a, old, b)
+FMA_FAST(213, pd, 8, a, old, b)
+FMA_FAST(231, ps, 4, a, b, old)
+FMA_FAST(231, pd, 8, a, b, old)
+
+/* BODY, if there is no other. */
+static void choose_fast_fma(const struct dec *d, struct op *o, handler *body)
+{
+#define FORMS(name) { { h_fmadd##name##_ymm_reg, h_fmadd##name##_ymm_index }, \
+		      { h_fmadd##name##_256_reg, h_fmadd##name##_256_index }, \
+		      { h_fmadd##name##_512_reg, h_fmadd##name##_512_index } }
+	static handler *const fast[3][2][3][2] = {
+		{ FORMS(132ps), FORMS(132pd) }, { FORMS(213ps), FORMS(213pd) }, { FORMS(231ps), FORMS(231pd) },
+	};
+#undef FORMS
+	handler *const (*forms)[2] = fast[(d->opcode >> 4) - 9][d->rex >> 3 & 1];
+	enum kind kind = dec_kind_of_memory(d);
+
+	o->run = body;
+	if (o->vlen < 32 || !host_has_fma())
+		return;
+	if (o->zmm)
+		vec_choose_zmm(d, o, forms, body);
+	else if (kind != KIND_SEG)
+		o->run = forms[0][kind != KIND_REG];
+}
+
 static void choose_fma(const struct dec *d, struct op *o, enum lanes lanes)
 {
 	static handler *const forms[2][2] = { { h_fma_ps, h_fma_pd }, { h_fma_ss, h_fma_sd } };
@@ -225,6 +279,8 @@ static void choose_fma(const struct dec *d, struct op *o, enum lanes lanes)
 		o->run = lanes == ONE ? h_fma_sh : h_fma_ph;
 	else
 		o->run = forms[lanes == ONE][d->rex >> 3 & 1];
+	if (d->map != 6 && (d->opcode & 15) == 8)
+		choose_fast_fma(d, o, o->run);
 	o->imm8 = d->opcode;
 }
 

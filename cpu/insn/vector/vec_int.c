@@ -111,19 +111,32 @@ VEC(psrad, 32, COUNT, EXACT, MM_FAST, vec_psrad(a, b))
 /* ---- shifts by an immediate: of B, which is also the destination's old value in SSE. With VEX, vvvv is the
  * destination. ---- */
 
-static void choose_shift(const struct dec *d, struct op *o, handler *const forms[3], handler *body)
+static void choose_shift(const struct dec *d, struct op *o, handler *const forms[3], handler *const zmm[3][2],
+			 handler *body)
 {
 	vec_operands(d, o, PACKED);
 	if (d->vex)
 		o->dst = o->third;
 	else
 		o->src = o->dst;
-	o->run = o->zmm ? body : forms[d->vex + d->vex_l];
+	if (o->zmm)
+		vec_choose_zmm(d, o, zmm, body);
+	else
+		o->run = forms[d->vex + d->vex_l];
 }
 
-#define SHIFT_LANES(name, expression) \
+/* NAME_i: of B alone. */
+#define IMMEDIATE_LANES(name, expression) \
 	VEC_LANES(name##_i, expression) \
-	EVEX_BODY(name##_zmm_i, parts, lanes_##name##_i, PACKED, EXACT) \
+	EVEX_BODY(name##_i, parts, lanes_##name##_i, PACKED, EXACT) \
+	VEC_ZMM_HANDLERS(128, 16, name##_i, 0, PACKED, POST_EXACT) \
+	VEC_ZMM_HANDLERS(256, 32, name##_i, 0, PACKED, POST_EXACT) \
+	VEC_ZMM_HANDLERS(512, 64, name##_i, 0, PACKED, POST_EXACT) \
+	static handler *const wide_##name[3][2] = { VEC_ZMM(name##_i, 128), VEC_ZMM(name##_i, 256), \
+						    VEC_ZMM(name##_i, 512) };
+
+#define SHIFT_LANES(name, expression) \
+	IMMEDIATE_LANES(name, expression) \
 	HANDLER(h_##name##_xi) { return vec_fast(c, o, n, KIND_REG, 0, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); \
 		} \
 	HANDLER(h_##name##_128_i) { return vec_fast(c, o, n, KIND_REG, 16, lanes_##name##_i, 0, PACKED, POST_EXACT, \
@@ -131,8 +144,8 @@ static void choose_shift(const struct dec *d, struct op *o, handler *const forms
 	HANDLER(h_##name##_256_i) { return vec_fast(c, o, n, KIND_REG, 32, lanes_##name##_i, 0, PACKED, POST_EXACT, \
 		NULL); } \
 	static handler *const shifts_##name[3] = { h_##name##_xi, h_##name##_128_i, h_##name##_256_i }; \
-	GEN(name##_xi) { choose_shift(d, o, shifts_##name, h_##name##_zmm_i); } \
-	GEN(v##name##_xi) { choose_shift(d, o, shifts_##name, h_##name##_zmm_i); }
+	GEN(name##_xi) { choose_shift(d, o, shifts_##name, wide_##name, h_##name##_i); } \
+	GEN(v##name##_xi) { choose_shift(d, o, shifts_##name, wide_##name, h_##name##_i); }
 
 /* NAME_mmi: mm shifted. */
 ALWAYS_INLINE bool shift_mm(struct cpu *c, const struct op *o, vec_fn *fn)
@@ -158,6 +171,19 @@ SHIFT(psraw, shift_sign_w(b, imm))
 SHIFT(psrad, shift_sign_d(b, imm))
 SHIFT_LANES(pslldq, vec_pslldq(b, imm))
 SHIFT_LANES(psrldq, vec_psrldq(b, imm))
+
+/* ---- rotates by an immediate, with EVEX alone ---- */
+
+static vec rotate_left_d(vec b, unsigned n) { return (vec)((vu32)b << (n & 31) | (vu32)b >> (-n & 31)); }
+static vec rotate_left_q(vec b, unsigned n) { return b << (n & 63) | b >> (-n & 63); }
+
+#define ROTATE(name, expression) \
+	IMMEDIATE_LANES(name, expression) \
+	GEN(v##name) { choose_shift(d, o, NULL, wide_##name, h_##name##_i); }
+ROTATE(prold, rotate_left_d(b, imm))
+ROTATE(prolq, rotate_left_q(b, imm))
+ROTATE(prord, rotate_left_d(b, 0u - imm))
+ROTATE(prorq, rotate_left_q(b, 0u - imm))
 
 /* ---- shifts by a count for each element ---- */
 

@@ -197,32 +197,64 @@ GEN(sfence) { (void)d; o->run = h_fence; }
 
 /* ---- broadcasts ---- */
 
-ALWAYS_INLINE bool broadcast(struct cpu *c, const struct op *o, unsigned size)
+/* The lowest SIZE bytes of V, in all elements. */
+ALWAYS_INLINE vec spread_lowest(u64 v, unsigned size)
 {
 	u64 ones = size == 1 ? 0x0101010101010101 : size == 2 ? 0x0001000100010001 : size == 4 ? 0x0000000100000001 : 1;
 	u64 mask = size == 8 ? ~(u64)0 : ((u64)1 << 8 * size) - 1;
+
+	v = (v & mask) * ones;
+	return (vec){ v, v };
+}
+
+ALWAYS_INLINE bool broadcast(struct cpu *c, const struct op *o, unsigned size)
+{
 	vec b;
 
 	if (!vec_source(c, o, size, &b))
 		return false;
-	b[0] = (b[0] & mask) * ones;
-	b[1] = b[0];
+	b = spread_lowest(b[0], size);
 	vec_result(c, o, (vec[2]){ b, b });
 	return true;
 }
 
+/* With EVEX, but no mask, of VLEN bytes; or with VEX, where AVX-512 is enabled. */
+ALWAYS_INLINE HANDLER_TYPE broadcast_zmm(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen,
+					 unsigned size, handler *slow)
+{
+	vec v;
+
+	VEC_FAST_OPERAND(p, kind, size, false, slow)
+	v = spread_lowest(kind == KIND_REG ? vreg_get(c, o, src, 0)[0] : get_size(p, size), size);
+	vreg_set(c, o, dst, 3, vlen == 64 ? v : vec_zero);
+	vreg_set(c, o, dst, 2, vlen == 64 ? v : vec_zero);
+	vreg_set(c, o, dst, 1, vlen >= 32 ? v : vec_zero);
+	vreg_set(c, o, dst, 0, v);
+	RUN(o + 1);
+}
+
+handler h_vbroadcast; /* by EVEX all are one (avx512_move.c) */
+#define BROADCAST_HANDLER(name, form, kind, vlen, size) \
+	HANDLER(h_##name##_##form) { return broadcast_zmm(c, o, n, kind, vlen, size, h_vbroadcast); }
 #define BROADCAST(name, size) \
 	BODY(name) { return broadcast(c, o, size); } \
 	BODY_HANDLER(name) \
+	BROADCAST_HANDLER(name, zmm128_reg, KIND_REG, 16, size) \
+	BROADCAST_HANDLER(name, zmm128_index, KIND_INDEX, 16, size) \
+	BROADCAST_HANDLER(name, zmm256_reg, KIND_REG, 32, size) \
+	BROADCAST_HANDLER(name, zmm256_index, KIND_INDEX, 32, size) \
+	BROADCAST_HANDLER(name, zmm512_reg, KIND_REG, 64, size) \
+	BROADCAST_HANDLER(name, zmm512_index, KIND_INDEX, 64, size) \
 	GEN(v##name) \
 	{ \
+		static handler *const wide[3][2] = { VEC_ZMM(name, 128), VEC_ZMM(name, 256), VEC_ZMM(name, 512) }; \
+	\
 		vec_operands(d, o, PACKED); \
 		if (d->evex) \
-			gen_vbroadcastf32x2(d, o); \
+			vec_choose_zmm(d, o, wide, h_vbroadcast); \
 		else \
 			o->run = h_##name; \
 	}
-gen_fn gen_vbroadcastf32x2; /* by EVEX all are one (avx512_move.c) */
 BROADCAST(pbroadcastb, 1)
 BROADCAST(pbroadcastw, 2)
 BROADCAST(pbroadcastd, 4)

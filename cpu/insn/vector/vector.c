@@ -31,6 +31,15 @@ void vec_operands(const struct dec *d, struct op *o, enum lanes lanes)
 		o->zmm = 0;
 }
 
+void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2], handler *body)
+{
+	enum kind kind = dec_kind_of_memory(d);
+	bool plain = !o->k && !o->broadcast && !o->round && !o->to_memory && !o->to_mask && kind != KIND_SEG;
+	handler *fast = plain ? zmm[o->vlen >> 5][kind != KIND_REG] : NULL;
+
+	o->run = fast ? fast : body;
+}
+
 void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h, enum lanes lanes)
 {
 	enum kind kind = dec_kind_of_memory(d);
@@ -39,10 +48,7 @@ void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h,
 
 	vec_operands(d, o, lanes);
 	if (o->zmm) {
-		bool plain = !o->k && !o->broadcast && !o->round && !o->to_memory && !o->to_mask && kind != KIND_SEG;
-
-		fast = plain ? h->zmm[o->vlen >> 5][kind != KIND_REG] : NULL;
-		o->run = fast ? fast : h->body;
+		vec_choose_zmm(d, o, h->zmm, h->body);
 		return;
 	}
 	fast = !o->vlen ? h->sse[kind] : (o->vlen == 32 ? h->vex_256 : h->vex_128)[vex_kind];

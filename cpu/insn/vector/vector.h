@@ -256,6 +256,33 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_zmm(struct cpu *c, const struct op *o, s64 n
 	RUN(o + 1);
 }
 
+/* The same with VLEN bytes of a second source, and of the destination as a third; ZMM: see vec_fast_zmm, or there is
+ * nothing above 32 bytes. */
+ALWAYS_INLINE HANDLER_TYPE vec_fast_three(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen, bool zmm,
+					  evex_parts3 *fn, enum post post, handler *slow)
+{
+	vec r0, r1 = vec_zero, r2 = vec_zero, r3 = vec_zero;
+
+	VEC_FAST_OPERAND(p, kind, vlen, post != POST_EXACT, slow)
+#define PART(part) fn(c, vreg_get(c, o, dst, part), vreg_get(c, o, third, part), \
+		      vec_fast_part(c, o, p, kind, PACKED, vlen, part), o->imm8, part)
+	r0 = PART(0);
+	if (vlen >= 32)
+		r1 = PART(1);
+	if (vlen == 64) {
+		r2 = PART(2);
+		r3 = PART(3);
+	}
+#undef PART
+	if (zmm) {
+		vreg_set(c, o, dst, 3, r3);
+		vreg_set(c, o, dst, 2, r2);
+	}
+	vreg_set(c, o, dst, 1, r1);
+	vreg_set(c, o, dst, 0, r0);
+	RUN(o + 1);
+}
+
 /* ---- from the line to the forms ---- */
 
 /* By enum kind; VEX forms, which are mostly addressed with an index or by a base alone, have KIND_INDEX for both. ZMM:
@@ -266,6 +293,9 @@ struct vec_handlers { handler *body, *sse[4], *vex_128[3], *vex_256[3], *zmm[3][
 void vec_operands(const struct dec *d, struct op *o, enum lanes lanes);
 /* And the handler. */
 void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h, enum lanes lanes);
+
+/* One of ZMM, or BODY: O has what vec_operands fills in. */
+void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2], handler *body);
 
 #define VEC(name, size, which, exceptions, forms, expression) \
 	VEC_LANES(name, expression) \
