@@ -135,6 +135,28 @@ static void sixteen(u8 *p)
 	}
 }
 
+/* What vector registers have: as sixteen() makes them, and so many that hardly two trials have the same ones. */
+static u8 values[1 << 14][16];
+
+void make_values(u64 s)
+{
+	make_seed(s);
+	for (unsigned i = 0; i < ARRAY_LEN(values); i++)
+		sixteen(values[i]);
+}
+
+static void sixteens(void *to, unsigned count)
+{
+	u8 *p = to;
+	u64 bits = 0;
+
+	for (unsigned i = 0; i < count; i++, bits <<= 14) {
+		if (i % 4 == 0)
+			bits = rnd();
+		memcpy(p + 16 * i, values[bits >> 50], 16);
+	}
+}
+
 /* ---- rows ---- */
 
 /* Rows that silicon and libvcpu need not do alike. */
@@ -616,12 +638,8 @@ static void aim(struct trial *t, struct encoded *c, unsigned at, u64 rip)
 
 static void pick_wide(struct avx512_image *z)
 {
-	for (unsigned i = 0; i < 16; i++)
-		for (unsigned k = 0; k < 64; k += 16) {
-			sixteen(z->zmm[i] + k);
-			if (k < 32)
-				sixteen(z->zmm_high[i] + k);
-		}
+	sixteens(z->zmm, 64);
+	sixteens(z->zmm_high, 32);
 	for (unsigned i = 0; i < 8; i++)
 		z->k[i] = one_in(6) ? ~(u64)0 : one_in(4) ? integer() : one_in(3) ? rnd() & rnd() & rnd() : rnd();
 }
@@ -675,10 +693,8 @@ static void pick_state(struct trial *t)
 		if (one_in(3))
 			s->f.mxcsr &= (u32)rnd() | ~0x1f80u;
 	}
-	for (unsigned i = 0; i < 16; i++) {
-		sixteen(s->f.xmm[i]);
-		sixteen(s->f.ymm_high[i]);
-	}
+	sixteens(s->f.xmm, 16);
+	sixteens(s->f.ymm_high, 16);
 	if (host_avx512())
 		pick_wide(&s->z);
 	if (one_in(4)) {
@@ -897,22 +913,40 @@ static bool in_sequence(const struct isa_row *row)
 	return *k == 2;
 }
 
-/* One that may be next: half of them are what compilers write most, where the engine is at its most clever, the others
- * are of the N rows of POOL, if those can be. */
+/* What compilers write most, where the engine is at its most clever. */
+static unsigned usual_rows(unsigned bits, const struct isa_row ***rows)
+{
+	static const struct isa_row *list[3][MAX_ROWS];
+	static unsigned count[3];
+	unsigned mode = bits >> 5;
+
+	if (!count[mode])
+		for (unsigned i = 0; i < insn_count; i++) {
+			const struct isa_row *row = &guest->isa->rows[i];
+
+			if (in_sequence(row) && row_in_mode(row, bits) && row->insn->pure && row->insn->since <= F_I486)
+				list[mode][count[mode]++] = row;
+		}
+	*rows = list[mode];
+	return count[mode];
+}
+
+/* One that may be next: half of them are usual, the others are of the N rows of POOL, if those can be. */
 static const struct isa_row *next_row(unsigned bits, const struct isa_row **pool, unsigned n)
 {
 	unsigned want = below(8);
 
-	for (unsigned tries = 0;; tries++) {
-		const struct isa_row *row = want < 5 || tries >= 64 ? &guest->isa->rows[below(insn_count)] : pool[below(n)];
+	if (want >= 1 && want < 5) {
+		const struct isa_row **rows;
+		unsigned count = usual_rows(bits, &rows);
 
-		if (!in_sequence(row) || !row_in_mode(row, bits))
-			continue;
-		if (want == 0 && !is_jump(row))
-			continue;
-		if (want >= 1 && want < 5 && !(row->insn->pure && row->insn->since <= F_I486))
-			continue;
-		return row;
+		return rows[below(count)];
+	}
+	for (unsigned tries = 0;; tries++) {
+		const struct isa_row *row = want == 0 || tries >= 64 ? &guest->isa->rows[below(insn_count)] : pool[below(n)];
+
+		if (in_sequence(row) && row_in_mode(row, bits) && (want || is_jump(row)))
+			return row;
 	}
 }
 

@@ -705,6 +705,7 @@ int main(int argc, char **argv)
 	guest_new(model, stitched);
 	same_maker = host_same_maker(guest->model);
 	make_pools(rows);
+	make_values(seed);
 	progress->next = first;
 	for (;;) {
 		pid_t pid = fork();

@@ -62,6 +62,7 @@ static inline bool page_writable(unsigned page) { return 0x86c6 >> page & 1; }
 
 /* ---- make.c: trials from random numbers ---- */
 void make_seed(u64 seed);
+void make_values(u64 seed); /* once, in front of all trials of a seed */
 bool row_usable(const struct isa_row *row, const char **why);
 bool row_in_mode(const struct isa_row *row, unsigned bits);
 void make_single(struct trial *t, const struct isa_row *row, unsigned bits);
