@@ -379,6 +379,7 @@ struct cpu {
 	struct uintr *uintr;       /* uintr.h. NULL: the model has no user interrupts */
 	struct amx *amx;           /* amx.h. NULL: the model has neither tiles nor IA32_XFD */
 	struct fred *fred;         /* fred.h. NULL: the model has no FRED */
+	struct mca *mca;           /* mca.h. NULL: the model has no banks for machine checks */
 	u64 guest_cr2;             /* CR2 before a #PF that may exit from a guest */
 	struct cpus *all;
 	/* of its parts and its event */
@@ -469,7 +470,7 @@ void cpu_nmi(void *cpu, int n, bool level);           /* edge */
 void cpu_attention(struct cpu *c);                    /* something happened: look before the next instruction */
 /* the processor, AMD's MSRs, its local APIC, VMX, the paravirtual interface, SVM, tiles, user interrupts, AVX-512, what
  * later features add, performance counters, FRED, architectural last branch records, APX */
-enum { CPU_PARTS = 14 };
+enum { CPU_PARTS = 15 };
 unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max); /* what snapshots see; returns how many */
 void cpu_loaded(struct cpu *c);                       /* after a load: derive everything else again; the TLB is empty */
 /* The virtual time; after ICOUNT instructions, if nobody sleeps until then. */

@@ -990,6 +990,8 @@ void cpu_reset(struct cpu *c, bool init)
 		uintr_reset(c);
 	if (c->fred && !init)
 		fred_reset(c);
+	if (c->mca && !init)
+		mca_reset(c);
 	cpu_derive(c);
 }
 
@@ -1047,6 +1049,7 @@ struct cpu *cpu_new(const struct cpu_config *config)
 	if (!c->isa || (has(c->model, F_VMX) && !c->bank[1]) || !blocks_new(c, config->with, config->stitched) ||
 	    (has(c->model, F_VMX) && !vmx_new(c)) || (has(c->model, F_SVM) && !svm_new(c)) || !amx_new(c) ||
 	    (has(c->model, F_UINTR) && !uintr_new(c)) || (has(c->model, F_FRED) && !fred_new(c)) ||
+	    (has(c->model, F_MCA_BANKS) && !mca_new(c)) ||
 	    (has(c->model, F_KVM) && !paravirt_new(c, config->boot_time)) ||
 	    (config->apic && has(c->model, F_APIC) && !(c->apic = apic_new(c, c->clock, c->mem)))) {
 		cpu_free(c);
@@ -1069,6 +1072,7 @@ void cpu_free(struct cpu *c)
 	free(c->amx);
 	free(c->uintr);
 	free(c->fred);
+	free(c->mca);
 	free(c->bank[1]);
 	c->all->count--;
 	if (!c->all->count) {

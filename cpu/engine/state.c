@@ -4,6 +4,7 @@
 #include "cpu/amx.h"
 #include "cpu/uintr.h"
 #include "cpu/system/fred.h"
+#include "cpu/system/mca.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/vm/svm.h"
 #include "cpu/system/vm/vmx.h"
@@ -138,5 +139,7 @@ unsigned cpu_parts(struct cpu *c, struct part out[], unsigned max)
 		out[count++] = lbr_part(c);
 	if (has(c->model, F_APX) && count < max)
 		out[count++] = (struct part){ c->apx_name, c, apx_fields, NULL };
+	if (c->mca && count < max)
+		out[count++] = mca_part(c);
 	return count;
 }

@@ -5,6 +5,7 @@
 #include "cpu/cet.h"
 #include "cpu/amx.h"
 #include "cpu/uintr.h"
+#include "cpu/system/mca.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/system.h"
 #include "cpu/system/xsave.h"

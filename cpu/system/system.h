@@ -5,6 +5,7 @@
 
 #include "cpu/jump.h"
 #include "cpu/system/fred.h"
+#include "cpu/system/mca.h"
 #include "cpu/system/vm/svm.h"
 #include "cpu/system/vm/vmx.h"
 

@@ -271,6 +271,67 @@ START_TEST(wide_models)
 }
 END_TEST
 
+/* Banks of machine checks: as many as IA32_MCG_CAP says, and #GP(0) beyond them. What they have recorded can be cleared
+ * only (SDM vol. 3, 16.3.2.2; APM vol. 2, 9.3.2: unless HWCR.McStatusWrEn), and it outlives RESET. AMD's have the same
+ * registers, and more, from C0002000h on. max has no bank. */
+START_TEST(machine_check_banks)
+{
+	static const struct { const char *model; u32 banks; bool amd; } all[] = {
+		{ "max", 0, false }, { "haswell", 0, false }, { "skylake-server", 20, false }, { "sapphire-rapids", 20, false },
+		{ "zen1", 8, true }, { "zen5", 8, true },
+	};
+	u64 v;
+
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
+		u32 last = 0x400 + 4 * (all[i].banks - 1);
+
+		build(all[i].model);
+		ck_assert(read_msr(c, 0x179, &v) && (v & 0xff) == all[i].banks);
+		ck_assert(!write_msr(c, 0x179, 0));
+		ck_assert_int_eq(leaf(0x80000007, 0, EBX) >> 3 & 1, all[i].amd);
+		ck_assert(!read_msr(c, 0x400 + 4 * all[i].banks, &v) && !write_msr(c, 0x400 + 4 * all[i].banks, 0));
+		ck_assert_int_eq(read_msr(c, 0xc0002005, &v), all[i].amd);
+		if (!all[i].banks) {
+			tear_down();
+			continue;
+		}
+		ck_assert(write_msr(c, 0x17b, ~(u64)0) && read_msr(c, 0x17b, &v) && v == ~(u64)0);
+		ck_assert(write_msr(c, last, ~(u64)0) && read_msr(c, last, &v) && v == ~(u64)0);
+		ck_assert(write_msr(c, last + 1, 0) && !write_msr(c, last + 1, 1));
+		ck_assert_int_eq(write_msr(c, last + 2, 1), all[i].amd);
+		if (all[i].amd) {
+			ck_assert(write_msr(c, 0xc0010015, 1 << 18) && write_msr(c, last + 1, 0xbea0000000000108));
+			ck_assert(read_msr(c, 0xc0002071, &v) && v == 0xbea0000000000108);
+			ck_assert(read_msr(c, 0xc0002070, &v) && v == ~(u64)0); /* MCA_CTL of bank 7 */
+			ck_assert(read_msr(c, 0xc0002055, &v) && v >> 32 == 0x500b0); /* MCA_IPID: execution */
+			ck_assert(read_msr(c, 0xc0002045, &v) && !v);
+			ck_assert(!read_msr(c, 0xc0002080, &v));
+			cpu_reset(c, false);
+			ck_assert(read_msr(c, last + 1, &v) && v == 0xbea0000000000108);
+		}
+		cpu_reset(c, false);
+		ck_assert(read_msr(c, last, &v) && !v);
+		tear_down();
+	}
+}
+END_TEST
+
+/* AVX10.1: the version, and vectors of 128, 256 and 512 bits (leaf 24h). */
+START_TEST(avx10)
+{
+	build("sapphire-rapids,+avx10.1");
+	ck_assert_uint_eq(leaf(0, 0, EAX), 0x24);
+	ck_assert_uint_eq(leaf(7, 1, EDX) >> 19 & 1, 1);
+	ck_assert_uint_eq(leaf(0x24, 0, EAX), 0);
+	ck_assert_uint_eq(leaf(0x24, 0, EBX), 0x70001);
+	ck_assert_uint_eq(leaf(0x24, 1, EBX), 0);
+	tear_down();
+	build("sapphire-rapids");
+	ck_assert_uint_eq(leaf(7, 1, EDX) >> 19 & 1, 0);
+	tear_down();
+}
+END_TEST
+
 /* In every mode that they are in: CLFLUSHOPT, CLFLUSH, RDSEED, RDPID, PREFETCHW (vol. 2 has no restriction for them).
  * */
 START_TEST(everywhere)
@@ -614,6 +675,8 @@ int main(void)
 	tcase_add_test(t, amd_counters);
 	tcase_add_test(t, generations);
 	tcase_add_test(t, wide_models);
+	tcase_add_test(t, machine_check_banks);
+	tcase_add_test(t, avx10);
 	tcase_add_loop_test(t, instructions, 0, 10);
 	tcase_add_test(t, umov);
 	tcase_add_test(t, everywhere);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The banks of the machine check architecture (SDM vol. 3, 16.3; APM vol. 2, 9.3): nothing fails here, so they report
+ * nothing. */
+#ifndef CPU_MCA_H
+#define CPU_MCA_H
+
+#include "cpu/cpu.h"
+
+enum { MCA_BANKS = 32 };
+
+struct mca {
+	u64 control;           /* IA32_MCG_CTL */
+	u64 ctl[MCA_BANKS], status[MCA_BANKS], addr[MCA_BANKS], misc[MCA_BANKS];
+	u64 config[MCA_BANKS], synd[MCA_BANKS]; /* AMD's */
+	char name[16];         /* of its part */
+};
+
+bool mca_new(struct cpu *c); /* false: out of memory */
+void mca_reset(struct cpu *c);
+struct part mca_part(struct cpu *c);
+/* The registers INDEX from IA32_MCG_CAP on. False: #GP(0). */
+bool mca_read(struct cpu *c, u32 index, u64 *v);
+bool mca_write(struct cpu *c, u32 index, u64 v);
+
+#endif
