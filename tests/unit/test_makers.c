@@ -351,6 +351,48 @@ START_TEST(xsave_high_zmm)
 }
 END_TEST
 
+/* VRCP14 and VRSQRT14 of one element, as a Zen 5 has them. */
+START_TEST(approximations)
+{
+	static const struct { u64 operand, reciprocal, root; } singles[] = {
+		{ 0x3f800000, 0x3f800000, 0x3f800000 }, { 0x3f800001, 0x3f7ffe00, 0x3f7ffd00 },
+		{ 0x3f81ffff, 0x3f7c0e00, 0x3f7e0980 }, { 0x3f934567, 0x3f5e8180, 0x3f6eaa00 },
+		{ 0x3fa00000, 0x3f4ccb80, 0x3f64f700 }, { 0x3fb89abc, 0x3f318180, 0x3f552b80 },
+		{ 0x3fd5e6f7, 0x3f193180, 0x3f460980 }, { 0x3fffffff, 0x3f000000, 0x3f350480 },
+		{ 0x40000000, 0x3f000000, 0x3f350280 }, { 0x40123456, 0x3ee02000, 0x3f296180 },
+		{ 0x405db975, 0x3e93ca00, 0x3f098a00 }, { 0x407fffff, 0x3e800000, 0x3f000000 },
+		{ 0x00412345, 0x7efb8680, 0x5f337080 }, { 0x7e7fedcb, 0x00800900, 0x20000480 },
+		{ 0xbf934567, 0xbf5e8180, 0xffc00000 }, { 0x3e123456, 0x40e02000, 0x40296180 },
+	}, doubles[] = {
+		{ 0x3ff123456789abcd, 0x3fede05000000000, 0x3feeeb9000000000 },
+		{ 0x4008765432fedcba, 0x3fd4ee3000000000, 0x3fe24cb000000000 },
+		{ 0x0008000000000001, 0x7fdfffc000000000, 0x5fe6a05000000000 },
+		{ 0x7fe123456789abcd, 0x0007781400000000, 0x1ff5dd2000000000 },
+	};
+
+	bare_new("zen5", RAM_SIZE);
+	for (unsigned i = 0; i < 2 * (ARRAY_LEN(singles) + ARRAY_LEN(doubles)); i++) {
+		unsigned n = i / 2, opcode = i & 1 ? 0x4f : 0x4d;
+		bool wide = n >= ARRAY_LEN(singles);
+		u64 operand = wide ? doubles[n - ARRAY_LEN(singles)].operand : singles[n].operand;
+		u64 want = wide ? (i & 1 ? doubles[n - ARRAY_LEN(singles)].root : doubles[n - ARRAY_LEN(singles)].reciprocal)
+				: (i & 1 ? singles[n].root : singles[n].reciprocal);
+
+		enter(LONG, 3);
+		POKE(CODE, 0x62, 0xf2, wide ? 0xed : 0x6d, 0x08, opcode, 0xcb); /* xmm1, xmm2, xmm3 */
+		c->cr4 |= CR4_OSXSAVE;
+		c->xcr0 = 0xe7;
+		memset(&c->v[2], 0, sizeof c->v[2]);
+		c->v[3].q[0] = operand;
+		settle();
+		name_case("%s of %llx", i & 1 ? "vrsqrt14" : "vrcp14", (unsigned long long)operand);
+		expect(RETIRED, 0);
+		EQ(c->v[1].q[0], want);
+	}
+	bare_free();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("makers");
@@ -364,6 +406,7 @@ int main(void)
 	tcase_add_test(t, masked_wrap);
 	tcase_add_test(t, xsave_layout);
 	tcase_add_test(t, xsave_high_zmm);
+	tcase_add_test(t, approximations);
 	suite_add_tcase(s, t);
 	return bare_run(s);
 }

@@ -4,6 +4,7 @@
  * (vec_soft.h). */
 #include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_soft.h"
+#include "cpu/insn/vector/zen_approximations.h"
 
 static struct format source_format(const struct element *e) { return format_of(e->from); }
 
@@ -350,8 +351,9 @@ EVEX_BODIES(vfixupimm, element, element_fixup, SOFT)
 EVEX_PS_PD(vfixupimm, vfixupimm)
 EVEX_SS_SD(vfixupimm, vfixupimm)
 
-/* ---- approximations: ours, the same on every host. Architecturally |relative error| < 2^-14 (FP16: 2^-11 and half a
- * unit). No flags; to nearest, whatever MXCSR says. A result is right to 2^-16, or to the last bit of FP16. ---- */
+/* ---- approximations. Architecturally |relative error| < 2^-14 (FP16: 2^-11 and half a unit). No flags; to nearest,
+ * whatever MXCSR says. Those of AMD's models are the processor's own, the others ours: a result is right to 2^-16, or to
+ * the last bit of FP16. ---- */
 
 enum { RIGHT_BITS = 17 };
 
@@ -383,6 +385,9 @@ static u64 element_rcp(struct cpu *c, const struct element *e)
 		return sign;
 	if (n.sig == (u64)1 << 63)
 		return approximation(c, n.sign, -n.exp, n.sig, f);
+	if (is_amd(c->model))
+		return approximation(c, n.sign, -n.exp - 1,
+				     zen_approximation(zen_reciprocal[n.sig >> 57 & 63], n.sig >> 47 & 1023), f);
 	return approximation(c, n.sign, -n.exp - 1, (u64)(((u128)1 << 127) / n.sig), f);
 }
 
@@ -403,6 +408,10 @@ static u64 element_rsqrt(struct cpu *c, const struct element *e)
 		return 0;
 	if (n.sig == (u64)1 << 63 && !(n.exp & 1))
 		return approximation(c, false, -n.exp / 2, n.sig, f);
+	if (is_amd(c->model))
+		return approximation(c, false, -((n.exp - (n.exp & 1)) / 2) - 1,
+				     zen_approximation(zen_reciprocal_root[n.exp & 1][n.sig >> 58 & 31],
+						       n.sig >> 48 & 1023), f);
 	/* m = sig / 2^63, with an odd exponent twice that, in (1, 4): 1 / sqrt(m) is in (1/2, 1) */
 	square = ((u128)1 << 127) / (n.exp & 1 ? n.sig : n.sig / 2); /* 2^65 / m */
 	square <<= 59;
