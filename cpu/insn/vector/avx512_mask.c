@@ -132,70 +132,89 @@ MASK_TEST(kortest, w, 16, true) MASK_TEST(kortest, d, 32, true) MASK_TEST(kortes
 	}
 			MASK_MOVE(b, 1) MASK_MOVE(w, 2) MASK_MOVE(d, 4) MASK_MOVE(q, 8)
 
-	/* ---- comparisons and tests of integers, into a mask ---- */
+/* ---- comparisons and tests of integers, into a mask ---- */
 
-	/* IMM: 0 equal, 1 less, 2 less or equal, 3 never, 4 to 7 their opposites. */
-	static bool integer_predicate(s64 order, u8 imm)
+/* IMM: 0 equal, 1 less, 2 less or equal, 3 never, 4 to 7 their opposites. */
+ALWAYS_INLINE vec predicate(vec equal, vec less, u8 imm)
 {
-	bool r = (imm & 3) == 0 ? order == 0 : (imm & 3) == 1 ? order < 0 : (imm & 3) == 2 && order <= 0;
+	vec r = (imm & 3) == 0 ? equal : (imm & 3) == 1 ? less : (imm & 3) == 2 ? less | equal : vec_zero;
 
-	return r != !!(imm & 4);
-}
-
-static s64 order_unsigned(const struct element *e) { return (e->a > e->b) - (e->a < e->b); }
-static s64 order_signed(const struct element *e)
-{
-	s64 a = (s64)extend(e->a, e->to), b = (s64)extend(e->b, e->to);
-
-	return (a > b) - (a < b);
+	return imm & 4 ? ~r : r;
 }
 
-static u64 element_cmp(struct cpu *c, const struct element *e)
+/* A bit for each element of SIZE bytes of V, which are zeros or ones. */
+ALWAYS_INLINE u64 mask_of(vec v, unsigned size)
 {
-	(void)c;
-	return integer_predicate(order_signed(e), e->imm);
-}
-static u64 element_cmpu(struct cpu *c, const struct element *e)
-{
-	(void)c;
-	return integer_predicate(order_unsigned(e), e->imm);
-}
-static u64 element_eq(struct cpu *c, const struct element *e)
-{
-	(void)c;
-	return e->a == e->b;
-}
-static u64 element_gt(struct cpu *c, const struct element *e)
-{
-	(void)c;
-	return order_signed(e) > 0;
-}
-static u64 element_testm(struct cpu *c, const struct element *e)
-{
-	(void)c;
-	return (e->a & e->b) != 0;
-}
-static u64 element_testnm(struct cpu *c, const struct element *e)
-{
-	(void)c;
-	return (e->a & e->b) == 0;
+	u32 bytes;
+
+	if (size == 8)
+		return vec_mask64(v);
+	if (size == 4)
+		return vec_mask32(v);
+	bytes = vec_mask8(v);
+	if (size == 1)
+		return bytes;
+	bytes &= 0x5555;
+	bytes = (bytes | bytes >> 1) & 0x3333;
+	bytes = (bytes | bytes >> 2) & 0x0f0f;
+	return (bytes | bytes >> 4) & 0xff;
 }
 
-EVEX_BODY(vpcmp, element, element_cmp, PACKED, EXACT)
-EVEX_BWDQ(vpcmp, vpcmp)
-EVEX_BODY(vpcmpu, element, element_cmpu, PACKED, EXACT)
-EVEX_BWDQ(vpcmpu, vpcmpu)
-EVEX_BODY(vptestm, element, element_testm, PACKED, EXACT)
-EVEX_BWDQ(vptestm, vptestm)
-EVEX_BODY(vptestnm, element, element_testnm, PACKED, EXACT)
-EVEX_BWDQ(vptestnm, vptestnm)
-EVEX_BODY(vpcmpeq_k, element, element_eq, PACKED, EXACT)
-EVEX_IS(vpcmpeqb_k, vpcmpeq_k)
-EVEX_IS(vpcmpeqw_k, vpcmpeq_k) EVEX_IS(vpcmpeqd_k, vpcmpeq_k) EVEX_IS(vpcmpeqq_k, vpcmpeq_k)
-	EVEX_BODY(vpcmpgt_k, element, element_gt, PACKED, EXACT) EVEX_IS(vpcmpgtb_k, vpcmpgt_k)
-		EVEX_IS(vpcmpgtw_k, vpcmpgt_k) EVEX_IS(vpcmpgtd_k, vpcmpgt_k) EVEX_IS(vpcmpgtq_k, vpcmpgt_k)
+/* Without a mask, of 32 or 64 bytes. */
+ALWAYS_INLINE HANDLER_TYPE compare_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen, vec_fn *fn,
+					unsigned size, handler *slow)
+{
+	const unsigned count = 16 / size;
+	u64 m;
 
-	/* ---- masks of signs, and vectors of masks ---- */
+	VEC_FAST_OPERAND(p, kind, vlen, false, slow)
+#define PART(part) mask_of(fn(c, vreg_get(c, o, third, part), vec_fast_part(c, o, p, kind, PACKED, vlen, part), o->imm8, part), size)
+	m = PART(0) | PART(1) << count;
+	if (vlen == 64)
+		m |= PART(2) << 2 * count | PART(3) << 3 * count;
+#undef PART
+	c->k[o->dst] = m;
+	RUN(o + 1);
+}
+
+static void choose_compare(const struct dec *d, struct op *o, handler *const fast[2][2], handler *body)
+{
+	enum kind kind = dec_kind_of_memory(d);
+
+	o->run = body;
+	if (!o->k && !o->broadcast && kind != KIND_SEG && o->vlen >= 32)
+		o->run = fast[o->vlen == 64][kind != KIND_REG];
+}
+
+#define COMPARE_HANDLER(name, form, kind, vlen, size) \
+	HANDLER(h_##name##_##form) { return compare_fast(c, o, n, kind, vlen, lanes_##name, size, h_##name); }
+#define COMPARE(name, size, expression) \
+	VEC_LANES(name, expression) \
+	EVEX_BODY(name, parts, lanes_##name, PACKED, EXACT) \
+	COMPARE_HANDLER(name, 256_reg, KIND_REG, 32, size) \
+	COMPARE_HANDLER(name, 256_index, KIND_INDEX, 32, size) \
+	COMPARE_HANDLER(name, 512_reg, KIND_REG, 64, size) \
+	COMPARE_HANDLER(name, 512_index, KIND_INDEX, 64, size) \
+	GEN(name) \
+	{ \
+		static handler *const fast[2][2] = { { h_##name##_256_reg, h_##name##_256_index }, \
+						     { h_##name##_512_reg, h_##name##_512_index } }; \
+	\
+		choose_compare(d, o, fast, h_##name); \
+	}
+#define COMPARES(letter, size, S, U) \
+	COMPARE(vpcmp##letter, size, predicate(vec_pcmpeq##letter(a, b), (vec)((S)a < (S)b), imm)) \
+	COMPARE(vpcmpu##letter, size, predicate(vec_pcmpeq##letter(a, b), (vec)((U)a < (U)b), imm)) \
+	COMPARE(vpcmpeq##letter##_k, size, vec_pcmpeq##letter(a, b)) \
+	COMPARE(vpcmpgt##letter##_k, size, vec_pcmpgt##letter(a, b)) \
+	COMPARE(vptestm##letter, size, ~vec_pcmpeq##letter(a & b, vec_zero)) \
+	COMPARE(vptestnm##letter, size, vec_pcmpeq##letter(a & b, vec_zero))
+COMPARES(b, 1, vs8, vu8)
+COMPARES(w, 2, vs16, vu16)
+COMPARES(d, 4, vs32, vu32)
+COMPARES(q, 8, vs64, vec)
+
+/* ---- masks of signs, and vectors of masks ---- */
 
 	static u64 element_sign(struct cpu *c, const struct element *e)
 {
