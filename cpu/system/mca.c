@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The registers of mca.h (SDM vol. 4, 400h and following; APM vol. 2, 9.3.3, for those from C0002000h on). */
 #include <stdio.h>
 #include <stdlib.h>
 #include "cpu/system/mca.h"
@@ -64,7 +65,7 @@ static bool find(const struct cpu *c, u32 index, unsigned *bank, unsigned *which
 
 	*bank = scalable ? (index - SCALABLE) / SCALABLE_REGISTERS : (index - MC0_CTL) / 4;
 	*which = scalable ? (index - SCALABLE) % SCALABLE_REGISTERS : (index - MC0_CTL) % 4;
-	return *bank < banks(c->model);
+	return c->mca && *bank < banks(c->model);
 }
 
 bool mca_read(struct cpu *c, u32 index, u64 *v)

@@ -278,7 +278,7 @@ START_TEST(machine_check_banks)
 {
 	static const struct { const char *model; u32 banks; bool amd; } all[] = {
 		{ "max", 0, false }, { "haswell", 0, false }, { "skylake-server", 20, false }, { "sapphire-rapids", 20, false },
-		{ "zen1", 8, true }, { "zen5", 8, true },
+		{ "zen1", 8, true }, { "zen5", 8, true }, { "zen3,-mca-banks,-scalable-mca", 0, false },
 	};
 	u64 v;
 
@@ -313,6 +313,9 @@ START_TEST(machine_check_banks)
 		ck_assert(read_msr(c, last, &v) && !v);
 		tear_down();
 	}
+	build("zen3,-mca-banks"); /* but the bit in CPUID is there */
+	ck_assert(!read_msr(c, 0xc0002000, &v) && !write_msr(c, 0xc0002000, 0));
+	tear_down();
 }
 END_TEST
 

@@ -371,6 +371,9 @@ static u64 approximation(struct cpu *c, bool sign, s32 exp, u64 sig, struct form
 	return r;
 }
 
+/* AMD's processors have no FP16. */
+static bool as_zen(const struct cpu *c, struct format f) { return is_amd(c->model) && f.frac_bits > RIGHT_BITS; }
+
 static u64 element_rcp(struct cpu *c, const struct element *e)
 {
 	struct format f = source_format(e);
@@ -385,7 +388,7 @@ static u64 element_rcp(struct cpu *c, const struct element *e)
 		return sign;
 	if (n.sig == (u64)1 << 63)
 		return approximation(c, n.sign, -n.exp, n.sig, f);
-	if (is_amd(c->model))
+	if (as_zen(c, f))
 		return approximation(c, n.sign, -n.exp - 1,
 				     zen_approximation(zen_reciprocal[n.sig >> 57 & 63], n.sig >> 47 & 1023), f);
 	return approximation(c, n.sign, -n.exp - 1, (u64)(((u128)1 << 127) / n.sig), f);
@@ -408,7 +411,7 @@ static u64 element_rsqrt(struct cpu *c, const struct element *e)
 		return 0;
 	if (n.sig == (u64)1 << 63 && !(n.exp & 1))
 		return approximation(c, false, -n.exp / 2, n.sig, f);
-	if (is_amd(c->model))
+	if (as_zen(c, f))
 		return approximation(c, false, -((n.exp - (n.exp & 1)) / 2) - 1,
 				     zen_approximation(zen_reciprocal_root[n.exp & 1][n.sig >> 58 & 31],
 						       n.sig >> 48 & 1023), f);
