@@ -100,7 +100,7 @@ GEN(mov)
 /* With one hook of memory, an observer before accesses (cpu/hook.h): _called is for those that it alone keeps from the
  * fast path, and calls it without the way through memory.c. */
 #define CALL_HOOK(size, access, value, slow) \
-	const u64 linear = op_sum(c, o, REG64(o->base)); \
+	const u64 linear = op_sum(c, o, OP_BASE(o)); \
 	const struct hook *k = c->all->hooks->accesses; \
 	u8 *at = hooked_host(c, linear, size, access); \
 	if (unlikely(!at) || unlikely(!k) || unlikely(c->all->hooks->resume.on | c->mxcsr_live)) \
