@@ -24,7 +24,10 @@
  *
  * The code model is `kernel', so that the compiler takes every symbol for a number of 32 bits with a sign; the
  * symbols are weak, so that it assumes nothing of their values. A file whose handlers follow links (jump.h) defines
- * HAS_LINKS: its stencils have two more forms, L_... and N_..., for linked jumps. */
+ * HAS_LINKS: its stencils have two more forms, L_... and N_..., for linked jumps.
+ *
+ * This is so on x86-64 (stencil_kept.h). On aarch64 stencils keep no registers, and have another code model
+ * (stencil_plain.h). */
 #ifndef CPU_STENCIL_H
 #define CPU_STENCIL_H
 
@@ -67,7 +70,8 @@ STENCIL_MEMBERS(HOLE, 0)
 STENCIL_MEMBERS(HOLE, 1)
 #define SYMBOL(n, member) .member = (__typeof__(((struct op *)0)->member))(uintptr_t)hole_##n##_##member,
 #define SYMBOLS(n, to) { .nth = n, STENCIL_MEMBERS(SYMBOL, n) .in_page = !!(to), .target = (to), .kept = KEPT }
-#define OPERATIONS(to) KEPT_HERE const struct op ops_[3] = { SYMBOLS(0, to), SYMBOLS(1, to), { .nth = 2, .kept = KEPT } }
+#define OPERATIONS(to) \
+	KEPT_HERE const struct op ops_[3] = { SYMBOLS(0, to), SYMBOLS(1, to), { .nth = 2, .kept = KEPT } }
 /* What target says in the forms of a direct jump: there is no link; there is one, and the jump is taken more often
  * than not, or less often. */
 #define NO_LINK NULL

@@ -38,8 +38,8 @@ size_t relocation_count(const struct object *o, size_t section);
 /* ---- constants of the stencils ---- */
 
 int32_t function_index(const char *name);
-/* R is in constants of the compiler, which are neither code nor writable data: where they are in stencil_data. -1: it is
- * in something else. */
+/* R is in constants of the compiler, which are neither code nor writable data: where they are in stencil_data. -1: it
+ * is in something else. */
 int32_t constant_at(const struct object *o, const struct relocation *r);
 
 /* ---- the present stencil ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The lines of source of an ELF file, from its section .debug_line (DWARF 2 to 5, "Line Number Information"): for builds
- * without elfutils' libdw, as in a browser. */
+/* The lines of source of an ELF file, from its section .debug_line (DWARF 2 to 5, "Line Number Information"): for
+ * builds without elfutils' libdw, as in a browser. */
 #ifndef LINE_TABLE_H
 #define LINE_TABLE_H
 
@@ -26,12 +26,13 @@ struct line_table {
 	size_t lines_size, line_strings_size, strings_size;
 };
 
-/* Read the table of the file of SIZE bytes at ELF, which need not stay. False: it has none, or no memory is left. What
- * is wrong in the table is left out. */
+/* Read the table of the file of SIZE bytes at ELF, which need not stay. False: it has none, or no memory is left.
+ * What is wrong in the table is left out. */
 bool line_table_read(struct line_table *t, const void *elf, size_t size);
 void line_table_free(struct line_table *t);
 
-/* The sequence that ADDRESS is in, and the index of the row for it, the last one at or before it. NULL: there is none. */
+/* The sequence that ADDRESS is in, and the index of the row for it, the last one at or before it. NULL: there is
+ * none. */
 const struct line_sequence *line_table_find(const struct line_table *t, uint64_t address, size_t *row);
 /* The file's name with its directory; "": there is none, or no memory is left. */
 const char *line_table_path(struct line_table *t, unsigned file);
