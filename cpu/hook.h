@@ -249,8 +249,8 @@ ALWAYS_INLINE enum hook_answer hook_access_seen(struct cpu *c, const struct hook
 	h->current = NULL;
 	return unlikely(answer | *all->asked) ? hook_access_answered(c, k, answer) : HOOK_GO;
 }
-/* The handler of a MOV that does the same as RUN, whose address is linear as it is, and calls the hook of memory that is
- * alone, an observer before accesses of KINDS; else RUN. (move.c) */
+/* The handler of a MOV that does the same as RUN, whose address is linear as it is, and calls the hook of memory that
+ * is alone, an observer before accesses of KINDS; else RUN. (move.c) */
 handler *hooked_move(handler *run, u32 kinds);
 /* An instruction has read what it will write: if a hook undoes it then, it may have changed the flags. */
 void hook_keep_flags(struct cpu *c);

@@ -113,6 +113,13 @@ struct vcpu {
 	char error[512];
 };
 
+/* Copy a structure of the caller's, whose first member is its size [0: SIZE], to OUT, of SIZE bytes: what is missing
+ * becomes zero, and so does the size there. LEAST: the bytes of its first version. */
+enum { SIZED_MAX = 1 << 16 };
+enum sized { SIZED_OK, SIZED_WRONG, SIZED_UNKNOWN /* it has members that OUT has not */ };
+enum sized sized_copy(void *out, size_t size, size_t least, const void *in);
+/* The same; false with vcpu_error. WHAT: its name. */
+bool machine_takes(struct vcpu *v, const char *what, void *out, size_t size, size_t least, const void *in);
 /* vcpu_new for an untrusted configuration: REACH has the files that it may open; NULL: it is the user's own. T (or
  * NULL) has the boot images. */
 struct vcpu *machine_new(const struct vcpu_config *config, const struct reach *reach, const struct vcpu_template *t,
@@ -199,13 +206,6 @@ bool map_of(struct vcpu *v, const struct vcpu *of);
 /* ---- past.c ---- */
 
 /* The first page from PAGE on with FLAG; END if there is none. */
-/* Copy a structure of the caller's, whose first member is its size [0: SIZE], to OUT, of SIZE bytes: what is missing
- * becomes zero, and so does the size there. LEAST: the bytes of its first version. */
-enum { SIZED_MAX = 1 << 16 };
-enum sized { SIZED_OK, SIZED_WRONG, SIZED_UNKNOWN /* it has members that OUT has not */ };
-enum sized sized_copy(void *out, size_t size, size_t least, const void *in);
-/* The same; false with vcpu_error. WHAT: its name. */
-bool machine_takes(struct vcpu *v, const char *what, void *out, size_t size, size_t least, const void *in);
 u64 page_next(const struct ram *ram, u64 page, u64 end, u8 flag);
 /* A page becomes BYTES (NULL: zeroes), and code that was decoded from others there is forgotten; for writers of it,
  * machine_drop_writes. */

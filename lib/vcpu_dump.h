@@ -25,9 +25,9 @@ extern "C" {
  *   Windows    crash dumps of 64 bits: full (type 1) and bitmap (type 5). The general registers of the context
  *              record, its x87 and XMM registers, flat segments, and CR3 of the header.
  *
- * The processor is in 64-bit mode then, with EFER.NXE and SCE, and runs only if the pages that it needs are there. False with one line in
- * *ERROR: DATA is no such dump, damaged, beyond 256 GiB, or V is not such a machine; V has not changed, or, if the host
- * has no memory or the processor cannot have a register, is good for vcpu_free only. */
+ * The processor is in 64-bit mode then, with EFER.NXE and SCE, and runs only if the pages that it needs are there.
+ * False with one line in *ERROR: DATA is no such dump, damaged, beyond 256 GiB, or V is not such a machine; V has not
+ * changed, or, if the host has no memory or the processor cannot have a register, is good for vcpu_free only. */
 VCPU_API bool vcpu_dump_load(vcpu *v, const void *data, size_t len, char **error);
 /* Write memory and processors as an ELF core of 64 bits, as QEMU's dump-guest-memory does: for Debian's crash, gdb (by
  * physical addresses) and drgn. VMCOREINFO is copied if a Linux guest has it in its memory. WRITE is called with the

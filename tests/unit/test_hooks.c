@@ -169,7 +169,8 @@ static const struct { uint64_t from, to; unsigned times; }
 	blocks[] = { { 0, AT, 1 }, { 0, AT + 5, ROUNDS - 1 }, { 0, AT + 10, 1 } },
 	loop_edges[] = { { AT + 8, AT + 5, ROUNDS - 1 }, { AT + 8, AT + 10, 1 } };
 
-/* The map has the counts of blocks and edges that the loop has; beside another hook (BESIDE) and alone, from AT + FIRST on. */
+/* The map has the counts of blocks and edges that the loop has; beside another hook (BESIDE) and alone, from AT + FIRST
+ * on. */
 static uint64_t count_in_map(int engine, bool edges, uint64_t step, bool beside, unsigned first)
 {
 	static uint8_t map[MAP], expected_map[MAP];
