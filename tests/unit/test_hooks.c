@@ -158,6 +158,57 @@ START_TEST(test_edge)
 }
 END_TEST
 
+/* mov ecx, ROUNDS; 1: dec ecx; mov edx, ecx; sub edx, 5; jz 2f; 2: test ecx, ecx; jnz 1b; hlt: each jump is one step with
+ * what is before it, of which one does two instructions */
+#define STEPS CODE(0xb9, ROUNDS & 0xff, ROUNDS >> 8, 0, 0, 0xff, 0xc9, 0x89, 0xca, 0x83, 0xea, 5, 0x74, 0, 0x85, 0xc9, \
+		   0x75, 0xf3, 0xf4)
+static unsigned told, untrue;
+
+static enum vcpu_hook_answer each_edge(void *user, struct vcpu_hook_event *e)
+{
+	const unsigned round = told / 2, second = told % 2;
+	const uint64_t to = !second ? AT + 14 : round == ROUNDS - 1 ? AT + 18 : AT + 5;
+
+	untrue += e->from != (second ? AT + 16 : AT + 12) || e->address != to || e->taken != (to == AT + 5) ||
+		  vcpu_get(v, VCPU_RIP) != to || vcpu_get(v, VCPU_RCX) != ROUNDS - 1 - round ||
+		  vcpu_instructions(v) != 1 + 6 * round + (second ? 6 : 4);
+	told++;
+	return *(enum vcpu_hook_answer *)user;
+}
+
+static uint64_t run_steps(int engine, bool hooked, uint64_t step, enum vcpu_hook_answer answer)
+{
+	struct vcpu_hook h = { .kinds = VCPU_HOOK_EDGE, .observer = true, .call = each_edge, .user = &answer };
+	struct vcpu_stop stop;
+	uint64_t hash;
+
+	machine(engine, STEPS);
+	told = untrue = 0;
+	if (hooked)
+		ck_assert_int_gt(vcpu_hook_add(v, &h), 0);
+	do
+		stop = vcpu_run(v, step);
+	while (stop.reason == VCPU_STOP_LIMIT || stop.reason == VCPU_STOP_HOOK);
+	ck_assert_int_eq(stop.reason, VCPU_STOP_IDLE);
+	ck_assert_uint_eq(untrue, 0);
+	ck_assert_uint_eq(told, hooked ? 2 * ROUNDS : 0);
+	hash = vcpu_state_hash(v);
+	vcpu_free(v);
+	return hash;
+}
+
+START_TEST(test_edges_of_steps)
+{
+	static const uint64_t steps[] = { 100000, 1, 2, 3, 7 };
+	uint64_t hash = run_steps(_i, false, 100000, VCPU_HOOK_GO);
+
+	for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
+		ck_assert_uint_eq(run_steps(_i, true, steps[i], VCPU_HOOK_GO), hash);
+		ck_assert_uint_eq(run_steps(_i, true, steps[i], VCPU_HOOK_STOP), hash);
+	}
+}
+END_TEST
+
 /* ---- maps ---- */
 
 /* The formulas are those of vcpu_hook.h. */
@@ -1164,6 +1215,7 @@ int main(void)
 	BOTH(test_counts);
 	BOTH(test_range);
 	BOTH(test_edge);
+	BOTH(test_edges_of_steps);
 	BOTH(test_map);
 	BOTH(test_set);
 	BOTH(test_skip);
