@@ -72,16 +72,17 @@ static inline bool host_avx512(void) { return (host_xcr0() & 0xe6) == 0xe6; }
 static inline bool host_st_near(const u8 *a, const u8 *b, unsigned ulps)
 {
 	const u8 *st[2] = { a, b };
-	unsigned __int128 n[2];
+	__int128 n[2], distance;
 
 	for (unsigned i = 0; i < 2; i++) {
-		u16 e = get16(st[i] + 8);
+		int e = get16(st[i] + 8) & 0x7fff;
 
-		if ((e & 0x7fff) >= 0x5f00 && (e & 0x7fff) <= 24576)
-			e = (u16)(e - 24576);
-		n[i] = (unsigned __int128)e << 63 | (get64(st[i]) & ~((u64)1 << 63));
+		if (e >= 0x5f00 && e <= 24576)
+			e -= 24576; /* and below 0, where it is smaller than all that are not denormal */
+		n[i] = e * ((__int128)1 << 63) + (__int128)(get64(st[i]) & ~((u64)1 << 63));
 	}
-	return n[0] - n[1] + ulps <= 2 * ulps;
+	distance = n[0] - n[1];
+	return !((st[0][9] ^ st[1][9]) & 0x80) && distance <= (int)ulps && -distance <= (int)ulps;
 }
 
 /* Whether a function's result at the lower end of the normal numbers is an underflow depends on one unit in the last

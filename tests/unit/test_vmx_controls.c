@@ -30,7 +30,7 @@ static u64 msr(u32 index)
 START_TEST(capabilities)
 {
 	static const struct { const char *cpu; u32 secondary; u64 tertiary; u32 highest; } rows[] = {
-		{ "icelake-server", 0, 0, 0x32 }, { "sapphire-rapids", 1 << 26, 1 << 4, 0x42 }, { "max", 0, 1 << 4, 0x42 },
+		{ "icelake-server", 0, 0, 0x32 }, { "sapphire-rapids", 0, 1 << 4, 0x42 }, { "max", 0, 1 << 4, 0x42 },
 		{ "max,-vmx-ipi-virtualization", 0, 0, 0x32 }, { "haswell,+waitpkg", 1 << 26, 0, 0x2e },
 		{ "haswell,+msrlist", 0, 1 << 6, 0x34 }, { "max,+waitpkg,+msrlist", 1 << 26, 0x50, 0x42 },
 	};
