@@ -356,7 +356,9 @@ static void basic_leaf(const struct cpu *c, u32 leaf, u32 sub, u32 max, u32 out[
 	case 0x1d: tiles(m, sub, out); break;
 	case 0x1e: multiplier(m, sub, out); break;
 	case 0x20: out[EBX] = has(m, F_HRESET); break; /* bits that IA32_HRESET_ENABLE has */
-	case 0x24: out[EBX] = !sub && has(m, F_AVX10) ? 7 << 16 | 1 : 0; break; /* AVX10.1: 128, 256 and 512 bits */
+	case 0x24: /* AVX10's version, for 128, 256 and 512 bits */
+		out[EBX] = !sub && has(m, F_AVX10) ? 7 << 16 | (has(m, F_AVX10_2) ? 2 : 1) : 0;
+		break;
 	case 0x29: out[EBX] = !sub && has(m, F_APX); break; /* APX_NCI_NDD_NF: all of map 4 */
 	}
 }

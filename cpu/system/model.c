@@ -217,7 +217,7 @@ static void widen(struct model *m, unsigned f)
 		   : f == F_ARCH_LBR ? 0x1c
 		   : f == F_AMX_TILE ? 0x1e
 		   : f == F_APX      ? 0x29
-		   : f == F_AVX10    ? 0x24
+		   : f == F_AVX10 || f == F_AVX10_2 ? 0x24
 				     : feature_names[f].leaf;
 
 	if (!feature_names[f].leafed)
@@ -256,6 +256,8 @@ bool model_parse(struct model *m, const char *spec, char **error)
 			return fail(error, "processor feature", spec, len);
 		if (on) {
 			give(m, f);
+			if (f == F_AVX10_2) /* a version has what those before it have */
+				give(m, F_AVX10);
 			widen(m, f);
 		} else {
 			take(m, f);

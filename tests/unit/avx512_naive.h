@@ -649,6 +649,89 @@ static uint64_t n_scalef(const struct lane *l)
 	return l->size == 4 ? of_f(isinf(b) ? (float)a : scalbnf((float)a, n)) : of_d(isinf(b) ? a : scalbn(a, n));
 }
 
+/* ---- AVX10.2 ---- */
+
+/* A format by its bits of exponent and fraction; every number of it is a double. Denormal numbers of bfloat16 are zeros. */
+struct naive_format {
+	unsigned exp_bits, frac_bits;
+	bool flushes;
+};
+static const struct naive_format format_half = { 5, 10, false }, format_single = { 8, 23, false },
+				 format_double = { 11, 52, false };
+static struct naive_format format_by_size(unsigned size)
+{
+	return size == 2 ? format_half : size == 4 ? format_single : format_double;
+}
+static uint64_t frac_of(uint64_t v, struct naive_format f) { return v & (((uint64_t)1 << f.frac_bits) - 1); }
+static unsigned exp_of(uint64_t v, struct naive_format f) { return v >> f.frac_bits & ((1u << f.exp_bits) - 1); }
+static bool negative(uint64_t v, struct naive_format f) { return v >> (f.exp_bits + f.frac_bits) & 1; }
+static bool is_nan(uint64_t v, struct naive_format f)
+{
+	return exp_of(v, f) == (1u << f.exp_bits) - 1 && frac_of(v, f);
+}
+static bool is_signaling(uint64_t v, struct naive_format f)
+{
+	return is_nan(v, f) && !(v >> (f.frac_bits - 1) & 1);
+}
+static bool is_denormal(uint64_t v, struct naive_format f) { return !exp_of(v, f) && frac_of(v, f); }
+static double value_of(uint64_t v, struct naive_format f)
+{
+	int exp = (int)exp_of(v, f), bias = (1 << (f.exp_bits - 1)) - 1;
+	double m = (double)frac_of(v, f);
+
+	if (exp == 2 * bias + 1)
+		m = frac_of(v, f) ? NAN : INFINITY;
+	else if (exp)
+		m = ldexp(m + ldexp(1, (int)f.frac_bits), exp - bias - (int)f.frac_bits);
+	else
+		m = f.flushes ? 0 : ldexp(m, 1 - bias - (int)f.frac_bits);
+	return negative(v, f) ? -m : m;
+}
+/* Exceptions become those of the host, which test_avx512.c looks at. */
+static void raise_host(unsigned flags)
+{
+#ifdef __x86_64__
+	_mm_setcsr(_mm_getcsr() | flags);
+#else
+	(void)flags;
+#endif
+}
+
+/* IEEE 754-2019: minimum and maximum order -0 below +0. */
+static uint64_t minmax(const struct lane *l, struct naive_format f)
+{
+	uint64_t quiet = (uint64_t)1 << (f.frac_bits - 1), sign = quiet << (f.exp_bits + 1), r;
+	bool nan_a = is_nan(l->a, f), nan_b = is_nan(l->b, f), number = l->imm & 16;
+
+	if (is_signaling(l->a, f) || is_signaling(l->b, f))
+		raise_host(1);
+	else if (!nan_a && !nan_b && (is_denormal(l->a, f) || is_denormal(l->b, f)))
+		raise_host(2);
+	if (nan_a && nan_b)
+		return (is_signaling(l->b, f) && !is_signaling(l->a, f) ? l->b : l->a) | quiet;
+	if (nan_a || nan_b) {
+		if (!number)
+			return (nan_a ? l->a : l->b) | quiet;
+		r = nan_a ? l->b : l->a;
+	} else {
+		double a = value_of(l->a, f), b = value_of(l->b, f);
+		bool below = a < b || (a == b && negative(l->a, f) && !negative(l->b, f));
+
+		if (l->imm & 2 && fabs(a) != fabs(b))
+			below = fabs(a) < fabs(b);
+		r = (l->imm & 1) != below ? l->a : l->b;
+	}
+	if (f.flushes && is_denormal(r, f))
+		r &= sign;
+	switch (l->imm >> 2 & 3) {
+	case 0: return nan_a ? r : (r & ~sign) | (l->a & sign);
+	case 1: return r;
+	case 2: return r & ~sign;
+	default: return r | sign;
+	}
+}
+static uint64_t n_minmax(const struct lane *l) { return minmax(l, format_by_size(l->size)); }
+
 /* Broadcasts of GROUP bytes. */
 static void repeat(uint8_t *r, const uint8_t *b, unsigned vl, unsigned group)
 {
@@ -923,6 +1006,9 @@ static const struct naive naives[] = {
 	PSD("vrndscale", rndscale),
 	PSD("vrange", range),
 	PSD("vscalef", scalef),
+	PSD("vminmax", minmax),
+	E("vminmaxph", 2, minmax),
+	S("vminmaxsh", 2, minmax),
 	V("vpbroadcastb", 1, 1, repeat1),
 	V("vpbroadcastw", 2, 2, repeat1),
 	V("vpbroadcastd", 4, 4, repeat1),

@@ -14,7 +14,7 @@ enum { CODE = 0x1000, PML4 = 0x10000, RAM_SIZE = 0x200000, DATA = 0x8000, END = 
 #define ALL_FEATURES "max," AVX512_FEATURES
 #define AVX512_FEATURES \
 	"+avx512f,+avx512dq,+avx512ifma,+avx512cd,+avx512bw,+avx512vl,+avx512vbmi,+avx512vbmi2,+avx512vnni," \
-	"+avx512bitalg,+avx512vpopcntdq,+avx512vp2intersect,+avx512fp16,+avx512bf16,+avxvnni"
+	"+avx512bitalg,+avx512vpopcntdq,+avx512vp2intersect,+avx512fp16,+avx512bf16,+avxvnni,+avx10.2"
 
 static void setup_model(const char *spec)
 {
@@ -99,6 +99,8 @@ static u64 some_float(unsigned size)
 
 	if (rnd() & 1)
 		v = (v & 0x807fffff) | (u32)(0x3f800000 + ((rnd() & 31) << 23) - (16 << 23));
+	if (size == 2) /* FP16 and bfloat16 */
+		return rnd() & 1 ? v >> 16 : rnd() & 7 ? rnd() & 0xffff : (rnd() & 0x80ff) | 0x7c00;
 	if (size == 4)
 		return v;
 	if ((v & 0x7f800000) == 0x7f800000)
@@ -215,7 +217,7 @@ static void expect(const struct naive *n, const struct shape *f, bool store, str
 static bool flags_count(const struct naive *n)
 {
 	return n->lane == n_fadd || n->lane == n_fsub || n->lane == n_fmul || n->lane == n_fdiv || n->lane == n_fsqrt ||
-	       n->lane == n_fmax || n->lane == n_fmin;
+	       n->lane == n_fmax || n->lane == n_fmin || n->lane == n_minmax;
 }
 
 static void one(const struct isa_row *row, const struct naive *n)

@@ -319,7 +319,7 @@ START_TEST(machine_check_banks)
 }
 END_TEST
 
-/* AVX10.1: the version, and vectors of 128, 256 and 512 bits (leaf 24h). */
+/* AVX10: the version, and vectors of 128, 256 and 512 bits (leaf 24h). */
 START_TEST(avx10)
 {
 	build("sapphire-rapids,+avx10.1");
@@ -328,6 +328,11 @@ START_TEST(avx10)
 	ck_assert_uint_eq(leaf(0x24, 0, EAX), 0);
 	ck_assert_uint_eq(leaf(0x24, 0, EBX), 0x70001);
 	ck_assert_uint_eq(leaf(0x24, 1, EBX), 0);
+	tear_down();
+	build("sapphire-rapids,+avx10.2"); /* has what AVX10.1 has */
+	ck_assert_uint_eq(leaf(0, 0, EAX), 0x24);
+	ck_assert_uint_eq(leaf(7, 1, EDX) >> 19 & 1, 1);
+	ck_assert_uint_eq(leaf(0x24, 0, EBX), 0x70002);
 	tear_down();
 	build("sapphire-rapids");
 	ck_assert_uint_eq(leaf(7, 1, EDX) >> 19 & 1, 0);

@@ -128,9 +128,13 @@ EVEX_IS(vcvtusi2ss, vcvtusi2fp)
 EVEX_IS(vcvtusi2sd, vcvtusi2fp) EVEX_IS(vcvtusi2sh, vcvtusi2fp) EVEX_IS(vcvtsi2sh, vcvtsi2fp)
 	EVEX_IS(vcvtsi2fp_round, vcvtsi2fp)
 
-	/* ---- comparisons into EFLAGS, of FP16, or without exceptions ---- */
+/* ---- comparisons into EFLAGS, of FP16, or without exceptions; with AVX10.2, for conditions of signed integers ---- */
 
-	ALWAYS_INLINE bool compare_flags(struct cpu *c, const struct op *o, bool quiet_is_invalid)
+/* EFLAGS of LESS, EQUAL, GREATER, UNORDERED */
+static const u16 flags_of_order[4] = { FL_C, FL_Z, 0, FL_Z | FL_P | FL_C },
+		 flags_of_signed[4] = { FL_O | FL_C, FL_O | FL_S | FL_Z, 0, FL_O | FL_S | FL_P | FL_C };
+
+ALWAYS_INLINE bool compare_flags(struct cpu *c, const struct op *o, bool quiet_is_invalid, const u16 flags[4])
 {
 	unsigned size = 1u << o->from;
 	u32 saved;
@@ -144,20 +148,32 @@ EVEX_IS(vcvtusi2sd, vcvtusi2fp) EVEX_IS(vcvtusi2sh, vcvtusi2fp) EVEX_IS(vcvtsi2s
 			     quiet_is_invalid);
 	if (!evex_soft_end(c, o, saved))
 		return false;
-	cpu_set_arith(c, order == UNORDERED ? FL_Z | FL_P | FL_C : order == LESS ? FL_C : order == EQUAL ? FL_Z : 0);
+	cpu_set_arith(c, flags[order - LESS]);
 	return true;
 }
 
-BODY(vucomi) { return compare_flags(c, o, false); }
+BODY(vucomi) { return compare_flags(c, o, false, flags_of_order); }
 BODY_HANDLER(vucomi)
-BODY(vcomi) { return compare_flags(c, o, true); }
+BODY(vcomi) { return compare_flags(c, o, true, flags_of_order); }
 BODY_HANDLER(vcomi)
 EVEX_IS(vucomish, vucomi)
-EVEX_IS(vucomi_round, vucomi) EVEX_IS(vcomish, vcomi) EVEX_IS(vcomi_round, vcomi)
+EVEX_IS(vucomi_round, vucomi)
+EVEX_IS(vcomish, vcomi)
+EVEX_IS(vcomi_round, vcomi)
+BODY(vucomx) { return compare_flags(c, o, false, flags_of_signed); }
+BODY_HANDLER(vucomx)
+BODY(vcomx) { return compare_flags(c, o, true, flags_of_signed); }
+BODY_HANDLER(vcomx)
+EVEX_IS(vucomxss, vucomx)
+EVEX_IS(vucomxsd, vucomx)
+EVEX_IS(vucomxsh, vucomx)
+EVEX_IS(vcomxss, vcomx)
+EVEX_IS(vcomxsd, vcomx)
+EVEX_IS(vcomxsh, vcomx)
 
-	/* ---- bfloat16: the upper half of single precision. To nearest, denormals are zeros, no exceptions. ---- */
+/* ---- bfloat16: the upper half of single precision. To nearest, denormals are zeros, no exceptions. ---- */
 
-	static u64 to_bfloat16(u64 v)
+static u64 to_bfloat16(u64 v)
 {
 	u32 exp = v >> 23 & 0xff;
 

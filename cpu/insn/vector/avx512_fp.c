@@ -243,12 +243,23 @@ EVEX_PH_SH(vreduce, vreduce)
 /* ---- VRANGE: IMM 1-0 the smaller, larger, smaller and larger by magnitude; 3-2 the sign: of A, as it is, 0, 1. Of
  * equal numbers the negative one is the smaller. ---- */
 
+/* Is A the smaller one of two that are no NaNs? BY_MAGNITUDE: if they differ in that. */
+static bool is_smaller(u64 a, u64 b, bool by_magnitude, struct format f)
+{
+	u64 magnitude_a = a & ~f.sign, magnitude_b = b & ~f.sign;
+
+	if (by_magnitude && magnitude_a != magnitude_b)
+		return magnitude_a < magnitude_b;
+	if (sign_of(a ^ b, f))
+		return a & f.sign;
+	return a & f.sign ? magnitude_a >= magnitude_b : magnitude_a <= magnitude_b;
+}
+
 static u64 element_range(struct cpu *c, const struct element *e)
 {
 	struct format f = source_format(e);
 	struct num x = unpack(c, e->a, f), y = unpack(c, e->b, f);
 	u64 a = x.class == ZERO ? sign_of(e->a, f) : e->a, b = y.class == ZERO ? sign_of(e->b, f) : e->b, r;
-	bool smaller;
 
 	if (x.class == SNAN || y.class == SNAN) {
 		flag(c, MXCSR_IE);
@@ -259,17 +270,9 @@ static u64 element_range(struct cpu *c, const struct element *e)
 	} else if (x.class == QNAN || y.class == QNAN) {
 		r = x.class == QNAN ? b : a;
 	} else {
-		u64 key_a = a & ~f.sign, key_b = b & ~f.sign;
-
 		denormal_flag(c, x);
 		denormal_flag(c, y);
-		if (e->imm & 2 && key_a != key_b)
-			smaller = key_a < key_b;
-		else if (x.sign != y.sign)
-			smaller = x.sign;
-		else
-			smaller = x.sign ? key_a >= key_b : key_a <= key_b;
-		r = smaller != (e->imm & 1) ? a : b;
+		r = is_smaller(a, b, e->imm & 2, f) != (e->imm & 1) ? a : b;
 	}
 	switch (e->imm >> 2 & 3) {
 	case 0: return (r & ~f.sign) | sign_of(e->a, f);
@@ -281,6 +284,40 @@ static u64 element_range(struct cpu *c, const struct element *e)
 EVEX_BODIES(vrange, element, element_range, SOFT)
 EVEX_PS_PD(vrange, vrange)
 EVEX_SS_SD(vrange, vrange)
+
+/* ---- VMINMAX: IEEE 754-2019's minimum, maximum and the like. IMM 1-0 as of VRANGE; 4: a number wins over a NaN; 3-2
+ * the sign of a number: of A, which counts if A is no NaN; as it is; 0; 1. ---- */
+
+static u64 minmax(struct cpu *c, const struct element *e, struct format f)
+{
+	struct num x = unpack(c, e->a, f), y = unpack(c, e->b, f);
+	u64 a = x.class == ZERO ? sign_of(e->a, f) : e->a, b = y.class == ZERO ? sign_of(e->b, f) : e->b, r;
+
+	if (x.class == SNAN || y.class == SNAN)
+		flag(c, MXCSR_IE);
+	if (x.class >= QNAN && (y.class >= QNAN || !(e->imm & 16)))
+		return (x.class == QNAN && y.class == SNAN ? b : a) | quiet(f);
+	if (y.class >= QNAN && !(e->imm & 16))
+		return b | quiet(f);
+	if (x.class < QNAN && y.class < QNAN) {
+		denormal_flag(c, x);
+		denormal_flag(c, y);
+		r = is_smaller(a, b, e->imm & 2, f) != (e->imm & 1) ? a : b;
+	} else {
+		r = x.class < QNAN ? a : b;
+	}
+	switch (e->imm >> 2 & 3) {
+	case 0: return x.class < QNAN ? (r & ~f.sign) | sign_of(a, f) : r;
+	case 1: return r;
+	case 2: return r & ~f.sign;
+	default: return r | f.sign;
+	}
+}
+static u64 element_minmax(struct cpu *c, const struct element *e) { return minmax(c, e, source_format(e)); }
+EVEX_BODIES(vminmax, element, element_minmax, SOFT)
+EVEX_PS_PD(vminmax, vminmax)
+EVEX_SS_SD(vminmax, vminmax)
+EVEX_PH_SH(vminmax, vminmax)
 
 /* ---- VFIXUPIMM: B has a token of four bits for each class of number in A ---- */
 

@@ -107,3 +107,22 @@ BODY(vmovw_rx)
 	return true;
 }
 GEN_BODY(vmovw_rx)
+
+/* AVX10.2's VMOVD and VMOVW: the lowest 4 or 2 bytes of a vector register; all above them becomes zero. */
+BODY(vmov_low)
+{
+	union vreg r = { { 0 } };
+	unsigned size = 1u << o->to;
+	vec b;
+
+	if (o->to_memory)
+		return op_store(c, o, size, element_get(&c->v[o->src], 0, size));
+	if (!vec_source(c, o, size, &b))
+		return false;
+	element_set(&r, 0, size, trim(b[0], size));
+	evex_set(c, o, &r);
+	return true;
+}
+BODY_HANDLER(vmov_low)
+EVEX_IS(vmovd_x, vmov_low)
+EVEX_IS(vmovw_x, vmov_low)

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* AVX10.2 and AMX-AVX512: every pattern of Intel's XED is a row of the table, with its columns; comparisons and moves, by
+ * the manual. (test_avx512.c compares the others with a second implementation.) */
+#define _GNU_SOURCE
+#include <check.h>
+#include "cpu/insn/vector/mxcsr.h"
+#include "tests/unit/avx10_tables.h"
+#include "tests/unit/modes.h"
+#include "tests/unit/random.h"
+
+enum { AREA = DATA + 0x100 };
+
+static void avx10_setup(void) { vectors_setup("sapphire-rapids,+avx10.2", RAM_SIZE, 0, 0xe7); }
+
+/* The vector of the fault of the instruction, or RETIRED. */
+static int run(const u8 *code, unsigned len)
+{
+	poke(CODE, code, len);
+	c->r[RIP] = CODE;
+	c->activity = ACTIVITY_RUN;
+	return cpu_run(c, c->icount + 1, CLOCK_NEVER) == CPU_EXCEPTION ? c->fault.vector : RETIRED;
+}
+
+/* ---- encodings ---- */
+
+/* Does the row have P's opcode, whatever its columns are? */
+static bool same_opcode(const struct isa_row *row, const struct pattern *p)
+{
+	bool any_w = !(row->mask & KEY_W);
+
+	return row->evex && !strcmp(row->insn->mnemonic, p->name) && row->map == p->map && row->opcode == p->opcode &&
+	       (row->match >> 9 & 3) == p->pp && any_w == (p->w == ANY) && (any_w || !!(row->match & KEY_W) == p->w);
+}
+
+static void columns(const struct isa_row *row, const struct pattern *p)
+{
+	static const u8 tuples[] = { [NO_MEMORY] = TUPLE_NONE, [FULL] = TUPLE_FV, [HALF] = TUPLE_HV,
+				     [FULLMEM] = TUPLE_FVM, [ONE] = TUPLE_T1 };
+	const struct insn *insn = row->insn;
+	unsigned from = insn->from ? insn->from : row->match & KEY_W ? 8 : 4;
+
+	ck_assert_msg(insn->tuple == tuples[p->memory], "%s: memory", p->name);
+	ck_assert_msg(p->memory == NO_MEMORY || from == p->element, "%s: %u bytes", p->name, from);
+	ck_assert_msg(insn->rounding == p->rounding, "%s: rounding", p->name);
+	ck_assert_msg((insn->masking == MASKING_ANY) == p->masked, "%s: masks", p->name);
+	ck_assert_msg(row->enabled, "%s is not enabled", p->name);
+}
+
+START_TEST(encodings)
+{
+	unsigned rows = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(patterns); i++) {
+		unsigned found = 0;
+
+		for (unsigned k = 0; k < c->isa->count; k++)
+			if (same_opcode(&c->isa->rows[k], &patterns[i])) {
+				columns(&c->isa->rows[k], &patterns[i]);
+				found++;
+			}
+		ck_assert_msg(found, "%s %02x is not in the table", patterns[i].name, patterns[i].opcode);
+		rows += found;
+	}
+	for (unsigned k = 0; k < c->isa->count; k++) {
+		enum feature f = c->isa->rows[k].insn->since;
+
+		rows -= f == F_AVX10_2;
+	}
+	ck_assert_int_eq((int)rows, 0); /* and the table has no others */
+}
+END_TEST
+
+/* ---- VCOMX, VUCOMX ---- */
+
+enum { LESS_THAN = FL_O | FL_C, EQUAL_TO = FL_O | FL_S | FL_Z, GREATER_THAN = 0, NO_ORDER = FL_O | FL_S | FL_P | FL_C };
+
+struct pair {
+	u64 a, b;
+	u32 flags;
+	u32 vucomx, vcomx; /* of MXCSR */
+};
+
+static void compare(unsigned size, const struct pair *p)
+{
+	static const u8 prefix[9][4] = { [2] = { 0x62, 0xf5, 0x7e, 0x08 },
+					 [4] = { 0x62, 0xf1, 0x7e, 0x08 },
+					 [8] = { 0x62, 0xf1, 0xff, 0x08 } };
+
+	for (unsigned n = 0; n < 6; n++) {
+		bool signals = n & 1, memory = n >> 1 == 1, sae = n >> 1 == 2;
+		u8 code[6];
+		u32 want = signals ? p->vcomx : p->vucomx;
+
+		memcpy(code, prefix[size], 4);
+		code[3] |= sae ? 0x10 : 0;
+		code[4] = signals ? 0x2f : 0x2e;
+		code[5] = memory ? 0x0b : 0xca; /* xmm1, [rbx] or xmm2 */
+		memset(&c->v[1], 0xff, 16);
+		memset(&c->v[2], 0xff, 16);
+		memcpy(&c->v[1], &p->a, size);
+		memcpy(&c->v[2], &p->b, size);
+		poke(AREA, &p->b, size);
+		c->r[RBX] = AREA;
+		c->mxcsr = 0x1f80;
+		cpu_set_arith(c, FL_Z | FL_A);
+		ck_assert_int_eq(run(code, 6), RETIRED);
+		sse_park(c);
+		ck_assert_msg((cpu_flags(c) & (FL_O | FL_S | FL_Z | FL_A | FL_P | FL_C)) == p->flags,
+			      "%u bytes, form %u: %llx and %llx", size, n, (unsigned long long)p->a,
+			      (unsigned long long)p->b);
+		ck_assert_uint_eq(c->mxcsr, 0x1f80 | (sae ? 0 : want));
+	}
+}
+
+START_TEST(comparisons)
+{
+	static const struct pair halves[] = {
+		{ 0x3c00, 0x4000, LESS_THAN, 0, 0 },     { 0x4000, 0x3c00, GREATER_THAN, 0, 0 },
+		{ 0x8000, 0x0000, EQUAL_TO, 0, 0 },      { 0xfc00, 0x7c00, LESS_THAN, 0, 0 },
+		{ 0x7e00, 0x3c00, NO_ORDER, 0, MXCSR_IE }, { 0x3c00, 0x7d00, NO_ORDER, MXCSR_IE, MXCSR_IE },
+		{ 0x0001, 0x0000, GREATER_THAN, MXCSR_DE, MXCSR_DE },
+	};
+	static const struct pair singles[] = {
+		{ 0xbf800000, 0x3f800000, LESS_THAN, 0, 0 },
+		{ 0x3f800001, 0x3f800000, GREATER_THAN, 0, 0 },
+		{ 0x3f800000, 0x3f800000, EQUAL_TO, 0, 0 },
+		{ 0x3f800000, 0xffc00000, NO_ORDER, 0, MXCSR_IE },
+		{ 0x7f800001, 0x3f800000, NO_ORDER, MXCSR_IE, MXCSR_IE },
+		{ 0x80000001, 0x00000000, LESS_THAN, MXCSR_DE, MXCSR_DE },
+	};
+	static const struct pair doubles[] = {
+		{ 0x3ff0000000000000, 0x4000000000000000, LESS_THAN, 0, 0 },
+		{ 0xbff0000000000000, 0xc000000000000000, GREATER_THAN, 0, 0 },
+		{ 0x0000000000000000, 0x8000000000000000, EQUAL_TO, 0, 0 },
+		{ 0x7ff8000000000000, 0x7ff8000000000000, NO_ORDER, 0, MXCSR_IE },
+		{ 0x3ff0000000000000, 0xfff0000000000001, NO_ORDER, MXCSR_IE, MXCSR_IE },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(halves); i++)
+		compare(2, &halves[i]);
+	for (unsigned i = 0; i < ARRAY_LEN(singles); i++)
+		compare(4, &singles[i]);
+	for (unsigned i = 0; i < ARRAY_LEN(doubles); i++)
+		compare(8, &doubles[i]);
+}
+END_TEST
+
+/* ---- VMOVD, VMOVW ---- */
+
+START_TEST(moves)
+{
+	static const struct {
+		u8 code[6], size;
+		bool load, store;
+	} all[] = {
+		{ { 0x62, 0xf1, 0x7e, 0x08, 0x7e, 0xca }, 4, false, false }, /* vmovd xmm1, xmm2 */
+		{ { 0x62, 0xf1, 0x7e, 0x08, 0x7e, 0x0b }, 4, true, false },  /* vmovd xmm1, [rbx] */
+		{ { 0x62, 0xf1, 0x7d, 0x08, 0xd6, 0xd1 }, 4, false, false }, /* vmovd xmm1, xmm2 */
+		{ { 0x62, 0xf1, 0x7d, 0x08, 0xd6, 0x13 }, 4, false, true },  /* vmovd [rbx], xmm2 */
+		{ { 0x62, 0xf5, 0x7e, 0x08, 0x6e, 0xca }, 2, false, false }, /* vmovw xmm1, xmm2 */
+		{ { 0x62, 0xf5, 0x7e, 0x08, 0x6e, 0x0b }, 2, true, false },  /* vmovw xmm1, [rbx] */
+		{ { 0x62, 0xf5, 0x7e, 0x08, 0x7e, 0xd1 }, 2, false, false }, /* vmovw xmm1, xmm2 */
+		{ { 0x62, 0xf5, 0x7e, 0x08, 0x7e, 0x13 }, 2, false, true },  /* vmovw [rbx], xmm2 */
+	};
+	u8 zeros[64] = { 0 };
+
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
+		u64 in_memory = rnd(), in_register = rnd();
+		unsigned size = all[i].size;
+
+		memset(&c->v[1], 0xaa, 64);
+		memset(&c->v[2], 0xbb, 64);
+		c->v[2].q[0] = in_register;
+		poke64(AREA, in_memory);
+		c->r[RBX] = AREA;
+		ck_assert_msg(run(all[i].code, 6) == RETIRED, "%u", i);
+		if (all[i].store) {
+			ck_assert_uint_eq(peek(AREA, size), trim(in_register, size));
+			ck_assert_uint_eq(peek(AREA + size, 8 - size), in_memory >> 8 * size);
+		} else {
+			ck_assert_uint_eq(c->v[1].q[0], trim(all[i].load ? in_memory : in_register, size));
+			ck_assert(!memcmp(c->v[1].b + 8, zeros, 56));
+		}
+	}
+}
+END_TEST
+
+/* ---- denormal numbers as zeros: of all formats but FP16 ---- */
+
+START_TEST(minmax_and_daz)
+{
+	/* vminmaxps, vminmaxph xmm1, xmm2, xmm3, 4: the smaller one, its own sign */
+	static const u8 single[] = { 0x62, 0xf3, 0x6d, 0x08, 0x52, 0xcb, 4 };
+	static const u8 half[] = { 0x62, 0xf3, 0x6c, 0x08, 0x52, 0xcb, 4 };
+
+	for (unsigned i = 0; i < 2; i++) {
+		memset(&c->v[2], 0, 64);
+		memset(&c->v[3], 0, 64);
+		c->v[2].d[0] = i ? 0x8001 : 0x80000001;
+		c->mxcsr = 0x1fc0;
+		ck_assert_int_eq(run(i ? half : single, 7), RETIRED);
+		sse_park(c);
+		ck_assert_uint_eq(c->v[1].d[0], i ? 0x8001 : 0x80000000);
+		ck_assert_uint_eq(c->mxcsr, i ? 0x1fc0 | MXCSR_DE : 0x1fc0);
+	}
+}
+END_TEST
+
+/* Without the feature these are #UD. */
+START_TEST(absent)
+{
+	static const u8 code[] = { 0x62, 0xf3, 0x6d, 0x08, 0x52, 0xcb, 4 };
+
+	bare_free();
+	vectors_setup("sapphire-rapids,+avx10.1", RAM_SIZE, 0, 0xe7);
+	ck_assert_int_eq(run(code, 7), VEC_UD);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("AVX10.2");
+	TCase *tc = tcase_create("instructions");
+
+	tcase_add_checked_fixture(tc, avx10_setup, bare_free);
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, encodings);
+	tcase_add_test(tc, comparisons);
+	tcase_add_test(tc, moves);
+	tcase_add_test(tc, minmax_and_daz);
+	tcase_add_test(tc, absent);
+	suite_add_tcase(s, tc);
+	return bare_run(s);
+}
