@@ -32,6 +32,20 @@ static const struct pattern {
 	{ "vmovd", 1, 1, 0xd6, 0, NOTHING, ONE, 4, false },
 	{ "vmovw", 5, 2, 0x6e, 0, NOTHING, ONE, 2, false },
 	{ "vmovw", 5, 2, 0x7e, 0, NOTHING, ONE, 2, false },
+	{ "vdpphps", 2, 0, 0x52, 0, NOTHING, FULL, 4, true },
+	{ "vmpsadbw", 3, 2, 0x42, 0, NOTHING, FULLMEM, 2, true },
+	{ "vpdpbssd", 2, 3, 0x50, 0, NOTHING, FULL, 4, true },
+	{ "vpdpbssds", 2, 3, 0x51, 0, NOTHING, FULL, 4, true },
+	{ "vpdpbsud", 2, 2, 0x50, 0, NOTHING, FULL, 4, true },
+	{ "vpdpbsuds", 2, 2, 0x51, 0, NOTHING, FULL, 4, true },
+	{ "vpdpbuud", 2, 0, 0x50, 0, NOTHING, FULL, 4, true },
+	{ "vpdpbuuds", 2, 0, 0x51, 0, NOTHING, FULL, 4, true },
+	{ "vpdpwsud", 2, 2, 0xd2, 0, NOTHING, FULL, 4, true },
+	{ "vpdpwsuds", 2, 2, 0xd3, 0, NOTHING, FULL, 4, true },
+	{ "vpdpwusd", 2, 1, 0xd2, 0, NOTHING, FULL, 4, true },
+	{ "vpdpwusds", 2, 1, 0xd3, 0, NOTHING, FULL, 4, true },
+	{ "vpdpwuud", 2, 0, 0xd2, 0, NOTHING, FULL, 4, true },
+	{ "vpdpwuuds", 2, 0, 0xd3, 0, NOTHING, FULL, 4, true },
 };
 
 #endif

@@ -732,6 +732,102 @@ static uint64_t minmax(const struct lane *l, struct naive_format f)
 }
 static uint64_t n_minmax(const struct lane *l) { return minmax(l, format_by_size(l->size)); }
 
+/* Sums of products of pieces of BITS, A's and B's signed or not, with a saturation that has the signedness of the sum. */
+static uint64_t pieces(const struct lane *l, unsigned bits, bool a_signed, bool b_signed, bool saturates)
+{
+	bool is_signed = a_signed || b_signed;
+	int64_t sum = is_signed ? sx(l->old, 4) : (int64_t)l->old;
+
+	for (unsigned at = 0; at < 32; at += bits) {
+		uint64_t a = cut(l->a >> at, bits / 8), b = cut(l->b >> at, bits / 8);
+
+		sum += (a_signed ? sx(a, bits / 8) : (int64_t)a) * (b_signed ? sx(b, bits / 8) : (int64_t)b);
+	}
+	if (saturates)
+		sum = is_signed ? clamp(sum, INT32_MIN, INT32_MAX) : clamp(sum, 0, UINT32_MAX);
+	return (uint64_t)sum & 0xffffffff;
+}
+#define PIECES(name, bits, a, b) \
+	static uint64_t n_##name(const struct lane *l) { return pieces(l, bits, a, b, false); } \
+	static uint64_t n_##name##s(const struct lane *l) { return pieces(l, bits, a, b, true); }
+PIECES(dpbssd, 8, true, true)
+PIECES(dpbsud, 8, true, false)
+PIECES(dpbuud, 8, false, false)
+PIECES(dpwsud, 16, true, false)
+PIECES(dpwusd, 16, false, true)
+PIECES(dpwuud, 16, false, false)
+
+/* Bits 2-0 of IMM are for the first and third 16 bytes, 5-3 for the others. */
+W(mpsadbw)
+{
+	USED;
+	for (unsigned i = 0; i < vl / 2; i++) {
+		unsigned lane16 = i / 8 * 16, control = imm >> (i / 8 % 2 ? 3 : 0) & 7, sum = 0;
+		const uint8_t *p = a + lane16 + (control >> 2) * 4 + i % 8, *q = b + lane16 + (control & 3) * 4;
+
+		for (unsigned k = 0; k < 4; k++)
+			sum += p[k] > q[k] ? p[k] - q[k] : q[k] - p[k];
+		poke(r, i, 2, sum);
+	}
+}
+
+/* What the host computes to nearest, without exceptions, whatever its MXCSR says. */
+static unsigned nearest_begin(void)
+{
+#ifdef __x86_64__
+	unsigned saved = _mm_getcsr();
+
+	_mm_setcsr(0x1f80);
+	return saved;
+#else
+	return 0;
+#endif
+}
+static void nearest_end(unsigned saved)
+{
+#ifdef __x86_64__
+	_mm_setcsr(saved);
+#else
+	(void)saved;
+#endif
+}
+
+/* A number of FP16 in single precision; a NaN becomes a quiet one, with what it carries. */
+static uint64_t single_of_half(uint64_t v)
+{
+	if (is_nan(v, format_half))
+		return (v & 0x8000) << 16 | 0x7fc00000 | (v & 0x3ff) << 13;
+	return of_f((float)value_of(v, format_half));
+}
+
+/* X * Y + Z in single precision, in which denormal numbers are zeros; of NaNs the first one, in the order of the operands. */
+static uint64_t flushed_fma(uint64_t x, uint64_t y, uint64_t z)
+{
+	uint64_t all[3] = { x, y, z };
+	float r;
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (is_nan(all[i], format_single))
+			return all[i] | 0x400000;
+		if (is_denormal(all[i], format_single))
+			all[i] &= 0x80000000;
+	}
+	r = fmaf(f_of(all[0]), f_of(all[1]), f_of(all[2]));
+	return isnan(r) ? 0xffc00000 : is_denormal(of_f(r), format_single) ? of_f(r) & 0x80000000 : of_f(r);
+}
+
+static uint64_t n_dpphps(const struct lane *l)
+{
+	unsigned saved = nearest_begin();
+	uint64_t sum = l->old;
+
+	for (int half = 1; half >= 0; half--)
+		sum = flushed_fma(single_of_half(l->a >> 16 * half & 0xffff),
+				  single_of_half(l->b >> 16 * half & 0xffff), sum);
+	nearest_end(saved);
+	return sum;
+}
+
 /* Broadcasts of GROUP bytes. */
 static void repeat(uint8_t *r, const uint8_t *b, unsigned vl, unsigned group)
 {
@@ -1006,6 +1102,20 @@ static const struct naive naives[] = {
 	PSD("vrndscale", rndscale),
 	PSD("vrange", range),
 	PSD("vscalef", scalef),
+	E("vpdpbssd", 4, dpbssd),
+	E("vpdpbssds", 4, dpbssds),
+	E("vpdpbsud", 4, dpbsud),
+	E("vpdpbsuds", 4, dpbsuds),
+	E("vpdpbuud", 4, dpbuud),
+	E("vpdpbuuds", 4, dpbuuds),
+	E("vpdpwsud", 4, dpwsud),
+	E("vpdpwsuds", 4, dpwsuds),
+	E("vpdpwusd", 4, dpwusd),
+	E("vpdpwusds", 4, dpwusds),
+	E("vpdpwuud", 4, dpwuud),
+	E("vpdpwuuds", 4, dpwuuds),
+	V("vmpsadbw", 2, 2, mpsadbw),
+	E("vdpphps", 4, dpphps),
 	PSD("vminmax", minmax),
 	E("vminmaxph", 2, minmax),
 	S("vminmaxsh", 2, minmax),

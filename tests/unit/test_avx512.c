@@ -217,7 +217,7 @@ static void expect(const struct naive *n, const struct shape *f, bool store, str
 static bool flags_count(const struct naive *n)
 {
 	return n->lane == n_fadd || n->lane == n_fsub || n->lane == n_fmul || n->lane == n_fdiv || n->lane == n_fsqrt ||
-	       n->lane == n_fmax || n->lane == n_fmin || n->lane == n_minmax;
+	       n->lane == n_fmax || n->lane == n_fmin || n->lane == n_minmax || n->lane == n_dpphps;
 }
 
 static void one(const struct isa_row *row, const struct naive *n)

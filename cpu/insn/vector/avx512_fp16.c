@@ -26,6 +26,23 @@ ARITHMETIC(sqrt)
 ARITHMETIC(min)
 ARITHMETIC(max)
 
+/* ---- VDPPHPS: to single precision and added there, to nearest, denormal singles are zeros, no exceptions ---- */
+
+static u64 element_dot_half(struct cpu *c, const struct element *e)
+{
+	u32 saved = c->soft_mxcsr;
+	u64 sum = e->old;
+
+	c->soft_mxcsr = MXCSR_MASKS | MXCSR_DAZ | MXCSR_FTZ;
+	for (unsigned shift = 16; shift <= 16; shift -= 16)
+		sum = soft_fma(c, soft_convert(c, (u16)(e->a >> shift), f16, f32),
+			       soft_convert(c, (u16)(e->b >> shift), f16, f32), sum, false, false, f32);
+	c->soft_mxcsr = saved;
+	return sum;
+}
+EVEX_BODY(vdpphps, element, element_dot_half, PACKED, EXACT)
+EVEX_IS(vdpphps, vdpphps)
+
 /* ---- complex numbers: the real part in the lower 16 bits ---- */
 
 enum { CONJUGATE = 1, ADDS = 2 };

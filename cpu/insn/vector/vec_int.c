@@ -60,7 +60,7 @@ VEC(pmaddubsw, 8,  PACKED, EXACT, MM_SLOW, vec_pmaddubsw(a, b))
 VEC(psadbw,    8,  PACKED, EXACT, MM_SLOW, vec_psadbw(a, b))
 VEC(pmulld,    32, PACKED, EXACT, SLOW,    vec_pmulld(a, b))
 VEC(pmuldq,    64, PACKED, EXACT, SLOW,    vec_pmuldq(a, b))
-VEC(mpsadbw,   8,  PACKED, EXACT, SLOW,    vec_mpsadbw(a, b, (u8)(imm >> 3 * part)))
+VEC(mpsadbw,   8,  PACKED, EXACT, SLOW,    vec_mpsadbw(a, b, (u8)(imm >> 3 * (part & 1))))
 
 /* ---- comparisons ---- */
 
