@@ -30,6 +30,7 @@ struct naive {
 	naive_lane *lane;
 	naive_whole *whole;
 	bool scalar, to_mask, old_rest /* of a scalar: bits 127 and down that are not computed are the destination's */;
+	bool flags; /* it raises the instruction's exceptions, and no others */
 };
 
 static int64_t sx(uint64_t v, unsigned size) { return (int64_t)(v << (64 - 8 * size)) >> (64 - 8 * size); }
@@ -657,7 +658,7 @@ struct naive_format {
 	bool flushes;
 };
 static const struct naive_format format_half = { 5, 10, false }, format_single = { 8, 23, false },
-				 format_double = { 11, 52, false };
+				 format_double = { 11, 52, false }, format_brain = { 8, 7, true };
 static struct naive_format format_by_size(unsigned size)
 {
 	return size == 2 ? format_half : size == 4 ? format_single : format_double;
@@ -687,14 +688,29 @@ static double value_of(uint64_t v, struct naive_format f)
 		m = f.flushes ? 0 : ldexp(m, 1 - bias - (int)f.frac_bits);
 	return negative(v, f) ? -m : m;
 }
-/* Exceptions become those of the host, which test_avx512.c looks at. */
-static void raise_host(unsigned flags)
+/* Exceptions become those of the host, which test_avx512.c looks at: FLAGS, and what there were when MXCSR was SAVED. */
+static unsigned host_mxcsr_now(void)
 {
 #ifdef __x86_64__
-	_mm_setcsr(_mm_getcsr() | flags);
+	return _mm_getcsr();
 #else
-	(void)flags;
+	return 0;
 #endif
+}
+static void raise_host(unsigned saved, unsigned flags)
+{
+#ifdef __x86_64__
+	_mm_setcsr(saved | flags);
+#else
+	(void)saved, (void)flags;
+#endif
+}
+
+static unsigned minmax_flags(const struct lane *l, struct naive_format f)
+{
+	if (is_signaling(l->a, f) || is_signaling(l->b, f))
+		return 1;
+	return !is_nan(l->a, f) && !is_nan(l->b, f) && (is_denormal(l->a, f) || is_denormal(l->b, f)) ? 2 : 0;
 }
 
 /* IEEE 754-2019: minimum and maximum order -0 below +0. */
@@ -702,16 +718,13 @@ static uint64_t minmax(const struct lane *l, struct naive_format f)
 {
 	uint64_t quiet = (uint64_t)1 << (f.frac_bits - 1), sign = quiet << (f.exp_bits + 1), r;
 	bool nan_a = is_nan(l->a, f), nan_b = is_nan(l->b, f), number = l->imm & 16;
+	unsigned saved = host_mxcsr_now();
 
-	if (is_signaling(l->a, f) || is_signaling(l->b, f))
-		raise_host(1);
-	else if (!nan_a && !nan_b && (is_denormal(l->a, f) || is_denormal(l->b, f)))
-		raise_host(2);
-	if (nan_a && nan_b)
-		return (is_signaling(l->b, f) && !is_signaling(l->a, f) ? l->b : l->a) | quiet;
+	if ((nan_a && nan_b) || ((nan_a || nan_b) && !number)) {
+		raise_host(saved, minmax_flags(l, f));
+		return (!nan_a || (is_signaling(l->b, f) && !is_signaling(l->a, f)) ? l->b : l->a) | quiet;
+	}
 	if (nan_a || nan_b) {
-		if (!number)
-			return (nan_a ? l->a : l->b) | quiet;
 		r = nan_a ? l->b : l->a;
 	} else {
 		double a = value_of(l->a, f), b = value_of(l->b, f);
@@ -723,6 +736,7 @@ static uint64_t minmax(const struct lane *l, struct naive_format f)
 	}
 	if (f.flushes && is_denormal(r, f))
 		r &= sign;
+	raise_host(saved, minmax_flags(l, f));
 	switch (l->imm >> 2 & 3) {
 	case 0: return nan_a ? r : (r & ~sign) | (l->a & sign);
 	case 1: return r;
@@ -828,6 +842,266 @@ static uint64_t n_dpphps(const struct lane *l)
 	return sum;
 }
 
+/* To an integer of BITS: what does not fit is the nearest one, and a NaN is 0. */
+static uint64_t saturated(const struct lane *l, struct naive_format f, unsigned bits, bool is_signed, bool chop,
+			  unsigned *flags)
+{
+	double v = value_of(l->b, f), top = ldexp(1, (int)(bits - is_signed)), low = is_signed ? -top : 0, r;
+	uint64_t lowest = is_signed ? (uint64_t)1 << (bits - 1) : 0;
+
+	*flags = 1;
+	if (isnan(v))
+		return 0;
+	r = chop ? trunc(v) : nearbyint(v);
+	if (r >= top || r < low)
+		return r < low ? lowest : cut(~lowest, bits / 8);
+	*flags = r != v ? 0x20 : 0;
+	return cut(r < 0x1p63 ? (uint64_t)(int64_t)r : (uint64_t)(int64_t)(r - 0x1p63) + ((uint64_t)1 << 63), bits / 8);
+}
+#define SATURATED(name, bits, is_signed, chop) \
+	static uint64_t n_##name(const struct lane *l) \
+	{ \
+		unsigned saved = host_mxcsr_now(), flags; \
+		uint64_t r = saturated(l, format_by_size(l->from), bits, is_signed, chop, &flags); \
+\
+		raise_host(saved, flags); \
+		return r; \
+	}
+SATURATED(toint_chop_sat, 8 * l->size, true, true)
+SATURATED(touint_chop_sat, 8 * l->size, false, true)
+SATURATED(ibs, 8, true, false)
+SATURATED(iubs, 8, false, false)
+SATURATED(ibs_chop, 8, true, true)
+SATURATED(iubs_chop, 8, false, true)
+
+/* ---- bfloat16: in double precision, rounded to odd, of which the 8 bits come out as if rounded once ---- */
+
+static double brain(uint64_t v) { return value_of(v, format_brain); }
+
+static uint64_t to_brain(double v)
+{
+	uint64_t sign = signbit(v) ? 0x8000 : 0;
+	double m;
+	int e;
+
+	if (isnan(v))
+		return 0xffc0;
+	if (isinf(v) || v == 0)
+		return sign | (v == 0 ? 0 : 0x7f80);
+	m = ldexp(frexp(fabs(v), &e), 8); /* [128, 256) */
+	m = floor(m) + (m - floor(m) > 0.5 || (m - floor(m) == 0.5 && fmod(floor(m), 2) == 1));
+	if (m == 256)
+		m = 128, e++;
+	if (e < -125)
+		return sign;
+	return sign | (e > 128 ? 0x7f80 : (uint64_t)(e + 126) << 7 | ((uint64_t)m - 128));
+}
+
+/* X * Y + Z and the like, to odd. */
+enum { OP_FMA, OP_DIV, OP_SQRT };
+static double odd(double x, double y, double z, int op)
+{
+	volatile double a = x, b = y, add = z, r;
+	uint64_t bits;
+
+#ifdef __x86_64__
+	_mm_setcsr(0x7f80); /* to zero */
+#endif
+	r = op == OP_FMA ? fma(a, b, add) : op == OP_DIV ? a / b : sqrt(a);
+	bits = of_d(r);
+#ifdef __x86_64__
+	if (_mm_getcsr() & 0x20 && isfinite(r))
+		bits |= 1;
+	_mm_setcsr(0x1f80);
+#endif
+	return d_of(bits);
+}
+
+/* The first NaN of N operands becomes the result. */
+static bool brain_nan(const uint64_t *v, unsigned n, uint64_t *r)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (is_nan(v[i], format_brain)) {
+			*r = v[i] | 0x40;
+			return true;
+		}
+	return false;
+}
+
+static uint64_t brain_fma(uint64_t x, uint64_t y, uint64_t z, bool turn, bool minus)
+{
+	uint64_t all[3] = { x, y, z }, r;
+	double a = brain(x), b = brain(y), c = brain(z);
+
+	if (brain_nan(all, 3, &r))
+		return r;
+	return to_brain(odd(turn ? -a : a, b, minus ? -c : c, OP_FMA));
+}
+
+static uint64_t brain_two(const struct lane *l, char op)
+{
+	uint64_t all[2] = { l->a, l->b }, r;
+	double a = brain(l->a), b = brain(l->b);
+	bool nans = brain_nan(all, 2, &r);
+
+	switch (op) {
+	case '+': return nans ? r : to_brain(odd(1, a, b, OP_FMA));
+	case '-': return nans ? r : to_brain(odd(1, a, -b, OP_FMA));
+	case '*': return nans ? r : to_brain(odd(a, b, signbit(a) != signbit(b) ? -0.0 : 0, OP_FMA));
+	case '/': return nans ? r : to_brain(odd(a, b, 0, OP_DIV));
+	case '<': return is_nan(l->b, format_brain) ? l->b : to_brain(a < b ? a : b);
+	default: return is_nan(l->b, format_brain) ? l->b : to_brain(a > b ? a : b);
+	}
+}
+
+static uint64_t brain_sqrt(const struct lane *l)
+{
+	uint64_t r;
+
+	return brain_nan(&l->b, 1, &r) ? r : to_brain(odd(brain(l->b), 0, 0, OP_SQRT));
+}
+
+static uint64_t brain_compare(const struct lane *l)
+{
+	double a = brain(l->a), b = brain(l->b);
+	bool un = isunordered(a, b), eq = !un && a == b, lt = isless(a, b), gt = isgreater(a, b);
+	bool r[] = { eq,       lt,          lt || eq, un,    !eq,        !lt,      !(lt || eq), !un,
+		     eq || un, !(gt || eq), !gt,      false, !eq && !un, gt || eq, gt,          true };
+
+	return r[l->imm & 15];
+}
+
+static uint64_t brain_class(const struct lane *l)
+{
+	double v = brain(l->b);
+	bool signaling = is_signaling(l->b, format_brain);
+
+	return (l->imm & 1 && isnan(v) && !signaling) || (l->imm & 2 && v == 0 && !signbit(v)) ||
+	       (l->imm & 4 && v == 0 && signbit(v)) || (l->imm & 8 && v == INFINITY) ||
+	       (l->imm & 16 && v == -INFINITY) || (l->imm & 64 && isfinite(v) && v < 0) || (l->imm & 128 && signaling);
+}
+
+static uint64_t brain_getexp(const struct lane *l)
+{
+	double v = brain(l->b);
+	uint64_t r;
+
+	if (brain_nan(&l->b, 1, &r))
+		return r;
+	return to_brain(isinf(v) ? INFINITY : v == 0 ? -INFINITY : ilogb(v));
+}
+
+static uint64_t brain_getmant(const struct lane *l)
+{
+	double v = brain(l->b), m = 1;
+	uint64_t r;
+	int e;
+
+	if (brain_nan(&l->b, 1, &r))
+		return r;
+	if (v < 0 && l->imm & 8)
+		return 0xffc0;
+	if (v != 0 && isfinite(v)) {
+		m = 2 * frexp(fabs(v), &e);
+		if ((l->imm & 3) == 1 ? !(e & 1) : (l->imm & 3) == 2 || ((l->imm & 3) == 3 && m >= 1.5))
+			m /= 2;
+	}
+	return to_brain(signbit(v) && !(l->imm & 4) ? -m : m);
+}
+
+static uint64_t brain_scalef(const struct lane *l)
+{
+	double a = brain(l->a), b = brain(l->b), n = floor(b);
+
+	if (isnan(a) && (is_signaling(l->a, format_brain) || !isinf(b)))
+		return l->a | 0x40;
+	if (isnan(b))
+		return l->b | 0x40;
+	if (isinf(b)) {
+		if (isnan(a))
+			return b < 0 ? 0 : 0x7f80;
+		if (b < 0 ? isinf(a) : a == 0)
+			return 0xffc0;
+		return to_brain(copysign(b < 0 ? 0 : INFINITY, a));
+	}
+	return to_brain(ldexp(a, n > 600 ? 600 : n < -600 ? -600 : (int)n));
+}
+
+static double brain_rounded(const struct lane *l)
+{
+	int m = l->imm >> 4;
+	double v = brain(l->b);
+
+	return isinf(v) ? v : copysign(ldexp(round_by(ldexp(v, m), 0), -m), v);
+}
+static uint64_t brain_rndscale(const struct lane *l)
+{
+	uint64_t r;
+
+	return brain_nan(&l->b, 1, &r) ? r : to_brain(brain_rounded(l));
+}
+static uint64_t brain_reduce(const struct lane *l)
+{
+	uint64_t r;
+
+	if (brain_nan(&l->b, 1, &r))
+		return r;
+	return isinf(brain(l->b)) ? 0 : to_brain(brain(l->b) - brain_rounded(l));
+}
+static uint64_t brain_rcp(const struct lane *l)
+{
+	uint64_t r;
+
+	return brain_nan(&l->b, 1, &r) ? r : to_brain(1 / brain(l->b));
+}
+static uint64_t brain_rsqrt(const struct lane *l)
+{
+	uint64_t r;
+
+	return brain_nan(&l->b, 1, &r) ? r : to_brain(1 / sqrt(brain(l->b)));
+}
+
+/* MXCSR stays as it is. */
+#define BRAIN(name, expression) \
+	static uint64_t n_brain_##name(const struct lane *l) \
+	{ \
+		unsigned saved = nearest_begin(), flags; \
+		uint64_t r = expression; \
+\
+		(void)flags; \
+		nearest_end(saved); \
+		return r; \
+	}
+BRAIN(add, brain_two(l, '+'))
+BRAIN(sub, brain_two(l, '-'))
+BRAIN(mul, brain_two(l, '*'))
+BRAIN(div, brain_two(l, '/'))
+BRAIN(min, brain_two(l, '<'))
+BRAIN(max, brain_two(l, '>'))
+BRAIN(sqrt, brain_sqrt(l))
+BRAIN(cmp, brain_compare(l))
+BRAIN(class, brain_class(l))
+BRAIN(getexp, brain_getexp(l))
+BRAIN(getmant, brain_getmant(l))
+BRAIN(scalef, brain_scalef(l))
+BRAIN(rndscale, brain_rndscale(l))
+BRAIN(reduce, brain_reduce(l))
+BRAIN(rcp, brain_rcp(l))
+BRAIN(rsqrt, brain_rsqrt(l))
+BRAIN(minmax, minmax(l, format_brain))
+BRAIN(ibs, saturated(l, format_brain, 8, true, false, &flags))
+BRAIN(iubs, saturated(l, format_brain, 8, false, false, &flags))
+BRAIN(ibs_chop, saturated(l, format_brain, 8, true, true, &flags))
+BRAIN(iubs_chop, saturated(l, format_brain, 8, false, true, &flags))
+#define BRAIN_FMA(name, turn, minus) \
+	BRAIN(name##132, brain_fma(l->old, l->b, l->a, turn, minus)) \
+	BRAIN(name##213, brain_fma(l->a, l->old, l->b, turn, minus)) \
+	BRAIN(name##231, brain_fma(l->a, l->b, l->old, turn, minus))
+BRAIN_FMA(fmadd, false, false)
+BRAIN_FMA(fmsub, false, true)
+BRAIN_FMA(fnmadd, true, false)
+BRAIN_FMA(fnmsub, true, true)
+
 /* Broadcasts of GROUP bytes. */
 static void repeat(uint8_t *r, const uint8_t *b, unsigned vl, unsigned group)
 {
@@ -880,6 +1154,16 @@ W(repeat8)
 #define SK(name, size, fn) \
 	{ \
 		name, size, size, n_##fn, 0, 1, 1, 0 \
+	}
+/* With the instruction's exceptions. */
+#define EF(name, from, size, fn) \
+	{ \
+		name, from, size, n_##fn, 0, 0, 0, 0, 1 \
+	}
+#define B(name, fn) EF("v" name "bf16", 2, 2, brain_##fn)
+#define BK(name, fn) \
+	{ \
+		"v" name "bf16", 2, 2, n_brain_##fn, 0, 0, 1, 0, 1 \
 	}
 #define BW(name, fn) E(name "b", 1, fn), E(name "w", 2, fn)
 #define DQ(name, fn) E(name "d", 4, fn), E(name "q", 8, fn)
@@ -1116,6 +1400,55 @@ static const struct naive naives[] = {
 	E("vpdpwuuds", 4, dpwuuds),
 	V("vmpsadbw", 2, 2, mpsadbw),
 	E("vdpphps", 4, dpphps),
+	EF("vcvttps2dqs", 4, 4, toint_chop_sat),
+	EF("vcvttpd2dqs", 8, 4, toint_chop_sat),
+	EF("vcvttps2qqs", 4, 8, toint_chop_sat),
+	EF("vcvttpd2qqs", 8, 8, toint_chop_sat),
+	EF("vcvttps2udqs", 4, 4, touint_chop_sat),
+	EF("vcvttpd2udqs", 8, 4, touint_chop_sat),
+	EF("vcvttps2uqqs", 4, 8, touint_chop_sat),
+	EF("vcvttpd2uqqs", 8, 8, touint_chop_sat),
+	EF("vcvtps2ibs", 4, 4, ibs),
+	EF("vcvtph2ibs", 2, 2, ibs),
+	EF("vcvtbf162ibs", 2, 2, brain_ibs),
+	EF("vcvtps2iubs", 4, 4, iubs),
+	EF("vcvtph2iubs", 2, 2, iubs),
+	EF("vcvtbf162iubs", 2, 2, brain_iubs),
+	EF("vcvttps2ibs", 4, 4, ibs_chop),
+	EF("vcvttph2ibs", 2, 2, ibs_chop),
+	EF("vcvttbf162ibs", 2, 2, brain_ibs_chop),
+	EF("vcvttps2iubs", 4, 4, iubs_chop),
+	EF("vcvttph2iubs", 2, 2, iubs_chop),
+	EF("vcvttbf162iubs", 2, 2, brain_iubs_chop),
+	B("add", add),
+	B("sub", sub),
+	B("mul", mul),
+	B("div", div),
+	B("min", min),
+	B("max", max),
+	B("sqrt", sqrt),
+	B("getexp", getexp),
+	B("getmant", getmant),
+	B("scalef", scalef),
+	B("rndscale", rndscale),
+	B("reduce", reduce),
+	B("rcp", rcp),
+	B("rsqrt", rsqrt),
+	B("minmax", minmax),
+	BK("cmp", cmp),
+	BK("fpclass", class),
+	B("fmadd132", fmadd132),
+	B("fmadd213", fmadd213),
+	B("fmadd231", fmadd231),
+	B("fmsub132", fmsub132),
+	B("fmsub213", fmsub213),
+	B("fmsub231", fmsub231),
+	B("fnmadd132", fnmadd132),
+	B("fnmadd213", fnmadd213),
+	B("fnmadd231", fnmadd231),
+	B("fnmsub132", fnmsub132),
+	B("fnmsub213", fnmsub213),
+	B("fnmsub231", fnmsub231),
 	PSD("vminmax", minmax),
 	E("vminmaxph", 2, minmax),
 	S("vminmaxsh", 2, minmax),

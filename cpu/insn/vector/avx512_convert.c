@@ -63,10 +63,59 @@ EVEX_IS(vcvtpd2qq, vcvt2int) EVEX_IS(vcvttps2qq, vcvtt2int) EVEX_IS(vcvttpd2qq, 
 												EVEX_IS(vcvtsd2sh,
 													vcvtfp_one)
 
-	/* ---- to general registers ---- */
+/* ---- AVX10.2: what does not fit is the nearest integer that there is ---- */
 
-	ALWAYS_INLINE bool to_general(struct cpu *c, const struct op *o, bool is_signed, bool chop)
+#define SATURATE(name, format, bits, is_signed, chop) \
+	static u64 element_##name(struct cpu *c, const struct element *e) \
+	{ \
+		return soft_saturate(c, e->b, format, bits, is_signed, chop) & (~(u64)0 >> (64 - (bits))); \
+	} \
+	EVEX_BODY(name, element, element_##name, PACKED, SOFT)
+SATURATE(vcvtt2ints, format_of(e->from), 8u * e->to, true, true)
+SATURATE(vcvtt2uints, format_of(e->from), 8u * e->to, false, true)
+EVEX_IS(vcvttps2dqs, vcvtt2ints)
+EVEX_IS(vcvttpd2dqs, vcvtt2ints)
+EVEX_IS(vcvttps2qqs, vcvtt2ints)
+EVEX_IS(vcvttpd2qqs, vcvtt2ints)
+EVEX_IS(vcvttps2udqs, vcvtt2uints)
+EVEX_IS(vcvttpd2udqs, vcvtt2uints)
+EVEX_IS(vcvttps2uqqs, vcvtt2uints)
+EVEX_IS(vcvttpd2uqqs, vcvtt2uints)
+
+/* To a byte, with zeros above it. */
+#define TO_BYTE(name, is_signed, chop) \
+	SATURATE(name, format_of(e->from), 8, is_signed, chop) \
+	static u64 element_bfloat16_##name(struct cpu *c, const struct element *e) \
+	{ \
+		u32 saved = soft_quiet_begin(c); \
+		u64 r = soft_saturate(c, e->b, bf16, 8, is_signed, chop) & 0xff; \
+\
+		c->soft_mxcsr = saved; \
+		return r; \
+	} \
+	EVEX_BODY(bfloat16_##name, element, element_bfloat16_##name, PACKED, EXACT)
+TO_BYTE(vcvt2ibs, true, false)
+TO_BYTE(vcvtt2ibs, true, true)
+TO_BYTE(vcvt2iubs, false, false)
+TO_BYTE(vcvtt2iubs, false, true)
+EVEX_IS(vcvtps2ibs, vcvt2ibs)
+EVEX_IS(vcvtph2ibs, vcvt2ibs)
+EVEX_IS(vcvtbf162ibs, bfloat16_vcvt2ibs)
+EVEX_IS(vcvttps2ibs, vcvtt2ibs)
+EVEX_IS(vcvttph2ibs, vcvtt2ibs)
+EVEX_IS(vcvttbf162ibs, bfloat16_vcvtt2ibs)
+EVEX_IS(vcvtps2iubs, vcvt2iubs)
+EVEX_IS(vcvtph2iubs, vcvt2iubs)
+EVEX_IS(vcvtbf162iubs, bfloat16_vcvt2iubs)
+EVEX_IS(vcvttps2iubs, vcvtt2iubs)
+EVEX_IS(vcvttph2iubs, vcvtt2iubs)
+EVEX_IS(vcvttbf162iubs, bfloat16_vcvtt2iubs)
+
+/* ---- to general registers ---- */
+
+ALWAYS_INLINE bool to_general(struct cpu *c, const struct op *o, bool is_signed, bool chop, bool saturates)
 {
+	struct format f = format_of(1u << o->from);
 	unsigned size = o->osize == 8 ? 8 : 4;
 	u32 saved;
 	vec b;
@@ -75,22 +124,33 @@ EVEX_IS(vcvtpd2qq, vcvt2int) EVEX_IS(vcvttps2qq, vcvtt2int) EVEX_IS(vcvttpd2qq, 
 	if (!vec_source(c, o, 1u << o->from, &b))
 		return false;
 	saved = evex_soft_begin(c, o);
-	r = (is_signed ? soft_to_int : soft_to_uint)(c, trim(b[0], 1u << o->from), format_of(1u << o->from), 8 * size,
-						     chop);
+	r = trim(b[0], 1u << o->from);
+	if (saturates)
+		r = soft_saturate(c, r, f, 8 * size, is_signed, chop);
+	else
+		r = (is_signed ? soft_to_int : soft_to_uint)(c, r, f, 8 * size, chop);
 	if (!evex_soft_end(c, o, saved))
 		return false;
 	reg_set(c, o->dst, size, r);
 	return true;
 }
 
-BODY(vcvt2si) { return to_general(c, o, true, false); }
+BODY(vcvt2si) { return to_general(c, o, true, false, false); }
 BODY_HANDLER(vcvt2si)
-BODY(vcvtt2si) { return to_general(c, o, true, true); }
+BODY(vcvtt2si) { return to_general(c, o, true, true, false); }
 BODY_HANDLER(vcvtt2si)
-BODY(vcvt2usi) { return to_general(c, o, false, false); }
+BODY(vcvt2usi) { return to_general(c, o, false, false, false); }
 BODY_HANDLER(vcvt2usi)
-BODY(vcvtt2usi) { return to_general(c, o, false, true); }
+BODY(vcvtt2usi) { return to_general(c, o, false, true, false); }
 BODY_HANDLER(vcvtt2usi)
+BODY(vcvtt2sis) { return to_general(c, o, true, true, true); }
+BODY_HANDLER(vcvtt2sis)
+BODY(vcvtt2usis) { return to_general(c, o, false, true, true); }
+BODY_HANDLER(vcvtt2usis)
+EVEX_IS(vcvttss2sis, vcvtt2sis)
+EVEX_IS(vcvttsd2sis, vcvtt2sis)
+EVEX_IS(vcvttss2usis, vcvtt2usis)
+EVEX_IS(vcvttsd2usis, vcvtt2usis)
 EVEX_IS(vcvtss2usi, vcvt2usi)
 EVEX_IS(vcvtsd2usi, vcvt2usi) EVEX_IS(vcvtsh2usi, vcvt2usi) EVEX_IS(vcvttss2usi, vcvtt2usi)
 	EVEX_IS(vcvttsd2usi, vcvtt2usi) EVEX_IS(vcvttsh2usi, vcvtt2usi) EVEX_IS(vcvtsh2si, vcvt2si)
@@ -171,6 +231,21 @@ EVEX_IS(vcomxss, vcomx)
 EVEX_IS(vcomxsd, vcomx)
 EVEX_IS(vcomxsh, vcomx)
 
+static bool compare_flags_bfloat16(struct cpu *c, const struct op *o)
+{
+	u32 saved;
+	vec b;
+
+	if (!vec_source(c, o, 2, &b))
+		return false;
+	saved = soft_quiet_begin(c);
+	cpu_set_arith(c, flags_of_order[soft_compare(c, c->v[o->dst].w[0], (u16)b[0], bf16, false) - LESS]);
+	c->soft_mxcsr = saved;
+	return true;
+}
+BODY(vcomisbf16) { return compare_flags_bfloat16(c, o); }
+GEN_BODY(vcomisbf16)
+
 /* ---- bfloat16: the upper half of single precision. To nearest, denormals are zeros, no exceptions. ---- */
 
 static u64 to_bfloat16(u64 v)
@@ -209,10 +284,9 @@ EVEX_IS(vcvtne2ps2bf16, vcvtne2ps2bf16)
 
 static u64 element_dot_bfloat16(struct cpu *c, const struct element *e)
 {
-	u32 saved = c->soft_mxcsr;
+	u32 saved = soft_quiet_begin(c);
 	u64 sum;
 
-	c->soft_mxcsr = MXCSR_MASKS | MXCSR_DAZ | MXCSR_FTZ;
 	sum = soft_fma(c, e->a & 0xffff0000, e->b & 0xffff0000, e->old, false, false, f32);
 	sum = soft_fma(c, e->a << 16 & 0xffff0000, e->b << 16 & 0xffff0000, sum, false, false, f32);
 	c->soft_mxcsr = saved;

@@ -8,6 +8,21 @@
 
 static struct format source_format(const struct element *e) { return format_of(e->from); }
 
+/* OP(c, e, format) is an element of the instructions on the three formats of MXCSR, and of that on bfloat16. */
+#define FORMATS(op) \
+	static u64 element_##op(struct cpu *c, const struct element *e) { return op(c, e, source_format(e)); } \
+	static u64 bfloat16_##op(struct cpu *c, const struct element *e) \
+	{ \
+		u32 saved = soft_quiet_begin(c); \
+		u64 r = op(c, e, bf16); \
+\
+		c->soft_mxcsr = saved; \
+		return r; \
+	}
+#define BFLOAT16(op, mnemonic) \
+	EVEX_BODY(mnemonic, element, bfloat16_##op, PACKED, EXACT) \
+	EVEX_IS(mnemonic, mnemonic)
+
 static u64 sign_of(u64 v, struct format f) { return v & f.sign; }
 
 /* V is a NaN, and *R what a result becomes of it. */
@@ -29,25 +44,26 @@ static void denormal_flag(struct cpu *c, struct num n)
 
 /* ---- comparisons: the 32 predicates of vec_compare.c, each as the set of orders that it is true for ---- */
 
-static u64 element_compare(struct cpu *c, const struct element *e)
+static u64 compare(struct cpu *c, const struct element *e, struct format f)
 {
 	/* bit 0 less, 1 equal, 2 greater, 3 unordered */
 	static const u8 orders[16] = { 2, 1, 3, 8, 13, 14, 12, 7, 10, 9, 11, 0, 5, 6, 4, 15 };
 	unsigned kind = e->imm & 15;
 	bool signals = ((kind & 3) == 1 || (kind & 3) == 2) != !!(e->imm & 16);
-	int order = soft_compare(c, e->a, e->b, source_format(e), signals);
+	int order = soft_compare(c, e->a, e->b, f, signals);
 
 	return orders[kind] >> (order + 1) & 1;
 }
+FORMATS(compare)
 EVEX_BODIES(vcmp, element, element_compare, SOFT)
+BFLOAT16(compare, vcmpbf16)
 EVEX_IS(vcmpps_k, vcmp_packed)
 EVEX_IS(vcmppd_k, vcmp_packed) EVEX_IS(vcmpss_k, vcmp_one) EVEX_IS(vcmpsd_k, vcmp_one) EVEX_PH_SH(vcmp, vcmp)
 
 	/* IMM: 0 quiet NaN, 1 +0, 2 -0, 3 +infinity, 4 -infinity, 5 denormal, 6 negative and finite, 7 signaling
 	 * NaN. */
-	static u64 element_class(struct cpu *c, const struct element *e)
+	static u64 number_class(struct cpu *c, const struct element *e, struct format f)
 {
-	struct format f = source_format(e);
 	struct num n = unpack(c, e->b, f);
 
 	switch (n.class) {
@@ -58,16 +74,17 @@ EVEX_IS(vcmppd_k, vcmp_packed) EVEX_IS(vcmpss_k, vcmp_one) EVEX_IS(vcmpsd_k, vcm
 	default: return (n.denormal && e->imm & 0x20) || (n.sign && e->imm & 0x40);
 	}
 }
-EVEX_BODIES(vfpclass, element, element_class, SOFT)
+FORMATS(number_class)
+EVEX_BODIES(vfpclass, element, element_number_class, SOFT)
+BFLOAT16(number_class, vfpclassbf16)
 EVEX_PS_PD(vfpclass, vfpclass)
 EVEX_SS_SD(vfpclass, vfpclass)
 EVEX_PH_SH(vfpclass, vfpclass)
 
 /* ---- exponent and significand ---- */
 
-static u64 element_getexp(struct cpu *c, const struct element *e)
+static u64 getexp(struct cpu *c, const struct element *e, struct format f)
 {
-	struct format f = source_format(e);
 	struct num n = unpack(c, e->b, f);
 	u64 r;
 
@@ -76,16 +93,17 @@ static u64 element_getexp(struct cpu *c, const struct element *e)
 	denormal_flag(c, n);
 	return n.class == ZERO ? f.sign | infinity(f) : n.class == INFINITE ? infinity(f) : soft_from_int(c, n.exp, f);
 }
+FORMATS(getexp)
 EVEX_BODIES(vgetexp, element, element_getexp, SOFT)
+BFLOAT16(getexp, vgetexpbf16)
 EVEX_PS_PD(vgetexp, vgetexp)
 EVEX_SS_SD(vgetexp, vgetexp)
 EVEX_PH_SH(vgetexp, vgetexp)
 
 /* IMM 1-0: the interval [1, 2), [1/2, 2), [1/2, 1), [3/4, 3/2); bit 2: the result is positive; bit 3: an operand that
  * is negative is invalid. */
-static u64 element_getmant(struct cpu *c, const struct element *e)
+static u64 getmant(struct cpu *c, const struct element *e, struct format f)
 {
-	struct format f = source_format(e);
 	struct num n = unpack(c, e->b, f);
 	u64 sign = e->imm & 4 ? 0 : sign_of(e->b, f), one = (u64)f.bias << f.frac_bits, frac, r;
 	bool halve;
@@ -108,7 +126,9 @@ static u64 element_getmant(struct cpu *c, const struct element *e)
 	}
 	return sign | (one - ((u64)halve << f.frac_bits)) | frac;
 }
+FORMATS(getmant)
 EVEX_BODIES(vgetmant, element, element_getmant, SOFT)
+BFLOAT16(getmant, vgetmantbf16)
 EVEX_PS_PD(vgetmant, vgetmant)
 EVEX_SS_SD(vgetmant, vgetmant)
 EVEX_PH_SH(vgetmant, vgetmant)
@@ -141,9 +161,8 @@ static s32 floor_of(struct num y)
 	return y.sign ? -(s32)whole - (y.sig << y.exp << 1 != 0) : (s32)whole;
 }
 
-static u64 element_scalef(struct cpu *c, const struct element *e)
+static u64 scalef(struct cpu *c, const struct element *e, struct format f)
 {
-	struct format f = source_format(e);
 	struct num x = unpack(c, e->a, f), y = unpack(c, e->b, f);
 
 	if (x.class == SNAN || y.class == SNAN)
@@ -163,7 +182,9 @@ static u64 element_scalef(struct cpu *c, const struct element *e)
 		return x.class == ZERO ? (x.sign ? f.sign : 0) : e->a;
 	return pack(c, x.sign, x.exp + floor_of(y), (u128)x.sig << 64, f);
 }
+FORMATS(scalef)
 EVEX_BODIES(vscalef, element, element_scalef, SOFT)
+BFLOAT16(scalef, vscalefbf16)
 EVEX_PS_PD(vscalef, vscalef)
 EVEX_SS_SD(vscalef, vscalef)
 EVEX_PH_SH(vscalef, vscalef)
@@ -193,29 +214,33 @@ static u64 round_to(struct cpu *c, u64 v, u8 imm, unsigned rc, struct format f)
 	return v;
 }
 
-static unsigned rounding_of(const struct cpu *c, u8 imm) { return imm & 4 ? rounding(c) : imm & 3u; }
-
-static u64 element_rndscale(struct cpu *c, const struct element *e)
+/* Numbers of bfloat16 are always rounded to nearest. */
+static unsigned rounding_of(const struct cpu *c, u8 imm, struct format f)
 {
-	struct format f = source_format(e);
+	return imm & 4 || f.frac_bits == bf16.frac_bits ? rounding(c) : imm & 3u;
+}
+
+static u64 rndscale(struct cpu *c, const struct element *e, struct format f)
+{
 	u64 r;
 
 	if (nan_result(c, e->b, unpack(c, e->b, f), f, &r))
 		return r;
-	return round_to(c, e->b, e->imm, rounding_of(c, e->imm), f);
+	return round_to(c, e->b, e->imm, rounding_of(c, e->imm, f), f);
 }
+FORMATS(rndscale)
 EVEX_BODIES(vrndscale, element, element_rndscale, SOFT)
+BFLOAT16(rndscale, vrndscalebf16)
 EVEX_PS_PD(vrndscale, vrndscale)
 EVEX_SS_SD(vrndscale, vrndscale)
 EVEX_PH_SH(vrndscale, vrndscale)
 
 /* What that leaves of the operand. AMD's processors report a result that is not exact, and not that the
  * operand was no multiple. */
-static u64 element_reduce(struct cpu *c, const struct element *e)
+static u64 reduce(struct cpu *c, const struct element *e, struct format f)
 {
-	struct format f = source_format(e);
 	struct num n = unpack(c, e->b, f);
-	unsigned rc = rounding_of(c, e->imm);
+	unsigned rc = rounding_of(c, e->imm, f);
 	u32 saved, flags;
 	u64 r;
 
@@ -235,7 +260,9 @@ static u64 element_reduce(struct cpu *c, const struct element *e)
 		flag(c, flags);
 	return r;
 }
+FORMATS(reduce)
 EVEX_BODIES(vreduce, element, element_reduce, SOFT)
+BFLOAT16(reduce, vreducebf16)
 EVEX_PS_PD(vreduce, vreduce)
 EVEX_SS_SD(vreduce, vreduce)
 EVEX_PH_SH(vreduce, vreduce)
@@ -313,8 +340,9 @@ static u64 minmax(struct cpu *c, const struct element *e, struct format f)
 	default: return r | f.sign;
 	}
 }
-static u64 element_minmax(struct cpu *c, const struct element *e) { return minmax(c, e, source_format(e)); }
+FORMATS(minmax)
 EVEX_BODIES(vminmax, element, element_minmax, SOFT)
+BFLOAT16(minmax, vminmaxbf16)
 EVEX_PS_PD(vminmax, vminmax)
 EVEX_SS_SD(vminmax, vminmax)
 EVEX_PH_SH(vminmax, vminmax)
@@ -411,9 +439,8 @@ static u64 approximation(struct cpu *c, bool sign, s32 exp, u64 sig, struct form
 /* AMD's processors have no FP16. */
 static bool as_zen(const struct cpu *c, struct format f) { return is_amd(c->model) && f.frac_bits > RIGHT_BITS; }
 
-static u64 element_rcp(struct cpu *c, const struct element *e)
+static u64 rcp(struct cpu *c, const struct element *e, struct format f)
 {
-	struct format f = source_format(e);
 	struct num n = unpack(c, e->b, f);
 	u64 sign = sign_of(e->b, f);
 
@@ -431,9 +458,8 @@ static u64 element_rcp(struct cpu *c, const struct element *e)
 	return approximation(c, n.sign, -n.exp - 1, (u64)(((u128)1 << 127) / n.sig), f);
 }
 
-static u64 element_rsqrt(struct cpu *c, const struct element *e)
+static u64 rsqrt(struct cpu *c, const struct element *e, struct format f)
 {
-	struct format f = source_format(e);
 	struct num n = unpack(c, e->b, f);
 	u128 square;
 	u64 root = 0;
@@ -462,11 +488,15 @@ static u64 element_rsqrt(struct cpu *c, const struct element *e)
 		root <<= 1;
 	return approximation(c, false, -((n.exp - (n.exp & 1)) / 2) - 1, root, f);
 }
+FORMATS(rcp)
 EVEX_BODIES(vrcp14, element, element_rcp, SOFT)
+BFLOAT16(rcp, vrcpbf16)
 EVEX_PS_PD(vrcp14, vrcp14)
 EVEX_SS_SD(vrcp14, vrcp14)
 EVEX_PH_SH(vrcp, vrcp14)
+FORMATS(rsqrt)
 EVEX_BODIES(vrsqrt14, element, element_rsqrt, SOFT)
+BFLOAT16(rsqrt, vrsqrtbf16)
 EVEX_PS_PD(vrsqrt14, vrsqrt14)
 EVEX_SS_SD(vrsqrt14, vrsqrt14)
 EVEX_PH_SH(vrsqrt, vrsqrt14)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* AVX512-FP16: arithmetic on numbers of 16 bits. (Conversions are in avx512_convert.c; what all three formats have, in
+/* AVX512-FP16 and AVX10.2: arithmetic on numbers of 16 bits, FP16 and bfloat16. (Conversions are in avx512_convert.c; what all three formats have, in
  * avx512_fp.c; fused operations in fma.c.) */
 #include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_soft.h"
@@ -26,17 +26,49 @@ ARITHMETIC(sqrt)
 ARITHMETIC(min)
 ARITHMETIC(max)
 
+/* ---- bfloat16: to nearest, denormal numbers are zeros, no exceptions, whatever MXCSR says ---- */
+
+#define BFLOAT16_BODY(mnemonic, expression) \
+	static u64 element_##mnemonic(struct cpu *c, const struct element *e) \
+	{ \
+		u32 saved = soft_quiet_begin(c); \
+		u64 r = expression; \
+\
+		c->soft_mxcsr = saved; \
+		return r; \
+	} \
+	EVEX_BODY(mnemonic, element, element_##mnemonic, PACKED, EXACT) \
+	EVEX_IS(mnemonic, mnemonic)
+#define BFLOAT16(name) BFLOAT16_BODY(v##name##bf16, soft_##name(c, e->a, e->b, bf16))
+BFLOAT16(add)
+BFLOAT16(sub)
+BFLOAT16(mul)
+BFLOAT16(div)
+BFLOAT16(sqrt)
+BFLOAT16(min)
+BFLOAT16(max)
+
+#define BFLOAT16_FMA(name, turn, minus) \
+	BFLOAT16_BODY(name##132bf16, soft_fma(c, e->old, e->b, e->a, turn, minus, bf16)) \
+	BFLOAT16_BODY(name##213bf16, soft_fma(c, e->a, e->old, e->b, turn, minus, bf16)) \
+	BFLOAT16_BODY(name##231bf16, soft_fma(c, e->a, e->b, e->old, turn, minus, bf16))
+BFLOAT16_FMA(vfmadd, false, false)
+BFLOAT16_FMA(vfmsub, false, true)
+BFLOAT16_FMA(vfnmadd, true, false)
+BFLOAT16_FMA(vfnmsub, true, true)
+
 /* ---- VDPPHPS: to single precision and added there, to nearest, denormal singles are zeros, no exceptions ---- */
+
+static u64 add_half_product(struct cpu *c, u64 a, u64 b, u64 sum)
+{
+	return soft_fma(c, soft_convert(c, (u16)a, f16, f32), soft_convert(c, (u16)b, f16, f32), sum, false, false, f32);
+}
 
 static u64 element_dot_half(struct cpu *c, const struct element *e)
 {
-	u32 saved = c->soft_mxcsr;
-	u64 sum = e->old;
+	u32 saved = soft_quiet_begin(c);
+	u64 sum = add_half_product(c, e->a, e->b, add_half_product(c, e->a >> 16, e->b >> 16, e->old));
 
-	c->soft_mxcsr = MXCSR_MASKS | MXCSR_DAZ | MXCSR_FTZ;
-	for (unsigned shift = 16; shift <= 16; shift -= 16)
-		sum = soft_fma(c, soft_convert(c, (u16)(e->a >> shift), f16, f32),
-			       soft_convert(c, (u16)(e->b >> shift), f16, f32), sum, false, false, f32);
 	c->soft_mxcsr = saved;
 	return sum;
 }

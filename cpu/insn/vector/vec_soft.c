@@ -204,6 +204,14 @@ u64 soft_to_uint(struct cpu *c, u64 v, struct format f, unsigned bits, bool chop
 	return to_integer(c, unpack(c, v, f), bits, false, chop, bits == 64 ? ~(u64)0 : ((u64)1 << bits) - 1);
 }
 
+u64 soft_saturate(struct cpu *c, u64 v, struct format f, unsigned bits, bool is_signed, bool chop)
+{
+	struct num n = unpack(c, v, f);
+	u64 lowest = is_signed ? (u64)1 << (bits - 1) : 0, highest = ((u64)2 << (bits - 1)) - 1 - lowest;
+
+	return to_integer(c, n, bits, is_signed, chop, n.class >= QNAN ? 0 : n.sign ? lowest : highest);
+}
+
 u64 soft_from_uint(struct cpu *c, u64 v, struct format f) { return v ? pack_sum(c, false, 63, (u128)v << 64, f) : 0; }
 u64 soft_from_int(struct cpu *c, s64 v, struct format f)
 {

@@ -13,13 +13,23 @@
 typedef unsigned __int128 u128;
 
 struct format { u8 frac_bits; u16 bias; u64 sign; };
-static const struct format f16 = { 10, 15, 1 << 15 }, f32 = { 23, 127, (u64)1 << 31 }, f64 = { 52, 1023, (u64)1 << 63 };
+static const struct format f16 = { 10, 15, 1 << 15 }, bf16 = { 7, 127, 1 << 15 } /* bfloat16 */, f32 = { 23, 127, (u64)1 << 31 }, f64 = { 52, 1023, (u64)1 << 63 };
 
 enum class { ZERO, NUMBER, INFINITE, QNAN, SNAN };
 struct num { enum class class; bool sign, denormal; s32 exp; u64 sig; };
 
 static inline void flag(struct cpu *c, u32 flags) { c->soft_mxcsr |= flags; }
 static inline unsigned rounding(const struct cpu *c) { return c->soft_mxcsr >> 13 & 3; }
+
+/* As instructions on bfloat16 compute: to nearest, denormal numbers are zeros, no exceptions, whatever MXCSR says. What
+ * soft_mxcsr was; it has to be set to that again. */
+static inline u32 soft_quiet_begin(struct cpu *c)
+{
+	u32 saved = c->soft_mxcsr;
+
+	c->soft_mxcsr = MXCSR_MASKS | MXCSR_DAZ | MXCSR_FTZ;
+	return saved;
+}
 
 static inline u64 infinity(struct format f) { return (u64)(2 * f.bias + 1) << f.frac_bits; }
 static inline u64 quiet(struct format f) { return (u64)1 << (f.frac_bits - 1); }
@@ -129,6 +139,8 @@ int soft_compare(struct cpu *c, u64 a, u64 b, struct format f, bool quiet_is_inv
  */
 u64 soft_to_int(struct cpu *c, u64 v, struct format f, unsigned bits, bool chop);
 u64 soft_to_uint(struct cpu *c, u64 v, struct format f, unsigned bits, bool chop);
+/* With AVX10.2 that gives the nearest integer that there is, and 0 for a NaN. */
+u64 soft_saturate(struct cpu *c, u64 v, struct format f, unsigned bits, bool is_signed, bool chop);
 u64 soft_from_int(struct cpu *c, s64 v, struct format f);
 u64 soft_from_uint(struct cpu *c, u64 v, struct format f);
 u64 soft_convert(struct cpu *c, u64 v, struct format from, struct format to);
