@@ -100,6 +100,18 @@ static const struct pattern {
 	{ "vscalefbf16", 6, 0, 0x2c, 0, NOTHING, FULL, 2, true },
 	{ "vsqrtbf16", 5, 1, 0x51, 0, NOTHING, FULL, 2, true },
 	{ "vsubbf16", 5, 1, 0x5c, 0, NOTHING, FULL, 2, true },
+	{ "tcvtrowd2ps", 2, 2, 0x4a, 0, NOTHING, NO_MEMORY, 0, false },
+	{ "tcvtrowd2ps", 3, 2, 0x07, 0, NOTHING, NO_MEMORY, 0, false },
+	{ "tcvtrowps2bf16h", 2, 3, 0x6d, 0, NOTHING, NO_MEMORY, 0, false },
+	{ "tcvtrowps2bf16h", 3, 3, 0x07, 0, NOTHING, NO_MEMORY, 0, false },
+	{ "tcvtrowps2bf16l", 2, 2, 0x6d, 0, NOTHING, NO_MEMORY, 0, false },
+	{ "tcvtrowps2bf16l", 3, 2, 0x77, 0, NOTHING, NO_MEMORY, 0, false },
+	{ "tcvtrowps2phh", 2, 0, 0x6d, 0, NOTHING, NO_MEMORY, 0, false },
+	{ "tcvtrowps2phh", 3, 0, 0x07, 0, NOTHING, NO_MEMORY, 0, false },
+	{ "tcvtrowps2phl", 2, 1, 0x6d, 0, NOTHING, NO_MEMORY, 0, false },
+	{ "tcvtrowps2phl", 3, 3, 0x77, 0, NOTHING, NO_MEMORY, 0, false },
+	{ "tilemovrow", 3, 1, 0x07, 0, NOTHING, NO_MEMORY, 0, false },
+	{ "tilemovrow", 2, 1, 0x4a, 0, NOTHING, NO_MEMORY, 0, false },
 };
 
 #endif

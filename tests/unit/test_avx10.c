@@ -3,6 +3,7 @@
  * the manual. (test_avx512.c compares the others with a second implementation.) */
 #define _GNU_SOURCE
 #include <check.h>
+#include "cpu/amx.h"
 #include "cpu/insn/vector/mxcsr.h"
 #include "tests/unit/avx10_tables.h"
 #include "tests/unit/modes.h"
@@ -10,7 +11,7 @@
 
 enum { AREA = DATA + 0x100 };
 
-static void avx10_setup(void) { vectors_setup("sapphire-rapids,+avx10.2", RAM_SIZE, 0, 0xe7); }
+static void avx10_setup(void) { vectors_setup("sapphire-rapids,+avx10.2,+amx-avx512", RAM_SIZE, 0, 0x600e7); }
 
 /* The vector of the fault of the instruction, or RETIRED. */
 static int run(const u8 *code, unsigned len)
@@ -64,7 +65,7 @@ START_TEST(encodings)
 	for (unsigned k = 0; k < c->isa->count; k++) {
 		enum feature f = c->isa->rows[k].insn->since;
 
-		rows -= f == F_AVX10_2;
+		rows -= f == F_AVX10_2 || f == F_AMX_AVX512;
 	}
 	ck_assert_int_eq((int)rows, 0); /* and the table has no others */
 }
@@ -206,6 +207,101 @@ START_TEST(minmax_and_daz)
 }
 END_TEST
 
+/* ---- rows of tiles ---- */
+
+enum { ROWS_OF_TILE = 5, BYTES = 52, TILE = 3 };
+
+static void configure(void)
+{
+	u8 config[64] = { 1 };
+
+	put16(config + 16 + 2 * TILE, BYTES);
+	config[48 + TILE] = ROWS_OF_TILE;
+	poke(AREA, config, 64);
+	c->r[RBX] = AREA;
+	ck_assert_int_eq(run((const u8[]){ 0xc4, 0xe2, 0x78, 0x49, 0x03 }, 5), RETIRED); /* ldtilecfg [rbx] */
+}
+
+/* Bits 31 to 13 of single precision to the 16 bits of a format with FRAC bits of fraction, to nearest; V is moderate. */
+static u32 narrow(u32 v, unsigned frac, int bias)
+{
+	u32 drop = 23 - frac, half = (u32)1 << (drop - 1), m = v & 0x7fffff, rest = m & (2 * half - 1);
+	u32 r = (u32)((int)(v >> 23 & 255) - 127 + bias) << frac | m >> drop;
+
+	return (v >> 31) << 15 | (r + (rest > half || (rest == half && r & 1)));
+}
+
+static u32 naive_row(unsigned kind, u32 v)
+{
+	float f;
+
+	switch (kind) {
+	case 1:
+		f = (float)(s32)v;
+		memcpy(&v, &f, 4);
+		return v;
+	case 2: return narrow(v, 10, 15) << 16;
+	case 3: return narrow(v, 10, 15);
+	case 4: return narrow(v, 7, 127) << 16;
+	case 5: return narrow(v, 7, 127);
+	default: return v;
+	}
+}
+
+/* zmm9 from tmm3, with the row in ESI or the immediate. */
+static const struct { u8 by_register[2], by_immediate[2]; } row_codes[6] = {
+	{ { 0x4d, 0x4a }, { 0x7d, 0x07 } }, /* tilemovrow */
+	{ { 0x4e, 0x4a }, { 0x7e, 0x07 } }, /* tcvtrowd2ps */
+	{ { 0x4c, 0x6d }, { 0x7c, 0x07 } }, /* tcvtrowps2phh */
+	{ { 0x4d, 0x6d }, { 0x7f, 0x77 } }, /* tcvtrowps2phl */
+	{ { 0x4f, 0x6d }, { 0x7f, 0x07 } }, /* tcvtrowps2bf16h */
+	{ { 0x4e, 0x6d }, { 0x7e, 0x77 } }, /* tcvtrowps2bf16l */
+};
+
+static int read_row(unsigned kind, bool immediate, u32 row, unsigned tile)
+{
+	const u8 *code = immediate ? row_codes[kind].by_immediate : row_codes[kind].by_register;
+	u8 bytes[7] = { 0x62, (u8)(immediate ? 0x73 : 0x72), code[0], 0x48, code[1], (u8)(0xc8 | tile),
+			(u8)((row & 63) | row >> 16 << 6) };
+
+	c->r[RSI] = row;
+	return run(bytes, immediate ? 7 : 6);
+}
+
+START_TEST(rows_of_tiles)
+{
+	configure();
+	for (unsigned n = 0; n < 1200; n++) {
+		unsigned kind = n % 6, row = rnd() % 7, chunk = rnd() % 4 == 0;
+		bool immediate = n / 6 & 1;
+
+		for (unsigned i = 0; i < ROWS_OF_TILE * 16; i++) {
+			u32 v = (u32)(rnd() >> 16);
+
+			if (kind > 1) /* a normal number of FP16, too */
+				v = (v & 0x807fffff) | (u32)(115 + rnd() % 26) << 23;
+			put32(tile_row(c, TILE, i / 16) + i % 16 * 4, i % 16 * 4 < BYTES ? v : 0);
+		}
+		memset(&c->v[9], 0xff, 64);
+		c->mxcsr = 0x7f80; /* to zero: it does not count */
+		tile_config(c)[1] = 3;
+		ck_assert_int_eq(read_row(kind, immediate, row | chunk << 16, TILE), RETIRED);
+		ck_assert_uint_eq(tile_config(c)[1], 0);
+		ck_assert_uint_eq(c->mxcsr, 0x7f80);
+		for (unsigned i = 0; i < 16; i++) {
+			bool there = row < ROWS_OF_TILE && !chunk && 4 * i < BYTES;
+			u32 want = there ? naive_row(kind, get32(tile_row(c, TILE, row) + 4 * i)) : 0;
+
+			ck_assert_msg(c->v[9].d[i] == want, "kind %u, row %u, element %u is %x, not %x", kind, row, i,
+				      c->v[9].d[i], want);
+		}
+	}
+	ck_assert_int_eq(read_row(0, false, 0, 2), VEC_UD); /* it has no rows */
+	c->xcr0 = 0xe7;
+	ck_assert_int_eq(read_row(0, false, 0, TILE), VEC_UD);
+}
+END_TEST
+
 /* Without the feature these are #UD. */
 START_TEST(absent)
 {
@@ -228,6 +324,7 @@ int main(void)
 	tcase_add_test(tc, comparisons);
 	tcase_add_test(tc, moves);
 	tcase_add_test(tc, minmax_and_daz);
+	tcase_add_test(tc, rows_of_tiles);
 	tcase_add_test(tc, absent);
 	suite_add_tcase(s, tc);
 	return bare_run(s);

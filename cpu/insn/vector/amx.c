@@ -299,3 +299,52 @@ MULTIPLY(tdpfp16ps, FP16)
 MULTIPLY(tcmmimfp16ps, COMPLEX_IM)
 MULTIPLY(tcmmrlfp16ps, COMPLEX_RL)
 MULTIPLY(tmmultf32ps, TF32)
+
+/* ---- a row to a vector register ---- */
+
+enum conversion { AS_IT_IS, TO_SINGLE, TO_HALF_HIGH, TO_HALF_LOW, TO_BF16_HIGH, TO_BF16_LOW };
+
+static u32 converted(struct cpu *c, u32 v, enum conversion to)
+{
+	switch (to) {
+	case TO_SINGLE: return (u32)soft_from_int(c, (s32)v, f32);
+	case TO_HALF_HIGH: return (u32)soft_convert(c, v, f32, f16) << 16;
+	case TO_HALF_LOW: return (u32)soft_convert(c, v, f32, f16);
+	case TO_BF16_HIGH: return (u32)soft_convert(c, v, f32, bf16) << 16;
+	case TO_BF16_LOW: return (u32)soft_convert(c, v, f32, bf16);
+	default: return v;
+	}
+}
+
+/* ROW: bits 31-16 are which 64 bytes of it. What the tile does not have are zeros. */
+static bool read_row(struct cpu *c, const struct op *o, u32 row, enum conversion to)
+{
+	union vreg r = { { 0 } };
+	u32 saved;
+
+	if (o->src >= TILES)
+		return fault_ud(c);
+	if (!usable(c, o->src))
+		return false;
+	if (row < rows(c, o->src))
+		memcpy(&r, tile_row(c, o->src, row), row_bytes(c, o->src));
+	saved = soft_quiet_begin(c);
+	for (unsigned i = 0; to != AS_IT_IS && i < 16; i++)
+		r.d[i] = i < row_bytes(c, o->src) / 4 ? converted(c, r.d[i], to) : 0;
+	c->soft_mxcsr = saved;
+	evex_set(c, o, &r);
+	*start_row(c) = 0;
+	return true;
+}
+
+#define READ_ROW(name, to) \
+	BODY(name) { return read_row(c, o, (u32)REG64(o->third), to); } \
+	GEN_BODY(name) \
+	BODY(name##_imm) { return read_row(c, o, (o->imm8 & 63u) | (u32)(o->imm8 >> 6) << 16, to); } \
+	GEN_BODY(name##_imm)
+READ_ROW(tilemovrow, AS_IT_IS)
+READ_ROW(tcvtrowd2ps, TO_SINGLE)
+READ_ROW(tcvtrowps2phh, TO_HALF_HIGH)
+READ_ROW(tcvtrowps2phl, TO_HALF_LOW)
+READ_ROW(tcvtrowps2bf16h, TO_BF16_HIGH)
+READ_ROW(tcvtrowps2bf16l, TO_BF16_LOW)
