@@ -3,6 +3,7 @@
  * the manual. (test_avx512.c compares the others with a second implementation.) */
 #define _GNU_SOURCE
 #include <check.h>
+#include <math.h>
 #include "cpu/amx.h"
 #include "cpu/insn/vector/mxcsr.h"
 #include "tests/unit/avx10_tables.h"
@@ -143,6 +144,89 @@ START_TEST(comparisons)
 		compare(4, &singles[i]);
 	for (unsigned i = 0; i < ARRAY_LEN(doubles); i++)
 		compare(8, &doubles[i]);
+}
+END_TEST
+
+/* VCOMISBF16 sets the flags that VCOMISS sets, and leaves MXCSR. */
+START_TEST(brain_comparisons)
+{
+	enum { LESS_U = FL_C, EQUAL_U = FL_Z, GREATER_U = 0, UNORDERED_U = FL_Z | FL_P | FL_C };
+	static const struct {
+		u16 a, b;
+		u32 flags;
+	} all[] = {
+		{ 0x3f80, 0x4000, LESS_U },      { 0x4000, 0x3f80, GREATER_U }, { 0xbf80, 0xbf80, EQUAL_U },
+		{ 0x8000, 0x0000, EQUAL_U },     { 0x0001, 0x8002, EQUAL_U }, /* denormal */
+		{ 0x0080, 0x007f, GREATER_U },   { 0xff80, 0xff7f, LESS_U },    { 0x7f81, 0x3f80, UNORDERED_U },
+		{ 0x3f80, 0x7fc0, UNORDERED_U },
+	};
+
+	for (unsigned i = 0; i < 2 * ARRAY_LEN(all); i++) {
+		bool memory = i & 1;
+
+		memset(&c->v[1], 0xff, 16);
+		memset(&c->v[2], 0xff, 16);
+		c->v[1].w[0] = all[i / 2].a;
+		c->v[2].w[0] = all[i / 2].b;
+		poke16(AREA, all[i / 2].b);
+		c->r[RBX] = AREA;
+		c->mxcsr = 0; /* nothing masked */
+		cpu_set_arith(c, FL_O | FL_S | FL_A);
+		ck_assert_int_eq(run((const u8[]){ 0x62, 0xf5, 0x7d, 0x08, 0x2f, memory ? 0x0b : 0xca }, 6), RETIRED);
+		ck_assert_msg((cpu_flags(c) & (FL_O | FL_S | FL_Z | FL_A | FL_P | FL_C)) == all[i / 2].flags,
+			      "%x and %x", all[i / 2].a, all[i / 2].b);
+		ck_assert_uint_eq(c->mxcsr, 0);
+	}
+}
+END_TEST
+
+/* ---- VCVTTSS2SIS, VCVTTSD2SIS, VCVTTSS2USIS, VCVTTSD2USIS ---- */
+
+START_TEST(saturated)
+{
+	enum { I = MXCSR_IE, P = MXCSR_PE };
+	/* what the four widths of integers give: signed 32, 64, unsigned 32, 64 bits, and the flag */
+	static const struct {
+		double v;
+		u64 want[4];
+		u32 flag[4];
+	} all[] = {
+		{ 1.0, { 1, 1, 1, 1 }, { 0, 0, 0, 0 } },
+		{ -1.0, { 0xffffffff, ~(u64)0, 0, 0 }, { 0, 0, I, I } },
+		{ -0.75, { 0, 0, 0, 0 }, { P, P, P, P } },
+		{ 2.5, { 2, 2, 2, 2 }, { P, P, P, P } },
+		{ 0x1p31, { 0x7fffffff, 0x80000000, 0x80000000, 0x80000000 }, { I, 0, 0, 0 } },
+		{ -0x1p31, { 0x80000000, 0xffffffff80000000, 0, 0 }, { 0, 0, I, I } },
+		{ 0x1p32, { 0x7fffffff, 0x100000000, 0xffffffff, 0x100000000 }, { I, 0, I, 0 } },
+		{ 0x1p63, { 0x7fffffff, 0x7fffffffffffffff, 0xffffffff, 0x8000000000000000 }, { I, I, I, 0 } },
+		{ -0x1p63, { 0x80000000, 0x8000000000000000, 0, 0 }, { I, 0, I, I } },
+		{ 0x1p64, { 0x7fffffff, 0x7fffffffffffffff, 0xffffffff, ~(u64)0 }, { I, I, I, I } },
+		{ -INFINITY, { 0x80000000, 0x8000000000000000, 0, 0 }, { I, I, I, I } },
+		{ NAN, { 0, 0, 0, 0 }, { I, I, I, I } },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		for (unsigned form = 0; form < 16; form++) {
+			bool is_double = form & 1, wide = form & 2, is_unsigned = form & 4, sae = form & 8;
+			unsigned n = wide + 2 * is_unsigned;
+			float f = (float)all[i].v;
+			/* rcx, xmm2 */
+			u8 code[6] = { 0x62, 0xf5, (u8)(wide << 7 | 0x7c | (is_double ? 3 : 2)), sae ? 0x18 : 0x08,
+				       is_unsigned ? 0x6c : 0x6d, 0xca };
+
+			memset(&c->v[2], 0xff, 64);
+			if (is_double)
+				memcpy(&c->v[2], &all[i].v, 8);
+			else
+				memcpy(&c->v[2], &f, 4);
+			c->r[RCX] = ~(u64)0;
+			c->mxcsr = 0x1f80;
+			ck_assert_int_eq(run(code, 6), RETIRED);
+			sse_park(c);
+			ck_assert_msg(c->r[RCX] == all[i].want[n], "%g, form %u: %llx", all[i].v, form,
+				      (unsigned long long)c->r[RCX]);
+			ck_assert_uint_eq(c->mxcsr, 0x1f80 | (sae ? 0 : all[i].flag[n]));
+		}
 }
 END_TEST
 
@@ -322,6 +406,8 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, encodings);
 	tcase_add_test(tc, comparisons);
+	tcase_add_test(tc, brain_comparisons);
+	tcase_add_test(tc, saturated);
 	tcase_add_test(tc, moves);
 	tcase_add_test(tc, minmax_and_daz);
 	tcase_add_test(tc, rows_of_tiles);
