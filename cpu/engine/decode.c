@@ -577,8 +577,8 @@ static bool masks_ok(const struct dec *d)
 		if (p->size == 'k' && ((p->kind == OPK_V && (d->rex & REX_R || d->reg_high)) ||
 				       (p->kind == OPK_H && d->vvvv & (d->bits == 64 ? 24 : 16))))
 			return false;
-		if (p->size == 'T' && ((p->kind == OPK_V && d->rex & REX_R) || (p->kind == OPK_U && d->rex & REX_B) ||
-				       (p->kind == OPK_H && d->vvvv & 8)))
+		if (p->size == 'T' && ((p->kind == OPK_V && d->rex & REX_R) || (p->kind == OPK_H && d->vvvv & 8) ||
+				       (p->kind == OPK_U && d->rex & (d->evex ? REX_B | REX_X : REX_B))))
 			return false;
 	}
 	return true;
@@ -599,7 +599,8 @@ static bool evex_ok(const struct dec *d)
 	if (d->zeroing && (!d->k || !vector || insn->vsib))
 		return false;
 	for (unsigned i = 0; i < d->row->operands; i++)
-		if (d->row->operand[i].kind == OPK_G && d->reg_high && !(d->mode & MODE_APX))
+		if (!(d->mode & MODE_APX) && ((d->row->operand[i].kind == OPK_G && d->reg_high) ||
+					      (d->row->operand[i].kind == OPK_B && d->vvvv & 16)))
 			return false;
 	return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* AVX10.2 and AMX-AVX512 as the patterns of Intel's XED have them (datafiles/avx10-2, datafiles/amx-dmr): facts, one row a
- * pattern. For test_avx10.c. */
+/* AVX10.2 and AMX-AVX512 as the patterns of Intel's XED have them (datafiles/avx10-2, datafiles/amx-dmr): facts, one
+ * row a pattern. For test_avx10.c. */
 #ifndef TESTS_AVX10_TABLES_H
 #define TESTS_AVX10_TABLES_H
 

@@ -652,7 +652,8 @@ static uint64_t n_scalef(const struct lane *l)
 
 /* ---- AVX10.2 ---- */
 
-/* A format by its bits of exponent and fraction; every number of it is a double. Denormal numbers of bfloat16 are zeros. */
+/* A format by its bits of exponent and fraction; every number of it is a double. Denormal numbers of bfloat16 are
+ * zeros. */
 struct naive_format {
 	unsigned exp_bits, frac_bits;
 	bool flushes;
@@ -688,7 +689,7 @@ static double value_of(uint64_t v, struct naive_format f)
 		m = f.flushes ? 0 : ldexp(m, 1 - bias - (int)f.frac_bits);
 	return negative(v, f) ? -m : m;
 }
-/* Exceptions become those of the host, which test_avx512.c looks at: FLAGS, and what there were when MXCSR was SAVED. */
+/* Exceptions become those of the host, which test_avx512.c looks at: FLAGS, and those of SAVED, which MXCSR was. */
 static unsigned host_mxcsr_now(void)
 {
 #ifdef __x86_64__
@@ -746,7 +747,8 @@ static uint64_t minmax(const struct lane *l, struct naive_format f)
 }
 static uint64_t n_minmax(const struct lane *l) { return minmax(l, format_by_size(l->size)); }
 
-/* Sums of products of pieces of BITS, A's and B's signed or not, with a saturation that has the signedness of the sum. */
+/* Sums of products of pieces of BITS, A's and B's signed or not, with a saturation that has the signedness of the
+ * sum. */
 static uint64_t pieces(const struct lane *l, unsigned bits, bool a_signed, bool b_signed, bool saturates)
 {
 	bool is_signed = a_signed || b_signed;
@@ -814,7 +816,7 @@ static uint64_t single_of_half(uint64_t v)
 	return of_f((float)value_of(v, format_half));
 }
 
-/* X * Y + Z in single precision, in which denormal numbers are zeros; of NaNs the first one, in the order of the operands. */
+/* X * Y + Z in single precision, in which denormal numbers are zeros; of several NaNs the first one. */
 static uint64_t flushed_fma(uint64_t x, uint64_t y, uint64_t z)
 {
 	uint64_t all[3] = { x, y, z };

@@ -216,7 +216,8 @@ static void expect(const struct naive *n, const struct shape *f, bool store, str
 /* Does the second implementation raise the instruction's exceptions, and no others? */
 static bool flags_count(const struct naive *n)
 {
-	return n->flags || n->lane == n_fadd || n->lane == n_fsub || n->lane == n_fmul || n->lane == n_fdiv || n->lane == n_fsqrt ||
+	return n->flags || n->lane == n_fadd || n->lane == n_fsub || n->lane == n_fmul || n->lane == n_fdiv ||
+	       n->lane == n_fsqrt ||
 	       n->lane == n_fmax || n->lane == n_fmin || n->lane == n_minmax || n->lane == n_dpphps;
 }
 

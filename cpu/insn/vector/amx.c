@@ -322,8 +322,6 @@ static bool read_row(struct cpu *c, const struct op *o, u32 row, enum conversion
 	union vreg r = { { 0 } };
 	u32 saved;
 
-	if (o->src >= TILES)
-		return fault_ud(c);
 	if (!usable(c, o->src))
 		return false;
 	if (row < rows(c, o->src))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* AVX512-FP16 and AVX10.2: arithmetic on numbers of 16 bits, FP16 and bfloat16. (Conversions are in avx512_convert.c; what all three formats have, in
- * avx512_fp.c; fused operations in fma.c.) */
+/* AVX512-FP16 and AVX10.2: arithmetic on numbers of 16 bits, FP16 and bfloat16. (Conversions are in avx512_convert.c;
+ * what all formats have, in avx512_fp.c; fused operations on FP16 in fma.c.) */
 #include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_soft.h"
 

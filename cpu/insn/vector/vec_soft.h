@@ -13,7 +13,8 @@
 typedef unsigned __int128 u128;
 
 struct format { u8 frac_bits; u16 bias; u64 sign; };
-static const struct format f16 = { 10, 15, 1 << 15 }, bf16 = { 7, 127, 1 << 15 } /* bfloat16 */, f32 = { 23, 127, (u64)1 << 31 }, f64 = { 52, 1023, (u64)1 << 63 };
+static const struct format f16 = { 10, 15, 1 << 15 }, f32 = { 23, 127, (u64)1 << 31 }, f64 = { 52, 1023, (u64)1 << 63 },
+			   bf16 = { 7, 127, 1 << 15 } /* bfloat16 */;
 
 enum class { ZERO, NUMBER, INFINITE, QNAN, SNAN };
 struct num { enum class class; bool sign, denormal; s32 exp; u64 sig; };
@@ -139,7 +140,7 @@ int soft_compare(struct cpu *c, u64 a, u64 b, struct format f, bool quiet_is_inv
  */
 u64 soft_to_int(struct cpu *c, u64 v, struct format f, unsigned bits, bool chop);
 u64 soft_to_uint(struct cpu *c, u64 v, struct format f, unsigned bits, bool chop);
-/* With AVX10.2 that gives the nearest integer that there is, and 0 for a NaN. */
+/* The same, but what does not fit gives the nearest integer of BITS, and a NaN gives 0. */
 u64 soft_saturate(struct cpu *c, u64 v, struct format f, unsigned bits, bool is_signed, bool chop);
 u64 soft_from_int(struct cpu *c, s64 v, struct format f);
 u64 soft_from_uint(struct cpu *c, u64 v, struct format f);
