@@ -488,6 +488,8 @@ static void look(struct seen *s, u32 flags)
 	if (s->faulted) {
 		s->vector = c->fault.vector;
 		s->error = c->fault.has_error ? c->fault.error : 0;
+		if (s->vector == VEC_PF)
+			s->error &= ~4u; /* it tells the CPL */
 		return;
 	}
 	memcpy(s->r, c->r, sizeof s->r);

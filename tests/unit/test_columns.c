@@ -629,8 +629,6 @@ START_TEST(unprivileged)
 			enter(outer);
 			run_one();
 			look(&b, OSZAPC | FL_D);
-			if (b.faulted && b.vector == VEC_PF)
-				b.error &= ~4u; /* a page fault tells it */
 			if (memcmp(&a, &b, sizeof a)) {
 				complain(row, outer, "looks at CPL");
 				break;
