@@ -110,8 +110,10 @@ static bool is_new(void)
 	bool found = false;
 
 	for (unsigned i = 0; i < MAP; i++)
-		if (map[i] && !known[i])
-			found = known[i] = 1;
+		if (map[i] && !known[i]) {
+			known[i] = 1;
+			found = true;
+		}
 	return found;
 }
 
