@@ -177,6 +177,11 @@ ALWAYS_INLINE u8 *hooked_host(const struct cpu *c, u64 linear, unsigned len, uns
 		return NULL;
 	return (u8 *)(uintptr_t)(linear + e->addend);
 }
+/* The physical address of LINEAR, which the TLB has. */
+static inline u64 hook_phys(const struct cpu *c, u64 linear)
+{
+	return c->view->phys[linear >> PAGE_SHIFT & (TLB_SIZE - 1)] | (linear & (PAGE_SIZE - 1));
+}
 /* The hook of memory that is alone, if it is for KIND, no run goes on behind a call of it, and the host has its own
  * MXCSR. */
 ALWAYS_INLINE const struct hook *access_alone(const struct cpu *c, u32 kind)
@@ -188,38 +193,49 @@ ALWAYS_INLINE const struct hook *access_alone(const struct cpu *c, u32 kind)
 }
 /* K, which is alone for memory, has given ANSWER, or has changed what is read or written. */
 enum hook_answer hook_access_answered(struct cpu *c, const struct hook *k, int answer);
-/* As hook_access() for an access of at most 8 bytes to RAM, with K, which is alone for memory: quickly. Behind it,
- * hooks.bytes is the VALUE, which K may have changed. */
-ALWAYS_INLINE enum hook_answer hook_access_alone(struct cpu *c, const struct hook *k, u32 kind, u64 linear, u64 phys,
-						 unsigned len, u64 value)
+/* Call *K, which is alone for memory, for an access of at most 8 bytes to RAM, of VALUE at DATA, before or AFTER it.
+ * *K comes back by hooks.current, so that nothing is kept over the call for it. */
+ALWAYS_INLINE int hook_access_call(struct cpu *c, const struct hook **k, u32 kind, bool after, u64 linear, u64 phys,
+				   unsigned len, u64 value, u64 *data)
 {
-	struct cpus *all = c->all;
-	struct hooks *h = all->hooks;
+	struct hooks *h = c->all->hooks;
 	int answer;
 
 	h->event.kind = kind;
 	h->event.size = len;
 	h->event.address = linear;
 	h->event.physical = phys;
-	h->event.value = h->bytes = h->was = value;
-	h->event.data = &h->bytes;
-	h->event.id = k->id;
+	h->event.value = value;
+	h->event.data = data;
+	h->event.id = (*k)->id;
 	h->event.write = kind == HOOK_WRITE;
-	h->event.after = k->after;
+	h->event.after = after;
 	h->event.taken = h->event.device = h->event.denied = false;
-	h->current = k;
-	all->hook_calls++;
-	answer = k->call(k, &h->event);
-	k = h->current;
+	h->current = *k;
+	c->all->hook_calls++;
+	answer = (*k)->call(*k, &h->event);
+	*k = h->current;
 	h->current = NULL;
-	return unlikely(answer | *all->asked | (h->event.value != h->bytes)) ? hook_access_answered(c, k, answer)
-									     : HOOK_GO;
+	return answer;
+}
+/* As hook_access() for such an access, with K, which is alone for memory: quickly. Behind it, hooks.bytes is the VALUE,
+ * which K may have changed. */
+ALWAYS_INLINE enum hook_answer hook_access_alone(struct cpu *c, const struct hook *k, u32 kind, u64 linear, u64 phys,
+						 unsigned len, u64 value)
+{
+	struct hooks *h = c->all->hooks;
+	int answer;
+
+	h->bytes = h->was = value;
+	answer = hook_access_call(c, &k, kind, k->after, linear, phys, len, value, &h->bytes);
+	return unlikely(answer | *c->all->asked | (h->event.value != h->bytes)) ? hook_access_answered(c, k, answer)
+										: HOOK_GO;
 }
 /* Call K, if it is for these addresses. What is read or written is HOOKS.bytes then. */
 ALWAYS_INLINE enum hook_answer tell_alone(struct cpu *c, const struct hook *k, u32 kind, u64 linear, unsigned size,
 					  u64 value)
 {
-	u64 phys = c->view->phys[linear >> PAGE_SHIFT & (TLB_SIZE - 1)] | (linear & (PAGE_SIZE - 1));
+	u64 phys = hook_phys(c, linear);
 
 	return likely(hook_covers(k, unlikely(k->physical) ? phys : linear, size))
 		       ? hook_access_alone(c, k, kind, linear, phys, size, value)
@@ -229,25 +245,10 @@ ALWAYS_INLINE enum hook_answer tell_alone(struct cpu *c, const struct hook *k, u
 ALWAYS_INLINE enum hook_answer hook_access_seen(struct cpu *c, const struct hook *k, enum access access, u64 linear,
 						unsigned len, u64 value)
 {
-	struct cpus *all = c->all;
-	struct hooks *h = all->hooks;
-	int answer;
+	int answer = hook_access_call(c, &k, access == ACCESS_WRITE ? HOOK_WRITE : HOOK_READ, false, linear,
+				      hook_phys(c, linear), len, value, &c->all->hooks->event.value);
 
-	h->event.kind = access == ACCESS_WRITE ? HOOK_WRITE : HOOK_READ;
-	h->event.size = len;
-	h->event.address = linear;
-	h->event.physical = c->view->phys[linear >> PAGE_SHIFT & (TLB_SIZE - 1)] | (linear & (PAGE_SIZE - 1));
-	h->event.value = value;
-	h->event.data = &h->event.value;
-	h->event.id = k->id;
-	h->event.write = access == ACCESS_WRITE;
-	h->event.after = h->event.taken = h->event.device = false;
-	h->current = k;
-	all->hook_calls++;
-	answer = k->call(k, &h->event);
-	k = h->current;
-	h->current = NULL;
-	return unlikely(answer | *all->asked) ? hook_access_answered(c, k, answer) : HOOK_GO;
+	return unlikely(answer | *c->all->asked) ? hook_access_answered(c, k, answer) : HOOK_GO;
 }
 /* The handler of a MOV that does the same as RUN, whose address is linear as it is, and calls the hook of memory that
  * is alone, an observer before accesses of KINDS; else RUN. (move.c) */

@@ -187,8 +187,7 @@ static void write_span(struct cpu *c, const struct span *s, u64 linear, const vo
 /* Where what page_access() has found by a tag is. */
 static u64 known_phys(const struct cpu *c, u64 linear, u64 phys)
 {
-	return phys != ~(u64)0 ? phys
-			       : c->view->phys[linear >> PAGE_SHIFT & (TLB_SIZE - 1)] | (linear & (PAGE_SIZE - 1));
+	return phys != ~(u64)0 ? phys : hook_phys(c, linear);
 }
 
 /* Open S for an access that hooks are for. *HOST: the bytes, if they may be touched at once. False: fault. */

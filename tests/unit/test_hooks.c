@@ -885,6 +885,28 @@ START_TEST(test_skip_missing)
 }
 END_TEST
 
+/* What an event says of another one does not stay for a move that calls its hook by itself. */
+START_TEST(test_denied_before)
+{
+	machine(_i, CODE(0x8b, 0x16, 0x89, 0x07, 0x8b, 0x16, 0xf4)); /* mov edx, [rsi]; mov [rdi], eax; mov edx, [rsi]; hlt */
+	fresh();
+	l.answer = VCPU_HOOK_SKIP;
+	ck_assert_int_eq(vcpu_map(v, MISSING_DATA & ~0xfffull, 0x1000), 0);
+	ck_assert_int_eq(vcpu_protect(v, MISSING_DATA & ~0xfffull, 0x1000, VCPU_READ), 0);
+	hook(VCPU_HOOK_MISSING_WRITE, 0, 0, false);
+	hook(VCPU_HOOK_READ, 0, 0, true);
+	vcpu_set(v, VCPU_RDI, MISSING_DATA);
+	vcpu_set(v, VCPU_RSI, DATA);
+	run_to_hlt(100);
+	ck_assert_uint_eq(l.calls, 3);
+	ck_assert_uint_eq(l.event[1].kind, VCPU_HOOK_MISSING_WRITE);
+	ck_assert(l.event[1].denied);
+	ck_assert_uint_eq(l.event[2].kind, VCPU_HOOK_READ);
+	ck_assert(!l.event[2].denied);
+	vcpu_free(v);
+}
+END_TEST
+
 /* ---- ports, exceptions ---- */
 
 START_TEST(test_ports)
@@ -1236,6 +1258,7 @@ int main(void)
 	BOTH(test_missing);
 	BOTH(test_stop_at_missing);
 	BOTH(test_skip_missing);
+	BOTH(test_denied_before);
 	BOTH(test_ports);
 	BOTH(test_exceptions);
 	BOTH(test_stop_at_exception);
