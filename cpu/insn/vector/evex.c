@@ -380,8 +380,8 @@ static bool run_host(struct cpu *c, const struct op *o, const struct evex_desc *
 /* Of registers, or of a whole operand in memory, 16 bytes after the other, and exact: no more than what VEX has. */
 static bool is_plain(const struct op *o, const struct evex_desc *d)
 {
-	return !o->k && !o->broadcast && !o->round && !o->to_memory && !o->to_mask && d->post == POST_EXACT &&
-	       d->lanes != ONE && d->lanes != NARROW && (d->kind == EVEX_KIND_parts || d->kind == EVEX_KIND_parts3);
+	return vec_is_plain(o) && d->post == POST_EXACT && d->lanes != ONE && d->lanes != NARROW &&
+	       (d->kind == EVEX_KIND_parts || d->kind == EVEX_KIND_parts3);
 }
 
 static bool run_plain(struct cpu *c, const struct op *o, const struct evex_desc *d)

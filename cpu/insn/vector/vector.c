@@ -34,8 +34,7 @@ void vec_operands(const struct dec *d, struct op *o, enum lanes lanes)
 void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2], handler *body)
 {
 	enum kind kind = dec_kind_of_memory(d);
-	bool plain = !o->k && !o->broadcast && !o->round && !o->to_memory && !o->to_mask && kind != KIND_SEG;
-	handler *fast = plain ? zmm[o->vlen >> 5][kind != KIND_REG] : NULL;
+	handler *fast = vec_is_plain(o) && kind != KIND_SEG ? zmm[o->vlen >> 5][kind != KIND_REG] : NULL;
 
 	o->run = fast ? fast : body;
 }

@@ -231,23 +231,21 @@ ALWAYS_INLINE vec vec_fast_part(const struct cpu *c, const struct op *o, const u
 	return kind == KIND_REG ? vreg_get(c, o, src, part) : vec_load(p + 16 * part);
 }
 
+/* Declare r0 to r3, the results of PART(0) to PART(3), of which VLEN bytes are not zero. */
+#define VEC_FAST_PARTS(vlen, PART) \
+	const vec r0 = PART(0), r1 = (vlen) >= 32 ? PART(1) : vec_zero, r2 = (vlen) == 64 ? PART(2) : vec_zero, \
+		  r3 = (vlen) == 64 ? PART(3) : vec_zero;
+
 /* With EVEX, but no mask; or with VEX, where AVX-512 is enabled: what is above VLEN becomes zero. Of LANES that are
  * side by side, ONE or COUNT. */
 ALWAYS_INLINE HANDLER_TYPE vec_fast_zmm(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen,
 					vec_fn *fn, unsigned bits, enum lanes lanes, enum post post, handler *slow)
 {
 	const unsigned size = vec_reads(lanes, bits, vlen);
-	vec r0, r1 = vec_zero, r2 = vec_zero, r3 = vec_zero;
 
 	VEC_FAST_OPERAND(p, kind, size, post != POST_EXACT, slow)
 #define PART(part) fn(c, vreg_get(c, o, third, part), vec_fast_part(c, o, p, kind, lanes, size, part), o->imm8, part)
-	r0 = PART(0);
-	if (vlen >= 32)
-		r1 = PART(1);
-	if (vlen == 64) {
-		r2 = PART(2);
-		r3 = PART(3);
-	}
+	VEC_FAST_PARTS(vlen, PART)
 #undef PART
 	vreg_set(c, o, dst, 3, r3);
 	vreg_set(c, o, dst, 2, r2);
@@ -261,18 +259,10 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_zmm(struct cpu *c, const struct op *o, s64 n
 ALWAYS_INLINE HANDLER_TYPE vec_fast_three(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen, bool zmm,
 					  evex_parts3 *fn, enum post post, handler *slow)
 {
-	vec r0, r1 = vec_zero, r2 = vec_zero, r3 = vec_zero;
-
 	VEC_FAST_OPERAND(p, kind, vlen, post != POST_EXACT, slow)
 #define PART(part) fn(c, vreg_get(c, o, dst, part), vreg_get(c, o, third, part), \
 		      vec_fast_part(c, o, p, kind, PACKED, vlen, part), o->imm8, part)
-	r0 = PART(0);
-	if (vlen >= 32)
-		r1 = PART(1);
-	if (vlen == 64) {
-		r2 = PART(2);
-		r3 = PART(3);
-	}
+	VEC_FAST_PARTS(vlen, PART)
 #undef PART
 	if (zmm) {
 		vreg_set(c, o, dst, 3, r3);
@@ -294,6 +284,11 @@ void vec_operands(const struct dec *d, struct op *o, enum lanes lanes);
 /* And the handler. */
 void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h, enum lanes lanes);
 
+/* Has O, of EVEX, neither a mask, a broadcast nor a rounding, and its result in vector registers? */
+static inline bool vec_is_plain(const struct op *o)
+{
+	return !o->k && !o->broadcast && !o->round && !o->to_memory && !o->to_mask;
+}
 /* One of ZMM, or BODY: O has what vec_operands fills in. */
 void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2], handler *body);
 
