@@ -10,26 +10,38 @@
 #include "sandbox.h"
 #include "start.h"
 
+/* TAKE each of OPTIONS on the command line. Returns how many words are left, the first of which is *WORD; -1: TAKE or
+ * getopt has refused one. */
+typedef bool take_option(void *to, int c, char *value);
+static int take_options(int argc, char **argv, const struct option *options, take_option *take, void *to,
+			const char **word)
+{
+	char **words = needed(calloc((size_t)argc + 1, sizeof *words)); /* getopt reorders the arguments */
+	int c, left;
+
+	if (!words)
+		return -1;
+	memcpy(words, argv, (size_t)argc * sizeof *words);
+	opterr = 0;
+	while ((c = getopt_long(argc, words, "", options, NULL)) != -1 && c != '?' && take(to, c, optarg))
+		;
+	left = c == -1 ? argc - optind : -1;
+	*word = left > 0 ? words[optind] : NULL;
+	optind = 0; /* getopt starts anew */
+	opterr = 1;
+	free(words);
+	return left;
+}
+
+static bool take_recording_option(void *recording, int c, char *value) { return recording_option(recording, c, value); }
+
 /* The name of the recording, if the rest of the command line is one with options for it; else NULL. */
 static const char *recording_name(struct recording *recording, int argc, char **argv)
 {
 	static const struct option options[] = { RECORDING_OPTIONS, { 0 } };
-	char **words = needed(calloc((size_t)argc + 1, sizeof *words)); /* getopt reorders the arguments */
 	const char *name;
-	int c;
 
-	if (!words)
-		return NULL;
-	memcpy(words, argv, (size_t)argc * sizeof *words);
-	opterr = 0;
-	while ((c = getopt_long(argc, words, "", options, NULL)) != -1 && c != '?' &&
-	       recording_option(recording, c, optarg))
-		;
-	name = c == -1 && optind == argc - 1 ? words[optind] : NULL;
-	optind = 0; /* getopt starts anew */
-	opterr = 1;
-	free(words);
-	return name;
+	return take_options(argc, argv, options, take_recording_option, recording, &name) == 1 ? name : NULL;
 }
 
 /* The debugger may read all files that the user may read: sources, symbols, files of a recording. It may write to, and
@@ -46,35 +58,32 @@ static bool enter_sandbox(const struct run_options *o)
 	return ok;
 }
 
-/* Is the command line --dump FILE, and at most --cpu MODEL beside it? Then its name. */
-static const char *dump_name(int argc, char **argv, const char **cpu)
+struct dump { const char *name, *cpu; };
+static bool take_dump_option(void *to, int c, char *value)
+{
+	struct dump *dump = to;
+
+	*(c == 'd' ? &dump->name : &dump->cpu) = value;
+	return true;
+}
+
+/* Is the command line --dump FILE, and at most --cpu MODEL beside it? Without FILE it is not. */
+static struct dump dump_of(int argc, char **argv)
 {
 	static const struct option options[] = { { "dump", required_argument, NULL, 'd' },
 						 { "cpu", required_argument, NULL, 'c' }, { 0 } };
-	char **words = needed(calloc((size_t)argc + 1, sizeof *words));
-	const char *name = NULL;
-	int c;
+	struct dump dump = { 0 };
+	const char *word;
 
-	if (!words)
-		return NULL;
-	memcpy(words, argv, (size_t)argc * sizeof *words);
-	opterr = 0;
-	while ((c = getopt_long(argc, words, "", options, NULL)) != -1 && c != '?')
-		*(c == 'd' ? &name : cpu) = optarg;
-	if (c == '?' || optind != argc)
-		name = NULL;
-	optind = 0;
-	opterr = 1;
-	free(words);
-	return name;
+	return take_options(argc, argv, options, take_dump_option, &dump, &word) ? (struct dump){ 0 } : dump;
 }
 
-/* A bare machine with the memory and the registers of the dump NAME. */
-static vcpu *dump_machine(const char *name, const char *cpu, session_output *output, char **error)
+/* A bare machine with the memory and the registers of DUMP. */
+static vcpu *dump_machine(const struct dump *dump, session_output *output, char **error)
 {
-	const struct vcpu_config config = { .bare = true, .cpu = cpu, .output = output };
+	const struct vcpu_config config = { .bare = true, .cpu = dump->cpu, .output = output };
 	size_t len;
-	void *data = recording_read(name, &len);
+	void *data = recording_read(dump->name, &len);
 	vcpu *v = data ? vcpu_new(&config, error) : NULL;
 
 	if (v && !vcpu_dump_load(v, data, len, error)) {
@@ -90,14 +99,15 @@ bool session_start(struct session *s, struct recording *recording, int argc, cha
 {
 	char *error = NULL;
 	bool magic = false;
-	const char *name, *cpu = NULL, *dump = dump_name(argc, argv, &cpu);
+	const struct dump dump = dump_of(argc, argv);
+	const char *name;
 
 	*status = STATUS_USAGE;
-	name = dump ? NULL : recording_name(recording, argc, argv);
-	if (dump) {
+	name = dump.name ? NULL : recording_name(recording, argc, argv);
+	if (dump.name) {
 		if (!enter_sandbox(&(struct run_options){ .no_sandbox = no_sandbox }))
 			return false;
-		s->machine = dump_machine(dump, cpu, output, &error);
+		s->machine = dump_machine(&dump, output, &error);
 		if (!s->machine && !error) /* having complained */
 			return false;
 	} else if (name) {
