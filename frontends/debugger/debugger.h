@@ -228,6 +228,8 @@ command_fn do_who, do_origin;
 
 /* ---- symbols.c ---- */
 
+/* The whole file, malloc'd, of LEN bytes and a zero behind them. NULL: errno says why. */
+char *file_read(const char *path, size_t *len);
 /* An ELF file, or lines "ADDRESS TYPE NAME" as System.map and /proc/kallsyms have, shifted by OFFSET (automatic: NULL).
  * False, having said why. */
 bool symbols_read(struct session *s, const char *path, const uint64_t *offset);

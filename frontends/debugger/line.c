@@ -266,8 +266,6 @@ bool dwarf_unit(struct session *s, uint64_t address, struct unit *u)
 }
 
 #else /* lines alone (line_table.h) */
-#include <stdio.h>
-
 #include "line_table.h"
 
 /* The lines of one file, which is BY higher in memory than it says. */
@@ -276,14 +274,10 @@ struct dwarf { struct dwarf *next; struct line_table table; uint64_t by; };
 bool dwarf_open(struct session *s, const char *path, uint64_t offset)
 {
 	struct dwarf *d = calloc(1, sizeof *d);
-	FILE *file = fopen(path, "rbe");
-	char *data = NULL;
-	long size = file && !fseek(file, 0, SEEK_END) ? ftell(file) : 0;
-	bool ok = d && size > 0 && !fseek(file, 0, SEEK_SET) && (data = malloc((size_t)size)) &&
-		  fread(data, 1, (size_t)size, file) == (size_t)size && line_table_read(&d->table, data, (size_t)size);
+	size_t size;
+	char *data = file_read(path, &size);
+	bool ok = d && data && line_table_read(&d->table, data, size);
 
-	if (file)
-		fclose(file);
 	free(data);
 	if (!ok) {
 		free(d);

@@ -119,29 +119,45 @@ static uint64_t moved_by(struct session *s, size_t before)
 	return 0;
 }
 
+char *file_read(const char *path, size_t *len)
+{
+	FILE *file = fopen(path, "rbe");
+	char *data = NULL, *more = NULL;
+	size_t room = 1 << 20, n;
+
+	*len = 0;
+	while (file && (more = realloc(data, room + 1))) {
+		data = more;
+		n = fread(data + *len, 1, room - *len, file);
+		if (!n)
+			break;
+		if ((*len += n) == room)
+			room *= 2;
+	}
+	if (!file || !more || ferror(file)) {
+		free(data);
+		data = NULL;
+	} else {
+		data[*len] = 0;
+	}
+	if (file)
+		fclose(file);
+	return data;
+}
+
 bool symbols_read(struct session *s, const char *path, const uint64_t *offset)
 {
-	FILE *file;
-	char *data = NULL, *more = NULL;
-	size_t len = 0, room = 1 << 20, n, before = s->nsymbols;
+	char *data;
+	size_t len, before = s->nsymbols;
 	bool ok = true, elf = false;
 	uint64_t by = 0;
 
 	if (!files_allowed(s))
 		return false;
-	file = fopen(path, "rbe");
-	while (file && (more = realloc(data, room + 1))) {
-		data = more;
-		n = fread(data + len, 1, room - len, file);
-		if (!n)
-			break;
-		if ((len += n) == room)
-			room *= 2;
-	}
-	if (!file || !more || ferror(file)) {
+	data = file_read(path, &len);
+	if (!data) {
 		ok = complaint(s, "cannot read %s: %s", path, strerror(errno));
 	} else {
-		data[len] = 0;
 		elf = len > 4 && !memcmp(data, "\177ELF", 4);
 		ok = elf ? read_elf(s, &(struct elf){ (unsigned char *)data, len, data[4] == 2 }) : read_lines(s, data);
 		by = offset ? *offset : moved_by(s, before);
@@ -157,8 +173,6 @@ bool symbols_read(struct session *s, const char *path, const uint64_t *offset)
 		fputc('\n', s->out);
 		symbols_sort(s);
 	}
-	if (file)
-		fclose(file);
 	free(data);
 	if (ok && elf)
 		dwarf_open(s, path, by);
