@@ -43,6 +43,8 @@
  * Sizes in bytes. */
 enum { MARK = 0x40000000, MARK_SHIFT = 24, USE_1 = 1, USE_2, USE_4, USE_8, USE_BASE, USE_INDEX, PUT_1, PUT_2, PUT_8, LEA,
        LEA_RIP, USE_VECTOR, PUT_VECTOR, MARKS };
+/* See stencil_specials. */
+enum { ANY_PLACE = 8 };
 /* In make_stencils' table: the register, and at this bit what is added to the displacement. */
 enum { PATCH_PART_SHIFT = 8 };
 /* Bytes of a nop behind one of them. */

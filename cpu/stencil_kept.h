@@ -306,7 +306,7 @@ ALWAYS_INLINE const struct stored_op *here(unsigned nth)
 
 /* More stencils of the handler NAME, of 4 or 8 bytes: one for each register in whose place its operands may be kept, in
  * which the compiler uses the host's register itself. Their names end in the numbers of destination and source; x: as
- * in the operation. make_stencils puts them into struct stencil. */
+ * in the operation. make_stencils puts them into stencil_specials. */
 #define SPECIALISED_FORM(form, link, name, numbers, ...) \
 	stencil_fn form##_##name##__k##numbers; \
 	HANDLER_CC void form##_##name##__k##numbers(STENCIL_PARAMS) \
@@ -329,8 +329,8 @@ ALWAYS_INLINE const struct stored_op *here(unsigned nth)
 	DST_SRC_AT(dst_, 0, name) DST_SRC_AT(dst_, 1, name) DST_SRC_AT(dst_, 2, name) DST_SRC_AT(dst_, 3, name) \
 	DST_SRC_AT(dst_, 4, name) DST_SRC_AT(dst_, 6, name) DST_SRC_AT(dst_, 7, name)
 #define FOR_KEPT(do, name) do(0, name) do(1, name) do(2, name) do(3, name) do(4, name) do(6, name) do(7, name)
-/* Of register forms: by the destination, and its forms with a link; by source and
- * destination. Of forms with memory: of loads, of stores. */
+/* Of register forms: by the destination, and its forms with a link; by source and destination. Of forms with memory: of
+ * loads, of stores. */
 #define SPECIALISE_DST(name) FOR_KEPT(DST_AT, name)
 #define SPECIALISE_LINKED(name) FOR_KEPT(LINKED_AT, name)
 #define SPECIALISE_DST_SRC(name) FOR_KEPT(DST_ANY_SRC, name)

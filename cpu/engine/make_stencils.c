@@ -172,19 +172,32 @@ bool member_hole(const struct relocation *r, struct patch *p)
 
 /* ---- output ---- */
 
-static FILE *out_code, *out_patches, *out_table;
+static FILE *out_code, *out_patches, *out_table, *out_specials;
 static unsigned code_total, patch_total, stencil_total, made_count, left_out;
 static const char **plains;
 /* What was made of each entry's section, for other handlers with the same stencil: the row but for its handler. */
-static struct made { const struct object *object; size_t section; char row[160]; } *made;
+static struct made { const struct object *object; size_t section; char row[256]; } *made;
 
-/* The place of an operand, in struct stencil. */
-static const char *place_of(char number)
+/* Stencils for one handler and form: those that are specialised have a row of stencil_specials, whose number is the
+ * constant SPECIAL_name. */
+static struct group { char name[128]; bool special; } *groups;
+static unsigned group_count;
+
+static struct group *group(char form, const char *plain)
 {
-	static const char *const places[] = { "0", "1", "2", "3", "4", "5", "6", "7" };
+	char name[sizeof groups->name];
 
-	return number >= '0' && number <= '7' ? places[number - '0'] : "REGISTERS";
+	snprintf(name, sizeof name, "%c_%s", form, plain);
+	for (unsigned i = group_count; i--;)
+		if (is(groups[i].name, name))
+			return &groups[i];
+	groups = grow(groups, (group_count + 1) * sizeof *groups);
+	memcpy(groups[group_count].name, name, sizeof name);
+	groups[group_count].special = false;
+	return &groups[group_count++];
 }
+
+static int place_of(char digit) { return digit == 'x' ? ANY_PLACE : digit - '0'; }
 
 static void put_row(const char *plain, const char *row)
 {
@@ -196,16 +209,22 @@ static void put_row(const char *plain, const char *row)
 void finish(const struct object *o, size_t section, const char *plain, const struct facts *f)
 {
 	struct made *m;
+	struct group *g;
 
+	g = group(f->seldom ? 'N' : f->links ? 'L' : 'S', plain);
+	if (f->dst) {
+		g->special = true;
+		fprintf(out_specials, "\t[SPECIAL_%s][%d][%d] = %u,\n", g->name, place_of(f->dst), place_of(f->src),
+			stencil_total + 1);
+	}
 	made = grow(made, (made_count + 1) * sizeof *made);
 	m = &made[made_count++];
 	m->object = o;
 	m->section = section;
-	snprintf(m->row, sizeof m->row, "%u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %s, %s",
+	snprintf(m->row, sizeof m->row, "%u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, SPECIAL_%s",
 	         code_total, patch_total, f->hot, code_size,
 	         patch_count, f->next, f->links, f->seldom, f->skips, f->leaves, f->fixed,
-	         f->calls || f->indirect, f->vectors, !f->fixed && !f->returns, f->calls || f->written,
-	         place_of(f->dst), place_of(f->src));
+	         f->calls || f->indirect, f->vectors, !f->fixed && !f->returns, f->calls || f->written, !!f->dst, g->name);
 	put_row(plain, m->row);
 	for (unsigned i = 0; i < code_size; i++)
 		fprintf(out_code, "%u,%s", code[i], i % 32 == 31 || i + 1 == code_size ? "\n" : "");
@@ -271,7 +290,8 @@ int main(int argc, char **argv)
 	out_code = tmpfile();
 	out_patches = tmpfile();
 	out_table = tmpfile();
-	if (elf_version(EV_CURRENT) == EV_NONE || !objects || !out_code || !out_patches || !out_table)
+	out_specials = tmpfile();
+	if (elf_version(EV_CURRENT) == EV_NONE || !objects || !out_code || !out_patches || !out_table || !out_specials)
 		die("cannot begin", argv[0]);
 	for (int i = 1; i < argc; i++) {
 		objects[i] = open_object(argv[i]);
@@ -283,6 +303,12 @@ int main(int argc, char **argv)
 		printf("extern handler %s;\n", plains[i]);
 	for (size_t i = 0; i < function_count; i++)
 		printf("extern const char function_%zu[] __asm__(\"%s\");\n", i, functions[i]);
+	printf("\nenum {\n");
+	for (unsigned i = 0, n = 0; i < group_count; i++)
+		printf("\tSPECIAL_%s = %u,\n", groups[i].name, groups[i].special ? ++n : 0);
+	printf("};\nconst u16 stencil_specials[][ANY_PLACE + 1][ANY_PLACE + 1] = {\n\t[0][0][0] = 0,\n");
+	copy(out_specials);
+	printf("};\n");
 	printf("\nconst unsigned stencil_count = %u;\nconst struct stencil stencils[] = {\n", stencil_total);
 	copy(out_table);
 	printf("};\n\nconst struct patch stencil_patches[] = {\n");

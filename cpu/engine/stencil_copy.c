@@ -4,6 +4,27 @@
 
 #if VCPU_STITCH
 
+static unsigned slot(const struct stencil_table *table, handler *h)
+{
+	unsigned i = (unsigned)((u64)(uintptr_t)h * 0x9e3779b97f4a7c15 >> (64 - SLOT_BITS));
+
+	while (table->number[i] && stencils[table->number[i] - 1].plain != h)
+		i = (i + 1) & ((1 << SLOT_BITS) - 1);
+	return i;
+}
+
+void stencil_add(struct stencil_table *table, const struct stencil *st)
+{
+	table->number[slot(table, st->plain)] = (u16)(st - stencils + 1);
+}
+
+const struct stencil *stencil_find(const struct stencil_table *table, handler *h)
+{
+	unsigned number = table->number[slot(table, h)];
+
+	return number ? &stencils[number - 1] : NULL;
+}
+
 static s64 vector_at(unsigned n) { return (s64)(offsetof(struct cpu, v) + n * sizeof(union vreg)); }
 
 static s64 member(const struct op *o, unsigned hole)

@@ -37,6 +37,13 @@ struct copy {
 	u8 valid;                     /* host registers that have what they keep */
 };
 
+/* Hash of a handler -> 1 + number of its stencil. */
+enum { SLOT_BITS = 13 };
+struct stencil_table { u16 number[1 << SLOT_BITS]; };
+void stencil_add(struct stencil_table *table, const struct stencil *st);
+/* NULL: it has none. */
+const struct stencil *stencil_find(const struct stencil_table *table, handler *h);
+
 /* Do all members of O fit where ST has holes for them? */
 bool copy_fits(const struct stencil *st, const struct op *o);
 /* What P's hole is filled with, if it is a member of the operation O or of the one behind it. */

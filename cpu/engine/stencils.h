@@ -61,11 +61,9 @@ struct stencil {
 	bool vectors;                     /* some of the instructions that are rewritten use or put vector registers */
 	bool straight;                    /* all hot code runs, but for what leaves it for good */
 	bool clobbers;                    /* vector registers may be others behind it */
-	/* of a specialised one: the registers in whose places the destination and the source are kept. REGISTERS: as the
-	 * operation says */
-	u8 dst, src;
+	bool specialised;                 /* for places of its operands: it is found by stencil_specials */
+	u16 special;                      /* row of stencil_specials; the first one is empty */
 };
-static inline bool is_specialised(const struct stencil *st) { return st->dst != REGISTERS || st->src != REGISTERS; }
 
 extern const struct stencil stencils[];
 extern const unsigned stencil_count;
@@ -73,5 +71,8 @@ extern const u8 stencil_code[];
 extern const struct patch stencil_patches[]; /* of each stencil in the order of `at' */
 extern const void *const stencil_functions[];
 extern const u8 stencil_data[];
+/* 1 + number of the stencil that is specialised for the places in which destination and source are kept: the registers
+ * RAX to RDI that are usually kept there, or wherever the operation says. 0: there is none. */
+extern const u16 stencil_specials[][ANY_PLACE + 1][ANY_PLACE + 1];
 
 #endif

@@ -38,8 +38,8 @@ const bool stitch_built = VCPU_STITCH;
 #include "cpu/engine/stencil_copy.h"
 #include "cpu/jump.h"
 
-enum { CODE_BYTES = 64 << 20, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 17,
-       STUB_BYTES = 16, COMMON_BYTES = 192, STORE_BYTES = 36, VERIFY_BYTES = 64, VERIFY_VECTOR_BYTES = 24 };
+enum { CODE_BYTES = 64 << 20, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 17, STUB_BYTES = 16, COMMON_BYTES = 192,
+       STORE_BYTES = 36, VERIFY_BYTES = 64, VERIFY_VECTOR_BYTES = 24 };
 
 /* Of an operation: its code, and, of a jump, which stencil it is, the swaps of its block, and the code that undoes
  * them on the way out (0: none). Of a block's first operation: the end of its code, its stub, which lies aside, its
@@ -54,10 +54,7 @@ struct stitch {
 	u32 hot, aside;                /* offsets of the first free and the last used byte */
 	u32 kept;                      /* bytes that stitch_forget will need for the blocks that there are */
 	struct site *sites;            /* by operation */
-	/* hash of a handler -> 1 + number of its stencil, of the forms with a link */
-	u16 plain[SLOTS], linked[SLOTS], seldom[SLOTS];
-	/* hash of a stencil and of places -> the one that is specialised for them; NULL: none */
-	struct special { const struct stencil *of, *stencil; } special[SLOTS];
+	struct stencil_table plain, linked, seldom;
 };
 
 /* ---- memory ---- */
@@ -88,40 +85,6 @@ static u8 *reserve(size_t size)
 			munmap(p, size);
 		}
 	return NULL;
-}
-
-static unsigned slot(const u16 *table, handler *h)
-{
-	unsigned i = (unsigned)((u64)(uintptr_t)h * 0x9e3779b97f4a7c15 >> (64 - SLOT_BITS));
-
-	while (table[i] && stencils[table[i] - 1].plain != h)
-		i = (i + 1) & (SLOTS - 1);
-	return i;
-}
-
-static const struct stencil *find(const u16 *table, handler *h)
-{
-	unsigned number = table[slot(table, h)];
-
-	return number ? &stencils[number - 1] : NULL;
-}
-
-static u16 *table_of(struct stitch *s, const struct stencil *st)
-{
-	return st->seldom ? s->seldom : st->links ? s->linked : s->plain;
-}
-
-/* The stencil for OF's handler with operands in the places DST and SRC. */
-static struct special *special(struct stitch *s, const struct stencil *of, unsigned dst, unsigned src)
-{
-	const u64 key = ((u64)of->code * (REGISTERS + 1) + dst) * (REGISTERS + 1) + src;
-	unsigned i = (unsigned)(key * 0x9e3779b97f4a7c15 >> (64 - SLOT_BITS));
-	struct special *e;
-
-	/* handlers that have the same stencil have the same code */
-	while ((e = &s->special[i])->of && (e->of->code != of->code || e->stencil->dst != dst || e->stencil->src != src))
-		i = (i + 1) & (SLOTS - 1);
-	return e;
 }
 
 /* The same memory at two places: mremap of 0 bytes makes the second. (A memory file would have the host's limit on
@@ -176,18 +139,9 @@ struct stitch *stitch_new(size_t ops, struct op **arena)
 		stitch_free(s);
 		return NULL;
 	}
-	for (unsigned i = 0; i < stencil_count; i++) {
-		u16 *table = table_of(s, &stencils[i]);
-
-		if (!is_specialised(&stencils[i]))
-			table[slot(table, stencils[i].plain)] = (u16)(i + 1);
-	}
-	for (const struct stencil *st = stencils; st < stencils + stencil_count; st++) {
-		const struct stencil *of = find(table_of(s, st), st->plain);
-
-		if (is_specialised(st) && of)
-			*special(s, of, st->dst, st->src) = (struct special){ of, st };
-	}
+	for (const struct stencil *st = stencils; st < stencils + stencil_count; st++)
+		if (!st->specialised)
+			stencil_add(st->seldom ? &s->seldom : st->links ? &s->linked : &s->plain, st);
 	make_common(s);
 	*arena = s->ops;
 	return s;
@@ -356,10 +310,10 @@ static u32 load_for(struct stitch *s, u16 swaps, const struct vectors *v, u8 val
 /* A jump that has not been taken so far is one that seldom is. */
 static const struct stencil *choose(const struct stitch *s, const struct op *o)
 {
-	const struct stencil *st = find(s->linked, o->run), *seldom = find(s->seldom, o->run);
+	const struct stencil *st = stencil_find(&s->linked, o->run), *seldom = stencil_find(&s->seldom, o->run);
 
 	if (!st || !o[st->links - 1].in_page)
-		st = find(s->plain, o->run);
+		st = stencil_find(&s->plain, o->run);
 	else if (seldom && !o[st->links - 1].target)
 		st = seldom;
 	return st && copy_fits(st, o) ? st : NULL;
@@ -415,18 +369,30 @@ static u16 choose_swaps(const struct plan *plan, const struct op *first, unsigne
 	return swaps;
 }
 
-/* ST, or the stencil that is specialised for the places in which O's operands are kept, which is shorter. */
-static const struct stencil *specialise(struct stitch *s, const struct stencil *st, const struct op *o, u16 swaps)
+/* In stencil_specials, of the general register at OFF. */
+static unsigned place_of(u16 swaps, u8 off)
 {
-	unsigned dst = o->dst & 7 || (!o->mem && o->base != o->dst) ? REGISTERS : copy_place(swaps, o->dst / 8);
-	unsigned src = o->src & 7 ? REGISTERS : copy_place(swaps, o->src / 8);
-	const struct stencil *found = special(s, st, dst, src)->stencil;
+	unsigned place = off & 7 ? ANY_PLACE : copy_place(swaps, off / 8);
 
-	if (!found)
-		found = special(s, st, dst, REGISTERS)->stencil;
-	if (!found)
-		found = special(s, st, REGISTERS, src)->stencil;
-	return found && found->size <= st->size && found->next == st->next && copy_fits(found, o) ? found : st;
+	return place < ANY_PLACE ? place : ANY_PLACE;
+}
+
+/* ST, or the stencil that is specialised for the places in which O's operands are kept, which is shorter. */
+static const struct stencil *specialise(const struct stencil *st, const struct op *o, u16 swaps)
+{
+	const u16 (*numbers)[ANY_PLACE + 1] = stencil_specials[st->special];
+	unsigned dst = !o->mem && o->base != o->dst ? ANY_PLACE : place_of(swaps, o->dst), src = place_of(swaps, o->src);
+	unsigned number = numbers[dst][src];
+	const struct stencil *found;
+
+	if (!number)
+		number = numbers[dst][ANY_PLACE];
+	if (!number)
+		number = numbers[ANY_PLACE][src];
+	if (!number)
+		return st;
+	found = &stencils[number - 1];
+	return found->size <= st->size && found->next == st->next && copy_fits(found, o) ? found : st;
 }
 
 /* How often the block names each 16 bytes of vector registers; those that it names twice and most often are kept. */
@@ -602,7 +568,7 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 	}
 	for (unsigned i = 1; i < count; i++)
 		if (plan[i].stencil && !plan[i].done_before)
-			plan[i].stencil = specialise(s, plan[i].stencil, &first[i], swaps);
+			plan[i].stencil = specialise(plan[i].stencil, &first[i], swaps);
 	s->kept += 2 * GLUE_BYTES + SWAP_BYTES;
 	start = (s->hot + 15) & ~15u;
 	hot = (u32)(put_vectors(put_swaps(s->writable + start, swaps, false), &vectors, plan[1].valid) - s->writable);

@@ -22,8 +22,7 @@
 #include "cpu/jump.h"
 
 /* Jumps reach 2^25 instructions, those on one bit 2^13, loads of numbers 2^18. */
-enum { CODE_BYTES = 64 << 20, BLOCK_OPS = 256, BLOCK_BYTES = 32000, SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS,
-       VENEER_BYTES = 16, WAY_BYTES = 32, NUMBER_BYTES = 16 };
+enum { CODE_BYTES = 64 << 20, BLOCK_OPS = 256, BLOCK_BYTES = 32000, VENEER_BYTES = 16, WAY_BYTES = 32, NUMBER_BYTES = 16 };
 /* preserve_none has the operation in x21. The scratch registers of calls are x16 and x17. */
 enum { X_OP = 21, X_SCRATCH = 16 };
 
@@ -39,17 +38,8 @@ struct stitch {
 	u32 kept;                      /* bytes that stitch_forget will need for the blocks that there are */
 	u32 start;                     /* where blocks begin */
 	struct site *sites;            /* by operation */
-	u16 plain[SLOTS], linked[SLOTS]; /* hash of a handler -> 1 + number of its stencil, without and with a link */
+	struct stencil_table plain, linked; /* stencils without and with a link */
 };
-
-static unsigned slot(const u16 *table, handler *h)
-{
-	unsigned i = (unsigned)((u64)(uintptr_t)h * 0x9e3779b97f4a7c15 >> (64 - SLOT_BITS));
-
-	while (table[i] && stencils[table[i] - 1].plain != h)
-		i = (i + 1) & (SLOTS - 1);
-	return i;
-}
 
 /* ---- instructions ---- */
 
@@ -174,11 +164,8 @@ struct stitch *stitch_new(size_t ops, struct op **arena)
 		stitch_free(s);
 		return NULL;
 	}
-	for (unsigned i = 0; i < stencil_count; i++) {
-		u16 *table = stencils[i].links ? s->linked : s->plain;
-
-		table[slot(table, stencils[i].plain)] = (u16)(i + 1);
-	}
+	for (const struct stencil *st = stencils; st < stencils + stencil_count; st++)
+		stencil_add(st->links ? &s->linked : &s->plain, st);
 	put_veneers(s);
 	*arena = s->ops;
 	return s;
@@ -273,18 +260,11 @@ struct plan { const struct stencil *stencil; u32 hot, aside; bool done_before; /
 /* The operation goes on by its code, or not at all. */
 static bool in_code(const struct plan *p) { return p->stencil && !p->stencil->leaves; }
 
-static const struct stencil *find(const u16 *table, handler *h)
-{
-	unsigned number = table[slot(table, h)];
-
-	return number ? &stencils[number - 1] : NULL;
-}
-
 static const struct stencil *choose(const struct stitch *s, const struct op *o)
 {
-	const struct stencil *st = find(s->linked, o->run);
+	const struct stencil *st = stencil_find(&s->linked, o->run);
 
-	return st && o[st->links - 1].in_page ? st : find(s->plain, o->run);
+	return st && o[st->links - 1].in_page ? st : stencil_find(&s->plain, o->run);
 }
 
 /* Plan the block, from START. Returns where its code ends. */
