@@ -488,7 +488,8 @@ static bool put_branch_first(const struct cpu *c, struct dec *d, struct op *o, u
 	memmove(d, d - 1, 2 * sizeof *d);
 	memmove(o, o - 1, 2 * sizeof *o);
 	d[-1] = (struct dec){ 0 };
-	o[-1] = (struct op){ .run = hooked_branch, .imm = insns, .disp = (s32)(ip - o->ip), .ip = o->ip, .len = o[1].len };
+	o[-1] = (struct op){ .run = hooked_branch, .imm = insns, .disp = (s32)(ip - o->ip), .ip = o->ip,
+			     .len = o[1].len };
 	return true;
 }
 

@@ -224,7 +224,8 @@ void finish(const struct object *o, size_t section, const char *plain, const str
 	snprintf(m->row, sizeof m->row, "%u, %u, %u, %u, %u, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d, SPECIAL_%s",
 	         code_total, patch_total, f->hot, code_size,
 	         patch_count, f->next, f->links, f->seldom, f->skips, f->leaves, f->fixed,
-	         f->calls || f->indirect, f->vectors, !f->fixed && !f->returns, f->calls || f->written, !!f->dst, g->name);
+	         f->calls || f->indirect, f->vectors, !f->fixed && !f->returns, f->calls || f->written,
+	         !!f->dst, g->name);
 	put_row(plain, m->row);
 	for (unsigned i = 0; i < code_size; i++)
 		fprintf(out_code, "%u,%s", code[i], i % 32 == 31 || i + 1 == code_size ? "\n" : "");

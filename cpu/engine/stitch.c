@@ -381,7 +381,8 @@ static unsigned place_of(u16 swaps, u8 off)
 static const struct stencil *specialise(const struct stencil *st, const struct op *o, u16 swaps)
 {
 	const u16 (*numbers)[ANY_PLACE + 1] = stencil_specials[st->special];
-	unsigned dst = !o->mem && o->base != o->dst ? ANY_PLACE : place_of(swaps, o->dst), src = place_of(swaps, o->src);
+	unsigned dst = !o->mem && o->base != o->dst ? ANY_PLACE : place_of(swaps, o->dst);
+	unsigned src = place_of(swaps, o->src);
 	unsigned number = numbers[dst][src];
 	const struct stencil *found;
 

@@ -22,7 +22,8 @@
 #include "cpu/jump.h"
 
 /* Jumps reach 2^25 instructions, those on one bit 2^13, loads of numbers 2^18. */
-enum { CODE_BYTES = 64 << 20, BLOCK_OPS = 256, BLOCK_BYTES = 32000, VENEER_BYTES = 16, WAY_BYTES = 32, NUMBER_BYTES = 16 };
+enum { CODE_BYTES = 64 << 20, BLOCK_OPS = 256, BLOCK_BYTES = 32000, VENEER_BYTES = 16, WAY_BYTES = 32,
+       NUMBER_BYTES = 16 };
 /* preserve_none has the operation in x21. The scratch registers of calls are x16 and x17. */
 enum { X_OP = 21, X_SCRATCH = 16 };
 
@@ -124,7 +125,8 @@ static bool map_code(struct stitch *s)
 		s->code = mmap(NULL, CODE_BYTES, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
 		close(fd);
 	}
-	return s->writable != MAP_FAILED && s->code != MAP_FAILED && !mprotect(s->code, CODE_BYTES, PROT_READ | PROT_EXEC);
+	return s->writable != MAP_FAILED && s->code != MAP_FAILED &&
+	       !mprotect(s->code, CODE_BYTES, PROT_READ | PROT_EXEC);
 }
 
 static unsigned veneer_count(void)
@@ -279,7 +281,8 @@ static u32 lay_out(const struct stitch *s, const struct op *first, unsigned coun
 		if (st && i + (st->skips ? 2 : 1) >= count && st->next)
 			st = NULL;
 		plan[i].stencil = st;
-		plan[i].done_before = i > 1 && plan[i - 1].stencil && plan[i - 1].stencil->skips && !plan[i - 1].done_before;
+		plan[i].done_before = i > 1 && plan[i - 1].stencil && plan[i - 1].stencil->skips &&
+				      !plan[i - 1].done_before;
 		plan[i].hot = at;
 		if (plan[i].done_before)
 			continue;
