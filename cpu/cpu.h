@@ -209,7 +209,8 @@ enum {
 #define MODE_CR4(bits) ((u64)(bits) << 32)
 
 /* Why the running block must be left after the instruction that set it. */
-enum { ATTN_NONE = 0, ATTN_CODE = 1, ATTN_MODE = 2, ATTN_LINE = 4, ATTN_CLOCK = CLOCK_MOVED };
+enum { ATTN_NONE = 0, ATTN_CODE = 1, ATTN_MODE = 2, ATTN_LINE = 4, ATTN_GOES = 16 /* a hook of code sets `goes' */,
+	ATTN_CLOCK = CLOCK_MOVED };
 
 enum { STEP_TF = 1, STEP_RF = 2 };
 
@@ -240,7 +241,7 @@ struct cpus {
 	u32 turn;                  /* the number of the one that runs */
 	bool remapped;             /* decoded code may no longer be what memory shows */
 	/* leave soon: set by a signal handler or another thread, cleared by whoever calls cpus_run */
-	const atomic_bool *asked;
+	const atomic_uint *asked;
 	/* virtual time beyond which nothing runs; in which nobody sleeps. CLOCK_NEVER: no such end. */
 	u64 time_end, sleep_end;
 	u64 modes[MODES + 1];      /* mode.c: the mode with each number from 1 */
@@ -445,7 +446,7 @@ struct cpu_config {
 	/* another processor of the same machine; NULL: this is the first. The others are freed before it. */
 	struct cpu *with;
 	u64 ns_q16, seed, boot_time; /* boot_time: seconds since 1970 at virtual time 0 */
-	const atomic_bool *asked;/* as in struct cpus; NULL: nobody asks */
+	const atomic_uint *asked;/* as in struct cpus; NULL: nobody asks */
 	bool bare, apic;
 	bool stitched;             /* hot blocks become machine code, where that can be (stitch.h) */
 	bool no_skip_waiting, missing_stops; /* as in struct cpus */

@@ -32,9 +32,12 @@ struct hook_event {
 	bool denied;
 };
 
+struct vcpu_hook_event; /* the API's name for struct hook_event */
+
 struct hook {
 	struct hook *next;      /* in the order of ids */
-	int (*call)(const struct hook *k, struct hook_event *event); /* enum hook_answer */
+	unsigned (*call)(void *user, struct vcpu_hook_event *event); /* enum hook_answer; EVENT is a hook_event */
+	void *user;
 	u32 kinds;              /* 0: it was removed, and is freed when no block has it */
 	u64 first, span;        /* addresses from FIRST to FIRST + SPAN */
 	bool physical, after, observer;
@@ -62,6 +65,7 @@ struct hooks {
 	const struct hook *current; /* whose function is running; NULL: none */
 	s32 stopped;            /* id of the hook that has asked for a stop; 0: none */
 	u64 stopped_at;         /* the address of its event */
+	bool checks;            /* a block may begin where the run was cut: hook_enter() finds out */
 	/* The run goes on where hooks have left it: at this place, these calls have been made. */
 	struct {
 		bool on;
@@ -118,25 +122,33 @@ enum hooked hook_insn(struct cpu *c, const struct STORED_OP *o);
 enum hooked hook_enter(struct cpu *c, const struct STORED_OP *o);
 /* K has given ANSWER before O, or has changed more than registers. */
 enum hooked hook_answered(struct cpu *c, const struct STORED_OP *o, const struct hook *k, int answer);
-/* Call K, which is alone, for the event at LINEAR. */
-ALWAYS_INLINE enum hooked hook_call_alone(struct cpu *c, const struct STORED_OP *o, u32 kind, u32 size, u64 linear)
+/* Call K for the event that H has. CURRENT stays K. */
+ALWAYS_INLINE int hook_call(struct cpu *c, struct hooks *h, const struct hook *k)
+{
+	h->event.id = k->id;
+	h->current = k;
+	c->all->hook_calls++;
+	return (int)k->call(k->user, (struct vcpu_hook_event *)&h->event);
+}
+/* Is K for all linear addresses? */
+static inline bool hook_everywhere(const struct hook *k) { return k->span == ~(u64)0; }
+/* Call the hook of O, which is alone, for the event at LINEAR. RANGED: if it is for that address. */
+ALWAYS_INLINE enum hooked hook_call_alone(struct cpu *c, const struct STORED_OP *o, u32 kind, u32 size, u64 linear,
+					  bool ranged)
 {
 	const struct hook *k = o->hook;
 	struct cpus *all = c->all;
 	struct hooks *h = all->hooks;
 	int answer;
 
-	if (unlikely(linear - k->first > k->span))
+	if (ranged && unlikely(linear - k->first > k->span))
 		return HOOKED_ON;
 	h->event.kind = kind;
 	h->event.size = size;
 	h->event.address = linear;
-	h->event.id = k->id;
-	h->current = k;
-	all->hook_calls++;
-	answer = k->call(k, &h->event);
+	answer = hook_call(c, h, k);
 	h->current = NULL;
-	return unlikely(answer | (int)c->attn | c->goes | *all->asked) ? hook_answered(c, o, k, answer) : HOOKED_ON;
+	return unlikely(answer | (int)c->attn | (int)*all->asked) ? hook_answered(c, o, k, answer) : HOOKED_ON;
 }
 /* Count an event in K's map: X is the address, of an edge with half of where it comes from (lib/vcpu_hook.h). */
 ALWAYS_INLINE void hook_count(const struct hook *k, u64 x)
@@ -148,10 +160,17 @@ ALWAYS_INLINE void hook_count(const struct hook *k, u64 x)
 }
 /* The hook of an edge, which is alone, has been called, and the block goes on as HOW says. */
 enum hooked hook_edge_called(struct cpu *c, enum hooked how);
+/* A block may begin with an instruction that is executed for a second time. */
+static inline void hook_checks(struct cpu *c)
+{
+	if (unlikely(c->all->hooks != NULL))
+		c->all->hooks->checks = true;
+}
 /* Behind a block: a branch that nobody was told of yet leads to r[RIP]. */
 void hook_edge_now(struct cpu *c);
 static inline void hook_straight_at(struct cpu *c, u64 icount, u64 rip)
 {
+	c->all->hooks->checks = true;
 	c->all->hooks->straight.icount = icount;
 	c->all->hooks->straight.rip = rip;
 }
@@ -166,16 +185,17 @@ static inline bool hook_covers(const struct hook *k, u64 address, u64 len)
 {
 	return address - k->first <= k->span || k->first - address < len;
 }
-/* The bytes of an access that hooks alone keep from the fast path. NULL: translate it. */
-ALWAYS_INLINE u8 *hooked_host(const struct cpu *c, u64 linear, unsigned len, unsigned access)
+/* Do hooks alone keep an access from the fast path? *HOST: its bytes. False: translate it. (The page after the one that
+ * the entry is for has another entry.) */
+ALWAYS_INLINE bool hooked_host(const struct cpu *c, u64 linear, unsigned len, unsigned access, u8 **host)
 {
 	unsigned n = linear >> PAGE_SHIFT & (TLB_SIZE - 1);
 	const struct tlb_entry *e = &c->view->tlb[n];
 
-	if (access & ACCESS_SYSTEM || !(c->view->hooked[n] & (access == ACCESS_WRITE ? HOOKED_WRITE : HOOKED_READ)) ||
-	    ((linear ^ e->valid) | (((linear + len - 1) ^ e->valid))) & PAGE_MASK)
-		return NULL;
-	return (u8 *)(uintptr_t)(linear + e->addend);
+	*host = (u8 *)(uintptr_t)(linear + e->addend);
+	return !(access & ACCESS_SYSTEM) &&
+	       likely(c->view->hooked[n] & (access == ACCESS_WRITE ? HOOKED_WRITE : HOOKED_READ)) &&
+	       likely(!(((linear + len - 1) ^ e->valid) & PAGE_MASK));
 }
 /* The physical address of LINEAR, which the TLB has. */
 static inline u64 hook_phys(const struct cpu *c, u64 linear)
@@ -191,32 +211,23 @@ ALWAYS_INLINE const struct hook *access_alone(const struct cpu *c, u32 kind)
 
 	return likely(k && !(h->resume.on | c->mxcsr_live)) && k->kinds & kind ? k : NULL;
 }
-/* K, which is alone for memory, has given ANSWER, or has changed what is read or written. */
-enum hook_answer hook_access_answered(struct cpu *c, const struct hook *k, int answer);
-/* Call *K, which is alone for memory, for an access of at most 8 bytes to RAM, of VALUE at DATA, before or AFTER it.
- * *K comes back by hooks.current, so that nothing is kept over the call for it. */
-ALWAYS_INLINE int hook_access_call(struct cpu *c, const struct hook **k, u32 kind, bool after, u64 linear, u64 phys,
-				   unsigned len, u64 value, u64 *data)
+/* hooks.current, which is alone for memory, has given ANSWER, or has changed what is read or written. */
+enum hook_answer hook_access_answered(struct cpu *c, int answer);
+/* Call K, which is alone for memory, for an access of at most 8 bytes to RAM, of VALUE at DATA, before or AFTER it.
+ * CURRENT stays K, so that nothing is kept over the call for it. */
+ALWAYS_INLINE int hook_access_call(struct cpu *c, struct hooks *h, const struct hook *k, u32 kind, bool after,
+				   u64 linear, u64 phys, unsigned len, u64 value, u64 *data)
 {
-	struct hooks *h = c->all->hooks;
-	int answer;
-
 	h->event.kind = kind;
 	h->event.size = len;
 	h->event.address = linear;
 	h->event.physical = phys;
 	h->event.value = value;
 	h->event.data = data;
-	h->event.id = (*k)->id;
 	h->event.write = kind == HOOK_WRITE;
 	h->event.after = after;
 	h->event.taken = h->event.device = h->event.denied = false;
-	h->current = *k;
-	c->all->hook_calls++;
-	answer = (*k)->call(*k, &h->event);
-	*k = h->current;
-	h->current = NULL;
-	return answer;
+	return hook_call(c, h, k);
 }
 /* As hook_access() for such an access, with K, which is alone for memory: quickly. Behind it, hooks.bytes is the VALUE,
  * which K may have changed. */
@@ -227,9 +238,11 @@ ALWAYS_INLINE enum hook_answer hook_access_alone(struct cpu *c, const struct hoo
 	int answer;
 
 	h->bytes = h->was = value;
-	answer = hook_access_call(c, &k, kind, k->after, linear, phys, len, value, &h->bytes);
-	return unlikely(answer | *c->all->asked | (h->event.value != h->bytes)) ? hook_access_answered(c, k, answer)
-										: HOOK_GO;
+	answer = hook_access_call(c, h, k, kind, k->after, linear, phys, len, value, &h->bytes);
+	if (unlikely(answer | (int)*c->all->asked | (h->event.value != h->bytes)))
+		return hook_access_answered(c, answer);
+	h->current = NULL;
+	return HOOK_GO;
 }
 /* Call K, if it is for these addresses. What is read or written is HOOKS.bytes then. */
 ALWAYS_INLINE enum hook_answer tell_alone(struct cpu *c, const struct hook *k, u32 kind, u64 linear, unsigned size,
@@ -242,17 +255,20 @@ ALWAYS_INLINE enum hook_answer tell_alone(struct cpu *c, const struct hook *k, u
 		       : HOOK_GO;
 }
 /* hook_access_alone() for an observer before accesses. */
-ALWAYS_INLINE enum hook_answer hook_access_seen(struct cpu *c, const struct hook *k, enum access access, u64 linear,
-						unsigned len, u64 value)
+ALWAYS_INLINE enum hook_answer hook_access_seen(struct cpu *c, struct hooks *h, const struct hook *k,
+						enum access access, u64 linear, unsigned len, u64 value)
 {
-	int answer = hook_access_call(c, &k, access == ACCESS_WRITE ? HOOK_WRITE : HOOK_READ, false, linear,
-				      hook_phys(c, linear), len, value, &c->all->hooks->event.value);
+	int answer = hook_access_call(c, h, k, access == ACCESS_WRITE ? HOOK_WRITE : HOOK_READ, false, linear,
+				      hook_phys(c, linear), len, value, &h->event.value);
 
-	return unlikely(answer | *c->all->asked) ? hook_access_answered(c, k, answer) : HOOK_GO;
+	if (unlikely(answer | (int)*c->all->asked))
+		return hook_access_answered(c, answer);
+	h->current = NULL;
+	return HOOK_GO;
 }
-/* The handler of a MOV that does the same as RUN, whose address is linear as it is, and calls the hook of memory that
- * is alone, an observer before accesses of KINDS; else RUN. (move.c) */
-handler *hooked_move(handler *run, u32 kinds);
+/* The handler of a MOV that does the same as RUN, whose address is linear as it is, and calls K, the hook of memory that
+ * is alone, an observer before accesses; else RUN. (move.c) */
+handler *hooked_move(handler *run, const struct hook *k);
 /* An instruction has read what it will write: if a hook undoes it then, it may have changed the flags. */
 void hook_keep_flags(struct cpu *c);
 /* The same for a port. */

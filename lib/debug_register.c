@@ -5,6 +5,7 @@
 #include "cpu/hook.h"
 #include "cpu/operand.h"
 #include "lib/debug.h"
+#include "lib/vcpu_hook.h"
 
 /* ---- the next instruction ---- */
 
@@ -113,10 +114,6 @@ struct search {
 		bool any, writes;
 	} known[CACHED];
 };
-struct register_hook {
-	struct hook hook;
-	struct search *search;
-};
 
 static void value_now(const struct search *s, u8 value[64])
 {
@@ -177,12 +174,12 @@ static bool writes(struct search *s, u64 linear)
 	return k->writes;
 }
 
-static int each(const struct hook *hook, struct hook_event *event)
+static unsigned each(void *user, struct vcpu_hook_event *event)
 {
-	struct search *s = ((const struct register_hook *)hook)->search;
+	struct search *s = user;
 	struct cpu *c = cpus_running(s->v->cpu->all);
-	bool code = event->kind == HOOK_INSN,
-	     cr2 = event->kind == HOOK_EXCEPTION && event->address == 14 && s->reg == VCPU_CR2;
+	bool code = event->kind == VCPU_HOOK_INSN,
+	     cr2 = event->kind == VCPU_HOOK_EXCEPTION && event->address == 14 && s->reg == VCPU_CR2;
 	u64 icount, rip;
 	u32 steps;
 
@@ -232,7 +229,7 @@ static bool take_register(struct search *s, const vcpu_debug *d, int reg)
 struct vcpu_debug_stop vcpu_debug_last_set(vcpu_debug *d, int reg)
 {
 	struct vcpu_debug_stop stop = { .what = VCPU_DEBUG_ERROR }, found;
-	struct register_hook *k;
+	struct hook *k;
 	struct search *s;
 
 	if (debug_refuses(d))
@@ -246,15 +243,15 @@ struct vcpu_debug_stop vcpu_debug_last_set(vcpu_debug *d, int reg)
 	} else {
 		s->v = d->v;
 		s->cpu = machine_selected(d->v);
-		*k = (struct register_hook){ .hook = { .call = each,
-						       .kinds = HOOK_INSN | HOOK_EXCEPTION | HOOK_INTERRUPT,
-						       .span = ~(u64)0,
-						       .observer = true },
-					     .search = s };
-		if (!hook_add(d->v->cpu->all, &k->hook)) {
+		*k = (struct hook){ .call = each,
+				    .user = s,
+				    .kinds = HOOK_INSN | HOOK_EXCEPTION | HOOK_INTERRUPT,
+				    .span = ~(u64)0,
+				    .observer = true };
+		if (!hook_add(d->v->cpu->all, k)) {
 			machine_error(d->v, "the host has no memory for a hook");
 		} else {
-			s32 id = k->hook.id;
+			s32 id = k->id;
 
 			k = NULL;
 			stop = debug_pass_back(d, has_found, s);

@@ -26,20 +26,22 @@ _Static_assert(sizeof(struct vcpu_hook_event) == sizeof(struct hook_event) && AT
 	AT(physical) && AT(from) && AT(value) && AT(data) && AT(name) && AT(id) && AT(write) && AT(after) &&
 	AT(taken) && AT(device) && AT(cause) && AT(denied), "struct hook_event");
 #undef AT
+/* So the engine, which knows no header of the API, calls the caller's functions. */
+_Static_assert(_Generic((enum vcpu_hook_answer)0, unsigned: 1, default: 0), "struct hook, call");
 
 /* A changer of a machine that is recorded or debugged: what has been called is not called again by a debugger that
  * repeats the run, and an instruction that is skipped is a change as well. */
-static int call_repeatable(const struct user_hook *k, struct hook_event *event)
+static unsigned call_repeatable(const struct user_hook *k, struct vcpu_hook_event *event)
 {
 	struct vcpu *v = k->v;
 	const struct cpu *c = machine_running(v);
 	const u32 kind = event->kind;
 	const int id = k->hook.id;
-	int answer;
+	unsigned answer;
 
 	if (v->debug && debug_repeats_hook(v->debug, kind, id))
 		return HOOK_GO;
-	answer = (int)k->call(k->user, (struct vcpu_hook_event *)event);
+	answer = k->call(k->user, event);
 	if ((c->goes || (answer == HOOK_SKIP && kind == HOOK_INSN)) && change_room(v, 0))
 		machine_changed(v, (struct changed){ CHANGE_SKIP, 0, c->goes ? c->go_to : next_rip(c, c->op), c->step },
 				NULL, 0);
@@ -48,24 +50,18 @@ static int call_repeatable(const struct user_hook *k, struct hook_event *event)
 	return answer;
 }
 
-/* The engine is compiled without the headers of the API: its event is the caller's. */
-static int call(const struct hook *hook, struct hook_event *event)
+static unsigned call_changer(void *user, struct vcpu_hook_event *event)
 {
-	const struct user_hook *k = (const struct user_hook *)hook;
+	const struct user_hook *k = user;
 
-	return (int)k->call(k->user, (struct vcpu_hook_event *)event);
+	return unlikely(k->v->recorder || k->v->debug) ? call_repeatable(k, event) : k->call(k->user, event);
 }
 
-static int call_changer(const struct hook *hook, struct hook_event *event)
+static unsigned count(void *user, struct vcpu_hook_event *event)
 {
-	const struct user_hook *k = (const struct user_hook *)hook;
+	const struct user_hook *k = user;
 
-	return unlikely(k->v->recorder || k->v->debug) ? call_repeatable(k, event) : call(hook, event);
-}
-
-static int count(const struct hook *hook, struct hook_event *event)
-{
-	hook_count(hook, event->kind == HOOK_EDGE ? event->address ^ event->from >> 1 : event->address);
+	hook_count(&k->hook, event->kind == VCPU_HOOK_EDGE ? event->address ^ event->from >> 1 : event->address);
 	return HOOK_GO;
 }
 
@@ -145,7 +141,8 @@ int vcpu_hook_add(vcpu *v, const struct vcpu_hook *given)
 	k->call = hook->call;
 	k->user = hook->user;
 	k->hook = (struct hook){
-		.call = hook->map ? count : hook->observer ? call : call_changer, .map = hook->map,
+		.call = hook->map ? count : hook->observer ? hook->call : call_changer,
+		.user = hook->map || !hook->observer ? k : hook->user, .map = hook->map,
 		.mask = hook->map_size - 1, .kinds = hook->kinds, .first = hook->first,
 		.span = hook->last ? hook->last - hook->first : ~(u64)0,
 		.physical = hook->physical, .after = hook->after, .observer = hook->observer, .code = (u16)code };

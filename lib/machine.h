@@ -107,7 +107,7 @@ struct vcpu {
 	struct bloom *past_written;
 	struct vcpu_debug *debug;   /* NULL: none */
 	struct recorder *recorder;  /* NULL: not recorded */
-	atomic_bool asked;          /* vcpu_stop was called */
+	atomic_uint asked;          /* 1: vcpu_stop was called */
 	/* calls of this machine that are under way and may call back; in a callback it is not 0 */
 	unsigned busy;
 	char error[512];

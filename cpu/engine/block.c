@@ -328,7 +328,9 @@ static struct op entry_hook(const struct cpu *c, const struct source *s)
 
 	return (struct op){ .run = !k ? hooked_enter
 				  : kind == HOOK_EDGE ? (k->map ? hooked_edge_counted : hooked_edge_alone)
-						      : (k->map ? hooked_block_counted : hooked_block_alone),
+						      : (k->map               ? hooked_block_counted
+						         : hook_everywhere(k) ? hooked_block_alone
+									      : hooked_block_ranged),
 			    .hook = k };
 }
 
@@ -467,7 +469,9 @@ static unsigned put_hooks(const struct cpu *c, const struct source *s, struct de
 	unsigned n = 0;
 
 	if (hooked(c, HOOK_INSN) && (k = hook_wanted(c, HOOK_INSN, s->offset + ip, s->phys + ip, code))) {
-		put_before(d, o, hook_alone(c, HOOK_INSN, k) ? hooked_insn_alone : hooked_insn, 0, ip);
+		put_before(d, o, !hook_alone(c, HOOK_INSN, k) ? hooked_insn
+			   : hook_everywhere(k)               ? hooked_insn_alone
+							      : hooked_insn_ranged, 0, ip);
 		o[n].hook = k;
 		o[n++].disp = (s32)code;
 	}
@@ -516,7 +520,7 @@ static COLD void hook_moves(const struct cpu *c, struct op *o, unsigned count)
 	const struct hook *k = c->all->hooks->accesses;
 
 	for (unsigned i = 0; k && k->observer && !k->after && !k->physical && i < count; i++)
-		o[i].run = hooked_move(o[i].run, k->kinds);
+		o[i].run = hooked_move(o[i].run, k);
 }
 
 /* Where direct jump O goes, from its end, IP. */

@@ -174,21 +174,16 @@ HANDLER(branch_target)
 HOOK_HANDLER(hooked_insn, hook_insn)
 HOOK_HANDLER(hooked_enter, hook_enter)
 
-ALWAYS_INLINE enum hooked insn_alone(struct cpu *c, const struct STORED_OP *at, u64 linear, u32 len)
+ALWAYS_INLINE enum hooked insn_alone(struct cpu *c, const struct STORED_OP *at, u64 linear, u32 len, bool ranged)
 {
 	return unlikely(c->all->hooks->resume.on | c->mxcsr_live) ? hook_insn(c, at)
-								  : hook_call_alone(c, at, HOOK_INSN, len, linear);
+		: hook_call_alone(c, at, HOOK_INSN, len, linear, ranged);
 }
 
-/* Blocks that begin only because the run was cut, or an instruction is repeated, are for the long way. */
-ALWAYS_INLINE enum hooked block_alone(struct cpu *c, const struct STORED_OP *at, u64 linear, u64 icount)
+ALWAYS_INLINE enum hooked block_alone(struct cpu *c, const struct STORED_OP *at, u64 linear, bool ranged)
 {
-	const struct hooks *h = c->all->hooks;
-
-	return unlikely(h->resume.on) || unlikely(c->mxcsr_live) || unlikely(h->straight.icount == icount) ||
-			       unlikely(c->rep_at == icount)
-		       ? hook_enter(c, at)
-		       : hook_call_alone(c, at, HOOK_BLOCK, 0, linear);
+	return unlikely(c->all->hooks->checks | c->mxcsr_live) ? hook_enter(c, at)
+		: hook_call_alone(c, at, HOOK_BLOCK, 0, linear, ranged);
 }
 
 ALWAYS_INLINE enum hooked edge_alone(struct cpu *c, const struct STORED_OP *at, u64 linear, u64 icount)
@@ -196,20 +191,22 @@ ALWAYS_INLINE enum hooked edge_alone(struct cpu *c, const struct STORED_OP *at, 
 	struct hooks *h = c->all->hooks;
 	enum hooked how;
 
-	if (unlikely(h->resume.on | c->mxcsr_live))
+	if (unlikely(h->checks | c->mxcsr_live))
 		return hook_enter(c, at);
 	if (!h->edge.pending || h->edge.icount + 1 != icount)
 		return HOOKED_ON;
 	h->edge.pending = false;
 	h->event.from = h->edge.from;
 	h->event.taken = linear != h->edge.next;
-	how = hook_call_alone(c, at, HOOK_EDGE, 0, linear);
+	how = hook_call_alone(c, at, HOOK_EDGE, 0, linear, true);
 	return likely(how == HOOKED_ON) ? how : hook_edge_called(c, how);
 }
 #define CODE_LINEAR(c, o) (((c)->r[RIP] + (o)->ip + (c)->cs_base) & (c)->linear_mask)
-HOOK_HANDLER(hooked_insn_alone, insn_alone, CODE_LINEAR(c, o), (u32)o->len)
+HOOK_HANDLER(hooked_insn_alone, insn_alone, CODE_LINEAR(c, o), (u32)o->len, false)
+HOOK_HANDLER(hooked_insn_ranged, insn_alone, CODE_LINEAR(c, o), (u32)o->len, true)
 HOOK_HANDLER(hooked_edge_alone, edge_alone, CODE_LINEAR(c, o), c->end - (u64)(n + o->left))
-HOOK_HANDLER(hooked_block_alone, block_alone, CODE_LINEAR(c, o), c->end - (u64)(n + o->left))
+HOOK_HANDLER(hooked_block_alone, block_alone, CODE_LINEAR(c, o), false)
+HOOK_HANDLER(hooked_block_ranged, block_alone, CODE_LINEAR(c, o), true)
 
 /* With a map nothing is called, and what is kept stays where it is. */
 #define COUNT(x) \
@@ -225,10 +222,7 @@ HOOK_HANDLER(hooked_block_alone, block_alone, CODE_LINEAR(c, o), c->end - (u64)(
 
 HANDLER(hooked_block_counted)
 {
-	const struct hooks *h = c->all->hooks;
-	const u64 icount = c->end - (u64)(n + o->left);
-
-	if (unlikely(h->resume.on) || unlikely(h->straight.icount == icount) || unlikely(c->rep_at == icount))
+	if (unlikely(c->all->hooks->checks))
 		TAIL(hooked_enter);
 	COUNT(0);
 	RUN(o + 1);
@@ -238,7 +232,7 @@ HANDLER(hooked_edge_counted)
 {
 	struct hooks *h = c->all->hooks;
 
-	if (unlikely(h->resume.on))
+	if (unlikely(h->checks))
 		TAIL(hooked_enter);
 	if (h->edge.pending && h->edge.icount + 1 == c->end - (u64)(n + o->left)) {
 		h->edge.pending = false;

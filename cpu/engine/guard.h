@@ -23,8 +23,8 @@ handler branch_target;  /* in the beginning of a block: where it led */
 handler hooked_insn;
 /* In the beginning of a block: hooks of blocks and edges. */
 handler hooked_enter;
-/* The same, if one hook alone, `hook', is for their kind. */
-handler hooked_insn_alone, hooked_block_alone, hooked_edge_alone;
+/* The same, if one hook alone, `hook', is for their kind, at all linear addresses or (and of edges) in a range. */
+handler hooked_insn_alone, hooked_insn_ranged, hooked_block_alone, hooked_block_ranged, hooked_edge_alone;
 handler hooked_block_counted, hooked_edge_counted; /* and has a map */
 /* Before a branch, where hooks ask for edges; imm and disp: instructions and bytes from here to it */
 handler hooked_branch;

@@ -35,9 +35,9 @@ bool hook_add(struct cpus *all, struct hook *k)
 	return true;
 }
 
-static int call_nobody(const struct hook *k, struct hook_event *event)
+static unsigned call_nobody(void *user, struct vcpu_hook_event *event)
 {
-	(void)k, (void)event;
+	(void)user, (void)event;
 	return HOOK_GO;
 }
 
@@ -154,7 +154,7 @@ static void resume_behind(struct cpu *c, u64 icount, s32 id)
 
 	if (!h->resume.on || h->resume.icount != icount || h->resume.steps != steps)
 		h->resume.count = 0;
-	h->resume.on = true;
+	h->resume.on = h->checks = true;
 	h->resume.steps = steps;
 	h->resume.icount = icount;
 	i = h->resume.count++ % RESUME_CALLS;
@@ -184,10 +184,7 @@ ALWAYS_INLINE int call(struct cpu *c, struct hooks *h, const struct hook *k)
 {
 	int answer;
 
-	h->current = k;
-	c->all->hook_calls++;
-	h->event.id = k->id;
-	answer = k->call(k, &h->event);
+	answer = hook_call(c, h, k);
 	h->current = NULL;
 	return unlikely(answer) && k->observer && answer != HOOK_STOP ? HOOK_GO : answer;
 }
@@ -238,6 +235,7 @@ COLD enum hooked hook_answered(struct cpu *c, const struct op *o, const struct h
 		answer = HOOK_GO;
 	if (c->goes) {
 		c->goes = false;
+		c->attn &= ~(u32)ATTN_GOES;
 		return replace(c, o, c->go_to);
 	}
 	if (answer == HOOK_SKIP && h->event.kind == HOOK_INSN) {
@@ -269,7 +267,7 @@ ALWAYS_INLINE enum hooked call_all(struct cpu *c, struct hooks *h, const struct 
 		if (unlikely(h->resume.on) && called_before(c, k, c->end - (u64)(c->n + o->left), linear))
 			continue;
 		answer = call(c, h, k);
-		if (unlikely(answer | (int)c->attn | c->goes | *c->all->asked)) {
+		if (unlikely(answer | (int)c->attn | (int)*c->all->asked)) {
 			enum hooked how = hook_answered(c, o, k, answer);
 
 			if (how != HOOKED_ON)
@@ -319,6 +317,7 @@ enum hooked hook_enter(struct cpu *c, const struct op *o)
 	enum hooked how;
 
 	sse_park(c);
+	h->checks = h->resume.on;
 	if (unlikely(resumes_edge(c, icount)) && h->resume.steps != clock_steps(c->clock, icount))
 		h->edge.pending = false; /* an interruption has come before the instruction that it led to */
 	if (h->edge.pending && h->edge.icount + 1 == icount) {
@@ -520,10 +519,12 @@ enum hook_answer hook_access(struct cpu *c, u32 kind, bool after, u64 linear, u6
 	return done;
 }
 
-COLD enum hook_answer hook_access_answered(struct cpu *c, const struct hook *k, int answer)
+COLD enum hook_answer hook_access_answered(struct cpu *c, int answer)
 {
 	struct hooks *h = c->all->hooks;
+	const struct hook *k = h->current;
 
+	h->current = NULL;
 	if (k->observer)
 		h->bytes = h->was;
 	else if (h->event.value != h->was)

@@ -195,11 +195,13 @@ static bool hooked_open(struct cpu *c, struct span *s, u64 linear, unsigned len,
 {
 	u64 next;
 
-	*host = hooked_host(c, linear, len, access);
 	s->len[1] = 0;
 	s->phys[0] = ~(u64)0;
-	if (!*host && !span_open(c, s, linear, len, access))
-		return false;
+	if (!hooked_host(c, linear, len, access, host)) {
+		*host = NULL;
+		if (!span_open(c, s, linear, len, access))
+			return false;
+	}
 	s->phys[0] = known_phys(c, linear, s->phys[0]);
 	if (s->len[1]) {
 		next = access & ACCESS_SYSTEM ? sys_wrap(c, linear + s->len[0]) : wrap(c, linear + s->len[0]);
@@ -617,16 +619,15 @@ static bool op_at_device(struct cpu *c, const struct op *o, unsigned size, unsig
 	return true;
 }
 
-/* The operand of O is in a page in which hooks alone keep it from the fast path: its bytes, and where. */
-ALWAYS_INLINE u8 *op_hooked(struct cpu *c, const struct op *o, unsigned size, unsigned access, u64 *linear)
+/* Is the operand of O in a page in which hooks alone keep it from the fast path? Where, and its bytes. */
+ALWAYS_INLINE bool op_hooked(struct cpu *c, const struct op *o, unsigned size, unsigned access, u64 *linear, u8 **host)
 {
 	const struct seg *s = OP_SEG(c, o);
 	u64 offset = op_offset(c, o);
 
 	*linear = (offset + s->base) & c->linear_mask;
-	return offset + size <= (access == ACCESS_WRITE ? s->write_end : s->read_end)
-		       ? hooked_host(c, *linear, size, access)
-		       : NULL;
+	return offset + size <= (access == ACCESS_WRITE ? s->write_end : s->read_end) &&
+	       hooked_host(c, *linear, size, access, host);
 }
 
 static COLD bool read_after_alone(struct cpu *c, const struct hook *k, u64 linear, const u8 *host, unsigned size,
@@ -650,8 +651,9 @@ static COLD bool write_after_alone(struct cpu *c, const struct hook *k, u64 line
 static COLD bool load_slow(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 {
 	u64 linear, phys;
+	u8 *host;
 
-	if (hooked(c, HOOK_MEMORY) && op_hooked(c, o, size, ACCESS_READ, &linear)) {
+	if (hooked(c, HOOK_MEMORY) && op_hooked(c, o, size, ACCESS_READ, &linear, &host)) {
 		*out = 0;
 		return read_hooked(c, linear, out, size, ACCESS_READ);
 	}
@@ -666,11 +668,11 @@ bool op_load(struct cpu *c, const struct op *o, unsigned size, u64 *out)
 {
 	const struct hook *k;
 	enum hook_answer answer;
-	const u8 *host;
 	u64 linear;
+	u8 *host;
 
 	if (!c->all->hooks || unlikely(!(k = access_alone(c, HOOK_READ))) ||
-	    unlikely(!(host = op_hooked(c, o, size, ACCESS_READ, &linear))))
+	    unlikely(!op_hooked(c, o, size, ACCESS_READ, &linear, &host)))
 		return load_slow(c, o, size, out);
 	if (unlikely(k->after))
 		return read_after_alone(c, k, linear, host, size, out);
@@ -697,7 +699,7 @@ static COLD bool store_slow(struct cpu *c, const struct op *o, unsigned size, u6
 	u64 linear, phys;
 	u8 *host;
 
-	if (hooked(c, HOOK_MEMORY) && op_hooked(c, o, size, ACCESS_WRITE, &linear))
+	if (hooked(c, HOOK_MEMORY) && op_hooked(c, o, size, ACCESS_WRITE, &linear, &host))
 		return write_hooked(c, linear, &v, size, ACCESS_WRITE);
 	if (op_at_device(c, o, size, ACCESS_WRITE, &phys)) {
 		space_write(c->mem, phys, size, v);
@@ -720,7 +722,7 @@ bool op_store(struct cpu *c, const struct op *o, unsigned size, u64 v)
 	u8 *host;
 
 	if (!h || unlikely(!(k = access_alone(c, HOOK_WRITE))) ||
-	    unlikely(!(host = op_hooked(c, o, size, ACCESS_WRITE, &linear))))
+	    unlikely(!op_hooked(c, o, size, ACCESS_WRITE, &linear, &host)))
 		return store_slow(c, o, size, v);
 	if (unlikely(k->after))
 		return write_after_alone(c, k, linear, host, size, trim(v, size));

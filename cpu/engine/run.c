@@ -47,8 +47,8 @@ bool cpu_go_to(struct cpu *c, u64 rip)
 	c->go_to = rip;
 	c->goes = true;
 	/* Before an instruction, its hook goes there at once. */
-	if (!(c->all->hooks && c->all->hooks->current && c->all->hooks->event.kind & HOOK_CODE))
-		attend(c, ATTN_LINE);
+	attend(c, c->all->hooks && c->all->hooks->current && c->all->hooks->event.kind & HOOK_CODE ? ATTN_GOES
+												   : ATTN_LINE);
 	return true;
 }
 
@@ -215,6 +215,7 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 
 	if (!o && rest == 1)
 		o = known_block(c, c->mode_number); /* a jump is a block by itself in either mode */
+	hook_checks(c);
 	c->end = c->icount;
 	go_on(c, &n, &rest);
 	if (o && o->left <= n) {
@@ -997,7 +998,7 @@ void cpu_reset(struct cpu *c, bool init)
 
 struct cpu *cpu_new(const struct cpu_config *config)
 {
-	static const atomic_bool nobody_asks;
+	static const atomic_uint nobody_asks;
 	struct cpu *c = aligned_new(64, (sizeof *c + 63) & ~(size_t)63);
 	const struct insn *which;
 

@@ -97,61 +97,69 @@ GEN(mov)
 	}
 }
 
-/* With one hook of memory, an observer before accesses (cpu/hook.h): _called is for those that it alone keeps from the
- * fast path, and calls it without the way through memory.c. */
-#define CALL_HOOK(size, access, value, slow) \
+/* With one hook of memory, an observer before accesses (cpu/hook.h): _called is for a hook of all addresses, which alone
+ * keeps them from the fast path, and calls it without the way through memory.c. _hooked looks at the fast path first;
+ * _ranged is for the rest of it. */
+#define CALL_HOOK(size, access, value, ranged, slow) \
 	const u64 linear = op_sum(c, o, OP_BASE(o)); \
-	const struct hook *k = c->all->hooks->accesses; \
-	u8 *at = hooked_host(c, linear, size, access); \
-	if (unlikely(!at) || unlikely(!k) || unlikely(c->all->hooks->resume.on | c->mxcsr_live)) \
+	struct hooks *h = c->all->hooks; \
+	const struct hook *k = h->accesses; \
+	u8 *at; \
+	if (unlikely(!hooked_host(c, linear, size, access, &at)) || unlikely(!k) || \
+	    unlikely(h->resume.on | c->mxcsr_live)) \
 		TAIL(slow); \
 	EXPOSE(o); \
-	if (likely(linear - k->first <= k->span || k->first - linear < (size)) && \
-	    unlikely(hook_access_seen(c, k, access, linear, size, value) != HOOK_GO)) \
-		LEAVE(EXIT_FAULT);
+	if ((!(ranged) || likely(hook_covers(k, linear, size))) && \
+	    unlikely(hook_access_seen(c, h, k, access, linear, size, value) != HOOK_GO)) \
+		LEAVE_EXPOSED(EXIT_FAULT); \
+	RELOAD(c, o);
 
-#define MOV_HOOKED(size) \
-	FORWARDED_HANDLER(mov_rm##size##_called) \
+#define MOV_CALLED(size, way, how, ranged) \
+	how(mov_rm##size##_##way) \
 	{ \
-		CALL_HOOK(size, ACCESS_READ, 0, mov_rm##size##_slow) \
+		CALL_HOOK(size, ACCESS_READ, 0, ranged, mov_rm##size##_slow) \
 		reg_set(c, o->dst, size, get_size(at, size)); \
 		FINISH(NULL); \
 	} \
-	FORWARDED_HANDLER(mov_mr##size##_called) \
+	how(mov_mr##size##_##way) \
 	{ \
-		CALL_HOOK(size, ACCESS_WRITE, reg_get(c, o->src, size), mov_mr##size##_slow) \
+		CALL_HOOK(size, ACCESS_WRITE, reg_get(c, o->src, size), ranged, mov_mr##size##_slow) \
 		put_size(at, size, reg_get(c, o->src, size)); \
 		FINISH(NULL); \
 	} \
-	FORWARDED_HANDLER(mov_mi##size##_called) \
+	how(mov_mi##size##_##way) \
 	{ \
-		CALL_HOOK(size, ACCESS_WRITE, trim(op_imm(o, size), size), mov_mi##size##_slow) \
+		CALL_HOOK(size, ACCESS_WRITE, trim(op_imm(o, size), size), ranged, mov_mi##size##_slow) \
 		put_size(at, size, op_imm(o, size)); \
 		FINISH(NULL); \
-	} \
-	HANDLER(mov_rm##size##_hooked) { return mov_load(c, o, n, size, size, false, KIND_INDEX, mov_rm##size##_called, \
+	}
+#define MOV_HOOKED(size) \
+	MOV_CALLED(size, called, HANDLER, false) \
+	MOV_CALLED(size, ranged, FORWARDED_HANDLER, true) \
+	HANDLER(mov_rm##size##_hooked) { return mov_load(c, o, n, size, size, false, KIND_INDEX, mov_rm##size##_ranged, \
 		0); } \
-	HANDLER(mov_mr##size##_hooked) { return mov_store(c, o, n, size, KIND_INDEX, false, mov_mr##size##_called); } \
-	HANDLER(mov_mi##size##_hooked) { return mov_store(c, o, n, size, KIND_INDEX, true, mov_mi##size##_called); }
+	HANDLER(mov_mr##size##_hooked) { return mov_store(c, o, n, size, KIND_INDEX, false, mov_mr##size##_ranged); } \
+	HANDLER(mov_mi##size##_hooked) { return mov_store(c, o, n, size, KIND_INDEX, true, mov_mi##size##_ranged); }
 MOV_HOOKED(1)
 MOV_HOOKED(2)
 MOV_HOOKED(4)
 MOV_HOOKED(8)
 
 #ifndef VCPU_STENCIL
-handler *hooked_move(handler *run, u32 kinds)
+handler *hooked_move(handler *run, const struct hook *k)
 {
-#define FORMS(name, kind) { name##_base, name##_hooked, kind }, { name##_lin, name##_hooked, kind }
+#define FORMS(name, kind) { name##_base, { name##_hooked, name##_called }, kind }, \
+	{ name##_lin, { name##_hooked, name##_called }, kind }
 #define SIZES(name, kind) FORMS(name##1, kind), FORMS(name##2, kind), FORMS(name##4, kind), FORMS(name##8, kind)
-	static const struct { handler *plain, *hooked; u32 kind; } moves[] = {
+	static const struct { handler *plain, *hooked[2]; u32 kind; } moves[] = {
 		SIZES(mov_rm, HOOK_READ), SIZES(mov_mr, HOOK_WRITE), SIZES(mov_mi, HOOK_WRITE)
 	};
 #undef SIZES
 #undef FORMS
 
 	for (unsigned i = 0; i < sizeof moves / sizeof *moves; i++)
-		if (moves[i].plain == run && kinds & moves[i].kind)
-			return moves[i].hooked;
+		if (moves[i].plain == run && k->kinds & moves[i].kind)
+			return moves[i].hooked[hook_everywhere(k)];
 	return run;
 }
 #endif

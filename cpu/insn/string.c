@@ -349,8 +349,10 @@ ALWAYS_INLINE bool repeat(struct cpu *c, const struct op *o, enum string what)
 		compare_flags(c, &p, o->osize);
 	c->r[RIP] = over ? next_rip(c, o) : op_rip(c, o);
 	labour(c, (u32)(part - budget));
-	if (!over)
+	if (!over) {
 		c->rep_at = icount_after(c);
+		hook_checks(c);
+	}
 	return true;
 }
 
