@@ -526,12 +526,12 @@ ALWAYS_INLINE void defer_flags_sum(struct cpu *c, u64 a, u64 b, unsigned size)
 	c->fix = deferred(size) | FIX_SUM;
 }
 
-/* The same for ADC and SBB of 8 bytes, to which CARRY came in. */
-ALWAYS_INLINE void defer_flags_carried(struct cpu *c, u64 a, u64 r, bool carry, bool sum)
+/* The same for ADC and SBB, to which CARRY came in and which gave R. */
+ALWAYS_INLINE void defer_flags_carried(struct cpu *c, u64 a, u64 r, bool carry, bool sum, unsigned size)
 {
-	c->res = r;
+	c->res = extend(r, size);
 	c->cv = a;
-	c->fix = (u8)(deferred(8) | (sum ? FIX_SUM : 0) | carry * FIX_CARRIED);
+	c->fix = (u8)(deferred(size) | (sum ? FIX_SUM : 0) | carry * FIX_CARRIED);
 }
 
 /* To the top, where one formula serves all sizes: how far. */
@@ -554,6 +554,18 @@ ALWAYS_INLINE bool borrows(u64 x, u64 y, u64 borrow)
 	return (x < y) | (d < borrow);
 }
 
+/* After INC (SUM) and DEC, whose second operand is 1. */
+ALWAYS_INLINE void settle_kept(struct cpu *c, bool sum, unsigned up)
+{
+	u64 top = c->res << up, one = (u64)1 << up, changed = top ^ (sum ? top - one : top + one);
+	bool over = (changed & (sum ? top : ~top)) >> 63;
+
+	c->cv = (c->cv & (u64)1 << 63) ^ (u64)over << 62;
+	c->cv ^= (c->cv >> 63) << 62;
+	c->fix = changed >> up & FL_A;
+	c->res = (u64)((s64)top >> up);
+}
+
 ALWAYS_INLINE void settle_flags(const struct cpu *const_c)
 {
 	struct cpu *c = (struct cpu *)const_c;
@@ -561,6 +573,8 @@ ALWAYS_INLINE void settle_flags(const struct cpu *const_c)
 	if (unlikely(c->fix & FIX_LOOSE)) {
 		c->cv &= FIX_CARRIES;
 		c->fix = 0;
+	} else if (unlikely(c->fix & FIX_KEPT) && c->fix & FIX_DEFERRED) {
+		settle_kept(c, c->fix & FIX_SUM, deferred_shift(c));
 	} else if (unlikely(c->fix & FIX_DEFERRED)) {
 		bool sum = c->fix & FIX_SUM;
 		unsigned up = deferred_shift(c);
@@ -578,12 +592,28 @@ ALWAYS_INLINE bool flag_z(const struct cpu *c) { return c->res == 0; }
 ALWAYS_INLINE bool flag_p(const struct cpu *c) { return !(__builtin_parity(c->res & 0xff) ^ (c->fix >> 2 & 1)); }
 ALWAYS_INLINE bool flag_c(const struct cpu *c)
 {
-	if (c->fix & FIX_DEFERRED) {
+	if ((c->fix & (FIX_DEFERRED | FIX_KEPT)) == FIX_DEFERRED) {
 		u64 a = c->cv << deferred_shift(c), r = c->res << deferred_shift(c), carried = c->fix / FIX_CARRIED & 1;
 
 		return c->fix & FIX_SUM ? borrows(r, a, carried) : borrows(a, r, carried);
 	}
 	return c->cv >> 63;
+}
+/* The same, as a function that leaves the registers of its caller, which hardly ever needs it, alone. (flags.c) */
+#ifdef __clang__
+#define KEEPS_REGISTERS __attribute__((preserve_all))
+#else
+#define KEEPS_REGISTERS
+#endif
+KEEPS_REGISTERS bool flag_c_seldom(const struct cpu *c);
+
+/* After INC (SUM) and DEC, which gave R and leave CF as it is. */
+ALWAYS_INLINE void defer_flags_kept(struct cpu *c, u64 r, bool sum, unsigned size)
+{
+	if (unlikely((c->fix & (FIX_DEFERRED | FIX_KEPT)) == FIX_DEFERRED))
+		c->cv = (u64)flag_c_seldom(c) << 63;
+	c->res = extend(r, size);
+	c->fix = (u8)(deferred(size) | (sum ? FIX_SUM : 0) | FIX_KEPT);
 }
 ALWAYS_INLINE bool flag_s(const struct cpu *c)
 {
@@ -594,7 +624,7 @@ ALWAYS_INLINE bool flag_a(const struct cpu *c) { settle_flags(c); return c->fix 
 /* SF and OF differ: "less". */
 ALWAYS_INLINE bool flag_l(const struct cpu *c)
 {
-	if ((c->fix & (FIX_DEFERRED | FIX_SUM | FIX_CARRIED)) == FIX_DEFERRED)
+	if ((c->fix & (FIX_DEFERRED | FIX_SUM | FIX_CARRIED | FIX_KEPT)) == FIX_DEFERRED)
 		return (s64)(c->cv << deferred_shift(c)) < (s64)(deferred_operand(c) << deferred_shift(c));
 	return flag_o(c) ^ flag_s(c);
 }

@@ -93,7 +93,7 @@ void check_between_blocks(struct cpu *c, s64 n, u64 icount)
 
 	CHECK(n >= 0 && c->end - (u64)n >= icount);
 	CHECK(!c->r[RZERO] && c->r[R2GIB] == (u64)1 << 31);
-	CHECK(c->fix & FIX_DEFERRED ? !(c->fix & ~(FIX_DEFERRED | FIX_SUM | FIX_CARRIED | 3 << FIX_SIZE)) :
+	CHECK(c->fix & FIX_DEFERRED ? !(c->fix & ~(FIX_DEFERRED | FIX_SUM | FIX_CARRIED | FIX_KEPT | 3 << FIX_SIZE)) :
 	      c->fix == FIX_LOOSE || !(c->fix & ~(FL_S | FL_A | FL_P)));
 	CHECK(!(c->eflags & OSZAPC) && c->eflags & FL_1);
 	CHECK(c->mode_number && c->all->modes[c->mode_number] == c->mode && c->mode_key == (u64)c->mode_number << 47);

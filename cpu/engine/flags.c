@@ -2,6 +2,8 @@
 /* EFLAGS in the guest's form, from the lazy form and back (cpu.h describes the lazy form). */
 #include "cpu/op.h"
 
+KEEPS_REGISTERS bool flag_c_seldom(const struct cpu *c) { return flag_c(c); }
+
 u32 cpu_flags(const struct cpu *c)
 {
 	return c->eflags | FL_1 | (flag_c(c) ? FL_C : 0) | (flag_p(c) ? FL_P : 0) | (flag_a(c) ? FL_A : 0) |

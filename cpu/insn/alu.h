@@ -29,34 +29,35 @@ enum alu { ADD = CODE_add, OR = CODE_or, ADC = CODE_adc, SBB = CODE_sbb, AND = C
            INC = CODE_inc, DEC = CODE_dec, NEG = CODE_neg, NOT = CODE_not, BT = CODE_bt };
 
 /* CF, for ADC and SBB: an addition (or subtraction) of their size has most likely left it; of 64 bits, another ADC or
- * SBB as well. Of narrow ones the sum is cut, the difference is not. */
+ * SBB as well. */
 ALWAYS_INLINE bool carry_of(const struct cpu *c, unsigned size, bool sum)
 {
 	const u8 fix = c->fix;
+	const u64 r = trim(c->res, size), carried = fix / FIX_CARRIED & 1;
 
 	if (unlikely((size < 8 ? fix : fix & ~FIX_CARRIED) != (deferred(size) | (sum ? FIX_SUM : 0))))
-		return flag_c(c);
+		return flag_c_seldom(c);
 	if (size < 8)
-		return sum ? trim(c->res, size) < c->cv : c->res >> 63;
-	return sum ? borrows(c->res, c->cv, fix / FIX_CARRIED & 1) : borrows(c->cv, c->res, fix / FIX_CARRIED & 1);
+		return sum ? r < c->cv : c->cv < r;
+	return sum ? borrows(r, c->cv, carried) : borrows(c->cv, r, carried);
 }
 
-/* ADC (or SBB) with CARRY. */
+/* ADC (or SBB) with CARRY. A narrow SBB ends a comparison of 64 bits, and its flags are asked for. */
 ALWAYS_INLINE u64 alu_carried(struct cpu *c, enum alu what, u64 a, u64 b, bool carry, unsigned size, bool flags)
 {
 	u64 r = what == ADC ? a + b + carry : a - b - carry;
 
-	if (flags && size == 8)
-		defer_flags_carried(c, a, r, carry, what == ADC);
+	if (flags && (size == 8 || what == ADC))
+		defer_flags_carried(c, a, r, carry, what == ADC, size);
 	else if (flags)
-		set_flags_sum(c, a, b, r, size, what == SBB);
+		set_flags_sum(c, a, b, r, size, true);
 	return trim(r, size);
 }
 
 /* SDM vol. 2 of each. A and B are zero-extended; so is what is returned. */
 ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size, bool flags)
 {
-	u64 r, one = 1;
+	u64 r;
 
 	switch (what) {
 	case ADD:
@@ -82,13 +83,9 @@ ALWAYS_INLINE u64 alu(struct cpu *c, enum alu what, u64 a, u64 b, unsigned size,
 		break;
 	case INC:
 	case DEC: /* CF stays */
-		r = what == INC ? a + one : a - one;
-		if (flags) {
-			bool cf = flag_c(c);
-
-			set_flags_sum(c, a, one, r, size, what == DEC);
-			set_carry(c, cf);
-		}
+		r = what == INC ? a + 1 : a - 1;
+		if (flags)
+			defer_flags_kept(c, r, what == INC, size);
 		return trim(r, size);
 	case BT: /* as one step with a jump; else it is bit.c's */
 		set_carry(c, a >> (b & (8 * size - 1)) & 1);

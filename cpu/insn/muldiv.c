@@ -3,10 +3,10 @@
 #include "cpu/insn/alu.h"
 
 /* CF = OF = whether the product needs its upper half. The manual leaves SF ZF AF PF undefined: on Intel's processors SF
- * and PF tell of the lower half, ZF and AF are 0. (300h is not 0, positive, and its low byte has the parity of 0.) */
+ * and PF tell of the lower half, ZF and AF are 0. (With 100h a result is not 0, and has the same sign and low byte.) */
 ALWAYS_INLINE void product_flags(struct cpu *c, u64 low, bool wide, unsigned size)
 {
-	c->res = low ? extend(low, size) : 0x300;
+	c->res = extend(low, size) | 0x100;
 	c->cv = (u64)wide << 63;
 	c->fix = 0;
 }
@@ -88,13 +88,15 @@ MULTIPLY(imul, true)
 
 ALWAYS_INLINE u64 multiply_to(struct cpu *c, const struct op *o, u64 a, u64 b, unsigned size, bool flags)
 {
-	s64 sa = (s64)extend(a, size), sb = (s64)extend(b, size), product;
-	bool wide = __builtin_mul_overflow(sa, sb, &product);
-	u64 low = trim((u64)product, size);
+	s64 product = 0;
+	s32 narrow = 0;
+	bool wide = size == 8 ? __builtin_mul_overflow((s64)a, (s64)b, &product)
+			      : __builtin_mul_overflow((s32)extend(a, size), (s32)extend(b, size), &narrow);
+	u64 low = size == 8 ? (u64)product : trim((u64)narrow, size);
 
 	reg_set(c, o->dst, size, low);
 	if (flags)
-		product_flags(c, low, size == 8 ? wide : product != (s64)extend(low, size), size);
+		product_flags(c, low, size == 2 ? narrow != (s16)narrow : wide, size);
 	return low;
 }
 

@@ -164,10 +164,9 @@ ALWAYS_INLINE u64 shift_double(struct cpu *c, u64 a, u64 b, unsigned count, unsi
 		c->cv = carry_bits(cf, left ? bit(r, top) : cf ^ bit(r, top) ^ bit(r, top - 1));
 		c->fix = 0;
 	} else {
-		if (size == 4) /* with the type's own width the compiler knows it */
-			r = left ? (u32)a << count | (u32)b >> (32 - count)
-				 : (u32)a >> count | (u32)b << (32 - count);
-		else
+		if (size == 4) /* cheaper than the host's own: on AMD's processors it is microcode */
+			r = left ? (a << 32 | b) << count >> 32 : (u32)((b << 32 | a) >> count);
+		else /* the compiler knows it */
 			r = left ? a << count | b >> (width - count) : a >> count | b << (width - count);
 		if (!flags)
 			return r;
