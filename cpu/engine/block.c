@@ -19,6 +19,7 @@
 #include "cpu/insn/flow.h"
 #include "cpu/jump.h"
 #include "cpu/observe.h"
+#include "mem/pages.h"
 
 enum { MAX_INSNS = 96, MAX_OPS = 2 * MAX_INSNS + 5, OPS_EACH = 7 /* of an instruction at most */,
 	ARENA_OPS = VCPU_CHECKS ? 1 << 12 : 1 << 20, HASH_BITS = VCPU_CHECKS ? 4 : 16, FOUND_BITS = VCPU_CHECKS ? 3 : 15,
@@ -71,7 +72,7 @@ enum { POOL_BLOCKS = ARENA_OPS / 4, EXTENDED_OPS = ARENA_OPS / 8 };
 
 bool blocks_new(struct cpu *c, const struct cpu *with, bool stitched)
 {
-	struct blocks *b = with ? with->blocks : calloc(1, sizeof *b);
+	struct blocks *b = with ? with->blocks : pages_new(sizeof *b);
 
 	c->blocks = b;
 	if (with || !b)
@@ -244,7 +245,7 @@ void blocks_free(struct cpu *c)
 		aligned_free(b->arena);
 	free(b->extended);
 	free(b->pool);
-	free(b);
+	pages_free(b, sizeof *b);
 }
 
 u64 blocks_generation(const struct cpu *c) { return c->blocks->counts.flushes; }

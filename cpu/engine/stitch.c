@@ -37,6 +37,7 @@ const bool stitch_built = VCPU_STITCH;
 #include <unistd.h>
 #include "cpu/engine/stencil_copy.h"
 #include "cpu/jump.h"
+#include "mem/pages.h"
 
 enum { CODE_BYTES = 64 << 20, BLOCK_OPS = 256, JMP_BYTES = 5, GLUE_BYTES = 17, STUB_BYTES = 16, COMMON_BYTES = 192,
        STORE_BYTES = 36, VERIFY_BYTES = 64, VERIFY_VECTOR_BYTES = 24 };
@@ -134,7 +135,7 @@ struct stitch *stitch_new(size_t ops, struct op **arena)
 	s->region = reserve(s->ops_size + CODE_BYTES);
 	s->ops = (struct op *)s->region;
 	s->code = s->region + s->ops_size;
-	s->sites = calloc(ops, sizeof *s->sites);
+	s->sites = pages_new(ops * sizeof *s->sites);
 	if (!s->region || !s->sites || !map_code(s) || mprotect(s->ops, s->ops_size, PROT_READ | PROT_WRITE)) {
 		stitch_free(s);
 		return NULL;
@@ -155,7 +156,7 @@ void stitch_free(struct stitch *s)
 		munmap(s->writable, CODE_BYTES);
 	if (s->region)
 		munmap(s->region, s->ops_size + CODE_BYTES);
-	free(s->sites);
+	pages_free(s->sites, s->ops_size / sizeof *s->ops * sizeof *s->sites);
 	free(s);
 }
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include "cpu/engine/stencil_copy.h"
 #include "cpu/jump.h"
+#include "mem/pages.h"
 
 /* Jumps reach 2^25 instructions, those on one bit 2^13, loads of numbers 2^18. */
 enum { CODE_BYTES = 64 << 20, BLOCK_OPS = 256, BLOCK_BYTES = 32000, VENEER_BYTES = 16, WAY_BYTES = 32,
@@ -161,7 +162,7 @@ struct stitch *stitch_new(size_t ops, struct op **arena)
 	s->out = CODE_BYTES;
 	s->ops_size = ops * sizeof(struct op);
 	s->ops = mmap(NULL, s->ops_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	s->sites = calloc(ops, sizeof *s->sites);
+	s->sites = pages_new(ops * sizeof *s->sites);
 	if (s->ops == MAP_FAILED || !s->sites || !map_code(s)) {
 		stitch_free(s);
 		return NULL;
@@ -183,7 +184,7 @@ void stitch_free(struct stitch *s)
 		munmap(s->code, CODE_BYTES);
 	if (s->ops != MAP_FAILED)
 		munmap(s->ops, s->ops_size);
-	free(s->sites);
+	pages_free(s->sites, s->ops_size / sizeof *s->ops * sizeof *s->sites);
 	free(s);
 }
 

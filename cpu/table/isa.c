@@ -57,8 +57,8 @@ static void want(struct isa_row *row, u64 mask, u64 match)
 	row->match |= match;
 }
 
-/* Does the word [S, S + LEN) say WORD? */
-static bool is(const char *s, size_t len, const char *word)
+/* Does the word [S, S + LEN) say WORD? (Inline: of a constant the compiler knows the length.) */
+ALWAYS_INLINE bool is(const char *s, size_t len, const char *word)
 {
 	return strlen(word) == len && !memcmp(s, word, len);
 }
@@ -273,7 +273,7 @@ static u8 kind_of(char letter)
 static bool compile_operand(struct isa_row *row, struct operand *op, const char *s, size_t len)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(fixed); i++)
-		if (is(s, len, fixed[i].name)) {
+		if (*s == *fixed[i].name && is(s, len, fixed[i].name)) {
 			*op = (struct operand){ OPK_FIXED, fixed[i].size, fixed[i].reg };
 			return true;
 		}
