@@ -90,10 +90,10 @@ static bool list_own(struct vcpu *v, u64 max)
 
 	own->count = 0;
 	for (unsigned i = 0; i < v->nblocks; i++) {
-		const struct ram *ram = v->blocks[i].ram;
+		struct ram *ram = v->blocks[i].ram;
 		u64 end = ram->size >> PAGE_SHIFT;
 
-		for (u64 page = page_next(ram, 0, end, PAGE_OWN); page < end; page = page_next(ram, page + 1, end, PAGE_OWN)) {
+		for (u64 page = 0; (page = ram_next(ram, page, end, PAGE_OWN)) < end; page++) {
 			if (own->count == max)
 				return false;
 			if (own->count == own->room) {
@@ -184,12 +184,13 @@ static void take_back(struct vcpu *v, const struct vcpu *of)
 static void take_flags(struct vcpu *v, const struct vcpu *of)
 {
 	for (unsigned i = 0; i < v->nblocks; i++) {
-		u8 *flags = v->blocks[i].ram->pages;
+		struct ram *ram = v->blocks[i].ram;
 		const u8 *as = of->blocks[i].ram->pages;
-		u64 end = v->blocks[i].ram->size >> PAGE_SHIFT;
+		u64 end = ram->size >> PAGE_SHIFT;
 
+		ram_flag_all(ram, 0, end, PAGE_KEPT | PAGE_CHANGED);
 		for (u64 page = 0; page < end; page++)
-			flags[page] = (u8)((flags[page] & ~PAGE_KEPT) | (as[page] & PAGE_KEPT) | PAGE_CHANGED);
+			ram->pages[page] &= as[page] | (u8)~PAGE_KEPT;
 	}
 }
 

@@ -205,8 +205,6 @@ bool map_of(struct vcpu *v, const struct vcpu *of);
 
 /* ---- past.c ---- */
 
-/* The first page from PAGE on with FLAG; END if there is none. */
-u64 page_next(const struct ram *ram, u64 page, u64 end, u8 flag);
 /* A page becomes BYTES (NULL: zeroes), and code that was decoded from others there is forgotten; for writers of it,
  * machine_drop_writes. */
 void page_put(struct vcpu *v, struct ram *ram, u64 number, const u8 *bytes);

@@ -237,11 +237,21 @@ int vcpu_dirty_mark(vcpu *v)
 	if (!v)
 		return -1;
 	for (unsigned i = 0; i < v->nblocks; i++)
-		for (u64 page = 0; page < v->blocks[i].ram->size >> PAGE_SHIFT; page++)
-			v->blocks[i].ram->pages[page] &= (u8)~PAGE_MARKED;
+		ram_unflag_all(v->blocks[i].ram, PAGE_MARKED);
 	v->flags_old = true;
 	machine_drop_writes(v);
 	return 0;
+}
+
+/* Those of RANGE from AT to END, behind N others; how many there are then. */
+static u64 marked_pages(const struct range *r, u64 at, u64 end, u64 *pages, u64 max, u64 n)
+{
+	u64 first = (at - r->base + r->ram_offset) >> PAGE_SHIFT, last = first + (end - at + PAGE_SIZE - 1) / PAGE_SIZE;
+
+	for (u64 page = first; (page = ram_next(r->ram, page, last, PAGE_MARKED)) < last; page++, n++)
+		if (pages && n < max)
+			pages[n] = at + (page - first) * PAGE_SIZE;
+	return n;
 }
 
 uint64_t vcpu_dirty_pages(const vcpu *v, uint64_t *pages, uint64_t max)
@@ -251,13 +261,8 @@ uint64_t vcpu_dirty_pages(const vcpu *v, uint64_t *pages, uint64_t max)
 	for (u64 at = 0; v && at <= v->mem.mask; at = end) {
 		const struct range *r = space_find(&v->mem, at, &end);
 
-		for (u64 page = at; r && r->kind == RANGE_RAM && page < end; page += PAGE_SIZE) {
-			if (!(r->ram->pages[(page - r->base + r->ram_offset) >> PAGE_SHIFT] & PAGE_MARKED))
-				continue;
-			if (pages && n < max)
-				pages[n] = page;
-			n++;
-		}
+		if (r && r->kind == RANGE_RAM)
+			n = marked_pages(r, at, end, pages, max, n);
 		if (end <= at || end == ~(u64)0)
 			break;
 	}

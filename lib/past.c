@@ -156,44 +156,17 @@ static bool map_put(struct vcpu *v, struct map_block *b, u64 page, const u8 *byt
 
 /* ---- pages that were written since ---- */
 
-u64 page_next(const struct ram *ram, u64 page, u64 end, u8 flag)
-{
-	enum { STEP = 512 };
-	const u64 mask = 0x0101010101010101u * flag;
-	const u8 *flags = ram->pages;
-
-	for (; page < end && page % STEP; page++)
-		if (flags[page] & flag)
-			return page;
-	for (; page + STEP <= end; page += STEP) {
-		u64 any[8] = { 0 };
-
-		for (unsigned i = 0; i < STEP; i += 64)
-			for (unsigned k = 0; k < 8; k++)
-				any[k] |= get64(flags + page + i + 8 * k);
-		if ((any[0] | any[1] | any[2] | any[3] | any[4] | any[5] | any[6] | any[7]) & mask)
-			break;
-	}
-	for (; page + 8 <= end && !(get64(flags + page) & mask); page += 8)
-		;
-	for (; page < end; page++)
-		if (flags[page] & flag)
-			return page;
-	return end;
-}
-
 /* The first one from PAGE on; the end if there is none. */
-static u64 next_written(const struct ram *ram, u64 page, u64 end) { return page_next(ram, page, end, PAGE_SINCE); }
+static u64 next_written(struct ram *ram, u64 page, u64 end) { return ram_next(ram, page, end, PAGE_SINCE); }
 
 /* What was written since, into M. */
 static bool put_memory(struct vcpu *v, struct map *m)
 {
 	for (unsigned i = 0; i < v->nblocks; i++) {
-		const struct ram *ram = v->blocks[i].ram;
+		struct ram *ram = v->blocks[i].ram;
 		struct map_block *b = &m->block[1 + i];
 
-		for (u64 page = next_written(ram, 0, b->pages); page < b->pages;
-		     page = next_written(ram, page + 1, b->pages)) {
+		for (u64 page = 0; (page = next_written(ram, page, b->pages)) < b->pages; page++) {
 			if (v->past_written)
 				bloom_add(v->past_written, (u64)i << 52 | page);
 			if (!map_put(v, b, page, page_is_kept(ram, page) ? ram->host + page * PAGE_SIZE : NULL))
@@ -206,13 +179,8 @@ static bool put_memory(struct vcpu *v, struct map *m)
 /* Nothing has been written since. */
 static void clear_written(struct vcpu *v)
 {
-	for (unsigned i = 0; i < v->nblocks; i++) {
-		struct ram *ram = v->blocks[i].ram;
-		u64 pages = ram->size >> PAGE_SHIFT;
-
-		for (u64 page = next_written(ram, 0, pages); page < pages; page = next_written(ram, page + 1, pages))
-			ram->pages[page] &= (u8)~PAGE_SINCE;
-	}
+	for (unsigned i = 0; i < v->nblocks; i++)
+		ram_unflag_all(v->blocks[i].ram, PAGE_SINCE);
 	machine_drop_writes(v);
 }
 
@@ -302,9 +270,10 @@ void page_put(struct vcpu *v, struct ram *ram, u64 number, const u8 *bytes)
 		if (*flags & PAGE_CODE && memcmp(host, bytes, PAGE_SIZE))
 			forget_code(v, ram, number * PAGE_SIZE);
 		memcpy(host, bytes, PAGE_SIZE);
-		*flags |= PAGE_OWN;
+		ram_flag(ram, number, PAGE_OWN);
 	}
-	*flags = (u8)((*flags & (~PAGE_DIRTY | PAGE_OWN)) | (some ? PAGE_DIRTY : PAGE_CHANGED));
+	*flags &= (u8)(~PAGE_DIRTY | PAGE_OWN);
+	ram_flag(ram, number, some ? PAGE_DIRTY : PAGE_CHANGED);
 }
 
 static void put_back(struct vcpu *v, struct ram *ram, u64 number, const struct page *page)
@@ -319,8 +288,7 @@ static void put_back_memory(struct vcpu *v, struct map *to)
 		struct ram *ram = v->blocks[i].ram;
 		const struct map_block *is = &v->past->block[1 + i], *b = &to->block[1 + i];
 
-		for (u64 page = next_written(ram, 0, b->pages); page < b->pages;
-		     page = next_written(ram, page + 1, b->pages))
+		for (u64 page = 0; (page = next_written(ram, page, b->pages)) < b->pages; page++)
 			put_back(v, ram, page, page_at(b, page));
 		for (u64 k = 0; k < b->leaves; k++) {
 			if (is->leaf[k] == b->leaf[k])

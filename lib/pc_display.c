@@ -44,7 +44,7 @@ static bool read_rom(struct pc *pc, struct ram **out)
 	if (number)
 		return unreadable(pc, number);
 	for (u64 at = 0; at < size; at += PAGE_SIZE)
-		rom->pages[at >> PAGE_SHIFT] |= PAGE_DIRTY;
+		ram_flag(rom, at >> PAGE_SHIFT, PAGE_DIRTY);
 	*out = rom;
 	return true;
 }

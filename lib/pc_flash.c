@@ -82,7 +82,7 @@ static bool fill(struct pc *pc, const char *spec, const void *data, u64 size)
 		memcpy(ram->host, data, size);
 	else if (disk_read(pc->vars, 0, ram->host, size) != DISK_OK)
 		return error_set(pc->error, "%s: %s", spec, disk_error(pc->vars));
-	memset(ram->pages, PAGE_DIRTY, size >> PAGE_SHIFT);
+	ram_flag_all(ram, 0, size >> PAGE_SHIFT, PAGE_DIRTY);
 	pc->v->boot.hash = hash64(pc->v->boot.hash, ram->host, size);
 	return true;
 }

@@ -68,7 +68,7 @@ bool pc_build_memory(struct vcpu *v)
 		return false;
 	v->pc->rom = rom;
 	memcpy(rom->host, bios->data, size);
-	memset(rom->pages, PAGE_DIRTY, size >> PAGE_SHIFT);
+	ram_flag_all(rom, 0, size >> PAGE_SHIFT, PAGE_DIRTY);
 	return top == ROM_END || space_add_ram(&v->mem, "bios at the top", top - size, size, rom, 0, true) >= 0;
 }
 

@@ -439,7 +439,7 @@ static void zero_pages(struct ram *ram, u64 from, u64 to)
 	for (u64 page = from; page < to; page++)
 		if (ram->pages[page] & PAGE_KEPT) {
 			memset(ram->host + page * PAGE_SIZE, 0, PAGE_SIZE);
-			ram->pages[page] |= PAGE_DIRTY;
+			ram_flag(ram, page, PAGE_DIRTY);
 		}
 }
 
@@ -460,7 +460,7 @@ static bool get_ram(struct reader *r, struct ram *ram, bool take)
 			u8 *to = take ? ram->host + at * PAGE_SIZE : buffer;
 
 			if (take)
-				ram->pages[at] |= PAGE_DIRTY;
+				ram_flag(ram, at, PAGE_DIRTY);
 			if (!get(r, to, PAGE_SIZE))
 				return false;
 			if (!take && page_is_zero(to))

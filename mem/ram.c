@@ -8,6 +8,14 @@
 /* A hole of fewer pages in what a file gives is left: each mapping takes the host some memory. */
 #define HOLE_MIN 16u
 
+/* Of pages and groups, which lie behind them. */
+static u64 flags_size(const struct ram *ram)
+{
+	u64 pages = ram->size >> PAGE_SHIFT;
+
+	return pages + (pages + RAM_GROUP - 1) / RAM_GROUP;
+}
+
 /* HOST is NULL: it has memory of its own. */
 static struct ram *new_ram(void *host, u64 size)
 {
@@ -21,7 +29,9 @@ static struct ram *new_ram(void *host, u64 size)
 	ram->size = (size + PAGE_SIZE - 1) & PAGE_MASK;
 	ram->borrowed = host;
 	ram->host = host ? host : pages_new(ram->size);
-	ram->pages = pages_new(ram->size >> PAGE_SHIFT);
+	ram->pages = pages_new(flags_size(ram));
+	if (ram->pages)
+		ram->groups = ram->pages + (ram->size >> PAGE_SHIFT);
 	if (!ram->host || !ram->pages) {
 		ram_free(ram);
 		return NULL;
@@ -36,7 +46,7 @@ struct ram *ram_borrow(void *host, u64 size)
 	struct ram *ram = new_ram(host, size);
 
 	if (ram)
-		memset(ram->pages, PAGE_DIRTY, size >> PAGE_SHIFT);
+		ram_flag_all(ram, 0, size >> PAGE_SHIFT, PAGE_DIRTY);
 	return ram;
 }
 
@@ -55,9 +65,60 @@ void ram_free(struct ram *ram)
 		return;
 	if (!ram->borrowed)
 		pages_free(ram->host, ram->size);
-	pages_free(ram->pages, ram->size >> PAGE_SHIFT);
+	pages_free(ram->pages, flags_size(ram));
 	pages_free(ram->denied, ram->size >> PAGE_SHIFT);
 	free(ram);
+}
+
+void ram_flag_all(struct ram *ram, u64 page, u64 pages, u8 flags)
+{
+	for (u64 i = page; i < page + pages; i++)
+		ram->pages[i] |= flags;
+	for (u64 i = page / RAM_GROUP; pages && i <= (page + pages - 1) / RAM_GROUP; i++)
+		ram->groups[i] |= flags;
+}
+
+static bool any_of(const u8 *flags, u8 flag) { return get64(flags) & 0x0101010101010101u * flag; }
+
+/* The first place from AT on, before END, of a byte that has FLAG; END. */
+static u64 next_byte(const u8 *bytes, u64 at, u64 end, u8 flag)
+{
+	for (; at < end && at % 8; at++)
+		if (bytes[at] & flag)
+			return at;
+	for (; at + 8 <= end && !any_of(bytes + at, flag); at += 8)
+		;
+	for (; at < end; at++)
+		if (bytes[at] & flag)
+			return at;
+	return end;
+}
+
+u64 ram_next(struct ram *ram, u64 page, u64 end, u8 flag)
+{
+	u64 groups = (end + RAM_GROUP - 1) / RAM_GROUP;
+
+	while (page < end) {
+		u64 group = next_byte(ram->groups, page / RAM_GROUP, groups, flag), first = group * RAM_GROUP;
+		u64 from = page > first ? page : first, last = first + RAM_GROUP < end ? first + RAM_GROUP : end;
+
+		if (from >= end)
+			break;
+		page = next_byte(ram->pages, from, last, flag);
+		if (page < last)
+			return page;
+		if (from == first && (last % RAM_GROUP == 0 || last == ram->size >> PAGE_SHIFT))
+			ram->groups[group] &= (u8)~flag;
+	}
+	return end;
+}
+
+void ram_unflag_all(struct ram *ram, u8 flag)
+{
+	u64 end = ram->size >> PAGE_SHIFT;
+
+	for (u64 page = 0; (page = ram_next(ram, page, end, flag)) < end; page++)
+		ram->pages[page] &= (u8)~flag;
 }
 
 /* LEN bytes of the host's at OFFSET of RAM are its page of zeroes again. */
@@ -74,10 +135,10 @@ bool ram_clear(struct ram *ram)
 		return false;
 	ram->shares = false;
 	for (u64 page = 0; page < ram->size >> PAGE_SHIFT; page++) {
-		u8 *flags = &ram->pages[page];
-
-		if (*flags & PAGE_DIRTY)
-			*flags = (u8)((*flags & ~(PAGE_KEPT | PAGE_OWN)) | PAGE_CHANGED);
+		if (!(ram->pages[page] & PAGE_DIRTY))
+			continue;
+		ram->pages[page] &= (u8)~(PAGE_KEPT | PAGE_OWN);
+		ram_flag(ram, page, PAGE_CHANGED);
 	}
 	return true;
 }
@@ -95,8 +156,7 @@ bool ram_share(struct ram *ram, u64 page, u64 pages, int fd, u64 offset)
 				return false;
 		flags |= PAGE_OWN;
 	}
-	for (u64 i = page; i < page + pages; i++)
-		ram->pages[i] |= flags;
+	ram_flag_all(ram, page, pages, flags);
 	return true;
 }
 

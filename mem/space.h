@@ -28,10 +28,13 @@ enum {
 	PAGE_DIRTY = PAGE_KEPT | PAGE_OWN | PAGE_CHANGED, /* what a write sets */
 };
 
+#define RAM_GROUP 64u
+
 struct ram {
 	u8 *host;    /* contiguous */
 	u64 size;    /* bytes, multiple of PAGE_SIZE */
 	u8 *pages;   /* PAGE_* flags, one byte a page */
+	u8 *groups;  /* one byte for RAM_GROUP pages: at least those flags of PAGE_DIRTY that any of them has */
 	bool shares; /* ram_share was called: parts of it are mapped from a file */
 	bool borrowed; /* host belongs to somebody else */
 	struct ram *next; /* for a list of the owner's */
@@ -61,6 +64,8 @@ bool ram_clear(struct ram *ram);
 /* PAGES pages from PAGE on, which are zeroes, are those of FD from OFFSET on, a file that never changes. They are
  * copied when they are written, one by one, by the host's pages. False: the host cannot read them. */
 bool ram_share(struct ram *ram, u64 page, u64 pages, int fd, u64 offset);
+/* The first page from PAGE on with FLAG, one of PAGE_DIRTY; END if there is none. */
+u64 ram_next(struct ram *ram, u64 page, u64 end, u8 flag);
 /* Give the memory of pages back that were written and are zeroes. Returns the number of pages. */
 u64 ram_trim(struct ram *ram);
 
@@ -189,16 +194,29 @@ void space_written(struct space *space, u64 addr, u64 len);
 void space_peek(struct space *space, u64 addr, void *out, u64 len);
 void space_poke(struct space *space, u64 addr, const void *in, u64 len);
 
+/* FLAGS, of PAGE_DIRTY, of a page: nothing else sets them. */
+static inline void ram_flag(struct ram *ram, u64 page, u8 flags)
+{
+	if ((ram->pages[page] & flags) == flags)
+		return;
+	ram->pages[page] |= flags;
+	ram->groups[page / RAM_GROUP] |= flags;
+}
+/* The same for PAGES pages. */
+void ram_flag_all(struct ram *ram, u64 page, u64 pages, u8 flags);
+/* No page has FLAG, one of PAGE_DIRTY. */
+void ram_unflag_all(struct ram *ram, u8 flag);
+
 /* Tell that LEN bytes of RAM at its OFFSET are about to be / have been written through host pointers. */
 static inline void ram_touch(struct ram *ram, u64 offset, unsigned len, u64 addr)
 {
-	u8 *flags = &ram->pages[offset >> PAGE_SHIFT];
+	const u8 *flags = &ram->pages[offset >> PAGE_SHIFT];
 
 	if (unlikely(*flags & PAGE_CODE) && ram->written)
 		ram->written(ram->owner, addr, len);
 	if (unlikely(*flags & PAGE_WATCH) && ram->watched)
 		ram->watched(ram->owner, addr, len);
-	*flags |= PAGE_DIRTY;
+	ram_flag(ram, offset >> PAGE_SHIFT, PAGE_DIRTY);
 }
 
 #endif

@@ -52,6 +52,7 @@ static void check_tlb(struct cpu *c, const struct view *v)
 		const struct tlb_entry *e = &v->tlb[v->used[i]];
 		u64 page = e->read != TLB_NONE ? e->read : e->write, phys = v->phys[v->used[i]];
 		const struct range *r;
+		u64 n;
 
 		if (page == TLB_NONE)
 			continue;
@@ -62,8 +63,9 @@ static void check_tlb(struct cpu *c, const struct view *v)
 		r = space_find(c->mem, phys, NULL);
 		CHECK(r && r->kind == RANGE_RAM &&
 		      page + e->addend == (u64)(uintptr_t)(r->ram->host + r->ram_offset + (phys - r->base)));
-		CHECK(e->write == TLB_NONE ||
-		      !(r->ram->pages[(r->ram_offset + (phys - r->base)) >> PAGE_SHIFT] & PAGE_CODE));
+		n = (r->ram_offset + (phys - r->base)) >> PAGE_SHIFT;
+		CHECK(!(r->ram->pages[n] & PAGE_DIRTY & ~r->ram->groups[n / RAM_GROUP]));
+		CHECK(e->write == TLB_NONE || !(r->ram->pages[n] & PAGE_CODE));
 	}
 }
 

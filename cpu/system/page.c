@@ -1096,7 +1096,7 @@ bool tlb_fill(struct cpu *c, u64 linear, unsigned access, u8 **host, u64 *phys_o
 		return true;
 	}
 	if (kind == ACCESS_WRITE)
-		*flags |= PAGE_DIRTY;
+		ram_flag(range->ram, (u64)(flags - range->ram->pages), PAGE_DIRTY);
 	/* else memory.c writes through the space, which tells the decode cache */
 	if (kind != ACCESS_WRITE || !(*flags & PAGE_CODE))
 		*host = at + offset;

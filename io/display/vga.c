@@ -339,7 +339,7 @@ static void text_mode(struct vga *vga)
 	for (unsigned i = 0; font && i < 256 * 16; i++)
 		vram[4 * (i / 16 * 32 + i % 16) + 2] = font[i];
 	for (u64 at = 0; at < 4 * 8192; at += PAGE_SIZE)
-		vga->wire.vram->pages[at >> PAGE_SHIFT] |= PAGE_DIRTY;
+		ram_flag(vga->wire.vram, at >> PAGE_SHIFT, PAGE_DIRTY);
 }
 
 void vga_reset(struct vga *vga)

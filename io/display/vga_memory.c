@@ -54,7 +54,7 @@ static void store(struct vga *vga, u32 o, unsigned planes, u32 value)
 	u32 mask = vga_expand(planes), old = get32(ram->host + at);
 
 	put32(ram->host + at, (old & ~mask) | (value & mask));
-	ram->pages[at >> PAGE_SHIFT] |= PAGE_DIRTY;
+	ram_flag(ram, at >> PAGE_SHIFT, PAGE_DIRTY);
 	tell_code(vga, at, 4);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Address spaces: who answers, how accesses are cut, what code pages and ROM do. */
 #include "device.h"
+#include "tests/unit/random.h"
 
 static struct { u64 offset; unsigned size; u64 value; bool write; } seen[32];
 static unsigned seen_count;
@@ -65,6 +66,55 @@ START_TEST(ram_is_lazy_and_zero)
 	ram_free(ram);
 	ck_assert_ptr_null(ram_new(0));
 	ram_free(NULL);
+}
+END_TEST
+
+static u64 next_one_by_one(const struct ram *ram, u64 page, u64 end, u8 flag)
+{
+	while (page < end && !(ram->pages[page] & flag))
+		page++;
+	return page;
+}
+
+/* Pages with a flag are found by groups, whatever sets flags and takes them away. */
+START_TEST(flags_are_found)
+{
+	enum { PAGES = 1000 };
+	struct ram *ram = ram_new(PAGES * (u64)PAGE_SIZE);
+	static const u8 flags[] = { PAGE_OWN, PAGE_SINCE, PAGE_MARKED, PAGE_UNHASHED };
+
+	for (unsigned i = 0; i < 200000; i++) {
+		u64 page = rnd() % PAGES, end = page + rnd() % (PAGES + 1 - page);
+		u8 flag = flags[rnd() % ARRAY_LEN(flags)];
+
+		switch (rnd() % 8) {
+		case 0: ram_flag(ram, page, flag); break;
+		case 1: ram_touch(ram, page * PAGE_SIZE + rnd() % PAGE_SIZE, 1, 0); break;
+		case 2: ram->pages[page] &= (u8)~flag; break;
+		case 3:
+			if (rnd() % 64 == 0)
+				ram_unflag_all(ram, flag);
+			else if (rnd() % 64 == 0)
+				ram_flag_all(ram, page, (end - page) % 70, flag);
+			else if (rnd() % 512 == 0)
+				ram_clear(ram);
+			break;
+		default:
+			if (rnd() % 2) {
+				page = 0;
+				end = PAGES;
+			}
+			while (page < end) {
+				u64 next = ram_next(ram, page, end, flag);
+
+				ck_assert_uint_eq(next, next_one_by_one(ram, page, end, flag));
+				page = next + 1;
+			}
+		}
+	}
+	ram_unflag_all(ram, PAGE_OWN);
+	ck_assert_uint_eq(next_one_by_one(ram, 0, PAGES, PAGE_OWN), PAGES);
+	ram_free(ram);
 }
 END_TEST
 
@@ -235,7 +285,7 @@ START_TEST(ram_is_found_again)
 {
 	enum { PAGES = 0x202 };
 	struct ram *ram = ram_new(PAGES * PAGE_SIZE);
-	u32 seed = 1;
+	u32 state = 1;
 	int card = -1;
 
 	ck_assert_int_ge(space_add_ram(&bus, "low", 0, 0x200 * PAGE_SIZE, ram, 0, false), 0);
@@ -247,14 +297,14 @@ START_TEST(ram_is_found_again)
 		u64 addr, end;
 		u8 *host;
 
-		seed = seed * 1664525 + 1013904223;
-		if (seed >> 24 == 0)
+		state = state * 1664525 + 1013904223;
+		if (state >> 24 == 0)
 			space_set_mask(&bus, bus.mask ^ 0x100000);
-		if (seed >> 24 == 1 && card < 0)
+		if (state >> 24 == 1 && card < 0)
 			card = space_add_device(&bus, "card", 0x40000, 0x8010, &spy_byte, NULL);
-		else if (seed >> 24 == 2 && card >= 0)
+		else if (state >> 24 == 2 && card >= 0)
 			space_remove(&bus, card), card = -1;
-		addr = (seed >> 8 & 7 ? (seed >> 11) % (0x210 * PAGE_SIZE) : 0xfe000 + (seed >> 11 & 0x3fff)) &
+		addr = (state >> 8 & 7 ? (state >> 11) % (0x210 * PAGE_SIZE) : 0xfe000 + (state >> 11 & 0x3fff)) &
 		       bus.mask;
 		right = space_find(&bus, addr, &end);
 		host = space_ram(&bus, addr, len, &range);
@@ -366,6 +416,7 @@ int main(void)
 	tcase_add_checked_fixture(all, setup, NULL);
 	tcase_add_test(all, nothing_there);
 	tcase_add_test(all, ram_is_lazy_and_zero);
+	tcase_add_test(all, flags_are_found);
 	tcase_add_test(all, later_lies_over_earlier);
 	tcase_add_test(all, ranks);
 	tcase_add_test(all, bad_ranges);
