@@ -63,7 +63,7 @@ VCPU_API void vcpu_template_free(vcpu_template *t);
  *
  * OF and its clones share memory; the host copies a page when one of them writes it. The first clone moves the memory
  * that OF has written to where they share it. Later clones cost the pages that OF has written since. Of the clones that
- * were freed, up to eight are kept inside for the next vcpu_clone, which then costs some fifteen microseconds for a PC
+ * were freed, up to eight are kept inside for the next vcpu_clone, which then costs some six microseconds for a PC
  * with 1 GiB, and the pages that the two have written; a clone that has to be built takes two milliseconds.
  * vcpu_memory_counts tells what a machine holds of its own.
  *

@@ -32,6 +32,7 @@ struct uart {
 	u64 sent_at;       /* virtual ns at which the shift register is empty too */
 	u8 queue[QUEUE];   /* what comes in from outside */
 	u32 queue_head, queue_count;
+	u32 queue_used;    /* bytes that were ever put there */
 	bool out;          /* level of the interrupt line */
 	struct event receive, timeout, transmit;
 	struct {
@@ -56,7 +57,7 @@ static const struct field uart_fields[] = {
 	FIELD_MAX(struct uart, head, U8, FIFO - 1), FIELD_MAX(struct uart, count, U8, FIFO),
 	FIELD(struct uart, timed_out, BOOL), FIELD(struct uart, thre, BOOL), FIELD(struct uart, sending, BOOL),
 	FIELD(struct uart, thre_at, U64), FIELD(struct uart, sent_at, U64),
-	FIELDS(struct uart, queue, U8),
+	FIELDS_USED(struct uart, queue, U8, queue_used),
 	FIELD_MAX(struct uart, queue_head, U32, QUEUE - 1), FIELD_MAX(struct uart, queue_count, U32, QUEUE),
 	FIELD(struct uart, out, BOOL),
 	FIELD(struct uart, receive, EVENT), FIELD(struct uart, timeout, EVENT), FIELD(struct uart, transmit, EVENT),
@@ -394,8 +395,13 @@ bool uart_input(struct uart *uart, const void *data, size_t len)
 
 	if (len > QUEUE - uart->queue_count)
 		return false;
-	for (size_t i = 0; i < len; i++)
-		uart->queue[(uart->queue_head + uart->queue_count++) % QUEUE] = bytes[i];
+	for (size_t i = 0; i < len; i++) {
+		u32 at = (uart->queue_head + uart->queue_count++) % QUEUE;
+
+		uart->queue[at] = bytes[i];
+		if (at >= uart->queue_used)
+			uart->queue_used = at + 1;
+	}
 	arm_receive(uart);
 	return true;
 }

@@ -35,6 +35,31 @@ static u8 *piece_of(const struct part *part, const struct field *field, u32 *i)
 	return at;
 }
 
+static u32 *used_of(const struct part *part, const struct field *field)
+{
+	return (u32 *)(void *)((u8 *)part->state + field->used);
+}
+
+/* Any of them may be. */
+static void use_all(const struct part *part, const struct field *field)
+{
+	if (field->used)
+		*used_of(part, field) = field->count;
+}
+
+/* Bytes of a field with `used' up to the last one that may be other than 0. Behind use_all they are counted, once. */
+static size_t used_size(const struct part *part, const struct field *field)
+{
+	const u8 *at = (const u8 *)part->state + field->offset;
+	size_t size = element_size(field->type), n = *used_of(part, field) * size;
+
+	if (n == field_size(field))
+		for (; n >= 8 && !get64(at + n - 8); n -= 8)
+			;
+	*used_of(part, field) = (u32)((n + size - 1) / size);
+	return *used_of(part, field) * size;
+}
+
 /* Most fields are one number: a call for each would take longer than the copy. */
 static inline void copy(u8 *to, const u8 *from, size_t len)
 {
@@ -63,6 +88,7 @@ static void set_numbers(const struct part *part, const struct field *field, cons
 
 	for (size_t done = 0; done < size; done += piece, at += field->stride)
 		copy(at, in + done, piece);
+	use_all(part, field);
 }
 
 u64 part_get(const struct part *part, const struct field *field, u32 i)
@@ -85,6 +111,7 @@ static void set_element(const struct part *part, const struct field *field, u32 
 	case FIELD_EVENT: ((struct event *)at)[i].when = value; break;
 	default: put_size(at + i * element_size(field->type), (unsigned)element_size(field->type), value); break;
 	}
+	use_all(part, field);
 }
 
 /* The largest value that FIELD may hold. */
@@ -137,6 +164,14 @@ const u8 *part_put(const struct part *part, const u8 *in)
 	return in;
 }
 
+static void copy_used(const struct part *to, const struct part *from, const struct field *field)
+{
+	size_t new = used_size(from, field), old = used_size(to, field);
+
+	memcpy((u8 *)to->state + field->offset, (const u8 *)from->state + field->offset, new > old ? new : old);
+	*used_of(to, field) = *used_of(from, field);
+}
+
 void part_copy(const struct part *to, const struct part *from)
 {
 	for (const struct field *field = from->fields; field->name; field++) {
@@ -145,6 +180,10 @@ void part_copy(const struct part *to, const struct part *from)
 		if (!is_number(field)) {
 			for (u32 i = 0; i < field->count; i++)
 				set_element(to, field, i, part_get(from, field, i));
+			continue;
+		}
+		if (field->used) {
+			copy_used(to, from, field);
 			continue;
 		}
 		for (size_t done = 0, at = field->offset; done < size; done += piece, at += field->stride)

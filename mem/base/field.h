@@ -29,14 +29,20 @@ struct field {
 	enum field_type type;
 	u32 piece; /* elements that lie side by side, 0 = all */
 	u32 stride; /* bytes from one piece to the next */
+	u32 used;   /* where the struct has the number of elements behind which all are 0 (u32); 0 = nowhere */
 };
 
 #define FIELD(type, member, kind) FIELD_MAX(type, member, kind, 0)
 #define FIELD_MAX(type, member, kind, max) { #member, FIELD_AT(type, member, kind, &((type *)0)->member), 1, max, \
-	FIELD_##kind, 0, 0 }
+	FIELD_##kind, 0, 0, 0 }
 #define FIELDS(type, member, kind) \
 	{ #member, FIELD_AT(type, member, kind, ((type *)0)->member), sizeof(((type *)0)->member) / FIELD_SIZE_##kind, \
-		0, FIELD_##kind, 0, 0 }
+		0, FIELD_##kind, 0, 0, 0 }
+/* The same of a long array, for the sake of part_copy: LENGTH, a u32 that is no field, is at least the number of
+ * elements up to the last one that is not 0. */
+#define FIELDS_USED(type, member, kind, length) \
+	{ #member, FIELD_AT(type, member, kind, ((type *)0)->member), sizeof(((type *)0)->member) / FIELD_SIZE_##kind, \
+		0, FIELD_##kind, 0, 0, FIELD_AT(type, length, U32, &((type *)0)->length) }
 /* COUNT elements from FIRST, which is in ARRAY[0], and as many at the same place in each of the first N elements of
  * ARRAY. Saved and hashed as one array. Numbers only. */
 #define FIELDS_APART(type, name, first, count, array, n, kind) \
@@ -48,9 +54,9 @@ struct field {
 			       #first " reaches beyond " #array "[0]"); \
 		_Static_assert((count) * (n) * FIELD_SIZE_##kind <= FIELD_APART_MAX, \
 			"part_hash has room for FIELD_APART_MAX bytes"); int nothing; }), \
-	  (count) * (n), 0, FIELD_##kind, count, sizeof(((type *)0)->array[0]) }
+	  (count) * (n), 0, FIELD_##kind, count, sizeof(((type *)0)->array[0]), 0 }
 enum { FIELD_APART_MAX = 256 };
-#define FIELD_END { NULL, 0, 0, 0, FIELD_NONE, 0, 0 }
+#define FIELD_END { NULL, 0, 0, 0, FIELD_NONE, 0, 0, 0 }
 #define FIELD_SIZE_U8 1
 #define FIELD_SIZE_U16 2
 #define FIELD_SIZE_U32 4

@@ -216,7 +216,9 @@ START_TEST(twins)
 {
 	enum { PAIRS = 6 };
 	struct { vcpu *v, *twin; } pair[PAIRS] = { { machine(), machine() } };
+	u8 typed[1000];
 
+	memset(typed, 'x', sizeof typed);
 	seed += (u64)_i;
 	for (unsigned step = 0; step < 400; step++) {
 		unsigned from = (unsigned)(rnd() % PAIRS), to = (unsigned)(rnd() % PAIRS);
@@ -226,7 +228,7 @@ START_TEST(twins)
 
 		if (!pair[from].v)
 			continue;
-		switch (rnd() % 4) {
+		switch (rnd() % 5) {
 		case 0:
 			if (to == from)
 				break;
@@ -248,6 +250,10 @@ START_TEST(twins)
 			break;
 		case 3:
 			ck_assert_uint_eq(vcpu_state_hash(pair[from].v), vcpu_state_hash(pair[from].twin));
+			break;
+		case 4: /* into a queue of 64 KiB, which is filled in the end */
+			ck_assert_int_eq(vcpu_input(pair[from].v, VCPU_COM1, typed, sizeof typed),
+					 vcpu_input(pair[from].twin, VCPU_COM1, typed, sizeof typed));
 			break;
 		}
 	}

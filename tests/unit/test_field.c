@@ -120,6 +120,40 @@ START_TEST(pieces_are_as_an_array)
 }
 END_TEST
 
+/* A copy moves what is used of a long array: the bytes behind it must be the same all the same. */
+START_TEST(used_is_enough)
+{
+	struct queue { u8 bytes[203]; u32 used; } queues[2] = { { .used = 0 } };
+	const struct field fields[] = { FIELDS_USED(struct queue, bytes, U8, used), FIELD_END };
+	struct part a = { "a", &queues[0], fields, NULL }, b = { "b", &queues[1], fields, NULL };
+	static const u8 zeroes[203];
+	u8 image[203];
+	u64 seed = 5;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		struct queue *q = &queues[i * 7 % 2];
+		u32 at = (i * 0x9e3779b1u >> 16) % 203;
+
+		if (i % 10 == 8) {
+			part_randomise(&a, &seed);
+		} else if (i % 10 == 9) {
+			part_put(&b, zeroes);
+		} else {
+			q->bytes[at] = (u8)(i % 3);
+			q->used = at >= q->used ? at + 1 : q->used;
+		}
+		part_copy(i & 4 ? &a : &b, i & 4 ? &b : &a);
+		ck_assert_mem_eq(queues[0].bytes, queues[1].bytes, sizeof image);
+		part_save(&a, image);
+		ck_assert_mem_eq(image, queues[1].bytes, sizeof image);
+	}
+	part_put(&a, zeroes);
+	part_copy(&b, &a);
+	ck_assert_uint_le(queues[0].used, 3); /* it was counted */
+	ck_assert_uint_le(queues[1].used, 3);
+}
+END_TEST
+
 START_TEST(refusals)
 {
 	struct toy toy = sample(), before;
@@ -250,6 +284,7 @@ int main(void)
 	tcase_add_test(all, kinds);
 	tcase_add_test(all, layout);
 	tcase_add_test(all, pieces_are_as_an_array);
+	tcase_add_test(all, used_is_enough);
 	tcase_add_test(all, refusals);
 	tcase_add_test(all, every_bit_is_hashed);
 	tcase_add_test(all, random_is_legal);
