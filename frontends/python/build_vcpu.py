@@ -65,6 +65,9 @@ extern "Python" {
     void vcpu_python_block(void *, uint64_t, unsigned);
     enum vcpu_hook_answer vcpu_python_hook(void *, struct vcpu_hook_event *);
     void vcpu_python_field(void *, const char *, const char *, unsigned, uint64_t);
+    void vcpu_python_translation(void *, const struct vcpu_debug_translation *);
+    void vcpu_python_vm_field(void *, const char *, uint32_t, uint64_t);
+    bool vcpu_python_progress(void *);
 }
 void free(void *);
 """

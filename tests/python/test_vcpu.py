@@ -2,6 +2,8 @@
 """Tests of the Python package. The guests are a few instructions, and libvcpu's own demo guest (VCPU_DEMO)."""
 import json
 import os
+import pathlib
+import re
 import struct
 import threading
 import zlib
@@ -389,6 +391,171 @@ def test_hook_stops_and_raises():
         m.hook(vcpu.HookKind.INSN, broken, instruction="nonsense")
 
 
+def indices(m, kind):
+    """Where the map of a hook of KIND counts events, by a hook that is called (vcpu_hook.h has the formula)."""
+    found = []
+
+    def note(e):
+        x = e.address ^ e.from_ >> 1 if kind == vcpu.HookKind.EDGE else e.address
+        found.append((x ^ x >> 16) & 0xff)
+
+    m.hook(kind, note, observer=True)
+    m.run(2500)
+    return found
+
+
+@pytest.mark.parametrize("kind", [vcpu.HookKind.BLOCK, vcpu.HookKind.EDGE])
+@pytest.mark.parametrize("engine", list(vcpu.Engine))
+def test_hook_map(kind, engine):
+    expected = [0] * 256
+    for i in indices(bare(engine=engine), kind):
+        expected[i] = expected[i] % 255 + 1
+    assert sum(map(bool, expected)) >= 2 and max(expected) > 200
+    m = bare(engine=engine)
+    hook = m.hook(kind, map=256)
+    m.run(2500)
+    assert list(hook.map) == expected
+    own = bytearray(256)
+    again = bare(engine=engine)
+    with again.hook(kind, None, 0x1000, 0x10ff, map=own) as hook:
+        again.run(2500)
+        with pytest.raises(BufferError):
+            own.append(0)  # the library has its address
+    assert list(own) == expected and again.state_hash == m.state_hash
+    again.registers.rip = 0x1000
+    again.run(100)
+    assert list(own) == expected  # it was removed
+    hook.map[:] = bytes(256)
+    assert not any(own)
+    for wrong in 0, 100, bytes(256):
+        with pytest.raises((vcpu.Error, BufferError, ValueError)):
+            m.hook(kind, map=wrong)
+    with pytest.raises(TypeError, match="a function or a map"):
+        m.hook(kind)
+    with pytest.raises(TypeError, match="a function or a map"):
+        m.hook(kind, print, map=256)
+    with pytest.raises(vcpu.Error):
+        m.hook(vcpu.HookKind.READ, map=256)
+    numpy = pytest.importorskip("numpy")
+    counts = numpy.zeros(256, "u1")
+    m = bare(engine=engine)
+    m.hook(kind, map=counts)
+    m.run(2500)
+    assert counts.tolist() == expected
+
+
+def test_segments_and_msrs():
+    m = bare()
+    cs = m.segment("cs")
+    assert cs.attributes >> 13 & 1 and cs.base == 0  # L
+    m.set_segment("fs", vcpu.Segment(0x33, 0x123456000, 0xffffffff, 0xc093))
+    assert m.segment("fs").base == 0x123456000 and m.msrs[0xc0000100] == 0x123456000
+    m.msrs[0xc0000101] = 0x7000
+    assert m.segment("gs").base == 0x7000 and 0xc0000080 in list(m.msrs)
+    with pytest.raises(KeyError):
+        m.msrs[0x12345678]
+    with pytest.raises(vcpu.Error):
+        m.msrs[0xc0000101] = 1 << 62
+    m.registers.update({"rax": 1, "rbx": -1})
+    assert m.registers.get("rbx", "al", "rip") == ((1 << 64) - 1, 1, 0x1000)
+    assert {"eax", "ymm0", "cs_limit", "rax"} <= set(vcpu.Registers.ALL)
+    with pytest.raises(KeyError):
+        m.registers.update({"eex": 1})
+
+
+def test_what_a_machine_counts():
+    m = bare()
+    m.limit_time(500)
+    assert m.run(10**6).reason == vcpu.StopReason.TIME and m.virtual_ns == 500
+    m.limit_time()
+    assert m.run(10**6).reason == vcpu.StopReason.IDLE
+    assert m.widest_mode == 64 and m.kernel_bits is None and m.running == 0
+    counts = m.memory_counts()
+    assert counts["own"] >= 0x2000 and m.resident >= 0x2000 and m.cache_counts()["operations"] > 0
+    m.memory.write(0x2000, bytes(0x1000))
+    assert m.trim() >= 0x1000 and m.memory_counts()["own"] < counts["own"]
+    with m.snapshot():
+        assert m.snapshot_bytes > 0
+    with pytest.raises(vcpu.Error):
+        m.next_medium()
+
+
+def test_what_a_debugger_sees():
+    m = bare()
+    m.memory.write(0x2100, bytes.fromhex("90 66 87db 90"))  # nop; xchg bx, bx; nop
+    with vcpu.Debugger(m) as d:
+        d.run(1)
+        insn = d.instruction()
+        assert insn.size == 2 and list(vcpu.isa.rows())[insn.row].mnemonic == "add"
+        assert [(o.memory, o.written, o.value) for o in insn.operands if o.memory] == [(True, True, 0x2000)]
+        assert [o.register for o in insn.operands if not o.memory] == ["rcx"]
+        d.run(3)
+        assert [t for t in d.tlb() if t.linear == 0x2000 and t.physical == 0x2000 and t.write]
+        assert d.vmcs() is None and d.vmcb() is None and d.second_level(0x2000) == 0x2000 and d.vm_entry() is None
+        m.registers.rip = 0x2100
+        number = d.break_at_magic()
+        stop = d.run(10)
+        assert stop.id == number and stop.rip == 0x2101
+    with vcpu.Machine(bytes.fromhex("ebfe").ljust(510, b"\0") + b"\x55\xaa", memory="1M") as pc, vcpu.Debugger(pc) as d:
+        assert len(d.timers()) > 5
+        calls = []
+        d.progress(lambda: calls.append(pc.instructions) or len(calls) < 3)
+        stop = d.run(10**10)
+        assert stop.machine.reason == vcpu.StopReason.REQUEST and len(calls) == 3
+
+
+def test_a_moved_kernel(tmp_path):
+    (tmp_path / "old").write_bytes(HELLO)
+    with vcpu.Machine(tmp_path / "old", memory="1M") as m:
+        m.record(tmp_path / "hello.vrr")
+        assert m.recording_ok
+        m.run()
+        m.record_end()
+        assert not m.recording_ok
+    replay = vcpu.Replay(tmp_path / "hello.vrr", verify=True)
+    assert replay.config["kernel"] == str(tmp_path / "old") and replay.config["memory"] == 1 << 20 and replay.config["initrd"] is None
+    (tmp_path / "old").rename(tmp_path / "new")
+    with pytest.raises(vcpu.Error, match="old"):
+        replay.machine()
+    replay.allow(moved={tmp_path / "old": tmp_path / "new"})
+    with replay.machine() as m:
+        m.run()
+        assert m.output[vcpu.Channel.DEBUGCON] == b"Hi"
+    replay.allow(kernel=tmp_path / "new")
+    replay.machine().close()
+
+
+def test_row_classes():
+    rows = [row.mnemonic for row in vcpu.isa.rows()]
+    assert vcpu.isa.row_class("pentium", rows.index("hlt")) == "privileged"
+    assert vcpu.isa.row_class("pentium", rows.index("sgdt")) == "behaviour"
+    with pytest.raises(ValueError):
+        vcpu.isa.row_class("nosuch", 0)
+
+
+# Functions of the headers without a name in Python, and why.
+UNNAMED = {
+    "vcpu_map": "Machine.map calls vcpu_map_buffer, which maps zeroed memory, too",
+    "vcpu_get_st": "registers.bytes has st0 to st7",
+    "vcpu_set_st": "registers.set_bytes has st0 to st7",
+    "vcpu_host": "a pointer into the machine outlives it: map(buffer=...) shares memory",
+    "vcpu_debug_blocks": "machine code of the host, for the debugger's `info cache'",
+    "vcpu_debug_whole": "Operand.register has the name",
+    "vcpu_debug_second_walk": "Console has the walk",
+    "vcpu_vmcs_text": "Console has the texts of fields",
+    "vcpu_vmexit_text": "Console has the texts of exits",
+    "vcpu_vmexit_name": "HookEvent.name has it",
+}
+
+
+def test_every_function_of_the_headers_has_a_name():
+    package = pathlib.Path(vcpu.__file__).parent
+    used = set(re.findall(r"\blib\.(vcpu_\w+)", "".join(f.read_text() for f in package.glob("*.py"))))
+    functions = {n for n in dir(vcpu.lib) if n.startswith("vcpu_") and not n.startswith("vcpu_python_")}
+    assert len(functions) > 100
+    assert functions - used == set(UNNAMED)
+
+
 def test_memory_on_demand():
     m, seen = bare(), []
     m.registers.rdi = 0x5000
@@ -477,3 +644,17 @@ def test_template():
             assert m.run().reason == vcpu.StopReason.HALT
             assert m.output[vcpu.Channel.DEBUGCON] == b""  # both characters were out
             assert m.state_hash == machines[0].state_hash
+
+
+DOCUMENT = pathlib.Path(__file__).parents[2] / "docs/python.md"
+EXAMPLES = [text for text in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.S) if "bare=True" in text]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_example_of_the_documentation(example, capsys):
+    exec("import vcpu\n" + example, {})
+    assert "hook.map" not in example or capsys.readouterr().out == "2 edges\n"
+
+
+def test_examples_were_found():
+    assert len(EXAMPLES) == 3

@@ -12,9 +12,10 @@ The words are those of the C headers (vcpu.h, vcpu_debug.h, vcpu_hook.h, vcpu_re
 from . import isa
 from ._library import Answer, Bus, Cause, Channel, Engine, Error, Event, HookKind, Monitor, StopReason, What, lib, text
 from .console import Console
-from .debugger import Debugger, DebugStop, TraceEvent
+from .debugger import Debugger, DebugStop, Instruction, Operand, TraceEvent, Translation
 from .hooks import Hook, HookEvent
-from .machine import Device, Fault, Machine, Memory, Place, Registers, Screen, Snapshot, Stop, Template
+from .machine import Device, Fault, Machine, Memory, Place, Screen, Snapshot, Stop, Template
+from .registers import Msrs, Registers, Segment
 from .replay import Replay
 
 
@@ -29,5 +30,5 @@ def models() -> list[str]:
 __version__ = text(lib.vcpu_version())
 __all__ = [
     "Answer", "Bus", "Cause", "Channel", "Console", "DebugStop", "Debugger", "Device", "Engine", "Error", "Event", "Fault", "Hook",
-    "HookEvent", "HookKind", "Machine", "Memory", "Monitor", "Place", "Registers", "Replay", "Screen", "Snapshot", "Stop", "StopReason", "Template",
-    "TraceEvent", "What", "isa", "models"]
+    "HookEvent", "HookKind", "Instruction", "Machine", "Memory", "Monitor", "Msrs", "Operand", "Place", "Registers", "Replay", "Screen",
+    "Segment", "Snapshot", "Stop", "StopReason", "Template", "TraceEvent", "Translation", "What", "isa", "models"]

@@ -63,6 +63,7 @@ class Callbacks:
         self.condition: Callable[[Any], bool] | None = None
         self.event: Callable[[Any], None] | None = None
         self.block: Callable[[int, int], None] | None = None
+        self.progress: Callable[[], bool] | None = None
 
     def failed(self, exception: BaseException) -> None:
         self.raised = self.raised or exception
@@ -155,6 +156,21 @@ def vcpu_python_part(owner: Rows, part: Any, value: int) -> None:
 @_callback()
 def vcpu_python_field(owner: Rows, part: Any, field: Any, index: int, value: int) -> None:
     owner.rows.append((text(part), text(field), index, value))
+
+
+@_callback()
+def vcpu_python_translation(owner: Rows, t: Any) -> None:
+    owner.rows.append((t.linear, t.physical, t.size, t.user, t.read, t.write, t.execute, getattr(t, "global")))
+
+
+@_callback()
+def vcpu_python_vm_field(owner: Rows, name: Any, number: int, value: int) -> None:
+    owner.rows.append((text(name), number, value))
+
+
+@_callback(False)
+def vcpu_python_progress(owner: Callbacks) -> bool:
+    return not owner.progress or owner.progress() is not False
 
 
 @_callback(True)

@@ -58,6 +58,41 @@ class TraceEvent:
         return cls(Event(c.kind), c.size, c.processor, c.instructions, c.rip, c.address, c.value, c.write, text(c.name), Cause(c.cause))
 
 
+@dataclasses.dataclass(frozen=True)
+class Translation:
+    """An entry of a TLB, with the members of struct vcpu_debug_translation."""
+    linear: int
+    physical: int
+    size: int
+    user: bool
+    read: bool
+    write: bool
+    execute: bool
+    global_: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Operand:
+    """An operand of an instruction. `register' is None for memory, whose linear address is `value', and for an immediate, which is
+    `value'; `first' and `size' are the bytes of the register, or of memory."""
+    register: str | None
+    first: int
+    size: int
+    value: int
+    written: bool
+    memory: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Instruction:
+    """What an instruction reads and writes (struct vcpu_debug_instruction). `row' is its number in isa.rows()."""
+    size: int
+    row: int
+    copies: bool
+    repeated: bool
+    operands: tuple[Operand, ...]
+
+
 class Debugger:
     """Debug MACHINE. Run it only through the debugger, as long as there is one.
 
@@ -111,6 +146,10 @@ class Debugger:
         c_name = ffi.NULL if name is None else ffi.new("char[]", name.encode())
         return self._id(lib.vcpu_debug_catch(self._d, ffi.new("struct vcpu_debug_catch *", [0, kinds, first, last, read, write, c_name])))
 
+    def break_at_magic(self) -> int:
+        """Stop before every XCHG BX,BX of 16 bits, the magic breakpoint of Bochs."""
+        return self._id(lib.vcpu_debug_magic(self._d))
+
     def delete(self, number: int) -> None:
         if lib.vcpu_debug_delete(self._d, number) < 0:
             raise KeyError(number)
@@ -129,6 +168,11 @@ class Debugger:
         """Call BUILT with the linear address and the size of each basic block that runs for the first time. None ends it."""
         self.machine._callbacks.block = built
         lib.vcpu_debug_coverage(self._d, lib.vcpu_python_block if built else ffi.NULL, self.machine._callbacks.handle)
+
+    def progress(self, on: Callable[[], bool] | None) -> None:
+        """Call ON about every 16,000,000 instructions. False stops the run. None ends it."""
+        self.machine._callbacks.progress = on
+        lib.vcpu_debug_progress(self._d, lib.vcpu_python_progress if on else ffi.NULL, self.machine._callbacks.handle)
 
     # ---- places ----
 
@@ -188,3 +232,44 @@ class Debugger:
     def translate(self, linear: int) -> int | None:
         physical = ffi.new("uint64_t *")
         return physical[0] if lib.vcpu_debug_translate(self._d, linear, physical) else None
+
+    def second_level(self, guest: int) -> int | None:
+        """Where a guest-physical address is in the machine's memory, by EPT or nested paging. None: it is not mapped."""
+        physical = ffi.new("uint64_t *")
+        return physical[0] if lib.vcpu_debug_second_level(self._d, guest, physical) else None
+
+    def timers(self) -> dict[str, int]:
+        """The virtual time, in ns, of each device's next event, in order of time; all ones: it is not armed."""
+        rows = Rows()
+        lib.vcpu_debug_clock(self._d, lib.vcpu_python_part, rows.handle)
+        return dict(rows.rows)
+
+    def tlb(self) -> list[Translation]:
+        """The translations in the TLB of the selected processor."""
+        rows = Rows()
+        lib.vcpu_debug_tlb(self._d, lib.vcpu_python_translation, rows.handle)
+        return [Translation(*row) for row in rows.rows]
+
+    def vmcs(self) -> dict[str, int] | None:
+        """The fields of the current VMCS of the selected processor. None: there is none."""
+        rows = Rows()
+        return {n: v for n, _, v in rows.rows} if lib.vcpu_debug_vmcs(self._d, lib.vcpu_python_vm_field, rows.handle) else None
+
+    def vmcb(self) -> dict[str, int] | None:
+        """The same for the VMCB of the last VMRUN."""
+        rows = Rows()
+        return {n: v for n, _, v in rows.rows} if lib.vcpu_debug_vmcb(self._d, lib.vcpu_python_vm_field, rows.handle) else None
+
+    def vm_entry(self) -> str | None:
+        """The first check of a VM entry or VMRUN that fails: the field, its value and the rule. None: all checks come through."""
+        c = ffi.new("struct vcpu_debug_check *")
+        return f"{text(c.field)} = {c.value:#x} {text(c.rule)}" if lib.vcpu_debug_vmentry(self._d, c) else None
+
+    def instruction(self) -> Instruction | None:
+        """The next instruction of the selected processor. None: it cannot be read."""
+        c = ffi.new("struct vcpu_debug_instruction *")
+        if not lib.vcpu_debug_instruction(self._d, c):
+            return None
+        operands = [Operand(text(lib.vcpu_register_name(o.reg)) if o.reg >= 0 else None, o.first, o.size, o.value, o.written,
+                            o.kind == lib.VCPU_OPERAND_MEMORY) for o in c.operands[0:c.count]]
+        return Instruction(c.size, c.row, c.copies, c.repeated, tuple(operands))

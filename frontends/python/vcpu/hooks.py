@@ -47,21 +47,34 @@ class HookEvent:
 
 
 class Hook:
-    """A hook of a machine. It is removed by remove(), or at the end of a `with'."""
+    """A hook of a machine. It is removed by remove(), or at the end of a `with'.
 
-    def __init__(self, machine: "Machine", kinds: HookKind, call: Callable[[HookEvent], Answer | None], first: int = 0, last: int = 0, *,
-                 physical: bool = False, after: bool = False, observer: bool = False, instruction: str | None = None) -> None:
+    `map' is the buffer of a hook that counts: bytes, which can be written (map[:] = bytes(len(map)) begins anew), and which numpy takes
+    without a copy: numpy.frombuffer(hook.map, "u1"). None: the hook has a function."""
+
+    def __init__(self, machine: "Machine", kinds: HookKind, call: Callable[[HookEvent], Answer | None] | None = None, first: int = 0,
+                 last: int = 0, *, physical: bool = False, after: bool = False, observer: bool = False, instruction: str | None = None,
+                 map: Any = None) -> None:
+        if (call is None) == (map is None):
+            raise TypeError("a hook has a function or a map")
         self.machine, self._call = machine, call
         self._handle = ffi.new_handle(self)
+        self.map: memoryview | None = None
         mnemonic = ffi.NULL if instruction is None else ffi.new("char[]", instruction.encode())
         c = ffi.new("struct vcpu_hook *", {"kinds": kinds, "first": first, "last": last or first, "physical": physical, "after": after,
-                                           "observer": observer, "instruction": mnemonic, "call": lib.vcpu_python_hook,
-                                           "user": self._handle})
+                                           "observer": observer, "instruction": mnemonic})
+        if call is not None:
+            c.call, c.user = lib.vcpu_python_hook, self._handle
+        else:
+            self.map = memoryview(bytearray(map) if isinstance(map, int) else map).cast("B")
+            self._bytes = ffi.from_buffer("uint8_t[]", self.map, require_writable=True)
+            c.observer, c.map, c.map_size = True, self._bytes, len(self._bytes)
         self.id = lib.vcpu_hook_add(machine._v, c)
         machine._check(self.id)
         machine._kept.append(self)
 
     def called(self, event: Any) -> int:
+        assert self._call is not None
         return self._call(HookEvent(self.machine, event)) or Answer.GO
 
     def failed(self, exception: BaseException) -> None:

@@ -19,6 +19,15 @@ def rows() -> Iterator[Any]:
         number += 1
 
 
+def row_class(cpu: str, row: int, monitor: Monitor = Monitor.CPL3, user: bool = False) -> str:
+    """The class of a row on processor CPU: "innocuous", "privileged", "control" or "behaviour"; USER: of its execution at CPL 3 alone.
+    An empty text: the processor does not have it."""
+    c = lib.vcpu_isa_class(cpu.encode(), monitor, user, row)
+    if not c:
+        raise ValueError(f"no processor {cpu!r}, or no row {row}")
+    return text(c)
+
+
 def theorem(cpu: str, monitor: Monitor = Monitor.CPL3) -> list[int]:
     """The numbers of the rows that access system resources without a trap."""
     count = lib.vcpu_isa_theorem(cpu.encode(), monitor, ffi.NULL, 0)

@@ -7,15 +7,16 @@ import os
 import re
 import struct
 import zlib
-from typing import Any, Callable, Iterator, Mapping, Protocol, Sequence, Union
+from typing import Any, Callable, Iterator, Protocol, Sequence, Union
 
 from ._library import (Answer, Bus, Callbacks, Channel, DeviceCallbacks, Engine, Error, ErrorText, HookKind, Rows, StopReason, ffi, lib,
                        text)
 from .hooks import Hook, HookEvent
+from .registers import Msrs, Registers, Segment
 
 Path = Union[str, "os.PathLike[str]"]
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _FOREVER = (1 << 64) - 1
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +75,10 @@ def _rights(rights: str) -> int:
     return ("r" in rights) * lib.VCPU_READ | ("w" in rights) * lib.VCPU_WRITE | ("x" in rights) * lib.VCPU_EXECUTE
 
 
+def _members(c: Any, kind: str) -> dict[str, Any]:
+    return {name: getattr(c, name) for name, _ in ffi.typeof(kind).fields}
+
+
 def _size(value: int | str) -> int:
     if isinstance(value, int):
         return value
@@ -81,88 +86,6 @@ def _size(value: int | str) -> int:
     if not m:
         raise ValueError(f"no number of bytes: {value!r}")
     return int(m[1]) * _UNITS[m[2]]
-
-
-class Registers:
-    """The registers of the selected processor: machine.registers.rax, machine.registers["rax"]."""
-
-    NAMES = tuple(text(lib.vcpu_register_name(i)) for i in range(lib.VCPU_REGISTERS))
-
-    def __init__(self, machine: "Machine") -> None:
-        object.__setattr__(self, "_machine", machine)
-
-    def __getitem__(self, name: str) -> int:
-        number = lib.vcpu_register_by_name(name.encode())
-        if number < 0:
-            raise KeyError(name)
-        return lib.vcpu_get(self._machine._v, number)
-
-    def __setitem__(self, name: str, value: int) -> None:
-        number = lib.vcpu_register_by_name(name.encode())
-        if number < 0:
-            raise KeyError(name)
-        self._machine._check(lib.vcpu_set(self._machine._v, number, value & _FOREVER))
-
-    def __getattr__(self, name: str) -> int:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"no register {name!r}") from None
-
-    def __setattr__(self, name: str, value: int) -> None:
-        try:
-            self[name] = value
-        except KeyError:
-            raise AttributeError(f"no register {name!r}") from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.NAMES)
-
-    def __dir__(self) -> list[str]:
-        return list(self.NAMES)
-
-    def as_dict(self) -> dict[str, int]:
-        return {name: self[name] for name in self.NAMES}
-
-    def update(self, values: Mapping[str, int]) -> None:
-        for name, value in values.items():
-            self[name] = value
-
-    def xmm(self, n: int) -> bytes:
-        """The 16 bytes of XMM n."""
-        out = ffi.new("uint8_t[16]")
-        self._machine._check(lib.vcpu_get_vector(self._machine._v, n, out), IndexError(f"no register xmm{n}"))
-        return bytes(out)
-
-    def set_xmm(self, n: int, value: bytes) -> None:
-        if len(value) != 16:
-            raise ValueError("16 bytes are needed")
-        self._machine._check(lib.vcpu_set_vector(self._machine._v, n, value), IndexError(f"no register xmm{n}"))
-
-    def bytes(self, name: str) -> bytes:
-        """The whole value of a register, the lowest byte first: 32 bytes of "ymm0"."""
-        number = lib.vcpu_register_by_name(name.encode())
-        out = ffi.new("uint8_t[64]")
-        if number < 0:
-            raise KeyError(name)
-        self._machine._check(lib.vcpu_get_register(self._machine._v, number, out))
-        return bytes(out)[:lib.vcpu_register_size(number)]
-
-    def set_bytes(self, name: str, value: bytes) -> None:
-        number = lib.vcpu_register_by_name(name.encode())
-        if number < 0:
-            raise KeyError(name)
-        if len(value) != lib.vcpu_register_size(number):
-            raise ValueError(f"{lib.vcpu_register_size(number)} bytes are needed")
-        self._machine._check(lib.vcpu_set_register(self._machine._v, number, bytes(value)))
-
-    def __repr__(self) -> str:
-        rows = [f"{n:9}{self[n]:016x}" for n in self.NAMES]
-        return "\n".join("  ".join(rows[i:i + 3]) for i in range(0, len(rows), 3))
-
-    def _repr_html_(self) -> str:
-        cells = [f"<td>{n}</td><td><code>{self[n]:016x}</code></td>" for n in self.NAMES]
-        return "<table>" + "".join("<tr>" + "".join(cells[i:i + 4]) + "</tr>" for i in range(0, len(cells), 4)) + "</table>"
 
 
 class Memory:
@@ -383,6 +306,7 @@ class Machine:
         self._expected: dict[Any, int] = {}  # the end of what expect() has returned
         self.output: dict[Any, bytearray] = {channel: bytearray() for channel in Channel}
         self.registers = Registers(self)
+        self.msrs = Msrs(self)
         self.memory = Memory(self, linear=False)
         self.linear = Memory(self, linear=True)
 
@@ -483,6 +407,16 @@ class Machine:
     def flush(self) -> None:
         self._check(lib.vcpu_flush(self._v))
 
+    def next_medium(self) -> int:
+        """Insert the next medium into the first drive that has several. Returns its number."""
+        number = lib.vcpu_next_medium(self._v)
+        self._check(number)
+        return number
+
+    def limit_time(self, end: int = _FOREVER, sleep_end: int = _FOREVER) -> None:
+        """The virtual times, in ns, at which every later run stops with StopReason.TIME (vcpu_limit_time in vcpu.h)."""
+        lib.vcpu_limit_time(self._v, end, sleep_end)
+
     @property
     def serial(self) -> str:
         """The output of COM1 as text."""
@@ -513,6 +447,32 @@ class Machine:
     @processor.setter
     def processor(self, n: int) -> None:
         self._check(lib.vcpu_select(self._v, n))
+
+    @property
+    def running(self) -> int:
+        """The processor that executes, or that executed last."""
+        return lib.vcpu_running(self._v)
+
+    @property
+    def widest_mode(self) -> int:
+        """Bits of the widest mode of the processor: 16, 32 or 64."""
+        return lib.vcpu_widest_mode(self._v)
+
+    @property
+    def kernel_bits(self) -> int | None:
+        """Bits of the kernel. None: there is none, or its file does not tell."""
+        return lib.vcpu_kernel_bits(self._v) or None
+
+    def segment(self, name: str) -> Segment:
+        """A segment register ("cs", "tr") with its hidden part."""
+        c = ffi.new("struct vcpu_segment *")
+        self._check(lib.vcpu_get_segment(self._v, self.registers.number(name), c))
+        return Segment(c.selector, c.base, c.limit, c.attributes)
+
+    def set_segment(self, name: str, segment: Segment) -> None:
+        """Set it without a load from a descriptor table."""
+        c = ffi.new("struct vcpu_segment *", dataclasses.asdict(segment))
+        self._check(lib.vcpu_set_segment(self._v, self.registers.number(name), c))
 
     # ---- the state ----
 
@@ -571,6 +531,28 @@ class Machine:
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self)
+
+    @property
+    def snapshot_bytes(self) -> int:
+        """The host's memory for all snapshots of the machine."""
+        return lib.vcpu_snapshot_memory(self._v)
+
+    @property
+    def resident(self) -> int:
+        """Bytes of the guest's RAM that are not pages of zeroes, or were written."""
+        return lib.vcpu_resident(self._v)
+
+    def trim(self) -> int:
+        """Give pages of zeroes back to the host. Returns the number of bytes."""
+        return lib.vcpu_trim(self._v)
+
+    def memory_counts(self) -> dict[str, int]:
+        """Bytes of the guest's memory: "own", "shared" (with templates and clones) and "zero" (struct vcpu_memory)."""
+        return _members(lib.vcpu_memory_counts(self._v), "struct vcpu_memory")
+
+    def cache_counts(self) -> dict[str, int]:
+        """Statistics of the cache of decoded code (struct vcpu_cache)."""
+        return _members(lib.vcpu_cache_counts(self._v), "struct vcpu_cache")
 
     def faults(self) -> list[Fault]:
         """The exceptions that led to a triple fault, the first one first."""
@@ -642,10 +624,15 @@ class Machine:
         self._check(result)
         return bool(result)
 
-    def hook(self, kinds: HookKind, call: Callable[[HookEvent], Answer | None], first: int = 0, last: int = 0, **more: Any) -> Hook:
+    def hook(self, kinds: HookKind, call: Callable[[HookEvent], Answer | None] | None = None, first: int = 0, last: int = 0, *,
+             physical: bool = False, after: bool = False, observer: bool = False, instruction: str | None = None,
+             map: Any = None) -> Hook:
         """Call CALL with a HookEvent for events of KINDS from FIRST to LAST (all addresses without; LAST is FIRST without). It returns
-        an Answer; None is Answer.GO. `observer', `after', `physical' and `instruction' are those of struct vcpu_hook."""
-        return Hook(self, kinds, call, first, last, **more)
+        an Answer; None is Answer.GO. `observer', `after', `physical' and `instruction' are those of struct vcpu_hook.
+
+        MAP in place of CALL, for HookKind.BLOCK or HookKind.EDGE: the events are counted in `hook.map' without a call. It is a number of
+        bytes, a power of two, or a writable buffer of that size (a bytearray, a numpy array, shared memory)."""
+        return Hook(self, kinds, call, first, last, physical=physical, after=after, observer=observer, instruction=instruction, map=map)
 
     def map_device(self, name: str, base: int, size: int, device: Device) -> None:
         self._map(lib.vcpu_map_device, name, base, size, device)
@@ -673,6 +660,11 @@ class Machine:
         recording = ffi.new("struct vcpu_recording *", {"write": lib.vcpu_python_append, "user": self._callbacks.handle})
         recording.embed, recording.interval = embed, interval
         self._check(lib.vcpu_record(self._v, recording))
+
+    @property
+    def recording_ok(self) -> bool:
+        """The machine is being recorded, and every write has succeeded."""
+        return lib.vcpu_recording_ok(self._v)
 
     def record_end(self) -> None:
         error = ErrorText()

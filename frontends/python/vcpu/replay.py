@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable
+from typing import Any, Callable, Mapping
 
 from ._library import Engine, Error, ErrorText, ffi, lib, text
 from .machine import Machine, Path, Place
@@ -47,6 +47,34 @@ class Replay:
     def machine(self, output: Callable[[Any, bytes], None] | None = None) -> Machine:
         """The recorded machine; its disks are snapshots. Runs of it have the recorded input."""
         return _Replayed(self, output)
+
+    def allow(self, *, kernel: Path | None = None, initrd: Path | None = None, bios: Path | None = None,
+              moved: Mapping[Path, Path] | None = None, nbd: bool = False) -> None:
+        """Files that later machines may open, in place of the recorded ones; MOVED: the recorded names of files or folders, and where
+        they are now (struct vcpu_replay_files)."""
+        keep: list[Any] = []
+
+        def c_string(name: Path | None) -> Any:
+            keep.append(ffi.NULL if name is None else ffi.new("char[]", os.fsencode(name)))
+            return keep[-1]
+
+        pairs = ffi.new("struct vcpu_moved[]", [(c_string(a), c_string(b)) for a, b in (moved or {}).items()])
+        files = ffi.new("struct vcpu_replay_files *", {"size": ffi.sizeof("struct vcpu_replay_files"), "kernel": c_string(kernel),
+                                                       "initrd": c_string(initrd), "bios": c_string(bios), "moved": pairs,
+                                                       "moved_count": len(pairs), "nbd": nbd})
+        if not lib.vcpu_replay_allow(self._r, files):
+            raise Error("out of memory")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The recorded configuration: numbers, truths and texts of struct vcpu_config. None: a text that is not set."""
+        c, out = lib.vcpu_replay_config(self._r), {}
+        for name, field in ffi.typeof("struct vcpu_config").fields:
+            if field.type.kind in ("primitive", "enum"):
+                out[name] = getattr(c, name)
+            elif field.type.cname == "char const *" or field.type.cname == "char *":
+                out[name] = text(getattr(c, name)) if getattr(c, name) else None
+        return out
 
     @property
     def done(self) -> bool:
