@@ -29,9 +29,9 @@ static struct vcpu_config config = { .memory = 256 << 20, .append = "console=tty
 static const char *expect = "", *type = "";
 static uint64_t limit = 50000000, from, to = 0x7fffffffffff;
 static vcpu *v;
-static unsigned char own_map[MAP], *map = own_map;
+static unsigned char own_map[MAP], *map = own_map, kept[MAP];
 static uint64_t space; /* CR3 of the program */
-static bool running;
+static bool away;      /* another one runs */
 static char heard[4096]; /* the last of COM1 */
 
 static void fail(const char *what, const char *why)
@@ -61,11 +61,15 @@ static enum vcpu_hook_answer told(void *user, struct vcpu_hook_event *event)
 	return (uint32_t)vcpu_get(v, VCPU_RAX) == FUZZ_LEAF ? VCPU_HOOK_STOP : VCPU_HOOK_GO;
 }
 
-static enum vcpu_hook_answer edge(void *user, struct vcpu_hook_event *event)
+/* The map has the edges of whatever runs. Those of another program are taken back. */
+static enum vcpu_hook_answer switched(void *user, struct vcpu_hook_event *event)
 {
 	(void)user;
-	if (running && vcpu_get(v, VCPU_CR3) == space)
-		map[(event->from * 0x9e3779b1 ^ event->address) % MAP]++;
+	if (!away && event->address != space)
+		memcpy(kept, map, MAP);
+	else if (away && event->address == space)
+		memcpy(map, kept, MAP);
+	away = event->address != space;
 	return VCPU_HOOK_GO;
 }
 
@@ -79,7 +83,8 @@ static vcpu_snapshot *begin(void)
 {
 	const struct vcpu_hook hooks[] = {
 		{ .kinds = VCPU_HOOK_INSN, .instruction = "cpuid", .observer = true, .call = told },
-		{ .kinds = VCPU_HOOK_EDGE, .first = from, .last = to, .observer = true, .call = edge },
+		{ .kinds = VCPU_HOOK_EDGE, .first = from, .last = to, .observer = true, .map = map, .map_size = MAP },
+		{ .kinds = VCPU_HOOK_CR3, .observer = true, .call = switched },
 	};
 	struct vcpu_stop stop;
 	vcpu_snapshot *s;
@@ -101,7 +106,7 @@ static vcpu_snapshot *begin(void)
 	}
 	space = vcpu_get(v, VCPU_CR3);
 	s = vcpu_snapshot_take(v);
-	if (!s || vcpu_hook_add(v, &hooks[1]) < 0)
+	if (!s || vcpu_hook_add(v, &hooks[1]) < 0 || vcpu_hook_add(v, &hooks[2]) < 0)
 		fail("the beginning of a case", vcpu_error(v));
 	return s;
 }
@@ -124,9 +129,10 @@ static enum outcome run_case(const vcpu_snapshot *s, const char *path)
 		fail("the guest's buffer is not in memory", NULL);
 	vcpu_set(v, VCPU_RAX, n);
 	vcpu_set(v, VCPU_RIP, vcpu_get(v, VCPU_RIP) + 2); /* behind CPUID */
-	running = true;
+	away = false;
 	stop = vcpu_run(v, limit);
-	running = false;
+	if (away)
+		memcpy(map, kept, MAP);
 	if (stop.reason == VCPU_STOP_LIMIT || stop.reason == VCPU_STOP_IDLE)
 		return TIMED_OUT;
 	return stopped_at(stop, FUZZ_END) ? ENDED : CRASHED;
