@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* query locks: how long a Linux guest's spin locks, mutexes and semaphores of writers are held, and waited for. The
- * functions are found by their names; the lock is the first argument. */
+/* query locks: how long a Linux guest's spin locks, mutexes, rwlocks and semaphores of readers and writers are held,
+ * and waited for. The functions are found by their names; the lock is the first argument. A lock can have many readers:
+ * each is known by its stack. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,29 +9,35 @@
 
 #include "debugger.h"
 
-/* TAKES_0, TAKES_1: it has the lock if it returns 0, or not 0. */
-enum what { TAKES, TAKES_0, TAKES_1, GIVES };
-static const struct function { const char *name, *of; enum what what; } functions[] = {
-#define FOUR(name, of, what) \
-	{ name, of, what }, { name "_irq", of, what }, { name "_bh", of, what }
-	FOUR("_raw_spin_lock", "spin lock", TAKES), { "_raw_spin_lock_irqsave", "spin lock", TAKES },
-	FOUR("_raw_spin_unlock", "spin lock", GIVES), { "_raw_spin_unlock_irqrestore", "spin lock", GIVES },
-	{ "_raw_spin_trylock", "spin lock", TAKES_1 }, { "_raw_spin_trylock_bh", "spin lock", TAKES_1 },
-	FOUR("_raw_write_lock", "rwlock", TAKES), { "_raw_write_lock_irqsave", "rwlock", TAKES },
-	FOUR("_raw_write_unlock", "rwlock", GIVES), { "_raw_write_unlock_irqrestore", "rwlock", GIVES },
+/* TAKES_0, TAKES_1: it has the lock if it returns 0, or not 0. DOWNGRADES: the writer becomes a reader. */
+enum what { TAKES, TAKES_0, TAKES_1, GIVES, DOWNGRADES };
+static const struct function { const char *name, *of; enum what what; bool reader; } functions[] = {
+#define FOUR(name, last, of, what, reader) \
+	{ name, of, what, reader }, { name "_irq", of, what, reader }, { name "_bh", of, what, reader }, \
+	{ name last, of, what, reader }
+	FOUR("_raw_spin_lock", "_irqsave", "spin lock", TAKES, false),
+	FOUR("_raw_spin_unlock", "_irqrestore", "spin lock", GIVES, false),
+	{ "_raw_spin_trylock", "spin lock", TAKES_1, false }, { "_raw_spin_trylock_bh", "spin lock", TAKES_1, false },
+	FOUR("_raw_write_lock", "_irqsave", "rwlock", TAKES, false),
+	FOUR("_raw_write_unlock", "_irqrestore", "rwlock", GIVES, false), { "_raw_write_trylock", "rwlock", TAKES_1, false },
+	FOUR("_raw_read_lock", "_irqsave", "rwlock (reader)", TAKES, true),
+	FOUR("_raw_read_unlock", "_irqrestore", "rwlock (reader)", GIVES, true),
+	{ "_raw_read_trylock", "rwlock (reader)", TAKES_1, true },
 #undef FOUR
-	{ "mutex_lock", "mutex", TAKES }, { "mutex_lock_io", "mutex", TAKES },
-	{ "mutex_lock_interruptible", "mutex", TAKES_0 }, { "mutex_lock_killable", "mutex", TAKES_0 },
-	{ "mutex_trylock", "mutex", TAKES_1 }, { "mutex_unlock", "mutex", GIVES },
-	{ "down_write", "semaphore", TAKES }, { "down_write_killable", "semaphore", TAKES_0 },
-	{ "down_write_trylock", "semaphore", TAKES_1 }, { "up_write", "semaphore", GIVES },
-	{ "downgrade_write", "semaphore", GIVES },
+	{ "mutex_lock", "mutex", TAKES, false }, { "mutex_lock_io", "mutex", TAKES, false },
+	{ "mutex_lock_interruptible", "mutex", TAKES_0, false }, { "mutex_lock_killable", "mutex", TAKES_0, false },
+	{ "mutex_trylock", "mutex", TAKES_1, false }, { "mutex_unlock", "mutex", GIVES, false },
+	{ "down_write", "semaphore", TAKES, false }, { "down_write_killable", "semaphore", TAKES_0, false },
+	{ "down_write_trylock", "semaphore", TAKES_1, false }, { "up_write", "semaphore", GIVES, false },
+	{ "down_read", "semaphore (reader)", TAKES, true }, { "down_read_interruptible", "semaphore (reader)", TAKES_0, true },
+	{ "down_read_killable", "semaphore (reader)", TAKES_0, true }, { "down_read_trylock", "semaphore (reader)", TAKES_1, true },
+	{ "up_read", "semaphore (reader)", GIVES, true }, { "downgrade_write", "semaphore (reader)", DOWNGRADES, false },
 };
-enum { FUNCTIONS = sizeof functions / sizeof *functions, PENDING = 256, HELD = 1024 };
+enum { FUNCTIONS = sizeof functions / sizeof *functions, PENDING = 256, HELD = 1024, STACK_SHIFT = 14 };
 
 /* A call that has not returned: RSP is where its return address, BACK, lies. */
 struct pending { const struct function *f; uint64_t rsp, back, lock, ns; };
-struct held { const struct function *f; uint64_t lock, rip, waited; struct vcpu_place since; };
+struct held { const struct function *f; bool reader; uint64_t lock, stack, rip, waited; struct vcpu_place since; };
 
 struct hooked_function { struct locks *of; const struct function *f; };
 struct locks {
@@ -55,24 +62,38 @@ static bool add(struct locks *l, const struct vcpu_hook *hook)
 	return id > 0;
 }
 
-static struct held *held_lock(struct locks *l, uint64_t lock)
+/* LOCK by a writer; or by the reader with STACK, who took it last; or by any reader, who gives what another took. */
+static struct held *held_lock(struct locks *l, uint64_t lock, bool reader, uint64_t stack)
 {
-	for (unsigned i = 0; i < l->nheld; i++)
-		if (l->held[i].lock == lock)
-			return &l->held[i];
-	return NULL;
+	struct held *found = NULL;
+
+	for (struct held *h = l->held; h < l->held + l->nheld; h++) {
+		if (h->lock != lock || h->reader != reader)
+			continue;
+		if (!found || !reader || (h->stack == stack) > (found->stack == stack) ||
+		    ((h->stack == stack) == (found->stack == stack) && h->since.instructions > found->since.instructions))
+			found = h;
+	}
+	return found;
 }
 
-static void taken(struct locks *l, const struct pending *p)
+/* F has taken LOCK and is to return to RIP. */
+static void taken(struct locks *l, const struct function *f, bool reader, uint64_t lock, uint64_t rip, uint64_t waited)
+{
+	vcpu *v = l->s->machine;
+	struct held *h = reader ? NULL : held_lock(l, lock, false, 0);
+
+	h = h ? h : &l->held[l->nheld < HELD ? l->nheld++ : 0];
+	*h = (struct held){ f, reader, lock, vcpu_get(v, VCPU_RSP) >> STACK_SHIFT, rip, waited, vcpu_where(v) };
+}
+
+static void returned_from(struct locks *l, const struct pending *p)
 {
 	vcpu *v = l->s->machine;
 	uint64_t result = vcpu_get(v, VCPU_RAX) & 0xffffffff;
-	struct held *h = held_lock(l, p->lock);
 
-	if (p->f->what != TAKES && (p->f->what == TAKES_0) != !result)
-		return;
-	h = h ? h : &l->held[l->nheld < HELD ? l->nheld++ : 0];
-	*h = (struct held){ p->f, p->lock, p->back, vcpu_virtual_ns(v) - p->ns, vcpu_where(v) };
+	if (p->f->what == TAKES || (p->f->what == TAKES_0) == !result)
+		taken(l, p->f, p->f->reader, p->lock, p->back, vcpu_virtual_ns(v) - p->ns);
 }
 
 /* A RET, of whatever function: is it the one that returns from one of the calls? */
@@ -89,17 +110,17 @@ static enum vcpu_hook_answer on_return(void *user, struct vcpu_hook_event *e)
 	rsp = vcpu_get(v, VCPU_RSP);
 	for (unsigned i = l->npending; i-- > 0;)
 		if (l->pending[i].rsp == rsp) {
-			taken(l, &l->pending[i]);
+			returned_from(l, &l->pending[i]);
 			l->pending[i] = l->pending[--l->npending];
 			break;
 		}
 	return VCPU_HOOK_GO;
 }
 
-static bool given(struct locks *l, uint64_t lock)
+static bool given(struct locks *l, uint64_t lock, bool reader)
 {
-	struct held *h = held_lock(l, lock), old;
 	struct session *s = l->s;
+	struct held *h = held_lock(l, lock, reader, vcpu_get(s->machine, VCPU_RSP) >> STACK_SHIFT), old;
 	char name[160], to[160], text[512];
 	uint64_t ns, rip = linear_rip(s);
 
@@ -122,22 +143,27 @@ static enum vcpu_hook_answer on_entry(void *user, struct vcpu_hook_event *e)
 	const struct hooked_function *at = user;
 	struct locks *l = at->of;
 	vcpu *v = l->s->machine;
-	bool wide;
-	uint64_t back = 0, rsp;
+	uint64_t back = 0, rsp, lock;
 	unsigned i;
+	bool wide, ok = true;
 
 	(void)e;
 	vcpu_select(v, vcpu_running(v));
 	wide = vcpu_get(v, VCPU_CODE_BITS) == 64;
 	rsp = vcpu_get(v, VCPU_RSP);
-	if (at->f->what == GIVES)
-		return given(l, vcpu_get(v, wide ? VCPU_RDI : VCPU_RAX)) ? VCPU_HOOK_GO : VCPU_HOOK_STOP;
+	lock = vcpu_get(v, wide ? VCPU_RDI : VCPU_RAX);
 	vcpu_read_linear(v, rsp, &back, wide ? 8 : 4);
+	if (at->f->what == GIVES || at->f->what == DOWNGRADES)
+		ok = given(l, lock, at->f->reader);
+	if (at->f->what == DOWNGRADES)
+		taken(l, at->f, true, lock, back, 0);
+	if (at->f->what == GIVES || at->f->what == DOWNGRADES)
+		return ok ? VCPU_HOOK_GO : VCPU_HOOK_STOP;
 	for (i = 0; i < l->npending && l->pending[i].rsp != rsp; i++)
 		; /* one with this place never returned */
 	if (i == l->npending)
 		i = l->npending < PENDING ? l->npending++ : 0;
-	l->pending[i] = (struct pending){ at->f, rsp, back, vcpu_get(v, wide ? VCPU_RDI : VCPU_RAX), vcpu_virtual_ns(v) };
+	l->pending[i] = (struct pending){ at->f, rsp, back, lock, vcpu_virtual_ns(v) };
 	return VCPU_HOOK_GO;
 }
 
