@@ -38,6 +38,10 @@ bool dump_piece(struct dump *d, u64 at, u64 len, const u8 *bytes, u64 size);
 bool dump_notes(struct dump *d, const u8 *notes, u64 len);
 void dump_info(struct found *f, const u8 *text, u64 len);
 
+/* dump_unpack.c: a page from SIZE bytes, by a method of struct page_desc. NULL, or what is wrong. */
+enum { DUMP_ZLIB = 1, DUMP_LZO = 2, DUMP_SNAPPY = 4, DUMP_ZSTD = 0x20 };
+const char *dump_unpack(u32 how, const u8 *data, u64 size, u8 page[PAGE_SIZE]);
+
 /* dump_kdump.c: the pieces of a compressed dump; a flattened dump, which D becomes (malloc'd; NULL: wrong). */
 bool dump_kdump(struct dump *d);
 bool dump_is_flat(const struct dump *d);

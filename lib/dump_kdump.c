@@ -9,25 +9,28 @@
  *
  *     flattened      "makedumpfile"; from 1000h on pieces, numbers with their highest byte first: place, bytes, the bytes */
 #include <stdlib.h>
-#include <zlib.h>
 #include "lib/dump.h"
 
-enum { HEADER = 0x1d0, ZLIB = 1, VERSION_MAX = 6, DESCRIPTOR = 24, PIECES = 0x1000, SUB_HEADER = 0x68 };
+enum { VERSION_MAX = 6, DESCRIPTOR = 24, PIECES = 0x1000, SUB_HEADER = 0x68 };
+/* Flags of a page that tell a method; 8h (the dump is incomplete) and 10h (without vmemmap) do not. */
+#define METHODS (~(u32)0x18)
 
 static bool page_here(struct dump *d, u64 page, const u8 *desc)
 {
 	u64 at = get64(desc);
-	u32 size = get32(desc + 8), how = get32(desc + 12);
+	u32 size = get32(desc + 8), how = get32(desc + 12) & METHODS;
+	const char *wrong = NULL;
 	u8 bytes[PAGE_SIZE];
-	uLongf len = sizeof bytes;
 
 	if (!dump_has(d, at, size))
 		return dump_wrong(d, "it is cut off: a page is not in the file");
-	if (how & ~(u32)ZLIB)
-		return dump_wrong(d, "its pages are compressed by LZO, snappy or zstd: this reads zlib (makedumpfile -c)");
-	if (how == ZLIB ? uncompress(bytes, &len, d->data + at, size) != Z_OK || len != sizeof bytes : size != sizeof bytes)
-		return dump_wrong(d, "a page is damaged");
-	return dump_piece(d, page << PAGE_SHIFT, PAGE_SIZE, how == ZLIB ? bytes : d->data + at, PAGE_SIZE);
+	if (how)
+		wrong = dump_unpack(how, d->data + at, size, bytes);
+	else if (size != PAGE_SIZE)
+		wrong = "a page is damaged";
+	if (wrong)
+		return dump_wrong(d, wrong);
+	return dump_piece(d, page << PAGE_SHIFT, PAGE_SIZE, how ? bytes : d->data + at, PAGE_SIZE);
 }
 
 /* What the second block names: VMCOREINFO and notes. */

@@ -20,8 +20,9 @@ extern "C" {
  *
  *   ELF core   of 64 bits: /proc/vmcore of Linux, QEMU's dump-guest-memory, vcpu_dump_save. The registers of a note
  *              "QEMU"; else the general ones of NT_PRSTATUS, flat segments, and CR3 by VMCOREINFO.
- *   kdump      makedumpfile's compressed dumps (-c: zlib; also those of QEMU's dump-guest-memory -z), and its flattened
- *              files, of these and of ELF cores. The registers of their notes.
+ *   kdump      the compressed dumps of makedumpfile and of QEMU's dump-guest-memory: zlib, LZO, snappy, and zstd if the
+ *              library was built with libzstd; and flattened files, of these and of ELF cores. The registers of their
+ *              notes.
  *   Windows    crash dumps of 64 bits: full (type 1) and bitmap (type 5). The general registers of the context
  *              record, its x87 and XMM registers, flat segments, and CR3 of the header.
  *

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+#include "lib/dump.h"
 #include "lib/machine.h"
 #include "lib/vcpu_dump.h"
+#include "tests/unit/packed.h"
 
 enum { RAM = 0x40000, CODE = 0x1000, TABLES = 0x10000, WIN = 0x2000 };
 
@@ -303,6 +305,77 @@ static void refused(const void *data, size_t len, const char *why)
 	vcpu_free(v);
 }
 
+/* A page of literals, runs, and copies from near and far. */
+static u8 packed_byte(unsigned i)
+{
+	if (i % 1000 < 40 || i % 128 < 3 || i % 700 < 20)
+		return (u8)(i * i * 7);
+	return i > 600 && i < 900 && i % 16 < 9 ? (u8)(i >> 4) : 0;
+}
+
+static const struct { u32 how; const u8 *data; size_t len; } packed[] = {
+	{ DUMP_LZO, by_lzo, sizeof by_lzo }, { DUMP_SNAPPY, by_snappy, sizeof by_snappy },
+	{ DUMP_ZSTD, by_zstd, sizeof by_zstd },
+};
+
+static bool built_in(u32 how)
+{
+#if HAVE_LIBZSTD
+	return how;
+#else
+	return how != DUMP_ZSTD;
+#endif
+}
+
+/* The last page of a dump, by each method. */
+START_TEST(unpacked)
+{
+	vcpu *of = guest(), *v = bare("max");
+	struct file core = saved(of), k = kdump(6, core);
+	u8 *desc = k.data + DESCS + 24 * 2, page[PAGE_SIZE];
+	char *error = NULL;
+
+	put64(desc, k.len), put32(desc + 8, (u32)packed[_i].len), put32(desc + 12, packed[_i].how | 0x18);
+	put(&k, packed[_i].data, packed[_i].len);
+	if (!built_in(packed[_i].how)) {
+		refused(k.data, k.len, "without libzstd");
+	} else {
+		ck_assert_msg(vcpu_dump_load(v, k.data, k.len, &error), "%s", error);
+		ck_assert_uint_eq(vcpu_read_physical(v, 0x10000, page, sizeof page), sizeof page);
+		for (unsigned i = 0; i < sizeof page; i++)
+			ck_assert_uint_eq(page[i], packed_byte(i));
+	}
+	free(k.data);
+	free(core.data);
+	vcpu_free(of);
+	vcpu_free(v);
+}
+END_TEST
+
+/* Cut off anywhere, or with any byte changed: nothing beyond the data or the page is touched. */
+START_TEST(damaged_pages)
+{
+	for (size_t len = 0; len < packed[_i].len; len++) {
+		u8 *cut = malloc(len + 1), *page = malloc(PAGE_SIZE);
+
+		memcpy(cut, packed[_i].data, len);
+		cut = realloc(cut, len ? len : 1);
+		ck_assert_ptr_nonnull(dump_unpack(packed[_i].how, cut, len, page));
+		free(cut);
+		cut = malloc(packed[_i].len);
+		memcpy(cut, packed[_i].data, packed[_i].len);
+		for (unsigned value = 0; value < 256; value += 5) {
+			cut[len] = (u8)value;
+			dump_unpack(packed[_i].how, cut, packed[_i].len, page);
+		}
+		free(cut);
+		free(page);
+	}
+	ck_assert_str_eq(dump_unpack(0x40, packed[_i].data, packed[_i].len, NULL),
+			 "its pages are compressed by a method that is not known");
+}
+END_TEST
+
 static void changed(struct file f, size_t at, u64 value, unsigned size, const char *why)
 {
 	u8 *copy = malloc(f.len);
@@ -330,7 +403,8 @@ START_TEST(compressed_refusals)
 	changed(k, SUB + 48, ~(u64)0, 8, "notes");
 	changed(k, SUB + 40, ~(u64)0, 8, "VMCOREINFO");
 	changed(k, MAPS + PAGE_SIZE, 0, 8, "no memory");
-	changed(k, DESCS + 12, 2, 4, "snappy");
+	changed(k, DESCS + 12, 2, 4, "damaged");
+	changed(k, DESCS + 12, 0x40, 4, "not known");
 	changed(k, DESCS + 8, 5, 4, "damaged");
 	changed(k, DESCS + 24, 0, 8, "damaged");
 	changed(k, DESCS + 24, ~(u64)0, 8, "cut off");
@@ -486,6 +560,8 @@ int main(void)
 	tcase_add_test(t, notes);
 	tcase_add_loop_test(t, crash_dumps, 0, 2);
 	tcase_add_loop_test(t, compressed, 0, 4);
+	tcase_add_loop_test(t, unpacked, 0, 3);
+	tcase_add_loop_test(t, damaged_pages, 0, 3);
 	tcase_add_test(t, compressed_refusals);
 	tcase_add_test(t, refusals);
 	tcase_add_test(t, json_round_trip);
