@@ -91,14 +91,48 @@ def test_errors():
         vcpu.Machine(colour=1)
     with pytest.raises(ValueError, match="much"):
         vcpu.Machine(memory="much")
+    for wrong in -1, "-5M", "12Q", "", 1.5, 1 << 64:
+        with pytest.raises(ValueError, match="no number of bytes"):
+            vcpu.Machine(HELLO, memory=wrong)
+    with pytest.raises(OverflowError, match="processors=-1"):
+        vcpu.Machine(HELLO, processors=-1)
+    with pytest.raises(TypeError, match="seed='red'"):
+        vcpu.Machine(HELLO, seed="red")
+    with pytest.raises(ValueError, match="6 bytes"):
+        vcpu.Machine(HELLO, nic="virtio", mac=b"RT")
+    with pytest.raises(TypeError, match="a list"):
+        vcpu.Machine(HELLO, drives="disk")
     m = vcpu.Machine(HELLO, memory="1M")
+    with pytest.raises(vcpu.Error, match="PC's 64-bit mode"):
+        m.set_mode(64)
+    with pytest.raises(vcpu.Error, match="below the first"):
+        m.hook(vcpu.HookKind.INSN, print, 10, 5)
     with pytest.raises(vcpu.Error):
         m.send(b"x", vcpu.Channel.DEBUGCON)
     with pytest.raises(vcpu.Error, match="'Ho'"):
         m.expect("Ho", channel=vcpu.Channel.DEBUGCON)
+    if os.path.exists("/dev/full"):
+        with pytest.raises(OSError, match="No space"):
+            vcpu.Machine(HELLO, memory="1M").record("/dev/full")
     m.close()
-    with pytest.raises(vcpu.Error):
-        m.run(1)
+    m.close()
+    for use in (lambda: m.run(1), lambda: m.registers.rax, lambda: m.memory[0], m.screen, m.dirty_pages, m.trim, m.faults, m.save,
+                lambda: m.instructions, lambda: vcpu.Debugger(m), m.clone):
+        with pytest.raises(vcpu.Error, match="the machine is closed"):
+            use()
+
+
+@pytest.mark.parametrize("load", [lambda data: vcpu.Machine(HELLO, memory="1M").load(data), vcpu.Replay,
+                                  lambda data: vcpu.Machine(bare=True).load_dump(data)])
+def test_what_is_no_state_recording_or_dump(load):
+    for data in b"", b"x", bytes(70000), vcpu.Machine(HELLO, memory="1M").save()[:-100]:
+        with pytest.raises(vcpu.Error) as error:
+            load(data)
+        assert str(error.value) and "\n" not in str(error.value)
+    if load is vcpu.Replay:
+        for path in "/", "/nonexistent/file":
+            with pytest.raises(OSError):
+                load(path)
 
 
 def test_expect_continues_behind_the_last_match():

@@ -132,8 +132,10 @@ def vcpu_python_restore(owner: DeviceCallbacks, state: Any) -> bool:
 
 @_callback(False)
 def vcpu_python_append(owner: Callbacks, data: Any, size: int) -> bool:
-    if owner.append:
-        owner.append(bytes(ffi.buffer(data, size)))
+    rest = bytes(ffi.buffer(data, size))
+    while owner.append and rest:  # a raw file may take a part
+        taken = owner.append(rest)
+        rest = rest[taken:] if isinstance(taken, int) else b""
     return True
 
 

@@ -113,7 +113,7 @@ class Debugger:
             lib.vcpu_debug_limits(self._d, memory or 512 << 20, interval or 16_000_000)
 
     def close(self) -> None:
-        if self.machine._v:
+        if self.machine._pointer:
             lib.vcpu_debug_free(self._d)
         self._d = ffi.NULL
 

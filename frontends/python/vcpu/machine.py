@@ -80,10 +80,8 @@ def _members(c: Any, kind: str) -> dict[str, Any]:
 
 
 def _size(value: int | str) -> int:
-    if isinstance(value, int):
-        return value
-    m = re.fullmatch(r"(\d+)([kmgt]?)(?:i?b)?", value.strip().lower())
-    if not m:
+    m = re.fullmatch(r"(\d+)([kmgt]?)(?:i?b)?", str(value).strip().lower())
+    if not m or int(m[1]) * _UNITS[m[2]] > _FOREVER:
         raise ValueError(f"no number of bytes: {value!r}")
     return int(m[1]) * _UNITS[m[2]]
 
@@ -280,9 +278,16 @@ class Machine:
             if name not in self._MEMBERS:
                 raise TypeError(f"Machine() has no argument {name!r}")
             if name == "mac":
+                if len(value) != 6:
+                    raise ValueError(f"mac={value!r}: 6 bytes are needed")
                 config.mac = bytes(value)
             elif value is not None:
-                setattr(config, name, c_string(value) if isinstance(value, (str, os.PathLike)) else value)
+                try:
+                    setattr(config, name, c_string(value) if isinstance(value, (str, os.PathLike)) else value)
+                except (OverflowError, TypeError) as exception:
+                    raise type(exception)(f"{name}={value!r}: {exception}") from None
+        if isinstance(drives, (str, bytes, os.PathLike)):
+            raise TypeError(f"drives={drives!r}: a list of drives is needed")
         config.drives_count = len(drives)
         config.drives = c_drives = ffi.new("struct vcpu_drive[]", len(drives)) if drives else ffi.NULL
         for i, drive in enumerate(drives):
@@ -300,7 +305,7 @@ class Machine:
         "loads_count", "vars_data", "vars_size", "output", "user"}
 
     def _start(self) -> None:
-        self._v: Any = ffi.NULL
+        self._pointer: Any = ffi.NULL
         self._callbacks = Callbacks()
         self._kept: list[Any] = []
         self._expected: dict[Any, int] = {}  # the end of what expect() has returned
@@ -313,7 +318,7 @@ class Machine:
     def _own(self, v: Any, error: ErrorText) -> None:
         if not v:
             raise error.exception()
-        self._v = self._callbacks.machine = v
+        self._pointer = self._callbacks.machine = v
 
     def clone(self, output: Callable[[Any, bytes], None] | None = None) -> "Machine":
         """A machine in the state of this one, with which it shares memory (vcpu_clone in vcpu_snapshot.h). OUTPUT as of Machine()."""
@@ -335,8 +340,8 @@ class Machine:
 
     def close(self) -> None:
         """Free the machine. Its drives are flushed."""
-        lib.vcpu_free(self._v)
-        self._v = self._callbacks.machine = ffi.NULL
+        lib.vcpu_free(self._pointer)
+        self._pointer = self._callbacks.machine = ffi.NULL
 
     def __enter__(self) -> "Machine":
         return self
@@ -345,8 +350,14 @@ class Machine:
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_v", ffi.NULL):
+        if getattr(self, "_pointer", ffi.NULL):
             self.close()
+
+    @property
+    def _v(self) -> Any:
+        if not self._pointer:
+            raise Error("the machine is closed")
+        return self._pointer
 
     # ---- the run ----
 
@@ -577,7 +588,7 @@ class Machine:
 
     def set_mode(self, bits: int) -> None:
         """The mode of a bare processor: 16, 32 or 64."""
-        self._check(lib.vcpu_set_mode(self._v, bits), Error(f"no mode of {bits} bits"))
+        self._check(lib.vcpu_set_mode(self._v, bits))
 
     def map(self, address: int, size: int, rights: str = "rwx", buffer: Any = None) -> None:
         """Memory for a bare machine: zeroed, or a writable buffer (a bytearray, an mmap, a numpy array) that is not to be resized. After
@@ -654,12 +665,14 @@ class Machine:
     def record(self, file: Any, embed: bool = False, interval: int = 0) -> None:
         """Record the run from now on into FILE, a file name or an object with write(). The machine must not have run yet."""
         if isinstance(file, (str, os.PathLike)):
-            file = open(file, "wb")
+            file = open(file, "wb", buffering=0)  # what was recorded when this process dies can be replayed
             self._recording_file = file
         self._callbacks.append = file.write
         recording = ffi.new("struct vcpu_recording *", {"write": lib.vcpu_python_append, "user": self._callbacks.handle})
         recording.embed, recording.interval = embed, interval
-        self._check(lib.vcpu_record(self._v, recording))
+        result = lib.vcpu_record(self._v, recording)
+        self._callbacks.check()
+        self._check(result)
 
     @property
     def recording_ok(self) -> bool:
