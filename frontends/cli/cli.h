@@ -201,8 +201,11 @@ int command_replay(int argc, char **argv);
 int command_explore(int argc, char **argv);
 int command_isa(int argc, char **argv);
 
-/* One line on stderr: "vcpu: ...". */
+/* One line on stderr: "PROGRAM: ...". */
+extern const char *program; /* "vcpu", until somebody sets it */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
+/* STATUS; if it is STATUS_OK and what was printed cannot be written, STATUS_HOST, having complained. */
+int complain_lost(int status);
 
 /* tty.c, and frontends/windows/tty.c for that host: standard input, raw if it is a terminal and WANT_INPUT. True: it is
  * one, and raw until tty_restore, which is safe in a signal handler. */

@@ -174,9 +174,5 @@ int command_isa(int argc, char **argv)
 	} else {
 		print_text();
 	}
-	if (fflush(stdout)) {
-		complain("cannot write standard output");
-		return STATUS_HOST;
-	}
 	return STATUS_OK;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "standard.h"
 
 static const struct command {
 	const char *name;
@@ -28,7 +29,7 @@ static void help(FILE *f)
 		"vcpu-dbg debugs recordings and machines, vcpuctl controls runs, vcpu-sdl runs a PC in a window.\n");
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv)
 {
 	if (argc < 2) {
 		complain("vcpu needs a command: run, demo, replay, explore or isa (vcpu --help describes them)");
@@ -47,4 +48,10 @@ int main(int argc, char **argv)
 			return commands[i].run(argc - 1, argv + 1);
 	complain("there is no command '%s': run, demo, replay, explore or isa (vcpu --help describes them)", argv[1]);
 	return STATUS_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	standard_open();
+	return complain_lost(command(argc, argv));
 }

@@ -2,6 +2,7 @@
 /* The options of the commands that run a machine. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,7 +184,7 @@ static bool set_processors(struct parsing *p, const char *name, const char *text
 static bool set_scale(struct parsing *p, const char *name, const char *text, void *at)
 {
 	(void)p;
-	return small_number(name, text, 16, "1 to 16", at);
+	return small_number(name, text, 16, "a scale is from 1 to 16", at);
 }
 
 static bool set_limit(struct parsing *p, const char *name, const char *text, void *at)
@@ -372,6 +373,10 @@ static bool set_engine(struct parsing *p, const char *name, const char *text, vo
 static bool set_display(struct parsing *p, const char *name, const char *text, void *at)
 {
 	p->o->text = !strcmp(text, "text");
+	if (!p->o->text && strcmp(text, "vga") && strcmp(text, "none")) {
+		complain("--%s %s: that is neither vga, text nor none", name, text);
+		return false;
+	}
 	return set_text(p, name, p->o->text ? "vga" : text, at);
 }
 
@@ -626,29 +631,51 @@ static bool options_agree(const struct parsing *p)
 	return true;
 }
 
+/* What getopt says of WORD by C: it lacks its argument, has one too many, is short for several, or is no option. */
+static bool refuse(const struct parsing *p, int c, const char *word)
+{
+	char letter[] = { '-', (char)optopt, 0 };
+	size_t len = strcspn(word, "=");
+	unsigned several = 0;
+
+	for (int i = 0; i < ROWS && len > 2; i++)
+		several += !strncmp(rows[i].name, word + 2, len - 2);
+	if (c == ':')
+		complain("%s: an argument is missing", word);
+	else if (optopt > UCHAR_MAX)
+		complain("%s: this option has no argument", word);
+	else if (!optopt && several > 1)
+		complain("%s is short for several options (%s%s --help lists them)", word, p->window ? "" : "vcpu ", p->command);
+	else
+		complain("there is no option '%s' (%s%s --help lists the options)", optopt ? letter : word,
+			 p->window ? "" : "vcpu ", p->command);
+	return false;
+}
+
 bool options_parse(struct run_options *o, int argc, char **argv, bool demo, int *status)
 {
 	enum { FIRST = 256 };
-	char name[] = "vcpu"; /* what getopt's own messages begin with */
 	struct parsing p = { o, argv[0], demo, !strcmp(argv[0], "vcpu-sdl"), status };
 	struct option options[ROWS + 1] = { 0 };
 	int c;
 
-	argv[0] = name;
 	*o = (struct run_options){ 0 };
 	*status = STATUS_USAGE;
 	for (int i = 0; i < ROWS; i++)
 		options[i] = (struct option){ rows[i].name, rows[i].value ? required_argument : no_argument, NULL,
 					      FIRST + i };
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		const struct row *r = c < FIRST ? NULL : &rows[c - FIRST];
 
-		if (!r || !r->set(&p, r->name, optarg, (char *)o + r->at))
+		if (!r)
+			return refuse(&p, c, argv[optind - 1]);
+		if (!r->set(&p, r->name, optarg, (char *)o + r->at))
 			return false;
 	}
 	if (optind < argc) {
-		complain("%s: unexpected argument '%s' (vcpu %s --help lists the options)", p.command, argv[optind],
-			 p.command);
+		complain("%s: unexpected argument '%s' (%s%s --help lists the options)", p.command, argv[optind],
+			 p.window ? "" : "vcpu ", p.command);
 		return false;
 	}
 	if (!options_agree(&p))

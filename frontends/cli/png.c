@@ -64,7 +64,9 @@ bool screenshot(const vcpu *machine, int fd, const char *name)
 	}
 	pixels = malloc((size_t)s.width * s.height * sizeof *pixels);
 	f = fdopen(fd, "wb");
-	ok = pixels && f && !ftruncate(fd, 0) && vcpu_screen(machine, &s, pixels, (size_t)s.width * s.height) &&
+	if (f && ftruncate(fd, 0))
+		errno = 0; /* a pipe or a device cannot be cut */
+	ok = pixels && f && vcpu_screen(machine, &s, pixels, (size_t)s.width * s.height) &&
 	     write_png(f, pixels, s.width, s.height);
 	if (f ? fclose(f) : close(fd))
 		ok = false;

@@ -176,6 +176,7 @@ static bool append(void *user, const void *data, size_t len)
 {
 	FILE *file = user;
 
+	errno = 0;
 	return fwrite(data, 1, len, file) == len && !fflush(file);
 }
 
@@ -197,7 +198,8 @@ static bool start_recording(struct session *s, const struct run_options *o)
 		errno = 0; /* a pipe cannot be cut */
 	if (!s->recording || !vcpu_record(s->machine, &recording))
 		return true;
-	complain("--record %s: %s", o->record, vcpu_error(s->machine));
+	complain("--record %s: %s%s%s", o->record, vcpu_error(s->machine), ferror(s->recording) ? ": " : "",
+		 ferror(s->recording) ? strerror(errno) : "");
 	return false;
 }
 
@@ -482,6 +484,9 @@ static struct vcpu_stop loop(struct session *s, const struct run_options *o)
 		.keyboard = is_stdio(o, VCPU_CONSOLE) ? VCPU_CONSOLE : VCPU_COM1 };
 	struct vcpu_stop stop = { VCPU_STOP_REQUEST, 0 };
 
+	/* A recording that is cut off behind its configuration has nothing to repeat. */
+	if (s->replay && !s->gdb && vcpu_replay_done(s->replay) && !replay_goes_on(s, o, VCPU_STOP_LIMIT))
+		return (struct vcpu_stop){ VCPU_STOP_LIMIT, 0 };
 	while (serve_gdb(s)) {
 		int64_t wait;
 		bool held = control_holds(&wait);
@@ -731,7 +736,7 @@ static int finish(struct session *s, const struct run_options *o, struct vcpu_st
 		gdb_ended(s->gdb, status);
 		gdb_close(s->gdb);
 	}
-	if (o->screenshot && !screenshot(s->machine, s->picture, o->screenshot) && !status)
+	if (o->screenshot && !screenshot(s->machine, s->picture, o->screenshot))
 		status = STATUS_HOST;
 	if (sent)
 		vcpu_stop(s->machine); /* nobody wants to wait for a server now */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What comes from standard input (tty.c), with the keys that are for this program. */
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "cli.h"
 #include "ending.h"
+#include "standard.h"
 
 enum { AHEAD_MAX = 1024, CTRL_A = 1 };
 
@@ -49,12 +51,22 @@ void terminal_close(void)
 	terminal.machine = NULL;
 }
 
+const char *program = "vcpu";
+
+int complain_lost(int status)
+{
+	if (status != STATUS_OK || standard_written())
+		return status;
+	complain("cannot write standard output: %s", strerror(errno));
+	return STATUS_HOST;
+}
+
 void complain(const char *format, ...)
 {
 	va_list ap;
 
 	fflush(stdout);
-	fputs("vcpu: ", stderr);
+	fprintf(stderr, "%s: ", program);
 	va_start(ap, format);
 	vfprintf(stderr, format, ap);
 	va_end(ap);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "mem/base/compat/socket.h"
 #include "mem/base/compat/text.h"
+#include "standard.h"
 
 enum { LINE = 512, WORDS = 32 };
 enum status { STATUS_OK = 0, STATUS_REFUSED = 1, STATUS_USAGE = 2, STATUS_NO_ANSWER = 3 };
@@ -333,7 +334,7 @@ static bool parse_options(int argc, char **argv, enum status *status)
 	return true;
 }
 
-int main(int argc, char **argv)
+static enum status control(int argc, char **argv)
 {
 	const struct command *c = commands;
 	char request[LINE];
@@ -349,8 +350,8 @@ int main(int argc, char **argv)
 	while (c < commands + COMMANDS && argc && strcmp(c->name, *argv))
 		c++;
 	if (!argc || c == commands + COMMANDS) {
-		complain("%s (vcpuctl --help lists the commands)",
-			 argc ? "there is no such command" : "a command is missing");
+		complain(argc ? "there is no command '%s' (vcpuctl --help lists the commands)" :
+			 "a command is missing (vcpuctl --help lists the commands)", argc ? *argv : "");
 		return STATUS_USAGE;
 	}
 	if (argc != (c->argument ? 3 : 2)) {
@@ -376,4 +377,16 @@ int main(int argc, char **argv)
 	if (fflush(stdout) || ferror(stdout))
 		status = STATUS_USAGE;
 	return (int)status;
+}
+
+int main(int argc, char **argv)
+{
+	enum status status;
+
+	standard_open();
+	status = control(argc, argv);
+	if (status != STATUS_OK || standard_written())
+		return (int)status;
+	complain("cannot write standard output: %s", strerror(errno));
+	return STATUS_USAGE;
 }

@@ -12,6 +12,7 @@
 #include "mem/base/compat/text.h"
 #include "dap.h"
 #include "ending.h"
+#include "standard.h"
 
 static struct dap dap;
 
@@ -77,7 +78,11 @@ static bool options(int argc, char **argv, uint64_t *port, int *status)
 
 		if (!strncmp(o, "--port", 6) && (!o[6] || o[6] == '=')) {
 			value = o[6] ? o + 7 : i + 1 < argc ? argv[++i] : "";
-			if (!options_number("--port", value, port))
+			if (!*value) {
+				complain("--port: an argument is missing");
+				return false;
+			}
+			if (!options_number("port", value, port))
 				return false;
 			if (!*port || *port > 65535) {
 				complain("--port %s: a port is from 1 to 65535", value);
@@ -92,7 +97,7 @@ static bool options(int argc, char **argv, uint64_t *port, int *status)
 			printf("vcpu-dap %s\n", vcpu_version());
 			return *status = STATUS_OK, false;
 		} else {
-			complain("unknown option %s (--help lists them)", o);
+			complain(*o == '-' ? "there is no option '%s' (--help lists them)" : "unexpected argument '%s' (--help)", o);
 			return false;
 		}
 	}
@@ -106,8 +111,13 @@ int main(int argc, char **argv)
 	bool more = true;
 	int status;
 
-	if (!options(argc, argv, &port, &status))
-		return status;
+	standard_open();
+	if (!options(argc, argv, &port, &status)) {
+		if (status != STATUS_OK || standard_written())
+			return status;
+		complain("cannot write standard output: %s", strerror(errno));
+		return STATUS_HOST;
+	}
 	/* The protocol has standard output for itself. */
 	dap.in = port ? accept_client((uint16_t)port) : dup(STDIN_FILENO);
 	dap.out = port ? dap.in : dup(STDOUT_FILENO);

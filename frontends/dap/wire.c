@@ -72,7 +72,7 @@ static void take(struct dap *d, bool wait)
 		n = read(d->in, d->bytes + d->len, READ_SIZE);
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
-		lost(d, NULL);
+		lost(d, d->len ? "is cut off" : NULL);
 	else
 		d->len += (size_t)n;
 }

@@ -14,6 +14,7 @@
 #include "debugger.h"
 #include "ending.h"
 #include "prompt.h"
+#include "standard.h"
 #include "start.h"
 
 static struct session session;
@@ -152,6 +153,10 @@ static bool do_file(const char *path)
 		line[strcspn(line, "\n")] = 0;
 		ok &= do_line(line);
 	}
+	if (file && ferror(file)) {
+		complain("-x: cannot read %s: %s", path, strerror(errno));
+		ok = false;
+	}
 	free(line);
 	if (file)
 		fclose(file);
@@ -208,6 +213,15 @@ static bool do_todo(unsigned i)
 		do_line(todo[i].text);
 }
 
+/* STATUS, if what was printed is written. */
+static int written(int status)
+{
+	if (standard_written() || over())
+		return status;
+	complain("cannot write standard output: %s", strerror(errno));
+	return STATUS_HOST;
+}
+
 int main(int argc, char **argv)
 {
 	static char **rest;
@@ -215,10 +229,11 @@ int main(int argc, char **argv)
 	int nrest = 0, status = STATUS_OK;
 	static char name[] = "run";
 
+	standard_open();
 	rest = needed(calloc((size_t)argc + 1, sizeof *rest));
 	rest[nrest++] = name;
 	if (!options(argc, argv, rest, &nrest, &status))
-		return status;
+		return written(status);
 	if (nrest == 1) {
 		complain("a recording, a dump or options of vcpu run are needed (--help)");
 		return STATUS_USAGE;
@@ -241,11 +256,10 @@ int main(int argc, char **argv)
 		ok &= do_todo(i);
 	if (ask && (ok || session.keep_going) && !over())
 		ok &= prompt();
-	fflush(stdout);
 	prompt_close();
 	session_end(&session);
 	vcpu_debug_free(session.debug);
-	status = ok ? STATUS_OK : STATUS_USAGE;
+	status = written(ok ? STATUS_OK : STATUS_USAGE);
 	if (over())
 		vcpu_stop(session.machine); /* do not wait for a server of a disk */
 	if (vcpu_flush(session.machine)) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Going through time. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -349,7 +350,10 @@ bool do_goto(struct session *s, const char *args)
 	char *end;
 
 	s->interrupted = false;
+	errno = 0;
 	to.instructions = strtoull(args, &end, 0);
+	if (*args == '-' || errno)
+		return complaint(s, "goto: %s: no place is there", args);
 	if (end == args) {
 		const struct bookmark *mark = NULL;
 

@@ -2,6 +2,7 @@
 /* The machine of a session, from a command line. */
 #define _GNU_SOURCE
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <vcpu_dump.h>
@@ -87,6 +88,9 @@ static vcpu *dump_machine(const struct dump *dump, session_output *output, char 
 	vcpu *v = data ? vcpu_new(&config, error) : NULL;
 
 	if (v && !vcpu_dump_load(v, data, len, error)) {
+		complain("%s: %s", dump->name, *error ? *error : "out of memory");
+		free(*error);
+		*error = NULL;
 		vcpu_free(v);
 		v = NULL;
 	}
@@ -103,6 +107,11 @@ bool session_start(struct session *s, struct recording *recording, int argc, cha
 	const char *name;
 
 	*status = STATUS_USAGE;
+	for (int i = 1; !dump.name && i < argc; i++)
+		if (!strncmp(argv[i], "--dump", 6) && (!argv[i][6] || argv[i][6] == '=')) {
+			complain("--dump needs a FILE, and excludes all but --cpu MODEL and the debugger's own options");
+			return false;
+		}
 	name = dump.name ? NULL : recording_name(recording, argc, argv);
 	if (dump.name) {
 		if (!enter_sandbox(&(struct run_options){ .no_sandbox = no_sandbox }))
@@ -116,6 +125,9 @@ bool session_start(struct session *s, struct recording *recording, int argc, cha
 		    !recording_open(recording, name))
 			return false;
 		s->machine = vcpu_replay_machine(recording->replay, output, NULL, &error);
+		if (s->machine && vcpu_replay_cut(recording->replay))
+			complain("%s: %s: known up to instruction %" PRIu64, name, vcpu_replay_cut(recording->replay),
+				 vcpu_replay_end(recording->replay).instructions);
 	} else {
 		struct run_options o;
 

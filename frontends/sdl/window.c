@@ -7,6 +7,7 @@
 
 #include "helper.h"
 #include "sdl.h"
+#include "standard.h"
 
 #define FRAME_NS 16666667u /* of the host's time, between two pictures */
 
@@ -279,9 +280,10 @@ int main(int argc, char **argv)
 	struct run_options o;
 	int status;
 
-	argv[0] = name;
+	standard_open();
+	program = argv[0] = name;
 	if (!options_parse(&o, argc, argv, false, &status))
-		return status;
+		return complain_lost(status);
 	o.face = &face;
 	helper_names("vcpu-", ".png", true);
 	if (!o.config.display)
