@@ -14,9 +14,11 @@
 #include <unistd.h>
 #include <zlib.h>
 #include "io/disk/disk.h"
+#include "lib/dump.h"
 #include "lib/machine.h"
 #include "lib/replay.h"
 #include "lib/vcpu_dump.h"
+#include "tests/unit/packed.h"
 
 #define LARGEST (1u << 20) /* bytes of a case */
 
@@ -601,7 +603,8 @@ static void disk_end(void) { free(good_overlay.data); }
 
 /* ---- dumps, and registers as JSON ---- */
 
-static struct bytes good_dump[3];
+enum { DUMPS = 4 };
+static struct bytes good_dump[DUMPS];
 static char *good_registers;
 
 static bool grow(void *user, const void *data, size_t len)
@@ -623,12 +626,40 @@ static vcpu *bare(void)
 	return v;
 }
 
+/* makedumpfile's: pages 0 to 3 as they are, by LZO, by snappy and, where that is built in, by zstd. */
+#if HAVE_LIBZSTD
+enum { METHODS_MAP = 15 };
+#else
+enum { METHODS_MAP = 7 };
+#endif
+static void begin_kdump(struct bytes *b)
+{
+	static const struct { const u8 *data; u32 len, how; } pages[] = {
+		{ NULL, PAGE_SIZE, 0 }, { by_lzo, sizeof by_lzo, DUMP_LZO }, { by_snappy, sizeof by_snappy, DUMP_SNAPPY },
+		{ by_zstd, sizeof by_zstd, DUMP_ZSTD },
+	};
+	u8 *d = b->data, *desc = d + 4 * PAGE_SIZE;
+
+	memcpy(d, "KDUMP   ", 8);
+	put32(d + 8, 6);
+	put32(d + 0x1ac, PAGE_SIZE), put32(d + 0x1b0, 1), put32(d + 0x1b4, 2);
+	put64(d + PAGE_SIZE + 0x60, 8);
+	d[3 * PAGE_SIZE] = METHODS_MAP;
+	b->len = 5 * PAGE_SIZE;
+	for (unsigned i = 0; i < ARRAY_LEN(pages); i++, desc += 24) {
+		put64(desc, b->len), put32(desc + 8, pages[i].len), put32(desc + 12, pages[i].how);
+		if (pages[i].data)
+			memcpy(d + b->len, pages[i].data, pages[i].len);
+		b->len += pages[i].len;
+	}
+}
+
 /* An ELF core; Windows dumps of page 1, as runs and as a map. */
 static void dump_begin(void)
 {
-	vcpu *v = bare();
+	vcpu *v = bare(), *w = bare();
 
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < DUMPS; i++)
 		good_dump[i].data = allocate(LARGEST);
 	if (vcpu_map(v, 0x1000, 0x3000) || vcpu_set_mode(v, 64) || vcpu_set(v, VCPU_RIP, 0x1000) ||
 	    vcpu_dump_save(v, grow, &good_dump[0]) || !(good_registers = vcpu_registers_json(v)))
@@ -648,19 +679,23 @@ static void dump_begin(void)
 		d[0x2038] = 2;
 		good_dump[i].len = i == 1 ? 0x3000 : 0x4000;
 	}
+	begin_kdump(&good_dump[3]);
+	if (!vcpu_dump_load(w, good_dump[3].data, good_dump[3].len, NULL))
+		fail("the dump of makedumpfile is not good");
+	vcpu_free(w);
 	vcpu_free(v);
 }
 
 static void dump_case(void)
 {
-	unsigned which = (unsigned)below(4);
-	struct bytes b = which < 3 ? damaged(good_dump[which].data, good_dump[which].len)
+	unsigned which = (unsigned)below(DUMPS + 1);
+	struct bytes b = which < DUMPS ? damaged(good_dump[which].data, good_dump[which].len)
 				   : damaged((u8 *)good_registers, strlen(good_registers));
 	char *error = NULL;
 	vcpu *v = bare();
 
 	b = exact(b);
-	if (which < 3 ? vcpu_dump_load(v, b.data, b.len, &error)
+	if (which < DUMPS ? vcpu_dump_load(v, b.data, b.len, &error)
 		      : vcpu_registers_load(v, (const char *)b.data, b.len, &error)) {
 		taken++;
 		vcpu_run(v, 100);
@@ -673,7 +708,7 @@ static void dump_case(void)
 
 static void dump_end(void)
 {
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < DUMPS; i++)
 		free(good_dump[i].data);
 	free(good_registers);
 }
