@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tests of the Python package. The guests are a few instructions, and libvcpu's own demo guest (VCPU_DEMO)."""
+import ast
+import enum
 import json
 import os
 import pathlib
@@ -678,6 +680,17 @@ def test_template():
             assert m.run().reason == vcpu.StopReason.HALT
             assert m.output[vcpu.Channel.DEBUGCON] == b""  # both characters were out
             assert m.state_hash == machines[0].state_hash
+
+
+def test_stubs_have_the_enumerations():
+    stub = (pathlib.Path(vcpu.__file__).parent / "_library.pyi").read_text()
+    classes = {c.name: {a.targets[0].id: ast.literal_eval(a.value) for a in c.body if isinstance(a, ast.Assign)}
+               for c in ast.parse(stub).body if isinstance(c, ast.ClassDef)}
+    enums = {n: e for n, e in vars(vcpu).items() if isinstance(e, type) and issubclass(e, (enum.IntEnum, enum.IntFlag))}
+    assert len(enums) == 10
+    for name, e in enums.items():
+        assert classes[name] == {m: int(v) for m, v in e.__members__.items()}, name
+    assert {n for n, v in vars(vcpu._library).items() if getattr(v, "__module__", "") == "vcpu._library" and isinstance(v, type)} <= set(classes)
 
 
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs/python.md"
