@@ -209,7 +209,7 @@ static void choose_ternlog(const struct dec *d, struct op *o)
 #undef X
 	};
 
-	vec_choose_zmm(d, o, by_number[o->imm8], h_vpternlog);
+	vec_choose_zmm(d, o, by_number[o->imm8], NULL, h_vpternlog);
 }
 GEN(vpternlogd) { choose_ternlog(d, o); }
 GEN(vpternlogq) { choose_ternlog(d, o); }

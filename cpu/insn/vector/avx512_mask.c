@@ -160,7 +160,7 @@ ALWAYS_INLINE u64 mask_of(vec v, unsigned size)
 	return (bytes | bytes >> 4) & 0xff;
 }
 
-/* Without a mask, of 32 or 64 bytes. */
+/* Of 32 or 64 bytes, with a mask or without one (k0). */
 ALWAYS_INLINE HANDLER_TYPE compare_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen, vec_fn *fn,
 					unsigned size, handler *slow)
 {
@@ -173,7 +173,7 @@ ALWAYS_INLINE HANDLER_TYPE compare_fast(struct cpu *c, const struct op *o, s64 n
 	if (vlen == 64)
 		m |= PART(2) << 2 * count | PART(3) << 3 * count;
 #undef PART
-	c->k[o->dst] = m;
+	c->k[o->dst] = m & (c->k[HERE(o)->k] | (0 - (u64)!HERE(o)->k));
 	RUN(o + 1);
 }
 
@@ -182,7 +182,7 @@ static void choose_compare(const struct dec *d, struct op *o, handler *const fas
 	enum kind kind = dec_kind_of_memory(d);
 
 	o->run = body;
-	if (!o->k && !o->broadcast && kind != KIND_SEG && o->vlen >= 32)
+	if (!o->broadcast && kind != KIND_SEG && o->vlen >= 32)
 		o->run = fast[o->vlen == 64][kind != KIND_REG];
 }
 

@@ -87,7 +87,7 @@ static bool load(struct cpu *c, const struct op *o, const struct evex_desc *d, s
 	const unsigned size = 1u << o->from;
 	unsigned bytes = d->kind == EVEX_KIND_parts && !o->k ? vec_reads(d->lanes, d->bits, o->vlen) : 1u << o->memory;
 	unsigned n = bytes >> o->from;
-	u64 needed, all = n > 63 ? ~(u64)0 : ((u64)1 << n) - 1;
+	u64 needed;
 
 	if (o->broadcast) {
 		if (o->whole || e->active) {
@@ -103,8 +103,9 @@ static bool load(struct cpu *c, const struct op *o, const struct evex_desc *d, s
 	needed = fold(e->active, e->count, n);
 	if (!o->k || o->whole)
 		return load_whole(c, o, bytes, e->b.b);
-	/* Of the faults of active elements that of the first one counts, also if all of them are active. */
-	return (!(~needed & all) && !(is_amd(c->model) && c->eflags & FL_AC) && load_simple(c, o, bytes, e->b.b)) ||
+	/* Of the faults of active elements that of the first one counts, also if all of them are active. Where all may be
+	 * read, there is none. */
+	return (!(is_amd(c->model) && c->eflags & FL_AC) && load_simple(c, o, bytes, e->b.b)) ||
 	       load_elements(c, o, needed, size, &e->b);
 }
 
@@ -171,15 +172,28 @@ bool evex_begin(struct cpu *c, const struct op *o, const struct evex_desc *d, st
 	return true;
 }
 
-/* BITS spread over 8 bytes of elements of 2^SIZE bytes. */
-static u64 spread(u64 bits, unsigned size)
+/* ACTIVE as ones and zeros in elements of 2^SIZE bytes. */
+static void spread(u64 active, unsigned size, union vreg *m)
 {
-	static const u64 first[4] = { 0xff, 0xffff, 0xffffffff, ~(u64)0 };
-	u64 r = 0;
+#define SPREAD(n) \
+	for (unsigned part = 0; part < 4; part++) \
+		vec_store(&m->q[2 * part], vec_mask(active, n, part))
+	if (size == 0)
+		SPREAD(1);
+	else if (size == 1)
+		SPREAD(2);
+	else if (size == 2)
+		SPREAD(4);
+	else
+		SPREAD(8);
+#undef SPREAD
+}
 
-	for (unsigned i = 0; i < 8u >> size; i++)
-		r |= bits >> i & 1 ? first[size] << (8 * i << size) : 0;
-	return r;
+/* TO's parts, where M has zeros, from FROM. */
+static void merge(union vreg *to, const union vreg *m, const union vreg *from)
+{
+	for (unsigned i = 0; i < 8; i += 2)
+		vec_store(&to->q[i], vec_select(vec_load(&m->q[i]), vec_load(&to->q[i]), vec_load(&from->q[i])));
 }
 
 void evex_set(struct cpu *c, const struct op *o, const union vreg *v)
@@ -189,8 +203,6 @@ void evex_set(struct cpu *c, const struct op *o, const union vreg *v)
 
 bool evex_end(struct cpu *c, const struct op *o, enum lanes lanes, struct evex *e)
 {
-	const unsigned step = 8u >> o->to;
-
 	if (o->to_mask) {
 		c->k[o->dst] = e->mask & e->active;
 		return true;
@@ -201,15 +213,16 @@ bool evex_end(struct cpu *c, const struct op *o, enum lanes lanes, struct evex *
 		if (!(e->active & 1))
 			element_set(&e->r, 0, 1u << o->to, o->zeroing ? 0 : element_get(&e->old, 0, 1u << o->to));
 	} else if (o->k) {
-		for (unsigned i = 0; i * step < e->count; i++) {
-			u64 chosen = spread(e->active >> i * step, o->to),
-			    rest = o->zeroing ? 0 : e->old.q[i] & ~chosen;
+		static const union vreg zeros;
+		const u64 all = e->count > 63 ? ~(u64)0 : ((u64)1 << e->count) - 1;
+		union vreg chosen;
 
-			e->r.q[i] = (e->r.q[i] & chosen) | rest;
+		spread(e->active, o->to, &chosen);
+		merge(&e->r, &chosen, o->zeroing ? &zeros : &e->old);
+		if (e->count << o->to < sizeof e->r && !o->zeroing) { /* what is beyond the elements is zero */
+			spread(all, o->to, &chosen);
+			merge(&e->r, &chosen, &zeros);
 		}
-		/* elements that fill less than 8 bytes: bits above COUNT are not active */
-		if (e->count % step)
-			e->r.q[e->count / step] &= ((u64)1 << (8 * (e->count % step) << o->to)) - 1;
 	}
 	evex_set(c, o, &e->r);
 	return true;
@@ -220,14 +233,20 @@ bool evex_end(struct cpu *c, const struct op *o, enum lanes lanes, struct evex *
 /* Ones where nothing is to be computed. */
 static void put_ones(struct evex *e, const struct op *o)
 {
-	static const u64 ones[4] = { 1, 0x3c00, 0x3f800000, 0x3ff0000000000000 };
+	static const u64 ones[4] = { 0x0101010101010101, 0x3c003c003c003c00, 0x3f8000003f800000, 0x3ff0000000000000 };
+	union vreg chosen, one;
 
-	for (unsigned i = 0; i < e->count; i++)
-		if (!(e->active >> i & 1)) {
-			element_set(&e->b, i, 1u << o->from, ones[o->from]);
-			element_set(&e->a, i, 1u << o->to, ones[o->to]);
-			element_set(&e->old, i, 1u << o->to, ones[o->to]);
-		}
+	for (unsigned i = 0; i < 8; i++)
+		one.q[i] = ones[o->from];
+	spread(e->active, o->from, &chosen);
+	merge(&e->b, &chosen, &one);
+	if (o->to != o->from) {
+		for (unsigned i = 0; i < 8; i++)
+			one.q[i] = ones[o->to];
+		spread(e->active, o->to, &chosen);
+	}
+	merge(&e->a, &chosen, &one);
+	merge(&e->old, &chosen, &one);
 }
 
 static vec part_of(const union vreg *v, unsigned part) { return vec_load(&v->q[2 * part]); }
@@ -269,7 +288,7 @@ static void run_parts(struct cpu *c, const struct op *o, const struct evex_desc 
 	unsigned parts = d->lanes == ONE ? 1 : o->vlen / 16u;
 	enum post post = flags ? vec_post(d->post, d->lanes, d->bits) : POST_EXACT;
 
-	if (o->k && d->post != POST_EXACT)
+	if (o->k && d->post != POST_EXACT && d->lanes != ONE)
 		put_ones(e, o);
 	for (unsigned part = 0; part < parts; part++) {
 		vec a = part_of(&e->a, part), b = second_of(&e->b, d->lanes, part), r;

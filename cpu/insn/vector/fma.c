@@ -235,11 +235,27 @@ BODY_HANDLER(fma_sh)
 	FMA_HANDLER(order##suffix, 256_reg, KIND_REG, 32, true, h_fma_##suffix) \
 	FMA_HANDLER(order##suffix, 256_index, KIND_INDEX, 32, true, h_fma_##suffix) \
 	FMA_HANDLER(order##suffix, 512_reg, KIND_REG, 64, true, h_fma_##suffix) \
-	FMA_HANDLER(order##suffix, 512_index, KIND_INDEX, 64, true, h_fma_##suffix)
+	FMA_HANDLER(order##suffix, 512_index, KIND_INDEX, 64, true, h_fma_##suffix) \
+	FMA_MASKED(order##suffix, 256_reg, KIND_REG, 32, size, h_fma_##suffix) \
+	FMA_MASKED(order##suffix, 256_index, KIND_INDEX, 32, size, h_fma_##suffix) \
+	FMA_MASKED(order##suffix, 512_reg, KIND_REG, 64, size, h_fma_##suffix) \
+	FMA_MASKED(order##suffix, 512_index, KIND_INDEX, 64, size, h_fma_##suffix) \
+	FMA_BROADCAST(order##suffix, 32, size, h_fma_##suffix) \
+	FMA_BROADCAST(order##suffix, 64, size, h_fma_##suffix)
 #define FMA_HANDLER(name, form, kind, vlen, zmm, slow) \
 	HANDLER(h_fmadd##name##_##form) \
 	{ \
 		return vec_fast_three(c, o, n, kind, vlen, zmm, lanes_fmadd##name, POST_NONE, slow); \
+	}
+#define FMA_MASKED(name, form, kind, vlen, size, slow) \
+	HANDLER(h_fmadd##name##_k_##form) \
+	{ \
+		return vec_fast_three_masked(c, o, n, kind, vlen, lanes_fmadd##name, 8 * (size), POST_NONE, slow); \
+	}
+#define FMA_BROADCAST(name, vlen, size, slow) \
+	HANDLER(h_fmadd##name##_all_##vlen) \
+	{ \
+		return vec_fast_three_one_for_all(c, o, n, vlen, lanes_fmadd##name, 8 * (size), POST_NONE, slow); \
 	}
 FMA_FAST(132, ps, 4, old, b, a)
 FMA_FAST(132, pd, 8, old, b, a)
@@ -258,14 +274,22 @@ static void choose_fast_fma(const struct dec *d, struct op *o, handler *body)
 		{ FORMS(132ps), FORMS(132pd) }, { FORMS(213ps), FORMS(213pd) }, { FORMS(231ps), FORMS(231pd) },
 	};
 #undef FORMS
-	handler *const (*forms)[2] = fast[(d->opcode >> 4) - 9][d->rex >> 3 & 1];
+#define WIDE(name, size) { { size, .masked = { { h_fmadd##name##_k_256_reg, h_fmadd##name##_k_256_index }, \
+						      { h_fmadd##name##_k_512_reg, h_fmadd##name##_k_512_index } }, \
+			     .broadcast = { h_fmadd##name##_all_32, h_fmadd##name##_all_64 } }, { 0 } }
+	static const struct vec_wide wide[3][2][2] = {
+		{ WIDE(132ps, 32), WIDE(132pd, 64) }, { WIDE(213ps, 32), WIDE(213pd, 64) }, { WIDE(231ps, 32), WIDE(231pd, 64) },
+	};
+#undef WIDE
+	const unsigned order = (d->opcode >> 4) - 9, wideness = d->rex >> 3 & 1;
+	handler *const (*forms)[2] = fast[order][wideness];
 	enum kind kind = dec_kind_of_memory(d);
 
 	o->run = body;
 	if (o->vlen < 32 || !host_has_fma())
 		return;
 	if (o->zmm)
-		vec_choose_zmm(d, o, forms, body);
+		vec_choose_zmm(d, o, forms, wide[order][wideness], body);
 	else if (kind != KIND_SEG)
 		o->run = forms[0][kind != KIND_REG];
 }

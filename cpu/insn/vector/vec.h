@@ -55,4 +55,32 @@ ALWAYS_INLINE vec vec_merge64(vec a, vec b) { return (vec)__builtin_shufflevecto
 /* Where MASK's bits are set A, else B. */
 ALWAYS_INLINE vec vec_select(vec mask, vec a, vec b) { return (a & mask) | (b & ~mask); }
 
+/* Bits of ACTIVE, of a register with elements of SIZE bytes, as ones or zeros in the elements of its 16 bytes at
+ * PART. */
+ALWAYS_INLINE vec vec_mask(u64 active, unsigned size, unsigned part)
+{
+	const u64 bits = active >> part * (16 / size);
+
+	if (size == 8) {
+		const vec each = { 1, 2 }, all = { bits, bits };
+
+		return (vec)((all & each) == each);
+	}
+	if (size == 4) {
+		const vu32 each = { 1, 2, 4, 8 }, all = { (u32)bits, (u32)bits, (u32)bits, (u32)bits };
+
+		return (vec)((all & each) == each);
+	}
+	if (size == 2) {
+		const vu16 each = { 1, 2, 4, 8, 16, 32, 64, 128 };
+		const u64 four = (bits & 0xff) * 0x0001000100010001;
+
+		return (vec)(((vu16)(vec){ four, four } & each) == each);
+	}
+	const vu8 each = { 1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128 };
+	const u64 eight = 0x0101010101010101;
+
+	return (vec)(((vu8)(vec){ (bits & 0xff) * eight, (bits >> 8 & 0xff) * eight } & each) == each);
+}
+
 #endif

@@ -4,10 +4,10 @@
 
 /* ---- logic: PAND, ANDPS and ANDPD differ only in which domain of the silicon they use ---- */
 
-VEC(pand,  64, PACKED, EXACT, MM_FAST, vec_and(a, b))
-VEC(pandn, 64, PACKED, EXACT, MM_FAST, vec_andn(a, b))
-VEC(por,   64, PACKED, EXACT, MM_FAST, vec_or(a, b))
-VEC(pxor,  64, PACKED, EXACT, MM_FAST, vec_xor(a, b))
+VEC(pand,  64, PACKED, EXACT, MM_FAST_DQ, vec_and(a, b))
+VEC(pandn, 64, PACKED, EXACT, MM_FAST_DQ, vec_andn(a, b))
+VEC(por,   64, PACKED, EXACT, MM_FAST_DQ, vec_or(a, b))
+VEC(pxor,  64, PACKED, EXACT, MM_FAST_DQ, vec_xor(a, b))
 VEC_ALIAS(andps, pand)
 VEC_ALIAS(andpd, pand)
 VEC_ALIAS(andnps, pandn)
@@ -24,7 +24,7 @@ VEC(paddw,   16, PACKED, EXACT, MM_FAST, vec_paddw(a, b))
 VEC(paddd,   32, PACKED, EXACT, MM_FAST, vec_paddd(a, b))
 VEC(paddq,   64, PACKED, EXACT, MM_FAST, vec_paddq(a, b))
 VEC(psubb,   8,  PACKED, EXACT, MM_FAST, vec_psubb(a, b))
-VEC(psubw,   8,  PACKED, EXACT, MM_FAST, vec_psubw(a, b))
+VEC(psubw,   16, PACKED, EXACT, MM_FAST, vec_psubw(a, b))
 VEC(psubd,   32, PACKED, EXACT, MM_FAST, vec_psubd(a, b))
 VEC(psubq,   64, PACKED, EXACT, MM_FAST, vec_psubq(a, b))
 VEC(paddsb,  8,  PACKED, EXACT, MM_SLOW, vec_paddsb(a, b))
@@ -32,7 +32,7 @@ VEC(paddsw,  16, PACKED, EXACT, MM_SLOW, vec_paddsw(a, b))
 VEC(paddusb, 8,  PACKED, EXACT, MM_SLOW, vec_paddusb(a, b))
 VEC(paddusw, 16, PACKED, EXACT, MM_SLOW, vec_paddusw(a, b))
 VEC(psubsb,  8,  PACKED, EXACT, MM_SLOW, vec_psubsb(a, b))
-VEC(psubsw,  8,  PACKED, EXACT, MM_SLOW, vec_psubsw(a, b))
+VEC(psubsw,  16, PACKED, EXACT, MM_SLOW, vec_psubsw(a, b))
 VEC(psubusb, 8,  PACKED, EXACT, MM_SLOW, vec_psubusb(a, b))
 VEC(psubusw, 16, PACKED, EXACT, MM_SLOW, vec_psubusw(a, b))
 VEC(phaddw,  16, PACKED, EXACT, SLOW,    vec_phaddw(a, b))
@@ -112,7 +112,7 @@ VEC(psrad, 32, COUNT, EXACT, MM_FAST, vec_psrad(a, b))
  * destination. ---- */
 
 static void choose_shift(const struct dec *d, struct op *o, handler *const forms[3], handler *const zmm[3][2],
-			 handler *body)
+			 const struct vec_wide *wide, handler *body)
 {
 	vec_operands(d, o, PACKED);
 	if (d->vex)
@@ -120,23 +120,25 @@ static void choose_shift(const struct dec *d, struct op *o, handler *const forms
 	else
 		o->src = o->dst;
 	if (o->zmm)
-		vec_choose_zmm(d, o, zmm, body);
+		vec_choose_zmm(d, o, zmm, wide, body);
 	else
 		o->run = forms[d->vex + d->vex_l];
 }
 
 /* NAME_i: of B alone. */
-#define IMMEDIATE_LANES(name, expression) \
+#define IMMEDIATE_LANES(name, bits, expression) \
 	VEC_LANES(name##_i, expression) \
 	EVEX_BODY(name##_i, parts, lanes_##name##_i, PACKED, EXACT) \
 	VEC_ZMM_HANDLERS(128, 16, name##_i, 0, PACKED, POST_EXACT) \
 	VEC_ZMM_HANDLERS(256, 32, name##_i, 0, PACKED, POST_EXACT) \
 	VEC_ZMM_HANDLERS(512, 64, name##_i, 0, PACKED, POST_EXACT) \
-	static handler *const wide_##name[3][2] = { VEC_ZMM(name##_i, 128), VEC_ZMM(name##_i, 256), \
-						    VEC_ZMM(name##_i, 512) };
+	VEC_MASKED_HANDLERS(name##_i, bits, PACKED, POST_EXACT) \
+	static const struct vec_wide masked_##name[] = { { VEC_MASKED(name##_i, bits) }, { 0 } }; \
+	static handler *const plain_##name[3][2] = { VEC_ZMM(name##_i, 128), VEC_ZMM(name##_i, 256), \
+						     VEC_ZMM(name##_i, 512) };
 
-#define SHIFT_LANES(name, expression) \
-	IMMEDIATE_LANES(name, expression) \
+#define SHIFT_LANES(name, bits, expression) \
+	IMMEDIATE_LANES(name, bits, expression) \
 	HANDLER(h_##name##_xi) { return vec_fast(c, o, n, KIND_REG, 0, lanes_##name##_i, 0, PACKED, POST_EXACT, NULL); \
 		} \
 	HANDLER(h_##name##_128_i) { return vec_fast(c, o, n, KIND_REG, 16, lanes_##name##_i, 0, PACKED, POST_EXACT, \
@@ -144,8 +146,8 @@ static void choose_shift(const struct dec *d, struct op *o, handler *const forms
 	HANDLER(h_##name##_256_i) { return vec_fast(c, o, n, KIND_REG, 32, lanes_##name##_i, 0, PACKED, POST_EXACT, \
 		NULL); } \
 	static handler *const shifts_##name[3] = { h_##name##_xi, h_##name##_128_i, h_##name##_256_i }; \
-	GEN(name##_xi) { choose_shift(d, o, shifts_##name, wide_##name, h_##name##_i); } \
-	GEN(v##name##_xi) { choose_shift(d, o, shifts_##name, wide_##name, h_##name##_i); }
+	GEN(name##_xi) { choose_shift(d, o, shifts_##name, plain_##name, masked_##name, h_##name##_i); } \
+	GEN(v##name##_xi) { choose_shift(d, o, shifts_##name, plain_##name, masked_##name, h_##name##_i); }
 
 /* NAME_mmi: mm shifted. */
 ALWAYS_INLINE bool shift_mm(struct cpu *c, const struct op *o, vec_fn *fn)
@@ -156,34 +158,34 @@ ALWAYS_INLINE bool shift_mm(struct cpu *c, const struct op *o, vec_fn *fn)
 	return true;
 }
 
-#define SHIFT(name, expression) \
-	SHIFT_LANES(name, expression) \
+#define SHIFT(name, bits, expression) \
+	SHIFT_LANES(name, bits, expression) \
 	BODY(name##_mmi) { return shift_mm(c, o, lanes_##name##_i); } \
 	GEN_BODY(name##_mmi)
 
-SHIFT(psllw, shift_left_w(b, imm))
-SHIFT(pslld, shift_left_d(b, imm))
-SHIFT(psllq, shift_left_q(b, imm))
-SHIFT(psrlw, shift_right_w(b, imm))
-SHIFT(psrld, shift_right_d(b, imm))
-SHIFT(psrlq, shift_right_q(b, imm))
-SHIFT(psraw, shift_sign_w(b, imm))
-SHIFT(psrad, shift_sign_d(b, imm))
-SHIFT_LANES(pslldq, vec_pslldq(b, imm))
-SHIFT_LANES(psrldq, vec_psrldq(b, imm))
+SHIFT(psllw, 16, shift_left_w(b, imm))
+SHIFT(pslld, 32, shift_left_d(b, imm))
+SHIFT(psllq, 64, shift_left_q(b, imm))
+SHIFT(psrlw, 16, shift_right_w(b, imm))
+SHIFT(psrld, 32, shift_right_d(b, imm))
+SHIFT(psrlq, 64, shift_right_q(b, imm))
+SHIFT(psraw, 16, shift_sign_w(b, imm))
+SHIFT(psrad, 32, shift_sign_d(b, imm))
+SHIFT_LANES(pslldq, 8, vec_pslldq(b, imm))
+SHIFT_LANES(psrldq, 8, vec_psrldq(b, imm))
 
 /* ---- rotates by an immediate, with EVEX alone ---- */
 
 static vec rotate_left_d(vec b, unsigned n) { return (vec)((vu32)b << (n & 31) | (vu32)b >> (-n & 31)); }
 static vec rotate_left_q(vec b, unsigned n) { return b << (n & 63) | b >> (-n & 63); }
 
-#define ROTATE(name, expression) \
-	IMMEDIATE_LANES(name, expression) \
-	GEN(v##name) { choose_shift(d, o, NULL, wide_##name, h_##name##_i); }
-ROTATE(prold, rotate_left_d(b, imm))
-ROTATE(prolq, rotate_left_q(b, imm))
-ROTATE(prord, rotate_left_d(b, 0u - imm))
-ROTATE(prorq, rotate_left_q(b, 0u - imm))
+#define ROTATE(name, bits, expression) \
+	IMMEDIATE_LANES(name, bits, expression) \
+	GEN(v##name) { choose_shift(d, o, NULL, plain_##name, masked_##name, h_##name##_i); }
+ROTATE(prold, 32, rotate_left_d(b, imm))
+ROTATE(prolq, 64, rotate_left_q(b, imm))
+ROTATE(prord, 32, rotate_left_d(b, 0u - imm))
+ROTATE(prorq, 64, rotate_left_q(b, 0u - imm))
 
 /* ---- shifts by a count for each element ---- */
 

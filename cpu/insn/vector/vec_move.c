@@ -5,7 +5,7 @@
 
 /* ---- loads, and moves between registers ---- */
 
-VEC(vec_load16,     64, PACKED, EXACT, FAST,     b)
+VEC(vec_load16,     64, PACKED, EXACT, FAST_BWDQ, b)
 VEC(vec_load8,      64, ONE,    EXACT, FAST_128, vec_load_low64(a, b))
 VEC(vec_load4,      32, ONE,    EXACT, FAST_128, vec_load_low32(a, b))
 VEC(vec_merge4,     32, ONE,    EXACT, FAST_128, vec_merge32(a, b))
@@ -63,14 +63,59 @@ VEC_STORE(vec_store8, 8, false)
 VEC_STORE(vec_store4, 4, false)
 VEC_STORE(vec_store_high, 8, true)
 
+/* With a mask of elements of SIZE bytes. A memory operand that may all be written raises no fault. */
+ALWAYS_INLINE HANDLER_TYPE vec_store_masked(struct cpu *c, const struct op *o, s64 n, unsigned vlen, unsigned size,
+					    handler *slow)
+{
+	const u64 active = c->k[HERE(o)->k];
+	u8 *p = fast_op(c, o, KIND_INDEX, vlen, true);
+
+	if (unlikely(!p) || (unlikely((uintptr_t)p & (vlen - 1)) && (o->scale & OP_ALIGNED)))
+		TAIL(slow);
+#define PART(part) vec_store(p + 16 * (part), vec_select(vec_mask(active, size, part), vreg_get(c, o, src, part), \
+							 vec_load(p + 16 * (part))));
+	PART(0)
+	PART(1)
+	if (vlen == 64) {
+		PART(2)
+		PART(3)
+	}
+#undef PART
+	RUN(o + 1);
+}
+#define VEC_STORE_MASKED(vlen, size) \
+	HANDLER(h_vec_store_masked##vlen##_##size) { return vec_store_masked(c, o, n, vlen, size, h_vec_load16); }
+VEC_STORE_MASKED(32, 1)
+VEC_STORE_MASKED(32, 2)
+VEC_STORE_MASKED(32, 4)
+VEC_STORE_MASKED(32, 8)
+VEC_STORE_MASKED(64, 1)
+VEC_STORE_MASKED(64, 2)
+VEC_STORE_MASKED(64, 4)
+VEC_STORE_MASKED(64, 8)
+
+static void choose_store_masked(const struct dec *d, struct op *o)
+{
+#define FORMS(vlen) { h_vec_store_masked##vlen##_1, h_vec_store_masked##vlen##_2, h_vec_store_masked##vlen##_4, \
+		      h_vec_store_masked##vlen##_8 }
+	static handler *const forms[2][4] = { FORMS(32), FORMS(64) };
+#undef FORMS
+
+	if (o->zmm && o->vlen >= 32 && dec_kind_of_memory(d) != KIND_SEG)
+		o->run = forms[o->vlen == 64][o->to];
+}
+
 /* ---- both directions in one gen: a store if the first operand is in memory ---- */
 
 static void move_or(const struct dec *d, struct op *o, handler *const *store, gen_fn *load)
 {
-	if (dec_is_mem(d, 0) && !d->k) /* else the general body merges, as of loads */
+	if (dec_is_mem(d, 0) && !d->k) { /* else the general body merges, as of loads */
 		o->run = store[dec_kind_of_memory(d)];
-	else
+	} else {
 		load(d, o);
+		if (dec_is_mem(d, 0) && load == gen_vvec_load16)
+			choose_store_masked(d, o);
+	}
 }
 
 /* SSE and VEX loads differ in what they leave of the register. */
@@ -251,7 +296,7 @@ handler h_vbroadcast; /* by EVEX all are one (avx512_move.c) */
 	\
 		vec_operands(d, o, PACKED); \
 		if (d->evex) \
-			vec_choose_zmm(d, o, wide, h_vbroadcast); \
+			vec_choose_zmm(d, o, wide, NULL, h_vbroadcast); \
 		else \
 			o->run = h_##name; \
 	}

@@ -31,11 +31,26 @@ void vec_operands(const struct dec *d, struct op *o, enum lanes lanes)
 		o->zmm = 0;
 }
 
-void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2], handler *body)
+/* NULL: there is none for O. */
+static handler *choose_wide(const struct op *o, const struct vec_wide *wide, bool memory)
+{
+	if (!wide || o->vlen < 32 || o->round || o->to_memory || o->to_mask || (o->k && o->broadcast))
+		return NULL;
+	while (wide->bits && wide->bits != 8u << o->to)
+		wide++;
+	if (!wide->bits || o->from != o->to)
+		return NULL;
+	return o->broadcast ? wide->broadcast[o->vlen == 64] : wide->masked[o->vlen == 64][memory];
+}
+
+void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2], const struct vec_wide *wide,
+		    handler *body)
 {
 	enum kind kind = dec_kind_of_memory(d);
-	handler *fast = vec_is_plain(o) && kind != KIND_SEG ? zmm[o->vlen >> 5][kind != KIND_REG] : NULL;
+	handler *fast = NULL;
 
+	if (kind != KIND_SEG)
+		fast = vec_is_plain(o) ? zmm[o->vlen >> 5][kind != KIND_REG] : choose_wide(o, wide, kind != KIND_REG);
 	o->run = fast ? fast : body;
 }
 
@@ -47,7 +62,7 @@ void vec_choose(const struct dec *d, struct op *o, const struct vec_handlers *h,
 
 	vec_operands(d, o, lanes);
 	if (o->zmm) {
-		vec_choose_zmm(d, o, h->zmm, h->body);
+		vec_choose_zmm(d, o, h->zmm, h->wide, h->body);
 		return;
 	}
 	fast = !o->vlen ? h->sse[kind] : (o->vlen == 32 ? h->vex_256 : h->vex_128)[vex_kind];

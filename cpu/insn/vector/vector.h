@@ -254,8 +254,85 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_zmm(struct cpu *c, const struct op *o, s64 n
 	RUN(o + 1);
 }
 
-/* The same with VLEN bytes of a second source, and of the destination as a third; ZMM: see vec_fast_zmm, or there is
- * nothing above 32 bytes. */
+/* What a mask adds: of elements of SIZE bytes, those of ACTIVE are computed, and KEEP says with ones that the others
+ * stay what they were in the destination. */
+struct vec_masking { u64 active; vec keep; unsigned size; };
+
+ALWAYS_INLINE struct vec_masking vec_masking_of(const struct cpu *c, const struct op *o, unsigned bits)
+{
+	const u64 keep = (u64)HERE(o)->zeroing - 1;
+
+	return (struct vec_masking){ c->k[HERE(o)->k], { keep, keep }, bits / 8 };
+}
+
+/* 1.0, which raises no exception, where M is zeros. */
+ALWAYS_INLINE vec vec_or_one(vec m, vec v, unsigned size)
+{
+	const u64 one = size == 8 ? 0x3ff0000000000000 : 0x3f8000003f800000;
+
+	return vec_select(m, v, (vec){ one, one });
+}
+
+/* FN's 16 bytes at PART, with the mask. */
+ALWAYS_INLINE vec vec_masked(struct cpu *c, const struct vec_masking *m, vec_fn *fn, vec old, vec a, vec b, u8 imm,
+			     unsigned part, enum post post)
+{
+	const vec chosen = vec_mask(m->active, m->size, part);
+
+	if (post != POST_EXACT) {
+		a = vec_or_one(chosen, a, m->size);
+		b = vec_or_one(chosen, b, m->size);
+	}
+	return (fn(c, a, b, imm, part) & chosen) | (old & m->keep & ~chosen);
+}
+
+/* With EVEX and a mask of elements of BITS: as vec_fast_zmm. An operand in memory that is all there raises no fault. */
+ALWAYS_INLINE HANDLER_TYPE vec_fast_masked(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen,
+					   vec_fn *fn, unsigned bits, enum lanes lanes, enum post post, handler *slow)
+{
+	const unsigned size = vec_reads(lanes, bits, vlen);
+	const struct vec_masking m = vec_masking_of(c, o, bits);
+
+	VEC_FAST_OPERAND(p, kind, size, post != POST_EXACT, slow)
+#define PART(part) vec_masked(c, &m, fn, vreg_get(c, o, dst, part), vreg_get(c, o, third, part), \
+			      vec_fast_part(c, o, p, kind, lanes, size, part), o->imm8, part, post)
+	VEC_FAST_PARTS(vlen, PART)
+#undef PART
+	vreg_set(c, o, dst, 3, r3);
+	vreg_set(c, o, dst, 2, r2);
+	vreg_set(c, o, dst, 1, r1);
+	vreg_set(c, o, dst, 0, r0);
+	RUN(o + 1);
+}
+
+/* An element of SIZE bytes at P, in all elements. */
+ALWAYS_INLINE vec vec_fast_broadcast(const u8 *p, unsigned size)
+{
+	const u64 v = get_size(p, size), q = size == 8 ? v : v | v << 32;
+
+	return (vec){ q, q };
+}
+
+/* With EVEX, no mask, and the second source an element of BITS in memory. */
+ALWAYS_INLINE HANDLER_TYPE vec_fast_one_for_all(struct cpu *c, const struct op *o, s64 n, unsigned vlen, vec_fn *fn,
+						unsigned bits, enum post post, handler *slow)
+{
+	vec b;
+
+	VEC_FAST_OPERAND(p, KIND_INDEX, bits / 8, post != POST_EXACT, slow)
+	b = vec_fast_broadcast(p, bits / 8);
+#define PART(part) fn(c, vreg_get(c, o, third, part), b, o->imm8, part)
+	VEC_FAST_PARTS(vlen, PART)
+#undef PART
+	vreg_set(c, o, dst, 3, r3);
+	vreg_set(c, o, dst, 2, r2);
+	vreg_set(c, o, dst, 1, r1);
+	vreg_set(c, o, dst, 0, r0);
+	RUN(o + 1);
+}
+
+/* As vec_fast_zmm with VLEN bytes of a second source, and of the destination as a third; ZMM: see vec_fast_zmm, or
+ * there is nothing above 32 bytes. */
 ALWAYS_INLINE HANDLER_TYPE vec_fast_three(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen, bool zmm,
 					  evex_parts3 *fn, enum post post, handler *slow)
 {
@@ -273,11 +350,64 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_three(struct cpu *c, const struct op *o, s64
 	RUN(o + 1);
 }
 
+ALWAYS_INLINE vec vec_masked_three(struct cpu *c, const struct vec_masking *m, evex_parts3 *fn, vec old, vec a, vec b,
+				   u8 imm, unsigned part, enum post post)
+{
+	const vec chosen = vec_mask(m->active, m->size, part);
+	vec first = old;
+
+	if (post != POST_EXACT) {
+		first = vec_or_one(chosen, old, m->size);
+		a = vec_or_one(chosen, a, m->size);
+		b = vec_or_one(chosen, b, m->size);
+	}
+	return (fn(c, first, a, b, imm, part) & chosen) | (old & m->keep & ~chosen);
+}
+
+/* The same with a mask, and with an element of BITS in memory as the second source. */
+ALWAYS_INLINE HANDLER_TYPE vec_fast_three_masked(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen,
+						 evex_parts3 *fn, unsigned bits, enum post post, handler *slow)
+{
+	const struct vec_masking m = vec_masking_of(c, o, bits);
+
+	VEC_FAST_OPERAND(p, kind, vlen, post != POST_EXACT, slow)
+#define PART(part) vec_masked_three(c, &m, fn, vreg_get(c, o, dst, part), vreg_get(c, o, third, part), \
+				    vec_fast_part(c, o, p, kind, PACKED, vlen, part), o->imm8, part, post)
+	VEC_FAST_PARTS(vlen, PART)
+#undef PART
+	vreg_set(c, o, dst, 3, r3);
+	vreg_set(c, o, dst, 2, r2);
+	vreg_set(c, o, dst, 1, r1);
+	vreg_set(c, o, dst, 0, r0);
+	RUN(o + 1);
+}
+
+ALWAYS_INLINE HANDLER_TYPE vec_fast_three_one_for_all(struct cpu *c, const struct op *o, s64 n, unsigned vlen,
+						      evex_parts3 *fn, unsigned bits, enum post post, handler *slow)
+{
+	vec b;
+
+	VEC_FAST_OPERAND(p, KIND_INDEX, bits / 8, post != POST_EXACT, slow)
+	b = vec_fast_broadcast(p, bits / 8);
+#define PART(part) fn(c, vreg_get(c, o, dst, part), vreg_get(c, o, third, part), b, o->imm8, part)
+	VEC_FAST_PARTS(vlen, PART)
+#undef PART
+	vreg_set(c, o, dst, 3, r3);
+	vreg_set(c, o, dst, 2, r2);
+	vreg_set(c, o, dst, 1, r1);
+	vreg_set(c, o, dst, 0, r0);
+	RUN(o + 1);
+}
+
 /* ---- from the line to the forms ---- */
+
+/* With EVEX, of 32 and of 64 bytes: with a mask, from registers and from memory; and with broadcast. Elements have BITS;
+ * 0 ends an array of these. */
+struct vec_wide { u8 bits; handler *masked[2][2], *broadcast[2]; };
 
 /* By enum kind; VEX forms, which are mostly addressed with an index or by a base alone, have KIND_INDEX for both. ZMM:
  * see vec_fast_zmm; of 16, 32, 64 bytes; from registers, from memory. NULL: the body. */
-struct vec_handlers { handler *body, *sse[4], *vex_128[3], *vex_256[3], *zmm[3][2]; };
+struct vec_handlers { handler *body, *sse[4], *vex_128[3], *vex_256[3], *zmm[3][2]; const struct vec_wide *wide; };
 
 /* o->third and o->vlen: see above. */
 void vec_operands(const struct dec *d, struct op *o, enum lanes lanes);
@@ -289,8 +419,9 @@ static inline bool vec_is_plain(const struct op *o)
 {
 	return !o->k && !o->broadcast && !o->round && !o->to_memory && !o->to_mask;
 }
-/* One of ZMM, or BODY: O has what vec_operands fills in. */
-void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2], handler *body);
+/* One of ZMM or of WIDE (NULL: none), or BODY: O has what vec_operands fills in. */
+void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2], const struct vec_wide *wide,
+		    handler *body);
 
 #define VEC(name, size, which, exceptions, forms, expression) \
 	VEC_LANES(name, expression) \
@@ -334,6 +465,39 @@ void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2],
 	VEC_ZMM_HANDLER(zmm##size##_reg, KIND_REG, vlen, __VA_ARGS__) \
 	VEC_ZMM_HANDLER(zmm##size##_index, KIND_INDEX, vlen, __VA_ARGS__)
 #define VEC_ZMM(name, size) { h_##name##_zmm##size##_reg, h_##name##_zmm##size##_index }
+/* And what struct vec_wide has, of elements of BITS. */
+#define VEC_MASKED_HANDLER(form, kind, vlen, name, bits, lanes, post) \
+	HANDLER(h_##name##_##form) \
+	{ \
+		return vec_fast_masked(c, o, n, kind, vlen, lanes_##name, bits, lanes, post, h_##name); \
+	}
+#define VEC_MASKED_HANDLERS(name, bits, lanes, post) \
+	VEC_MASKED_HANDLER(k##bits##_256_reg, KIND_REG, 32, name, bits, lanes, post) \
+	VEC_MASKED_HANDLER(k##bits##_256_index, KIND_INDEX, 32, name, bits, lanes, post) \
+	VEC_MASKED_HANDLER(k##bits##_512_reg, KIND_REG, 64, name, bits, lanes, post) \
+	VEC_MASKED_HANDLER(k##bits##_512_index, KIND_INDEX, 64, name, bits, lanes, post)
+#define VEC_BROADCAST_HANDLERS(name, bits, post) \
+	HANDLER(h_##name##_all##bits##_256) \
+	{ \
+		return vec_fast_one_for_all(c, o, n, 32, lanes_##name, bits, post, h_##name); \
+	} \
+	HANDLER(h_##name##_all##bits##_512) \
+	{ \
+		return vec_fast_one_for_all(c, o, n, 64, lanes_##name, bits, post, h_##name); \
+	}
+#define VEC_MASKED(name, size) \
+	size, .masked = { { h_##name##_k##size##_256_reg, h_##name##_k##size##_256_index }, \
+				  { h_##name##_k##size##_512_reg, h_##name##_k##size##_512_index } }
+#define VEC_BROADCAST(name, size) .broadcast = { h_##name##_all##size##_256, h_##name##_all##size##_512 }
+#define VEC_WIDE_8(name, lanes, post) VEC_MASKED_HANDLERS(name, 8, lanes, post)
+#define VEC_WIDE_16(name, lanes, post) VEC_MASKED_HANDLERS(name, 16, lanes, post)
+#define VEC_WIDE_32(name, lanes, post) VEC_MASKED_HANDLERS(name, 32, lanes, post) VEC_BROADCAST_HANDLERS(name, 32, post)
+#define VEC_WIDE_64(name, lanes, post) VEC_MASKED_HANDLERS(name, 64, lanes, post) VEC_BROADCAST_HANDLERS(name, 64, post)
+#define VEC_WIDES_8(name) { VEC_MASKED(name, 8) }
+#define VEC_WIDES_16(name) { VEC_MASKED(name, 16) }
+#define VEC_WIDES_32(name) { VEC_MASKED(name, 32), VEC_BROADCAST(name, 32) }
+#define VEC_WIDES_64(name) { VEC_MASKED(name, 64), VEC_BROADCAST(name, 64) }
+
 #define VEC_CHOOSE(name, lanes, ...) \
 	static const struct vec_handlers handlers_##name = { h_##name, __VA_ARGS__ }; \
 	GEN(name##_x) { vec_choose(d, o, &handlers_##name, lanes); } \
@@ -343,16 +507,31 @@ void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2],
 #define VEC_FAST_SSE(name, bits, lanes, post) \
 	VEC_SSE_HANDLERS(name, bits, lanes, post) \
 	VEC_CHOOSE(name, lanes, { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }, { 0 }, { 0 }, \
-		   { { 0 } })
+		   { { 0 } }, NULL)
 /* SSE and VEX.128. */
 #define VEC_FAST_128(name, bits, lanes, post) \
 	VEC_SSE_HANDLERS(name, bits, lanes, post) \
 	VEC_128_HANDLERS(name, bits, lanes, post) \
 	VEC_ZMM_HANDLERS(128, 16, name, bits, lanes, post) \
 	VEC_CHOOSE(name, lanes, { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }, \
-		   { h_##name##_128_reg, h_##name##_128_index, h_##name##_128_seg }, { 0 }, { VEC_ZMM(name, 128) })
+		   { h_##name##_128_reg, h_##name##_128_index, h_##name##_128_seg }, { 0 }, { VEC_ZMM(name, 128) }, NULL)
 /* All. */
 #define VEC_FAST(name, bits, lanes, post) \
+	VEC_WIDE_##bits(name, lanes, post) \
+	static const struct vec_wide wide_##name[] = { VEC_WIDES_##bits(name), { 0 } }; \
+	VEC_ALL(name, bits, lanes, post)
+/* The same of an operation that has EVEX with elements of two sizes, and of all sizes. */
+#define VEC_FAST_DQ(name, bits, lanes, post) \
+	VEC_WIDE_32(name, lanes, post) VEC_WIDE_64(name, lanes, post) \
+	static const struct vec_wide wide_##name[] = { VEC_WIDES_32(name), VEC_WIDES_64(name), { 0 } }; \
+	VEC_ALL(name, bits, lanes, post)
+#define VEC_FAST_BWDQ(name, bits, lanes, post) \
+	VEC_MASKED_HANDLERS(name, 8, lanes, post) VEC_MASKED_HANDLERS(name, 16, lanes, post) \
+	VEC_MASKED_HANDLERS(name, 32, lanes, post) VEC_MASKED_HANDLERS(name, 64, lanes, post) \
+	static const struct vec_wide wide_##name[] = { { VEC_MASKED(name, 8) }, { VEC_MASKED(name, 16) }, \
+						       { VEC_MASKED(name, 32) }, { VEC_MASKED(name, 64) }, { 0 } }; \
+	VEC_ALL(name, bits, lanes, post)
+#define VEC_ALL(name, bits, lanes, post) \
 	VEC_SSE_HANDLERS(name, bits, lanes, post) \
 	VEC_128_HANDLERS(name, bits, lanes, post) \
 	VEC_256_HANDLERS(name, bits, lanes, post) \
@@ -362,11 +541,12 @@ void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2],
 	VEC_CHOOSE(name, lanes, { h_##name##_reg, h_##name##_base, h_##name##_index, h_##name##_seg }, \
 		   { h_##name##_128_reg, h_##name##_128_index, h_##name##_128_seg }, \
 		   { h_##name##_256_reg, h_##name##_256_index, h_##name##_256_seg }, \
-		   { VEC_ZMM(name, 128), VEC_ZMM(name, 256), VEC_ZMM(name, 512) })
+		   { VEC_ZMM(name, 128), VEC_ZMM(name, 256), VEC_ZMM(name, 512) }, wide_##name)
 
 /* The same with an MMX form, of which one source and the result are 8 bytes (mmx.h). */
 #define VEC_MM_SLOW(name, ...) MMX_BODY(name, lanes_##name, 8) VEC_SLOW(name, __VA_ARGS__)
 #define VEC_MM_FAST(name, ...) MMX_BODY(name, lanes_##name, 8) VEC_FAST(name, __VA_ARGS__)
+#define VEC_MM_FAST_DQ(name, ...) MMX_BODY(name, lanes_##name, 8) VEC_FAST_DQ(name, __VA_ARGS__)
 
 /* An operation whose body is written out: BODY(name), with the operands as above. */
 #define VEC_OWN(name) BODY_HANDLER(name) VEC_SLOW(name, 0, PACKED, POST_EXACT)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Five vector kernels for multiboot.asm, of vectors of WIDTH bytes: 32 (AVX2) or 64 (AVX-512). Both do the same work, and
+/* Six vector kernels for multiboot.asm, of vectors of WIDTH bytes: 32 (AVX2) or 64 (AVX-512). Both do the same work, and
  * return the same checksums.
  *   0 matmul32   fused multiply-adds of floats           64 x 512 by 512 x 512
  *   1 matmul64   of doubles                               64 x 256 by 256 x 256
  *   2 memcpy     64 KiB, within the host's second cache
  *   3 sha512     the compression function, in each lane of 64 bits its own message
  *   4 xorshift   shifts and exclusive ORs, 64 bits
+ *   5 masks      comparisons, and arithmetic on the elements that they choose: blends (AVX2), masks (AVX-512)
  */
 #include <stdint.h>
 
@@ -136,6 +137,56 @@ static u64 xorshift(words *x)
 	return h;
 }
 
+/* Each a becomes 3 * a + 1 if it is odd, else a / 2; the odd ones are added up, and counted in halves. C has no operator
+ * that a compiler makes a mask of. */
+#if WIDTH == 64
+#define STEP \
+	"vptestmq %[one], %[a], %%k1\n" \
+	"vpaddq %[a], %[sum], %[sum] %{%%k1%}\n" \
+	"vaddpd %[half], %[halves], %[halves] %{%%k1%}\n" \
+	"vpaddq %[a], %[a], %[t] %{%%k1%}%{z%}\n" \
+	"vpaddq %[one], %[t], %[t] %{%%k1%}\n" \
+	"knotw %%k1, %%k2\n" \
+	"vpsrlq $1, %[a], %[a] %{%%k2%}\n" \
+	"vpaddq %[t], %[a], %[a]\n"
+#define CLOBBERS "k1", "k2"
+#else
+#define STEP \
+	"vpand %[one], %[a], %%ymm15\n" \
+	"vpcmpeqq %[one], %%ymm15, %%ymm15\n" \
+	"vpand %[a], %%ymm15, %[t]\n" \
+	"vpaddq %[t], %[sum], %[sum]\n" \
+	"vandpd %[half], %%ymm15, %[t]\n" \
+	"vaddpd %[t], %[halves], %[halves]\n" \
+	"vpaddq %[a], %[a], %[t]\n" \
+	"vpaddq %[one], %[t], %[t]\n" \
+	"vpaddq %[a], %[t], %[t]\n" \
+	"vpsrlq $1, %[a], %[a]\n" \
+	"vpblendvb %%ymm15, %[t], %[a], %[a]\n"
+#define CLOBBERS "xmm15"
+#endif
+static u64 masks(words *x)
+{
+	const words one = (words){ 0 } + 1;
+	const doubles half = (doubles){ 0 } + 0.5;
+	u64 h = 0;
+
+	for (int first = 0; first < LANES; first += WIDTH / 8) {
+		for (int i = 0; i < WIDTH / 8; i++)
+			((u64 *)x)[i] = (u64)(first + i + 1) * 0x9e3779b97f4a7c15 >> 24;
+		words a = x[0], sum = { 0 }, t;
+		doubles halves = { 0 };
+
+		for (int i = 0; i < 5000; i++)
+			__asm__(STEP : [a] "+v"(a), [sum] "+v"(sum), [halves] "+v"(halves), [t] "=&v"(t)
+				: [one] "v"(one), [half] "v"(half) : CLOBBERS);
+		x[0] = sum ^ (words)halves;
+		for (int i = 0; i < WIDTH / 8; i++)
+			h = h * 31 + ((u64 *)x)[i];
+	}
+	return h;
+}
+
 u64 start(char *memory, u64 which, u64 reps);
 
 u64 start(char *memory, u64 which, u64 reps)
@@ -162,9 +213,13 @@ u64 start(char *memory, u64 which, u64 reps)
 			for (int i = 0; i < 400; i++)
 				h += sha512((words *)memory);
 			break;
-		default:
+		case 4:
 			for (int i = 0; i < 100; i++)
 				h += xorshift((words *)memory);
+			break;
+		default:
+			for (int i = 0; i < 100; i++)
+				h += masks((words *)memory);
 		}
 	return h;
 }
