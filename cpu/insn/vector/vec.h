@@ -61,13 +61,9 @@ ALWAYS_INLINE vec vec_mask(u64 active, unsigned size, unsigned part)
 {
 	const u64 bits = active >> part * (16 / size);
 
-	if (size == 8) {
-		const vec each = { 1, 2 }, all = { bits, bits };
-
-		return (vec)((all & each) == each);
-	}
-	if (size == 4) {
-		const vu32 each = { 1, 2, 4, 8 }, all = { (u32)bits, (u32)bits, (u32)bits, (u32)bits };
+	if (size >= 4) {
+		const vu32 each = size == 8 ? (vu32){ 1, 1, 2, 2 } : (vu32){ 1, 2, 4, 8 },
+			   all = { (u32)bits, (u32)bits, (u32)bits, (u32)bits };
 
 		return (vec)((all & each) == each);
 	}

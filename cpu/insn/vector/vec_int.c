@@ -125,13 +125,32 @@ static void choose_shift(const struct dec *d, struct op *o, handler *const forms
 		o->run = forms[d->vex + d->vex_l];
 }
 
+/* As vec_fast_zmm, of the second source alone. */
+ALWAYS_INLINE HANDLER_TYPE immediate_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen, vec_fn *fn,
+					  handler *slow)
+{
+	VEC_FAST_OPERAND(p, kind, vlen, false, slow)
+#define PART(part) fn(c, vec_zero, vec_fast_part(c, o, p, kind, PACKED, vlen, part), o->imm8, part)
+	VEC_FAST_PARTS(vlen, PART)
+#undef PART
+	vreg_set(c, o, dst, 3, r3);
+	vreg_set(c, o, dst, 2, r2);
+	vreg_set(c, o, dst, 1, r1);
+	vreg_set(c, o, dst, 0, r0);
+	RUN(o + 1);
+}
+
 /* NAME_i: of B alone. */
+#define IMMEDIATE_HANDLER(name, form, kind, vlen) \
+	HANDLER(h_##name##_##form) { return immediate_fast(c, o, n, kind, vlen, lanes_##name, h_##name); }
+#define IMMEDIATE_HANDLERS(name, size, vlen) \
+	IMMEDIATE_HANDLER(name, zmm##size##_reg, KIND_REG, vlen) IMMEDIATE_HANDLER(name, zmm##size##_index, KIND_INDEX, vlen)
 #define IMMEDIATE_LANES(name, bits, expression) \
 	VEC_LANES(name##_i, expression) \
 	EVEX_BODY(name##_i, parts, lanes_##name##_i, PACKED, EXACT) \
-	VEC_ZMM_HANDLERS(128, 16, name##_i, 0, PACKED, POST_EXACT) \
-	VEC_ZMM_HANDLERS(256, 32, name##_i, 0, PACKED, POST_EXACT) \
-	VEC_ZMM_HANDLERS(512, 64, name##_i, 0, PACKED, POST_EXACT) \
+	IMMEDIATE_HANDLERS(name##_i, 128, 16) \
+	IMMEDIATE_HANDLERS(name##_i, 256, 32) \
+	IMMEDIATE_HANDLERS(name##_i, 512, 64) \
 	VEC_MASKED_HANDLERS(name##_i, bits, PACKED, POST_EXACT) \
 	static const struct vec_wide masked_##name[] = { { VEC_MASKED(name##_i, bits) }, { 0 } }; \
 	static handler *const plain_##name[3][2] = { VEC_ZMM(name##_i, 128), VEC_ZMM(name##_i, 256), \

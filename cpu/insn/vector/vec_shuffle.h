@@ -224,9 +224,24 @@ static inline u32 vec_mask8(vec v)
 
 static inline u32 vec_mask32(vec v)
 {
+#ifdef __SSE2__
+	typedef float floats __attribute__((vector_size(16)));
+
+	return (u32)__builtin_ia32_movmskps((floats)v);
+#else
 	return (u32)((v[0] >> 31 & 1) | (v[0] >> 62 & 2) | (v[1] >> 29 & 4) | (v[1] >> 60 & 8));
+#endif
 }
 
-static inline u32 vec_mask64(vec v) { return (u32)(v[0] >> 63 | (v[1] >> 62 & 2)); }
+static inline u32 vec_mask64(vec v)
+{
+#ifdef __SSE2__
+	typedef double doubles __attribute__((vector_size(16)));
+
+	return (u32)__builtin_ia32_movmskpd((doubles)v);
+#else
+	return (u32)(v[0] >> 63 | (v[1] >> 62 & 2));
+#endif
+}
 
 #endif
