@@ -9,7 +9,7 @@
 
 enum { ANY = 2 /* W */ };
 enum { NOTHING, SAE, ER };
-enum { NO_MEMORY, FULL /* or one element, broadcast */, HALF, FULLMEM, ONE };
+enum { NO_MEMORY, FULL /* or one element, broadcast */, HALF, HALFMEM, FULLMEM, ONE };
 
 static const struct pattern {
 	const char *name;
@@ -100,6 +100,20 @@ static const struct pattern {
 	{ "vscalefbf16", 6, 0, 0x2c, 0, NOTHING, FULL, 2, true },
 	{ "vsqrtbf16", 5, 1, 0x51, 0, NOTHING, FULL, 2, true },
 	{ "vsubbf16", 5, 1, 0x5c, 0, NOTHING, FULL, 2, true },
+	{ "vcvt2ps2phx", 2, 1, 0x67, 0, ER, FULL, 4, true },
+	{ "vcvthf82ph", 5, 3, 0x1e, 0, NOTHING, HALFMEM, 1, true },
+	{ "vcvtph2bf8", 2, 2, 0x74, 0, NOTHING, FULL, 2, true },
+	{ "vcvtph2bf8s", 5, 2, 0x74, 0, NOTHING, FULL, 2, true },
+	{ "vcvtph2hf8", 5, 2, 0x18, 0, NOTHING, FULL, 2, true },
+	{ "vcvtph2hf8s", 5, 2, 0x1b, 0, NOTHING, FULL, 2, true },
+	{ "vcvt2ph2bf8", 2, 3, 0x74, 0, NOTHING, FULL, 2, true },
+	{ "vcvt2ph2bf8s", 5, 3, 0x74, 0, NOTHING, FULL, 2, true },
+	{ "vcvt2ph2hf8", 5, 3, 0x18, 0, NOTHING, FULL, 2, true },
+	{ "vcvt2ph2hf8s", 5, 3, 0x1b, 0, NOTHING, FULL, 2, true },
+	{ "vcvtbiasph2bf8", 2, 0, 0x74, 0, NOTHING, FULL, 2, true },
+	{ "vcvtbiasph2bf8s", 5, 0, 0x74, 0, NOTHING, FULL, 2, true },
+	{ "vcvtbiasph2hf8", 5, 0, 0x18, 0, NOTHING, FULL, 2, true },
+	{ "vcvtbiasph2hf8s", 5, 0, 0x1b, 0, NOTHING, FULL, 2, true },
 	{ "tcvtrowd2ps", 2, 2, 0x4a, 0, NOTHING, NO_MEMORY, 0, false },
 	{ "tcvtrowd2ps", 3, 2, 0x07, 0, NOTHING, NO_MEMORY, 0, false },
 	{ "tcvtrowps2bf16h", 2, 3, 0x6d, 0, NOTHING, NO_MEMORY, 0, false },

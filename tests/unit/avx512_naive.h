@@ -1133,6 +1133,103 @@ W(repeat8)
 
 /* ---- the table ---- */
 
+/* ---- numbers of 8 bits ---- */
+
+/* The magnitude of CODE; the first one beyond the largest is what the next number would be. */
+static double fp8_value(unsigned code, bool hf8)
+{
+	unsigned frac_bits = hf8 ? 3 : 2, exp = code >> frac_bits, frac = code & ((1u << frac_bits) - 1);
+	int bias = hf8 ? 7 : 15;
+
+	return exp ? ldexp((double)(frac + (1u << frac_bits)), (int)exp - bias - (int)frac_bits)
+		   : ldexp((double)frac, 1 - bias - (int)frac_bits);
+}
+
+/* The nearest of all numbers, of two the one whose last bit is zero; with a bias the largest that is not above the sum of
+ * V and BIAS 256ths of the distance of two numbers at V (of HF8's normal numbers half the bias, in 128ths). */
+static uint8_t fp8(uint64_t half, bool hf8, bool saturates, int bias)
+{
+	const unsigned beyond = hf8 ? 0x7f : 0x7c, sign = half >> 8 & 0x80;
+	double v = fabs(value_of(half, format_half));
+	unsigned best = 0;
+
+	if (isnan(v))
+		return (uint8_t)(hf8 ? sign | 0x7f : half >> 8 | 2);
+	if (bias >= 0 && !isinf(v)) {
+		int exp = v > 0 ? ilogb(v) : -99, least = hf8 ? -6 : -14;
+		double distance = ldexp(1, (exp < least ? least : exp) - (hf8 ? 3 : 2));
+
+		v += hf8 && exp >= least ? distance * (bias >> 1) / 128 : distance * bias / 256;
+		while (best < beyond && fp8_value(best + 1, hf8) <= v)
+			best++;
+	} else {
+		for (unsigned code = 1; code <= beyond; code++) {
+			double here = fabs(fp8_value(code, hf8) - v), there = fabs(fp8_value(best, hf8) - v);
+
+			if (here < there || (here == there && !(code & 1)))
+				best = code;
+		}
+		if (isinf(v))
+			best = beyond;
+	}
+	if (best == beyond && saturates)
+		best--;
+	return (uint8_t)(sign | best);
+}
+#define FP8(name, hf8, saturates) \
+	static uint64_t n_##name(const struct lane *l) { return fp8(l->b, hf8, saturates, -1); } \
+	static uint64_t n_bias##name(const struct lane *l) { return fp8(l->b, hf8, saturates, (int)(l->a & 0xff)); } \
+	W(two##name) \
+	{ \
+		USED; \
+		for (unsigned i = 0; i < vl; i++) \
+			r[i] = fp8(peek(i < vl / 2 ? b : a, i % (vl / 2), 2), hf8, saturates, -1); \
+	}
+FP8(bf8, false, false)
+FP8(bf8s, false, true)
+FP8(hf8, true, false)
+FP8(hf8s, true, true)
+static uint64_t n_from_hf8(const struct lane *l)
+{
+	const uint64_t sign = l->b << 8 & 0x8000;
+
+	if ((l->b & 0x7f) == 0x7f)
+		return sign | 0x7e00;
+	for (uint64_t v = 0; v < 0x7c00; v++)
+		if (value_of(v, format_half) == fp8_value(l->b & 0x7f, true))
+			return sign | v;
+	return 0xdead;
+}
+
+/* To FP16, by the host's rounding. */
+static uint16_t to_half(uint64_t single)
+{
+	double v = value_of(single, format_single), unit;
+	uint64_t sign = single >> 16 & 0x8000, r;
+
+	if (isnan(v))
+		return (uint16_t)(sign | 0x7e00 | (single >> 13 & 0x3ff));
+	if (isinf(v) || v == 0)
+		return (uint16_t)(sign | (v == 0 ? 0 : 0x7c00));
+	unit = ldexp(1, (ilogb(v) < -14 ? -14 : ilogb(v)) - 10);
+	v = fabs(rint(v / unit) * unit);
+	if (v > 65504) {
+		unsigned rc = host_mxcsr_now() >> 13 & 3;
+
+		return (uint16_t)(sign | (0x7c00 - (rc == 3 || rc == (sign ? 2 : 1))));
+	}
+	for (r = v == 0 ? 0 : v < ldexp(1, -14) ? 1 : (uint64_t)(ilogb(v) + 15) << 10; value_of(r, format_half) != v; r++)
+		;
+	return (uint16_t)(sign | r);
+}
+static uint64_t n_to_half(const struct lane *l) { return to_half(l->b); }
+W(twophx)
+{
+	USED;
+	for (unsigned i = 0; i < vl / 2; i++)
+		poke(r, i, 2, to_half(peek(i < vl / 4 ? b : a, i % (vl / 4), 4)));
+}
+
 #define E(name, size, fn) \
 	{ \
 		name, size, size, n_##fn, 0, 0, 0, 0 \
@@ -1454,6 +1551,21 @@ static const struct naive naives[] = {
 	PSD("vminmax", minmax),
 	E("vminmaxph", 2, minmax),
 	S("vminmaxsh", 2, minmax),
+	EC("vcvtph2bf8", 2, 1, bf8),
+	EC("vcvtph2bf8s", 2, 1, bf8s),
+	EC("vcvtph2hf8", 2, 1, hf8),
+	EC("vcvtph2hf8s", 2, 1, hf8s),
+	EC("vcvtbiasph2bf8", 2, 1, biasbf8),
+	EC("vcvtbiasph2bf8s", 2, 1, biasbf8s),
+	EC("vcvtbiasph2hf8", 2, 1, biashf8),
+	EC("vcvtbiasph2hf8s", 2, 1, biashf8s),
+	V("vcvt2ph2bf8", 2, 1, twobf8),
+	V("vcvt2ph2bf8s", 2, 1, twobf8s),
+	V("vcvt2ph2hf8", 2, 1, twohf8),
+	V("vcvt2ph2hf8s", 2, 1, twohf8s),
+	EC("vcvthf82ph", 1, 2, from_hf8),
+	V("vcvt2ps2phx", 4, 2, twophx),
+	EC("vcvtps2phx", 4, 2, to_half),
 	V("vpbroadcastb", 1, 1, repeat1),
 	V("vpbroadcastw", 2, 2, repeat1),
 	V("vpbroadcastd", 4, 4, repeat1),

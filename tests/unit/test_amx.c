@@ -13,7 +13,7 @@ enum { CONFIG = DATA, ROWS = DATA + 0x100 /* of a tile */, AREA = 0x10000, MEMOR
 
 static void amx_setup(void)
 {
-	vectors_setup("max,+amx-tile,+amx-int8,+amx-bf16,+amx-fp16,+amx-complex,+amx-tf32,+amx-movrs,+xfd", MEMORY, 0,
+	vectors_setup("max,+amx-tile,+amx-int8,+amx-bf16,+amx-fp16,+amx-complex,+amx-tf32,+amx-movrs,+amx-fp8,+xfd", MEMORY, 0,
 		      0x60007);
 }
 
@@ -36,7 +36,7 @@ static int tileloadd(unsigned t) { return RUN_CODE(0xc4, 0xe2, 0x7b, 0x4b, (u8)(
 static int tilestored(unsigned t) { return RUN_CODE(0xc4, 0xe2, 0x7a, 0x4b, (u8)(4 | t << 3), 0x0b); }
 static int product(u8 pp, u8 opcode, unsigned d, unsigned a, unsigned b)
 {
-	return RUN_CODE(0xc4, 0xe2, (u8)((~b & 15) << 3 | pp), opcode, (u8)(0xc0 | d << 3 | a));
+	return RUN_CODE(0xc4, opcode == 0xfd ? 0xe5 : 0xe2, (u8)((~b & 15) << 3 | pp), opcode, (u8)(0xc0 | d << 3 | a));
 }
 
 struct shape {
@@ -198,15 +198,31 @@ static float half(u16 v)
 static float brain(u16 v) { return from_bits((u32)v << 16); }
 static float tensor(u32 v) { return from_bits(v & 0xffffe000); }
 
-enum element { INT8, BF16, FP16, IMAGINARY, REAL_PART, TF32 };
+enum element { INT8, BF16, FP16, IMAGINARY, REAL_PART, TF32, FP8 };
 static const struct {
 	u8 pp, opcode, kind;
-	bool a_signed, b_signed;
+	bool a_signed, b_signed; /* of FP8: E4M3 */
 } products[] = {
 	{ 3, 0x5e, INT8, true, true },   { 2, 0x5e, INT8, true, false }, { 1, 0x5e, INT8, false, true },
 	{ 0, 0x5e, INT8, false, false }, { 2, 0x5c, BF16, 0, 0 },        { 3, 0x5c, FP16, 0, 0 },
 	{ 1, 0x6c, IMAGINARY, 0, 0 },    { 0, 0x6c, REAL_PART, 0, 0 },   { 1, 0x48, TF32, 0, 0 },
+	{ 0, 0xfd, FP8, false, false },  { 3, 0xfd, FP8, false, true },  { 2, 0xfd, FP8, true, false },
+	{ 1, 0xfd, FP8, true, true },
 };
+
+/* E5M2, or E4M3, which has no infinities. */
+static float small(u8 v, bool e4m3)
+{
+	int frac_bits = e4m3 ? 3 : 2, exp = (v & 0x7f) >> frac_bits, frac = v & ((1 << frac_bits) - 1), bias = e4m3 ? 7 : 15;
+	float f = exp ? ldexpf((float)(frac + (1 << frac_bits)), exp - bias - frac_bits)
+		      : ldexpf((float)frac, 1 - bias - frac_bits);
+
+	if (e4m3 ? (v & 0x7f) == 0x7f : (v & 0x7f) > 0x7c)
+		f = NAN;
+	else if (!e4m3 && exp == 31)
+		f = INFINITY;
+	return v & 0x80 ? -f : f;
+}
 
 static u32 naive_bytes(u32 sum, const u8 *a, const u8 *b, bool a_signed, bool b_signed)
 {
@@ -216,6 +232,21 @@ static u32 naive_bytes(u32 sum, const u8 *a, const u8 *b, bool a_signed, bool b_
 		sum += (u32)(x * y);
 	}
 	return sum;
+}
+
+/* Each product is exact; of four, the sums of two are added to a sum each. */
+static float naive_small(const u8 *a, bool a_e4m3, u8 b[16][64], bool b_e4m3, unsigned n, unsigned count, float was)
+{
+	float sum[2] = { 0, 0 };
+
+	for (unsigned k = 0; k < count; k++)
+		for (unsigned i = 0; i < 2; i++) {
+			const u8 *p = a + 4 * k + 2 * i, *q = b[k] + 4 * n + 2 * i;
+
+			sum[i] = naive_add(sum[i], naive_add(small(p[0], a_e4m3) * small(q[0], b_e4m3),
+							     small(p[1], a_e4m3) * small(q[1], b_e4m3)));
+		}
+	return naive_add(was, naive_add(sum[0], sum[1]));
 }
 
 /* Column N of row M, of float kinds. */
@@ -287,8 +318,10 @@ START_TEST(all_products)
 						want = naive_bytes(want, a[row] + 4 * i, b[i] + 4 * j,
 								   products[p].a_signed, products[p].b_signed);
 				} else if (row < m && j < columns) {
-					float f =
-						naive_element(kind, a[row], b, j, k, from_bits(get32(d[row] + 4 * j)));
+					float was = from_bits(get32(d[row] + 4 * j)),
+					      f = kind == FP8 ? naive_small(a[row], products[p].a_signed, b, products[p].b_signed,
+									    j, k, was)
+							      : naive_element(kind, a[row], b, j, k, was);
 
 					memcpy(&want, &f, 4);
 					if (isnan(f) && isnan(from_bits(got)))

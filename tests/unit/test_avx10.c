@@ -37,7 +37,7 @@ static bool same_opcode(const struct isa_row *row, const struct pattern *p)
 static void columns(const struct isa_row *row, const struct pattern *p)
 {
 	static const u8 tuples[] = { [NO_MEMORY] = TUPLE_NONE, [FULL] = TUPLE_FV, [HALF] = TUPLE_HV,
-				     [FULLMEM] = TUPLE_FVM, [ONE] = TUPLE_T1 };
+				     [HALFMEM] = TUPLE_HVM, [FULLMEM] = TUPLE_FVM, [ONE] = TUPLE_T1 };
 	const struct insn *insn = row->insn;
 	unsigned from = insn->from ? insn->from : row->match & KEY_W ? 8 : 4;
 
@@ -230,6 +230,77 @@ START_TEST(saturated)
 }
 END_TEST
 
+/* ---- VCVT2PS2PHX ---- */
+
+/* It raises exceptions of active elements, of both sources, and none with a rounding of its own; EVEX.66.0F38.W0 67. */
+START_TEST(two_to_halves)
+{
+	static const u32 tiny = 0x33000000 /* 2^-25 */, large = 0x47800000 /* 65536 */, signaling = 0x7f800001, one = 0x3f800000;
+	const u32 lost = MXCSR_UE | MXCSR_PE, over = MXCSR_OE | MXCSR_PE;
+	static const u8 masked[] = { 0x62, 0xf2, 0x6d, 0x49, 0x67, 0xcb }; /* zmm1{k1}, zmm2, zmm3 */
+	static const u8 rounded[] = { 0x62, 0xf2, 0x6d, 0x18, 0x67, 0xcb }; /* zmm1, zmm2, zmm3, {rn-sae} */
+
+	for (unsigned i = 0; i < 16; i++)
+		c->v[2].d[i] = c->v[3].d[i] = one;
+	c->v[3].d[2] = tiny;
+	c->v[2].d[5] = large;
+	c->v[2].d[6] = signaling;
+	for (unsigned i = 0; i < 8; i++) {
+		c->k[1] = (u64)(i & 1) << 2 | (u64)(i & 2) << 20 | (u64)(i & 4) << 20;
+		c->mxcsr = 0x1f80;
+		ck_assert_int_eq(run(masked, 6), RETIRED);
+		sse_park(c);
+		ck_assert_uint_eq(c->mxcsr, 0x1f80 | (i & 1 ? lost : 0) | (i & 2 ? over : 0) | (i & 4 ? MXCSR_IE : 0));
+	}
+	c->mxcsr = 0x1f80;
+	ck_assert_int_eq(run(rounded, 6), RETIRED);
+	sse_park(c);
+	ck_assert_uint_eq(c->mxcsr, 0x1f80);
+	ck_assert_uint_eq(c->v[1].w[21], 0x7c00);
+	ck_assert_uint_eq(c->v[1].w[22], 0x7e00);
+	ck_assert_uint_eq(c->v[1].w[2], 0);
+	ck_assert_uint_eq(c->v[1].w[0], 0x3c00);
+}
+END_TEST
+
+/* ---- numbers of 8 bits: values of the OCP's specification (table 2), and of its conversions ---- */
+
+START_TEST(eight_bits)
+{
+	static const struct { u16 half; u8 bf8, bf8s, hf8, hf8s; } known[] = {
+		{ 0x3c00, 0x3c, 0x3c, 0x38, 0x38 },                                     /* 1 */
+		{ 0x7b00, 0x7b, 0x7b, 0x7f, 0x7e },                                     /* 57344, E5M2's largest */
+		{ 0x7bff, 0x7c, 0x7b, 0x7f, 0x7e },                                     /* 65504 */
+		{ 0x5f00, 0x5f, 0x5f, 0x7e, 0x7e },                                     /* 448, E4M3's largest */
+		{ 0x5f40, 0x5f, 0x5f, 0x7e, 0x7e },                                     /* 464, half-way to 480 */
+		{ 0x5f41, 0x5f, 0x5f, 0x7f, 0x7e },
+		{ 0x2400, 0x24, 0x24, 0x08, 0x08 },                                     /* 2^-6, E4M3's least normal */
+		{ 0x2300, 0x23, 0x23, 0x07, 0x07 },                                     /* 0.875 * 2^-6 */
+		{ 0x1800, 0x18, 0x18, 0x01, 0x01 },                                     /* 2^-9, E4M3's least */
+		{ 0x1400, 0x14, 0x14, 0x00, 0x00 },                                     /* 2^-10: half of that */
+		{ 0x1401, 0x14, 0x14, 0x01, 0x01 },
+		{ 0x0400, 0x04, 0x04, 0x00, 0x00 },                                     /* 2^-14, E5M2's least normal */
+		{ 0x0100, 0x01, 0x01, 0x00, 0x00 },                                     /* 2^-16, E5M2's least */
+		{ 0xfc00, 0xfc, 0xfb, 0xff, 0xfe },                                     /* -infinity */
+		{ 0x7d00, 0x7f, 0x7f, 0x7f, 0x7f },                                     /* a signaling NaN */
+		{ 0x8000, 0x80, 0x80, 0x80, 0x80 },
+	};
+	static const u8 codes[4][6] = { { 0x62, 0xf2, 0x7e, 0x48, 0x74, 0xca }, { 0x62, 0xf5, 0x7e, 0x48, 0x74, 0xca },
+					{ 0x62, 0xf5, 0x7e, 0x48, 0x18, 0xca }, { 0x62, 0xf5, 0x7e, 0x48, 0x1b, 0xca } };
+
+	for (unsigned i = 0; i < ARRAY_LEN(known); i++)
+		c->v[2].w[i] = known[i].half;
+	for (unsigned form = 0; form < 4; form++) {
+		memset(&c->v[1], 0x55, 64);
+		ck_assert_int_eq(run(codes[form], 6), RETIRED); /* ymm1, zmm2 */
+		for (unsigned i = 0; i < ARRAY_LEN(known); i++)
+			ck_assert_msg(c->v[1].b[i] == (&known[i].bf8)[form], "%04x, form %u: %02x", known[i].half, form,
+				      c->v[1].b[i]);
+		ck_assert_uint_eq(c->v[1].q[4], 0); /* half of the register is the result */
+	}
+}
+END_TEST
+
 /* ---- VMOVD, VMOVW ---- */
 
 START_TEST(moves)
@@ -412,6 +483,8 @@ int main(void)
 	tcase_add_test(tc, comparisons);
 	tcase_add_test(tc, brain_comparisons);
 	tcase_add_test(tc, saturated);
+	tcase_add_test(tc, two_to_halves);
+	tcase_add_test(tc, eight_bits);
 	tcase_add_test(tc, moves);
 	tcase_add_test(tc, minmax_and_daz);
 	tcase_add_test(tc, rows_of_tiles);

@@ -99,6 +99,8 @@ static u64 some_float(unsigned size)
 
 	if (rnd() & 1)
 		v = (v & 0x807fffff) | (u32)(0x3f800000 + ((rnd() & 31) << 23) - (16 << 23));
+	if (size == 1)
+		return rnd() & 0xff;
 	if (size == 2) /* FP16 and bfloat16 */
 		return rnd() & 1 ? v >> 16 : rnd() & 7 ? rnd() & 0xffff : (rnd() & 0x80ff) | 0x7c00;
 	if (size == 4)
@@ -175,7 +177,7 @@ struct result {
 static void expect(const struct naive *n, const struct shape *f, bool store, struct result *r)
 {
 	u8 old[64], a[64], b[64] = { 0 }, whole[64] = { 0 };
-	unsigned count = n->scalar ? 1 : f->vl / (n->from > n->size && n->lane ? n->from : n->size);
+	const unsigned most = n->from > n->size ? n->from : n->size, count = n->scalar ? 1 : f->vl / (n->lane ? most : n->size);
 	u64 k = f->k ? c->k[f->k] : ~(u64)0, mask = 0;
 
 	memcpy(old, &c->v[f->dst], 64);
@@ -193,7 +195,7 @@ static void expect(const struct naive *n, const struct shape *f, bool store, str
 		n->whole(whole, old, a, b, f->vl, n->size, f->imm);
 	for (unsigned i = 0; i < count; i++) {
 		struct lane l = {
-			peek(old, i, n->size), peek(a, i, n->size), peek(b, i, n->from), n->size, n->from, f->imm
+			peek(old, i, n->size), peek(a, i, most), peek(b, i, n->from), n->size, n->from, f->imm
 		};
 		u64 x;
 

@@ -273,7 +273,7 @@ static bool is_newer(const struct dec *d)
 	       f == F_MOVRS || f == F_WRMSRNS || f == F_MSRLIST || f == F_USER_MSR || f == F_LKGS || f == F_SHA512 ||
 	       f == F_SM3 || f == F_SM4 || f == F_AVX_NE_CONVERT || f == F_AMX_COMPLEX || f == F_AMX_TF32 ||
 	       f == F_AMX_MOVRS || f == F_FRED || f == F_APX || f == F_AVX10_2 ||
-	       f == F_AMX_AVX512;
+	       f == F_AMX_AVX512 || f == F_AMX_FP8;
 }
 
 /* Registers that do not exist: here the table says yes, and the body #UD. */

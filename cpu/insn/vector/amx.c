@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_soft.h"
+#include "cpu/insn/vector/fp8.h"
 #include "cpu/amx.h"
 #include "cpu/system/xsave.h"
 
@@ -189,7 +190,7 @@ GEN_BODY(tilestored)
 
 /* ---- products: rows of A by columns of B, whose elements are 4 bytes: of a number, or of 2 or 4 small ones ---- */
 
-enum product { SSD, SUD, USD, UUD, BF16, FP16, COMPLEX_IM, COMPLEX_RL, TF32 };
+enum product { SSD, SUD, USD, UUD, BF16, FP16, COMPLEX_IM, COMPLEX_RL, TF32, BF8_BF8, BF8_HF8, HF8_BF8, HF8_HF8 };
 
 /* Bytes, A's and B's with or without a sign. */
 static u32 bytes_product(const u8 *a, const u8 *b, enum product kind)
@@ -212,10 +213,25 @@ static u32 fused(struct cpu *c, u32 a, u32 b, u32 sum, bool minus)
 	return (u32)soft_fma(c, a, b, sum, minus, false, f32);
 }
 
+/* Of numbers of 8 bits: the first two products, and the other two, are added to each other, and then to their sum. */
+static void add_products_fp8(struct cpu *c, const u8 *a, const u8 *b, enum product kind, u32 sum[2])
+{
+	const enum fp8 first = kind >= HF8_BF8 ? HF8 : BF8, second = kind == BF8_HF8 || kind == HF8_HF8 ? HF8 : BF8;
+	u64 product[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		product[i] = soft_mul(c, soft_convert(c, fp8_to_half(a[i], first), f16, f32),
+				      soft_convert(c, fp8_to_half(b[i], second), f16, f32), f32);
+	for (unsigned i = 0; i < 2; i++)
+		sum[i] = (u32)soft_add(c, sum[i], soft_add(c, product[2 * i], product[2 * i + 1], f32), f32);
+}
+
 /* Of pairs there are two sums: of the even products and of the odd ones, or of those that a complex product has. */
 static void add_products(struct cpu *c, const u8 *a, const u8 *b, enum product kind, u32 sum[2])
 {
-	if (kind == TF32) { /* 10 bits of a fraction; NaNs become quiet first */
+	if (kind >= BF8_BF8) {
+		add_products_fp8(c, a, b, kind, sum);
+	} else if (kind == TF32) { /* 10 bits of a fraction; NaNs become quiet first */
 		u32 x[2] = { get32(a), get32(b) };
 
 		for (unsigned i = 0; i < 2; i++) {
@@ -299,6 +315,10 @@ MULTIPLY(tdpfp16ps, FP16)
 MULTIPLY(tcmmimfp16ps, COMPLEX_IM)
 MULTIPLY(tcmmrlfp16ps, COMPLEX_RL)
 MULTIPLY(tmmultf32ps, TF32)
+MULTIPLY(tdpbf8ps, BF8_BF8)
+MULTIPLY(tdpbhf8ps, BF8_HF8)
+MULTIPLY(tdphbf8ps, HF8_BF8)
+MULTIPLY(tdphf8ps, HF8_HF8)
 
 /* ---- a row to a vector register ---- */
 

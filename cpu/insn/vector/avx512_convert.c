@@ -3,6 +3,7 @@
  * rounding of their own. Computed with integers (vec_soft.h). */
 #include "cpu/insn/vector/vector.h"
 #include "cpu/insn/vector/vec_soft.h"
+#include "cpu/insn/vector/fp8.h"
 
 /* ---- vectors ---- */
 
@@ -294,3 +295,77 @@ static u64 element_dot_bfloat16(struct cpu *c, const struct element *e)
 }
 EVEX_BODY(vdpbf16ps, element, element_dot_bfloat16, PACKED, EXACT)
 EVEX_IS(vdpbf16ps, vdpbf16ps)
+
+/* ---- AVX10.2: two sources side by side ---- */
+
+static void whole_to_half(struct cpu *c, const struct op *o, struct evex *e)
+{
+	const unsigned half = o->vlen / 4;
+
+	for (unsigned i = 0; i < 2 * half; i++)
+		if (e->active >> i & 1)
+			e->r.w[i] = (u16)soft_convert(c, i < half ? e->b.d[i] : e->a.d[i - half], f32, f16);
+}
+EVEX_BODY(vcvt2ps2phx, whole, whole_to_half, PACKED, SOFT)
+EVEX_IS(vcvt2ps2phx, vcvt2ps2phx)
+
+/* ---- numbers of 8 bits. No exceptions, and MXCSR has no part in it. ---- */
+
+static u64 element_half_from_hf8(struct cpu *c, const struct element *e)
+{
+	(void)c;
+	return fp8_to_half((u8)e->b, HF8);
+}
+EVEX_BODY(vcvthf82ph, element, element_half_from_hf8, PACKED, EXACT)
+EVEX_IS(vcvthf82ph, vcvthf82ph)
+
+/* Of one source; of one whose bias is the low byte of the first source's element; and of two, side by side. */
+#define TO_FP8(form, suffix, format, saturation) \
+	static void whole_##form##format##suffix(struct cpu *c, const struct op *o, struct evex *e) \
+	{ \
+		(void)c; \
+		form##_to_fp8(o, e, format, saturation); \
+	} \
+	EVEX_BODY(form##format##suffix, whole, whole_##form##format##suffix, PACKED, EXACT)
+#define TO_FP8_FORMS(form, mnemonic) \
+	TO_FP8(form, , BF8, false) \
+	TO_FP8(form, s, BF8, true) \
+	TO_FP8(form, , HF8, false) \
+	TO_FP8(form, s, HF8, true) \
+	EVEX_IS(mnemonic##2bf8, form##BF8) \
+	EVEX_IS(mnemonic##2bf8s, form##BF8##s) \
+	EVEX_IS(mnemonic##2hf8, form##HF8) \
+	EVEX_IS(mnemonic##2hf8s, form##HF8##s)
+
+/* The result is half as long as the source. */
+static void halve(const struct op *o, struct evex *e)
+{
+	e->count = o->vlen / 2u;
+	e->active &= ((u64)1 << e->count) - 1;
+}
+
+static void one_to_fp8(const struct op *o, struct evex *e, enum fp8 to, bool saturates)
+{
+	halve(o, e);
+	for (unsigned i = 0; i < e->count; i++)
+		e->r.b[i] = fp8_from_half(e->b.w[i], to, &(struct fp8_rounding){ saturates, false, 0 });
+}
+TO_FP8_FORMS(one, vcvtph)
+
+static void biased_to_fp8(const struct op *o, struct evex *e, enum fp8 to, bool saturates)
+{
+	halve(o, e);
+	for (unsigned i = 0; i < e->count; i++)
+		e->r.b[i] = fp8_from_half(e->b.w[i], to, &(struct fp8_rounding){ saturates, true, (u8)e->a.w[i] });
+}
+TO_FP8_FORMS(biased, vcvtbiasph)
+
+static void two_to_fp8(const struct op *o, struct evex *e, enum fp8 to, bool saturates)
+{
+	const unsigned half = o->vlen / 2;
+
+	for (unsigned i = 0; i < 2 * half; i++)
+		e->r.b[i] = fp8_from_half(i < half ? e->b.w[i] : e->a.w[i - half], to,
+					  &(struct fp8_rounding){ saturates, false, 0 });
+}
+TO_FP8_FORMS(two, vcvt2ph)
