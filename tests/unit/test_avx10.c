@@ -12,7 +12,7 @@
 
 enum { AREA = DATA + 0x100 };
 
-static void avx10_setup(void) { vectors_setup("sapphire-rapids,+avx10.2,+amx-avx512", RAM_SIZE, 0, 0x600e7); }
+static void avx10_setup(void) { vectors_setup("sapphire-rapids,+avx10.2,+amx-avx512,+movrs", RAM_SIZE, 0, 0x600e7); }
 
 /* The vector of the fault of the instruction, or RETIRED. */
 static int run(const u8 *code, unsigned len)

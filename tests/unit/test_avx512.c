@@ -14,7 +14,7 @@ enum { CODE = 0x1000, PML4 = 0x10000, RAM_SIZE = 0x200000, DATA = 0x8000, END = 
 #define ALL_FEATURES "max," AVX512_FEATURES
 #define AVX512_FEATURES \
 	"+avx512f,+avx512dq,+avx512ifma,+avx512cd,+avx512bw,+avx512vl,+avx512vbmi,+avx512vbmi2,+avx512vnni," \
-	"+avx512bitalg,+avx512vpopcntdq,+avx512vp2intersect,+avx512fp16,+avx512bf16,+avxvnni,+avx10.2"
+	"+avx512bitalg,+avx512vpopcntdq,+avx512vp2intersect,+avx512fp16,+avx512bf16,+avxvnni,+avx10.2,+movrs"
 
 static void setup_model(const char *spec)
 {

@@ -146,6 +146,10 @@ GEN(vmovdqu8) { gen_vmovdqu(d, o); }
 GEN(vmovdqu16) { gen_vmovdqu(d, o); }
 GEN(vmovdqu32) { gen_vmovdqu(d, o); }
 GEN(vmovdqu64) { gen_vmovdqu(d, o); }
+GEN(vmovrsb) { gen_vmovdqu(d, o); }
+GEN(vmovrsw) { gen_vmovdqu(d, o); }
+GEN(vmovrsd) { gen_vmovdqu(d, o); }
+GEN(vmovrsq) { gen_vmovdqu(d, o); }
 
 /* MOVQ between XMM registers and memory. */
 GEN(movq_x) { move_or(d, o, vec_store8, gen_vec_load8_x); }
