@@ -16,6 +16,7 @@
  *    PCI slots of bus 0
  *      0  host bridge   1  ISA bridge, IDE, power management   2  display adapter   3  network adapter   4..  virtio, AHCI */
 #include <stdlib.h>
+#include "cpu/system/mca.h"
 #include "io/chipset/acpi.h"
 #include "io/serial/debugport.h"
 #include "io/chipset/exitports.h"
@@ -349,6 +350,22 @@ static int mouse_input(struct vcpu *v, const void *data, size_t len)
 	return 0;
 }
 
+static int machine_check_input(struct vcpu *v, const void *data, size_t len)
+{
+	const struct cpus *all = v->cpu->all;
+	struct vcpu_machine_check check;
+	const char *why;
+
+	if (len != sizeof check)
+		return machine_error(v, "%zu bytes are no struct vcpu_machine_check", len);
+	memcpy(&check, data, sizeof check);
+	if (check.processor >= all->count)
+		return machine_error(v, "there are %u processors", all->count);
+	why = mca_report(all->cpu[check.processor], &(struct machine_check){ check.bank, check.status, check.addr,
+			 check.misc, check.mcg_status }, check.everywhere);
+	return why ? machine_error(v, "%s", why) : 0;
+}
+
 _Static_assert(VCPU_COM3 == VCPU_COM2 + 1 && VCPU_COM4 == VCPU_COM2 + 2, "ports in order");
 
 int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t len)
@@ -371,6 +388,8 @@ int pc_input(struct vcpu *v, enum vcpu_channel channel, const void *data, size_t
 		return 0;
 	case VCPU_NMI:
 		return pc_nmi(pc) ? 0 : machine_error(v, "bit 7 of port 70h masks the NMI");
+	case VCPU_MACHINE_CHECK:
+		return machine_check_input(v, data, len);
 	case VCPU_RESET:
 		return machine_reset(v, NULL) ? 0 : machine_error(v, "the boot image cannot be loaded again");
 	case VCPU_MEDIUM:

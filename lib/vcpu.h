@@ -94,6 +94,7 @@ enum vcpu_channel {
 	                   server */
 	VCPU_NMI,       /* input only, no bytes: an NMI, on LINT1 of all processors. Refused while bit 7 of port 70h masks
 	                   it */
+	VCPU_MACHINE_CHECK, /* input only: a struct vcpu_machine_check */
 	VCPU_CHANNELS
 };
 
@@ -105,6 +106,18 @@ struct vcpu_mouse { int16_t dx, dy, wheel; uint16_t buttons; };
  * own, or the first of the VCPU_BUS_SHELF entries that follow it. 0 empties the drive. A CD-ROM drive that the guest
  * has locked refuses the change. */
 struct vcpu_medium { uint8_t drive, medium; };
+
+/* An error of the hardware, which the bank records as IA32_MCi_STATUS, IA32_MCi_ADDR (with bit 58 of STATUS) and
+ * IA32_MCi_MISC (bit 59); bit 63 of STATUS must be 1. If it is not corrected (bit 61), and enabled (bit 60, and the
+ * guest's IA32_MCG_CTL and IA32_MCi_CTL are not 0), #MC follows before the next instruction, with the low two bits of
+ * MCG_STATUS; a shutdown if CR4.MCE is 0 or the guest has not cleared the last #MC's MCIP. Refused by models without
+ * banks, as max is. CMCI is not announced: guests poll for corrected errors. */
+struct vcpu_machine_check {
+	uint32_t processor;      /* 0: the first */
+	uint16_t bank;
+	uint16_t everywhere;     /* 1: #MC comes to all processors, as Intel's do */
+	uint64_t status, addr, misc, mcg_status;
+};
 
 #define VCPU_DRIVES 16
 #define VCPU_LOADS 64

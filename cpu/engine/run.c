@@ -13,6 +13,7 @@
 #include "cpu/jump.h"
 #include "cpu/amx.h"
 #include "cpu/uintr.h"
+#include "cpu/system/mca.h"
 #include "cpu/system/page.h"
 #include "cpu/system/paravirt.h"
 #include "cpu/system/system.h"
@@ -268,7 +269,7 @@ static enum outcome run_blocks(struct cpu *c, s64 rest)
 enum { DR6_BS = 1 << 14, DEBUGCTL_BTF = 2 };
 
 /* What comes before the next instruction, in the order of SDM vol. 3, table 6-2. */
-enum due { DUE_NOTHING, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR, DUE_GUEST, DUE_USER };
+enum due { DUE_NOTHING, DUE_MACHINE_CHECK, DUE_TRAP, DUE_SMI, DUE_NMI, DUE_INTR, DUE_GUEST, DUE_USER };
 /* Does IF, the guest's or the host's, let an interrupt through? */
 ALWAYS_INLINE bool intr_enabled(const struct cpu *c)
 {
@@ -279,6 +280,8 @@ ALWAYS_INLINE enum due due(const struct cpu *c)
 {
 	bool shadow = in_shadow(c);
 
+	if (unlikely(c->mcg_status & MCG_DUE))
+		return DUE_MACHINE_CHECK;
 	/* Both come before a trap; the first turns up only there (SDM vol. 3, 25.5.2). */
 	if (vmx_guest(c) && (c->vmx->trap_flag_due || c->vmx->inject))
 		return DUE_GUEST;
@@ -379,6 +382,11 @@ static bool interruption(struct cpu *c, bool *ok, bool *costs)
 	if (what == DUE_NOTHING)
 		return false;
 	*costs = step_to_handler(c, false);
+	if (what == DUE_MACHINE_CHECK) {
+		c->activity = ACTIVITY_RUN;
+		*ok = mca_deliver(c);
+		return true;
+	}
 	if (what != DUE_TRAP && ((vmx_guest(c) && vmx_signal(c, what, ok)) ||
 				 (svm_guest(c) && svm_signal(c, what, ok))))
 		return true;
@@ -636,7 +644,8 @@ static s64 distance(const struct cpu *c, u64 icount_end)
 /* Does due() answer DUE_NOTHING? True is certain, and takes fewer questions than that; false is not certain. */
 ALWAYS_INLINE bool nothing_due(const struct cpu *c)
 {
-	return !(c->db_pending | (c->mode & (MODE_GUEST | MODE_SVM_GUEST)) | c->nmi_pending | c->smi_pending) && !c->uintr &&
+	return !(c->db_pending | (c->mode & (MODE_GUEST | MODE_SVM_GUEST)) | c->nmi_pending | c->smi_pending |
+		 (c->mcg_status & MCG_DUE)) && !c->uintr &&
 	       !c->svm && (!(c->eflags & FL_I) || !intr_pending(c));
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "cpu/system/mca.h"
+#include "cpu/system/system.h"
 
 enum { MCG_CAP = 0x179, MCG_CTL = 0x17b, MC0_CTL = 0x400, SCALABLE = 0xc0002000, CTL_P = 1 << 8, STATUS_WRITE = 1 << 18 };
 /* Registers of a bank: four of both makers, then AMD's, of 16 numbers each. */
@@ -107,4 +108,64 @@ bool mca_write(struct cpu *c, u32 index, u64 v)
 	if (p)
 		*p = v;
 	return true;
+}
+
+/* ---- errors ---- */
+
+enum { RIPV = 1, EIPV = 2, MCIP = 4 };
+#define STATUS_VAL ((u64)1 << 63)
+#define STATUS_OVER ((u64)1 << 62)
+#define STATUS_UC ((u64)1 << 61)
+#define STATUS_EN ((u64)1 << 60)
+#define STATUS_MISCV ((u64)1 << 59)
+#define STATUS_ADDRV ((u64)1 << 58)
+
+/* Of two errors the worse one stays, of two corrected ones the later (SDM vol. 3, table 16-9). */
+static void record(struct mca *m, const struct machine_check *e)
+{
+	u64 was = m->status[e->bank], over = was & STATUS_VAL ? STATUS_OVER : 0;
+
+	if (was & STATUS_VAL && was & STATUS_UC) {
+		m->status[e->bank] |= over;
+		return;
+	}
+	m->status[e->bank] = e->status | over;
+	m->addr[e->bank] = e->status & STATUS_ADDRV ? e->addr : 0;
+	m->misc[e->bank] = e->status & STATUS_MISCV ? e->misc : 0;
+}
+
+static void raise(struct cpu *c, u64 mcg_status)
+{
+	bool already = c->mcg_status & MCIP;
+
+	c->mcg_status = (mcg_status & (RIPV | EIPV)) | MCIP | MCG_DUE | (already || !(c->cr4 & CR4_MCE) ? MCG_SHUTDOWN : 0);
+	cpu_attention(c);
+}
+
+const char *mca_report(struct cpu *c, const struct machine_check *e, bool everywhere)
+{
+	if (!c->mca)
+		return "the processor's model has no banks for machine checks";
+	if (e->bank >= banks(c->model))
+		return "the processor has fewer banks for machine checks";
+	if (!(e->status & STATUS_VAL))
+		return "bit 63 of the status of a machine check, which makes it valid, is 0";
+	if (c->activity == ACTIVITY_WAIT_SIPI)
+		return "the processor has not been started";
+	record(c->mca, e);
+	if (!(e->status & STATUS_UC) || !(e->status & STATUS_EN) || !c->mca->control || !c->mca->ctl[e->bank])
+		return NULL;
+	raise(c, e->mcg_status);
+	for (unsigned i = 0; everywhere && i < c->all->count; i++)
+		if (c->all->cpu[i] != c && c->all->cpu[i]->activity != ACTIVITY_WAIT_SIPI)
+			raise(c->all->cpu[i], RIPV);
+	return NULL;
+}
+
+bool mca_deliver(struct cpu *c)
+{
+	bool shutdown = c->mcg_status & MCG_SHUTDOWN;
+
+	c->mcg_status &= RIPV | EIPV | MCIP;
+	return !shutdown && (interrupt(c, VEC_MC, INT_TRAP, false, 0) || deliver_fault(c));
 }

@@ -5,7 +5,7 @@ import { MemoryFile, Wasi, plainName } from './wasi.js';
 export { MemoryFile };
 
 const CHANNELS = ['com1', 'debugcon', 'keyboard', 'power', 'log', 'com2', 'com3', 'com4', 'lpt1', 'mouse', 'console', 'net',
-	'share', 'sound', 'firmware', 'reset', 'medium', 'host_log', 'nmi'];
+	'share', 'sound', 'firmware', 'reset', 'medium', 'host_log', 'nmi', 'machine_check'];
 const BUSES = ['ide', 'ahci', 'virtio', 'floppy', 'shelf'];
 
 // A module whose only function ends in a tail call, and one whose only function returns a vector of zeroes.

@@ -148,7 +148,7 @@ ROW(vcpu_input)
 		{ (enum vcpu_channel)-1, 1 }, { VCPU_CHANNELS, 1 }, { VCPU_LOG, 1 }, { VCPU_COM1, ~(size_t)0 },
 			{ VCPU_KEYBOARD, ~(size_t)0 },
 		{ VCPU_MOUSE, 1 }, { VCPU_MOUSE, ~(size_t)7 }, { VCPU_MEDIUM, 1 }, { VCPU_MEDIUM, 2 },
-			{ VCPU_MEDIUM, ~(size_t)1 }, { VCPU_NET, ~(size_t)0 },
+			{ VCPU_MEDIUM, ~(size_t)1 }, { VCPU_MACHINE_CHECK, 0 }, { VCPU_NET, ~(size_t)0 },
 		{ VCPU_SHARE, ~(size_t)0 }, { VCPU_CONSOLE, ~(size_t)0 },
 	};
 

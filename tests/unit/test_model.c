@@ -3,6 +3,7 @@
  * APM vol. 3, appendix E), and what follows from it. */
 #include <check.h>
 #include <stdlib.h>
+#include "cpu/system/mca.h"
 #include "cpu/cpu.h"
 
 static struct space mem, io;
@@ -315,6 +316,53 @@ START_TEST(machine_check_banks)
 	}
 	build("zen3,-mca-banks"); /* but the bit in CPUID is there */
 	ck_assert(!read_msr(c, 0xc0002000, &v) && !write_msr(c, 0xc0002000, 0));
+	tear_down();
+}
+END_TEST
+
+/* Errors that the caller reports (SDM vol. 3, table 16-9): of corrected ones the last stays, one that is not corrected
+ * stays before all others; #MC comes if the guest has enabled it, and shuts down without CR4.MCE. */
+START_TEST(machine_checks)
+{
+	const u64 valid = (u64)1 << 63, over = (u64)1 << 62, uncorrected = (u64)1 << 61, enabled = (u64)1 << 60,
+		  miscv = (u64)1 << 59, addrv = (u64)1 << 58;
+	struct machine_check e = { .bank = 3, .status = valid | addrv | 0x151, .addr = 0x1000, .misc = 5, .mcg_status = 7 };
+	u64 v;
+
+	build("max");
+	ck_assert_ptr_nonnull(mca_report(c, &e, false));
+	tear_down();
+	build("sapphire-rapids");
+	c->activity = ACTIVITY_RUN;
+	e.bank = 20;
+	ck_assert_ptr_nonnull(mca_report(c, &e, false));
+	e.bank = 3;
+	ck_assert_ptr_null(mca_report(c, &e, false));
+	ck_assert(read_msr(c, 0x40d, &v) && v == e.status);
+	ck_assert(read_msr(c, 0x40e, &v) && v == 0x1000);
+	ck_assert(read_msr(c, 0x40f, &v) && v == 0); /* MISCV is 0 */
+	e.status |= miscv;
+	ck_assert_ptr_null(mca_report(c, &e, false));
+	ck_assert(read_msr(c, 0x40d, &v) && v == (e.status | over));
+	ck_assert(read_msr(c, 0x40f, &v) && v == 5);
+	e.status = valid | uncorrected | enabled | 0x134;
+	ck_assert_ptr_null(mca_report(c, &e, false)); /* MCG_CTL and MC3_CTL are 0 */
+	ck_assert(read_msr(c, 0x40d, &v) && v == (e.status | over));
+	ck_assert(read_msr(c, 0x17a, &v) && v == 0);
+	e.status |= 1;
+	ck_assert(write_msr(c, 0x17b, ~(u64)0) && write_msr(c, 0x40c, ~(u64)0));
+	c->cr4 |= CR4_MCE;
+	ck_assert_ptr_null(mca_report(c, &e, false));
+	ck_assert(read_msr(c, 0x40d, &v) && !(v & 1)); /* the first one stays */
+	ck_assert_uint_eq(c->mcg_status, MCG_DUE | 7);
+	c->mcg_status = 7; /* MCIP */
+	ck_assert_ptr_null(mca_report(c, &e, false));
+	ck_assert_uint_eq(c->mcg_status, MCG_DUE | MCG_SHUTDOWN | 7);
+	c->mcg_status = 0;
+	c->cr4 &= ~(u64)CR4_MCE;
+	ck_assert_ptr_null(mca_report(c, &e, false));
+	ck_assert_uint_eq(c->mcg_status, MCG_DUE | MCG_SHUTDOWN | 7);
+	ck_assert(!mca_deliver(c));
 	tear_down();
 }
 END_TEST
@@ -684,6 +732,7 @@ int main(void)
 	tcase_add_test(t, generations);
 	tcase_add_test(t, wide_models);
 	tcase_add_test(t, machine_check_banks);
+	tcase_add_test(t, machine_checks);
 	tcase_add_test(t, avx10);
 	tcase_add_loop_test(t, instructions, 0, 10);
 	tcase_add_test(t, umov);
