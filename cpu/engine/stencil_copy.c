@@ -2,7 +2,7 @@
 /* The copy of one stencil (stencil_copy.h). */
 #include "cpu/engine/stencil_copy.h"
 
-#if VCPU_STITCH
+#if VCPU_STITCH && !defined __wasm__
 
 static unsigned slot(const struct stencil_table *table, handler *h)
 {

@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 
 const site = process.argv[2], read = (name) => readFileSync(`${site}/${name}`, 'utf8');
 // Each after those that it imports.
-const WORKER = ['wasi.js', 'vcpu.js', 'files.js', 'worker.js'];
+const WORKER = ['wasi.js', 'stitch.js', 'vcpu.js', 'files.js', 'worker.js'];
 const SCRIPTS = ['timeline.js', 'xterm.mjs', 'terminal.js', 'keys.js', 'panels.js', 'page.js'];
 const BINARIES = ['vcpu.wasm', 'plain.wasm', 'guests/demo_guest.elf'].filter((name) => existsSync(`${site}/${name}`));
 

@@ -38,6 +38,7 @@ export interface Drive {
 	/** "NAME[,readonly][,snapshot]..." as in vcpu.h: NAME is one of Options.files. Empty: no medium. */
 	image?: string;
 }
+export type Engine = 'best' | 'interpreter' | 'stitched';
 /** struct vcpu_config. Names of files are names of Options.files. */
 export interface Config {
 	memory?: number; cpu?: string; bare?: boolean;
@@ -46,6 +47,8 @@ export interface Config {
 	nic?: 'virtio' | 'e1000' | 'ne2000' | 'none'; console?: boolean; rng?: boolean; share?: string; sound?: boolean;
 	serial_instant?: boolean; test_ports?: boolean; no_skip_waiting?: boolean;
 	ns_per_instruction_q16?: number; seed?: number | bigint; rtc?: number;
+	/** 'stitched': hot blocks become modules of their own, which 'best' does where it can. States are the same. */
+	engine?: Engine;
 }
 export interface Options {
 	/** The files that the machine can open. Firmware has the names that Debian's package seabios gives it. */
@@ -58,6 +61,8 @@ export interface Options {
 	print?: (text: string) => void;
 	/** The WebAssembly module, its bytes or its URL [the file of variant() beside vcpu.js]. */
 	module?: WebAssembly.Module | ArrayBuffer | Uint8Array | URL;
+	/** Of Machine.open(), which has no configuration. */
+	engine?: Engine;
 }
 
 /** A place in a run: struct vcpu_place. */
@@ -90,6 +95,8 @@ export class Machine {
 	readonly instructions: number;
 	readonly ns: number;
 	readonly stateHash: string;
+	/** Blocks of the guest that became functions of modules of their own, so far. */
+	readonly stitched: number;
 	/** The text of the last call that failed. */
 	readonly error: string;
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // libvcpu in JavaScript: vcpu.d.ts describes it. Each machine is an instance of the WebAssembly module of its own.
+import { Code, Stitcher } from './stitch.js';
 import { MemoryFile, Wasi, plainName } from './wasi.js';
 
 export { MemoryFile };
 
 const CHANNELS = ['com1', 'debugcon', 'keyboard', 'power', 'log', 'com2', 'com3', 'com4', 'lpt1', 'mouse', 'console', 'net',
 	'share', 'sound', 'firmware', 'reset', 'medium', 'host_log', 'nmi', 'machine_check'];
+const ENGINES = ['best', 'interpreter', 'stitched']; // enum vcpu_engine
 const BUSES = ['ide', 'ahci', 'virtio', 'floppy', 'shelf'];
 
 // A module whose only function ends in a tail call, and one whose only function returns a vector of zeroes.
@@ -18,23 +20,33 @@ export function variant() {
 }
 
 const compiled = new Map();
+const codes = new WeakMap(); // of modules that can be stitched
+
+async function compileBytes(bytes) {
+	const code = new Code(new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset ?? 0, bytes.byteLength));
+	const module = await WebAssembly.compile(code.stitches ? code.open() : bytes);
+
+	if (code.stitches)
+		codes.set(module, code);
+	return module;
+}
 
 async function compile(source) {
 	if (source instanceof WebAssembly.Module)
 		return source;
 	if (source instanceof ArrayBuffer || ArrayBuffer.isView(source))
-		return WebAssembly.compile(source);
+		return compileBytes(source);
 	const url = source ?? new URL(`${variant()}.wasm`, import.meta.url);
 
 	if (url.protocol === 'file:' && typeof process === 'object') {
 		const { readFile } = await import('node:fs/promises');
-		return WebAssembly.compile(await readFile(url));
+		return compileBytes(await readFile(url));
 	}
 	const answer = await fetch(url);
 
 	if (!answer.ok)
 		throw new Error(`${url}: ${answer.status} ${answer.statusText}`);
-	return WebAssembly.compile(await answer.arrayBuffer());
+	return compileBytes(await answer.arrayBuffer());
 }
 
 /** Compile the WebAssembly module once. SOURCE: its bytes, a URL or a compiled module; by default the file beside this. */
@@ -70,7 +82,7 @@ class Instance {
 			}),
 			print,
 		});
-		const instance = await WebAssembly.instantiate(await loadModule(module), {
+		const compiledModule = await loadModule(module), instance = await WebAssembly.instantiate(compiledModule, {
 			wasi_snapshot_preview1: self.wasi.imports,
 			vcpu: {
 				web_output: (channel, at, length) => self.output(CHANNELS[channel], self.copy(at, length)),
@@ -79,10 +91,14 @@ class Instance {
 					return 1;
 				},
 				web_go_on: () => self.goOn() ? 1 : 0,
+				stitch_make: (first, count, waiting) => self.stitcher?.make(first >>> 0, count, waiting) ?? 0,
+				stitch_drop: () => self.stitcher?.drop(),
 			},
 		});
 
 		self.call = instance.exports;
+		if (codes.has(compiledModule))
+			self.stitcher = new Stitcher(codes.get(compiledModule), instance);
 		self.wasi.memory = self.call.memory;
 		self.call._initialize();
 		return self;
@@ -126,6 +142,12 @@ function asBytes(data) {
 		data;
 }
 
+function engineNumber(name) {
+	if (!ENGINES.includes(name))
+		throw new Error(`there is no engine ${name}`);
+	return ENGINES.indexOf(name);
+}
+
 function hex64(value) {
 	return BigInt.asUintN(64, value).toString(16).padStart(16, '0');
 }
@@ -133,14 +155,14 @@ function hex64(value) {
 export class Machine {
 	/** A new machine. Rejects with the library's one line of text. */
 	static async create(config, options) {
-		const { drives = [], loads = [], ...members } = config;
+		const { drives = [], loads = [], engine = 'best', ...members } = config;
 		const i = await Instance.make(options);
 		const check = (ok, name) => {
 			if (!ok)
 				throw new Error(`${name}: there is no such member of the configuration, or there are too many`);
 		};
 
-		for (const [name, value] of Object.entries(members))
+		for (const [name, value] of Object.entries({ ...members, engine: engineNumber(engine) }))
 			if (value !== undefined && value !== null)
 				check(i.withText(name, (n) => i.withText(typeof value === 'boolean' ? `${+value}` : `${value}`,
 					(v) => i.call.web_set(n, v))), name);
@@ -162,6 +184,7 @@ export class Machine {
 
 		if (!replay)
 			throw new Error(i.string(i.call.web_error()));
+		i.call.vcpu_replay_engine(replay, engineNumber(options?.engine ?? 'best'));
 		const machine = i.call.web_replay_new();
 
 		if (!machine) {
@@ -193,6 +216,8 @@ export class Machine {
 	}
 	stop(at) {
 		const n = this.numbers(at);
+
+		this.i.stitcher?.flush();
 		return { ...n, reason: this.i.string(this.i.call.vcpu_stop_name(n.reason)) };
 	}
 	done(ok) {
@@ -228,6 +253,8 @@ export class Machine {
 	set(register, value) {
 		this.done(!this.i.call.vcpu_set(this.pointer, this.#register(register), BigInt.asIntN(64, BigInt(value))));
 	}
+	/** Blocks that became functions of modules of their own. */
+	get stitched() { return this.i.stitcher?.blocks ?? 0; }
 	get processors() { return this.i.call.vcpu_processors(this.pointer); }
 	select(processor) { this.done(!this.i.call.vcpu_select(this.pointer, processor)); }
 

@@ -19,7 +19,7 @@ void IMPORT(web_output)(int channel, const void *data, size_t len);
 bool IMPORT(web_write)(const void *data, size_t len);
 bool IMPORT(web_go_on)(void);
 
-static struct vcpu_config config = { .engine = VCPU_ENGINE_INTERPRETER };
+static struct vcpu_config config;
 static struct vcpu_drive drives[VCPU_DRIVES];
 static const char *loads[VCPU_LOADS];
 static vcpu *machine;
@@ -62,7 +62,7 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 enum kind { TEXT, U64, UNSIGNED, FLAG };
 static const struct config_member { const char *name; size_t offset; enum kind kind; } members[] = {
 #define MEMBER(name, kind) { #name, offsetof(struct vcpu_config, name), kind }
-	MEMBER(memory, U64), MEMBER(cpu, TEXT), MEMBER(bare, FLAG), MEMBER(kernel, TEXT), MEMBER(initrd, TEXT),
+	MEMBER(engine, UNSIGNED), MEMBER(memory, U64), MEMBER(cpu, TEXT), MEMBER(bare, FLAG), MEMBER(kernel, TEXT), MEMBER(initrd, TEXT),
 	MEMBER(append, TEXT), MEMBER(processors, UNSIGNED), MEMBER(bios, TEXT), MEMBER(vars, TEXT),
 	MEMBER(display, TEXT), MEMBER(ide, FLAG), MEMBER(boot, TEXT), MEMBER(nic, TEXT), MEMBER(console, FLAG),
 	MEMBER(rng, FLAG), MEMBER(share, TEXT), MEMBER(sound, FLAG), MEMBER(serial_instant, FLAG),
@@ -122,10 +122,7 @@ vcpu *EXPORT(web_new)(void)
 vcpu_replay *EXPORT(web_open)(const void *data, size_t len)
 {
 	forget_error();
-	replay = vcpu_replay_open(data, len, &error);
-	if (replay)
-		vcpu_replay_engine(replay, VCPU_ENGINE_INTERPRETER);
-	return replay;
+	return replay = vcpu_replay_open(data, len, &error);
 }
 
 vcpu *EXPORT(web_replay_new)(void)

@@ -19,7 +19,7 @@ flags_own = -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Werror -incl
 flags_foreign = -w -DHAVE_UNISTD_H -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD
 includes = -I$(zlib) -Isource/include -I$(zydis)/include -I$(zydis)/src
 # What the newer browsers have, and a second build for the others.
-flags_vcpu = -msimd128 -mtail-call -DVCPU_TAIL=1
+flags_vcpu = -msimd128 -mtail-call -DVCPU_TAIL=1 -DVCPU_STITCH=1
 flags_plain = -DVCPU_TAIL=0
 
 zlib_sources = $(addprefix $(zlib)/,adler32.c compress.c crc32.c deflate.c infback.c inffast.c inflate.c inftrees.c \
@@ -30,7 +30,7 @@ objects = $(patsubst $(top)/%.c,%.o,$(own_sources)) $(patsubst source/%.c,%.o,$(
 
 web = $(top)/frontends/web
 site_files = $(addprefix $(web)/,index.html course.html page.css page.js course.js timeline.js terminal.js panels.js \
-	keys.js worker.js files.js vcpu.js vcpu.d.ts wasi.js package.json guests.json) source/xterm/lib/xterm.mjs source/xterm/css/xterm.css vcpu.wasm plain.wasm
+	keys.js worker.js files.js vcpu.js stitch.js vcpu.d.ts wasi.js package.json guests.json) source/xterm/lib/xterm.mjs source/xterm/css/xterm.css vcpu.wasm plain.wasm
 # Guests to try, as far as they are there.
 guest_files = $(wildcard ../demo_guest.elf ../guest/vmlinuz ../guest/initrd.img /usr/share/seabios/bios-256k.bin \
 	/usr/share/seabios/vgabios-stdvga.bin)
@@ -64,7 +64,7 @@ $(1)/%.o: source/%.c
 $(1).wasm: $(addprefix $(1)/,$(objects)) $(top)/frontends/web/web.mk
 	@echo '  WASMLD   $$@'
 	@$(CC) --target=wasm32-wasi -mexec-model=reactor \
-		-Wl,--strip-all,--gc-sections,--export-dynamic,--export=malloc,--export=free,-z,stack-size=1048576 \
+		-Wl,--strip-all,--gc-sections,--export-dynamic,--export=malloc,--export=free,--export-table,--growable-table,--export=__stack_pointer,-z,stack-size=1048576 \
 		-o $$@ $$(filter %.o,$$^) -lwasi-emulated-signal -lm
 -include $(patsubst %.o,$(1)/%.d,$(objects))
 endef

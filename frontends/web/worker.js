@@ -6,6 +6,7 @@ import { Debugger, Machine, variant } from './vcpu.js';
 import { blobFile, forgetFile, keptFile, urlFile } from './files.js';
 
 const SLICE = 8e6; // instructions: some 50 ms
+const FRAME = 50; // ms between two messages of how far a run is
 const PAUSE = 250; // ms that a command which goes on runs before messages are looked at
 const LONGEST = 60000; // ms after which another command is interrupted, for messages cannot do it
 const GOES_ON = /^(c|continue|fin|finish|u|until|advance)\b/;
@@ -102,7 +103,7 @@ async function longCommand(line) {
 }
 
 async function runLive() {
-	let idle = false;
+	let idle = false, shown = 0;
 
 	while (live) {
 		if (!paused) {
@@ -110,11 +111,13 @@ async function runLive() {
 			const stop = machine.run(idle ? 16e6 : SLICE);
 
 			idle = stop.reason === 'idle';
-			progress({ screen: machine.screen(), stop: stop.reason });
-			if (!['limit', 'idle', 'time'].includes(stop.reason)) {
-				live = false;
-				break;
+			live = ['limit', 'idle', 'time'].includes(stop.reason);
+			if (!live || idle || begin - shown >= FRAME) {
+				shown = begin;
+				progress({ screen: machine.screen(), stop: stop.reason });
 			}
+			if (!live)
+				break;
 			await nextTask(idle ? Math.max(0, 16 - (performance.now() - begin)) : 0);
 		} else {
 			await nextTask(50);

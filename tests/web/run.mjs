@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // node run.mjs FOLDER BUILD COMMAND...: libvcpu in FOLDER, by its BUILD (vcpu or plain).
 //     run LIMIT MEMBER=VALUE...           "instructions hash" after LIMIT instructions, or at the end of the run
+//     engines LIMIT MEMBER=VALUE...       the same by both engines: "right", if they agree and blocks were stitched
 //     record FILE LIMIT MEMBER=VALUE...   the same, recorded, with input on the way
 //     replay FILE IMAGE...                "checkpoints" that were equal at the end, or the divergence; IMAGES are found
 //                                         by their names without the folder
@@ -45,6 +46,15 @@ const commands = {
 
 		runTo(machine, Number(limit));
 		return `${machine.instructions} ${machine.stateHash}`;
+	},
+	async engines(limit, ...words) {
+		const [one, other] = await Promise.all(['stitched', 'interpreter'].map((engine) =>
+			Machine.create({ ...config(words), engine }, options)));
+
+		for (const machine of [one, other])
+			runTo(machine, Number(limit));
+		return one.stateHash !== other.stateHash ? `${one.stateHash}, interpreter ${other.stateHash}` :
+			!one.stitched || other.stitched ? `blocks: ${one.stitched}, interpreter ${other.stitched}` : 'right';
 	},
 	async record(file, limit, ...words) {
 		const machine = await Machine.create(config(words), options);
