@@ -121,7 +121,14 @@ ALWAYS_INLINE bool compare_body(struct cpu *c, const struct op *o, compare_fn *f
 	return true;
 }
 
-ALWAYS_INLINE void compare(struct cpu *c, vec a, vec b, compare_fn *fn)
+/* Where FN is no single instruction of the host, it takes the addresses of these variables: a handler must not have
+ * them. */
+#if defined __x86_64__ && !defined VCPU_SOFT_FP
+#define COMPARE ALWAYS_INLINE
+#else
+#define COMPARE static __attribute__((noinline))
+#endif
+COMPARE void compare(struct cpu *c, vec a, vec b, compare_fn *fn)
 {
 	u8 zf, pf, cf;
 

@@ -24,8 +24,9 @@ HANDLER(guest_guard)
 
 /* ---- bus locks (SDM vol. 3, 8.1.2, 17.3.1.6; 25.2) ---- */
 
-/* Does the instruction O lock the bus: has its operand bytes of two lines, or is it a device's? ABOUT: as below. */
-static bool locks_bus(const struct cpu *c, const struct op *o, u32 about)
+/* Does the instruction O lock the bus: has its operand bytes of two lines, or is it a device's? ABOUT: as below. (Not
+ * inline: it has a variable whose address is taken.) */
+static __attribute__((noinline)) bool locks_bus(const struct cpu *c, const struct op *o, u32 about)
 {
 	unsigned size = about & 0xff;
 	u64 offset = op_offset(c, o), linear, phys;
