@@ -245,6 +245,14 @@ static u64 next_checkpoint(const struct vcpu_debug *d)
 	return due > at.instructions ? due : at.instructions + 1;
 }
 
+/* Where vcpu_debug_progress's function is asked next: at the latest at the checkpoint that is due. */
+static u64 asks_at(u64 instructions, u64 checkpoint)
+{
+	enum { ASKS = 1000000 };
+
+	return instructions + ASKS < checkpoint ? instructions + ASKS : checkpoint;
+}
+
 static bool may_go_on(const struct vcpu_debug *d)
 {
 	bool on;
@@ -294,21 +302,21 @@ static struct vcpu_debug_stop run(struct vcpu_debug *d, struct vcpu_place to, u6
 	for (bool ok = debug_mark_pages(d); ok;) {
 		const struct input *in = d->next < d->ninputs ? &d->inputs[d->next] : NULL;
 		struct vcpu_place at = vcpu_where(d->v);
-		u64 checkpoint = next_checkpoint(d);
+		u64 checkpoint = next_checkpoint(d), due = d->on ? asks_at(at.instructions, checkpoint) : checkpoint;
 		struct vcpu_stop stop;
 		bool there = false;
 
 		/* Known inputs wake whoever sleeps. */
 		if (in && place_equal(&in->at, &at)) {
 			stop = feed_here(d, &at, &to, &there);
-		} else if (in && in->at.instructions <= checkpoint && !place_before(&to, &in->at) &&
+		} else if (in && in->at.instructions <= due && !place_before(&to, &in->at) &&
 		    (to.ns || in->at.instructions < to.instructions ||
 		     (in->at.instructions == to.instructions && in->at.steps < to.steps))) {
 			stop = machine_run_to(d->v, &in->at);
-		} else if (checkpoint < to.instructions) {
-			stop = machine_run(d->v, (struct place){ checkpoint, 0 }, in ? ~(u64)0 : idle_end);
+		} else if (due < to.instructions) {
+			stop = machine_run(d->v, (struct place){ due, 0 }, in ? ~(u64)0 : idle_end);
 			if (stop.reason == VCPU_STOP_LIMIT) {
-				if (!shoot(d) || !debug_mark_pages(d)) {
+				if (due == checkpoint && (!shoot(d) || !debug_mark_pages(d))) {
 					s = stopped(d, VCPU_DEBUG_ERROR);
 					break;
 				}

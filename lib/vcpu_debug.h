@@ -147,7 +147,7 @@ VCPU_API void vcpu_debug_trace(vcpu_debug *d, unsigned kinds,
 VCPU_API void vcpu_debug_coverage(vcpu_debug *d,
 				  void (*built)(void *user, uint64_t address, unsigned size), void *user);
 
-/* Call ON about every 16,000,000 instructions while the debugger runs the machine. False stops it, with
+/* Call ON at least every 1,000,000 instructions while the debugger runs the machine. False stops it, with
  * VCPU_DEBUG_MACHINE and VCPU_STOP_REQUEST, as vcpu_stop does. ON must not call the debugger or change the machine.
  * NULL: no calls. */
 VCPU_API void vcpu_debug_progress(vcpu_debug *d, bool (*on)(void *user), void *user);
