@@ -9,7 +9,7 @@ const $ = (id) => document.getElementById(id);
 const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
 const waiting = new Map();
 const bundle = globalThis.vcpuBundle; // bundle.mjs: the page is one file
-let calls = 0, recording = null, url = null, given = {}, mode = 'empty', last = null, registers = null, guests = [];
+let calls = 0, goes = null, recording = null, url = null, given = {}, mode = 'empty', last = null, registers = null, guests = [];
 
 function ask(op, more = {}) {
 	worker.postMessage({ id: ++calls, op, ...more });
@@ -118,8 +118,11 @@ async function command(line, quiet = false) {
 	if (mode !== 'debug')
 		return null;
 	setMode('busy');
+	const patience = setTimeout(() => say(`${line}: Stop ends it.`), 300);
+
+	goes = URL.createObjectURL(new Blob(['']));
 	try {
-		const { answer, view } = await ask('command', { line, memoryAt: await memoryAddress() });
+		const { answer, view } = await ask('command', { line, memoryAt: await memoryAddress(), goes });
 
 		if (!quiet)
 			print(`(vcpu) ${line}\n${answer.output}`);
@@ -130,6 +133,8 @@ async function command(line, quiet = false) {
 		say(error.message, true);
 		return null;
 	} finally {
+		clearTimeout(patience);
+		URL.revokeObjectURL(goes);
 		setMode('debug');
 	}
 }
@@ -289,6 +294,7 @@ async function findGuests() {
 		$('append').value = config.append ?? '';
 		$('memory').value = (config.memory ?? 128 << 20) >> 20;
 	};
+	$('demo').parentElement.hidden = !guests.length;
 	if (guests.length)
 		$('guest').onchange();
 }
@@ -308,7 +314,10 @@ document.ondrop = (event) => {
 };
 for (const button of document.querySelectorAll('[data-line]'))
 	button.onclick = () => command(button.dataset.line);
-$('stop').onclick = () => ask('cancel');
+$('stop').onclick = () => {
+	URL.revokeObjectURL(goes); // while a command runs, the Worker hears nothing, but looks for this
+	ask('cancel');
+};
 $('goto').onsubmit = (event) => {
 	event.preventDefault();
 	command(`goto ${$('place').value.replace(/[\s,]/g, '')}`);
@@ -384,6 +393,11 @@ $('screen').onblur = () => {
 		press(code, true);
 };
 $('start').onsubmit = start;
+$('demo').onclick = (event) => {
+	$('guest').selectedIndex = 0;
+	$('guest').onchange();
+	start(event);
+};
 $('image').onchange = () => {
 	const [image] = $('image').files;
 
@@ -449,5 +463,5 @@ onhashchange = followLink;
 setMode('empty');
 if (bundle)
 	ask('module', { modules: bundle.modules });
-findGuests().catch(() => $('try').hidden = true);
+findGuests().catch(() => $('try').hidden = $('demo').parentElement.hidden = true);
 followLink();

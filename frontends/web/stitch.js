@@ -19,7 +19,7 @@ const OP_BYTES = 32, OP_BYTES_SHIFT = 5, RUN = 0, DST = 4, COST = 4, TARGET = 24
 const C = 0, O = 1, N = 2, LAST = 3;
 const I32 = 0x7f, I64 = 0x7e, F32 = 0x7d, F64 = 0x7c;
 const BATCH = 48;          // blocks in a module
-const LONGEST = 1200;      // bytes of a handler that is copied
+const HANDLER_BYTES = 1200;      // bytes of a handler that is copied
 const OLDEST = 20;         // ms that a block waits for others
 const TABLE_GROWS = 2048;
 
@@ -226,6 +226,17 @@ export class Code {
 		}
 	}
 
+	/** Handlers that call another one otherwise than by a tail call. There should be none: each takes a part of the stack. */
+	nested() {
+		const counts = new Map(), kindOf = (f) => this.kinds[f - this.imported];
+
+		for (const f of this.slots)
+			counts.set(kindOf(f), (counts.get(kindOf(f)) ?? 0) + 1);
+		const [[kind]] = [...counts].sort(([, a], [, b]) => b - a);
+
+		return this.slots.filter((f) => kindOf(f) === kind && !parse(this, kind, this.bodies[f - this.imported]));
+	}
+
 	/** Does it make stitched blocks? */
 	get stitches() { return this.imports.has('stitch_make'); }
 
@@ -255,9 +266,10 @@ const W = {
 
 /**
  * The body of a handler as instructions { code, a, b, from, to }, FROM and TO being its bytes, and what copies must know of it; null:
- * it cannot be copied.
+ * it cannot be copied. KIND is the type of handlers: one that calls another, and is still there when that returns, is none
+ * to be copied, either.
  */
-function parse(code, [from, to]) {
+function parse(code, kind, [from, to]) {
 	const r = new Reader(code.bytes, from), locals = [], list = [], sets = [];
 
 	for (let n = r.unsigned(); n > 0; n--) {
@@ -322,6 +334,8 @@ function parse(code, [from, to]) {
 		} else if (!(op <= 0x01 || op === W.ELSE || op === W.END || op === W.RETURN || op === W.DROP || op === W.SELECT || op >= 0x45 && op <= 0xc4)) {
 			return null;
 		}
+		if (op === W.CALL_INDIRECT && i.a === kind || op === W.CALL && i.a >= code.imported && code.kinds[i.a - code.imported] === kind)
+			return null;
 		i.to = r.at;
 		list.push(i);
 	}
@@ -718,7 +732,7 @@ export class Stitcher {
 	handler(number) {
 		if (!this.handlers.has(number)) {
 			const f = this.code.slots[number], at = f === undefined ? null : this.code.bodies[f - this.code.imported];
-			const body = at && at[1] - at[0] <= LONGEST ? parse(this.code, at) : null;
+			const body = at && at[1] - at[0] <= HANDLER_BYTES ? parse(this.code, this.kind, at) : null;
 
 			this.handlers.set(number, body && examine(body));
 		}

@@ -391,7 +391,11 @@ export class Debugger {
 	/** A command of vcpu-dbg. GO_ON is asked now and then during a long one: false ends it. */
 	command(line, goOn = () => true) {
 		this.i.goOn = goOn;
-		return JSON.parse(this.i.withText(line, (at) => this.i.string(this.i.call.web_command(at))));
+		try {
+			return JSON.parse(this.i.withText(line, (at) => this.i.string(this.i.call.web_command(at))));
+		} finally {
+			this.i.goOn = () => true;
+		}
 	}
 	complete(line) {
 		return this.i.withText(line, (at) => this.i.string(this.i.call.web_complete(at))).split('\n').filter(Boolean);

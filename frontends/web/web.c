@@ -232,11 +232,14 @@ bool EXPORT(web_restore)(const void *data, size_t len)
 
 /* ---- the debugger ---- */
 
-static bool stop_wanted(void *user)
+static bool go_on(void *user)
 {
 	(void)user;
-	return !web_go_on();
+	session.interrupted |= !web_go_on();
+	return !session.interrupted;
 }
+
+static bool stop_wanted(void *user) { return !go_on(user); }
 
 /* Debug the machine, from its present place. False: web_error. */
 bool EXPORT(web_debug)(void)
@@ -245,6 +248,8 @@ bool EXPORT(web_debug)(void)
 	session.machine = machine;
 	session.debug = vcpu_debug_new(machine, replay, &error);
 	session.stop_wanted = stop_wanted;
+	if (session.debug)
+		vcpu_debug_progress(session.debug, go_on, NULL);
 	return session.debug && session_print_to(&session, stdout);
 }
 
@@ -328,6 +333,7 @@ void *EXPORT(web_explore)(uint64_t instructions)
 {
 	struct vcpu_debug_stop stop;
 
+	session.interrupted = false;
 	vcpu_debug_trace(session.debug, VCPU_EVENT_EXCEPTION | VCPU_EVENT_INTERRUPT | VCPU_EVENT_CR3, note, NULL);
 	stop = vcpu_debug_run(session.debug, instructions);
 	vcpu_debug_trace(session.debug, 0, NULL, NULL);

@@ -7,8 +7,9 @@ import { blobFile, forgetFile, keptFile, urlFile } from './files.js';
 
 const SLICE = 8e6; // instructions: some 50 ms
 const FRAME = 50; // ms between two messages of how far a run is
-const PAUSE = 250; // ms that a command which goes on runs before messages are looked at
-const LONGEST = 60000; // ms after which another command is interrupted, for messages cannot do it
+const PAUSE = 250; // ms that a command which goes on runs before it tells how far it is
+const LOOK = 25;   // ms between two looks whether a command is to be stopped
+const LONGEST = 60000; // ms after which a command is interrupted where looks are not possible
 const GOES_ON = /^(c|continue|fin|finish|u|until|advance)\b/;
 
 let machine, debug, output, cancelled, live, paused;
@@ -87,13 +88,39 @@ function unfinished(answer) {
 	return answer.stop?.what === 'machine' && ['limit', 'idle', 'request'].includes(answer.stop.reason);
 }
 
-async function longCommand(line) {
-	let answer;
+/**
+ * No message comes in while a command runs. But a file can be asked for: the page revokes the address, of a Blob, when it
+ * wants a stop.
+ */
+function isThere(url) {
+	const request = new XMLHttpRequest();
+
+	try {
+		request.open('GET', url, false);
+		request.send();
+		return request.status === 200;
+	} catch {
+		return false;
+	}
+}
+
+/** Do a command. GOES: the address of a Blob, as long as the command may go on. */
+async function longCommand(line, goes) {
+	const looks = goes && isThere(goes);
+	let answer, looked = performance.now();
 
 	do {
-		const end = performance.now() + (GOES_ON.test(line) ? PAUSE : LONGEST);
+		const end = performance.now() + (GOES_ON.test(line) ? PAUSE : looks ? Infinity : LONGEST);
 
-		answer = debug.command(line, () => performance.now() < end);
+		answer = debug.command(line, () => {
+			const now = performance.now();
+
+			if (looks && now - looked >= LOOK) {
+				cancelled ||= !isThere(goes);
+				looked = now;
+			}
+			return !cancelled && now < end;
+		});
 		if (!GOES_ON.test(line) || !unfinished(answer))
 			break;
 		progress();
@@ -171,9 +198,9 @@ const operations = {
 		return { checked: twin.replayChecked, divergence: twin.replayDivergence, complete: twin.replayDone };
 	},
 	async cancel() { cancelled = true; },
-	async command({ line, memoryAt }) {
+	async command({ line, memoryAt, goes }) {
 		cancelled = false;
-		const answer = await longCommand(line);
+		const answer = await longCommand(line, goes);
 		return { answer, view: view(memoryAt) };
 	},
 	async complete({ line }) { return debug.complete(line); },

@@ -243,6 +243,31 @@ async function lines() {
 	await page.screenshot({ path: `${out}/lines.png` });
 }
 
+/** Stop ends long commands, of which the Worker hears nothing until they end: ms until the page can be used again. */
+async function stopped() {
+	const ms = [];
+
+	await command('rwatch *(char *)0');
+	for (const line of ['reverse-continue', 'goto start', 'continue']) {
+		await page.$eval('#line', (e, value) => {
+			e.value = value;
+			e.form.requestSubmit();
+		}, line);
+		if (line === 'goto start') { // to be somewhere else
+			await mode('debug');
+			continue;
+		}
+		await new Promise((done) => setTimeout(done, 300));
+		const busy = await page.$eval('body', (e) => e.dataset.mode === 'busy'), begin = performance.now();
+
+		await page.click('#stop');
+		await page.waitForFunction(() => document.body.dataset.mode === 'debug', { timeout: 60000, polling: 5 });
+		ms.push(busy ? Math.round(performance.now() - begin) : 'ended');
+	}
+	tell('Linux, stops', ms.join(' '));
+	await command('delete');
+}
+
 async function bootOfLinux() {
 	copyFileSync(linux, `${site}/linux.vrr`);
 	await page.goto('about:blank');
@@ -256,6 +281,8 @@ async function bootOfLinux() {
 
 	tell('Linux, goto', Math.round((await command(`goto ${half}`)).ms));
 	tell('Linux, step back', Math.round((await command('reverse-stepi')).ms));
+	await stopped();
+	await command(`goto ${half}`);
 	await page.type('#text', 'proc/uptime');
 	await page.click('[name="next"]');
 	await page.waitForFunction((at) => Number(document.body.dataset.place) > at, { timeout: 100000 }, half);

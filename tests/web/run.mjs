@@ -2,6 +2,7 @@
 // node run.mjs FOLDER BUILD COMMAND...: libvcpu in FOLDER, by its BUILD (vcpu or plain).
 //     run LIMIT MEMBER=VALUE...           "instructions hash" after LIMIT instructions, or at the end of the run
 //     engines LIMIT MEMBER=VALUE...       the same by both engines: "right", if they agree and blocks were stitched
+//     tails                               handlers that do not end in tail calls, but call others: their numbers
 //     record FILE LIMIT MEMBER=VALUE...   the same, recorded, with input on the way
 //     replay FILE IMAGE...                "checkpoints" that were equal at the end, or the divergence; IMAGES are found
 //                                         by their names without the folder
@@ -55,6 +56,11 @@ const commands = {
 			runTo(machine, Number(limit));
 		return one.stateHash !== other.stateHash ? `${one.stateHash}, interpreter ${other.stateHash}` :
 			!one.stitched || other.stitched ? `blocks: ${one.stitched}, interpreter ${other.stitched}` : 'right';
+	},
+	async tails() {
+		const { Code } = await import(pathToFileURL(`${folder}/stitch.js`));
+
+		return `${new Code(module).nested()}`;
 	},
 	async record(file, limit, ...words) {
 		const machine = await Machine.create(config(words), options);
