@@ -70,7 +70,7 @@ const events = {
 			timeline.end = Math.max(place.instructions, 1);
 			showScreen($('screen'), screen);
 			if (stop && !['limit', 'idle'].includes(stop))
-				say(`The guest has stopped: ${stop}.`);
+				say(`The guest has stopped: ${stop}. Stop and look opens the recording.`);
 		} else if (end) {
 			timeline.end = Math.max(end.instructions, 1);
 			say(`Replaying: ${Math.floor(100 * place.instructions / timeline.end)} %`);
@@ -117,10 +117,10 @@ function print(text) {
 async function command(line, quiet = false) {
 	if (mode !== 'debug')
 		return null;
-	setMode('busy');
-	const patience = setTimeout(() => say(`${line}: Stop ends it.`), 300);
+	const focused = document.activeElement, patience = setTimeout(() => say(`${line}: Stop ends it.`), 300);
 
 	goes = URL.createObjectURL(new Blob(['']));
+	setMode('busy');
 	try {
 		const { answer, view } = await ask('command', { line, memoryAt: await memoryAddress(), goes });
 
@@ -136,6 +136,8 @@ async function command(line, quiet = false) {
 		clearTimeout(patience);
 		URL.revokeObjectURL(goes);
 		setMode('debug');
+		if (document.activeElement === document.body)
+			focused?.focus(); // a button that could not be used for a while
 	}
 }
 
@@ -424,7 +426,10 @@ $('pause').onclick = () => {
 	$('pause').setAttribute('aria-pressed', on);
 	ask('pause', { on });
 };
-$('finish').onclick = async () => open(await ask('finish'));
+$('finish').onclick = async () => {
+	await open(await ask('finish'));
+	$('timeline').focus(); // the button has gone
+};
 $('download').onclick = () => {
 	const link = document.createElement('a');
 

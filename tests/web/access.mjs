@@ -62,5 +62,37 @@ for (let i = 0; i < 2 * all.length; i++) {
 }
 for (const name of all.filter((each) => !reached.has(each)))
 	console.log(`not reached by Tab: ${name}`);
+
+// By keys alone: the demo guest, its recording, two steps back.
+const focused = () => page.evaluate(() => document.activeElement.dataset.line ?? document.activeElement.id);
+async function reach(id, shift) {
+	for (let i = 0; i < 60 && await focused() !== id; i++) {
+		if (shift)
+			await page.keyboard.down('Shift');
+		await page.keyboard.press('Tab');
+		await page.keyboard.up('Shift');
+	}
+	if (await focused() !== id)
+		console.log(`keys do not lead to ${id}`);
+}
+await open('');
+await page.waitForFunction(() => document.querySelector('#guest').options.length > 0);
+await reach('demo');
+await page.keyboard.press('Enter');
+await mode('live');
+await page.waitForFunction(() => /has stopped/.test(document.querySelector('#status').textContent), { timeout: 60000 });
+await check('while a guest runs');
+await reach('finish', true);
+await page.keyboard.press('Enter');
+await mode('debug');
+await page.waitForFunction(() => document.activeElement.id === 'timeline', { timeout: 5000 }).catch(() => console.log('focus behind Stop and look'));
+await reach('reverse-stepi');
+for (let i = 0; i < 2; i++) {
+	const before = Number(await page.$eval('body', (e) => e.dataset.place));
+
+	await page.keyboard.press('Enter');
+	await page.waitForFunction((at) => Number(document.body.dataset.place) < at && document.body.dataset.mode === 'debug', { timeout: 5000 }, before)
+		.catch(() => console.log('a step back by keys'));
+}
 await browser.close();
 server.close();
