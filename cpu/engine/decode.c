@@ -199,7 +199,8 @@ static bool take_vex(struct reader *r, struct dec *d, bool three)
 	d->vex_l = b >> 2 & 1;
 	d->pp = (u8[]){ 0, 1, 2, 3 }[b & 3];
 	d->map = map;
-	return (map >= 1 && map <= 3) || (map >= MAP_XOP && map <= MAP_XOP + 2) || (map == 5 && has(d->model, F_AMX_FP8));
+	return (map >= 1 && map <= 3) || (map >= MAP_XOP && map <= MAP_XOP + 2) ||
+	       (map == 5 && has(d->model, F_AMX_FP8));
 }
 
 /* EVEX, after 62 was seen:  [R X B R' B4 mmm] [W vvvv X4 pp] [z L'L b V' aaa], all of R X B R' vvvv X4 V' inverted. B4

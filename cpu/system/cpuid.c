@@ -318,7 +318,8 @@ static void multiplier(const struct model *m, u32 sub, u32 out[4])
 
 	features(m, 0x1e, 1, newer);
 	if (newer[EAX]) /* where the sub-leaf is, it repeats those of leaf 7 */
-		newer[EAX] |= has(m, F_AMX_INT8) | has(m, F_AMX_BF16) << 1 | has(m, F_AMX_COMPLEX) << 2 | has(m, F_AMX_FP16) << 3;
+		newer[EAX] |= has(m, F_AMX_INT8) | has(m, F_AMX_BF16) << 1 | has(m, F_AMX_COMPLEX) << 2 |
+			      has(m, F_AMX_FP16) << 3;
 	if (sub == 1)
 		out[EAX] = newer[EAX];
 	else if (sub == 0 && has(m, F_AMX_TILE)) {

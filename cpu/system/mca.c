@@ -136,9 +136,9 @@ static void record(struct mca *m, const struct machine_check *e)
 
 static void raise(struct cpu *c, u64 mcg_status)
 {
-	bool already = c->mcg_status & MCIP;
+	bool taken = c->cr4 & CR4_MCE && !(c->mcg_status & MCIP);
 
-	c->mcg_status = (mcg_status & (RIPV | EIPV)) | MCIP | MCG_DUE | (already || !(c->cr4 & CR4_MCE) ? MCG_SHUTDOWN : 0);
+	c->mcg_status = (mcg_status & (RIPV | EIPV)) | MCIP | MCG_DUE | (taken ? 0 : MCG_SHUTDOWN);
 	cpu_attention(c);
 }
 

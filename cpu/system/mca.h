@@ -15,8 +15,8 @@ struct mca {
 	char name[16];         /* of its part */
 };
 
-/* In IA32_MCG_STATUS, until the processor takes it before its next instruction: #MC is due; it is due, but the processor
- * shuts down. */
+/* In IA32_MCG_STATUS, until the processor takes it before its next instruction: #MC is due; it is due, but the
+ * processor shuts down. */
 #define MCG_DUE ((u64)1 << 63)
 #define MCG_SHUTDOWN ((u64)1 << 62)
 

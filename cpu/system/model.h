@@ -107,7 +107,8 @@
 	X(MCA_BANKS, "mca-banks", 0, 0, 0, 0) X(SMCA, "scalable-mca", 0x80000007, 0, 1, 3) \
 	X(AVX10, "avx10.1", 7, 1, 3, 19) X(AVX10_2, "avx10.2", 7, 1, 3, 19) \
 	X(AMX_AVX512, "amx-avx512", 0x1e, 1, 0, 7) X(AMX_FP8, "amx-fp8", 0x1e, 1, 0, 4) \
-	X(FZRM, "fzrm", 7, 1, 0, 10) X(FSRS, "fsrs", 7, 1, 0, 11) X(FSRC, "fsrc", 7, 1, 0, 12) X(MD_CLEAR, "md-clear", 7, 0, 3, 10)
+	X(FZRM, "fzrm", 7, 1, 0, 10) X(FSRS, "fsrs", 7, 1, 0, 11) X(FSRC, "fsrc", 7, 1, 0, 12) \
+	X(MD_CLEAR, "md-clear", 7, 0, 3, 10)
 
 enum feature {
 #define X(id, name, leaf, sub, reg, bit) F_##id,

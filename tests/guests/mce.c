@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Errors of the hardware that the caller reports, in Linux: one that is corrected, which it finds when it polls; and one
- * that is not, for which it panics. The run is recorded.
+/* Errors of the hardware that the caller reports, in Linux: one that is corrected, which it finds when it polls; and
+ * one that is not, for which it panics. The run is recorded.
  *
  *     mce RECORDING MODEL ENGINE KERNEL INITRD */
 #include <stdio.h>
@@ -76,7 +76,9 @@ int main(int argc, char **argv)
 	if (vcpu_record(v, &recording))
 		die("vcpu_record", vcpu_error(v));
 	wait_for(v, "root # ", 8000000000);
-	report(v, (struct vcpu_machine_check){ .bank = 5, .status = valid | enabled | addrv | 0x9f, .addr = 0x12345000 });
+	report(v, (struct vcpu_machine_check){ .bank = 5,
+					       .status = valid | enabled | addrv | 0x9f,
+					       .addr = 0x12345000 });
 	vcpu_input(v, VCPU_COM1, commands, strlen(commands));
 	wait_for(v, "\n1\r\n", 20000000000);
 	report(v, (struct vcpu_machine_check){ .bank = 6, .everywhere = 1, .mcg_status = 4,

@@ -1145,8 +1145,8 @@ static double fp8_value(unsigned code, bool hf8)
 		   : ldexp((double)frac, 1 - bias - (int)frac_bits);
 }
 
-/* The nearest of all numbers, of two the one whose last bit is zero; with a bias the largest that is not above the sum of
- * V and BIAS 256ths of the distance of two numbers at V (of HF8's normal numbers half the bias, in 128ths). */
+/* The nearest of all numbers, of two the one whose last bit is zero; with a bias the largest that is not above the sum
+ * of V and BIAS 256ths of the distance of two numbers at V (of HF8's normal numbers half the bias, in 128ths). */
 static uint8_t fp8(uint64_t half, bool hf8, bool saturates, int bias)
 {
 	const unsigned beyond = hf8 ? 0x7f : 0x7c, sign = half >> 8 & 0x80;
@@ -1218,8 +1218,9 @@ static uint16_t to_half(uint64_t single)
 
 		return (uint16_t)(sign | (0x7c00 - (rc == 3 || rc == (sign ? 2 : 1))));
 	}
-	for (r = v == 0 ? 0 : v < ldexp(1, -14) ? 1 : (uint64_t)(ilogb(v) + 15) << 10; value_of(r, format_half) != v; r++)
-		;
+	r = v == 0 ? 0 : v < ldexp(1, -14) ? 1 : (uint64_t)(ilogb(v) + 15) << 10;
+	while (value_of(r, format_half) != v)
+		r++;
 	return (uint16_t)(sign | r);
 }
 static uint64_t n_to_half(const struct lane *l) { return to_half(l->b); }

@@ -13,7 +13,8 @@ enum { CONFIG = DATA, ROWS = DATA + 0x100 /* of a tile */, AREA = 0x10000, MEMOR
 
 static void amx_setup(void)
 {
-	vectors_setup("max,+amx-tile,+amx-int8,+amx-bf16,+amx-fp16,+amx-complex,+amx-tf32,+amx-movrs,+amx-fp8,+xfd", MEMORY, 0,
+	vectors_setup("max,+amx-tile,+amx-int8,+amx-bf16,+amx-fp16,+amx-complex,+amx-tf32,+amx-movrs,+amx-fp8,"
+		      "+xfd", MEMORY, 0,
 		      0x60007);
 }
 
@@ -213,7 +214,8 @@ static const struct {
 /* E5M2, or E4M3, which has no infinities. */
 static float small(u8 v, bool e4m3)
 {
-	int frac_bits = e4m3 ? 3 : 2, exp = (v & 0x7f) >> frac_bits, frac = v & ((1 << frac_bits) - 1), bias = e4m3 ? 7 : 15;
+	int frac_bits = e4m3 ? 3 : 2, bias = e4m3 ? 7 : 15, exp = (v & 0x7f) >> frac_bits,
+	    frac = v & ((1 << frac_bits) - 1);
 	float f = exp ? ldexpf((float)(frac + (1 << frac_bits)), exp - bias - frac_bits)
 		      : ldexpf((float)frac, 1 - bias - frac_bits);
 
@@ -319,8 +321,8 @@ START_TEST(all_products)
 								   products[p].a_signed, products[p].b_signed);
 				} else if (row < m && j < columns) {
 					float was = from_bits(get32(d[row] + 4 * j)),
-					      f = kind == FP8 ? naive_small(a[row], products[p].a_signed, b, products[p].b_signed,
-									    j, k, was)
+					      f = kind == FP8 ? naive_small(a[row], products[p].a_signed, b,
+									    products[p].b_signed, j, k, was)
 							      : naive_element(kind, a[row], b, j, k, was);
 
 					memcpy(&want, &f, 4);

@@ -235,7 +235,8 @@ END_TEST
 /* It raises exceptions of active elements, of both sources, and none with a rounding of its own; EVEX.66.0F38.W0 67. */
 START_TEST(two_to_halves)
 {
-	static const u32 tiny = 0x33000000 /* 2^-25 */, large = 0x47800000 /* 65536 */, signaling = 0x7f800001, one = 0x3f800000;
+	static const u32 tiny = 0x33000000 /* 2^-25 */, large = 0x47800000 /* 65536 */, signaling = 0x7f800001,
+			 one = 0x3f800000;
 	const u32 lost = MXCSR_UE | MXCSR_PE, over = MXCSR_OE | MXCSR_PE;
 	static const u8 masked[] = { 0x62, 0xf2, 0x6d, 0x49, 0x67, 0xcb }; /* zmm1{k1}, zmm2, zmm3 */
 	static const u8 rounded[] = { 0x62, 0xf2, 0x6d, 0x18, 0x67, 0xcb }; /* zmm1, zmm2, zmm3, {rn-sae} */

@@ -177,7 +177,8 @@ struct result {
 static void expect(const struct naive *n, const struct shape *f, bool store, struct result *r)
 {
 	u8 old[64], a[64], b[64] = { 0 }, whole[64] = { 0 };
-	const unsigned most = n->from > n->size ? n->from : n->size, count = n->scalar ? 1 : f->vl / (n->lane ? most : n->size);
+	const unsigned most = n->from > n->size ? n->from : n->size,
+		       count = n->scalar ? 1 : f->vl / (n->lane ? most : n->size);
 	u64 k = f->k ? c->k[f->k] : ~(u64)0, mask = 0;
 
 	memcpy(old, &c->v[f->dst], 64);

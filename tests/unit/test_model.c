@@ -326,7 +326,8 @@ START_TEST(machine_checks)
 {
 	const u64 valid = (u64)1 << 63, over = (u64)1 << 62, uncorrected = (u64)1 << 61, enabled = (u64)1 << 60,
 		  miscv = (u64)1 << 59, addrv = (u64)1 << 58;
-	struct machine_check e = { .bank = 3, .status = valid | addrv | 0x151, .addr = 0x1000, .misc = 5, .mcg_status = 7 };
+	struct machine_check e = { .bank = 3, .status = valid | addrv | 0x151, .addr = 0x1000, .misc = 5,
+				   .mcg_status = 7 };
 	u64 v;
 
 	build("max");

@@ -103,8 +103,8 @@ static bool load(struct cpu *c, const struct op *o, const struct evex_desc *d, s
 	needed = fold(e->active, e->count, n);
 	if (!o->k || o->whole)
 		return load_whole(c, o, bytes, e->b.b);
-	/* Of the faults of active elements that of the first one counts, also if all of them are active. Where all may be
-	 * read, there is none. */
+	/* Of the faults of active elements that of the first one counts, also if all of them are active. Where all may
+	 * be read, there is none. */
 	return (!(is_amd(c->model) && c->eflags & FL_AC) && load_simple(c, o, bytes, e->b.b)) ||
 	       load_elements(c, o, needed, size, &e->b);
 }

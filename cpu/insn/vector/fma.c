@@ -278,7 +278,9 @@ static void choose_fast_fma(const struct dec *d, struct op *o, handler *body)
 						      { h_fmadd##name##_k_512_reg, h_fmadd##name##_k_512_index } }, \
 			     .broadcast = { h_fmadd##name##_all_32, h_fmadd##name##_all_64 } }, { 0 } }
 	static const struct vec_wide wide[3][2][2] = {
-		{ WIDE(132ps, 32), WIDE(132pd, 64) }, { WIDE(213ps, 32), WIDE(213pd, 64) }, { WIDE(231ps, 32), WIDE(231pd, 64) },
+		{ WIDE(132ps, 32), WIDE(132pd, 64) },
+		{ WIDE(213ps, 32), WIDE(213pd, 64) },
+		{ WIDE(231ps, 32), WIDE(231pd, 64) },
 	};
 #undef WIDE
 	const unsigned order = (d->opcode >> 4) - 9, wideness = d->rex >> 3 & 1;

@@ -12,7 +12,8 @@ enum fp8 { BF8, HF8 };
  * is too large becomes an infinity or HF8's NaN, or the largest number if SATURATES. */
 struct fp8_rounding { bool saturates, biased; u8 bias; };
 
-/* V without its low DROP bits. HF8's normal numbers lack 7 bits of FP16's, for which there are the upper 7 of the bias. */
+/* V without its low DROP bits. HF8's normal numbers lack 7 bits of FP16's, for which there are the upper 7 of the
+ * bias. */
 static inline unsigned fp8_round(unsigned v, unsigned drop, const struct fp8_rounding *how)
 {
 	unsigned nearest = (1u << (drop - 1)) - 1 + (v >> drop & 1);
@@ -22,7 +23,8 @@ static inline unsigned fp8_round(unsigned v, unsigned drop, const struct fp8_rou
 
 static inline u8 fp8_from_half(u16 v, enum fp8 to, const struct fp8_rounding *how)
 {
-	const unsigned sign = v >> 8 & 0x80, number = v & 0x7fff, exp = number >> 10, smallest = 15 - 6 /* HF8's normal */;
+	const unsigned sign = v >> 8 & 0x80, number = v & 0x7fff, exp = number >> 10;
+	const unsigned smallest = 15 - 6; /* exponent of a normal HF8 */
 	const unsigned above = to == HF8 ? 0x7f : 0x7c; /* the largest number */
 	unsigned r;
 

@@ -126,8 +126,8 @@ static void choose_shift(const struct dec *d, struct op *o, handler *const forms
 }
 
 /* As vec_fast_zmm, of the second source alone. */
-ALWAYS_INLINE HANDLER_TYPE immediate_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen, vec_fn *fn,
-					  handler *slow)
+ALWAYS_INLINE HANDLER_TYPE immediate_fast(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen,
+					  vec_fn *fn, handler *slow)
 {
 	VEC_FAST_OPERAND(p, kind, vlen, false, slow)
 #define PART(part) fn(c, vec_zero, vec_fast_part(c, o, p, kind, PACKED, vlen, part), o->imm8, part)
@@ -144,7 +144,8 @@ ALWAYS_INLINE HANDLER_TYPE immediate_fast(struct cpu *c, const struct op *o, s64
 #define IMMEDIATE_HANDLER(name, form, kind, vlen) \
 	HANDLER(h_##name##_##form) { return immediate_fast(c, o, n, kind, vlen, lanes_##name, h_##name); }
 #define IMMEDIATE_HANDLERS(name, size, vlen) \
-	IMMEDIATE_HANDLER(name, zmm##size##_reg, KIND_REG, vlen) IMMEDIATE_HANDLER(name, zmm##size##_index, KIND_INDEX, vlen)
+	IMMEDIATE_HANDLER(name, zmm##size##_reg, KIND_REG, vlen) \
+	IMMEDIATE_HANDLER(name, zmm##size##_index, KIND_INDEX, vlen)
 #define IMMEDIATE_LANES(name, bits, expression) \
 	VEC_LANES(name##_i, expression) \
 	EVEX_BODY(name##_i, parts, lanes_##name##_i, PACKED, EXACT) \

@@ -109,13 +109,10 @@ static void choose_store_masked(const struct dec *d, struct op *o)
 
 static void move_or(const struct dec *d, struct op *o, handler *const *store, gen_fn *load)
 {
-	if (dec_is_mem(d, 0) && !d->k) { /* else the general body merges, as of loads */
+	if (dec_is_mem(d, 0) && !d->k) /* else the general body merges, as of loads */
 		o->run = store[dec_kind_of_memory(d)];
-	} else {
+	else
 		load(d, o);
-		if (dec_is_mem(d, 0) && load == gen_vvec_load16)
-			choose_store_masked(d, o);
-	}
 }
 
 /* SSE and VEX loads differ in what they leave of the register. */
@@ -127,6 +124,8 @@ static void move_or(const struct dec *d, struct op *o, handler *const *store, ge
 	GEN(v##name) \
 	{ \
 		move_or(d, o, d->vex_l == 2 ? vec_store64 : d->vex_l ? vec_store32 : vec_store16, gen_vvec_load16); \
+		if (d->k && dec_is_mem(d, 0)) \
+			choose_store_masked(d, o); \
 	}
 
 MOVE_WHOLE(movaps)

@@ -365,8 +365,9 @@ ALWAYS_INLINE vec vec_masked_three(struct cpu *c, const struct vec_masking *m, e
 }
 
 /* The same with a mask, and with an element of BITS in memory as the second source. */
-ALWAYS_INLINE HANDLER_TYPE vec_fast_three_masked(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen,
-						 evex_parts3 *fn, unsigned bits, enum post post, handler *slow)
+ALWAYS_INLINE HANDLER_TYPE vec_fast_three_masked(struct cpu *c, const struct op *o, s64 n, enum kind kind,
+						 unsigned vlen, evex_parts3 *fn, unsigned bits, enum post post,
+						 handler *slow)
 {
 	const struct vec_masking m = vec_masking_of(c, o, bits);
 
@@ -401,8 +402,8 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_three_one_for_all(struct cpu *c, const struc
 
 /* ---- from the line to the forms ---- */
 
-/* With EVEX, of 32 and of 64 bytes: with a mask, from registers and from memory; and with broadcast. Elements have BITS;
- * 0 ends an array of these. */
+/* With EVEX, of 32 and of 64 bytes: with a mask, from registers and from memory; and with broadcast. Elements have
+ * BITS; 0 ends an array of these. */
 struct vec_wide { u8 bits; handler *masked[2][2], *broadcast[2]; };
 
 /* By enum kind; VEX forms, which are mostly addressed with an index or by a base alone, have KIND_INDEX for both. ZMM:
