@@ -29,7 +29,7 @@ export class MemoryFile implements File {
 }
 export type Bytes = Uint8Array | ArrayBuffer | string;
 
-export type Channel = 'com1' | 'com2' | 'com3' | 'com4' | 'debugcon' | 'keyboard' | 'mouse' | 'power' | 'reset' | 'nmi' | 'log' |
+export type Channel = 'com1' | 'com2' | 'com3' | 'com4' | 'debugcon' | 'keyboard' | 'mouse' | 'power' | 'reset' | 'nmi' | 'machine_check' | 'log' |
 	'host_log' | 'lpt1' | 'console' | 'net' | 'share' | 'sound' | 'firmware' | 'medium';
 
 export interface Drive {
