@@ -131,12 +131,8 @@ ALWAYS_INLINE HANDLER_TYPE immediate_fast(struct cpu *c, const struct op *o, s64
 {
 	VEC_FAST_OPERAND(p, kind, vlen, false, slow)
 #define PART(part) fn(c, vec_zero, vec_fast_part(c, o, p, kind, PACKED, vlen, part), o->imm8, part)
-	VEC_FAST_PARTS(vlen, PART)
+	VEC_FAST_RESULT(vlen, true, PART);
 #undef PART
-	vreg_set(c, o, dst, 3, r3);
-	vreg_set(c, o, dst, 2, r2);
-	vreg_set(c, o, dst, 1, r1);
-	vreg_set(c, o, dst, 0, r0);
 	RUN(o + 1);
 }
 

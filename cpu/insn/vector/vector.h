@@ -231,10 +231,18 @@ ALWAYS_INLINE vec vec_fast_part(const struct cpu *c, const struct op *o, const u
 	return kind == KIND_REG ? vreg_get(c, o, src, part) : vec_load(p + 16 * part);
 }
 
-/* Declare r0 to r3, the results of PART(0) to PART(3), of which VLEN bytes are not zero. */
-#define VEC_FAST_PARTS(vlen, PART) \
-	const vec r0 = PART(0), r1 = (vlen) >= 32 ? PART(1) : vec_zero, r2 = (vlen) == 64 ? PART(2) : vec_zero, \
-		  r3 = (vlen) == 64 ? PART(3) : vec_zero;
+/* The destination becomes PART(0) to PART(3), of which VLEN bytes are not zero. ZMM: it has 64 bytes, not 32. */
+#define VEC_FAST_RESULT(vlen, zmm, PART) \
+	do { \
+		const vec r0 = PART(0), r1 = (vlen) >= 32 ? PART(1) : vec_zero, r2 = (vlen) == 64 ? PART(2) : vec_zero, \
+			  r3 = (vlen) == 64 ? PART(3) : vec_zero; \
+		if (zmm) { \
+			vreg_set(c, o, dst, 3, r3); \
+			vreg_set(c, o, dst, 2, r2); \
+		} \
+		vreg_set(c, o, dst, 1, r1); \
+		vreg_set(c, o, dst, 0, r0); \
+	} while (0)
 
 /* With EVEX, but no mask; or with VEX, where AVX-512 is enabled: what is above VLEN becomes zero. Of LANES that are
  * side by side, ONE or COUNT. */
@@ -245,12 +253,8 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_zmm(struct cpu *c, const struct op *o, s64 n
 
 	VEC_FAST_OPERAND(p, kind, size, post != POST_EXACT, slow)
 #define PART(part) fn(c, vreg_get(c, o, third, part), vec_fast_part(c, o, p, kind, lanes, size, part), o->imm8, part)
-	VEC_FAST_PARTS(vlen, PART)
+	VEC_FAST_RESULT(vlen, true, PART);
 #undef PART
-	vreg_set(c, o, dst, 3, r3);
-	vreg_set(c, o, dst, 2, r2);
-	vreg_set(c, o, dst, 1, r1);
-	vreg_set(c, o, dst, 0, r0);
 	RUN(o + 1);
 }
 
@@ -296,12 +300,8 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_masked(struct cpu *c, const struct op *o, s6
 	VEC_FAST_OPERAND(p, kind, size, post != POST_EXACT, slow)
 #define PART(part) vec_masked(c, &m, fn, vreg_get(c, o, dst, part), vreg_get(c, o, third, part), \
 			      vec_fast_part(c, o, p, kind, lanes, size, part), o->imm8, part, post)
-	VEC_FAST_PARTS(vlen, PART)
+	VEC_FAST_RESULT(vlen, true, PART);
 #undef PART
-	vreg_set(c, o, dst, 3, r3);
-	vreg_set(c, o, dst, 2, r2);
-	vreg_set(c, o, dst, 1, r1);
-	vreg_set(c, o, dst, 0, r0);
 	RUN(o + 1);
 }
 
@@ -322,12 +322,8 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_one_for_all(struct cpu *c, const struct op *
 	VEC_FAST_OPERAND(p, KIND_INDEX, bits / 8, post != POST_EXACT, slow)
 	b = vec_fast_broadcast(p, bits / 8);
 #define PART(part) fn(c, vreg_get(c, o, third, part), b, o->imm8, part)
-	VEC_FAST_PARTS(vlen, PART)
+	VEC_FAST_RESULT(vlen, true, PART);
 #undef PART
-	vreg_set(c, o, dst, 3, r3);
-	vreg_set(c, o, dst, 2, r2);
-	vreg_set(c, o, dst, 1, r1);
-	vreg_set(c, o, dst, 0, r0);
 	RUN(o + 1);
 }
 
@@ -339,14 +335,8 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_three(struct cpu *c, const struct op *o, s64
 	VEC_FAST_OPERAND(p, kind, vlen, post != POST_EXACT, slow)
 #define PART(part) fn(c, vreg_get(c, o, dst, part), vreg_get(c, o, third, part), \
 		      vec_fast_part(c, o, p, kind, PACKED, vlen, part), o->imm8, part)
-	VEC_FAST_PARTS(vlen, PART)
+	VEC_FAST_RESULT(vlen, zmm, PART);
 #undef PART
-	if (zmm) {
-		vreg_set(c, o, dst, 3, r3);
-		vreg_set(c, o, dst, 2, r2);
-	}
-	vreg_set(c, o, dst, 1, r1);
-	vreg_set(c, o, dst, 0, r0);
 	RUN(o + 1);
 }
 
@@ -374,12 +364,8 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_three_masked(struct cpu *c, const struct op 
 	VEC_FAST_OPERAND(p, kind, vlen, post != POST_EXACT, slow)
 #define PART(part) vec_masked_three(c, &m, fn, vreg_get(c, o, dst, part), vreg_get(c, o, third, part), \
 				    vec_fast_part(c, o, p, kind, PACKED, vlen, part), o->imm8, part, post)
-	VEC_FAST_PARTS(vlen, PART)
+	VEC_FAST_RESULT(vlen, true, PART);
 #undef PART
-	vreg_set(c, o, dst, 3, r3);
-	vreg_set(c, o, dst, 2, r2);
-	vreg_set(c, o, dst, 1, r1);
-	vreg_set(c, o, dst, 0, r0);
 	RUN(o + 1);
 }
 
@@ -391,12 +377,8 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_three_one_for_all(struct cpu *c, const struc
 	VEC_FAST_OPERAND(p, KIND_INDEX, bits / 8, post != POST_EXACT, slow)
 	b = vec_fast_broadcast(p, bits / 8);
 #define PART(part) fn(c, vreg_get(c, o, dst, part), vreg_get(c, o, third, part), b, o->imm8, part)
-	VEC_FAST_PARTS(vlen, PART)
+	VEC_FAST_RESULT(vlen, true, PART);
 #undef PART
-	vreg_set(c, o, dst, 3, r3);
-	vreg_set(c, o, dst, 2, r2);
-	vreg_set(c, o, dst, 1, r1);
-	vreg_set(c, o, dst, 0, r0);
 	RUN(o + 1);
 }
 
